@@ -1,0 +1,190 @@
+import { isChannelName, isReservedChannel } from './channel.ts';
+import type { ErrorCode } from './error-codes.ts';
+import { MAX_CHANNEL_BYTES, MAX_CHANNELS_PER_REQUEST, MAX_REQUEST_ID_BYTES } from './limits.ts';
+import { isEpoch, isOffset, type Position } from './position.ts';
+
+/** A request's own name for itself, echoed in the answer: an integer, or a string up to 64 bytes. */
+export type RequestId = number | string;
+
+/** One channel of a `subscribe` request, already checked. */
+export interface ChannelRequest {
+  readonly channel: string;
+  /** Continue after this position. */
+  readonly since: Position | undefined;
+  /** Start with this many of the latest publications. */
+  readonly history: number | undefined;
+}
+
+/** A channel that a request named and that cannot be served, with the reason. */
+export interface RejectedChannel {
+  /** The name as it was asked for, cut to 128 characters. */
+  readonly channel: string;
+  readonly code: ErrorCode;
+}
+
+export interface AuthRequest {
+  readonly type: 'auth';
+  readonly id: RequestId | undefined;
+  readonly token: string;
+}
+
+export interface SubscribeRequest {
+  readonly type: 'subscribe';
+  readonly id: RequestId | undefined;
+  readonly channels: readonly ChannelRequest[];
+  readonly rejected: readonly RejectedChannel[];
+}
+
+export interface UnsubscribeRequest {
+  readonly type: 'unsubscribe';
+  readonly id: RequestId | undefined;
+  readonly channels: readonly string[];
+}
+
+export interface PingRequest {
+  readonly type: 'ping';
+  readonly id: RequestId | undefined;
+}
+
+export type ClientMessage = AuthRequest | SubscribeRequest | UnsubscribeRequest | PingRequest;
+
+/** Why a client's text is not a request. */
+export interface MessageFault {
+  /** The request's id, where one could be read. */
+  readonly id: RequestId | undefined;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export type ParsedClientMessage =
+  | { readonly ok: true; readonly message: ClientMessage }
+  | { readonly ok: false; readonly fault: MessageFault };
+
+/**
+ * Reads one text frame of a client. Never throws: what is wrong comes back as a fault with a code.
+ * Fields that are not known are ignored. A channel whose name, `since` or `history` is malformed
+ * does not spoil its request: it is listed as rejected. Whether a node offers a channel, and
+ * whether `history` is within its limit, is for the node to decide.
+ *
+ * @param text the frame's payload; its size is for the caller to bound.
+ */
+export function parseClientMessage(text: string): ParsedClientMessage {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return fault(undefined, 'bad_json', 'not valid JSON');
+  }
+  if (!isRecord(value)) return fault(undefined, 'bad_message', 'a request is a JSON object');
+  const { id } = value;
+  if (id !== undefined && !isRequestId(id)) {
+    return fault(
+      undefined,
+      'bad_id',
+      `id must be an integer or a string of at most ${MAX_REQUEST_ID_BYTES} bytes`,
+    );
+  }
+  switch (value.type) {
+    case 'subscribe':
+      return parseSubscribe(id, value.channels);
+    case 'unsubscribe':
+      return parseUnsubscribe(id, value.channels);
+    case 'ping':
+      return { ok: true, message: { type: 'ping', id } };
+    case 'auth':
+      return typeof value.token === 'string'
+        ? { ok: true, message: { type: 'auth', id, token: value.token } }
+        : fault(id, 'bad_message', 'auth needs a token');
+    default:
+      return fault(id, 'unknown_type', 'type must be subscribe, unsubscribe, ping or auth');
+  }
+}
+
+/** Whether a client may subscribe to a channel of this name, and if not, the code to say so. */
+export function channelNameFault(name: string): ErrorCode | undefined {
+  if (!isChannelName(name)) return 'bad_channel';
+  if (isReservedChannel(name)) return 'reserved_channel';
+  return undefined;
+}
+
+function parseSubscribe(id: RequestId | undefined, value: unknown): ParsedClientMessage {
+  const list = channelList(id, value);
+  if (!list.ok) return list;
+  const channels: ChannelRequest[] = [];
+  const rejected: RejectedChannel[] = [];
+  for (const item of list.items) {
+    const request = typeof item === 'string' ? { channel: item } : item;
+    if (!isRecord(request) || typeof request.channel !== 'string') {
+      return fault(id, 'bad_message', 'each channel is a name, or an object with a channel');
+    }
+    const { channel, since, history } = request;
+    const code = channelNameFault(channel) ?? sinceFault(since) ?? historyFault(history);
+    if (code !== undefined) {
+      rejected.push({ channel: channel.slice(0, MAX_CHANNEL_BYTES), code });
+      continue;
+    }
+    channels.push({
+      channel,
+      since: since as Position | undefined,
+      history: history as number | undefined,
+    });
+  }
+  return { ok: true, message: { type: 'subscribe', id, channels, rejected } };
+}
+
+function parseUnsubscribe(id: RequestId | undefined, value: unknown): ParsedClientMessage {
+  const list = channelList(id, value);
+  if (!list.ok) return list;
+  const channels: string[] = [];
+  for (const item of list.items) {
+    if (typeof item !== 'string') return fault(id, 'bad_message', 'each channel is a name');
+    channels.push(item.slice(0, MAX_CHANNEL_BYTES));
+  }
+  return { ok: true, message: { type: 'unsubscribe', id, channels } };
+}
+
+type ChannelList =
+  | { readonly ok: true; readonly items: readonly unknown[] }
+  | { readonly ok: false; readonly fault: MessageFault };
+
+function channelList(id: RequestId | undefined, value: unknown): ChannelList {
+  if (!Array.isArray(value) || value.length === 0) {
+    return fault(id, 'bad_message', 'channels must be a list that is not empty');
+  }
+  if (value.length > MAX_CHANNELS_PER_REQUEST) {
+    return fault(
+      id,
+      'too_many_channels_per_request',
+      `a request may name at most ${MAX_CHANNELS_PER_REQUEST} channels`,
+    );
+  }
+  return { ok: true, items: value };
+}
+
+function sinceFault(since: unknown): ErrorCode | undefined {
+  if (since === undefined) return undefined;
+  return isRecord(since) && isEpoch(since.epoch) && isOffset(since.offset)
+    ? undefined
+    : 'bad_since';
+}
+
+function historyFault(history: unknown): ErrorCode | undefined {
+  return history === undefined || isOffset(history) ? undefined : 'bad_history';
+}
+
+function isRequestId(value: unknown): value is RequestId {
+  if (typeof value === 'number') return Number.isSafeInteger(value);
+  return typeof value === 'string' && utf8Length(value) <= MAX_REQUEST_ID_BYTES;
+}
+
+function utf8Length(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function fault(id: RequestId | undefined, code: ErrorCode, message: string) {
+  return { ok: false, fault: { id, code, message } } as const;
+}

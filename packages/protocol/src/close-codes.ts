@@ -1,0 +1,55 @@
+/** What a client should do after a close. */
+export type CloseAction = 'resume' | 'back-off' | 'stop';
+
+/** One reason why a connection ends. */
+export interface CloseCodeRow {
+  /** The WebSocket close code. */
+  readonly code: number;
+  /**
+   * `resume`: reconnect after a short random delay and continue; `back-off`: reconnect, but wait
+   * longer each time; `stop`: the same again would end the same way.
+   */
+  readonly action: CloseAction;
+  /** One line for people. */
+  readonly meaning: string;
+}
+
+/**
+ * Every reason for which an edge closes a connection, or records one as closed. The name is the
+ * close frame's reason, the log field and the metric label. Of our own codes 4000 to 4399 invite
+ * a reconnect and 4400 to 4999 do not, so that a client which does not know a code still does
+ * right. The table in docs/codes.md is held to this one by a test.
+ */
+export const CLOSE_CODES = {
+  normal: row(1000, 'stop', 'The client was done.'),
+  going_away: row(1001, 'resume', 'The client left the page, or the peer is going away.'),
+  protocol_error: row(1002, 'stop', 'The client broke RFC 6455.'),
+  invalid_text: row(1007, 'stop', 'A text frame was not UTF-8.'),
+  policy_violation: row(1008, 'stop', 'Too many fragments, buffered chunks or unanswered pings.'),
+  message_too_large: row(1009, 'stop', 'A frame was larger than `maxMessageBytes`.'),
+  internal: row(1011, 'back-off', 'A fault of the node; it is logged there.'),
+  draining: row(1012, 'resume', 'The node shuts down; reconnect and be served by another.'),
+  connection_lost: row(1006, 'resume', 'The connection ended without a close frame.'),
+  silent: row(4001, 'back-off', 'Nothing was subscribed to within the time allowed.'),
+  heartbeat_timeout: row(4002, 'resume', 'The client answered no ping and read nothing.'),
+  slow: row(4008, 'resume', 'The client read more slowly than its channels publish.'),
+  rate_limited: row(4029, 'back-off', 'The client went on sending after it was told to slow down.'),
+  superseded: row(4400, 'stop', 'Reserved: a newer connection took this one’s place.'),
+  unauthorized: row(4401, 'stop', 'Reserved: the token was refused or has expired.'),
+} as const satisfies Record<string, CloseCodeRow>;
+
+/** A name out of {@link CLOSE_CODES}. */
+export type CloseReason = keyof typeof CLOSE_CODES;
+
+const REASON_BY_CODE = new Map<number, CloseReason>(
+  Object.entries(CLOSE_CODES).map(([reason, { code }]) => [code, reason as CloseReason]),
+);
+
+/** The reason that stands for a close code seen on the wire; `connection_lost` for an unknown one. */
+export function closeReasonOf(code: number): CloseReason {
+  return REASON_BY_CODE.get(code) ?? 'connection_lost';
+}
+
+function row(code: number, action: CloseAction, meaning: string): CloseCodeRow {
+  return { code, action, meaning };
+}

@@ -1,0 +1,54 @@
+/** What one error code means, wherever it appears: on the wire, over HTTP, in logs and metrics. */
+export interface ErrorCodeRow {
+  /** The HTTP status that an HTTP interface answers with. */
+  readonly status: number;
+  /** Whether the same request may succeed later without a change. */
+  readonly retryable: boolean;
+  /** One line for people. */
+  readonly meaning: string;
+}
+
+/**
+ * Every error that Tradewind answers with. The codes are stable; messages are not. The table in
+ * docs/codes.md is held to this one by a test.
+ */
+export const ERROR_CODES = {
+  bad_channel: row(400, false, 'The name does not match the channel grammar.'),
+  bad_history: row(400, false, '`history` is not an integer within the announced limit.'),
+  bad_id: row(400, false, '`id` is neither an integer nor a string of at most 64 bytes.'),
+  bad_json: row(400, false, 'The text is not valid JSON.'),
+  bad_message: row(400, false, 'The JSON does not have the shape that this request needs.'),
+  bad_payload: row(400, false, 'The payload is not UTF-8, or not what this route accepts.'),
+  bad_since: row(400, false, '`since` needs an epoch and an offset.'),
+  bad_trade: row(400, false, 'The trade lacks a field, or a field has the wrong form.'),
+  cancelled: row(409, false, 'An unsubscribe came before the subscription was confirmed.'),
+  channel_not_allowed: row(403, false, 'This node does not offer the channel.'),
+  draining: row(503, true, 'This node is shutting down; connect again elsewhere.'),
+  internal: row(500, true, 'A fault of the node; it is logged there.'),
+  message_too_large: row(413, false, 'The request is larger than the announced limit.'),
+  method_not_allowed: row(405, false, 'The path exists, but not for this HTTP method.'),
+  node_channels_full: row(503, true, 'This node holds as many distinct channels as it may.'),
+  node_full: row(503, true, 'This node holds as many connections as it may.'),
+  not_available: row(501, false, 'The feature is part of the protocol, but not of this release.'),
+  not_found: row(404, false, 'No such path.'),
+  publication_too_large: row(413, false, 'The payload is larger than the limit.'),
+  rate_limited: row(429, true, 'Too many requests; slow down.'),
+  reserved_channel: row(403, false, 'Names that begin with `tw:` are reserved.'),
+  too_many_channels: row(429, false, 'The connection holds as many channels as it may.'),
+  too_many_channels_per_request: row(400, false, 'One request may name at most 128 channels.'),
+  unauthorized: row(401, false, 'A valid bearer token is needed.'),
+  unavailable: row(503, true, 'The source (Redis) does not answer right now.'),
+  unknown_type: row(400, false, 'No request of this type exists.'),
+  unsupported_protocol: row(
+    400,
+    false,
+    'None of the offered WebSocket subprotocols is spoken here.',
+  ),
+} as const satisfies Record<string, ErrorCodeRow>;
+
+/** A stable name out of {@link ERROR_CODES}. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+function row(status: number, retryable: boolean, meaning: string): ErrorCodeRow {
+  return { status, retryable, meaning };
+}

@@ -1,0 +1,56 @@
+/** A payload as Redis delivered it, after the one check that it can stand inside an envelope. */
+export type Payload =
+  /** UTF-8 JSON, as it came. */
+  | { readonly kind: 'json'; readonly json: Uint8Array }
+  /** UTF-8 text that is not JSON; `json` is that text as a JSON string. */
+  | { readonly kind: 'text'; readonly json: Uint8Array }
+  /** Not UTF-8: it can stand in no text frame. */
+  | { readonly kind: 'unreadable' };
+
+const encoder = new TextEncoder();
+/** `ignoreBOM` keeps a byte order mark in the text, where JSON refuses it, instead of hiding it. */
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Checks once that a payload is UTF-8 JSON, so that nothing in it can reach outside the `data` it
+ * is put in. The bytes are passed through as they are: numbers keep their digits, objects their
+ * order. The result may share memory with `bytes`.
+ */
+export function checkPayload(bytes: Uint8Array): Payload {
+  let text: string;
+  try {
+    text = decoder.decode(bytes);
+  } catch {
+    return { kind: 'unreadable' };
+  }
+  try {
+    JSON.parse(text);
+    return { kind: 'json', json: bytes };
+  } catch {
+    return { kind: 'text', json: encoder.encode(JSON.stringify(text)) };
+  }
+}
+
+/**
+ * Encodes what all subscribers of a publication receive alike: everything after `{"seq":n`. It is
+ * made once a node and shared, so nobody may write to it.
+ *
+ * @param channel a name that {@link isChannelName} accepts: it needs no escaping.
+ * @param offset the publication's offset, or undefined for a plain one.
+ * @param ts when it was published, ms since the Unix epoch.
+ * @param json a JSON text that {@link checkPayload} returned; it is copied.
+ */
+export function encodePublicationTail(
+  channel: string,
+  offset: number | undefined,
+  ts: number,
+  json: Uint8Array,
+): Uint8Array {
+  const position = offset === undefined ? '' : `"offset":${offset},`;
+  const head = encoder.encode(`,"channel":"${channel}",${position}"ts":${ts},"data":`);
+  const tail = new Uint8Array(head.length + json.length + 1);
+  tail.set(head);
+  tail.set(json, head.length);
+  tail[tail.length - 1] = 0x7d;
+  return tail;
+}

@@ -1,0 +1,165 @@
+import type { RejectedChannel, RequestId } from './client-message.ts';
+import { ERROR_CODES, type ErrorCode } from './error-codes.ts';
+
+/** The subprotocol that is spoken when a client asks for none. */
+export const JSON_SUBPROTOCOL = 'tradewind.v1.json';
+
+/** The path on which edges accept WebSockets. */
+export const WEBSOCKET_PATH = '/ws';
+
+/** What a node allows; announced in `welcome`. */
+export interface AnnouncedLimits {
+  readonly maxMessageBytes: number;
+  readonly maxChannels: number;
+  readonly maxChannelsPerRequest: number;
+  readonly maxHistory: number;
+  readonly maxPublicationBytes: number;
+}
+
+export interface Welcome {
+  readonly type: 'welcome';
+  readonly session: string;
+  readonly node: string;
+  /** The node's clock, ms since the Unix epoch. */
+  readonly serverTime: number;
+  readonly protocol: typeof JSON_SUBPROTOCOL;
+  readonly auth: 'none' | 'required';
+  readonly heartbeat: { readonly clientPingMs: number; readonly timeoutMs: number };
+  readonly limits: AnnouncedLimits;
+}
+
+/** One channel that a client now receives. */
+export interface SubscribedChannel {
+  readonly channel: string;
+  /** The node's small number for the channel; reserved for a binary protocol. */
+  readonly ref: number;
+  /** Absent while the channel has no history. */
+  readonly epoch?: string;
+  readonly offset?: number;
+  /** Present when `since` or `history` was asked for: whether all of it follows. */
+  readonly recovered?: boolean;
+  /** How many publications of history follow. */
+  readonly replayed?: number;
+  /** Why `recovered` is false. */
+  readonly reason?: ErrorCode;
+}
+
+export interface Subscribed {
+  readonly type: 'subscribed';
+  readonly id?: RequestId | undefined;
+  readonly channels: readonly SubscribedChannel[];
+  readonly rejected?: readonly RejectedChannel[];
+  /** Whether this is the last answer to the request. */
+  readonly done: boolean;
+}
+
+export interface Unsubscribed {
+  readonly type: 'unsubscribed';
+  readonly id?: RequestId | undefined;
+  readonly channels: readonly string[];
+  /** Present when the client did not ask for it. */
+  readonly reason?: ErrorCode;
+}
+
+export interface Pong {
+  readonly type: 'pong';
+  readonly id?: RequestId | undefined;
+  readonly serverTime: number;
+}
+
+/** Why publications did not arrive. */
+export type GapReason = 'slow' | 'trimmed' | 'unreadable' | 'too_large' | 'link';
+
+export interface Gap {
+  readonly type: 'gap';
+  readonly channel: string;
+  readonly epoch?: string;
+  readonly from?: number;
+  readonly to?: number;
+  /** How many; absent when nobody can know. */
+  readonly lost?: number;
+  readonly reason: GapReason;
+}
+
+export interface Resync {
+  readonly type: 'resync';
+  readonly channel: string;
+  readonly epoch: string;
+  readonly offset: number;
+  readonly reason: 'history_lost';
+}
+
+export interface Degraded {
+  readonly type: 'degraded';
+  /** Since when the node is cut off from its source, ms since the Unix epoch. */
+  readonly since: number;
+}
+
+export interface Restored {
+  readonly type: 'restored';
+}
+
+export interface Reconnect {
+  readonly type: 'reconnect';
+  /** When to open the new connection, in ms from now. */
+  readonly afterMs: number;
+  /** When this connection is closed, in ms from now. */
+  readonly deadlineMs: number;
+  readonly reason: 'draining';
+}
+
+export interface ErrorMessage {
+  readonly type: 'error';
+  readonly id?: RequestId | undefined;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number;
+}
+
+export type ServerMessage =
+  | Welcome
+  | Subscribed
+  | Unsubscribed
+  | Pong
+  | Gap
+  | Resync
+  | Degraded
+  | Restored
+  | Reconnect
+  | ErrorMessage;
+
+/** A publication as a client receives it: the one server frame without `type`. */
+export interface PublicationMessage {
+  readonly seq: number;
+  readonly channel: string;
+  readonly offset?: number;
+  /** When it was published, ms since the Unix epoch. */
+  readonly ts: number;
+  readonly data: unknown;
+}
+
+const encoder = new TextEncoder();
+
+/** One control frame's payload. The bytes belong to the caller, who may share them among clients. */
+export function encodeServerMessage(message: ServerMessage): Uint8Array {
+  return encoder.encode(JSON.stringify(message));
+}
+
+/** An `error` message; whether a retry makes sense comes from the table of codes. */
+export function errorMessage(
+  code: ErrorCode,
+  message: string,
+  id: RequestId | undefined,
+  retryAfterMs?: number,
+): ErrorMessage {
+  const { retryable } = ERROR_CODES[code];
+  return {
+    type: 'error',
+    id,
+    code,
+    message,
+    retryable,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
