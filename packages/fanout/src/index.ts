@@ -1,0 +1,5 @@
+export * from './deliver.ts';
+export * from './outbox.ts';
+export * from './publication.ts';
+export * from './slow-policy.ts';
+export * from './subscription-index.ts';

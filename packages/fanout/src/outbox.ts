@@ -1,0 +1,233 @@
+import type { Publication } from './publication.ts';
+import { isSlow, lagsTooLong, type Pace, type SlowPolicy } from './slow-policy.ts';
+
+/** What one outbox may hold. */
+export interface OutboxLimits {
+  /** Publications that may wait: the send queue's slots. */
+  readonly slots: number;
+  /** Bytes of publications that may wait; at least twice `publicationBytes`. */
+  readonly bytes: number;
+  /** The largest tail that is ever offered, in bytes. */
+  readonly publicationBytes: number;
+  /** Control frames that may wait, in slots of their own. */
+  readonly controls: number;
+  /** Bytes of control frames that may wait. */
+  readonly controlBytes: number;
+}
+
+/** The `sequence` of an entry that is a control frame. */
+export const CONTROL = 0;
+
+/**
+ * What became of a publication or a control frame:
+ * - `queued`: it waits behind others.
+ * - `first`: it waits, and nothing did before: this client is to be flushed.
+ * - `brim`: it waits, and the next one may find no room although the socket takes bytes: flush now.
+ * - `refused`: there was no room, because the socket does not take bytes. The loss is remembered.
+ * - `slow`: refused as well, and the client is to be disconnected.
+ */
+export type Verdict = 'queued' | 'first' | 'brim' | 'refused' | 'slow';
+
+const LEAST_CAPACITY = 8;
+const NO_FRAMES: (Uint8Array | undefined)[] = [];
+const NO_SEQUENCES: number[] = [];
+
+/**
+ * What one client is yet to be sent, in order: references to shared publications, in a bounded
+ * number of slots, and control frames between them. It grows with what waits and costs nothing
+ * while nothing does.
+ *
+ * Every publication takes the client's next `seq` when it is offered, also if it is refused, so
+ * that loss shows as a hole. After a refusal all further publications are refused until at least
+ * half of the room is free again and the losses were taken with {@link takeLosses}: so a gap is
+ * told before the next publication of its channel, and once rather than per slot.
+ */
+export class Outbox {
+  /** Whether the socket still holds bytes that the kernel did not take. Its owner keeps this true. */
+  blocked = false;
+
+  readonly #limits: OutboxLimits;
+  readonly #policy: SlowPolicy;
+  readonly #pace: Pace = { refusalsInARow: 0, firstRefusedAt: 0, behindSince: undefined };
+  /** A ring whose length is a power of two; entry i is at (head + i) masked. */
+  #frames = NO_FRAMES;
+  #sequences = NO_SEQUENCES;
+  #head = 0;
+  #size = 0;
+  #publications = 0;
+  #bytes = 0;
+  #controlBytes = 0;
+  #lastSequence = 0;
+  #losses: Map<string, number> | undefined;
+
+  constructor(limits: OutboxLimits, policy: SlowPolicy) {
+    this.#limits = limits;
+    this.#policy = policy;
+  }
+
+  /** Entries that wait: publications and control frames. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Publications that wait; never more than the limit's slots. */
+  get depth(): number {
+    return this.#publications;
+  }
+
+  /** Bytes of the publications that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The `seq` that the latest publication took; 0 before the first. */
+  get lastSequence(): number {
+    return this.#lastSequence;
+  }
+
+  /**
+   * Gives a publication the next `seq` and queues it, if there is room.
+   *
+   * @param now ms on the clock that all calls share.
+   */
+  offer(publication: Publication, now: number): Verdict {
+    const { tail } = publication;
+    this.#lastSequence += 1;
+    if (
+      this.#losses !== undefined ||
+      this.#publications >= this.#limits.slots ||
+      this.#bytes + tail.length > this.#limits.bytes
+    ) {
+      return this.#refuse(publication.channel, now);
+    }
+    this.#push(tail, this.#lastSequence);
+    this.#pace.refusalsInARow = 0;
+    this.#pace.behindSince ??= now;
+    this.#publications += 1;
+    this.#bytes += tail.length;
+    if (!this.blocked && this.#isBrimming()) return 'brim';
+    return this.#size === 1 ? 'first' : 'queued';
+  }
+
+  /**
+   * Queues a control frame, in order with the publications but in slots of its own. `slow` means
+   * that the client asks faster than it reads the answers: the frame was not queued.
+   */
+  offerControl(frame: Uint8Array): Exclude<Verdict, 'refused'> {
+    const controls = this.#size - this.#publications;
+    if (
+      controls >= this.#limits.controls ||
+      this.#controlBytes + frame.length > this.#limits.controlBytes
+    ) {
+      return 'slow';
+    }
+    this.#push(frame, CONTROL);
+    this.#controlBytes += frame.length;
+    if (!this.blocked && this.#isBrimmingWithControls()) return 'brim';
+    return this.#size === 1 ? 'first' : 'queued';
+  }
+
+  /** The next entry's bytes, or undefined when nothing waits: a publication's tail or a control frame. */
+  peek(): Uint8Array | undefined {
+    return this.#size === 0 ? undefined : this.#frames[this.#head];
+  }
+
+  /** The next entry's `seq`, or {@link CONTROL}. Only meaningful while something waits. */
+  peekSequence(): number {
+    return this.#sequences[this.#head] as number;
+  }
+
+  /** Drops the next entry, which its owner has written. Only allowed while something waits. */
+  shift(): void {
+    const frame = this.#frames[this.#head] as Uint8Array;
+    this.#frames[this.#head] = undefined;
+    if (this.#sequences[this.#head] === CONTROL) {
+      this.#controlBytes -= frame.length;
+    } else {
+      this.#bytes -= frame.length;
+      this.#publications -= 1;
+      if (this.#publications === 0) this.#pace.behindSince = undefined;
+    }
+    this.#head = (this.#head + 1) & (this.#frames.length - 1);
+    this.#size -= 1;
+  }
+
+  /**
+   * What was refused since the last call, as channel → number of publications, once there is room
+   * to go on: then the caller queues a `gap` for each before it offers anything else. Undefined
+   * when nothing was lost or when it is too early.
+   */
+  takeLosses(): Map<string, number> | undefined {
+    if (this.#losses === undefined) return undefined;
+    if (this.#publications > this.#limits.slots / 2) return undefined;
+    if (this.#bytes > this.#limits.bytes / 2) return undefined;
+    const losses = this.#losses;
+    this.#losses = undefined;
+    return losses;
+  }
+
+  /** Whether publications have waited too long. For clients to whom nothing new is offered. */
+  isLate(now: number): boolean {
+    return lagsTooLong(this.#pace, this.#policy, now);
+  }
+
+  /** Gives back the memory that a past burst needed. Does nothing while something waits. */
+  trim(): void {
+    if (this.#size > 0) return;
+    this.#frames = NO_FRAMES;
+    this.#sequences = NO_SEQUENCES;
+    this.#head = 0;
+  }
+
+  /** Forgets all that waits. */
+  clear(): void {
+    while (this.#size > 0) this.shift();
+    this.#losses = undefined;
+    this.trim();
+  }
+
+  #isBrimming(): boolean {
+    return (
+      this.#publications >= this.#limits.slots ||
+      this.#bytes + this.#limits.publicationBytes > this.#limits.bytes
+    );
+  }
+
+  #isBrimmingWithControls(): boolean {
+    return (
+      (this.#size - this.#publications) * 2 >= this.#limits.controls ||
+      this.#controlBytes * 2 >= this.#limits.controlBytes
+    );
+  }
+
+  #refuse(channel: string, now: number): 'refused' | 'slow' {
+    this.#losses ??= new Map();
+    this.#losses.set(channel, (this.#losses.get(channel) ?? 0) + 1);
+    if (!this.blocked) return 'refused';
+    if (this.#pace.refusalsInARow === 0) this.#pace.firstRefusedAt = now;
+    this.#pace.refusalsInARow += 1;
+    return isSlow(this.#pace, this.#policy, now) ? 'slow' : 'refused';
+  }
+
+  #push(frame: Uint8Array, sequence: number): void {
+    if (this.#size === this.#frames.length) this.#grow();
+    const index = (this.#head + this.#size) & (this.#frames.length - 1);
+    this.#frames[index] = frame;
+    this.#sequences[index] = sequence;
+    this.#size += 1;
+  }
+
+  #grow(): void {
+    const capacity = Math.max(LEAST_CAPACITY, this.#frames.length * 2);
+    const frames = new Array<Uint8Array | undefined>(capacity);
+    const sequences = new Array<number>(capacity);
+    for (let i = 0; i < capacity; i += 1) {
+      const from = (this.#head + i) & (this.#frames.length - 1);
+      frames[i] = i < this.#size ? this.#frames[from] : undefined;
+      sequences[i] = i < this.#size ? (this.#sequences[from] as number) : CONTROL;
+    }
+    this.#frames = frames;
+    this.#sequences = sequences;
+    this.#head = 0;
+  }
+}

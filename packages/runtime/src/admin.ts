@@ -1,0 +1,117 @@
+import { createBearerCheck } from './bearer-token.ts';
+import { HttpError, SERVER_ERRORS, sendJson } from './http-error.ts';
+import {
+  createHttpServer,
+  DEFAULT_HTTP_LIMITS,
+  type Handler,
+  type HttpServer,
+  type Route,
+} from './http-server.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Connections to the admin port: a scraper, a health checker and a few people. */
+const MAX_ADMIN_CONNECTIONS = 64;
+
+/** Whether a balancer should send work here. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** Works, but is cut off from something that all nodes need: to be alerted on, not to be left. */
+  readonly degraded: boolean;
+  /** Why it is not ready, or degraded: stable words. */
+  readonly reasons: readonly string[];
+}
+
+/** Knows how a service does. Asked on every health check, so it must be cheap and not throw. */
+export interface HealthSource {
+  readiness(): Readiness;
+}
+
+/**
+ * `/healthz` (200 as long as the event loop turns) and `/readyz` (200 or 503, with a
+ * {@link Readiness} as its body), for a public port as well as for the admin port.
+ */
+export function healthRoutes(health: HealthSource): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/healthz',
+      handler: (_request, response) => sendJson(response, 200, { status: 'ok' }),
+    },
+    {
+      method: 'GET',
+      path: '/readyz',
+      handler(_request, response) {
+        const { ready, degraded, reasons } = health.readiness();
+        sendJson(response, ready ? 200 : 503, { ready, degraded, reasons });
+      },
+    },
+  ];
+}
+
+/**
+ * The server for operators: health, `/metrics`, `/debug/index`, `POST /drain` and the service's own
+ * `routes`. It does not listen yet.
+ *
+ * @param options.token when set, everything but the health routes needs it as a bearer token.
+ * @param options.onDrain begins the drain and returns at once; may be called more than once.
+ * @param options.debugIndex what `/debug/index` shows; absent, the path does not exist.
+ */
+export function createAdmin(options: {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly token: string | undefined;
+  readonly health: HealthSource;
+  readonly onDrain: () => void;
+  readonly debugIndex?: () => unknown;
+  readonly routes?: readonly Route[];
+}): HttpServer {
+  const { metrics, onDrain, debugIndex } = options;
+  const guarded: Route[] = [
+    {
+      method: 'GET',
+      path: '/metrics',
+      async handler(_request, response) {
+        const text = await metrics.text();
+        response.writeHead(200, { 'content-type': metrics.contentType });
+        response.end(text);
+      },
+    },
+    {
+      method: 'POST',
+      path: '/drain',
+      handler(_request, response) {
+        sendJson(response, 202, { status: 'draining' });
+        onDrain();
+      },
+    },
+    ...(options.routes ?? []),
+  ];
+  if (debugIndex !== undefined) {
+    guarded.push({
+      method: 'GET',
+      path: '/debug/index',
+      handler: (_request, response) => sendJson(response, 200, debugIndex()),
+    });
+  }
+  return createHttpServer({
+    logger: options.logger,
+    limits: { ...DEFAULT_HTTP_LIMITS, maxConnections: MAX_ADMIN_CONNECTIONS },
+    portSetting: 'ADMIN_PORT',
+    routes: [...healthRoutes(options.health), ...guard(guarded, options.token)],
+  });
+}
+
+function guard(routes: readonly Route[], token: string | undefined): readonly Route[] {
+  if (token === undefined) return routes;
+  const isAuthorized = createBearerCheck([token]);
+  return routes.map((route) => {
+    const handler: Handler = (request, response, match) => {
+      if (!isAuthorized(request)) {
+        throw new HttpError(SERVER_ERRORS.unauthorized, { 'www-authenticate': 'Bearer' });
+      }
+      return route.handler(request, response, match);
+    };
+    return { ...route, handler };
+  });
+}

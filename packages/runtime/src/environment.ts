@@ -1,0 +1,185 @@
+import { readFileSync } from 'node:fs';
+
+/** The variables of a process, as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The form that a value must have, and how to say it: "must be <description>". */
+export interface AllowedForm {
+  readonly pattern: RegExp;
+  readonly description: string;
+}
+
+/** The highest TCP port. */
+const MAX_PORT = 65_535;
+
+const DECIMAL_INTEGER = /^(0|-?[1-9][0-9]*)$/;
+
+/** The environment holds mistakes. All of them are told at once, so that one restart repairs them. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  /** One line each: the variable, what it holds (secrets excepted), what is allowed. */
+  readonly mistakes: readonly string[];
+
+  constructor(mistakes: readonly string[]) {
+    super(`the configuration has mistakes:\n${mistakes.join('\n')}`);
+    this.mistakes = mistakes;
+  }
+}
+
+/**
+ * Reads typed settings from environment variables. An empty variable counts as unset. A value that
+ * is not allowed is noted as a mistake and the default stands in for it, so that reading goes on
+ * and every mistake is found; {@link readConfig} throws them together.
+ */
+export class EnvironmentReader {
+  readonly #environment: Environment;
+  readonly #mistakes: string[] = [];
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  /** What was found wrong so far, one line each. */
+  get mistakes(): readonly string[] {
+    return this.#mistakes;
+  }
+
+  /** Whether the variable is there and not empty. */
+  isSet(name: string): boolean {
+    return this.#value(name) !== undefined;
+  }
+
+  /** Any text, or text of the allowed form. */
+  string(
+    name: string,
+    options: { readonly default: string; readonly allowed?: AllowedForm },
+  ): string {
+    return this.optionalString(name, options) ?? options.default;
+  }
+
+  /** Like {@link string}, where unset has a meaning of its own. */
+  optionalString(
+    name: string,
+    options: { readonly allowed?: AllowedForm } = {},
+  ): string | undefined {
+    const value = this.#value(name);
+    if (value === undefined) return undefined;
+    if (options.allowed !== undefined && !options.allowed.pattern.test(value)) {
+      this.#mustBe(name, value, options.allowed.description);
+      return undefined;
+    }
+    return value;
+  }
+
+  /** One of a few words. */
+  choice<Choice extends string>(
+    name: string,
+    options: { readonly default: Choice; readonly choices: readonly Choice[] },
+  ): Choice {
+    const value = this.#value(name);
+    if (value === undefined) return options.default;
+    const choice = options.choices.find((candidate) => candidate === value);
+    if (choice === undefined) this.#mustBe(name, value, `one of ${options.choices.join(', ')}`);
+    return choice ?? options.default;
+  }
+
+  /** A decimal integer from `min` to `max`, both included: no exponent, sign `+`, or spaces. */
+  integer(
+    name: string,
+    options: { readonly default: number; readonly min: number; readonly max: number },
+  ): number {
+    const value = this.#value(name);
+    if (value === undefined) return options.default;
+    const number = DECIMAL_INTEGER.test(value) ? Number(value) : Number.NaN;
+    if (number >= options.min && number <= options.max) return number;
+    this.#mustBe(name, value, `an integer from ${options.min} to ${options.max}`);
+    return options.default;
+  }
+
+  /** A TCP port; 0 lets the system choose a free one. */
+  port(name: string, options: { readonly default: number }): number {
+    return this.integer(name, { default: options.default, min: 0, max: MAX_PORT });
+  }
+
+  /** Comma-separated entries; space around them and empty entries are dropped. */
+  list(
+    name: string,
+    options: { readonly default: readonly string[]; readonly allowed?: AllowedForm },
+  ): readonly string[] {
+    const value = this.#value(name);
+    if (value === undefined) return options.default;
+    const entries = splitList(value);
+    for (const entry of entries) {
+      if (options.allowed !== undefined && !options.allowed.pattern.test(entry)) {
+        this.#mustBe(name, entry, options.allowed.description);
+      }
+    }
+    return entries;
+  }
+
+  /** A secret: like {@link optionalString}, but no message ever shows it. */
+  secret(name: string): string | undefined {
+    return this.#value(name);
+  }
+
+  /** Comma-separated secrets, none of which a message ever shows. */
+  secretList(name: string): readonly string[] {
+    return splitList(this.#value(name) ?? '');
+  }
+
+  /** The UTF-8 contents of the file that the variable names, or undefined when it names none. */
+  fileContents(name: string): string | undefined {
+    const path = this.#value(name);
+    if (path === undefined) return undefined;
+    try {
+      const contents = readFileSync(path, 'utf8');
+      if (contents.trim() !== '') return contents;
+      this.reject(name, `the file ${JSON.stringify(path)} is empty`);
+    } catch (error) {
+      const cause = (error as NodeJS.ErrnoException).code ?? String(error);
+      this.reject(name, `the file ${JSON.stringify(path)} cannot be read (${cause})`);
+    }
+    return undefined;
+  }
+
+  /**
+   * Notes a mistake that only shows when several variables are seen together.
+   *
+   * @param message what is wrong and what would be right; it must not hold a secret.
+   */
+  reject(name: string, message: string): void {
+    this.#mistakes.push(`${name}: ${message}`);
+  }
+
+  #mustBe(name: string, value: string, description: string): void {
+    this.reject(name, `${JSON.stringify(value)} must be ${description}`);
+  }
+
+  #value(name: string): string | undefined {
+    const value = this.#environment[name];
+    return value === '' ? undefined : value;
+  }
+}
+
+/**
+ * Reads a configuration and makes sure that it is whole.
+ *
+ * @param read picks the settings; it may also call `reject` for checks across fields.
+ * @throws ConfigError with every mistake that was noted.
+ */
+export function readConfig<Config>(
+  environment: Environment,
+  read: (environment: EnvironmentReader) => Config,
+): Config {
+  const reader = new EnvironmentReader(environment);
+  const config = read(reader);
+  if (reader.mistakes.length > 0) throw new ConfigError(reader.mistakes);
+  return config;
+}
+
+function splitList(value: string): readonly string[] {
+  return value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}

@@ -1,0 +1,50 @@
+import type { Server } from 'node:net';
+
+/** Where to listen, and which variable says so. */
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  /** Shares the port with other servers that do the same; the kernel spreads connections. */
+  readonly reusePort: boolean;
+  /** The variable that holds the port, ending in `PORT`; the host's is named alike. */
+  readonly portSetting: string;
+}
+
+/**
+ * Begins to listen and returns the port.
+ *
+ * @throws Error with a plain message that names the setting to change.
+ */
+export async function listenOn(server: Server, address: ListenAddress): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    function fail(error: NodeJS.ErrnoException): void {
+      reject(new Error(listenFailure(error, address), { cause: error }));
+    }
+    server.once('error', fail);
+    const { host, port, reusePort } = address;
+    server.listen({ host, port, reusePort }, () => {
+      server.off('error', fail);
+      resolve();
+    });
+  });
+  const bound = server.address();
+  return typeof bound === 'object' && bound !== null ? bound.port : address.port;
+}
+
+function listenFailure(error: NodeJS.ErrnoException, address: ListenAddress): string {
+  const { host, port, portSetting } = address;
+  const hostSetting = portSetting.replace(/PORT$/, 'HOST');
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `port ${port} is in use; set ${portSetting} to another`;
+    case 'EACCES':
+      return `port ${port} may not be opened by this user; set ${portSetting} to another`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `${host} is not an address of this machine; set ${hostSetting} to one (${error.code})`;
+    default:
+      return `cannot listen on ${host} port ${port}: ${error.message}`;
+  }
+}

@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+import { createMetrics } from './metrics.ts';
+
+describe('createMetrics', () => {
+  it('prints what is counted, and what a gauge collects, beside the process metrics', async () => {
+    const metrics = createMetrics();
+    const counter = metrics.counter({ name: 'trades_total', help: 'x', labelNames: ['side'] });
+    counter.inc({ side: 'buy' }, 3);
+    metrics.gauge({
+      name: 'in_flight',
+      help: 'x',
+      collect() {
+        this.set(5);
+      },
+    });
+    metrics.histogram({ name: 'lag_seconds', help: 'x', buckets: [1] }).observe(0.5);
+    const text = await metrics.text();
+    expect(text).toContain('trades_total{side="buy"} 3');
+    expect(text).toContain('in_flight 5');
+    expect(text).toContain('lag_seconds_bucket{le="1"} 1');
+    expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+    expect(metrics.contentType).toContain('text/plain');
+  });
+
+  it('keeps registries apart', async () => {
+    createMetrics().counter({ name: 'only_here_total', help: 'x' }).inc();
+    expect(await createMetrics().text()).not.toContain('only_here_total');
+  });
+});

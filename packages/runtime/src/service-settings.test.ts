@@ -1,0 +1,128 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConfigError, readConfig } from './environment.ts';
+import { isLoopback, readServiceSettings, type ServiceSettings } from './service-settings.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'service-settings-'));
+const passwordFile = join(folder, 'password');
+const authorityFile = join(folder, 'authority.pem');
+beforeAll(() => {
+  writeFileSync(passwordFile, ' pass word \r\n');
+  writeFileSync(authorityFile, '-----BEGIN CERTIFICATE-----\n');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('readServiceSettings', () => {
+  it('needs nothing to be set for a machine of its own', () => {
+    expect(read({})).toEqual({
+      host: '127.0.0.1',
+      port: 8080,
+      adminHost: '127.0.0.1',
+      adminPort: 9080,
+      adminToken: undefined,
+      logLevel: 'info',
+      redis: {
+        url: 'redis://127.0.0.1:6379',
+        password: undefined,
+        certificateAuthority: undefined,
+      },
+    });
+  });
+
+  it('reads the password and the certificates of a Redis with TLS', () => {
+    const { redis } = read({
+      REDIS_URL: 'rediss://tradewind@redis.internal:6380/2',
+      REDIS_PASSWORD_FILE: passwordFile,
+      REDIS_CA_FILE: authorityFile,
+    });
+    expect(redis).toEqual({
+      url: 'rediss://tradewind@redis.internal:6380/2',
+      password: ' pass word ',
+      certificateAuthority: '-----BEGIN CERTIFICATE-----\n',
+    });
+  });
+
+  it('wants a token on an admin port that others can reach', () => {
+    expect(mistakesOf({ ADMIN_HOST: '0.0.0.0' })).toEqual([
+      'ADMIN_TOKEN: must be set when ADMIN_HOST ("0.0.0.0") is not loopback',
+    ]);
+    expect(read({ ADMIN_HOST: '0.0.0.0', ADMIN_TOKEN: 'x' }).adminToken).toBe('x');
+  });
+
+  it('wants two ports, unless the system chooses them', () => {
+    expect(mistakesOf({ PORT: '9080' })).toEqual([
+      'ADMIN_PORT: must differ from PORT (both are 9080)',
+    ]);
+    expect(read({ PORT: '0', ADMIN_PORT: '0' }).port).toBe(0);
+  });
+
+  it.each(['sentinel', 'cluster'])('says that REDIS_MODE=%s is not available yet', (mode) => {
+    expect(mistakesOf({ REDIS_MODE: mode })).toEqual([
+      `REDIS_MODE: "${mode}" is not available in this release; use single`,
+    ]);
+  });
+
+  it.each([
+    'http://h:1',
+    'redis://',
+    'localhost:6379',
+    'redis://h/x',
+    'redis://h?db=1',
+    'user:hunter2@h',
+    'redis://u:hunter2@h:99999',
+    'redis://u:hun/ter@hunter2@h:port',
+    'http://u:hunter2@h',
+    'redis://h?password=hunter2',
+  ])('rejects %j as REDIS_URL and shows no password', (url) => {
+    const mistakes = mistakesOf({ REDIS_URL: url });
+    expect(mistakes).toHaveLength(1);
+    expect(mistakes[0]).toMatch(/^REDIS_URL: /);
+    expect(mistakes[0]).not.toMatch(/hunter2|hun\/ter/);
+  });
+
+  it('rejects two passwords, and certificates without TLS', () => {
+    expect(
+      mistakesOf({
+        REDIS_URL: 'redis://:hunter2@h',
+        REDIS_PASSWORD_FILE: passwordFile,
+        REDIS_CA_FILE: authorityFile,
+      }),
+    ).toEqual([
+      'REDIS_PASSWORD_FILE: REDIS_URL holds a password too; keep one of them',
+      'REDIS_CA_FILE: is used with TLS only; let REDIS_URL begin with rediss:',
+    ]);
+  });
+});
+
+describe('isLoopback', () => {
+  it.each([
+    ['127.0.0.1', true],
+    ['127.8.8.8', true],
+    ['::1', true],
+    ['localhost', true],
+    ['0.0.0.0', false],
+    ['::', false],
+    ['10.0.0.1', false],
+    ['127.0.0.1.example.com', false],
+  ])('%s: %s', (host, expected) => {
+    expect(isLoopback(host)).toBe(expected);
+  });
+});
+
+function read(environment: Record<string, string>): ServiceSettings {
+  return readConfig(environment, (reader) =>
+    readServiceSettings(reader, { defaultPort: 8080, defaultAdminPort: 9080 }),
+  );
+}
+
+function mistakesOf(environment: Record<string, string>): readonly string[] {
+  try {
+    read(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes;
+    throw error;
+  }
+  return [];
+}

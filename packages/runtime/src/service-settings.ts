@@ -1,0 +1,105 @@
+import type { EnvironmentReader } from './environment.ts';
+import { LOG_LEVELS, type LogLevel } from './logger.ts';
+
+/** What every service reads from the environment. */
+export interface ServiceSettings {
+  /** `HOST`: the address that the public port listens on. */
+  readonly host: string;
+  /** `PORT`: the public port; 0 for a free one. */
+  readonly port: number;
+  /** `ADMIN_HOST`: the address that the admin port listens on. */
+  readonly adminHost: string;
+  /** `ADMIN_PORT`: metrics, debugging and drain; 0 for a free one. */
+  readonly adminPort: number;
+  /** `ADMIN_TOKEN`: the bearer token of the admin port; undefined leaves it open, on loopback only. */
+  readonly adminToken: string | undefined;
+  /** `LOG_LEVEL`: the least serious lines that are written. */
+  readonly logLevel: LogLevel;
+  readonly redis: RedisEndpoint;
+}
+
+/** Where Redis is and how to prove who we are. */
+export interface RedisEndpoint {
+  /** `REDIS_URL`: `redis:` or, with TLS, `rediss:`. May carry a user name, a password, a database. */
+  readonly url: string;
+  /** The contents of `REDIS_PASSWORD_FILE`, without the line break at its end. */
+  readonly password: string | undefined;
+  /** The contents of `REDIS_CA_FILE`: PEM certificates that a `rediss:` server's must lead to. */
+  readonly certificateAuthority: string | undefined;
+}
+
+const LOOPBACK = '127.0.0.1';
+const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
+const ADDRESS = { pattern: /^[A-Za-z0-9_.:%-]+$/, description: 'a host name or an IP address' };
+const REDIS_MODES = ['single', 'sentinel', 'cluster'] as const;
+
+/** Reads the settings that all services share; mistakes are noted on `environment`. */
+export function readServiceSettings(
+  environment: EnvironmentReader,
+  defaults: { readonly defaultPort: number; readonly defaultAdminPort: number },
+): ServiceSettings {
+  const settings: ServiceSettings = {
+    host: environment.string('HOST', { default: LOOPBACK, allowed: ADDRESS }),
+    port: environment.port('PORT', { default: defaults.defaultPort }),
+    adminHost: environment.string('ADMIN_HOST', { default: LOOPBACK, allowed: ADDRESS }),
+    adminPort: environment.port('ADMIN_PORT', { default: defaults.defaultAdminPort }),
+    adminToken: environment.secret('ADMIN_TOKEN'),
+    logLevel: environment.choice('LOG_LEVEL', { default: 'info', choices: LOG_LEVELS }),
+    redis: readRedisEndpoint(environment),
+  };
+  if (!isLoopback(settings.adminHost) && settings.adminToken === undefined) {
+    environment.reject(
+      'ADMIN_TOKEN',
+      `must be set when ADMIN_HOST (${JSON.stringify(settings.adminHost)}) is not loopback`,
+    );
+  }
+  if (settings.port !== 0 && settings.port === settings.adminPort) {
+    environment.reject('ADMIN_PORT', `must differ from PORT (both are ${settings.port})`);
+  }
+  return settings;
+}
+
+/** Whether only this machine can reach what listens on `host`. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.[0-9]{1,3}){3}$/.test(host);
+}
+
+/** A URL as it may stand in a message: without what comes before its host, or after its path. */
+export function withoutCredentials(url: string): string {
+  return url.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***');
+}
+
+function readRedisEndpoint(environment: EnvironmentReader): RedisEndpoint {
+  const mode = environment.choice('REDIS_MODE', { default: 'single', choices: REDIS_MODES });
+  if (mode !== 'single') {
+    environment.reject('REDIS_MODE', `"${mode}" is not available in this release; use single`);
+  }
+  const url = environment.string('REDIS_URL', { default: DEFAULT_REDIS_URL });
+  const fault = redisUrlFault(url);
+  if (fault !== undefined) {
+    environment.reject('REDIS_URL', `${JSON.stringify(withoutCredentials(url))} ${fault}`);
+  }
+  const password = environment.fileContents('REDIS_PASSWORD_FILE')?.replace(/[\r\n]+$/, '');
+  if (fault === undefined && password !== undefined && new URL(url).password !== '') {
+    environment.reject('REDIS_PASSWORD_FILE', 'REDIS_URL holds a password too; keep one of them');
+  }
+  const certificateAuthority = environment.fileContents('REDIS_CA_FILE');
+  if (certificateAuthority !== undefined && !url.startsWith('rediss:')) {
+    environment.reject('REDIS_CA_FILE', 'is used with TLS only; let REDIS_URL begin with rediss:');
+  }
+  return { url, password, certificateAuthority };
+}
+
+function redisUrlFault(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || url.hostname === '') {
+    return 'must be a URL such as redis://127.0.0.1:6379';
+  }
+  if (url.protocol !== 'redis:' && url.protocol !== 'rediss:') {
+    return 'must begin with redis: or rediss:';
+  }
+  if (!/^\/?[0-9]*$/.test(url.pathname) || url.search !== '' || url.hash !== '') {
+    return 'may have nothing but a database number after the host and port';
+  }
+  return undefined;
+}

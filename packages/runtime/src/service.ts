@@ -1,0 +1,167 @@
+import { ConfigError } from './environment.ts';
+import { createLogger, flushLogs, LOG_LEVELS, type Logger } from './logger.ts';
+
+/** What the lifecycle needs of a service that has started. */
+export interface RunningService {
+  /**
+   * Lets work in hand finish, takes no more, and keeps a deadline of its own.
+   *
+   * @param hurry aborts when whoever stops the process is out of patience: return soon.
+   */
+  drain(hurry: AbortSignal): Promise<void>;
+  /** Ends every timer, listener, socket and thread that the service owns. Called once. */
+  stop(): Promise<void>;
+}
+
+/** What a service may ask of its lifecycle. */
+export interface Lifecycle {
+  /** Does what the first SIGTERM does; for `POST /drain`. */
+  requestDrain(): void;
+}
+
+/** How long a service may take to stop, or to start once it was told to stop, in ms. */
+export const STOP_DEADLINE_MS = 10_000;
+
+/** EX_CONFIG of sysexits.h: systemd should not restart what will fail in the same way. */
+export const CONFIG_ERROR_EXIT_CODE = 78;
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+/**
+ * Runs a service from start to end: starts it, waits for SIGTERM, SIGINT or `requestDrain`, drains,
+ * stops, and leaves the process to end with exit code 0. A second signal cuts the drain short; one
+ * during the start stops the service once it has started.
+ *
+ * A configuration with mistakes is printed to stderr and ends with 78; any other failed start with
+ * one plain line and 1. An error that nobody caught, or a stop that takes longer than
+ * `stopDeadlineMs`, ends the process at once with 1: a process in an unknown state is not trusted,
+ * and its supervisor starts another.
+ */
+export async function runService(options: {
+  readonly name: string;
+  readonly main: (lifecycle: Lifecycle) => Promise<RunningService>;
+  readonly stopDeadlineMs?: number;
+}): Promise<void> {
+  const logger = createLogger({ name: options.name, level: lifecycleLevel() });
+  const stopDeadlineMs = options.stopDeadlineMs ?? STOP_DEADLINE_MS;
+  exitOnUncaught(logger);
+  const end = watchForEnd(logger);
+
+  let started = false;
+  void end.requested.then(() => {
+    if (!started) exitUnlessEnded(logger, stopDeadlineMs);
+  });
+  let service: RunningService;
+  try {
+    service = await options.main({ requestDrain: end.request });
+  } catch (error) {
+    await reportFailedStart(options.name, error);
+    return;
+  }
+
+  if (!end.wasRequested()) {
+    started = true;
+    await end.requested;
+    logger.info('draining');
+    await drain(service, end.hurry, logger);
+    exitUnlessEnded(logger, stopDeadlineMs);
+  }
+  logger.info('stopping');
+  await stop(service, logger);
+}
+
+/** A drain that fails must not keep the service from stopping. */
+async function drain(service: RunningService, hurry: AbortSignal, logger: Logger): Promise<void> {
+  try {
+    await service.drain(hurry);
+  } catch (error) {
+    logger.error({ err: error }, 'drain_failed');
+  }
+}
+
+async function stop(service: RunningService, logger: Logger): Promise<void> {
+  try {
+    await service.stop();
+  } catch (error) {
+    logger.fatal({ err: error }, 'stop_failed');
+    exitNow();
+  }
+  logger.info('stopped');
+  process.exitCode = 0;
+}
+
+interface End {
+  /** Resolves with the first request to end. */
+  readonly requested: Promise<void>;
+  /** Aborts with the second. */
+  readonly hurry: AbortSignal;
+  request(): void;
+  wasRequested(): boolean;
+}
+
+function watchForEnd(logger: Logger): End {
+  const { promise: requested, resolve } = Promise.withResolvers<void>();
+  const hurry = new AbortController();
+  let requests = 0;
+
+  function onSignal(signal: NodeJS.Signals): void {
+    requests += 1;
+    logger.info({ signal, requests }, 'signal');
+    if (requests === 1) resolve();
+    else hurry.abort();
+  }
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+
+  return {
+    requested,
+    hurry: hurry.signal,
+    // Asking again over HTTP is no impatience: a deploy script may repeat itself.
+    request() {
+      if (requests > 0) return;
+      requests = 1;
+      resolve();
+    },
+    wasRequested: () => requests > 0,
+  };
+}
+
+/** The timer does not hold the process: it fires only if something else still does. */
+function exitUnlessEnded(logger: Logger, deadlineMs: number): NodeJS.Timeout {
+  return setTimeout(() => {
+    logger.error({ deadlineMs, stillOpen: process.getActiveResourcesInfo() }, 'stop_deadline');
+    exitNow();
+  }, deadlineMs).unref();
+}
+
+function exitOnUncaught(logger: Logger): void {
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ err: error }, 'uncaught_exception');
+    exitNow();
+  });
+  process.on('unhandledRejection', (reason) => {
+    const error = reason instanceof Error ? reason : new Error(String(reason));
+    logger.fatal({ err: error }, 'unhandled_rejection');
+    exitNow();
+  });
+}
+
+async function reportFailedStart(name: string, error: unknown): Promise<never> {
+  const isConfigError = error instanceof ConfigError;
+  const lines = isConfigError
+    ? error.mistakes
+    : [error instanceof Error ? error.message : String(error)];
+  await new Promise<void>((resolve) => {
+    process.stderr.write(lines.map((line) => `${name}: ${line}\n`).join(''), () => resolve());
+  });
+  return exitNow(isConfigError ? CONFIG_ERROR_EXIT_CODE : 1);
+}
+
+/** A start that failed half-way, or a fault, may have left anything open: the loop cannot be waited for. */
+function exitNow(code = 1): never {
+  flushLogs();
+  process.exit(code);
+}
+
+function lifecycleLevel(): (typeof LOG_LEVELS)[number] {
+  return LOG_LEVELS.find((level) => level === process.env.LOG_LEVEL) ?? 'info';
+}

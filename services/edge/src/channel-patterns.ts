@@ -1,0 +1,30 @@
+/** Which channels a node offers to clients. */
+export type ChannelFilter = (channel: string) => boolean;
+
+/** What may stand in `EDGE_CHANNELS`: a channel name in which `*` stands for anything. */
+export const CHANNEL_PATTERN_GRAMMAR = /^[A-Za-z0-9_.:/@*-]{1,128}$/;
+
+/**
+ * Compiles patterns into one filter. It matches in time linear in the name for each pattern: the
+ * pieces between the stars are looked for in order, which needs no backtracking.
+ */
+export function compileChannelPatterns(patterns: readonly string[]): ChannelFilter {
+  if (patterns.includes('*')) return () => true;
+  const compiled = patterns.map((pattern) => pattern.split('*'));
+  return (channel) => compiled.some((pieces) => matches(channel, pieces));
+}
+
+function matches(channel: string, pieces: readonly string[]): boolean {
+  const first = pieces[0] as string;
+  if (pieces.length === 1) return channel === first;
+  const last = pieces.at(-1) as string;
+  const end = channel.length - last.length;
+  if (!channel.startsWith(first) || !channel.endsWith(last) || end < first.length) return false;
+  let from = first.length;
+  for (const piece of pieces.slice(1, -1)) {
+    const at = channel.indexOf(piece, from);
+    if (at === -1 || at + piece.length > end) return false;
+    from = at + piece.length;
+  }
+  return true;
+}

@@ -1,0 +1,158 @@
+import { hostname } from 'node:os';
+import {
+  DEFAULT_MAX_MESSAGE_BYTES,
+  DEFAULT_MAX_PUBLICATION_BYTES,
+  MAX_CHANNELS_PER_REQUEST,
+} from '@tradewind/protocol';
+import {
+  type Environment,
+  type EnvironmentReader,
+  readConfig,
+  readServiceSettings,
+  type ServiceSettings,
+} from '@tradewind/runtime';
+import { CHANNEL_PATTERN_GRAMMAR } from './channel-patterns.ts';
+import type { Rate } from './token-bucket.ts';
+
+/** All that an edge is told by its environment. The table in docs/configuration.md is held to it. */
+export interface EdgeConfig extends ServiceSettings {
+  /** `EDGE_NODE_ID`: the node's name in `welcome`, logs and Redis. */
+  readonly nodeId: string;
+  /** `WS_MAX_CONNECTIONS`: clients of this node; further ones get 503. */
+  readonly maxConnections: number;
+  /** `EDGE_CHANNELS`: what clients may subscribe to; `*` stands for anything. */
+  readonly channelPatterns: readonly string[];
+  /** `EDGE_QUEUE_SLOTS`: publications that may wait for one client. */
+  readonly queueSlots: number;
+  /** `EDGE_QUEUE_BYTES`: the same in bytes. */
+  readonly queueBytes: number;
+  /** `EDGE_SLOW_GRACE_MS`: the least time over which three refusals make a client slow. */
+  readonly slowGraceMs: number;
+  /** `EDGE_SLOW_MAX_LAG_MS`: the longest that a client may be behind without catching up once. */
+  readonly slowMaxLagMs: number;
+  /** `EDGE_MAX_MESSAGE_BYTES`: a client's frame. */
+  readonly maxMessageBytes: number;
+  /** `EDGE_MAX_PUBLICATION_BYTES`: a payload from Redis; larger ones are dropped and counted. */
+  readonly maxPublicationBytes: number;
+  /** `EDGE_MAX_CHANNELS_PER_CLIENT`: channels that one connection may hold. */
+  readonly maxChannelsPerClient: number;
+  /** `EDGE_MAX_CHANNELS`: distinct channels that this node may hold in Redis. */
+  readonly maxChannels: number;
+  /** `EDGE_REQUEST_RATE` and `EDGE_REQUEST_BURST`: requests per client and second. */
+  readonly requestRate: Rate;
+  /** `EDGE_SUBSCRIBE_RATE`: channels per client and second; the burst is what it may hold. */
+  readonly subscribeRate: Rate;
+  /** `EDGE_NODE_SUBSCRIBE_RATE`: new channels per node and second; the burst is twice that. */
+  readonly nodeSubscribeRate: Rate;
+  /** `EDGE_LINGER_MS`: how long a channel is kept after its last subscriber left. */
+  readonly lingerMs: number;
+  /** `EDGE_PING_SECONDS`: a client's silence after which it is pinged. */
+  readonly pingSeconds: number;
+  /** `EDGE_PONG_SECONDS`: how long it may take to answer that ping. */
+  readonly pongSeconds: number;
+  /** `EDGE_SILENT_SECONDS`: a client that has asked for nothing by this age is closed. */
+  readonly silentSeconds: number;
+  /** `DRAIN_SECONDS`: from SIGTERM to the exit, at most. */
+  readonly drainSeconds: number;
+  /** `DRAIN_ACCEPT_SECONDS`: at the start of that, still accepting while the balancer notices. */
+  readonly drainAcceptSeconds: number;
+}
+
+/** Of the drain, what is kept back for the last close handshakes and for stopping, in seconds. */
+export const DRAIN_RESERVE_SECONDS = 2;
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/**
+ * Reads an edge's configuration.
+ *
+ * @throws ConfigError with all mistakes.
+ */
+export function readEdgeConfig(env: Environment): EdgeConfig {
+  return readConfig(env, read);
+}
+
+function read(env: EnvironmentReader): EdgeConfig {
+  const service = readServiceSettings(env, { defaultPort: 8080, defaultAdminPort: 9080 });
+  const int = (name: string, fallback: number, min: number, max: number) =>
+    env.integer(name, { default: fallback, min, max });
+  const maxPublicationBytes = int(
+    'EDGE_MAX_PUBLICATION_BYTES',
+    DEFAULT_MAX_PUBLICATION_BYTES,
+    1,
+    MIB,
+  );
+  const maxChannelsPerClient = int('EDGE_MAX_CHANNELS_PER_CLIENT', 512, 1, 65_536);
+  const nodeSubscribeRate = int('EDGE_NODE_SUBSCRIBE_RATE', 5_000, 1, 1_000_000);
+  const config: EdgeConfig = {
+    ...service,
+    nodeId: env.string('EDGE_NODE_ID', { default: defaultNodeId(), allowed: NODE_ID }),
+    maxConnections: int('WS_MAX_CONNECTIONS', 40_000, 1, 1_000_000),
+    channelPatterns: env.list('EDGE_CHANNELS', { default: ['*'], allowed: CHANNEL_PATTERN }),
+    queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, 65_536),
+    queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
+    slowGraceMs: int('EDGE_SLOW_GRACE_MS', 2_000, 0, 600_000),
+    slowMaxLagMs: int('EDGE_SLOW_MAX_LAG_MS', 30_000, 1_000, 600_000),
+    maxMessageBytes: int('EDGE_MAX_MESSAGE_BYTES', DEFAULT_MAX_MESSAGE_BYTES, 256, MIB),
+    maxPublicationBytes,
+    maxChannelsPerClient,
+    maxChannels: int('EDGE_MAX_CHANNELS', 65_536, 1, 1_000_000),
+    requestRate: {
+      perSecond: int('EDGE_REQUEST_RATE', 50, 1, 100_000),
+      burst: int('EDGE_REQUEST_BURST', 200, 1, 100_000),
+    },
+    subscribeRate: {
+      perSecond: int('EDGE_SUBSCRIBE_RATE', MAX_CHANNELS_PER_REQUEST, 1, 100_000),
+      burst: maxChannelsPerClient,
+    },
+    nodeSubscribeRate: { perSecond: nodeSubscribeRate, burst: 2 * nodeSubscribeRate },
+    lingerMs: int('EDGE_LINGER_MS', 3_000, 0, 600_000),
+    pingSeconds: int('EDGE_PING_SECONDS', 25, 1, 3_600),
+    pongSeconds: int('EDGE_PONG_SECONDS', 10, 1, 3_600),
+    silentSeconds: int('EDGE_SILENT_SECONDS', 15, 1, 3_600),
+    drainSeconds: int('DRAIN_SECONDS', 30, DRAIN_RESERVE_SECONDS + 1, 600),
+    drainAcceptSeconds: int('DRAIN_ACCEPT_SECONDS', 5, 0, 300),
+  };
+  checkTogether(env, config);
+  return config;
+}
+
+function checkTogether(env: EnvironmentReader, config: EdgeConfig): void {
+  const leastQueueBytes = 2 * (config.maxPublicationBytes + KIB);
+  if (config.queueBytes < leastQueueBytes) {
+    env.reject(
+      'EDGE_QUEUE_BYTES',
+      `${config.queueBytes} must hold two of the largest publications: at least ${leastQueueBytes}`,
+    );
+  }
+  if (config.drainAcceptSeconds > config.drainSeconds - DRAIN_RESERVE_SECONDS - 1) {
+    env.reject(
+      'DRAIN_ACCEPT_SECONDS',
+      `${config.drainAcceptSeconds} leaves less than 1 s of DRAIN_SECONDS (${config.drainSeconds}) for the clients; ${DRAIN_RESERVE_SECONDS} s are kept for stopping`,
+    );
+  }
+  if (env.string('EDGE_WORKERS', { default: '1' }) !== '1') {
+    env.reject('EDGE_WORKERS', 'only 1 is available in this release');
+  }
+  if (env.string('EDGE_FLUSH_MS', { default: '0' }) !== '0') {
+    env.reject('EDGE_FLUSH_MS', 'only 0 is available in this release');
+  }
+}
+
+const NODE_ID = {
+  pattern: /^[A-Za-z0-9_.-]{1,64}$/,
+  description: '1 to 64 letters, digits, dots, hyphens or underscores',
+};
+
+const CHANNEL_PATTERN = {
+  pattern: CHANNEL_PATTERN_GRAMMAR,
+  description: 'a channel name in which * stands for anything',
+};
+
+function defaultNodeId(): string {
+  const name = hostname()
+    .replace(/[^A-Za-z0-9_.-]/g, '-')
+    .slice(0, 48);
+  return `edge-${name}-${process.pid}`;
+}

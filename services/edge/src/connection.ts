@@ -1,0 +1,223 @@
+import type { Socket } from 'node:net';
+import type { Outbox, Subscriber } from '@tradewind/fanout';
+import {
+  CLOSE_CODES,
+  type CloseReason,
+  encodeServerMessage,
+  type ServerMessage,
+} from '@tradewind/protocol';
+import { WebSocket } from 'ws';
+import type { FrameWriter } from './frame-writer.ts';
+import type { Liveness } from './liveness.ts';
+import type { TokenBucket } from './token-bucket.ts';
+
+/** What a connection tells its owner. */
+export interface ConnectionOwner {
+  /** Something waits in its outbox: flush it at the end of the loop turn. */
+  needsFlush(connection: Connection): void;
+  /** Its queue had no room for publications of these channels; now it has. */
+  hasLost(connection: Connection, losses: ReadonlyMap<string, number>): void;
+  received(connection: Connection, data: Buffer, isBinary: boolean): void;
+  /** It is being closed: nothing may be offered to it from here on. Called once, before `closed`. */
+  leaving(connection: Connection): void;
+  /** It is gone. Called once. */
+  closed(connection: Connection, reason: CloseReason): void;
+}
+
+/** What a connection is made of. It owns all of it, except the writer and the owner. */
+export interface ConnectionParts {
+  readonly session: string;
+  /** Reads for us; writes only its own control frames. */
+  readonly webSocket: WebSocket;
+  /** The same connection's socket, which our frames are written to. */
+  readonly socket: Socket;
+  readonly outbox: Outbox;
+  readonly liveness: Liveness;
+  readonly requestBudget: TokenBucket;
+  readonly subscribeBudget: TokenBucket;
+  readonly writer: FrameWriter;
+  readonly owner: ConnectionOwner;
+}
+
+/** One client's WebSocket: what it is owed, how it is written to, and how it ends. */
+export class Connection implements Subscriber {
+  readonly session: string;
+  readonly outbox: Outbox;
+  readonly requestBudget: TokenBucket;
+  readonly subscribeBudget: TokenBucket;
+  /** Requests that were ignored because the budget was used up. */
+  ignoredRequests = 0;
+  /** Whether it ever asked for a channel. */
+  hasAsked = false;
+
+  readonly #webSocket: WebSocket;
+  readonly #socket: Socket;
+  readonly #liveness: Liveness;
+  readonly #writer: FrameWriter;
+  readonly #owner: ConnectionOwner;
+  #ageTicks = 0;
+  #writesUnderWay = 0;
+  #wasBlocked = false;
+  #state: 'open' | 'finishing' | 'closing' = 'open';
+  #reason: CloseReason | undefined;
+
+  constructor(parts: ConnectionParts) {
+    this.session = parts.session;
+    this.outbox = parts.outbox;
+    this.requestBudget = parts.requestBudget;
+    this.subscribeBudget = parts.subscribeBudget;
+    this.#webSocket = parts.webSocket;
+    this.#socket = parts.socket;
+    this.#liveness = parts.liveness;
+    this.#writer = parts.writer;
+    this.#owner = parts.owner;
+    this.#webSocket.on('message', this.#onMessage);
+    this.#webSocket.on('ping', this.#onSignOfLife);
+    this.#webSocket.on('pong', this.#onSignOfLife);
+    this.#webSocket.on('error', this.#onError);
+    this.#webSocket.on('close', this.#onClose);
+  }
+
+  /** Whether publications may be offered to it. */
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Seconds since it was opened. */
+  get ageSeconds(): number {
+    return this.#ageTicks;
+  }
+
+  send(message: ServerMessage): void {
+    this.sendEncoded(encodeServerMessage(message));
+  }
+
+  /** Queues a control frame's payload, which may be shared with other connections. */
+  sendEncoded(frame: Uint8Array): void {
+    if (this.#state === 'closing') return;
+    const verdict = this.outbox.offerControl(frame);
+    if (verdict === 'first') this.#owner.needsFlush(this);
+    else if (verdict === 'brim') this.flush();
+    else if (verdict === 'slow') this.close('slow');
+  }
+
+  /** Writes what waits, until nothing does or the socket is blocked. */
+  flush(): void {
+    if (this.#webSocket.readyState !== WebSocket.OPEN) return;
+    this.#writer.write(
+      this.outbox,
+      this.#socket,
+      this.#wasBlocked,
+      this.#onWriting,
+      this.#onWritten,
+    );
+    this.#wasBlocked = this.outbox.blocked;
+    const losses = this.outbox.takeLosses();
+    if (losses !== undefined) this.#owner.hasLost(this, losses);
+    if (this.#state === 'finishing' && this.outbox.size === 0) this.#closeNow();
+  }
+
+  /** Ends the connection after everything that already waits was written. */
+  finish(reason: CloseReason): void {
+    if (this.#state !== 'open') return;
+    this.#leave('finishing', reason);
+    this.flush();
+  }
+
+  /** Ends the connection now; what waits is dropped. */
+  close(reason: CloseReason): void {
+    if (this.#state === 'closing') return;
+    if (this.#state === 'open') this.#leave('closing', reason);
+    this.#closeNow();
+  }
+
+  /** Ends the connection without a close frame. For a peer that would not read one. */
+  terminate(reason: CloseReason): void {
+    if (this.#state === 'open') this.#leave('closing', reason);
+    this.#state = 'closing';
+    this.outbox.clear();
+    this.#webSocket.terminate();
+  }
+
+  /**
+   * One second has passed.
+   *
+   * @param now ms on the clock of the deliveries.
+   */
+  tick(now: number): void {
+    this.#ageTicks += 1;
+    const verdict = this.#liveness.tick();
+    if (this.outbox.isLate(now)) this.close('slow');
+    else if (verdict === 'dead') this.terminate('heartbeat_timeout');
+    else if (verdict === 'ping' && this.#state === 'open') this.#webSocket.ping();
+    this.outbox.trim();
+  }
+
+  #leave(state: 'finishing' | 'closing', reason: CloseReason): void {
+    this.#state = state;
+    this.#reason = reason;
+    this.#owner.leaving(this);
+  }
+
+  #closeNow(): void {
+    this.#state = 'closing';
+    this.outbox.clear();
+    const reason = this.#reason ?? 'internal';
+    this.#webSocket.close(CLOSE_CODES[reason].code, reason);
+  }
+
+  readonly #onMessage = (data: unknown, isBinary: boolean): void => {
+    this.#liveness.heard();
+    if (this.#state === 'open') this.#owner.received(this, data as Buffer, isBinary);
+  };
+
+  readonly #onSignOfLife = (): void => {
+    this.#liveness.heard();
+  };
+
+  readonly #onWriting = (): void => {
+    this.#writesUnderWay += 1;
+  };
+
+  readonly #onWritten = (): void => {
+    this.#writesUnderWay -= 1;
+    if (this.#writesUnderWay > 0 || !this.outbox.blocked) return;
+    this.outbox.blocked = false;
+    this.#liveness.heard();
+    this.flush();
+  };
+
+  readonly #onError = (error: Error & { readonly code?: string }): void => {
+    this.#reason ??= reasonOfError(error.code);
+  };
+
+  readonly #onClose = (code: number): void => {
+    const reason = this.#reason ?? reasonOfPeerCode(code);
+    if (this.#state === 'open') this.#leave('closing', reason);
+    this.#state = 'closing';
+    this.outbox.clear();
+    this.#owner.closed(this, reason);
+  };
+}
+
+/** Which reason stands for a close that the peer began; its own codes say nothing about us. */
+function reasonOfPeerCode(code: number): CloseReason {
+  const ABNORMAL_CLOSURE = 1006;
+  if (code === CLOSE_CODES.going_away.code) return 'going_away';
+  return code === ABNORMAL_CLOSURE ? 'connection_lost' : 'normal';
+}
+
+/** Which reason stands for an error of `ws` (its codes are listed in its API page). */
+function reasonOfError(code: string | undefined): CloseReason {
+  switch (code) {
+    case 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH':
+    case 'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH':
+      return 'message_too_large';
+    case 'WS_ERR_INVALID_UTF8':
+      return 'invalid_text';
+    case 'WS_ERR_TOO_MANY_BUFFERED_PARTS':
+      return 'policy_violation';
+    default:
+      return code?.startsWith('WS_ERR_') === true ? 'protocol_error' : 'connection_lost';
+  }
+}

@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from './connection.ts';
+
+/** When one client is told to go and when it is closed, in ms from the start of the notices. */
+export interface Departure {
+  readonly afterMs: number;
+  readonly deadlineMs: number;
+}
+
+/** Of the time for the clients, the part over which their new connections are spread. */
+const NOTICE_SHARE = 0.5;
+
+/** How often connections that are due are closed, in ms. */
+const CLOSE_INTERVAL_MS = 50;
+
+/**
+ * Spreads clients evenly over a drain. Each is to open its new connection at its `afterMs`, spread
+ * over the first half of the time, and keeps the old one for another half: so the other nodes see
+ * an even stream of handshakes, and nobody is without a connection.
+ *
+ * @param index the client's place, 0 ≤ index < count.
+ * @param windowMs the time for all clients.
+ */
+export function planDeparture(index: number, count: number, windowMs: number): Departure {
+  const afterMs = Math.floor((windowMs * NOTICE_SHARE * index) / count);
+  return { afterMs, deadlineMs: afterMs + Math.floor(windowMs * (1 - NOTICE_SHARE)) };
+}
+
+/**
+ * Sends all clients away within `windowMs`: a notice to each, then, at its own deadline, a close
+ * after all that was queued for it. Returns when the last deadline is past or everyone has left.
+ *
+ * @param hurry aborts to close everyone at once.
+ */
+export async function sendAway(
+  connections: ReadonlySet<Connection>,
+  windowMs: number,
+  hurry: AbortSignal,
+): Promise<void> {
+  const leaving = [...connections];
+  const departures = leaving.map((_, i) => planDeparture(i, leaving.length, windowMs));
+  leaving.forEach((connection, i) => {
+    const departure = departures[i] as Departure;
+    connection.send({ type: 'reconnect', ...departure, reason: 'draining' });
+  });
+  const startedAt = performance.now();
+  let next = 0;
+  while (next < leaving.length && connections.size > 0) {
+    const elapsed = hurry.aborted ? Number.POSITIVE_INFINITY : performance.now() - startedAt;
+    while (next < leaving.length && (departures[next] as Departure).deadlineMs <= elapsed) {
+      leaving[next]?.finish('draining');
+      next += 1;
+    }
+    await sleep(CLOSE_INTERVAL_MS);
+  }
+}
+
+/** Waits until all connections are gone, at most `deadlineMs`; says whether they are. */
+export async function waitUntilGone(
+  connections: ReadonlySet<Connection>,
+  deadlineMs: number,
+  hurry: AbortSignal,
+): Promise<boolean> {
+  const deadline = performance.now() + deadlineMs;
+  while (connections.size > 0 && performance.now() < deadline && !hurry.aborted) {
+    await sleep(CLOSE_INTERVAL_MS);
+  }
+  return connections.size === 0;
+}

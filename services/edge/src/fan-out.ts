@@ -1,0 +1,247 @@
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import {
+  createDeliveryRound,
+  deliver,
+  Outbox,
+  type OutboxLimits,
+  type Publication,
+  type SlowPolicy,
+  SubscriptionIndex,
+} from '@tradewind/fanout';
+import {
+  type CloseReason,
+  type ErrorCode,
+  encodeServerMessage,
+  type ServerMessage,
+  type Welcome,
+} from '@tradewind/protocol';
+import type { WebSocket } from 'ws';
+import { Connection, type ConnectionOwner } from './connection.ts';
+import type { Acknowledgement, Feed, FeedListener, GapNotice } from './feed.ts';
+import { FrameWriter } from './frame-writer.ts';
+import { Liveness, type LivenessLimits } from './liveness.ts';
+import { Requests } from './requests.ts';
+import { createFanOutStatistics } from './statistics.ts';
+import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
+import { type Rate, TokenBucket } from './token-bucket.ts';
+
+/** How a fan-out worker treats its clients. */
+export interface FanOutSettings {
+  readonly outbox: OutboxLimits;
+  readonly slow: SlowPolicy;
+  readonly subscriptions: SubscriptionLimits;
+  readonly liveness: LivenessLimits;
+  /** Requests per client. */
+  readonly requestRate: Rate;
+  /** Channels subscribed to per client. */
+  readonly subscribeRate: Rate;
+  /** A connection that has never asked for a channel is closed at this age, in seconds. */
+  readonly silentSeconds: number;
+  /** The parts of `welcome` that are the same for every client. */
+  readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime'>;
+}
+
+/** What a fan-out worker reports. */
+export interface FanOutEvents {
+  clientOpened(): void;
+  clientClosed(reason: CloseReason, session: string): void;
+  requestRejected(code: ErrorCode): void;
+  /** From a publication's timestamp until it was handed to the sockets, in ms. */
+  published(lagMs: number): void;
+}
+
+/** How often connections are looked at, in ms: the length of a tick. */
+const TICK_MS = 1_000;
+
+/** Publications whose lag is observed in one loop turn; more would measure the same delay. */
+const LAG_SAMPLES_PER_TURN = 64;
+
+/**
+ * A fan-out worker: owns the sockets, knows who subscribed to what, delivers. It knows nothing of
+ * Redis; what it needs from upstream is a {@link Feed}.
+ */
+export class FanOut implements FeedListener, ConnectionOwner {
+  readonly index = new SubscriptionIndex<Connection>();
+  readonly statistics = createFanOutStatistics();
+  readonly #settings: FanOutSettings;
+  readonly #events: FanOutEvents;
+  readonly #subscriptions: Subscriptions;
+  readonly #requests: Requests;
+  readonly #connections = new Set<Connection>();
+  readonly #writer = new FrameWriter();
+  readonly #round = createDeliveryRound<Connection>();
+  readonly #lagSamples: number[] = [];
+  readonly #ticker: NodeJS.Timeout;
+  #flushScheduled: NodeJS.Immediate | undefined;
+  #degraded: ServerMessage | undefined;
+
+  /** @param connect makes the link upstream, given whom it is to tell. */
+  constructor(
+    settings: FanOutSettings,
+    events: FanOutEvents,
+    connect: (listener: FeedListener) => Feed,
+  ) {
+    this.#settings = settings;
+    this.#events = events;
+    this.#subscriptions = new Subscriptions(this.index, settings.subscriptions, connect(this));
+    this.#requests = new Requests(this.#subscriptions, events.requestRejected);
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** Bytes written to client sockets so far, frame headers included. */
+  get bytesOut(): number {
+    return this.#writer.bytesOut;
+  }
+
+  /** Channels for which it holds interest upstream. */
+  get interest(): number {
+    return this.#subscriptions.interest;
+  }
+
+  /** All connections, also those that are being closed. */
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
+  }
+
+  /** Takes over a connection whose handshake is done. */
+  open(webSocket: WebSocket, socket: Socket): Connection {
+    const now = performance.now();
+    const connection = new Connection({
+      session: randomUUID(),
+      webSocket,
+      socket,
+      outbox: new Outbox(this.#settings.outbox, this.#settings.slow),
+      liveness: new Liveness(this.#settings.liveness, Math.random()),
+      requestBudget: new TokenBucket(this.#settings.requestRate, now),
+      subscribeBudget: new TokenBucket(this.#settings.subscribeRate, now),
+      writer: this.#writer,
+      owner: this,
+    });
+    this.#connections.add(connection);
+    this.#events.clientOpened();
+    connection.send({
+      type: 'welcome',
+      session: connection.session,
+      serverTime: Date.now(),
+      ...this.#settings.welcome,
+    });
+    if (this.#degraded !== undefined) connection.send(this.#degraded);
+    return connection;
+  }
+
+  /** Ends the worker: terminates whoever is still connected. */
+  stop(): void {
+    clearInterval(this.#ticker);
+    for (const connection of this.#connections) connection.terminate('draining');
+    clearImmediate(this.#flushScheduled);
+  }
+
+  // What upstream tells.
+
+  published(publication: Publication): void {
+    const subscribers = this.index.get(publication.channel);
+    const refusedBefore = this.#round.refused;
+    deliver(publication, subscribers, performance.now(), this.#round);
+    const refused = this.#round.refused - refusedBefore;
+    this.statistics.indexLookups += 1;
+    this.statistics.broadcastIterations += 1;
+    this.statistics.refusals += refused;
+    this.statistics.deliveries += subscribers.length - refused;
+    if (this.#lagSamples.length < LAG_SAMPLES_PER_TURN) {
+      this.#lagSamples.push(publication.publishedAt);
+    }
+    this.#settleRound();
+  }
+
+  acknowledged(acknowledgements: readonly Acknowledgement[]): void {
+    this.#subscriptions.acknowledge(acknowledgements);
+  }
+
+  refused(channels: readonly string[], code: ErrorCode): void {
+    this.#subscriptions.refuse(channels, code);
+  }
+
+  gap(notice: GapNotice): void {
+    this.#sendToAll(this.index.get(notice.channel), { type: 'gap', ...notice });
+  }
+
+  degraded(since: number): void {
+    this.#subscriptions.available = false;
+    this.#degraded = { type: 'degraded', since };
+    this.#sendToAll(this.#connections, this.#degraded);
+  }
+
+  restored(): void {
+    this.#subscriptions.available = true;
+    if (this.#degraded !== undefined) this.#sendToAll(this.#connections, { type: 'restored' });
+    this.#degraded = undefined;
+  }
+
+  // What connections tell.
+
+  needsFlush(connection: Connection): void {
+    this.#round.dirty.push(connection);
+    this.#scheduleFlush();
+  }
+
+  hasLost(connection: Connection, losses: ReadonlyMap<string, number>): void {
+    for (const [channel, lost] of losses) {
+      connection.send({ type: 'gap', channel, lost, reason: 'slow' });
+    }
+  }
+
+  received(connection: Connection, data: Buffer, isBinary: boolean): void {
+    this.#requests.handle(connection, data, isBinary, performance.now());
+  }
+
+  leaving(connection: Connection): void {
+    this.#subscriptions.leave(connection);
+  }
+
+  closed(connection: Connection, reason: CloseReason): void {
+    this.#connections.delete(connection);
+    this.#events.clientClosed(reason, connection.session);
+  }
+
+  /** Acts on what a delivery left to do, now that its loop is over. */
+  #settleRound(): void {
+    const { brimming, slow, dirty } = this.#round;
+    for (const connection of brimming) connection.flush();
+    for (const connection of slow) connection.close('slow');
+    brimming.length = 0;
+    slow.length = 0;
+    if (dirty.length > 0) this.#scheduleFlush();
+  }
+
+  #scheduleFlush(): void {
+    this.#flushScheduled ??= setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushScheduled = undefined;
+    const { dirty } = this.#round;
+    const waiting = dirty.length;
+    for (let i = 0; i < waiting; i += 1) (dirty[i] as Connection).flush();
+    dirty.splice(0, waiting);
+    if (dirty.length > 0) this.#scheduleFlush();
+    const now = Date.now();
+    for (const publishedAt of this.#lagSamples) this.#events.published(now - publishedAt);
+    this.#lagSamples.length = 0;
+  }
+
+  #sendToAll(connections: Iterable<Connection>, message: ServerMessage): void {
+    const frame = encodeServerMessage(message);
+    for (const connection of [...connections]) connection.sendEncoded(frame);
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    for (const connection of this.#connections) {
+      connection.tick(now);
+      if (!connection.hasAsked && connection.ageSeconds >= this.#settings.silentSeconds) {
+        connection.close('silent');
+      }
+    }
+  }
+}

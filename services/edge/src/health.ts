@@ -1,0 +1,44 @@
+import type { HealthSource, Readiness } from '@tradewind/runtime';
+
+/** What an edge's readiness depends on, as of now. */
+export interface EdgeCondition {
+  readonly draining: boolean;
+  /** Whether it holds as many connections as it may. */
+  readonly full: boolean;
+  /** Whether it was ever linked to Redis since it started. */
+  readonly everLinked: boolean;
+  /** Since when its subscription link is down, ms since the Unix epoch; undefined while it is up. */
+  readonly degradedSince: number | undefined;
+  /** Whether its other connection to Redis works. */
+  readonly commandsAvailable: boolean;
+}
+
+/** A link that comes back within this time was no reason to leave the balancer, in ms. */
+export const LINK_GRACE_MS = 2_000;
+
+/**
+ * Whether a balancer should send clients to this edge. When Redis is away for everyone, all nodes
+ * stay ready and say `degraded`: a shared outage must not empty the balancer. A node that alone
+ * cannot subscribe while Redis answers it is not ready; nor is one that never could.
+ *
+ * @param now ms since the Unix epoch.
+ */
+export function judgeReadiness(condition: EdgeCondition, now: number): Readiness {
+  const { degradedSince } = condition;
+  const degraded = degradedSince !== undefined;
+  const cutOffAlone =
+    degraded && condition.commandsAvailable && now - degradedSince >= LINK_GRACE_MS;
+  const reasons = [
+    ...(condition.draining ? ['draining'] : []),
+    ...(condition.full ? ['full'] : []),
+    ...(condition.everLinked ? [] : ['not_linked_yet']),
+    ...(cutOffAlone ? ['subscription_link_down'] : []),
+  ];
+  const ready = reasons.length === 0;
+  return { ready, degraded, reasons: degraded ? [...reasons, 'source_unreachable'] : reasons };
+}
+
+/** A health source that judges the condition each time it is asked. */
+export function createHealth(condition: () => EdgeCondition): HealthSource {
+  return { readiness: () => judgeReadiness(condition(), Date.now()) };
+}

@@ -1,0 +1,18 @@
+/**
+ * What a fan-out worker counts where a call per delivery would cost too much. Plain numbers that
+ * only grow; the metrics read them when they are asked.
+ */
+export interface FanOutStatistics {
+  /** Publications that went through the delivery loop. */
+  broadcastIterations: number;
+  /** Channels looked up in the subscription index. */
+  indexLookups: number;
+  /** Publications queued for a client. */
+  deliveries: number;
+  /** Publications that a client's full queue refused. */
+  refusals: number;
+}
+
+export function createFanOutStatistics(): FanOutStatistics {
+  return { broadcastIterations: 0, indexLookups: 0, deliveries: 0, refusals: 0 };
+}

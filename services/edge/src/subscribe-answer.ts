@@ -1,0 +1,52 @@
+import type {
+  ErrorCode,
+  RejectedChannel,
+  RequestId,
+  SubscribedChannel,
+  SubscribeRequest,
+} from '@tradewind/protocol';
+import type { Connection } from './connection.ts';
+
+/**
+ * The answer to one `subscribe` request, sent in as many frames as it takes: what is settled is
+ * told at once, because a channel's publications follow right behind; the last frame says `done`.
+ */
+export class SubscribeAnswer {
+  readonly connection: Connection;
+  readonly #id: RequestId | undefined;
+  #unsettled: number;
+  #subscribed: SubscribedChannel[] = [];
+  #rejected: RejectedChannel[];
+
+  constructor(connection: Connection, request: SubscribeRequest) {
+    this.connection = connection;
+    this.#id = request.id;
+    this.#unsettled = request.channels.length;
+    this.#rejected = [...request.rejected];
+  }
+
+  subscribed(channel: SubscribedChannel): void {
+    this.#unsettled -= 1;
+    this.#subscribed.push(channel);
+  }
+
+  rejected(channel: string, code: ErrorCode): void {
+    this.#unsettled -= 1;
+    this.#rejected.push({ channel, code });
+  }
+
+  /** Sends what was settled since the last call, if anything was. */
+  send(): void {
+    const done = this.#unsettled === 0;
+    if (this.#subscribed.length === 0 && this.#rejected.length === 0) return;
+    this.connection.send({
+      type: 'subscribed',
+      id: this.#id,
+      channels: this.#subscribed,
+      ...(this.#rejected.length > 0 ? { rejected: this.#rejected } : {}),
+      done,
+    });
+    this.#subscribed = [];
+    this.#rejected = [];
+  }
+}

@@ -1,0 +1,92 @@
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { ERROR_CODES, type ErrorCode, JSON_SUBPROTOCOL, WEBSOCKET_PATH } from '@tradewind/protocol';
+import { type WebSocket, WebSocketServer } from 'ws';
+
+/** Decides about handshakes and takes over the connections that come of them. */
+export interface Admission {
+  /** Why nobody is admitted right now, or undefined. */
+  refusal(): ErrorCode | undefined;
+  admitted(webSocket: WebSocket, socket: Socket): void;
+  rejected(code: ErrorCode): void;
+}
+
+/** When to come back after a 503, in seconds. */
+const RETRY_AFTER_SECONDS = 5;
+
+/**
+ * Fragments of one message. Requests fit into one frame; a client that cuts one into more pieces
+ * than this wants something else.
+ */
+const MAX_FRAGMENTS = 16;
+
+/** Chunks of one message that may be buffered: 32 KiB come in a few dozen TCP segments. */
+const MAX_BUFFERED_CHUNKS = 256;
+
+/** How long a peer may take to answer our close frame, in ms. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/**
+ * Answers WebSocket handshakes on an HTTP server: with 101, or with the error that says why not.
+ * permessage-deflate is declined, which is what lets frames be written to the socket directly.
+ */
+export function acceptUpgrades(
+  server: Server,
+  limits: { readonly maxMessageBytes: number },
+  admission: Admission,
+): void {
+  // A variable, since @types/ws does not know closeTimeout and would refuse it in a literal.
+  const options = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: limits.maxMessageBytes,
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    handleProtocols: () => JSON_SUBPROTOCOL,
+  };
+  const webSocketServer = new WebSocketServer(options);
+
+  server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    const code = handshakeFault(request) ?? admission.refusal();
+    if (code !== undefined) {
+      admission.rejected(code);
+      reject(stream, code);
+      return;
+    }
+    // node:http hands over the connection's own socket; Duplex is only its declared type.
+    const socket = stream as Socket;
+    webSocketServer.handleUpgrade(request, socket, head, (webSocket) => {
+      admission.admitted(webSocket, socket);
+    });
+  });
+}
+
+function handshakeFault(request: IncomingMessage): ErrorCode | undefined {
+  const [path] = (request.url ?? '').split('?', 1);
+  if (path !== WEBSOCKET_PATH) return 'not_found';
+  const offered = request.headers['sec-websocket-protocol'];
+  if (offered === undefined) return undefined;
+  const protocols = offered.split(',').map((protocol) => protocol.trim());
+  return protocols.includes(JSON_SUBPROTOCOL) ? undefined : 'unsupported_protocol';
+}
+
+function reject(stream: Duplex, code: ErrorCode): void {
+  const { status, retryable, meaning } = ERROR_CODES[code];
+  const body = `${JSON.stringify({ error: { code, message: meaning, retryable } })}\n`;
+  stream.on('error', () => stream.destroy());
+  stream.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      'connection: close',
+      'content-type: application/json; charset=utf-8',
+      `content-length: ${Buffer.byteLength(body)}`,
+      ...(retryable ? [`retry-after: ${RETRY_AFTER_SECONDS}`] : []),
+      '',
+      body,
+    ].join('\r\n'),
+    () => stream.destroy(),
+  );
+}
