@@ -1,0 +1,158 @@
+import { RedisCommands, type RedisSettings, RedisSubscriber } from '@tradewind/bus';
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { eventually } from '../support/wait.ts';
+
+let redis: TestRedis;
+
+beforeEach(async () => {
+  redis = await startRedis();
+});
+
+afterEach(async () => {
+  await redis.stop();
+});
+
+function settings(url = redis.url): RedisSettings {
+  return {
+    url,
+    password: undefined,
+    certificateAuthority: undefined,
+    connectionName: 'tradewind-test',
+  };
+}
+
+function startCommands(url = redis.url): { commands: RedisCommands; events: string[] } {
+  const events: string[] = [];
+  const commands = new RedisCommands(settings(url), {
+    available: () => events.push('available'),
+    unavailable: () => events.push('unavailable'),
+  });
+  onTestFinished(() => commands.stop());
+  commands.start();
+  return { commands, events };
+}
+
+async function startReceiver(channel: string): Promise<{ received: string[]; linked(): boolean }> {
+  const received: string[] = [];
+  const subscriber = new RedisSubscriber(settings(), {
+    message: (_channel, payload) => received.push(payload.toString('latin1')),
+    subscribed: () => {},
+    refused: () => {},
+    linkLost: () => {},
+    linkRestored: () => {},
+  });
+  onTestFinished(() => subscriber.stop());
+  subscriber.want(channel);
+  subscriber.start();
+  await eventually(() => subscriber.linked);
+  return { received, linked: () => subscriber.linked };
+}
+
+async function withAdmin<T>(use: (admin: Redis) => Promise<T>): Promise<T> {
+  const admin = new Redis(redis.url);
+  try {
+    return await use(admin);
+  } finally {
+    admin.disconnect();
+  }
+}
+
+describe('RedisCommands on a real Redis', () => {
+  it('publishes bytes and texts in order, and counts the receivers', async () => {
+    const { received } = await startReceiver('a');
+    const { commands } = startCommands();
+    await eventually(() => commands.available);
+    const numbers = Array.from({ length: 1_000 }, (_, index) => String(index));
+    const published = numbers.map((text) => commands.publish('a', text));
+    published.push(commands.publish('a', new Uint8Array([0xff, 0xfe, 0x00])));
+    expect(new Set(await Promise.all(published))).toEqual(new Set([1]));
+    expect(await commands.publish('nobody', 'x')).toBe(0);
+    await eventually(() => received.length === published.length);
+    expect(received).toEqual([...numbers, '\xff\xfe\x00']);
+  });
+
+  it('rejects at once while Redis is down, and nothing of it is executed afterwards', async () => {
+    const { received, linked } = await startReceiver('a');
+    const { commands, events } = startCommands();
+    await eventually(() => commands.available);
+    await redis.kill();
+    await eventually(() => !commands.available);
+
+    const began = performance.now();
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 1_000 }, () => commands.publish('a', 'stale')),
+    );
+    expect(performance.now() - began).toBeLessThan(500);
+    for (const outcome of outcomes)
+      expect(outcome).toMatchObject({ reason: { code: 'unavailable', outcome: 'not-sent' } });
+
+    await redis.restart();
+    await eventually(() => commands.available && linked());
+    await commands.publish('a', 'fresh');
+    await eventually(() => received.length > 0);
+    expect(received).toEqual(['fresh']);
+    expect(events).toEqual(['available', 'unavailable', 'available']);
+    await withAdmin(async (admin) =>
+      expect(await admin.info('commandstats')).toContain('cmdstat_publish:calls=1,'),
+    );
+  });
+
+  it('notices a frozen Redis within 3 s, and settles what is in flight', async () => {
+    const { commands, events } = startCommands();
+    await eventually(() => commands.available);
+    await redis.freeze();
+    const frozenAt = performance.now();
+    await expect(commands.publish('a', 'x')).rejects.toMatchObject({ outcome: 'unknown' });
+    expect(performance.now() - frozenAt).toBeLessThan(3_000);
+    expect(commands.available).toBe(false);
+    await expect(commands.publish('a', 'x')).rejects.toMatchObject({ outcome: 'not-sent' });
+    await redis.thaw();
+    await eventually(() => commands.available);
+    expect(events).toEqual(['available', 'unavailable', 'available']);
+  });
+
+  it('passes on what Redis refuses', async () => {
+    await withAdmin((admin) =>
+      admin.call('ACL', 'SETUSER', 'ingest', 'on', '>secret', '+@all', 'resetchannels', '&a'),
+    );
+    const { commands } = startCommands(redis.url.replace('redis://', 'redis://ingest:secret@'));
+    await eventually(() => commands.available);
+    expect(await commands.publish('a', 'x')).toBe(0);
+    await expect(commands.publish('b', 'x')).rejects.toMatchObject({
+      name: 'RedisRefusedError',
+      code: 'NOPERM',
+    });
+  });
+
+  it('is unavailable while Redis loads or has no master, and comes back by itself', async () => {
+    const { commands, events } = startCommands();
+    await eventually(() => commands.available);
+    await withAdmin(async (admin) => {
+      await admin.config('SET', 'replica-serve-stale-data', 'no');
+      await admin.call('REPLICAOF', '127.0.0.1', '1');
+      await eventually(() => !commands.available);
+      await expect(commands.publish('a', 'x')).rejects.toMatchObject({ outcome: 'not-sent' });
+      await admin.call('REPLICAOF', 'NO', 'ONE');
+    });
+    await eventually(() => commands.available);
+    expect(events).toEqual(['available', 'unavailable', 'available']);
+  });
+
+  it('never sends a publish again whose reply was lost', async () => {
+    const { commands } = startCommands();
+    await eventually(() => commands.available);
+    await redis.freeze();
+    const published = Array.from({ length: 500 }, (_, index) => commands.publish('a', `${index}`));
+    for (const outcome of await Promise.allSettled(published))
+      expect(outcome).toMatchObject({ reason: { code: 'unavailable', outcome: 'unknown' } });
+    await redis.thaw();
+    await eventually(() => commands.available);
+    await commands.publish('a', 'end');
+    const stats = await withAdmin((admin) => admin.info('commandstats'));
+    const calls = Number(/cmdstat_publish:calls=(\d+)/.exec(stats)?.[1]);
+    expect(calls).toBeGreaterThan(0);
+    expect(calls).toBeLessThanOrEqual(published.length + 1);
+  });
+});

@@ -1,0 +1,255 @@
+import { type RedisSettings, RedisSubscriber } from '@tradewind/bus';
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { eventually } from '../support/wait.ts';
+
+const BATCH_CHANNELS = 512;
+
+interface Observed {
+  readonly subscriber: RedisSubscriber;
+  readonly subscribed: Set<string>;
+  readonly messages: { channel: string; payload: Buffer }[];
+  readonly refusals: { channel: string; code: string; atMs: number }[];
+  /** `lost` and `restored`, in order. */
+  readonly link: string[];
+}
+
+let redis: TestRedis;
+let admin: Redis;
+
+beforeEach(async () => {
+  redis = await startRedis();
+  admin = new Redis(redis.url);
+  admin.on('error', () => {});
+});
+
+afterEach(async () => {
+  admin.disconnect();
+  await redis.stop();
+});
+
+function settings(overrides: Partial<RedisSettings> = {}): RedisSettings {
+  return {
+    url: redis.url,
+    password: undefined,
+    certificateAuthority: undefined,
+    connectionName: 'tradewind-test',
+    ...overrides,
+  };
+}
+
+function observe(overrides: Partial<RedisSettings> = {}): Observed {
+  const subscribed = new Set<string>();
+  const messages: Observed['messages'] = [];
+  const refusals: Observed['refusals'] = [];
+  const link: string[] = [];
+  const subscriber = new RedisSubscriber(settings(overrides), {
+    message(channel, payload) {
+      expect(subscribed).toContain(channel);
+      messages.push({ channel, payload });
+    },
+    subscribed(channels) {
+      for (const channel of channels) subscribed.add(channel);
+    },
+    refused(channel, error) {
+      refusals.push({ channel, code: error.code, atMs: performance.now() });
+    },
+    linkLost() {
+      subscribed.clear();
+      link.push('lost');
+    },
+    linkRestored() {
+      link.push('restored');
+    },
+  });
+  onTestFinished(() => subscriber.stop());
+  return { subscriber, subscribed, messages, refusals, link };
+}
+
+async function subscriptions(channels: readonly string[]): Promise<number> {
+  const reply = (await admin.call('PUBSUB', 'NUMSUB', ...channels)) as (string | number)[];
+  return reply.filter((_, index) => index % 2 === 1).reduce<number>((sum, n) => sum + Number(n), 0);
+}
+
+async function calls(command: string): Promise<number> {
+  const stats = await admin.info('commandstats');
+  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
+}
+
+function names(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `channel-${index}`);
+}
+
+describe('RedisSubscriber on a real Redis', () => {
+  it('delivers payloads byte for byte, in order', async () => {
+    const { subscriber, messages, subscribed } = observe();
+    subscriber.want('BTC.trade');
+    subscriber.start();
+    await eventually(() => subscribed.has('BTC.trade'));
+    const payloads = [
+      Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
+      Buffer.alloc(0),
+      Buffer.from('{"price":"64123.5"}'),
+      Buffer.from([0xc3, 0x28]),
+      Buffer.alloc(300_000, 0xfe),
+    ];
+    for (const payload of payloads) await admin.publish('BTC.trade', payload);
+    await eventually(() => messages.length === payloads.length);
+    expect(
+      messages.map(({ payload }) => Buffer.compare(payload, payloads.shift() ?? payload)),
+    ).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('lets the subscriptions at Redis follow what is wanted', async () => {
+    const { subscriber, messages, subscribed } = observe();
+    subscriber.start();
+    for (const channel of names(10)) subscriber.want(channel);
+    await eventually(async () => (await subscriptions(names(10))) === 10);
+    for (const channel of names(4)) subscriber.unwant(channel);
+    await eventually(async () => (await subscriptions(names(10))) === 6);
+    subscriber.want('channel-0');
+    await eventually(async () => (await subscriptions(names(10))) === 7);
+    for (const channel of names(10)) await admin.publish(channel, channel);
+    await eventually(() => messages.length === 7);
+    expect(subscribed.size).toBe(10);
+    for (const channel of names(10)) subscriber.unwant(channel);
+    await eventually(async () => (await subscriptions(names(10))) === 0);
+  });
+
+  it('survives SIGKILL: one loss, one recovery, all channels back in batches', async () => {
+    const channels = names(1_500);
+    const { subscriber, subscribed, messages, link } = observe();
+    for (const channel of channels) subscriber.want(channel);
+    subscriber.start();
+    await eventually(() => subscribed.size === channels.length);
+    await redis.kill();
+    await eventually(() => link.includes('lost'));
+    expect(subscriber.linked).toBe(false);
+    expect(subscribed.size).toBe(0);
+
+    await redis.restart();
+    const restartedAt = performance.now();
+    await eventually(() => subscriber.linked);
+    expect(performance.now() - restartedAt).toBeLessThan(2_000);
+    expect(subscribed.size).toBe(channels.length);
+    expect(link).toEqual(['restored', 'lost', 'restored']);
+    await eventually(async () => (await subscriptions(channels)) === channels.length);
+    expect(await calls('subscribe')).toBe(Math.ceil(channels.length / BATCH_CHANNELS));
+    await admin.publish('channel-1499', 'again');
+    await eventually(() => messages.length === 1);
+  });
+
+  it('notices a frozen Redis within 3 s, and is back when it thaws', async () => {
+    const { subscriber, subscribed, link } = observe();
+    subscriber.want('a');
+    subscriber.start();
+    await eventually(() => subscribed.has('a'));
+    await redis.freeze();
+    const frozenAt = performance.now();
+    await eventually(() => link.includes('lost'));
+    expect(performance.now() - frozenAt).toBeLessThan(3_000);
+    await redis.thaw();
+    await eventually(() => subscriber.linked);
+    expect(link).toEqual(['restored', 'lost', 'restored']);
+    await eventually(async () => (await subscriptions(['a'])) === 1);
+  });
+
+  it('isolates the one channel that the ACL forbids, and gets it when it is permitted', async () => {
+    const channels = names(200);
+    const forbidden = 'channel-123';
+    const allowed = channels.filter((channel) => channel !== forbidden).map((name) => `&${name}`);
+    await admin.call(
+      'ACL',
+      'SETUSER',
+      'edge',
+      'on',
+      '>secret',
+      '+@all',
+      'resetchannels',
+      ...allowed,
+    );
+    const { subscriber, subscribed, refusals, link } = observe({
+      url: redis.url.replace('redis://', 'redis://edge@'),
+      password: 'secret',
+    });
+    for (const channel of channels) subscriber.want(channel);
+    subscriber.start();
+    await eventually(() => subscriber.linked);
+    expect(subscribed.size).toBe(channels.length - 1);
+    expect(refusals).toMatchObject([{ channel: forbidden, code: 'NOPERM' }]);
+    await eventually(() => refusals.length === 2);
+    await admin.call('ACL', 'SETUSER', 'edge', `&${forbidden}`);
+    await eventually(() => subscribed.has(forbidden));
+    expect(link).toEqual(['restored']);
+  });
+
+  it('keeps the others when the ACL takes a channel away', async () => {
+    await admin.call('ACL', 'SETUSER', 'edge', 'on', '>secret', '+@all', 'allchannels');
+    const { subscriber, subscribed, refusals, link } = observe({
+      url: redis.url.replace('redis://', 'redis://edge:secret@'),
+    });
+    for (const channel of ['a', 'b', 'c']) subscriber.want(channel);
+    subscriber.start();
+    await eventually(() => subscriber.linked);
+    await admin.call('ACL', 'SETUSER', 'edge', 'resetchannels', '&a', '&c');
+    await eventually(() => link.length === 3);
+    expect(link).toEqual(['restored', 'lost', 'restored']);
+    expect([...subscribed].sort()).toEqual(['a', 'c']);
+    expect(refusals).toMatchObject([{ channel: 'b', code: 'NOPERM' }]);
+  });
+
+  it('survives being killed again and again without leaking listeners', async () => {
+    const channels = names(50);
+    const { subscriber, subscribed, link } = observe();
+    for (const channel of channels) subscriber.want(channel);
+    subscriber.start();
+    await eventually(() => subscriber.linked);
+    const warnings: Error[] = [];
+    const collect = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', collect);
+    onTestFinished(() => void process.off('warning', collect));
+
+    for (let kill = 1; kill <= 10; kill++) {
+      await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      await eventually(() => link.length === 1 + 2 * kill && subscriber.linked);
+      expect(subscribed.size).toBe(channels.length);
+    }
+    expect(link).toEqual([
+      'restored',
+      ...Array.from({ length: 10 }, () => ['lost', 'restored']).flat(),
+    ]);
+    expect(await subscriptions(channels)).toBe(channels.length);
+    expect(warnings).toEqual([]);
+  });
+
+  it('ends where it should after wants and unwants race with lost links', async () => {
+    const channels = names(40);
+    const wanted = new Set<string>();
+    const { subscriber, subscribed } = observe();
+    subscriber.start();
+    for (let round = 0; round < 2_000; round++) {
+      const channel = channels[(round * 7 + (round >> 3)) % channels.length] ?? '';
+      if (wanted.delete(channel)) subscriber.unwant(channel);
+      else {
+        wanted.add(channel);
+        subscriber.want(channel);
+      }
+      if (round % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (round % 400 === 399) await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    }
+    await eventually(() => subscriber.linked && [...wanted].every((name) => subscribed.has(name)));
+    await eventually(async () => (await subscriptions(channels)) === wanted.size);
+    expect(await subscriptions([...wanted])).toBe(wanted.size);
+  });
+
+  it('names its connection, and closes it on stop', async () => {
+    const { subscriber } = observe();
+    subscriber.start();
+    await eventually(() => subscriber.linked);
+    const list = async (): Promise<string> => String(await admin.client('LIST'));
+    expect(await list()).toContain('name=tradewind-test-subscriber');
+    await subscriber.stop();
+    await eventually(async () => !(await list()).includes('tradewind-test'));
+  });
+});

@@ -1,0 +1,150 @@
+import { expect, it } from 'vitest';
+import { TestClient } from '../support/client.ts';
+import { collectGarbage, INSPECTABLE } from '../support/inspector.ts';
+import { startTier, type Tier } from '../support/tier.ts';
+import { eventually } from '../support/wait.ts';
+
+const CHANNEL = 'BTC.trade';
+const MIB = 2 ** 20;
+
+/** What a kernel may swallow for a stalled peer on loopback, and then some. */
+const BYTES_TOWARDS_EACH = 12 * MIB;
+
+/** Above its size before the clients came, once they are gone and garbage is collected. */
+const RETURNED_WITHIN_MIB = 24;
+
+interface Flood {
+  readonly stalled: number;
+  readonly payloadBytes: number;
+  readonly perSecond: number;
+}
+
+/** Sends a flood past stalled and reading clients alike; returns the deepest queue that was seen. */
+async function flood(tier: Tier, { payloadBytes, perSecond }: Omit<Flood, 'stalled'>) {
+  const [edge] = tier.edges as [(typeof tier.edges)[0]];
+  const publications = Math.ceil(BYTES_TOWARDS_EACH / payloadBytes);
+  const startedAt = performance.now();
+  const peak = { depth: 0, bytes: 0 };
+  for (let n = 1; n <= publications; n += 1) {
+    const payload = JSON.stringify({ n }).padEnd(payloadBytes, ' ');
+    void tier.backend.publish(CHANNEL, payload);
+    const ahead = (n / perSecond) * 1_000 - (performance.now() - startedAt);
+    if (ahead > 20) await new Promise((resolve) => setTimeout(resolve, ahead));
+    if (n % Math.ceil(publications / 60) === 0) {
+      const metrics = await edge.metrics();
+      peak.depth = Math.max(peak.depth, metrics.sum('tradewind_edge_queue_depth_max') ?? 0);
+      peak.bytes = Math.max(peak.bytes, metrics.sum('tradewind_edge_queue_bytes_max') ?? 0);
+    }
+  }
+  return { publications, peak };
+}
+
+async function runFlood(tier: Tier, options: Flood) {
+  const [edge] = tier.edges as [(typeof tier.edges)[0]];
+  const reading = await Promise.all(
+    Array.from({ length: 5 }, () => TestClient.connect(edge.wsUrl, { channels: [CHANNEL] })),
+  );
+  const before = await collectGarbage(edge);
+  const stalled = await Promise.all(
+    Array.from({ length: options.stalled }, () =>
+      TestClient.connect(edge.wsUrl, { channels: [CHANNEL] }),
+    ),
+  );
+  for (const client of stalled) client.pause();
+
+  const { publications, peak } = await flood(tier, options);
+  await eventually(
+    async () => {
+      const metrics = await edge.metrics();
+      expect(metrics.sum('tradewind_edge_disconnects_total', { reason: 'slow' })).toBe(
+        options.stalled,
+      );
+    },
+    { deadlineMs: 15_000 },
+  );
+  for (const client of reading) {
+    await client.waitFor(() => client.publications.length === publications);
+    expect(client.publications.every(({ seq }, i) => seq === i + 1)).toBe(true);
+    expect(client.controlsOf('gap')).toEqual([]);
+  }
+  const metrics = await edge.metrics();
+  await Promise.all(stalled.map((client) => client.terminate()));
+  await eventually(async () => {
+    expect((await edge.metrics()).sum('tradewind_edge_connections')).toBe(reading.length);
+  });
+  const after = await collectGarbage(edge);
+  await Promise.all(reading.map((client) => client.close()));
+  return { peak, metrics, before, after };
+}
+
+const SETTINGS = { ...INSPECTABLE, EDGE_SLOW_GRACE_MS: '500' };
+
+it('disconnects 200 stalled clients as slow at 512 slots, and nobody else notices', async () => {
+  await using tier = await startTier({ edges: 1, env: SETTINGS });
+  const STALLED = 200;
+  const { peak, metrics, before, after } = await runFlood(tier, {
+    stalled: STALLED,
+    payloadBytes: 1_800,
+    perSecond: 1_200,
+  });
+  expect(peak.depth).toBe(512);
+  expect(metrics.sum('tradewind_edge_refusals_total')).toBeGreaterThanOrEqual(3 * STALLED);
+  const grown = after.heapUsed + after.external - before.heapUsed - before.external;
+  expect(grown / MIB).toBeLessThan(RETURNED_WITHIN_MIB);
+}, 90_000);
+
+it('bounds the queue in bytes as well as in slots', async () => {
+  const QUEUE_BYTES = 256 * 1024;
+  await using tier = await startTier({
+    edges: 1,
+    env: { ...SETTINGS, EDGE_QUEUE_BYTES: String(QUEUE_BYTES) },
+  });
+  const { peak } = await runFlood(tier, { stalled: 20, payloadBytes: 16_000, perSecond: 300 });
+  expect(peak.bytes).toBeLessThanOrEqual(QUEUE_BYTES);
+  expect(peak.bytes).toBeGreaterThan(QUEUE_BYTES - 17_000);
+  expect(peak.depth).toBeLessThan(512);
+}, 90_000);
+
+it('takes no burst for slowness: 2,000 publications at once to clients that read', async () => {
+  await using tier = await startTier({ edges: 1 });
+  const [edge] = tier.edges as [(typeof tier.edges)[0]];
+  const clients = await Promise.all(
+    Array.from({ length: 50 }, () => TestClient.connect(edge.wsUrl, { channels: [CHANNEL] })),
+  );
+  const pipeline = tier.backend.pipeline();
+  const payload = 'x'.repeat(300);
+  for (let n = 1; n <= 2_000; n += 1) pipeline.publish(CHANNEL, JSON.stringify({ n, payload }));
+  await pipeline.exec();
+  for (const client of clients) {
+    await client.waitFor(() => client.publications.length === 2_000);
+    expect(client.publications.every(({ seq }, i) => seq === i + 1)).toBe(true);
+  }
+  const metrics = await edge.metrics();
+  expect(metrics.sum('tradewind_edge_refusals_total')).toBe(0);
+  expect(metrics.sum('tradewind_edge_disconnects_total') ?? 0).toBe(0);
+  await Promise.all(clients.map((client) => client.close()));
+});
+
+it('tells a client that stalls and comes back in time exactly what it missed', async () => {
+  await using tier = await startTier({ edges: 1, env: { EDGE_SLOW_GRACE_MS: '60000' } });
+  const [edge] = tier.edges as [(typeof tier.edges)[0]];
+  await using client = await TestClient.connect(edge.wsUrl, { channels: [CHANNEL] });
+  client.pause();
+  const { publications } = await flood(tier, { payloadBytes: 1_800, perSecond: 5_000 });
+  await eventually(async () => {
+    const metrics = await edge.metrics();
+    expect(metrics.sum('tradewind_edge_publications_received_total')).toBe(publications);
+    expect(metrics.sum('tradewind_edge_refusals_total')).toBeGreaterThan(0);
+  });
+  client.resume();
+  await client.waitFor(() => client.controlsOf('gap').length === 1);
+  const [gap] = client.controlsOf('gap');
+  await tier.backend.publish(CHANNEL, '{"after":true}');
+  await client.waitFor(() => client.publications.at(-1)?.data === '{"after":true}');
+
+  const delivered = client.publications.length - 1;
+  expect(gap).toMatchObject({ channel: CHANNEL, lost: publications - delivered, reason: 'slow' });
+  expect(client.publications.at(-1)!.seq).toBe(publications + 1);
+  expect(client.publications.at(-1)!.index).toBeGreaterThan(gap!.index);
+  expect(client.publications.slice(0, -1).every(({ seq }, i) => seq === i + 1)).toBe(true);
+});

@@ -1,0 +1,295 @@
+import type {
+  RejectedChannel,
+  RequestId,
+  ServerMessage,
+  Subscribed,
+  SubscribedChannel,
+  Welcome,
+} from '@tradewind/protocol';
+import { WebSocket } from 'ws';
+
+/** How long a client waits for what it was promised, in ms; slow machines included. */
+const DEFAULT_DEADLINE_MS = 10_000;
+
+/** Frames that a client keeps; a test that sends more is told so instead of running out of memory. */
+const MAX_FRAMES = 2_000_000;
+
+/** A publication as it came, with its exact bytes. */
+export interface ReceivedPublication {
+  readonly seq: number;
+  readonly channel: string;
+  readonly offset: number | undefined;
+  /** When it was published, ms since the Unix epoch. */
+  readonly ts: number;
+  /** The text of `data`, byte for byte as it stood in the frame. */
+  readonly data: string;
+  /** When it was read here, ms since the Unix epoch. */
+  readonly receivedAt: number;
+}
+
+/** How many frames of both kinds had come before this one. */
+export interface Ordered {
+  readonly index: number;
+}
+
+export interface Closed {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** A channel to subscribe to: its name, or its name and where to begin. */
+export type ChannelChoice =
+  | string
+  | {
+      readonly channel: string;
+      readonly since?: { readonly epoch: string; readonly offset: number };
+      readonly history?: number;
+    };
+
+/** The answer to one subscribe request, all its frames together. */
+export interface SubscribeAnswer {
+  readonly channels: readonly SubscribedChannel[];
+  readonly rejected: readonly RejectedChannel[];
+}
+
+export interface ConnectOptions {
+  /** Subscribed to before `connect` resolves; a rejection makes it reject. */
+  readonly channels?: readonly ChannelChoice[];
+  /** More headers for the upgrade, e.g. `origin`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Subprotocols to offer; none by default. */
+  readonly protocols?: readonly string[];
+}
+
+/** A subscriber that writes down everything it is sent. */
+export class TestClient implements AsyncDisposable {
+  readonly welcome: Welcome;
+  /** Publications in the order of their arrival. */
+  readonly publications: (ReceivedPublication & Ordered)[] = [];
+  /** Control frames in the order of their arrival, the welcome first. */
+  readonly controls: (ServerMessage & Ordered)[] = [];
+  /** Settles when the connection has ended; never rejects. */
+  readonly closed: Promise<Closed>;
+
+  readonly #socket: WebSocket;
+  readonly #watchers = new Set<() => void>();
+  #closedWith: Closed | undefined;
+  #frames = 0;
+  #nextId = 1;
+
+  /** For {@link connect}: `first` are the frames that came before, the welcome among them. */
+  private constructor(socket: WebSocket, closed: Promise<Closed>, first: readonly string[]) {
+    this.#socket = socket;
+    this.closed = closed;
+    closed.then((how) => {
+      this.#closedWith = how;
+      this.#wake();
+    });
+    for (const text of first) this.#take(text);
+    const welcome = this.controls[0];
+    if (welcome?.type !== 'welcome') throw new Error(`no welcome came first, but ${first[0]}`);
+    this.welcome = welcome;
+    socket.removeAllListeners('message');
+    socket.on('message', (data) => this.#take(String(data)));
+  }
+
+  /**
+   * Connects to an edge (`ws://127.0.0.1:8080/ws`), waits for its welcome and subscribes to
+   * `channels`. Rejects when the upgrade is refused, with the HTTP status in the message.
+   */
+  static async connect(wsUrl: string, options: ConnectOptions = {}): Promise<TestClient> {
+    const socket = new WebSocket(wsUrl, [...(options.protocols ?? [])], {
+      headers: { ...options.headers },
+      perMessageDeflate: false,
+    });
+    const closed = new Promise<Closed>((resolve) => {
+      socket.once('close', (code, reason) => resolve({ code, reason: reason.toString() }));
+    });
+    const first: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', reject);
+      closed.then(({ code, reason }) => reject(new Error(`closed with ${code} ${reason}`)));
+      socket.on('message', (data) => {
+        first.push(String(data));
+        resolve();
+      });
+      setTimeout(
+        () => reject(new Error(`no welcome from ${wsUrl} within ${DEFAULT_DEADLINE_MS} ms`)),
+        DEFAULT_DEADLINE_MS,
+      ).unref();
+    }).catch((error) => {
+      socket.terminate();
+      throw error;
+    });
+    const client = new TestClient(socket, closed, first);
+    if (options.channels && options.channels.length > 0) {
+      const { rejected } = await client.subscribe(options.channels);
+      if (rejected.length > 0) {
+        socket.terminate();
+        throw new Error(`rejected: ${JSON.stringify(rejected)}`);
+      }
+    }
+    return client;
+  }
+
+  /** Subscribes and waits for the answer's last frame. Rejects when an `error` answers instead. */
+  async subscribe(channels: readonly ChannelChoice[]): Promise<SubscribeAnswer> {
+    const id = this.request({ type: 'subscribe', channels });
+    await this.waitFor(() => this.#answers(id).some((answer) => answer.done));
+    const frames = this.#answers(id);
+    return {
+      channels: frames.flatMap((frame) => frame.channels),
+      rejected: frames.flatMap((frame) => frame.rejected ?? []),
+    };
+  }
+
+  /** Unsubscribes and waits for the answer. */
+  async unsubscribe(channels: readonly string[]): Promise<void> {
+    const id = this.request({ type: 'unsubscribe', channels });
+    await this.waitFor(() => this.#answer(id, 'unsubscribed') !== undefined);
+  }
+
+  /** A round trip: everything that the edge had sent before its answer has been read by then. */
+  async ping(deadlineMs = DEFAULT_DEADLINE_MS): Promise<void> {
+    const id = this.request({ type: 'ping' });
+    await this.waitFor(() => this.#answer(id, 'pong') !== undefined, deadlineMs);
+  }
+
+  /** Sends a request with a fresh id, which it returns, and waits for nothing. */
+  request(message: Readonly<Record<string, unknown>>): number {
+    const id = this.#nextId++;
+    this.sendText(JSON.stringify({ id, ...message }));
+    return id;
+  }
+
+  /** Sends a text frame as it is. */
+  sendText(text: string): void {
+    this.#socket.send(text);
+  }
+
+  /** Sends a binary frame. */
+  sendBinary(bytes: Uint8Array): void {
+    this.#socket.send(bytes);
+  }
+
+  /** What came on one channel, oldest first. */
+  publicationsOn(channel: string): (ReceivedPublication & Ordered)[] {
+    return this.publications.filter((publication) => publication.channel === channel);
+  }
+
+  /** Control frames of one type, oldest first. */
+  controlsOf<T extends ServerMessage['type']>(
+    type: T,
+  ): (Extract<ServerMessage, { type: T }> & Ordered)[] {
+    return this.controls.filter(
+      (control): control is Extract<ServerMessage, { type: T }> & Ordered => control.type === type,
+    );
+  }
+
+  /**
+   * Resolves when `holds` does; it is asked now and after every frame. Rejects at the deadline, or
+   * as soon as the connection has ended without it.
+   */
+  waitFor(holds: (client: this) => boolean, deadlineMs = DEFAULT_DEADLINE_MS): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        this.#watchers.delete(look);
+      };
+      const fail = (why: string): void => {
+        settle();
+        reject(new Error(`${why}; ${this.#describe()}`));
+      };
+      const look = (): void => {
+        try {
+          if (holds(this)) {
+            settle();
+            resolve();
+          } else if (this.#closedWith) {
+            const { code, reason } = this.#closedWith;
+            fail(`the connection ended with ${code} ${reason}`);
+          }
+        } catch (error) {
+          settle();
+          reject(error);
+        }
+      };
+      const timer = setTimeout(() => fail(`not within ${deadlineMs} ms`), deadlineMs);
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  /** Stops reading the socket, so that the edge feels a client that does not keep up. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Closes with a close frame and waits until the connection has ended. */
+  async close(code = 1000): Promise<Closed> {
+    this.#socket.resume();
+    this.#socket.close(code);
+    return await this.closed;
+  }
+
+  /** Cuts the connection without a close frame. */
+  async terminate(): Promise<void> {
+    this.#socket.terminate();
+    await this.closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.terminate();
+  }
+
+  #take(text: string): void {
+    const receivedAt = Date.now();
+    const index = this.#frames++;
+    if (index >= MAX_FRAMES) throw new Error(`more than ${MAX_FRAMES} frames`);
+    const frame = JSON.parse(text) as Record<string, unknown>;
+    if ('type' in frame) {
+      this.controls.push({ ...(frame as unknown as ServerMessage), index });
+    } else {
+      const data = dataOf(text);
+      const { seq, channel, offset, ts } = frame as Omit<ReceivedPublication, 'data'>;
+      this.publications.push({ seq, channel, offset, ts, data, receivedAt, index });
+    }
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const look of [...this.#watchers]) look();
+  }
+
+  #answers(id: RequestId): Subscribed[] {
+    this.#throwIfRefused(id);
+    return this.controlsOf('subscribed').filter((answer) => answer.id === id);
+  }
+
+  #answer(id: RequestId, type: 'unsubscribed' | 'pong'): ServerMessage | undefined {
+    this.#throwIfRefused(id);
+    return this.controlsOf(type).find((answer) => answer.id === id);
+  }
+
+  #throwIfRefused(id: RequestId): void {
+    const error = this.controlsOf('error').find((answer) => answer.id === id);
+    if (error) throw new Error(`${error.code}: ${error.message}`);
+  }
+
+  #describe(): string {
+    const last = this.controls.slice(-3).map((control) => JSON.stringify(control));
+    return `${this.publications.length} publications came, and lastly ${last.join(' ')}`;
+  }
+}
+
+/** `data` is the envelope's last field; the key cannot occur earlier, as names hold no quotes. */
+function dataOf(text: string): string {
+  const key = '"data":';
+  const start = text.indexOf(key);
+  if (start === -1 || !text.endsWith('}')) throw new Error(`not a publication: ${text}`);
+  return text.slice(start + key.length, -1);
+}

@@ -1,0 +1,56 @@
+import { WebSocket } from 'ws';
+import type { TestEdge } from './service.ts';
+
+/** Memory of another process, in bytes, measured right after a full garbage collection. */
+export interface CollectedMemory {
+  readonly heapUsed: number;
+  readonly external: number;
+  readonly rss: number;
+}
+
+/** Setting for {@link import('./service.ts').startEdge} under which its inspector listens. */
+export const INSPECTABLE = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
+
+/** How long the other process may take to answer, in ms. */
+const ANSWER_DEADLINE_MS = 20_000;
+
+/**
+ * Makes an edge that was started with {@link INSPECTABLE} collect all garbage, and reads its
+ * memory. It is asked from outside, so that nothing in the product exists for the tests.
+ */
+export async function collectGarbage(edge: TestEdge): Promise<CollectedMemory> {
+  const address = edge.output.find((line) => line.includes('Debugger listening on'));
+  const url = address?.match(/ws:\/\/\S+/)?.[0];
+  if (url === undefined) throw new Error('the edge was not started with INSPECTABLE');
+  const inspector = new WebSocket(url);
+  try {
+    await new Promise((resolve, reject) => {
+      inspector.once('open', resolve);
+      inspector.once('error', reject);
+    });
+    // Finalizers of buffers run between collections, so one is not enough.
+    for (let round = 0; round < 3; round += 1) await ask(inspector, 'HeapProfiler.collectGarbage');
+    const answer = await ask(inspector, 'Runtime.evaluate', {
+      expression: 'JSON.stringify(process.memoryUsage())',
+    });
+    return JSON.parse((answer as { result: { value: string } }).result.value);
+  } finally {
+    inspector.terminate();
+  }
+}
+
+function ask(inspector: WebSocket, method: string, params: object = {}): Promise<unknown> {
+  const id = Math.floor(Math.random() * 2 ** 31);
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer to ${method}`)), ANSWER_DEADLINE_MS);
+    inspector.on('message', function listen(data) {
+      const message = JSON.parse(String(data));
+      if (message.id !== id) return;
+      clearTimeout(timer);
+      inspector.off('message', listen);
+      if (message.error === undefined) resolve(message.result);
+      else reject(new Error(`${method}: ${message.error.message}`));
+    });
+    inspector.send(JSON.stringify({ id, method, params }));
+  });
+}

@@ -1,0 +1,88 @@
+import {
+  findFreePort,
+  REDIS_CONTAINER_PORT,
+  REDIS_IMAGE,
+  REDIS_READY_LINE,
+  watchForOurDeath,
+} from '@tradewind/dev';
+import { GenericContainer, getContainerRuntimeClient, ImageName, Wait } from 'testcontainers';
+import type { TestRedis } from './redis.ts';
+
+/** How long a container may take to accept connections, in ms. */
+const READY_DEADLINE_MS = 30_000;
+
+/**
+ * Why no Redis container can run here, in words: Docker does not answer, or has no image and
+ * cannot pull it. Undefined when one can; the image is there by then.
+ */
+export async function obstacleToContainers(): Promise<string | undefined> {
+  try {
+    const runtime = await getContainerRuntimeClient();
+    const image = ImageName.fromString(REDIS_IMAGE);
+    if (!(await runtime.image.exists(image))) await runtime.image.pull(image);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** A Redis in a container of testcontainers, its port on the host fixed for its whole life. */
+export async function startRedisContainer(args: readonly string[]): Promise<TestRedis> {
+  const port = await findFreePort();
+  const started = await new GenericContainer(REDIS_IMAGE)
+    .withExposedPorts({ container: REDIS_CONTAINER_PORT, host: port })
+    .withCommand([
+      ...['redis-server', '--protected-mode', 'no', '--save', '', '--appendonly', 'no'],
+      ...args,
+    ])
+    .withWaitStrategy(Wait.forLogMessage(REDIS_READY_LINE))
+    .withStartupTimeout(READY_DEADLINE_MS)
+    .start();
+  const runtime = await getContainerRuntimeClient();
+  const container = runtime.container.getById(started.getId());
+  const watch = watchForOurDeath('docker', ['rm', '--force', started.getId()]);
+  const host = started.getHost() === 'localhost' ? '127.0.0.1' : started.getHost();
+  let frozen = false;
+  let stopped = false;
+
+  async function kill(): Promise<void> {
+    await thaw();
+    const { State } = await container.inspect();
+    if (State.Running) {
+      await container.kill({ signal: 'SIGKILL' });
+      await container.wait();
+    }
+  }
+
+  async function thaw(): Promise<void> {
+    if (frozen) await container.unpause();
+    frozen = false;
+  }
+
+  async function stop(): Promise<void> {
+    if (stopped) return;
+    stopped = true;
+    await thaw();
+    await started.stop({ timeout: 0 });
+    watch.end();
+  }
+
+  return {
+    kind: 'container',
+    url: `redis://${host}:${port}`,
+    host,
+    port,
+    kill,
+    async restart() {
+      await kill();
+      await started.restart();
+    },
+    async freeze() {
+      await container.pause();
+      frozen = true;
+    },
+    thaw,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}

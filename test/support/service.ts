@@ -1,0 +1,23 @@
+import { type ServiceProcess, startService } from '@tradewind/dev';
+
+/** Settings by the names of the environment variables, e.g. `REDIS_URL`. */
+export type ServiceEnvironment = Readonly<Record<string, string>>;
+
+export interface TestEdge extends ServiceProcess {
+  /** Where clients connect, e.g. `ws://127.0.0.1:8080/ws`. */
+  readonly wsUrl: string;
+}
+
+/**
+ * Starts a real edge on free ports and resolves when it listens; whether it is ready is for
+ * `/readyz` to say. Rejects with the end of its log. The caller ends it, or lets `await using` do so.
+ */
+export async function startEdge(env: ServiceEnvironment): Promise<TestEdge> {
+  const edge = await startService('edge', env);
+  return { ...edge, wsUrl: `ws://127.0.0.1:${edge.port}/ws` };
+}
+
+/** Starts a real ingest on free ports, as {@link startEdge} does an edge. */
+export async function startIngest(env: ServiceEnvironment): Promise<ServiceProcess> {
+  return await startService('ingest', env);
+}
