@@ -1,0 +1,49 @@
+import { ReplyError } from 'ioredis';
+
+/**
+ * Redis was not there for a command.
+ *
+ * `outcome` says what a caller may conclude. `not-sent`: nothing was handed to the socket, so it will
+ * never be executed and is safe to repeat. `unknown`: the link was lost after it was handed over, so
+ * Redis may have executed it, or may yet do so when it was only frozen.
+ */
+export class RedisUnavailableError extends Error {
+  override readonly name = 'RedisUnavailableError';
+  readonly code = 'unavailable';
+  readonly outcome: 'not-sent' | 'unknown';
+
+  constructor(outcome: 'not-sent' | 'unknown', reason: string) {
+    super(reason);
+    this.outcome = outcome;
+  }
+}
+
+/**
+ * Redis answered a command with an error and did not execute it.
+ *
+ * Made from ioredis' error because that one carries the command's arguments (payloads, and in a
+ * handshake the password), which do not belong in a log.
+ */
+export class RedisRefusedError extends Error {
+  override readonly name = 'RedisRefusedError';
+  /** The reply's first word, such as `NOPERM`, `READONLY`, `OOM`, `LOADING`, `MASTERDOWN`, `ERR`. */
+  readonly code: string;
+
+  constructor(reply: string) {
+    super(reply);
+    this.code = /^[A-Z][A-Z0-9_]*/.exec(reply)?.[0] ?? 'ERR';
+  }
+}
+
+/** Whether ioredis rejected a command because Redis answered with an error. */
+export function isErrorReply(error: unknown): error is Error {
+  return error instanceof ReplyError;
+}
+
+/** One line on what went wrong, without the error's other properties, which may hold secrets. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.message !== '') return error.message;
+  // Node gives an AggregateError without a message when a host has several addresses.
+  return 'code' in error ? String(error.code) : error.name;
+}

@@ -1,0 +1,73 @@
+/**
+ * The numbers that shape a Redis connection. A link that died must be noticed within 3 s and be back
+ * within 2 s after Redis is; both sums are given where they are made.
+ */
+
+/** Between the answer to one PING and the next PING, in ms. */
+export const PING_INTERVAL_MS = 1_000;
+
+/**
+ * A link that owes an answer and has not sent a byte for so long is cut, in ms. With the interval
+ * before, a Redis that stopped is noticed after at most 2.5 s.
+ */
+export const SILENCE_LIMIT_MS = 1_500;
+
+/**
+ * Looks, evenly spread over that time, of which each must find no new byte. More than one, because a
+ * timer that fires after a stall of our own event loop looks before the socket was read.
+ */
+export const SILENT_LOOKS = 3;
+
+/**
+ * A link that sends bytes, but not the answer that it owes, is cut after this, in ms: far longer than
+ * a burst of messages delays the answer behind it, so that load alone does not cost the link.
+ */
+export const ANSWER_LIMIT_MS = 10_000;
+
+/** TCP connect, and the TLS handshake where there is one, in ms. A Redis in the same region needs 5. */
+export const CONNECT_TIMEOUT_MS = 2_000;
+
+/**
+ * How long an orderly close may take before the socket is destroyed, in ms. On a dead path this is
+ * paid in full each time, and ioredis' own default of 2 s would be all of the time to recover.
+ */
+export const DISCONNECT_TIMEOUT_MS = 100;
+
+/** The first wait before connecting again, in ms; each further one is twice as long. */
+export const RECONNECT_MIN_MS = 50;
+
+/**
+ * The longest wait before connecting again, in ms. Half of the promised 2 s; an attempt that is
+ * refused costs Redis nothing, so that a hundred nodes may knock once a second.
+ */
+export const RECONNECT_MAX_MS = 1_000;
+
+/** When the kernel begins to probe an idle connection, in ms. Only a second line behind PING. */
+export const KEEP_ALIVE_MS = 10_000;
+
+/**
+ * Channels in one SUBSCRIBE or UNSUBSCRIBE. With the longest names 70 KB: large enough that ten
+ * thousand channels are back after 20 commands, small enough not to hold up Redis' other clients.
+ */
+export const SUBSCRIBE_BATCH_CHANNELS = 512;
+
+/**
+ * SUBSCRIBE and UNSUBSCRIBE commands that wait for their acks at the same time. Redis confirms each
+ * channel with a push of its own: 4,096 of them are milliseconds of work, and keep PING quick.
+ */
+export const SUBSCRIBE_COMMANDS_IN_FLIGHT = 8;
+
+/** The first wait before a refused channel is asked for again, in ms; each further one is doubled. */
+export const REFUSED_RETRY_MIN_MS = 1_000;
+
+/** The longest wait before a refused channel is asked for again, in ms. */
+export const REFUSED_RETRY_MAX_MS = 30_000;
+
+/**
+ * Commands that wait for their replies at the same time on a command link. What arrives in the 2.5 s
+ * before a dead link is noticed must fit: 6,500 a second.
+ */
+export const COMMANDS_IN_FLIGHT = 16_384;
+
+/** Payload bytes of those commands together. Bounds what a Redis that stopped reading costs us. */
+export const COMMAND_BYTES_IN_FLIGHT = 32 * 1024 * 1024;

@@ -1,0 +1,201 @@
+import { createServer } from 'node:net';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { type FakeAnswer, type FakeRedis, startFakeRedis } from './fake-redis.ts';
+import { SILENCE_LIMIT_MS } from './redis-limits.ts';
+import { RedisLink } from './redis-link.ts';
+
+/** Ended after all tests, since most of them wait for seconds and so run at the same time. */
+const owned: (() => PromiseLike<void>)[] = [];
+afterAll(() => Promise.all(owned.map((end) => end())));
+
+async function fakeRedis(answer: FakeAnswer): Promise<FakeRedis> {
+  const redis = await startFakeRedis(answer);
+  owned.push(() => redis[Symbol.asyncDispose]());
+  return redis;
+}
+
+interface ObservedLink {
+  readonly link: RedisLink;
+  readonly events: string[];
+}
+
+function linkTo(url: string): ObservedLink {
+  const events: string[] = [];
+  const link = new RedisLink(
+    { url, password: undefined, certificateAuthority: undefined, connectionName: 'test' },
+    'commands',
+    {
+      up: () => events.push('up'),
+      pulse: () => events.push('pulse'),
+      down: (cause) => events.push(`down: ${cause}`),
+    },
+  );
+  owned.push(() => link.stop());
+  return { link, events };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+function named(command: readonly string[], name: string): boolean {
+  return command[0]?.toLowerCase() === name;
+}
+
+describe('RedisLink', () => {
+  it.concurrent('is up after the first answered PING, and pulses with each further one', async () => {
+    const redis = await fakeRedis(() => undefined);
+    const { link, events } = linkTo(redis.url);
+    expect(link.writable).toBe(false);
+    link.start();
+    await vi.waitFor(() => expect(events).toEqual(['up', 'pulse']), { timeout: 3_000 });
+    expect(link.writable).toBe(true);
+    expect(redis.commands.map(([name]) => name?.toLowerCase())).toEqual([
+      'hello',
+      'client',
+      'ping',
+      'ping',
+    ]);
+  });
+
+  it.concurrent('tells once that Redis cannot be reached, and goes on trying', async () => {
+    const { link, events } = linkTo(`redis://127.0.0.1:${await freePort()}`);
+    const attempts = vi.fn();
+    link.redis.on('reconnecting', attempts);
+    link.start();
+    await vi.waitFor(() => expect(attempts.mock.calls.length).toBeGreaterThan(2), 2_000);
+    expect(events).toEqual([expect.stringMatching(/^down: .*ECONNREFUSED/)]);
+  });
+
+  it.concurrent('tells of a wrong password', async () => {
+    const redis = await fakeRedis((command) =>
+      named(command, 'hello') ? '-WRONGPASS invalid username-password pair\r\n' : undefined,
+    );
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toHaveLength(1));
+    expect(events[0]).toBe('down: WRONGPASS invalid username-password pair');
+  });
+
+  it.concurrent('stays down while PING is answered with an error, without connecting again', async () => {
+    let loading = true;
+    const redis = await fakeRedis((command) =>
+      named(command, 'ping') && loading ? '-LOADING Redis is loading\r\n' : undefined,
+    );
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toEqual(['down: LOADING Redis is loading']));
+    loading = false;
+    await vi.waitFor(() => expect(events).toContain('up'), { timeout: 2_000 });
+    expect(redis.commands.filter((command) => named(command, 'hello'))).toHaveLength(1);
+  });
+
+  it.concurrent('replaces a connection whose PING is answered with an error later', async () => {
+    let pings = 0;
+    const redis = await fakeRedis((command) =>
+      named(command, 'ping') && ++pings === 2 ? '-MASTERDOWN Link is down\r\n' : undefined,
+    );
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toEqual(['up', 'down: MASTERDOWN Link is down', 'up']), {
+      timeout: 3_000,
+    });
+    expect(redis.commands.filter((command) => named(command, 'hello'))).toHaveLength(2);
+  });
+
+  it.concurrent('notices within 3 s that Redis no longer answers, and connects again', async () => {
+    let mute = false;
+    const redis = await fakeRedis(() => (mute ? '' : undefined));
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toEqual(['up']));
+    mute = true;
+    await vi.waitFor(() => expect(events[1]).toMatch(/^down: no answer/), { timeout: 3_000 });
+    mute = false;
+    await vi.waitFor(() => expect(events[2]).toBe('up'), { timeout: 2_000 });
+  });
+
+  it.concurrent('gives up a handshake that is never answered', async () => {
+    let connections = 0;
+    const redis = await fakeRedis((command) =>
+      named(command, 'hello') && ++connections === 1 ? '' : undefined,
+    );
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toEqual([expect.stringMatching(/^down/), 'up']), {
+      timeout: 4_000,
+    });
+  });
+
+  it.concurrent('leaves an answer its time while other bytes arrive', async () => {
+    const redis = await fakeRedis((command, socket) => {
+      if (!named(command, 'ping')) return undefined;
+      const noise = setInterval(() => socket.write('>2\r\n$4\r\nnews\r\n$1\r\nx\r\n'), 200);
+      setTimeout(() => {
+        clearInterval(noise);
+        socket.write('+PONG\r\n');
+      }, SILENCE_LIMIT_MS + 500);
+      return '';
+    });
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toHaveLength(1), { timeout: 4_000 });
+    expect(events).toEqual(['up']);
+  });
+
+  it.concurrent('starts over when ioredis itself gives up', async () => {
+    const redis = await fakeRedis(() => undefined);
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toEqual(['up']));
+    link.redis.disconnect();
+    await vi.waitFor(() => expect(events).toEqual(['up', expect.stringMatching(/^down/), 'up']), {
+      timeout: 3_000,
+    });
+  });
+
+  it('does not blame Redis for a stall of our own event loop', async () => {
+    const redis = await fakeRedis((command) => {
+      if (named(command, 'ping')) stall(SILENCE_LIMIT_MS + 500);
+      return undefined;
+    });
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toHaveLength(1), { timeout: 4_000 });
+    expect(events).toEqual(['up']);
+  });
+
+  it('ends in every state, and says nothing afterwards', async () => {
+    const redis = await fakeRedis(() => undefined);
+    const fresh = linkTo(redis.url);
+    await fresh.link.stop();
+    fresh.link.start();
+
+    const connecting = linkTo(redis.url);
+    connecting.link.start();
+    await connecting.link.stop();
+
+    const waiting = linkTo(`redis://127.0.0.1:${await freePort()}`);
+    waiting.link.start();
+    await vi.waitFor(() => expect(waiting.link.redis.status).toBe('reconnecting'));
+    await waiting.link.stop();
+
+    const up = linkTo(redis.url);
+    up.link.start();
+    await vi.waitFor(() => expect(up.events).toEqual(['up']));
+    await Promise.all([up.link.stop(), up.link.stop()]);
+
+    expect([fresh.events, connecting.events, up.events]).toEqual([[], [], ['up']]);
+    await vi.waitFor(() => expect(redis.sockets.size).toBe(0));
+  });
+});
+
+function stall(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}

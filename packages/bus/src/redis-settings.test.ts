@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { RECONNECT_MAX_MS, RECONNECT_MIN_MS } from './redis-limits.ts';
+import {
+  checkRedisUrl,
+  type RedisSettings,
+  reconnectDelay,
+  redisOptions,
+} from './redis-settings.ts';
+
+const PLAIN: RedisSettings = {
+  url: 'redis://127.0.0.1:6380',
+  password: undefined,
+  certificateAuthority: undefined,
+  connectionName: 'tradewind-edge-7',
+};
+
+describe('checkRedisUrl', () => {
+  it.each([
+    'redis://localhost',
+    'redis://10.0.0.3:6379',
+    'rediss://redis.internal:6378/0',
+    'redis://user:p%40ss@[::1]:6379/2',
+    'redis://:only-a-password@localhost',
+  ])('accepts %s', (url) => {
+    expect(checkRedisUrl(url)).toBeUndefined();
+  });
+
+  it.each([
+    ['10.0.0.3:6379', 'is not a URL'],
+    ['localhost:6379', 'must begin with redis:// or rediss://'],
+    ['http://localhost', 'must begin with redis:// or rediss://'],
+    ['redis://', 'names no host'],
+    ['redis://localhost:99999', 'is not a URL'],
+    ['redis://localhost/main', 'has a path that is not the number of a database'],
+    ['redis://localhost?enableOfflineQueue=true', 'may not carry options'],
+    ['redis://:100%@localhost', 'has a % in its user or password that escapes nothing'],
+  ])('says what is wrong with %s', (url, mistake) => {
+    expect(checkRedisUrl(url)).toBe(mistake);
+  });
+
+  it('never repeats a password', () => {
+    expect(checkRedisUrl('redis://:secret@localhost/x')).not.toContain('secret');
+    expect(() => redisOptions({ ...PLAIN, url: 'redis://:secret@' }, 'commands')).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining('secret') }),
+    );
+  });
+});
+
+describe('redisOptions', () => {
+  it('takes address, credentials and database from the URL', () => {
+    const url = 'redis://user:p%40ss@[::1]:6380/2';
+    expect(redisOptions({ ...PLAIN, url }, 'commands')).toMatchObject({
+      host: '::1',
+      port: 6380,
+      username: 'user',
+      password: 'p@ss',
+      db: 2,
+    });
+  });
+
+  it('lets the password of the settings win over the one of the URL', () => {
+    const options = redisOptions(
+      { ...PLAIN, url: 'redis://user:old@localhost', password: 'new' },
+      'commands',
+    );
+    expect(options).toMatchObject({ username: 'user', password: 'new' });
+  });
+
+  it('leaves user and password out when there are none, so that no AUTH is sent', () => {
+    const options = redisOptions(PLAIN, 'commands');
+    expect(options).not.toHaveProperty('username');
+    expect(options).not.toHaveProperty('password');
+  });
+
+  it('encrypts for rediss only, with the given authority and the name of the host', () => {
+    const settings = { ...PLAIN, certificateAuthority: 'PEM' };
+    expect(redisOptions({ ...settings, url: 'rediss://redis.internal' }, 'commands').tls).toEqual({
+      ca: 'PEM',
+      servername: 'redis.internal',
+    });
+    expect(redisOptions({ ...settings, url: 'rediss://10.0.0.3' }, 'commands').tls).toEqual({
+      ca: 'PEM',
+    });
+    expect(redisOptions(PLAIN, 'commands')).not.toHaveProperty('tls');
+    expect(() => redisOptions(settings, 'commands')).toThrow(/rediss/);
+  });
+
+  it('never queues, repeats or resubscribes on its own', () => {
+    expect(redisOptions(PLAIN, 'subscriber')).toMatchObject({
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      autoResubscribe: false,
+      connectionName: 'tradewind-edge-7-subscriber',
+    });
+  });
+});
+
+describe('reconnectDelay', () => {
+  it('begins short, is capped, and is spread', () => {
+    for (const attempts of [1, 2, 5, 10, 1_000, 100_000]) {
+      const ceiling = Math.min(RECONNECT_MIN_MS * 2 ** (attempts - 1), RECONNECT_MAX_MS);
+      for (let sample = 0; sample < 20; sample++) {
+        const delay = reconnectDelay(attempts);
+        expect(delay).toBeGreaterThanOrEqual(Math.floor(ceiling / 2));
+        expect(delay).toBeLessThanOrEqual(ceiling);
+      }
+    }
+  });
+});

@@ -1,0 +1,152 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { type FakeAnswer, type FakeRedis, resp, startFakeRedis } from './fake-redis.ts';
+import { RedisSubscriber } from './redis-subscriber.ts';
+
+async function fakeRedis(answer: FakeAnswer): Promise<FakeRedis> {
+  const redis = await startFakeRedis(answer);
+  onTestFinished(() => redis[Symbol.asyncDispose]());
+  return redis;
+}
+
+function subscriberOf(redis: FakeRedis): { subscriber: RedisSubscriber; events: string[] } {
+  const events: string[] = [];
+  const subscriber = new RedisSubscriber(
+    {
+      url: redis.url,
+      password: undefined,
+      certificateAuthority: undefined,
+      connectionName: 'test',
+    },
+    {
+      message: (channel, payload) => events.push(`message ${channel} ${payload}`),
+      subscribed: (channels) => events.push(`subscribed ${channels.join()}`),
+      refused: (channel, error) => events.push(`refused ${channel} ${error.code}`),
+      linkLost: () => events.push('lost'),
+      linkRestored: () => events.push('restored'),
+    },
+  );
+  onTestFinished(() => subscriber.stop());
+  return { subscriber, events };
+}
+
+function sent(redis: FakeRedis, name: string): (readonly string[])[] {
+  return redis.commands
+    .filter((command) => command[0]?.toLowerCase() === name)
+    .map((command) => command.slice(1));
+}
+
+describe('RedisSubscriber', () => {
+  it('confirms before it delivers, also when ack and message share a chunk', async () => {
+    const redis = await fakeRedis(([name]) =>
+      name === 'subscribe'
+        ? resp.subscribed('a', 1) + resp.message('a', '1') + resp.message('a', '2')
+        : undefined,
+    );
+    const { subscriber, events } = subscriberOf(redis);
+    subscriber.want('a');
+    subscriber.start();
+    await vi.waitFor(() => expect(events).toContain('message a 2'));
+    expect(events.filter((event) => event !== 'restored')).toEqual([
+      'subscribed a',
+      'message a 1',
+      'message a 2',
+    ]);
+    await vi.waitFor(() => expect(events.filter((event) => event === 'restored')).toHaveLength(1));
+  });
+
+  it('delivers a message that arrives before the other acks of its batch', async () => {
+    const redis = await fakeRedis(([name]) =>
+      name === 'subscribe'
+        ? resp.subscribed('a', 1) + resp.message('a', '1') + resp.subscribed('b', 2)
+        : undefined,
+    );
+    const { subscriber, events } = subscriberOf(redis);
+    subscriber.want('a');
+    subscriber.want('b');
+    subscriber.start();
+    await vi.waitFor(() => expect(events).toContain('restored'));
+    expect(events).toEqual(['subscribed a', 'message a 1', 'subscribed b', 'restored']);
+  });
+
+  it('gathers the wants and unwants of one turn into one command each', async () => {
+    const redis = await fakeRedis(() => undefined);
+    const { subscriber, events } = subscriberOf(redis);
+    subscriber.start();
+    await vi.waitFor(() => expect(events).toEqual(['restored']));
+    expect(subscriber.linked).toBe(true);
+    for (const channel of ['a', 'b', 'c', 'a']) subscriber.want(channel);
+    await vi.waitFor(() => expect(events).toContain('subscribed a,b,c'));
+    subscriber.unwant('a');
+    subscriber.unwant('b');
+    await vi.waitFor(() => expect(sent(redis, 'unsubscribe')).toEqual([['a', 'b']]));
+    expect(sent(redis, 'subscribe')).toEqual([['a', 'b', 'c']]);
+  });
+
+  it('lets its owner drop the channel from within the confirmation', async () => {
+    const redis = await fakeRedis(([name]) =>
+      name === 'subscribe' ? resp.subscribed('a', 1) + resp.message('a', '1') : undefined,
+    );
+    const messages = vi.fn();
+    const subscriber = new RedisSubscriber(
+      {
+        url: redis.url,
+        password: undefined,
+        certificateAuthority: undefined,
+        connectionName: 'test',
+      },
+      {
+        message: messages,
+        subscribed: () => subscriber.unwant('a'),
+        refused: () => {},
+        linkLost: () => {},
+        linkRestored: () => {},
+      },
+    );
+    onTestFinished(() => subscriber.stop());
+    subscriber.want('a');
+    subscriber.start();
+    await vi.waitFor(() => expect(sent(redis, 'unsubscribe')).toEqual([['a']]));
+    expect(messages).not.toHaveBeenCalled();
+  });
+
+  it('asks again on the next link when the connection breaks before the ack', async () => {
+    let broken = false;
+    const redis = await fakeRedis(([name], socket) => {
+      if (name !== 'subscribe' || broken) return undefined;
+      broken = true;
+      socket.resetAndDestroy();
+      return '';
+    });
+    const { subscriber, events } = subscriberOf(redis);
+    subscriber.want('a');
+    subscriber.start();
+    await vi.waitFor(() => expect(events).toEqual(['lost', 'subscribed a', 'restored']));
+    expect(sent(redis, 'subscribe')).toEqual([['a'], ['a']]);
+  });
+
+  it('counts a refused channel as decided, and tells of its later success', async () => {
+    let denied = true;
+    const redis = await fakeRedis(([name, ...channels]) =>
+      name === 'subscribe' && denied && channels.includes('b') ? '-NOPERM no\r\n' : undefined,
+    );
+    const { subscriber, events } = subscriberOf(redis);
+    for (const channel of ['a', 'b', 'c', 'd']) subscriber.want(channel);
+    subscriber.start();
+    await vi.waitFor(() => expect(events).toContain('restored'));
+    expect(events).toContain('refused b NOPERM');
+    denied = false;
+    await vi.waitFor(() => expect(events).toContain('subscribed b'), { timeout: 4_000 });
+  });
+
+  it('says nothing after stop', async () => {
+    const redis = await fakeRedis(() => undefined);
+    const { subscriber, events } = subscriberOf(redis);
+    subscriber.start();
+    await vi.waitFor(() => expect(events).toEqual(['restored']));
+    subscriber.want('a');
+    await subscriber.stop();
+    subscriber.want('b');
+    expect(subscriber.linked).toBe(false);
+    expect(events).toEqual(['restored']);
+  });
+});
