@@ -137,14 +137,15 @@ export class Outbox {
     return this.#sequences[this.#head] as number;
   }
 
-  /** Drops the next entry, which its owner has written. Only allowed while something waits. */
+  /** Drops the next entry, which its owner has written. Throws if nothing waits. */
   shift(): void {
-    const frame = this.#frames[this.#head] as Uint8Array;
+    // Read before anything is written: all empty outboxes share one ring of no entries.
+    const { length } = this.#frames[this.#head] as Uint8Array;
     this.#frames[this.#head] = undefined;
     if (this.#sequences[this.#head] === CONTROL) {
-      this.#controlBytes -= frame.length;
+      this.#controlBytes -= length;
     } else {
-      this.#bytes -= frame.length;
+      this.#bytes -= length;
       this.#publications -= 1;
       if (this.#publications === 0) this.#pace.behindSince = undefined;
     }

@@ -8,7 +8,7 @@ export const SLOW_STRIKES = 3;
 export interface SlowPolicy {
   /**
    * The least time between the first and the last of the refusals in a row, in ms: at 400
-   * publications a second, three refusals are over in 8 ms, and that is one burst.
+   * publications a second, three refusals are over in 5 ms, and that is one burst.
    */
   readonly graceMs: number;
   /** The longest time for which publications may wait without the outbox being empty once, in ms. */

@@ -63,8 +63,9 @@ export type ParsedClientMessage =
 /**
  * Reads one text frame of a client. Never throws: what is wrong comes back as a fault with a code.
  * Fields that are not known are ignored. A channel whose name, `since` or `history` is malformed
- * does not spoil its request: it is listed as rejected. Whether a node offers a channel, and
- * whether `history` is within its limit, is for the node to decide.
+ * does not spoil its request: `subscribe` lists it as rejected, `unsubscribe` leaves it out, since
+ * nobody can hold it. Whether a node offers a channel, and whether `history` is within its limit,
+ * is for the node to decide.
  *
  * @param text the frame's payload; its size is for the caller to bound.
  */
@@ -125,8 +126,8 @@ function parseSubscribe(id: RequestId | undefined, value: unknown): ParsedClient
     }
     channels.push({
       channel,
-      since: since as Position | undefined,
-      history: history as number | undefined,
+      since: isPosition(since) ? { epoch: since.epoch, offset: since.offset } : undefined,
+      history: isOffset(history) ? history : undefined,
     });
   }
   return { ok: true, message: { type: 'subscribe', id, channels, rejected } };
@@ -138,7 +139,7 @@ function parseUnsubscribe(id: RequestId | undefined, value: unknown): ParsedClie
   const channels: string[] = [];
   for (const item of list.items) {
     if (typeof item !== 'string') return fault(id, 'bad_message', 'each channel is a name');
-    channels.push(item.slice(0, MAX_CHANNEL_BYTES));
+    if (isChannelName(item)) channels.push(item);
   }
   return { ok: true, message: { type: 'unsubscribe', id, channels } };
 }
@@ -162,14 +163,15 @@ function channelList(id: RequestId | undefined, value: unknown): ChannelList {
 }
 
 function sinceFault(since: unknown): ErrorCode | undefined {
-  if (since === undefined) return undefined;
-  return isRecord(since) && isEpoch(since.epoch) && isOffset(since.offset)
-    ? undefined
-    : 'bad_since';
+  return since === undefined || isPosition(since) ? undefined : 'bad_since';
 }
 
 function historyFault(history: unknown): ErrorCode | undefined {
   return history === undefined || isOffset(history) ? undefined : 'bad_history';
+}
+
+function isPosition(value: unknown): value is Position {
+  return isRecord(value) && isEpoch(value.epoch) && isOffset(value.offset);
 }
 
 function isRequestId(value: unknown): value is RequestId {

@@ -179,6 +179,22 @@ describe('close', () => {
     await gone;
   });
 
+  it('keeps the earliest deadline when it is called again', async () => {
+    const entered = Promise.withResolvers<void>();
+    const { url, server } = await start([
+      get('/endless', () => {
+        entered.resolve();
+        return new Promise(() => undefined);
+      }),
+    ]);
+    const response = fetch(`${url}/endless`).catch(() => 'cut');
+    await entered.promise;
+    const closed = server.close(60_000);
+    await server.close(0);
+    await closed;
+    expect(await response).toBe('cut');
+  });
+
   it('may be called again, and before listen', async () => {
     const { server } = create([], {});
     await server.close();

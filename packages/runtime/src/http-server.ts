@@ -85,7 +85,8 @@ export interface HttpServer {
   listen(host: string, port: number, options?: { readonly reusePort: boolean }): Promise<number>;
   /**
    * Refuses new connections, lets requests in flight finish, and destroys what is left after
-   * `deadlineMs`, upgraded sockets included. May be called again, also before `listen`.
+   * `deadlineMs`, upgraded sockets included. Does nothing before `listen`; may be called again, and
+   * the earliest deadline holds.
    */
   close(deadlineMs?: number): Promise<void>;
 }
@@ -132,9 +133,14 @@ export function createHttpServer(options: {
     server,
     listen: (host, port, { reusePort } = { reusePort: false }) =>
       listenOn(server, { host, port, reusePort, portSetting }),
-    close(deadlineMs = DEFAULT_CLOSE_DEADLINE_MS) {
-      closing ??= closeWithin(server, sockets, deadlineMs);
-      return closing;
+    async close(deadlineMs = DEFAULT_CLOSE_DEADLINE_MS) {
+      if (!server.listening && closing === undefined) return;
+      closing ??= new Promise((resolve) => server.close(() => resolve()));
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, deadlineMs);
+      await closing;
+      clearTimeout(timer);
     },
   };
 }
@@ -222,18 +228,4 @@ function answerClientError(
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
     () => socket.destroy(),
   );
-}
-
-async function closeWithin(
-  server: Server,
-  sockets: ReadonlySet<Socket>,
-  deadlineMs: number,
-): Promise<void> {
-  if (!server.listening) return;
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const timer = setTimeout(() => {
-    for (const socket of sockets) socket.destroy();
-  }, deadlineMs);
-  await closed;
-  clearTimeout(timer);
 }

@@ -69,7 +69,8 @@ export function withoutCredentials(url: string): string {
   return url.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***');
 }
 
-function readRedisEndpoint(environment: EnvironmentReader): RedisEndpoint {
+/** Reads where Redis is; mistakes are noted on `environment`. */
+export function readRedisEndpoint(environment: EnvironmentReader): RedisEndpoint {
   const mode = environment.choice('REDIS_MODE', { default: 'single', choices: REDIS_MODES });
   if (mode !== 'single') {
     environment.reject('REDIS_MODE', `"${mode}" is not available in this release; use single`);
@@ -98,7 +99,7 @@ function redisUrlFault(text: string): string | undefined {
   if (url.protocol !== 'redis:' && url.protocol !== 'rediss:') {
     return 'must begin with redis: or rediss:';
   }
-  if (!/^\/?[0-9]*$/.test(url.pathname) || url.search !== '' || url.hash !== '') {
+  if (!/^\/?[0-9]{0,5}$/.test(url.pathname) || url.search !== '' || url.hash !== '') {
     return 'may have nothing but a database number after the host and port';
   }
   return undefined;

@@ -1,0 +1,278 @@
+import { describe, expect, it } from 'vitest';
+import { CONTROL, Outbox, type OutboxLimits } from './outbox.ts';
+import type { Publication } from './publication.ts';
+
+const LIMITS: OutboxLimits = {
+  slots: 4,
+  bytes: 1_000,
+  publicationBytes: 100,
+  controls: 4,
+  controlBytes: 100,
+};
+const POLICY = { graceMs: 2_000, maxLagMs: 30_000 };
+
+function outboxWith(limits: Partial<OutboxLimits>, policy = POLICY): Outbox {
+  return new Outbox({ ...LIMITS, ...limits }, policy);
+}
+
+function blockedOutbox(limits: Partial<OutboxLimits> = {}, policy = POLICY): Outbox {
+  const outbox = outboxWith(limits, policy);
+  outbox.blocked = true;
+  return outbox;
+}
+
+function publication(bytes = 1, channel = 'a'): Publication {
+  return { channel, tail: new Uint8Array(bytes), publishedAt: 0 };
+}
+
+/** Offers so many publications and returns the verdicts. */
+function offerMany(outbox: Outbox, count: number, now = 0, bytes = 1): string[] {
+  return Array.from({ length: count }, () => outbox.offer(publication(bytes), now));
+}
+
+function shiftMany(outbox: Outbox, count: number): void {
+  for (let i = 0; i < count; i += 1) outbox.shift();
+}
+
+function drain(outbox: Outbox): number[] {
+  const sequences: number[] = [];
+  while (outbox.size > 0) {
+    sequences.push(outbox.peekSequence());
+    outbox.shift();
+  }
+  return sequences;
+}
+
+describe('the slots', () => {
+  it.each([511, 512, 513])('hold 512 publications: %d are offered', (offered) => {
+    const outbox = blockedOutbox({ slots: 512 });
+    const verdicts = offerMany(outbox, offered);
+    expect(outbox.depth).toBe(Math.min(offered, 512));
+    expect(verdicts.filter((verdict) => verdict === 'refused')).toHaveLength(offered > 512 ? 1 : 0);
+    expect(outbox.lastSequence).toBe(offered);
+    expect(drain(outbox)).toEqual(Array.from({ length: Math.min(offered, 512) }, (_, i) => i + 1));
+  });
+
+  it('are not taken by control frames, however many wait', () => {
+    const outbox = blockedOutbox();
+    for (let i = 0; i < LIMITS.controls; i += 1) outbox.offerControl(new Uint8Array(1));
+    expect(outbox.depth).toBe(0);
+    expect(offerMany(outbox, 4)).toEqual(['queued', 'queued', 'queued', 'queued']);
+    expect([outbox.depth, outbox.size]).toEqual([4, 8]);
+  });
+});
+
+describe('the bytes', () => {
+  it.each([
+    [511, 'queued'],
+    [512, 'queued'],
+    [513, 'refused'],
+  ])('are exact: a total of %d of 512 is %s', (total, verdict) => {
+    const outbox = blockedOutbox({ bytes: 512 });
+    outbox.offer(publication(256), 0);
+    expect(outbox.offer(publication(total - 256), 0)).toBe(verdict);
+    expect(outbox.bytes).toBe(verdict === 'refused' ? 256 : total);
+  });
+
+  it('of control frames are counted apart', () => {
+    const outbox = blockedOutbox({ bytes: 200 });
+    outbox.offerControl(new Uint8Array(100));
+    expect(outbox.bytes).toBe(0);
+    expect(outbox.offer(publication(100), 0)).toBe('queued');
+    expect(outbox.offer(publication(100), 0)).toBe('queued');
+  });
+});
+
+describe('a loss', () => {
+  it('is counted exactly for each channel, and its numbers are missing from seq', () => {
+    const outbox = blockedOutbox();
+    offerMany(outbox, 4);
+    outbox.offer(publication(1, 'b'), 0);
+    outbox.offer(publication(1, 'c'), 0);
+    outbox.offer(publication(1, 'b'), 0);
+    expect(drain(outbox)).toEqual([1, 2, 3, 4]);
+    expect(outbox.takeLosses()).toEqual(
+      new Map([
+        ['b', 2],
+        ['c', 1],
+      ]),
+    );
+    outbox.offer(publication(), 0);
+    expect(outbox.peekSequence()).toBe(8);
+    expect(outbox.takeLosses()).toBeUndefined();
+  });
+
+  it('bars the way for all publications until it is taken, but not for control frames', () => {
+    const outbox = blockedOutbox();
+    offerMany(outbox, 5);
+    outbox.blocked = false;
+    shiftMany(outbox, 4);
+    expect(outbox.offer(publication(1, 'z'), 0)).toBe('refused');
+    expect(outbox.offerControl(new Uint8Array(1))).toBe('first');
+    expect(outbox.takeLosses()).toEqual(
+      new Map([
+        ['a', 1],
+        ['z', 1],
+      ]),
+    );
+    expect(outbox.offer(publication(1, 'z'), 0)).toBe('queued');
+  });
+
+  it('is told once half of the slots are free', () => {
+    const outbox = blockedOutbox();
+    offerMany(outbox, 5);
+    outbox.shift();
+    expect(outbox.takeLosses()).toBeUndefined();
+    outbox.shift();
+    expect(outbox.takeLosses()).toEqual(new Map([['a', 1]]));
+  });
+
+  it('is told once half of the bytes are free', () => {
+    const outbox = blockedOutbox({ bytes: 201 });
+    offerMany(outbox, 2, 0, 50);
+    offerMany(outbox, 2, 0, 51);
+    shiftMany(outbox, 1);
+    expect([outbox.bytes, outbox.takeLosses()]).toEqual([101, undefined]);
+    shiftMany(outbox, 1);
+    expect([outbox.bytes, outbox.takeLosses()]).toEqual([51, new Map([['a', 1]])]);
+  });
+});
+
+describe('a verdict', () => {
+  it('is first for what waits alone and queued behind others', () => {
+    const outbox = outboxWith({});
+    expect(offerMany(outbox, 2)).toEqual(['first', 'queued']);
+    shiftMany(outbox, 2);
+    expect(outbox.offerControl(new Uint8Array(1))).toBe('first');
+    expect(outbox.offer(publication(), 0)).toBe('queued');
+  });
+
+  it('is brim when the slots are full and the socket takes bytes', () => {
+    expect(offerMany(outboxWith({}), 4)).toEqual(['first', 'queued', 'queued', 'brim']);
+    expect(offerMany(blockedOutbox(), 4)).toEqual(['first', 'queued', 'queued', 'queued']);
+  });
+
+  it('is brim when another of the largest publications would find no room', () => {
+    const limits = { bytes: 250, publicationBytes: 100 };
+    expect(outboxWith(limits).offer(publication(150), 0)).toBe('first');
+    expect(outboxWith(limits).offer(publication(151), 0)).toBe('brim');
+    expect(blockedOutbox(limits).offer(publication(151), 0)).toBe('first');
+  });
+
+  it('is brim when half of the control slots or bytes are taken and the socket takes bytes', () => {
+    const outbox = outboxWith({});
+    expect(outbox.offerControl(new Uint8Array(1))).toBe('first');
+    expect(outbox.offerControl(new Uint8Array(1))).toBe('brim');
+    expect(outboxWith({}).offerControl(new Uint8Array(49))).toBe('first');
+    expect(outboxWith({}).offerControl(new Uint8Array(50))).toBe('brim');
+    expect(blockedOutbox().offerControl(new Uint8Array(100))).toBe('first');
+  });
+
+  it('on a control frame is slow when there is no room for it, and it is not queued', () => {
+    const slots = blockedOutbox();
+    for (let i = 0; i < 4; i += 1) expect(slots.offerControl(new Uint8Array(1))).not.toBe('slow');
+    expect(slots.offerControl(new Uint8Array(1))).toBe('slow');
+    expect(slots.size).toBe(4);
+    const bytes = blockedOutbox();
+    expect(bytes.offerControl(new Uint8Array(101))).toBe('slow');
+    expect(bytes.size).toBe(0);
+  });
+});
+
+describe('the slow policy', () => {
+  it('takes three refusals in one burst for no more, and disconnects when they fill the grace', () => {
+    const burst = blockedOutbox();
+    offerMany(burst, 4);
+    expect(offerMany(burst, 3, 1_999)).toEqual(['refused', 'refused', 'refused']);
+    const spread = blockedOutbox();
+    offerMany(spread, 4);
+    expect(offerMany(spread, 1, 100)).toEqual(['refused']);
+    expect(offerMany(spread, 1, 2_100)).toEqual(['refused']);
+    expect(offerMany(spread, 1, 2_100)).toEqual(['slow']);
+  });
+
+  it('starts to count again after a send that was accepted', () => {
+    const outbox = blockedOutbox();
+    offerMany(outbox, 4);
+    offerMany(outbox, 2, 0);
+    shiftMany(outbox, 2);
+    outbox.takeLosses();
+    expect(offerMany(outbox, 2, 5_000)).toEqual(['queued', 'queued']);
+    expect(offerMany(outbox, 2, 5_000)).toEqual(['refused', 'refused']);
+    expect(offerMany(outbox, 1, 6_999)).toEqual(['refused']);
+    expect(offerMany(outbox, 1, 7_000)).toEqual(['slow']);
+  });
+
+  it('blames nobody for refusals while the socket takes bytes', () => {
+    const outbox = outboxWith({});
+    offerMany(outbox, 4);
+    for (let now = 0; now < 60_000; now += 1_000) {
+      expect(outbox.offer(publication(), now)).toBe('refused');
+    }
+  });
+
+  it('counts from the first refusal after the socket was blocked', () => {
+    const outbox = outboxWith({}, { graceMs: 2_000, maxLagMs: 1_000_000 });
+    offerMany(outbox, 9);
+    outbox.blocked = true;
+    expect(offerMany(outbox, 2, 10_000)).toEqual(['refused', 'refused']);
+    expect(offerMany(outbox, 1, 11_999)).toEqual(['refused']);
+    expect(offerMany(outbox, 1, 12_000)).toEqual(['slow']);
+  });
+
+  it('disconnects at the first refusal whoever was behind for the longest time allowed', () => {
+    const outbox = blockedOutbox();
+    offerMany(outbox, 4, 1_000);
+    expect(outbox.isLate(30_999)).toBe(false);
+    expect(outbox.offer(publication(), 30_999)).toBe('refused');
+    expect(outbox.isLate(31_000)).toBe(true);
+    expect(outbox.offer(publication(), 31_000)).toBe('slow');
+  });
+
+  it('counts the lag from when the outbox was last empty of publications', () => {
+    const outbox = blockedOutbox();
+    outbox.offer(publication(), 0);
+    outbox.offerControl(new Uint8Array(1));
+    outbox.offer(publication(), 10_000);
+    outbox.shift();
+    expect(outbox.isLate(30_000)).toBe(true);
+    shiftMany(outbox, 2);
+    outbox.offerControl(new Uint8Array(1));
+    expect(outbox.isLate(90_000)).toBe(false);
+    outbox.offer(publication(), 90_000);
+    expect(outbox.isLate(90_000)).toBe(false);
+  });
+});
+
+describe('the ring', () => {
+  it('keeps the order when it grows with its head in the middle', () => {
+    const outbox = blockedOutbox({ slots: 64 });
+    offerMany(outbox, 8);
+    shiftMany(outbox, 5);
+    offerMany(outbox, 20);
+    expect(drain(outbox)).toEqual(Array.from({ length: 23 }, (_, i) => i + 6));
+  });
+
+  it('goes on after trim and clear with the next seq', () => {
+    const outbox = blockedOutbox();
+    offerMany(outbox, 5);
+    outbox.offerControl(new Uint8Array(1));
+    outbox.trim();
+    expect(outbox.size).toBe(5);
+    outbox.clear();
+    expect([outbox.size, outbox.depth, outbox.bytes, outbox.peek()]).toEqual([0, 0, 0, undefined]);
+    expect([outbox.takeLosses(), outbox.isLate(90_000)]).toEqual([undefined, false]);
+    outbox.offerControl(new Uint8Array(100));
+    outbox.offer(publication(), 0);
+    expect(drain(outbox)).toEqual([CONTROL, 6]);
+  });
+
+  it('is never shared: an owner that shifts too often harms only itself', () => {
+    const careless = outboxWith({});
+    const [one, other] = [outboxWith({}), outboxWith({})];
+    expect(() => careless.shift()).toThrow(TypeError);
+    one.offer(publication(1), 0);
+    other.offer(publication(2), 0);
+    expect([one.peek()?.length, other.peek()?.length]).toEqual([1, 2]);
+  });
+});

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { SubscriptionIndex } from './subscription-index.ts';
+
+interface Client {
+  readonly name: string;
+}
+
+const alice: Client = { name: 'alice' };
+const bob: Client = { name: 'bob' };
+const carol: Client = { name: 'carol' };
+
+describe('SubscriptionIndex', () => {
+  it('hands out its own array, the same one each time, so that a lookup copies nothing', () => {
+    const index = new SubscriptionIndex<Client>();
+    index.add('BTC.trade', alice);
+    const before = index.get('BTC.trade');
+    index.add('BTC.trade', bob);
+    expect(index.get('BTC.trade')).toBe(before);
+    expect(before).toEqual([alice, bob]);
+  });
+
+  it('gives nobody for a channel without subscribers, in a list that nobody can write to', () => {
+    const index = new SubscriptionIndex<Client>();
+    const nobody = index.get('BTC.trade') as Client[];
+    expect(nobody).toEqual([]);
+    expect(() => nobody.push(alice)).toThrow(TypeError);
+    expect(new SubscriptionIndex<Client>().get('ETH.trade')).toEqual([]);
+  });
+
+  it('says whether an add or a remove changed anything', () => {
+    const index = new SubscriptionIndex<Client>();
+    expect(index.add('BTC.trade', alice)).toBe(true);
+    expect(index.add('BTC.trade', alice)).toBe(false);
+    expect(index.addMultiple(['BTC.trade', 'ETH.trade', 'ETH.trade'], alice)).toBe(1);
+    expect(index.remove('BTC.trade', bob)).toBe(false);
+    expect(index.remove('SOL.trade', alice)).toBe(false);
+    expect(index.removeMultiple(['BTC.trade', 'BTC.trade', 'SOL.trade'], alice)).toBe(1);
+    expect(index.remove('BTC.trade', alice)).toBe(false);
+  });
+
+  it('takes a client out of all its channels and leaves the others in theirs', () => {
+    const index = new SubscriptionIndex<Client>();
+    index.addMultiple(['BTC.trade', 'ETH.trade', 'SOL.trade'], alice);
+    index.addMultiple(['BTC.trade', 'ETH.trade'], bob);
+    index.add('ETH.trade', carol);
+    expect(index.removeClient(alice)).toEqual(['BTC.trade', 'ETH.trade', 'SOL.trade']);
+    expect(index.removeClient(alice)).toEqual([]);
+    expect([...index.counts()]).toEqual([
+      ['BTC.trade', 1],
+      ['ETH.trade', 2],
+    ]);
+    expect(index.subscriptions).toBe(3);
+    expect(index.has('ETH.trade', carol)).toBe(true);
+  });
+
+  it('forgets a channel with its last subscriber, and starts afresh when one comes back', () => {
+    const index = new SubscriptionIndex<Client>();
+    index.add('BTC.trade', alice);
+    index.remove('BTC.trade', alice);
+    expect([index.channels, index.count('BTC.trade'), index.held(alice)]).toEqual([0, 0, 0]);
+    index.add('BTC.trade', bob);
+    expect(index.get('BTC.trade')).toEqual([bob]);
+    expect(index.has('BTC.trade', alice)).toBe(false);
+  });
+
+  it('takes names of object properties for channels like any other', () => {
+    const index = new SubscriptionIndex<Client>();
+    expect(index.count('constructor')).toBe(0);
+    expect(index.has('toString', alice)).toBe(false);
+    expect(index.add('constructor', alice)).toBe(true);
+    expect(index.get('constructor')).toEqual([alice]);
+  });
+});

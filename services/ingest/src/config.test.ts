@@ -1,0 +1,60 @@
+import { ConfigError, readConfig } from '@tradewind/runtime';
+import { describe, expect, it } from 'vitest';
+import { type IngestConfig, readIngestConfig } from './config.ts';
+
+describe('readIngestConfig', () => {
+  it('needs nothing to be set on loopback', () => {
+    const config = read({});
+    expect(config.service.port).toBe(8_081);
+    expect(config.service.adminPort).toBe(9_081);
+    expect(config.tokens).toEqual([]);
+    expect(config.drainMs).toBe(10_000);
+    expect(config.limits).toEqual({
+      maxBodyBytes: 1_048_576,
+      maxItems: 1_000,
+      maxPublicationBytes: 65_536,
+      maxInFlight: 64,
+      publicationsPerSecond: 10_000,
+    });
+  });
+
+  it('wants tokens where others can reach it', () => {
+    expect(mistakesOf({ HOST: '0.0.0.0' })).toEqual([
+      'INGEST_TOKENS: must hold a token when HOST ("0.0.0.0") is not loopback',
+    ]);
+    expect(read({ HOST: '0.0.0.0', INGEST_TOKENS: 'one,two' }).tokens).toEqual(['one', 'two']);
+  });
+
+  it('points at a token that no header can carry without showing it', () => {
+    expect(mistakesOf({ INGEST_TOKENS: 'fine,not fine,gut=,schlüssel' })).toEqual([
+      'INGEST_TOKENS: token 2 has characters no header can carry',
+      'INGEST_TOKENS: token 4 has characters no header can carry',
+    ]);
+  });
+
+  it('does not promise payloads that no body can hold', () => {
+    expect(mistakesOf({ INGEST_MAX_BODY_BYTES: '2048' })).toEqual([
+      'INGEST_MAX_PUBLICATION_BYTES: must not be larger than INGEST_MAX_BODY_BYTES (2048)',
+    ]);
+  });
+
+  it('tells all mistakes at once', () => {
+    expect(
+      mistakesOf({ PORT: 'x', REDIS_URL: 'http://x', INGEST_MAX_ITEMS: '0', DRAIN_SECONDS: '-1' }),
+    ).toHaveLength(4);
+  });
+});
+
+function read(environment: Record<string, string>): IngestConfig {
+  return readConfig(environment, readIngestConfig);
+}
+
+function mistakesOf(environment: Record<string, string>): readonly string[] {
+  try {
+    read(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes;
+    throw error;
+  }
+  return [];
+}

@@ -1,0 +1,128 @@
+import { type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
+import type { ItemResult } from './publish.ts';
+
+/** The interfaces by which publications come in: a label, so the set is closed. */
+export type RouteName = 'channel' | 'publish' | 'trades';
+
+/** What happens in this service, each with its count and its log line. */
+export interface IngestEvents {
+  listening(port: number, adminPort: number): void;
+  /** A request has been answered, or its peer has gone. */
+  requestDone(route: RouteName, status: number, seconds: number): void;
+  unauthorized(route: RouteName): void;
+  rateLimited(route: RouteName, limit: 'in_flight' | 'publications'): void;
+  /** What became of a request's items. */
+  itemsDone(route: RouteName, results: readonly ItemResult[]): void;
+  redisAvailable(): void;
+  redisUnavailable(cause: string): void;
+  drainTookTooLong(requestsInFlight: number): void;
+}
+
+/** Seconds. Redis in the same region answers within 0.001; the longest wait is for a dead link. */
+const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** Registers the service's metrics. `requestsInFlight` is asked when they are printed. */
+export function createEvents(
+  logger: Logger,
+  metrics: Metrics,
+  requestsInFlight: () => number,
+): IngestEvents {
+  const limited = new LogLimiter(logger);
+  const requests = metrics.counter({
+    name: 'ingest_requests_total',
+    help: 'Requests answered, by route and HTTP status.',
+    labelNames: ['route', 'status'],
+  });
+  const requestSeconds = metrics.histogram({
+    name: 'ingest_request_seconds',
+    help: 'Time from the request line to the end of the answer.',
+    labelNames: ['route'],
+    buckets: REQUEST_SECONDS,
+  });
+  const published = metrics.counter({
+    name: 'ingest_publications_total',
+    help: 'Publications that Redis accepted.',
+    labelNames: ['route'],
+  });
+  const publishedBytes = metrics.counter({
+    name: 'ingest_publication_bytes_total',
+    help: 'Payload bytes that Redis accepted.',
+    labelNames: ['route'],
+  });
+  const failed = metrics.counter({
+    name: 'ingest_publications_failed_total',
+    help: 'Publications that were not acknowledged, by error code.',
+    labelNames: ['route', 'code'],
+  });
+  const unauthorized = metrics.counter({
+    name: 'ingest_unauthorized_total',
+    help: 'Requests without a valid token.',
+    labelNames: ['route'],
+  });
+  const rateLimited = metrics.counter({
+    name: 'ingest_rate_limited_total',
+    help: 'Requests refused because of a limit on all of them together.',
+    labelNames: ['route', 'limit'],
+  });
+  const outages = metrics.counter({
+    name: 'ingest_redis_outages_total',
+    help: 'Times that the link to Redis was lost.',
+  });
+  const available = metrics.gauge({
+    name: 'ingest_redis_available',
+    help: 'Whether Redis answers this process: 1 or 0. Aggregate with min.',
+  });
+  metrics.gauge({
+    name: 'ingest_requests_in_flight',
+    help: 'Requests that are being read, published or answered. Aggregate with sum.',
+    collect() {
+      this.set(requestsInFlight());
+    },
+  });
+
+  return {
+    listening(port, adminPort) {
+      logger.info({ port, adminPort }, 'listening');
+    },
+    requestDone(route, status, seconds) {
+      requests.inc({ route, status });
+      requestSeconds.observe({ route }, seconds);
+    },
+    unauthorized(route) {
+      unauthorized.inc({ route });
+      limited.warn('unauthorized', { route });
+    },
+    rateLimited(route, limit) {
+      rateLimited.inc({ route, limit });
+      limited.warn('rate_limited', { route, limit });
+    },
+    itemsDone(route, results) {
+      let bytes = 0;
+      let accepted = 0;
+      for (const result of results) {
+        if (result.ok) {
+          accepted += 1;
+          bytes += result.bytes;
+          continue;
+        }
+        const { code, message } = result.error;
+        failed.inc({ route, code });
+        limited.warn('publication_failed', { route, code, message, cause: result.cause });
+      }
+      published.inc({ route }, accepted);
+      publishedBytes.inc({ route }, bytes);
+    },
+    redisAvailable() {
+      available.set(1);
+      logger.info('redis_available');
+    },
+    redisUnavailable(cause) {
+      available.set(0);
+      outages.inc();
+      limited.error('redis_unavailable', { cause });
+    },
+    drainTookTooLong(inFlight) {
+      logger.warn({ requestsInFlight: inFlight }, 'drain_deadline');
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import { channelNameFault } from '@tradewind/protocol';
+import type { HttpErrorDetails } from '@tradewind/runtime';
+import { fault } from './faults.ts';
+
+/** What is to be published: a valid channel and a payload within the limit. */
+export interface Publication {
+  readonly channel: string;
+  /** Published byte for byte; a string as UTF-8. */
+  readonly payload: string | Uint8Array;
+  /** The payload's size in bytes. */
+  readonly bytes: number;
+}
+
+/** One entry of a request: a publication, or why it cannot be one. */
+export type Item =
+  | { readonly ok: true; readonly publication: Publication }
+  | { readonly ok: false; readonly error: HttpErrorDetails };
+
+/** Checks channel and size; every publication of this service has passed here. */
+export function checkItem(
+  channel: string,
+  payload: string | Uint8Array,
+  maxPublicationBytes: number,
+): Item {
+  const code = channelNameFault(channel);
+  if (code !== undefined) return { ok: false, error: fault(code) };
+  const bytes = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length;
+  if (bytes > maxPublicationBytes) {
+    const message = `The payload has ${bytes} bytes; at most ${maxPublicationBytes} are allowed.`;
+    return { ok: false, error: fault('publication_too_large', message) };
+  }
+  return { ok: true, publication: { channel, payload, bytes } };
+}

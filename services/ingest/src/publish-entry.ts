@@ -1,0 +1,18 @@
+import type { SourceValue } from './batch.ts';
+import { fault } from './faults.ts';
+import { checkItem, type Item } from './item.ts';
+import { memberSpans } from './json-spans.ts';
+
+/** Makes an item of `{channel, data}`: the payload is `data` as it was written in the source text. */
+export function publishEntry(
+  { value, text, span }: SourceValue,
+  maxPublicationBytes: number,
+): Item {
+  const { channel } = value as { readonly channel?: unknown };
+  const data = memberSpans(text, span).get('data');
+  if (typeof channel !== 'string' || data === undefined) {
+    const message = 'Each entry needs a channel, which is a string, and data.';
+    return { ok: false, error: fault('bad_message', message) };
+  }
+  return checkItem(channel, text.slice(data.start, data.end), maxPublicationBytes);
+}

@@ -1,0 +1,77 @@
+import { parseArgs } from 'node:util';
+import type { Pace } from './pace.ts';
+
+export const REPLAY_USAGE = `usage: node services/ingest/src/replay-main.ts FILE [--speed N | --rate N] [--to URL]
+
+Publishes a file of trades, one JSON object a line, to <symbol>.trade.
+
+  --speed N   N times as fast as the trades' own times (default 1)
+  --rate N    N trades per second, whatever their times ("1000" or "1000/s")
+  --to URL    through an ingest service, such as http://127.0.0.1:8081, with the first of
+              INGEST_TOKENS; by default straight to Redis, by REDIS_URL and its companions
+`;
+
+/** What the replay command was asked to do. */
+export interface ReplayArguments {
+  readonly file: string;
+  readonly pace: Pace;
+  /** The ingest service to go through, or undefined for Redis. */
+  readonly to: string | undefined;
+}
+
+/** The command was called in a way that means nothing; the message says why. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+const POSITIVE_DECIMAL = /^[0-9]+(\.[0-9]+)?$/;
+
+/**
+ * Reads the command's arguments.
+ *
+ * @throws UsageError
+ */
+export function parseReplayArguments(args: readonly string[]): ReplayArguments {
+  const { values, positionals } = parse(args);
+  const [file, ...more] = positionals;
+  if (file === undefined || more.length > 0) throw new UsageError('exactly one FILE is needed');
+  return { file, pace: paceOf(values.speed, values.rate), to: destinationOf(values.to) };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        speed: { type: 'string' },
+        rate: { type: 'string' },
+        to: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function paceOf(speed: string | undefined, rate: string | undefined): Pace {
+  if (speed !== undefined && rate !== undefined) {
+    throw new UsageError('--speed and --rate exclude each other');
+  }
+  if (rate !== undefined) {
+    return { kind: 'rate', perSecond: positive('--rate', rate.replace(/\/s$/, '')) };
+  }
+  return { kind: 'own', speed: speed === undefined ? 1 : positive('--speed', speed) };
+}
+
+function positive(option: string, text: string): number {
+  const number = POSITIVE_DECIMAL.test(text) ? Number(text) : 0;
+  if (number > 0 && Number.isFinite(number)) return number;
+  throw new UsageError(`${option} must be a number above 0`);
+}
+
+function destinationOf(to: string | undefined): string | undefined {
+  if (to === undefined) return undefined;
+  if (URL.canParse(to) && /^https?:$/.test(new URL(to).protocol)) return to;
+  throw new UsageError('--to must be an http: or https: URL');
+}

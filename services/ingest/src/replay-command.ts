@@ -1,0 +1,154 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RedisCommands } from '@tradewind/bus';
+import { DEFAULT_MAX_PUBLICATION_BYTES } from '@tradewind/protocol';
+import { ConfigError, type Environment, readConfig, readRedisEndpoint } from '@tradewind/runtime';
+import { createHttpPublisher } from './http-publisher.ts';
+import { ProgressBar } from './progress-bar.ts';
+import type { Publisher } from './publish.ts';
+import { type ReplayProgress, replay } from './replay.ts';
+import { parseReplayArguments, REPLAY_USAGE, UsageError } from './replay-arguments.ts';
+
+/** EX_USAGE and EX_CONFIG of sysexits.h, and what shells call an end by SIGINT. */
+const USAGE_EXIT_CODE = 64;
+const CONFIG_EXIT_CODE = 78;
+const INTERRUPTED_EXIT_CODE = 130;
+
+/** How long Redis may take to answer at the start, in ms. */
+const CONNECT_DEADLINE_MS = 5_000;
+
+/** Publications on their way to Redis at the same time. */
+const REDIS_IN_FLIGHT = 128;
+
+/** Invalid lines that are told one by one; the summary has their number. */
+const MAX_TOLD_LINES = 20;
+
+interface OpenPublisher {
+  readonly publisher: Publisher;
+  readonly maxInFlight: number;
+  close(): Promise<void>;
+}
+
+/**
+ * The replay command: progress and mistakes go to stderr, a summary as JSON to stdout. Returns the
+ * exit code: 0, or 1 when not everything was accepted, 64 for wrong arguments, 78 for a wrong
+ * environment, 130 after an interrupt.
+ */
+export async function runReplay(
+  args: readonly string[],
+  environment: Environment,
+): Promise<number> {
+  const interrupt = new AbortController();
+  const onInterrupt = (): void => interrupt.abort();
+  process.once('SIGINT', onInterrupt).once('SIGTERM', onInterrupt);
+  try {
+    return await replayFile(args, environment, interrupt.signal);
+  } catch (error) {
+    return reportFailure(error);
+  } finally {
+    process.off('SIGINT', onInterrupt).off('SIGTERM', onInterrupt);
+  }
+}
+
+async function replayFile(
+  args: readonly string[],
+  environment: Environment,
+  signal: AbortSignal,
+): Promise<number> {
+  const { file, pace, to } = parseReplayArguments(args);
+  const { size } = await stat(file);
+  const target = await openPublisher(to, environment, signal);
+  const bar = process.stderr.isTTY ? new ProgressBar(process.stderr) : undefined;
+  const startedAt = performance.now();
+  const secondsSoFar = (): number => (performance.now() - startedAt) / 1_000;
+  let told = 0;
+  function report({ published, position }: ReplayProgress): [fraction: number, label: string] {
+    const rate = Math.round(published / secondsSoFar());
+    return [size === 0 ? 1 : position / size, `${published} published, ${rate}/s`];
+  }
+  try {
+    const outcome = await replay({
+      stream: createReadStream(file) as AsyncIterable<Buffer>,
+      publisher: target.publisher,
+      maxInFlight: target.maxInFlight,
+      maxPublicationBytes: DEFAULT_MAX_PUBLICATION_BYTES,
+      pace,
+      signal,
+      onInvalid(line, { code, message }) {
+        told += 1;
+        if (told <= MAX_TOLD_LINES) complain(`line ${line}: ${code}: ${message}`);
+        if (told === MAX_TOLD_LINES) complain('further invalid lines are only counted');
+      },
+      onProgress: (progress) => bar?.update(...report(progress)),
+    });
+    bar?.end(...report(outcome));
+    const { published, invalid, refused } = outcome;
+    const summary = { file, published, invalid, seconds: Number(secondsSoFar().toFixed(3)) };
+    process.stdout.write(`${JSON.stringify(summary)}\n`);
+    if (refused !== undefined) {
+      complain(`stopped at line ${refused.line}: ${refused.reason}`);
+      return 1;
+    }
+    return signal.aborted ? INTERRUPTED_EXIT_CODE : 0;
+  } finally {
+    await target.close();
+  }
+}
+
+async function openPublisher(
+  to: string | undefined,
+  environment: Environment,
+  signal: AbortSignal,
+): Promise<OpenPublisher> {
+  if (to !== undefined) {
+    const [token] = readConfig(environment, (reader) => reader.secretList('INGEST_TOKENS'));
+    return {
+      publisher: createHttpPublisher(to, token),
+      maxInFlight: 1,
+      close: () => Promise.resolve(),
+    };
+  }
+  const endpoint = readConfig(environment, readRedisEndpoint);
+  const connected = Promise.withResolvers<void>();
+  let cause = 'no answer';
+  const redis = new RedisCommands(
+    { ...endpoint, connectionName: 'tradewind-replay' },
+    {
+      available: () => connected.resolve(),
+      unavailable(reason) {
+        cause = reason;
+      },
+    },
+  );
+  redis.start();
+  const waiting = new AbortController();
+  const either = AbortSignal.any([signal, waiting.signal]);
+  await Promise.race([
+    connected.promise,
+    sleep(CONNECT_DEADLINE_MS, undefined, { signal: either }).catch(() => undefined),
+  ]);
+  waiting.abort();
+  if (!redis.available && !signal.aborted) {
+    await redis.stop();
+    throw new Error(`Redis is not available: ${cause}`);
+  }
+  return { publisher: redis, maxInFlight: REDIS_IN_FLIGHT, close: () => redis.stop() };
+}
+
+function reportFailure(error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(`replay: ${error.message}\n\n${REPLAY_USAGE}`);
+    return USAGE_EXIT_CODE;
+  }
+  if (error instanceof ConfigError) {
+    for (const mistake of error.mistakes) complain(mistake);
+    return CONFIG_EXIT_CODE;
+  }
+  complain(error instanceof Error ? error.message : String(error));
+  return 1;
+}
+
+function complain(message: string): void {
+  process.stderr.write(`replay: ${message}\n`);
+}

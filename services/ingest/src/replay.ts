@@ -1,0 +1,121 @@
+import { isUtf8 } from 'node:buffer';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HttpErrorDetails } from '@tradewind/runtime';
+import { itemOfText } from './batch.ts';
+import { fault } from './faults.ts';
+import type { Item, Publication } from './item.ts';
+import { type Line, linesOf } from './lines.ts';
+import { type Pace, Schedule } from './pace.ts';
+import { type Publisher, publishOne } from './publish.ts';
+import { tradeEntry } from './trade-entry.ts';
+
+/** The longest that Node's timers wait at once, in ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** What a replay has done so far. */
+export interface ReplayProgress {
+  /** Trades that Redis accepted. */
+  readonly published: number;
+  /** Lines that are no valid trade; blank ones are neither. */
+  readonly invalid: number;
+  /** Bytes of the file that have been read. */
+  readonly position: number;
+}
+
+/** How a replay ended. */
+export interface ReplayOutcome extends ReplayProgress {
+  /** The first line that was not accepted; undefined when all were, or the signal aborted. */
+  readonly refused: { readonly line: number; readonly reason: string } | undefined;
+}
+
+/**
+ * Publishes a file of trades, one a line, at a pace. The file is read as it is needed. It ends with
+ * the file, with the first trade that is not accepted, or when the signal aborts.
+ *
+ * @param options.maxInFlight publications that may wait for their answer at the same time. They are
+ *   sent in the file's order; with more than 1, some were sent before a failure shows.
+ * @param options.onInvalid is told of every line that is no valid trade; the replay goes on.
+ */
+export async function replay(options: {
+  readonly stream: AsyncIterable<Buffer>;
+  readonly publisher: Publisher;
+  readonly pace: Pace;
+  readonly maxInFlight: number;
+  readonly maxPublicationBytes: number;
+  readonly signal: AbortSignal;
+  readonly onInvalid: (line: number, error: HttpErrorDetails) => void;
+  readonly onProgress: (progress: ReplayProgress) => void;
+}): Promise<ReplayOutcome> {
+  const { publisher, maxPublicationBytes } = options;
+  const failed = new AbortController();
+  const stopped = AbortSignal.any([options.signal, failed.signal]);
+  const schedule = new Schedule(options.pace);
+  const startedAt = performance.now();
+  const inFlight: Promise<void>[] = [];
+  let progress: ReplayProgress = { published: 0, invalid: 0, position: 0 };
+  let refused: ReplayOutcome['refused'];
+
+  async function publish(line: number, publication: Publication): Promise<void> {
+    const result = await publishOne(publisher, publication);
+    if (result.ok) {
+      progress = { ...progress, published: progress.published + 1 };
+      return;
+    }
+    const doubt = result.outcomeUnknown ? '; whether it was published is not known' : '';
+    const reason = `${result.error.code}: ${result.cause ?? result.error.message}${doubt}`;
+    refused ??= { line, reason };
+    failed.abort();
+  }
+
+  for await (const line of linesOf(options.stream, maxPublicationBytes)) {
+    const trade = readTrade(line, maxPublicationBytes);
+    if (trade !== undefined && !trade.item.ok) {
+      progress = { ...progress, invalid: progress.invalid + 1 };
+      options.onInvalid(line.number, trade.item.error);
+    }
+    if (trade?.item.ok) {
+      await waitUntil(startedAt + schedule.next(trade.ts), stopped);
+      if (inFlight.length >= options.maxInFlight) await inFlight.shift();
+      if (stopped.aborted) break;
+      inFlight.push(publish(line.number, trade.item.publication));
+    }
+    progress = { ...progress, position: line.position };
+    options.onProgress(progress);
+  }
+  await Promise.all(inFlight);
+  return { ...progress, refused };
+}
+
+/** Undefined for a blank line. */
+function readTrade(
+  { bytes }: Line,
+  maxPublicationBytes: number,
+): { readonly item: Item; readonly ts: number } | undefined {
+  if (bytes === undefined) return invalid(fault('publication_too_large'));
+  if (!isUtf8(bytes)) return invalid(fault('bad_payload', 'The line is not UTF-8.'));
+  const text = bytes.toString('utf8');
+  if (text.trim() === '') return undefined;
+  let ts = 0;
+  const item = itemOfText(text, (source) => {
+    ({ ts } = source.value as { ts: number });
+    return tradeEntry(source, maxPublicationBytes);
+  });
+  return { item, ts };
+}
+
+function invalid(error: HttpErrorDetails): { readonly item: Item; readonly ts: number } {
+  return { item: { ok: false, error }, ts: 0 };
+}
+
+/** Returns early when the signal aborts. */
+async function waitUntil(dueAt: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const waitMs = dueAt - performance.now();
+    if (waitMs <= 0 || signal.aborted) return;
+    try {
+      await sleep(Math.min(waitMs, MAX_TIMER_MS), undefined, { signal });
+    } catch {
+      return;
+    }
+  }
+}

@@ -1,0 +1,277 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { RedisUnavailableError } from '@tradewind/bus';
+import {
+  createHttpServer,
+  createLogger,
+  createMetrics,
+  DEFAULT_HTTP_LIMITS,
+  type HttpServer,
+  readConfig,
+} from '@tradewind/runtime';
+import { afterEach, describe, expect, it } from 'vitest';
+import { readIngestConfig } from './config.ts';
+import { createEvents } from './events.ts';
+import { createFakePublisher } from './fake-publisher.ts';
+import { type Admission, createRoutes } from './routes.ts';
+
+const opened: HttpServer[] = [];
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((server) => server.close(0)));
+});
+
+describe('POST /v1/channels/<channel>', () => {
+  it('publishes the body as it is', async () => {
+    const { post, publisher } = await start();
+    const answer = await post('/v1/channels/BTC%2FUSD.trade', '{"price": 1.10 }\n');
+    expect(answer).toMatchObject({ status: 200, body: { channel: 'BTC/USD.trade', receivers: 2 } });
+    expect(publisher.published).toEqual(['BTC/USD.trade {"price": 1.10 }\n']);
+  });
+
+  it('does not acknowledge what Redis did not accept', async () => {
+    const { post, publisher } = await start();
+    publisher.failFrom(1, new RedisUnavailableError('not-sent', 'down'));
+    const answer = await post('/v1/channels/c', 'x');
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get('retry-after')).toBe('1');
+    expect(answer.body).toEqual({
+      error: { code: 'unavailable', message: expect.any(String), retryable: true },
+    });
+  });
+
+  it('says so when it cannot know', async () => {
+    const { post, publisher } = await start();
+    publisher.failFrom(1, new RedisUnavailableError('unknown', 'cut'));
+    const { body } = await post('/v1/channels/c', 'x');
+    expect(body).toMatchObject({ error: { code: 'unavailable' }, outcome: 'unknown' });
+  });
+
+  it.each([
+    ['/v1/channels/%21', 400, 'bad_channel'],
+    ['/v1/channels/%', 400, 'bad_channel'],
+    ['/v1/channels/tw:x', 403, 'reserved_channel'],
+    ['/v1/channels/', 404, 'not_found'],
+  ])('answers %s with %d %s', async (path, status, code) => {
+    const { post } = await start();
+    expect(await post(path, 'x')).toMatchObject({ status, body: { error: { code } } });
+  });
+});
+
+describe('POST /v1/publish', () => {
+  it('publishes one, many, or one a line, each as it was written', async () => {
+    const { post, publisher } = await start();
+    const one = await post('/v1/publish', '{"channel":"a","data":1.10}');
+    expect(one.body).toEqual({
+      published: 1,
+      failed: 0,
+      results: [{ index: 0, channel: 'a', receivers: 2 }],
+    });
+    await post('/v1/publish', '[{"channel":"b","data":[ 1 ]},{"data":"\\u00e9","channel":"c"}]');
+    await post('/v1/publish', '{"channel":"d","data":1}\n{"channel":"e","data":2}\n', {
+      'content-type': 'application/x-ndjson',
+    });
+    expect(publisher.published).toEqual(['a 1.10', 'b [ 1 ]', 'c "\\u00e9"', 'd 1', 'e 2']);
+  });
+
+  it('answers 207 when only some were published', async () => {
+    const { post } = await start();
+    const { status, body } = await post(
+      '/v1/publish',
+      '[{"channel":"a","data":1},{"channel":"!","data":1},{"channel":"b","data":1}]',
+    );
+    expect(status).toBe(207);
+    expect(body).toEqual({
+      published: 2,
+      failed: 1,
+      results: [
+        { index: 0, channel: 'a', receivers: 2 },
+        {
+          index: 1,
+          error: { code: 'bad_channel', message: expect.any(String), retryable: false },
+        },
+        { index: 2, channel: 'b', receivers: 2 },
+      ],
+    });
+  });
+
+  it('answers with the failure when none was published', async () => {
+    const { post, publisher } = await start();
+    const bad = await post('/v1/publish', '[{"channel":"!","data":1},{"channel":"?","data":1}]');
+    expect(bad).toMatchObject({
+      status: 400,
+      body: { error: { code: 'bad_channel' }, published: 0, failed: 2 },
+    });
+    publisher.failFrom(1, new RedisUnavailableError('not-sent', 'down'));
+    const mixed = await post('/v1/publish', '[{"channel":"!","data":1},{"channel":"a","data":1}]');
+    expect(mixed).toMatchObject({ status: 503, body: { error: { code: 'unavailable' } } });
+    expect(mixed.headers.get('retry-after')).toBe('1');
+  });
+});
+
+describe('POST /v1/trades', () => {
+  it('publishes trades on the channels of their symbols, each as it was written', async () => {
+    const { post, publisher } = await start();
+    const trade = '{"symbol":"ETH","id":7,"ts":1,"side":"buy","price":"1.50","size":"2", "x":1e2}';
+    const { status, body } = await post('/v1/trades', `[ ${trade} ,{"symbol":"ETH"}]`);
+    expect(status).toBe(207);
+    expect(body).toMatchObject({ results: [{ index: 0 }, { error: { code: 'bad_trade' } }] });
+    expect(publisher.published).toEqual([`ETH.trade ${trade}`]);
+  });
+});
+
+describe('limits', () => {
+  it('refuse a body that says that it is too large, and one that turns out to be', async () => {
+    const { post, port, publisher } = await start({ INGEST_MAX_BODY_BYTES: '70000' });
+    const large = 'x'.repeat(3_000_000);
+    expect(await post('/v1/channels/c', large)).toMatchObject({
+      status: 413,
+      body: { error: { code: 'message_too_large' } },
+    });
+    const socket = connect(port, '127.0.0.1');
+    socket.write('POST /v1/channels/c HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n');
+    for (let sent = 0; sent < 5; sent += 1) socket.write(`4e20\r\n${'x'.repeat(20_000)}\r\n`);
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 413 /);
+    socket.destroy();
+    expect(publisher.calls).toBe(0);
+  });
+
+  it('cut off a peer that goes on sending what was refused', async () => {
+    const { port } = await start({ INGEST_MAX_BODY_BYTES: '70000' });
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write('POST /v1/channels/c HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n');
+    const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
+    function send(): void {
+      while (!socket.destroyed && socket.write(chunk));
+    }
+    socket.on('drain', send);
+    socket.resume();
+    send();
+    await expect.poll(() => socket.destroyed, { timeout: 5_000 }).toBe(true);
+  });
+
+  it('take a chunked body', async () => {
+    const { port, publisher } = await start();
+    const socket = connect(port, '127.0.0.1');
+    socket.end(
+      'POST /v1/channels/c HTTP/1.1\r\nhost: x\r\nconnection: close\r\n' +
+        'transfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n',
+    );
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(publisher.published).toEqual(['c abc']);
+  });
+
+  it('refuse a compressed body instead of publishing it', async () => {
+    const { post } = await start();
+    const answer = await post('/v1/channels/c', 'x', { 'content-encoding': 'gzip' });
+    expect(answer).toMatchObject({ status: 400, body: { error: { code: 'bad_payload' } } });
+  });
+
+  it('refuse a payload that is too large by itself', async () => {
+    const { post } = await start({ INGEST_MAX_PUBLICATION_BYTES: '4' });
+    const answer = await post(
+      '/v1/publish',
+      '[{"channel":"a","data":"xy"},{"channel":"a","data":"xyz"}]',
+    );
+    expect(answer).toMatchObject({
+      status: 207,
+      body: { results: [{ receivers: 2 }, { error: { code: 'publication_too_large' } }] },
+    });
+    expect((await post('/v1/channels/c', '12345')).status).toBe(413);
+  });
+
+  it('refuse more publications than the rate allows, all or nothing', async () => {
+    const { post, publisher } = await start({
+      INGEST_PUBLICATIONS_PER_SECOND: '1',
+      INGEST_MAX_ITEMS: '2',
+    });
+    const two = '[{"channel":"a","data":1},{"channel":"a","data":2}]';
+    expect((await post('/v1/publish', two)).status).toBe(200);
+    const answer = await post('/v1/publish', two);
+    expect(answer).toMatchObject({
+      status: 429,
+      body: { error: { code: 'rate_limited', retryable: true } },
+    });
+    expect(answer.headers.get('retry-after')).toBe('2');
+    expect(publisher.calls).toBe(2);
+  });
+
+  it('refuse more requests in flight than allowed, and take the next when one is done', async () => {
+    const { post, publisher } = await start({ INGEST_MAX_IN_FLIGHT: '1' });
+    const release = publisher.hold();
+    const first = post('/v1/channels/c', 'x');
+    await expect.poll(() => publisher.calls).toBe(1);
+    expect((await post('/v1/channels/c', 'y')).status).toBe(429);
+    release();
+    expect((await first).status).toBe(200);
+    expect((await post('/v1/channels/c', 'z')).status).toBe(200);
+  });
+
+  it('let in nobody without a token', async () => {
+    const { post, publisher } = await start({ INGEST_TOKENS: 'one,two' });
+    for (const path of ['/v1/channels/c', '/v1/publish', '/v1/trades']) {
+      const refused = await post(path, 'x', { authorization: 'Bearer three' });
+      expect(refused).toMatchObject({ status: 401, body: { error: { code: 'unauthorized' } } });
+      expect(refused.headers.get('www-authenticate')).toBe('Bearer');
+    }
+    expect(publisher.calls).toBe(0);
+    const accepted = await post('/v1/channels/c', 'x', { authorization: 'Bearer two' });
+    expect(accepted.status).toBe(200);
+  });
+});
+
+describe('while draining', () => {
+  it('takes nothing more', async () => {
+    const { post, admission } = await start();
+    admission.draining = true;
+    expect(await post('/v1/channels/c', 'x')).toMatchObject({
+      status: 503,
+      body: { error: { code: 'draining', retryable: true } },
+    });
+  });
+});
+
+describe('metrics', () => {
+  it('count what was accepted and what was not, and forget no request in flight', async () => {
+    const { post, metrics } = await start();
+    await post('/v1/publish', '[{"channel":"a","data":12},{"channel":"!","data":1}]');
+    await post('/v1/channels/c', '');
+    await expect
+      .poll(() => metrics.text())
+      .toContain('ingest_requests_total{route="channel",status="400"} 1');
+    const lines = await metrics.text();
+    expect(lines).toContain('ingest_requests_total{route="publish",status="207"} 1');
+    expect(lines).toContain('ingest_publications_total{route="publish"} 1');
+    expect(lines).toContain('ingest_publication_bytes_total{route="publish"} 2');
+    expect(lines).toContain(
+      'ingest_publications_failed_total{route="publish",code="bad_channel"} 1',
+    );
+    expect(lines).toContain('ingest_requests_in_flight 0');
+  });
+});
+
+async function start(environment: Record<string, string> = {}) {
+  const { limits, tokens } = readConfig(environment, readIngestConfig);
+  const logger = createLogger({ name: 'test', level: 'silent' });
+  const metrics = createMetrics();
+  const publisher = createFakePublisher();
+  const admission: Admission = { requestsInFlight: 0, draining: false };
+  const events = createEvents(logger, metrics, () => admission.requestsInFlight);
+  const server = createHttpServer({
+    logger,
+    limits: DEFAULT_HTTP_LIMITS,
+    routes: createRoutes({ publisher, events, limits, tokens, admission }),
+  });
+  opened.push(server);
+  const port = await server.listen('127.0.0.1', 0);
+
+  async function post(path: string, body: string, headers: Record<string, string> = {}) {
+    const url = `http://127.0.0.1:${port}${path}`;
+    const response = await fetch(url, { method: 'POST', body, headers });
+    const answer = (await response.json()) as unknown;
+    return { status: response.status, headers: response.headers, body: answer };
+  }
+  return { port, post, publisher, admission, metrics };
+}

@@ -1,0 +1,155 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startIngest } from '../support/service.ts';
+import { eventually } from '../support/wait.ts';
+
+const REPLAY = fileURLToPath(new URL('../../services/ingest/src/replay-main.ts', import.meta.url));
+const LINES = Array.from({ length: 300 }, (_, index) =>
+  JSON.stringify({
+    symbol: index % 3 === 0 ? 'BTC' : 'ETH',
+    id: String(index),
+    ts: 1_675_329_600_000 + index * 10,
+    side: 'buy',
+    price: '1666.80',
+    size: '0.10',
+  }).replace('"ts":', '"ts": '),
+);
+
+let redis: TestRedis;
+let folder: string;
+let file: string;
+let heard: string[];
+let subscriber: Redis;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ingest-replay-'));
+  redis = await startRedis();
+  file = join(folder, 'trades.ndjson');
+  await writeFile(file, `${LINES.join('\n')}\n`);
+});
+afterAll(async () => {
+  await redis?.stop();
+  await rm(folder, { recursive: true });
+});
+beforeEach(async () => {
+  heard = [];
+  subscriber = new Redis(redis.port, redis.host);
+  subscriber.on('error', () => undefined);
+  subscriber.on('message', (_channel: string, payload: string) => heard.push(payload));
+  await subscriber.subscribe('BTC.trade', 'ETH.trade');
+});
+afterEach(() => subscriber.disconnect());
+
+describe('the replay command', () => {
+  it('publishes a file as it was written, in order, at a rate', async () => {
+    const { code, summary } = await run([file, '--rate', '1000/s']);
+    expect(code).toBe(0);
+    expect(summary).toEqual({ file, published: 300, invalid: 0, seconds: expect.any(Number) });
+    expect((summary as { seconds: number }).seconds).toBeGreaterThanOrEqual(0.299);
+    await eventually(() => heard.length === 300);
+    expect(heard).toEqual(LINES);
+  });
+
+  it('keeps the trades’ own pace, so many times faster', async () => {
+    const { code, summary } = await run([file, '--speed', '10']);
+    expect(code).toBe(0);
+    expect((summary as { seconds: number }).seconds).toBeGreaterThanOrEqual(0.299);
+  });
+
+  it('goes through an ingest service', async () => {
+    await using ingest = await startIngest({ REDIS_URL: redis.url, INGEST_TOKENS: 'sesame,other' });
+    await eventually(async () => (await fetch(`${ingest.url}/readyz`)).text().then(isWhole));
+    const { code, summary } = await run([file, '--rate', '100000', '--to', ingest.url], {
+      INGEST_TOKENS: 'sesame',
+      REDIS_URL: 'redis://127.0.0.1:1',
+    });
+    expect({ code, summary }).toMatchObject({ code: 0, summary: { published: 300 } });
+    await eventually(() => heard.length === 300);
+    expect(heard).toEqual(LINES);
+
+    const refused = await run([file, '--to', ingest.url]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('line 1: ');
+    expect(refused.stderr).toContain('401');
+  });
+
+  it('tells invalid lines by their numbers and goes on', async () => {
+    const broken = join(folder, 'broken.ndjson');
+    await writeFile(broken, [LINES[0], '{"symbol":"ETH"}', '', 'x', LINES[1]].join('\n'));
+    const { code, summary, stderr } = await run([broken]);
+    expect(code).toBe(0);
+    expect(summary).toMatchObject({ published: 2, invalid: 2 });
+    expect(stderr).toMatch(/line 2: bad_trade.*\n.*line 4: bad_json/);
+  });
+
+  it('stops with the line number when Redis goes away', async () => {
+    const running = start([file, '--speed', '0.5']);
+    await eventually(() => heard.length > 3);
+    await redis.kill();
+    try {
+      const { code, stderr } = await running.done;
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/stopped at line \d+: unavailable/);
+    } finally {
+      await redis.restart();
+    }
+  });
+
+  it('says so when Redis was never there', async () => {
+    const { code, stderr } = await run([file], { REDIS_URL: 'redis://127.0.0.1:1' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/Redis is not available: .*ECONNREFUSED/);
+  });
+
+  it('ends cleanly on SIGINT, with a summary', async () => {
+    const running = start([file, '--speed', '0.01']);
+    await eventually(() => heard.length > 0);
+    running.child.kill('SIGINT');
+    const { code, summary } = await running.done;
+    expect(code).toBe(130);
+    expect((summary as { published: number }).published).toBeGreaterThan(0);
+  });
+
+  it('explains itself when it is called wrongly', async () => {
+    const { code, stderr } = await run([]);
+    expect(code).toBe(64);
+    expect(stderr).toContain('usage: ');
+    expect((await run([join(folder, 'missing')])).code).toBe(1);
+    expect((await run([file], { REDIS_URL: 'nowhere' })).code).toBe(78);
+  });
+});
+
+function isWhole(readiness: string): boolean {
+  return readiness.includes('"degraded":false');
+}
+
+async function run(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  return await start(args, environment).done;
+}
+
+function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  const child = spawn(process.execPath, [REPLAY, ...args], {
+    env: { PATH: process.env.PATH, REDIS_URL: redis.url, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 30_000,
+    killSignal: 'SIGKILL',
+  });
+  async function finish() {
+    const [stdout, stderr, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'close'),
+    ]);
+    const summary = stdout === '' ? undefined : (JSON.parse(stdout) as unknown);
+    return { code: code as number | null, summary, stderr };
+  }
+  return { child, done: finish() };
+}
