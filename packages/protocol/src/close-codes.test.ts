@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CLOSE_CODES, type CloseReason, closeReasonOf } from './close-codes.ts';
+import { CLOSE_CODES } from './close-codes.ts';
 
 const ROWS = Object.entries(CLOSE_CODES).map(([reason, row]) => ({ reason, ...row }));
 const LONGEST_REASON_BYTES = 123;
@@ -31,17 +31,4 @@ describe('the close codes', () => {
       expect.soft(reason.length).toBeLessThanOrEqual(LONGEST_REASON_BYTES);
     }
   });
-});
-
-describe('closeReasonOf', () => {
-  it.each(Object.keys(CLOSE_CODES) as CloseReason[])('finds %s by its code', (reason) => {
-    expect(closeReasonOf(CLOSE_CODES[reason].code)).toBe(reason);
-  });
-
-  it.each([0, 1005, 1015, 3000, 4999])(
-    'takes the unknown code %d for a lost connection',
-    (code) => {
-      expect(closeReasonOf(code)).toBe('connection_lost');
-    },
-  );
 });

@@ -34,21 +34,11 @@ export const CLOSE_CODES = {
   heartbeat_timeout: row(4002, 'resume', 'The client answered no ping and read nothing.'),
   slow: row(4008, 'resume', 'The client read more slowly than its channels publish.'),
   rate_limited: row(4029, 'back-off', 'The client went on sending after it was told to slow down.'),
-  superseded: row(4400, 'stop', 'Reserved: a newer connection took this one’s place.'),
   unauthorized: row(4401, 'stop', 'Reserved: the token was refused or has expired.'),
 } as const satisfies Record<string, CloseCodeRow>;
 
 /** A name out of {@link CLOSE_CODES}. */
 export type CloseReason = keyof typeof CLOSE_CODES;
-
-const REASON_BY_CODE = new Map<number, CloseReason>(
-  Object.entries(CLOSE_CODES).map(([reason, { code }]) => [code, reason as CloseReason]),
-);
-
-/** The reason that stands for a close code seen on the wire; `connection_lost` for an unknown one. */
-export function closeReasonOf(code: number): CloseReason {
-  return REASON_BY_CODE.get(code) ?? 'connection_lost';
-}
 
 function row(code: number, action: CloseAction, meaning: string): CloseCodeRow {
   return { code, action, meaning };

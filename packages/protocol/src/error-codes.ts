@@ -34,7 +34,7 @@ export const ERROR_CODES = {
   publication_too_large: row(413, false, 'The payload is larger than the limit.'),
   rate_limited: row(429, true, 'Too many requests; slow down.'),
   reserved_channel: row(403, false, 'Names that begin with `tw:` are reserved.'),
-  too_many_channels: row(429, false, 'The connection holds as many channels as it may.'),
+  too_many_channels: row(409, false, 'The connection holds as many channels as it may.'),
   too_many_channels_per_request: row(400, false, 'One request may name at most 128 channels.'),
   unauthorized: row(401, false, 'A valid bearer token is needed.'),
   unavailable: row(503, true, 'The source (Redis) does not answer right now.'),

@@ -48,7 +48,7 @@ export interface EdgeConfig extends ServiceSettings {
   readonly lingerMs: number;
   /** `EDGE_PING_SECONDS`: a client's silence after which it is pinged. */
   readonly pingSeconds: number;
-  /** `EDGE_PONG_SECONDS`: how long it may take to answer that ping. */
+  /** `EDGE_PONG_SECONDS`: how long it may take to answer that ping; see `LivenessLimits`. */
   readonly pongSeconds: number;
   /** `EDGE_SILENT_SECONDS`: a client that has asked for nothing by this age is closed. */
   readonly silentSeconds: number;
@@ -109,7 +109,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     nodeSubscribeRate: { perSecond: nodeSubscribeRate, burst: 2 * nodeSubscribeRate },
     lingerMs: int('EDGE_LINGER_MS', 3_000, 0, 600_000),
     pingSeconds: int('EDGE_PING_SECONDS', 25, 1, 3_600),
-    pongSeconds: int('EDGE_PONG_SECONDS', 10, 1, 3_600),
+    pongSeconds: int('EDGE_PONG_SECONDS', 10, 2, 3_600),
     silentSeconds: int('EDGE_SILENT_SECONDS', 15, 1, 3_600),
     drainSeconds: int('DRAIN_SECONDS', 30, DRAIN_RESERVE_SECONDS + 1, 600),
     drainAcceptSeconds: int('DRAIN_ACCEPT_SECONDS', 5, 0, 300),

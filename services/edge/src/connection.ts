@@ -179,8 +179,10 @@ export class Connection implements Subscriber {
     this.#writesUnderWay += 1;
   };
 
-  readonly #onWritten = (): void => {
+  readonly #onWritten = (error?: Error | null): void => {
     this.#writesUnderWay -= 1;
+    // The socket is broken; `ws` hears of it a moment later, and until then looks open.
+    if (error) return;
     if (this.#writesUnderWay > 0 || !this.outbox.blocked) return;
     this.outbox.blocked = false;
     this.#liveness.heard();

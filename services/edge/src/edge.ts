@@ -32,9 +32,14 @@ import { acceptUpgrades } from './upgrade.ts';
 /** Sockets beyond the clients: health checks, and handshakes that are answered with 503. */
 const SPARE_CONNECTIONS = 1_024;
 
-/** Control frames that may wait for one client, and their bytes: answers, gaps and notices. */
-const MAX_CONTROLS = 1_024;
-const MAX_CONTROL_BYTES = 512 * 1024;
+/**
+ * Control frames that may wait for one client beside a gap for each of its channels: answers to a
+ * burst of requests, and notices.
+ */
+const SPARE_CONTROLS = 512;
+
+/** What a control frame takes at most on average, in bytes: a gap with the longest names is smaller. */
+const CONTROL_BYTES = 512;
 
 /** Starts an edge: Redis in, WebSockets out. */
 export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promise<RunningService> {
@@ -132,13 +137,14 @@ function hubLimits(config: EdgeConfig) {
 }
 
 function fanOutSettings(config: EdgeConfig): FanOutSettings {
+  const controls = config.maxChannelsPerClient + SPARE_CONTROLS;
   return {
     outbox: {
       slots: config.queueSlots,
       bytes: config.queueBytes,
       publicationBytes: maxTailBytes(config.maxPublicationBytes),
-      controls: MAX_CONTROLS,
-      controlBytes: MAX_CONTROL_BYTES,
+      controls,
+      controlBytes: controls * CONTROL_BYTES,
     },
     slow: { graceMs: config.slowGraceMs, maxLagMs: config.slowMaxLagMs },
     subscriptions: {

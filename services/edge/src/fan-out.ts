@@ -148,10 +148,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.statistics.broadcastIterations += 1;
     this.statistics.refusals += refused;
     this.statistics.deliveries += subscribers.length - refused;
+    this.#settleRound();
+    // Without a flush to come, nobody took it: a client that is behind says nothing about the node.
+    if (this.#flushScheduled === undefined) return;
     if (this.#lagSamples.length < LAG_SAMPLES_PER_TURN) {
       this.#lagSamples.push(publication.publishedAt);
     }
-    this.#settleRound();
   }
 
   acknowledged(acknowledgements: readonly Acknowledgement[]): void {
@@ -187,6 +189,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   hasLost(connection: Connection, losses: ReadonlyMap<string, number>): void {
     for (const [channel, lost] of losses) {
+      const isHeld = this.index.has(channel, connection);
+      if (connection.isOpen && !isHeld) continue;
       connection.send({ type: 'gap', channel, lost, reason: 'slow' });
     }
   }

@@ -62,7 +62,7 @@ export class FrameWriter {
       const length = this.#fill(outbox, cautious ? CAUTIOUS_WRITE_BYTES : WRITE_BYTES);
       const filled = this.#buffer.subarray(0, length);
       starting();
-      sink.write(cautious ? Buffer.from(filled) : filled, written);
+      sink.write(cautious ? copyOf(filled) : filled, written);
       this.bytesOut += length;
       if (sink.writableLength > 0) {
         outbox.blocked = true;
@@ -86,6 +86,13 @@ export class FrameWriter {
       outbox.shift();
     }
   }
+}
+
+/** In memory of its own: `Buffer.from` may cut it out of a pool, and all of that would stay alive. */
+function copyOf(bytes: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Outbox } from '@tradewind/fanout';
 import type { Metrics } from '@tradewind/runtime';
 import type { FanOut } from './fan-out.ts';
 import type { Hub } from './hub.ts';
@@ -41,7 +42,10 @@ export function registerGauges(metrics: Metrics, hub: Hub, fanOut: FanOut): void
     hub.degradedSince === undefined ? 0 : 1,
   );
   read('tradewind_edge_queue_depth_max', 'Publications waiting in the fullest queue', () =>
-    deepest(fanOut),
+    fullest(fanOut, (outbox) => outbox.depth),
+  );
+  read('tradewind_edge_queue_bytes_max', 'Bytes waiting in the largest queue', () =>
+    fullest(fanOut, (outbox) => outbox.bytes),
   );
   read('ws_total_memory_bytes', 'Resident memory of the process', () => process.memoryUsage().rss);
   read(
@@ -85,8 +89,8 @@ export function registerGauges(metrics: Metrics, hub: Hub, fanOut: FanOut): void
   );
 }
 
-function deepest(fanOut: FanOut): number {
-  let depth = 0;
-  for (const { outbox } of fanOut.connections) depth = Math.max(depth, outbox.depth);
-  return depth;
+function fullest(fanOut: FanOut, measure: (outbox: Outbox) => number): number {
+  let most = 0;
+  for (const { outbox } of fanOut.connections) most = Math.max(most, measure(outbox));
+  return most;
 }

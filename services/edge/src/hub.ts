@@ -84,10 +84,9 @@ export class Hub {
   /** Attaches a worker in the same thread. */
   connect(listener: FeedListener): Feed {
     this.#listeners.add(listener);
-    const since = this.#degradedSince;
     queueMicrotask(() => {
-      if (since === undefined) listener.restored();
-      else listener.degraded(since);
+      if (this.#degradedSince === undefined) listener.restored();
+      else listener.degraded(this.#degradedSince);
     });
     return {
       declare: (channel) => this.#declare(channel, listener),
@@ -168,16 +167,25 @@ export class Hub {
     const known = this.#channels.get(name);
     const code = known === undefined ? this.#refusal() : undefined;
     if (this.#degradedSince !== undefined || code !== undefined) {
-      queueMicrotask(() => listener.refused([name], code ?? 'unavailable'));
+      queueMicrotask(() => {
+        if (!this.#isListening(name, listener)) listener.refused([name], code ?? 'unavailable');
+      });
       return;
     }
     const channel = known ?? this.#subscribe(name);
     channel.listeners.add(listener);
     this.#lingering.delete(name);
     if (channel.state === 'live') {
-      const acknowledgement = { channel: name, ref: channel.ref };
-      queueMicrotask(() => listener.acknowledged([acknowledgement]));
+      queueMicrotask(() => {
+        if (this.#channels.get(name) !== channel || !this.#isListening(name, listener)) return;
+        listener.acknowledged([{ channel: name, ref: channel.ref }]);
+      });
     }
+  }
+
+  /** An answer that waits for its call to return may be overtaken by a drop and a new declaration. */
+  #isListening(name: string, listener: FeedListener): boolean {
+    return this.#channels.get(name)?.listeners.has(listener) === true;
   }
 
   #refusal(): ErrorCode | undefined {

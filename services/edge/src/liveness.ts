@@ -5,7 +5,10 @@ export type LivenessVerdict = 'fine' | 'ping' | 'dead';
 export interface LivenessLimits {
   /** Silence after which it is pinged. */
   readonly pingAfterTicks: number;
-  /** Silence after the ping after which it is taken for dead. */
+  /**
+   * Silence after the ping after which it is taken for dead. At least 2: after a stall of this
+   * process the tick comes first, and only then are the answers read that came meanwhile.
+   */
   readonly deadAfterTicks: number;
 }
 
