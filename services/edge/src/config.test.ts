@@ -1,0 +1,160 @@
+import { ConfigError } from '@tradewind/runtime';
+import { describe, expect, it } from 'vitest';
+import { readEdgeConfig } from './config.ts';
+
+/** What an operator gets without setting anything; changing one of these is a breaking change. */
+const DEFAULTS = {
+  host: '127.0.0.1',
+  port: 8080,
+  adminHost: '127.0.0.1',
+  adminPort: 9080,
+  adminToken: undefined,
+  logLevel: 'info',
+  maxConnections: 40_000,
+  channelPatterns: ['*'],
+  queueSlots: 512,
+  queueBytes: 1_048_576,
+  slowGraceMs: 2_000,
+  slowMaxLagMs: 30_000,
+  maxMessageBytes: 32_768,
+  maxPublicationBytes: 65_536,
+  maxChannelsPerClient: 512,
+  maxChannels: 65_536,
+  requestRate: { perSecond: 50, burst: 200 },
+  subscribeRate: { perSecond: 128, burst: 512 },
+  nodeSubscribeRate: { perSecond: 5_000, burst: 10_000 },
+  lingerMs: 3_000,
+  pingSeconds: 25,
+  pongSeconds: 10,
+  silentSeconds: 15,
+  drainSeconds: 30,
+  drainAcceptSeconds: 5,
+};
+
+/** Every variable that takes an integer, with its range. */
+const INTEGERS = [
+  ['PORT', 0, 65_535],
+  ['ADMIN_PORT', 0, 65_535],
+  ['WS_MAX_CONNECTIONS', 1, 1_000_000],
+  ['EDGE_QUEUE_SLOTS', 8, 65_536],
+  ['EDGE_QUEUE_BYTES', 65_536, 67_108_864],
+  ['EDGE_SLOW_GRACE_MS', 0, 600_000],
+  ['EDGE_SLOW_MAX_LAG_MS', 1_000, 600_000],
+  ['EDGE_MAX_MESSAGE_BYTES', 256, 1_048_576],
+  ['EDGE_MAX_PUBLICATION_BYTES', 1, 1_048_576],
+  ['EDGE_MAX_CHANNELS_PER_CLIENT', 1, 65_536],
+  ['EDGE_MAX_CHANNELS', 1, 1_000_000],
+  ['EDGE_REQUEST_RATE', 1, 100_000],
+  ['EDGE_REQUEST_BURST', 1, 100_000],
+  ['EDGE_SUBSCRIBE_RATE', 1, 100_000],
+  ['EDGE_NODE_SUBSCRIBE_RATE', 1, 1_000_000],
+  ['EDGE_LINGER_MS', 0, 600_000],
+  ['EDGE_PING_SECONDS', 1, 3_600],
+  ['EDGE_PONG_SECONDS', 2, 3_600],
+  ['EDGE_SILENT_SECONDS', 1, 3_600],
+  ['DRAIN_SECONDS', 3, 600],
+  ['DRAIN_ACCEPT_SECONDS', 0, 300],
+] as const;
+
+/** A wrong value of everything else, and what is said about it. */
+const WORDS = [
+  ['HOST', 'a b', '"a b" must be a host name or an IP address'],
+  ['ADMIN_HOST', 'a b', '"a b" must be a host name or an IP address'],
+  ['LOG_LEVEL', 'loud', '"loud" must be one of trace, debug, info, warn, error, fatal, silent'],
+  ['REDIS_MODE', 'mesh', '"mesh" must be one of single, sentinel, cluster'],
+  ['REDIS_URL', 'http://h', '"http://h" must begin with redis: or rediss:'],
+  ['REDIS_PASSWORD_FILE', '/no/such', 'the file "/no/such" cannot be read (ENOENT)'],
+  ['REDIS_CA_FILE', '/no/such', 'the file "/no/such" cannot be read (ENOENT)'],
+  [
+    'EDGE_NODE_ID',
+    'edge 7',
+    '"edge 7" must be 1 to 64 letters, digits, dots, hyphens or underscores',
+  ],
+  ['EDGE_CHANNELS', 'BTC.*,{x}', '"{x}" must be a channel name in which * stands for anything'],
+] as const;
+
+describe('readEdgeConfig', () => {
+  it('needs nothing to be set', () => {
+    const { nodeId, redis, ...rest } = readEdgeConfig({});
+    expect(rest).toMatchObject(DEFAULTS);
+    expect(redis).toMatchObject({ url: 'redis://127.0.0.1:6379' });
+    expect(nodeId).toMatch(/^edge-[A-Za-z0-9_.-]{1,48}-[0-9]+$/);
+  });
+
+  it('lets the burst of subscriptions follow what a client may hold, and the node’s its rate', () => {
+    const config = readEdgeConfig({
+      EDGE_MAX_CHANNELS_PER_CLIENT: '7',
+      EDGE_NODE_SUBSCRIBE_RATE: '11',
+    });
+    expect(config.subscribeRate.burst).toBe(7);
+    expect(config.nodeSubscribeRate).toEqual({ perSecond: 11, burst: 22 });
+  });
+
+  it.each(INTEGERS)('%s: an integer from %i to %i', (name, min, max) => {
+    for (const wrong of [String(min - 1), String(max + 1), 'x', '1.5', '1e3', '+1', ' 1']) {
+      const rule = `must be an integer from ${min} to ${max}`;
+      expect(mistakesOf({ [name]: wrong })).toContain(`${name}: ${JSON.stringify(wrong)} ${rule}`);
+    }
+    for (const right of [min, max]) {
+      const about = mistakesOf({ [name]: String(right) }).filter((line) => line.startsWith(name));
+      expect(about.join()).not.toContain('an integer from');
+    }
+  });
+
+  it.each(WORDS)('%s may not be %j', (name, wrong, message) => {
+    expect(mistakesOf({ [name]: wrong })).toContain(`${name}: ${message}`);
+  });
+
+  it('tells all mistakes at once', () => {
+    const wrong: Record<string, string> = {};
+    for (const [name] of INTEGERS) wrong[name] = 'x';
+    for (const [name, value] of WORDS) wrong[name] = value;
+    const named = mistakesOf(wrong).map((mistake) => mistake.split(':', 1)[0]);
+    for (const name of Object.keys(wrong)) expect(named, name).toContain(name);
+  });
+
+  it('takes an empty variable for one that is not set', () => {
+    expect(readEdgeConfig({ PORT: '', EDGE_CHANNELS: '', EDGE_QUEUE_SLOTS: '' })).toMatchObject({
+      port: 8080,
+      channelPatterns: ['*'],
+      queueSlots: 512,
+    });
+  });
+});
+
+describe('readEdgeConfig: variables that must fit together', () => {
+  it('wants room for two of the largest publications in a queue', () => {
+    const MIB = 1_048_576;
+    const largest = { EDGE_MAX_PUBLICATION_BYTES: String(MIB) };
+    expect(mistakesOf(largest)).toEqual([
+      `EDGE_QUEUE_BYTES: ${MIB} must hold two of the largest publications: at least ${2 * MIB + 2_048}`,
+    ]);
+    expect(mistakesOf({ ...largest, EDGE_QUEUE_BYTES: String(2 * MIB + 2_048) })).toEqual([]);
+  });
+
+  it('wants time for the clients in a drain', () => {
+    expect(mistakesOf({ DRAIN_SECONDS: '7' })).toEqual([
+      'DRAIN_ACCEPT_SECONDS: 5 leaves less than 1 s of DRAIN_SECONDS (7) for the clients; 2 s are kept for stopping',
+    ]);
+    expect(mistakesOf({ DRAIN_SECONDS: '8' })).toEqual([]);
+  });
+
+  it('wants a token on an admin port that others can reach', () => {
+    expect(mistakesOf({ ADMIN_HOST: '0.0.0.0' })).toHaveLength(1);
+    expect(mistakesOf({ ADMIN_HOST: '0.0.0.0', ADMIN_TOKEN: 'x' })).toEqual([]);
+  });
+
+  it('wants two ports', () => {
+    expect(mistakesOf({ PORT: '9080' })).toHaveLength(1);
+  });
+});
+
+function mistakesOf(environment: Record<string, string>): readonly string[] {
+  try {
+    readEdgeConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes;
+    throw error;
+  }
+  return [];
+}

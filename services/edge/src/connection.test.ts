@@ -1,0 +1,249 @@
+import { describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import type { Connection } from './connection.ts';
+import type { FakeSink } from './testing/fake-sink.ts';
+import { publicationOf } from './testing/fake-upstream.ts';
+import { createTestConnection, LIMITS, RecordingOwner } from './testing/test-connection.ts';
+
+/** Three of these and their frames go into one write of 64 KiB, and none into one of 16 KiB. */
+const LARGE = 'x'.repeat(20 * 1024);
+
+const CAUTIOUS_WRITE_BYTES = 16 * 1024;
+
+describe('Connection: writing', () => {
+  it('goes on only when every one of its writes has gone through', async () => {
+    const { connection, sink } = createTestConnection();
+    offer(connection, LARGE, 3);
+    connection.flush();
+    sink.stalled = true;
+    offer(connection, LARGE, 5);
+    connection.flush();
+    expect(sink.writes, 'one went through, one is left behind').toHaveLength(2);
+    await new Promise(process.nextTick);
+    expect(connection.outbox.blocked, 'the first one’s callback unblocks nothing').toBe(true);
+    connection.flush();
+    expect(sink.writes).toHaveLength(2);
+    sink.drain();
+    expect(connection.outbox.blocked).toBe(false);
+    expect(seqs(sink)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  it('is cautious after a write was left behind, and no longer after one that was not', () => {
+    const { connection, sink } = createTestConnection();
+    sink.stalled = true;
+    offer(connection, 'x'.repeat(1_000), 150);
+    connection.flush();
+    sink.drain();
+    const afterwards = sink.copies.slice(1).map(({ length }) => length);
+    expect(afterwards.length).toBeGreaterThan(1);
+    expect(Math.max(...afterwards)).toBeLessThanOrEqual(CAUTIOUS_WRITE_BYTES);
+    offer(connection, 'x'.repeat(1_000), 50);
+    connection.flush();
+    expect(sink.copies.at(-1)?.length).toBeGreaterThan(CAUTIOUS_WRITE_BYTES);
+    expect(seqs(sink)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+  });
+
+  it('writes nothing more to a socket that broke', () => {
+    const { connection, sink } = createTestConnection();
+    sink.stalled = true;
+    offer(connection, LARGE, 6);
+    connection.flush();
+    sink.fail();
+    expect(sink.writes).toHaveLength(1);
+  });
+
+  it('writes nothing behind the close frame that answers the peer’s', () => {
+    const { connection, webSocket, sink } = createTestConnection();
+    offer(connection, 'queued', 3);
+    connection.send({ type: 'pong', serverTime: 0 });
+    const written = sink.writes.length;
+    offer(connection, 'queued', 1);
+    webSocket.readyState = WebSocket.CLOSING;
+    connection.flush();
+    expect(sink.writes).toHaveLength(written);
+  });
+
+  it('tells its owner what was lost once there is room again, before anything else', () => {
+    const owner = new RecordingOwner();
+    const { connection, sink } = createTestConnection({ owner, limits: { ...LIMITS, slots: 8 } });
+    sink.stalled = true;
+    offer(connection, LARGE, 3);
+    connection.flush();
+    offer(connection, LARGE, 8 + 5);
+    expect(owner.losses).toEqual([]);
+    sink.drain();
+    expect(owner.losses).toEqual([new Map([['a', 5]])]);
+    offer(connection, 'later', 1);
+    connection.flush();
+    expect(seqs(sink)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 17]);
+  });
+
+  it('disconnects a client that asks faster than it reads the answers', () => {
+    const limits = { ...LIMITS, controls: 16 };
+    const { connection, webSocket, sink } = createTestConnection({ limits });
+    sink.stalled = true;
+    for (let i = 0; i < 1 + limits.controls; i += 1) send(connection);
+    expect(webSocket.closes).toEqual([]);
+    send(connection);
+    expect(webSocket.closes).toEqual([{ code: 4008, reason: 'slow' }]);
+  });
+});
+
+describe('Connection: ending', () => {
+  it('finishes with what is queued, then closes with the code of its reason', () => {
+    const { connection, webSocket, sink } = createTestConnection();
+    sink.stalled = true;
+    offer(connection, LARGE, 10);
+    connection.flush();
+    connection.finish('draining');
+    connection.send({ type: 'degraded', since: 0 });
+    expect(webSocket.closes, 'not before all is written').toEqual([]);
+    sink.drain();
+    expect(seqs(sink)).toHaveLength(10);
+    expect(sink.frames.at(-1)?.payload.toString()).toBe('{"type":"degraded","since":0}');
+    expect(webSocket.closes).toEqual([{ code: 1012, reason: 'draining' }]);
+  });
+
+  it('tells of a loss before it finishes', () => {
+    const owner = new GapTellingOwner();
+    const { connection, webSocket, sink } = createTestConnection({
+      owner,
+      limits: { ...LIMITS, slots: 8 },
+    });
+    sink.stalled = true;
+    offer(connection, LARGE, 3);
+    connection.flush();
+    offer(connection, LARGE, 8 + 2);
+    connection.finish('draining');
+    sink.drain();
+    expect(sink.frames.at(-1)?.payload.toString()).toContain('"type":"gap"');
+    expect(webSocket.closes).toHaveLength(1);
+  });
+
+  it('tells its owner once that it is leaving, before it says that it is closed', () => {
+    const owner = new RecordingOwner();
+    const { connection, webSocket } = createTestConnection({ owner });
+    connection.finish('draining');
+    connection.close('slow');
+    connection.terminate('heartbeat_timeout');
+    webSocket.end(1006);
+    expect(owner.told).toEqual(['leaving', 'closed']);
+    expect(owner.reasons, 'the first reason is the reason').toEqual(['draining']);
+  });
+
+  it('drops what waits when it is closed at once, and takes nothing more', () => {
+    const { connection, webSocket, sink } = createTestConnection();
+    offer(connection, 'dropped', 3);
+    connection.close('rate_limited');
+    send(connection);
+    connection.flush();
+    expect(sink.writes).toEqual([]);
+    expect(connection.outbox.size).toBe(0);
+    expect(webSocket.closes).toEqual([{ code: 4029, reason: 'rate_limited' }]);
+  });
+
+  it('passes on nothing that comes after it began to end', () => {
+    const owner = new RecordingOwner();
+    const { connection, webSocket } = createTestConnection({ owner });
+    webSocket.emit('message', Buffer.from('{}'), false);
+    connection.finish('draining');
+    webSocket.emit('message', Buffer.from('{}'), false);
+    expect(owner.told).toEqual(['received', 'leaving']);
+  });
+
+  it.each([
+    [1000, 'normal'],
+    [1001, 'going_away'],
+    [1005, 'normal'],
+    [1006, 'connection_lost'],
+    [4008, 'normal'],
+  ] as const)('records a peer’s close with %i as %s', (code, reason) => {
+    const owner = new RecordingOwner();
+    const { webSocket } = createTestConnection({ owner });
+    webSocket.end(code);
+    expect(owner).toMatchObject({ told: ['leaving', 'closed'], reasons: [reason] });
+  });
+
+  it.each([
+    ['WS_ERR_UNSUPPORTED_MESSAGE_LENGTH', 'message_too_large'],
+    ['WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH', 'message_too_large'],
+    ['WS_ERR_INVALID_UTF8', 'invalid_text'],
+    ['WS_ERR_TOO_MANY_BUFFERED_PARTS', 'policy_violation'],
+    ['WS_ERR_EXPECTED_MASK', 'protocol_error'],
+    ['ECONNRESET', 'connection_lost'],
+  ] as const)('records the error %s as %s', (code, reason) => {
+    const owner = new RecordingOwner();
+    const { webSocket } = createTestConnection({ owner });
+    webSocket.emit('error', Object.assign(new Error('x'), { code }));
+    webSocket.end(1006);
+    expect(owner.reasons).toEqual([reason]);
+  });
+});
+
+describe('Connection: each second', () => {
+  it('pings a silent peer once and terminates it when it stays silent', () => {
+    const owner = new RecordingOwner();
+    const { connection, webSocket } = createTestConnection({ owner });
+    for (let second = 1; second < 5; second += 1) connection.tick(0);
+    expect(webSocket).toMatchObject({ pings: 1, terminated: false });
+    connection.tick(0);
+    webSocket.end(1006);
+    expect(owner.reasons).toEqual(['heartbeat_timeout']);
+  });
+
+  it.each(['message', 'ping', 'pong'])('takes a %s for a sign of life', (event) => {
+    const { connection, webSocket } = createTestConnection();
+    for (let second = 1; second < 50; second += 1) {
+      connection.tick(0);
+      webSocket.emit(event, Buffer.alloc(0), false);
+    }
+    expect(webSocket).toMatchObject({ pings: 0, terminated: false });
+  });
+
+  it('takes it for a sign of life when bytes that lay around are taken', () => {
+    const { connection, webSocket, sink } = createTestConnection();
+    for (let second = 1; second < 50; second += 1) {
+      sink.stalled = true;
+      send(connection);
+      connection.tick(0);
+      sink.drain();
+    }
+    expect(webSocket.terminated).toBe(false);
+  });
+
+  it('disconnects a client that is behind for too long, although nothing new is published', () => {
+    const { connection, webSocket, sink } = createTestConnection({
+      slow: { graceMs: 60_000, maxLagMs: 5_000 },
+    });
+    sink.stalled = true;
+    offer(connection, LARGE, 6);
+    connection.flush();
+    connection.tick(4_999);
+    expect(webSocket.closes).toEqual([]);
+    connection.tick(5_000);
+    expect(webSocket.closes).toEqual([{ code: 4008, reason: 'slow' }]);
+  });
+});
+
+/** Like the fan-out: a loss becomes a gap in the same outbox. */
+class GapTellingOwner extends RecordingOwner {
+  override hasLost(connection: Connection, losses: ReadonlyMap<string, number>): void {
+    for (const [channel, lost] of losses) {
+      connection.send({ type: 'gap', channel, lost, reason: 'slow' });
+    }
+  }
+}
+
+function offer(connection: Connection, data: string, times: number): void {
+  for (let i = 0; i < times; i += 1) connection.outbox.offer(publicationOf('a', data), 0);
+}
+
+function send(connection: Connection): void {
+  connection.send({ type: 'pong', serverTime: 0 });
+}
+
+function seqs(sink: FakeSink): number[] {
+  return sink.frames
+    .map(({ payload }) => JSON.parse(payload.toString()) as { seq?: number })
+    .flatMap(({ seq }) => seq ?? []);
+}

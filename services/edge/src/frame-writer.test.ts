@@ -1,0 +1,217 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { CONTROL, Outbox } from '@tradewind/fanout';
+import { describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { encodeFrame, FrameWriter } from './frame-writer.ts';
+import { until } from './testing/deadline.ts';
+import { FakeSink } from './testing/fake-sink.ts';
+import { FrameDecoder, TEXT } from './testing/frame-decoder.ts';
+import { LIMITS } from './testing/test-connection.ts';
+import { acceptUpgrades } from './upgrade.ts';
+
+/** Both sides of each change of the header's form. */
+const PAYLOAD_LENGTHS = [0, 1, 125, 126, 127, 65_535, 65_536];
+
+/** Both sides of each change of the number's length, and the largest number there is. */
+const SEQUENCES = [
+  ...Array.from({ length: 16 }, (_, digits) => 10 ** digits),
+  ...Array.from({ length: 15 }, (_, digits) => 10 ** (digits + 1) - 1),
+  Number.MAX_SAFE_INTEGER,
+];
+
+const WRITE_BYTES = 64 * 1024;
+const CAUTIOUS_WRITE_BYTES = 16 * 1024;
+
+describe('encodeFrame', () => {
+  it.each(PAYLOAD_LENGTHS)('puts a control frame of %i bytes on the wire as it is', (length) => {
+    const payload = Buffer.alloc(length, 'x');
+    expect(decoded(encode(CONTROL, payload))).toEqual([{ opcode: TEXT, payload }]);
+  });
+
+  it.each(PAYLOAD_LENGTHS.filter((length) => length >= 125))(
+    'puts a publication of %i bytes in all on the wire, whatever its seq',
+    (length) => {
+      for (const sequence of SEQUENCES) {
+        const prefix = `{"seq":${sequence}`;
+        const tail = `,"data":"${'x'.repeat(length - prefix.length - 11)}"}`;
+        const [frame, ...rest] = decoded(encode(sequence, Buffer.from(tail)));
+        expect(rest).toEqual([]);
+        expect(frame?.payload.toString() === prefix + tail, `seq ${sequence}`).toBe(true);
+        expect(frame?.payload.length).toBe(length);
+      }
+    },
+  );
+
+  it('writes nothing before its start and nothing behind its end', () => {
+    const buffer = Buffer.alloc(64, 0xaa);
+    const end = encodeFrame(buffer, 10, 99, Buffer.from(',"data":1}'));
+    expect(end).toBe(10 + 2 + '{"seq":99,"data":1}'.length);
+    expect(buffer.subarray(0, 10)).toEqual(Buffer.alloc(10, 0xaa));
+    expect(buffer.subarray(end)).toEqual(Buffer.alloc(64 - end, 0xaa));
+  });
+
+  it('is read by ws, frames of all lengths behind one another', async () => {
+    const tails = PAYLOAD_LENGTHS.map((length) => Buffer.from(`,"data":"${'é'.repeat(length)}"}`));
+    const server = createServer();
+    const accepted = Promise.withResolvers<Socket>();
+    acceptUpgrades(
+      server,
+      { maxMessageBytes: 1_024 },
+      {
+        refusal: () => undefined,
+        admitted: (_webSocket, socket) => accepted.resolve(socket),
+        rejected: (code) => accepted.reject(new Error(code)),
+      },
+    );
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws`);
+    const texts: string[] = [];
+    client.on('message', (data) => texts.push(String(data)));
+    const socket = await accepted.promise;
+    socket.write(Buffer.concat(tails.map((tail, i) => encode(SEQUENCES[i] as number, tail))));
+    await until(() => texts.length === tails.length, 'every frame');
+    expect(texts).toEqual(tails.map((tail, i) => `{"seq":${SEQUENCES[i]}${tail}`));
+    client.terminate();
+    server.close();
+  });
+});
+
+describe('FrameWriter', () => {
+  it('sends all that waits in one write, control frames in their place', () => {
+    const { outbox, sink, write } = setUp();
+    offer(outbox, 'a');
+    outbox.offerControl(Buffer.from('{"type":"pong"}'));
+    offer(outbox, 'b');
+    write();
+    expect(sink.writes).toHaveLength(1);
+    expect(texts(sink)).toEqual([
+      '{"seq":1,"data":"a"}',
+      '{"type":"pong"}',
+      '{"seq":2,"data":"b"}',
+    ]);
+  });
+
+  it('fills a write up to 64 KiB and loses nothing between writes', () => {
+    const { outbox, sink, write } = setUp();
+    for (let i = 1; i <= 500; i += 1) offer(outbox, 'x'.repeat(1_000));
+    write();
+    const sizes = sink.copies.map(({ length }) => length);
+    const frameBytes = 1_000 + 50;
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(WRITE_BYTES);
+    expect(Math.min(...sizes.slice(0, -1))).toBeGreaterThan(WRITE_BYTES - frameBytes);
+    expect(seqs(sink)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
+  });
+
+  it.each([false, true])(
+    'sends what is larger than a write by itself (cautious: %s)',
+    (cautious) => {
+      const { outbox, sink, write } = setUp();
+      offer(outbox, 'a');
+      offer(outbox, 'x'.repeat(100_000));
+      offer(outbox, 'b');
+      write(cautious);
+      expect(sink.copies.map((bytes) => decoded(bytes).length)).toEqual([1, 1, 1]);
+      expect(seqs(sink)).toEqual([1, 2, 3]);
+    },
+  );
+
+  it('writes copies of at most 16 KiB to a socket that was blocked', () => {
+    const { outbox, sink, write } = setUp();
+    for (let i = 1; i <= 100; i += 1) offer(outbox, 'x'.repeat(1_000));
+    write(true);
+    expect(sink.copies.length).toBeGreaterThan(5);
+    for (const bytes of sink.writes) {
+      expect(bytes.length).toBeLessThanOrEqual(CAUTIOUS_WRITE_BYTES);
+      expect(bytes.buffer.byteLength, 'no part of a larger buffer').toBe(bytes.length);
+    }
+    expect(seqs(sink)).toHaveLength(100);
+  });
+
+  it('stops after the write that blocks the socket', () => {
+    const { outbox, sink, write } = setUp();
+    sink.stalled = true;
+    for (let i = 1; i <= 200; i += 1) offer(outbox, 'x'.repeat(1_000));
+    write();
+    expect(outbox.blocked).toBe(true);
+    expect(sink.writes).toHaveLength(1);
+    const left = outbox.size;
+    write();
+    expect(outbox.size, 'nothing more while it is blocked').toBe(left);
+  });
+
+  it('counts every byte that it wrote, headers included', () => {
+    const { writer, outbox, sink, write } = setUp();
+    for (let i = 1; i <= 200; i += 1) offer(outbox, 'x'.repeat(i * 7));
+    write();
+    write(true);
+    expect(writer.bytesOut).toBe(sink.copies.reduce((sum, { length }) => sum + length, 0));
+  });
+
+  it.each([1_000, 100_000])(
+    'never writes again to memory that a socket still holds (%i)',
+    (size) => {
+      const { writer, outbox, sink, write } = setUp();
+      sink.stalled = true;
+      offer(outbox, 'x'.repeat(size));
+      write();
+      const held = Buffer.from(sink.writes[0] as Uint8Array);
+      for (const cautious of [false, true, false]) writeToAnother(writer, size, cautious);
+      expect(held.equals(sink.writes[0] as Uint8Array)).toBe(true);
+    },
+  );
+
+  it('uses its memory again after a write that left nothing behind', () => {
+    const { writer, outbox, sink, write } = setUp();
+    offer(outbox, 'x'.repeat(1_000));
+    write();
+    const other = writeToAnother(writer, 1_000, false);
+    expect(other.writes[0]?.buffer).toBe(sink.writes[0]?.buffer);
+    const written = Buffer.from(sink.copies[0] as Buffer);
+    expect(written.equals(sink.writes[0] as Uint8Array)).toBe(false);
+  });
+});
+
+function setUp() {
+  const writer = new FrameWriter();
+  const outbox = new Outbox(LIMITS, { graceMs: 60_000, maxLagMs: 60_000 });
+  const sink = new FakeSink();
+  const write = (cautious = false) => writer.write(outbox, sink, cautious, nothing, nothing);
+  return { writer, outbox, sink, write };
+}
+
+function writeToAnother(writer: FrameWriter, size: number, cautious: boolean): FakeSink {
+  const outbox = new Outbox(LIMITS, { graceMs: 60_000, maxLagMs: 60_000 });
+  const sink = new FakeSink();
+  offer(outbox, 'y'.repeat(size));
+  writer.write(outbox, sink, cautious, nothing, nothing);
+  return sink;
+}
+
+function nothing(): void {}
+
+function offer(outbox: Outbox, data: string): void {
+  const tail = Buffer.from(`,"data":"${data}"}`);
+  outbox.offer({ channel: 'a', tail, publishedAt: 0 }, 0);
+}
+
+function encode(sequence: number, bytes: Buffer): Buffer {
+  const buffer = Buffer.alloc(bytes.length + 64);
+  return buffer.subarray(0, encodeFrame(buffer, 0, sequence, bytes));
+}
+
+function decoded(bytes: Uint8Array) {
+  const decoder = new FrameDecoder();
+  const frames = decoder.push(bytes);
+  expect(decoder.incomplete, 'bytes behind the last whole frame').toBe(0);
+  return frames;
+}
+
+function texts(sink: FakeSink): string[] {
+  return sink.frames.map(({ payload }) => payload.toString());
+}
+
+function seqs(sink: FakeSink): number[] {
+  return texts(sink).map((text) => (JSON.parse(text) as { seq: number }).seq);
+}

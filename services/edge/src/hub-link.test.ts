@@ -1,0 +1,197 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { answers, createHub } from './testing/hub-under-test.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('Hub: the link to Redis', () => {
+  it('refuses what is still subscribed to when the link is lost, and keeps what flowed', async () => {
+    const { hub, source, worker } = createHub();
+    const { feed, worker: told } = await worker();
+    feed.declare('flows');
+    hub.subscribed(['flows']);
+    feed.declare('pending');
+    told.news();
+    hub.linkLost('ping timeout');
+    expect(told.news()).toEqual(['refused pending unavailable', 'degraded']);
+    expect([...source.wanted]).toEqual(['flows']);
+  });
+
+  it('tells of the gap before anything that is published after it', async () => {
+    const { hub, worker } = createHub();
+    const [one, two] = [await worker(), await worker()];
+    one.feed.declare('a');
+    one.feed.declare('b');
+    two.feed.declare('b');
+    hub.subscribed(['a', 'b']);
+    hub.linkLost('ping timeout');
+    one.worker.news();
+    two.worker.news();
+    hub.subscribed(['b']);
+    hub.message('b', Buffer.from('1'));
+    hub.subscribed(['a']);
+    hub.linkRestored();
+    hub.message('a', Buffer.from('2'));
+    expect(one.worker.news()).toEqual([
+      'gap b link',
+      'published b 1',
+      'gap a link',
+      'restored',
+      'published a 2',
+    ]);
+    expect(two.worker.news()).toEqual(['gap b link', 'published b 1', 'restored']);
+  });
+
+  it('tells of a second gap where the link is lost again in the middle of its recovery', async () => {
+    const { hub, worker, reported } = createHub();
+    const { feed, worker: told } = await worker();
+    feed.declare('a');
+    feed.declare('b');
+    hub.subscribed(['a', 'b']);
+    hub.linkLost('first');
+    hub.subscribed(['a']);
+    hub.message('a', Buffer.from('1'));
+    hub.linkLost('second');
+    told.news();
+    hub.subscribed(['a', 'b']);
+    hub.message('a', Buffer.from('2'));
+    hub.message('b', Buffer.from('3'));
+    hub.linkRestored();
+    expect(told.news()).toEqual([
+      'gap a link',
+      'gap b link',
+      'published a 2',
+      'published b 3',
+      'restored',
+    ]);
+    expect(reported.filter((line) => line.startsWith('degraded'))).toHaveLength(2);
+  });
+
+  it('says since when it is cut off: since the first loss, until the recovery', async () => {
+    const { hub, worker, reported } = createHub();
+    const { worker: told } = await worker();
+    vi.setSystemTime(1_000_000);
+    hub.linkLost('first');
+    vi.setSystemTime(1_005_000);
+    hub.linkLost('second');
+    expect(hub.degradedSince).toBe(1_000_000);
+    hub.linkRestored();
+    hub.linkRestored();
+    expect(hub.degradedSince).toBeUndefined();
+    expect(told.news()).toEqual(['degraded', 'restored']);
+    expect(reported).toEqual(['degraded first', 'degraded second', 'restored 5000']);
+  });
+
+  it('has never been linked until the first recovery, and stays so through losses', () => {
+    const { hub } = createHub({}, false);
+    hub.linkLost('refused');
+    expect(hub).toMatchObject({ everLinked: false, degradedSince: expect.any(Number) });
+    hub.linkRestored();
+    hub.linkLost('again');
+    expect(hub.everLinked).toBe(true);
+  });
+
+  it('refuses what is declared while it is cut off, and asks nothing of Redis', async () => {
+    const { hub, source, worker } = createHub();
+    const [one, two] = [await worker(), await worker()];
+    one.feed.declare('a');
+    hub.subscribed(['a']);
+    hub.linkLost('ping timeout');
+    two.worker.news();
+    two.feed.declare('a');
+    two.feed.declare('b');
+    await answers();
+    expect(two.worker.news()).toEqual(['refused a unavailable', 'refused b unavailable']);
+    hub.subscribed(['a']);
+    hub.linkRestored();
+    hub.message('a', Buffer.from('1'));
+    expect(two.worker.news(), 'refused counts as dropped').toEqual(['restored']);
+    expect(source.calls).toEqual(['+a']);
+  });
+
+  it('recovers a channel that only lingered without telling of a gap that nobody had', async () => {
+    const { hub, worker } = createHub();
+    const { feed, worker: told } = await worker();
+    feed.declare('a');
+    hub.subscribed(['a']);
+    feed.drop('a');
+    hub.linkLost('ping timeout');
+    hub.subscribed(['a']);
+    hub.linkRestored();
+    told.news();
+    feed.declare('a');
+    await answers();
+    expect(told.news()).toEqual(['acknowledged a']);
+  });
+
+  it('gives up a channel that Redis refuses, and asks again when it is declared again', async () => {
+    const { hub, source, worker, reported } = createHub();
+    const [one, two] = [await worker(), await worker()];
+    one.feed.declare('secret');
+    two.feed.declare('secret');
+    one.feed.declare('a');
+    hub.subscribed(['a']);
+    hub.refused('secret', new Error('NOPERM'));
+    expect(one.worker.news()).toEqual(['acknowledged a', 'refused secret unavailable']);
+    expect(two.worker.news()).toEqual(['refused secret unavailable']);
+    expect(reported).toEqual(['refused secret NOPERM']);
+    expect([...source.wanted]).toEqual(['a']);
+    one.feed.declare('secret');
+    hub.subscribed(['secret']);
+    expect(one.worker.news()).toEqual(['acknowledged secret']);
+  });
+
+  it('gives up a channel that flowed when Redis refuses it after a lost link', async () => {
+    const { hub, worker } = createHub();
+    const { feed, worker: told } = await worker();
+    feed.declare('a');
+    hub.subscribed(['a']);
+    hub.linkLost('ping timeout');
+    told.news();
+    hub.refused('a', new Error('NOPERM'));
+    hub.linkRestored();
+    expect(told.news()).toEqual(['refused a unavailable', 'restored']);
+    expect(hub.channels).toBe(0);
+  });
+
+  it('stays with the truth when a worker declares the channel again while it is being refused', async () => {
+    const { hub, source, worker } = createHub();
+    const { feed, worker: told } = await worker();
+    feed.declare('a');
+    told.refused = (channels) => {
+      told.told.push(`refused ${channels.join()}`);
+      if (told.told.length === 1) feed.declare('a');
+    };
+    hub.refused('a', new Error('NOPERM'));
+    hub.subscribed(['a']);
+    expect(told.news()).toEqual(['refused a', 'acknowledged a']);
+    expect([...source.wanted]).toEqual(['a']);
+  });
+});
+
+describe('Hub: payloads', () => {
+  it.each([
+    ['x'.repeat(101), 'too_large'],
+    [Buffer.from([0xff]), 'unreadable'],
+    ['@1:k3x9:131:1795416898073;{}', 'unconfirmed_header'],
+    ['@2:whatever', 'unknown_header'],
+  ])('drops %j, and says so', async (payload, reason) => {
+    const { hub, worker, reported } = createHub();
+    const { feed, worker: told } = await worker();
+    feed.declare('a');
+    hub.subscribed(['a']);
+    told.news();
+    hub.message('a', Buffer.from(payload));
+    hub.message('a', Buffer.from('@hello'));
+    expect(told.news()).toEqual(['published a @hello']);
+    expect(reported).toEqual([
+      `received a ${Buffer.from(payload).length}`,
+      `dropped a ${reason}`,
+      'received a 6',
+    ]);
+  });
+});

@@ -1,0 +1,309 @@
+import { SubscriptionIndex } from '@tradewind/fanout';
+import type { ErrorCode, RequestId, SubscribeRequest } from '@tradewind/protocol';
+import { describe, expect, it } from 'vitest';
+import type { Connection } from './connection.ts';
+import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
+import { FakeUpstream, listenerOf } from './testing/fake-upstream.ts';
+import { createTestConnection, type TestConnection } from './testing/test-connection.ts';
+
+describe('Subscriptions: subscribing', () => {
+  it('answers when upstream has acknowledged, with its number for the channel', () => {
+    const { subscribe, upstream, client } = setUp();
+    subscribe(client, 1, ['a']);
+    expect(client.sent()).toEqual([]);
+    upstream.acknowledge(['a']);
+    expect(client.sent()).toEqual([
+      { type: 'subscribed', id: 1, channels: [{ channel: 'a', ref: 1 }], done: true },
+    ]);
+  });
+
+  it('answers at once for a channel that already flows, with the same number', () => {
+    const { subscribe, upstream, client, other, index } = setUp();
+    subscribe(client, 1, ['a']);
+    upstream.acknowledge(['a']);
+    subscribe(other, 2, ['a']);
+    expect(other.sent()).toMatchObject([{ id: 2, channels: [{ channel: 'a', ref: 1 }] }]);
+    expect(index.count('a')).toBe(2);
+    expect(upstream.calls).toEqual(['+a']);
+  });
+
+  it('asks upstream once for all who wait for the same channel', () => {
+    const { subscribe, upstream, client, other, index } = setUp();
+    subscribe(client, 1, ['a']);
+    subscribe(other, 2, ['a']);
+    upstream.acknowledge(['a']);
+    expect(upstream.calls).toEqual(['+a']);
+    expect([client, other].map((each) => each.sent().length)).toEqual([1, 1]);
+    expect(index.count('a')).toBe(2);
+  });
+
+  it('answers in several frames as channels are settled, and is done with the last', () => {
+    const { subscribe, upstream, client } = setUp({ isOffered: (name) => name !== 'x' });
+    subscribe(client, 1, ['a', 'x', 'b', 'c']);
+    upstream.acknowledge(['b']);
+    upstream.refuse(['c'], 'unavailable');
+    upstream.acknowledge(['a']);
+    expect(client.sent()).toEqual([
+      frame(1, [], [['x', 'channel_not_allowed']], false),
+      frame(1, [['b', 1]], [], false),
+      frame(1, [], [['c', 'unavailable']], false),
+      frame(1, [['a', 2]], [], true),
+    ]);
+  });
+
+  it('packs what upstream acknowledges together into one frame', () => {
+    const { subscribe, upstream, client } = setUp();
+    subscribe(client, 1, ['a', 'b', 'c']);
+    upstream.acknowledge(['a', 'b', 'c']);
+    expect(client.sent()).toHaveLength(1);
+    expect(client.sent()[0]).toMatchObject({ done: true });
+  });
+
+  it('is done at once when nothing is left to wait for', () => {
+    const { subscriptions, client } = setUp();
+    const rejected = [{ channel: '!!', code: 'bad_channel' as const }];
+    subscriptions.subscribe(
+      client.connection,
+      { type: 'subscribe', id: 1, channels: [], rejected },
+      0,
+    );
+    expect(client.sent()).toEqual([frame(1, [], [['!!', 'bad_channel']], true)]);
+  });
+
+  it('answers for a channel named twice in one request, and holds it once', () => {
+    const { subscribe, upstream, client, index } = setUp();
+    subscribe(client, 1, ['a', 'a']);
+    upstream.acknowledge(['a']);
+    expect(client.sent()).toEqual([
+      frame(
+        1,
+        [
+          ['a', 1],
+          ['a', 1],
+        ],
+        [],
+        true,
+      ),
+    ]);
+    expect(index.subscriptions).toBe(1);
+  });
+
+  it('answers both of two requests in flight for the same channel', () => {
+    const { subscribe, upstream, client, index } = setUp();
+    subscribe(client, 1, ['a']);
+    subscribe(client, 2, ['a', 'b']);
+    upstream.acknowledge(['a']);
+    upstream.acknowledge(['b']);
+    expect(client.sent()).toEqual([
+      frame(1, [['a', 1]], [], true),
+      frame(2, [['a', 1]], [], false),
+      frame(2, [['b', 2]], [], true),
+    ]);
+    expect(index.subscriptions).toBe(2);
+  });
+
+  it('answers for a held channel and changes nothing, even while the source is away', () => {
+    const { subscribe, subscriptions, upstream, client, index } = setUp({
+      maxChannelsPerClient: 1,
+    });
+    subscribe(client, 1, ['a']);
+    upstream.acknowledge(['a']);
+    subscriptions.available = false;
+    subscribe(client, 2, ['a']);
+    expect(client.sent().at(-1)).toEqual(frame(2, [['a', 1]], [], true));
+    expect(upstream.calls).toEqual(['+a']);
+    expect(index.subscriptions).toBe(1);
+  });
+
+  it.each([{ since: { epoch: 'k3x9', offset: 118 } }, { history: 20 }])(
+    'says that there is no history to whoever asks for %j',
+    (wish) => {
+      const { subscriptions, upstream, client } = setUp();
+      const asked = { channel: 'a', since: undefined, history: undefined, ...wish };
+      subscriptions.subscribe(
+        client.connection,
+        { type: 'subscribe', id: 1, channels: [asked], rejected: [] },
+        0,
+      );
+      upstream.acknowledge(['a']);
+      expect(client.sent()).toMatchObject([
+        { channels: [{ channel: 'a', recovered: false, replayed: 0, reason: 'not_available' }] },
+      ]);
+    },
+  );
+});
+
+describe('Subscriptions: limits', () => {
+  it('counts channels that are waited for against the limit of a client', () => {
+    const { subscribe, upstream, client, other } = setUp({ maxChannelsPerClient: 2 });
+    subscribe(client, 1, ['a']);
+    upstream.acknowledge(['a']);
+    subscribe(client, 2, ['b', 'c']);
+    expect(client.sent().at(-1)).toEqual(frame(2, [], [['c', 'too_many_channels']], false));
+    subscribe(other, 3, ['c']);
+    expect(upstream.calls).toEqual(['+a', '+b', '+c']);
+  });
+
+  it('rejects new channels as unavailable while the source is away, and holds no interest', () => {
+    const { subscribe, subscriptions, upstream, client, other } = setUp();
+    subscribe(other, 1, ['a']);
+    upstream.acknowledge(['a']);
+    subscriptions.available = false;
+    subscribe(client, 2, ['a', 'b']);
+    expect(client.sent()).toEqual([
+      frame(
+        2,
+        [],
+        [
+          ['a', 'unavailable'],
+          ['b', 'unavailable'],
+        ],
+        true,
+      ),
+    ]);
+    expect(upstream.calls).toEqual(['+a']);
+  });
+
+  it('limits how many channels a client may subscribe to in a second', () => {
+    const rated = createTestConnection({ subscribeRate: { perSecond: 1, burst: 2 } });
+    const { subscribe, upstream } = setUp();
+    subscribe(rated, 1, ['a', 'b', 'c'], 0);
+    expect(rated.sent()).toEqual([frame(1, [], [['c', 'rate_limited']], false)]);
+    subscribe(rated, 2, ['c'], 1_000);
+    expect([...upstream.wanted]).toEqual(['a', 'b', 'c']);
+  });
+});
+
+describe('Subscriptions: ending', () => {
+  it('drops interest with the last subscriber, and not before', () => {
+    const { subscribe, unsubscribe, upstream, client, other, index } = setUp();
+    subscribe(client, 1, ['a']);
+    subscribe(other, 2, ['a']);
+    upstream.acknowledge(['a']);
+    unsubscribe(client, 3, ['a']);
+    expect(upstream.calls).toEqual(['+a']);
+    expect(index.get('a')).toEqual([other.connection]);
+    unsubscribe(other, 4, ['a']);
+    expect(upstream.calls).toEqual(['+a', '-a']);
+    expect(other.sent().at(-1)).toEqual({ type: 'unsubscribed', id: 4, channels: ['a'] });
+  });
+
+  it('cancels a subscription that is still waited for, in every request that waits', () => {
+    const { subscribe, unsubscribe, upstream, client } = setUp();
+    subscribe(client, 1, ['a']);
+    subscribe(client, 2, ['b', 'a']);
+    unsubscribe(client, 3, ['a']);
+    upstream.acknowledge(['b']);
+    expect(client.sent()).toEqual([
+      frame(1, [], [['a', 'cancelled']], true),
+      frame(2, [], [['a', 'cancelled']], false),
+      { type: 'unsubscribed', id: 3, channels: ['a'] },
+      frame(2, [['b', 1]], [], true),
+    ]);
+    expect(upstream.calls).toEqual(['+a', '+b', '-a']);
+  });
+
+  it('can subscribe again after a cancellation', () => {
+    const { subscribe, unsubscribe, upstream, client, index } = setUp();
+    subscribe(client, 1, ['a']);
+    unsubscribe(client, 2, ['a']);
+    subscribe(client, 3, ['a']);
+    expect(upstream.calls).toEqual(['+a', '-a', '+a']);
+    upstream.acknowledge(['a']);
+    expect(client.sent().at(-1)).toEqual(frame(3, [['a', 1]], [], true));
+    expect(index.count('a')).toBe(1);
+  });
+
+  it('answers an unsubscribe of what was never held', () => {
+    const { unsubscribe, client, upstream } = setUp();
+    unsubscribe(client, 1, ['a', '!!']);
+    expect(client.sent()).toEqual([{ type: 'unsubscribed', id: 1, channels: ['a', '!!'] }]);
+    expect(upstream.calls).toEqual([]);
+  });
+
+  it('forgets a connection that leaves, with what it holds and what it waits for', () => {
+    const { subscribe, subscriptions, upstream, client, other, index } = setUp();
+    subscribe(client, 1, ['held', 'both']);
+    upstream.acknowledge(['held', 'both']);
+    subscribe(other, 2, ['both']);
+    subscribe(client, 3, ['pending']);
+    subscriptions.leave(client.connection);
+    expect([...upstream.wanted]).toEqual(['both']);
+    expect(index.held(client.connection)).toBe(0);
+    subscriptions.leave(client.connection);
+    expect(upstream.calls).toEqual(['+held', '+both', '+pending', '-held', '-pending']);
+  });
+
+  it('rejects whoever waits for a refused channel and tells whoever holds one', () => {
+    const { subscribe, upstream, client, other, index } = setUp();
+    subscribe(client, 1, ['a', 'b']);
+    upstream.acknowledge(['a', 'b']);
+    subscribe(client, 2, ['c']);
+    subscribe(other, 3, ['c', 'd']);
+    upstream.refuse(['a', 'b', 'c'], 'unavailable');
+    expect(client.sent().slice(1)).toEqual([
+      frame(2, [], [['c', 'unavailable']], true),
+      { type: 'unsubscribed', channels: ['a', 'b'], reason: 'unavailable' },
+    ]);
+    expect(other.sent()).toEqual([frame(3, [], [['c', 'unavailable']], false)]);
+    expect(index.subscriptions).toBe(0);
+    expect(upstream.calls, 'refused counts as dropped').toEqual(['+a', '+b', '+c', '+d']);
+  });
+
+  it('declares a refused channel anew when someone asks again', () => {
+    const { subscribe, upstream, client } = setUp();
+    subscribe(client, 1, ['a']);
+    upstream.refuse(['a'], 'node_channels_full');
+    subscribe(client, 2, ['a']);
+    upstream.acknowledge(['a']);
+    expect(client.sent().at(-1)).toEqual(frame(2, [['a', 1]], [], true));
+    expect(upstream.calls).toEqual(['+a', '+a']);
+  });
+});
+
+function setUp(limits: Partial<SubscriptionLimits> = {}) {
+  const index = new SubscriptionIndex<Connection>();
+  const upstream = new FakeUpstream();
+  const subscriptions = new Subscriptions(
+    index,
+    { maxChannelsPerClient: 100, isOffered: () => true, ...limits },
+    upstream,
+  );
+  upstream.connect(listenerOf(subscriptions));
+  subscriptions.available = true;
+  return {
+    index,
+    upstream,
+    subscriptions,
+    client: createTestConnection(),
+    other: createTestConnection(),
+    subscribe(client: TestConnection, id: RequestId, names: readonly string[], now = 0) {
+      subscriptions.subscribe(client.connection, request(id, names), now);
+    },
+    unsubscribe(client: TestConnection, id: RequestId, channels: readonly string[]) {
+      subscriptions.unsubscribe(client.connection, { type: 'unsubscribe', id, channels });
+    },
+  };
+}
+
+function request(id: RequestId, names: readonly string[]): SubscribeRequest {
+  const channels = names.map((channel) => ({ channel, since: undefined, history: undefined }));
+  return { type: 'subscribe', id, channels, rejected: [] };
+}
+
+function frame(
+  id: RequestId,
+  subscribed: readonly (readonly [channel: string, ref: number])[],
+  rejected: readonly (readonly [channel: string, code: ErrorCode])[],
+  done: boolean,
+) {
+  return {
+    type: 'subscribed',
+    id,
+    channels: subscribed.map(([channel, ref]) => ({ channel, ref })),
+    ...(rejected.length === 0
+      ? {}
+      : { rejected: rejected.map(([channel, code]) => ({ channel, code })) }),
+    done,
+  };
+}

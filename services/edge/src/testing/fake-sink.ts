@@ -1,0 +1,45 @@
+import type { ByteSink } from '../frame-writer.ts';
+import { type DecodedFrame, FrameDecoder } from './frame-decoder.ts';
+
+type Written = (error?: Error | null) => void;
+
+/**
+ * A socket in the hands of a test. While it takes bytes it behaves like one whose kernel buffer has
+ * room: nothing is left behind, and the callback comes later. Once it stalls, it keeps all it is given.
+ */
+export class FakeSink implements ByteSink {
+  /** What was written, as it was given: the same memory, not a copy. */
+  readonly writes: Uint8Array[] = [];
+  /** The bytes of each write at the time of the call. */
+  readonly copies: Buffer[] = [];
+  stalled = false;
+  readonly #waiting: { readonly length: number; readonly written: Written }[] = [];
+
+  get writableLength(): number {
+    return this.#waiting.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  write(bytes: Uint8Array, written: Written): boolean {
+    this.writes.push(bytes);
+    this.copies.push(Buffer.from(bytes));
+    if (this.stalled) this.#waiting.push({ length: bytes.length, written });
+    else process.nextTick(written);
+    return !this.stalled;
+  }
+
+  /** The peer reads: what the oldest `writes` left behind goes out. It stalls no longer. */
+  drain(writes = this.#waiting.length): void {
+    this.stalled = false;
+    for (const { written } of this.#waiting.splice(0, writes)) written();
+  }
+
+  /** The connection breaks: what waits is lost, and each write is told so. */
+  fail(): void {
+    for (const { written } of this.#waiting.splice(0)) written(new Error('ECONNRESET'));
+  }
+
+  /** All frames that were written. */
+  get frames(): DecodedFrame[] {
+    return new FrameDecoder().push(Buffer.concat(this.copies));
+  }
+}

@@ -1,0 +1,92 @@
+import type { Publication } from '@tradewind/fanout';
+import { type ErrorCode, encodePublicationTail } from '@tradewind/protocol';
+import type { Feed, FeedListener } from '../feed.ts';
+import type { Subscriptions } from '../subscriptions.ts';
+
+/**
+ * The upstream of one fan-out worker, which answers when the test says so. It throws when the
+ * contract of `Feed` is broken: a channel is declared twice, or dropped while not declared.
+ */
+export class FakeUpstream implements Feed {
+  /** Channels that are declared and neither dropped nor refused. */
+  readonly wanted = new Set<string>();
+  /** Every call, as `+channel` or `-channel`. */
+  readonly calls: string[] = [];
+  readonly #acknowledged = new Set<string>();
+  #listener: FeedListener | undefined;
+  #refs = 0;
+
+  /** For the constructor of `FanOut`. */
+  readonly connect = (listener: FeedListener): Feed => {
+    this.#listener = listener;
+    return this;
+  };
+
+  get listener(): FeedListener {
+    if (this.#listener === undefined) throw new Error('nobody is connected');
+    return this.#listener;
+  }
+
+  declare(channel: string): void {
+    this.calls.push(`+${channel}`);
+    if (this.wanted.has(channel)) throw new Error(`${channel} is declared twice`);
+    this.wanted.add(channel);
+  }
+
+  drop(channel: string): void {
+    this.calls.push(`-${channel}`);
+    if (!this.wanted.delete(channel)) throw new Error(`${channel} is dropped undeclared`);
+    this.#acknowledged.delete(channel);
+  }
+
+  /** Acknowledges channels that are declared, all those that wait for it by default. */
+  acknowledge(channels: readonly string[] = [...this.wanted]): void {
+    const fresh = channels.filter((channel) => !this.#acknowledged.has(channel));
+    this.listener.acknowledged(
+      fresh.map((channel) => {
+        if (!this.wanted.has(channel)) throw new Error(`${channel} is not declared`);
+        this.#acknowledged.add(channel);
+        this.#refs += 1;
+        return { channel, ref: this.#refs };
+      }),
+    );
+  }
+
+  refuse(channels: readonly string[], code: ErrorCode): void {
+    for (const channel of channels) {
+      this.wanted.delete(channel);
+      this.#acknowledged.delete(channel);
+    }
+    this.listener.refused(channels, code);
+  }
+
+  publish(channel: string, data: unknown): void {
+    this.listener.published(publicationOf(channel, data));
+  }
+}
+
+export function publicationOf(channel: string, data: unknown): Publication {
+  const publishedAt = Date.now();
+  const json = Buffer.from(JSON.stringify(data));
+  return {
+    channel,
+    tail: encodePublicationTail(channel, undefined, publishedAt, json),
+    publishedAt,
+  };
+}
+
+/** As much of a fan-out worker as concerns subscriptions. */
+export function listenerOf(subscriptions: Subscriptions): FeedListener {
+  return {
+    acknowledged: (acknowledgements) => subscriptions.acknowledge(acknowledgements),
+    refused: (channels, code) => subscriptions.refuse(channels, code),
+    published: unexpected,
+    gap: unexpected,
+    degraded: unexpected,
+    restored: unexpected,
+  };
+}
+
+function unexpected(): never {
+  throw new Error('this test plays no such event');
+}

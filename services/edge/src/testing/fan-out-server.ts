@@ -1,0 +1,121 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  type CloseReason,
+  type ErrorCode,
+  JSON_SUBPROTOCOL,
+  WEBSOCKET_PATH,
+} from '@tradewind/protocol';
+import { FanOut, type FanOutEvents, type FanOutSettings } from '../fan-out.ts';
+import { acceptUpgrades } from '../upgrade.ts';
+import { FakeUpstream } from './fake-upstream.ts';
+import { RawClient } from './raw-client.ts';
+import { LIMITS } from './test-connection.ts';
+
+const MAX_MESSAGE_BYTES = 32 * 1024;
+
+/** What a fan-out worker reported. */
+export class RecordedEvents implements FanOutEvents {
+  opened = 0;
+  readonly closed: CloseReason[] = [];
+  readonly rejected: ErrorCode[] = [];
+  readonly lagsMs: number[] = [];
+
+  clientOpened(): void {
+    this.opened += 1;
+  }
+
+  clientClosed(reason: CloseReason): void {
+    this.closed.push(reason);
+  }
+
+  requestRejected(code: ErrorCode): void {
+    this.rejected.push(code);
+  }
+
+  published(lagMs: number): void {
+    this.lagsMs.push(lagMs);
+  }
+}
+
+/** A fan-out worker behind a real HTTP server on a free port, with an upstream that a test plays. */
+export class FanOutServer implements AsyncDisposable {
+  readonly upstream = new FakeUpstream();
+  readonly events = new RecordedEvents();
+  readonly fanOut: FanOut;
+  /** Why handshakes are refused, as long as they are to be. */
+  refusal: ErrorCode | undefined;
+  /** The codes that handshakes were refused with. */
+  readonly handshakesRefused: ErrorCode[] = [];
+  readonly #server = createServer((_request, response) => response.writeHead(404).end());
+  readonly #clients: RawClient[] = [];
+
+  private constructor(settings: FanOutSettings) {
+    this.fanOut = new FanOut(settings, this.events, this.upstream.connect);
+    acceptUpgrades(
+      this.#server,
+      { maxMessageBytes: MAX_MESSAGE_BYTES },
+      {
+        refusal: () => this.refusal,
+        admitted: (webSocket, socket) => this.fanOut.open(webSocket, socket),
+        rejected: (code) => this.handshakesRefused.push(code),
+      },
+    );
+  }
+
+  /** Starts with the source reachable. */
+  static async start(changes: Partial<FanOutSettings> = {}): Promise<FanOutServer> {
+    const server = new FanOutServer({ ...DEFAULTS, ...changes });
+    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
+    server.upstream.listener.restored();
+    return server;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.port}${WEBSOCKET_PATH}`;
+  }
+
+  /** A client that has connected and, if it asked for channels, holds them. */
+  async client(channels: readonly string[] = []): Promise<RawClient> {
+    const client = await RawClient.connect(this.port);
+    this.#clients.push(client);
+    if (channels.length === 0) return client;
+    const subscribed = client.subscribe(channels);
+    const acknowledging = setInterval(() => this.upstream.acknowledge(), 1);
+    await subscribed.finally(() => clearInterval(acknowledging));
+    return client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) client.destroy();
+    this.fanOut.stop();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+const DEFAULTS: FanOutSettings = {
+  outbox: LIMITS,
+  slow: { graceMs: 60_000, maxLagMs: 60_000 },
+  subscriptions: { maxChannelsPerClient: 512, isOffered: () => true },
+  liveness: { pingAfterTicks: 60, deadAfterTicks: 60 },
+  requestRate: { perSecond: 1_000, burst: 1_000 },
+  subscribeRate: { perSecond: 1_000, burst: 1_000 },
+  silentSeconds: 60,
+  welcome: {
+    node: 'edge-under-test',
+    protocol: JSON_SUBPROTOCOL,
+    auth: 'none',
+    heartbeat: { clientPingMs: 20_000, timeoutMs: 10_000 },
+    limits: {
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+      maxChannels: 512,
+      maxChannelsPerRequest: 128,
+      maxHistory: 1_000,
+      maxPublicationBytes: 64 * 1024,
+    },
+  },
+};

@@ -1,0 +1,129 @@
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import { Outbox, type OutboxLimits, type SlowPolicy } from '@tradewind/fanout';
+import type { CloseReason, ServerMessage } from '@tradewind/protocol';
+import { WebSocket } from 'ws';
+import { Connection, type ConnectionOwner } from '../connection.ts';
+import { FrameWriter } from '../frame-writer.ts';
+import { Liveness } from '../liveness.ts';
+import { type Rate, TokenBucket } from '../token-bucket.ts';
+import { FakeSink } from './fake-sink.ts';
+
+export const LIMITS: OutboxLimits = {
+  slots: 512,
+  bytes: 64 * 1024 * 1024,
+  publicationBytes: 64 * 1024,
+  controls: 1_024,
+  controlBytes: 512 * 1024,
+};
+
+/** As much of a `ws` connection as ours uses, in the hands of a test. */
+export class FakeWebSocket extends EventEmitter {
+  readyState: number = WebSocket.OPEN;
+  readonly closes: { readonly code: number; readonly reason: string }[] = [];
+  /** When it was closed first, ms on the monotonic clock. */
+  closedAt: number | undefined;
+  pings = 0;
+  terminated = false;
+
+  close(code: number, reason: string): void {
+    this.closes.push({ code, reason });
+    this.closedAt ??= performance.now();
+    this.readyState = WebSocket.CLOSING;
+  }
+
+  ping(): void {
+    this.pings += 1;
+  }
+
+  terminate(): void {
+    this.terminated = true;
+    this.readyState = WebSocket.CLOSING;
+  }
+
+  /** The connection is over, as `ws` tells it. */
+  end(code: number): void {
+    this.readyState = WebSocket.CLOSED;
+    this.emit('close', code, Buffer.alloc(0));
+  }
+}
+
+/** What the owner was told, in order; flushes at once what wants to be flushed. */
+export class RecordingOwner implements ConnectionOwner {
+  readonly told: string[] = [];
+  readonly losses: ReadonlyMap<string, number>[] = [];
+  readonly reasons: CloseReason[] = [];
+
+  needsFlush(connection: Connection): void {
+    connection.flush();
+  }
+
+  hasLost(_connection: Connection, losses: ReadonlyMap<string, number>): void {
+    this.losses.push(losses);
+  }
+
+  received(): void {
+    this.told.push('received');
+  }
+
+  leaving(): void {
+    this.told.push('leaving');
+  }
+
+  closed(_connection: Connection, reason: CloseReason): void {
+    this.told.push('closed');
+    this.reasons.push(reason);
+  }
+}
+
+/** A real connection between a fake `ws` and a fake socket. */
+export interface TestConnection {
+  readonly connection: Connection;
+  readonly webSocket: FakeWebSocket;
+  readonly sink: FakeSink;
+  /** The control frames that were written so far. */
+  sent(): ServerMessage[];
+}
+
+export interface TestConnectionOptions {
+  readonly owner: ConnectionOwner;
+  readonly limits: OutboxLimits;
+  readonly slow: SlowPolicy;
+  readonly requestRate: Rate;
+  readonly subscribeRate: Rate;
+}
+
+const PLENTY: Rate = { perSecond: 1, burst: 1_000_000 };
+
+export function createTestConnection(changes: Partial<TestConnectionOptions> = {}): TestConnection {
+  const options: TestConnectionOptions = {
+    owner: new RecordingOwner(),
+    limits: LIMITS,
+    slow: { graceMs: 60_000, maxLagMs: 60_000 },
+    requestRate: PLENTY,
+    subscribeRate: PLENTY,
+    ...changes,
+  };
+  const webSocket = new FakeWebSocket();
+  const sink = new FakeSink();
+  const connection = new Connection({
+    session: 'session',
+    webSocket: webSocket as unknown as WebSocket,
+    socket: sink as unknown as Socket,
+    outbox: new Outbox(options.limits, options.slow),
+    liveness: new Liveness({ pingAfterTicks: 3, deadAfterTicks: 2 }, 0),
+    requestBudget: new TokenBucket(options.requestRate, 0),
+    subscribeBudget: new TokenBucket(options.subscribeRate, 0),
+    writer: new FrameWriter(),
+    owner: options.owner,
+  });
+  return {
+    connection,
+    webSocket,
+    sink,
+    sent: () =>
+      sink.frames
+        .map(({ payload }) => JSON.parse(payload.toString()) as ServerMessage)
+        .filter((message) => 'type' in message),
+  };
+}

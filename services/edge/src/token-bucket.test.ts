@@ -1,0 +1,52 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { TokenBucket } from './token-bucket.ts';
+
+describe('TokenBucket', () => {
+  it('allows a burst, then the rate', () => {
+    const bucket = new TokenBucket({ perSecond: 10, burst: 3 }, 1_000);
+    expect([1, 2, 3, 4].map(() => bucket.take(1_000))).toEqual([true, true, true, false]);
+    expect(bucket.take(1_099)).toBe(false);
+    expect(bucket.take(1_101)).toBe(true);
+    expect(bucket.take(1_102)).toBe(false);
+  });
+
+  it('saves up no more than the burst', () => {
+    const bucket = new TokenBucket({ perSecond: 10, burst: 2 }, 0);
+    const anHour = 3_600_000;
+    expect([1, 2, 3].map(() => bucket.take(anHour))).toEqual([true, true, false]);
+  });
+
+  it('says how long to wait, and then there is a token', () => {
+    const bucket = new TokenBucket({ perSecond: 3, burst: 1 }, 0);
+    expect(bucket.waitMs()).toBe(0);
+    bucket.take(0);
+    expect(bucket.waitMs()).toBe(334);
+    expect(bucket.take(334)).toBe(true);
+  });
+
+  it('never allows more than the burst and the rate over any stretch of time', () => {
+    const rates = fc.record({
+      perSecond: fc.integer({ min: 1, max: 1_000 }),
+      burst: fc.integer({ min: 1, max: 50 }),
+    });
+    const pauses = fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 200 });
+    fc.assert(
+      fc.property(rates, pauses, (rate, pausesMs) => {
+        const bucket = new TokenBucket(rate, 0);
+        const takenAt: number[] = [];
+        let now = 0;
+        for (const pauseMs of pausesMs) {
+          now += pauseMs;
+          if (bucket.take(now)) takenAt.push(now);
+        }
+        takenAt.forEach((from, i) => {
+          takenAt.slice(i).forEach((to, further) => {
+            const most = rate.burst + ((to - from) / 1_000) * rate.perSecond;
+            expect(further + 1).toBeLessThanOrEqual(most + 1e-6);
+          });
+        });
+      }),
+    );
+  });
+});
