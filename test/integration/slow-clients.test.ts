@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
 import { collectGarbage, INSPECTABLE } from '../support/inspector.ts';
+import type { TestEdge } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -19,24 +20,29 @@ interface Flood {
   readonly perSecond: number;
 }
 
-/** Sends a flood past stalled and reading clients alike; returns the deepest queue that was seen. */
+/** Sends a flood past stalled and reading clients alike; returns how many publications it had. */
 async function flood(tier: Tier, { payloadBytes, perSecond }: Omit<Flood, 'stalled'>) {
-  const [edge] = tier.edges as [(typeof tier.edges)[0]];
   const publications = Math.ceil(BYTES_TOWARDS_EACH / payloadBytes);
   const startedAt = performance.now();
-  const peak = { depth: 0, bytes: 0 };
   for (let n = 1; n <= publications; n += 1) {
-    const payload = JSON.stringify({ n }).padEnd(payloadBytes, ' ');
-    void tier.backend.publish(CHANNEL, payload);
+    const published = tier.backend.publish(CHANNEL, JSON.stringify({ n }).padEnd(payloadBytes));
     const ahead = (n / perSecond) * 1_000 - (performance.now() - startedAt);
     if (ahead > 20) await new Promise((resolve) => setTimeout(resolve, ahead));
-    if (n % Math.ceil(publications / 60) === 0) {
-      const metrics = await edge.metrics();
-      peak.depth = Math.max(peak.depth, metrics.sum('tradewind_edge_queue_depth_max') ?? 0);
-      peak.bytes = Math.max(peak.bytes, metrics.sum('tradewind_edge_queue_bytes_max') ?? 0);
-    }
+    if (n % 32 === 0) await published;
   }
-  return { publications, peak };
+  return publications;
+}
+
+/** Watches the fullest queue of an edge until `done`; returns the most that was seen. */
+async function watchQueues(edge: TestEdge, done: () => boolean) {
+  const peak = { depth: 0, bytes: 0 };
+  while (!done()) {
+    const metrics = await edge.metrics();
+    peak.depth = Math.max(peak.depth, metrics.sum('tradewind_edge_queue_depth_max') ?? 0);
+    peak.bytes = Math.max(peak.bytes, metrics.sum('tradewind_edge_queue_bytes_max') ?? 0);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return peak;
 }
 
 async function runFlood(tier: Tier, options: Flood) {
@@ -52,7 +58,9 @@ async function runFlood(tier: Tier, options: Flood) {
   );
   for (const client of stalled) client.pause();
 
-  const { publications, peak } = await flood(tier, options);
+  let ended = false;
+  const watching = watchQueues(edge, () => ended);
+  const publications = await flood(tier, options);
   await eventually(
     async () => {
       const metrics = await edge.metrics();
@@ -61,7 +69,10 @@ async function runFlood(tier: Tier, options: Flood) {
       );
     },
     { deadlineMs: 15_000 },
-  );
+  ).finally(() => {
+    ended = true;
+  });
+  const peak = await watching;
   for (const client of reading) {
     await client.waitFor(() => client.publications.length === publications);
     expect(client.publications.every(({ seq }, i) => seq === i + 1)).toBe(true);
@@ -130,7 +141,7 @@ it('tells a client that stalls and comes back in time exactly what it missed', a
   const [edge] = tier.edges as [(typeof tier.edges)[0]];
   await using client = await TestClient.connect(edge.wsUrl, { channels: [CHANNEL] });
   client.pause();
-  const { publications } = await flood(tier, { payloadBytes: 1_800, perSecond: 5_000 });
+  const publications = await flood(tier, { payloadBytes: 1_800, perSecond: 5_000 });
   await eventually(async () => {
     const metrics = await edge.metrics();
     expect(metrics.sum('tradewind_edge_publications_received_total')).toBe(publications);

@@ -106,21 +106,25 @@ export class TestClient implements AsyncDisposable {
       socket.once('close', (code, reason) => resolve({ code, reason: reason.toString() }));
     });
     const first: string[] = [];
-    await new Promise<void>((resolve, reject) => {
-      socket.on('error', reject);
-      closed.then(({ code, reason }) => reject(new Error(`closed with ${code} ${reason}`)));
-      socket.on('message', (data) => {
-        first.push(String(data));
-        resolve();
-      });
-      setTimeout(
-        () => reject(new Error(`no welcome from ${wsUrl} within ${DEFAULT_DEADLINE_MS} ms`)),
-        DEFAULT_DEADLINE_MS,
-      ).unref();
-    }).catch((error) => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(
+      () => reject(new Error(`no welcome from ${wsUrl} within ${DEFAULT_DEADLINE_MS} ms`)),
+      DEFAULT_DEADLINE_MS,
+    );
+    socket.on('error', reject);
+    socket.on('message', (data) => {
+      first.push(String(data));
+      resolve();
+    });
+    closed.then(({ code, reason }) => reject(new Error(`closed with ${code} ${reason}`)));
+    try {
+      await promise;
+    } catch (error) {
       socket.terminate();
       throw error;
-    });
+    } finally {
+      clearTimeout(timer);
+    }
     const client = new TestClient(socket, closed, first);
     if (options.channels && options.channels.length > 0) {
       const { rejected } = await client.subscribe(options.channels);

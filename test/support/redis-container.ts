@@ -26,6 +26,12 @@ export async function obstacleToContainers(): Promise<string | undefined> {
   }
 }
 
+/**
+ * Ryuk, testcontainers' cleaner, would be a second image to pull. It is not needed: a container is
+ * removed by `stop`, or by a watcher when this process dies.
+ */
+process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true';
+
 /** A Redis in a container of testcontainers, its port on the host fixed for its whole life. */
 export async function startRedisContainer(args: readonly string[]): Promise<TestRedis> {
   const port = await findFreePort();

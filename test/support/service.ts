@@ -3,6 +3,9 @@ import { type ServiceProcess, startService } from '@tradewind/dev';
 /** Settings by the names of the environment variables, e.g. `REDIS_URL`. */
 export type ServiceEnvironment = Readonly<Record<string, string>>;
 
+/** A drain of a second at most: a test that is about draining sets what it needs. */
+const SHORT_DRAIN: ServiceEnvironment = { DRAIN_SECONDS: '3', DRAIN_ACCEPT_SECONDS: '0' };
+
 export interface TestEdge extends ServiceProcess {
   /** Where clients connect, e.g. `ws://127.0.0.1:8080/ws`. */
   readonly wsUrl: string;
@@ -13,7 +16,7 @@ export interface TestEdge extends ServiceProcess {
  * `/readyz` to say. Rejects with the end of its log. The caller ends it, or lets `await using` do so.
  */
 export async function startEdge(env: ServiceEnvironment): Promise<TestEdge> {
-  const edge = await startService('edge', env);
+  const edge = await startService('edge', { ...SHORT_DRAIN, ...env });
   return { ...edge, wsUrl: `ws://127.0.0.1:${edge.port}/ws` };
 }
 

@@ -9,3 +9,4 @@ export * from './logger.ts';
 export * from './metrics.ts';
 export * from './service.ts';
 export * from './service-settings.ts';
+export * from './token-bucket.ts';

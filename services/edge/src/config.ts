@@ -4,6 +4,7 @@ import {
   DEFAULT_MAX_PUBLICATION_BYTES,
   MAX_CHANNELS_PER_REQUEST,
 } from '@tradewind/protocol';
+import type { Rate } from '@tradewind/runtime';
 import {
   type Environment,
   type EnvironmentReader,
@@ -12,7 +13,6 @@ import {
   type ServiceSettings,
 } from '@tradewind/runtime';
 import { CHANNEL_PATTERN_GRAMMAR } from './channel-patterns.ts';
-import type { Rate } from './token-bucket.ts';
 
 /** All that an edge is told by its environment. The table in docs/configuration.md is held to it. */
 export interface EdgeConfig extends ServiceSettings {

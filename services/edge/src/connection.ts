@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { Outbox, Subscriber } from '@tradewind/fanout';
 import {
   CLOSE_CODES,
@@ -6,10 +5,10 @@ import {
   encodeServerMessage,
   type ServerMessage,
 } from '@tradewind/protocol';
+import type { TokenBucket } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
-import type { FrameWriter } from './frame-writer.ts';
+import type { ByteSink, FrameWriter } from './frame-writer.ts';
 import type { Liveness } from './liveness.ts';
-import type { TokenBucket } from './token-bucket.ts';
 
 /** What a connection tells its owner. */
 export interface ConnectionOwner {
@@ -30,7 +29,7 @@ export interface ConnectionParts {
   /** Reads for us; writes only its own control frames. */
   readonly webSocket: WebSocket;
   /** The same connection's socket, which our frames are written to. */
-  readonly socket: Socket;
+  readonly socket: ByteSink;
   readonly outbox: Outbox;
   readonly liveness: Liveness;
   readonly requestBudget: TokenBucket;
@@ -51,7 +50,7 @@ export class Connection implements Subscriber {
   hasAsked = false;
 
   readonly #webSocket: WebSocket;
-  readonly #socket: Socket;
+  readonly #socket: ByteSink;
   readonly #liveness: Liveness;
   readonly #writer: FrameWriter;
   readonly #owner: ConnectionOwner;

@@ -16,6 +16,7 @@ import {
   type ServerMessage,
   type Welcome,
 } from '@tradewind/protocol';
+import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { WebSocket } from 'ws';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import type { Acknowledgement, Feed, FeedListener, GapNotice } from './feed.ts';
@@ -24,7 +25,6 @@ import { Liveness, type LivenessLimits } from './liveness.ts';
 import { Requests } from './requests.ts';
 import { createFanOutStatistics } from './statistics.ts';
 import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
-import { type Rate, TokenBucket } from './token-bucket.ts';
 
 /** How a fan-out worker treats its clients. */
 export interface FanOutSettings {

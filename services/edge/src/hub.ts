@@ -1,7 +1,7 @@
 import type { ErrorCode } from '@tradewind/protocol';
+import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { Feed, FeedListener } from './feed.ts';
 import { type DropReason, takeIn } from './intake.ts';
-import { type Rate, TokenBucket } from './token-bucket.ts';
 
 /** As much of Redis as the hub needs: `RedisSubscriber` is one. */
 export interface Source {
@@ -190,8 +190,10 @@ export class Hub {
 
   #refusal(): ErrorCode | undefined {
     const full = this.#channels.size >= this.#limits.maxChannels;
-    if (full && !this.#releaseOldest()) return 'node_channels_full';
-    return this.#subscribeBudget.take(performance.now()) ? undefined : 'rate_limited';
+    if (full && this.#lingering.size === 0) return 'node_channels_full';
+    if (!this.#subscribeBudget.take(performance.now())) return 'rate_limited';
+    if (full) this.#releaseOldest();
+    return undefined;
   }
 
   #subscribe(name: string): HubChannel {
@@ -226,11 +228,9 @@ export class Hub {
     }
   };
 
-  #releaseOldest(): boolean {
+  #releaseOldest(): void {
     const [oldest] = this.#lingering.keys();
-    if (oldest === undefined) return false;
-    this.#release(oldest);
-    return true;
+    if (oldest !== undefined) this.#release(oldest);
   }
 
   #giveUp(name: string, code: ErrorCode): void {

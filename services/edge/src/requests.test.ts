@@ -1,5 +1,6 @@
 import { SubscriptionIndex } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
+import type { Rate } from '@tradewind/runtime';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from './connection.ts';
@@ -7,7 +8,6 @@ import { Requests } from './requests.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { FakeUpstream, listenerOf } from './testing/fake-upstream.ts';
 import { createTestConnection, type TestConnection } from './testing/test-connection.ts';
-import type { Rate } from './token-bucket.ts';
 
 const PLENTY: Rate = { perSecond: 1, burst: 1_000_000 };
 

@@ -9,7 +9,10 @@ import {
 import type { Connection } from './connection.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
-/** Requests that a client may have ignored before it is disconnected for sending on regardless. */
+/**
+ * Requests of a client that may be ignored before it is disconnected for sending on regardless. Each
+ * one that is answered makes up for one that was not, so that rare bursts do not add up.
+ */
 const IGNORED_REQUESTS_AT_MOST = 200;
 
 const decoder = new TextDecoder();
@@ -32,7 +35,10 @@ export class Requests {
   handle(connection: Connection, data: Buffer, isBinary: boolean, now: number): void {
     if (!connection.requestBudget.take(now)) {
       this.#slowDown(connection);
-    } else if (isBinary) {
+      return;
+    }
+    connection.ignoredRequests = Math.max(0, connection.ignoredRequests - 1);
+    if (isBinary) {
       this.#rejected('not_available');
       connection.sendEncoded(BINARY_NOT_AVAILABLE);
     } else {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createBearerCheck, type Route, type RouteMatch } from '@tradewind/runtime';
+import { createBearerCheck, type Route, type RouteMatch, TokenBucket } from '@tradewind/runtime';
 import { answerMany, answerOne } from './answer.ts';
 import { batchFormatOf, itemsOf, type SourceValue } from './batch.ts';
 import type { IngestLimits } from './config.ts';
@@ -10,7 +10,6 @@ import { type ItemResult, type Publisher, publishItems } from './publish.ts';
 import { publishEntry } from './publish-entry.ts';
 import { channelOfPath, rawItem } from './raw-payload.ts';
 import { readBody } from './request-body.ts';
-import { TokenBucket } from './token-bucket.ts';
 import { tradeEntry } from './trade-entry.ts';
 
 /** Requests being worked on, and whether more may come. */
@@ -29,15 +28,18 @@ export function createRoutes(options: {
 }): readonly Route[] {
   const { publisher, events, limits, tokens, admission } = options;
   const { maxBodyBytes, maxItems, maxPublicationBytes, publicationsPerSecond } = limits;
-  const bucket = new TokenBucket(publicationsPerSecond, Math.max(publicationsPerSecond, maxItems));
+  const bucket = new TokenBucket(
+    { perSecond: publicationsPerSecond, burst: Math.max(publicationsPerSecond, maxItems) },
+    performance.now(),
+  );
   const isAuthorized = tokens.length === 0 ? (): boolean => true : createBearerCheck(tokens);
 
   async function publish(route: RouteName, items: readonly Item[]): Promise<readonly ItemResult[]> {
-    const waitMs = bucket.take(items.filter((item) => item.ok).length);
-    if (waitMs > 0) {
+    const wanted = items.filter((item) => item.ok).length;
+    if (!bucket.take(performance.now(), wanted)) {
       events.rateLimited(route, 'publications');
       const message = `All requests together may publish ${publicationsPerSecond} per second.`;
-      throw refusal('rate_limited', message, Math.ceil(waitMs / 1_000));
+      throw refusal('rate_limited', message, Math.ceil(bucket.waitMs(wanted) / 1_000));
     }
     const results = await publishItems(publisher, items);
     events.itemsDone(route, results);

@@ -2,11 +2,11 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { Outbox, type OutboxLimits, type SlowPolicy } from '@tradewind/fanout';
 import type { CloseReason, ServerMessage } from '@tradewind/protocol';
+import { type Rate, TokenBucket } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
 import { Connection, type ConnectionOwner } from '../connection.ts';
 import { FrameWriter } from '../frame-writer.ts';
 import { Liveness } from '../liveness.ts';
-import { type Rate, TokenBucket } from '../token-bucket.ts';
 import { FakeSink } from './fake-sink.ts';
 
 export const LIMITS: OutboxLimits = {

@@ -25,6 +25,15 @@ describe('TokenBucket', () => {
     expect(bucket.take(334)).toBe(true);
   });
 
+  it('takes all or nothing, and lets what costs nothing pass', () => {
+    const bucket = new TokenBucket({ perSecond: 10, burst: 20 }, 0);
+    expect(bucket.take(0, 15)).toBe(true);
+    expect(bucket.take(0, 6)).toBe(false);
+    expect(bucket.waitMs(6)).toBe(100);
+    expect(bucket.take(0, 5)).toBe(true);
+    expect(bucket.take(0, 0)).toBe(true);
+  });
+
   it('never allows more than the burst and the rate over any stretch of time', () => {
     const rates = fc.record({
       perSecond: fc.integer({ min: 1, max: 1_000 }),

@@ -17,18 +17,18 @@ export class TokenBucket {
     this.#updatedAt = now;
   }
 
-  /** Takes one token if there is one. */
-  take(now: number): boolean {
+  /** Takes all of `count` tokens, or none; whoever asks for more than the burst never gets them. */
+  take(now: number, count = 1): boolean {
     const earned = ((now - this.#updatedAt) / 1_000) * this.#rate.perSecond;
     this.#tokens = Math.min(this.#rate.burst, this.#tokens + earned);
     this.#updatedAt = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    if (count > this.#tokens) return false;
+    this.#tokens -= count;
     return true;
   }
 
-  /** How long until the next token is there, in whole ms; 0 if there is one. */
-  waitMs(): number {
-    return Math.max(0, Math.ceil(((1 - this.#tokens) / this.#rate.perSecond) * 1_000));
+  /** How long after the last `take` there are `count` tokens, in whole ms; 0 if there are. */
+  waitMs(count = 1): number {
+    return Math.max(0, Math.ceil(((count - this.#tokens) / this.#rate.perSecond) * 1_000));
   }
 }

@@ -1,0 +1,101 @@
+// Runs one of the workspace's commands from a fresh clone, with nothing but Node 20 and npm: installs
+// what the lockfile says, when it says something new, then hands over to the workspace's own Node.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const COMMANDS = {
+  start: 'infra/dev/src/start.ts',
+  test: 'infra/dev/src/run-tests.ts',
+  check: 'infra/dev/src/run-checks.ts',
+};
+
+const OLDEST_NODE = 20;
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const binaries = join(root, 'node_modules', '.bin');
+const stamp = join(root, 'node_modules', '.installed-lockfile');
+
+/** Ends as the child ended; signals go to the child, which decides when to end. */
+function run(command, args, stdio) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio,
+      shell: process.platform === 'win32',
+      env: environment(),
+    });
+    const pass = (signal) => child.kill(signal);
+    process.on('SIGINT', pass).on('SIGTERM', pass).on('SIGHUP', pass);
+    child.on('error', (error) => {
+      console.error(`${command}: ${error.message}`);
+      resolve(127);
+    });
+    child.on('close', (code, signal) => {
+      process.off('SIGINT', pass).off('SIGTERM', pass).off('SIGHUP', pass);
+      resolve(code ?? 128 + (constants.signals[signal] ?? 0));
+    });
+  });
+}
+
+/** Ours, without what npm adds for its scripts, and with the workspace's tools first on the PATH. */
+function environment() {
+  const kept = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
+  const path = `${binaries}${delimiter}${process.env.PATH ?? ''}`;
+  return { ...Object.fromEntries(kept), PATH: path };
+}
+
+/** What decides whether an installation is up to date: the lockfile and the platform it is for. */
+function wantedStamp() {
+  const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'));
+  const hash = createHash('sha256').update(lockfile).digest('hex');
+  return `${hash} ${process.platform} ${process.arch}\n`;
+}
+
+function installedStamp() {
+  try {
+    return readFileSync(stamp, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+async function install() {
+  const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  console.error(`Installing the workspace with ${packageManager}`);
+  // stdout belongs to the command's own output; pnpm may not prompt, so it gets no terminal. npx has
+  // brought the very version that is asked for: pnpm need not look itself up to pin it again.
+  return await run(
+    'npx',
+    [
+      ...['--yes', packageManager, 'install', '--frozen-lockfile'],
+      ...['--pm-on-fail=ignore', '--loglevel=error'],
+    ],
+    ['ignore', process.stderr, process.stderr],
+  );
+}
+
+async function main([command, ...args]) {
+  const script = COMMANDS[command];
+  if (script === undefined) {
+    console.error(`usage: node infra/dev/bootstrap.mjs ${Object.keys(COMMANDS).join(' | ')}`);
+    return 2;
+  }
+  if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
+    console.error(`Node ${OLDEST_NODE} or later is needed; this is ${process.version}.`);
+    return 1;
+  }
+  if (installedStamp() !== wantedStamp()) {
+    const code = await install();
+    if (code !== 0) return code;
+    writeFileSync(stamp, wantedStamp());
+  }
+  // The fourth channel carries nothing; its end tells the command that we were killed.
+  const stdio = ['inherit', 'inherit', 'inherit', 'ipc'];
+  return await run(join(binaries, 'node'), [join(root, script), ...args], stdio);
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,74 @@
+import { type ServiceProcess, startService } from '../service-process.ts';
+import type { StartSettings } from './settings.ts';
+
+/** A drain as short as edges allow: nobody waits for a development machine's clients to move. */
+const SHORT_DRAIN = { DRAIN_SECONDS: '3', DRAIN_ACCEPT_SECONDS: '0' };
+
+export interface Edge {
+  readonly name: string;
+  readonly process: ServiceProcess;
+  /** Where clients connect. */
+  readonly wsUrl: string;
+}
+
+export interface Cluster extends AsyncDisposable {
+  readonly ingest: ServiceProcess;
+  readonly edges: readonly Edge[];
+  /** Rejects when one of its processes ends that was not told to; never resolves. */
+  readonly failed: Promise<never>;
+}
+
+/** Starts ingest and two edges over one Redis. Rejects, with nothing left running, if one does not. */
+export async function startCluster(
+  ports: StartSettings['ports'],
+  redisUrl: string,
+): Promise<Cluster> {
+  await using stack = new AsyncDisposableStack();
+  const start = async (
+    service: 'edge' | 'ingest',
+    env: Readonly<Record<string, string>>,
+    port: number,
+    adminPort: number,
+  ): Promise<ServiceProcess> => {
+    const ownEnv = { REDIS_URL: redisUrl, PORT: String(port), ADMIN_PORT: String(adminPort) };
+    return stack.use(await startService(service, { ...ownEnv, ...env }));
+  };
+  const startEdge = async (name: string, port: number, adminPort: number): Promise<Edge> => ({
+    name,
+    process: await start('edge', { ...SHORT_DRAIN, EDGE_NODE_ID: name }, port, adminPort),
+    wsUrl: `ws://127.0.0.1:${port}/ws`,
+  });
+  const [ingest, ...edges] = await allOrThrow([
+    start('ingest', {}, ports.START_INGEST_PORT, ports.START_INGEST_ADMIN_PORT),
+    startEdge('edge-1', ports.START_EDGE_1_PORT, ports.START_EDGE_1_ADMIN_PORT),
+    startEdge('edge-2', ports.START_EDGE_2_PORT, ports.START_EDGE_2_ADMIN_PORT),
+  ]);
+
+  let stopping = false;
+  const owned = stack.move();
+  const failed = Promise.race(
+    [ingest, ...edges.map((edge) => edge.process)].map(async ({ name, pid, exited }) => {
+      const { code, signal } = await exited;
+      if (stopping) return await new Promise<never>(() => {});
+      throw new Error(`${name} (process ${pid}) ended with ${signal ?? `exit code ${code}`}`);
+    }),
+  );
+  failed.catch(() => {});
+  return {
+    ingest,
+    edges,
+    failed,
+    async [Symbol.asyncDispose]() {
+      stopping = true;
+      await owned.disposeAsync();
+    },
+  };
+}
+
+/** Like `Promise.all`, but rejects only when all have settled: what has started can be ended then. */
+async function allOrThrow<const T extends readonly unknown[]>(
+  promises: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(promises);
+  return await Promise.all(promises);
+}

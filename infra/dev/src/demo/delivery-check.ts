@@ -1,0 +1,86 @@
+import type { LedgerEntry, TradeLedger } from './trade-ledger.ts';
+
+/** Indexes remembered as missing in one channel; more than that are only counted. */
+const MAX_HOLES = 10_000;
+
+/** What one subscriber should have received on its channels, and did. */
+export interface DeliveryCounts {
+  readonly delivered: number;
+  /** Delivered after a later one of the same channel. */
+  readonly outOfOrder: number;
+  readonly duplicates: number;
+  /** Passed over by a later one and not delivered since. */
+  readonly missing: number;
+}
+
+interface ChannelState {
+  /** The first index that has not been passed yet. */
+  expected: number;
+  readonly holes: Set<number>;
+  uncountedHoles: number;
+}
+
+/** Compares what one subscriber receives with the ledger, channel by channel, as it comes. */
+export class DeliveryCheck {
+  readonly #ledger: TradeLedger;
+  readonly #channels = new Map<string, ChannelState>();
+  #delivered = 0;
+  #outOfOrder = 0;
+  #duplicates = 0;
+
+  /** Everything that `ledger` notes on `channels` from now on must arrive exactly once, in order. */
+  constructor(ledger: TradeLedger, channels: readonly string[]) {
+    this.#ledger = ledger;
+    for (const channel of channels) {
+      const expected = ledger.latest(channel) + 1;
+      this.#channels.set(channel, { expected, holes: new Set(), uncountedHoles: 0 });
+    }
+  }
+
+  /** Notes a delivery. */
+  take(channel: string, { index }: LedgerEntry): void {
+    const state = this.#channels.get(channel);
+    if (!state) return;
+    if (index >= state.expected) {
+      for (let hole = state.expected; hole < index; hole++) this.#noteHole(state, hole);
+      state.expected = index + 1;
+      this.#delivered += 1;
+    } else if (state.holes.delete(index)) {
+      this.#outOfOrder += 1;
+      this.#delivered += 1;
+    } else {
+      this.#duplicates += 1;
+    }
+  }
+
+  counts(): DeliveryCounts {
+    let missing = 0;
+    for (const [channel, { holes, uncountedHoles }] of this.#channels) {
+      missing += uncountedHoles;
+      for (const hole of holes) if (!this.#ledger.wasRefused(channel, hole)) missing += 1;
+    }
+    return {
+      delivered: this.#delivered,
+      outOfOrder: this.#outOfOrder,
+      duplicates: this.#duplicates,
+      missing,
+    };
+  }
+
+  /** How many at the end of the channels have not come, and were not refused: on their way, or lost. */
+  pending(): number {
+    let pending = 0;
+    for (const [channel, { expected }] of this.#channels) {
+      const latest = this.#ledger.latest(channel);
+      for (let index = expected; index <= latest; index++) {
+        if (!this.#ledger.wasRefused(channel, index)) pending += 1;
+      }
+    }
+    return pending;
+  }
+
+  #noteHole(state: ChannelState, index: number): void {
+    if (state.holes.size < MAX_HOLES) state.holes.add(index);
+    else state.uncountedHoles += 1;
+  }
+}

@@ -1,0 +1,65 @@
+import type { Edge } from './cluster.ts';
+
+/** How often an edge's metrics are read, in ms. */
+const INTERVAL_MS = 1_000;
+
+/** What an edge says of itself; undefined for what it has not said yet, or says no more. */
+export interface EdgeReading {
+  readonly clients: number | undefined;
+  readonly channels: number | undefined;
+  readonly messagesPerSecond: number | undefined;
+}
+
+const NOTHING: EdgeReading = {
+  clients: undefined,
+  channels: undefined,
+  messagesPerSecond: undefined,
+};
+
+/** Reads an edge's `/metrics` once a second until it is stopped. */
+export class EdgeMonitor {
+  readonly edge: Edge;
+  readonly #timer: NodeJS.Timeout;
+  #reading = NOTHING;
+  #before: { readonly deliveries: number; readonly at: number } | undefined;
+  #isAsking = false;
+
+  constructor(edge: Edge) {
+    this.edge = edge;
+    this.#timer = setInterval(() => this.#ask(), INTERVAL_MS);
+    this.#ask();
+  }
+
+  get reading(): EdgeReading {
+    return this.#reading;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    try {
+      const metrics = await this.edge.process.metrics();
+      this.#reading = {
+        clients: metrics.sum('tradewind_edge_connections'),
+        channels: metrics.sum('ws_subscription_index_channels'),
+        messagesPerSecond: this.#rate(metrics.sum('tradewind_edge_deliveries_total')),
+      };
+    } catch {
+      this.#reading = NOTHING;
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  #rate(deliveries: number | undefined): number | undefined {
+    const before = this.#before;
+    const at = performance.now();
+    this.#before = deliveries === undefined ? undefined : { deliveries, at };
+    if (before === undefined || deliveries === undefined) return undefined;
+    return (deliveries - before.deliveries) / ((at - before.at) / 1_000);
+  }
+}

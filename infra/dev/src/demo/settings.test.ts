@@ -1,0 +1,54 @@
+import { createServer } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { mustHaveFreePorts } from './ports.ts';
+import { readStartSettings, UsageError } from './settings.ts';
+
+describe('readStartSettings', () => {
+  it('runs until Ctrl-C with synthetic trades by default', () => {
+    const settings = readStartSettings([], {});
+    expect(settings.seconds).toBeUndefined();
+    expect(settings.replay).toBeUndefined();
+    expect(settings.ports.START_EDGE_1_PORT).toBe(8080);
+  });
+
+  it('reads a replay with its speed', () => {
+    const settings = readStartSettings(['--replay', 'a.ndjson', '--speed', '2.5'], {
+      INIT_CWD: '/home/someone',
+    });
+    expect(settings.replay).toEqual({ file: '/home/someone/a.ndjson', speed: 2.5 });
+  });
+
+  it('moves ports by the environment', () => {
+    const { ports } = readStartSettings([], { START_EDGE_2_PORT: '18082' });
+    expect(ports.START_EDGE_2_PORT).toBe(18082);
+    expect(ports.START_EDGE_1_PORT).toBe(8080);
+  });
+
+  it.each([
+    { args: ['--seconds', '0'], env: {}, says: '--seconds' },
+    { args: ['--seconds', 'ten'], env: {}, says: '"ten"' },
+    { args: ['--speed', '2'], env: {}, says: '--replay' },
+    { args: ['--sekonds', '2'], env: {}, says: '--sekonds' },
+    { args: ['file'], env: {}, says: 'file' },
+    { args: [], env: { START_EDGE_1_PORT: '70000' }, says: 'START_EDGE_1_PORT' },
+    { args: [], env: { START_EDGE_1_PORT: '8082' }, says: 'START_EDGE_2_PORT' },
+  ])('says what is wrong with $args $env', ({ args, env, says }) => {
+    const read = () => readStartSettings(args, env);
+    expect(read).toThrow(UsageError);
+    expect(read).toThrow(says);
+  });
+});
+
+describe('mustHaveFreePorts', () => {
+  it('names the port in use and the setting that moves it', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const { ports } = readStartSettings([], { START_INGEST_PORT: String(port) });
+    await expect(mustHaveFreePorts({ START_INGEST_PORT: ports.START_INGEST_PORT })).rejects.toThrow(
+      `port ${port} is in use; set START_INGEST_PORT to a free one`,
+    );
+    await new Promise((resolve) => server.close(resolve));
+    await expect(mustHaveFreePorts({ START_INGEST_PORT: port })).resolves.toBeUndefined();
+  });
+});

@@ -1,0 +1,109 @@
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+export const START_USAGE = `usage: npm start -- [--seconds N] [--replay FILE [--speed N]]
+
+  --seconds N    run for N seconds without a live view, then print a summary as JSON on stdout
+                 and exit with 1 if anything was lost, doubled or out of order
+  --replay FILE  feed recorded trades, one JSON object a line, instead of synthetic ones
+  --speed N      replay N times as fast as they were recorded (default 1)
+
+Ports are set by START_EDGE_1_PORT (8080), START_EDGE_1_ADMIN_PORT (9080), START_EDGE_2_PORT
+(8082), START_EDGE_2_ADMIN_PORT (9082), START_INGEST_PORT (8081), START_INGEST_ADMIN_PORT (9081);
+the Redis to use by REDIS_URL.
+`;
+
+/** The settings by which ports are moved, and where each stands without. */
+const DEFAULT_PORTS = {
+  START_EDGE_1_PORT: 8080,
+  START_EDGE_1_ADMIN_PORT: 9080,
+  START_EDGE_2_PORT: 8082,
+  START_EDGE_2_ADMIN_PORT: 9082,
+  START_INGEST_PORT: 8081,
+  START_INGEST_ADMIN_PORT: 9081,
+} as const;
+
+/** The name of the environment variable that moves a port. */
+export type PortSetting = keyof typeof DEFAULT_PORTS;
+
+/** Longest run of `--seconds`, in s: a day. */
+const MAX_SECONDS = 86_400;
+
+/** Fastest replay. */
+const MAX_SPEED = 1_000;
+
+export interface StartSettings {
+  /** How long to run, in s; undefined until Ctrl-C. */
+  readonly seconds: number | undefined;
+  /** The absolute path of a file to replay, and how many times as fast as its own pace. */
+  readonly replay: { readonly file: string; readonly speed: number } | undefined;
+  readonly ports: Readonly<Record<PortSetting, number>>;
+}
+
+/** A mistake of whoever typed the command; its message is all that needs to be shown. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Reads arguments and environment. Throws a {@link UsageError} that names the first mistake. */
+export function readStartSettings(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): StartSettings {
+  const { seconds, replay, speed } = parse(args);
+  if (speed !== undefined && replay === undefined) {
+    throw new UsageError('--speed is for --replay FILE');
+  }
+  return {
+    seconds: seconds === undefined ? undefined : positive('--seconds', seconds, MAX_SECONDS),
+    replay:
+      replay === undefined
+        ? undefined
+        : {
+            // npm runs its scripts in the root; INIT_CWD is where the person stands.
+            file: resolve(env.INIT_CWD ?? '.', replay),
+            speed: positive('--speed', speed ?? '1', MAX_SPEED),
+          },
+    ports: readPorts(env),
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        seconds: { type: 'string' },
+        replay: { type: 'string' },
+        speed: { type: 'string' },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function positive(name: string, text: string, most: number): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value > 0 && value <= most) return value;
+  throw new UsageError(`${name} must be a number above 0, at most ${most}, not "${text}"`);
+}
+
+function readPorts(env: Readonly<Record<string, string | undefined>>): Record<PortSetting, number> {
+  const ports: Record<PortSetting, number> = { ...DEFAULT_PORTS };
+  const settings = Object.keys(ports) as PortSetting[];
+  for (const setting of settings) {
+    const text = env[setting];
+    if (!text) continue;
+    const port = Number(text);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+      throw new UsageError(`${setting} must be a port from 1 to 65535, not "${text}"`);
+    }
+    ports[setting] = port;
+  }
+  for (const setting of settings) {
+    const twin = settings.find((other) => other !== setting && ports[other] === ports[setting]);
+    if (twin) throw new UsageError(`${setting} and ${twin} are both ${ports[setting]}`);
+  }
+  return ports;
+}

@@ -1,0 +1,36 @@
+import { randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
+
+/**
+ * Where ports are looked for. It lies below the ranges from which Linux (32768) and macOS (49152)
+ * take the source ports of outgoing connections: a client that retries a server on such a port
+ * can be given that very port as its own, connect to itself, and keep the server from coming back.
+ */
+const FIRST_PORT = 20_000;
+const LAST_PORT = 31_999;
+
+/** Busy ports in a row after which something else is wrong. */
+const MAX_ATTEMPTS = 50;
+
+/**
+ * A port on 127.0.0.1 that nothing listens on at the moment of asking, and that stays unlikely to
+ * be taken by an outgoing connection while a server on it restarts.
+ */
+export async function findFreePort(): Promise<number> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const port = randomInt(FIRST_PORT, LAST_PORT + 1);
+    if (await isPortFree(port)) return port;
+  }
+  throw new Error(`no free port found between ${FIRST_PORT} and ${LAST_PORT}`);
+}
+
+/** Whether a server could listen on `port` of `host` now. Any refusal counts as no. */
+export function isPortFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen({ port, host, exclusive: true }, () => {
+      probe.close(() => resolve(true));
+    });
+  });
+}

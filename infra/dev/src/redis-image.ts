@@ -1,0 +1,8 @@
+/**
+ * The image that Redis runs from in containers: Debian 12's version, the oldest that Tradewind is
+ * tested with, so that a container and a spawned server are the same Redis.
+ */
+export const REDIS_IMAGE = 'redis:7.0.15-bookworm';
+
+/** The port on which Redis listens inside a container. */
+export const REDIS_CONTAINER_PORT = 6379;

@@ -1,0 +1,3 @@
+import { printChecks, runChecks } from './checks.ts';
+
+process.exitCode = printChecks(await runChecks()) === 0 ? 0 : 1;

@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, rm } from 'node:fs/promises';
+import { printChecks, runChecks } from './checks.ts';
+import { WORKSPACE_NODE, WORKSPACE_ROOT } from './service-process.ts';
+import { countTests, formatCounts, isGood, type TestCounts } from './test-report.ts';
+
+/** The suites of `npm test`: minutes. Chaos, capacity and benchmarks have commands of their own. */
+const PROJECTS = ['unit', 'integration'];
+
+/** Vitest's own report of the latest run, for whoever wants more than the counts. */
+const REPORT = `${WORKSPACE_ROOT}node_modules/.test-report.json`;
+
+async function runVitest(args: readonly string[]): Promise<TestCounts> {
+  await rm(REPORT, { force: true });
+  const child = spawn(
+    WORKSPACE_NODE,
+    [
+      ...['node_modules/vitest/vitest.mjs', 'run'],
+      ...PROJECTS.map((project) => `--project=${project}`),
+      ...['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`],
+      ...args,
+    ],
+    { cwd: WORKSPACE_ROOT, stdio: ['ignore', 'inherit', 'inherit'] },
+  );
+  const end = (): void => {
+    child.kill('SIGTERM');
+  };
+  process.on('SIGINT', end).on('SIGTERM', end).on('disconnect', end);
+  process.channel?.unref();
+  const [code] = (await once(child, 'close')) as [number | null];
+  const report = await readFile(REPORT, 'utf8').catch(() => undefined);
+  return countTests(report, code ?? 1);
+}
+
+async function runTests(args: readonly string[]): Promise<TestCounts> {
+  const failed = printChecks(await runChecks());
+  return failed > 0 ? { passed: 0, failed, skipped: 0 } : await runVitest(args);
+}
+
+const counts = await runTests(process.argv.slice(2));
+console.log(formatCounts(counts));
+process.exitCode = isGood(counts) ? 0 : 1;
