@@ -49,10 +49,8 @@ it('survives Redis being killed and started again under load, and tells its clie
   }
   await eventually(() => refused.length > 5);
   for (const edge of tier.edges) {
-    expect(await (await fetch(`${edge.url}/readyz`)).json()).toMatchObject({
-      ready: true,
-      degraded: true,
-    });
+    const readiness = await (await fetch(`${edge.url}/readyz`)).json();
+    expect(readiness).toMatchObject({ ready: true, degraded: true });
   }
   const late = await TestClient.connect(tier.edges[0]!.wsUrl);
   expect((await late.subscribe([CHANNEL])).rejected).toEqual([

@@ -19,15 +19,8 @@ const ANSWER_DEADLINE_MS = 20_000;
  * memory. It is asked from outside, so that nothing in the product exists for the tests.
  */
 export async function collectGarbage(edge: TestEdge): Promise<CollectedMemory> {
-  const address = edge.output.find((line) => line.includes('Debugger listening on'));
-  const url = address?.match(/ws:\/\/\S+/)?.[0];
-  if (url === undefined) throw new Error('the edge was not started with INSPECTABLE');
-  const inspector = new WebSocket(url);
+  const inspector = await connect(edge);
   try {
-    await new Promise((resolve, reject) => {
-      inspector.once('open', resolve);
-      inspector.once('error', reject);
-    });
     // Finalizers of buffers run between collections, so one is not enough.
     for (let round = 0; round < 3; round += 1) await ask(inspector, 'HeapProfiler.collectGarbage');
     const answer = await ask(inspector, 'Runtime.evaluate', {
@@ -37,6 +30,44 @@ export async function collectGarbage(edge: TestEdge): Promise<CollectedMemory> {
   } finally {
     inspector.terminate();
   }
+}
+
+/**
+ * Runs an expression in one of an edge's worker threads, as a fault that the product knows nothing
+ * of, and does not wait for its value. Workers are counted from 0 in the order of their start.
+ */
+export async function runInWorker(
+  edge: TestEdge,
+  worker: number,
+  expression: string,
+): Promise<void> {
+  const inspector = await connect(edge);
+  try {
+    const sessions: string[] = [];
+    inspector.on('message', (data) => {
+      const { method, params } = JSON.parse(String(data));
+      if (method === 'NodeWorker.attachedToWorker') sessions.push(params.sessionId);
+    });
+    await ask(inspector, 'NodeWorker.enable', { waitForDebuggerOnStart: false });
+    const sessionId = sessions[worker];
+    if (sessionId === undefined) throw new Error(`${sessions.length} workers, none is ${worker}`);
+    const message = JSON.stringify({ id: 1, method: 'Runtime.evaluate', params: { expression } });
+    await ask(inspector, 'NodeWorker.sendMessageToWorker', { sessionId, message });
+  } finally {
+    inspector.terminate();
+  }
+}
+
+async function connect(edge: TestEdge): Promise<WebSocket> {
+  const address = edge.output.find((line) => line.includes('Debugger listening on'));
+  const url = address?.match(/ws:\/\/\S+/)?.[0];
+  if (url === undefined) throw new Error('the edge was not started with INSPECTABLE');
+  const inspector = new WebSocket(url);
+  await new Promise((resolve, reject) => {
+    inspector.once('open', resolve);
+    inspector.once('error', reject);
+  });
+  return inspector;
 }
 
 function ask(inspector: WebSocket, method: string, params: object = {}): Promise<unknown> {

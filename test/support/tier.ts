@@ -34,6 +34,7 @@ export async function startTier(options: TierOptions): Promise<Tier> {
         EDGE_NODE_ID: `edge-${i}`,
         DRAIN_SECONDS: '3',
         DRAIN_ACCEPT_SECONDS: '0',
+        EDGE_WORKERS: process.env.TEST_EDGE_WORKERS ?? '1',
         ...options.env,
       };
       edges.push(stack.use(await startEdge(env)));

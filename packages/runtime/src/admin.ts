@@ -8,7 +8,7 @@ import {
   type Route,
 } from './http-server.ts';
 import type { Logger } from './logger.ts';
-import type { Metrics } from './metrics.ts';
+import type { MetricsText } from './metrics.ts';
 
 /** Connections to the admin port: a scraper, a health checker and a few people. */
 const MAX_ADMIN_CONNECTIONS = 64;
@@ -55,11 +55,11 @@ export function healthRoutes(health: HealthSource): readonly Route[] {
  *
  * @param options.token when set, everything but the health routes needs it as a bearer token.
  * @param options.onDrain begins the drain and returns at once; may be called more than once.
- * @param options.debugIndex what `/debug/index` shows; absent, the path does not exist.
+ * @param options.debugIndex what `/debug/index` shows, or a promise of it; absent, the path does not exist.
  */
 export function createAdmin(options: {
   readonly logger: Logger;
-  readonly metrics: Metrics;
+  readonly metrics: MetricsText;
   readonly token: string | undefined;
   readonly health: HealthSource;
   readonly onDrain: () => void;
@@ -91,7 +91,9 @@ export function createAdmin(options: {
     guarded.push({
       method: 'GET',
       path: '/debug/index',
-      handler: (_request, response) => sendJson(response, 200, debugIndex()),
+      async handler(_request, response) {
+        sendJson(response, 200, await debugIndex());
+      },
     });
   }
   return createHttpServer({

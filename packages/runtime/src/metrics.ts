@@ -1,4 +1,5 @@
 import {
+  AggregatorRegistry,
   Counter,
   type CounterConfiguration,
   collectDefaultMetrics,
@@ -11,8 +12,18 @@ import {
 
 export type { Counter, Gauge, Histogram } from 'prom-client';
 
-/** A process's metrics: one registry, which `/metrics` prints. */
-export interface Metrics {
+/** The metrics of one registry as plain objects, which may cross to another thread. */
+export type MetricObjects = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
+/** What `/metrics` prints. */
+export interface MetricsText {
+  readonly contentType: string;
+  /** Metrics in Prometheus' text format. */
+  text(): Promise<string>;
+}
+
+/** The metrics of a process, or of one of its threads: one registry. */
+export interface Metrics extends MetricsText {
   /** A number that only grows; its name ends in `_total`. Throws when the name is taken. */
   counter<Label extends string = never>(
     configuration: Omit<CounterConfiguration<Label>, 'registers'>,
@@ -25,22 +36,39 @@ export interface Metrics {
   histogram<Label extends string = never>(
     configuration: Omit<HistogramConfiguration<Label>, 'registers'>,
   ): Histogram<Label>;
-  /** The content type of {@link text}. */
-  readonly contentType: string;
-  /** All metrics in Prometheus' text format. */
-  text(): Promise<string>;
+  /** All metrics as objects, for {@link sumMetrics}. */
+  objects(): Promise<MetricObjects>;
 }
 
-/** Makes a registry that already holds Node's own metrics: CPU, memory, garbage collection, loop lag. */
-export function createMetrics(): Metrics {
+/**
+ * Makes a registry.
+ *
+ * @param options.withDefaults whether it holds Node's own metrics: CPU, memory, garbage collection,
+ * loop lag. They are a process's, so one registry of a process is enough.
+ */
+export function createMetrics({ withDefaults } = { withDefaults: true }): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
+  if (withDefaults) collectDefaultMetrics({ register: registry });
   return {
     counter: (configuration) => new Counter({ ...configuration, registers }),
     gauge: (configuration) => new Gauge({ ...configuration, registers }),
     histogram: (configuration) => new Histogram({ ...configuration, registers }),
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    objects: () => registry.getMetricsAsJSON(),
   };
+}
+
+/**
+ * Adds up the metrics of several threads. Counters and histograms are summed; a gauge is added up as
+ * its `aggregator` says.
+ */
+export function sumMetrics(all: readonly MetricObjects[]): Promise<MetricObjects> {
+  return AggregatorRegistry.aggregate([...all]).getMetricsAsJSON();
+}
+
+/** {@link sumMetrics} as the text of one page. */
+export function printMetrics(all: readonly MetricObjects[]): Promise<string> {
+  return AggregatorRegistry.aggregate([...all]).metrics();
 }

@@ -1,4 +1,4 @@
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import {
   DEFAULT_MAX_MESSAGE_BYTES,
   DEFAULT_MAX_PUBLICATION_BYTES,
@@ -30,6 +30,10 @@ export interface EdgeConfig extends ServiceSettings {
   readonly slowGraceMs: number;
   /** `EDGE_SLOW_MAX_LAG_MS`: the longest that a client may be behind without catching up once. */
   readonly slowMaxLagMs: number;
+  /** `EDGE_WORKERS`: fan-out worker threads; 1 is the hub's own thread. */
+  readonly workers: number;
+  /** `EDGE_FLUSH_MS`: under load, the least time between two flushes; 0 flushes at every loop turn. */
+  readonly flushMs: number;
   /** `EDGE_MAX_MESSAGE_BYTES`: a client's frame. */
   readonly maxMessageBytes: number;
   /** `EDGE_MAX_PUBLICATION_BYTES`: a payload from Redis; larger ones are dropped and counted. */
@@ -60,6 +64,12 @@ export interface EdgeConfig extends ServiceSettings {
 
 /** Of the drain, what is kept back for the last close handshakes and for stopping, in seconds. */
 export const DRAIN_RESERVE_SECONDS = 2;
+
+/** More threads than any machine of the kind this is built for has cores. */
+const MAX_WORKERS = 64;
+
+/** Where several threads may accept on one port and share its connections evenly. */
+const REUSE_PORT_PLATFORMS: readonly NodeJS.Platform[] = ['linux'];
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -94,6 +104,8 @@ function read(env: EnvironmentReader): EdgeConfig {
     queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
     slowGraceMs: int('EDGE_SLOW_GRACE_MS', 2_000, 0, 600_000),
     slowMaxLagMs: int('EDGE_SLOW_MAX_LAG_MS', 30_000, 1_000, 600_000),
+    workers: int('EDGE_WORKERS', defaultWorkers(), 1, MAX_WORKERS),
+    flushMs: int('EDGE_FLUSH_MS', 0, 0, 1_000),
     maxMessageBytes: int('EDGE_MAX_MESSAGE_BYTES', DEFAULT_MAX_MESSAGE_BYTES, 256, MIB),
     maxPublicationBytes,
     maxChannelsPerClient,
@@ -132,11 +144,8 @@ function checkTogether(env: EnvironmentReader, config: EdgeConfig): void {
       `${config.drainAcceptSeconds} leaves less than 1 s of DRAIN_SECONDS (${config.drainSeconds}) for the clients; ${DRAIN_RESERVE_SECONDS} s are kept for stopping`,
     );
   }
-  if (env.string('EDGE_WORKERS', { default: '1' }) !== '1') {
-    env.reject('EDGE_WORKERS', 'only 1 is available in this release');
-  }
-  if (env.string('EDGE_FLUSH_MS', { default: '0' }) !== '0') {
-    env.reject('EDGE_FLUSH_MS', 'only 0 is available in this release');
+  if (config.workers > 1 && !REUSE_PORT_PLATFORMS.includes(process.platform)) {
+    env.reject('EDGE_WORKERS', `only 1 is possible on ${process.platform}, which has no reusePort`);
   }
 }
 
@@ -149,6 +158,12 @@ const CHANNEL_PATTERN = {
   pattern: CHANNEL_PATTERN_GRAMMAR,
   description: 'a channel name in which * stands for anything',
 };
+
+/** One thread a core, of which the hub has one; where ports cannot be shared, one thread in all. */
+function defaultWorkers(): number {
+  if (!REUSE_PORT_PLATFORMS.includes(process.platform)) return 1;
+  return Math.min(MAX_WORKERS, Math.max(1, availableParallelism() - 1));
+}
 
 function defaultNodeId(): string {
   const name = hostname()

@@ -1,5 +1,4 @@
 import type { FanOut } from './fan-out.ts';
-import type { Hub } from './hub.ts';
 
 /** Channels listed one by one; a node may hold tens of thousands. */
 const LISTED_CHANNELS = 1_000;
@@ -7,19 +6,44 @@ const LISTED_CHANNELS = 1_000;
 /** Bounds of the queue depths that connections are counted by. */
 const DEPTH_BOUNDS = [0, 8, 64, 256, 511, Number.POSITIVE_INFINITY];
 
-/** What `/debug/index` shows: who listens to what, and how far behind clients are. */
-export function describeIndex(hub: Hub, fanOut: FanOut): unknown {
+/** Who listens to what on one worker, or on several together, and how far behind clients are. */
+export interface FanOutDescription {
+  readonly connections: number;
+  readonly subscriptions: number;
+  /** Channels with the most subscribers, at most 1,000, and how many each has. */
+  readonly busiestChannels: Readonly<Record<string, number>>;
+  /** Connections by how many publications wait for them. */
+  readonly connectionsByQueueDepth: Readonly<Record<string, number>>;
+}
+
+export function describeFanOut(fanOut: FanOut): FanOutDescription {
   const busiest = [...fanOut.index.counts()].sort(([, a], [, b]) => b - a);
   return {
     connections: fanOut.connections.size,
-    channels: fanOut.index.channels,
     subscriptions: fanOut.index.subscriptions,
-    interest: fanOut.interest,
-    redisChannels: hub.channels,
-    degradedSince: hub.degradedSince ?? null,
     busiestChannels: Object.fromEntries(busiest.slice(0, LISTED_CHANNELS)),
     connectionsByQueueDepth: countByDepth(fanOut),
   };
+}
+
+/** Adds up the descriptions of several workers. */
+export function addDescriptions(descriptions: readonly FanOutDescription[]): FanOutDescription {
+  const sum = (measure: (each: FanOutDescription) => number): number =>
+    descriptions.reduce((total, each) => total + measure(each), 0);
+  return {
+    connections: sum((each) => each.connections),
+    subscriptions: sum((each) => each.subscriptions),
+    busiestChannels: addCounts(descriptions.map((each) => each.busiestChannels)),
+    connectionsByQueueDepth: addCounts(descriptions.map((each) => each.connectionsByQueueDepth)),
+  };
+}
+
+function addCounts(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const counts of all) {
+    for (const [name, count] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + count;
+  }
+  return sums;
 }
 
 function countByDepth(fanOut: FanOut): Record<string, number> {

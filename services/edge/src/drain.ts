@@ -63,10 +63,9 @@ export async function sendAway(
 export async function waitUntilGone(
   connections: ReadonlySet<Connection>,
   deadlineMs: number,
-  hurry: AbortSignal,
 ): Promise<boolean> {
   const deadline = performance.now() + deadlineMs;
-  while (connections.size > 0 && performance.now() < deadline && !hurry.aborted) {
+  while (connections.size > 0 && performance.now() < deadline) {
     await sleep(CLOSE_INTERVAL_MS);
   }
   return connections.size === 0;

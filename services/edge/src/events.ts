@@ -6,33 +6,25 @@ import type { HubEvents } from './hub.ts';
 /** From a publication's timestamp to the sockets, in seconds: 1 ms to 5 s. */
 const LAG_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
-/** Everything that happens on an edge and that an operator may want to know. */
-export interface EdgeEvents extends HubEvents, FanOutEvents {
-  handshakeRejected(code: ErrorCode): void;
+/** What happens in a node's main thread. */
+export interface NodeEvents extends HubEvents {
   commandsAvailable(): void;
   commandsUnavailable(cause: string): void;
+  workerStarted(slot: number): void;
+  /** A worker ended although nobody asked it to. */
+  workerLost(slot: number, cause: string): void;
   drainStarted(connections: number): void;
   drainEnded(leftOver: number): void;
 }
 
-/** One function per event: its counter and its log line together. */
-export function createEdgeEvents(logger: Logger, metrics: Metrics): EdgeEvents {
+/** What happens on a fan-out worker and the port that it serves. */
+export interface FanOutHostEvents extends FanOutEvents {
+  handshakeRejected(code: ErrorCode): void;
+}
+
+/** One function per event of the main thread: its counter and its log line together. */
+export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   const limited = new LogLimiter(logger);
-  const handshakes = metrics.counter({
-    name: 'tradewind_edge_handshakes_total',
-    help: 'WebSocket handshakes, by outcome: accepted, or the code they were rejected with',
-    labelNames: ['outcome'],
-  });
-  const disconnects = metrics.counter({
-    name: 'tradewind_edge_disconnects_total',
-    help: 'Connections that ended, by reason (the names of the close codes)',
-    labelNames: ['reason'],
-  });
-  const rejections = metrics.counter({
-    name: 'tradewind_edge_requests_rejected_total',
-    help: 'Client requests answered with an error, by code',
-    labelNames: ['code'],
-  });
   const received = metrics.counter({
     name: 'tradewind_edge_publications_received_total',
     help: 'Messages received from Redis',
@@ -54,10 +46,9 @@ export function createEdgeEvents(logger: Logger, metrics: Metrics): EdgeEvents {
     name: 'tradewind_edge_redis_link_losses_total',
     help: 'Times that the subscription link to Redis was lost',
   });
-  const lag = metrics.histogram({
-    name: 'tradewind_edge_publish_to_socket_seconds',
-    help: 'From a publication’s timestamp until it was handed to the sockets (sampled)',
-    buckets: LAG_BUCKETS_SECONDS,
+  const lostWorkers = metrics.counter({
+    name: 'tradewind_edge_workers_lost_total',
+    help: 'Fan-out workers that ended unasked and were replaced',
   });
 
   return {
@@ -80,6 +71,53 @@ export function createEdgeEvents(logger: Logger, metrics: Metrics): EdgeEvents {
     restored(afterMs) {
       logger.info({ afterMs }, 'restored');
     },
+    commandsAvailable() {
+      logger.info('redis_commands_available');
+    },
+    commandsUnavailable(cause) {
+      logger.warn({ cause }, 'redis_commands_unavailable');
+    },
+    workerStarted(slot) {
+      logger.info({ slot }, 'worker_started');
+    },
+    workerLost(slot, cause) {
+      lostWorkers.inc();
+      logger.error({ slot, cause }, 'worker_lost');
+    },
+    drainStarted(connections) {
+      logger.info({ connections }, 'drain_started');
+    },
+    drainEnded(leftOver) {
+      logger.info({ leftOver }, 'drain_ended');
+    },
+  };
+}
+
+/** One function per event of a fan-out worker: its counter and its log line together. */
+export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHostEvents {
+  const limited = new LogLimiter(logger);
+  const handshakes = metrics.counter({
+    name: 'tradewind_edge_handshakes_total',
+    help: 'WebSocket handshakes, by outcome: accepted, or the code they were rejected with',
+    labelNames: ['outcome'],
+  });
+  const disconnects = metrics.counter({
+    name: 'tradewind_edge_disconnects_total',
+    help: 'Connections that ended, by reason (the names of the close codes)',
+    labelNames: ['reason'],
+  });
+  const rejections = metrics.counter({
+    name: 'tradewind_edge_requests_rejected_total',
+    help: 'Client requests answered with an error, by code',
+    labelNames: ['code'],
+  });
+  const lag = metrics.histogram({
+    name: 'tradewind_edge_publish_to_socket_seconds',
+    help: 'From a publication’s timestamp until it was handed to the sockets (sampled)',
+    buckets: LAG_BUCKETS_SECONDS,
+  });
+
+  return {
     clientOpened() {
       handshakes.inc({ outcome: 'accepted' });
     },
@@ -97,18 +135,6 @@ export function createEdgeEvents(logger: Logger, metrics: Metrics): EdgeEvents {
     },
     published(lagMs) {
       lag.observe(Math.max(0, lagMs) / 1_000);
-    },
-    commandsAvailable() {
-      logger.info('redis_commands_available');
-    },
-    commandsUnavailable(cause) {
-      logger.warn({ cause }, 'redis_commands_unavailable');
-    },
-    drainStarted(connections) {
-      logger.info({ connections }, 'drain_started');
-    },
-    drainEnded(leftOver) {
-      logger.info({ leftOver }, 'drain_ended');
     },
   };
 }

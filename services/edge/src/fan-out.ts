@@ -20,6 +20,7 @@ import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { WebSocket } from 'ws';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import type { Acknowledgement, Feed, FeedListener, GapNotice } from './feed.ts';
+import { Flusher } from './flusher.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { Liveness, type LivenessLimits } from './liveness.ts';
 import { Requests } from './requests.ts';
@@ -38,6 +39,8 @@ export interface FanOutSettings {
   readonly subscribeRate: Rate;
   /** A connection that has never asked for a channel is closed at this age, in seconds. */
   readonly silentSeconds: number;
+  /** Under load, the least time between two flushes, in ms. */
+  readonly flushMs: number;
   /** The parts of `welcome` that are the same for every client. */
   readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime'>;
 }
@@ -73,7 +76,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #round = createDeliveryRound<Connection>();
   readonly #lagSamples: number[] = [];
   readonly #ticker: NodeJS.Timeout;
-  #flushScheduled: NodeJS.Immediate | undefined;
+  readonly #flusher: Flusher;
   #degraded: ServerMessage | undefined;
 
   /** @param connect makes the link upstream, given whom it is to tell. */
@@ -86,6 +89,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#events = events;
     this.#subscriptions = new Subscriptions(this.index, settings.subscriptions, connect(this));
     this.#requests = new Requests(this.#subscriptions, events.requestRejected);
+    this.#flusher = new Flusher(settings.flushMs, () => this.#flush());
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -134,7 +138,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   stop(): void {
     clearInterval(this.#ticker);
     for (const connection of this.#connections) connection.terminate('draining');
-    clearImmediate(this.#flushScheduled);
+    this.#flusher.stop();
   }
 
   // What upstream tells.
@@ -150,7 +154,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.statistics.deliveries += subscribers.length - refused;
     this.#settleRound();
     // Without a flush to come, nobody took it: a client that is behind says nothing about the node.
-    if (this.#flushScheduled === undefined) return;
+    if (!this.#flusher.isScheduled) return;
     if (this.#lagSamples.length < LAG_SAMPLES_PER_TURN) {
       this.#lagSamples.push(publication.publishedAt);
     }
@@ -184,7 +188,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   needsFlush(connection: Connection): void {
     this.#round.dirty.push(connection);
-    this.#scheduleFlush();
+    this.#flusher.schedule();
   }
 
   hasLost(connection: Connection, losses: ReadonlyMap<string, number>): void {
@@ -215,20 +219,15 @@ export class FanOut implements FeedListener, ConnectionOwner {
     for (const connection of slow) connection.close('slow');
     brimming.length = 0;
     slow.length = 0;
-    if (dirty.length > 0) this.#scheduleFlush();
-  }
-
-  #scheduleFlush(): void {
-    this.#flushScheduled ??= setImmediate(() => this.#flush());
+    if (dirty.length > 0) this.#flusher.schedule();
   }
 
   #flush(): void {
-    this.#flushScheduled = undefined;
     const { dirty } = this.#round;
     const waiting = dirty.length;
     for (let i = 0; i < waiting; i += 1) (dirty[i] as Connection).flush();
     dirty.splice(0, waiting);
-    if (dirty.length > 0) this.#scheduleFlush();
+    if (dirty.length > 0) this.#flusher.schedule();
     const now = Date.now();
     for (const publishedAt of this.#lagSamples) this.#events.published(now - publishedAt);
     this.#lagSamples.length = 0;

@@ -11,6 +11,8 @@ export interface Acknowledgement {
 /** Publications of a channel that will not arrive. */
 export interface GapNotice {
   readonly channel: string;
+  /** How many; absent when nobody can know. */
+  readonly lost?: number;
   readonly reason: GapReason;
 }
 

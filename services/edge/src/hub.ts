@@ -30,6 +30,12 @@ export interface HubEvents {
   restored(afterMs: number): void;
 }
 
+/** A worker's link to the hub. */
+export interface HubFeed extends Feed {
+  /** Detaches the worker: all its interest goes, and it is told nothing more. */
+  close(): void;
+}
+
 interface HubChannel {
   readonly name: string;
   readonly ref: number;
@@ -81,16 +87,23 @@ export class Hub {
     return this.#everLinked;
   }
 
-  /** Attaches a worker in the same thread. */
-  connect(listener: FeedListener): Feed {
+  /** Channels that a worker has interest in. */
+  get watchedChannels(): number {
+    return this.#channels.size - this.#lingering.size;
+  }
+
+  /** Attaches a worker. */
+  connect(listener: FeedListener): HubFeed {
     this.#listeners.add(listener);
     queueMicrotask(() => {
+      if (!this.#listeners.has(listener)) return;
       if (this.#degradedSince === undefined) listener.restored();
       else listener.degraded(this.#degradedSince);
     });
     return {
       declare: (channel) => this.#declare(channel, listener),
       drop: (channel) => this.#drop(channel, listener),
+      close: () => this.#disconnect(listener),
     };
   }
 
@@ -163,12 +176,18 @@ export class Hub {
     for (const listener of this.#listeners) listener.restored();
   }
 
+  #disconnect(listener: FeedListener): void {
+    this.#listeners.delete(listener);
+    for (const name of this.#channels.keys()) this.#drop(name, listener);
+  }
+
   #declare(name: string, listener: FeedListener): void {
     const known = this.#channels.get(name);
     const code = known === undefined ? this.#refusal() : undefined;
     if (this.#degradedSince !== undefined || code !== undefined) {
       queueMicrotask(() => {
-        if (!this.#isListening(name, listener)) listener.refused([name], code ?? 'unavailable');
+        if (!this.#listeners.has(listener) || this.#isListening(name, listener)) return;
+        listener.refused([name], code ?? 'unavailable');
       });
       return;
     }

@@ -105,6 +105,7 @@ const DEFAULTS: FanOutSettings = {
   requestRate: { perSecond: 1_000, burst: 1_000 },
   subscribeRate: { perSecond: 1_000, burst: 1_000 },
   silentSeconds: 60,
+  flushMs: 0,
   welcome: {
     node: 'edge-under-test',
     protocol: JSON_SUBPROTOCOL,

@@ -1,0 +1,15 @@
+import { expect, it } from 'vitest';
+import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
+
+it('counts over all workers, and forgets those of a worker that is gone', () => {
+  const memory = createConnectionMemory(2);
+  const [first, second] = [new ConnectionCount(memory, 0), new ConnectionCount(memory, 1)];
+  first.opened();
+  second.opened();
+  second.opened();
+  expect([first.total, second.total]).toEqual([3, 3]);
+  second.closed();
+  expect(first.total).toBe(2);
+  first.reset(1);
+  expect(second.total).toBe(1);
+});

@@ -1,0 +1,45 @@
+/**
+ * How many connections a node holds, over all of its workers: a slot for each, in memory that they
+ * share. So every worker knows the node's total at the moment when it decides about a handshake, and
+ * none is full while another has room.
+ */
+export class ConnectionCount {
+  readonly #slots: Int32Array<SharedArrayBuffer>;
+  readonly #own: number;
+
+  /**
+   * @param memory from {@link createConnectionMemory}.
+   * @param own the slot that this object counts in.
+   */
+  constructor(memory: SharedArrayBuffer, own: number) {
+    this.#slots = new Int32Array(memory);
+    this.#own = own;
+  }
+
+  /** Connections of the whole node. */
+  get total(): number {
+    let total = 0;
+    for (let slot = 0; slot < this.#slots.length; slot += 1) {
+      total += Atomics.load(this.#slots, slot);
+    }
+    return total;
+  }
+
+  opened(): void {
+    Atomics.add(this.#slots, this.#own, 1);
+  }
+
+  closed(): void {
+    Atomics.sub(this.#slots, this.#own, 1);
+  }
+
+  /** Forgets what a worker held, because it is gone. */
+  reset(slot: number): void {
+    Atomics.store(this.#slots, slot, 0);
+  }
+}
+
+/** Memory for the counts of so many workers. */
+export function createConnectionMemory(workers: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(workers * Int32Array.BYTES_PER_ELEMENT);
+}

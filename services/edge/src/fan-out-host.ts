@@ -1,0 +1,113 @@
+import {
+  createHttpServer,
+  DEFAULT_HTTP_LIMITS,
+  type HttpServer,
+  healthRoutes,
+  type Logger,
+  type MetricObjects,
+  type Metrics,
+  type Readiness,
+} from '@tradewind/runtime';
+import type { EdgeConfig } from './config.ts';
+import { DRAIN_RESERVE_SECONDS } from './config.ts';
+import type { ConnectionCount } from './connection-count.ts';
+import { describeFanOut, type FanOutDescription } from './debug-index.ts';
+import { sendAway, waitUntilGone } from './drain.ts';
+import { createFanOutEvents } from './events.ts';
+import { FanOut } from './fan-out.ts';
+import { fanOutSettings } from './fan-out-settings.ts';
+import type { Feed, FeedListener } from './feed.ts';
+import { registerFanOutGauges } from './gauges.ts';
+import { acceptUpgrades } from './upgrade.ts';
+
+/** Sockets beyond the clients: health checks, and handshakes that are answered with 503. */
+const SPARE_CONNECTIONS = 1_024;
+
+/** What a fan-out host is made of. */
+export interface FanOutHostParts {
+  readonly config: EdgeConfig;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly connectionCount: ConnectionCount;
+  /** Makes the link upstream, given whom it is to tell. */
+  readonly connect: (listener: FeedListener) => Feed;
+}
+
+/**
+ * A fan-out worker together with the port that its clients connect to. It is the same whether it
+ * runs in the hub's thread or in one of its own.
+ */
+export class FanOutHost {
+  readonly #parts: FanOutHostParts;
+  readonly #fanOut: FanOut;
+  readonly #front: HttpServer;
+  #readiness: Readiness = { ready: false, degraded: true, reasons: ['starting'] };
+  #refusing = false;
+
+  constructor(parts: FanOutHostParts) {
+    const { config, logger, metrics, connectionCount, connect } = parts;
+    const events = createFanOutEvents(logger, metrics);
+    this.#parts = parts;
+    this.#fanOut = new FanOut(
+      fanOutSettings(config),
+      {
+        ...events,
+        clientOpened() {
+          connectionCount.opened();
+          events.clientOpened();
+        },
+        clientClosed(reason, session) {
+          connectionCount.closed();
+          events.clientClosed(reason, session);
+        },
+      },
+      connect,
+    );
+    registerFanOutGauges(metrics, this.#fanOut);
+    this.#front = createHttpServer({
+      logger,
+      routes: healthRoutes({ readiness: () => this.#readiness }),
+      limits: { ...DEFAULT_HTTP_LIMITS, maxConnections: config.maxConnections + SPARE_CONNECTIONS },
+    });
+    acceptUpgrades(this.#front.server, config, {
+      refusal: () => {
+        if (this.#refusing) return 'draining';
+        return connectionCount.total >= config.maxConnections ? 'node_full' : undefined;
+      },
+      admitted: (webSocket, socket) => this.#fanOut.open(webSocket, socket),
+      rejected: events.handshakeRejected,
+    });
+  }
+
+  /** Begins to accept; see `HttpServer.listen`. */
+  listen(host: string, port: number, reusePort: boolean): Promise<number> {
+    return this.#front.listen(host, port, { reusePort });
+  }
+
+  /** What `/readyz` answers from now on. */
+  setReadiness(readiness: Readiness): void {
+    this.#readiness = readiness;
+  }
+
+  /** Admits nobody any more, and sends everyone away within `windowMs`. */
+  async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
+    this.#refusing = true;
+    const { connections } = this.#fanOut;
+    await sendAway(connections, windowMs, hurry);
+    await waitUntilGone(connections, DRAIN_RESERVE_SECONDS * 500);
+  }
+
+  metrics(): Promise<MetricObjects> {
+    return this.#parts.metrics.objects();
+  }
+
+  describe(): FanOutDescription {
+    return describeFanOut(this.#fanOut);
+  }
+
+  /** Ends it: terminates whoever is still connected. */
+  async stop(): Promise<void> {
+    this.#fanOut.stop();
+    await this.#front.close(0);
+  }
+}

@@ -1,0 +1,57 @@
+import {
+  DEFAULT_CLIENT_PING_MS,
+  DEFAULT_CLIENT_TIMEOUT_MS,
+  DEFAULT_MAX_HISTORY,
+  JSON_SUBPROTOCOL,
+  MAX_CHANNELS_PER_REQUEST,
+} from '@tradewind/protocol';
+import { compileChannelPatterns } from './channel-patterns.ts';
+import type { EdgeConfig } from './config.ts';
+import type { FanOutSettings } from './fan-out.ts';
+import { maxTailBytes } from './intake.ts';
+
+/**
+ * Control frames that may wait for one client beside a gap for each of its channels: answers to a
+ * burst of requests, and notices.
+ */
+const SPARE_CONTROLS = 512;
+
+/** What a control frame takes at most on average, in bytes: a gap with the longest names is smaller. */
+const CONTROL_BYTES = 512;
+
+/** How a worker is to treat its clients, by the node's configuration. */
+export function fanOutSettings(config: EdgeConfig): FanOutSettings {
+  const controls = config.maxChannelsPerClient + SPARE_CONTROLS;
+  return {
+    outbox: {
+      slots: config.queueSlots,
+      bytes: config.queueBytes,
+      publicationBytes: maxTailBytes(config.maxPublicationBytes),
+      controls,
+      controlBytes: controls * CONTROL_BYTES,
+    },
+    slow: { graceMs: config.slowGraceMs, maxLagMs: config.slowMaxLagMs },
+    subscriptions: {
+      maxChannelsPerClient: config.maxChannelsPerClient,
+      isOffered: compileChannelPatterns(config.channelPatterns),
+    },
+    liveness: { pingAfterTicks: config.pingSeconds, deadAfterTicks: config.pongSeconds },
+    requestRate: config.requestRate,
+    subscribeRate: config.subscribeRate,
+    silentSeconds: config.silentSeconds,
+    flushMs: config.flushMs,
+    welcome: {
+      node: config.nodeId,
+      protocol: JSON_SUBPROTOCOL,
+      auth: 'none',
+      heartbeat: { clientPingMs: DEFAULT_CLIENT_PING_MS, timeoutMs: DEFAULT_CLIENT_TIMEOUT_MS },
+      limits: {
+        maxMessageBytes: config.maxMessageBytes,
+        maxChannels: config.maxChannelsPerClient,
+        maxChannelsPerRequest: MAX_CHANNELS_PER_REQUEST,
+        maxHistory: DEFAULT_MAX_HISTORY,
+        maxPublicationBytes: config.maxPublicationBytes,
+      },
+    },
+  };
+}

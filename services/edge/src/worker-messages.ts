@@ -1,0 +1,44 @@
+import type { MetricObjects, Readiness } from '@tradewind/runtime';
+import type { EdgeConfig } from './config.ts';
+import type { FanOutDescription } from './debug-index.ts';
+
+/** What a worker thread is started with. */
+export interface WorkerStart {
+  readonly config: EdgeConfig;
+  /** The port that all workers share. */
+  readonly port: number;
+  /** Which worker this is, from 0; a replacement keeps the number. */
+  readonly slot: number;
+  /** For `ConnectionCount`. */
+  readonly connectionMemory: SharedArrayBuffer;
+}
+
+/** A change of what a worker wants: a channel, and its declaration's number, or undefined to drop it. */
+export type InterestChange = readonly [channel: string, declaration: number | undefined];
+
+/** From the hub's thread to a worker's. Feed and questions travel on one port, in order. */
+export type ToWorker =
+  | { readonly kind: 'feed'; readonly buffers: readonly Uint8Array<ArrayBuffer>[] }
+  | { readonly kind: 'readiness'; readonly readiness: Readiness }
+  | { readonly kind: 'drain'; readonly windowMs: number }
+  | { readonly kind: 'hurry' }
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'ask'; readonly question: number; readonly about: 'metrics' | 'index' };
+
+/** From a worker's thread to the hub's. */
+export type FromWorker =
+  | { readonly kind: 'listening' }
+  | {
+      readonly kind: 'interest';
+      readonly changes: readonly InterestChange[];
+      /** Bytes of feed that were worked off since the last message. */
+      readonly consumedBytes: number;
+    }
+  | { readonly kind: 'alive' }
+  | { readonly kind: 'drained' }
+  | {
+      readonly kind: 'answer';
+      readonly question: number;
+      readonly metrics: MetricObjects | undefined;
+      readonly index: FanOutDescription | undefined;
+    };

@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import { ConfigError, type Environment, readConfig, readServiceSettings } from '@tradewind/runtime';
+import { describe, expect, it } from 'vitest';
+import { readIngestConfig } from './config.ts';
+
+const DOCUMENT = new URL('../../../docs/configuration.md', import.meta.url);
+const DEFAULTS = { defaultPort: 8_081, defaultAdminPort: 9_081 };
+const ROWS = readFileSync(DOCUMENT, 'utf8')
+  .split('\n## Ingest\n')[1]!
+  .split('\n')
+  .filter((line) => line.startsWith('| `'))
+  .map((line) => {
+    const [variable = '', stated = '', allowed = ''] = line.slice(1, -1).split('|');
+    return { variable: variable.trim().slice(1, -1), stated: stated.trim(), allowed };
+  });
+
+function read(environment: Environment) {
+  return readConfig(environment, readIngestConfig);
+}
+
+describe('docs/configuration.md, Ingest', () => {
+  it('lists every variable that ingest reads beside the common ones, and no other', () => {
+    const common = readBy((env) =>
+      readConfig(env, (reader) => readServiceSettings(reader, DEFAULTS)),
+    );
+    const own = readBy(read).filter((name) => !common.includes(name));
+    expect(ROWS.map(({ variable }) => variable).toSorted()).toEqual(own.toSorted());
+  });
+
+  it.each(ROWS.filter(({ stated }) => stated.startsWith('`')))(
+    'states the default of $variable: $stated',
+    ({ variable, stated }) => {
+      expect(read({ [variable]: stated.slice(1, -1) })).toEqual(read({}));
+    },
+  );
+
+  it.each(ROWS.filter(({ allowed }) => /\d+ to \d+/.test(allowed)))(
+    'states the range of $variable: $allowed',
+    ({ variable, allowed }) => {
+      expect(mistakesOf({ [variable]: 'x' })).toContain(
+        `${variable}: "x" must be an integer from ${allowed.trim()}`,
+      );
+    },
+  );
+});
+
+function readBy(reading: (environment: Environment) => unknown): string[] {
+  const names = new Set<string>();
+  const environment = new Proxy<Environment>(
+    {},
+    {
+      get(_target, name) {
+        names.add(String(name));
+        return undefined;
+      },
+    },
+  );
+  reading(environment);
+  return [...names];
+}
+
+function mistakesOf(environment: Environment): readonly string[] {
+  try {
+    read(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes;
+    throw error;
+  }
+  return [];
+}
