@@ -66,9 +66,11 @@ class Model {
   }
 
   takeLosses(): Map<string, number> | undefined {
-    const { slots, bytes } = this.limits;
+    const { slots, bytes, controls } = this.limits;
     const isHalfFree =
-      this.publications.length <= slots / 2 && bytesOf(this.publications) <= bytes / 2;
+      this.publications.length <= slots / 2 &&
+      bytesOf(this.publications) <= bytes / 2 &&
+      this.controls.length <= controls / 2;
     if (this.losses.size === 0 || !isHalfFree) return undefined;
     const { losses } = this;
     this.losses = new Map();

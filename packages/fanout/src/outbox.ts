@@ -127,6 +127,15 @@ export class Outbox {
     return this.#size === 1 ? 'first' : 'queued';
   }
 
+  /**
+   * Remembers that publications of a channel are missing and that nobody knows how many. What is
+   * offered from here on is refused, as after any loss, until {@link takeLosses} has told of it.
+   */
+  lose(channel: string): void {
+    this.#losses ??= new Map();
+    this.#losses.set(channel, Number.NaN);
+  }
+
   /** The next entry's bytes, or undefined when nothing waits: a publication's tail or a control frame. */
   peek(): Uint8Array | undefined {
     return this.#size === 0 ? undefined : this.#frames[this.#head];
@@ -154,7 +163,7 @@ export class Outbox {
   }
 
   /**
-   * What was refused since the last call, as channel → number of publications, once there is room
+   * What was lost since the last call, as channel → number of publications (NaN: nobody knows), once there is room
    * to go on: then the caller queues a `gap` for each before it offers anything else. Undefined
    * when nothing was lost or when it is too early.
    */
@@ -162,6 +171,7 @@ export class Outbox {
     if (this.#losses === undefined) return undefined;
     if (this.#publications > this.#limits.slots / 2) return undefined;
     if (this.#bytes > this.#limits.bytes / 2) return undefined;
+    if (this.#size - this.#publications > this.#limits.controls / 2) return undefined;
     const losses = this.#losses;
     this.#losses = undefined;
     return losses;

@@ -26,7 +26,7 @@ export const CLOSE_CODES = {
   protocol_error: row(1002, 'stop', 'The client broke RFC 6455.'),
   connection_lost: row(1006, 'resume', 'The connection ended without a close frame.'),
   invalid_text: row(1007, 'stop', 'A text frame was not UTF-8.'),
-  policy_violation: row(1008, 'stop', 'Too many fragments, buffered chunks or unanswered pings.'),
+  policy_violation: row(1008, 'stop', 'A message came in too many fragments or chunks.'),
   message_too_large: row(1009, 'stop', 'A frame was larger than `maxMessageBytes`.'),
   internal: row(1011, 'back-off', 'A fault of the node; it is logged there.'),
   draining: row(1012, 'resume', 'The node shuts down; reconnect and be served by another.'),

@@ -131,6 +131,9 @@ function read(env: EnvironmentReader): EdgeConfig {
 }
 
 function checkTogether(env: EnvironmentReader, config: EdgeConfig): void {
+  if (config.channelPatterns.length === 0) {
+    env.reject('EDGE_CHANNELS', 'must hold a pattern; * offers every channel');
+  }
   const leastQueueBytes = 2 * (config.maxPublicationBytes + KIB);
   if (config.queueBytes < leastQueueBytes) {
     env.reject(

@@ -17,6 +17,8 @@ export interface ConnectionOwner {
   /** Its queue had no room for publications of these channels; now it has. */
   hasLost(connection: Connection, losses: ReadonlyMap<string, number>): void;
   received(connection: Connection, data: Buffer, isBinary: boolean): void;
+  /** It sent a WebSocket ping or pong, which `ws` has dealt with. */
+  receivedControlFrame(connection: Connection): void;
   /** It is being closed: nothing may be offered to it from here on. Called once, before `closed`. */
   leaving(connection: Connection): void;
   /** It is gone. Called once. */
@@ -56,6 +58,7 @@ export class Connection implements Subscriber {
   readonly #owner: ConnectionOwner;
   #ageTicks = 0;
   #writesUnderWay = 0;
+  #owedNotice: Uint8Array | undefined;
   #wasBlocked = false;
   #state: 'open' | 'finishing' | 'closing' = 'open';
   #reason: CloseReason | undefined;
@@ -71,8 +74,8 @@ export class Connection implements Subscriber {
     this.#writer = parts.writer;
     this.#owner = parts.owner;
     this.#webSocket.on('message', this.#onMessage);
-    this.#webSocket.on('ping', this.#onSignOfLife);
-    this.#webSocket.on('pong', this.#onSignOfLife);
+    this.#webSocket.on('ping', this.#onControlFrame);
+    this.#webSocket.on('pong', this.#onControlFrame);
     this.#webSocket.on('error', this.#onError);
     this.#webSocket.on('close', this.#onClose);
   }
@@ -95,9 +98,30 @@ export class Connection implements Subscriber {
   sendEncoded(frame: Uint8Array): void {
     if (this.#state === 'closing') return;
     const verdict = this.outbox.offerControl(frame);
-    if (verdict === 'first') this.#owner.needsFlush(this);
-    else if (verdict === 'brim') this.flush();
-    else if (verdict === 'slow') this.close('slow');
+    if (verdict === 'slow') this.close('slow');
+    else this.#act(verdict);
+  }
+
+  /**
+   * Queues a gap's payload, which may be shared with other connections. A client that has left so
+   * many unread that there is no room for it is not blamed: the channel counts as lost from here on.
+   */
+  sendGap(channel: string, frame: Uint8Array): void {
+    if (this.#state === 'closing') return;
+    const verdict = this.outbox.offerControl(frame);
+    if (verdict === 'slow') this.outbox.lose(channel);
+    else this.#act(verdict);
+  }
+
+  /**
+   * Queues a notice about the node's state, which may be shared with other connections. When there is
+   * no room for it, it is sent once there is, unless a newer one has taken its place by then.
+   */
+  sendNotice(frame: Uint8Array): void {
+    if (this.#state === 'closing') return;
+    const verdict = this.outbox.offerControl(frame);
+    this.#owedNotice = verdict === 'slow' ? frame : undefined;
+    if (verdict !== 'slow') this.#act(verdict);
   }
 
   /** Writes what waits, until nothing does or the socket is blocked. */
@@ -113,7 +137,10 @@ export class Connection implements Subscriber {
     this.#wasBlocked = this.outbox.blocked;
     const losses = this.outbox.takeLosses();
     if (losses !== undefined) this.#owner.hasLost(this, losses);
-    if (this.#state === 'finishing' && this.outbox.size === 0) this.#closeNow();
+    if (this.#owedNotice !== undefined) this.sendNotice(this.#owedNotice);
+    if (this.#state === 'finishing' && this.outbox.size === 0 && !this.outbox.blocked) {
+      this.#closeNow();
+    }
   }
 
   /** Ends the connection after everything that already waits was written. */
@@ -152,6 +179,11 @@ export class Connection implements Subscriber {
     this.outbox.trim();
   }
 
+  #act(verdict: 'queued' | 'first' | 'brim'): void {
+    if (verdict === 'first') this.#owner.needsFlush(this);
+    else if (verdict === 'brim') this.flush();
+  }
+
   #leave(state: 'finishing' | 'closing', reason: CloseReason): void {
     this.#state = state;
     this.#reason = reason;
@@ -170,8 +202,9 @@ export class Connection implements Subscriber {
     if (this.#state === 'open') this.#owner.received(this, data as Buffer, isBinary);
   };
 
-  readonly #onSignOfLife = (): void => {
+  readonly #onControlFrame = (): void => {
     this.#liveness.heard();
+    if (this.#state === 'open') this.#owner.receivedControlFrame(this);
   };
 
   readonly #onWriting = (): void => {

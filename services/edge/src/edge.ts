@@ -33,6 +33,7 @@ export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promi
     subscribed: (channels) => hub.subscribed(channels),
     refused: (channel, error) => hub.refused(channel, error),
     linkLost(cause) {
+      linkLostAt = performance.now();
       hub.linkLost(cause);
       tellReadiness();
     },
@@ -42,7 +43,10 @@ export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promi
     },
   });
   const commands = new RedisCommands(redis, {
-    available: events.commandsAvailable,
+    available() {
+      commandsAvailableAt = performance.now();
+      events.commandsAvailable();
+    },
     unavailable: events.commandsUnavailable,
   });
   const hub = new Hub(subscriber, hubLimits(config), events);
@@ -53,12 +57,17 @@ export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promi
   registerNodeGauges(metrics, hub, pool);
 
   let draining = false;
+  let linkLostAt = performance.now();
+  let commandsAvailableAt = performance.now();
   const health = createHealth(() => ({
     draining,
     full: pool.connections >= config.maxConnections,
     everLinked: hub.everLinked,
-    degradedSince: hub.degradedSince,
-    commandsAvailable: commands.available,
+    degraded: hub.degradedSince !== undefined,
+    cutOffAloneSince:
+      hub.degradedSince !== undefined && commands.available
+        ? Math.max(linkLostAt, commandsAvailableAt)
+        : undefined,
   }));
   const tellReadiness = (): void => pool.setReadiness(health.readiness());
   const readinessTimer = setInterval(tellReadiness, READINESS_INTERVAL_MS);

@@ -68,6 +68,9 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
       linkLosses.inc();
       logger.warn({ cause }, 'degraded');
     },
+    notLinkedYet(cause) {
+      logger.warn({ cause }, 'not_linked_yet');
+    },
     restored(afterMs) {
       logger.info({ afterMs }, 'restored');
     },
@@ -113,7 +116,7 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHost
   });
   const lag = metrics.histogram({
     name: 'tradewind_edge_publish_to_socket_seconds',
-    help: 'From a publication’s timestamp until it was handed to the sockets (sampled)',
+    help: 'From a publication’s `ts` until it was handed to the sockets (sampled); for a plain PUBLISH, `ts` is when the node received it',
     buckets: LAG_BUCKETS_SECONDS,
   });
 

@@ -23,6 +23,15 @@ import { acceptUpgrades } from './upgrade.ts';
 /** Sockets beyond the clients: health checks, and handshakes that are answered with 503. */
 const SPARE_CONNECTIONS = 1_024;
 
+/** Of the time that is kept back for stopping, what the last close handshakes may take, in ms. */
+const CLOSE_HANDSHAKES_MS = DRAIN_RESERVE_SECONDS * 500;
+
+/**
+ * How long a connection that does not become a WebSocket may stay idle on the public port, in ms: a
+ * balancer's checks come more often or connect anew, and idle sockets must not use up the spare ones.
+ */
+const IDLE_HTTP_MS = 5_000;
+
 /** What a fan-out host is made of. */
 export interface FanOutHostParts {
   readonly config: EdgeConfig;
@@ -67,7 +76,11 @@ export class FanOutHost {
     this.#front = createHttpServer({
       logger,
       routes: healthRoutes({ readiness: () => this.#readiness }),
-      limits: { ...DEFAULT_HTTP_LIMITS, maxConnections: config.maxConnections + SPARE_CONNECTIONS },
+      limits: {
+        ...DEFAULT_HTTP_LIMITS,
+        keepAliveTimeoutMs: IDLE_HTTP_MS,
+        maxConnections: config.maxConnections + SPARE_CONNECTIONS,
+      },
     });
     acceptUpgrades(this.#front.server, config, {
       refusal: () => {
@@ -93,8 +106,10 @@ export class FanOutHost {
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
     this.#refusing = true;
     const { connections } = this.#fanOut;
+    const lastMoment = performance.now() + windowMs + CLOSE_HANDSHAKES_MS;
     await sendAway(connections, windowMs, hurry);
-    await waitUntilGone(connections, DRAIN_RESERVE_SECONDS * 500);
+    const leftMs = lastMoment - performance.now();
+    await waitUntilGone(connections, hurry.aborted ? CLOSE_HANDSHAKES_MS : leftMs);
   }
 
   metrics(): Promise<MetricObjects> {

@@ -33,6 +33,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     slow: { graceMs: config.slowGraceMs, maxLagMs: config.slowMaxLagMs },
     subscriptions: {
       maxChannelsPerClient: config.maxChannelsPerClient,
+      maxHistory: DEFAULT_MAX_HISTORY,
       isOffered: compileChannelPatterns(config.channelPatterns),
     },
     liveness: { pingAfterTicks: config.pingSeconds, deadAfterTicks: config.pongSeconds },

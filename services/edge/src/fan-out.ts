@@ -13,6 +13,7 @@ import {
   type CloseReason,
   type ErrorCode,
   encodeServerMessage,
+  type Gap,
   type ServerMessage,
   type Welcome,
 } from '@tradewind/protocol';
@@ -169,18 +170,21 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   gap(notice: GapNotice): void {
-    this.#sendToAll(this.index.get(notice.channel), { type: 'gap', ...notice });
+    const frame = encodeServerMessage({ type: 'gap', ...notice });
+    for (const connection of [...this.index.get(notice.channel)]) {
+      connection.sendGap(notice.channel, frame);
+    }
   }
 
   degraded(since: number): void {
     this.#subscriptions.available = false;
     this.#degraded = { type: 'degraded', since };
-    this.#sendToAll(this.#connections, this.#degraded);
+    this.#noticeAll(this.#degraded);
   }
 
   restored(): void {
     this.#subscriptions.available = true;
-    if (this.#degraded !== undefined) this.#sendToAll(this.#connections, { type: 'restored' });
+    if (this.#degraded !== undefined) this.#noticeAll({ type: 'restored' });
     this.#degraded = undefined;
   }
 
@@ -195,12 +199,19 @@ export class FanOut implements FeedListener, ConnectionOwner {
     for (const [channel, lost] of losses) {
       const isHeld = this.index.has(channel, connection);
       if (connection.isOpen && !isHeld) continue;
-      connection.send({ type: 'gap', channel, lost, reason: 'slow' });
+      const gap: Gap = Number.isNaN(lost)
+        ? { type: 'gap', channel, reason: 'link' }
+        : { type: 'gap', channel, lost, reason: 'slow' };
+      connection.sendGap(channel, encodeServerMessage(gap));
     }
   }
 
   received(connection: Connection, data: Buffer, isBinary: boolean): void {
     this.#requests.handle(connection, data, isBinary, performance.now());
+  }
+
+  receivedControlFrame(connection: Connection): void {
+    this.#requests.handleControlFrame(connection, performance.now());
   }
 
   leaving(connection: Connection): void {
@@ -226,16 +237,17 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const { dirty } = this.#round;
     const waiting = dirty.length;
     for (let i = 0; i < waiting; i += 1) (dirty[i] as Connection).flush();
-    dirty.splice(0, waiting);
+    if (dirty.length === waiting) dirty.length = 0;
+    else dirty.splice(0, waiting);
     if (dirty.length > 0) this.#flusher.schedule();
     const now = Date.now();
     for (const publishedAt of this.#lagSamples) this.#events.published(now - publishedAt);
     this.#lagSamples.length = 0;
   }
 
-  #sendToAll(connections: Iterable<Connection>, message: ServerMessage): void {
+  #noticeAll(message: ServerMessage): void {
     const frame = encodeServerMessage(message);
-    for (const connection of [...connections]) connection.sendEncoded(frame);
+    for (const connection of [...this.#connections]) connection.sendNotice(frame);
   }
 
   #tick(): void {

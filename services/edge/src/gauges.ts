@@ -50,13 +50,13 @@ export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
   readGauge(
     metrics,
     'tradewind_edge_connections',
-    'Open connections',
+    'Open connections, summed over workers',
     () => fanOut.connections.size,
   );
   readGauge(
     metrics,
     'ws_subscription_index_total_subscribers',
-    'Subscriptions over all channels',
+    'Subscriptions over all channels, summed over workers',
     () => index.subscriptions,
   );
   readGauge(

@@ -7,8 +7,8 @@ const SERVING: EdgeCondition = {
   draining: false,
   full: false,
   everLinked: true,
-  degradedSince: undefined,
-  commandsAvailable: true,
+  degraded: false,
+  cutOffAloneSince: undefined,
 };
 
 const LONG_AGO = NOW - LINK_GRACE_MS;
@@ -20,36 +20,31 @@ const CASES: readonly (readonly [
   expected: { ready: boolean; degraded: boolean; reasons: string[] },
 ])[] = [
   ['serves', {}, { ready: true, degraded: false, reasons: [] }],
-  [
-    'is linked but cannot send commands',
-    { commandsAvailable: false },
-    { ready: true, degraded: false, reasons: [] },
-  ],
   ['drains', { draining: true }, { ready: false, degraded: false, reasons: ['draining'] }],
   ['is full', { full: true }, { ready: false, degraded: false, reasons: ['full'] }],
   [
     'has never been linked, because Redis is away',
-    { everLinked: false, degradedSince: JUST_NOW, commandsAvailable: false },
+    { everLinked: false, degraded: true },
     { ready: false, degraded: true, reasons: ['not_linked_yet', 'source_unreachable'] },
   ],
   [
     'lost Redis altogether, as every other node did',
-    { degradedSince: LONG_AGO, commandsAvailable: false },
+    { degraded: true },
     { ready: true, degraded: true, reasons: ['source_unreachable'] },
   ],
   [
     'lost only its subscriptions, a moment ago',
-    { degradedSince: JUST_NOW },
+    { degraded: true, cutOffAloneSince: JUST_NOW },
     { ready: true, degraded: true, reasons: ['source_unreachable'] },
   ],
   [
     'lost only its subscriptions, and they do not come back',
-    { degradedSince: LONG_AGO },
+    { degraded: true, cutOffAloneSince: LONG_AGO },
     { ready: false, degraded: true, reasons: ['subscription_link_down', 'source_unreachable'] },
   ],
   [
     'drains, full, after Redis went away',
-    { draining: true, full: true, degradedSince: LONG_AGO, commandsAvailable: false },
+    { draining: true, full: true, degraded: true },
     { ready: false, degraded: true, reasons: ['draining', 'full', 'source_unreachable'] },
   ],
 ];

@@ -7,10 +7,13 @@ export interface EdgeCondition {
   readonly full: boolean;
   /** Whether it was ever linked to Redis since it started. */
   readonly everLinked: boolean;
-  /** Since when its subscription link is down, ms since the Unix epoch; undefined while it is up. */
-  readonly degradedSince: number | undefined;
-  /** Whether its other connection to Redis works. */
-  readonly commandsAvailable: boolean;
+  /** Whether its subscription link is down. */
+  readonly degraded: boolean;
+  /**
+   * Since when its subscription link has been down while its other connection to Redis works, in ms
+   * of a monotonic clock; undefined while that is not so.
+   */
+  readonly cutOffAloneSince: number | undefined;
 }
 
 /** A link that comes back within this time was no reason to leave the balancer, in ms. */
@@ -21,13 +24,11 @@ export const LINK_GRACE_MS = 2_000;
  * stay ready and say `degraded`: a shared outage must not empty the balancer. A node that alone
  * cannot subscribe while Redis answers it is not ready; nor is one that never could.
  *
- * @param now ms since the Unix epoch.
+ * @param now ms of the same monotonic clock.
  */
 export function judgeReadiness(condition: EdgeCondition, now: number): Readiness {
-  const { degradedSince } = condition;
-  const degraded = degradedSince !== undefined;
-  const cutOffAlone =
-    degraded && condition.commandsAvailable && now - degradedSince >= LINK_GRACE_MS;
+  const { degraded, cutOffAloneSince } = condition;
+  const cutOffAlone = cutOffAloneSince !== undefined && now - cutOffAloneSince >= LINK_GRACE_MS;
   const reasons = [
     ...(condition.draining ? ['draining'] : []),
     ...(condition.full ? ['full'] : []),
@@ -40,5 +41,5 @@ export function judgeReadiness(condition: EdgeCondition, now: number): Readiness
 
 /** A health source that judges the condition each time it is asked. */
 export function createHealth(condition: () => EdgeCondition): HealthSource {
-  return { readiness: () => judgeReadiness(condition(), Date.now()) };
+  return { readiness: () => judgeReadiness(condition(), performance.now()) };
 }

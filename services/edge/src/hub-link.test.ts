@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { answers, createHub } from './testing/hub-under-test.ts';
+import { answers, createHub, refusalOf } from './testing/hub-under-test.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -135,7 +135,7 @@ describe('Hub: the link to Redis', () => {
     two.feed.declare('secret');
     one.feed.declare('a');
     hub.subscribed(['a']);
-    hub.refused('secret', new Error('NOPERM'));
+    hub.refused('secret', refusalOf('NOPERM'));
     expect(one.worker.news()).toEqual(['acknowledged a', 'refused secret unavailable']);
     expect(two.worker.news()).toEqual(['refused secret unavailable']);
     expect(reported).toEqual(['refused secret NOPERM']);
@@ -152,10 +152,32 @@ describe('Hub: the link to Redis', () => {
     hub.subscribed(['a']);
     hub.linkLost('ping timeout');
     told.news();
-    hub.refused('a', new Error('NOPERM'));
+    hub.refused('a', refusalOf('NOPERM'));
     hub.linkRestored();
     expect(told.news()).toEqual(['refused a unavailable', 'restored']);
     expect(hub.channels).toBe(0);
+  });
+
+  it('keeps a channel that flowed when the error passes, and tells the gap when it flows again', async () => {
+    const { hub, source, worker } = createHub();
+    const { feed, worker: told } = await worker();
+    feed.declare('a');
+    hub.subscribed(['a']);
+    hub.linkLost('ping timeout');
+    hub.refused('a', refusalOf('BUSY'));
+    hub.linkRestored();
+    told.news();
+    expect([...source.wanted]).toEqual(['a']);
+    hub.subscribed(['a']);
+    expect(told.news()).toEqual(['gap a link']);
+  });
+
+  it('does not keep whoever waits for a channel waiting for an error to pass', async () => {
+    const { hub, worker } = createHub();
+    const { feed, worker: told } = await worker();
+    feed.declare('a');
+    hub.refused('a', refusalOf('BUSY'));
+    expect(told.news()).toEqual(['refused a unavailable']);
   });
 
   it('stays with the truth when a worker declares the channel again while it is being refused', async () => {
@@ -166,7 +188,7 @@ describe('Hub: the link to Redis', () => {
       told.told.push(`refused ${channels.join()}`);
       if (told.told.length === 1) feed.declare('a');
     };
-    hub.refused('a', new Error('NOPERM'));
+    hub.refused('a', refusalOf('NOPERM'));
     hub.subscribed(['a']);
     expect(told.news()).toEqual(['refused a', 'acknowledged a']);
     expect([...source.wanted]).toEqual(['a']);

@@ -9,6 +9,15 @@ export interface Source {
   unwant(channel: string): void;
 }
 
+/** An error that Redis answered with; `RedisRefusedError` is one. */
+export interface SourceError extends Error {
+  /** The first word of the reply. */
+  readonly code: string;
+}
+
+/** Redis' code for what its ACL does not allow. */
+const NO_PERMISSION = 'NOPERM';
+
 /** How much of Redis one node may take up. */
 export interface HubLimits {
   /** Distinct channels that the node may be subscribed to. */
@@ -27,6 +36,8 @@ export interface HubEvents {
   dropped(channel: string, reason: DropReason): void;
   refused(channel: string, error: Error): void;
   degraded(cause: string): void;
+  /** The first attempts to reach Redis failed. */
+  notLinkedYet(cause: string): void;
   restored(afterMs: number): void;
 }
 
@@ -150,14 +161,20 @@ export class Hub {
     for (const [listener, list] of acknowledged) listener.acknowledged(list);
   }
 
-  /** Redis refuses a channel. It is given up here, and its clients are told that they may retry. */
-  refused(name: string, error: Error): void {
+  /**
+   * Redis refuses a channel. When it may not be had, or nobody receives it yet, it is given up here,
+   * and whoever wants it is told that they may retry. Any other error passes (a busy script, say): the
+   * source goes on to ask for the channel, and its subscribers are told a gap when it flows again.
+   */
+  refused(name: string, error: SourceError): void {
     this.#events.refused(name, error);
-    this.#giveUp(name, 'unavailable');
+    const isLost = this.#channels.get(name)?.state === 'lost';
+    if (!isLost || error.code === NO_PERMISSION) this.#giveUp(name, 'unavailable');
   }
 
   linkLost(cause: string): void {
-    this.#events.degraded(cause);
+    if (this.#everLinked) this.#events.degraded(cause);
+    else this.#events.notLinkedYet(cause);
     for (const channel of [...this.#channels.values()]) {
       if (channel.state === 'subscribing') this.#giveUp(channel.name, 'unavailable');
       else channel.state = 'lost';

@@ -142,7 +142,7 @@ function setUp(requestRate: Rate = PLENTY) {
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
     new SubscriptionIndex<Connection>(),
-    { maxChannelsPerClient: 1_000, isOffered: () => true },
+    { maxChannelsPerClient: 1_000, maxHistory: 1_000, isOffered: () => true },
     upstream,
   );
   upstream.connect(listenerOf(subscriptions));

@@ -48,6 +48,16 @@ export class Requests {
     }
   }
 
+  /**
+   * Charges a WebSocket ping or pong like a request: `ws` has answered it already, which costs as
+   * much as an answer of ours.
+   */
+  handleControlFrame(connection: Connection, now: number): void {
+    if (connection.requestBudget.take(now)) return;
+    connection.ignoredRequests += 1;
+    if (connection.ignoredRequests > IGNORED_REQUESTS_AT_MOST) connection.close('rate_limited');
+  }
+
   #answer(connection: Connection, message: ClientMessage, now: number): void {
     switch (message.type) {
       case 'subscribe':

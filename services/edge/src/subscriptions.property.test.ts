@@ -65,7 +65,7 @@ class World {
   constructor() {
     this.#subscriptions = new Subscriptions(
       this.#index,
-      { maxChannelsPerClient: LIMIT, isOffered: () => true },
+      { maxChannelsPerClient: LIMIT, maxHistory: 1_000, isOffered: () => true },
       this.#upstream,
     );
     this.#upstream.connect(listenerOf(this.#subscriptions));

@@ -266,7 +266,7 @@ function setUp(limits: Partial<SubscriptionLimits> = {}) {
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
     index,
-    { maxChannelsPerClient: 100, isOffered: () => true, ...limits },
+    { maxChannelsPerClient: 100, maxHistory: 1_000, isOffered: () => true, ...limits },
     upstream,
   );
   upstream.connect(listenerOf(subscriptions));

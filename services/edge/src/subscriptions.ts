@@ -1,10 +1,11 @@
 import type { SubscriptionIndex } from '@tradewind/fanout';
-import type {
-  ChannelRequest,
-  ErrorCode,
-  SubscribedChannel,
-  SubscribeRequest,
-  UnsubscribeRequest,
+import {
+  type ChannelRequest,
+  ERROR_CODES,
+  type ErrorCode,
+  type SubscribedChannel,
+  type SubscribeRequest,
+  type UnsubscribeRequest,
 } from '@tradewind/protocol';
 import type { ChannelFilter } from './channel-patterns.ts';
 import type { Connection } from './connection.ts';
@@ -29,6 +30,8 @@ interface WaitingAnswer {
 export interface SubscriptionLimits {
   /** Channels that one connection may hold or wait for. */
   readonly maxChannelsPerClient: number;
+  /** Publications of history that one channel may be asked for. */
+  readonly maxHistory: number;
   /** Which channels clients may subscribe to at all. */
   readonly isOffered: ChannelFilter;
 }
@@ -62,7 +65,6 @@ export class Subscriptions {
 
   /** @param now ms on the monotonic clock. */
   subscribe(connection: Connection, request: SubscribeRequest, now: number): void {
-    connection.hasAsked = true;
     const answer = new SubscribeAnswer(connection, request);
     for (const wanted of request.channels) this.#subscribeOne(connection, wanted, answer, now);
     answer.send();
@@ -148,7 +150,8 @@ export class Subscriptions {
       joins.push({ answer, request });
       return;
     }
-    const code = this.#refusal(connection, name, now);
+    const code = this.#refusal(connection, request, now);
+    if (code === undefined || ERROR_CODES[code].retryable) connection.hasAsked = true;
     if (code !== undefined) {
       answer.rejected(name, code);
     } else if (channel?.ref !== undefined) {
@@ -159,8 +162,13 @@ export class Subscriptions {
     }
   }
 
-  #refusal(connection: Connection, name: string, now: number): ErrorCode | undefined {
-    if (!this.#limits.isOffered(name)) return 'channel_not_allowed';
+  #refusal(
+    connection: Connection,
+    { channel, history = 0 }: ChannelRequest,
+    now: number,
+  ): ErrorCode | undefined {
+    if (!this.#limits.isOffered(channel)) return 'channel_not_allowed';
+    if (history > this.#limits.maxHistory) return 'bad_history';
     const held = this.#index.held(connection) + (this.#waitingFor.get(connection)?.size ?? 0);
     if (held >= this.#limits.maxChannelsPerClient) return 'too_many_channels';
     if (!this.available) return 'unavailable';

@@ -100,7 +100,7 @@ export class FanOutServer implements AsyncDisposable {
 const DEFAULTS: FanOutSettings = {
   outbox: LIMITS,
   slow: { graceMs: 60_000, maxLagMs: 60_000 },
-  subscriptions: { maxChannelsPerClient: 512, isOffered: () => true },
+  subscriptions: { maxChannelsPerClient: 512, maxHistory: 1_000, isOffered: () => true },
   liveness: { pingAfterTicks: 60, deadAfterTicks: 60 },
   requestRate: { perSecond: 1_000, burst: 1_000 },
   subscribeRate: { perSecond: 1_000, burst: 1_000 },

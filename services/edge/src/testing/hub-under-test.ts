@@ -1,7 +1,7 @@
 import type { Publication } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
 import type { Acknowledgement, Feed, FeedListener, GapNotice } from '../feed.ts';
-import { Hub, type HubEvents, type HubLimits, type Source } from '../hub.ts';
+import { Hub, type HubEvents, type HubLimits, type Source, type SourceError } from '../hub.ts';
 
 /** Redis as the hub sees it: what is wanted of it, and every call as `+channel` or `-channel`. */
 export class FakeSource implements Source {
@@ -64,6 +64,11 @@ export interface HubUnderTest {
   worker(): Promise<{ readonly feed: Feed; readonly worker: RecordingWorker }>;
 }
 
+/** What Redis answers to a SUBSCRIBE that it does not execute. */
+export function refusalOf(code: string): SourceError {
+  return Object.assign(new Error(code), { code });
+}
+
 /** A hub that is linked to Redis, unless the test says otherwise. */
 export function createHub(changes: Partial<HubLimits> = {}, linked = true): HubUnderTest {
   const source = new FakeSource();
@@ -73,6 +78,7 @@ export function createHub(changes: Partial<HubLimits> = {}, linked = true): HubU
     dropped: (channel, reason) => reported.push(`dropped ${channel} ${reason}`),
     refused: (channel, error) => reported.push(`refused ${channel} ${error.message}`),
     degraded: (cause) => reported.push(`degraded ${cause}`),
+    notLinkedYet: (cause) => reported.push(`not linked yet ${cause}`),
     restored: (afterMs) => reported.push(`restored ${afterMs}`),
   };
   const limits: HubLimits = {

@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events';
-import type { Socket } from 'node:net';
 import { Outbox, type OutboxLimits, type SlowPolicy } from '@tradewind/fanout';
 import type { CloseReason, ServerMessage } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
@@ -66,6 +65,10 @@ export class RecordingOwner implements ConnectionOwner {
     this.told.push('received');
   }
 
+  receivedControlFrame(): void {
+    this.told.push('received control frame');
+  }
+
   leaving(): void {
     this.told.push('leaving');
   }
@@ -109,7 +112,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
   const connection = new Connection({
     session: 'session',
     webSocket: webSocket as unknown as WebSocket,
-    socket: sink as unknown as Socket,
+    socket: sink,
     outbox: new Outbox(options.limits, options.slow),
     liveness: new Liveness({ pingAfterTicks: 3, deadAfterTicks: 2 }, 0),
     requestBudget: new TokenBucket(options.requestRate, 0),
