@@ -186,3 +186,13 @@ it('disconnects a client that sends on after it was told to slow down', async ()
   expect(await client.closed).toEqual({ code: 4029, reason: 'rate_limited' });
   await expectToServe();
 });
+
+it('disconnects a client that floods it with WebSocket pings', async () => {
+  const client = await TestClient.connect(edge().wsUrl);
+  for (let i = 0; i < 5_000 && client.isOpen; i += 50) {
+    for (let n = 0; n < 50; n += 1) client.sendPing();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  expect(await client.closed).toEqual({ code: 4029, reason: 'rate_limited' });
+  await expectToServe();
+});

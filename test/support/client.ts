@@ -176,6 +176,16 @@ export class TestClient implements AsyncDisposable {
     this.#socket.send(bytes);
   }
 
+  /** Sends a WebSocket ping. */
+  sendPing(): void {
+    if (this.isOpen) this.#socket.ping();
+  }
+
+  /** Whether the connection is open in both directions. */
+  get isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN;
+  }
+
   /** What came on one channel, oldest first. */
   publicationsOn(channel: string): (ReceivedPublication & Ordered)[] {
     return this.publications.filter((publication) => publication.channel === channel);

@@ -14,6 +14,7 @@ export interface ErrorCodeRow {
  */
 export const ERROR_CODES = {
   bad_channel: row(400, false, 'The name does not match the channel grammar.'),
+  bad_handshake: row(400, false, 'The WebSocket handshake does not follow RFC 6455.'),
   bad_history: row(400, false, '`history` is not an integer within the announced limit.'),
   bad_id: row(400, false, '`id` is neither an integer nor a string of at most 64 bytes.'),
   bad_json: row(400, false, 'The text is not valid JSON.'),
@@ -44,6 +45,7 @@ export const ERROR_CODES = {
     false,
     'None of the offered WebSocket subprotocols is spoken here.',
   ),
+  upgrade_required: row(426, false, 'This path is for WebSockets.'),
 } as const satisfies Record<string, ErrorCodeRow>;
 
 /** A stable name out of {@link ERROR_CODES}. */

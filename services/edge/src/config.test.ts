@@ -70,6 +70,7 @@ const WORDS = [
     'edge 7',
     '"edge 7" must be 1 to 64 letters, digits, dots, hyphens or underscores',
   ],
+  ['EDGE_CHANNELS', ',', 'must hold a pattern; * offers every channel'],
   ['EDGE_CHANNELS', 'BTC.*,{x}', '"{x}" must be a channel name in which * stands for anything'],
 ] as const;
 

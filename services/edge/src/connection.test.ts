@@ -1,3 +1,4 @@
+import { encodeServerMessage } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Connection } from './connection.ts';
@@ -89,6 +90,45 @@ describe('Connection: writing', () => {
   });
 });
 
+describe('Connection: what the node owes to a client that does not read', () => {
+  const limits = { ...LIMITS, controls: 4 };
+
+  function stall() {
+    const owner = new GapTellingOwner();
+    const parts = createTestConnection({ owner, limits });
+    parts.sink.stalled = true;
+    send(parts.connection);
+    for (let i = 0; i < limits.controls; i += 1) send(parts.connection);
+    return parts;
+  }
+
+  it('is no strike: gaps without room are told once, later, and before anything newer', () => {
+    const { connection, webSocket, sink } = stall();
+    const gap = encodeServerMessage({ type: 'gap', channel: 'a', reason: 'link' });
+    for (let i = 0; i < 50; i += 1) connection.sendGap('a', gap);
+    offer(connection, 'refused', 1);
+    expect(webSocket.closes).toEqual([]);
+    sink.drain();
+    offer(connection, 'later', 1);
+    connection.flush();
+    const payloads = sink.frames.map(({ payload }) => payload.toString());
+    expect(payloads.filter((payload) => payload.includes('"gap"'))).toHaveLength(1);
+    expect(payloads.at(-1)).toContain('"seq":2');
+    expect(payloads.at(-2)).toContain('"gap"');
+  });
+
+  it('is the latest notice only', () => {
+    const { connection, webSocket, sink } = stall();
+    connection.sendNotice(encodeServerMessage({ type: 'degraded', since: 1 }));
+    connection.sendNotice(encodeServerMessage({ type: 'restored' }));
+    expect(webSocket.closes).toEqual([]);
+    sink.drain();
+    const payloads = sink.frames.map(({ payload }) => payload.toString());
+    expect(payloads.at(-1)).toBe('{"type":"restored"}');
+    expect(payloads.join()).not.toContain('degraded');
+  });
+});
+
 describe('Connection: ending', () => {
   it('finishes with what is queued, then closes with the code of its reason', () => {
     const { connection, webSocket, sink } = createTestConnection();
@@ -101,6 +141,18 @@ describe('Connection: ending', () => {
     sink.drain();
     expect(seqs(sink)).toHaveLength(10);
     expect(sink.frames.at(-1)?.payload.toString()).toBe('{"type":"degraded","since":0}');
+    expect(webSocket.closes).toEqual([{ code: 1012, reason: 'draining' }]);
+  });
+
+  it('does not close before the kernel has the last write, however long that takes', () => {
+    const { connection, webSocket, sink } = createTestConnection();
+    sink.stalled = true;
+    offer(connection, LARGE, 1);
+    connection.flush();
+    expect(connection.outbox.size).toBe(0);
+    connection.finish('draining');
+    expect(webSocket.closes).toEqual([]);
+    sink.drain();
     expect(webSocket.closes).toEqual([{ code: 1012, reason: 'draining' }]);
   });
 

@@ -1,12 +1,15 @@
+import { ERROR_CODES, WEBSOCKET_PATH } from '@tradewind/protocol';
 import {
   createHttpServer,
   DEFAULT_HTTP_LIMITS,
+  HttpError,
   type HttpServer,
   healthRoutes,
   type Logger,
   type MetricObjects,
   type Metrics,
   type Readiness,
+  type Route,
 } from '@tradewind/runtime';
 import type { EdgeConfig } from './config.ts';
 import { DRAIN_RESERVE_SECONDS } from './config.ts';
@@ -31,6 +34,17 @@ const CLOSE_HANDSHAKES_MS = DRAIN_RESERVE_SECONDS * 500;
  * balancer's checks come more often or connect anew, and idle sockets must not use up the spare ones.
  */
 const IDLE_HTTP_MS = 5_000;
+
+/** What a plain request for the WebSockets' path gets. */
+const UPGRADE_REQUIRED: Route = {
+  method: 'GET',
+  path: WEBSOCKET_PATH,
+  handler() {
+    const { status, retryable, meaning } = ERROR_CODES.upgrade_required;
+    const details = { status, code: 'upgrade_required', message: meaning, retryable };
+    throw new HttpError(details, { upgrade: 'websocket' });
+  },
+};
 
 /** What a fan-out host is made of. */
 export interface FanOutHostParts {
@@ -75,7 +89,7 @@ export class FanOutHost {
     registerFanOutGauges(metrics, this.#fanOut);
     this.#front = createHttpServer({
       logger,
-      routes: healthRoutes({ readiness: () => this.#readiness }),
+      routes: [...healthRoutes({ readiness: () => this.#readiness }), UPGRADE_REQUIRED],
       limits: {
         ...DEFAULT_HTTP_LIMITS,
         keepAliveTimeoutMs: IDLE_HTTP_MS,

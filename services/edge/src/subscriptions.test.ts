@@ -134,6 +134,25 @@ describe('Subscriptions: subscribing', () => {
 });
 
 describe('Subscriptions: limits', () => {
+  it('rejects more history than was announced, by its code', () => {
+    const { subscriptions, upstream, client } = setUp({ maxHistory: 10 });
+    const asked = { channel: 'a', since: undefined, history: 11 };
+    subscriptions.subscribe(client.connection, { ...request(1, []), channels: [asked] }, 0);
+    expect(client.sent()).toEqual([frame(1, [], [['a', 'bad_history']], true)]);
+    expect(upstream.calls).toEqual([]);
+  });
+
+  it('takes nobody for asking who asks only for what can never be had', () => {
+    const { subscriptions, subscribe, client, other } = setUp({
+      isOffered: (name) => name !== 'x',
+    });
+    subscribe(client, 1, ['x']);
+    expect(client.connection.hasAsked).toBe(false);
+    subscriptions.available = false;
+    subscribe(other, 1, ['a']);
+    expect(other.connection.hasAsked).toBe(true);
+  });
+
   it('counts channels that are waited for against the limit of a client', () => {
     const { subscribe, upstream, client, other } = setUp({ maxChannelsPerClient: 2 });
     subscribe(client, 1, ['a']);

@@ -10,6 +10,8 @@ describe('acceptUpgrades', { timeout: TIMEOUT_MS }, () => {
     ['/', {}, '404 Not Found', 'not_found'],
     ['/ws/', {}, '404 Not Found', 'not_found'],
     ['/ws', { 'sec-websocket-protocol': 'mqtt, v2' }, '400 Bad Request', 'unsupported_protocol'],
+    ['/ws', { 'sec-websocket-version': '12' }, '400 Bad Request', 'bad_handshake'],
+    ['/ws', { 'sec-websocket-key': 'short' }, '400 Bad Request', 'bad_handshake'],
   ])('refuses %s with %j: %s', async (path, headers, status, code) => {
     await using server = await FanOutServer.start();
     const answer = await handshake(server.port, path, headers);

@@ -49,6 +49,11 @@ export function acceptUpgrades(
   };
   const webSocketServer = new WebSocketServer(options);
 
+  webSocketServer.on('wsClientError', (_error, socket) => {
+    admission.rejected('bad_handshake');
+    reject(socket, 'bad_handshake');
+  });
+
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     const code = handshakeFault(request) ?? admission.refusal();
     if (code !== undefined) {
