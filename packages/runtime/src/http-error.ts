@@ -1,4 +1,5 @@
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 
 /** A row of the table of error codes, together with what happened this time. */
 export interface HttpErrorDetails {
@@ -68,6 +69,32 @@ export function sendError(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   sendJson(response, details.status, errorBody(details), headers);
+}
+
+/**
+ * Answers with an error on a connection that has no response object, as in the events `upgrade` and
+ * `clientError`, and ends it. What goes wrong on the way is nobody's business any more.
+ */
+export function endWithError(
+  stream: Duplex,
+  details: HttpErrorDetails,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const body = `${JSON.stringify(errorBody(details))}\n`;
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  stream.on('error', () => stream.destroy());
+  stream.end(
+    [
+      `HTTP/1.1 ${details.status} ${STATUS_CODES[details.status]}`,
+      'connection: close',
+      'content-type: application/json; charset=utf-8',
+      `content-length: ${Buffer.byteLength(body)}`,
+      ...lines,
+      '',
+      body,
+    ].join('\r\n'),
+    () => stream.destroy(),
+  );
 }
 
 /** The one shape that all errors have, as a value. */

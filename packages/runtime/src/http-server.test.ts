@@ -160,6 +160,21 @@ describe('close', () => {
     await closed;
   });
 
+  it('answers a request that offers some other upgrade as if it did not', async () => {
+    const { port, server } = await start([get('/a', () => ({}))]);
+    const upgrades: unknown[] = [];
+    server.server.on('upgrade', (request, socket) => {
+      upgrades.push(request.headers.upgrade);
+      socket.destroy();
+    });
+    const headers = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c' };
+    const request = httpRequest({ host: HOST, port, path: '/a', headers }).end();
+    const [response] = await once(request, 'response');
+    response.resume();
+    expect(response.statusCode).toBe(200);
+    expect(upgrades).toEqual([]);
+  });
+
   it('destroys what is not done at the deadline, upgraded sockets too', async () => {
     const { port, server } = await start([]);
     server.server.on('upgrade', (_request, socket) => {
@@ -169,7 +184,7 @@ describe('close', () => {
     const request = httpRequest({
       host: HOST,
       port,
-      headers: { connection: 'Upgrade', upgrade: 'x' },
+      headers: { connection: 'Upgrade', upgrade: 'websocket' },
     });
     request.end();
     const [, socket] = await once(request, 'upgrade');

@@ -6,13 +6,8 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { Socket } from 'node:net';
-import {
-  errorBody,
-  HttpError,
-  type HttpErrorDetails,
-  SERVER_ERRORS,
-  sendError,
-} from './http-error.ts';
+import type { Duplex } from 'node:stream';
+import { endWithError, HttpError, SERVER_ERRORS, sendError } from './http-error.ts';
 import { listenOn } from './listen.ts';
 import { LogLimiter } from './log-limiter.ts';
 import type { Logger } from './logger.ts';
@@ -105,6 +100,9 @@ export function createHttpServer(options: {
 
   const server = createServer(
     {
+      // Other upgrades (`h2c`, which some HTTP clients offer on every request) are ignored, as RFC
+      // 9110 allows: the request is answered as if it had not asked.
+      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
@@ -211,21 +209,11 @@ function allowed(candidates: readonly Route[]): string {
   return methods.join(', ');
 }
 
-function answerClientError(
-  error: NodeJS.ErrnoException,
-  socket: NodeJS.WritableStream & Socket,
-): void {
+function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
-  const details: HttpErrorDetails =
-    error.code === 'HPE_HEADER_OVERFLOW' ? SERVER_ERRORS.messageTooLarge : SERVER_ERRORS.badMessage;
-  const body = `${JSON.stringify(errorBody(details))}\n`;
-  socket.end(
-    `HTTP/1.1 ${details.status} ${details.status === 413 ? 'Content Too Large' : 'Bad Request'}\r\n` +
-      'content-type: application/json; charset=utf-8\r\n' +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
-  );
+  const isTooLarge = error.code === 'HPE_HEADER_OVERFLOW';
+  endWithError(socket, isTooLarge ? SERVER_ERRORS.messageTooLarge : SERVER_ERRORS.badMessage);
 }

@@ -72,6 +72,7 @@ describe('readServiceSettings', () => {
     'redis://h?db=1',
     'user:hunter2@h',
     'redis://u:hunter2@h:99999',
+    'redis://u:hunter2%zz@h',
     'redis://u:hun/ter@hunter2@h:port',
     'http://u:hunter2@h',
     'redis://h?password=hunter2',

@@ -99,8 +99,20 @@ function redisUrlFault(text: string): string | undefined {
   if (url.protocol !== 'redis:' && url.protocol !== 'rediss:') {
     return 'must begin with redis: or rediss:';
   }
+  if (!isDecodable(url.username) || !isDecodable(url.password)) {
+    return 'has a user name or password with a % that two hex digits do not follow';
+  }
   if (!/^\/?[0-9]{0,5}$/.test(url.pathname) || url.search !== '' || url.hash !== '') {
     return 'may have nothing but a database number after the host and port';
   }
   return undefined;
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -19,6 +19,7 @@ await runService({
     if (behaviour === 'endless-start') await new Promise(() => undefined);
     logger.info('started');
     if (behaviour === 'requests-drain') lifecycle.requestDrain();
+    if (behaviour === 'requests-long-drain') setImmediate(lifecycle.requestDrain);
     if (behaviour === 'rejection') void Promise.reject(new Error('nobody cares'));
     if (behaviour === 'exception') {
       setImmediate(() => {
@@ -29,7 +30,7 @@ await runService({
       async drain(hurry) {
         logger.info('drain begun');
         if (behaviour === 'failing-drain') throw new Error('cannot drain');
-        if (behaviour !== 'long-drain') return;
+        if (behaviour !== 'long-drain' && behaviour !== 'requests-long-drain') return;
         await new Promise<void>((resolve) => {
           hurry.addEventListener('abort', () => resolve());
         });

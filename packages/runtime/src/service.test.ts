@@ -46,6 +46,17 @@ describe('runService', { timeout: DEADLINE_MS * 2 }, () => {
     expect(service.events()).toContain('stopped');
   });
 
+  it('does not hurry when a signal follows a drain that was asked for, as in a deploy', async () => {
+    const service = run('requests-long-drain');
+    await service.logged('drain begun');
+    service.kill('SIGTERM');
+    await service.logged('signal');
+    expect(service.events()).not.toContain('drain cut short');
+    service.kill('SIGTERM');
+    expect(await service.exitCode).toBe(0);
+    expect(service.events()).toContain('drain cut short');
+  });
+
   it('stops after the start when a signal came during it', async () => {
     const service = run('slow-start');
     await service.logged('starting');

@@ -100,28 +100,30 @@ interface End {
 }
 
 function watchForEnd(logger: Logger): End {
-  const { promise: requested, resolve } = Promise.withResolvers<void>();
+  const { promise, resolve } = Promise.withResolvers<void>();
   const hurry = new AbortController();
-  let requests = 0;
+  let signals = 0;
+  let requested = false;
 
+  function request(): void {
+    requested = true;
+    resolve();
+  }
+
+  // A drain asked for over HTTP and then a SIGTERM is how a deploy ends a service: one signal, no hurry.
   function onSignal(signal: NodeJS.Signals): void {
-    requests += 1;
-    logger.info({ signal, requests }, 'signal');
-    if (requests === 1) resolve();
+    signals += 1;
+    logger.info({ signal, signals }, 'signal');
+    if (signals === 1) request();
     else hurry.abort();
   }
   for (const signal of SIGNALS) process.on(signal, onSignal);
 
   return {
-    requested,
+    requested: promise,
     hurry: hurry.signal,
-    // Asking again over HTTP is no impatience: a deploy script may repeat itself.
-    request() {
-      if (requests > 0) return;
-      requests = 1;
-      resolve();
-    },
-    wasRequested: () => requests > 0,
+    request,
+    wasRequested: () => requested,
   };
 }
 

@@ -1,7 +1,8 @@
-import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ERROR_CODES, type ErrorCode, JSON_SUBPROTOCOL, WEBSOCKET_PATH } from '@tradewind/protocol';
+import { endWithError } from '@tradewind/runtime';
 import { type WebSocket, WebSocketServer } from 'ws';
 
 /** Decides about handshakes and takes over the connections that come of them. */
@@ -80,18 +81,6 @@ function handshakeFault(request: IncomingMessage): ErrorCode | undefined {
 
 function reject(stream: Duplex, code: ErrorCode): void {
   const { status, retryable, meaning } = ERROR_CODES[code];
-  const body = `${JSON.stringify({ error: { code, message: meaning, retryable } })}\n`;
-  stream.on('error', () => stream.destroy());
-  stream.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      'connection: close',
-      'content-type: application/json; charset=utf-8',
-      `content-length: ${Buffer.byteLength(body)}`,
-      ...(retryable ? [`retry-after: ${RETRY_AFTER_SECONDS}`] : []),
-      '',
-      body,
-    ].join('\r\n'),
-    () => stream.destroy(),
-  );
+  const headers = retryable ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : undefined;
+  endWithError(stream, { status, code, message: meaning, retryable }, headers);
 }

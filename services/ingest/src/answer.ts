@@ -24,8 +24,13 @@ export function answerMany(response: ServerResponse, results: readonly ItemResul
   const body = { ...counts, results: results.map(describeItem) };
   const error =
     counts.published === 0 ? wholeFailure(failures.map((each) => each.error)) : undefined;
-  if (error === undefined) sendJson(response, counts.failed === 0 ? 200 : 207, body);
-  else sendJson(response, error.status, { ...errorBody(error), ...body }, retryHeaders(error));
+  if (error === undefined) {
+    const worthRepeating = failures.map((each) => each.error).find((each) => each.retryable);
+    const headers = worthRepeating === undefined ? {} : retryHeaders(worthRepeating);
+    sendJson(response, counts.failed === 0 ? 200 : 207, body, headers);
+    return;
+  }
+  sendJson(response, error.status, { ...errorBody(error), ...body }, retryHeaders(error));
 }
 
 /**

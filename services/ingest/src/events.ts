@@ -8,7 +8,7 @@ export type RouteName = 'channel' | 'publish' | 'trades';
 export interface IngestEvents {
   listening(port: number, adminPort: number): void;
   /** A request has been answered, or its peer has gone. */
-  requestDone(route: RouteName, status: number, seconds: number): void;
+  requestDone(route: RouteName, status: number | 'aborted', seconds: number): void;
   unauthorized(route: RouteName): void;
   rateLimited(route: RouteName, limit: 'in_flight' | 'publications'): void;
   /** What became of a request's items. */

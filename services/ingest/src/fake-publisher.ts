@@ -9,6 +9,8 @@ export interface FakePublisher extends Publisher {
   readonly calls: number;
   /** From the call with this number (from 1) on, this error is thrown. */
   failFrom(call: number, error: Error): void;
+  /** From now on it says that it is not available, and every call throws so. */
+  goDown(): void;
   /** Calls do not settle until the returned function is called. */
   hold(): () => void;
 }
@@ -20,7 +22,9 @@ export function createFakePublisher(): FakePublisher {
   let failure: Error = new RedisUnavailableError('not-sent', 'down');
   let held: Promise<void> | undefined;
   return {
-    available: true,
+    get available() {
+      return failingFrom > 0;
+    },
     published,
     get calls() {
       return calls;
@@ -28,6 +32,9 @@ export function createFakePublisher(): FakePublisher {
     failFrom(call, error) {
       failingFrom = call;
       failure = error;
+    },
+    goDown() {
+      failingFrom = 0;
     },
     hold() {
       const { promise, resolve } = Promise.withResolvers<void>();

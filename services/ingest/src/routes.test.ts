@@ -198,6 +198,28 @@ describe('limits', () => {
     expect(publisher.calls).toBe(2);
   });
 
+  it('say 503 and spend nothing of the rate while Redis is away', async () => {
+    const { post, publisher } = await start({
+      INGEST_PUBLICATIONS_PER_SECOND: '1',
+      INGEST_MAX_ITEMS: '1',
+    });
+    publisher.goDown();
+    for (let i = 0; i < 5; i += 1) {
+      const answer = await post('/v1/channels/c', 'x');
+      expect(answer.status).toBe(503);
+      expect(answer.headers.get('retry-after')).toBe('1');
+    }
+  });
+
+  it('say when to come back with the part that may succeed then', async () => {
+    const { post, publisher } = await start();
+    publisher.failFrom(2, new RedisUnavailableError('not-sent', 'down'));
+    const two = '[{"channel":"a","data":1},{"channel":"a","data":2}]';
+    const answer = await post('/v1/publish', two);
+    expect(answer.status).toBe(207);
+    expect(answer.headers.get('retry-after')).toBe('1');
+  });
+
   it('refuse more requests in flight than allowed, and take the next when one is done', async () => {
     const { post, publisher } = await start({ INGEST_MAX_IN_FLIGHT: '1' });
     const release = publisher.hold();

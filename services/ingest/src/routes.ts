@@ -36,7 +36,7 @@ export function createRoutes(options: {
 
   async function publish(route: RouteName, items: readonly Item[]): Promise<readonly ItemResult[]> {
     const wanted = items.filter((item) => item.ok).length;
-    if (!bucket.take(performance.now(), wanted)) {
+    if (publisher.available && !bucket.take(performance.now(), wanted)) {
       events.rateLimited(route, 'publications');
       const message = `All requests together may publish ${publicationsPerSecond} per second.`;
       throw refusal('rate_limited', message, Math.ceil(bucket.waitMs(wanted) / 1_000));
@@ -73,7 +73,8 @@ export function createRoutes(options: {
       async handler(request, response, match) {
         const startedAt = performance.now();
         response.once('close', () => {
-          events.requestDone(route, response.statusCode, (performance.now() - startedAt) / 1_000);
+          const status = response.writableFinished ? response.statusCode : 'aborted';
+          events.requestDone(route, status, (performance.now() - startedAt) / 1_000);
         });
         admit(route, request);
         admission.requestsInFlight += 1;
