@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import {
   findFreePort,
   REDIS_CONTAINER_PORT,
@@ -7,9 +8,13 @@ import {
 } from '@tradewind/dev';
 import { GenericContainer, getContainerRuntimeClient, ImageName, Wait } from 'testcontainers';
 import type { TestRedis } from './redis.ts';
+import { eventually } from './wait.ts';
 
 /** How long a container may take to accept connections, in ms. */
 const READY_DEADLINE_MS = 30_000;
+
+/** How long a Redis that is up may take to answer a PING, in ms. */
+const ANSWER_MS = 1_000;
 
 /**
  * Why no Redis container can run here, in words: Docker does not answer, or has no image and
@@ -31,6 +36,27 @@ export async function obstacleToContainers(): Promise<string | undefined> {
  * removed by `stop`, or by a watcher when this process dies.
  */
 process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true';
+
+/**
+ * Waits for a PONG. Not for the line in the log, as at the first start: after a restart the line is
+ * looked for from the moment that Docker notes as the start, and now and then Redis is quicker.
+ */
+async function untilItAnswers(host: string, port: number): Promise<void> {
+  await eventually(
+    () =>
+      new Promise<boolean>((resolve) => {
+        const socket = connect({ host, port, timeout: ANSWER_MS }, () => socket.write('PING\r\n'));
+        socket.once(
+          'data',
+          (data) => socket.destroy() && resolve(data.toString().startsWith('+PONG')),
+        );
+        for (const event of ['error', 'timeout', 'close']) {
+          socket.once(event, () => socket.destroy() && resolve(false));
+        }
+      }),
+    { deadlineMs: READY_DEADLINE_MS },
+  );
+}
 
 /** A Redis in a container of testcontainers, its port on the host fixed for its whole life. */
 export async function startRedisContainer(args: readonly string[]): Promise<TestRedis> {
@@ -81,7 +107,8 @@ export async function startRedisContainer(args: readonly string[]): Promise<Test
     kill,
     async restart() {
       await kill();
-      await started.restart();
+      await container.start();
+      await untilItAnswers(host, port);
     },
     async freeze() {
       await container.pause();

@@ -85,7 +85,7 @@ export function endWithError(
   stream.on('error', () => stream.destroy());
   stream.end(
     [
-      `HTTP/1.1 ${details.status} ${STATUS_CODES[details.status]}`,
+      `HTTP/1.1 ${details.status} ${STATUS_CODES[details.status] ?? ''}`,
       'connection: close',
       'content-type: application/json; charset=utf-8',
       `content-length: ${Buffer.byteLength(body)}`,

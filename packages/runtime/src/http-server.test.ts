@@ -92,6 +92,42 @@ describe('a handler that throws', () => {
   });
 });
 
+describe('a request to upgrade', () => {
+  it('is answered as any other when it offers something else than WebSocket', async () => {
+    const { port, server } = await start([get('/a', () => ({}))]);
+    const upgrades: unknown[] = [];
+    server.server.on('upgrade', (request, socket) => {
+      upgrades.push(request.headers.upgrade);
+      socket.destroy();
+    });
+    const headers = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c' };
+    const request = httpRequest({ host: HOST, port, path: '/a', headers }).end();
+    const [response] = await once(request, 'response');
+    response.resume();
+    expect(response.statusCode).toBe(200);
+    expect(upgrades).toEqual([]);
+  });
+
+  it('is answered as any other when nobody listens for upgrades', async () => {
+    const { port } = await start([get('/a', () => ({}))]);
+    const headers = { connection: 'Upgrade', upgrade: 'websocket' };
+    const request = httpRequest({ host: HOST, port, path: '/a', headers }).end();
+    const [response] = await once(request, 'response');
+    response.resume();
+    expect(response.statusCode).toBe(200);
+  });
+
+  it('reaches the listener whatever the case of its WebSocket', async () => {
+    const { port, server } = await start([]);
+    server.server.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 418 Seen\r\n\r\n'));
+    const answer = await exchange(
+      port,
+      'GET / HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: WebSocket\r\n\r\n',
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 418 /);
+  });
+});
+
 describe('limits', () => {
   it('answer what is not HTTP, and close', async () => {
     const { port } = await start([]);
@@ -158,21 +194,6 @@ describe('close', () => {
     release.resolve();
     expect(await (await response).json()).toEqual({ done: true });
     await closed;
-  });
-
-  it('answers a request that offers some other upgrade as if it did not', async () => {
-    const { port, server } = await start([get('/a', () => ({}))]);
-    const upgrades: unknown[] = [];
-    server.server.on('upgrade', (request, socket) => {
-      upgrades.push(request.headers.upgrade);
-      socket.destroy();
-    });
-    const headers = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c' };
-    const request = httpRequest({ host: HOST, port, path: '/a', headers }).end();
-    const [response] = await once(request, 'response');
-    response.resume();
-    expect(response.statusCode).toBe(200);
-    expect(upgrades).toEqual([]);
   });
 
   it('destroys what is not done at the deadline, upgraded sockets too', async () => {

@@ -98,11 +98,14 @@ export function createHttpServer(options: {
   const sockets = new Set<Socket>();
   let closing: Promise<void> | undefined;
 
-  const server = createServer(
+  const server: Server = createServer(
     {
       // Other upgrades (`h2c`, which some HTTP clients offer on every request) are ignored, as RFC
-      // 9110 allows: the request is answered as if it had not asked.
-      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
+      // 9110 allows: the request is answered as if it had not asked. So is every one where nobody
+      // listens for upgrades: Node would close its connection without a word.
+      shouldUpgradeCallback: (request) =>
+        server.listenerCount('upgrade') > 0 &&
+        request.headers.upgrade?.toLowerCase() === 'websocket',
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,

@@ -73,6 +73,8 @@ describe('readServiceSettings', () => {
     'user:hunter2@h',
     'redis://u:hunter2@h:99999',
     'redis://u:hunter2%zz@h',
+    'redis://%zz:hunter2@h',
+    'redis://u:hunter2%ff@h',
     'redis://u:hun/ter@hunter2@h:port',
     'http://u:hunter2@h',
     'redis://h?password=hunter2',

@@ -100,7 +100,7 @@ function redisUrlFault(text: string): string | undefined {
     return 'must begin with redis: or rediss:';
   }
   if (!isDecodable(url.username) || !isDecodable(url.password)) {
-    return 'has a user name or password with a % that two hex digits do not follow';
+    return 'has a user name or password whose percent-encoding cannot be decoded';
   }
   if (!/^\/?[0-9]{0,5}$/.test(url.pathname) || url.search !== '' || url.hash !== '') {
     return 'may have nothing but a database number after the host and port';

@@ -110,7 +110,7 @@ function watchForEnd(logger: Logger): End {
     resolve();
   }
 
-  // A drain asked for over HTTP and then a SIGTERM is how a deploy ends a service: one signal, no hurry.
+  // A deploy asks for the drain over HTTP and then sends a SIGTERM: one signal is no hurry.
   function onSignal(signal: NodeJS.Signals): void {
     signals += 1;
     logger.info({ signal, signals }, 'signal');

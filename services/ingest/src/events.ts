@@ -30,7 +30,7 @@ export function createEvents(
   const limited = new LogLimiter(logger);
   const requests = metrics.counter({
     name: 'ingest_requests_total',
-    help: 'Requests answered, by route and HTTP status.',
+    help: 'Requests done, by route and HTTP status; aborted: the peer left before the answer.',
     labelNames: ['route', 'status'],
   });
   const requestSeconds = metrics.histogram({

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { Pace } from './pace.ts';
 
-export const REPLAY_USAGE = `usage: node services/ingest/src/replay-main.ts FILE [--speed N | --rate N] [--to URL]
+export const REPLAY_USAGE = `usage: npx node services/ingest/src/replay-main.ts FILE [--speed N | --rate N] [--to URL]
 
 Publishes a file of trades, one JSON object a line, to <symbol>.trade.
 

@@ -272,6 +272,20 @@ describe('metrics', () => {
     );
     expect(lines).toContain('ingest_requests_in_flight 0');
   });
+
+  it('count no success for a peer that left before its answer', async () => {
+    const { port, publisher, metrics } = await start();
+    const release = publisher.hold();
+    const socket = connect(port, '127.0.0.1');
+    socket.write('POST /v1/channels/c HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx');
+    await expect.poll(() => publisher.calls).toBe(1);
+    socket.destroy();
+    await expect
+      .poll(() => metrics.text())
+      .toContain('ingest_requests_total{route="channel",status="aborted"} 1');
+    release();
+    expect(await metrics.text()).not.toContain('status="200"');
+  });
 });
 
 async function start(environment: Record<string, string> = {}) {
