@@ -11,6 +11,8 @@ const COMMANDS = {
   start: 'infra/dev/src/start.ts',
   test: 'infra/dev/src/run-tests.ts',
   check: 'infra/dev/src/run-checks.ts',
+  bench: 'test/bench/bench.ts',
+  capacity: 'test/capacity/main.ts',
 };
 
 const OLDEST_NODE = 20;

@@ -1,0 +1,247 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  addEncodedLatency,
+  createLatencyHistogram,
+  type Percentiles,
+  percentilesOf,
+} from '../load/latency.ts';
+import { type Load, startLoad } from '../load/load.ts';
+import type { Delivered, LoadSample } from '../load/load-plan.ts';
+import { readCpuTime } from '../load/process-usage.ts';
+import { type Publisher, startPublisher } from '../load/publisher.ts';
+import type { PublisherTotals } from '../load/publisher-plan.ts';
+import type { SubscriptionMode } from '../load/subscription-plan.ts';
+import {
+  CONTENDERS,
+  type ContenderName,
+  type RunningContender,
+  startContender,
+} from './contenders.ts';
+import { type CoreUsage, watchCores } from './core-usage.ts';
+import { LOAD_CORE, SERVER_CORE } from './cores.ts';
+
+/** What clients do, whoever serves them. */
+export interface LoadShape {
+  readonly clients: number;
+  readonly channels: number;
+  readonly mode: SubscriptionMode;
+  /** For the mode `random`. */
+  readonly channelsPerClient: number;
+  readonly payloadBytes: number;
+}
+
+/** Who serves: a contender and how it is set up. */
+export interface Subject {
+  /** What tables call it. */
+  readonly label: string;
+  readonly contender: ContenderName;
+  /** More environment variables. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** One run at one rate. */
+export interface Trial {
+  /** What was offered, in publications per second over all channels. */
+  readonly rate: number;
+  readonly seconds: number;
+  readonly published: number;
+  readonly expected: number;
+  readonly received: number;
+  readonly disconnected: number;
+  /** From the last publication until everybody had everything, in ms; undefined if that took too long. */
+  readonly backlogMs: number | undefined;
+  /** Whether everybody got everything in time, once, and nobody was disconnected. */
+  readonly whole: boolean;
+  /** Clients that miss something and were told exactly how much; and those that were not. */
+  readonly told: number;
+  readonly untold: number;
+  /** `gap` frames that came, and the losses that they gave a number. */
+  readonly gaps: number;
+  readonly gapLost: number;
+  readonly deliveriesPerSecond: number;
+  /** CPU of the server, user and system, from the first publication until everything had arrived. */
+  readonly cpuMicrosPerDelivery: number;
+  /** From when a publication was due until a client had read it; a sample of all. */
+  readonly latency: Percentiles | undefined;
+  /** How busy the server's core and the load's core were, from 0 to 1. */
+  readonly serverCore: number;
+  readonly loadCore: number;
+  /** How late the publisher was at worst, in ms. It is part of every latency. */
+  readonly publisherBehindMs: number;
+}
+
+/** A server, its clients and a publisher. */
+export interface Arena extends AsyncDisposable {
+  readonly server: RunningContender;
+  /** The deliveries that one publication makes, on average. */
+  readonly fanOut: number;
+  /**
+   * Offers publications at this rate, in publications per second, and sees what arrives.
+   *
+   * @param settleMs how long what was published may be on its way after the last publication; see
+   *   {@link BACKLOG_LIMIT_MS}.
+   */
+  trial(rate: number, seconds: number, settleMs?: number): Promise<Trial>;
+}
+
+/** A backlog of this much after the last publication is none, in ms. */
+export const BACKLOG_LIMIT_MS = 2_000;
+
+/** How often it is checked whether everything has arrived, in ms. */
+const POLL_MS = 50;
+
+/** Connections that are opened a second. Any contender can take that many. */
+const RAMP_PER_SECOND = 2_000;
+
+/** One latency is measured of so many publications that a client receives. */
+const SAMPLE_EVERY = 20;
+
+/** The same choice of channels for every contender and run. */
+const SEED = 20_260_114;
+
+/** Starts a server and connects all clients. Rejects if one of them does not get subscribed. */
+export async function openArena(
+  subject: Subject,
+  shape: LoadShape,
+  redisUrl: string,
+): Promise<Arena> {
+  await using stack = new AsyncDisposableStack();
+  const contender = CONTENDERS[subject.contender];
+  const server = stack.use(await startContender(contender, redisUrl, subject.settings));
+  const channels = Array.from({ length: shape.channels }, (_, i) => `SYMBOL-${i}.trade`);
+  const publisher = stack.use(await startPublisher({ redisUrl, channels, core: LOAD_CORE }));
+  const load = stack.use(
+    await startLoad({
+      urls: [server.url],
+      dialect: contender.dialect,
+      connections: shape.clients,
+      rampPerSecond: RAMP_PER_SECOND,
+      channels,
+      mode: shape.mode,
+      channelsPerClient: shape.channelsPerClient,
+      seed: SEED,
+      sampleEvery: SAMPLE_EVERY,
+      reading: { slow: 0, stalled: 0 },
+      slowBytesPerSecond: 1,
+      stallAfterMs: 0,
+      connectionsPerProcess: shape.clients,
+      cores: [LOAD_CORE],
+    }),
+  );
+  await load.connect();
+  const { subscribed, failed } = await load.sample();
+  if (subscribed < shape.clients) {
+    throw new Error(
+      `${subject.label}: ${subscribed} of ${shape.clients} clients subscribed; ${JSON.stringify(failed)}`,
+    );
+  }
+  const owned = stack.move();
+  const held = shape.mode === 'random' ? shape.channelsPerClient : shape.channels;
+  return {
+    server,
+    fanOut: (shape.clients * held) / shape.channels,
+    async trial(rate, seconds, settleMs = BACKLOG_LIMIT_MS) {
+      const offer = { rate, seconds, payloadBytes: shape.payloadBytes, settleMs };
+      const seen = await runTrial({ server, publisher, load }, offer);
+      return summarize(seen, shape.clients, contender.numbersPerClient);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+interface Parts {
+  readonly server: RunningContender;
+  readonly publisher: Publisher;
+  readonly load: Load;
+}
+
+interface Offer {
+  readonly rate: number;
+  readonly seconds: number;
+  readonly payloadBytes: number;
+  readonly settleMs: number;
+}
+
+/** What was seen of one trial. */
+interface Observations {
+  readonly before: LoadSample;
+  readonly after: LoadSample;
+  readonly totals: PublisherTotals;
+  readonly delivered: Delivered;
+  readonly backlogMs: number | undefined;
+  /** CPU time of the server, in s. */
+  readonly cpu: number;
+  readonly cores: CoreUsage;
+}
+
+async function runTrial({ server, publisher, load }: Parts, offer: Offer): Promise<Observations> {
+  const before = await load.sample();
+  await load.mark();
+  const endWatch = await watchCores();
+  const cpuBefore = await cpuSeconds(server.pid);
+  await publisher.start({ ratePerSecond: offer.rate, payloadBytes: offer.payloadBytes });
+  await sleep(offer.seconds * 1_000);
+  const cores = await endWatch();
+  const totals = await publisher.stop();
+  const { delivered, backlogMs } = await awaitDelivery(load, totals.published, offer.settleMs);
+  const cpu = (await cpuSeconds(server.pid)) - cpuBefore;
+  const after = await load.sample();
+  return { before, after, totals, delivered, backlogMs, cpu, cores };
+}
+
+/** The server may have died of the load: then its CPU time is unknown. */
+async function cpuSeconds(pid: number): Promise<number> {
+  try {
+    const { user, system } = await readCpuTime(pid);
+    return user + system;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** Waits until every client that is still there has everything, or was told exactly what it lost. */
+async function awaitDelivery(
+  load: Load,
+  published: readonly number[],
+  settleMs: number,
+): Promise<{ readonly delivered: Delivered; readonly backlogMs: number | undefined }> {
+  const startedAt = performance.now();
+  for (;;) {
+    const { steady } = await load.verdict(published);
+    const elapsedMs = performance.now() - startedAt;
+    const settled = steady.exact + steady.told === steady.connections;
+    if (settled) return { delivered: steady, backlogMs: elapsedMs };
+    if (elapsedMs > settleMs) return { delivered: steady, backlogMs: undefined };
+    await sleep(POLL_MS);
+  }
+}
+
+function summarize(seen: Observations, clients: number, numbersPerClient: boolean): Trial {
+  const { before, after, totals, delivered, backlogMs, cpu, cores } = seen;
+  const histogram = createLatencyHistogram();
+  for (const encoded of after.latencies) addEncodedLatency(histogram, encoded);
+  const oddities = after.missing - before.missing + after.disordered - before.disordered;
+  return {
+    rate: totals.total / totals.seconds,
+    seconds: totals.seconds,
+    published: totals.total,
+    expected: delivered.expected,
+    received: delivered.received,
+    disconnected: delivered.ended,
+    backlogMs,
+    whole:
+      backlogMs !== undefined &&
+      delivered.exact === clients &&
+      (!numbersPerClient || oddities === 0),
+    told: delivered.told,
+    untold: delivered.short - delivered.told + delivered.over,
+    gaps: after.gaps - before.gaps,
+    gapLost: after.gapLost - before.gapLost,
+    deliveriesPerSecond: delivered.received / totals.seconds,
+    cpuMicrosPerDelivery: (cpu * 1e6) / delivered.received,
+    latency: percentilesOf(histogram),
+    serverCore: cores(SERVER_CORE),
+    loadCore: cores(LOAD_CORE),
+    publisherBehindMs: totals.maxBehindMs,
+  };
+}

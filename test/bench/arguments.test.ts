@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { COMMANDS, readBenchArguments } from './arguments.ts';
+
+describe('readBenchArguments', () => {
+  it.each(COMMANDS)('knows %s, and leaves what was not asked for to the command', (command) => {
+    expect(readBenchArguments([command])).toEqual({
+      command,
+      seconds: undefined,
+      pairs: undefined,
+      clients: undefined,
+      payloadBytes: undefined,
+      against: undefined,
+      workers: undefined,
+      quick: false,
+    });
+  });
+
+  it('reads every option', () => {
+    const line =
+      'saturation --seconds 5 --pairs 3 --clients 200 --payload 150 --against bun,ws-shared --workers 3 --quick';
+    expect(readBenchArguments(line.split(' '))).toEqual({
+      command: 'saturation',
+      seconds: 5,
+      pairs: 3,
+      clients: 200,
+      payloadBytes: 150,
+      against: ['bun', 'ws-shared'],
+      workers: 3,
+      quick: true,
+    });
+  });
+
+  it.each([
+    ['', 'which command?'],
+    ['fly', 'there is no command fly'],
+    ['wide wide', 'one command too many'],
+    ['wide --pairs 0', '--pairs must be a whole number'],
+    ['wide --seconds 1.5', '--seconds must be a whole number'],
+    ['wide --payload 8', '--payload must be a whole number from 32'],
+    ['wide --against edge', 'there is no opponent edge'],
+    ['wide --speed 3', "'--speed'"],
+  ])('says what is wrong with "%s"', (line, message) => {
+    expect(() => readBenchArguments(line.split(' ').filter(Boolean))).toThrow(message);
+  });
+});

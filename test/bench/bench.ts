@@ -1,0 +1,58 @@
+// `npm run bench`: compares the edge with what else one could take, on this machine.
+import { bringRedisServer, findFreePort, startRedisServer } from '@tradewind/dev';
+import { BENCH_USAGE, type BenchArguments, readBenchArguments, UsageError } from './arguments.ts';
+import { runCommand } from './commands.ts';
+import { moveToLoadCore } from './cores.ts';
+import { describeMachine, machineLines } from './machine.ts';
+import { writeResult } from './results.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+/** Progress is for whoever waits; the result alone goes to stdout. */
+function report(line: string): void {
+  console.error(`${new Date().toISOString().slice(11, 19)}  ${line}`);
+}
+
+async function bench(asked: BenchArguments, args: readonly string[]): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  await moveToLoadCore();
+  const context = {
+    command: ['npm run bench --', ...args].join(' '),
+    startedAt: new Date().toISOString(),
+    machine: await describeMachine(),
+  };
+
+  async function startRedis(): Promise<string> {
+    const port = await findFreePort();
+    const program = await bringRedisServer(report);
+    stack.use(await startRedisServer({ program, port, args: [] }));
+    return `redis://127.0.0.1:${port}`;
+  }
+
+  const { text, result } = await runCommand(asked, startRedis, report);
+  const path = await writeResult(asked.command, context, result);
+  const head = [`command   ${context.command}`, ...machineLines(context.machine)];
+  console.log([...head, '', text, '', `written to ${path}`].join('\n'));
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    const asked = readBenchArguments(args);
+    if (asked === 'help') console.log(BENCH_USAGE);
+    else await bench(asked, args);
+    return 0;
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`bench: ${error.message}\n\n${BENCH_USAGE}`);
+      return EXIT_USAGE;
+    }
+    console.error(`bench: ${error instanceof Error ? error.stack : error}`);
+    return EXIT_FAILED;
+  }
+}
+
+// Children die with us, however we end; also when whoever started us is killed.
+process.on('disconnect', () => process.exit(EXIT_FAILED));
+process.channel?.unref();
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,175 @@
+import type { LoadShape, Subject } from './arena.ts';
+import type { BenchArguments } from './arguments.ts';
+import type { ContenderName } from './contenders.ts';
+import { compareAtFixedRate, describeFixedRate, type FixedRateResult } from './fixed-rate.ts';
+import {
+  benchmarkHotPath,
+  benchmarkIndex,
+  describeHotPath,
+  describeIndexCosts,
+} from './microbenchmarks.ts';
+import { describeOverload, measureOverload } from './overload.ts';
+import { compareSaturation, describeSaturation } from './saturation.ts';
+import {
+  CROWD,
+  CROWD_RATE,
+  edgeWithWorkers,
+  PREDECESSOR,
+  PREDECESSOR_BURST_RATE,
+  PREDECESSOR_RATE,
+  subjectOf,
+  WIDE,
+  WIDE_RATE,
+} from './subjects.ts';
+
+/** What a command came to: lines for a person, and all that was measured. */
+export interface BenchOutcome {
+  readonly text: string;
+  readonly result: unknown;
+}
+
+const DEFAULT_SECONDS = 30;
+const DEFAULT_PAIRS = 5;
+const PREDECESSOR_PAIRS = 15;
+const DEFAULT_WORKERS = 2;
+const QUICK = { seconds: 3, clients: 100, pairs: 1 };
+
+type Report = (line: string) => void;
+
+/** Runs what was asked for. `redisUrl` is asked for only by what needs a Redis. */
+export async function runCommand(
+  asked: BenchArguments,
+  redisUrl: () => Promise<string>,
+  report: Report,
+): Promise<BenchOutcome> {
+  switch (asked.command) {
+    case 'index': {
+      const costs = await benchmarkIndex(asked.quick);
+      return { text: describeIndexCosts(costs), result: costs };
+    }
+    case 'hot-path': {
+      const payloadBytes = asked.payloadBytes ?? CROWD.payloadBytes;
+      const rows = await benchmarkHotPath(payloadBytes, asked.quick);
+      return { text: describeHotPath(rows, payloadBytes), result: rows };
+    }
+    case 'saturation': {
+      const plan = {
+        shape: shapeOf(CROWD, asked),
+        base: subjectOf('edge'),
+        opponents: opponentsOf(asked, ['bun', 'ws-shared', 'ws-per-client', 'socket.io']),
+        pairs: pairsOf(asked, DEFAULT_PAIRS),
+        seconds: secondsOf(asked),
+      };
+      const result = await compareSaturation(plan, await redisUrl(), report);
+      return { text: describeSaturation(result), result };
+    }
+    case 'overload': {
+      const shape = shapeOf(CROWD, asked);
+      const edge = subjectOf('edge');
+      const url = await redisUrl();
+      const result = await measureOverload(edge, shape, secondsOf(asked), url, report);
+      return { text: describeOverload(result), result };
+    }
+    case 'predecessor':
+      return await runFixedRates(asked, await redisUrl(), report, PREDECESSOR_PAIRS, [
+        {
+          title: 'The predecessor’s load',
+          shape: PREDECESSOR,
+          deliveriesPerSecond: PREDECESSOR_RATE,
+          base: subjectOf('edge'),
+          opponents: opponentsOf(asked, ['ws-per-client', 'bun']),
+        },
+        {
+          title: 'The predecessor’s clients, with thirteen times the load',
+          shape: PREDECESSOR,
+          deliveriesPerSecond: PREDECESSOR_BURST_RATE,
+          base: subjectOf('edge'),
+          opponents: opponentsOf(asked, ['bun']),
+        },
+      ]);
+    case 'wide':
+      return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [
+        {
+          title: 'Wide: each client on 20 of 2,000 channels',
+          shape: WIDE,
+          deliveriesPerSecond: WIDE_RATE,
+          base: subjectOf('edge'),
+          opponents: opponentsOf(asked, ['bun']),
+        },
+      ]);
+    case 'workers': {
+      const base = edgeWithWorkers(asked.workers ?? DEFAULT_WORKERS);
+      const opponents = [edgeWithWorkers(1)];
+      return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [
+        {
+          title: 'Worker threads on one core, everybody on one channel',
+          shape: CROWD,
+          deliveriesPerSecond: CROWD_RATE,
+          base,
+          opponents,
+        },
+        {
+          title: 'Worker threads on one core, the predecessor’s load',
+          shape: PREDECESSOR,
+          deliveriesPerSecond: PREDECESSOR_RATE,
+          base,
+          opponents,
+        },
+      ]);
+    }
+  }
+}
+
+/** A comparison as the command describes it, before what was asked for. */
+interface FixedRateCase {
+  readonly title: string;
+  readonly shape: LoadShape;
+  /** With as many clients as the shape has; fewer clients get as much each. */
+  readonly deliveriesPerSecond: number;
+  readonly base: Subject;
+  readonly opponents: readonly Subject[];
+}
+
+async function runFixedRates(
+  asked: BenchArguments,
+  redisUrl: string,
+  report: Report,
+  defaultPairs: number,
+  cases: readonly FixedRateCase[],
+): Promise<BenchOutcome> {
+  const results: FixedRateResult[] = [];
+  for (const one of cases) {
+    const shape = shapeOf(one.shape, asked);
+    const share = shape.clients / one.shape.clients;
+    const plan = {
+      ...one,
+      shape,
+      deliveriesPerSecond: one.deliveriesPerSecond * share,
+      pairs: pairsOf(asked, defaultPairs),
+      seconds: secondsOf(asked),
+    };
+    report(one.title);
+    results.push(await compareAtFixedRate(plan, redisUrl, report));
+  }
+  return { text: results.map(describeFixedRate).join('\n\n'), result: results };
+}
+
+function shapeOf(shape: LoadShape, asked: BenchArguments): LoadShape {
+  return {
+    ...shape,
+    clients: asked.clients ?? (asked.quick ? QUICK.clients : shape.clients),
+    payloadBytes: asked.payloadBytes ?? shape.payloadBytes,
+  };
+}
+
+function opponentsOf(asked: BenchArguments, usual: readonly ContenderName[]): readonly Subject[] {
+  return (asked.against ?? usual).map(subjectOf);
+}
+
+function pairsOf(asked: BenchArguments, usual: number): number {
+  return asked.pairs ?? (asked.quick ? QUICK.pairs : usual);
+}
+
+function secondsOf(asked: BenchArguments): number {
+  return asked.seconds ?? (asked.quick ? QUICK.seconds : DEFAULT_SECONDS);
+}

@@ -1,0 +1,117 @@
+import { type OwnedProcess, startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
+import type { DialectChoice } from '../load/dialect.ts';
+import { eventually } from '../support/wait.ts';
+import { onServerCore } from './cores.ts';
+
+export const CONTENDER_NAMES = ['edge', 'ws-per-client', 'ws-shared', 'socket.io', 'bun'] as const;
+export type ContenderName = (typeof CONTENDER_NAMES)[number];
+
+/** Bun, as npm installs it. */
+export const BUN = `${WORKSPACE_ROOT}test/node_modules/.bin/bun`;
+
+/** How long a contender may take to listen, in ms. */
+const LISTENING_DEADLINE_MS = 20_000;
+
+/** How long an edge may take to be linked to Redis, in ms. */
+const READY_DEADLINE_MS = 10_000;
+
+/** A server under test. */
+export interface Contender {
+  readonly name: ContenderName;
+  /** The command, as it can be typed. */
+  readonly command: readonly string[];
+  readonly dialect: DialectChoice;
+  /** Where clients connect, behind the port. */
+  readonly path: string;
+  /** Whether each client's `seq` counts what it was sent, so that a hole in it is a loss. */
+  readonly numbersPerClient: boolean;
+}
+
+const FOLDER = 'test/bench/contenders';
+
+function withNode(name: ContenderName, program: string, numbersPerClient: boolean): Contender {
+  return {
+    name,
+    command: [WORKSPACE_NODE, program],
+    dialect: { kind: 'tradewind' },
+    path: '/ws',
+    numbersPerClient,
+  };
+}
+
+export const CONTENDERS: Readonly<Record<ContenderName, Contender>> = {
+  edge: withNode('edge', 'services/edge/src/main.ts', true),
+  'ws-per-client': withNode('ws-per-client', `${FOLDER}/ws-per-client.ts`, true),
+  'ws-shared': withNode('ws-shared', `${FOLDER}/ws-shared.ts`, false),
+  'socket.io': {
+    ...withNode('socket.io', `${FOLDER}/socket-io.ts`, false),
+    dialect: { kind: 'socket.io' },
+    path: '/socket.io/?EIO=4&transport=websocket',
+  },
+  bun: {
+    ...withNode('bun', `${FOLDER}/bun-publish.ts`, false),
+    command: [BUN, `${FOLDER}/bun-publish.ts`],
+  },
+};
+
+/** A contender that listens. Its owner ends it. */
+export interface RunningContender extends OwnedProcess {
+  readonly url: string;
+  /** The edge's admin port; undefined for the others. */
+  readonly adminUrl: string | undefined;
+}
+
+/** The edge as a user starts it, except for limits that are about other things than speed. */
+const EDGE_ENVIRONMENT = {
+  PORT: '0',
+  ADMIN_PORT: '0',
+  EDGE_WORKERS: '1',
+  LOG_LEVEL: 'info',
+  DRAIN_SECONDS: '3',
+  DRAIN_ACCEPT_SECONDS: '0',
+};
+
+/**
+ * Starts a contender on the server's core and resolves when it listens.
+ *
+ * @param settings more environment variables, e.g. `EDGE_WORKERS`.
+ */
+export async function startContender(
+  contender: Contender,
+  redisUrl: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<RunningContender> {
+  const [command, ...args] = onServerCore(contender.command) as [string, ...string[]];
+  const owned = await startProcess({
+    name: contender.name,
+    command,
+    args,
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      REDIS_URL: redisUrl,
+      ...EDGE_ENVIRONMENT,
+      ...settings,
+    },
+    cwd: WORKSPACE_ROOT,
+  });
+  try {
+    const { port, adminPort } = await owned.waitForLine(readPorts, LISTENING_DEADLINE_MS);
+    const adminUrl = adminPort === 0 ? undefined : `http://127.0.0.1:${adminPort}`;
+    if (adminUrl !== undefined) {
+      await eventually(async () => (await fetch(`${adminUrl}/readyz`)).ok, {
+        deadlineMs: READY_DEADLINE_MS,
+      });
+    }
+    return { ...owned, url: `ws://127.0.0.1:${port}${contender.path}`, adminUrl };
+  } catch (error) {
+    await owned.stop(0);
+    throw error;
+  }
+}
+
+function readPorts(line: string): { port: number; adminPort: number } | undefined {
+  if (!line.includes('"msg":"listening"')) return undefined;
+  const { port, adminPort } = JSON.parse(line) as { port: number; adminPort: number };
+  return { port, adminPort };
+}

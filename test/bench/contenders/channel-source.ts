@@ -1,0 +1,31 @@
+import { Redis } from 'ioredis';
+
+/** The channels that a Node contender receives from Redis. */
+export interface ChannelSource {
+  /** Subscribes to the channels that nobody asked for before; resolves when all of them flow. */
+  subscribe(channels: readonly string[]): Promise<void>;
+}
+
+/**
+ * A subscriber connection as ioredis' README shows it: one subscription a channel, however many
+ * clients want it.
+ */
+export function openChannelSource(
+  url: string,
+  onMessage: (channel: string, payload: string) => void,
+): ChannelSource {
+  const redis = new Redis(url);
+  const subscribed = new Map<string, Promise<unknown>>();
+  redis.on('message', onMessage);
+
+  return {
+    async subscribe(channels) {
+      const fresh = channels.filter((channel) => !subscribed.has(channel));
+      if (fresh.length > 0) {
+        const confirmed = redis.subscribe(...fresh);
+        for (const channel of fresh) subscribed.set(channel, confirmed);
+      }
+      await Promise.all(channels.map((channel) => subscribed.get(channel)));
+    },
+  };
+}

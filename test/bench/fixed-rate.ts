@@ -1,0 +1,115 @@
+import { type LoadShape, openArena, type Subject, type Trial } from './arena.ts';
+import { compare, measurementsOf, measurePairs, type Pair } from './pairs.ts';
+import { median, type RatioSummary } from './ratio.ts';
+import { formatNumber, formatRatio, formatShare, formatTable } from './table.ts';
+
+/** A comparison under one load. */
+export interface FixedRatePlan {
+  readonly title: string;
+  readonly shape: LoadShape;
+  /** Offered, over all clients. */
+  readonly deliveriesPerSecond: number;
+  readonly base: Subject;
+  readonly opponents: readonly Subject[];
+  readonly pairs: number;
+  readonly seconds: number;
+}
+
+/** One side of a comparison: its trials, and the medians over them. */
+export interface FixedRateSide {
+  readonly label: string;
+  readonly wholeTrials: number;
+  readonly cpuMicrosPerDelivery: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly serverCore: number;
+  readonly loadCore: number;
+  readonly trials: readonly Trial[];
+}
+
+export interface FixedRateResult extends FixedRatePlan {
+  readonly sides: readonly FixedRateSide[];
+  /** The base's quantities divided by an opponent's. */
+  readonly ratios: readonly {
+    readonly opponent: string;
+    readonly cpuPerDelivery: RatioSummary;
+    readonly p99: RatioSummary;
+  }[];
+}
+
+/** The same load before each measured run, so that code is compiled and buffers have grown, in s. */
+const WARM_UP_SECONDS = 3;
+
+/** Offers all subjects the same, each time with a fresh server and fresh clients. */
+export async function compareAtFixedRate(
+  plan: FixedRatePlan,
+  redisUrl: string,
+  report: (line: string) => void,
+): Promise<FixedRateResult> {
+  const { base, opponents, shape, seconds } = plan;
+
+  async function measure(subject: Subject): Promise<Trial> {
+    await using arena = await openArena(subject, shape, redisUrl);
+    const rate = plan.deliveriesPerSecond / arena.fanOut;
+    await arena.trial(rate, Math.min(seconds, WARM_UP_SECONDS));
+    const trial = await arena.trial(rate, seconds);
+    report(
+      `${subject.label}: ${trial.whole ? 'whole' : 'NOT whole'}, ` +
+        `${formatNumber(trial.cpuMicrosPerDelivery)} µs CPU, p99 ${formatNumber(trial.latency?.p99)} ms`,
+    );
+    return trial;
+  }
+
+  const pairs = await measurePairs(base, opponents, plan.pairs, measure);
+  return {
+    ...plan,
+    sides: [base, ...opponents].map((subject) => sideOf(pairs, base, subject)),
+    ratios: opponents.map((opponent) => ({
+      opponent: opponent.label,
+      cpuPerDelivery: compare(pairs, opponent, (trial) => trial.cpuMicrosPerDelivery),
+      p99: compare(pairs, opponent, (trial) => trial.latency?.p99 ?? Number.NaN),
+    })),
+  };
+}
+
+function sideOf(pairs: readonly Pair<Subject, Trial>[], base: Subject, subject: Subject) {
+  const trials = measurementsOf(pairs, base, subject);
+  const middle = (quantity: (trial: Trial) => number): number => median(trials.map(quantity));
+  return {
+    label: subject.label,
+    wholeTrials: trials.filter(({ whole }) => whole).length,
+    cpuMicrosPerDelivery: middle((trial) => trial.cpuMicrosPerDelivery),
+    p50Ms: middle((trial) => trial.latency?.p50 ?? Number.NaN),
+    p99Ms: middle((trial) => trial.latency?.p99 ?? Number.NaN),
+    serverCore: middle((trial) => trial.serverCore),
+    loadCore: middle((trial) => trial.loadCore),
+    trials,
+  };
+}
+
+/** The lines that a person reads. */
+export function describeFixedRate(result: FixedRateResult): string {
+  const { title, base, sides, ratios, shape, deliveriesPerSecond, seconds } = result;
+  const rows = sides.map((side) => [
+    side.label,
+    `${side.wholeTrials} of ${side.trials.length}`,
+    formatNumber(side.cpuMicrosPerDelivery),
+    formatNumber(side.p50Ms),
+    formatNumber(side.p99Ms),
+    formatShare(side.serverCore),
+    formatShare(side.loadCore),
+  ]);
+  const header = ['', 'whole runs', 'CPU µs', 'p50 ms', 'p99 ms', 'server core', 'load core'];
+  return [
+    title,
+    `${formatNumber(deliveriesPerSecond)} deliveries/s to ${shape.clients} clients, ` +
+      `${shape.payloadBytes} bytes, runs of ${seconds} s; medians; CPU per delivery`,
+    '',
+    formatTable(header, rows),
+    '',
+    ...ratios.flatMap(({ opponent, cpuPerDelivery, p99 }) => [
+      formatRatio(`CPU per delivery, ${base.label} / ${opponent}`, cpuPerDelivery),
+      formatRatio(`p99, ${base.label} / ${opponent}`, p99),
+    ]),
+  ].join('\n');
+}

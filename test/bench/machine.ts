@@ -1,0 +1,72 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { cpus, release, totalmem } from 'node:os';
+import { promisify } from 'node:util';
+import { bringRedisServer } from '@tradewind/dev';
+import { BUN } from './contenders.ts';
+
+/** What a result was measured on and with. */
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryGiB: number;
+  readonly kernel: string;
+  /** Versions by name, e.g. `node`. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** Processes that wanted a core before anything was started: the load average of the last minute. */
+  readonly loadAverage: number;
+  readonly commit: string;
+}
+
+export async function describeMachine(): Promise<Machine> {
+  const cores = cpus();
+  return {
+    cpu: cores[0]?.model ?? 'unknown',
+    cores: cores.length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    kernel: release(),
+    versions: {
+      node: process.versions.node,
+      bun: await firstLineOf(BUN, ['--version']),
+      redis: await redisVersion(),
+      ws: versionOf('ws'),
+      'socket.io': versionOf('socket.io'),
+      ioredis: versionOf('ioredis'),
+    },
+    loadAverage: Number((await readFile('/proc/loadavg', 'utf8')).split(' ')[0]),
+    commit: await firstLineOf('git', ['describe', '--always', '--dirty']),
+  };
+}
+
+/** The lines in which a machine is printed above a table. */
+export function machineLines(machine: Machine): string[] {
+  const { cpu, cores, memoryGiB, kernel, versions, loadAverage, commit } = machine;
+  const tools = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return [
+    `machine   ${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}, load average ${loadAverage}`,
+    `versions  ${tools.join(', ')}; commit ${commit}`,
+  ];
+}
+
+async function redisVersion(): Promise<string> {
+  const program = await bringRedisServer((line) => console.error(line));
+  const line = await firstLineOf(program, ['--version']);
+  return /v=(\S+)/.exec(line)?.[1] ?? line;
+}
+
+function versionOf(module: string): string {
+  const { version } = createRequire(import.meta.url)(`${module}/package.json`) as {
+    readonly version: string;
+  };
+  return version;
+}
+
+async function firstLineOf(command: string, args: readonly string[]): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(command, [...args]);
+    return stdout.split('\n')[0] ?? '';
+  } catch {
+    return 'unknown';
+  }
+}

@@ -1,0 +1,51 @@
+import { type RatioSummary, summarizeRatios } from './ratio.ts';
+
+/** What the two subjects of one pair came to, measured one right after the other. */
+export interface Pair<S, T> {
+  readonly base: T;
+  readonly opponent: S;
+  readonly other: T;
+}
+
+/**
+ * Measures in alternating pairs: base, first opponent, base, second opponent, …, and all of it again.
+ * So whatever changes on the machine meanwhile changes for both sides of a ratio.
+ */
+export async function measurePairs<S, T>(
+  base: S,
+  opponents: readonly S[],
+  pairs: number,
+  measure: (subject: S) => Promise<T>,
+): Promise<Pair<S, T>[]> {
+  const measured: Pair<S, T>[] = [];
+  for (let pair = 0; pair < pairs; pair += 1) {
+    for (const opponent of opponents) {
+      measured.push({ base: await measure(base), opponent, other: await measure(opponent) });
+    }
+  }
+  return measured;
+}
+
+/** The base's quantity divided by the opponent's, over all pairs with this opponent. */
+export function compare<S, T>(
+  pairs: readonly Pair<S, T>[],
+  opponent: S,
+  quantity: (measured: T) => number,
+): RatioSummary {
+  const ratios = pairs
+    .filter((pair) => pair.opponent === opponent)
+    .map(({ base, other }) => quantity(base) / quantity(other));
+  return summarizeRatios(ratios);
+}
+
+/** All that was measured of one subject, in the order of the measurements. */
+export function measurementsOf<S, T>(
+  pairs: readonly Pair<S, T>[],
+  base: S,
+  subject: S,
+): readonly T[] {
+  return pairs.flatMap((pair) => {
+    if (subject === base) return [pair.base];
+    return pair.opponent === subject ? [pair.other] : [];
+  });
+}

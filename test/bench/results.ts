@@ -1,0 +1,28 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { WORKSPACE_ROOT } from '@tradewind/dev';
+import type { Machine } from './machine.ts';
+
+/** Where results are kept; git ignores it. */
+const FOLDER = join(WORKSPACE_ROOT, 'results');
+
+/** What every result file holds, besides the result. */
+export interface ResultContext {
+  /** What was typed. */
+  readonly command: string;
+  readonly startedAt: string;
+  readonly machine: Machine;
+}
+
+/** Writes a result as JSON, under a name that no other run has, and returns its path. */
+export async function writeResult(
+  name: string,
+  context: ResultContext,
+  result: unknown,
+): Promise<string> {
+  await mkdir(FOLDER, { recursive: true });
+  const time = context.startedAt.replace(/[:.]/g, '-');
+  const path = join(FOLDER, `bench-${name}-${time}.json`);
+  await writeFile(path, `${JSON.stringify({ ...context, result }, undefined, 2)}\n`);
+  return path;
+}

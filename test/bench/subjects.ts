@@ -1,0 +1,40 @@
+import type { LoadShape, Subject } from './arena.ts';
+import type { ContenderName } from './contenders.ts';
+
+/** A contender as it comes. The edge has one worker, and that in its main thread. */
+export function subjectOf(contender: ContenderName): Subject {
+  return { label: contender, contender, settings: {} };
+}
+
+/** An edge with this many workers: 1 is one thread for all, more are threads beside the hub's. */
+export function edgeWithWorkers(workers: number): Subject {
+  const label = workers === 1 ? 'one thread' : `hub + ${workers} workers`;
+  return { label, contender: 'edge', settings: { EDGE_WORKERS: String(workers) } };
+}
+
+/** Everybody on one channel. */
+export const CROWD: LoadShape = {
+  clients: 1_000,
+  channels: 1,
+  mode: 'all',
+  channelsPerClient: 1,
+  payloadBytes: 500,
+};
+
+/** What the predecessor carried: everybody on all of five channels. */
+export const PREDECESSOR: LoadShape = { ...CROWD, clients: 7_000, channels: 5 };
+
+/** Each client on a choice of its own. */
+export const WIDE: LoadShape = {
+  ...CROWD,
+  clients: 5_000,
+  channels: 2_000,
+  mode: 'random',
+  channelsPerClient: 20,
+};
+
+/** Deliveries per second that go with these. */
+export const CROWD_RATE = 1_000_000;
+export const PREDECESSOR_RATE = 33_000;
+export const PREDECESSOR_BURST_RATE = 420_000;
+export const WIDE_RATE = 1_000_000;

@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import { cpus, release, totalmem, type } from 'node:os';
+
+/** What a run took place on. */
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly system: string;
+  readonly node: string;
+}
+
+export function describeMachine(): Machine {
+  const cores = cpus();
+  return {
+    cpu: cores[0]?.model.trim() ?? 'unknown',
+    cores: cores.length,
+    memoryBytes: totalmem(),
+    system: `${type()} ${release()}`,
+    node: process.version,
+  };
+}
+
+/** How many files a process may open here; undefined where the system does not tell. */
+export async function openFilesLimit(): Promise<number | undefined> {
+  try {
+    const limits = await readFile('/proc/self/limits', 'utf8');
+    // Node raises the soft limit to the hard one when it starts.
+    const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1];
+    return hard === undefined ? undefined : Number(hard);
+  } catch {
+    return undefined;
+  }
+}
+
+/** How much all cores together have worked and rested so far, in ms. */
+export interface CoreTimes {
+  readonly busy: number;
+  readonly idle: number;
+}
+
+export function readCoreTimes(): CoreTimes {
+  let busy = 0;
+  let idle = 0;
+  for (const { times } of cpus()) {
+    busy += times.user + times.nice + times.sys + times.irq;
+    idle += times.idle;
+  }
+  return { busy, idle };
+}
+
+/** How many cores' worth of work was done between two readings. */
+export function coresBusy(before: CoreTimes, after: CoreTimes, cores: number): number {
+  const busy = after.busy - before.busy;
+  const all = busy + after.idle - before.idle;
+  return all === 0 ? 0 : (busy / all) * cores;
+}

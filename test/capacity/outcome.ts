@@ -1,0 +1,98 @@
+import type { Percentiles } from '../load/latency.ts';
+import type { LoadSample, Verdict } from '../load/load-plan.ts';
+import type { PublisherTotals } from '../load/publisher-plan.ts';
+import type { Machine } from './machine.ts';
+import type { CapacitySettings } from './settings.ts';
+import type { TimelinePoint } from './timeline.ts';
+
+/** What the server's processes needed; only known when they run on this machine. */
+export interface ServerCost {
+  /** Proportional set size before the first client, and with all of them connected and quiet. */
+  readonly startMemoryBytes: number;
+  readonly idleMemoryBytes: number;
+  /** When the last publication had been delivered. */
+  readonly endMemoryBytes: number;
+  /** CPU time from the first publication to the last delivery, in s. */
+  readonly cpuSeconds: number;
+}
+
+/** Everything that a run found out. */
+export interface Outcome {
+  readonly settings: CapacitySettings;
+  readonly machine: Machine;
+  /** What the load was put on, in one line. */
+  readonly target: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  /** From the first to the last connection attempt's answer, in s. */
+  readonly connectSeconds: number;
+  readonly published: PublisherTotals;
+  /** Counts when all was over. */
+  readonly totals: LoadSample;
+  /** Deliveries between the first publication and the last delivery, to all clients. */
+  readonly deliveries: number;
+  /** What clients had when publishing and draining were over, before weak ones were released. */
+  readonly verdict: Verdict;
+  /** The same after slow and stalled clients had read what waited for them. */
+  readonly released: Verdict | undefined;
+  readonly latency: Percentiles | undefined;
+  readonly server: ServerCost | undefined;
+  readonly timeline: readonly TimelinePoint[];
+  /** Why the result may say more about the load side than about the server; empty if nothing. */
+  readonly bottlenecks: readonly string[];
+}
+
+/** Something that must hold, and what was found. */
+export interface Criterion {
+  readonly name: string;
+  readonly met: boolean;
+  readonly found: string;
+}
+
+/** Codes with which an edge closes a client that does not keep up. */
+const SLOW_CLOSE_CODE = '4008';
+
+/** Judges a run. Slow and stalled clients may fall behind and be disconnected; others may not. */
+export function judge(outcome: Outcome): readonly Criterion[] {
+  const { settings, totals, verdict, latency, published } = outcome;
+  const { steady } = verdict;
+  const successRate = totals.subscribed / settings.connections;
+  const slow = totals.disconnected[SLOW_CLOSE_CODE] ?? 0;
+  const lost = Object.values(totals.disconnected).reduce((total, count) => total + count, 0) - slow;
+  return [
+    {
+      name: `at least ${percent(settings.minSuccessRate)} of the clients connected`,
+      met: successRate >= settings.minSuccessRate,
+      found: `${percent(successRate)} (${totals.subscribed} of ${settings.connections})`,
+    },
+    {
+      name: 'Redis took every publication',
+      met: published.refused === 0 && published.total > 0,
+      found:
+        published.refusal === undefined
+          ? `${published.total} published`
+          : `${published.refused} refused: ${published.refusal}`,
+    },
+    {
+      name: 'every client received every publication of its channels, once',
+      met: steady.connections > 0 && steady.exact === steady.connections,
+      found: `${steady.exact} of ${steady.connections} did; ${steady.short} received less, ${steady.over} more`,
+    },
+    {
+      name: 'no number was left out or out of order',
+      met: steady.missing === 0 && steady.disordered === 0,
+      found: `${steady.missing} left out, ${steady.disordered} out of order`,
+    },
+    { name: 'no client was disconnected as slow', met: slow === 0, found: `${slow} were` },
+    { name: 'no client lost its connection otherwise', met: lost === 0, found: `${lost} did` },
+    {
+      name: `the 99th percentile of the latency is at most ${settings.maxP99Ms} ms`,
+      met: latency !== undefined && latency.p99 <= settings.maxP99Ms,
+      found: latency === undefined ? 'nothing measured' : `${latency.p99} ms`,
+    },
+  ];
+}
+
+function percent(share: number): string {
+  return `${(Math.floor(share * 10_000) / 100).toString()} %`;
+}

@@ -1,0 +1,61 @@
+import type { SubscriptionMode } from '../load/subscription-plan.ts';
+
+/** What a preset decides; the environment wins over each of these. */
+export interface Preset {
+  readonly connections: number;
+  /** Connections opened a second. */
+  readonly rampRate: number;
+  /** How long is published, in s. */
+  readonly duration: number;
+  readonly mode: SubscriptionMode;
+  readonly channelsPerClient: number;
+  readonly channels: number;
+  /** Publications a second, over all channels. */
+  readonly publishRate: number;
+}
+
+/** Five minutes: several heap collections, timers and heartbeats of everything. */
+const FIVE_MINUTES = 300;
+
+/** Where no preset is named: a look at whether it works, in a minute. */
+export const TRIAL: Preset = {
+  connections: 1_000,
+  rampRate: 500,
+  duration: 30,
+  mode: 'random',
+  channelsPerClient: 1,
+  channels: 5,
+  publishRate: 25,
+};
+
+/** Named loads. The comments say what each asks for in deliveries. */
+export const PRESETS: Readonly<Record<string, Preset>> = {
+  /** 35,000 deliveries/s, 5 to each client. */
+  stability: {
+    ...TRIAL,
+    connections: 7_000,
+    duration: FIVE_MINUTES,
+    mode: 'all',
+    publishRate: 5,
+  },
+  /** 35,000 deliveries/s, 5 to each client, a fifth of the clients each time. */
+  realistic: { ...TRIAL, connections: 7_000, duration: FIVE_MINUTES },
+  /** 30,000 deliveries/s, 2 to each client. */
+  high: {
+    ...TRIAL,
+    connections: 15_000,
+    rampRate: 1_000,
+    duration: FIVE_MINUTES,
+    channels: 10,
+    publishRate: 20,
+  },
+  /** 40,000 deliveries/s, 1 to each client. */
+  ultimate: {
+    ...TRIAL,
+    connections: 40_000,
+    rampRate: 1_000,
+    duration: FIVE_MINUTES,
+    channels: 10,
+    publishRate: 10,
+  },
+};

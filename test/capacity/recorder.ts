@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  addEncodedLatency,
+  createLatencyHistogram,
+  type Percentiles,
+  percentilesOf,
+} from '../load/latency.ts';
+import type { Load } from '../load/load.ts';
+import type { LoadSample } from '../load/load-plan.ts';
+import { CAN_READ_PROCESS_USAGE, readCpuTime, readMemory } from '../load/process-usage.ts';
+import type { Publisher } from '../load/publisher.ts';
+import { coresBusy, readCoreTimes } from './machine.ts';
+import type { Phase, TimelinePoint } from './timeline.ts';
+
+const INTERVAL_MS = 1_000;
+
+/** The kernel holds a process up while it adds up its memory: every so many intervals. */
+const MEMORY_EVERY = 5;
+
+/** What is watched. */
+export interface Watched {
+  readonly load: Load;
+  readonly publisher: Publisher;
+  /** Processes of the server on this machine. */
+  readonly serverPids: readonly number[];
+  readonly cores: number;
+}
+
+/** Writes down, once a second, where a run stands. */
+export class Recorder {
+  readonly timeline: TimelinePoint[] = [];
+  readonly #watched: Watched;
+  readonly #onPoint: (point: TimelinePoint) => void;
+  readonly #startedAt = performance.now();
+  /** Latencies while it was published. */
+  readonly #latency = createLatencyHistogram();
+  #lastAt = performance.now();
+  #last: LoadSample | undefined;
+  #lastSent = 0;
+  #lastServerCpu = 0;
+  #lastCoreTimes = readCoreTimes();
+
+  /** @param onPoint called with each new point of the timeline. */
+  constructor(watched: Watched, onPoint: (point: TimelinePoint) => void) {
+    this.#watched = watched;
+    this.#onPoint = onPoint;
+  }
+
+  /** Percentiles of everything that was measured while it was published, and after it. */
+  get latency(): Percentiles | undefined {
+    return percentilesOf(this.#latency);
+  }
+
+  /** Records until `over` settles, and then once more; rejects when it does. */
+  async during<T>(phase: Phase, over: Promise<T>): Promise<T> {
+    let isOver = false;
+    const settled = over.then(
+      () => {
+        isOver = true;
+      },
+      () => {
+        isOver = true;
+      },
+    );
+    while (!isOver) {
+      const stop = new AbortController();
+      const interval = sleep(INTERVAL_MS, undefined, { signal: stop.signal }).catch(() => {});
+      await Promise.race([interval, settled]);
+      stop.abort();
+      await this.#record(phase);
+    }
+    return await over;
+  }
+
+  /** Memory of the server's processes in bytes; undefined where it cannot be read. */
+  async serverMemory(): Promise<number | undefined> {
+    const { serverPids } = this.#watched;
+    if (!CAN_READ_PROCESS_USAGE || serverPids.length === 0) return undefined;
+    const all = await whileAlive(serverPids, readMemory);
+    return all.reduce((total, { pssBytes }) => total + pssBytes, 0);
+  }
+
+  /** CPU time that the server's processes have spent so far, in s; undefined likewise. */
+  async serverCpuSeconds(): Promise<number | undefined> {
+    const { serverPids } = this.#watched;
+    if (!CAN_READ_PROCESS_USAGE || serverPids.length === 0) return undefined;
+    const all = await whileAlive(serverPids, readCpuTime);
+    return all.reduce((total, { user, system }) => total + user + system, 0);
+  }
+
+  async #record(phase: Phase): Promise<void> {
+    const { load, publisher, cores } = this.#watched;
+    const readsMemory = this.timeline.length % MEMORY_EVERY === 0;
+    const [sample, published, serverCpu, serverMemoryBytes] = await Promise.all([
+      load.sample(),
+      publisher.sample(),
+      this.serverCpuSeconds(),
+      readsMemory ? this.serverMemory() : undefined,
+    ]);
+    const now = performance.now();
+    const seconds = Math.max(0.001, (now - this.#lastAt) / 1_000);
+    const coreTimes = readCoreTimes();
+    const latency = createLatencyHistogram();
+    for (const encoded of sample.latencies) addEncodedLatency(latency, encoded);
+    if (phase === 'publishing' || phase === 'draining') this.#latency.add(latency);
+    const last = this.#last;
+    // A publisher counts from its own start.
+    const sent = Math.max(0, published.sent - this.#lastSent);
+    const point: TimelinePoint = {
+      seconds: (now - this.#startedAt) / 1_000,
+      phase,
+      openConnections: sample.open,
+      failedConnections: Object.values(sample.failed).reduce((total, count) => total + count, 0),
+      publishedRate: sent / seconds,
+      deliveredRate: (sample.publications - (last?.publications ?? 0)) / seconds,
+      receivedBytesRate: (sample.bytes - (last?.bytes ?? 0)) / seconds,
+      latency: percentilesOf(latency),
+      serverCores: serverCpu === undefined ? undefined : this.#serverCores(serverCpu, seconds),
+      loadCores: sample.effort.reduce((total, { cpu }) => total + cpu, 0),
+      machineCores: coresBusy(this.#lastCoreTimes, coreTimes, cores),
+      serverMemoryBytes,
+      loadUtilization: Math.max(...sample.effort.map(({ utilization }) => utilization)),
+      loadDelayMs: Math.max(...sample.effort.map(({ maxDelayMs }) => maxDelayMs)),
+      publisherBehindMs: phase === 'publishing' ? published.maxBehindMs : 0,
+    };
+    this.#lastAt = now;
+    this.#last = sample;
+    this.#lastSent = published.sent;
+    this.#lastServerCpu = serverCpu ?? 0;
+    this.#lastCoreTimes = coreTimes;
+    this.timeline.push(point);
+    this.#onPoint(point);
+  }
+
+  /** The first interval began with a server that was started just before. */
+  #serverCores(cpuSeconds: number, seconds: number): number | undefined {
+    return this.#last === undefined ? undefined : (cpuSeconds - this.#lastServerCpu) / seconds;
+  }
+}
+
+async function whileAlive<T>(
+  pids: readonly number[],
+  read: (pid: number) => Promise<T>,
+): Promise<readonly T[]> {
+  try {
+    return await Promise.all(pids.map(read));
+  } catch (cause) {
+    throw new Error('an edge has ended during the run', { cause });
+  }
+}

@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Load, startLoad } from '../load/load.ts';
+import type { Verdict } from '../load/load-plan.ts';
+import { startPublisher } from '../load/publisher.ts';
+import { describeMachine } from './machine.ts';
+import type { Outcome, ServerCost } from './outcome.ts';
+import { Recorder } from './recorder.ts';
+import type { CapacitySettings } from './settings.ts';
+import { openTarget } from './target.ts';
+import { findBottlenecks, type TimelinePoint } from './timeline.ts';
+
+/** Pause between connecting and publishing, in ms: heaps settle, and idle memory is read. */
+const REST_MS = 3_000;
+
+/** How long the last publications may take to arrive, in ms. */
+const DRAIN_DEADLINE_MS = 30_000;
+
+/** How long weak clients may take to read what waits for them, in ms. */
+const RELEASE_DEADLINE_MS = 10_000;
+
+const LOOK_AGAIN_MS = 200;
+
+/** Told of what happens. */
+export interface RunListener {
+  /** One line about what is being done. */
+  note(line: string): void;
+  point(point: TimelinePoint): void;
+}
+
+/**
+ * Carries out a run: connects, rests, publishes, waits for what is on its way. Rejects when it
+ * cannot be carried out; what a run finds out is never a rejection. Leaves nothing running.
+ */
+export async function runCapacity(
+  settings: CapacitySettings,
+  listener: RunListener,
+): Promise<Outcome> {
+  const startedAt = new Date().toISOString();
+  const machine = describeMachine();
+  listener.note('starting the server, the load and the publisher');
+  await using target = await openTarget(settings.target, (line) => listener.note(line));
+  await using load = await startLoad({
+    urls: target.urls,
+    dialect: { kind: 'tradewind' },
+    connections: settings.connections,
+    rampPerSecond: settings.rampRate,
+    channels: settings.channelNames,
+    mode: settings.mode,
+    channelsPerClient: settings.channelsPerClient,
+    seed: settings.seed,
+    sampleEvery: settings.sampleEvery,
+    reading: { slow: settings.slowShare, stalled: settings.stalledShare },
+    slowBytesPerSecond: settings.slowBytesPerSecond,
+    stallAfterMs: 0,
+    connectionsPerProcess: settings.connectionsPerProcess,
+    cores: [],
+  });
+  await using publisher = await startPublisher({
+    redisUrl: target.redisUrl,
+    channels: settings.channelNames,
+    core: undefined,
+  });
+  const { cores } = machine;
+  const recorder = new Recorder({ load, publisher, serverPids: target.pids, cores }, (point) =>
+    listener.point(point),
+  );
+  const startMemoryBytes = await recorder.serverMemory();
+
+  const connectingAt = performance.now();
+  await recorder.during('connecting', load.connect());
+  const connectSeconds = (performance.now() - connectingAt) / 1_000;
+  await recorder.during('resting', sleep(REST_MS));
+  const idleMemoryBytes = await recorder.serverMemory();
+
+  await load.mark();
+  const publicationsBefore = (await load.sample()).publications;
+  const cpuBefore = await recorder.serverCpuSeconds();
+  await publisher.start({
+    ratePerSecond: settings.publishRate,
+    payloadBytes: settings.payloadBytes,
+  });
+  await recorder.during('publishing', sleep(settings.duration * 1_000));
+  const published = await publisher.stop();
+  const verdict = await recorder.during('draining', waitForDeliveries(load, published.published));
+  const deliveries = (await load.sample()).publications - publicationsBefore;
+  const cpuAfter = await recorder.serverCpuSeconds();
+  const endMemoryBytes = await recorder.serverMemory();
+  const weak = settings.slowShare + settings.stalledShare > 0;
+  if (weak) listener.note('letting slow and stalled clients read what waits for them');
+  const released = weak ? await release(load, published.published) : undefined;
+
+  return {
+    settings,
+    machine,
+    target: target.description,
+    startedAt,
+    connectSeconds,
+    published,
+    totals: await load.sample(),
+    deliveries,
+    verdict,
+    released,
+    latency: recorder.latency,
+    server: serverCost(startMemoryBytes, idleMemoryBytes, endMemoryBytes, cpuBefore, cpuAfter),
+    timeline: recorder.timeline,
+    bottlenecks: findBottlenecks(recorder.timeline, cores),
+  };
+}
+
+/** Until every steady client has all, or the deadline. */
+async function waitForDeliveries(load: Load, published: readonly number[]): Promise<Verdict> {
+  const deadline = performance.now() + DRAIN_DEADLINE_MS;
+  for (;;) {
+    const verdict = await load.verdict(published);
+    const { connections, exact, over } = verdict.steady;
+    if (exact + over === connections || performance.now() > deadline) return verdict;
+    await sleep(LOOK_AGAIN_MS);
+  }
+}
+
+/** Until every weak client that is still connected has all or was told what it missed. */
+async function release(load: Load, published: readonly number[]): Promise<Verdict> {
+  await load.release();
+  const deadline = performance.now() + RELEASE_DEADLINE_MS;
+  for (;;) {
+    const verdict = await load.verdict(published);
+    const open = [verdict.slow, verdict.stalled].some(
+      ({ connections, exact, told }) => exact + told < connections,
+    );
+    if (!open || performance.now() > deadline) return verdict;
+    await sleep(LOOK_AGAIN_MS);
+  }
+}
+
+function serverCost(
+  startMemoryBytes: number | undefined,
+  idleMemoryBytes: number | undefined,
+  endMemoryBytes: number | undefined,
+  cpuBefore: number | undefined,
+  cpuAfter: number | undefined,
+): ServerCost | undefined {
+  if (startMemoryBytes === undefined || idleMemoryBytes === undefined) return undefined;
+  if (endMemoryBytes === undefined || cpuBefore === undefined || cpuAfter === undefined) {
+    return undefined;
+  }
+  const cpuSeconds = cpuAfter - cpuBefore;
+  return { startMemoryBytes, idleMemoryBytes, endMemoryBytes, cpuSeconds };
+}

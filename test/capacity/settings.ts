@@ -1,0 +1,228 @@
+import { resolve } from 'node:path';
+import { isChannelName } from '@tradewind/protocol';
+import { type Environment, type EnvironmentReader, readConfig } from '@tradewind/runtime';
+import { MIN_PAYLOAD_BYTES } from '../load/publication-payload.ts';
+import { SUBSCRIPTION_MODES } from '../load/subscription-plan.ts';
+import { PRESETS, type Preset, TRIAL } from './presets.ts';
+
+export const CAPACITY_USAGE = `usage: npm run capacity -- [${Object.keys(PRESETS).join(' | ')}]
+
+Opens many WebSocket clients, publishes, and checks that each client receives what it should.
+A preset sets the defaults of these variables; without one it is a trial of a minute.
+
+  TARGET_CONNECTIONS   clients to open
+  RAMP_RATE            clients opened a second
+  DURATION             how long to publish, in seconds
+  SUBSCRIPTION_MODE    all | single | random: all channels, the first one, or some by chance
+  CHANNELS_PER_CLIENT  how many, for random
+  CHANNELS             how many channels there are
+  CHANNEL_PREFIX       their names begin so (capacity): capacity.0, capacity.1, …
+  PUBLISH_RATE         publications a second, over all channels
+  PAYLOAD_BYTES        size of each, at least ${MIN_PAYLOAD_BYTES} (150)
+  SLOW_SHARE           share of clients that read slowly, from 0 to 1 (0)
+  SLOW_BYTES_PER_SECOND  how fast these read (2000)
+  STALLED_SHARE        share of clients that read nothing once subscribed (0)
+
+  EDGES                edges to start here, on loopback; variables that begin with EDGE_ go to them
+  TARGET_URLS          or: ws:// URLs of a deployment, comma-separated
+  REDIS_URL            where to publish; needed with TARGET_URLS, otherwise a Redis is started
+
+  LOAD_PROCESSES       processes that hold the clients
+  SAMPLE_EVERY         of how many publications to one client the latency of one is measured (20)
+  SEED                 decides what random clients subscribe to (1)
+  MIN_SUCCESS_RATE     least share of clients that must get connected, in percent (99)
+  MAX_P99_MS           highest 99th percentile of the latency, in ms (1000)
+  RESULTS_DIR          where the report goes (results)
+
+It exits with 1 when a criterion is not met, with 2 when a setting is wrong.
+`;
+
+/** Where the load goes. */
+export type TargetSettings =
+  | {
+      readonly kind: 'local';
+      readonly edges: number;
+      /** Variables for the edges, `EDGE_…` and `WS_…`. */
+      readonly environment: Readonly<Record<string, string>>;
+    }
+  | { readonly kind: 'remote'; readonly urls: readonly string[]; readonly redisUrl: string };
+
+export interface CapacitySettings extends Preset {
+  /** The preset's name; `trial` when none was named. */
+  readonly name: string;
+  readonly channelNames: readonly string[];
+  readonly payloadBytes: number;
+  /** Shares of the clients, from 0 to 1. */
+  readonly slowShare: number;
+  readonly stalledShare: number;
+  readonly slowBytesPerSecond: number;
+  readonly target: TargetSettings;
+  readonly connectionsPerProcess: number;
+  readonly sampleEvery: number;
+  readonly seed: number;
+  /** From 0 to 1. */
+  readonly minSuccessRate: number;
+  readonly maxP99Ms: number;
+  /** An absolute path. */
+  readonly resultsFolder: string;
+}
+
+/**
+ * Connections that one process, edge or load, is given by default. Some systems allow a process
+ * 20,000 open files and no more.
+ */
+const CONNECTIONS_PER_PROCESS = 15_000;
+
+/** Files that an edge or a load process needs besides its connections. */
+const SPARE_FILES = 500;
+
+/** Higher ones are a slip of the keyboard. */
+const MAX_CONNECTIONS = 2_000_000;
+const MAX_RATE = 1_000_000;
+const MAX_CHANNELS = 1_000_000;
+const MAX_PROCESSES = 512;
+
+/** A day. */
+const MAX_SECONDS = 86_400;
+
+/** The largest payload that an edge takes by default. */
+const MAX_PAYLOAD_BYTES = 64 * 1024;
+
+/**
+ * Reads the settings.
+ *
+ * @param args what was typed behind the command: a preset's name or nothing.
+ * @param openFiles how many files a process may open here; undefined when that is not known.
+ * @param folder what `RESULTS_DIR` is relative to.
+ * @throws ConfigError with all mistakes.
+ */
+export function readCapacitySettings(
+  args: readonly string[],
+  environment: Environment,
+  openFiles: number | undefined,
+  folder: string,
+): CapacitySettings {
+  return readConfig(environment, (env) => read(args, environment, env, openFiles, folder));
+}
+
+function read(
+  args: readonly string[],
+  environment: Environment,
+  env: EnvironmentReader,
+  openFiles: number | undefined,
+  folder: string,
+): CapacitySettings {
+  const [name = 'trial', ...others] = args;
+  const preset = name === 'trial' ? TRIAL : PRESETS[name];
+  if (preset === undefined || others.length > 0) {
+    const choices = ['trial', ...Object.keys(PRESETS)].join(', ');
+    env.reject('preset', `${JSON.stringify(args.join(' '))} must be one of ${choices}, or nothing`);
+  }
+  const from = preset ?? TRIAL;
+  const int = (variable: string, fallback: number, min: number, max: number): number =>
+    env.integer(variable, { default: fallback, min, max });
+
+  const connections = int('TARGET_CONNECTIONS', from.connections, 1, MAX_CONNECTIONS);
+  const channels = int('CHANNELS', from.channels, 1, MAX_CHANNELS);
+  const mode = env.choice('SUBSCRIPTION_MODE', { default: from.mode, choices: SUBSCRIPTION_MODES });
+  const prefix = env.string('CHANNEL_PREFIX', { default: 'capacity' });
+  if (!isChannelName(`${prefix}.${channels}`)) {
+    env.reject('CHANNEL_PREFIX', `${JSON.stringify(prefix)} cannot begin the name of a channel`);
+  }
+  const processes = int(
+    'LOAD_PROCESSES',
+    Math.ceil(connections / CONNECTIONS_PER_PROCESS),
+    1,
+    MAX_PROCESSES,
+  );
+  const settings: CapacitySettings = {
+    name,
+    connections,
+    rampRate: int('RAMP_RATE', from.rampRate, 1, MAX_RATE),
+    duration: int('DURATION', from.duration, 1, MAX_SECONDS),
+    mode,
+    channelsPerClient: int('CHANNELS_PER_CLIENT', from.channelsPerClient, 1, MAX_CHANNELS),
+    channels,
+    channelNames: Array.from({ length: channels }, (_, i) => `${prefix}.${i}`),
+    publishRate: int('PUBLISH_RATE', from.publishRate, 1, MAX_RATE),
+    payloadBytes: int('PAYLOAD_BYTES', 150, MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES),
+    slowShare: share(env, 'SLOW_SHARE'),
+    stalledShare: share(env, 'STALLED_SHARE'),
+    slowBytesPerSecond: int('SLOW_BYTES_PER_SECOND', 2_000, 1, MAX_RATE * 1_000),
+    target: readTarget(env, environment, connections),
+    connectionsPerProcess: Math.ceil(connections / processes),
+    sampleEvery: int('SAMPLE_EVERY', 20, 1, MAX_RATE),
+    seed: int('SEED', 1, 0, MAX_RATE),
+    minSuccessRate: int('MIN_SUCCESS_RATE', 99, 0, 100) / 100,
+    maxP99Ms: int('MAX_P99_MS', 1_000, 1, MAX_SECONDS * 1_000),
+    resultsFolder: resolve(folder, env.string('RESULTS_DIR', { default: 'results' })),
+  };
+  checkTogether(env, settings, openFiles);
+  return settings;
+}
+
+function readTarget(
+  env: EnvironmentReader,
+  environment: Environment,
+  connections: number,
+): TargetSettings {
+  const wanted = Math.ceil(connections / CONNECTIONS_PER_PROCESS);
+  const edges = env.integer('EDGES', { default: wanted, min: 1, max: MAX_PROCESSES });
+  const urls = env.list('TARGET_URLS', {
+    default: [],
+    allowed: { pattern: /^ws:\/\/[^\s/]+\/\S*$/, description: 'like ws://host:8080/ws' },
+  });
+  const redisUrl = env.optionalString('REDIS_URL', {
+    allowed: { pattern: /^rediss?:\/\/\S+$/, description: 'like redis://host:6379' },
+  });
+  if (urls.length === 0) {
+    return { kind: 'local', edges, environment: edgeVariables(environment) };
+  }
+  if (env.isSet('EDGES')) {
+    env.reject('EDGES', 'start edges here, or set TARGET_URLS to load others: not both');
+  }
+  if (redisUrl === undefined) {
+    env.reject('REDIS_URL', 'must name the Redis that the edges of TARGET_URLS read');
+  }
+  return { kind: 'remote', urls, redisUrl: redisUrl ?? '' };
+}
+
+function edgeVariables(environment: Environment): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (/^(EDGE|WS)_/.test(name) && value !== undefined) variables[name] = value;
+  }
+  return variables;
+}
+
+function share(env: EnvironmentReader, name: string): number {
+  const text = env.string(name, {
+    default: '0',
+    allowed: { pattern: /^(0|1|0?\.\d{1,6}|1\.0+)$/, description: 'a share from 0 to 1' },
+  });
+  return Number(text);
+}
+
+function checkTogether(
+  env: EnvironmentReader,
+  settings: CapacitySettings,
+  openFiles: number | undefined,
+): void {
+  const { slowShare, stalledShare, target, connections, channels, channelsPerClient } = settings;
+  if (slowShare + stalledShare >= 1) {
+    env.reject('STALLED_SHARE', 'with SLOW_SHARE leaves no client that reads steadily');
+  }
+  if (settings.mode === 'random' && channelsPerClient > channels) {
+    env.reject('CHANNELS_PER_CLIENT', `${channelsPerClient} is more than CHANNELS, ${channels}`);
+  }
+  if (openFiles === undefined) return;
+  const mostEach = openFiles - SPARE_FILES;
+  if (settings.connectionsPerProcess > mostEach) {
+    const least = Math.ceil(connections / mostEach);
+    env.reject('LOAD_PROCESSES', `a process may open ${openFiles} files here: at least ${least}`);
+  }
+  if (target.kind === 'local' && Math.ceil(connections / target.edges) > mostEach) {
+    const least = Math.ceil(connections / mostEach);
+    env.reject('EDGES', `a process may open ${openFiles} files here: at least ${least}`);
+  }
+}

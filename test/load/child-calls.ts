@@ -1,0 +1,127 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { WORKSPACE_NODE } from '@tradewind/dev';
+
+/** What a child process can be asked: for each method, what it is given and what it answers. */
+export type CallTable = Record<string, { readonly argument: unknown; readonly result: unknown }>;
+
+/** The child's side: one function for each method. What it throws rejects the call. */
+export type CallHandlers<Table extends CallTable> = {
+  readonly [Method in keyof Table]: (
+    argument: Table[Method]['argument'],
+  ) => Table[Method]['result'] | Promise<Table[Method]['result']>;
+};
+
+/** A child process that answers calls. It ends when its parent does, in whatever way. */
+export interface CalledChild<Table extends CallTable> extends AsyncDisposable {
+  readonly pid: number;
+  /** Rejects when the child fails at it, or has ended before it answered. */
+  call<Method extends keyof Table & string>(
+    method: Method,
+    argument: Table[Method]['argument'],
+  ): Promise<Table[Method]['result']>;
+  /** Kills it and resolves when it has ended. */
+  stop(): Promise<void>;
+}
+
+interface Request {
+  readonly id: number;
+  readonly method: string;
+  readonly argument: unknown;
+}
+
+type Answer =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly failure: string };
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+/**
+ * Starts a script that calls {@link serveCalls}. What it writes goes to our stderr.
+ *
+ * @param script a `file:` URL of a TypeScript file.
+ * @param core the CPU core to pin it to (by `taskset`), or undefined for any.
+ */
+export async function startCalledChild<Table extends CallTable>(
+  script: URL,
+  core: number | undefined,
+): Promise<CalledChild<Table>> {
+  const node = [WORKSPACE_NODE, script.pathname];
+  const [command, ...args] = core === undefined ? node : ['taskset', '-c', String(core), ...node];
+  const child = spawn(command as string, args, {
+    stdio: ['ignore', process.stderr, process.stderr, 'ipc'],
+    serialization: 'advanced',
+    // A group of its own: Ctrl-C reaches only the owner, who decides the order of ending.
+    detached: true,
+  });
+  await once(child, 'spawn');
+  const waiting = new Map<number, Waiting>();
+  let lastId = 0;
+  let ended: Error | undefined;
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', (code, signal) => {
+      ended = new Error(`${script.pathname} ended with ${signal ?? `exit code ${code}`}`);
+      for (const { reject } of waiting.values()) reject(ended);
+      waiting.clear();
+      resolve();
+    });
+  });
+  child.on('error', () => {});
+  child.on('message', (message) => {
+    const answer = message as Answer;
+    const asked = waiting.get(answer.id);
+    waiting.delete(answer.id);
+    if ('failure' in answer) asked?.reject(new Error(answer.failure));
+    else asked?.resolve(answer.result);
+  });
+
+  async function stop(): Promise<void> {
+    if (ended === undefined) child.kill('SIGKILL');
+    await exited;
+  }
+
+  return {
+    pid: child.pid!,
+    call(method, argument) {
+      return new Promise((resolve, reject) => {
+        if (ended !== undefined) {
+          reject(ended);
+          return;
+        }
+        lastId += 1;
+        waiting.set(lastId, { resolve: resolve as (result: unknown) => void, reject });
+        child.send({ id: lastId, method, argument } satisfies Request);
+      });
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** Answers the parent's calls until it goes; then ends this process. */
+export function serveCalls<Table extends CallTable>(handlers: CallHandlers<Table>): void {
+  process.on('disconnect', () => process.exit());
+  process.on('message', (message) => {
+    const { id, method, argument } = message as Request;
+    const handler = handlers[method];
+    answer(handler, method, argument).then(
+      (result) => process.send?.({ id, result } satisfies Answer),
+      (error: unknown) => {
+        const failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        process.send?.({ id, failure } satisfies Answer);
+      },
+    );
+  });
+}
+
+async function answer(
+  handler: ((argument: unknown) => unknown) | undefined,
+  method: string,
+  argument: unknown,
+): Promise<unknown> {
+  if (handler === undefined) throw new Error(`no such method: ${method}`);
+  return await handler(argument);
+}

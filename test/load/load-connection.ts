@@ -1,0 +1,291 @@
+import { connect, type Socket } from 'node:net';
+import type { Histogram } from 'hdr-histogram-js';
+import { encodeClientClose, encodeClientFrame, encodeClientText } from './client-frames.ts';
+import { nowMicros } from './clock.ts';
+import type { Dialect, DialectSession } from './dialect.ts';
+import { FrameCounter, type FrameCounts, type FrameListener } from './frame-counter.ts';
+import type { Handshake } from './handshake.ts';
+import { readSentTime, recordLatency } from './latency.ts';
+import type { Reading } from './subscription-plan.ts';
+
+/** How long a connection may take until its subscriptions are confirmed, in ms. */
+const SUBSCRIBED_DEADLINE_MS = 30_000;
+
+/** How long the server may take to end a connection that we close, in ms. */
+const CLOSE_DEADLINE_MS = 2_000;
+
+/** The close code of a connection that ended without a close frame. */
+const CONNECTION_LOST = 1006;
+const NORMAL_CLOSE = 1000;
+
+/**
+ * All connections of a process read into this memory, one after the other: what they count they
+ * count at once. So a connection costs no buffer, and a read no allocation.
+ */
+const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024);
+
+/** A slow connection takes steps of this size. */
+const SLOW_READ_BUFFER = Buffer.allocUnsafeSlow(4 * 1024);
+
+/** What connections of one process share. */
+export interface ConnectionSetup {
+  readonly dialect: Dialect;
+  readonly sampleEvery: number;
+  /** Receives the latencies of steady connections, in µs. */
+  readonly latency: Histogram;
+  readonly slowBytesPerSecond: number;
+  readonly stallAfterMs: number;
+  /** Called once for each connection: it is subscribed, or has failed. */
+  readonly settled: (failure: string | undefined) => void;
+  /** Called once for each connection that was subscribed and ended without our doing. */
+  readonly disconnected: (reading: Reading, reason: string) => void;
+}
+
+/** Where to connect to, and from where. */
+export interface Route {
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress: string | undefined;
+  readonly handshake: Handshake;
+}
+
+type State = 'upgrading' | 'subscribing' | 'subscribed' | 'ended';
+
+/** One client: connects, subscribes, and counts what it is sent. */
+export class LoadConnection implements FrameListener, DialectSession {
+  readonly channels: readonly string[];
+  /** The same by number. */
+  readonly channelNumbers: readonly number[];
+  readonly reading: Reading;
+  /** `gap` frames, the losses that they told, and notices to come back elsewhere. */
+  gaps = 0;
+  gapLost = 0;
+  reconnectNotices = 0;
+  /** Settles when it has ended. */
+  readonly ended: Promise<void>;
+  readonly #setup: ConnectionSetup;
+  readonly #handshake: Handshake;
+  readonly #socket: Socket;
+  readonly #counter: FrameCounter;
+  #state: State = 'upgrading';
+  #wasSubscribed = false;
+  /** What has come of the upgrade's answer. */
+  #answer: Buffer | undefined;
+  #failure: string | undefined;
+  #closeCode = CONNECTION_LOST;
+  #closing = false;
+  #timer: NodeJS.Timeout | undefined;
+  /** Whether it reads no further until it is released or its pause is over. */
+  #paused = false;
+  #released = false;
+  #markedPublications = 0;
+  #markedGapLost = 0;
+
+  constructor(
+    setup: ConnectionSetup,
+    route: Route,
+    channels: readonly string[],
+    channelNumbers: readonly number[],
+    reading: Reading,
+  ) {
+    this.#setup = setup;
+    this.#handshake = route.handshake;
+    this.channels = channels;
+    this.channelNumbers = channelNumbers;
+    this.reading = reading;
+    const { dialect, sampleEvery } = setup;
+    const firstSample = 1 + Math.floor(Math.random() * sampleEvery);
+    this.#counter = new FrameCounter(dialect.shape, this, sampleEvery, firstSample);
+    const buffer = reading === 'slow' ? SLOW_READ_BUFFER : READ_BUFFER;
+    this.#socket = connect({
+      host: route.host,
+      port: route.port,
+      ...(route.localAddress === undefined ? {} : { localAddress: route.localAddress }),
+      noDelay: true,
+      onread: {
+        buffer,
+        callback: (length) => {
+          this.#take(buffer.subarray(0, length));
+          return !this.#paused;
+        },
+      },
+    });
+    this.#socket.on('connect', () => this.#socket.write(this.#handshake.request));
+    this.#socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#failure ??= error.code ?? error.message;
+    });
+    this.ended = new Promise((resolve) => {
+      this.#socket.once('close', () => {
+        this.#end();
+        resolve();
+      });
+    });
+    this.#timer = setTimeout(() => this.#fail('timeout'), SUBSCRIBED_DEADLINE_MS);
+  }
+
+  get counts(): FrameCounts {
+    return this.#counter.counts;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'subscribed';
+  }
+
+  /** Whether it was subscribed once, whatever became of it. */
+  get wasSubscribed(): boolean {
+    return this.#wasSubscribed;
+  }
+
+  /** Publications received since the mark. */
+  get receivedSinceMark(): number {
+    return this.counts.publications - this.#markedPublications;
+  }
+
+  /** Losses told since the mark. */
+  get toldSinceMark(): number {
+    return this.gapLost - this.#markedGapLost;
+  }
+
+  mark(): void {
+    this.#markedPublications = this.counts.publications;
+    this.#markedGapLost = this.gapLost;
+  }
+
+  /** From now on reads as fast as it can. */
+  release(): void {
+    this.#released = true;
+    if (this.#state !== 'subscribed') return;
+    clearTimeout(this.#timer);
+    this.#resume();
+  }
+
+  /** Ends it, with a close frame where the server still listens; resolves when it has ended. */
+  async close(): Promise<void> {
+    if (this.#state === 'ended') return;
+    this.#closing = true;
+    clearTimeout(this.#timer);
+    this.#released = true;
+    if (this.#state === 'upgrading') {
+      this.#socket.destroy();
+    } else {
+      this.#resume();
+      this.#socket.end(encodeClientClose(NORMAL_CLOSE));
+      this.#timer = setTimeout(() => this.#socket.resetAndDestroy(), CLOSE_DEADLINE_MS);
+    }
+    await this.ended;
+  }
+
+  send(text: string): void {
+    this.#socket.write(encodeClientText(text));
+  }
+
+  subscribed(): void {
+    if (this.#state !== 'subscribing') return;
+    this.#state = 'subscribed';
+    this.#wasSubscribed = true;
+    clearTimeout(this.#timer);
+    if (this.reading === 'stalled' && !this.#released) {
+      this.#timer = setTimeout(() => this.#pause(), this.#setup.stallAfterMs);
+    }
+    this.#setup.settled(undefined);
+  }
+
+  refused(reason: string): void {
+    this.#fail(reason);
+  }
+
+  gap(lost: number | undefined): void {
+    this.gaps += 1;
+    this.gapLost += lost ?? 0;
+  }
+
+  reconnect(): void {
+    this.reconnectNotices += 1;
+  }
+
+  control(payload: Buffer): void {
+    this.#setup.dialect.control(payload.toString(), this);
+  }
+
+  sample(start: Buffer): void {
+    if (this.reading !== 'steady') return;
+    const sent = readSentTime(start);
+    if (sent !== undefined) recordLatency(this.#setup.latency, nowMicros() - sent);
+  }
+
+  closing(code: number): void {
+    this.#closeCode = code;
+    this.#socket.end(encodeClientClose(NORMAL_CLOSE));
+  }
+
+  ping(payload: Buffer): void {
+    this.#socket.write(encodeClientFrame('pong', payload));
+  }
+
+  #take(bytes: Buffer): void {
+    try {
+      if (this.#state === 'upgrading') this.#upgrade(bytes);
+      else this.#counter.push(bytes);
+    } catch (error) {
+      this.#fail((error as Error).message);
+    }
+    if (this.#state === 'subscribed' && this.reading === 'slow' && !this.#released) {
+      this.#rest(bytes.length);
+    }
+  }
+
+  #upgrade(bytes: Buffer): void {
+    this.#answer = Buffer.concat([this.#answer ?? Buffer.alloc(0), bytes]);
+    const answer = this.#handshake.read(this.#answer);
+    if (answer === undefined) return;
+    this.#answer = undefined;
+    if (!answer.accepted) {
+      this.#fail(answer.reason);
+      return;
+    }
+    this.#state = 'subscribing';
+    this.#setup.dialect.opened(this);
+    if (answer.rest.length > 0) this.#counter.push(answer.rest);
+  }
+
+  /** Reads no further for as long as it may take over the bytes that it has just read. */
+  #rest(bytes: number): void {
+    this.#pause();
+    const pauseMs = (bytes / this.#setup.slowBytesPerSecond) * 1_000;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#resume(), pauseMs);
+  }
+
+  #pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  #resume(): void {
+    this.#paused = false;
+    this.#socket.resume();
+  }
+
+  #fail(reason: string): void {
+    this.#failure ??= reason;
+    this.#socket.destroy();
+  }
+
+  /** The close code, and where there was no close frame also the fault. */
+  #howItEnded(): string {
+    const code = String(this.#closeCode);
+    return this.#closeCode === CONNECTION_LOST && this.#failure ? this.#failure : code;
+  }
+
+  #end(): void {
+    const { disconnected, settled } = this.#setup;
+    clearTimeout(this.#timer);
+    const state = this.#state;
+    this.#state = 'ended';
+    if (state === 'subscribed') {
+      if (!this.#closing) disconnected(this.reading, this.#howItEnded());
+    } else {
+      settled(this.#howItEnded());
+    }
+  }
+}

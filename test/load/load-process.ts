@@ -1,0 +1,192 @@
+// A child process that is many clients. Started by startLoad, in load.ts.
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { serveCalls } from './child-calls.ts';
+import { nowMicros } from './clock.ts';
+import { createDialect } from './dialect.ts';
+import { Handshake } from './handshake.ts';
+import { createLatencyHistogram, encodeLatency } from './latency.ts';
+import { type ConnectionSetup, LoadConnection, type Route } from './load-connection.ts';
+import type {
+  Delivered,
+  LoadCalls,
+  LoadEffort,
+  LoadSample,
+  ProcessPlan,
+  Reasons,
+  Verdict,
+} from './load-plan.ts';
+import { channelsOf, type Reading, readingOf } from './subscription-plan.ts';
+
+/** How often due connections are opened, in ms. */
+const RAMP_TICK_MS = 10;
+
+/** Resolution of the event loop's delay, in ms. */
+const DELAY_RESOLUTION_MS = 10;
+
+const connections: LoadConnection[] = [];
+const latency = createLatencyHistogram();
+const failed: Reasons = {};
+const disconnected: Reasons = {};
+const weakDisconnected: Reasons = {};
+const loopDelay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+let settled = 0;
+
+async function connectAll(plan: ProcessPlan): Promise<undefined> {
+  const count = Math.ceil(Math.max(0, plan.connections - plan.first) / plan.step);
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  if (count === 0) resolve(undefined);
+  const setup: ConnectionSetup = {
+    dialect: createDialect(plan.dialect),
+    sampleEvery: plan.sampleEvery,
+    latency,
+    slowBytesPerSecond: plan.slowBytesPerSecond,
+    stallAfterMs: plan.stallAfterMs,
+    settled(failure) {
+      if (failure !== undefined) add(failed, failure);
+      settled += 1;
+      if (settled === count) resolve(undefined);
+    },
+    disconnected(reading, reason) {
+      add(reading === 'steady' ? disconnected : weakDisconnected, reason);
+    },
+  };
+  const routeOf = routes(plan);
+  const chooseChannels = channelChooser(plan);
+  const rampPerSecond = plan.rampPerSecond / plan.step;
+  const startedAt = performance.now();
+  while (connections.length < count) {
+    const seconds = (performance.now() - startedAt) / 1_000;
+    const due = Math.min(count, Math.ceil(seconds * rampPerSecond));
+    while (connections.length < due) {
+      const index = plan.first + connections.length * plan.step;
+      const numbers = chooseChannels(index);
+      const names = numbers.map((number) => plan.channels[number]!);
+      const reading = readingOf(plan.reading, index);
+      const route = routeOf(index, connections.length);
+      connections.push(new LoadConnection(setup, route, names, numbers, reading));
+    }
+    await sleep(RAMP_TICK_MS);
+  }
+  return await promise;
+}
+
+function routes(plan: ProcessPlan): (index: number, ownIndex: number) => Route {
+  const targets = plan.urls.map((text) => {
+    const url = new URL(text);
+    const port = Number(url.port || 80);
+    return { host: url.hostname.replace(/^\[|\]$/g, ''), port, handshake: new Handshake(url) };
+  });
+  return (index, ownIndex) => ({
+    ...targets[index % targets.length]!,
+    localAddress: plan.sources[ownIndex % Math.max(1, plan.sources.length)],
+  });
+}
+
+/** Connections that all have the same channels share one list. */
+function channelChooser(plan: ProcessPlan): (index: number) => readonly number[] {
+  const { mode, channelsPerClient, seed } = plan;
+  const subscriptions = { mode, channels: plan.channels.length, channelsPerClient, seed };
+  if (mode === 'random') return (index) => channelsOf(subscriptions, index);
+  const same = channelsOf(subscriptions, 0);
+  return () => same;
+}
+
+let lastCpu = process.cpuUsage();
+let lastLoop = performance.eventLoopUtilization();
+let lastEffortAt = performance.now();
+
+function effort(): LoadEffort {
+  const now = performance.now();
+  const { user, system } = process.cpuUsage(lastCpu);
+  const { utilization } = performance.eventLoopUtilization(lastLoop);
+  const micros = Math.max(1, now - lastEffortAt) * 1_000;
+  const maxDelayMs = Math.max(0, loopDelay.max / 1e6 - DELAY_RESOLUTION_MS);
+  lastCpu = process.cpuUsage();
+  lastLoop = performance.eventLoopUtilization();
+  lastEffortAt = now;
+  loopDelay.reset();
+  return { pid: process.pid, cpu: (user + system) / micros, utilization, maxDelayMs };
+}
+
+function sample(): LoadSample {
+  const sums = { subscribed: 0, open: 0, publications: 0, bytes: 0, missing: 0, disordered: 0 };
+  const told = { gaps: 0, gapLost: 0, reconnectNotices: 0 };
+  for (const connection of connections) {
+    const { counts } = connection;
+    if (connection.wasSubscribed) sums.subscribed += 1;
+    if (connection.isOpen) sums.open += 1;
+    sums.publications += counts.publications;
+    sums.bytes += counts.bytes;
+    sums.missing += counts.missing;
+    sums.disordered += counts.disordered;
+    told.gaps += connection.gaps;
+    told.gapLost += connection.gapLost;
+    told.reconnectNotices += connection.reconnectNotices;
+  }
+  const encoded = encodeLatency(latency);
+  latency.reset();
+  return {
+    at: nowMicros(),
+    attempted: connections.length,
+    ...sums,
+    ...told,
+    failed,
+    disconnected,
+    weakDisconnected,
+    latencies: encoded === undefined ? [] : [encoded],
+    effort: [effort()],
+  };
+}
+
+function verdict(published: readonly number[]): Verdict {
+  const of = (reading: Reading): Delivered => {
+    const counts = { connections: 0, ended: 0, exact: 0, short: 0, over: 0, told: 0 };
+    const sums = { expected: 0, received: 0, missing: 0, disordered: 0 };
+    for (const connection of connections) {
+      if (connection.reading !== reading || !connection.wasSubscribed) continue;
+      if (!connection.isOpen) {
+        counts.ended += 1;
+        continue;
+      }
+      const received = connection.receivedSinceMark;
+      let expected = 0;
+      for (const number of connection.channelNumbers) expected += published[number] ?? 0;
+      counts.connections += 1;
+      sums.expected += expected;
+      sums.received += received;
+      sums.missing += connection.counts.missing;
+      sums.disordered += connection.counts.disordered;
+      if (received === expected) counts.exact += 1;
+      else if (received > expected) counts.over += 1;
+      else counts.short += 1;
+      if (received < expected && received + connection.toldSinceMark === expected) counts.told += 1;
+    }
+    return { ...counts, ...sums };
+  };
+  return { steady: of('steady'), slow: of('slow'), stalled: of('stalled') };
+}
+
+function add(reasons: Reasons, reason: string): void {
+  reasons[reason] = (reasons[reason] ?? 0) + 1;
+}
+
+loopDelay.enable();
+serveCalls<LoadCalls>({
+  connect: connectAll,
+  sample,
+  mark() {
+    for (const connection of connections) connection.mark();
+    latency.reset();
+    return undefined;
+  },
+  verdict,
+  release() {
+    for (const connection of connections) connection.release();
+    return undefined;
+  },
+  async close() {
+    await Promise.all(connections.map((connection) => connection.close()));
+    return undefined;
+  },
+});

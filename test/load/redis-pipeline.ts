@@ -1,0 +1,123 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+/** How long Redis may take to accept the connection and the password, in ms. */
+const CONNECT_DEADLINE_MS = 5_000;
+
+/** Commands that Redis has not read and that are kept here; above it no more are taken, in bytes. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+
+/** A reply of one line: an integer or an error. */
+const LONGEST_REPLY_BYTES = 4 * 1024;
+
+const LINE_FEED = 0x0a;
+const ERROR_REPLY = '-'.charCodeAt(0);
+
+/**
+ * A connection that only publishes: commands are written as bytes, many at a time, and replies are
+ * counted. A client library costs more for each command than Redis does.
+ */
+export class RedisPipeline {
+  readonly #socket: Socket;
+  readonly #onReply: (refusal: string | undefined) => void;
+  #partial: Buffer | undefined;
+  #greeting: PromiseWithResolvers<void> | undefined;
+  #failure: Error | undefined;
+
+  private constructor(socket: Socket, onReply: (refusal: string | undefined) => void) {
+    this.#socket = socket;
+    this.#onReply = onReply;
+    socket.setNoDelay(true);
+    socket.on('data', (bytes) => this.#read(bytes));
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => this.#fail(new Error('Redis closed the connection')));
+  }
+
+  /**
+   * Connects and gives the password that the URL holds. Rejects when Redis does not let us in.
+   *
+   * @param onReply called for each command's reply, in order, with what Redis says against it.
+   */
+  static async connect(
+    redisUrl: string,
+    onReply: (refusal: string | undefined) => void,
+  ): Promise<RedisPipeline> {
+    const url = new URL(redisUrl);
+    const address = { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 6379) };
+    const secure = url.protocol === 'rediss:';
+    const socket = secure ? connectTls(address) : connect(address);
+    const deadline = AbortSignal.timeout(CONNECT_DEADLINE_MS);
+    try {
+      await once(socket, secure ? 'secureConnect' : 'connect', { signal: deadline });
+      const pipeline = new RedisPipeline(socket, onReply);
+      await pipeline.#greet(url);
+      return pipeline;
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+  }
+
+  /** Bytes that wait here for Redis to read them. */
+  get waitingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  get isFull(): boolean {
+    return this.waitingBytes > MAX_WAITING_BYTES;
+  }
+
+  /** Why the connection is of no use any more. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Writes whole commands. The bytes are Redis' from now on. */
+  write(commands: Buffer): void {
+    this.#socket.write(commands);
+  }
+
+  end(): void {
+    this.#socket.destroy();
+  }
+
+  async #greet(url: URL): Promise<void> {
+    const parts = ['AUTH', url.username, url.password].filter((part) => part !== '');
+    const command = url.password === '' ? ['PING'] : parts.map(decodeURIComponent);
+    const encoded = command.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join('');
+    this.#greeting = Promise.withResolvers();
+    this.#socket.write(`*${command.length}\r\n${encoded}`);
+    await this.#greeting.promise;
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#greeting?.reject(error);
+  }
+
+  #read(chunk: Buffer): void {
+    const bytes = this.#partial === undefined ? chunk : Buffer.concat([this.#partial, chunk]);
+    this.#partial = undefined;
+    let at = 0;
+    for (;;) {
+      const end = bytes.indexOf(LINE_FEED, at);
+      if (end === -1) break;
+      this.#reply(bytes[at] === ERROR_REPLY ? bytes.toString('utf8', at + 1, end - 1) : undefined);
+      at = end + 1;
+    }
+    if (at === bytes.length) return;
+    if (bytes.length - at > LONGEST_REPLY_BYTES) this.#socket.destroy();
+    this.#partial = bytes.subarray(at);
+  }
+
+  #reply(refusal: string | undefined): void {
+    if (this.#greeting === undefined) {
+      this.#onReply(refusal);
+      return;
+    }
+    if (refusal === undefined) this.#greeting.resolve();
+    else this.#greeting.reject(new Error(`Redis: ${refusal}`));
+    this.#greeting = undefined;
+  }
+}
