@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
 import { startIngest } from '../support/service.ts';
@@ -90,10 +91,14 @@ it('survives Redis being killed and started again under load, and tells its clie
 
 it('notices within 3 s that Redis is frozen, and goes on when it thaws', async () => {
   await using client = await TestClient.connect(tier.edges[0]!.wsUrl, { channels: [CHANNEL] });
+  const unprotected = new Redis(tier.redis.url);
+  await unprotected.subscribe(CHANNEL);
   await tier.redis.freeze();
   const frozenAt = performance.now();
   await client.waitFor(() => client.controlsOf('degraded').length === 1, 3_000);
   expect(performance.now() - frozenAt).toBeLessThan(3_000);
+  expect(unprotected.status, 'the control: a plain subscriber notices nothing').toBe('ready');
+  unprotected.disconnect();
 
   await tier.redis.thaw();
   await client.waitFor(() => client.controlsOf('restored').length === 1);
