@@ -196,7 +196,7 @@ describe('the end of the service', () => {
         'POST /v1/channels/ETH.trade HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nla',
       );
       await eventually(
-        async () => (await service.metrics()).sum('ingest_requests_in_flight') === 1,
+        async () => (await service.metrics()).sum('tradewind_ingest_requests_in_flight') === 1,
       );
       service.signal('SIGTERM');
       await eventually(() => isRefused(service.port));

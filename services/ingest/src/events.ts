@@ -29,51 +29,51 @@ export function createEvents(
 ): IngestEvents {
   const limited = new LogLimiter(logger);
   const requests = metrics.counter({
-    name: 'ingest_requests_total',
+    name: 'tradewind_ingest_requests_total',
     help: 'Requests done, by route and HTTP status; aborted: the peer left before the answer.',
     labelNames: ['route', 'status'],
   });
   const requestSeconds = metrics.histogram({
-    name: 'ingest_request_seconds',
+    name: 'tradewind_ingest_request_seconds',
     help: 'Time from the request line to the end of the answer.',
     labelNames: ['route'],
     buckets: REQUEST_SECONDS,
   });
   const published = metrics.counter({
-    name: 'ingest_publications_total',
+    name: 'tradewind_ingest_publications_total',
     help: 'Publications that Redis accepted.',
     labelNames: ['route'],
   });
   const publishedBytes = metrics.counter({
-    name: 'ingest_publication_bytes_total',
+    name: 'tradewind_ingest_publication_bytes_total',
     help: 'Payload bytes that Redis accepted.',
     labelNames: ['route'],
   });
   const failed = metrics.counter({
-    name: 'ingest_publications_failed_total',
+    name: 'tradewind_ingest_publications_failed_total',
     help: 'Publications that were not acknowledged, by error code.',
     labelNames: ['route', 'code'],
   });
   const unauthorized = metrics.counter({
-    name: 'ingest_unauthorized_total',
+    name: 'tradewind_ingest_unauthorized_total',
     help: 'Requests without a valid token.',
     labelNames: ['route'],
   });
   const rateLimited = metrics.counter({
-    name: 'ingest_rate_limited_total',
+    name: 'tradewind_ingest_rate_limited_total',
     help: 'Requests refused because of a limit on all of them together.',
     labelNames: ['route', 'limit'],
   });
   const outages = metrics.counter({
-    name: 'ingest_redis_outages_total',
+    name: 'tradewind_ingest_redis_outages_total',
     help: 'Times that the link to Redis was lost.',
   });
   const available = metrics.gauge({
-    name: 'ingest_redis_available',
+    name: 'tradewind_ingest_redis_available',
     help: 'Whether Redis answers this process: 1 or 0. Aggregate with min.',
   });
   metrics.gauge({
-    name: 'ingest_requests_in_flight',
+    name: 'tradewind_ingest_requests_in_flight',
     help: 'Requests that are being read, published or answered. Aggregate with sum.',
     collect() {
       this.set(requestsInFlight());

@@ -262,15 +262,15 @@ describe('metrics', () => {
     await post('/v1/channels/c', '');
     await expect
       .poll(() => metrics.text())
-      .toContain('ingest_requests_total{route="channel",status="400"} 1');
+      .toContain('tradewind_ingest_requests_total{route="channel",status="400"} 1');
     const lines = await metrics.text();
-    expect(lines).toContain('ingest_requests_total{route="publish",status="207"} 1');
-    expect(lines).toContain('ingest_publications_total{route="publish"} 1');
-    expect(lines).toContain('ingest_publication_bytes_total{route="publish"} 2');
+    expect(lines).toContain('tradewind_ingest_requests_total{route="publish",status="207"} 1');
+    expect(lines).toContain('tradewind_ingest_publications_total{route="publish"} 1');
+    expect(lines).toContain('tradewind_ingest_publication_bytes_total{route="publish"} 2');
     expect(lines).toContain(
-      'ingest_publications_failed_total{route="publish",code="bad_channel"} 1',
+      'tradewind_ingest_publications_failed_total{route="publish",code="bad_channel"} 1',
     );
-    expect(lines).toContain('ingest_requests_in_flight 0');
+    expect(lines).toContain('tradewind_ingest_requests_in_flight 0');
   });
 
   it('count no success for a peer that left before its answer', async () => {
@@ -282,7 +282,7 @@ describe('metrics', () => {
     socket.destroy();
     await expect
       .poll(() => metrics.text())
-      .toContain('ingest_requests_total{route="channel",status="aborted"} 1');
+      .toContain('tradewind_ingest_requests_total{route="channel",status="aborted"} 1');
     release();
     expect(await metrics.text()).not.toContain('status="200"');
   });
