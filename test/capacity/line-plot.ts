@@ -29,7 +29,7 @@ export interface LinePlot {
 
 const WIDTH = 720;
 const HEIGHT = 280;
-const LEFT = 74;
+const LEFT = 88;
 const RIGHT = 14;
 const TOP = 26;
 const BOTTOM = 46;

@@ -14,6 +14,9 @@ import type { Phase, TimelinePoint } from './timeline.ts';
 
 const INTERVAL_MS = 1_000;
 
+/** A shorter interval is left to the next one: its rates would be noise. */
+const SHORTEST_INTERVAL_MS = 300;
+
 /** The kernel holds a process up while it adds up its memory: every so many intervals. */
 const MEMORY_EVERY = 5;
 
@@ -51,7 +54,7 @@ export class Recorder {
     return percentilesOf(this.#latency);
   }
 
-  /** Records until `over` settles, and then once more; rejects when it does. */
+  /** Records until `over` settles, and then what is left of an interval; rejects when it does. */
   async during<T>(phase: Phase, over: Promise<T>): Promise<T> {
     let isOver = false;
     const settled = over.then(
@@ -67,7 +70,7 @@ export class Recorder {
       const interval = sleep(INTERVAL_MS, undefined, { signal: stop.signal }).catch(() => {});
       await Promise.race([interval, settled]);
       stop.abort();
-      await this.#record(phase);
+      if (performance.now() - this.#lastAt >= SHORTEST_INTERVAL_MS) await this.#record(phase);
     }
     return await over;
   }

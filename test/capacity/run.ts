@@ -20,6 +20,9 @@ const RELEASE_DEADLINE_MS = 10_000;
 
 const LOOK_AGAIN_MS = 200;
 
+/** A full interval at the end, in which nothing should arrive any more, in ms. */
+const LAST_LOOK_MS = 1_000;
+
 /** Told of what happens. */
 export interface RunListener {
   /** One line about what is being done. */
@@ -82,6 +85,7 @@ export async function runCapacity(
   await recorder.during('publishing', sleep(settings.duration * 1_000));
   const published = await publisher.stop();
   const verdict = await recorder.during('draining', waitForDeliveries(load, published.published));
+  await recorder.during('draining', sleep(LAST_LOOK_MS));
   const deliveries = (await load.sample()).publications - publicationsBefore;
   const cpuAfter = await recorder.serverCpuSeconds();
   const endMemoryBytes = await recorder.serverMemory();

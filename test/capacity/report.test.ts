@@ -1,0 +1,95 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { htmlReport, plotsOf } from './html-report.ts';
+import { goodOutcome, loadSample, timelinePoint } from './outcome.fixture.ts';
+import { judge } from './outcome.ts';
+import { progressLine } from './progress.ts';
+import { writeReports } from './report-files.ts';
+import { summarize } from './summary.ts';
+import { terminalReport } from './terminal-report.ts';
+
+describe('the reports of a run', () => {
+  it('are written as JSON and HTML, without the password of Redis', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'capacity-'));
+    try {
+      const good = goodOutcome();
+      const outcome = {
+        ...good,
+        settings: { ...good.settings, resultsFolder: join(folder, 'new') },
+      };
+      const criteria = judge(outcome);
+      const files = await writeReports(outcome, summarize(outcome), criteria);
+      const json = await readFile(files.json, 'utf8');
+      const html = await readFile(files.html, 'utf8');
+      expect(JSON.parse(json)).toMatchObject({
+        settings: { connections: 100, target: { urls: ['ws://edge.example:8080/ws'] } },
+        totals: { subscribed: 100 },
+        deliveries: 1_000,
+      });
+      expect(json + html).not.toContain('hunter2');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('say what a client and a delivery cost', () => {
+    const lines = terminalReport(summarize(goodOutcome()), [], false).join('\n');
+    expect(lines).toMatch(/with all clients, quiet +51 MiB: 10.2 KiB a client/);
+    expect(lines).toMatch(/CPU time +0.02 s: 20 µs a delivery/);
+  });
+
+  it('leave out what is not known of a server elsewhere', () => {
+    const remote = goodOutcome({
+      server: undefined,
+      timeline: [timelinePoint({ serverCores: undefined, serverMemoryBytes: undefined })],
+    });
+    expect(terminalReport(summarize(remote), [], false).join('\n')).not.toContain('PSS');
+    const titles = plotsOf(remote.timeline).map(({ title }) => title);
+    expect(titles).not.toContain('Memory of the edges');
+  });
+
+  it('survive a run in which nothing worked', () => {
+    const outcome = goodOutcome({
+      totals: loadSample({ subscribed: 0, open: 0, failed: { ECONNREFUSED: 100 } }),
+      deliveries: 0,
+      latency: undefined,
+      timeline: [],
+    });
+    const lines = terminalReport(summarize(outcome), judge(outcome), false).join('\n');
+    expect(lines).toContain('100 × ECONNREFUSED');
+    expect(lines + htmlReport(outcome, summarize(outcome), judge(outcome))).not.toMatch(
+      /NaN|Infinity|undefined/,
+    );
+  });
+
+  it('say in the page what the load side spoiled, and escape what comes from outside', () => {
+    const outcome = goodOutcome({ bottlenecks: ['the publisher was late'] });
+    const html = htmlReport(outcome, summarize(outcome), judge(outcome));
+    expect(html).toContain('the publisher was late');
+    expect(html).toContain('A &lt;fast&gt; one');
+    expect(html).not.toMatch(/<script|https?:|<link|NaN/);
+  });
+});
+
+describe('progressLine', () => {
+  const { settings } = goodOutcome();
+
+  it('shows how far connecting and publishing are', () => {
+    const connecting = timelinePoint({
+      phase: 'connecting',
+      openConnections: 40,
+      failedConnections: 10,
+    });
+    expect(progressLine(connecting, settings, 1)).toMatch(
+      /\[#{15}\.{15}\] 40 of 100 clients, 10 failed/,
+    );
+    const publishing = progressLine(timelinePoint(), settings, settings.duration / 3);
+    expect(publishing).toMatch(/\[#{10}\.{20}\] 10 of 30 s, 100 deliveries\/s, p99 3 ms/);
+  });
+
+  it('does not run over its end', () => {
+    expect(progressLine(timelinePoint(), settings, 99)).toMatch(/\[#{30}\] 30 of 30 s/);
+  });
+});
