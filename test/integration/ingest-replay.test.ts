@@ -81,6 +81,33 @@ describe('the replay command', () => {
     expect(refused.stderr).toContain('401');
   });
 
+  it('slows down to what the ingest service allows, and loses nothing', async () => {
+    await using ingest = await startIngest({
+      REDIS_URL: redis.url,
+      INGEST_PUBLICATIONS_PER_SECOND: '120',
+      INGEST_MAX_ITEMS: '1',
+    });
+    await eventually(async () => (await fetch(`${ingest.url}/readyz`)).text().then(isWhole));
+    const { code, summary } = await run([file, '--rate', '100000', '--to', ingest.url]);
+    expect({ code, summary }).toMatchObject({ code: 0, summary: { published: 300 } });
+    await eventually(() => heard.length === 300);
+    expect(heard).toEqual(LINES);
+  });
+
+  it('ends on SIGINT while it waits for the rate limit of an ingest service', async () => {
+    await using ingest = await startIngest({
+      REDIS_URL: redis.url,
+      INGEST_PUBLICATIONS_PER_SECOND: '1',
+      INGEST_MAX_ITEMS: '1',
+    });
+    await eventually(async () => (await fetch(`${ingest.url}/readyz`)).text().then(isWhole));
+    const running = start([file, '--rate', '100000', '--to', ingest.url]);
+    await eventually(() => heard.length > 0);
+    running.child.kill('SIGINT');
+    const { code, stderr } = await running.done;
+    expect({ code, stderr }).toEqual({ code: 130, stderr: '' });
+  });
+
   it('tells invalid lines by their numbers and goes on', async () => {
     const broken = join(folder, 'broken.ndjson');
     await writeFile(broken, [LINES[0], '{"symbol":"ETH"}', '', 'x', LINES[1]].join('\n'));

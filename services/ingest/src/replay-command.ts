@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RedisCommands } from '@tradewind/bus';
 import { DEFAULT_MAX_PUBLICATION_BYTES } from '@tradewind/protocol';
 import { ConfigError, type Environment, readConfig, readRedisEndpoint } from '@tradewind/runtime';
-import { createHttpPublisher } from './http-publisher.ts';
+import { createHttpPublisher, RATE_LIMIT_PATIENCE_MS } from './http-publisher.ts';
 import { ProgressBar } from './progress-bar.ts';
 import type { Publisher } from './publish.ts';
 import { type ReplayProgress, replay } from './replay.ts';
@@ -103,8 +103,14 @@ async function openPublisher(
 ): Promise<OpenPublisher> {
   if (to !== undefined) {
     const [token] = readConfig(environment, (reader) => reader.secretList('INGEST_TOKENS'));
+    // One at a time: what the rate limit made wait must not be overtaken.
     return {
-      publisher: createHttpPublisher(to, token),
+      publisher: createHttpPublisher({
+        baseUrl: to,
+        token,
+        patienceMs: RATE_LIMIT_PATIENCE_MS,
+        signal,
+      }),
       maxInFlight: 1,
       close: () => Promise.resolve(),
     };

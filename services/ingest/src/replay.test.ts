@@ -1,7 +1,8 @@
 import { RedisUnavailableError } from '@tradewind/bus';
 import { describe, expect, it } from 'vitest';
-import { createFakePublisher, type FakePublisher } from './fake-publisher.ts';
+import { createFakePublisher } from './fake-publisher.ts';
 import type { Pace } from './pace.ts';
+import type { Publisher } from './publish.ts';
 import { replay } from './replay.ts';
 
 const AT_ONCE: Pace = { kind: 'rate', perSecond: 1e9 };
@@ -112,10 +113,27 @@ describe('replay', () => {
     });
     expect(outcome).toMatchObject({ published: 1, refused: undefined });
   });
+
+  it('blames no line for a publication that was given up because it was told to end', async () => {
+    const stop = new AbortController();
+    const outcome = await run({
+      publisher: {
+        available: true,
+        async publish() {
+          stop.abort();
+          throw stop.signal.reason;
+        },
+      },
+      text: [line({}), line({})].join('\n'),
+      maxInFlight: 1,
+      signal: stop.signal,
+    });
+    expect(outcome).toMatchObject({ published: 0, refused: undefined });
+  });
 });
 
 function run(options: {
-  readonly publisher: FakePublisher;
+  readonly publisher: Publisher;
   readonly text?: string;
   readonly chunks?: readonly Buffer[];
   readonly pace?: Pace;

@@ -6,7 +6,7 @@ import { fault } from './faults.ts';
 import type { Item, Publication } from './item.ts';
 import { type Line, linesOf } from './lines.ts';
 import { type Pace, Schedule } from './pace.ts';
-import { type Publisher, publishOne } from './publish.ts';
+import { type ItemResult, type Publisher, publishOne } from './publish.ts';
 import { tradeEntry } from './trade-entry.ts';
 
 /** The longest that Node's timers wait at once, in ms. */
@@ -32,6 +32,7 @@ export interface ReplayOutcome extends ReplayProgress {
  * Publishes a file of trades, one a line, at a pace. The file is read as it is needed. It ends with
  * the file, with the first trade that is not accepted, or when the signal aborts.
  *
+ * @param options.publisher may reject with the signal's reason once that has aborted.
  * @param options.maxInFlight publications that may wait for their answer at the same time. They are
  *   sent in the file's order; with more than 1, some were sent before a failure shows.
  * @param options.onInvalid is told of every line that is no valid trade; the replay goes on.
@@ -56,7 +57,13 @@ export async function replay(options: {
   let refused: ReplayOutcome['refused'];
 
   async function publish(line: number, publication: Publication): Promise<void> {
-    const result = await publishOne(publisher, publication);
+    let result: ItemResult;
+    try {
+      result = await publishOne(publisher, publication);
+    } catch (error) {
+      if (options.signal.aborted && error === options.signal.reason) return;
+      throw error;
+    }
     if (result.ok) {
       progress = { ...progress, published: progress.published + 1 };
       return;

@@ -273,6 +273,17 @@ describe('metrics', () => {
     expect(lines).toContain('tradewind_ingest_requests_in_flight 0');
   });
 
+  it('say of every gauge of this service how it adds up over nodes', async () => {
+    const { metrics } = await start();
+    const lines = (await metrics.text()).split('\n');
+    const gauges = lines.flatMap((line) => /^# TYPE (tradewind_\S+) gauge$/.exec(line)?.[1] ?? []);
+    expect(gauges).not.toEqual([]);
+    for (const name of gauges) {
+      const help = lines.find((line) => line.startsWith(`# HELP ${name} `));
+      expect(help).toMatch(/ Aggregate with (sum|min|max)\.$/);
+    }
+  });
+
   it('count no success for a peer that left before its answer', async () => {
     const { port, publisher, metrics } = await start();
     const release = publisher.hold();
