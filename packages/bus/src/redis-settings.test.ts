@@ -26,14 +26,18 @@ describe('checkRedisUrl', () => {
   });
 
   it.each([
-    ['10.0.0.3:6379', 'is not a URL'],
-    ['localhost:6379', 'must begin with redis:// or rediss://'],
-    ['http://localhost', 'must begin with redis:// or rediss://'],
-    ['redis://', 'names no host'],
-    ['redis://localhost:99999', 'is not a URL'],
-    ['redis://localhost/main', 'has a path that is not the number of a database'],
+    ['10.0.0.3:6379', 'must be a URL such as redis://127.0.0.1:6379'],
+    ['localhost:6379', 'must begin with redis: or rediss:'],
+    ['http://localhost', 'must begin with redis: or rediss:'],
+    ['redis://', 'must name a host'],
+    ['redis://localhost:99999', 'must be a URL such as redis://127.0.0.1:6379'],
+    ['redis://localhost/main', 'may have nothing but the number of a database for a path'],
+    ['redis://localhost/123456', 'may have nothing but the number of a database for a path'],
     ['redis://localhost?enableOfflineQueue=true', 'may not carry options'],
-    ['redis://:100%@localhost', 'has a % in its user or password that escapes nothing'],
+    ['redis://localhost#0', 'may not carry options'],
+    ['redis://:100%@localhost', 'has a user or password whose percent-encoding is broken'],
+    ['redis://%zz:p@localhost', 'has a user or password whose percent-encoding is broken'],
+    ['redis://u:%ff@localhost', 'has a user or password whose percent-encoding is broken'],
   ])('says what is wrong with %s', (url, mistake) => {
     expect(checkRedisUrl(url)).toBe(mistake);
   });

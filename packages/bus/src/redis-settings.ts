@@ -41,7 +41,7 @@ interface RedisAddress {
 const DEFAULT_PORT = 6379;
 
 /**
- * What is wrong with a Redis URL, as a phrase to put behind the name of the setting, or undefined.
+ * What is wrong with a Redis URL, as a phrase to put behind the setting or its value, or undefined.
  * Never repeats the URL, which may hold a password.
  */
 export function checkRedisUrl(url: string): string | undefined {
@@ -113,17 +113,17 @@ function tlsOptions(host: string, ca: string | undefined): NonNullable<RedisOpti
 }
 
 function parseRedisUrl(url: string): RedisAddress | string {
-  if (!URL.canParse(url)) return 'is not a URL';
+  if (!URL.canParse(url)) return 'must be a URL such as redis://127.0.0.1:6379';
   const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(url);
-  if (protocol !== 'redis:' && protocol !== 'rediss:')
-    return 'must begin with redis:// or rediss://';
-  if (hostname === '') return 'names no host';
+  if (protocol !== 'redis:' && protocol !== 'rediss:') return 'must begin with redis: or rediss:';
+  if (hostname === '') return 'must name a host';
   if (search !== '' || hash !== '') return 'may not carry options';
   const database = pathname === '' || pathname === '/' ? '0' : pathname.slice(1);
-  if (!/^\d{1,5}$/.test(database)) return 'has a path that is not the number of a database';
+  if (!/^\d{1,5}$/.test(database))
+    return 'may have nothing but the number of a database for a path';
   const credentials = [decode(username), decode(password)];
   if (credentials.includes(undefined))
-    return 'has a % in its user or password that escapes nothing';
+    return 'has a user or password whose percent-encoding is broken';
   return {
     tls: protocol === 'rediss:',
     host: hostname.replace(/^\[(.*)\]$/, '$1'),

@@ -28,6 +28,20 @@ export interface RedisEndpoint {
   readonly certificateAuthority: string | undefined;
 }
 
+/**
+ * What is wrong with a Redis URL, as a phrase to put behind it, or undefined. What it finds nothing
+ * wrong with must be something that `URL` can parse.
+ */
+export type RedisUrlCheck = (url: string) => string | undefined;
+
+/** What differs between services in the settings that they share. */
+export interface ServiceDefaults {
+  readonly defaultPort: number;
+  readonly defaultAdminPort: number;
+  /** That of whoever connects: a check of our own would accept what it throws at later. */
+  readonly redisUrlFault: RedisUrlCheck;
+}
+
 const LOOPBACK = '127.0.0.1';
 const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
 const ADDRESS = { pattern: /^[A-Za-z0-9_.:%-]+$/, description: 'a host name or an IP address' };
@@ -36,7 +50,7 @@ const REDIS_MODES = ['single', 'sentinel', 'cluster'] as const;
 /** Reads the settings that all services share; mistakes are noted on `environment`. */
 export function readServiceSettings(
   environment: EnvironmentReader,
-  defaults: { readonly defaultPort: number; readonly defaultAdminPort: number },
+  defaults: ServiceDefaults,
 ): ServiceSettings {
   const settings: ServiceSettings = {
     host: environment.string('HOST', { default: LOOPBACK, allowed: ADDRESS }),
@@ -45,7 +59,7 @@ export function readServiceSettings(
     adminPort: environment.port('ADMIN_PORT', { default: defaults.defaultAdminPort }),
     adminToken: environment.secret('ADMIN_TOKEN'),
     logLevel: environment.choice('LOG_LEVEL', { default: 'info', choices: LOG_LEVELS }),
-    redis: readRedisEndpoint(environment),
+    redis: readRedisEndpoint(environment, defaults.redisUrlFault),
   };
   if (!isLoopback(settings.adminHost) && settings.adminToken === undefined) {
     environment.reject(
@@ -70,7 +84,10 @@ export function withoutCredentials(url: string): string {
 }
 
 /** Reads where Redis is; mistakes are noted on `environment`. */
-export function readRedisEndpoint(environment: EnvironmentReader): RedisEndpoint {
+export function readRedisEndpoint(
+  environment: EnvironmentReader,
+  redisUrlFault: RedisUrlCheck,
+): RedisEndpoint {
   const mode = environment.choice('REDIS_MODE', { default: 'single', choices: REDIS_MODES });
   if (mode !== 'single') {
     environment.reject('REDIS_MODE', `"${mode}" is not available in this release; use single`);
@@ -89,30 +106,4 @@ export function readRedisEndpoint(environment: EnvironmentReader): RedisEndpoint
     environment.reject('REDIS_CA_FILE', 'is used with TLS only; let REDIS_URL begin with rediss:');
   }
   return { url, password, certificateAuthority };
-}
-
-function redisUrlFault(text: string): string | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || url.hostname === '') {
-    return 'must be a URL such as redis://127.0.0.1:6379';
-  }
-  if (url.protocol !== 'redis:' && url.protocol !== 'rediss:') {
-    return 'must begin with redis: or rediss:';
-  }
-  if (!isDecodable(url.username) || !isDecodable(url.password)) {
-    return 'has a user name or password whose percent-encoding cannot be decoded';
-  }
-  if (!/^\/?[0-9]{0,5}$/.test(url.pathname) || url.search !== '' || url.hash !== '') {
-    return 'may have nothing but a database number after the host and port';
-  }
-  return undefined;
-}
-
-function isDecodable(text: string): boolean {
-  try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,4 +1,5 @@
 import { availableParallelism, hostname } from 'node:os';
+import { checkRedisUrl } from '@tradewind/bus';
 import {
   DEFAULT_MAX_MESSAGE_BYTES,
   DEFAULT_MAX_PUBLICATION_BYTES,
@@ -84,7 +85,11 @@ export function readEdgeConfig(env: Environment): EdgeConfig {
 }
 
 function read(env: EnvironmentReader): EdgeConfig {
-  const service = readServiceSettings(env, { defaultPort: 8080, defaultAdminPort: 9080 });
+  const service = readServiceSettings(env, {
+    defaultPort: 8080,
+    defaultAdminPort: 9080,
+    redisUrlFault: checkRedisUrl,
+  });
   const int = (name: string, fallback: number, min: number, max: number) =>
     env.integer(name, { default: fallback, min, max });
   const maxPublicationBytes = int(

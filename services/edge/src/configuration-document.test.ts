@@ -23,7 +23,7 @@ describe('docs/configuration.md', () => {
   });
 
   it('marks as common what every service reads', () => {
-    const defaults = { defaultPort: 1, defaultAdminPort: 2 };
+    const defaults = { defaultPort: 1, defaultAdminPort: 2, redisUrlFault: () => undefined };
     const common = readBy((env) =>
       readConfig(env, (reader) => readServiceSettings(reader, defaults)),
     );

@@ -1,3 +1,4 @@
+import { checkRedisUrl } from '@tradewind/bus';
 import { ConfigError, readConfig } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { type IngestConfig, readIngestConfig } from './config.ts';
@@ -37,6 +38,15 @@ describe('readIngestConfig', () => {
       'INGEST_MAX_PUBLICATION_BYTES: must not be larger than INGEST_MAX_BODY_BYTES (2048)',
     ]);
   });
+
+  it.each(['redis://u:%zz@h', 'redis://h/main', 'localhost:6379', 'redis://'])(
+    'finds what the bus would throw at later in the REDIS_URL %s',
+    (url) => {
+      expect(mistakesOf({ REDIS_URL: url })).toEqual([
+        expect.stringContaining(checkRedisUrl(url) ?? 'accepted'),
+      ]);
+    },
+  );
 
   it('tells all mistakes at once', () => {
     expect(

@@ -1,3 +1,4 @@
+import { checkRedisUrl } from '@tradewind/bus';
 import { DEFAULT_MAX_PUBLICATION_BYTES } from '@tradewind/protocol';
 import {
   type EnvironmentReader,
@@ -41,7 +42,11 @@ const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
 /** Reads what the ingest service needs; mistakes are noted on `environment`. */
 export function readIngestConfig(environment: EnvironmentReader): IngestConfig {
-  const service = readServiceSettings(environment, { defaultPort: 8_081, defaultAdminPort: 9_081 });
+  const service = readServiceSettings(environment, {
+    defaultPort: 8_081,
+    defaultAdminPort: 9_081,
+    redisUrlFault: checkRedisUrl,
+  });
   const limits = readLimits(environment);
   if (limits.maxPublicationBytes > limits.maxBodyBytes) {
     environment.reject(

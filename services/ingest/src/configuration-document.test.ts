@@ -4,7 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { readIngestConfig } from './config.ts';
 
 const DOCUMENT = new URL('../../../docs/configuration.md', import.meta.url);
-const DEFAULTS = { defaultPort: 8_081, defaultAdminPort: 9_081 };
+const DEFAULTS = {
+  defaultPort: 8_081,
+  defaultAdminPort: 9_081,
+  redisUrlFault: () => undefined,
+};
 const ROWS = readFileSync(DOCUMENT, 'utf8')
   .split('\n## Ingest\n')[1]!
   .split('\n')

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RedisCommands } from '@tradewind/bus';
+import { checkRedisUrl, RedisCommands } from '@tradewind/bus';
 import { DEFAULT_MAX_PUBLICATION_BYTES } from '@tradewind/protocol';
 import { ConfigError, type Environment, readConfig, readRedisEndpoint } from '@tradewind/runtime';
 import { createHttpPublisher, RATE_LIMIT_PATIENCE_MS } from './http-publisher.ts';
@@ -115,7 +115,7 @@ async function openPublisher(
       close: () => Promise.resolve(),
     };
   }
-  const endpoint = readConfig(environment, readRedisEndpoint);
+  const endpoint = readConfig(environment, (reader) => readRedisEndpoint(reader, checkRedisUrl));
   const connected = Promise.withResolvers<void>();
   let cause = 'no answer';
   const redis = new RedisCommands(
