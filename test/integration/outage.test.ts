@@ -83,6 +83,7 @@ it('survives Redis being killed and started again under load, and tells its clie
     expect(after.map(({ data }) => data)).toEqual(acknowledged.slice(resumedAt));
     await client.close();
   }
+  expect(fatalLines(ingest)).toEqual([]);
   for (const edge of tier.edges) {
     expect(fatalLines(edge)).toEqual([]);
     expect(await isReady(edge)).toBe(true);

@@ -14,7 +14,12 @@ let edge: TestEdge;
 beforeEach(async () => {
   tier = await startTier({
     edges: 1,
-    env: { ...INSPECTABLE, EDGE_WORKERS: String(WORKERS), EDGE_LINGER_MS: '100' },
+    env: {
+      ...INSPECTABLE,
+      EDGE_WORKERS: String(WORKERS),
+      EDGE_LINGER_MS: '100',
+      DRAIN_SECONDS: '8',
+    },
   });
   edge = tier.edges[0]!;
 });
@@ -135,6 +140,20 @@ it('lets a worker that is frozen for a while catch up; the others are not held u
     expect(client.publications.every(({ seq }, i) => seq === i + 1)).toBe(true);
     await client.close();
   }
+});
+
+it('does not replace a worker that ends while the node drains, and still ends in time', async () => {
+  const clients = await connectMany(12);
+  edge.signal('SIGTERM');
+  await clients[0]!.waitFor((client) => client.controlsOf('reconnect').length === 1);
+  await runInWorker(edge, 0, `setTimeout(() => { throw new Error('a fault in the test') }, 0)`);
+  await eventually(() => edge.output.some((line) => line.includes('worker_lost')));
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  const late = await Promise.allSettled(
+    Array.from({ length: 30 }, () => TestClient.connect(edge.wsUrl)),
+  );
+  expect(late.filter(({ status }) => status === 'fulfilled')).toEqual([]);
+  expect(await edge.exited).toEqual({ code: 0, signal: null });
 });
 
 it('says plainly that its port is in use, although workers would share it', async () => {

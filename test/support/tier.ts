@@ -75,7 +75,7 @@ export async function debugIndex(edge: TestEdge): Promise<DebugIndex> {
   return (await (await fetch(`${edge.adminUrl}/debug/index`)).json()) as DebugIndex;
 }
 
-/** Log lines of an edge that nobody wants to see: faults that nothing handled. */
-export function fatalLines(edge: TestEdge): readonly string[] {
-  return edge.output.filter((line) => /"level":"fatal"|unhandled|uncaught/i.test(line));
+/** Log lines of a service that nobody wants to see: faults that nothing handled. */
+export function fatalLines(service: { readonly output: readonly string[] }): readonly string[] {
+  return service.output.filter((line) => /"level":"fatal"|unhandled|uncaught/i.test(line));
 }

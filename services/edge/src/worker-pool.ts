@@ -31,7 +31,8 @@ export class WorkerPool implements FanOutPool {
   readonly #workers: FanOutWorker[] = [];
   /** Totals of workers that are gone, so that the node's counters do not go back. */
   #departed: MetricObjects = [];
-  readonly #stopping = new AbortController();
+  /** Aborts when the node begins to end: from then on a lost worker is not replaced. */
+  readonly #ending = new AbortController();
   readonly #watch: NodeJS.Timeout;
   #port = 0;
   #readiness: Readiness | undefined;
@@ -66,6 +67,7 @@ export class WorkerPool implements FanOutPool {
   }
 
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
+    this.#ending.abort();
     await Promise.all(this.#workers.map((worker) => worker.drain(windowMs, hurry)));
   }
 
@@ -80,7 +82,7 @@ export class WorkerPool implements FanOutPool {
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
+    this.#ending.abort();
     clearInterval(this.#watch);
     await Promise.all(this.#workers.map((worker) => worker.stop()));
   }
@@ -104,13 +106,13 @@ export class WorkerPool implements FanOutPool {
       const worker = this.#workers[slot] as FanOutWorker;
       const cause = await worker.ended;
       this.#connectionCount.reset(slot);
-      if (cause === undefined || this.#stopping.signal.aborted) return;
+      if (cause === undefined) return;
       this.#events.workerLost(slot, cause);
       this.#departed = await sumMetrics([this.#departed, totalsOf(worker.lastMetrics)]);
       const wasStable = performance.now() - startedAt > STABLE_AFTER_MS;
       waitMs = wasStable ? REPLACE_AFTER_MS : Math.min(waitMs * 2, REPLACE_AFTER_MAX_MS);
-      await sleep(waitMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
-      if (this.#stopping.signal.aborted) return;
+      await sleep(waitMs, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+      if (this.#ending.signal.aborted) return;
       this.#start(slot);
     }
   }
