@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type ServiceProcess, startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
-import { startIngest } from '../support/service.ts';
+import { startIngest, untilLinked } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { RECORDED_TRADES, recordedTrades } from '../support/trades.ts';
 
@@ -18,6 +18,7 @@ let ingest: ServiceProcess;
 beforeAll(async () => {
   tier = await startTier({ edges: 2 });
   ingest = await startIngest({ REDIS_URL: tier.redis.url });
+  await untilLinked(ingest);
 });
 
 afterAll(async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestClient } from './client.ts';
 import { startRedis, type TestRedis } from './redis.ts';
-import { startEdge, startIngest } from './service.ts';
+import { startEdge, startIngest, untilLinked } from './service.ts';
 
 let redis: TestRedis;
 
@@ -17,6 +17,7 @@ describe('startEdge, startIngest and TestClient', () => {
   it('carry a publication from ingest to a client, byte for byte', async () => {
     await using edge = await startEdge({ REDIS_URL: redis.url });
     await using ingest = await startIngest({ REDIS_URL: redis.url });
+    await Promise.all([edge, ingest].map(untilLinked));
     await using client = await TestClient.connect(edge.wsUrl, { channels: ['BTC.trade'] });
     const body = '{ "price": 1.10, "text": "\\u00e9 é" }';
     const url = `${ingest.url}/v1/channels/BTC.trade`;

@@ -1,4 +1,9 @@
 import { type ServiceProcess, startService } from '@tradewind/dev';
+import type { Readiness } from '@tradewind/runtime';
+import { eventually } from './wait.ts';
+
+/** How long a service may take to reach a Redis that runs, in ms; slow machines included. */
+const LINK_DEADLINE_MS = 10_000;
 
 /** Settings by the names of the environment variables, e.g. `REDIS_URL`. */
 export type ServiceEnvironment = Readonly<Record<string, string>>;
@@ -23,4 +28,16 @@ export async function startEdge(env: ServiceEnvironment): Promise<TestEdge> {
 /** Starts a real ingest on free ports, as {@link startEdge} does an edge. */
 export async function startIngest(env: ServiceEnvironment): Promise<ServiceProcess> {
   return await startService('ingest', env);
+}
+
+/** Resolves when a service that was just started is ready and linked to Redis. */
+export async function untilLinked(service: ServiceProcess): Promise<void> {
+  await eventually(
+    async () => {
+      const response = await fetch(`${service.adminUrl}/readyz`);
+      const { ready, degraded } = (await response.json()) as Readiness;
+      return ready && !degraded;
+    },
+    { deadlineMs: LINK_DEADLINE_MS },
+  );
 }
