@@ -29,8 +29,7 @@ export const CONTROL = 0;
 export type Verdict = 'queued' | 'first' | 'brim' | 'refused' | 'slow';
 
 const LEAST_CAPACITY = 8;
-const NO_FRAMES: (Uint8Array | undefined)[] = [];
-const NO_SEQUENCES: number[] = [];
+const NO_ENTRIES: (Uint8Array | number | undefined)[] = [];
 
 /**
  * What one client is yet to be sent, in order: references to shared publications, in a bounded
@@ -49,9 +48,11 @@ export class Outbox {
   readonly #limits: OutboxLimits;
   readonly #policy: SlowPolicy;
   readonly #pace: Pace = { refusalsInARow: 0, firstRefusedAt: 0, behindSince: undefined };
-  /** A ring whose length is a power of two; entry i is at (head + i) masked. */
-  #frames = NO_FRAMES;
-  #sequences = NO_SEQUENCES;
+  /**
+   * A ring whose length is a power of two: each entry is its bytes and behind them its `seq`, so that
+   * a delivery touches one cache line of it. The next entry is at `#head`.
+   */
+  #ring = NO_ENTRIES;
   #head = 0;
   #size = 0;
   #publications = 0;
@@ -101,8 +102,7 @@ export class Outbox {
       return this.#refuse(publication.channel, now);
     }
     this.#push(tail, this.#lastSequence);
-    this.#pace.refusalsInARow = 0;
-    this.#pace.behindSince ??= now;
+    if (this.#publications === 0) this.#pace.behindSince = now;
     this.#publications += 1;
     this.#bytes += tail.length;
     if (!this.blocked && this.#isBrimming()) return 'brim';
@@ -138,27 +138,27 @@ export class Outbox {
 
   /** The next entry's bytes, or undefined when nothing waits: a publication's tail or a control frame. */
   peek(): Uint8Array | undefined {
-    return this.#size === 0 ? undefined : this.#frames[this.#head];
+    return this.#size === 0 ? undefined : (this.#ring[this.#head] as Uint8Array);
   }
 
   /** The next entry's `seq`, or {@link CONTROL}. Only meaningful while something waits. */
   peekSequence(): number {
-    return this.#sequences[this.#head] as number;
+    return this.#ring[this.#head + 1] as number;
   }
 
   /** Drops the next entry, which its owner has written. Throws if nothing waits. */
   shift(): void {
     // Read before anything is written: all empty outboxes share one ring of no entries.
-    const { length } = this.#frames[this.#head] as Uint8Array;
-    this.#frames[this.#head] = undefined;
-    if (this.#sequences[this.#head] === CONTROL) {
+    const { length } = this.#ring[this.#head] as Uint8Array;
+    this.#ring[this.#head] = undefined;
+    if (this.#ring[this.#head + 1] === CONTROL) {
       this.#controlBytes -= length;
     } else {
       this.#bytes -= length;
       this.#publications -= 1;
       if (this.#publications === 0) this.#pace.behindSince = undefined;
     }
-    this.#head = (this.#head + 1) & (this.#frames.length - 1);
+    this.#head = (this.#head + 2) & (this.#ring.length - 1);
     this.#size -= 1;
   }
 
@@ -174,6 +174,7 @@ export class Outbox {
     if (this.#size - this.#publications > this.#limits.controls / 2) return undefined;
     const losses = this.#losses;
     this.#losses = undefined;
+    this.#pace.refusalsInARow = 0;
     return losses;
   }
 
@@ -185,8 +186,7 @@ export class Outbox {
   /** Gives back the memory that a past burst needed. Does nothing while something waits. */
   trim(): void {
     if (this.#size > 0) return;
-    this.#frames = NO_FRAMES;
-    this.#sequences = NO_SEQUENCES;
+    this.#ring = NO_ENTRIES;
     this.#head = 0;
   }
 
@@ -194,6 +194,7 @@ export class Outbox {
   clear(): void {
     while (this.#size > 0) this.shift();
     this.#losses = undefined;
+    this.#pace.refusalsInARow = 0;
     this.trim();
   }
 
@@ -221,24 +222,21 @@ export class Outbox {
   }
 
   #push(frame: Uint8Array, sequence: number): void {
-    if (this.#size === this.#frames.length) this.#grow();
-    const index = (this.#head + this.#size) & (this.#frames.length - 1);
-    this.#frames[index] = frame;
-    this.#sequences[index] = sequence;
+    if (2 * this.#size === this.#ring.length) this.#grow();
+    const at = (this.#head + 2 * this.#size) & (this.#ring.length - 1);
+    this.#ring[at] = frame;
+    this.#ring[at + 1] = sequence;
     this.#size += 1;
   }
 
   #grow(): void {
-    const capacity = Math.max(LEAST_CAPACITY, this.#frames.length * 2);
-    const frames = new Array<Uint8Array | undefined>(capacity);
-    const sequences = new Array<number>(capacity);
-    for (let i = 0; i < capacity; i += 1) {
-      const from = (this.#head + i) & (this.#frames.length - 1);
-      frames[i] = i < this.#size ? this.#frames[from] : undefined;
-      sequences[i] = i < this.#size ? (this.#sequences[from] as number) : CONTROL;
-    }
-    this.#frames = frames;
-    this.#sequences = sequences;
+    const held = this.#ring;
+    const ring = new Array<Uint8Array | number | undefined>(
+      Math.max(2 * LEAST_CAPACITY, 2 * held.length),
+    );
+    for (let i = 0; i < held.length; i += 1) ring[i] = held[(this.#head + i) & (held.length - 1)];
+    for (let i = held.length; i < ring.length; i += 1) ring[i] = undefined;
+    this.#ring = ring;
     this.#head = 0;
   }
 }

@@ -4,7 +4,8 @@ import type { AddressInfo, Socket } from 'node:net';
 import { CONTROL, Outbox } from '@tradewind/fanout';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { encodeFrame, FrameWriter } from './frame-writer.ts';
+import { encodeFrame } from './frame.ts';
+import { FrameWriter } from './frame-writer.ts';
 import { until } from './testing/deadline.ts';
 import { FakeSink } from './testing/fake-sink.ts';
 import { FrameDecoder, TEXT } from './testing/frame-decoder.ts';
@@ -22,7 +23,7 @@ const SEQUENCES = [
 ];
 
 const WRITE_BYTES = 64 * 1024;
-const CAUTIOUS_WRITE_BYTES = 16 * 1024;
+const SMALL_WRITE_BYTES = 16 * 1024;
 
 describe('encodeFrame', () => {
   it.each(PAYLOAD_LENGTHS)('puts a control frame of %i bytes on the wire as it is', (length) => {
@@ -117,16 +118,23 @@ describe('FrameWriter', () => {
     },
   );
 
-  it('writes copies of at most 16 KiB to a socket that was blocked', () => {
+  it('hands at most 16 KiB of memory at a time to a socket that was blocked', () => {
     const { outbox, sink, write } = setUp();
     for (let i = 1; i <= 100; i += 1) offer(outbox, 'x'.repeat(1_000));
     write(true);
     expect(sink.copies.length).toBeGreaterThan(5);
     for (const bytes of sink.writes) {
-      expect(bytes.length).toBeLessThanOrEqual(CAUTIOUS_WRITE_BYTES);
-      expect(bytes.buffer.byteLength, 'no part of a larger buffer').toBe(bytes.length);
+      expect(bytes.length).toBeLessThanOrEqual(SMALL_WRITE_BYTES);
+      expect(bytes.buffer.byteLength).toBe(SMALL_WRITE_BYTES);
     }
     expect(seqs(sink)).toHaveLength(100);
+  });
+
+  it('hands no more memory to any socket than about what it is to send', () => {
+    const { outbox, sink, write } = setUp();
+    for (let i = 1; i <= 10; i += 1) offer(outbox, 'x'.repeat(1_000));
+    write();
+    expect(sink.writes.map(({ buffer }) => buffer.byteLength)).toEqual([SMALL_WRITE_BYTES]);
   });
 
   it('stops after the write that blocks the socket', () => {

@@ -1,0 +1,105 @@
+import { CONTROL, Outbox } from '@tradewind/fanout';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { encodeFrame } from './frame.ts';
+import { FrameBuffer } from './frame-buffer.ts';
+import { LIMITS } from './testing/test-connection.ts';
+
+const BYTES = 256;
+
+/** What all clients share: small ones, one that just fits and one that is too large for the buffer. */
+const TAILS = [1, 2, 3, 20, 60, 223, 224, 400].map((length) => Buffer.alloc(length, `${length}`));
+
+interface Entry {
+  readonly content: Buffer;
+  readonly isControl: boolean;
+}
+
+function outboxOf(entries: readonly Entry[], sequence: number): Outbox {
+  const outbox = new Outbox(LIMITS, { graceMs: 60_000, maxLagMs: 60_000 });
+  skipTo(outbox, sequence);
+  for (const { content, isControl } of entries) {
+    if (isControl) outbox.offerControl(content);
+    else outbox.offer({ channel: 'a', tail: content, publishedAt: 0 }, 0);
+  }
+  return outbox;
+}
+
+function skipTo(outbox: Outbox, sequence: number): void {
+  const tail = Buffer.alloc(0);
+  while (outbox.lastSequence + 1 < sequence) {
+    outbox.offer({ channel: 'a', tail, publishedAt: 0 }, 0);
+    outbox.shift();
+  }
+}
+
+/** The same bytes without a memory of what was there before. */
+function encodedAfresh(entries: readonly Entry[], firstSequence: number): Buffer {
+  let sequence = firstSequence - 1;
+  const frames = entries.map(({ content, isControl }) => {
+    if (!isControl) sequence += 1;
+    const frame = Buffer.alloc(content.length + 64);
+    return frame.subarray(0, encodeFrame(frame, 0, isControl ? CONTROL : sequence, content));
+  });
+  return Buffer.concat(frames);
+}
+
+const entry = fc.record({
+  content: fc.constantFrom(...TAILS),
+  isControl: fc.boolean(),
+});
+
+describe('FrameBuffer', () => {
+  it('gives every client its own bytes, whatever the one before it was sent', () => {
+    const client = fc.record({
+      from: fc.nat(6),
+      to: fc.nat(12),
+      // Around where the number of digits changes.
+      sequence: fc.constantFrom(1, 2, 8, 9, 10, 11, 97, 99, 100, 998, 1_000),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(entry, { minLength: 1, maxLength: 12 }),
+        fc.array(client, { minLength: 2, maxLength: 6 }),
+        (entries, clients) => {
+          const buffer = new FrameBuffer(BYTES);
+          for (const { from, to, sequence } of clients) {
+            const own = entries.slice(from, to);
+            const outbox = outboxOf(own, sequence);
+            const written: Buffer[] = [];
+            while (outbox.size > 0) written.push(Buffer.from(buffer.fill(outbox)));
+            expect(Buffer.concat(written)).toEqual(encodedAfresh(own, sequence));
+          }
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('copies nothing for a client that is sent what the one before it was', () => {
+    const entries = [20, 60].map((length) => ({
+      content: Buffer.alloc(length, 'a'),
+      isControl: false,
+    }));
+    const buffer = new FrameBuffer(BYTES);
+    buffer.fill(outboxOf(entries, 10));
+    // Contents never change, but if one does, that shows who copies it again.
+    entries[0]?.content.fill('b');
+    const filled = Buffer.from(buffer.fill(outboxOf(entries, 12)));
+    expect(filled.toString('latin1', 2)).toBe(
+      `{"seq":12${'a'.repeat(20)}\x81\x45{"seq":13${'a'.repeat(60)}`,
+    );
+  });
+
+  it('never holds more memory than its size, but for one frame that is larger', () => {
+    const buffer = new FrameBuffer(BYTES);
+    const sizes = [400, 20, 223].map((length) => {
+      const filled = buffer.fill(
+        outboxOf([{ content: Buffer.alloc(length), isControl: false }], 1),
+      );
+      return filled.buffer.byteLength;
+    });
+    expect(sizes[0]).toBeGreaterThan(400);
+    expect(sizes.slice(1)).toEqual([BYTES, BYTES]);
+  });
+});

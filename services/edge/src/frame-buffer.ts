@@ -1,0 +1,82 @@
+import { CONTROL, type Outbox } from '@tradewind/fanout';
+import { encodeDigits, encodeFrame, FRAME_OVERHEAD_BYTES } from './frame.ts';
+
+/**
+ * Memory in which the frames of one write are put together, for one client after the other. It
+ * remembers what it holds: subscribers of the same channels wait for the same publications, and
+ * then the next client's write differs from the last one's in nothing but its numbers. Copying 500
+ * bytes a frame again would cost more than all else that is done for it in JavaScript.
+ */
+export class FrameBuffer {
+  readonly #bytes: number;
+  #memory: Buffer;
+  /** What lies in the memory, frame by frame: what was encoded, as which number, up to where. */
+  readonly #contents: Uint8Array[] = [];
+  readonly #sequences: number[] = [];
+  readonly #numberEnds: number[] = [];
+  readonly #ends: number[] = [];
+
+  /** @param bytes its size; it grows for a frame that alone is larger. */
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+    this.#memory = Buffer.allocUnsafeSlow(bytes);
+  }
+
+  /**
+   * Moves entries from the outbox into the memory as long as their frames fit, and at least one.
+   * Returns that part of the memory: it is valid until the next call.
+   */
+  fill(outbox: Outbox): Uint8Array {
+    let end = 0;
+    let isHeld = true;
+    let bound = 10;
+    for (let i = 0; ; i += 1) {
+      const content = outbox.peek();
+      if (content === undefined) break;
+      const sequence = outbox.peekSequence();
+      while (sequence >= bound) bound *= 10;
+      isHeld &&= this.#contents[i] === content && this.#isAsLong(i, sequence, bound);
+      if (isHeld) {
+        const heldEnd = this.#ends[i] as number;
+        if (this.#sequences[i] !== sequence) this.#renumber(i, sequence);
+        end = heldEnd;
+      } else {
+        const most = end + content.length + FRAME_OVERHEAD_BYTES;
+        if (i === 0) this.#makeRoom(most);
+        else if (most > this.#bytes) break;
+        end = this.#encode(i, end, sequence, content);
+      }
+      outbox.shift();
+    }
+    return this.#memory.subarray(0, end);
+  }
+
+  /** A frame that is too large gets memory of its own size, and the one after it the usual again. */
+  #makeRoom(bytes: number): void {
+    const size = Math.max(this.#bytes, bytes);
+    if (this.#memory.length !== size) this.#memory = Buffer.allocUnsafeSlow(size);
+  }
+
+  /** Whether frame i, if it got this number, would take as many bytes. */
+  #isAsLong(i: number, sequence: number, bound: number): boolean {
+    const held = this.#sequences[i] as number;
+    if (held === CONTROL || sequence === CONTROL) return held === sequence;
+    return held < bound && held >= bound / 10;
+  }
+
+  #renumber(i: number, sequence: number): void {
+    encodeDigits(this.#memory, this.#numberEnds[i] as number, sequence);
+    this.#sequences[i] = sequence;
+  }
+
+  /** Frames behind this one are of no use any more: they start elsewhere, or are overwritten. */
+  #encode(i: number, start: number, sequence: number, content: Uint8Array): number {
+    const end = encodeFrame(this.#memory, start, sequence, content);
+    this.#contents.length = i;
+    this.#contents[i] = content;
+    this.#sequences[i] = sequence;
+    this.#numberEnds[i] = end - content.length;
+    this.#ends[i] = end;
+    return end;
+  }
+}

@@ -1,0 +1,69 @@
+import { CONTROL } from '@tradewind/fanout';
+
+/** A text frame in one piece, FIN set (RFC 6455, section 5.2). */
+const TEXT_FRAME = 0x81;
+const LONGEST_SEQUENCE_DIGITS = 16;
+const SEQUENCE_PREFIX = Buffer.from('{"seq":', 'latin1');
+const LONGEST_HEADER_BYTES = 10;
+
+/** The most that a frame adds to a publication's tail: header, `{"seq":` and the number. */
+export const FRAME_OVERHEAD_BYTES =
+  LONGEST_HEADER_BYTES + SEQUENCE_PREFIX.length + LONGEST_SEQUENCE_DIGITS;
+
+/**
+ * Encodes one text frame at `start` and returns where it ends.
+ *
+ * @param sequence the client's number for the publication, or `CONTROL` for a control frame.
+ * @param bytes the publication's tail, or the control frame's whole payload.
+ */
+export function encodeFrame(
+  buffer: Buffer,
+  start: number,
+  sequence: number,
+  bytes: Uint8Array,
+): number {
+  const digits = sequence === CONTROL ? 0 : digitsOf(sequence);
+  const prefix = digits === 0 ? 0 : SEQUENCE_PREFIX.length + digits;
+  let at = encodeHeader(buffer, start, prefix + bytes.length);
+  if (prefix > 0) {
+    buffer.set(SEQUENCE_PREFIX, at);
+    at += prefix;
+    encodeDigits(buffer, at, sequence);
+  }
+  buffer.set(bytes, at);
+  return at + bytes.length;
+}
+
+function encodeHeader(buffer: Buffer, start: number, length: number): number {
+  buffer[start] = TEXT_FRAME;
+  if (length < 126) {
+    buffer[start + 1] = length;
+    return start + 2;
+  }
+  if (length < 65_536) {
+    buffer[start + 1] = 126;
+    return buffer.writeUInt16BE(length, start + 2);
+  }
+  buffer[start + 1] = 127;
+  buffer.writeUInt32BE(0, start + 2);
+  return buffer.writeUInt32BE(length, start + 6);
+}
+
+/** Decimal digits of a positive integer. */
+export function digitsOf(integer: number): number {
+  let digits = 1;
+  for (let bound = 10; integer >= bound; bound *= 10) digits += 1;
+  return digits;
+}
+
+/** Writes the decimal digits of a positive integer so that they end before `end`. */
+export function encodeDigits(buffer: Buffer, end: number, integer: number): void {
+  let at = end;
+  let rest = integer;
+  do {
+    const next = Math.floor(rest / 10);
+    at -= 1;
+    buffer[at] = 0x30 + (rest - next * 10);
+    rest = next;
+  } while (rest > 0);
+}
