@@ -43,18 +43,95 @@ export async function runInWorker(
 ): Promise<void> {
   const inspector = await connect(edge);
   try {
-    const sessions: string[] = [];
-    inspector.on('message', (data) => {
-      const { method, params } = JSON.parse(String(data));
-      if (method === 'NodeWorker.attachedToWorker') sessions.push(params.sessionId);
-    });
-    await ask(inspector, 'NodeWorker.enable', { waitForDebuggerOnStart: false });
-    const sessionId = sessions[worker];
-    if (sessionId === undefined) throw new Error(`${sessions.length} workers, none is ${worker}`);
-    const message = JSON.stringify({ id: 1, method: 'Runtime.evaluate', params: { expression } });
-    await ask(inspector, 'NodeWorker.sendMessageToWorker', { sessionId, message });
+    const attached = await attachToWorkers(inspector);
+    await send(inspector, chosen(attached, worker), expression);
   } finally {
     inspector.terminate();
+  }
+}
+
+/** Keeps one of an edge's worker threads busy with nothing; resolves when it goes on. */
+export async function freezeWorker(edge: TestEdge, worker: number, ms: number): Promise<void> {
+  const inspector = await connect(edge);
+  try {
+    const attached = await attachToWorkers(inspector);
+    const busy = `const end = performance.now() + ${ms}; while (performance.now() < end);`;
+    await evaluate(inspector, chosen(attached, worker), `(() => { ${busy} })()`);
+  } finally {
+    inspector.terminate();
+  }
+}
+
+/**
+ * How many connected sockets each of an edge's worker threads holds, in the order of their start.
+ * The runtime is asked and not the product, so what the product counts can be held against it.
+ */
+export async function socketsOfWorkers(edge: TestEdge): Promise<readonly number[]> {
+  const inspector = await connect(edge);
+  try {
+    const counts: number[] = [];
+    for (const worker of await attachToWorkers(inspector)) {
+      const kinds = 'process.getActiveResourcesInfo()';
+      const count = `${kinds}.filter((kind) => kind === 'TCPSocketWrap').length`;
+      counts.push(Number(await evaluate(inspector, worker, count)));
+    }
+    return counts;
+  } finally {
+    inspector.terminate();
+  }
+}
+
+/** Sessions with all worker threads, in the order of their start. */
+async function attachToWorkers(inspector: WebSocket): Promise<readonly string[]> {
+  const sessions: string[] = [];
+  inspector.on('message', (data) => {
+    const { method, params } = JSON.parse(String(data));
+    if (method === 'NodeWorker.attachedToWorker') sessions.push(params.sessionId);
+  });
+  await ask(inspector, 'NodeWorker.enable', { waitForDebuggerOnStart: false });
+  return sessions;
+}
+
+function chosen(attached: readonly string[], worker: number): string {
+  const session = attached[worker];
+  if (session === undefined) throw new Error(`${attached.length} workers, none is ${worker}`);
+  return session;
+}
+
+/** The number of every request to a worker: each session sees one. */
+const WORKER_REQUEST_ID = 1;
+
+async function send(inspector: WebSocket, sessionId: string, expression: string): Promise<void> {
+  const params = { expression, returnByValue: true };
+  const message = JSON.stringify({ id: WORKER_REQUEST_ID, method: 'Runtime.evaluate', params });
+  await ask(inspector, 'NodeWorker.sendMessageToWorker', { sessionId, message });
+}
+
+/** Waits for the value, which has to be JSON. Rejects when the expression throws. */
+async function evaluate(
+  inspector: WebSocket,
+  sessionId: string,
+  expression: string,
+): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  const timer = setTimeout(() => reject(new Error('no answer of a worker')), ANSWER_DEADLINE_MS);
+  const listen = (data: unknown): void => {
+    const { method, params } = JSON.parse(String(data));
+    if (method !== 'NodeWorker.receivedMessageFromWorker') return;
+    if (params.sessionId !== sessionId) return;
+    const { id, result, error } = JSON.parse(params.message);
+    if (id !== WORKER_REQUEST_ID) return;
+    const fault = error ?? result.exceptionDetails?.exception;
+    if (fault === undefined) resolve(result.result.value);
+    else reject(new Error(`in a worker: ${fault.message ?? fault.description}`));
+  };
+  inspector.on('message', listen);
+  try {
+    await send(inspector, sessionId, expression);
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    inspector.off('message', listen);
   }
 }
 

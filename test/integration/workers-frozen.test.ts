@@ -1,0 +1,194 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { addEncodedLatency, createLatencyHistogram, percentilesOf } from '../load/latency.ts';
+import type { Load } from '../load/load.ts';
+import { startPublisher } from '../load/publisher.ts';
+import { TestClient } from '../support/client.ts';
+import { freezeWorker, INSPECTABLE, socketsOfWorkers } from '../support/inspector.ts';
+import {
+  gapsOn,
+  lastAccountedFor,
+  type NumberedPublications,
+  publishNumbered,
+} from '../support/numbered-publications.ts';
+import { connectReaders } from '../support/readers.ts';
+import type { TestEdge } from '../support/service.ts';
+import { startTier, type Tier } from '../support/tier.ts';
+import { eventually } from '../support/wait.ts';
+
+const WORKERS = 3;
+const FROZEN_WORKER = 1;
+const CLIENTS = 30;
+const CHANNEL = 'BTC.trade';
+const BULK_CHANNEL = 'BULK';
+const MIB = 2 ** 20;
+
+/** What the hub holds at most for one worker that does not work it off, in bytes. */
+const WORKER_BACKLOG_BYTES = 16 * MIB;
+
+/** 8 MiB a second: in ten seconds five times the backlog. */
+const BULK = { ratePerSecond: 1_000, payloadBytes: 8 * 1024 };
+
+/** Beside the backlog: what heaps grow by between two collections, in bytes; 17 MiB were seen. */
+const MEMORY_SLACK_BYTES = 32 * MIB;
+
+/**
+ * How far the other workers' p99 may be from what it was before, in ms. The frozen worker is busy on
+ * a core that they may need; publications that waited for it would be late by seconds.
+ */
+const P99_TOLERANCE_MS = 50;
+
+/** How long a freshly started edge takes to reach its usual speed and size, in ms. */
+const WARM_UP_MS = 2_000;
+
+/** How long latencies are measured before the freeze, in ms. */
+const BASELINE_MS = 3_000;
+
+/** At the end of a freeze nothing is measured any more, in ms: it may end a little early or late. */
+const MARGIN_MS = 1_000;
+
+let tier: Tier;
+let edge: TestEdge;
+let clients: readonly TestClient[];
+let numbered: NumberedPublications;
+
+beforeEach(async () => {
+  tier = await startTier({
+    edges: 1,
+    env: { ...INSPECTABLE, EDGE_WORKERS: String(WORKERS) },
+  });
+  edge = tier.edges[0]!;
+  clients = await Promise.all(
+    Array.from({ length: CLIENTS }, () => TestClient.connect(edge.wsUrl, { channels: [CHANNEL] })),
+  );
+  numbered = publishNumbered(tier.backend, CHANNEL, 5);
+});
+
+afterEach(async () => {
+  await numbered?.stop();
+  await tier?.[Symbol.asyncDispose]();
+});
+
+/** When a freeze was asked for, and when the worker went on; ms since the Unix epoch. */
+interface Freeze {
+  readonly askedAt: number;
+  readonly endedAt: number;
+}
+
+async function freeze(ms: number): Promise<Freeze> {
+  const askedAt = Date.now();
+  await freezeWorker(edge, FROZEN_WORKER, ms);
+  return { askedAt, endedAt: Date.now() };
+}
+
+/** Clients of the frozen worker: those that were sent nothing in the middle of the freeze. */
+function frozenIn({ askedAt, endedAt }: Freeze): ReadonlySet<TestClient> {
+  const isWithin = (time: number): boolean =>
+    time > askedAt + MARGIN_MS && time < endedAt - MARGIN_MS;
+  const silent = clients.filter(
+    ({ publications }) => !publications.some(({ receivedAt }) => isWithin(receivedAt)),
+  );
+  return new Set(silent);
+}
+
+/** Whether a client was told a gap and has been sent publications again since. */
+function isFollowedUp(client: TestClient): boolean {
+  const [gap] = gapsOn(client, CHANNEL);
+  const last = client.publications.at(-1);
+  return gap !== undefined && last !== undefined && last.index > gap.index;
+}
+
+/** Of the readers' latencies since their sample before, in ms. */
+async function p99Since(load: Load): Promise<number> {
+  const histogram = createLatencyHistogram();
+  for (const encoded of (await load.sample()).latencies) addEncodedLatency(histogram, encoded);
+  const percentiles = percentilesOf(histogram);
+  if (percentiles === undefined) throw new Error('nothing was delivered');
+  return percentiles.p99;
+}
+
+/** The edge's resident memory at worst over the next `ms`, in bytes. */
+async function peakMemory(ms: number): Promise<number> {
+  const until = performance.now() + ms;
+  let peak = 0;
+  while (performance.now() < until) {
+    peak = Math.max(peak, (await edge.metrics()).sum('ws_total_memory_bytes') ?? 0);
+    await sleep(100);
+  }
+  return peak;
+}
+
+it('lets a worker that was frozen for a while catch up with everything; the others are not held up', async () => {
+  const FROZEN_MS = 4_000;
+  const frozen = frozenIn(await freeze(FROZEN_MS));
+  expect(frozen.size).toBeGreaterThan(0);
+  expect(frozen.size).toBeLessThan(clients.length);
+  const published = await numbered.stop();
+  for (const client of clients) {
+    await client.waitFor(() => client.publications.length === published);
+    expect(client.publications.every(({ seq }, i) => seq === i + 1)).toBe(true);
+    const lag = Math.max(...client.publications.map(({ ts, receivedAt }) => receivedAt - ts));
+    if (frozen.has(client)) expect(lag).toBeGreaterThan(FROZEN_MS - MARGIN_MS);
+    else expect(lag).toBeLessThan(FROZEN_MS / 4);
+  }
+});
+
+it('bounds what it keeps for a worker that is frozen for long, and tells its clients exactly the rest', async () => {
+  const FROZEN_MS = 10_000;
+  await using readers = await connectReaders(edge, {
+    connections: CLIENTS,
+    channels: [BULK_CHANNEL],
+    mode: 'single',
+  });
+  await using publisher = await startPublisher({
+    redisUrl: tier.redis.url,
+    channels: [BULK_CHANNEL],
+    core: undefined,
+  });
+  await readers.mark();
+  await publisher.start(BULK);
+  await sleep(WARM_UP_MS);
+  await readers.sample();
+  const memoryBefore = await peakMemory(BASELINE_MS);
+  const p99Before = await p99Since(readers);
+  const sockets = await eventually(async () => {
+    const each = await socketsOfWorkers(edge);
+    expect(each.reduce((sum, count) => sum + count)).toBe(2 * CLIENTS);
+    return each;
+  });
+
+  await readers.sample();
+  const freezing = freeze(FROZEN_MS);
+  const [memoryFrozen, p99Frozen] = await Promise.all([
+    peakMemory(FROZEN_MS - MARGIN_MS),
+    sleep(FROZEN_MS - MARGIN_MS).then(() => p99Since(readers)),
+  ]);
+  const frozen = frozenIn(await freezing);
+  expect(frozen.size).toBeGreaterThan(0);
+  for (const client of frozen) await client.waitFor(() => isFollowedUp(client));
+  const { published } = await publisher.stop();
+  const publishedNumbers = await numbered.stop();
+
+  expect(memoryFrozen).toBeLessThan(memoryBefore + WORKER_BACKLOG_BYTES + MEMORY_SLACK_BYTES);
+  expect(p99Frozen).toBeLessThan(p99Before + P99_TOLERANCE_MS);
+
+  for (const client of clients) {
+    await client.waitFor(() => lastAccountedFor(client, CHANNEL) === publishedNumbers);
+    expect(client.isOpen).toBe(true);
+    const gaps = gapsOn(client, CHANNEL);
+    if (frozen.has(client)) expect(gaps.length).toBeGreaterThan(0);
+    else expect(gaps).toEqual([]);
+  }
+
+  const frozenReaders = sockets[FROZEN_WORKER]! - frozen.size;
+  expect(frozenReaders).toBeGreaterThan(0);
+  const { steady } = await eventually(async () => {
+    const verdict = await readers.verdict(published);
+    expect(verdict.steady.exact + verdict.steady.told).toBe(CLIENTS);
+    return verdict;
+  });
+  expect(steady).toMatchObject({ ended: 0, over: 0, disordered: 0, told: frozenReaders });
+  const lostBytes = ((steady.expected - steady.received) / frozenReaders) * BULK.payloadBytes;
+  // Kept for the worker, it would have broken the bound on memory.
+  expect(lostBytes).toBeGreaterThan(MEMORY_SLACK_BYTES + 8 * MIB);
+});

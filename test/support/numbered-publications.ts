@@ -1,0 +1,69 @@
+import type { Redis } from 'ioredis';
+import type { TestClient } from './client.ts';
+
+/** Publications that are under way; `stop` ends them and resolves with how many there were. */
+export interface NumberedPublications {
+  stop(): Promise<number>;
+}
+
+/** Publishes `{"n":1}`, `{"n":2}`, … on a channel, with a pause after each, until it is stopped. */
+export function publishNumbered(
+  backend: Redis,
+  channel: string,
+  everyMs: number,
+): NumberedPublications {
+  let n = 0;
+  let running = true;
+  const done = (async () => {
+    while (running) {
+      n += 1;
+      await backend.publish(channel, JSON.stringify({ n }));
+      await new Promise((resolve) => setTimeout(resolve, everyMs));
+    }
+  })();
+  return {
+    async stop() {
+      running = false;
+      await done;
+      return n;
+    },
+  };
+}
+
+/**
+ * The number of the last publication of {@link publishNumbered} that a client received or was told
+ * the loss of. The client is to have no other channel.
+ *
+ * @param after the number of the last publication from before it subscribed.
+ * @throws Error where a publication is missing without a `gap` of exactly its place and size before
+ *   the next one, or where `seq` passes over a number that no `gap` tells.
+ */
+export function lastAccountedFor(client: TestClient, channel: string, after = 0): number {
+  const frames = [...client.publicationsOn(channel), ...gapsOn(client, channel)];
+  frames.sort((a, b) => a.index - b.index);
+  let last = after;
+  let lastSeq = 0;
+  let told = 0;
+  for (const frame of frames) {
+    if (!('seq' in frame)) {
+      if (frame.lost === undefined) throw new Error(`after ${last} a gap of unknown size`);
+      told += frame.lost;
+      continue;
+    }
+    const { n } = JSON.parse(frame.data) as { readonly n: number };
+    if (n !== last + told + 1) throw new Error(`${n} follows ${last}, told were ${told}`);
+    const passedOver = frame.seq - lastSeq - 1;
+    if (passedOver < 0 || passedOver > told) {
+      throw new Error(`seq ${frame.seq} follows ${lastSeq}, told were ${told}`);
+    }
+    last = n;
+    lastSeq = frame.seq;
+    told = 0;
+  }
+  return last + told;
+}
+
+/** The `gap` frames that a client got for one channel, oldest first. */
+export function gapsOn(client: TestClient, channel: string) {
+  return client.controlsOf('gap').filter((gap) => gap.channel === channel);
+}

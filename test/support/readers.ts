@@ -1,0 +1,38 @@
+import { type Load, startLoad } from '../load/load.ts';
+import type { LoadPlan } from '../load/load-plan.ts';
+import type { TestEdge } from './service.ts';
+
+/** What a test says about its readers; the other settings of a load do not matter to it. */
+export type ReadersPlan = Pick<LoadPlan, 'connections' | 'channels' | 'mode'> &
+  Partial<Pick<LoadPlan, 'channelsPerClient'>>;
+
+/**
+ * Connects many clients in a process of their own, which read as fast as they can and are counted
+ * instead of written down. Rejects when one of them is not subscribed. The caller ends them.
+ */
+export async function connectReaders(edge: TestEdge, plan: ReadersPlan): Promise<Load> {
+  await using stack = new AsyncDisposableStack();
+  const load = stack.use(
+    await startLoad({
+      urls: [edge.wsUrl],
+      dialect: { kind: 'tradewind' },
+      rampPerSecond: 3_000,
+      channelsPerClient: 1,
+      seed: 1,
+      sampleEvery: 1,
+      reading: { slow: 0, stalled: 0 },
+      slowBytesPerSecond: 1,
+      stallAfterMs: 0,
+      connectionsPerProcess: plan.connections,
+      cores: [],
+      ...plan,
+    }),
+  );
+  await load.connect();
+  const { open, failed, disconnected } = await load.sample();
+  if (open !== plan.connections) {
+    throw new Error(`${open} are subscribed: ${JSON.stringify({ failed, disconnected })}`);
+  }
+  stack.move();
+  return load;
+}
