@@ -5,6 +5,7 @@ import {
   deliver,
   Outbox,
   type Publication,
+  PublicationLog,
   SubscriptionIndex,
 } from '@tradewind/fanout';
 import { encodePublicationTail } from '@tradewind/protocol';
@@ -38,13 +39,7 @@ export interface HotPathCost {
  */
 interface FrameWriterModule {
   readonly FrameWriter: new () => {
-    write(
-      outbox: Outbox,
-      sink: NullSink,
-      cautious: boolean,
-      starting: () => void,
-      written: () => void,
-    ): void;
+    write(outbox: Outbox, sink: NullSink, cautious: boolean, unblocked: () => void): void;
   };
 }
 
@@ -82,8 +77,9 @@ export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
   const writer = new FrameWriter();
   const index = new SubscriptionIndex<Client>();
   const policy = { graceMs: 2_000, maxLagMs: 30_000 };
+  const log = new PublicationLog(16 * 1024 * 1024);
   const clients = Array.from({ length: load.clients }, () => ({
-    outbox: new Outbox(OUTBOX_LIMITS, policy),
+    outbox: new Outbox(OUTBOX_LIMITS, policy, log),
   }));
   for (const client of clients) index.add(CHANNEL, client);
   const publications = Array.from({ length: PUBLICATIONS }, () => publicationOf(load.payloadBytes));
@@ -98,10 +94,12 @@ export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
     const startedAt = performance.now();
     for (let i = 0; i < load.batch; i += 1) {
       next = (next + 1) % PUBLICATIONS;
-      deliver(publications[next] as Publication, index.get(CHANNEL), startedAt, round);
+      const publication = publications[next] as Publication;
+      log.append(publication);
+      deliver(publication, index.get(CHANNEL), startedAt, round);
     }
     const deliveredAt = performance.now();
-    for (const { outbox } of round.dirty) writer.write(outbox, sink, false, ignore, ignore);
+    for (const { outbox } of round.dirty) writer.write(outbox, sink, false, ignore);
     round.dirty.length = 0;
     deliverMs += deliveredAt - startedAt;
     writeMs += performance.now() - deliveredAt;

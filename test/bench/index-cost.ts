@@ -4,6 +4,7 @@ import {
   deliver,
   Outbox,
   type Publication,
+  PublicationLog,
   SubscriptionIndex,
 } from '@tradewind/fanout';
 import { median } from './ratio.ts';
@@ -111,13 +112,14 @@ function createTestBed(subscriptions: number, reach: Reach): TestBed {
   const tail = new Uint8Array(500);
   const publications = channels.map((channel) => ({ channel, tail, publishedAt: 0 }));
   const index = new SubscriptionIndex<Client>();
+  const log = new PublicationLog(0);
   const clients: Client[] = [];
   for (let i = 0; i < subscriptions / CHANNELS_PER_CLIENT; i += 1) {
     const held = Array.from(
       { length: CHANNELS_PER_CLIENT },
       (_, nth) => (i * CHANNELS_PER_CLIENT + nth) % channelCount,
     );
-    const client = { outbox: new Outbox(limits, policy), channels: held };
+    const client = { outbox: new Outbox(limits, policy, log), channels: held };
     for (const channel of held) index.add(channels[channel] as string, client);
     clients.push(client);
   }

@@ -136,26 +136,70 @@ it('takes no burst for slowness: 2,000 publications at once to clients that read
   await Promise.all(clients.map((client) => client.close()));
 });
 
-it('tells a client that stalls and comes back in time exactly what it missed', async () => {
-  await using tier = await startTier({ edges: 1, env: { EDGE_SLOW_GRACE_MS: '60000' } });
+/** Stalls a client during a flood, lets it read again, and returns what it got in the end. */
+async function stallAndReturn(ringBytes: number) {
+  await using tier = await startTier({
+    edges: 1,
+    env: { EDGE_SLOW_GRACE_MS: '60000', EDGE_RING_BYTES: String(ringBytes) },
+  });
   const [edge] = tier.edges as [(typeof tier.edges)[0]];
   await using client = await TestClient.connect(edge.wsUrl, { channels: [CHANNEL] });
   client.pause();
-  const publications = await flood(tier, { payloadBytes: 1_800, perSecond: 5_000 });
+  const published = await flood(tier, { payloadBytes: 1_800, perSecond: 5_000 });
   await eventually(async () => {
     const metrics = await edge.metrics();
-    expect(metrics.sum('tradewind_edge_publications_received_total')).toBe(publications);
+    expect(metrics.sum('tradewind_edge_publications_received_total')).toBe(published);
     expect(metrics.sum('tradewind_edge_refusals_total')).toBeGreaterThan(0);
   });
   client.resume();
-  await client.waitFor(() => client.controlsOf('gap').length === 1);
-  const [gap] = client.controlsOf('gap');
+  await client.waitFor(() => client.publications.at(-1)?.seq === published || ringBytes === 0);
+  if (ringBytes === 0) await client.waitFor(() => client.controlsOf('gap').length === 1);
   await tier.backend.publish(CHANNEL, '{"after":true}');
   await client.waitFor(() => client.publications.at(-1)?.data === '{"after":true}');
+  const metrics = await edge.metrics();
+  return {
+    published,
+    received: client.publications.slice(0, -1),
+    last: client.publications.at(-1)!,
+    gaps: client.controlsOf('gap'),
+    caughtUp: metrics.sum('tradewind_edge_caught_up_total') ?? 0,
+  };
+}
 
-  const delivered = client.publications.length - 1;
-  expect(gap).toMatchObject({ channel: CHANNEL, lost: publications - delivered, reason: 'slow' });
-  expect(client.publications.at(-1)!.seq).toBe(publications + 1);
-  expect(client.publications.at(-1)!.index).toBeGreaterThan(gap!.index);
-  expect(client.publications.slice(0, -1).every(({ seq }, i) => seq === i + 1)).toBe(true);
+it('gives a client that stalls and comes back in time all that it missed', async () => {
+  const { published, received, gaps, caughtUp } = await stallAndReturn(16 * MIB);
+  expect(gaps).toEqual([]);
+  expect(received.map(({ seq }) => seq)).toEqual(numbersTo(published));
+  expect(received.map(({ data }) => JSON.parse(data).n)).toEqual(numbersTo(published));
+  expect(caughtUp).toBeGreaterThan(0);
 });
+
+it('gives it what the ring still holds, and tells it of the rest in one exact gap', async () => {
+  const { published, received, gaps, caughtUp } = await stallAndReturn(MIB);
+  expect(gaps).toMatchObject([{ channel: CHANNEL, reason: 'slow' }]);
+  const lost = gaps[0]!.lost as number;
+  expect(received.length + lost).toBe(published);
+  expect(caughtUp).toBeGreaterThan(100);
+  const hole = received.findIndex(({ seq }, i) => seq !== i + 1);
+  expect(received[hole]!.seq).toBe(received[hole - 1]!.seq + 1 + lost);
+  expect(gaps[0]!.index).toBeGreaterThan(received[hole - 1]!.index);
+  expect(gaps[0]!.index).toBeLessThan(received[hole]!.index);
+  expect(received.slice(hole).map(({ seq }, i) => seq - i)).toEqual(
+    received.slice(hole).map(() => received[hole]!.seq),
+  );
+});
+
+it('tells it exactly what it missed where nothing is kept', async () => {
+  const { published, received, last, gaps, caughtUp } = await stallAndReturn(0);
+  expect(gaps).toMatchObject([
+    { channel: CHANNEL, lost: published - received.length, reason: 'slow' },
+  ]);
+  expect(caughtUp).toBe(0);
+  expect(last.seq).toBe(published + 1);
+  expect(last.index).toBeGreaterThan(gaps[0]!.index);
+  expect(received.map(({ seq }) => seq)).toEqual(numbersTo(received.length));
+});
+
+function numbersTo(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i + 1);
+}

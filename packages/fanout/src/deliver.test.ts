@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createDeliveryRound, deliver, type Subscriber } from './deliver.ts';
 import { Outbox } from './outbox.ts';
 import type { Publication } from './publication.ts';
+import { PublicationLog } from './publication-log.ts';
 import { SubscriptionIndex } from './subscription-index.ts';
 
 const LIMITS = { slots: 3, bytes: 1_000, publicationBytes: 10, controls: 4, controlBytes: 100 };
@@ -19,7 +20,7 @@ function publication(): Publication {
 
 /** A client to whom so many publications were offered at time 0. */
 function client(name: string, offered: number, blocked: boolean): Client {
-  const outbox = new Outbox(LIMITS, POLICY);
+  const outbox = new Outbox(LIMITS, POLICY, new PublicationLog(0));
   outbox.blocked = blocked;
   for (let i = 0; i < offered; i += 1) outbox.offer(publication(), 0);
   return { name, outbox };

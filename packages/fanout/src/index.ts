@@ -1,5 +1,6 @@
 export * from './deliver.ts';
 export * from './outbox.ts';
 export * from './publication.ts';
+export * from './publication-log.ts';
 export * from './slow-policy.ts';
 export * from './subscription-index.ts';

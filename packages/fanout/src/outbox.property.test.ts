@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { CONTROL, Outbox, type OutboxLimits, type Verdict } from './outbox.ts';
+import { PublicationLog } from './publication-log.ts';
 import { SLOW_STRIKES, type SlowPolicy } from './slow-policy.ts';
 
 interface Entry {
@@ -62,7 +63,7 @@ class Model {
 
   shift(): void {
     this.waiting.shift();
-    if (this.publications.length === 0) this.behindSince = undefined;
+    this.settle();
   }
 
   takeLosses(): Map<string, number> | undefined {
@@ -74,6 +75,7 @@ class Model {
     if (this.losses.size === 0 || !isHalfFree) return undefined;
     const { losses } = this;
     this.losses = new Map();
+    this.settle();
     return losses;
   }
 
@@ -85,6 +87,11 @@ class Model {
 
   isLate(now: number): boolean {
     return this.behindSince !== undefined && now - this.behindSince >= this.policy.maxLagMs;
+  }
+
+  /** Behind is who waits for publications, or has not been told yet what is missing. */
+  private settle(): void {
+    if (this.publications.length === 0 && this.losses.size === 0) this.behindSince = undefined;
   }
 
   private isStruckOut(now: number): boolean {
@@ -109,7 +116,7 @@ class World {
   now = 0;
 
   constructor(limits: OutboxLimits, policy: SlowPolicy) {
-    this.outbox = new Outbox(limits, policy);
+    this.outbox = new Outbox(limits, policy, new PublicationLog(0));
     this.model = new Model(limits, policy);
   }
 
@@ -212,7 +219,7 @@ it('equals a list after any sequence of operations', () => {
 it('finds room for one of the largest publications whenever losses were taken', () => {
   fc.assert(
     fc.property(limits, fc.array(fc.nat(40), { minLength: 1 }), (outboxLimits, sizes) => {
-      const outbox = new Outbox(outboxLimits, { graceMs: 0, maxLagMs: 1 });
+      const outbox = new Outbox(outboxLimits, { graceMs: 0, maxLagMs: 1 }, new PublicationLog(0));
       outbox.blocked = true;
       const tail = (bytes: number) =>
         new Uint8Array(Math.min(bytes, outboxLimits.publicationBytes));

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CONTROL, Outbox, type OutboxLimits } from './outbox.ts';
 import type { Publication } from './publication.ts';
+import { PublicationLog } from './publication-log.ts';
 
 const LIMITS: OutboxLimits = {
   slots: 4,
@@ -12,7 +13,7 @@ const LIMITS: OutboxLimits = {
 const POLICY = { graceMs: 2_000, maxLagMs: 30_000 };
 
 function outboxWith(limits: Partial<OutboxLimits>, policy = POLICY): Outbox {
-  return new Outbox({ ...LIMITS, ...limits }, policy);
+  return new Outbox({ ...LIMITS, ...limits }, policy, new PublicationLog(0));
 }
 
 function blockedOutbox(limits: Partial<OutboxLimits> = {}, policy = POLICY): Outbox {

@@ -1,4 +1,6 @@
+import { Backlog } from './backlog.ts';
 import type { Publication } from './publication.ts';
+import type { PublicationLog } from './publication-log.ts';
 import { isSlow, lagsTooLong, type Pace, type SlowPolicy } from './slow-policy.ts';
 
 /** What one outbox may hold. */
@@ -29,6 +31,15 @@ export const CONTROL = 0;
 export type Verdict = 'queued' | 'first' | 'brim' | 'refused' | 'slow';
 
 const LEAST_CAPACITY = 8;
+
+/** Two cache lines: the processor fetches the second by itself. */
+const TOUCH_STRIDE_BYTES = 128;
+
+/**
+ * Publications of the log that one {@link Outbox.catchUp} looks at; most may be of channels that this
+ * client does not receive. It keeps the call under 0.1 ms or so.
+ */
+const CATCH_UP_LOOKS = 4_096;
 const NO_ENTRIES: (Uint8Array | number | undefined)[] = [];
 
 /**
@@ -36,10 +47,11 @@ const NO_ENTRIES: (Uint8Array | number | undefined)[] = [];
  * number of slots, and control frames between them. It grows with what waits and costs nothing
  * while nothing does.
  *
- * Every publication takes the client's next `seq` when it is offered, also if it is refused, so
- * that loss shows as a hole. After a refusal all further publications are refused until at least
- * half of the room is free again and the losses were taken with {@link takeLosses}: so a gap is
- * told before the next publication of its channel, and once rather than per slot.
+ * Every publication takes the client's next `seq` when it is offered, also if it is refused. After a
+ * refusal all further publications are refused, and remembered as a place in the worker's log, until
+ * the client has been given what it missed ({@link catchUp}) as far as the log still holds it. The
+ * rest, a hole in `seq`, is told before the next publication of its channel, and once rather than per
+ * slot ({@link takeLosses}).
  */
 export class Outbox {
   /** Whether the socket still holds bytes that the kernel did not take. Its owner keeps this true. */
@@ -47,6 +59,7 @@ export class Outbox {
 
   readonly #limits: OutboxLimits;
   readonly #policy: SlowPolicy;
+  readonly #log: PublicationLog;
   readonly #pace: Pace = { refusalsInARow: 0, firstRefusedAt: 0, behindSince: undefined };
   /**
    * A ring whose length is a power of two: each entry is its bytes and behind them its `seq`, so that
@@ -59,11 +72,13 @@ export class Outbox {
   #bytes = 0;
   #controlBytes = 0;
   #lastSequence = 0;
-  #losses: Map<string, number> | undefined;
+  #backlog: Backlog | undefined;
 
-  constructor(limits: OutboxLimits, policy: SlowPolicy) {
+  /** @param log holds each publication before it is offered. */
+  constructor(limits: OutboxLimits, policy: SlowPolicy, log: PublicationLog) {
     this.#limits = limits;
     this.#policy = policy;
+    this.#log = log;
   }
 
   /** Entries that wait: publications and control frames. */
@@ -81,24 +96,25 @@ export class Outbox {
     return this.#bytes;
   }
 
+  /** Whether publications were refused that the client was neither given nor told of yet. */
+  get isBehind(): boolean {
+    return this.#backlog !== undefined;
+  }
+
   /** The `seq` that the latest publication took; 0 before the first. */
   get lastSequence(): number {
     return this.#lastSequence;
   }
 
   /**
-   * Gives a publication the next `seq` and queues it, if there is room.
+   * Gives a publication, the latest in the log, the next `seq` and queues it, if there is room.
    *
    * @param now ms on the clock that all calls share.
    */
   offer(publication: Publication, now: number): Verdict {
     const { tail } = publication;
     this.#lastSequence += 1;
-    if (
-      this.#losses !== undefined ||
-      this.#publications >= this.#limits.slots ||
-      this.#bytes + tail.length > this.#limits.bytes
-    ) {
+    if (this.#backlog !== undefined || !this.#hasRoomFor(publication)) {
       return this.#refuse(publication.channel, now);
     }
     this.#push(tail, this.#lastSequence);
@@ -132,8 +148,21 @@ export class Outbox {
    * offered from here on is refused, as after any loss, until {@link takeLosses} has told of it.
    */
   lose(channel: string): void {
-    this.#losses ??= new Map();
-    this.#losses.set(channel, Number.NaN);
+    this.#backlog ??= new Backlog(this.#log);
+    this.#backlog.lose(channel);
+  }
+
+  /**
+   * The client no longer receives a channel. What it was refused of it is never given to it; nor,
+   * then, is what it was refused of others: all that is told as lost.
+   */
+  leave(channel: string): void {
+    this.#backlog?.leave(channel);
+  }
+
+  /** Whether publications of this channel were refused that it was neither given nor told of yet. */
+  misses(channel: string): boolean {
+    return this.#backlog?.misses(channel) === true;
   }
 
   /** The next entry's bytes, or undefined when nothing waits: a publication's tail or a control frame. */
@@ -146,6 +175,25 @@ export class Outbox {
     return this.#ring[this.#head + 1] as number;
   }
 
+  /**
+   * Reads a byte out of every cache line or two of what the next entries refer to, and returns their
+   * sum, which means nothing. Publications that many clients share have long left the processor's
+   * caches when a client's turn comes; asked for all at once, memory answers in the time of one.
+   *
+   * @param most so many entries at most.
+   */
+  touch(most: number): number {
+    const count = Math.min(most, this.#size);
+    let at = this.#head;
+    let sum = 0;
+    for (let i = 0; i < count; i += 1) {
+      const frame = this.#ring[at] as Uint8Array;
+      for (let j = 0; j < frame.length; j += TOUCH_STRIDE_BYTES) sum += frame[j] as number;
+      at = (at + 2) & (this.#ring.length - 1);
+    }
+    return sum;
+  }
+
   /** Drops the next entry, which its owner has written. Throws if nothing waits. */
   shift(): void {
     // Read before anything is written: all empty outboxes share one ring of no entries.
@@ -156,26 +204,48 @@ export class Outbox {
     } else {
       this.#bytes -= length;
       this.#publications -= 1;
-      if (this.#publications === 0) this.#pace.behindSince = undefined;
+      if (this.#publications === 0 && this.#backlog === undefined) {
+        this.#pace.behindSince = undefined;
+      }
     }
     this.#head = (this.#head + 2) & (this.#ring.length - 1);
     this.#size -= 1;
   }
 
   /**
-   * What was lost since the last call, as channel → number of publications (NaN: nobody knows), once there is room
-   * to go on: then the caller queues a `gap` for each before it offers anything else. Undefined
-   * when nothing was lost or when it is too early.
+   * What was lost since the last call, as channel → number of publications (NaN: nobody knows), once
+   * there is room to go on: then the caller queues a `gap` for each before it does anything else.
+   * Undefined when nothing was lost, when the log still holds it, or when it is too early.
    */
   takeLosses(): Map<string, number> | undefined {
-    if (this.#losses === undefined) return undefined;
-    if (this.#publications > this.#limits.slots / 2) return undefined;
-    if (this.#bytes > this.#limits.bytes / 2) return undefined;
-    if (this.#size - this.#publications > this.#limits.controls / 2) return undefined;
-    const losses = this.#losses;
-    this.#losses = undefined;
-    this.#pace.refusalsInARow = 0;
+    if (this.#backlog === undefined || !this.#isHalfFree()) return undefined;
+    const losses = this.#backlog.takeLosses();
+    this.#settleBacklog();
     return losses;
+  }
+
+  /**
+   * Queues what was refused and the log still holds, once there is room, each under the `seq` that it
+   * took when it was refused. Call it after the gaps of {@link takeLosses} were queued. Returns how
+   * many were queued; {@link isBehind} tells whether there may be more.
+   */
+  catchUp(): number {
+    const backlog = this.#backlog;
+    if (backlog === undefined || !this.#isHalfFree()) return 0;
+    const end = backlog.position + CATCH_UP_LOOKS;
+    let queued = 0;
+    for (;;) {
+      const publication = backlog.peek(end);
+      if (publication === undefined || !this.#hasRoomFor(publication)) break;
+      this.#push(publication.tail, this.#lastSequence - backlog.owed + 1);
+      backlog.shift(publication.channel);
+      this.#publications += 1;
+      this.#bytes += publication.tail.length;
+      queued += 1;
+    }
+    if (queued > 0) this.#pace.refusalsInARow = 0;
+    this.#settleBacklog();
+    return queued;
   }
 
   /** Whether publications have waited too long. For clients to whom nothing new is offered. */
@@ -192,8 +262,9 @@ export class Outbox {
 
   /** Forgets all that waits. */
   clear(): void {
+    this.#backlog = undefined;
     while (this.#size > 0) this.shift();
-    this.#losses = undefined;
+    this.#pace.behindSince = undefined;
     this.#pace.refusalsInARow = 0;
     this.trim();
   }
@@ -212,9 +283,31 @@ export class Outbox {
     );
   }
 
+  #hasRoomFor({ tail }: Publication): boolean {
+    return (
+      this.#publications < this.#limits.slots && this.#bytes + tail.length <= this.#limits.bytes
+    );
+  }
+
+  #isHalfFree(): boolean {
+    return (
+      this.#publications <= this.#limits.slots / 2 &&
+      this.#bytes <= this.#limits.bytes / 2 &&
+      this.#size - this.#publications <= this.#limits.controls / 2
+    );
+  }
+
+  /** Ends the backlog when nothing of it is left: from here on what is offered is queued again. */
+  #settleBacklog(): void {
+    if (this.#backlog?.isOver !== true) return;
+    this.#backlog = undefined;
+    this.#pace.refusalsInARow = 0;
+    if (this.#publications === 0) this.#pace.behindSince = undefined;
+  }
+
   #refuse(channel: string, now: number): 'refused' | 'slow' {
-    this.#losses ??= new Map();
-    this.#losses.set(channel, (this.#losses.get(channel) ?? 0) + 1);
+    this.#backlog ??= new Backlog(this.#log);
+    this.#backlog.refuse(channel);
     if (!this.blocked) return 'refused';
     if (this.#pace.refusalsInARow === 0) this.#pace.firstRefusedAt = now;
     this.#pace.refusalsInARow += 1;

@@ -47,9 +47,10 @@ export function encodePublicationTail(
   json: Uint8Array,
 ): Uint8Array {
   const position = offset === undefined ? '' : `"offset":${offset},`;
-  const head = encoder.encode(`,"channel":"${channel}",${position}"ts":${ts},"data":`);
+  // One byte a character: the channel's alphabet is ASCII, and so is the rest.
+  const head = `,"channel":"${channel}",${position}"ts":${ts},"data":`;
   const tail = new Uint8Array(head.length + json.length + 1);
-  tail.set(head);
+  encoder.encodeInto(head, tail);
   tail.set(json, head.length);
   tail[tail.length - 1] = 0x7d;
   return tail;

@@ -14,7 +14,9 @@ import type { Liveness } from './liveness.ts';
 export interface ConnectionOwner {
   /** Something waits in its outbox: flush it at the end of the loop turn. */
   needsFlush(connection: Connection): void;
-  /** Its queue had no room for publications of these channels; now it has. */
+  /** Publications that its queue had refused were queued after all. */
+  hasCaughtUp(publications: number): void;
+  /** Its queue had no room for publications of these channels, and they cannot be had any more. */
   hasLost(connection: Connection, losses: ReadonlyMap<string, number>): void;
   received(connection: Connection, data: Buffer, isBinary: boolean): void;
   /** It sent a WebSocket ping or pong, which `ws` has dealt with. */
@@ -57,7 +59,6 @@ export class Connection implements Subscriber {
   readonly #writer: FrameWriter;
   readonly #owner: ConnectionOwner;
   #ageTicks = 0;
-  #writesUnderWay = 0;
   #owedNotice: Uint8Array | undefined;
   #wasBlocked = false;
   #state: 'open' | 'finishing' | 'closing' = 'open';
@@ -103,7 +104,8 @@ export class Connection implements Subscriber {
   }
 
   /**
-   * Queues a gap's payload, which may be shared with other connections. A client that has left so
+   * Queues a gap's payload, which may be shared with other connections, unless the channel's earlier
+   * publications are yet to come: then all of them count as lost. A client that has left so
    * many unread that there is no room for it is not blamed: the channel counts as lost from here on.
    */
   sendGap(channel: string, frame: Uint8Array): void {
@@ -127,18 +129,11 @@ export class Connection implements Subscriber {
   /** Writes what waits, until nothing does or the socket is blocked. */
   flush(): void {
     if (this.#webSocket.readyState !== WebSocket.OPEN) return;
-    this.#writer.write(
-      this.outbox,
-      this.#socket,
-      this.#wasBlocked,
-      this.#onWriting,
-      this.#onWritten,
-    );
+    this.#writer.write(this.outbox, this.#socket, this.#wasBlocked, this.#onUnblocked);
     this.#wasBlocked = this.outbox.blocked;
-    const losses = this.outbox.takeLosses();
-    if (losses !== undefined) this.#owner.hasLost(this, losses);
     if (this.#owedNotice !== undefined) this.sendNotice(this.#owedNotice);
-    if (this.#state === 'finishing' && this.outbox.size === 0 && !this.outbox.blocked) {
+    if (this.outbox.isBehind) this.#catchUp();
+    else if (this.#state === 'finishing' && this.outbox.size === 0 && !this.outbox.blocked) {
       this.#closeNow();
     }
   }
@@ -179,6 +174,15 @@ export class Connection implements Subscriber {
     this.outbox.trim();
   }
 
+  /** One step of it: the rest follows with the next flush, so that nobody else waits for long. */
+  #catchUp(): void {
+    const losses = this.outbox.takeLosses();
+    if (losses !== undefined) this.#owner.hasLost(this, losses);
+    const queued = this.outbox.catchUp();
+    if (queued > 0) this.#owner.hasCaughtUp(queued);
+    if (!this.outbox.blocked) this.#owner.needsFlush(this);
+  }
+
   #act(verdict: 'queued' | 'first' | 'brim'): void {
     if (verdict === 'first') this.#owner.needsFlush(this);
     else if (verdict === 'brim') this.flush();
@@ -207,15 +211,9 @@ export class Connection implements Subscriber {
     if (this.#state === 'open') this.#owner.receivedControlFrame(this);
   };
 
-  readonly #onWriting = (): void => {
-    this.#writesUnderWay += 1;
-  };
-
-  readonly #onWritten = (error?: Error | null): void => {
-    this.#writesUnderWay -= 1;
+  readonly #onUnblocked = (error?: Error | null): void => {
     // The socket is broken; `ws` hears of it a moment later, and until then looks open.
     if (error) return;
-    if (this.#writesUnderWay > 0 || !this.outbox.blocked) return;
     this.outbox.blocked = false;
     this.#liveness.heard();
     this.flush();

@@ -30,6 +30,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
       controls,
       controlBytes: controls * CONTROL_BYTES,
     },
+    ringBytes: config.ringBytes,
     slow: { graceMs: config.slowGraceMs, maxLagMs: config.slowMaxLagMs },
     subscriptions: {
       maxChannelsPerClient: config.maxChannelsPerClient,

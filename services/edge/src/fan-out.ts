@@ -6,6 +6,7 @@ import {
   Outbox,
   type OutboxLimits,
   type Publication,
+  PublicationLog,
   type SlowPolicy,
   SubscriptionIndex,
 } from '@tradewind/fanout';
@@ -21,6 +22,7 @@ import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { WebSocket } from 'ws';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import type { Acknowledgement, Feed, FeedListener, GapNotice } from './feed.ts';
+import { FlushQueue } from './flush-queue.ts';
 import { Flusher } from './flusher.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { Liveness, type LivenessLimits } from './liveness.ts';
@@ -32,6 +34,8 @@ import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
 export interface FanOutSettings {
   readonly outbox: OutboxLimits;
   readonly slow: SlowPolicy;
+  /** Recent publications that are kept for clients which were refused them, in bytes; 0 for none. */
+  readonly ringBytes: number;
   readonly subscriptions: SubscriptionLimits;
   readonly liveness: LivenessLimits;
   /** Requests per client. */
@@ -58,9 +62,6 @@ export interface FanOutEvents {
 /** How often connections are looked at, in ms: the length of a tick. */
 const TICK_MS = 1_000;
 
-/** Publications whose lag is observed in one loop turn; more would measure the same delay. */
-const LAG_SAMPLES_PER_TURN = 64;
-
 /**
  * A fan-out worker: owns the sockets, knows who subscribed to what, delivers. It knows nothing of
  * Redis; what it needs from upstream is a {@link Feed}.
@@ -69,13 +70,14 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly index = new SubscriptionIndex<Connection>();
   readonly statistics = createFanOutStatistics();
   readonly #settings: FanOutSettings;
+  readonly #log: PublicationLog;
   readonly #events: FanOutEvents;
   readonly #subscriptions: Subscriptions;
   readonly #requests: Requests;
   readonly #connections = new Set<Connection>();
   readonly #writer = new FrameWriter();
   readonly #round = createDeliveryRound<Connection>();
-  readonly #lagSamples: number[] = [];
+  readonly #queue: FlushQueue<Connection>;
   readonly #ticker: NodeJS.Timeout;
   readonly #flusher: Flusher;
   #degraded: ServerMessage | undefined;
@@ -87,10 +89,18 @@ export class FanOut implements FeedListener, ConnectionOwner {
     connect: (listener: FeedListener) => Feed,
   ) {
     this.#settings = settings;
+    this.#log = new PublicationLog(settings.ringBytes);
     this.#events = events;
     this.#subscriptions = new Subscriptions(this.index, settings.subscriptions, connect(this));
     this.#requests = new Requests(this.#subscriptions, events.requestRejected);
-    this.#flusher = new Flusher(settings.flushMs, () => this.#flush());
+    this.#queue = new FlushQueue(this.#round.dirty, (publishedAt) => {
+      events.published(Date.now() - publishedAt);
+    });
+    this.#flusher = new Flusher(settings.flushMs, () => {
+      const goesOn = this.#queue.flushSome();
+      if (!goesOn && !this.#queue.isEmpty) this.#flusher.schedule();
+      return goesOn;
+    });
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -116,7 +126,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       session: randomUUID(),
       webSocket,
       socket,
-      outbox: new Outbox(this.#settings.outbox, this.#settings.slow),
+      outbox: new Outbox(this.#settings.outbox, this.#settings.slow, this.#log),
       liveness: new Liveness(this.#settings.liveness, Math.random()),
       requestBudget: new TokenBucket(this.#settings.requestRate, now),
       subscribeBudget: new TokenBucket(this.#settings.subscribeRate, now),
@@ -147,6 +157,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   published(publication: Publication): void {
     const subscribers = this.index.get(publication.channel);
     const refusedBefore = this.#round.refused;
+    this.#log.append(publication);
     deliver(publication, subscribers, performance.now(), this.#round);
     const refused = this.#round.refused - refusedBefore;
     this.statistics.indexLookups += 1;
@@ -154,11 +165,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.statistics.refusals += refused;
     this.statistics.deliveries += subscribers.length - refused;
     this.#settleRound();
-    // Without a flush to come, nobody took it: a client that is behind says nothing about the node.
-    if (!this.#flusher.isScheduled) return;
-    if (this.#lagSamples.length < LAG_SAMPLES_PER_TURN) {
-      this.#lagSamples.push(publication.publishedAt);
-    }
+    this.#queue.mark(publication.publishedAt);
   }
 
   acknowledged(acknowledgements: readonly Acknowledgement[]): void {
@@ -172,7 +179,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
   gap(notice: GapNotice): void {
     const frame = encodeServerMessage({ type: 'gap', ...notice });
     for (const connection of [...this.index.get(notice.channel)]) {
-      connection.sendGap(notice.channel, frame);
+      // What is yet to be caught up with came before the gap, and cannot come after it.
+      if (connection.outbox.misses(notice.channel)) connection.outbox.lose(notice.channel);
+      else connection.sendGap(notice.channel, frame);
     }
   }
 
@@ -193,6 +202,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
   needsFlush(connection: Connection): void {
     this.#round.dirty.push(connection);
     this.#flusher.schedule();
+  }
+
+  hasCaughtUp(publications: number): void {
+    this.statistics.deliveries += publications;
+    this.statistics.caughtUp += publications;
   }
 
   hasLost(connection: Connection, losses: ReadonlyMap<string, number>): void {
@@ -225,24 +239,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   /** Acts on what a delivery left to do, now that its loop is over. */
   #settleRound(): void {
-    const { brimming, slow, dirty } = this.#round;
+    const { brimming, slow } = this.#round;
     for (const connection of brimming) connection.flush();
     for (const connection of slow) connection.close('slow');
     brimming.length = 0;
     slow.length = 0;
-    if (dirty.length > 0) this.#flusher.schedule();
-  }
-
-  #flush(): void {
-    const { dirty } = this.#round;
-    const waiting = dirty.length;
-    for (let i = 0; i < waiting; i += 1) (dirty[i] as Connection).flush();
-    if (dirty.length === waiting) dirty.length = 0;
-    else dirty.splice(0, waiting);
-    if (dirty.length > 0) this.#flusher.schedule();
-    const now = Date.now();
-    for (const publishedAt of this.#lagSamples) this.#events.published(now - publishedAt);
-    this.#lagSamples.length = 0;
+    if (!this.#queue.isEmpty) this.#flusher.schedule();
   }
 
   #noticeAll(message: ServerMessage): void {

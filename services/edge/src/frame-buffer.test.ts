@@ -1,4 +1,4 @@
-import { CONTROL, Outbox } from '@tradewind/fanout';
+import { CONTROL, Outbox, PublicationLog } from '@tradewind/fanout';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFrame } from './frame.ts';
@@ -6,6 +6,7 @@ import { FrameBuffer } from './frame-buffer.ts';
 import { LIMITS } from './testing/test-connection.ts';
 
 const BYTES = 256;
+const PATIENT = { graceMs: 60_000, maxLagMs: 60_000 };
 
 /** What all clients share: small ones, one that just fits and one that is too large for the buffer. */
 const TAILS = [1, 2, 3, 20, 60, 223, 224, 400].map((length) => Buffer.alloc(length, `${length}`));
@@ -16,7 +17,7 @@ interface Entry {
 }
 
 function outboxOf(entries: readonly Entry[], sequence: number): Outbox {
-  const outbox = new Outbox(LIMITS, { graceMs: 60_000, maxLagMs: 60_000 });
+  const outbox = new Outbox(LIMITS, PATIENT, new PublicationLog(0));
   skipTo(outbox, sequence);
   for (const { content, isControl } of entries) {
     if (isControl) outbox.offerControl(content);

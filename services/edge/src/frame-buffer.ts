@@ -1,6 +1,9 @@
 import { CONTROL, type Outbox } from '@tradewind/fanout';
 import { encodeDigits, encodeFrame, FRAME_OVERHEAD_BYTES } from './frame.ts';
 
+/** More entries than this do not fit into the caches at once. */
+const ENTRIES_TOUCHED = 32;
+
 /**
  * Memory in which the frames of one write are put together, for one client after the other. It
  * remembers what it holds: subscribers of the same channels wait for the same publications, and
@@ -15,6 +18,9 @@ export class FrameBuffer {
   readonly #sequences: number[] = [];
   readonly #numberEnds: number[] = [];
   readonly #ends: number[] = [];
+  #held = 0;
+  /** Nobody reads it; that it is written to keeps the reading from being optimized away. */
+  #touched = 0;
 
   /** @param bytes its size; it grows for a frame that alone is larger. */
   constructor(bytes: number) {
@@ -27,6 +33,7 @@ export class FrameBuffer {
    * Returns that part of the memory: it is valid until the next call.
    */
   fill(outbox: Outbox): Uint8Array {
+    if (outbox.peek() !== this.#contents[0]) this.#touched += outbox.touch(ENTRIES_TOUCHED);
     let end = 0;
     let isHeld = true;
     let bound = 10;
@@ -35,7 +42,8 @@ export class FrameBuffer {
       if (content === undefined) break;
       const sequence = outbox.peekSequence();
       while (sequence >= bound) bound *= 10;
-      isHeld &&= this.#contents[i] === content && this.#isAsLong(i, sequence, bound);
+      isHeld &&=
+        i < this.#held && this.#contents[i] === content && this.#isAsLong(i, sequence, bound);
       if (isHeld) {
         const heldEnd = this.#ends[i] as number;
         if (this.#sequences[i] !== sequence) this.#renumber(i, sequence);
@@ -48,6 +56,8 @@ export class FrameBuffer {
       }
       outbox.shift();
     }
+    // What is not in the memory any more is not to be kept alive.
+    if (this.#contents.length > this.#held) this.#contents.length = this.#held;
     return this.#memory.subarray(0, end);
   }
 
@@ -72,7 +82,7 @@ export class FrameBuffer {
   /** Frames behind this one are of no use any more: they start elsewhere, or are overwritten. */
   #encode(i: number, start: number, sequence: number, content: Uint8Array): number {
     const end = encodeFrame(this.#memory, start, sequence, content);
-    this.#contents.length = i;
+    this.#held = i + 1;
     this.#contents[i] = content;
     this.#sequences[i] = sequence;
     this.#numberEnds[i] = end - content.length;

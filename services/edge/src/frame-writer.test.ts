@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { CONTROL, Outbox } from '@tradewind/fanout';
+import { CONTROL, Outbox, PublicationLog } from '@tradewind/fanout';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { encodeFrame } from './frame.ts';
@@ -22,6 +22,7 @@ const SEQUENCES = [
   Number.MAX_SAFE_INTEGER,
 ];
 
+const PATIENT = { graceMs: 60_000, maxLagMs: 60_000 };
 const WRITE_BYTES = 64 * 1024;
 const SMALL_WRITE_BYTES = 16 * 1024;
 
@@ -183,17 +184,17 @@ describe('FrameWriter', () => {
 
 function setUp() {
   const writer = new FrameWriter();
-  const outbox = new Outbox(LIMITS, { graceMs: 60_000, maxLagMs: 60_000 });
+  const outbox = new Outbox(LIMITS, PATIENT, new PublicationLog(0));
   const sink = new FakeSink();
-  const write = (cautious = false) => writer.write(outbox, sink, cautious, nothing, nothing);
+  const write = (cautious = false) => writer.write(outbox, sink, cautious, nothing);
   return { writer, outbox, sink, write };
 }
 
 function writeToAnother(writer: FrameWriter, size: number, cautious: boolean): FakeSink {
-  const outbox = new Outbox(LIMITS, { graceMs: 60_000, maxLagMs: 60_000 });
+  const outbox = new Outbox(LIMITS, PATIENT, new PublicationLog(0));
   const sink = new FakeSink();
   offer(outbox, 'y'.repeat(size));
-  writer.write(outbox, sink, cautious, nothing, nothing);
+  writer.write(outbox, sink, cautious, nothing);
   return sink;
 }
 

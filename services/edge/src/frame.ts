@@ -26,7 +26,8 @@ export function encodeFrame(
   const prefix = digits === 0 ? 0 : SEQUENCE_PREFIX.length + digits;
   let at = encodeHeader(buffer, start, prefix + bytes.length);
   if (prefix > 0) {
-    buffer.set(SEQUENCE_PREFIX, at);
+    for (let i = 0; i < SEQUENCE_PREFIX.length; i += 1)
+      buffer[at + i] = SEQUENCE_PREFIX[i] as number;
     at += prefix;
     encodeDigits(buffer, at, sequence);
   }
@@ -42,7 +43,9 @@ function encodeHeader(buffer: Buffer, start: number, length: number): number {
   }
   if (length < 65_536) {
     buffer[start + 1] = 126;
-    return buffer.writeUInt16BE(length, start + 2);
+    buffer[start + 2] = length >>> 8;
+    buffer[start + 3] = length & 0xff;
+    return start + 4;
   }
   buffer[start + 1] = 127;
   buffer.writeUInt32BE(0, start + 2);

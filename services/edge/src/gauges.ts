@@ -99,6 +99,12 @@ export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
   );
   readCounter(
     metrics,
+    'tradewind_edge_caught_up_total',
+    'Refused publications that were queued after all, when the client’s socket had drained',
+    () => statistics.caughtUp,
+  );
+  readCounter(
+    metrics,
     'tradewind_edge_bytes_out_total',
     'Bytes written to client sockets, frame headers included',
     () => fanOut.bytesOut,

@@ -11,8 +11,10 @@ export interface FanOutStatistics {
   deliveries: number;
   /** Publications that a client's full queue refused. */
   refusals: number;
+  /** Refused publications that were queued after all, from the ring. */
+  caughtUp: number;
 }
 
 export function createFanOutStatistics(): FanOutStatistics {
-  return { broadcastIterations: 0, indexLookups: 0, deliveries: 0, refusals: 0 };
+  return { broadcastIterations: 0, indexLookups: 0, deliveries: 0, refusals: 0, caughtUp: 0 };
 }

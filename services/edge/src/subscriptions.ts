@@ -72,8 +72,12 @@ export class Subscriptions {
 
   unsubscribe(connection: Connection, request: UnsubscribeRequest): void {
     for (const name of request.channels) {
-      if (this.#index.remove(name, connection)) this.#releaseIfUnwanted(name);
-      else this.#cancel(connection, name);
+      if (this.#index.remove(name, connection)) {
+        connection.outbox.leave(name);
+        this.#releaseIfUnwanted(name);
+      } else {
+        this.#cancel(connection, name);
+      }
     }
     connection.send({ type: 'unsubscribed', id: request.id, channels: request.channels });
   }
@@ -122,6 +126,7 @@ export class Subscriptions {
       }
       for (const connection of [...this.#index.get(name)]) {
         this.#index.remove(name, connection);
+        connection.outbox.leave(name);
         const lost = unsubscribed.get(connection) ?? [];
         unsubscribed.set(connection, lost);
         lost.push(name);

@@ -19,18 +19,20 @@ export class FakeSink implements ByteSink {
     return this.#waiting.reduce((sum, { length }) => sum + length, 0);
   }
 
-  write(bytes: Uint8Array, written: Written): boolean {
-    this.writes.push(bytes);
-    this.copies.push(Buffer.from(bytes));
+  write(bytes: Uint8Array, written: Written = () => {}): boolean {
+    if (bytes.length > 0) {
+      this.writes.push(bytes);
+      this.copies.push(Buffer.from(bytes));
+    }
     if (this.stalled) this.#waiting.push({ length: bytes.length, written });
     else process.nextTick(written);
     return !this.stalled;
   }
 
-  /** The peer reads: what the oldest `writes` left behind goes out. It stalls no longer. */
-  drain(writes = this.#waiting.length): void {
+  /** The peer reads: what was left behind goes out. It stalls no longer. */
+  drain(): void {
     this.stalled = false;
-    for (const { written } of this.#waiting.splice(0, writes)) written();
+    for (const { written } of this.#waiting.splice(0)) written();
   }
 
   /** The connection breaks: what waits is lost, and each write is told so. */

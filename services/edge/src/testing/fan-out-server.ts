@@ -100,6 +100,7 @@ export class FanOutServer implements AsyncDisposable {
 const DEFAULTS: FanOutSettings = {
   outbox: LIMITS,
   slow: { graceMs: 60_000, maxLagMs: 60_000 },
+  ringBytes: 0,
   subscriptions: { maxChannelsPerClient: 512, maxHistory: 1_000, isOffered: () => true },
   liveness: { pingAfterTicks: 60, deadAfterTicks: 60 },
   requestRate: { perSecond: 1_000, burst: 1_000 },

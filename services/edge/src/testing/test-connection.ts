@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { Outbox, type OutboxLimits, type SlowPolicy } from '@tradewind/fanout';
+import { Outbox, type OutboxLimits, PublicationLog, type SlowPolicy } from '@tradewind/fanout';
 import type { CloseReason, ServerMessage } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
@@ -57,6 +57,8 @@ export class RecordingOwner implements ConnectionOwner {
     connection.flush();
   }
 
+  hasCaughtUp(): void {}
+
   hasLost(_connection: Connection, losses: ReadonlyMap<string, number>): void {
     this.losses.push(losses);
   }
@@ -113,7 +115,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     session: 'session',
     webSocket: webSocket as unknown as WebSocket,
     socket: sink,
-    outbox: new Outbox(options.limits, options.slow),
+    outbox: new Outbox(options.limits, options.slow, new PublicationLog(0)),
     liveness: new Liveness({ pingAfterTicks: 3, deadAfterTicks: 2 }, 0),
     requestBudget: new TokenBucket(options.requestRate, 0),
     subscribeBudget: new TokenBucket(options.subscribeRate, 0),
