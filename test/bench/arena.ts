@@ -13,6 +13,7 @@ import type { PublisherTotals } from '../load/publisher-plan.ts';
 import type { SubscriptionMode } from '../load/subscription-plan.ts';
 import {
   CONTENDERS,
+  type Contender,
   type ContenderName,
   type RunningContender,
   startContender,
@@ -28,6 +29,8 @@ export interface LoadShape {
   /** For the mode `random`. */
   readonly channelsPerClient: number;
   readonly payloadBytes: number;
+  /** The share of the clients that stop reading as soon as they are subscribed, from 0 to 1. */
+  readonly stalled: number;
 }
 
 /** Who serves: a contender and how it is set up. */
@@ -50,7 +53,7 @@ export interface Trial {
   readonly disconnected: number;
   /** From the last publication until everybody had everything, in ms; undefined if that took too long. */
   readonly backlogMs: number | undefined;
-  /** Whether everybody got everything in time, once, and nobody was disconnected. */
+  /** Whether everybody who reads got everything in time, once, and was not disconnected. */
   readonly whole: boolean;
   /** Clients that miss something and were told exactly how much; and those that were not. */
   readonly told: number;
@@ -82,6 +85,8 @@ export interface Arena extends AsyncDisposable {
    *   {@link BACKLOG_LIMIT_MS}.
    */
   trial(rate: number, seconds: number, settleMs?: number): Promise<Trial>;
+  /** Stalled clients vanish, without a close frame; resolves when they have gone on this side. */
+  dropStalled(): Promise<void>;
 }
 
 /** A backlog of this much after the last publication is none, in ms. */
@@ -108,33 +113,10 @@ export async function openArena(
   await using stack = new AsyncDisposableStack();
   const contender = CONTENDERS[subject.contender];
   const server = stack.use(await startContender(contender, redisUrl, subject.settings));
-  const channels = Array.from({ length: shape.channels }, (_, i) => `SYMBOL-${i}.trade`);
+  const channels = channelNames(shape);
   const publisher = stack.use(await startPublisher({ redisUrl, channels, core: LOAD_CORE }));
-  const load = stack.use(
-    await startLoad({
-      urls: [server.url],
-      dialect: contender.dialect,
-      connections: shape.clients,
-      rampPerSecond: RAMP_PER_SECOND,
-      channels,
-      mode: shape.mode,
-      channelsPerClient: shape.channelsPerClient,
-      seed: SEED,
-      sampleEvery: SAMPLE_EVERY,
-      reading: { slow: 0, stalled: 0 },
-      slowBytesPerSecond: 1,
-      stallAfterMs: 0,
-      connectionsPerProcess: shape.clients,
-      cores: [LOAD_CORE],
-    }),
-  );
-  await load.connect();
-  const { subscribed, failed } = await load.sample();
-  if (subscribed < shape.clients) {
-    throw new Error(
-      `${subject.label}: ${subscribed} of ${shape.clients} clients subscribed; ${JSON.stringify(failed)}`,
-    );
-  }
+  const load = stack.use(await startClients(server, contender, shape, channels));
+  await connectClients(load, subject.label, shape.clients);
   const owned = stack.move();
   const held = shape.mode === 'random' ? shape.channelsPerClient : shape.channels;
   return {
@@ -143,10 +125,55 @@ export async function openArena(
     async trial(rate, seconds, settleMs = BACKLOG_LIMIT_MS) {
       const offer = { rate, seconds, payloadBytes: shape.payloadBytes, settleMs };
       const seen = await runTrial({ server, publisher, load }, offer);
-      return summarize(seen, shape.clients, contender.numbersPerClient);
+      return summarize(seen, steadyClients(shape), contender.numbersPerClient);
     },
+    dropStalled: () => load.dropWeak(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** The channels of a shape, in the order of their numbers. */
+export function channelNames(shape: LoadShape): readonly string[] {
+  return Array.from({ length: shape.channels }, (_, i) => `SYMBOL-${i}.trade`);
+}
+
+/** How many of a shape's clients read. */
+export function steadyClients(shape: LoadShape): number {
+  return shape.clients - Math.floor(shape.clients * shape.stalled);
+}
+
+/** Starts a process for the clients, which do not connect yet. The caller ends it. */
+export async function startClients(
+  server: RunningContender,
+  contender: Contender,
+  shape: LoadShape,
+  channels: readonly string[],
+): Promise<Load> {
+  return await startLoad({
+    urls: [server.url],
+    dialect: contender.dialect,
+    connections: shape.clients,
+    rampPerSecond: RAMP_PER_SECOND,
+    channels,
+    mode: shape.mode,
+    channelsPerClient: shape.channelsPerClient,
+    seed: SEED,
+    sampleEvery: SAMPLE_EVERY,
+    reading: { slow: 0, stalled: shape.stalled },
+    slowBytesPerSecond: 1,
+    stallAfterMs: 0,
+    connectionsPerProcess: shape.clients,
+    cores: [LOAD_CORE],
+  });
+}
+
+/** Connects all clients. Rejects if one of them does not get subscribed. */
+export async function connectClients(load: Load, label: string, clients: number): Promise<void> {
+  await load.connect();
+  const { subscribed, failed } = await load.sample();
+  if (subscribed === clients) return;
+  const reasons = JSON.stringify(failed);
+  throw new Error(`${label}: ${subscribed} of ${clients} clients subscribed; ${reasons}`);
 }
 
 interface Parts {
@@ -216,7 +243,7 @@ async function awaitDelivery(
   }
 }
 
-function summarize(seen: Observations, clients: number, numbersPerClient: boolean): Trial {
+function summarize(seen: Observations, steady: number, numbersPerClient: boolean): Trial {
   const { before, after, totals, delivered, backlogMs, cpu, cores } = seen;
   const histogram = createLatencyHistogram();
   for (const encoded of after.latencies) addEncodedLatency(histogram, encoded);
@@ -231,7 +258,7 @@ function summarize(seen: Observations, clients: number, numbersPerClient: boolea
     backlogMs,
     whole:
       backlogMs !== undefined &&
-      delivered.exact === clients &&
+      delivered.exact === steady &&
       (!numbersPerClient || oddities === 0),
     told: delivered.told,
     untold: delivered.short - delivered.told + delivered.over,

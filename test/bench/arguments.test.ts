@@ -30,12 +30,24 @@ describe('readBenchArguments', () => {
     });
   });
 
+  it('reads what memory takes', () => {
+    const line = 'memory --clients 15000 --seconds 75 --pairs 5 --payload 15000';
+    expect(readBenchArguments(line.split(' '))).toMatchObject({
+      command: 'memory',
+      clients: 15_000,
+      seconds: 75,
+      pairs: 5,
+      payloadBytes: 15_000,
+    });
+  });
+
   it.each([
     ['', 'which command?'],
     ['fly', 'there is no command fly'],
     ['wide wide', 'one command too many'],
     ['wide --pairs 0', '--pairs must be a whole number'],
     ['wide --seconds 1.5', '--seconds must be a whole number'],
+    ['memory --clients 19001', '--clients must be a whole number from 1 to 19000'],
     ['wide --payload 8', '--payload must be a whole number from 32'],
     ['wide --against edge', 'there is no opponent edge'],
     ['wide --speed 3', "'--speed'"],

@@ -8,13 +8,14 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   predecessor  7,000 clients on 5 channels: CPU per delivery at 33,000/s, latency at 420,000/s
   wide         5,000 clients, each on 20 of 2,000 channels, a million deliveries/s
   workers      hub and 2 worker threads against one thread, on the same core
+  memory       15,000 idle clients, then 5,000 of which 1,000 stall: bytes each, p99 of the others
   index        what the subscription index costs at 1,000 to 1,000,000 subscriptions
   hot-path     time and allocations per delivery, from the index to the socket
 
-  --seconds N        length of a measured run (30)
-  --pairs N          alternating pairs (5; predecessor 15)
-  --clients N        clients (as above; saturation 1,000)
-  --payload BYTES    payload of a publication (500)
+  --seconds N        length of a measured run (30; memory 120)
+  --pairs N          alternating pairs (5; predecessor 15), or rounds of memory's three runs
+  --clients N        clients (as above; saturation 1,000; memory both)
+  --payload BYTES    payload of a publication (500; memory 15,000)
   --against A,B      opponents of the edge: ws-per-client, ws-shared, socket.io, bun
   --workers N        worker threads for workers (2)
   --help             this text
@@ -29,6 +30,7 @@ export const COMMANDS = [
   'predecessor',
   'wide',
   'workers',
+  'memory',
   'index',
   'hot-path',
 ] as const;

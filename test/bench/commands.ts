@@ -1,7 +1,8 @@
 import type { LoadShape, Subject } from './arena.ts';
-import type { BenchArguments } from './arguments.ts';
+import { type BenchArguments, UsageError } from './arguments.ts';
 import type { ContenderName } from './contenders.ts';
 import { compareAtFixedRate, describeFixedRate, type FixedRateResult } from './fixed-rate.ts';
+import { describeIdle, measureIdle } from './idle-memory.ts';
 import {
   benchmarkHotPath,
   benchmarkIndex,
@@ -10,10 +11,14 @@ import {
 } from './microbenchmarks.ts';
 import { describeOverload, measureOverload } from './overload.ts';
 import { compareSaturation, describeSaturation } from './saturation.ts';
+import { LONGEST_STALLED_SECONDS, measureStalled } from './stalled-memory.ts';
+import { describeStalled } from './stalled-memory-text.ts';
 import {
   CROWD,
   CROWD_RATE,
   edgeWithWorkers,
+  IDLE,
+  PARTLY_STALLED,
   PREDECESSOR,
   PREDECESSOR_BURST_RATE,
   PREDECESSOR_RATE,
@@ -32,7 +37,14 @@ const DEFAULT_SECONDS = 30;
 const DEFAULT_PAIRS = 5;
 const PREDECESSOR_PAIRS = 15;
 const DEFAULT_WORKERS = 2;
-const QUICK = { seconds: 3, clients: 100, pairs: 1 };
+/** So long that a core that sends 10 MiB to each of 5,000 is less than half busy meanwhile. */
+const STALLED_SECONDS = 120;
+const IDLE_SERVERS = 3;
+/** By then an edge has pinged every client once, at its default of 25 s. */
+const IDLE_SECONDS = 40;
+/** As few clients as have one among them that stalls. */
+const LEAST_STALLED_CLIENTS = 5;
+const QUICK = { seconds: 3, idleSeconds: 1, clients: 100, pairs: 1 };
 
 type Report = (line: string) => void;
 
@@ -97,6 +109,8 @@ export async function runCommand(
           opponents: opponentsOf(asked, ['bun']),
         },
       ]);
+    case 'memory':
+      return await measureMemory(asked, redisUrl, report);
     case 'workers': {
       const base = edgeWithWorkers(asked.workers ?? DEFAULT_WORKERS);
       const opponents = [edgeWithWorkers(1)];
@@ -118,6 +132,34 @@ export async function runCommand(
       ]);
     }
   }
+}
+
+async function measureMemory(
+  asked: BenchArguments,
+  redisUrl: () => Promise<string>,
+  report: Report,
+): Promise<BenchOutcome> {
+  const stalledPlan = {
+    shape: shapeOf(PARTLY_STALLED, asked),
+    seconds: secondsOf(asked, STALLED_SECONDS),
+    rounds: pairsOf(asked, DEFAULT_PAIRS),
+  };
+  if (stalledPlan.seconds > LONGEST_STALLED_SECONDS) {
+    throw new UsageError(`memory: --seconds is at most ${LONGEST_STALLED_SECONDS}`);
+  }
+  if (stalledPlan.shape.clients < LEAST_STALLED_CLIENTS) {
+    throw new UsageError(`memory: --clients is at least ${LEAST_STALLED_CLIENTS}`);
+  }
+  const idlePlan = {
+    shape: { ...shapeOf(IDLE, asked), payloadBytes: IDLE.payloadBytes },
+    servers: asked.quick ? QUICK.pairs : IDLE_SERVERS,
+    idleSeconds: asked.quick ? QUICK.idleSeconds : IDLE_SECONDS,
+  };
+  const url = await redisUrl();
+  const idle = await measureIdle(idlePlan, url, report);
+  const stalled = await measureStalled(stalledPlan, url, report);
+  const text = [describeIdle(idle), describeStalled(stalled)].join('\n\n');
+  return { text, result: { idle, stalled } };
 }
 
 /** A comparison as the command describes it, before what was asked for. */
@@ -170,6 +212,6 @@ function pairsOf(asked: BenchArguments, usual: number): number {
   return asked.pairs ?? (asked.quick ? QUICK.pairs : usual);
 }
 
-function secondsOf(asked: BenchArguments): number {
-  return asked.seconds ?? (asked.quick ? QUICK.seconds : DEFAULT_SECONDS);
+function secondsOf(asked: BenchArguments, usual: number = DEFAULT_SECONDS): number {
+  return asked.seconds ?? (asked.quick ? QUICK.seconds : usual);
 }

@@ -19,6 +19,7 @@ export const CROWD: LoadShape = {
   mode: 'all',
   channelsPerClient: 1,
   payloadBytes: 500,
+  stalled: 0,
 };
 
 /** What the predecessor carried: everybody on all of five channels. */
@@ -31,6 +32,21 @@ export const WIDE: LoadShape = {
   channels: 2_000,
   mode: 'random',
   channelsPerClient: 20,
+};
+
+/** Connected and subscribed, and nothing comes. */
+export const IDLE: LoadShape = { ...CROWD, clients: 15_000 };
+
+/**
+ * A fifth of the clients stall. A write costs the same whatever its size, so large payloads bring
+ * the bytes that a stalled client has to be sent in a time in which the server is not busy; a frame
+ * of this size fits into the smallest write that an edge cuts what waits into, of 16 KiB.
+ */
+export const PARTLY_STALLED: LoadShape = {
+  ...CROWD,
+  clients: 5_000,
+  payloadBytes: 15_000,
+  stalled: 0.2,
 };
 
 /** Deliveries per second that go with these. */

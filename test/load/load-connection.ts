@@ -175,6 +175,15 @@ export class LoadConnection implements FrameListener, DialectSession {
     await this.ended;
   }
 
+  /** Ends it at once and without a word, as a client that vanishes; resolves when it has ended. */
+  async drop(): Promise<void> {
+    if (this.#state === 'ended') return;
+    this.#closing = true;
+    clearTimeout(this.#timer);
+    this.#socket.resetAndDestroy();
+    await this.ended;
+  }
+
   send(text: string): void {
     this.#socket.write(encodeClientText(text));
   }

@@ -123,6 +123,8 @@ export type LoadCalls = {
   verdict: { argument: readonly number[]; result: Verdict };
   /** Lets slow and stalled connections read all that waits for them. */
   release: { argument: undefined; result: undefined };
+  /** Slow and stalled connections vanish; answers when they have ended. */
+  dropWeak: { argument: undefined; result: undefined };
   /** Ends all connections; answers when they have ended. */
   close: { argument: undefined; result: undefined };
 };

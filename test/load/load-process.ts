@@ -185,6 +185,11 @@ serveCalls<LoadCalls>({
     for (const connection of connections) connection.release();
     return undefined;
   },
+  async dropWeak() {
+    const weak = connections.filter(({ reading }) => reading !== 'steady');
+    await Promise.all(weak.map((connection) => connection.drop()));
+    return undefined;
+  },
   async close() {
     await Promise.all(connections.map((connection) => connection.close()));
     return undefined;

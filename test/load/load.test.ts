@@ -145,6 +145,15 @@ describe('a load', () => {
     });
   });
 
+  it('has clients that vanish, while the others stay', async () => {
+    await using load = await connected({ connections: 8, reading: { slow: 0.25, stalled: 0.25 } });
+    await load.dropWeak();
+    await eventually(() => server.clients.size === 4);
+    expect(await load.sample()).toMatchObject({ open: 4, disconnected: {}, weakDisconnected: {} });
+    const published = publish(3);
+    await eventually(async () => (await load.verdict(published)).steady.exact === 4);
+  });
+
   it('answers pings and closes its connections with 1000', async () => {
     const load = await connected({ connections: 2 });
     const [client] = [...server.clients];

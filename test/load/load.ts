@@ -38,6 +38,8 @@ export interface Load extends AsyncDisposable {
   verdict(published: readonly number[]): Promise<Verdict>;
   /** Lets slow and stalled connections read all that waits for them, from now on. */
   release(): Promise<void>;
+  /** Slow and stalled connections vanish, without a close frame; resolves when they have ended. */
+  dropWeak(): Promise<void>;
   /** Closes all connections and ends the processes. Can be called more than once. */
   stop(): Promise<void>;
 }
@@ -56,7 +58,7 @@ export async function startLoad(plan: LoadPlan): Promise<Load> {
   }
   const sourcesOf = sourceAddresses(plan.urls);
   const owned = stack.move();
-  const callAll = async (method: 'mark' | 'release' | 'close'): Promise<void> => {
+  const callAll = async (method: 'mark' | 'release' | 'dropWeak' | 'close'): Promise<void> => {
     await Promise.all(children.map((child) => child.call(method, undefined)));
   };
 
@@ -94,6 +96,7 @@ export async function startLoad(plan: LoadPlan): Promise<Load> {
       };
     },
     release: () => callAll('release'),
+    dropWeak: () => callAll('dropWeak'),
     stop: stopOnce,
     [Symbol.asyncDispose]: stopOnce,
   };

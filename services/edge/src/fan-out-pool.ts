@@ -4,6 +4,7 @@ import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
 import type { FanOutDescription } from './debug-index.ts';
 import { FanOutHost } from './fan-out-host.ts';
 import type { Hub } from './hub.ts';
+import { YoungGenerationBound } from './young-generation.ts';
 
 /** All fan-out workers of a node, as its main thread sees them. */
 export interface FanOutPool {
@@ -25,6 +26,7 @@ export interface FanOutPool {
 
 /** A pool of one, in the hub's own thread. */
 export function createLocalPool(config: EdgeConfig, logger: Logger, hub: Hub): FanOutPool {
+  const youngGeneration = new YoungGenerationBound();
   const connectionCount = new ConnectionCount(createConnectionMemory(1), 0);
   const host = new FanOutHost({
     config,
@@ -42,6 +44,9 @@ export function createLocalPool(config: EdgeConfig, logger: Logger, hub: Hub): F
     drain: (windowMs, hurry) => host.drain(windowMs, hurry),
     metrics: async () => [await host.metrics()],
     describe: async () => [host.describe()],
-    stop: () => host.stop(),
+    async stop() {
+      await host.stop();
+      youngGeneration.stop();
+    },
   };
 }

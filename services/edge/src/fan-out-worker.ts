@@ -4,6 +4,7 @@ import type { FanOutDescription } from './debug-index.ts';
 import type { Hub, HubFeed } from './hub.ts';
 import { PortListener } from './port-listener.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
+import { WORKER_RESOURCE_LIMITS } from './young-generation.ts';
 
 /** How long a worker may take to answer a question, in ms; then the page goes without it. */
 const ANSWER_DEADLINE_MS = 1_000;
@@ -44,6 +45,7 @@ export class FanOutWorker {
     this.#worker = new Worker(new URL('./worker-main.ts', import.meta.url), {
       workerData: start,
       name: `fan-out ${start.slot}`,
+      resourceLimits: WORKER_RESOURCE_LIMITS,
     });
     this.#listener = new PortListener((buffers) => {
       this.#post(

@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Metrics, parseMetrics } from '@tradewind/dev';
+import { readMemory } from '../load/process-usage.ts';
+import { collectGarbage } from '../support/inspector.ts';
+import type { TestEdge } from '../support/service.ts';
+import type { RunningContender } from './contenders.ts';
+
+/** Memory of an edge, in bytes. */
+export interface EdgeMemory {
+  readonly pssBytes: number;
+  /** What V8 says is in use on its heap, and outside of it for buffers. */
+  readonly heapBytes: number;
+  readonly externalBytes: number;
+  /** Whether its PSS had come to rest when it was read. */
+  readonly settled: boolean;
+}
+
+/** PSS has come to rest when it moves by no more than this, in bytes, for so long, in ms. */
+const REST_BYTES = 512 * 1024;
+const REST_MS = 3_000;
+const POLL_MS = 500;
+
+/** How long to wait for that, in ms; then it is read as it is. */
+const SETTLE_DEADLINE_MS = 60_000;
+
+/** How long an admin page may take to answer, in ms: the edge may be busy. */
+const ADMIN_DEADLINE_MS = 20_000;
+
+/** An edge of the benchmarks as the tests' tools know it. It stays the owner's to end. */
+export function asTestEdge(server: RunningContender): TestEdge {
+  if (server.adminUrl === undefined) throw new Error(`${server.name} has no admin port`);
+  const { adminUrl, url: wsUrl } = server;
+  const { host, port } = new URL(wsUrl);
+  return {
+    ...server,
+    wsUrl,
+    url: `http://${host}`,
+    adminUrl,
+    port: Number(port),
+    adminPort: Number(new URL(adminUrl).port),
+    metrics: () => readMetrics(adminUrl),
+  };
+}
+
+/** As it is at this moment, garbage included. */
+export async function readEdgeMemory(edge: TestEdge): Promise<EdgeMemory> {
+  const { pssBytes } = await readMemory(edge.pid);
+  return { pssBytes, ...(await readHeap(edge)), settled: false };
+}
+
+/** As it is when its PSS has come to rest; nothing is asked of it to get there. */
+export async function readSettledMemory(edge: TestEdge): Promise<EdgeMemory> {
+  const pss = await settledPss(edge.pid);
+  return { ...pss, ...(await readHeap(edge)) };
+}
+
+/** After a forced collection, for which the edge was started with `INSPECTABLE`. */
+export async function readCollectedMemory(edge: TestEdge): Promise<EdgeMemory> {
+  const { heapUsed, external } = await collectGarbage(edge);
+  const pss = await settledPss(edge.pid);
+  return { ...pss, heapBytes: heapUsed, externalBytes: external };
+}
+
+async function settledPss(pid: number): Promise<Pick<EdgeMemory, 'pssBytes' | 'settled'>> {
+  const deadline = performance.now() + SETTLE_DEADLINE_MS;
+  let { pssBytes: rest } = await readMemory(pid);
+  let restingSince = performance.now();
+  for (;;) {
+    await sleep(POLL_MS);
+    const { pssBytes } = await readMemory(pid);
+    const now = performance.now();
+    if (Math.abs(pssBytes - rest) > REST_BYTES) {
+      rest = pssBytes;
+      restingSince = now;
+    }
+    if (now - restingSince >= REST_MS) return { pssBytes, settled: true };
+    if (now > deadline) return { pssBytes, settled: false };
+  }
+}
+
+async function readHeap(edge: TestEdge): Promise<Pick<EdgeMemory, 'heapBytes' | 'externalBytes'>> {
+  const metrics = await edge.metrics();
+  return {
+    heapBytes: metrics.sum('nodejs_heap_size_used_bytes') ?? Number.NaN,
+    externalBytes: metrics.sum('nodejs_external_memory_bytes') ?? Number.NaN,
+  };
+}
+
+async function readMetrics(adminUrl: string): Promise<Metrics> {
+  const signal = AbortSignal.timeout(ADMIN_DEADLINE_MS);
+  const response = await fetch(`${adminUrl}/metrics`, { signal });
+  if (!response.ok) throw new Error(`${adminUrl}/metrics answered ${response.status}`);
+  return parseMetrics(await response.text());
+}

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import type { Trial } from './arena.ts';
+import type { EdgeMemory } from './edge-memory.ts';
+import type { StalledResult, StalledRun } from './stalled-memory.ts';
+import { describeStalled } from './stalled-memory-text.ts';
+import { PARTLY_STALLED } from './subjects.ts';
+
+const MEGABYTE = 1e6;
+
+function memory(pss: number): EdgeMemory {
+  const inUse = { heapBytes: (pss / 4) * MEGABYTE, externalBytes: (pss / 4) * MEGABYTE };
+  return { pssBytes: pss * MEGABYTE, ...inUse, settled: true };
+}
+
+/** A run with so many MB of PSS: when publishing was over, after a collection, and after they left. */
+function run(published: number, collected: number, left: number, p99: number): StalledRun {
+  const latency = { p50: 1, p90: 1, p99, p999: 1, max: 1, samples: 1 };
+  return {
+    trial: { whole: true, latency, serverCore: 0.4, loadCore: 0.3 } as Trial,
+    bytesTowardsEach: 10.5 * MEGABYTE,
+    refusals: 0,
+    slowDisconnects: 0,
+    connections: 5_000,
+    published: memory(published),
+    publishedCollected: memory(collected),
+    leftCollected: memory(left),
+  };
+}
+
+const RESULT: StalledResult = {
+  shape: PARTLY_STALLED,
+  seconds: 120,
+  rounds: 1,
+  stalledClients: 1_000,
+  steadyClients: 4_000,
+  tcpWmem: '4096 16384 65536',
+  tcpWmemFailure: undefined,
+  roundsMeasured: [
+    {
+      without: run(200, 80, 80, 20),
+      stalled: run(250, 120, 82, 21),
+      reading: run(210, 88, 88, 30),
+    },
+  ],
+};
+
+describe('describeStalled', () => {
+  it('says what each stalled client costs, and what stays behind when it has left', () => {
+    const text = describeStalled(RESULT);
+    expect(text).toMatch(/PSS, above no client: 50\.000/);
+    expect(text).toMatch(/PSS, above a client that reads: 40\.000/);
+    expect(text).toMatch(/PSS collected, above a client that reads: 32\.000/);
+    expect(text).toMatch(/heap \+ external, above no client: 20\.000/);
+    expect(text).toMatch(/they left.*PSS collected, above no client: 2\.000/s);
+    expect(text).toMatch(/stalled \/ without them: 1\.050/);
+    expect(text).toMatch(/stalled \/ all reading: 0\.700/);
+  });
+
+  it('says whether the kernel’s send buffers were bounded', () => {
+    expect(describeStalled(RESULT)).toContain('bounded: net.ipv4.tcp_wmem 4096 16384 65536');
+    const failed = { ...RESULT, tcpWmem: '4096 16384 4194304', tcpWmemFailure: 'EROFS' };
+    expect(describeStalled(failed)).toContain('NOT bounded: net.ipv4.tcp_wmem 4096 16384 4194304');
+  });
+});

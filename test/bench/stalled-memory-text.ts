@@ -1,0 +1,144 @@
+import type { EdgeMemory } from './edge-memory.ts';
+import { median, type RatioSummary, summarizeRatios } from './ratio.ts';
+import type { StalledResult, StalledRound, StalledRun } from './stalled-memory.ts';
+import { formatNumber, formatRatio, formatShare, formatTable } from './table.ts';
+
+const KILOBYTE = 1e3;
+const MEGABYTE = 1e6;
+
+/** What a stalled client may cost, in KB of process memory, and how much later others may be served. */
+const GOAL_KILOBYTES = 64;
+const GOAL_P99_RATIO = 1.1;
+
+/** The lines that a person reads. */
+export function describeStalled(result: StalledResult): string {
+  const { shape, seconds, steadyClients, stalledClients, roundsMeasured } = result;
+  const { tcpWmem, tcpWmemFailure } = result;
+  const sides = [
+    ['without them', ({ without }: StalledRound) => without],
+    ['stalled', ({ stalled }: StalledRound) => stalled],
+    ['all reading', ({ reading }: StalledRound) => reading],
+  ] as const;
+  const rows = sides.map(([label, side]) => rowOf(label, roundsMeasured.map(side)));
+  const header = [
+    '',
+    'whole runs',
+    'refusals',
+    'slow',
+    'p50 ms',
+    'p99 ms',
+    'PSS MB',
+    'collected',
+    'heap + ext.',
+    'after they left',
+    'server core',
+    'load core',
+  ];
+  const least = Math.min(...roundsMeasured.map(({ stalled }) => stalled.bytesTowardsEach));
+  return [
+    `Stalled: ${steadyClients} clients that read and ${stalledClients} that do not, ` +
+      `${shape.channels} channel, ${shape.payloadBytes} bytes`,
+    `at least ${formatNumber(least / MEGABYTE)} MB towards each in ${seconds} s; medians over ` +
+      `${roundsMeasured.length} rounds; memory in MB, when publishing is over`,
+    tcpWmemFailure === undefined
+      ? `kernel send buffers bounded: net.ipv4.tcp_wmem ${tcpWmem}`
+      : `kernel send buffers NOT bounded: net.ipv4.tcp_wmem ${tcpWmem} (${tcpWmemFailure})`,
+    '',
+    formatTable(header, rows),
+    '',
+    ...memoryLines(roundsMeasured, stalledClients),
+    '',
+    `p99 of those that read; at most ${GOAL_P99_RATIO} is the goal`,
+    formatRatio(
+      '  stalled / all reading',
+      over(roundsMeasured, (r) => p99(r.stalled) / p99(r.reading)),
+    ),
+    formatRatio(
+      '  stalled / without them',
+      over(roundsMeasured, (r) => p99(r.stalled) / p99(r.without)),
+    ),
+  ].join('\n');
+}
+
+function rowOf(label: string, runs: readonly StalledRun[]): string[] {
+  const middle = (quantity: (run: StalledRun) => number): string =>
+    formatNumber(median(runs.map(quantity)));
+  return [
+    label,
+    `${runs.filter(({ trial }) => trial.whole).length} of ${runs.length}`,
+    middle(({ refusals }) => refusals),
+    middle(({ slowDisconnects }) => slowDisconnects),
+    middle(({ trial }) => trial.latency?.p50 ?? Number.NaN),
+    middle(p99),
+    middle(({ published }) => published.pssBytes / MEGABYTE),
+    middle(({ publishedCollected }) => publishedCollected.pssBytes / MEGABYTE),
+    middle(({ publishedCollected }) => inUse(publishedCollected) / MEGABYTE),
+    middle(({ leftCollected }) => leftCollected.pssBytes / MEGABYTE),
+    formatShare(median(runs.map(({ trial }) => trial.serverCore))),
+    formatShare(median(runs.map(({ trial }) => trial.loadCore))),
+  ];
+}
+
+function memoryLines(rounds: readonly StalledRound[], clients: number): string[] {
+  const line = (label: string, bytes: (round: StalledRound) => number): string =>
+    formatRatio(
+      `  ${label}`,
+      over(rounds, (round) => bytes(round) / clients / KILOBYTE),
+    );
+  return [
+    `KB for each client that stalls; at most ${GOAL_KILOBYTES} is the goal`,
+    line('PSS, above a client that reads', ({ stalled, reading }) =>
+      difference(stalled.published, reading.published, pss),
+    ),
+    line('PSS, above no client', ({ stalled, without }) =>
+      difference(stalled.published, without.published, pss),
+    ),
+    line('PSS collected, above a client that reads', ({ stalled, reading }) =>
+      difference(stalled.publishedCollected, reading.publishedCollected, pss),
+    ),
+    line('PSS collected, above no client', ({ stalled, without }) =>
+      difference(stalled.publishedCollected, without.publishedCollected, pss),
+    ),
+    line('heap + external, above a client that reads', ({ stalled, reading }) =>
+      difference(stalled.publishedCollected, reading.publishedCollected, inUse),
+    ),
+    line('heap + external, above no client', ({ stalled, without }) =>
+      difference(stalled.publishedCollected, without.publishedCollected, inUse),
+    ),
+    'KB for each client that stalled, after they left; 0 is all returned',
+    line('PSS collected, above no client', ({ stalled, without }) =>
+      difference(stalled.leftCollected, without.leftCollected, pss),
+    ),
+    line('heap + external, above no client', ({ stalled, without }) =>
+      difference(stalled.leftCollected, without.leftCollected, inUse),
+    ),
+  ];
+}
+
+function difference(
+  more: EdgeMemory,
+  less: EdgeMemory,
+  bytes: (memory: EdgeMemory) => number,
+): number {
+  return bytes(more) - bytes(less);
+}
+
+function pss({ pssBytes }: EdgeMemory): number {
+  return pssBytes;
+}
+
+/** What V8 says is in use. */
+function inUse({ heapBytes, externalBytes }: EdgeMemory): number {
+  return heapBytes + externalBytes;
+}
+
+function p99({ trial }: StalledRun): number {
+  return trial.latency?.p99 ?? Number.NaN;
+}
+
+function over(
+  rounds: readonly StalledRound[],
+  quantity: (round: StalledRound) => number,
+): RatioSummary {
+  return summarizeRatios(rounds.map(quantity));
+}
