@@ -9,6 +9,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   wide         5,000 clients, each on 20 of 2,000 channels, a million deliveries/s
   workers      hub and 2 worker threads against one thread, on the same core
   memory       15,000 idle clients, then 5,000 of which 1,000 stall: bytes each, p99 of the others
+  pacing       what waiting between flushes costs and saves (EDGE_FLUSH_MS)
   index        what the subscription index costs at 1,000 to 1,000,000 subscriptions
   hot-path     time and allocations per delivery, from the index to the socket
 
@@ -30,6 +31,7 @@ export const COMMANDS = [
   'predecessor',
   'wide',
   'workers',
+  'pacing',
   'memory',
   'index',
   'hot-path',

@@ -16,6 +16,7 @@ import { describeStalled } from './stalled-memory-text.ts';
 import {
   CROWD,
   CROWD_RATE,
+  edgeWithPacing,
   edgeWithWorkers,
   IDLE,
   PARTLY_STALLED,
@@ -111,6 +112,25 @@ export async function runCommand(
       ]);
     case 'memory':
       return await measureMemory(asked, redisUrl, report);
+    case 'pacing': {
+      const [base, ...opponents] = PACING.map(edgeWithPacing) as [Subject, ...Subject[]];
+      return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [
+        {
+          title: 'Waiting between flushes, everybody on one channel',
+          shape: CROWD,
+          deliveriesPerSecond: CROWD_RATE,
+          base,
+          opponents,
+        },
+        {
+          title: 'Waiting between flushes, the predecessor’s clients',
+          shape: PREDECESSOR,
+          deliveriesPerSecond: PREDECESSOR_BURST_RATE,
+          base,
+          opponents,
+        },
+      ]);
+    }
     case 'workers': {
       const base = edgeWithWorkers(asked.workers ?? DEFAULT_WORKERS);
       const opponents = [edgeWithWorkers(1)];
@@ -161,6 +181,9 @@ async function measureMemory(
   const text = [describeIdle(idle), describeStalled(stalled)].join('\n\n');
   return { text, result: { idle, stalled } };
 }
+
+/** Waits between flushes that are compared, in ms; the first is the default. */
+const PACING = [20, 0, 50] as const;
 
 /** A comparison as the command describes it, before what was asked for. */
 interface FixedRateCase {

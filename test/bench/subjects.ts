@@ -12,6 +12,15 @@ export function edgeWithWorkers(workers: number): Subject {
   return { label, contender: 'edge', settings: { EDGE_WORKERS: String(workers) } };
 }
 
+/** An edge that under load waits for so long, in ms, between two flushes. */
+export function edgeWithPacing(flushMs: number): Subject {
+  return {
+    label: `${flushMs} ms`,
+    contender: 'edge',
+    settings: { EDGE_FLUSH_MS: String(flushMs) },
+  };
+}
+
 /** Everybody on one channel. */
 export const CROWD: LoadShape = {
   clients: 1_000,

@@ -44,7 +44,7 @@ export interface FanOutSettings {
   readonly subscribeRate: Rate;
   /** A connection that has never asked for a channel is closed at this age, in seconds. */
   readonly silentSeconds: number;
-  /** Under load, the least time between two flushes, in ms. */
+  /** Under load, how far apart rounds of flushes may begin because of a pause, in ms; 0 for no pause. */
   readonly flushMs: number;
   /** The parts of `welcome` that are the same for every client. */
   readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime'>;

@@ -1,19 +1,31 @@
 /**
- * Decides when the sockets of a worker are written to. While little happens, at the end of the turn
- * of the event loop in which something did: all that came in one turn leaves in one write, and
- * nothing is delayed. When the last flush began less than `intervalMs` ago, at the end of that
- * interval: the busier the worker, the more leaves in one write.
+ * A round of flushes is followed by a pause as long as itself: so under load half of the time goes
+ * into writes at most, and the next writes carry more.
+ */
+const ROUND_SHARE = 2;
+
+/** A timer is no more exact than this, in ms; what is due sooner is due at once. */
+const TIMER_RESOLUTION_MS = 1;
+
+/**
+ * Decides when the sockets of a worker are written to: at the end of the turn of the event loop in
+ * which something was queued, unless writing is what the worker spends its time on. Then the next
+ * round of flushes begins twice a round's length after the last began, but `intervalMs` after it at the
+ * latest. So nothing is delayed while rounds are short, whatever is published, and the busier the
+ * worker, the more leaves in one write.
  */
 export class Flusher {
   readonly #intervalMs: number;
   readonly #flush: () => boolean;
   #isUnderWay = false;
+  #roundMs = 0;
   #startedAt = Number.NEGATIVE_INFINITY;
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param intervalMs 0 for a flush in every turn.
+   * @param intervalMs the longest time from the beginning of a round to that of the next; 0 for a round in
+   *   every turn in which something was queued.
    * @param flush may schedule the next one; returns whether it is to go on in the next turn, interval or
    *   not: then it has not done all that it was to do.
    */
@@ -30,9 +42,9 @@ export class Flusher {
   /** Makes sure that a flush is to come. */
   schedule(): void {
     if (this.isScheduled) return;
-    const waitMs =
-      this.#intervalMs === 0 ? 0 : this.#startedAt + this.#intervalMs - performance.now();
-    if (waitMs <= 0) this.#immediate = setImmediate(this.#run);
+    const pauseMs = Math.min(this.#intervalMs, ROUND_SHARE * this.#roundMs);
+    const waitMs = pauseMs === 0 ? 0 : this.#startedAt + pauseMs - performance.now();
+    if (waitMs < TIMER_RESOLUTION_MS) this.#immediate = setImmediate(this.#run);
     else this.#timer = setTimeout(this.#run, waitMs);
   }
 
@@ -48,5 +60,6 @@ export class Flusher {
     if (!this.#isUnderWay) this.#startedAt = performance.now();
     this.#isUnderWay = this.#flush();
     if (this.#isUnderWay) this.#immediate ??= setImmediate(this.#run);
+    else this.#roundMs = performance.now() - this.#startedAt;
   };
 }
