@@ -1,10 +1,12 @@
 import type { Publication } from './publication.ts';
 import type { PublicationLog } from './publication-log.ts';
 
+/** A channel of which publications were refused: those that the log numbers `from` to `until`. */
 interface Missed {
-  /** The log's number of the first publication of this channel that was refused. */
   readonly from: number;
-  /** How many were; NaN when nobody knows. */
+  /** Where the client left the channel; infinite while it receives it. */
+  until: number;
+  /** How many; NaN when nobody knows. */
   count: number;
 }
 
@@ -34,36 +36,59 @@ export class Backlog {
     return this.#missed.size === 0;
   }
 
-  /** Publications that the client is owed and may still get. */
+  /** Publications that took numbers of the client and that it has neither had nor been told of. */
   get owed(): number {
     return this.#owed;
   }
 
-  /** Whether it can be caught up with, as far as the log goes. */
-  get isReadable(): boolean {
-    return !this.#isForsaken && this.#missed.size > 0;
+  /** Whether the log still holds all that the client is owed. */
+  get isWhole(): boolean {
+    return !this.#isForsaken && this.#cursor >= this.#log.oldest;
+  }
+
+  /** The log's number of the publication that it looks at next. */
+  get position(): number {
+    return this.#cursor;
+  }
+
+  /** Whether the client is owed publications of this channel, which it receives. */
+  misses(channel: string): boolean {
+    return this.#missed.get(channel)?.until === Number.POSITIVE_INFINITY;
   }
 
   /** Counts the log's latest publication as refused. */
   refuse(channel: string): void {
     this.#owed += 1;
     const missed = this.#missed.get(channel);
-    if (missed === undefined) this.#missed.set(channel, { from: this.#log.next - 1, count: 1 });
-    else missed.count += 1;
-  }
-
-  /** Counts the channel as interrupted: nobody knows what is missing. Then all that is owed is lost. */
-  lose(channel: string): void {
-    this.#missed.set(channel, { from: this.#log.next, count: Number.NaN });
-    this.#isForsaken = true;
+    if (missed !== undefined) {
+      // It left the channel and is back: what lies between cannot be told from the rest.
+      if (missed.until < Number.POSITIVE_INFINITY) this.forsake();
+      missed.count += 1;
+      return;
+    }
+    const from = this.#log.next - 1;
+    this.#missed.set(channel, { from, until: Number.POSITIVE_INFINITY, count: 1 });
   }
 
   /**
-   * The client no longer receives this channel. If it is owed some of it, all that it is owed is lost:
-   * the log cannot tell what was published before from what will be when it receives it again.
+   * Counts more publications of the channel as lost, which took no numbers of the client: `lost`, or
+   * NaN when nobody knows. Nothing from before may follow them, so all that is owed is lost as well.
    */
+  lose(channel: string, lost: number): void {
+    const count = (this.#missed.get(channel)?.count ?? 0) + lost;
+    this.#missed.set(channel, { from: this.#log.next, until: Number.POSITIVE_INFINITY, count });
+    this.forsake();
+  }
+
+  /** Gives up: all that is owed is lost. */
+  forsake(): void {
+    this.#isForsaken = true;
+  }
+
+  /** The client no longer receives this channel: what it is owed of it, it does not get. */
   leave(channel: string): void {
-    if (this.#missed.has(channel)) this.#isForsaken = true;
+    const missed = this.#missed.get(channel);
+    if (missed !== undefined) missed.until = Math.min(missed.until, this.#log.next);
   }
 
   /**
@@ -72,31 +97,18 @@ export class Backlog {
    */
   takeLosses(): Map<string, number> | undefined {
     if (this.#isForsaken) return this.#loseAll();
-    const { oldest } = this.#log;
-    if (this.#cursor >= oldest) return undefined;
-    this.#cursor = oldest;
-    const held = this.#countHeld();
+    if (this.isWhole) return undefined;
+    this.#cursor = this.#log.oldest;
     const losses = new Map<string, number>();
     for (const [channel, missed] of this.#missed) {
-      const left = held.get(channel) ?? 0;
-      const lost = missed.count - left;
-      if (lost === 0) continue;
-      losses.set(channel, lost);
-      this.#owed -= lost;
+      const left = this.#log.count(channel, missed.from, missed.until);
+      if (left === missed.count) continue;
+      losses.set(channel, missed.count - left);
+      this.#owed -= missed.count - left;
       missed.count = left;
       if (left === 0) this.#missed.delete(channel);
     }
     return losses.size === 0 ? undefined : losses;
-  }
-
-  /** The log's number of the publication that it looks at next. */
-  get position(): number {
-    return this.#cursor;
-  }
-
-  /** Whether the client is owed publications of this channel. */
-  misses(channel: string): boolean {
-    return this.#missed.has(channel);
   }
 
   /**
@@ -104,11 +116,17 @@ export class Backlog {
    * when there is none. Call {@link takeLosses} before.
    */
   peek(end: number): Publication | undefined {
-    while (this.isReadable && this.#cursor < end) {
+    while (!this.isOver && !this.#isForsaken && this.#cursor < end) {
       const publication = this.#log.at(this.#cursor);
       if (publication === undefined) return undefined;
-      if (this.#isOwed(publication.channel, this.#cursor)) return publication;
-      this.#cursor += 1;
+      const missed = this.#missed.get(publication.channel);
+      if (missed === undefined || this.#cursor < missed.from || this.#cursor >= missed.until) {
+        this.#cursor += 1;
+      } else if (missed.until < Number.POSITIVE_INFINITY) {
+        this.shift(publication.channel);
+      } else {
+        return publication;
+      }
     }
     return undefined;
   }
@@ -120,20 +138,6 @@ export class Backlog {
     const missed = this.#missed.get(channel) as Missed;
     missed.count -= 1;
     if (missed.count === 0) this.#missed.delete(channel);
-  }
-
-  #isOwed(channel: string, number: number): boolean {
-    const missed = this.#missed.get(channel);
-    return missed !== undefined && number >= missed.from;
-  }
-
-  #countHeld(): Map<string, number> {
-    const held = new Map<string, number>();
-    for (let number = this.#cursor; number < this.#log.next; number += 1) {
-      const { channel } = this.#log.at(number) as Publication;
-      if (this.#isOwed(channel, number)) held.set(channel, (held.get(channel) ?? 0) + 1);
-    }
-    return held;
   }
 
   #loseAll(): Map<string, number> {

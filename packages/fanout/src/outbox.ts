@@ -1,7 +1,7 @@
 import { Backlog } from './backlog.ts';
 import type { Publication } from './publication.ts';
 import type { PublicationLog } from './publication-log.ts';
-import { isSlow, lagsTooLong, type Pace, type SlowPolicy } from './slow-policy.ts';
+import { hasStruckOut, lagsTooLong, type Pace, type SlowPolicy } from './slow-policy.ts';
 
 /** What one outbox may hold. */
 export interface OutboxLimits {
@@ -144,18 +144,16 @@ export class Outbox {
   }
 
   /**
-   * Remembers that publications of a channel are missing and that nobody knows how many. What is
-   * offered from here on is refused, as after any loss, until {@link takeLosses} has told of it.
+   * Remembers that publications of a channel are missing which were never offered: so many, or nobody
+   * knows how many (NaN). What is offered from here on is refused, as after any loss, until
+   * {@link takeLosses} has told of it.
    */
-  lose(channel: string): void {
+  lose(channel: string, lost = Number.NaN): void {
     this.#backlog ??= new Backlog(this.#log);
-    this.#backlog.lose(channel);
+    this.#backlog.lose(channel, lost);
   }
 
-  /**
-   * The client no longer receives a channel. What it was refused of it is never given to it; nor,
-   * then, is what it was refused of others: all that is told as lost.
-   */
+  /** The client no longer receives a channel: what it was refused of it is never given to it. */
   leave(channel: string): void {
     this.#backlog?.leave(channel);
   }
@@ -176,22 +174,26 @@ export class Outbox {
   }
 
   /**
-   * Reads a byte out of every cache line or two of what the next entries refer to, and returns their
-   * sum, which means nothing. Publications that many clients share have long left the processor's
+   * Reads a byte out of every cache line or two of what the next entries refer to, up to `bytes`, and
+   * returns their sum, which means nothing. Publications that many clients share have long left the processor's
    * caches when a client's turn comes; asked for all at once, memory answers in the time of one.
-   *
-   * @param most so many entries at most.
    */
-  touch(most: number): number {
-    const count = Math.min(most, this.#size);
+  touch(bytes: number): number {
     let at = this.#head;
+    let left = bytes;
     let sum = 0;
-    for (let i = 0; i < count; i += 1) {
+    for (let i = 0; i < this.#size && left > 0; i += 1) {
       const frame = this.#ring[at] as Uint8Array;
+      left -= frame.length;
       for (let j = 0; j < frame.length; j += TOUCH_STRIDE_BYTES) sum += frame[j] as number;
       at = (at + 2) & (this.#ring.length - 1);
     }
     return sum;
+  }
+
+  /** Reads where the next entry is and returns a number that means nothing: for whoever will need it soon. */
+  touchNext(): number {
+    return this.#ring[this.#head] === undefined ? this.#size : this.#publications;
   }
 
   /** Drops the next entry, which its owner has written. Throws if nothing waits. */
@@ -248,9 +250,16 @@ export class Outbox {
     return queued;
   }
 
-  /** Whether publications have waited too long. For clients to whom nothing new is offered. */
+  /**
+   * Whether publications have waited too long. A client that is too late but has lost nothing yet is
+   * spared once: it is told what it missed instead of being given it, and may keep up from there.
+   */
   isLate(now: number): boolean {
-    return lagsTooLong(this.#pace, this.#policy, now);
+    if (!lagsTooLong(this.#pace, this.#policy, now)) return false;
+    if (this.#backlog?.isWhole !== true) return true;
+    this.#backlog.forsake();
+    this.#pace.behindSince = now;
+    return false;
   }
 
   /** Gives back the memory that a past burst needed. Does nothing while something waits. */
@@ -311,7 +320,8 @@ export class Outbox {
     if (!this.blocked) return 'refused';
     if (this.#pace.refusalsInARow === 0) this.#pace.firstRefusedAt = now;
     this.#pace.refusalsInARow += 1;
-    return isSlow(this.#pace, this.#policy, now) ? 'slow' : 'refused';
+    const isStruckOut = hasStruckOut(this.#pace, this.#policy, now);
+    return isStruckOut || this.isLate(now) ? 'slow' : 'refused';
   }
 
   #push(frame: Uint8Array, sequence: number): void {

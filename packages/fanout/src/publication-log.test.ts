@@ -32,6 +32,33 @@ it('holds the latest publications that fit into its bytes, and knows each by its
   );
 });
 
+it('counts what it holds of a channel between two numbers', () => {
+  const appended = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 4_000, size: 'max' });
+  fc.assert(
+    fc.property(
+      fc.nat(900_000),
+      appended,
+      fc.nat(4_000),
+      fc.nat(4_000),
+      (maxBytes, names, ...ends) => {
+        const log = new PublicationLog(maxBytes);
+        for (const channel of names) log.append({ ...publication(0), channel });
+        const [from, until] = ends.sort((a, b) => a - b) as [number, number];
+        for (const channel of ['a', 'b', 'c', 'd']) {
+          const held = names.filter(
+            (name, number) =>
+              name === channel && number >= Math.max(from, log.oldest) && number < until,
+          );
+          expect(log.count(channel, from, until)).toBe(held.length);
+          expect(log.count(channel, from, Number.POSITIVE_INFINITY)).toBeGreaterThanOrEqual(
+            held.length,
+          );
+        }
+      },
+    ),
+  );
+});
+
 it('keeps nothing when it may hold nothing', () => {
   const log = new PublicationLog(0);
   log.append(publication(0));

@@ -7,6 +7,16 @@ import type { Publication } from './publication.ts';
 const ENTRY_BYTES = 256;
 const LEAST_CAPACITY = 64;
 
+/** Numbers in ascending order, of which the first are given up. */
+interface Numbers {
+  readonly all: number[];
+  /** Where those that are not given up begin in `all`. */
+  first: number;
+}
+
+/** Numbers given up are removed once there are so many, and as many as are left. */
+const COMPACT_AFTER = 1_024;
+
 /**
  * The latest publications of a worker, over all channels, as references: what a slow client was
  * refused is read from here once its socket drains, instead of being copied for it. Bounded in
@@ -17,6 +27,8 @@ export class PublicationLog {
   readonly #maxBytes: number;
   /** A ring whose length is a power of two; publication n is at n masked. */
   #ring: (Publication | undefined)[] = new Array(LEAST_CAPACITY).fill(undefined);
+  /** The numbers of the publications that it holds of each channel. */
+  readonly #channels = new Map<string, Numbers>();
   #oldest = 0;
   #next = 0;
   #bytes = 0;
@@ -45,6 +57,7 @@ export class PublicationLog {
   append(publication: Publication): void {
     if (this.#next - this.#oldest === this.#ring.length) this.#grow();
     this.#ring[this.#next & (this.#ring.length - 1)] = publication;
+    this.#numbersOf(publication.channel).all.push(this.#next);
     this.#next += 1;
     this.#bytes += costOf(publication);
     while (this.#bytes > this.#maxBytes) this.#dropOldest();
@@ -56,11 +69,40 @@ export class PublicationLog {
     return this.#ring[number & (this.#ring.length - 1)];
   }
 
+  /** How many publications of a channel it holds whose numbers are at least `from` and less than `until`. */
+  count(channel: string, from: number, until: number): number {
+    const numbers = this.#channels.get(channel);
+    if (numbers === undefined) return 0;
+    return placeOf(numbers, until) - placeOf(numbers, from);
+  }
+
+  #numbersOf(channel: string): Numbers {
+    let numbers = this.#channels.get(channel);
+    if (numbers === undefined) {
+      numbers = { all: [], first: 0 };
+      this.#channels.set(channel, numbers);
+    }
+    return numbers;
+  }
+
   #dropOldest(): void {
     const place = this.#oldest & (this.#ring.length - 1);
-    this.#bytes -= costOf(this.#ring[place] as Publication);
+    const publication = this.#ring[place] as Publication;
+    this.#bytes -= costOf(publication);
     this.#ring[place] = undefined;
     this.#oldest += 1;
+    this.#dropNumber(publication.channel);
+  }
+
+  #dropNumber(channel: string): void {
+    const numbers = this.#channels.get(channel) as Numbers;
+    numbers.first += 1;
+    if (numbers.first === numbers.all.length) {
+      this.#channels.delete(channel);
+    } else if (numbers.first >= COMPACT_AFTER && numbers.first * 2 >= numbers.all.length) {
+      numbers.all.splice(0, numbers.first);
+      numbers.first = 0;
+    }
   }
 
   #grow(): void {
@@ -71,6 +113,18 @@ export class PublicationLog {
     }
     this.#ring = ring;
   }
+}
+
+/** The place of the first number that is at least this one. */
+function placeOf({ all, first }: Numbers, number: number): number {
+  let low = first;
+  let high = all.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((all[middle] as number) < number) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function costOf(publication: Publication): number {

@@ -24,11 +24,9 @@ export interface Pace {
   behindSince: number | undefined;
 }
 
-/** Whether a client is slow, by what its outbox remembers. */
-export function isSlow(pace: Pace, policy: SlowPolicy, now: number): boolean {
-  const struckOut =
-    pace.refusalsInARow >= SLOW_STRIKES && now - pace.firstRefusedAt >= policy.graceMs;
-  return struckOut || lagsTooLong(pace, policy, now);
+/** Whether a client was refused too often in a row, over too long a time. */
+export function hasStruckOut(pace: Pace, policy: SlowPolicy, now: number): boolean {
+  return pace.refusalsInARow >= SLOW_STRIKES && now - pace.firstRefusedAt >= policy.graceMs;
 }
 
 /** Whether publications have been waiting for longer than the policy allows. */

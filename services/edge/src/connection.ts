@@ -42,6 +42,13 @@ export interface ConnectionParts {
   readonly owner: ConnectionOwner;
 }
 
+/**
+ * How often a flush fills the queue again for a client that is being caught up with, at most. The rest
+ * follows in the next round, so that nobody else waits for long. With 512 slots that makes 2,048
+ * publications a round: more than a client is sent anew in one, or it would never get there.
+ */
+const CATCH_UP_STEPS = 4;
+
 /** One client's WebSocket: what it is owed, how it is written to, and how it ends. */
 export class Connection implements Subscriber {
   readonly session: string;
@@ -61,6 +68,7 @@ export class Connection implements Subscriber {
   #ageTicks = 0;
   #owedNotice: Uint8Array | undefined;
   #wasBlocked = false;
+  #isFlushing = false;
   #state: 'open' | 'finishing' | 'closing' = 'open';
   #reason: CloseReason | undefined;
 
@@ -104,8 +112,7 @@ export class Connection implements Subscriber {
   }
 
   /**
-   * Queues a gap's payload, which may be shared with other connections, unless the channel's earlier
-   * publications are yet to come: then all of them count as lost. A client that has left so
+   * Queues a gap's payload, which may be shared with other connections. A client that has left so
    * many unread that there is no room for it is not blamed: the channel counts as lost from here on.
    */
   sendGap(channel: string, frame: Uint8Array): void {
@@ -126,16 +133,27 @@ export class Connection implements Subscriber {
     if (verdict !== 'slow') this.#act(verdict);
   }
 
+  /** See `Flushable`. */
+  touch(): number {
+    return this.outbox.touchNext() + this.#webSocket.readyState + this.#socket.writableLength;
+  }
+
   /** Writes what waits, until nothing does or the socket is blocked. */
   flush(): void {
-    if (this.#webSocket.readyState !== WebSocket.OPEN) return;
-    this.#writer.write(this.outbox, this.#socket, this.#wasBlocked, this.#onUnblocked);
-    this.#wasBlocked = this.outbox.blocked;
-    if (this.#owedNotice !== undefined) this.sendNotice(this.#owedNotice);
-    if (this.outbox.isBehind) this.#catchUp();
-    else if (this.#state === 'finishing' && this.outbox.size === 0 && !this.outbox.blocked) {
-      this.#closeNow();
+    if (this.#isFlushing || this.#webSocket.readyState !== WebSocket.OPEN) return;
+    this.#isFlushing = true;
+    for (let step = 0; step < CATCH_UP_STEPS; step += 1) {
+      this.#writer.write(this.outbox, this.#socket, this.#wasBlocked, this.#onUnblocked);
+      this.#wasBlocked = this.outbox.blocked;
+      if (this.#owedNotice !== undefined) this.sendNotice(this.#owedNotice);
+      if (!this.outbox.isBehind) break;
+      this.#catchUp();
+      if (this.outbox.blocked) break;
     }
+    this.#isFlushing = false;
+    if (this.outbox.blocked) return;
+    if (this.outbox.size > 0 || this.outbox.isBehind) this.#owner.needsFlush(this);
+    else if (this.#state === 'finishing') this.#closeNow();
   }
 
   /** Ends the connection after everything that already waits was written. */
@@ -168,22 +186,23 @@ export class Connection implements Subscriber {
   tick(now: number): void {
     this.#ageTicks += 1;
     const verdict = this.#liveness.tick();
-    if (this.outbox.isLate(now)) this.close('slow');
+    if (this.outbox.blocked && this.outbox.isLate(now)) this.close('slow');
     else if (verdict === 'dead') this.terminate('heartbeat_timeout');
     else if (verdict === 'ping' && this.#state === 'open') this.#webSocket.ping();
     this.outbox.trim();
   }
 
-  /** One step of it: the rest follows with the next flush, so that nobody else waits for long. */
+  /** The gaps come first, each before the next publication of its channel. */
   #catchUp(): void {
     const losses = this.outbox.takeLosses();
     if (losses !== undefined) this.#owner.hasLost(this, losses);
     const queued = this.outbox.catchUp();
     if (queued > 0) this.#owner.hasCaughtUp(queued);
-    if (!this.outbox.blocked) this.#owner.needsFlush(this);
   }
 
+  /** What is queued by a flush is seen to at its end. */
   #act(verdict: 'queued' | 'first' | 'brim'): void {
+    if (this.#isFlushing) return;
     if (verdict === 'first') this.#owner.needsFlush(this);
     else if (verdict === 'brim') this.flush();
   }

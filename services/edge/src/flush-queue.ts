@@ -1,5 +1,11 @@
 /** What can be flushed: a connection. */
 export interface Flushable {
+  /**
+   * Reads a little of everything that a flush of it will need, and returns a sum that means nothing.
+   * With thousands of clients none of it is in the processor's caches any more; asked for several of
+   * them at once, memory answers in the time of one.
+   */
+  touch(): number;
   flush(): void;
 }
 
@@ -11,13 +17,13 @@ export interface Flushable {
 const SLICE_MS = 5;
 
 /**
- * If more time than that went by since the last slice, a slice may take so many times as much. Taking
+ * If more time than that went by since a round's last slice, the next may take so many times as much. Taking
  * publications in needs less than a third of the time that handing them out does; a share that grew
  * with what waits to be read would starve the sockets just when there is most to write to them.
  */
 const SLICE_SHARE = 3;
 
-/** Flushes between two looks at the clock. */
+/** Flushes between two looks at the clock; what they need is touched together, and fits into a core's first cache. */
 const FLUSHES_PER_LOOK = 16;
 
 /** Places at the head of the queue that were left are given up once there are so many. */
@@ -47,6 +53,8 @@ export class FlushQueue<S extends Flushable> {
   /** Places that were given up before `#waiting` begins. */
   #given = 0;
   #sliceEndedAt = 0;
+  /** Nobody reads it; that it is written to keeps the touching from being optimized away. */
+  #touched = 0;
 
   /**
    * @param waiting where others put who is to be flushed, at the end; they do nothing else to it.
@@ -75,11 +83,13 @@ export class FlushQueue<S extends Flushable> {
   /** Begins a round or goes on with it. Returns whether it is to go on in the next turn. */
   flushSome(): boolean {
     const startedAt = performance.now();
-    const share = SLICE_SHARE * (startedAt - this.#sliceEndedAt);
+    const isNew = this.#next === this.#roundEnd;
+    const share = isNew ? 0 : SLICE_SHARE * (startedAt - this.#sliceEndedAt);
     const until = startedAt + Math.max(SLICE_MS, share);
-    if (this.#next === this.#roundEnd) this.#roundEnd = this.#waiting.length;
+    if (isNew) this.#roundEnd = this.#waiting.length;
     while (this.#next < this.#roundEnd) {
       const lookAt = Math.min(this.#roundEnd, this.#next + FLUSHES_PER_LOOK);
+      for (let i = this.#next; i < lookAt; i += 1) this.#touched += (this.#waiting[i] as S).touch();
       while (this.#next < lookAt) {
         const one = this.#waiting[this.#next] as S;
         this.#next += 1;

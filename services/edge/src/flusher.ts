@@ -18,6 +18,9 @@ export class Flusher {
   readonly #intervalMs: number;
   readonly #flush: () => boolean;
   #isUnderWay = false;
+  #isRunning = false;
+  /** Whether a flush was asked for while one was running. */
+  #isAsked = false;
   #roundMs = 0;
   #startedAt = Number.NEGATIVE_INFINITY;
   #immediate: NodeJS.Immediate | undefined;
@@ -41,7 +44,8 @@ export class Flusher {
 
   /** Makes sure that a flush is to come. */
   schedule(): void {
-    if (this.isScheduled) return;
+    if (this.#isRunning) this.#isAsked = true;
+    if (this.#isRunning || this.isScheduled) return;
     const pauseMs = Math.min(this.#intervalMs, ROUND_SHARE * this.#roundMs);
     const waitMs = pauseMs === 0 ? 0 : this.#startedAt + pauseMs - performance.now();
     if (waitMs < TIMER_RESOLUTION_MS) this.#immediate = setImmediate(this.#run);
@@ -58,8 +62,15 @@ export class Flusher {
   readonly #run = (): void => {
     this.stop();
     if (!this.#isUnderWay) this.#startedAt = performance.now();
+    this.#isAsked = false;
+    this.#isRunning = true;
     this.#isUnderWay = this.#flush();
-    if (this.#isUnderWay) this.#immediate ??= setImmediate(this.#run);
-    else this.#roundMs = performance.now() - this.#startedAt;
+    this.#isRunning = false;
+    if (this.#isUnderWay) {
+      this.#immediate = setImmediate(this.#run);
+    } else {
+      this.#roundMs = performance.now() - this.#startedAt;
+      if (this.#isAsked) this.schedule();
+    }
   };
 }

@@ -1,8 +1,8 @@
 import { CONTROL, type Outbox } from '@tradewind/fanout';
 import { encodeDigits, encodeFrame, FRAME_OVERHEAD_BYTES } from './frame.ts';
 
-/** More entries than this do not fit into the caches at once. */
-const ENTRIES_TOUCHED = 32;
+/** More than this does not stay in a core's first caches until it is copied. */
+const TOUCHED_BYTES = 16 * 1024;
 
 /**
  * Memory in which the frames of one write are put together, for one client after the other. It
@@ -33,7 +33,7 @@ export class FrameBuffer {
    * Returns that part of the memory: it is valid until the next call.
    */
   fill(outbox: Outbox): Uint8Array {
-    if (outbox.peek() !== this.#contents[0]) this.#touched += outbox.touch(ENTRIES_TOUCHED);
+    if (outbox.peek() !== this.#contents[0]) this.#touched += outbox.touch(TOUCHED_BYTES);
     let end = 0;
     let isHeld = true;
     let bound = 10;
