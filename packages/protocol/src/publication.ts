@@ -39,17 +39,19 @@ export function checkPayload(bytes: Uint8Array): Payload {
  * @param offset the publication's offset, or undefined for a plain one.
  * @param ts when it was published, ms since the Unix epoch.
  * @param json a JSON text that {@link checkPayload} returned; it is copied.
+ * @param allocate gives memory that nobody else writes to.
  */
 export function encodePublicationTail(
   channel: string,
   offset: number | undefined,
   ts: number,
   json: Uint8Array,
+  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
 ): Uint8Array {
   const position = offset === undefined ? '' : `"offset":${offset},`;
   // One byte a character: the channel's alphabet is ASCII, and so is the rest.
   const head = `,"channel":"${channel}",${position}"ts":${ts},"data":`;
-  const tail = new Uint8Array(head.length + json.length + 1);
+  const tail = allocate(head.length + json.length + 1);
   encoder.encodeInto(head, tail);
   tail.set(json, head.length);
   tail[tail.length - 1] = 0x7d;

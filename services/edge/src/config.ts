@@ -115,7 +115,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     channelPatterns: env.list('EDGE_CHANNELS', { default: ['*'], allowed: CHANNEL_PATTERN }),
     queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, 65_536),
     queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
-    ringBytes: int('EDGE_RING_BYTES', 16 * MIB, 0, 1024 * MIB),
+    ringBytes: int('EDGE_RING_BYTES', 4 * MIB, 0, 1024 * MIB),
     slowGraceMs: int('EDGE_SLOW_GRACE_MS', 2_000, 0, 600_000),
     slowMaxLagMs: int('EDGE_SLOW_MAX_LAG_MS', 30_000, 1_000, 600_000),
     workers: int('EDGE_WORKERS', defaultWorkers(), 1, MAX_WORKERS),

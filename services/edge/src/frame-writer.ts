@@ -52,7 +52,7 @@ export class FrameWriter {
    *
    * @param cautious whether the socket's last write was left behind.
    * @param unblocked called once for a write that blocked the socket, later, when the kernel has it. No
-   *   other write has a callback: keeping one for each costs a tenth of a write.
+   *   other write has a callback, which would cost it an allocation and a turn of the tick queue.
    */
   write(
     outbox: Outbox,

@@ -2,6 +2,7 @@ import type { ErrorCode } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { Feed, FeedListener } from './feed.ts';
 import { type DropReason, takeIn } from './intake.ts';
+import { TailMemory } from './tail-memory.ts';
 
 /** As much of Redis as the hub needs: `RedisSubscriber` is one. */
 export interface Source {
@@ -65,6 +66,7 @@ export class Hub {
   readonly #source: Source;
   readonly #limits: HubLimits;
   readonly #events: HubEvents;
+  readonly #tails = new TailMemory();
   readonly #listeners = new Set<FeedListener>();
   readonly #channels = new Map<string, HubChannel>();
   /** Channels that nobody here wants any more → when to let go of them; the oldest come first. */
@@ -133,7 +135,13 @@ export class Hub {
     if (known === undefined) return;
     this.#events.received(channel, payload.length);
     if (known.listeners.size === 0) return;
-    const intake = takeIn(channel, payload, this.#limits.maxPublicationBytes, Date.now());
+    const intake = takeIn(
+      channel,
+      payload,
+      this.#limits.maxPublicationBytes,
+      Date.now(),
+      this.#tails,
+    );
     if (!intake.ok) {
       this.#events.dropped(channel, intake.reason);
       return;

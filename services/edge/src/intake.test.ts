@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { maxTailBytes, takeIn } from './intake.ts';
+import { TailMemory } from './tail-memory.ts';
 
 const LIMIT = 100;
 const NOW = 1_795_416_898_073;
@@ -33,19 +34,22 @@ describe('takeIn', () => {
     ['a header of a much later version', '@999999999:', 'unknown_header'],
     ['a header with a zero before its version', '@01:k3x9', 'unknown_header'],
   ] as const)('drops %s', (_what, payload, reason) => {
-    expect(takeIn('a', Buffer.from(payload), LIMIT, NOW)).toEqual({ ok: false, reason });
+    expect(takeIn('a', Buffer.from(payload), LIMIT, NOW, new TailMemory())).toEqual({
+      ok: false,
+      reason,
+    });
   });
 
   it.each([
     ['JSON', '1'.repeat(LIMIT)],
     ['text', 'x'.repeat(LIMIT - 2)],
   ])('passes on %s that is exactly as large as the limit', (_what, payload) => {
-    expect(takeIn('a', Buffer.from(payload), LIMIT, NOW).ok).toBe(true);
+    expect(takeIn('a', Buffer.from(payload), LIMIT, NOW, new TailMemory()).ok).toBe(true);
   });
 
   it('keeps no part of the payload’s memory', () => {
     const payload = Buffer.from('{"price":1}');
-    const frame = takeIn('a', payload, LIMIT, NOW);
+    const frame = takeIn('a', payload, LIMIT, NOW, new TailMemory());
     payload.fill('!');
     expect(frame.ok && textOf(frame.publication.tail)).toContain('"data":{"price":1}}');
   });
@@ -58,7 +62,7 @@ describe('takeIn', () => {
     );
     fc.assert(
       fc.property(bytes, (payload) => {
-        const intake = takeIn('a', Buffer.from(payload), 10_000, NOW);
+        const intake = takeIn('a', Buffer.from(payload), 10_000, NOW, new TailMemory());
         if (!intake.ok) return;
         const frame = JSON.parse(`{"seq":1${textOf(intake.publication.tail)}`);
         expect(Object.keys(frame)).toEqual(['seq', 'channel', 'ts', 'data']);
@@ -70,13 +74,19 @@ describe('takeIn', () => {
 
   it('never makes a larger tail than it says', () => {
     const longestName = 'x'.repeat(128);
-    const intake = takeIn(longestName, Buffer.alloc(LIMIT, '1'), LIMIT, Number.MAX_SAFE_INTEGER);
+    const intake = takeIn(
+      longestName,
+      Buffer.alloc(LIMIT, '1'),
+      LIMIT,
+      Number.MAX_SAFE_INTEGER,
+      new TailMemory(),
+    );
     expect(intake.ok && intake.publication.tail.length).toBeLessThanOrEqual(maxTailBytes(LIMIT));
   });
 });
 
 function frameOf(payload: string): string {
-  const intake = takeIn('a', Buffer.from(payload), LIMIT, NOW);
+  const intake = takeIn('a', Buffer.from(payload), LIMIT, NOW, new TailMemory());
   if (!intake.ok) throw new Error(intake.reason);
   expect(intake.publication).toMatchObject({ channel: 'a', publishedAt: NOW });
   return `{"seq":1${textOf(intake.publication.tail)}`;

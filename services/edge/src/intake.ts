@@ -1,5 +1,6 @@
 import type { Publication } from '@tradewind/fanout';
 import { checkPayload, encodePublicationTail } from '@tradewind/protocol';
+import type { TailMemory } from './tail-memory.ts';
 
 /** Why a message from Redis is not passed on. */
 export type DropReason =
@@ -27,12 +28,14 @@ const HEADER_BYTES_AT_MOST = 11;
  * @param payload copied, so the caller may reuse it.
  * @param maxPublicationBytes the largest payload that is passed on.
  * @param now the time to stamp on it, ms since the Unix epoch: a plain message carries none.
+ * @param memory where its tail is put.
  */
 export function takeIn(
   channel: string,
   payload: Buffer,
   maxPublicationBytes: number,
   now: number,
+  memory: TailMemory,
 ): Intake {
   if (payload.length > maxPublicationBytes) return { ok: false, reason: 'too_large' };
   if (payload[0] === AT_SIGN) {
@@ -43,7 +46,7 @@ export function takeIn(
   const checked = checkPayload(payload);
   if (checked.kind === 'unreadable') return { ok: false, reason: 'unreadable' };
   if (checked.json.length > maxPublicationBytes) return { ok: false, reason: 'too_large' };
-  const tail = encodePublicationTail(channel, undefined, now, checked.json);
+  const tail = encodePublicationTail(channel, undefined, now, checked.json, memory.take);
   return { ok: true, publication: { channel, tail, publishedAt: now } };
 }
 
