@@ -254,6 +254,18 @@ describe('the ring', () => {
     expect(drain(outbox)).toEqual(Array.from({ length: 23 }, (_, i) => i + 6));
   });
 
+  it('is kept small, not given up, for who is offered something between two trims', () => {
+    const outbox = blockedOutbox({ slots: 512 });
+    const kept: boolean[] = [];
+    for (const offered of [20, 20, 0, 300, 300]) {
+      offerMany(outbox, offered);
+      shiftMany(outbox, offered);
+      outbox.trim();
+      kept.push(outbox.capacity > 0);
+    }
+    expect(kept).toEqual([true, true, false, false, false]);
+  });
+
   it('goes on after trim and clear with the next seq', () => {
     const outbox = blockedOutbox();
     offerMany(outbox, 5);

@@ -32,6 +32,9 @@ export type Verdict = 'queued' | 'first' | 'brim' | 'refused' | 'slow';
 
 const LEAST_CAPACITY = 8;
 
+/** Entries for which a client that receives something every now and then may keep room: 1 KB. */
+const KEPT_CAPACITY = 64;
+
 /** Two cache lines: the processor fetches the second by itself. */
 const TOUCH_STRIDE_BYTES = 128;
 
@@ -72,6 +75,7 @@ export class Outbox {
   #bytes = 0;
   #controlBytes = 0;
   #lastSequence = 0;
+  #sequenceAtTrim = 0;
   #backlog: Backlog | undefined;
 
   /** @param log holds each publication before it is offered. */
@@ -84,6 +88,11 @@ export class Outbox {
   /** Entries that wait: publications and control frames. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Entries for which it has memory at the moment. */
+  get capacity(): number {
+    return this.#ring.length / 2;
   }
 
   /** Publications that wait; never more than the limit's slots. */
@@ -262,11 +271,15 @@ export class Outbox {
     return false;
   }
 
-  /** Gives back the memory that a past burst needed. Does nothing while something waits. */
+  /**
+   * Gives back the memory that a past burst needed, unless something waits. To be called from time to
+   * time: little memory is kept for a client that was offered something since the last call.
+   */
   trim(): void {
-    if (this.#size > 0) return;
-    this.#ring = NO_ENTRIES;
-    this.#head = 0;
+    const isInUse = this.#lastSequence !== this.#sequenceAtTrim;
+    this.#sequenceAtTrim = this.#lastSequence;
+    if (this.#size > 0 || (isInUse && this.#ring.length <= 2 * KEPT_CAPACITY)) return;
+    this.#forgetRing();
   }
 
   /** Forgets all that waits. */
@@ -275,7 +288,12 @@ export class Outbox {
     while (this.#size > 0) this.shift();
     this.#pace.behindSince = undefined;
     this.#pace.refusalsInARow = 0;
-    this.trim();
+    this.#forgetRing();
+  }
+
+  #forgetRing(): void {
+    this.#ring = NO_ENTRIES;
+    this.#head = 0;
   }
 
   #isBrimming(): boolean {
