@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Metrics, parseMetrics } from '@tradewind/dev';
 import { readMemory } from '../load/process-usage.ts';
-import { collectGarbage } from '../support/inspector.ts';
-import type { TestEdge } from '../support/service.ts';
+import { collectGarbage, type Inspectable } from '../support/inspector.ts';
 import type { RunningContender } from './contenders.ts';
 
 /** Memory of an edge, in bytes. */
@@ -26,36 +25,32 @@ const SETTLE_DEADLINE_MS = 60_000;
 /** How long an admin page may take to answer, in ms: the edge may be busy. */
 const ADMIN_DEADLINE_MS = 20_000;
 
-/** An edge of the benchmarks as the tests' tools know it. It stays the owner's to end. */
-export function asTestEdge(server: RunningContender): TestEdge {
-  if (server.adminUrl === undefined) throw new Error(`${server.name} has no admin port`);
-  const { adminUrl, url: wsUrl } = server;
-  const { host, port } = new URL(wsUrl);
-  return {
-    ...server,
-    wsUrl,
-    url: `http://${host}`,
-    adminUrl,
-    port: Number(port),
-    adminPort: Number(new URL(adminUrl).port),
-    metrics: () => readMetrics(adminUrl),
-  };
+/** As much of an edge of the benchmarks as its memory is read through. */
+export interface MeasuredEdge extends Inspectable {
+  readonly pid: number;
+  metrics(): Promise<Metrics>;
+}
+
+/** The edge of a contender that is one. It stays its owner's to end. */
+export function measuredEdge({ name, pid, output, adminUrl }: RunningContender): MeasuredEdge {
+  if (adminUrl === undefined) throw new Error(`${name} has no admin port`);
+  return { pid, output, metrics: () => readMetrics(adminUrl) };
 }
 
 /** As it is at this moment, garbage included. */
-export async function readEdgeMemory(edge: TestEdge): Promise<EdgeMemory> {
+export async function readEdgeMemory(edge: MeasuredEdge): Promise<EdgeMemory> {
   const { pssBytes } = await readMemory(edge.pid);
   return { pssBytes, ...(await readHeap(edge)), settled: false };
 }
 
 /** As it is when its PSS has come to rest; nothing is asked of it to get there. */
-export async function readSettledMemory(edge: TestEdge): Promise<EdgeMemory> {
+export async function readSettledMemory(edge: MeasuredEdge): Promise<EdgeMemory> {
   const pss = await settledPss(edge.pid);
   return { ...pss, ...(await readHeap(edge)) };
 }
 
 /** After a forced collection, for which the edge was started with `INSPECTABLE`. */
-export async function readCollectedMemory(edge: TestEdge): Promise<EdgeMemory> {
+export async function readCollectedMemory(edge: MeasuredEdge): Promise<EdgeMemory> {
   const { heapUsed, external } = await collectGarbage(edge);
   const pss = await settledPss(edge.pid);
   return { ...pss, heapBytes: heapUsed, externalBytes: external };
@@ -78,7 +73,9 @@ async function settledPss(pid: number): Promise<Pick<EdgeMemory, 'pssBytes' | 's
   }
 }
 
-async function readHeap(edge: TestEdge): Promise<Pick<EdgeMemory, 'heapBytes' | 'externalBytes'>> {
+async function readHeap(
+  edge: MeasuredEdge,
+): Promise<Pick<EdgeMemory, 'heapBytes' | 'externalBytes'>> {
   const metrics = await edge.metrics();
   return {
     heapBytes: metrics.sum('nodejs_heap_size_used_bytes') ?? Number.NaN,

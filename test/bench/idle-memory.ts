@@ -3,8 +3,8 @@ import { INSPECTABLE } from '../support/inspector.ts';
 import { channelNames, connectClients, type LoadShape, startClients } from './arena.ts';
 import { CONTENDERS, startContender } from './contenders.ts';
 import {
-  asTestEdge,
   type EdgeMemory,
+  measuredEdge,
   readCollectedMemory,
   readSettledMemory,
 } from './edge-memory.ts';
@@ -66,7 +66,7 @@ async function measureServer(
   const contender = CONTENDERS.edge;
   const settings = kind === 'collected' ? INSPECTABLE : {};
   const server = stack.use(await startContender(contender, redisUrl, settings));
-  const edge = asTestEdge(server);
+  const edge = measuredEdge(server);
   // PSS counts Node's own pages in part, so all that shares them has to be there before the start is read.
   const load = stack.use(await startClients(server, contender, shape, channelNames(shape)));
   await load.sample();

@@ -1,8 +1,13 @@
 import { INSPECTABLE } from '../support/inspector.ts';
-import type { TestEdge } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 import { type LoadShape, openArena, type Subject, steadyClients, type Trial } from './arena.ts';
-import { asTestEdge, type EdgeMemory, readCollectedMemory, readEdgeMemory } from './edge-memory.ts';
+import {
+  type EdgeMemory,
+  type MeasuredEdge,
+  measuredEdge,
+  readCollectedMemory,
+  readEdgeMemory,
+} from './edge-memory.ts';
 import { boundSendBuffers } from './kernel-send-buffers.ts';
 
 /** Clients of which some stall, and how long everybody is sent to. */
@@ -115,7 +120,7 @@ async function measureRun(
   report: (line: string) => void,
 ): Promise<StalledRun> {
   await using arena = await openArena(SUBJECT, shape, redisUrl);
-  const edge = asTestEdge(arena.server);
+  const edge = measuredEdge(arena.server);
   const rate = Math.ceil(BYTES_TOWARDS_EACH / shape.payloadBytes) / seconds;
   await arena.trial(rate, Math.min(seconds, WARM_UP_SECONDS));
   const trial = await arena.trial(rate, seconds);
@@ -142,7 +147,7 @@ async function measureRun(
   };
 }
 
-async function untilConnected(edge: TestEdge, clients: number): Promise<void> {
+async function untilConnected(edge: MeasuredEdge, clients: number): Promise<void> {
   await eventually(
     async () => (await edge.metrics()).sum('tradewind_edge_connections') === clients,
     { deadlineMs: LEFT_DEADLINE_MS },

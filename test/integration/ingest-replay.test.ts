@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { startIngest } from '../support/service.ts';
+import { startIngest, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 
 const REPLAY = fileURLToPath(new URL('../../services/ingest/src/replay-main.ts', import.meta.url));
@@ -67,7 +67,7 @@ describe('the replay command', () => {
 
   it('goes through an ingest service', async () => {
     await using ingest = await startIngest({ REDIS_URL: redis.url, INGEST_TOKENS: 'sesame,other' });
-    await eventually(async () => (await fetch(`${ingest.url}/readyz`)).text().then(isWhole));
+    await untilLinked(ingest);
     const { code, summary } = await run([file, '--rate', '100000', '--to', ingest.url], {
       INGEST_TOKENS: 'sesame',
       REDIS_URL: 'redis://127.0.0.1:1',
@@ -88,7 +88,7 @@ describe('the replay command', () => {
       INGEST_PUBLICATIONS_PER_SECOND: '120',
       INGEST_MAX_ITEMS: '1',
     });
-    await eventually(async () => (await fetch(`${ingest.url}/readyz`)).text().then(isWhole));
+    await untilLinked(ingest);
     const { code, summary } = await run([file, '--rate', '100000', '--to', ingest.url]);
     expect({ code, summary }).toMatchObject({ code: 0, summary: { published: 300 } });
     await eventually(() => heard.length === 300);
@@ -101,7 +101,7 @@ describe('the replay command', () => {
       INGEST_PUBLICATIONS_PER_SECOND: '1',
       INGEST_MAX_ITEMS: '1',
     });
-    await eventually(async () => (await fetch(`${ingest.url}/readyz`)).text().then(isWhole));
+    await untilLinked(ingest);
     const running = start([file, '--rate', '100000', '--to', ingest.url]);
     await eventually(() => heard.length > 0);
     running.child.kill('SIGINT');
@@ -154,10 +154,6 @@ describe('the replay command', () => {
     expect((await run([file], { REDIS_URL: 'nowhere' })).code).toBe(78);
   });
 });
-
-function isWhole(readiness: string): boolean {
-  return readiness.includes('"degraded":false');
-}
 
 async function run(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   return await start(args, environment).done;

@@ -1,5 +1,5 @@
+import type { OwnedProcess } from '@tradewind/dev';
 import { WebSocket } from 'ws';
-import type { TestEdge } from './service.ts';
 
 /** Memory of another process, in bytes, measured right after a full garbage collection. */
 export interface CollectedMemory {
@@ -7,6 +7,9 @@ export interface CollectedMemory {
   readonly external: number;
   readonly rss: number;
 }
+
+/** As much of a process as is needed to find its inspector. */
+export type Inspectable = Pick<OwnedProcess, 'output'>;
 
 /** Setting for {@link import('./service.ts').startEdge} under which its inspector listens. */
 export const INSPECTABLE = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
@@ -18,7 +21,7 @@ const ANSWER_DEADLINE_MS = 20_000;
  * Makes an edge that was started with {@link INSPECTABLE} collect all garbage, and reads its
  * memory. It is asked from outside, so that nothing in the product exists for the tests.
  */
-export async function collectGarbage(edge: TestEdge): Promise<CollectedMemory> {
+export async function collectGarbage(edge: Inspectable): Promise<CollectedMemory> {
   const inspector = await connect(edge);
   try {
     // Finalizers of buffers run between collections, so one is not enough.
@@ -37,7 +40,7 @@ export async function collectGarbage(edge: TestEdge): Promise<CollectedMemory> {
  * of, and does not wait for its value. Workers are counted from 0 in the order of their start.
  */
 export async function runInWorker(
-  edge: TestEdge,
+  edge: Inspectable,
   worker: number,
   expression: string,
 ): Promise<void> {
@@ -51,7 +54,7 @@ export async function runInWorker(
 }
 
 /** Keeps one of an edge's worker threads busy with nothing; resolves when it goes on. */
-export async function freezeWorker(edge: TestEdge, worker: number, ms: number): Promise<void> {
+export async function freezeWorker(edge: Inspectable, worker: number, ms: number): Promise<void> {
   const inspector = await connect(edge);
   try {
     const attached = await attachToWorkers(inspector);
@@ -66,7 +69,7 @@ export async function freezeWorker(edge: TestEdge, worker: number, ms: number): 
  * How many connected sockets each of an edge's worker threads holds, in the order of their start.
  * The runtime is asked and not the product, so what the product counts can be held against it.
  */
-export async function socketsOfWorkers(edge: TestEdge): Promise<readonly number[]> {
+export async function socketsOfWorkers(edge: Inspectable): Promise<readonly number[]> {
   const inspector = await connect(edge);
   try {
     const counts: number[] = [];
@@ -135,7 +138,7 @@ async function evaluate(
   }
 }
 
-async function connect(edge: TestEdge): Promise<WebSocket> {
+async function connect(edge: Inspectable): Promise<WebSocket> {
   const address = edge.output.find((line) => line.includes('Debugger listening on'));
   const url = address?.match(/ws:\/\/\S+/)?.[0];
   if (url === undefined) throw new Error('the edge was not started with INSPECTABLE');

@@ -230,6 +230,35 @@ describe('the slow policy', () => {
     expect(outbox.offer(publication(), 31_000)).toBe('slow');
   });
 
+  it('spares a client once that is late and has lost nothing, until it keeps up', () => {
+    const log = new PublicationLog(1_000_000);
+    const outbox = new Outbox(LIMITS, { graceMs: 1_000_000, maxLagMs: 30_000 }, log);
+    outbox.blocked = true;
+    const offer = (count: number, now: number): void => {
+      for (let i = 0; i < count; i += 1) {
+        const latest = publication();
+        log.append(latest);
+        outbox.offer(latest, now);
+      }
+    };
+    const fallBehind = (now: number): void => {
+      offer(LIMITS.slots - outbox.depth + 1, now);
+      expect(outbox.isBehind).toBe(true);
+    };
+    fallBehind(0);
+    expect(outbox.isLate(30_000)).toBe(false);
+    shiftMany(outbox, 3);
+    expect(outbox.takeLosses()).toEqual(new Map([['a', 1]]));
+    fallBehind(31_000);
+    expect(outbox.isLate(59_999)).toBe(false);
+    expect(outbox.isLate(60_000), 'nothing more is spared').toBe(true);
+    shiftMany(outbox, outbox.size);
+    expect(outbox.catchUp()).toBe(1);
+    shiftMany(outbox, 1);
+    fallBehind(100_000);
+    expect(outbox.isLate(130_000), 'it kept up in between').toBe(false);
+  });
+
   it('counts the lag from when the outbox was last empty of publications', () => {
     const outbox = blockedOutbox();
     outbox.offer(publication(), 0);

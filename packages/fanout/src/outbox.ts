@@ -40,7 +40,7 @@ const TOUCH_STRIDE_BYTES = 128;
 
 /**
  * Publications of the log that one {@link Outbox.catchUp} looks at; most may be of channels that this
- * client does not receive. It keeps the call under 0.1 ms or so.
+ * client does not receive. So one client that is far behind does not hold up the others.
  */
 const CATCH_UP_LOOKS = 4_096;
 const NO_ENTRIES: (Uint8Array | number | undefined)[] = [];
@@ -76,6 +76,8 @@ export class Outbox {
   #controlBytes = 0;
   #lastSequence = 0;
   #sequenceAtTrim = 0;
+  /** Whether it was spared for its lag since it last kept up. */
+  #isSpared = false;
   #backlog: Backlog | undefined;
 
   /** @param log holds each publication before it is offered. */
@@ -215,9 +217,7 @@ export class Outbox {
     } else {
       this.#bytes -= length;
       this.#publications -= 1;
-      if (this.#publications === 0 && this.#backlog === undefined) {
-        this.#pace.behindSince = undefined;
-      }
+      if (this.#publications === 0 && this.#backlog === undefined) this.#keepsUp();
     }
     this.#head = (this.#head + 2) & (this.#ring.length - 1);
     this.#size -= 1;
@@ -261,11 +261,13 @@ export class Outbox {
 
   /**
    * Whether publications have waited too long. A client that is too late but has lost nothing yet is
-   * spared once: it is told what it missed instead of being given it, and may keep up from there.
+   * spared once, until it keeps up: it is told what it missed instead of being given it, and goes on
+   * from there.
    */
   isLate(now: number): boolean {
     if (!lagsTooLong(this.#pace, this.#policy, now)) return false;
-    if (this.#backlog?.isWhole !== true) return true;
+    if (this.#isSpared || this.#backlog?.isWhole !== true) return true;
+    this.#isSpared = true;
     this.#backlog.forsake();
     this.#pace.behindSince = now;
     return false;
@@ -286,8 +288,8 @@ export class Outbox {
   clear(): void {
     this.#backlog = undefined;
     while (this.#size > 0) this.shift();
-    this.#pace.behindSince = undefined;
     this.#pace.refusalsInARow = 0;
+    this.#keepsUp();
     this.#forgetRing();
   }
 
@@ -329,7 +331,12 @@ export class Outbox {
     if (this.#backlog?.isOver !== true) return;
     this.#backlog = undefined;
     this.#pace.refusalsInARow = 0;
-    if (this.#publications === 0) this.#pace.behindSince = undefined;
+    if (this.#publications === 0) this.#keepsUp();
+  }
+
+  #keepsUp(): void {
+    this.#pace.behindSince = undefined;
+    this.#isSpared = false;
   }
 
   #refuse(channel: string, now: number): 'refused' | 'slow' {

@@ -180,8 +180,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const frame = encodeServerMessage({ type: 'gap', ...notice });
     for (const connection of [...this.index.get(notice.channel)]) {
       // What is yet to be caught up with came before the gap, and cannot come after it.
-      if (connection.outbox.misses(notice.channel))
-        connection.outbox.lose(notice.channel, notice.lost);
+      const { outbox } = connection;
+      if (outbox.misses(notice.channel)) outbox.lose(notice.channel, notice.lost);
       else connection.sendGap(notice.channel, frame);
     }
   }

@@ -53,7 +53,7 @@ function encodeHeader(buffer: Buffer, start: number, length: number): number {
 }
 
 /** Decimal digits of a positive integer. */
-export function digitsOf(integer: number): number {
+function digitsOf(integer: number): number {
   let digits = 1;
   for (let bound = 10; integer >= bound; bound *= 10) digits += 1;
   return digits;
