@@ -13,6 +13,11 @@ const COMMANDS = {
   check: 'infra/dev/src/run-checks.ts',
   bench: 'test/bench/bench.ts',
   capacity: 'test/capacity/main.ts',
+  chaos: 'test/chaos/main.ts',
+  release: 'infra/release/src/main.ts',
+  roll: 'infra/roll/src/main.ts',
+  smoke: 'infra/smoke/src/main.ts',
+  'test:release': 'test/release/run.ts',
 };
 
 const OLDEST_NODE = 20;

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { Redis } from 'ioredis';
-import { installRedisOnDebian } from './debian.ts';
+import { installOnDebian } from './debian.ts';
 import { dockerAnswers, startRedisInDocker } from './docker.ts';
 import { findFreePort } from './free-port.ts';
 import { findRedisServer, startRedisServer } from './redis-server.ts';
@@ -61,7 +61,7 @@ export async function bringRedis(report: Report): Promise<BroughtRedis> {
 export async function bringRedisServer(report: Report): Promise<string> {
   const found = await findRedisServer();
   if (found !== undefined) return found;
-  if (await installRedisOnDebian(report)) {
+  if (await installOnDebian(['redis-server'], report)) {
     const installed = await findRedisServer();
     if (installed !== undefined) return installed;
   }

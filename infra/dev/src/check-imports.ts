@@ -10,7 +10,7 @@ import {
 
 /** Folders that hold packages one level down, and folders that are packages. */
 const PACKAGE_GROUPS = ['packages', 'services'];
-const SINGLE_PACKAGES = ['infra/dev', 'test'];
+const SINGLE_PACKAGES = ['infra/dev', 'infra/release', 'infra/roll', 'infra/smoke', 'test'];
 
 /** The folder of a workspace, from its root, and what its package.json says. */
 interface WorkspacePackage {

@@ -9,18 +9,21 @@ const INSTALL_DEADLINE_MS = 300_000;
 const SCRIPT = fileURLToPath(new URL('../install-debian-packages.sh', import.meta.url));
 
 /**
- * Installs `redis-server` with apt where that needs nobody's leave: as root on Debian or Ubuntu.
- * Answers false elsewhere; rejects with apt's words when it fails. The service that the package
- * brings is not started.
+ * Installs packages with apt where that needs nobody's leave: as root on Debian or Ubuntu. Answers
+ * false elsewhere; rejects with apt's words when it fails. Services that a package brings are not
+ * started.
  */
-export async function installRedisOnDebian(report: (line: string) => void): Promise<boolean> {
+export async function installOnDebian(
+  packages: readonly string[],
+  report: (line: string) => void,
+): Promise<boolean> {
   const isRoot = process.getuid?.() === 0;
   const hasApt = await access('/usr/bin/apt-get').then(
     () => true,
     () => false,
   );
   if (!isRoot || !hasApt) return false;
-  report('Installing redis-server with apt');
-  await promisify(execFile)('sh', [SCRIPT, 'redis-server'], { timeout: INSTALL_DEADLINE_MS });
+  report(`Installing ${packages.join(' ')} with apt`);
+  await promisify(execFile)('sh', [SCRIPT, ...packages], { timeout: INSTALL_DEADLINE_MS });
   return true;
 }

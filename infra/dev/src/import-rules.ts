@@ -20,6 +20,9 @@ export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>>
     'ws',
   ],
   '@tradewind/dev': ['hdr-histogram-js', 'ioredis', 'ws'],
+  '@tradewind/release': ['@tradewind/dev', 'rolldown', 'tar-stream'],
+  '@tradewind/roll': [],
+  '@tradewind/smoke': ['@tradewind/protocol', 'ws'],
   '@tradewind/test': 'anything',
 };
 

@@ -1,7 +1,7 @@
-import { constants } from 'node:fs';
-import { access, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
+import { findProgram } from './find-program.ts';
 import { type OwnedProcess, startProcess } from './owned-process.ts';
 
 /** How long a server without data may take to listen, in ms; it needs about 20. */
@@ -9,6 +9,9 @@ const READY_DEADLINE_MS = 10_000;
 
 /** The programs that serve as Redis, in the order in which they are looked for. */
 const SERVER_PROGRAMS = ['redis-server', 'valkey-server'];
+
+/** The programs to talk to one with, in the same order. */
+const CLI_PROGRAMS = ['redis-cli', 'valkey-cli'];
 
 /** The line with which Redis and Valkey say that they listen. */
 export const REDIS_READY_LINE = 'Ready to accept connections';
@@ -24,13 +27,12 @@ export interface RedisServerOptions {
 
 /** The path of `redis-server` or `valkey-server` on the PATH, or undefined. */
 export async function findRedisServer(path = process.env.PATH ?? ''): Promise<string | undefined> {
-  for (const program of SERVER_PROGRAMS) {
-    for (const folder of path.split(delimiter)) {
-      const candidate = join(folder || '.', program);
-      if (await isExecutable(candidate)) return candidate;
-    }
-  }
-  return undefined;
+  return await findProgram(SERVER_PROGRAMS, path);
+}
+
+/** The path of `redis-cli` or `valkey-cli` on the PATH, or undefined. */
+export async function findRedisCli(path = process.env.PATH ?? ''): Promise<string | undefined> {
+  return await findProgram(CLI_PROGRAMS, path);
 }
 
 /**
@@ -69,13 +71,4 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Own
     throw error;
   }
   return server;
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,4 +1,12 @@
+export * from './channel-keys.ts';
+export * from './epoch-script.ts';
+export * from './function-library.ts';
+export * from './history.ts';
+export * from './publication-header.ts';
+export * from './publish-script.ts';
 export * from './redis-commands.ts';
 export { RedisRefusedError, RedisUnavailableError } from './redis-errors.ts';
-export { checkRedisUrl, type RedisSettings } from './redis-settings.ts';
+export { type RedisScript, UnexpectedReplyError } from './redis-scripts.ts';
+export { checkRedisUrl, type RedisMode, type RedisSettings } from './redis-settings.ts';
 export * from './redis-subscriber.ts';
+export type { ProbeOptions } from './subscription-probe.ts';

@@ -1,13 +1,32 @@
-import type { Redis } from 'ioredis';
+import type { Position } from '@tradewind/protocol';
+import type { ChainableCommander, Redis } from 'ioredis';
+import { heartbeatKey, logKey, metaKey, probeChannel } from './channel-keys.ts';
+import { readMeta } from './channel-meta.ts';
+import { EPOCH_SCRIPT, type EpochStart, readEpochReply } from './epoch-script.ts';
+import { type ChannelHistory, readHistoryReply } from './history.ts';
+import {
+  PUBLISH_SCRIPT,
+  type PublishedPosition,
+  publishArguments,
+  publishKeys,
+  readPublishReply,
+  type SequencedPublication,
+} from './publish-script.ts';
 import {
   describeError,
   isErrorReply,
   RedisRefusedError,
   RedisUnavailableError,
 } from './redis-errors.ts';
-import { COMMAND_BYTES_IN_FLIGHT, COMMANDS_IN_FLIGHT } from './redis-limits.ts';
+import {
+  COMMAND_BYTES_IN_FLIGHT,
+  COMMANDS_IN_FLIGHT,
+  HEARTBEAT_EXPIRY_MS,
+} from './redis-limits.ts';
 import { RedisLink } from './redis-link.ts';
+import { type Flight, ScriptCalls } from './redis-scripts.ts';
 import type { RedisSettings } from './redis-settings.ts';
+import { isInfoHidden, readServerIdentity } from './server-identity.ts';
 
 /** What a command link tells its owner. Neither may throw. */
 export interface RedisCommandsEvents {
@@ -17,7 +36,7 @@ export interface RedisCommandsEvents {
   unavailable(cause: string): void;
 }
 
-interface Pending {
+interface Pending extends Flight {
   readonly bytes: number;
   readonly reject: (error: Error) => void;
 }
@@ -29,6 +48,8 @@ interface Pending {
 export class RedisCommands {
   readonly #events: RedisCommandsEvents;
   readonly #link: RedisLink;
+  readonly #publishCalls = new ScriptCalls(PUBLISH_SCRIPT);
+  readonly #epochCalls = new ScriptCalls(EPOCH_SCRIPT);
   readonly #pending = new Set<Pending>();
   #pendingBytes = 0;
 
@@ -74,27 +95,128 @@ export class RedisCommands {
     return this.#run(Buffer.byteLength(bytes), (redis) => redis.publish(channel, bytes));
   }
 
-  #run<T>(bytes: number, send: (redis: Redis) => Promise<T>): Promise<T> {
+  /**
+   * Publishes with an offset and a history, as `docs/publishing.md` says. Publications are executed in
+   * the order of these calls, each at most once for a call; among those of {@link publish} they have
+   * no place.
+   *
+   * Rejects as {@link publish} does. Of a {@link RedisRefusedError} nothing was executed; its code is
+   * Redis' own or one of the script's, such as `TWLATE`.
+   */
+  async publishSequenced(publication: SequencedPublication): Promise<PublishedPosition> {
+    const { channel, payload, idempotencyKey = '' } = publication;
+    const bytes = Buffer.byteLength(payload) + Buffer.byteLength(idempotencyKey);
+    // A copy, because the call may have to be repeated when the caller has long reused the memory.
+    const owned =
+      typeof payload === 'string' ? publication : { ...publication, payload: Buffer.from(payload) };
+    const reply = await this.#run(bytes, (redis, flight) =>
+      this.#publishCalls.call(
+        redis,
+        flight,
+        channel,
+        publishKeys(channel),
+        publishArguments(owned),
+      ),
+    );
+    return readPublishReply(reply);
+  }
+
+  /**
+   * Reads a channel's position and up to `limit` publications of its history from the offset `from`
+   * (inclusive) on, both as they were at one moment. Rejects as {@link publish} does.
+   */
+  async readHistory(channel: string, from: number, limit: number): Promise<ChannelHistory> {
+    const [meta, entries] = await this.#transact(channel.length, (transaction) =>
+      transaction
+        .getBuffer(metaKey(channel))
+        .xrangeBuffer(logKey(channel), String(from), '+', 'COUNT', limit),
+    );
+    return readHistoryReply(meta, entries);
+  }
+
+  /**
+   * Where each of the channels is, in one command: how many at once is the caller's to bound.
+   * Undefined for one without `meta`, or with one that is no position. Rejects as {@link publish} does.
+   */
+  async readPositions(channels: readonly string[]): Promise<readonly (Position | undefined)[]> {
+    if (channels.length === 0) return [];
+    const keys = channels.map(metaKey);
+    const metas = await this.#run(0, (redis) => redis.mget(keys));
+    return metas.map(readMeta);
+  }
+
+  /**
+   * Starts a new epoch of a channel if its epoch is still `expectedEpoch` (undefined: if it has no
+   * `meta`). The offset and the history stay; without `meta` the offset begins at 0 and a history is
+   * deleted. Rejects as {@link publish} does.
+   */
+  async startEpoch(channel: string, expectedEpoch: string | undefined): Promise<EpochStart> {
+    const reply = await this.#run(0, (redis, flight) =>
+      this.#epochCalls.call(redis, flight, channel, publishKeys(channel), [expectedEpoch ?? '']),
+    );
+    return readEpochReply(reply);
+  }
+
+  /**
+   * Which server this is and whose data it holds: equal for two links exactly if both reach the same
+   * process with the same replication history. Undefined where Redis does not allow INFO. Otherwise
+   * rejects as {@link publish} does.
+   */
+  async serverIdentity(): Promise<string | undefined> {
+    try {
+      const [server, replication] = await Promise.all([
+        this.#run(0, (redis) => redis.info('server')),
+        this.#run(0, (redis) => redis.info('replication')),
+      ]);
+      return readServerIdentity(server, replication);
+    } catch (error) {
+      if (isInfoHidden(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Writes `token` to `tw:heartbeat:<name>` for 30 s and publishes it to `tw:probe:<name>`. A write,
+   * so that a Redis that was demoted refuses it. Rejects as {@link publish} does.
+   */
+  async heartbeat(name: string, token: string): Promise<void> {
+    await this.#transact(token.length, (transaction) =>
+      transaction
+        .set(heartbeatKey(name), token, 'PX', HEARTBEAT_EXPIRY_MS)
+        .publish(probeChannel(name), token),
+    );
+  }
+
+  /** All of `commands` in one round trip, with nothing in between; rejects with the first refusal. */
+  async #transact(
+    bytes: number,
+    commands: (transaction: ChainableCommander) => ChainableCommander,
+  ): Promise<unknown[]> {
+    return await this.#run(bytes, async (redis) => {
+      const results = await commands(redis.multi()).exec();
+      return (results ?? []).map(([error, reply]) => {
+        if (error !== null) throw error;
+        return reply;
+      });
+    });
+  }
+
+  #run<T>(bytes: number, send: (redis: Redis, flight: Flight) => Promise<T>): Promise<T> {
     const obstacle = this.#obstacle(bytes);
     if (obstacle !== undefined)
       return Promise.reject(new RedisUnavailableError('not-sent', obstacle));
 
     return new Promise((resolve, reject) => {
-      const pending: Pending = { bytes, reject };
+      const pending: Pending = { bytes, reject, sent: true };
       this.#pending.add(pending);
       this.#pendingBytes += bytes;
-      send(this.#link.redis).then(
+      send(this.#link.redis, pending).then(
         (reply) => {
           if (this.#settle(pending)) resolve(reply);
         },
         (error: unknown) => {
           if (!this.#settle(pending)) return;
-          const reason = describeError(error);
-          reject(
-            isErrorReply(error)
-              ? new RedisRefusedError(reason)
-              : new RedisUnavailableError('unknown', reason),
-          );
+          reject(asOutcome(error));
         },
       );
     });
@@ -117,11 +239,26 @@ export class RedisCommands {
 
   /** ioredis never settles what was in flight when the link broke, so it is done here. */
   #abandon(cause: string): void {
+    this.#publishCalls.connectionLost();
+    this.#epochCalls.connectionLost();
     for (const pending of this.#pending) {
       this.#settle(pending);
-      pending.reject(new RedisUnavailableError('unknown', cause));
+      pending.reject(new RedisUnavailableError(pending.sent ? 'unknown' : 'not-sent', cause));
     }
   }
+}
+
+/** What a command that failed means for its caller. */
+function asOutcome(error: unknown): RedisRefusedError | RedisUnavailableError {
+  if (error instanceof RedisUnavailableError) return error;
+  if (!isErrorReply(error)) return new RedisUnavailableError('unknown', describeError(error));
+  return new RedisRefusedError(describeError(firstRefusal(error)));
+}
+
+/** A transaction is refused as a whole because of one of its commands, whose refusal says why. */
+function firstRefusal(error: Error): unknown {
+  const { previousErrors } = error as { previousErrors?: readonly unknown[] };
+  return previousErrors?.find((previous) => isErrorReply(previous)) ?? error;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

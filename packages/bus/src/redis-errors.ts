@@ -3,8 +3,8 @@ import { ReplyError } from 'ioredis';
 /**
  * Redis was not there for a command.
  *
- * `outcome` says what a caller may conclude. `not-sent`: nothing was handed to the socket, so it will
- * never be executed and is safe to repeat. `unknown`: the link was lost after it was handed over, so
+ * `outcome` says what a caller may conclude. `not-sent`: nothing was handed to the socket, or Redis said
+ * that it did not know the script, so it will never be executed and is safe to repeat. `unknown`: the link was lost after it was handed over, so
  * Redis may have executed it, or may yet do so when it was only frozen.
  */
 export class RedisUnavailableError extends Error {

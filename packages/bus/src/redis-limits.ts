@@ -71,3 +71,36 @@ export const COMMANDS_IN_FLIGHT = 16_384;
 
 /** Payload bytes of those commands together. Bounds what a Redis that stopped reading costs us. */
 export const COMMAND_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
+
+/** How long a heartbeat's key outlives its last beat, in ms: a node that is gone leaves nothing behind. */
+export const HEARTBEAT_EXPIRY_MS = 30_000;
+/**
+ * Between two looks at a subscription that proves itself, in ms. What goes wrong right after a look is
+ * found by the third one after it: within 3 s, since the first of the two that count waits for what
+ * was published a look before.
+ */
+export const PROBE_INTERVAL_MS = 1_000;
+
+/** Looks in a row without a probe that cost the link. One may be lost to a failover that repairs itself. */
+export const PROBE_LATE_LIMIT = 2;
+
+/** Looks in a row at which Redis holds another number of subscriptions than it confirmed. */
+export const SUBSCRIPTIONS_WRONG_LIMIT = 2;
+
+/** Tokens that may still come back late: more than a link lives through without one. */
+export const PROBE_TOKENS_KEPT = 16;
+
+/** How long a probe that Redis refuses for good (its ACL, as a rule) is left alone, in ms. */
+export const PROBE_REFUSED_RETRY_MS = 30_000;
+
+/** Positions in one MGET. With the longest names 70 KB, as for a SUBSCRIBE. */
+export const POSITIONS_BATCH_KEYS = 512;
+
+/** Reads that are under way at the same time on one subscription's connection. */
+export const LINK_READS_IN_FLIGHT = 1_024;
+
+/**
+ * How long a Sentinel may take to answer before the next one is asked, in ms. A frozen one accepts
+ * connections; without this it would be waited for without end.
+ */
+export const SENTINEL_ANSWER_MS = 1_000;

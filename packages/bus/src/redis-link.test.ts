@@ -148,6 +148,32 @@ describe('RedisLink', () => {
     expect(events).toEqual(['up']);
   });
 
+  it.concurrent('leaves a Redis that is no master any more, after it has answered all', async () => {
+    let demoted = true;
+    const redis = await fakeRedis(([name]) => {
+      if (name === 'multi') return '+OK\r\n';
+      if (name === 'exec')
+        return '-EXECABORT Transaction discarded because of previous errors.\r\n';
+      if (name === 'publish') return '+QUEUED\r\n';
+      return name === 'set' && demoted ? '-READONLY no\r\n' : undefined;
+    });
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toEqual(['up']));
+    const writes = Array.from({ length: 100 }, () => link.redis.set('key', 'value'));
+    const transaction = link.redis.multi().set('key', 'value').publish('a', 'b').exec();
+    const outcomes = await Promise.allSettled([...writes, transaction]);
+    expect(outcomes.map(({ status }) => status)).toEqual(Array(101).fill('rejected'));
+    expect(outcomes.at(-1)).toMatchObject({
+      reason: { previousErrors: [{ message: 'READONLY no' }] },
+    });
+    expect(link.redis.stream.listenerCount('close')).toBeLessThan(10);
+    demoted = false;
+    await vi.waitFor(() => expect(events).toEqual(['up', 'down: READONLY no', 'up']), {
+      timeout: 2_000,
+    });
+  });
+
   it.concurrent('starts over when ioredis itself gives up', async () => {
     const redis = await fakeRedis(() => undefined);
     const { link, events } = linkTo(redis.url);

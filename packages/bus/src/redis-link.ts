@@ -47,9 +47,13 @@ export class RedisLink {
 
   constructor(settings: RedisSettings, role: RedisRole, events: RedisLinkEvents) {
     this.#events = events;
-    this.redis = new Redis(redisOptions(settings, role));
+    this.redis = new Redis({
+      ...redisOptions(settings, role),
+      reconnectOnError: (error) => this.#leaves(error),
+    });
     this.redis.on('error', (error) => {
-      this.#lastError = describeError(error);
+      // Of one round of asking the Sentinels, since the next one is ours; see #startOver.
+      this.#lastError = describeError(error).replace(' and retry is disabled', '');
     });
     this.redis.on('connect', () => this.#awaitAnswer());
     this.redis.on('ready', () => this.#ping());
@@ -89,7 +93,8 @@ export class RedisLink {
     this.#forgetConnection();
     const open = status === 'connecting' || status === 'connect' || status === 'ready';
     const ended = open ? new Promise((resolve) => this.redis.once('end', resolve)) : undefined;
-    if (status !== 'wait' && status !== 'end') this.redis.disconnect();
+    // Also after the end: the connections that watch the Sentinels outlive it.
+    if (status !== 'wait') this.redis.disconnect();
     await ended;
   }
 
@@ -99,7 +104,18 @@ export class RedisLink {
     this.redis.connect().catch(() => {});
   }
 
-  /** ioredis gives up for good when a socket cannot even be created; we do not. */
+  /**
+   * Whether an error reply ends the connection. READONLY does: this is no master any more, and a new
+   * connection asks the name service or the Sentinels anew. Only once, since each of many commands
+   * in flight is answered so.
+   */
+  #leaves(error: Error): boolean {
+    if (!error.message.startsWith('READONLY') || !this.redis.stream.writable) return false;
+    this.#lastError = describeError(error);
+    return true;
+  }
+
+  /** ioredis gives up for good when no Sentinel answers, or no socket can be created; we do not. */
   #startOver(): void {
     if (this.#phase !== 'started') return;
     this.#lose(this.#lastError ?? 'no connection could be made');

@@ -42,6 +42,30 @@ describe('checkRedisUrl', () => {
     expect(checkRedisUrl(url)).toBe(mistake);
   });
 
+  it.each(['redis://h/m', 'redis://h:1,i:2,j/m', 'rediss://u@h:1/m/15', 'redis://:p@h:1/m-1.2_x'])(
+    'accepts %s of Sentinels',
+    (url) => {
+      expect(checkRedisUrl(url, 'sentinel')).toBeUndefined();
+    },
+  );
+
+  it.each([
+    ['10.0.0.3:6379', 'must be a URL such as redis://sentinel-1:26379,sentinel-2:26379/name'],
+    ['http://h/m', 'must be a URL such as redis://sentinel-1:26379,sentinel-2:26379/name'],
+    ['redis://', 'must name Sentinels as host:port, with commas between them'],
+    ['redis://h,,i/m', 'must name Sentinels as host:port, with commas between them'],
+    ['redis://h:99999/m', 'must name Sentinels as host:port, with commas between them'],
+    ['redis://h:1,i:x/m', 'must name Sentinels as host:port, with commas between them'],
+    ['redis://127.0.0.1:6379', "must have the master's name for a path: …:26379/name"],
+    ['redis://h/ma ster', "must have the master's name for a path: …:26379/name"],
+    ['redis://h/m/x', "may have nothing but the number of a database behind the master's name"],
+    ['redis://h/m/1/2', "may have nothing but the number of a database behind the master's name"],
+    ['redis://h/m?x=1', 'may not carry options'],
+    ['redis://u:%ff@h/m', 'has a user or password whose percent-encoding is broken'],
+  ])('says what is wrong with %s of Sentinels', (url, mistake) => {
+    expect(checkRedisUrl(url, 'sentinel')).toBe(mistake);
+  });
+
   it('never repeats a password', () => {
     expect(checkRedisUrl('redis://:secret@localhost/x')).not.toContain('secret');
     expect(() => redisOptions({ ...PLAIN, url: 'redis://:secret@' }, 'commands')).toThrow(
@@ -87,6 +111,46 @@ describe('redisOptions', () => {
     });
     expect(redisOptions(PLAIN, 'commands')).not.toHaveProperty('tls');
     expect(() => redisOptions(settings, 'commands')).toThrow(/rediss/);
+  });
+
+  it('takes the Sentinels, the master and its credentials from the URL', () => {
+    const url = 'redis://user:p@ss%3A@10.0.0.1:5000,sentinel-2,[::1]:5001/trades.main/3';
+    const options = redisOptions(
+      { ...PLAIN, mode: 'sentinel', url, sentinelPassword: 'guard' },
+      'commands',
+    );
+    expect(options).toMatchObject({
+      sentinels: [
+        { host: '10.0.0.1', port: 5000 },
+        { host: 'sentinel-2', port: 26379 },
+        { host: '::1', port: 5001 },
+      ],
+      name: 'trades.main',
+      role: 'master',
+      username: 'user',
+      password: 'p@ss:',
+      sentinelPassword: 'guard',
+      db: 3,
+      failoverDetector: true,
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      autoResubscribe: false,
+    });
+    for (const absent of ['host', 'port', 'tls', 'sentinelTLS'])
+      expect(options).not.toHaveProperty(absent);
+  });
+
+  it('encrypts the way to the Sentinels and to Redis', () => {
+    const settings = { ...PLAIN, mode: 'sentinel', certificateAuthority: 'PEM' } as const;
+    expect(redisOptions({ ...settings, url: 'rediss://s/m' }, 'commands')).toMatchObject({
+      tls: { ca: 'PEM' },
+      sentinelTLS: { ca: 'PEM' },
+      enableTLSForSentinelMode: true,
+    });
+  });
+
+  it('wants no password of Sentinels without Sentinels', () => {
+    expect(() => redisOptions({ ...PLAIN, sentinelPassword: 'x' }, 'commands')).toThrow(/sentinel/);
   });
 
   it('never queues, repeats or resubscribes on its own', () => {

@@ -6,12 +6,24 @@ import {
   KEEP_ALIVE_MS,
   RECONNECT_MAX_MS,
   RECONNECT_MIN_MS,
+  SENTINEL_ANSWER_MS,
 } from './redis-limits.ts';
+
+/** `single`: one address, which may be a name. `sentinel`: Sentinels say where the master is. */
+export type RedisMode = 'single' | 'sentinel';
 
 /** Where Redis is and how to get in. Secrets come as contents, never as file names. */
 export interface RedisSettings {
-  /** `redis://` or, for TLS, `rediss://`: `[user[:password]@]host[:port][/database]`. */
+  /** By default `single`. */
+  readonly mode?: RedisMode | undefined;
+  /**
+   * `redis://` or, for TLS, `rediss://`: `[user[:password]@]host[:port][/database]`. In the mode
+   * `sentinel` the Sentinels and the name of the master:
+   * `[user[:password]@]host[:port][,host[:port]…]/name[/database]`; user and password are Redis'.
+   */
   readonly url: string;
+  /** What the Sentinels ask for; undefined when they ask for none. Only in the mode `sentinel`. */
+  readonly sentinelPassword?: string | undefined;
   /** Wins over the password in `url`. */
   readonly password: string | undefined;
   /** PEM certificates to trust instead of the system's. Only with `rediss://`. */
@@ -29,23 +41,39 @@ export type RedisRole = 'subscriber' | 'commands';
 /** Spelled out because ioredis types its replies after it. */
 type LegacyReplyOptions = RedisOptions & { readonly replyMapping: 'legacy' };
 
-interface RedisAddress {
-  readonly tls: boolean;
+interface HostAndPort {
   readonly host: string;
   readonly port: number;
+}
+
+interface RedisAddress {
+  readonly tls: boolean;
+  /** Redis itself, or the Sentinels. */
+  readonly hosts: readonly [HostAndPort, ...HostAndPort[]];
+  /** What the Sentinels call the master; undefined in the mode `single`. */
+  readonly master: string | undefined;
   readonly username: string | undefined;
   readonly password: string | undefined;
   readonly database: number;
 }
 
 const DEFAULT_PORT = 6379;
+const DEFAULT_SENTINEL_PORT = 26379;
+
+const DATABASE = /^\d{1,5}$/;
+
+/** What Sentinel's own configuration allows. */
+const MASTER_NAME = /^[A-Za-z0-9._-]+$/;
+
+/** Up to the path; a password may hold an `@`. */
+const URL_PARTS = /^(rediss?):\/\/(?:([^/?#]*)@)?([^/?#]*)(?:\/([^?#]*))?([?#].*)?$/is;
 
 /**
  * What is wrong with a Redis URL, as a phrase to put behind the setting or its value, or undefined.
  * Never repeats the URL, which may hold a password.
  */
-export function checkRedisUrl(url: string): string | undefined {
-  const parsed = parseRedisUrl(url);
+export function checkRedisUrl(url: string, mode: RedisMode = 'single'): string | undefined {
+  const parsed = parseUrl(url, mode);
   return typeof parsed === 'string' ? parsed : undefined;
 }
 
@@ -53,23 +81,27 @@ export function checkRedisUrl(url: string): string | undefined {
  * The ioredis options of every connection to Redis.
  *
  * @throws {TypeError} when the URL is not one that {@link checkRedisUrl} accepts, or when a
- *   certificate authority is given for a connection that would not be encrypted.
+ *   certificate authority is given for a connection that would not be encrypted, or a Sentinel's
+ *   password without Sentinels.
  */
 export function redisOptions(settings: RedisSettings, role: RedisRole): LegacyReplyOptions {
-  const address = parseRedisUrl(settings.url);
+  const mode = settings.mode ?? 'single';
+  const address = parseUrl(settings.url, mode);
   if (typeof address === 'string') throw new TypeError(`the Redis URL ${address}`);
   const ca = settings.certificateAuthority;
   if (ca !== undefined && !address.tls)
     throw new TypeError('a certificate authority needs a rediss:// URL');
+  if (settings.sentinelPassword !== undefined && mode !== 'sentinel')
+    throw new TypeError('a password of Sentinels needs the mode sentinel');
 
   const password = settings.password ?? address.password;
   return {
-    host: address.host,
-    port: address.port,
+    ...(address.master === undefined
+      ? singleOptions(address, ca)
+      : sentinelOptions(address, address.master, settings)),
     db: address.database,
     ...(address.username === undefined ? {} : { username: address.username }),
     ...(password === undefined ? {} : { password }),
-    ...(address.tls ? { tls: tlsOptions(address.host, ca) } : {}),
     replyMapping: 'legacy',
     connectionName: `${settings.connectionName}-${role}`,
     // Managed services (Memorystore) refuse CLIENT SETINFO.
@@ -105,11 +137,49 @@ export function reconnectDelay(attempts: number): number {
   return Math.round(ceiling * (0.5 + Math.random() / 2));
 }
 
-function tlsOptions(host: string, ca: string | undefined): NonNullable<RedisOptions['tls']> {
+function singleOptions({ hosts, tls }: RedisAddress, ca: string | undefined): RedisOptions {
+  const [{ host, port }] = hosts;
+  if (!tls) return { host, port };
+  const servername = isIP(host) === 0 ? { servername: host } : {};
+  return { host, port, tls: { ...trusting(ca), ...servername } };
+}
+
+function sentinelOptions(
+  { hosts, tls }: RedisAddress,
+  master: string,
+  { certificateAuthority, sentinelPassword }: RedisSettings,
+): RedisOptions {
   return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(isIP(host) === 0 ? { servername: host } : {}),
+    sentinels: [...hosts],
+    name: master,
+    role: 'master',
+    ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+    ...(tls
+      ? {
+          tls: trusting(certificateAuthority),
+          sentinelTLS: trusting(certificateAuthority),
+          enableTLSForSentinelMode: true,
+        }
+      : {}),
+    sentinelCommandTimeout: SENTINEL_ANSWER_MS,
+    // A Sentinel's word ends the connection to a master that is cut off from the others, but not
+    // from us: data would still flow on it.
+    failoverDetector: true,
+    // When no Sentinel answers, ioredis' attempt fails, and RedisLink makes the next one: ioredis'
+    // own loop tells nobody, and its wait cannot be ended.
+    sentinelRetryStrategy: () => null,
+    // A connection that watches a Sentinel is not repaired, but made anew with the next one to the
+    // master: ioredis' resubscription on it would reject with nobody to catch it.
+    sentinelReconnectStrategy: () => null,
   };
+}
+
+function trusting(ca: string | undefined): NonNullable<RedisOptions['tls']> {
+  return ca === undefined ? {} : { ca };
+}
+
+function parseUrl(url: string, mode: RedisMode): RedisAddress | string {
+  return mode === 'single' ? parseRedisUrl(url) : parseSentinelUrl(url);
 }
 
 function parseRedisUrl(url: string): RedisAddress | string {
@@ -119,19 +189,63 @@ function parseRedisUrl(url: string): RedisAddress | string {
   if (hostname === '') return 'must name a host';
   if (search !== '' || hash !== '') return 'may not carry options';
   const database = pathname === '' || pathname === '/' ? '0' : pathname.slice(1);
-  if (!/^\d{1,5}$/.test(database))
-    return 'may have nothing but the number of a database for a path';
-  const credentials = [decode(username), decode(password)];
-  if (credentials.includes(undefined))
-    return 'has a user or password whose percent-encoding is broken';
+  if (!DATABASE.test(database)) return 'may have nothing but the number of a database for a path';
+  const credentials = decodeCredentials(username, password);
+  if (credentials === undefined) return 'has a user or password whose percent-encoding is broken';
   return {
     tls: protocol === 'rediss:',
-    host: hostname.replace(/^\[(.*)\]$/, '$1'),
-    port: port === '' ? DEFAULT_PORT : Number(port),
-    username: credentials[0] || undefined,
-    password: credentials[1] || undefined,
+    hosts: [hostAndPort(hostname, port, DEFAULT_PORT)],
+    master: undefined,
+    ...credentials,
     database: Number(database),
   };
+}
+
+/** By hand, because `URL` knows only one host. */
+function parseSentinelUrl(url: string): RedisAddress | string {
+  const parts = URL_PARTS.exec(url);
+  if (parts === null) return 'must be a URL such as redis://sentinel-1:26379,sentinel-2:26379/name';
+  const [, scheme = '', userInfo = '', hostList = '', path = '', options] = parts;
+  if (options !== undefined) return 'may not carry options';
+  const [first, ...others] = hostList.split(',').map(parseSentinel);
+  if (first === undefined || others.includes(undefined))
+    return 'must name Sentinels as host:port, with commas between them';
+  const [master = '', database = '0', ...rest] = path.split('/');
+  if (!MASTER_NAME.test(master)) return "must have the master's name for a path: …:26379/name";
+  if (!DATABASE.test(database) || rest.length > 0)
+    return "may have nothing but the number of a database behind the master's name";
+  const [username = '', ...password] = userInfo.split(':');
+  const credentials = decodeCredentials(username, password.join(':'));
+  if (credentials === undefined) return 'has a user or password whose percent-encoding is broken';
+  return {
+    tls: scheme.toLowerCase() === 'rediss',
+    hosts: [first, ...others.filter((sentinel) => sentinel !== undefined)],
+    master,
+    ...credentials,
+    database: Number(database),
+  };
+}
+
+function parseSentinel(text: string): HostAndPort | undefined {
+  if (text === '' || !URL.canParse(`redis://${text}`)) return undefined;
+  const { hostname, port } = new URL(`redis://${text}`);
+  return hostname === '' ? undefined : hostAndPort(hostname, port, DEFAULT_SENTINEL_PORT);
+}
+
+function hostAndPort(hostname: string, port: string, defaultPort: number): HostAndPort {
+  return {
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: port === '' ? defaultPort : Number(port),
+  };
+}
+
+function decodeCredentials(
+  username: string,
+  password: string,
+): Pick<RedisAddress, 'username' | 'password'> | undefined {
+  const [user, secret] = [decode(username), decode(password)];
+  if (user === undefined || secret === undefined) return undefined;
+  return { username: user || undefined, password: secret || undefined };
 }
 
 function decode(text: string): string | undefined {

@@ -138,6 +138,48 @@ describe('RedisSubscriber', () => {
     await vi.waitFor(() => expect(events).toContain('subscribed b'), { timeout: 4_000 });
   });
 
+  it('reads positions in order, in batches, and after the messages before them', async () => {
+    const redis = await fakeRedis(([name, ...keys]) => {
+      if (name === 'mget') {
+        const values = keys.map((key) => (key === '{channel-7}:meta' ? '$4\r\nk:42\r\n' : '_\r\n'));
+        return `${resp.message('a', 'before')}*${keys.length}\r\n${values.join('')}`;
+      }
+      return undefined;
+    });
+    const { subscriber, events } = subscriberOf(redis);
+    subscriber.want('a');
+    subscriber.start();
+    await vi.waitFor(() => expect(events).toContain('restored'));
+    const channels = Array.from({ length: 600 }, (_, index) => `channel-${index}`);
+    const positions = await subscriber.readPositions(channels);
+    expect(events.at(-1)).toBe('message a before');
+    expect(positions).toHaveLength(600);
+    expect(positions[7]).toEqual({ epoch: 'k', offset: 42 });
+    expect(positions.filter((position) => position !== undefined)).toHaveLength(1);
+    expect(sent(redis, 'mget').map((keys) => keys.length)).toEqual([512, 88]);
+    expect(await subscriber.readPositions([])).toEqual([]);
+  });
+
+  it('settles reads of positions when they are refused, the link breaks, or it is down', async () => {
+    const redis = await fakeRedis(([name, key], socket) => {
+      if (name !== 'mget') return undefined;
+      if (key === '{denied}:meta') return '-NOPERM no\r\n';
+      socket.resetAndDestroy();
+      return '';
+    });
+    const { subscriber, events } = subscriberOf(redis);
+    await expect(subscriber.readPositions(['a'])).rejects.toMatchObject({ outcome: 'not-sent' });
+    subscriber.start();
+    await vi.waitFor(() => expect(events).toContain('restored'));
+    await expect(subscriber.readPositions(['denied'])).rejects.toMatchObject({ code: 'NOPERM' });
+    await expect(subscriber.readPositions(['a'])).rejects.toMatchObject({ outcome: 'unknown' });
+    await vi.waitFor(() => expect(subscriber.linked).toBe(true));
+    const stopped = subscriber.readPositions(['a']);
+    const rejection = expect(stopped).rejects.toMatchObject({ outcome: 'unknown' });
+    await subscriber.stop();
+    await rejection;
+  });
+
   it('says nothing after stop', async () => {
     const redis = await fakeRedis(() => undefined);
     const { subscriber, events } = subscriberOf(redis);

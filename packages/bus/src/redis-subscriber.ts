@@ -1,3 +1,5 @@
+import type { Position } from '@tradewind/protocol';
+import { LinkReader } from './link-reader.ts';
 import { describeError, isErrorReply, RedisRefusedError } from './redis-errors.ts';
 import {
   REFUSED_RETRY_MAX_MS,
@@ -7,6 +9,7 @@ import {
 } from './redis-limits.ts';
 import { RedisLink } from './redis-link.ts';
 import type { RedisSettings } from './redis-settings.ts';
+import { type ProbeOptions, SubscriptionProbe } from './subscription-probe.ts';
 import { type SubscriptionCommand, SubscriptionTable } from './subscription-table.ts';
 
 /**
@@ -39,14 +42,16 @@ export interface RedisSubscriberEvents {
   linkLost(cause: string): void;
   /**
    * The link is back and every channel that was wanted when it came up is subscribed or refused. Once
-   * for each recovery; also for the first connection, and with no channel at all.
+   * for each recovery; also for the first connection, and with no channel at all. After a link that
+   * the probe gave up, not before a probe has arrived, or cannot be sent.
    */
   linkRestored(): void;
 }
 
 /**
  * A connection to Redis that holds subscriptions. The owner says which channels it wants; the
- * subscriber brings Redis to that state, over lost links and refusals, for as long as it runs.
+ * subscriber brings Redis to that state, over lost links and refusals, for as long as it runs. With a
+ * probe it proves once a second that what is published arrives, and replaces a link that fails.
  */
 export class RedisSubscriber {
   readonly #events: RedisSubscriberEvents;
@@ -58,18 +63,31 @@ export class RedisSubscriber {
     refusedRetryMaxMs: REFUSED_RETRY_MAX_MS,
     random: Math.random,
   });
+  readonly #reader: LinkReader;
+  readonly #probe: SubscriptionProbe | undefined;
   #linked = false;
+  /** The probe gave up the last link, and nothing has been learned of this one yet. */
+  #doubted = false;
   #stopped = false;
   #turn: NodeJS.Immediate | undefined;
 
-  /** @throws {TypeError} when the settings make no sense; see `checkRedisUrl`. */
-  constructor(settings: RedisSettings, events: RedisSubscriberEvents) {
+  /**
+   * @param probe how to prove the link by data; without it only the connection is watched.
+   * @throws {TypeError} when the settings make no sense; see `checkRedisUrl`.
+   */
+  constructor(settings: RedisSettings, events: RedisSubscriberEvents, probe?: ProbeOptions) {
     this.#events = events;
     this.#link = new RedisLink(settings, 'subscriber', {
       up: () => this.#linkUp(),
       pulse: () => this.#pulse(),
       down: (cause) => this.#linkDown(cause),
     });
+    this.#reader = new LinkReader(this.#link);
+    if (probe !== undefined)
+      this.#probe = new SubscriptionProbe(this.#link, () => this.#table.held, probe, {
+        dead: (cause) => this.#giveUp(cause),
+        settled: () => this.#trust(),
+      });
     // Without a `message` listener ioredis spares itself decoding each payload as text.
     this.#link.redis.on('messageBuffer', (channel: Buffer, payload: Buffer) =>
       this.#receive(channel.toString(), payload),
@@ -81,8 +99,17 @@ export class RedisSubscriber {
     return this.#linked;
   }
 
+  /**
+   * How old the newest probe is that has arrived, in ms: below 1,100 while all is well. While none has,
+   * the time since `start`. Undefined without a probe, before `start`, and while Redis refuses the probe.
+   */
+  get probeAgeMs(): number | undefined {
+    return this.#probe?.ageMs;
+  }
+
   /** Begins to connect, and never gives up until {@link stop}. */
   start(): void {
+    this.#probe?.start();
     this.#link.start();
   }
 
@@ -92,6 +119,8 @@ export class RedisSubscriber {
     this.#linked = false;
     clearImmediate(this.#turn);
     this.#table.linkDown();
+    this.#probe?.linkDown();
+    this.#reader.abandon('the link was stopped');
     await this.#link.stop();
   }
 
@@ -110,6 +139,27 @@ export class RedisSubscriber {
     this.#scheduleTurn();
   }
 
+  /**
+   * Reads where channels are: the epoch and offset of each, in the order asked for, undefined for one
+   * that has none. The read travels on the subscription's own connection, so everything that was
+   * published on a subscribed channel before Redis executed it has been told as `message` before the
+   * promise resolves.
+   *
+   * Rejects with `RedisUnavailableError` when the link is down, is lost meanwhile, or 1,024 reads are
+   * under way, and with {@link RedisRefusedError}. More than 512 channels are read in several commands.
+   */
+  readPositions(channels: readonly string[]): Promise<readonly (Position | undefined)[]> {
+    return this.#reader.positions(channels);
+  }
+
+  /**
+   * Which server, with which data, this connection leads to: another one after a restart, a failover or a
+   * resynchronization. Undefined where Redis does not tell. Rejects as {@link readPositions} does.
+   */
+  serverIdentity(): Promise<string | undefined> {
+    return this.#reader.serverIdentity();
+  }
+
   #scheduleTurn(): void {
     if (this.#turn !== undefined || this.#stopped) return;
     this.#turn = setImmediate(() => {
@@ -126,7 +176,7 @@ export class RedisSubscriber {
       if (command === undefined) break;
       this.#send(command);
     }
-    if (!this.#table.takeRestored()) return;
+    if (this.#doubted || !this.#table.takeRestored()) return;
     this.#linked = true;
     this.#events.linkRestored();
   }
@@ -164,11 +214,13 @@ export class RedisSubscriber {
       verdict = this.#table.receive(channel);
     }
     if (verdict === 'deliver') this.#events.message(channel, payload);
+    else if (channel === this.#probe?.channel) this.#probe.receive(payload);
   }
 
   #linkUp(): void {
     this.#table.linkUp();
     this.#reconcile();
+    this.#probe?.linkUp();
   }
 
   #pulse(): void {
@@ -176,8 +228,20 @@ export class RedisSubscriber {
     this.#reconcile();
   }
 
+  #giveUp(cause: string): void {
+    this.#doubted = true;
+    this.#link.cut(cause);
+  }
+
+  #trust(): void {
+    this.#doubted = false;
+    this.#reconcile();
+  }
+
   #linkDown(cause: string): void {
     this.#table.linkDown();
+    this.#probe?.linkDown();
+    this.#reader.abandon(cause);
     this.#linked = false;
     this.#events.linkLost(cause);
   }

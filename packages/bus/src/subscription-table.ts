@@ -58,6 +58,7 @@ export class SubscriptionTable {
   readonly #restoring = new Set<string>();
   #up = false;
   #restoredTaken = false;
+  #held = 0;
 
   constructor(options: SubscriptionTableOptions) {
     this.#options = options;
@@ -66,6 +67,11 @@ export class SubscriptionTable {
   /** Channels that are wanted or still have to be taken leave of. */
   get size(): number {
     return this.#rows.size;
+  }
+
+  /** Channels that Redis holds for this link, by all that it has answered so far. */
+  get held(): number {
+    return this.#held;
   }
 
   /** Declares a channel wanted. Each want, also of a channel that is still subscribed, is confirmed. */
@@ -106,6 +112,7 @@ export class SubscriptionTable {
   /** The link is lost, and every subscription and unanswered command with it. */
   linkDown(): void {
     this.#up = false;
+    this.#held = 0;
     this.#inFlight.clear();
     this.#toSubscribe.clear();
     this.#toUnsubscribe.clear();
@@ -139,6 +146,7 @@ export class SubscriptionTable {
   /** Redis has done all of `command`. */
   accepted(command: SubscriptionCommand): void {
     if (!this.#inFlight.delete(command)) return;
+    this.#held += command.kind === 'subscribe' ? command.channels.length : -command.channels.length;
     for (const [channel, row] of this.#rowsOf(command)) {
       row.actual = command.kind === 'subscribe' ? 'present' : 'absent';
       row.refusals = 0;

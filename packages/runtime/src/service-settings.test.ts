@@ -35,9 +35,11 @@ describe('readServiceSettings', () => {
       adminToken: undefined,
       logLevel: 'info',
       redis: {
+        mode: 'single',
         url: 'redis://127.0.0.1:6379',
         password: undefined,
         certificateAuthority: undefined,
+        sentinelPassword: undefined,
       },
     });
   });
@@ -48,7 +50,7 @@ describe('readServiceSettings', () => {
       REDIS_PASSWORD_FILE: passwordFile,
       REDIS_CA_FILE: authorityFile,
     });
-    expect(redis).toEqual({
+    expect(redis).toMatchObject({
       url: 'rediss://tradewind@redis.internal:6380/2',
       password: ' pass word ',
       certificateAuthority: '-----BEGIN CERTIFICATE-----\n',
@@ -69,10 +71,44 @@ describe('readServiceSettings', () => {
     expect(read({ PORT: '0', ADMIN_PORT: '0' }).port).toBe(0);
   });
 
-  it.each(['sentinel', 'cluster'])('says that REDIS_MODE=%s is not available yet', (mode) => {
-    expect(mistakesOf({ REDIS_MODE: mode })).toEqual([
-      `REDIS_MODE: "${mode}" is not available in this release; use single`,
+  it('says that REDIS_MODE=cluster is not available yet, and nothing of its URL', () => {
+    const defaults = { ...DEFAULTS, redisUrlFault: () => 'is wrong' };
+    expect(mistakesOf({ REDIS_MODE: 'cluster', REDIS_URL: 'redis://a:1,b:1' }, defaults)).toEqual([
+      'REDIS_MODE: "cluster" is not available in this release; use single or sentinel',
     ]);
+  });
+
+  it('reads Sentinels, and has their URL checked as one of Sentinels', () => {
+    const url = 'redis://tradewind@10.0.0.1:26379,10.0.0.2:26379/trades';
+    const { redis } = read({
+      REDIS_MODE: 'sentinel',
+      REDIS_URL: url,
+      REDIS_PASSWORD_FILE: passwordFile,
+      REDIS_SENTINEL_PASSWORD_FILE: passwordFile,
+    });
+    expect(redis).toMatchObject({
+      mode: 'sentinel',
+      url,
+      password: ' pass word ',
+      sentinelPassword: ' pass word ',
+    });
+    const defaults = { ...DEFAULTS, redisUrlFault: (_: string, mode: string) => `is no ${mode}` };
+    expect(mistakesOf({ REDIS_MODE: 'sentinel' }, defaults)).toEqual([
+      'REDIS_URL: "redis://127.0.0.1:6379" is no sentinel',
+    ]);
+  });
+
+  it('rejects a password of Sentinels without them, and a second password with them', () => {
+    expect(mistakesOf({ REDIS_SENTINEL_PASSWORD_FILE: passwordFile })).toEqual([
+      'REDIS_SENTINEL_PASSWORD_FILE: is used with REDIS_MODE=sentinel only',
+    ]);
+    expect(
+      mistakesOf({
+        REDIS_MODE: 'sentinel',
+        REDIS_URL: 'redis://user:hunter2@a:1,b:2/trades',
+        REDIS_PASSWORD_FILE: passwordFile,
+      }),
+    ).toEqual(['REDIS_PASSWORD_FILE: REDIS_URL holds a password too; keep one of them']);
   });
 
   it('leaves what a REDIS_URL may be to the check that it is given', () => {

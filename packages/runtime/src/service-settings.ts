@@ -20,19 +20,26 @@ export interface ServiceSettings {
 
 /** Where Redis is and how to prove who we are. */
 export interface RedisEndpoint {
-  /** `REDIS_URL`: `redis:` or, with TLS, `rediss:`. May carry a user name, a password, a database. */
+  /** `REDIS_MODE`: whether `url` names Redis itself or the Sentinels that know where it is. */
+  readonly mode: RedisMode;
+  /**
+   * `REDIS_URL`: `redis:` or, with TLS, `rediss:`. May carry a user name, a password, a database; in
+   * the mode `sentinel` names several hosts and the master.
+   */
   readonly url: string;
   /** The contents of `REDIS_PASSWORD_FILE`, without the line break at its end. */
   readonly password: string | undefined;
   /** The contents of `REDIS_CA_FILE`: PEM certificates that a `rediss:` server's must lead to. */
   readonly certificateAuthority: string | undefined;
+  /** The contents of `REDIS_SENTINEL_PASSWORD_FILE`, without the line break at its end. */
+  readonly sentinelPassword: string | undefined;
 }
 
-/**
- * What is wrong with a Redis URL, as a phrase to put behind it, or undefined. What it finds nothing
- * wrong with must be something that `URL` can parse.
- */
-export type RedisUrlCheck = (url: string) => string | undefined;
+/** How Redis is set up. */
+export type RedisMode = 'single' | 'sentinel';
+
+/** What is wrong with a Redis URL, as a phrase to put behind it, or undefined. */
+export type RedisUrlCheck = (url: string, mode: RedisMode) => string | undefined;
 
 /** What differs between services in the settings that they share. */
 export interface ServiceDefaults {
@@ -46,6 +53,8 @@ const LOOPBACK = '127.0.0.1';
 const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
 const ADDRESS = { pattern: /^[A-Za-z0-9_.:%-]+$/, description: 'a host name or an IP address' };
 const REDIS_MODES = ['single', 'sentinel', 'cluster'] as const;
+const LINE_BREAKS = /[\r\n]+$/;
+const URL_WITH_PASSWORD = /^[a-z]+:\/\/[^:/?#]*:[^/?#]+@/i;
 
 /** Reads the settings that all services share; mistakes are noted on `environment`. */
 export function readServiceSettings(
@@ -88,22 +97,33 @@ export function readRedisEndpoint(
   environment: EnvironmentReader,
   redisUrlFault: RedisUrlCheck,
 ): RedisEndpoint {
-  const mode = environment.choice('REDIS_MODE', { default: 'single', choices: REDIS_MODES });
-  if (mode !== 'single') {
-    environment.reject('REDIS_MODE', `"${mode}" is not available in this release; use single`);
+  const asked = environment.choice('REDIS_MODE', { default: 'single', choices: REDIS_MODES });
+  if (asked === 'cluster') {
+    environment.reject(
+      'REDIS_MODE',
+      '"cluster" is not available in this release; use single or sentinel',
+    );
   }
+  const mode = asked === 'sentinel' ? 'sentinel' : 'single';
   const url = environment.string('REDIS_URL', { default: DEFAULT_REDIS_URL });
-  const fault = redisUrlFault(url);
+  // Of a mode that is not available, a URL is not judged by the rules of another.
+  const fault = asked === 'cluster' ? undefined : redisUrlFault(url, mode);
   if (fault !== undefined) {
     environment.reject('REDIS_URL', `${JSON.stringify(withoutCredentials(url))} ${fault}`);
   }
-  const password = environment.fileContents('REDIS_PASSWORD_FILE')?.replace(/[\r\n]+$/, '');
-  if (fault === undefined && password !== undefined && new URL(url).password !== '') {
+  const password = environment.fileContents('REDIS_PASSWORD_FILE')?.replace(LINE_BREAKS, '');
+  if (fault === undefined && password !== undefined && URL_WITH_PASSWORD.test(url)) {
     environment.reject('REDIS_PASSWORD_FILE', 'REDIS_URL holds a password too; keep one of them');
   }
   const certificateAuthority = environment.fileContents('REDIS_CA_FILE');
   if (certificateAuthority !== undefined && !url.startsWith('rediss:')) {
     environment.reject('REDIS_CA_FILE', 'is used with TLS only; let REDIS_URL begin with rediss:');
   }
-  return { url, password, certificateAuthority };
+  const sentinelPassword = environment
+    .fileContents('REDIS_SENTINEL_PASSWORD_FILE')
+    ?.replace(LINE_BREAKS, '');
+  if (sentinelPassword !== undefined && asked !== 'sentinel') {
+    environment.reject('REDIS_SENTINEL_PASSWORD_FILE', 'is used with REDIS_MODE=sentinel only');
+  }
+  return { mode, url, password, certificateAuthority, sentinelPassword };
 }

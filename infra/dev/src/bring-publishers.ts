@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { Report } from './bring-redis.ts';
+import { installOnDebian } from './debian.ts';
+import { findRedisCli } from './redis-server.ts';
+
+/** How long Python may take to say whether it has a module, in ms. */
+const IMPORT_DEADLINE_MS = 10_000;
+
+/** The second is Debian's own, which its packages are for, where another one hides it on the PATH. */
+const PYTHONS = ['python3', '/usr/bin/python3'];
+
+/** The path of a `redis-cli`; as root on Debian, installed by apt when there is none. */
+export async function bringRedisCli(report: Report): Promise<string | undefined> {
+  return await bring(findRedisCli, ['redis-tools'], report);
+}
+
+/**
+ * A `python3` that has redis-py; as root on Debian, installed by apt when there is none. Undefined
+ * where it is not to be had, which is told.
+ */
+export async function bringPythonWithRedis(report: Report): Promise<string | undefined> {
+  return await bring(findPythonWithRedis, ['python3', 'python3-redis'], report);
+}
+
+async function bring(
+  find: () => Promise<string | undefined>,
+  packages: readonly string[],
+  report: Report,
+): Promise<string | undefined> {
+  const found = await find();
+  if (found !== undefined) return found;
+  try {
+    if (await installOnDebian(packages, report)) return await find();
+  } catch (error) {
+    report(`apt could not install ${packages.join(' ')}: ${String(error)}`);
+  }
+  return undefined;
+}
+
+async function findPythonWithRedis(): Promise<string | undefined> {
+  for (const python of PYTHONS) {
+    const has = await promisify(execFile)(python, ['-c', 'import redis'], {
+      timeout: IMPORT_DEADLINE_MS,
+    }).then(
+      () => true,
+      () => false,
+    );
+    if (has) return python;
+  }
+  return undefined;
+}

@@ -1,0 +1,53 @@
+import type { Position } from '@tradewind/protocol';
+import { readMeta } from './channel-meta.ts';
+
+/** One publication of a channel's history. */
+export interface HistoryEntry {
+  readonly offset: number;
+  /** Redis' clock when it was published, in ms since 1970. */
+  readonly publishedAt: number;
+  /**
+   * Belongs to the caller and is never written to again, but may be a view into a larger chunk that
+   * was read from the socket: what is kept for long should be copied.
+   */
+  readonly payload: Buffer;
+}
+
+/** A channel's position and a part of its history, as they were at one moment. */
+export interface ChannelHistory {
+  /** Undefined when nothing sequenced was ever published, or `meta` holds something else. */
+  readonly position: Position | undefined;
+  /** In the order of their offsets. Empty when the history is gone or was never kept. */
+  readonly publications: readonly HistoryEntry[];
+}
+
+const ENTRY_ID = /^([1-9]\d{0,15})-0$/;
+const MILLISECONDS = /^\d{1,16}$/;
+
+/**
+ * Reads the answers to GET of a meta and XRANGE of a log. An entry that the publish script did not
+ * write is left out, so that it shows as a hole in the offsets.
+ */
+export function readHistoryReply(meta: unknown, entries: unknown): ChannelHistory {
+  const publications: HistoryEntry[] = [];
+  for (const entry of Array.isArray(entries) ? entries : []) {
+    const publication = readEntry(entry);
+    if (publication !== undefined) publications.push(publication);
+  }
+  return {
+    position: readMeta(Buffer.isBuffer(meta) ? meta.toString('latin1') : null),
+    publications,
+  };
+}
+
+function readEntry(entry: unknown): HistoryEntry | undefined {
+  const [id, fields] = entry as [Buffer, Buffer[]];
+  const [timeName, time, payloadName, payload] = fields;
+  const offset = Number(ENTRY_ID.exec(id.toString('latin1'))?.[1]);
+  if (!Number.isSafeInteger(offset) || fields.length !== 4 || payload === undefined)
+    return undefined;
+  if (timeName?.toString() !== 't' || payloadName?.toString() !== 'p') return undefined;
+  const milliseconds = time?.toString('latin1') ?? '';
+  if (!MILLISECONDS.test(milliseconds)) return undefined;
+  return { offset, publishedAt: Number(milliseconds), payload };
+}
