@@ -153,5 +153,5 @@ function publicationOf(payloadBytes: number): Publication {
   const json = JSON.stringify({ pad: 'x'.repeat(Math.max(0, payloadBytes - empty.length)) });
   const publishedAt = Date.now();
   const tail = encodePublicationTail(CHANNEL, undefined, publishedAt, Buffer.from(json));
-  return { channel: CHANNEL, tail, publishedAt };
+  return { channel: CHANNEL, offset: 0, tail, publishedAt };
 }

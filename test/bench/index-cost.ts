@@ -110,7 +110,7 @@ function createTestBed(subscriptions: number, reach: Reach): TestBed {
   const channelCount = Math.max(CHANNELS_PER_CLIENT * 2, subscriptions / SUBSCRIBERS_PER_CHANNEL);
   const channels = Array.from({ length: channelCount }, (_, i) => `SYMBOL-${i}.trade`);
   const tail = new Uint8Array(500);
-  const publications = channels.map((channel) => ({ channel, tail, publishedAt: 0 }));
+  const publications = channels.map((channel) => ({ channel, offset: 0, tail, publishedAt: 0 }));
   const index = new SubscriptionIndex<Client>();
   const log = new PublicationLog(0);
   const clients: Client[] = [];

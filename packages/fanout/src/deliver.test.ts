@@ -15,7 +15,7 @@ interface Client extends Subscriber {
 }
 
 function publication(): Publication {
-  return { channel: CHANNEL, tail: new Uint8Array(1), publishedAt: 0 };
+  return { channel: CHANNEL, offset: 0, tail: new Uint8Array(1), publishedAt: 0 };
 }
 
 /** A client to whom so many publications were offered at time 0. */

@@ -1,3 +1,4 @@
+export type { EpochChange, Loss, Replay } from './backlog.ts';
 export * from './deliver.ts';
 export * from './outbox.ts';
 export * from './publication.ts';

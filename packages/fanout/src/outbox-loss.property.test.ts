@@ -46,7 +46,7 @@ class Client {
   }
 
   publish(channel: string, bytes: number): void {
-    const publication = { channel, tail: new Uint8Array(bytes), publishedAt: 0 };
+    const publication = { channel, offset: 0, tail: new Uint8Array(bytes), publishedAt: 0 };
     this.#log.append(publication);
     if (!this.#subscribed.has(channel)) return;
     const verdict = this.outbox.offer(publication, 0);
@@ -80,7 +80,7 @@ class Client {
       this.#room -= 1;
       this.outbox.blocked = this.#room <= 0;
     }
-    for (const [channel, lost] of this.outbox.takeLosses() ?? []) {
+    for (const { channel, lost } of this.outbox.takeLosses() ?? []) {
       const gap = new Uint8Array(1);
       this.#gaps.set(gap, [channel, lost]);
       expect(this.outbox.offerControl(gap)).not.toBe('slow');

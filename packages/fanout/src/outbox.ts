@@ -1,4 +1,4 @@
-import { Backlog } from './backlog.ts';
+import { Backlog, type EpochChange, type Loss, type Replay } from './backlog.ts';
 import type { Publication } from './publication.ts';
 import type { PublicationLog } from './publication-log.ts';
 import { hasStruckOut, lagsTooLong, type Pace, type SlowPolicy } from './slow-policy.ts';
@@ -126,7 +126,7 @@ export class Outbox {
     const { tail } = publication;
     this.#lastSequence += 1;
     if (this.#backlog !== undefined || !this.#hasRoomFor(publication)) {
-      return this.#refuse(publication.channel, now);
+      return this.#refuse(publication, now);
     }
     this.#push(tail, this.#lastSequence);
     if (this.#publications === 0) this.#pace.behindSince = now;
@@ -156,12 +156,34 @@ export class Outbox {
 
   /**
    * Remembers that publications of a channel are missing which were never offered: so many, or nobody
-   * knows how many (NaN). What is offered from here on is refused, as after any loss, until
-   * {@link takeLosses} has told of it.
+   * knows how many (NaN), and their offsets, if they have any. What is offered from here on is refused, as
+   * after any loss, until {@link takeLosses} has told of it.
    */
-  lose(channel: string, lost = Number.NaN): void {
+  lose(channel: string, lost = Number.NaN, from = 0, to = 0): void {
     this.#backlog ??= new Backlog(this.#log);
-    this.#backlog.lose(channel, lost);
+    this.#backlog.lose(channel, lost, from, to);
+  }
+
+  /**
+   * The channel begins a new epoch, and the client misses publications of the one before: that is told
+   * first, by {@link takeLosses}.
+   */
+  resync(channel: string, change: EpochChange): void {
+    this.#backlog ??= new Backlog(this.#log);
+    this.#backlog.resync(channel, change);
+  }
+
+  /**
+   * Promises stretches of the log, in the order of their numbers: they take the client's next numbers, and
+   * are queued by {@link catchUp} before anything that is offered from here on. To be followed by a flush.
+   */
+  replay(stretches: readonly Replay[]): void {
+    for (const stretch of stretches) {
+      if (stretch.count === 0) continue;
+      this.#backlog ??= new Backlog(this.#log);
+      this.#backlog.owe(stretch);
+      this.#lastSequence += stretch.count;
+    }
   }
 
   /** The client no longer receives a channel: what it was refused of it is never given to it. */
@@ -224,11 +246,11 @@ export class Outbox {
   }
 
   /**
-   * What was lost since the last call, as channel → number of publications (NaN: nobody knows), once
-   * there is room to go on: then the caller queues a `gap` for each before it does anything else.
-   * Undefined when nothing was lost, when the log still holds it, or when it is too early.
+   * What was lost since the last call, once there is room to go on: then the caller queues a `gap` for
+   * each, in order, before it does anything else. Undefined when nothing was lost, when the log still holds
+   * it, or when it is too early.
    */
-  takeLosses(): Map<string, number> | undefined {
+  takeLosses(): readonly Loss[] | undefined {
     if (this.#backlog === undefined || !this.#isHalfFree()) return undefined;
     const losses = this.#backlog.takeLosses();
     this.#settleBacklog();
@@ -249,7 +271,7 @@ export class Outbox {
       const publication = backlog.peek(end);
       if (publication === undefined || !this.#hasRoomFor(publication)) break;
       this.#push(publication.tail, this.#lastSequence - backlog.owed + 1);
-      backlog.shift(publication.channel);
+      backlog.shift();
       this.#publications += 1;
       this.#bytes += publication.tail.length;
       queued += 1;
@@ -339,9 +361,9 @@ export class Outbox {
     this.#isSpared = false;
   }
 
-  #refuse(channel: string, now: number): 'refused' | 'slow' {
+  #refuse(publication: Publication, now: number): 'refused' | 'slow' {
     this.#backlog ??= new Backlog(this.#log);
-    this.#backlog.refuse(channel);
+    this.#backlog.refuse(publication);
     if (!this.blocked) return 'refused';
     if (this.#pace.refusalsInARow === 0) this.#pace.firstRefusedAt = now;
     this.#pace.refusalsInARow += 1;

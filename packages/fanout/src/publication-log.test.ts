@@ -7,7 +7,7 @@ import { PublicationLog } from './publication-log.ts';
 const ENTRY_BYTES = 256;
 
 function publication(bytes: number): Publication {
-  return { channel: 'a', tail: new Uint8Array(bytes), publishedAt: 0 };
+  return { channel: 'a', offset: 0, tail: new Uint8Array(bytes), publishedAt: 0 };
 }
 
 it('holds the latest publications that fit into its bytes, and knows each by its number', () => {

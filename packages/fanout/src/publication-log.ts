@@ -27,8 +27,10 @@ export class PublicationLog {
   readonly #maxBytes: number;
   /** A ring whose length is a power of two; publication n is at n masked. */
   #ring: (Publication | undefined)[] = new Array(LEAST_CAPACITY).fill(undefined);
-  /** The numbers of the publications that it holds of each channel. */
-  readonly #channels = new Map<string, Numbers>();
+  /** Under which key each of them stands. */
+  #keys: string[] = new Array(LEAST_CAPACITY).fill('');
+  /** The numbers of the publications that it holds under each key. */
+  readonly #numbers = new Map<string, Numbers>();
   #oldest = 0;
   #next = 0;
   #bytes = 0;
@@ -53,13 +55,24 @@ export class PublicationLog {
     return this.#bytes;
   }
 
-  /** Appends a publication and lets go of the oldest ones that it has no more room for. */
-  append(publication: Publication): void {
+  /** The most bytes that it may hold. */
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+
+  /**
+   * Appends a publication and lets go of the oldest ones that it has no more room for.
+   *
+   * @param key what it is looked up by: its channel, unless it is there a second time, for a replay.
+   */
+  append(publication: Publication, key = publication.channel): void {
     if (this.#next - this.#oldest === this.#ring.length) this.#grow();
-    this.#ring[this.#next & (this.#ring.length - 1)] = publication;
-    this.#numbersOf(publication.channel).all.push(this.#next);
+    const place = this.#next & (this.#ring.length - 1);
+    this.#ring[place] = publication;
+    this.#keys[place] = key;
+    this.#numbersOf(key).all.push(this.#next);
     this.#next += 1;
-    this.#bytes += costOf(publication);
+    this.#bytes += this.costOf(publication);
     while (this.#bytes > this.#maxBytes) this.#dropOldest();
   }
 
@@ -69,18 +82,42 @@ export class PublicationLog {
     return this.#ring[number & (this.#ring.length - 1)];
   }
 
-  /** How many publications of a channel it holds whose numbers are at least `from` and less than `until`. */
-  count(channel: string, from: number, until: number): number {
-    const numbers = this.#channels.get(channel);
+  /** The key under which the publication with this number stands. Only meaningful while it is held. */
+  keyAt(number: number): string {
+    return this.#keys[number & (this.#keys.length - 1)] as string;
+  }
+
+  /** How many publications it holds under a key whose numbers are at least `from` and less than `until`. */
+  count(key: string, from: number, until: number): number {
+    const numbers = this.#numbers.get(key);
     if (numbers === undefined) return 0;
     return placeOf(numbers, until) - placeOf(numbers, from);
   }
 
-  #numbersOf(channel: string): Numbers {
-    let numbers = this.#channels.get(channel);
+  /** The least number under a key that is at least `from`; undefined if it holds none. */
+  first(key: string, from: number): number | undefined {
+    const numbers = this.#numbers.get(key);
+    return numbers?.all[placeOf(numbers, from)];
+  }
+
+  /** The number of the latest publication under a key, or of the one so many before it; undefined if it holds none. */
+  fromEnd(key: string, before: number): number | undefined {
+    const numbers = this.#numbers.get(key);
+    if (numbers === undefined) return undefined;
+    const place = numbers.all.length - 1 - before;
+    return place < numbers.first ? undefined : numbers.all[place];
+  }
+
+  /** What a publication takes up in it, in bytes. */
+  costOf({ tail }: Publication): number {
+    return tail.length + ENTRY_BYTES;
+  }
+
+  #numbersOf(key: string): Numbers {
+    let numbers = this.#numbers.get(key);
     if (numbers === undefined) {
       numbers = { all: [], first: 0 };
-      this.#channels.set(channel, numbers);
+      this.#numbers.set(key, numbers);
     }
     return numbers;
   }
@@ -88,17 +125,17 @@ export class PublicationLog {
   #dropOldest(): void {
     const place = this.#oldest & (this.#ring.length - 1);
     const publication = this.#ring[place] as Publication;
-    this.#bytes -= costOf(publication);
+    this.#bytes -= this.costOf(publication);
     this.#ring[place] = undefined;
     this.#oldest += 1;
-    this.#dropNumber(publication.channel);
+    this.#dropNumber(this.#keys[place] as string);
   }
 
-  #dropNumber(channel: string): void {
-    const numbers = this.#channels.get(channel) as Numbers;
+  #dropNumber(key: string): void {
+    const numbers = this.#numbers.get(key) as Numbers;
     numbers.first += 1;
     if (numbers.first === numbers.all.length) {
-      this.#channels.delete(channel);
+      this.#numbers.delete(key);
     } else if (numbers.first >= COMPACT_AFTER && numbers.first * 2 >= numbers.all.length) {
       numbers.all.splice(0, numbers.first);
       numbers.first = 0;
@@ -107,11 +144,15 @@ export class PublicationLog {
 
   #grow(): void {
     const held = this.#ring;
+    const heldKeys = this.#keys;
     const ring = new Array<Publication | undefined>(held.length * 2).fill(undefined);
+    const keys = new Array<string>(held.length * 2).fill('');
     for (let n = this.#oldest; n < this.#next; n += 1) {
       ring[n & (ring.length - 1)] = held[n & (held.length - 1)];
+      keys[n & (ring.length - 1)] = heldKeys[n & (held.length - 1)] as string;
     }
     this.#ring = ring;
+    this.#keys = keys;
   }
 }
 
@@ -125,8 +166,4 @@ function placeOf({ all, first }: Numbers, number: number): number {
     else high = middle;
   }
   return low;
-}
-
-function costOf(publication: Publication): number {
-  return publication.tail.length + ENTRY_BYTES;
 }

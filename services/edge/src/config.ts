@@ -1,6 +1,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import { checkRedisUrl } from '@tradewind/bus';
 import {
+  DEFAULT_MAX_HISTORY,
   DEFAULT_MAX_MESSAGE_BYTES,
   DEFAULT_MAX_PUBLICATION_BYTES,
   MAX_CHANNELS_PER_REQUEST,
@@ -21,6 +22,14 @@ export interface EdgeConfig extends ServiceSettings {
   readonly nodeId: string;
   /** `WS_MAX_CONNECTIONS`: clients of this node; further ones get 503. */
   readonly maxConnections: number;
+  /** `EDGE_MAX_HISTORY`: publications of one channel that are read from Redis at once, or replayed to a client. */
+  readonly maxHistory: number;
+  /** `EDGE_TAIL_CHECK_SECONDS`: the longest time between two looks at a quiet channel's end. */
+  readonly tailCheckSeconds: number;
+  /** `EDGE_TRUST_HEADERS`: whether offsets are taken from a message without asking Redis. */
+  readonly trustsHeaders: boolean;
+  /** `EDGE_PROBE`: whether a probe proves once a second that data flows from Redis. */
+  readonly probes: boolean;
   /** `EDGE_CHANNELS`: what clients may subscribe to; `*` stands for anything. */
   readonly channelPatterns: readonly string[];
   /** `EDGE_QUEUE_SLOTS`: publications that may wait for one client. */
@@ -33,6 +42,8 @@ export interface EdgeConfig extends ServiceSettings {
   readonly slowGraceMs: number;
   /** `EDGE_SLOW_MAX_LAG_MS`: the longest that a client may be behind without catching up once. */
   readonly slowMaxLagMs: number;
+  /** `EDGE_MEMORY_LIMIT_BYTES`: resident memory that the node is meant to use at most; see `memoryLimitBytes`. */
+  readonly memoryLimitBytes: number;
   /** `EDGE_WORKERS`: fan-out worker threads; 1 is the hub's own thread. */
   readonly workers: number;
   /** `EDGE_FLUSH_MS`: under load, how far apart rounds of flushes may begin because of a pause; 0 for none. */
@@ -77,6 +88,9 @@ const REUSE_PORT_PLATFORMS: readonly NodeJS.Platform[] = ['linux'];
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
+/** 16 TiB: more than any machine of that kind has. */
+const MAX_MEMORY_BYTES = 16 * 1024 * 1024 * MIB;
+
 /**
  * At a million deliveries a second to 1,000 clients it saves a sixth of the CPU, for about 10 ms at p99;
  * docs/performance.md has the figures and the command.
@@ -112,12 +126,17 @@ function read(env: EnvironmentReader): EdgeConfig {
     ...service,
     nodeId: env.string('EDGE_NODE_ID', { default: defaultNodeId(), allowed: NODE_ID }),
     maxConnections: int('WS_MAX_CONNECTIONS', 40_000, 1, 1_000_000),
+    maxHistory: int('EDGE_MAX_HISTORY', DEFAULT_MAX_HISTORY, 0, 100_000),
+    tailCheckSeconds: int('EDGE_TAIL_CHECK_SECONDS', 30, 0, 3_600),
+    trustsHeaders: env.choice('EDGE_TRUST_HEADERS', TRUTH) === 'true',
+    probes: env.choice('EDGE_PROBE', { ...TRUTH, default: 'true' }) === 'true',
     channelPatterns: env.list('EDGE_CHANNELS', { default: ['*'], allowed: CHANNEL_PATTERN }),
     queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, 65_536),
     queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
     ringBytes: int('EDGE_RING_BYTES', 4 * MIB, 0, 1024 * MIB),
     slowGraceMs: int('EDGE_SLOW_GRACE_MS', 2_000, 0, 600_000),
     slowMaxLagMs: int('EDGE_SLOW_MAX_LAG_MS', 30_000, 1_000, 600_000),
+    memoryLimitBytes: int('EDGE_MEMORY_LIMIT_BYTES', 0, 0, MAX_MEMORY_BYTES),
     workers: int('EDGE_WORKERS', defaultWorkers(), 1, MAX_WORKERS),
     flushMs: int('EDGE_FLUSH_MS', DEFAULT_FLUSH_MS, 0, 1_000),
     maxMessageBytes: int('EDGE_MAX_MESSAGE_BYTES', DEFAULT_MAX_MESSAGE_BYTES, 256, MIB),
@@ -165,6 +184,8 @@ function checkTogether(env: EnvironmentReader, config: EdgeConfig): void {
     env.reject('EDGE_WORKERS', `only 1 is possible on ${process.platform}, which has no reusePort`);
   }
 }
+
+const TRUTH = { default: 'false', choices: ['false', 'true'] } as const;
 
 const NODE_ID = {
   pattern: /^[A-Za-z0-9_.-]{1,64}$/,

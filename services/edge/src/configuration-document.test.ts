@@ -45,6 +45,7 @@ describe('docs/configuration.md', () => {
       'ADMIN_TOKEN: none',
       'REDIS_PASSWORD_FILE: none',
       'REDIS_CA_FILE: none',
+      'REDIS_SENTINEL_PASSWORD_FILE: none',
       'EDGE_NODE_ID: `edge-`, host name, process id',
       'EDGE_WORKERS: cores − 1, at least 1',
     ]);

@@ -25,6 +25,11 @@ export class ConnectionCount {
     return total;
   }
 
+  /** Connections of each worker, by slot. */
+  get bySlot(): readonly number[] {
+    return Array.from(this.#slots, (_, slot) => Atomics.load(this.#slots, slot));
+  }
+
   opened(): void {
     Atomics.add(this.#slots, this.#own, 1);
   }

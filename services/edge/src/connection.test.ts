@@ -1,4 +1,5 @@
-import { encodeServerMessage } from '@tradewind/protocol';
+import type { Loss } from '@tradewind/fanout';
+import { encodeServerMessage, type Gap } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Connection } from './connection.ts';
@@ -104,8 +105,9 @@ describe('Connection: what the node owes to a client that does not read', () => 
 
   it('is no strike: gaps without room are told once, later, and before anything newer', () => {
     const { connection, webSocket, sink } = stall();
-    const gap = encodeServerMessage({ type: 'gap', channel: 'a', reason: 'link' });
-    for (let i = 0; i < 50; i += 1) connection.sendGap('a', gap);
+    const gap: Gap = { type: 'gap', channel: 'a', reason: 'link' };
+    const frame = encodeServerMessage(gap);
+    for (let i = 0; i < 50; i += 1) connection.sendGap(gap, frame);
     offer(connection, 'refused', 1);
     expect(webSocket.closes).toEqual([]);
     sink.drain();
@@ -279,8 +281,8 @@ describe('Connection: each second', () => {
 
 /** Like the fan-out: a loss becomes a gap in the same outbox. */
 class GapTellingOwner extends RecordingOwner {
-  override hasLost(connection: Connection, losses: ReadonlyMap<string, number>): void {
-    for (const [channel, lost] of losses) {
+  override hasLost(connection: Connection, losses: readonly Loss[]): void {
+    for (const { channel, lost } of losses) {
       connection.send({ type: 'gap', channel, lost, reason: 'slow' });
     }
   }

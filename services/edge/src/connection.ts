@@ -1,8 +1,9 @@
-import type { Outbox, Subscriber } from '@tradewind/fanout';
+import type { EpochChange, Loss, Outbox, Replay, Subscriber } from '@tradewind/fanout';
 import {
   CLOSE_CODES,
   type CloseReason,
   encodeServerMessage,
+  type Gap,
   type ServerMessage,
 } from '@tradewind/protocol';
 import type { TokenBucket } from '@tradewind/runtime';
@@ -17,7 +18,7 @@ export interface ConnectionOwner {
   /** Publications that its queue had refused were queued after all. */
   hasCaughtUp(publications: number): void;
   /** Its queue had no room for publications of these channels, and they cannot be had any more. */
-  hasLost(connection: Connection, losses: ReadonlyMap<string, number>): void;
+  hasLost(connection: Connection, losses: readonly Loss[]): void;
   received(connection: Connection, data: Buffer, isBinary: boolean): void;
   /** It sent a WebSocket ping or pong, which `ws` has dealt with. */
   receivedControlFrame(connection: Connection): void;
@@ -113,13 +114,28 @@ export class Connection implements Subscriber {
 
   /**
    * Queues a gap's payload, which may be shared with other connections. A client that has left so
-   * many unread that there is no room for it is not blamed: the channel counts as lost from here on.
+   * many unread that there is no room for it is not blamed: it is told later, with what it loses then.
    */
-  sendGap(channel: string, frame: Uint8Array): void {
+  sendGap(gap: Gap, frame: Uint8Array): void {
     if (this.#state === 'closing') return;
     const verdict = this.outbox.offerControl(frame);
-    if (verdict === 'slow') this.outbox.lose(channel);
+    if (verdict === 'slow') this.outbox.lose(gap.channel, gap.lost, gap.from, gap.to);
     else this.#act(verdict);
+  }
+
+  /** Queues the payload of a `resync`, in the same way. */
+  sendResync(channel: string, change: EpochChange, frame: Uint8Array): void {
+    if (this.#state === 'closing') return;
+    const verdict = this.outbox.offerControl(frame);
+    if (verdict === 'slow') this.outbox.resync(channel, change);
+    else this.#act(verdict);
+  }
+
+  /** Promises publications of the past; they are written behind all that waits. */
+  replay(stretches: readonly Replay[]): void {
+    if (this.#state !== 'open') return;
+    this.outbox.replay(stretches);
+    if (this.outbox.isBehind && !this.outbox.blocked) this.#owner.needsFlush(this);
   }
 
   /**

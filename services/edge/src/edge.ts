@@ -1,5 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RedisCommands, type RedisSettings, RedisSubscriber } from '@tradewind/bus';
+import {
+  type ProbeOptions,
+  RedisCommands,
+  type RedisSettings,
+  RedisSubscriber,
+} from '@tradewind/bus';
 import {
   createAdmin,
   createLogger,
@@ -12,9 +17,11 @@ import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
 import { addDescriptions } from './debug-index.ts';
 import { createNodeEvents } from './events.ts';
 import { createLocalPool, type FanOutPool } from './fan-out-pool.ts';
-import { registerNodeGauges } from './gauges.ts';
+import { registerLoopGauges, registerNodeGauges } from './gauges.ts';
 import { createHealth } from './health.ts';
 import { Hub } from './hub.ts';
+import { createArchive } from './redis-archive.ts';
+import { createShedRoute } from './shed-route.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 /** How soon the public port's `/readyz` follows a change of the node's condition, in ms. */
@@ -28,20 +35,30 @@ export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promi
   const metrics = createMetrics();
   const events = createNodeEvents(logger, metrics);
   const redis: RedisSettings = { ...config.redis, connectionName: `tradewind-${config.nodeId}` };
-  const subscriber: RedisSubscriber = new RedisSubscriber(redis, {
-    message: (channel, payload) => hub.message(channel, payload),
-    subscribed: (channels) => hub.subscribed(channels),
-    refused: (channel, error) => hub.refused(channel, error),
-    linkLost(cause) {
-      linkLostAt = performance.now();
-      hub.linkLost(cause);
-      tellReadiness();
+  const probe: ProbeOptions = {
+    name: config.nodeId,
+    heartbeat: (name, token) => commands.heartbeat(name, token),
+    probeFailed: events.probeFailed,
+    probeRefused: events.probeRefused,
+  };
+  const subscriber: RedisSubscriber = new RedisSubscriber(
+    redis,
+    {
+      message: (channel, payload) => hub.message(channel, payload),
+      subscribed: (channels) => hub.subscribed(channels),
+      refused: (channel, error) => hub.refused(channel, error),
+      linkLost(cause) {
+        linkLostAt = performance.now();
+        hub.linkLost(cause);
+        tellReadiness();
+      },
+      linkRestored() {
+        hub.linkRestored();
+        tellReadiness();
+      },
     },
-    linkRestored() {
-      hub.linkRestored();
-      tellReadiness();
-    },
-  });
+    config.probes ? probe : undefined,
+  );
   const commands = new RedisCommands(redis, {
     available() {
       commandsAvailableAt = performance.now();
@@ -49,12 +66,17 @@ export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promi
     },
     unavailable: events.commandsUnavailable,
   });
-  const hub = new Hub(subscriber, hubLimits(config), events);
+  const archive = createArchive(commands, (channels) => subscriber.readPositions(channels));
+  const hub = new Hub(subscriber, archive, hubLimits(config), events);
   const pool: FanOutPool =
     config.workers === 1
       ? createLocalPool(config, logger, hub)
       : new WorkerPool(config, hub, events);
-  registerNodeGauges(metrics, hub, pool);
+  registerNodeGauges(metrics, {
+    ...{ hub, pool, config, source: subscriber },
+    isReady: () => health.readiness().ready,
+  });
+  const endLoopGauges = registerLoopGauges(metrics);
 
   let draining = false;
   let linkLostAt = performance.now();
@@ -80,6 +102,16 @@ export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promi
     token: config.adminToken,
     health,
     onDrain: lifecycle.requestDrain,
+    routes: [
+      createShedRoute({
+        isDraining: () => draining,
+        connections: () => pool.connections,
+        shed(count, overSeconds) {
+          events.shedStarted(count, overSeconds);
+          pool.shed(count, overSeconds * 1_000);
+        },
+      }),
+    ],
     debugIndex: async () => ({
       ...addDescriptions(await pool.describe()),
       channels: hub.watchedChannels,
@@ -90,6 +122,7 @@ export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promi
 
   async function stop(): Promise<void> {
     clearInterval(readinessTimer);
+    endLoopGauges();
     await pool.stop();
     hub.stop();
     await Promise.all([subscriber.stop(), commands.stop(), admin.close(0)]);
@@ -126,6 +159,9 @@ function hubLimits(config: EdgeConfig) {
     subscribeRate: config.nodeSubscribeRate,
     lingerMs: config.lingerMs,
     maxPublicationBytes: config.maxPublicationBytes,
+    maxHistory: config.maxHistory,
+    tailCheckMs: config.tailCheckSeconds * 1_000,
+    trustsHeaders: config.trustsHeaders,
   };
 }
 

@@ -1,13 +1,36 @@
-import type { CloseReason, ErrorCode } from '@tradewind/protocol';
+import { CLOSE_CODES, type CloseReason, type ErrorCode, type GapReason } from '@tradewind/protocol';
 import { type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
 import type { FanOutEvents } from './fan-out.ts';
 import type { HubEvents } from './hub.ts';
+import type { HeaderRejection } from './hub-channel.ts';
+import type { DropReason } from './intake.ts';
+import type { HistoryCause } from './recovery.ts';
 
 /** From a publication's timestamp to the sockets, in seconds: 1 ms to 5 s. */
 const LAG_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
+/** Counters with a label begin at 0 for each value: Prometheus cannot see a rise from nothing. */
+const NONE_DROPPED: Readonly<Record<DropReason, 0>> = {
+  too_large: 0,
+  unreadable: 0,
+};
+const NONE_REJECTED: Readonly<Record<HeaderRejection, 0>> = {
+  old: 0,
+  foreign_epoch: 0,
+  unconfirmed: 0,
+  unknown_header: 0,
+  bad_header: 0,
+};
+const GAP_REASONS: readonly GapReason[] = ['slow', 'trimmed', 'unreadable', 'too_large', 'link'];
+const HISTORY_CAUSES: readonly HistoryCause[] = ['repair', 'resume'];
+const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
+
 /** What happens in a node's main thread. */
 export interface NodeEvents extends HubEvents {
+  /** A look at the subscription found that data does not flow; the second in a row costs the link. */
+  probeFailed(cause: string): void;
+  /** Redis does not let this node probe. */
+  probeRefused(error: Error): void;
   commandsAvailable(): void;
   commandsUnavailable(cause: string): void;
   workerStarted(slot: number): void;
@@ -15,6 +38,8 @@ export interface NodeEvents extends HubEvents {
   workerLost(slot: number, cause: string): void;
   drainStarted(connections: number): void;
   drainEnded(leftOver: number): void;
+  /** So many of its clients are being sent to other nodes. */
+  shedStarted(count: number, overSeconds: number): void;
 }
 
 /** What happens on a fan-out worker and the port that it serves. */
@@ -35,9 +60,43 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   });
   const dropped = metrics.counter({
     name: 'tradewind_edge_publications_dropped_total',
-    help: 'Messages from Redis that were not passed on, by reason',
+    help: 'Payloads from Redis that were not passed on, by reason',
     labelNames: ['reason'],
   });
+  for (const [reason, none] of Object.entries(NONE_DROPPED)) dropped.inc({ reason }, none);
+  const rejectedHeaders = metrics.counter({
+    name: 'tradewind_edge_headers_rejected_total',
+    help: 'Messages from Redis whose header was not believed, by reason; `old` is usual after a repair',
+    labelNames: ['reason'],
+  });
+  for (const [reason, none] of Object.entries(NONE_REJECTED)) rejectedHeaders.inc({ reason }, none);
+  const repairs = metrics.counter({
+    name: 'tradewind_edge_repairs_total',
+    help: 'Holes between Redis and the node: repaired from history, or told as a gap (by its reason)',
+    labelNames: ['outcome'],
+  });
+  for (const outcome of ['repaired', ...GAP_REASONS]) repairs.inc({ outcome }, 0);
+  const repaired = metrics.counter({
+    name: 'tradewind_edge_repaired_publications_total',
+    help: 'Publications that the link lost and history brought',
+  });
+  const lost = metrics.counter({
+    name: 'tradewind_edge_lost_publications_total',
+    help: 'Publications that no subscriber of the node got, where their number is known, by reason',
+    labelNames: ['reason'],
+  });
+  const epochs = metrics.counter({
+    name: 'tradewind_edge_epochs_total',
+    help: 'New epochs of channels: `entered`, and of these `started` by this node because Redis lost data',
+    labelNames: ['what'],
+  });
+  for (const what of ['entered', 'started']) epochs.inc({ what }, 0);
+  const historyReads = metrics.counter({
+    name: 'tradewind_edge_history_reads_total',
+    help: 'Reads of a channel’s history in Redis, by cause',
+    labelNames: ['cause'],
+  });
+  for (const cause of HISTORY_CAUSES) historyReads.inc({ cause }, 0);
   const refusedChannels = metrics.counter({
     name: 'tradewind_edge_channels_refused_total',
     help: 'Subscriptions that Redis refused',
@@ -45,6 +104,10 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   const linkLosses = metrics.counter({
     name: 'tradewind_edge_redis_link_losses_total',
     help: 'Times that the subscription link to Redis was lost',
+  });
+  const failedProbes = metrics.counter({
+    name: 'tradewind_edge_probes_failed_total',
+    help: 'Looks at the subscription that found that data does not flow',
   });
   const lostWorkers = metrics.counter({
     name: 'tradewind_edge_workers_lost_total',
@@ -60,6 +123,34 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
       dropped.inc({ reason });
       limited.warn(`publication_dropped_${reason}`, { channel, reason });
     },
+    headerRejected(channel, reason) {
+      rejectedHeaders.inc({ reason });
+      if (reason !== 'old') limited.warn(`header_rejected_${reason}`, { channel, reason });
+    },
+    repaired(channel, publications) {
+      repairs.inc({ outcome: 'repaired' });
+      repaired.inc(publications);
+      limited.info('repaired', { channel, publications });
+    },
+    lost(channel, count, reason) {
+      repairs.inc({ outcome: reason });
+      if (count !== undefined) lost.inc({ reason }, count);
+      limited.warn(`lost_${reason}`, { channel, count, reason });
+    },
+    resynced(channel, position) {
+      epochs.inc({ what: 'entered' });
+      limited.info('resynced', { channel, ...position });
+    },
+    epochStarted(channel) {
+      epochs.inc({ what: 'started' });
+      limited.warn('epoch_started', { channel });
+    },
+    historyRead(cause) {
+      historyReads.inc({ cause });
+    },
+    recoveryRefused(channel, error) {
+      limited.warn('recovery_refused', { channel, error: error.message });
+    },
     refused(channel, error) {
       refusedChannels.inc();
       limited.warn('channel_refused', { channel, error: error.message });
@@ -73,6 +164,13 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     },
     restored(afterMs) {
       logger.info({ afterMs }, 'restored');
+    },
+    probeFailed(cause) {
+      failedProbes.inc();
+      logger.warn({ cause }, 'probe_failed');
+    },
+    probeRefused(error) {
+      logger.warn({ error: error.message }, 'probe_refused');
     },
     commandsAvailable() {
       logger.info('redis_commands_available');
@@ -90,6 +188,9 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     drainStarted(connections) {
       logger.info({ connections }, 'drain_started');
     },
+    shedStarted(count, overSeconds) {
+      logger.info({ count, overSeconds }, 'shed_started');
+    },
     drainEnded(leftOver) {
       logger.info({ leftOver }, 'drain_ended');
     },
@@ -104,15 +205,33 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHost
     help: 'WebSocket handshakes, by outcome: accepted, or the code they were rejected with',
     labelNames: ['outcome'],
   });
+  handshakes.inc({ outcome: 'accepted' }, 0);
   const disconnects = metrics.counter({
     name: 'tradewind_edge_disconnects_total',
     help: 'Connections that ended, by reason (the names of the close codes)',
     labelNames: ['reason'],
   });
+  for (const reason of CLOSE_REASONS) disconnects.inc({ reason }, 0);
   const rejections = metrics.counter({
     name: 'tradewind_edge_requests_rejected_total',
     help: 'Client requests answered with an error, by code',
     labelNames: ['code'],
+  });
+  const recoveries = metrics.counter({
+    name: 'tradewind_edge_recoveries_total',
+    help: 'Requests of clients to continue a channel, or for its history, by outcome: recovered, or why not',
+    labelNames: ['outcome'],
+  });
+  recoveries.inc({ outcome: 'recovered' }, 0);
+  const gaps = metrics.counter({
+    name: 'tradewind_edge_gaps_total',
+    help: 'Clients that were told of publications they do not get, by reason; once for each gap',
+    labelNames: ['reason'],
+  });
+  for (const reason of GAP_REASONS) gaps.inc({ reason }, 0);
+  const resyncs = metrics.counter({
+    name: 'tradewind_edge_resyncs_total',
+    help: 'Clients that were told that a channel begins a new epoch',
   });
   const lag = metrics.histogram({
     name: 'tradewind_edge_publish_to_socket_seconds',
@@ -135,6 +254,15 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHost
     },
     requestRejected(code) {
       rejections.inc({ code });
+    },
+    recovered(outcome) {
+      recoveries.inc({ outcome });
+    },
+    gapTold(reason, clients) {
+      gaps.inc({ reason }, clients);
+    },
+    resyncTold(clients) {
+      resyncs.inc(clients);
     },
     published(lagMs) {
       lag.observe(Math.max(0, lagMs) / 1_000);

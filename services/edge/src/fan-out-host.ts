@@ -21,6 +21,7 @@ import { FanOut } from './fan-out.ts';
 import { fanOutSettings } from './fan-out-settings.ts';
 import type { Feed, FeedListener } from './feed.ts';
 import { registerFanOutGauges } from './gauges.ts';
+import { Shedder } from './shed.ts';
 import { acceptUpgrades } from './upgrade.ts';
 
 /** Sockets beyond the clients: health checks, and handshakes that are answered with 503. */
@@ -64,6 +65,7 @@ export class FanOutHost {
   readonly #parts: FanOutHostParts;
   readonly #fanOut: FanOut;
   readonly #front: HttpServer;
+  readonly #shedder: Shedder;
   #readiness: Readiness = { ready: false, degraded: true, reasons: ['starting'] };
   #refusing = false;
 
@@ -86,6 +88,7 @@ export class FanOutHost {
       },
       connect,
     );
+    this.#shedder = new Shedder(this.#fanOut.connections);
     registerFanOutGauges(metrics, this.#fanOut);
     this.#front = createHttpServer({
       logger,
@@ -126,6 +129,11 @@ export class FanOutHost {
     await waitUntilGone(connections, hurry.aborted ? CLOSE_HANDSHAKES_MS : leftMs);
   }
 
+  /** Sends so many clients away within `windowMs`, and goes on admitting others. */
+  async shed(count: number, windowMs: number): Promise<void> {
+    await this.#shedder.shed(count, windowMs);
+  }
+
   metrics(): Promise<MetricObjects> {
     return this.#parts.metrics.objects();
   }
@@ -136,6 +144,7 @@ export class FanOutHost {
 
   /** Ends it: terminates whoever is still connected. */
   async stop(): Promise<void> {
+    this.#shedder.stop();
     this.#fanOut.stop();
     await this.#front.close(0);
   }

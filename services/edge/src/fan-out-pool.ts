@@ -19,6 +19,8 @@ export interface FanOutPool {
   setReadiness(readiness: Readiness): void;
   /** Admits nobody any more, and sends everyone away within `windowMs`. */
   drain(windowMs: number, hurry: AbortSignal): Promise<void>;
+  /** Sends so many clients away within `windowMs`, and goes on admitting others. Returns at once. */
+  shed(count: number, windowMs: number): void;
   metrics(): Promise<readonly MetricObjects[]>;
   describe(): Promise<readonly FanOutDescription[]>;
   stop(): Promise<void>;
@@ -42,6 +44,7 @@ export function createLocalPool(config: EdgeConfig, logger: Logger, hub: Hub): F
     listen: () => host.listen(config.host, config.port, false),
     setReadiness: (readiness) => host.setReadiness(readiness),
     drain: (windowMs, hurry) => host.drain(windowMs, hurry),
+    shed: (count, windowMs) => void host.shed(count, windowMs),
     metrics: async () => [await host.metrics()],
     describe: async () => [host.describe()],
     async stop() {

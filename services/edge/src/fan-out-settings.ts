@@ -1,7 +1,6 @@
 import {
   DEFAULT_CLIENT_PING_MS,
   DEFAULT_CLIENT_TIMEOUT_MS,
-  DEFAULT_MAX_HISTORY,
   JSON_SUBPROTOCOL,
   MAX_CHANNELS_PER_REQUEST,
 } from '@tradewind/protocol';
@@ -34,7 +33,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     slow: { graceMs: config.slowGraceMs, maxLagMs: config.slowMaxLagMs },
     subscriptions: {
       maxChannelsPerClient: config.maxChannelsPerClient,
-      maxHistory: DEFAULT_MAX_HISTORY,
+      maxHistory: config.maxHistory,
       isOffered: compileChannelPatterns(config.channelPatterns),
     },
     liveness: { pingAfterTicks: config.pingSeconds, deadAfterTicks: config.pongSeconds },
@@ -51,7 +50,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
         maxMessageBytes: config.maxMessageBytes,
         maxChannels: config.maxChannelsPerClient,
         maxChannelsPerRequest: MAX_CHANNELS_PER_REQUEST,
-        maxHistory: DEFAULT_MAX_HISTORY,
+        maxHistory: config.maxHistory,
         maxPublicationBytes: config.maxPublicationBytes,
       },
     },

@@ -3,6 +3,7 @@ import type { MetricObjects, Readiness } from '@tradewind/runtime';
 import type { FanOutDescription } from './debug-index.ts';
 import type { Hub, HubFeed } from './hub.ts';
 import { PortListener } from './port-listener.ts';
+import { fanOutThreadName } from './thread-cpu.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 import { WORKER_RESOURCE_LIMITS } from './young-generation.ts';
 
@@ -44,7 +45,7 @@ export class FanOutWorker {
   constructor(start: WorkerStart, hub: Hub) {
     this.#worker = new Worker(new URL('./worker-main.ts', import.meta.url), {
       workerData: start,
-      name: `fan-out ${start.slot}`,
+      name: fanOutThreadName(start.slot),
       resourceLimits: WORKER_RESOURCE_LIMITS,
     });
     this.#listener = new PortListener((buffers) => {
@@ -94,6 +95,11 @@ export class FanOutWorker {
     hurry.removeEventListener('abort', onHurry);
   }
 
+  /** Sends so many of its clients away within `windowMs`, and goes on. */
+  shed(count: number, windowMs: number): void {
+    this.#post({ kind: 'shed', count, windowMs });
+  }
+
   /** Its metrics, or the ones it told last when it does not answer in time. */
   async metrics(): Promise<MetricObjects> {
     const answer = await this.#ask('metrics');
@@ -122,7 +128,11 @@ export class FanOutWorker {
         this.#listens.resolve();
         break;
       case 'interest':
-        for (const [channel, declaration] of message.changes) {
+        for (const [channel, declaration, historyFrom] of message.changes) {
+          if (historyFrom !== undefined) {
+            this.#feed.history(channel, historyFrom);
+            continue;
+          }
           this.#listener.declared(channel, declaration);
           if (declaration === undefined) this.#feed.drop(channel);
           else this.#feed.declare(channel);

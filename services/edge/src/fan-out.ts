@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import {
   createDeliveryRound,
   deliver,
+  type Loss,
   Outbox,
   type OutboxLimits,
   type Publication,
@@ -15,20 +16,28 @@ import {
   type ErrorCode,
   encodeServerMessage,
   type Gap,
+  type GapReason,
   type ServerMessage,
   type Welcome,
 } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { WebSocket } from 'ws';
 import { Connection, type ConnectionOwner } from './connection.ts';
-import type { Acknowledgement, Feed, FeedListener, GapNotice } from './feed.ts';
+import type {
+  Acknowledgement,
+  Feed,
+  FeedListener,
+  GapNotice,
+  HistoryAnswer,
+  ResyncNotice,
+} from './feed.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { Flusher } from './flusher.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { Liveness, type LivenessLimits } from './liveness.ts';
 import { Requests } from './requests.ts';
 import { createFanOutStatistics } from './statistics.ts';
-import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
+import { type RecoveryOutcome, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
 
 /** How a fan-out worker treats its clients. */
 export interface FanOutSettings {
@@ -55,6 +64,12 @@ export interface FanOutEvents {
   clientOpened(): void;
   clientClosed(reason: CloseReason, session: string): void;
   requestRejected(code: ErrorCode): void;
+  /** A client asked to continue a channel, or for its history. */
+  recovered(outcome: RecoveryOutcome): void;
+  /** So many clients are told that they miss publications. */
+  gapTold(reason: GapReason, clients: number): void;
+  /** So many clients are told that a channel begins a new epoch. */
+  resyncTold(clients: number): void;
   /** From a publication's timestamp until it was handed to the sockets, in ms. */
   published(lagMs: number): void;
 }
@@ -91,7 +106,13 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#settings = settings;
     this.#log = new PublicationLog(settings.ringBytes);
     this.#events = events;
-    this.#subscriptions = new Subscriptions(this.index, settings.subscriptions, connect(this));
+    this.#subscriptions = new Subscriptions(
+      this.index,
+      settings.subscriptions,
+      this.#log,
+      connect(this),
+      events.recovered,
+    );
     this.#requests = new Requests(this.#subscriptions, events.requestRejected);
     this.#queue = new FlushQueue(this.#round.dirty, (publishedAt) => {
       events.published(Date.now() - publishedAt);
@@ -158,6 +179,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const subscribers = this.index.get(publication.channel);
     const refusedBefore = this.#round.refused;
     this.#log.append(publication);
+    if (publication.offset > 0) this.#subscriptions.published(publication);
     deliver(publication, subscribers, performance.now(), this.#round);
     const refused = this.#round.refused - refusedBefore;
     this.statistics.indexLookups += 1;
@@ -177,13 +199,36 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   gap(notice: GapNotice): void {
-    const frame = encodeServerMessage({ type: 'gap', ...notice });
-    for (const connection of [...this.index.get(notice.channel)]) {
+    const gap: Gap = { type: 'gap', ...notice };
+    const frame = encodeServerMessage(gap);
+    const subscribers = [...this.index.get(notice.channel)];
+    this.#subscriptions.lost(notice);
+    this.#events.gapTold(notice.reason, subscribers.length);
+    for (const connection of subscribers) {
       // What is yet to be caught up with came before the gap, and cannot come after it.
       const { outbox } = connection;
-      if (outbox.misses(notice.channel)) outbox.lose(notice.channel, notice.lost);
-      else connection.sendGap(notice.channel, frame);
+      if (outbox.misses(notice.channel)) {
+        outbox.lose(notice.channel, notice.lost, notice.from, notice.to);
+      } else {
+        connection.sendGap(gap, frame);
+      }
     }
+  }
+
+  resync(notice: ResyncNotice): void {
+    const { channel } = notice;
+    const change = { ...notice, before: this.#subscriptions.resync(notice) };
+    const frame = encodeServerMessage({ type: 'resync', ...notice, reason: 'history_lost' });
+    const subscribers = [...this.index.get(channel)];
+    this.#events.resyncTold(subscribers.length);
+    for (const connection of subscribers) {
+      if (connection.outbox.misses(channel)) connection.outbox.resync(channel, change);
+      else connection.sendResync(channel, change, frame);
+    }
+  }
+
+  history(answer: HistoryAnswer): void {
+    this.#subscriptions.answerHistory(answer);
   }
 
   degraded(since: number): void {
@@ -210,14 +255,17 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.statistics.caughtUp += publications;
   }
 
-  hasLost(connection: Connection, losses: ReadonlyMap<string, number>): void {
-    for (const [channel, lost] of losses) {
+  hasLost(connection: Connection, losses: readonly Loss[]): void {
+    for (const loss of losses) {
+      const { channel, resync } = loss;
       const isHeld = this.index.has(channel, connection);
       if (connection.isOpen && !isHeld) continue;
-      const gap: Gap = Number.isNaN(lost)
-        ? { type: 'gap', channel, reason: 'link' }
-        : { type: 'gap', channel, lost, reason: 'slow' };
-      connection.sendGap(channel, encodeServerMessage(gap));
+      const epoch = resync?.before ?? this.#subscriptions.epochOf(channel);
+      if (loss.lost !== 0) this.#tellLoss(connection, loss, epoch);
+      if (resync === undefined) continue;
+      const position = { epoch: resync.epoch, offset: resync.offset };
+      const message = { type: 'resync', channel, ...position, reason: 'history_lost' } as const;
+      connection.sendResync(channel, resync, encodeServerMessage(message));
     }
   }
 
@@ -248,6 +296,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
     if (!this.#queue.isEmpty) this.#flusher.schedule();
   }
 
+  #tellLoss(connection: Connection, loss: Loss, epoch: string | undefined): void {
+    const gap = gapOf(loss, epoch);
+    this.#events.gapTold(gap.reason, 1);
+    connection.sendGap(gap, encodeServerMessage(gap));
+  }
+
   #noticeAll(message: ServerMessage): void {
     const frame = encodeServerMessage(message);
     for (const connection of [...this.#connections]) connection.sendNotice(frame);
@@ -262,4 +316,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
       }
     }
   }
+}
+
+/** How a client is told of a loss: by its offsets where it has any, by its number where that is known. */
+function gapOf({ channel, lost, from, to, wasPromised }: Loss, epoch: string | undefined): Gap {
+  const range = epoch === undefined || from === 0 || to < from ? {} : { epoch, from, to };
+  if (Number.isNaN(lost)) return { type: 'gap', channel, ...range, reason: 'link' };
+  const reason = wasPromised ? 'trimmed' : 'slow';
+  return { type: 'gap', channel, ...range, lost, reason };
 }

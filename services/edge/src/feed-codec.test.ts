@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FeedPacker, unpackFeed } from './feed-codec.ts';
+import { FeedPacker, FeedUnpacker } from './feed-codec.ts';
 import type { PortFeedListener } from './port-feed.ts';
 
 /** Unpacks buffers into the calls that they hold, with tails as text. */
@@ -12,10 +12,14 @@ function callsIn(buffers: readonly Uint8Array<ArrayBuffer>[]): unknown[] {
     acknowledged: (...args) => calls.push(['acknowledged', ...args]),
     refused: (...args) => calls.push(['refused', ...args]),
     gap: (...args) => calls.push(['gap', ...args]),
+    resync: (...args) => calls.push(['resync', ...args]),
+    history: ({ publications, ...answer }) =>
+      calls.push(['history', answer, publications.map(({ offset }) => offset)]),
     degraded: (...args) => calls.push(['degraded', ...args]),
     restored: () => calls.push(['restored']),
   };
-  for (const buffer of buffers) unpackFeed(structuredClone(buffer), listener);
+  const unpacker = new FeedUnpacker(listener);
+  for (const buffer of buffers) unpacker.unpack(structuredClone(buffer));
   return calls;
 }
 
@@ -42,7 +46,7 @@ describe('the feed between threads', () => {
         for (const call of calls) {
           if (call[0] === 'published') {
             const [, channel, publishedAt, text] = call;
-            packer.published({ channel, publishedAt, tail: Buffer.from(text) });
+            packer.published({ channel, offset: 0, publishedAt, tail: Buffer.from(text) });
           } else {
             packer.call(...call);
           }
@@ -57,7 +61,7 @@ describe('the feed between threads', () => {
     const packer = new FeedPacker();
     const sizes = [30_000, 30_000, 30_000, 200_000, 10];
     for (const size of sizes) {
-      packer.published({ channel: 'c', publishedAt: 1, tail: Buffer.alloc(size, 0x61) });
+      packer.published({ channel: 'c', offset: 0, publishedAt: 1, tail: Buffer.alloc(size, 0x61) });
     }
     const bytes = packer.bytes;
     const buffers = packer.take();
@@ -68,9 +72,9 @@ describe('the feed between threads', () => {
 
   it('does not touch what was taken when it packs on', () => {
     const packer = new FeedPacker();
-    packer.published({ channel: 'first', publishedAt: 1, tail: Buffer.from('a') });
+    packer.published({ channel: 'first', offset: 0, publishedAt: 1, tail: Buffer.from('a') });
     const taken = packer.take();
-    packer.published({ channel: 'other', publishedAt: 2, tail: Buffer.from('b') });
+    packer.published({ channel: 'other', offset: 0, publishedAt: 2, tail: Buffer.from('b') });
     expect(callsIn(taken)).toEqual([['published', 'first', 1, 'a']]);
   });
 });

@@ -1,19 +1,21 @@
 import type { Publication } from '@tradewind/fanout';
-import type { PortFeedListener } from './port-feed.ts';
+import type { NumberedHistory, PortFeedListener } from './port-feed.ts';
 
 /**
  * What a hub tells a worker in another thread, packed into few buffers: a call of
  * {@link PortFeedListener} after the other, in order, since the order is the meaning.
  *
  * A record is a kind (1 byte), the length of its body (4 bytes, little-endian) and the body. A
- * publication's body is its time (8 bytes, a double), its channel's length (1 byte), its channel and
- * its tail. Any other call's body is JSON: `[name, …arguments]`.
+ * publication's body is its time and its offset (8 bytes each, doubles), its channel's length (1 byte), its channel and
+ * its tail. A publication of the past looks the same, and is part of the next `history`. Any other call's
+ * body is JSON: `[name, …arguments]`.
  */
 const PUBLICATION = 0;
 const CALL = 1;
+const PAST_PUBLICATION = 2;
 
 const HEADER_BYTES = 5;
-const TIME_BYTES = 8;
+const NUMBER_BYTES = 8;
 
 /** A buffer is handed over when it holds this much; a larger record gets one of its own. */
 const BATCH_BYTES = 64 * 1024;
@@ -37,10 +39,21 @@ export class FeedPacker {
     return this.#fullBytes + this.#end;
   }
 
-  published({ channel, publishedAt, tail }: Publication): void {
-    const bodyBytes = TIME_BYTES + 1 + channel.length + tail.length;
-    let at = this.#begin(PUBLICATION, bodyBytes);
+  published(publication: Publication): void {
+    this.#publication(PUBLICATION, publication);
+  }
+
+  /** The answer's publications come first, so that they need not be JSON. */
+  history({ publications, ...answer }: NumberedHistory): void {
+    for (const publication of publications) this.#publication(PAST_PUBLICATION, publication);
+    this.call('history', { ...answer, publications: [] });
+  }
+
+  #publication(kind: number, { channel, offset, publishedAt, tail }: Publication): void {
+    const bodyBytes = 2 * NUMBER_BYTES + 1 + channel.length + tail.length;
+    let at = this.#begin(kind, bodyBytes);
     at = this.#buffer.writeDoubleLE(publishedAt, at);
+    at = this.#buffer.writeDoubleLE(offset, at);
     at = this.#buffer.writeUInt8(channel.length, at);
     at += this.#buffer.write(channel, at, 'latin1');
     this.#buffer.set(tail, at);
@@ -83,48 +96,67 @@ export class FeedPacker {
   }
 }
 
-/**
- * Makes the calls that a {@link FeedPacker} packed. The tails of its publications are views into
- * `bytes`, which must not be written to again.
- */
-export function unpackFeed(bytes: Uint8Array<ArrayBuffer>, listener: PortFeedListener): void {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = 0;
-  while (at < buffer.length) {
-    const kind = buffer[at];
-    const start = at + HEADER_BYTES;
-    at = start + buffer.readUInt32LE(at + 1);
-    if (kind === PUBLICATION) listener.published(unpackPublication(buffer, start, at));
-    else makeCall(JSON.parse(buffer.toString('utf8', start, at)) as Call, listener);
+/** Makes the calls that a {@link FeedPacker} packed. */
+export class FeedUnpacker {
+  readonly #listener: PortFeedListener;
+  /** Of the answer that is to follow. */
+  #past: Publication[] = [];
+
+  constructor(listener: PortFeedListener) {
+    this.#listener = listener;
+  }
+
+  /** The tails of the publications are views into `bytes`, which must not be written to again. */
+  unpack(bytes: Uint8Array<ArrayBuffer>): void {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let at = 0;
+    while (at < buffer.length) {
+      const kind = buffer[at];
+      const start = at + HEADER_BYTES;
+      at = start + buffer.readUInt32LE(at + 1);
+      if (kind === PUBLICATION) this.#listener.published(unpackPublication(buffer, start, at));
+      else if (kind === PAST_PUBLICATION) this.#past.push(unpackPublication(buffer, start, at));
+      else this.#call(JSON.parse(buffer.toString('utf8', start, at)) as Call);
+    }
+  }
+
+  #call(call: Call): void {
+    switch (call[0]) {
+      case 'acknowledged':
+        this.#listener.acknowledged(call[1]);
+        break;
+      case 'refused':
+        this.#listener.refused(call[1], call[2]);
+        break;
+      case 'gap':
+        this.#listener.gap(call[1]);
+        break;
+      case 'resync':
+        this.#listener.resync(call[1]);
+        break;
+      case 'history': {
+        const publications = this.#past;
+        this.#past = [];
+        this.#listener.history({ ...call[1], publications });
+        break;
+      }
+      case 'degraded':
+        this.#listener.degraded(call[1]);
+        break;
+      case 'restored':
+        this.#listener.restored();
+        break;
+    }
   }
 }
 
 function unpackPublication(buffer: Buffer, start: number, end: number): Publication {
-  const nameAt = start + TIME_BYTES + 1;
+  const nameAt = start + 2 * NUMBER_BYTES + 1;
   const tailAt = nameAt + (buffer[nameAt - 1] as number);
   return {
     channel: buffer.toString('latin1', nameAt, tailAt),
     publishedAt: buffer.readDoubleLE(start),
+    offset: buffer.readDoubleLE(start + NUMBER_BYTES),
     tail: buffer.subarray(tailAt, end),
   };
-}
-
-function makeCall(call: Call, listener: PortFeedListener): void {
-  switch (call[0]) {
-    case 'acknowledged':
-      listener.acknowledged(call[1]);
-      break;
-    case 'refused':
-      listener.refused(call[1], call[2]);
-      break;
-    case 'gap':
-      listener.gap(call[1]);
-      break;
-    case 'degraded':
-      listener.degraded(call[1]);
-      break;
-    case 'restored':
-      listener.restored();
-      break;
-  }
 }

@@ -1,20 +1,47 @@
 import type { Publication } from '@tradewind/fanout';
-import type { ErrorCode, GapReason } from '@tradewind/protocol';
+import type { ErrorCode, GapReason, Position } from '@tradewind/protocol';
 
 /** A channel that the hub is now subscribed to in Redis. */
 export interface Acknowledgement {
   readonly channel: string;
   /** The node's small number for the channel, the same as long as someone on the node holds it. */
   readonly ref: number;
+  /** Where the channel stands: what follows on the feed is newer. Absent while it has no history. */
+  readonly position?: Position;
 }
 
 /** Publications of a channel that will not arrive. */
 export interface GapNotice {
   readonly channel: string;
+  /** With `from` and `to`: the exact offsets, both inclusive. Absent for plain publications. */
+  readonly epoch?: string;
+  readonly from?: number;
+  readonly to?: number;
   /** How many; absent when nobody can know. */
   readonly lost?: number;
   readonly reason: GapReason;
 }
+
+/** A channel begins a new epoch: what was before it cannot be continued. */
+export interface ResyncNotice extends Position {
+  readonly channel: string;
+}
+
+/** Publications of a channel that were asked for with {@link Feed.history}. */
+export interface HistoryAnswer {
+  readonly channel: string;
+  readonly epoch: string;
+  /**
+   * In ascending order of offsets without a hole, and none newer than what was published on the feed
+   * before. Begins later than asked for where Redis holds no more.
+   */
+  readonly publications: readonly Publication[];
+  /** Why there are none: the history could not be read. */
+  readonly code?: ErrorCode;
+}
+
+/** Instead of an offset: nothing is wanted but certainty about where the channel ends now. */
+export const END_OF_CHANNEL = Number.POSITIVE_INFINITY;
 
 /**
  * What a fan-out worker asks of upstream. It is all that it knows of Redis.
@@ -29,6 +56,14 @@ export interface Feed {
   declare(channel: string): void;
   /** Says that nobody here wants the channel any more. Nothing further arrives for it. */
   drop(channel: string): void;
+  /**
+   * Asks for the channel's publications from this offset on, up to the present one; or, with
+   * {@link END_OF_CHANNEL}, whether the channel has come further, or to another epoch, than the node knew:
+   * the answer is empty, and follows whatever the node did not know. To be called only while the channel
+   * is acknowledged and has a position; answered once, by `history`, unless the channel is dropped or
+   * refused before. One answer is to be awaited at a time.
+   */
+  history(channel: string, from: number): void;
 }
 
 /**
@@ -42,6 +77,8 @@ export interface FeedListener {
   refused(channels: readonly string[], code: ErrorCode): void;
   published(publication: Publication): void;
   gap(notice: GapNotice): void;
+  resync(notice: ResyncNotice): void;
+  history(answer: HistoryAnswer): void;
   /** The node is cut off from its source since then (ms since the Unix epoch). */
   degraded(since: number): void;
   restored(): void;

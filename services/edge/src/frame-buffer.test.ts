@@ -21,7 +21,7 @@ function outboxOf(entries: readonly Entry[], sequence: number): Outbox {
   skipTo(outbox, sequence);
   for (const { content, isControl } of entries) {
     if (isControl) outbox.offerControl(content);
-    else outbox.offer({ channel: 'a', tail: content, publishedAt: 0 }, 0);
+    else outbox.offer({ channel: 'a', offset: 0, tail: content, publishedAt: 0 }, 0);
   }
   return outbox;
 }
@@ -29,7 +29,7 @@ function outboxOf(entries: readonly Entry[], sequence: number): Outbox {
 function skipTo(outbox: Outbox, sequence: number): void {
   const tail = Buffer.alloc(0);
   while (outbox.lastSequence + 1 < sequence) {
-    outbox.offer({ channel: 'a', tail, publishedAt: 0 }, 0);
+    outbox.offer({ channel: 'a', offset: 0, tail, publishedAt: 0 }, 0);
     outbox.shift();
   }
 }

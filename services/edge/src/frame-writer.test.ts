@@ -202,7 +202,7 @@ function nothing(): void {}
 
 function offer(outbox: Outbox, data: string): void {
   const tail = Buffer.from(`,"data":"${data}"}`);
-  outbox.offer({ channel: 'a', tail, publishedAt: 0 }, 0);
+  outbox.offer({ channel: 'a', offset: 0, tail, publishedAt: 0 }, 0);
 }
 
 function encode(sequence: number, bytes: Buffer): Buffer {

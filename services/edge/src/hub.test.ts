@@ -4,7 +4,7 @@ import { answers, createHub, RecordingWorker } from './testing/hub-under-test.ts
 const LINGER_MS = 3_000;
 
 beforeEach(() => {
-  vi.useFakeTimers();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -21,6 +21,7 @@ describe('Hub: interest', () => {
     expect(source.calls).toEqual(['+a', '+b']);
     expect([...one.worker.news(), ...two.worker.news()]).toEqual([]);
     hub.subscribed(['a', 'b']);
+    await answers();
     expect(one.worker.news()).toEqual(['acknowledged a,b']);
     expect(two.worker.news()).toEqual(['acknowledged a']);
   });
@@ -30,6 +31,7 @@ describe('Hub: interest', () => {
     const [one, two] = [await worker(), await worker()];
     one.feed.declare('a');
     hub.subscribed(['a']);
+    await answers();
     two.feed.declare('a');
     expect(two.worker.told).toEqual([]);
     await answers();
@@ -45,6 +47,7 @@ describe('Hub: interest', () => {
     one.feed.declare('b');
     two.feed.declare('b');
     hub.subscribed(['a', 'b']);
+    await answers();
     one.worker.news();
     two.worker.news();
     hub.message('a', Buffer.from('1'));
@@ -62,11 +65,13 @@ describe('Hub: interest', () => {
     feed.declare('a');
     feed.declare('b');
     hub.subscribed(['a', 'b']);
+    await answers();
     const first = told.refs.get('a');
     feed.drop('a');
     vi.advanceTimersByTime(10);
     feed.declare('a');
     hub.subscribed(['a']);
+    await answers();
     expect(new Set([first, told.refs.get('b'), told.refs.get('a')]).size).toBe(3);
   });
 
@@ -111,6 +116,7 @@ describe('Hub: lingering', () => {
     one.feed.declare('a');
     two.feed.declare('a');
     hub.subscribed(['a']);
+    await answers();
     one.feed.drop('a');
     vi.advanceTimersByTime(10 * LINGER_MS);
     expect(source.wanted.has('a'), 'two still wants it').toBe(true);
@@ -128,6 +134,7 @@ describe('Hub: lingering', () => {
     const { feed, worker: told } = await worker();
     feed.declare('a');
     hub.subscribed(['a']);
+    await answers();
     feed.drop('a');
     vi.advanceTimersByTime(LINGER_MS - 1);
     told.news();
@@ -143,6 +150,7 @@ describe('Hub: lingering', () => {
     const { feed } = await worker();
     feed.declare('a');
     hub.subscribed(['a']);
+    await answers();
     feed.drop('a');
     vi.advanceTimersByTime(LINGER_MS - 100);
     feed.declare('a');
@@ -158,6 +166,7 @@ describe('Hub: lingering', () => {
     const { feed } = await worker();
     for (const name of ['a', 'b', 'c']) feed.declare(name);
     hub.subscribed(['a', 'b', 'c']);
+    await answers();
     for (const name of ['b', 'a']) {
       feed.drop(name);
       vi.advanceTimersByTime(1_000);
@@ -173,6 +182,7 @@ describe('Hub: lingering', () => {
     const { feed, worker: told } = await worker();
     feed.declare('a');
     hub.subscribed(['a']);
+    await answers();
     feed.drop('a');
     told.news();
     hub.message('a', Buffer.from('1'));
@@ -188,6 +198,7 @@ describe('Hub: limits', () => {
     one.feed.declare('a');
     one.feed.declare('b');
     hub.subscribed(['a', 'b']);
+    await answers();
     one.worker.news();
     two.feed.declare('c');
     two.feed.declare('a');
@@ -202,6 +213,7 @@ describe('Hub: limits', () => {
     const { feed } = await worker();
     for (const name of ['a', 'b', 'c']) feed.declare(name);
     hub.subscribed(['a', 'b', 'c']);
+    await answers();
     feed.drop('b');
     feed.drop('a');
     feed.declare('d');
@@ -215,7 +227,7 @@ describe('Hub: limits', () => {
     for (const name of ['a', 'b', 'c']) feed.declare(name);
     hub.subscribed(['a', 'b']);
     await answers();
-    expect(told.news()).toEqual(['acknowledged a,b', 'refused c rate_limited']);
+    expect(told.news()).toEqual(['refused c rate_limited', 'acknowledged a,b']);
     feed.drop('a');
     feed.declare('a');
     await answers();
@@ -223,6 +235,7 @@ describe('Hub: limits', () => {
     vi.advanceTimersByTime(1_001);
     feed.declare('c');
     hub.subscribed(['c']);
+    await answers();
     expect(told.news()).toEqual(['acknowledged c']);
   });
 
@@ -236,6 +249,7 @@ describe('Hub: limits', () => {
     feed.declare('b');
     await answers();
     hub.subscribed(['a', 'b']);
+    await answers();
     expect(told.news()).toEqual(['acknowledged a,b']);
     expect([...source.wanted]).toEqual(['a', 'b']);
   });
@@ -245,6 +259,7 @@ describe('Hub: limits', () => {
     const { feed, worker: told } = await worker();
     feed.declare('a');
     hub.subscribed(['a']);
+    await answers();
     told.news();
     feed.drop('a');
     feed.declare('a');
@@ -255,6 +270,7 @@ describe('Hub: limits', () => {
     await answers();
     expect(told.news()).toEqual([]);
     hub.subscribed(['a']);
+    await answers();
     expect(told.news()).toEqual(['acknowledged a']);
   });
 });

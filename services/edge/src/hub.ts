@@ -1,13 +1,17 @@
 import type { ErrorCode } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
-import type { Feed, FeedListener } from './feed.ts';
-import { type DropReason, takeIn } from './intake.ts';
+import { Acknowledgements } from './acknowledgements.ts';
+import { END_OF_CHANNEL, type Feed, type FeedListener } from './feed.ts';
+import { type ChannelEvents, type ChannelSetting, HubChannel } from './hub-channel.ts';
+import { type Archive, Recovery, type RecoveryEvents } from './recovery.ts';
 import { TailMemory } from './tail-memory.ts';
 
-/** As much of Redis as the hub needs: `RedisSubscriber` is one. */
+/** The hub's link to Redis: `RedisSubscriber` is one. */
 export interface Source {
   want(channel: string): void;
   unwant(channel: string): void;
+  /** Which server, with which data, the link leads to; undefined if Redis does not tell. */
+  serverIdentity(): Promise<string | undefined>;
 }
 
 /** An error that Redis answered with; `RedisRefusedError` is one. */
@@ -29,12 +33,23 @@ export interface HubLimits {
   readonly lingerMs: number;
   /** The largest payload that is passed on, in bytes. */
   readonly maxPublicationBytes: number;
+  /** Publications that one read of a channel's history brings at most; 0 for no reads. */
+  readonly maxHistory: number;
+  /** The longest time between two looks at a quiet channel's end, in ms; 0 for none. */
+  readonly tailCheckMs: number;
+  /** Whether headers are taken at their word instead of being confirmed by Redis. */
+  readonly trustsHeaders: boolean;
 }
 
+/** Messages of one channel that may wait for a read: some reads' worth. What does not fit is read later. */
+const PENDING_MESSAGES = 4_096;
+
+/** The same in bytes. */
+const PENDING_BYTES = 4 * 1024 * 1024;
+
 /** What the hub reports. */
-export interface HubEvents {
+export interface HubEvents extends ChannelEvents, RecoveryEvents {
   received(channel: string, bytes: number): void;
-  dropped(channel: string, reason: DropReason): void;
   refused(channel: string, error: Error): void;
   degraded(cause: string): void;
   /** The first attempts to reach Redis failed. */
@@ -48,25 +63,17 @@ export interface HubFeed extends Feed {
   close(): void;
 }
 
-interface HubChannel {
-  readonly name: string;
-  readonly ref: number;
-  /** `lost`: it was live, and has been cut off since. */
-  state: 'subscribing' | 'live' | 'lost';
-  /** The workers with interest. */
-  readonly listeners: Set<FeedListener>;
-}
-
 /**
  * The node's one link to Redis: it holds one subscription for each channel that any worker has
- * interest in, turns what arrives into publications, and passes each to the workers with interest.
- * It knows nothing of sockets.
+ * interest in, and keeps each in the order of its offsets, whatever happens to the link. It knows nothing of
+ * sockets.
  */
 export class Hub {
   readonly #source: Source;
   readonly #limits: HubLimits;
   readonly #events: HubEvents;
-  readonly #tails = new TailMemory();
+  readonly #recovery: Recovery;
+  readonly #setting: ChannelSetting;
   readonly #listeners = new Set<FeedListener>();
   readonly #channels = new Map<string, HubChannel>();
   /** Channels that nobody here wants any more → when to let go of them; the oldest come first. */
@@ -77,11 +84,33 @@ export class Hub {
   /** Since when the node has been cut off, ms since the Unix epoch. */
   #degradedSince: number | undefined = Date.now();
   #everLinked = false;
+  /** Grows by one with each loss of the link. */
+  #losses = 0;
+  /** The server of the present link, or of the last one while its own is not known. */
+  #server: string | undefined;
+  #isLearning = false;
+  /** Whether the present link leads to the same server as the last one; undefined until that is known. */
+  #isSameServer: boolean | undefined;
+  /** Channels that are subscribed again and wait for that. */
+  readonly #relinking = new Set<HubChannel>();
 
-  constructor(source: Source, limits: HubLimits, events: HubEvents) {
+  constructor(source: Source, archive: Archive, limits: HubLimits, events: HubEvents) {
     this.#source = source;
     this.#limits = limits;
     this.#events = events;
+    this.#recovery = new Recovery(archive, limits, events);
+    this.#setting = {
+      sequence: {
+        messages: PENDING_MESSAGES,
+        bytes: PENDING_BYTES,
+        page: limits.maxHistory,
+        trustsHeaders: limits.trustsHeaders,
+      },
+      maxPublicationBytes: limits.maxPublicationBytes,
+      tails: new TailMemory(),
+      acknowledgements: new Acknowledgements((name, listener) => this.#isListening(name, listener)),
+      events,
+    };
     this.#subscribeBudget = new TokenBucket(limits.subscribeRate, performance.now());
   }
 
@@ -116,6 +145,7 @@ export class Hub {
     return {
       declare: (channel) => this.#declare(channel, listener),
       drop: (channel) => this.#drop(channel, listener),
+      history: (channel, from) => this.#history(channel, from, listener),
       close: () => this.#disconnect(listener),
     };
   }
@@ -123,6 +153,7 @@ export class Hub {
   /** Lets go of everything. The source is its owner's to stop. */
   stop(): void {
     clearTimeout(this.#lingerTimer);
+    this.#recovery.stop();
     this.#listeners.clear();
     this.#channels.clear();
     this.#lingering.clear();
@@ -130,43 +161,27 @@ export class Hub {
 
   // What Redis tells.
 
-  message(channel: string, payload: Buffer): void {
-    const known = this.#channels.get(channel);
-    if (known === undefined) return;
-    this.#events.received(channel, payload.length);
-    if (known.listeners.size === 0) return;
-    const intake = takeIn(
-      channel,
-      payload,
-      this.#limits.maxPublicationBytes,
-      Date.now(),
-      this.#tails,
-    );
-    if (!intake.ok) {
-      this.#events.dropped(channel, intake.reason);
-      return;
-    }
-    for (const listener of known.listeners) listener.published(intake.publication);
+  message(name: string, message: Buffer): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    this.#events.received(name, message.length);
+    channel.receive(message, performance.now());
+    if (channel.sequence.need !== 'nothing') this.#recovery.serve(channel);
   }
 
   subscribed(names: readonly string[]): void {
-    const acknowledged = new Map<FeedListener, { channel: string; ref: number }[]>();
     for (const name of names) {
       const channel = this.#channels.get(name);
-      if (channel === undefined || channel.state === 'live') continue;
-      const wasLost = channel.state === 'lost';
-      channel.state = 'live';
-      for (const listener of channel.listeners) {
-        if (wasLost) {
-          listener.gap({ channel: name, reason: 'link' });
-          continue;
-        }
-        const list = acknowledged.get(listener) ?? [];
-        acknowledged.set(listener, list);
-        list.push({ channel: name, ref: channel.ref });
+      if (channel?.state === 'subscribing') {
+        channel.state = 'positioning';
+        this.#recovery.begin(channel);
+      } else if (channel?.state === 'lost') {
+        channel.state = 'live';
+        this.#relinking.add(channel);
       }
     }
-    for (const [listener, list] of acknowledged) listener.acknowledged(list);
+    this.#learnServer();
+    this.#relink();
   }
 
   /**
@@ -183,9 +198,18 @@ export class Hub {
   linkLost(cause: string): void {
     if (this.#everLinked) this.#events.degraded(cause);
     else this.#events.notLinkedYet(cause);
+    this.#losses += 1;
+    this.#isLearning = false;
+    this.#isSameServer = undefined;
+    this.#relinking.clear();
+    this.#recovery.linkLost();
     for (const channel of [...this.#channels.values()]) {
-      if (channel.state === 'subscribing') this.#giveUp(channel.name, 'unavailable');
-      else channel.state = 'lost';
+      if (channel.state === 'subscribing' || channel.state === 'positioning') {
+        this.#giveUp(channel.name, 'unavailable');
+      } else {
+        channel.state = 'lost';
+        channel.sequence.unlinked();
+      }
     }
     if (this.#degradedSince !== undefined) return;
     this.#degradedSince = Date.now();
@@ -193,6 +217,7 @@ export class Hub {
   }
 
   linkRestored(): void {
+    this.#learnServer();
     if (this.#degradedSince === undefined) return;
     const afterMs = Date.now() - this.#degradedSince;
     this.#degradedSince = undefined;
@@ -222,7 +247,7 @@ export class Hub {
     if (channel.state === 'live') {
       queueMicrotask(() => {
         if (this.#channels.get(name) !== channel || !this.#isListening(name, listener)) return;
-        listener.acknowledged([{ channel: name, ref: channel.ref }]);
+        listener.acknowledged([channel.acknowledgement]);
       });
     }
   }
@@ -242,12 +267,7 @@ export class Hub {
 
   #subscribe(name: string): HubChannel {
     this.#lastRef += 1;
-    const channel: HubChannel = {
-      name,
-      ref: this.#lastRef,
-      state: 'subscribing',
-      listeners: new Set(),
-    };
+    const channel = new HubChannel(name, this.#lastRef, this.#setting);
     this.#channels.set(name, channel);
     this.#source.want(name);
     return channel;
@@ -255,6 +275,8 @@ export class Hub {
 
   #drop(name: string, listener: FeedListener): void {
     const channel = this.#channels.get(name);
+    channel?.requests.drop(listener);
+    channel?.endRequests.drop(listener);
     if (channel?.listeners.delete(listener) !== true || channel.listeners.size > 0) return;
     this.#lingering.set(name, performance.now() + this.#limits.lingerMs);
     this.#lingerTimer ??= setTimeout(this.#releaseLingering, this.#limits.lingerMs);
@@ -283,7 +305,46 @@ export class Hub {
     for (const listener of listeners) listener.refused([name], code);
   }
 
+  #history(name: string, from: number, listener: FeedListener): void {
+    const channel = this.#channels.get(name);
+    const position = channel?.sequence.position;
+    if (channel === undefined || position === undefined) return;
+    if (from === END_OF_CHANNEL) {
+      channel.endRequests.add(listener);
+      channel.sequence.check();
+    } else {
+      channel.requests.add(listener, from, position.offset);
+    }
+    this.#recovery.serve(channel);
+  }
+
+  /** Whether writes may have been lost, and numbers given out twice, depends on which server this is. */
+  #learnServer(): void {
+    if (this.#isLearning) return;
+    this.#isLearning = true;
+    const losses = this.#losses;
+    const learn = (server: string | undefined): void => {
+      if (losses !== this.#losses) return;
+      this.#isSameServer = server !== undefined && server === this.#server;
+      this.#server = server;
+      this.#relink();
+    };
+    this.#source.serverIdentity().then(learn, () => learn(undefined));
+  }
+
+  #relink(): void {
+    const isSame = this.#isSameServer;
+    if (isSame === undefined) return;
+    for (const channel of this.#relinking) {
+      channel.sequence.relinked(isSame);
+      this.#recovery.restart(channel);
+    }
+    this.#relinking.clear();
+  }
+
   #release(name: string): void {
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) this.#recovery.forget(channel);
     this.#lingering.delete(name);
     this.#channels.delete(name);
     this.#source.unwant(name);

@@ -1,7 +1,14 @@
 import type { Publication } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
-import type { Acknowledgement, Feed, FeedListener, GapNotice } from './feed.ts';
-import { unpackFeed } from './feed-codec.ts';
+import type {
+  Acknowledgement,
+  Feed,
+  FeedListener,
+  GapNotice,
+  HistoryAnswer,
+  ResyncNotice,
+} from './feed.ts';
+import { FeedUnpacker } from './feed-codec.ts';
 import type { InterestChange } from './worker-messages.ts';
 
 /**
@@ -14,7 +21,7 @@ export class PortFeed implements Feed {
   readonly #post: (changes: readonly InterestChange[], consumedBytes: number) => void;
   readonly #listener: FeedListener;
   readonly #declarations = new Map<string, number>();
-  readonly #receiver: PortFeedListener;
+  readonly #unpacker: FeedUnpacker;
   #lastDeclaration = 0;
   #changes: InterestChange[] = [];
   #consumedBytes = 0;
@@ -26,14 +33,18 @@ export class PortFeed implements Feed {
   ) {
     this.#post = post;
     this.#listener = listener;
-    this.#receiver = {
+    this.#unpacker = new FeedUnpacker({
       published: (publication) => listener.published(publication),
       gap: (notice) => listener.gap(notice),
+      resync: (notice) => listener.resync(notice),
+      history: (answer) => {
+        if (this.#isCurrent(answer.channel, answer.declaration)) listener.history(answer);
+      },
       degraded: (since) => listener.degraded(since),
       restored: () => listener.restored(),
       acknowledged: (acknowledgements) => this.#acknowledged(acknowledgements),
       refused: (refusals, code) => this.#refused(refusals, code),
-    };
+    });
   }
 
   declare(channel: string): void {
@@ -47,10 +58,14 @@ export class PortFeed implements Feed {
     this.#change([channel, undefined]);
   }
 
+  history(channel: string, from: number): void {
+    this.#change([channel, this.#declarations.get(channel), from]);
+  }
+
   /** Works off what the hub posted. */
   receive(buffers: readonly Uint8Array<ArrayBuffer>[]): void {
     for (const bytes of buffers) {
-      unpackFeed(bytes, this.#receiver);
+      this.#unpacker.unpack(bytes);
       this.#consumedBytes += bytes.byteLength;
     }
     this.#schedule();
@@ -103,12 +118,16 @@ export interface NumberedChannel {
 
 export interface NumberedAcknowledgement extends Acknowledgement, NumberedChannel {}
 
+export interface NumberedHistory extends HistoryAnswer, NumberedChannel {}
+
 /** What crosses from the hub's thread: a {@link FeedListener} whose answers carry numbers. */
 export interface PortFeedListener {
   published(publication: Publication): void;
   acknowledged(acknowledgements: readonly NumberedAcknowledgement[]): void;
   refused(channels: readonly NumberedChannel[], code: ErrorCode): void;
   gap(notice: GapNotice): void;
+  resync(notice: ResyncNotice): void;
+  history(answer: NumberedHistory): void;
   degraded(since: number): void;
   restored(): void;
 }

@@ -18,6 +18,9 @@ function connectEnds() {
     acknowledged: (list) => told.push(['acknowledged', ...list.map(({ channel }) => channel)]),
     refused: (channels, code) => told.push(['refused', ...channels, code]),
     gap: (notice) => told.push(['gap', notice]),
+    resync: (notice) => told.push(['resync', notice]),
+    history: ({ channel, publications }) =>
+      told.push(['history', channel, ...publications.map(({ offset }) => offset)]),
     degraded: (since) => told.push(['degraded', since]),
     restored: () => told.push(['restored']),
   };

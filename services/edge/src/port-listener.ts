@@ -1,6 +1,12 @@
 import type { Publication } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
-import type { Acknowledgement, FeedListener, GapNotice } from './feed.ts';
+import type {
+  Acknowledgement,
+  FeedListener,
+  GapNotice,
+  HistoryAnswer,
+  ResyncNotice,
+} from './feed.ts';
 import { FeedPacker } from './feed-codec.ts';
 import type { NumberedChannel } from './port-feed.ts';
 
@@ -10,6 +16,15 @@ import type { NumberedChannel } from './port-feed.ts';
  * that keeps up is ever behind, and little beside what the same worker's sockets take.
  */
 export const WORKER_BACKLOG_BYTES = 16 * 1024 * 1024;
+
+/** Publications of one channel that a worker was not told of. */
+interface Missed {
+  /** NaN when nobody knows how many. */
+  count: number;
+  /** Their offsets, both inclusive; 0 when they have none. */
+  from: number;
+  to: number;
+}
 
 /**
  * The hub's side of a worker in another thread: packs what the worker is to be told and posts it at
@@ -23,7 +38,9 @@ export class PortListener implements FeedListener {
   readonly #post: (buffers: readonly Uint8Array<ArrayBuffer>[]) => void;
   readonly #backlogBytes: number;
   readonly #packer = new FeedPacker();
-  readonly #lost = new Map<string, number>();
+  readonly #lost = new Map<string, Missed>();
+  /** The epoch of each channel that has one. */
+  readonly #epochs = new Map<string, string>();
   /** The number of the worker's latest declaration of each channel that it wants. */
   readonly #declarations = new Map<string, number>();
   #scheduled: NodeJS.Immediate | undefined;
@@ -46,18 +63,20 @@ export class PortListener implements FeedListener {
 
   /** The worker declares a channel under this number, or drops it. To be called before the hub is told. */
   declared(channel: string, declaration: number | undefined): void {
-    if (declaration === undefined) this.#declarations.delete(channel);
-    else this.#declarations.set(channel, declaration);
+    if (declaration === undefined) {
+      this.#declarations.delete(channel);
+      this.#epochs.delete(channel);
+      this.#lost.delete(channel);
+    } else {
+      this.#declarations.set(channel, declaration);
+    }
   }
 
   /** The worker has worked off so many bytes. */
   consumed(bytes: number): void {
     this.#unconsumedBytes -= bytes;
     if (this.#lost.size === 0 || this.#unconsumedBytes > this.#backlogBytes / 2) return;
-    for (const [channel, lost] of this.#lost) {
-      this.#packer.call('gap', { channel, lost, reason: 'slow' });
-    }
-    this.#lost.clear();
+    for (const channel of [...this.#lost.keys()]) this.#tellLost(channel);
     this.#schedule();
   }
 
@@ -69,9 +88,9 @@ export class PortListener implements FeedListener {
   }
 
   published(publication: Publication): void {
-    const { channel } = publication;
     if (this.#lost.size > 0 || this.#backlog() >= this.#backlogBytes) {
-      this.#lost.set(channel, (this.#lost.get(channel) ?? 0) + 1);
+      const { channel, offset } = publication;
+      this.#lose(channel, 1, offset, offset);
       return;
     }
     this.#packer.published(publication);
@@ -79,9 +98,12 @@ export class PortListener implements FeedListener {
   }
 
   acknowledged(acknowledgements: readonly Acknowledgement[]): void {
+    for (const { channel, position } of acknowledgements) {
+      if (position !== undefined) this.#epochs.set(channel, position.epoch);
+    }
     this.#packer.call(
       'acknowledged',
-      acknowledgements.map(({ channel, ref }) => ({ ...this.#numbered(channel), ref })),
+      acknowledgements.map((one) => ({ ...one, ...this.#numbered(one.channel) })),
     );
     this.#schedule();
   }
@@ -96,7 +118,22 @@ export class PortListener implements FeedListener {
   }
 
   gap(notice: GapNotice): void {
-    this.#packer.call('gap', notice);
+    const { channel, lost, from, to } = notice;
+    if (this.#lost.has(channel)) this.#lose(channel, lost ?? Number.NaN, from ?? 0, to ?? 0);
+    else this.#packer.call('gap', notice);
+    this.#schedule();
+  }
+
+  resync(notice: ResyncNotice): void {
+    this.#tellLost(notice.channel);
+    this.#epochs.set(notice.channel, notice.epoch);
+    this.#packer.call('resync', notice);
+    this.#schedule();
+  }
+
+  history(answer: HistoryAnswer): void {
+    this.#tellLost(answer.channel);
+    this.#packer.history({ ...answer, ...this.#numbered(answer.channel) });
     this.#schedule();
   }
 
@@ -108,6 +145,28 @@ export class PortListener implements FeedListener {
   restored(): void {
     this.#packer.call('restored');
     this.#schedule();
+  }
+
+  #lose(channel: string, count: number, from: number, to: number): void {
+    const missed = this.#lost.get(channel) ?? { count: 0, from: 0, to: 0 };
+    missed.count += count;
+    missed.from ||= from;
+    missed.to = Math.max(missed.to, to);
+    this.#lost.set(channel, missed);
+  }
+
+  #tellLost(channel: string): void {
+    const missed = this.#lost.get(channel);
+    if (missed === undefined) return;
+    this.#lost.delete(channel);
+    const { count, from, to } = missed;
+    const epoch = this.#epochs.get(channel);
+    this.#packer.call('gap', {
+      channel,
+      ...(epoch === undefined || from === 0 ? {} : { epoch, from, to }),
+      ...(Number.isNaN(count) ? {} : { lost: count }),
+      reason: Number.isNaN(count) ? 'link' : 'slow',
+    });
   }
 
   #numbered(channel: string): NumberedChannel {

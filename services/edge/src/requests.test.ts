@@ -1,4 +1,4 @@
-import { SubscriptionIndex } from '@tradewind/fanout';
+import { PublicationLog, SubscriptionIndex } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
 import type { Rate } from '@tradewind/runtime';
 import fc from 'fast-check';
@@ -143,7 +143,9 @@ function setUp(requestRate: Rate = PLENTY) {
   const subscriptions = new Subscriptions(
     new SubscriptionIndex<Connection>(),
     { maxChannelsPerClient: 1_000, maxHistory: 1_000, isOffered: () => true },
+    new PublicationLog(1_000_000),
     upstream,
+    () => {},
   );
   upstream.connect(listenerOf(subscriptions));
   subscriptions.available = true;

@@ -1,4 +1,4 @@
-import { SubscriptionIndex } from '@tradewind/fanout';
+import { PublicationLog, SubscriptionIndex } from '@tradewind/fanout';
 import type { Subscribed } from '@tradewind/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -66,7 +66,9 @@ class World {
     this.#subscriptions = new Subscriptions(
       this.#index,
       { maxChannelsPerClient: LIMIT, maxHistory: 1_000, isOffered: () => true },
+      new PublicationLog(1_000_000),
       this.#upstream,
+      () => {},
     );
     this.#upstream.connect(listenerOf(this.#subscriptions));
     this.#subscriptions.available = true;

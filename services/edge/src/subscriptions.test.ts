@@ -1,4 +1,4 @@
-import { SubscriptionIndex } from '@tradewind/fanout';
+import { PublicationLog, SubscriptionIndex } from '@tradewind/fanout';
 import type { ErrorCode, RequestId, SubscribeRequest } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from './connection.ts';
@@ -115,22 +115,26 @@ describe('Subscriptions: subscribing', () => {
     expect(index.subscriptions).toBe(1);
   });
 
-  it.each([{ since: { epoch: 'k3x9', offset: 118 } }, { history: 20 }])(
-    'says that there is no history to whoever asks for %j',
-    (wish) => {
-      const { subscriptions, upstream, client } = setUp();
-      const asked = { channel: 'a', since: undefined, history: undefined, ...wish };
-      subscriptions.subscribe(
-        client.connection,
-        { type: 'subscribe', id: 1, channels: [asked], rejected: [] },
-        0,
-      );
-      upstream.acknowledge(['a']);
-      expect(client.sent()).toMatchObject([
-        { channels: [{ channel: 'a', recovered: false, replayed: 0, reason: 'not_available' }] },
-      ]);
-    },
-  );
+  it('says that there is nothing to continue in a channel without history', () => {
+    const { subscriptions, upstream, client } = setUp();
+    const since = { epoch: 'k3x9', offset: 118 };
+    const channels = [{ channel: 'a', since, history: undefined }];
+    subscriptions.subscribe(client.connection, { ...request(1, []), channels }, 0);
+    upstream.acknowledge(['a']);
+    expect(client.sent()).toMatchObject([
+      { channels: [{ channel: 'a', recovered: false, replayed: 0, reason: 'no_history' }] },
+    ]);
+  });
+
+  it('says that it got all of a history that has not begun', () => {
+    const { subscriptions, upstream, client } = setUp();
+    const channels = [{ channel: 'a', since: undefined, history: 20 }];
+    subscriptions.subscribe(client.connection, { ...request(1, []), channels }, 0);
+    upstream.acknowledge(['a']);
+    expect(client.sent()).toMatchObject([
+      { channels: [{ channel: 'a', recovered: true, replayed: 0 }] },
+    ]);
+  });
 });
 
 describe('Subscriptions: limits', () => {
@@ -286,7 +290,9 @@ function setUp(limits: Partial<SubscriptionLimits> = {}) {
   const subscriptions = new Subscriptions(
     index,
     { maxChannelsPerClient: 100, maxHistory: 1_000, isOffered: () => true, ...limits },
+    new PublicationLog(1_000_000),
     upstream,
+    () => {},
   );
   upstream.connect(listenerOf(subscriptions));
   subscriptions.available = true;

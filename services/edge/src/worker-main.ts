@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { createLogger, createMetrics } from '@tradewind/runtime';
 import { ConnectionCount } from './connection-count.ts';
 import { FanOutHost } from './fan-out-host.ts';
+import { registerLoopGauges } from './gauges.ts';
 import { PortFeed } from './port-feed.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
@@ -13,6 +14,7 @@ const port = parentPort;
 const { config, port: sharedPort, slot, connectionMemory } = workerData as WorkerStart;
 
 const metrics = createMetrics({ withDefaults: false });
+const endLoopGauges = registerLoopGauges(metrics);
 let feed: PortFeed | undefined;
 const host = new FanOutHost({
   config,
@@ -53,6 +55,9 @@ async function handle(message: ToWorker): Promise<void> {
     case 'hurry':
       hurry.abort();
       break;
+    case 'shed':
+      await host.shed(message.count, message.windowMs);
+      break;
     case 'ask': {
       const { question, about } = message;
       const asksForMetrics = about === 'metrics';
@@ -66,6 +71,7 @@ async function handle(message: ToWorker): Promise<void> {
     }
     case 'stop':
       clearInterval(alive);
+      endLoopGauges();
       feed?.close();
       await host.stop();
       port.close();

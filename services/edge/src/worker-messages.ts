@@ -13,8 +13,15 @@ export interface WorkerStart {
   readonly connectionMemory: SharedArrayBuffer;
 }
 
-/** A change of what a worker wants: a channel, and its declaration's number, or undefined to drop it. */
-export type InterestChange = readonly [channel: string, declaration: number | undefined];
+/**
+ * A change of what a worker wants: a channel, and its declaration's number, or undefined to drop it. With
+ * an offset, the declaration stands already, and it wants the channel's history from there on.
+ */
+export type InterestChange = readonly [
+  channel: string,
+  declaration: number | undefined,
+  historyFrom?: number,
+];
 
 /** From the hub's thread to a worker's. Feed and questions travel on one port, in order. */
 export type ToWorker =
@@ -22,6 +29,7 @@ export type ToWorker =
   | { readonly kind: 'readiness'; readonly readiness: Readiness }
   | { readonly kind: 'drain'; readonly windowMs: number }
   | { readonly kind: 'hurry' }
+  | { readonly kind: 'shed'; readonly count: number; readonly windowMs: number }
   | { readonly kind: 'stop' }
   | { readonly kind: 'ask'; readonly question: number; readonly about: 'metrics' | 'index' };
 

@@ -7,6 +7,7 @@ import type { NodeEvents } from './events.ts';
 import type { FanOutPool } from './fan-out-pool.ts';
 import { FanOutWorker } from './fan-out-worker.ts';
 import type { Hub } from './hub.ts';
+import { divideShed } from './shed.ts';
 
 /** How soon a lost worker is replaced, in ms; doubled each time it ends again at once. */
 const REPLACE_AFTER_MS = 100;
@@ -69,6 +70,13 @@ export class WorkerPool implements FanOutPool {
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
     this.#ending.abort();
     await Promise.all(this.#workers.map((worker) => worker.drain(windowMs, hurry)));
+  }
+
+  shed(count: number, windowMs: number): void {
+    const shares = divideShed(count, this.#connectionCount.bySlot);
+    this.#workers.forEach((worker, slot) => {
+      worker.shed(shares[slot] as number, windowMs);
+    });
   }
 
   async metrics(): Promise<readonly MetricObjects[]> {

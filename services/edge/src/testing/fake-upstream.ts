@@ -1,5 +1,5 @@
 import type { Publication } from '@tradewind/fanout';
-import { type ErrorCode, encodePublicationTail } from '@tradewind/protocol';
+import { type ErrorCode, encodePublicationTail, type Position } from '@tradewind/protocol';
 import type { Feed, FeedListener } from '../feed.ts';
 import type { Subscriptions } from '../subscriptions.ts';
 
@@ -10,7 +10,7 @@ import type { Subscriptions } from '../subscriptions.ts';
 export class FakeUpstream implements Feed {
   /** Channels that are declared and neither dropped nor refused. */
   readonly wanted = new Set<string>();
-  /** Every call, as `+channel` or `-channel`. */
+  /** Every call, as `+channel`, `-channel` or `?channel from`. */
   readonly calls: string[] = [];
   readonly #acknowledged = new Set<string>();
   #listener: FeedListener | undefined;
@@ -39,15 +39,22 @@ export class FakeUpstream implements Feed {
     this.#acknowledged.delete(channel);
   }
 
+  history(channel: string, from: number): void {
+    this.calls.push(`?${channel} ${from}`);
+    if (!this.#acknowledged.has(channel)) throw new Error(`${channel} is not acknowledged`);
+  }
+
   /** Acknowledges channels that are declared, all those that wait for it by default. */
-  acknowledge(channels: readonly string[] = [...this.wanted]): void {
+  acknowledge(channels: readonly string[] = [...this.wanted], position?: Position): void {
     const fresh = channels.filter((channel) => !this.#acknowledged.has(channel));
     this.listener.acknowledged(
       fresh.map((channel) => {
         if (!this.wanted.has(channel)) throw new Error(`${channel} is not declared`);
         this.#acknowledged.add(channel);
         this.#refs += 1;
-        return { channel, ref: this.#refs };
+        return position === undefined
+          ? { channel, ref: this.#refs }
+          : { channel, ref: this.#refs, position };
       }),
     );
   }
@@ -60,17 +67,18 @@ export class FakeUpstream implements Feed {
     this.listener.refused(channels, code);
   }
 
-  publish(channel: string, data: unknown): void {
-    this.listener.published(publicationOf(channel, data));
+  publish(channel: string, data: unknown, offset = 0): void {
+    this.listener.published(publicationOf(channel, data, offset));
   }
 }
 
-export function publicationOf(channel: string, data: unknown): Publication {
+export function publicationOf(channel: string, data: unknown, offset = 0): Publication {
   const publishedAt = Date.now();
   const json = Buffer.from(JSON.stringify(data));
   return {
     channel,
-    tail: encodePublicationTail(channel, undefined, publishedAt, json),
+    offset,
+    tail: encodePublicationTail(channel, offset || undefined, publishedAt, json),
     publishedAt,
   };
 }
@@ -82,6 +90,8 @@ export function listenerOf(subscriptions: Subscriptions): FeedListener {
     refused: (channels, code) => subscriptions.refuse(channels, code),
     published: unexpected,
     gap: unexpected,
+    resync: unexpected,
+    history: (answer) => subscriptions.answerHistory(answer),
     degraded: unexpected,
     restored: unexpected,
   };

@@ -33,6 +33,12 @@ export class RecordedEvents implements FanOutEvents {
     this.rejected.push(code);
   }
 
+  recovered(): void {}
+
+  gapTold(): void {}
+
+  resyncTold(): void {}
+
   published(lagMs: number): void {
     this.lagsMs.push(lagMs);
   }

@@ -1,12 +1,23 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Publication } from '@tradewind/fanout';
-import type { ErrorCode } from '@tradewind/protocol';
-import type { Acknowledgement, Feed, FeedListener, GapNotice } from '../feed.ts';
+import type { ErrorCode, Position } from '@tradewind/protocol';
+import type { HistoryPage } from '../channel-sequence.ts';
+import type {
+  Acknowledgement,
+  Feed,
+  FeedListener,
+  GapNotice,
+  HistoryAnswer,
+  ResyncNotice,
+} from '../feed.ts';
 import { Hub, type HubEvents, type HubLimits, type Source, type SourceError } from '../hub.ts';
+import type { Archive } from '../recovery.ts';
 
 /** Redis as the hub sees it: what is wanted of it, and every call as `+channel` or `-channel`. */
 export class FakeSource implements Source {
   readonly wanted = new Set<string>();
   readonly calls: string[] = [];
+  identity: string | undefined = 'server-1';
 
   want(channel: string): void {
     this.wanted.add(channel);
@@ -16,6 +27,45 @@ export class FakeSource implements Source {
   unwant(channel: string): void {
     this.wanted.delete(channel);
     this.calls.push(`-${channel}`);
+  }
+
+  async serverIdentity(): Promise<string | undefined> {
+    return this.identity;
+  }
+}
+
+/** What Redis keeps, in the hands of a test. */
+export class FakeArchive implements Archive {
+  readonly positions = new Map<string, Position>();
+  readonly logs = new Map<string, HistoryPage['publications'][number][]>();
+  /** What was read and written, one line each. */
+  readonly calls: string[] = [];
+  #epochs = 0;
+
+  async readPositions(channels: readonly string[]): Promise<readonly (Position | undefined)[]> {
+    this.calls.push(`positions ${channels.join()}`);
+    return channels.map((channel) => this.positions.get(channel));
+  }
+
+  async readHistory(channel: string, from: number, limit: number): Promise<HistoryPage> {
+    this.calls.push(`history ${channel} ${from}`);
+    const log = this.logs.get(channel) ?? [];
+    const publications = log.filter(({ offset }) => offset >= from).slice(0, limit);
+    return { position: this.positions.get(channel), publications };
+  }
+
+  async startEpoch(channel: string, expected: string | undefined): Promise<Position> {
+    this.calls.push(`epoch ${channel} ${expected}`);
+    const position = this.positions.get(channel);
+    if (position !== undefined && position.epoch !== expected) return position;
+    this.#epochs += 1;
+    const started = { epoch: `new${this.#epochs}`, offset: position?.offset ?? 0 };
+    this.positions.set(channel, started);
+    return started;
+  }
+
+  isForbidden(): boolean {
+    return false;
   }
 }
 
@@ -42,6 +92,15 @@ export class RecordingWorker implements FeedListener {
     this.told.push(`gap ${channel} ${reason}`);
   }
 
+  resync({ channel, epoch, offset }: ResyncNotice): void {
+    this.told.push(`resync ${channel} ${epoch} ${offset}`);
+  }
+
+  history({ channel, publications, code }: HistoryAnswer): void {
+    const offsets = publications.map(({ offset }) => offset);
+    this.told.push(`history ${channel} ${code ?? offsets.join()}`);
+  }
+
   degraded(): void {
     this.told.push('degraded');
   }
@@ -59,6 +118,7 @@ export class RecordingWorker implements FeedListener {
 export interface HubUnderTest {
   readonly hub: Hub;
   readonly source: FakeSource;
+  readonly archive: FakeArchive;
   /** What the hub reported, one line an event. */
   readonly reported: string[];
   worker(): Promise<{ readonly feed: Feed; readonly worker: RecordingWorker }>;
@@ -72,10 +132,19 @@ export function refusalOf(code: string): SourceError {
 /** A hub that is linked to Redis, unless the test says otherwise. */
 export function createHub(changes: Partial<HubLimits> = {}, linked = true): HubUnderTest {
   const source = new FakeSource();
+  const archive = new FakeArchive();
   const reported: string[] = [];
   const events: HubEvents = {
     received: (channel, bytes) => reported.push(`received ${channel} ${bytes}`),
     dropped: (channel, reason) => reported.push(`dropped ${channel} ${reason}`),
+    headerRejected: (channel, reason) => reported.push(`header rejected ${channel} ${reason}`),
+    lost: (channel, count, reason) => reported.push(`lost ${channel} ${count} ${reason}`),
+    repaired: (channel, count) => reported.push(`repaired ${channel} ${count}`),
+    resynced: (channel, { epoch, offset }) =>
+      reported.push(`resynced ${channel} ${epoch} ${offset}`),
+    historyRead: (cause) => reported.push(`history read ${cause}`),
+    epochStarted: (channel) => reported.push(`epoch started ${channel}`),
+    recoveryRefused: (channel) => reported.push(`recovery refused ${channel}`),
     refused: (channel, error) => reported.push(`refused ${channel} ${error.message}`),
     degraded: (cause) => reported.push(`degraded ${cause}`),
     notLinkedYet: (cause) => reported.push(`not linked yet ${cause}`),
@@ -86,14 +155,18 @@ export function createHub(changes: Partial<HubLimits> = {}, linked = true): HubU
     subscribeRate: { perSecond: 1_000, burst: 1_000 },
     lingerMs: 3_000,
     maxPublicationBytes: 100,
+    maxHistory: 100,
+    tailCheckMs: 0,
+    trustsHeaders: false,
     ...changes,
   };
-  const hub = new Hub(source, limits, events);
+  const hub = new Hub(source, archive, limits, events);
   if (linked) hub.linkRestored();
   reported.length = 0;
   return {
     hub,
     source,
+    archive,
     reported,
     async worker() {
       const worker = new RecordingWorker();
@@ -105,7 +178,10 @@ export function createHub(changes: Partial<HubLimits> = {}, linked = true): HubU
   };
 }
 
-/** Lets the hub give the answers that it never gives before a call has returned. */
+/** More turns of the event loop than a read takes from the question to what comes of the answer. */
+const TURNS = 4;
+
+/** Lets the hub read what it needs, and give the answers that it never gives before a call has returned. */
 export async function answers(): Promise<void> {
-  await Promise.resolve();
+  for (let i = 0; i < TURNS; i += 1) await nextTurn();
 }

@@ -1,5 +1,11 @@
 import { EventEmitter } from 'node:events';
-import { Outbox, type OutboxLimits, PublicationLog, type SlowPolicy } from '@tradewind/fanout';
+import {
+  type Loss,
+  Outbox,
+  type OutboxLimits,
+  PublicationLog,
+  type SlowPolicy,
+} from '@tradewind/fanout';
 import type { CloseReason, ServerMessage } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
@@ -59,8 +65,8 @@ export class RecordingOwner implements ConnectionOwner {
 
   hasCaughtUp(): void {}
 
-  hasLost(_connection: Connection, losses: ReadonlyMap<string, number>): void {
-    this.losses.push(losses);
+  hasLost(_connection: Connection, losses: readonly Loss[]): void {
+    this.losses.push(new Map(losses.map(({ channel, lost }) => [channel, lost])));
   }
 
   received(): void {

@@ -1,0 +1,76 @@
+import type { Publication } from '@tradewind/fanout';
+import type { ErrorCode, Position } from '@tradewind/protocol';
+import type { FeedListener, HistoryAnswer } from './feed.ts';
+
+interface Request {
+  readonly from: number;
+  /** The channel's offset when it was asked for: an answer must reach so far. */
+  readonly until: number;
+}
+
+/** One read of a channel's history: what it held, as publications, and how far the channel had come. */
+export interface HistoryRead {
+  readonly position: Position | undefined;
+  readonly publications: readonly Publication[];
+}
+
+/**
+ * Workers that wait for a channel's history. Whoever asks while a read is under way shares its result if
+ * that goes far enough back and forth; so a channel costs Redis one read for the node, or two.
+ */
+export class HistoryRequests {
+  readonly #channel: string;
+  readonly #requests = new Map<FeedListener, Request>();
+
+  constructor(channel: string) {
+    this.#channel = channel;
+  }
+
+  get isEmpty(): boolean {
+    return this.#requests.size === 0;
+  }
+
+  /** The earliest offset that is wanted; infinite when none is. */
+  get from(): number {
+    return Math.min(...[...this.#requests.values()].map(({ from }) => from));
+  }
+
+  add(listener: FeedListener, from: number, until: number): void {
+    this.#requests.set(listener, { from, until });
+  }
+
+  drop(listener: FeedListener): void {
+    this.#requests.delete(listener);
+  }
+
+  /**
+   * Answers all that a read can answer; the others wait for the next one.
+   *
+   * @param from the first offset that was read.
+   * @param present how far the channel has been passed on: nothing newer is part of an answer.
+   */
+  answer(from: number, read: HistoryRead, present: Position): void {
+    const publications = read.publications.filter(({ offset }) => offset <= present.offset);
+    const isSameEpoch = read.position?.epoch === present.epoch;
+    const answer: HistoryAnswer = {
+      channel: this.#channel,
+      epoch: read.position?.epoch ?? present.epoch,
+      publications: isSameEpoch ? publications : [],
+    };
+    const end = read.position?.offset ?? 0;
+    for (const [listener, request] of this.#requests) {
+      if (isSameEpoch && (request.from < from || request.until > end)) continue;
+      this.#requests.delete(listener);
+      listener.history(answer);
+    }
+  }
+
+  /** Tells all who wait that there is no history to be had. */
+  fail(epoch: string, code: ErrorCode): void {
+    const listeners = [...this.#requests.keys()];
+    this.#requests.clear();
+    for (const listener of listeners) {
+      listener.history({ channel: this.#channel, epoch, publications: [], code });
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { PublicationFingerprints } from './publication-fingerprints.ts';
+
+function publication(offset: number, text = `payload ${offset}`) {
+  return { offset, publishedAt: 1_795_416_898_000 + offset, payload: Buffer.from(text) };
+}
+
+describe('fingerprints of publications', () => {
+  it('tell the same publication from another under its offset, by payload and by time', () => {
+    const prints = new PublicationFingerprints();
+    for (let offset = 1; offset <= 20; offset += 1) prints.remember(publication(offset));
+    expect(prints.has(publication(20))).toBe(true);
+    expect(prints.has(publication(7))).toBe(true);
+    expect(prints.has(publication(7, 'another'))).toBe(false);
+    expect(prints.has({ ...publication(7), publishedAt: 1 })).toBe(false);
+    expect(prints.has(publication(21))).toBeUndefined();
+    expect(prints.has(publication(0))).toBeUndefined();
+  });
+
+  it('go back 256 publications, however many there were', () => {
+    const prints = new PublicationFingerprints();
+    for (let offset = 1; offset <= 1_000; offset += 1) prints.remember(publication(offset));
+    expect(prints.has(publication(745))).toBe(true);
+    expect(prints.has(publication(744))).toBeUndefined();
+  });
+
+  it('do not reach over a hole, nor over what was forgotten', () => {
+    const prints = new PublicationFingerprints();
+    prints.remember(publication(1));
+    prints.remember(publication(3));
+    expect(prints.has(publication(1))).toBeUndefined();
+    expect(prints.has(publication(3))).toBe(true);
+    prints.forget();
+    expect(prints.has(publication(3))).toBeUndefined();
+  });
+});
