@@ -3,18 +3,19 @@ import { errorBody, type HttpErrorDetails, sendJson } from '@tradewind/runtime';
 import { retryHeaders } from './faults.ts';
 import type { ItemResult } from './publish.ts';
 
-/** Answers for one publication: `{"channel","receivers"}`, or the error. */
+/** Answers for one publication: `{"channel","epoch","offset","duplicate"}`, or the error. */
 export function answerOne(response: ServerResponse, result: ItemResult): void {
   if (result.ok) {
-    sendJson(response, 200, { channel: result.channel, receivers: result.receivers });
+    sendJson(response, 200, positionOf(result));
     return;
   }
   const { error } = result;
-  sendJson(response, error.status, failureOf(result), retryHeaders(error));
+  sendJson(response, error.status, describeFailure(result), retryHeaders(error));
 }
 
 /**
- * Answers for many: `{"published","failed","results":[…]}`. The status is 200 when all were
+ * Answers for many: `{"published","failed","results":[…]}`, where a duplicate counts as
+ * published: it was, earlier. The status is 200 when all were
  * published and 207 when some were. When none was, it is that of {@link wholeFailure}, whose error
  * stands beside the results.
  */
@@ -42,12 +43,15 @@ function wholeFailure(errors: readonly HttpErrorDetails[]): HttpErrorDetails | u
 }
 
 function describeItem(result: ItemResult, index: number): object {
-  return result.ok
-    ? { index, channel: result.channel, receivers: result.receivers }
-    : { index, ...failureOf(result) };
+  return result.ok ? { index, ...positionOf(result) } : { index, ...describeFailure(result) };
 }
 
-function failureOf(result: Extract<ItemResult, { ok: false }>): object {
+function positionOf(result: Extract<ItemResult, { ok: true }>): object {
+  const { channel, epoch, offset, duplicate } = result;
+  return { channel, epoch, offset, duplicate };
+}
+
+function describeFailure(result: Extract<ItemResult, { ok: false }>): object {
   const { error, outcomeUnknown } = result;
   return outcomeUnknown ? { ...errorBody(error), outcome: 'unknown' } : errorBody(error);
 }

@@ -9,7 +9,15 @@ describe('readIngestConfig', () => {
     expect(config.service.port).toBe(8_081);
     expect(config.service.adminPort).toBe(9_081);
     expect(config.tokens).toEqual([]);
-    expect(config.drainMs).toBe(10_000);
+    expect(config.drainMs).toBe(15_000);
+    expect(config.drainAcceptMs).toBe(5_000);
+    expect(config.queue).toEqual({ maxItems: 10_000, maxBytes: 16_777_216 });
+    expect(config.publishing).toEqual({
+      historySize: 1_000,
+      historyTtlMs: 600_000,
+      idempotencyWindowMs: 600_000,
+      maxAgeMs: 5_000,
+    });
     expect(config.limits).toEqual({
       maxBodyBytes: 1_048_576,
       maxItems: 1_000,
@@ -37,6 +45,34 @@ describe('readIngestConfig', () => {
     expect(mistakesOf({ INGEST_MAX_BODY_BYTES: '2048' })).toEqual([
       'INGEST_MAX_PUBLICATION_BYTES: must not be larger than INGEST_MAX_BODY_BYTES (2048)',
     ]);
+  });
+
+  it.each([
+    [
+      { INGEST_QUEUE_ITEMS: '999' },
+      'INGEST_QUEUE_ITEMS: 999 must not be less than INGEST_MAX_ITEMS (1000)',
+    ],
+    [
+      { INGEST_QUEUE_BYTES: '2048' },
+      'INGEST_QUEUE_BYTES: 2048 must not be less than INGEST_MAX_BODY_BYTES (1048576)',
+    ],
+    [
+      { INGEST_IDEMPOTENCY_SECONDS: '4' },
+      'INGEST_IDEMPOTENCY_SECONDS: 4 must be 0 or at least INGEST_MAX_AGE_MS (5000 ms)',
+    ],
+    [{ DRAIN_SECONDS: '4' }, 'DRAIN_ACCEPT_SECONDS: 5 must not be more than DRAIN_SECONDS (4)'],
+  ])('finds settings that contradict each other: %j', (environment, mistake) => {
+    expect(mistakesOf(environment)).toEqual([mistake]);
+  });
+
+  it('lets keys, history and the age limit be switched off', () => {
+    const { publishing } = read({
+      INGEST_HISTORY_SIZE: '0',
+      INGEST_HISTORY_SECONDS: '0',
+      INGEST_IDEMPOTENCY_SECONDS: '0',
+      INGEST_MAX_AGE_MS: '0',
+    });
+    expect(new Set(Object.values(publishing))).toEqual(new Set([0]));
   });
 
   it.each(['redis://u:%zz@h', 'redis://h/main', 'localhost:6379', 'redis://'])(

@@ -14,8 +14,8 @@ const ROWS = readFileSync(DOCUMENT, 'utf8')
   .split('\n')
   .filter((line) => line.startsWith('| `'))
   .map((line) => {
-    const [variable = '', stated = '', allowed = ''] = line.slice(1, -1).split('|');
-    return { variable: variable.trim().slice(1, -1), stated: stated.trim(), allowed };
+    const [variable = '', stated = '', allowed = '', meaning = ''] = line.slice(1, -1).split('|');
+    return { variable: variable.trim().slice(1, -1), stated: stated.trim(), allowed, meaning };
   });
 
 function read(environment: Environment) {
@@ -35,6 +35,13 @@ describe('docs/configuration.md, Ingest', () => {
     'states the default of $variable: $stated',
     ({ variable, stated }) => {
       expect(read({ [variable]: stated.slice(1, -1) })).toEqual(read({}));
+    },
+  );
+
+  it.each(ROWS.filter(({ allowed }) => allowed.trim().startsWith('0 to')))(
+    'says what 0 means for $variable',
+    ({ meaning }) => {
+      expect(meaning).toMatch(/\b0: /);
     },
   );
 

@@ -1,11 +1,14 @@
 import { type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
 import type { ItemResult } from './publish.ts';
+import type { PublishQueueEvents } from './publish-queue.ts';
 
 /** The interfaces by which publications come in: a label, so the set is closed. */
 export type RouteName = 'channel' | 'publish' | 'trades';
 
+const ROUTE_NAMES: readonly RouteName[] = ['channel', 'publish', 'trades'];
+
 /** What happens in this service, each with its count and its log line. */
-export interface IngestEvents {
+export interface IngestEvents extends PublishQueueEvents {
   listening(port: number, adminPort: number): void;
   /** A request has been answered, or its peer has gone. */
   requestDone(route: RouteName, status: number | 'aborted', seconds: number): void;
@@ -18,15 +21,11 @@ export interface IngestEvents {
   drainTookTooLong(requestsInFlight: number): void;
 }
 
-/** Seconds. Redis in the same region answers within 0.001; the longest wait is for a dead link. */
+/** Seconds. Redis in the same region answers within 0.001; the longest wait is for one that is away. */
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** Registers the service's metrics. `requestsInFlight` is asked when they are printed. */
-export function createEvents(
-  logger: Logger,
-  metrics: Metrics,
-  requestsInFlight: () => number,
-): IngestEvents {
+/** Registers the service's counters. */
+export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
   const limited = new LogLimiter(logger);
   const requests = metrics.counter({
     name: 'tradewind_ingest_requests_total',
@@ -41,12 +40,30 @@ export function createEvents(
   });
   const published = metrics.counter({
     name: 'tradewind_ingest_publications_total',
-    help: 'Publications that Redis accepted.',
+    help: 'Publications that Redis accepted and published.',
     labelNames: ['route'],
+  });
+  const duplicates = metrics.counter({
+    name: 'tradewind_ingest_duplicates_total',
+    help: 'Publications that Redis knew by their idempotency keys and did not publish again.',
+    labelNames: ['route'],
+  });
+  const expired = metrics.counter({
+    name: 'tradewind_ingest_expired_total',
+    help: 'Publications that became too old, where it was found: waiting in the queue, or by Redis.',
+    labelNames: ['where'],
+  });
+  const retried = metrics.counter({
+    name: 'tradewind_ingest_retried_total',
+    help: 'Further attempts to publish something.',
+  });
+  const queueFull = metrics.counter({
+    name: 'tradewind_ingest_queue_full_total',
+    help: 'Publications turned away because the queue held as much as it may.',
   });
   const publishedBytes = metrics.counter({
     name: 'tradewind_ingest_publication_bytes_total',
-    help: 'Payload bytes that Redis accepted.',
+    help: 'Payload bytes that Redis accepted and published.',
     labelNames: ['route'],
   });
   const failed = metrics.counter({
@@ -54,6 +71,11 @@ export function createEvents(
     help: 'Publications that were not acknowledged, by error code.',
     labelNames: ['route', 'code'],
   });
+  // Prometheus cannot see a rise from nothing: what is alerted on begins at 0.
+  for (const route of ROUTE_NAMES) {
+    published.inc({ route }, 0);
+    failed.inc({ route, code: 'unavailable' }, 0);
+  }
   const unauthorized = metrics.counter({
     name: 'tradewind_ingest_unauthorized_total',
     help: 'Requests without a valid token.',
@@ -71,13 +93,6 @@ export function createEvents(
   const available = metrics.gauge({
     name: 'tradewind_ingest_redis_available',
     help: 'Whether Redis answers this process: 1 or 0. Aggregate with min.',
-  });
-  metrics.gauge({
-    name: 'tradewind_ingest_requests_in_flight',
-    help: 'Requests that are being read, published or answered. Aggregate with sum.',
-    collect() {
-      this.set(requestsInFlight());
-    },
   });
 
   return {
@@ -98,19 +113,33 @@ export function createEvents(
     },
     itemsDone(route, results) {
       let bytes = 0;
-      let accepted = 0;
+      let failures = 0;
+      let repeated = 0;
       for (const result of results) {
         if (result.ok) {
-          accepted += 1;
-          bytes += result.bytes;
+          if (result.duplicate) repeated += 1;
+          else bytes += result.bytes;
           continue;
         }
         const { code, message } = result.error;
+        failures += 1;
         failed.inc({ route, code });
         limited.warn('publication_failed', { route, code, message, cause: result.cause });
       }
-      published.inc({ route }, accepted);
+      published.inc({ route }, results.length - failures - repeated);
+      duplicates.inc({ route }, repeated);
       publishedBytes.inc({ route }, bytes);
+    },
+    expired(where) {
+      expired.inc({ where });
+      limited.warn('publication_expired', { where });
+    },
+    retried() {
+      retried.inc();
+    },
+    queueFull(publications) {
+      queueFull.inc(publications);
+      limited.warn('queue_full');
     },
     redisAvailable() {
       available.set(1);

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { RedisRefusedError } from '@tradewind/bus';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createHttpPublisher, RATE_LIMIT_PATIENCE_MS } from './http-publisher.ts';
+import type { PublishTerms } from './publish.ts';
 
 type Answer = readonly [
   status: number,
@@ -12,7 +13,10 @@ type Answer = readonly [
   body: Readonly<Record<string, unknown>> | string,
 ];
 
-const ACCEPTED: Answer = [200, {}, { channel: 'c', receivers: 2 }];
+const POSITION = { epoch: 'e', offset: 2, duplicate: false };
+const ACCEPTED: Answer = [200, {}, { channel: 'c', ...POSITION }];
+const TERMS: PublishTerms = { idempotencyWindowMs: 0, notAfterMs: undefined };
+const X = { channel: 'c', payload: 'x', bytes: 1 };
 const LIMITED = { error: { code: 'rate_limited', message: 'Too many.', retryable: true } };
 
 const opened: Server[] = [];
@@ -21,18 +25,26 @@ afterEach(() => {
 });
 
 describe('createHttpPublisher', () => {
-  it('sends the payload as it is, with the token, and returns the receivers', async () => {
+  it('sends the payload as it is, with the token and the key, and returns its place', async () => {
     const { publisher, requests } = await start([ACCEPTED], { token: 'sesame' });
-    expect(await publisher.publish('BTC/USD.trade', '{"price": 1.10}')).toBe(2);
-    expect(requests).toEqual(['/v1/channels/BTC%2FUSD.trade Bearer sesame {"price": 1.10}']);
+    const publication = {
+      channel: 'BTC/USD.trade',
+      payload: '{"price": 1.10}',
+      bytes: 15,
+      idempotencyKey: 'run-1:file:7',
+    };
+    expect(await publisher.publish(publication, TERMS)).toEqual(POSITION);
+    expect(requests).toEqual([
+      '/v1/channels/BTC%2FUSD.trade Bearer sesame run-1:file:7 {"price": 1.10}',
+    ]);
   });
 
   it('waits as long as the rate limit asks for and then sends the same again', async () => {
     const { publisher, requests } = await start([[429, { 'retry-after': '1' }, LIMITED], ACCEPTED]);
     const startedAt = performance.now();
-    expect(await publisher.publish('c', 'x')).toBe(2);
+    expect(await publisher.publish(X, TERMS)).toEqual(POSITION);
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(999);
-    expect(requests).toEqual(['/v1/channels/c  x', '/v1/channels/c  x']);
+    expect(requests).toEqual(['/v1/channels/c   x', '/v1/channels/c   x']);
   });
 
   it.each([
@@ -42,7 +54,7 @@ describe('createHttpPublisher', () => {
   ])('waits a second when Retry-After is %s', async (_what, headers) => {
     const { publisher } = await start([[429, headers, 'not JSON, from a proxy'], ACCEPTED]);
     const startedAt = performance.now();
-    expect(await publisher.publish('c', 'x')).toBe(2);
+    expect(await publisher.publish(X, TERMS)).toEqual(POSITION);
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(999);
   });
 
@@ -50,7 +62,7 @@ describe('createHttpPublisher', () => {
     const { publisher, requests } = await start([[429, { 'retry-after': '86400' }, LIMITED]], {
       patienceMs: 50,
     });
-    const failure = await publisher.publish('c', 'x').catch((error: unknown) => error);
+    const failure = await publisher.publish(X, TERMS).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(RedisRefusedError);
     expect(String(failure)).toContain('HTTP 429');
     expect(requests).toHaveLength(2);
@@ -61,7 +73,7 @@ describe('createHttpPublisher', () => {
     const { publisher, requests } = await start([[429, { 'retry-after': '30' }, LIMITED]], {
       signal: stop.signal,
     });
-    const failure = publisher.publish('c', 'x').catch((error: unknown) => error);
+    const failure = publisher.publish(X, TERMS).catch((error: unknown) => error);
     await expect.poll(() => requests.length).toBe(1);
     stop.abort();
     expect(await failure).toBe(stop.signal.reason);
@@ -76,7 +88,7 @@ describe('createHttpPublisher', () => {
       [[401, {}, { error: { code: 'unauthorized' } }], { message: 'HTTP 401 unauthorized' }],
     ] as const) {
       const { publisher, requests } = await start([answer]);
-      await expect(publisher.publish('c', 'x')).rejects.toMatchObject(expected);
+      await expect(publisher.publish(X, TERMS)).rejects.toMatchObject(expected);
       expect(requests).toHaveLength(1);
     }
   });
@@ -94,7 +106,8 @@ async function start(
   const requests: string[] = [];
   const server = createServer(async (request, response) => {
     const body = await text(request);
-    requests.push(`${request.url} ${request.headers.authorization ?? ''} ${body}`);
+    const { authorization = '', 'idempotency-key': key = '' } = request.headers;
+    requests.push(`${request.url} ${authorization} ${key} ${body}`);
     const [status, headers, answer] = answers[Math.min(requests.length, answers.length) - 1]!;
     response.writeHead(status, headers);
     response.end(typeof answer === 'string' ? answer : JSON.stringify(answer));

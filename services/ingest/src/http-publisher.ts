@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RedisRefusedError, RedisUnavailableError } from '@tradewind/bus';
 import { RETRY_AFTER_SECONDS } from './faults.ts';
-import type { Publisher } from './publish.ts';
+import type { Published, Publisher } from './publish.ts';
 
-/** How long an answer may take, in ms: longer than the service itself waits for a dead Redis. */
+/** How long an answer may take, in ms: longer than the service itself waits, by default, for Redis. */
 const ANSWER_DEADLINE_MS = 10_000;
 
 /**
@@ -14,7 +14,7 @@ export const RATE_LIMIT_PATIENCE_MS = 60_000;
 
 /**
  * A publisher that goes through an ingest service instead of to Redis. What the service's rate limit
- * refuses is sent again when the service says so. To keep the order of publications, await each
+ * refuses is sent again when the service says so. The service's own terms hold, not a call's. To keep the order of publications, await each
  * before the next.
  *
  * @param options.baseUrl such as `http://127.0.0.1:8081`.
@@ -34,12 +34,12 @@ export function createHttpPublisher(options: {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   return {
     available: true,
-    async publish(channel, payload) {
+    async publish({ channel, payload, idempotencyKey }) {
       const url = new URL(`/v1/channels/${encodeURIComponent(channel)}`, baseUrl);
       const patientUntil = performance.now() + patienceMs;
       for (;;) {
-        const answer = await post(url, headers, payload);
-        if (answer.status !== 429) return receiversOf(answer);
+        const answer = await post(url, { ...headers, ...keyHeader(idempotencyKey) }, payload);
+        if (answer.status !== 429) return positionOf(answer);
         const leftMs = patientUntil - performance.now();
         if (leftMs <= 0) throw new RedisRefusedError(`HTTP 429 for ${patienceMs / 1_000} s`);
         await wait(Math.min(answer.retryAfterMs, leftMs), signal);
@@ -52,7 +52,9 @@ interface Answer {
   readonly status: number;
   readonly retryAfterMs: number;
   readonly body: {
-    readonly receivers?: number;
+    readonly epoch?: string;
+    readonly offset?: number;
+    readonly duplicate?: boolean;
     readonly error?: { readonly code?: string; readonly message?: string };
     readonly outcome?: string;
   };
@@ -79,8 +81,15 @@ async function post(
   }
 }
 
-function receiversOf({ status, body }: Answer): number {
-  if (status === 200 && typeof body.receivers === 'number') return body.receivers;
+function keyHeader(key: string | undefined): Readonly<Record<string, string>> {
+  return key === undefined ? {} : { 'idempotency-key': key };
+}
+
+function positionOf({ status, body }: Answer): Published {
+  const { epoch, offset, duplicate } = body;
+  if (status === 200 && typeof epoch === 'string' && typeof offset === 'number') {
+    return { epoch, offset, duplicate: duplicate === true };
+  }
   const reason = `HTTP ${status} ${body.error?.code ?? ''} ${body.error?.message ?? ''}`.trim();
   if (status === 503) {
     throw new RedisUnavailableError(body.outcome === 'unknown' ? 'unknown' : 'not-sent', reason);

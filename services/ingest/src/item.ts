@@ -9,6 +9,8 @@ export interface Publication {
   readonly payload: string | Uint8Array;
   /** The payload's size in bytes. */
   readonly bytes: number;
+  /** What its caller recognizes it by, so that it is not published twice; see `isIdempotencyKey`. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 /** One entry of a request: a publication, or why it cannot be one. */
@@ -21,6 +23,7 @@ export function checkItem(
   channel: string,
   payload: string | Uint8Array,
   maxPublicationBytes: number,
+  idempotencyKey?: string,
 ): Item {
   const code = channelNameFault(channel);
   if (code !== undefined) return { ok: false, error: fault(code) };
@@ -29,5 +32,5 @@ export function checkItem(
     const message = `The payload has ${bytes} bytes; at most ${maxPublicationBytes} are allowed.`;
     return { ok: false, error: fault('publication_too_large', message) };
   }
-  return { ok: true, publication: { channel, payload, bytes } };
+  return { ok: true, publication: { channel, payload, bytes, idempotencyKey } };
 }

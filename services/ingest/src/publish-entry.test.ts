@@ -12,6 +12,11 @@ describe('publishEntry', () => {
     expect(read('{"data":null,"channel":"c"}')).toMatchObject({ payload: 'null' });
   });
 
+  it('takes a key by which it is recognized', () => {
+    const text = '{"idempotencyKey":"8e03978e-40d5","channel":"c","data":1}';
+    expect(read(text)).toMatchObject({ payload: '1', idempotencyKey: '8e03978e-40d5' });
+  });
+
   it('counts bytes, not letters', () => {
     expect(read('{"channel":"c","data":"😀"}')).toMatchObject({ bytes: 6 });
   });
@@ -19,6 +24,8 @@ describe('publishEntry', () => {
   it.each([
     ['bad_message', '{"channel":"c"}'],
     ['bad_message', '{"data":1}'],
+    ['bad_idempotency_key', '{"channel":"c","data":1,"idempotencyKey":7}'],
+    ['bad_idempotency_key', '{"channel":"c","data":1,"idempotencyKey":""}'],
     ['bad_message', '{"channel":1,"data":1}'],
     ['bad_message', '{"channel":["c"],"data":1}'],
     ['bad_channel', '{"channel":"!!","data":1}'],

@@ -23,6 +23,11 @@ describe('rawItem', () => {
     expect(item.ok && item.publication.payload).toBe(body);
   });
 
+  it('keeps the key that it comes with', () => {
+    const item = rawItem('c', Buffer.from('x'), 64, 'k');
+    expect(item.ok && item.publication.idempotencyKey).toBe('k');
+  });
+
   it.each([
     ['bad_payload', 'c', Buffer.alloc(0)],
     ['bad_payload', 'c', Buffer.from([0xc3])],

@@ -22,10 +22,15 @@ export function channelOfPath(encoded: string): string {
  * Makes an item of a body that is published as it is. What no edge could deliver is refused here,
  * where somebody hears of it.
  */
-export function rawItem(channel: string, body: Uint8Array, maxPublicationBytes: number): Item {
+export function rawItem(
+  channel: string,
+  body: Uint8Array,
+  maxPublicationBytes: number,
+  idempotencyKey?: string,
+): Item {
   const message = rawPayloadFault(body);
   if (message !== undefined) return { ok: false, error: fault('bad_payload', message) };
-  return checkItem(channel, body, maxPublicationBytes);
+  return checkItem(channel, body, maxPublicationBytes, idempotencyKey);
 }
 
 function rawPayloadFault(body: Uint8Array): string | undefined {

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import type { Pace } from './pace.ts';
 
 export const REPLAY_USAGE = `usage: npx node services/ingest/src/replay-main.ts FILE [--speed N | --rate N] [--to URL]
+                                                         [--run-id ID]
 
 Publishes a file of trades, one JSON object a line, to <symbol>.trade.
 
@@ -9,6 +10,8 @@ Publishes a file of trades, one JSON object a line, to <symbol>.trade.
   --rate N    N trades per second, whatever their times ("1000" or "1000/s")
   --to URL    through an ingest service, such as http://127.0.0.1:8081, with the first of
               INGEST_TOKENS; by default straight to Redis, by REDIS_URL and its companions
+  --run-id ID the run that this one goes on with: what that published lately is not published
+              again. By default a new one; the summary tells it
 `;
 
 /** What the replay command was asked to do. */
@@ -17,6 +20,8 @@ export interface ReplayArguments {
   readonly pace: Pace;
   /** The ingest service to go through, or undefined for Redis. */
   readonly to: string | undefined;
+  /** The run's id, or undefined for a new one. */
+  readonly runId: string | undefined;
 }
 
 /** The command was called in a way that means nothing; the message says why. */
@@ -24,6 +29,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+const RUN_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const POSITIVE_DECIMAL = /^[0-9]+(\.[0-9]+)?$/;
 
 /**
@@ -35,7 +41,12 @@ export function parseReplayArguments(args: readonly string[]): ReplayArguments {
   const { values, positionals } = parse(args);
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new UsageError('exactly one FILE is needed');
-  return { file, pace: paceOf(values.speed, values.rate), to: destinationOf(values.to) };
+  return {
+    file,
+    pace: paceOf(values.speed, values.rate),
+    to: destinationOf(values.to),
+    runId: runIdOf(values['run-id']),
+  };
 }
 
 function parse(args: readonly string[]) {
@@ -47,6 +58,7 @@ function parse(args: readonly string[]) {
         speed: { type: 'string' },
         rate: { type: 'string' },
         to: { type: 'string' },
+        'run-id': { type: 'string' },
       },
     });
   } catch (error) {
@@ -68,6 +80,11 @@ function positive(option: string, text: string): number {
   const number = POSITIVE_DECIMAL.test(text) ? Number(text) : 0;
   if (number > 0 && Number.isFinite(number)) return number;
   throw new UsageError(`${option} must be a number above 0`);
+}
+
+function runIdOf(id: string | undefined): string | undefined {
+  if (id === undefined || RUN_ID.test(id)) return id;
+  throw new UsageError('--run-id must be 1 to 64 letters, digits, dots, hyphens or underscores');
 }
 
 function destinationOf(to: string | undefined): string | undefined {

@@ -1,12 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkRedisUrl, RedisCommands } from '@tradewind/bus';
 import { DEFAULT_MAX_PUBLICATION_BYTES } from '@tradewind/protocol';
 import { ConfigError, type Environment, readConfig, readRedisEndpoint } from '@tradewind/runtime';
+import { readPublishing } from './config.ts';
 import { createHttpPublisher, RATE_LIMIT_PATIENCE_MS } from './http-publisher.ts';
 import { ProgressBar } from './progress-bar.ts';
-import type { Publisher } from './publish.ts';
+import type { Publisher, PublishTerms } from './publish.ts';
+import { createRedisPublisher } from './redis-publisher.ts';
 import { type ReplayProgress, replay } from './replay.ts';
 import { parseReplayArguments, REPLAY_USAGE, UsageError } from './replay-arguments.ts';
 
@@ -21,11 +24,15 @@ const CONNECT_DEADLINE_MS = 5_000;
 /** Publications on their way to Redis at the same time. */
 const REDIS_IN_FLIGHT = 128;
 
+/** The source of trades in a file that do not say where they come from. */
+const REPLAY_SOURCE = 'file';
+
 /** Invalid lines that are told one by one; the summary has their number. */
 const MAX_TOLD_LINES = 20;
 
 interface OpenPublisher {
   readonly publisher: Publisher;
+  readonly terms: () => PublishTerms;
   readonly maxInFlight: number;
   close(): Promise<void>;
 }
@@ -56,7 +63,7 @@ async function replayFile(
   environment: Environment,
   signal: AbortSignal,
 ): Promise<number> {
-  const { file, pace, to } = parseReplayArguments(args);
+  const { file, pace, to, runId = randomUUID() } = parseReplayArguments(args);
   const { size } = await stat(file);
   const target = await openPublisher(to, environment, signal);
   const bar = process.stderr.isTTY ? new ProgressBar(process.stderr) : undefined;
@@ -71,6 +78,8 @@ async function replayFile(
     const outcome = await replay({
       stream: createReadStream(file) as AsyncIterable<Buffer>,
       publisher: target.publisher,
+      terms: target.terms,
+      origin: { source: REPLAY_SOURCE, run: runId },
       maxInFlight: target.maxInFlight,
       maxPublicationBytes: DEFAULT_MAX_PUBLICATION_BYTES,
       pace,
@@ -83,11 +92,13 @@ async function replayFile(
       onProgress: (progress) => bar?.update(...report(progress)),
     });
     bar?.end(...report(outcome));
-    const { published, invalid, refused } = outcome;
-    const summary = { file, published, invalid, seconds: Number(secondsSoFar().toFixed(3)) };
+    const { published, duplicates, invalid, refused } = outcome;
+    const seconds = Number(secondsSoFar().toFixed(3));
+    const summary = { file, runId, published, duplicates, invalid, seconds };
     process.stdout.write(`${JSON.stringify(summary)}\n`);
     if (refused !== undefined) {
       complain(`stopped at line ${refused.line}: ${refused.reason}`);
+      complain(`--run-id ${runId} goes on without publishing anything twice`);
       return 1;
     }
     return signal.aborted ? INTERRUPTED_EXIT_CODE : 0;
@@ -111,11 +122,17 @@ async function openPublisher(
         patienceMs: RATE_LIMIT_PATIENCE_MS,
         signal,
       }),
+      // The service has terms of its own.
+      terms: () => ({ idempotencyWindowMs: 0, notAfterMs: undefined }),
       maxInFlight: 1,
       close: () => Promise.resolve(),
     };
   }
-  const endpoint = readConfig(environment, (reader) => readRedisEndpoint(reader, checkRedisUrl));
+  const { endpoint, publishing } = readConfig(environment, (reader) => ({
+    endpoint: readRedisEndpoint(reader, checkRedisUrl),
+    publishing: readPublishing(reader),
+  }));
+  const { idempotencyWindowMs, maxAgeMs } = publishing;
   const connected = Promise.withResolvers<void>();
   let cause = 'no answer';
   const redis = new RedisCommands(
@@ -139,7 +156,15 @@ async function openPublisher(
     await redis.stop();
     throw new Error(`Redis is not available: ${cause}`);
   }
-  return { publisher: redis, maxInFlight: REDIS_IN_FLIGHT, close: () => redis.stop() };
+  return {
+    publisher: createRedisPublisher(redis, publishing),
+    terms: () => ({
+      idempotencyWindowMs,
+      notAfterMs: maxAgeMs === 0 ? undefined : Date.now() + maxAgeMs,
+    }),
+    maxInFlight: REDIS_IN_FLIGHT,
+    close: () => redis.stop(),
+  };
 }
 
 function reportFailure(error: unknown): number {

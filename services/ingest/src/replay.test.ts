@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { RedisUnavailableError } from '@tradewind/bus';
 import { describe, expect, it } from 'vitest';
 import { createFakePublisher } from './fake-publisher.ts';
 import type { Pace } from './pace.ts';
-import type { Publisher } from './publish.ts';
+import type { Publisher, PublishTerms } from './publish.ts';
 import { replay } from './replay.ts';
 
+const TERMS: PublishTerms = { idempotencyWindowMs: 1_000, notAfterMs: undefined };
 const AT_ONCE: Pace = { kind: 'rate', perSecond: 1e9 };
 
 describe('replay', () => {
@@ -22,6 +24,18 @@ describe('replay', () => {
       `BTC.trade ${lines[2]}`,
     ]);
     expect(outcome).toMatchObject({ published: 3, invalid: 0, refused: undefined });
+  });
+
+  it('publishes nothing twice within a run, and counts it apart', async () => {
+    const publisher = createFakePublisher();
+    const once = line({ id: '7', venue: 'kraken' });
+    const outcome = await run({ publisher, text: [once, line({ id: '8' }), once].join('\n') });
+    expect(outcome).toMatchObject({ published: 2, duplicates: 1, refused: undefined });
+    expect(publisher.asked.map(({ key }) => key)).toEqual([
+      'run-1:kraken:7',
+      'run-1:file:8',
+      'run-1:kraken:7',
+    ]);
   });
 
   it('tells invalid lines by number, leaves blank ones out, and goes on', async () => {
@@ -148,6 +162,8 @@ function run(options: {
   return replay({
     stream: stream(),
     publisher: options.publisher,
+    origin: { source: 'file', run: 'run-1' },
+    terms: () => TERMS,
     pace: options.pace ?? AT_ONCE,
     maxInFlight: options.maxInFlight ?? 8,
     maxPublicationBytes: 1_000,
@@ -158,6 +174,6 @@ function run(options: {
 }
 
 function line(change: Readonly<Record<string, unknown>>): string {
-  const trade = { symbol: 'ETH', id: '1', ts: 1, side: 'buy', price: '1.50', size: '2' };
+  const trade = { symbol: 'ETH', id: randomUUID(), ts: 1, side: 'buy', price: '1.50', size: '2' };
   return JSON.stringify({ ...trade, ...change });
 }

@@ -6,16 +6,18 @@ import { fault } from './faults.ts';
 import type { Item, Publication } from './item.ts';
 import { type Line, linesOf } from './lines.ts';
 import { type Pace, Schedule } from './pace.ts';
-import { type ItemResult, type Publisher, publishOne } from './publish.ts';
-import { tradeEntry } from './trade-entry.ts';
+import { type ItemResult, type Publisher, type PublishTerms, publishOne } from './publish.ts';
+import { type TradeOrigin, tradeEntry } from './trade-entry.ts';
 
 /** The longest that Node's timers wait at once, in ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** What a replay has done so far. */
 export interface ReplayProgress {
-  /** Trades that Redis accepted. */
+  /** Trades that Redis accepted and published. */
   readonly published: number;
+  /** Trades that were published before, by this run or an earlier one of the same id. */
+  readonly duplicates: number;
   /** Lines that are no valid trade; blank ones are neither. */
   readonly invalid: number;
   /** Bytes of the file that have been read. */
@@ -33,6 +35,8 @@ export interface ReplayOutcome extends ReplayProgress {
  * the file, with the first trade that is not accepted, or when the signal aborts.
  *
  * @param options.publisher may reject with the signal's reason once that has aborted.
+ * @param options.origin what the trades' idempotency keys are made with.
+ * @param options.terms asked for each trade when it is sent.
  * @param options.maxInFlight publications that may wait for their answer at the same time. They are
  *   sent in the file's order; with more than 1, some were sent before a failure shows.
  * @param options.onInvalid is told of every line that is no valid trade; the replay goes on.
@@ -40,6 +44,8 @@ export interface ReplayOutcome extends ReplayProgress {
 export async function replay(options: {
   readonly stream: AsyncIterable<Buffer>;
   readonly publisher: Publisher;
+  readonly origin: TradeOrigin;
+  readonly terms: () => PublishTerms;
   readonly pace: Pace;
   readonly maxInFlight: number;
   readonly maxPublicationBytes: number;
@@ -47,25 +53,28 @@ export async function replay(options: {
   readonly onInvalid: (line: number, error: HttpErrorDetails) => void;
   readonly onProgress: (progress: ReplayProgress) => void;
 }): Promise<ReplayOutcome> {
-  const { publisher, maxPublicationBytes } = options;
+  const { publisher, origin, terms, maxPublicationBytes } = options;
   const failed = new AbortController();
   const stopped = AbortSignal.any([options.signal, failed.signal]);
   const schedule = new Schedule(options.pace);
   const startedAt = performance.now();
   const inFlight: Promise<void>[] = [];
-  let progress: ReplayProgress = { published: 0, invalid: 0, position: 0 };
+  let progress: ReplayProgress = { published: 0, duplicates: 0, invalid: 0, position: 0 };
   let refused: ReplayOutcome['refused'];
 
   async function publish(line: number, publication: Publication): Promise<void> {
     let result: ItemResult;
     try {
-      result = await publishOne(publisher, publication);
+      result = await publishOne(publisher, publication, terms());
     } catch (error) {
       if (options.signal.aborted && error === options.signal.reason) return;
       throw error;
     }
     if (result.ok) {
-      progress = { ...progress, published: progress.published + 1 };
+      const { published, duplicates } = progress;
+      progress = result.duplicate
+        ? { ...progress, duplicates: duplicates + 1 }
+        : { ...progress, published: published + 1 };
       return;
     }
     const doubt = result.outcomeUnknown ? '; whether it was published is not known' : '';
@@ -75,7 +84,7 @@ export async function replay(options: {
   }
 
   for await (const line of linesOf(options.stream, maxPublicationBytes)) {
-    const trade = readTrade(line, maxPublicationBytes);
+    const trade = readTrade(line, maxPublicationBytes, origin);
     if (trade !== undefined && !trade.item.ok) {
       progress = { ...progress, invalid: progress.invalid + 1 };
       options.onInvalid(line.number, trade.item.error);
@@ -97,6 +106,7 @@ export async function replay(options: {
 function readTrade(
   { bytes }: Line,
   maxPublicationBytes: number,
+  origin: TradeOrigin,
 ): { readonly item: Item; readonly ts: number } | undefined {
   if (bytes === undefined) return invalid(fault('publication_too_large'));
   if (!isUtf8(bytes)) return invalid(fault('bad_payload', 'The line is not UTF-8.'));
@@ -105,7 +115,7 @@ function readTrade(
   let ts = 0;
   const item = itemOfText(text, (source) => {
     ({ ts } = source.value as { ts: number });
-    return tradeEntry(source, maxPublicationBytes);
+    return tradeEntry(source, maxPublicationBytes, origin);
   });
   return { item, ts };
 }

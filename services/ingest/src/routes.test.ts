@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { RedisUnavailableError } from '@tradewind/bus';
+import { RedisRefusedError, RedisUnavailableError } from '@tradewind/bus';
 import {
   createHttpServer,
   createLogger,
@@ -14,6 +14,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { readIngestConfig } from './config.ts';
 import { createEvents } from './events.ts';
 import { createFakePublisher } from './fake-publisher.ts';
+import { registerGauges } from './gauges.ts';
+import { PublishQueue } from './publish-queue.ts';
 import { type Admission, createRoutes } from './routes.ts';
 
 const opened: HttpServer[] = [];
@@ -25,7 +27,10 @@ describe('POST /v1/channels/<channel>', () => {
   it('publishes the body as it is', async () => {
     const { post, publisher } = await start();
     const answer = await post('/v1/channels/BTC%2FUSD.trade', '{"price": 1.10 }\n');
-    expect(answer).toMatchObject({ status: 200, body: { channel: 'BTC/USD.trade', receivers: 2 } });
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { channel: 'BTC/USD.trade', epoch: 'e', offset: 1, duplicate: false },
+    });
     expect(publisher.published).toEqual(['BTC/USD.trade {"price": 1.10 }\n']);
   });
 
@@ -47,6 +52,43 @@ describe('POST /v1/channels/<channel>', () => {
     expect(body).toMatchObject({ error: { code: 'unavailable' }, outcome: 'unknown' });
   });
 
+  it('publishes nothing twice for one key, and says where it was published', async () => {
+    const { post, publisher } = await start();
+    const key = { 'idempotency-key': '"7c4f"' };
+    await post('/v1/channels/c', 'x', key);
+    await post('/v1/channels/c', 'other');
+    const { status, body } = await post('/v1/channels/c', 'x', key);
+    expect(status).toBe(200);
+    expect(body).toEqual({ channel: 'c', epoch: 'e', offset: 1, duplicate: true });
+    expect(publisher.published).toEqual(['c x', 'c other']);
+    expect(await post('/v1/channels/c', 'x', { 'idempotency-key': 'a b' })).toMatchObject({
+      status: 400,
+      body: { error: { code: 'bad_idempotency_key' } },
+    });
+  });
+
+  it('sends again what may have been published, with the same key, and answers as if nothing was', async () => {
+    const { post, publisher, queue } = await start({ INGEST_MAX_AGE_MS: '5000' });
+    publisher.failFrom(1, new RedisUnavailableError('unknown', 'cut'), { executed: true });
+    const answer = post('/v1/channels/c', 'x');
+    await expect.poll(() => publisher.calls).toBe(1);
+    publisher.recover();
+    queue.resume();
+    expect(await answer).toMatchObject({ status: 200, body: { offset: 1, duplicate: false } });
+    expect(publisher.published).toEqual(['c x']);
+  });
+
+  it.each([
+    ['OOM command not allowed', 'storage_full'],
+    ['TWLATE it is 5 ms later than allowed', 'too_late'],
+  ])('answers %s with 503 %s', async (reply, code) => {
+    const { post, publisher } = await start();
+    publisher.failFrom(1, new RedisRefusedError(reply));
+    const answer = await post('/v1/channels/c', 'x');
+    expect(answer).toMatchObject({ status: 503, body: { error: { code, retryable: true } } });
+    expect(answer.headers.get('retry-after')).toBe('1');
+  });
+
   it.each([
     ['/v1/channels/%21', 400, 'bad_channel'],
     ['/v1/channels/%', 400, 'bad_channel'],
@@ -65,7 +107,7 @@ describe('POST /v1/publish', () => {
     expect(one.body).toEqual({
       published: 1,
       failed: 0,
-      results: [{ index: 0, channel: 'a', receivers: 2 }],
+      results: [{ index: 0, channel: 'a', epoch: 'e', offset: 1, duplicate: false }],
     });
     await post('/v1/publish', '[{"channel":"b","data":[ 1 ]},{"data":"\\u00e9","channel":"c"}]');
     await post('/v1/publish', '{"channel":"d","data":1}\n{"channel":"e","data":2}\n', {
@@ -85,12 +127,12 @@ describe('POST /v1/publish', () => {
       published: 2,
       failed: 1,
       results: [
-        { index: 0, channel: 'a', receivers: 2 },
+        { index: 0, channel: 'a', epoch: 'e', offset: 1, duplicate: false },
         {
           index: 1,
           error: { code: 'bad_channel', message: expect.any(String), retryable: false },
         },
-        { index: 2, channel: 'b', receivers: 2 },
+        { index: 2, channel: 'b', epoch: 'e', offset: 1, duplicate: false },
       ],
     });
   });
@@ -117,6 +159,39 @@ describe('POST /v1/trades', () => {
     expect(status).toBe(207);
     expect(body).toMatchObject({ results: [{ index: 0 }, { error: { code: 'bad_trade' } }] });
     expect(publisher.published).toEqual([`ETH.trade ${trade}`]);
+  });
+});
+
+describe('idempotency keys of many', () => {
+  it('stand in each entry of /v1/publish', async () => {
+    const { post, publisher } = await start();
+    const entry = '{"channel":"a","data":1,"idempotencyKey":"k"}';
+    const { body } = await post('/v1/publish', `[${entry},${entry},{"channel":"a","data":2}]`);
+    expect(body).toMatchObject({
+      published: 3,
+      results: [
+        { offset: 1, duplicate: false },
+        { offset: 1, duplicate: true },
+        { offset: 2, duplicate: false },
+      ],
+    });
+    expect(publisher.published).toEqual(['a 1', 'a 2']);
+  });
+
+  it('are made of source and id for trades', async () => {
+    const { post, publisher } = await start();
+    const trade = (more: string) =>
+      `{"symbol":"ETH","id":7,"ts":1,"side":"buy","price":"1","size":"2"${more}}`;
+    await post('/v1/trades', `[${trade('')},${trade(',"venue":"kraken"')}]`);
+    await post('/v1/trades', trade(''), { 'idempotency-source': 'feed-a' });
+    expect(publisher.asked.map(({ key }) => key)).toEqual(['http:7', 'kraken:7', 'feed-a:7']);
+  });
+
+  it.each(['/v1/publish', '/v1/trades'])('are no header of %s', async (path) => {
+    const { post, publisher } = await start();
+    const answer = await post(path, '{}', { 'idempotency-key': 'k' });
+    expect(answer).toMatchObject({ status: 400, body: { error: { code: 'bad_idempotency_key' } } });
+    expect(publisher.calls).toBe(0);
   });
 });
 
@@ -177,7 +252,7 @@ describe('limits', () => {
     );
     expect(answer).toMatchObject({
       status: 207,
-      body: { results: [{ receivers: 2 }, { error: { code: 'publication_too_large' } }] },
+      body: { results: [{ offset: 1 }, { error: { code: 'publication_too_large' } }] },
     });
     expect((await post('/v1/channels/c', '12345')).status).toBe(413);
   });
@@ -221,14 +296,43 @@ describe('limits', () => {
   });
 
   it('refuse more requests in flight than allowed, and take the next when one is done', async () => {
-    const { post, publisher } = await start({ INGEST_MAX_IN_FLIGHT: '1' });
-    const release = publisher.hold();
-    const first = post('/v1/channels/c', 'x');
-    await expect.poll(() => publisher.calls).toBe(1);
+    const { post, port, admission } = await start({ INGEST_MAX_IN_FLIGHT: '1' });
+    const first = connect(port, '127.0.0.1');
+    first.write('POST /v1/channels/c HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nx');
+    await expect.poll(() => admission.bodiesInFlight).toBe(1);
     expect((await post('/v1/channels/c', 'y')).status).toBe(429);
-    release();
-    expect((await first).status).toBe(200);
+    first.write('x');
+    const [answer] = await once(first, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 200 /);
+    first.destroy();
     expect((await post('/v1/channels/c', 'z')).status).toBe(200);
+  });
+
+  it('let a request that waits for Redis hold up no other, until the queue is full', async () => {
+    const { post, publisher, queue, metrics } = await start({
+      INGEST_MAX_IN_FLIGHT: '1',
+      INGEST_MAX_ITEMS: '2',
+      INGEST_QUEUE_ITEMS: '2',
+      INGEST_MAX_AGE_MS: '60000',
+    });
+    publisher.goDown();
+    const first = post('/v1/channels/c', 'x');
+    await expect.poll(() => queue.state.publications).toBe(1);
+    const second = post('/v1/channels/c', 'y');
+    await expect.poll(() => queue.state.publications).toBe(2);
+    const refused = await post('/v1/channels/c', 'z');
+    expect(refused).toMatchObject({ status: 503, body: { error: { code: 'unavailable' } } });
+    expect(refused.headers.get('retry-after')).toBe('1');
+    const lines = await metrics.text();
+    expect(lines).toContain('tradewind_ingest_queue_publications 2');
+    expect(lines).toContain('tradewind_ingest_queue_bytes 2');
+    expect(lines).toMatch(/tradewind_ingest_queue_oldest_seconds 0\.\d/);
+    expect(lines).toContain('tradewind_ingest_queue_full_total 1');
+    publisher.recover();
+    queue.resume();
+    expect((await first).status).toBe(200);
+    expect((await second).status).toBe(200);
+    expect(publisher.published).toEqual(['c x', 'c y']);
   });
 
   it('let in nobody without a token', async () => {
@@ -273,6 +377,23 @@ describe('metrics', () => {
     expect(lines).toContain('tradewind_ingest_requests_in_flight 0');
   });
 
+  it('count duplicates and what became too old apart', async () => {
+    const { post, publisher, metrics } = await start();
+    const two = '[{"channel":"a","data":12,"idempotencyKey":"k"},{"channel":"a","data":3}]';
+    await post('/v1/publish', two);
+    await post('/v1/publish', two);
+    publisher.goDown();
+    await post('/v1/publish', two);
+    const lines = await metrics.text();
+    expect(lines).toContain('tradewind_ingest_publications_total{route="publish"} 3');
+    expect(lines).toContain('tradewind_ingest_publication_bytes_total{route="publish"} 4');
+    expect(lines).toContain('tradewind_ingest_duplicates_total{route="publish"} 1');
+    expect(lines).toContain('tradewind_ingest_expired_total{where="queue"} 1');
+    expect(lines).toContain(
+      'tradewind_ingest_publications_failed_total{route="publish",code="unavailable"} 2',
+    );
+  });
+
   it('say of every gauge of this service how it adds up over nodes', async () => {
     const { metrics } = await start();
     const lines = (await metrics.text()).split('\n');
@@ -300,16 +421,29 @@ describe('metrics', () => {
 });
 
 async function start(environment: Record<string, string> = {}) {
-  const { limits, tokens } = readConfig(environment, readIngestConfig);
+  const {
+    limits,
+    tokens,
+    queue: queueLimits,
+    publishing,
+  } = readConfig(
+    { INGEST_MAX_AGE_MS: '100', INGEST_QUEUE_BYTES: '1100000', ...environment },
+    readIngestConfig,
+  );
   const logger = createLogger({ name: 'test', level: 'silent' });
   const metrics = createMetrics();
   const publisher = createFakePublisher();
-  const admission: Admission = { requestsInFlight: 0, draining: false };
-  const events = createEvents(logger, metrics, () => admission.requestsInFlight);
+  const admission: Admission = { requestsInFlight: 0, bodiesInFlight: 0, draining: false };
+  const events = createEvents(logger, metrics);
+  const queue = new PublishQueue(publisher, { ...queueLimits, ...publishing }, events);
+  registerGauges(metrics, {
+    requestsInFlight: () => admission.requestsInFlight,
+    queue: () => queue.state,
+  });
   const server = createHttpServer({
     logger,
     limits: DEFAULT_HTTP_LIMITS,
-    routes: createRoutes({ publisher, events, limits, tokens, admission }),
+    routes: createRoutes({ publisher, queue, events, limits, tokens, admission }),
   });
   opened.push(server);
   const port = await server.listen('127.0.0.1', 0);
@@ -320,5 +454,5 @@ async function start(environment: Record<string, string> = {}) {
     const answer = (await response.json()) as unknown;
     return { status: response.status, headers: response.headers, body: answer };
   }
-  return { port, post, publisher, admission, metrics };
+  return { port, post, publisher, queue, admission, metrics };
 }

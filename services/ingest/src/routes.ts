@@ -1,32 +1,39 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { createBearerCheck, type Route, type RouteMatch, TokenBucket } from '@tradewind/runtime';
 import { answerMany, answerOne } from './answer.ts';
 import { batchFormatOf, itemsOf, type SourceValue } from './batch.ts';
 import type { IngestLimits } from './config.ts';
 import type { IngestEvents, RouteName } from './events.ts';
 import { refusal } from './faults.ts';
+import { keyOfHeaders, refuseKeyHeader, sourceOfHeaders } from './idempotency-key.ts';
 import type { Item } from './item.ts';
-import { type ItemResult, type Publisher, publishItems } from './publish.ts';
+import type { ItemResult } from './publish.ts';
 import { publishEntry } from './publish-entry.ts';
+import type { PublishQueue } from './publish-queue.ts';
 import { channelOfPath, rawItem } from './raw-payload.ts';
 import { readBody } from './request-body.ts';
 import { tradeEntry } from './trade-entry.ts';
 
 /** Requests being worked on, and whether more may come. */
 export interface Admission {
+  /** Being read, published or answered. */
   requestsInFlight: number;
+  /** Of these, those whose bodies are being read and held. */
+  bodiesInFlight: number;
+  /** No request is taken any more. */
   draining: boolean;
 }
 
 /** The interface to publish by: `/v1/channels/<channel>`, `/v1/publish` and `/v1/trades`. */
 export function createRoutes(options: {
-  readonly publisher: Publisher;
+  readonly publisher: { readonly available: boolean };
+  readonly queue: Pick<PublishQueue, 'submit'>;
   readonly events: IngestEvents;
   readonly limits: IngestLimits;
   readonly tokens: readonly string[];
   readonly admission: Admission;
 }): readonly Route[] {
-  const { publisher, events, limits, tokens, admission } = options;
+  const { publisher, queue, events, limits, tokens, admission } = options;
   const { maxBodyBytes, maxItems, maxPublicationBytes, publicationsPerSecond } = limits;
   const bucket = new TokenBucket(
     { perSecond: publicationsPerSecond, burst: Math.max(publicationsPerSecond, maxItems) },
@@ -34,16 +41,14 @@ export function createRoutes(options: {
   );
   const isAuthorized = tokens.length === 0 ? (): boolean => true : createBearerCheck(tokens);
 
-  async function publish(route: RouteName, items: readonly Item[]): Promise<readonly ItemResult[]> {
+  function publish(route: RouteName, items: readonly Item[]): Promise<readonly ItemResult[]> {
     const wanted = items.filter((item) => item.ok).length;
     if (publisher.available && !bucket.take(performance.now(), wanted)) {
       events.rateLimited(route, 'publications');
       const message = `All requests together may publish ${publicationsPerSecond} per second.`;
       throw refusal('rate_limited', message, Math.ceil(bucket.waitMs(wanted) / 1_000));
     }
-    const results = await publishItems(publisher, items);
-    events.itemsDone(route, results);
-    return results;
+    return queue.submit(items);
   }
 
   function admit(route: RouteName, request: IncomingMessage): void {
@@ -52,20 +57,19 @@ export function createRoutes(options: {
       throw refusal('unauthorized');
     }
     if (admission.draining) throw refusal('draining');
-    if (admission.requestsInFlight >= limits.maxInFlight) {
+    if (admission.bodiesInFlight >= limits.maxInFlight) {
       events.rateLimited(route, 'in_flight');
-      throw refusal('rate_limited', `More than ${limits.maxInFlight} requests are in flight.`);
+      throw refusal('rate_limited', `More than ${limits.maxInFlight} requests are being read.`);
     }
   }
 
+  // Promises in a chain, not an async function: while a publication waits for Redis, nothing here
+  // holds the body that it was cut from.
   function post(
     route: RouteName,
     path: string,
-    handle: (
-      request: IncomingMessage,
-      response: ServerResponse,
-      match: RouteMatch,
-    ) => Promise<void>,
+    read: (request: IncomingMessage, match: RouteMatch) => Promise<readonly Item[]>,
+    answer: (response: ServerResponse, results: readonly ItemResult[]) => void,
   ): Route {
     return {
       method: 'POST',
@@ -78,11 +82,19 @@ export function createRoutes(options: {
         });
         admit(route, request);
         admission.requestsInFlight += 1;
-        try {
-          await handle(request, response, match);
-        } finally {
-          admission.requestsInFlight -= 1;
-        }
+        admission.bodiesInFlight += 1;
+        return read(request, match)
+          .finally(() => {
+            admission.bodiesInFlight -= 1;
+          })
+          .then((items) => publish(route, items))
+          .then((results) => {
+            events.itemsDone(route, results);
+            answer(response, results);
+          })
+          .finally(() => {
+            admission.requestsInFlight -= 1;
+          });
       },
     };
   }
@@ -90,26 +102,38 @@ export function createRoutes(options: {
   function postBatch(
     route: RouteName,
     path: string,
-    toItem: (source: SourceValue, maxPublicationBytes: number) => Item,
+    entryReader: (headers: IncomingHttpHeaders) => (source: SourceValue) => Item,
   ): Route {
-    return post(route, path, async (request, response) => {
+    async function read(request: IncomingMessage): Promise<readonly Item[]> {
+      refuseKeyHeader(request.headers);
+      const toItem = entryReader(request.headers);
       const format = batchFormatOf(request.headers['content-type']);
-      const body = await readBody(request, maxBodyBytes);
-      const items = itemsOf(body, format, maxItems, (source) =>
-        toItem(source, maxPublicationBytes),
-      );
-      answerMany(response, await publish(route, items));
-    });
+      return itemsOf(await readBody(request, maxBodyBytes), format, maxItems, toItem);
+    }
+    return post(route, path, read, answerMany);
+  }
+
+  async function readChannel(
+    request: IncomingMessage,
+    { rest }: RouteMatch,
+  ): Promise<readonly Item[]> {
+    const channel = channelOfPath(rest);
+    const key = keyOfHeaders(request.headers);
+    return [rawItem(channel, await readBody(request, maxBodyBytes), maxPublicationBytes, key)];
   }
 
   return [
-    post('channel', '/v1/channels/*', async (request, response, { rest }) => {
-      const channel = channelOfPath(rest);
-      const body = await readBody(request, maxBodyBytes);
-      const [result] = await publish('channel', [rawItem(channel, body, maxPublicationBytes)]);
+    post('channel', '/v1/channels/*', readChannel, (response, [result]) => {
       if (result !== undefined) answerOne(response, result);
     }),
-    postBatch('publish', '/v1/publish', publishEntry),
-    postBatch('trades', '/v1/trades', tradeEntry),
+    postBatch(
+      'publish',
+      '/v1/publish',
+      () => (source) => publishEntry(source, maxPublicationBytes),
+    ),
+    postBatch('trades', '/v1/trades', (headers) => {
+      const origin = { source: sourceOfHeaders(headers) };
+      return (source) => tradeEntry(source, maxPublicationBytes, origin);
+    }),
   ];
 }

@@ -19,7 +19,30 @@ describe('tradeEntry', () => {
       channel: 'ETH.trade',
       payload: text.trim(),
       bytes: text.trim().length,
+      idempotencyKey: 'http:12064191871206419187',
     });
+  });
+
+  it.each([
+    [{}, 'feed:1206419187'],
+    [{ id: 7 }, 'feed:7'],
+    [{ venue: 'kraken' }, 'kraken:1206419187'],
+    [{ venue: 'kraken', source: 'archive' }, 'archive:1206419187'],
+    [{ venue: { name: 'x' }, source: '' }, 'feed:1206419187'],
+    [{ venue: 'Zürich' }, expect.stringMatching(/^sha256:/)],
+  ])('is recognized by source and id: %j, %s', (change, key) => {
+    const origin = { source: 'feed' };
+    const item = itemOfText(JSON.stringify({ ...TRADE, ...change }), (source) =>
+      tradeEntry(source, 1_000, origin),
+    );
+    expect(item.ok && item.publication.idempotencyKey).toEqual(key);
+  });
+
+  it('has a key of its own in each run', () => {
+    const item = itemOfText(JSON.stringify(TRADE), (source) =>
+      tradeEntry(source, 1_000, { source: 'file', run: 'r1' }),
+    );
+    expect(item.ok && item.publication.idempotencyKey).toBe('r1:file:1206419187');
   });
 
   it.each([

@@ -1,0 +1,431 @@
+import { randomUUID } from 'node:crypto';
+import { RedisRefusedError, RedisUnavailableError } from '@tradewind/bus';
+import type { HttpErrorDetails } from '@tradewind/runtime';
+import { fault } from './faults.ts';
+import { Fifo } from './fifo.ts';
+import type { Item, Publication } from './item.ts';
+import {
+  failureOf,
+  type ItemFailure,
+  type ItemResult,
+  type Published,
+  type Publisher,
+  type PublishTerms,
+  unavailable,
+} from './publish.ts';
+
+/**
+ * Publications on their way to Redis at the same time, and their bytes together (a larger one goes
+ * alone). Enough that the way to Redis and back, 0.5 ms in a region, limits nobody; few, because after
+ * a lost link each of them is in doubt. Far below the 16,384 commands and 32 MiB that the bus takes.
+ */
+export const WINDOW_ITEMS = 512;
+export const WINDOW_BYTES = 2 * 1024 * 1024;
+
+/** Between a refusal that passes, such as a failover's READONLY, and the next attempt, in ms. */
+export const RETRY_PAUSE_MS = 100;
+
+/**
+ * How much longer than the age limit a key that we made is remembered, in ms: nobody but us repeats
+ * it, and never later. Short, because every publication without a key of its own leaves one in Redis.
+ */
+export const OWN_KEY_MARGIN_MS = 10_000;
+
+const STOPPED = 'the service was stopped';
+
+/** Refusals that pass by themselves: a failover, a start, a script of somebody's that takes long. */
+const PASSING_REFUSALS: ReadonlySet<string> = new Set([
+  'READONLY',
+  'LOADING',
+  'MASTERDOWN',
+  'BUSY',
+  'CLUSTERDOWN',
+  'TRYAGAIN',
+  'NOREPLICAS',
+]);
+
+export interface PublishQueueSettings {
+  /** Publications that may be in the queue or on their way. */
+  readonly maxItems: number;
+  /** The bytes of their payloads together. */
+  readonly maxBytes: number;
+  /** How old one may become until Redis executes it, in ms since it was submitted; 0: any age. */
+  readonly maxAgeMs: number;
+  /** How long callers' idempotency keys are remembered, in ms; 0: no keys, and no second attempts. */
+  readonly idempotencyWindowMs: number;
+}
+
+/** What a queue tells. None of these may throw. */
+export interface PublishQueueEvents {
+  /** Something became too old: while it waited here, or Redis found so. */
+  expired(where: 'queue' | 'redis'): void;
+  /** Something is sent to Redis once more. */
+  retried(): void;
+  /** Publications were turned away because the queue holds as much as it may. */
+  queueFull(publications: number): void;
+}
+
+/** How far Redis is behind. */
+export interface PublishQueueState {
+  /** Publications in the queue or on their way. */
+  readonly publications: number;
+  readonly bytes: number;
+  /** The age of the oldest, in ms; 0 when there is none. */
+  readonly oldestMs: number;
+}
+
+interface Entry {
+  readonly publication: Publication;
+  readonly terms: PublishTerms;
+  readonly submission: Submission;
+  readonly index: number;
+  /** The key is ours: what Redis knows it from can only be our own earlier attempt. */
+  readonly ownKey: boolean;
+  readonly submittedAt: number;
+  state: 'waiting' | 'sent' | 'accepted' | 'failed' | 'again';
+  firstSentAt: number | undefined;
+  /** An attempt may have been executed, or may yet be. */
+  inDoubt: boolean;
+  cause: string | undefined;
+}
+
+/** Items that were submitted together: once one fails for now, those behind it are not sent. */
+interface Submission {
+  failure: ItemFailure | undefined;
+  settle(index: number, result: ItemResult): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Brings publications to Redis in the order in which they were submitted, and holds them while Redis is
+ * away, within limits of number, bytes and age. What may have been executed is sent again with the same
+ * idempotency key, so that it is published once. What was not executed in time never is: Redis gets the
+ * same deadline, by its own clock.
+ *
+ * After a failed attempt nothing more is sent until all that is under way is answered; then what is to
+ * be repeated goes first, one alone until Redis takes it. Whatever a later publication of its channel
+ * was accepted before is not repeated: it would come out of order.
+ */
+export class PublishQueue {
+  readonly #publisher: Publisher;
+  readonly #settings: PublishQueueSettings;
+  readonly #events: PublishQueueEvents;
+  readonly #keyPrefix = randomUUID();
+  #keysMade = 0;
+  /** To be sent again, in order, before what waits. */
+  readonly #again = new Fifo<Entry>();
+  readonly #waiting = new Fifo<Entry>();
+  /** What was sent, in order; settled ones leave it from the front. */
+  readonly #window = new Fifo<Entry>();
+  #unanswered = 0;
+  #windowBytes = 0;
+  #publications = 0;
+  #bytes = 0;
+  /** An attempt failed; nothing is sent until nothing is under way. */
+  #halted = false;
+  /** Redis has not accepted anything since. */
+  #probing = false;
+  #stopped = false;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #expiryTimer: NodeJS.Timeout | undefined;
+
+  constructor(publisher: Publisher, settings: PublishQueueSettings, events: PublishQueueEvents) {
+    this.#publisher = publisher;
+    this.#settings = settings;
+    this.#events = events;
+  }
+
+  get state(): PublishQueueState {
+    const oldest = this.#window.first ?? this.#again.first ?? this.#waiting.first;
+    return {
+      publications: this.#publications,
+      bytes: this.#bytes,
+      oldestMs: oldest === undefined ? 0 : performance.now() - oldest.submittedAt,
+    };
+  }
+
+  /**
+   * Publishes the good ones of `items` in order and resolves with what became of each. When one fails
+   * for a reason that passes, those behind it are not sent, except for what already is: a caller who
+   * repeats the failed ones keeps their order. If there is no room for all, none is taken. Payloads are
+   * copied. Never rejects for what Redis does.
+   */
+  submit(items: readonly Item[]): Promise<readonly ItemResult[]> {
+    const { promise, resolve, reject } = Promise.withResolvers<readonly ItemResult[]>();
+    const results: ItemResult[] = new Array(items.length);
+    if (items.length === 0) resolve(results);
+    let unsettled = items.length;
+    const settle = (index: number, result: ItemResult): void => {
+      results[index] = result;
+      unsettled -= 1;
+      if (unsettled === 0) resolve(results);
+    };
+    const submission: Submission = { failure: undefined, settle, reject };
+    const obstacle = this.#obstacleTo(items);
+    items.forEach((item, index) => {
+      if (!item.ok) {
+        settle(index, { ok: false, error: item.error, outcomeUnknown: false, cause: undefined });
+      } else if (obstacle !== undefined) settle(index, obstacle);
+      else this.#enqueue(item.publication, submission, index);
+    });
+    this.#pump();
+    return promise;
+  }
+
+  /** Redis is there again: what waits is sent at once. */
+  resume(): void {
+    this.#pump();
+  }
+
+  /** Fails all that waits, and what is under way once the publisher rejects it. No timer is left. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#retryTimer);
+    clearTimeout(this.#expiryTimer);
+    this.#expiryTimer = undefined;
+    for (const entry of [...this.#again.takeAll(), ...this.#waiting.takeAll()]) {
+      this.#fail(entry, unavailable(STOPPED, entry.inDoubt));
+    }
+  }
+
+  #obstacleTo(items: readonly Item[]): ItemFailure | undefined {
+    if (this.#stopped) return unavailable(STOPPED, false);
+    let count = 0;
+    let bytes = 0;
+    for (const item of items) {
+      if (!item.ok) continue;
+      count += 1;
+      bytes += item.publication.bytes;
+    }
+    const { maxItems, maxBytes } = this.#settings;
+    if (this.#publications + count <= maxItems && this.#bytes + bytes <= maxBytes) return undefined;
+    this.#events.queueFull(count);
+    const message = 'As many publications as may do so wait for Redis already.';
+    return unavailable('the queue is full', false, message);
+  }
+
+  #enqueue(publication: Publication, submission: Submission, index: number): void {
+    const { maxAgeMs, idempotencyWindowMs } = this.#settings;
+    const ownKey = publication.idempotencyKey === undefined;
+    this.#keysMade += 1;
+    this.#publications += 1;
+    this.#bytes += publication.bytes;
+    this.#waiting.push({
+      publication: {
+        ...publication,
+        // A string cut out of a body, or a chunk off a socket, would keep all of that in memory.
+        payload: Buffer.from(publication.payload),
+        idempotencyKey: publication.idempotencyKey ?? `${this.#keyPrefix}.${this.#keysMade}`,
+      },
+      terms: {
+        idempotencyWindowMs:
+          ownKey && maxAgeMs > 0
+            ? Math.min(idempotencyWindowMs, maxAgeMs + OWN_KEY_MARGIN_MS)
+            : idempotencyWindowMs,
+        notAfterMs: maxAgeMs === 0 ? undefined : Date.now() + maxAgeMs,
+      },
+      submission,
+      index,
+      ownKey,
+      submittedAt: performance.now(),
+      state: 'waiting',
+      firstSentAt: undefined,
+      inDoubt: false,
+      cause: undefined,
+    });
+  }
+
+  #pump(): void {
+    if (this.#stopped) return;
+    const now = performance.now();
+    for (;;) {
+      const queue = this.#again.length > 0 ? this.#again : this.#waiting;
+      const entry = queue.first;
+      if (entry === undefined) break;
+      const failure = this.#reasonNotToSend(entry, now);
+      if (failure === undefined && !this.#maySend(entry)) break;
+      queue.shift();
+      if (failure === undefined) this.#send(entry, now);
+      else this.#fail(entry, failure);
+    }
+    this.#watchAge();
+  }
+
+  #reasonNotToSend(entry: Entry, now: number): ItemFailure | undefined {
+    const { submission, inDoubt, cause } = entry;
+    if (submission.failure !== undefined) return { ...submission.failure, outcomeUnknown: inDoubt };
+    if (this.#isTooOld(entry, now)) {
+      this.#events.expired('queue');
+      return unavailable(cause ?? 'Redis was away for too long', inDoubt);
+    }
+    if (inDoubt && !this.#isRepeatable(entry, now)) {
+      return unavailable(cause ?? 'the link was lost', true);
+    }
+    return undefined;
+  }
+
+  #isTooOld({ submittedAt }: Entry, now: number): boolean {
+    const { maxAgeMs } = this.#settings;
+    return maxAgeMs > 0 && now - submittedAt >= maxAgeMs;
+  }
+
+  /** Whether Redis would still recognize a first attempt that it executed. */
+  #isRepeatable({ firstSentAt, terms }: Entry, now: number): boolean {
+    return firstSentAt === undefined || now - firstSentAt < terms.idempotencyWindowMs;
+  }
+
+  #maySend({ publication }: Entry): boolean {
+    if (this.#halted || !this.#publisher.available) return false;
+    if (this.#window.length === 0) return true;
+    return (
+      !this.#probing &&
+      this.#window.length < WINDOW_ITEMS &&
+      this.#windowBytes + publication.bytes <= WINDOW_BYTES
+    );
+  }
+
+  #send(entry: Entry, now: number): void {
+    if (entry.firstSentAt !== undefined) this.#events.retried();
+    entry.firstSentAt ??= now;
+    entry.state = 'sent';
+    this.#window.push(entry);
+    this.#windowBytes += entry.publication.bytes;
+    this.#unanswered += 1;
+    this.#publisher.publish(entry.publication, entry.terms).then(
+      (published) => {
+        this.#accepted(entry, published);
+        this.#answered(entry);
+      },
+      (error: unknown) => {
+        this.#refused(entry, error);
+        this.#answered(entry);
+      },
+    );
+  }
+
+  #accepted(entry: Entry, published: Published): void {
+    const { channel, bytes } = entry.publication;
+    const duplicate = published.duplicate && !entry.ownKey;
+    this.#probing = false;
+    entry.state = 'accepted';
+    this.#settle(entry, { ok: true, channel, bytes, ...published, duplicate });
+  }
+
+  #refused(entry: Entry, error: unknown): void {
+    const failure = failureOf(error);
+    if (failure === undefined) {
+      this.#release(entry);
+      entry.submission.reject(error);
+      return;
+    }
+    if (failure.outcomeUnknown) entry.inDoubt = true;
+    entry.cause = failure.cause;
+    const passes =
+      error instanceof RedisUnavailableError ||
+      (error instanceof RedisRefusedError && PASSING_REFUSALS.has(error.code));
+    if (passes && !this.#stopped && this.#mayRepeat(entry)) {
+      entry.state = 'again';
+      this.#halted = true;
+      return;
+    }
+    if (!passes) this.#probing = false;
+    // The script looks for the key before it looks at the clock: what is too late was never executed.
+    if (failure.error.code === 'too_late') {
+      this.#events.expired('redis');
+      entry.inDoubt = false;
+    }
+    this.#fail(entry, { ...failure, outcomeUnknown: entry.inDoubt });
+  }
+
+  #mayRepeat(entry: Entry): boolean {
+    return !entry.inDoubt || this.#settings.idempotencyWindowMs > 0;
+  }
+
+  #answered(entry: Entry): void {
+    this.#unanswered -= 1;
+    this.#windowBytes -= entry.publication.bytes;
+    if (!this.#halted) {
+      while (this.#window.first !== undefined && this.#window.first.state !== 'sent') {
+        this.#window.shift();
+      }
+      this.#pump();
+    } else if (this.#unanswered === 0) this.#takeBack();
+  }
+
+  /** Puts what is to be repeated in front of all that waits. */
+  #takeBack(): void {
+    const overtaken = new Set<string>();
+    const again: Entry[] = [];
+    for (const entry of this.#window.takeAll().reverse()) {
+      const { channel } = entry.publication;
+      if (entry.state === 'accepted') overtaken.add(channel);
+      if (entry.state !== 'again') continue;
+      if (this.#stopped) this.#fail(entry, unavailable(STOPPED, entry.inDoubt));
+      else if (overtaken.has(channel)) {
+        this.#fail(entry, unavailable('a later one was accepted before it', entry.inDoubt));
+      } else again.push(entry);
+    }
+    const behind = this.#again.takeAll();
+    for (const entry of [...again.reverse(), ...behind]) this.#again.push(entry);
+    this.#halted = false;
+    this.#probing = true;
+    this.#watchAge();
+    clearTimeout(this.#retryTimer);
+    // When Redis is away, `resume` comes first; when it only refuses, somebody has to ask again.
+    if (!this.#stopped) this.#retryTimer = setTimeout(() => this.#pump(), RETRY_PAUSE_MS);
+  }
+
+  #watchAge(): void {
+    const { maxAgeMs } = this.#settings;
+    const oldest = this.#again.first ?? this.#waiting.first;
+    if (maxAgeMs === 0 || this.#stopped || this.#expiryTimer !== undefined) return;
+    if (oldest === undefined) return;
+    const leftMs = oldest.submittedAt + maxAgeMs - performance.now();
+    this.#expiryTimer = setTimeout(
+      () => {
+        this.#expiryTimer = undefined;
+        this.#dropTooOld();
+      },
+      Math.max(leftMs, 1),
+    );
+  }
+
+  #dropTooOld(): void {
+    const now = performance.now();
+    for (const queue of [this.#again, this.#waiting]) {
+      while (queue.first !== undefined && this.#isTooOld(queue.first, now)) {
+        const entry = queue.first;
+        const failure = this.#reasonNotToSend(entry, now);
+        queue.shift();
+        if (failure !== undefined) this.#fail(entry, failure);
+      }
+    }
+    this.#watchAge();
+  }
+
+  #fail(entry: Entry, failure: ItemFailure): void {
+    if (failure.error.retryable) entry.submission.failure ??= failure;
+    entry.state = 'failed';
+    const isTold = failure.outcomeUnknown && failure.error.code === 'unavailable';
+    this.#settle(entry, isTold ? { ...failure, error: doubtAbout(entry) } : failure);
+  }
+
+  #settle(entry: Entry, result: ItemResult): void {
+    this.#release(entry);
+    entry.submission.settle(entry.index, result);
+  }
+
+  #release(entry: Entry): void {
+    if (entry.state === 'sent') entry.state = 'failed';
+    this.#publications -= 1;
+    this.#bytes -= entry.publication.bytes;
+  }
+}
+
+/** Tells whether it is safe to send it again. */
+function doubtAbout({ ownKey, terms }: Entry): HttpErrorDetails {
+  const doubt = 'Redis does not answer right now; whether it was published is not known.';
+  const isSafe = !ownKey && terms.idempotencyWindowMs > 0;
+  const advice = ' With the same idempotency key it is safe to send it again.';
+  return fault('unavailable', isSafe ? doubt + advice : doubt);
+}

@@ -1,0 +1,33 @@
+import type { RedisCommands } from '@tradewind/bus';
+import type { Publisher } from './publish.ts';
+
+/** What a channel's history keeps. */
+export interface HistorySettings {
+  /** Publications; 0: none. */
+  readonly historySize: number;
+  /** How long after a channel's last publication, in ms; 0: for ever. */
+  readonly historyTtlMs: number;
+}
+
+/** Publishes by the script: with an offset, a history and an idempotency key. */
+export function createRedisPublisher(
+  redis: Pick<RedisCommands, 'available' | 'publishSequenced'>,
+  { historySize, historyTtlMs }: HistorySettings,
+): Publisher {
+  return {
+    get available() {
+      return redis.available;
+    },
+    publish({ channel, payload, idempotencyKey }, { idempotencyWindowMs, notAfterMs }) {
+      return redis.publishSequenced({
+        channel,
+        payload,
+        historySize,
+        historyTtlMs,
+        ...(idempotencyWindowMs === 0 ? {} : { idempotencyKey }),
+        idempotencyWindowMs,
+        notAfterMs,
+      });
+    },
+  };
+}
