@@ -87,15 +87,15 @@ it.each([
   expect(await tier.subscribers(channel)).toBe(0);
 });
 
-it('says that history is not available to whoever asks for it', async () => {
+it('says that a channel has no history to whoever asks for it', async () => {
   await using client = await TestClient.connect(edge().wsUrl);
   const { channels } = await client.subscribe([
     { channel: 'BTC.trade', since: { epoch: 'a1', offset: 5 } },
     { channel: 'ETH.trade', history: 10 },
   ]);
   expect(channels).toMatchObject([
-    { channel: 'BTC.trade', recovered: false, reason: 'not_available' },
-    { channel: 'ETH.trade', recovered: false, reason: 'not_available' },
+    { channel: 'BTC.trade', recovered: false, reason: 'no_history' },
+    { channel: 'ETH.trade', recovered: true, replayed: 0 },
   ]);
 });
 
@@ -149,8 +149,8 @@ it('caps what 100 clients with 10,000 names each can take of Redis and of memory
 
 it('passes on whatever backends publish without letting it out of the envelope', async () => {
   await using client = await TestClient.connect(edge().wsUrl, { channels: ['BTC.trade'] });
-  const dropped = async (reason: string) =>
-    (await edge().metrics()).sum('tradewind_edge_publications_dropped_total', { reason }) ?? 0;
+  const counted = async (metric: string, reason: string) =>
+    (await edge().metrics()).sum(metric, { reason }) ?? 0;
 
   await tier.backend.publish('BTC.trade', 'plain text with "quotes" and \n');
   await tier.backend.publish('BTC.trade', '1,"type":"reconnect"');
@@ -173,10 +173,10 @@ it('passes on whatever backends publish without letting it out of the envelope',
   expect(client.publications.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
   expect(client.publications.every(({ offset }) => offset === undefined)).toBe(true);
   expect(client.controls.map(({ type }) => type)).toEqual(['welcome', 'subscribed']);
-  expect(await dropped('unreadable')).toBe(1);
-  expect(await dropped('unconfirmed_header')).toBe(1);
-  expect(await dropped('unknown_header')).toBe(1);
-  expect(await dropped('too_large')).toBe(1);
+  for (const reason of ['unreadable', 'too_large'])
+    expect(await counted('tradewind_edge_publications_dropped_total', reason), reason).toBe(1);
+  for (const reason of ['foreign_epoch', 'unknown_header'])
+    expect(await counted('tradewind_edge_headers_rejected_total', reason), reason).toBe(1);
   await expectToServe();
 });
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { readHeader } from '@tradewind/bus';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -9,7 +10,7 @@ import { eventually } from '../support/wait.ts';
 
 interface Heard {
   readonly channel: string;
-  /** Latin 1, so that every byte is one character. */
+  /** What stands behind the header, in Latin 1, so that every byte is one character. */
   readonly payload: string;
 }
 
@@ -20,6 +21,8 @@ const TRADES = [
   '{ "symbol" : "BTC", "id":12064191871206419187, "ts":1675329600214,"side":"sell","price":"23671.10","size":"0.10","venue":"Zürich 😀" }',
   '{"symbol":"ETH","id":"1206419188","ts":1675329600228,"side":"sell","price":"1666.79","size":"0.152"}',
 ];
+
+const NDJSON = { 'content-type': 'application/x-ndjson' };
 
 let redis: TestRedis;
 let ingest: TestIngest;
@@ -42,8 +45,15 @@ beforeEach(async () => {
   subscriber = new Redis(redis.port, redis.host, { autoResubscribe: false });
   subscriber.on('error', () => undefined);
   subscriber.on('messageBuffer', (channel: Buffer, payload: Buffer) => {
-    heard.push({ channel: channel.toString(), payload: payload.toString('latin1') });
+    const header = readHeader(payload);
+    const start = header.kind === 'sequenced' ? header.payloadAt : 0;
+    heard.push({
+      channel: channel.toString(),
+      payload: payload.subarray(start).toString('latin1'),
+    });
   });
+  // The same trades are posted in several tests, and Redis would know them.
+  await subscriber.flushall();
   await subscriber.subscribe('BTC.trade', 'ETH.trade', 'a/b', 'end');
 });
 afterEach(() => subscriber.disconnect());
@@ -52,7 +62,10 @@ describe('what a subscriber of Redis receives', () => {
   it('is the raw body, byte for byte', async () => {
     const body = '\t{"price": 1.10, "n": 9223372036854775808, "s":"\\u00e9é😀"}\r\n';
     const { status, answer } = await post('/v1/channels/a%2Fb', body);
-    expect({ status, answer }).toEqual({ status: 200, answer: { channel: 'a/b', receivers: 1 } });
+    expect({ status, answer }).toEqual({
+      status: 200,
+      answer: { channel: 'a/b', epoch: expect.any(String), offset: 1, duplicate: false },
+    });
     expect(await heardUntilEnd()).toEqual([{ channel: 'a/b', payload: latin1(body) }]);
   });
 
@@ -81,7 +94,7 @@ describe('what a subscriber of Redis receives', () => {
 
   it.each([
     ['an array', `[${TRADES.join(',\n')}]`, {}],
-    ['lines', `\n${TRADES.join('\r\n')}\r\n`, { 'content-type': 'application/x-ndjson' }],
+    ['lines', `\n${TRADES.join('\r\n')}\r\n`, NDJSON],
   ])('is each trade as it was written in %s', async (_form, body, headers) => {
     const { status } = await post('/v1/trades', body, headers);
     expect(status).toBe(200);
@@ -100,7 +113,7 @@ describe('what a subscriber of Redis receives', () => {
       published: 1,
       failed: 2,
       results: [
-        { index: 0, channel: 'ETH.trade', receivers: 1 },
+        { index: 0, channel: 'ETH.trade', duplicate: false },
         { index: 1, error: { code: 'bad_json', retryable: false } },
         { index: 2, error: { code: 'bad_trade', retryable: false } },
       ],
@@ -147,12 +160,12 @@ describe('a Redis that dies', () => {
   it('costs no acknowledged publication, and nothing stale comes when it is back', async () => {
     await redis.kill();
     await eventually(async () => (await readiness()).degraded);
-    for (const [path, body] of [
+    const requests = [
       ['/v1/channels/ETH.trade', 'stale'],
       ['/v1/publish', '{"channel":"ETH.trade","data":"stale"}'],
       ['/v1/trades', TRADES[0] ?? ''],
-    ] as const) {
-      const refused = await post(path, body);
+    ] as const;
+    for (const refused of await Promise.all(requests.map(([path, body]) => post(path, body)))) {
       expect(refused).toMatchObject({
         status: 503,
         retryAfter: '1',
@@ -168,7 +181,7 @@ describe('a Redis that dies', () => {
     await redis.restart();
     await untilAvailable();
     await eventually(async () => Number(await subscriber.subscribe('ETH.trade', 'end')) >= 2);
-    expect(await subscriber.info('commandstats')).not.toContain('cmdstat_publish');
+    expect(await subscriber.info('commandstats')).not.toMatch(/cmdstat_(publish|eval)/);
     await post('/v1/channels/ETH.trade', 'fresh');
     expect(await heardUntilEnd()).toEqual([{ channel: 'ETH.trade', payload: 'fresh' }]);
   });
@@ -210,6 +223,27 @@ describe('the end of the service', () => {
     }
   });
 
+  it('comes after a while in which requests are accepted and the balancer is told', async () => {
+    const service = await startIngest({
+      REDIS_URL: redis.url,
+      DRAIN_SECONDS: '60',
+      DRAIN_ACCEPT_SECONDS: '30',
+    });
+    try {
+      await untilAvailable(service);
+      service.signal('SIGTERM');
+      await eventually(async () => !(await readiness(service)).ready);
+      expect((await fetch(`${service.url}/readyz`)).status).toBe(503);
+      const accepted = await post('/v1/channels/ETH.trade', 'while leaving', {}, service.url);
+      expect(accepted.status).toBe(200);
+      // A second signal skips the wait.
+      service.signal('SIGTERM');
+      expect(await service.exited).toEqual({ code: 0, signal: null });
+    } finally {
+      await service.stop();
+    }
+  });
+
   it('comes by POST /drain, too', async () => {
     const service = await startIngest({ REDIS_URL: redis.url });
     try {
@@ -236,8 +270,6 @@ describe('a start that cannot be', () => {
     await expect(start).rejects.toThrow(`port ${ingest.port} is in use; set PORT to another`);
   });
 });
-
-const NDJSON = { 'content-type': 'application/x-ndjson' };
 
 async function post(
   path: string,

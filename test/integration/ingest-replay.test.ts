@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { readHeader } from '@tradewind/bus';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -44,7 +45,10 @@ beforeEach(async () => {
   // ioredis' own resubscription rejects unhandled when the connection ends in the middle of it.
   subscriber = new Redis(redis.port, redis.host, { autoResubscribe: false });
   subscriber.on('error', () => undefined);
-  subscriber.on('message', (_channel: string, payload: string) => heard.push(payload));
+  subscriber.on('messageBuffer', (_channel: Buffer, payload: Buffer) => {
+    const header = readHeader(payload);
+    if (header.kind === 'sequenced') heard.push(payload.toString('utf8', header.payloadAt));
+  });
   await subscriber.subscribe('BTC.trade', 'ETH.trade');
 });
 afterEach(() => subscriber.disconnect());
@@ -53,7 +57,14 @@ describe('the replay command', () => {
   it('publishes a file as it was written, in order, at a rate', async () => {
     const { code, summary } = await run([file, '--rate', '1000/s']);
     expect(code).toBe(0);
-    expect(summary).toEqual({ file, published: 300, invalid: 0, seconds: expect.any(Number) });
+    expect(summary).toEqual({
+      file,
+      runId: expect.any(String),
+      published: 300,
+      duplicates: 0,
+      invalid: 0,
+      seconds: expect.any(Number),
+    });
     expect((summary as { seconds: number }).seconds).toBeGreaterThanOrEqual(0.299);
     await eventually(() => heard.length === 300);
     expect(heard).toEqual(LINES);
@@ -80,6 +91,24 @@ describe('the replay command', () => {
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain('line 1: ');
     expect(refused.stderr).toContain('401');
+  });
+
+  it('publishes nothing twice in a run that goes on, whichever way it goes', async () => {
+    await using ingest = await startIngest({ REDIS_URL: redis.url });
+    await untilLinked(ingest);
+    const half = join(folder, 'half.ndjson');
+    await writeFile(half, `${LINES.slice(0, 150).join('\n')}\n`);
+    const fast = ['--rate', '100000', '--run-id', 'run-1'];
+    const first = await run([half, ...fast]);
+    expect(first.summary).toMatchObject({ runId: 'run-1', published: 150, duplicates: 0 });
+    const whole = await run([file, ...fast, '--to', ingest.url]);
+    expect(whole.summary).toMatchObject({ published: 150, duplicates: 150 });
+    const again = await run([file, ...fast]);
+    expect(again).toMatchObject({ code: 0, summary: { published: 0, duplicates: 300 } });
+    const another = await run([half, '--rate', '100000']);
+    expect(another.summary).toMatchObject({ published: 150, duplicates: 0 });
+    await eventually(() => heard.length === 450);
+    expect(heard).toEqual([...LINES, ...LINES.slice(0, 150)]);
   });
 
   it('slows down to what the ingest service allows, and loses nothing', async () => {
@@ -126,6 +155,7 @@ describe('the replay command', () => {
       const { code, stderr } = await running.done;
       expect(code).toBe(1);
       expect(stderr).toMatch(/stopped at line \d+: unavailable/);
+      expect(stderr).toMatch(/--run-id \S+ goes on without publishing anything twice/);
     } finally {
       await redis.restart();
     }

@@ -27,7 +27,7 @@ export async function startEdge(env: ServiceEnvironment): Promise<TestEdge> {
 
 /** Starts a real ingest on free ports, as {@link startEdge} does an edge. */
 export async function startIngest(env: ServiceEnvironment): Promise<ServiceProcess> {
-  return await startService('ingest', env);
+  return await startService('ingest', { ...SHORT_DRAIN, ...env });
 }
 
 /** Resolves when a service that was just started is ready and linked to Redis. */

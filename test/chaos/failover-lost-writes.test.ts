@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest';
+import { startReplicatedPair } from '../support/redis-topology.ts';
+import { expectComplaints } from './expect-complaints.ts';
+import { NaiveSubscriber } from './naive-subscriber.ts';
+import { Scenario } from './scenario.ts';
+
+const CHANNEL = 'BTC.trade';
+const LOST = 20;
+
+/** Once fewer than were lost, once as many, and once far more: the last looks like progress. */
+for (const further of [5, LOST, 60]) {
+  it(`A13: a failover loses the last ${LOST} writes, and ${further} more are published before the edge is back`, async () => {
+    await using pair = await startReplicatedPair();
+    await using scenario = await Scenario.start({ redis: pair.master });
+    const publisher = scenario.publish({ channels: [CHANNEL], ratePerSecond: 0 });
+    const clients = await scenario.connect({ channels: [CHANNEL], count: 5 });
+    const naive = scenario.use(
+      await NaiveSubscriber.start(scenario.proxy.url, [CHANNEL], scenario.ledger),
+    );
+    for (let i = 0; i < 30; i += 1) await publisher.publishOne(CHANNEL);
+    expect(await scenario.settle()).toBe(true);
+
+    await pair.loseWrites(async () => {
+      for (let i = 0; i < LOST; i += 1) await publisher.publishOne(CHANNEL);
+      const all = (): boolean => clients.every(({ settled }) => settled);
+      await scenario.until(all, 'what will be lost was delivered');
+      scenario.proxy.refuse(true);
+      scenario.proxy.cut();
+    });
+    // The promoted one goes on to count where the replica stood; the numbers go on, too.
+    const { replica } = pair;
+    let number = 30 + LOST;
+    using via = scenario.scriptPublisher(replica.url);
+    const publish = async (): Promise<void> => {
+      const payload = `{"n":${++number}}`;
+      scenario.ledger.acknowledged(CHANNEL, await via.publish(CHANNEL, payload), payload);
+    };
+    await scenario.until(async () => (await replica.control.ping()) === 'PONG', 'it answers');
+    for (let i = 0; i < further; i += 1) await publish();
+    scenario.proxy.retarget(replica);
+    scenario.proxy.refuse(false);
+    const resynced = (): boolean => clients.every(({ oracle }) => oracle.counts.resyncs === 1);
+    await scenario.until(resynced, 'clients are told of a new epoch');
+    await scenario.until(() => naive.redis.status === 'ready', 'the naive one is back');
+    for (let i = 0; i < 10; i += 1) await publish();
+    await scenario.verify();
+    expectComplaints(naive.finish(), ['duplicate', 'reorder', 'silent-hole', 'missing']);
+  });
+}

@@ -1,0 +1,28 @@
+import type { Published, PublishOptions, SequencedPublisher } from './publisher.ts';
+
+/** How long an answer may take, in ms. */
+const ANSWER_DEADLINE_MS = 15_000;
+
+/**
+ * Publishes over HTTP through an ingest, as a backend without Redis would. Requests that are under way
+ * at once may arrive in any order: who wants theirs kept has one in flight at a time.
+ */
+export function ingestPublisher(url: string): SequencedPublisher {
+  return {
+    async publish(channel, payload, options: PublishOptions = {}): Promise<Published> {
+      const { idempotencyKey } = options;
+      const response = await fetch(`${url}/v1/channels/${channel}`, {
+        method: 'POST',
+        body: payload,
+        headers: idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
+        signal: AbortSignal.timeout(ANSWER_DEADLINE_MS),
+      });
+      const body = (await response.json()) as Partial<Published>;
+      const { epoch, offset, duplicate = false } = body;
+      if (!response.ok || epoch === undefined || offset === undefined)
+        throw new Error(`ingest answered ${response.status}: ${JSON.stringify(body)}`);
+      return { epoch, offset, duplicate };
+    },
+    [Symbol.dispose]: () => {},
+  };
+}

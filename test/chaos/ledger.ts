@@ -1,0 +1,127 @@
+import type { Position } from '@tradewind/protocol';
+
+/** What one answer of the publisher said, in one life of its epoch. */
+interface Epoch {
+  /**
+   * Offset → payload, once for each life: a failover can lose acknowledged writes, and the offsets
+   * are given out again under the same epoch until somebody proves it.
+   */
+  readonly lives: Life[];
+}
+
+interface Life {
+  /** The first offset that this life gave out; what is below belongs to the one before. */
+  readonly from: number;
+  last: number;
+  readonly payloads: Map<number, string>;
+}
+
+interface Channel {
+  readonly epochs: Map<string, Epoch>;
+  readonly uncertain: Set<string>;
+  head: Position | undefined;
+}
+
+/**
+ * What was published, as the publisher was answered: the truth that clients are held to. Shared by
+ * the publisher, who writes it, and all oracles.
+ */
+export class Ledger {
+  readonly #channels = new Map<string, Channel>();
+
+  /** Redis answered that `payload` has this position. */
+  acknowledged(channel: string, position: Position, payload: string): void {
+    const known = this.#channel(channel);
+    const { epoch, offset } = position;
+    const lives = known.epochs.get(epoch)?.lives ?? [];
+    let life = lives.at(-1);
+    const before = life?.payloads.get(offset);
+    if (life === undefined || (before !== undefined && before !== payload)) {
+      life = { from: lives.length === 0 ? 0 : offset, last: offset, payloads: new Map() };
+      lives.push(life);
+      known.epochs.set(epoch, { lives });
+    }
+    life.payloads.set(offset, payload);
+    life.last = Math.max(life.last, offset);
+    known.head = { epoch, offset };
+    known.uncertain.delete(payload);
+  }
+
+  /** Redis may or may not have executed it. */
+  uncertain(channel: string, payload: string): void {
+    this.#channel(channel).uncertain.add(payload);
+  }
+
+  /** An epoch that began without a publication of ours, as read from Redis. */
+  learnEpoch(channel: string, epoch: string): void {
+    const { epochs } = this.#channel(channel);
+    if (!epochs.has(epoch)) epochs.set(epoch, { lives: [] });
+  }
+
+  /** The position that was answered last; undefined before the first. */
+  head(channel: string): Position | undefined {
+    return this.#channels.get(channel)?.head;
+  }
+
+  knowsEpoch(channel: string, epoch: string): boolean {
+    return this.#channels.get(channel)?.epochs.has(epoch) === true;
+  }
+
+  /** Whether the outcome of publishing `payload` was never learnt. */
+  isUncertain(channel: string, payload: string): boolean {
+    return this.#channels.get(channel)?.uncertain.has(payload) === true;
+  }
+
+  /** Whether any outcome on the channel was never learnt, so that offsets may be nobody's. */
+  hasUncertain(channel: string): boolean {
+    return (this.#channels.get(channel)?.uncertain.size ?? 0) > 0;
+  }
+
+  /** The largest offset that was answered in an epoch, over its lives; 0 for none. */
+  last(channel: string, epoch: string): number {
+    const lives = this.#channels.get(channel)?.epochs.get(epoch)?.lives ?? [];
+    return Math.max(0, ...lives.map((life) => life.last));
+  }
+
+  /** Whether anything was answered for this position, in any life. */
+  knows(channel: string, { epoch, offset }: Position): boolean {
+    const lives = this.#channels.get(channel)?.epochs.get(epoch)?.lives ?? [];
+    return lives.some((life) => life.payloads.has(offset));
+  }
+
+  /**
+   * The lives of its epoch, counted from 0, in which this position holds this payload: as a rule one
+   * or none. What a life took over from the one before is in both.
+   */
+  livesWith(channel: string, { epoch, offset }: Position, payload: string): readonly number[] {
+    const lives = this.#channels.get(channel)?.epochs.get(epoch)?.lives ?? [];
+    const found: number[] = [];
+    for (let number = 0; number < lives.length; number += 1) {
+      let owner = number;
+      while (owner > 0 && offset < lives[owner]!.from) owner -= 1;
+      if (lives[owner]!.payloads.get(offset) === payload) found.push(number);
+    }
+    return found;
+  }
+
+  /**
+   * Whether this payload was answered under this offset in an earlier epoch: a node that begins a new
+   * epoch takes over what Redis holds, and delivers of it what nobody was given before.
+   */
+  wasTakenOver(channel: string, { epoch, offset }: Position, payload: string): boolean {
+    const epochs = this.#channels.get(channel)?.epochs ?? new Map<string, Epoch>();
+    return [...epochs].some(
+      ([name, { lives }]) =>
+        name !== epoch && lives.some((life) => life.payloads.get(offset) === payload),
+    );
+  }
+
+  #channel(name: string): Channel {
+    let channel = this.#channels.get(name);
+    if (channel === undefined) {
+      channel = { epochs: new Map(), uncertain: new Set(), head: undefined };
+      this.#channels.set(name, channel);
+    }
+    return channel;
+  }
+}

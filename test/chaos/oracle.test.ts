@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest';
+import { Ledger } from './ledger.ts';
+import { Oracle } from './oracle.ts';
+import type { ServerFrame } from './server-frame.ts';
+
+const CHANNEL = 'BTC.trade';
+
+function publication(seq: number, offset: number, number: number): ServerFrame {
+  return { type: undefined, seq, channel: CHANNEL, offset, data: `{"n":${number}}` };
+}
+
+function start(offset: number): { ledger: Ledger; oracle: Oracle } {
+  const ledger = new Ledger();
+  const oracle = new Oracle('client', ledger);
+  oracle.connected();
+  oracle.asked(CHANNEL);
+  const channels = [{ channel: CHANNEL, ref: 1, epoch: 'a', offset }];
+  oracle.take({ type: 'subscribed', channels, done: true });
+  return { ledger, oracle };
+}
+
+function publish(ledger: Ledger, offset: number, number: number): void {
+  ledger.acknowledged(CHANNEL, { epoch: 'a', offset }, `{"n":${number}}`);
+}
+
+function kinds(oracle: Oracle): string[] {
+  return oracle.finish().map(({ kind }) => kind);
+}
+
+describe('Oracle', () => {
+  it('misses the last publication of a channel', () => {
+    const { ledger, oracle } = start(0);
+    publish(ledger, 1, 1);
+    publish(ledger, 2, 2);
+    oracle.take(publication(1, 1, 1));
+    expect(oracle.behind()).toEqual([CHANNEL]);
+    expect(kinds(oracle)).toEqual(['missing']);
+  });
+
+  it('sees a failover that gave offsets out again and was told to nobody', () => {
+    const { ledger, oracle } = start(0);
+    for (const n of [1, 2, 3]) publish(ledger, n, n);
+    for (const n of [1, 2, 3]) oracle.take(publication(n, n, n));
+    // 2 and 3 are lost, and 2 to 4 given out under the same epoch.
+    for (const n of [4, 5, 6]) publish(ledger, n - 2, n);
+    oracle.take(publication(4, 4, 6));
+    expect(kinds(oracle)).toEqual(['silent-hole']);
+  });
+
+  it('accepts a failover whose lost writes this client never saw', () => {
+    const { ledger, oracle } = start(0);
+    for (const n of [1, 2, 3]) publish(ledger, n, n);
+    oracle.take(publication(1, 1, 1));
+    for (const n of [4, 5]) publish(ledger, n - 2, n);
+    oracle.take(publication(2, 2, 4));
+    oracle.take(publication(3, 3, 5));
+    expect(kinds(oracle)).toEqual([]);
+  });
+
+  it('accepts a failover after which a new epoch was told', () => {
+    const { ledger, oracle } = start(0);
+    for (const n of [1, 2]) publish(ledger, n, n);
+    for (const n of [1, 2]) oracle.take(publication(n, n, n));
+    publish(ledger, 2, 3);
+    oracle.take({
+      ...{ type: 'resync', channel: CHANNEL, epoch: 'b', offset: 0, reason: 'history_lost' },
+    });
+    ledger.acknowledged(CHANNEL, { epoch: 'b', offset: 1 }, '{"n":4}');
+    oracle.take(publication(3, 1, 4));
+    expect(kinds(oracle)).toEqual([]);
+  });
+
+  it('sees a payload that was published twice under two offsets', () => {
+    const { ledger, oracle } = start(0);
+    publish(ledger, 1, 1);
+    ledger.uncertain(CHANNEL, '{"n":2}');
+    publish(ledger, 3, 2);
+    for (const [offset, n] of [1, 2, 2].entries())
+      oracle.take(publication(offset + 1, offset + 1, n));
+    expect(kinds(oracle)).toContain('duplicate');
+  });
+
+  it('lets pass what was published with an unknown outcome', () => {
+    const { ledger, oracle } = start(0);
+    ledger.uncertain(CHANNEL, '{"n":1}');
+    oracle.take(publication(1, 1, 1));
+    expect(kinds(oracle)).toEqual([]);
+  });
+
+  it('sees what a client missed that came back without saying where it was', () => {
+    const { ledger, oracle } = start(0);
+    for (const n of [1, 2, 3]) publish(ledger, n, n);
+    oracle.take(publication(1, 1, 1));
+    oracle.connected();
+    oracle.asked(CHANNEL);
+    const channels = [{ channel: CHANNEL, ref: 1, epoch: 'a', offset: 3 }];
+    oracle.take({ type: 'subscribed', channels, done: true });
+    expect(kinds(oracle)).toEqual(['silent-hole']);
+  });
+
+  it('sees a recovery that is only partial', () => {
+    const { ledger, oracle } = start(0);
+    for (const n of [1, 2, 3]) publish(ledger, n, n);
+    oracle.take(publication(1, 1, 1));
+    oracle.connected();
+    oracle.asked(CHANNEL, { epoch: 'a', offset: 1 });
+    const answer = {
+      channel: CHANNEL,
+      ref: 1,
+      epoch: 'a',
+      offset: 3,
+      recovered: true,
+      replayed: 1,
+    };
+    oracle.take({ type: 'subscribed', channels: [answer], done: true });
+    oracle.take(publication(1, 3, 3));
+    expect(new Set(kinds(oracle))).toEqual(new Set(['bad-answer', 'silent-hole']));
+  });
+
+  it('sees a gap that tells what nobody published', () => {
+    const { ledger, oracle } = start(0);
+    publish(ledger, 1, 1);
+    oracle.take(publication(1, 1, 1));
+    const range = { epoch: 'a', from: 2, to: 9, lost: 8 };
+    oracle.take({ type: 'gap', channel: CHANNEL, ...range, reason: 'link' });
+    expect(kinds(oracle)).toEqual(['bad-gap']);
+  });
+
+  it('follows plain publications by the numbers that they carry', () => {
+    const { oracle } = start(0);
+    const plain = (seq: number, n: number): ServerFrame => ({
+      ...{ type: undefined, seq, channel: CHANNEL, data: `{"n":${n}}` },
+    });
+    oracle.take(plain(1, 1));
+    oracle.take({ type: 'gap', channel: CHANNEL, reason: 'link' });
+    oracle.take(plain(2, 5));
+    expect(oracle.complaints).toEqual([]);
+    oracle.take(plain(3, 7));
+    expect(kinds(oracle)).toEqual(['silent-hole']);
+  });
+
+  it('sees numbers that were passed over and never told', () => {
+    const { ledger, oracle } = start(0);
+    publish(ledger, 1, 1);
+    oracle.take(publication(2, 1, 1));
+    expect(kinds(oracle)).toEqual(['bad-seq']);
+  });
+});

@@ -1,0 +1,487 @@
+import type { Gap, Position, Resync, Subscribed, SubscribedChannel } from '@tradewind/protocol';
+import type { Ledger } from './ledger.ts';
+import { type PublicationFrame, payloadNumber, type ServerFrame } from './server-frame.ts';
+
+/** What a client can rightly complain about. */
+export type ComplaintKind =
+  /** Came before, by its offset or by the number in its payload. */
+  | 'duplicate'
+  /** An offset that was passed over before, or that lies before where the client began. */
+  | 'reorder'
+  /** Offsets that were neither delivered nor told as lost, noticed by what came after. */
+  | 'silent-hole'
+  /** The last publications of a channel have not come: a hole that nothing came after. */
+  | 'missing'
+  /** Not what the publisher was told to be at this position. */
+  | 'wrong-payload'
+  /** Nobody published this. */
+  | 'unknown-publication'
+  /** A `gap` that does not begin after the last position, or miscounts, or tells what is not lost. */
+  | 'bad-gap'
+  /** A `resync` without a new epoch. */
+  | 'bad-resync'
+  /** A `subscribed` that contradicts itself or the request. */
+  | 'bad-answer'
+  /** `seq` goes back, or passes over more than what is told as lost. */
+  | 'bad-seq'
+  /** A frame of a channel that the client does not hold. */
+  | 'not-subscribed';
+
+export interface Complaint {
+  readonly kind: ComplaintKind;
+  readonly client: string;
+  readonly channel: string;
+  readonly detail: string;
+}
+
+/** Complaints that are kept in full; all are counted. */
+const MAX_COMPLAINTS = 50;
+
+/** Deliveries that may wait for the publisher's answer; the answers of seconds. */
+const MAX_UNPROVEN = 100_000;
+
+/** What was asked of the edge for a channel and not answered yet. */
+interface Asked {
+  readonly since: Position | undefined;
+  readonly history: number | undefined;
+}
+
+/** From and to, both included. */
+interface Range {
+  readonly epoch: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+interface Delivery {
+  /** Which run of consecutive offsets it belongs to. */
+  readonly run: number;
+  readonly position: Position;
+  readonly payload: string;
+}
+
+class ChannelRecord {
+  readonly name: string;
+  held = false;
+  asked: Asked | undefined;
+  /** Everything up to here is delivered, told as lost, or was complained about. */
+  position: Position | undefined;
+  /** Where the client began in this epoch: nothing up to here was asked for. */
+  begin = 0;
+  readonly pastEpochs = new Set<string>();
+  readonly gaps: Range[] = [];
+  readonly holes: Range[] = [];
+  /** The `subscribed` whose replay is not over: how many come, and up to where. */
+  replay: { left: number; readonly upTo: number } | undefined;
+  /** The last delivery that is proven, or waits before those in {@link unproven}. */
+  lastProven: Delivery | undefined;
+  readonly unproven: Delivery[] = [];
+  /** Counts the resyncs and fresh beginnings, behind which nothing need follow from before. */
+  run = 0;
+  /** The largest number in a payload so far. */
+  number = 0;
+  /** For publications without an offset: how many a `gap` told as lost since the last one. */
+  plainTold = 0;
+  plain = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/**
+ * What one client was promised and was given. It is fed every frame in order, over all of the
+ * client's connections, and complains about whatever breaks the promise: no duplicate, no reorder,
+ * and every offset either delivered or told as lost, once.
+ */
+export class Oracle {
+  readonly client: string;
+  readonly complaints: Complaint[] = [];
+  /** All complaints, those beyond what is kept included. */
+  complaintCount = 0;
+  /** What came: for tests that want to see that something happened at all. */
+  readonly counts = {
+    publications: 0,
+    gaps: 0,
+    lost: 0,
+    resyncs: 0,
+    recovered: 0,
+    notRecovered: 0,
+    replayed: 0,
+    degraded: 0,
+    restored: 0,
+    connections: 0,
+  };
+  readonly #ledger: Ledger;
+  readonly #channels = new Map<string, ChannelRecord>();
+  #lastSeq = 0;
+  /** Numbers passed over on this connection, less those that a gap has told. */
+  #seqOwed = 0;
+  #seqToldUnknown = false;
+
+  constructor(client: string, ledger: Ledger) {
+    this.client = client;
+    this.#ledger = ledger;
+  }
+
+  /** A connection begins: `seq` starts again, and no channel is held. */
+  connected(): void {
+    this.counts.connections += 1;
+    this.#lastSeq = 0;
+    this.#seqOwed = 0;
+    this.#seqToldUnknown = false;
+    this.disconnected();
+  }
+
+  /** The connection has ended. */
+  disconnected(): void {
+    for (const record of this.#channels.values()) {
+      record.held = false;
+      record.asked = undefined;
+      record.replay = undefined;
+    }
+  }
+
+  /** The client asks for a channel, from `since` on where it is given. */
+  asked(channel: string, since?: Position, history?: number): void {
+    this.#record(channel).asked = { since, history };
+  }
+
+  /** Where the client would continue; undefined when it knows no epoch of the channel. */
+  position(channel: string): Position | undefined {
+    return this.#channels.get(channel)?.position;
+  }
+
+  isHeld(channel: string): boolean {
+    return this.#channels.get(channel)?.held === true;
+  }
+
+  /** Takes the next frame. */
+  take(frame: ServerFrame): void {
+    switch (frame.type) {
+      case undefined:
+        this.#publication(frame);
+        break;
+      case 'subscribed':
+        this.#subscribed(frame);
+        break;
+      case 'unsubscribed':
+        for (const channel of frame.channels) this.#record(channel).held = false;
+        break;
+      case 'gap':
+        this.#gap(frame);
+        break;
+      case 'resync':
+        this.#resync(frame);
+        break;
+      case 'degraded':
+      case 'restored':
+        this.counts[frame.type] += 1;
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** Channels on which the client has not reached what the publisher was answered last. */
+  behind(): readonly string[] {
+    const late: string[] = [];
+    for (const { name, position, plain } of this.#channels.values()) {
+      const head = this.#ledger.head(name);
+      if (head === undefined || plain > 0) continue;
+      const sameEpoch = position?.epoch === head.epoch;
+      // An epoch that no publication was answered in is newer than all that were.
+      const newer =
+        position !== undefined && !sameEpoch && !this.#ledger.knowsEpoch(name, position.epoch);
+      if (newer || (sameEpoch && position.offset >= head.offset)) continue;
+      late.push(name);
+    }
+    return late;
+  }
+
+  /**
+   * The last check, when all is quiet: what has not come is missing, and what nobody published is
+   * told. Nothing may be fed after it.
+   */
+  finish(): readonly Complaint[] {
+    for (const channel of this.behind()) {
+      const { epoch, offset } = this.#ledger.head(channel)!;
+      const at = describe(this.#record(channel).position);
+      this.#complain('missing', channel, `it is at ${at}, the last is ${epoch}/${offset}`);
+    }
+    for (const record of this.#channels.values()) {
+      this.#prove(record, true);
+      this.#checkEnd(record);
+    }
+    if (this.#seqOwed > 0 && !this.#seqToldUnknown)
+      this.#complain('bad-seq', '', `${this.#seqOwed} numbers were passed over and not told`);
+    return this.complaints;
+  }
+
+  #checkEnd(record: ChannelRecord): void {
+    const { name, replay, gaps } = record;
+    if (replay !== undefined && replay.left > 0)
+      this.#complain('bad-answer', name, `${replay.left} announced as replayed never came`);
+    if (this.#ledger.hasUncertain(name)) return;
+    for (const { epoch, from, to } of gaps) {
+      if (this.#ledger.knowsEpoch(name, epoch) && to > this.#ledger.last(name, epoch))
+        this.#complain('bad-gap', name, `${epoch}/${from} to ${to}, which nobody published`);
+    }
+  }
+
+  #publication(frame: PublicationFrame): void {
+    const { seq, channel, offset, data } = frame;
+    const record = this.#record(channel);
+    this.counts.publications += 1;
+    this.#checkSeq(seq, channel);
+    if (!record.held) this.#complain('not-subscribed', channel, `seq ${seq} of no subscription`);
+    this.#checkNumber(record, data, offset);
+    if (offset === undefined) {
+      record.plain += 1;
+      return;
+    }
+    const { position } = record;
+    if (position === undefined) {
+      this.#complain('bad-answer', channel, `offset ${offset} before any epoch was told`);
+      return;
+    }
+    const { epoch } = position;
+    if (offset <= position.offset) {
+      this.#again(record, epoch, offset);
+      return;
+    }
+    if (offset > position.offset + 1) this.#hole(record, epoch, position.offset + 1, offset - 1);
+    record.position = { epoch, offset };
+    this.#countReplay(record, offset);
+    record.unproven.push({ run: record.run, position: record.position, payload: data });
+    if (record.unproven.length > MAX_UNPROVEN) throw new Error(`${channel}: nothing is answered`);
+    this.#prove(record, false);
+  }
+
+  #checkSeq(seq: number, channel: string): void {
+    if (seq <= this.#lastSeq) {
+      this.#complain('bad-seq', channel, `${seq} after ${this.#lastSeq}`);
+      return;
+    }
+    this.#seqOwed += seq - this.#lastSeq - 1;
+    this.#lastSeq = seq;
+  }
+
+  /** The publisher numbers what it publishes on a channel, so a number that is not new came twice. */
+  #checkNumber(record: ChannelRecord, data: string, offset: number | undefined): void {
+    const number = payloadNumber(data);
+    if (number === undefined) return;
+    if (number <= record.number)
+      this.#complain('duplicate', record.name, `number ${number} after ${record.number}`);
+    else if (offset === undefined && record.plain > 0) {
+      const missed = number - record.number - 1;
+      if (missed > record.plainTold)
+        this.#complain('silent-hole', record.name, `${missed} missing before number ${number}`);
+    }
+    if (offset === undefined) record.plainTold = 0;
+    record.number = Math.max(record.number, number);
+  }
+
+  #again(record: ChannelRecord, epoch: string, offset: number): void {
+    const includes = (range: Range): boolean =>
+      range.epoch === epoch && range.from <= offset && offset <= range.to;
+    const at = `${epoch}/${offset}, it is at ${record.position?.offset}`;
+    if (record.gaps.some(includes)) this.#complain('reorder', record.name, `told as lost: ${at}`);
+    else if (record.holes.some(includes) || offset <= record.begin)
+      this.#complain('reorder', record.name, at);
+    else this.#complain('duplicate', record.name, at);
+  }
+
+  #hole(record: ChannelRecord, epoch: string, from: number, to: number): void {
+    record.holes.push({ epoch, from, to });
+    this.#complain('silent-hole', record.name, `${epoch}/${from} to ${to}`);
+  }
+
+  #countReplay(record: ChannelRecord, offset: number): void {
+    const { replay } = record;
+    if (replay === undefined) return;
+    if (offset <= replay.upTo) {
+      replay.left -= 1;
+      this.counts.replayed += 1;
+      if (replay.left >= 0) return;
+    } else if (replay.left === 0) {
+      record.replay = undefined;
+      return;
+    }
+    const direction = replay.left < 0 ? 'more than' : `${replay.left} fewer than`;
+    this.#complain('bad-answer', record.name, `${direction} announced were replayed`);
+    record.replay = undefined;
+  }
+
+  /** Holds deliveries against the publisher's answers, which may come later than they. */
+  #prove(record: ChannelRecord, last: boolean): void {
+    const { name, unproven } = record;
+    let proven = 0;
+    for (const delivery of unproven) {
+      const { position, payload } = delivery;
+      const lives = this.#ledger.livesWith(name, position, payload);
+      if (lives.length === 0 && this.#ledger.wasTakenOver(name, position, payload)) {
+        record.lastProven = undefined;
+      } else if (lives.length === 0) {
+        const answered = this.#ledger.knows(name, position);
+        if (!last && !answered) break;
+        this.#unproven(name, delivery, answered);
+      } else {
+        this.#checkLife(record, delivery, lives);
+        record.lastProven = delivery;
+      }
+      proven += 1;
+    }
+    unproven.splice(0, proven);
+  }
+
+  #unproven(channel: string, { position, payload }: Delivery, answered: boolean): void {
+    if (this.#ledger.isUncertain(channel, payload)) return;
+    const kind = answered ? 'wrong-payload' : 'unknown-publication';
+    this.#complain(kind, channel, `${describe(position)} is ${payload.slice(0, 80)}`);
+  }
+
+  /** Two in a row must belong to one life of the epoch; else what lies between was never told. */
+  #checkLife(record: ChannelRecord, { run, position }: Delivery, lives: readonly number[]): void {
+    const before = record.lastProven;
+    if (before === undefined || before.run !== run) return;
+    const livesBefore = this.#ledger.livesWith(record.name, before.position, before.payload);
+    if (lives.some((life) => livesBefore.includes(life))) return;
+    const crossing = `${describe(before.position)} and ${describe(position)}`;
+    this.#complain('silent-hole', record.name, `a failover lies between ${crossing}, untold`);
+  }
+
+  #gap(gap: Gap): void {
+    const { channel, epoch, from, to, lost } = gap;
+    const record = this.#record(channel);
+    this.counts.gaps += 1;
+    this.counts.lost += lost ?? 0;
+    if (lost === undefined) this.#seqToldUnknown = true;
+    // May go below zero: a gap can be told before the number that it explains, and a lost link has none.
+    else this.#seqOwed -= lost;
+    record.plainTold += lost ?? Number.POSITIVE_INFINITY;
+    if (!record.held) this.#complain('not-subscribed', channel, `a gap: ${JSON.stringify(gap)}`);
+    if (from === undefined || to === undefined) return;
+    const { position } = record;
+    const wrong = (why: string): void =>
+      this.#complain('bad-gap', channel, `${why}: ${JSON.stringify(gap)} at ${describe(position)}`);
+    if (position === undefined || epoch !== position.epoch) {
+      wrong('of another epoch');
+      return;
+    }
+    if (to < from || (lost !== undefined && lost !== to - from + 1)) {
+      wrong('miscounts');
+      return;
+    }
+    if (from <= position.offset) {
+      wrong('spans what was delivered or told before');
+      return;
+    }
+    if (from > position.offset + 1) this.#hole(record, epoch, position.offset + 1, from - 1);
+    record.gaps.push({ epoch, from, to });
+    record.position = { epoch, offset: to };
+    this.#skipReplay(record, from, to);
+  }
+
+  /** What is told as lost within a replay was announced among those replayed, or was not: both do. */
+  #skipReplay(record: ChannelRecord, from: number, to: number): void {
+    const { replay } = record;
+    if (replay === undefined || from > replay.upTo) return;
+    replay.left = Math.min(replay.left, Math.max(0, replay.upTo - to));
+  }
+
+  #resync({ channel, epoch, offset }: Resync): void {
+    const record = this.#record(channel);
+    this.counts.resyncs += 1;
+    if (!record.held) this.#complain('not-subscribed', channel, `a resync to ${epoch}`);
+    if (record.position?.epoch === epoch || record.pastEpochs.has(epoch))
+      this.#complain('bad-resync', channel, `${epoch} is no new epoch`);
+    this.#begin(record, { epoch, offset });
+  }
+
+  #subscribed({ channels, rejected }: Subscribed): void {
+    for (const answer of channels) this.#answered(answer);
+    for (const { channel } of rejected ?? []) this.#record(channel).asked = undefined;
+  }
+
+  #answered(answer: SubscribedChannel): void {
+    const { channel, epoch, offset, recovered } = answer;
+    const record = this.#record(channel);
+    const asked = record.asked;
+    record.asked = undefined;
+    if (record.held) return;
+    record.held = true;
+    if (epoch === undefined || offset === undefined) {
+      if (asked?.since !== undefined && recovered !== false)
+        this.#complain('bad-answer', channel, 'neither position nor recovered:false to a since');
+      return;
+    }
+    const now = { epoch, offset };
+    if (asked?.since !== undefined) this.#resumed(record, asked.since, answer, now);
+    else this.#joined(record, now, answer.replayed ?? 0);
+  }
+
+  #resumed(record: ChannelRecord, since: Position, answer: SubscribedChannel, now: Position): void {
+    const { recovered, replayed = 0, reason } = answer;
+    const told = `${JSON.stringify(answer)} to a since of ${describe(since)}`;
+    if (recovered === true) {
+      this.counts.recovered += 1;
+      if (now.epoch !== since.epoch || now.offset < since.offset) {
+        this.#complain('bad-answer', record.name, told);
+        this.#begin(record, now);
+        return;
+      }
+      if (replayed !== now.offset - since.offset) this.#complain('bad-answer', record.name, told);
+      const { position } = record;
+      if (position?.epoch !== since.epoch || position.offset !== since.offset) {
+        this.#begin(record, since);
+        record.number = 0;
+      }
+      record.replay = { left: replayed, upTo: now.offset };
+      return;
+    }
+    this.counts.notRecovered += 1;
+    if (recovered === undefined || reason === undefined)
+      this.#complain('bad-answer', record.name, told);
+    this.#begin(record, { epoch: now.epoch, offset: now.offset - replayed });
+    record.replay = { left: replayed, upTo: now.offset };
+    record.number = 0;
+  }
+
+  /** Without `since`, what happened while the client was away is told by nobody. */
+  #joined(record: ChannelRecord, now: Position, replayed: number): void {
+    const { position } = record;
+    if (position?.epoch === now.epoch && now.offset - replayed > position.offset)
+      this.#hole(record, now.epoch, position.offset + 1, now.offset - replayed);
+    this.#begin(record, { epoch: now.epoch, offset: now.offset - replayed });
+    record.replay = { left: replayed, upTo: now.offset };
+  }
+
+  #begin(record: ChannelRecord, position: Position): void {
+    if (record.position !== undefined && record.position.epoch !== position.epoch)
+      record.pastEpochs.add(record.position.epoch);
+    record.position = position;
+    record.begin = position.offset;
+    record.replay = undefined;
+    record.run += 1;
+  }
+
+  #record(channel: string): ChannelRecord {
+    let record = this.#channels.get(channel);
+    if (record === undefined) {
+      record = new ChannelRecord(channel);
+      this.#channels.set(channel, record);
+    }
+    return record;
+  }
+
+  #complain(kind: ComplaintKind, channel: string, detail: string): void {
+    this.complaintCount += 1;
+    if (this.complaints.length >= MAX_COMPLAINTS) return;
+    this.complaints.push({ kind, client: this.client, channel, detail });
+  }
+}
+
+function describe(position: Position | undefined): string {
+  return position === undefined ? 'no position' : `${position.epoch}/${position.offset}`;
+}

@@ -1,0 +1,85 @@
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
+import { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
+import { eventually } from '../support/wait.ts';
+import { Ledger } from './ledger.ts';
+import { NumberedPublisher } from './publisher.ts';
+import { startScriptPublisher } from './script-publisher.ts';
+
+const CHANNEL = 'BTC.trade';
+
+let redis: RedisNode;
+let proxy: TcpFaultProxy;
+
+beforeAll(async () => {
+  redis = await startRedisNode();
+  const { host, port } = redis;
+  proxy = await TcpFaultProxy.start({ host, port, speaks: 'redis' });
+});
+
+afterAll(async () => {
+  await proxy?.[Symbol.asyncDispose]();
+  await redis?.[Symbol.asyncDispose]();
+});
+
+async function published(
+  act: (publisher: NumberedPublisher) => Promise<void>,
+  onUnknown: 'repeat' | 'repeat-without-key',
+) {
+  await redis.control.flushall();
+  const subscriber = new Redis(redis.url);
+  const received: string[] = [];
+  subscriber.on('message', (_channel, message) => received.push(message));
+  await subscriber.subscribe(CHANNEL);
+  using via = startScriptPublisher(proxy.url);
+  await eventually(() => via.publish('warm-up', '0'));
+  const ledger = new Ledger();
+  const channels = [CHANNEL];
+  await using publisher = new NumberedPublisher({
+    channels,
+    ledger,
+    via,
+    ratePerSecond: 200,
+    onUnknown,
+  });
+  await act(publisher);
+  await publisher.stop();
+  await eventually(() => received.length >= publisher.acknowledged);
+  subscriber.disconnect();
+  return { ledger, received, acknowledged: publisher.acknowledged };
+}
+
+async function loseOneReply(publisher: NumberedPublisher): Promise<void> {
+  await eventually(() => publisher.acknowledged > 10);
+  const trap = proxy.dropReplyThenCut(([name]) => /^evalsha$/i.test(name ?? ''));
+  await trap.sprung;
+  await eventually(() => publisher.failed > 0);
+  const { acknowledged } = publisher;
+  await eventually(() => publisher.acknowledged > acknowledged + 10);
+}
+
+describe('NumberedPublisher', () => {
+  it('writes down what was answered', async () => {
+    const { ledger, received, acknowledged } = await published(async (publisher) => {
+      await eventually(() => publisher.acknowledged >= 20);
+    }, 'repeat');
+    const head = ledger.head(CHANNEL)!;
+    expect(head.offset).toBe(acknowledged);
+    expect(received).toHaveLength(acknowledged);
+    for (const [index, message] of received.entries()) {
+      expect(message).toMatch(new RegExp(`^@1:${head.epoch}:${index + 1}:\\d+;`));
+      const payload = message.slice(message.indexOf(';') + 1);
+      expect(JSON.parse(payload)).toMatchObject({ n: index + 1 });
+      const position = { epoch: head.epoch, offset: index + 1 };
+      expect(ledger.livesWith(CHANNEL, position, payload)).toEqual([0]);
+    }
+  });
+
+  it('publishes once what it repeats under a key, and twice without one', async () => {
+    const once = await published(loseOneReply, 'repeat');
+    expect(once.received).toHaveLength(once.acknowledged);
+    const twice = await published(loseOneReply, 'repeat-without-key');
+    expect(twice.received).toHaveLength(twice.acknowledged + 1);
+  });
+});

@@ -1,0 +1,30 @@
+import type { ServerMessage } from '@tradewind/protocol';
+
+/** A publication as it came, with the exact text of its payload. */
+export interface PublicationFrame {
+  readonly type: undefined;
+  readonly seq: number;
+  readonly channel: string;
+  readonly offset?: number;
+  readonly data: string;
+}
+
+export type ServerFrame = PublicationFrame | ServerMessage;
+
+const DATA_KEY = '"data":';
+
+/** Reads one text frame of an edge. Throws when it is not JSON. */
+export function readServerFrame(text: string): ServerFrame {
+  const frame = JSON.parse(text);
+  if (frame.type !== undefined) return frame as ServerMessage;
+  const { seq, channel, offset } = frame;
+  // `data` is the envelope's last field; the key cannot occur earlier, as names hold no quotes.
+  const data = text.slice(text.indexOf(DATA_KEY) + DATA_KEY.length, -1);
+  return { type: undefined, seq, channel, offset, data };
+}
+
+/** The number that a payload of our publisher carries; undefined for anybody else's. */
+export function payloadNumber(payload: string): number | undefined {
+  const found = /^\{"n":(\d+)[,}]/.exec(payload);
+  return found === null ? undefined : Number(found[1]);
+}

@@ -1,0 +1,63 @@
+import { expect, it } from 'vitest';
+import { startRedisNode } from '../support/redis-topology.ts';
+import { linksOf } from '../support/tcp-fault-proxy.ts';
+import { expectComplaints } from './expect-complaints.ts';
+import { NaiveSubscriber } from './naive-subscriber.ts';
+import { DETECTION_MS, Scenario } from './scenario.ts';
+
+const CHANNELS = ['BTC.trade', 'ETH.trade'];
+
+it('A3: only the subscriber link falls silent, sockets stay open: noticed, replaced, and made up for', async () => {
+  await using scenario = await Scenario.start();
+  const publisher = scenario.publish({ channels: CHANNELS, ratePerSecond: 200 });
+  const clients = await scenario.connect({ channels: CHANNELS, count: 5 });
+  const naive = scenario.use(
+    await NaiveSubscriber.start(scenario.proxy.url, CHANNELS, scenario.ledger),
+  );
+  await scenario.until(() => publisher.acknowledged > 200, 'trades flow');
+  expect(await scenario.settle()).toBe(true);
+  // Only what is there now: a link that is made anew goes another way.
+  const silent = new Set(scenario.proxy.links.filter(linksOf('subscriber')));
+  using _fault = scenario.proxy.impose({ blackhole: true }, (link) => silent.has(link));
+  const degraded = (): boolean => clients.every(({ oracle }) => oracle.counts.degraded >= 1);
+  await scenario.until(degraded, 'clients are told', DETECTION_MS);
+  const restored = (): boolean => clients.every(({ oracle }) => oracle.counts.restored >= 1);
+  await scenario.until(restored, 'the link is replaced');
+  await publisher.stop();
+  await scenario.verify();
+  expectComplaints(naive.finish(), ['missing']);
+});
+
+/** Leads subscriber links to a Redis that answers every PING and that nobody publishes to. */
+async function detach(scenario: Scenario): Promise<void> {
+  const other = scenario.use(await startRedisNode());
+  const publisher = scenario.publish({ channels: CHANNELS, ratePerSecond: 100 });
+  await scenario.connect({ channels: CHANNELS, count: 3 });
+  await scenario.until(() => publisher.acknowledged > 100, 'trades flow');
+  expect(await scenario.settle()).toBe(true);
+  scenario.proxy.retarget(other);
+  scenario.proxy.cut(linksOf('subscriber'));
+  const moved = async (): Promise<boolean> =>
+    Number(((await other.control.pubsub('NUMSUB', CHANNELS[0]!)) as unknown[])[1]) > 0;
+  await scenario.until(moved, 'the subscriber is on the other Redis');
+  scenario.proxy.retarget(scenario.redis);
+  await publisher.stop();
+  const last = scenario.publish({ channels: ['DOGE.trade'], ratePerSecond: 0 });
+  await last.publishOne('DOGE.trade');
+}
+
+it('A4: Redis answers, and nothing comes: the probe finds it out, not PING', async () => {
+  // Without tail checks, so that it is the probe which is seen.
+  await using scenario = await Scenario.start({ env: { EDGE_TAIL_CHECK_SECONDS: '0' } });
+  await detach(scenario);
+  await scenario.verify();
+});
+
+it('A4, control: without the probe clients starve and the node stays green', async () => {
+  const env = { EDGE_TAIL_CHECK_SECONDS: '0', EDGE_PROBE: 'false' };
+  await using scenario = await Scenario.start({ env });
+  await detach(scenario);
+  const [edge] = scenario.edges;
+  expect((await fetch(`${edge!.url}/readyz`)).ok).toBe(true);
+  await scenario.expectComplaints(['missing', 'silent-hole'], 2 * DETECTION_MS);
+});

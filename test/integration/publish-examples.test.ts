@@ -1,0 +1,147 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { RedisCommands, readHeader } from '@tradewind/bus';
+import { bringPythonWithRedis, bringRedisCli } from '@tradewind/dev';
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { eventually } from '../support/wait.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const DOCUMENT = readFileSync(`${ROOT}/docs/publishing.md`, 'utf8');
+
+/** How long one run of an example may take, in ms. */
+const RUN_DEADLINE_MS = 20_000;
+
+/** apt included. */
+const TEST_DEADLINE_MS = 300_000;
+
+let redis: TestRedis;
+let admin: Redis;
+
+beforeEach(async () => {
+  redis = await startRedis();
+  admin = new Redis(redis.url);
+});
+
+afterEach(async () => {
+  admin.disconnect();
+  await redis.stop();
+});
+
+async function run(command: string, ...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(command, args, {
+    cwd: ROOT,
+    env: { ...process.env, REDIS_URL: redis.url },
+    timeout: RUN_DEADLINE_MS,
+  });
+  return stdout.trim();
+}
+
+async function startReceiver(channel: string): Promise<Buffer[]> {
+  const received: Buffer[] = [];
+  const subscriber = admin.duplicate();
+  onTestFinished(() => subscriber.disconnect());
+  subscriber.on('messageBuffer', (_channel, payload) => received.push(payload));
+  await subscriber.subscribe(channel);
+  return received;
+}
+
+describe('docs/publishing.md', () => {
+  it(
+    'names shell commands that publish',
+    async ({ skip }) => {
+      const cli = await bringRedisCli(console.log);
+      if (cli === undefined) return skip('there is no redis-cli here, and apt cannot bring it');
+      const received = await startReceiver('BTC.trade');
+      const commands = [...DOCUMENT.matchAll(/```sh\n([\s\S]*?)```/g)].map(
+        ([, text]) => text ?? '',
+      );
+      expect(commands).toHaveLength(2);
+      for (const text of commands)
+        await run('sh', '-ec', text.replaceAll('redis-cli', `"${cli}" -u "$REDIS_URL"`));
+      await eventually(() => received.length === 2);
+      for (const [index, message] of received.entries()) {
+        const header = readHeader(message);
+        if (header.kind !== 'sequenced') throw new Error(header.kind);
+        expect(header.offset).toBe(index + 1);
+        expect(message.subarray(header.payloadAt).toString()).toBe('{"price":"64123.5"}');
+      }
+    },
+    TEST_DEADLINE_MS,
+  );
+
+  it(
+    'has a Python example that publishes, once for a key',
+    async ({ skip }) => {
+      const python = await bringPythonWithRedis(console.log);
+      if (python === undefined)
+        return skip(
+          'there is no python3 with redis-py here, and apt cannot bring it (python3-redis)',
+        );
+      const received = await startReceiver('BTC.trade');
+      const example = [`${ROOT}/docs/publish/publish.py`, 'BTC.trade', '{"price":"ü"}'];
+      const first = await run(python, ...example, 'trade-1');
+      expect(first).toMatch(/^[a-z0-9]{1,16} 1 False$/);
+      expect(await run(python, ...example, 'trade-1')).toBe(first.replace('False', 'True'));
+      expect(await run(python, ...example)).toMatch(/ 2 False$/);
+      await eventually(() => received.length === 2);
+      expect(received[0]?.toString()).toMatch(/^@1:[a-z0-9]+:1:\d+;\{"price":"ü"\}$/);
+    },
+    TEST_DEADLINE_MS,
+  );
+
+  it('names rights that suffice for a publisher and for an edge, and no more', async ({ skip }) => {
+    const version = /redis_version:(\d+)/.exec(await admin.info('server'))?.[1];
+    if (Number(version) < 7) skip('selectors came with Redis 7');
+    const rules = [...DOCUMENT.matchAll(/^ACL SETUSER (.*)$/gm)].map(([, rule]) => rule ?? '');
+    expect(rules.map((rule) => rule.split(' ')[0])).toEqual(['publisher', 'edge']);
+    // What stands in parentheses is one argument.
+    for (const rule of rules)
+      await admin.call('ACL', 'SETUSER', ...(rule.match(/\([^)]*\)|\S+/g) ?? []));
+    const [publisher, edge] = await Promise.all([startAs('publisher'), startAs('edge')]);
+    const publication = {
+      channel: 'BTC.trade',
+      payload: 'x',
+      historySize: 10,
+      historyTtlMs: 1_000,
+      idempotencyKey: 'k',
+      idempotencyWindowMs: 1_000,
+    };
+    const { epoch } = await publisher.publishSequenced(publication);
+    await publisher.publishSequenced({ ...publication, idempotencyKey: '', historyTtlMs: 0 });
+    await publisher.publishSequenced({ ...publication, idempotencyKey: '', historySize: 0 });
+    await publisher.publish('BTC.trade', 'plain');
+
+    expect(await edge.readPositions(['BTC.trade'])).toEqual([{ epoch, offset: 3 }]);
+    expect((await edge.readHistory('BTC.trade', 0, 10)).position?.offset).toBe(3);
+    expect(await edge.startEpoch('BTC.trade', epoch)).toMatchObject({ changed: true });
+    expect(await edge.startEpoch('new', undefined)).toMatchObject({ changed: true });
+    await edge.heartbeat('edge-1', 'token');
+    expect(await edge.serverIdentity()).toBeDefined();
+    for (const forbidden of [
+      edge.publish('BTC.trade', 'x'),
+      edge.publishSequenced({ ...publication, idempotencyKey: '' }),
+      publisher.heartbeat('edge-1', 'token'),
+    ])
+      await expect(forbidden).rejects.toMatchObject({ code: 'NOPERM' });
+  });
+});
+
+async function startAs(user: string): Promise<RedisCommands> {
+  const commands = new RedisCommands(
+    {
+      url: redis.url.replace('redis://', `redis://${user}:secret@`),
+      password: undefined,
+      certificateAuthority: undefined,
+      connectionName: 'tradewind-test',
+    },
+    { available() {}, unavailable() {} },
+  );
+  onTestFinished(() => commands.stop());
+  commands.start();
+  await eventually(() => commands.available);
+  return commands;
+}

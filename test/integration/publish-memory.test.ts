@@ -1,0 +1,114 @@
+import {
+  logKey,
+  metaKey,
+  onceKey,
+  PUBLISH_SCRIPT,
+  publishArguments,
+  publishKeys,
+  type SequencedPublication,
+} from '@tradewind/bus';
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+
+/** The formula of docs/publishing.md, in bytes. */
+const metaBound = (channel: number): number => 160 + channel;
+const onceBound = (channel: number, key: number): number => 192 + channel + key;
+const logBound = (channel: number, size: number, payload: number): number =>
+  12_288 + channel + 1.4 * size * (payload + 32);
+
+/** More than one node of a stream holds, so that every state of its first and last node is seen. */
+const MEASURED_PUBLICATIONS = 210;
+
+let redis: TestRedis;
+let admin: Redis;
+
+beforeEach(async () => {
+  redis = await startRedis();
+  admin = new Redis(redis.url);
+});
+
+afterEach(async () => {
+  admin.disconnect();
+  await redis.stop();
+});
+
+async function publish(publications: readonly SequencedPublication[]): Promise<void> {
+  const pipeline = admin.pipeline();
+  for (const publication of publications)
+    pipeline.eval(
+      PUBLISH_SCRIPT.text,
+      2,
+      ...publishKeys(publication.channel),
+      ...publishArguments(publication),
+    );
+  for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
+}
+
+async function memoryUsage(key: string): Promise<number> {
+  return Number(await admin.call('MEMORY', 'USAGE', key, 'SAMPLES', '0'));
+}
+
+async function usedMemory(): Promise<number> {
+  return Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1]);
+}
+
+describe('the memory of a channel', () => {
+  it.each([
+    { channelBytes: 1, size: 1, payloadBytes: 150 },
+    { channelBytes: 9, size: 10, payloadBytes: 500 },
+    { channelBytes: 9, size: 100, payloadBytes: 1 },
+    { channelBytes: 9, size: 100, payloadBytes: 150 },
+    { channelBytes: 128, size: 100, payloadBytes: 500 },
+    { channelBytes: 9, size: 100, payloadBytes: 5_000 },
+    { channelBytes: 9, size: 1_000, payloadBytes: 150 },
+    { channelBytes: 9, size: 100, payloadBytes: 65_536 },
+  ])(
+    'is within its formula: $size of $payloadBytes bytes',
+    async ({ channelBytes, size, payloadBytes }) => {
+      const channel = 'c'.repeat(channelBytes);
+      const publication: SequencedPublication = {
+        channel,
+        payload: 'x'.repeat(payloadBytes),
+        historySize: size,
+        historyTtlMs: 600_000,
+        idempotencyWindowMs: 0,
+      };
+      await publish(Array.from({ length: size }, () => publication));
+      let log = 0;
+      for (let index = 0; index < MEASURED_PUBLICATIONS; index += 1) {
+        await publish([publication]);
+        log = Math.max(log, await memoryUsage(logKey(channel)));
+      }
+      const meta = await memoryUsage(metaKey(channel));
+      console.log(
+        `channel ${channelBytes} bytes, ${size} of ${payloadBytes}: meta ${meta}, log ${log} bytes`,
+      );
+      expect(meta).toBeLessThanOrEqual(metaBound(channelBytes));
+      expect(log).toBeLessThanOrEqual(logBound(channelBytes, size, payloadBytes));
+      expect(log).toBeGreaterThan(size * payloadBytes);
+    },
+  );
+
+  it('grows within its formula by idempotency keys, their expiry included', async () => {
+    const key = (index: number): string => String(index).padStart(36, '0');
+    const publications = (from: number, count: number): SequencedPublication[] =>
+      Array.from({ length: count }, (_, index) => ({
+        channel: 'BTC.trade',
+        payload: 'x',
+        historySize: 0,
+        historyTtlMs: 0,
+        idempotencyKey: key(from + index),
+        idempotencyWindowMs: 600_000,
+      }));
+    await publish(publications(0, 1_000));
+    const before = await usedMemory();
+    const count = 10_000;
+    await publish(publications(1_000, count));
+    const each = ((await usedMemory()) - before) / count;
+    const alone = await memoryUsage(onceKey('BTC.trade', key(5)));
+    console.log(`idempotency key of 36 bytes: ${alone} bytes, ${Math.round(each)} with its expiry`);
+    expect(each).toBeLessThanOrEqual(onceBound('BTC.trade'.length, 36));
+    expect(each).toBeGreaterThanOrEqual(alone);
+  });
+});

@@ -1,0 +1,53 @@
+import { expect, it } from 'vitest';
+import { TestClient } from '../support/client.ts';
+import { debugIndex, startTier } from '../support/tier.ts';
+import { eventually } from '../support/wait.ts';
+
+const CLIENTS = 60;
+
+it.each([1, 3])(
+  'sheds some of its clients over %i workers, and serves the others on',
+  async (workers) => {
+    await using tier = await startTier({ edges: 1, env: { EDGE_WORKERS: String(workers) } });
+    const [edge] = tier.edges as [(typeof tier.edges)[0]];
+    const clients = await Promise.all(
+      Array.from({ length: CLIENTS }, () => TestClient.connect(edge.wsUrl, { channels: ['a'] })),
+    );
+
+    const answer = await fetch(`${edge.adminUrl}/shed?count=20&overSeconds=2`, { method: 'POST' });
+    expect(answer.status).toBe(202);
+    expect(await answer.json()).toEqual({
+      status: 'shedding',
+      connections: CLIENTS,
+      count: 20,
+      overSeconds: 2,
+    });
+    await eventually(async () => (await debugIndex(edge)).connections === CLIENTS - 20);
+    const told = clients.filter((client) => client.controlsOf('reconnect').length > 0);
+    expect(told).toHaveLength(20);
+    for (const client of told) expect((await client.closed).code).toBe(1012);
+
+    expect((await fetch(`${edge.url}/readyz`)).status).toBe(200);
+    await using newcomer = await TestClient.connect(edge.wsUrl, { channels: ['a'] });
+    await tier.backend.publish('a', '1');
+    const staying = clients.filter((client) => !told.includes(client));
+    for (const client of [...staying, newcomer]) {
+      await client.waitFor(() => client.publications.length === 1);
+    }
+    await Promise.all(staying.map((client) => client.terminate()));
+  },
+);
+
+it('refuses what it cannot read, and a node that drains', async () => {
+  await using tier = await startTier({
+    edges: 1,
+    env: { DRAIN_SECONDS: '20', DRAIN_ACCEPT_SECONDS: '10' },
+  });
+  const [edge] = tier.edges as [(typeof tier.edges)[0]];
+  const post = (path: string) => fetch(`${edge.adminUrl}${path}`, { method: 'POST' });
+  expect((await post('/shed?count=all')).status).toBe(400);
+  await post('/drain');
+  await eventually(async () => (await post('/shed?count=1&overSeconds=1')).status === 503);
+  edge.signal('SIGTERM');
+  edge.signal('SIGTERM');
+});

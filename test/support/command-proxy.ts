@@ -1,0 +1,57 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+/** Stands between a client and its Redis, and speaks in the client's name or falls silent. */
+export interface CommandProxy extends AsyncDisposable {
+  readonly url: string;
+  /** Sends a command on every open connection; its reply goes to the client, which did not ask. */
+  inject(...command: readonly string[]): void;
+  /** While true, no byte passes either way and every socket stays open: a half-open connection. */
+  blackhole: boolean;
+}
+
+/** Starts a proxy to a port of 127.0.0.1. The caller ends it, or lets `await using` do so. */
+export async function startCommandProxy(redisPort: number): Promise<CommandProxy> {
+  const toRedis = new Set<Socket>();
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const redis = connect(redisPort, '127.0.0.1');
+    toRedis.add(redis);
+    pass(client, redis);
+    pass(redis, client);
+    redis.once('close', () => toRedis.delete(redis));
+  });
+
+  function pass(from: Socket, to: Socket): void {
+    sockets.add(from);
+    from.on('error', () => {});
+    from.on('data', (bytes) => {
+      if (!proxy.blackhole) to.write(bytes);
+    });
+    from.once('close', () => {
+      sockets.delete(from);
+      to.destroy();
+    });
+  }
+
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const proxy: CommandProxy = {
+    url: `redis://127.0.0.1:${address.port}`,
+    blackhole: false,
+    inject(...command) {
+      const words = command.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+      // Between two commands, since a client hands each to its socket in one piece.
+      for (const redis of toRedis) redis.write(`*${command.length}\r\n${words.join('')}`);
+    },
+    async [Symbol.asyncDispose]() {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+  return proxy;
+}

@@ -1,0 +1,182 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServerMessage } from '@tradewind/protocol';
+import { WebSocket } from 'ws';
+
+/** How long a client waits before it connects again after a loss, in ms, at most. */
+const RETRY_MS = 500;
+
+/** Without offsets, how long the old connection is still read after the new one holds the channel, in ms. */
+const OVERLAP_MS = 1_000;
+
+interface Position {
+  readonly epoch: string;
+  offset: number;
+}
+
+/** What clients have seen, all together. Times are ms on the monotonic clock. */
+export interface ResumingClientLedger {
+  /** When a connection was given up for a new one, or was lost. */
+  readonly movedAt: number[];
+  /** When a client was left without a connection. */
+  readonly strandedAt: number[];
+  /** Publications that came twice, or out of order, on one connection or over a resumption. */
+  duplicates: number;
+  /** `gap` and `resync` frames, and answers with `recovered: false`. */
+  readonly losses: string[];
+}
+
+export function createLedger(): ResumingClientLedger {
+  return { movedAt: [], strandedAt: [], duplicates: 0, losses: [] };
+}
+
+/**
+ * A client of one channel that follows the protocol's advice: on a `reconnect` notice it opens the new
+ * connection first, and takes up its channel there with `since`. Where the channel has no offsets, it reads
+ * both connections for a second and tells publications apart by their number.
+ *
+ * Payloads are `{"n":1}`, `{"n":2}`, …
+ */
+export class ResumingClient {
+  /** The numbers that it received: 1 at their index. */
+  readonly received = new Uint8Array(100_000);
+  /** The greatest number so far. */
+  last = 0;
+  /** The node that it is connected to. */
+  node = '';
+  readonly #url: string;
+  readonly #channel: string;
+  readonly #ledger: ResumingClientLedger;
+  #current: WebSocket | undefined;
+  #position: Position | undefined;
+  #isMoving = false;
+  #stopped = false;
+
+  private constructor(url: string, channel: string, ledger: ResumingClientLedger) {
+    this.#url = url;
+    this.#channel = channel;
+    this.#ledger = ledger;
+  }
+
+  /** Resolves when it holds its channel. */
+  static async start(
+    url: string,
+    channel: string,
+    ledger: ResumingClientLedger,
+  ): Promise<ResumingClient> {
+    const client = new ResumingClient(url, channel, ledger);
+    await client.#connect();
+    return client;
+  }
+
+  /** Whether the channel has offsets here, so that `since` is used. */
+  get resumes(): boolean {
+    return this.#position !== undefined;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#current?.terminate();
+  }
+
+  /** Opens a connection, takes the channel up on it, and lets go of the one before. */
+  async #connect(): Promise<void> {
+    const socket = new WebSocket(this.#url, { perMessageDeflate: false });
+    const before = this.#current;
+    let lastHere = 0;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    socket.on('error', reject);
+    socket.once('close', (code) => reject(new Error(`closed with ${code}`)));
+    socket.on('message', (data) => {
+      const frame = JSON.parse(String(data)) as ServerMessage;
+      if (!('type' in frame)) lastHere = this.#take(frame, lastHere);
+      else if (frame.type === 'welcome') {
+        this.node = frame.node;
+        this.#subscribe(socket, before);
+      } else if (frame.type === 'subscribed') {
+        const [answer] = frame.channels;
+        if (answer === undefined) return reject(new Error(JSON.stringify(frame.rejected)));
+        const { epoch, offset, recovered } = answer;
+        if (recovered === false) this.#ledger.losses.push(JSON.stringify(answer));
+        if (this.#position === undefined && epoch !== undefined && offset !== undefined) {
+          this.#position = { epoch, offset };
+        }
+        resolve();
+      } else if (frame.type === 'reconnect') {
+        setTimeout(() => void this.#move(socket), frame.afterMs);
+      } else if (frame.type === 'gap' || frame.type === 'resync') {
+        this.#ledger.losses.push(JSON.stringify(frame));
+      }
+    });
+    await promise;
+    this.#current = socket;
+    socket.once('close', () => void this.#lost(socket));
+    if (before !== undefined) {
+      this.#ledger.movedAt.push(performance.now());
+      if (!this.resumes) setTimeout(() => before.close(1000), OVERLAP_MS);
+    }
+  }
+
+  #subscribe(socket: WebSocket, before: WebSocket | undefined): void {
+    if (this.#position === undefined) {
+      socket.send(JSON.stringify({ type: 'subscribe', id: 1, channels: [this.#channel] }));
+      return;
+    }
+    // From here on nothing of the old connection counts, so `since` is exactly what was taken.
+    before?.removeAllListeners('message');
+    before?.close(1000);
+    const channel = { channel: this.#channel, since: this.#position };
+    socket.send(JSON.stringify({ type: 'subscribe', id: 1, channels: [channel] }));
+  }
+
+  /**
+   * @param lastHere the greatest number that this connection has carried before.
+   * @returns the same, with this publication.
+   */
+  #take(frame: unknown, lastHere: number): number {
+    const { offset, data } = frame as { offset?: number; data: { n: number } };
+    const { n } = data;
+    const isBehind =
+      offset !== undefined && this.#position !== undefined && offset <= this.#position.offset;
+    if (n <= lastHere || isBehind) this.#ledger.duplicates += 1;
+    this.received[n] = 1;
+    this.last = Math.max(this.last, n);
+    if (offset !== undefined && this.#position !== undefined) this.#position.offset = offset;
+    return n;
+  }
+
+  async #move(from: WebSocket): Promise<void> {
+    if (this.#stopped || this.#isMoving || this.#current !== from) return;
+    this.#isMoving = true;
+    await this.#connect().catch(() => {});
+    this.#isMoving = false;
+    if (this.#current === from && from.readyState !== WebSocket.OPEN) await this.#lost(from);
+  }
+
+  async #lost(socket: WebSocket): Promise<void> {
+    if (this.#stopped || this.#current !== socket || this.#isMoving) return;
+    this.#isMoving = true;
+    this.#ledger.strandedAt.push(performance.now());
+    while (!this.#stopped) {
+      await sleep(Math.random() * RETRY_MS);
+      const isBack = await this.#connect().then(
+        () => true,
+        () => false,
+      );
+      if (isBack) break;
+    }
+    this.#isMoving = false;
+  }
+}
+
+/** The most of `times` that fall into one second. */
+export function mostInOneSecond(times: readonly number[]): number {
+  const SECOND_MS = 1_000;
+  const sorted = [...times].sort((a, b) => a - b);
+  let most = 0;
+  let from = 0;
+  sorted.forEach((time, i) => {
+    while (time - (sorted[from] as number) >= SECOND_MS) from += 1;
+    most = Math.max(most, i - from + 1);
+  });
+  return most;
+}

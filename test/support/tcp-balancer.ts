@@ -1,0 +1,135 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A backend, as a balancer knows it. */
+export interface Backend {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface TcpBalancerOptions {
+  /** How often each backend's `/readyz` is asked, in ms. */
+  readonly checkEveryMs: number;
+  /** Failed checks in a row after which a backend gets no more connections; one success undoes it. */
+  readonly failures: number;
+}
+
+/** What Google's balancers are configured with here. */
+const DEFAULTS: TcpBalancerOptions = { checkEveryMs: 5_000, failures: 2 };
+
+/** How long a check may take, in ms. */
+const CHECK_TIMEOUT_MS = 2_000;
+
+interface Member {
+  readonly backend: Backend;
+  readonly sockets: Set<Socket>;
+  failed: number;
+  isUp: boolean;
+}
+
+/**
+ * A load balancer as small as can be: passes TCP connections on to the backend with the fewest, among
+ * those whose checks succeed. What is open stays open when a check fails, as with a real one. A backend
+ * that is new gets connections after its first good check.
+ */
+export class TcpBalancer implements AsyncDisposable {
+  readonly #options: TcpBalancerOptions;
+  readonly #members: Member[] = [];
+  readonly #server: Server;
+  readonly #end = new AbortController();
+  #port = 0;
+
+  private constructor(options: TcpBalancerOptions) {
+    this.#options = options;
+    this.#server = createServer({ noDelay: true }, (client) => this.#accept(client));
+  }
+
+  static async start(
+    backends: readonly Backend[],
+    options: Partial<TcpBalancerOptions> = {},
+  ): Promise<TcpBalancer> {
+    const balancer = new TcpBalancer({ ...DEFAULTS, ...options });
+    await Promise.all(backends.map((backend) => balancer.add(backend)));
+    const server = balancer.#server;
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 65_535, resolve));
+    const address = server.address();
+    balancer.#port = typeof address === 'object' && address !== null ? address.port : 0;
+    return balancer;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Open connections of each backend, by name. */
+  get connections(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      this.#members.map(({ backend, sockets }) => [backend.name, sockets.size]),
+    );
+  }
+
+  /** Adds a backend, and resolves when it was checked once. */
+  async add(backend: Backend): Promise<void> {
+    const member: Member = { backend, sockets: new Set(), failed: 0, isUp: false };
+    this.#members.push(member);
+    await this.#check(member);
+    void this.#keepChecking(member);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort();
+    for (const { sockets } of this.#members) {
+      for (const socket of sockets) socket.destroy();
+    }
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #accept(client: Socket): void {
+    const up = this.#members.filter(({ isUp }) => isUp);
+    const member = up.sort((a, b) => a.sockets.size - b.sockets.size)[0];
+    if (member === undefined) {
+      client.destroy();
+      return;
+    }
+    const { host, port } = member.backend;
+    const server = connect({ host, port, noDelay: true });
+    member.sockets.add(client);
+    client.once('close', () => {
+      member.sockets.delete(client);
+      server.destroy();
+    });
+    server.once('close', () => client.destroy());
+    // What breaks is closed, and closing one side closes the other.
+    client.on('error', () => {});
+    server.on('error', () => {});
+    client.pipe(server);
+    server.pipe(client);
+  }
+
+  async #keepChecking(member: Member): Promise<void> {
+    const { signal } = this.#end;
+    const { checkEveryMs } = this.#options;
+    while (!signal.aborted) {
+      await sleep(checkEveryMs, undefined, { signal }).catch(() => undefined);
+      if (!signal.aborted) await this.#check(member);
+    }
+  }
+
+  async #check(member: Member): Promise<void> {
+    const { host, port } = member.backend;
+    const isGood = await fetch(`http://${host}:${port}/readyz`, {
+      signal: AbortSignal.timeout(CHECK_TIMEOUT_MS),
+      headers: { connection: 'close' },
+    }).then(
+      async (response) => {
+        await response.body?.cancel();
+        return response.ok;
+      },
+      () => false,
+    );
+    member.failed = isGood ? 0 : member.failed + 1;
+    if (isGood) member.isUp = true;
+    else if (member.failed >= this.#options.failures) member.isUp = false;
+  }
+}
