@@ -1,0 +1,18 @@
+# An edge, of the very files that machines run. `npm run release` comes first; the context is release/.
+ARG BASE=debian:bookworm-slim
+FROM ${BASE}
+ARG VERSION
+ADD tradewind-edge-${VERSION}-linux-x64.tar.gz /opt/tradewind/edge/
+WORKDIR /opt/tradewind/edge
+USER 65532:65532
+# As in infra/systemd/tradewind-edge.service, which says why.
+ENV NODE_ENV=production \
+    MALLOC_MMAP_THRESHOLD_=16384 \
+    MALLOC_TRIM_THRESHOLD_=131072 \
+    DRAIN_SECONDS=60 \
+    HOST=0.0.0.0
+EXPOSE 8080 9080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
+  CMD ["/opt/tradewind/edge/bin/node", "-e", "fetch('http://127.0.0.1:8080/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["/opt/tradewind/edge/bin/node", "/opt/tradewind/edge/app/main.js"]

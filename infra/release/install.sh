@@ -1,0 +1,27 @@
+#!/bin/sh
+# Puts the release that it lies in into place: the link that the unit starts, the unit, the kernel's settings, the
+# user. Starts and restarts nothing. Can be run again; a second release takes the place of the first.
+# Usage: install.sh [ROOT]; ROOT is where another system is mounted, and nothing is loaded there.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=${1:-}
+unit=$(basename "$here"/systemd/tradewind-*.service)
+service=${unit#tradewind-}
+service=${service%.service}
+
+# The link tells the path as it will be on the system that is started.
+mkdir -p "$root/opt/tradewind" "$root/etc/systemd/system" "$root/etc/sysctl.d" "$root/etc/sysusers.d" \
+  "$root/etc/tradewind"
+ln -sfn "${here#"$root"}" "$root/opt/tradewind/$service"
+cp "$here/systemd/$unit" "$root/etc/systemd/system/$unit"
+cp "$here/sysctl/60-tradewind.conf" "$root/etc/sysctl.d/60-tradewind.conf"
+cp "$here/systemd/sysusers.conf" "$root/etc/sysusers.d/tradewind.conf"
+# Settings may hold tokens; systemd reads them before it gives up its rights.
+chmod 0750 "$root/etc/tradewind"
+
+[ -z "$root" ] || exit 0
+systemd-sysusers /etc/sysusers.d/tradewind.conf
+chgrp tradewind /etc/tradewind
+sysctl --quiet --load /etc/sysctl.d/60-tradewind.conf
+systemctl daemon-reload

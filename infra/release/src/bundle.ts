@@ -1,0 +1,86 @@
+import { type Plugin, rolldown } from 'rolldown';
+import type { ReleasedService } from './services.ts';
+
+/** One file of `app/`. */
+export interface BundledFile {
+  readonly name: string;
+  readonly code: string;
+}
+
+export interface Bundle {
+  /** In the order of their names. */
+  readonly files: readonly BundledFile[];
+  /** Absolute paths of all modules that went into them. */
+  readonly modules: readonly string[];
+}
+
+/**
+ * Native helpers of `ws`, which it tries to load when they are there. Node 24 does what one of them
+ * did, and the other only masks what clients send: a release has no native code but Node itself.
+ */
+const LEFT_OUT = ['bufferutil', 'utf-8-validate'];
+const DEFINITIONS = {
+  'process.env.WS_NO_BUFFER_UTIL': '"1"',
+  'process.env.WS_NO_UTF_8_VALIDATE': '"1"',
+  // Some packages are CommonJS and ask where they lie; the bundle is a module.
+  __dirname: 'import.meta.dirname',
+};
+
+/** How a module names the file of a thread that it starts. */
+const THREAD_FILE = /(new URL\(\s*['"]\.\/)([a-z0-9-]+)\.ts(['"],\s*import\.meta\.url\s*,?\s*\))/g;
+
+/**
+ * Bundles a service and all that it imports into a few files that Node runs as they are. What is
+ * started by file name, `main` and the code of threads, keeps its name and lies side by side.
+ *
+ * @param root the workspace's folder, absolute; nothing of it shows in the result.
+ * @throws Error when a module starts a thread whose file is not among the service's entries.
+ */
+export async function bundleService(root: string, service: ReleasedService): Promise<Bundle> {
+  const build = await rolldown({
+    cwd: root,
+    input: Object.fromEntries(
+      service.entries.map((entry) => [entry, `services/${service.name}/src/${entry}.ts`]),
+    ),
+    platform: 'node',
+    external: LEFT_OUT,
+    transform: { target: 'node24', define: DEFINITIONS },
+    plugins: [threadFiles(service.entries)],
+    onLog(_level, log) {
+      throw new Error(`bundling ${service.name}: ${log.message}`);
+    },
+  });
+  try {
+    const { output } = await build.generate({
+      format: 'esm',
+      comments: { legal: true, annotation: false, jsdoc: false },
+      entryFileNames: '[name].js',
+      chunkFileNames: 'shared-[hash].js',
+    });
+    const chunks = output.filter((file) => file.type === 'chunk');
+    const files = chunks.map(({ fileName, code }) => ({ name: fileName, code }));
+    files.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return { files, modules: chunks.flatMap(({ moduleIds }) => moduleIds).sort() };
+  } finally {
+    await build.close();
+  }
+}
+
+/** Lets modules that start threads find them under the names that they have in `app/`. */
+function threadFiles(entries: readonly string[]): Plugin {
+  return {
+    name: 'thread-files',
+    transform(code, id) {
+      if (!/\.ts$/.test(id) || !code.includes('import.meta.url')) return;
+      return { code: nameThreadFiles(code, entries), map: null };
+    },
+  };
+}
+
+/** @throws Error where a file is named that is none of `entries`. */
+export function nameThreadFiles(code: string, entries: readonly string[]): string {
+  return code.replace(THREAD_FILE, (_all, before: string, name: string, after: string) => {
+    if (!entries.includes(name)) throw new Error(`${name}.ts is started, but is not an entry`);
+    return `${before}${name}.js${after}`;
+  });
+}

@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Bundle } from './bundle.ts';
+import type { ReleasedService } from './services.ts';
+import type { TarballFile } from './tarball.ts';
+import type { ReleaseVersion } from './version.ts';
+
+/** Where the Node that is released lies, from the workspace's root. */
+export const NODE_BINARY = 'node_modules/node/bin/node';
+
+/** Lets Node take the files beside it for modules without looking into them. */
+const MODULE_MARKER = `${JSON.stringify({ type: 'module' })}\n`;
+
+/** All files of a service's release, `manifest.json` last: it tells the checksums of the others. */
+export async function collectFiles(options: {
+  readonly root: string;
+  readonly service: ReleasedService;
+  readonly version: ReleaseVersion;
+  readonly nodeVersion: string;
+  readonly bundle: Bundle;
+  readonly notices: string;
+}): Promise<TarballFile[]> {
+  const { root, service, version, nodeVersion, bundle, notices } = options;
+  const unit = `systemd/tradewind-${service.name}.service`;
+  const files = [
+    ...bundle.files.map(({ name, code }) => text(`app/${name}`, code)),
+    text('app/package.json', MODULE_MARKER),
+    text('VERSION', `${version.version}\n`),
+    text('NOTICES', notices),
+    text('LICENSE', await readFile(`${root}/LICENSE`)),
+    text(unit, await readFile(`${root}/infra/${unit}`)),
+    text('systemd/sysusers.conf', await readFile(`${root}/infra/systemd/sysusers.conf`)),
+    text('sysctl/60-tradewind.conf', await readFile(`${root}/infra/sysctl/60-tradewind.conf`)),
+    program('install.sh', await readFile(`${root}/infra/release/install.sh`)),
+    program('bin/node', await readFile(`${root}/${NODE_BINARY}`)),
+  ];
+  const manifest = {
+    service: service.name,
+    version: version.version,
+    commit: version.commit,
+    committedAt: new Date(version.committedAt * 1_000).toISOString(),
+    node: nodeVersion,
+    files: Object.fromEntries(
+      files
+        .toSorted((a, b) => (a.path < b.path ? -1 : 1))
+        .map(({ path, contents }) => [path, { sha256: checksum(contents) }]),
+    ),
+  };
+  return [...files, text('manifest.json', `${JSON.stringify(manifest, undefined, 2)}\n`)];
+}
+
+function text(path: string, contents: TarballFile['contents']): TarballFile {
+  return { path, contents, isExecutable: false };
+}
+
+function program(path: string, contents: TarballFile['contents']): TarballFile {
+  return { path, contents, isExecutable: true };
+}
+
+function checksum(contents: TarballFile['contents']): string {
+  return createHash('sha256').update(contents).digest('hex');
+}

@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { WORKSPACE_ROOT } from '@tradewind/dev';
+import { CONFIG_ERROR_EXIT_CODE, STOP_DEADLINE_MS } from '@tradewind/runtime';
+import { describe, expect, it } from 'vitest';
+import { RELEASED_SERVICES } from './services.ts';
+import { readUnitFile } from './unit-file.ts';
+
+/** What Compute Engine gives a machine between asking it to stop and switching it off, in s. */
+const MACHINE_STOP_SECONDS = 120;
+
+const UNITS = RELEASED_SERVICES.map(({ name }) => {
+  const text = readFileSync(`${WORKSPACE_ROOT}infra/systemd/tradewind-${name}.service`, 'utf8');
+  return { name, unit: readUnitFile(text) };
+});
+
+describe.each(UNITS)('the unit of $name', ({ name, unit }) => {
+  const service = (key: string): string => unit.value('Service', key);
+
+  it('starts what the release holds', () => {
+    const home = `/opt/tradewind/${name}`;
+    expect(service('ExecStart')).toBe(`${home}/bin/node ${home}/app/main.js`);
+    expect(service('EnvironmentFile')).toBe(`/etc/tradewind/${name}.env`);
+  });
+
+  it('waits for the drain and for the stop, and the machine waits for both', () => {
+    const drainSeconds = Number(unit.environment.DRAIN_SECONDS);
+    const stopSeconds = Number(service('TimeoutStopSec'));
+    expect(drainSeconds).toBeLessThanOrEqual(60);
+    expect(stopSeconds).toBe(75);
+    expect(stopSeconds).toBeGreaterThan(drainSeconds + STOP_DEADLINE_MS / 1_000);
+    expect(stopSeconds).toBeLessThan(MACHINE_STOP_SECONDS);
+    expect(service('KillSignal')).toBe('SIGTERM');
+    expect(service('KillMode')).toBe('mixed');
+  });
+
+  it('is started again after anything but a drain and mistakes in its settings', () => {
+    expect(service('Restart')).toBe('always');
+    expect(service('RestartPreventExitStatus')).toBe(`0 ${CONFIG_ERROR_EXIT_CODE}`);
+  });
+
+  it('runs without rights', () => {
+    expect(service('User')).toBe('tradewind');
+    expect(service('NoNewPrivileges')).toBe('yes');
+    expect(service('CapabilityBoundingSet')).toBe('');
+    expect(service('ProtectSystem')).toBe('strict');
+    expect(service('PrivateTmp')).toBe('yes');
+  });
+});
+
+it('lets an edge open a file for every client that a machine may hold', () => {
+  const edge = UNITS.find(({ name }) => name === 'edge');
+  expect(edge?.unit.value('Service', 'LimitNOFILE')).toBe('1048576');
+  const sysctl = readFileSync(`${WORKSPACE_ROOT}infra/sysctl/60-tradewind.conf`, 'utf8');
+  expect(sysctl).toMatch(/^fs\.nr_open = 1048576$/m);
+});

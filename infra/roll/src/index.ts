@@ -1,0 +1,4 @@
+export * from './admin-client.ts';
+export * from './fleet.ts';
+export * from './rebalance.ts';
+export * from './roll.ts';

@@ -1,0 +1,138 @@
+import { afterEach, expect, it } from 'vitest';
+import { AdminClient } from './admin-client.ts';
+import type { Fleet } from './fleet.ts';
+import { type RollSettings, removeNode, rollFleet } from './roll.ts';
+import { FakeNode } from './testing/fake-node.ts';
+
+const SETTINGS: RollSettings = {
+  parallel: 1,
+  drainTimeoutMs: 5_000,
+  readyTimeoutMs: 5_000,
+  healthWindowMs: 50,
+  pollMs: 10,
+};
+const NEVER_MS = 10_000_000;
+
+const nodes: FakeNode[] = [];
+afterEach(async () => {
+  await Promise.all(nodes.splice(0).map((node) => node[Symbol.asyncDispose]()));
+});
+
+it('drains, replaces and awaits one node after the other, with the others ready all the time', async () => {
+  const { fleet, story, lines } = await startFleet(3);
+  await rollFleet(fleet, new AdminClient(undefined), SETTINGS, (line) => lines.push(line));
+  expect(story).toEqual([
+    'replace edge-1, others ready: true',
+    'replace edge-2, others ready: true',
+    'replace edge-3, others ready: true',
+  ]);
+  expect(nodes.map(({ asked }) => asked)).toEqual([['drain'], ['drain'], ['drain']]);
+  expect(lines.at(-1)).toBe('3 of 3 replaced');
+});
+
+it('replaces several at a time where it is told to, but never all', async () => {
+  const { fleet, story } = await startFleet(3);
+  await rollFleet(fleet, new AdminClient(undefined), { ...SETTINGS, parallel: 2 }, () => {});
+  expect(story).toHaveLength(3);
+  const all = rollFleet(fleet, new AdminClient(undefined), { ...SETTINGS, parallel: 3 }, () => {});
+  await expect(all).rejects.toThrow('3 at a time would leave none of 3 nodes');
+});
+
+it('knows a node that its supervisor has started again', async () => {
+  const { fleet, story } = await startFleet(2, () => {});
+  for (const node of nodes) {
+    node.drainMs = 100;
+    node.restartsByItself = true;
+  }
+  await rollFleet(fleet, new AdminClient(undefined), SETTINGS, () => {});
+  expect(story).toHaveLength(2);
+});
+
+it('touches nothing while a node is not ready', async () => {
+  const { fleet } = await startFleet(3);
+  nodes[2]!.reasons = ['subscription_link_down'];
+  const rolled = rollFleet(fleet, new AdminClient(undefined), SETTINGS, () => {});
+  await expect(rolled).rejects.toThrow(
+    'nothing was touched: edge-3 is unready (subscription_link_down)',
+  );
+  expect(nodes.flatMap(({ asked }) => asked)).toEqual([]);
+});
+
+it('stops at a node that does not end, and says what is done and left', async () => {
+  const { fleet } = await startFleet(3);
+  nodes[1]!.drainMs = NEVER_MS;
+  const settings = { ...SETTINGS, drainTimeoutMs: 200 };
+  const rolled = rollFleet(fleet, new AdminClient(undefined), settings, () => {});
+  await expect(rolled).rejects.toThrow(
+    'stopped at edge-2: edge-2 has not ended 0.2 s after its drain began; replaced: edge-1; not touched: edge-3',
+  );
+  expect(nodes[2]!.asked).toEqual([]);
+});
+
+it('stops when a replacement does not get ready', async () => {
+  const { fleet } = await startFleet(2, () => {});
+  const settings = { ...SETTINGS, readyTimeoutMs: 200 };
+  const rolled = rollFleet(fleet, new AdminClient(undefined), settings, () => {});
+  await expect(rolled).rejects.toThrow(
+    /stopped at edge-1: not ready after 0.2 s: edge-1 is unreachable/,
+  );
+  expect(nodes[1]!.asked).toEqual([]);
+});
+
+it('stops when a replacement does not stay ready', async () => {
+  const { fleet } = await startFleet(2, async (node) => {
+    await node.start();
+    setTimeout(() => node.reasons.push('full'), 100);
+  });
+  const settings = { ...SETTINGS, healthWindowMs: NEVER_MS };
+  const rolled = rollFleet(fleet, new AdminClient(undefined), settings, () => {});
+  await expect(rolled).rejects.toThrow('not healthy: edge-1 is unready (full)');
+});
+
+it('stops when the command fails', async () => {
+  const { fleet } = await startFleet(2, () => {
+    throw new Error('no quota');
+  });
+  const rolled = rollFleet(fleet, new AdminClient(undefined), SETTINGS, () => {});
+  await expect(rolled).rejects.toThrow('stopped at edge-1: no quota; replaced: none');
+});
+
+it('shows its token, and says when it is refused', async () => {
+  const { fleet } = await startFleet(2, (node) => node.start(), 'sesame');
+  const refused = rollFleet(fleet, new AdminClient(undefined), SETTINGS, () => {});
+  await expect(refused).rejects.toThrow('edge-1: POST /drain answered 401');
+  await rollFleet(fleet, new AdminClient('sesame'), SETTINGS, () => {});
+});
+
+it('removes one node, where the others can do without it', async () => {
+  const { fleet, story } = await startFleet(2);
+  const admin = new AdminClient(undefined);
+  await expect(removeNode(fleet, 'edge-9', admin, SETTINGS, () => {})).rejects.toThrow(
+    'no node is called edge-9; there are edge-1, edge-2',
+  );
+  await removeNode(fleet, 'edge-2', admin, SETTINGS, () => {});
+  expect(story).toEqual(['remove edge-2']);
+  expect(nodes.map(({ isRunning }) => isRunning)).toEqual([true, false]);
+});
+
+async function startFleet(
+  count: number,
+  replace: (node: FakeNode) => void | Promise<void> = (node) => node.start(),
+  token?: string,
+) {
+  for (let i = 1; i <= count; i += 1) nodes.push(await FakeNode.start(`edge-${i}`, token));
+  const story: string[] = [];
+  const fleet: Fleet = {
+    list: async () => nodes,
+    async replace(node) {
+      const others = nodes.filter((each) => each !== node);
+      const areReady = others.every((each) => each.isRunning && each.reasons.length === 0);
+      story.push(`replace ${node.name}, others ready: ${areReady}`);
+      await replace(node as FakeNode);
+    },
+    async remove(node) {
+      story.push(`remove ${node.name}`);
+    },
+  };
+  return { fleet, story, lines: [] as string[] };
+}

@@ -1,0 +1,231 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, type DetailedPeerCertificate } from 'node:tls';
+import { ask, publish } from './ingest-client.ts';
+import type { SmokeSettings } from './settings.ts';
+import { PROMPTLY_MS, RefusedError, SmokeClient } from './smoke-client.ts';
+
+/** What a check found, as one sentence; or that it does not apply. Rejecting means that it failed. */
+export type Finding = { readonly confirmed: string } | { readonly skipped: string };
+
+export interface Check {
+  readonly name: string;
+  run(settings: SmokeSettings): Promise<Finding>;
+}
+
+/** Publications whose order is looked at. */
+const ORDERED = 50;
+
+/** A header that no honest client sends: above the 16 KiB that nodes and most balancers allow. */
+const HUGE_HEADER_BYTES = 65_536;
+
+/** A header as large as cookies and tokens of real clients make it. */
+const LARGE_HEADER_BYTES = 6_144;
+
+/** Fewer days than that are left when a renewal has been missed. */
+const CERTIFICATE_DAYS = 14;
+
+const DAY_MS = 86_400_000;
+
+/** Connections that are opened to see over how many nodes the balancer spreads them, for each node. */
+const CONNECTIONS_PER_NODE = 8;
+
+/** In the order in which they are run: what others rely on comes first. */
+export const CHECKS: readonly Check[] = [
+  { name: 'certificate', run: checkCertificate },
+  { name: 'welcome', run: checkWelcome },
+  { name: 'plain HTTP', run: checkPlainHttp },
+  { name: 'bytes', run: checkBytes },
+  { name: 'order', run: checkOrder },
+  { name: 'rights', run: checkRights },
+  { name: 'headers', run: checkHeaders },
+  { name: 'subprotocol', run: checkSubprotocol },
+  { name: 'nodes', run: checkNodes },
+  { name: 'idle', run: checkIdle },
+  { name: 'drain', run: checkDrain },
+];
+
+async function checkCertificate({
+  webSocketUrl,
+  certificateAuthority,
+}: SmokeSettings): Promise<Finding> {
+  if (webSocketUrl.protocol !== 'wss:') return { skipped: 'the URL is not wss:' };
+  const port = webSocketUrl.port === '' ? 443 : Number(webSocketUrl.port);
+  const { certificate, protocol } = await new Promise<{
+    readonly certificate: DetailedPeerCertificate;
+    readonly protocol: string | null;
+  }>((resolve, reject) => {
+    const socket = connect(
+      {
+        host: webSocketUrl.hostname,
+        port,
+        servername: webSocketUrl.hostname,
+        minVersion: 'TLSv1.2',
+        ...(certificateAuthority === undefined ? {} : { ca: certificateAuthority }),
+      },
+      () => {
+        resolve({ certificate: socket.getPeerCertificate(true), protocol: socket.getProtocol() });
+        socket.destroy();
+      },
+    );
+    socket.setTimeout(PROMPTLY_MS, () => socket.destroy(new Error('no TLS handshake')));
+    socket.on('error', reject);
+  });
+  const days = Math.floor((Date.parse(certificate.valid_to) - Date.now()) / DAY_MS);
+  if (days < CERTIFICATE_DAYS) throw new Error(`the certificate ends in ${days} days`);
+  return { confirmed: `${protocol}, a trusted certificate for this name, for ${days} more days` };
+}
+
+async function checkWelcome(settings: SmokeSettings): Promise<Finding> {
+  const startedAt = performance.now();
+  await using client = await SmokeClient.connect(settings);
+  const ms = Math.round(performance.now() - startedAt);
+  const { node, protocol, serverTime } = client.welcome;
+  const apartMs = Math.abs(Date.now() - serverTime);
+  return { confirmed: `${node} speaks ${protocol} after ${ms} ms; clocks are ${apartMs} ms apart` };
+}
+
+async function checkPlainHttp(settings: SmokeSettings): Promise<Finding> {
+  const url = settings.webSocketUrl.href.replace(/^ws/, 'http');
+  const { status } = await ask(settings, 'GET', url);
+  if (status !== 426) throw new Error(`a plain GET was answered with ${status}, not 426`);
+  return { confirmed: 'a plain GET reaches a node and is told to upgrade (426)' };
+}
+
+async function checkBytes(settings: SmokeSettings): Promise<Finding> {
+  const channel = inventChannel();
+  const payload = `{"price":1.10,"text":"é\\u00e9 ${'x'.repeat(1_000)}"}`;
+  await using client = await SmokeClient.connect(settings);
+  await client.subscribe(channel);
+  const startedAt = performance.now();
+  await publish(settings, channel, payload);
+  await client.waitFor('the publication', () => client.publications.length > 0);
+  const ms = Math.round(performance.now() - startedAt);
+  if (client.publications[0]?.data !== payload) throw new Error('the payload came out changed');
+  return { confirmed: `from ingest to a client byte for byte, ${ms} ms with the request` };
+}
+
+async function checkOrder(settings: SmokeSettings): Promise<Finding> {
+  const channel = inventChannel();
+  await using client = await SmokeClient.connect(settings);
+  await client.subscribe(channel);
+  for (let n = 1; n <= ORDERED; n += 1) await publish(settings, channel, String(n));
+  await client.waitFor('the last publication', () => client.publications.length >= ORDERED);
+  client.publications.forEach(({ seq, data }, i) => {
+    if (seq !== i + 1 || data !== String(i + 1)) throw new Error(`${data} came in place ${i + 1}`);
+  });
+  return { confirmed: `${ORDERED} publications once each, in order` };
+}
+
+async function checkRights(settings: SmokeSettings): Promise<Finding> {
+  if (settings.token === undefined) return { skipped: 'no --token-file was given' };
+  const stranger = { ...settings, token: 'not-the-token' };
+  const refused = await publish(stranger, inventChannel(), '1').then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  if (refused === undefined) throw new Error('ingest took a publication with a wrong token');
+  if (!refused.includes('401')) throw new Error(refused);
+  return { confirmed: 'ingest refuses a wrong token (401)' };
+}
+
+async function checkHeaders(settings: SmokeSettings): Promise<Finding> {
+  await using client = await SmokeClient.connect(settings, {
+    'x-smoke': 'x'.repeat(LARGE_HEADER_BYTES),
+  });
+  const { node } = client.welcome;
+  const refusal = await SmokeClient.connect(settings, {
+    'x-smoke': 'x'.repeat(HUGE_HEADER_BYTES),
+  }).then(
+    () => undefined,
+    (error: Error) =>
+      error instanceof RefusedError ? `status ${error.status}` : 'a closed connection',
+  );
+  if (refusal === undefined) throw new Error(`a header of ${HUGE_HEADER_BYTES} bytes was let in`);
+  return {
+    confirmed: `${node} takes a header of ${LARGE_HEADER_BYTES} bytes; one of ${HUGE_HEADER_BYTES} ends in ${refusal}`,
+  };
+}
+
+async function checkSubprotocol(settings: SmokeSettings): Promise<Finding> {
+  const refused = await SmokeClient.connect(settings, {}, ['smoke.v0']).then(
+    () => undefined,
+    (error: Error) => error,
+  );
+  if (!(refused instanceof RefusedError) || refused.status !== 400) {
+    throw new Error(`an unknown subprotocol was not refused with 400: ${refused ?? 'let in'}`);
+  }
+  return { confirmed: 'the balancer passes a node’s refusal on (400 for an unknown subprotocol)' };
+}
+
+async function checkNodes(settings: SmokeSettings): Promise<Finding> {
+  const clients = await Promise.all(
+    Array.from({ length: settings.nodes * CONNECTIONS_PER_NODE }, () =>
+      SmokeClient.connect(settings),
+    ),
+  );
+  const counts = new Map<string, number>();
+  for (const { welcome } of clients) counts.set(welcome.node, (counts.get(welcome.node) ?? 0) + 1);
+  await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+  const list = [...counts].map(([node, count]) => `${node} ${count}`).join(', ');
+  if (counts.size < settings.nodes) {
+    throw new Error(`${clients.length} connections reached ${counts.size} nodes only: ${list}`);
+  }
+  return { confirmed: `${clients.length} connections: ${list}` };
+}
+
+async function checkIdle(settings: SmokeSettings): Promise<Finding> {
+  if (settings.idleSeconds === 0) return { skipped: '--idle-seconds is 0' };
+  const channel = inventChannel();
+  await using client = await SmokeClient.connect(settings);
+  await client.subscribe(channel);
+  await sleep(settings.idleSeconds * 1_000);
+  if (client.closedWith !== undefined) throw new Error(`closed with ${client.closedWith}`);
+  await publish(settings, channel, '1');
+  await client.waitFor('a publication after the silence', () => client.publications.length > 0);
+  return {
+    confirmed: `idle for ${settings.idleSeconds} s with ${client.pings} pings of the node, and still served`,
+  };
+}
+
+async function checkDrain(settings: SmokeSettings): Promise<Finding> {
+  const { drainSeconds } = settings;
+  if (drainSeconds === 0) return { skipped: '--wait-for-drain was not given' };
+  const channel = inventChannel();
+  const clients = await connectToEveryNode(settings);
+  for (const client of clients) await client.subscribe(channel);
+  console.log(`  drain a node now, e.g. with npm run roll; waiting for ${drainSeconds} s`);
+  const told = await Promise.any(
+    clients.map(async (client) => {
+      await client.waitFor('a notice', () => client.notice !== undefined, drainSeconds * 1_000);
+      return client;
+    }),
+  ).catch(() => {
+    throw new Error(`no client was told to reconnect within ${drainSeconds} s`);
+  });
+  const { afterMs, deadlineMs } = told.notice as NonNullable<SmokeClient['notice']>;
+  await sleep(afterMs);
+  await using successor = await SmokeClient.connect(settings);
+  await successor.subscribe(channel);
+  const isElsewhere = successor.welcome.node !== told.welcome.node;
+  await publish(settings, channel, '1');
+  await successor.waitFor('a publication', () => successor.publications.length > 0);
+  const closed = (): boolean => told.closedWith !== undefined;
+  await told.waitFor('the close', closed, deadlineMs + PROMPTLY_MS);
+  await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+  if (!isElsewhere) throw new Error(`the new connection reached ${told.welcome.node} again`);
+  if (told.closedWith !== 1012) throw new Error(`closed with ${told.closedWith}, not 1012`);
+  return {
+    confirmed: `${told.welcome.node} told its client before it closed with 1012; ${successor.welcome.node} served it on`,
+  };
+}
+
+/** As many connections as reach every node, in all likelihood. */
+function connectToEveryNode(settings: SmokeSettings): Promise<SmokeClient[]> {
+  const count = settings.nodes * CONNECTIONS_PER_NODE;
+  return Promise.all(Array.from({ length: count }, () => SmokeClient.connect(settings)));
+}
+
+/** Nobody else's: what is published here is not seen by real clients. */
+function inventChannel(): string {
+  return `smoke.${Date.now().toString(36)}.${Math.random().toString(36).slice(2, 10)}`;
+}

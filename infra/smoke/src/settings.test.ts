@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import { readSmokeSettings } from './settings.ts';
+
+it('reads where to go, and stays idle for 90 s by default', () => {
+  expect(readSmokeSettings(['wss://ws.test/ws', '--ingest', 'https://in.test/'])).toMatchObject({
+    ingestUrl: 'https://in.test',
+    token: undefined,
+    idleSeconds: 90,
+    nodes: 1,
+    drainSeconds: 0,
+  });
+});
+
+it.each([
+  [[], 'name one WebSocket URL'],
+  [['https://a', '--ingest', 'https://b'], '"https://a" is not a ws:// or wss:// URL'],
+  [['wss://a'], '"" is not a http:// or https:// URL'],
+  [
+    ['wss://a', '--ingest', 'https://b', '--idle-seconds', '1.5'],
+    '--idle-seconds must be an integer',
+  ],
+  [['wss://a', '--ingest', 'https://b', '--token-file', '/nowhere'], '--token-file: ENOENT'],
+] as const)('refuses %j', (args, message) => {
+  expect(() => readSmokeSettings(args)).toThrow(message);
+});

@@ -1,0 +1,149 @@
+import type { IncomingMessage } from 'node:http';
+import type { Reconnect, ServerMessage, Welcome } from '@tradewind/protocol';
+import { WebSocket } from 'ws';
+import type { SmokeSettings } from './settings.ts';
+
+/** How long what should happen at once may take over a real network, in ms. */
+export const PROMPTLY_MS = 10_000;
+
+export interface SmokePublication {
+  readonly seq: number;
+  /** The text of `data`, byte for byte. */
+  readonly data: string;
+}
+
+/** A subscriber that keeps what it is sent. */
+export class SmokeClient implements AsyncDisposable {
+  readonly welcome: Welcome;
+  readonly publications: SmokePublication[] = [];
+  /** WebSocket pings of the node. */
+  pings = 0;
+  notice: Reconnect | undefined;
+  /** The close code, once it has ended. */
+  closedWith: number | undefined;
+  readonly #socket: WebSocket;
+  readonly #watchers = new Set<() => void>();
+  readonly #answers: ServerMessage[] = [];
+
+  private constructor(socket: WebSocket, welcome: Welcome) {
+    this.#socket = socket;
+    this.welcome = welcome;
+    socket.on('message', (data) => this.#take(String(data)));
+    socket.on('ping', () => {
+      this.pings += 1;
+    });
+    socket.on('close', (code) => {
+      this.closedWith = code;
+      this.#wake();
+    });
+  }
+
+  /**
+   * Resolves with the welcome read. Rejects with {@link RefusedError} when the answer is not 101.
+   *
+   * @param headers more headers for the handshake.
+   */
+  static async connect(
+    settings: SmokeSettings,
+    headers: Readonly<Record<string, string>> = {},
+    protocols: readonly string[] = [],
+  ): Promise<SmokeClient> {
+    const { webSocketUrl, certificateAuthority } = settings;
+    const socket = new WebSocket(webSocketUrl, [...protocols], {
+      headers: { ...headers },
+      perMessageDeflate: false,
+      handshakeTimeout: PROMPTLY_MS,
+      ...(certificateAuthority === undefined ? {} : { ca: certificateAuthority }),
+    });
+    return await new Promise((resolve, reject) => {
+      const timer = setTimeout(() => fail(new Error('no welcome came')), PROMPTLY_MS);
+      const fail = (error: Error): void => {
+        clearTimeout(timer);
+        socket.terminate();
+        reject(error);
+      };
+      socket.on('error', fail);
+      socket.once('unexpected-response', (_request, response: IncomingMessage) => {
+        response.resume();
+        fail(new RefusedError(response.statusCode ?? 0));
+      });
+      socket.once('close', (code) => fail(new Error(`closed with ${code}`)));
+      socket.once('message', (data) => {
+        const frame = JSON.parse(String(data)) as ServerMessage;
+        if (frame.type !== 'welcome') return fail(new Error(`no welcome, but ${data}`));
+        clearTimeout(timer);
+        resolve(new SmokeClient(socket, frame));
+      });
+    });
+  }
+
+  /** Resolves when the node has confirmed the subscription. */
+  async subscribe(channel: string): Promise<void> {
+    this.#socket.send(JSON.stringify({ type: 'subscribe', id: 1, channels: [channel] }));
+    await this.waitFor('the subscription', () => {
+      const answer = this.#answers.find(({ type }) => type === 'subscribed' || type === 'error');
+      if (answer === undefined) return false;
+      if (answer.type === 'subscribed' && answer.channels.length === 1) return true;
+      throw new Error(`the subscription was refused: ${JSON.stringify(answer)}`);
+    });
+  }
+
+  /** Resolves when `holds` does; it is asked now, after every frame and at the end. */
+  waitFor(what: string, holds: () => boolean, deadlineMs = PROMPTLY_MS): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void): void => {
+        clearTimeout(timer);
+        this.#watchers.delete(look);
+        act();
+      };
+      const look = (): void => {
+        try {
+          if (holds()) settle(resolve);
+          else if (this.closedWith !== undefined) {
+            settle(() => reject(new Error(`${what}: closed with ${this.closedWith}`)));
+          }
+        } catch (error) {
+          settle(() => reject(error));
+        }
+      };
+      const late = new Error(`${what} did not come within ${deadlineMs / 1_000} s`);
+      const timer = setTimeout(() => settle(() => reject(late)), deadlineMs);
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#socket.terminate();
+  }
+
+  #take(text: string): void {
+    const frame = JSON.parse(text) as ServerMessage | { readonly seq: number };
+    if ('type' in frame) {
+      if (frame.type === 'reconnect') this.notice = frame;
+      else this.#answers.push(frame);
+    } else {
+      const key = '"data":';
+      this.publications.push({
+        seq: frame.seq,
+        data: text.slice(text.indexOf(key) + key.length, -1),
+      });
+    }
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const look of [...this.#watchers]) look();
+  }
+}
+
+/** The handshake was answered with something else than 101. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError';
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`the handshake was answered with ${status}`);
+    this.status = status;
+  }
+}

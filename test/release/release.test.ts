@@ -1,0 +1,168 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { WORKSPACE_ROOT } from '@tradewind/dev';
+import { makeRelease, type Release, readUnitFile } from '@tradewind/release';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestClient } from '../support/client.ts';
+import { startRedis } from '../support/redis.ts';
+import { eventually } from '../support/wait.ts';
+import { type BaseRoot, createBaseRoot, untilListening } from './base-root.ts';
+
+const IS_ROOT = process.getuid?.() === 0;
+const HAS_SYSTEMD = has('systemd-analyze');
+/** Settings as `/etc/tradewind/*.env` would hold them. */
+const ENV = { HOST: '127.0.0.1', PORT: '0', ADMIN_PORT: '0' };
+
+let folder: string;
+let release: Release;
+
+beforeAll(async () => {
+  folder = await mkdtemp(`${tmpdir()}/tradewind-release-`);
+  release = await makeRelease(folder);
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe.runIf(IS_ROOT)('the tarballs', () => {
+  it('are the same, byte for byte, when they are made again', async () => {
+    const again = await mkdtemp(`${tmpdir()}/tradewind-release-`);
+    try {
+      expect(await makeRelease(again)).toEqual(release);
+    } finally {
+      await rm(again, { recursive: true, force: true });
+    }
+  });
+
+  it('have the checksums that are told', () => {
+    for (const { file } of release.artifacts) {
+      execFileSync('sha256sum', ['--check', '--strict', `${file}.sha256`], { cwd: folder });
+    }
+  });
+
+  it('hold nothing that ties them to the machine that made them', async () => {
+    await using root = await unpacked('edge');
+    for (const file of await readdir(`${root.folder}/opt/tradewind/edge-1/app`)) {
+      const code = await readFile(`${root.folder}/opt/tradewind/edge-1/app/${file}`, 'utf8');
+      expect(code).not.toContain(WORKSPACE_ROOT);
+      expect(code).not.toMatch(/require\(["'](bufferutil|utf-8-validate)["']\)/);
+    }
+    const manifest = `${root.folder}/opt/tradewind/edge-1/manifest.json`;
+    const { files, commit } = JSON.parse(await readFile(manifest, 'utf8'));
+    expect(commit).toBe(release.commit);
+    const sums = Object.entries(files as Record<string, { readonly sha256: string }>)
+      .map(([path, { sha256 }]) => `${sha256}  ${path}\n`)
+      .join('');
+    execFileSync('sha256sum', ['--check', '--strict'], {
+      cwd: `${root.folder}/opt/tradewind/edge-1`,
+      input: sums,
+    });
+  });
+});
+
+describe.runIf(IS_ROOT)('in a root with nothing but base libraries', () => {
+  it.each(['1', '2'])(
+    'an edge with EDGE_WORKERS=%s and an ingest start by their units, serve and drain on SIGTERM',
+    async (workers) => {
+      await using redis = await startRedis();
+      await using root = await unpacked('edge', 'ingest');
+      const env = {
+        ...ENV,
+        REDIS_URL: redis.url,
+        EDGE_WORKERS: workers,
+        DRAIN_ACCEPT_SECONDS: '0',
+      };
+      await using edge = await root.start(await unitOf(root, 'edge'), {
+        ...env,
+        DRAIN_SECONDS: '5',
+      });
+      await using ingest = await root.start(await unitOf(root, 'ingest'), env);
+      const { port } = await untilListening(edge);
+      const { port: ingestPort } = await untilListening(ingest);
+      await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
+
+      const client = await TestClient.connect(`ws://127.0.0.1:${port}/ws`, {
+        channels: ['BTC.trade'],
+      });
+      const payload = '{"price":1.10}';
+      await eventually(async () => {
+        const answer = await fetch(`http://127.0.0.1:${ingestPort}/v1/channels/BTC.trade`, {
+          method: 'POST',
+          body: payload,
+        });
+        return answer.ok;
+      });
+      await client.waitFor(() => client.publications.length > 0);
+      expect(client.publications[0]?.data).toBe(payload);
+
+      edge.signal('SIGTERM');
+      ingest.signal('SIGTERM');
+      expect(await client.closed).toEqual({ code: 1012, reason: 'draining' });
+      expect(client.controlsOf('reconnect')).toHaveLength(1);
+      expect(await edge.exited).toEqual({ code: 0, signal: null });
+      expect(await ingest.exited).toEqual({ code: 0, signal: null });
+    },
+  );
+
+  it('the command that replays files starts too', async () => {
+    await using root = await unpacked('ingest');
+    const help = spawnSync('/usr/sbin/chroot', [
+      ...[root.folder, '/opt/tradewind/ingest/bin/node'],
+      ...['/opt/tradewind/ingest/app/replay-main.js', '--help'],
+    ]);
+    expect(`${help.stdout}${help.stderr}`).toMatch(/replay/i);
+  });
+});
+
+describe.runIf(IS_ROOT && HAS_SYSTEMD)('systemd-analyze verify', () => {
+  it('accepts the units where they are installed, and would not accept a broken one', async () => {
+    await using root = await unpacked('edge', 'ingest');
+    await cp('/lib/systemd/system', `${root.folder}/lib/systemd/system`, {
+      recursive: true,
+      verbatimSymlinks: true,
+    });
+    for (const service of ['edge', 'ingest']) {
+      expect(verify(root, service)).toEqual({ status: 0, output: '' });
+    }
+    const path = `${root.folder}/etc/systemd/system/tradewind-edge.service`;
+    const unit = await readFile(path, 'utf8');
+    await writeFile(path, unit.replace('TimeoutStopSec=75', 'TimeoutStopSecs=75'));
+    expect(verify(root, 'edge').output).toMatch(/Unknown key/);
+    await writeFile(path, unit.replace('/bin/node', '/bin/deno'));
+    expect(verify(root, 'edge').status).not.toBe(0);
+  });
+});
+
+/** A root in which the services are installed, as release `-1`. */
+async function unpacked(...services: readonly string[]): Promise<BaseRoot> {
+  const root = await createBaseRoot();
+  for (const service of services) {
+    const artifact = release.artifacts.find((each) => each.service === service);
+    const home = `/opt/tradewind/${service}-1`;
+    await root.unpack(`${folder}/${artifact?.file}`, home);
+    execFileSync(`${root.folder}${home}/install.sh`, [root.folder]);
+    await root.addLibrariesOf(`${home}/bin/node`);
+  }
+  return root;
+}
+
+async function unitOf(root: BaseRoot, service: string) {
+  const path = `${root.folder}/etc/systemd/system/tradewind-${service}.service`;
+  return readUnitFile(await readFile(path, 'utf8'));
+}
+
+function verify(root: BaseRoot, service: string) {
+  const unit = `tradewind-${service}.service`;
+  const { status, stdout, stderr } = spawnSync(
+    'systemd-analyze',
+    ['verify', `--root=${root.folder}`, '--man=no', unit],
+    { encoding: 'utf8' },
+  );
+  return { status, output: stdout + stderr };
+}
+
+function has(program: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+}

@@ -1,0 +1,17 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
+
+/** `npm run test:release`: minutes, as root on Debian for the most part; a file name filters. */
+const child = spawn(
+  WORKSPACE_NODE,
+  ['node_modules/vitest/vitest.mjs', 'run', '--project=release', ...process.argv.slice(2)],
+  { cwd: WORKSPACE_ROOT, stdio: ['ignore', 'inherit', 'inherit'] },
+);
+const end = (): void => {
+  child.kill('SIGTERM');
+};
+process.on('SIGINT', end).on('SIGTERM', end).on('disconnect', end);
+process.channel?.unref();
+const [code] = (await once(child, 'close')) as [number | null];
+process.exitCode = code ?? 1;
