@@ -1,0 +1,125 @@
+# The whole tier: a network, Redis, edges behind a global balancer, ingest, alerts.
+
+locals {
+  uses_memorystore     = var.redis.variant == "memorystore"
+  needs_proxies        = try(var.ingest.balancer.exposure == "internal", false)
+  zones                = slice(data.google_compute_zones.up.names, 0, min(3, length(data.google_compute_zones.up.names)))
+  network              = { network_id = module.network.network_id, subnetwork_id = module.network.subnetwork_id }
+  redis_client_account = compact([module.edge.service_account_email, try(module.ingest[0].service_account_email, "")])
+
+  # The APIs that the modules use; an API stays on when the tier goes.
+  services = toset(concat(
+    ["compute", "iam", "logging", "monitoring", "secretmanager", "storage"],
+    local.uses_memorystore ? ["redis", "servicenetworking"] : ["dns"],
+    var.monitoring.enabled && var.monitoring.install_ops_agent ? ["osconfig"] : [],
+  ))
+}
+
+data "google_compute_zones" "up" {
+  project = var.project_id
+  region  = var.region
+  status  = "UP"
+}
+
+resource "google_project_service" "api" {
+  for_each = local.services
+
+  project            = var.project_id
+  service            = "${each.value}.googleapis.com"
+  disable_on_destroy = false
+}
+
+module "network" {
+  source = "./modules/network"
+
+  name              = var.name
+  project_id        = var.project_id
+  region            = var.region
+  subnet_cidr       = var.network.subnet_cidr
+  proxy_subnet_cidr = local.needs_proxies ? var.network.proxy_subnet_cidr : null
+  iap_ssh           = var.network.iap_ssh
+  managed_redis     = local.uses_memorystore
+
+  depends_on = [google_project_service.api]
+}
+
+module "redis" {
+  source = "./modules/redis"
+
+  name                    = "${var.name}-redis"
+  project_id              = var.project_id
+  region                  = var.region
+  zones                   = local.zones
+  network                 = local.network
+  managed_peering         = module.network.managed_peering
+  client_service_accounts = local.redis_client_account
+  variant                 = var.redis.variant
+  memorystore             = var.redis.memorystore
+  vm                      = var.redis.vm
+  labels                  = var.labels
+
+  depends_on = [google_project_service.api]
+}
+
+module "edge" {
+  source = "./modules/edge"
+
+  name            = "${var.name}-edge"
+  project_id      = var.project_id
+  region          = var.region
+  zones           = local.zones
+  network         = local.network
+  redis           = module.redis.clients["edge"]
+  release         = merge(var.release.edge, { bucket = var.release.bucket })
+  edge_count      = var.edge_count
+  autoscaler      = var.autoscaler
+  balancer        = var.edge.balancer
+  max_connections = var.edge.max_connections
+  drain_seconds   = var.edge.drain_seconds
+  machine         = var.edge.machine
+  environment     = var.edge.environment
+  labels          = var.labels
+}
+
+module "ingest" {
+  source = "./modules/ingest"
+  count  = var.ingest == null ? 0 : 1
+
+  name             = "${var.name}-ingest"
+  project_id       = var.project_id
+  region           = var.region
+  zones            = local.zones
+  redis            = module.redis.clients["ingest"]
+  release          = merge(var.release.ingest, { bucket = var.release.bucket })
+  tokens_secret_id = var.ingest.tokens_secret_id
+  ingest_count     = var.ingest.count
+  balancer         = var.ingest.balancer
+  machine          = var.ingest.machine
+  environment      = var.ingest.environment
+  labels           = var.labels
+
+  network = merge(local.network, {
+    proxy_subnetwork_id = module.network.proxy_subnetwork_id
+    proxy_subnet_cidr   = local.needs_proxies ? var.network.proxy_subnet_cidr : null
+  })
+}
+
+module "monitoring" {
+  source = "./modules/monitoring"
+  count  = var.monitoring.enabled ? 1 : 0
+
+  name                  = var.name
+  project_id            = var.project_id
+  zones                 = local.zones
+  labels                = var.labels
+  notification_channels = var.monitoring.notification_channels
+  install_ops_agent     = var.monitoring.install_ops_agent
+  rules_directory       = var.monitoring.rules_directory
+
+  groups = merge(
+    { edge = { name = module.edge.group_name, admin_port = 9080 } },
+    var.ingest == null ? {} : { ingest = { name = module.ingest[0].group_name, admin_port = 9081 } },
+  )
+
+  depends_on = [google_project_service.api]
+}

@@ -1,0 +1,170 @@
+mock_provider "google" {
+  mock_data "google_compute_lb_ip_ranges" {
+    defaults = { http_ssl_tcp_internal = ["35.191.0.0/16", "130.211.0.0/22"] }
+  }
+}
+
+variables {
+  name           = "tw-edge"
+  project_id     = "a-project"
+  port           = 8080
+  timeout_sec    = 86400
+  instance_group = "projects/a-project/regions/europe-west1/instanceGroups/tw-edge"
+  certificate    = { domains = ["stream.example.com"] }
+}
+
+run "application" {
+  command = plan
+
+  assert {
+    condition     = google_compute_backend_service.application[0].load_balancing_scheme == "EXTERNAL_MANAGED" && google_compute_global_forwarding_rule.application[0].load_balancing_scheme == "EXTERNAL_MANAGED"
+    error_message = "the scheme is that of the global external Application Load Balancer, not the provider's default"
+  }
+
+  assert {
+    condition     = google_compute_backend_service.application[0].timeout_sec == 86400 && google_compute_backend_service.application[0].connection_draining_timeout_sec == 60
+    error_message = "timeouts are explicit"
+  }
+
+  assert {
+    condition     = google_compute_health_check.ready.http_health_check[0].request_path == "/readyz"
+    error_message = "clients go to VMs that are ready"
+  }
+
+  assert {
+    condition     = one([for rule in google_compute_security_policy.throttle[0].rule : rule if rule.action == "throttle"]).rate_limit_options[0].rate_limit_threshold[0].count == 600
+    error_message = "one address may send 600 requests a minute"
+  }
+
+  assert {
+    condition     = length(google_compute_backend_service.connections) == 0 && length(google_compute_target_ssl_proxy.connections) == 0
+    error_message = "one balancer, not two"
+  }
+}
+
+run "connections" {
+  command = plan
+
+  variables {
+    kind             = "connections"
+    connection_limit = 40000
+  }
+
+  assert {
+    condition     = one(google_compute_backend_service.connections[0].backend).balancing_mode == "CONNECTION" && one(google_compute_backend_service.connections[0].backend).max_connections_per_instance == 40000
+    error_message = "clients are spread by connections, up to what a VM may hold"
+  }
+
+  assert {
+    condition     = google_compute_target_ssl_proxy.connections[0].proxy_header == "NONE" && google_compute_global_forwarding_rule.connections[0].load_balancing_scheme == "EXTERNAL_MANAGED"
+    error_message = "the edge reads no PROXY protocol"
+  }
+
+  assert {
+    condition     = length(google_compute_backend_service.application) == 0 && length(google_compute_security_policy.throttle) == 0
+    error_message = "one balancer, not two"
+  }
+}
+
+run "own_certificate" {
+  command = plan
+
+  variables {
+    certificate = { self_links = ["projects/a-project/global/sslCertificates/mine"] }
+  }
+
+  assert {
+    condition     = length(google_compute_managed_ssl_certificate.managed) == 0 && google_compute_target_https_proxy.application[0].ssl_certificates == tolist(["projects/a-project/global/sslCertificates/mine"])
+    error_message = "a certificate of one's own is used as it is"
+  }
+}
+
+run "needs_a_limit" {
+  command = plan
+
+  variables {
+    kind = "connections"
+  }
+
+  expect_failures = [google_compute_backend_service.connections]
+}
+
+run "refuses_no_certificate" {
+  command = plan
+
+  variables {
+    certificate = {}
+  }
+
+  expect_failures = [var.certificate]
+}
+
+run "refuses_two_kinds_of_certificate" {
+  command = plan
+
+  variables {
+    certificate = { domains = ["a.example.com"], self_links = ["x"] }
+  }
+
+  expect_failures = [var.certificate]
+}
+
+run "refuses_wildcard" {
+  command = plan
+
+  variables {
+    certificate = { domains = ["*.example.com"] }
+  }
+
+  expect_failures = [var.certificate]
+}
+
+run "refuses_kind" {
+  command = plan
+
+  variables {
+    kind = "classic"
+  }
+
+  expect_failures = [var.kind]
+}
+
+run "refuses_long_timeout" {
+  command = plan
+
+  variables {
+    timeout_sec = 86401
+  }
+
+  expect_failures = [var.timeout_sec]
+}
+
+run "refuses_long_draining" {
+  command = plan
+
+  variables {
+    draining_timeout_sec = 3601
+  }
+
+  expect_failures = [var.draining_timeout_sec]
+}
+
+run "refuses_throttle" {
+  command = plan
+
+  variables {
+    throttle = { requests = 0 }
+  }
+
+  expect_failures = [var.throttle]
+}
+
+run "refuses_throttle_interval" {
+  command = plan
+
+  variables {
+    throttle = { interval_sec = 45 }
+  }
+
+  expect_failures = [var.throttle]
+}

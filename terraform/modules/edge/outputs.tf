@@ -1,0 +1,34 @@
+output "autoscaled" {
+  description = "Whether an autoscaler adds edges."
+  value       = length(google_compute_region_autoscaler.scale_out) == 1
+}
+
+output "group_id" {
+  description = "ID of the managed instance group."
+  value       = module.vms.group_id
+}
+
+output "group_name" {
+  description = "Name of the managed instance group, for infra/roll."
+  value       = module.vms.group_name
+}
+
+output "ip_address" {
+  description = "Public IPv4 address of the balancer."
+  value       = module.balancer.ip_address
+}
+
+output "service_account_email" {
+  description = "Service account of the edges."
+  value       = module.vms.service_account_email
+}
+
+output "target_size" {
+  description = "Number of edges that the group is told to have; not set while an autoscaler decides."
+  value       = module.vms.target_size
+}
+
+output "websocket_url" {
+  description = "Where clients connect to: by the certificate's first domain, or by address where the certificate is your own."
+  value       = "wss://${length(var.balancer.certificate.domains) > 0 ? var.balancer.certificate.domains[0] : module.balancer.ip_address}/ws"
+}

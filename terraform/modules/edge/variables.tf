@@ -1,0 +1,180 @@
+variable "autoscaler" {
+  description = "Adds edges by the VMs' CPU and by how full they are; never removes any. null: edge_count is the size. With it, edge_count is the least size, and max_count the greatest."
+  type = object({
+    max_count          = number
+    cpu_target         = optional(number, 0.5)
+    connections_target = optional(number, 0.7)
+    cooldown_sec       = optional(number, 180)
+  })
+  default = null
+
+  validation {
+    condition     = var.autoscaler == null || try(var.autoscaler.max_count >= 1 && var.autoscaler.max_count <= 100 && floor(var.autoscaler.max_count) == var.autoscaler.max_count, false)
+    error_message = "autoscaler.max_count must be a whole number from 1 to 100."
+  }
+
+  validation {
+    condition     = var.autoscaler == null || try(var.autoscaler.max_count >= var.edge_count, false)
+    error_message = "autoscaler.max_count must not be below edge_count, which is the least size."
+  }
+
+  validation {
+    condition     = var.autoscaler == null || try(var.autoscaler.cpu_target >= 0.2 && var.autoscaler.cpu_target <= 0.8, false)
+    error_message = "autoscaler.cpu_target must be 0.2 to 0.8 of the VM."
+  }
+
+  validation {
+    condition     = var.autoscaler == null || try(var.autoscaler.connections_target >= 0.2 && var.autoscaler.connections_target <= 0.9, false)
+    error_message = "autoscaler.connections_target must be 0.2 to 0.9 of max_connections."
+  }
+
+  validation {
+    condition     = var.autoscaler == null || try(var.autoscaler.cooldown_sec >= 60 && var.autoscaler.cooldown_sec <= 3600, false)
+    error_message = "autoscaler.cooldown_sec must be 60 to 3600."
+  }
+}
+
+variable "balancer" {
+  description = "The balancer in front: kind (application, or connections for an SSL proxy that counts them), certificate, idle timeout, throttle by address."
+  type = object({
+    kind = optional(string, "application")
+    certificate = object({
+      domains    = optional(list(string), [])
+      self_links = optional(list(string), [])
+    })
+    timeout_sec          = optional(number, 86400)
+    draining_timeout_sec = optional(number, 60)
+    throttle             = optional(object({ requests = optional(number, 600), interval_sec = optional(number, 60) }), {})
+  })
+  nullable = false
+
+  validation {
+    condition     = contains(["application", "connections"], var.balancer.kind)
+    error_message = "balancer.kind must be application or connections."
+  }
+
+  validation {
+    condition     = var.balancer.timeout_sec >= 60 && var.balancer.timeout_sec <= 86400
+    error_message = "balancer.timeout_sec must be 60 to 86400: an edge pings clients that are silent for 25 s."
+  }
+}
+
+variable "drain_seconds" {
+  description = "Seconds from the order to drain until all clients are gone, 3 to 60: the unit waits 75 for the process."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.drain_seconds >= 3 && var.drain_seconds <= 60 && floor(var.drain_seconds) == var.drain_seconds
+    error_message = "drain_seconds must be a whole number from 3 to 60: the unit's TimeoutStopSec is 75, and stopping takes up to 10 of it."
+  }
+}
+
+variable "edge_count" {
+  description = "Number of edges, 1 to 100. Raise it freely; to lower it, remove edges with infra/roll first, which drains them."
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = var.edge_count >= 1 && var.edge_count <= 100 && floor(var.edge_count) == var.edge_count
+    error_message = "edge_count must be a whole number from 1 to 100."
+  }
+}
+
+variable "environment" {
+  description = "Further settings of the edges: environment variables without secrets (docs/configuration.md)."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setintersection(keys(var.environment), ["ADMIN_HOST", "ADMIN_PORT", "DRAIN_SECONDS", "EDGE_NODE_ID", "HOST", "PORT", "REDIS_CA_FILE", "REDIS_PASSWORD_FILE", "REDIS_URL", "WS_MAX_CONNECTIONS"])) == 0
+    error_message = "environment holds a variable that Terraform sets itself."
+  }
+}
+
+variable "labels" {
+  description = "Labels of everything that can have some."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "machine" {
+  description = "The VMs: machine type, boot image, size of the boot disk in GB."
+  type = object({
+    type         = optional(string, "e2-standard-4")
+    image        = optional(string)
+    disk_size_gb = optional(number)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "max_connections" {
+  description = "Clients of one edge, 1 to 500000: half of the files that its process may open."
+  type        = number
+  default     = 40000
+  nullable    = false
+
+  validation {
+    condition     = var.max_connections >= 1 && var.max_connections <= 500000 && floor(var.max_connections) == var.max_connections
+    error_message = "max_connections must be a whole number from 1 to 500000: the process may open 1048576 files, and should need no more than half."
+  }
+}
+
+variable "name" {
+  description = "Name of the group of edges."
+  type        = string
+  nullable    = false
+}
+
+variable "network" {
+  description = "Where the VMs are: IDs of the network and the subnetwork."
+  type = object({
+    network_id    = string
+    subnetwork_id = string
+  })
+  nullable = false
+}
+
+variable "project_id" {
+  description = "Project that everything is in."
+  type        = string
+  nullable    = false
+}
+
+variable "redis" {
+  description = "Where Redis is and how to get in, as module redis says it."
+  type = object({
+    url                     = string
+    ca_pem                  = optional(string, "")
+    password_secret_id      = string
+    password_secret_version = string
+  })
+  nullable = false
+}
+
+variable "region" {
+  description = "Region that the VMs are spread over."
+  type        = string
+  nullable    = false
+}
+
+variable "release" {
+  description = "What the VMs run: bucket, version, SHA-256 of the edge's tarball, and its object if it has another name."
+  type = object({
+    bucket  = string
+    version = string
+    sha256  = string
+    object  = optional(string)
+  })
+  nullable = false
+}
+
+variable "zones" {
+  description = "Zones of the region that the VMs are spread over."
+  type        = list(string)
+  nullable    = false
+}

@@ -1,0 +1,59 @@
+variable "iap_ssh" {
+  description = "Whether people with the right may reach SSH through Identity-Aware Proxy. infra/roll needs it to drain a VM."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "managed_redis" {
+  description = "Whether managed services (Memorystore) are reached by a private peering."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "name" {
+  description = "Name of the network, and beginning of the other names."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,38}[a-z0-9]$", var.name))
+    error_message = "name must be 2 to 40 lower-case letters, digits and hyphens."
+  }
+}
+
+variable "project_id" {
+  description = "Project that everything is in."
+  type        = string
+  nullable    = false
+}
+
+variable "proxy_subnet_cidr" {
+  description = "Range of the proxies of an internal balancer, at least a /26; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.proxy_subnet_cidr == null || try(tonumber(split("/", var.proxy_subnet_cidr)[1]) <= 26 && can(cidrhost(var.proxy_subnet_cidr, 1)), false)
+    error_message = "proxy_subnet_cidr must be an IPv4 range of at least a /26."
+  }
+}
+
+variable "region" {
+  description = "Region of the subnetworks."
+  type        = string
+  nullable    = false
+}
+
+variable "subnet_cidr" {
+  description = "Range of the VMs, at least a /24: 100 edges, and as many again while they are replaced."
+  type        = string
+  default     = "10.20.0.0/22"
+  nullable    = false
+
+  validation {
+    condition     = try(tonumber(split("/", var.subnet_cidr)[1]) <= 24 && can(cidrhost(var.subnet_cidr, 1)), false)
+    error_message = "subnet_cidr must be an IPv4 range of at least a /24."
+  }
+}

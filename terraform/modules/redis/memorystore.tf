@@ -1,0 +1,63 @@
+resource "google_redis_instance" "main" {
+  count = local.is_managed ? 1 : 0
+
+  project                 = var.project_id
+  region                  = var.region
+  name                    = var.name
+  display_name            = "Tradewind"
+  labels                  = var.labels
+  tier                    = "STANDARD_HA"
+  memory_size_gb          = var.memorystore.memory_size_gb
+  redis_version           = var.memorystore.version
+  location_id             = var.zones[0]
+  alternative_location_id = var.zones[1]
+  authorized_network      = var.network.network_id
+  connect_mode            = "PRIVATE_SERVICE_ACCESS"
+  auth_enabled            = true
+  transit_encryption_mode = "SERVER_AUTHENTICATION"
+  deletion_protection     = var.memorystore.deletion_protection
+
+  redis_configs = {
+    "maxmemory-policy" = var.memorystore.maxmemory_policy
+  }
+
+  maintenance_policy {
+    weekly_maintenance_window {
+      day = var.memorystore.maintenance.day
+
+      start_time {
+        hours   = var.memorystore.maintenance.hour
+        minutes = 0
+        seconds = 0
+        nanos   = 0
+      }
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = var.managed_peering != null
+      error_message = "Memorystore needs the network's peering with managed services."
+    }
+  }
+}
+
+# Google makes the password, so it is in the state; VMs read it from here, never from their metadata.
+resource "google_secret_manager_secret" "auth" {
+  count = local.is_managed ? 1 : 0
+
+  project   = var.project_id
+  secret_id = "${var.name}-auth"
+  labels    = var.labels
+
+  replication {
+    auto {}
+  }
+}
+
+resource "google_secret_manager_secret_version" "auth" {
+  count = local.is_managed ? 1 : 0
+
+  secret      = google_secret_manager_secret.auth[0].id
+  secret_data = google_redis_instance.main[0].auth_string
+}

@@ -1,0 +1,264 @@
+# Two VMs, each with its own data disk: one takes writes, the other copies it. Which one is vm.primary; there
+# is no automatic failover (README.md says how to do it by hand).
+
+locals {
+  vms         = local.is_managed ? {} : { a = var.zones[0], b = var.zones[1] }
+  uses_tls    = try(var.vm.tls != null, false)
+  scheme      = local.uses_tls ? "rediss" : "redis"
+  host_name   = "redis.${var.name}.internal"
+  primary_ip  = local.is_managed ? null : google_compute_address.vm[var.vm.primary].address
+  secret_path = "projects/${var.project_id}/secrets"
+
+  # Every key of a channel begins with its name in braces. "-@dangerous" takes away KEYS, FLUSHALL and the like;
+  # what a script may do is what its caller may.
+  script_rules = "-@all +@connection +@read +@write -@dangerous +publish +time +eval +evalsha +fcall +script|load"
+  fixed_users = local.is_managed ? {} : {
+    edge        = { password = var.vm.passwords.edge, rules = "resetchannels &* ~{*}:* ~tw:* ${local.script_rules} +@pubsub +info" }
+    ingest      = { password = var.vm.passwords.ingest, rules = "resetchannels &* ~{*}:* ~tw:* ${local.script_rules} +info" }
+    replication = { password = var.vm.passwords.replication, rules = "resetchannels -@all +psync +replconf +ping" }
+  }
+  publishers = local.is_managed ? {} : {
+    for name, publisher in var.vm.publishers : name => {
+      password = publisher.password
+      rules = join(" ", concat(
+        ["resetchannels"],
+        [for channel in publisher.channels : "&${channel}"],
+        [for channel in publisher.channels : "~{${channel}}:*"],
+        [local.script_rules],
+      ))
+    }
+  }
+  users   = merge(local.fixed_users, local.publishers)
+  secrets = toset(concat([for user in values(local.users) : user.password], local.uses_tls ? [var.vm.tls.certificate, var.vm.tls.key] : []))
+
+  configuration = { for vm, zone in local.vms : vm => join("", [
+    local.uses_tls ? join("\n", [
+      "port 0",
+      "tls-port 6379",
+      "tls-cert-file /etc/tradewind-redis/tls.crt",
+      "tls-key-file /etc/tradewind-redis/tls.key",
+      "tls-auth-clients no",
+      "tls-replication yes",
+      # The replica checks the primary's certificate against the same authority.
+      "tls-ca-cert-file /etc/tradewind-redis/ca.pem",
+      "",
+    ]) : "port 6379\n",
+    join("\n", [
+      # Reached by its private address only, and by users with a password only.
+      "bind * -::*",
+      "protected-mode no",
+      "maxclients 10000",
+      "tcp-keepalive 60",
+      "maxmemory-policy ${var.vm.maxmemory_policy}",
+      # An edge that reads nothing for so long is cut off, and repairs what it missed from history.
+      "client-output-buffer-limit pubsub ${var.vm.pubsub_output_buffer_mb}mb ${var.vm.pubsub_output_buffer_soft_mb}mb ${var.vm.pubsub_output_buffer_soft_s}",
+      "client-output-buffer-limit replica 256mb 128mb 60",
+      "appendonly yes",
+      "appendfsync everysec",
+      "repl-backlog-size 64mb",
+      "masteruser replication",
+      "",
+    ]),
+    vm == var.vm.primary ? "" : "replicaof ${google_compute_address.vm[var.vm.primary].address} 6379\n",
+  ]) }
+}
+
+resource "google_compute_address" "vm" {
+  for_each = local.vms
+
+  project      = var.project_id
+  region       = var.region
+  name         = "${var.name}-${each.key}"
+  address_type = "INTERNAL"
+  subnetwork   = var.network.subnetwork_id
+}
+
+resource "google_compute_disk" "data" {
+  for_each = local.vms
+
+  project = var.project_id
+  zone    = each.value
+  name    = "${var.name}-${each.key}-data"
+  type    = "pd-ssd"
+  size    = var.vm.disk_size_gb
+  labels  = var.labels
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "google_compute_instance" "vm" {
+  for_each = local.vms
+
+  project                   = var.project_id
+  zone                      = each.value
+  name                      = "${var.name}-${each.key}"
+  machine_type              = var.vm.machine_type
+  labels                    = merge(var.labels, { "tradewind-service" = "redis", "tradewind-group" = var.name })
+  allow_stopping_for_update = false
+
+  boot_disk {
+    initialize_params {
+      image = var.vm.image
+      size  = 20
+      type  = "pd-balanced"
+    }
+  }
+
+  attached_disk {
+    source      = google_compute_disk.data[each.key].id
+    device_name = "redis-data"
+  }
+
+  # No access_config: the VM has no public address.
+  network_interface {
+    network    = var.network.network_id
+    subnetwork = var.network.subnetwork_id
+    network_ip = google_compute_address.vm[each.key].address
+    nic_type   = "GVNIC"
+  }
+
+  # Changed in place, and read at the next boot: what a running Redis does is its operator's to change.
+  metadata = {
+    "block-project-ssh-keys" = "TRUE"
+    "enable-osconfig"        = "TRUE"
+    "enable-oslogin"         = "TRUE"
+    "startup-script" = templatefile("${path.module}/../../startup/redis-startup.sh.tftpl", {
+      engine               = var.vm.release.engine
+      version              = var.vm.release.version
+      bucket               = var.vm.release.bucket
+      object               = coalesce(var.vm.release.object, "${var.vm.release.engine}-${var.vm.release.version}.tar.gz")
+      sha256               = var.vm.release.sha256
+      configuration_base64 = base64encode(local.configuration[each.key])
+      users_base64 = base64encode(join("", [
+        for name, user in local.users : "${name} ${local.secret_path}/${user.password}/versions/latest ${user.rules}\n"
+      ]))
+      secret_files_base64 = base64encode(local.uses_tls ? join("", [
+        "tls.crt ${local.secret_path}/${var.vm.tls.certificate}/versions/latest\n",
+        "tls.key ${local.secret_path}/${var.vm.tls.key}/versions/latest\n",
+      ]) : "")
+      ca_base64           = base64encode(local.uses_tls ? var.vm.tls.ca_pem : "")
+      replication_secret  = "${local.secret_path}/${var.vm.passwords.replication}/versions/latest"
+      memory_percent      = var.vm.memory_percent
+      root                = ""
+      metadata_host       = "http://metadata.google.internal"
+      storage_host        = "https://storage.googleapis.com"
+      secret_manager_host = "https://secretmanager.googleapis.com"
+      functions           = file("${path.module}/../../startup/functions.sh")
+    })
+  }
+
+  scheduling {
+    automatic_restart   = true
+    on_host_maintenance = "MIGRATE"
+    preemptible         = false
+    provisioning_model  = "STANDARD"
+  }
+
+  service_account {
+    email  = google_service_account.vm[0].email
+    scopes = ["https://www.googleapis.com/auth/cloud-platform"]
+  }
+
+  shielded_instance_config {
+    enable_integrity_monitoring = true
+    enable_secure_boot          = true
+    enable_vtpm                 = true
+  }
+
+  # A newer image is no reason to replace a Redis.
+  lifecycle {
+    ignore_changes = [boot_disk[0].initialize_params[0].image]
+  }
+
+  depends_on = [
+    google_secret_manager_secret_iam_member.vm,
+    google_storage_bucket_iam_member.release,
+  ]
+}
+
+resource "google_compute_firewall" "clients" {
+  count = local.is_managed ? 0 : 1
+
+  project                 = var.project_id
+  name                    = "${var.name}-from-clients"
+  network                 = var.network.network_id
+  direction               = "INGRESS"
+  source_service_accounts = concat(var.client_service_accounts, google_service_account.vm[*].email)
+  target_service_accounts = google_service_account.vm[*].email
+
+  allow {
+    protocol = "tcp"
+    ports    = ["6379"]
+  }
+}
+
+# Clients know a name, so that a failover changes one record and no template.
+resource "google_dns_managed_zone" "internal" {
+  count = local.is_managed ? 0 : 1
+
+  project     = var.project_id
+  name        = var.name
+  dns_name    = "${var.name}.internal."
+  description = "Tradewind's Redis"
+  visibility  = "private"
+
+  private_visibility_config {
+    networks {
+      network_url = var.network.network_id
+    }
+  }
+}
+
+resource "google_dns_record_set" "primary" {
+  count = local.is_managed ? 0 : 1
+
+  project      = var.project_id
+  managed_zone = google_dns_managed_zone.internal[0].name
+  name         = "${local.host_name}."
+  type         = "A"
+  ttl          = 5
+  rrdatas      = [local.primary_ip]
+}
+
+resource "google_service_account" "vm" {
+  count = local.is_managed ? 0 : 1
+
+  project      = var.project_id
+  account_id   = var.name
+  display_name = "Tradewind Redis"
+}
+
+resource "google_project_iam_member" "log_writer" {
+  count = local.is_managed ? 0 : 1
+
+  project = var.project_id
+  role    = "roles/logging.logWriter"
+  member  = google_service_account.vm[0].member
+}
+
+resource "google_project_iam_member" "metric_writer" {
+  count = local.is_managed ? 0 : 1
+
+  project = var.project_id
+  role    = "roles/monitoring.metricWriter"
+  member  = google_service_account.vm[0].member
+}
+
+resource "google_storage_bucket_iam_member" "release" {
+  count = local.is_managed ? 0 : 1
+
+  bucket = var.vm.release.bucket
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.vm[0].member
+}
+
+resource "google_secret_manager_secret_iam_member" "vm" {
+  for_each = local.secrets
+
+  project   = var.project_id
+  secret_id = each.value
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.vm[0].member
+}

@@ -1,0 +1,39 @@
+resource "google_service_account" "vm" {
+  project      = var.project_id
+  account_id   = var.name
+  display_name = "Tradewind ${var.service}"
+}
+
+resource "google_project_iam_member" "log_writer" {
+  project = var.project_id
+  role    = "roles/logging.logWriter"
+  member  = google_service_account.vm.member
+}
+
+resource "google_project_iam_member" "metric_writer" {
+  project = var.project_id
+  role    = "roles/monitoring.metricWriter"
+  member  = google_service_account.vm.member
+}
+
+resource "google_storage_bucket_iam_member" "release" {
+  bucket = var.release.bucket
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.vm.member
+}
+
+resource "google_secret_manager_secret_iam_member" "redis_password" {
+  project   = var.project_id
+  secret_id = var.redis.password_secret_id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.vm.member
+}
+
+resource "google_secret_manager_secret_iam_member" "variables" {
+  for_each = var.secret_variables
+
+  project   = var.project_id
+  secret_id = each.value
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.vm.member
+}

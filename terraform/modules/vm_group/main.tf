@@ -1,0 +1,174 @@
+# A regional group of equal VMs that run one service: what an edge and an ingest have in common.
+
+locals {
+  object = coalesce(var.release.object, "tradewind-${var.service}-${var.release.version}-linux-x64.tar.gz")
+
+  redis_environment = merge(
+    {
+      REDIS_URL           = var.redis.url
+      REDIS_PASSWORD_FILE = "/etc/tradewind/redis-password"
+    },
+    var.redis.ca_pem == "" ? {} : { REDIS_CA_FILE = "/etc/tradewind/redis-ca.pem" },
+  )
+  environment = merge(
+    local.redis_environment,
+    { HOST = "0.0.0.0", PORT = tostring(var.port) },
+    var.environment,
+  )
+
+  startup_script = templatefile("${path.module}/../../startup/vm-startup.sh.tftpl", {
+    service             = var.service
+    version             = var.release.version
+    bucket              = var.release.bucket
+    object              = local.object
+    sha256              = var.release.sha256
+    environment_base64  = base64encode(join("", [for name, value in local.environment : "${name}=${value}\n"]))
+    secret_files_base64 = base64encode("redis-password ${var.redis.password_secret_version}\n")
+    secret_variables_base64 = base64encode(join("", [
+      for name, secret in var.secret_variables : "${name} projects/${var.project_id}/secrets/${secret}/versions/latest\n"
+    ]))
+    redis_ca_base64     = base64encode(var.redis.ca_pem)
+    root                = ""
+    metadata_host       = var.startup_hosts.metadata
+    storage_host        = var.startup_hosts.storage
+    secret_manager_host = var.startup_hosts.secret_manager
+    functions           = file("${path.module}/../../startup/functions.sh")
+  })
+}
+
+data "google_compute_lb_ip_ranges" "google" {}
+
+resource "google_compute_region_instance_template" "vm" {
+  project      = var.project_id
+  region       = var.region
+  name_prefix  = "${var.name}-"
+  description  = "Tradewind ${var.service} ${var.release.version}"
+  machine_type = var.machine.type
+  labels       = merge(var.labels, { "tradewind-service" = var.service, "tradewind-group" = var.name })
+
+  disk {
+    boot         = true
+    auto_delete  = true
+    source_image = var.machine.image
+    disk_type    = "pd-balanced"
+    disk_size_gb = var.machine.disk_size_gb
+  }
+
+  # No access_config: the VM has no public address.
+  network_interface {
+    network    = var.network.network_id
+    subnetwork = var.network.subnetwork_id
+    nic_type   = "GVNIC"
+  }
+
+  metadata = {
+    "block-project-ssh-keys" = "TRUE"
+    "enable-osconfig"        = "TRUE"
+    "enable-oslogin"         = "TRUE"
+    "startup-script"         = local.startup_script
+  }
+
+  # Not Spot: a preemption is a storm of reconnecting clients with 30 s notice.
+  scheduling {
+    automatic_restart   = true
+    on_host_maintenance = "MIGRATE"
+    preemptible         = false
+    provisioning_model  = "STANDARD"
+  }
+
+  # What the account may do is its roles' business.
+  service_account {
+    email  = google_service_account.vm.email
+    scopes = ["https://www.googleapis.com/auth/cloud-platform"]
+  }
+
+  shielded_instance_config {
+    enable_integrity_monitoring = true
+    enable_secure_boot          = true
+    enable_vtpm                 = true
+  }
+
+  # A template in use cannot be destroyed.
+  lifecycle {
+    create_before_destroy = true
+  }
+
+  depends_on = [
+    google_secret_manager_secret_iam_member.redis_password,
+    google_secret_manager_secret_iam_member.variables,
+    google_storage_bucket_iam_member.release,
+  ]
+}
+
+resource "google_compute_region_instance_group_manager" "vm" {
+  project                          = var.project_id
+  region                           = var.region
+  name                             = var.name
+  base_instance_name               = var.name
+  distribution_policy_zones        = var.zones
+  distribution_policy_target_shape = "EVEN"
+  target_size                      = var.target_size
+  wait_for_instances               = false
+
+  version {
+    instance_template = google_compute_region_instance_template.vm.self_link
+  }
+
+  named_port {
+    name = "http"
+    port = var.port
+  }
+
+  auto_healing_policies {
+    health_check      = google_compute_health_check.alive.id
+    initial_delay_sec = var.auto_healing.initial_delay_sec
+  }
+
+  # Nothing is replaced because the template changed: the group would cut a VM's clients before the VM
+  # hears of it. infra/roll drains a VM first, then replaces or removes it.
+  update_policy {
+    type                           = "OPPORTUNISTIC"
+    minimal_action                 = "REPLACE"
+    most_disruptive_allowed_action = "REPLACE"
+    replacement_method             = "SUBSTITUTE"
+    instance_redistribution_type   = "NONE"
+    max_surge_fixed                = length(var.zones)
+    max_unavailable_fixed          = 0
+  }
+
+  # A repaired VM gets the template that the roll has reached, not a newer one by surprise.
+  instance_lifecycle_policy {
+    force_update_on_repair = "NO"
+  }
+}
+
+# Alive: the event loop turns. Not ready is no reason to replace a VM, or an outage of Redis would
+# replace them all.
+resource "google_compute_health_check" "alive" {
+  project             = var.project_id
+  name                = "${var.name}-alive"
+  check_interval_sec  = 10
+  timeout_sec         = 10
+  healthy_threshold   = 1
+  unhealthy_threshold = var.auto_healing.unhealthy_threshold
+
+  http_health_check {
+    port         = var.port
+    request_path = "/healthz"
+  }
+}
+
+# Google's front ends and health checks share these addresses.
+resource "google_compute_firewall" "balancer" {
+  project                 = var.project_id
+  name                    = "${var.name}-from-balancer"
+  network                 = var.network.network_id
+  direction               = "INGRESS"
+  source_ranges           = data.google_compute_lb_ip_ranges.google.http_ssl_tcp_internal
+  target_service_accounts = [google_service_account.vm.email]
+
+  allow {
+    protocol = "tcp"
+    ports    = [tostring(var.port)]
+  }
+}

@@ -1,0 +1,246 @@
+mock_provider "google" {
+  mock_data "google_compute_lb_ip_ranges" {
+    defaults = { http_ssl_tcp_internal = ["35.191.0.0/16", "130.211.0.0/22"] }
+  }
+}
+
+variables {
+  name       = "tw-edge"
+  service    = "edge"
+  port       = 8080
+  machine    = { type = "e2-standard-4" }
+  project_id = "a-project"
+  region     = "europe-west1"
+  zones      = ["europe-west1-b", "europe-west1-c", "europe-west1-d"]
+  network    = { network_id = "projects/a-project/global/networks/n", subnetwork_id = "projects/a-project/regions/europe-west1/subnetworks/s" }
+  redis = {
+    url                     = "rediss://10.0.0.5:6378"
+    ca_pem                  = "a certificate"
+    password_secret_id      = "redis-auth"
+    password_secret_version = "projects/a-project/secrets/redis-auth/versions/1"
+  }
+  release = {
+    bucket  = "releases"
+    version = "1.2.3"
+    sha256  = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  }
+
+  target_size      = 3
+  environment      = { EDGE_CHANNELS = "BTC.*,ETH.*" }
+  secret_variables = { INGEST_TOKENS = "tokens" }
+}
+
+run "group" {
+  command = plan
+
+  assert {
+    condition     = google_compute_region_instance_group_manager.vm.target_size == 3
+    error_message = "target_size must reach the group"
+  }
+
+  assert {
+    condition     = google_compute_region_instance_group_manager.vm.update_policy[0].type == "OPPORTUNISTIC"
+    error_message = "a new template must not replace VMs by itself"
+  }
+
+  assert {
+    condition     = google_compute_region_instance_group_manager.vm.update_policy[0].max_surge_fixed == 3 && google_compute_region_instance_group_manager.vm.update_policy[0].max_unavailable_fixed == 0
+    error_message = "a roll adds a VM a zone and takes none away"
+  }
+
+  assert {
+    condition     = google_compute_health_check.alive.http_health_check[0].request_path == "/healthz"
+    error_message = "auto-healing asks whether the process is alive, not whether it is ready"
+  }
+
+  assert {
+    condition     = length(google_compute_region_instance_template.vm.network_interface[0].access_config) == 0
+    error_message = "a VM has no public address"
+  }
+
+  assert {
+    condition     = google_compute_firewall.balancer.source_ranges == toset(["35.191.0.0/16", "130.211.0.0/22"])
+    error_message = "only the balancer may reach the port"
+  }
+}
+
+# An unset size leaves it to the autoscaler, on the same group.
+run "size_left_open" {
+  command = plan
+
+  variables {
+    target_size = null
+  }
+}
+
+run "startup_script" {
+  assert {
+    condition     = strcontains(output.startup_script, "object='tradewind-edge-1.2.3-linux-x64.tar.gz'") && strcontains(output.startup_script, "sha256='${var.release.sha256}'")
+    error_message = "the script fetches the release's object and knows its checksum"
+  }
+
+  assert {
+    condition     = strcontains(output.startup_script, "environment='${base64encode("EDGE_CHANNELS=BTC.*,ETH.*\nHOST=0.0.0.0\nPORT=8080\nREDIS_CA_FILE=/etc/tradewind/redis-ca.pem\nREDIS_PASSWORD_FILE=/etc/tradewind/redis-password\nREDIS_URL=rediss://10.0.0.5:6378\n")}'")
+    error_message = "the script holds the settings"
+  }
+
+  assert {
+    condition     = strcontains(output.startup_script, "secret_variables='${base64encode("INGEST_TOKENS projects/a-project/secrets/tokens/versions/latest\n")}'")
+    error_message = "the script knows where secrets are, not what they are"
+  }
+
+  assert {
+    condition     = strcontains(output.startup_script, "metadata_host='http://metadata.google.internal'")
+    error_message = "Google's hosts are the default"
+  }
+}
+
+run "refuses_zero_size" {
+  command = plan
+
+  variables {
+    target_size = 0
+  }
+
+  expect_failures = [var.target_size]
+}
+
+run "refuses_too_large_size" {
+  command = plan
+
+  variables {
+    target_size = 101
+  }
+
+  expect_failures = [var.target_size]
+}
+
+run "refuses_half_a_vm" {
+  command = plan
+
+  variables {
+    target_size = 1.5
+  }
+
+  expect_failures = [var.target_size]
+}
+
+run "refuses_bad_checksum" {
+  command = plan
+
+  variables {
+    release = { bucket = "releases", version = "1", sha256 = "abc" }
+  }
+
+  expect_failures = [var.release]
+}
+
+run "refuses_bucket_url" {
+  command = plan
+
+  variables {
+    release = { bucket = "gs://releases", version = "1", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+  }
+
+  expect_failures = [var.release]
+}
+
+run "refuses_secret_in_environment" {
+  command = plan
+
+  variables {
+    environment = { ADMIN_TOKEN = "hush" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "refuses_quote_in_environment" {
+  command = plan
+
+  variables {
+    environment = { EDGE_CHANNELS = "a'b" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "refuses_secret_path" {
+  command = plan
+
+  variables {
+    secret_variables = { INGEST_TOKENS = "projects/p/secrets/tokens" }
+  }
+
+  expect_failures = [var.secret_variables]
+}
+
+run "refuses_service" {
+  command = plan
+
+  variables {
+    service = "fanout"
+  }
+
+  expect_failures = [var.service]
+}
+
+run "refuses_privileged_port" {
+  command = plan
+
+  variables {
+    port = 80
+  }
+
+  expect_failures = [var.port]
+}
+
+run "refuses_hasty_healing" {
+  command = plan
+
+  variables {
+    auto_healing = { unhealthy_threshold = 1 }
+  }
+
+  expect_failures = [var.auto_healing]
+}
+
+run "refuses_long_name" {
+  command = plan
+
+  variables {
+    name = "a-name-that-is-longer-than-an-account"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "refuses_twice_a_zone" {
+  command = plan
+
+  variables {
+    zones = ["europe-west1-b", "europe-west1-b"]
+  }
+
+  expect_failures = [var.zones]
+}
+
+run "refuses_machine_type" {
+  command = plan
+
+  variables {
+    machine = { type = "E2 standard 4" }
+  }
+
+  expect_failures = [var.machine]
+}
+
+run "refuses_startup_host" {
+  command = plan
+
+  variables {
+    startup_hosts = { storage = "storage.googleapis.com" }
+  }
+
+  expect_failures = [var.startup_hosts]
+}

@@ -1,0 +1,45 @@
+output "edge_group" {
+  description = "Name of the edges' managed instance group, for infra/roll."
+  value       = module.edge.group_name
+}
+
+output "edge_ip_address" {
+  description = "Public address of the edges' balancer: the domain's A record must point to it before the managed certificate is issued."
+  value       = module.edge.ip_address
+}
+
+output "edge_target_size" {
+  description = "Number of edges that the group is told to have; not set while an autoscaler decides."
+  value       = module.edge.target_size
+}
+
+output "how_to_publish" {
+  description = "How a backend in the network publishes: by Redis, and by ingest where there is one."
+  value = join("\n", concat(
+    [
+      "Redis: PUBLISH <channel> <payload> at ${module.redis.uses_tls ? "rediss" : "redis"}://${module.redis.host}:${module.redis.port}",
+      "Passwords: gcloud secrets versions access latest --secret=<secret>, with ${join(", ", [for user, secret in module.redis.publisher_secret_ids : "${secret} for the user ${user}"])}",
+    ],
+    [for url in module.ingest[*].url : "Ingest: curl -X POST ${url}/v1/channels/<channel> -H 'Authorization: Bearer <token>' -d '<payload>'"],
+  ))
+}
+
+output "ingest_url" {
+  description = "Where publishers send HTTP requests to; null without an ingest."
+  value       = one(module.ingest[*].url)
+}
+
+output "redis_host" {
+  description = "Host that publishers in the network connect to."
+  value       = module.redis.host
+}
+
+output "redis_port" {
+  description = "Port of Redis."
+  value       = module.redis.port
+}
+
+output "websocket_url" {
+  description = "Where clients connect to."
+  value       = module.edge.websocket_url
+}

@@ -1,0 +1,85 @@
+# What the start-up scripts of all VMs share. Needs $root, $metadata_host, $storage_host, $secret_manager_host.
+
+log() { printf 'tradewind: %s\n' "$*"; }
+
+fail() {
+  log "$*" >&2
+  exit 1
+}
+
+# get URL FILE [HEADER]: the header comes by stdin, so that no token shows in the list of processes.
+get() {
+  curl --silent --show-error --fail --location --retry 5 --retry-connrefused --retry-max-time 120 \
+    --connect-timeout 5 --max-time 300 --header @- --output "$2" "$1" <<<"${3:-}"
+}
+
+# metadata PATH: what the metadata server says.
+metadata() { get "$metadata_host/computeMetadata/v1/$1" - 'Metadata-Flavor: Google'; }
+
+# json_string NAME: the value of a string that needs no unescaping, out of the JSON on stdin.
+json_string() { tr -d '\n' | sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"; }
+
+authorization() {
+  local token
+  token=$(metadata instance/service-accounts/default/token | json_string access_token)
+  [ -n "$token" ] || fail 'the metadata server gave no access token'
+  printf 'Authorization: Bearer %s' "$token"
+}
+
+# read_secret VERSION: the bytes of a secret's version, projects/P/secrets/S/versions/V.
+read_secret() {
+  local data
+  data=$(get "$secret_manager_host/v1/$1:access" - "$(authorization)" | json_string data)
+  [ -n "$data" ] || fail "secret $1 is empty"
+  printf '%s' "$data" | base64 --decode
+}
+
+# write_file PATH MODE GROUP: stdin becomes the file, at once or not at all.
+write_file() {
+  local directory
+  directory=$(dirname "$1")
+  mkdir -p "$directory"
+  (umask 077 && cat >"$1.new")
+  chmod "$2" "$1.new"
+  if [ -z "$root" ]; then chown "root:$3" "$1.new"; fi
+  mv "$1.new" "$1"
+}
+
+# install_release BUCKET OBJECT SHA256 DIRECTORY: unpacks a verified tarball. What does not have the
+# checksum is removed and never unpacked.
+install_release() {
+  local archive="$4.tar.gz"
+  if [ -e "$4/.complete" ] && [ "$(cat "$4/.complete")" = "$3" ]; then
+    log "$4 is there"
+    return
+  fi
+  mkdir -p "$(dirname "$4")"
+  get "$storage_host/$1/$2" "$archive" "$(authorization)"
+  if ! printf '%s  %s\n' "$3" "$archive" | sha256sum --check --status; then
+    rm -f "$archive"
+    fail "gs://$1/$2 does not have the checksum $3; nothing is started"
+  fi
+  rm -rf "$4" "$4.new"
+  mkdir -p "$4.new"
+  tar --extract --gzip --no-same-owner --file "$archive" --directory "$4.new"
+  rm -f "$archive"
+  printf '%s\n' "$3" >"$4.new/.complete"
+  chmod -R u+rwX,go+rX,go-w "$4.new"
+  mv "$4.new" "$4"
+  log "installed $4"
+}
+
+# add_user NAME: a user of the system, without a home or a shell.
+add_user() {
+  if [ -n "$root" ] || id "$1" >/dev/null 2>&1; then return; fi
+  useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$1"
+}
+
+# Google's images bring chrony, which asks the metadata server. Where it is missing, timesyncd does: a
+# publication's timestamp and the lag that is measured from it are worth what the clocks are.
+keep_time() {
+  if systemctl is-active --quiet chrony.service; then return; fi
+  printf '[Time]\nNTP=metadata.google.internal\n' |
+    write_file "$root/etc/systemd/timesyncd.conf.d/60-tradewind.conf" 0644 root
+  systemctl restart systemd-timesyncd.service || log 'no clock synchronisation: neither chrony nor timesyncd'
+}

@@ -1,0 +1,228 @@
+mock_provider "google" {
+  mock_data "google_compute_zones" {
+    defaults = { names = ["europe-west1-b", "europe-west1-c", "europe-west1-d"] }
+  }
+
+  mock_data "google_compute_lb_ip_ranges" {
+    defaults = { http_ssl_tcp_internal = ["35.191.0.0/16", "130.211.0.0/22"] }
+  }
+
+  mock_resource "google_redis_instance" {
+    defaults = { host = "10.0.0.5", port = 6378 }
+  }
+
+  mock_resource "google_compute_global_address" {
+    defaults = { address = "203.0.113.7" }
+  }
+
+  mock_resource "google_compute_forwarding_rule" {
+    defaults = { ip_address = "10.20.0.9" }
+  }
+}
+
+variables {
+  project_id = "a-project"
+  region     = "europe-west1"
+  edge       = { balancer = { certificate = { domains = ["stream.example.com"] } } }
+  monitoring = { rules_directory = "modules/monitoring/tests/rules" }
+  ingest     = { tokens_secret_id = "ingest-tokens" }
+
+  release = {
+    bucket = "releases"
+    edge   = { version = "1.2.3", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+    ingest = { version = "1.2.3", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+  }
+}
+
+run "edges_1" {
+  command = plan
+
+  variables {
+    edge_count = 1
+  }
+
+  assert {
+    condition     = output.edge_target_size == 1
+    error_message = "one number scales the tier"
+  }
+}
+
+run "edges_3" {
+  command = plan
+
+  variables {
+    edge_count = 3
+  }
+
+  assert {
+    condition     = output.edge_target_size == 3
+    error_message = "one number scales the tier"
+  }
+}
+
+run "edges_10" {
+  command = plan
+
+  variables {
+    edge_count = 10
+  }
+
+  assert {
+    condition     = output.edge_target_size == 10
+    error_message = "one number scales the tier"
+  }
+}
+
+run "outputs" {
+  assert {
+    condition     = output.websocket_url == "wss://stream.example.com/ws" && output.edge_ip_address == "203.0.113.7" && output.redis_host == "10.0.0.5"
+    error_message = "says where clients connect to and where Redis is"
+  }
+
+  assert {
+    condition     = output.ingest_url == "http://10.20.0.9" && strcontains(output.how_to_publish, "rediss://10.0.0.5:6378") && strcontains(output.how_to_publish, "http://10.20.0.9/v1/channels/")
+    error_message = "says how to publish"
+  }
+}
+
+run "autoscaled" {
+  command = plan
+
+  variables {
+    autoscaler = { max_count = 10 }
+  }
+
+  assert {
+    condition     = module.edge.autoscaled && output.edge_target_size == null
+    error_message = "the autoscaler decides"
+  }
+}
+
+run "balanced_by_connections" {
+  command = plan
+
+  variables {
+    edge = { balancer = { kind = "connections", certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  assert {
+    condition     = output.websocket_url == "wss://stream.example.com/ws"
+    error_message = "the URL does not depend on the balancer"
+  }
+}
+
+run "redis_of_our_own" {
+  command = plan
+
+  variables {
+    redis = {
+      variant = "vm"
+      vm = {
+        release   = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+        passwords = { edge = "redis-edge", ingest = "redis-ingest", replication = "redis-replication" }
+      }
+    }
+  }
+
+  assert {
+    condition     = output.redis_host == "redis.tradewind-redis.internal" && output.redis_port == 6379
+    error_message = "clients know Redis by a name that a failover moves"
+  }
+}
+
+run "without_ingest" {
+  command = plan
+
+  variables {
+    ingest  = null
+    release = { bucket = "releases", edge = { version = "1.2.3", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" } }
+  }
+
+  assert {
+    condition     = output.ingest_url == null
+    error_message = "publishers write to Redis themselves"
+  }
+}
+
+run "external_ingest" {
+  command = plan
+
+  variables {
+    ingest = { tokens_secret_id = "ingest-tokens", balancer = { exposure = "external", certificate = { domains = ["ingest.example.com"] } } }
+  }
+
+  assert {
+    condition     = output.ingest_url == "https://ingest.example.com"
+    error_message = "HTTPS from everywhere"
+  }
+}
+
+run "refuses_no_edges" {
+  command = plan
+
+  variables {
+    edge_count = 0
+  }
+
+  expect_failures = [var.edge_count]
+}
+
+run "refuses_too_many_edges" {
+  command = plan
+
+  variables {
+    edge_count = 101
+  }
+
+  expect_failures = [var.edge_count]
+}
+
+run "refuses_zone_for_region" {
+  command = plan
+
+  variables {
+    region = "europe-west1-b"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "refuses_project" {
+  command = plan
+
+  variables {
+    project_id = "My Project"
+  }
+
+  expect_failures = [var.project_id]
+}
+
+run "refuses_long_name" {
+  command = plan
+
+  variables {
+    name = "a-name-that-is-too-long"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "refuses_redis_variant" {
+  command = plan
+
+  variables {
+    redis = { variant = "cluster" }
+  }
+
+  expect_failures = [var.redis]
+}
+
+run "refuses_ingest_without_release" {
+  command = plan
+
+  variables {
+    release = { bucket = "releases", edge = { version = "1", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" } }
+  }
+
+  expect_failures = [var.release]
+}

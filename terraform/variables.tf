@@ -1,0 +1,193 @@
+variable "autoscaler" {
+  description = "Adds edges by the VMs' CPU and by how full they are; never removes any. null: edge_count is the size. With it, edge_count is the least size, and max_count the greatest."
+  type = object({
+    max_count          = number
+    cpu_target         = optional(number)
+    connections_target = optional(number)
+    cooldown_sec       = optional(number)
+  })
+  default = null
+}
+
+variable "edge" {
+  description = "The edges: balancer (kind application or connections, certificate, idle timeout, throttle), clients of one edge, seconds for a drain, machine, further environment. modules/edge says more."
+  type = object({
+    balancer = object({
+      kind = optional(string, "application")
+      certificate = object({
+        domains    = optional(list(string), [])
+        self_links = optional(list(string), [])
+      })
+      timeout_sec          = optional(number)
+      draining_timeout_sec = optional(number)
+      throttle             = optional(object({ requests = optional(number), interval_sec = optional(number) }), {})
+    })
+    max_connections = optional(number)
+    drain_seconds   = optional(number)
+    machine = optional(object({
+      type         = optional(string)
+      image        = optional(string)
+      disk_size_gb = optional(number)
+    }), {})
+    environment = optional(map(string), {})
+  })
+  nullable = false
+}
+
+variable "edge_count" {
+  description = "Number of edges, 1 to 100. Raise it freely; to lower it, remove edges with infra/roll first, which drains them."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = var.edge_count >= 1 && var.edge_count <= 100 && floor(var.edge_count) == var.edge_count
+    error_message = "edge_count must be a whole number from 1 to 100."
+  }
+}
+
+variable "ingest" {
+  description = "Ingest: the secret that holds its publishers' tokens, number of VMs, balancer (exposure internal or external), machine, further environment. null for none: publishers then write to Redis themselves."
+  type = object({
+    tokens_secret_id = string
+    count            = optional(number)
+    balancer = optional(object({
+      exposure    = optional(string, "internal")
+      certificate = optional(object({ domains = optional(list(string), []), self_links = optional(list(string), []) }))
+      timeout_sec = optional(number)
+      throttle    = optional(object({ requests = optional(number), interval_sec = optional(number) }), {})
+    }), {})
+    machine = optional(object({
+      type         = optional(string)
+      image        = optional(string)
+      disk_size_gb = optional(number)
+    }), {})
+    environment = optional(map(string), {})
+  })
+  default = null
+}
+
+variable "labels" {
+  description = "Labels of everything that can have some."
+  type        = map(string)
+  default     = { app = "tradewind" }
+  nullable    = false
+}
+
+variable "monitoring" {
+  description = "Alerts and the dashboard in Cloud Monitoring: whether, where alerts go to, whether VM Manager installs the Ops Agent, and the folder of the rules if it is not infra/prometheus."
+  type = object({
+    enabled               = optional(bool, true)
+    notification_channels = optional(list(string), [])
+    install_ops_agent     = optional(bool, true)
+    rules_directory       = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "name" {
+  description = "Beginning of all names, so that several tiers can share a project."
+  type        = string
+  default     = "tradewind"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
+    error_message = "name must be 3 to 20 lower-case letters, digits and hyphens."
+  }
+}
+
+variable "network" {
+  description = "The network that is made: range of the VMs, range of an internal balancer's proxies, SSH through Identity-Aware Proxy."
+  type = object({
+    subnet_cidr       = optional(string, "10.20.0.0/22")
+    proxy_subnet_cidr = optional(string, "10.20.8.0/24")
+    iap_ssh           = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "project_id" {
+  description = "Project that everything is made in."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "project_id must be the ID of a project, not its name or number."
+  }
+}
+
+variable "redis" {
+  description = "Redis: variant memorystore or vm, and its settings. modules/redis says more."
+  type = object({
+    variant = optional(string, "memorystore")
+    memorystore = optional(object({
+      memory_size_gb      = optional(number)
+      version             = optional(string)
+      maxmemory_policy    = optional(string)
+      deletion_protection = optional(bool)
+      maintenance         = optional(object({ day = optional(string), hour = optional(number) }), {})
+    }), {})
+    vm = optional(object({
+      release = object({
+        bucket  = string
+        engine  = optional(string)
+        version = string
+        sha256  = string
+        object  = optional(string)
+      })
+      passwords = object({
+        edge        = string
+        ingest      = string
+        replication = string
+      })
+      publishers                   = optional(map(object({ password = string, channels = list(string) })), {})
+      tls                          = optional(object({ certificate = string, key = string, ca_pem = string }))
+      primary                      = optional(string)
+      machine_type                 = optional(string)
+      image                        = optional(string)
+      disk_size_gb                 = optional(number)
+      memory_percent               = optional(number)
+      maxmemory_policy             = optional(string)
+      pubsub_output_buffer_mb      = optional(number)
+      pubsub_output_buffer_soft_mb = optional(number)
+      pubsub_output_buffer_soft_s  = optional(number)
+    }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["memorystore", "vm"], var.redis.variant)
+    error_message = "redis.variant must be memorystore or vm."
+  }
+}
+
+variable "region" {
+  description = "Region that everything is made in, such as europe-west1."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "region must be a region, such as europe-west1, not a zone."
+  }
+}
+
+variable "release" {
+  description = "What the VMs run: the bucket, and version and SHA-256 of each service's tarball, as npm run release prints them."
+  type = object({
+    bucket = string
+    edge   = object({ version = string, sha256 = string, object = optional(string) })
+    ingest = optional(object({ version = string, sha256 = string, object = optional(string) }))
+  })
+  nullable = false
+
+  validation {
+    condition     = var.ingest == null || var.release.ingest != null
+    error_message = "release.ingest must be set where there is an ingest."
+  }
+}

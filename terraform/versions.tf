@@ -1,0 +1,21 @@
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = "~> 7.45"
+    }
+  }
+
+  # The state holds Memorystore's password. Keep it where few can read it:
+  # backend "gcs" {
+  #   bucket = "my-terraform-state"
+  #   prefix = "tradewind"
+  # }
+}
+
+provider "google" {
+  project = var.project_id
+  region  = var.region
+}

@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { type HclModule, modulePaths, parseModule, readModule } from './hcl.ts';
+import { POLICIES } from './policies.ts';
+
+const MODULES = await Promise.all(modulePaths().map(readModule));
+
+/** For each policy, code that breaks it and what is said about that. */
+const BREACHES: Readonly<Record<string, { code: string; fault: string }>> = {
+  'no VM has a public address': {
+    code: 'resource "google_compute_instance" "x" {\n network_interface {\n access_config {}\n }\n }',
+    fault: 'fixture: google_compute_instance.x has a public address',
+  },
+  'no VM is Spot or without Secure Boot': {
+    code: `resource "google_compute_instance" "x" {
+      scheduling { provisioning_model = "SPOT" }
+      shielded_instance_config { enable_secure_boot = true }
+    }`,
+    fault: 'fixture: google_compute_instance.x is not provisioned as STANDARD',
+  },
+  'a VM has an account of its own, with few rights': {
+    code: 'resource "google_project_iam_member" "x" { role = "roles/editor" }',
+    fault: 'fixture: google_project_iam_member.x gives roles/editor',
+  },
+  'VMs are reached from balancers and known accounts only': {
+    code: 'resource "google_compute_firewall" "x" { source_ranges = ["0.0.0.0/0"] }',
+    fault: 'fixture: google_compute_firewall.x lets 0.0.0.0/0 in',
+  },
+  'a balancing scheme is set': {
+    code: 'resource "google_compute_backend_service" "x" {}',
+    fault: 'fixture: google_compute_backend_service.x has the scheme undefined',
+  },
+  'timeouts and draining are set': {
+    code: `resource "google_compute_backend_service" "x" {
+      timeout_sec   = 30
+      health_checks = []
+    }`,
+    fault: 'fixture: google_compute_backend_service.x does not set connection_draining_timeout_sec',
+  },
+  'a group replaces nothing by itself, and heals by /healthz': {
+    code: `resource "google_compute_region_instance_group_manager" "x" {
+      auto_healing_policies { health_check = google_compute_health_check.alive.id }
+      update_policy { type = "PROACTIVE" }
+    }`,
+    fault: 'fixture: google_compute_region_instance_group_manager.x has updates of type PROACTIVE',
+  },
+  'health checks are apart: alive for healing, ready for balancing': {
+    code: 'resource "google_compute_health_check" "alive" {\n http_health_check { request_path = "/readyz" }\n }',
+    fault: 'fixture: google_compute_health_check.alive asks /readyz, not /healthz',
+  },
+  'a template is made before the old one goes': {
+    code: 'resource "google_compute_region_instance_template" "x" { name_prefix = "x-" }',
+    fault:
+      'fixture: google_compute_region_instance_template.x needs create_before_destroy and a name_prefix',
+  },
+  'an autoscaler only scales out': {
+    code: 'resource "google_compute_region_autoscaler" "x" {\n autoscaling_policy { mode = "ON" }\n }',
+    fault: 'fixture: google_compute_region_autoscaler.x has the mode ON',
+  },
+  'no secret stands in the code': {
+    code: 'resource "google_secret_manager_secret_version" "x" { secret_data = "hush" }',
+    fault: 'fixture: google_secret_manager_secret_version.x holds its secret',
+  },
+  'Memorystore has a replica, a password and TLS': {
+    code: 'resource "google_redis_instance" "x" { tier = "BASIC" }',
+    fault: 'fixture: google_redis_instance.x is BASIC, password undefined, TLS undefined',
+  },
+  'the provider is pinned to a minor version': {
+    code: 'terraform {\n required_providers { google = { version = ">= 7" } }\n }',
+    fault: 'fixture: google is >= 7',
+  },
+  'every variable and output says what it is': {
+    code: 'variable "x" { type = string }',
+    fault: 'fixture: variable x lacks a description or a type',
+  },
+};
+
+/** Where a policy that speaks of this must find something, or it would hold for want of it. */
+function countOf(type: RegExp): number {
+  return MODULES.flatMap(({ resources }) => resources).filter((one) => type.test(one.type)).length;
+}
+
+describe.each(POLICIES)('$name', ({ name, faults }) => {
+  it('holds in all modules', () => {
+    expect(MODULES.flatMap((module) => faults(module))).toEqual([]);
+  });
+
+  it('finds a breach', async () => {
+    const breach = BREACHES[name];
+    const module: HclModule = await parseModule('fixture', [breach?.code ?? '']);
+    expect(faults(module)).toEqual([breach?.fault]);
+  });
+});
+
+it('has found what the policies speak of', () => {
+  expect(countOf(/instance_template$/)).toBe(1);
+  expect(countOf(/^google_compute_instance$/)).toBe(1);
+  expect(countOf(/instance_group_manager$/)).toBe(1);
+  expect(countOf(/firewall$/)).toBe(4);
+  expect(countOf(/backend_service$/)).toBe(3);
+  expect(countOf(/_iam_member$/)).toBeGreaterThanOrEqual(9);
+});

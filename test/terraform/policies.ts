@@ -1,0 +1,156 @@
+import { type HclModule, type HclResource, nestedBlocks } from './hcl.ts';
+
+/** One rule that all of the Terraform code keeps. */
+export interface Policy {
+  readonly name: string;
+  /** One line per breach; empty when there is none. */
+  readonly faults: (module: HclModule) => string[];
+}
+
+/** Resources that are VMs, or what VMs are made from. */
+const VM_TYPES = [
+  'google_compute_instance',
+  'google_compute_instance_template',
+  'google_compute_region_instance_template',
+];
+
+/** What an account of a VM may be given, each on the narrowest resource that has it. */
+const ALLOWED_ROLES: Readonly<Record<string, readonly string[]>> = {
+  google_project_iam_member: ['roles/logging.logWriter', 'roles/monitoring.metricWriter'],
+  google_secret_manager_secret_iam_member: ['roles/secretmanager.secretAccessor'],
+  google_storage_bucket_iam_member: ['roles/storage.objectViewer'],
+};
+
+/** Expressions for what may reach a VM: the balancer's ranges, its proxies', Identity-Aware Proxy. */
+const ALLOWED_SOURCES = [
+  'data.google_compute_lb_ip_ranges.google.http_ssl_tcp_internal',
+  'var.network.proxy_subnet_cidr',
+  'local.iap_range',
+];
+
+const SCHEMES = ['EXTERNAL_MANAGED', 'INTERNAL_MANAGED'];
+
+export const POLICIES: readonly Policy[] = [
+  policy('no VM has a public address', (resource) => {
+    if (!VM_TYPES.includes(resource.type)) return [];
+    const open = ['access_config', 'ipv6_access_config'].flatMap((name) =>
+      nestedBlocks(resource.body, name),
+    );
+    return open.length > 0 ? ['has a public address'] : [];
+  }),
+  policy('no VM is Spot or without Secure Boot', (resource) => {
+    if (!VM_TYPES.includes(resource.type)) return [];
+    const [scheduling] = nestedBlocks(resource.body, 'scheduling');
+    const [shielded] = nestedBlocks(resource.body, 'shielded_instance_config');
+    return [
+      ...(scheduling?.provisioning_model === 'STANDARD' ? [] : ['is not provisioned as STANDARD']),
+      ...(shielded?.enable_secure_boot === true ? [] : ['has no Secure Boot']),
+    ];
+  }),
+  policy('a VM has an account of its own, with few rights', (resource) => {
+    if (VM_TYPES.includes(resource.type)) {
+      const [account] = nestedBlocks(resource.body, 'service_account');
+      const isOwn = String(account?.email ?? '').includes('google_service_account.');
+      return isOwn ? [] : ['has no service account of its own'];
+    }
+    if (!/_iam_(member|binding|policy)$/.test(resource.type)) return [];
+    const role = String(resource.body.role ?? 'a whole policy');
+    return ALLOWED_ROLES[resource.type]?.includes(role) ? [] : [`gives ${role}`];
+  }),
+  policy('VMs are reached from balancers and known accounts only', (resource) => {
+    if (resource.type !== 'google_compute_firewall') return [];
+    const { source_ranges: ranges, source_service_accounts: accounts, source_tags } = resource.body;
+    if (source_tags !== undefined) return ['goes by tags, which anybody who makes a VM can set'];
+    if (ranges === undefined) return accounts === undefined ? ['lets everybody in'] : [];
+    return [ranges]
+      .flat()
+      .map((range) => String(range).replace(/^\$\{|\}$/g, ''))
+      .filter((range) => !ALLOWED_SOURCES.includes(range))
+      .map((range) => `lets ${range} in`);
+  }),
+  policy('a balancing scheme is set', (resource) => {
+    const hasScheme = /^google_compute_(region_|global_)?(backend_service|forwarding_rule)$/;
+    if (!hasScheme.test(resource.type)) return [];
+    const scheme = String(resource.body.load_balancing_scheme);
+    return SCHEMES.includes(scheme) ? [] : [`has the scheme ${scheme}`];
+  }),
+  policy('timeouts and draining are set', (resource) => {
+    if (!/^google_compute_(region_)?backend_service$/.test(resource.type)) return [];
+    return ['timeout_sec', 'connection_draining_timeout_sec', 'health_checks']
+      .filter((name) => resource.body[name] === undefined)
+      .map((name) => `does not set ${name}`);
+  }),
+  policy('a group replaces nothing by itself, and heals by /healthz', (resource) => {
+    if (!/instance_group_manager$/.test(resource.type)) return [];
+    const [update] = nestedBlocks(resource.body, 'update_policy');
+    const [healing] = nestedBlocks(resource.body, 'auto_healing_policies');
+    const isAlive = String(healing?.health_check).includes('google_compute_health_check.alive.');
+    return [
+      ...(update?.type === 'OPPORTUNISTIC' ? [] : [`has updates of type ${update?.type}`]),
+      ...(isAlive ? [] : ['is not healed by the check named alive']),
+    ];
+  }),
+  policy('health checks are apart: alive for healing, ready for balancing', (resource) => {
+    if (/^google_compute_(region_)?health_check$/.test(resource.type)) {
+      const [http] = nestedBlocks(resource.body, 'http_health_check');
+      const wanted = { alive: '/healthz', ready: '/readyz' }[resource.name];
+      return http?.request_path === wanted ? [] : [`asks ${http?.request_path}, not ${wanted}`];
+    }
+    if (!/^google_compute_(region_)?backend_service$/.test(resource.type)) return [];
+    const checks = JSON.stringify(resource.body.health_checks ?? '');
+    return /health_check\.ready/.test(checks) ? [] : ['is not checked by the check named ready'];
+  }),
+  policy('a template is made before the old one goes', (resource) => {
+    if (!/instance_template$/.test(resource.type)) return [];
+    const [lifecycle] = nestedBlocks(resource.body, 'lifecycle');
+    const isFirst = lifecycle?.create_before_destroy === true;
+    const hasPrefix = resource.body.name_prefix !== undefined && resource.body.name === undefined;
+    return isFirst && hasPrefix ? [] : ['needs create_before_destroy and a name_prefix'];
+  }),
+  policy('an autoscaler only scales out', (resource) => {
+    if (!/autoscaler$/.test(resource.type)) return [];
+    const [scaling] = nestedBlocks(resource.body, 'autoscaling_policy');
+    return scaling?.mode === 'ONLY_SCALE_OUT' ? [] : [`has the mode ${scaling?.mode}`];
+  }),
+  policy('no secret stands in the code', (resource) => {
+    if (resource.type !== 'google_secret_manager_secret_version') return [];
+    const isReference = /^\$\{[^"]+\}$/.test(String(resource.body.secret_data));
+    return isReference ? [] : ['holds its secret'];
+  }),
+  policy('Memorystore has a replica, a password and TLS', (resource) => {
+    if (resource.type !== 'google_redis_instance') return [];
+    const { tier, auth_enabled: auth, transit_encryption_mode: tls } = resource.body;
+    const isSafe = tier === 'STANDARD_HA' && auth === true && tls === 'SERVER_AUTHENTICATION';
+    return isSafe ? [] : [`is ${tier}, password ${auth}, TLS ${tls}`];
+  }),
+  {
+    name: 'the provider is pinned to a minor version',
+    faults: ({ path, providers }) => {
+      if (path.startsWith('examples/')) return [];
+      const { version } = (providers.google ?? {}) as { version?: string };
+      return /^~> \d+\.\d+$/.test(version ?? '') ? [] : [`${path}: google is ${version}`];
+    },
+  },
+  {
+    name: 'every variable and output says what it is',
+    faults: ({ path, variables, outputs }) => [
+      ...Object.entries(variables)
+        .filter(([, { description, type }]) => description === undefined || type === undefined)
+        .map(([name]) => `${path}: variable ${name} lacks a description or a type`),
+      ...Object.entries(outputs)
+        .filter(([, { description }]) => description === undefined)
+        .map(([name]) => `${path}: output ${name} lacks a description`),
+    ],
+  },
+];
+
+/** A policy that looks at one resource at a time. */
+function policy(name: string, faultsOf: (resource: HclResource) => string[]): Policy {
+  return {
+    name,
+    faults: ({ path, resources }) =>
+      resources.flatMap((resource) =>
+        faultsOf(resource).map((fault) => `${path}: ${resource.type}.${resource.name} ${fault}`),
+      ),
+  };
+}
