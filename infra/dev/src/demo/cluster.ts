@@ -39,7 +39,7 @@ export async function startCluster(
     wsUrl: `ws://127.0.0.1:${port}/ws`,
   });
   const [ingest, ...edges] = await allOrThrow([
-    start('ingest', {}, ports.START_INGEST_PORT, ports.START_INGEST_ADMIN_PORT),
+    start('ingest', SHORT_DRAIN, ports.START_INGEST_PORT, ports.START_INGEST_ADMIN_PORT),
     startEdge('edge-1', ports.START_EDGE_1_PORT, ports.START_EDGE_1_ADMIN_PORT),
     startEdge('edge-2', ports.START_EDGE_2_PORT, ports.START_EDGE_2_ADMIN_PORT),
   ]);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LedgerEntry, TradeLedger } from './trade-ledger.ts';
 import type { Trade, TradeSource } from './trade-source.ts';
@@ -31,6 +32,8 @@ export class TradeFeed {
   readonly #source: TradeSource;
   readonly #ledger: TradeLedger;
   readonly #url: string;
+  /** Its own each time: a file that is replayed again is no repetition of requests. */
+  readonly #idempotencySource = `demo-${randomUUID()}`;
   #ended = false;
   #lastRefusal: string | undefined;
 
@@ -74,7 +77,10 @@ export class TradeFeed {
     try {
       const response = await fetch(this.#url, {
         method: 'POST',
-        headers: { 'content-type': 'application/x-ndjson' },
+        headers: {
+          'content-type': 'application/x-ndjson',
+          'idempotency-source': this.#idempotencySource,
+        },
         body: trades.map(({ line }) => line).join('\n'),
         signal: AbortSignal.timeout(ANSWER_DEADLINE_MS),
       });
