@@ -7,6 +7,7 @@ import {
   type Publication,
   PublicationLog,
   SubscriptionIndex,
+  WaitingFrames,
 } from '@tradewind/fanout';
 import { encodePublicationTail } from '@tradewind/protocol';
 
@@ -79,7 +80,7 @@ export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
   const policy = { graceMs: 2_000, maxLagMs: 30_000 };
   const log = new PublicationLog(16 * 1024 * 1024);
   const clients = Array.from({ length: load.clients }, () => ({
-    outbox: new Outbox(OUTBOX_LIMITS, policy, log),
+    outbox: new Outbox(OUTBOX_LIMITS, policy, log, new WaitingFrames()),
   }));
   for (const client of clients) index.add(CHANNEL, client);
   const publications = Array.from({ length: PUBLICATIONS }, () => publicationOf(load.payloadBytes));

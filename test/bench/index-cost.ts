@@ -6,6 +6,7 @@ import {
   type Publication,
   PublicationLog,
   SubscriptionIndex,
+  WaitingFrames,
 } from '@tradewind/fanout';
 import { median } from './ratio.ts';
 
@@ -119,7 +120,7 @@ function createTestBed(subscriptions: number, reach: Reach): TestBed {
       { length: CHANNELS_PER_CLIENT },
       (_, nth) => (i * CHANNELS_PER_CLIENT + nth) % channelCount,
     );
-    const client = { outbox: new Outbox(limits, policy, log), channels: held };
+    const client = { outbox: new Outbox(limits, policy, log, new WaitingFrames()), channels: held };
     for (const channel of held) index.add(channels[channel] as string, client);
     clients.push(client);
   }

@@ -5,6 +5,7 @@ import { Outbox } from './outbox.ts';
 import type { Publication } from './publication.ts';
 import { PublicationLog } from './publication-log.ts';
 import { SubscriptionIndex } from './subscription-index.ts';
+import { WaitingFrames } from './waiting-frames.ts';
 
 const LIMITS = { slots: 3, bytes: 1_000, publicationBytes: 10, controls: 4, controlBytes: 100 };
 const POLICY = { graceMs: 100, maxLagMs: 10_000 };
@@ -20,7 +21,7 @@ function publication(): Publication {
 
 /** A client to whom so many publications were offered at time 0. */
 function client(name: string, offered: number, blocked: boolean): Client {
-  const outbox = new Outbox(LIMITS, POLICY, new PublicationLog(0));
+  const outbox = new Outbox(LIMITS, POLICY, new PublicationLog(0), new WaitingFrames());
   outbox.blocked = blocked;
   for (let i = 0; i < offered; i += 1) outbox.offer(publication(), 0);
   return { name, outbox };

@@ -5,3 +5,4 @@ export * from './publication.ts';
 export * from './publication-log.ts';
 export * from './slow-policy.ts';
 export * from './subscription-index.ts';
+export * from './waiting-frames.ts';

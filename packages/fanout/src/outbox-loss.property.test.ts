@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { CONTROL, Outbox, type OutboxLimits } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';
+import { WaitingFrames } from './waiting-frames.ts';
 
 const CHANNELS = ['a', 'b', 'c'];
 const LIMITS: OutboxLimits = {
@@ -42,7 +43,12 @@ class Client {
 
   constructor(logEntries: number) {
     this.#log = new PublicationLog(logEntries * (LOG_ENTRY_BYTES + 20));
-    this.outbox = new Outbox(LIMITS, { graceMs: 1_000, maxLagMs: 1_000 }, this.#log);
+    this.outbox = new Outbox(
+      LIMITS,
+      { graceMs: 1_000, maxLagMs: 1_000 },
+      this.#log,
+      new WaitingFrames(),
+    );
   }
 
   publish(channel: string, bytes: number): void {

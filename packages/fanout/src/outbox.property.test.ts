@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { CONTROL, Outbox, type OutboxLimits, type Verdict } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';
 import { SLOW_STRIKES, type SlowPolicy } from './slow-policy.ts';
+import { WaitingFrames } from './waiting-frames.ts';
 
 interface Entry {
   readonly sequence: number;
@@ -116,7 +117,7 @@ class World {
   now = 0;
 
   constructor(limits: OutboxLimits, policy: SlowPolicy) {
-    this.outbox = new Outbox(limits, policy, new PublicationLog(0));
+    this.outbox = new Outbox(limits, policy, new PublicationLog(0), new WaitingFrames());
     this.model = new Model(limits, policy);
   }
 
@@ -221,7 +222,12 @@ it('equals a list after any sequence of operations', () => {
 it('finds room for one of the largest publications whenever losses were taken', () => {
   fc.assert(
     fc.property(limits, fc.array(fc.nat(40), { minLength: 1 }), (outboxLimits, sizes) => {
-      const outbox = new Outbox(outboxLimits, { graceMs: 0, maxLagMs: 1 }, new PublicationLog(0));
+      const outbox = new Outbox(
+        outboxLimits,
+        { graceMs: 0, maxLagMs: 1 },
+        new PublicationLog(0),
+        new WaitingFrames(),
+      );
       outbox.blocked = true;
       const tail = (bytes: number) =>
         new Uint8Array(Math.min(bytes, outboxLimits.publicationBytes));

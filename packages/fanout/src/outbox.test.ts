@@ -3,6 +3,7 @@ import type { Loss } from './backlog.ts';
 import { CONTROL, Outbox, type OutboxLimits } from './outbox.ts';
 import type { Publication } from './publication.ts';
 import { PublicationLog } from './publication-log.ts';
+import { WaitingFrames } from './waiting-frames.ts';
 
 const LIMITS: OutboxLimits = {
   slots: 4,
@@ -14,7 +15,7 @@ const LIMITS: OutboxLimits = {
 const POLICY = { graceMs: 2_000, maxLagMs: 30_000 };
 
 function outboxWith(limits: Partial<OutboxLimits>, policy = POLICY): Outbox {
-  return new Outbox({ ...LIMITS, ...limits }, policy, new PublicationLog(0));
+  return new Outbox({ ...LIMITS, ...limits }, policy, new PublicationLog(0), new WaitingFrames());
 }
 
 function blockedOutbox(limits: Partial<OutboxLimits> = {}, policy = POLICY): Outbox {
@@ -233,7 +234,12 @@ describe('the slow policy', () => {
 
   it('spares a client once that is late and has lost nothing, until it keeps up', () => {
     const log = new PublicationLog(1_000_000);
-    const outbox = new Outbox(LIMITS, { graceMs: 1_000_000, maxLagMs: 30_000 }, log);
+    const outbox = new Outbox(
+      LIMITS,
+      { graceMs: 1_000_000, maxLagMs: 30_000 },
+      log,
+      new WaitingFrames(),
+    );
     outbox.blocked = true;
     const offer = (count: number, now: number): void => {
       for (let i = 0; i < count; i += 1) {
@@ -313,7 +319,7 @@ describe('the ring', () => {
   it('is never shared: an owner that shifts too often harms only itself', () => {
     const careless = outboxWith({});
     const [one, other] = [outboxWith({}), outboxWith({})];
-    expect(() => careless.shift()).toThrow(TypeError);
+    expect(() => careless.shift()).toThrow(RangeError);
     one.offer(publication(1), 0);
     other.offer(publication(2), 0);
     expect([one.peek()?.length, other.peek()?.length]).toEqual([1, 2]);

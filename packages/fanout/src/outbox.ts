@@ -2,6 +2,7 @@ import { Backlog, type EpochChange, type Loss, type Replay } from './backlog.ts'
 import type { Publication } from './publication.ts';
 import type { PublicationLog } from './publication-log.ts';
 import { hasStruckOut, lagsTooLong, type Pace, type SlowPolicy } from './slow-policy.ts';
+import type { WaitingFrames } from './waiting-frames.ts';
 
 /** What one outbox may hold. */
 export interface OutboxLimits {
@@ -43,7 +44,7 @@ const TOUCH_STRIDE_BYTES = 128;
  * client does not receive. So one client that is far behind does not hold up the others.
  */
 const CATCH_UP_LOOKS = 4_096;
-const NO_ENTRIES: (Uint8Array | number | undefined)[] = [];
+const NO_ENTRIES: number[] = [];
 
 /**
  * What one client is yet to be sent, in order: references to shared publications, in a bounded
@@ -57,31 +58,43 @@ const NO_ENTRIES: (Uint8Array | number | undefined)[] = [];
  * slot ({@link takeLosses}).
  */
 export class Outbox {
+  // What a delivery needs comes first, so that it lies in as few cache lines as can be.
+
   /** Whether the socket still holds bytes that the kernel did not take. Its owner keeps this true. */
   blocked = false;
-
+  #lastSequence = 0;
+  #backlog: Backlog | undefined;
+  #publications = 0;
+  #bytes = 0;
+  #size = 0;
+  #head = 0;
+  /**
+   * A ring whose length is a power of two: each entry is the number of its frame and behind it its `seq`,
+   * so that a delivery touches one cache line of it. The next entry is at `#head`.
+   */
+  #ring = NO_ENTRIES;
+  readonly #frames: WaitingFrames;
   readonly #limits: OutboxLimits;
+
   readonly #policy: SlowPolicy;
   readonly #log: PublicationLog;
   readonly #pace: Pace = { refusalsInARow: 0, firstRefusedAt: 0, behindSince: undefined };
-  /**
-   * A ring whose length is a power of two: each entry is its bytes and behind them its `seq`, so that
-   * a delivery touches one cache line of it. The next entry is at `#head`.
-   */
-  #ring = NO_ENTRIES;
-  #head = 0;
-  #size = 0;
-  #publications = 0;
-  #bytes = 0;
   #controlBytes = 0;
-  #lastSequence = 0;
   #sequenceAtTrim = 0;
   /** Whether it was spared for its lag since it last kept up. */
   #isSpared = false;
-  #backlog: Backlog | undefined;
 
-  /** @param log holds each publication before it is offered. */
-  constructor(limits: OutboxLimits, policy: SlowPolicy, log: PublicationLog) {
+  /**
+   * @param log holds each publication before it is offered.
+   * @param frames where what waits is held, for all outboxes of a worker.
+   */
+  constructor(
+    limits: OutboxLimits,
+    policy: SlowPolicy,
+    log: PublicationLog,
+    frames: WaitingFrames,
+  ) {
+    this.#frames = frames;
     this.#limits = limits;
     this.#policy = policy;
     this.#log = log;
@@ -198,7 +211,7 @@ export class Outbox {
 
   /** The next entry's bytes, or undefined when nothing waits: a publication's tail or a control frame. */
   peek(): Uint8Array | undefined {
-    return this.#size === 0 ? undefined : (this.#ring[this.#head] as Uint8Array);
+    return this.#size === 0 ? undefined : this.#frames.at(this.#ring[this.#head] as number);
   }
 
   /** The next entry's `seq`, or {@link CONTROL}. Only meaningful while something waits. */
@@ -216,7 +229,7 @@ export class Outbox {
     let left = bytes;
     let sum = 0;
     for (let i = 0; i < this.#size && left > 0; i += 1) {
-      const frame = this.#ring[at] as Uint8Array;
+      const frame = this.#frames.at(this.#ring[at] as number);
       left -= frame.length;
       for (let j = 0; j < frame.length; j += TOUCH_STRIDE_BYTES) sum += frame[j] as number;
       at = (at + 2) & (this.#ring.length - 1);
@@ -226,14 +239,15 @@ export class Outbox {
 
   /** Reads where the next entry is and returns a number that means nothing: for whoever will need it soon. */
   touchNext(): number {
-    return this.#ring[this.#head] === undefined ? this.#size : this.#publications;
+    return (this.#ring[this.#head] ?? 0) + this.#size;
   }
 
   /** Drops the next entry, which its owner has written. Throws if nothing waits. */
   shift(): void {
-    // Read before anything is written: all empty outboxes share one ring of no entries.
-    const { length } = this.#ring[this.#head] as Uint8Array;
-    this.#ring[this.#head] = undefined;
+    if (this.#size === 0) throw new RangeError('nothing waits');
+    const number = this.#ring[this.#head] as number;
+    const { length } = this.#frames.at(number);
+    this.#frames.release(number);
     if (this.#ring[this.#head + 1] === CONTROL) {
       this.#controlBytes -= length;
     } else {
@@ -374,18 +388,17 @@ export class Outbox {
   #push(frame: Uint8Array, sequence: number): void {
     if (2 * this.#size === this.#ring.length) this.#grow();
     const at = (this.#head + 2 * this.#size) & (this.#ring.length - 1);
-    this.#ring[at] = frame;
+    this.#ring[at] = this.#frames.hold(frame);
     this.#ring[at + 1] = sequence;
     this.#size += 1;
   }
 
   #grow(): void {
     const held = this.#ring;
-    const ring = new Array<Uint8Array | number | undefined>(
-      Math.max(2 * LEAST_CAPACITY, 2 * held.length),
-    );
-    for (let i = 0; i < held.length; i += 1) ring[i] = held[(this.#head + i) & (held.length - 1)];
-    for (let i = held.length; i < ring.length; i += 1) ring[i] = undefined;
+    const ring = new Array<number>(Math.max(2 * LEAST_CAPACITY, 2 * held.length)).fill(0);
+    for (let i = 0; i < held.length; i += 1) {
+      ring[i] = held[(this.#head + i) & (held.length - 1)] as number;
+    }
     this.#ring = ring;
     this.#head = 0;
   }

@@ -30,12 +30,6 @@ const SPARE_CONNECTIONS = 1_024;
 /** Of the time that is kept back for stopping, what the last close handshakes may take, in ms. */
 const CLOSE_HANDSHAKES_MS = DRAIN_RESERVE_SECONDS * 500;
 
-/**
- * How long a connection that does not become a WebSocket may stay idle on the public port, in ms: a
- * balancer's checks come more often or connect anew, and idle sockets must not use up the spare ones.
- */
-const IDLE_HTTP_MS = 5_000;
-
 /** What a plain request for the WebSockets' path gets. */
 const UPGRADE_REQUIRED: Route = {
   method: 'GET',
@@ -95,7 +89,7 @@ export class FanOutHost {
       routes: [...healthRoutes({ readiness: () => this.#readiness }), UPGRADE_REQUIRED],
       limits: {
         ...DEFAULT_HTTP_LIMITS,
-        keepAliveTimeoutMs: IDLE_HTTP_MS,
+        keepAliveTimeoutMs: config.httpKeepAliveMs,
         maxConnections: config.maxConnections + SPARE_CONNECTIONS,
       },
     });

@@ -10,6 +10,7 @@ import {
   PublicationLog,
   type SlowPolicy,
   SubscriptionIndex,
+  WaitingFrames,
 } from '@tradewind/fanout';
 import {
   type CloseReason,
@@ -86,6 +87,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly statistics = createFanOutStatistics();
   readonly #settings: FanOutSettings;
   readonly #log: PublicationLog;
+  readonly #frames = new WaitingFrames();
   readonly #events: FanOutEvents;
   readonly #subscriptions: Subscriptions;
   readonly #requests: Requests;
@@ -147,7 +149,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       session: randomUUID(),
       webSocket,
       socket,
-      outbox: new Outbox(this.#settings.outbox, this.#settings.slow, this.#log),
+      outbox: new Outbox(this.#settings.outbox, this.#settings.slow, this.#log, this.#frames),
       liveness: new Liveness(this.#settings.liveness, Math.random()),
       requestBudget: new TokenBucket(this.#settings.requestRate, now),
       subscribeBudget: new TokenBucket(this.#settings.subscribeRate, now),

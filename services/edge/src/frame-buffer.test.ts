@@ -1,4 +1,4 @@
-import { CONTROL, Outbox, PublicationLog } from '@tradewind/fanout';
+import { CONTROL, Outbox, PublicationLog, WaitingFrames } from '@tradewind/fanout';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFrame } from './frame.ts';
@@ -17,7 +17,7 @@ interface Entry {
 }
 
 function outboxOf(entries: readonly Entry[], sequence: number): Outbox {
-  const outbox = new Outbox(LIMITS, PATIENT, new PublicationLog(0));
+  const outbox = new Outbox(LIMITS, PATIENT, new PublicationLog(0), new WaitingFrames());
   skipTo(outbox, sequence);
   for (const { content, isControl } of entries) {
     if (isControl) outbox.offerControl(content);

@@ -5,6 +5,7 @@ import {
   type OutboxLimits,
   PublicationLog,
   type SlowPolicy,
+  WaitingFrames,
 } from '@tradewind/fanout';
 import type { CloseReason, ServerMessage } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
@@ -121,7 +122,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     session: 'session',
     webSocket: webSocket as unknown as WebSocket,
     socket: sink,
-    outbox: new Outbox(options.limits, options.slow, new PublicationLog(0)),
+    outbox: new Outbox(options.limits, options.slow, new PublicationLog(0), new WaitingFrames()),
     liveness: new Liveness({ pingAfterTicks: 3, deadAfterTicks: 2 }, 0),
     requestBudget: new TokenBucket(options.requestRate, 0),
     subscribeBudget: new TokenBucket(options.subscribeRate, 0),
