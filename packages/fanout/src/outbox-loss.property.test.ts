@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { CONTROL, Outbox, type OutboxLimits } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';
+import { shift } from './testing/shift.ts';
 import { WaitingFrames } from './waiting-frames.ts';
 
 const CHANNELS = ['a', 'b', 'c'];
@@ -82,7 +83,7 @@ class Client {
   flush(): void {
     while (this.outbox.size > 0 && !this.outbox.blocked) {
       this.#receive(this.outbox.peek() as Uint8Array, this.outbox.peekSequence());
-      this.outbox.shift();
+      shift(this.outbox);
       this.#room -= 1;
       this.outbox.blocked = this.#room <= 0;
     }

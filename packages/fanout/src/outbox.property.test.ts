@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { CONTROL, Outbox, type OutboxLimits, type Verdict } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';
 import { SLOW_STRIKES, type SlowPolicy } from './slow-policy.ts';
+import { shift } from './testing/shift.ts';
 import { WaitingFrames } from './waiting-frames.ts';
 
 interface Entry {
@@ -153,7 +154,7 @@ const ACTIONS: Record<string, Action> = {
   },
   shift({ outbox, model }, amount) {
     for (let i = 0; i <= amount % 16 && outbox.size > 0; i += 1) {
-      outbox.shift();
+      shift(outbox);
       model.shift();
     }
   },
@@ -210,7 +211,7 @@ it('equals a list after any sequence of operations', () => {
         world.expectEqual();
       }
       while (world.outbox.size > 0) {
-        world.outbox.shift();
+        shift(world.outbox);
         world.model.shift();
         world.expectEqual();
       }
@@ -236,7 +237,7 @@ it('finds room for one of the largest publications whenever losses were taken', 
       for (let i = 0; outbox.lastSequence === outbox.depth; i += 1) {
         offer(sizes[i % sizes.length] as number);
       }
-      while (outbox.takeLosses() === undefined) outbox.shift();
+      while (outbox.takeLosses() === undefined) shift(outbox);
       expect(['first', 'queued']).toContain(offer(outboxLimits.publicationBytes));
     }),
   );

@@ -46,6 +46,18 @@ const TOUCH_STRIDE_BYTES = 128;
 const CATCH_UP_LOOKS = 4_096;
 const NO_ENTRIES: number[] = [];
 
+/** Where the entries of an outbox go. It must neither throw nor offer anything to the outbox. */
+export interface EntryTaker {
+  /**
+   * Takes a publication's tail or a control frame, or returns false.
+   *
+   * @param sequence the publication's `seq`, or {@link CONTROL}.
+   */
+  take(frame: Uint8Array, sequence: number): boolean;
+}
+
+const TAKE_ALL: EntryTaker = { take: () => true };
+
 /**
  * What one client is yet to be sent, in order: references to shared publications, in a bounded
  * number of slots, and control frames between them. It grows with what waits and costs nothing
@@ -242,21 +254,35 @@ export class Outbox {
     return (this.#ring[this.#head] ?? 0) + this.#size;
   }
 
-  /** Drops the next entry, which its owner has written. Throws if nothing waits. */
-  shift(): void {
-    if (this.#size === 0) throw new RangeError('nothing waits');
-    const number = this.#ring[this.#head] as number;
-    const { length } = this.#frames.at(number);
-    this.#frames.release(number);
-    if (this.#ring[this.#head + 1] === CONTROL) {
-      this.#controlBytes -= length;
-    } else {
-      this.#bytes -= length;
-      this.#publications -= 1;
-      if (this.#publications === 0 && this.#backlog === undefined) this.#keepsUp();
+  /** Hands the next entries over, oldest first, until one is not taken or nothing waits. */
+  drainInto(taker: EntryTaker): void {
+    const ring = this.#ring;
+    const frames = this.#frames;
+    let at = this.#head;
+    let left = this.#size;
+    let publications = 0;
+    let bytes = 0;
+    for (; left > 0; left -= 1) {
+      const number = ring[at] as number;
+      const sequence = ring[at + 1] as number;
+      const frame = frames.at(number);
+      if (!taker.take(frame, sequence)) break;
+      frames.release(number);
+      if (sequence === CONTROL) {
+        this.#controlBytes -= frame.length;
+      } else {
+        publications += 1;
+        bytes += frame.length;
+      }
+      at = (at + 2) & (ring.length - 1);
     }
-    this.#head = (this.#head + 2) & (this.#ring.length - 1);
-    this.#size -= 1;
+    this.#head = at;
+    this.#size = left;
+    this.#publications -= publications;
+    this.#bytes -= bytes;
+    if (publications > 0 && this.#publications === 0 && this.#backlog === undefined) {
+      this.#keepsUp();
+    }
   }
 
   /**
@@ -323,7 +349,7 @@ export class Outbox {
   /** Forgets all that waits. */
   clear(): void {
     this.#backlog = undefined;
-    while (this.#size > 0) this.shift();
+    this.drainInto(TAKE_ALL);
     this.#pace.refusalsInARow = 0;
     this.#keepsUp();
     this.#forgetRing();

@@ -1,4 +1,4 @@
-import { CONTROL, type Outbox } from '@tradewind/fanout';
+import { CONTROL, type EntryTaker, type Outbox } from '@tradewind/fanout';
 import { encodeDigits, encodeFrame, FRAME_OVERHEAD_BYTES } from './frame.ts';
 
 /** More than this does not stay in a core's first caches until it is copied. */
@@ -10,7 +10,7 @@ const TOUCHED_BYTES = 16 * 1024;
  * then the next client's write differs from the last one's in nothing but its numbers. Copying 500
  * bytes a frame again would cost more than all else that is done for it in JavaScript.
  */
-export class FrameBuffer {
+export class FrameBuffer implements EntryTaker {
   readonly #bytes: number;
   #memory: Buffer;
   /** What lies in the memory, frame by frame: what was encoded, as which number, up to where. */
@@ -19,6 +19,13 @@ export class FrameBuffer {
   readonly #numberEnds: number[] = [];
   readonly #ends: number[] = [];
   #held = 0;
+  /** Of the write that is being put together: its frames and bytes so far. */
+  #count = 0;
+  #end = 0;
+  /** Whether the memory held all of its frames already. */
+  #isHeld = true;
+  /** A power of ten above the last number: numbers only grow within a write. */
+  #bound = 10;
   /** Nobody reads it; that it is written to keeps the reading from being optimized away. */
   #touched = 0;
 
@@ -34,31 +41,37 @@ export class FrameBuffer {
    */
   fill(outbox: Outbox): Uint8Array {
     if (outbox.peek() !== this.#contents[0]) this.#touched += outbox.touch(TOUCHED_BYTES);
-    let end = 0;
-    let isHeld = true;
-    let bound = 10;
-    for (let i = 0; ; i += 1) {
-      const content = outbox.peek();
-      if (content === undefined) break;
-      const sequence = outbox.peekSequence();
-      while (sequence >= bound) bound *= 10;
-      isHeld &&=
-        i < this.#held && this.#contents[i] === content && this.#isAsLong(i, sequence, bound);
-      if (isHeld) {
-        const heldEnd = this.#ends[i] as number;
-        if (this.#sequences[i] !== sequence) this.#renumber(i, sequence);
-        end = heldEnd;
-      } else {
-        const most = end + content.length + FRAME_OVERHEAD_BYTES;
-        if (i === 0) this.#makeRoom(most);
-        else if (most > this.#bytes) break;
-        end = this.#encode(i, end, sequence, content);
-      }
-      outbox.shift();
-    }
+    this.#count = 0;
+    this.#end = 0;
+    this.#isHeld = true;
+    this.#bound = 10;
+    outbox.drainInto(this);
     // What is not in the memory any more is not to be kept alive.
     if (this.#contents.length > this.#held) this.#contents.length = this.#held;
-    return this.#memory.subarray(0, end);
+    return this.#memory.subarray(0, this.#end);
+  }
+
+  /** Part of {@link fill}: puts one more frame into the memory, if it fits. */
+  take(content: Uint8Array, sequence: number): boolean {
+    const i = this.#count;
+    while (sequence >= this.#bound) this.#bound *= 10;
+    if (
+      this.#isHeld &&
+      i < this.#held &&
+      this.#contents[i] === content &&
+      this.#isAsLong(i, sequence, this.#bound)
+    ) {
+      if (this.#sequences[i] !== sequence) this.#renumber(i, sequence);
+      this.#end = this.#ends[i] as number;
+    } else {
+      const most = this.#end + content.length + FRAME_OVERHEAD_BYTES;
+      if (i === 0) this.#makeRoom(most);
+      else if (most > this.#bytes) return false;
+      this.#isHeld = false;
+      this.#end = this.#encode(i, this.#end, sequence, content);
+    }
+    this.#count = i + 1;
+    return true;
   }
 
   /** A frame that is too large gets memory of its own size, and the one after it the usual again. */

@@ -3,12 +3,12 @@ import { CONTROL } from '@tradewind/fanout';
 /** A text frame in one piece, FIN set (RFC 6455, section 5.2). */
 const TEXT_FRAME = 0x81;
 const LONGEST_SEQUENCE_DIGITS = 16;
-const SEQUENCE_PREFIX = Buffer.from('{"seq":', 'latin1');
+/** `{"seq":` */
+const PREFIX_BYTES = 7;
 const LONGEST_HEADER_BYTES = 10;
 
 /** The most that a frame adds to a publication's tail: header, `{"seq":` and the number. */
-export const FRAME_OVERHEAD_BYTES =
-  LONGEST_HEADER_BYTES + SEQUENCE_PREFIX.length + LONGEST_SEQUENCE_DIGITS;
+export const FRAME_OVERHEAD_BYTES = LONGEST_HEADER_BYTES + PREFIX_BYTES + LONGEST_SEQUENCE_DIGITS;
 
 /**
  * Encodes one text frame at `start` and returns where it ends.
@@ -23,16 +23,26 @@ export function encodeFrame(
   bytes: Uint8Array,
 ): number {
   const digits = sequence === CONTROL ? 0 : digitsOf(sequence);
-  const prefix = digits === 0 ? 0 : SEQUENCE_PREFIX.length + digits;
+  const prefix = digits === 0 ? 0 : PREFIX_BYTES + digits;
   let at = encodeHeader(buffer, start, prefix + bytes.length);
   if (prefix > 0) {
-    for (let i = 0; i < SEQUENCE_PREFIX.length; i += 1)
-      buffer[at + i] = SEQUENCE_PREFIX[i] as number;
+    encodePrefix(buffer, at);
     at += prefix;
     encodeDigits(buffer, at, sequence);
   }
   buffer.set(bytes, at);
   return at + bytes.length;
+}
+
+/** Byte by byte, which costs a fifth of copying so few. */
+function encodePrefix(buffer: Buffer, at: number): void {
+  buffer[at] = 0x7b;
+  buffer[at + 1] = 0x22;
+  buffer[at + 2] = 0x73;
+  buffer[at + 3] = 0x65;
+  buffer[at + 4] = 0x71;
+  buffer[at + 5] = 0x22;
+  buffer[at + 6] = 0x3a;
 }
 
 function encodeHeader(buffer: Buffer, start: number, length: number): number {
@@ -64,7 +74,8 @@ export function encodeDigits(buffer: Buffer, end: number, integer: number): void
   let at = end;
   let rest = integer;
   do {
-    const next = Math.floor(rest / 10);
+    // Whole numbers of 32 bits are divided several times faster.
+    const next = rest < 2 ** 31 ? (rest / 10) | 0 : Math.floor(rest / 10);
     at -= 1;
     buffer[at] = 0x30 + (rest - next * 10);
     rest = next;
