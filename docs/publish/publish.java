@@ -14,7 +14,7 @@ final class Publish {
   private static final String WINDOW_MS = "600000";
   private static final String NOT_AFTER_MS = "0"; // any time; or System.currentTimeMillis() + 5000
 
-  private static final String SHA = "875f2f4c224db210a7cbcd2fcd30bc8ce517a218";
+  private static final String SHA = "008be404711c48379ab25d6fdaf818ae20631459";
 
   /** Answers epoch (String), offset (Long), and 1 (Long) if the idempotency key was known. */
   static List<?> publish(JedisPooled redis, String text, String channel, String payload, String key) {

@@ -74,7 +74,25 @@ interface Observed {
   readonly link: string[];
 }
 
-function observe(overrides: Partial<RedisSettings> = {}, commands?: Redis): Observed {
+type Heartbeat = (name: string, token: string) => Promise<void>;
+
+/** A heartbeat over a connection that was made by hand. */
+function heartbeatByHand(): Heartbeat {
+  const connection = connectionByHand();
+  return async (name, token) => {
+    try {
+      await connection.set(`tw:heartbeat:${name}`, token, 'PX', 30_000);
+      await connection.publish(`tw:probe:${name}`, token);
+    } catch (error) {
+      const { name: kind, message } = error as Error;
+      throw kind === 'ReplyError'
+        ? new RedisRefusedError(message)
+        : new RedisUnavailableError('not-sent', message);
+    }
+  };
+}
+
+function observe(overrides: Partial<RedisSettings> = {}, heartbeat?: Heartbeat): Observed {
   const subscribed = new Set<string>();
   const messages: string[] = [];
   const link: string[] = [];
@@ -92,24 +110,7 @@ function observe(overrides: Partial<RedisSettings> = {}, commands?: Redis): Obse
       },
       linkRestored: () => link.push('restored'),
     },
-    commands === undefined
-      ? undefined
-      : {
-          name: 'test',
-          async heartbeat(name, token) {
-            try {
-              await commands.set(`tw:heartbeat:${name}`, token, 'PX', 30_000);
-              await commands.publish(`tw:probe:${name}`, token);
-            } catch (error) {
-              const { name: kind, message } = error as Error;
-              throw kind === 'ReplyError'
-                ? new RedisRefusedError(message)
-                : new RedisUnavailableError('not-sent', message);
-            }
-          },
-          probeFailed: () => {},
-          probeRefused: () => {},
-        },
+    heartbeat && { name: 'test', heartbeat, probeFailed: () => {}, probeRefused: () => {} },
   );
   stack.defer(() => subscriber.stop());
   return { subscriber, subscribed, messages, link };
@@ -122,7 +123,7 @@ async function subscribersOf(node: RedisNode, channel: string): Promise<number> 
 
 describe('Redis by Sentinels', () => {
   it('follows the master when it is killed, for subscriptions and for commands', async () => {
-    const { subscriber, subscribed, messages, link } = observe({}, connectionByHand());
+    const { subscriber, subscribed, messages, link } = observe({}, heartbeatByHand());
     const commands = new RedisCommands(settings(), { available() {}, unavailable() {} });
     stack.defer(() => commands.stop());
     for (let channel = 0; channel < 600; channel++) subscriber.want(`channel-${channel}`);
@@ -147,7 +148,7 @@ describe('Redis by Sentinels', () => {
   });
 
   it('follows the master when it hangs', async () => {
-    const { subscriber, subscribed, messages } = observe({}, connectionByHand());
+    const { subscriber, subscribed, messages } = observe({}, heartbeatByHand());
     subscriber.want('a');
     subscriber.start();
     await eventually(() => subscriber.linked && subscribed.has('a'));
@@ -163,15 +164,12 @@ describe('Redis by Sentinels', () => {
   it('leaves a healthy master that the Sentinels demote', async () => {
     const commands = new RedisCommands(settings(), { available() {}, unavailable() {} });
     stack.defer(() => commands.stop());
-    const { subscriber, subscribed } = observe({}, connectionByHand());
+    const { subscriber, subscribed } = observe({}, heartbeatByHand());
     subscriber.want('a');
     subscriber.start();
     commands.start();
     await eventually(() => subscriber.linked && subscribed.has('a') && commands.available);
-    const [sentinel] = sentinels.addresses;
-    const guard = new Redis({ host: sentinel?.host ?? '', port: sentinel?.port ?? 0 });
-    stack.defer(() => guard.disconnect());
-    await guard.call('SENTINEL', 'FAILOVER', 'trades');
+    await guards()[0]!.call('SENTINEL', 'FAILOVER', 'trades');
     await eventually(async () => subscriber.linked && (await subscribersOf(replica, 'a')) === 1, {
       deadlineMs: FAILOVER_MS,
     });
@@ -192,7 +190,7 @@ describe('Redis by Sentinels', () => {
     const none = observe({ url: `redis://${gone}/trades` });
     none.subscriber.start();
     await eventually(() => none.link.length === 1);
-    expect(none.link[0]).toMatch(/^All sentinels are unreachable\./);
+    expect(none.link[0]).toMatch(/^no Sentinel names the master trades: .*ECONNREFUSED/);
     await none.subscriber.stop();
 
     const unknown = observe({ url: settings().url.replace('/trades', '/no-such') });
@@ -200,23 +198,62 @@ describe('Redis by Sentinels', () => {
     await eventually(() => unknown.link.length === 1);
   });
 
-  it('ends every connection on stop, those that watch the Sentinels too', async () => {
+  it('leaves a master that the Sentinels have replaced and that does not know it', async () => {
+    const commands = new RedisCommands(settings(), { available() {}, unavailable() {} });
+    stack.defer(() => commands.stop());
+    const observed = observe({}, (name, token) => commands.heartbeat(name, token));
+    const { subscriber, link } = observed;
+    const control = connectionByHand();
+    subscriber.want('a');
+    subscriber.start();
+    commands.start();
+    await eventually(() => subscriber.linked && commands.available && control.status === 'ready');
+
+    // What a restart of the Sentinels leaves of those who waited for their word.
+    await Promise.all(guards().map((guard) => guard.call('CLIENT', 'KILL', 'TYPE', 'pubsub')));
+    // As if it were cut off from the others: nobody but us reaches it, and it goes on as a master.
+    await master.control.call('ACL', 'SETUSER', 'default', '-replicaof', '-slaveof');
+    await guards()[0]!.call('SENTINEL', 'FAILOVER', sentinels.masterName);
+    await eventually(async () => (await sentinels.master()).port === replica.port, {
+      deadlineMs: FAILOVER_MS,
+    });
+
+    await eventually(async () => subscriber.linked && (await subscribersOf(replica, 'a')) === 1, {
+      deadlineMs: FAILOVER_MS,
+    });
+    expect(link[1]).toMatch(/^the Sentinels name another master: /);
+    await eventually(() => (subscriber.probeAgeMs ?? 9_999) < 500);
+    await eventually(async () => (await commands.publish('a', 'after')) === 1);
+    await eventually(() => observed.messages.includes('a after'));
+    expect(await master.control.role()).toContain('master');
+    expect(await control.info('server')).toContain(`tcp_port:${master.port}`);
+  });
+
+  it('ends every connection on stop, those to the Sentinels too', async () => {
     const { subscriber } = observe();
     subscriber.start();
     await eventually(() => subscriber.linked);
-    const watchers = async (): Promise<number> => {
-      const lists = await Promise.all(
-        sentinels.addresses.map(async ({ host, port }) => {
-          const sentinel = new Redis({ host, port });
-          const list = String(await sentinel.client('LIST'));
-          sentinel.disconnect();
-          return list.split('\n').filter((line) => line.includes(' sub=1 ')).length;
-        }),
-      );
-      return lists.reduce((sum, count) => sum + count, 0);
+    const all = guards();
+    const accepted = async (): Promise<number> => {
+      const stats = await Promise.all(all.map((guard) => guard.info('stats')));
+      const counts = stats.map((text) => /total_connections_received:(\d+)/.exec(text)?.[1]);
+      return counts.reduce((sum, count) => sum + Number(count), 0);
     };
-    await eventually(async () => (await watchers()) === 3);
+    const before = await accepted();
+    // The Sentinels have few other reasons to be connected to, since they know each other by now.
+    await eventually(async () => (await accepted()) >= before + 3);
     await subscriber.stop();
-    await eventually(async () => (await watchers()) === 0);
+    const after = await accepted();
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(await accepted()).toBe(after);
   });
 });
+
+/** A connection to each Sentinel, for looking and for faults. */
+function guards(): readonly Redis[] {
+  return sentinels.addresses.map(({ host, port }) => {
+    const guard = new Redis({ host, port });
+    stack.defer(() => guard.disconnect());
+    return guard;
+  });
+}

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import {
   FUNCTION_LIBRARY,
   logKey,
@@ -16,6 +17,8 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
+
+const DOCUMENT = readFileSync(new URL('../../docs/publishing.md', import.meta.url), 'utf8');
 
 let redis: TestRedis;
 let admin: Redis;
@@ -260,6 +263,22 @@ describe('notAfterMs', () => {
   });
 });
 
+describe('numbers with leading zeros', () => {
+  it('are the numbers that they spell, wherever they stand', async () => {
+    const received = await startReceiver('a');
+    const args = ['a', 'x', '0100', '0600000', 'k', '0600000', '04102444800000'];
+    const call = () => admin.eval(PUBLISH_SCRIPT.text, 2, ...publishKeys('a'), ...args);
+    const [epoch] = (await call()) as [string];
+    expect(await call()).toEqual([epoch, 1, 1]);
+    for (const key of [logKey('a'), onceKey('a', 'k')]) {
+      expect(await admin.pttl(key)).toBeGreaterThan(590_000);
+      expect(await admin.pttl(key)).toBeLessThanOrEqual(600_000);
+    }
+    expect(await admin.xlen(logKey('a'))).toBe(1);
+    await eventually(() => received.length === 1);
+  });
+});
+
 describe('a refused publication changes nothing', () => {
   it.each([
     ['TWARG', { channel: '' }],
@@ -337,6 +356,42 @@ describe('a refused publication changes nothing', () => {
       expect(received).toHaveLength(1);
     },
   );
+
+  it.each([
+    ['NOREPLICAS', () => admin.config('SET', 'min-replicas-to-write', 1)],
+    [
+      'MASTERDOWN',
+      async () => {
+        await admin.config('SET', 'replica-serve-stale-data', 'no');
+        await admin.call('REPLICAOF', '127.0.0.1', '1');
+      },
+    ],
+    [
+      'BUSY',
+      async () => {
+        await admin.config('SET', 'busy-reply-threshold', 1);
+        const endless = admin.duplicate();
+        onTestFinished(() => endless.disconnect());
+        endless.eval('while true do end', 0).catch(() => {});
+        await eventually(async () => {
+          await expect(admin.get('x')).rejects.toThrow(/^BUSY/);
+        });
+      },
+    ],
+  ] as const)('%s, as docs/publishing.md explains', async (word, happen) => {
+    const received = await startReceiver('a');
+    await happen();
+    // Not over a link of ours, which would be down by then.
+    await expect(
+      admin.eval(PUBLISH_SCRIPT.text, 2, ...publishKeys('a'), ...publishArguments(publication())),
+    ).rejects.toThrow(new RegExp(`^${word} `));
+    if (word === 'BUSY') await admin.script('KILL');
+    // The script goes on for a moment after it was killed.
+    await eventually(() => admin.call('REPLICAOF', 'NO', 'ONE'));
+    expect(await dump()).toEqual({});
+    expect(received).toEqual([]);
+    expect(DOCUMENT).toContain(`| \`${word}\``);
+  });
 
   it('READONLY on a replica, a heartbeat too', async () => {
     const commands = await startCommands();

@@ -28,6 +28,13 @@ describe('the publish script', () => {
     for (const [, word] of words) expect(document('publishing.md')).toContain(`| \`${word}\` |`);
   });
 
+  it.each([
+    ...['NOPERM', 'ERR', 'OOM', 'READONLY', 'NOSCRIPT', 'NOREPLICAS', 'MASTERDOWN', 'MISCONF'],
+    ...['LOADING', 'BUSY', 'CLUSTERDOWN', 'TRYAGAIN'],
+  ])('can be refused by Redis with %s, which docs/publishing.md explains', (word) => {
+    expect(document('publishing.md')).toMatch(new RegExp(`^\\| .*\`${word}\``, 'm'));
+  });
+
   it('takes its keys and arguments in the order of the contract', () => {
     expect(publishKeys('BTC.trade')).toEqual(['{BTC.trade}:meta', '{BTC.trade}:log']);
     const channel = 'BTC.trade';

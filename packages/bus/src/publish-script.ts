@@ -116,9 +116,10 @@ local function publish(keys, args)
       redis.call('DEL', log_key)
       redis.call('XADD', log_key, id, 't', digits(now), 'p', payload)
     end
-    if ttl > 0 then redis.call('PEXPIRE', log_key, args[4]) else redis.call('PERSIST', log_key) end
+    -- As numbers: the texts may begin with zeros, which Redis would refuse after the first write.
+    if ttl > 0 then redis.call('PEXPIRE', log_key, digits(ttl)) else redis.call('PERSIST', log_key) end
   end
-  if once ~= '' then redis.call('SET', once_key, position, 'PX', args[6]) end
+  if once ~= '' then redis.call('SET', once_key, position, 'PX', digits(window)) end
   redis.call('PUBLISH', channel, '@1:' .. position .. ':' .. digits(now) .. ';' .. payload)
   return { epoch, offset, 0 }
 end

@@ -8,6 +8,9 @@ describe('RedisRefusedError', () => {
     ["READONLY You can't write against a read only replica.", 'READONLY'],
     ['OOM command not allowed', 'OOM'],
     ['something without a code', 'ERR'],
+    ['@user_script: 108: -READONLY You can not write', 'READONLY'],
+    ['@user_script: 108: Something without a code', 'ERR'],
+    ['ERR @user_script: 108: -READONLY', 'ERR'],
   ])('takes its code from the reply: %s', (reply, code) => {
     expect(new RedisRefusedError(reply)).toMatchObject({ code, message: reply });
   });

@@ -26,13 +26,21 @@ export class RedisUnavailableError extends Error {
  */
 export class RedisRefusedError extends Error {
   override readonly name = 'RedisRefusedError';
-  /** The reply's first word, such as `NOPERM`, `READONLY`, `OOM`, `LOADING`, `MASTERDOWN`, `ERR`. */
+  /** The reply's word, such as `NOPERM`, `READONLY`, `OOM`, `LOADING`, `MASTERDOWN`, `ERR`. */
   readonly code: string;
 
   constructor(reply: string) {
     super(reply);
-    this.code = /^[A-Z][A-Z0-9_]*/.exec(reply)?.[0] ?? 'ERR';
+    this.code = replyCode(reply);
   }
+}
+
+/** The reply's first word; a Redis before 7 puts the script's line in front: `@user_script: 108: -OOM …`. */
+const CODE = /^(?:@\w+: \d+: -?)?([A-Z][A-Z0-9_]*)\b/;
+
+/** The word by which an error reply says what happened; `ERR` when it has none. */
+export function replyCode(reply: string): string {
+  return CODE.exec(reply)?.[1] ?? 'ERR';
 }
 
 /** Whether ioredis rejected a command because Redis answered with an error. */

@@ -1,8 +1,10 @@
 import { createServer } from 'node:net';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { type FakeAnswer, type FakeRedis, startFakeRedis } from './fake-redis.ts';
-import { SILENCE_LIMIT_MS } from './redis-limits.ts';
+import { type FakeSentinel, startFakeSentinel } from './fake-sentinel.ts';
+import { SENTINEL_LOOK_INTERVAL_MS, SILENCE_LIMIT_MS } from './redis-limits.ts';
 import { RedisLink } from './redis-link.ts';
+import type { RedisMode } from './redis-settings.ts';
 
 /** Ended after all tests, since most of them wait for seconds and so run at the same time. */
 const owned: (() => PromiseLike<void>)[] = [];
@@ -19,10 +21,10 @@ interface ObservedLink {
   readonly events: string[];
 }
 
-function linkTo(url: string): ObservedLink {
+function linkTo(url: string, mode: RedisMode = 'single'): ObservedLink {
   const events: string[] = [];
   const link = new RedisLink(
-    { url, password: undefined, certificateAuthority: undefined, connectionName: 'test' },
+    { mode, url, password: undefined, certificateAuthority: undefined, connectionName: 'test' },
     'commands',
     {
       up: () => events.push('up'),
@@ -148,31 +150,69 @@ describe('RedisLink', () => {
     expect(events).toEqual(['up']);
   });
 
-  it.concurrent('leaves a Redis that is no master any more, after it has answered all', async () => {
-    let demoted = true;
-    const redis = await fakeRedis(([name]) => {
-      if (name === 'multi') return '+OK\r\n';
-      if (name === 'exec')
-        return '-EXECABORT Transaction discarded because of previous errors.\r\n';
-      if (name === 'publish') return '+QUEUED\r\n';
-      return name === 'set' && demoted ? '-READONLY no\r\n' : undefined;
-    });
-    const { link, events } = linkTo(redis.url);
+  it.concurrent.each(['READONLY', 'NOREPLICAS'])(
+    'leaves a Redis that answers %s, after it has answered all',
+    async (word) => {
+      let demoted = true;
+      const redis = await fakeRedis(([name]) => {
+        if (name === 'multi') return '+OK\r\n';
+        if (name === 'exec')
+          return '-EXECABORT Transaction discarded because of previous errors.\r\n';
+        if (name === 'publish') return '+QUEUED\r\n';
+        return name === 'set' && demoted ? `-${word} no\r\n` : undefined;
+      });
+      const { link, events } = linkTo(redis.url);
+      link.start();
+      await vi.waitFor(() => expect(events).toEqual(['up']));
+      const writes = Array.from({ length: 100 }, () => link.redis.set('key', 'value'));
+      const transaction = link.redis.multi().set('key', 'value').publish('a', 'b').exec();
+      const outcomes = await Promise.allSettled([...writes, transaction]);
+      expect(outcomes.map(({ status }) => status)).toEqual(Array(101).fill('rejected'));
+      expect(outcomes.at(-1)).toMatchObject({
+        reason: { previousErrors: [{ message: `${word} no` }] },
+      });
+      expect(link.redis.stream.listenerCount('close')).toBeLessThan(10);
+      demoted = false;
+      await vi.waitFor(() => expect(events).toEqual(['up', `down: ${word} no`, 'up']), {
+        timeout: 2_000,
+      });
+    },
+  );
+
+  it.concurrent('leaves a master that answers when the Sentinels name another, and stays there', async () => {
+    const [old, promoted] = [await fakeRedis(() => undefined), await fakeRedis(() => undefined)];
+    const sentinels = await fakeSentinels(3, old);
+    const { link, events } = linkTo(urlOf(sentinels), 'sentinel');
     link.start();
     await vi.waitFor(() => expect(events).toEqual(['up']));
-    const writes = Array.from({ length: 100 }, () => link.redis.set('key', 'value'));
-    const transaction = link.redis.multi().set('key', 'value').publish('a', 'b').exec();
-    const outcomes = await Promise.allSettled([...writes, transaction]);
-    expect(outcomes.map(({ status }) => status)).toEqual(Array(101).fill('rejected'));
-    expect(outcomes.at(-1)).toMatchObject({
-      reason: { previousErrors: [{ message: 'READONLY no' }] },
+    // The first one is cut off together with the old master, and goes on to name it.
+    for (const sentinel of sentinels.slice(1)) sentinel.word = wordOf(promoted, 2);
+    await vi.waitFor(() => expect(events.filter((event) => event === 'up')).toHaveLength(2), {
+      timeout: 4 * SENTINEL_LOOK_INTERVAL_MS,
     });
-    expect(link.redis.stream.listenerCount('close')).toBeLessThan(10);
-    demoted = false;
-    await vi.waitFor(() => expect(events).toEqual(['up', 'down: READONLY no', 'up']), {
-      timeout: 2_000,
+    const moved = `down: the Sentinels name another master: ${promoted.url.slice('redis://'.length)}`;
+    expect(events.filter((event) => event !== 'pulse')).toEqual(['up', moved, 'up']);
+    await nothingFor(3 * SENTINEL_LOOK_INTERVAL_MS);
+    expect(events.filter((event) => event !== 'pulse')).toEqual(['up', moved, 'up']);
+    expect(promoted.sockets.size).toBe(1);
+  }, 15_000);
+
+  it.concurrent('asks no Sentinel any more after stop', async () => {
+    const sentinels = await fakeSentinels(1, await fakeRedis(() => undefined));
+    const asked = (): number => sentinels[0]?.server.commands.length ?? 0;
+    const { link, events } = linkTo(urlOf(sentinels), 'sentinel');
+    link.start();
+    await vi.waitFor(() => expect(events).toEqual(['up']));
+    const before = asked();
+    await vi.waitFor(() => expect(asked()).toBeGreaterThan(before), {
+      timeout: 2 * SENTINEL_LOOK_INTERVAL_MS,
     });
-  });
+    await link.stop();
+    await vi.waitFor(() => expect(sentinels[0]?.server.sockets.size).toBe(0));
+    const after = asked();
+    await nothingFor(2 * SENTINEL_LOOK_INTERVAL_MS);
+    expect(asked()).toBe(after);
+  }, 10_000);
 
   it.concurrent('starts over when ioredis itself gives up', async () => {
     const redis = await fakeRedis(() => undefined);
@@ -220,6 +260,27 @@ describe('RedisLink', () => {
     await vi.waitFor(() => expect(redis.sockets.size).toBe(0));
   });
 });
+
+async function fakeSentinels(count: number, master: FakeRedis): Promise<FakeSentinel[]> {
+  const sentinels = await Promise.all(
+    Array.from({ length: count }, () => startFakeSentinel(wordOf(master, 1))),
+  );
+  for (const sentinel of sentinels) owned.push(() => sentinel[Symbol.asyncDispose]());
+  return sentinels;
+}
+
+function wordOf({ url }: FakeRedis, epoch: number): FakeSentinel['word'] {
+  return { host: '127.0.0.1', port: Number(new URL(url).port), epoch };
+}
+
+function urlOf(sentinels: readonly FakeSentinel[]): string {
+  return `redis://${sentinels.map(({ address }) => address).join()}/trades`;
+}
+
+/** Resolves after `ms`: nothing is to happen, which no event can tell. */
+async function nothingFor(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
 
 function stall(milliseconds: number): void {
   const end = performance.now() + milliseconds;

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
-import { describeError, isErrorReply } from './redis-errors.ts';
+import { MasterWatch } from './master-watch.ts';
+import { describeError, isErrorReply, replyCode } from './redis-errors.ts';
 import {
   ANSWER_LIMIT_MS,
   PING_INTERVAL_MS,
@@ -7,9 +8,19 @@ import {
   SILENCE_LIMIT_MS,
   SILENT_LOOKS,
 } from './redis-limits.ts';
-import { type RedisRole, type RedisSettings, redisOptions } from './redis-settings.ts';
+import {
+  type RedisRole,
+  type RedisSettings,
+  redisOptions,
+  sentinelSettings,
+} from './redis-settings.ts';
+import { connectorTo } from './sentinel-connector.ts';
+import { Sentinels } from './sentinels.ts';
 
 const LOOK_INTERVAL_MS = SILENCE_LIMIT_MS / SILENT_LOOKS;
+
+/** The codes with which a Redis refuses writes because it is, or may be, no master any more. */
+const LEFT_FOR: readonly string[] = ['READONLY', 'NOREPLICAS'];
 
 /** What happens to a link. None of these may throw. */
 export interface RedisLinkEvents {
@@ -31,12 +42,14 @@ export interface RedisLinkEvents {
  *
  * The answer is awaited by looking, several times, whether bytes still come. The sockets are read
  * between two looks, so a stall of our own event loop costs no link, and neither does an answer that
- * stands behind a burst of messages.
+ * stands behind a burst of messages. A link to a master that Sentinels name asks them, too, whether it
+ * still is the master.
  */
 export class RedisLink {
   /** The connection. Its owner may send commands while {@link writable}, and listen. */
   readonly redis: Redis;
   readonly #events: RedisLinkEvents;
+  readonly #watch: MasterWatch | undefined;
   #phase: 'new' | 'started' | 'stopped' = 'new';
   #up = false;
   #outageTold = false;
@@ -47,15 +60,19 @@ export class RedisLink {
 
   constructor(settings: RedisSettings, role: RedisRole, events: RedisLinkEvents) {
     this.#events = events;
+    const asked = sentinelSettings(settings);
+    const sentinels = asked === undefined ? undefined : new Sentinels(asked);
+    if (sentinels !== undefined)
+      this.#watch = new MasterWatch(sentinels, (cause) => this.cut(cause));
     this.redis = new Redis({
       ...redisOptions(settings, role),
+      ...(sentinels === undefined ? {} : { Connector: connectorTo(sentinels, asked?.tls) }),
       reconnectOnError: (error) => this.#leaves(error),
     });
     this.redis.on('error', (error) => {
-      // Of one round of asking the Sentinels, since the next one is ours; see #startOver.
-      this.#lastError = describeError(error).replace(' and retry is disabled', '');
+      this.#lastError = describeError(error);
     });
-    this.redis.on('connect', () => this.#awaitAnswer());
+    this.redis.on('connect', () => this.#connected());
     this.redis.on('ready', () => this.#ping());
     this.redis.on('close', () => this.#lose(this.#lastError ?? 'Redis closed the connection'));
     this.redis.on('end', () => this.#startOver());
@@ -93,7 +110,6 @@ export class RedisLink {
     this.#forgetConnection();
     const open = status === 'connecting' || status === 'connect' || status === 'ready';
     const ended = open ? new Promise((resolve) => this.redis.once('end', resolve)) : undefined;
-    // Also after the end: the connections that watch the Sentinels outlive it.
     if (status !== 'wait') this.redis.disconnect();
     await ended;
   }
@@ -106,11 +122,11 @@ export class RedisLink {
 
   /**
    * Whether an error reply ends the connection. READONLY does: this is no master any more, and a new
-   * connection asks the name service or the Sentinels anew. Only once, since each of many commands
-   * in flight is answered so.
+   * connection asks the name service or the Sentinels anew. So does NOREPLICAS, from a master that
+   * may have been cut off and replaced. Only once, since each of many commands in flight is answered so.
    */
   #leaves(error: Error): boolean {
-    if (!error.message.startsWith('READONLY') || !this.redis.stream.writable) return false;
+    if (!LEFT_FOR.includes(replyCode(error.message)) || !this.redis.stream.writable) return false;
     this.#lastError = describeError(error);
     return true;
   }
@@ -120,6 +136,12 @@ export class RedisLink {
     if (this.#phase !== 'started') return;
     this.#lose(this.#lastError ?? 'no connection could be made');
     this.#after(RECONNECT_MAX_MS, () => this.#connect());
+  }
+
+  #connected(): void {
+    if (this.#phase !== 'started') return;
+    this.#watch?.start();
+    this.#awaitAnswer();
   }
 
   #ping(): void {
@@ -193,6 +215,7 @@ export class RedisLink {
     this.#up = false;
     this.#connection += 1;
     clearTimeout(this.#timer);
+    this.#watch?.end();
   }
 
   #after(milliseconds: number, action: () => void): void {

@@ -5,6 +5,7 @@ import {
   type RedisSettings,
   reconnectDelay,
   redisOptions,
+  sentinelSettings,
 } from './redis-settings.ts';
 
 const PLAIN: RedisSettings = {
@@ -115,38 +116,28 @@ describe('redisOptions', () => {
 
   it('takes the Sentinels, the master and its credentials from the URL', () => {
     const url = 'redis://user:p@ss%3A@10.0.0.1:5000,sentinel-2,[::1]:5001/trades.main/3';
-    const options = redisOptions(
-      { ...PLAIN, mode: 'sentinel', url, sentinelPassword: 'guard' },
-      'commands',
-    );
-    expect(options).toMatchObject({
-      sentinels: [
+    const settings = { ...PLAIN, mode: 'sentinel', url, sentinelPassword: 'guard' } as const;
+    expect(sentinelSettings(settings)).toEqual({
+      addresses: [
         { host: '10.0.0.1', port: 5000 },
         { host: 'sentinel-2', port: 26379 },
         { host: '::1', port: 5001 },
       ],
-      name: 'trades.main',
-      role: 'master',
-      username: 'user',
-      password: 'p@ss:',
-      sentinelPassword: 'guard',
-      db: 3,
-      failoverDetector: true,
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      autoResubscribe: false,
+      master: 'trades.main',
+      password: 'guard',
+      tls: undefined,
     });
-    for (const absent of ['host', 'port', 'tls', 'sentinelTLS'])
-      expect(options).not.toHaveProperty(absent);
+    const options = redisOptions(settings, 'commands');
+    expect(options).toMatchObject({ username: 'user', password: 'p@ss:', db: 3 });
+    for (const absent of ['host', 'port', 'tls']) expect(options).not.toHaveProperty(absent);
+    expect(sentinelSettings(PLAIN)).toBeUndefined();
   });
 
   it('encrypts the way to the Sentinels and to Redis', () => {
     const settings = { ...PLAIN, mode: 'sentinel', certificateAuthority: 'PEM' } as const;
-    expect(redisOptions({ ...settings, url: 'rediss://s/m' }, 'commands')).toMatchObject({
-      tls: { ca: 'PEM' },
-      sentinelTLS: { ca: 'PEM' },
-      enableTLSForSentinelMode: true,
-    });
+    const url = 'rediss://s/m';
+    expect(redisOptions({ ...settings, url }, 'commands').tls).toEqual({ ca: 'PEM' });
+    expect(sentinelSettings({ ...settings, url })?.tls).toEqual({ ca: 'PEM' });
   });
 
   it('wants no password of Sentinels without Sentinels', () => {

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import type { RedisOptions } from 'ioredis';
 import {
   CONNECT_TIMEOUT_MS,
@@ -6,7 +7,6 @@ import {
   KEEP_ALIVE_MS,
   RECONNECT_MAX_MS,
   RECONNECT_MIN_MS,
-  SENTINEL_ANSWER_MS,
 } from './redis-limits.ts';
 
 /** `single`: one address, which may be a name. `sentinel`: Sentinels say where the master is. */
@@ -20,6 +20,7 @@ export interface RedisSettings {
    * `redis://` or, for TLS, `rediss://`: `[user[:password]@]host[:port][/database]`. In the mode
    * `sentinel` the Sentinels and the name of the master:
    * `[user[:password]@]host[:port][,host[:port]…]/name[/database]`; user and password are Redis'.
+   * All Sentinels should be named: a majority of those named decides, and others are not asked.
    */
   readonly url: string;
   /** What the Sentinels ask for; undefined when they ask for none. Only in the mode `sentinel`. */
@@ -41,9 +42,20 @@ export type RedisRole = 'subscriber' | 'commands';
 /** Spelled out because ioredis types its replies after it. */
 type LegacyReplyOptions = RedisOptions & { readonly replyMapping: 'legacy' };
 
-interface HostAndPort {
+export interface HostAndPort {
   readonly host: string;
   readonly port: number;
+}
+
+/** The Sentinels that know where the master is, and how to ask them. */
+export interface SentinelSettings {
+  readonly addresses: readonly [HostAndPort, ...HostAndPort[]];
+  /** What they call the master. */
+  readonly master: string;
+  /** Undefined when they ask for none. */
+  readonly password: string | undefined;
+  /** For the Sentinels and for the master; undefined: not encrypted. */
+  readonly tls: ConnectionOptions | undefined;
 }
 
 interface RedisAddress {
@@ -78,27 +90,18 @@ export function checkRedisUrl(url: string, mode: RedisMode = 'single'): string |
 }
 
 /**
- * The ioredis options of every connection to Redis.
+ * The ioredis options of every connection to Redis. In the mode `sentinel` they name no address, and
+ * need a connector that asks what {@link sentinelSettings} returns.
  *
  * @throws {TypeError} when the URL is not one that {@link checkRedisUrl} accepts, or when a
  *   certificate authority is given for a connection that would not be encrypted, or a Sentinel's
  *   password without Sentinels.
  */
 export function redisOptions(settings: RedisSettings, role: RedisRole): LegacyReplyOptions {
-  const mode = settings.mode ?? 'single';
-  const address = parseUrl(settings.url, mode);
-  if (typeof address === 'string') throw new TypeError(`the Redis URL ${address}`);
-  const ca = settings.certificateAuthority;
-  if (ca !== undefined && !address.tls)
-    throw new TypeError('a certificate authority needs a rediss:// URL');
-  if (settings.sentinelPassword !== undefined && mode !== 'sentinel')
-    throw new TypeError('a password of Sentinels needs the mode sentinel');
-
+  const address = checkedAddress(settings);
   const password = settings.password ?? address.password;
   return {
-    ...(address.master === undefined
-      ? singleOptions(address, ca)
-      : sentinelOptions(address, address.master, settings)),
+    ...addressOptions(address, settings.certificateAuthority),
     db: address.database,
     ...(address.username === undefined ? {} : { username: address.username }),
     ...(password === undefined ? {} : { password }),
@@ -137,44 +140,45 @@ export function reconnectDelay(attempts: number): number {
   return Math.round(ceiling * (0.5 + Math.random() / 2));
 }
 
-function singleOptions({ hosts, tls }: RedisAddress, ca: string | undefined): RedisOptions {
+/**
+ * Whom to ask for the master; undefined in the mode `single`.
+ *
+ * @throws {TypeError} as {@link redisOptions} does.
+ */
+export function sentinelSettings(settings: RedisSettings): SentinelSettings | undefined {
+  const { hosts, master, tls } = checkedAddress(settings);
+  if (master === undefined) return undefined;
+  return {
+    addresses: hosts,
+    master,
+    password: settings.sentinelPassword,
+    tls: tls ? trusting(settings.certificateAuthority) : undefined,
+  };
+}
+
+function checkedAddress(settings: RedisSettings): RedisAddress {
+  const mode = settings.mode ?? 'single';
+  const address = parseUrl(settings.url, mode);
+  if (typeof address === 'string') throw new TypeError(`the Redis URL ${address}`);
+  if (settings.certificateAuthority !== undefined && !address.tls)
+    throw new TypeError('a certificate authority needs a rediss:// URL');
+  if (settings.sentinelPassword !== undefined && mode !== 'sentinel')
+    throw new TypeError('a password of Sentinels needs the mode sentinel');
+  return address;
+}
+
+function addressOptions(
+  { hosts, master, tls }: RedisAddress,
+  ca: string | undefined,
+): RedisOptions {
+  if (master !== undefined) return tls ? { tls: trusting(ca) } : {};
   const [{ host, port }] = hosts;
   if (!tls) return { host, port };
   const servername = isIP(host) === 0 ? { servername: host } : {};
   return { host, port, tls: { ...trusting(ca), ...servername } };
 }
 
-function sentinelOptions(
-  { hosts, tls }: RedisAddress,
-  master: string,
-  { certificateAuthority, sentinelPassword }: RedisSettings,
-): RedisOptions {
-  return {
-    sentinels: [...hosts],
-    name: master,
-    role: 'master',
-    ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
-    ...(tls
-      ? {
-          tls: trusting(certificateAuthority),
-          sentinelTLS: trusting(certificateAuthority),
-          enableTLSForSentinelMode: true,
-        }
-      : {}),
-    sentinelCommandTimeout: SENTINEL_ANSWER_MS,
-    // A Sentinel's word ends the connection to a master that is cut off from the others, but not
-    // from us: data would still flow on it.
-    failoverDetector: true,
-    // When no Sentinel answers, ioredis' attempt fails, and RedisLink makes the next one: ioredis'
-    // own loop tells nobody, and its wait cannot be ended.
-    sentinelRetryStrategy: () => null,
-    // A connection that watches a Sentinel is not repaired, but made anew with the next one to the
-    // master: ioredis' resubscription on it would reject with nobody to catch it.
-    sentinelReconnectStrategy: () => null,
-  };
-}
-
-function trusting(ca: string | undefined): NonNullable<RedisOptions['tls']> {
+function trusting(ca: string | undefined): ConnectionOptions {
   return ca === undefined ? {} : { ca };
 }
 

@@ -101,7 +101,7 @@ export class RedisSubscriber {
 
   /**
    * How old the newest probe is that has arrived, in ms: below 1,100 while all is well. While none has,
-   * the time since `start`. Undefined without a probe, before `start`, and while Redis refuses the probe.
+   * the time since `start`. Undefined without a probe, before `start`, and while Redis forbids the probe.
    */
   get probeAgeMs(): number | undefined {
     return this.#probe?.ageMs;

@@ -135,19 +135,22 @@ describe('SubscriptionProbe', () => {
     expect(events.toSorted()).toEqual(['restored', 'subscribed a']);
   });
 
-  it.concurrent('replaces a link when the heartbeat is refused by what is no master', async () => {
-    const redis = await fakeRedis(counting(() => 2));
-    const { events } = sceneOf(redis, () => {
-      throw new RedisRefusedError('READONLY You can not write');
-    });
-    await vi.waitFor(() => expect(events.some((event) => event.startsWith('lost'))).toBe(true), {
-      timeout: 3 * PROBE_INTERVAL_MS,
-    });
-    expect(events.filter((event) => event.startsWith('failed'))).toHaveLength(2);
-  });
+  it.concurrent.each(['READONLY', 'NOREPLICAS'])(
+    'replaces a link when the heartbeat is refused with %s, by what is no master',
+    async (code) => {
+      const redis = await fakeRedis(counting(() => 2));
+      const { events } = sceneOf(redis, () => {
+        throw new RedisRefusedError(`${code} You can not write`);
+      });
+      await vi.waitFor(() => expect(events.some((event) => event.startsWith('lost'))).toBe(true), {
+        timeout: 3 * PROBE_INTERVAL_MS,
+      });
+      expect(events.filter((event) => event.startsWith('failed'))).toHaveLength(2);
+    },
+  );
 
-  it.concurrent.each(['NOPERM', 'OOM'])(
-    'tells once of a heartbeat that is refused with %s',
+  it.concurrent.each(['NOPERM', 'ERR'])(
+    'tells once of a heartbeat that is forbidden with %s, and leaves it alone',
     async (code) => {
       const redis = await fakeRedis(counting(() => 2));
       const { subscriber, events, beats } = sceneOf(redis, () => {
@@ -159,6 +162,79 @@ describe('SubscriptionProbe', () => {
       expect(subscriber.probeAgeMs).toBeUndefined();
     },
   );
+
+  it.concurrent.each(['OOM', 'BUSY', 'LOADING', 'MISCONF'])(
+    'tries again at the next look what is refused with %s, and lets the age grow',
+    async (code) => {
+      let refused = true;
+      const redis = await fakeRedis(counting(() => 2));
+      const { subscriber, events, beats } = sceneOf(redis, (token, tell) => {
+        if (refused) throw new RedisRefusedError(`${code} no`);
+        arrives(token, tell);
+      });
+      await vi.waitFor(() => expect(beats).toHaveLength(3), { timeout: 4 * PROBE_INTERVAL_MS });
+      expect(events.toSorted()).toEqual([`refused ${code}`, 'restored', 'subscribed a']);
+      expect(subscriber.probeAgeMs).toBeGreaterThan(2 * PROBE_INTERVAL_MS - 100);
+      refused = false;
+      await vi.waitFor(() => expect(subscriber.probeAgeMs).toBeLessThan(PROBE_INTERVAL_MS), {
+        timeout: 2 * PROBE_INTERVAL_MS,
+      });
+      refused = true;
+      await vi.waitFor(
+        () => expect(events.filter((event) => event === `refused ${code}`)).toHaveLength(2),
+        { timeout: 3 * PROBE_INTERVAL_MS },
+      );
+    },
+  );
+
+  it.concurrent('looks again soon when the look was refused for now', async () => {
+    let busy = true;
+    const redis = await fakeRedis(([name, channel]) => {
+      if (name !== 'subscribe' || channel !== CHANNEL) return undefined;
+      return busy ? '-BUSY no\r\n' : resp.subscribed(CHANNEL, 2);
+    });
+    const { subscriber, events } = sceneOf(redis, arrives);
+    await vi.waitFor(() => expect(events).toContain('refused BUSY'));
+    expect(subscriber.probeAgeMs).toBeDefined();
+    busy = false;
+    await vi.waitFor(() => expect(subscriber.probeAgeMs).toBeLessThan(PROBE_INTERVAL_MS / 2), {
+      timeout: 3 * PROBE_INTERVAL_MS,
+    });
+  });
+
+  it.concurrent('is restored after a miscounted link while heartbeats are forbidden', async () => {
+    let count = 2;
+    const redis = await fakeRedis(counting(() => count));
+    const { events } = sceneOf(redis, () => {
+      throw new RedisRefusedError('NOPERM no');
+    });
+    await vi.waitFor(() => expect(events).toContain('refused NOPERM'));
+    count = 1;
+    await untilLost(events);
+    count = 2;
+    await untilRestoredAgain(events);
+  });
+
+  it.concurrent('is restored after a link to no master while looks are forbidden', async () => {
+    let forbidden = false;
+    const second = Promise.withResolvers<void>();
+    const redis = await fakeRedis(([name, channel]) => {
+      if (name !== 'subscribe' || channel !== CHANNEL) return undefined;
+      return forbidden ? '-NOPERM no\r\n' : resp.subscribed(CHANNEL, 2);
+    });
+    const { events, beats } = sceneOf(redis, () => {
+      if (beats.length === 2) return second.promise;
+      throw new RedisRefusedError('READONLY no');
+    });
+    await vi.waitFor(() => expect(beats).toHaveLength(2), { timeout: 2 * PROBE_INTERVAL_MS });
+    forbidden = true;
+    await vi.waitFor(() => expect(events).toContain('refused NOPERM'), {
+      timeout: 2 * PROBE_INTERVAL_MS,
+    });
+    second.reject(new RedisRefusedError('READONLY no'));
+    await untilLost(events);
+    await untilRestoredAgain(events);
+  });
 
   it.concurrent('goes on without a probe whose channel is forbidden', async () => {
     const redis = await fakeRedis(([name, channel]) =>
@@ -193,6 +269,18 @@ describe('SubscriptionProbe', () => {
     expect(events.toSorted()).toEqual(['restored', 'subscribed a']);
   });
 });
+
+async function untilLost(events: readonly string[]): Promise<void> {
+  await vi.waitFor(() => expect(events.some((event) => event.startsWith('lost'))).toBe(true), {
+    timeout: 4 * PROBE_INTERVAL_MS,
+  });
+}
+
+async function untilRestoredAgain(events: readonly string[]): Promise<void> {
+  await vi.waitFor(() => expect(events.filter((event) => event === 'restored')).toHaveLength(2), {
+    timeout: 2 * PROBE_INTERVAL_MS,
+  });
+}
 
 /** Resolves when the fake has been asked `count` times for the probe's channel. */
 async function looks(redis: FakeRedis, count: number): Promise<void> {

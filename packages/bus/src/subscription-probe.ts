@@ -25,8 +25,9 @@ export interface ProbeOptions {
    */
   probeFailed(cause: string): void;
   /**
-   * Redis refuses the probe for a reason that a new link would not mend (its ACL, its memory). Told
-   * once until a probe arrives again. The link goes on without this proof; it is tried again every 30 s.
+   * Redis refuses the probe for a reason that a new link would not mend. Told once until a probe
+   * arrives again. The link goes on without this proof, which is tried again every second, or every
+   * 30 s where Redis forbids it (`NOPERM`, `ERR`).
    */
   probeRefused(error: RedisRefusedError): void;
 }
@@ -40,7 +41,10 @@ export interface SubscriptionProbeEvents {
 }
 
 /** The codes with which a Redis says that it is not, or no longer, the master. */
-const NOT_THE_MASTER: readonly string[] = ['READONLY', 'MASTERDOWN'];
+const NOT_THE_MASTER: readonly string[] = ['READONLY', 'MASTERDOWN', 'NOREPLICAS'];
+
+/** The codes of what stays refused until somebody changes Redis' configuration. All others pass. */
+const FORBIDDEN: readonly string[] = ['NOPERM', 'ERR'];
 
 /**
  * Asks once a second, while the link is up, whether the subscription does its work: subscribes the
@@ -61,6 +65,7 @@ export class SubscriptionProbe {
   #asking = false;
   #beating = false;
   #refusalTold = false;
+  #forbidden = false;
   #noLookBefore = Number.NEGATIVE_INFINITY;
   #noBeatBefore = Number.NEGATIVE_INFINITY;
 
@@ -80,7 +85,7 @@ export class SubscriptionProbe {
 
   /** See `RedisSubscriber.probeAgeMs`. */
   get ageMs(): number | undefined {
-    if (this.#startedAt === undefined || this.#refusalTold) return undefined;
+    if (this.#startedAt === undefined || this.#forbidden) return undefined;
     return performance.now() - (this.#probe.provenAt ?? this.#startedAt);
   }
 
@@ -106,13 +111,18 @@ export class SubscriptionProbe {
   receive(payload: Buffer): void {
     if (!this.#probe.received(payload.toString('latin1'))) return;
     this.#refusalTold = false;
+    this.#forbidden = false;
     this.#events.settled();
   }
 
   #look(): void {
     this.#timer = setTimeout(() => this.#look(), PROBE_INTERVAL_MS);
     // An answer that does not come at all is what the link's own PINGs are for.
-    if (this.#asking || !this.#link.writable || performance.now() < this.#noLookBefore) return;
+    if (this.#asking || !this.#link.writable) return;
+    if (performance.now() < this.#noLookBefore) {
+      this.#events.settled();
+      return;
+    }
     this.#asking = true;
     const connection = this.#connection;
     this.#link.redis.subscribe(this.channel).then(
@@ -123,8 +133,8 @@ export class SubscriptionProbe {
         if (connection !== this.#connection) return;
         this.#asking = false;
         if (!isErrorReply(error)) return;
-        this.#noLookBefore = performance.now() + PROBE_REFUSED_RETRY_MS;
         this.#refused(new RedisRefusedError(describeError(error)));
+        if (this.#forbidden) this.#noLookBefore = performance.now() + PROBE_REFUSED_RETRY_MS;
       },
     );
   }
@@ -132,7 +142,11 @@ export class SubscriptionProbe {
   #answered(told: number): void {
     this.#asking = false;
     if (this.#act(this.#probe.judge(told, this.#held() + 1))) return;
-    if (this.#beating || performance.now() < this.#noBeatBefore) return;
+    if (this.#beating) return;
+    if (performance.now() < this.#noBeatBefore) {
+      this.#events.settled();
+      return;
+    }
     this.#beating = true;
     void this.#beat(this.#probe.next(performance.now()));
   }
@@ -157,14 +171,15 @@ export class SubscriptionProbe {
       this.#act(this.#probe.refused(token, error.message));
     } else {
       this.#probe.notPublished(token);
-      this.#noBeatBefore = performance.now() + PROBE_REFUSED_RETRY_MS;
       this.#refused(error);
+      if (this.#forbidden) this.#noBeatBefore = performance.now() + PROBE_REFUSED_RETRY_MS;
     }
   }
 
   #refused(error: RedisRefusedError): void {
     if (!this.#refusalTold) this.#options.probeRefused(error);
     this.#refusalTold = true;
+    this.#forbidden = FORBIDDEN.includes(error.code);
     this.#events.settled();
   }
 
