@@ -9,7 +9,7 @@ import { type Load, startLoad } from '../load/load.ts';
 import type { Delivered, LoadSample } from '../load/load-plan.ts';
 import { readCpuTime } from '../load/process-usage.ts';
 import { type Publisher, startPublisher } from '../load/publisher.ts';
-import type { PublisherTotals } from '../load/publisher-plan.ts';
+import type { PublisherTotals, SequencedTerms } from '../load/publisher-plan.ts';
 import type { SubscriptionMode } from '../load/subscription-plan.ts';
 import {
   CONTENDERS,
@@ -104,17 +104,23 @@ const SAMPLE_EVERY = 20;
 /** The same choice of channels for every contender and run. */
 const SEED = 20_260_114;
 
-/** Starts a server and connects all clients. Rejects if one of them does not get subscribed. */
+/**
+ * Starts a server and connects all clients. Rejects if one of them does not get subscribed.
+ *
+ * @param sequenced what becomes of publications with offsets; without it they have none.
+ */
 export async function openArena(
   subject: Subject,
   shape: LoadShape,
   redisUrl: string,
+  sequenced?: SequencedTerms,
 ): Promise<Arena> {
   await using stack = new AsyncDisposableStack();
   const contender = CONTENDERS[subject.contender];
   const server = stack.use(await startContender(contender, redisUrl, subject.settings));
   const channels = channelNames(shape);
-  const publisher = stack.use(await startPublisher({ redisUrl, channels, core: LOAD_CORE }));
+  const publisherPlan = { redisUrl, channels, core: LOAD_CORE, sequenced };
+  const publisher = stack.use(await startPublisher(publisherPlan));
   const load = stack.use(await startClients(server, contender, shape, channels));
   await connectClients(load, subject.label, shape.clients);
   const owned = stack.move();

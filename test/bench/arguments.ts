@@ -11,12 +11,13 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   memory       15,000 idle clients, then 5,000 of which 1,000 stall: bytes each, p99 of the others
   pacing       what waiting between flushes costs and saves (EDGE_FLUSH_MS)
   index        what the subscription index costs at 1,000 to 1,000,000 subscriptions
+  safety       what checks and offsets cost while nothing is lost: Redis, CPU, allocations, publishing
   hot-path     time and allocations per delivery, from the index to the socket
 
-  --seconds N        length of a measured run (30; memory 120)
+  --seconds N        length of a measured run (30; memory 120; safety 30, 60 quiet, 5 publishing)
   --pairs N          alternating pairs (5; predecessor 15), or rounds of memory's three runs
-  --clients N        clients (as above; saturation 1,000; memory both)
-  --payload BYTES    payload of a publication (500; memory 15,000)
+  --clients N        clients (as above; saturation and safety 1,000; memory both)
+  --payload BYTES    payload of a publication (500; memory 15,000; safety also 150, for publishing)
   --against A,B      opponents of the edge: ws-per-client, ws-shared, socket.io, bun
   --workers N        worker threads for workers (2)
   --help             this text
@@ -33,6 +34,7 @@ export const COMMANDS = [
   'workers',
   'pacing',
   'memory',
+  'safety',
   'index',
   'hot-path',
 ] as const;

@@ -1,8 +1,8 @@
 // `npm run bench`: compares the edge with what else one could take, on this machine.
-import { bringRedisServer, findFreePort, startRedisServer } from '@tradewind/dev';
 import { BENCH_USAGE, type BenchArguments, readBenchArguments, UsageError } from './arguments.ts';
+import { startBenchRedis } from './bench-redis.ts';
 import { runCommand } from './commands.ts';
-import { moveToLoadCore } from './cores.ts';
+import { LOAD_CORE, moveToLoadCore } from './cores.ts';
 import { describeMachine, machineLines } from './machine.ts';
 import { writeResult } from './results.ts';
 
@@ -24,10 +24,7 @@ async function bench(asked: BenchArguments, args: readonly string[]): Promise<vo
   };
 
   async function startRedis(): Promise<string> {
-    const port = await findFreePort();
-    const program = await bringRedisServer(report);
-    stack.use(await startRedisServer({ program, port, args: [] }));
-    return `redis://127.0.0.1:${port}`;
+    return stack.use(await startBenchRedis(LOAD_CORE, report)).url;
   }
 
   const { text, result } = await runCommand(asked, startRedis, report);

@@ -10,12 +10,15 @@ import {
   describeIndexCosts,
 } from './microbenchmarks.ts';
 import { describeOverload, measureOverload } from './overload.ts';
+import { describeSafety, measureSafety, type SafetyPlan } from './safety.ts';
 import { compareSaturation, describeSaturation } from './saturation.ts';
 import { LONGEST_STALLED_SECONDS, measureStalled } from './stalled-memory.ts';
 import { describeStalled } from './stalled-memory-text.ts';
 import {
   CROWD,
   CROWD_RATE,
+  EDGE_WITH_CHECKS,
+  EDGE_WITHOUT_CHECKS,
   edgeWithPacing,
   edgeWithWorkers,
   IDLE,
@@ -23,7 +26,11 @@ import {
   PREDECESSOR,
   PREDECESSOR_BURST_RATE,
   PREDECESSOR_RATE,
+  QUIET,
+  SPREAD,
+  SPREAD_PUBLICATIONS,
   subjectOf,
+  USUAL_HISTORY,
   WIDE,
   WIDE_RATE,
 } from './subjects.ts';
@@ -45,7 +52,20 @@ const IDLE_SERVERS = 3;
 const IDLE_SECONDS = 40;
 /** As few clients as have one among them that stalls. */
 const LEAST_STALLED_CLIENTS = 5;
-const QUICK = { seconds: 3, idleSeconds: 1, clients: 100, pairs: 1 };
+/** Payloads with which publishing is measured; with what was asked for there is one. */
+const PUBLISHED_BYTES = [150, 500];
+const PUBLISHING_SECONDS = 5;
+/** Quiet channels are looked at every 30 s in the end, and that is reached after 31 s. */
+const QUIET_SECONDS = 60;
+const QUIET_SETTLE_SECONDS = 35;
+const QUICK = {
+  seconds: 3,
+  idleSeconds: 1,
+  clients: 100,
+  pairs: 1,
+  publishingSeconds: 1,
+  quietChannels: 1_000,
+};
 
 type Report = (line: string) => void;
 
@@ -112,6 +132,10 @@ export async function runCommand(
       ]);
     case 'memory':
       return await measureMemory(asked, redisUrl, report);
+    case 'safety': {
+      const result = await measureSafety(safetyPlan(asked), redisUrl, report);
+      return { text: describeSafety(result), result };
+    }
     case 'pacing': {
       const [base, ...opponents] = PACING.map(edgeWithPacing) as [Subject, ...Subject[]];
       return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [
@@ -152,6 +176,36 @@ export async function runCommand(
       ]);
     }
   }
+}
+
+function safetyPlan(asked: BenchArguments): SafetyPlan {
+  const { quick, payloadBytes } = asked;
+  const pairs = pairsOf(asked, DEFAULT_PAIRS);
+  const common = {
+    checked: EDGE_WITH_CHECKS,
+    unchecked: EDGE_WITHOUT_CHECKS,
+    sequenced: USUAL_HISTORY,
+    pairs,
+  };
+  return {
+    publishing: {
+      payloads: payloadBytes === undefined ? PUBLISHED_BYTES : [payloadBytes],
+      pairs,
+      seconds: asked.seconds ?? (quick ? QUICK.publishingSeconds : PUBLISHING_SECONDS),
+    },
+    busy: {
+      ...common,
+      shape: shapeOf(SPREAD, asked),
+      publicationsPerSecond: SPREAD_PUBLICATIONS,
+      seconds: secondsOf(asked),
+    },
+    quiet: {
+      ...common,
+      shape: { ...QUIET, channels: quick ? QUICK.quietChannels : QUIET.channels },
+      settleSeconds: quick ? QUICK.seconds : QUIET_SETTLE_SECONDS,
+      seconds: secondsOf(asked, QUIET_SECONDS),
+    },
+  };
 }
 
 async function measureMemory(

@@ -1,5 +1,7 @@
+import type { SequencedTerms } from '../load/publisher-plan.ts';
 import type { LoadShape, Subject } from './arena.ts';
 import type { ContenderName } from './contenders.ts';
+import { METERED } from './metered-process.ts';
 
 /** A contender as it comes. The edge has one worker, and that in its main thread. */
 export function subjectOf(contender: ContenderName): Subject {
@@ -20,6 +22,33 @@ export function edgeWithPacing(flushMs: number): Subject {
     settings: { EDGE_FLUSH_MS: String(flushMs) },
   };
 }
+
+/** One client may hold all that is quiet, and may ask for it at once. */
+const METERED_EDGE = {
+  ...METERED,
+  EDGE_MAX_CHANNELS_PER_CLIENT: '10000',
+  EDGE_SUBSCRIBE_RATE: '10000',
+  EDGE_NODE_SUBSCRIBE_RATE: '10000',
+};
+
+/** An edge that looks after what it is sent, as by default, and counts what it allocates. */
+export const EDGE_WITH_CHECKS: Subject = {
+  label: 'checks on',
+  contender: 'edge',
+  settings: METERED_EDGE,
+};
+
+/** The same without the checks that can be left out. */
+export const EDGE_WITHOUT_CHECKS: Subject = {
+  label: 'checks off',
+  contender: 'edge',
+  settings: {
+    ...METERED_EDGE,
+    EDGE_TAIL_CHECK_SECONDS: '0',
+    EDGE_PROBE: 'false',
+    EDGE_TRUST_HEADERS: 'true',
+  },
+};
 
 /** Everybody on one channel. */
 export const CROWD: LoadShape = {
@@ -58,7 +87,24 @@ export const PARTLY_STALLED: LoadShape = {
   stalled: 0.2,
 };
 
-/** Deliveries per second that go with these. */
+/** Each client on one of some channels, so that a publication, with what it costs, reaches few. */
+export const SPREAD: LoadShape = {
+  ...CROWD,
+  channels: 20,
+  mode: 'random',
+  channelsPerClient: 1,
+};
+
+/** One client that holds so many channels that nothing else counts beside them. */
+export const QUIET: LoadShape = { ...CROWD, clients: 1, channels: 10_000 };
+
+/** Publications per second that go with the spread. */
+export const SPREAD_PUBLICATIONS = 1_000;
+
+/** What ingest gives each publication by default. */
+export const USUAL_HISTORY: SequencedTerms = { historySize: 1_000, historyTtlMs: 600_000 };
+
+/** Deliveries per second that go with the others. */
 export const CROWD_RATE = 1_000_000;
 export const PREDECESSOR_RATE = 33_000;
 export const PREDECESSOR_BURST_RATE = 420_000;

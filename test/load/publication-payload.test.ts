@@ -1,3 +1,4 @@
+import { PUBLISH_SCRIPT } from '@tradewind/bus';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { readSentTime } from './latency.ts';
@@ -26,6 +27,19 @@ it('writes a command for a JSON payload of exactly the size asked for, with the 
       expect(readSentTime(Buffer.from(payload!))).toBe(micros);
     }),
   );
+});
+
+it('writes a call of the publish script in the same way', () => {
+  const command = new PublishCommand('BTC.trade', 40, { historySize: 5, historyTtlMs: 7 });
+  const target = Buffer.alloc(command.bytes.length);
+  expect(command.writeTo(target, 0, 1795416898073123)).toBe(target.length);
+  const lines = target.toString().split('\r\n');
+  const words = lines.filter((_, index) => index % 2 === 0).slice(1);
+  const payload = '{"t":1795416898073123,"p":"xxxxxxxxxxx"}';
+  const keys = ['{BTC.trade}:meta', '{BTC.trade}:log'];
+  const args = ['BTC.trade', payload, '5', '7', '', '0', '0'];
+  expect(lines[0]).toBe('*12');
+  expect(words).toEqual(['EVALSHA', PUBLISH_SCRIPT.sha, '2', ...keys, ...args]);
 });
 
 it('refuses a payload that cannot hold a time', () => {

@@ -1,3 +1,7 @@
+import { PUBLISH_SCRIPT, publishArguments, publishKeys } from '@tradewind/bus';
+import type { SequencedTerms } from './publisher-plan.ts';
+import { encodeCommand } from './redis-pipeline.ts';
+
 /** Digits of µs since the Unix epoch, from 2001 to 2286. */
 const TIME_DIGITS = 16;
 
@@ -9,20 +13,25 @@ const FILLER_SUFFIX = '"}';
 export const MIN_PAYLOAD_BYTES = TIME_PREFIX.length + TIME_DIGITS + 1;
 
 /**
- * `PUBLISH` of a JSON payload of exactly `payloadBytes` bytes that says when it was to be sent:
- * `{"t":1795416898073123,"p":"…"}`. It is encoded once; only the digits change.
+ * The command that publishes a JSON payload of exactly `payloadBytes` bytes that says when it was to be
+ * sent: `{"t":1795416898073123,"p":"…"}`. It is encoded once; only the digits change.
  */
 export class PublishCommand {
   readonly bytes: Buffer;
   readonly #timeAt: number;
 
-  /** @param payloadBytes at least {@link MIN_PAYLOAD_BYTES}. */
-  constructor(channel: string, payloadBytes: number) {
+  /**
+   * @param payloadBytes at least {@link MIN_PAYLOAD_BYTES}.
+   * @param sequenced by EVALSHA of the publish script, with these terms; without them by PUBLISH.
+   */
+  constructor(channel: string, payloadBytes: number, sequenced?: SequencedTerms) {
     const payload = payloadOf(payloadBytes);
-    const name = Buffer.byteLength(channel);
-    const head = `*3\r\n$7\r\nPUBLISH\r\n$${name}\r\n${channel}\r\n$${payloadBytes}\r\n`;
-    this.bytes = Buffer.from(`${head}${payload}\r\n`);
-    this.#timeAt = Buffer.byteLength(head) + TIME_PREFIX.length;
+    this.bytes = encodeCommand(
+      sequenced === undefined
+        ? ['PUBLISH', channel, payload]
+        : scriptCall(channel, payload, sequenced),
+    );
+    this.#timeAt = this.bytes.indexOf(payload) + TIME_PREFIX.length;
   }
 
   /** Copies the command to `at` with this time in it, in µs since the Unix epoch; returns its end. */
@@ -36,6 +45,17 @@ export class PublishCommand {
     }
     return at + this.bytes.length;
   }
+}
+
+/** Without an idempotency key: a connection that fails ends the run. */
+function scriptCall(
+  channel: string,
+  payload: string,
+  { historySize, historyTtlMs }: SequencedTerms,
+): readonly string[] {
+  const terms = { historySize, historyTtlMs, idempotencyWindowMs: 0 };
+  const args = publishArguments({ channel, payload, ...terms });
+  return ['EVALSHA', PUBLISH_SCRIPT.sha, '2', ...publishKeys(channel), ...args.map(String)];
 }
 
 function payloadOf(bytes: number): string {

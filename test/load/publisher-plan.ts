@@ -1,3 +1,11 @@
+/** What becomes of publications that are given an offset. */
+export interface SequencedTerms {
+  /** Publications that the history of a channel keeps; 0: none. */
+  readonly historySize: number;
+  /** How long it is kept after the last one, in ms; 0: for ever. */
+  readonly historyTtlMs: number;
+}
+
 /** What to publish. */
 export interface PublisherPlan {
   /** `redis:` or `rediss:`, with user and password where needed. */
@@ -6,6 +14,8 @@ export interface PublisherPlan {
   readonly channels: readonly string[];
   /** The CPU core to pin the publisher to, or undefined. */
   readonly core: number | undefined;
+  /** By the publish script, on these terms; without them by plain PUBLISH. */
+  readonly sequenced?: SequencedTerms | undefined;
 }
 
 /** How to publish, from one `start` to the next `stop`. */

@@ -1,9 +1,15 @@
 // A child process that publishes on a schedule. Started by startPublisher, in publisher.ts.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PUBLISH_SCRIPT } from '@tradewind/bus';
 import { serveCalls } from './child-calls.ts';
 import { nowMicros } from './clock.ts';
 import { PublishCommand } from './publication-payload.ts';
-import type { PublisherCalls, PublisherSample, PublisherTotals } from './publisher-plan.ts';
+import type {
+  PublisherCalls,
+  PublisherSample,
+  PublisherTotals,
+  SequencedTerms,
+} from './publisher-plan.ts';
 import { RedisPipeline } from './redis-pipeline.ts';
 
 /** How often due publications are sent, in ms; the timer's finest grain. */
@@ -18,6 +24,7 @@ const CONFIRM_INTERVAL_MS = 5;
 
 let pipeline: RedisPipeline | undefined;
 let channels: readonly string[] = [];
+let sequenced: SequencedTerms | undefined;
 let run: Run | undefined;
 let tick: NodeJS.Timeout | undefined;
 
@@ -110,14 +117,15 @@ async function stop(): Promise<PublisherTotals> {
 
 serveCalls<PublisherCalls>({
   async connect(plan) {
-    channels = plan.channels;
+    ({ channels, sequenced } = plan);
     pipeline = await RedisPipeline.connect(plan.redisUrl, takeReply);
+    if (sequenced !== undefined) await pipeline.ask(['SCRIPT', 'LOAD', PUBLISH_SCRIPT.text]);
     return undefined;
   },
   start({ ratePerSecond, payloadBytes }) {
     if (tick !== undefined) throw new Error('the publisher was started already');
     run = {
-      commands: channels.map((channel) => new PublishCommand(channel, payloadBytes)),
+      commands: channels.map((channel) => new PublishCommand(channel, payloadBytes, sequenced)),
       startMicros: nowMicros(),
       microsBetween: 1e6 / ratePerSecond,
       published: channels.map(() => 0),

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { logKey, metaKey } from '@tradewind/bus';
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 import { startPublisher } from './publisher.ts';
 
@@ -83,6 +86,31 @@ describe('a publisher', () => {
     expect(totals.refusal).toBe('NOPERM no');
     expect(totals.published[0]).toBe(0);
     expect(totals.published[1]).toBe(totals.total);
+  });
+
+  it('gives its publications offsets when it is told to, and counts them all the same', async () => {
+    await using server = await startRedis();
+    await using publisher = await startPublisher({
+      redisUrl: server.url,
+      channels: ['a', 'b', 'c'],
+      core: undefined,
+      sequenced: { historySize: 10, historyTtlMs: 0 },
+    });
+    await publisher.start({ ratePerSecond: 5_000, payloadBytes: 100 });
+    await eventually(async () => (await publisher.sample()).confirmed >= 1_000);
+    const totals = await publisher.stop();
+    expect(totals.refusal).toBeUndefined();
+    expect(totals.published.reduce((sum, count) => sum + count, 0)).toBe(totals.total);
+    const client = new Redis(server.url);
+    try {
+      for (const [index, channel] of ['a', 'b', 'c'].entries()) {
+        const [, offset] = ((await client.get(metaKey(channel))) ?? '').split(':');
+        expect(Number(offset)).toBe(totals.published[index]);
+        expect(await client.xlen(logKey(channel))).toBe(10);
+      }
+    } finally {
+      client.disconnect();
+    }
   });
 
   it('says why Redis does not let it in', async () => {

@@ -8,21 +8,33 @@ const CONNECT_DEADLINE_MS = 5_000;
 /** Commands that Redis has not read and that are kept here; above it no more are taken, in bytes. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
-/** A reply of one line: an integer or an error. */
-const LONGEST_REPLY_BYTES = 4 * 1024;
+/** A line of a reply: an integer, an error, or a text without line feeds. */
+const LONGEST_LINE_BYTES = 4 * 1024;
 
 const LINE_FEED = 0x0a;
 const ERROR_REPLY = '-'.charCodeAt(0);
+const ARRAY_REPLY = '*'.charCodeAt(0);
+const TEXT_REPLY = '$'.charCodeAt(0);
+
+/** A command as Redis reads it. */
+export function encodeCommand(words: readonly string[]): Buffer {
+  const encoded = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+  return Buffer.from(`*${words.length}\r\n${encoded.join('')}`);
+}
 
 /**
  * A connection that only publishes: commands are written as bytes, many at a time, and replies are
- * counted. A client library costs more for each command than Redis does.
+ * counted. A client library costs more for each command than Redis does. Of replies it knows as much as
+ * these commands get: no missing texts (`$-1`), and none with a line feed.
  */
 export class RedisPipeline {
   readonly #socket: Socket;
   readonly #onReply: (refusal: string | undefined) => void;
   #partial: Buffer | undefined;
-  #greeting: PromiseWithResolvers<void> | undefined;
+  #asked: PromiseWithResolvers<void> | undefined;
+  /** What is yet to come of the reply that is being read: its values, and whether a text is next. */
+  #valuesLeft = 1;
+  #isText = false;
   #failure: Error | undefined;
 
   private constructor(socket: Socket, onReply: (refusal: string | undefined) => void) {
@@ -82,18 +94,21 @@ export class RedisPipeline {
     this.#socket.destroy();
   }
 
+  /** Waits for the reply to one command while no other is under way. Rejects with what Redis says against it. */
+  async ask(command: readonly string[]): Promise<void> {
+    this.#asked = Promise.withResolvers();
+    this.#socket.write(encodeCommand(command));
+    await this.#asked.promise;
+  }
+
   async #greet(url: URL): Promise<void> {
     const parts = ['AUTH', url.username, url.password].filter((part) => part !== '');
-    const command = url.password === '' ? ['PING'] : parts.map(decodeURIComponent);
-    const encoded = command.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join('');
-    this.#greeting = Promise.withResolvers();
-    this.#socket.write(`*${command.length}\r\n${encoded}`);
-    await this.#greeting.promise;
+    await this.ask(url.password === '' ? ['PING'] : parts.map(decodeURIComponent));
   }
 
   #fail(error: Error): void {
     this.#failure ??= error;
-    this.#greeting?.reject(error);
+    this.#asked?.reject(error);
   }
 
   #read(chunk: Buffer): void {
@@ -103,21 +118,32 @@ export class RedisPipeline {
     for (;;) {
       const end = bytes.indexOf(LINE_FEED, at);
       if (end === -1) break;
-      this.#reply(bytes[at] === ERROR_REPLY ? bytes.toString('utf8', at + 1, end - 1) : undefined);
+      this.#line(bytes, at, end - 1);
       at = end + 1;
     }
     if (at === bytes.length) return;
-    if (bytes.length - at > LONGEST_REPLY_BYTES) this.#socket.destroy();
+    if (bytes.length - at > LONGEST_LINE_BYTES) this.#socket.destroy();
     this.#partial = bytes.subarray(at);
   }
 
+  #line(bytes: Buffer, start: number, end: number): void {
+    const kind = this.#isText ? undefined : bytes[start];
+    this.#isText = kind === TEXT_REPLY;
+    if (this.#isText) return;
+    this.#valuesLeft -= 1;
+    if (kind === ARRAY_REPLY) this.#valuesLeft += Number(bytes.toString('latin1', start + 1, end));
+    if (this.#valuesLeft > 0) return;
+    this.#valuesLeft = 1;
+    this.#reply(kind === ERROR_REPLY ? bytes.toString('utf8', start + 1, end) : undefined);
+  }
+
   #reply(refusal: string | undefined): void {
-    if (this.#greeting === undefined) {
+    if (this.#asked === undefined) {
       this.#onReply(refusal);
       return;
     }
-    if (refusal === undefined) this.#greeting.resolve();
-    else this.#greeting.reject(new Error(`Redis: ${refusal}`));
-    this.#greeting = undefined;
+    if (refusal === undefined) this.#asked.resolve();
+    else this.#asked.reject(new Error(`Redis: ${refusal}`));
+    this.#asked = undefined;
   }
 }

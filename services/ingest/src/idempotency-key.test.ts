@@ -1,4 +1,5 @@
 import { HttpError } from '@tradewind/runtime';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   isIdempotencyKey,
@@ -61,6 +62,46 @@ describe('keyOfParts', () => {
       expect(keyOfParts(...parts)).toBe(key);
       expect(keyOfParts(...parts, '')).not.toBe(key);
     }
+  });
+
+  it.each([
+    [
+      ['a:b', 'c'],
+      ['a', 'b:c'],
+    ],
+    [
+      ['run', 'kraken', '7'],
+      ['run', 'kraken:7'],
+    ],
+    [['kraken', '7'], ['kraken:7']],
+  ])('makes different keys of %j and %j', (some, others) => {
+    expect(keyOfParts(...some)).not.toBe(keyOfParts(...others));
+  });
+
+  it('does not pass parts off as the hash of others', () => {
+    const [name = '', hash = ''] = keyOfParts('a:b', 'c').split(':');
+    expect(keyOfParts(name, hash)).not.toBe(`${name}:${hash}`);
+  });
+
+  it('makes the same key of no other parts', () => {
+    const part = fc.string({ unit: fc.constantFrom('a', ':'), maxLength: 2 });
+    const parts = fc.array(part, { maxLength: 3 });
+    fc.assert(
+      fc.property(parts, parts, (some, others) => {
+        const same = JSON.stringify(some) === JSON.stringify(others);
+        expect(keyOfParts(...some) === keyOfParts(...others)).toBe(same);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('makes a key of any parts', () => {
+    const part = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ minLength: 60 }));
+    fc.assert(
+      fc.property(fc.array(part), (parts) => {
+        expect(isIdempotencyKey(keyOfParts(...parts))).toBe(true);
+      }),
+    );
   });
 });
 

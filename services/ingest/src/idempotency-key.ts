@@ -8,6 +8,9 @@ const KEY = /^[!#-[\]-~]{1,128}$/;
 /** The source of trades that do not say where they come from. */
 export const DEFAULT_SOURCE = 'http';
 
+/** How a key begins that is a hash, and no other. */
+const HASHED = 'sha256:';
+
 const KEY_HEADER = 'idempotency-key';
 const SOURCE_HEADER = 'idempotency-source';
 
@@ -58,11 +61,14 @@ export function sourceOfHeaders(headers: IncomingHttpHeaders): string {
 }
 
 /**
- * A key made of parts, joined by colons. One that is too long, or that no header could carry, becomes
- * the SHA-256 of itself.
+ * A key made of parts, which no other parts make: joined by colons, where no part has one itself. Anything
+ * else, and what is too long or what no header could carry, becomes a SHA-256 of the parts.
  */
 export function keyOfParts(...parts: readonly string[]): string {
   const key = parts.join(':');
-  if (KEY.test(key)) return key;
-  return `sha256:${createHash('sha256').update(key).digest('base64url')}`;
+  const isPlain = !parts.some((part) => part.includes(':')) && !key.startsWith(HASHED);
+  if (isPlain && KEY.test(key)) return key;
+  // As JSON, because that tells where one part ends and the next begins.
+  const digest = createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
+  return `${HASHED}${digest}`;
 }

@@ -52,7 +52,7 @@ export async function startIngest(
   const health = createHealth(() => ({ leaving, degraded: !redis.available }));
   const server = createHttpServer({
     logger,
-    limits: DEFAULT_HTTP_LIMITS,
+    limits: { ...DEFAULT_HTTP_LIMITS, keepAliveTimeoutMs: service.httpKeepAliveMs },
     routes: [
       ...healthRoutes(health),
       ...createRoutes({ publisher, queue, events, limits, tokens, admission }),

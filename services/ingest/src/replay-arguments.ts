@@ -2,16 +2,19 @@ import { parseArgs } from 'node:util';
 import type { Pace } from './pace.ts';
 
 export const REPLAY_USAGE = `usage: npx node services/ingest/src/replay-main.ts FILE [--speed N | --rate N] [--to URL]
-                                                         [--run-id ID]
+                                                         [--run-id ID] [--from-line N]
 
 Publishes a file of trades, one JSON object a line, to <symbol>.trade.
 
-  --speed N   N times as fast as the trades' own times (default 1)
-  --rate N    N trades per second, whatever their times ("1000" or "1000/s")
-  --to URL    through an ingest service, such as http://127.0.0.1:8081, with the first of
-              INGEST_TOKENS; by default straight to Redis, by REDIS_URL and its companions
-  --run-id ID the run that this one goes on with: what that published lately is not published
-              again. By default a new one; the summary tells it
+  --speed N      N times as fast as the trades' own times (default 1)
+  --rate N       N trades per second, whatever their times ("1000" or "1000/s")
+  --to URL       through an ingest service, such as http://127.0.0.1:8081, with the first of
+                 INGEST_TOKENS; by default straight to Redis, by REDIS_URL and its companions
+  --from-line N  begins at this line (default 1). A replay that stops tells the command that goes
+                 on where it stopped
+  --run-id ID    the run that this one goes on with, by default a new one; the summary tells it. A
+                 trade that the same run published is published again only when Redis has forgotten
+                 it, INGEST_IDEMPOTENCY_SECONDS later
 `;
 
 /** What the replay command was asked to do. */
@@ -22,6 +25,8 @@ export interface ReplayArguments {
   readonly to: string | undefined;
   /** The run's id, or undefined for a new one. */
   readonly runId: string | undefined;
+  /** The first line to publish, from 1. */
+  readonly fromLine: number;
 }
 
 /** The command was called in a way that means nothing; the message says why. */
@@ -30,6 +35,7 @@ export class UsageError extends Error {
 }
 
 const RUN_ID = /^[A-Za-z0-9._-]{1,64}$/;
+const LINE_NUMBER = /^[1-9][0-9]{0,14}$/;
 const POSITIVE_DECIMAL = /^[0-9]+(\.[0-9]+)?$/;
 
 /**
@@ -46,7 +52,28 @@ export function parseReplayArguments(args: readonly string[]): ReplayArguments {
     pace: paceOf(values.speed, values.rate),
     to: destinationOf(values.to),
     runId: runIdOf(values['run-id']),
+    fromLine: lineOf(values['from-line']),
   };
+}
+
+/**
+ * The arguments that go on with the run `runId` at `line`, and otherwise say what `args` say.
+ *
+ * @param args what {@link parseReplayArguments} has taken.
+ */
+export function continuedArguments(
+  args: readonly string[],
+  runId: string,
+  line: number,
+): readonly string[] {
+  const replaced = new Set<number>();
+  for (const token of parse(args).tokens) {
+    if (token.kind !== 'option' || !['run-id', 'from-line'].includes(token.name)) continue;
+    replaced.add(token.index);
+    if (!token.inlineValue) replaced.add(token.index + 1);
+  }
+  const kept = args.filter((_, index) => !replaced.has(index));
+  return ['--run-id', runId, '--from-line', String(line), ...kept];
 }
 
 function parse(args: readonly string[]) {
@@ -54,11 +81,13 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       allowPositionals: true,
+      tokens: true,
       options: {
         speed: { type: 'string' },
         rate: { type: 'string' },
         to: { type: 'string' },
         'run-id': { type: 'string' },
+        'from-line': { type: 'string' },
       },
     });
   } catch (error) {
@@ -85,6 +114,12 @@ function positive(option: string, text: string): number {
 function runIdOf(id: string | undefined): string | undefined {
   if (id === undefined || RUN_ID.test(id)) return id;
   throw new UsageError('--run-id must be 1 to 64 letters, digits, dots, hyphens or underscores');
+}
+
+function lineOf(line: string | undefined): number {
+  if (line === undefined) return 1;
+  if (LINE_NUMBER.test(line)) return Number(line);
+  throw new UsageError('--from-line must be a whole number from 1');
 }
 
 function destinationOf(to: string | undefined): string | undefined {

@@ -11,12 +11,21 @@ import { ProgressBar } from './progress-bar.ts';
 import type { Publisher, PublishTerms } from './publish.ts';
 import { createRedisPublisher } from './redis-publisher.ts';
 import { type ReplayProgress, replay } from './replay.ts';
-import { parseReplayArguments, REPLAY_USAGE, UsageError } from './replay-arguments.ts';
+import {
+  continuedArguments,
+  parseReplayArguments,
+  REPLAY_USAGE,
+  UsageError,
+} from './replay-arguments.ts';
+import { describeContinuation, type Memory } from './replay-continuation.ts';
 
 /** EX_USAGE and EX_CONFIG of sysexits.h, and what shells call an end by SIGINT. */
 const USAGE_EXIT_CODE = 64;
 const CONFIG_EXIT_CODE = 78;
 const INTERRUPTED_EXIT_CODE = 130;
+
+/** What this program was started with. Another Node might not run it. */
+const PROGRAM = [process.execPath, process.argv[1] ?? ''];
 
 /** How long Redis may take to answer at the start, in ms. */
 const CONNECT_DEADLINE_MS = 5_000;
@@ -34,6 +43,8 @@ interface OpenPublisher {
   readonly publisher: Publisher;
   readonly terms: () => PublishTerms;
   readonly maxInFlight: number;
+  /** For how long what was published is recognized. */
+  readonly memory: Memory;
   close(): Promise<void>;
 }
 
@@ -63,7 +74,7 @@ async function replayFile(
   environment: Environment,
   signal: AbortSignal,
 ): Promise<number> {
-  const { file, pace, to, runId = randomUUID() } = parseReplayArguments(args);
+  const { file, pace, to, runId = randomUUID(), fromLine } = parseReplayArguments(args);
   const { size } = await stat(file);
   const target = await openPublisher(to, environment, signal);
   const bar = process.stderr.isTTY ? new ProgressBar(process.stderr) : undefined;
@@ -77,6 +88,7 @@ async function replayFile(
   try {
     const outcome = await replay({
       stream: createReadStream(file) as AsyncIterable<Buffer>,
+      fromLine,
       publisher: target.publisher,
       terms: target.terms,
       origin: { source: REPLAY_SOURCE, run: runId },
@@ -92,15 +104,20 @@ async function replayFile(
       onProgress: (progress) => bar?.update(...report(progress)),
     });
     bar?.end(...report(outcome));
-    const { published, duplicates, invalid, refused } = outcome;
+    const { published, duplicates, invalid, refused, nextLine } = outcome;
     const seconds = Number(secondsSoFar().toFixed(3));
-    const summary = { file, runId, published, duplicates, invalid, seconds };
+    const summary = { file, runId, published, duplicates, invalid, nextLine, seconds };
     process.stdout.write(`${JSON.stringify(summary)}\n`);
-    if (refused !== undefined) {
-      complain(`stopped at line ${refused.line}: ${refused.reason}`);
-      complain(`--run-id ${runId} goes on without publishing anything twice`);
+    if (refused !== undefined) complain(`stopped at line ${refused.line}: ${refused.reason}`);
+    if (nextLine !== undefined) {
+      const command = [...PROGRAM, ...continuedArguments(args, runId, nextLine)];
+      const continuation = { ...outcome, command, nextLine, memory: target.memory };
+      for (const line of describeContinuation(continuation)) complain(line);
+    } else if (outcome.lines < fromLine) {
+      complain(`there is no line ${fromLine}: ${file} has ${outcome.lines}`);
       return 1;
     }
+    if (refused !== undefined) return 1;
     return signal.aborted ? INTERRUPTED_EXIT_CODE : 0;
   } finally {
     await target.close();
@@ -125,6 +142,7 @@ async function openPublisher(
       // The service has terms of its own.
       terms: () => ({ idempotencyWindowMs: 0, notAfterMs: undefined }),
       maxInFlight: 1,
+      memory: { of: 'service' },
       close: () => Promise.resolve(),
     };
   }
@@ -163,6 +181,7 @@ async function openPublisher(
       notAfterMs: maxAgeMs === 0 ? undefined : Date.now() + maxAgeMs,
     }),
     maxInFlight: REDIS_IN_FLIGHT,
+    memory: { of: 'redis', seconds: idempotencyWindowMs / 1_000 },
     close: () => redis.stop(),
   };
 }

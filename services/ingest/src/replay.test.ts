@@ -3,7 +3,7 @@ import { RedisUnavailableError } from '@tradewind/bus';
 import { describe, expect, it } from 'vitest';
 import { createFakePublisher } from './fake-publisher.ts';
 import type { Pace } from './pace.ts';
-import type { Publisher, PublishTerms } from './publish.ts';
+import type { Published, Publisher, PublishTerms } from './publish.ts';
 import { replay } from './replay.ts';
 
 const TERMS: PublishTerms = { idempotencyWindowMs: 1_000, notAfterMs: undefined };
@@ -80,6 +80,108 @@ describe('replay', () => {
     expect(publisher.calls).toBe(3);
   });
 
+  it('begins at the line it is told to, and its schedule there', async () => {
+    const publisher = createFakePublisher();
+    const invalid: number[] = [];
+    const lines = [line({ ts: 0 }), 'x', line({ ts: 3_600_000 }), 'x', line({ ts: 3_600_000 })];
+    const outcome = await run({
+      publisher,
+      text: lines.join('\n'),
+      pace: { kind: 'own', speed: 1 },
+      fromLine: 3,
+      onInvalid: (number) => void invalid.push(number),
+    });
+    expect(publisher.published).toEqual([`ETH.trade ${lines[2]}`, `ETH.trade ${lines[4]}`]);
+    expect(invalid).toEqual([4]);
+    expect(outcome).toMatchObject({ published: 2, invalid: 1, lines: 5, nextLine: undefined });
+    expect(outcome.position).toBe(Buffer.byteLength(lines.join('\n')));
+  });
+
+  it('has nothing to do, and says how many lines there are, behind the last one', async () => {
+    const publisher = createFakePublisher();
+    const outcome = await run({ publisher, text: `${line({})}\n`, fromLine: 2 });
+    expect(outcome).toMatchObject({ published: 0, lines: 1, nextLine: undefined });
+  });
+
+  it('goes on at the first line that was not accepted, whatever was answered first', async () => {
+    const answers = Array.from({ length: 4 }, () => Promise.withResolvers<Published>());
+    let calls = 0;
+    const done = run({
+      publisher: {
+        available: true,
+        publish() {
+          calls += 1;
+          return answers[calls - 1]!.promise;
+        },
+      },
+      text: ['', ...Array.from({ length: 9 }, () => line({}))].join('\n'),
+      maxInFlight: 4,
+    });
+    await expect.poll(() => calls).toBe(4);
+    // Line 5 is known not to have been sent before line 3 is known to be in doubt.
+    answers[3]!.reject(new RedisUnavailableError('not-sent', 'down'));
+    answers[0]!.resolve({ epoch: 'e', offset: 1, duplicate: false });
+    answers[2]!.resolve({ epoch: 'e', offset: 2, duplicate: false });
+    answers[1]!.reject(new RedisUnavailableError('unknown', 'no answer'));
+    const outcome = await done;
+    expect(outcome.refused?.line).toBe(3);
+    expect(outcome).toMatchObject({ published: 2, nextLine: 3, publishedTo: 4 });
+  });
+
+  it.each([
+    ['not-sent', undefined],
+    ['unknown', 3],
+  ] as const)('%s: says whether a line is in doubt', async (outcome, publishedTo) => {
+    const publisher = createFakePublisher();
+    publisher.failFrom(3, new RedisUnavailableError(outcome, 'down'));
+    const text = Array.from({ length: 9 }, () => line({})).join('\n');
+    expect(await run({ publisher, text, maxInFlight: 1 })).toMatchObject({
+      nextLine: 3,
+      publishedTo,
+    });
+  });
+
+  it.each([1, 8])(
+    'publishes each line once when it goes on where it was ended, with %d on their way',
+    async (maxInFlight) => {
+      const publisher = createFakePublisher();
+      // Nothing to recognize anything by.
+      const forgetful: Publisher = {
+        available: true,
+        publish: (publication, terms) =>
+          publisher.publish({ ...publication, idempotencyKey: undefined }, terms),
+      };
+      const lines = Array.from({ length: 30 }, () => line({}));
+      const text = `x\n${lines.join('\n')}\n`;
+      let fromLine: number | undefined = 1;
+      for (let runs = 0; fromLine !== undefined && runs < 40; runs += 1) {
+        const stop = new AbortController();
+        let steps = 0;
+        ({ nextLine: fromLine } = await run({
+          publisher: forgetful,
+          text,
+          fromLine,
+          maxInFlight,
+          signal: stop.signal,
+          onProgress() {
+            steps += 1;
+            if (steps === 7) stop.abort();
+          },
+        }));
+      }
+      expect(publisher.published).toEqual(lines.map((text) => `ETH.trade ${text}`));
+    },
+  );
+
+  it('is not moved back by being ended while it passes lines over', async () => {
+    const stop = new AbortController();
+    stop.abort();
+    const publisher = createFakePublisher();
+    const text = [line({}), line({}), line({})].join('\n');
+    const outcome = await run({ publisher, text, fromLine: 3, signal: stop.signal });
+    expect(outcome).toMatchObject({ published: 0, nextLine: 3, publishedTo: undefined });
+  });
+
   it('does not wait for the next trade to tell of a failure', async () => {
     const publisher = createFakePublisher();
     publisher.failFrom(1, new RedisUnavailableError('not-sent', 'down'));
@@ -143,6 +245,7 @@ describe('replay', () => {
       signal: stop.signal,
     });
     expect(outcome).toMatchObject({ published: 0, refused: undefined });
+    expect(outcome).toMatchObject({ nextLine: 1, publishedTo: undefined });
   });
 });
 
@@ -151,6 +254,7 @@ function run(options: {
   readonly text?: string;
   readonly chunks?: readonly Buffer[];
   readonly pace?: Pace;
+  readonly fromLine?: number;
   readonly maxInFlight?: number;
   readonly signal?: AbortSignal;
   readonly onInvalid?: Parameters<typeof replay>[0]['onInvalid'];
@@ -161,6 +265,7 @@ function run(options: {
   }
   return replay({
     stream: stream(),
+    fromLine: options.fromLine ?? 1,
     publisher: options.publisher,
     origin: { source: 'file', run: 'run-1' },
     terms: () => TERMS,

@@ -22,19 +22,30 @@ export interface ReplayProgress {
   readonly invalid: number;
   /** Bytes of the file that have been read. */
   readonly position: number;
+  /** Lines of the file that have been read. */
+  readonly lines: number;
 }
 
 /** How a replay ended. */
 export interface ReplayOutcome extends ReplayProgress {
   /** The first line that was not accepted; undefined when all were, or the signal aborted. */
   readonly refused: { readonly line: number; readonly reason: string } | undefined;
+  /**
+   * Where to go on: the first line that was not accepted, or that was not come to. All before it are
+   * done with. Undefined when that is all of the file.
+   */
+  readonly nextLine: number | undefined;
+  /** The last of the lines from `nextLine` on that were published, or may have been; undefined if none. */
+  readonly publishedTo: number | undefined;
 }
 
 /**
  * Publishes a file of trades, one a line, at a pace. The file is read as it is needed. It ends with
  * the file, with the first trade that is not accepted, or when the signal aborts.
  *
- * @param options.publisher may reject with the signal's reason once that has aborted.
+ * @param options.fromLine the first line to publish, from 1; those before it are passed over.
+ * @param options.publisher may reject with the signal's reason once that has aborted, having
+ *   published nothing.
  * @param options.origin what the trades' idempotency keys are made with.
  * @param options.terms asked for each trade when it is sent.
  * @param options.maxInFlight publications that may wait for their answer at the same time. They are
@@ -43,6 +54,7 @@ export interface ReplayOutcome extends ReplayProgress {
  */
 export async function replay(options: {
   readonly stream: AsyncIterable<Buffer>;
+  readonly fromLine: number;
   readonly publisher: Publisher;
   readonly origin: TradeOrigin;
   readonly terms: () => PublishTerms;
@@ -53,23 +65,37 @@ export async function replay(options: {
   readonly onInvalid: (line: number, error: HttpErrorDetails) => void;
   readonly onProgress: (progress: ReplayProgress) => void;
 }): Promise<ReplayOutcome> {
-  const { publisher, origin, terms, maxPublicationBytes } = options;
+  const { fromLine, publisher, origin, terms, maxPublicationBytes } = options;
   const failed = new AbortController();
   const stopped = AbortSignal.any([options.signal, failed.signal]);
   const schedule = new Schedule(options.pace);
   const startedAt = performance.now();
   const inFlight: Promise<void>[] = [];
-  let progress: ReplayProgress = { published: 0, duplicates: 0, invalid: 0, position: 0 };
+  let progress: ReplayProgress = {
+    published: 0,
+    duplicates: 0,
+    invalid: 0,
+    position: 0,
+    lines: 0,
+  };
   let refused: ReplayOutcome['refused'];
+  let nextLine = Number.POSITIVE_INFINITY;
+  let publishedTo = 0;
+
+  function leave(line: number): void {
+    nextLine = Math.min(nextLine, line);
+  }
 
   async function publish(line: number, publication: Publication): Promise<void> {
     let result: ItemResult;
     try {
       result = await publishOne(publisher, publication, terms());
     } catch (error) {
-      if (options.signal.aborted && error === options.signal.reason) return;
-      throw error;
+      if (!options.signal.aborted || error !== options.signal.reason) throw error;
+      leave(line);
+      return;
     }
+    if (result.ok || result.outcomeUnknown) publishedTo = Math.max(publishedTo, line);
     if (result.ok) {
       const { published, duplicates } = progress;
       progress = result.duplicate
@@ -79,11 +105,21 @@ export async function replay(options: {
     }
     const doubt = result.outcomeUnknown ? '; whether it was published is not known' : '';
     const reason = `${result.error.code}: ${result.cause ?? result.error.message}${doubt}`;
-    refused ??= { line, reason };
+    // Answers may come in another order than the lines: what was never sent is known at once.
+    if (refused === undefined || line < refused.line) refused = { line, reason };
+    leave(line);
     failed.abort();
   }
 
   for await (const line of linesOf(options.stream, maxPublicationBytes)) {
+    if (stopped.aborted) {
+      leave(Math.max(line.number, fromLine));
+      break;
+    }
+    if (line.number < fromLine) {
+      progress = { ...progress, position: line.position, lines: line.number };
+      continue;
+    }
     const trade = readTrade(line, maxPublicationBytes, origin);
     if (trade !== undefined && !trade.item.ok) {
       progress = { ...progress, invalid: progress.invalid + 1 };
@@ -92,14 +128,22 @@ export async function replay(options: {
     if (trade?.item.ok) {
       await waitUntil(startedAt + schedule.next(trade.ts), stopped);
       if (inFlight.length >= options.maxInFlight) await inFlight.shift();
-      if (stopped.aborted) break;
+      if (stopped.aborted) {
+        leave(line.number);
+        break;
+      }
       inFlight.push(publish(line.number, trade.item.publication));
     }
-    progress = { ...progress, position: line.position };
+    progress = { ...progress, position: line.position, lines: line.number };
     options.onProgress(progress);
   }
   await Promise.all(inFlight);
-  return { ...progress, refused };
+  return {
+    ...progress,
+    refused,
+    nextLine: Number.isFinite(nextLine) ? nextLine : undefined,
+    publishedTo: publishedTo >= nextLine ? publishedTo : undefined,
+  };
 }
 
 /** Undefined for a blank line. */
