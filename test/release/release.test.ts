@@ -82,6 +82,14 @@ describe.runIf(IS_ROOT)('in a root with nothing but base libraries', () => {
       const { port } = await untilListening(edge);
       const { port: ingestPort } = await untilListening(ingest);
       await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
+      for (const [service, at] of [
+        ['edge', port],
+        ['ingest', ingestPort],
+      ] as const) {
+        const { headers } = await fetch(`http://127.0.0.1:${at}/healthz`);
+        const { HTTP_KEEP_ALIVE_SECONDS } = (await unitOf(root, service)).environment;
+        expect(headers.get('keep-alive')).toBe(`timeout=${HTTP_KEEP_ALIVE_SECONDS}`);
+      }
 
       const client = await TestClient.connect(`ws://127.0.0.1:${port}/ws`, {
         channels: ['BTC.trade'],

@@ -1,27 +1,29 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { findFreePort, type ServiceProcess } from '@tradewind/dev';
-import { AdminClient, type Fleet, rebalanceFleet, rollFleet } from '@tradewind/roll';
 import { expect, it } from 'vitest';
-import { startRedis } from '../support/redis.ts';
+import { eventually } from '../support/wait.ts';
+import {
+  ADMIN_TOKEN,
+  type BalancedTier,
+  type EdgePlace,
+  shippedSettings,
+  startBalancedTier,
+} from './balanced-tier.ts';
+import { PER_CHANNEL_AND_SECOND, type Published, startNumberedLoad } from './numbered-load.ts';
 import {
   createLedger,
   mostInOneSecond,
   ResumingClient,
   type ResumingClientLedger,
-} from '../support/resuming-client.ts';
-import { startEdge, startIngest, type TestEdge, untilLinked } from '../support/service.ts';
-import { TcpBalancer } from '../support/tcp-balancer.ts';
-import { eventually } from '../support/wait.ts';
+} from './resuming-client.ts';
+import { startRollCommand } from './roll-command.ts';
+import { startSupervisor } from './supervisor.ts';
 
 const CLIENTS = Number(process.env.RELEASE_TEST_CLIENTS ?? 2_000);
-const CHANNEL = 'BTC.trade';
-const PUBLISH_EVERY_MS = 200;
+
+/** 200 publications a second, and 20,000 deliveries: what two cores carry beside everything else here. */
+const CHANNELS = Array.from({ length: 20 }, (_, i) => `C${i}.trade`);
 
 /** Clients that begin to connect at once, when the load starts. */
 const RAMP = 100;
-
-/** The balancer notices after two checks, 5 s apart; then clients are spread over the rest. */
-const DRAIN = { DRAIN_SECONDS: '30', DRAIN_ACCEPT_SECONDS: '12' };
 
 /** Of all clients, the share that may be moved in any second. */
 const MAX_SHARE = 0.1;
@@ -30,58 +32,55 @@ const MAX_SHARE = 0.1;
 const TOLERANCE = 0.1;
 const SETTLED_WITHIN_MS = 120_000;
 
+/** For each of three nodes: its drain, its start, and the time in which it is watched; and a reserve. */
+const ROLLED_WITHIN_MS = 3 * 110_000;
+
 it('rolls three edges under load: nobody misses anything, nothing comes twice, nobody is cut off', async () => {
-  await using tier = await startBalancedTier(3);
-  const { clients, ledger } = await startClients(tier.balancer);
-  const load = publishInto(tier.ingest);
-  const fleet: Fleet = {
-    list: async () => tier.edges.map(({ name, edge }) => ({ name, adminUrl: edge.adminUrl })),
-    replace: (node) => tier.startAgain(node.name),
-    remove: async () => {},
-  };
-  const before = new Set(tier.edges.map(({ edge }) => edge.pid));
-  await rollFleet(
-    fleet,
-    new AdminClient(undefined),
-    {
-      parallel: 1,
-      drainTimeoutMs: 60_000,
-      readyTimeoutMs: 30_000,
-      healthWindowMs: 11_000,
-      pollMs: 500,
-    },
-    (line) => console.log(line),
-  );
-  expect(tier.edges.filter(({ edge }) => before.has(edge.pid))).toEqual([]);
+  await using tier = await startTier(['edge-1', 'edge-2', 'edge-3']);
+  const load = await startNumberedLoad(tier.ingest.url, CHANNELS);
+  const { clients, ledger } = await startClients(tier);
+  const before = tier.places.map(({ name }) => tier.edgeAt(name).pid);
+  await using supervisor = await startSupervisor((name) => tier.start(name));
+  await using roll = await startRollCommand(tier, [
+    ...['--drain-seconds', shippedSettings('edge').DRAIN_SECONDS ?? ''],
+    ...['--replace', supervisor.command],
+  ]);
+  const { code } = await within(ROLLED_WITHIN_MS, roll.exited);
+  console.log(roll.output.join('\n'));
+  expect(code).toBe(0);
+  expect(supervisor.replaced).toEqual(['edge-1', 'edge-2', 'edge-3']);
+  const after = tier.places.map(({ name }) => tier.edgeAt(name).pid);
+  expect(after.filter((pid) => before.includes(pid))).toEqual([]);
   await expectNothingMissed(clients, await load.stop(), ledger);
   for (const client of clients) client.stop();
 });
 
-it('scales out under load from two edges to three, each with its share within two minutes', async () => {
-  await using tier = await startBalancedTier(2);
-  const { clients, ledger } = await startClients(tier.balancer);
-  const load = publishInto(tier.ingest);
+it('scales out under load from two full edges to three, each with its share within two minutes', async () => {
+  const full = { WS_MAX_CONNECTIONS: String(CLIENTS / 2) };
+  await using tier = await startTier(['edge-1', 'edge-2'], ['edge-3'], full);
+  const load = await startNumberedLoad(tier.ingest.url, CHANNELS);
+  const { clients, ledger } = await startClients(tier);
+  await using watch = await startRollCommand(tier, [
+    ...['--watch', '--interval', '5', '--looks', '3'],
+    ...['--over', '30', '--max-share', String(MAX_SHARE / 2)],
+  ]);
+  await watch.waitForLine((line) => (line.endsWith(' even') ? line : undefined), 20_000);
+  expect(await reasonsOf(tier, 'edge-1')).toEqual(['full']);
+  expect(await reasonsOf(tier, 'edge-2')).toEqual(['full']);
   const startedAt = performance.now();
-  await tier.startAnother('edge-3');
-  const fleet: Fleet = {
-    list: async () => tier.edges.map(({ name, edge }) => ({ name, adminUrl: edge.adminUrl })),
-    replace: async () => {},
-    remove: async () => {},
-  };
-  const settings = {
-    tolerance: TOLERANCE,
-    overSeconds: 30,
-    maxSharePerSecond: MAX_SHARE / 2,
-    maxRounds: 3,
-  };
-  const settled = await rebalanceFleet(fleet, new AdminClient(undefined), settings, (line) =>
-    console.log(line),
+  await tier.start('edge-3');
+  await tier.announce('edge-3');
+  await watch.waitForLine(
+    (line) => (watch.output.indexOf(line) > 0 && line.endsWith(' even') ? line : undefined),
+    SETTLED_WITHIN_MS,
   );
-  expect(performance.now() - startedAt).toBeLessThan(SETTLED_WITHIN_MS);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const held = await Promise.all(tier.places.map(connectionsOf));
+  expect((await watch.stop()).code).toBe(0);
+  console.log(watch.output.join('\n'));
+  console.log(`after ${seconds.toFixed(1)} s the edges hold ${held.join(', ')}`);
   const share = CLIENTS / 3;
-  for (const connections of settled) {
-    expect(Math.abs(connections - share)).toBeLessThanOrEqual(share * TOLERANCE);
-  }
+  for (const each of held) expect(Math.abs(each - share)).toBeLessThanOrEqual(share * TOLERANCE);
   await expectNothingMissed(clients, await load.stop(), ledger);
   for (const client of clients) client.stop();
 });
@@ -89,18 +88,20 @@ it('scales out under load from two edges to three, each with its share within tw
 /** Waits until everyone has the last publication, then looks for holes, duplicates and bursts. */
 async function expectNothingMissed(
   clients: readonly ResumingClient[],
-  published: number,
+  { last, perSecond }: Published,
   ledger: ResumingClientLedger,
 ): Promise<void> {
-  await eventually(() => clients.every(({ last }) => last === published), { deadlineMs: 10_000 });
+  await eventually(() => clients.every((client) => client.last === last), { deadlineMs: 20_000 });
   let missed = 0;
-  for (const { received } of clients) {
-    for (let n = 1; n <= published; n += 1) if (received[n] === 0) missed += 1;
+  for (const { received, startsAfter } of clients) {
+    for (let n = startsAfter + 1; n <= last; n += 1) if (received[n] === 0) missed += 1;
   }
+  const moves = ledger.movedAt.length;
   const burst = mostInOneSecond(ledger.movedAt);
   console.log(
-    `${published} publications, ${clients.length} clients, ${ledger.movedAt.length} moves, ` +
-      `at most ${burst} in a second, ${ledger.strandedAt.length} cut off, resumed with since: ${clients[0]?.resumes}`,
+    `${last * CHANNELS.length} publications, ${perSecond.toFixed(0)} a second, ${clients.length} clients, ` +
+      `${moves} moves, ${ledger.recoveries} of them recovered, at most ${burst} in a second, ` +
+      `${ledger.strandedAt.length} cut off, ${missed} missed, ${ledger.duplicates} duplicates`,
   );
   expect({ missed, duplicates: ledger.duplicates, losses: ledger.losses }).toEqual({
     missed: 0,
@@ -108,103 +109,60 @@ async function expectNothingMissed(
     losses: [],
   });
   expect(ledger.strandedAt).toEqual([]);
-  expect(ledger.movedAt.length).toBeGreaterThan(clients.length / 4);
+  expect(ledger.recoveries).toBe(moves);
+  expect(moves).toBeGreaterThan(clients.length / 4);
   expect(burst).toBeLessThanOrEqual(Math.ceil(clients.length * MAX_SHARE));
+  // The load was one: the machine kept half of its pace at least.
+  expect(perSecond).toBeGreaterThan((CHANNELS.length * PER_CHANNEL_AND_SECOND) / 2);
 }
 
-interface NamedEdge {
-  readonly name: string;
-  readonly edge: TestEdge;
+/** A tier of which `running` are there from the start; for the `later` ones there is a place. */
+async function startTier(
+  running: readonly string[],
+  later: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<BalancedTier> {
+  const tier = await startBalancedTier([...running, ...later], env);
+  for (const name of running) {
+    await tier.start(name);
+    await tier.announce(name);
+  }
+  return tier;
 }
 
-/** Redis, an ingest and edges behind a balancer. */
-async function startBalancedTier(count: number) {
-  const owned = new AsyncDisposableStack();
-  try {
-    return await startBalancedTierIn(owned, count);
-  } catch (error) {
-    await owned.disposeAsync();
-    throw error;
-  }
-}
-
-async function startBalancedTierIn(owned: AsyncDisposableStack, count: number) {
-  const redis = owned.use(await startRedis());
-  const ingest = owned.use(await startIngest({ REDIS_URL: redis.url }));
-  const edges: NamedEdge[] = [];
-
-  async function start(name: string, ports: { PORT: string; ADMIN_PORT: string }) {
-    const settings = { REDIS_URL: redis.url, EDGE_NODE_ID: name, EDGE_WORKERS: '1' };
-    const edge = await startEdge({ ...settings, ...DRAIN, ...ports });
-    // Nobody waits for the drain of a test that is over.
-    owned.defer(async () => void (await edge.stop(0)));
-    await untilLinked(edge);
-    return { name, edge };
-  }
-
-  async function freePorts() {
-    return { PORT: String(await findFreePort()), ADMIN_PORT: String(await findFreePort()) };
-  }
-
-  function backendOf({ name, edge }: NamedEdge) {
-    return { name, host: '127.0.0.1', port: edge.port };
-  }
-
-  for (let i = 1; i <= count; i += 1) edges.push(await start(`edge-${i}`, await freePorts()));
-  await untilLinked(ingest);
-  const balancer = owned.use(await TcpBalancer.start(edges.map(backendOf)));
-  return {
-    ingest,
-    balancer,
-    edges,
-    async startAgain(name: string): Promise<void> {
-      const at = edges.findIndex((each) => each.name === name);
-      const { edge } = edges[at] as NamedEdge;
-      expect((await edge.exited).code).toBe(0);
-      const ports = { PORT: String(edge.port), ADMIN_PORT: String(edge.adminPort) };
-      edges[at] = await start(name, ports);
-    },
-    async startAnother(name: string): Promise<void> {
-      const added = await start(name, await freePorts());
-      edges.push(added);
-      await balancer.add(backendOf(added));
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-async function startClients(balancer: TcpBalancer) {
+async function startClients({ balancer }: BalancedTier) {
   const ledger = createLedger();
   const url = `ws://127.0.0.1:${balancer.port}/ws`;
   const clients: ResumingClient[] = [];
   while (clients.length < CLIENTS) {
     const size = Math.min(RAMP, CLIENTS - clients.length);
-    const batch = Array.from({ length: size }, () => ResumingClient.start(url, CHANNEL, ledger));
+    const batch = Array.from({ length: size }, (_, i) => {
+      const channel = CHANNELS[(clients.length + i) % CHANNELS.length] as string;
+      // A node that is full refuses; the next try may get another.
+      return eventually(() => ResumingClient.start(url, channel, ledger), { deadlineMs: 20_000 });
+    });
     clients.push(...(await Promise.all(batch)));
   }
   return { clients, ledger };
 }
 
-/** Publishes `{"n":1}`, `{"n":2}`, … until it is stopped, and tells how many there were. */
-function publishInto(ingest: ServiceProcess) {
-  let n = 0;
-  let running = true;
-  const done = (async () => {
-    while (running) {
-      n += 1;
-      const answer = await fetch(`${ingest.url}/v1/channels/${CHANNEL}`, {
-        method: 'POST',
-        body: JSON.stringify({ n }),
-      });
-      if (!answer.ok) throw new Error(`ingest answered ${answer.status}`);
-      await sleep(PUBLISH_EVERY_MS);
-    }
-  })();
-  return {
-    async stop(): Promise<number> {
-      running = false;
-      await done;
-      return n;
-    },
-  };
+async function reasonsOf(tier: BalancedTier, name: string): Promise<readonly string[]> {
+  const answer = await fetch(`${tier.edgeAt(name).adminUrl}/readyz`);
+  return ((await answer.json()) as { readonly reasons: readonly string[] }).reasons;
+}
+
+async function connectionsOf({ adminPort }: EdgePlace): Promise<number> {
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+  const answer = await fetch(`http://127.0.0.1:${adminPort}/debug/index`, { headers });
+  return ((await answer.json()) as { readonly connections: number }).connections;
+}
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`not within ${ms} ms`)), ms);
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

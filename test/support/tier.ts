@@ -75,7 +75,9 @@ export async function debugIndex(edge: TestEdge): Promise<DebugIndex> {
   return (await (await fetch(`${edge.adminUrl}/debug/index`)).json()) as DebugIndex;
 }
 
-/** Log lines of a service that nobody wants to see: faults that nothing handled. */
+/** Log lines of a service that nobody wants to see: faults that nothing handled, and leaks of listeners. */
+const FATAL = /"level":"fatal"|unhandled|uncaught|MaxListenersExceededWarning/i;
+
 export function fatalLines(service: { readonly output: readonly string[] }): readonly string[] {
-  return service.output.filter((line) => /"level":"fatal"|unhandled|uncaught/i.test(line));
+  return service.output.filter((line) => FATAL.test(line));
 }

@@ -8,6 +8,15 @@ import { readUnitFile } from './unit-file.ts';
 /** What Compute Engine gives a machine between asking it to stop and switching it off, in s. */
 const MACHINE_STOP_SECONDS = 120;
 
+/**
+ * Balancers ask `/readyz` every 5 s and go by two failures in a row: so long they send clients to a node that
+ * drains, in s. Terraform and `test/release` have the same.
+ */
+const NOTICE_SECONDS = 10;
+
+/** For how long Google's balancers keep an idle connection to a backend, in s. */
+const BALANCER_KEEP_ALIVE_SECONDS = 600;
+
 const UNITS = RELEASED_SERVICES.map(({ name }) => {
   const text = readFileSync(`${WORKSPACE_ROOT}infra/systemd/tradewind-${name}.service`, 'utf8');
   return { name, unit: readUnitFile(text) };
@@ -31,6 +40,12 @@ describe.each(UNITS)('the unit of $name', ({ name, unit }) => {
     expect(stopSeconds).toBeLessThan(MACHINE_STOP_SECONDS);
     expect(service('KillSignal')).toBe('SIGTERM');
     expect(service('KillMode')).toBe('mixed');
+  });
+
+  it('accepts until the balancer has noticed, and keeps connections for longer than it does', () => {
+    const { DRAIN_ACCEPT_SECONDS, HTTP_KEEP_ALIVE_SECONDS } = unit.environment;
+    expect(Number(DRAIN_ACCEPT_SECONDS)).toBeGreaterThan(NOTICE_SECONDS);
+    expect(Number(HTTP_KEEP_ALIVE_SECONDS)).toBeGreaterThan(BALANCER_KEEP_ALIVE_SECONDS);
   });
 
   it('is started again after anything but a drain and mistakes in its settings', () => {

@@ -1,8 +1,12 @@
+import { DIRECTLY, type Reach } from './reach.ts';
+
 /** A node, by its name and where its admin port is. */
 export interface FleetNode {
   readonly name: string;
-  /** E.g. `http://10.0.0.4:9080`, without a slash at its end. */
+  /** E.g. `http://10.0.0.4:9080`, without a slash at its end: the node's own, whatever leads there. */
   readonly adminUrl: string;
+  /** Where a machine of an instance group runs, e.g. `europe-west4-a`. */
+  readonly zone?: string;
 }
 
 /** What a node's `/readyz` says, or that nobody answers. */
@@ -11,16 +15,26 @@ export type NodeState =
   | { readonly kind: 'unready'; readonly reasons: readonly string[] }
   | { readonly kind: 'unreachable'; readonly cause: string };
 
+/** Nobody answered: the node may have done what it was asked all the same. */
+export class UnansweredError extends Error {
+  override readonly name = 'UnansweredError';
+}
+
 /** How long an admin port may take to answer, in ms. */
 const ANSWER_DEADLINE_MS = 5_000;
 
 /** Talks to the admin ports of nodes. */
 export class AdminClient {
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #reach: Reach;
 
-  /** @param token the bearer token of all of them, or undefined where they have none. */
-  constructor(token: string | undefined) {
+  /**
+   * @param token the bearer token of all of them, or undefined where they have none.
+   * @param reach what leads to them; its owner ends it.
+   */
+  constructor(token: string | undefined, reach: Reach = DIRECTLY) {
     this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    this.#reach = reach;
   }
 
   /** Never rejects. */
@@ -35,7 +49,7 @@ export class AdminClient {
     }
   }
 
-  /** Begins the drain. Rejects when the node does not agree to. */
+  /** Begins the drain; once more does nothing. Rejects when the node does not agree to. */
   async drain(node: FleetNode): Promise<void> {
     await this.#expect(node, 'POST', '/drain');
   }
@@ -58,7 +72,7 @@ export class AdminClient {
     try {
       response = await this.#ask(node, method, path);
     } catch (error) {
-      throw new Error(`${node.name}: ${method} ${path} failed: ${causeOf(error)}`);
+      throw new UnansweredError(`${node.name}: ${method} ${path} failed: ${causeOf(error)}`);
     }
     if (!response.ok) {
       throw new Error(`${node.name}: ${method} ${path} answered ${response.status}`);
@@ -66,9 +80,10 @@ export class AdminClient {
     return response;
   }
 
-  #ask(node: FleetNode, method: 'GET' | 'POST', path: string): Promise<Response> {
+  async #ask(node: FleetNode, method: 'GET' | 'POST', path: string): Promise<Response> {
+    const url = await this.#reach.urlOf(node);
     const signal = AbortSignal.timeout(ANSWER_DEADLINE_MS);
-    return fetch(node.adminUrl + path, { method, headers: this.#headers, signal });
+    return await fetch(url + path, { method, headers: this.#headers, signal });
   }
 }
 

@@ -1,31 +1,79 @@
 import { AdminClient } from './admin-client.ts';
-import { createInstanceGroupFleet, createStaticFleet } from './fleet.ts';
+import { createStaticFleet, type Fleet } from './fleet.ts';
+import { createGcloud, type Gcloud } from './gcloud.ts';
+import { createIapReach } from './iap-reach.ts';
+import { createInstanceGroupFleet } from './instance-group.ts';
+import { DIRECTLY, type Reach } from './reach.ts';
 import { rebalanceFleet } from './rebalance.ts';
 import { removeNode, rollFleet } from './roll.ts';
 import { ROLL_USAGE, type RollCommand, readRollCommand, UsageError } from './settings.ts';
+import { readToken } from './token.ts';
+import { watchFleet } from './watch.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-async function carryOut(command: RollCommand): Promise<void> {
-  const { nodes, commands, task } = command;
+/** What a shell adds to a signal's number. */
+const EXIT_SIGNALLED = 128;
+
+const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
+
+async function carryOut(
+  command: RollCommand,
+  reach: Reach,
+  gcloud: Gcloud,
+  end: AbortSignal,
+): Promise<void> {
+  const { task, roll, rebalance, watch } = command;
   const report = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
-  const admin = new AdminClient(command.token);
-  const fleet =
-    'region' in nodes
-      ? createInstanceGroupFleet(nodes, commands)
-      : createStaticFleet(nodes, commands);
+  const admin = new AdminClient(await readToken(command.token, gcloud), reach);
+  const fleet = createFleet(command, reach, gcloud);
   switch (task.kind) {
     case 'roll':
-      await rollFleet(fleet, admin, command.roll, report);
-      break;
+      return await rollFleet(fleet, admin, roll, report);
     case 'remove':
-      await removeNode(fleet, task.node, admin, command.roll, report);
-      break;
+      return await removeNode(fleet, task.node, admin, roll, report);
     case 'rebalance':
-      await rebalanceFleet(fleet, admin, command.rebalance, report);
-      break;
+      return void (await rebalanceFleet(fleet, admin, rebalance, report));
+    case 'watch':
+      return await watchFleet(fleet, admin, rebalance, watch, report, end);
   }
+}
+
+function createFleet({ nodes, commands }: RollCommand, reach: Reach, gcloud: Gcloud): Fleet {
+  if (!('region' in nodes)) return createStaticFleet(nodes, commands);
+  const fleet = createInstanceGroupFleet(nodes, commands, gcloud);
+  return {
+    ...fleet,
+    async list() {
+      const listed = await fleet.list();
+      reach.keepOnly(listed);
+      return listed;
+    },
+  };
+}
+
+function createReach({ iap, nodes }: RollCommand): Reach {
+  return iap && 'region' in nodes ? createIapReach(nodes.adminPort, nodes.project) : DIRECTLY;
+}
+
+/** Carries a command out, until a signal comes. Resolves with the exit code, when nothing is left of it. */
+async function runUntilSignalled(command: RollCommand): Promise<number> {
+  const end = new AbortController();
+  const signalled = new Promise<number>((resolve) => {
+    for (const [signal, number] of Object.entries(SIGNALS)) {
+      process.once(signal, () => {
+        end.abort();
+        if (command.task.kind !== 'watch') {
+          console.error(`${signal}: a node that was told to drain goes on, and is not replaced`);
+        }
+        resolve(command.task.kind === 'watch' ? 0 : EXIT_SIGNALLED + number);
+      });
+    }
+  });
+  await using reach = createReach(command);
+  const done = carryOut(command, reach, createGcloud(end.signal), end.signal).then(() => 0);
+  return await Promise.race([done, signalled]);
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -34,8 +82,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   try {
-    await carryOut(readRollCommand(args));
-    return 0;
+    return await runUntilSignalled(readRollCommand(args, process.env));
   } catch (error) {
     const isUsage = error instanceof UsageError;
     console.error((error as Error).message);
@@ -44,4 +91,5 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-process.exitCode = await main(process.argv.slice(2));
+// What a signal cut short may still wait for something: nobody waits for that.
+process.exit(await main(process.argv.slice(2)));

@@ -2,11 +2,12 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AdminClient } from './admin-client.ts';
 import { createStaticFleet } from './fleet.ts';
-import { planShed, type RebalanceSettings, rebalanceFleet } from './rebalance.ts';
+import { isEven, planShed, type RebalanceSettings, rebalanceFleet } from './rebalance.ts';
 import { FakeNode } from './testing/fake-node.ts';
 
 const SETTINGS: RebalanceSettings = {
   tolerance: 0.1,
+  leastOff: 1,
   overSeconds: 1,
   maxSharePerSecond: 1,
   maxRounds: 3,
@@ -21,29 +22,45 @@ afterEach(async () => {
 
 describe('planShed', () => {
   it('has nodes above the average give what they have above it', () => {
-    expect(planShed([1_000, 1_000, 0], 0.1, 2_000)).toEqual({
-      average: 2_000 / 3,
-      counts: [333, 333, 0],
-    });
+    expect(planShed([1_000, 1_000, 0], 2_000)).toEqual([333, 333, 0]);
+    expect(planShed([], 300)).toEqual([]);
   });
 
-  it('leaves a tier alone in which everyone is within the tolerance', () => {
-    expect(planShed([105, 95, 100], 0.1, 300).counts).toEqual([0, 0, 0]);
-    expect(planShed([1, 0, 0], 0.1, 300).counts).toEqual([0, 0, 0]);
-    expect(planShed([], 0.1, 300).counts).toEqual([]);
+  it('shares a limit in proportion, however small it is', () => {
+    expect(planShed([1_000, 1_000, 0], 100)).toEqual([50, 50, 0]);
+    expect(planShed([1_000, 1_000, 0], 1)).toEqual([1, 0, 0]);
   });
 
-  it('moves no more than the limit, and never below the average', () => {
+  it('moves as much as it may, and never below the average', () => {
     const inputs = fc.tuple(fc.array(fc.nat(10_000), { maxLength: 10 }), fc.nat(10_000));
     fc.assert(
       fc.property(inputs, ([connections, limit]) => {
-        const { average, counts } = planShed(connections, 0.1, limit);
-        expect(counts.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(limit);
+        const total = connections.reduce((sum, each) => sum + each, 0);
+        const average = connections.length === 0 ? 0 : total / connections.length;
+        const counts = planShed(connections, limit);
+        const surplus = connections.map((each) => Math.max(0, Math.round(each - average)));
+        const wanted = surplus.reduce((sum, each) => sum + each, 0);
+        expect(counts.reduce((sum, count) => sum + count, 0)).toBe(Math.min(limit, wanted));
         counts.forEach((count, i) => {
-          if (count > 0) expect(connections[i]! - count).toBeGreaterThan(average - 1);
+          expect(count).toBeGreaterThanOrEqual(0);
+          expect(count).toBeLessThanOrEqual(surplus[i]!);
         });
       }),
     );
+  });
+});
+
+describe('isEven', () => {
+  it('is about shares of the average', () => {
+    expect(isEven([105, 95, 100], SETTINGS)).toBe(true);
+    expect(isEven([115, 95, 90], SETTINGS)).toBe(false);
+    expect(isEven([], SETTINGS)).toBe(true);
+  });
+
+  it('takes no handful of clients for an imbalance', () => {
+    expect(isEven([1, 0, 0], SETTINGS)).toBe(true);
+    expect(isEven([150, 50], SETTINGS)).toBe(false);
+    expect(isEven([150, 50], { ...SETTINGS, leastOff: 100 })).toBe(true);
   });
 });
 
@@ -64,17 +81,39 @@ describe('rebalanceFleet', { timeout: TIMEOUT_MS }, () => {
   it('moves no more than the configured share of all clients', async () => {
     const [first] = await startNodes([1_000, 0]);
     await expect(rebalance({ ...SETTINGS, maxSharePerSecond: 0.1, maxRounds: 1 })).rejects.toThrow(
-      'still uneven after 1 rounds (edge-1 1000, edge-2 0)',
+      'still uneven after 1 rounds (edge-1 1000, edge-2 0; average 500)',
     );
     expect(first.asked).toEqual(['shed 50 over 1']);
   });
 
-  it('does not count nodes that are not ready', async () => {
+  it('makes room on nodes that are full: for that they were given another', async () => {
+    const [first, second] = await startNodes([500, 500, 0]);
+    for (const node of [first, second]) {
+      node.reasons = ['full'];
+      node.onShed = (count) => {
+        node.connections -= count;
+        node.reasons = [];
+        nodes[2]!.connections += count;
+      };
+    }
+    expect(await rebalance(SETTINGS)).toEqual([333, 333, 334]);
+  });
+
+  it('does not count nodes that are not ready for another reason, whether full or not', async () => {
     const [, second, third] = await startNodes([100, 100, 0]);
     third.reasons = ['draining'];
     expect(await rebalance(SETTINGS)).toEqual([100, 100]);
-    second.reasons = ['full'];
-    await expect(rebalance(SETTINGS)).rejects.toThrow('1 of 3 nodes are ready');
+    second.reasons = ['full', 'subscription_link_down'];
+    await expect(rebalance(SETTINGS)).rejects.toThrow(
+      'there must be two nodes that take part, and there are 1',
+    );
+  });
+
+  it('sends nobody away when all nodes are full', async () => {
+    const [first, second] = await startNodes([500, 100]);
+    for (const node of [first, second]) node.reasons = ['full'];
+    await expect(rebalance(SETTINGS)).rejects.toThrow('no node has room for more clients');
+    expect(first.asked).toEqual([]);
   });
 });
 

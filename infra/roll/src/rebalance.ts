@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AdminClient, FleetNode } from './admin-client.ts';
 import type { Fleet } from './fleet.ts';
-import { type Report, RollError } from './roll.ts';
+import { type Report, RollError } from './report.ts';
 
 /** How clients are moved to nodes with fewer. */
 export interface RebalanceSettings {
   /** How far a node may be from the average, as a share of it, e.g. 0.1. */
   readonly tolerance: number;
+  /** Clients that a node must be off the average at least: a handful more or less is no imbalance. */
+  readonly leastOff: number;
   /** The time over which each round's clients are moved, in s. */
   readonly overSeconds: number;
   /** Of all clients, the share that may be moved in one second, on average over a round. */
@@ -15,11 +17,16 @@ export interface RebalanceSettings {
   readonly maxRounds: number;
 }
 
-/** What each node is to send away. */
-export interface ShedPlan {
+/** What the nodes hold that take part. */
+export interface Balance {
+  readonly nodes: readonly FleetNode[];
+  /** In the order of the nodes. */
+  readonly connections: readonly number[];
   readonly average: number;
-  /** In the order of the connections that were given; 0 for nodes that keep theirs. */
-  readonly counts: readonly number[];
+  /** How many of them can take clients: those that are not full. */
+  readonly withRoom: number;
+  /** Names of nodes that drain, of which somebody takes the clients away already. */
+  readonly draining: readonly string[];
 }
 
 /** Clients that have left are seen as gone by their node within this time, in ms. */
@@ -29,35 +36,91 @@ const SETTLE_MS = 2_000;
 const NOTICE_SHARE = 0.5;
 
 /**
- * Nodes above the average send away what they have above it, once anybody is out of tolerance. At most
- * `limit` in all, shared in proportion.
+ * Asks every node what it holds. A node that is not ready gets no clients, so it does not take part: unless it is so
+ * because it is full. To make room on full nodes is what nodes are added for.
  */
-export function planShed(
+export async function readBalance(fleet: Fleet, admin: AdminClient): Promise<Balance> {
+  const listed = await fleet.list();
+  const states = await Promise.all(listed.map((node) => admin.state(node)));
+  const isReady = (i: number): boolean => states[i]?.kind === 'ready';
+  const reasonsOf = (i: number): readonly string[] => {
+    const state = states[i];
+    return state?.kind === 'unready' ? state.reasons : [];
+  };
+  const nodes = listed.filter((_, i) => isReady(i) || reasonsOf(i).join() === 'full');
+  const connections = await Promise.all(nodes.map((node) => admin.connections(node)));
+  return {
+    nodes,
+    connections,
+    average: averageOf(connections),
+    withRoom: listed.filter((_, i) => isReady(i)).length,
+    draining: listed.filter((_, i) => reasonsOf(i).includes('draining')).map(({ name }) => name),
+  };
+}
+
+/** Whether every node is within the tolerance. */
+export function isEven(
   connections: readonly number[],
-  tolerance: number,
-  limit: number,
-): ShedPlan {
-  const total = connections.reduce((sum, each) => sum + each, 0);
-  const average = connections.length === 0 ? 0 : total / connections.length;
-  const none = { average, counts: connections.map(() => 0) };
-  if (connections.every((each) => Math.abs(each - average) <= slack(average, tolerance)))
-    return none;
+  { tolerance, leastOff }: Pick<RebalanceSettings, 'tolerance' | 'leastOff'>,
+): boolean {
+  const average = averageOf(connections);
+  const slack = Math.max(leastOff, average * tolerance);
+  return connections.every((each) => Math.abs(each - average) <= slack);
+}
+
+/**
+ * What each node sends away, in the order of `connections`: what it has above the average, and at most `limit`
+ * in all, shared in proportion.
+ */
+export function planShed(connections: readonly number[], limit: number): readonly number[] {
+  const average = averageOf(connections);
   const surplus = connections.map((each) => Math.max(0, Math.round(each - average)));
   const wanted = surplus.reduce((sum, each) => sum + each, 0);
   const factor = wanted > limit ? limit / wanted : 1;
-  return { average, counts: surplus.map((each) => Math.floor(each * factor)) };
+  let seen = 0;
+  let given = 0;
+  return surplus.map((each) => {
+    seen += each;
+    const count = Math.round(seen * factor) - given;
+    given += count;
+    return count;
+  });
 }
 
-/** A handful of clients more or less is no imbalance, whatever share of the average it is. */
-function slack(average: number, tolerance: number): number {
-  return Math.max(1, average * tolerance);
+/**
+ * Has nodes above the average shed clients, once, and resolves when those have gone.
+ *
+ * @param end ends the waiting; who was told to leave leaves.
+ * @throws RollError when there is nowhere to go.
+ */
+export async function shedOnce(
+  { nodes, connections, withRoom }: Balance,
+  admin: AdminClient,
+  { overSeconds, maxSharePerSecond }: RebalanceSettings,
+  report: Report,
+  end?: AbortSignal,
+): Promise<void> {
+  if (withRoom === 0) throw new RollError('no node has room for more clients');
+  const total = connections.reduce((sum, each) => sum + each, 0);
+  const noticeSeconds = overSeconds * NOTICE_SHARE;
+  const limit = Math.max(1, Math.floor(total * maxSharePerSecond * noticeSeconds));
+  const counts = planShed(connections, limit);
+  await Promise.all(
+    nodes.map(async (node, i) => {
+      const count = counts[i] as number;
+      if (count === 0) return;
+      report(`${node.name}: sheds ${count} over ${overSeconds} s`);
+      await admin.shed(node, count, overSeconds);
+    }),
+  );
+  await sleep(overSeconds * 1_000 + SETTLE_MS, undefined, { signal: end });
 }
 
 /**
  * Has nodes above the average shed clients, round by round, until all are within the tolerance. Resolves
  * with what each holds then.
  *
- * @throws RollError when that is not so after `maxRounds`.
+ * @throws RollError when that is not so after `maxRounds`, or when there is nowhere to go.
  */
 export async function rebalanceFleet(
   fleet: Fleet,
@@ -65,38 +128,31 @@ export async function rebalanceFleet(
   settings: RebalanceSettings,
   report: Report,
 ): Promise<readonly number[]> {
-  const nodes = await readyNodes(fleet, admin);
   for (let round = 1; ; round += 1) {
-    const connections = await Promise.all(nodes.map((node) => admin.connections(node)));
-    const total = connections.reduce((sum, each) => sum + each, 0);
-    const noticeSeconds = settings.overSeconds * NOTICE_SHARE;
-    const limit = Math.max(1, Math.floor(total * settings.maxSharePerSecond * noticeSeconds));
-    const { average, counts } = planShed(connections, settings.tolerance, limit);
-    const list = nodes.map(({ name }, i) => `${name} ${connections[i]}`).join(', ');
-    report(`${list}; average ${Math.round(average)}`);
-    if (counts.every((count) => count === 0)) return connections;
+    const balance = await readBalance(fleet, admin);
+    const { nodes, connections } = balance;
+    if (nodes.length < 2) {
+      throw new RollError(`there must be two nodes that take part, and there are ${nodes.length}`);
+    }
+    const list = describeBalance(balance);
+    report(list);
+    if (isEven(connections, settings)) return connections;
     if (round > settings.maxRounds) {
       throw new RollError(
         `still uneven after ${settings.maxRounds} rounds (${list}): does the balancer send clients to nodes with fewer?`,
       );
     }
-    await Promise.all(
-      nodes.map(async (node, i) => {
-        const count = counts[i] as number;
-        if (count === 0) return;
-        report(`${node.name}: sheds ${count} over ${settings.overSeconds} s`);
-        await admin.shed(node, count, settings.overSeconds);
-      }),
-    );
-    await sleep(settings.overSeconds * 1_000 + SETTLE_MS);
+    await shedOnce(balance, admin, settings, report);
   }
 }
 
-/** Nodes that are not ready get no clients, so they do not count. */
-async function readyNodes(fleet: Fleet, admin: AdminClient): Promise<readonly FleetNode[]> {
-  const nodes = await fleet.list();
-  const states = await Promise.all(nodes.map((node) => admin.state(node)));
-  const ready = nodes.filter((_, i) => states[i]?.kind === 'ready');
-  if (ready.length < 2) throw new RollError(`${ready.length} of ${nodes.length} nodes are ready`);
-  return ready;
+/** E.g. `edge-1 500, edge-2 0; average 250`. */
+export function describeBalance({ nodes, connections, average }: Balance): string {
+  const list = nodes.map(({ name }, i) => `${name} ${connections[i]}`).join(', ');
+  return `${list}; average ${Math.round(average)}`;
+}
+
+function averageOf(connections: readonly number[]): number {
+  const total = connections.reduce((sum, each) => sum + each, 0);
+  return connections.length === 0 ? 0 : total / connections.length;
 }

@@ -6,6 +6,7 @@ import { FakeNode } from './testing/fake-node.ts';
 
 const SETTINGS: RollSettings = {
   parallel: 1,
+  plannedDrainMs: 1_000,
   drainTimeoutMs: 5_000,
   readyTimeoutMs: 5_000,
   healthWindowMs: 50,
@@ -61,7 +62,7 @@ it('touches nothing while a node is not ready', async () => {
 it('stops at a node that does not end, and says what is done and left', async () => {
   const { fleet } = await startFleet(3);
   nodes[1]!.drainMs = NEVER_MS;
-  const settings = { ...SETTINGS, drainTimeoutMs: 200 };
+  const settings = { ...SETTINGS, plannedDrainMs: 100, drainTimeoutMs: 200 };
   const rolled = rollFleet(fleet, new AdminClient(undefined), settings, () => {});
   await expect(rolled).rejects.toThrow(
     'stopped at edge-2: edge-2 has not ended 0.2 s after its drain began; replaced: edge-1; not touched: edge-3',
@@ -87,6 +88,61 @@ it('stops when a replacement does not stay ready', async () => {
   const settings = { ...SETTINGS, healthWindowMs: NEVER_MS };
   const rolled = rollFleet(fleet, new AdminClient(undefined), settings, () => {});
   await expect(rolled).rejects.toThrow('not healthy: edge-1 is unready (full)');
+});
+
+it('is not stopped by a list that cannot be had, nor by one question without an answer', async () => {
+  const { fleet, story, lines } = await startFleet(2);
+  const settings = { ...SETTINGS, healthWindowMs: 500 };
+  let looks = 0;
+  const flaky: Fleet = {
+    ...fleet,
+    async list() {
+      looks += 1;
+      if (looks % 3 === 0) throw new Error('503 from compute.googleapis.com');
+      return fleet.list();
+    },
+  };
+  const lost = { questions: 0 };
+  const admin = new AdminClient(undefined, {
+    async urlOf({ adminUrl }) {
+      lost.questions += 1;
+      if (lines.at(-1)?.startsWith('all ready') && lost.questions % 5 === 0) {
+        throw new Error('the tunnel hiccups');
+      }
+      return adminUrl;
+    },
+    keepOnly() {},
+    async [Symbol.asyncDispose]() {},
+  });
+  await rollFleet(flaky, admin, settings, (line) => lines.push(line));
+  expect(story).toHaveLength(2);
+});
+
+it('stops when the nodes cannot be listed for as long as it waits for one', async () => {
+  const { fleet } = await startFleet(2);
+  let looks = 0;
+  const broken: Fleet = {
+    ...fleet,
+    async list() {
+      looks += 1;
+      if (looks > 1) throw new Error('no credentials');
+      return fleet.list();
+    },
+  };
+  const settings = { ...SETTINGS, readyTimeoutMs: 200 };
+  await expect(rollFleet(broken, new AdminClient(undefined), settings, () => {})).rejects.toThrow(
+    'not ready after 0.2 s: the nodes cannot be listed: no credentials',
+  );
+});
+
+it('stops when a replacement does not answer any more', async () => {
+  const { fleet } = await startFleet(2, async (node) => {
+    await node.start();
+    setTimeout(() => void node.stop(), 100);
+  });
+  const settings = { ...SETTINGS, healthWindowMs: NEVER_MS };
+  const rolled = rollFleet(fleet, new AdminClient(undefined), settings, () => {});
+  await expect(rolled).rejects.toThrow('not healthy: edge-1 is unreachable');
 });
 
 it('stops when the command fails', async () => {

@@ -2,24 +2,59 @@ import { expect, it } from 'vitest';
 import { readRollCommand } from './settings.ts';
 
 it('reads nodes by URL, with and without a name', () => {
-  const command = readRollCommand(['--node', 'a=http://h:1/', '--node', 'http://10.0.0.4:9080']);
+  const command = read(['--node', 'a=http://h:1/', '--node', 'http://10.0.0.4:9080']);
   expect(command.task).toEqual({ kind: 'roll' });
   expect(command.nodes).toEqual([
     { name: 'a', adminUrl: 'http://h:1' },
     { name: '10.0.0.4:9080', adminUrl: 'http://10.0.0.4:9080' },
   ]);
-  expect(command.roll).toMatchObject({ parallel: 1, drainTimeoutMs: 90_000 });
+  expect(command.roll).toMatchObject({
+    parallel: 1,
+    plannedDrainMs: 60_000,
+    drainTimeoutMs: 90_000,
+  });
 });
 
 it('reads an instance group and the other commands', () => {
   const group = ['--mig', 'edges', '--region', 'r'];
-  expect(readRollCommand([...group, '--remove', 'a'])).toMatchObject({
+  expect(read([...group, '--remove', 'a'])).toMatchObject({
     task: { kind: 'remove', node: 'a' },
     nodes: { name: 'edges', region: 'r', adminPort: 9080 },
   });
-  expect(readRollCommand([...group, '--rebalance', '--over', '30'])).toMatchObject({
+  expect(read([...group, '--rebalance', '--over', '30'])).toMatchObject({
     task: { kind: 'rebalance' },
     rebalance: { overSeconds: 30, tolerance: 0.1 },
+  });
+});
+
+it('waits for a longer drain by as much longer', () => {
+  const { roll } = read(['--node', 'http://a', '--drain-seconds', '300']);
+  expect(roll).toMatchObject({ plannedDrainMs: 300_000, drainTimeoutMs: 330_000 });
+});
+
+it('asks for more before it moves clients unasked', () => {
+  const command = read(['--node', 'http://a', '--watch', '--interval', '5']);
+  expect(command).toMatchObject({
+    task: { kind: 'watch' },
+    rebalance: { leastOff: 100 },
+    watch: { intervalMs: 5_000, looks: 3, restMs: 900_000 },
+  });
+  expect(read(['--node', 'http://a', '--rebalance']).rebalance.leastOff).toBe(1);
+});
+
+it('takes the token from where it is told to, and from the environment otherwise', () => {
+  const env = { ADMIN_TOKEN: 'sesame' };
+  const node = ['--node', 'http://a'];
+  expect(read(node).token).toEqual({ kind: 'none' });
+  expect(readRollCommand(node, env).token).toEqual({ kind: 'variable', text: 'sesame' });
+  expect(readRollCommand([...node, '--token-file', 'f'], env).token).toEqual({
+    kind: 'file',
+    path: 'f',
+  });
+  expect(read([...node, '--token-secret', 's', '--project', 'p']).token).toEqual({
+    kind: 'secret',
+    name: 's',
+    project: 'p',
   });
 });
 
@@ -29,9 +64,16 @@ it.each([
   [['--mig', 'b'], '--mig needs --region'],
   [['--node', 'edge-1'], '--node edge-1 is not [NAME=]URL'],
   [['--node', 'http://a', '--parallel', '0'], '--parallel must be a number from 1 to 1000'],
-  [['--node', 'http://a', '--remove', 'a', '--rebalance'], 'are two commands'],
+  [['--node', 'http://a', '--remove', 'a', '--rebalance'], 'are commands of their own'],
+  [['--node', 'http://a', '--watch', '--rebalance'], 'are commands of their own'],
+  [['--node', 'http://a', '--iap'], '--iap needs --mig'],
+  [['--node', 'http://a', '--drain-timeout', '59'], '--drain-timeout must not be less'],
+  [['--node', 'http://a', '--token-file', 'a', '--token-secret', 'b'], 'are two tokens'],
   [['--nodes', 'http://a'], "Unknown option '--nodes'"],
-  [['--node', 'http://a', '--token-file', '/nowhere'], '--token-file: ENOENT'],
 ] as const)('refuses %j', (args, message) => {
-  expect(() => readRollCommand(args)).toThrow(message);
+  expect(() => read(args)).toThrow(message);
 });
+
+function read(args: readonly string[]) {
+  return readRollCommand(args, {});
+}

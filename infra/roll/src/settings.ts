@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { FleetNode } from './admin-client.ts';
-import type { FleetCommands, InstanceGroup } from './fleet.ts';
+import type { FleetCommands } from './fleet.ts';
+import type { InstanceGroup } from './instance-group.ts';
 import type { RebalanceSettings } from './rebalance.ts';
 import type { RollSettings } from './roll.ts';
+import { TOKEN_VARIABLE, type TokenSource } from './token.ts';
+import type { WatchSettings } from './watch.ts';
 
 export const ROLL_USAGE = `npm run roll -- [NODES] [WHAT] [OPTIONS]
 
@@ -11,24 +13,36 @@ NODES, one of:
   --node [NAME=]URL          a node's admin URL, e.g. edge-1=http://10.0.0.4:9080; once per node
   --mig NAME --region R      a managed instance group, by means of gcloud
     [--project P] [--admin-port 9080]
+    [--iap]                  through a tunnel of Identity-Aware Proxy to each node
 
 WHAT, one of:
   (nothing)                  replaces all nodes, a few at a time
   --remove NAME              drains one node and takes it away
   --rebalance                has nodes above the average shed clients slowly
+  --watch                    goes on looking, and rebalances when nodes stay uneven; ends on SIGTERM
+
+TOKEN of the admin ports, one of:
+  --token-file FILE          a file holds it
+  --token-secret NAME        Secret Manager does, by means of gcloud: the latest version
+  ADMIN_TOKEN                the environment does
 
 OPTIONS
-  --token-file FILE          holds the bearer token of the admin ports
   --replace COMMAND          replaces a drained node; {node} and {url} are filled in
   --remove-command COMMAND   takes a drained node away
   --parallel N               nodes at a time (1)
-  --drain-timeout SECONDS    until a drained node must have ended (90)
+  --poll SECONDS             between two questions to a node that is waited for (1)
+  --drain-seconds SECONDS    that a node takes at most for its drain: its DRAIN_SECONDS (60)
+  --drain-timeout SECONDS    until a drained node must have ended (30 more than that)
   --ready-timeout SECONDS    until its replacement must be ready (300)
   --health-window SECONDS    for which all must then stay ready (15)
-  --over SECONDS             of each round of --rebalance (60)
+  --over SECONDS             of each round of a rebalance (60)
   --tolerance SHARE          of the average that a node may be off (0.1)
   --max-share SHARE          of all clients that may be moved in a second (0.02)
-  --max-rounds N             of --rebalance (5)`;
+  --least-off N              clients that a node must be off the average (1, with --watch 100)
+  --max-rounds N             of a rebalance (5)
+  --interval SECONDS         between two looks of --watch (20)
+  --looks N                  in a row that must find nodes uneven (3)
+  --rest SECONDS             for which they are left alone when N rounds did not help (900)`;
 
 /** The command line is wrong; the message says how. */
 export class UsageError extends Error {
@@ -38,18 +52,26 @@ export class UsageError extends Error {
 export type RollTask =
   | { readonly kind: 'roll' }
   | { readonly kind: 'remove'; readonly node: string }
-  | { readonly kind: 'rebalance' };
+  | { readonly kind: 'rebalance' }
+  | { readonly kind: 'watch' };
 
 export interface RollCommand {
   readonly task: RollTask;
   readonly nodes: readonly FleetNode[] | InstanceGroup;
   readonly commands: FleetCommands;
-  readonly token: string | undefined;
+  readonly token: TokenSource;
+  /** Whether the admin ports are reached through Identity-Aware Proxy. */
+  readonly iap: boolean;
   readonly roll: RollSettings;
   readonly rebalance: RebalanceSettings;
+  readonly watch: WatchSettings;
 }
 
-const POLL_MS = 1_000;
+/** Beyond its drain, what a node is given to end: up to 10 s for its stop, and a reserve. */
+const END_RESERVE_MS = 30_000;
+
+/** By how many clients a node must be off: someone who looks on wants it even, and a watch wants it quiet. */
+const LEAST_OFF = { asked: '1', watching: '100' } as const;
 
 const OPTIONS = {
   node: { type: 'string', multiple: true },
@@ -59,51 +81,93 @@ const OPTIONS = {
   'admin-port': { type: 'string', default: '9080' },
   remove: { type: 'string' },
   rebalance: { type: 'boolean' },
+  watch: { type: 'boolean' },
+  iap: { type: 'boolean' },
   'token-file': { type: 'string' },
+  'token-secret': { type: 'string' },
   replace: { type: 'string' },
   'remove-command': { type: 'string' },
   parallel: { type: 'string', default: '1' },
-  'drain-timeout': { type: 'string', default: '90' },
+  poll: { type: 'string', default: '1' },
+  'drain-seconds': { type: 'string', default: '60' },
+  'drain-timeout': { type: 'string' },
   'ready-timeout': { type: 'string', default: '300' },
   'health-window': { type: 'string', default: '15' },
   over: { type: 'string', default: '60' },
   tolerance: { type: 'string', default: '0.1' },
   'max-share': { type: 'string', default: '0.02' },
+  'least-off': { type: 'string' },
   'max-rounds': { type: 'string', default: '5' },
+  interval: { type: 'string', default: '20' },
+  looks: { type: 'string', default: '3' },
+  rest: { type: 'string', default: '900' },
 } as const;
 
 /**
  * Reads the command line.
  *
+ * @param variables the environment.
  * @throws UsageError where it is wrong.
  */
-export function readRollCommand(args: readonly string[]): RollCommand {
+export function readRollCommand(
+  args: readonly string[],
+  variables: Readonly<Record<string, string | undefined>>,
+): RollCommand {
   const values = parse(args);
-  const number = (name: keyof typeof values, min: number, max: number): number => {
-    const value = Number(values[name]);
+  const task = readTask(values);
+  const number = (name: keyof Values, min: number, max: number, fallback?: string): number => {
+    const value = Number(values[name] ?? fallback);
     if (value >= min && value <= max) return value;
     throw new UsageError(`--${name} must be a number from ${min} to ${max}`);
   };
-  const seconds = (name: keyof typeof values): number => number(name, 0, 3_600) * 1_000;
-  return {
-    task: readTask(values),
-    nodes: readNodes(values, number('admin-port', 1, 65_535)),
+  const integer = (name: keyof Values, min: number, max: number, fallback?: string): number =>
+    Math.trunc(number(name, min, max, fallback));
+  const milliseconds = (name: keyof Values, min = 0): number => number(name, min, 3_600) * 1_000;
+  const plannedDrainMs = milliseconds('drain-seconds');
+  const command: RollCommand = {
+    task,
+    nodes: readNodes(values, integer('admin-port', 1, 65_535)),
     commands: { replace: values.replace, remove: values['remove-command'] },
-    token: readToken(values['token-file']),
+    token: readTokenSource(values, variables),
+    iap: values.iap === true,
     roll: {
-      parallel: Math.trunc(number('parallel', 1, 1_000)),
-      drainTimeoutMs: seconds('drain-timeout'),
-      readyTimeoutMs: seconds('ready-timeout'),
-      healthWindowMs: seconds('health-window'),
-      pollMs: POLL_MS,
+      parallel: integer('parallel', 1, 1_000),
+      plannedDrainMs,
+      drainTimeoutMs:
+        values['drain-timeout'] === undefined
+          ? plannedDrainMs + END_RESERVE_MS
+          : milliseconds('drain-timeout'),
+      readyTimeoutMs: milliseconds('ready-timeout'),
+      healthWindowMs: milliseconds('health-window'),
+      pollMs: milliseconds('poll', 0.05),
     },
     rebalance: {
       tolerance: number('tolerance', 0.01, 1),
-      overSeconds: Math.trunc(number('over', 1, 3_600)),
+      leastOff: integer('least-off', 1, 1_000_000, leastOff(task)),
+      overSeconds: integer('over', 1, 3_600),
       maxSharePerSecond: number('max-share', 0.0001, 1),
-      maxRounds: Math.trunc(number('max-rounds', 1, 100)),
+      maxRounds: integer('max-rounds', 1, 100),
+    },
+    watch: {
+      intervalMs: milliseconds('interval', 1),
+      looks: integer('looks', 1, 1_000),
+      restMs: milliseconds('rest'),
     },
   };
+  checkTogether(command);
+  return command;
+}
+
+function checkTogether({ iap, nodes, roll }: RollCommand): void {
+  if (iap && !('region' in nodes))
+    throw new UsageError('--iap needs --mig: it goes by names and zones');
+  if (roll.plannedDrainMs > roll.drainTimeoutMs) {
+    throw new UsageError('--drain-timeout must not be less than --drain-seconds');
+  }
+}
+
+function leastOff(task: RollTask): string {
+  return task.kind === 'watch' ? LEAST_OFF.watching : LEAST_OFF.asked;
 }
 
 type Values = ReturnType<typeof parse>;
@@ -117,11 +181,13 @@ function parse(args: readonly string[]) {
 }
 
 function readTask(values: Values): RollTask {
-  if (values.remove !== undefined && values.rebalance === true) {
-    throw new UsageError('--remove and --rebalance are two commands');
+  const { remove, rebalance = false, watch = false } = values;
+  if (Number(remove !== undefined) + Number(rebalance) + Number(watch) > 1) {
+    throw new UsageError('--remove, --rebalance and --watch are commands of their own');
   }
-  if (values.remove !== undefined) return { kind: 'remove', node: values.remove };
-  return values.rebalance === true ? { kind: 'rebalance' } : { kind: 'roll' };
+  if (remove !== undefined) return { kind: 'remove', node: remove };
+  if (watch) return { kind: 'watch' };
+  return rebalance ? { kind: 'rebalance' } : { kind: 'roll' };
 }
 
 function readNodes(values: Values, adminPort: number): RollCommand['nodes'] {
@@ -142,11 +208,16 @@ function readNode(text: string): FleetNode {
   return { name: name ?? new URL(url).host, adminUrl: url.replace(/\/+$/, '') };
 }
 
-function readToken(path: string | undefined): string | undefined {
-  if (path === undefined) return undefined;
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch (error) {
-    throw new UsageError(`--token-file: ${(error as Error).message}`);
+function readTokenSource(
+  values: Values,
+  variables: Readonly<Record<string, string | undefined>>,
+): TokenSource {
+  const { 'token-file': path, 'token-secret': name, project } = values;
+  if (path !== undefined && name !== undefined) {
+    throw new UsageError('--token-file and --token-secret are two tokens');
   }
+  if (path !== undefined) return { kind: 'file', path };
+  if (name !== undefined) return { kind: 'secret', name, project };
+  const text = variables[TOKEN_VARIABLE];
+  return text === undefined || text === '' ? { kind: 'none' } : { kind: 'variable', text };
 }

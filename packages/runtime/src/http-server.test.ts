@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { HttpError } from './http-error.ts';
 import {
@@ -147,6 +148,21 @@ describe('limits', () => {
     const { port } = await start([], { headersTimeoutMs: 100, requestTimeoutMs: 100 });
     const answer = await exchange(port, 'GET / HTTP/1.1\r\n');
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  it('tell peers how long a connection may be idle, and leave it alone for that long', async () => {
+    const limits = { headersTimeoutMs: 100, requestTimeoutMs: 100, keepAliveTimeoutMs: 65_000 };
+    const { port } = await start([get('/a', () => ({}))], limits);
+    const socket = connect(port, HOST);
+    const ask = async (): Promise<string> => {
+      socket.write('GET /a HTTP/1.1\r\nhost: x\r\n\r\n');
+      return String((await once(socket, 'data'))[0]);
+    };
+    expect(await ask()).toContain('Keep-Alive: timeout=65\r\n');
+    // Node looks for requests that are over time once a second; an idle connection is none.
+    await sleep(1_500);
+    expect(await ask()).toMatch(/^HTTP\/1\.1 200 /);
+    socket.destroy();
   });
 
   it('drop connections beyond their number', async () => {

@@ -52,7 +52,8 @@ export interface HttpLimits {
 
 /**
  * Limits for small requests from peers nearby. The header limits are Node's own size and a tenth of
- * its times: nobody honest needs 60 s for a header. Keep-alive outlives a load balancer's 60 s poll.
+ * its times: nobody honest needs 60 s for a header. A public port's keep-alive is a setting
+ * (`ServiceSettings.httpKeepAliveMs`); this one is for the admin port.
  */
 export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   headersTimeoutMs: 5_000,

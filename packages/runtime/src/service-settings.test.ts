@@ -33,6 +33,7 @@ describe('readServiceSettings', () => {
       adminHost: '127.0.0.1',
       adminPort: 9080,
       adminToken: undefined,
+      httpKeepAliveMs: 65_000,
       logLevel: 'info',
       redis: {
         mode: 'single',
@@ -62,6 +63,13 @@ describe('readServiceSettings', () => {
       'ADMIN_TOKEN: must be set when ADMIN_HOST ("0.0.0.0") is not loopback',
     ]);
     expect(read({ ADMIN_HOST: '0.0.0.0', ADMIN_TOKEN: 'x' }).adminToken).toBe('x');
+  });
+
+  it('keeps idle connections for as long as a balancer that is told to keep them longer needs', () => {
+    expect(read({ HTTP_KEEP_ALIVE_SECONDS: '620' }).httpKeepAliveMs).toBe(620_000);
+    expect(mistakesOf({ HTTP_KEEP_ALIVE_SECONDS: '0' })).toEqual([
+      'HTTP_KEEP_ALIVE_SECONDS: "0" must be an integer from 1 to 3600',
+    ]);
   });
 
   it('wants two ports, unless the system chooses them', () => {

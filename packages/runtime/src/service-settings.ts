@@ -13,6 +13,8 @@ export interface ServiceSettings {
   readonly adminPort: number;
   /** `ADMIN_TOKEN`: the bearer token of the admin port; undefined leaves it open, on loopback only. */
   readonly adminToken: string | undefined;
+  /** `HTTP_KEEP_ALIVE_SECONDS`, in ms: how long an HTTP connection to the public port may be idle. */
+  readonly httpKeepAliveMs: number;
   /** `LOG_LEVEL`: the least serious lines that are written. */
   readonly logLevel: LogLevel;
   readonly redis: RedisEndpoint;
@@ -52,6 +54,14 @@ export interface ServiceDefaults {
 const LOOPBACK = '127.0.0.1';
 const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
 const ADDRESS = { pattern: /^[A-Za-z0-9_.:%-]+$/, description: 'a host name or an IP address' };
+
+/**
+ * In s. A balancer must be the first to let an idle connection go: where the server is, a request that is on its
+ * way just then is lost, and the balancer answers 502. So the default is above the 60 s of most
+ * balancers. Google's keeps idle connections for 600 s: behind it, set 620.
+ */
+const HTTP_KEEP_ALIVE = { default: 65, min: 1, max: 3_600 } as const;
+
 const REDIS_MODES = ['single', 'sentinel', 'cluster'] as const;
 const LINE_BREAKS = /[\r\n]+$/;
 const URL_WITH_PASSWORD = /^[a-z]+:\/\/[^:/?#]*:[^/?#]+@/i;
@@ -67,6 +77,7 @@ export function readServiceSettings(
     adminHost: environment.string('ADMIN_HOST', { default: LOOPBACK, allowed: ADDRESS }),
     adminPort: environment.port('ADMIN_PORT', { default: defaults.defaultAdminPort }),
     adminToken: environment.secret('ADMIN_TOKEN'),
+    httpKeepAliveMs: environment.integer('HTTP_KEEP_ALIVE_SECONDS', HTTP_KEEP_ALIVE) * 1_000,
     logLevel: environment.choice('LOG_LEVEL', { default: 'info', choices: LOG_LEVELS }),
     redis: readRedisEndpoint(environment, defaults.redisUrlFault),
   };

@@ -14,6 +14,8 @@ export class FakeNode implements AsyncDisposable, FleetNode {
   drainMs = 20;
   /** Whether something starts it again as soon as it has ended. */
   restartsByItself = false;
+  /** Whether it tells nothing of what it holds. */
+  isWithoutIndex = false;
   /** What happens when it is told to shed. */
   onShed: (count: number) => void = () => {};
   readonly #token: string | undefined;
@@ -29,6 +31,10 @@ export class FakeNode implements AsyncDisposable, FleetNode {
     const node = new FakeNode(name, token);
     await node.start();
     return node;
+  }
+
+  get port(): number {
+    return this.#port;
   }
 
   get isRunning(): boolean {
@@ -74,6 +80,7 @@ export class FakeNode implements AsyncDisposable, FleetNode {
       case 'GET /readyz':
         return { status: this.reasons.length === 0 ? 200 : 503, body: { reasons: this.reasons } };
       case 'GET /debug/index':
+        if (this.isWithoutIndex) return { status: 404, body: {} };
         return { status: 200, body: { connections: this.connections } };
       case 'POST /drain':
         this.asked.push('drain');

@@ -5,8 +5,8 @@ import { WebSocket } from 'ws';
 /** How long a client waits before it connects again after a loss, in ms, at most. */
 const RETRY_MS = 500;
 
-/** Without offsets, how long the old connection is still read after the new one holds the channel, in ms. */
-const OVERLAP_MS = 1_000;
+/** The greatest number of a publication that a client can note. */
+const MAX_NUMBER = 20_000;
 
 interface Position {
   readonly epoch: string;
@@ -15,36 +15,36 @@ interface Position {
 
 /** What clients have seen, all together. Times are ms on the monotonic clock. */
 export interface ResumingClientLedger {
-  /** When a connection was given up for a new one, or was lost. */
+  /** When a connection was given up for a new one. */
   readonly movedAt: number[];
   /** When a client was left without a connection. */
   readonly strandedAt: number[];
-  /** Publications that came twice, or out of order, on one connection or over a resumption. */
+  /** Answers to `since` with `recovered: true`. */
+  recoveries: number;
+  /** Publications that came twice, or out of order. */
   duplicates: number;
-  /** `gap` and `resync` frames, and answers with `recovered: false`. */
+  /** `gap` and `resync` frames, and answers to `since` that are anything else than recovered. */
   readonly losses: string[];
 }
 
 export function createLedger(): ResumingClientLedger {
-  return { movedAt: [], strandedAt: [], duplicates: 0, losses: [] };
+  return { movedAt: [], strandedAt: [], recoveries: 0, duplicates: 0, losses: [] };
 }
 
 /**
- * A client of one channel that follows the protocol's advice: on a `reconnect` notice it opens the new
- * connection first, and takes up its channel there with `since`. Where the channel has no offsets, it reads
- * both connections for a second and tells publications apart by their number.
- *
- * Payloads are `{"n":1}`, `{"n":2}`, …
+ * A client of one sequenced channel that follows the protocol's advice: on a `reconnect` notice it opens the
+ * new connection first, and takes up its channel there with `since`. Payloads are `{"n":1}`, `{"n":2}`, … at
+ * those offsets.
  */
 export class ResumingClient {
-  /** The numbers that it received: 1 at their index. */
-  readonly received = new Uint8Array(100_000);
+  readonly channel: string;
+  /** The channel's offset when it was subscribed to first, which is also the number of what came before. */
+  startsAfter = 0;
+  /** How often each number came, by the number. */
+  readonly received = new Uint8Array(MAX_NUMBER);
   /** The greatest number so far. */
   last = 0;
-  /** The node that it is connected to. */
-  node = '';
   readonly #url: string;
-  readonly #channel: string;
   readonly #ledger: ResumingClientLedger;
   #current: WebSocket | undefined;
   #position: Position | undefined;
@@ -53,11 +53,11 @@ export class ResumingClient {
 
   private constructor(url: string, channel: string, ledger: ResumingClientLedger) {
     this.#url = url;
-    this.#channel = channel;
+    this.channel = channel;
     this.#ledger = ledger;
   }
 
-  /** Resolves when it holds its channel. */
+  /** Resolves when it holds its channel. Rejects when it gets no connection. */
   static async start(
     url: string,
     channel: string,
@@ -66,11 +66,6 @@ export class ResumingClient {
     const client = new ResumingClient(url, channel, ledger);
     await client.#connect();
     return client;
-  }
-
-  /** Whether the channel has offsets here, so that `since` is used. */
-  get resumes(): boolean {
-    return this.#position !== undefined;
   }
 
   stop(): void {
@@ -82,24 +77,25 @@ export class ResumingClient {
   async #connect(): Promise<void> {
     const socket = new WebSocket(this.#url, { perMessageDeflate: false });
     const before = this.#current;
-    let lastHere = 0;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     socket.on('error', reject);
     socket.once('close', (code) => reject(new Error(`closed with ${code}`)));
     socket.on('message', (data) => {
       const frame = JSON.parse(String(data)) as ServerMessage;
-      if (!('type' in frame)) lastHere = this.#take(frame, lastHere);
-      else if (frame.type === 'welcome') {
-        this.node = frame.node;
-        this.#subscribe(socket, before);
-      } else if (frame.type === 'subscribed') {
+      if (!('type' in frame)) this.#take(frame);
+      else if (frame.type === 'welcome') this.#subscribe(socket, before);
+      else if (frame.type === 'subscribed') {
         const [answer] = frame.channels;
         if (answer === undefined) return reject(new Error(JSON.stringify(frame.rejected)));
         const { epoch, offset, recovered } = answer;
-        if (recovered === false) this.#ledger.losses.push(JSON.stringify(answer));
-        if (this.#position === undefined && epoch !== undefined && offset !== undefined) {
+        if (this.#position === undefined) {
+          if (epoch === undefined || offset === undefined) {
+            return reject(new Error(`${this.channel} has no offsets yet`));
+          }
           this.#position = { epoch, offset };
-        }
+          this.startsAfter = offset;
+        } else if (recovered === true) this.#ledger.recoveries += 1;
+        else this.#ledger.losses.push(JSON.stringify(answer));
         resolve();
       } else if (frame.type === 'reconnect') {
         setTimeout(() => void this.#move(socket), frame.afterMs);
@@ -110,38 +106,25 @@ export class ResumingClient {
     await promise;
     this.#current = socket;
     socket.once('close', () => void this.#lost(socket));
-    if (before !== undefined) {
-      this.#ledger.movedAt.push(performance.now());
-      if (!this.resumes) setTimeout(() => before.close(1000), OVERLAP_MS);
-    }
+    if (before !== undefined) this.#ledger.movedAt.push(performance.now());
   }
 
   #subscribe(socket: WebSocket, before: WebSocket | undefined): void {
-    if (this.#position === undefined) {
-      socket.send(JSON.stringify({ type: 'subscribe', id: 1, channels: [this.#channel] }));
-      return;
-    }
     // From here on nothing of the old connection counts, so `since` is exactly what was taken.
     before?.removeAllListeners('message');
     before?.close(1000);
-    const channel = { channel: this.#channel, since: this.#position };
+    const channel = { channel: this.channel, since: this.#position };
     socket.send(JSON.stringify({ type: 'subscribe', id: 1, channels: [channel] }));
   }
 
-  /**
-   * @param lastHere the greatest number that this connection has carried before.
-   * @returns the same, with this publication.
-   */
-  #take(frame: unknown, lastHere: number): number {
-    const { offset, data } = frame as { offset?: number; data: { n: number } };
+  #take(frame: unknown): void {
+    const { offset, data } = frame as { offset: number; data: { n: number } };
     const { n } = data;
-    const isBehind =
-      offset !== undefined && this.#position !== undefined && offset <= this.#position.offset;
-    if (n <= lastHere || isBehind) this.#ledger.duplicates += 1;
-    this.received[n] = 1;
+    const position = this.#position as Position;
+    if (n <= this.last || offset <= position.offset) this.#ledger.duplicates += 1;
+    this.received[n] = (this.received[n] ?? 0) + 1;
     this.last = Math.max(this.last, n);
-    if (offset !== undefined && this.#position !== undefined) this.#position.offset = offset;
-    return n;
+    position.offset = offset;
   }
 
   async #move(from: WebSocket): Promise<void> {

@@ -1,0 +1,21 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** Runs gcloud with these arguments and resolves with what it prints; tests play it. */
+export type Gcloud = (args: readonly string[]) => Promise<string>;
+
+/** What one answer may hold, in bytes: 100 machines are 20 KiB of it. */
+const MAX_ANSWER_BYTES = 16 * 1_024 * 1_024;
+
+/** How long one call may take, in ms. Removing a machine waits for an operation of minutes. */
+const CALL_DEADLINE_MS = 300_000;
+
+/** @param signal ends calls that are under way. */
+export function createGcloud(signal?: AbortSignal): Gcloud {
+  return async (args) => {
+    const limits = { maxBuffer: MAX_ANSWER_BYTES, timeout: CALL_DEADLINE_MS };
+    return (await run('gcloud', ['--quiet', ...args], { ...limits, signal })).stdout;
+  };
+}

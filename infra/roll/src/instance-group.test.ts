@@ -1,0 +1,46 @@
+import { expect, it } from 'vitest';
+import { createInstanceGroupFleet } from './instance-group.ts';
+
+const GROUP = { name: 'edges', region: 'europe-west4', project: 'p', adminPort: 9080 };
+const NO_COMMANDS = { replace: undefined, remove: undefined };
+const ZONES = 'https://www.googleapis.com/compute/v1/projects/p/zones';
+
+it('finds the running nodes of an instance group at their internal addresses', async () => {
+  const asked: string[] = [];
+  const fleet = createInstanceGroupFleet(GROUP, NO_COMMANDS, async (args) => {
+    asked.push(args.join(' '));
+    if (args.includes('list-instances')) {
+      return JSON.stringify([
+        { instance: `${ZONES}/z-a/instances/edge-a` },
+        { instance: `${ZONES}/z-b/instances/edge-b` },
+      ]);
+    }
+    return JSON.stringify([
+      machine('edge-a', 'z-a', 'RUNNING', '10.0.0.4'),
+      machine('edge-a', 'z-c', 'RUNNING', '10.0.0.9'),
+      { name: 'edge-b', status: 'STAGING', zone: `${ZONES}/z-b` },
+    ]);
+  });
+  const node = { name: 'edge-a', zone: 'z-a', adminUrl: 'http://10.0.0.4:9080' };
+  expect(await fleet.list()).toEqual([node]);
+  await fleet.replace(node);
+  await fleet.remove(node);
+  expect(asked).toEqual([
+    'compute instance-groups managed list-instances edges --region=europe-west4 --project=p --format=json(instance)',
+    'compute instances list --filter=name=(edge-a edge-b) --project=p --format=json(name,status,zone,networkInterfaces[].networkIP)',
+    'compute instance-groups managed update-instances edges --region=europe-west4 --project=p --instances=edge-a --minimal-action=replace --most-disruptive-allowed-action=replace',
+    'compute instance-groups managed delete-instances edges --region=europe-west4 --project=p --instances=edge-a',
+  ]);
+});
+
+it('asks for no machines where the group has none', async () => {
+  const fleet = createInstanceGroupFleet(GROUP, NO_COMMANDS, async (args) => {
+    expect(args).toContain('list-instances');
+    return '[]';
+  });
+  expect(await fleet.list()).toEqual([]);
+});
+
+function machine(name: string, zone: string, status: string, networkIP: string) {
+  return { name, status, zone: `${ZONES}/${zone}`, networkInterfaces: [{ networkIP }] };
+}

@@ -1,0 +1,141 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { json } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { FakeNode } from './fake-node.ts';
+
+/** What the fake gcloud does: prints, fails, or is a tunnel to a port of this machine. */
+export type FakeAnswer =
+  | { readonly stdout: string; readonly error: string }
+  | { readonly tunnelTo: number };
+
+/** The bearer token of the fake nodes; it is also what the fake Secret Manager holds. */
+export const FAKE_TOKEN = 'sesame';
+
+const SHIM = fileURLToPath(new URL('fake-gcloud.ts', import.meta.url));
+const ZONE = 'europe-west4-a';
+
+/**
+ * An instance group of fake nodes, and a `gcloud` for the PATH that knows no other. Their addresses lead
+ * nowhere: they are reached through tunnels only. A machine that is replaced comes back under another name.
+ */
+export class FakeCloud implements AsyncDisposable {
+  readonly nodes: FakeNode[] = [];
+  /** What gcloud was asked, without its options. */
+  readonly asked: string[] = [];
+  /** The processes of the tunnels that were opened, in order. */
+  readonly tunnels: { readonly instance: string; readonly pid: number }[] = [];
+  /** Whether each node had ended when it was replaced, in order. */
+  readonly hadEnded: boolean[] = [];
+  /** What a test answers itself. */
+  intercept: (args: readonly string[]) => FakeAnswer | undefined = () => undefined;
+  readonly #folder: string;
+  readonly #server: Server;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+    this.#server = createServer(async (request, response) => {
+      const { args, pid } = (await json(request)) as { args: string[]; pid: number };
+      response.end(JSON.stringify(await this.#answer(args.slice(1), pid)));
+    });
+  }
+
+  static async start(count: number): Promise<FakeCloud> {
+    const folder = await mkdtemp(`${tmpdir()}/fake-gcloud-`);
+    await writeFile(`${folder}/gcloud`, `#!/bin/sh\nexec '${process.execPath}' '${SHIM}' "$@"\n`);
+    await chmod(`${folder}/gcloud`, 0o755);
+    const cloud = new FakeCloud(folder);
+    for (let i = 1; i <= count; i += 1) await cloud.#add(`edge-${i}`);
+    const server = cloud.#server;
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return cloud;
+  }
+
+  /** What a process needs to find this gcloud and no other. */
+  get environment(): Readonly<Record<string, string>> {
+    const { port } = this.#server.address() as AddressInfo;
+    return {
+      PATH: `${this.#folder}:${process.env.PATH}`,
+      FAKE_CLOUD_URL: `http://127.0.0.1:${port}`,
+    };
+  }
+
+  /** The tunnels whose processes are there. */
+  get openTunnels(): readonly string[] {
+    return this.tunnels.filter(({ pid }) => isAlive(pid)).map(({ instance }) => instance);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+    await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #add(name: string): Promise<void> {
+    this.nodes.push(await FakeNode.start(name, FAKE_TOKEN));
+  }
+
+  async #answer(args: readonly string[], pid: number): Promise<FakeAnswer> {
+    const words = args.filter((arg) => !arg.startsWith('--'));
+    this.asked.push(words.join(' '));
+    const intercepted = this.intercept(args);
+    if (intercepted !== undefined) return intercepted;
+    const named = args.find((arg) => arg.startsWith('--instances='))?.slice('--instances='.length);
+    switch (words.slice(0, -1).join(' ')) {
+      case 'compute instance-groups managed list-instances':
+        return print(
+          this.nodes.map(({ name }) => ({ instance: `${zoneUrl()}/instances/${name}` })),
+        );
+      case 'compute instances':
+        return print(this.nodes.map(({ name }) => machine(name)));
+      case 'compute instance-groups managed update-instances':
+        await this.#replace(named ?? '');
+        return print([]);
+      case 'secrets versions access':
+        return { stdout: FAKE_TOKEN, error: '' };
+      default: {
+        const node = this.nodes.find(({ name }) => name === words[2]);
+        if (words[1] !== 'start-iap-tunnel' || node === undefined) {
+          return { stdout: '', error: `unknown: ${args.join(' ')}` };
+        }
+        this.tunnels.push({ instance: node.name, pid });
+        return { tunnelTo: node.port };
+      }
+    }
+  }
+
+  async #replace(name: string): Promise<void> {
+    const at = this.nodes.findIndex((node) => node.name === name);
+    const [old] = this.nodes.splice(at, 1);
+    this.hadEnded.push(old?.isRunning === false);
+    await old?.stop();
+    await this.#add(`${name}-new`);
+  }
+}
+
+/** Whether a process is there. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function print(value: unknown): FakeAnswer {
+  return { stdout: JSON.stringify(value), error: '' };
+}
+
+function zoneUrl(): string {
+  return `https://www.googleapis.com/compute/v1/projects/p/zones/${ZONE}`;
+}
+
+function machine(name: string) {
+  // Of a block that is set aside for documents: nobody answers there.
+  const networkInterfaces = [{ networkIP: '192.0.2.1' }];
+  return { name, status: 'RUNNING', zone: zoneUrl(), networkInterfaces };
+}

@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { findFreePort, type ServiceProcess, WORKSPACE_ROOT } from '@tradewind/dev';
+import { readUnitFile } from '@tradewind/release';
+import { startRedis } from '../support/redis.ts';
+import {
+  type ServiceEnvironment,
+  startEdge,
+  startIngest,
+  type TestEdge,
+  untilLinked,
+} from '../support/service.ts';
+import { TcpBalancer } from '../support/tcp-balancer.ts';
+
+export const ADMIN_TOKEN = 'a-token-of-operators';
+
+/** Where an edge is and stays, whether it runs or not. */
+export interface EdgePlace {
+  readonly name: string;
+  readonly port: number;
+  readonly adminPort: number;
+}
+
+/** Redis, an ingest, and edges behind a balancer, with the settings that the units ship. */
+export interface BalancedTier extends AsyncDisposable {
+  readonly ingest: ServiceProcess;
+  readonly balancer: TcpBalancer;
+  readonly places: readonly EdgePlace[];
+  /** The edge that runs at a place. */
+  edgeAt(name: string): TestEdge;
+  /** Starts the first edge at a place, or one in the place of one that has ended; resolves when it is linked. */
+  start(name: string): Promise<void>;
+  /** Has the balancer know of a place. */
+  announce(name: string): Promise<void>;
+}
+
+/** The variables of `infra/systemd/tradewind-<service>.service`. */
+export function shippedSettings(service: 'edge' | 'ingest'): ServiceEnvironment {
+  const path = `${WORKSPACE_ROOT}infra/systemd/tradewind-${service}.service`;
+  return readUnitFile(readFileSync(path, 'utf8')).environment;
+}
+
+/**
+ * @param names of the places for edges.
+ * @param env what the edges have beside what their unit ships.
+ */
+export async function startBalancedTier(
+  names: readonly string[],
+  env: ServiceEnvironment = {},
+): Promise<BalancedTier> {
+  const owned = new AsyncDisposableStack();
+  try {
+    return await startIn(owned, names, env);
+  } catch (error) {
+    await owned.disposeAsync();
+    throw error;
+  }
+}
+
+async function startIn(
+  owned: AsyncDisposableStack,
+  names: readonly string[],
+  env: ServiceEnvironment,
+): Promise<BalancedTier> {
+  const redis = owned.use(await startRedis());
+  const ingest = await startIngest({ ...shippedSettings('ingest'), REDIS_URL: redis.url });
+  // Nobody waits for the drain of a test that is over; nor below.
+  owned.defer(async () => void (await ingest.stop(0)));
+  const places: EdgePlace[] = [];
+  for (const name of names) {
+    places.push({ name, port: await findFreePort(), adminPort: await findFreePort() });
+  }
+  const running = new Map<string, TestEdge>();
+  owned.defer(async () => {
+    await Promise.all([...running.values()].map((edge) => edge.stop(0)));
+  });
+  await untilLinked(ingest);
+  const balancer = owned.use(await TcpBalancer.start([]));
+  const placeOf = (name: string): EdgePlace => {
+    const place = places.find((each) => each.name === name);
+    if (place === undefined) throw new Error(`there is no place for ${name}`);
+    return place;
+  };
+  return {
+    ingest,
+    balancer,
+    places,
+    edgeAt(name) {
+      const edge = running.get(name);
+      if (edge === undefined) throw new Error(`${name} was not started`);
+      return edge;
+    },
+    async start(name) {
+      const before = running.get(name);
+      if (before !== undefined) {
+        const { code } = await before.exited;
+        if (code !== 0) throw new Error(`${name} ended with ${code}`);
+      }
+      const { port, adminPort } = placeOf(name);
+      const edge = await startEdge({
+        ...shippedSettings('edge'),
+        ...{ REDIS_URL: redis.url, EDGE_NODE_ID: name, EDGE_WORKERS: '1', ADMIN_TOKEN },
+        ...{ PORT: String(port), ADMIN_PORT: String(adminPort), ...env },
+      });
+      running.set(name, edge);
+      await untilLinked(edge);
+    },
+    async announce(name) {
+      await balancer.add({ name, host: '127.0.0.1', port: placeOf(name).port });
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
