@@ -3,22 +3,29 @@
 locals {
   uses_memorystore     = var.redis.variant == "memorystore"
   needs_proxies        = try(var.ingest.balancer.exposure == "internal", false)
-  zones                = slice(data.google_compute_zones.up.names, 0, min(3, length(data.google_compute_zones.up.names)))
+  needs_iap            = var.network.iap_ssh || try(var.admin.iap_tunnels, false)
   network              = { network_id = module.network.network_id, subnetwork_id = module.network.subnetwork_id }
   redis_client_account = compact([module.edge.service_account_email, try(module.ingest[0].service_account_email, "")])
 
+  # Whether or not they are all up just now: an outage is no reason to plan anything.
+  region_zones = one(data.google_compute_zones.region[*].names)
+  zones        = var.zones != null ? var.zones : slice(local.region_zones, 0, min(3, length(local.region_zones)))
+
   # The APIs that the modules use; an API stays on when the tier goes.
   services = toset(concat(
-    ["compute", "iam", "logging", "monitoring", "secretmanager", "storage"],
+    ["cloudresourcemanager", "compute", "iam", "logging", "monitoring", "secretmanager", "storage"],
+    local.needs_iap ? ["iap"] : [],
     local.uses_memorystore ? ["redis", "servicenetworking"] : ["dns"],
     var.monitoring.enabled && var.monitoring.install_ops_agent ? ["osconfig"] : [],
   ))
 }
 
-data "google_compute_zones" "up" {
+# Read while planning, so the project must have the Compute Engine API already.
+data "google_compute_zones" "region" {
+  count = var.zones == null ? 1 : 0
+
   project = var.project_id
   region  = var.region
-  status  = "UP"
 }
 
 resource "google_project_service" "api" {
@@ -61,47 +68,73 @@ module "redis" {
   depends_on = [google_project_service.api]
 }
 
+module "admin" {
+  source = "./modules/admin"
+  count  = var.admin == null ? 0 : 1
+
+  name          = var.name
+  project_id    = var.project_id
+  network_id    = module.network.network_id
+  operators     = var.admin.operators
+  source_ranges = var.admin.source_ranges
+  iap_tunnels   = var.admin.iap_tunnels
+  labels        = var.labels
+
+  services = merge(
+    { edge = { port = module.edge.admin_port, service_account_email = module.edge.service_account_email } },
+    var.ingest == null ? {} : { ingest = { port = module.ingest[0].admin_port, service_account_email = module.ingest[0].service_account_email } },
+  )
+
+  depends_on = [google_project_service.api]
+}
+
 module "edge" {
   source = "./modules/edge"
 
-  name            = "${var.name}-edge"
-  project_id      = var.project_id
-  region          = var.region
-  zones           = local.zones
-  network         = local.network
-  redis           = module.redis.clients["edge"]
-  release         = merge(var.release.edge, { bucket = var.release.bucket })
-  edge_count      = var.edge_count
-  autoscaler      = var.autoscaler
-  balancer        = var.edge.balancer
-  max_connections = var.edge.max_connections
-  drain_seconds   = var.edge.drain_seconds
-  machine         = var.edge.machine
-  environment     = var.edge.environment
-  labels          = var.labels
+  name                  = "${var.name}-edge"
+  project_id            = var.project_id
+  region                = var.region
+  zones                 = local.zones
+  network               = local.network
+  redis                 = module.redis.clients["edge"]
+  release               = merge(var.release.edge, { bucket = var.release.bucket })
+  admin_token_secret_id = one(module.admin[*].token_secret_id)
+  edge_count            = var.edge_count
+  autoscaler            = var.autoscaler
+  balancer              = var.edge.balancer
+  max_connections       = var.edge.max_connections
+  drain_seconds         = var.edge.drain_seconds
+  machine               = var.edge.machine
+  environment           = var.edge.environment
+  labels                = var.labels
+
+  depends_on = [google_project_service.api]
 }
 
 module "ingest" {
   source = "./modules/ingest"
   count  = var.ingest == null ? 0 : 1
 
-  name             = "${var.name}-ingest"
-  project_id       = var.project_id
-  region           = var.region
-  zones            = local.zones
-  redis            = module.redis.clients["ingest"]
-  release          = merge(var.release.ingest, { bucket = var.release.bucket })
-  tokens_secret_id = var.ingest.tokens_secret_id
-  ingest_count     = var.ingest.count
-  balancer         = var.ingest.balancer
-  machine          = var.ingest.machine
-  environment      = var.ingest.environment
-  labels           = var.labels
+  name                  = "${var.name}-ingest"
+  project_id            = var.project_id
+  region                = var.region
+  zones                 = local.zones
+  redis                 = module.redis.clients["ingest"]
+  release               = merge(var.release.ingest, { bucket = var.release.bucket })
+  admin_token_secret_id = one(module.admin[*].token_secret_id)
+  tokens_secret_id      = var.ingest.tokens_secret_id
+  ingest_count          = var.ingest.count
+  balancer              = var.ingest.balancer
+  machine               = var.ingest.machine
+  environment           = var.ingest.environment
+  labels                = var.labels
 
   network = merge(local.network, {
     proxy_subnetwork_id = module.network.proxy_subnetwork_id
     proxy_subnet_cidr   = local.needs_proxies ? var.network.proxy_subnet_cidr : null
   })
+
+  depends_on = [google_project_service.api]
 }
 
 module "monitoring" {
@@ -115,10 +148,12 @@ module "monitoring" {
   notification_channels = var.monitoring.notification_channels
   install_ops_agent     = var.monitoring.install_ops_agent
   rules_directory       = var.monitoring.rules_directory
+  admin_token_file      = var.admin == null ? null : "/etc/tradewind/admin-token"
+  memorystore           = local.uses_memorystore ? { id = module.redis.memorystore_id } : null
 
   groups = merge(
-    { edge = { name = module.edge.group_name, admin_port = 9080 } },
-    var.ingest == null ? {} : { ingest = { name = module.ingest[0].group_name, admin_port = 9081 } },
+    { edge = { name = module.edge.group_name, admin_port = module.edge.admin_port } },
+    var.ingest == null ? {} : { ingest = { name = module.ingest[0].group_name, admin_port = module.ingest[0].admin_port } },
   )
 
   depends_on = [google_project_service.api]

@@ -1,3 +1,8 @@
+output "admin_token_secret" {
+  description = "ID of the secret that holds the admin ports' token, for infra/roll: gcloud secrets versions access latest --secret=…; null where the ports stay on loopback."
+  value       = one(module.admin[*].token_secret_id)
+}
+
 output "edge_group" {
   description = "Name of the edges' managed instance group, for infra/roll."
   value       = module.edge.group_name
@@ -24,6 +29,21 @@ output "how_to_publish" {
   ))
 }
 
+output "how_to_roll" {
+  description = "How operators roll the edges, and ingest where there is one: from wherever gcloud works, where tunnels of Identity-Aware Proxy are allowed, else from an address in admin.source_ranges. null where the admin ports stay on loopback."
+  value = var.admin == null ? null : join("\n", [
+    for group in concat(
+      ["--mig ${module.edge.group_name} --drain-seconds ${module.edge.drain_seconds}"],
+      [for ingest in module.ingest : "--mig ${ingest.group_name} --admin-port ${ingest.admin_port} --drain-seconds ${ingest.drain_seconds}"],
+    ) : "npm run roll -- ${group} --region ${var.region} --project ${var.project_id} --token-secret ${module.admin[0].token_secret_id}${var.admin.iap_tunnels ? " --iap" : ""}"
+  ])
+}
+
+output "ingest_group" {
+  description = "Name of ingest's managed instance group, for infra/roll; null without an ingest."
+  value       = one(module.ingest[*].group_name)
+}
+
 output "ingest_url" {
   description = "Where publishers send HTTP requests to; null without an ingest."
   value       = one(module.ingest[*].url)
@@ -42,4 +62,9 @@ output "redis_port" {
 output "websocket_url" {
   description = "Where clients connect to."
   value       = module.edge.websocket_url
+}
+
+output "zones" {
+  description = "Zones that the tier is planned for: write them down as zones."
+  value       = local.zones
 }

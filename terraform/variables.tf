@@ -1,3 +1,13 @@
+variable "admin" {
+  description = "The admin ports, by which infra/roll drains edges: operators (IAM members) who may read their token; ranges within the network, or joined to it, that may reach them; and whether tunnels of Identity-Aware Proxy may. null: the ports stay on each VM's loopback, and infra/roll works on the VMs only."
+  type = object({
+    operators     = optional(list(string), [])
+    source_ranges = optional(list(string), [])
+    iap_tunnels   = optional(bool, true)
+  })
+  default = {}
+}
+
 variable "autoscaler" {
   description = "Adds edges by the VMs' CPU and by how full they are; never removes any. null: edge_count is the size. With it, edge_count is the least size, and max_count the greatest."
   type = object({
@@ -10,10 +20,11 @@ variable "autoscaler" {
 }
 
 variable "edge" {
-  description = "The edges: balancer (kind application or connections, certificate, idle timeout, throttle), clients of one edge, seconds for a drain, machine, further environment. modules/edge says more."
+  description = "The edges: balancer (kind application or connections, host, certificate, idle timeout, throttle), clients of one edge, seconds for a drain, machine, further environment. modules/edge says more."
   type = object({
     balancer = object({
       kind = optional(string, "application")
+      host = optional(string)
       certificate = object({
         domains    = optional(list(string), [])
         self_links = optional(list(string), [])
@@ -47,12 +58,13 @@ variable "edge_count" {
 }
 
 variable "ingest" {
-  description = "Ingest: the secret that holds its publishers' tokens, number of VMs, balancer (exposure internal or external), machine, further environment. null for none: publishers then write to Redis themselves."
+  description = "Ingest: the secret that holds its publishers' tokens, number of VMs, balancer (exposure internal or external, host), machine, further environment. null for none: publishers then write to Redis themselves."
   type = object({
     tokens_secret_id = string
     count            = optional(number)
     balancer = optional(object({
       exposure    = optional(string, "internal")
+      host        = optional(string)
       certificate = optional(object({ domains = optional(list(string), []), self_links = optional(list(string), []) }))
       timeout_sec = optional(number)
       throttle    = optional(object({ requests = optional(number), interval_sec = optional(number) }), {})
@@ -140,11 +152,13 @@ variable "redis" {
         object  = optional(string)
       })
       passwords = object({
+        admin       = string
         edge        = string
         ingest      = string
         replication = string
       })
       publishers                   = optional(map(object({ password = string, channels = list(string) })), {})
+      clients                      = optional(object({ service_accounts = optional(list(string), []), source_ranges = optional(list(string), []) }), {})
       tls                          = optional(object({ certificate = string, key = string, ca_pem = string }))
       primary                      = optional(string)
       machine_type                 = optional(string)
@@ -189,5 +203,21 @@ variable "release" {
   validation {
     condition     = var.ingest == null || var.release.ingest != null
     error_message = "release.ingest must be set where there is an ingest."
+  }
+}
+
+variable "zones" {
+  description = "Zones of the region that VMs are spread over, two or more; the first two hold Redis. Say them before the first apply and leave them: what is there stays in the zones that it was made in. null: the region's first three by name."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.zones == null || try(alltrue([for zone in var.zones : startswith(zone, "${var.region}-")]), false)
+    error_message = "zones must be zones of the region, such as europe-west1-b."
+  }
+
+  validation {
+    condition     = var.zones == null || try(length(var.zones) >= 2 && length(distinct(var.zones)) == length(var.zones), false)
+    error_message = "zones must name at least two zones, each once."
   }
 }

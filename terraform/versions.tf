@@ -6,9 +6,13 @@ terraform {
       source  = "hashicorp/google"
       version = "~> 7.45"
     }
+    random = {
+      source  = "hashicorp/random"
+      version = "~> 3.7"
+    }
   }
 
-  # The state holds Memorystore's password. Keep it where few can read it:
+  # The state holds Memorystore's password and the admin ports' token. Keep it where few can read it:
   # backend "gcs" {
   #   bucket = "my-terraform-state"
   #   prefix = "tradewind"

@@ -5,8 +5,11 @@ ARG VERSION
 ADD tradewind-ingest-${VERSION}-linux-x64.tar.gz /opt/tradewind/ingest/
 WORKDIR /opt/tradewind/ingest
 USER 65532:65532
+# As in infra/systemd/tradewind-ingest.service, which says why.
 ENV NODE_ENV=production \
-    DRAIN_SECONDS=10 \
+    DRAIN_SECONDS=30 \
+    DRAIN_ACCEPT_SECONDS=12 \
+    HTTP_KEEP_ALIVE_SECONDS=620 \
     HOST=0.0.0.0
 EXPOSE 8081 9081
 STOPSIGNAL SIGTERM

@@ -12,11 +12,14 @@ service=${service%.service}
 
 # The link tells the path as it will be on the system that is started.
 mkdir -p "$root/opt/tradewind" "$root/etc/systemd/system" "$root/etc/sysctl.d" "$root/etc/sysusers.d" \
-  "$root/etc/tradewind"
+  "$root/etc/tmpfiles.d" "$root/etc/tradewind"
 ln -sfn "${here#"$root"}" "$root/opt/tradewind/$service"
 cp "$here/systemd/$unit" "$root/etc/systemd/system/$unit"
 cp "$here/sysctl/60-tradewind.conf" "$root/etc/sysctl.d/60-tradewind.conf"
 cp "$here/systemd/sysusers.conf" "$root/etc/sysusers.d/tradewind.conf"
+# Transparent huge pages for who asks for them only: looking for some stops a process for milliseconds, and what was
+# given back is held in pieces of 2 MiB. Written anew at every boot.
+echo 'w- /sys/kernel/mm/transparent_hugepage/enabled - - - - madvise' >"$root/etc/tmpfiles.d/tradewind.conf"
 # Settings may hold tokens; systemd reads them before it gives up its rights.
 chmod 0750 "$root/etc/tradewind"
 
@@ -24,4 +27,5 @@ chmod 0750 "$root/etc/tradewind"
 systemd-sysusers /etc/sysusers.d/tradewind.conf
 chgrp tradewind /etc/tradewind
 sysctl --quiet --load /etc/sysctl.d/60-tradewind.conf
+systemd-tmpfiles --create /etc/tmpfiles.d/tradewind.conf
 systemctl daemon-reload

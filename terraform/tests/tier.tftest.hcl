@@ -20,11 +20,12 @@ mock_provider "google" {
   }
 }
 
+mock_provider "random" {}
+
 variables {
   project_id = "a-project"
   region     = "europe-west1"
   edge       = { balancer = { certificate = { domains = ["stream.example.com"] } } }
-  monitoring = { rules_directory = "modules/monitoring/tests/rules" }
   ingest     = { tokens_secret_id = "ingest-tokens" }
 
   release = {
@@ -70,6 +71,81 @@ run "edges_10" {
   assert {
     condition     = output.edge_target_size == 10
     error_message = "one number scales the tier"
+  }
+}
+
+# The project is as Google makes it: what the modules need must be switched on first.
+run "apis" {
+  command = plan
+
+  assert {
+    condition     = length(setsubtract(["cloudresourcemanager", "compute", "iam", "iap", "osconfig", "redis", "secretmanager", "servicenetworking", "storage"], keys(google_project_service.api))) == 0
+    error_message = "an API that the modules use is not switched on"
+  }
+}
+
+run "zones_by_themselves" {
+  command = plan
+
+  assert {
+    condition     = output.zones == tolist(["europe-west1-b", "europe-west1-c", "europe-west1-d"]) && data.google_compute_zones.region[0].status == null
+    error_message = "the region's zones, whether or not they are up just now"
+  }
+}
+
+run "zones_said" {
+  command = plan
+
+  variables {
+    zones = ["europe-west1-d", "europe-west1-c"]
+  }
+
+  assert {
+    condition     = output.zones == tolist(["europe-west1-d", "europe-west1-c"]) && length(data.google_compute_zones.region) == 0
+    error_message = "what is said is taken, and Google is not asked"
+  }
+}
+
+run "admin_ports" {
+  command = plan
+
+  assert {
+    condition     = output.admin_token_secret == "tradewind-admin-token"
+    error_message = "infra/roll needs the token"
+  }
+
+  assert {
+    condition = output.how_to_roll == join("\n", [
+      "npm run roll -- --mig tradewind-edge --drain-seconds 60 --region europe-west1 --project a-project --token-secret tradewind-admin-token --iap",
+      "npm run roll -- --mig tradewind-ingest --admin-port 9081 --drain-seconds 30 --region europe-west1 --project a-project --token-secret tradewind-admin-token --iap",
+    ])
+    error_message = "says how to roll the tier as it was made"
+  }
+}
+
+run "admin_ports_for_a_range" {
+  command = plan
+
+  variables {
+    admin = { source_ranges = ["10.20.3.250/32"], iap_tunnels = false }
+  }
+
+  assert {
+    condition     = !strcontains(output.how_to_roll, "--iap")
+    error_message = "without tunnels the roll asks the VMs' own addresses"
+  }
+}
+
+run "admin_ports_on_loopback" {
+  command = plan
+
+  variables {
+    admin = null
+  }
+
+  assert {
+    condition     = output.admin_token_secret == null && output.how_to_roll == null && length(module.admin) == 0
+    error_message = "without admin, no token and no rule"
   }
 }
 
@@ -119,7 +195,7 @@ run "redis_of_our_own" {
       variant = "vm"
       vm = {
         release   = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
-        passwords = { edge = "redis-edge", ingest = "redis-ingest", replication = "redis-replication" }
+        passwords = { admin = "redis-admin", edge = "redis-edge", ingest = "redis-ingest", replication = "redis-replication" }
       }
     }
   }
@@ -225,4 +301,24 @@ run "refuses_ingest_without_release" {
   }
 
   expect_failures = [var.release]
+}
+
+run "refuses_zone_of_another_region" {
+  command = plan
+
+  variables {
+    zones = ["europe-west1-b", "europe-west10-a"]
+  }
+
+  expect_failures = [var.zones]
+}
+
+run "refuses_one_zone" {
+  command = plan
+
+  variables {
+    zones = ["europe-west1-b"]
+  }
+
+  expect_failures = [var.zones]
 }

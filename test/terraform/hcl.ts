@@ -25,6 +25,11 @@ export interface HclModule {
   /** From {@link TERRAFORM_ROOT}; `.` for the root. */
   readonly path: string;
   readonly resources: readonly HclResource[];
+  /** What is only read. */
+  readonly data: readonly HclResource[];
+  /** Calls of other modules, by their names. */
+  readonly modules: Readonly<Record<string, HclBlock>>;
+  readonly locals: HclBlock;
   readonly variables: Readonly<Record<string, HclBlock>>;
   readonly outputs: Readonly<Record<string, HclBlock>>;
   readonly providers: HclBlock;
@@ -53,18 +58,28 @@ export async function parseModule(path: string, texts: readonly string[]): Promi
       string,
       HclBlock
     >;
-  const resources = parsed.flatMap((file) =>
-    Object.entries((file.resource ?? {}) as unknown as Record<string, Named>).flatMap(
-      ([type, named]) =>
-        Object.entries(firstOf(named)).map(([name, body]) => ({ type, name, body })),
-    ),
-  );
+  const typed = (kind: string): HclResource[] =>
+    parsed.flatMap((file) =>
+      Object.entries((file[kind] ?? {}) as unknown as Record<string, Named>).flatMap(
+        ([type, named]) =>
+          Object.entries(firstOf(named)).map(([name, body]) => ({ type, name, body })),
+      ),
+    );
   const terraform = parsed.flatMap((file) => (file.terraform ?? []) as unknown as HclBlock[]);
   const providers = Object.assign(
     {},
     ...terraform.flatMap((block) => block.required_providers ?? []),
   );
-  return { path, resources, variables: all('variable'), outputs: all('output'), providers };
+  return {
+    path,
+    resources: typed('resource'),
+    data: typed('data'),
+    modules: all('module'),
+    locals: Object.assign({}, ...parsed.flatMap((file) => (file.locals ?? []) as HclBlock[])),
+    variables: all('variable'),
+    outputs: all('output'),
+    providers,
+  };
 }
 
 type Named = Readonly<Record<string, readonly HclBlock[]>>;
@@ -73,9 +88,10 @@ function firstOf(named: Named): Record<string, HclBlock> {
   return Object.fromEntries(Object.entries(named).map(([name, blocks]) => [name, blocks[0] ?? {}]));
 }
 
-/** The nested blocks of that name, at any depth. */
+/** The nested blocks of that name, at any depth, `dynamic` ones among them. */
 export function nestedBlocks(body: HclBlock, name: string): HclBlock[] {
-  return Object.entries(body).flatMap(([key, value]) => {
+  const entries = [...Object.entries(body), ...Object.entries(dynamicBlocks(body))];
+  return entries.flatMap(([key, value]) => {
     if (!Array.isArray(value)) return [];
     const blocks = value.filter((entry): entry is HclBlock => isBlock(entry));
     return [
@@ -83,6 +99,16 @@ export function nestedBlocks(body: HclBlock, name: string): HclBlock[] {
       ...blocks.flatMap((block) => nestedBlocks(block, name)),
     ];
   });
+}
+
+/** Of each `dynamic` block the contents, by its name. */
+function dynamicBlocks({ dynamic }: HclBlock): Record<string, readonly unknown[]> {
+  if (typeof dynamic !== 'object' || dynamic === null) return {};
+  return Object.fromEntries(
+    Object.entries(dynamic as Readonly<Record<string, readonly HclBlock[]>>).map(
+      ([name, blocks]) => [name, blocks.flatMap(({ content }) => content)],
+    ),
+  );
 }
 
 function isBlock(value: unknown): boolean {

@@ -1,4 +1,5 @@
 import type { HclBlock, HclModule } from './hcl.ts';
+import { readVariableType } from './variable-type.ts';
 
 /** Stand around the part of a README that is made from the code. */
 const BEGIN = '<!-- made from the code: npx node test/terraform/write-readmes.ts -->';
@@ -14,10 +15,7 @@ export function interfaceText({ variables, outputs }: HclModule): string {
     '',
     '| name | type | default | description |',
     '|---|---|---|---|',
-    ...inputs.map(
-      ([name, block]) =>
-        `| \`${name}\` | ${typeText(block)} | ${defaultText(block)} | ${cell(block.description)} |`,
-    ),
+    ...inputs.flatMap(([name, block]) => variableRows(name, block)),
     '',
     '## Outputs',
     '',
@@ -40,11 +38,17 @@ function byName([a]: [string, unknown], [b]: [string, unknown]): number {
   return a < b ? -1 : 1;
 }
 
-function typeText({ type }: HclBlock): string {
-  const text = String(type).replace(/^\$\{|\}$/g, '');
-  return /^[a-z]+(\([a-z]+\))?$/.test(text)
-    ? `\`${text}\``
-    : `\`${text.slice(0, text.indexOf('('))}\``;
+/** A row for the variable, and one for each field that it is made of. */
+function variableRows(name: string, block: HclBlock): string[] {
+  const { type, fields } = readVariableType(String(block.type).replace(/^\$\{|\}$/g, ''));
+  return [
+    `| \`${name}\` | \`${type}\` | ${defaultText(block)} | ${cell(block.description)} |`,
+    ...fields.map(({ path, type: fieldType, default: fallback }) => {
+      const way = path.startsWith('.') || path.startsWith('[') ? path : `.${path}`;
+      const value = fallback === undefined ? 'required' : `\`${cell(fallback)}\``;
+      return `| \`${name}${way}\` | \`${fieldType}\` | ${value} | |`;
+    }),
+  ];
 }
 
 function defaultText(block: HclBlock): string {

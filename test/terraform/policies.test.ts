@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type HclModule, modulePaths, parseModule, readModule } from './hcl.ts';
-import { POLICIES } from './policies.ts';
+import { apisOf, POLICIES } from './policies.ts';
 
 const MODULES = await Promise.all(modulePaths().map(readModule));
 
@@ -24,6 +24,23 @@ const BREACHES: Readonly<Record<string, { code: string; fault: string }>> = {
   'VMs are reached from balancers and known accounts only': {
     code: 'resource "google_compute_firewall" "x" { source_ranges = ["0.0.0.0/0"] }',
     fault: 'fixture: google_compute_firewall.x lets 0.0.0.0/0 in',
+  },
+  'what cannot be moved stays in its zones': {
+    code: 'resource "google_redis_instance" "x" {\n lifecycle { ignore_changes = [location_id] }\n }',
+    fault: 'fixture: google_redis_instance.x is replaced when alternative_location_id changes',
+  },
+  'zones are not chosen by their state of the moment': {
+    code: 'data "google_compute_zones" "x" { status = "UP" }',
+    fault: 'fixture: data.google_compute_zones.x asks for a status',
+  },
+  'every module waits for the APIs': {
+    code: `resource "google_project_service" "api" {}
+      module "a" { source = "./a" }
+      module "b" {
+        source     = "./b"
+        depends_on = [google_project_service.api]
+      }`,
+    fault: 'fixture: module a may come before the APIs',
   },
   'a balancing scheme is set': {
     code: 'resource "google_compute_backend_service" "x" {}',
@@ -91,11 +108,45 @@ describe.each(POLICIES)('$name', ({ name, faults }) => {
   });
 });
 
+describe('what a plain look would miss', () => {
+  const faultsIn = async (name: string, code: string): Promise<string[] | undefined> =>
+    POLICIES.find((one) => one.name === name)?.faults(await parseModule('fixture', [code]));
+
+  it('is a public address in a dynamic block', async () => {
+    const code = `resource "google_compute_instance" "x" {
+      network_interface {
+        dynamic "access_config" {
+          for_each = [1]
+          content {}
+        }
+      }
+    }`;
+    expect(await faultsIn('no VM has a public address', code)).toHaveLength(1);
+  });
+
+  it('is a range that is called that of Identity-Aware Proxy', async () => {
+    const code = (range: string) => `locals { iap_range = "${range}" }
+      resource "google_compute_firewall" "x" { source_ranges = [local.iap_range] }`;
+    const name = 'VMs are reached from balancers and known accounts only';
+    expect(await faultsIn(name, code('35.235.240.0/20'))).toEqual([]);
+    expect(await faultsIn(name, code('0.0.0.0/0'))).toEqual([
+      'fixture: google_compute_firewall.x lets 0.0.0.0/0 in',
+    ]);
+  });
+});
+
+it('switches on every API that a resource needs', () => {
+  const root = JSON.stringify(MODULES.find(({ path }) => path === '.')?.locals.services);
+  const missing = apisOf(MODULES).filter((api) => !root.includes(`\\"${api}\\"`));
+  expect(missing).toEqual([]);
+  expect(apisOf(MODULES).length).toBeGreaterThan(8);
+});
+
 it('has found what the policies speak of', () => {
   expect(countOf(/instance_template$/)).toBe(1);
   expect(countOf(/^google_compute_instance$/)).toBe(1);
   expect(countOf(/instance_group_manager$/)).toBe(1);
-  expect(countOf(/firewall$/)).toBe(4);
+  expect(countOf(/firewall$/)).toBe(7);
   expect(countOf(/backend_service$/)).toBe(3);
   expect(countOf(/_iam_member$/)).toBeGreaterThanOrEqual(9);
 });

@@ -21,12 +21,43 @@ const ALLOWED_ROLES: Readonly<Record<string, readonly string[]>> = {
   google_storage_bucket_iam_member: ['roles/storage.objectViewer'],
 };
 
-/** Expressions for what may reach a VM: the balancer's ranges, its proxies', Identity-Aware Proxy. */
+/**
+ * Expressions for what may reach a VM: the balancer's ranges, its proxies', Identity-Aware Proxy, and
+ * the ranges of operators and publishers, whose variables refuse wide ones.
+ */
 const ALLOWED_SOURCES = [
   'data.google_compute_lb_ip_ranges.google.http_ssl_tcp_internal',
   'var.network.proxy_subnet_cidr',
   'local.iap_range',
+  'var.source_ranges',
+  'var.vm.clients.source_ranges',
 ];
+
+/** What Identity-Aware Proxy forwards TCP from, wherever it is called `local.iap_range`. */
+const IAP_RANGE = '35.235.240.0/20';
+
+/** Where something is, in types that cannot be moved: other zones would be another, empty one. */
+const PLACES: Readonly<Record<string, readonly string[]>> = {
+  google_compute_disk: ['zone'],
+  google_compute_instance: ['zone'],
+  google_compute_region_instance_group_manager: ['distribution_policy_zones'],
+  google_redis_instance: ['location_id', 'alternative_location_id'],
+};
+
+/** The API that a type needs, by the beginning of its name; the longest one counts. */
+const APIS: Readonly<Record<string, string>> = {
+  google_compute_: 'compute',
+  google_dns_: 'dns',
+  google_monitoring_: 'monitoring',
+  google_os_config_: 'osconfig',
+  google_project_iam_: 'cloudresourcemanager',
+  google_project_service: 'cloudresourcemanager',
+  google_redis_: 'redis',
+  google_secret_manager_: 'secretmanager',
+  google_service_account: 'iam',
+  google_service_networking_: 'servicenetworking',
+  google_storage_: 'storage',
+};
 
 const SCHEMES = ['EXTERNAL_MANAGED', 'INTERNAL_MANAGED'];
 
@@ -57,17 +88,42 @@ export const POLICIES: readonly Policy[] = [
     const role = String(resource.body.role ?? 'a whole policy');
     return ALLOWED_ROLES[resource.type]?.includes(role) ? [] : [`gives ${role}`];
   }),
-  policy('VMs are reached from balancers and known accounts only', (resource) => {
+  policy('VMs are reached from balancers and known accounts only', (resource, { locals }) => {
     if (resource.type !== 'google_compute_firewall') return [];
     const { source_ranges: ranges, source_service_accounts: accounts, source_tags } = resource.body;
     if (source_tags !== undefined) return ['goes by tags, which anybody who makes a VM can set'];
     if (ranges === undefined) return accounts === undefined ? ['lets everybody in'] : [];
     return [ranges]
       .flat()
-      .map((range) => String(range).replace(/^\$\{|\}$/g, ''))
+      .map(withoutBraces)
+      .map((range) => (range === 'local.iap_range' ? iapFault(locals.iap_range) : range))
       .filter((range) => !ALLOWED_SOURCES.includes(range))
       .map((range) => `lets ${range} in`);
   }),
+  policy('what cannot be moved stays in its zones', (resource) => {
+    const ignored = nestedBlocks(resource.body, 'lifecycle')
+      .flatMap(({ ignore_changes }) => ignore_changes as readonly string[])
+      .map(withoutBraces);
+    return (PLACES[resource.type] ?? [])
+      .filter((place) => !ignored.includes(place))
+      .map((place) => `is replaced when ${place} changes`);
+  }),
+  {
+    name: 'zones are not chosen by their state of the moment',
+    faults: ({ path, data }) =>
+      data
+        .filter(({ type, body }) => type === 'google_compute_zones' && 'status' in body)
+        .map(({ name }) => `${path}: data.google_compute_zones.${name} asks for a status`),
+  },
+  {
+    name: 'every module waits for the APIs',
+    faults: ({ path, resources, modules }) => {
+      if (!resources.some(({ type }) => type === 'google_project_service')) return [];
+      return Object.entries(modules)
+        .filter(([, { depends_on }]) => !JSON.stringify(depends_on ?? '').includes('_service.api}'))
+        .map(([name]) => `${path}: module ${name} may come before the APIs`);
+    },
+  },
   policy('a balancing scheme is set', (resource) => {
     const hasScheme = /^google_compute_(region_|global_)?(backend_service|forwarding_rule)$/;
     if (!hasScheme.test(resource.type)) return [];
@@ -144,13 +200,44 @@ export const POLICIES: readonly Policy[] = [
   },
 ];
 
+/** The APIs that the resources of these modules need, each once. Throws for a type that is not known. */
+export function apisOf(modules: readonly HclModule[]): string[] {
+  const types = modules
+    .flatMap(({ resources, data }) => [...resources, ...data])
+    .map(({ type }) => type)
+    .filter((type) => type.startsWith('google_'));
+  return [...new Set(types.map(apiOf))].sort();
+}
+
+function apiOf(type: string): string {
+  const beginning = Object.keys(APIS)
+    .filter((key) => type.startsWith(key))
+    .sort((a, b) => b.length - a.length)[0];
+  if (beginning === undefined) throw new Error(`it is not known which API ${type} needs`);
+  return APIS[beginning] as string;
+}
+
 /** A policy that looks at one resource at a time. */
-function policy(name: string, faultsOf: (resource: HclResource) => string[]): Policy {
+function policy(
+  name: string,
+  faultsOf: (resource: HclResource, module: HclModule) => string[],
+): Policy {
   return {
     name,
-    faults: ({ path, resources }) =>
-      resources.flatMap((resource) =>
-        faultsOf(resource).map((fault) => `${path}: ${resource.type}.${resource.name} ${fault}`),
+    faults: (module) =>
+      module.resources.flatMap((resource) =>
+        faultsOf(resource, module).map(
+          (fault) => `${module.path}: ${resource.type}.${resource.name} ${fault}`,
+        ),
       ),
   };
+}
+
+function withoutBraces(expression: unknown): string {
+  return String(expression).replace(/^\$\{|\}$/g, '');
+}
+
+/** `local.iap_range` where it is what its name says, else its value. */
+function iapFault(value: unknown): string {
+  return value === IAP_RANGE ? 'local.iap_range' : String(value);
 }

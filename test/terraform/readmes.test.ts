@@ -22,6 +22,14 @@ it('would notice a variable that is not listed', async () => {
   expect(withInterface(readme, interfaceText(after))).not.toBe(readme);
 });
 
+it('lists what an object is made of, with its defaults', async () => {
+  const module = await parseModule('fixture', [
+    'variable "a" {\n  type = object({ b = string, c = optional(number, 5) })\n}',
+  ]);
+  expect(interfaceText(module)).toContain('| `a.b` | `string` | required | |');
+  expect(interfaceText(module)).toContain('| `a.c` | `number` | `5` | |');
+});
+
 it('has an example of the variables in which each name is one', async () => {
   const example = readFileSync(`${TERRAFORM_ROOT}terraform.tfvars.example`, 'utf8');
   const { variables } = await readModule('.');
@@ -30,4 +38,16 @@ it('has an example of the variables in which each name is one', async () => {
   for (const [name, block] of Object.entries(variables)) {
     if (!('default' in block)) expect(names).toContain(name);
   }
+});
+
+it('tells a roll nothing but options that infra/roll has', async () => {
+  const usage = readFileSync(`${TERRAFORM_ROOT}../infra/roll/src/settings.ts`, 'utf8');
+  const { outputs } = await readModule('.');
+  const texts = [
+    readFileSync(`${TERRAFORM_ROOT}README.md`, 'utf8').match(/npm run roll[^`]*?```/g),
+    String(outputs.how_to_roll?.value),
+  ];
+  const options = texts.flatMap((text) => String(text).match(/--[a-z-]+/g) ?? []);
+  expect(new Set(options).size).toBeGreaterThanOrEqual(6);
+  for (const option of options) expect(usage).toMatch(new RegExp(`${option}\\b`));
 });

@@ -6,8 +6,12 @@ export function renderStartup(
   template: 'vm-startup.sh.tftpl' | 'redis-startup.sh.tftpl',
   values: Readonly<Record<string, string>>,
 ): string {
-  const functions = readFileSync(`${TERRAFORM_ROOT}startup/functions.sh`, 'utf8');
-  const all: Readonly<Record<string, string>> = { functions, ...values };
+  const script = (name: string) => readFileSync(`${TERRAFORM_ROOT}startup/${name}`, 'utf8');
+  const all: Readonly<Record<string, string>> = {
+    functions: script('functions.sh'),
+    users_functions: script('redis-users.sh'),
+    ...values,
+  };
   const text = readFileSync(`${TERRAFORM_ROOT}startup/${template}`, 'utf8');
   return text.replace(/\$\{(\w+)\}/g, (_, name: string) => {
     const value = all[name];
@@ -20,3 +24,41 @@ export function renderStartup(
 export function encoded(text: string): string {
   return Buffer.from(text).toString('base64');
 }
+
+/** As on Google's machines; a test that runs a script says where its stand-ins are. */
+const HOSTS = {
+  root: '',
+  metadata_host: 'http://metadata.google.internal',
+  storage_host: 'https://storage.googleapis.com',
+  secret_manager_host: 'https://secretmanager.googleapis.com',
+};
+
+/** What Terraform would fill into an edge's script. */
+export const VM_VALUES = {
+  ...HOSTS,
+  service: 'edge',
+  version: '1.2.3',
+  bucket: 'releases',
+  object: 'edge.tar.gz',
+  sha256: '0'.repeat(64),
+  environment_base64: encoded('EDGE_CHANNELS=BTC.*,ETH.*\n'),
+  secret_files_base64: encoded('redis-password projects/p/secrets/redis/versions/1\n'),
+  secret_variables_base64: encoded('INGEST_TOKENS projects/p/secrets/tokens/versions/latest\n'),
+  redis_ca_base64: encoded('a certificate'),
+};
+
+/** The same for a Redis of our own, without users. */
+export const REDIS_VALUES = {
+  ...HOSTS,
+  engine: 'valkey',
+  version: '8.1.4',
+  bucket: 'releases',
+  object: 'valkey-8.1.4.tar.gz',
+  sha256: '0'.repeat(64),
+  configuration_base64: '',
+  users_base64: '',
+  secret_files_base64: '',
+  ca_base64: '',
+  replication_secret: 'projects/p/secrets/replication/versions/latest',
+  memory_percent: '60',
+};

@@ -27,6 +27,7 @@ module "tier" {
 
   project_id = var.project_id
   region     = "europe-west1"
+  zones      = ["europe-west1-b", "europe-west1-c", "europe-west1-d"]
   edge_count = 2
   release    = var.release
 

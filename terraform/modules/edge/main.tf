@@ -5,8 +5,6 @@ locals {
   admin_port = 9080
 
   environment = merge(var.environment, {
-    ADMIN_HOST         = "127.0.0.1"
-    ADMIN_PORT         = tostring(local.admin_port)
     DRAIN_SECONDS      = tostring(var.drain_seconds)
     WS_MAX_CONNECTIONS = tostring(var.max_connections)
   })
@@ -27,6 +25,7 @@ module "vms" {
   machine     = var.machine
   labels      = var.labels
   port        = local.port
+  admin       = { port = local.admin_port, token_secret_id = var.admin_token_secret_id }
   redis       = var.redis
   release     = var.release
   environment = local.environment

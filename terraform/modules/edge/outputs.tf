@@ -1,6 +1,16 @@
+output "admin_port" {
+  description = "Port that infra/roll and the metrics' reader ask."
+  value       = local.admin_port
+}
+
 output "autoscaled" {
   description = "Whether an autoscaler adds edges."
   value       = length(google_compute_region_autoscaler.scale_out) == 1
+}
+
+output "drain_seconds" {
+  description = "Seconds from the order to drain until all clients are gone."
+  value       = var.drain_seconds
 }
 
 output "group_id" {
@@ -29,6 +39,6 @@ output "target_size" {
 }
 
 output "websocket_url" {
-  description = "Where clients connect to: by the certificate's first domain, or by address where the certificate is your own."
-  value       = "wss://${length(var.balancer.certificate.domains) > 0 ? var.balancer.certificate.domains[0] : module.balancer.ip_address}/ws"
+  description = "Where clients connect to."
+  value       = "wss://${var.balancer.host != null ? var.balancer.host : var.balancer.certificate.domains[0]}/ws"
 }

@@ -1,3 +1,9 @@
+variable "admin_token_secret_id" {
+  description = "ID of the secret, in the same project, that holds the admin port's token. null: the port stays on each VM's loopback."
+  type        = string
+  default     = null
+}
+
 variable "autoscaler" {
   description = "Adds edges by the VMs' CPU and by how full they are; never removes any. null: edge_count is the size. With it, edge_count is the least size, and max_count the greatest."
   type = object({
@@ -35,9 +41,10 @@ variable "autoscaler" {
 }
 
 variable "balancer" {
-  description = "The balancer in front: kind (application, or connections for an SSL proxy that counts them), certificate, idle timeout, throttle by address."
+  description = "The balancer in front: kind (application, or connections for an SSL proxy that counts them), certificate, the host that clients ask for (by default the certificate's first domain), idle timeout, throttle by address."
   type = object({
     kind = optional(string, "application")
+    host = optional(string)
     certificate = object({
       domains    = optional(list(string), [])
       self_links = optional(list(string), [])
@@ -54,20 +61,30 @@ variable "balancer" {
   }
 
   validation {
+    condition     = length(var.balancer.certificate.domains) > 0 || var.balancer.host != null
+    error_message = "balancer.host must be set where the certificate is your own: no certificate is for the balancer's address."
+  }
+
+  validation {
+    condition     = var.balancer.host == null || can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.balancer.host))
+    error_message = "balancer.host must be a lower-case host name, such as stream.example.com."
+  }
+
+  validation {
     condition     = var.balancer.timeout_sec >= 60 && var.balancer.timeout_sec <= 86400
     error_message = "balancer.timeout_sec must be 60 to 86400: an edge pings clients that are silent for 25 s."
   }
 }
 
 variable "drain_seconds" {
-  description = "Seconds from the order to drain until all clients are gone, 3 to 60: the unit waits 75 for the process."
+  description = "Seconds from the order to drain until all clients are gone, 20 to 60: for 12 the balancer still sends clients, and the unit waits 75 for the process."
   type        = number
   default     = 60
   nullable    = false
 
   validation {
-    condition     = var.drain_seconds >= 3 && var.drain_seconds <= 60 && floor(var.drain_seconds) == var.drain_seconds
-    error_message = "drain_seconds must be a whole number from 3 to 60: the unit's TimeoutStopSec is 75, and stopping takes up to 10 of it."
+    condition     = var.drain_seconds >= 20 && var.drain_seconds <= 60 && floor(var.drain_seconds) == var.drain_seconds
+    error_message = "drain_seconds must be a whole number from 20 to 60: an edge accepts for 12 of it (DRAIN_ACCEPT_SECONDS), keeps 2 back, and the clients need the rest; the unit's TimeoutStopSec is 75, and stopping takes up to 10 of it."
   }
 }
 
@@ -89,7 +106,7 @@ variable "environment" {
   nullable    = false
 
   validation {
-    condition     = length(setintersection(keys(var.environment), ["ADMIN_HOST", "ADMIN_PORT", "DRAIN_SECONDS", "EDGE_NODE_ID", "HOST", "PORT", "REDIS_CA_FILE", "REDIS_PASSWORD_FILE", "REDIS_URL", "WS_MAX_CONNECTIONS"])) == 0
+    condition     = length(setintersection(keys(var.environment), ["ADMIN_HOST", "ADMIN_PORT", "DRAIN_ACCEPT_SECONDS", "DRAIN_SECONDS", "EDGE_NODE_ID", "HOST", "HTTP_KEEP_ALIVE_SECONDS", "PORT", "REDIS_CA_FILE", "REDIS_PASSWORD_FILE", "REDIS_URL", "WS_MAX_CONNECTIONS"])) == 0
     error_message = "environment holds a variable that Terraform sets itself."
   }
 }
@@ -174,7 +191,7 @@ variable "release" {
 }
 
 variable "zones" {
-  description = "Zones of the region that the VMs are spread over."
+  description = "Zones of the region that the VMs are spread over. A group that is there keeps the zones that it was made in."
   type        = list(string)
   nullable    = false
 }

@@ -2,12 +2,12 @@
 
 locals {
   port        = 8081
+  admin_port  = 9081
   is_internal = var.balancer.exposure == "internal"
 
-  environment = merge(var.environment, {
-    ADMIN_HOST = "127.0.0.1"
-    ADMIN_PORT = "9081"
-  })
+  # Requests are short: what is in flight when the balancer has noticed has the rest of it.
+  drain_seconds = 30
+  environment   = merge(var.environment, { DRAIN_SECONDS = tostring(local.drain_seconds) })
 }
 
 module "vms" {
@@ -22,6 +22,7 @@ module "vms" {
   machine          = var.machine
   labels           = var.labels
   port             = local.port
+  admin            = { port = local.admin_port, token_secret_id = var.admin_token_secret_id }
   redis            = var.redis
   release          = var.release
   environment      = local.environment

@@ -1,5 +1,15 @@
+output "admin_port" {
+  description = "Port that infra/roll and the metrics' reader ask."
+  value       = local.admin_port
+}
+
+output "drain_seconds" {
+  description = "Seconds from the order to drain until requests in flight are cut off."
+  value       = local.drain_seconds
+}
+
 output "group_name" {
-  description = "Name of the managed instance group."
+  description = "Name of the managed instance group, for infra/roll."
   value       = module.vms.group_name
 }
 
@@ -16,6 +26,6 @@ output "service_account_email" {
 output "url" {
   description = "Where publishers send their requests to."
   value = local.is_internal ? "http://${google_compute_forwarding_rule.internal[0].ip_address}" : (
-    "https://${length(var.balancer.certificate.domains) > 0 ? var.balancer.certificate.domains[0] : module.balancer[0].ip_address}"
+    "https://${var.balancer.host != null ? var.balancer.host : var.balancer.certificate.domains[0]}"
   )
 }

@@ -1,7 +1,14 @@
+variable "admin_token_secret_id" {
+  description = "ID of the secret, in the same project, that holds the admin port's token. null: the port stays on each VM's loopback."
+  type        = string
+  default     = null
+}
+
 variable "balancer" {
-  description = "The balancer in front: exposure (internal: HTTP within the network; external: HTTPS from everywhere), and for external the certificate and the throttle by address."
+  description = "The balancer in front: exposure (internal: HTTP within the network; external: HTTPS from everywhere), and for external the certificate, the host that publishers ask for (by default the certificate's first domain) and the throttle by address."
   type = object({
     exposure    = optional(string, "internal")
+    host        = optional(string)
     certificate = optional(object({ domains = optional(list(string), []), self_links = optional(list(string), []) }))
     timeout_sec = optional(number, 30)
     throttle    = optional(object({ requests = optional(number, 6000), interval_sec = optional(number, 60) }), {})
@@ -20,6 +27,16 @@ variable "balancer" {
   }
 
   validation {
+    condition     = var.balancer.exposure == "internal" || var.balancer.host != null || try(length(var.balancer.certificate.domains) > 0, true)
+    error_message = "balancer.host must be set where the certificate is your own: no certificate is for the balancer's address."
+  }
+
+  validation {
+    condition     = var.balancer.host == null || can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.balancer.host))
+    error_message = "balancer.host must be a lower-case host name, such as ingest.example.com."
+  }
+
+  validation {
     condition     = var.balancer.timeout_sec >= 5 && var.balancer.timeout_sec <= 300
     error_message = "balancer.timeout_sec must be 5 to 300."
   }
@@ -32,7 +49,7 @@ variable "environment" {
   nullable    = false
 
   validation {
-    condition     = length(setintersection(keys(var.environment), ["ADMIN_HOST", "ADMIN_PORT", "HOST", "INGEST_TOKENS", "PORT", "REDIS_CA_FILE", "REDIS_PASSWORD_FILE", "REDIS_URL"])) == 0
+    condition     = length(setintersection(keys(var.environment), ["ADMIN_HOST", "ADMIN_PORT", "DRAIN_ACCEPT_SECONDS", "DRAIN_SECONDS", "HOST", "HTTP_KEEP_ALIVE_SECONDS", "INGEST_TOKENS", "PORT", "REDIS_CA_FILE", "REDIS_PASSWORD_FILE", "REDIS_URL"])) == 0
     error_message = "environment holds a variable that Terraform sets itself."
   }
 }
@@ -125,7 +142,7 @@ variable "tokens_secret_id" {
 }
 
 variable "zones" {
-  description = "Zones of the region that the VMs are spread over."
+  description = "Zones of the region that the VMs are spread over. A group that is there keeps the zones that it was made in."
   type        = list(string)
   nullable    = false
 }

@@ -13,13 +13,14 @@ locals {
           tradewind = {
             type = "prometheus"
             config = {
-              scrape_configs = [{
+              scrape_configs = [merge({
                 job_name        = "tradewind-${service}"
                 scrape_interval = "15s"
                 static_configs  = [{ targets = ["127.0.0.1:${group.admin_port}"], labels = { instance_group = group.name } }]
                 # The agent knows the VM's name; without this every VM would be called 127.0.0.1.
                 relabel_configs = [{ source_labels = ["__meta_gce_instance_name"], target_label = "instance" }]
-              }]
+                # A file, which the start-up script writes: the settings can be read by whoever may see policies.
+              }, var.admin_token_file == null ? {} : { authorization = { credentials_file = var.admin_token_file } })]
             }
           }
         }

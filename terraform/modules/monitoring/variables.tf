@@ -1,3 +1,9 @@
+variable "admin_token_file" {
+  description = "File on each VM that holds the admin port's token; null where it asks for none."
+  type        = string
+  default     = null
+}
+
 variable "groups" {
   description = "For each service, edge and ingest, the name of its group of VMs and its admin port, which metrics are read from."
   type = map(object({
@@ -24,6 +30,12 @@ variable "labels" {
   type        = map(string)
   default     = {}
   nullable    = false
+}
+
+variable "memorystore" {
+  description = "ID of the Memorystore instance whose memory is alerted on; null without one."
+  type        = object({ id = string })
+  default     = null
 }
 
 variable "name" {

@@ -1,5 +1,5 @@
 variable "iap_ssh" {
-  description = "Whether people with the right may reach SSH through Identity-Aware Proxy. infra/roll needs it to drain a VM."
+  description = "Whether people with the right may reach SSH through Identity-Aware Proxy, for looking into a VM."
   type        = bool
   default     = true
   nullable    = false

@@ -34,7 +34,10 @@ resource "google_redis_instance" "main" {
     }
   }
 
+  # Other zones would mean another Redis, without what this one holds.
   lifecycle {
+    ignore_changes = [location_id, alternative_location_id]
+
     precondition {
       condition     = var.managed_peering != null
       error_message = "Memorystore needs the network's peering with managed services."

@@ -8,6 +8,11 @@ output "host" {
   value       = local.is_managed ? google_redis_instance.main[0].host : local.host_name
 }
 
+output "memorystore_id" {
+  description = "ID of the Memorystore instance, for its alerts; null for VMs of our own."
+  value       = one(google_redis_instance.main[*].id)
+}
+
 output "port" {
   description = "Port of Redis."
   value       = local.is_managed ? google_redis_instance.main[0].port : 6379

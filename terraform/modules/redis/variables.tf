@@ -96,7 +96,7 @@ variable "variant" {
 }
 
 variable "vm" {
-  description = "Redis on VMs of our own. passwords are IDs of secrets that exist: those of the edges, of ingest, and of the replica. publishers are further users, each with a secret and the channels that it may publish to (patterns with *). primary is the VM that writes go to, a or b."
+  description = "Redis on VMs of our own. passwords are IDs of secrets that exist: those of the edges, of ingest, of the replica, and of the operator's user. publishers are further users, each with a secret and the channels that it may publish to (patterns with *); clients are the service accounts within the network, and the ranges, that they connect from. primary is the VM that writes go to, a or b."
   type = object({
     release = object({
       bucket  = string
@@ -106,6 +106,7 @@ variable "vm" {
       object  = optional(string)
     })
     passwords = object({
+      admin       = string
       edge        = string
       ingest      = string
       replication = string
@@ -114,6 +115,10 @@ variable "vm" {
       password = string
       channels = list(string)
     })), {})
+    clients = optional(object({
+      service_accounts = optional(list(string), [])
+      source_ranges    = optional(list(string), [])
+    }), {})
     tls = optional(object({
       certificate = string
       key         = string
@@ -158,9 +163,24 @@ variable "vm" {
 
   validation {
     condition = var.vm == null || try(alltrue([
-      for name, publisher in var.vm.publishers : can(regex("^[a-z][a-z0-9-]{0,31}$", name)) && !contains(["edge", "ingest", "replication", "default"], name)
+      for name, publisher in var.vm.publishers : can(regex("^[a-z][a-z0-9-]{0,31}$", name)) && !contains(["admin", "default", "edge", "ingest", "replication"], name)
     ]), false)
-    error_message = "vm.publishers have lower-case names, other than edge, ingest, replication and default."
+    error_message = "vm.publishers have lower-case names, other than admin, default, edge, ingest and replication."
+  }
+
+  validation {
+    condition     = var.vm == null || try(alltrue([for range in var.vm.clients.source_ranges : tonumber(split("/", range)[1]) >= 16 && can(cidrhost(range, 0))]), false)
+    error_message = "vm.clients.source_ranges are IPv4 ranges of a /16 or smaller: where publishers are, not everybody."
+  }
+
+  validation {
+    condition     = var.vm == null || try(alltrue([for account in var.vm.clients.service_accounts : can(regex("^[^@ ]+@[^@ ]+\\.gserviceaccount\\.com$", account))]), false)
+    error_message = "vm.clients.service_accounts are e-mail addresses of service accounts, such as pricing@my-project.iam.gserviceaccount.com."
+  }
+
+  validation {
+    condition     = var.vm == null || try(var.vm.release.engine != "redis" || tonumber(split(".", var.vm.release.version)[0]) >= 7, false)
+    error_message = "vm.release.version must be 7 or later where the engine is redis: before, users cannot be given such rights."
   }
 
   validation {
@@ -203,7 +223,7 @@ variable "vm" {
 }
 
 variable "zones" {
-  description = "Zones of the region: the first two hold Redis and its replica."
+  description = "Zones of the region: the first two hold Redis and its replica, and go on doing so whatever is said here later."
   type        = list(string)
   nullable    = false
 

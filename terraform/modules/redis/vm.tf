@@ -9,26 +9,12 @@ locals {
   primary_ip  = local.is_managed ? null : google_compute_address.vm[var.vm.primary].address
   secret_path = "projects/${var.project_id}/secrets"
 
-  # Every key of a channel begins with its name in braces. "-@dangerous" takes away KEYS, FLUSHALL and the like;
-  # what a script may do is what its caller may.
-  script_rules = "-@all +@connection +@read +@write -@dangerous +publish +time +eval +evalsha +fcall +script|load"
-  fixed_users = local.is_managed ? {} : {
-    edge        = { password = var.vm.passwords.edge, rules = "resetchannels &* ~{*}:* ~tw:* ${local.script_rules} +@pubsub +info" }
-    ingest      = { password = var.vm.passwords.ingest, rules = "resetchannels &* ~{*}:* ~tw:* ${local.script_rules} +info" }
-    replication = { password = var.vm.passwords.replication, rules = "resetchannels -@all +psync +replconf +ping" }
-  }
-  publishers = local.is_managed ? {} : {
-    for name, publisher in var.vm.publishers : name => {
-      password = publisher.password
-      rules = join(" ", concat(
-        ["resetchannels"],
-        [for channel in publisher.channels : "&${channel}"],
-        [for channel in publisher.channels : "~{${channel}}:*"],
-        [local.script_rules],
-      ))
-    }
-  }
-  users   = merge(local.fixed_users, local.publishers)
+  # What each user may do is said by startup/redis-users.sh: by its name, and a publisher by its channels.
+  publishers = local.is_managed ? {} : var.vm.publishers
+  users = local.is_managed ? {} : merge(
+    { for name, password in var.vm.passwords : name => { password = password, channels = [] } },
+    var.vm.publishers,
+  )
   secrets = toset(concat([for user in values(local.users) : user.password], local.uses_tls ? [var.vm.tls.certificate, var.vm.tls.key] : []))
 
   configuration = { for vm, zone in local.vms : vm => join("", [
@@ -83,8 +69,10 @@ resource "google_compute_disk" "data" {
   size    = var.vm.disk_size_gb
   labels  = var.labels
 
+  # In which zone it is was decided when it was made.
   lifecycle {
     prevent_destroy = true
+    ignore_changes  = [zone]
   }
 }
 
@@ -132,7 +120,7 @@ resource "google_compute_instance" "vm" {
       sha256               = var.vm.release.sha256
       configuration_base64 = base64encode(local.configuration[each.key])
       users_base64 = base64encode(join("", [
-        for name, user in local.users : "${name} ${local.secret_path}/${user.password}/versions/latest ${user.rules}\n"
+        for name, user in local.users : "${join(" ", concat([name, "${local.secret_path}/${user.password}/versions/latest"], user.channels))}\n"
       ]))
       secret_files_base64 = base64encode(local.uses_tls ? join("", [
         "tls.crt ${local.secret_path}/${var.vm.tls.certificate}/versions/latest\n",
@@ -146,6 +134,7 @@ resource "google_compute_instance" "vm" {
       storage_host        = "https://storage.googleapis.com"
       secret_manager_host = "https://secretmanager.googleapis.com"
       functions           = file("${path.module}/../../startup/functions.sh")
+      users_functions     = file("${path.module}/../../startup/redis-users.sh")
     })
   }
 
@@ -167,9 +156,9 @@ resource "google_compute_instance" "vm" {
     enable_vtpm                 = true
   }
 
-  # A newer image is no reason to replace a Redis.
+  # Neither a newer image nor other zones are a reason to replace a Redis.
   lifecycle {
-    ignore_changes = [boot_disk[0].initialize_params[0].image]
+    ignore_changes = [zone, boot_disk[0].initialize_params[0].image]
   }
 
   depends_on = [
@@ -185,7 +174,24 @@ resource "google_compute_firewall" "clients" {
   name                    = "${var.name}-from-clients"
   network                 = var.network.network_id
   direction               = "INGRESS"
-  source_service_accounts = concat(var.client_service_accounts, google_service_account.vm[*].email)
+  source_service_accounts = concat(var.client_service_accounts, var.vm.clients.service_accounts, google_service_account.vm[*].email)
+  target_service_accounts = google_service_account.vm[*].email
+
+  allow {
+    protocol = "tcp"
+    ports    = ["6379"]
+  }
+}
+
+# Publishers whose account the network does not know: of another network, or not of Google's.
+resource "google_compute_firewall" "client_ranges" {
+  count = length(try(var.vm.clients.source_ranges, [])) > 0 ? 1 : 0
+
+  project                 = var.project_id
+  name                    = "${var.name}-from-client-ranges"
+  network                 = var.network.network_id
+  direction               = "INGRESS"
+  source_ranges           = var.vm.clients.source_ranges
   target_service_accounts = google_service_account.vm[*].email
 
   allow {

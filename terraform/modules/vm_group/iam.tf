@@ -30,7 +30,7 @@ resource "google_secret_manager_secret_iam_member" "redis_password" {
 }
 
 resource "google_secret_manager_secret_iam_member" "variables" {
-  for_each = var.secret_variables
+  for_each = local.secret_variables
 
   project   = var.project_id
   secret_id = each.value

@@ -10,10 +10,30 @@ locals {
     },
     var.redis.ca_pem == "" ? {} : { REDIS_CA_FILE = "/etc/tradewind/redis-ca.pem" },
   )
+  # Balancers notice that a VM drains at the second check that fails, 5 s apart: as long as that, and a little
+  # longer, it goes on accepting. They keep idle connections for 600 s, and must be the first to let them go.
+  balancer_environment = {
+    DRAIN_ACCEPT_SECONDS    = "12"
+    HTTP_KEEP_ALIVE_SECONDS = "620"
+  }
+  admin_environment = {
+    ADMIN_HOST = local.admin_is_open ? "0.0.0.0" : "127.0.0.1"
+    ADMIN_PORT = tostring(var.admin.port)
+  }
   environment = merge(
     local.redis_environment,
+    local.balancer_environment,
+    local.admin_environment,
     { HOST = "0.0.0.0", PORT = tostring(var.port) },
     var.environment,
+  )
+
+  # The token twice: as the service's variable, and as a file, for the Ops Agent that reads the metrics.
+  admin_is_open    = var.admin.token_secret_id != null
+  secret_variables = merge(var.secret_variables, local.admin_is_open ? { ADMIN_TOKEN = var.admin.token_secret_id } : {})
+  secret_files = merge(
+    { "redis-password" = var.redis.password_secret_version },
+    local.admin_is_open ? { "admin-token" = "projects/${var.project_id}/secrets/${var.admin.token_secret_id}/versions/latest" } : {},
   )
 
   startup_script = templatefile("${path.module}/../../startup/vm-startup.sh.tftpl", {
@@ -23,9 +43,9 @@ locals {
     object              = local.object
     sha256              = var.release.sha256
     environment_base64  = base64encode(join("", [for name, value in local.environment : "${name}=${value}\n"]))
-    secret_files_base64 = base64encode("redis-password ${var.redis.password_secret_version}\n")
+    secret_files_base64 = base64encode(join("", [for name, secret in local.secret_files : "${name} ${secret}\n"]))
     secret_variables_base64 = base64encode(join("", [
-      for name, secret in var.secret_variables : "${name} projects/${var.project_id}/secrets/${secret}/versions/latest\n"
+      for name, secret in local.secret_variables : "${name} projects/${var.project_id}/secrets/${secret}/versions/latest\n"
     ]))
     redis_ca_base64     = base64encode(var.redis.ca_pem)
     root                = ""
@@ -132,13 +152,18 @@ resource "google_compute_region_instance_group_manager" "vm" {
     most_disruptive_allowed_action = "REPLACE"
     replacement_method             = "SUBSTITUTE"
     instance_redistribution_type   = "NONE"
-    max_surge_fixed                = length(var.zones)
+    max_surge_fixed                = max(3, length(var.zones))
     max_unavailable_fixed          = 0
   }
 
   # A repaired VM gets the template that the roll has reached, not a newer one by surprise.
   instance_lifecycle_policy {
     force_update_on_repair = "NO"
+  }
+
+  # Other zones would mean another group, and the end of this one with all of its clients.
+  lifecycle {
+    ignore_changes = [distribution_policy_zones]
   }
 }
 

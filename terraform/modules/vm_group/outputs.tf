@@ -1,3 +1,8 @@
+output "environment" {
+  description = "Settings of the service, secrets apart."
+  value       = local.environment
+}
+
 output "group_id" {
   description = "ID of the managed instance group, for an autoscaler."
   value       = google_compute_region_instance_group_manager.vm.id

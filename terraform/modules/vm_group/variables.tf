@@ -1,7 +1,21 @@
-variable "auto_healing" {
-  description = "When a VM that does not answer /healthz is replaced: seconds after its start before the first check counts, and failed checks in a row, one every 10 s."
+variable "admin" {
+  description = "The service's admin port, and the ID of the secret, in the same project, that holds its token; null: the port stays on the VM's loopback."
   type = object({
-    initial_delay_sec   = optional(number, 180)
+    port            = number
+    token_secret_id = optional(string)
+  })
+  nullable = false
+
+  validation {
+    condition     = var.admin.port >= 1024 && var.admin.port <= 65535
+    error_message = "admin.port must be 1024 to 65535: the service is not root."
+  }
+}
+
+variable "auto_healing" {
+  description = "When a VM that does not answer /healthz is replaced: seconds after its start before the first check counts (it may wait 600 for its rights), and failed checks in a row, one every 10 s."
+  type = object({
+    initial_delay_sec   = optional(number, 780)
     unhealthy_threshold = optional(number, 10)
   })
   default  = {}
@@ -198,7 +212,7 @@ variable "target_size" {
 }
 
 variable "zones" {
-  description = "Zones of the region that the VMs are spread over."
+  description = "Zones of the region that the VMs are spread over. A group that is there keeps the zones that it was made in."
   type        = list(string)
   nullable    = false
 

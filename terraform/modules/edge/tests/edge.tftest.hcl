@@ -64,6 +64,32 @@ run "edges_10" {
   }
 }
 
+run "drain" {
+  command = plan
+
+  variables {
+    drain_seconds = 20
+  }
+
+  assert {
+    condition     = module.vms.environment["DRAIN_SECONDS"] == "20" && tonumber(module.vms.environment["DRAIN_ACCEPT_SECONDS"]) + 2 < 20
+    error_message = "the shortest drain leaves time for the clients, or no edge would start"
+  }
+}
+
+run "admin_open" {
+  command = plan
+
+  variables {
+    admin_token_secret_id = "tw-admin-token"
+  }
+
+  assert {
+    condition     = module.vms.environment["ADMIN_HOST"] == "0.0.0.0" && module.vms.environment["ADMIN_PORT"] == "9080" && output.admin_port == 9080
+    error_message = "infra/roll reaches the admin port"
+  }
+}
+
 run "autoscaled" {
   command = plan
 
@@ -128,6 +154,39 @@ run "balanced_by_connections" {
     condition     = output.websocket_url == "wss://stream.example.com/ws"
     error_message = "the URL does not depend on the balancer"
   }
+}
+
+run "own_certificate" {
+  command = plan
+
+  variables {
+    balancer = { host = "stream.example.com", certificate = { self_links = ["projects/a-project/global/sslCertificates/mine"] } }
+  }
+
+  assert {
+    condition     = output.websocket_url == "wss://stream.example.com/ws"
+    error_message = "clients ask for the host that the certificate is for"
+  }
+}
+
+run "refuses_own_certificate_without_host" {
+  command = plan
+
+  variables {
+    balancer = { certificate = { self_links = ["projects/a-project/global/sslCertificates/mine"] } }
+  }
+
+  expect_failures = [var.balancer]
+}
+
+run "refuses_address_for_host" {
+  command = plan
+
+  variables {
+    balancer = { host = "203.0.113.7", certificate = { domains = ["stream.example.com"] } }
+  }
+
+  expect_failures = [var.balancer]
 }
 
 run "refuses_no_edges" {
@@ -215,6 +274,17 @@ run "refuses_long_drain" {
 
   variables {
     drain_seconds = 61
+  }
+
+  expect_failures = [var.drain_seconds]
+}
+
+# It would be valid for Terraform and stop every edge: less than what is accepted for, and kept back.
+run "refuses_short_drain" {
+  command = plan
+
+  variables {
+    drain_seconds = 19
   }
 
   expect_failures = [var.drain_seconds]

@@ -49,6 +49,11 @@ run "internal" {
   }
 
   assert {
+    condition     = tonumber(module.vms.environment["DRAIN_ACCEPT_SECONDS"]) < tonumber(module.vms.environment["DRAIN_SECONDS"]) && tonumber(module.vms.environment["DRAIN_SECONDS"]) <= 60
+    error_message = "a drain outlasts the balancer's noticing, and fits the unit"
+  }
+
+  assert {
     condition     = module.vms.target_size == 2
     error_message = "two VMs"
   }
@@ -65,6 +70,29 @@ run "external" {
     condition     = output.url == "https://ingest.example.com" && length(google_compute_forwarding_rule.internal) == 0
     error_message = "HTTPS from everywhere, and nothing inside"
   }
+}
+
+run "own_certificate" {
+  command = plan
+
+  variables {
+    balancer = { exposure = "external", host = "ingest.example.com", certificate = { self_links = ["x"] } }
+  }
+
+  assert {
+    condition     = output.url == "https://ingest.example.com"
+    error_message = "publishers ask for the host that the certificate is for"
+  }
+}
+
+run "refuses_own_certificate_without_host" {
+  command = plan
+
+  variables {
+    balancer = { exposure = "external", certificate = { self_links = ["x"] } }
+  }
+
+  expect_failures = [var.balancer]
 }
 
 run "needs_proxies" {

@@ -40,11 +40,18 @@ run "vm" {
     variant = "vm"
     vm = {
       release   = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
-      passwords = { edge = "redis-edge", ingest = "redis-ingest", replication = "redis-replication" }
+      passwords = { admin = "redis-admin", edge = "redis-edge", ingest = "redis-ingest", replication = "redis-replication" }
       publishers = {
         pricing = { password = "redis-pricing", channels = ["BTC.*", "ETH.trade"] }
       }
+      clients = { service_accounts = ["pricing@a-project.iam.gserviceaccount.com"], source_ranges = ["10.40.0.0/24"] }
     }
+  }
+
+  override_resource {
+    target          = google_service_account.vm
+    override_during = plan
+    values          = { email = "redis@a-project.iam.gserviceaccount.com" }
   }
 
   override_resource {
@@ -74,8 +81,24 @@ run "vm" {
   }
 
   assert {
-    condition     = startswith(local.users["pricing"].rules, "resetchannels &BTC.* &ETH.trade ~{BTC.*}:* ~{ETH.trade}:* -@all ")
-    error_message = "a publisher reaches its own channels only"
+    condition = strcontains(google_compute_instance.vm["a"].metadata["startup-script"], "users='${base64encode(join("", [
+      "admin projects/a-project/secrets/redis-admin/versions/latest\n",
+      "edge projects/a-project/secrets/redis-edge/versions/latest\n",
+      "ingest projects/a-project/secrets/redis-ingest/versions/latest\n",
+      "pricing projects/a-project/secrets/redis-pricing/versions/latest BTC.* ETH.trade\n",
+      "replication projects/a-project/secrets/redis-replication/versions/latest\n",
+    ]))}'")
+    error_message = "the script knows the users, where their passwords are, and a publisher's channels"
+  }
+
+  assert {
+    condition     = google_compute_firewall.clients[0].source_service_accounts == toset(["edge@a-project.iam.gserviceaccount.com", "pricing@a-project.iam.gserviceaccount.com", "redis@a-project.iam.gserviceaccount.com"])
+    error_message = "edges, ingest, publishers and the other Redis get to Redis by their accounts"
+  }
+
+  assert {
+    condition     = google_compute_firewall.client_ranges[0].source_ranges == toset(["10.40.0.0/24"])
+    error_message = "publishers elsewhere get to Redis by their range"
   }
 
   assert {
@@ -94,7 +117,7 @@ run "vm_failed_over" {
 
   variables {
     variant = "vm"
-    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { edge = "e", ingest = "i", replication = "r" }, primary = "b" }
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, primary = "b" }
   }
 
   override_resource {
@@ -119,12 +142,42 @@ run "vm_with_tls" {
 
   variables {
     variant = "vm"
-    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { edge = "e", ingest = "i", replication = "r" }, tls = { certificate = "redis-crt", key = "redis-key", ca_pem = "a certificate" } }
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, tls = { certificate = "redis-crt", key = "redis-key", ca_pem = "a certificate" } }
   }
 
   assert {
     condition     = output.uses_tls && output.clients["edge"].url == "rediss://edge@redis.tw-redis.internal:6379" && output.clients["edge"].ca_pem == "a certificate"
     error_message = "clients are told to use TLS, and whom to trust"
+  }
+}
+
+# What Google tells about zones must not move a Redis that is there.
+run "memorystore_made" {}
+
+run "memorystore_stays" {
+  command = plan
+
+  variables {
+    zones = ["europe-west1-d", "europe-west1-b"]
+  }
+
+  assert {
+    condition     = google_redis_instance.main[0].location_id == "europe-west1-b" && google_redis_instance.main[0].alternative_location_id == "europe-west1-c"
+    error_message = "Memorystore stays in the zones that it was made in"
+  }
+}
+
+run "vm_without_further_clients" {
+  command = plan
+
+  variables {
+    variant = "vm"
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" } }
+  }
+
+  assert {
+    condition     = length(google_compute_firewall.client_ranges) == 0
+    error_message = "no range gets to Redis unless it is named"
   }
 }
 
@@ -213,7 +266,7 @@ run "refuses_vm_eviction" {
 
   variables {
     variant = "vm"
-    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { edge = "e", ingest = "i", replication = "r" }, maxmemory_policy = "allkeys-lru" }
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, maxmemory_policy = "allkeys-lru" }
   }
 
   expect_failures = [var.vm]
@@ -224,7 +277,7 @@ run "refuses_vm_primary" {
 
   variables {
     variant = "vm"
-    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { edge = "e", ingest = "i", replication = "r" }, primary = "c" }
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, primary = "c" }
   }
 
   expect_failures = [var.vm]
@@ -235,7 +288,7 @@ run "refuses_vm_reserved_user" {
 
   variables {
     variant = "vm"
-    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { edge = "e", ingest = "i", replication = "r" }, publishers = { edge = { password = "p", channels = ["*"] } } }
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, publishers = { edge = { password = "p", channels = ["*"] } } }
   }
 
   expect_failures = [var.vm]
@@ -246,7 +299,7 @@ run "refuses_vm_reserved_channel" {
 
   variables {
     variant = "vm"
-    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { edge = "e", ingest = "i", replication = "r" }, publishers = { pricing = { password = "p", channels = ["tw:probe"] } } }
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, publishers = { pricing = { password = "p", channels = ["tw:probe"] } } }
   }
 
   expect_failures = [var.vm]
@@ -257,7 +310,7 @@ run "refuses_vm_publisher_of_nothing" {
 
   variables {
     variant = "vm"
-    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { edge = "e", ingest = "i", replication = "r" }, publishers = { pricing = { password = "p", channels = [] } } }
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, publishers = { pricing = { password = "p", channels = [] } } }
   }
 
   expect_failures = [var.vm]
@@ -268,7 +321,7 @@ run "refuses_vm_rule_in_a_channel" {
 
   variables {
     variant = "vm"
-    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { edge = "e", ingest = "i", replication = "r" }, publishers = { pricing = { password = "p", channels = ["BTC.* +@all"] } } }
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, publishers = { pricing = { password = "p", channels = ["BTC.* +@all"] } } }
   }
 
   expect_failures = [var.vm]
@@ -279,7 +332,7 @@ run "refuses_vm_no_room_for_buffers" {
 
   variables {
     variant = "vm"
-    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { edge = "e", ingest = "i", replication = "r" }, memory_percent = 90 }
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, memory_percent = 90 }
   }
 
   expect_failures = [var.vm]
@@ -290,7 +343,51 @@ run "refuses_vm_buffer_limits" {
 
   variables {
     variant = "vm"
-    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { edge = "e", ingest = "i", replication = "r" }, pubsub_output_buffer_mb = 16 }
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, pubsub_output_buffer_mb = 16 }
+  }
+
+  expect_failures = [var.vm]
+}
+
+run "refuses_vm_everybody" {
+  command = plan
+
+  variables {
+    variant = "vm"
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, clients = { source_ranges = ["0.0.0.0/0"] } }
+  }
+
+  expect_failures = [var.vm]
+}
+
+run "refuses_vm_account_of_somebody" {
+  command = plan
+
+  variables {
+    variant = "vm"
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, clients = { service_accounts = ["me@example.com"] } }
+  }
+
+  expect_failures = [var.vm]
+}
+
+run "refuses_vm_admin_as_publisher" {
+  command = plan
+
+  variables {
+    variant = "vm"
+    vm      = { release = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" }, publishers = { admin = { password = "p", channels = ["*"] } } }
+  }
+
+  expect_failures = [var.vm]
+}
+
+run "refuses_vm_old_redis" {
+  command = plan
+
+  variables {
+    variant = "vm"
+    vm      = { release = { bucket = "releases", engine = "redis", version = "6.2.14", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, passwords = { admin = "a", edge = "e", ingest = "i", replication = "r" } }
   }
 
   expect_failures = [var.vm]

@@ -8,6 +8,7 @@ variables {
   name       = "tw-edge"
   service    = "edge"
   port       = 8080
+  admin      = { port = 9080, token_secret_id = "tw-admin-token" }
   machine    = { type = "e2-standard-4" }
   project_id = "a-project"
   region     = "europe-west1"
@@ -62,6 +63,55 @@ run "group" {
     condition     = google_compute_firewall.balancer.source_ranges == toset(["35.191.0.0/16", "130.211.0.0/22"])
     error_message = "only the balancer may reach the port"
   }
+
+  assert {
+    condition     = google_compute_region_instance_group_manager.vm.auto_healing_policies[0].initial_delay_sec > 600
+    error_message = "a VM that waits for its rights must not be replaced meanwhile"
+  }
+
+  assert {
+    condition     = local.environment["ADMIN_HOST"] == "0.0.0.0" && local.environment["ADMIN_PORT"] == "9080" && google_secret_manager_secret_iam_member.variables["ADMIN_TOKEN"].secret_id == "tw-admin-token"
+    error_message = "infra/roll reaches the admin port, which asks for a token that the VM may read"
+  }
+
+  assert {
+    condition     = tonumber(local.environment["HTTP_KEEP_ALIVE_SECONDS"]) > 600
+    error_message = "the balancer keeps idle connections for 600 s and must be the first to let them go"
+  }
+}
+
+run "admin_on_loopback" {
+  command = plan
+
+  variables {
+    admin = { port = 9080 }
+  }
+
+  assert {
+    condition     = local.environment["ADMIN_HOST"] == "127.0.0.1" && !contains(keys(google_secret_manager_secret_iam_member.variables), "ADMIN_TOKEN") && !contains(keys(local.secret_files), "admin-token")
+    error_message = "without a token nobody but the VM itself reaches the admin port"
+  }
+}
+
+# What Google tells about zones must not move a group that is there.
+run "made_in_three_zones" {}
+
+run "zones_change" {
+  command = plan
+
+  variables {
+    zones = ["europe-west1-b", "europe-west1-d"]
+  }
+
+  assert {
+    condition     = google_compute_region_instance_group_manager.vm.distribution_policy_zones == toset(["europe-west1-b", "europe-west1-c", "europe-west1-d"])
+    error_message = "a group stays in the zones that it was made in"
+  }
+
+  assert {
+    condition     = google_compute_region_instance_group_manager.vm.update_policy[0].max_surge_fixed >= 3
+    error_message = "a regional group's surge may not be less than its zones"
+  }
 }
 
 # An unset size leaves it to the autoscaler, on the same group.
@@ -80,13 +130,18 @@ run "startup_script" {
   }
 
   assert {
-    condition     = strcontains(output.startup_script, "environment='${base64encode("EDGE_CHANNELS=BTC.*,ETH.*\nHOST=0.0.0.0\nPORT=8080\nREDIS_CA_FILE=/etc/tradewind/redis-ca.pem\nREDIS_PASSWORD_FILE=/etc/tradewind/redis-password\nREDIS_URL=rediss://10.0.0.5:6378\n")}'")
+    condition     = strcontains(output.startup_script, "environment='${base64encode("ADMIN_HOST=0.0.0.0\nADMIN_PORT=9080\nDRAIN_ACCEPT_SECONDS=12\nEDGE_CHANNELS=BTC.*,ETH.*\nHOST=0.0.0.0\nHTTP_KEEP_ALIVE_SECONDS=620\nPORT=8080\nREDIS_CA_FILE=/etc/tradewind/redis-ca.pem\nREDIS_PASSWORD_FILE=/etc/tradewind/redis-password\nREDIS_URL=rediss://10.0.0.5:6378\n")}'")
     error_message = "the script holds the settings"
   }
 
   assert {
-    condition     = strcontains(output.startup_script, "secret_variables='${base64encode("INGEST_TOKENS projects/a-project/secrets/tokens/versions/latest\n")}'")
+    condition     = strcontains(output.startup_script, "secret_variables='${base64encode("ADMIN_TOKEN projects/a-project/secrets/tw-admin-token/versions/latest\nINGEST_TOKENS projects/a-project/secrets/tokens/versions/latest\n")}'")
     error_message = "the script knows where secrets are, not what they are"
+  }
+
+  assert {
+    condition     = strcontains(output.startup_script, "secret_files='${base64encode("admin-token projects/a-project/secrets/tw-admin-token/versions/latest\nredis-password projects/a-project/secrets/redis-auth/versions/1\n")}'")
+    error_message = "the admin port's token is a file too, for the Ops Agent"
   }
 
   assert {
@@ -193,6 +248,16 @@ run "refuses_privileged_port" {
   }
 
   expect_failures = [var.port]
+}
+
+run "refuses_privileged_admin_port" {
+  command = plan
+
+  variables {
+    admin = { port = 443 }
+  }
+
+  expect_failures = [var.admin]
 }
 
 run "refuses_hasty_healing" {

@@ -1,0 +1,52 @@
+# Users of a Redis of our own, as lines of its ACL file. docs/publishing.md ("Rights") says what a publisher and an edge
+# need, and a test holds the two to each other; here DEL reaches a channel's log only, which is all that the scripts
+# delete. Needs read_secret, and Redis 7 or Valkey for what stands in parentheses.
+
+# publisher_rules PATTERN…: channels, with * for anything. What a script may do is what its caller may.
+publisher_rules() {
+  local channel
+  printf 'resetkeys resetchannels -@all'
+  printf ' %s' +ping '+client|setname' +publish +eval +evalsha '+script|load'
+  printf ' %s' +get +set +type +time +xadd +pexpire +persist
+  for channel in "$@"; do
+    printf ' &%s ~{%s}:meta ~{%s}:log ~{%s}:once:*' "$channel" "$channel" "$channel" "$channel"
+  done
+  printf ' (+del'
+  for channel in "$@"; do printf ' ~{%s}:log' "$channel"; done
+  printf ')\n'
+}
+
+# Reads, starts epochs, writes its own heartbeat, and publishes to its probe alone.
+edge_rules() {
+  printf 'resetkeys ~{*}:meta ~{*}:log ~tw:heartbeat:* resetchannels &* -@all'
+  printf ' %s' +ping '+client|setname' +info +subscribe +unsubscribe '+pubsub|numsub' +multi +exec
+  printf ' %s' +get +mget +set +xrange +eval +evalsha +type +time '(+del ~{*}:log)' '(+publish &tw:probe:*)'
+  printf '\n'
+}
+
+# rules_of USER [PATTERN…]
+rules_of() {
+  local user=$1
+  shift
+  case $user in
+  edge) edge_rules ;;
+  ingest) publisher_rules '*' ;;
+  replication) printf 'resetkeys resetchannels -@all +psync +replconf +ping\n' ;;
+  admin) printf '~* &* +@all\n' ;;
+  *) publisher_rules "$@" ;;
+  esac
+}
+
+# print_users: each line of stdin is a user, the version of the secret that holds the password, and, of a publisher,
+# its channels. Redis gets the hash of the password only.
+print_users() {
+  local line hash
+  local -a words
+  printf 'user default off\n'
+  while read -r line; do
+    read -r -a words <<<"$line"
+    [ "${#words[@]}" -ge 2 ] || continue
+    hash=$(read_secret "${words[1]}" | tr -d '\r\n' | sha256sum | cut -d ' ' -f 1)
+    printf 'user %s on #%s %s\n' "${words[0]}" "$hash" "$(rules_of "${words[0]}" "${words[@]:2}")"
+  done
+}
