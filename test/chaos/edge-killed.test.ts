@@ -21,7 +21,7 @@ it('C3: an edge is killed under 1,000 clients: all go on at the other, and miss 
   await using scenario = await Scenario.start({ edges: 2 });
   await killAnEdge(scenario, true);
   expect(scenario.count('recovered')).toBeGreaterThanOrEqual((CLIENTS / 2) * CHANNELS.length);
-  expect(scenario.count('lost')).toBe(0);
+  expect(scenario.count('replayed')).toBeGreaterThan(CLIENTS);
   await scenario.verify();
 });
 
@@ -45,7 +45,9 @@ for (const resumes of [true, false]) {
     await scenario.until(() => scenario.clients.some(({ live }) => !live), 'clients notice');
     await scenario.until(() => scenario.clients.every(({ live }) => live), 'all are back');
     await publisher.stop();
-    if (resumes) await scenario.verify();
-    else await scenario.expectComplaints(['silent-hole', 'missing']);
+    if (resumes) {
+      expect(scenario.count('recovered')).toBeGreaterThanOrEqual((CLIENTS / 4) * CHANNELS.length);
+      await scenario.verify();
+    } else await scenario.expectComplaints(['silent-hole', 'missing']);
   });
 }

@@ -1,4 +1,4 @@
-import type { Complaint, ComplaintKind } from './oracle.ts';
+import type { Complaint, ComplaintKind } from './complaint.ts';
 
 /**
  * For a control: throws unless somebody complains, and in these ways only. A control that fails for

@@ -21,7 +21,8 @@ export type Event =
       readonly channel: string;
       readonly position: Position;
       readonly payload: string;
-    };
+    }
+  | { readonly kind: 'found'; readonly channel: string; readonly position: Position };
 
 export const CHANNELS = ['BTC.trade', 'ETH.trade'];
 
@@ -100,7 +101,11 @@ export function correctStream(steps: readonly Step[]): Event[] {
       frame({ type: 'gap', channel, ...told, reason });
     }
   }
-  return [...events, ...states.flatMap(({ late }) => late)];
+  const found = states.map((state): Event => {
+    const position = { epoch: nameOf(state), offset: state.offset };
+    return { kind: 'found', channel: state.channel, position };
+  });
+  return [...events, ...states.flatMap(({ late }) => late), ...found];
 }
 
 /** Feeds events to an oracle, from which the client takes its `since`, and returns it. */
@@ -111,6 +116,7 @@ export function feed(events: readonly Event[]): Oracle {
     if (event.kind === 'frame') oracle.take(event.frame);
     else if (event.kind === 'connected') oracle.connected();
     else if (event.kind === 'asked') oracle.asked(event.channel, oracle.position(event.channel));
+    else if (event.kind === 'found') ledger.found(event.channel, event.position);
     else ledger.acknowledged(event.channel, event.position, event.payload);
   }
   oracle.finish();

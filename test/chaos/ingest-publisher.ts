@@ -1,4 +1,9 @@
-import type { Published, PublishOptions, SequencedPublisher } from './publisher.ts';
+import {
+  NotPublishedError,
+  type Published,
+  type PublishOptions,
+  type SequencedPublisher,
+} from './publisher.ts';
 
 /** How long an answer may take, in ms. */
 const ANSWER_DEADLINE_MS = 15_000;
@@ -17,10 +22,12 @@ export function ingestPublisher(url: string): SequencedPublisher {
         headers: idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
         signal: AbortSignal.timeout(ANSWER_DEADLINE_MS),
       });
-      const body = (await response.json()) as Partial<Published>;
+      const body = (await response.json()) as Partial<Published> & { readonly outcome?: string };
       const { epoch, offset, duplicate = false } = body;
-      if (!response.ok || epoch === undefined || offset === undefined)
-        throw new Error(`ingest answered ${response.status}: ${JSON.stringify(body)}`);
+      if (!response.ok || epoch === undefined || offset === undefined) {
+        const told = `ingest answered ${response.status}: ${JSON.stringify(body)}`;
+        throw body.outcome === 'unknown' ? new Error(told) : new NotPublishedError(told);
+      }
       return { epoch, offset, duplicate };
     },
     [Symbol.dispose]: () => {},

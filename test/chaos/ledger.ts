@@ -20,6 +20,7 @@ interface Channel {
   readonly epochs: Map<string, Epoch>;
   readonly uncertain: Set<string>;
   head: Position | undefined;
+  tail: Position | undefined;
 }
 
 /**
@@ -44,6 +45,7 @@ export class Ledger {
     life.payloads.set(offset, payload);
     life.last = Math.max(life.last, offset);
     known.head = { epoch, offset };
+    known.tail = undefined;
     known.uncertain.delete(payload);
   }
 
@@ -52,15 +54,31 @@ export class Ledger {
     this.#channel(channel).uncertain.add(payload);
   }
 
-  /** An epoch that began without a publication of ours, as read from Redis. */
-  learnEpoch(channel: string, epoch: string): void {
-    const { epochs } = this.#channel(channel);
-    if (!epochs.has(epoch)) epochs.set(epoch, { lives: [] });
+  /**
+   * Where the channel stands in Redis, read when nothing is published any more. Its epoch may be one that
+   * a node began, so that no answer ever named it.
+   */
+  found(channel: string, position: Position): void {
+    const known = this.#channel(channel);
+    const { epoch } = position;
+    if (!known.epochs.has(epoch)) known.epochs.set(epoch, { lives: [] });
+    known.head = position;
+    known.tail = position;
   }
 
-  /** The position that was answered last; undefined before the first. */
+  /** Where everybody has to be: as read from Redis, or as was answered last; undefined before both. */
   head(channel: string): Position | undefined {
     return this.#channels.get(channel)?.head;
+  }
+
+  /** The same, only as read from Redis. */
+  tail(channel: string): Position | undefined {
+    return this.#channels.get(channel)?.tail;
+  }
+
+  /** Channels on which anything was published, or found. */
+  get channels(): readonly string[] {
+    return [...this.#channels.keys()];
   }
 
   knowsEpoch(channel: string, epoch: string): boolean {
@@ -119,7 +137,7 @@ export class Ledger {
   #channel(name: string): Channel {
     let channel = this.#channels.get(name);
     if (channel === undefined) {
-      channel = { epochs: new Map(), uncertain: new Set(), head: undefined };
+      channel = { epochs: new Map(), uncertain: new Set(), head: undefined, tail: undefined };
       this.#channels.set(name, channel);
     }
     return channel;

@@ -2,10 +2,10 @@ import { expect, it } from 'vitest';
 import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
 import { linksOf, TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
 import { eventually } from '../support/wait.ts';
+import type { Complaint } from './complaint.ts';
 import { expectComplaints, expectToFail } from './expect-complaints.ts';
 import { Ledger } from './ledger.ts';
 import { NaiveSubscriber } from './naive-subscriber.ts';
-import type { Complaint } from './oracle.ts';
 import { NumberedPublisher } from './publisher.ts';
 import { startScriptPublisher } from './script-publisher.ts';
 

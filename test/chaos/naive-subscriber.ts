@@ -1,6 +1,10 @@
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Complaint } from './complaint.ts';
 import type { Ledger } from './ledger.ts';
-import { type Complaint, Oracle } from './oracle.ts';
+import { Oracle } from './oracle.ts';
+
+/** What ioredis needs to find Redis. */
+type Whereabouts = Pick<RedisOptions, 'host' | 'port' | 'sentinels' | 'name'>;
 
 const HEADER = /^@1:(\w+):(\d+):\d+;/;
 
@@ -15,18 +19,32 @@ export class NaiveSubscriber implements Disposable {
   #seq = 0;
   readonly #begun = new Set<string>();
 
-  private constructor(url: string, ledger: Ledger) {
+  private constructor(where: Whereabouts, channels: readonly string[], ledger: Ledger) {
     this.oracle = new Oracle('naive', ledger);
-    // Named as an edge's link is, so that the same faults befall it.
-    this.redis = new Redis(url, { connectionName: 'tradewind-naive-subscriber' });
+    this.redis = new Redis({
+      ...where,
+      // Named as an edge's link is, so that the same faults befall it.
+      connectionName: 'tradewind-naive-subscriber',
+      // ioredis does the very same, but its rejection has nobody to catch it and would end the test run.
+      autoResubscribe: false,
+    });
     this.redis.on('error', () => {});
     this.redis.on('message', (channel, message) => this.#take(channel, message));
+    this.redis.on('ready', () => this.redis.subscribe(...channels).catch(() => {}));
     this.oracle.connected();
+    // From here on it misses what does not come, be it from the first publication on.
+    for (const channel of channels) this.oracle.asked(channel);
   }
 
-  /** Resolves when it is subscribed. The caller ends it. */
-  static async start(url: string, channels: readonly string[], ledger: Ledger) {
-    const subscriber = new NaiveSubscriber(url, ledger);
+  /**
+   * Resolves when it is subscribed. The caller ends it.
+   *
+   * @param where a URL, or what ioredis needs to find Redis by Sentinels.
+   */
+  static async start(where: string | Whereabouts, channels: readonly string[], ledger: Ledger) {
+    const { hostname: host, port } = new URL(typeof where === 'string' ? where : 'redis://none');
+    const options = typeof where === 'string' ? { host, port: Number(port) } : where;
+    const subscriber = new NaiveSubscriber(options, channels, ledger);
     await subscriber.redis.subscribe(...channels);
     return subscriber;
   }

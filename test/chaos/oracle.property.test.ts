@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import type { ComplaintKind } from './complaint.ts';
 import { CHANNELS, correctStream, type Event, feed, type Step } from './frame-stream.fixture.ts';
-import type { ComplaintKind } from './oracle.ts';
 import type { PublicationFrame, ServerFrame } from './server-frame.ts';
 
 const channel = fc.nat(CHANNELS.length - 1);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Expectation } from './complaint.ts';
 import { Ledger } from './ledger.ts';
 import { Oracle } from './oracle.ts';
 import type { ServerFrame } from './server-frame.ts';
@@ -23,8 +24,18 @@ function publish(ledger: Ledger, offset: number, number: number): void {
   ledger.acknowledged(CHANNEL, { epoch: 'a', offset }, `{"n":${number}}`);
 }
 
-function kinds(oracle: Oracle): string[] {
-  return oracle.finish().map(({ kind }) => kind);
+const NO_NEWS: Expectation = { lost: 'nothing', epochs: 0 };
+
+function kinds(oracle: Oracle, expected?: Expectation): string[] {
+  return oracle.finish(expected).map(({ kind }) => kind);
+}
+
+/** The client comes back, says where it was, and gets this answer. */
+function resume(oracle: Oracle, answer: object): void {
+  oracle.connected();
+  oracle.asked(CHANNEL, oracle.position(CHANNEL));
+  const channels = [{ channel: CHANNEL, ref: 1, epoch: 'a', offset: 0, replayed: 0, ...answer }];
+  oracle.take({ type: 'subscribed', channels, done: true });
 }
 
 describe('Oracle', () => {
@@ -115,6 +126,65 @@ describe('Oracle', () => {
     oracle.take({ type: 'subscribed', channels: [answer], done: true });
     oracle.take(publication(1, 3, 3));
     expect(new Set(kinds(oracle))).toEqual(new Set(['bad-answer', 'silent-hole']));
+  });
+
+  it('minds a gap that is told truly where nothing was to be lost', () => {
+    for (const [expected, found] of [
+      [NO_NEWS, ['told-lost']],
+      [undefined, []],
+    ] as const) {
+      const { ledger, oracle } = start(0);
+      publish(ledger, 1, 1);
+      const range = { epoch: 'a', from: 1, to: 1, lost: 1 };
+      oracle.take({ type: 'gap', channel: CHANNEL, ...range, reason: 'trimmed' });
+      expect(kinds(oracle, expected)).toEqual(found);
+      expect(oracle.counts).toMatchObject({ gaps: 1, lost: 1 });
+    }
+  });
+
+  it('minds that it is not recovered where nothing was to be lost', () => {
+    const { ledger, oracle } = start(0);
+    publish(ledger, 1, 1);
+    resume(oracle, { offset: 1, recovered: false, reason: 'history_trimmed' });
+    expect(kinds(oracle, NO_NEWS)).toEqual(['not-recovered']);
+    expect(oracle.counts).toMatchObject({ recovered: 0, notRecovered: 1, epochs: 0 });
+  });
+
+  it('counts new epochs, by whichever frame it is told of them, and not the first one', () => {
+    const oracle = new Oracle('client', new Ledger());
+    oracle.connected();
+    oracle.asked(CHANNEL);
+    oracle.take({ type: 'subscribed', channels: [{ channel: CHANNEL, ref: 1 }], done: true });
+    const resync = { type: 'resync', channel: CHANNEL, reason: 'history_lost' } as const;
+    oracle.take({ ...resync, epoch: 'a', offset: 0 });
+    oracle.take({ ...resync, epoch: 'b', offset: 0 });
+    resume(oracle, { epoch: 'c', recovered: false, reason: 'epoch_changed' });
+    expect(oracle.counts).toMatchObject({ beginnings: 1, epochs: 2, notRecovered: 0 });
+    expect(kinds(oracle, { lost: 'nothing', epochs: 1 })).toEqual(['epochs-told']);
+  });
+
+  it('misses a channel whose epoch in Redis it was never told of', () => {
+    const { ledger, oracle } = start(0);
+    ledger.found(CHANNEL, { epoch: 'b', offset: 0 });
+    expect(kinds(oracle)).toEqual(['missing']);
+  });
+
+  it('is not content in an epoch that Redis does not know', () => {
+    const { ledger, oracle } = start(0);
+    publish(ledger, 1, 1);
+    oracle.take(publication(1, 1, 1));
+    const resync = { type: 'resync', channel: CHANNEL, reason: 'history_lost' } as const;
+    oracle.take({ ...resync, epoch: 'made-up', offset: 5 });
+    ledger.found(CHANNEL, { epoch: 'a', offset: 1 });
+    expect(kinds(oracle)).toEqual(['missing']);
+  });
+
+  it('sees that it stands further than Redis', () => {
+    const { ledger, oracle } = start(0);
+    for (const n of [1, 2]) publish(ledger, n, n);
+    for (const n of [1, 2]) oracle.take(publication(n, n, n));
+    ledger.found(CHANNEL, { epoch: 'a', offset: 1 });
+    expect(kinds(oracle)).toEqual(['beyond']);
   });
 
   it('sees a gap that tells what nobody published', () => {

@@ -1,93 +1,14 @@
 import type { Gap, Position, Resync, Subscribed, SubscribedChannel } from '@tradewind/protocol';
+import { ChannelRecord, type Delivery, type Range } from './channel-record.ts';
+import { ANY_NEWS, type Complaint, type ComplaintKind, type Expectation } from './complaint.ts';
 import type { Ledger } from './ledger.ts';
 import { type PublicationFrame, payloadNumber, type ServerFrame } from './server-frame.ts';
-
-/** What a client can rightly complain about. */
-export type ComplaintKind =
-  /** Came before, by its offset or by the number in its payload. */
-  | 'duplicate'
-  /** An offset that was passed over before, or that lies before where the client began. */
-  | 'reorder'
-  /** Offsets that were neither delivered nor told as lost, noticed by what came after. */
-  | 'silent-hole'
-  /** The last publications of a channel have not come: a hole that nothing came after. */
-  | 'missing'
-  /** Not what the publisher was told to be at this position. */
-  | 'wrong-payload'
-  /** Nobody published this. */
-  | 'unknown-publication'
-  /** A `gap` that does not begin after the last position, or miscounts, or tells what is not lost. */
-  | 'bad-gap'
-  /** A `resync` without a new epoch. */
-  | 'bad-resync'
-  /** A `subscribed` that contradicts itself or the request. */
-  | 'bad-answer'
-  /** `seq` goes back, or passes over more than what is told as lost. */
-  | 'bad-seq'
-  /** A frame of a channel that the client does not hold. */
-  | 'not-subscribed';
-
-export interface Complaint {
-  readonly kind: ComplaintKind;
-  readonly client: string;
-  readonly channel: string;
-  readonly detail: string;
-}
 
 /** Complaints that are kept in full; all are counted. */
 const MAX_COMPLAINTS = 50;
 
 /** Deliveries that may wait for the publisher's answer; the answers of seconds. */
 const MAX_UNPROVEN = 100_000;
-
-/** What was asked of the edge for a channel and not answered yet. */
-interface Asked {
-  readonly since: Position | undefined;
-  readonly history: number | undefined;
-}
-
-/** From and to, both included. */
-interface Range {
-  readonly epoch: string;
-  readonly from: number;
-  readonly to: number;
-}
-
-interface Delivery {
-  /** Which run of consecutive offsets it belongs to. */
-  readonly run: number;
-  readonly position: Position;
-  readonly payload: string;
-}
-
-class ChannelRecord {
-  readonly name: string;
-  held = false;
-  asked: Asked | undefined;
-  /** Everything up to here is delivered, told as lost, or was complained about. */
-  position: Position | undefined;
-  /** Where the client began in this epoch: nothing up to here was asked for. */
-  begin = 0;
-  readonly pastEpochs = new Set<string>();
-  readonly gaps: Range[] = [];
-  readonly holes: Range[] = [];
-  /** The `subscribed` whose replay is not over: how many come, and up to where. */
-  replay: { left: number; readonly upTo: number } | undefined;
-  /** The last delivery that is proven, or waits before those in {@link unproven}. */
-  lastProven: Delivery | undefined;
-  readonly unproven: Delivery[] = [];
-  /** Counts the resyncs and fresh beginnings, behind which nothing need follow from before. */
-  run = 0;
-  /** The largest number in a payload so far. */
-  number = 0;
-  /** For publications without an offset: how many a `gap` told as lost since the last one. */
-  plainTold = 0;
-  plain = 0;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-}
 
 /**
  * What one client was promised and was given. It is fed every frame in order, over all of the
@@ -104,8 +25,12 @@ export class Oracle {
     publications: 0,
     gaps: 0,
     lost: 0,
-    resyncs: 0,
+    /** New epochs told to who knew another, by a `resync` or by the answer to a `since`. */
+    epochs: 0,
+    /** First epochs of channels that were subscribed to before anything was published on them. */
+    beginnings: 0,
     recovered: 0,
+    /** `recovered: false` within one epoch. */
     notRecovered: 0,
     replayed: 0,
     degraded: 0,
@@ -183,27 +108,22 @@ export class Oracle {
     }
   }
 
-  /** Channels on which the client has not reached what the publisher was answered last. */
+  /** Channels on which the client is not where Redis is, or has not come to where the publisher was. */
   behind(): readonly string[] {
     const late: string[] = [];
-    for (const { name, position, plain } of this.#channels.values()) {
+    for (const { name, position } of this.#channels.values()) {
       const head = this.#ledger.head(name);
-      if (head === undefined || plain > 0) continue;
-      const sameEpoch = position?.epoch === head.epoch;
-      // An epoch that no publication was answered in is newer than all that were.
-      const newer =
-        position !== undefined && !sameEpoch && !this.#ledger.knowsEpoch(name, position.epoch);
-      if (newer || (sameEpoch && position.offset >= head.offset)) continue;
-      late.push(name);
+      if (head === undefined) continue;
+      if (position?.epoch !== head.epoch || position.offset < head.offset) late.push(name);
     }
     return late;
   }
 
   /**
-   * The last check, when all is quiet: what has not come is missing, and what nobody published is
-   * told. Nothing may be fed after it.
+   * The last check, when all is quiet: what has not come is missing, what nobody published is told, and
+   * so is bad news beyond what was expected. Nothing may be fed after it.
    */
-  finish(): readonly Complaint[] {
+  finish(expected: Expectation = ANY_NEWS): readonly Complaint[] {
     for (const channel of this.behind()) {
       const { epoch, offset } = this.#ledger.head(channel)!;
       const at = describe(this.#record(channel).position);
@@ -212,6 +132,7 @@ export class Oracle {
     for (const record of this.#channels.values()) {
       this.#prove(record, true);
       this.#checkEnd(record);
+      this.#checkNews(record, expected);
     }
     if (this.#seqOwed > 0 && !this.#seqToldUnknown)
       this.#complain('bad-seq', '', `${this.#seqOwed} numbers were passed over and not told`);
@@ -219,7 +140,10 @@ export class Oracle {
   }
 
   #checkEnd(record: ChannelRecord): void {
-    const { name, replay, gaps } = record;
+    const { name, replay, gaps, position } = record;
+    const tail = this.#ledger.tail(name);
+    if (tail !== undefined && position?.epoch === tail.epoch && position.offset > tail.offset)
+      this.#complain('beyond', name, `it is at ${describe(position)}, Redis at ${describe(tail)}`);
     if (replay !== undefined && replay.left > 0)
       this.#complain('bad-answer', name, `${replay.left} announced as replayed never came`);
     if (this.#ledger.hasUncertain(name)) return;
@@ -227,6 +151,14 @@ export class Oracle {
       if (this.#ledger.knowsEpoch(name, epoch) && to > this.#ledger.last(name, epoch))
         this.#complain('bad-gap', name, `${epoch}/${from} to ${to}, which nobody published`);
     }
+  }
+
+  #checkNews({ name, badNews, epochsTold }: ChannelRecord, { lost, epochs }: Expectation): void {
+    if (lost === 'nothing')
+      for (const { kind, detail } of badNews) this.#complain(kind, name, detail);
+    const wanted = typeof epochs === 'function' ? epochs(name) : epochs;
+    if (wanted !== 'any' && epochsTold !== wanted)
+      this.#complain('epochs-told', name, `${epochsTold} instead of ${wanted}`);
   }
 
   #publication(frame: PublicationFrame): void {
@@ -360,6 +292,7 @@ export class Oracle {
     // May go below zero: a gap can be told before the number that it explains, and a lost link has none.
     else this.#seqOwed -= lost;
     record.plainTold += lost ?? Number.POSITIVE_INFINITY;
+    this.#hearBadNews(record, 'told-lost', gap);
     if (!record.held) this.#complain('not-subscribed', channel, `a gap: ${JSON.stringify(gap)}`);
     if (from === undefined || to === undefined) return;
     const { position } = record;
@@ -392,7 +325,8 @@ export class Oracle {
 
   #resync({ channel, epoch, offset }: Resync): void {
     const record = this.#record(channel);
-    this.counts.resyncs += 1;
+    if (record.position === undefined) this.counts.beginnings += 1;
+    else this.#hearOfEpoch(record);
     if (!record.held) this.#complain('not-subscribed', channel, `a resync to ${epoch}`);
     if (record.position?.epoch === epoch || record.pastEpochs.has(epoch))
       this.#complain('bad-resync', channel, `${epoch} is no new epoch`);
@@ -440,7 +374,10 @@ export class Oracle {
       record.replay = { left: replayed, upTo: now.offset };
       return;
     }
-    this.counts.notRecovered += 1;
+    if (now.epoch === since.epoch) {
+      this.counts.notRecovered += 1;
+      this.#hearBadNews(record, 'not-recovered', answer);
+    } else this.#hearOfEpoch(record);
     if (recovered === undefined || reason === undefined)
       this.#complain('bad-answer', record.name, told);
     this.#begin(record, { epoch: now.epoch, offset: now.offset - replayed });
@@ -455,6 +392,16 @@ export class Oracle {
       this.#hole(record, now.epoch, position.offset + 1, now.offset - replayed);
     this.#begin(record, { epoch: now.epoch, offset: now.offset - replayed });
     record.replay = { left: replayed, upTo: now.offset };
+  }
+
+  #hearOfEpoch(record: ChannelRecord): void {
+    this.counts.epochs += 1;
+    record.epochsTold += 1;
+  }
+
+  #hearBadNews(record: ChannelRecord, kind: ComplaintKind, frame: object): void {
+    if (record.badNews.length < MAX_COMPLAINTS)
+      record.badNews.push({ kind, detail: JSON.stringify(frame) });
   }
 
   #begin(record: ChannelRecord, position: Position): void {

@@ -1,37 +1,67 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { it } from 'vitest';
-import { linksOf } from '../support/tcp-fault-proxy.ts';
-import { expectComplaints } from './expect-complaints.ts';
-import { NaiveSubscriber } from './naive-subscriber.ts';
+import { expect, it } from 'vitest';
+import { TestClient } from '../support/client.ts';
 import { Scenario } from './scenario.ts';
 
 const CHANNEL = 'BTC.trade';
+const RATE = 500;
 
-/** Bytes of one filler: a few dozen overrun every buffer on the way. */
+/** Read by the edge, and by nobody whom we hold to anything: plain, and so lost for good. */
+const FILLER = 'filler';
+
+/** Bytes of one filler; some dozens overrun what kernel and Redis keep for a reader that stands still. */
 const FILLER_BYTES = 60_000;
-const FILLERS = 200;
+const MOST_FILLERS = 1_000;
 
-it('A6: Redis closes a subscriber that reads too slowly: what it missed is read from history', async () => {
-  await using scenario = await Scenario.start();
+/** How long the edge's event loop stands still, in ms. */
+const STALLED_MS = 3_000;
+
+/** The id of the edge's subscription in CLIENT LIST; undefined when Redis has closed it. */
+async function subscriptionId({ redis }: Scenario): Promise<string | undefined> {
+  const list = String(await redis.control.call('CLIENT', 'LIST', 'TYPE', 'pubsub'));
+  return / ?id=(\d+) .* name=\S+-edge-1-subscriber /.exec(list)?.[1];
+}
+
+/** Stops the edge for 3 s, in which Redis runs out of patience with it. Resolves when all is quiet again. */
+async function stall(scenario: Scenario): Promise<void> {
+  // No proxy in between: it would read what the edge does not.
+  const edge = await scenario.startEdge({ REDIS_URL: scenario.redis.url });
   await scenario.redis.control.config('SET', 'client-output-buffer-limit', 'pubsub 1mb 1mb 1');
-  const publisher = scenario.publish({ channels: [CHANNEL], ratePerSecond: 200 });
-  await scenario.connect({ channels: [CHANNEL, 'FILLER'], count: 3 });
-  const naive = scenario.use(
-    await NaiveSubscriber.start(scenario.proxy.url, [CHANNEL, 'FILLER'], scenario.ledger),
-  );
-  await scenario.until(() => publisher.acknowledged > 200, 'trades flow');
-  const before = new Set(scenario.proxy.links);
-  const fault = scenario.proxy.impose(
-    { blackhole: true, direction: 'to-client' },
-    (link) => linksOf('subscriber')(link) && before.has(link),
-  );
+  const publisher = scenario.publish({ channels: [CHANNEL], ratePerSecond: RATE });
+  await scenario.until(() => publisher.acknowledged > 0, 'trades flow');
+  await scenario.connect({ channels: [CHANNEL], count: 3 });
+  scenario.use(await TestClient.connect(edge.wsUrl, { channels: [FILLER] }));
+  const before = await subscriptionId(scenario);
+  expect(before).toBeDefined();
+
+  edge.signal('SIGSTOP');
+  const stalledAt = performance.now();
   const filler = JSON.stringify('x'.repeat(FILLER_BYTES));
-  for (let i = 0; i < FILLERS; i += 1) await scenario.redis.control.publish('FILLER', filler);
-  await sleep(3_000);
-  fault[Symbol.dispose]();
+  for (let i = 0; (await subscriptionId(scenario)) !== undefined; i += 1) {
+    expect(i, 'fillers until Redis closes the link').toBeLessThan(MOST_FILLERS);
+    await scenario.redis.control.publish(FILLER, filler);
+  }
+  await sleep(STALLED_MS - (performance.now() - stalledAt));
+  edge.signal('SIGCONT');
+
+  const isBack = async (): Promise<boolean> => (await subscriptionId(scenario)) !== undefined;
+  await scenario.until(isBack, 'the edge has subscribed anew');
+  expect(await subscriptionId(scenario)).not.toBe(before);
   const { acknowledged } = publisher;
-  await scenario.until(() => publisher.acknowledged > acknowledged + 200, 'trades flow on');
+  await scenario.until(() => publisher.acknowledged > acknowledged + RATE, 'trades flow on');
   await publisher.stop();
+  const metrics = await edge.metrics();
+  expect(metrics.sum('tradewind_edge_redis_link_losses_total')).toBe(1);
+}
+
+it('A6: an edge stands still for 3 s and Redis closes its link: what it missed is read from history', async () => {
+  await using scenario = await Scenario.start({ edges: 0 });
+  await stall(scenario);
   await scenario.verify();
-  expectComplaints(naive.finish(), ['silent-hole', 'missing']);
+});
+
+it('A6, control: without reading history what was missed is told, not delivered', async () => {
+  await using scenario = await Scenario.start({ edges: 0, env: { EDGE_MAX_HISTORY: '0' } });
+  await stall(scenario);
+  await scenario.expectComplaints(['told-lost']);
 });

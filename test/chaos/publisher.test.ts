@@ -4,10 +4,13 @@ import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
 import { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
 import { eventually } from '../support/wait.ts';
 import { Ledger } from './ledger.ts';
-import { NumberedPublisher } from './publisher.ts';
+import { NotPublishedError, NumberedPublisher } from './publisher.ts';
 import { startScriptPublisher } from './script-publisher.ts';
 
 const CHANNEL = 'BTC.trade';
+
+/** Long enough for some publications at the rate of these tests, in ms. */
+const HELD_MS = 100;
 
 let redis: RedisNode;
 let proxy: TcpFaultProxy;
@@ -22,6 +25,12 @@ afterAll(async () => {
   await proxy?.[Symbol.asyncDispose]();
   await redis?.[Symbol.asyncDispose]();
 });
+
+/** How often Redis was asked to publish. */
+async function scriptCalls(): Promise<number> {
+  const calls = await redis.commandCalls();
+  return (calls.get('eval') ?? 0) + (calls.get('evalsha') ?? 0);
+}
 
 async function published(
   act: (publisher: NumberedPublisher) => Promise<void>,
@@ -74,6 +83,37 @@ describe('NumberedPublisher', () => {
       const position = { epoch: head.epoch, offset: index + 1 };
       expect(ledger.livesWith(CHANNEL, position, payload)).toEqual([0]);
     }
+  });
+
+  it('has nothing under way while it is held, and goes on', async () => {
+    const { received, acknowledged } = await published(async (publisher) => {
+      await eventually(() => publisher.acknowledged > 10);
+      await publisher.hold();
+      const before = publisher.acknowledged;
+      const calls = await scriptCalls();
+      await new Promise((resolve) => setTimeout(resolve, HELD_MS));
+      expect(publisher.acknowledged).toBe(before);
+      expect(await scriptCalls()).toBe(calls);
+      publisher.go();
+      await eventually(() => publisher.acknowledged > before);
+    }, 'repeat');
+    expect(received).toHaveLength(acknowledged);
+  });
+
+  it('leaves nothing open about what was certainly not published', async () => {
+    const ledger = new Ledger();
+    const outcomes = [new NotPublishedError('refused'), new Error('who knows')];
+    const via = {
+      publish: () => Promise.reject(outcomes.shift()),
+      [Symbol.dispose]: () => {},
+    };
+    await using publisher = new NumberedPublisher({
+      ...{ channels: [CHANNEL], ledger, via, ratePerSecond: 0 },
+    });
+    await expect(publisher.publishOne(CHANNEL)).rejects.toThrow('not acknowledged');
+    expect(ledger.hasUncertain(CHANNEL)).toBe(false);
+    await expect(publisher.publishOne(CHANNEL)).rejects.toThrow('not acknowledged');
+    expect(ledger.hasUncertain(CHANNEL)).toBe(true);
   });
 
   it('publishes once what it repeats under a key, and twice without one', async () => {

@@ -15,9 +15,17 @@ export interface Published {
   readonly duplicate: boolean;
 }
 
+/** It was not published and never will be; any other error leaves that open. */
+export class NotPublishedError extends Error {
+  override readonly name = 'NotPublishedError';
+}
+
 /** A way to publish with an offset: the script, or ingest in front of it. */
 export interface SequencedPublisher extends Disposable {
-  /** Publishes in the order of the calls. Rejects when it was not, or when nobody knows. */
+  /**
+   * Publishes in the order of the calls. Rejects with a {@link NotPublishedError} when it was not, and with
+   * any other error when nobody knows.
+   */
   publish(channel: string, payload: string, options?: PublishOptions): Promise<Published>;
 }
 
@@ -65,6 +73,7 @@ export class NumberedPublisher implements AsyncDisposable {
   readonly #startedAt = performance.now();
   readonly #running = new Set<Promise<unknown>>();
   #stopped = false;
+  #held = false;
   #due = 0;
   #next = 0;
   acknowledged = 0;
@@ -86,6 +95,20 @@ export class NumberedPublisher implements AsyncDisposable {
     if (!(await this.#publish(state))) throw new Error(`${channel}: not acknowledged`);
   }
 
+  /**
+   * Starts nothing until {@link go}; resolves when all that was started has been answered. Before Redis
+   * loses data and keys with it: what it has executed and not answered would be published once more.
+   */
+  async hold(): Promise<void> {
+    this.#held = true;
+    await Promise.all(this.#running);
+  }
+
+  /** Goes on at its rate. */
+  go(): void {
+    this.#held = false;
+  }
+
   /** Publishes nothing more; resolves when all that was started has been answered or given up. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -103,7 +126,7 @@ export class NumberedPublisher implements AsyncDisposable {
     const wanted = Math.floor((elapsed * this.#options.ratePerSecond) / 1_000);
     for (; this.#due < wanted; this.#due += 1) {
       const state = this.#states[this.#next++ % this.#states.length]!;
-      if (state.repeating || state.inFlight >= maxInFlight) continue;
+      if (this.#held || state.repeating || state.inFlight >= maxInFlight) continue;
       const running: Promise<unknown> = this.#publish(state).finally(() =>
         this.#running.delete(running),
       );
@@ -128,9 +151,9 @@ export class NumberedPublisher implements AsyncDisposable {
           ledger.acknowledged(channel, answer, payload);
           this.acknowledged += 1;
           return true;
-        } catch {
+        } catch (error) {
           this.failed += 1;
-          ledger.uncertain(channel, payload);
+          if (!(error instanceof NotPublishedError)) ledger.uncertain(channel, payload);
           if (onUnknown !== 'skip') await new Promise((resolve) => setTimeout(resolve, REPEAT_MS));
         }
       } while (onUnknown !== 'skip' && !this.#stopped);

@@ -1,42 +1,120 @@
+import type { Gap } from '@tradewind/protocol';
 import { expect, it } from 'vitest';
+import type { ServiceEnvironment } from '../support/service.ts';
 import { Scenario } from './scenario.ts';
 
 const CHANNEL = 'BTC.trade';
 const SLOTS = 512;
 
-/** Bytes that fill every buffer between an edge and a client that does not read. */
+/** Bytes of one filler; some hundreds fill every buffer between an edge and a client that does not read. */
 const FILLER_BYTES = 60_000;
-const FILLERS = 300;
+const MOST_FILLERS = 1_000;
 
-/** Fills a client's socket, then queues as many publications as given; the client reads again. */
-async function overfill(scenario: Scenario, publications: number): Promise<void> {
-  const [client] = await scenario.connect({ channels: [CHANNEL, 'FILLER'] });
-  const publisher = scenario.publish({ channels: [CHANNEL], ratePerSecond: 0 });
-  await publisher.publishOne(CHANNEL);
-  expect(await scenario.settle()).toBe(true);
-  client!.pause();
-  const filler = JSON.stringify('x'.repeat(FILLER_BYTES));
-  for (let i = 0; i < FILLERS; i += 1) await scenario.redis.control.publish('FILLER', filler);
-  for (let i = 0; i < publications; i += 1) await publisher.publishOne(CHANNEL);
-  client!.resume();
-  await scenario.settle();
+/** Fillers between two looks at the queue; far fewer than it holds. */
+const FILLERS_AT_ONCE = 10;
+
+/** How long a queue has to stand still until its socket counts as blocked for good, in ms. */
+const STILL_MS = 500;
+
+/** Nobody is disconnected for being slow, and only slots bound the queue. */
+const PATIENT = {
+  ...{ EDGE_SLOW_GRACE_MS: '600000', EDGE_SLOW_MAX_LAG_MS: '600000' },
+  ...{ EDGE_QUEUE_BYTES: '67108864', EDGE_WORKERS: '1' },
+};
+
+/** Nothing that a queue refuses is kept for later. */
+const NO_RING = { EDGE_RING_BYTES: '0' };
+
+/** What became of a client's queue that was filled up to a number of publications. */
+interface Outcome {
+  /** Publications that waited when the last one had come. */
+  readonly depth: number;
+  readonly refused: number;
+  readonly caughtUp: number;
+  /** What the client was told, once it read again. */
+  readonly gaps: readonly Gap[];
 }
 
-const PATIENT = { EDGE_SLOW_GRACE_MS: '600000', EDGE_SLOW_MAX_LAG_MS: '600000' };
+async function read(scenario: Scenario, metric: string): Promise<number> {
+  return (await scenario.edges[0]!.metrics()).sum(`tradewind_edge_${metric}`) ?? 0;
+}
 
-for (const publications of [SLOTS - 1, SLOTS, SLOTS + 1]) {
-  it(`B5: a queue of ${SLOTS} with ${publications} publications in it: all delivered, or told exactly`, async () => {
-    const env = { ...PATIENT, EDGE_QUEUE_BYTES: '67108864', EDGE_RING_BYTES: '0' };
-    await using scenario = await Scenario.start({ env });
-    await overfill(scenario, publications);
+/** Publishes until the edge has some waiting, and goes on having them. Returns how many wait. */
+async function block(scenario: Scenario): Promise<number> {
+  const filler = JSON.stringify('x'.repeat(FILLER_BYTES));
+  let waiting = 0;
+  let since = performance.now();
+  let fillers = 0;
+  await scenario.until(async () => {
+    const depth = await read(scenario, 'queue_depth_max');
+    for (let i = 0; depth === 0 && i < FILLERS_AT_ONCE && fillers < MOST_FILLERS; i += 1) {
+      fillers += 1;
+      await scenario.redis.control.publish('filler', filler);
+    }
+    if (depth !== waiting) since = performance.now();
+    waiting = depth;
+    return depth > 0 && performance.now() - since > STILL_MS;
+  }, 'the socket is blocked');
+  return waiting;
+}
+
+/** Fills the queue of a client that does not read up to exactly so many publications; then it reads on. */
+async function fillTo(scenario: Scenario, publications: number): Promise<Outcome> {
+  const publisher = scenario.publish({ channels: [CHANNEL], ratePerSecond: 0 });
+  await publisher.publishOne(CHANNEL);
+  const [client] = await scenario.connect({ channels: [CHANNEL, 'filler'] });
+  const gaps: Gap[] = [];
+  client!.onFrame = (frame) => {
+    if (frame.type === 'gap') gaps.push(frame);
+  };
+  client!.pause();
+  const waiting = await block(scenario);
+  const before = await read(scenario, 'deliveries_total');
+  for (let i = waiting; i < publications; i += 1) await publisher.publishOne(CHANNEL);
+  const taken = async (): Promise<boolean> => {
+    const queued = (await read(scenario, 'deliveries_total')) - before;
+    return queued + (await read(scenario, 'refusals_total')) === publications - waiting;
+  };
+  await scenario.until(taken, 'the edge has them all');
+  const depth = await read(scenario, 'queue_depth_max');
+  const refused = await read(scenario, 'refusals_total');
+  client!.resume();
+  await scenario.settle();
+  return { depth, refused, caughtUp: await read(scenario, 'caught_up_total'), gaps };
+}
+
+async function start(env: ServiceEnvironment): Promise<Scenario> {
+  return await Scenario.start({ env: { ...PATIENT, ...env } });
+}
+
+for (const publications of [SLOTS - 1, SLOTS]) {
+  it(`B5: ${publications} publications fit into a queue of ${SLOTS}: none is refused`, async () => {
+    await using scenario = await start(NO_RING);
+    const outcome = await fillTo(scenario, publications);
+    expect(outcome).toEqual({ depth: publications, refused: 0, caughtUp: 0, gaps: [] });
     await scenario.verify();
   });
 }
 
-it('B5, control: a queue of 8 does refuse, and what it refused is told', async () => {
-  const env = { ...PATIENT, EDGE_QUEUE_SLOTS: '8', EDGE_RING_BYTES: '0', EDGE_MAX_HISTORY: '0' };
-  await using scenario = await Scenario.start({ env });
-  await overfill(scenario, SLOTS);
-  expect(scenario.count('lost')).toBeGreaterThan(0);
+it(`B5: of ${SLOTS + 1} the last is refused, and exactly that one is told`, async () => {
+  await using scenario = await start(NO_RING);
+  const outcome = await fillTo(scenario, SLOTS + 1);
+  const { offset } = scenario.ledger.head(CHANNEL)!;
+  expect(outcome).toMatchObject({ depth: SLOTS, refused: 1, caughtUp: 0 });
+  expect(outcome.gaps).toMatchObject([{ from: offset, to: offset, lost: 1, reason: 'slow' }]);
+  await scenario.verify({ lost: 'told' });
+});
+
+it(`B5: of ${SLOTS + 1} the last is refused, and given later where a ring holds it`, async () => {
+  await using scenario = await start({});
+  const outcome = await fillTo(scenario, SLOTS + 1);
+  expect(outcome).toEqual({ depth: SLOTS, refused: 1, caughtUp: 1, gaps: [] });
   await scenario.verify();
+});
+
+it(`B5, control: of ${SLOTS} the last does not fit into a queue of one slot less`, async () => {
+  await using scenario = await start({ ...NO_RING, EDGE_QUEUE_SLOTS: String(SLOTS - 1) });
+  const outcome = await fillTo(scenario, SLOTS);
+  expect(outcome).toMatchObject({ depth: SLOTS - 1, refused: 1, caughtUp: 0 });
+  await scenario.expectComplaints(['told-lost']);
 });

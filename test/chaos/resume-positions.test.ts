@@ -1,45 +1,73 @@
 import type { Position } from '@tradewind/protocol';
 import { expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
+import { expectToFail } from './expect-complaints.ts';
 import { Scenario } from './scenario.ts';
 
 const CHANNEL = 'BTC.trade';
 
-/** What the publisher's history holds. */
-const HISTORY = 1_000;
-const PUBLISHED = 1_100;
+/** What the history holds, what a node replays at most, and what was published: each more than the last. */
+const HISTORY = 300;
+const REPLAYED = 400;
+const PUBLISHED = 500;
+
+/** Where a client says that it was, from the channel's end, and how many it gets or why it gets none. */
+interface Case {
+  readonly what: string;
+  /** Publications that it missed; negative for one that is further than the channel. */
+  readonly missed: number;
+  readonly epoch?: string;
+  readonly expected: number | string;
+}
+
+const RECOVERABLE: readonly Case[] = [
+  { what: 'at the tail', missed: 0, expected: 0 },
+  { what: 'one behind', missed: 1, expected: 1 },
+  { what: 'within', missed: 100, expected: 100 },
+  { what: 'the last that is whole', missed: HISTORY, expected: HISTORY },
+];
+
+const NOT_RECOVERABLE: readonly Case[] = [
+  { what: 'one too far', missed: HISTORY + 1, expected: 'history_trimmed' },
+  { what: 'more than is replayed', missed: REPLAYED + 1, expected: 'history_too_long' },
+  { what: 'the beginning', missed: PUBLISHED, expected: 'history_too_long' },
+  { what: 'another epoch', missed: 0, epoch: 'other', expected: 'epoch_changed' },
+  { what: 'the future', missed: -5, expected: 'offset_ahead' },
+];
+
+async function start(maxHistory: number): Promise<Scenario> {
+  const scenario = await Scenario.start({ env: { EDGE_MAX_HISTORY: String(maxHistory) } });
+  const publisher = scenario.publish({
+    ...{ channels: [CHANNEL], ratePerSecond: 0, historySize: HISTORY },
+  });
+  for (let i = 0; i < PUBLISHED; i += 1) await publisher.publishOne(CHANNEL);
+  return scenario;
+}
+
+/** Throws unless a client that comes from there is answered, and given, what is expected. */
+async function resume(scenario: Scenario, { what, missed, epoch, expected }: Case): Promise<void> {
+  const head = scenario.ledger.head(CHANNEL)!;
+  const since: Position = { epoch: epoch ?? head.epoch, offset: head.offset - missed };
+  await using client = await TestClient.connect(scenario.urls[0]!);
+  const { channels } = await client.subscribe([{ channel: CHANNEL, since }]);
+  const outcome =
+    typeof expected === 'number'
+      ? { recovered: true, replayed: expected }
+      : { recovered: false, reason: expected };
+  expect(channels, what).toMatchObject([{ ...head, ...outcome }]);
+  await client.ping();
+  const wanted = typeof expected === 'number' ? expected : 0;
+  const offsets = Array.from({ length: wanted }, (_, i) => since.offset + 1 + i);
+  const given = client.publications.map(({ offset }) => offset);
+  expect(given, what).toEqual(offsets);
+}
 
 it('B6: a resume within, at the edge of and outside the history, of another epoch, and from the future', async () => {
-  await using scenario = await Scenario.start();
-  const publisher = scenario.publish({ channels: [CHANNEL], ratePerSecond: 0 });
-  for (let i = 0; i < PUBLISHED; i += 1) await publisher.publishOne(CHANNEL);
-  const head = scenario.ledger.head(CHANNEL)!;
-  const at = (offset: number): Position => ({ epoch: head.epoch, offset });
-  const maxHistory = (await TestClient.connect(scenario.urls[0]!)).welcome.limits.maxHistory;
-  const reach = Math.min(maxHistory, HISTORY);
+  await using scenario = await start(REPLAYED);
+  for (const each of [...RECOVERABLE, ...NOT_RECOVERABLE]) await resume(scenario, each);
+});
 
-  const cases: readonly (readonly [string, Position, number | 'not recovered'])[] = [
-    ['at the tail', at(head.offset), 0],
-    ['one behind', at(head.offset - 1), 1],
-    ['within', at(head.offset - 100), 100],
-    ['the last that is whole', at(head.offset - reach), reach],
-    ['one too far', at(head.offset - HISTORY - 1), 'not recovered'],
-    ['the beginning', at(0), 'not recovered'],
-    ['another epoch', { epoch: 'other', offset: head.offset }, 'not recovered'],
-    ['the future', at(head.offset + 5), 'not recovered'],
-  ];
-  for (const [what, since, expected] of cases) {
-    await using client = await TestClient.connect(scenario.urls[0]!);
-    const { channels } = await client.subscribe([{ channel: CHANNEL, since }]);
-    const recovered = expected !== 'not recovered';
-    const replayed = recovered ? expected : 0;
-    expect(channels, what).toMatchObject([{ ...head, recovered }]);
-    await client.waitFor(({ publications }) => publications.length === replayed);
-    await client.ping();
-    const wanted = Array.from({ length: replayed }, (_, i) => since.offset + 1 + i);
-    expect(
-      client.publications.map(({ offset }) => offset),
-      what,
-    ).toEqual(wanted);
-  }
+it('B6, control: a node that reads no history resumes nobody', async () => {
+  await using scenario = await start(0);
+  for (const each of RECOVERABLE) await expectToFail(() => resume(scenario, each));
 });

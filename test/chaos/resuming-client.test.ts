@@ -97,3 +97,17 @@ it('asks again for what is refused for now', async () => {
   say(subscribed(0));
   await eventually(() => client.live);
 });
+
+it('is away from the moment it is dropped, and reads nothing more of what it left', async () => {
+  const ledger = new Ledger();
+  await using client = clientOf(ledger, true);
+  await eventually(() => asked.length === 1);
+  say(subscribed(4));
+  await eventually(() => client.live);
+  publish(ledger, 5);
+  deliver(1, 5);
+  client.drop();
+  expect(client.live).toBe(false);
+  await eventually(() => asked.length === 2);
+  expect(asked.at(-1)).toEqual({ channel: CHANNEL, since: { epoch: 'a', offset: 4 } });
+});

@@ -42,6 +42,8 @@ export class ResumingClient implements AsyncDisposable {
   #retryTimer: NodeJS.Timeout | undefined;
   #next = 0;
   #stopped = false;
+  /** Whether the connection was given up here, and its end is not known yet. */
+  #dropped = false;
   /** Handshakes that failed, and connections that ended. */
   failures = 0;
   lastCloseCode: number | undefined;
@@ -64,8 +66,10 @@ export class ResumingClient implements AsyncDisposable {
     return this.live && this.oracle.behind().length === 0;
   }
 
-  /** Cuts the connection without a close frame; it comes back by itself. */
+  /** Cuts the connection without a close frame; it comes back by itself. Nothing more is read of it. */
   drop(): void {
+    this.#dropped = true;
+    this.oracle.disconnected();
     this.#socket?.terminate();
   }
 
@@ -104,11 +108,12 @@ export class ResumingClient implements AsyncDisposable {
     this.#socket = socket;
     socket.on('error', () => {});
     socket.on('open', () => {
+      this.#dropped = false;
       this.oracle.connected();
       this.#subscribe(this.#options.channels);
     });
     socket.on('message', (data) => {
-      if (!this.#stopped) this.#take(String(data));
+      if (!this.#stopped && !this.#dropped) this.#take(String(data));
     });
     socket.on('close', (code) => this.#closed(code));
   }

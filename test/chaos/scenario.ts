@@ -4,18 +4,21 @@ import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
 import {
   type ServiceEnvironment,
   startEdge,
+  startIngest,
   type TestEdge,
   untilLinked,
 } from '../support/service.ts';
 import { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
-import { fatalLines } from '../support/tier.ts';
+import { collectFatalLines } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
+import { ANY_NEWS, type Complaint, type ComplaintKind, type Expectation } from './complaint.ts';
 import { expectComplaints } from './expect-complaints.ts';
+import { ingestPublisher } from './ingest-publisher.ts';
 import { Ledger } from './ledger.ts';
-import type { Complaint, ComplaintKind } from './oracle.ts';
 import { NumberedPublisher, type PublisherOptions, type SequencedPublisher } from './publisher.ts';
+import { readTails } from './redis-tails.ts';
 import { ResumingClient, type ResumingClientOptions } from './resuming-client.ts';
-import { startScriptPublisher } from './script-publisher.ts';
+import { type ScriptPublisherOptions, startScriptPublisher } from './script-publisher.ts';
 
 /** Sets the seed of every scenario, to replay one that failed. */
 const SEED_VARIABLE = 'CHAOS_SEED';
@@ -38,6 +41,14 @@ export interface ScenarioOptions {
   readonly redis?: RedisNode;
 }
 
+/** What a scenario expects in the end: nothing lost, and no new epoch, unless it says otherwise. */
+export interface Verification extends Partial<Expectation> {
+  /** How long clients may take to have everything, in ms. */
+  readonly deadlineMs?: number;
+}
+
+const NO_NEWS: Expectation = { lost: 'nothing', epochs: 0 };
+
 export interface ClientsOptions
   extends Partial<Omit<ResumingClientOptions, 'name' | 'channels' | 'ledger' | 'localAddress'>> {
   /** The same for all, or by the client's number in this call, from 0. */
@@ -59,8 +70,12 @@ export class Scenario implements AsyncDisposable {
   readonly ledger = new Ledger();
   readonly edges: TestEdge[] = [];
   readonly clients: ResumingClient[] = [];
+  /** The Redis that holds what counts: the first one, until {@link movesTo}. */
+  #master: RedisNode;
   readonly #stack: AsyncDisposableStack;
   readonly #env: ServiceEnvironment;
+  /** What edges and ingests wrote that nobody wants to see, those that were killed included. */
+  readonly #fatalLines: (readonly string[])[] = [];
   readonly #jitter: ReturnType<typeof createRandom>;
 
   private constructor(
@@ -74,6 +89,7 @@ export class Scenario implements AsyncDisposable {
     this.random = createRandom(seed);
     this.#jitter = createRandom(seed + 1);
     this.redis = redis;
+    this.#master = redis;
     this.proxy = proxy;
     this.#stack = stack;
     this.#env = env;
@@ -103,17 +119,45 @@ export class Scenario implements AsyncDisposable {
 
   /** Starts one more edge, named `edge-1`, `edge-2`, …, and resolves when it is linked. */
   async startEdge(env: ServiceEnvironment = {}): Promise<TestEdge> {
+    const edge = await this.#launch(this.edges.length, env);
+    this.edges.push(edge);
+    await untilLinked(edge);
+    return edge;
+  }
+
+  /** Starts an edge that has died again, under its name and on its port; does not wait for its link. */
+  async restartEdge(dead: TestEdge): Promise<TestEdge> {
+    const index = this.edges.indexOf(dead);
+    await dead.exited;
+    const edge = await this.#launch(index, { PORT: String(dead.port) });
+    this.edges[index] = edge;
+    return edge;
+  }
+
+  async #launch(index: number, env: ServiceEnvironment): Promise<TestEdge> {
     const edge = await startEdge({
       REDIS_URL: this.proxy.url,
-      EDGE_NODE_ID: `edge-${this.edges.length + 1}`,
+      EDGE_NODE_ID: `edge-${index + 1}`,
       EDGE_WORKERS: process.env.TEST_EDGE_WORKERS ?? '1',
       ...this.#env,
       ...env,
     });
     this.#stack.use(edge);
-    this.edges.push(edge);
-    await untilLinked(edge);
+    this.#fatalLines.push(collectFatalLines(edge));
     return edge;
+  }
+
+  /** Starts an ingest, straight on the first Redis unless told otherwise; resolves when it is linked. */
+  async startIngest(env: ServiceEnvironment = {}) {
+    const ingest = this.#stack.use(await startIngest({ REDIS_URL: this.redis.url, ...env }));
+    this.#fatalLines.push(collectFatalLines(ingest));
+    await untilLinked(ingest);
+    return { ...ingest, publisher: ingestPublisher(ingest.url) };
+  }
+
+  /** From here on this Redis holds what counts: it took the first one's place. */
+  movesTo(master: RedisNode): void {
+    this.#master = master;
   }
 
   /** Connects clients to the edges in turn; resolves when all hold their channels. */
@@ -144,17 +188,19 @@ export class Scenario implements AsyncDisposable {
   publish(
     options: Pick<PublisherOptions, 'channels' | 'ratePerSecond' | 'onUnknown' | 'maxInFlight'> & {
       readonly via?: SequencedPublisher;
+      /** Of the script, where there is no `via`. */
+      readonly historySize?: number;
     },
   ): NumberedPublisher {
-    const via = options.via ?? this.scriptPublisher();
+    const via = options.via ?? this.scriptPublisher(this.redis.url, options);
     const publisher = new NumberedPublisher({ ...options, ledger: this.ledger, via });
     this.#stack.use(publisher);
     return publisher;
   }
 
   /** A way to publish by the script, to the first Redis unless told otherwise. */
-  scriptPublisher(url = this.redis.url): SequencedPublisher {
-    return this.#stack.use(startScriptPublisher(url));
+  scriptPublisher(url = this.redis.url, options?: ScriptPublisherOptions): SequencedPublisher {
+    return this.#stack.use(startScriptPublisher(url, options));
   }
 
   /** Ends something with the scenario, before what was started earlier. */
@@ -173,42 +219,56 @@ export class Scenario implements AsyncDisposable {
     });
   }
 
-  /** Waits at most `deadlineMs` until every client has everything, and says whether. */
+  /**
+   * Waits at most `deadlineMs` until every client is live and exactly where Redis is, and says whether. To
+   * be called when nothing is published: what `meta` says then is the end.
+   */
   async settle(deadlineMs = SETTLE_DEADLINE_MS): Promise<boolean> {
-    return await eventually(() => this.clients.every(({ settled }) => settled), {
-      deadlineMs,
-    }).then(
+    const settled = async (): Promise<boolean> => {
+      // Anew each time, as an edge may yet begin an epoch.
+      const tails = await readTails(this.#master.control, this.ledger.channels);
+      for (const [channel, tail] of tails) this.ledger.found(channel, tail);
+      return this.clients.every((client) => client.settled);
+    };
+    return await eventually(settled, { deadlineMs }).then(
       () => true,
       () => false,
     );
   }
 
-  /** Stops all clients and returns what they complain about. */
-  async complaints(): Promise<readonly Complaint[]> {
+  /** Stops all clients and returns what they complain about; bad news only as far as it is not expected. */
+  async complaints(expected: Expectation = ANY_NEWS): Promise<readonly Complaint[]> {
+    const away = this.clients.filter(({ live }) => !live);
     await Promise.all(this.clients.map((client) => client.stop()));
-    return this.clients.flatMap(({ oracle }) => oracle.finish());
+    return [
+      ...away.map(({ oracle: { client } }) => complaintOfAbsence(client)),
+      ...this.clients.flatMap(({ oracle }) => oracle.finish(expected)),
+    ];
   }
 
-  /** Waits until every client has everything, and throws when any complains, or an edge broke. */
-  async verify(deadlineMs = SETTLE_DEADLINE_MS): Promise<void> {
+  /**
+   * Waits until every client has everything, and throws when any complains, or a service broke. By default
+   * nothing may have been told as lost and no epoch may have ended: history was long enough for the fault.
+   */
+  async verify({ deadlineMs, ...expected }: Verification = {}): Promise<void> {
     await this.settle(deadlineMs);
-    const complaints = await this.complaints();
+    const complaints = await this.complaints({ ...NO_NEWS, ...expected });
     const lines = complaints.map(
       (each) => `${each.client} ${each.channel} ${each.kind}: ${each.detail}`,
     );
-    lines.push(...this.edges.flatMap((edge) => fatalLines(edge)));
+    lines.push(...this.#fatalLines.flat());
     if (lines.length === 0) return;
     const shown = lines.slice(0, 20).join('\n');
     throw new Error(`${lines.length} complaints (${SEED_VARIABLE}=${this.seed}):\n${shown}`);
   }
 
-  /** For a control: waits as {@link verify} does, and throws unless clients complain in these ways. */
+  /** For a control: expects what {@link verify} does, and throws unless clients complain in these ways. */
   async expectComplaints(
     kinds: readonly ComplaintKind[],
-    deadlineMs = DETECTION_MS,
+    { deadlineMs = DETECTION_MS, ...expected }: Verification = {},
   ): Promise<void> {
     await this.settle(deadlineMs);
-    const complaints = await this.complaints();
+    const complaints = await this.complaints({ ...NO_NEWS, ...expected });
     try {
       expectComplaints(complaints, kinds);
     } catch (error) {
@@ -225,4 +285,8 @@ export class Scenario implements AsyncDisposable {
     await Promise.all(this.clients.map((client) => client.stop()));
     await this.#stack.disposeAsync();
   }
+}
+
+function complaintOfAbsence(client: string): Complaint {
+  return { kind: 'missing', client, channel: '', detail: 'it does not hold all of its channels' };
 }

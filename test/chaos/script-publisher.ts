@@ -1,16 +1,24 @@
-import { RedisCommands } from '@tradewind/bus';
-import type { PublishOptions, SequencedPublisher } from './publisher.ts';
+import { RedisCommands, RedisRefusedError, RedisUnavailableError } from '@tradewind/bus';
+import { NotPublishedError, type PublishOptions, type SequencedPublisher } from './publisher.ts';
 
-/** As many publications as a channel's history keeps here. */
-const HISTORY_SIZE = 1_000;
+/** Publications that a channel's history keeps: those of 10 s, should one get all of a scenario's. */
+const HISTORY_SIZE = 20_000;
 const HISTORY_TTL_MS = 300_000;
 const IDEMPOTENCY_WINDOW_MS = 120_000;
+
+export interface ScriptPublisherOptions {
+  /** Publications that a channel's history keeps; by default more than any fault here makes anybody miss. */
+  readonly historySize?: number;
+}
 
 /**
  * Publishes by the publish script, over a connection of its own; waits for the first link, never for
  * a later one. The caller ends it.
  */
-export function startScriptPublisher(url: string): SequencedPublisher {
+export function startScriptPublisher(
+  url: string,
+  { historySize = HISTORY_SIZE }: ScriptPublisherOptions = {},
+): SequencedPublisher {
   const linked = Promise.withResolvers<void>();
   const commands = new RedisCommands(
     {
@@ -25,13 +33,22 @@ export function startScriptPublisher(url: string): SequencedPublisher {
   return {
     async publish(channel, payload, options: PublishOptions = {}) {
       await linked.promise;
-      return await commands.publishSequenced({
-        ...{ channel, payload, ...options },
-        historySize: HISTORY_SIZE,
-        historyTtlMs: HISTORY_TTL_MS,
+      const terms = {
+        ...{ historySize, historyTtlMs: HISTORY_TTL_MS },
         idempotencyWindowMs: IDEMPOTENCY_WINDOW_MS,
-      });
+      };
+      try {
+        return await commands.publishSequenced({ channel, payload, ...options, ...terms });
+      } catch (error) {
+        throw isCertain(error) ? new NotPublishedError((error as Error).message) : error;
+      }
     },
     [Symbol.dispose]: () => void commands.stop(),
   };
+}
+
+/** Whether it is known that Redis did not execute it. */
+function isCertain(error: unknown): boolean {
+  if (error instanceof RedisUnavailableError) return error.outcome === 'not-sent';
+  return error instanceof RedisRefusedError;
 }

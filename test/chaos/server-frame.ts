@@ -6,6 +6,8 @@ export interface PublicationFrame {
   readonly seq: number;
   readonly channel: string;
   readonly offset?: number;
+  /** When Redis published it, ms since the Unix epoch; undefined where a test makes frames up. */
+  readonly ts?: number;
   readonly data: string;
 }
 
@@ -17,10 +19,10 @@ const DATA_KEY = '"data":';
 export function readServerFrame(text: string): ServerFrame {
   const frame = JSON.parse(text);
   if (frame.type !== undefined) return frame as ServerMessage;
-  const { seq, channel, offset } = frame;
+  const { seq, channel, offset, ts } = frame;
   // `data` is the envelope's last field; the key cannot occur earlier, as names hold no quotes.
   const data = text.slice(text.indexOf(DATA_KEY) + DATA_KEY.length, -1);
-  return { type: undefined, seq, channel, offset, data };
+  return { type: undefined, seq, channel, offset, ts, data };
 }
 
 /** The number that a payload of our publisher carries; undefined for anybody else's. */

@@ -75,9 +75,28 @@ export async function debugIndex(edge: TestEdge): Promise<DebugIndex> {
   return (await (await fetch(`${edge.adminUrl}/debug/index`)).json()) as DebugIndex;
 }
 
+/** More than any test takes, in ms. */
+const LONGEST_TEST_MS = 3_600_000;
+
 /** Log lines of a service that nobody wants to see: faults that nothing handled, and leaks of listeners. */
 const FATAL = /"level":"fatal"|unhandled|uncaught|MaxListenersExceededWarning/i;
 
 export function fatalLines(service: { readonly output: readonly string[] }): readonly string[] {
   return service.output.filter((line) => FATAL.test(line));
+}
+
+/**
+ * Collects the {@link fatalLines} of a service from its start to its end: its output keeps only the latest
+ * lines, and a test under load writes far more.
+ */
+export function collectFatalLines(
+  service: Pick<TestEdge, 'output' | 'waitForLine'>,
+): readonly string[] {
+  const collected: string[] = [];
+  const collect = (line: string): undefined => {
+    if (FATAL.test(line)) collected.push(line);
+  };
+  // It waits for nothing, until the service ends.
+  service.waitForLine(collect, LONGEST_TEST_MS).catch(() => {});
+  return collected;
 }
