@@ -18,10 +18,15 @@ export function onServerCore(command: readonly string[]): readonly string[] {
  * @throws Error where processes cannot be pinned: then nothing here would mean anything.
  */
 export async function moveToLoadCore(): Promise<void> {
+  await moveToCore(process.pid, LOAD_CORE);
+}
+
+/** Moves a process that runs, with all of its threads, to one core. Throws as above. */
+export async function moveToCore(pid: number, core: number): Promise<void> {
   try {
     await promisify(execFile)('taskset', [
       '--all-tasks',
-      ...['--pid', '--cpu-list', String(LOAD_CORE), String(process.pid)],
+      ...['--pid', '--cpu-list', String(core), String(pid)],
     ]);
   } catch (error) {
     const { message } = error as Error;

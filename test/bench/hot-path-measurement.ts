@@ -6,8 +6,8 @@ import {
   Outbox,
   type Publication,
   PublicationLog,
+  SendQueues,
   SubscriptionIndex,
-  WaitingFrames,
 } from '@tradewind/fanout';
 import { encodePublicationTail } from '@tradewind/protocol';
 
@@ -52,6 +52,7 @@ interface NullSink {
 
 interface Client {
   readonly outbox: Outbox;
+  readonly place: number;
 }
 
 const CHANNEL = 'BTC.trade';
@@ -79,9 +80,11 @@ export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
   const index = new SubscriptionIndex<Client>();
   const policy = { graceMs: 2_000, maxLagMs: 30_000 };
   const log = new PublicationLog(16 * 1024 * 1024);
-  const clients = Array.from({ length: load.clients }, () => ({
-    outbox: new Outbox(OUTBOX_LIMITS, policy, log, new WaitingFrames()),
-  }));
+  const queues = new SendQueues(OUTBOX_LIMITS);
+  const clients = Array.from({ length: load.clients }, () => {
+    const outbox = new Outbox(queues, policy, log);
+    return { outbox, place: outbox.place };
+  });
   for (const client of clients) index.add(CHANNEL, client);
   const publications = Array.from({ length: PUBLICATIONS }, () => publicationOf(load.payloadBytes));
   const round = createDeliveryRound<Client>();
@@ -97,7 +100,7 @@ export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
       next = (next + 1) % PUBLICATIONS;
       const publication = publications[next] as Publication;
       log.append(publication);
-      deliver(publication, index.get(CHANNEL), startedAt, round);
+      deliver(publication, index.audience(CHANNEL), queues, startedAt, round);
     }
     const deliveredAt = performance.now();
     for (const { outbox } of round.dirty) writer.write(outbox, sink, false, ignore);

@@ -5,8 +5,8 @@ import {
   Outbox,
   type Publication,
   PublicationLog,
+  SendQueues,
   SubscriptionIndex,
-  WaitingFrames,
 } from '@tradewind/fanout';
 import { median } from './ratio.ts';
 
@@ -51,6 +51,7 @@ export interface IndexCost {
 
 interface Client {
   readonly outbox: Outbox;
+  readonly place: number;
   /** The numbers of the channels that it holds. */
   readonly channels: readonly number[];
 }
@@ -98,6 +99,7 @@ interface TestBed {
   readonly channels: readonly string[];
   /** The clients to reach, in the order of the operations. */
   readonly clients: readonly Client[];
+  readonly queues: SendQueues;
   /** Publications to the channels to reach. */
   readonly publications: readonly Publication[];
 }
@@ -117,19 +119,22 @@ function createTestBed(subscriptions: number, reach: Reach): TestBed {
   const publications = channels.map((channel) => ({ channel, offset: 0, tail, publishedAt: 0 }));
   const index = new SubscriptionIndex<Client>();
   const log = new PublicationLog(0);
+  const queues = new SendQueues(limits);
   const clients: Client[] = [];
   for (let i = 0; i < subscriptions / CHANNELS_PER_CLIENT; i += 1) {
     const held = Array.from(
       { length: CHANNELS_PER_CLIENT },
       (_, nth) => (i * CHANNELS_PER_CLIENT + nth) % channelCount,
     );
-    const client = { outbox: new Outbox(limits, policy, log, new WaitingFrames()), channels: held };
+    const outbox = new Outbox(queues, policy, log);
+    const client = { outbox, place: outbox.place, channels: held };
     for (const channel of held) index.add(channels[channel] as string, client);
     clients.push(client);
   }
   const reached = REACHED[reach];
   return {
     index,
+    queues,
     channels,
     clients: scattered(clients, Math.min(reached.clients, clients.length)),
     publications: scattered(publications, Math.min(reached.channels, channelCount)),
@@ -173,14 +178,14 @@ function timeRemoveClient({ index, channels, clients }: TestBed): number {
 }
 
 /** Delivers to each of the channels once, and forgets what waits. */
-function timeDeliver({ index, publications }: TestBed): number {
+function timeDeliver({ index, queues, publications }: TestBed): number {
   const delivering = new Stopwatch();
   const round = createDeliveryRound<Client>();
   const deliveries = publications.reduce((sum, { channel }) => sum + index.count(channel), 0);
   while (delivering.operations < OPERATIONS_PER_ROUND) {
     delivering.time(deliveries, () => {
       for (const publication of publications) {
-        deliver(publication, index.get(publication.channel), 0, round);
+        deliver(publication, index.audience(publication.channel), queues, 0, round);
       }
     });
     for (const { outbox } of round.dirty) outbox.drainInto(TAKE_ALL);

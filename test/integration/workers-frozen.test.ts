@@ -55,8 +55,14 @@ let numbered: NumberedPublications;
 beforeEach(async () => {
   tier = await startTier({
     edges: 1,
-    // What workers keep for slow clients is bounded apart, and would fill up while one of them is frozen.
-    env: { ...INSPECTABLE, EDGE_WORKERS: String(WORKERS), EDGE_RING_BYTES: '0' },
+    env: {
+      ...INSPECTABLE,
+      EDGE_WORKERS: String(WORKERS),
+      // What workers keep for slow clients is bounded apart, and would fill up while one of them is frozen.
+      EDGE_RING_BYTES: '0',
+      // The sockets that are counted are to be those of clients, not of a question whether it is ready.
+      HTTP_KEEP_ALIVE_SECONDS: '1',
+    },
   });
   edge = tier.edges[0]!;
   clients = await Promise.all(

@@ -1,69 +1,66 @@
+import { joinNotices, type Loss, Losses, lossOfNotice, type Notice } from './losses.ts';
 import type { Publication } from './publication.ts';
 import type { PublicationLog } from './publication-log.ts';
+import type { Excerpt, Replay } from './replay.ts';
 
-/** Publications of one channel that a client does not get. */
-export interface Loss {
-  readonly channel: string;
-  /** How many; NaN when nobody knows. */
-  readonly lost: number;
-  /** Their offsets, both inclusive; 0 when they have none. */
-  readonly from: number;
-  readonly to: number;
-  /** Whether they were promised as a replay, rather than refused. */
-  readonly wasPromised: boolean;
-  /** The position at which a new epoch began behind them, which the client was not told of yet. */
-  readonly resync: EpochChange | undefined;
-}
-
-/** A channel's change from one epoch to the next. */
-export interface EpochChange {
-  /** The epoch that ended; empty if there was none. */
-  readonly before: string;
-  readonly epoch: string;
-  readonly offset: number;
-}
-
-/** What is owed under one key: publications that the log numbers `from` to `until`. */
+/** What a client was refused of one channel within one segment. */
 interface Missed {
-  readonly channel: string;
-  readonly wasPromised: boolean;
-  from: number;
-  /** Where the client left the channel; infinite while it receives it. */
-  until: number;
-  /** How many; NaN when nobody knows. */
+  /** The log's number of the first. */
+  readonly from: number;
   count: number;
   firstOffset: number;
   lastOffset: number;
-  /** What was lost before the epoch changed. */
-  earlier: Loss[] | undefined;
+  /** Whether the client has left the channel since: it is not given these, and not told of them. */
+  isLeft: boolean;
 }
 
-/** A stretch of the log that is to be replayed to a client: so many publications under a key. */
-export interface Replay {
-  readonly key: string;
+/** What is left of a replay that was promised. */
+interface Promised {
+  readonly kind: 'promise';
   readonly channel: string;
-  /** The log's number of the first. */
-  readonly from: number;
-  readonly count: number;
-  readonly firstOffset: number;
-  readonly lastOffset: number;
+  readonly excerpt: Excerpt;
+  /** The place of the next publication in the excerpt. */
+  next: number;
+  left: number;
+  isLeft: boolean;
+}
+
+/** A stretch of the log, and what comes behind it. */
+interface Segment {
+  /** By channel. */
+  readonly missed: Map<string, Missed>;
+  /** The log's number with which it ends, exclusive; infinite for the last segment. */
+  until: number;
+  /** Undefined also for a mere boundary. */
+  after: Promised | { readonly kind: 'notice'; notice: Notice } | undefined;
 }
 
 /**
- * How far a client is behind, because it was refused publications or was promised earlier ones: a cursor
- * into the worker's log. It says which publications the client is still owed, in their order, or, where
- * the log has moved on, which of each channel it will never get.
+ * Notices that one backlog keeps in their places, at most. A client that reads nothing while its channels
+ * have one gap after the other would gather them without end.
+ */
+const MOST_NOTICES = 128;
+
+/**
+ * What a client is owed that did not go straight into its queue, in the order in which it is to have it:
+ * publications that it was refused, read from the worker's log; replays that it was promised, which are
+ * held for it; and notices that have their place between them. It says which publication is next, or,
+ * where the log has moved on, what of each channel the client will never get.
  *
  * All publications that are offered to the client meanwhile must be refused, and counted here, until
  * {@link isOver}: so what it is owed is one unbroken stretch of its numbers.
  */
 export class Backlog {
   readonly #log: PublicationLog;
-  /** By the key of the log: the channel, or what a replay's publications stand under. */
-  readonly #missed = new Map<string, Missed>();
+  /** At least one. */
+  readonly #segments: Segment[] = [newSegment()];
+  /** What is lost already, and comes before all segments. */
+  #lost: Losses | undefined;
+  /** The log's number of the publication that is looked at next. */
   #cursor: number;
   #owed = 0;
-  #isForsaken = false;
+  #notices = 0;
+  #promises = 0;
 
   /** Begins with the publication that was appended to the log last. */
   constructor(log: PublicationLog) {
@@ -71,9 +68,9 @@ export class Backlog {
     this.#cursor = log.next - 1;
   }
 
-  /** Whether the client is owed nothing any more. */
+  /** Whether the client is owed nothing any more, and has been told everything. */
   get isOver(): boolean {
-    return this.#missed.size === 0;
+    return this.#lost === undefined && this.#segments.length === 1 && this.#last.missed.size === 0;
   }
 
   /** Publications that took numbers of the client and that it has neither had nor been told of. */
@@ -81,9 +78,14 @@ export class Backlog {
     return this.#owed;
   }
 
-  /** Whether the log still holds all that the client is owed. */
+  /** Whether the log still holds all that the client was refused. */
   get isWhole(): boolean {
-    return !this.#isForsaken && this.#cursor >= this.#log.oldest;
+    return this.#lost === undefined && this.#cursor >= this.#log.oldest;
+  }
+
+  /** Whether the client was promised a replay that it has not had yet. */
+  get isPromised(): boolean {
+    return this.#promises > 0;
   }
 
   /** The log's number of the publication that it looks at next. */
@@ -91,186 +93,250 @@ export class Backlog {
     return this.#cursor;
   }
 
-  /** Whether the client is owed publications of this channel, which it receives. */
+  /** Whether the client is owed something of this channel, which it receives. */
   misses(channel: string): boolean {
-    return this.#missedOf(channel).some(({ until }) => until === Number.POSITIVE_INFINITY);
+    if (this.#lost?.has(channel) === true) return true;
+    return this.#segments.some(({ missed, after }) => {
+      if (missed.get(channel)?.isLeft === false) return true;
+      if (after?.kind === 'promise') return after.channel === channel && !after.isLeft;
+      return after?.notice.channel === channel;
+    });
   }
 
   /** Counts the log's latest publication as refused. */
   refuse({ channel, offset }: Publication): void {
     this.#owed += 1;
-    const missed = this.#missed.get(channel) ?? this.#miss(channel, this.#log.next - 1);
-    if (missed.until < Number.POSITIVE_INFINITY) this.#rejoin(missed);
+    const missed = this.#last.missed.get(channel) ?? this.#miss(channel, this.#log.next - 1);
     missed.count += 1;
     if (offset === 0) return;
     if (missed.firstOffset === 0) missed.firstOffset = offset;
     missed.lastOffset = offset;
   }
 
-  /** Owes the client a stretch of the log, which takes as many numbers of it as it has publications. */
-  owe({ key, channel, from, count, firstOffset, lastOffset }: Replay): void {
+  /** Owes the client a replay, which takes as many numbers of it as it has publications. */
+  owe({ excerpt, from, count }: Replay): void {
+    excerpt.hold();
     this.#owed += count;
-    this.#turnBackTo(from);
-    const missed = this.#missed.get(key);
-    if (missed === undefined) {
-      const until = Number.POSITIVE_INFINITY;
-      const wasPromised = true;
-      this.#missed.set(key, {
-        ...{ channel, wasPromised, from, until, count },
-        ...{ firstOffset, lastOffset, earlier: undefined },
-      });
-      return;
+    this.#promises += 1;
+    const { channel } = excerpt;
+    this.#endSegment({
+      kind: 'promise',
+      ...{ channel, excerpt, next: from, left: count, isLeft: false },
+    });
+  }
+
+  /** Tells the client this once it has had what comes before. */
+  defer(notice: Notice): void {
+    const before = this.#segments.at(-2)?.after;
+    if (before?.kind === 'notice' && this.#last.missed.size === 0) {
+      const joint = joinNotices(before.notice, notice);
+      before.notice = joint ?? before.notice;
+      if (joint !== undefined) return;
     }
-    this.#rejoin(missed);
-    missed.count += count;
-    missed.firstOffset ||= firstOffset;
-    missed.lastOffset = lastOffset;
+    if (this.#notices === MOST_NOTICES) this.forsake();
+    this.#notices += 1;
+    this.#endSegment({ kind: 'notice', notice });
   }
 
-  /**
-   * Counts more publications of the channel as lost, which took no numbers of the client: `lost`, or
-   * NaN when nobody knows, up to the offset `to` (0: they have none). Nothing from before may follow
-   * them, so all that is owed is lost as well.
-   */
-  lose(channel: string, lost: number, from: number, to: number): void {
-    const missed = this.#missed.get(channel) ?? this.#miss(channel, this.#log.next);
-    missed.count += lost;
-    missed.firstOffset ||= from;
-    missed.lastOffset = Math.max(missed.lastOffset, to);
-    this.forsake();
-  }
-
-  /** The channel begins a new epoch: what is owed of it is lost, and told before that. */
-  resync(channel: string, change: EpochChange): void {
-    const missed = this.#missed.get(channel) ?? this.#miss(channel, this.#log.next);
-    missed.earlier = [...(missed.earlier ?? []), lossOf(missed, missed.count, change)];
-    missed.count = 0;
-    missed.firstOffset = 0;
-    missed.lastOffset = 0;
-    this.forsake();
-  }
-
-  /** Gives up: all that is owed is lost. */
+  /** Gives up: all that is owed up to here is lost. */
   forsake(): void {
-    this.#isForsaken = true;
+    const lost = this.#lost ?? new Losses();
+    for (const { missed, after } of this.#segments) {
+      for (const [channel, one] of missed) {
+        if (!one.isLeft) lost.add(lossOf(channel, one, one.count));
+      }
+      if (after?.kind === 'notice') lost.add(lossOfNotice(after.notice));
+      else if (after !== undefined && !after.isLeft) lost.add(lossOfPromise(after));
+    }
+    this.abandon();
+    this.#lost = lost;
+  }
+
+  /** The client is gone: nothing is held for it any more. */
+  abandon(): void {
+    for (const { after } of this.#segments) if (after?.kind === 'promise') this.#release(after);
+    this.#segments.splice(0, this.#segments.length, newSegment());
+    this.#lost = undefined;
+    this.#cursor = this.#log.next;
+    this.#notices = 0;
+    this.#owed = 0;
   }
 
   /** The client no longer receives this channel: what it is owed of it, it does not get. */
   leave(channel: string): void {
-    for (const missed of this.#missedOf(channel)) {
-      missed.until = Math.min(missed.until, this.#log.next);
+    this.#lost?.drop(channel);
+    for (const segment of this.#segments) {
+      const missed = segment.missed.get(channel);
+      if (missed !== undefined) missed.isLeft = true;
+      const { after } = segment;
+      if (after?.kind === 'promise' && after.channel === channel) {
+        this.#release(after);
+      } else if (after?.kind === 'notice' && after.notice.channel === channel) {
+        segment.after = undefined;
+        this.#notices -= 1;
+      }
     }
+    // If it comes back, what it is refused then is not what it left behind.
+    if (this.#last.missed.has(channel)) this.#endSegment(undefined);
+    this.#passOn();
   }
 
   /**
-   * What can no longer be had, and is counted as lost from here on; of one channel, in the order of its
-   * offsets. Undefined when that is nothing.
+   * What can no longer be had, and is counted as lost from here on, or what is to be told at this place;
+   * of one channel, in the order of its offsets. Undefined when that is nothing.
    */
   takeLosses(): readonly Loss[] | undefined {
-    if (this.#isForsaken) return this.#loseAll();
-    if (this.isWhole) return undefined;
-    this.#cursor = this.#log.oldest;
-    const losses: Loss[] = [];
-    for (const [key, missed] of this.#missed) {
-      const left = this.#log.count(key, missed.from, missed.until);
-      const lost = missed.count - left;
-      if (lost === 0) continue;
-      const loss = lossOf(missed, lost, undefined);
-      this.#owed -= lost;
-      missed.count = left;
-      if (left === 0) {
-        losses.push(loss);
-        this.#missed.delete(key);
-      } else {
-        const next = this.#nextOffset(key, missed.from);
-        losses.push({ ...loss, to: next === 0 ? loss.to : next - 1 });
-        missed.firstOffset = next;
-      }
-    }
+    const losses = this.#dated(this.#lost?.all ?? this.#takeMoved());
+    this.#passOn();
+    if (this.#lost === undefined) losses.push(...this.#dated(this.#takeNotice()));
+    this.#lost = undefined;
     return losses.length === 0 ? undefined : losses;
   }
 
   /**
-   * The next publication that the client is owed and whose number is less than `end`, or undefined
-   * when there is none. Call {@link takeLosses} before.
+   * The next publication that the client is owed and whose number is less than `end`, or that it was
+   * promised; undefined when there is none. Call {@link takeLosses} before.
    */
   peek(end: number): Publication | undefined {
-    while (!this.isOver && !this.#isForsaken && this.#cursor < end) {
-      const publication = this.#log.at(this.#cursor);
-      if (publication === undefined) return undefined;
-      const missed = this.#missed.get(this.#log.keyAt(this.#cursor));
-      if (missed === undefined || this.#cursor < missed.from || this.#cursor >= missed.until) {
-        this.#cursor += 1;
-      } else if (missed.until < Number.POSITIVE_INFINITY) {
-        this.shift();
-      } else {
-        return publication;
+    while (this.#lost === undefined) {
+      const { missed, after } = this.#first;
+      if (missed.size === 0) {
+        return after?.kind === 'promise' ? after.excerpt.at(after.next) : undefined;
       }
+      const publication = this.#cursor < end ? this.#log.at(this.#cursor) : undefined;
+      if (publication === undefined) return undefined;
+      const one = missed.get(publication.channel);
+      if (one === undefined || this.#cursor < one.from) this.#cursor += 1;
+      else if (one.isLeft) this.shift();
+      else return publication;
     }
     return undefined;
   }
 
   /** The client has what {@link peek} returned. */
   shift(): void {
-    const key = this.#log.keyAt(this.#cursor);
-    const missed = this.#missed.get(key) as Missed;
-    const offset = this.#log.at(this.#cursor)?.offset ?? 0;
-    this.#cursor += 1;
     this.#owed -= 1;
-    missed.count -= 1;
-    if (missed.count === 0) this.#missed.delete(key);
-    else if (offset > 0) missed.firstOffset = offset + 1;
+    const { missed, after } = this.#first;
+    if (missed.size > 0) {
+      const { channel, offset } = this.#log.at(this.#cursor) as Publication;
+      const one = missed.get(channel) as Missed;
+      this.#cursor += 1;
+      one.count -= 1;
+      if (one.count === 0) missed.delete(channel);
+      else if (offset > 0) one.firstOffset = offset + 1;
+    } else if (after?.kind === 'promise') {
+      after.next += 1;
+      after.left -= 1;
+      if (after.left === 0) this.#release(after);
+    }
+    this.#passOn();
   }
 
-  /** What was passed by before is not owed again. */
-  #turnBackTo(number: number): void {
-    for (const missed of this.#missed.values()) {
-      missed.from = Math.max(missed.from, this.#cursor);
-    }
-    this.#cursor = Math.min(this.#cursor, number);
+  get #first(): Segment {
+    return this.#segments[0] as Segment;
+  }
+
+  get #last(): Segment {
+    return this.#segments[this.#segments.length - 1] as Segment;
   }
 
   #miss(channel: string, from: number): Missed {
-    const missed: Missed = {
-      ...{ channel, from, until: Number.POSITIVE_INFINITY, count: 0, wasPromised: false },
-      ...{ firstOffset: 0, lastOffset: 0, earlier: undefined },
-    };
-    this.#missed.set(channel, missed);
+    if (this.#segments.length === 1 && this.#last.missed.size === 0) this.#cursor = from;
+    const missed = { from, count: 0, firstOffset: 0, lastOffset: 0, isLeft: false };
+    this.#last.missed.set(channel, missed);
     return missed;
   }
 
-  /** It left the channel, or was owed of it, and is back: what lies between cannot be told from the rest. */
-  #rejoin(missed: Missed): void {
-    missed.until = Number.POSITIVE_INFINITY;
-    this.forsake();
+  #endSegment(after: Segment['after']): void {
+    this.#last.until = this.#log.next;
+    this.#last.after = after;
+    this.#segments.push(newSegment());
   }
 
-  #missedOf(channel: string): Missed[] {
-    return [...this.#missed.values()].filter((missed) => missed.channel === channel);
+  /** Nobody holds the excerpt for this client any more; the numbers that are left of it stay taken. */
+  #release(promised: Promised): void {
+    if (promised.isLeft) return;
+    promised.isLeft = true;
+    promised.excerpt.release();
+    this.#promises -= 1;
   }
 
-  /** The offset of the first publication that is left under a key; 0 if it has none. */
-  #nextOffset(key: string, from: number): number {
-    const number = this.#log.first(key, Math.max(from, this.#log.oldest));
+  /** Goes on to the next segment, if the client is through with the first. */
+  #passOn(): void {
+    while (this.#segments.length > 1) {
+      const { missed, until, after } = this.#first;
+      if (missed.size > 0) return;
+      this.#cursor = Math.max(this.#cursor, until);
+      if (after?.kind === 'notice' || after?.isLeft === false) return;
+      if (after !== undefined) this.#owed -= after.left;
+      this.#segments.shift();
+    }
+  }
+
+  /** Of the first segment, what the log has let go of. */
+  #takeMoved(): readonly Loss[] {
+    const losses: Loss[] = [];
+    const { missed, until } = this.#first;
+    if (this.#cursor >= this.#log.oldest) return losses;
+    this.#cursor = Math.min(this.#log.oldest, until);
+    for (const [channel, one] of missed) {
+      const left = this.#log.count(channel, one.from, until);
+      const lost = one.count - left;
+      if (lost === 0) continue;
+      this.#owed -= lost;
+      const next = left === 0 ? 0 : this.#nextOffset(channel, one.from);
+      const loss = lossOf(channel, one, lost);
+      if (!one.isLeft) losses.push(next === 0 ? loss : { ...loss, to: next - 1 });
+      one.count = left;
+      one.firstOffset = next;
+      if (left === 0) missed.delete(channel);
+    }
+    return losses;
+  }
+
+  /** The notice whose turn it is. */
+  #takeNotice(): readonly Loss[] {
+    const first = this.#first;
+    if (first.missed.size > 0 || first.after?.kind !== 'notice') return [];
+    const { notice } = first.after;
+    first.after = undefined;
+    this.#notices -= 1;
+    this.#passOn();
+    return [lossOfNotice(notice)];
+  }
+
+  /** The offset of the first publication that is left of a channel; 0 if it has none. */
+  #nextOffset(channel: string, from: number): number {
+    const number = this.#log.first(channel, Math.max(from, this.#log.oldest));
     return number === undefined ? 0 : (this.#log.at(number)?.offset ?? 0);
   }
 
-  /** Promised ones are older than refused ones, and so are told first. */
-  #loseAll(): readonly Loss[] {
-    const all = [...this.#missed.values()].sort(
-      (a, b) => Number(b.wasPromised) - Number(a.wasPromised),
-    );
-    const losses = all.flatMap((missed) => [
-      ...(missed.earlier ?? []),
-      lossOf(missed, missed.count, undefined),
-    ]);
-    this.#missed.clear();
-    this.#owed = 0;
-    return losses.filter(({ lost, resync }) => lost !== 0 || resync !== undefined);
+  /** Losses of an epoch that is going to end further on belong to that one. */
+  #dated(losses: readonly Loss[]): Loss[] {
+    return losses.map((loss) => ({ ...loss, epoch: loss.epoch ?? this.#endOf(loss.channel) }));
+  }
+
+  /** The epoch of a channel that is going to end further on; undefined if none is. */
+  #endOf(channel: string): string | undefined {
+    for (const { after } of this.#segments) {
+      if (after?.kind !== 'notice' || after.notice.channel !== channel) continue;
+      if (after.notice.endedEpoch !== undefined) return after.notice.endedEpoch;
+    }
+    return undefined;
   }
 }
 
-function lossOf(missed: Missed, lost: number, resync: EpochChange | undefined): Loss {
-  const { channel, firstOffset, lastOffset, wasPromised } = missed;
-  return { channel, lost, from: firstOffset, to: lastOffset, wasPromised, resync };
+function newSegment(): Segment {
+  return { missed: new Map(), until: Number.POSITIVE_INFINITY, after: undefined };
+}
+
+function lossOf(channel: string, { firstOffset, lastOffset }: Missed, lost: number): Loss {
+  const range = { from: firstOffset, to: lastOffset };
+  return { channel, lost, ...range, epoch: undefined, wasPromised: false, frame: undefined };
+}
+
+function lossOfPromise({ channel, excerpt, next, left }: Promised): Loss {
+  const from = excerpt.at(next).offset;
+  const range = { from, to: from + left - 1 };
+  return { channel, lost: left, ...range, epoch: undefined, wasPromised: true, frame: undefined };
 }

@@ -4,12 +4,15 @@ import { createDeliveryRound, deliver, type Subscriber } from './deliver.ts';
 import { Outbox } from './outbox.ts';
 import type { Publication } from './publication.ts';
 import { PublicationLog } from './publication-log.ts';
-import { SubscriptionIndex } from './subscription-index.ts';
-import { WaitingFrames } from './waiting-frames.ts';
+import { SendQueues } from './send-queues.ts';
+import { type Audience, SubscriptionIndex } from './subscription-index.ts';
 
 const LIMITS = { slots: 3, bytes: 1_000, publicationBytes: 10, controls: 4, controlBytes: 100 };
 const POLICY = { graceMs: 100, maxLagMs: 10_000 };
 const CHANNEL = 'BTC.trade';
+
+/** Those of all clients here. */
+const queues = new SendQueues(LIMITS);
 
 interface Client extends Subscriber {
   readonly name: string;
@@ -21,10 +24,14 @@ function publication(): Publication {
 
 /** A client to whom so many publications were offered at time 0. */
 function client(name: string, offered: number, blocked: boolean): Client {
-  const outbox = new Outbox(LIMITS, POLICY, new PublicationLog(0), new WaitingFrames());
+  const outbox = new Outbox(queues, POLICY, new PublicationLog(0));
   outbox.blocked = blocked;
   for (let i = 0; i < offered; i += 1) outbox.offer(publication(), 0);
-  return { name, outbox };
+  return { name, outbox, place: outbox.place };
+}
+
+function audienceOf(members: readonly Client[]): Audience<Client> {
+  return { members, places: members.map(({ place }) => place) };
 }
 
 function namesOf(clients: readonly Client[]): string[] {
@@ -42,7 +49,7 @@ describe('deliver', () => {
       client('struck twice', 5, true),
       client('idle and blocked', 0, true),
     ];
-    deliver(publication(), subscribers, 100, round);
+    deliver(publication(), audienceOf(subscribers), queues, 100, round);
     expect(namesOf(round.dirty)).toEqual(['idle', 'idle and blocked']);
     expect(namesOf(round.brimming)).toEqual(['nearly full']);
     expect(namesOf(round.slow)).toEqual(['struck twice']);
@@ -52,8 +59,8 @@ describe('deliver', () => {
   it('adds to a round that is not settled yet, and marks nobody dirty twice', () => {
     const round = createDeliveryRound<Client>();
     const [one, other] = [client('one', 0, false), client('other', 0, false)];
-    deliver(publication(), [one], 0, round);
-    deliver(publication(), [one, other], 0, round);
+    deliver(publication(), audienceOf([one]), queues, 0, round);
+    deliver(publication(), audienceOf([one, other]), queues, 0, round);
     expect(namesOf(round.dirty)).toEqual(['one', 'other']);
     expect([one.outbox.depth, other.outbox.depth]).toEqual([2, 1]);
   });
@@ -61,20 +68,20 @@ describe('deliver', () => {
   it('queues a reference to the one tail, and no copy of it', () => {
     const shared = publication();
     const subscribers = Array.from({ length: 100 }, (_, n) => client(`${n}`, 0, false));
-    deliver(shared, subscribers, 0, createDeliveryRound());
+    deliver(shared, audienceOf(subscribers), queues, 0, createDeliveryRound());
     for (const { outbox } of subscribers) expect(outbox.peek()).toBe(shared.tail);
     expect(shared.tail).toEqual(new Uint8Array(1));
   });
 
   it('numbers for each subscriber by itself', () => {
     const subscribers = [client('new', 0, false), client('old', 2, false), client('full', 9, true)];
-    deliver(publication(), subscribers, 0, createDeliveryRound());
+    deliver(publication(), audienceOf(subscribers), queues, 0, createDeliveryRound());
     expect(subscribers.map(({ outbox }) => outbox.lastSequence)).toEqual([1, 3, 10]);
   });
 
   it('does nothing for nobody', () => {
     const round = createDeliveryRound<Client>();
-    deliver(publication(), new SubscriptionIndex<Client>().get(CHANNEL), 0, round);
+    deliver(publication(), new SubscriptionIndex<Client>().audience(CHANNEL), queues, 0, round);
     expect(round).toEqual(createDeliveryRound());
   });
 
@@ -90,7 +97,7 @@ describe('deliver', () => {
         const before = [...members];
         const refusedBefore = clients.map(({ outbox }) => outbox.lastSequence - outbox.depth);
 
-        deliver(publication(), members, now, round);
+        deliver(publication(), index.audience(CHANNEL), queues, now, round);
 
         expect(index.get(CHANNEL)).toBe(members);
         expect(members).toEqual(before);

@@ -1,8 +1,10 @@
 import type { Outbox } from './outbox.ts';
 import type { Publication } from './publication.ts';
+import type { SendQueues } from './send-queues.ts';
+import type { Audience, Placed } from './subscription-index.ts';
 
-/** Someone who receives publications: for this package, an outbox. */
-export interface Subscriber {
+/** Someone who receives publications: for this package, an outbox and the place of its queue. */
+export interface Subscriber extends Placed {
   readonly outbox: Outbox;
 }
 
@@ -27,20 +29,25 @@ export function createDeliveryRound<S>(): DeliveryRound<S> {
 }
 
 /**
- * Gives one publication to each of these subscribers: a reference into their outboxes, no more.
+ * Gives one publication to each of these subscribers: a reference into their queues, no more.
  *
- * @param subscribers from the index; it must not change meanwhile.
+ * @param audience from the index; it must not change meanwhile.
+ * @param queues those of the subscribers' outboxes.
  * @param now ms on the clock that all calls share.
  */
 export function deliver<S extends Subscriber>(
   publication: Publication,
-  subscribers: readonly S[],
+  { members, places }: Audience<S>,
+  queues: SendQueues,
   now: number,
   round: DeliveryRound<S>,
 ): void {
-  for (let i = 0; i < subscribers.length; i += 1) {
-    const subscriber = subscribers[i] as S;
-    const verdict = subscriber.outbox.offer(publication, now);
+  const { tail } = publication;
+  for (let i = 0; i < places.length; i += 1) {
+    const offered = queues.offer(places[i] as number, tail);
+    if (offered === 'queued') continue;
+    const subscriber = members[i] as S;
+    const verdict = subscriber.outbox.settle(offered, publication, now);
     if (verdict === 'queued') continue;
     if (verdict === 'first') {
       round.dirty.push(subscriber);

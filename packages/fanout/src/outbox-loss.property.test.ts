@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { CONTROL, Outbox, type OutboxLimits } from './outbox.ts';
+import { Outbox } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';
-import { shift } from './testing/shift.ts';
-import { WaitingFrames } from './waiting-frames.ts';
+import { CONTROL, type OutboxLimits, SendQueues } from './send-queues.ts';
+import { peekSequence, shift } from './testing/next-entry.ts';
 
 const CHANNELS = ['a', 'b', 'c'];
 const LIMITS: OutboxLimits = {
@@ -45,10 +45,9 @@ class Client {
   constructor(logEntries: number) {
     this.#log = new PublicationLog(logEntries * (LOG_ENTRY_BYTES + 20));
     this.outbox = new Outbox(
-      LIMITS,
+      new SendQueues(LIMITS),
       { graceMs: 1_000, maxLagMs: 1_000 },
       this.#log,
-      new WaitingFrames(),
     );
   }
 
@@ -82,7 +81,7 @@ class Client {
 
   flush(): void {
     while (this.outbox.size > 0 && !this.outbox.blocked) {
-      this.#receive(this.outbox.peek() as Uint8Array, this.outbox.peekSequence());
+      this.#receive(this.outbox.peek() as Uint8Array, peekSequence(this.outbox) as number);
       shift(this.outbox);
       this.#room -= 1;
       this.outbox.blocked = this.#room <= 0;

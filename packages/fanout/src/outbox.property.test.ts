@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { CONTROL, Outbox, type OutboxLimits, type Verdict } from './outbox.ts';
+import { Outbox, type Verdict } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';
+import { CONTROL, type OutboxLimits, SendQueues } from './send-queues.ts';
 import { SLOW_STRIKES, type SlowPolicy } from './slow-policy.ts';
-import { shift } from './testing/shift.ts';
-import { WaitingFrames } from './waiting-frames.ts';
+import { peekSequence, shift } from './testing/next-entry.ts';
 
 interface Entry {
   readonly sequence: number;
@@ -118,7 +118,7 @@ class World {
   now = 0;
 
   constructor(limits: OutboxLimits, policy: SlowPolicy) {
-    this.outbox = new Outbox(limits, policy, new PublicationLog(0), new WaitingFrames());
+    this.outbox = new Outbox(new SendQueues(limits), policy, new PublicationLog(0));
     this.model = new Model(limits, policy);
   }
 
@@ -133,7 +133,7 @@ class World {
     expect(outbox.lastSequence).toBe(model.lastSequence);
     expect(outbox.isLate(this.now)).toBe(model.isLate(this.now));
     expect(outbox.peek()).toBe(next?.frame);
-    if (next !== undefined) expect(outbox.peekSequence()).toBe(next.sequence);
+    if (next !== undefined) expect(peekSequence(outbox)).toBe(next.sequence);
   }
 }
 
@@ -224,10 +224,9 @@ it('finds room for one of the largest publications whenever losses were taken', 
   fc.assert(
     fc.property(limits, fc.array(fc.nat(40), { minLength: 1 }), (outboxLimits, sizes) => {
       const outbox = new Outbox(
-        outboxLimits,
+        new SendQueues(outboxLimits),
         { graceMs: 0, maxLagMs: 1 },
         new PublicationLog(0),
-        new WaitingFrames(),
       );
       outbox.blocked = true;
       const tail = (bytes: number) =>

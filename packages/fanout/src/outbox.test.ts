@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Loss } from './backlog.ts';
-import { CONTROL, Outbox, type OutboxLimits } from './outbox.ts';
+import type { Loss } from './losses.ts';
+import { Outbox } from './outbox.ts';
 import type { Publication } from './publication.ts';
 import { PublicationLog } from './publication-log.ts';
-import { shift } from './testing/shift.ts';
-import { WaitingFrames } from './waiting-frames.ts';
+import { CONTROL, type OutboxLimits, SendQueues } from './send-queues.ts';
+import { peekSequence, shift } from './testing/next-entry.ts';
 
 const LIMITS: OutboxLimits = {
   slots: 4,
@@ -16,7 +16,7 @@ const LIMITS: OutboxLimits = {
 const POLICY = { graceMs: 2_000, maxLagMs: 30_000 };
 
 function outboxWith(limits: Partial<OutboxLimits>, policy = POLICY): Outbox {
-  return new Outbox({ ...LIMITS, ...limits }, policy, new PublicationLog(0), new WaitingFrames());
+  return new Outbox(new SendQueues({ ...LIMITS, ...limits }), policy, new PublicationLog(0));
 }
 
 function blockedOutbox(limits: Partial<OutboxLimits> = {}, policy = POLICY): Outbox {
@@ -41,7 +41,7 @@ function shiftMany(outbox: Outbox, count: number): void {
 function drain(outbox: Outbox): number[] {
   const sequences: number[] = [];
   while (outbox.size > 0) {
-    sequences.push(outbox.peekSequence());
+    sequences.push(peekSequence(outbox) as number);
     shift(outbox);
   }
   return sequences;
@@ -102,7 +102,7 @@ describe('a loss', () => {
       ]),
     );
     outbox.offer(publication(), 0);
-    expect(outbox.peekSequence()).toBe(8);
+    expect(peekSequence(outbox)).toBe(8);
     expect(countsOf(outbox.takeLosses())).toBeUndefined();
   });
 
@@ -236,10 +236,9 @@ describe('the slow policy', () => {
   it('spares a client once that is late and has lost nothing, until it keeps up', () => {
     const log = new PublicationLog(1_000_000);
     const outbox = new Outbox(
-      LIMITS,
+      new SendQueues(LIMITS),
       { graceMs: 1_000_000, maxLagMs: 30_000 },
       log,
-      new WaitingFrames(),
     );
     outbox.blocked = true;
     const offer = (count: number, now: number): void => {

@@ -27,9 +27,7 @@ export class PublicationLog {
   readonly #maxBytes: number;
   /** A ring whose length is a power of two; publication n is at n masked. */
   #ring: (Publication | undefined)[] = new Array(LEAST_CAPACITY).fill(undefined);
-  /** Under which key each of them stands. */
-  #keys: string[] = new Array(LEAST_CAPACITY).fill('');
-  /** The numbers of the publications that it holds under each key. */
+  /** The numbers of the publications that it holds of each channel. */
   readonly #numbers = new Map<string, Numbers>();
   #oldest = 0;
   #next = 0;
@@ -60,19 +58,13 @@ export class PublicationLog {
     return this.#maxBytes;
   }
 
-  /**
-   * Appends a publication and lets go of the oldest ones that it has no more room for.
-   *
-   * @param key what it is looked up by: its channel, unless it is there a second time, for a replay.
-   */
-  append(publication: Publication, key = publication.channel): void {
+  /** Appends a publication and lets go of the oldest ones that it has no more room for. */
+  append(publication: Publication): void {
     if (this.#next - this.#oldest === this.#ring.length) this.#grow();
-    const place = this.#next & (this.#ring.length - 1);
-    this.#ring[place] = publication;
-    this.#keys[place] = key;
-    this.#numbersOf(key).all.push(this.#next);
+    this.#ring[this.#next & (this.#ring.length - 1)] = publication;
+    this.#numbersOf(publication.channel).all.push(this.#next);
     this.#next += 1;
-    this.#bytes += this.costOf(publication);
+    this.#bytes += costOf(publication);
     while (this.#bytes > this.#maxBytes) this.#dropOldest();
   }
 
@@ -82,42 +74,35 @@ export class PublicationLog {
     return this.#ring[number & (this.#ring.length - 1)];
   }
 
-  /** The key under which the publication with this number stands. Only meaningful while it is held. */
-  keyAt(number: number): string {
-    return this.#keys[number & (this.#keys.length - 1)] as string;
-  }
-
-  /** How many publications it holds under a key whose numbers are at least `from` and less than `until`. */
-  count(key: string, from: number, until: number): number {
-    const numbers = this.#numbers.get(key);
+  /** How many publications of a channel it holds whose numbers are at least `from` and less than `until`. */
+  count(channel: string, from: number, until: number): number {
+    const numbers = this.#numbers.get(channel);
     if (numbers === undefined) return 0;
     return placeOf(numbers, until) - placeOf(numbers, from);
   }
 
-  /** The least number under a key that is at least `from`; undefined if it holds none. */
-  first(key: string, from: number): number | undefined {
-    const numbers = this.#numbers.get(key);
+  /** The least number of a channel's publications that is at least `from`; undefined if it holds none. */
+  first(channel: string, from: number): number | undefined {
+    const numbers = this.#numbers.get(channel);
     return numbers?.all[placeOf(numbers, from)];
   }
 
-  /** The number of the latest publication under a key, or of the one so many before it; undefined if it holds none. */
-  fromEnd(key: string, before: number): number | undefined {
-    const numbers = this.#numbers.get(key);
+  /**
+   * The number of a channel's latest publication, or of the one so many before it; undefined if it does not
+   * hold so many.
+   */
+  fromEnd(channel: string, before: number): number | undefined {
+    const numbers = this.#numbers.get(channel);
     if (numbers === undefined) return undefined;
     const place = numbers.all.length - 1 - before;
     return place < numbers.first ? undefined : numbers.all[place];
   }
 
-  /** What a publication takes up in it, in bytes. */
-  costOf({ tail }: Publication): number {
-    return tail.length + ENTRY_BYTES;
-  }
-
-  #numbersOf(key: string): Numbers {
-    let numbers = this.#numbers.get(key);
+  #numbersOf(channel: string): Numbers {
+    let numbers = this.#numbers.get(channel);
     if (numbers === undefined) {
       numbers = { all: [], first: 0 };
-      this.#numbers.set(key, numbers);
+      this.#numbers.set(channel, numbers);
     }
     return numbers;
   }
@@ -125,17 +110,17 @@ export class PublicationLog {
   #dropOldest(): void {
     const place = this.#oldest & (this.#ring.length - 1);
     const publication = this.#ring[place] as Publication;
-    this.#bytes -= this.costOf(publication);
+    this.#bytes -= costOf(publication);
     this.#ring[place] = undefined;
     this.#oldest += 1;
-    this.#dropNumber(this.#keys[place] as string);
+    this.#dropNumber(publication.channel);
   }
 
-  #dropNumber(key: string): void {
-    const numbers = this.#numbers.get(key) as Numbers;
+  #dropNumber(channel: string): void {
+    const numbers = this.#numbers.get(channel) as Numbers;
     numbers.first += 1;
     if (numbers.first === numbers.all.length) {
-      this.#numbers.delete(key);
+      this.#numbers.delete(channel);
     } else if (numbers.first >= COMPACT_AFTER && numbers.first * 2 >= numbers.all.length) {
       numbers.all.splice(0, numbers.first);
       numbers.first = 0;
@@ -144,16 +129,17 @@ export class PublicationLog {
 
   #grow(): void {
     const held = this.#ring;
-    const heldKeys = this.#keys;
     const ring = new Array<Publication | undefined>(held.length * 2).fill(undefined);
-    const keys = new Array<string>(held.length * 2).fill('');
     for (let n = this.#oldest; n < this.#next; n += 1) {
       ring[n & (ring.length - 1)] = held[n & (held.length - 1)];
-      keys[n & (ring.length - 1)] = heldKeys[n & (held.length - 1)] as string;
     }
     this.#ring = ring;
-    this.#keys = keys;
   }
+}
+
+/** What a publication takes up where it is kept, in bytes. */
+export function costOf({ tail }: Publication): number {
+  return tail.length + ENTRY_BYTES;
 }
 
 /** The place of the first number that is at least this one. */

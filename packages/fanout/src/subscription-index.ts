@@ -1,10 +1,24 @@
-interface Entry<S> {
+/** What the index needs to know of a subscriber. */
+export interface Placed {
+  /** The place of its queue; it must stay the same while the subscriber is in the index. */
+  readonly place: number;
+}
+
+/** Who receives a channel, in no particular order. */
+export interface Audience<S> {
+  readonly members: readonly S[];
+  /** Next to each member its place: what the delivery loop runs over, as it is. */
+  readonly places: readonly number[];
+}
+
+interface Entry<S> extends Audience<S> {
   readonly channel: string;
-  /** Dense, in no particular order: the delivery loop runs over it as it is. */
   readonly members: S[];
+  readonly places: number[];
 }
 
 const NOBODY: readonly never[] = Object.freeze([]);
+const NO_AUDIENCE: Audience<never> = Object.freeze({ members: NOBODY, places: NOBODY });
 
 /**
  * Who receives which channel. Every operation costs the same however large the index is:
@@ -12,7 +26,7 @@ const NOBODY: readonly never[] = Object.freeze([]);
  *
  * Invariant: for every member m at position p of an entry e, `#positions.get(m).get(e) === p`.
  */
-export class SubscriptionIndex<S extends object> {
+export class SubscriptionIndex<S extends Placed> {
   readonly #entries = new Map<string, Entry<S>>();
   readonly #positions = new Map<S, Map<Entry<S>, number>>();
   #subscriptions = 0;
@@ -31,7 +45,7 @@ export class SubscriptionIndex<S extends object> {
   add(channel: string, subscriber: S): boolean {
     let entry = this.#entries.get(channel);
     if (entry === undefined) {
-      entry = { channel, members: [] };
+      entry = { channel, members: [], places: [] };
       this.#entries.set(channel, entry);
     }
     let held = this.#positions.get(subscriber);
@@ -41,6 +55,7 @@ export class SubscriptionIndex<S extends object> {
     }
     if (held.has(entry)) return false;
     held.set(entry, entry.members.push(subscriber) - 1);
+    entry.places.push(subscriber.place);
     this.#subscriptions += 1;
     return true;
   }
@@ -93,6 +108,11 @@ export class SubscriptionIndex<S extends object> {
     return this.#entries.get(channel)?.members ?? NOBODY;
   }
 
+  /** The same with their places, for a delivery. */
+  audience(channel: string): Audience<S> {
+    return this.#entries.get(channel) ?? NO_AUDIENCE;
+  }
+
   /** How many subscribers a channel has. */
   count(channel: string): number {
     return this.#entries.get(channel)?.members.length ?? 0;
@@ -118,9 +138,11 @@ export class SubscriptionIndex<S extends object> {
   #vacate(entry: Entry<S>, position: number): void {
     this.#subscriptions -= 1;
     const last = entry.members.pop() as S;
+    entry.places.pop();
     if (entry.members.length === 0) this.#entries.delete(entry.channel);
     if (position === entry.members.length) return;
     entry.members[position] = last;
+    entry.places[position] = last.place;
     this.#positions.get(last)?.set(entry, position);
   }
 }

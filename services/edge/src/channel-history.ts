@@ -1,44 +1,62 @@
-import type { Publication, PublicationLog, Replay } from '@tradewind/fanout';
+import {
+  costOf,
+  Excerpt,
+  type Publication,
+  type PublicationLog,
+  type Replay,
+  type ReplayMemory,
+} from '@tradewind/fanout';
 import type { ErrorCode, Position } from '@tradewind/protocol';
 
-/** Publications that were read from Redis for a replay, and stand in the log a second time or for the first. */
-interface Block {
-  readonly key: string;
-  /** The log's number of its first publication. */
+/** Where a channel's publications from some offset up to the present one are. */
+export type Availability =
+  /** Here, all of them: see {@link ChannelHistory.takeLatest}. */
+  | { readonly kind: 'held' }
+  /** The node has to be asked; here are only those from `oldest` on. */
+  | { readonly kind: 'ask'; readonly oldest: number }
+  /** The node was asked, and has not got all of them either. */
+  | { readonly kind: 'gone'; readonly oldest: number; readonly reason: ErrorCode };
+
+/** What was asked of the node, and is not answered yet. */
+interface Question {
+  /** The first offset that was asked for. */
   readonly from: number;
-  readonly firstOffset: number;
-  readonly lastOffset: number;
+  /** What was published since: it may be newer than the answer, and must not depend on the log. */
+  readonly published: Publication[];
+  publishedBytes: number;
 }
 
-/** Stretches of the log that together hold all offsets from one on; or where they can be had from. */
-export type Stretches =
-  | { readonly kind: 'held'; readonly stretches: readonly Replay[] }
-  /** The node has to be asked for them, from this offset on. */
-  | { readonly kind: 'ask'; readonly from: number }
-  | { readonly kind: 'gone'; readonly reason: ErrorCode };
+/**
+ * One replay may hold this share of the memory for replays at most. A single channel could keep all others
+ * from being continued otherwise.
+ */
+const LARGEST_SHARE = 0.5;
 
-/** A block may take up this share of the log at most, or it would push itself out. */
-const LARGEST_BLOCK_SHARE = 0.5;
-
-/** What a worker knows of a channel's past: where it stands, and which of its publications the log holds. */
+/**
+ * What a worker knows of a channel's past: where it stands, and which of its publications are at hand. They
+ * come from the log, which holds what came on the feed, or from an answer of the node. What clients are to
+ * be replayed is put together from both into one excerpt, which they share.
+ */
 export class ChannelHistory {
   readonly #channel: string;
   readonly #log: PublicationLog;
+  readonly #memory: ReplayMemory;
   #epoch = '';
   #offset = 0;
   /** The log's number from which on its publications of the channel are of this epoch. */
   #since = 0;
-  #blocks = 0;
-  #block: Block | undefined;
-  /** The offset from which the node was last asked for publications. */
-  #asked: number | undefined;
-  /** What came of it: the first offset that could be had. */
-  #oldest = Number.POSITIVE_INFINITY;
-  #fault: ErrorCode = 'history_trimmed';
+  /** What clients were promised last; it is empty once all of them have had it. */
+  #excerpt: Excerpt;
+  #question: Question | undefined;
+  /** What is answered: nothing but what is at hand can be had from this offset on, for this reason. */
+  #answered: { readonly from: number; readonly reason: ErrorCode } | undefined;
 
-  constructor(channel: string, log: PublicationLog) {
+  /** @param memory counts what the excerpts hold. */
+  constructor(channel: string, log: PublicationLog, memory: ReplayMemory) {
     this.#channel = channel;
     this.#log = log;
+    this.#memory = memory;
+    this.#excerpt = new Excerpt(channel, memory);
   }
 
   /** Where the channel stands; undefined while it has no history. */
@@ -46,13 +64,24 @@ export class ChannelHistory {
     return this.#epoch === '' ? undefined : { epoch: this.#epoch, offset: this.#offset };
   }
 
-  /** The channel flows from this position on. */
+  /** The channel flows from this position on. What was asked of its past before has lost its meaning. */
   begin(position: Position | undefined): void {
     this.#epoch = position?.epoch ?? '';
     this.#offset = position?.offset ?? 0;
     this.#since = this.#log.next;
-    this.#block = undefined;
-    this.#forgetAnswer();
+    this.#excerpt = new Excerpt(this.#channel, this.#memory);
+    this.#question = undefined;
+    this.#answered = undefined;
+  }
+
+  /** A publication with an offset came on the feed, and is in the log. */
+  published(publication: Publication): void {
+    this.advance(publication.offset);
+    const question = this.#question;
+    if (question === undefined) return;
+    question.publishedBytes += costOf(publication);
+    if (question.publishedBytes <= this.#largestBytes) question.published.push(publication);
+    else question.published.length = 0;
   }
 
   /** Everything up to this offset was published, or told as lost. */
@@ -60,39 +89,47 @@ export class ChannelHistory {
     this.#offset = Math.max(this.#offset, offset);
   }
 
-  /** An answer is under way for publications from this offset on. */
+  /** The node is being asked for publications from this offset on. */
   ask(from: number): void {
-    this.#asked = from;
-    this.#oldest = Number.POSITIVE_INFINITY;
+    this.#question = { from, published: [], publishedBytes: 0 };
   }
 
-  /** Takes over what the node answered: puts it into the log, under a key of its own. */
-  answered(epoch: string, publications: readonly Publication[], code: ErrorCode | undefined): void {
-    const [first] = publications;
-    this.#fault = code ?? 'history_trimmed';
-    if (epoch !== this.#epoch || first === undefined) return;
-    const bytes = publications.reduce((sum, one) => sum + this.#log.costOf(one), 0);
-    if (bytes > this.#log.maxBytes * LARGEST_BLOCK_SHARE) {
-      this.#fault = 'history_too_long';
-      return;
+  /** Whether what the node answered is at hand: until {@link forgetAnswer}. */
+  get isAnswered(): boolean {
+    return this.#answered !== undefined;
+  }
+
+  /** The node could not answer. */
+  unanswered(): void {
+    this.#question = undefined;
+  }
+
+  /**
+   * Takes over what the node answered, together with what came on the feed since it was asked. What it has
+   * not brought counts as gone until {@link forgetAnswer}. Returns how many bytes it is.
+   */
+  answered(epoch: string, publications: readonly Publication[]): number {
+    if (this.#question === undefined) return 0;
+    const { from, published, publishedBytes } = this.#question;
+    this.#question = undefined;
+    if (epoch !== this.#epoch) {
+      this.#answered = { from: 0, reason: 'epoch_changed' };
+      return 0;
     }
-    this.#blocks += 1;
-    const key = `${this.#channel}\n${this.#blocks}`;
-    const from = this.#log.next;
-    for (const publication of publications) this.#log.append(publication, key);
-    const lastOffset = first.offset + publications.length - 1;
-    this.#block = { key, from, firstOffset: first.offset, lastOffset };
-    this.#oldest = first.offset;
+    const whole = wholeUpTo(this.#offset, [...publications, ...published]);
+    const bytes = whole.reduce((sum, publication) => sum + costOf(publication), 0);
+    const isTooLong = Math.max(bytes, publishedBytes) > this.#largestBytes;
+    this.#answered = { from, reason: isTooLong ? 'history_too_long' : 'history_trimmed' };
+    if (isTooLong) return bytes;
+    this.#excerpt = new Excerpt(this.#channel, this.#memory);
+    for (const publication of whole) this.#excerpt.append(publication);
+    return bytes;
   }
 
-  /** Nobody waits for the answer any more, or everybody has it: what it could not bring is to be asked for anew. */
+  /** All who waited for the answer have had it: whoever comes later has to ask anew. */
   forgetAnswer(): void {
-    this.#forgetAnswer();
-  }
-
-  /** The first offset that can be had, if it was asked for in vain from an earlier one. */
-  get oldestKnown(): number {
-    return Math.min(this.#oldest, this.#offset + 1);
+    this.#answered = undefined;
+    if (!this.#excerpt.isHeld) this.#excerpt = new Excerpt(this.#channel, this.#memory);
   }
 
   /**
@@ -100,49 +137,82 @@ export class ChannelHistory {
    *
    * @param from at most one more than the present offset: then there are none.
    */
-  stretchesFrom(from: number): Stretches {
-    const live = this.#liveFrom(from);
-    if (live.firstOffset <= from) return { kind: 'held', stretches: [live] };
-    const fromBlock = this.#block === undefined ? undefined : this.#joined(this.#block, from);
-    if (fromBlock !== undefined) return { kind: 'held', stretches: fromBlock };
-    if (this.#asked === undefined || from < this.#asked) return { kind: 'ask', from };
-    return { kind: 'gone', reason: this.#fault };
+  find(from: number): Availability {
+    const oldest = this.#oldestFrom(from);
+    if (oldest <= from) return { kind: 'held' };
+    if (this.#answered === undefined || from < this.#answered.from) return { kind: 'ask', oldest };
+    return { kind: 'gone', oldest, reason: this.#answered.reason };
   }
 
-  /** The latest publications that came on the feed without a hole, back to this offset if there are so many. */
-  #liveFrom(from: number): Replay {
-    const least = Math.max(this.#since, this.#log.oldest);
-    let count = 0;
-    let first = this.#log.next;
-    let expected = this.#offset;
-    while (expected >= from) {
-      const number = this.#log.fromEnd(this.#channel, count);
-      if (number === undefined || number < least) break;
-      if (this.#log.at(number)?.offset !== expected) break;
-      first = number;
-      expected -= 1;
-      count += 1;
+  /**
+   * The latest publications, so many, which are all here; undefined if that is none. They stay only as long
+   * as someone holds the excerpt, from right now on.
+   */
+  takeLatest(count: number): Replay | undefined {
+    if (count === 0) return undefined;
+    const from = this.#offset - count + 1;
+    if (!this.#isWorthExtending(from, count)) {
+      this.#excerpt = new Excerpt(this.#channel, this.#memory);
     }
-    return {
-      ...{ key: this.#channel, channel: this.#channel, from: first, count },
-      ...{ firstOffset: expected + 1, lastOffset: this.#offset },
-    };
+    const excerpt = this.#excerpt;
+    const newer = this.#latest(excerpt.length === 0 ? from : excerpt.lastOffset + 1);
+    for (const publication of newer.reverse()) excerpt.append(publication);
+    return { excerpt, from: from - excerpt.firstOffset, count };
   }
 
-  /** The block from this offset on, and what came on the feed behind its last. */
-  #joined(block: Block, from: number): readonly Replay[] | undefined {
-    const { key, firstOffset, lastOffset } = block;
-    const number = block.from + (from - firstOffset);
-    if (from < firstOffset || from > lastOffset || number < this.#log.oldest) return undefined;
-    const live = this.#liveFrom(lastOffset + 1);
-    if (live.firstOffset !== lastOffset + 1) return undefined;
-    const count = lastOffset - from + 1;
-    const own = { key, channel: this.#channel, from: number, count };
-    return [{ ...own, firstOffset: from, lastOffset }, live];
+  get #largestBytes(): number {
+    return this.#memory.maxBytes * LARGEST_SHARE;
   }
 
-  #forgetAnswer(): void {
-    this.#asked = undefined;
-    this.#oldest = Number.POSITIVE_INFINITY;
+  /** The first offset, but not before `from`, from which on all up to the present one are here. */
+  #oldestFrom(from: number): number {
+    const { length, firstOffset, lastOffset } = this.#excerpt;
+    const isInside = length > 0 && from >= firstOffset && from <= lastOffset + 1;
+    const wanted = isInside ? lastOffset + 1 : from;
+    const oldest = this.#offset + 1 - this.#latest(wanted).length;
+    if (isInside && oldest === wanted) return from;
+    const joins = length > 0 && firstOffset > from && oldest <= lastOffset + 1;
+    return joins ? firstOffset : oldest;
   }
+
+  /**
+   * Whether what is wanted is part of the excerpt, and no small one: an excerpt that is only ever extended
+   * would grow as long as anyone holds it. One that was just answered is there for all who waited.
+   */
+  #isWorthExtending(from: number, count: number): boolean {
+    const { length, firstOffset, lastOffset } = this.#excerpt;
+    if (length === 0 || from < firstOffset || from > lastOffset + 1) return false;
+    if (this.isAnswered) return true;
+    const extended = this.#offset - firstOffset + 1;
+    return extended <= 2 * count || this.#latest(from).length < count;
+  }
+
+  /** The latest publications that came on the feed without a hole, back to this offset; the newest first. */
+  #latest(from: number): Publication[] {
+    const latest: Publication[] = [];
+    let expected = this.#offset;
+    for (let before = 0; expected >= from; before += 1) {
+      const number = this.#log.fromEnd(this.#channel, before);
+      if (number === undefined || number < this.#since) break;
+      const publication = this.#log.at(number);
+      if (publication === undefined) break;
+      if (publication.offset === 0) continue;
+      if (publication.offset !== expected) break;
+      latest.push(publication);
+      expected -= 1;
+    }
+    return latest;
+  }
+}
+
+/** Of these publications, the last ones whose offsets follow one another, if they end with this offset. */
+function wholeUpTo(offset: number, publications: readonly Publication[]): readonly Publication[] {
+  const whole: Publication[] = [];
+  for (const publication of publications) {
+    const expected = (whole.at(-1)?.offset ?? publication.offset - 1) + 1;
+    if (publication.offset < expected || publication.offset > offset) continue;
+    if (publication.offset > expected) whole.length = 0;
+    whole.push(publication);
+  }
+  return whole.at(-1)?.offset === offset ? whole : [];
 }

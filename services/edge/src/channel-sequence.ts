@@ -1,48 +1,9 @@
 import type { GapReason, Position } from '@tradewind/protocol';
-import { PublicationFingerprints } from './publication-fingerprints.ts';
-
-/** A message of a channel, as Redis delivered it or as its history holds it. */
-export interface Arrival {
-  /** Empty, with offset 0, for a plain PUBLISH. */
-  readonly epoch: string;
-  readonly offset: number;
-  /** ms since the Unix epoch. */
-  readonly publishedAt: number;
-  /** Without the header. */
-  readonly payload: Buffer;
-}
-
-/** What Redis holds of a channel, from one offset on, read in one step. */
-export interface HistoryPage {
-  readonly position: Position | undefined;
-  /** In ascending order of offsets, as many as were asked for at most. */
-  readonly publications: readonly Omit<Arrival, 'epoch'>[];
-}
-
-/** Why a message with a header is not passed on. */
-export type HeaderFault =
-  /** Its offset was passed on before: a repair was faster, or it comes twice. */
-  | 'old'
-  /** Its epoch is not the channel's. */
-  | 'foreign_epoch'
-  /** Its offset is beyond the channel's end: forged. */
-  | 'unconfirmed';
-
-/** Whom a sequence tells. The order of the calls is the order in which subscribers are to hear of it. */
-export interface SequenceOutput {
-  /** The channel's position is known for the first time; what is published from here on is newer. */
-  ready(): void;
-  publish(arrival: Arrival): void;
-  /** Offsets of the present epoch that cannot be had, both inclusive. */
-  gap(from: number, to: number, reason: GapReason): void;
-  /** Publications without offsets were lost: so many, or nobody knows how many. */
-  lostPlain(count?: number): void;
-  /** A new epoch begins at this position. */
-  resync(position: Position): void;
-  rejected(fault: HeaderFault): void;
-  /** So many publications, told before by `publish`, had been missed and came from history. */
-  repaired(publications: number): void;
-}
+import type { Arrival, HistoryEntry, HistoryPage } from './arrival.ts';
+import { ChannelPassage } from './channel-passage.ts';
+import { HistoryCursor } from './history-cursor.ts';
+import type { PendingLimits } from './pending-arrivals.ts';
+import type { SequenceOutput } from './sequence-output.ts';
 
 /**
  * What a sequence waits for:
@@ -54,10 +15,8 @@ export interface SequenceOutput {
 export type SequenceNeed = 'nothing' | 'link' | 'position' | 'history' | 'epoch';
 
 export interface SequenceLimits {
-  /** Messages of one channel that may wait for a read. */
-  readonly messages: number;
-  /** The same in bytes. */
-  readonly bytes: number;
+  /** What of one channel may wait for a read. */
+  readonly pending: PendingLimits;
   /** Publications that a page of history holds at most; 0: holes are told, not repaired. */
   readonly page: number;
   /** Whether headers are taken at their word instead of being confirmed by `meta`. */
@@ -65,12 +24,29 @@ export interface SequenceLimits {
 }
 
 /**
- * How far the clocks of a master, the replica that takes its place, and this node may be apart, in ms.
- * Where nothing else tells what was passed on before a failover that lost writes, what is stamped later
- * than our last publication less this is sent under the new epoch: rather twice under two epochs than
- * never.
+ * What is known of a channel:
+ * - `new`: nothing yet;
+ * - `unborn`: it has no `meta`, so that whatever comes is new, from offset 1 on;
+ * - `blind`: this node may not read where it stands: it flows without offsets;
+ * - `known`: its epoch and offset;
+ * - `void`: what was known does not hold any more, and whatever Redis has is taken over.
  */
-const CLOCK_SKEW_MS = 2_000;
+type Standing = 'new' | 'unborn' | 'blind' | 'known' | 'void';
+
+/** A question about the position, and what was true already when it was put. */
+interface Question {
+  readonly offset: number;
+  /** ms since the Unix epoch. */
+  readonly askedAt: number;
+}
+
+/** A position that was told, and when it was asked for, in ms since the Unix epoch. */
+interface KnownPosition extends Position {
+  readonly askedAt: number;
+}
+
+/** Epochs that are known to be over: as many failovers as may follow each other and lose the one before. */
+const EPOCHS_KEPT = 4;
 
 /**
  * The order of one channel, as one node passes it on: which offset is next, and what to do when it does
@@ -80,43 +56,37 @@ const CLOCK_SKEW_MS = 2_000;
  * A header is a claim. A publication is passed on when its offset is the next one *and* `meta` confirms
  * that the channel has come that far. `meta` is read on the connection that carries the subscription, so
  * everything that was published before the read has arrived before its answer: what is missing then was
- * lost, and what claims to be beyond the answer was forged.
+ * lost, and what claims to be beyond the answer was forged. History is read on another connection and may
+ * be ahead; it is used up to what `meta` has confirmed, since the rest is still to arrive.
  */
 export class ChannelSequence {
   readonly #limits: SequenceLimits;
   readonly #output: SequenceOutput;
+  readonly #passage: ChannelPassage;
   #need: SequenceNeed = 'position';
-  #isNew = true;
+  #standing: Standing = 'new';
   /** Whether nothing may be passed on until a read has come. */
   #isHalted = true;
-  #epoch = '';
-  #offset = 0;
-  /** How far `meta` has confirmed the epoch. */
-  #tail = 0;
-  /** Of the last publication that was passed on; 0 when there is none. */
-  #lastPublishedAt = 0;
-  readonly #passedOn = new PublicationFingerprints();
-  /** When the position was taken over, for as long as nothing was passed on; ms since the Unix epoch. */
-  #begunAt = 0;
+  /** How things stood when the position was asked for; undefined when no answer is awaited that could count. */
+  #question: Question | undefined;
   /** Whether a publication without offset has ever come. */
   #hasPlain = false;
-  /**
-   * Whether our last publication is to be compared with what Redis holds in its place. `required`: it has
-   * to be there and the same; `suspected`: it must not be another, since anyone can forge a suspicion.
-   */
-  #compares: 'no' | 'suspected' | 'required' = 'no';
-  /** Where the epoch is that is to be switched to. */
-  #next: Position | undefined;
+  /** Whether the link was lost since the position was known last. */
+  #wasCut = false;
+  /** Whether history has to show our last publication: Redis may have lost it and gone on without it. */
+  #mustCompare = false;
+  /** Whether history is to be read for the sake of a suspicion. */
+  #mayCompare = false;
+  /** Epochs that were left, the latest last: who comes back to one gives out its offsets again. */
+  #left: readonly string[] = [];
+  /** Where the epoch is that is to be switched to, and when that was asked. */
+  #next: KnownPosition | undefined;
   #lostEpoch: string | undefined;
-  #pending: Arrival[] = [];
-  #pendingBytes = 0;
-  /** Of the pending messages, how many had arrived when the position was asked for. */
-  #confirmable = 0;
-  #droppedPlain = 0;
 
   constructor(limits: SequenceLimits, output: SequenceOutput) {
     this.#limits = limits;
     this.#output = output;
+    this.#passage = new ChannelPassage(limits.pending, limits.trustsHeaders, output);
   }
 
   get need(): SequenceNeed {
@@ -125,18 +95,25 @@ export class ChannelSequence {
 
   /** The channel's epoch; empty while it has no history. */
   get epoch(): string {
-    return this.#epoch;
+    return this.#passage.epoch;
   }
 
   /** Up to where everything was passed on or told as lost; undefined while the channel has no history. */
   get position(): Position | undefined {
-    return this.#epoch === '' ? undefined : { epoch: this.#epoch, offset: this.#offset };
+    const { epoch, offset } = this.#passage;
+    return epoch === '' ? undefined : { epoch, offset };
   }
 
   /** The first offset that is needed, inclusive, while {@link need} is `history`. */
   get historyFrom(): number {
     if (this.#next !== undefined) return Math.max(1, this.#next.offset - this.#limits.page + 1);
-    return this.#compares === 'no' ? this.#offset + 1 : this.#offset;
+    const { offset, suspectedAt } = this.#passage;
+    return suspectedAt ?? (this.#mustCompare ? offset : offset + 1);
+  }
+
+  /** Whether {@link compare} has something to look into. Anyone can forge a suspicion. */
+  get isSuspicious(): boolean {
+    return this.#passage.suspectedAt !== undefined;
   }
 
   /** The epoch that is to be replaced while {@link need} is `epoch`; undefined if `meta` is missing. */
@@ -146,15 +123,15 @@ export class ChannelSequence {
 
   /** Messages that wait. */
   get pending(): number {
-    return this.#pending.length;
+    return this.#passage.pending.length;
   }
 
   /** A message of the channel arrived. Its payload may be a view; it is kept only while it waits. */
   receive(arrival: Arrival): void {
     if (arrival.offset === 0) this.#hasPlain = true;
-    if (!this.#isHalted && this.#pending.length === 0 && this.#pass(arrival)) return;
-    this.#hold(arrival);
-    if (this.#need === 'nothing') this.#need = 'position';
+    if (!this.#isHalted && this.pending === 0 && this.#passage.pass(arrival)) return;
+    this.check();
+    this.#passage.pending.hold(arrival, this.#need === 'position');
   }
 
   /** The end of the channel is to be looked at: is what came last really the last? */
@@ -162,302 +139,253 @@ export class ChannelSequence {
     if (this.#need === 'nothing') this.#need = 'position';
   }
 
+  /** A suspicion is to be looked into. Not to be called as soon as there is one: it costs a read, and a halt. */
+  compare(): void {
+    if (!this.isSuspicious) return;
+    this.#mayCompare = true;
+    this.check();
+  }
+
   /** The subscription is lost; what comes before {@link relinked} waits. */
   unlinked(): void {
     this.#need = 'link';
     this.#isHalted = true;
+    this.#question = undefined;
     this.#next = undefined;
-    this.#forgetPending();
+    this.#passage.pending.clear();
   }
 
   /**
    * The subscription is there again, after it was lost.
    *
-   * @param sameServer whether the server is the same, with the same data, as before.
+   * @param sameServer whether the server is the same, with the same data, as before. If it once was not,
+   * our last publication is compared, however often the link is lost again before that is done.
    */
   relinked(sameServer: boolean): void {
-    this.#compares = sameServer ? 'no' : 'required';
+    if (!sameServer) {
+      if (this.#passage.offset > 0) this.#mustCompare = true;
+      if (this.#standing === 'unborn') this.#standing = 'void';
+    }
+    this.#wasCut = true;
     this.#need = 'position';
-    if (this.#epoch === '' || this.#hasPlain) this.#output.lostPlain();
-  }
-
-  /** The position is being asked for now. */
-  askedPosition(): void {
-    this.#confirmable = this.#pending.length;
+    if (this.epoch !== '' && !this.#hasPlain) return;
+    this.#passage.pending.takeDroppedPlain();
+    this.#output.lostPlain();
   }
 
   /**
-   * The position that was asked for; undefined when the channel has no `meta`.
+   * The position is being asked for now. Returns whether the answer can count: whether it is needed.
    *
    * @param now ms since the Unix epoch.
    */
-  positionRead(position: Position | undefined, now: number): void {
-    if (this.#need !== 'position') return;
-    if (this.#isNew) this.#begin(position, now);
-    else if (this.#epoch === '' && position === undefined) this.#flow();
-    else if (position === undefined || this.#wentBack(position)) this.#loseEpoch(position);
-    else if (position.epoch !== this.#epoch) this.#switchTo(position);
-    else if (this.#compares !== 'no' && this.#offset > 0) this.#await('history', position.offset);
-    else this.#flow(position.offset);
-  }
-
-  /** A page of history, which was read after {@link need} became `history`. */
-  historyRead({ position, publications }: HistoryPage): void {
-    if (this.#need !== 'history') return;
-    if (position === undefined || (this.#next === undefined && this.#wentBack(position))) {
-      this.#loseEpoch(position);
-    } else if (this.#next !== undefined) {
-      this.#enter(position, publications);
-    } else if (position.epoch !== this.#epoch) {
-      this.#switchTo(position);
-    } else if (this.#isRefuted(publications[0])) {
-      this.#loseEpoch(position);
-    } else {
-      this.#compares = 'no';
-      this.#tail = position.offset;
-      this.#repair(publications, publications.length >= this.#limits.page);
-    }
-  }
-
-  /** The history cannot be had: what is missing is told. */
-  historyUnavailable(): void {
-    if (this.#need !== 'history') return;
-    this.#compares = 'no';
-    if (this.#next !== undefined) this.#enter(this.#next, []);
-    else this.#repair([], false, 'link');
+  askedPosition(now: number): boolean {
+    if (this.#need !== 'position') return false;
+    this.#passage.pending.ask();
+    this.#question = { offset: this.#passage.offset, askedAt: now };
+    return true;
   }
 
   /**
-   * A new epoch was begun, by us or by another node. If it is the present one, the loss was a delusion:
-   * the position came from another server than the answer. It is asked for anew.
+   * The position that was asked for; undefined when the channel has no `meta`. Returns whether it counts:
+   * it does not when something else has come to be needed since the question.
    */
-  epochStarted(position: Position): void {
-    if (this.#need !== 'epoch') return;
-    if (position.epoch === this.#epoch) this.#need = 'position';
-    else this.#switchTo(position);
+  positionRead(position: Position | undefined): boolean {
+    const question = this.#takeQuestion();
+    if (question === undefined) return false;
+    if (this.#standing === 'new') this.#begin(position, question, 'unborn');
+    else if (this.#standing !== 'known') this.#takeOver(position, question);
+    else if (position === undefined) this.#loseEpoch(undefined);
+    else if (this.#wentBack(position, question)) this.#loseEpoch(position.epoch);
+    else if (position.epoch !== this.epoch) this.#switchTo(position, question);
+    else this.#follow(position.offset);
+    return true;
+  }
+
+  /**
+   * The position that was asked for may not be read. Returns whether the channel can do without offsets:
+   * it can while it has told none.
+   */
+  positionRefused(): boolean {
+    if (this.epoch !== '') return false;
+    const question = this.#takeQuestion();
+    if (question === undefined) return true;
+    if (this.#standing === 'new') {
+      this.#begin(undefined, question, 'blind');
+    } else {
+      this.#stand('blind');
+      this.#flow();
+    }
+    return true;
+  }
+
+  /**
+   * A page of history, which was read after {@link need} became `history`. Returns whether it is of any
+   * use: not if it shows less than the position did. Then it is of another server, or of an older time,
+   * and the position is to be asked for anew.
+   */
+  historyRead({ position, publications }: HistoryPage): boolean {
+    if (this.#need !== 'history') return true;
+    const known = this.#next ?? { epoch: this.epoch, offset: this.#passage.tail };
+    if (position?.epoch !== known.epoch || position.offset < known.offset) {
+      this.#next = undefined;
+      this.#need = 'position';
+      return false;
+    }
+    const last = publications.at(-1)?.offset ?? 0;
+    const isAll = publications.length < this.#limits.page || last >= known.offset;
+    const until = isAll ? known.offset : last;
+    const held = publications.filter(({ offset }) => offset <= until);
+    if (this.#next !== undefined) this.#enter(this.#next, held, 'trimmed');
+    else if (this.#isRefuted(held, until)) this.#loseEpoch(this.epoch);
+    else if (this.#mustCompare) this.#await('history');
+    else this.#repair(new HistoryCursor(held, until, 'trimmed'));
+    return true;
+  }
+
+  /** The history cannot be had: what is missing is told, and what had to be shown is not. */
+  historyUnavailable(): void {
+    if (this.#need !== 'history') return;
+    this.#passage.suspectedAt = undefined;
+    if (this.#next !== undefined) this.#enter(this.#next, [], 'link');
+    else if (this.#mustCompare) this.#loseEpoch(this.epoch);
+    else this.#repair(new HistoryCursor([], this.#passage.tail, 'link'));
+  }
+
+  /** A new epoch was begun, by us or by another node: a look at the position shows what has come of it. */
+  epochStarted(): void {
+    if (this.#need === 'epoch') this.#need = 'position';
   }
 
   /** No new epoch can be begun: the channel goes on where Redis has it, and a loss of unknown size is told. */
   epochRefused(): void {
     if (this.#need !== 'epoch') return;
-    this.#compares = 'no';
-    this.#epoch = '';
+    this.#stand('void');
     this.#need = 'position';
     this.#output.lostPlain();
   }
 
-  #pass(arrival: Arrival): boolean {
-    const { epoch, offset } = arrival;
-    if (offset === 0) {
-      this.#output.publish(arrival);
-      return true;
-    }
-    if (epoch !== this.#epoch) return false;
-    if (offset <= this.#offset) {
-      this.#rejectOld(arrival);
-      return true;
-    }
-    if (offset !== this.#offset + 1) return false;
-    if (offset > this.#tail && !this.#limits.trustsHeaders) return false;
-    this.#deliver(arrival);
-    return true;
+  #takeQuestion(): Question | undefined {
+    const question = this.#question;
+    this.#question = undefined;
+    if (this.#need !== 'position' || question === undefined) return undefined;
+    this.#passage.pending.answer();
+    return question;
   }
 
-  /** An old offset that is younger than our last publication was handed out twice, or is forged. */
-  #rejectOld(arrival: Arrival): void {
-    this.#output.rejected('old');
-    if (arrival.publishedAt <= this.#lastPublishedAt || this.#lastPublishedAt === 0) return;
-    this.#compares = 'suspected';
-    this.check();
+  #stand(standing: Standing): void {
+    this.#standing = standing;
+    this.#passage.isBlind = standing === 'blind';
   }
 
-  #deliver(arrival: Arrival): void {
-    this.#offset = arrival.offset;
-    this.#tail = Math.max(this.#tail, arrival.offset);
-    this.#lastPublishedAt = arrival.publishedAt;
-    this.#passedOn.remember(arrival);
-    this.#output.publish(arrival);
-  }
-
-  #hold(arrival: Arrival): void {
-    const bytes = this.#pendingBytes + arrival.payload.length;
-    if (this.#pending.length >= this.#limits.messages || bytes > this.#limits.bytes) {
-      this.#forgetPending();
-    }
-    // A read from Redis takes longer: what waits for it must not keep a whole chunk of the socket alive.
-    const payload = this.#need === 'position' ? arrival.payload : Buffer.from(arrival.payload);
-    this.#pending.push({ ...arrival, payload });
-    this.#pendingBytes += payload.length;
-  }
-
-  /** Those with offsets are in Redis' history, and are missed there; the others are lost. */
-  #forgetPending(): void {
-    for (const { offset } of this.#pending) if (offset === 0) this.#droppedPlain += 1;
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    this.#confirmable = 0;
-  }
-
-  /** What waits and was published before the channel was ready here belongs to nobody. */
-  #forgetBefore(end: number): void {
-    let confirmable = 0;
-    const kept: Arrival[] = [];
-    for (const [i, arrival] of this.#pending.entries()) {
-      if (arrival.epoch === this.#epoch && arrival.offset > 0 && arrival.offset <= end) {
-        this.#pendingBytes -= arrival.payload.length;
-        continue;
-      }
-      if (i < this.#confirmable) confirmable += 1;
-      kept.push(arrival);
-    }
-    this.#pending = kept;
-    this.#confirmable = confirmable;
-  }
-
-  #wentBack({ epoch, offset }: Position): boolean {
-    return epoch === this.#epoch && offset < this.#offset;
-  }
-
-  /** Whether Redis holds something else in the place of our last publication, or cannot show that it does not. */
-  #isRefuted(first: Omit<Arrival, 'epoch'> | undefined): boolean {
-    if (this.#compares === 'no') return false;
-    if (first?.offset !== this.#offset) return this.#compares === 'required';
-    return !(this.#passedOn.has(first) ?? first.publishedAt <= this.#lastSeenAt);
-  }
-
-  /** Until when, by a clock of others, all that was published is known here. */
-  get #lastSeenAt(): number {
-    return this.#lastPublishedAt === 0 ? this.#begunAt : this.#lastPublishedAt;
-  }
-
-  #begin(position: Position | undefined, now: number): void {
-    this.#isNew = false;
-    this.#begunAt = now;
-    if (position !== undefined) {
-      this.#epoch = position.epoch;
-      this.#offset = position.offset;
-    }
-    this.#forgetBefore(this.#offset);
+  #begin(position: Position | undefined, { askedAt }: Question, otherwise: Standing): void {
+    this.#stand(position === undefined ? otherwise : 'known');
+    this.#passage.passedOn.begin(askedAt);
+    if (position !== undefined) this.#passage.moveTo(position);
     this.#output.ready();
-    this.#flow(this.#offset);
-  }
-
-  #loseEpoch(found: Position | undefined): void {
-    this.#lostEpoch = found?.epoch;
-    this.#await('epoch', 0);
-  }
-
-  #switchTo(position: Position): void {
-    this.#next = position;
-    this.#await('history', 0);
-  }
-
-  #await(need: 'history' | 'epoch', tail: number): void {
-    this.#tail = Math.max(this.#tail, tail);
-    this.#isHalted = true;
-    this.#need = need;
-    this.#confirmable = 0;
-    this.#pending = this.#pending.map((held) => ({ ...held, payload: Buffer.from(held.payload) }));
-    if (need === 'history' && this.#limits.page === 0) this.historyUnavailable();
-  }
-
-  /** Enters a new epoch with those of its publications that nobody here can have had under the old one. */
-  #enter(position: Position, held: readonly Omit<Arrival, 'epoch'>[]): void {
-    const publications = held.slice(this.#firstUnseen(held));
-    this.#next = undefined;
-    this.#compares = 'no';
-    this.#epoch = position.epoch;
-    this.#offset = publications[0] === undefined ? position.offset : publications[0].offset - 1;
-    this.#tail = position.offset;
-    this.#output.resync({ epoch: this.#epoch, offset: this.#offset });
-    this.#repair(publications, held.length >= this.#limits.page);
-  }
-
-  /**
-   * Of what Redis holds under a new epoch, the first that was not passed on under the old one. A replica
-   * that took over holds what we had up to some point: up to the last one that is the very same.
-   */
-  #firstUnseen(held: readonly Omit<Arrival, 'epoch'>[]): number {
-    const lastSeen = held.findLastIndex((one) => this.#passedOn.has(one) === true);
-    if (lastSeen !== -1) return lastSeen + 1;
-    const since = this.#epoch === '' ? 0 : this.#lastSeenAt - CLOCK_SKEW_MS;
-    const first = held.findIndex(({ publishedAt }) => publishedAt >= since);
-    return first === -1 ? held.length : first;
-  }
-
-  #repair(
-    publications: readonly Omit<Arrival, 'epoch'>[],
-    hasMore: boolean,
-    reason: GapReason = 'trimmed',
-  ): void {
-    let repaired = 0;
-    for (const publication of publications) {
-      if (publication.offset <= this.#offset) continue;
-      this.#tellGap(publication.offset - 1, reason);
-      this.#deliver({ ...publication, epoch: this.#epoch });
-      repaired += 1;
-    }
-    if (repaired > 0) this.#output.repaired(repaired);
-    if (hasMore && this.#offset < this.#tail) return;
-    this.#tellGap(this.#tail, reason);
-    this.#confirmable = 0;
     this.#flow();
   }
 
-  #tellGap(to: number, reason: GapReason): void {
-    if (to <= this.#offset) return;
-    this.#output.gap(this.#offset + 1, to, reason);
-    this.#offset = to;
+  /** Goes on where Redis has the channel, of which no position here holds. */
+  #takeOver(position: Position | undefined, question: Question): void {
+    if (position === undefined) {
+      this.#enterEpoch({ epoch: '', offset: 0 }, 'unborn');
+      this.#flow();
+    } else if (this.#standing === 'void') {
+      this.#switchTo(position, question);
+    } else if (this.#standing === 'blind') {
+      this.#enter({ ...position, askedAt: question.askedAt }, [], 'link');
+    } else {
+      this.#enterEpoch({ epoch: position.epoch, offset: 0 }, 'known');
+      this.#follow(position.offset);
+    }
   }
 
-  /** Passes on what waits, as far as the channel's end is known. */
-  #flow(tail = this.#tail): void {
-    this.#tail = Math.max(this.#tail, tail);
+  #wentBack({ epoch, offset }: Position, question: Question): boolean {
+    return epoch === this.epoch ? offset < question.offset : this.#left.includes(epoch);
+  }
+
+  /** `meta` has confirmed the epoch up to here. */
+  #follow(tail: number): void {
+    this.#passage.tail = Math.max(this.#passage.offset, tail);
+    // What waits and seems to be the next one may be forged, and the true one was missed.
+    const isDoubtful = this.#wasCut && tail > this.#passage.offset;
+    const isDue = this.#mayCompare && this.isSuspicious;
+    this.#wasCut = false;
+    this.#mayCompare = false;
+    if (this.#mustCompare || isDoubtful || isDue) this.#await('history');
+    else this.#flow();
+  }
+
+  #loseEpoch(found: string | undefined): void {
+    this.#lostEpoch = found;
+    this.#await('epoch');
+  }
+
+  #switchTo(position: Position, { askedAt }: Question): void {
+    this.#next = { ...position, askedAt };
+    this.#await('history');
+  }
+
+  #await(need: 'history' | 'epoch'): void {
+    this.#isHalted = true;
+    this.#need = need;
+    // It takes longer than a look at the position: what waits must not keep all alive that it came with.
+    this.#passage.pending.own();
+    if (need === 'history' && this.#limits.page === 0) this.historyUnavailable();
+  }
+
+  /** Whether Redis holds something else in the place of what was passed on, or does not hold what it must. */
+  #isRefuted(held: readonly HistoryEntry[], until: number): boolean {
+    if (!this.#mustCompare && !this.isSuspicious) return false;
+    const { offset, passedOn } = this.#passage;
+    this.#passage.suspectedAt = undefined;
+    const ours = held.filter((one) => one.offset <= offset);
+    if (ours.some((one) => passedOn.differsFrom(one))) return true;
+    if (ours.at(-1)?.offset === offset) this.#mustCompare = false;
+    return this.#mustCompare && until >= offset;
+  }
+
+  /** Enters a new epoch with those of its publications that nobody here can have had under the old one. */
+  #enter(next: KnownPosition, held: readonly HistoryEntry[], reason: GapReason): void {
+    // Of what waits, something may have been published before it took over.
+    this.#passage.pending.renew([this.epoch, this.#lostEpoch], next.epoch);
+    const offset = this.#passage.startOf(next, held);
+    this.#passage.passedOn.begin(
+      next.askedAt,
+      held.filter((one) => one.offset <= offset),
+    );
+    this.#enterEpoch({ epoch: next.epoch, offset }, 'known');
+    this.#passage.tail = next.offset;
+    this.#repair(new HistoryCursor(held, next.offset, reason));
+  }
+
+  #enterEpoch(position: Position, standing: Standing): void {
+    this.#left = [...this.#left.filter((epoch) => epoch !== this.epoch), this.epoch].slice(
+      -EPOCHS_KEPT,
+    );
+    this.#next = undefined;
+    this.#lostEpoch = undefined;
+    this.#wasCut = false;
+    this.#mustCompare = false;
+    this.#passage.suspectedAt = undefined;
+    this.#stand(standing);
+    this.#passage.moveTo(position);
+    if (standing === 'known') this.#output.resync(position);
+  }
+
+  /** Passes on what history holds and what waits; then goes on. */
+  #repair(past: HistoryCursor): void {
+    this.#passage.repair(past);
+    this.#flow();
+  }
+
+  /** Passes on what waits, as far as it follows without a hole, and looks what is needed to go on. */
+  #flow(): void {
     this.#isHalted = false;
     this.#need = 'nothing';
-    if (this.#droppedPlain > 0) this.#output.lostPlain(this.#droppedPlain);
-    this.#droppedPlain = 0;
-    this.#passPending();
-    if (this.#offset < this.#tail) this.#await('history', this.#tail);
-    else if (this.#pending.length > 0 || this.#compares !== 'no') this.#need = 'position';
-  }
-
-  #passPending(): void {
-    let passed = 0;
-    const contested = this.#contested();
-    for (const arrival of this.#pending) {
-      if (arrival.offset > this.#offset && contested?.has(arrival.offset)) break;
-      if (!this.#pass(arrival)) {
-        const fault = this.#faultOf(arrival);
-        if (fault === undefined || passed >= this.#confirmable) break;
-        this.#output.rejected(fault);
-      }
-      this.#pendingBytes -= arrival.payload.length;
-      passed += 1;
-    }
-    this.#pending.splice(0, passed);
-    this.#confirmable = 0;
-  }
-
-  /**
-   * Offsets that several of the pending messages claim, so that history has to say which is the true one.
-   * A forged one that claims the next offset right before the true one comes has it confirmed by that.
-   */
-  #contested(): Set<number> | undefined {
-    if (this.#pending.length < 2) return undefined;
-    const claimed = new Set<number>();
-    let contested: Set<number> | undefined;
-    for (const { epoch, offset } of this.#pending) {
-      if (offset === 0 || epoch !== this.#epoch) continue;
-      if (claimed.has(offset)) contested = (contested ?? new Set()).add(offset);
-      claimed.add(offset);
-    }
-    return contested;
-  }
-
-  /** What is wrong with a message that had arrived before the position was asked for; undefined: a hole before it. */
-  #faultOf({ epoch, offset }: Arrival): HeaderFault | undefined {
-    if (epoch !== this.#epoch) return 'foreign_epoch';
-    return offset > this.#tail ? 'unconfirmed' : undefined;
+    this.#passage.passPending();
+    const { offset, tail, pending } = this.#passage;
+    if (offset < tail) this.#await('history');
+    else if (pending.length > 0 || pending.isIncomplete) this.#need = 'position';
   }
 }

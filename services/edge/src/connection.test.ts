@@ -1,4 +1,4 @@
-import type { Loss } from '@tradewind/fanout';
+import { type Loss, PublicationLog } from '@tradewind/fanout';
 import { encodeServerMessage, type Gap } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -94,9 +94,9 @@ describe('Connection: writing', () => {
 describe('Connection: what the node owes to a client that does not read', () => {
   const limits = { ...LIMITS, controls: 4 };
 
-  function stall() {
+  function stall(log = new PublicationLog(0)) {
     const owner = new GapTellingOwner();
-    const parts = createTestConnection({ owner, limits });
+    const parts = createTestConnection({ owner, limits, log });
     parts.sink.stalled = true;
     send(parts.connection);
     for (let i = 0; i < limits.controls; i += 1) send(parts.connection);
@@ -104,19 +104,23 @@ describe('Connection: what the node owes to a client that does not read', () => 
   }
 
   it('is no strike: gaps without room are told once, later, and before anything newer', () => {
-    const { connection, webSocket, sink } = stall();
+    const log = new PublicationLog(0);
+    const { connection, webSocket, sink } = stall(log);
     const gap: Gap = { type: 'gap', channel: 'a', reason: 'link' };
     const frame = encodeServerMessage(gap);
-    for (let i = 0; i < 50; i += 1) connection.sendGap(gap, frame);
+    const notice = { channel: 'a', frame, lost: Number.NaN, from: 0, to: 0, endedEpoch: undefined };
+    for (let i = 0; i < 50; i += 1) connection.tell(notice);
+    log.append(publicationOf('a', 'refused'));
     offer(connection, 'refused', 1);
     expect(webSocket.closes).toEqual([]);
     sink.drain();
     offer(connection, 'later', 1);
     connection.flush();
     const payloads = sink.frames.map(({ payload }) => payload.toString());
-    expect(payloads.filter((payload) => payload.includes('"gap"'))).toHaveLength(1);
+    const gaps = payloads.filter((payload) => payload.includes('"gap"'));
+    expect(gaps, 'one for all that was told, one for what was refused').toHaveLength(2);
     expect(payloads.at(-1)).toContain('"seq":2');
-    expect(payloads.at(-2)).toContain('"gap"');
+    expect(payloads.slice(-3, -1)).toEqual(gaps);
   });
 
   it('is the latest notice only', () => {

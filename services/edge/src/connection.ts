@@ -1,9 +1,8 @@
-import type { EpochChange, Loss, Outbox, Replay, Subscriber } from '@tradewind/fanout';
+import type { Loss, Notice, Outbox, Replay, Subscriber } from '@tradewind/fanout';
 import {
   CLOSE_CODES,
   type CloseReason,
   encodeServerMessage,
-  type Gap,
   type ServerMessage,
 } from '@tradewind/protocol';
 import type { TokenBucket } from '@tradewind/runtime';
@@ -17,7 +16,10 @@ export interface ConnectionOwner {
   needsFlush(connection: Connection): void;
   /** Publications that its queue had refused were queued after all. */
   hasCaughtUp(publications: number): void;
-  /** Its queue had no room for publications of these channels, and they cannot be had any more. */
+  /**
+   * Publications of these channels can no longer be had, or there is something to tell whose turn has come:
+   * it is to be told now, in this order.
+   */
   hasLost(connection: Connection, losses: readonly Loss[]): void;
   received(connection: Connection, data: Buffer, isBinary: boolean): void;
   /** It sent a WebSocket ping or pong, which `ws` has dealt with. */
@@ -50,6 +52,9 @@ export interface ConnectionParts {
  */
 const CATCH_UP_STEPS = 4;
 
+/** A socket that takes nothing for so many seconds is stalled, rather than slow: packets are resent in less. */
+const STALLED_TICKS = 3;
+
 /** One client's WebSocket: what it is owed, how it is written to, and how it ends. */
 export class Connection implements Subscriber {
   readonly session: string;
@@ -67,6 +72,8 @@ export class Connection implements Subscriber {
   readonly #writer: FrameWriter;
   readonly #owner: ConnectionOwner;
   #ageTicks = 0;
+  /** Ticks since its socket last took what it held, or was not blocked. */
+  #stalledTicks = 0;
   #owedNotice: Uint8Array | undefined;
   #wasBlocked = false;
   #isFlushing = false;
@@ -90,9 +97,19 @@ export class Connection implements Subscriber {
     this.#webSocket.on('close', this.#onClose);
   }
 
+  /** See {@link Subscriber}. */
+  get place(): number {
+    return this.outbox.place;
+  }
+
   /** Whether publications may be offered to it. */
   get isOpen(): boolean {
     return this.#state === 'open';
+  }
+
+  /** Whether it has read nothing for some seconds of what it was promised. */
+  get holdsUpReplays(): boolean {
+    return this.#stalledTicks >= STALLED_TICKS && this.outbox.isPromised;
   }
 
   /** Seconds since it was opened. */
@@ -112,30 +129,31 @@ export class Connection implements Subscriber {
     else this.#act(verdict);
   }
 
+  /** Tells of a gap or a new epoch, in its place among the publications of its channel. */
+  tell(notice: Notice & { readonly frame: Uint8Array }): void {
+    if (this.#state === 'closing') return;
+    if (this.outbox.misses(notice.channel)) this.outbox.defer(notice);
+    else this.tellNow(notice);
+  }
+
   /**
-   * Queues a gap's payload, which may be shared with other connections. A client that has left so
-   * many unread that there is no room for it is not blamed: it is told later, with what it loses then.
+   * The same when its place is here. A client that has left so many frames unread that there is no room for
+   * it is not blamed: it is told once there is.
    */
-  sendGap(gap: Gap, frame: Uint8Array): void {
+  tellNow(notice: Notice & { readonly frame: Uint8Array }): void {
     if (this.#state === 'closing') return;
-    const verdict = this.outbox.offerControl(frame);
-    if (verdict === 'slow') this.outbox.lose(gap.channel, gap.lost, gap.from, gap.to);
+    const verdict = this.outbox.offerControl(notice.frame);
+    if (verdict === 'slow') this.outbox.defer(notice);
     else this.#act(verdict);
   }
 
-  /** Queues the payload of a `resync`, in the same way. */
-  sendResync(channel: string, change: EpochChange, frame: Uint8Array): void {
-    if (this.#state === 'closing') return;
-    const verdict = this.outbox.offerControl(frame);
-    if (verdict === 'slow') this.outbox.resync(channel, change);
-    else this.#act(verdict);
-  }
-
-  /** Promises publications of the past; they are written behind all that waits. */
-  replay(stretches: readonly Replay[]): void {
+  /** Promises publications of the past; they are written behind all that waits. Not to be called in a flush. */
+  replay(replay: Replay): void {
     if (this.#state !== 'open') return;
-    this.outbox.replay(stretches);
-    if (this.outbox.isBehind && !this.outbox.blocked) this.#owner.needsFlush(this);
+    this.outbox.replay(replay);
+    // What finds room in its queue at once need not be held for it, and does not put it behind.
+    this.#catchUp();
+    if (!this.outbox.blocked) this.#owner.needsFlush(this);
   }
 
   /**
@@ -201,6 +219,7 @@ export class Connection implements Subscriber {
    */
   tick(now: number): void {
     this.#ageTicks += 1;
+    this.#stalledTicks = this.outbox.blocked ? this.#stalledTicks + 1 : 0;
     const verdict = this.#liveness.tick();
     if (this.outbox.blocked && this.outbox.isLate(now)) this.close('slow');
     else if (verdict === 'dead') this.terminate('heartbeat_timeout');
@@ -250,6 +269,7 @@ export class Connection implements Subscriber {
     // The socket is broken; `ws` hears of it a moment later, and until then looks open.
     if (error) return;
     this.outbox.blocked = false;
+    this.#stalledTicks = 0;
     this.#liveness.heard();
     this.flush();
   };
@@ -262,7 +282,7 @@ export class Connection implements Subscriber {
     const reason = this.#reason ?? reasonOfPeerCode(code);
     if (this.#state === 'open') this.#leave('closing', reason);
     this.#state = 'closing';
-    this.outbox.clear();
+    this.outbox.end();
     this.#owner.closed(this, reason);
   };
 }

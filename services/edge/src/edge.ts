@@ -66,7 +66,7 @@ export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promi
     },
     unavailable: events.commandsUnavailable,
   });
-  const archive = createArchive(commands, (channels) => subscriber.readPositions(channels));
+  const archive = createArchive(commands, subscriber);
   const hub = new Hub(subscriber, archive, hubLimits(config), events);
   const pool: FanOutPool =
     config.workers === 1

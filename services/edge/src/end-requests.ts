@@ -11,6 +11,11 @@ export class EndRequests {
   readonly #asked = new Set<FeedListener>();
   readonly #answered = new Set<FeedListener>();
 
+  /** Whether someone waits for whom Redis was not asked yet. */
+  get isWaiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   add(listener: FeedListener): void {
     this.#waiting.add(listener);
   }
@@ -29,10 +34,22 @@ export class EndRequests {
     move(this.#asked, this.#answered);
   }
 
+  /** The answer does not count: those who asked wait for another one. */
+  unanswered(): void {
+    move(this.#asked, this.#waiting);
+  }
+
   /** Takes those for whom Redis has answered, once what it said has been passed on. */
   takeAnswered(): FeedListener[] {
     const taken = [...this.#answered];
     this.#answered.clear();
+    return taken;
+  }
+
+  /** Takes all, since nobody can be answered. */
+  takeAll(): FeedListener[] {
+    const taken = [...this.#waiting, ...this.#asked, ...this.#answered];
+    for (const set of [this.#waiting, this.#asked, this.#answered]) set.clear();
     return taken;
   }
 }

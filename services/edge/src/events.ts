@@ -97,6 +97,12 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     labelNames: ['cause'],
   });
   for (const cause of HISTORY_CAUSES) historyReads.inc({ cause }, 0);
+  const unrecovered = metrics.counter({
+    name: 'tradewind_edge_recovery_failures_total',
+    help: 'Attempts to learn from Redis where a channel stands, or what it missed, that failed: `delayed` ones are repeated, after `refused` ones the channel goes on without',
+    labelNames: ['outcome'],
+  });
+  for (const outcome of ['delayed', 'refused']) unrecovered.inc({ outcome }, 0);
   const refusedChannels = metrics.counter({
     name: 'tradewind_edge_channels_refused_total',
     help: 'Subscriptions that Redis refused',
@@ -148,7 +154,12 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     historyRead(cause) {
       historyReads.inc({ cause });
     },
+    recoveryDelayed(channel, cause) {
+      unrecovered.inc({ outcome: 'delayed' });
+      limited.warn('recovery_delayed', { channel, cause });
+    },
     recoveryRefused(channel, error) {
+      unrecovered.inc({ outcome: 'refused' });
       limited.warn('recovery_refused', { channel, error: error.message });
     },
     refused(channel, error) {

@@ -48,11 +48,14 @@ export class FanOutWorker {
       name: fanOutThreadName(start.slot),
       resourceLimits: WORKER_RESOURCE_LIMITS,
     });
-    this.#listener = new PortListener((buffers) => {
-      this.#post(
-        { kind: 'feed', buffers },
-        buffers.map(({ buffer }) => buffer),
-      );
+    this.#listener = new PortListener({
+      post: (buffers) => {
+        this.#post(
+          { kind: 'feed', buffers },
+          buffers.map(({ buffer }) => buffer),
+        );
+      },
+      ask: start.config.maxHistory > 0 ? this.#askHistory : undefined,
     });
     this.#feed = hub.connect(this.#listener);
     this.listening = this.#listens.promise;
@@ -130,7 +133,7 @@ export class FanOutWorker {
       case 'interest':
         for (const [channel, declaration, historyFrom] of message.changes) {
           if (historyFrom !== undefined) {
-            this.#feed.history(channel, historyFrom);
+            this.#listener.asked(channel, historyFrom);
             continue;
           }
           this.#listener.declared(channel, declaration);
@@ -149,6 +152,10 @@ export class FanOutWorker {
         break;
     }
   }
+
+  readonly #askHistory = (channel: string, from: number): void => {
+    this.#feed.history(channel, from);
+  };
 
   #ask(about: 'metrics' | 'index'): Promise<Answer | undefined> {
     const question = ++this.#lastQuestion;

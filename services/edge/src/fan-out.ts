@@ -8,9 +8,9 @@ import {
   type OutboxLimits,
   type Publication,
   PublicationLog,
+  SendQueues,
   type SlowPolicy,
   SubscriptionIndex,
-  WaitingFrames,
 } from '@tradewind/fanout';
 import {
   type CloseReason,
@@ -87,7 +87,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly statistics = createFanOutStatistics();
   readonly #settings: FanOutSettings;
   readonly #log: PublicationLog;
-  readonly #frames = new WaitingFrames();
+  readonly #queues: SendQueues;
   readonly #events: FanOutEvents;
   readonly #subscriptions: Subscriptions;
   readonly #requests: Requests;
@@ -107,6 +107,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   ) {
     this.#settings = settings;
     this.#log = new PublicationLog(settings.ringBytes);
+    this.#queues = new SendQueues(settings.outbox);
     this.#events = events;
     this.#subscriptions = new Subscriptions(
       this.index,
@@ -149,7 +150,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       session: randomUUID(),
       webSocket,
       socket,
-      outbox: new Outbox(this.#settings.outbox, this.#settings.slow, this.#log, this.#frames),
+      outbox: new Outbox(this.#queues, this.#settings.slow, this.#log),
       liveness: new Liveness(this.#settings.liveness, Math.random()),
       requestBudget: new TokenBucket(this.#settings.requestRate, now),
       subscribeBudget: new TokenBucket(this.#settings.subscribeRate, now),
@@ -178,16 +179,16 @@ export class FanOut implements FeedListener, ConnectionOwner {
   // What upstream tells.
 
   published(publication: Publication): void {
-    const subscribers = this.index.get(publication.channel);
+    const audience = this.index.audience(publication.channel);
     const refusedBefore = this.#round.refused;
     this.#log.append(publication);
     if (publication.offset > 0) this.#subscriptions.published(publication);
-    deliver(publication, subscribers, performance.now(), this.#round);
+    deliver(publication, audience, this.#queues, performance.now(), this.#round);
     const refused = this.#round.refused - refusedBefore;
     this.statistics.indexLookups += 1;
     this.statistics.broadcastIterations += 1;
     this.statistics.refusals += refused;
-    this.statistics.deliveries += subscribers.length - refused;
+    this.statistics.deliveries += audience.members.length - refused;
     this.#settleRound();
     this.#queue.mark(publication.publishedAt);
   }
@@ -201,32 +202,24 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   gap(notice: GapNotice): void {
+    const { channel, lost = Number.NaN, from = 0, to = 0 } = notice;
     const gap: Gap = { type: 'gap', ...notice };
-    const frame = encodeServerMessage(gap);
-    const subscribers = [...this.index.get(notice.channel)];
+    const subscribers = [...this.index.get(channel)];
     this.#subscriptions.lost(notice);
     this.#events.gapTold(notice.reason, subscribers.length);
-    for (const connection of subscribers) {
-      // What is yet to be caught up with came before the gap, and cannot come after it.
-      const { outbox } = connection;
-      if (outbox.misses(notice.channel)) {
-        outbox.lose(notice.channel, notice.lost, notice.from, notice.to);
-      } else {
-        connection.sendGap(gap, frame);
-      }
-    }
+    const frame = encodeServerMessage(gap);
+    const told = { channel, frame, lost, from, to, endedEpoch: undefined };
+    for (const connection of subscribers) connection.tell(told);
   }
 
   resync(notice: ResyncNotice): void {
     const { channel } = notice;
-    const change = { ...notice, before: this.#subscriptions.resync(notice) };
-    const frame = encodeServerMessage({ type: 'resync', ...notice, reason: 'history_lost' });
+    const endedEpoch = this.#subscriptions.resync(notice);
     const subscribers = [...this.index.get(channel)];
     this.#events.resyncTold(subscribers.length);
-    for (const connection of subscribers) {
-      if (connection.outbox.misses(channel)) connection.outbox.resync(channel, change);
-      else connection.sendResync(channel, change, frame);
-    }
+    const frame = encodeServerMessage({ type: 'resync', ...notice, reason: 'history_lost' });
+    const told = { channel, frame, lost: 0, from: 0, to: 0, endedEpoch };
+    for (const connection of subscribers) connection.tell(told);
   }
 
   history(answer: HistoryAnswer): void {
@@ -259,15 +252,15 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   hasLost(connection: Connection, losses: readonly Loss[]): void {
     for (const loss of losses) {
-      const { channel, resync } = loss;
-      const isHeld = this.index.has(channel, connection);
-      if (connection.isOpen && !isHeld) continue;
-      const epoch = resync?.before ?? this.#subscriptions.epochOf(channel);
-      if (loss.lost !== 0) this.#tellLoss(connection, loss, epoch);
-      if (resync === undefined) continue;
-      const position = { epoch: resync.epoch, offset: resync.offset };
-      const message = { type: 'resync', channel, ...position, reason: 'history_lost' } as const;
-      connection.sendResync(channel, resync, encodeServerMessage(message));
+      const { channel, frame } = loss;
+      if (connection.isOpen && !this.index.has(channel, connection)) continue;
+      const gap = gapOf(loss, loss.epoch ?? this.#subscriptions.epochOf(channel));
+      if (frame === undefined) this.#events.gapTold(gap.reason, 1);
+      connection.tellNow({
+        ...loss,
+        frame: frame ?? encodeServerMessage(gap),
+        endedEpoch: loss.lost === 0 ? loss.epoch : undefined,
+      });
     }
   }
 
@@ -298,12 +291,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
     if (!this.#queue.isEmpty) this.#flusher.schedule();
   }
 
-  #tellLoss(connection: Connection, loss: Loss, epoch: string | undefined): void {
-    const gap = gapOf(loss, epoch);
-    this.#events.gapTold(gap.reason, 1);
-    connection.sendGap(gap, encodeServerMessage(gap));
-  }
-
   #noticeAll(message: ServerMessage): void {
     const frame = encodeServerMessage(message);
     for (const connection of [...this.#connections]) connection.sendNotice(frame);
@@ -313,16 +300,19 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const now = performance.now();
     for (const connection of this.#connections) {
       connection.tick(now);
+      // What it was promised is held for it, and others wait for theirs.
+      if (this.#subscriptions.waitsForRoom && connection.holdsUpReplays) connection.close('slow');
       if (!connection.hasAsked && connection.ageSeconds >= this.#settings.silentSeconds) {
         connection.close('silent');
       }
     }
+    this.#subscriptions.tick();
   }
 }
 
 /** How a client is told of a loss: by its offsets where it has any, by its number where that is known. */
 function gapOf({ channel, lost, from, to, wasPromised }: Loss, epoch: string | undefined): Gap {
-  const range = epoch === undefined || from === 0 || to < from ? {} : { epoch, from, to };
+  const range = !epoch || from === 0 || to < from ? {} : { epoch, from, to };
   if (Number.isNaN(lost)) return { type: 'gap', channel, ...range, reason: 'link' };
   const reason = wasPromised ? 'trimmed' : 'slow';
   return { type: 'gap', channel, ...range, lost, reason };

@@ -60,8 +60,8 @@ export interface Feed {
    * Asks for the channel's publications from this offset on, up to the present one; or, with
    * {@link END_OF_CHANNEL}, whether the channel has come further, or to another epoch, than the node knew:
    * the answer is empty, and follows whatever the node did not know. To be called only while the channel
-   * is acknowledged and has a position; answered once, by `history`, unless the channel is dropped or
-   * refused before. One answer is to be awaited at a time.
+   * is acknowledged; answered once, by `history`, unless the channel is dropped or refused before: with a
+   * code where the node knows no position, or is cut off. One answer is to be awaited at a time.
    */
   history(channel: string, from: number): void;
 }

@@ -19,6 +19,10 @@ export class FrameBuffer implements EntryTaker {
   readonly #numberEnds: number[] = [];
   readonly #ends: number[] = [];
   #held = 0;
+  /** What the last write began with. */
+  #first: Uint8Array | undefined;
+  /** Whether this one began with the same. Others are not remembered, since their like may never come. */
+  #isRemembered = false;
   /** Of the write that is being put together: its frames and bytes so far. */
   #count = 0;
   #end = 0;
@@ -40,7 +44,13 @@ export class FrameBuffer implements EntryTaker {
    * Returns that part of the memory: it is valid until the next call.
    */
   fill(outbox: Outbox): Uint8Array {
-    if (outbox.peek() !== this.#contents[0]) this.#touched += outbox.touch(TOUCHED_BYTES);
+    const first = outbox.peek();
+    this.#isRemembered = first === this.#first;
+    this.#first = first;
+    if (!this.#isRemembered) {
+      this.#held = 0;
+      this.#touched += outbox.touch(TOUCHED_BYTES);
+    }
     this.#count = 0;
     this.#end = 0;
     this.#isHeld = true;
@@ -95,6 +105,7 @@ export class FrameBuffer implements EntryTaker {
   /** Frames behind this one are of no use any more: they start elsewhere, or are overwritten. */
   #encode(i: number, start: number, sequence: number, content: Uint8Array): number {
     const end = encodeFrame(this.#memory, start, sequence, content);
+    if (!this.#isRemembered) return end;
     this.#held = i + 1;
     this.#contents[i] = content;
     this.#sequences[i] = sequence;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { CONTROL, Outbox, PublicationLog, WaitingFrames } from '@tradewind/fanout';
+import { CONTROL, Outbox, PublicationLog, SendQueues } from '@tradewind/fanout';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { encodeFrame } from './frame.ts';
@@ -184,14 +184,14 @@ describe('FrameWriter', () => {
 
 function setUp() {
   const writer = new FrameWriter();
-  const outbox = new Outbox(LIMITS, PATIENT, new PublicationLog(0), new WaitingFrames());
+  const outbox = new Outbox(new SendQueues(LIMITS), PATIENT, new PublicationLog(0));
   const sink = new FakeSink();
   const write = (cautious = false) => writer.write(outbox, sink, cautious, nothing);
   return { writer, outbox, sink, write };
 }
 
 function writeToAnother(writer: FrameWriter, size: number, cautious: boolean): FakeSink {
-  const outbox = new Outbox(LIMITS, PATIENT, new PublicationLog(0), new WaitingFrames());
+  const outbox = new Outbox(new SendQueues(LIMITS), PATIENT, new PublicationLog(0));
   const sink = new FakeSink();
   offer(outbox, 'y'.repeat(size));
   writer.write(outbox, sink, cautious, nothing);

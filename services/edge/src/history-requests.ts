@@ -35,6 +35,11 @@ export class HistoryRequests {
     return Math.min(...[...this.#requests.values()].map(({ from }) => from));
   }
 
+  /** The furthest that an answer has to reach; 0 when none is wanted. */
+  get until(): number {
+    return Math.max(0, ...[...this.#requests.values()].map(({ until }) => until));
+  }
+
   add(listener: FeedListener, from: number, until: number): void {
     this.#requests.set(listener, { from, until });
   }

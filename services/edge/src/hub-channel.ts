@@ -2,18 +2,13 @@ import { readHeader } from '@tradewind/bus';
 import type { Publication } from '@tradewind/fanout';
 import type { ErrorCode, GapReason, Position } from '@tradewind/protocol';
 import type { Acknowledgements } from './acknowledgements.ts';
-import {
-  type Arrival,
-  ChannelSequence,
-  type HeaderFault,
-  type HistoryPage,
-  type SequenceLimits,
-  type SequenceOutput,
-} from './channel-sequence.ts';
+import type { Arrival, HistoryPage } from './arrival.ts';
+import { ChannelSequence, type SequenceLimits } from './channel-sequence.ts';
 import { EndRequests } from './end-requests.ts';
 import type { Acknowledgement, FeedListener } from './feed.ts';
 import { HistoryRequests } from './history-requests.ts';
 import { type DropReason, takeIn } from './intake.ts';
+import type { HeaderFault, SequenceOutput } from './sequence-output.ts';
 import type { TailMemory } from './tail-memory.ts';
 
 /** What is wrong with a message's header. */
@@ -55,6 +50,8 @@ export class HubChannel implements SequenceOutput {
    * known yet; `live`: it flows; `lost`: it flowed, and has been cut off since.
    */
   state: 'subscribing' | 'positioning' | 'live' | 'lost' = 'subscribing';
+  /** Which server, with which data, it was had from last; undefined if that is not known. */
+  server: string | undefined;
   /** False when the node has let it go. */
   isHeld = true;
   /** When a message of it last arrived, in ms on the monotonic clock. */
@@ -62,6 +59,8 @@ export class HubChannel implements SequenceOutput {
   readonly sequence: ChannelSequence;
   /** The workers with interest. */
   readonly listeners = new Set<FeedListener>();
+  /** Those of them that are to be told first that the channel flows. */
+  readonly unacknowledged = new Set<FeedListener>();
   readonly requests: HistoryRequests;
   readonly endRequests = new EndRequests();
   readonly #setting: ChannelSetting;
@@ -74,11 +73,10 @@ export class HubChannel implements SequenceOutput {
     this.sequence = new ChannelSequence(setting.sequence, this);
   }
 
-  /** What a worker is told that wants the channel and is to hear of it from here on. */
-  get acknowledgement(): Acknowledgement {
-    const { name, ref } = this;
-    const { position } = this.sequence;
-    return position === undefined ? { channel: name, ref } : { channel: name, ref, position };
+  /** Tells those who have not heard it that the channel flows; they are told what follows from here on. */
+  acknowledge(): void {
+    this.#setting.acknowledgements.add(this.unacknowledged, this.#acknowledgement);
+    this.unacknowledged.clear();
   }
 
   /**
@@ -101,36 +99,37 @@ export class HubChannel implements SequenceOutput {
   }
 
   /**
-   * Publications of what history holds. What cannot be passed on is a hole, and nobody is given what lies
-   * on both sides of one: these are the ones behind the last hole.
+   * Publications of what history holds. What it does not hold, or what cannot be passed on, is a hole, and
+   * nobody is given what lies on both sides of one: these are the ones behind the last hole.
    */
   publicationsOf({ publications }: HistoryPage): readonly Publication[] {
     const { maxPublicationBytes, tails } = this.#setting;
     const taken: Publication[] = [];
     for (const message of publications) {
       const intake = takeIn(this.name, message, maxPublicationBytes, tails);
+      const last = taken.at(-1);
+      if (!intake.ok || (last !== undefined && message.offset !== last.offset + 1))
+        taken.length = 0;
       if (intake.ok) taken.push(intake.publication);
-      else taken.length = 0;
     }
     return taken;
   }
 
   /** The end of the channel was looked at, and all up to it was passed on. */
-  answerEndRequests(code?: ErrorCode): void {
-    const answered = this.endRequests.takeAnswered();
-    if (answered.length === 0) return;
-    this.#setting.acknowledgements.tell();
-    const answer = { channel: this.name, epoch: this.sequence.epoch, publications: [] };
-    for (const listener of answered) {
-      listener.history(code === undefined ? answer : { ...answer, code });
-    }
+  answerEndRequests(): void {
+    this.#tellEnd(this.endRequests.takeAnswered(), undefined);
+  }
+
+  /** Where the channel ends cannot be told to whoever wants to know. */
+  failEndRequests(code: ErrorCode): void {
+    this.#tellEnd(this.endRequests.takeAll(), code);
   }
 
   // What the sequence tells.
 
   ready(): void {
     this.state = 'live';
-    this.#setting.acknowledgements.add(this.listeners, this.acknowledgement);
+    this.acknowledge();
   }
 
   publish(arrival: Arrival): void {
@@ -176,5 +175,20 @@ export class HubChannel implements SequenceOutput {
 
   repaired(publications: number): void {
     this.#setting.events.repaired(this.name, publications);
+  }
+
+  get #acknowledgement(): Acknowledgement {
+    const { name, ref } = this;
+    const { position } = this.sequence;
+    return position === undefined ? { channel: name, ref } : { channel: name, ref, position };
+  }
+
+  #tellEnd(listeners: readonly FeedListener[], code: ErrorCode | undefined): void {
+    if (listeners.length === 0) return;
+    this.#setting.acknowledgements.tell();
+    const answer = { channel: this.name, epoch: this.sequence.epoch, publications: [] };
+    for (const listener of listeners) {
+      listener.history(code === undefined ? answer : { ...answer, code });
+    }
   }
 }

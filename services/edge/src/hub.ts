@@ -86,11 +86,9 @@ export class Hub {
   #everLinked = false;
   /** Grows by one with each loss of the link. */
   #losses = 0;
-  /** The server of the present link, or of the last one while its own is not known. */
-  #server: string | undefined;
   #isLearning = false;
-  /** Whether the present link leads to the same server as the last one; undefined until that is known. */
-  #isSameServer: boolean | undefined;
+  /** Which server the present link leads to, if Redis tells; undefined until that is known. */
+  #server: { readonly identity: string | undefined } | undefined;
   /** Channels that are subscribed again and wait for that. */
   readonly #relinking = new Set<HubChannel>();
 
@@ -98,11 +96,12 @@ export class Hub {
     this.#source = source;
     this.#limits = limits;
     this.#events = events;
-    this.#recovery = new Recovery(archive, limits, events);
+    this.#recovery = new Recovery(archive, limits, events, ({ name }) =>
+      this.#giveUp(name, 'unavailable'),
+    );
     this.#setting = {
       sequence: {
-        messages: PENDING_MESSAGES,
-        bytes: PENDING_BYTES,
+        pending: { messages: PENDING_MESSAGES, bytes: PENDING_BYTES },
         page: limits.maxHistory,
         trustsHeaders: limits.trustsHeaders,
       },
@@ -166,7 +165,8 @@ export class Hub {
     if (channel === undefined) return;
     this.#events.received(name, message.length);
     channel.receive(message, performance.now());
-    if (channel.sequence.need !== 'nothing') this.#recovery.serve(channel);
+    const { need, isSuspicious } = channel.sequence;
+    if (need !== 'nothing' || isSuspicious) this.#recovery.serve(channel);
   }
 
   subscribed(names: readonly string[]): void {
@@ -174,6 +174,7 @@ export class Hub {
       const channel = this.#channels.get(name);
       if (channel?.state === 'subscribing') {
         channel.state = 'positioning';
+        channel.server = this.#server?.identity;
         this.#recovery.begin(channel);
       } else if (channel?.state === 'lost') {
         channel.state = 'live';
@@ -191,8 +192,10 @@ export class Hub {
    */
   refused(name: string, error: SourceError): void {
     this.#events.refused(name, error);
-    const isLost = this.#channels.get(name)?.state === 'lost';
-    if (!isLost || error.code === NO_PERMISSION) this.#giveUp(name, 'unavailable');
+    const channel = this.#channels.get(name);
+    if (channel?.state !== 'lost' || error.code === NO_PERMISSION)
+      this.#giveUp(name, 'unavailable');
+    else this.#refuseUnacknowledged(channel);
   }
 
   linkLost(cause: string): void {
@@ -200,7 +203,7 @@ export class Hub {
     else this.#events.notLinkedYet(cause);
     this.#losses += 1;
     this.#isLearning = false;
-    this.#isSameServer = undefined;
+    this.#server = undefined;
     this.#relinking.clear();
     this.#recovery.linkLost();
     for (const channel of [...this.#channels.values()]) {
@@ -209,6 +212,8 @@ export class Hub {
       } else {
         channel.state = 'lost';
         channel.sequence.unlinked();
+        channel.failEndRequests('unavailable');
+        this.#refuseUnacknowledged(channel);
       }
     }
     if (this.#degradedSince !== undefined) return;
@@ -243,13 +248,11 @@ export class Hub {
     }
     const channel = known ?? this.#subscribe(name);
     channel.listeners.add(listener);
+    channel.unacknowledged.add(listener);
     this.#lingering.delete(name);
-    if (channel.state === 'live') {
-      queueMicrotask(() => {
-        if (this.#channels.get(name) !== channel || !this.#isListening(name, listener)) return;
-        listener.acknowledged([channel.acknowledgement]);
-      });
-    }
+    queueMicrotask(() => {
+      if (channel.isHeld && channel.state === 'live') channel.acknowledge();
+    });
   }
 
   /** An answer that waits for its call to return may be overtaken by a drop and a new declaration. */
@@ -275,6 +278,7 @@ export class Hub {
 
   #drop(name: string, listener: FeedListener): void {
     const channel = this.#channels.get(name);
+    channel?.unacknowledged.delete(listener);
     channel?.requests.drop(listener);
     channel?.endRequests.drop(listener);
     if (channel?.listeners.delete(listener) !== true || channel.listeners.size > 0) return;
@@ -305,15 +309,27 @@ export class Hub {
     for (const listener of listeners) listener.refused([name], code);
   }
 
+  /** Whoever only waits for a channel that does not flow is told so: they may retry. */
+  #refuseUnacknowledged({ name, unacknowledged }: HubChannel): void {
+    for (const listener of [...unacknowledged]) {
+      this.#drop(name, listener);
+      listener.refused([name], 'unavailable');
+    }
+  }
+
   #history(name: string, from: number, listener: FeedListener): void {
     const channel = this.#channels.get(name);
-    const position = channel?.sequence.position;
-    if (channel === undefined || position === undefined) return;
-    if (from === END_OF_CHANNEL) {
+    if (channel === undefined) return;
+    const { position } = channel.sequence;
+    if (from === END_OF_CHANNEL && channel.state === 'live') {
       channel.endRequests.add(listener);
-      channel.sequence.check();
-    } else {
+    } else if (from !== END_OF_CHANNEL && position !== undefined) {
       channel.requests.add(listener, from, position.offset);
+    } else {
+      queueMicrotask(() => {
+        if (!channel.isHeld || !channel.listeners.has(listener)) return;
+        listener.history({ channel: name, epoch: '', publications: [], code: 'unavailable' });
+      });
     }
     this.#recovery.serve(channel);
   }
@@ -323,19 +339,24 @@ export class Hub {
     if (this.#isLearning) return;
     this.#isLearning = true;
     const losses = this.#losses;
-    const learn = (server: string | undefined): void => {
+    const learn = (identity: string | undefined): void => {
       if (losses !== this.#losses) return;
-      this.#isSameServer = server !== undefined && server === this.#server;
-      this.#server = server;
+      this.#server = { identity };
+      for (const channel of this.#channels.values())
+        if (channel.state !== 'lost' && !this.#relinking.has(channel)) channel.server = identity;
       this.#relink();
     };
     this.#source.serverIdentity().then(learn, () => learn(undefined));
   }
 
+  /** A channel may have missed some links: what counts is the server that it has known itself. */
   #relink(): void {
-    const isSame = this.#isSameServer;
-    if (isSame === undefined) return;
+    if (this.#server === undefined) return;
+    const { identity } = this.#server;
     for (const channel of this.#relinking) {
+      const isSame = identity !== undefined && identity === channel.server;
+      channel.server = identity;
+      channel.acknowledge();
       channel.sequence.relinked(isSame);
       this.#recovery.restart(channel);
     }

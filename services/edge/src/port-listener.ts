@@ -8,7 +8,9 @@ import type {
   ResyncNotice,
 } from './feed.ts';
 import { FeedPacker } from './feed-codec.ts';
+import { MissedPublications } from './missed-publications.ts';
 import type { NumberedChannel } from './port-feed.ts';
+import { PortQuestions } from './port-questions.ts';
 
 /**
  * Feed that may be on its way to one worker without having been worked off, in bytes. At 100
@@ -17,28 +19,34 @@ import type { NumberedChannel } from './port-feed.ts';
  */
 export const WORKER_BACKLOG_BYTES = 16 * 1024 * 1024;
 
-/** Publications of one channel that a worker was not told of. */
-interface Missed {
-  /** NaN when nobody knows how many. */
-  count: number;
-  /** Their offsets, both inclusive; 0 when they have none. */
-  from: number;
-  to: number;
+export interface PortListenerSettings {
+  /** Hands buffers over to the worker, for good. */
+  readonly post: (buffers: readonly Uint8Array<ArrayBuffer>[]) => void;
+  /** Asks the hub for a channel's publications: see `Feed.history`. Undefined where there is no history. */
+  readonly ask: ((channel: string, from: number) => void) | undefined;
+  readonly backlogBytes?: number;
 }
 
 /**
  * The hub's side of a worker in another thread: packs what the worker is to be told and posts it at
  * the end of each turn of the event loop.
  *
- * When the worker falls behind by more than the backlog, its publications are dropped and counted
- * for each channel; once it has worked off half, it is told a gap for each and goes on. So neither a
- * frozen worker nor a slow one makes the hub stop reading Redis, or grow.
+ * When the worker falls behind by more than the backlog, its publications are dropped, and what it misses
+ * is remembered for each channel. Once it has worked off half, what has offsets is filled in from history,
+ * before anything newer of its channel; the rest is one gap for each. So neither a frozen worker nor a slow
+ * one makes the hub stop reading Redis, or grow. For the same reason nothing is asked of history for a
+ * worker that is behind by more than half.
  */
 export class PortListener implements FeedListener {
-  readonly #post: (buffers: readonly Uint8Array<ArrayBuffer>[]) => void;
+  readonly #post: PortListenerSettings['post'];
   readonly #backlogBytes: number;
   readonly #packer = new FeedPacker();
-  readonly #lost = new Map<string, Missed>();
+  /** Whether everything is dropped, until half of the backlog is worked off. */
+  #isOverflowing = false;
+  /** Channels of which the worker misses something: what is newer is missed as well, until that is told. */
+  readonly #missed = new Map<string, MissedPublications>();
+  readonly #questions: PortQuestions;
+  readonly #canAsk: boolean;
   /** The epoch of each channel that has one. */
   readonly #epochs = new Map<string, string>();
   /** The number of the worker's latest declaration of each channel that it wants. */
@@ -47,12 +55,10 @@ export class PortListener implements FeedListener {
   #unconsumedBytes = 0;
   #closed = false;
 
-  /** @param post hands buffers over to the worker, for good. */
-  constructor(
-    post: (buffers: readonly Uint8Array<ArrayBuffer>[]) => void,
-    backlogBytes = WORKER_BACKLOG_BYTES,
-  ) {
+  constructor({ post, ask, backlogBytes = WORKER_BACKLOG_BYTES }: PortListenerSettings) {
     this.#post = post;
+    this.#canAsk = ask !== undefined;
+    this.#questions = new PortQuestions(ask ?? (() => {}), backlogBytes / 2);
     this.#backlogBytes = backlogBytes;
   }
 
@@ -63,20 +69,25 @@ export class PortListener implements FeedListener {
 
   /** The worker declares a channel under this number, or drops it. To be called before the hub is told. */
   declared(channel: string, declaration: number | undefined): void {
-    if (declaration === undefined) {
-      this.#declarations.delete(channel);
-      this.#epochs.delete(channel);
-      this.#lost.delete(channel);
-    } else {
-      this.#declarations.set(channel, declaration);
-    }
+    if (declaration === undefined) this.#forget(channel);
+    else this.#declarations.set(channel, declaration);
+  }
+
+  /** The worker asks for a channel's history; the hub is asked when the worker is not behind. */
+  asked(channel: string, from: number): void {
+    this.#questions.addOwn(channel, from);
+    this.#schedule();
   }
 
   /** The worker has worked off so many bytes. */
   consumed(bytes: number): void {
     this.#unconsumedBytes -= bytes;
-    if (this.#lost.size === 0 || this.#unconsumedBytes > this.#backlogBytes / 2) return;
-    for (const channel of [...this.#lost.keys()]) this.#tellLost(channel);
+    if (this.#freeOfHalf < 0) return;
+    if (!this.#isOverflowing && this.#questions.isEmpty) return;
+    if (this.#isOverflowing) {
+      this.#isOverflowing = false;
+      for (const [channel, missed] of [...this.#missed]) this.#fillIn(channel, missed);
+    }
     this.#schedule();
   }
 
@@ -84,17 +95,21 @@ export class PortListener implements FeedListener {
   close(): void {
     this.#closed = true;
     clearImmediate(this.#scheduled);
-    this.#lost.clear();
+    this.#missed.clear();
   }
 
   published(publication: Publication): void {
-    if (this.#lost.size > 0 || this.#backlog() >= this.#backlogBytes) {
-      const { channel, offset } = publication;
-      this.#lose(channel, 1, offset, offset);
-      return;
+    const { channel } = publication;
+    const missed = this.#missed.get(channel);
+    if (missed !== undefined) {
+      missed.add(publication);
+    } else if (this.#isOverflowing || this.#backlog() >= this.#backlogBytes) {
+      this.#isOverflowing = true;
+      this.#miss(channel).add(publication);
+    } else {
+      this.#packer.published(publication);
+      this.#schedule();
     }
-    this.#packer.published(publication);
-    this.#schedule();
   }
 
   acknowledged(acknowledgements: readonly Acknowledgement[]): void {
@@ -114,26 +129,41 @@ export class PortListener implements FeedListener {
       channels.map((channel) => this.#numbered(channel)),
       code,
     );
+    for (const channel of channels) this.#forget(channel);
     this.#schedule();
   }
 
   gap(notice: GapNotice): void {
-    const { channel, lost, from, to } = notice;
-    if (this.#lost.has(channel)) this.#lose(channel, lost ?? Number.NaN, from ?? 0, to ?? 0);
-    else this.#packer.call('gap', notice);
+    const { channel, lost = Number.NaN, from = 0, to = 0 } = notice;
+    const missed = this.#missed.get(channel);
+    if (missed === undefined) this.#packer.call('gap', notice);
+    else if (from > 0) missed.addRange(from, to);
+    else missed.addPlain(lost);
     this.#schedule();
   }
 
+  /** What is missing of the epoch that ends cannot be asked for any more. */
   resync(notice: ResyncNotice): void {
-    this.#tellLost(notice.channel);
-    this.#epochs.set(notice.channel, notice.epoch);
+    const { channel, epoch } = notice;
+    this.#tellMissed(channel);
+    this.#epochs.set(channel, epoch);
     this.#packer.call('resync', notice);
     this.#schedule();
   }
 
   history(answer: HistoryAnswer): void {
-    this.#tellLost(answer.channel);
-    this.#packer.history({ ...answer, ...this.#numbered(answer.channel) });
+    const { channel, publications } = answer;
+    const missed = this.#missed.get(channel);
+    const bytes = publications.reduce((sum, { tail }) => sum + tail.length, 0);
+    const question = this.#questions.takeAnswered(channel, bytes);
+    if (typeof question !== 'number') {
+      if (missed !== undefined && question === missed) this.#fillInFrom(answer, missed);
+    } else if (missed === undefined) {
+      this.#packer.history({ ...answer, ...this.#numbered(channel) });
+    } else {
+      // It would overtake what is missed, and is asked for again behind that.
+      this.#questions.addOwn(channel, question);
+    }
     this.#schedule();
   }
 
@@ -147,26 +177,65 @@ export class PortListener implements FeedListener {
     this.#schedule();
   }
 
-  #lose(channel: string, count: number, from: number, to: number): void {
-    const missed = this.#lost.get(channel) ?? { count: 0, from: 0, to: 0 };
-    missed.count += count;
-    missed.from ||= from;
-    missed.to = Math.max(missed.to, to);
-    this.#lost.set(channel, missed);
+  /** Bytes of half of the backlog that are free: negative when more than half is in use. */
+  get #freeOfHalf(): number {
+    return this.#backlogBytes / 2 - this.#backlog();
   }
 
-  #tellLost(channel: string): void {
-    const missed = this.#lost.get(channel);
+  #miss(channel: string): MissedPublications {
+    const missed = new MissedPublications(this.#epochs.get(channel) ?? '');
+    this.#missed.set(channel, missed);
+    return missed;
+  }
+
+  /** Has the hub asked for what is missing, where that can be had. */
+  #fillIn(channel: string, missed: MissedPublications): void {
+    this.#tellPlain(channel, missed);
+    if (missed.from === 0) this.#missed.delete(channel);
+    else if (missed.epoch === '' || !this.#canAsk) this.#tellMissed(channel);
+    else this.#questions.add(channel);
+  }
+
+  /** A long hole takes several answers. One that brings nothing of it says that there is no more. */
+  #fillInFrom({ channel, epoch, publications, code }: HistoryAnswer, missed: MissedPublications) {
+    const { from } = missed;
+    const isUsable = code === undefined && epoch === missed.epoch;
+    for (const publication of isUsable ? publications : []) {
+      const { offset } = publication;
+      if (missed.from === 0 || offset < missed.from) continue;
+      if (offset > missed.from) this.#tellRange(channel, missed, offset - 1);
+      this.#packer.published(publication);
+      missed.toldBefore(offset + 1);
+    }
+    if (missed.from === from) this.#tellMissed(channel);
+    else this.#fillIn(channel, missed);
+  }
+
+  #tellMissed(channel: string): void {
+    const missed = this.#missed.get(channel);
     if (missed === undefined) return;
-    this.#lost.delete(channel);
-    const { count, from, to } = missed;
-    const epoch = this.#epochs.get(channel);
-    this.#packer.call('gap', {
-      channel,
-      ...(epoch === undefined || from === 0 ? {} : { epoch, from, to }),
-      ...(Number.isNaN(count) ? {} : { lost: count }),
-      reason: Number.isNaN(count) ? 'link' : 'slow',
-    });
+    this.#missed.delete(channel);
+    this.#tellPlain(channel, missed);
+    if (missed.from > 0) this.#tellRange(channel, missed, missed.to);
+  }
+
+  #tellPlain(channel: string, missed: MissedPublications): void {
+    const lost = missed.takePlain();
+    if (Number.isNaN(lost)) this.#packer.call('gap', { channel, reason: 'link' });
+    else if (lost > 0) this.#packer.call('gap', { channel, lost, reason: 'slow' });
+  }
+
+  /** What is missing up to this offset cannot be had. */
+  #tellRange(channel: string, { epoch, from }: MissedPublications, to: number): void {
+    const range = epoch === '' ? {} : { epoch, from, to };
+    this.#packer.call('gap', { channel, ...range, lost: to - from + 1, reason: 'slow' });
+  }
+
+  #forget(channel: string): void {
+    this.#declarations.delete(channel);
+    this.#epochs.delete(channel);
+    this.#missed.delete(channel);
+    this.#questions.forget(channel);
   }
 
   #numbered(channel: string): NumberedChannel {
@@ -186,5 +255,6 @@ export class PortListener implements FeedListener {
     const buffers = this.#packer.take();
     for (const { byteLength } of buffers) this.#unconsumedBytes += byteLength;
     if (buffers.length > 0) this.#post(buffers);
+    this.#questions.put(this.#missed, this.#freeOfHalf);
   }
 }

@@ -24,20 +24,20 @@ const CHANNELS_PER_READ = 512;
  */
 export class PositionReads<C extends { readonly name: string }> {
   readonly #read: ReadPositions;
-  readonly #isForbidden: (error: unknown) => boolean;
+  readonly #isRefusal: (error: unknown) => boolean;
   readonly #listener: PositionListener<C>;
   readonly #asking = new Set<C>();
   #isReading = false;
   #scheduled: NodeJS.Immediate | undefined;
 
-  /** @param isForbidden whether an error says that one of the channels may not be read. */
+  /** @param isRefusal whether an error may be about some of the channels alone. */
   constructor(
     read: ReadPositions,
-    isForbidden: (error: unknown) => boolean,
+    isRefusal: (error: unknown) => boolean,
     listener: PositionListener<C>,
   ) {
     this.#read = read;
-    this.#isForbidden = isForbidden;
+    this.#isRefusal = isRefusal;
     this.#listener = listener;
   }
 
@@ -78,20 +78,23 @@ export class PositionReads<C extends { readonly name: string }> {
     this.#isReading = false;
   }
 
-  /** One channel that Redis keeps from us must not keep the others from being read. */
   async #readSome(channels: readonly C[]): Promise<void> {
     for (const channel of channels) this.#listener.asked(channel);
-    try {
-      const positions = await this.#read(channels.map(({ name }) => name));
-      for (const [i, channel] of channels.entries()) this.#listener.answered(channel, positions[i]);
-    } catch (error) {
-      if (channels.length > 1 && this.#isForbidden(error)) {
-        const middle = Math.ceil(channels.length / 2);
-        await this.#readSome(channels.slice(0, middle));
-        await this.#readSome(channels.slice(middle));
-      } else {
-        for (const channel of channels) this.#listener.unanswered(channel, error as Error);
-      }
+    const names = channels.map(({ name }) => name);
+    const outcome = await this.#read(names).catch((error: Error) => error);
+    if (outcome instanceof Error) await this.#notRead(channels, outcome);
+    else
+      for (const [i, channel] of channels.entries()) this.#listener.answered(channel, outcome[i]);
+  }
+
+  /** One channel that Redis keeps from us must not keep the others from being read. */
+  async #notRead(channels: readonly C[], error: Error): Promise<void> {
+    if (channels.length > 1 && this.#isRefusal(error)) {
+      const middle = Math.ceil(channels.length / 2);
+      await this.#readSome(channels.slice(0, middle));
+      await this.#readSome(channels.slice(middle));
+    } else {
+      for (const channel of channels) this.#listener.unanswered(channel, error);
     }
   }
 }

@@ -17,6 +17,21 @@ describe('fingerprints of publications', () => {
     expect(prints.has(publication(0))).toBeUndefined();
   });
 
+  it('tell short payloads apart that were published shortly after each other', () => {
+    const prints = new PublicationFingerprints();
+    prints.remember({ offset: 1, publishedAt: 1_000_000, payload: Buffer.from('0') });
+    for (let ms = 0; ms < 64; ms += 1) {
+      for (let digit = 1; digit <= 9; digit += 1) {
+        const another = {
+          offset: 1,
+          publishedAt: 1_000_000 + ms,
+          payload: Buffer.from(`${digit}`),
+        };
+        expect(prints.has(another), `${digit} after ${ms} ms`).toBe(false);
+      }
+    }
+  });
+
   it('go back 256 publications, however many there were', () => {
     const prints = new PublicationFingerprints();
     for (let offset = 1; offset <= 1_000; offset += 1) prints.remember(publication(offset));

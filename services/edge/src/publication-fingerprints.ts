@@ -57,7 +57,13 @@ export class PublicationFingerprints {
   }
 }
 
-/** The low bits of the time begin the checksum, so that the same payload again is another publication. */
+/** Spreads the bits of a time over 32: the golden ratio's, so that times that are close differ in many. */
+const SPREAD = 0x9e3779b1;
+
+/**
+ * With the time, so that the same payload again is another publication. It is not what the checksum begins
+ * with: there a difference of the time would undo one of the first bytes.
+ */
 function fingerprint({ publishedAt, payload }: Fingerprinted): number {
-  return crc32(payload, publishedAt % 2 ** 32);
+  return (crc32(payload) ^ Math.imul(publishedAt % 2 ** 32, SPREAD)) >>> 0;
 }

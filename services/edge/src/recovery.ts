@@ -1,19 +1,27 @@
 import type { Position } from '@tradewind/protocol';
-import type { HistoryPage } from './channel-sequence.ts';
+import type { HistoryPage } from './arrival.ts';
 import type { HubChannel } from './hub-channel.ts';
 import { PositionReads, type ReadPositions } from './position-reads.ts';
 import { CHECK_INTERVAL_MS, TailChecks } from './tail-checks.ts';
+
+/** How Redis fails to do something: for some time, or whenever it is asked. */
+export type ArchiveFault = 'passing' | 'lasting';
 
 /** As much of Redis as recovery needs. */
 export interface Archive {
   /** Over the connection that carries the subscriptions. */
   readonly readPositions: ReadPositions;
-  /** One page, from an offset on, inclusive. */
+  /** One page, from an offset on, inclusive; over another connection, as all that follows. */
   readHistory(channel: string, from: number, limit: number): Promise<HistoryPage>;
-  /** Begins a new epoch if the present one is as expected (undefined: there is none). */
-  startEpoch(channel: string, expected: string | undefined): Promise<Position>;
-  /** Whether an error says that this node has no right to what it asked for. */
-  isForbidden(error: unknown): boolean;
+  /**
+   * Begins a new epoch if the present one is as expected (undefined: there is none). Resolves with
+   * whether it did: if not, there was another one already.
+   */
+  startEpoch(channel: string, expected: string | undefined): Promise<boolean>;
+  /** Whether both connections lead to the same server, as far as Redis tells. */
+  linksAgree(): Promise<boolean>;
+  /** What a rejection of any of these means; undefined when it is none of Redis' but a defect here. */
+  faultOf(error: unknown): ArchiveFault | undefined;
 }
 
 export interface RecoverySettings {
@@ -30,12 +38,19 @@ export type HistoryCause = 'repair' | 'resume';
 export interface RecoveryEvents {
   historyRead(cause: HistoryCause): void;
   epochStarted(channel: string): void;
-  /** Redis does not let this node read or write what recovery needs. */
+  /** Redis does not let this node read or write what recovery needs: the channel goes on without. */
   recoveryRefused(channel: string, error: Error): void;
+  /** The channel waits for what Redis cannot do now; it is tried again. Once for each attempt. */
+  recoveryDelayed(channel: string, cause: string): void;
 }
 
 /** Reads of history, and new epochs, that are under way at once on one node. */
 const OPERATIONS_AT_ONCE = 16;
+
+type Operation = 'epoch' | HistoryCause;
+
+/** Why a page of history is of no use. */
+const OLDER = 'history shows less than the position';
 
 /**
  * Brings each channel's sequence what it needs from Redis: its position, what it missed, a new epoch. Each
@@ -46,6 +61,7 @@ export class Recovery {
   readonly #archive: Archive;
   readonly #settings: RecoverySettings;
   readonly #events: RecoveryEvents;
+  readonly #giveUp: (channel: HubChannel) => void;
   readonly #positions: PositionReads<HubChannel>;
   readonly #checks: TailChecks<HubChannel>;
   readonly #timer: NodeJS.Timeout;
@@ -53,20 +69,30 @@ export class Recovery {
   readonly #waiting = new Set<HubChannel>();
   /** What is under way. An operation that is not in here any more has lost its meaning. */
   readonly #operations = new Map<HubChannel, symbol>();
-  /** Channels whose operation failed; they try again at the next check. */
-  readonly #failed = new Set<HubChannel>();
+  /** Channels whose operation failed; they try again at the next tick. */
+  readonly #delayed = new Set<HubChannel>();
+  /** Channels with a suspicion: one of each is looked into a tick, since anyone can forge them. */
+  readonly #suspicious = new Set<HubChannel>();
+  /** The look at both connections' servers that counts until the next tick. */
+  #agreement: Promise<boolean> | undefined;
 
-  constructor(archive: Archive, settings: RecoverySettings, events: RecoveryEvents) {
+  /** @param giveUp is told of a channel whose promise cannot be kept any longer. */
+  constructor(
+    archive: Archive,
+    settings: RecoverySettings,
+    events: RecoveryEvents,
+    giveUp: (channel: HubChannel) => void,
+  ) {
     this.#archive = archive;
     this.#settings = settings;
     this.#events = events;
+    this.#giveUp = giveUp;
     this.#positions = new PositionReads(
       (channels) => archive.readPositions(channels),
-      (error) => archive.isForbidden(error),
+      (error) => archive.faultOf(error) === 'lasting',
       {
         asked(channel) {
-          channel.sequence.askedPosition();
-          channel.endRequests.asked();
+          if (channel.sequence.askedPosition(Date.now())) channel.endRequests.asked();
         },
         answered: (channel, position) => this.#positionRead(channel, position),
         unanswered: (channel, error) => this.#positionUnread(channel, error),
@@ -85,22 +111,26 @@ export class Recovery {
   /** The channel is subscribed again: what was under way for it has lost its meaning. */
   restart(channel: HubChannel): void {
     this.#operations.delete(channel);
-    this.#failed.delete(channel);
+    this.#delayed.delete(channel);
     this.serve(channel);
   }
 
   /** Sees to what the channel needs. To be called whenever that may have changed. */
   serve(channel: HubChannel): void {
     if (!channel.isHeld) return;
-    const { need } = channel.sequence;
-    if (need === 'nothing' || need === 'position') channel.answerEndRequests();
-    if (need === 'position') this.#positions.ask(channel);
-    else if (this.#isToOperate(channel)) this.#operate(channel);
+    const { sequence, endRequests } = channel;
+    if (sequence.isSuspicious) this.#suspicious.add(channel);
+    if (sequence.need === 'nothing' || sequence.need === 'position') channel.answerEndRequests();
+    if (endRequests.isWaiting) sequence.check();
+    if (sequence.need === 'position') this.#positions.ask(channel);
+    const operation = operationFor(channel);
+    if (operation !== undefined) this.#operate(channel, operation);
   }
 
   /** The link to Redis is lost: questions that were not put yet are forgotten. */
   linkLost(): void {
     this.#positions.clear();
+    this.#agreement = undefined;
   }
 
   /** The channel is let go. */
@@ -108,8 +138,7 @@ export class Recovery {
     channel.isHeld = false;
     this.#positions.forget(channel);
     this.#operations.delete(channel);
-    this.#waiting.delete(channel);
-    this.#failed.delete(channel);
+    for (const set of [this.#waiting, this.#delayed, this.#suspicious]) set.delete(channel);
   }
 
   /** Ends its timers; what is under way comes to nothing. */
@@ -117,117 +146,161 @@ export class Recovery {
     clearInterval(this.#timer);
     this.#positions.stop();
     this.#operations.clear();
-    this.#waiting.clear();
-    this.#failed.clear();
+    for (const set of [this.#waiting, this.#delayed, this.#suspicious]) set.clear();
   }
 
   #tick(): void {
-    const failed = [...this.#failed];
-    this.#failed.clear();
-    for (const channel of failed) this.serve(channel);
+    this.#agreement = undefined;
+    const suspicious = takeAll(this.#suspicious);
+    for (const channel of suspicious) channel.sequence.compare();
+    for (const channel of [...takeAll(this.#delayed), ...suspicious]) this.serve(channel);
     for (const channel of this.#checks.takeDue(performance.now())) {
       channel.sequence.check();
       this.serve(channel);
     }
   }
 
-  #isToOperate(channel: HubChannel): boolean {
-    const { need } = channel.sequence;
-    return need === 'history' || need === 'epoch' || !channel.requests.isEmpty;
-  }
-
-  #operate(channel: HubChannel): void {
-    if (this.#operations.has(channel) || this.#failed.has(channel)) return;
+  #operate(channel: HubChannel, operation: Operation): void {
+    if (this.#operations.has(channel) || this.#delayed.has(channel)) return;
     if (this.#operations.size >= OPERATIONS_AT_ONCE) {
       this.#waiting.add(channel);
       return;
     }
-    const operation = Symbol(channel.name);
-    this.#operations.set(channel, operation);
-    const isCurrent = (): boolean => this.#operations.get(channel) === operation;
-    this.#run(channel, isCurrent)
-      .catch((error: Error) => {
-        if (!isCurrent()) return;
-        if (this.#archive.isForbidden(error)) this.#forbidden(channel, error);
-        else this.#unavailable(channel);
-      })
-      .finally(() => {
-        if (isCurrent()) this.#operations.delete(channel);
-        this.serve(channel);
-        this.#serveNext();
-      });
+    const token = Symbol(channel.name);
+    this.#operations.set(channel, token);
+    const isCurrent = (): boolean => this.#operations.get(channel) === token;
+    // A defect is not caught: it ends the process, which tells of it and begins anew.
+    void this.#attempt(channel, operation, isCurrent).then(() => {
+      if (isCurrent()) this.#operations.delete(channel);
+      this.serve(channel);
+      this.#serveWaiting();
+    });
   }
 
-  #serveNext(): void {
-    const [next] = this.#waiting;
-    if (next === undefined || this.#operations.size >= OPERATIONS_AT_ONCE) return;
-    this.#waiting.delete(next);
-    this.serve(next);
+  /** One that has waited may need nothing any more, and then has no operation that would end. */
+  #serveWaiting(): void {
+    while (this.#operations.size < OPERATIONS_AT_ONCE) {
+      const [next] = this.#waiting;
+      if (next === undefined) return;
+      this.#waiting.delete(next);
+      this.serve(next);
+    }
   }
 
-  /** What the sequence needs comes before what clients have asked for. */
-  async #run(channel: HubChannel, isCurrent: () => boolean): Promise<void> {
+  async #attempt(
+    channel: HubChannel,
+    operation: Operation,
+    isCurrent: () => boolean,
+  ): Promise<void> {
+    try {
+      const isSafe = operation === 'resume' || (await this.#linksAgree());
+      if (!isCurrent() || operationFor(channel) !== operation) return;
+      if (isSafe) await this.#run(channel, operation, isCurrent);
+      else this.#unavailable(channel, operation, 'the connections lead to different servers');
+    } catch (error) {
+      const fault = this.#archive.faultOf(error);
+      if (fault === undefined) throw error;
+      if (!isCurrent()) return;
+      if (fault === 'lasting') this.#refused(channel, operation, error as Error);
+      else this.#unavailable(channel, operation, (error as Error).message);
+    }
+  }
+
+  async #run(channel: HubChannel, operation: Operation, isCurrent: () => boolean): Promise<void> {
     const { sequence, name, requests } = channel;
     const { maxHistory } = this.#settings;
-    if (sequence.need === 'epoch') {
-      const { epoch } = sequence;
-      const position = await this.#archive.startEpoch(name, sequence.lostEpoch);
+    if (operation === 'epoch') {
+      const isOurs = await this.#archive.startEpoch(name, sequence.lostEpoch);
+      if (isOurs) this.#events.epochStarted(name);
       if (!isCurrent()) return;
-      // The two links lead to different servers. One of them is wrong, and will be found out.
-      if (position.epoch === epoch) this.#failed.add(channel);
-      else this.#events.epochStarted(name);
-      sequence.epochStarted(position);
-    } else if (sequence.need === 'history') {
+      sequence.epochStarted();
+      // The position shows the other one; if it does not, it is of another server, and soon will be.
+      if (!isOurs) this.#delay(channel, 'there is another epoch already');
+    } else if (operation === 'repair') {
       this.#events.historyRead('repair');
       const page = await this.#archive.readHistory(name, sequence.historyFrom, maxHistory);
-      if (isCurrent()) sequence.historyRead(page);
+      if (isCurrent() && !sequence.historyRead(page)) this.#delay(channel, OLDER);
     } else {
       this.#events.historyRead('resume');
-      const from = requests.from;
+      const { from, until } = requests;
       const page = await this.#archive.readHistory(name, from, maxHistory);
-      if (!isCurrent()) return;
-      const present = sequence.position;
-      if (present === undefined) {
-        requests.fail('', 'unavailable');
-        return;
-      }
-      const publications = channel.publicationsOf(page);
-      requests.answer(from, { position: page.position, publications }, present);
+      if (isCurrent() && !resume(channel, from, until, page)) this.#delay(channel, OLDER);
     }
+  }
+
+  #linksAgree(): Promise<boolean> {
+    this.#agreement ??= this.#archive.linksAgree();
+    return this.#agreement;
   }
 
   #positionRead(channel: HubChannel, position: Position | undefined): void {
     if (!channel.isHeld) return;
-    channel.sequence.positionRead(position, Date.now());
-    channel.endRequests.answered();
+    if (channel.sequence.positionRead(position)) channel.endRequests.answered();
+    else channel.endRequests.unanswered();
     this.serve(channel);
   }
 
-  /** Where positions may not be read, a channel can be had without offsets. */
+  /** A channel whose position may not be read can be had without offsets, by those who were told of none. */
   #positionUnread(channel: HubChannel, error: Error): void {
+    const fault = this.#archive.faultOf(error);
+    if (fault === undefined) throw error;
     if (!channel.isHeld) return;
-    if (this.#archive.isForbidden(error)) {
-      this.#events.recoveryRefused(channel.name, error);
-      if (channel.state === 'positioning') {
-        this.#positionRead(channel, undefined);
-        return;
-      }
+    if (fault === 'passing') {
+      channel.failEndRequests('unavailable');
+      this.#delay(channel, error.message);
+      return;
     }
-    channel.endRequests.answered();
-    channel.answerEndRequests('unavailable');
-    this.#failed.add(channel);
+    this.#events.recoveryRefused(channel.name, error);
+    channel.failEndRequests('not_available');
+    if (channel.sequence.positionRefused()) this.serve(channel);
+    else this.#giveUp(channel);
   }
 
   /** Redis is away, or has too much to do: sequences wait, clients are told. */
-  #unavailable(channel: HubChannel): void {
-    this.#failed.add(channel);
-    channel.requests.fail(channel.sequence.position?.epoch ?? '', 'unavailable');
+  #unavailable(channel: HubChannel, operation: Operation, cause: string): void {
+    channel.requests.fail(channel.sequence.epoch, 'unavailable');
+    if (operation !== 'resume') this.#delay(channel, cause);
   }
 
-  #forbidden(channel: HubChannel, error: Error): void {
-    this.#events.recoveryRefused(channel.name, error);
-    channel.requests.fail(channel.sequence.position?.epoch ?? '', 'not_available');
-    if (channel.sequence.need === 'history') channel.sequence.historyUnavailable();
-    else if (channel.sequence.need === 'epoch') channel.sequence.epochRefused();
+  #delay(channel: HubChannel, cause: string): void {
+    this.#delayed.add(channel);
+    this.#events.recoveryDelayed(channel.name, cause);
   }
+
+  #refused(channel: HubChannel, operation: Operation, error: Error): void {
+    this.#events.recoveryRefused(channel.name, error);
+    if (operation === 'epoch') channel.sequence.epochRefused();
+    else channel.requests.fail(channel.sequence.epoch, 'not_available');
+    if (operation === 'repair') channel.sequence.historyUnavailable();
+  }
+}
+
+/** What the sequence needs comes before what clients have asked for. */
+function operationFor({ sequence, requests }: HubChannel): Operation | undefined {
+  if (sequence.need === 'epoch') return 'epoch';
+  if (sequence.need === 'history') return 'repair';
+  return requests.isEmpty ? undefined : 'resume';
+}
+
+/**
+ * Answers who waits for history. Returns false if it is older than what the channel had come to before.
+ *
+ * @param until up to where that was.
+ */
+function resume(channel: HubChannel, from: number, until: number, page: HistoryPage): boolean {
+  const { sequence, requests } = channel;
+  const present = sequence.position;
+  if (present === undefined) {
+    requests.fail('', 'unavailable');
+    return true;
+  }
+  const publications = channel.publicationsOf(page);
+  requests.answer(from, { position: page.position, publications }, present);
+  return page.position?.epoch !== present.epoch || page.position.offset >= until;
+}
+
+function takeAll<T>(set: Set<T>): T[] {
+  const taken = [...set];
+  set.clear();
+  return taken;
 }

@@ -1,28 +1,55 @@
-import { type RedisCommands, RedisRefusedError } from '@tradewind/bus';
-import type { ReadPositions } from './position-reads.ts';
-import type { Archive } from './recovery.ts';
-
-/** Redis' code for what its ACL does not allow. */
-const NO_PERMISSION = 'NOPERM';
+import {
+  type RedisCommands,
+  RedisRefusedError,
+  type RedisSubscriber,
+  RedisUnavailableError,
+  UnexpectedReplyError,
+} from '@tradewind/bus';
+import type { Archive, ArchiveFault } from './recovery.ts';
 
 /**
- * What Redis keeps of the channels.
- *
- * @param readPositions reads over the connection that carries the subscriptions.
+ * What Redis refuses for some time only: it loads, is busy with a script, is (or has become) a replica, or
+ * its cluster is changing. What else it refuses it would refuse again: a right that is missing, a command
+ * that it does not know, a key of another type, a full memory.
  */
+const PASSING: ReadonlySet<string> = new Set([
+  'BUSY',
+  'CLUSTERDOWN',
+  'LOADING',
+  'MASTERDOWN',
+  'NOREPLICAS',
+  'READONLY',
+  'TRYAGAIN',
+]);
+
+/** What Redis keeps of the channels, read and written over the node's two connections. */
 export function createArchive(
-  commands: Pick<RedisCommands, 'readHistory' | 'startEpoch'>,
-  readPositions: ReadPositions,
+  commands: Pick<RedisCommands, 'readHistory' | 'startEpoch' | 'serverIdentity'>,
+  subscriber: Pick<RedisSubscriber, 'readPositions' | 'serverIdentity'>,
 ): Archive {
   return {
-    readPositions,
+    readPositions: (channels) => subscriber.readPositions(channels),
     readHistory: (channel, from, limit) => commands.readHistory(channel, from, limit),
     async startEpoch(channel, expected) {
-      const { epoch, offset } = await commands.startEpoch(channel, expected);
-      if (epoch !== '') return { epoch, offset };
+      const { changed, epoch } = await commands.startEpoch(channel, expected);
+      if (changed || epoch !== '') return changed;
       // What was there to be replaced has vanished since.
-      return await commands.startEpoch(channel, undefined);
+      return (await commands.startEpoch(channel, undefined)).changed;
     },
-    isForbidden: (error) => error instanceof RedisRefusedError && error.code === NO_PERMISSION,
+    async linksAgree() {
+      const [one, other] = await Promise.all([
+        subscriber.serverIdentity(),
+        commands.serverIdentity(),
+      ]);
+      return one === other || one === undefined || other === undefined;
+    },
+    faultOf,
   };
+}
+
+function faultOf(error: unknown): ArchiveFault | undefined {
+  if (error instanceof RedisUnavailableError) return 'passing';
+  if (error instanceof UnexpectedReplyError) return 'lasting';
+  if (!(error instanceof RedisRefusedError)) return undefined;
+  return PASSING.has(error.code) ? 'passing' : 'lasting';
 }

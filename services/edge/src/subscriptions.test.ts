@@ -1,10 +1,10 @@
 import { PublicationLog, SubscriptionIndex } from '@tradewind/fanout';
-import type { ErrorCode, RequestId, SubscribeRequest } from '@tradewind/protocol';
+import type { ErrorCode, Position, RequestId, SubscribeRequest } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from './connection.ts';
-import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
-import { FakeUpstream, listenerOf } from './testing/fake-upstream.ts';
-import { createTestConnection, type TestConnection } from './testing/test-connection.ts';
+import { type RecoveryOutcome, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
+import { FakeUpstream, listenerOf, publicationsOf } from './testing/fake-upstream.ts';
+import { createTestConnection, LIMITS, type TestConnection } from './testing/test-connection.ts';
 
 describe('Subscriptions: subscribing', () => {
   it('answers when upstream has acknowledged, with its number for the channel', () => {
@@ -284,24 +284,144 @@ describe('Subscriptions: ending', () => {
   });
 });
 
-function setUp(limits: Partial<SubscriptionLimits> = {}) {
+describe('Subscriptions: replay', () => {
+  const EPOCH = 'k3x9';
+  const position = { epoch: EPOCH, offset: 100 };
+
+  /** What a client was sent, in short: answers by their ids, publications by their offsets. */
+  function story({ sink }: TestConnection): unknown[] {
+    return sink.frames
+      .map(({ payload }) => JSON.parse(payload.toString()) as Record<string, unknown>)
+      .map(({ id, offset }) => (offset === undefined ? `answer ${id}` : offset));
+  }
+
+  it('sends the answer first, what it promises right behind, and each client its own part', () => {
+    const { resume, upstream, client, other, recovered } = setUp();
+    resume(client, 1, { epoch: EPOCH, offset: 97 });
+    resume(other, 2, { epoch: EPOCH, offset: 98 });
+    upstream.acknowledge(['a'], position);
+    expect(upstream.calls).toEqual(['+a', '?a 98']);
+    upstream.answer('a', EPOCH, publicationsOf('a', 98, 100));
+    expect(story(client)).toEqual(['answer 1', 98, 99, 100]);
+    expect(story(other)).toEqual(['answer 2', 99, 100]);
+    expect(recovered).toEqual(['recovered', 'recovered']);
+  });
+
+  it('answers a second request of the same client with the position alone', () => {
+    const { resume, upstream, client } = setUp();
+    resume(client, 1, { epoch: EPOCH, offset: 98 });
+    resume(client, 2, { epoch: EPOCH, offset: 90 });
+    upstream.acknowledge(['a'], position);
+    upstream.answer('a', EPOCH, publicationsOf('a', 99, 100));
+    expect(story(client)).toEqual(['answer 1', 'answer 2', 99, 100]);
+    expect(client.sent()[1]).toEqual({
+      ...{ type: 'subscribed', id: 2, done: true },
+      channels: [{ channel: 'a', ref: 1, ...position }],
+    });
+  });
+
+  it('sends nothing to whoever cancels before the answer comes', () => {
+    const { resume, unsubscribe, upstream, client, other } = setUp();
+    resume(client, 1, { epoch: EPOCH, offset: 97 });
+    resume(other, 2, { epoch: EPOCH, offset: 98 });
+    upstream.acknowledge(['a'], position);
+    unsubscribe(client, 3, ['a']);
+    upstream.answer('a', EPOCH, publicationsOf('a', 98, 100));
+    expect(story(client)).toEqual(['answer 1', 'answer 3']);
+    expect(story(other)).toEqual(['answer 2', 99, 100]);
+  });
+
+  it('asks about a few channels at a time, and goes on with the others as answers come', async () => {
+    const { subscriptions, upstream, client } = setUp();
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const since = { epoch: EPOCH, offset: 99 };
+    const channels = names.map((channel) => ({ channel, since, history: undefined }));
+    subscriptions.subscribe(client.connection, { ...request(1, []), channels }, 0);
+    upstream.acknowledge(names, position);
+    expect([...upstream.questions.keys()]).toEqual(['a', 'b', 'c', 'd']);
+    upstream.answer('a', EPOCH, publicationsOf('a', 100, 100));
+    subscriptions.leave(client.connection);
+    expect(upstream.questions.size).toBe(0);
+    await undefined;
+    expect(upstream.wanted.size).toBe(0);
+
+    const other = createTestConnection();
+    subscriptions.subscribe(other.connection, { ...request(1, []), channels }, 0);
+    upstream.acknowledge(names, position);
+    for (let left = names.length; left > 0; left -= 1) {
+      const [next] = [...upstream.questions.keys()] as [string];
+      upstream.answer(next, EPOCH, publicationsOf(next, 100, 100));
+      await undefined;
+    }
+    expect(story(other).filter((one) => one === 100)).toHaveLength(names.length);
+  });
+
+  it('keeps nobody waiting for room for longer than ten seconds', () => {
+    const { resume, unsubscribe, subscriptions, upstream, other, log } = setUp({}, 2_000);
+    const client = createTestConnection({ log, limits: { ...LIMITS, slots: 1 } });
+    client.sink.stalled = true;
+    client.connection.send({ type: 'pong', serverTime: 0 });
+    const held = { epoch: EPOCH, offset: 97 };
+    const big = publicationsOf('a', 98, 100).map((one) => ({ ...one, tail: Buffer.alloc(70) }));
+    for (const name of ['a', 'b', 'c']) {
+      const channels = [{ channel: name, since: held, history: undefined }];
+      subscriptions.subscribe(client.connection, { ...request(name, []), channels }, 0);
+      upstream.acknowledge([name], position);
+      if (upstream.questions.has(name)) upstream.answer(name, EPOCH, big);
+    }
+    expect(subscriptions.waitsForRoom, 'nobody waits yet').toBe(false);
+    resume(other, 1, held, 'd');
+    upstream.acknowledge(['d'], position);
+    expect(subscriptions.waitsForRoom).toBe(true);
+    for (let seconds = 1; seconds < 10; seconds += 1) subscriptions.tick();
+    expect(other.sent()).toEqual([]);
+    subscriptions.tick();
+    const outcome = { recovered: false, reason: 'unavailable', replayed: 0 };
+    expect(other.sent()).toMatchObject([{ channels: [outcome] }]);
+    expect(subscriptions.waitsForRoom).toBe(false);
+
+    const third = createTestConnection({ log });
+    resume(third, 1, held, 'd');
+    expect(subscriptions.waitsForRoom).toBe(true);
+    unsubscribe(third, 2, ['d']);
+    expect(subscriptions.waitsForRoom, 'who cancels waits no more').toBe(false);
+  });
+
+  it('continues nothing that was missed where replays may hold nothing', () => {
+    const { resume, upstream, client, other } = setUp({}, 0);
+    resume(client, 1, { epoch: EPOCH, offset: 97 });
+    resume(other, 2, { epoch: EPOCH, offset: 100 });
+    upstream.acknowledge(['a'], position);
+    expect(client.sent()).toMatchObject([
+      { channels: [{ recovered: false, reason: 'history_too_long' }] },
+    ]);
+    expect(other.sent()).toMatchObject([{ channels: [{ recovered: true, replayed: 0 }] }]);
+    expect(upstream.calls).toEqual(['+a']);
+  });
+});
+
+function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000) {
+  const log = new PublicationLog(bytes);
+  const recovered: RecoveryOutcome[] = [];
   const index = new SubscriptionIndex<Connection>();
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
     index,
     { maxChannelsPerClient: 100, maxHistory: 1_000, isOffered: () => true, ...limits },
-    new PublicationLog(1_000_000),
+    log,
     upstream,
-    () => {},
+    (outcome) => recovered.push(outcome),
   );
   upstream.connect(listenerOf(subscriptions));
   subscriptions.available = true;
   return {
-    index,
-    upstream,
-    subscriptions,
-    client: createTestConnection(),
-    other: createTestConnection(),
+    ...{ index, upstream, subscriptions, log, recovered },
+    client: createTestConnection({ log }),
+    other: createTestConnection({ log }),
+    resume(client: TestConnection, id: RequestId, since: Position, channel = 'a') {
+      const channels = [{ channel, since, history: undefined }];
+      subscriptions.subscribe(client.connection, { ...request(id, []), channels }, 0);
+    },
     subscribe(client: TestConnection, id: RequestId, names: readonly string[], now = 0) {
       subscriptions.subscribe(client.connection, request(id, names), now);
     },

@@ -1,4 +1,4 @@
-import type { Publication, PublicationLog, SubscriptionIndex } from '@tradewind/fanout';
+import type { Publication, PublicationLog, Replay, SubscriptionIndex } from '@tradewind/fanout';
 import {
   type ChannelRequest,
   ERROR_CODES,
@@ -6,7 +6,6 @@ import {
   type SubscribeRequest,
   type UnsubscribeRequest,
 } from '@tradewind/protocol';
-import { ChannelHistory } from './channel-history.ts';
 import type { ChannelFilter } from './channel-patterns.ts';
 import type { Connection } from './connection.ts';
 import {
@@ -17,39 +16,26 @@ import {
   type HistoryAnswer,
   type ResyncNotice,
 } from './feed.ts';
-import { type EndQuestion, planReplay, type ReplayPlan } from './replay-plan.ts';
+import { LocalChannel, type WaitingAnswer, waitingAnswer } from './local-channel.ts';
+import { notRecovered, outcomeOf, planReplay } from './replay-plan.ts';
+import { ReplayQueue } from './replay-queue.ts';
 import { SubscribeAnswer } from './subscribe-answer.ts';
-
-/** A channel in which someone on this worker is interested. */
-interface LocalChannel {
-  readonly name: string;
-  /** The hub's number for it, once the hub has acknowledged it. */
-  ref: number | undefined;
-  readonly history: ChannelHistory;
-  /** From where on the hub is asked for the channel's past: see `Feed.history`. */
-  asking: number | undefined;
-  /** Whether that question was put in the present turn: whoever wants to know the same may share it. */
-  isAskedNow: boolean;
-  /** Who waits for the acknowledgement, or for the channel's past, with the answers that wait along. */
-  readonly waiting: Map<Connection, WaitingAnswer[]>;
-}
-
-interface WaitingAnswer {
-  readonly answer: SubscribeAnswer;
-  readonly request: ChannelRequest;
-  /** Whether the hub was asked, since the request came, where the channel ends. */
-  end: EndQuestion;
-}
 
 /** A connection that now has a channel, and what it is to be told and replayed of it. */
 interface Joined {
   readonly connection: Connection;
   readonly answers: readonly SubscribeAnswer[];
-  readonly plan: Extract<ReplayPlan, { kind: 'replay' }>;
+  readonly replay: Replay | undefined;
 }
 
 /** How an attempt to continue a channel, or to begin it with history, ended: why not, if not. */
 export type RecoveryOutcome = 'recovered' | ErrorCode;
+
+/**
+ * How long a subscription waits for room for its replay, or for its turn to be asked about, in seconds.
+ * Clients that hold what they were promised, and read nothing, are gone before that; see `FanOut`.
+ */
+const PATIENCE_SECONDS = 10;
 
 /** What a worker allows its clients. */
 export interface SubscriptionLimits {
@@ -75,11 +61,15 @@ export class Subscriptions {
   readonly #feed: Feed;
   readonly #recovered: (outcome: RecoveryOutcome) => void;
   readonly #channels = new Map<string, LocalChannel>();
+  readonly #queue: ReplayQueue;
   readonly #waitingFor = new Map<Connection, Set<LocalChannel>>();
   /** Whether the source can be reached: while it cannot, nothing new is confirmed. */
   available = false;
 
-  /** @param recovered told of each attempt to continue or to begin with history. */
+  /**
+   * @param log replays may hold as many bytes again as it does.
+   * @param recovered told of each attempt to continue or to begin with history.
+   */
   constructor(
     index: SubscriptionIndex<Connection>,
     limits: SubscriptionLimits,
@@ -92,6 +82,12 @@ export class Subscriptions {
     this.#log = log;
     this.#feed = feed;
     this.#recovered = recovered;
+    this.#queue = new ReplayQueue(log.maxBytes, () => this.#resume());
+  }
+
+  /** Whether a subscription waits because of what clients were promised and have not read. */
+  get waitsForRoom(): boolean {
+    return this.#queue.isFull;
   }
 
   /** Channels for which interest is held upstream. */
@@ -145,27 +141,31 @@ export class Subscriptions {
     settle(joined);
   }
 
+  /** A second has passed: who has been kept waiting for too long does without a replay. */
+  tick(): void {
+    const joined: Joined[] = [];
+    for (const channel of this.#queue.delayed) {
+      channel.delay();
+      this.#joinWaiting(channel, joined);
+    }
+    settle(joined);
+  }
+
   /** The hub has answered what was asked about a channel's past. */
   answerHistory({ channel: name, epoch, publications, code }: HistoryAnswer): void {
     const channel = this.#channels.get(name);
     if (channel?.asking === undefined) return;
-    if (channel.asking === END_OF_CHANNEL) {
-      for (const [first] of channel.waiting.values()) {
-        if (first?.end === 'asked') first.end = code ?? 'answered';
-      }
-    } else {
-      channel.history.answered(epoch, publications, code);
-    }
-    channel.asking = undefined;
+    const bytes = code === undefined ? channel.history.answered(epoch, publications) : undefined;
+    this.#endQuestion(channel, bytes);
+    channel.answered(code);
     const joined: Joined[] = [];
     this.#joinWaiting(channel, joined);
-    if (channel.asking === undefined) channel.history.forgetAnswer();
     settle(joined);
   }
 
-  /** A publication with an offset is about to be, or was, delivered. */
-  published({ channel, offset }: Publication): void {
-    this.#channels.get(channel)?.history.advance(offset);
+  /** A publication with an offset is in the log, and about to be delivered. */
+  published(publication: Publication): void {
+    this.#channels.get(publication.channel)?.history.published(publication);
   }
 
   /** Publications of a channel will not arrive. */
@@ -193,7 +193,7 @@ export class Subscriptions {
     for (const name of names) {
       const channel = this.#channels.get(name);
       if (channel === undefined) continue;
-      this.#channels.delete(name);
+      this.#forget(channel);
       for (const [, waiting] of this.#takeWaiting(channel)) {
         for (const { answer } of waiting) {
           answer.rejected(name, code);
@@ -227,9 +227,10 @@ export class Subscriptions {
       answer.subscribed({ channel: name, ref: channel.ref, ...channel.history.position });
       return;
     }
-    const joins = channel?.waiting.get(connection);
-    if (joins !== undefined) {
-      joins.push({ answer, request, end: 'unasked' });
+    const waiting = waitingAnswer(answer, request);
+    const earlier = channel?.waiting.get(connection);
+    if (channel !== undefined && earlier !== undefined) {
+      channel.waiting.set(connection, [...earlier, waiting]);
       return;
     }
     const code = this.#refusal(connection, request, now);
@@ -237,58 +238,96 @@ export class Subscriptions {
     if (code !== undefined) {
       answer.rejected(name, code);
     } else if (channel?.ref !== undefined) {
-      this.#join(connection, channel, [{ answer, request, end: 'unasked' }], joined);
+      const from = this.#join(connection, channel, [waiting], joined);
+      if (from !== undefined) this.#ask(channel, from);
     } else {
-      const waiting = { answer, request, end: 'unasked' } as const;
       this.#wait(connection, channel ?? this.#declare(name), [waiting]);
     }
   }
 
+  /** Lets those who wait have the channel, as far as that is possible now, and asks for the others. */
   #joinWaiting(channel: LocalChannel, joined: Joined[]): void {
+    this.#queue.remove(channel);
+    const offsets: number[] = [];
     for (const [connection, waiting] of this.#takeWaiting(channel)) {
-      this.#join(connection, channel, waiting, joined);
+      const from = this.#join(connection, channel, waiting, joined);
+      if (from !== undefined) offsets.push(from);
+    }
+    channel.history.forgetAnswer();
+    if (offsets.length > 0) this.#ask(channel, Math.min(...offsets));
+  }
+
+  /** There is room again for replays, or a turn for a question. */
+  #resume(): void {
+    for (let next = this.#queue.next(); next !== undefined; next = this.#queue.next()) {
+      const joined: Joined[] = [];
+      this.#joinWaiting(next, joined);
+      settle(joined);
     }
   }
 
-  /** Lets a connection have the channel, or wait on until what it is to be replayed is there. */
+  /**
+   * Lets a connection have the channel, or wait on until what it is to be replayed is there. Returns from
+   * where on the hub is to be asked, if it is.
+   */
   #join(
     connection: Connection,
     channel: LocalChannel,
     waiting: readonly WaitingAnswer[],
     joined: Joined[],
-  ): void {
+  ): number | undefined {
     const [first] = waiting;
-    if (first === undefined || channel.ref === undefined) return;
-    const { maxHistory } = this.#limits;
-    const plan = planReplay(first.request, channel.history, maxHistory, first.end);
-    if (plan.kind === 'ask') {
+    const { ref, history } = channel;
+    if (first === undefined || ref === undefined) return undefined;
+    const plan = this.#plan(first, channel);
+    if (plan === 'delayed' || plan.kind === 'ask') {
       this.#wait(connection, channel, waiting);
-      this.#ask(channel, plan.from);
-      if (plan.from === channel.asking && channel.isAskedNow) first.end = 'asked';
-      return;
+      if (plan !== 'delayed') return plan.from;
+      this.#queue.delay(channel);
+      return undefined;
     }
     this.#index.add(channel.name, connection);
     if (plan.recovered !== undefined) this.#recovered(plan.reason ?? 'recovered');
-    const position = { channel: channel.name, ref: channel.ref, ...channel.history.position };
+    const position = { channel: channel.name, ref, ...history.position };
     for (const [i, { answer }] of waiting.entries()) {
       answer.subscribed(i === 0 ? { ...position, ...outcomeOf(plan) } : position);
     }
-    joined.push({ connection, answers: waiting.map(({ answer }) => answer), plan });
+    const replay = history.takeLatest(plan.replayed);
+    replay?.excerpt.hold();
+    joined.push({ connection, answers: waiting.map(({ answer }) => answer), replay });
+    return undefined;
+  }
+
+  /** `delayed`: there is no room for the replay. What the hub has answered is not asked for again. */
+  #plan({ request, asked, delayedSeconds }: WaitingAnswer, { history }: LocalChannel) {
+    const { memory } = this.#queue;
+    const { maxHistory } = this.#limits;
+    if (delayedSeconds >= PATIENCE_SECONDS) return notRecovered('unavailable');
+    let plan = planReplay(request, history, maxHistory, asked);
+    if (plan.kind === 'ask' && plan.from !== END_OF_CHANNEL && memory.maxBytes === 0) {
+      plan = planReplay(request, history, maxHistory, { ...asked, failure: 'history_too_long' });
+    }
+    if (plan.kind === 'ask' || plan.replayed === 0 || history.isAnswered) return plan;
+    return memory.hasRoom ? plan : 'delayed';
   }
 
   /** One question about a channel is open at a time; who needs to know more asks when it is answered. */
   #ask(channel: LocalChannel, from: number): void {
     if (channel.asking !== undefined) return;
-    channel.asking = from;
-    if (from === END_OF_CHANNEL) {
-      channel.isAskedNow = true;
-      queueMicrotask(() => {
-        channel.isAskedNow = false;
-      });
-    } else {
-      channel.history.ask(from);
+    if (from !== END_OF_CHANNEL) {
+      if (!this.#queue.mayAsk) {
+        this.#queue.delay(channel);
+        return;
+      }
+      this.#queue.questionPut();
     }
+    channel.ask(from);
     this.#feed.history(channel.name, from);
+  }
+
+  /** @param bytes what the answer brings; undefined if there is none. */
+  #endQuestion({ asking }: LocalChannel, bytes: number | undefined): void {
+    if (asking !== undefined && asking !== END_OF_CHANNEL) this.#queue.questionEnded(bytes);
   }
 
   #refusal(
@@ -306,17 +345,15 @@ export class Subscriptions {
   }
 
   #declare(name: string): LocalChannel {
-    const channel: LocalChannel = {
-      ...{ name, ref: undefined, asking: undefined, isAskedNow: false, waiting: new Map() },
-      history: new ChannelHistory(name, this.#log),
-    };
+    const channel = new LocalChannel(name, this.#log, this.#queue.memory);
     this.#channels.set(name, channel);
     this.#feed.declare(name);
     return channel;
   }
 
   #wait(connection: Connection, channel: LocalChannel, waiting: readonly WaitingAnswer[]): void {
-    channel.waiting.set(connection, [...waiting]);
+    channel.waiting.set(connection, waiting);
+    for (const each of waiting) channel.joinsQuestion(each);
     const waitingFor = this.#waitingFor.get(connection) ?? new Set();
     this.#waitingFor.set(connection, waitingFor.add(channel));
   }
@@ -349,20 +386,26 @@ export class Subscriptions {
 
   #releaseIfUnwanted(name: string): void {
     const channel = this.#channels.get(name);
-    if (channel === undefined || channel.waiting.size > 0 || this.#index.count(name) > 0) return;
-    this.#channels.delete(name);
+    if (channel === undefined || channel.waiting.size > 0) return;
+    this.#queue.remove(channel);
+    if (this.#index.count(name) > 0) return;
+    this.#forget(channel);
     this.#feed.drop(name);
   }
-}
 
-/** What a plan means for the client, as its answer says it. */
-function outcomeOf({ recovered, reason, replayed }: Extract<ReplayPlan, { kind: 'replay' }>) {
-  if (recovered === undefined) return {};
-  return { recovered, replayed, ...(reason === undefined ? {} : { reason }) };
+  #forget(channel: LocalChannel): void {
+    this.#channels.delete(channel.name);
+    this.#queue.remove(channel);
+    this.#endQuestion(channel, undefined);
+  }
 }
 
 /** The answers go out first, and what they promise right behind. */
 function settle(joined: readonly Joined[]): void {
   for (const { answers } of joined) for (const answer of answers) answer.send();
-  for (const { connection, plan } of joined) connection.replay(plan.stretches);
+  for (const { connection, replay } of joined) {
+    if (replay === undefined) continue;
+    connection.replay(replay);
+    replay.excerpt.release();
+  }
 }

@@ -12,3 +12,15 @@ export function shift(outbox: Outbox): void {
     },
   });
 }
+
+/** The next entry's `seq`, or `CONTROL`; undefined if nothing waits. */
+export function peekSequence(outbox: Outbox): number | undefined {
+  let next: number | undefined;
+  outbox.drainInto({
+    take(_, sequence) {
+      next = sequence;
+      return false;
+    },
+  });
+  return next;
+}

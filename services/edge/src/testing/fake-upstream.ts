@@ -1,17 +1,20 @@
 import type { Publication } from '@tradewind/fanout';
 import { type ErrorCode, encodePublicationTail, type Position } from '@tradewind/protocol';
-import type { Feed, FeedListener } from '../feed.ts';
+import { END_OF_CHANNEL, type Feed, type FeedListener } from '../feed.ts';
 import type { Subscriptions } from '../subscriptions.ts';
 
 /**
  * The upstream of one fan-out worker, which answers when the test says so. It throws when the
- * contract of `Feed` is broken: a channel is declared twice, or dropped while not declared.
+ * contract of `Feed` is broken: a channel is declared twice, or dropped while not declared, or asked about
+ * while an answer is awaited.
  */
 export class FakeUpstream implements Feed {
   /** Channels that are declared and neither dropped nor refused. */
   readonly wanted = new Set<string>();
   /** Every call, as `+channel`, `-channel` or `?channel from`. */
   readonly calls: string[] = [];
+  /** Where those channels begin whose past was asked for, and is awaited. */
+  readonly questions = new Map<string, number>();
   readonly #acknowledged = new Set<string>();
   #listener: FeedListener | undefined;
   #refs = 0;
@@ -27,6 +30,10 @@ export class FakeUpstream implements Feed {
     return this.#listener;
   }
 
+  isAcknowledged(channel: string): boolean {
+    return this.#acknowledged.has(channel);
+  }
+
   declare(channel: string): void {
     this.calls.push(`+${channel}`);
     if (this.wanted.has(channel)) throw new Error(`${channel} is declared twice`);
@@ -37,11 +44,29 @@ export class FakeUpstream implements Feed {
     this.calls.push(`-${channel}`);
     if (!this.wanted.delete(channel)) throw new Error(`${channel} is dropped undeclared`);
     this.#acknowledged.delete(channel);
+    this.questions.delete(channel);
   }
 
   history(channel: string, from: number): void {
     this.calls.push(`?${channel} ${from}`);
     if (!this.#acknowledged.has(channel)) throw new Error(`${channel} is not acknowledged`);
+    if (this.questions.has(channel)) throw new Error(`${channel} is asked about twice`);
+    this.questions.set(channel, from);
+  }
+
+  /** Answers what was asked about a channel. Returns from where on it was asked. */
+  answer(
+    channel: string,
+    epoch: string,
+    publications: readonly Publication[],
+    code?: ErrorCode,
+  ): number {
+    const from = this.questions.get(channel);
+    if (from === undefined) throw new Error(`nothing was asked about ${channel}`);
+    this.questions.delete(channel);
+    const answer = { channel, epoch, publications: from === END_OF_CHANNEL ? [] : publications };
+    this.listener.history(code === undefined ? answer : { ...answer, code });
+    return from;
   }
 
   /** Acknowledges channels that are declared, all those that wait for it by default. */
@@ -63,6 +88,7 @@ export class FakeUpstream implements Feed {
     for (const channel of channels) {
       this.wanted.delete(channel);
       this.#acknowledged.delete(channel);
+      this.questions.delete(channel);
     }
     this.listener.refused(channels, code);
   }
@@ -70,6 +96,13 @@ export class FakeUpstream implements Feed {
   publish(channel: string, data: unknown, offset = 0): void {
     this.listener.published(publicationOf(channel, data, offset));
   }
+}
+
+/** Publications with these offsets, both inclusive, whose data is their offset. */
+export function publicationsOf(channel: string, from: number, to: number): Publication[] {
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) =>
+    publicationOf(channel, from + i, from + i),
+  );
 }
 
 export function publicationOf(channel: string, data: unknown, offset = 0): Publication {

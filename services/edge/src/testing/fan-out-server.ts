@@ -103,7 +103,7 @@ export class FanOutServer implements AsyncDisposable {
   }
 }
 
-const DEFAULTS: FanOutSettings = {
+export const DEFAULTS: FanOutSettings = {
   outbox: LIMITS,
   slow: { graceMs: 60_000, maxLagMs: 60_000 },
   ringBytes: 0,

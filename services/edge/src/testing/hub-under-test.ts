@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Publication } from '@tradewind/fanout';
 import type { ErrorCode, Position } from '@tradewind/protocol';
-import type { HistoryPage } from '../channel-sequence.ts';
+import type { HistoryPage } from '../arrival.ts';
 import type {
   Acknowledgement,
   Feed,
@@ -11,7 +11,7 @@ import type {
   ResyncNotice,
 } from '../feed.ts';
 import { Hub, type HubEvents, type HubLimits, type Source, type SourceError } from '../hub.ts';
-import type { Archive } from '../recovery.ts';
+import type { Archive, ArchiveFault } from '../recovery.ts';
 
 /** Redis as the hub sees it: what is wanted of it, and every call as `+channel` or `-channel`. */
 export class FakeSource implements Source {
@@ -40,32 +40,51 @@ export class FakeArchive implements Archive {
   readonly logs = new Map<string, HistoryPage['publications'][number][]>();
   /** What was read and written, one line each. */
   readonly calls: string[] = [];
+  /** How Redis fails at these, if it does. */
+  readonly faults: { positions?: Error; history?: Error; epoch?: Error } = {};
+  linksLeadToOneServer = true;
   #epochs = 0;
 
   async readPositions(channels: readonly string[]): Promise<readonly (Position | undefined)[]> {
     this.calls.push(`positions ${channels.join()}`);
+    if (this.faults.positions !== undefined) throw this.faults.positions;
     return channels.map((channel) => this.positions.get(channel));
   }
 
   async readHistory(channel: string, from: number, limit: number): Promise<HistoryPage> {
     this.calls.push(`history ${channel} ${from}`);
+    if (this.faults.history !== undefined) throw this.faults.history;
     const log = this.logs.get(channel) ?? [];
     const publications = log.filter(({ offset }) => offset >= from).slice(0, limit);
     return { position: this.positions.get(channel), publications };
   }
 
-  async startEpoch(channel: string, expected: string | undefined): Promise<Position> {
+  async startEpoch(channel: string, expected: string | undefined): Promise<boolean> {
     this.calls.push(`epoch ${channel} ${expected}`);
+    if (this.faults.epoch !== undefined) throw this.faults.epoch;
     const position = this.positions.get(channel);
-    if (position !== undefined && position.epoch !== expected) return position;
+    if (position !== undefined && position.epoch !== expected) return false;
     this.#epochs += 1;
-    const started = { epoch: `new${this.#epochs}`, offset: position?.offset ?? 0 };
-    this.positions.set(channel, started);
-    return started;
+    this.positions.set(channel, { epoch: `new${this.#epochs}`, offset: position?.offset ?? 0 });
+    return true;
   }
 
-  isForbidden(): boolean {
-    return false;
+  async linksAgree(): Promise<boolean> {
+    return this.linksLeadToOneServer;
+  }
+
+  faultOf(error: unknown): ArchiveFault | undefined {
+    return error instanceof ArchiveError ? error.fault : undefined;
+  }
+}
+
+/** A failure of the fake Redis. */
+export class ArchiveError extends Error {
+  readonly fault: ArchiveFault;
+
+  constructor(fault: ArchiveFault) {
+    super(fault);
+    this.fault = fault;
   }
 }
 
@@ -88,8 +107,9 @@ export class RecordingWorker implements FeedListener {
     this.told.push(`published ${channel} ${String(data)}`);
   }
 
-  gap({ channel, reason }: GapNotice): void {
-    this.told.push(`gap ${channel} ${reason}`);
+  gap({ channel, from, to, reason }: GapNotice): void {
+    const range = from === undefined ? '' : `${from}-${to} `;
+    this.told.push(`gap ${channel} ${range}${reason}`);
   }
 
   resync({ channel, epoch, offset }: ResyncNotice): void {
@@ -145,6 +165,7 @@ export function createHub(changes: Partial<HubLimits> = {}, linked = true): HubU
     historyRead: (cause) => reported.push(`history read ${cause}`),
     epochStarted: (channel) => reported.push(`epoch started ${channel}`),
     recoveryRefused: (channel) => reported.push(`recovery refused ${channel}`),
+    recoveryDelayed: (channel, cause) => reported.push(`recovery delayed ${channel} ${cause}`),
     refused: (channel, error) => reported.push(`refused ${channel} ${error.message}`),
     degraded: (cause) => reported.push(`degraded ${cause}`),
     notLinkedYet: (cause) => reported.push(`not linked yet ${cause}`),

@@ -4,8 +4,8 @@ import {
   Outbox,
   type OutboxLimits,
   PublicationLog,
+  SendQueues,
   type SlowPolicy,
-  WaitingFrames,
 } from '@tradewind/fanout';
 import type { CloseReason, ServerMessage } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
@@ -101,6 +101,8 @@ export interface TestConnectionOptions {
   readonly owner: ConnectionOwner;
   readonly limits: OutboxLimits;
   readonly slow: SlowPolicy;
+  /** To hold each publication before it is offered. */
+  readonly log: PublicationLog;
   readonly requestRate: Rate;
   readonly subscribeRate: Rate;
 }
@@ -112,6 +114,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     owner: new RecordingOwner(),
     limits: LIMITS,
     slow: { graceMs: 60_000, maxLagMs: 60_000 },
+    log: new PublicationLog(0),
     requestRate: PLENTY,
     subscribeRate: PLENTY,
     ...changes,
@@ -122,7 +125,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     session: 'session',
     webSocket: webSocket as unknown as WebSocket,
     socket: sink,
-    outbox: new Outbox(options.limits, options.slow, new PublicationLog(0), new WaitingFrames()),
+    outbox: new Outbox(new SendQueues(options.limits), options.slow, options.log),
     liveness: new Liveness({ pingAfterTicks: 3, deadAfterTicks: 2 }, 0),
     requestBudget: new TokenBucket(options.requestRate, 0),
     subscribeBudget: new TokenBucket(options.subscribeRate, 0),

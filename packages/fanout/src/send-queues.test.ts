@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { CONTROL, SendQueues } from './send-queues.ts';
+
+const LIMITS = {
+  slots: 512,
+  bytes: 1_000_000,
+  publicationBytes: 100,
+  controls: 8,
+  controlBytes: 100,
+};
+
+function drain(queues: SendQueues, place: number): number[] {
+  const sequences: number[] = [];
+  queues.drainInto(place, {
+    take(_, sequence) {
+      sequences.push(sequence);
+      return true;
+    },
+  });
+  return sequences;
+}
+
+describe('SendQueues', () => {
+  it('keeps many queues apart, each with its own numbers', () => {
+    const queues = new SendQueues(LIMITS);
+    const places = Array.from({ length: 1_000 }, () => queues.begin());
+    expect(new Set(places).size).toBe(1_000);
+    const tail = new Uint8Array(10);
+    for (const [i, place] of places.entries())
+      for (let n = 0; n <= i % 20; n += 1) queues.offer(place, tail);
+    expect(queues.frames).toBe(1);
+    for (const [i, place] of places.entries()) {
+      const numbers = Array.from({ length: (i % 20) + 1 }, (_, n) => n + 1);
+      expect(drain(queues, place)).toEqual(numbers);
+    }
+    expect(queues.frames).toBe(0);
+  });
+
+  it('numbers on past 32 bits, also what waits across that', () => {
+    const queues = new SendQueues(LIMITS);
+    const place = queues.begin();
+    const before = 2 ** 32 - 3;
+    queues.passOver(place, before);
+    for (let i = 0; i < 6; i += 1) queues.offer(place, new Uint8Array(1));
+    expect(queues.lastSequence(place)).toBe(before + 6);
+    expect(drain(queues, place)).toEqual([1, 2, 3, 4, 5, 6].map((n) => before + n));
+  });
+
+  it('tells control frames from publications, in their order', () => {
+    const queues = new SendQueues(LIMITS);
+    const place = queues.begin();
+    queues.offer(place, new Uint8Array(1));
+    queues.pushControl(place, new Uint8Array(2));
+    queues.offer(place, new Uint8Array(3));
+    expect([queues.size(place), queues.publications(place), queues.controlBytes(place)]).toEqual([
+      3, 2, 2,
+    ]);
+    expect(drain(queues, place)).toEqual([1, CONTROL, 2]);
+    expect(queues.controlBytes(place)).toBe(0);
+  });
+
+  it('gives an ended queue’s place to another, which begins empty', () => {
+    const queues = new SendQueues(LIMITS);
+    const place = queues.begin();
+    queues.setBlocked(place, true);
+    for (let i = 0; i < 100; i += 1) queues.offer(place, new Uint8Array(1));
+    const nowhere = queues.end(place);
+    expect(queues.frames).toBe(0);
+    const next = queues.begin();
+    expect(next).toBe(place);
+    expect([queues.size(next), queues.lastSequence(next), queues.capacity(next)]).toEqual([
+      0, 0, 0,
+    ]);
+    expect(queues.isBlocked(next)).toBe(false);
+    // Whoever kept the place of the ended one has that of none.
+    queues.setBlocked(nowhere, true);
+    expect(queues.end(nowhere)).toBe(nowhere);
+    expect(queues.isBlocked(next)).toBe(false);
+  });
+});

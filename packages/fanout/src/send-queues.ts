@@ -1,0 +1,365 @@
+import { RingMemory } from './ring-memory.ts';
+import { WaitingFrames } from './waiting-frames.ts';
+
+/** What one outbox may hold. */
+export interface OutboxLimits {
+  /** Publications that may wait: the send queue's slots. */
+  readonly slots: number;
+  /** Bytes of publications that may wait; at least twice `publicationBytes`. */
+  readonly bytes: number;
+  /** The largest tail that is ever offered, in bytes. */
+  readonly publicationBytes: number;
+  /** Control frames that may wait, in slots of their own. */
+  readonly controls: number;
+  /** Bytes of control frames that may wait. */
+  readonly controlBytes: number;
+}
+
+/** The `sequence` of an entry that is a control frame. */
+export const CONTROL = 0;
+
+/**
+ * What became of a publication that was offered:
+ * - `queued`: it waits behind others.
+ * - `begun`: it waits, and no publication did before.
+ * - `brim`: it waits, and the next one may find no room although the socket takes bytes.
+ * - `refused`: there was no room, or there were refusals before that are not settled.
+ */
+export type Offered = 'queued' | 'begun' | 'brim' | 'refused';
+
+/** Where the entries of a queue go. It must neither throw nor change the queue. */
+export interface EntryTaker {
+  /**
+   * Takes a publication's tail or a control frame, or returns false.
+   *
+   * @param sequence the publication's `seq`, or {@link CONTROL}.
+   */
+  take(frame: Uint8Array, sequence: number): boolean;
+}
+
+// What is kept of a queue, as integers of 32 bits in one cache line.
+/** The `seq` that the latest publication took: its low 32 bits, and those above. */
+const SEQUENCE_LOW = 0;
+const SEQUENCE_HIGH = 1;
+/** {@link BLOCKED} and {@link BEHIND}. */
+const FLAGS = 2;
+const PUBLICATIONS = 3;
+const BYTES = 4;
+/** Entries that wait: publications and control frames. */
+const SIZE = 5;
+/** Its ring in the ring memory, how many integers that has less one (-1: none), and where the next entry is. */
+const RING = 6;
+const MASK = 7;
+const HEAD = 8;
+const CONTROL_BYTES = 9;
+const INTEGERS_PER_QUEUE = 16;
+
+const BLOCKED = 1;
+const BEHIND = 2;
+
+/** An entry is the number of its frame, less than zero (as its complement) for a control frame, and its `seq`. */
+const INTEGERS_PER_ENTRY = 2;
+const LEAST_RING = 8 * INTEGERS_PER_ENTRY;
+
+const LEAST_QUEUES = 64;
+const TWO_TO_32 = 2 ** 32;
+
+/** Two cache lines: the processor fetches the second by itself. */
+const TOUCH_STRIDE_BYTES = 128;
+
+/** The place of no queue: of one that has ended. What is done to it has no meaning. */
+const NOWHERE = 0;
+
+/**
+ * The send queues of all clients of one worker, side by side in few pieces of memory. A delivery touches
+ * one cache line of a queue and one of its ring, and nothing else of the client: with thousands of clients
+ * none of it is in the processor's caches any more, and waiting for it was most of what a delivery
+ * cost. Each queue is known by its place.
+ */
+export class SendQueues {
+  readonly limits: OutboxLimits;
+  readonly #frames = new WaitingFrames();
+  readonly #rings = new RingMemory(LEAST_RING);
+  #queues = new Int32Array(LEAST_QUEUES * INTEGERS_PER_QUEUE);
+  readonly #free: number[] = [];
+  #unused = NOWHERE + 1;
+
+  constructor(limits: OutboxLimits) {
+    this.limits = limits;
+    this.#queues[NOWHERE * INTEGERS_PER_QUEUE + MASK] = -1;
+  }
+
+  /** Frames that wait in any of the queues, each counted once. */
+  get frames(): number {
+    return this.#frames.size;
+  }
+
+  /** Makes an empty queue and returns its place, which is the caller's until it calls {@link end}. */
+  begin(): number {
+    const place = this.#free.pop() ?? this.#unused;
+    if (place === this.#unused) this.#unused += 1;
+    const at = place * INTEGERS_PER_QUEUE;
+    if (at === this.#queues.length) {
+      const grown = new Int32Array(2 * this.#queues.length);
+      grown.set(this.#queues);
+      this.#queues = grown;
+    }
+    this.#queues.fill(0, at, at + INTEGERS_PER_QUEUE);
+    this.#queues[at + MASK] = -1;
+    return place;
+  }
+
+  /** Forgets a queue and all that waits in it. Returns the place of no queue, for its owner to keep. */
+  end(place: number): number {
+    if (place === NOWHERE) return NOWHERE;
+    this.clear(place);
+    this.#free.push(place);
+    return NOWHERE;
+  }
+
+  size(place: number): number {
+    return this.#get(place, SIZE);
+  }
+
+  publications(place: number): number {
+    return this.#get(place, PUBLICATIONS);
+  }
+
+  bytes(place: number): number {
+    return this.#get(place, BYTES);
+  }
+
+  controlBytes(place: number): number {
+    return this.#get(place, CONTROL_BYTES);
+  }
+
+  /** Entries for which the queue has memory at the moment. */
+  capacity(place: number): number {
+    return (this.#get(place, MASK) + 1) / INTEGERS_PER_ENTRY;
+  }
+
+  /** The `seq` that the latest publication took; 0 before the first. */
+  lastSequence(place: number): number {
+    return (this.#get(place, SEQUENCE_LOW) >>> 0) + this.#get(place, SEQUENCE_HIGH) * TWO_TO_32;
+  }
+
+  /** Lets publications that come later have so many numbers less: they are promised to others. */
+  passOver(place: number, count: number): void {
+    const sequence = this.lastSequence(place) + count;
+    const at = place * INTEGERS_PER_QUEUE;
+    this.#queues[at + SEQUENCE_LOW] = (sequence % TWO_TO_32) | 0;
+    this.#queues[at + SEQUENCE_HIGH] = Math.floor(sequence / TWO_TO_32);
+  }
+
+  /** Whether the socket still holds bytes that the kernel did not take. */
+  isBlocked(place: number): boolean {
+    return (this.#get(place, FLAGS) & BLOCKED) !== 0;
+  }
+
+  setBlocked(place: number, isBlocked: boolean): void {
+    this.#flag(place, BLOCKED, isBlocked);
+  }
+
+  /** While it is behind, every publication that is offered is refused. */
+  setBehind(place: number, isBehind: boolean): void {
+    this.#flag(place, BEHIND, isBehind);
+  }
+
+  /** Gives a publication's tail the next `seq`, and queues it if there is room. */
+  offer(place: number, tail: Uint8Array): Offered {
+    const queues = this.#queues;
+    const { slots, bytes: mostBytes, publicationBytes } = this.limits;
+    const at = place * INTEGERS_PER_QUEUE;
+    const sequence = ((queues[at + SEQUENCE_LOW] as number) + 1) | 0;
+    queues[at + SEQUENCE_LOW] = sequence;
+    if (sequence === 0) queues[at + SEQUENCE_HIGH] = (queues[at + SEQUENCE_HIGH] as number) + 1;
+    const flags = queues[at + FLAGS] as number;
+    const publications = (queues[at + PUBLICATIONS] as number) + 1;
+    const bytes = (queues[at + BYTES] as number) + tail.length;
+    if ((flags & BEHIND) !== 0 || publications > slots || bytes > mostBytes) return 'refused';
+    queues[at + PUBLICATIONS] = publications;
+    queues[at + BYTES] = bytes;
+    this.#push(at, this.#frames.hold(tail), sequence);
+    const isFull = publications >= slots || bytes + publicationBytes > mostBytes;
+    if (isFull && (flags & BLOCKED) === 0) return 'brim';
+    return publications === 1 ? 'begun' : 'queued';
+  }
+
+  /** Whether a publication with this tail would find room. */
+  hasRoomFor(place: number, tail: Uint8Array): boolean {
+    return (
+      this.#get(place, PUBLICATIONS) < this.limits.slots &&
+      this.#get(place, BYTES) + tail.length <= this.limits.bytes
+    );
+  }
+
+  /** Queues a publication's tail under a `seq` that was taken before. The caller sees that there is room. */
+  pushPublication(place: number, tail: Uint8Array, sequence: number): void {
+    const at = place * INTEGERS_PER_QUEUE;
+    this.#add(at, PUBLICATIONS, 1);
+    this.#add(at, BYTES, tail.length);
+    this.#push(at, this.#frames.hold(tail), (sequence % TWO_TO_32) | 0);
+  }
+
+  /** Queues a control frame. The caller sees that there is room. */
+  pushControl(place: number, frame: Uint8Array): void {
+    const at = place * INTEGERS_PER_QUEUE;
+    this.#add(at, CONTROL_BYTES, frame.length);
+    this.#push(at, ~this.#frames.hold(frame), CONTROL);
+  }
+
+  /** The next entry's bytes, or undefined when nothing waits. */
+  peek(place: number): Uint8Array | undefined {
+    const at = place * INTEGERS_PER_QUEUE;
+    if (this.#queues[at + SIZE] === 0) return undefined;
+    const ring = this.#rings.at(this.#queues[at + RING] as number);
+    const from = this.#rings.offset(this.#queues[at + RING] as number);
+    return this.#frames.at(frameOf(ring[from + (this.#queues[at + HEAD] as number)] as number));
+  }
+
+  /**
+   * Reads a byte out of every cache line or two of what the next entries refer to, up to `bytes`, and
+   * returns their sum, which means nothing. Publications that many clients share have long left the processor's
+   * caches when a client's turn comes; asked for all at once, memory answers in the time of one.
+   */
+  touch(place: number, bytes: number): number {
+    const queues = this.#queues;
+    const at = place * INTEGERS_PER_QUEUE;
+    const mask = queues[at + MASK] as number;
+    if (mask === -1) return 0;
+    const ring = this.#rings.at(queues[at + RING] as number);
+    const from = this.#rings.offset(queues[at + RING] as number);
+    let head = queues[at + HEAD] as number;
+    let left = bytes;
+    let sum = 0;
+    for (let i = queues[at + SIZE] as number; i > 0 && left > 0; i -= 1) {
+      const frame = this.#frames.at(frameOf(ring[from + head] as number));
+      left -= frame.length;
+      for (let j = 0; j < frame.length; j += TOUCH_STRIDE_BYTES) sum += frame[j] as number;
+      head = (head + INTEGERS_PER_ENTRY) & mask;
+    }
+    return sum;
+  }
+
+  /** Reads where the next entry is and returns a number that means nothing: for whoever will need it soon. */
+  touchNext(place: number): number {
+    const at = place * INTEGERS_PER_QUEUE;
+    if (this.#queues[at + SIZE] === 0) return 0;
+    const ring = this.#queues[at + RING] as number;
+    return this.#rings.at(ring)[
+      this.#rings.offset(ring) + (this.#queues[at + HEAD] as number)
+    ] as number;
+  }
+
+  /**
+   * Hands the next entries over, oldest first, until one is not taken or nothing waits. Returns how many
+   * publications were taken.
+   */
+  drainInto(place: number, taker: EntryTaker): number {
+    const queues = this.#queues;
+    const frames = this.#frames;
+    const at = place * INTEGERS_PER_QUEUE;
+    const mask = queues[at + MASK] as number;
+    if (mask === -1) return 0;
+    const ring = this.#rings.at(queues[at + RING] as number);
+    const from = this.#rings.offset(queues[at + RING] as number);
+    const last = this.lastSequence(place);
+    let head = queues[at + HEAD] as number;
+    let left = queues[at + SIZE] as number;
+    let publications = 0;
+    let bytes = 0;
+    let controlBytes = 0;
+    for (; left > 0; left -= 1) {
+      const number = ring[from + head] as number;
+      const low = ring[from + head + 1] as number;
+      const frame = frames.at(frameOf(number));
+      if (number < 0) {
+        if (!taker.take(frame, CONTROL)) break;
+        controlBytes += frame.length;
+      } else {
+        if (!taker.take(frame, last - ((last - low) >>> 0))) break;
+        publications += 1;
+        bytes += frame.length;
+      }
+      frames.release(frameOf(number));
+      head = (head + INTEGERS_PER_ENTRY) & mask;
+    }
+    queues[at + HEAD] = head;
+    queues[at + SIZE] = left;
+    this.#add(at, PUBLICATIONS, -publications);
+    this.#add(at, BYTES, -bytes);
+    this.#add(at, CONTROL_BYTES, -controlBytes);
+    return publications;
+  }
+
+  /** Forgets all that waits, and gives back the memory for it. */
+  clear(place: number): void {
+    this.drainInto(place, TAKE_ALL);
+    this.giveBackRing(place);
+  }
+
+  /** Gives back the memory of an empty queue for entries. */
+  giveBackRing(place: number): void {
+    const at = place * INTEGERS_PER_QUEUE;
+    const integers = (this.#queues[at + MASK] as number) + 1;
+    if (integers > 0) this.#rings.giveBack(this.#queues[at + RING] as number, integers);
+    this.#queues[at + MASK] = -1;
+    this.#queues[at + HEAD] = 0;
+  }
+
+  #push(at: number, frame: number, sequence: number): void {
+    const queues = this.#queues;
+    const size = queues[at + SIZE] as number;
+    if (size * INTEGERS_PER_ENTRY > (queues[at + MASK] as number)) this.#grow(at);
+    const mask = queues[at + MASK] as number;
+    const ring = queues[at + RING] as number;
+    const entry =
+      this.#rings.offset(ring) +
+      (((queues[at + HEAD] as number) + size * INTEGERS_PER_ENTRY) & mask);
+    const memory = this.#rings.at(ring);
+    memory[entry] = frame;
+    memory[entry + 1] = sequence;
+    queues[at + SIZE] = size + 1;
+  }
+
+  #grow(at: number): void {
+    const queues = this.#queues;
+    const held = (queues[at + MASK] as number) + 1;
+    const grown = this.#rings.take(Math.max(LEAST_RING, 2 * held));
+    if (held > 0) {
+      const ring = queues[at + RING] as number;
+      const head = queues[at + HEAD] as number;
+      const from = this.#rings.at(ring);
+      const to = this.#rings.at(grown);
+      const [fromOffset, toOffset] = [this.#rings.offset(ring), this.#rings.offset(grown)];
+      for (let i = 0; i < held; i += 1) {
+        to[toOffset + i] = from[fromOffset + ((head + i) & (held - 1))] as number;
+      }
+      this.#rings.giveBack(ring, held);
+    }
+    queues[at + RING] = grown;
+    queues[at + MASK] = Math.max(LEAST_RING, 2 * held) - 1;
+    queues[at + HEAD] = 0;
+  }
+
+  #get(place: number, field: number): number {
+    return this.#queues[place * INTEGERS_PER_QUEUE + field] as number;
+  }
+
+  #add(at: number, field: number, change: number): void {
+    this.#queues[at + field] = (this.#queues[at + field] as number) + change;
+  }
+
+  #flag(place: number, flag: number, isSet: boolean): void {
+    const at = place * INTEGERS_PER_QUEUE + FLAGS;
+    const flags = this.#queues[at] as number;
+    this.#queues[at] = isSet ? flags | flag : flags & ~flag;
+  }
+}
+
+const TAKE_ALL: EntryTaker = { take: () => true };
+
+/** Which frame an entry's first number stands for. */
+function frameOf(number: number): number {
+  return number < 0 ? ~number : number;
+}

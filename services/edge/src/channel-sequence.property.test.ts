@@ -1,0 +1,169 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { SequenceWorld, type WorldSettings } from './testing/sequence-world.ts';
+
+type Act = (world: SequenceWorld, amount: number) => void;
+
+const ORDINARY = {
+  publish: (world) => world.publish(),
+  'publish plain': (world) => world.publishPlain(),
+  ask: (world) => world.ask(),
+  'execute question': (world) => world.executeQuestion(),
+  arrive: (world, amount) => world.arrive(amount),
+  operate: (world) => world.operate(),
+  'execute operation': (world) => world.executeOperation(),
+  'answer operation': (world) => world.answerOperation(),
+  check: (world) => world.check(),
+  compare: (world) => world.compare(),
+  serve: (world) => world.serve(),
+} satisfies Record<string, Act>;
+
+const FORGERIES = {
+  'forge the next': (world, amount) => world.forge(world.epoch || 'e1', amount, amount % 2 === 0),
+  'forge an old one': (world, amount) =>
+    world.forge(world.epoch || 'e1', -amount, amount % 2 === 0),
+  'forge one far ahead': (world) => world.forge(world.epoch || 'e1', 500, true),
+  'forge another epoch': (world, amount) => world.forge('other', amount, true),
+} satisfies Record<string, Act>;
+
+const LOSSES = {
+  'lose on the link': (world) => world.publish(true),
+  trim: (world, amount) => world.trim(amount - 1),
+  pierce: (world, amount) => world.pierce(amount - 1),
+  'refuse history': (world) => world.refuseHistory(),
+} satisfies Record<string, Act>;
+
+const LOST_LINKS = {
+  'lose the link': (world) => world.loseLink(),
+  subscribe: (world) => world.subscribe(),
+  relink: (world) => world.relink(),
+  'lose and regain the link': (world) => {
+    world.loseLink();
+    world.subscribe();
+    world.relink();
+  },
+} satisfies Record<string, Act>;
+
+const FAULTS = {
+  ...LOST_LINKS,
+  'fail over': (world, amount) => world.failOver(amount, false),
+  'fail over, the other connection stays': (world, amount) => world.failOver(amount, true),
+  'restart empty': (world) => world.restartEmpty(),
+  'move the other connection': (world) => world.moveOther(),
+  'fail over meanwhile': (world, amount) => {
+    world.loseLink();
+    world.failOver(amount, amount % 2 === 0);
+    world.subscribe();
+    world.relink();
+  },
+  'time passes': (world) => world.pass(3_000),
+} satisfies Record<string, Act>;
+
+const ACTS: Readonly<Record<string, Act>> = { ...ORDINARY, ...FORGERIES, ...LOSSES, ...FAULTS };
+
+interface Step {
+  readonly act: string;
+  readonly amount: number;
+}
+
+/** Steps of these kinds, ordinary ones the more often. */
+function stepsOf(...kinds: readonly Readonly<Record<string, Act>>[]): fc.Arbitrary<Step[]> {
+  const others = kinds.flatMap((kind) => Object.keys(kind));
+  const ordinary = { weight: 3, arbitrary: fc.constantFrom(...Object.keys(ORDINARY)) };
+  const act =
+    others.length === 0
+      ? ordinary.arbitrary
+      : fc.oneof(ordinary, { weight: 1, arbitrary: fc.constantFrom(...others) });
+  const step = fc.record({ act, amount: fc.integer({ min: 1, max: 5 }) });
+  return fc.array(step, { maxLength: 120, size: 'max' });
+}
+
+const PAGES = [0, 1, 2, 5, 100];
+const settings = fc.record({
+  sequence: fc.record({
+    pending: fc.record({ messages: fc.constantFrom(4, 1_000), bytes: fc.constant(1_000_000) }),
+    page: fc.constantFrom(...PAGES),
+    trustsHeaders: fc.constant(false),
+  }),
+  historySize: fc.constantFrom(0, 1, 3, 100),
+  published: fc.constantFrom(0, 1, 5),
+});
+
+/** Where all that waits has room. */
+function roomy(of: fc.Arbitrary<WorldSettings>): fc.Arbitrary<WorldSettings> {
+  return of.filter(({ sequence }) => sequence.pending.messages > 100);
+}
+
+function expectNothingLost({ oracle }: SequenceWorld): void {
+  for (const loss of ['gap', 'lost']) expect(oracle.count(loss), loss).toBe(0);
+  expect(oracle.count('resync'), 'the first epoch alone').toBeLessThanOrEqual(1);
+}
+
+function play(of: WorldSettings, steps: readonly Step[]): SequenceWorld {
+  const world = new SequenceWorld(of);
+  for (const { act, amount } of steps) ACTS[act]!(world, amount);
+  world.settle();
+  return world;
+}
+
+/** Enough to find each defect that was found by hand, without taking long. */
+const RUNS = { numRuns: 10_000 };
+
+describe('ChannelSequence, in any order of events', () => {
+  it('passes on everything, once and in order, and tells no loss where there is none', () => {
+    fc.assert(
+      fc.property(roomy(settings), stepsOf(), (of, steps) => {
+        expectNothingLost(play(of, steps));
+      }),
+      RUNS,
+    );
+  }, 60_000);
+
+  it('is not moved by forged headers, where history tells true from false', () => {
+    const held = roomy(settings).filter(({ sequence }) => sequence.page > 0);
+    fc.assert(
+      fc.property(held, stepsOf(FORGERIES), (of, steps) => {
+        expectNothingLost(play({ ...of, historySize: 1_000 }, steps));
+      }),
+      RUNS,
+    );
+  }, 60_000);
+
+  it('tells exactly what is lost, and an epoch before what comes of it, whatever becomes of Redis', () => {
+    fc.assert(
+      fc.property(settings, stepsOf(LOSSES, FAULTS), (of, steps) => {
+        play(of, steps);
+      }),
+      RUNS,
+    );
+  }, 60_000);
+
+  it('begins no epoch while Redis loses nothing', () => {
+    fc.assert(
+      fc.property(settings, stepsOf(LOSSES, LOST_LINKS), (of, steps) => {
+        const { oracle } = play(of, steps);
+        expect(oracle.count('resync'), 'the first epoch alone').toBeLessThanOrEqual(1);
+      }),
+      RUNS,
+    );
+  }, 60_000);
+
+  it('does so although somebody forges headers all the time', () => {
+    fc.assert(
+      fc.property(settings, stepsOf(FORGERIES, FORGERIES, LOSSES, FAULTS), (of, steps) => {
+        play(of, steps);
+      }),
+      RUNS,
+    );
+  }, 60_000);
+
+  it('loses nothing and begins no epoch where it trusts the headers, and none is forged', () => {
+    fc.assert(
+      fc.property(roomy(settings), stepsOf(), (of, steps) => {
+        const sequence = { ...of.sequence, trustsHeaders: true };
+        expectNothingLost(play({ ...of, sequence }, steps));
+      }),
+      RUNS,
+    );
+  }, 60_000);
+});

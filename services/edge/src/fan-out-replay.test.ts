@@ -1,0 +1,353 @@
+import { describe, expect, it } from 'vitest';
+import { TIMEOUT_MS } from './testing/deadline.ts';
+import { publicationOf, publicationsOf } from './testing/fake-upstream.ts';
+import { type FakeClient, FanOutUnderTest } from './testing/fan-out-under-test.ts';
+import { LIMITS } from './testing/test-connection.ts';
+
+const EPOCH = 'k3x9';
+
+function resume(client: FakeClient, offset: number, epoch = EPOCH, history?: number): void {
+  const since = { epoch, offset };
+  client.request({ type: 'subscribe', channels: [{ channel: 'a', since, history }] });
+}
+
+/** Publications from these offsets on come on the feed, both inclusive. */
+function publish({ upstream }: FanOutUnderTest, from: number, to: number, data?: string): void {
+  for (const { offset } of publicationsOf('a', from, to)) {
+    upstream.publish('a', data ?? offset, offset);
+  }
+}
+
+function numbers(from: number, to: number): number[] {
+  return publicationsOf('a', from, to).map(({ offset }) => offset);
+}
+
+/** The frames of a client in short: the answer, offsets, gaps and new epochs. */
+function story(client: FakeClient): string[] {
+  client.flush();
+  return client.received.flatMap((one) => {
+    if (one.type === undefined) return [`${one.offset}`];
+    if (one.type === 'gap') return [`gap ${one.epoch} ${one.from}..${one.to} ${one.reason}`];
+    if (one.type === 'resync') return [`resync ${one.epoch} ${one.offset}`];
+    return one.type === 'subscribed' ? ['answer'] : [];
+  });
+}
+
+describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
+  it('sends the answer, then what was missed, then what is new', () => {
+    using server = new FanOutUnderTest();
+    const client = server.client();
+    resume(client, 7);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 10 });
+    expect(server.upstream.calls).toEqual(['+a', '?a 8']);
+    expect(client.answers()).toEqual([]);
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 8, 10));
+    publish(server, 11, 12);
+    expect(client.answers()).toMatchObject([{ offset: 10, recovered: true, replayed: 3 }]);
+    expect(story(client)).toEqual(['answer', '8', '9', '10', '11', '12']);
+    expect(client.received.filter(({ seq }) => seq).map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('asks for nothing that came on the feed', () => {
+    using server = new FanOutUnderTest();
+    server.subscriber('a', EPOCH, 5);
+    publish(server, 6, 20);
+    const client = server.client();
+    resume(client, 12);
+    expect(story(client)).toEqual(['answer', ...numbers(13, 20).map(String)]);
+    expect(server.upstream.calls).toEqual(['+a']);
+  });
+
+  it('has all of 1,000 clients recover that resume a cold channel, with one question', () => {
+    using server = new FanOutUnderTest();
+    const clients = Array.from({ length: 1_000 }, () => server.client());
+    for (const [i, client] of clients.entries()) resume(client, 10 + (i % 50));
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    const late = server.client();
+    resume(late, 40);
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 11, 100));
+    expect(server.upstream.calls).toEqual(['+a', '?a 11']);
+    for (const [i, client] of [...clients, late].entries()) {
+      const since = client === late ? 40 : 10 + (i % 50);
+      expect(client.answers()).toMatchObject([{ recovered: true, replayed: 100 - since }]);
+      if (i % 50 === 7) expect(client.offsets('a')).toEqual(numbers(since + 1, 100));
+    }
+  });
+
+  it('has all of them recover when the channel flows, with a second question for the earlier ones', () => {
+    using server = new FanOutUnderTest();
+    server.subscriber('a', EPOCH, 100);
+    const clients = Array.from({ length: 1_000 }, () => server.client());
+    for (const [i, client] of clients.entries()) resume(client, 60 - (i % 50));
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 61, 100));
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 12, 100));
+    expect(server.upstream.calls).toEqual(['+a', '?a 61', '?a 12']);
+    for (const [i, client] of clients.entries()) {
+      expect(client.answers()).toMatchObject([{ recovered: true, replayed: 40 + (i % 50) }]);
+    }
+  });
+
+  it('says that the history is trimmed only when the answer says so, to all who wait for as much', () => {
+    using server = new FanOutUnderTest();
+    const [one, other, third] = [server.client(), server.client(), server.client()];
+    for (const client of [one, other]) resume(client, 0);
+    resume(third, 95);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    expect([one, other].flatMap((client) => client.answers())).toEqual([]);
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 91, 100));
+    const reason = 'history_trimmed';
+    for (const client of [one, other]) {
+      expect(client.answers()).toMatchObject([{ recovered: false, reason, replayed: 0 }]);
+    }
+    expect(third.answers()).toMatchObject([{ recovered: true, replayed: 5 }]);
+    resume(server.client(), 0);
+    expect(server.upstream.calls, 'whoever comes later has it asked anew').toHaveLength(3);
+  });
+
+  it('keeps the order when a page ends before what was published meanwhile', () => {
+    using server = new FanOutUnderTest({
+      subscriptions: { maxChannelsPerClient: 9, maxHistory: 5, isOffered: () => true },
+    });
+    const client = server.client();
+    client.request({ type: 'subscribe', channels: [{ channel: 'a', history: 5 }] });
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 10 });
+    publish(server, 11, 11);
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 6, 10));
+    publish(server, 12, 12);
+    expect(client.answers()).toMatchObject([{ offset: 11, recovered: true, replayed: 5 }]);
+    expect(story(client)).toEqual(['answer', '7', '8', '9', '10', '11', '12']);
+  });
+
+  it('does not depend on the log for what is published while an answer is awaited', () => {
+    using server = new FanOutUnderTest({ ringBytes: 10_000 });
+    const client = server.client();
+    resume(client, 7);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 10 });
+    publish(server, 11, 12);
+    for (let i = 0; i < 100; i += 1) server.upstream.publish('other', i);
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 8, 10));
+    expect(client.answers()).toMatchObject([{ recovered: true, replayed: 5 }]);
+    expect(client.offsets('a')).toEqual(numbers(8, 12));
+  });
+
+  it('answers everyone with the code of a question that cannot be answered', () => {
+    using server = new FanOutUnderTest();
+    const [one, earlier, ahead] = [server.client(), server.client(), server.client()];
+    resume(one, 50);
+    resume(earlier, 20);
+    resume(ahead, 900);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    server.upstream.answer('a', '', [], 'unavailable');
+    for (const client of [one, earlier, ahead]) {
+      const outcome = { recovered: false, reason: 'unavailable', replayed: 0 };
+      expect(client.answers()).toMatchObject([outcome]);
+    }
+    publish(server, 101, 101);
+    for (const client of [one, earlier, ahead]) expect(client.offsets('a')).toEqual([101]);
+    expect(server.upstream.questions.size).toBe(0);
+  });
+
+  it('takes an answer of another epoch for none, and one of before a new epoch for nothing', () => {
+    using server = new FanOutUnderTest();
+    const client = server.client();
+    resume(client, 50);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    server.upstream.answer('a', 'next', publicationsOf('a', 51, 100));
+    expect(client.answers()).toMatchObject([{ recovered: false, reason: 'epoch_changed' }]);
+
+    const other = server.client();
+    other.request({ type: 'subscribe', channels: [{ channel: 'a', history: 10 }] });
+    server.upstream.listener.resync({ channel: 'a', epoch: 'next', offset: 100 });
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 91, 100));
+    expect(other.answers()).toEqual([]);
+    server.upstream.answer('a', 'next', publicationsOf('a', 91, 100));
+    expect(other.answers()).toMatchObject([{ epoch: 'next', recovered: true, replayed: 10 }]);
+  });
+
+  it('takes of an answer with a hole what is behind it', () => {
+    using server = new FanOutUnderTest();
+    const client = server.client();
+    resume(client, 5, EPOCH, 6);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 12 });
+    const holed = [...publicationsOf('a', 6, 8), ...publicationsOf('a', 10, 12)];
+    server.upstream.answer('a', EPOCH, holed);
+    expect(client.answers()).toMatchObject([{ recovered: false, replayed: 3 }]);
+    expect(client.offsets('a')).toEqual([10, 11, 12]);
+  });
+});
+
+describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
+  const KIB = 1024;
+  const DATA = 'x'.repeat(500);
+  /** Eight of these are more than the ring of 4 MiB: each publication counts about 850 bytes. */
+  const CHANNELS = Array.from({ length: 8 }, (_, i) => `c${i}`);
+
+  function pageOf(channel: string) {
+    return numbers(1, 1_000).map((offset) => publicationOf(channel, DATA, offset));
+  }
+
+  it('are kept in full, however much one client is promised', async () => {
+    using server = new FanOutUnderTest({ ringBytes: 4 * KIB * KIB });
+    const client = server.client();
+    const channels = CHANNELS.map((channel) => ({ channel, history: 1_000 }));
+    client.request({ type: 'subscribe', channels });
+    server.upstream.acknowledge(CHANNELS, { epoch: EPOCH, offset: 1_000 });
+    for (let i = 0; i < 100 && client.answers().length < CHANNELS.length; i += 1) {
+      for (const channel of [...server.upstream.questions.keys()]) {
+        server.upstream.answer(channel, EPOCH, pageOf(channel));
+      }
+      await new Promise(setImmediate);
+    }
+    expect(client.answers()).toHaveLength(CHANNELS.length);
+    client.drain();
+    for (const answer of client.answers()) {
+      expect(answer).toMatchObject({ recovered: true, replayed: 1_000 });
+    }
+    expect(client.controls('gap')).toEqual([]);
+    for (const channel of CHANNELS) expect(client.offsets(channel)).toEqual(numbers(1, 1_000));
+  });
+
+  it('wait for room while a client reads nothing, and its connection ends for it', async () => {
+    using server = new FanOutUnderTest({ ringBytes: 2 * KIB * KIB });
+    const stalled = server.client();
+    stalled.stall();
+    const channels = CHANNELS.map((channel) => ({ channel, history: 1_000 }));
+    stalled.request({ type: 'subscribe', channels });
+    server.upstream.acknowledge(CHANNELS, { epoch: EPOCH, offset: 1_000 });
+    while (server.upstream.questions.size > 0) {
+      const [channel] = [...server.upstream.questions.keys()] as [string];
+      server.upstream.answer(channel, EPOCH, pageOf(channel));
+      await new Promise(setImmediate);
+    }
+    const promised = stalled.connection.outbox.lastSequence;
+    expect(promised).toBeGreaterThan(1_000);
+    expect(promised, 'the rest waits').toBeLessThan(8_000);
+
+    const other = server.client();
+    other.request({ type: 'subscribe', channels: [{ channel: CHANNELS[0], history: 10 }] });
+    expect(other.answers()).toEqual([]);
+    for (let i = 0; i < 3; i += 1) stalled.connection.tick(performance.now());
+    expect(stalled.connection.holdsUpReplays).toBe(true);
+    stalled.connection.close('slow');
+    await new Promise(setImmediate);
+    const [from] = [...server.upstream.questions.values()];
+    server.upstream.answer('c0', EPOCH, pageOf('c0').slice(Number(from) - 1));
+    expect(other.answers()).toMatchObject([{ recovered: true, replayed: 10 }]);
+  });
+
+  it('outlast whatever is published meanwhile', () => {
+    using server = new FanOutUnderTest({ ringBytes: 20_000, outbox: { ...LIMITS, slots: 8 } });
+    const client = server.client();
+    client.stall();
+    resume(client, 80);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 81, 100));
+    publish(server, 101, 150, DATA);
+    client.drain();
+    const last = client.offsets('a').indexOf(100);
+    expect(client.offsets('a').slice(0, last + 1)).toEqual(numbers(81, 100));
+    expect(client.controls('gap')).toMatchObject([{ epoch: EPOCH, from: 101, reason: 'slow' }]);
+  });
+
+  it('are not held for a client in whose queue they find room', () => {
+    using server = new FanOutUnderTest();
+    const client = server.client();
+    client.stall();
+    resume(client, 80);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 81, 100));
+    const { outbox } = client.connection;
+    expect([outbox.depth, outbox.isPromised, outbox.isBehind]).toEqual([20, false, false]);
+  });
+
+  it('are kept, or the connection ends: nobody is spared by being told of their loss', () => {
+    using server = new FanOutUnderTest({
+      outbox: { ...LIMITS, slots: 8 },
+      slow: { graceMs: 60_000, maxLagMs: 1_000 },
+    });
+    const client = server.subscriber('b', EPOCH, 0);
+    client.stall();
+    server.upstream.publish('b', 1);
+    resume(client, 80);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 81, 100));
+    client.connection.tick(performance.now() + 2_000);
+    expect(client.webSocket.closes).toMatchObject([{ reason: 'slow' }]);
+  });
+
+  it('of one replay that is too long by itself are not made', () => {
+    using server = new FanOutUnderTest({ ringBytes: 10_000 });
+    const client = server.client();
+    resume(client, 0);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 1, 100));
+    const outcome = { recovered: false, reason: 'history_too_long', replayed: 0 };
+    expect(client.answers()).toMatchObject([outcome]);
+  });
+
+  it('of a channel that is left and taken up again while behind are kept', () => {
+    using server = new FanOutUnderTest();
+    const client = server.subscriber('a', EPOCH, 0);
+    client.stall();
+    publish(server, 1, 610);
+    expect(client.connection.outbox.isBehind).toBe(true);
+    client.request({ type: 'unsubscribe', channels: ['a'] });
+    resume(client, 522);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 610 });
+    if (server.upstream.questions.size > 0) {
+      server.upstream.answer('a', EPOCH, publicationsOf('a', 523, 610));
+    }
+    publish(server, 611, 620);
+    client.drain();
+    expect(client.answers().at(-1)).toMatchObject({ recovered: true, replayed: 88 });
+    expect(client.controls('gap')).toEqual([]);
+    expect(client.offsets('a').slice(-98)).toEqual(numbers(523, 620));
+  });
+});
+
+describe('FanOut: what has its place between publications', () => {
+  it('tells what was owed of an epoch under that epoch, then the new one', () => {
+    using server = new FanOutUnderTest({ outbox: { ...LIMITS, slots: 2 } });
+    const client = server.client();
+    client.stall();
+    resume(client, 5, 'E');
+    server.upstream.acknowledge(['a'], { epoch: 'E', offset: 10 });
+    server.upstream.answer('a', 'E', publicationsOf('a', 6, 10));
+    publish(server, 11, 11);
+    server.upstream.listener.resync({ channel: 'a', epoch: 'NEW', offset: 8 });
+    publish(server, 9, 9);
+    client.drain();
+    expect(story(client)).toEqual(['answer', '6', '7', '8', '9', '10', '11', 'resync NEW 8', '9']);
+  });
+
+  it('tells what is lost of an epoch under that epoch too', () => {
+    using server = new FanOutUnderTest({ ringBytes: 1_000 });
+    const client = server.subscriber('a', 'E', 0);
+    client.stall();
+    publish(server, 1, 600);
+    server.upstream.listener.resync({ channel: 'a', epoch: 'NEW', offset: 8 });
+    publish(server, 9, 40);
+    client.drain();
+    const told = story(client);
+    const gap = told.findIndex((one) => one.startsWith('gap'));
+    expect(told[gap]).toMatch(/^gap E \d+\.\.600 slow$/);
+    expect(told.slice(gap + 1, gap + 3)).toEqual([
+      'resync NEW 8',
+      expect.stringMatching(/^gap NEW 9\.\.\d+ slow$/),
+    ]);
+    expect(told.at(-1)).toBe('40');
+  });
+
+  it('tells a gap of the feed behind what is owed, with its own reason', () => {
+    using server = new FanOutUnderTest();
+    const client = server.subscriber('a', EPOCH, 0);
+    client.stall();
+    publish(server, 1, 520);
+    const gap = { channel: 'a', epoch: EPOCH, from: 521, to: 522, lost: 2 } as const;
+    server.upstream.listener.gap({ ...gap, reason: 'too_large' });
+    publish(server, 523, 523);
+    client.drain();
+    expect(story(client).slice(-3)).toEqual(['520', `gap ${EPOCH} 521..522 too_large`, '523']);
+    expect(client.offsets('a')).toEqual([...numbers(1, 520), 523]);
+  });
+});

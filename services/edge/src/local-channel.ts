@@ -1,0 +1,85 @@
+import type { PublicationLog, ReplayMemory } from '@tradewind/fanout';
+import type { ChannelRequest, ErrorCode } from '@tradewind/protocol';
+import { ChannelHistory } from './channel-history.ts';
+import type { Connection } from './connection.ts';
+import { END_OF_CHANNEL } from './feed.ts';
+import type { Asked } from './replay-plan.ts';
+import type { SubscribeAnswer } from './subscribe-answer.ts';
+
+/** A subscription that is not answered yet. */
+export interface WaitingAnswer {
+  readonly answer: SubscribeAnswer;
+  readonly request: ChannelRequest;
+  readonly asked: Asked;
+  /** Seconds for which it has been kept waiting although the channel flows. */
+  delayedSeconds: number;
+}
+
+/** What begins to wait. */
+export function waitingAnswer(answer: SubscribeAnswer, request: ChannelRequest): WaitingAnswer {
+  const asked: Asked = { end: 'unasked', failure: undefined };
+  return { answer, request, asked, delayedSeconds: 0 };
+}
+
+/** A channel in which someone on this worker is interested. */
+export class LocalChannel {
+  readonly name: string;
+  /** The hub's number for it, once the hub has acknowledged it. */
+  ref: number | undefined;
+  readonly history: ChannelHistory;
+  /** Who waits for the acknowledgement, or for the channel's past, with the answers that wait along. */
+  readonly waiting = new Map<Connection, readonly WaitingAnswer[]>();
+  #asking: number | undefined;
+  /** Whether that question was put in the present turn: whoever wants to know the same may share it. */
+  #isAskedNow = false;
+
+  constructor(name: string, log: PublicationLog, memory: ReplayMemory) {
+    this.name = name;
+    this.history = new ChannelHistory(name, log, memory);
+  }
+
+  /** From where on the hub is asked for the channel's past; undefined while it is not. See `Feed.history`. */
+  get asking(): number | undefined {
+    return this.#asking;
+  }
+
+  /** Someone has begun to wait: shares a question that is being put right now. */
+  joinsQuestion({ asked }: WaitingAnswer): void {
+    if (this.#isAskedNow && this.#asking === END_OF_CHANNEL) asked.end = 'asked';
+  }
+
+  /** The hub is asked now, for all who wait. */
+  ask(from: number): void {
+    this.#asking = from;
+    if (from !== END_OF_CHANNEL) {
+      this.history.ask(from);
+      return;
+    }
+    this.#isAskedNow = true;
+    queueMicrotask(() => {
+      this.#isAskedNow = false;
+    });
+    for (const { asked } of this.#firsts()) if (asked.end === 'unasked') asked.end = 'asked';
+  }
+
+  /** The hub has answered. With a code nobody who waits is to wait any longer. */
+  answered(code: ErrorCode | undefined): void {
+    const isEnd = this.#asking === END_OF_CHANNEL;
+    this.#asking = undefined;
+    if (code !== undefined) this.history.unanswered();
+    for (const { asked } of this.#firsts()) {
+      if (code !== undefined) asked.failure = code;
+      else if (isEnd && asked.end === 'asked') asked.end = 'answered';
+    }
+  }
+
+  /** A second has passed in which those who wait were kept waiting. */
+  delay(): void {
+    for (const first of this.#firsts()) first.delayedSeconds += 1;
+  }
+
+  /** Of each connection that waits, the request that decides. */
+  #firsts(): WaitingAnswer[] {
+    return [...this.waiting.values()].flatMap(([first]) => (first === undefined ? [] : [first]));
+  }
+}
