@@ -1,22 +1,19 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { HistoryEntry } from './arrival.ts';
-import { END_OF_CHANNEL, type Feed } from './feed.ts';
+import { END_OF_CHANNEL } from './feed.ts';
 import {
   ArchiveError,
   answers,
   createHub,
   type HubUnderTest,
-  type RecordingWorker,
   refusalOf,
 } from './testing/hub-under-test.ts';
-
-const NOW = 1_795_416_898_000;
-
-/** One look at all that failed, or is suspected. */
-const TICK_MS = 250;
+import { createLiveHub, entries, entry, type LiveHub, NOW, sequenced } from './testing/live-hub.ts';
 
 const PASSING = new ArchiveError('passing');
 const LASTING = new ArchiveError('lasting');
+
+/** One look at all that failed, or is suspected. */
+const TICK_MS = 250;
 
 beforeEach(() => {
   vi.useFakeTimers({
@@ -31,57 +28,15 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** When a publication was: those before the tests long ago. */
-function timeOf(offset: number): number {
-  return offset > 4 ? NOW + offset : NOW - 60_000 + offset;
-}
-
-function entry(offset: number, text = String(offset)): HistoryEntry {
-  return { offset, publishedAt: timeOf(offset), payload: Buffer.from(text) };
-}
-
-function entries(from: number, to: number): HistoryEntry[] {
-  return Array.from({ length: to - from + 1 }, (_, i) => entry(from + i));
-}
-
-function sequenced(offset: number, epoch = 'E', publishedAt = timeOf(offset)): Buffer {
-  return Buffer.from(`@1:${epoch}:${offset}:${publishedAt};${offset}`);
-}
-
-interface Live extends HubUnderTest {
-  readonly feed: Feed;
-  readonly told: RecordingWorker;
-  /** Publishes these offsets of epoch E with all that belongs to it. */
-  publish(...offsets: number[]): void;
-  tick(): Promise<void>;
-}
-
-/** A hub with the channel `a` at offset 4 of epoch E. */
-async function live(changes: Parameters<typeof createHub>[0] = {}): Promise<Live> {
-  const under = createHub(changes);
+async function live(): Promise<LiveHub> {
+  const under = await createLiveHub();
   onTestFinished(() => under.hub.stop());
-  const { hub, archive } = under;
-  archive.positions.set('a', { epoch: 'E', offset: 4 });
-  archive.logs.set('a', entries(1, 4));
-  const { feed, worker: told } = await under.worker();
-  feed.declare('a');
-  hub.subscribed(['a']);
+  return under;
+}
+
+async function tick(): Promise<void> {
+  vi.advanceTimersByTime(TICK_MS);
   await answers();
-  expect(told.news()).toEqual(['acknowledged a']);
-  archive.calls.length = 0;
-  under.reported.length = 0;
-  return {
-    ...{ ...under, feed, told },
-    publish(...offsets) {
-      archive.positions.set('a', { epoch: 'E', offset: offsets.at(-1)! });
-      archive.logs.set('a', [...archive.logs.get('a')!, ...offsets.map((offset) => entry(offset))]);
-      for (const offset of offsets) hub.message('a', sequenced(offset));
-    },
-    async tick() {
-      vi.advanceTimersByTime(TICK_MS);
-      await answers();
-    },
-  };
 }
 
 function reportsOf({ reported }: HubUnderTest): string[] {
@@ -151,7 +106,7 @@ describe('Hub: without the right to read where a channel stands', () => {
 describe('Hub: what Redis refuses to recovery', () => {
   it('waits for what passes, and tells of each attempt', async () => {
     const channel = await live();
-    const { archive, told, publish, tick } = channel;
+    const { archive, told, publish } = channel;
     archive.faults.history = PASSING;
     archive.positions.set('a', { epoch: 'E', offset: 5 });
     archive.logs.set('a', entries(1, 5));
@@ -216,7 +171,7 @@ describe('Hub: what Redis refuses to recovery', () => {
 describe('Hub: two connections to Redis', () => {
   it('compares only when both lead to the same server', async () => {
     const channel = await live();
-    const { hub, source, archive, told, publish, tick } = channel;
+    const { hub, source, archive, told, publish } = channel;
     publish(5);
     await answers();
     told.news();
@@ -238,7 +193,7 @@ describe('Hub: two connections to Redis', () => {
   });
 
   it('does not take a page for the truth that shows less than the position', async () => {
-    const { archive, told, publish, tick } = await live();
+    const { archive, told, publish } = await live();
     const read = archive.readHistory.bind(archive);
     archive.readHistory = async (name, from, limit) => {
       await read(name, from, limit);
@@ -257,7 +212,7 @@ describe('Hub: two connections to Redis', () => {
   });
 
   it('does not begin epochs as fast as it can where another server has one already', async () => {
-    const { hub, source, archive, publish, tick } = await live();
+    const { hub, source, archive, publish } = await live();
     publish(5, 6);
     await answers();
     hub.linkLost('failover');
@@ -333,108 +288,9 @@ describe('Hub: many channels that recover', () => {
   });
 });
 
-describe('Hub: what workers ask of the past', () => {
-  it('is answered with a code where the channel has no position', async () => {
-    const { hub, worker } = createHub();
-    onTestFinished(() => hub.stop());
-    const { feed, worker: told } = await worker();
-    feed.declare('a');
-    hub.subscribed(['a']);
-    await answers();
-    told.news();
-    feed.history('a', 1);
-    expect(told.told, 'not before the call has returned').toEqual([]);
-    await answers();
-    expect(told.news()).toEqual(['history a unavailable']);
-  });
-
-  it('is answered with a code while the node is cut off, where only Redis could tell', async () => {
-    const { hub, feed, told } = await live();
-    feed.history('a', END_OF_CHANNEL);
-    hub.linkLost('ping timeout');
-    feed.history('a', END_OF_CHANNEL);
-    await answers();
-    expect(told.news()).toEqual(['history a unavailable', 'degraded', 'history a unavailable']);
-  });
-
-  it('is answered when the position came that a repair had kept from counting', async () => {
-    const { hub, archive, feed, told } = await live();
-    archive.positions.set('a', { epoch: 'E', offset: 6 });
-    archive.logs.set('a', entries(5, 6));
-    hub.message('a', sequenced(6));
-    await answers();
-    feed.history('a', END_OF_CHANNEL);
-    await answers();
-    expect(told.news()).toEqual(['published a 5', 'published a 6', 'history a ']);
-  });
-
-  it('has no hole: what lies before one is left out', async () => {
-    const { archive, feed, told } = await live();
-    archive.logs.set('a', [entry(1), entry(2), entry(4)]);
-    feed.history('a', 1);
-    await answers();
-    expect(told.news()).toEqual(['history a 4']);
-  });
-
-  it('is not read again and again from a server that has not come so far', async () => {
-    const { archive, feed, told, publish, tick } = await live();
-    publish(5);
-    await answers();
-    told.news();
-    const read = archive.readHistory.bind(archive);
-    archive.readHistory = async (name, from, limit) => {
-      const page = await read(name, from, limit);
-      return { ...page, position: { epoch: 'E', offset: 4 } };
-    };
-    feed.history('a', 1);
-    for (let i = 0; i < 10; i += 1) await answers();
-    expect(archive.calls.filter((call) => call.startsWith('history'))).toHaveLength(1);
-    archive.readHistory = read;
-    await tick();
-    expect(told.news()).toEqual(['history a 1,2,3,4,5']);
-  });
-});
-
-describe('Hub: a channel that stays lost when the others are back', () => {
-  it('is acknowledged to whoever declared it meanwhile, before anything else is told of it', async () => {
-    const { hub, told, worker } = await live();
-    hub.message('a', Buffer.from('"plain"'));
-    told.news();
-    hub.linkLost('ping timeout');
-    hub.refused('a', refusalOf('BUSY'));
-    hub.linkRestored();
-    const late = await worker();
-    late.feed.declare('a');
-    await answers();
-    expect(late.worker.news()).toEqual([]);
-    hub.subscribed(['a']);
-    hub.message('a', Buffer.from('"plain"'));
-    await answers();
-    expect(late.worker.news()).toEqual(['acknowledged a', 'gap a link', 'published a plain']);
-    expect(told.news()).toEqual(['degraded', 'restored', 'gap a link', 'published a plain']);
-  });
-
-  it.each([
-    ['refused again', (under: Live) => under.hub.refused('a', refusalOf('BUSY'))],
-    ['cut off', (under: Live) => under.hub.linkLost('again')],
-  ])('is refused to whoever only waits for it when it is %s', async (_, fail) => {
-    const under = await live();
-    const { hub, worker } = under;
-    hub.linkLost('ping timeout');
-    hub.refused('a', refusalOf('BUSY'));
-    hub.linkRestored();
-    const late = await worker();
-    late.feed.declare('a');
-    await answers();
-    fail(under);
-    expect(late.worker.news()[0]).toBe('refused a unavailable');
-    expect(hub.channels, 'the other one still wants it').toBe(1);
-  });
-});
-
 describe('Hub: old offsets that seem to be handed out again', () => {
   it('are looked into once a tick, however many somebody forges', async () => {
-    const { hub, archive, told, publish, tick } = await live();
+    const { hub, archive, told, publish } = await live();
     publish(5);
     await answers();
     told.news();
@@ -453,7 +309,7 @@ describe('Hub: old offsets that seem to be handed out again', () => {
   });
 
   it('are found to be so where they are', async () => {
-    const { hub, archive, told, publish, tick } = await live();
+    const { hub, archive, told, publish } = await live();
     publish(5, 6);
     await answers();
     told.news();

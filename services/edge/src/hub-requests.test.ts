@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { END_OF_CHANNEL } from './feed.ts';
+import { answers, createHub, refusalOf } from './testing/hub-under-test.ts';
+import { createLiveHub, entries, entry, type LiveHub, NOW, sequenced } from './testing/live-hub.ts';
+
+/** One look at all that failed, or is suspected. */
+const TICK_MS = 250;
+
+beforeEach(() => {
+  vi.useFakeTimers({
+    now: NOW,
+    toFake: [
+      ...(['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] as const),
+      ...(['Date', 'performance'] as const),
+    ],
+  });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+async function live(): Promise<LiveHub> {
+  const under = await createLiveHub();
+  onTestFinished(() => under.hub.stop());
+  return under;
+}
+
+async function tick(): Promise<void> {
+  vi.advanceTimersByTime(TICK_MS);
+  await answers();
+}
+
+describe('Hub: what workers ask of the past', () => {
+  it('is answered with a code where the channel has no position', async () => {
+    const { hub, worker } = createHub();
+    onTestFinished(() => hub.stop());
+    const { feed, worker: told } = await worker();
+    feed.declare('a');
+    hub.subscribed(['a']);
+    await answers();
+    told.news();
+    feed.history('a', 1);
+    expect(told.told, 'not before the call has returned').toEqual([]);
+    await answers();
+    expect(told.news()).toEqual(['history a unavailable']);
+  });
+
+  it('is answered with a code while the node is cut off, where only Redis could tell', async () => {
+    const { hub, feed, told } = await live();
+    feed.history('a', END_OF_CHANNEL);
+    hub.linkLost('ping timeout');
+    feed.history('a', END_OF_CHANNEL);
+    await answers();
+    expect(told.news()).toEqual(['history a unavailable', 'degraded', 'history a unavailable']);
+  });
+
+  it('is answered when the position came that a repair had kept from counting', async () => {
+    const { hub, archive, feed, told } = await live();
+    archive.positions.set('a', { epoch: 'E', offset: 6 });
+    archive.logs.set('a', entries(5, 6));
+    hub.message('a', sequenced(6));
+    await answers();
+    feed.history('a', END_OF_CHANNEL);
+    await answers();
+    expect(told.news()).toEqual(['published a 5', 'published a 6', 'history a ']);
+  });
+
+  it('has no hole: what lies before one is left out', async () => {
+    const { archive, feed, told } = await live();
+    archive.logs.set('a', [entry(1), entry(2), entry(4)]);
+    feed.history('a', 1);
+    await answers();
+    expect(told.news()).toEqual(['history a 4']);
+  });
+
+  it('is not read again and again from a server that has not come so far', async () => {
+    const { archive, feed, told, publish } = await live();
+    publish(5);
+    await answers();
+    told.news();
+    const read = archive.readHistory.bind(archive);
+    archive.readHistory = async (name, from, limit) => {
+      const page = await read(name, from, limit);
+      return { ...page, position: { epoch: 'E', offset: 4 } };
+    };
+    feed.history('a', 1);
+    for (let i = 0; i < 10; i += 1) await answers();
+    expect(archive.calls.filter((call) => call.startsWith('history'))).toHaveLength(1);
+    archive.readHistory = read;
+    await tick();
+    expect(told.news()).toEqual(['history a 1,2,3,4,5']);
+  });
+});
+
+describe('Hub: a channel that stays lost when the others are back', () => {
+  it('is acknowledged to whoever declared it meanwhile, before anything else is told of it', async () => {
+    const { hub, told, worker } = await live();
+    hub.message('a', Buffer.from('"plain"'));
+    told.news();
+    hub.linkLost('ping timeout');
+    hub.refused('a', refusalOf('BUSY'));
+    hub.linkRestored();
+    const late = await worker();
+    late.feed.declare('a');
+    await answers();
+    expect(late.worker.news()).toEqual([]);
+    hub.subscribed(['a']);
+    hub.message('a', Buffer.from('"plain"'));
+    await answers();
+    expect(late.worker.news()).toEqual(['acknowledged a', 'gap a link', 'published a plain']);
+    expect(told.news()).toEqual(['degraded', 'restored', 'gap a link', 'published a plain']);
+  });
+
+  it.each([
+    ['refused again', (under: LiveHub) => under.hub.refused('a', refusalOf('BUSY'))],
+    ['cut off', (under: LiveHub) => under.hub.linkLost('again')],
+  ])('is refused to whoever only waits for it when it is %s', async (_, fail) => {
+    const under = await live();
+    const { hub, worker } = under;
+    hub.linkLost('ping timeout');
+    hub.refused('a', refusalOf('BUSY'));
+    hub.linkRestored();
+    const late = await worker();
+    late.feed.declare('a');
+    await answers();
+    fail(under);
+    expect(late.worker.news()[0]).toBe('refused a unavailable');
+    expect(hub.channels, 'the other one still wants it').toBe(1);
+  });
+});
