@@ -87,11 +87,9 @@ describe('a Redis that is away', () => {
     const failed = callers.attempts.filter(({ status }) => status !== 200);
     expect(failed.length).toBeGreaterThan(100);
     for (const { status, retryAfter, body } of failed) {
-      expect({ status, retryAfter, code: body.error?.code }).toEqual({
-        status: 503,
-        retryAfter: '1',
-        code: 'unavailable',
-      });
+      expect({ status, retryAfter }).toEqual({ status: 503, retryAfter: '1' });
+      // Too late: its time was over between here and Redis.
+      expect(['unavailable', 'too_late']).toContain(body.error?.code);
     }
     const metrics = await ingest.metrics();
     const sum = (name: string) => metrics.sum(`tradewind_ingest_${name}_total`) ?? 0;
