@@ -128,18 +128,24 @@ describe.skipIf(programs === undefined)('a Prometheus that scrapes two edges und
   });
 
   it('sees both edges, each thread of both, and the rates by their known names', async () => {
-    const threads = await query(
-      prometheus,
-      'count by (instance) (tradewind_edge_thread_cpu_seconds_total)',
+    // A scrape or an evaluation of the rules may be missing at any one moment.
+    await eventually(
+      async () => {
+        const threads = await query(
+          prometheus,
+          'count by (instance) (tradewind_edge_thread_cpu_seconds_total)',
+        );
+        expect(threads.map(({ value }) => value[1]).toSorted()).toEqual(['1', '3']);
+        for (const name of [
+          'ws_broadcast_iterations_per_sec',
+          'ws_subscription_index_lookups_per_sec',
+        ]) {
+          const rates = await query(prometheus, `${name} > 0`);
+          expect(rates, name).toHaveLength(2);
+        }
+      },
+      { deadlineMs: DATA_DEADLINE_MS },
     );
-    expect(threads.map(({ value }) => value[1]).toSorted()).toEqual(['1', '3']);
-    for (const name of [
-      'ws_broadcast_iterations_per_sec',
-      'ws_subscription_index_lookups_per_sec',
-    ]) {
-      const rates = await query(prometheus, `${name} > 0`);
-      expect(rates, name).toHaveLength(2);
-    }
   });
 });
 
