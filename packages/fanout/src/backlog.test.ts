@@ -194,7 +194,7 @@ describe('a backlog', () => {
     const { made, owe, refuse, memory } = setUp();
     owe('a', 1, 2);
     refuse('a', 3);
-    made().abandon();
+    made().end();
     expect([made().isOver, made().owed, memory.bytes]).toEqual([true, 0, 0]);
   });
 });

@@ -62,9 +62,10 @@ export class Backlog {
   #notices = 0;
   #promises = 0;
 
-  /** Begins with the publication that was appended to the log last. */
+  /** Begins with the publication that was appended to the log last. Its owner ends it. */
   constructor(log: PublicationLog) {
     this.#log = log;
+    log.follow();
     this.#cursor = log.next - 1;
   }
 
@@ -148,18 +149,14 @@ export class Backlog {
       if (after?.kind === 'notice') lost.add(lossOfNotice(after.notice));
       else if (after !== undefined && !after.isLeft) lost.add(lossOfPromise(after));
     }
-    this.abandon();
+    this.#abandon();
     this.#lost = lost;
   }
 
-  /** The client is gone: nothing is held for it any more. */
-  abandon(): void {
-    for (const { after } of this.#segments) if (after?.kind === 'promise') this.#release(after);
-    this.#segments.splice(0, this.#segments.length, newSegment());
-    this.#lost = undefined;
-    this.#cursor = this.#log.next;
-    this.#notices = 0;
-    this.#owed = 0;
+  /** Nothing is owed any more, or the client is gone: nothing is held for it from here on. */
+  end(): void {
+    this.#abandon();
+    this.#log.unfollow();
   }
 
   /** The client no longer receives this channel: what it is owed of it, it does not get. */
@@ -259,6 +256,15 @@ export class Backlog {
     promised.isLeft = true;
     promised.excerpt.release();
     this.#promises -= 1;
+  }
+
+  #abandon(): void {
+    for (const { after } of this.#segments) if (after?.kind === 'promise') this.#release(after);
+    this.#segments.splice(0, this.#segments.length, newSegment());
+    this.#lost = undefined;
+    this.#cursor = this.#log.next;
+    this.#notices = 0;
+    this.#owed = 0;
   }
 
   /** Goes on to the next segment, if the client is through with the first. */

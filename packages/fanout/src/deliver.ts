@@ -1,6 +1,6 @@
 import type { Outbox } from './outbox.ts';
 import type { Publication } from './publication.ts';
-import type { SendQueues } from './send-queues.ts';
+import { type SendQueues, Unsettled } from './send-queues.ts';
 import type { Audience, Placed } from './subscription-index.ts';
 
 /** Someone who receives publications: for this package, an outbox and the place of its queue. */
@@ -21,11 +21,13 @@ export interface DeliveryRound<S> {
   readonly slow: S[];
   /** Publications refused so far; the caller may reset it. */
   refused: number;
+  /** Of use during a delivery only. */
+  readonly unsettled: Unsettled;
 }
 
 /** An empty round. */
 export function createDeliveryRound<S>(): DeliveryRound<S> {
-  return { dirty: [], brimming: [], slow: [], refused: 0 };
+  return { dirty: [], brimming: [], slow: [], refused: 0, unsettled: new Unsettled() };
 }
 
 /**
@@ -42,12 +44,15 @@ export function deliver<S extends Subscriber>(
   now: number,
   round: DeliveryRound<S>,
 ): void {
-  const { tail } = publication;
-  for (let i = 0; i < places.length; i += 1) {
-    const offered = queues.offer(places[i] as number, tail);
-    if (offered === 'queued') continue;
-    const subscriber = members[i] as S;
-    const verdict = subscriber.outbox.settle(offered, publication, now);
+  const { positions, offers } = round.unsettled;
+  queues.offer(places, publication.tail, round.unsettled);
+  for (let i = 0; i < positions.length; i += 1) {
+    const subscriber = members[positions[i] as number] as S;
+    const verdict = subscriber.outbox.settle(
+      offers[i] as (typeof offers)[number],
+      publication,
+      now,
+    );
     if (verdict === 'queued') continue;
     if (verdict === 'first') {
       round.dirty.push(subscriber);
@@ -58,4 +63,5 @@ export function deliver<S extends Subscriber>(
       if (verdict === 'slow') round.slow.push(subscriber);
     }
   }
+  round.unsettled.clear();
 }

@@ -3,7 +3,7 @@ import type { Loss, Notice } from './losses.ts';
 import type { Publication } from './publication.ts';
 import type { PublicationLog } from './publication-log.ts';
 import type { Replay } from './replay.ts';
-import type { EntryTaker, Offered, SendQueues } from './send-queues.ts';
+import { type EntryTaker, type Offered, type SendQueues, Unsettled } from './send-queues.ts';
 import { hasStruckOut, lagsTooLong, type Pace, type SlowPolicy } from './slow-policy.ts';
 
 /**
@@ -110,8 +110,10 @@ export class Outbox {
    * @param now ms on the clock that all calls share.
    */
   offer(publication: Publication, now: number): Verdict {
-    const offered = this.#queues.offer(this.#place, publication.tail);
-    return offered === 'queued' ? offered : this.settle(offered, publication, now);
+    const unsettled = new Unsettled();
+    this.#queues.offer([this.#place], publication.tail, unsettled);
+    const [offered] = unsettled.offers;
+    return offered === undefined ? 'queued' : this.settle(offered, publication, now);
   }
 
   /**
@@ -292,6 +294,7 @@ export class Outbox {
   /** Ends the backlog when nothing of it is left: from here on what is offered is queued again. */
   #settleBacklog(): void {
     if (this.#backlog?.isOver !== true) return;
+    this.#backlog.end();
     this.#backlog = undefined;
     this.#queues.setBehind(this.#place, false);
     this.#pace.refusalsInARow = 0;
@@ -299,7 +302,7 @@ export class Outbox {
   }
 
   #forgetBacklog(): void {
-    this.#backlog?.abandon();
+    this.#backlog?.end();
     this.#backlog = undefined;
     this.#queues.setBehind(this.#place, false);
   }

@@ -6,8 +6,9 @@ import { PublicationLog } from './publication-log.ts';
 /** What each publication counts besides its tail. */
 const ENTRY_BYTES = 256;
 
+/** One that is kept whether someone follows or not. */
 function publication(bytes: number): Publication {
-  return { channel: 'a', offset: 0, tail: new Uint8Array(bytes), publishedAt: 0 };
+  return { channel: 'a', offset: 1, tail: new Uint8Array(bytes), publishedAt: 0 };
 }
 
 it('holds the latest publications that fit into its bytes, and knows each by its number', () => {
@@ -63,4 +64,54 @@ it('keeps nothing when it may hold nothing', () => {
   const log = new PublicationLog(0);
   log.append(publication(0));
   expect([log.oldest, log.next, log.bytes, log.at(0)]).toEqual([1, 1, 0, undefined]);
+});
+
+it('keeps of what has no offset only the latest, and what came while someone followed', () => {
+  const step = fc.constantFrom('plain', 'sequenced', 'follow', 'unfollow');
+  const channel = fc.constantFrom('a', 'b');
+  const steps = fc.array(fc.tuple(step, channel), { maxLength: 200, size: 'max' });
+  fc.assert(
+    fc.property(steps, (all) => {
+      const log = new PublicationLog(1_000_000);
+      const appended: { readonly publication: Publication; isKept: boolean }[] = [];
+      let followers = 0;
+      for (const [what, name] of all) {
+        const latest = appended.at(-1);
+        if (what === 'follow') {
+          log.follow();
+          followers += 1;
+          if (latest !== undefined) latest.isKept = true;
+        } else if (what === 'unfollow') {
+          if (followers > 0) log.unfollow();
+          followers = Math.max(0, followers - 1);
+        } else {
+          const offset = what === 'plain' ? 0 : 1;
+          const one = { ...publication(10), channel: name, offset };
+          log.append(one);
+          appended.push({ publication: one, isKept: followers > 0 || offset > 0 });
+        }
+      }
+      const isHeld = appended.map(({ isKept }, n) => isKept || n === appended.length - 1);
+      expect(log.next).toBe(appended.length);
+      expect(appended.map((_, n) => log.at(n))).toEqual(
+        appended.map(({ publication: one }, n) => (isHeld[n] ? one : undefined)),
+      );
+      for (const name of ['a', 'b']) {
+        const kept = appended.filter(
+          ({ publication: one, isKept }) => isKept && one.channel === name,
+        );
+        expect(log.count(name, 0, appended.length)).toBe(kept.length);
+      }
+    }),
+  );
+});
+
+it('stays small however much passes', () => {
+  const log = new PublicationLog(10_000);
+  for (let i = 0; i < 100; i += 1) log.append({ ...publication(100), offset: 0 });
+  expect([log.oldest, log.next, log.bytes]).toEqual([99, 100, 356]);
+  log.append(publication(100));
+  for (let i = 0; i < 10_000; i += 1) log.append({ ...publication(100), offset: 0 });
+  expect(log.bytes).toBeLessThanOrEqual(10_000);
+  expect(log.next - log.oldest).toBeLessThan(1_000);
 });

@@ -5,6 +5,8 @@ import type { Publication } from './publication.ts';
  * publications is bounded as well.
  */
 const ENTRY_BYTES = 256;
+/** What a place in the ring costs whose publication was let go of before those before it. */
+const HOLE_BYTES = 16;
 const LEAST_CAPACITY = 64;
 
 /** Numbers in ascending order, of which the first are given up. */
@@ -22,6 +24,10 @@ const COMPACT_AFTER = 1_024;
  * refused is read from here once its socket drains, instead of being copied for it. Bounded in
  * bytes: the oldest make room for the newest. Publications are numbered from 0, in the order in which
  * they were appended.
+ *
+ * One without an offset can only be asked for by clients that were refused it or one before it. While there
+ * are none, it is let go of as soon as the next one comes: kept for nothing, twenty thousand a second would grow
+ * old in V8's heap, and every collection of that stops the worker for tens of ms.
  */
 export class PublicationLog {
   readonly #maxBytes: number;
@@ -32,6 +38,9 @@ export class PublicationLog {
   #oldest = 0;
   #next = 0;
   #bytes = 0;
+  #followers = 0;
+  /** Whether the latest publication is to be let go of when the next one comes, unless someone follows by then. */
+  #isPassing = false;
 
   /** @param maxBytes what it may hold, tails and bookkeeping together; 0 for a log that keeps nothing. */
   constructor(maxBytes: number) {
@@ -58,11 +67,27 @@ export class PublicationLog {
     return this.#maxBytes;
   }
 
+  /** Someone may ask for the latest publication, and for all that come, until {@link unfollow}. */
+  follow(): void {
+    this.#followers += 1;
+    if (!this.#isPassing) return;
+    this.#isPassing = false;
+    const latest = this.at(this.#next - 1);
+    if (latest !== undefined) this.#numbersOf(latest.channel).all.push(this.#next - 1);
+  }
+
+  /** Ends one {@link follow}. */
+  unfollow(): void {
+    this.#followers -= 1;
+  }
+
   /** Appends a publication and lets go of the oldest ones that it has no more room for. */
   append(publication: Publication): void {
+    if (this.#isPassing) this.#letPass();
     if (this.#next - this.#oldest === this.#ring.length) this.#grow();
     this.#ring[this.#next & (this.#ring.length - 1)] = publication;
-    this.#numbersOf(publication.channel).all.push(this.#next);
+    this.#isPassing = this.#followers === 0 && publication.offset === 0;
+    if (!this.#isPassing) this.#numbersOf(publication.channel).all.push(this.#next);
     this.#next += 1;
     this.#bytes += costOf(publication);
     while (this.#bytes > this.#maxBytes) this.#dropOldest();
@@ -107,13 +132,25 @@ export class PublicationLog {
     return numbers;
   }
 
+  /** The latest publication becomes a hole, unless there is nothing before it. */
+  #letPass(): void {
+    const place = (this.#next - 1) & (this.#ring.length - 1);
+    const publication = this.#ring[place];
+    if (publication === undefined) return;
+    this.#ring[place] = undefined;
+    this.#bytes -= costOf(publication);
+    if (this.#oldest === this.#next - 1) this.#oldest = this.#next;
+    else this.#bytes += HOLE_BYTES;
+  }
+
   #dropOldest(): void {
     const place = this.#oldest & (this.#ring.length - 1);
-    const publication = this.#ring[place] as Publication;
-    this.#bytes -= costOf(publication);
+    const publication = this.#ring[place];
     this.#ring[place] = undefined;
     this.#oldest += 1;
-    this.#dropNumber(publication.channel);
+    this.#bytes -= publication === undefined ? HOLE_BYTES : costOf(publication);
+    const isNumbered = !(this.#isPassing && this.#oldest === this.#next);
+    if (publication !== undefined && isNumbered) this.#dropNumber(publication.channel);
   }
 
   #dropNumber(channel: string): void {

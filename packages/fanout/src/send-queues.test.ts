@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CONTROL, SendQueues } from './send-queues.ts';
+import { CONTROL, SendQueues, Unsettled } from './send-queues.ts';
 
 const LIMITS = {
   slots: 512,
@@ -27,7 +27,7 @@ describe('SendQueues', () => {
     expect(new Set(places).size).toBe(1_000);
     const tail = new Uint8Array(10);
     for (const [i, place] of places.entries())
-      for (let n = 0; n <= i % 20; n += 1) queues.offer(place, tail);
+      for (let n = 0; n <= i % 20; n += 1) queues.offer([place], tail, new Unsettled());
     expect(queues.frames).toBe(1);
     for (const [i, place] of places.entries()) {
       const numbers = Array.from({ length: (i % 20) + 1 }, (_, n) => n + 1);
@@ -41,7 +41,7 @@ describe('SendQueues', () => {
     const place = queues.begin();
     const before = 2 ** 32 - 3;
     queues.passOver(place, before);
-    for (let i = 0; i < 6; i += 1) queues.offer(place, new Uint8Array(1));
+    for (let i = 0; i < 6; i += 1) queues.offer([place], new Uint8Array(1), new Unsettled());
     expect(queues.lastSequence(place)).toBe(before + 6);
     expect(drain(queues, place)).toEqual([1, 2, 3, 4, 5, 6].map((n) => before + n));
   });
@@ -49,9 +49,9 @@ describe('SendQueues', () => {
   it('tells control frames from publications, in their order', () => {
     const queues = new SendQueues(LIMITS);
     const place = queues.begin();
-    queues.offer(place, new Uint8Array(1));
+    queues.offer([place], new Uint8Array(1), new Unsettled());
     queues.pushControl(place, new Uint8Array(2));
-    queues.offer(place, new Uint8Array(3));
+    queues.offer([place], new Uint8Array(3), new Unsettled());
     expect([queues.size(place), queues.publications(place), queues.controlBytes(place)]).toEqual([
       3, 2, 2,
     ]);
@@ -63,7 +63,7 @@ describe('SendQueues', () => {
     const queues = new SendQueues(LIMITS);
     const place = queues.begin();
     queues.setBlocked(place, true);
-    for (let i = 0; i < 100; i += 1) queues.offer(place, new Uint8Array(1));
+    for (let i = 0; i < 100; i += 1) queues.offer([place], new Uint8Array(1), new Unsettled());
     const nowhere = queues.end(place);
     expect(queues.frames).toBe(0);
     const next = queues.begin();

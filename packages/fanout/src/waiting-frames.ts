@@ -23,12 +23,12 @@ export class WaitingFrames {
   }
 
   /**
-   * Holds a frame for one more entry and returns its number. The same frame again right away gets the
-   * same number: one publication goes to many outboxes in a row.
+   * Holds a frame for one more entry, or so many, and returns its number. The same frame again right away
+   * gets the same number: one publication goes to many outboxes in a row.
    */
-  hold(frame: Uint8Array): number {
+  hold(frame: Uint8Array, entries = 1): number {
     if (frame !== this.#lastFrame) this.#take(frame);
-    this.#references[this.#last] = (this.#references[this.#last] as number) + 1;
+    this.#references[this.#last] = (this.#references[this.#last] as number) + entries;
     return this.#last;
   }
 

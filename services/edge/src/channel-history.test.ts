@@ -92,7 +92,7 @@ describe('ChannelHistory: what the node answers', () => {
     const { history, log, publish, ask } = setUp(100, 20_000);
     const answer = ask(91);
     publish(101, 103);
-    for (let i = 0; i < 100; i += 1) log.append(publicationOf('other', i));
+    for (let i = 0; i < 100; i += 1) log.append({ ...publicationOf('other', i), offset: i + 1 });
     expect(log.fromEnd('a', 0), 'the log has moved on').toBeUndefined();
     answer();
     expect(offsetsOf(history.takeLatest(13))).toEqual(offsets(91, 103));

@@ -4,6 +4,7 @@ import type { FanOutEvents } from './fan-out.ts';
 import type { HubEvents } from './hub.ts';
 import type { HeaderRejection } from './hub-channel.ts';
 import type { DropReason } from './intake.ts';
+import { readCounter } from './read-counter.ts';
 import type { HistoryCause } from './recovery.ts';
 
 /** From a publication's timestamp to the sockets, in seconds: 1 ms to 5 s. */
@@ -50,14 +51,20 @@ export interface FanOutHostEvents extends FanOutEvents {
 /** One function per event of the main thread: its counter and its log line together. */
 export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   const limited = new LogLimiter(logger);
-  const received = metrics.counter({
-    name: 'tradewind_edge_publications_received_total',
-    help: 'Messages received from Redis',
-  });
-  const receivedBytes = metrics.counter({
-    name: 'tradewind_edge_bytes_in_total',
-    help: 'Bytes of payload received from Redis',
-  });
+  let received = 0;
+  let receivedBytes = 0;
+  readCounter(
+    metrics,
+    'tradewind_edge_publications_received_total',
+    'Messages received from Redis',
+    () => received,
+  );
+  readCounter(
+    metrics,
+    'tradewind_edge_bytes_in_total',
+    'Bytes of payload received from Redis',
+    () => receivedBytes,
+  );
   const dropped = metrics.counter({
     name: 'tradewind_edge_publications_dropped_total',
     help: 'Payloads from Redis that were not passed on, by reason',
@@ -122,8 +129,8 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
 
   return {
     received(_channel, bytes) {
-      received.inc();
-      receivedBytes.inc(bytes);
+      received += 1;
+      receivedBytes += bytes;
     },
     dropped(channel, reason) {
       dropped.inc({ reason });

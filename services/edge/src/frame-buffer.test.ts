@@ -1,7 +1,7 @@
 import { CONTROL, Outbox, PublicationLog, SendQueues } from '@tradewind/fanout';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeFrame } from './frame.ts';
+import { createFrameMemory, encodeFrame } from './frame.ts';
 import { FrameBuffer } from './frame-buffer.ts';
 import { LIMITS } from './testing/test-connection.ts';
 
@@ -34,8 +34,9 @@ function encodedAfresh(entries: readonly Entry[], firstSequence: number): Buffer
   let sequence = firstSequence - 1;
   const frames = entries.map(({ content, isControl }) => {
     if (!isControl) sequence += 1;
-    const frame = Buffer.alloc(content.length + 64);
-    return frame.subarray(0, encodeFrame(frame, 0, isControl ? CONTROL : sequence, content));
+    const memory = createFrameMemory(content.length + 64);
+    const end = encodeFrame(memory, 0, isControl ? CONTROL : sequence, content);
+    return memory.bytes.subarray(0, end);
   });
   return Buffer.concat(frames);
 }

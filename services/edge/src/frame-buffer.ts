@@ -1,5 +1,11 @@
 import { CONTROL, type EntryTaker, type Outbox } from '@tradewind/fanout';
-import { encodeDigits, encodeFrame, FRAME_OVERHEAD_BYTES } from './frame.ts';
+import {
+  createFrameMemory,
+  encodeDigits,
+  encodeFrame,
+  FRAME_OVERHEAD_BYTES,
+  type FrameMemory,
+} from './frame.ts';
 
 /** More than this does not stay in a core's first caches until it is copied. */
 const TOUCHED_BYTES = 16 * 1024;
@@ -12,7 +18,7 @@ const TOUCHED_BYTES = 16 * 1024;
  */
 export class FrameBuffer implements EntryTaker {
   readonly #bytes: number;
-  #memory: Buffer;
+  #memory: FrameMemory;
   /** What lies in the memory, frame by frame: what was encoded, as which number, up to where. */
   readonly #contents: Uint8Array[] = [];
   readonly #sequences: number[] = [];
@@ -36,7 +42,7 @@ export class FrameBuffer implements EntryTaker {
   /** @param bytes its size; it grows for a frame that alone is larger. */
   constructor(bytes: number) {
     this.#bytes = bytes;
-    this.#memory = Buffer.allocUnsafeSlow(bytes);
+    this.#memory = createFrameMemory(bytes);
   }
 
   /**
@@ -58,7 +64,7 @@ export class FrameBuffer implements EntryTaker {
     outbox.drainInto(this);
     // What is not in the memory any more is not to be kept alive.
     if (this.#contents.length > this.#held) this.#contents.length = this.#held;
-    return this.#memory.subarray(0, this.#end);
+    return this.#memory.bytes.subarray(0, this.#end);
   }
 
   /** Part of {@link fill}: puts one more frame into the memory, if it fits. */
@@ -87,7 +93,7 @@ export class FrameBuffer implements EntryTaker {
   /** A frame that is too large gets memory of its own size, and the one after it the usual again. */
   #makeRoom(bytes: number): void {
     const size = Math.max(this.#bytes, bytes);
-    if (this.#memory.length !== size) this.#memory = Buffer.allocUnsafeSlow(size);
+    if (this.#memory.bytes.length !== size) this.#memory = createFrameMemory(size);
   }
 
   /** Whether frame i, if it got this number, would take as many bytes. */
@@ -98,7 +104,7 @@ export class FrameBuffer implements EntryTaker {
   }
 
   #renumber(i: number, sequence: number): void {
-    encodeDigits(this.#memory, this.#numberEnds[i] as number, sequence);
+    encodeDigits(this.#memory.view, this.#numberEnds[i] as number, sequence);
     this.#sequences[i] = sequence;
   }
 

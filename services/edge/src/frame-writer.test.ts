@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { CONTROL, Outbox, PublicationLog, SendQueues } from '@tradewind/fanout';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { encodeFrame } from './frame.ts';
+import { createFrameMemory, encodeFrame } from './frame.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { until } from './testing/deadline.ts';
 import { FakeSink } from './testing/fake-sink.ts';
@@ -47,8 +47,9 @@ describe('encodeFrame', () => {
   );
 
   it('writes nothing before its start and nothing behind its end', () => {
-    const buffer = Buffer.alloc(64, 0xaa);
-    const end = encodeFrame(buffer, 10, 99, Buffer.from(',"data":1}'));
+    const memory = createFrameMemory(64);
+    const buffer = memory.bytes.fill(0xaa);
+    const end = encodeFrame(memory, 10, 99, Buffer.from(',"data":1}'));
     expect(end).toBe(10 + 2 + '{"seq":99,"data":1}'.length);
     expect(buffer.subarray(0, 10)).toEqual(Buffer.alloc(10, 0xaa));
     expect(buffer.subarray(end)).toEqual(Buffer.alloc(64 - end, 0xaa));
@@ -206,8 +207,8 @@ function offer(outbox: Outbox, data: string): void {
 }
 
 function encode(sequence: number, bytes: Buffer): Buffer {
-  const buffer = Buffer.alloc(bytes.length + 64);
-  return buffer.subarray(0, encodeFrame(buffer, 0, sequence, bytes));
+  const memory = createFrameMemory(bytes.length + 64);
+  return memory.bytes.subarray(0, encodeFrame(memory, 0, sequence, bytes));
 }
 
 function decoded(bytes: Uint8Array) {

@@ -3,63 +3,74 @@ import { CONTROL } from '@tradewind/fanout';
 /** A text frame in one piece, FIN set (RFC 6455, section 5.2). */
 const TEXT_FRAME = 0x81;
 const LONGEST_SEQUENCE_DIGITS = 16;
-/** `{"seq":` */
+/** `{"seq":`, as two words that share a byte. */
 const PREFIX_BYTES = 7;
+const PREFIX_BEGIN = 0x7b227365;
+const PREFIX_END = 0x6571223a;
 const LONGEST_HEADER_BYTES = 10;
 
 /** The most that a frame adds to a publication's tail: header, `{"seq":` and the number. */
 export const FRAME_OVERHEAD_BYTES = LONGEST_HEADER_BYTES + PREFIX_BYTES + LONGEST_SEQUENCE_DIGITS;
 
+/** 00 to 99 as two digits each: half as many divisions, and half as many stores. */
+const PAIRS_OF_DIGITS = Uint16Array.from(
+  { length: 100 },
+  (_, i) => ((0x30 + Math.floor(i / 10)) << 8) | (0x30 + (i % 10)),
+);
+
+/**
+ * Memory that frames are put together in. It is written to through its view, several bytes at once: byte by
+ * byte, a frame's first twenty bytes took longer than copying the 500 behind them.
+ */
+export interface FrameMemory {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+}
+
+/** Memory of this size and any contents. */
+export function createFrameMemory(size: number): FrameMemory {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
+}
+
 /**
  * Encodes one text frame at `start` and returns where it ends.
  *
  * @param sequence the client's number for the publication, or `CONTROL` for a control frame.
- * @param bytes the publication's tail, or the control frame's whole payload.
+ * @param content the publication's tail, or the control frame's whole payload.
  */
 export function encodeFrame(
-  buffer: Buffer,
+  { bytes, view }: FrameMemory,
   start: number,
   sequence: number,
-  bytes: Uint8Array,
+  content: Uint8Array,
 ): number {
   const digits = sequence === CONTROL ? 0 : digitsOf(sequence);
   const prefix = digits === 0 ? 0 : PREFIX_BYTES + digits;
-  let at = encodeHeader(buffer, start, prefix + bytes.length);
+  let at = encodeHeader(view, start, prefix + content.length);
   if (prefix > 0) {
-    encodePrefix(buffer, at);
+    view.setUint32(at, PREFIX_BEGIN);
+    view.setUint32(at + 3, PREFIX_END);
     at += prefix;
-    encodeDigits(buffer, at, sequence);
+    encodeDigits(view, at, sequence);
   }
-  buffer.set(bytes, at);
-  return at + bytes.length;
+  bytes.set(content, at);
+  return at + content.length;
 }
 
-/** Byte by byte, which costs a fifth of copying so few. */
-function encodePrefix(buffer: Buffer, at: number): void {
-  buffer[at] = 0x7b;
-  buffer[at + 1] = 0x22;
-  buffer[at + 2] = 0x73;
-  buffer[at + 3] = 0x65;
-  buffer[at + 4] = 0x71;
-  buffer[at + 5] = 0x22;
-  buffer[at + 6] = 0x3a;
-}
-
-function encodeHeader(buffer: Buffer, start: number, length: number): number {
-  buffer[start] = TEXT_FRAME;
+function encodeHeader(view: DataView, start: number, length: number): number {
   if (length < 126) {
-    buffer[start + 1] = length;
+    view.setUint16(start, (TEXT_FRAME << 8) | length);
     return start + 2;
   }
   if (length < 65_536) {
-    buffer[start + 1] = 126;
-    buffer[start + 2] = length >>> 8;
-    buffer[start + 3] = length & 0xff;
+    view.setUint32(start, (TEXT_FRAME << 24) | (126 << 16) | length);
     return start + 4;
   }
-  buffer[start + 1] = 127;
-  buffer.writeUInt32BE(0, start + 2);
-  return buffer.writeUInt32BE(length, start + 6);
+  view.setUint16(start, (TEXT_FRAME << 8) | 127);
+  view.setUint32(start + 2, 0);
+  view.setUint32(start + 6, length);
+  return start + LONGEST_HEADER_BYTES;
 }
 
 /** Decimal digits of a positive integer. */
@@ -70,14 +81,16 @@ function digitsOf(integer: number): number {
 }
 
 /** Writes the decimal digits of a positive integer so that they end before `end`. */
-export function encodeDigits(buffer: Buffer, end: number, integer: number): void {
+export function encodeDigits(view: DataView, end: number, integer: number): void {
   let at = end;
   let rest = integer;
-  do {
+  while (rest >= 100) {
     // Whole numbers of 32 bits are divided several times faster.
-    const next = rest < 2 ** 31 ? (rest / 10) | 0 : Math.floor(rest / 10);
-    at -= 1;
-    buffer[at] = 0x30 + (rest - next * 10);
+    const next = rest < 2 ** 31 ? (rest / 100) | 0 : Math.floor(rest / 100);
+    at -= 2;
+    view.setUint16(at, PAIRS_OF_DIGITS[rest - next * 100] as number);
     rest = next;
-  } while (rest > 0);
+  }
+  if (rest >= 10) view.setUint16(at - 2, PAIRS_OF_DIGITS[rest] as number);
+  else view.setUint8(at - 1, 0x30 + rest);
 }

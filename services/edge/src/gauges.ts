@@ -6,6 +6,7 @@ import type { FanOut } from './fan-out.ts';
 import type { FanOutPool } from './fan-out-pool.ts';
 import type { Hub } from './hub.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
+import { readCounter } from './read-counter.ts';
 import { readThreadCpu } from './thread-cpu.ts';
 
 /** How a gauge adds up over a node's threads, and the words for it at the end of its help. */
@@ -228,19 +229,6 @@ function readGauge(
     aggregator,
     collect() {
       this.set(value());
-    },
-  });
-}
-
-function readCounter(metrics: Metrics, name: string, help: string, value: () => number): void {
-  let told = 0;
-  metrics.counter({
-    name,
-    help,
-    collect() {
-      const total = value();
-      this.inc(total - told);
-      told = total;
     },
   });
 }

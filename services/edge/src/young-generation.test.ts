@@ -9,13 +9,13 @@ const MIB = 1024 * 1024;
 const GROW = fileURLToPath(new URL('./testing/grow-young-generation.ts', import.meta.url));
 
 describe('YoungGenerationBound', () => {
-  it('lets it grow to 8 MiB and no further, and again after it has shrunk', () => {
+  it('lets it grow to 16 MiB and no further, and again after it has shrunk', () => {
     const young = new FakeYoungGeneration();
     new YoungGenerationBound(young);
-    expect(young.sizesOverCollections(6)).toEqual([2, 4, 8, 8, 8, 8]);
+    expect(young.sizesOverCollections(6)).toEqual([2, 4, 8, 16, 16, 16]);
     young.halfMib = 1;
     young.collected();
-    expect(young.sizesOverCollections(5)).toEqual([2, 4, 8, 8, 8]);
+    expect(young.sizesOverCollections(5)).toEqual([2, 4, 8, 16, 16]);
   });
 
   it('holds one that had grown before', () => {
@@ -27,7 +27,7 @@ describe('YoungGenerationBound', () => {
 
   it('leaves it to V8 when it is stopped', () => {
     const young = new FakeYoungGeneration();
-    young.halfMib = 8;
+    young.halfMib = 16;
     const bound = new YoungGenerationBound(young);
     expect(young.factor).toBe(1);
     bound.stop();
@@ -37,16 +37,16 @@ describe('YoungGenerationBound', () => {
 });
 
 describe('the young generation of a real thread', () => {
-  it('grows beyond 8 MiB when nothing bounds it', { timeout: TIMEOUT_MS }, async () => {
-    expect(await grownMib('free')).toBeGreaterThan(8);
+  it('grows beyond 16 MiB when nothing bounds it', { timeout: TIMEOUT_MS }, async () => {
+    expect(await grownMib('free')).toBeGreaterThan(16);
   });
 
   it('is bounded in the main thread', { timeout: TIMEOUT_MS }, async () => {
-    expect(await grownMib('bound')).toBeLessThanOrEqual(8);
+    expect(await grownMib('bound')).toBeLessThanOrEqual(16);
   });
 
   it('is bounded in a worker thread', { timeout: TIMEOUT_MS }, async () => {
-    expect(await grownMib('worker')).toBeLessThanOrEqual(8);
+    expect(await grownMib('worker')).toBeLessThanOrEqual(16);
   });
 });
 
