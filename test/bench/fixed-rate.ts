@@ -37,8 +37,11 @@ export interface FixedRateResult extends FixedRatePlan {
   }[];
 }
 
-/** The same load before each measured run, so that code is compiled and buffers have grown, in s. */
-const WARM_UP_SECONDS = 3;
+/**
+ * The same load before each measured run, so that code is compiled and buffers have grown, in s. V8 goes on to
+ * compile for 3 to 5 s under a load that takes all of a core.
+ */
+const WARM_UP_SECONDS = 6;
 
 /** Offers all subjects the same, each time with a fresh server and fresh clients. */
 export async function compareAtFixedRate(

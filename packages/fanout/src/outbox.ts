@@ -177,19 +177,14 @@ export class Outbox {
     return this.#queues.peek(this.#place);
   }
 
-  /** See {@link SendQueues.touch}. */
-  touch(bytes: number): number {
-    return this.#queues.touch(this.#place, bytes);
-  }
-
   /** See {@link SendQueues.touchNext}. */
   touchNext(): number {
     return this.#queues.touchNext(this.#place);
   }
 
-  /** Hands the next entries over, oldest first, until one is not taken or nothing waits. */
-  drainInto(taker: EntryTaker): void {
-    const publications = this.#queues.drainInto(this.#place, taker);
+  /** Hands the next entries over; see {@link SendQueues.drainInto}. */
+  drainInto(taker: EntryTaker, aheadBytes = 0): void {
+    const publications = this.#queues.drainInto(this.#place, taker, aheadBytes);
     if (publications > 0 && this.depth === 0 && this.#backlog === undefined) this.#keepsUp();
   }
 

@@ -261,30 +261,6 @@ export class SendQueues {
     return this.#frames.at(frameOf(ring[from + (this.#queues[at + HEAD] as number)] as number));
   }
 
-  /**
-   * Reads a byte out of every cache line or two of what the next entries refer to, up to `bytes`, and
-   * returns their sum, which means nothing. Publications that many clients share have long left the processor's
-   * caches when a client's turn comes; asked for all at once, memory answers in the time of one.
-   */
-  touch(place: number, bytes: number): number {
-    const queues = this.#queues;
-    const at = place * INTEGERS_PER_QUEUE;
-    const mask = queues[at + MASK] as number;
-    if (mask === -1) return 0;
-    const ring = this.#rings.at(queues[at + RING] as number);
-    const from = this.#rings.offset(queues[at + RING] as number);
-    let head = queues[at + HEAD] as number;
-    let left = bytes;
-    let sum = 0;
-    for (let i = queues[at + SIZE] as number; i > 0 && left > 0; i -= 1) {
-      const frame = this.#frames.at(frameOf(ring[from + head] as number));
-      left -= frame.length;
-      for (let j = 0; j < frame.length; j += TOUCH_STRIDE_BYTES) sum += frame[j] as number;
-      head = (head + INTEGERS_PER_ENTRY) & mask;
-    }
-    return sum;
-  }
-
   /** Reads where the next entry is and returns a number that means nothing: for whoever will need it soon. */
   touchNext(place: number): number {
     const at = place * INTEGERS_PER_QUEUE;
@@ -298,8 +274,12 @@ export class SendQueues {
   /**
    * Hands the next entries over, oldest first, until one is not taken or nothing waits. Returns how many
    * publications were taken.
+   *
+   * @param aheadBytes so much of what comes next is read before it is handed over. Publications that many
+   *   clients share have long left the processor's caches when a client's turn comes; asked for all at once,
+   *   memory answers in the time of one.
    */
-  drainInto(place: number, taker: EntryTaker): number {
+  drainInto(place: number, taker: EntryTaker, aheadBytes = 0): number {
     const queues = this.#queues;
     const frames = this.#frames;
     const at = place * INTEGERS_PER_QUEUE;
@@ -313,7 +293,10 @@ export class SendQueues {
     let publications = 0;
     let bytes = 0;
     let controlBytes = 0;
+    let ahead = aheadBytes > 0 ? 0 : left;
     for (; left > 0; left -= 1) {
+      if (ahead === 0) ahead = this.#touchFrames(ring, from, head, mask, left, aheadBytes);
+      ahead -= 1;
       const number = ring[from + head] as number;
       const low = ring[from + head + 1] as number;
       const frame = frames.at(frameOf(number));
@@ -373,6 +356,32 @@ export class SendQueues {
       sum += rings.at(ring)[rings.offset(ring) + (behind & mask)] as number;
     }
     this.#touched = sum;
+  }
+
+  /** Reads of every cache line or two of the next entries' frames; returns of how many. */
+  #touchFrames(
+    ring: Int32Array,
+    from: number,
+    head: number,
+    mask: number,
+    entries: number,
+    bytes: number,
+  ): number {
+    const frames = this.#frames;
+    let next = head;
+    let read = 0;
+    let sum = 0;
+    let count = 0;
+    while (count < entries && read < bytes) {
+      const frame = frames.at(frameOf(ring[from + next] as number));
+      const { length } = frame;
+      for (let i = 0; i < length; i += TOUCH_STRIDE_BYTES) sum += frame[i] as number;
+      next = (next + INTEGERS_PER_ENTRY) & mask;
+      read += length;
+      count += 1;
+    }
+    this.#touched = sum;
+    return count;
   }
 
   #push(at: number, frame: number, sequence: number): void {

@@ -7,8 +7,8 @@ import {
   type FrameMemory,
 } from './frame.ts';
 
-/** More than this does not stay in a core's first caches until it is copied. */
-const TOUCHED_BYTES = 16 * 1024;
+/** More than this, twice, does not stay in a core's first cache until it is copied. */
+const AHEAD_BYTES = 8 * 1024;
 
 /**
  * Memory in which the frames of one write are put together, for one client after the other. It
@@ -36,8 +36,6 @@ export class FrameBuffer implements EntryTaker {
   #isHeld = true;
   /** A power of ten above the last number: numbers only grow within a write. */
   #bound = 10;
-  /** Nobody reads it; that it is written to keeps the reading from being optimized away. */
-  #touched = 0;
 
   /** @param bytes its size; it grows for a frame that alone is larger. */
   constructor(bytes: number) {
@@ -53,15 +51,12 @@ export class FrameBuffer implements EntryTaker {
     const first = outbox.peek();
     this.#isRemembered = first === this.#first;
     this.#first = first;
-    if (!this.#isRemembered) {
-      this.#held = 0;
-      this.#touched += outbox.touch(TOUCHED_BYTES);
-    }
+    if (!this.#isRemembered) this.#held = 0;
     this.#count = 0;
     this.#end = 0;
     this.#isHeld = true;
     this.#bound = 10;
-    outbox.drainInto(this);
+    outbox.drainInto(this, this.#isRemembered ? 0 : AHEAD_BYTES);
     // What is not in the memory any more is not to be kept alive.
     if (this.#contents.length > this.#held) this.#contents.length = this.#held;
     return this.#memory.bytes.subarray(0, this.#end);
