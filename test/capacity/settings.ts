@@ -5,10 +5,24 @@ import { MIN_PAYLOAD_BYTES } from '../load/publication-payload.ts';
 import { SUBSCRIPTION_MODES } from '../load/subscription-plan.ts';
 import { PRESETS, type Preset, TRIAL } from './presets.ts';
 
-export const CAPACITY_USAGE = `usage: npm run capacity -- [${Object.keys(PRESETS).join(' | ')}]
+/**
+ * Connections that one process, edge or load, is given by default. Some systems allow a process
+ * 20,000 open files and no more.
+ */
+const CONNECTIONS_PER_PROCESS = 15_000;
+
+const NAMED: readonly (readonly [string, Preset])[] = [
+  ['trial', TRIAL],
+  ...Object.entries(PRESETS),
+];
+
+export const CAPACITY_USAGE = `usage: npm run capacity -- [${NAMED.map(([name]) => name).join(' | ')}]
 
 Opens many WebSocket clients, publishes, and checks that each client receives what it should.
-A preset sets the defaults of these variables; without one it is a trial of a minute.
+A preset sets the defaults of these variables; without one it is a trial of a minute. All start one edge for
+each ${CONNECTIONS_PER_PROCESS} clients here.
+
+${NAMED.map(describePreset).join('\n')}
 
   TARGET_CONNECTIONS   clients to open
   RAMP_RATE            clients opened a second
@@ -36,6 +50,12 @@ A preset sets the defaults of these variables; without one it is a trial of a mi
 
 It exits with 1 when a criterion is not met, with 2 when a setting is wrong.
 `;
+
+function describePreset([name, preset]: readonly [string, Preset]): string {
+  const { connections, duration, mode, channelsPerClient, channels, publishRate } = preset;
+  const held = mode === 'random' ? `${channelsPerClient} of ${channels} channels` : 'all channels';
+  return `  ${name.padEnd(10)} ${connections} clients, ${held}, ${publishRate} publications/s, ${duration} s`;
+}
 
 /** Where the load goes. */
 export type TargetSettings =
@@ -66,12 +86,6 @@ export interface CapacitySettings extends Preset {
   /** An absolute path. */
   readonly resultsFolder: string;
 }
-
-/**
- * Connections that one process, edge or load, is given by default. Some systems allow a process
- * 20,000 open files and no more.
- */
-const CONNECTIONS_PER_PROCESS = 15_000;
 
 /** Files that an edge or a load process needs besides its connections. */
 const SPARE_FILES = 500;

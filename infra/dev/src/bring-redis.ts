@@ -18,6 +18,8 @@ export interface BroughtRedis {
   readonly origin: 'environment' | 'process' | 'docker';
   /** What to type in a shell to talk to it, e.g. `redis-cli -p 6379`; holds no password. */
   readonly cli: string;
+  /** Rejects when a child process of ours ends that was not told to; never resolves. */
+  readonly failed: Promise<never>;
   /** Ends what was started for us; leaves alone what was there before. */
   stop(): Promise<void>;
 }
@@ -31,7 +33,8 @@ export async function bringRedis(report: Report): Promise<BroughtRedis> {
   const given = process.env.REDIS_URL;
   if (given) {
     await mustAnswer(given);
-    return { url: given, origin: 'environment', cli: 'redis-cli -u "$REDIS_URL"', async stop() {} };
+    const cli = 'redis-cli -u "$REDIS_URL"';
+    return { url: given, origin: 'environment', cli, failed: never(), async stop() {} };
   }
   const port = await findFreePort();
   const url = `redis://127.0.0.1:${port}`;
@@ -40,18 +43,30 @@ export async function bringRedis(report: Report): Promise<BroughtRedis> {
     report('Starting Redis in Docker (the first time it downloads the image)');
     const container = await startRedisInDocker(port);
     const cli = `docker exec ${container.name} redis-cli`;
-    return { url, origin: 'docker', cli, stop: () => container.stop() };
+    return { url, origin: 'docker', cli, failed: never(), stop: () => container.stop() };
   }
   const program = found ?? (await bringRedisServer(report));
   const server = await startRedisServer({ program, port, args: [] });
+  let isStopping = false;
+  const failed = server.exited.then(({ code, signal }) => {
+    if (isStopping) return never();
+    throw new Error(`redis (process ${server.pid}) ended with ${signal ?? `exit code ${code}`}`);
+  });
+  failed.catch(() => {});
   return {
     url,
     origin: 'process',
     cli: `${basename(program).replace('-server', '-cli')} -p ${port}`,
+    failed,
     async stop() {
+      isStopping = true;
       await server.stop();
     },
   };
+}
+
+function never(): Promise<never> {
+  return new Promise(() => {});
 }
 
 /**

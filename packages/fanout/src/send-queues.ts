@@ -355,7 +355,7 @@ export class SendQueues {
         (queues[at + HEAD] as number) + (queues[at + SIZE] as number) * INTEGERS_PER_ENTRY;
       sum += rings.at(ring)[rings.offset(ring) + (behind & mask)] as number;
     }
-    this.#touched = sum;
+    this.#touched ^= sum;
   }
 
   /** Reads of every cache line or two of the next entries' frames; returns of how many. */
@@ -380,7 +380,7 @@ export class SendQueues {
       read += length;
       count += 1;
     }
-    this.#touched = sum;
+    this.#touched ^= sum;
     return count;
   }
 

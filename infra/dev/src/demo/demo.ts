@@ -21,7 +21,7 @@ const SETTLE_INTERVAL_MS = 20;
 
 /** Everything that a view shows, at one moment. */
 export interface DemoState {
-  readonly redis: BroughtRedis;
+  readonly redis: Pick<BroughtRedis, 'url' | 'origin' | 'cli'>;
   readonly trades: string;
   readonly ingestUrl: string;
   /** How long the feed has run, in s. */
@@ -58,7 +58,8 @@ export async function startDemo(settings: StartSettings, report: Report): Promis
   const redis = await bringRedis(report);
   stack.defer(() => redis.stop());
   const cluster = stack.use(await startCluster(settings.ports, redis.url));
-  report(`Redis, ingest and ${cluster.edges.length} edges run`);
+  const edges = cluster.edges.map(({ wsUrl }) => wsUrl).join(' and ');
+  report(`Redis runs (${redis.cli}), ingest at ${cluster.ingest.url}, edges at ${edges}`);
 
   const ledger = new TradeLedger();
   const latencies = new Map(cluster.edges.map((edge) => [edge, new Latency(performance.now())]));
@@ -82,7 +83,7 @@ export async function startDemo(settings: StartSettings, report: Report): Promis
   const running = feed.run(stopFeed.signal);
   stack.defer(() => stopFeed.abort());
   let problem: string | undefined;
-  const ended = Promise.race([running, cluster.failed]);
+  const ended = Promise.race([running, cluster.failed, redis.failed]);
   ended.catch((error: Error) => {
     problem = error.message;
   });

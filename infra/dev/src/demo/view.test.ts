@@ -7,7 +7,6 @@ const STATE: DemoState = {
     url: 'redis://127.0.0.1:25509',
     origin: 'process',
     cli: 'redis-cli -p 25509',
-    async stop() {},
   },
   trades: 'synthetic (12/s for each of 5 symbols)',
   ingestUrl: 'http://127.0.0.1:8081',
