@@ -120,7 +120,7 @@ export class Outbox {
    * Sees to what came of a publication that was offered to its queue. There is nothing to see to when it
    * was only queued.
    */
-  settle(offered: Exclude<Offered, 'queued'>, publication: Publication, now: number): Verdict {
+  settle(offered: Offered, publication: Publication, now: number): Verdict {
     if (offered === 'refused') return this.#refuse(publication, now);
     if (this.depth === 1) this.#pace.behindSince = now;
     if (offered === 'brim') return 'brim';
@@ -175,6 +175,11 @@ export class Outbox {
   /** The next entry's bytes, or undefined when nothing waits: a publication's tail or a control frame. */
   peek(): Uint8Array | undefined {
     return this.#queues.peek(this.#place);
+  }
+
+  /** Reads a little of what settling needs, and returns a number that means nothing. */
+  touch(): number {
+    return this.#place + this.#pace.refusalsInARow;
   }
 
   /** See {@link SendQueues.touchNext}. */

@@ -5,8 +5,6 @@ import type { Publication } from './publication.ts';
  * publications is bounded as well.
  */
 const ENTRY_BYTES = 256;
-/** What a place in the ring costs whose publication was let go of before those before it. */
-const HOLE_BYTES = 16;
 const LEAST_CAPACITY = 64;
 
 /** Numbers in ascending order, of which the first are given up. */
@@ -33,7 +31,7 @@ export class PublicationLog {
   readonly #maxBytes: number;
   /** A ring whose length is a power of two; publication n is at n masked. */
   #ring: (Publication | undefined)[] = new Array(LEAST_CAPACITY).fill(undefined);
-  /** The numbers of the publications that it holds of each channel. */
+  /** The numbers of the publications that it holds of each channel, but for one that is passing. */
   readonly #numbers = new Map<string, Numbers>();
   #oldest = 0;
   #next = 0;
@@ -47,7 +45,7 @@ export class PublicationLog {
     this.#maxBytes = maxBytes;
   }
 
-  /** The number of the oldest publication that it holds; equals {@link next} when it holds none. */
+  /** It holds no publication with a lower number than this; equals {@link next} when it holds none. */
   get oldest(): number {
     return this.#oldest;
   }
@@ -99,7 +97,10 @@ export class PublicationLog {
     return this.#ring[number & (this.#ring.length - 1)];
   }
 
-  /** How many publications of a channel it holds whose numbers are at least `from` and less than `until`. */
+  /**
+   * How many publications of a channel it holds whose numbers are at least `from` and less than `until`. This,
+   * {@link first} and {@link fromEnd} know the latest one without an offset only while someone follows.
+   */
   count(channel: string, from: number, until: number): number {
     const numbers = this.#numbers.get(channel);
     if (numbers === undefined) return 0;
@@ -132,7 +133,10 @@ export class PublicationLog {
     return numbers;
   }
 
-  /** The latest publication becomes a hole, unless there is nothing before it. */
+  /**
+   * The latest publication becomes a hole, unless the log is empty but for it. A hole costs as much as any entry
+   * besides its tail: so the ring has no more places than there are entries of that size in its bytes.
+   */
   #letPass(): void {
     const place = (this.#next - 1) & (this.#ring.length - 1);
     const publication = this.#ring[place];
@@ -140,7 +144,7 @@ export class PublicationLog {
     this.#ring[place] = undefined;
     this.#bytes -= costOf(publication);
     if (this.#oldest === this.#next - 1) this.#oldest = this.#next;
-    else this.#bytes += HOLE_BYTES;
+    else this.#bytes += ENTRY_BYTES;
   }
 
   #dropOldest(): void {
@@ -148,7 +152,7 @@ export class PublicationLog {
     const publication = this.#ring[place];
     this.#ring[place] = undefined;
     this.#oldest += 1;
-    this.#bytes -= publication === undefined ? HOLE_BYTES : costOf(publication);
+    this.#bytes -= publication === undefined ? ENTRY_BYTES : costOf(publication);
     const isNumbered = !(this.#isPassing && this.#oldest === this.#next);
     if (publication !== undefined && isNumbered) this.#dropNumber(publication.channel);
   }

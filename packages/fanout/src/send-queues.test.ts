@@ -36,6 +36,31 @@ describe('SendQueues', () => {
     expect(queues.frames).toBe(0);
   });
 
+  it('holds nothing of what everyone refuses, or nobody is there for', () => {
+    const queues = new SendQueues(LIMITS);
+    const place = queues.begin();
+    queues.setBehind(place, true);
+    const unsettled = new Unsettled();
+    queues.offer([place], new Uint8Array(10), unsettled);
+    expect([unsettled.count, unsettled.positions[0], unsettled.offers[0]]).toEqual([
+      1,
+      0,
+      'refused',
+    ]);
+    unsettled.clear();
+    queues.offer([], new Uint8Array(10), unsettled);
+    expect([unsettled.count, queues.frames, queues.lastSequence(place)]).toEqual([0, 0, 1]);
+  });
+
+  it('offers to more queues than are read ahead at once', () => {
+    const queues = new SendQueues(LIMITS);
+    const places = Array.from({ length: 1_000 }, () => queues.begin());
+    const unsettled = new Unsettled();
+    queues.offer(places, new Uint8Array(10), unsettled);
+    expect(unsettled.positions.slice(0, unsettled.count)).toEqual([...places.keys()]);
+    expect(places.map((place) => drain(queues, place))).toEqual(places.map(() => [1]));
+  });
+
   it('numbers on past 32 bits, also what waits across that', () => {
     const queues = new SendQueues(LIMITS);
     const place = queues.begin();

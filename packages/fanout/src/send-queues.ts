@@ -19,29 +19,33 @@ export interface OutboxLimits {
 export const CONTROL = 0;
 
 /**
- * What became of a publication that was offered:
- * - `queued`: it waits behind others.
+ * What became of a publication that was offered, where it did not come to wait behind others:
  * - `begun`: it waits, and no publication did before.
  * - `brim`: it waits, and the next one may find no room although the socket takes bytes.
  * - `refused`: there was no room, or there were refusals before that are not settled.
  */
-export type Offered = 'queued' | 'begun' | 'brim' | 'refused';
+export type Offered = 'begun' | 'brim' | 'refused';
 
-/** What is to be settled of an offer to several queues. Its owner empties it. */
+/**
+ * What is to be settled of an offer to several queues. Its owner clears it. The arrays are never made shorter: V8
+ * gives up the memory of one that is emptied.
+ */
 export class Unsettled {
+  /** How many there are; what the arrays hold behind that has no meaning. */
+  count = 0;
   /** Which of the places that were offered to. */
   readonly positions: number[] = [];
   /** Next to each what became of the offer. */
-  readonly offers: Exclude<Offered, 'queued'>[] = [];
+  readonly offers: Offered[] = [];
 
-  add(position: number, offered: Exclude<Offered, 'queued'>): void {
-    this.positions.push(position);
-    this.offers.push(offered);
+  add(position: number, offered: Offered): void {
+    this.positions[this.count] = position;
+    this.offers[this.count] = offered;
+    this.count += 1;
   }
 
   clear(): void {
-    this.positions.length = 0;
-    this.offers.length = 0;
+    this.count = 0;
   }
 }
 
@@ -55,7 +59,7 @@ export interface EntryTaker {
   take(frame: Uint8Array, sequence: number): boolean;
 }
 
-// What a delivery needs of a queue, as integers of 32 bits: half a cache line.
+// What a delivery needs of a queue, as integers of 32 bits.
 /** The low 32 bits of the `seq` that the latest publication took. */
 const SEQUENCE_LOW = 0;
 /** {@link BLOCKED} and {@link BEHIND}. */
@@ -89,12 +93,15 @@ const TWO_TO_32 = 2 ** 32;
 /** Two cache lines: the processor fetches the second by itself. */
 const TOUCH_STRIDE_BYTES = 128;
 
+/** Queues that are read ahead of an offer to them at once; with their rings they fit into a core's second cache. */
+const PLACES_TOUCHED = 256;
+
 /** The place of no queue: of one that has ended. What is done to it has no meaning. */
 const NOWHERE = 0;
 
 /**
  * The send queues of all clients of one worker, side by side in few pieces of memory. A delivery touches
- * half a cache line of a queue and one of its ring, and nothing else of the client: with thousands of clients
+ * one cache line of a queue, two at the most, and one of its ring, and nothing else of the client: with thousands of clients
  * none of it is in the processor's caches any more, and waiting for it was most of what a delivery
  * cost. Each queue is known by its place.
  */
@@ -204,8 +211,8 @@ export class SendQueues {
     const { length } = tail;
     const frame = frames.hold(tail);
     let queued = 0;
-    this.#touchAll(places);
     for (let i = 0; i < places.length; i += 1) {
+      if (i % PLACES_TOUCHED === 0) this.#touchPlaces(places, i, i + PLACES_TOUCHED);
       const at = (places[i] as number) * INTEGERS_PER_QUEUE;
       const sequence = ((queues[at + SEQUENCE_LOW] as number) + 1) | 0;
       queues[at + SEQUENCE_LOW] = sequence;
@@ -339,14 +346,17 @@ export class SendQueues {
    * sockets meanwhile drives them out of the processor's caches; asked for in a loop that does nothing else,
    * memory answers for a dozen of them in the time of one.
    */
-  #touchAll(places: readonly number[]): void {
+  #touchPlaces(places: readonly number[], from: number, to: number): void {
     const queues = this.#queues;
     const rings = this.#rings;
+    const until = Math.min(to, places.length);
     let sum = 0;
-    for (let i = 0; i < places.length; i += 1) {
-      sum += queues[(places[i] as number) * INTEGERS_PER_QUEUE] as number;
+    for (let i = from; i < until; i += 1) {
+      // A queue may begin in the middle of a cache line.
+      const at = (places[i] as number) * INTEGERS_PER_QUEUE;
+      sum += (queues[at] as number) + (queues[at + INTEGERS_PER_QUEUE - 1] as number);
     }
-    for (let i = 0; i < places.length; i += 1) {
+    for (let i = from; i < until; i += 1) {
       const at = (places[i] as number) * INTEGERS_PER_QUEUE;
       const mask = queues[at + MASK] as number;
       if (mask === -1) continue;
@@ -358,21 +368,21 @@ export class SendQueues {
     this.#touched ^= sum;
   }
 
-  /** Reads of every cache line or two of the next entries' frames; returns of how many. */
+  /** Reads a byte of every cache line or two of the next frames, up to `aheadBytes`; returns how many frames that is. */
   #touchFrames(
     ring: Int32Array,
     from: number,
     head: number,
     mask: number,
     entries: number,
-    bytes: number,
+    aheadBytes: number,
   ): number {
     const frames = this.#frames;
     let next = head;
     let read = 0;
     let sum = 0;
     let count = 0;
-    while (count < entries && read < bytes) {
+    while (count < entries && read < aheadBytes) {
       const frame = frames.at(frameOf(ring[from + next] as number));
       const { length } = frame;
       for (let i = 0; i < length; i += TOUCH_STRIDE_BYTES) sum += frame[i] as number;

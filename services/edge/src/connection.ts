@@ -169,7 +169,15 @@ export class Connection implements Subscriber {
 
   /** See `Flushable`. */
   touch(): number {
-    return this.outbox.touchNext() + this.#webSocket.readyState + this.#socket.writableLength;
+    const { outbox } = this;
+    const own = this.#wasBlocked || this.#isFlushing ? 1 : 0;
+    return (
+      own +
+      outbox.touch() +
+      outbox.touchNext() +
+      this.#webSocket.readyState +
+      this.#socket.writableLength
+    );
   }
 
   /** Writes what waits, until nothing does or the socket is blocked. */

@@ -68,6 +68,7 @@ function encodeHeader(view: DataView, start: number, length: number): number {
     return start + 4;
   }
   view.setUint16(start, (TEXT_FRAME << 8) | 127);
+  // No memory here has 4 GiB.
   view.setUint32(start + 2, 0);
   view.setUint32(start + 6, length);
   return start + LONGEST_HEADER_BYTES;
