@@ -66,7 +66,7 @@ export interface Trial {
   readonly cpuMicrosPerDelivery: number;
   /** From when a publication was due until a client had read it; a sample of all. */
   readonly latency: Percentiles | undefined;
-  /** How busy the server's core and the load's core were, from 0 to 1. */
+  /** How busy the server's core and the load's core were, from 0 to 1; polling in vain does not count. */
   readonly serverCore: number;
   readonly loadCore: number;
   /** How late the publisher was at worst, in ms. It is part of every latency. */
@@ -170,6 +170,7 @@ export async function startClients(
     stallAfterMs: 0,
     connectionsPerProcess: shape.clients,
     cores: [LOAD_CORE],
+    polls: true,
   });
 }
 
@@ -253,6 +254,7 @@ function summarize(seen: Observations, steady: number, numbersPerClient: boolean
   const { before, after, totals, delivered, backlogMs, cpu, cores } = seen;
   const histogram = createLatencyHistogram();
   for (const encoded of after.latencies) addEncodedLatency(histogram, encoded);
+  const idleMs = after.effort.reduce((sum, effort) => sum + effort.idleMs, 0);
   const oddities = after.missing - before.missing + after.disordered - before.disordered;
   return {
     rate: totals.total / totals.seconds,
@@ -274,7 +276,7 @@ function summarize(seen: Observations, steady: number, numbersPerClient: boolean
     cpuMicrosPerDelivery: (cpu * 1e6) / delivered.received,
     latency: percentilesOf(histogram),
     serverCore: cores(SERVER_CORE),
-    loadCore: cores(LOAD_CORE),
+    loadCore: cores(LOAD_CORE) - idleMs / 1_000 / totals.seconds,
     publisherBehindMs: totals.maxBehindMs,
   };
 }

@@ -57,6 +57,7 @@ export async function runCapacity(
     stallAfterMs: 0,
     connectionsPerProcess: settings.connectionsPerProcess,
     cores: [],
+    polls: false,
   });
   await using publisher = await startPublisher({
     redisUrl: target.redisUrl,

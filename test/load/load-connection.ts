@@ -35,6 +35,8 @@ export interface ConnectionSetup {
   readonly latency: Histogram;
   readonly slowBytesPerSecond: number;
   readonly stallAfterMs: number;
+  /** Called whenever bytes come. */
+  readonly dataCame: () => void;
   /** Called once for each connection: it is subscribed, or has failed. */
   readonly settled: (failure: string | undefined) => void;
   /** Called once for each connection that was subscribed and ended without our doing. */
@@ -105,6 +107,7 @@ export class LoadConnection implements FrameListener, DialectSession {
       onread: {
         buffer,
         callback: (length) => {
+          this.#setup.dataCame();
           this.#take(buffer.subarray(0, length));
           return !this.#paused;
         },

@@ -26,6 +26,8 @@ export interface LoadPlan {
   readonly connectionsPerProcess: number;
   /** CPU cores to pin the processes to, in turn; empty for none. */
   readonly cores: readonly number[];
+  /** Whether the processes do not sleep while data comes: see `Poller`. Only for a core that nobody else needs. */
+  readonly polls: boolean;
 }
 
 /** The part of a plan that one process carries out: connections `first`, `first + step`, … */
@@ -83,6 +85,8 @@ export interface LoadEffort {
   readonly utilization: number;
   /** How late its event loop was at worst, in ms. */
   readonly maxDelayMs: number;
+  /** For how long it polled in vain, in ms: that much of its CPU time was no work. */
+  readonly idleMs: number;
 }
 
 /** What connections of one kind should have received since the mark, and did. */

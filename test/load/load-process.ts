@@ -16,6 +16,7 @@ import type {
   Reasons,
   Verdict,
 } from './load-plan.ts';
+import { Poller } from './poller.ts';
 import { channelsOf, type Reading, readingOf } from './subscription-plan.ts';
 
 /** How often due connections are opened, in ms. */
@@ -25,6 +26,7 @@ const RAMP_TICK_MS = 10;
 const DELAY_RESOLUTION_MS = 10;
 
 const connections: LoadConnection[] = [];
+const poller = new Poller();
 const latency = createLatencyHistogram();
 const failed: Reasons = {};
 const disconnected: Reasons = {};
@@ -42,6 +44,7 @@ async function connectAll(plan: ProcessPlan): Promise<undefined> {
     latency,
     slowBytesPerSecond: plan.slowBytesPerSecond,
     stallAfterMs: plan.stallAfterMs,
+    dataCame: plan.polls ? () => poller.came() : () => {},
     settled(failure) {
       if (failure !== undefined) add(failed, failure);
       settled += 1;
@@ -106,7 +109,8 @@ function effort(): LoadEffort {
   lastLoop = performance.eventLoopUtilization();
   lastEffortAt = now;
   loopDelay.reset();
-  return { pid: process.pid, cpu: (user + system) / micros, utilization, maxDelayMs };
+  const cpu = (user + system) / micros;
+  return { pid: process.pid, cpu, utilization, maxDelayMs, idleMs: poller.takeIdleMs() };
 }
 
 function sample(): LoadSample {

@@ -41,6 +41,7 @@ beforeEach(async () => {
     stallAfterMs: 0,
     connectionsPerProcess: 20,
     cores: [],
+    polls: true,
   };
 });
 

@@ -25,6 +25,7 @@ export async function connectReaders(edge: TestEdge, plan: ReadersPlan): Promise
       stallAfterMs: 0,
       connectionsPerProcess: plan.connections,
       cores: [],
+      polls: false,
       ...plan,
     }),
   );
