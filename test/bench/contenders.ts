@@ -61,8 +61,15 @@ export interface RunningContender extends OwnedProcess {
   readonly adminUrl: string | undefined;
 }
 
-/** The edge as a user starts it, except for limits that are about other things than speed. */
+/** How infra/systemd/tradewind-edge.service has the C library give memory back. */
+export const ALLOCATOR_SETTINGS = {
+  MALLOC_MMAP_THRESHOLD_: '16384',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+};
+
+/** The edge as its unit starts it, except for limits that are about other things than speed. */
 const EDGE_ENVIRONMENT = {
+  ...ALLOCATOR_SETTINGS,
   PORT: '0',
   ADMIN_PORT: '0',
   EDGE_WORKERS: '1',

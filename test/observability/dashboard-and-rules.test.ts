@@ -63,6 +63,7 @@ describe.skipIf(programs === undefined)('a Prometheus that scrapes two edges und
   const stack = new AsyncDisposableStack();
   let prometheus: PrometheusServer;
   let services: readonly ServiceProcess[];
+  const load: PublishedLoad = { published: 0, failures: [] };
 
   beforeAll(async () => {
     const tier = stack.use(await startTier({ edges: 1, env: { EDGE_WORKERS: WORKERS[0]! } }));
@@ -80,10 +81,10 @@ describe.skipIf(programs === undefined)('a Prometheus that scrapes two edges und
       }
     }
     const ending = new AbortController();
-    const load = publishUntil(ending.signal, ingest);
+    const publishing = publishUntil(ending.signal, ingest, load);
     stack.defer(async () => {
       ending.abort();
-      await load;
+      await publishing;
     });
     const folder = await mkdtemp(join(tmpdir(), 'tradewind-scrape-'));
     stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -140,8 +141,8 @@ describe.skipIf(programs === undefined)('a Prometheus that scrapes two edges und
           'ws_broadcast_iterations_per_sec',
           'ws_subscription_index_lookups_per_sec',
         ]) {
-          const rates = await query(prometheus, name);
-          expect(rates, name).toHaveLength(2);
+          const rates = await query(prometheus, `${name} > 0`);
+          expect(rates, `${name}, after ${describeLoad(load)}`).toHaveLength(2);
         }
       },
       { deadlineMs: DATA_DEADLINE_MS },
@@ -153,15 +154,36 @@ async function startTierEdge(tier: Tier, env: Record<string, string>): Promise<S
   return await startEdge({ REDIS_URL: tier.redis.url, ...env });
 }
 
-async function publishUntil(ended: AbortSignal, ingest: ServiceProcess): Promise<void> {
+/** What became of the load so far. */
+interface PublishedLoad {
+  published: number;
+  readonly failures: string[];
+}
+
+/** One publication that fails is written down, and does not end the load. */
+async function publishUntil(
+  ended: AbortSignal,
+  ingest: ServiceProcess,
+  load: PublishedLoad,
+): Promise<void> {
   while (!ended.aborted) {
     for (const channel of CHANNELS) {
       const url = `${ingest.url}/v1/channels/${channel}`;
-      const response = await fetch(url, { method: 'POST', body: '{"price":"1.10"}' });
-      await response.arrayBuffer();
+      try {
+        const response = await fetch(url, { method: 'POST', body: '{"price":"1.10"}' });
+        const answer = await response.text();
+        if (response.ok) load.published += 1;
+        else load.failures.push(`${response.status} ${answer}`);
+      } catch (error) {
+        load.failures.push(String((error as Error).cause ?? error));
+      }
     }
     await sleep(PUBLISH_EVERY_MS);
   }
+}
+
+function describeLoad({ published, failures }: PublishedLoad): string {
+  return `${published} publications and ${failures.length} failures, the last ${failures.at(-1)}`;
 }
 
 /** The example configuration with our targets, a scrape a second, and the rules where they are. */
