@@ -23,16 +23,11 @@ export interface DeliveryRound<S> {
   refused: number;
   /** Of use during a delivery only. */
   readonly unsettled: Unsettled;
-  /** Nobody reads it; that it is written to keeps the touching from being optimized away. */
-  touched: number;
 }
-
-/** Subscribers of whom a little is read before the first of them is settled: see {@link SendQueues}. */
-const SETTLED_TOGETHER = 16;
 
 /** An empty round. */
 export function createDeliveryRound<S>(): DeliveryRound<S> {
-  return { dirty: [], brimming: [], slow: [], refused: 0, unsettled: new Unsettled(), touched: 0 };
+  return { dirty: [], brimming: [], slow: [], refused: 0, unsettled: new Unsettled() };
 }
 
 /**
@@ -53,7 +48,6 @@ export function deliver<S extends Subscriber>(
   unsettled.clear();
   queues.offer(places, publication.tail, unsettled);
   for (let i = 0; i < unsettled.count; i += 1) {
-    if (i % SETTLED_TOGETHER === 0) touchNext(members, round, i);
     const subscriber = members[unsettled.positions[i] as number] as S;
     const verdict = subscriber.outbox.settle(unsettled.offers[i] as Offered, publication, now);
     if (verdict === 'queued') continue;
@@ -65,17 +59,5 @@ export function deliver<S extends Subscriber>(
       round.refused += 1;
       if (verdict === 'slow') round.slow.push(subscriber);
     }
-  }
-}
-
-function touchNext<S extends Subscriber>(
-  members: readonly S[],
-  round: DeliveryRound<S>,
-  from: number,
-): void {
-  const { positions, count } = round.unsettled;
-  const until = Math.min(count, from + SETTLED_TOGETHER);
-  for (let i = from; i < until; i += 1) {
-    round.touched ^= (members[positions[i] as number] as S).outbox.touch();
   }
 }

@@ -177,11 +177,6 @@ export class Outbox {
     return this.#queues.peek(this.#place);
   }
 
-  /** Reads a little of what settling needs, and returns a number that means nothing. */
-  touch(): number {
-    return this.#place + this.#pace.refusalsInARow;
-  }
-
   /** See {@link SendQueues.touchNext}. */
   touchNext(): number {
     return this.#queues.touchNext(this.#place);

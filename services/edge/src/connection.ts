@@ -169,15 +169,7 @@ export class Connection implements Subscriber {
 
   /** See `Flushable`. */
   touch(): number {
-    const { outbox } = this;
-    const own = this.#wasBlocked || this.#isFlushing ? 1 : 0;
-    return (
-      own +
-      outbox.touch() +
-      outbox.touchNext() +
-      this.#webSocket.readyState +
-      this.#socket.writableLength
-    );
+    return this.outbox.touchNext() + this.#webSocket.readyState + this.#socket.writableLength;
   }
 
   /** Writes what waits, until nothing does or the socket is blocked. */

@@ -19,8 +19,8 @@ const PAIRS_OF_DIGITS = Uint16Array.from(
 );
 
 /**
- * Memory that frames are put together in. It is written to through its view, several bytes at once: byte by
- * byte, a frame's first twenty bytes took longer than copying the 500 behind them.
+ * Memory that frames are put together in. What a frame begins with is written through the view, several bytes at once,
+ * which takes fewer steps than byte by byte.
  */
 export interface FrameMemory {
   readonly bytes: Buffer;
