@@ -17,6 +17,7 @@ import { describeStalled } from './stalled-memory-text.ts';
 import {
   CROWD,
   CROWD_RATE,
+  EDGE_THROUGH_STREAMS,
   EDGE_WITH_CHECKS,
   EDGE_WITHOUT_CHECKS,
   edgeWithPacing,
@@ -136,6 +137,23 @@ export async function runCommand(
       const result = await measureSafety(safetyPlan(asked), redisUrl, report);
       return { text: describeSafety(result), result };
     }
+    case 'writes':
+      return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [
+        {
+          title: 'Past the streams of the sockets and through them, one publication a write',
+          shape: PREDECESSOR,
+          deliveriesPerSecond: PREDECESSOR_RATE,
+          base: subjectOf('edge'),
+          opponents: [EDGE_THROUGH_STREAMS],
+        },
+        {
+          title: 'The same with many publications a write',
+          shape: WIDE,
+          deliveriesPerSecond: WIDE_RATE / 2,
+          base: subjectOf('edge'),
+          opponents: [EDGE_THROUGH_STREAMS],
+        },
+      ]);
     case 'pacing': {
       const [base, ...opponents] = PACING.map(edgeWithPacing) as [Subject, ...Subject[]];
       return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [

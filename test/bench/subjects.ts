@@ -23,6 +23,13 @@ export function edgeWithPacing(flushMs: number): Subject {
   };
 }
 
+/** An edge that writes through the streams of its sockets only. */
+export const EDGE_THROUGH_STREAMS: Subject = {
+  label: 'through streams',
+  contender: 'edge',
+  settings: { EDGE_DIRECT_WRITES: 'false' },
+};
+
 /** One client may hold all that is quiet, and may ask for it at once. */
 const METERED_EDGE = {
   ...METERED,

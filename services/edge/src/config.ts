@@ -48,6 +48,8 @@ export interface EdgeConfig extends ServiceSettings {
   readonly workers: number;
   /** `EDGE_FLUSH_MS`: under load, how far apart rounds of flushes may begin because of a pause; 0 for none. */
   readonly flushMs: number;
+  /** `EDGE_DIRECT_WRITES`: whether sockets are written to past their streams where that is possible. */
+  readonly directWrites: boolean;
   /** `EDGE_MAX_MESSAGE_BYTES`: a client's frame. */
   readonly maxMessageBytes: number;
   /** `EDGE_MAX_PUBLICATION_BYTES`: a payload from Redis; larger ones are dropped and counted. */
@@ -139,6 +141,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     memoryLimitBytes: int('EDGE_MEMORY_LIMIT_BYTES', 0, 0, MAX_MEMORY_BYTES),
     workers: int('EDGE_WORKERS', defaultWorkers(), 1, MAX_WORKERS),
     flushMs: int('EDGE_FLUSH_MS', DEFAULT_FLUSH_MS, 0, 1_000),
+    directWrites: env.choice('EDGE_DIRECT_WRITES', { ...TRUTH, default: 'true' }) === 'true',
     maxMessageBytes: int('EDGE_MAX_MESSAGE_BYTES', DEFAULT_MAX_MESSAGE_BYTES, 256, MIB),
     maxPublicationBytes,
     maxChannelsPerClient,

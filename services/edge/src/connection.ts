@@ -37,6 +37,8 @@ export interface ConnectionParts {
   readonly webSocket: WebSocket;
   /** The same connection's socket, which our frames are written to. */
   readonly socket: ByteSink;
+  /** That socket's, or `NO_DESCRIPTOR`; see `FrameWriter`. */
+  readonly descriptor: number;
   readonly outbox: Outbox;
   readonly liveness: Liveness;
   readonly requestBudget: TokenBucket;
@@ -68,6 +70,7 @@ export class Connection implements Subscriber {
 
   readonly #webSocket: WebSocket;
   readonly #socket: ByteSink;
+  readonly #descriptor: number;
   readonly #liveness: Liveness;
   readonly #writer: FrameWriter;
   readonly #owner: ConnectionOwner;
@@ -87,6 +90,7 @@ export class Connection implements Subscriber {
     this.subscribeBudget = parts.subscribeBudget;
     this.#webSocket = parts.webSocket;
     this.#socket = parts.socket;
+    this.#descriptor = parts.descriptor;
     this.#liveness = parts.liveness;
     this.#writer = parts.writer;
     this.#owner = parts.owner;
@@ -177,7 +181,13 @@ export class Connection implements Subscriber {
     if (this.#isFlushing || this.#webSocket.readyState !== WebSocket.OPEN) return;
     this.#isFlushing = true;
     for (let step = 0; step < CATCH_UP_STEPS; step += 1) {
-      this.#writer.write(this.outbox, this.#socket, this.#wasBlocked, this.#onUnblocked);
+      this.#writer.write(
+        this.outbox,
+        this.#socket,
+        this.#wasBlocked,
+        this.#onUnblocked,
+        this.#descriptor,
+      );
       this.#wasBlocked = this.outbox.blocked;
       if (this.#owedNotice !== undefined) this.sendNotice(this.#owedNotice);
       if (!this.outbox.isBehind) break;

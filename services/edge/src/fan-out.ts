@@ -24,6 +24,7 @@ import {
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { WebSocket } from 'ws';
 import { Connection, type ConnectionOwner } from './connection.ts';
+import { descriptorOf, NO_DESCRIPTOR } from './direct-write.ts';
 import type {
   Acknowledgement,
   Feed,
@@ -56,6 +57,8 @@ export interface FanOutSettings {
   readonly silentSeconds: number;
   /** Under load, how far apart rounds of flushes may begin because of a pause, in ms; 0 for no pause. */
   readonly flushMs: number;
+  /** Whether the kernel is given what it takes at once past the sockets' streams. */
+  readonly directWrites: boolean;
   /** The parts of `welcome` that are the same for every client. */
   readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime'>;
 }
@@ -150,6 +153,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       session: randomUUID(),
       webSocket,
       socket,
+      descriptor: this.#settings.directWrites ? descriptorOf(socket) : NO_DESCRIPTOR,
       outbox: new Outbox(this.#queues, this.#settings.slow, this.#log),
       liveness: new Liveness(this.#settings.liveness, Math.random()),
       requestBudget: new TokenBucket(this.#settings.requestRate, now),

@@ -43,11 +43,16 @@ export class FrameBuffer implements EntryTaker {
     this.#memory = createFrameMemory(bytes);
   }
 
+  /** The memory; what it holds is valid until the next {@link fill}, which may replace it too. */
+  get bytes(): Uint8Array {
+    return this.#memory.bytes;
+  }
+
   /**
    * Moves entries from the outbox into the memory as long as their frames fit, and at least one.
-   * Returns that part of the memory: it is valid until the next call.
+   * Returns how many bytes of {@link bytes} they take, from the first on.
    */
-  fill(outbox: Outbox): Uint8Array {
+  fill(outbox: Outbox): number {
     const first = outbox.peek();
     this.#isRemembered = first === this.#first;
     this.#first = first;
@@ -59,7 +64,7 @@ export class FrameBuffer implements EntryTaker {
     outbox.drainInto(this, this.#isRemembered ? 0 : AHEAD_BYTES);
     // What is not in the memory any more is not to be kept alive.
     if (this.#contents.length > this.#held) this.#contents.length = this.#held;
-    return this.#memory.bytes.subarray(0, this.#end);
+    return this.#end;
   }
 
   /** Part of {@link fill}: puts one more frame into the memory, if it fits. */

@@ -1,4 +1,5 @@
 import type { Outbox } from '@tradewind/fanout';
+import { NO_DESCRIPTOR, writeDirectly } from './direct-write.ts';
 import { FRAME_OVERHEAD_BYTES } from './frame.ts';
 import { FrameBuffer } from './frame-buffer.ts';
 
@@ -6,6 +7,8 @@ import { FrameBuffer } from './frame-buffer.ts';
 export interface ByteSink {
   /** Bytes that were written and that the kernel has not taken. */
   readonly writableLength: number;
+  /** Whether it was neither destroyed nor ended. */
+  readonly writable: boolean;
   write(bytes: Uint8Array, written?: (error?: Error | null) => void): boolean;
 }
 
@@ -53,19 +56,26 @@ export class FrameWriter {
    * @param cautious whether the socket's last write was left behind.
    * @param unblocked called once for a write that blocked the socket, later, when the kernel has it. No
    *   other write has a callback, which would cost it an allocation and a turn of the tick queue.
+   * @param descriptor the socket's; with it the kernel gets its bytes past the stream, and the stream only what
+   *   the kernel does not take.
    */
   write(
     outbox: Outbox,
     sink: ByteSink,
     cautious: boolean,
     unblocked: (error?: Error | null) => void,
+    descriptor = NO_DESCRIPTOR,
   ): void {
     for (let i = 0; outbox.size > 0 && !outbox.blocked; i = (i + 1) % BUFFERS_PER_FLUSH) {
       const isSmall = cautious || bytesWaiting(outbox) <= SMALL_WRITE_BYTES;
       const row = isSmall ? this.#small : this.#large;
-      const filled = row.at(i).fill(outbox);
-      sink.write(filled);
-      this.bytesOut += filled.length;
+      const buffer = row.at(i);
+      const length = buffer.fill(outbox);
+      this.bytesOut += length;
+      const isDirect = descriptor !== NO_DESCRIPTOR && sink.writableLength === 0 && sink.writable;
+      const taken = isDirect ? writeDirectly(descriptor, buffer.bytes, length) : 0;
+      if (taken === length) continue;
+      sink.write(buffer.bytes.subarray(taken, length));
       if (sink.writableLength > 0) {
         outbox.blocked = true;
         row.giveAway(i);

@@ -12,6 +12,7 @@ export class FakeSink implements ByteSink {
   readonly writes: Uint8Array[] = [];
   /** The bytes of each write at the time of the call. */
   readonly copies: Buffer[] = [];
+  readonly writable = true;
   stalled = false;
   readonly #waiting: { readonly length: number; readonly written: Written }[] = [];
 

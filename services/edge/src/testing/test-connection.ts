@@ -11,6 +11,7 @@ import type { CloseReason, ServerMessage } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
 import { Connection, type ConnectionOwner } from '../connection.ts';
+import { NO_DESCRIPTOR } from '../direct-write.ts';
 import { FrameWriter } from '../frame-writer.ts';
 import { Liveness } from '../liveness.ts';
 import { FakeSink } from './fake-sink.ts';
@@ -125,6 +126,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     session: 'session',
     webSocket: webSocket as unknown as WebSocket,
     socket: sink,
+    descriptor: NO_DESCRIPTOR,
     outbox: new Outbox(new SendQueues(options.limits), options.slow, options.log),
     liveness: new Liveness({ pingAfterTicks: 3, deadAfterTicks: 2 }, 0),
     requestBudget: new TokenBucket(options.requestRate, 0),

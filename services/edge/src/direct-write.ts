@@ -1,0 +1,35 @@
+import { writeSync } from 'node:fs';
+import { Socket } from 'node:net';
+
+/** Stands for the descriptor of a socket that is written to through its stream only. */
+export const NO_DESCRIPTOR = -1;
+
+/**
+ * The file descriptor of a connected TCP socket, for {@link writeDirectly}, or {@link NO_DESCRIPTOR} where
+ * there is none to be had: on Windows, in a Node that does not tell it any more, and of a socket whose bytes
+ * are not what goes over the wire (TLS). It belongs to the socket, and stands for something else as soon as
+ * the socket is destroyed.
+ */
+export function descriptorOf(socket: Socket): number {
+  if (Object.getPrototypeOf(socket) !== Socket.prototype) return NO_DESCRIPTOR;
+  // Node does not document it: docs/adr/0011 says what it gives, and what there is should it go.
+  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: unknown } };
+  const descriptor = handle?.fd;
+  return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : NO_DESCRIPTOR;
+}
+
+/**
+ * Gives bytes to the kernel without the socket's stream. Returns how many it took: fewer than there are,
+ * also none, when its buffer is full or the connection is broken. The rest is for the stream to write, which
+ * waits or fails as it always does, so that errors have one way.
+ *
+ * @param descriptor of a socket that is not destroyed and whose stream holds nothing.
+ * @param length how many of the bytes, from the first on.
+ */
+export function writeDirectly(descriptor: number, bytes: Uint8Array, length: number): number {
+  try {
+    return writeSync(descriptor, bytes, 0, length);
+  } catch {
+    return 0;
+  }
+}
