@@ -1,3 +1,5 @@
+import { isPlainJson } from './json-text.ts';
+
 /** A payload as Redis delivered it, after the one check that it can stand inside an envelope. */
 export type Payload =
   /** UTF-8 JSON, as it came. */
@@ -17,6 +19,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * order. The result may share memory with `bytes`.
  */
 export function checkPayload(bytes: Uint8Array): Payload {
+  if (isPlainJson(bytes)) return { kind: 'json', json: bytes };
   let text: string;
   try {
     text = decoder.decode(bytes);
