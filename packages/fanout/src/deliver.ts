@@ -1,7 +1,8 @@
 import type { Outbox } from './outbox.ts';
 import type { Publication } from './publication.ts';
-import { type Offered, type SendQueues, Unsettled } from './send-queues.ts';
+import type { SendQueues } from './send-queues.ts';
 import type { Audience, Placed } from './subscription-index.ts';
+import { type Offered, Unsettled } from './unsettled.ts';
 
 /** Someone who receives publications: for this package, an outbox and the place of its queue. */
 export interface Subscriber extends Placed {

@@ -7,3 +7,4 @@ export * from './replay.ts';
 export * from './send-queues.ts';
 export * from './slow-policy.ts';
 export * from './subscription-index.ts';
+export * from './unsettled.ts';

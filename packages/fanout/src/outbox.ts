@@ -3,8 +3,9 @@ import type { Loss, Notice } from './losses.ts';
 import type { Publication } from './publication.ts';
 import type { PublicationLog } from './publication-log.ts';
 import type { Replay } from './replay.ts';
-import { type EntryTaker, type Offered, type SendQueues, Unsettled } from './send-queues.ts';
+import type { EntryTaker, SendQueues } from './send-queues.ts';
 import { hasStruckOut, lagsTooLong, type Pace, type SlowPolicy } from './slow-policy.ts';
+import { type Offered, Unsettled } from './unsettled.ts';
 
 /**
  * What became of a publication or a control frame:

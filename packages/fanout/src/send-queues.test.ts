@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { CONTROL, SendQueues, Unsettled } from './send-queues.ts';
+import { CONTROL, SendQueues } from './send-queues.ts';
+import { Unsettled } from './unsettled.ts';
 
 const LIMITS = {
   slots: 512,

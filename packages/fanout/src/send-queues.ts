@@ -1,4 +1,5 @@
 import { RingMemory } from './ring-memory.ts';
+import type { Unsettled } from './unsettled.ts';
 import { WaitingFrames } from './waiting-frames.ts';
 
 /** What one outbox may hold. */
@@ -17,37 +18,6 @@ export interface OutboxLimits {
 
 /** The `sequence` of an entry that is a control frame. */
 export const CONTROL = 0;
-
-/**
- * What became of a publication that was offered, where it did not come to wait behind others:
- * - `begun`: it waits, and no publication did before.
- * - `brim`: it waits, and the next one may find no room although the socket takes bytes.
- * - `refused`: there was no room, or there were refusals before that are not settled.
- */
-export type Offered = 'begun' | 'brim' | 'refused';
-
-/**
- * What is to be settled of an offer to several queues. Its owner clears it. The arrays are never made shorter: V8
- * gives up the memory of one that is emptied.
- */
-export class Unsettled {
-  /** How many there are; what the arrays hold behind that has no meaning. */
-  count = 0;
-  /** Which of the places that were offered to. */
-  readonly positions: number[] = [];
-  /** Next to each what became of the offer. */
-  readonly offers: Offered[] = [];
-
-  add(position: number, offered: Offered): void {
-    this.positions[this.count] = position;
-    this.offers[this.count] = offered;
-    this.count += 1;
-  }
-
-  clear(): void {
-    this.count = 0;
-  }
-}
 
 /** Where the entries of a queue go. It must neither throw nor change the queue. */
 export interface EntryTaker {
@@ -101,9 +71,9 @@ const NOWHERE = 0;
 
 /**
  * The send queues of all clients of one worker, side by side in few pieces of memory. A delivery touches
- * one cache line of a queue, two at the most, and one of its ring, and nothing else of the client: with thousands of clients
- * none of it is in the processor's caches any more, and waiting for it was most of what a delivery
- * cost. Each queue is known by its place.
+ * one cache line of a queue, two at the most, and one of its ring, and nothing else of the client: with
+ * thousands of clients none of it is in the processor's caches any more, and waiting for it was most of what
+ * a delivery cost. Each queue is known by its place.
  */
 export class SendQueues {
   readonly limits: OutboxLimits;
