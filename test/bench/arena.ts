@@ -206,21 +206,25 @@ interface Observations {
   /** CPU time of the server, in s. */
   readonly cpu: number;
   readonly cores: CoreUsage;
+  /** The CPU time that the load polled in vain, in ms. */
+  readonly idleMs: number;
 }
 
 async function runTrial({ server, publisher, load }: Parts, offer: Offer): Promise<Observations> {
   const before = await load.sample();
   await load.mark();
+  await load.takeIdleMs();
   const endWatch = await watchCores();
   const cpuBefore = await cpuSeconds(server.pid);
   await publisher.start({ ratePerSecond: offer.rate, payloadBytes: offer.payloadBytes });
   await sleep(offer.seconds * 1_000);
   const cores = await endWatch();
+  const idleMs = await load.takeIdleMs();
   const totals = await publisher.stop();
   const { delivered, backlogMs } = await awaitDelivery(load, totals.published, offer.settleMs);
   const cpu = (await cpuSeconds(server.pid)) - cpuBefore;
   const after = await load.sample();
-  return { before, after, totals, delivered, backlogMs, cpu, cores };
+  return { before, after, totals, delivered, backlogMs, cpu, cores, idleMs };
 }
 
 /** The server may have died of the load: then its CPU time is unknown. */
@@ -251,10 +255,9 @@ async function awaitDelivery(
 }
 
 function summarize(seen: Observations, steady: number, numbersPerClient: boolean): Trial {
-  const { before, after, totals, delivered, backlogMs, cpu, cores } = seen;
+  const { before, after, totals, delivered, backlogMs, cpu, cores, idleMs } = seen;
   const histogram = createLatencyHistogram();
   for (const encoded of after.latencies) addEncodedLatency(histogram, encoded);
-  const idleMs = after.effort.reduce((sum, effort) => sum + effort.idleMs, 0);
   const oddities = after.missing - before.missing + after.disordered - before.disordered;
   return {
     rate: totals.total / totals.seconds,

@@ -85,8 +85,6 @@ export interface LoadEffort {
   readonly utilization: number;
   /** How late its event loop was at worst, in ms. */
   readonly maxDelayMs: number;
-  /** For how long it polled in vain, in ms: that much of its CPU time was no work. */
-  readonly idleMs: number;
 }
 
 /** What connections of one kind should have received since the mark, and did. */
@@ -121,6 +119,8 @@ export type LoadCalls = {
   /** Opens its connections; answers when each is subscribed or has failed. */
   connect: { argument: ProcessPlan; result: undefined };
   sample: { argument: undefined; result: LoadSample };
+  /** The CPU time, in ms, that went into polling in vain since it was asked last. */
+  idleMs: { argument: undefined; result: number };
   /** Deliveries are counted from here. */
   mark: { argument: undefined; result: undefined };
   /** Compares with how many were published since the mark, by channel number. */

@@ -110,7 +110,7 @@ function effort(): LoadEffort {
   lastEffortAt = now;
   loopDelay.reset();
   const cpu = (user + system) / micros;
-  return { pid: process.pid, cpu, utilization, maxDelayMs, idleMs: poller.takeIdleMs() };
+  return { pid: process.pid, cpu, utilization, maxDelayMs };
 }
 
 function sample(): LoadSample {
@@ -179,6 +179,7 @@ loopDelay.enable();
 serveCalls<LoadCalls>({
   connect: connectAll,
   sample,
+  idleMs: () => poller.takeIdleMs(),
   mark() {
     for (const connection of connections) connection.mark();
     latency.reset();

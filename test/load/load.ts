@@ -27,6 +27,8 @@ export interface Load extends AsyncDisposable {
   connect(): Promise<void>;
   /** Where all processes together stand; latencies and effort are those since the call before. */
   sample(): Promise<LoadSample>;
+  /** The CPU time, in ms, that all of them spent on polling in vain since it was asked last. */
+  takeIdleMs(): Promise<number>;
   /** Counts deliveries, and measures latencies, from here. */
   mark(): Promise<void>;
   /**
@@ -85,6 +87,10 @@ export async function startLoad(plan: LoadPlan): Promise<Load> {
       return mergeSamples(
         await Promise.all(children.map((child) => child.call('sample', undefined))),
       );
+    },
+    async takeIdleMs() {
+      const idle = await Promise.all(children.map((child) => child.call('idleMs', undefined)));
+      return idle.reduce((sum, ms) => sum + ms, 0);
     },
     mark: () => callAll('mark'),
     async verdict(published) {

@@ -22,3 +22,25 @@ it('looks for a while after data has come, counts what was in vain, and stops', 
   await turn();
   expect(poller.takeIdleMs()).toBe(0);
 });
+
+it('does not count looks that found something', async () => {
+  const poller = new Poller();
+  const until = performance.now() + 20;
+  while (performance.now() < until) {
+    poller.came();
+    await turn();
+  }
+  // Between the last turn and the count there may be one look in vain.
+  expect(poller.takeIdleMs()).toBeLessThan(5);
+});
+
+it('does not count the time in which the core did something else', async () => {
+  const poller = new Poller();
+  poller.came();
+  await turn();
+  // The thread waits, as it does while another process has the core.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+  await turn();
+  await turn();
+  expect(poller.takeIdleMs()).toBeLessThan(25);
+});

@@ -1,5 +1,3 @@
-import { performance } from 'node:perf_hooks';
-
 /**
  * How long an event loop that looks for data goes on when none comes, in ms. A server that writes to thousands of
  * clients in turn writes to one every 10 µs.
@@ -14,8 +12,9 @@ const PATIENCE_MS = 1;
 export class Poller {
   #isLooking = false;
   #hasCome = false;
-  #lookedAt = 0;
   #cameAt = 0;
+  /** The thread's CPU time at the last look, in ms. */
+  #spentMs = 0;
   #idleMs = 0;
 
   /** Data came. */
@@ -23,11 +22,14 @@ export class Poller {
     this.#hasCome = true;
     if (this.#isLooking) return;
     this.#isLooking = true;
-    this.#lookedAt = performance.now();
+    this.#spentMs = spentMs();
     setImmediate(this.#look);
   }
 
-  /** For how long it has looked in vain since the last call, in ms. */
+  /**
+   * The CPU time that it spent on looking in vain since the last call, in ms. It is not the time that went by: that may
+   * have been somebody else's, who shares the core.
+   */
   takeIdleMs(): number {
     const idleMs = this.#idleMs;
     this.#idleMs = 0;
@@ -36,11 +38,17 @@ export class Poller {
 
   readonly #look = (): void => {
     const now = performance.now();
+    const spent = spentMs();
     if (this.#hasCome) this.#cameAt = now;
-    else this.#idleMs += now - this.#lookedAt;
+    else this.#idleMs += spent - this.#spentMs;
     this.#hasCome = false;
-    this.#lookedAt = now;
+    this.#spentMs = spent;
     this.#isLooking = now - this.#cameAt < PATIENCE_MS;
     if (this.#isLooking) setImmediate(this.#look);
   };
+}
+
+function spentMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1_000;
 }

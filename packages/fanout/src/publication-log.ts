@@ -5,6 +5,9 @@ import type { Publication } from './publication.ts';
  * publications is bounded as well.
  */
 const ENTRY_BYTES = 256;
+
+/** What the place of one that was let go of costs: a slot of a ring that may be half empty. */
+const HOLE_BYTES = 16;
 const LEAST_CAPACITY = 64;
 
 /** Numbers in ascending order, of which the first are given up. */
@@ -133,10 +136,7 @@ export class PublicationLog {
     return numbers;
   }
 
-  /**
-   * The latest publication becomes a hole, unless the log is empty but for it. A hole costs as much as any entry
-   * besides its tail: so the ring has no more places than there are entries of that size in its bytes.
-   */
+  /** The latest publication becomes a hole, unless the log is empty but for it. */
   #letPass(): void {
     const place = (this.#next - 1) & (this.#ring.length - 1);
     const publication = this.#ring[place];
@@ -144,7 +144,7 @@ export class PublicationLog {
     this.#ring[place] = undefined;
     this.#bytes -= costOf(publication);
     if (this.#oldest === this.#next - 1) this.#oldest = this.#next;
-    else this.#bytes += ENTRY_BYTES;
+    else this.#bytes += HOLE_BYTES;
   }
 
   #dropOldest(): void {
@@ -152,7 +152,7 @@ export class PublicationLog {
     const publication = this.#ring[place];
     this.#ring[place] = undefined;
     this.#oldest += 1;
-    this.#bytes -= publication === undefined ? ENTRY_BYTES : costOf(publication);
+    this.#bytes -= publication === undefined ? HOLE_BYTES : costOf(publication);
     const isNumbered = !(this.#isPassing && this.#oldest === this.#next);
     if (publication !== undefined && isNumbered) this.#dropNumber(publication.channel);
   }

@@ -45,8 +45,8 @@ const NOWHERE = -1;
 
 /**
  * Whether these bytes are surely a JSON text (RFC 8259): printable ASCII, nested 30 deep at most. `false` says nothing: it
- * may be JSON all the same. `JSON.parse` says the same of a publication in about three times the time, since it also makes what
- * the text describes.
+ * may be JSON all the same. `JSON.parse` says the same of a publication made of trades in three times the time and more, since
+ * it also makes what the text describes; of one long string in about the same. A text that is not ASCII is looked at twice.
  */
 export function isPlainJson(bytes: Uint8Array): boolean {
   let at = 0;

@@ -1,6 +1,7 @@
 import { ConfigError } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { readEdgeConfig } from './config.ts';
+import { fanOutSettings } from './fan-out-settings.ts';
 
 /** What an operator gets without setting anything; changing one of these is a breaking change. */
 const DEFAULTS = {
@@ -122,6 +123,17 @@ describe('readEdgeConfig', () => {
       channelPatterns: ['*'],
       queueSlots: 512,
     });
+  });
+});
+
+describe('readEdgeConfig: EDGE_DIRECT_WRITES', () => {
+  it.each([
+    [undefined, true],
+    ['true', true],
+    ['false', false],
+  ])('%s: %s', (value, direct) => {
+    const config = readEdgeConfig({ EDGE_DIRECT_WRITES: value });
+    expect(fanOutSettings(config).directWrites).toBe(direct);
   });
 });
 

@@ -23,6 +23,21 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     expect(welcomes[0]?.session).not.toBe(welcomes[1]?.session);
   });
 
+  it.each([
+    [true, 'past the stream'],
+    [false, 'through the stream'],
+  ])('writes frames as it is set to (direct: %s): %s', async (directWrites) => {
+    await using server = await FanOutServer.start({ directWrites });
+    const client = await server.client(['a']);
+    const [socket] = server.sockets;
+    const before = socket?.bytesWritten as number;
+    for (let i = 0; i < 10; i += 1) server.upstream.publish('a', 'x'.repeat(1_000));
+    await until(() => client.publications.length === 10, 'all of them');
+    const throughStream = (socket?.bytesWritten as number) - before;
+    expect(throughStream > 10_000).toBe(!directWrites);
+    expect(throughStream === 0).toBe(directWrites);
+  });
+
   it('acknowledges a subscription only after upstream did', async () => {
     await using server = await FanOutServer.start();
     const client = await server.client();

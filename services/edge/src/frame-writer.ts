@@ -45,7 +45,7 @@ const BUFFERS_PER_FLUSH = 8;
  * When it does leave something, that socket keeps the buffer and a new one takes its place.
  */
 export class FrameWriter {
-  /** Bytes written so far, to all sockets, frame headers included. */
+  /** Bytes handed to all sockets so far, frame headers included, also to those that turned out to be broken. */
   bytesOut = 0;
   readonly #large = new BufferRow(WRITE_BYTES);
   readonly #small = new BufferRow(SMALL_WRITE_BYTES);

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import {
   type CloseReason,
   type ErrorCode,
@@ -53,6 +53,8 @@ export class FanOutServer implements AsyncDisposable {
   refusal: ErrorCode | undefined;
   /** The codes that handshakes were refused with. */
   readonly handshakesRefused: ErrorCode[] = [];
+  /** The server's ends of all connections so far. */
+  readonly sockets: Socket[] = [];
   readonly #server = createServer((_request, response) => response.writeHead(404).end());
   readonly #clients: RawClient[] = [];
 
@@ -63,7 +65,10 @@ export class FanOutServer implements AsyncDisposable {
       { maxMessageBytes: MAX_MESSAGE_BYTES },
       {
         refusal: () => this.refusal,
-        admitted: (webSocket, socket) => this.fanOut.open(webSocket, socket),
+        admitted: (webSocket, socket) => {
+          this.sockets.push(socket);
+          this.fanOut.open(webSocket, socket);
+        },
         rejected: (code) => this.handshakesRefused.push(code),
       },
     );
