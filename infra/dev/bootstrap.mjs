@@ -22,11 +22,17 @@ const COMMANDS = {
 
 const OLDEST_NODE = 20;
 
+/** How often it is looked whether npm is still there, in ms. */
+const PARENT_INTERVAL_MS = 500;
+
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const binaries = join(root, 'node_modules', '.bin');
 const stamp = join(root, 'node_modules', '.installed-lockfile');
 
-/** Ends as the child ended; signals go to the child, which decides when to end. */
+/**
+ * Ends as the child ended; signals go to the child, which decides when to end. A signal to npm itself never comes
+ * here: npm and the shell that it started end, and nobody is left who could be asked to end what they began.
+ */
 function run(command, args, stdio) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
@@ -37,11 +43,18 @@ function run(command, args, stdio) {
     });
     const pass = (signal) => child.kill(signal);
     process.on('SIGINT', pass).on('SIGTERM', pass).on('SIGHUP', pass);
+    const parent = process.ppid;
+    const watch = setInterval(() => {
+      const isOrphaned = process.env.npm_lifecycle_event !== undefined && process.ppid !== parent;
+      if (isOrphaned) pass('SIGTERM');
+    }, PARENT_INTERVAL_MS);
     child.on('error', (error) => {
+      clearInterval(watch);
       console.error(`${command}: ${error.message}`);
       resolve(127);
     });
     child.on('close', (code, signal) => {
+      clearInterval(watch);
       process.off('SIGINT', pass).off('SIGTERM', pass).off('SIGHUP', pass);
       resolve(code ?? 128 + (constants.signals[signal] ?? 0));
     });

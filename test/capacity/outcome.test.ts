@@ -46,6 +46,12 @@ describe('judge', () => {
     expect(unmet({ totals: loadSample({ weakDisconnected: { 4008: 5 } }) })).toEqual([]);
   });
 
+  it('says so when some clients are not meant to keep up', () => {
+    const settings = { ...goodOutcome().settings, stalledShare: 0.1 };
+    const names = judge(goodOutcome({ settings })).map(({ name }) => name);
+    expect(names).toContain('no client that reads steadily was disconnected as slow');
+  });
+
   it('does not round a miss up to success', () => {
     const settings = { ...goodOutcome().settings, connections: 100_000 };
     const totals = loadSample({ subscribed: 98_999 });

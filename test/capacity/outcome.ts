@@ -59,6 +59,8 @@ export function judge(outcome: Outcome): readonly Criterion[] {
   const successRate = totals.subscribed / settings.connections;
   const slow = totals.disconnected[SLOW_CLOSE_CODE] ?? 0;
   const lost = Object.values(totals.disconnected).reduce((total, count) => total + count, 0) - slow;
+  const isWeak = settings.slowShare + settings.stalledShare > 0;
+  const client = isWeak ? 'client that reads steadily' : 'client';
   return [
     {
       name: `at least ${percent(settings.minSuccessRate)} of the clients connected`,
@@ -74,7 +76,7 @@ export function judge(outcome: Outcome): readonly Criterion[] {
           : `${published.refused} refused: ${published.refusal}`,
     },
     {
-      name: 'every client received every publication of its channels, once',
+      name: `every ${client} received every publication of its channels, once`,
       met: steady.connections > 0 && steady.exact === steady.connections,
       found: `${steady.exact} of ${steady.connections} did; ${steady.short} received less, ${steady.over} more`,
     },
@@ -83,8 +85,8 @@ export function judge(outcome: Outcome): readonly Criterion[] {
       met: steady.missing === 0 && steady.disordered === 0,
       found: `${steady.missing} left out, ${steady.disordered} out of order`,
     },
-    { name: 'no client was disconnected as slow', met: slow === 0, found: `${slow} were` },
-    { name: 'no client lost its connection otherwise', met: lost === 0, found: `${lost} did` },
+    { name: `no ${client} was disconnected as slow`, met: slow === 0, found: `${slow} were` },
+    { name: `no ${client} lost its connection otherwise`, met: lost === 0, found: `${lost} did` },
     {
       name: `the 99th percentile of the latency is at most ${settings.maxP99Ms} ms`,
       met: latency !== undefined && latency.p99 <= settings.maxP99Ms,

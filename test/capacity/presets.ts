@@ -17,6 +17,9 @@ export interface Preset {
 /** Five minutes: several heap collections, timers and heartbeats of everything. */
 const FIVE_MINUTES = 300;
 
+/** Clients opened a second where there are very many of them. */
+export const BIG_RAMP_RATE = 1_000;
+
 /** Where no preset is named: a look at whether it works, in a minute. */
 export const TRIAL: Preset = {
   connections: 1_000,
@@ -44,7 +47,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   high: {
     ...TRIAL,
     connections: 15_000,
-    rampRate: 1_000,
+    rampRate: BIG_RAMP_RATE,
     duration: FIVE_MINUTES,
     channels: 10,
     publishRate: 20,
@@ -53,7 +56,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   ultimate: {
     ...TRIAL,
     connections: 40_000,
-    rampRate: 1_000,
+    rampRate: BIG_RAMP_RATE,
     duration: FIVE_MINUTES,
     channels: 10,
     publishRate: 10,

@@ -35,6 +35,7 @@ export function publicData(outcome: Outcome, criteria: readonly Criterion[]): un
   const { redisUrl: __, ...openTarget } = { redisUrl: '', ...target };
   const { latencies: ___, ...openTotals } = totals;
   return {
+    passed: criteria.every(({ met }) => met),
     criteria,
     settings: { ...otherSettings, target: openTarget },
     ...rest,

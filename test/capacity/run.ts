@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Load, startLoad } from '../load/load.ts';
-import type { Verdict } from '../load/load-plan.ts';
+import type { Reasons, Verdict } from '../load/load-plan.ts';
 import { startPublisher } from '../load/publisher.ts';
+import type { SequencedTerms } from '../load/publisher-plan.ts';
 import { describeMachine } from './machine.ts';
 import type { Outcome, ServerCost } from './outcome.ts';
 import { Recorder } from './recorder.ts';
 import type { CapacitySettings } from './settings.ts';
+import { reasonsText } from './summary.ts';
 import { openTarget } from './target.ts';
 import { findBottlenecks, type TimelinePoint } from './timeline.ts';
 
@@ -28,6 +30,16 @@ export interface RunListener {
   /** One line about what is being done. */
   note(line: string): void;
   point(point: TimelinePoint): void;
+}
+
+/** Not one client could be connected and subscribed: there is nothing to publish for. */
+export class NobodySubscribed extends Error {
+  override readonly name = 'NobodySubscribed';
+
+  /** @param failed why, by how often. */
+  constructor(failed: Reasons) {
+    super(`not one client got subscribed, so nothing was published: ${reasonsText(failed)}`);
+  }
 }
 
 /**
@@ -63,6 +75,7 @@ export async function runCapacity(
     redisUrl: target.redisUrl,
     channels: settings.channelNames,
     core: undefined,
+    sequenced: historyTerms(settings.historySize),
   });
   const { cores } = machine;
   const recorder = new Recorder({ load, publisher, serverPids: target.pids, cores }, (point) =>
@@ -77,7 +90,8 @@ export async function runCapacity(
   const idleMemoryBytes = await recorder.serverMemory();
 
   await load.mark();
-  const publicationsBefore = (await load.sample()).publications;
+  const { subscribed, publications: publicationsBefore, failed } = await load.sample();
+  if (subscribed === 0) throw new NobodySubscribed(failed);
   const cpuBefore = await recorder.serverCpuSeconds();
   await publisher.start({
     ratePerSecond: settings.publishRate,
@@ -110,6 +124,13 @@ export async function runCapacity(
     timeline: recorder.timeline,
     bottlenecks: findBottlenecks(recorder.timeline, cores),
   };
+}
+
+/** So long history is kept after the last publication, in ms: nothing of a run stays in somebody's Redis. */
+const HISTORY_TTL_MS = 60_000;
+
+function historyTerms(historySize: number): SequencedTerms | undefined {
+  return historySize === 0 ? undefined : { historySize, historyTtlMs: HISTORY_TTL_MS };
 }
 
 /** Until every steady client has all, or the deadline. */

@@ -3,7 +3,7 @@ import { isChannelName } from '@tradewind/protocol';
 import { type Environment, type EnvironmentReader, readConfig } from '@tradewind/runtime';
 import { MIN_PAYLOAD_BYTES } from '../load/publication-payload.ts';
 import { SUBSCRIPTION_MODES } from '../load/subscription-plan.ts';
-import { PRESETS, type Preset, TRIAL } from './presets.ts';
+import { BIG_RAMP_RATE, PRESETS, type Preset, TRIAL } from './presets.ts';
 
 /**
  * Connections that one process, edge or load, is given by default. Some systems allow a process
@@ -25,15 +25,18 @@ each ${CONNECTIONS_PER_PROCESS} clients here.
 ${NAMED.map(describePreset).join('\n')}
 
   TARGET_CONNECTIONS   clients to open
-  RAMP_RATE            clients opened a second
+  RAMP_RATE            clients opened a second (${TRIAL.rampRate}; from 15,000 clients on ${BIG_RAMP_RATE})
   DURATION             how long to publish, in seconds
   SUBSCRIPTION_MODE    all | single | random: all channels, the first one, or some by chance
-  CHANNELS_PER_CLIENT  how many, for random
+  CHANNELS_PER_CLIENT  how many, for random (${TRIAL.channelsPerClient})
   CHANNELS             how many channels there are
   CHANNEL_PREFIX       their names begin so (capacity): capacity.0, capacity.1, …
   PUBLISH_RATE         publications a second, over all channels
   PAYLOAD_BYTES        size of each, at least ${MIN_PAYLOAD_BYTES} (150)
-  SLOW_SHARE           share of clients that read slowly, from 0 to 1 (0)
+  HISTORY_SIZE         publications that a channel keeps (0). With 1 or more they are published by the publish
+                       script, with offsets, as the ingest does it; with 0 by plain PUBLISH
+  SLOW_SHARE           share of clients that read slowly, from 0 to 1 (0). Over loopback the kernel holds some
+                       MB for each before the edge feels anything: publish more than that
   SLOW_BYTES_PER_SECOND  how fast these read (2000)
   STALLED_SHARE        share of clients that read nothing once subscribed (0)
 
@@ -41,7 +44,7 @@ ${NAMED.map(describePreset).join('\n')}
   TARGET_URLS          or: ws:// URLs of a deployment, comma-separated
   REDIS_URL            where to publish; needed with TARGET_URLS, otherwise a Redis is started
 
-  LOAD_PROCESSES       processes that hold the clients
+  LOAD_PROCESSES       processes that hold the clients (one for each ${CONNECTIONS_PER_PROCESS})
   SAMPLE_EVERY         of how many publications to one client the latency of one is measured (20)
   SEED                 decides what random clients subscribe to (1)
   MIN_SUCCESS_RATE     least share of clients that must get connected, in percent (99)
@@ -72,6 +75,8 @@ export interface CapacitySettings extends Preset {
   readonly name: string;
   readonly channelNames: readonly string[];
   readonly payloadBytes: number;
+  /** Publications that the history of a channel keeps; 0 for publications without offsets. */
+  readonly historySize: number;
   /** Shares of the clients, from 0 to 1. */
   readonly slowShare: number;
   readonly stalledShare: number;
@@ -95,6 +100,7 @@ const MAX_CONNECTIONS = 2_000_000;
 const MAX_RATE = 1_000_000;
 const MAX_CHANNELS = 1_000_000;
 const MAX_PROCESSES = 512;
+const MAX_HISTORY_SIZE = 100_000;
 
 /** A day. */
 const MAX_SECONDS = 86_400;
@@ -160,6 +166,7 @@ function read(
     channelNames: Array.from({ length: channels }, (_, i) => `${prefix}.${i}`),
     publishRate: int('PUBLISH_RATE', from.publishRate, 1, MAX_RATE),
     payloadBytes: int('PAYLOAD_BYTES', 150, MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES),
+    historySize: int('HISTORY_SIZE', 0, 0, MAX_HISTORY_SIZE),
     slowShare: share(env, 'SLOW_SHARE'),
     stalledShare: share(env, 'STALLED_SHARE'),
     slowBytesPerSecond: int('SLOW_BYTES_PER_SECOND', 2_000, 1, MAX_RATE * 1_000),

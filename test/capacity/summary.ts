@@ -32,7 +32,10 @@ function setUp({ settings, machine, target }: Outcome): Section {
       ['subscriptions', `${settings.mode}${perClient} of ${countText(settings.channels)} channels`],
       [
         'publications',
-        `${countText(settings.publishRate)}/s of ${settings.payloadBytes} bytes for ${settings.duration} s`,
+        `${countText(settings.publishRate)}/s of ${settings.payloadBytes} bytes for ${settings.duration} s, ` +
+          (settings.historySize === 0
+            ? 'without offsets (plain PUBLISH)'
+            : `with offsets, ${countText(settings.historySize)} a channel kept`),
       ],
     ],
   };
@@ -98,6 +101,7 @@ function deliveries(outcome: Outcome): Section {
 function weakClients({ settings, released, totals }: Outcome): readonly Section[] {
   if (released === undefined) return [];
   const { slow, stalled } = released;
+  const noticed = slow.ended + stalled.ended + slow.told + stalled.told > 0;
   const slowRate = `read ${bytesText(settings.slowBytesPerSecond)}/s`;
   return [
     {
@@ -106,6 +110,12 @@ function weakClients({ settings, released, totals }: Outcome): readonly Section[
         [`slow (${slowRate})`, weakText(slow)],
         ['stalled', weakText(stalled)],
         ['disconnected, by close code', reasonsText(totals.weakDisconnected)],
+        [
+          'did the edge feel it',
+          noticed
+            ? 'yes: a stalled client cannot read its close code, 4008, and sees 1006'
+            : 'no: buffers of the kernel held it all; publish more, or larger payloads',
+        ],
       ],
     },
   ];
@@ -157,7 +167,8 @@ function loadSide({ timeline, published, bottlenecks }: Outcome): Section {
   };
 }
 
-function reasonsText(reasons: Reasons): string {
+/** How often each reason came, the most frequent first. */
+export function reasonsText(reasons: Reasons): string {
   const parts = Object.entries(reasons)
     .sort(([, a], [, b]) => b - a)
     .map(([reason, count]) => `${countText(count)} × ${reason}`);
