@@ -47,17 +47,17 @@ export function deliver<S extends Subscriber>(
 ): void {
   const { unsettled } = round;
   unsettled.clear();
-  queues.offer(places, publication.tail, unsettled);
+  queues.offer(places, publication.tail, now, unsettled);
   for (let i = 0; i < unsettled.count; i += 1) {
     const subscriber = members[unsettled.positions[i] as number] as S;
-    const verdict = subscriber.outbox.settle(unsettled.offers[i] as Offered, publication, now);
-    if (verdict === 'queued') continue;
-    if (verdict === 'first') {
+    const offered = unsettled.offers[i] as Offered;
+    if (offered === 'first') {
       round.dirty.push(subscriber);
-    } else if (verdict === 'brim') {
+    } else if (offered === 'brim') {
       round.brimming.push(subscriber);
     } else {
       round.refused += 1;
+      const verdict = subscriber.outbox.settle(offered, publication, now);
       if (verdict === 'slow') round.slow.push(subscriber);
     }
   }

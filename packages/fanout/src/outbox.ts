@@ -41,7 +41,7 @@ export class Outbox {
   readonly #queues: SendQueues;
   readonly #policy: SlowPolicy;
   readonly #log: PublicationLog;
-  readonly #pace: Pace = { refusalsInARow: 0, firstRefusedAt: 0, behindSince: undefined };
+  readonly #pace: Pace = { refusalsInARow: 0, firstRefusedAt: 0 };
   #place: number;
   #sequenceAtTrim = 0;
   /** Whether it was spared for its lag since it last kept up. */
@@ -112,20 +112,16 @@ export class Outbox {
    */
   offer(publication: Publication, now: number): Verdict {
     const unsettled = new Unsettled();
-    this.#queues.offer([this.#place], publication.tail, unsettled);
+    this.#queues.offer([this.#place], publication.tail, now, unsettled);
     const [offered] = unsettled.offers;
     return offered === undefined ? 'queued' : this.settle(offered, publication, now);
   }
 
   /**
-   * Sees to what came of a publication that was offered to its queue. There is nothing to see to when it
-   * was only queued.
+   * Sees to what came of a publication that was offered to its queue: only a refusal leaves something to see to.
    */
   settle(offered: Offered, publication: Publication, now: number): Verdict {
-    if (offered === 'refused') return this.#refuse(publication, now);
-    if (this.depth === 1) this.#pace.behindSince = now;
-    if (offered === 'brim') return 'brim';
-    return this.size === 1 ? 'first' : 'queued';
+    return offered === 'refused' ? this.#refuse(publication, now) : offered;
   }
 
   /**
@@ -229,11 +225,12 @@ export class Outbox {
    * from there. One that was promised a replay is not: what was promised is given, or the connection ends.
    */
   isLate(now: number): boolean {
-    if (!lagsTooLong(this.#pace, this.#policy, now)) return false;
+    const behindSince = this.#queues.behindSince(this.#place);
+    if (!lagsTooLong(behindSince, this.#policy, now)) return false;
     if (this.#isSpared || this.isPromised || this.#backlog?.isWhole !== true) return true;
     this.#isSpared = true;
     this.#backlog.forsake();
-    this.#pace.behindSince = now;
+    this.#queues.setBehindSince(this.#place, now);
     return false;
   }
 
@@ -304,7 +301,7 @@ export class Outbox {
   }
 
   #keepsUp(): void {
-    this.#pace.behindSince = undefined;
+    this.#queues.setBehindSince(this.#place, Number.NaN);
     this.#isSpared = false;
   }
 

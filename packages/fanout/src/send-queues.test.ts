@@ -28,7 +28,7 @@ describe('SendQueues', () => {
     expect(new Set(places).size).toBe(1_000);
     const tail = new Uint8Array(10);
     for (const [i, place] of places.entries())
-      for (let n = 0; n <= i % 20; n += 1) queues.offer([place], tail, new Unsettled());
+      for (let n = 0; n <= i % 20; n += 1) queues.offer([place], tail, 0, new Unsettled());
     expect(queues.frames).toBe(1);
     for (const [i, place] of places.entries()) {
       const numbers = Array.from({ length: (i % 20) + 1 }, (_, n) => n + 1);
@@ -42,14 +42,14 @@ describe('SendQueues', () => {
     const place = queues.begin();
     queues.setBehind(place, true);
     const unsettled = new Unsettled();
-    queues.offer([place], new Uint8Array(10), unsettled);
+    queues.offer([place], new Uint8Array(10), 0, unsettled);
     expect([unsettled.count, unsettled.positions[0], unsettled.offers[0]]).toEqual([
       1,
       0,
       'refused',
     ]);
     unsettled.clear();
-    queues.offer([], new Uint8Array(10), unsettled);
+    queues.offer([], new Uint8Array(10), 0, unsettled);
     expect([unsettled.count, queues.frames, queues.lastSequence(place)]).toEqual([0, 0, 1]);
   });
 
@@ -57,8 +57,9 @@ describe('SendQueues', () => {
     const queues = new SendQueues(LIMITS);
     const places = Array.from({ length: 1_000 }, () => queues.begin());
     const unsettled = new Unsettled();
-    queues.offer(places, new Uint8Array(10), unsettled);
+    queues.offer(places, new Uint8Array(10), 7, unsettled);
     expect(unsettled.positions.slice(0, unsettled.count)).toEqual([...places.keys()]);
+    expect(places.map((place) => queues.behindSince(place))).toEqual(places.map(() => 7));
     expect(places.map((place) => drain(queues, place))).toEqual(places.map(() => [1]));
   });
 
@@ -67,7 +68,7 @@ describe('SendQueues', () => {
     const place = queues.begin();
     const before = 2 ** 32 - 3;
     queues.passOver(place, before);
-    for (let i = 0; i < 6; i += 1) queues.offer([place], new Uint8Array(1), new Unsettled());
+    for (let i = 0; i < 6; i += 1) queues.offer([place], new Uint8Array(1), 0, new Unsettled());
     expect(queues.lastSequence(place)).toBe(before + 6);
     expect(drain(queues, place)).toEqual([1, 2, 3, 4, 5, 6].map((n) => before + n));
   });
@@ -75,9 +76,9 @@ describe('SendQueues', () => {
   it('tells control frames from publications, in their order', () => {
     const queues = new SendQueues(LIMITS);
     const place = queues.begin();
-    queues.offer([place], new Uint8Array(1), new Unsettled());
+    queues.offer([place], new Uint8Array(1), 0, new Unsettled());
     queues.pushControl(place, new Uint8Array(2));
-    queues.offer([place], new Uint8Array(3), new Unsettled());
+    queues.offer([place], new Uint8Array(3), 0, new Unsettled());
     expect([queues.size(place), queues.publications(place), queues.controlBytes(place)]).toEqual([
       3, 2, 2,
     ]);
@@ -89,7 +90,7 @@ describe('SendQueues', () => {
     const queues = new SendQueues(LIMITS);
     const place = queues.begin();
     queues.setBlocked(place, true);
-    for (let i = 0; i < 100; i += 1) queues.offer([place], new Uint8Array(1), new Unsettled());
+    for (let i = 0; i < 100; i += 1) queues.offer([place], new Uint8Array(1), 0, new Unsettled());
     const nowhere = queues.end(place);
     expect(queues.frames).toBe(0);
     const next = queues.begin();

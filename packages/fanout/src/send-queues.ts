@@ -81,6 +81,7 @@ export class SendQueues {
   readonly #rings = new RingMemory(LEAST_RING);
   #queues = new Int32Array(LEAST_QUEUES * INTEGERS_PER_QUEUE);
   #annexes = new Int32Array(LEAST_QUEUES * INTEGERS_PER_ANNEX);
+  #behindSince = new Float64Array(LEAST_QUEUES);
   readonly #free: number[] = [];
   #unused = NOWHERE + 1;
   /** Nobody reads it; that it is written to keeps the touching from being optimized away. */
@@ -104,11 +105,15 @@ export class SendQueues {
     if (at === this.#queues.length) {
       this.#queues = twiceAsLong(this.#queues);
       this.#annexes = twiceAsLong(this.#annexes);
+      const behindSince = new Float64Array(2 * this.#behindSince.length);
+      behindSince.set(this.#behindSince);
+      this.#behindSince = behindSince;
     }
     const annex = place * INTEGERS_PER_ANNEX;
     this.#queues.fill(0, at, at + INTEGERS_PER_QUEUE);
     this.#annexes.fill(0, annex, annex + INTEGERS_PER_ANNEX);
     this.#queues[at + MASK] = -1;
+    this.#behindSince[place] = Number.NaN;
     return place;
   }
 
@@ -163,6 +168,18 @@ export class SendQueues {
     this.#flag(place, BLOCKED, isBlocked);
   }
 
+  /**
+   * Since when publications have been waiting, in ms on the clock of the offers; NaN while none is. The owner
+   * says when none is any more, since those count too that wait for room in the queue.
+   */
+  behindSince(place: number): number {
+    return this.#behindSince[place] as number;
+  }
+
+  setBehindSince(place: number, since: number): void {
+    this.#behindSince[place] = since;
+  }
+
   /** While it is behind, every publication that is offered is refused. */
   setBehind(place: number, isBehind: boolean): void {
     this.#flag(place, BEHIND, isBehind);
@@ -172,10 +189,12 @@ export class SendQueues {
    * Gives a publication's tail the next `seq` of each of these queues, and queues it where there is room.
    *
    * @param places each at most once.
+   * @param now ms on the clock that all calls share.
    * @param unsettled gets those of which more is to be said than that it waits behind others.
    */
-  offer(places: readonly number[], tail: Uint8Array, unsettled: Unsettled): void {
+  offer(places: readonly number[], tail: Uint8Array, now: number, unsettled: Unsettled): void {
     const queues = this.#queues;
+    const behindSince = this.#behindSince;
     const frames = this.#frames;
     const { slots, bytes: mostBytes, publicationBytes } = this.limits;
     const { length } = tail;
@@ -198,9 +217,10 @@ export class SendQueues {
       queues[at + BYTES] = bytes;
       this.#push(at, frame, sequence);
       queued += 1;
+      if (publications === 1) behindSince[places[i] as number] = now;
       const isFull = publications >= slots || bytes + publicationBytes > mostBytes;
       if (isFull && (flags & BLOCKED) === 0) unsettled.add(i, 'brim');
-      else if (publications === 1) unsettled.add(i, 'begun');
+      else if (queues[at + SIZE] === 1) unsettled.add(i, 'first');
     }
     frames.hold(tail, queued);
     frames.release(frame);

@@ -15,13 +15,11 @@ export interface SlowPolicy {
   readonly maxLagMs: number;
 }
 
-/** What an outbox remembers of how its client keeps up. Times are ms on one monotonic clock. */
+/** What an outbox remembers of what its client was refused. Times are ms on one monotonic clock. */
 export interface Pace {
   refusalsInARow: number;
   /** When the first of those was refused. */
   firstRefusedAt: number;
-  /** Since when publications have been waiting, or undefined while none is. */
-  behindSince: number | undefined;
 }
 
 /** Whether a client was refused too often in a row, over too long a time. */
@@ -29,7 +27,11 @@ export function hasStruckOut(pace: Pace, policy: SlowPolicy, now: number): boole
   return pace.refusalsInARow >= SLOW_STRIKES && now - pace.firstRefusedAt >= policy.graceMs;
 }
 
-/** Whether publications have been waiting for longer than the policy allows. */
-export function lagsTooLong(pace: Pace, policy: SlowPolicy, now: number): boolean {
-  return pace.behindSince !== undefined && now - pace.behindSince >= policy.maxLagMs;
+/**
+ * Whether publications have been waiting for longer than the policy allows.
+ *
+ * @param behindSince since when, ms on the same clock; NaN while none waits.
+ */
+export function lagsTooLong(behindSince: number, policy: SlowPolicy, now: number): boolean {
+  return now - behindSince >= policy.maxLagMs;
 }

@@ -1,10 +1,10 @@
 /**
  * What became of a publication that was offered, where it did not come to wait behind others:
- * - `begun`: it waits, and no publication did before.
+ * - `first`: it waits, and nothing did before.
  * - `brim`: it waits, and the next one may find no room although the socket takes bytes.
  * - `refused`: there was no room, or there were refusals before that are not settled.
  */
-export type Offered = 'begun' | 'brim' | 'refused';
+export type Offered = 'first' | 'brim' | 'refused';
 
 /**
  * What is to be settled of an offer to several queues. Its owner clears it. The arrays are never made shorter: V8
