@@ -29,6 +29,8 @@ export interface LoadShape {
   /** For the mode `random`. */
   readonly channelsPerClient: number;
   readonly payloadBytes: number;
+  /** One latency is measured of so many publications that a client receives; each costs the load time. */
+  readonly sampleEvery: number;
   /** The share of the clients that stop reading as soon as they are subscribed, from 0 to 1. */
   readonly stalled: number;
 }
@@ -98,9 +100,6 @@ const POLL_MS = 50;
 /** Connections that are opened a second. Any contender can take that many. */
 const RAMP_PER_SECOND = 2_000;
 
-/** One latency is measured of so many publications that a client receives. */
-const SAMPLE_EVERY = 20;
-
 /** The same choice of channels for every contender and run. */
 const SEED = 20_260_114;
 
@@ -164,7 +163,7 @@ export async function startClients(
     mode: shape.mode,
     channelsPerClient: shape.channelsPerClient,
     seed: SEED,
-    sampleEvery: SAMPLE_EVERY,
+    sampleEvery: shape.sampleEvery,
     reading: { slow: 0, stalled: shape.stalled },
     slowBytesPerSecond: 1,
     stallAfterMs: 0,

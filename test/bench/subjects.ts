@@ -57,18 +57,24 @@ export const EDGE_WITHOUT_CHECKS: Subject = {
   },
 };
 
-/** Everybody on one channel. */
+/** Everybody on one channel. That makes millions of deliveries a second, and tens of thousands of latencies suffice. */
 export const CROWD: LoadShape = {
   clients: 1_000,
   channels: 1,
   mode: 'all',
   channelsPerClient: 1,
   payloadBytes: 500,
+  sampleEvery: 100,
   stalled: 0,
 };
 
 /** What the predecessor carried: everybody on all of five channels. */
-export const PREDECESSOR: LoadShape = { ...CROWD, clients: 7_000, channels: 5 };
+export const PREDECESSOR: LoadShape = {
+  ...CROWD,
+  clients: 7_000,
+  channels: 5,
+  sampleEvery: 20,
+};
 
 /** Each client on a choice of its own. */
 export const WIDE: LoadShape = {
@@ -77,6 +83,7 @@ export const WIDE: LoadShape = {
   channels: 2_000,
   mode: 'random',
   channelsPerClient: 20,
+  sampleEvery: 20,
 };
 
 /** Connected and subscribed, and nothing comes. */

@@ -39,14 +39,14 @@ const CATCH_UP_LOOKS = 4_096;
  */
 export class Outbox {
   readonly #queues: SendQueues;
+  #place: number;
+  #backlog: Backlog | undefined;
+  /** Whether it was spared for its lag since it last kept up. */
+  #isSpared = false;
   readonly #policy: SlowPolicy;
   readonly #log: PublicationLog;
   readonly #pace: Pace = { refusalsInARow: 0, firstRefusedAt: 0 };
-  #place: number;
   #sequenceAtTrim = 0;
-  /** Whether it was spared for its lag since it last kept up. */
-  #isSpared = false;
-  #backlog: Backlog | undefined;
 
   /**
    * Whoever makes it ends it, with {@link end}.

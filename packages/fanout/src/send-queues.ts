@@ -66,6 +66,9 @@ const TOUCH_STRIDE_BYTES = 128;
 /** Queues that are read ahead of an offer to them at once; with their rings they fit into a core's second cache. */
 const PLACES_TOUCHED = 256;
 
+/** So many queues with their rings stay in a core's second cache, of 512 KiB and more, from one offer to the next. */
+const PLACES_KEPT = 2_048;
+
 /** The place of no queue: of one that has ended. What is done to it has no meaning. */
 const NOWHERE = 0;
 
@@ -84,6 +87,8 @@ export class SendQueues {
   #behindSince = new Float64Array(LEAST_QUEUES);
   readonly #free: number[] = [];
   #unused = NOWHERE + 1;
+  /** Those of the latest offer, unless something was drained since: what it needs is in the caches still. */
+  #lastPlaces: readonly number[] | undefined;
   /** Nobody reads it; that it is written to keeps the touching from being optimized away. */
   #touched = 0;
 
@@ -200,8 +205,10 @@ export class SendQueues {
     const { length } = tail;
     const frame = frames.hold(tail);
     let queued = 0;
+    const mayBeCold = places !== this.#lastPlaces || places.length > PLACES_KEPT;
+    this.#lastPlaces = places;
     for (let i = 0; i < places.length; i += 1) {
-      if (i % PLACES_TOUCHED === 0) this.#touchPlaces(places, i, i + PLACES_TOUCHED);
+      if (mayBeCold && i % PLACES_TOUCHED === 0) this.#touchPlaces(places, i, i + PLACES_TOUCHED);
       const at = (places[i] as number) * INTEGERS_PER_QUEUE;
       const sequence = ((queues[at + SEQUENCE_LOW] as number) + 1) | 0;
       queues[at + SEQUENCE_LOW] = sequence;
@@ -282,6 +289,7 @@ export class SendQueues {
     const at = place * INTEGERS_PER_QUEUE;
     const mask = queues[at + MASK] as number;
     if (mask === -1) return 0;
+    this.#lastPlaces = undefined;
     const ring = this.#rings.at(queues[at + RING] as number);
     const from = this.#rings.offset(queues[at + RING] as number);
     const last = this.lastSequence(place);

@@ -59,28 +59,31 @@ const STALLED_TICKS = 3;
 
 /** One client's WebSocket: what it is owed, how it is written to, and how it ends. */
 export class Connection implements Subscriber {
-  readonly session: string;
+  // What a flush needs comes first: V8 lays fields out in this order, and of thousands of clients each piece of
+  // memory is waited for.
   readonly outbox: Outbox;
+  readonly #webSocket: WebSocket;
+  readonly #socket: ByteSink;
+  readonly #descriptor: number;
+  readonly #writer: FrameWriter;
+  #isFlushing = false;
+  #wasBlocked = false;
+  #owedNotice: Uint8Array | undefined;
+  #state: 'open' | 'finishing' | 'closing' = 'open';
+  readonly #onUnblocked = (error?: Error | null): void => this.#unblocked(error);
+
+  readonly session: string;
   readonly requestBudget: TokenBucket;
   readonly subscribeBudget: TokenBucket;
   /** Requests that were ignored because the budget was used up. */
   ignoredRequests = 0;
   /** Whether it ever asked for a channel. */
   hasAsked = false;
-
-  readonly #webSocket: WebSocket;
-  readonly #socket: ByteSink;
-  readonly #descriptor: number;
   readonly #liveness: Liveness;
-  readonly #writer: FrameWriter;
   readonly #owner: ConnectionOwner;
   #ageTicks = 0;
   /** Ticks since its socket last took what it held, or was not blocked. */
   #stalledTicks = 0;
-  #owedNotice: Uint8Array | undefined;
-  #wasBlocked = false;
-  #isFlushing = false;
-  #state: 'open' | 'finishing' | 'closing' = 'open';
   #reason: CloseReason | undefined;
 
   constructor(parts: ConnectionParts) {
@@ -252,6 +255,15 @@ export class Connection implements Subscriber {
     else if (verdict === 'brim') this.flush();
   }
 
+  #unblocked(error: Error | null | undefined): void {
+    // The socket is broken; `ws` hears of it a moment later, and until then looks open.
+    if (error) return;
+    this.outbox.blocked = false;
+    this.#stalledTicks = 0;
+    this.#liveness.heard();
+    this.flush();
+  }
+
   #leave(state: 'finishing' | 'closing', reason: CloseReason): void {
     this.#state = state;
     this.#reason = reason;
@@ -273,15 +285,6 @@ export class Connection implements Subscriber {
   readonly #onControlFrame = (): void => {
     this.#liveness.heard();
     if (this.#state === 'open') this.#owner.receivedControlFrame(this);
-  };
-
-  readonly #onUnblocked = (error?: Error | null): void => {
-    // The socket is broken; `ws` hears of it a moment later, and until then looks open.
-    if (error) return;
-    this.outbox.blocked = false;
-    this.#stalledTicks = 0;
-    this.#liveness.heard();
-    this.flush();
   };
 
   readonly #onError = (error: Error & { readonly code?: string }): void => {
