@@ -22,11 +22,11 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   --against A,B      opponents of the edge: ws-per-client, ws-shared, socket.io, bun
   --workers N        worker threads for workers (2)
   --help             this text
-  --quick            100 clients, 3 s, one pair: shows that it works and nothing else (saturation still searches:
-                     6 minutes against all, 2 with --against bun)
+  --quick            100 clients, 3 s, one pair: shows that it works and nothing else (saturation still searches,
+                     for 6 minutes against all)
 
-As they come, saturation takes an hour, predecessor an hour and a half, memory 45 minutes, safety 35, the others that
-compare 10 to 25, overload two, index and hot-path one. --pairs and --seconds make them shorter.
+As they come, saturation takes about an hour, predecessor an hour and a half, memory 45 minutes, safety 35, the others
+that compare 10 to 30, overload three, index and hot-path one. --pairs and --seconds make them shorter.
 
 The server has core 0 to itself; clients, publisher and Redis share core 1. Nothing else should run.
 `;

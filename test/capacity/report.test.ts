@@ -24,6 +24,7 @@ describe('the reports of a run', () => {
       const json = await readFile(files.json, 'utf8');
       const html = await readFile(files.html, 'utf8');
       expect(JSON.parse(json)).toMatchObject({
+        passed: criteria.every(({ met }) => met),
         settings: { connections: 100, target: { urls: ['ws://edge.example:8080/ws'] } },
         totals: { subscribed: 100 },
         deliveries: 1_000,

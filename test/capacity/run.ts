@@ -126,7 +126,7 @@ export async function runCapacity(
   };
 }
 
-/** So long history is kept after the last publication, in ms: nothing of a run stays in somebody's Redis. */
+/** So long history is kept after the last publication, in ms: of a run only the channels' positions stay in Redis. */
 const HISTORY_TTL_MS = 60_000;
 
 function historyTerms(historySize: number): SequencedTerms | undefined {

@@ -25,7 +25,7 @@ each ${CONNECTIONS_PER_PROCESS} clients here.
 ${NAMED.map(describePreset).join('\n')}
 
   TARGET_CONNECTIONS   clients to open
-  RAMP_RATE            clients opened a second (${TRIAL.rampRate}; from 15,000 clients on ${BIG_RAMP_RATE})
+  RAMP_RATE            clients opened a second (${TRIAL.rampRate}; ${BIG_RAMP_RATE} in high and ultimate)
   DURATION             how long to publish, in seconds
   SUBSCRIPTION_MODE    all | single | random: all channels, the first one, or some by chance
   CHANNELS_PER_CLIENT  how many, for random (${TRIAL.channelsPerClient})

@@ -28,7 +28,7 @@ export class Poller {
 
   /**
    * The CPU time that it spent on looking in vain since the last call, in ms. It is not the time that went by: that may
-   * have been somebody else's, who shares the core.
+   * have been somebody else's, who shares the core. Linux tells it in steps of some ms, which even out over seconds.
    */
   takeIdleMs(): number {
     const idleMs = this.#idleMs;

@@ -2,7 +2,7 @@ import type { Outbox } from './outbox.ts';
 import type { Publication } from './publication.ts';
 import type { SendQueues } from './send-queues.ts';
 import type { Audience, Placed } from './subscription-index.ts';
-import { type Offered, Unsettled } from './unsettled.ts';
+import { Unsettled } from './unsettled.ts';
 
 /** Someone who receives publications: for this package, an outbox and the place of its queue. */
 export interface Subscriber extends Placed {
@@ -50,15 +50,14 @@ export function deliver<S extends Subscriber>(
   queues.offer(places, publication.tail, now, unsettled);
   for (let i = 0; i < unsettled.count; i += 1) {
     const subscriber = members[unsettled.positions[i] as number] as S;
-    const offered = unsettled.offers[i] as Offered;
+    const offered = unsettled.offers[i];
     if (offered === 'first') {
       round.dirty.push(subscriber);
     } else if (offered === 'brim') {
       round.brimming.push(subscriber);
     } else {
       round.refused += 1;
-      const verdict = subscriber.outbox.settle(offered, publication, now);
-      if (verdict === 'slow') round.slow.push(subscriber);
+      if (subscriber.outbox.refuse(publication, now) === 'slow') round.slow.push(subscriber);
     }
   }
 }

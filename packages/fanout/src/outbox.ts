@@ -5,7 +5,7 @@ import type { PublicationLog } from './publication-log.ts';
 import type { Replay } from './replay.ts';
 import type { EntryTaker, SendQueues } from './send-queues.ts';
 import { hasStruckOut, lagsTooLong, type Pace, type SlowPolicy } from './slow-policy.ts';
-import { type Offered, Unsettled } from './unsettled.ts';
+import { Unsettled } from './unsettled.ts';
 
 /**
  * What became of a publication or a control frame:
@@ -114,14 +114,21 @@ export class Outbox {
     const unsettled = new Unsettled();
     this.#queues.offer([this.#place], publication.tail, now, unsettled);
     const [offered] = unsettled.offers;
-    return offered === undefined ? 'queued' : this.settle(offered, publication, now);
+    return offered === 'refused' ? this.refuse(publication, now) : (offered ?? 'queued');
   }
 
   /**
-   * Sees to what came of a publication that was offered to its queue: only a refusal leaves something to see to.
+   * Remembers that its queue refused a publication, the latest in the log; `slow` when that is once too often.
+   *
+   * @param now ms on the clock that all calls share.
    */
-  settle(offered: Offered, publication: Publication, now: number): Verdict {
-    return offered === 'refused' ? this.#refuse(publication, now) : offered;
+  refuse(publication: Publication, now: number): 'refused' | 'slow' {
+    this.#fallBehind().refuse(publication);
+    if (!this.blocked) return 'refused';
+    if (this.#pace.refusalsInARow === 0) this.#pace.firstRefusedAt = now;
+    this.#pace.refusalsInARow += 1;
+    const isStruckOut = hasStruckOut(this.#pace, this.#policy, now);
+    return isStruckOut || this.isLate(now) ? 'slow' : 'refused';
   }
 
   /**
@@ -303,14 +310,5 @@ export class Outbox {
   #keepsUp(): void {
     this.#queues.setBehindSince(this.#place, Number.NaN);
     this.#isSpared = false;
-  }
-
-  #refuse(publication: Publication, now: number): 'refused' | 'slow' {
-    this.#fallBehind().refuse(publication);
-    if (!this.blocked) return 'refused';
-    if (this.#pace.refusalsInARow === 0) this.#pace.firstRefusedAt = now;
-    this.#pace.refusalsInARow += 1;
-    const isStruckOut = hasStruckOut(this.#pace, this.#policy, now);
-    return isStruckOut || this.isLate(now) ? 'slow' : 'refused';
   }
 }

@@ -108,11 +108,12 @@ export class SendQueues {
     if (place === this.#unused) this.#unused += 1;
     const at = place * INTEGERS_PER_QUEUE;
     if (at === this.#queues.length) {
-      this.#queues = twiceAsLong(this.#queues);
-      this.#annexes = twiceAsLong(this.#annexes);
-      const behindSince = new Float64Array(2 * this.#behindSince.length);
-      behindSince.set(this.#behindSince);
-      this.#behindSince = behindSince;
+      this.#queues = copyInto(new Int32Array(2 * this.#queues.length), this.#queues);
+      this.#annexes = copyInto(new Int32Array(2 * this.#annexes.length), this.#annexes);
+      this.#behindSince = copyInto(
+        new Float64Array(2 * this.#behindSince.length),
+        this.#behindSince,
+      );
     }
     const annex = place * INTEGERS_PER_ANNEX;
     this.#queues.fill(0, at, at + INTEGERS_PER_QUEUE);
@@ -449,9 +450,11 @@ export class SendQueues {
 
 const TAKE_ALL: EntryTaker = { take: () => true };
 
-function twiceAsLong(integers: Int32Array): Int32Array<ArrayBuffer> {
-  const grown = new Int32Array(2 * integers.length);
-  grown.set(integers);
+function copyInto<Numbers extends Int32Array | Float64Array>(
+  grown: Numbers,
+  held: Numbers,
+): Numbers {
+  grown.set(held);
   return grown;
 }
 
