@@ -28,7 +28,8 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
 As they come, saturation takes about an hour, predecessor an hour and a half, memory 45 minutes, safety 35, the others
 that compare 10 to 30, overload three, index and hot-path one. --pairs and --seconds make them shorter.
 
-The server has core 0 to itself; clients, publisher and Redis share core 1. Nothing else should run.
+The server has core 0 to itself; clients, publisher and Redis share core 1. Nothing else should run. As root on
+Linux all of it has a network of its own, past the machine's packet filter.
 `;
 
 export const COMMANDS = [

@@ -1,9 +1,11 @@
 // `npm run bench`: compares the edge with what else one could take, on this machine.
+import { bringRedisServer } from '@tradewind/dev';
 import { BENCH_USAGE, type BenchArguments, readBenchArguments, UsageError } from './arguments.ts';
 import { startBenchRedis } from './bench-redis.ts';
 import { runCommand } from './commands.ts';
 import { LOAD_CORE, moveToLoadCore } from './cores.ts';
 import { describeMachine, machineLines } from './machine.ts';
+import { canHaveOwnNetwork, currentNetwork, runAgainInOwnNetwork } from './own-network.ts';
 import { writeResult } from './results.ts';
 
 const EXIT_FAILED = 1;
@@ -36,8 +38,16 @@ async function bench(asked: BenchArguments, args: readonly string[]): Promise<vo
 async function main(args: readonly string[]): Promise<number> {
   try {
     const asked = readBenchArguments(args);
-    if (asked === 'help') console.log(BENCH_USAGE);
-    else await bench(asked, args);
+    if (asked === 'help') {
+      console.log(BENCH_USAGE);
+      return 0;
+    }
+    // What has to be fetched is fetched here: a network of one's own leads nowhere.
+    await bringRedisServer(report);
+    if (currentNetwork() === 'machine' && (await canHaveOwnNetwork())) {
+      return await runAgainInOwnNetwork();
+    }
+    await bench(asked, args);
     return 0;
   } catch (error) {
     if (error instanceof UsageError) {

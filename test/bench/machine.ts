@@ -5,6 +5,7 @@ import { cpus, release, totalmem } from 'node:os';
 import { promisify } from 'node:util';
 import { bringRedisServer } from '@tradewind/dev';
 import { BUN } from './contenders.ts';
+import { currentNetwork, type Network } from './own-network.ts';
 
 /** What a result was measured on and with. */
 export interface Machine {
@@ -17,7 +18,14 @@ export interface Machine {
   /** Processes that wanted a core before anything was started: the load average of the last minute. */
   readonly loadAverage: number;
   readonly commit: string;
+  readonly network: Network;
 }
+
+const NETWORKS: Readonly<Record<Network, string>> = {
+  own: 'one of its own: no packet filter, nobody else',
+  machine:
+    "the machine's: whoever may not make another (root on Linux) also pays for its packet filter",
+};
 
 export async function describeMachine(): Promise<Machine> {
   const cores = cpus();
@@ -36,16 +44,18 @@ export async function describeMachine(): Promise<Machine> {
     },
     loadAverage: Number((await readFile('/proc/loadavg', 'utf8')).split(' ')[0]),
     commit: await firstLineOf('git', ['describe', '--always', '--dirty']),
+    network: currentNetwork(),
   };
 }
 
 /** The lines in which a machine is printed above a table. */
 export function machineLines(machine: Machine): string[] {
-  const { cpu, cores, memoryGiB, kernel, versions, loadAverage, commit } = machine;
+  const { cpu, cores, memoryGiB, kernel, versions, loadAverage, commit, network } = machine;
   const tools = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return [
     `machine   ${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}, load average ${loadAverage}`,
     `versions  ${tools.join(', ')}; commit ${commit}`,
+    `network   ${NETWORKS[network]}`,
   ];
 }
 
