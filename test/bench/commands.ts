@@ -1,7 +1,12 @@
 import type { LoadShape, Subject } from './arena.ts';
 import { type BenchArguments, UsageError } from './arguments.ts';
 import type { ContenderName } from './contenders.ts';
-import { compareAtFixedRate, describeFixedRate, type FixedRateResult } from './fixed-rate.ts';
+import {
+  compareAtFixedRate,
+  describeFixedRate,
+  type FixedRateResult,
+  WARM_UP_SECONDS,
+} from './fixed-rate.ts';
 import { describeIdle, measureIdle } from './idle-memory.ts';
 import {
   benchmarkHotPath,
@@ -284,6 +289,7 @@ async function runFixedRates(
       deliveriesPerSecond: one.deliveriesPerSecond * share,
       pairs: pairsOf(asked, defaultPairs),
       seconds: secondsOf(asked),
+      warmUpSeconds: asked.quick ? QUICK.seconds : WARM_UP_SECONDS,
     };
     report(one.title);
     results.push(await compareAtFixedRate(plan, redisUrl, report));

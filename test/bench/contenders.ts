@@ -25,9 +25,28 @@ export interface Contender {
   readonly path: string;
   /** Whether each client's `seq` counts what it was sent, so that a hole in it is a loss. */
   readonly numbersPerClient: boolean;
+  /** How it is set up, besides where Redis is. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 const FOLDER = 'test/bench/contenders';
+
+/** How infra/systemd/tradewind-edge.service has the C library give memory back. */
+export const ALLOCATOR_SETTINGS = {
+  MALLOC_MMAP_THRESHOLD_: '16384',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+};
+
+/** The edge as its unit starts it, except for limits that are about other things than speed. */
+const EDGE_ENVIRONMENT = {
+  ...ALLOCATOR_SETTINGS,
+  PORT: '0',
+  ADMIN_PORT: '0',
+  EDGE_WORKERS: '1',
+  LOG_LEVEL: 'info',
+  DRAIN_SECONDS: '3',
+  DRAIN_ACCEPT_SECONDS: '0',
+};
 
 function withNode(name: ContenderName, program: string, numbersPerClient: boolean): Contender {
   return {
@@ -36,11 +55,15 @@ function withNode(name: ContenderName, program: string, numbersPerClient: boolea
     dialect: { kind: 'tradewind' },
     path: '/ws',
     numbersPerClient,
+    environment: { PORT: '0' },
   };
 }
 
 export const CONTENDERS: Readonly<Record<ContenderName, Contender>> = {
-  edge: withNode('edge', 'services/edge/src/main.ts', true),
+  edge: {
+    ...withNode('edge', 'services/edge/src/main.ts', true),
+    environment: EDGE_ENVIRONMENT,
+  },
   'ws-per-client': withNode('ws-per-client', `${FOLDER}/ws-per-client.ts`, true),
   'ws-shared': withNode('ws-shared', `${FOLDER}/ws-shared.ts`, false),
   'socket.io': {
@@ -61,23 +84,6 @@ export interface RunningContender extends OwnedProcess {
   readonly adminUrl: string | undefined;
 }
 
-/** How infra/systemd/tradewind-edge.service has the C library give memory back. */
-export const ALLOCATOR_SETTINGS = {
-  MALLOC_MMAP_THRESHOLD_: '16384',
-  MALLOC_TRIM_THRESHOLD_: '131072',
-};
-
-/** The edge as its unit starts it, except for limits that are about other things than speed. */
-const EDGE_ENVIRONMENT = {
-  ...ALLOCATOR_SETTINGS,
-  PORT: '0',
-  ADMIN_PORT: '0',
-  EDGE_WORKERS: '1',
-  LOG_LEVEL: 'info',
-  DRAIN_SECONDS: '3',
-  DRAIN_ACCEPT_SECONDS: '0',
-};
-
 /**
  * Starts a contender on the server's core and resolves when it listens.
  *
@@ -97,7 +103,7 @@ export async function startContender(
       PATH: process.env.PATH,
       HOME: process.env.HOME,
       REDIS_URL: redisUrl,
-      ...EDGE_ENVIRONMENT,
+      ...contender.environment,
       ...settings,
     },
     cwd: WORKSPACE_ROOT,

@@ -13,6 +13,8 @@ export interface FixedRatePlan {
   readonly opponents: readonly Subject[];
   readonly pairs: number;
   readonly seconds: number;
+  /** Of the same load before each measured run. */
+  readonly warmUpSeconds: number;
 }
 
 /** One side of a comparison: its trials, and the medians over them. */
@@ -38,10 +40,11 @@ export interface FixedRateResult extends FixedRatePlan {
 }
 
 /**
- * The same load before each measured run, so that code is compiled and buffers have grown, in s. V8 goes on to
- * compile for 3 to 5 s under a load that takes all of a core.
+ * So long that code is compiled, buffers have grown and V8 has put its heap in order, in s. It goes on to
+ * compile for 3 to 5 s under a load that takes all of a core, and collects the whole heap once, 8 s after many
+ * clients have come, if little is allocated by then: that costs as much as a tenth of a run of 4 s.
  */
-const WARM_UP_SECONDS = 6;
+export const WARM_UP_SECONDS = 10;
 
 /** Offers all subjects the same, each time with a fresh server and fresh clients. */
 export async function compareAtFixedRate(
@@ -54,7 +57,7 @@ export async function compareAtFixedRate(
   async function measure(subject: Subject): Promise<Trial> {
     await using arena = await openArena(subject, shape, redisUrl);
     const rate = plan.deliveriesPerSecond / arena.fanOut;
-    await arena.trial(rate, Math.min(seconds, WARM_UP_SECONDS));
+    await arena.trial(rate, plan.warmUpSeconds);
     const trial = await arena.trial(rate, seconds);
     report(
       `${subject.label}: ${trial.whole ? 'whole' : 'NOT whole'}, ` +

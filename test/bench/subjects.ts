@@ -98,6 +98,7 @@ export const PARTLY_STALLED: LoadShape = {
   ...CROWD,
   clients: 5_000,
   payloadBytes: 15_000,
+  sampleEvery: 20,
   stalled: 0.2,
 };
 
@@ -107,6 +108,7 @@ export const SPREAD: LoadShape = {
   channels: 20,
   mode: 'random',
   channelsPerClient: 1,
+  sampleEvery: 20,
 };
 
 /** One client that holds so many channels that nothing else counts beside them. */

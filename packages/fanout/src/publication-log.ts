@@ -6,8 +6,11 @@ import type { Publication } from './publication.ts';
  */
 const ENTRY_BYTES = 256;
 
-/** What the place of one that was let go of costs: a slot of a ring that may be half empty. */
-const HOLE_BYTES = 16;
+/** What the place of one that was let go of costs at least: a slot of a ring that may be half empty. */
+const LEAST_HOLE_BYTES = 16;
+
+/** Places that a log of any size has, at most: as many as 1 GiB of publications. A longer ring takes long to grow. */
+const MOST_PLACES = 4_194_304;
 const LEAST_CAPACITY = 64;
 
 /** Numbers in ascending order, of which the first are given up. */
@@ -32,6 +35,7 @@ const COMPACT_AFTER = 1_024;
  */
 export class PublicationLog {
   readonly #maxBytes: number;
+  readonly #holeBytes: number;
   /** A ring whose length is a power of two; publication n is at n masked. */
   #ring: (Publication | undefined)[] = new Array(LEAST_CAPACITY).fill(undefined);
   /** The numbers of the publications that it holds of each channel, but for one that is passing. */
@@ -46,6 +50,7 @@ export class PublicationLog {
   /** @param maxBytes what it may hold, tails and bookkeeping together; 0 for a log that keeps nothing. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
+    this.#holeBytes = Math.max(LEAST_HOLE_BYTES, Math.ceil(maxBytes / MOST_PLACES));
   }
 
   /** It holds no publication with a lower number than this; equals {@link next} when it holds none. */
@@ -144,7 +149,7 @@ export class PublicationLog {
     this.#ring[place] = undefined;
     this.#bytes -= costOf(publication);
     if (this.#oldest === this.#next - 1) this.#oldest = this.#next;
-    else this.#bytes += HOLE_BYTES;
+    else this.#bytes += this.#holeBytes;
   }
 
   #dropOldest(): void {
@@ -152,7 +157,7 @@ export class PublicationLog {
     const publication = this.#ring[place];
     this.#ring[place] = undefined;
     this.#oldest += 1;
-    this.#bytes -= publication === undefined ? HOLE_BYTES : costOf(publication);
+    this.#bytes -= publication === undefined ? this.#holeBytes : costOf(publication);
     const isNumbered = !(this.#isPassing && this.#oldest === this.#next);
     if (publication !== undefined && isNumbered) this.#dropNumber(publication.channel);
   }

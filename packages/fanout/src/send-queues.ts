@@ -74,9 +74,10 @@ const NOWHERE = 0;
 
 /**
  * The send queues of all clients of one worker, side by side in few pieces of memory. A delivery touches
- * one cache line of a queue, two at the most, and one of its ring, and nothing else of the client: with
- * thousands of clients none of it is in the processor's caches any more, and waiting for it was most of what
- * a delivery cost. Each queue is known by its place.
+ * one cache line of a queue, two at the most, one of its ring, and where nothing waited the place that says
+ * since when something does, beside those of its neighbours; nothing else of the client. With thousands of
+ * clients none of it is in the processor's caches any more, and waiting for it was most of what a delivery cost.
+ * Each queue is known by its place.
  */
 export class SendQueues {
   readonly limits: OutboxLimits;
@@ -95,6 +96,7 @@ export class SendQueues {
   constructor(limits: OutboxLimits) {
     this.limits = limits;
     this.#queues[NOWHERE * INTEGERS_PER_QUEUE + MASK] = -1;
+    this.#behindSince[NOWHERE] = Number.NaN;
   }
 
   /** Frames that wait in any of the queues, each counted once. */
