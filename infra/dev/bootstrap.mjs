@@ -25,6 +25,9 @@ const OLDEST_NODE = 20;
 /** How often it is looked whether npm is still there, in ms. */
 const PARENT_INTERVAL_MS = 500;
 
+/** npm, or the shell that it started. */
+const parent = process.ppid;
+
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const binaries = join(root, 'node_modules', '.bin');
 const stamp = join(root, 'node_modules', '.installed-lockfile');
@@ -43,10 +46,12 @@ function run(command, args, stdio) {
     });
     const pass = (signal) => child.kill(signal);
     process.on('SIGINT', pass).on('SIGTERM', pass).on('SIGHUP', pass);
-    const parent = process.ppid;
     const watch = setInterval(() => {
       const isOrphaned = process.env.npm_lifecycle_event !== undefined && process.ppid !== parent;
-      if (isOrphaned) pass('SIGTERM');
+      if (!isOrphaned) return;
+      // Once: a second signal means that it is to end at once.
+      clearInterval(watch);
+      pass('SIGTERM');
     }, PARENT_INTERVAL_MS);
     child.on('error', (error) => {
       clearInterval(watch);

@@ -20,7 +20,8 @@ export interface SendBuffers extends Disposable {
 }
 
 /**
- * Bounds the send buffers of all sockets that this machine opens from here on, where it lets us, and
+ * Bounds the send buffers of all sockets that are opened from here on in the network that this program is in,
+ * where the machine lets us, and
  * gives them back their sizes when it is disposed, and also when this process ends by itself or by
  * a signal that can be heard.
  *

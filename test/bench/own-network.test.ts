@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
+import { startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { describe, expect, it } from 'vitest';
-import { canHaveOwnNetwork, currentNetwork, withOwnNetwork } from './own-network.ts';
+import { eventually } from '../support/wait.ts';
+import { canHaveOwnNetwork, withOwnNetwork } from './own-network.ts';
 
 /** Listens on its loopback, connects to itself and to a port of the machine's, and tells what came of it. */
 const LOOK_AROUND = `
@@ -22,27 +25,64 @@ const LOOK_AROUND = `
   });
 `;
 
+const OUTPUT_DEADLINE_MS = 10_000;
+
 const isPossible = await canHaveOwnNetwork();
 
-describe('withOwnNetwork', () => {
-  it.skipIf(!isPossible)('has a loopback that works, and nothing of the machine', async () => {
+describe.skipIf(!isPossible)('a network of its own', () => {
+  it('has a loopback that works, and nothing of the machine', async () => {
     await using server = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
+    await once(server, 'listening');
     const { port } = server.address() as { readonly port: number };
     const command = [process.execPath, '--eval', LOOK_AROUND, String(port)] as const;
-    const outside = await lookAround(command);
-    const inside = await lookAround(withOwnNetwork(command));
-    expect(outside).toMatchObject({ own: 'reached', machine: 'reached' });
-    expect(inside).toEqual({ interfaces: ['lo'], own: 'reached', machine: 'ECONNREFUSED' });
+    expect(await lookAround(command)).toMatchObject({ own: 'reached', machine: 'reached' });
+    expect(await lookAround(withOwnNetwork(command))).toEqual({
+      interfaces: ['lo'],
+      own: 'reached',
+      machine: 'ECONNREFUSED',
+    });
   });
 
-  it('is the network of a program that was started in it', () => {
-    expect(currentNetwork({})).toBe('machine');
-    expect(currentNetwork({ TRADEWIND_BENCH_NETWORK: 'own' })).toBe('own');
+  it('is what a program that runs itself again finds, with its arguments; its exit code is told', async () => {
+    await using program = await startProgram(['a b', '--c']);
+    const found = await program.waitForLine(toObject, OUTPUT_DEADLINE_MS);
+    expect(found).toMatchObject({ network: 'own', args: ['a b', '--c'] });
+    expect(await program.exited).toMatchObject({ code: 3 });
+  });
+
+  it('is left when whoever made it is killed', async () => {
+    await using program = await startProgram(['stay']);
+    const { pid } = await program.waitForLine(toObject, OUTPUT_DEADLINE_MS);
+    process.kill(pid, 0);
+    program.signal('SIGKILL');
+    await eventually(() => !isAlive(pid));
   });
 });
 
 async function lookAround([program, ...args]: readonly [string, ...string[]]): Promise<unknown> {
   const { stdout } = await promisify(execFile)(program, args);
   return JSON.parse(stdout);
+}
+
+async function startProgram(args: readonly string[]) {
+  return await startProcess({
+    name: 'network program',
+    command: WORKSPACE_NODE,
+    args: ['test/bench/testing/network-program.ts', ...args],
+    env: { PATH: process.env.PATH },
+    cwd: WORKSPACE_ROOT,
+  });
+}
+
+function toObject(line: string): { readonly pid: number } | undefined {
+  return line.startsWith('{') ? (JSON.parse(line) as { readonly pid: number }) : undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }

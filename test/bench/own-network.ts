@@ -1,20 +1,22 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { promisify } from 'node:util';
 
 /** A network of its own has no interface that is up, the loopback no more than others. */
 const BEHIND_LOOPBACK = 'ip link set lo up && exec "$@"';
 
-/** Tells the program which network it is in. */
-const NETWORK = 'TRADEWIND_BENCH_NETWORK';
+/** Tells a program that was run again which network it has left. */
+const NETWORK_LEFT = 'TRADEWIND_BENCH_NETWORK_LEFT';
 
 /** What a run uses: the machine's, or one that nobody else is in and that has no packet filter. */
 export type Network = 'machine' | 'own';
 
-/** The network that this program was started in. */
-export function currentNetwork(environment: NodeJS.ProcessEnv = process.env): Network {
-  return environment[NETWORK] === 'own' ? 'own' : 'machine';
+/** The network that this program is in. */
+export function currentNetwork(): Network {
+  const left = process.env[NETWORK_LEFT];
+  return left === undefined || left === nameOfNetwork() ? 'machine' : 'own';
 }
 
 /**
@@ -39,14 +41,23 @@ export async function canHaveOwnNetwork(): Promise<boolean> {
 
 /**
  * Runs this program again in a network of its own, with the same arguments and output, and returns its exit
- * code. It ends when we do: its channel to us ends then.
+ * code. It gets a channel to us, which ends when we do: then it is to end as well.
  */
 export async function runAgainInOwnNetwork(): Promise<number> {
   const [program, ...args] = withOwnNetwork([process.execPath, ...process.argv.slice(1)]);
   const child = spawn(program, args, {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, [NETWORK]: 'own' },
+    env: { ...process.env, [NETWORK_LEFT]: nameOfNetwork() },
   });
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+}
+
+/** Undefined where the kernel has no such thing. */
+function nameOfNetwork(): string | undefined {
+  try {
+    return readlinkSync('/proc/self/ns/net');
+  } catch {
+    return undefined;
+  }
 }

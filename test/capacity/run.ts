@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Load, startLoad } from '../load/load.ts';
-import type { Reasons, Verdict } from '../load/load-plan.ts';
+import type { Verdict } from '../load/load-plan.ts';
 import { startPublisher } from '../load/publisher.ts';
 import type { SequencedTerms } from '../load/publisher-plan.ts';
 import { describeMachine } from './machine.ts';
@@ -32,19 +32,10 @@ export interface RunListener {
   point(point: TimelinePoint): void;
 }
 
-/** Not one client could be connected and subscribed: there is nothing to publish for. */
-export class NobodySubscribed extends Error {
-  override readonly name = 'NobodySubscribed';
-
-  /** @param failed why, by how often. */
-  constructor(failed: Reasons) {
-    super(`not one client got subscribed, so nothing was published: ${reasonsText(failed)}`);
-  }
-}
-
 /**
  * Carries out a run: connects, rests, publishes, waits for what is on its way. Rejects when it
- * cannot be carried out; what a run finds out is never a rejection. Leaves nothing running.
+ * cannot be carried out, which is also so when not one client gets subscribed; what else a run finds out is
+ * never a rejection. Leaves nothing running.
  */
 export async function runCapacity(
   settings: CapacitySettings,
@@ -91,7 +82,10 @@ export async function runCapacity(
 
   await load.mark();
   const { subscribed, publications: publicationsBefore, failed } = await load.sample();
-  if (subscribed === 0) throw new NobodySubscribed(failed);
+  if (subscribed === 0) {
+    const why = reasonsText(failed);
+    throw new Error(`not one client got subscribed, so nothing was published: ${why}`);
+  }
   const cpuBefore = await recorder.serverCpuSeconds();
   await publisher.start({
     ratePerSecond: settings.publishRate,

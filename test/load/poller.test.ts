@@ -26,13 +26,13 @@ it('looks for a while after data has come, counts what was in vain, and stops', 
 
 it('does not count looks that found something', async () => {
   const poller = new Poller();
-  const until = performance.now() + 20;
+  const until = performance.now() + 100;
   while (performance.now() < until) {
     poller.came();
     await turn();
   }
-  // Between the last turn and the count there may be one look in vain.
-  expect(poller.takeIdleMs()).toBeLessThan(5);
+  // Between the last turn and the count there may be one look in vain, and the kernel may count by ticks of 10 ms.
+  expect(poller.takeIdleMs()).toBeLessThan(25);
 });
 
 it('does not count the time in which the core did something else', async () => {
