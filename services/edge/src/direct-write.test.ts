@@ -1,10 +1,21 @@
 import { once } from 'node:events';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
 import { Outbox, PublicationLog, SendQueues } from '@tradewind/fanout';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { descriptorOf, NO_DESCRIPTOR, writeDirectly } from './direct-write.ts';
+import {
+  type DirectWrite,
+  descriptorOf,
+  NO_DESCRIPTOR,
+  writeAsFile,
+  writeAsSocket,
+  writeDirectly,
+} from './direct-write.ts';
 import { type ByteSink, FrameWriter } from './frame-writer.ts';
+import { loadKernelSend } from './kernel-send.ts';
 import { until } from './testing/deadline.ts';
 import { FrameDecoder } from './testing/frame-decoder.ts';
 import { LIMITS } from './testing/test-connection.ts';
@@ -35,13 +46,16 @@ describe('descriptorOf', () => {
   });
 });
 
-describe('writeDirectly', () => {
+const WAYS: [string, DirectWrite][] = [['writeAsFile', writeAsFile]];
+if (writeAsSocket !== undefined) WAYS.push(['writeAsSocket', writeAsSocket]);
+
+describe.each(WAYS)('%s', (_name, write) => {
   it('says how many bytes the kernel took, down to none', async () => {
     const { socket, peer } = await pair();
     peer.pause();
     const bytes = Buffer.alloc(1024 * 1024);
     const taken: number[] = [];
-    while (taken.at(-1) !== 0) taken.push(writeDirectly(descriptorOf(socket), bytes, bytes.length));
+    while (taken.at(-1) !== 0) taken.push(write(descriptorOf(socket), bytes, bytes.length));
     expect(taken.length).toBeGreaterThan(1);
     const total = taken.reduce((sum, some) => sum + some, 0);
     let received = 0;
@@ -57,8 +71,33 @@ describe('writeDirectly', () => {
     const descriptor = descriptorOf(socket);
     peer.resetAndDestroy();
     const bytes = Buffer.alloc(10);
-    await until(() => writeDirectly(descriptor, bytes, 10) === 0, 'the reset');
+    await until(() => write(descriptor, bytes, 10) === 0, 'the reset');
     expect(socket.destroyed, 'it is the stream that finds it out').toBe(false);
+  });
+
+  it('reads no more than there is', async () => {
+    const { socket } = await pair();
+    expect(() => write(descriptorOf(socket), Buffer.alloc(10), 11)).toThrow(RangeError);
+  });
+});
+
+describe('writeDirectly', () => {
+  it.runIf(process.platform === 'linux')(
+    'is by send where that can be had, and reaches no file',
+    () => {
+      expect(writeDirectly).toBe(writeAsSocket);
+      const path = join(tmpdir(), `direct-write-${process.pid}`);
+      const file = openSync(path, 'w');
+      expect(writeDirectly(file, Buffer.from('frames'), 6)).toBe(0);
+      expect(writeAsFile(file, Buffer.from('control'), 7)).toBe(7);
+      closeSync(file);
+      expect(readFileSync(path, 'utf8')).toBe('control');
+      rmSync(path);
+    },
+  );
+
+  it('knows no send where its flags may be others', () => {
+    expect(loadKernelSend('darwin')).toBeUndefined();
   });
 });
 

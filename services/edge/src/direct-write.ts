@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { type KernelSend, loadKernelSend, SEND_FLAGS } from './kernel-send.ts';
 
 /** Stands for the descriptor of a socket that is written to through its stream only. */
 export const NO_DESCRIPTOR = -1;
@@ -24,12 +25,40 @@ export function descriptorOf(socket: Socket): number {
  * waits or fails as it always does, so that errors have one way.
  *
  * @param descriptor of a socket that is not destroyed and whose stream holds nothing.
- * @param length how many of the bytes, from the first on.
+ * @param length how many of the bytes, from the first on; a RangeError if there are not so many.
  */
-export function writeDirectly(descriptor: number, bytes: Uint8Array, length: number): number {
+export type DirectWrite = (descriptor: number, bytes: Uint8Array, length: number) => number;
+
+/** By `write`, through Node's file system, which is there on each machine. */
+export const writeAsFile: DirectWrite = (descriptor, bytes, length) => {
+  checkLength(bytes, length);
   try {
     return writeSync(descriptor, bytes, 0, length);
   } catch {
     return 0;
   }
+};
+
+/**
+ * By `send`, which does not look at the file behind the socket, and reaches nothing but sockets. Undefined
+ * where it cannot be had.
+ */
+export const writeAsSocket: DirectWrite | undefined = throughSend(loadKernelSend());
+
+/** The cheapest that there is. */
+export const writeDirectly: DirectWrite = writeAsSocket ?? writeAsFile;
+
+/** The call of the kernel that it is. */
+export const DIRECT_CALL = writeAsSocket === undefined ? 'write' : 'send';
+
+function throughSend(send: KernelSend | undefined): DirectWrite | undefined {
+  if (send === undefined) return undefined;
+  return (descriptor, bytes, length) => {
+    checkLength(bytes, length);
+    return Math.max(0, send(descriptor, bytes, length, SEND_FLAGS));
+  };
+}
+
+function checkLength(bytes: Uint8Array, length: number): void {
+  if (length > bytes.length) throw new RangeError(`${length} of ${bytes.length} bytes`);
 }

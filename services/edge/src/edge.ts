@@ -15,6 +15,7 @@ import {
 } from '@tradewind/runtime';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
 import { addDescriptions } from './debug-index.ts';
+import { DIRECT_CALL } from './direct-write.ts';
 import { createNodeEvents } from './events.ts';
 import { createLocalPool, type FanOutPool } from './fan-out-pool.ts';
 import { registerLoopGauges, registerNodeGauges } from './gauges.ts';
@@ -133,7 +134,8 @@ export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promi
     const adminPort = await admin.listen(config.adminHost, config.adminPort);
     subscriber.start();
     commands.start();
-    logger.info({ port, adminPort, workers: config.workers }, 'listening');
+    const writes = config.directWrites ? DIRECT_CALL : 'stream';
+    logger.info({ port, adminPort, workers: config.workers, writes }, 'listening');
   } catch (error) {
     await stop();
     throw error;
