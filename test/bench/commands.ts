@@ -22,6 +22,7 @@ import { describeStalled } from './stalled-memory-text.ts';
 import {
   CROWD,
   CROWD_RATE,
+  EDGE_BY_WRITE,
   EDGE_THROUGH_STREAMS,
   EDGE_WITH_CHECKS,
   EDGE_WITHOUT_CHECKS,
@@ -145,18 +146,18 @@ export async function runCommand(
     case 'writes':
       return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [
         {
-          title: 'Past the streams of the sockets and through them, one publication a write',
+          title: 'How frames go to the kernel, one publication a write',
           shape: PREDECESSOR,
           deliveriesPerSecond: PREDECESSOR_RATE,
           base: subjectOf('edge'),
-          opponents: [EDGE_THROUGH_STREAMS],
+          opponents: [EDGE_BY_WRITE, EDGE_THROUGH_STREAMS],
         },
         {
           title: 'The same with many publications a write',
           shape: WIDE,
           deliveriesPerSecond: WIDE_RATE / 2,
           base: subjectOf('edge'),
-          opponents: [EDGE_THROUGH_STREAMS],
+          opponents: [EDGE_BY_WRITE, EDGE_THROUGH_STREAMS],
         },
       ]);
     case 'pacing': {

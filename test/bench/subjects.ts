@@ -23,11 +23,18 @@ export function edgeWithPacing(flushMs: number): Subject {
   };
 }
 
+/** An edge that calls `write` where by default it calls `send`. */
+export const EDGE_BY_WRITE: Subject = {
+  label: 'by write',
+  contender: 'edge',
+  settings: { EDGE_WRITES: 'write' },
+};
+
 /** An edge that writes through the streams of its sockets only. */
 export const EDGE_THROUGH_STREAMS: Subject = {
   label: 'through streams',
   contender: 'edge',
-  settings: { EDGE_DIRECT_WRITES: 'false' },
+  settings: { EDGE_WRITES: 'stream' },
 };
 
 /** One client may hold all that is quiet, and may ask for it at once. */

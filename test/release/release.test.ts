@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { makeRelease, type Release, readUnitFile } from '@tradewind/release';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -44,15 +45,19 @@ describe.runIf(IS_ROOT)('the tarballs', () => {
 
   it('hold nothing that ties them to the machine that made them', async () => {
     await using root = await unpacked('edge');
-    for (const file of await readdir(`${root.folder}/opt/tradewind/edge-1/app`)) {
-      const code = await readFile(`${root.folder}/opt/tradewind/edge-1/app/${file}`, 'utf8');
-      expect(code).not.toContain(WORKSPACE_ROOT);
-      expect(code).not.toMatch(/require\(["'](bufferutil|utf-8-validate)["']\)/);
+    const app = `${root.folder}/opt/tradewind/edge-1/app`;
+    const entries = await readdir(app, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile());
+    expect(files.map(({ name }) => name)).toContain('koffi.node');
+    for (const { parentPath, name } of files) {
+      const contents = await readFile(join(parentPath, name));
+      expect(contents.includes(WORKSPACE_ROOT), name).toBe(false);
+      expect(contents.toString()).not.toMatch(/require\(["'](bufferutil|utf-8-validate)["']\)/);
     }
     const manifest = `${root.folder}/opt/tradewind/edge-1/manifest.json`;
-    const { files, commit } = JSON.parse(await readFile(manifest, 'utf8'));
+    const { files: listed, commit } = JSON.parse(await readFile(manifest, 'utf8'));
     expect(commit).toBe(release.commit);
-    const sums = Object.entries(files as Record<string, { readonly sha256: string }>)
+    const sums = Object.entries(listed as Record<string, { readonly sha256: string }>)
       .map(([path, { sha256 }]) => `${sha256}  ${path}\n`)
       .join('');
     execFileSync('sha256sum', ['--check', '--strict'], {
@@ -80,6 +85,7 @@ describe.runIf(IS_ROOT)('in a root with nothing but base libraries', () => {
       });
       await using ingest = await root.start(await unitOf(root, 'ingest'), env);
       const { port } = await untilListening(edge);
+      expect(edge.output.join('\n'), 'its native code loads').toContain('"writes":"send"');
       const { port: ingestPort } = await untilListening(ingest);
       await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
       for (const [service, at] of [

@@ -17,6 +17,7 @@ export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>>
     '@tradewind/fanout',
     '@tradewind/protocol',
     '@tradewind/runtime',
+    'koffi',
     'ws',
   ],
   '@tradewind/dev': ['hdr-histogram-js', 'ioredis', 'ws'],

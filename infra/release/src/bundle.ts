@@ -16,7 +16,7 @@ export interface Bundle {
 
 /**
  * Native helpers of `ws`, which it tries to load when they are there. Node 24 does what one of them
- * did, and the other only masks what clients send: a release has no native code but Node itself.
+ * did, and the other only masks what clients send.
  */
 const LEFT_OUT = ['bufferutil', 'utf-8-validate'];
 const DEFINITIONS = {

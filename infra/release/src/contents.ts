@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Bundle } from './bundle.ts';
+import type { NativeParts } from './native-packages.ts';
 import type { ReleasedService } from './services.ts';
 import type { TarballFile } from './tarball.ts';
 import type { ReleaseVersion } from './version.ts';
@@ -18,13 +19,15 @@ export async function collectFiles(options: {
   readonly version: ReleaseVersion;
   readonly nodeVersion: string;
   readonly bundle: Bundle;
+  readonly native: NativeParts;
   readonly notices: string;
 }): Promise<TarballFile[]> {
-  const { root, service, version, nodeVersion, bundle, notices } = options;
+  const { root, service, version, nodeVersion, bundle, native, notices } = options;
   const unit = `systemd/tradewind-${service.name}.service`;
   const files = [
     ...bundle.files.map(({ name, code }) => text(`app/${name}`, code)),
     text('app/package.json', MODULE_MARKER),
+    ...native.files,
     text('VERSION', `${version.version}\n`),
     text('NOTICES', notices),
     text('LICENSE', await readFile(`${root}/LICENSE`)),

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { bundleService } from './bundle.ts';
 import { collectFiles } from './contents.ts';
+import { readNativePackages } from './native-packages.ts';
 import { collectNotices } from './notices.ts';
 import { RELEASED_SERVICES, type ReleasedService } from './services.ts';
 import { writeTarball } from './tarball.ts';
@@ -62,8 +63,13 @@ async function makeArtifact(
 ): Promise<ReleaseArtifact> {
   const bundle = await bundleService(root, service);
   const nodeVersion = process.version;
-  const notices = await collectNotices(bundle.modules, nodeVersion);
-  const files = await collectFiles({ root, service, version, nodeVersion, bundle, notices });
+  const native = await readNativePackages(root, service);
+  const modules = [...bundle.modules, ...native.modules];
+  const notices = await collectNotices(modules, nodeVersion, native.licences);
+  const files = await collectFiles({
+    ...{ root, service, version, nodeVersion },
+    ...{ bundle, native, notices },
+  });
   const file = `tradewind-${service.name}-${version.version}-${PLATFORM}.tar.gz`;
   const { sha256, bytes } = await writeTarball({
     target: `${folder}/${file}`,

@@ -17,16 +17,18 @@ const RULE = `\n${'-'.repeat(80)}\n\n`;
  *
  * @param modules absolute paths of the bundled modules.
  * @param nodeVersion the released Node, e.g. `v24.21.0`.
+ * @param licences further ones, in full.
  * @throws Error when a bundled package has no licence.
  */
 export async function collectNotices(
   modules: readonly string[],
   nodeVersion: string,
+  licences: readonly string[],
 ): Promise<string> {
   const packages = await findPackages(modules);
   const notices = await Promise.all(packages.map(describe));
   const node = `bin/node is Node.js ${nodeVersion}, unchanged. Its licence, and those of what it holds:\nhttps://github.com/nodejs/node/blob/${nodeVersion}/LICENSE\n`;
-  return ['This release holds the work of others.\n', node, ...notices].join(RULE);
+  return ['This release holds the work of others.\n', node, ...notices, ...licences].join(RULE);
 }
 
 async function describe({ folder, name, version, license }: BundledPackage): Promise<string> {

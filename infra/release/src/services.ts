@@ -3,10 +3,36 @@ export interface ReleasedService {
   readonly name: 'edge' | 'ingest';
   /** Modules of `services/<name>/src` that become files of `app/`, without their extension. */
   readonly entries: readonly string[];
+  /** Packages with native code, which it is released with as they are installed. */
+  readonly native: readonly NativePackage[];
 }
+
+/** As much of a package as a program needs. */
+export interface NativePackage {
+  readonly name: string;
+  /** The package that it is a dependency of, if that is not the service. */
+  readonly of?: string;
+  readonly files: readonly string[];
+  /** Files that hold the licences of what was compiled into it. */
+  readonly licences?: readonly string[];
+}
+
+/** Calls functions of the C library; see docs/adr/0033. */
+const KOFFI: readonly NativePackage[] = [
+  {
+    name: 'koffi',
+    files: ['package.json', 'index.cjs', 'src/koffi/index.cjs', 'src/koffi/src/static.cjs'],
+    licences: ['vendor/node-addon-api/LICENSE.md'],
+  },
+  {
+    name: '@koromix/koffi-linux-x64',
+    of: 'koffi',
+    files: ['package.json', 'index.js', 'linux_x64/koffi.node'],
+  },
+];
 
 /** One tarball each. */
 export const RELEASED_SERVICES: readonly ReleasedService[] = [
-  { name: 'edge', entries: ['main', 'worker-main'] },
-  { name: 'ingest', entries: ['main', 'replay-main'] },
+  { name: 'edge', entries: ['main', 'worker-main'], native: KOFFI },
+  { name: 'ingest', entries: ['main', 'replay-main'], native: [] },
 ];

@@ -126,14 +126,15 @@ describe('readEdgeConfig', () => {
   });
 });
 
-describe('readEdgeConfig: EDGE_DIRECT_WRITES', () => {
+describe('readEdgeConfig: EDGE_WRITES', () => {
   it.each([
-    [undefined, true],
-    ['true', true],
-    ['false', false],
-  ])('%s: %s', (value, direct) => {
-    const config = readEdgeConfig({ EDGE_DIRECT_WRITES: value });
-    expect(fanOutSettings(config).directWrites).toBe(direct);
+    [undefined, 'send'],
+    ['send', 'send'],
+    ['write', 'write'],
+    ['stream', 'stream'],
+  ])('%s: %s', (value, writes) => {
+    const config = readEdgeConfig({ EDGE_WRITES: value });
+    expect(fanOutSettings(config).writes).toBe(writes);
   });
 });
 

@@ -15,6 +15,7 @@ import {
   type ServiceSettings,
 } from '@tradewind/runtime';
 import { CHANNEL_PATTERN_GRAMMAR } from './channel-patterns.ts';
+import type { WriteCall } from './direct-write.ts';
 
 /** All that an edge is told by its environment. The table in docs/configuration.md is held to it. */
 export interface EdgeConfig extends ServiceSettings {
@@ -48,8 +49,8 @@ export interface EdgeConfig extends ServiceSettings {
   readonly workers: number;
   /** `EDGE_FLUSH_MS`: under load, how far apart rounds of flushes may begin because of a pause; 0 for none. */
   readonly flushMs: number;
-  /** `EDGE_DIRECT_WRITES`: whether sockets are written to past their streams where that is possible. */
-  readonly directWrites: boolean;
+  /** `EDGE_WRITES`: how frames go to the kernel. */
+  readonly writes: WriteCall;
   /** `EDGE_MAX_MESSAGE_BYTES`: a client's frame. */
   readonly maxMessageBytes: number;
   /** `EDGE_MAX_PUBLICATION_BYTES`: a payload from Redis; larger ones are dropped and counted. */
@@ -141,7 +142,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     memoryLimitBytes: int('EDGE_MEMORY_LIMIT_BYTES', 0, 0, MAX_MEMORY_BYTES),
     workers: int('EDGE_WORKERS', defaultWorkers(), 1, MAX_WORKERS),
     flushMs: int('EDGE_FLUSH_MS', DEFAULT_FLUSH_MS, 0, 1_000),
-    directWrites: env.choice('EDGE_DIRECT_WRITES', { ...TRUTH, default: 'true' }) === 'true',
+    writes: env.choice('EDGE_WRITES', WRITES),
     maxMessageBytes: int('EDGE_MAX_MESSAGE_BYTES', DEFAULT_MAX_MESSAGE_BYTES, 256, MIB),
     maxPublicationBytes,
     maxChannelsPerClient,
@@ -188,6 +189,7 @@ function checkTogether(env: EnvironmentReader, config: EdgeConfig): void {
   }
 }
 
+const WRITES = { default: 'send', choices: ['send', 'write', 'stream'] } as const;
 const TRUTH = { default: 'false', choices: ['false', 'true'] } as const;
 
 const NODE_ID = {

@@ -1,21 +1,20 @@
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
 import { Outbox, PublicationLog, SendQueues } from '@tradewind/fanout';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
+  availableCall,
   type DirectWrite,
   descriptorOf,
+  directWriteBy,
   NO_DESCRIPTOR,
   writeAsFile,
-  writeAsSocket,
-  writeDirectly,
 } from './direct-write.ts';
 import { type ByteSink, FrameWriter } from './frame-writer.ts';
-import { loadKernelSend } from './kernel-send.ts';
 import { until } from './testing/deadline.ts';
 import { FrameDecoder } from './testing/frame-decoder.ts';
 import { LIMITS } from './testing/test-connection.ts';
@@ -46,10 +45,12 @@ describe('descriptorOf', () => {
   });
 });
 
-const WAYS: [string, DirectWrite][] = [['writeAsFile', writeAsFile]];
-if (writeAsSocket !== undefined) WAYS.push(['writeAsSocket', writeAsSocket]);
+/** The calls that this machine has. */
+const CALLS = [...new Set(['write', availableCall('send', () => undefined)] as const)];
 
-describe.each(WAYS)('%s', (_name, write) => {
+describe.each(CALLS)('directWriteBy: %s', (call) => {
+  const write = directWriteBy(call);
+
   it('says how many bytes the kernel took, down to none', async () => {
     const { socket, peer } = await pair();
     peer.pause();
@@ -77,35 +78,41 @@ describe.each(WAYS)('%s', (_name, write) => {
 
   it('reads no more than there is', async () => {
     const { socket } = await pair();
-    expect(() => write(descriptorOf(socket), Buffer.alloc(10), 11)).toThrow(RangeError);
+    for (const length of [11, -1, Number.NaN]) {
+      expect(() => write(descriptorOf(socket), Buffer.alloc(10), length)).toThrow(RangeError);
+    }
   });
 });
 
-describe('writeDirectly', () => {
-  it.runIf(process.platform === 'linux')(
-    'is by send where that can be had, and reaches no file',
-    () => {
-      expect(writeDirectly).toBe(writeAsSocket);
-      const path = join(tmpdir(), `direct-write-${process.pid}`);
-      const file = openSync(path, 'w');
-      expect(writeDirectly(file, Buffer.from('frames'), 6)).toBe(0);
-      expect(writeAsFile(file, Buffer.from('control'), 7)).toBe(7);
-      closeSync(file);
-      expect(readFileSync(path, 'utf8')).toBe('control');
-      rmSync(path);
-    },
-  );
-
-  it('knows no send where its flags may be others', () => {
-    expect(loadKernelSend('darwin')).toBeUndefined();
+describe('send', () => {
+  it.runIf(CALLS.includes('send'))('reaches no file, which write does', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'direct-write-'));
+    try {
+      await using file = await open(join(folder, 'file'), 'w');
+      expect(directWriteBy('send')(file.fd, Buffer.from('frames'), 6)).toBe(0);
+      expect(writeAsFile(file.fd, Buffer.from('control'), 7)).toBe(7);
+      expect(await readFile(join(folder, 'file'), 'utf8')).toBe('control');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });
 
-describe('FrameWriter with a descriptor', () => {
+describe('availableCall', () => {
+  it.each(['write', 'stream'] as const)('is %s without a look at anything else', (asked) => {
+    const failed = vi.fn();
+    expect(availableCall(asked, failed)).toBe(asked);
+    expect(failed).not.toHaveBeenCalled();
+  });
+});
+
+describe.each(CALLS)('FrameWriter with a descriptor: %s', (call) => {
+  const writeDirectly = directWriteBy(call);
+
   it('gives the stream nothing that the kernel takes', async () => {
     const { socket, peer } = await pair();
     const received = receive(peer);
-    const { outbox, write } = writerTo(socket);
+    const { outbox, write } = writerTo(socket, writeDirectly);
     const written = watchWrites(socket);
     for (let i = 1; i <= 300; i += 1) offer(outbox, 'x'.repeat(1_000));
     write();
@@ -117,7 +124,7 @@ describe('FrameWriter with a descriptor', () => {
   it('leaves what the kernel does not take to the stream, in order and once', async () => {
     const { socket, peer } = await pair();
     peer.pause();
-    const { outbox, write, unblocked } = writerTo(socket);
+    const { outbox, write, unblocked } = writerTo(socket, writeDirectly);
     const written = watchWrites(socket);
     let offered = 0;
     const offerMore = () => {
@@ -142,7 +149,7 @@ describe('FrameWriter with a descriptor', () => {
     const earlier = Buffer.from(`\x81\x7e\xff\xff${'-'.repeat(65_535)}`, 'latin1');
     const frames = 200;
     for (let i = 0; i < frames; i += 1) socket.write(earlier);
-    const { outbox, write } = writerTo(socket);
+    const { outbox, write } = writerTo(socket, writeDirectly);
     let behind = 0;
     peer.on('data', () => {
       if (socket.writableLength === 0) return;
@@ -162,7 +169,7 @@ describe('FrameWriter with a descriptor', () => {
   it('reaches nobody once its socket is destroyed, whoever has the descriptor by then', async () => {
     const first = await pair();
     const descriptor = descriptorOf(first.socket);
-    const { outbox, write } = writerTo(first.socket);
+    const { outbox, write } = writerTo(first.socket, writeDirectly);
     first.socket.on('error', () => {});
     first.socket.destroy();
     await once(first.socket, 'close');
@@ -177,7 +184,7 @@ describe('FrameWriter with a descriptor', () => {
 
   it('lets the stream tell that the connection is broken', async () => {
     const { socket, peer } = await pair();
-    const { outbox, write } = writerTo(socket);
+    const { outbox, write } = writerTo(socket, writeDirectly);
     const error = once(socket, 'error');
     peer.resetAndDestroy();
     await until(() => writeDirectly(descriptorOf(socket), Buffer.alloc(1), 1) === 0, 'the reset');
@@ -209,8 +216,8 @@ async function pairWith(descriptor: number): Promise<{ socket: Socket; peer: Soc
   throw new Error(`nobody got descriptor ${descriptor}`);
 }
 
-function writerTo(socket: Socket) {
-  const writer = new FrameWriter();
+function writerTo(socket: Socket, writeDirectly: DirectWrite) {
+  const writer = new FrameWriter(writeDirectly);
   const outbox = new Outbox(new SendQueues(LIMITS), PATIENT, new PublicationLog(0));
   const { promise: unblocked, resolve } = Promise.withResolvers<void>();
   const descriptor = descriptorOf(socket);

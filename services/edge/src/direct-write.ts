@@ -25,9 +25,13 @@ export function descriptorOf(socket: Socket): number {
  * waits or fails as it always does, so that errors have one way.
  *
  * @param descriptor of a socket that is not destroyed and whose stream holds nothing.
- * @param length how many of the bytes, from the first on; a RangeError if there are not so many.
+ * @param length how many of the bytes, from the first on. Not so many, or fewer than none, is a mistake of the caller's:
+ *   a RangeError.
  */
 export type DirectWrite = (descriptor: number, bytes: Uint8Array, length: number) => number;
+
+/** How frames go to the kernel: directly, by one of its calls, or through the sockets' streams. */
+export type WriteCall = 'send' | 'write' | 'stream';
 
 /** By `write`, through Node's file system, which is there on each machine. */
 export const writeAsFile: DirectWrite = (descriptor, bytes, length) => {
@@ -40,25 +44,42 @@ export const writeAsFile: DirectWrite = (descriptor, bytes, length) => {
 };
 
 /**
- * By `send`, which does not look at the file behind the socket, and reaches nothing but sockets. Undefined
- * where it cannot be had.
+ * What writes directly by a call of the kernel. By `send` it does not look at the inode and the directory entry
+ * behind a socket, and reaches nothing but sockets. For `stream`, which nothing is written by directly, it is
+ * that of `write`.
+ *
+ * @throws Error where there is no `send`.
  */
-export const writeAsSocket: DirectWrite | undefined = throughSend(loadKernelSend());
+export function directWriteBy(call: WriteCall): DirectWrite {
+  return call === 'send' ? throughSend(loadKernelSend()) : writeAsFile;
+}
 
-/** The cheapest that there is. */
-export const writeDirectly: DirectWrite = writeAsSocket ?? writeAsFile;
+/**
+ * The call that is asked for, or `write` where there is no `send`. Asked of the main thread: what it has loaded stays
+ * loaded when a worker thread that uses it ends.
+ *
+ * @param failed is told why there is no `send`.
+ */
+export function availableCall(asked: WriteCall, failed: (error: unknown) => void): WriteCall {
+  if (asked !== 'send') return asked;
+  try {
+    loadKernelSend();
+    return 'send';
+  } catch (error) {
+    failed(error);
+    return 'write';
+  }
+}
 
-/** The call of the kernel that it is. */
-export const DIRECT_CALL = writeAsSocket === undefined ? 'write' : 'send';
-
-function throughSend(send: KernelSend | undefined): DirectWrite | undefined {
-  if (send === undefined) return undefined;
+function throughSend(send: KernelSend): DirectWrite {
   return (descriptor, bytes, length) => {
     checkLength(bytes, length);
     return Math.max(0, send(descriptor, bytes, length, SEND_FLAGS));
   };
 }
 
+/** `send` would read what lies behind the bytes. */
 function checkLength(bytes: Uint8Array, length: number): void {
-  if (length > bytes.length) throw new RangeError(`${length} of ${bytes.length} bytes`);
+  if (length >= 0 && length <= bytes.length) return;
+  throw new RangeError(`${length} of ${bytes.length} bytes`);
 }

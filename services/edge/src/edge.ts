@@ -15,7 +15,7 @@ import {
 } from '@tradewind/runtime';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
 import { addDescriptions } from './debug-index.ts';
-import { DIRECT_CALL } from './direct-write.ts';
+import { availableCall } from './direct-write.ts';
 import { createNodeEvents } from './events.ts';
 import { createLocalPool, type FanOutPool } from './fan-out-pool.ts';
 import { registerLoopGauges, registerNodeGauges } from './gauges.ts';
@@ -29,10 +29,14 @@ import { WorkerPool } from './worker-pool.ts';
 const READINESS_INTERVAL_MS = 250;
 
 /** Starts an edge: Redis in, WebSockets out. */
-export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promise<RunningService> {
-  const logger = createLogger({ name: 'edge', level: config.logLevel }).child({
-    node: config.nodeId,
+export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promise<RunningService> {
+  const logger = createLogger({ name: 'edge', level: asked.logLevel }).child({
+    node: asked.nodeId,
   });
+  const writes = availableCall(asked.writes, (error) => {
+    logger.warn({ err: error }, 'there is no send: write is called instead');
+  });
+  const config: EdgeConfig = { ...asked, writes };
   const metrics = createMetrics();
   const events = createNodeEvents(logger, metrics);
   const redis: RedisSettings = { ...config.redis, connectionName: `tradewind-${config.nodeId}` };
@@ -134,7 +138,6 @@ export async function startEdge(config: EdgeConfig, lifecycle: Lifecycle): Promi
     const adminPort = await admin.listen(config.adminHost, config.adminPort);
     subscriber.start();
     commands.start();
-    const writes = config.directWrites ? DIRECT_CALL : 'stream';
     logger.info({ port, adminPort, workers: config.workers, writes }, 'listening');
   } catch (error) {
     await stop();

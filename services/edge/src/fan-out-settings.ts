@@ -41,7 +41,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     subscribeRate: config.subscribeRate,
     silentSeconds: config.silentSeconds,
     flushMs: config.flushMs,
-    directWrites: config.directWrites,
+    writes: config.writes,
     welcome: {
       node: config.nodeId,
       protocol: JSON_SUBPROTOCOL,

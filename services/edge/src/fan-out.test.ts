@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { availableCall } from './direct-write.ts';
 import { TIMEOUT_MS, until } from './testing/deadline.ts';
 import { FanOutServer } from './testing/fan-out-server.ts';
 import type { Message } from './testing/raw-client.ts';
@@ -24,18 +25,19 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
   });
 
   it.each([
-    [true, 'past the stream'],
-    [false, 'through the stream'],
-  ])('writes frames as it is set to (direct: %s): %s', async (directWrites) => {
-    await using server = await FanOutServer.start({ directWrites });
+    ['write', 'past the stream'],
+    [availableCall('send', () => undefined), 'past the stream'],
+    ['stream', 'through the stream'],
+  ] as const)('writes frames as it is set to, by %s: %s', async (writes, _where) => {
+    await using server = await FanOutServer.start({ writes });
     const client = await server.client(['a']);
     const [socket] = server.sockets;
     const before = socket?.bytesWritten as number;
     for (let i = 0; i < 10; i += 1) server.upstream.publish('a', 'x'.repeat(1_000));
     await until(() => client.publications.length === 10, 'all of them');
     const throughStream = (socket?.bytesWritten as number) - before;
-    expect(throughStream > 10_000).toBe(!directWrites);
-    expect(throughStream === 0).toBe(directWrites);
+    expect(throughStream > 10_000).toBe(writes === 'stream');
+    expect(throughStream === 0).toBe(writes !== 'stream');
   });
 
   it('acknowledges a subscription only after upstream did', async () => {

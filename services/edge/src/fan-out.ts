@@ -24,7 +24,7 @@ import {
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { WebSocket } from 'ws';
 import { Connection, type ConnectionOwner } from './connection.ts';
-import { descriptorOf, NO_DESCRIPTOR } from './direct-write.ts';
+import { descriptorOf, directWriteBy, NO_DESCRIPTOR, type WriteCall } from './direct-write.ts';
 import type {
   Acknowledgement,
   Feed,
@@ -58,7 +58,7 @@ export interface FanOutSettings {
   /** Under load, how far apart rounds of flushes may begin because of a pause, in ms; 0 for no pause. */
   readonly flushMs: number;
   /** Whether the kernel is given what it takes at once past the sockets' streams. */
-  readonly directWrites: boolean;
+  readonly writes: WriteCall;
   /** The parts of `welcome` that are the same for every client. */
   readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime'>;
 }
@@ -95,7 +95,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #subscriptions: Subscriptions;
   readonly #requests: Requests;
   readonly #connections = new Set<Connection>();
-  readonly #writer = new FrameWriter();
+  readonly #writer: FrameWriter;
   readonly #round = createDeliveryRound<Connection>();
   readonly #queue: FlushQueue<Connection>;
   readonly #ticker: NodeJS.Timeout;
@@ -109,6 +109,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     connect: (listener: FeedListener) => Feed,
   ) {
     this.#settings = settings;
+    this.#writer = new FrameWriter(directWriteBy(settings.writes));
     this.#log = new PublicationLog(settings.ringBytes);
     this.#queues = new SendQueues(settings.outbox);
     this.#events = events;
@@ -153,7 +154,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       session: randomUUID(),
       webSocket,
       socket,
-      descriptor: this.#settings.directWrites ? descriptorOf(socket) : NO_DESCRIPTOR,
+      descriptor: this.#settings.writes === 'stream' ? NO_DESCRIPTOR : descriptorOf(socket),
       outbox: new Outbox(this.#queues, this.#settings.slow, this.#log),
       liveness: new Liveness(this.#settings.liveness, Math.random()),
       requestBudget: new TokenBucket(this.#settings.requestRate, now),

@@ -1,5 +1,5 @@
 import type { Outbox } from '@tradewind/fanout';
-import { NO_DESCRIPTOR, writeDirectly } from './direct-write.ts';
+import { type DirectWrite, NO_DESCRIPTOR, writeAsFile } from './direct-write.ts';
 import { FRAME_OVERHEAD_BYTES } from './frame.ts';
 import { FrameBuffer } from './frame-buffer.ts';
 
@@ -47,8 +47,14 @@ const BUFFERS_PER_FLUSH = 8;
 export class FrameWriter {
   /** Bytes handed to all sockets so far, frame headers included, also to those that turned out to be broken. */
   bytesOut = 0;
+  readonly #writeDirectly: DirectWrite;
   readonly #large = new BufferRow(WRITE_BYTES);
   readonly #small = new BufferRow(SMALL_WRITE_BYTES);
+
+  /** @param writeDirectly for writes with a descriptor. */
+  constructor(writeDirectly: DirectWrite = writeAsFile) {
+    this.#writeDirectly = writeDirectly;
+  }
 
   /**
    * Writes until the outbox is empty or the socket is blocked.
@@ -73,7 +79,7 @@ export class FrameWriter {
       const length = buffer.fill(outbox);
       this.bytesOut += length;
       const isDirect = descriptor !== NO_DESCRIPTOR && sink.writableLength === 0 && sink.writable;
-      const taken = isDirect ? writeDirectly(descriptor, buffer.bytes, length) : 0;
+      const taken = isDirect ? this.#writeDirectly(descriptor, buffer.bytes, length) : 0;
       if (taken === length) continue;
       sink.write(buffer.bytes.subarray(taken, length));
       if (sink.writableLength > 0) {

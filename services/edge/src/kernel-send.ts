@@ -18,28 +18,29 @@ interface ForeignFunctions {
 
 /**
  * Flags of Linux on each of Node's platforms: the call does not wait, and a broken connection is an
- * error and no signal.
+ * error and no signal. Node's sockets do not wait as it is, and it ignores the signal; this does not rely on it.
  */
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 export const SEND_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
 
-/** Where a program's own functions, with those of its C library, are found: in no file. */
+/** For `dlsym`: the program itself and all that it has loaded, so its C library, whichever that is. */
 const THIS_PROGRAM = null;
 
+/** koffi has no `ssize_t`; this is as wide, and comes as a number. */
+const SEND = 'intptr_t send(int, const void *, size_t, int)';
+
 /**
- * The C library's `send`, through koffi, or undefined where there is none: on another system than Linux,
- * or where koffi has no native code for the machine.
+ * The C library's `send`, through koffi.
+ *
+ * @throws Error where there is none: on another system than Linux, whose flags are others, or where koffi
+ *   does not load.
  */
 export function loadKernelSend(
   platform: NodeJS.Platform = process.platform,
-): KernelSend | undefined {
-  if (platform !== 'linux') return undefined;
-  try {
-    const { load } = createRequire(import.meta.url)('koffi') as ForeignFunctions;
-    const prototype = 'intptr_t send(int, const void *, size_t, int)';
-    return load(THIS_PROGRAM).func(prototype) as KernelSend;
-  } catch {
-    return undefined;
-  }
+  require: (name: string) => unknown = createRequire(import.meta.url),
+): KernelSend {
+  if (platform !== 'linux') throw new Error(`send is called on Linux only; this is ${platform}`);
+  const { load } = require('koffi') as ForeignFunctions;
+  return load(THIS_PROGRAM).func(SEND) as KernelSend;
 }
