@@ -39,9 +39,14 @@ const FIRST_RATE = 50;
 /** A search goes on until it knows its answer to 5 %. */
 const RESOLUTION = 1.05;
 
-/** How long the tries of a search are, and the run that warms up a new server, in s. */
+/** How long the tries of a search are, in s. */
 const SHORT_SECONDS = 3;
-const WARM_UP_SECONDS = 1;
+
+/**
+ * How long a new server is warmed up at half the rate before its first try, in s: V8 goes on to compile for 3 to 5 s
+ * under a load that takes all of a core, and a server that still does would fail at rates that it carries.
+ */
+const WARM_UP_SECONDS = 5;
 
 /**
  * In a short try a backlog of 2 s would hide that two thirds more is offered than carried, and the
