@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import {
   DEFAULT_CLIENT_PING_MS,
   DEFAULT_CLIENT_TIMEOUT_MS,
@@ -7,6 +8,7 @@ import {
 import { compileChannelPatterns } from './channel-patterns.ts';
 import type { EdgeConfig } from './config.ts';
 import type { FanOutSettings } from './fan-out.ts';
+import { roundsApart } from './flusher.ts';
 import { maxTailBytes } from './intake.ts';
 
 /**
@@ -41,6 +43,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     subscribeRate: config.subscribeRate,
     silentSeconds: config.silentSeconds,
     flushMs: config.flushMs,
+    roundsApart: roundsApart(config.workers, availableParallelism()),
     writes: config.writes,
     welcome: {
       node: config.nodeId,

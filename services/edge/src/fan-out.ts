@@ -57,6 +57,8 @@ export interface FanOutSettings {
   readonly silentSeconds: number;
   /** Under load, how far apart rounds of flushes may begin because of a pause, in ms; 0 for no pause. */
   readonly flushMs: number;
+  /** See `Flusher`. */
+  readonly roundsApart: number;
   /** Whether the kernel is given what it takes at once past the sockets' streams. */
   readonly writes: WriteCall;
   /** The parts of `welcome` that are the same for every client. */
@@ -124,7 +126,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#queue = new FlushQueue(this.#round.dirty, (publishedAt) => {
       events.published(Date.now() - publishedAt);
     });
-    this.#flusher = new Flusher(settings.flushMs, () => {
+    this.#flusher = new Flusher(settings.flushMs, settings.roundsApart, () => {
       const goesOn = this.#queue.flushSome();
       if (!goesOn && !this.#queue.isEmpty) this.#flusher.schedule();
       return goesOn;

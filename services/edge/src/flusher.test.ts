@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Flusher } from './flusher.ts';
+import { Flusher, roundsApart } from './flusher.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({
@@ -11,10 +11,13 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+/** A thread has a core to itself. */
+const ONE_EACH = roundsApart(1, 1);
+
 /** A flusher whose rounds take so long. */
-function timed(intervalMs: number, roundMs: number) {
+function timed(intervalMs: number, roundMs: number, apart = ONE_EACH) {
   const flushedAt: number[] = [];
-  const flusher = new Flusher(intervalMs, () => {
+  const flusher = new Flusher(intervalMs, apart, () => {
     flushedAt.push(performance.now());
     vi.advanceTimersByTime(roundMs);
     return false;
@@ -25,7 +28,7 @@ function timed(intervalMs: number, roundMs: number) {
 describe('Flusher', () => {
   it('flushes once a turn, however often it is asked to', () => {
     const flush = vi.fn(() => false);
-    const flusher = new Flusher(0, flush);
+    const flusher = new Flusher(0, ONE_EACH, flush);
     flusher.schedule();
     flusher.schedule();
     expect(flusher.isScheduled).toBe(true);
@@ -49,8 +52,10 @@ describe('Flusher', () => {
     ['no more than the interval from start to start', 20, 15, 20],
     ['none when a round takes as long as the interval', 20, 25, 25],
     ['none when it is 0', 0, 6, 6],
-  ])('makes %s', (_, intervalMs, roundMs, apartMs) => {
-    const { flusher, flushedAt } = timed(intervalMs, roundMs);
+    ['three times that where two threads share a core', 40, 6, 24, roundsApart(2, 1)],
+    ['no more than that where there are more cores', 20, 6, 12, roundsApart(2, 4)],
+  ])('makes %s', (_, intervalMs, roundMs, apartMs, rounds = ONE_EACH) => {
+    const { flusher, flushedAt } = timed(intervalMs, roundMs, rounds);
     while (flushedAt.length < 10) {
       flusher.schedule();
       vi.advanceTimersByTime(1);
@@ -64,7 +69,7 @@ describe('Flusher', () => {
 
   it('may be asked again while it flushes', () => {
     let left = 3;
-    const flusher: Flusher = new Flusher(0, () => {
+    const flusher: Flusher = new Flusher(0, ONE_EACH, () => {
       left -= 1;
       if (left > 0) flusher.schedule();
       return false;
@@ -76,7 +81,7 @@ describe('Flusher', () => {
 
   it('goes on in the next turn with what it has not finished, interval or not', () => {
     const flushedAt: number[] = [];
-    const flusher: Flusher = new Flusher(50, () => {
+    const flusher: Flusher = new Flusher(50, ONE_EACH, () => {
       flushedAt.push(performance.now());
       vi.advanceTimersByTime(5);
       return flushedAt.length < 3;
@@ -90,7 +95,7 @@ describe('Flusher', () => {
   it('flushes nothing after it was stopped', () => {
     const flush = vi.fn(() => false);
     for (const intervalMs of [0, 5]) {
-      const flusher = new Flusher(intervalMs, flush);
+      const flusher = new Flusher(intervalMs, ONE_EACH, flush);
       flusher.schedule();
       flusher.stop();
     }
