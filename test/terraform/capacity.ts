@@ -1,18 +1,18 @@
 /** Measured; docs/performance.md has each with its command and its machine. */
 export const MEASURED = {
   /** Memory of an edge without clients, and of an idle client more, in bytes (PSS). */
-  startBytes: 77_300_000,
-  idleClientBytes: 5_180,
+  startBytes: 60_700_000,
+  idleClientBytes: 5_980,
   /** The same of a client that has stopped reading while its queue is full. */
-  stalledClientBytes: 57_800,
+  stalledClientBytes: 31_000,
   /**
    * CPU of a delivery in µs. Alone: 40,000 clients, one publication a second each, so that each
    * delivery is a write of its own. Mixed: 7,000 clients on 5 channels, 420,000/s. Together: 1,000
    * clients on one channel, as fast as it goes.
    */
   alone: 18.8,
-  mixed: 2.34,
-  together: 0.238,
+  mixed: 2.29,
+  together: 0.187,
 } as const;
 
 /** Not measured: what the tables assume. */
