@@ -4,7 +4,6 @@ import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import { startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { describe, expect, it } from 'vitest';
-import { eventually } from '../support/wait.ts';
 import { canHaveOwnNetwork, withOwnNetwork } from './own-network.ts';
 
 /** Listens on its loopback, connects to itself and to a port of the machine's, and tells what came of it. */
@@ -52,10 +51,10 @@ describe.skipIf(!isPossible)('a network of its own', () => {
 
   it('is left when whoever made it is killed', async () => {
     await using program = await startProgram(['stay']);
-    const { pid } = await program.waitForLine(toObject, OUTPUT_DEADLINE_MS);
-    process.kill(pid, 0);
+    await program.waitForLine(toObject, OUTPUT_DEADLINE_MS);
     program.signal('SIGKILL');
-    await eventually(() => !isAlive(pid));
+    // That is told when nobody holds its output any more, which the program that it started does.
+    expect(await program.exited).toMatchObject({ signal: 'SIGKILL' });
   });
 });
 
@@ -74,15 +73,6 @@ async function startProgram(args: readonly string[]) {
   });
 }
 
-function toObject(line: string): { readonly pid: number } | undefined {
-  return line.startsWith('{') ? (JSON.parse(line) as { readonly pid: number }) : undefined;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+function toObject(line: string): unknown {
+  return line.startsWith('{') ? JSON.parse(line) : undefined;
 }

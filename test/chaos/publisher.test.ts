@@ -9,6 +9,9 @@ import { startScriptPublisher } from './script-publisher.ts';
 
 const CHANNEL = 'BTC.trade';
 
+/** The last message of a channel; no publication is like it. */
+const END = 'end';
+
 /** Long enough for some publications at the rate of these tests, in ms. */
 const HELD_MS = 100;
 
@@ -54,7 +57,10 @@ async function published(
   });
   await act(publisher);
   await publisher.stop();
-  await eventually(() => received.length >= publisher.acknowledged);
+  // What Redis published before this comes before it.
+  await redis.control.publish(CHANNEL, END);
+  await eventually(() => received.at(-1) === END);
+  received.pop();
   subscriber.disconnect();
   return { ledger, received, acknowledged: publisher.acknowledged };
 }

@@ -55,13 +55,27 @@ export async function runInWorker(
 
 /** Keeps one of an edge's worker threads busy with nothing; resolves when it goes on. */
 export async function freezeWorker(edge: Inspectable, worker: number, ms: number): Promise<void> {
+  const { thawed } = await beginFreeze(edge, worker, ms);
+  await thawed;
+}
+
+/** The same, but resolves when the worker is about to freeze, in its next turn; `thawed` when it goes on. */
+export async function beginFreeze(
+  edge: Inspectable,
+  worker: number,
+  ms: number,
+): Promise<{ readonly thawed: Promise<void> }> {
   const inspector = await connect(edge);
   try {
-    const attached = await attachToWorkers(inspector);
+    const session = chosen(await attachToWorkers(inspector), worker);
     const busy = `const end = performance.now() + ${ms}; while (performance.now() < end);`;
-    await evaluate(inspector, chosen(attached, worker), `(() => { ${busy} })()`);
-  } finally {
+    const frozen = `new Promise((thaw) => setImmediate(() => { ${busy} thaw(); }))`;
+    await evaluate(inspector, session, `globalThis.frozen = ${frozen}; 0`);
+    const answer = evaluate(inspector, session, 'frozen').finally(() => inspector.terminate());
+    return { thawed: answer.then(() => undefined) };
+  } catch (error) {
     inspector.terminate();
+    throw error;
   }
 }
 
@@ -105,12 +119,12 @@ function chosen(attached: readonly string[], worker: number): string {
 const WORKER_REQUEST_ID = 1;
 
 async function send(inspector: WebSocket, sessionId: string, expression: string): Promise<void> {
-  const params = { expression, returnByValue: true };
+  const params = { expression, returnByValue: true, awaitPromise: true };
   const message = JSON.stringify({ id: WORKER_REQUEST_ID, method: 'Runtime.evaluate', params });
   await ask(inspector, 'NodeWorker.sendMessageToWorker', { sessionId, message });
 }
 
-/** Waits for the value, which has to be JSON. Rejects when the expression throws. */
+/** Waits for the value, or what it promises, which has to be JSON. Rejects when the expression throws. */
 async function evaluate(
   inspector: WebSocket,
   sessionId: string,

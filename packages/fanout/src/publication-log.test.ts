@@ -159,3 +159,12 @@ it('has no more places than fit into its bytes, however much passes', () => {
   expect(log.next - log.oldest).toBeLessThanOrEqual(10_000 / HOLE_BYTES);
   expect(log.count('a', 0, log.next), 'what has an offset made room at last').toBe(0);
 });
+
+it('has no more than four million places, however large it is', () => {
+  const log = new PublicationLog(2 ** 30);
+  log.append(publication(100));
+  log.append({ ...publication(100), offset: 0 });
+  const before = log.bytes;
+  log.append({ ...publication(100), offset: 0 });
+  expect(log.bytes - before, 'a hole').toBe(2 ** 30 / 4_194_304);
+});

@@ -59,7 +59,7 @@ export interface FanOutSettings {
   readonly flushMs: number;
   /** See `Flusher`. */
   readonly roundsApart: number;
-  /** Whether the kernel is given what it takes at once past the sockets' streams. */
+  /** How frames go to the kernel. */
   readonly writes: WriteCall;
   /** The parts of `welcome` that are the same for every client. */
   readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime'>;
