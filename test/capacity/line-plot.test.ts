@@ -51,6 +51,10 @@ describe('drawLinePlot', () => {
     expect(pathOf(plot({ series: line([1, undefined, 2], true) })).match(/M/g)).toHaveLength(1);
   });
 
+  it.each([0, 5e-324, 1e-300])('takes a highest value of %s for nothing', (value) => {
+    expect(ticksOf(plot({ series: line([value]) }))).toEqual(ticksOf(plot({ series: line([0]) })));
+  });
+
   it('draws every value inside the picture, whatever the values are', () => {
     const value = fc.option(fc.double({ min: 0, max: 1e12, noNaN: true }), { nil: undefined });
     const scale = fc.constantFrom('linear' as const, 'log' as const);
@@ -65,6 +69,7 @@ describe('drawLinePlot', () => {
           expect(Number(y)).toBeLessThanOrEqual(280);
         }
       }),
+      { examples: [[[5e-324], 'linear']] },
     );
   });
 });

@@ -40,6 +40,9 @@ const INNER_HEIGHT = HEIGHT - TOP - BOTTOM;
 const Y_TICKS = 5;
 const X_TICKS = 8;
 
+/** What is lower than this is nothing, on an axis of its own: far below it the marks' distances are no numbers any more. */
+const LEAST_HIGHEST = 1e-12;
+
 /** A name is written into a band that has this many units of width for each of its letters. */
 const LETTER_WIDTH = 7;
 
@@ -114,10 +117,11 @@ function pathOf(
 
 /** Marks at 1, 2 or 5 times a power of ten, from 0 to the first one that is not below the highest. */
 function linearAxis(highest: number, wanted: number): Axis {
-  const rough = (highest || 1) / wanted;
+  const end = highest < LEAST_HIGHEST ? 1 : highest;
+  const rough = end / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= rough) ?? rough;
-  const count = Math.max(1, Math.ceil((highest || 1) / step - 1e-9));
+  const count = Math.max(1, Math.ceil(end / step - 1e-9));
   const ticks = Array.from({ length: count + 1 }, (_, i) => i * step);
   const top = count * step;
   return { ticks, place: (value) => value / top };
