@@ -2,18 +2,24 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RingMemory } from './ring-memory.ts';
 
-const LEAST = 16;
+const PIECE_BYTES = 1024 * 1024;
 
 describe('RingMemory', () => {
-  it('never gives out the same memory twice, whatever is given back in between', () => {
-    const step = fc.record({ bits: fc.integer({ min: 4, max: 18 }), givesBack: fc.boolean() });
+  it('never gives out the same memory twice, whatever is given back and returned in between', () => {
+    const step = fc.record({
+      bits: fc.integer({ min: 4, max: 18 }),
+      givesBack: fc.nat({ max: 3 }),
+      trims: fc.boolean(),
+    });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const memory = new RingMemory(LEAST);
+        const memory = new RingMemory();
         const held: { ring: number; integers: number; mark: number }[] = [];
-        for (const [mark, { bits, givesBack }] of steps.entries()) {
-          const oldest = givesBack ? held.shift() : undefined;
-          if (oldest !== undefined) memory.giveBack(oldest.ring, oldest.integers);
+        for (const [mark, { bits, givesBack, trims }] of steps.entries()) {
+          for (const { ring, integers } of held.splice(0, givesBack)) {
+            memory.giveBack(ring, integers);
+          }
+          if (trims) memory.trim();
           const integers = 2 ** bits;
           const ring = memory.take(integers);
           const from = memory.offset(ring);
@@ -24,23 +30,63 @@ describe('RingMemory', () => {
         for (const { ring, integers, mark } of held) {
           const from = memory.offset(ring);
           const found = memory.at(ring).subarray(from, from + integers);
-          expect([found[0], found[integers - 1]]).toEqual([mark, mark]);
+          expect(found.every((each) => each === mark)).toBe(true);
+          memory.giveBack(ring, integers);
         }
+        memory.trim();
+        memory.trim();
+        expect(memory.bytes).toBe(0);
       }),
       { numRuns: 50 },
     );
   });
 
   it('has no more than was needed at the most', () => {
-    const memory = new RingMemory(LEAST);
+    const memory = new RingMemory();
     for (let round = 0; round < 100; round += 1) {
       const rings = Array.from({ length: 1_000 }, () => memory.take(64));
       for (const ring of rings) memory.giveBack(ring, 64);
     }
-    expect(memory.bytes).toBe(1024 * 1024);
+    expect(memory.bytes).toBe(PIECE_BYTES);
+  });
+
+  it('returns what a burst needed, among short rings that stay in use', () => {
+    const memory = new RingMemory();
+    const short: number[] = [];
+    const long: number[] = [];
+    for (let client = 0; client < 1_000; client += 1) {
+      short.push(memory.take(16));
+      long.push(memory.take(1_024));
+    }
+    expect(memory.bytes).toBe(5 * PIECE_BYTES);
+    for (const ring of long) memory.giveBack(ring, 1_024);
+    memory.trim();
+    expect(memory.bytes).toBe(5 * PIECE_BYTES);
+    memory.trim();
+    expect(memory.bytes).toBe(PIECE_BYTES);
+    expect(new Set(short.map((ring) => memory.at(ring))).size).toBe(1);
+  });
+
+  it('keeps what was needed again meanwhile', () => {
+    const memory = new RingMemory();
+    for (let second = 0; second < 5; second += 1) {
+      memory.giveBack(memory.take(64), 64);
+      memory.trim();
+      expect(memory.bytes).toBe(PIECE_BYTES);
+    }
+  });
+
+  it('frees what it returns at once, without a collection', () => {
+    const memory = new RingMemory();
+    const rings = Array.from({ length: 64 }, () => memory.take(2 ** 18));
+    const { arrayBuffers } = process.memoryUsage();
+    for (const ring of rings) memory.giveBack(ring, 2 ** 18);
+    memory.trim();
+    memory.trim();
+    expect(arrayBuffers - process.memoryUsage().arrayBuffers).toBe(64 * PIECE_BYTES);
   });
 
   it('refuses a ring that no piece of memory can hold', () => {
-    expect(() => new RingMemory(LEAST).take(2 ** 19)).toThrow(RangeError);
+    expect(() => new RingMemory().take(2 ** 19)).toThrow(RangeError);
   });
 });

@@ -2,26 +2,44 @@
 const INTEGERS_PER_PIECE = 2 ** 18;
 const PIECE_BITS = 18;
 
+/** The end of a piece's free rings. */
+const NONE = -1;
+
+/** What stands for a piece that was returned. */
+const RETURNED = new Int32Array(0);
+
+/** One piece of memory, cut into rings of one length. */
+interface Piece {
+  readonly memory: Int32Array<ArrayBuffer>;
+  readonly integersPerRing: number;
+  inUse: number;
+  /** Where the ring begins that was given back last, whose first integer says the same of the one before. */
+  free: number;
+  /** From here on it was never in use, so that the system has not had to provide that memory yet. */
+  untouched: number;
+  /** Whether none of it was in use at the last {@link RingMemory.trim}, nor since. */
+  isIdle: boolean;
+}
+
 /**
- * Memory for rings of integers whose lengths are powers of two. What is given back serves rings of the
- * same length; it is kept for them and never returned, so there is as much as was needed at the most.
+ * Memory for rings of integers whose lengths are powers of two, in pieces of which each has rings of one
+ * length. So those that a burst needed lie among their like, not among the short ones that are always needed,
+ * and their memory goes back to the system when they have been given back. It is a slab allocator (Bonwick, "The
+ * Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX Summer 1994) without the colouring.
  */
 export class RingMemory {
-  readonly #least: number;
-  readonly #pieces: Int32Array[] = [];
-  /** Rings that were given back, by the binary logarithm of their length. */
-  readonly #free: number[][] = [];
-  /** Where the last piece is not in use yet. */
-  #used = INTEGERS_PER_PIECE;
-
-  /** @param least the length of the shortest ring, a power of two. */
-  constructor(least: number) {
-    this.#least = least;
-  }
+  /** A piece keeps its number until it is returned, which leaves a hole for the next. */
+  readonly #pieces: (Piece | undefined)[] = [];
+  /** The memory of each, which is all that a delivery needs of it. */
+  readonly #memory: Int32Array[] = [];
+  /** Numbers of the pieces in which a ring is free, by the binary logarithm of their rings' length. */
+  readonly #withRoom: number[][] = [];
 
   /** Bytes that it has, in use or not. */
   get bytes(): number {
-    return this.#pieces.length * INTEGERS_PER_PIECE * Int32Array.BYTES_PER_ELEMENT;
+    let integers = 0;
+    for (const { length } of this.#memory) integers += length;
+    return integers * Int32Array.BYTES_PER_ELEMENT;
   }
 
   /**
@@ -31,25 +49,48 @@ export class RingMemory {
    */
   take(integers: number): number {
     if (integers > INTEGERS_PER_PIECE) throw new RangeError(`a ring of ${integers} integers`);
-    const free = this.#free[Math.log2(integers)]?.pop();
-    if (free !== undefined) return free;
-    // Of what is left of a piece, the largest rings that fit are kept for later.
-    while (this.#used + integers > INTEGERS_PER_PIECE) this.#keepRest();
-    const ring = (this.#pieces.length - 1) * INTEGERS_PER_PIECE + this.#used;
-    this.#used += integers;
-    return ring;
+    const withRoom = this.#withRoomFor(integers);
+    const number = withRoom.at(-1) ?? this.#begin(integers);
+    const piece = this.#pieces[number] as Piece;
+    piece.inUse += 1;
+    piece.isIdle = false;
+    let offset = piece.free;
+    if (offset !== NONE) {
+      piece.free = piece.memory[offset] as number;
+    } else {
+      offset = piece.untouched;
+      piece.untouched += integers;
+    }
+    if (!hasRoom(piece)) withRoom.pop();
+    return number * INTEGERS_PER_PIECE + offset;
   }
 
-  /** Gives a ring back, whose owner must not use it any more. */
+  /** Gives back a ring of so many integers, whose owner must not use it any more. */
   giveBack(ring: number, integers: number): void {
-    const size = Math.log2(integers);
-    this.#free[size] ??= [];
-    this.#free[size].push(ring);
+    const number = ring >>> PIECE_BITS;
+    const piece = this.#pieces[number] as Piece;
+    if (!hasRoom(piece)) this.#withRoomFor(integers).push(number);
+    const offset = this.offset(ring);
+    piece.memory[offset] = piece.free;
+    piece.free = offset;
+    piece.inUse -= 1;
+  }
+
+  /**
+   * Returns to the system the pieces of which nothing was in use since the last call. To be called from time to
+   * time.
+   */
+  trim(): void {
+    for (const [number, piece] of this.#pieces.entries()) {
+      if (piece === undefined || piece.inUse > 0) continue;
+      if (piece.isIdle) this.#end(number, piece);
+      else piece.isIdle = true;
+    }
   }
 
   /** The piece that a ring lies in, from {@link offset} on. */
   at(ring: number): Int32Array {
-    return this.#pieces[ring >>> PIECE_BITS] as Int32Array;
+    return this.#memory[ring >>> PIECE_BITS] as Int32Array;
   }
 
   /** Where in its piece a ring begins. */
@@ -57,15 +98,39 @@ export class RingMemory {
     return ring & (INTEGERS_PER_PIECE - 1);
   }
 
-  #keepRest(): void {
-    const left = INTEGERS_PER_PIECE - this.#used;
-    if (left < this.#least) {
-      this.#pieces.push(new Int32Array(INTEGERS_PER_PIECE));
-      this.#used = 0;
-      return;
-    }
-    const integers = 2 ** Math.floor(Math.log2(left));
-    this.giveBack((this.#pieces.length - 1) * INTEGERS_PER_PIECE + this.#used, integers);
-    this.#used += integers;
+  #begin(integers: number): number {
+    const memory = new Int32Array(INTEGERS_PER_PIECE);
+    const hole = this.#pieces.indexOf(undefined);
+    const number = hole === -1 ? this.#pieces.length : hole;
+    this.#pieces[number] = {
+      memory,
+      integersPerRing: integers,
+      inUse: 0,
+      free: NONE,
+      untouched: 0,
+      isIdle: false,
+    };
+    this.#memory[number] = memory;
+    this.#withRoomFor(integers).push(number);
+    return number;
   }
+
+  #end(number: number, piece: Piece): void {
+    const withRoom = this.#withRoomFor(piece.integersPerRing);
+    withRoom.splice(withRoom.indexOf(number), 1);
+    this.#pieces[number] = undefined;
+    this.#memory[number] = RETURNED;
+    // Frees it at once: the collector may take minutes to look at something this old.
+    piece.memory.buffer.transfer(0);
+  }
+
+  #withRoomFor(integers: number): number[] {
+    const size = Math.log2(integers);
+    this.#withRoom[size] ??= [];
+    return this.#withRoom[size];
+  }
+}
+
+function hasRoom({ free, untouched }: Piece): boolean {
+  return free !== NONE || untouched < INTEGERS_PER_PIECE;
 }

@@ -82,7 +82,7 @@ const NOWHERE = 0;
 export class SendQueues {
   readonly limits: OutboxLimits;
   readonly #frames = new WaitingFrames();
-  readonly #rings = new RingMemory(LEAST_RING);
+  readonly #rings = new RingMemory();
   #queues = new Int32Array(LEAST_QUEUES * INTEGERS_PER_QUEUE);
   #annexes = new Int32Array(LEAST_QUEUES * INTEGERS_PER_ANNEX);
   #behindSince = new Float64Array(LEAST_QUEUES);
@@ -340,6 +340,11 @@ export class SendQueues {
     if (integers > 0) this.#rings.giveBack(this.#queues[at + RING] as number, integers);
     this.#queues[at + MASK] = -1;
     this.#queues[at + HEAD] = 0;
+  }
+
+  /** Returns to the system what a past burst needed. To be called from time to time. */
+  trim(): void {
+    this.#rings.trim();
   }
 
   /**

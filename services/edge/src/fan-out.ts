@@ -314,6 +314,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       }
     }
     this.#subscriptions.tick();
+    this.#queues.trim();
   }
 }
 
