@@ -150,6 +150,31 @@ it('keeps of what has no offset only the latest, and what came while someone fol
   );
 });
 
+it('lets go of what has no offset once nobody follows any more, but for the latest', () => {
+  const log = new PublicationLog(1_000_000);
+  const unnumbered = { ...publication(100), offset: 0 };
+  log.append(unnumbered);
+  log.follow();
+  for (let n = 0; n < 9; n += 1) log.append(unnumbered);
+  log.trim();
+  expect(log.bytes).toBe(10 * (100 + ENTRY_BYTES));
+  log.unfollow();
+  log.trim();
+  expect([log.oldest, log.next, log.bytes]).toEqual([9, 10, 100 + ENTRY_BYTES]);
+  log.follow();
+  log.append(unnumbered);
+  expect([log.at(8), log.at(9), log.count('a', 0, 20)]).toEqual([undefined, unnumbered, 2]);
+});
+
+it('keeps what has an offset, and what is younger, when it is trimmed', () => {
+  const log = new PublicationLog(1_000_000);
+  log.follow();
+  for (const offset of [0, 0, 7, 0, 0]) log.append({ ...publication(100), offset });
+  log.unfollow();
+  log.trim();
+  expect([log.oldest, log.next, log.count('a', 0, 5)]).toEqual([2, 5, 3]);
+});
+
 it('has no more places than fit into its bytes, however much passes', () => {
   const log = new PublicationLog(10_000);
   for (let i = 0; i < 100; i += 1) log.append({ ...publication(100), offset: 0 });

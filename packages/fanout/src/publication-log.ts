@@ -13,6 +13,9 @@ const LEAST_HOLE_BYTES = 16;
 const MOST_PLACES = 4_194_304;
 const LEAST_CAPACITY = 64;
 
+/** Publications that one {@link PublicationLog.trim} lets go of, at most: a few ms of work for the worker's thread. */
+const MOST_TRIMMED = 65_536;
+
 /** Numbers in ascending order, of which the first are given up. */
 interface Numbers {
   readonly all: number[];
@@ -130,6 +133,21 @@ export class PublicationLog {
     if (numbers === undefined) return undefined;
     const place = numbers.all.length - 1 - before;
     return place < numbers.first ? undefined : numbers.all[place];
+  }
+
+  /**
+   * Lets go of old publications without an offset that were kept for clients that no longer ask for any: some of
+   * them, up to the first with an offset. To be called from time to time.
+   */
+  trim(): void {
+    if (this.#followers > 0) return;
+    const latest = this.#next - 1;
+    const end = Math.min(latest, this.#oldest + MOST_TRIMMED);
+    while (this.#oldest < end) {
+      const oldest = this.at(this.#oldest);
+      if (oldest !== undefined && oldest.offset > 0) return;
+      this.#dropOldest();
+    }
   }
 
   #numbersOf(channel: string): Numbers {

@@ -315,6 +315,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     }
     this.#subscriptions.tick();
     this.#queues.trim();
+    this.#log.trim();
   }
 }
 
