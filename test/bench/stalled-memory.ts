@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { INSPECTABLE } from '../support/inspector.ts';
 import { eventually } from '../support/wait.ts';
 import { type LoadShape, openArena, type Subject, steadyClients, type Trial } from './arena.ts';
@@ -7,6 +8,7 @@ import {
   measuredEdge,
   readCollectedMemory,
   readEdgeMemory,
+  readSettledMemory,
 } from './edge-memory.ts';
 import { boundSendBuffers } from './kernel-send-buffers.ts';
 
@@ -30,7 +32,7 @@ export interface StalledRun {
   /** When publishing was over: as it was, and after a collection. */
   readonly published: EdgeMemory;
   readonly publishedCollected: EdgeMemory;
-  /** When those that stalled had gone: after a collection. */
+  /** When those that stalled had gone: after a collection, and after free memory was returned. */
   readonly leftCollected: EdgeMemory;
 }
 
@@ -65,6 +67,9 @@ const WARM_UP_SECONDS = 3;
 
 /** How long an edge may take to notice that clients have vanished, in ms. */
 const LEFT_DEADLINE_MS = 30_000;
+
+/** An edge returns free memory every 30 s: after so long, in ms, it has done so since its garbage was collected. */
+const RETURN_MS = 32_000;
 
 /** Stalled clients are not disconnected, neither as slow nor because they answer no ping. */
 const SUBJECT: Subject = {
@@ -129,7 +134,10 @@ async function measureRun(
   const publishedCollected = await readCollectedMemory(edge);
   await arena.dropStalled();
   await untilConnected(edge, steadyClients(shape));
-  const leftCollected = await readCollectedMemory(edge);
+  const collected = await readCollectedMemory(edge);
+  await sleep(RETURN_MS);
+  const { pssBytes, settled } = await readSettledMemory(edge);
+  const leftCollected = { ...collected, pssBytes, settled };
   const refusals = metrics.sum('tradewind_edge_refusals_total') ?? 0;
   report(
     `${label}: ${trial.whole ? 'whole' : 'NOT whole'}, ${refusals} refusals, ` +

@@ -10,6 +10,7 @@ import {
   createLogger,
   createMetrics,
   type Lifecycle,
+  type Logger,
   printMetrics,
   type RunningService,
 } from '@tradewind/runtime';
@@ -21,6 +22,7 @@ import { createLocalPool, type FanOutPool } from './fan-out-pool.ts';
 import { registerLoopGauges, registerNodeGauges } from './gauges.ts';
 import { createHealth } from './health.ts';
 import { Hub } from './hub.ts';
+import { type MemoryReturn, startMemoryReturn } from './memory-return.ts';
 import { createArchive } from './redis-archive.ts';
 import { createShedRoute } from './shed-route.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -98,6 +100,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   }));
   const tellReadiness = (): void => pool.setReadiness(health.readiness());
   const readinessTimer = setInterval(tellReadiness, READINESS_INTERVAL_MS);
+  const memoryReturn = writes === 'send' ? returnMemory(logger) : undefined;
   const admin = createAdmin({
     logger,
     metrics: {
@@ -128,6 +131,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   async function stop(): Promise<void> {
     clearInterval(readinessTimer);
     endLoopGauges();
+    memoryReturn?.stop();
     await pool.stop();
     hub.stop();
     await Promise.all([subscriber.stop(), commands.stop(), admin.close(0)]);
@@ -156,6 +160,16 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
     },
     stop,
   };
+}
+
+/** Returns free memory from time to time, where koffi is loaded and the C library knows how to. */
+function returnMemory(logger: Logger): MemoryReturn | undefined {
+  try {
+    return startMemoryReturn();
+  } catch (error) {
+    logger.info({ err: error }, 'free memory is not returned to the system');
+    return undefined;
+  }
 }
 
 function hubLimits(config: EdgeConfig) {
