@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { INSPECTABLE } from '../support/inspector.ts';
+import { collectGarbage, INSPECTABLE } from '../support/inspector.ts';
 import { eventually } from '../support/wait.ts';
 import { type LoadShape, openArena, type Subject, steadyClients, type Trial } from './arena.ts';
 import {
@@ -8,7 +8,6 @@ import {
   measuredEdge,
   readCollectedMemory,
   readEdgeMemory,
-  readSettledMemory,
 } from './edge-memory.ts';
 import { boundSendBuffers } from './kernel-send-buffers.ts';
 
@@ -32,7 +31,7 @@ export interface StalledRun {
   /** When publishing was over: as it was, and after a collection. */
   readonly published: EdgeMemory;
   readonly publishedCollected: EdgeMemory;
-  /** When those that stalled had gone: after a collection, and after free memory was returned. */
+  /** When those that stalled had gone: after a collection, a return of free memory, and another collection. */
   readonly leftCollected: EdgeMemory;
 }
 
@@ -68,7 +67,10 @@ const WARM_UP_SECONDS = 3;
 /** How long an edge may take to notice that clients have vanished, in ms. */
 const LEFT_DEADLINE_MS = 30_000;
 
-/** An edge returns free memory every 30 s: after so long, in ms, it has done so since its garbage was collected. */
+/** An edge gives up what clients needed that left within 2 s: after so long, in ms, it has. */
+const GIVE_UP_MS = 4_000;
+
+/** An edge returns free memory every 30 s: after so long, in ms, it has. */
 const RETURN_MS = 32_000;
 
 /** Stalled clients are not disconnected, neither as slow nor because they answer no ping. */
@@ -134,10 +136,10 @@ async function measureRun(
   const publishedCollected = await readCollectedMemory(edge);
   await arena.dropStalled();
   await untilConnected(edge, steadyClients(shape));
-  const collected = await readCollectedMemory(edge);
+  await sleep(GIVE_UP_MS);
+  await collectGarbage(edge);
   await sleep(RETURN_MS);
-  const { pssBytes, settled } = await readSettledMemory(edge);
-  const leftCollected = { ...collected, pssBytes, settled };
+  const leftCollected = await readCollectedMemory(edge);
   const refusals = metrics.sum('tradewind_edge_refusals_total') ?? 0;
   report(
     `${label}: ${trial.whole ? 'whole' : 'NOT whole'}, ${refusals} refusals, ` +

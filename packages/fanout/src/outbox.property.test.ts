@@ -113,12 +113,14 @@ function bytesOf(entries: readonly Entry[]): number {
 }
 
 class World {
+  readonly queues: SendQueues;
   readonly outbox: Outbox;
   readonly model: Model;
   now = 0;
 
   constructor(limits: OutboxLimits, policy: SlowPolicy) {
-    this.outbox = new Outbox(new SendQueues(limits), policy, new PublicationLog(0));
+    this.queues = new SendQueues(limits);
+    this.outbox = new Outbox(this.queues, policy, new PublicationLog(0));
     this.model = new Model(limits, policy);
   }
 
@@ -167,8 +169,9 @@ const ACTIONS: Record<string, Action> = {
     const counts = losses && new Map(losses.map(({ channel, lost }) => [channel, lost]));
     expect(counts).toEqual(model.takeLosses());
   },
-  trim({ outbox }) {
+  trim({ outbox, queues }) {
     outbox.trim();
+    queues.trim();
   },
   clear({ outbox, model }) {
     outbox.clear();

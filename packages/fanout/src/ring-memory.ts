@@ -2,20 +2,26 @@
 const INTEGERS_PER_PIECE = 2 ** 18;
 const PIECE_BITS = 18;
 
+/**
+ * Pieces that there may be: 8 GiB, far more than clients of one worker can need. A ring's number, kept as an integer of
+ * 32 bits, could not tell the pieces above twice as many apart.
+ */
+const MOST_PIECES = 2 ** 13;
+
 /** The end of a piece's free rings. */
 const NONE = -1;
 
-/** What stands for a piece that was returned. */
-const RETURNED = new Int32Array(0);
+/** What stands for a piece that was given up. */
+const GIVEN_UP = new Int32Array(0);
 
 /** One piece of memory, cut into rings of one length. */
 interface Piece {
-  readonly memory: Int32Array<ArrayBuffer>;
+  readonly memory: Int32Array;
   readonly integersPerRing: number;
   inUse: number;
   /** Where the ring begins that was given back last, whose first integer says the same of the one before. */
   free: number;
-  /** From here on it was never in use, so that the system has not had to provide that memory yet. */
+  /** From here on it was never in use, and the system has most likely not had to provide that memory yet. */
   untouched: number;
   /** Whether none of it was in use at the last {@link RingMemory.trim}, nor since. */
   isIdle: boolean;
@@ -28,7 +34,7 @@ interface Piece {
  * Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX Summer 1994) without the colouring.
  */
 export class RingMemory {
-  /** A piece keeps its number until it is returned, which leaves a hole for the next. */
+  /** A piece keeps its number until it is given up, which leaves a hole for the next. */
   readonly #pieces: (Piece | undefined)[] = [];
   /** The memory of each, which is all that a delivery needs of it. */
   readonly #memory: Int32Array[] = [];
@@ -45,7 +51,7 @@ export class RingMemory {
   /**
    * Takes a ring of so many integers, a power of two, of any contents.
    *
-   * @throws {RangeError} when that is more than {@link INTEGERS_PER_PIECE}.
+   * @throws {RangeError} when that is more than {@link INTEGERS_PER_PIECE}, or when there are {@link MOST_PIECES}.
    */
   take(integers: number): number {
     if (integers > INTEGERS_PER_PIECE) throw new RangeError(`a ring of ${integers} integers`);
@@ -77,8 +83,8 @@ export class RingMemory {
   }
 
   /**
-   * Returns to the system the pieces of which nothing was in use since the last call. To be called from time to
-   * time.
+   * Gives up the pieces of which nothing was in use since the last call; the collector frees them. To be called from
+   * time to time.
    */
   trim(): void {
     for (const [number, piece] of this.#pieces.entries()) {
@@ -99,9 +105,10 @@ export class RingMemory {
   }
 
   #begin(integers: number): number {
-    const memory = new Int32Array(INTEGERS_PER_PIECE);
     const hole = this.#pieces.indexOf(undefined);
     const number = hole === -1 ? this.#pieces.length : hole;
+    if (number === MOST_PIECES) throw new RangeError(`${MOST_PIECES} pieces of memory for rings`);
+    const memory = new Int32Array(INTEGERS_PER_PIECE);
     this.#pieces[number] = {
       memory,
       integersPerRing: integers,
@@ -118,10 +125,9 @@ export class RingMemory {
   #end(number: number, piece: Piece): void {
     const withRoom = this.#withRoomFor(piece.integersPerRing);
     withRoom.splice(withRoom.indexOf(number), 1);
+    // Not detached, which would free it at once: from then on V8 looks at every access to any typed array whether it is.
     this.#pieces[number] = undefined;
-    this.#memory[number] = RETURNED;
-    // Frees it at once: the collector may take minutes to look at something this old.
-    piece.memory.buffer.transfer(0);
+    this.#memory[number] = GIVEN_UP;
   }
 
   #withRoomFor(integers: number): number[] {

@@ -342,7 +342,12 @@ export class SendQueues {
     this.#queues[at + HEAD] = 0;
   }
 
-  /** Returns to the system what a past burst needed. To be called from time to time. */
+  /** Bytes of memory that it has for the entries of queues, in use or not. */
+  get memoryBytes(): number {
+    return this.#rings.bytes;
+  }
+
+  /** Gives up the memory that a past burst needed. To be called from time to time. */
   trim(): void {
     this.#rings.trim();
   }

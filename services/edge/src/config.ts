@@ -82,6 +82,12 @@ export interface EdgeConfig extends ServiceSettings {
 /** Of the drain, what is kept back for the last close handshakes and for stopping, in seconds. */
 export const DRAIN_RESERVE_SECONDS = 2;
 
+/**
+ * With the most control frames that may wait beside them, a gap for each of 65,536 channels, the publications of one queue
+ * still fit into one piece of `RingMemory`.
+ */
+const MAX_QUEUE_SLOTS = 32_768;
+
 /** More threads than any machine of the kind this is built for has cores. */
 const MAX_WORKERS = 64;
 
@@ -134,7 +140,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     trustsHeaders: env.choice('EDGE_TRUST_HEADERS', TRUTH) === 'true',
     probes: env.choice('EDGE_PROBE', { ...TRUTH, default: 'true' }) === 'true',
     channelPatterns: env.list('EDGE_CHANNELS', { default: ['*'], allowed: CHANNEL_PATTERN }),
-    queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, 65_536),
+    queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, MAX_QUEUE_SLOTS),
     queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
     ringBytes: int('EDGE_RING_BYTES', 4 * MIB, 0, 1024 * MIB),
     slowGraceMs: int('EDGE_SLOW_GRACE_MS', 2_000, 0, 600_000),

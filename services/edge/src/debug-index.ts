@@ -14,6 +14,9 @@ export interface FanOutDescription {
   readonly busiestChannels: Readonly<Record<string, number>>;
   /** Connections by how many publications wait for them. */
   readonly connectionsByQueueDepth: Readonly<Record<string, number>>;
+  /** Memory for what waits in queues, and publications kept for clients that are behind or resume, in bytes. */
+  readonly queueMemoryBytes: number;
+  readonly logBytes: number;
 }
 
 export function describeFanOut(fanOut: FanOut): FanOutDescription {
@@ -23,6 +26,8 @@ export function describeFanOut(fanOut: FanOut): FanOutDescription {
     subscriptions: fanOut.index.subscriptions,
     busiestChannels: Object.fromEntries(busiest.slice(0, LISTED_CHANNELS)),
     connectionsByQueueDepth: countByDepth(fanOut),
+    queueMemoryBytes: fanOut.queueMemoryBytes,
+    logBytes: fanOut.logBytes,
   };
 }
 
@@ -35,6 +40,8 @@ export function addDescriptions(descriptions: readonly FanOutDescription[]): Fan
     subscriptions: sum((each) => each.subscriptions),
     busiestChannels: addCounts(descriptions.map((each) => each.busiestChannels)),
     connectionsByQueueDepth: addCounts(descriptions.map((each) => each.connectionsByQueueDepth)),
+    queueMemoryBytes: sum((each) => each.queueMemoryBytes),
+    logBytes: sum((each) => each.logBytes),
   };
 }
 

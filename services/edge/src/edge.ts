@@ -10,14 +10,13 @@ import {
   createLogger,
   createMetrics,
   type Lifecycle,
-  type Logger,
   printMetrics,
   type RunningService,
 } from '@tradewind/runtime';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
 import { addDescriptions } from './debug-index.ts';
 import { availableCall } from './direct-write.ts';
-import { createNodeEvents } from './events.ts';
+import { createNodeEvents, type NodeEvents } from './events.ts';
 import { createLocalPool, type FanOutPool } from './fan-out-pool.ts';
 import { registerLoopGauges, registerNodeGauges } from './gauges.ts';
 import { createHealth } from './health.ts';
@@ -35,12 +34,10 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   const logger = createLogger({ name: 'edge', level: asked.logLevel }).child({
     node: asked.nodeId,
   });
-  const writes = availableCall(asked.writes, (error) => {
-    logger.warn({ err: error }, 'there is no send: write is called instead');
-  });
-  const config: EdgeConfig = { ...asked, writes };
   const metrics = createMetrics();
   const events = createNodeEvents(logger, metrics);
+  const writes = availableCall(asked.writes, events.sendUnavailable);
+  const config: EdgeConfig = { ...asked, writes };
   const redis: RedisSettings = { ...config.redis, connectionName: `tradewind-${config.nodeId}` };
   const probe: ProbeOptions = {
     name: config.nodeId,
@@ -100,7 +97,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   }));
   const tellReadiness = (): void => pool.setReadiness(health.readiness());
   const readinessTimer = setInterval(tellReadiness, READINESS_INTERVAL_MS);
-  const memoryReturn = writes === 'send' ? returnMemory(logger) : undefined;
+  const memoryReturn = writes === 'send' ? returnMemory(events) : undefined;
   const admin = createAdmin({
     logger,
     metrics: {
@@ -142,7 +139,8 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
     const adminPort = await admin.listen(config.adminHost, config.adminPort);
     subscriber.start();
     commands.start();
-    logger.info({ port, adminPort, workers: config.workers, writes }, 'listening');
+    const returnsMemory = memoryReturn !== undefined;
+    logger.info({ port, adminPort, workers: config.workers, writes, returnsMemory }, 'listening');
   } catch (error) {
     await stop();
     throw error;
@@ -163,11 +161,11 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
 }
 
 /** Returns free memory from time to time, where koffi is loaded and the C library knows how to. */
-function returnMemory(logger: Logger): MemoryReturn | undefined {
+function returnMemory(events: NodeEvents): MemoryReturn | undefined {
   try {
     return startMemoryReturn();
   } catch (error) {
-    logger.info({ err: error }, 'free memory is not returned to the system');
+    events.memoryKept(error);
     return undefined;
   }
 }

@@ -30,6 +30,10 @@ const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
 export interface NodeEvents extends HubEvents {
   /** A look at the subscription found that data does not flow; the second in a row costs the link. */
   probeFailed(cause: string): void;
+  /** There is no `send`: frames are written by `write` instead. */
+  sendUnavailable(error: unknown): void;
+  /** Free memory cannot be returned to the system. */
+  memoryKept(error: unknown): void;
   /** Redis does not let this node probe. */
   probeRefused(error: Error): void;
   commandsAvailable(): void;
@@ -186,6 +190,12 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     probeFailed(cause) {
       failedProbes.inc();
       logger.warn({ cause }, 'probe_failed');
+    },
+    sendUnavailable(error) {
+      logger.warn({ err: error }, 'send_unavailable');
+    },
+    memoryKept(error) {
+      logger.info({ err: error }, 'memory_kept');
     },
     probeRefused(error) {
       logger.warn({ error: error.message }, 'probe_refused');

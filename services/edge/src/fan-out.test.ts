@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { availableCall } from './direct-write.ts';
 import { TIMEOUT_MS, until } from './testing/deadline.ts';
 import { FanOutServer } from './testing/fan-out-server.ts';
+import { FanOutUnderTest } from './testing/fan-out-under-test.ts';
 import type { Message } from './testing/raw-client.ts';
 
 describe('FanOut', { timeout: TIMEOUT_MS }, () => {
@@ -38,6 +39,28 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     const throughStream = (socket?.bytesWritten as number) - before;
     expect(throughStream > 10_000).toBe(writes === 'stream');
     expect(throughStream === 0).toBe(writes !== 'stream');
+  });
+
+  it('gives up the memory that clients needed that stalled and left, within seconds', () => {
+    vi.useFakeTimers();
+    try {
+      using server = new FanOutUnderTest();
+      const clients = [server.subscriber('a', 'e', 0), server.subscriber('a', 'e', 0)];
+      for (const client of clients) client.stall();
+      const publish = (): void => server.upstream.publish('a', 'x'.repeat(100));
+      for (let i = 0; i < 2_000; i += 1) publish();
+      const { logBytes } = server.fanOut;
+      expect(logBytes).toBeGreaterThan(100_000);
+      vi.advanceTimersByTime(5_000);
+      expect(server.fanOut.queueMemoryBytes).toBeGreaterThan(0);
+      expect(server.fanOut.logBytes).toBe(logBytes);
+      for (const client of clients) client.end();
+      vi.advanceTimersByTime(3_000);
+      expect(server.fanOut.queueMemoryBytes).toBe(0);
+      expect(server.fanOut.logBytes).toBeLessThan(1_000);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('acknowledges a subscription only after upstream did', async () => {

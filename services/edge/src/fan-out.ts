@@ -144,6 +144,16 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#subscriptions.interest;
   }
 
+  /** Bytes of memory that it has for what waits in queues, besides the publications themselves. */
+  get queueMemoryBytes(): number {
+    return this.#queues.memoryBytes;
+  }
+
+  /** Bytes of publications that it keeps for clients that are behind and for those that resume. */
+  get logBytes(): number {
+    return this.#log.bytes;
+  }
+
   /** All connections, also those that are being closed. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections;

@@ -19,6 +19,7 @@ describe('memory that is free', () => {
       expect(control.returned).toBeLessThan(0.1 * control.freed);
       expect(measured.returned).toBeGreaterThanOrEqual(0.8 * measured.freed);
     },
+    30_000,
   );
 
   it('says why it cannot be returned', () => {

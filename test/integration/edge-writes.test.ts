@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest';
+import { TestClient } from '../support/client.ts';
+import type { TestEdge } from '../support/service.ts';
+import { startTier, type Tier } from '../support/tier.ts';
+
+const HAS_SEND = process.platform === 'linux' && process.arch === 'x64';
+
+it.runIf(HAS_SEND).each([
+  [{}, { writes: 'send', returnsMemory: true }],
+  [
+    { EDGE_WRITES: 'send', EDGE_WORKERS: '2' },
+    { writes: 'send', returnsMemory: true },
+  ],
+  [{ EDGE_WRITES: 'write' }, { writes: 'write', returnsMemory: false }],
+  [{ EDGE_WRITES: 'stream' }, { writes: 'stream', returnsMemory: false }],
+])('says how it writes, and does it, with %j', async (env, said) => {
+  await using tier: Tier = await startTier({ edges: 1, env });
+  const [edge] = tier.edges as [TestEdge];
+  const listening = edge.output.find((line) => line.includes('"msg":"listening"')) ?? '{}';
+  expect(JSON.parse(listening)).toMatchObject(said);
+  await using client = await TestClient.connect(edge.wsUrl, { channels: ['BTC.trade'] });
+  await tier.backend.publish('BTC.trade', '{"price":"1"}');
+  await client.waitFor(() => client.publications.length === 1);
+});
