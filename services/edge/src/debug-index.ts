@@ -59,5 +59,6 @@ function countByDepth(fanOut: FanOut): Record<string, number> {
     const at = DEPTH_BOUNDS.findIndex((bound) => outbox.depth <= bound);
     counts[at] = (counts[at] as number) + 1;
   }
-  return Object.fromEntries(counts.map((count, i) => [`up to ${DEPTH_BOUNDS[i]}`, count]));
+  const labels = DEPTH_BOUNDS.map((bound) => (Number.isFinite(bound) ? `up to ${bound}` : 'more'));
+  return Object.fromEntries(counts.map((count, i) => [labels[i] as string, count]));
 }

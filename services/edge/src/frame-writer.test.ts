@@ -151,6 +151,27 @@ describe('FrameWriter', () => {
     expect(outbox.size, 'nothing more while it is blocked').toBe(left);
   });
 
+  it('leaves a socket that it writes to directly a copy of what the kernel did not take, and no more', () => {
+    const taken: Buffer[] = [];
+    const room = 1_000;
+    const writer = new FrameWriter((_descriptor, bytes) => {
+      taken.push(Buffer.from(bytes.subarray(0, room)));
+      return room;
+    });
+    const { outbox, sink } = setUp();
+    sink.stalled = true;
+    for (let i = 1; i <= 30; i += 1) offer(outbox, 'x'.repeat(1_000));
+    writer.write(outbox, sink, false, nothing, 7);
+    const [rest] = sink.writes as [Uint8Array];
+    expect(rest.buffer.byteLength).toBe(rest.length);
+    const held = Buffer.from(rest);
+    writeToAnother(writer, 20_000, false);
+    expect(held.equals(rest)).toBe(true);
+    const frames = decoded(Buffer.concat([...taken, rest]));
+    expect(frames).toHaveLength(30);
+    expect(outbox.blocked).toBe(true);
+  });
+
   it('counts every byte that it wrote, headers included', () => {
     const { writer, outbox, sink, write } = setUp();
     for (let i = 1; i <= 200; i += 1) offer(outbox, 'x'.repeat(i * 7));

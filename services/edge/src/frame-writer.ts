@@ -22,7 +22,7 @@ const WRITE_BYTES = 64 * 1024;
 
 /**
  * Memory for a write of no more than this, and for every write to a socket that its last write
- * blocked: a client that stalls keeps that much, and a slow one shows in steps of this size that it
+ * blocked: a client that stalls again keeps that much at most, and a slow one shows in steps of this size that it
  * is alive.
  */
 const SMALL_WRITE_BYTES = 16 * 1024;
@@ -42,7 +42,8 @@ const BUFFERS_PER_FLUSH = 8;
  * frame), permessage-deflate was not negotiated, and nothing else of ours is sent through `ws`.
  *
  * The same buffers serve all clients: when a write leaves nothing behind, the kernel has its bytes.
- * When it does leave something, that socket keeps the buffer and a new one takes its place.
+ * When it does leave something, a socket that is written to directly keeps a copy of that and no more. Of one that is not,
+ * nobody knows what the kernel took: it keeps the buffer, and a new one takes its place.
  */
 export class FrameWriter {
   /** Bytes handed to all sockets so far, frame headers included, also to those that turned out to be broken. */
@@ -81,10 +82,11 @@ export class FrameWriter {
       const isDirect = descriptor !== NO_DESCRIPTOR && sink.writableLength === 0 && sink.writable;
       const taken = isDirect ? this.#writeDirectly(descriptor, buffer.bytes, length) : 0;
       if (taken === length) continue;
-      sink.write(buffer.bytes.subarray(taken, length));
+      const rest = buffer.bytes.subarray(taken, length);
+      sink.write(isDirect ? new Uint8Array(rest) : rest);
       if (sink.writableLength > 0) {
         outbox.blocked = true;
-        row.giveAway(i);
+        if (!isDirect) row.giveAway(i);
         sink.write(NOTHING, unblocked);
       }
     }
