@@ -76,6 +76,18 @@ describe('RingMemory', () => {
     }
   });
 
+  it('refuses a ring when there are as many pieces as may be, and has room again when one is given up', () => {
+    const memory = new RingMemory(2);
+    const first = memory.take(2 ** 18);
+    const second = memory.take(2 ** 18);
+    expect(() => memory.take(16)).toThrow('all 2 pieces');
+    memory.giveBack(first, 2 ** 18);
+    memory.trim();
+    memory.trim();
+    const ring = memory.take(16);
+    expect(memory.at(ring)).not.toBe(memory.at(second));
+  });
+
   it('refuses a ring that no piece of memory can hold', () => {
     expect(() => new RingMemory().take(2 ** 19)).toThrow(RangeError);
   });

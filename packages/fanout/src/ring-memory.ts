@@ -1,5 +1,5 @@
 /** Integers in one piece of memory, a power of two: 1 MiB. No ring may need more. */
-const INTEGERS_PER_PIECE = 2 ** 18;
+export const INTEGERS_PER_PIECE = 2 ** 18;
 const PIECE_BITS = 18;
 
 /**
@@ -30,7 +30,7 @@ interface Piece {
 /**
  * Memory for rings of integers whose lengths are powers of two, in pieces of which each has rings of one
  * length. So those that a burst needed lie among their like, not among the short ones that are always needed,
- * and their memory goes back to the system when they have been given back. It is a slab allocator (Bonwick, "The
+ * and their memory goes back to the system, at the next collection of the old ones, when they have been given back. It is a slab allocator (Bonwick, "The
  * Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX Summer 1994) without the colouring.
  */
 export class RingMemory {
@@ -40,6 +40,12 @@ export class RingMemory {
   readonly #memory: Int32Array[] = [];
   /** Numbers of the pieces in which a ring is free, by the binary logarithm of their rings' length. */
   readonly #withRoom: number[][] = [];
+  readonly #mostPieces: number;
+
+  /** @param mostPieces that there may be. */
+  constructor(mostPieces: number = MOST_PIECES) {
+    this.#mostPieces = mostPieces;
+  }
 
   /** Bytes that it has, in use or not. */
   get bytes(): number {
@@ -51,7 +57,7 @@ export class RingMemory {
   /**
    * Takes a ring of so many integers, a power of two, of any contents.
    *
-   * @throws {RangeError} when that is more than {@link INTEGERS_PER_PIECE}, or when there are {@link MOST_PIECES}.
+   * @throws {RangeError} when that is more than {@link INTEGERS_PER_PIECE}, or when there are as many pieces as may be.
    */
   take(integers: number): number {
     if (integers > INTEGERS_PER_PIECE) throw new RangeError(`a ring of ${integers} integers`);
@@ -107,7 +113,8 @@ export class RingMemory {
   #begin(integers: number): number {
     const hole = this.#pieces.indexOf(undefined);
     const number = hole === -1 ? this.#pieces.length : hole;
-    if (number === MOST_PIECES) throw new RangeError(`${MOST_PIECES} pieces of memory for rings`);
+    if (number === this.#mostPieces)
+      throw new RangeError(`all ${number} pieces of ring memory in use`);
     const memory = new Int32Array(INTEGERS_PER_PIECE);
     this.#pieces[number] = {
       memory,

@@ -1,4 +1,4 @@
-import { RingMemory } from './ring-memory.ts';
+import { INTEGERS_PER_PIECE, RingMemory } from './ring-memory.ts';
 import type { Unsettled } from './unsettled.ts';
 import { WaitingFrames } from './waiting-frames.ts';
 
@@ -56,6 +56,9 @@ const BEHIND = 2;
 /** An entry is the number of its frame, less than zero (as its complement) for a control frame, and its `seq`. */
 const INTEGERS_PER_ENTRY = 2;
 const LEAST_RING = 8 * INTEGERS_PER_ENTRY;
+
+/** Entries that one queue can hold: the slots and control frames of its limits may be no more together. */
+export const MOST_QUEUE_ENTRIES = INTEGERS_PER_PIECE / INTEGERS_PER_ENTRY;
 
 const LEAST_QUEUES = 64;
 const TWO_TO_32 = 2 ** 32;
@@ -342,8 +345,8 @@ export class SendQueues {
     this.#queues[at + HEAD] = 0;
   }
 
-  /** Bytes of memory that it has for the entries of queues, in use or not. */
-  get memoryBytes(): number {
+  /** Bytes of memory that it has for the entries of queues, which refer to what waits, in use or not. */
+  get ringBytes(): number {
     return this.#rings.bytes;
   }
 

@@ -1,3 +1,4 @@
+import { MOST_QUEUE_ENTRIES } from '@tradewind/fanout';
 import { ConfigError } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { readEdgeConfig } from './config.ts';
@@ -38,7 +39,7 @@ const INTEGERS = [
   ['PORT', 0, 65_535],
   ['ADMIN_PORT', 0, 65_535],
   ['WS_MAX_CONNECTIONS', 1, 1_000_000],
-  ['EDGE_QUEUE_SLOTS', 8, 32_768],
+  ['EDGE_QUEUE_SLOTS', 8, 65_536],
   ['EDGE_QUEUE_BYTES', 65_536, 67_108_864],
   ['EDGE_RING_BYTES', 0, 1_073_741_824],
   ['EDGE_SLOW_GRACE_MS', 0, 600_000],
@@ -146,6 +147,17 @@ describe('readEdgeConfig: variables that must fit together', () => {
       `EDGE_QUEUE_BYTES: ${MIB} must hold two of the largest publications: at least ${2 * MIB + 2_048}`,
     ]);
     expect(mistakesOf({ ...largest, EDGE_QUEUE_BYTES: String(2 * MIB + 2_048) })).toEqual([]);
+  });
+
+  it('wants a queue of no more entries than its memory can hold', () => {
+    const channels = { EDGE_MAX_CHANNELS_PER_CLIENT: '65536' };
+    expect(mistakesOf({ ...channels, EDGE_QUEUE_SLOTS: '65536' })).toEqual([
+      'EDGE_QUEUE_SLOTS: 65536 and EDGE_MAX_CHANNELS_PER_CLIENT (65536) may together be 130560 at most: one queue has room for no more',
+    ]);
+    const most = { ...channels, EDGE_QUEUE_SLOTS: String(130_560 - 65_536) };
+    expect(mistakesOf(most)).toEqual([]);
+    const { slots, controls } = fanOutSettings(readEdgeConfig(most)).outbox;
+    expect(slots + controls).toBe(MOST_QUEUE_ENTRIES);
   });
 
   it('wants time for the clients in a drain', () => {

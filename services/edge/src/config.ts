@@ -1,5 +1,6 @@
 import { availableParallelism, hostname } from 'node:os';
 import { checkRedisUrl } from '@tradewind/bus';
+import { MOST_QUEUE_ENTRIES } from '@tradewind/fanout';
 import {
   DEFAULT_MAX_HISTORY,
   DEFAULT_MAX_MESSAGE_BYTES,
@@ -83,10 +84,10 @@ export interface EdgeConfig extends ServiceSettings {
 export const DRAIN_RESERVE_SECONDS = 2;
 
 /**
- * With the most control frames that may wait beside them, a gap for each of 65,536 channels, the publications of one queue
- * still fit into one piece of `RingMemory`.
+ * Control frames that may wait for one client beside a gap for each of its channels: answers to a
+ * burst of requests, and notices.
  */
-const MAX_QUEUE_SLOTS = 32_768;
+export const SPARE_CONTROLS = 512;
 
 /** More threads than any machine of the kind this is built for has cores. */
 const MAX_WORKERS = 64;
@@ -140,7 +141,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     trustsHeaders: env.choice('EDGE_TRUST_HEADERS', TRUTH) === 'true',
     probes: env.choice('EDGE_PROBE', { ...TRUTH, default: 'true' }) === 'true',
     channelPatterns: env.list('EDGE_CHANNELS', { default: ['*'], allowed: CHANNEL_PATTERN }),
-    queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, MAX_QUEUE_SLOTS),
+    queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, 65_536),
     queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
     ringBytes: int('EDGE_RING_BYTES', 4 * MIB, 0, 1024 * MIB),
     slowGraceMs: int('EDGE_SLOW_GRACE_MS', 2_000, 0, 600_000),
@@ -182,6 +183,13 @@ function checkTogether(env: EnvironmentReader, config: EdgeConfig): void {
     env.reject(
       'EDGE_QUEUE_BYTES',
       `${config.queueBytes} must hold two of the largest publications: at least ${leastQueueBytes}`,
+    );
+  }
+  const entries = config.queueSlots + config.maxChannelsPerClient + SPARE_CONTROLS;
+  if (entries > MOST_QUEUE_ENTRIES) {
+    env.reject(
+      'EDGE_QUEUE_SLOTS',
+      `${config.queueSlots} and EDGE_MAX_CHANNELS_PER_CLIENT (${config.maxChannelsPerClient}) may together be ${MOST_QUEUE_ENTRIES - SPARE_CONTROLS} at most: one queue has room for no more`,
     );
   }
   if (config.drainAcceptSeconds > config.drainSeconds - DRAIN_RESERVE_SECONDS - 1) {

@@ -7,18 +7,21 @@ import type { FakeSink } from './testing/fake-sink.ts';
 import { publicationOf } from './testing/fake-upstream.ts';
 import { createTestConnection, LIMITS, RecordingOwner } from './testing/test-connection.ts';
 
-/** Three of these and their frames go into one write of 64 KiB, and none into one of 16 KiB. */
+/** One write for each of these. */
 const LARGE = 'x'.repeat(20 * 1024);
+
+/** 21 of these and their frames go into one write of 64 KiB. */
+const MEDIUM = 'x'.repeat(3_000);
 
 const CAUTIOUS_WRITE_BYTES = 16 * 1024;
 
 describe('Connection: writing', () => {
   it('goes on only when every one of its writes has gone through', async () => {
     const { connection, sink } = createTestConnection();
-    offer(connection, LARGE, 3);
+    offer(connection, MEDIUM, 21);
     connection.flush();
     sink.stalled = true;
-    offer(connection, LARGE, 5);
+    offer(connection, MEDIUM, 30);
     connection.flush();
     expect(sink.writes, 'one went through, one is left behind').toHaveLength(2);
     await new Promise(process.nextTick);
@@ -27,7 +30,7 @@ describe('Connection: writing', () => {
     expect(sink.writes).toHaveLength(2);
     sink.drain();
     expect(connection.outbox.blocked).toBe(false);
-    expect(seqs(sink)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(seqs(sink)).toEqual(Array.from({ length: 51 }, (_, i) => i + 1));
   });
 
   it('is cautious after a write was left behind, and no longer after one that was not', () => {
@@ -69,9 +72,9 @@ describe('Connection: writing', () => {
     const owner = new RecordingOwner();
     const { connection, sink } = createTestConnection({ owner, limits: { ...LIMITS, slots: 8 } });
     sink.stalled = true;
-    offer(connection, LARGE, 3);
+    offer(connection, MEDIUM, 3);
     connection.flush();
-    offer(connection, LARGE, 8 + 5);
+    offer(connection, MEDIUM, 8 + 5);
     expect(owner.losses).toEqual([]);
     sink.drain();
     expect(owner.losses).toEqual([new Map([['a', 5]])]);
@@ -169,9 +172,9 @@ describe('Connection: ending', () => {
       limits: { ...LIMITS, slots: 8 },
     });
     sink.stalled = true;
-    offer(connection, LARGE, 3);
+    offer(connection, MEDIUM, 3);
     connection.flush();
-    offer(connection, LARGE, 8 + 2);
+    offer(connection, MEDIUM, 8 + 2);
     connection.finish('draining');
     sink.drain();
     expect(sink.frames.at(-1)?.payload.toString()).toContain('"type":"gap"');

@@ -14,8 +14,11 @@ export interface FanOutDescription {
   readonly busiestChannels: Readonly<Record<string, number>>;
   /** Connections by how many publications wait for them. */
   readonly connectionsByQueueDepth: Readonly<Record<string, number>>;
-  /** Memory for what waits in queues, and publications kept for clients that are behind or resume, in bytes. */
-  readonly queueMemoryBytes: number;
+  /**
+   * In bytes: memory for the entries of queues, which only refer to the publications that wait, and publications kept
+   * for clients that are behind or resume.
+   */
+  readonly queueRingBytes: number;
   readonly logBytes: number;
 }
 
@@ -26,7 +29,7 @@ export function describeFanOut(fanOut: FanOut): FanOutDescription {
     subscriptions: fanOut.index.subscriptions,
     busiestChannels: Object.fromEntries(busiest.slice(0, LISTED_CHANNELS)),
     connectionsByQueueDepth: countByDepth(fanOut),
-    queueMemoryBytes: fanOut.queueMemoryBytes,
+    queueRingBytes: fanOut.queueRingBytes,
     logBytes: fanOut.logBytes,
   };
 }
@@ -40,7 +43,7 @@ export function addDescriptions(descriptions: readonly FanOutDescription[]): Fan
     subscriptions: sum((each) => each.subscriptions),
     busiestChannels: addCounts(descriptions.map((each) => each.busiestChannels)),
     connectionsByQueueDepth: addCounts(descriptions.map((each) => each.connectionsByQueueDepth)),
-    queueMemoryBytes: sum((each) => each.queueMemoryBytes),
+    queueRingBytes: sum((each) => each.queueRingBytes),
     logBytes: sum((each) => each.logBytes),
   };
 }

@@ -6,16 +6,10 @@ import {
   MAX_CHANNELS_PER_REQUEST,
 } from '@tradewind/protocol';
 import { compileChannelPatterns } from './channel-patterns.ts';
-import type { EdgeConfig } from './config.ts';
+import { type EdgeConfig, SPARE_CONTROLS } from './config.ts';
 import type { FanOutSettings } from './fan-out.ts';
 import { roundsApart } from './flusher.ts';
 import { maxTailBytes } from './intake.ts';
-
-/**
- * Control frames that may wait for one client beside a gap for each of its channels: answers to a
- * burst of requests, and notices.
- */
-const SPARE_CONTROLS = 512;
 
 /** What a control frame takes at most on average, in bytes: a gap with the longest names is smaller. */
 const CONTROL_BYTES = 512;

@@ -52,11 +52,11 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
       const { logBytes } = server.fanOut;
       expect(logBytes).toBeGreaterThan(100_000);
       vi.advanceTimersByTime(5_000);
-      expect(server.fanOut.queueMemoryBytes).toBeGreaterThan(0);
+      expect(server.fanOut.queueRingBytes).toBeGreaterThan(0);
       expect(server.fanOut.logBytes).toBe(logBytes);
       for (const client of clients) client.end();
       vi.advanceTimersByTime(3_000);
-      expect(server.fanOut.queueMemoryBytes).toBe(0);
+      expect(server.fanOut.queueRingBytes).toBe(0);
       expect(server.fanOut.logBytes).toBeLessThan(1_000);
     } finally {
       vi.useRealTimers();

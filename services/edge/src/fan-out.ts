@@ -144,9 +144,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#subscriptions.interest;
   }
 
-  /** Bytes of memory that it has for what waits in queues, besides the publications themselves. */
-  get queueMemoryBytes(): number {
-    return this.#queues.memoryBytes;
+  /** Bytes of memory that it has for the entries of queues, which refer to the publications that wait. */
+  get queueRingBytes(): number {
+    return this.#queues.ringBytes;
   }
 
   /** Bytes of publications that it keeps for clients that are behind and for those that resume. */

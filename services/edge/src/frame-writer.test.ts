@@ -132,6 +132,18 @@ describe('FrameWriter', () => {
     expect(seqs(sink)).toHaveLength(100);
   });
 
+  it('hands no more than 16 KiB at a time, or one frame, to any socket where publications are large', () => {
+    for (const size of [5_000, 15_000, 40_000]) {
+      const { outbox, sink, write } = setUp();
+      for (let i = 1; i <= 10; i += 1) offer(outbox, 'x'.repeat(size));
+      write();
+      expect(seqs(sink)).toHaveLength(10);
+      for (const { length } of sink.copies) {
+        expect(length).toBeLessThanOrEqual(Math.max(SMALL_WRITE_BYTES, size + 100));
+      }
+    }
+  });
+
   it('hands no more memory to any socket than about what it is to send', () => {
     const { outbox, sink, write } = setUp();
     for (let i = 1; i <= 10; i += 1) offer(outbox, 'x'.repeat(1_000));
@@ -170,6 +182,54 @@ describe('FrameWriter', () => {
     const frames = decoded(Buffer.concat([...taken, rest]));
     expect(frames).toHaveLength(30);
     expect(outbox.blocked).toBe(true);
+  });
+
+  it('goes on with its memory, and what it remembers, after a write that left something behind', () => {
+    let room = Number.POSITIVE_INFINITY;
+    const writes: { readonly memory: ArrayBufferLike; readonly copy: Buffer }[] = [];
+    const writer = new FrameWriter((_descriptor, bytes, length) => {
+      const taken = Math.min(room, length);
+      writes.push({ memory: bytes.buffer, copy: Buffer.from(bytes.subarray(0, taken)) });
+      return taken;
+    });
+    const tails = Array.from({ length: 5 }, (_, i) => Buffer.from(`,"data":"${i}"}`));
+    const writeToOne = (sequence: number): FakeSink => {
+      const queues = new SendQueues(LIMITS);
+      const outbox = new Outbox(queues, PATIENT, new PublicationLog(0));
+      queues.passOver(outbox.place, sequence - 1);
+      const sink = new FakeSink();
+      sink.stalled = true;
+      for (const tail of tails) {
+        outbox.offer({ channel: 'a', offset: 0, tail, publishedAt: 0 }, 0);
+      }
+      writer.write(outbox, sink, false, nothing, 7);
+      return sink;
+    };
+    writeToOne(1);
+    writeToOne(11);
+    room = 40;
+    const sink = writeToOne(21);
+    room = Number.POSITIVE_INFINITY;
+    writeToOne(31);
+    const last = writes.at(-1);
+    expect(new Set(writes.map(({ memory }) => memory)).size).toBe(1);
+    const texts = decoded(last?.copy as Buffer).map(({ payload }) => payload.toString());
+    expect(texts).toEqual(tails.map((tail, i) => `{"seq":${31 + i}${tail}`));
+    const partial = decoded(Buffer.concat([writes[2]?.copy as Buffer, ...sink.writes]));
+    expect(partial.map(({ payload }) => payload.toString())).toEqual(
+      tails.map((tail, i) => `{"seq":${21 + i}${tail}`),
+    );
+  });
+
+  it('leaves a stream that holds something already a copy, which goes behind that', () => {
+    const { writer, outbox, sink } = setUp();
+    sink.stalled = true;
+    sink.write(Buffer.from('pong'));
+    for (let i = 1; i <= 30; i += 1) offer(outbox, 'x'.repeat(1_000));
+    writer.write(outbox, sink, false, nothing, 7);
+    const [, frames] = sink.writes as [Uint8Array, Uint8Array];
+    expect(frames.buffer.byteLength).toBe(frames.length);
+    expect(decoded(frames)).toHaveLength(30);
   });
 
   it('counts every byte that it wrote, headers included', () => {

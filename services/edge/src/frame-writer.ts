@@ -22,10 +22,16 @@ const WRITE_BYTES = 64 * 1024;
 
 /**
  * Memory for a write of no more than this, and for every write to a socket that its last write
- * blocked: a client that stalls again keeps that much at most, and a slow one shows in steps of this size that it
- * is alive.
+ * blocked, unless one frame alone is larger: a client that stalls again keeps that much at most, and a slow one
+ * shows in steps of this size that it is alive.
  */
 const SMALL_WRITE_BYTES = 16 * 1024;
+
+/**
+ * Publications that are larger than this on average are not gathered into larger writes: few would share one, and
+ * a client that stalls would keep four times as much of it.
+ */
+const LARGE_PUBLICATION_BYTES = 4 * 1024;
 
 /**
  * The writes of a flush to one client use as many buffers in turn, so that the first of them still
@@ -42,8 +48,8 @@ const BUFFERS_PER_FLUSH = 8;
  * frame), permessage-deflate was not negotiated, and nothing else of ours is sent through `ws`.
  *
  * The same buffers serve all clients: when a write leaves nothing behind, the kernel has its bytes.
- * When it does leave something, a socket that is written to directly keeps a copy of that and no more. Of one that is not,
- * nobody knows what the kernel took: it keeps the buffer, and a new one takes its place.
+ * When it does leave something, that socket gets a copy of the rest and no more. Only of what went through a stream
+ * that held nothing is it not known what the kernel took: the stream keeps the buffer, and a new one takes its place.
  */
 export class FrameWriter {
   /** Bytes handed to all sockets so far, frame headers included, also to those that turned out to be broken. */
@@ -74,7 +80,8 @@ export class FrameWriter {
     descriptor = NO_DESCRIPTOR,
   ): void {
     for (let i = 0; outbox.size > 0 && !outbox.blocked; i = (i + 1) % BUFFERS_PER_FLUSH) {
-      const isSmall = cautious || bytesWaiting(outbox) <= SMALL_WRITE_BYTES;
+      const isSmall =
+        cautious || bytesWaiting(outbox) <= SMALL_WRITE_BYTES || waitsForLarge(outbox);
       const row = isSmall ? this.#small : this.#large;
       const buffer = row.at(i);
       const length = buffer.fill(outbox);
@@ -83,10 +90,11 @@ export class FrameWriter {
       const taken = isDirect ? this.#writeDirectly(descriptor, buffer.bytes, length) : 0;
       if (taken === length) continue;
       const rest = buffer.bytes.subarray(taken, length);
-      sink.write(isDirect ? new Uint8Array(rest) : rest);
+      const isCopied = isDirect || sink.writableLength > 0;
+      sink.write(isCopied ? new Uint8Array(rest) : rest);
       if (sink.writableLength > 0) {
         outbox.blocked = true;
-        if (!isDirect) row.giveAway(i);
+        if (!isCopied) row.giveAway(i);
         sink.write(NOTHING, unblocked);
       }
     }
@@ -111,6 +119,10 @@ class BufferRow {
   giveAway(i: number): void {
     this.#buffers[i] = undefined;
   }
+}
+
+function waitsForLarge(outbox: Outbox): boolean {
+  return outbox.bytes > outbox.depth * LARGE_PUBLICATION_BYTES;
 }
 
 /** No less than what the publications that wait will take as frames. */
