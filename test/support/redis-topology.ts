@@ -182,6 +182,12 @@ export interface Sentinels extends AsyncDisposable {
   master(): Promise<RedisAddress>;
 }
 
+/**
+ * How long Sentinels may take to find each other and the replica, in ms. One that did not get to run for 2 s trusts
+ * nothing that it sees for 30 s (TILT), and then asks for replicas every 10 s.
+ */
+const SENTINELS_DEADLINE_MS = 60_000;
+
 /** Starts Sentinels and resolves when they know each other and a replica. The caller ends them. */
 export async function startSentinels(options: SentinelOptions): Promise<Sentinels> {
   await using stack = new AsyncDisposableStack();
@@ -226,7 +232,7 @@ export async function startSentinels(options: SentinelOptions): Promise<Sentinel
       }
       return true;
     },
-    { deadlineMs: SETTLE_DEADLINE_MS },
+    { deadlineMs: SENTINELS_DEADLINE_MS },
   );
   const owned = stack.move();
   return {
