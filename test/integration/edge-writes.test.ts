@@ -13,7 +13,7 @@ it.runIf(HAS_SEND).each([
   ],
   [{ EDGE_WRITES: 'write' }, { writes: 'write', returnsMemory: false }],
   [{ EDGE_WRITES: 'stream' }, { writes: 'stream', returnsMemory: false }],
-])('says how it writes, and does it, with %j', async (env, said) => {
+])('says how it writes, and delivers, with %j', async (env, said) => {
   await using tier: Tier = await startTier({ edges: 1, env });
   const [edge] = tier.edges as [TestEdge];
   const listening = edge.output.find((line) => line.includes('"msg":"listening"')) ?? '{}';

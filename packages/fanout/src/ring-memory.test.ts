@@ -16,9 +16,7 @@ describe('RingMemory', () => {
         const memory = new RingMemory();
         const held: { ring: number; integers: number; mark: number }[] = [];
         for (const [mark, { bits, givesBack, trims }] of steps.entries()) {
-          for (const { ring, integers } of held.splice(0, givesBack)) {
-            memory.giveBack(ring, integers);
-          }
+          for (const { ring } of held.splice(0, givesBack)) memory.giveBack(ring);
           if (trims) memory.trim();
           const integers = 2 ** bits;
           const ring = memory.take(integers);
@@ -31,7 +29,7 @@ describe('RingMemory', () => {
           const from = memory.offset(ring);
           const found = memory.at(ring).subarray(from, from + integers);
           expect(found.every((each) => each === mark)).toBe(true);
-          memory.giveBack(ring, integers);
+          memory.giveBack(ring);
         }
         memory.trim();
         memory.trim();
@@ -45,7 +43,7 @@ describe('RingMemory', () => {
     const memory = new RingMemory();
     for (let round = 0; round < 100; round += 1) {
       const rings = Array.from({ length: 1_000 }, () => memory.take(64));
-      for (const ring of rings) memory.giveBack(ring, 64);
+      for (const ring of rings) memory.giveBack(ring);
     }
     expect(memory.bytes).toBe(PIECE_BYTES);
   });
@@ -59,7 +57,7 @@ describe('RingMemory', () => {
       long.push(memory.take(1_024));
     }
     expect(memory.bytes).toBe(5 * PIECE_BYTES);
-    for (const ring of long) memory.giveBack(ring, 1_024);
+    for (const ring of long) memory.giveBack(ring);
     memory.trim();
     expect(memory.bytes).toBe(5 * PIECE_BYTES);
     memory.trim();
@@ -70,7 +68,7 @@ describe('RingMemory', () => {
   it('keeps what was needed again meanwhile', () => {
     const memory = new RingMemory();
     for (let second = 0; second < 5; second += 1) {
-      memory.giveBack(memory.take(64), 64);
+      memory.giveBack(memory.take(64));
       memory.trim();
       expect(memory.bytes).toBe(PIECE_BYTES);
     }
@@ -81,7 +79,7 @@ describe('RingMemory', () => {
     const first = memory.take(2 ** 18);
     const second = memory.take(2 ** 18);
     expect(() => memory.take(16)).toThrow('all 2 pieces');
-    memory.giveBack(first, 2 ** 18);
+    memory.giveBack(first);
     memory.trim();
     memory.trim();
     const ring = memory.take(16);

@@ -30,8 +30,9 @@ interface Piece {
 /**
  * Memory for rings of integers whose lengths are powers of two, in pieces of which each has rings of one
  * length. So those that a burst needed lie among their like, not among the short ones that are always needed,
- * and their memory goes back to the system, at the next collection of the old ones, when they have been given back. It is a slab allocator (Bonwick, "The
- * Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX Summer 1994) without the colouring.
+ * and when they have been given back, their memory goes back to the system at the next collection of the old
+ * generation. It is a slab allocator (Bonwick, "The Slab Allocator: An Object-Caching Kernel Memory Allocator",
+ * USENIX Summer 1994) without the colouring.
  */
 export class RingMemory {
   /** A piece keeps its number until it is given up, which leaves a hole for the next. */
@@ -77,11 +78,11 @@ export class RingMemory {
     return number * INTEGERS_PER_PIECE + offset;
   }
 
-  /** Gives back a ring of so many integers, whose owner must not use it any more. */
-  giveBack(ring: number, integers: number): void {
+  /** Gives back a ring, whose owner must not use it any more. */
+  giveBack(ring: number): void {
     const number = ring >>> PIECE_BITS;
     const piece = this.#pieces[number] as Piece;
-    if (!hasRoom(piece)) this.#withRoomFor(integers).push(number);
+    if (!hasRoom(piece)) this.#withRoomFor(piece.integersPerRing).push(number);
     const offset = this.offset(ring);
     piece.memory[offset] = piece.free;
     piece.free = offset;

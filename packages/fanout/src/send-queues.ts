@@ -339,8 +339,7 @@ export class SendQueues {
   /** Gives back the memory of an empty queue for entries. */
   giveBackRing(place: number): void {
     const at = place * INTEGERS_PER_QUEUE;
-    const integers = (this.#queues[at + MASK] as number) + 1;
-    if (integers > 0) this.#rings.giveBack(this.#queues[at + RING] as number, integers);
+    if (this.#queues[at + MASK] !== -1) this.#rings.giveBack(this.#queues[at + RING] as number);
     this.#queues[at + MASK] = -1;
     this.#queues[at + HEAD] = 0;
   }
@@ -436,7 +435,7 @@ export class SendQueues {
       for (let i = 0; i < held; i += 1) {
         to[toOffset + i] = from[fromOffset + ((head + i) & (held - 1))] as number;
       }
-      this.#rings.giveBack(ring, held);
+      this.#rings.giveBack(ring);
     }
     queues[at + RING] = grown;
     queues[at + MASK] = Math.max(LEAST_RING, 2 * held) - 1;
