@@ -207,7 +207,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.statistics.refusals += refused;
     this.statistics.deliveries += audience.members.length - refused;
     this.#settleRound();
-    this.#queue.mark(publication.publishedAt);
+    this.#queue.mark(publication.publishedAt, publication.tail.length);
   }
 
   acknowledged(acknowledgements: readonly Acknowledgement[]): void {

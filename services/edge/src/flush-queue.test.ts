@@ -39,6 +39,21 @@ function setUp() {
   return { waiting, flushed, queue };
 }
 
+/** A round of so many clients, each of which takes 1 ms, after its first slice, in which it flushed 16. */
+function underWay(size = 200) {
+  const { waiting, queue } = setUp();
+  const clients = Array.from({ length: size }, () => new Client(1));
+  waiting.push(...clients);
+  queue.flushSome();
+  const flushed = () => clients.filter(({ flushes }) => flushes === 1).length;
+  const flushedIn = (act: () => void): number => {
+    const before = flushed();
+    act();
+    return flushed() - before;
+  };
+  return { queue, flushedIn };
+}
+
 describe('FlushQueue', () => {
   it('flushes everyone once, in the order in which they came', () => {
     const { waiting, queue } = setUp();
@@ -61,17 +76,60 @@ describe('FlushQueue', () => {
     expect(clients.every(({ flushes }) => flushes === 1)).toBe(true);
   });
 
-  it('takes three times as long as what came between, so that the sockets do not starve', () => {
-    const { waiting, queue } = setUp();
-    const clients = Array.from({ length: 200 }, () => new Client(1));
-    waiting.push(...clients);
-    queue.flushSome();
-    const before = clients.filter(({ flushes }) => flushes === 1).length;
+  it('takes as long as what came between, so that the sockets do not starve', () => {
+    const { queue, flushedIn } = underWay();
     vi.advanceTimersByTime(40);
+    expect(flushedIn(() => queue.flushSome())).toBe(48);
+  });
+
+  it('makes way again for up to 5 ms while turns bring much, since more waits to be read', () => {
+    const { queue, flushedIn } = underWay();
+    const turns: number[] = [];
+    for (let turn = 0; turn < 3; turn += 1) {
+      vi.advanceTimersByTime(2);
+      queue.mark(0, 64 * 1024);
+      turns.push(flushedIn(() => queue.flushSome()));
+    }
+    expect(turns).toEqual([0, 0, 16]);
+  });
+
+  it('does not wait for more when a turn brings little', () => {
+    const { queue, flushedIn } = underWay();
+    queue.mark(0, 1_024);
+    expect(flushedIn(() => queue.flushSome())).toBe(16);
+  });
+
+  it('does not wait for more before a round begins, however much came', () => {
+    const { waiting, queue } = setUp();
+    const client = new Client();
+    queue.mark(0, 64 * 1024);
+    waiting.push(client);
     queue.flushSome();
-    const flushed = clients.filter(({ flushes }) => flushes === 1).length - before;
-    expect(flushed).toBeGreaterThanOrEqual(120);
-    expect(flushed).toBeLessThan(160);
+    expect(client.flushes).toBe(1);
+  });
+
+  it('finishes a round that 2 MiB came in during, without making way', () => {
+    const { queue, flushedIn } = underWay();
+    queue.mark(0, 2 * 1024 * 1024);
+    expect(flushedIn(() => expect(queue.flushSome()).toBe(false))).toBe(184);
+  });
+
+  it('makes way after 250 ms whatever came, so that pings are answered', () => {
+    const { queue, flushedIn } = underWay(1_000);
+    queue.mark(0, 2 * 1024 * 1024);
+    expect(flushedIn(() => expect(queue.flushSome()).toBe(true))).toBe(256);
+    vi.advanceTimersByTime(60_000);
+    expect(flushedIn(() => expect(queue.flushSome()).toBe(true))).toBe(256);
+  });
+
+  it('counts what came in anew with each round', () => {
+    const { waiting, queue } = setUp();
+    waiting.push(new Client());
+    queue.mark(0, 2 * 1024 * 1024);
+    queue.flushSome();
+    waiting.push(...Array.from({ length: 200 }, () => new Client(1)));
+    queue.flushSome();
+    expect(queue.flushSome()).toBe(true);
   });
 
   it('begins a round with a short slice, however long it was quiet', () => {
@@ -94,11 +152,11 @@ describe('FlushQueue', () => {
 
   it('tells of a publication when everyone who waited for it has been flushed', () => {
     const { waiting, flushed, queue } = setUp();
-    queue.mark(1);
+    queue.mark(1, 100);
     for (let i = 0; i < 32; i += 1) waiting.push(new Client(1));
-    queue.mark(2);
+    queue.mark(2, 100);
     for (let i = 0; i < 32; i += 1) waiting.push(new Client(1));
-    queue.mark(3);
+    queue.mark(3, 100);
     queue.flushSome();
     expect(flushed, 'no one waited for 1').toEqual([]);
     queue.flushSome();
@@ -112,7 +170,7 @@ describe('FlushQueue', () => {
     let longest = 0;
     for (let i = 0; i < 100_000; i += 1) {
       waiting.push(new Client(), new Client(1));
-      if (i % 10 === 0) queue.mark(i);
+      if (i % 10 === 0) queue.mark(i, 100);
       if (i % 4 === 0) queue.flushSome();
       longest = Math.max(longest, waiting.length);
     }

@@ -17,11 +17,24 @@ export interface Flushable {
 const SLICE_MS = 5;
 
 /**
- * If more time than that went by since a round's last slice, the next may take so many times as much. Taking
- * publications in needs less than a third of the time that handing them out does; a share that grew
- * with what waits to be read would starve the sockets just when there is most to write to them.
+ * A turn that brought so much has most likely left more to be read: half of what one read from Redis brings. Then the
+ * next turn is given to what comes in too, for up to {@link SLICE_MS} at a time. How much one turn can bring depends on
+ * the kernel: its buffer for the link to Redis begins at 128 KiB (`net.ipv4.tcp_rmem`), and refills only between turns.
+ * With a slice after each of them, what came in was a constant part of the time, however little that was of what there
+ * was to read: an edge that was behind stayed behind, and its writes did not become larger.
  */
-const SLICE_SHARE = 3;
+const FULL_TURN_BYTES = 32 * 1024;
+
+/**
+ * When so much has come in since a round began, the round is finished first. A publication waits until each of its
+ * subscribers has had its turn, and what waits is read once for each of them. 2 MiB stay in the processor's caches so
+ * long; of more, each reading waits for memory, which took twice as long as all else that a write needs of a
+ * publication, and the further behind, the less was carried. What is not taken in meanwhile, Redis keeps.
+ */
+const ROUND_INTAKE_BYTES = 2 * 1024 * 1024;
+
+/** No slice is longer than this, in ms: pings and the admin port wait for its end. */
+const LONGEST_SLICE_MS = 250;
 
 /** Flushes between two looks at the clock; what they need is touched together, and fits into a core's first cache. */
 const FLUSHES_PER_LOOK = 16;
@@ -53,6 +66,9 @@ export class FlushQueue<S extends Flushable> {
   /** Places that were given up before `#waiting` begins. */
   #given = 0;
   #sliceEndedAt = 0;
+  /** Bytes of publications since the last slice was asked for, and since the round began. */
+  #turnBytes = 0;
+  #roundBytes = 0;
   /** Nobody reads it; that it is written to keeps the touching from being optimized away. */
   #touched = 0;
 
@@ -74,8 +90,11 @@ export class FlushQueue<S extends Flushable> {
    * while nobody waits: a client that is behind says nothing about the node.
    *
    * @param publishedAt ms since the Unix epoch.
+   * @param bytes what of it waits, once however many are to receive it.
    */
-  mark(publishedAt: number): void {
+  mark(publishedAt: number, bytes: number): void {
+    this.#turnBytes += bytes;
+    this.#roundBytes += bytes;
     if (this.isEmpty || this.#marks.length >= MOST_MARKS) return;
     this.#marks.push({ place: this.#given + this.#waiting.length, publishedAt });
   }
@@ -83,10 +102,22 @@ export class FlushQueue<S extends Flushable> {
   /** Begins a round or goes on with it. Returns whether it is to go on in the next turn. */
   flushSome(): boolean {
     const startedAt = performance.now();
-    const isNew = this.#next === this.#roundEnd;
-    const share = isNew ? 0 : SLICE_SHARE * (startedAt - this.#sliceEndedAt);
-    const until = startedAt + Math.max(SLICE_MS, share);
-    if (isNew) this.#roundEnd = this.#waiting.length;
+    const awayMs = startedAt - this.#sliceEndedAt;
+    const isFullTurn = this.#turnBytes >= FULL_TURN_BYTES;
+    this.#turnBytes = 0;
+    let sliceMs = SLICE_MS;
+    if (this.#next === this.#roundEnd) {
+      this.#roundEnd = this.#waiting.length;
+      this.#roundBytes = 0;
+    } else if (this.#roundBytes >= ROUND_INTAKE_BYTES) {
+      sliceMs = LONGEST_SLICE_MS;
+    } else if (isFullTurn && awayMs < SLICE_MS) {
+      return true;
+    } else {
+      // Whatever came between, the sockets get as much of the time.
+      sliceMs = Math.min(LONGEST_SLICE_MS, Math.max(SLICE_MS, awayMs));
+    }
+    const until = startedAt + sliceMs;
     while (this.#next < this.#roundEnd) {
       const lookAt = Math.min(this.#roundEnd, this.#next + FLUSHES_PER_LOOK);
       for (let i = this.#next; i < lookAt; i += 1) this.#touched += (this.#waiting[i] as S).touch();
