@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { availableCall } from './direct-write.ts';
+import { FlushQueue } from './flush-queue.ts';
 import { TIMEOUT_MS, until } from './testing/deadline.ts';
 import { FanOutServer } from './testing/fan-out-server.ts';
 import { FanOutUnderTest } from './testing/fan-out-under-test.ts';
@@ -39,6 +40,19 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     const throughStream = (socket?.bytesWritten as number) - before;
     expect(throughStream > 10_000).toBe(writes === 'stream');
     expect(throughStream === 0).toBe(writes !== 'stream');
+  });
+
+  it('tells the queue of flushes what came in and waits, and nothing of what nobody receives', async () => {
+    const mark = vi.spyOn(FlushQueue.prototype, 'mark');
+    await using server = await FanOutServer.start();
+    const client = await server.client(['a']);
+    server.upstream.publish('a', 'x'.repeat(1_000));
+    server.upstream.publish('b', 'x'.repeat(1_000));
+    await until(() => client.publications.length === 1, 'the publication');
+    const bytes = mark.mock.calls.map((call) => call[1]);
+    mark.mockRestore();
+    expect(bytes).toEqual([expect.any(Number), 0]);
+    expect(bytes[0]).toBeGreaterThan(1_000);
   });
 
   it('gives up the memory that clients needed that stalled and left, within seconds', () => {

@@ -205,9 +205,10 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.statistics.indexLookups += 1;
     this.statistics.broadcastIterations += 1;
     this.statistics.refusals += refused;
-    this.statistics.deliveries += audience.members.length - refused;
+    const queued = audience.members.length - refused;
+    this.statistics.deliveries += queued;
     this.#settleRound();
-    this.#queue.mark(publication.publishedAt, publication.tail.length);
+    this.#queue.mark(publication.publishedAt, queued > 0 ? publication.tail.length : 0);
   }
 
   acknowledged(acknowledgements: readonly Acknowledgement[]): void {

@@ -17,23 +17,29 @@ export interface Flushable {
 const SLICE_MS = 5;
 
 /**
- * A turn that brought so much has most likely left more to be read: half of what one read from Redis brings. Then the
- * next turn is given to what comes in too, for up to {@link SLICE_MS} at a time. How much one turn can bring depends on
- * the kernel: its buffer for the link to Redis begins at 128 KiB (`net.ipv4.tcp_rmem`), and refills only between turns.
- * With a slice after each of them, what came in was a constant part of the time, however little that was of what there
- * was to read: an edge that was behind stayed behind, and its writes did not become larger.
+ * A turn that brought so much has most likely left more to be read: a turn in which nothing else happens is over in 0.1 ms,
+ * and so much does not come anew by then. So the next turn is given to what comes in too, until {@link SLICE_MS} have gone
+ * by. What one turn can bring depends on the kernel: its buffer for the link to Redis begins at 16 or 128 KiB
+ * (`net.ipv4.tcp_rmem`), and is filled again between turns only. With a slice after each of them, what came in had a
+ * constant part of the time, however little that was of what there was to read: an edge that was behind stayed behind,
+ * and its writes did not become larger.
  */
-const FULL_TURN_BYTES = 32 * 1024;
+const FULL_TURN_BYTES = 4 * 1024;
 
 /**
- * When so much has come in since a round began, the round is finished first. A publication waits until each of its
- * subscribers has had its turn, and what waits is read once for each of them. 2 MiB stay in the processor's caches so
- * long; of more, each reading waits for memory, which took twice as long as all else that a write needs of a
- * publication, and the further behind, the less was carried. What is not taken in meanwhile, Redis keeps.
+ * When so much has come in since a round began, finishing it comes first. A publication waits until each of its
+ * subscribers has had its turn, and is read once for each of them. The more of them wait, the fewer of those readings find
+ * it in the processor's caches: so the further an edge was behind, the less it carried. docs/performance.md (*Wide*) has
+ * the figures. What is not taken in meanwhile is kept by the kernel, by the hub, or by Redis, up to its
+ * `client-output-buffer-limit`.
  */
 const ROUND_INTAKE_BYTES = 2 * 1024 * 1024;
 
-/** No slice is longer than this, in ms: pings and the admin port wait for its end. */
+/** From then on slices are so long at least, in ms, and so many times as long as what comes between. */
+const PRESSED_SLICE_MS = 50;
+const PRESSED_SLICE_SHARE = 4;
+
+/** No slice is meant to be longer than this, in ms: pings and the admin port wait for its end. */
 const LONGEST_SLICE_MS = 250;
 
 /** Flushes between two looks at the clock; what they need is touched together, and fits into a core's first cache. */
@@ -66,7 +72,7 @@ export class FlushQueue<S extends Flushable> {
   /** Places that were given up before `#waiting` begins. */
   #given = 0;
   #sliceEndedAt = 0;
-  /** Bytes of publications since the last slice was asked for, and since the round began. */
+  /** Bytes of publications since the last turn, and since the round began. */
   #turnBytes = 0;
   #roundBytes = 0;
   /** Nobody reads it; that it is written to keeps the touching from being optimized away. */
@@ -86,11 +92,11 @@ export class FlushQueue<S extends Flushable> {
   }
 
   /**
-   * Remembers that a publication has been queued for all who are to receive it. Nothing is remembered
-   * while nobody waits: a client that is behind says nothing about the node.
+   * Remembers that a publication has been queued for all who are to receive it; when it was published, only
+   * while someone waits: a client that is behind says nothing about the node.
    *
    * @param publishedAt ms since the Unix epoch.
-   * @param bytes what of it waits, once however many are to receive it.
+   * @param bytes of it that wait, once however many are to receive it; 0 if nobody is.
    */
   mark(publishedAt: number, bytes: number): void {
     this.#turnBytes += bytes;
@@ -105,19 +111,14 @@ export class FlushQueue<S extends Flushable> {
     const awayMs = startedAt - this.#sliceEndedAt;
     const isFullTurn = this.#turnBytes >= FULL_TURN_BYTES;
     this.#turnBytes = 0;
-    let sliceMs = SLICE_MS;
-    if (this.#next === this.#roundEnd) {
+    const isNew = this.#next === this.#roundEnd;
+    const isPressed = !isNew && this.#roundBytes >= ROUND_INTAKE_BYTES;
+    if (!isNew && !isPressed && isFullTurn && awayMs < SLICE_MS) return true;
+    if (isNew) {
       this.#roundEnd = this.#waiting.length;
       this.#roundBytes = 0;
-    } else if (this.#roundBytes >= ROUND_INTAKE_BYTES) {
-      sliceMs = LONGEST_SLICE_MS;
-    } else if (isFullTurn && awayMs < SLICE_MS) {
-      return true;
-    } else {
-      // Whatever came between, the sockets get as much of the time.
-      sliceMs = Math.min(LONGEST_SLICE_MS, Math.max(SLICE_MS, awayMs));
     }
-    const until = startedAt + sliceMs;
+    const until = startedAt + (isNew ? SLICE_MS : sliceMs(awayMs, isPressed));
     while (this.#next < this.#roundEnd) {
       const lookAt = Math.min(this.#roundEnd, this.#next + FLUSHES_PER_LOOK);
       for (let i = this.#next; i < lookAt; i += 1) this.#touched += (this.#waiting[i] as S).touch();
@@ -154,4 +155,11 @@ export class FlushQueue<S extends Flushable> {
     }
     this.#marks.splice(0, told);
   }
+}
+
+/** How long a slice in the middle of a round may take, after so long of other things: as long as those, or longer. */
+function sliceMs(awayMs: number, isPressed: boolean): number {
+  const least = isPressed ? PRESSED_SLICE_MS : SLICE_MS;
+  const share = isPressed ? PRESSED_SLICE_SHARE * awayMs : awayMs;
+  return Math.min(LONGEST_SLICE_MS, Math.max(least, share));
 }
