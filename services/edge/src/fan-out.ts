@@ -208,7 +208,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const queued = audience.members.length - refused;
     this.statistics.deliveries += queued;
     this.#settleRound();
-    this.#queue.mark(publication.publishedAt, queued > 0 ? publication.tail.length : 0);
+    this.#queue.mark(publication.publishedAt, publication.tail.length, queued > 0);
   }
 
   acknowledged(acknowledgements: readonly Acknowledgement[]): void {

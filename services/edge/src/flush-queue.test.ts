@@ -85,7 +85,7 @@ describe('FlushQueue', () => {
     const turns: number[] = [];
     for (let turn = 0; turn < 3; turn += 1) {
       vi.advanceTimersByTime(2);
-      queue.mark(0, 8 * 1024);
+      queue.mark(0, 8 * 1024, true);
       turns.push(flushedIn(() => queue.flushSome()));
     }
     expect(turns).toEqual([0, 0, 16]);
@@ -119,7 +119,7 @@ describe('FlushQueue', () => {
           if (client.waits === 0) waiting.push(client as unknown as Client);
           client.waits += 1;
         }
-        queue.mark(0, bytes);
+        queue.mark(0, bytes, true);
       }
       queue.flushSome();
       now += 0.05;
@@ -127,54 +127,75 @@ describe('FlushQueue', () => {
     expect(unread).toBeLessThan(perSecond / 10);
   });
 
-  it('does not wait for more when a turn brings little', () => {
+  it('does not wait for more when a turn brings little, whatever the one before it brought', () => {
     const { queue, flushedIn } = underWay();
-    queue.mark(0, 1_024);
+    queue.mark(0, 8 * 1024, true);
+    expect(flushedIn(() => queue.flushSome())).toBe(0);
+    queue.mark(0, 1_024, true);
     expect(flushedIn(() => queue.flushSome())).toBe(16);
   });
 
   it('does not wait for more before a round begins, however much came', () => {
     const { waiting, queue } = setUp();
     const client = new Client();
-    queue.mark(0, 64 * 1024);
+    queue.mark(0, 64 * 1024, true);
     waiting.push(client);
     queue.flushSome();
     expect(client.flushes).toBe(1);
   });
 
-  it('takes slices of 50 ms once 2 MiB came in during a round, whatever else comes', () => {
+  it('takes slices of 50 ms once 2 MiB were queued during a round', () => {
     const { queue, flushedIn } = underWay();
-    queue.mark(0, 2 * 1024 * 1024);
+    queue.mark(0, 2 * 1024 * 1024, true);
+    queue.flushSome();
     expect(flushedIn(() => queue.flushSome())).toBe(64);
-    vi.advanceTimersByTime(2);
-    queue.mark(0, 64 * 1024);
+    queue.mark(0, 1_024, true);
     expect(flushedIn(() => queue.flushSome())).toBe(64);
-    vi.advanceTimersByTime(15);
-    expect(flushedIn(() => expect(queue.flushSome()).toBe(false))).toBe(56);
+  });
+
+  it('makes way for up to a fifth of the time then, if turns bring much', () => {
+    const { queue, flushedIn } = underWay();
+    queue.mark(0, 2 * 1024 * 1024, true);
+    const turns: number[] = [];
+    for (let turn = 0; turn < 3; turn += 1) {
+      vi.advanceTimersByTime(5);
+      queue.mark(0, 8 * 1024, true);
+      turns.push(flushedIn(() => queue.flushSome()));
+    }
+    expect(turns).toEqual([0, 0, 64]);
+  });
+
+  it('takes no such slices for what nobody is to receive', () => {
+    const { queue, flushedIn } = underWay();
+    queue.mark(0, 2 * 1024 * 1024, false);
+    queue.flushSome();
+    expect(flushedIn(() => queue.flushSome())).toBe(16);
   });
 
   it('gives the sockets four times as long as what comes between from then on', () => {
     const { queue, flushedIn } = underWay(1_000);
-    queue.mark(0, 2 * 1024 * 1024);
+    queue.mark(0, 2 * 1024 * 1024, true);
     vi.advanceTimersByTime(20);
     expect(flushedIn(() => queue.flushSome())).toBe(80);
   });
 
   it.each([0, 2 * 1024 * 1024])('makes way after 250 ms whatever came, here %i bytes', (bytes) => {
     const { queue, flushedIn } = underWay(1_000);
-    queue.mark(0, bytes);
+    queue.mark(0, bytes, true);
     vi.advanceTimersByTime(60_000);
     expect(flushedIn(() => queue.flushSome())).toBe(256);
   });
 
-  it('counts what came in anew with each round', () => {
+  it('counts anew what is queued in each round', () => {
     const { waiting, queue } = setUp();
     waiting.push(new Client());
-    queue.mark(0, 2 * 1024 * 1024);
+    queue.mark(0, 2 * 1024 * 1024, true);
     queue.flushSome();
-    waiting.push(...Array.from({ length: 200 }, () => new Client(1)));
+    const clients = Array.from({ length: 200 }, () => new Client(1));
+    waiting.push(...clients);
     queue.flushSome();
-    expect(queue.flushSome()).toBe(true);
+    queue.flushSome();
+    expect(clients.filter(({ flushes }) => flushes === 1)).toHaveLength(32);
   });
 
   it('begins a round with a short slice, however long it was quiet', () => {
@@ -197,11 +218,11 @@ describe('FlushQueue', () => {
 
   it('tells of a publication when everyone who waited for it has been flushed', () => {
     const { waiting, flushed, queue } = setUp();
-    queue.mark(1, 100);
+    queue.mark(1, 100, true);
     for (let i = 0; i < 32; i += 1) waiting.push(new Client(1));
-    queue.mark(2, 100);
+    queue.mark(2, 100, true);
     for (let i = 0; i < 32; i += 1) waiting.push(new Client(1));
-    queue.mark(3, 100);
+    queue.mark(3, 100, true);
     queue.flushSome();
     expect(flushed, 'no one waited for 1').toEqual([]);
     queue.flushSome();
@@ -215,7 +236,7 @@ describe('FlushQueue', () => {
     let longest = 0;
     for (let i = 0; i < 100_000; i += 1) {
       waiting.push(new Client(), new Client(1));
-      if (i % 10 === 0) queue.mark(i, 100);
+      if (i % 10 === 0) queue.mark(i, 100, true);
       if (i % 4 === 0) queue.flushSome();
       longest = Math.max(longest, waiting.length);
     }

@@ -19,7 +19,7 @@ const SLICE_MS = 5;
 /**
  * A turn that brought so much has most likely left more to be read: a turn in which nothing else happens is over in 0.1 ms,
  * and so much does not come anew by then. So the next turn is given to what comes in too, until {@link SLICE_MS} have gone
- * by. What one turn can bring depends on the kernel: its buffer for the link to Redis begins at 16 or 128 KiB
+ * by since the last slice. What one turn can bring depends on the kernel: its buffer for the link to Redis begins at 16 or 128 KiB
  * (`net.ipv4.tcp_rmem`), and is filled again between turns only. With a slice after each of them, what came in had a
  * constant part of the time, however little that was of what there was to read: an edge that was behind stayed behind,
  * and its writes did not become larger.
@@ -30,12 +30,15 @@ const FULL_TURN_BYTES = 4 * 1024;
  * When so much has come in since a round began, finishing it comes first. A publication waits until each of its
  * subscribers has had its turn, and is read once for each of them. The more of them wait, the fewer of those readings find
  * it in the processor's caches: so the further an edge was behind, the less it carried. docs/performance.md (*Wide*) has
- * the figures. What is not taken in meanwhile is kept by the kernel, by the hub, or by Redis, up to its
- * `client-output-buffer-limit`.
+ * the figures. What is not taken in meanwhile waits in the kernel, then in Redis up to its `client-output-buffer-limit`; of
+ * a worker thread, in its port up to the hub's limit.
  */
 const ROUND_INTAKE_BYTES = 2 * 1024 * 1024;
 
-/** From then on slices are so long at least, in ms, and so many times as long as what comes between. */
+/**
+ * From then on slices are so long at least, in ms, and so many times as long as what comes between. So what comes in has
+ * a fifth of the time, if it needs that.
+ */
 const PRESSED_SLICE_MS = 50;
 const PRESSED_SLICE_SHARE = 4;
 
@@ -72,7 +75,7 @@ export class FlushQueue<S extends Flushable> {
   /** Places that were given up before `#waiting` begins. */
   #given = 0;
   #sliceEndedAt = 0;
-  /** Bytes of publications since the last turn, and since the round began. */
+  /** Bytes of publications that came in since the last turn, and that were queued since the round began. */
   #turnBytes = 0;
   #roundBytes = 0;
   /** Nobody reads it; that it is written to keeps the touching from being optimized away. */
@@ -96,11 +99,12 @@ export class FlushQueue<S extends Flushable> {
    * while someone waits: a client that is behind says nothing about the node.
    *
    * @param publishedAt ms since the Unix epoch.
-   * @param bytes of it that wait, once however many are to receive it; 0 if nobody is.
+   * @param bytes of it, once however many are to receive it.
+   * @param isQueued whether anyone is.
    */
-  mark(publishedAt: number, bytes: number): void {
+  mark(publishedAt: number, bytes: number, isQueued: boolean): void {
     this.#turnBytes += bytes;
-    this.#roundBytes += bytes;
+    if (isQueued) this.#roundBytes += bytes;
     if (this.isEmpty || this.#marks.length >= MOST_MARKS) return;
     this.#marks.push({ place: this.#given + this.#waiting.length, publishedAt });
   }
@@ -112,8 +116,9 @@ export class FlushQueue<S extends Flushable> {
     const isFullTurn = this.#turnBytes >= FULL_TURN_BYTES;
     this.#turnBytes = 0;
     const isNew = this.#next === this.#roundEnd;
-    const isPressed = !isNew && this.#roundBytes >= ROUND_INTAKE_BYTES;
-    if (!isNew && !isPressed && isFullTurn && awayMs < SLICE_MS) return true;
+    const isPressed = this.#roundBytes >= ROUND_INTAKE_BYTES;
+    const readingMs = isPressed ? PRESSED_SLICE_MS / PRESSED_SLICE_SHARE : SLICE_MS;
+    if (!isNew && isFullTurn && awayMs < readingMs) return true;
     if (isNew) {
       this.#roundEnd = this.#waiting.length;
       this.#roundBytes = 0;
@@ -157,7 +162,7 @@ export class FlushQueue<S extends Flushable> {
   }
 }
 
-/** How long a slice in the middle of a round may take, after so long of other things: as long as those, or longer. */
+/** How long a slice in the middle of a round may take, in ms, after so long of other things. */
 function sliceMs(awayMs: number, isPressed: boolean): number {
   const least = isPressed ? PRESSED_SLICE_MS : SLICE_MS;
   const share = isPressed ? PRESSED_SLICE_SHARE * awayMs : awayMs;
