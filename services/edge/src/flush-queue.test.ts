@@ -6,6 +6,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -80,15 +81,18 @@ describe('FlushQueue', () => {
     expect(flushedIn(() => queue.flushSome())).toBe(48);
   });
 
-  it('makes way again for up to 5 ms while turns bring much, since more waits to be read', () => {
+  it.each([
+    ['5 ms', 0, 2, [0, 0, 16]],
+    ['a fifth of the time once 2 MiB were queued', 2 * 1024 * 1024, 5, [0, 0, 64]],
+  ])('makes way again while turns bring much, for up to %s', (_, queuedBytes, turnMs, expected) => {
     const { queue, flushedIn } = underWay();
-    const turns: number[] = [];
-    for (let turn = 0; turn < 3; turn += 1) {
-      vi.advanceTimersByTime(2);
+    queue.mark(0, queuedBytes, true);
+    const flushed = expected.map(() => {
+      vi.advanceTimersByTime(turnMs);
       queue.mark(0, 8 * 1024, true);
-      turns.push(flushedIn(() => queue.flushSome()));
-    }
-    expect(turns).toEqual([0, 0, 16]);
+      return flushedIn(() => queue.flushSome());
+    });
+    expect(flushed).toEqual(expected);
   });
 
   it.each([25, 200])('catches up, though a turn brings no more than %i publications', (perTurn) => {
@@ -151,18 +155,6 @@ describe('FlushQueue', () => {
     expect(flushedIn(() => queue.flushSome())).toBe(64);
     queue.mark(0, 1_024, true);
     expect(flushedIn(() => queue.flushSome())).toBe(64);
-  });
-
-  it('makes way for up to a fifth of the time then, if turns bring much', () => {
-    const { queue, flushedIn } = underWay();
-    queue.mark(0, 2 * 1024 * 1024, true);
-    const turns: number[] = [];
-    for (let turn = 0; turn < 3; turn += 1) {
-      vi.advanceTimersByTime(5);
-      queue.mark(0, 8 * 1024, true);
-      turns.push(flushedIn(() => queue.flushSome()));
-    }
-    expect(turns).toEqual([0, 0, 64]);
   });
 
   it('takes no such slices for what nobody is to receive', () => {

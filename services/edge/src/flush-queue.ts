@@ -27,7 +27,7 @@ const SLICE_MS = 5;
 const FULL_TURN_BYTES = 4 * 1024;
 
 /**
- * When so much has come in since a round began, finishing it comes first. A publication waits until each of its
+ * When so much was queued since a round began, finishing it comes first. A publication waits until each of its
  * subscribers has had its turn, and is read once for each of them. The more of them wait, the fewer of those readings find
  * it in the processor's caches: so the further an edge was behind, the less it carried. docs/performance.md (*Wide*) has
  * the figures. What is not taken in meanwhile waits in the kernel, then in Redis up to its `client-output-buffer-limit`; of
