@@ -17,8 +17,9 @@ import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
 const WORKERS = 3;
-const FROZEN_WORKER = 1;
 const CLIENTS = 30;
+/** Few, so that much crosses to each worker and little of it leaves again. */
+const READERS = 6;
 const CHANNEL = 'BTC.trade';
 const BULK_CHANNEL = 'BULK';
 const MIB = 2 ** 20;
@@ -26,17 +27,20 @@ const MIB = 2 ** 20;
 /** What the hub holds at most for one worker that does not work it off, in bytes. */
 const WORKER_BACKLOG_BYTES = 16 * MIB;
 
-/** 8 MiB a second: in ten seconds five times the backlog. */
-const BULK = { ratePerSecond: 1_000, payloadBytes: 8 * 1024 };
+/** 40 MiB a second: what is kept for a worker without a bound stands out from any heap. */
+const BULK = { ratePerSecond: 1_000, payloadBytes: 40 * 1024 };
 
-/** Beside the backlog: what heaps grow by between two collections, in bytes; 17 MiB were seen. */
-const MEMORY_SLACK_BYTES = 32 * MIB;
+/**
+ * Beside the backlog: what the heaps of four threads grow by between their collections, in bytes. The
+ * node grew by 50 MiB at most in nine runs, and by 349 and 358 MiB without a bound on the backlog.
+ */
+const MEMORY_SLACK_BYTES = 160 * MIB;
 
 /**
  * How far the other workers' p99 may be from what it was before, in ms. The frozen worker is busy on
  * a core that they may need; publications that waited for it would be late by seconds.
  */
-const P99_TOLERANCE_MS = 50;
+const P99_TOLERANCE_MS = 100;
 
 /** How long a freshly started edge takes to reach its usual speed and size, in ms. */
 const WARM_UP_MS = 2_000;
@@ -82,9 +86,9 @@ interface Freeze {
   readonly endedAt: number;
 }
 
-async function freeze(ms: number): Promise<Freeze> {
+async function freeze(worker: number, ms: number): Promise<Freeze> {
   const askedAt = Date.now();
-  await freezeWorker(edge, FROZEN_WORKER, ms);
+  await freezeWorker(edge, worker, ms);
   return { askedAt, endedAt: Date.now() };
 }
 
@@ -96,6 +100,15 @@ function frozenIn({ askedAt, endedAt }: Freeze): ReadonlySet<TestClient> {
     ({ publications }) => !publications.some(({ receivedAt }) => isWithin(receivedAt)),
   );
   return new Set(silent);
+}
+
+/** How many sockets each worker holds, when all of `total` are there and no other is. */
+async function settledSockets(total: number): Promise<readonly number[]> {
+  return await eventually(async () => {
+    const each = await socketsOfWorkers(edge);
+    expect(each.reduce((sum, count) => sum + count)).toBe(total);
+    return each;
+  });
 }
 
 /** Whether a client was told a gap and has been sent publications again since. */
@@ -127,7 +140,7 @@ async function peakMemory(ms: number): Promise<number> {
 
 it('lets a worker that was frozen for a while catch up with everything; the others are not held up', async () => {
   const FROZEN_MS = 4_000;
-  const frozen = frozenIn(await freeze(FROZEN_MS));
+  const frozen = frozenIn(await freeze(0, FROZEN_MS));
   expect(frozen.size).toBeGreaterThan(0);
   expect(frozen.size).toBeLessThan(clients.length);
   const published = await numbered.stop();
@@ -142,11 +155,16 @@ it('lets a worker that was frozen for a while catch up with everything; the othe
 
 it('bounds what it keeps for a worker that is frozen for long, and tells its clients exactly the rest', async () => {
   const FROZEN_MS = 10_000;
+  const clientsOf = await settledSockets(CLIENTS);
   await using readers = await connectReaders(edge, {
-    connections: CLIENTS,
+    connections: READERS,
     channels: [BULK_CHANNEL],
     mode: 'single',
   });
+  const socketsOf = await settledSockets(CLIENTS + READERS);
+  const readersOf = socketsOf.map((sockets, worker) => sockets - clientsOf[worker]!);
+  const frozenReaders = Math.max(...readersOf);
+  const frozenWorker = readersOf.indexOf(frozenReaders);
   await using publisher = await startPublisher({
     redisUrl: tier.redis.url,
     channels: [BULK_CHANNEL],
@@ -158,14 +176,9 @@ it('bounds what it keeps for a worker that is frozen for long, and tells its cli
   await readers.sample();
   const memoryBefore = await peakMemory(BASELINE_MS);
   const p99Before = await p99Since(readers);
-  const sockets = await eventually(async () => {
-    const each = await socketsOfWorkers(edge);
-    expect(each.reduce((sum, count) => sum + count)).toBe(2 * CLIENTS);
-    return each;
-  });
 
   await readers.sample();
-  const freezing = freeze(FROZEN_MS);
+  const freezing = freeze(frozenWorker, FROZEN_MS);
   const [memoryFrozen, p99Frozen] = await Promise.all([
     peakMemory(FROZEN_MS - MARGIN_MS),
     sleep(FROZEN_MS - MARGIN_MS).then(() => p99Since(readers)),
@@ -187,15 +200,13 @@ it('bounds what it keeps for a worker that is frozen for long, and tells its cli
     else expect(gaps).toEqual([]);
   }
 
-  const frozenReaders = sockets[FROZEN_WORKER]! - frozen.size;
-  expect(frozenReaders).toBeGreaterThan(0);
   const { steady } = await eventually(async () => {
     const verdict = await readers.verdict(published);
-    expect(verdict.steady.exact + verdict.steady.told).toBe(CLIENTS);
+    expect(verdict.steady.exact + verdict.steady.told).toBe(READERS);
     return verdict;
   });
   expect(steady).toMatchObject({ ended: 0, over: 0, disordered: 0, told: frozenReaders });
   const lostBytes = ((steady.expected - steady.received) / frozenReaders) * BULK.payloadBytes;
   // Kept for the worker, it would have broken the bound on memory.
-  expect(lostBytes).toBeGreaterThan(MEMORY_SLACK_BYTES + 8 * MIB);
+  expect(lostBytes).toBeGreaterThan(WORKER_BACKLOG_BYTES + MEMORY_SLACK_BYTES);
 });
