@@ -44,7 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
     }
     // What has to be fetched is fetched here: a network of one's own leads nowhere.
     await bringRedisServer(report);
-    if (currentNetwork() === 'machine' && (await canHaveOwnNetwork())) {
+    if (currentNetwork() === 'machine' && (await canHaveOwnNetwork(report))) {
       return await runAgainInOwnNetwork();
     }
     await bench(asked, args);

@@ -26,7 +26,7 @@ const LOOK_AROUND = `
 
 const OUTPUT_DEADLINE_MS = 10_000;
 
-const isPossible = await canHaveOwnNetwork();
+const isPossible = await canHaveOwnNetwork(console.log);
 
 describe.skipIf(!isPossible)('a network of its own', () => {
   it('has a loopback that works, and nothing of the machine', async () => {

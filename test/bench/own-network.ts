@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { promisify } from 'node:util';
+import { bringFromDebian } from '@tradewind/dev';
 
 /** A network of its own has no interface that is up, the loopback no more than others. */
 const BEHIND_LOOPBACK = 'ip link set lo up && exec "$@"';
@@ -28,8 +29,12 @@ export function withOwnNetwork(command: readonly string[]): [string, ...string[]
   return ['unshare', '--net', 'sh', '-c', BEHIND_LOOPBACK, 'sh', ...command];
 }
 
-/** Whether this machine lets us: on Linux, as root, with `ip`. */
-export async function canHaveOwnNetwork(): Promise<boolean> {
+/**
+ * Whether this machine lets us: on Linux, as root, with `ip` of iproute2, which is installed by apt where
+ * there is none and where that needs nobody's leave.
+ */
+export async function canHaveOwnNetwork(report: (line: string) => void): Promise<boolean> {
+  if ((await bringFromDebian(findIp, ['iproute2'], report)) === undefined) return false;
   const [program, ...args] = withOwnNetwork(['true']);
   try {
     await promisify(execFile)(program, args);
@@ -51,6 +56,13 @@ export async function runAgainInOwnNetwork(): Promise<number> {
   });
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+}
+
+async function findIp(): Promise<string | undefined> {
+  return await promisify(execFile)('ip', ['-Version']).then(
+    () => 'ip',
+    () => undefined,
+  );
 }
 
 /** Undefined where the kernel has no such thing. */

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Report } from './bring-redis.ts';
-import { installOnDebian } from './debian.ts';
+import { bringFromDebian } from './debian.ts';
 import { findRedisCli } from './redis-server.ts';
 
 /** How long Python may take to say whether it has a module, in ms. */
@@ -12,7 +12,7 @@ const PYTHONS = ['python3', '/usr/bin/python3'];
 
 /** The path of a `redis-cli`; as root on Debian, installed by apt when there is none. */
 export async function bringRedisCli(report: Report): Promise<string | undefined> {
-  return await bring(findRedisCli, ['redis-tools'], report);
+  return await bringFromDebian(findRedisCli, ['redis-tools'], report);
 }
 
 /**
@@ -20,22 +20,7 @@ export async function bringRedisCli(report: Report): Promise<string | undefined>
  * where it is not to be had, which is told.
  */
 export async function bringPythonWithRedis(report: Report): Promise<string | undefined> {
-  return await bring(findPythonWithRedis, ['python3', 'python3-redis'], report);
-}
-
-async function bring(
-  find: () => Promise<string | undefined>,
-  packages: readonly string[],
-  report: Report,
-): Promise<string | undefined> {
-  const found = await find();
-  if (found !== undefined) return found;
-  try {
-    if (await installOnDebian(packages, report)) return await find();
-  } catch (error) {
-    report(`apt could not install ${packages.join(' ')}: ${String(error)}`);
-  }
-  return undefined;
+  return await bringFromDebian(findPythonWithRedis, ['python3', 'python3-redis'], report);
 }
 
 async function findPythonWithRedis(): Promise<string | undefined> {

@@ -27,3 +27,22 @@ export async function installOnDebian(
   await promisify(execFile)('sh', [SCRIPT, ...packages], { timeout: INSTALL_DEADLINE_MS });
   return true;
 }
+
+/**
+ * What `find` finds; as root on Debian, installed by apt when it finds nothing. Undefined where it is
+ * not to be had; that apt failed is told.
+ */
+export async function bringFromDebian(
+  find: () => Promise<string | undefined>,
+  packages: readonly string[],
+  report: (line: string) => void,
+): Promise<string | undefined> {
+  const found = await find();
+  if (found !== undefined) return found;
+  try {
+    if (await installOnDebian(packages, report)) return await find();
+  } catch (error) {
+    report(`apt could not install ${packages.join(' ')}: ${String(error)}`);
+  }
+  return undefined;
+}

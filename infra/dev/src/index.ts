@@ -1,6 +1,7 @@
 export * from './bring-publishers.ts';
 export * from './bring-redis.ts';
 export * from './death-watch.ts';
+export * from './debian.ts';
 export * from './free-port.ts';
 export * from './metrics-text.ts';
 export * from './observability/check-rules.ts';
