@@ -18,8 +18,8 @@ import { eventually } from '../support/wait.ts';
 
 const WORKERS = 3;
 const CLIENTS = 30;
-/** Few, so that much crosses to each worker and little of it leaves again. */
-const READERS = 6;
+/** Few, so that much crosses to each worker and little of it leaves again; on one worker all in one of 177,147 runs. */
+const READERS = 12;
 const CHANNEL = 'BTC.trade';
 const BULK_CHANNEL = 'BULK';
 const MIB = 2 ** 20;
@@ -27,20 +27,23 @@ const MIB = 2 ** 20;
 /** What the hub holds at most for one worker that does not work it off, in bytes. */
 const WORKER_BACKLOG_BYTES = 16 * MIB;
 
-/** 40 MiB a second: what is kept for a worker without a bound stands out from any heap. */
-const BULK = { ratePerSecond: 1_000, payloadBytes: 40 * 1024 };
+/**
+ * 16 MiB a second: what is kept in ten seconds without a bound stands out from any heap, and a worker that
+ * merely lost its core for half a second is far from the bound.
+ */
+const BULK = { ratePerSecond: 400, payloadBytes: 40 * 1024 };
 
 /**
- * Beside the backlog: what the heaps of four threads grow by between their collections, in bytes. The
- * node grew by 50 MiB at most in nine runs, and by 349 and 358 MiB without a bound on the backlog.
+ * Beside the backlog: what the heaps of four threads grow by between their collections, in bytes; 50 MiB
+ * were seen. Without a bound on the backlog the node grew by 158 MiB.
  */
-const MEMORY_SLACK_BYTES = 160 * MIB;
+const MEMORY_SLACK_BYTES = 96 * MIB;
 
 /**
  * How far the other workers' p99 may be from what it was before, in ms. The frozen worker is busy on
- * a core that they may need; publications that waited for it would be late by seconds.
+ * a core that they may need; publications that waited for it would be late by up to ten seconds.
  */
-const P99_TOLERANCE_MS = 100;
+const P99_TOLERANCE_MS = 1_000;
 
 /** How long a freshly started edge takes to reach its usual speed and size, in ms. */
 const WARM_UP_MS = 2_000;
@@ -149,7 +152,7 @@ it('lets a worker that was frozen for a while catch up with everything; the othe
     expect(client.publications.every(({ seq }, i) => seq === i + 1)).toBe(true);
     const lag = Math.max(...client.publications.map(({ ts, receivedAt }) => receivedAt - ts));
     if (frozen.has(client)) expect(lag).toBeGreaterThan(FROZEN_MS - MARGIN_MS);
-    else expect(lag).toBeLessThan(FROZEN_MS / 4);
+    else expect(lag).toBeLessThan(FROZEN_MS / 2);
   }
 });
 
@@ -165,6 +168,7 @@ it('bounds what it keeps for a worker that is frozen for long, and tells its cli
   const readersOf = socketsOf.map((sockets, worker) => sockets - clientsOf[worker]!);
   const frozenReaders = Math.max(...readersOf);
   const frozenWorker = readersOf.indexOf(frozenReaders);
+  expect(frozenReaders).toBeLessThan(READERS);
   await using publisher = await startPublisher({
     redisUrl: tier.redis.url,
     channels: [BULK_CHANNEL],
