@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Load, startLoad } from '../load/load.ts';
 import type { Verdict } from '../load/load-plan.ts';
-import { startPublisher } from '../load/publisher.ts';
-import type { SequencedTerms } from '../load/publisher-plan.ts';
+import { type Publisher, startPublisher } from '../load/publisher.ts';
+import type { PublisherPlan, SequencedTerms } from '../load/publisher-plan.ts';
 import { describeMachine } from './machine.ts';
 import type { Outcome, ServerCost } from './outcome.ts';
 import { Recorder } from './recorder.ts';
@@ -43,7 +43,8 @@ export async function runCapacity(
 ): Promise<Outcome> {
   const startedAt = new Date().toISOString();
   const machine = describeMachine();
-  listener.note('starting the server, the load and the publisher');
+  const server = settings.target.kind === 'remote' ? '' : 'the server, ';
+  listener.note(`starting ${server}the load and the publisher`);
   await using target = await openTarget(settings.target, (line) => listener.note(line));
   await using load = await startLoad({
     urls: target.urls,
@@ -62,7 +63,7 @@ export async function runCapacity(
     cores: [],
     polls: false,
   });
-  await using publisher = await startPublisher({
+  await using publisher = await connectPublisher({
     redisUrl: target.redisUrl,
     channels: settings.channelNames,
     core: undefined,
@@ -125,6 +126,15 @@ const HISTORY_TTL_MS = 60_000;
 
 function historyTerms(historySize: number): SequencedTerms | undefined {
   return historySize === 0 ? undefined : { historySize, historyTtlMs: HISTORY_TTL_MS };
+}
+
+async function connectPublisher(plan: PublisherPlan): Promise<Publisher> {
+  try {
+    return await startPublisher(plan);
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new Error(`the Redis of REDIS_URL lets nothing be published: ${why}`, { cause });
+  }
 }
 
 /** Until every steady client has all, or the deadline. */

@@ -32,7 +32,14 @@ interface Request {
 
 type Answer =
   | { readonly id: number; readonly result: unknown }
-  | { readonly id: number; readonly failure: string };
+  | { readonly id: number; readonly failure: Failure };
+
+/** What a child failed with. */
+interface Failure {
+  readonly message: string;
+  /** The child's own. */
+  readonly stack: string | undefined;
+}
 
 interface Waiting {
   resolve(result: unknown): void;
@@ -74,7 +81,7 @@ export async function startCalledChild<Table extends CallTable>(
     const answer = message as Answer;
     const asked = waiting.get(answer.id);
     waiting.delete(answer.id);
-    if ('failure' in answer) asked?.reject(new Error(answer.failure));
+    if ('failure' in answer) asked?.reject(errorOf(answer.failure));
     else asked?.resolve(answer.result);
   });
 
@@ -110,11 +117,17 @@ export function serveCalls<Table extends CallTable>(handlers: CallHandlers<Table
     answer(handler, method, argument).then(
       (result) => process.send?.({ id, result } satisfies Answer),
       (error: unknown) => {
-        const failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        process.send?.({ id, failure } satisfies Answer);
+        const { message, stack } = error instanceof Error ? error : new Error(String(error));
+        process.send?.({ id, failure: { message, stack } } satisfies Answer);
       },
     );
   });
+}
+
+function errorOf({ message, stack }: Failure): Error {
+  const error = new Error(message);
+  if (stack !== undefined) error.stack = stack;
+  return error;
 }
 
 async function answer(

@@ -32,6 +32,8 @@ describe('checkRedisUrl', () => {
     ['http://localhost', 'must begin with redis: or rediss:'],
     ['redis://', 'must name a host'],
     ['redis://localhost:99999', 'must be a URL such as redis://127.0.0.1:6379'],
+    ['redis://localhost:', 'has a colon and no port behind it'],
+    ['redis://u:p@[::1]:/0', 'has a colon and no port behind it'],
     ['redis://localhost/main', 'may have nothing but the number of a database for a path'],
     ['redis://localhost/123456', 'may have nothing but the number of a database for a path'],
     ['redis://localhost?enableOfflineQueue=true', 'may not carry options'],

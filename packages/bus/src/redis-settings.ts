@@ -77,6 +77,9 @@ const DATABASE = /^\d{1,5}$/;
 /** What Sentinel's own configuration allows. */
 const MASTER_NAME = /^[A-Za-z0-9._-]+$/;
 
+/** `URL` takes it for the default port; most likely a variable that was to hold the port is empty. */
+const EMPTY_PORT = /^[^/?#]*\/\/[^/?#]*:(?:[/?#]|$)/;
+
 /** Up to the path; a password may hold an `@`. */
 const URL_PARTS = /^(rediss?):\/\/(?:([^/?#]*)@)?([^/?#]*)(?:\/([^?#]*))?([?#].*)?$/is;
 
@@ -191,6 +194,7 @@ function parseRedisUrl(url: string): RedisAddress | string {
   const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(url);
   if (protocol !== 'redis:' && protocol !== 'rediss:') return 'must begin with redis: or rediss:';
   if (hostname === '') return 'must name a host';
+  if (EMPTY_PORT.test(url)) return 'has a colon and no port behind it';
   if (search !== '' || hash !== '') return 'may not carry options';
   const database = pathname === '' || pathname === '/' ? '0' : pathname.slice(1);
   if (!DATABASE.test(database)) return 'may have nothing but the number of a database for a path';

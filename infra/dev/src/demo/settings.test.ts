@@ -37,6 +37,24 @@ describe('readStartSettings', () => {
     expect(read).toThrow(UsageError);
     expect(read).toThrow(says);
   });
+
+  it('says all that is wrong at once', () => {
+    const read = () =>
+      readStartSettings(['--seconds', 'x', '--speed', '2'], {
+        START_EDGE_1_PORT: 'abc',
+        START_EDGE_2_PORT: '70000',
+        START_INGEST_PORT: '9080',
+      });
+    expect(read).toThrow(
+      [
+        '--speed is for --replay FILE',
+        '--seconds must be a number above 0, at most 86400, not "x"',
+        'START_EDGE_1_PORT must be a port from 1 to 65535, not "abc"',
+        'START_EDGE_2_PORT must be a port from 1 to 65535, not "70000"',
+        'START_EDGE_1_ADMIN_PORT and START_INGEST_PORT are both 9080',
+      ].join('\n'),
+    );
+  });
 });
 
 describe('mustHaveFreePorts', () => {

@@ -45,30 +45,39 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Reads arguments and environment. Throws a {@link UsageError} that names the first mistake. */
+/** Reads arguments and environment. Throws a {@link UsageError} that names all mistakes, one a line. */
 export function readStartSettings(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): StartSettings {
-  const { seconds, replay, speed } = parse(args);
-  if (speed !== undefined && replay === undefined) {
-    throw new UsageError('--speed is for --replay FILE');
-  }
-  return {
-    seconds: seconds === undefined ? undefined : positive('--seconds', seconds, MAX_SECONDS),
+  const mistakes: string[] = [];
+  const { seconds, replay, speed } = parse(args, mistakes);
+  if (speed !== undefined && replay === undefined) mistakes.push('--speed is for --replay FILE');
+  const settings: StartSettings = {
+    seconds:
+      seconds === undefined ? undefined : positive('--seconds', seconds, MAX_SECONDS, mistakes),
     replay:
       replay === undefined
         ? undefined
         : {
             // npm runs its scripts in the root; INIT_CWD is where the person stands.
             file: resolve(env.INIT_CWD ?? '.', replay),
-            speed: positive('--speed', speed ?? '1', MAX_SPEED),
+            speed: positive('--speed', speed ?? '1', MAX_SPEED, mistakes),
           },
-    ports: readPorts(env),
+    ports: readPorts(env, mistakes),
   };
+  if (mistakes.length > 0) throw new UsageError(mistakes.join('\n'));
+  return settings;
 }
 
-function parse(args: readonly string[]) {
+/** What of a command line can be read; what cannot be is told as a mistake. */
+interface Arguments {
+  readonly seconds?: string;
+  readonly replay?: string;
+  readonly speed?: string;
+}
+
+function parse(args: readonly string[], mistakes: string[]): Arguments {
   try {
     return parseArgs({
       args: [...args],
@@ -79,31 +88,41 @@ function parse(args: readonly string[]) {
       },
     }).values;
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    mistakes.push((error as Error).message);
+    return {};
   }
 }
 
-function positive(name: string, text: string, most: number): number {
+function positive(name: string, text: string, most: number, mistakes: string[]): number {
   const value = Number(text);
-  if (text.trim() !== '' && value > 0 && value <= most) return value;
-  throw new UsageError(`${name} must be a number above 0, at most ${most}, not "${text}"`);
+  if (text.trim() === '' || !(value > 0 && value <= most)) {
+    mistakes.push(`${name} must be a number above 0, at most ${most}, not "${text}"`);
+  }
+  return value;
 }
 
-function readPorts(env: Readonly<Record<string, string | undefined>>): Record<PortSetting, number> {
+function readPorts(
+  env: Readonly<Record<string, string | undefined>>,
+  mistakes: string[],
+): Record<PortSetting, number> {
   const ports: Record<PortSetting, number> = { ...DEFAULT_PORTS };
   const settings = Object.keys(ports) as PortSetting[];
+  const wrong = new Set<PortSetting>();
   for (const setting of settings) {
     const text = env[setting];
     if (!text) continue;
     const port = Number(text);
     if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-      throw new UsageError(`${setting} must be a port from 1 to 65535, not "${text}"`);
+      mistakes.push(`${setting} must be a port from 1 to 65535, not "${text}"`);
+      wrong.add(setting);
+      continue;
     }
     ports[setting] = port;
   }
-  for (const setting of settings) {
-    const twin = settings.find((other) => other !== setting && ports[other] === ports[setting]);
-    if (twin) throw new UsageError(`${setting} and ${twin} are both ${ports[setting]}`);
+  const read = settings.filter((setting) => !wrong.has(setting));
+  for (const [i, setting] of read.entries()) {
+    const twin = read.slice(i + 1).find((other) => ports[other] === ports[setting]);
+    if (twin) mistakes.push(`${setting} and ${twin} are both ${ports[setting]}`);
   }
   return ports;
 }
