@@ -75,7 +75,7 @@ export function goodOutcome(changes: Partial<Outcome> = {}): Outcome {
   return {
     settings: readCapacitySettings([], environment, undefined, '/tmp'),
     machine: { cpu: 'A <fast> one', cores: 2, memoryBytes: 2 ** 33, system: 'Linux', node: 'v24' },
-    target: 'edges at edge.example:8080, Redis at redis.example:6379',
+    target: 'edges at ws://edge.example:8080, Redis at redis.example:6379',
     startedAt: '2026-11-23T10:00:00.000Z',
     connectSeconds: 2,
     published: {

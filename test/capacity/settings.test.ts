@@ -69,6 +69,12 @@ describe('readCapacitySettings', () => {
     });
   });
 
+  it('takes ws:// and wss:// URLs, with or without a port', () => {
+    const urls = ['ws://a/ws', 'wss://b/ws?c=d', 'wss://[::1]:8443/ws'];
+    const env = { TARGET_URLS: urls.join(','), REDIS_URL: 'redis://r:6379' };
+    expect(read(env).target).toMatchObject({ urls });
+  });
+
   it('tells all mistakes at once', () => {
     const mistakes = mistakesOf(
       {
@@ -107,6 +113,10 @@ describe('readCapacitySettings', () => {
     [
       { TARGET_CONNECTIONS: '40000', LOAD_PROCESSES: '1' },
       'LOAD_PROCESSES: a process may open 20000',
+    ],
+    [
+      { TARGET_URLS: 'https://a/ws', REDIS_URL: 'redis://r' },
+      '"https://a/ws" must be like ws://host:8080/ws or wss://host/ws',
     ],
   ])('refuses %j', (env, message) => {
     expect(mistakesOf(env)).toContain(message);

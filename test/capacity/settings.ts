@@ -41,7 +41,8 @@ ${NAMED.map(describePreset).join('\n')}
   STALLED_SHARE        share of clients that read nothing once subscribed (0)
 
   EDGES                edges to start here, on loopback; variables that begin with EDGE_ go to them
-  TARGET_URLS          or: ws:// URLs of a deployment, comma-separated
+  TARGET_URLS          or: ws:// or wss:// URLs of a deployment, comma-separated. Certificates are verified;
+                       NODE_EXTRA_CA_CERTS names the file of a private CA
   REDIS_URL            where to publish; needed with TARGET_URLS, otherwise a Redis is started
 
   LOAD_PROCESSES       processes that hold the clients (one for each ${CONNECTIONS_PER_PROCESS})
@@ -191,7 +192,10 @@ function readTarget(
   const edges = env.integer('EDGES', { default: wanted, min: 1, max: MAX_PROCESSES });
   const urls = env.list('TARGET_URLS', {
     default: [],
-    allowed: { pattern: /^ws:\/\/[^\s/]+\/\S*$/, description: 'like ws://host:8080/ws' },
+    allowed: {
+      pattern: /^wss?:\/\/[^\s/]+\/\S*$/,
+      description: 'like ws://host:8080/ws or wss://host/ws',
+    },
   });
   const redisUrl = env.optionalString('REDIS_URL', {
     allowed: { pattern: /^rediss?:\/\/\S+$/, description: 'like redis://host:6379' },

@@ -23,9 +23,9 @@ export async function openTarget(
 ): Promise<Target> {
   if (settings.kind === 'remote') {
     const { urls, redisUrl } = settings;
-    const hosts = urls.map((url) => new URL(url).host).join(', ');
+    const origins = urls.map((url) => new URL(url).origin).join(', ');
     const redis = new URL(redisUrl).host;
-    const description = `edges at ${hosts}, Redis at ${redis}`;
+    const description = `edges at ${origins}, Redis at ${redis}`;
     return { urls, redisUrl, pids: [], description, async [Symbol.asyncDispose]() {} };
   }
   await using stack = new AsyncDisposableStack();

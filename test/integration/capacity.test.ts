@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { type OwnedProcess, startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startRedis } from '../support/redis.ts';
+import { startTier } from '../support/tier.ts';
+import { hasOpenssl, startTlsTerminator } from '../support/tls-terminator.ts';
 import { eventually } from '../support/wait.ts';
 
 const CAPACITY = [WORKSPACE_NODE, 'test/capacity/main.ts'];
@@ -22,6 +24,9 @@ const PARTS = ['services/edge', 'redis-server', 'publisher-process', 'load-proce
 /** Longer than a small run takes, in ms. */
 const RUN_DEADLINE_MS = 40_000;
 
+/** Whether a certificate can be made for a run over TLS. */
+const CAN_SIGN = await hasOpenssl();
+
 let folder: string;
 
 beforeEach(async () => {
@@ -37,13 +42,50 @@ describe('npm run capacity', () => {
     await using run = await start(CAPACITY, { ...SMALL, HISTORY_SIZE: '50', STALLED_SHARE: '0.1' });
     const { code } = await ended(run);
     expect({ code, output: run.output.join('\n') }).toMatchObject({ code: 0 });
-    const data = (await readdir(folder)).find((name) => name.endsWith('.json')) as string;
-    const { published, verdict, totals } = JSON.parse(await readFile(join(folder, data), 'utf8'));
+    const { published, verdict, totals } = await report();
     expect(published.total).toBeGreaterThan(250);
     expect(published.refused).toBe(0);
     expect(verdict.steady).toMatchObject({ connections: 54, exact: 54, missing: 0 });
     expect(totals.subscribed).toBe(60);
   });
+
+  it('loads a tier that runs, by its ws:// URLs', async () => {
+    await using tier = await startTier({ edges: 2 });
+    const TARGET_URLS = tier.edges.map(({ wsUrl }) => wsUrl).join(',');
+    const running = { TARGET_URLS, REDIS_URL: tier.redis.url };
+    await using run = await start(CAPACITY, { ...SMALL, ...running });
+    const { code } = await ended(run);
+    expect({ code, output: run.output.join('\n') }).toMatchObject({ code: 0 });
+    const { target, verdict, totals } = await report();
+    expect(target).toContain(new URL(tier.edges[1]!.wsUrl).origin);
+    expect(verdict.steady).toMatchObject({ connections: 60, exact: 60, missing: 0 });
+    expect(totals).toMatchObject({ subscribed: 60, failed: {} });
+  });
+
+  it.runIf(CAN_SIGN)(
+    'loads one by a wss:// URL, if Node is told whom to trust, and says why not otherwise',
+    async () => {
+      await using tier = await startTier({ edges: 1 });
+      await using terminator = await startTlsTerminator(tier.edges[0]!.port);
+      const TARGET_URLS = `wss://localhost:${terminator.port}/ws`;
+      const secure = { ...SMALL, TARGET_URLS, REDIS_URL: tier.redis.url };
+
+      await using untrusting = await start(CAPACITY, secure);
+      expect((await ended(untrusting)).code).toBe(1);
+      expect(untrusting.output.join('\n')).toMatch(/60 × DEPTH_ZERO_SELF_SIGNED_CERT/);
+      expect(await readdir(folder)).toEqual([]);
+
+      const trust = { NODE_EXTRA_CA_CERTS: terminator.certificateFile };
+      await using run = await start(CAPACITY, { ...secure, ...trust, STALLED_SHARE: '0.1' });
+      const { code } = await ended(run);
+      expect({ code, output: run.output.join('\n') }).toMatchObject({ code: 0 });
+      const { verdict, released, totals } = await report();
+      expect(verdict.steady).toMatchObject({ connections: 54, exact: 54, missing: 0 });
+      expect(verdict.stalled).toMatchObject({ connections: 6, received: 0 });
+      expect(released.stalled).toMatchObject({ connections: 6, exact: 6 });
+      expect(totals).toMatchObject({ subscribed: 60, failed: {} });
+    },
+  );
 
   it('publishes nothing when not one client gets connected, and says why', async () => {
     await using redis = await startRedis();
@@ -80,6 +122,12 @@ describe('npm run capacity', () => {
     },
   );
 });
+
+/** The data of the one run that wrote a report. */
+async function report() {
+  const data = (await readdir(folder)).find((name) => name.endsWith('.json')) as string;
+  return JSON.parse(await readFile(join(folder, data), 'utf8'));
+}
 
 async function start(
   command: readonly string[],

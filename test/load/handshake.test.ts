@@ -21,6 +21,19 @@ describe('Handshake', () => {
   });
 
   it.each([
+    ['ws://a/ws', '/ws', 'a'],
+    ['ws://a:80/ws', '/ws', 'a'],
+    ['ws://a:443/ws', '/ws', 'a:443'],
+    ['wss://a/ws?b=c', '/ws?b=c', 'a'],
+    ['wss://a:443/', '/', 'a'],
+    ['wss://[::1]:8443/ws', '/ws', '[::1]:8443'],
+  ])('asks %s for %s of the host %s', (url, path, host) => {
+    const [request, ...fields] = new Handshake(new URL(url)).request.toString().split('\r\n');
+    expect(request).toBe(`GET ${path} HTTP/1.1`);
+    expect(fields).toContain(`Host: ${host}`);
+  });
+
+  it.each([
     ['http 503', 'HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\r\n{}'],
     ['http 200', 'HTTP/1.1 200 OK\r\n\r\n'],
     ['http nonsense', 'SSH-2.0-OpenSSH\r\n\r\n'],

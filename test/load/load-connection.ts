@@ -1,4 +1,5 @@
-import { connect, type Socket } from 'node:net';
+import { connect, type Socket, type TcpNetConnectOpts } from 'node:net';
+import { type SecureContext, connect as secureConnect, TLSSocket } from 'node:tls';
 import type { Histogram } from 'hdr-histogram-js';
 import { encodeClientClose, encodeClientFrame, encodeClientText } from './client-frames.ts';
 import { nowMicros } from './clock.ts';
@@ -24,7 +25,7 @@ const NORMAL_CLOSE = 1000;
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024);
 
-/** A slow connection takes steps of this size. */
+/** A slow connection takes steps of this size; over TLS all that one read of the socket brought, up to 64 KiB. */
 const SLOW_READ_BUFFER = Buffer.allocUnsafeSlow(4 * 1024);
 
 /** What connections of one process share. */
@@ -48,7 +49,17 @@ export interface Route {
   readonly host: string;
   readonly port: number;
   readonly localAddress: string | undefined;
+  /** For TLS; undefined for plain TCP. */
+  readonly secure: SecureRoute | undefined;
   readonly handshake: Handshake;
+}
+
+/** How the server of a `wss:` URL is reached. */
+export interface SecureRoute {
+  /** One serves all connections of a process; without it Node makes one for each. */
+  readonly context: SecureContext;
+  /** The name that the server is told (SNI); undefined for an address, of which RFC 6066 says that it is not sent. */
+  readonly serverName: string | undefined;
 }
 
 type State = 'upgrading' | 'subscribing' | 'subscribed' | 'ended';
@@ -79,6 +90,8 @@ export class LoadConnection implements FrameListener, DialectSession {
   #timer: NodeJS.Timeout | undefined;
   /** Whether it reads no further until it is released or its pause is over. */
   #paused = false;
+  /** When a slow connection has taken its time over all that it has read, in ms of `performance.now()`. */
+  #busyUntil = 0;
   #released = false;
   #markedPublications = 0;
   #markedGapLost = 0;
@@ -99,7 +112,7 @@ export class LoadConnection implements FrameListener, DialectSession {
     const firstSample = 1 + Math.floor(Math.random() * sampleEvery);
     this.#counter = new FrameCounter(dialect.shape, this, sampleEvery, firstSample);
     const buffer = reading === 'slow' ? SLOW_READ_BUFFER : READ_BUFFER;
-    this.#socket = connect({
+    const options: TcpNetConnectOpts = {
       host: route.host,
       port: route.port,
       ...(route.localAddress === undefined ? {} : { localAddress: route.localAddress }),
@@ -112,8 +125,17 @@ export class LoadConnection implements FrameListener, DialectSession {
           return !this.#paused;
         },
       },
-    });
-    this.#socket.on('connect', () => this.#socket.write(this.#handshake.request));
+    };
+    const { secure } = route;
+    if (secure === undefined) {
+      this.#socket = connect(options);
+    } else {
+      const { context: secureContext, serverName } = secure;
+      const name = serverName === undefined ? {} : { servername: serverName };
+      this.#socket = secureConnect({ ...options, ...name, secureContext });
+    }
+    const connected = secure === undefined ? 'connect' : 'secureConnect';
+    this.#socket.on(connected, () => this.#socket.write(this.#handshake.request));
     this.#socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#failure ??= error.code ?? error.message;
     });
@@ -173,7 +195,7 @@ export class LoadConnection implements FrameListener, DialectSession {
     } else {
       this.#resume();
       this.#socket.end(encodeClientClose(NORMAL_CLOSE));
-      this.#timer = setTimeout(() => this.#socket.resetAndDestroy(), CLOSE_DEADLINE_MS);
+      this.#timer = setTimeout(() => this.#vanish(), CLOSE_DEADLINE_MS);
     }
     await this.ended;
   }
@@ -183,7 +205,7 @@ export class LoadConnection implements FrameListener, DialectSession {
     if (this.#state === 'ended') return;
     this.#closing = true;
     clearTimeout(this.#timer);
-    this.#socket.resetAndDestroy();
+    this.#vanish();
     await this.ended;
   }
 
@@ -260,12 +282,17 @@ export class LoadConnection implements FrameListener, DialectSession {
     if (answer.rest.length > 0) this.#counter.push(answer.rest);
   }
 
-  /** Reads no further for as long as it may take over the bytes that it has just read. */
+  /**
+   * Reads no further for as long as it may take over the bytes that it has just read. TLS hands over
+   * all that it has decrypted, also when it reads no further: each piece adds to the pause.
+   */
   #rest(bytes: number): void {
     this.#pause();
-    const pauseMs = (bytes / this.#setup.slowBytesPerSecond) * 1_000;
+    const now = performance.now();
+    const takesMs = (bytes / this.#setup.slowBytesPerSecond) * 1_000;
+    this.#busyUntil = Math.max(now, this.#busyUntil) + takesMs;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#resume(), pauseMs);
+    this.#timer = setTimeout(() => this.#resume(), this.#busyUntil - now);
   }
 
   #pause(): void {
@@ -276,6 +303,12 @@ export class LoadConnection implements FrameListener, DialectSession {
   #resume(): void {
     this.#paused = false;
     this.#socket.resume();
+  }
+
+  #vanish(): void {
+    // Node resets no TLS connection. The kernel still does, where bytes wait that were not read.
+    if (this.#socket instanceof TLSSocket) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
   #fail(reason: string): void {

@@ -3,7 +3,10 @@ import type { ReadingShares, SubscriptionMode } from './subscription-plan.ts';
 
 /** What load to put on a server. */
 export interface LoadPlan {
-  /** WebSocket URLs (`ws:`), over which the connections are spread in turn. */
+  /**
+   * WebSocket URLs, over which the connections are spread in turn. Certificates of `wss:` ones are verified by
+   * Node's rules: `NODE_EXTRA_CA_CERTS` of this process also counts for those that it starts.
+   */
   readonly urls: readonly string[];
   readonly dialect: DialectChoice;
   readonly connections: number;
@@ -38,7 +41,7 @@ export interface ProcessPlan extends LoadPlan {
   readonly sources: readonly string[];
 }
 
-/** Counts by reason, e.g. `{ "http 503": 3, "ECONNREFUSED": 1 }`. */
+/** Counts by reason, e.g. `{ "http 503": 3, "ECONNREFUSED": 1, "CERT_HAS_EXPIRED": 2 }`. */
 export type Reasons = Record<string, number>;
 
 /** Where a load process, or all of them together, stand. Counts only grow, unless said otherwise. */
@@ -61,7 +64,7 @@ export interface LoadSample {
   /** The same for slow and stalled connections. A stalled one notices when it is released. */
   readonly weakDisconnected: Reasons;
   readonly publications: number;
-  /** Bytes received, frame headers included. */
+  /** Bytes received, frame headers included, what TLS adds not. */
   readonly bytes: number;
   /** `seq` numbers passed over, and publications out of order. */
   readonly missing: number;

@@ -1,12 +1,19 @@
 // A child process that is many clients. Started by startLoad, in load.ts.
+import { isIP } from 'node:net';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createSecureContext } from 'node:tls';
 import { serveCalls } from './child-calls.ts';
 import { nowMicros } from './clock.ts';
 import { createDialect } from './dialect.ts';
 import { Handshake } from './handshake.ts';
 import { createLatencyHistogram, encodeLatency } from './latency.ts';
-import { type ConnectionSetup, LoadConnection, type Route } from './load-connection.ts';
+import {
+  type ConnectionSetup,
+  LoadConnection,
+  type Route,
+  type SecureRoute,
+} from './load-connection.ts';
 import type {
   Delivered,
   LoadCalls,
@@ -77,13 +84,19 @@ async function connectAll(plan: ProcessPlan): Promise<undefined> {
 function routes(plan: ProcessPlan): (index: number, ownIndex: number) => Route {
   const targets = plan.urls.map((text) => {
     const url = new URL(text);
-    const port = Number(url.port || 80);
-    return { host: url.hostname.replace(/^\[|\]$/g, ''), port, handshake: new Handshake(url) };
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const secure = url.protocol === 'wss:' ? secureRoute(host) : undefined;
+    const port = Number(url.port || (secure === undefined ? 80 : 443));
+    return { host, port, secure, handshake: new Handshake(url) };
   });
   return (index, ownIndex) => ({
     ...targets[index % targets.length]!,
     localAddress: plan.sources[ownIndex % Math.max(1, plan.sources.length)],
   });
+}
+
+function secureRoute(host: string): SecureRoute {
+  return { context: createSecureContext(), serverName: isIP(host) === 0 ? host : undefined };
 }
 
 /** Connections that all have the same channels share one list. */

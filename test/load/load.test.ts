@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { hasOpenssl, startTlsTerminator } from '../support/tls-terminator.ts';
 import { eventually } from '../support/wait.ts';
 import { nowMicros } from './clock.ts';
 import { addEncodedLatency, createLatencyHistogram, percentilesOf } from './latency.ts';
@@ -46,6 +47,7 @@ beforeEach(async () => {
 });
 
 afterEach(() => {
+  vi.unstubAllEnvs();
   for (const client of server.clients) client.terminate();
   server.close();
 });
@@ -164,5 +166,81 @@ describe('a load', () => {
     await load.stop();
     expect((await closed)[0]).toBe(1000);
     await expect(load.sample()).rejects.toThrow('ended');
+  });
+});
+
+describe.runIf(await hasOpenssl())('a load over TLS', () => {
+  /** A terminator in front of the server, whose certificate is trusted, and its URL by name or address. */
+  async function secured(host: string) {
+    const terminator = await startTlsTerminator((server.address() as AddressInfo).port);
+    vi.stubEnv('NODE_EXTRA_CA_CERTS', terminator.certificateFile);
+    return { terminator, urls: [`wss://${host}:${terminator.port}/`] };
+  }
+
+  it.each([
+    ['localhost', 'localhost'],
+    ['127.0.0.1', false],
+  ])('to %s tells the server name %s, and counts what each client receives', async (host, name) => {
+    const { terminator, urls } = await secured(host);
+    await using _ = terminator;
+    await using load = await connected({ urls });
+    const published = publish(5);
+    await eventually(async () => (await load.verdict(published)).steady.exact === 40);
+    expect(await load.sample()).toMatchObject({ subscribed: 40, open: 40, failed: {} });
+    expect(new Set(terminator.serverNames)).toEqual(new Set([name]));
+  });
+
+  it('tells by its code why a certificate was not accepted, and which failures were others', async () => {
+    const { terminator, urls } = await secured('127.0.0.1');
+    await using _ = terminator;
+    vi.stubEnv('NODE_EXTRA_CA_CERTS', undefined);
+    const plain = (server.address() as AddressInfo).port;
+    const others = [`wss://127.0.0.1:${plain}/`, 'wss://127.0.0.1:1/'];
+    await using load = await connected({ urls: [...urls, ...others], connections: 6 });
+    expect(await load.sample()).toMatchObject({
+      subscribed: 0,
+      failed: { DEPTH_ZERO_SELF_SIGNED_CERT: 2, ERR_SSL_WRONG_VERSION_NUMBER: 2, ECONNREFUSED: 2 },
+    });
+  });
+
+  it('has clients that do not read, until they are released', async () => {
+    const { terminator, urls } = await secured('127.0.0.1');
+    await using _ = terminator;
+    const reading = { slow: 0.25, stalled: 0.25 };
+    await using load = await connected({ urls, connections: 8, reading });
+    const published = publish(200, 'x'.repeat(20_000));
+    await eventually(async () => (await load.verdict(published)).steady.exact === 4);
+    const held = await load.verdict(published);
+    expect(held.stalled).toMatchObject({ connections: 2, exact: 0, received: 0 });
+    expect(held.slow).toMatchObject({ connections: 2, exact: 0 });
+    await load.release();
+    await eventually(async () => {
+      const { slow, stalled } = await load.verdict(published);
+      return slow.exact === 2 && stalled.exact === 2;
+    });
+  });
+
+  it('has slow clients that read no faster than they should, whatever TLS hands over at once', async () => {
+    const { terminator, urls } = await secured('127.0.0.1');
+    await using _ = terminator;
+    const slow = { reading: { slow: 0.5, stalled: 0 }, slowBytesPerSecond: 1_000_000 };
+    await using load = await connected({ urls, connections: 2, ...slow });
+    const startedAt = performance.now();
+    const published = publish(100, 'x'.repeat(10_000));
+    await eventually(async () => (await load.verdict(published)).slow.exact === 1);
+    // 2 MB; the last step, of 64 KiB at most, is followed by a pause that nobody waits for.
+    expect(performance.now() - startedAt).toBeGreaterThan(1_800);
+  });
+
+  it('has clients that vanish, and closes the others with 1000', async () => {
+    const { terminator, urls } = await secured('127.0.0.1');
+    await using _ = terminator;
+    const load = await connected({ urls, connections: 2, reading: { slow: 0, stalled: 0.5 } });
+    await load.dropWeak();
+    await eventually(() => server.clients.size === 1);
+    const [client] = [...server.clients];
+    const closed = once(client!, 'close');
+    await load.stop();
+    expect((await closed)[0]).toBe(1000);
   });
 });
