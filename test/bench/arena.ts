@@ -57,9 +57,18 @@ export interface Trial {
   readonly backlogMs: number | undefined;
   /** Whether everybody who reads got everything in time, once, and was not disconnected. */
   readonly whole: boolean;
-  /** Clients that miss something and were told exactly how much; and those that were not. */
+  /** Clients that were not disconnected; the five counts that follow are among these. */
+  readonly stayed: number;
+  /** Clients that miss something, and those that received something twice. */
+  readonly short: number;
+  readonly over: number;
+  /**
+   * Of the short ones those that were told exactly how much they miss; those that were told no gap;
+   * and those that were told of less than they miss, and each time how much.
+   */
   readonly told: number;
   readonly untold: number;
+  readonly undertold: number;
   /** `gap` frames that came, and the losses that they gave a number. */
   readonly gaps: number;
   readonly gapLost: number;
@@ -270,8 +279,12 @@ function summarize(seen: Observations, steady: number, numbersPerClient: boolean
       backlogMs !== undefined &&
       delivered.exact === steady &&
       (!numbersPerClient || oddities === 0),
+    stayed: delivered.connections,
+    short: delivered.short,
+    over: delivered.over,
     told: delivered.told,
-    untold: delivered.short - delivered.told + delivered.over,
+    untold: delivered.untold,
+    undertold: delivered.undertold,
     gaps: after.gaps - before.gaps,
     gapLost: after.gapLost - before.gapLost,
     deliveriesPerSecond: delivered.received / totals.seconds,

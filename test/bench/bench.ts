@@ -16,7 +16,8 @@ function report(line: string): void {
   console.error(`${new Date().toISOString().slice(11, 19)}  ${line}`);
 }
 
-async function bench(asked: BenchArguments, args: readonly string[]): Promise<void> {
+/** Answers the exit code: a failed verdict has been printed, and is one. */
+async function bench(asked: BenchArguments, args: readonly string[]): Promise<number> {
   await using stack = new AsyncDisposableStack();
   await moveToLoadCore();
   const context = {
@@ -29,10 +30,11 @@ async function bench(asked: BenchArguments, args: readonly string[]): Promise<vo
     return stack.use(await startBenchRedis(LOAD_CORE, report)).url;
   }
 
-  const { text, result } = await runCommand(asked, startRedis, report);
+  const { text, result, failures = [] } = await runCommand(asked, startRedis, report);
   const path = await writeResult(asked.command, context, result);
   const head = [`command   ${context.command}`, ...machineLines(context.machine)];
   console.log([...head, '', text, '', `written to ${path}`].join('\n'));
+  return failures.length === 0 ? 0 : EXIT_FAILED;
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -47,8 +49,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (currentNetwork() === 'machine' && (await canHaveOwnNetwork(report))) {
       return await runAgainInOwnNetwork();
     }
-    await bench(asked, args);
-    return 0;
+    return await bench(asked, args);
   } catch (error) {
     if (error instanceof UsageError) {
       console.error(`bench: ${error.message}\n\n${BENCH_USAGE}`);

@@ -14,7 +14,7 @@ import {
   describeHotPath,
   describeIndexCosts,
 } from './microbenchmarks.ts';
-import { describeOverload, measureOverload } from './overload.ts';
+import { describeOverload, measureOverload, overloadFailures } from './overload.ts';
 import { describeSafety, measureSafety, type SafetyPlan } from './safety.ts';
 import { compareSaturation, describeSaturation } from './saturation.ts';
 import { LONGEST_STALLED_SECONDS, measureStalled } from './stalled-memory.ts';
@@ -46,6 +46,8 @@ import {
 export interface BenchOutcome {
   readonly text: string;
   readonly result: unknown;
+  /** What had to hold and did not; a run that has such ends with an exit code of 1. */
+  readonly failures?: readonly string[];
 }
 
 const DEFAULT_SECONDS = 30;
@@ -108,7 +110,7 @@ export async function runCommand(
       const edge = subjectOf('edge');
       const url = await redisUrl();
       const result = await measureOverload(edge, shape, secondsOf(asked), url, report);
-      return { text: describeOverload(result), result };
+      return { text: describeOverload(result), result, failures: overloadFailures(result) };
     }
     case 'predecessor':
       return await runFixedRates(asked, await redisUrl(), report, PREDECESSOR_PAIRS, [

@@ -89,17 +89,39 @@ async function readLinkLosses(url: string): Promise<number | undefined> {
   return parseMetrics(await response.text()).sum('tradewind_edge_redis_link_losses_total');
 }
 
+/** What an edge under overload owes and did not do; nothing when it passed. */
+export function overloadFailures(overload: Overload): readonly string[] {
+  const { alive, asked, unanswered, trial } = overload;
+  const { stayed, untold, undertold, over } = trial;
+  const failures: string[] = [];
+  if (!alive) failures.push('the server is not alive');
+  if (asked === 0) failures.push('its admin port was never asked');
+  if (unanswered > 0)
+    failures.push(`its admin port did not answer ${unanswered} of ${asked} times`);
+  if (stayed === 0) failures.push('no client was left to be told');
+  if (untold > 0) failures.push(`${untold} clients that are short were told no gap`);
+  if (undertold > 0) failures.push(`${undertold} clients were told of less than they miss`);
+  if (over > 0) failures.push(`${over} clients received something twice`);
+  return failures;
+}
+
 /** The lines that a person reads. */
 export function describeOverload(overload: Overload): string {
   const { saturation, trial, asked, unanswered, slowestAnswerMs, alive, linkLosses } = overload;
-  const { received, expected, disconnected, told, untold, gaps, gapLost } = trial;
+  const { received, expected, disconnected, stayed, gaps, gapLost } = trial;
+  const { short, told, untold, undertold } = trial;
+  const loose = short - told - untold - undertold;
+  const failures = overloadFailures(overload);
   return [
     `Overload: ${formatNumber(trial.rate)} publications/s where ${formatNumber(saturation)} can be carried`,
     '',
     `server         ${alive ? 'alive' : 'NOT alive'} at the end`,
     `admin port     answered ${asked - unanswered} of ${asked}, the slowest in ${formatNumber(slowestAnswerMs)} ms`,
     `deliveries     ${formatNumber(received)} of ${formatNumber(expected)}`,
-    `clients        ${disconnected} disconnected, ${told} told exactly what they lost, ${untold} not`,
+    `clients        ${disconnected} disconnected; ${short} of the ${stayed} others are short`,
+    `short clients  ${untold} told no gap (0 is the goal), ${undertold} told of less than they miss (0 is the goal), ` +
+      `${told} told exactly, ${loose} told that nobody knows how much, or of more`,
     `gap frames     ${gaps}, with ${formatNumber(gapLost)} losses; Redis cut the edge off ${linkLosses ?? '?'} times`,
+    `verdict        ${failures.length === 0 ? 'passed' : `FAILED: ${failures.join('; ')}`}`,
   ].join('\n');
 }

@@ -10,6 +10,8 @@ const NOBODY: Delivered = {
   short: 0,
   over: 0,
   told: 0,
+  untold: 0,
+  undertold: 0,
   expected: 0,
   received: 0,
   missing: 0,

@@ -7,6 +7,7 @@ import type { Dialect, DialectSession } from './dialect.ts';
 import { FrameCounter, type FrameCounts, type FrameListener } from './frame-counter.ts';
 import type { Handshake } from './handshake.ts';
 import { readSentTime, recordLatency } from './latency.ts';
+import type { ToldLosses } from './shortfall.ts';
 import type { Reading } from './subscription-plan.ts';
 
 /** How long a connection may take until its subscriptions are confirmed, in ms. */
@@ -73,6 +74,8 @@ export class LoadConnection implements FrameListener, DialectSession {
   /** `gap` frames, the losses that they told, and notices to come back elsewhere. */
   gaps = 0;
   gapLost = 0;
+  /** Those of the `gap` frames that gave their losses no number. */
+  unnumberedGaps = 0;
   reconnectNotices = 0;
   /** Settles when it has ended. */
   readonly ended: Promise<void>;
@@ -95,6 +98,8 @@ export class LoadConnection implements FrameListener, DialectSession {
   #released = false;
   #markedPublications = 0;
   #markedGapLost = 0;
+  #markedGaps = 0;
+  #markedUnnumberedGaps = 0;
 
   constructor(
     setup: ConnectionSetup,
@@ -166,14 +171,20 @@ export class LoadConnection implements FrameListener, DialectSession {
     return this.counts.publications - this.#markedPublications;
   }
 
-  /** Losses told since the mark. */
-  get toldSinceMark(): number {
-    return this.gapLost - this.#markedGapLost;
+  /** What it was told of losses since the mark. */
+  get toldSinceMark(): ToldLosses {
+    return {
+      gaps: this.gaps - this.#markedGaps,
+      unnumberedGaps: this.unnumberedGaps - this.#markedUnnumberedGaps,
+      lost: this.gapLost - this.#markedGapLost,
+    };
   }
 
   mark(): void {
     this.#markedPublications = this.counts.publications;
     this.#markedGapLost = this.gapLost;
+    this.#markedGaps = this.gaps;
+    this.#markedUnnumberedGaps = this.unnumberedGaps;
   }
 
   /** From now on reads as fast as it can. */
@@ -230,7 +241,8 @@ export class LoadConnection implements FrameListener, DialectSession {
 
   gap(lost: number | undefined): void {
     this.gaps += 1;
-    this.gapLost += lost ?? 0;
+    if (lost === undefined) this.unnumberedGaps += 1;
+    else this.gapLost += lost;
   }
 
   reconnect(): void {

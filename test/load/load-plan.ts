@@ -103,6 +103,10 @@ export interface Delivered {
   readonly over: number;
   /** Of the short ones, those that were told (`gap`) exactly how much they missed. */
   readonly told: number;
+  /** Of the short ones, those that were told no gap at all: they do not know that they miss something. */
+  readonly untold: number;
+  /** Of the short ones, those that were told of fewer losses than they have, and each with a number. */
+  readonly undertold: number;
   readonly expected: number;
   readonly received: number;
   /** `seq` numbers passed over, and publications out of order, since they connected. */

@@ -24,6 +24,7 @@ import type {
   Verdict,
 } from './load-plan.ts';
 import { Poller } from './poller.ts';
+import { type Telling, tellingOf } from './shortfall.ts';
 import { channelsOf, type Reading, readingOf } from './subscription-plan.ts';
 
 /** How often due connections are opened, in ms. */
@@ -158,7 +159,8 @@ function sample(): LoadSample {
 
 function verdict(published: readonly number[]): Verdict {
   const of = (reading: Reading): Delivered => {
-    const counts = { connections: 0, ended: 0, exact: 0, short: 0, over: 0, told: 0 };
+    const counts = { connections: 0, ended: 0, exact: 0, short: 0, over: 0 };
+    const tellings: Record<Telling, number> = { exact: 0, loose: 0, under: 0, untold: 0 };
     const sums = { expected: 0, received: 0, missing: 0, disordered: 0 };
     for (const connection of connections) {
       if (connection.reading !== reading || !connection.wasSubscribed) continue;
@@ -176,10 +178,13 @@ function verdict(published: readonly number[]): Verdict {
       sums.disordered += connection.counts.disordered;
       if (received === expected) counts.exact += 1;
       else if (received > expected) counts.over += 1;
-      else counts.short += 1;
-      if (received < expected && received + connection.toldSinceMark === expected) counts.told += 1;
+      else {
+        counts.short += 1;
+        tellings[tellingOf(expected - received, connection.toldSinceMark)] += 1;
+      }
     }
-    return { ...counts, ...sums };
+    const { exact: told, under: undertold, untold } = tellings;
+    return { ...counts, told, untold, undertold, ...sums };
   };
   return { steady: of('steady'), slow: of('slow'), stalled: of('stalled') };
 }

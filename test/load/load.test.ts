@@ -88,6 +88,8 @@ describe('a load', () => {
       short: 0,
       over: 0,
       told: 0,
+      untold: 0,
+      undertold: 0,
       expected: 400,
       received: 400,
       missing: 0,
@@ -104,6 +106,45 @@ describe('a load', () => {
     const percentiles = percentilesOf(latency)!;
     expect(percentiles.samples).toBe(400);
     expect(percentiles.max).toBeLessThan(5_000);
+  });
+
+  it('tells of each client that is short what it was told, and of nobody else', async () => {
+    server.removeAllListeners('connection');
+    server.on('connection', (client) => {
+      client.on('message', (data) => {
+        const { id, channels } = JSON.parse(String(data));
+        subscribers.set(client, channels);
+        client.send(JSON.stringify({ type: 'gap', channel: 'a', lost: 7 }));
+        client.send(JSON.stringify({ type: 'subscribed', id, done: true }));
+      });
+    });
+    await using load = await connected({ connections: 6, dialect: { kind: 'tradewind' } });
+    await load.mark();
+    const tell = [
+      [],
+      [],
+      [{ lost: 3 }],
+      [{ lost: 1 }, { lost: 2 }],
+      [{ lost: 2 }],
+      [{ lost: 2 }, {}],
+    ];
+    const everything = 1;
+    for (const [i, client] of [...server.clients].entries()) {
+      for (const gap of tell[i]!)
+        client.send(JSON.stringify({ type: 'gap', channel: 'a', ...gap }));
+      const due = i === everything ? 4 : 1;
+      for (let sequence = 1; sequence <= due; sequence += 1)
+        client.send(`{"seq":${sequence},"data":0}`);
+    }
+    await eventually(async () => (await load.sample()).publications === 5 + 4);
+    expect((await load.verdict(CHANNELS.map(() => 2))).steady).toMatchObject({
+      connections: 6,
+      exact: 1,
+      short: 5,
+      told: 2,
+      untold: 1,
+      undertold: 1,
+    });
   });
 
   it('tells how connections ended that the server ended', async () => {

@@ -168,6 +168,8 @@ function mergeDelivered(all: readonly Delivered[]): Delivered {
     short: sum(({ short }) => short),
     over: sum(({ over }) => over),
     told: sum(({ told }) => told),
+    untold: sum(({ untold }) => untold),
+    undertold: sum(({ undertold }) => undertold),
     expected: sum(({ expected }) => expected),
     received: sum(({ received }) => received),
     missing: sum(({ missing }) => missing),
