@@ -11,7 +11,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   memory       15,000 idle clients, then 5,000 of which 1,000 stall: bytes each, p99 of the others
   pacing       what waiting between flushes costs and saves (EDGE_FLUSH_MS)
   writes       what giving frames to the kernel by send saves, against write and streams (EDGE_WRITES)
-  index        what the subscription index costs at 1,000 to 1,000,000 subscriptions
+  index        what the subscription index costs at 10 to 1,000,000 subscriptions
   safety       what checks and offsets cost while nothing is lost: Redis, CPU, allocations, publishing
   hot-path     time and allocations per delivery, from the index to the socket
 

@@ -10,22 +10,38 @@ import {
 } from '@tradewind/fanout';
 import { median } from './ratio.ts';
 
-/** Channels that each client of the index holds. */
+/** Channels that each client of an index holds, from {@link LEAST_WHOLE} subscriptions on. */
 const CHANNELS_PER_CLIENT = 10;
+
+/**
+ * So many subscriptions make a hundred clients, which is what an operation is timed on. An index with
+ * fewer is there a hundred times, and each is given one operation in turn: a single one is too short to be timed.
+ */
+const LEAST_WHOLE = 1_000;
+const SMALL_NODES = 100;
+
+/**
+ * In a small index, so that there too each channel has more subscribers than the one that comes or goes:
+ * the first one makes its channel's entry and the last one deletes it, which is other work.
+ */
+const SMALL_CHANNELS_PER_CLIENT = 2;
+const SMALL_SUBSCRIBERS_PER_CHANNEL = 2;
 
 /** Stands for the writes. */
 const TAKE_ALL = { take: () => true };
 
-/** Subscribers that each channel of the index has. */
+/** Subscribers that each channel of an index has, unless that made fewer than twenty channels. */
 const SUBSCRIBERS_PER_CHANNEL = 100;
 
 /** Operations that one round times at least, in passes over the chosen clients or channels. */
 const OPERATIONS_PER_ROUND = 10_000;
 
 /**
- * Which clients and channels the operations reach. `near`: the same hundred and twenty at every
- * size, which a CPU's caches hold: what the algorithm costs. `far`: up to ten thousand all over the
- * index, as a node's clients come and go: that, and the memory that caches cannot hold.
+ * What the operations reach. `near`: a hundred clients that come and go and twenty channels that are
+ * published to, at every size: what the algorithm costs while a CPU's caches hold it. `far`: up to ten
+ * thousand of both all over the index, as a node's clients come and go: that, and the memory that
+ * caches cannot hold. The clients that receive the publications are the channels' subscribers, and so
+ * they differ with the size: see {@link Delivered}.
  */
 export type Reach = 'near' | 'far';
 
@@ -33,6 +49,15 @@ const REACHED: Readonly<Record<Reach, { readonly clients: number; readonly chann
   near: { clients: 100, channels: 20 },
   far: { clients: OPERATIONS_PER_ROUND, channels: OPERATIONS_PER_ROUND },
 };
+
+/** Whom publishing once to each of the channels reaches. */
+export interface Delivered {
+  readonly channels: number;
+  /** On average over the channels: what one publication costs is shared by so many. */
+  readonly subscribersPerChannel: number;
+  /** Different clients, whose queues are written to. */
+  readonly clients: number;
+}
 
 /** What the operations of an index cost at one size, in ns: medians over the rounds. */
 export interface IndexCost {
@@ -43,13 +68,25 @@ export interface IndexCost {
   readonly addNs: number;
   /** One `remove` of a subscription. */
   readonly removeNs: number;
-  /** One `removeClient`, which holds ten channels, divided by them. */
+  /** One `removeClient`, divided by the channels that each client holds. */
   readonly removeClientPerChannelNs: number;
+  readonly channelsPerClient: number;
+  /** Different clients that `add`, `remove` and `removeClient` are called for. */
+  readonly clients: number;
   /** One publication to all subscribers of a channel, divided by them. */
   readonly deliverNs: number;
+  readonly delivered: Delivered;
+}
+
+/** An index and the queues of its clients. */
+interface Node {
+  readonly index: SubscriptionIndex<Client>;
+  readonly queues: SendQueues;
 }
 
 interface Client {
+  /** The one that it is in. */
+  readonly index: SubscriptionIndex<Client>;
   readonly outbox: Outbox;
   readonly place: number;
   /** The numbers of the channels that it holds. */
@@ -59,7 +96,7 @@ interface Client {
 /**
  * Times the operations of a `SubscriptionIndex` that holds this many subscriptions.
  *
- * @param subscriptions at least 1,000.
+ * @param subscriptions a multiple of 10, and of 1,000 from there on.
  * @param rounds how often each operation's round is timed.
  */
 export async function measureIndexCost(
@@ -90,21 +127,86 @@ export async function measureIndexCost(
     addNs: median(add),
     removeNs: median(remove),
     removeClientPerChannelNs: median(removeClient),
+    channelsPerClient: bed.channelsPerClient,
+    clients: bed.clients.length,
     deliverNs: median(delivery),
+    delivered: bed.delivered,
   };
 }
 
 interface TestBed {
-  readonly index: SubscriptionIndex<Client>;
+  /** The same names in each node. */
   readonly channels: readonly string[];
+  readonly channelsPerClient: number;
   /** The clients to reach, in the order of the operations. */
   readonly clients: readonly Client[];
-  readonly queues: SendQueues;
-  /** Publications to the channels to reach. */
+  /** Publications to the channels to reach, and next to each the node that it goes to. */
   readonly publications: readonly Publication[];
+  readonly publicationNodes: readonly Node[];
+  readonly delivered: Delivered;
+}
+
+/** How many indexes of one size there are, and of what each consists. */
+interface Layout {
+  readonly nodes: number;
+  readonly channelsPerClient: number;
+  readonly channels: number;
+}
+
+function layoutOf(subscriptions: number): Layout {
+  if (subscriptions < LEAST_WHOLE) {
+    return {
+      nodes: SMALL_NODES,
+      channelsPerClient: SMALL_CHANNELS_PER_CLIENT,
+      channels: subscriptions / SMALL_SUBSCRIBERS_PER_CHANNEL,
+    };
+  }
+  const channels = Math.max(CHANNELS_PER_CLIENT * 2, subscriptions / SUBSCRIBERS_PER_CHANNEL);
+  return { nodes: 1, channelsPerClient: CHANNELS_PER_CLIENT, channels };
 }
 
 function createTestBed(subscriptions: number, reach: Reach): TestBed {
+  const layout = layoutOf(subscriptions);
+  const channels = Array.from({ length: layout.channels }, (_, i) => `SYMBOL-${i}.trade`);
+  const nodes = Array.from({ length: layout.nodes }, () => {
+    return createNode(subscriptions, layout.channelsPerClient, channels);
+  });
+  const wanted = REACHED[reach];
+  const clients = nodes.flatMap((node) => {
+    const count = Math.min(wanted.clients / layout.nodes, node.clients.length);
+    return scattered(node.clients, count);
+  });
+  const tail = new Uint8Array(500);
+  const publications = channels.map((channel) => ({ channel, offset: 0, tail, publishedAt: 0 }));
+  const channelCount = Math.min(wanted.channels, layout.nodes * layout.channels);
+  const reached = scattered(publications, channelCount);
+  const publicationNodes = reached.map((_, i) => nodes[i % nodes.length] as Node);
+  return {
+    channels,
+    channelsPerClient: layout.channelsPerClient,
+    clients,
+    publications: reached,
+    publicationNodes,
+    delivered: whomTheyReach(reached, publicationNodes),
+  };
+}
+
+function whomTheyReach(publications: readonly Publication[], nodes: readonly Node[]): Delivered {
+  const audiences = publications.map(({ channel }, i) => (nodes[i] as Node).index.get(channel));
+  const deliveries = audiences.flat();
+  return {
+    channels: publications.length,
+    subscribersPerChannel: deliveries.length / publications.length,
+    clients: new Set(deliveries).size,
+  };
+}
+
+/** A node with so many subscriptions, spread evenly over the channels. */
+function createNode(
+  subscriptions: number,
+  channelsPerClient: number,
+  channels: readonly string[],
+): Node & { readonly clients: readonly Client[] } {
   const limits = {
     slots: 512,
     bytes: 1024 * 1024,
@@ -113,36 +215,25 @@ function createTestBed(subscriptions: number, reach: Reach): TestBed {
     controlBytes: 512 * 1024,
   };
   const policy = { graceMs: 2_000, maxLagMs: 30_000 };
-  const channelCount = Math.max(CHANNELS_PER_CLIENT * 2, subscriptions / SUBSCRIBERS_PER_CHANNEL);
-  const channels = Array.from({ length: channelCount }, (_, i) => `SYMBOL-${i}.trade`);
-  const tail = new Uint8Array(500);
-  const publications = channels.map((channel) => ({ channel, offset: 0, tail, publishedAt: 0 }));
   const index = new SubscriptionIndex<Client>();
   const log = new PublicationLog(0);
   const queues = new SendQueues(limits);
   const clients: Client[] = [];
-  for (let i = 0; i < subscriptions / CHANNELS_PER_CLIENT; i += 1) {
+  for (let i = 0; i < subscriptions / channelsPerClient; i += 1) {
     const held = Array.from(
-      { length: CHANNELS_PER_CLIENT },
-      (_, nth) => (i * CHANNELS_PER_CLIENT + nth) % channelCount,
+      { length: channelsPerClient },
+      (_, nth) => (i * channelsPerClient + nth) % channels.length,
     );
     const outbox = new Outbox(queues, policy, log);
-    const client = { outbox, place: outbox.place, channels: held };
+    const client = { index, outbox, place: outbox.place, channels: held };
     for (const channel of held) index.add(channels[channel] as string, client);
     clients.push(client);
   }
-  const reached = REACHED[reach];
-  return {
-    index,
-    queues,
-    channels,
-    clients: scattered(clients, Math.min(reached.clients, clients.length)),
-    publications: scattered(publications, Math.min(reached.channels, channelCount)),
-  };
+  return { index, queues, clients };
 }
 
 /** Adds to each client a channel that it does not hold, and removes it again. */
-function timeAddAndRemove({ index, channels, clients }: TestBed): {
+function timeAddAndRemove({ channels, clients }: TestBed): {
   readonly addNs: number;
   readonly removeNs: number;
 } {
@@ -154,38 +245,39 @@ function timeAddAndRemove({ index, channels, clients }: TestBed): {
   const removing = new Stopwatch();
   while (removing.operations < OPERATIONS_PER_ROUND) {
     adding.time(clients.length, () => {
-      for (let i = 0; i < clients.length; i += 1) index.add(names[i]!, clients[i]!);
+      for (let i = 0; i < clients.length; i += 1) clients[i]!.index.add(names[i]!, clients[i]!);
     });
     removing.time(clients.length, () => {
-      for (let i = 0; i < clients.length; i += 1) index.remove(names[i]!, clients[i]!);
+      for (let i = 0; i < clients.length; i += 1) clients[i]!.index.remove(names[i]!, clients[i]!);
     });
   }
   return { addNs: adding.nsPerOperation, removeNs: removing.nsPerOperation };
 }
 
 /** Removes the clients and lets them come back. */
-function timeRemoveClient({ index, channels, clients }: TestBed): number {
+function timeRemoveClient({ channels, channelsPerClient, clients }: TestBed): number {
   const removing = new Stopwatch();
   while (removing.operations < OPERATIONS_PER_ROUND) {
-    removing.time(clients.length * CHANNELS_PER_CLIENT, () => {
-      for (const client of clients) index.removeClient(client);
+    removing.time(clients.length * channelsPerClient, () => {
+      for (const client of clients) client.index.removeClient(client);
     });
     for (const client of clients) {
-      for (const channel of client.channels) index.add(channels[channel]!, client);
+      for (const channel of client.channels) client.index.add(channels[channel]!, client);
     }
   }
   return removing.nsPerOperation;
 }
 
 /** Delivers to each of the channels once, and forgets what waits. */
-function timeDeliver({ index, queues, publications }: TestBed): number {
+function timeDeliver({ publications, publicationNodes, delivered }: TestBed): number {
   const delivering = new Stopwatch();
   const round = createDeliveryRound<Client>();
-  const deliveries = publications.reduce((sum, { channel }) => sum + index.count(channel), 0);
+  const deliveries = delivered.subscribersPerChannel * delivered.channels;
   while (delivering.operations < OPERATIONS_PER_ROUND) {
     delivering.time(deliveries, () => {
-      for (const publication of publications) {
-        deliver(publication, index.audience(publication.channel), queues, 0, round);
+      for (let i = 0; i < publications.length; i += 1) {
+        const { index, queues } = publicationNodes[i]!;
+        deliver(publications[i]!, index.audience(publications[i]!.channel), queues, 0, round);
       }
     });
     for (const { outbox } of round.dirty) outbox.drainInto(TAKE_ALL);
@@ -194,7 +286,7 @@ function timeDeliver({ index, queues, publications }: TestBed): number {
   return delivering.nsPerOperation;
 }
 
-/** Different elements, far from each other: 7,919 is a prime that no size in use is a multiple of. */
+/** Different elements, far from each other: 7,919 is a prime that no number of elements in use is a multiple of. */
 function scattered<T>(elements: readonly T[], count: number): readonly T[] {
   const STRIDE = 7_919;
   return Array.from({ length: count }, (_, i) => elements[(i * STRIDE) % elements.length] as T);
