@@ -24,7 +24,12 @@ describe('an overload', () => {
     expect(text).toContain('500 of the 1000 others are short');
     expect(text).toContain('0 told no gap');
     expect(text).toContain('300 told exactly, 200 told that nobody knows');
-    expect(text).toMatch(/verdict +passed/);
+    expect(text).toMatch(/verdict +passed$/);
+  });
+
+  it('says when there was nothing to be told', () => {
+    const text = describeOverload(overload({ short: 0, told: 0 }));
+    expect(text).toMatch(/passed, but nobody was short/);
   });
 
   it.each([

@@ -105,6 +105,11 @@ export function overloadFailures(overload: Overload): readonly string[] {
   return failures;
 }
 
+function verdictText(failures: readonly string[], short: number): string {
+  if (failures.length > 0) return `FAILED: ${failures.join('; ')}`;
+  return short > 0 ? 'passed' : 'passed, but nobody was short: there was no loss to be told';
+}
+
 /** The lines that a person reads. */
 export function describeOverload(overload: Overload): string {
   const { saturation, trial, asked, unanswered, slowestAnswerMs, alive, linkLosses } = overload;
@@ -122,6 +127,6 @@ export function describeOverload(overload: Overload): string {
     `short clients  ${untold} told no gap (0 is the goal), ${undertold} told of less than they miss (0 is the goal), ` +
       `${told} told exactly, ${loose} told that nobody knows how much, or of more`,
     `gap frames     ${gaps}, with ${formatNumber(gapLost)} losses; Redis cut the edge off ${linkLosses ?? '?'} times`,
-    `verdict        ${failures.length === 0 ? 'passed' : `FAILED: ${failures.join('; ')}`}`,
+    `verdict        ${verdictText(failures, short)}`,
   ].join('\n');
 }
