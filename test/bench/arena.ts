@@ -96,6 +96,8 @@ export interface Arena extends AsyncDisposable {
    *   {@link BACKLOG_LIMIT_MS}.
    */
   trial(rate: number, seconds: number, settleMs?: number): Promise<Trial>;
+  /** Publishes at this rate, in publications per second, until it is disposed; nothing is measured. */
+  keepPublishing(rate: number): Promise<AsyncDisposable>;
   /** Stalled clients vanish, without a close frame; resolves when they have gone on this side. */
   dropStalled(): Promise<void>;
 }
@@ -140,6 +142,14 @@ export async function openArena(
       const offer = { rate, seconds, payloadBytes: shape.payloadBytes, settleMs };
       const seen = await runTrial({ server, publisher, load }, offer);
       return summarize(seen, steadyClients(shape), contender.numbersPerClient);
+    },
+    async keepPublishing(rate) {
+      await publisher.start({ ratePerSecond: rate, payloadBytes: shape.payloadBytes });
+      return {
+        async [Symbol.asyncDispose]() {
+          await publisher.stop();
+        },
+      };
     },
     dropStalled: () => load.dropWeak(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

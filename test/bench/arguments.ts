@@ -16,7 +16,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   hot-path     time and allocations per delivery, from the index to the socket
 
   --seconds N        length of a measured run (30; memory 120; safety 30, 60 quiet, 5 publishing)
-  --pairs N          alternating pairs (5; predecessor 15), or rounds of memory's three runs
+  --pairs N          alternating pairs (5; predecessor 15), or rounds of memory's four runs
   --clients N        clients (as above; saturation and safety 1,000; memory both)
   --payload BYTES    payload of a publication (500; memory 15,000; safety also 150, for publishing)
   --against A,B      opponents of the edge: ws-per-client, ws-shared, socket.io, bun
@@ -25,7 +25,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   --quick            100 clients, 3 s, one pair: shows that it works and nothing else (saturation still searches,
                      for 6 minutes against all)
 
-As they come, saturation takes about an hour, predecessor an hour and a half, memory 45 minutes, safety 35, the others
+As they come, saturation takes about an hour, predecessor an hour and a half, memory an hour, safety 35, the others
 that compare 10 to 30, overload three, index and hot-path one. --pairs and --seconds make them shorter.
 
 The server has core 0 to itself; clients, publisher and Redis share core 1. Nothing else should run. As root on

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Trial } from './arena.ts';
 import type { EdgeMemory } from './edge-memory.ts';
-import type { StalledResult, StalledRun } from './stalled-memory.ts';
+import type { LeavingRun, StalledResult, StalledRun } from './stalled-memory.ts';
 import { describeStalled } from './stalled-memory-text.ts';
 import { PARTLY_STALLED } from './subjects.ts';
 
@@ -27,6 +27,16 @@ function run(published: number, collected: number, left: number, p99: number): S
   };
 }
 
+/** Clients that left: so many MB of PSS before, and when it was read last. */
+function leaving(before: number, left: number, isBack: boolean, seconds: number): LeavingRun {
+  return {
+    trial: { whole: true } as Trial,
+    publishedPssBytes: before * MEGABYTE,
+    left: { pssBytes: left * MEGABYTE, isBack, seconds },
+    leftCollected: memory(81),
+  };
+}
+
 const RESULT: StalledResult = {
   shape: PARTLY_STALLED,
   seconds: 120,
@@ -40,6 +50,7 @@ const RESULT: StalledResult = {
       without: run(200, 80, 80, 20),
       stalled: run(250, 120, 82, 21),
       reading: run(210, 88, 88, 30),
+      leaving: leaving(255, 203, true, 31),
     },
   ],
 };
@@ -54,6 +65,19 @@ describe('describeStalled', () => {
     expect(text).toMatch(/they left.*PSS collected, above no client: 2\.000/s);
     expect(text).toMatch(/stalled \/ without them: 1\.050/);
     expect(text).toMatch(/stalled \/ all reading: 0\.700/);
+  });
+
+  it('says what came back by itself, and when', () => {
+    const text = describeStalled(RESULT);
+    expect(text).toMatch(/PSS before they left, above no client: 55\.000/);
+    expect(text).toMatch(/PSS held after they left \(31 s\), above no client: 3\.000/);
+    expect(text).toMatch(/PSS collected afterwards, above no client: 1\.000/);
+    expect(text).toContain('in 1 of 1 rounds');
+    const [round] = RESULT.roundsMeasured;
+    const held = { ...round!, leaving: leaving(255, 240, false, 60) };
+    const notBack = describeStalled({ ...RESULT, roundsMeasured: [held] });
+    expect(notBack).toMatch(/held after they left \(60 s\), above no client: 40\.000/);
+    expect(notBack).toContain('in 0 of 1 rounds');
   });
 
   it('says whether the kernel’s send buffers were bounded', () => {

@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readMemory } from '../load/process-usage.ts';
 import { collectGarbage, INSPECTABLE } from '../support/inspector.ts';
 import { eventually } from '../support/wait.ts';
-import { type LoadShape, openArena, type Subject, steadyClients, type Trial } from './arena.ts';
+import {
+  type Arena,
+  type LoadShape,
+  openArena,
+  type Subject,
+  steadyClients,
+  type Trial,
+} from './arena.ts';
 import {
   type EdgeMemory,
   type MeasuredEdge,
@@ -10,6 +18,7 @@ import {
   readEdgeMemory,
 } from './edge-memory.ts';
 import { boundSendBuffers } from './kernel-send-buffers.ts';
+import { ReturnWatch, type UnforcedReturn } from './return-watch.ts';
 
 /** Clients of which some stall, and how long everybody is sent to. */
 export interface StalledPlan {
@@ -35,11 +44,26 @@ export interface StalledRun {
   readonly leftCollected: EdgeMemory;
 }
 
+/**
+ * An edge whose stalled clients leave, and which is left alone: nothing forces a collection until what
+ * came back by itself has been read, neither while they are there nor when they have left.
+ */
+export interface LeavingRun {
+  readonly trial: Trial;
+  /** PSS when publishing at the measured rate was over for a moment, before they left, in bytes. */
+  readonly publishedPssBytes: number;
+  /** While publishing went on at the same rate to those that read. */
+  readonly left: UnforcedReturn;
+  /** Then, as {@link StalledRun.leftCollected}. */
+  readonly leftCollected: EdgeMemory;
+}
+
 /** One round: the same clients, with those that stall, without them, and with all of them reading. */
 export interface StalledRound {
   readonly without: StalledRun;
   readonly stalled: StalledRun;
   readonly reading: StalledRun;
+  readonly leaving: LeavingRun;
 }
 
 export interface StalledResult extends StalledPlan {
@@ -73,6 +97,21 @@ const GIVE_UP_MS = 4_000;
 /** An edge returns free memory every 30 s: after so long, in ms, it has. */
 const RETURN_MS = 32_000;
 
+/** What a stalled client may cost, in bytes of process memory. */
+export const GOAL_BYTES = 64e3;
+
+/**
+ * What a client that stalled may still hold when its memory counts as back, in bytes: a tenth of that.
+ * Two fresh edges differ by some MB, which is KB for each of a thousand clients: less shows nothing.
+ */
+export const BACK_BYTES = GOAL_BYTES / 10;
+
+/** How long memory may take to come back by itself, in s: an edge returns it twice meanwhile. */
+const BACK_DEADLINE_SECONDS = 60;
+
+/** How often PSS is read meanwhile, in ms. The kernel answers; the edge does nothing for it. */
+const WATCH_MS = 500;
+
 /** Stalled clients are not disconnected, neither as slow nor because they answer no ping. */
 const SUBJECT: Subject = {
   label: 'edge',
@@ -86,8 +125,8 @@ const SUBJECT: Subject = {
 };
 
 /**
- * Measures what clients cost that stall, in rounds: without them, with them, and with the same ones
- * reading. So each comparison is one of neighbours, each with a fresh edge and fresh clients.
+ * Measures what clients cost that stall, in rounds: without them, with them, with the same ones
+ * reading, and with them until they leave. So each comparison is one of neighbours, each with a fresh edge and fresh clients.
  */
 export async function measureStalled(
   plan: StalledPlan,
@@ -103,10 +142,13 @@ export async function measureStalled(
   if (failure !== undefined) report(`kernel send buffers stay at ${sizes}: ${failure}`);
   const roundsMeasured: StalledRound[] = [];
   for (let round = 0; round < plan.rounds; round += 1) {
+    const withoutThem = await measureRun('without them', without, plan, redisUrl, report);
+    const backBytes = withoutThem.published.pssBytes + BACK_BYTES * (shape.clients - steady);
     roundsMeasured.push({
-      without: await measureRun('without them', without, plan, redisUrl, report),
+      without: withoutThem,
       stalled: await measureRun('stalled', shape, plan, redisUrl, report),
       reading: await measureRun('all reading', reading, plan, redisUrl, report),
+      leaving: await measureLeaving(plan, backBytes, redisUrl, report),
     });
   }
   return {
@@ -128,18 +170,14 @@ async function measureRun(
 ): Promise<StalledRun> {
   await using arena = await openArena(SUBJECT, shape, redisUrl);
   const edge = measuredEdge(arena.server);
-  const rate = Math.ceil(BYTES_TOWARDS_EACH / shape.payloadBytes) / seconds;
-  await arena.trial(rate, Math.min(seconds, WARM_UP_SECONDS));
-  const trial = await arena.trial(rate, seconds);
+  const trial = await warmedTrial(arena, shape, seconds);
   const published = await readEdgeMemory(edge);
   const metrics = await edge.metrics();
   const publishedCollected = await readCollectedMemory(edge);
   await arena.dropStalled();
   await untilConnected(edge, steadyClients(shape));
   await sleep(GIVE_UP_MS);
-  await collectGarbage(edge);
-  await sleep(RETURN_MS);
-  const leftCollected = await readCollectedMemory(edge);
+  const leftCollected = await readReturnedMemory(edge);
   const refusals = metrics.sum('tradewind_edge_refusals_total') ?? 0;
   report(
     `${label}: ${trial.whole ? 'whole' : 'NOT whole'}, ${refusals} refusals, ` +
@@ -155,6 +193,64 @@ async function measureRun(
     publishedCollected,
     leftCollected,
   };
+}
+
+/** Those that stall leave, and the edge is left alone until its PSS is at most `backBytes`, or does not get there. */
+async function measureLeaving(
+  { shape, seconds }: StalledPlan,
+  backBytes: number,
+  redisUrl: string,
+  report: (line: string) => void,
+): Promise<LeavingRun> {
+  await using arena = await openArena(SUBJECT, shape, redisUrl);
+  const edge = measuredEdge(arena.server);
+  const trial = await warmedTrial(arena, shape, seconds);
+  const { pssBytes: publishedPssBytes } = await readMemory(edge.pid);
+  const left = await watchLeaving(arena, edge, rateOf(shape, seconds), backBytes);
+  // Only now: what the edge would do to answer is not to be what brings its memory back.
+  await untilConnected(edge, steadyClients(shape));
+  const leftCollected = await readReturnedMemory(edge);
+  report(
+    `leaving: ${trial.whole ? 'whole' : 'NOT whole'}, PSS ${Math.round(publishedPssBytes / 1e6)} MB, ` +
+      `${left.isBack ? 'back' : 'NOT back'} after ${Math.round(left.seconds)} s, then ${Math.round(left.pssBytes / 1e6)} MB`,
+  );
+  return { trial, publishedPssBytes, left, leftCollected };
+}
+
+async function watchLeaving(
+  arena: Arena,
+  edge: MeasuredEdge,
+  rate: number,
+  backBytes: number,
+): Promise<UnforcedReturn> {
+  await using _publishing = await arena.keepPublishing(rate);
+  await arena.dropStalled();
+  const leftAt = performance.now();
+  const watch = new ReturnWatch(backBytes, BACK_DEADLINE_SECONDS);
+  for (;;) {
+    const { pssBytes } = await readMemory(edge.pid);
+    const found = watch.take((performance.now() - leftAt) / 1_000, pssBytes);
+    if (found !== undefined) return found;
+    await sleep(WATCH_MS);
+  }
+}
+
+/** At which everybody is sent what is to be sent towards each, in publications per second. */
+function rateOf(shape: LoadShape, seconds: number): number {
+  return Math.ceil(BYTES_TOWARDS_EACH / shape.payloadBytes) / seconds;
+}
+
+async function warmedTrial(arena: Arena, shape: LoadShape, seconds: number): Promise<Trial> {
+  const rate = rateOf(shape, seconds);
+  await arena.trial(rate, Math.min(seconds, WARM_UP_SECONDS));
+  return await arena.trial(rate, seconds);
+}
+
+/** After a collection, a return of free memory, and another collection. */
+async function readReturnedMemory(edge: MeasuredEdge): Promise<EdgeMemory> {
+  await collectGarbage(edge);
+  await sleep(RETURN_MS);
+  return await readCollectedMemory(edge);
 }
 
 async function untilConnected(edge: MeasuredEdge, clients: number): Promise<void> {

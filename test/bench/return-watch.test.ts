@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { ReturnWatch, type UnforcedReturn } from './return-watch.ts';
+
+/** One reading a second, from the first on; the last one stays. Bound 100, deadline 60 s. */
+function watch(readings: readonly number[]): UnforcedReturn {
+  const watching = new ReturnWatch(100, 60);
+  for (let seconds = 0; ; seconds += 1) {
+    const found = watching.take(seconds, readings[Math.min(seconds, readings.length - 1)]!);
+    if (found !== undefined) return found;
+  }
+}
+
+describe('ReturnWatch', () => {
+  it('says since when memory has been within its bound', () => {
+    expect(watch([300, 200, 100, 90])).toEqual({ pssBytes: 90, isBack: true, seconds: 2 });
+  });
+
+  it('does not take a moment between two collections for it', () => {
+    const found = watch([300, 90, 90, 300, 300, 90]);
+    expect(found).toEqual({ pssBytes: 90, isBack: true, seconds: 5 });
+  });
+
+  it('gives up at its deadline, and says what is held then', () => {
+    expect(watch([300, 150])).toEqual({ pssBytes: 150, isBack: false, seconds: 60 });
+  });
+
+  it('lets what came at the last moment stay for as long as all else', () => {
+    const late = [...Array.from({ length: 59 }, () => 300), 90];
+    expect(watch(late)).toEqual({ pssBytes: 90, isBack: true, seconds: 59 });
+  });
+});
