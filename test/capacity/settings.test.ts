@@ -118,6 +118,10 @@ describe('readCapacitySettings', () => {
       { TARGET_URLS: 'https://a/ws', REDIS_URL: 'redis://r' },
       '"https://a/ws" must be like ws://host:8080/ws or wss://host/ws',
     ],
+    [
+      { TARGET_URLS: 'ws://a/ws', REDIS_URL: 'redis://:secret@r:' },
+      'REDIS_URL: has a colon and no port behind it',
+    ],
   ])('refuses %j', (env, message) => {
     expect(mistakesOf(env)).toContain(message);
   });

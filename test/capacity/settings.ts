@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { checkRedisUrl } from '@tradewind/bus';
 import { isChannelName } from '@tradewind/protocol';
 import { type Environment, type EnvironmentReader, readConfig } from '@tradewind/runtime';
 import { MIN_PAYLOAD_BYTES } from '../load/publication-payload.ts';
@@ -197,9 +198,9 @@ function readTarget(
       description: 'like ws://host:8080/ws or wss://host/ws',
     },
   });
-  const redisUrl = env.optionalString('REDIS_URL', {
-    allowed: { pattern: /^rediss?:\/\/\S+$/, description: 'like redis://host:6379' },
-  });
+  const redisUrl = env.secret('REDIS_URL');
+  const fault = redisUrl === undefined ? undefined : checkRedisUrl(redisUrl);
+  if (fault !== undefined) env.reject('REDIS_URL', fault);
   if (urls.length === 0) {
     return { kind: 'local', edges, environment: edgeVariables(environment) };
   }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import { promisify } from 'node:util';
+import { bringFromDebian } from '@tradewind/dev';
 
 const run = promisify(execFile);
 
@@ -18,12 +19,17 @@ export interface TlsTerminator extends AsyncDisposable {
   readonly serverNames: readonly (string | false)[];
 }
 
-/** Whether there is an `openssl`, which {@link startTlsTerminator} needs for its certificate. */
+/**
+ * Whether there is an `openssl`, which {@link startTlsTerminator} needs for its certificate; as root on
+ * Debian, installed by apt when there is none.
+ */
 export async function hasOpenssl(): Promise<boolean> {
-  return await run('openssl', ['version']).then(
-    () => true,
-    () => false,
-  );
+  const find = () =>
+    run('openssl', ['version']).then(
+      () => 'openssl',
+      () => undefined,
+    );
+  return (await bringFromDebian(find, ['openssl'], console.log)) !== undefined;
 }
 
 /**
