@@ -5,7 +5,7 @@ import { startBenchRedis } from './bench-redis.ts';
 import { runCommand } from './commands.ts';
 import { LOAD_CORE, moveToLoadCore } from './cores.ts';
 import { describeMachine, machineLines } from './machine.ts';
-import { canHaveOwnNetwork, currentNetwork, runAgainInOwnNetwork } from './own-network.ts';
+import { bringOwnNetwork, currentNetwork, runAgainInOwnNetwork } from './own-network.ts';
 import { writeResult } from './results.ts';
 
 const EXIT_FAILED = 1;
@@ -46,7 +46,7 @@ async function main(args: readonly string[]): Promise<number> {
     }
     // What has to be fetched is fetched here: a network of one's own leads nowhere.
     await bringRedisServer(report);
-    if (currentNetwork() === 'machine' && (await canHaveOwnNetwork(report))) {
+    if (currentNetwork() === 'machine' && (await bringOwnNetwork(report))) {
       return await runAgainInOwnNetwork();
     }
     return await bench(asked, args);

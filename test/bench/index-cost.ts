@@ -286,7 +286,7 @@ function timeDeliver({ publications, publicationNodes, delivered }: TestBed): nu
   return delivering.nsPerOperation;
 }
 
-/** Different elements, far from each other: 7,919 is a prime that no number of elements in use is a multiple of. */
+/** Elements far from each other, different ones as long as there are so many: 7,919 is a prime that no number of elements in use is a multiple of. */
 function scattered<T>(elements: readonly T[], count: number): readonly T[] {
   const STRIDE = 7_919;
   return Array.from({ length: count }, (_, i) => elements[(i * STRIDE) % elements.length] as T);

@@ -68,8 +68,9 @@ export function describeIndexCosts(costs: readonly IndexCost[]): string {
     'near: 100 clients come and go and 20 channels are published to, at every size; far: up to 10,000',
     'of both all over the index, with its cache misses. "clients" are those that come and go; each',
     'publication goes to all subscribers of its channel, "to clients" in all: deliver is not on the',
-    'same clients at every size. Clients hold 10 channels. With 10 subscriptions they hold 2, a channel',
-    'has 2 subscribers, who share what a publication costs, and 100 such indexes take turns.',
+    'same clients at every size. Clients hold 10 channels. With 10 subscriptions they hold 2, which',
+    'share what removing a client costs, a channel has 2 subscribers, who share what a publication',
+    'costs, and 100 such indexes take turns (for deliver 20).',
     '',
     formatTable(header, rows),
   ].join('\n');

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import { startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { describe, expect, it } from 'vitest';
-import { canHaveOwnNetwork, withOwnNetwork } from './own-network.ts';
+import { bringOwnNetwork, withOwnNetwork } from './own-network.ts';
 
 /** Listens on its loopback, connects to itself and to a port of the machine's, and tells what came of it. */
 const LOOK_AROUND = `
@@ -26,7 +26,7 @@ const LOOK_AROUND = `
 
 const OUTPUT_DEADLINE_MS = 10_000;
 
-const isPossible = await canHaveOwnNetwork(console.log);
+const isPossible = await bringOwnNetwork(console.log);
 
 describe.skipIf(!isPossible)('a network of its own', () => {
   it('has a loopback that works, and nothing of the machine', async () => {
@@ -34,7 +34,10 @@ describe.skipIf(!isPossible)('a network of its own', () => {
     await once(server, 'listening');
     const { port } = server.address() as { readonly port: number };
     const command = [process.execPath, '--eval', LOOK_AROUND, String(port)] as const;
-    expect(await lookAround(command)).toMatchObject({ own: 'reached', machine: 'reached' });
+    expect(await lookAround([process.execPath, command.slice(1)])).toMatchObject({
+      own: 'reached',
+      machine: 'reached',
+    });
     expect(await lookAround(withOwnNetwork(command))).toEqual({
       interfaces: ['lo'],
       own: 'reached',
@@ -58,7 +61,7 @@ describe.skipIf(!isPossible)('a network of its own', () => {
   });
 });
 
-async function lookAround([program, ...args]: readonly [string, ...string[]]): Promise<unknown> {
+async function lookAround([program, args]: ReturnType<typeof withOwnNetwork>): Promise<unknown> {
   const { stdout } = await promisify(execFile)(program, args);
   return JSON.parse(stdout);
 }

@@ -25,23 +25,21 @@ export function currentNetwork(): Network {
  * util-linux makes it. What other programs leave in the machine's, as Docker does with its packet filter and
  * the bridge's hooks, is passed by each packet there, and makes each write dearer.
  */
-export function withOwnNetwork(command: readonly string[]): [string, ...string[]] {
-  return ['unshare', '--net', 'sh', '-c', BEHIND_LOOPBACK, 'sh', ...command];
+export function withOwnNetwork(
+  command: readonly string[],
+): readonly [program: string, args: readonly string[]] {
+  return ['unshare', ['--net', 'sh', '-c', BEHIND_LOOPBACK, 'sh', ...command]];
 }
 
 /**
- * Whether this machine lets us: on Linux, as root, with `ip` of iproute2, which is installed by apt where
- * there is none and where that needs nobody's leave.
+ * Whether this machine lets us: on Linux, as root, with `ip` of iproute2. Where that alone is missing it is
+ * installed by apt, if that needs nobody's leave.
  */
-export async function canHaveOwnNetwork(report: (line: string) => void): Promise<boolean> {
+export async function bringOwnNetwork(report: (line: string) => void): Promise<boolean> {
+  if (!(await succeeds('unshare', ['--net', 'true']))) return false;
+  const findIp = async () => ((await succeeds('ip', ['-Version'])) ? 'ip' : undefined);
   if ((await bringFromDebian(findIp, ['iproute2'], report)) === undefined) return false;
-  const [program, ...args] = withOwnNetwork(['true']);
-  try {
-    await promisify(execFile)(program, args);
-    return true;
-  } catch {
-    return false;
-  }
+  return await succeeds(...withOwnNetwork(['true']));
 }
 
 /**
@@ -49,7 +47,7 @@ export async function canHaveOwnNetwork(report: (line: string) => void): Promise
  * code. It gets a channel to us, which ends when we do: then it is to end as well.
  */
 export async function runAgainInOwnNetwork(): Promise<number> {
-  const [program, ...args] = withOwnNetwork([process.execPath, ...process.argv.slice(1)]);
+  const [program, args] = withOwnNetwork([process.execPath, ...process.argv.slice(1)]);
   const child = spawn(program, args, {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, [NETWORK_LEFT]: nameOfNetwork() },
@@ -58,10 +56,10 @@ export async function runAgainInOwnNetwork(): Promise<number> {
   return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
 }
 
-async function findIp(): Promise<string | undefined> {
-  return await promisify(execFile)('ip', ['-Version']).then(
-    () => 'ip',
-    () => undefined,
+async function succeeds(program: string, args: readonly string[]): Promise<boolean> {
+  return await promisify(execFile)(program, args).then(
+    () => true,
+    () => false,
   );
 }
 

@@ -31,6 +31,8 @@ function run(published: number, collected: number, left: number, p99: number): S
 function leaving(before: number, left: number, isBack: boolean, seconds: number): LeavingRun {
   return {
     trial: { whole: true } as Trial,
+    refusals: 640_000,
+    slowDisconnects: 0,
     publishedPssBytes: before * MEGABYTE,
     left: { pssBytes: left * MEGABYTE, isBack, seconds },
     leftCollected: memory(81),
@@ -48,6 +50,7 @@ const RESULT: StalledResult = {
   roundsMeasured: [
     {
       without: run(200, 80, 80, 20),
+      withoutPublishingPssBytes: 200 * MEGABYTE,
       stalled: run(250, 120, 82, 21),
       reading: run(210, 88, 88, 30),
       leaving: leaving(255, 203, true, 31),
@@ -70,13 +73,13 @@ describe('describeStalled', () => {
   it('says what came back by itself, and when', () => {
     const text = describeStalled(RESULT);
     expect(text).toMatch(/PSS before they left, above no client: 55\.000/);
-    expect(text).toMatch(/PSS held after they left \(31 s\), above no client: 3\.000/);
+    expect(text).toMatch(/PSS held since 31 s after they left, above no client: 3\.000/);
     expect(text).toMatch(/PSS collected afterwards, above no client: 1\.000/);
     expect(text).toContain('in 1 of 1 rounds');
     const [round] = RESULT.roundsMeasured;
     const held = { ...round!, leaving: leaving(255, 240, false, 60) };
     const notBack = describeStalled({ ...RESULT, roundsMeasured: [held] });
-    expect(notBack).toMatch(/held after they left \(60 s\), above no client: 40\.000/);
+    expect(notBack).toMatch(/held since 60 s after they left, above no client: 40\.000/);
     expect(notBack).toContain('in 0 of 1 rounds');
   });
 

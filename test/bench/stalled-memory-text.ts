@@ -130,19 +130,23 @@ function leavingLines(
   const back = rounds.filter(({ leaving }) => leaving.left.isBack);
   const seconds = formatNumber(median(rounds.map(({ leaving }) => leaving.left.seconds)));
   const whole = rounds.filter(({ leaving }) => leaving.trial.whole).length;
+  const most = (quantity: (round: StalledRound) => number): string =>
+    formatNumber(Math.max(...rounds.map(quantity)));
+  const slow = most(({ leaving }) => leaving.slowDisconnects);
+  const refusals = formatNumber(median(rounds.map(({ leaving }) => leaving.refusals)));
   return [
     'KB for each client that stalled, on edges that were left alone: nothing forced, publishing went on',
-    line('PSS before they left, above no client', ({ leaving, without }) => {
-      return leaving.publishedPssBytes - pss(without.published);
+    line('PSS before they left, above no client', (round) => {
+      return round.leaving.publishedPssBytes - round.withoutPublishingPssBytes;
     }),
-    line(`PSS held after they left (${seconds} s), above no client`, ({ leaving, without }) => {
-      return leaving.left.pssBytes - pss(without.published);
+    line(`PSS held since ${seconds} s after they left, above no client`, (round) => {
+      return round.leaving.left.pssBytes - round.withoutPublishingPssBytes;
     }),
     line('PSS collected afterwards, above no client', ({ leaving, without }) =>
       difference(leaving.leftCollected, without.leftCollected, pss),
     ),
     `  back, which is at most ${BACK_BYTES / KILOBYTE} for ${BACK_FOR_SECONDS} s, in ${back.length} of ` +
-      `${rounds.length} rounds; ${whole} of ${rounds.length} runs were whole`,
+      `${rounds.length} rounds; ${whole} of ${rounds.length} runs were whole, ${refusals} refusals, ${slow} disconnected as slow`,
   ];
 }
 

@@ -18,7 +18,7 @@ import {
   readEdgeMemory,
 } from './edge-memory.ts';
 import { boundSendBuffers } from './kernel-send-buffers.ts';
-import { ReturnWatch, type UnforcedReturn } from './return-watch.ts';
+import { BACK_FOR_SECONDS, ReturnWatch, type UnforcedReturn } from './return-watch.ts';
 
 /** Clients of which some stall, and how long everybody is sent to. */
 export interface StalledPlan {
@@ -50,6 +50,9 @@ export interface StalledRun {
  */
 export interface LeavingRun {
   readonly trial: Trial;
+  /** As of {@link StalledRun}, of the whole run: without refusals nobody stalled, and who was disconnected did not leave. */
+  readonly refusals: number;
+  readonly slowDisconnects: number;
   /** PSS when publishing at the measured rate was over for a moment, before they left, in bytes. */
   readonly publishedPssBytes: number;
   /** While publishing went on at the same rate to those that read. */
@@ -58,9 +61,11 @@ export interface LeavingRun {
   readonly leftCollected: EdgeMemory;
 }
 
-/** One round: the same clients, with those that stall, without them, and with all of them reading. */
+/** One round: the same clients, without those that stall, with them, with all of them reading, and with them until they leave. */
 export interface StalledRound {
   readonly without: StalledRun;
+  /** The most PSS that the edge without them had while publishing went on, in bytes: what `leaving` is to come down to. */
+  readonly withoutPublishingPssBytes: number;
   readonly stalled: StalledRun;
   readonly reading: StalledRun;
   readonly leaving: LeavingRun;
@@ -101,8 +106,8 @@ const RETURN_MS = 32_000;
 export const GOAL_BYTES = 64e3;
 
 /**
- * What a client that stalled may still hold when its memory counts as back, in bytes: a tenth of that.
- * Two fresh edges differ by some MB, which is KB for each of a thousand clients: less shows nothing.
+ * What a client that stalled may still hold when its memory counts as back, in bytes: a tenth of that. Garbage makes
+ * two fresh edges differ by some MB at any moment, which is KB for each of a thousand clients: less shows nothing.
  */
 export const BACK_BYTES = GOAL_BYTES / 10;
 
@@ -111,6 +116,9 @@ const BACK_DEADLINE_SECONDS = 60;
 
 /** How often PSS is read meanwhile, in ms. The kernel answers; the edge does nothing for it. */
 const WATCH_MS = 500;
+
+/** How long PSS is read of an edge that nobody stalled on, in s: twice as long as it has to be as low as that. */
+const BASELINE_SECONDS = 2 * BACK_FOR_SECONDS;
 
 /** Stalled clients are not disconnected, neither as slow nor because they answer no ping. */
 const SUBJECT: Subject = {
@@ -142,10 +150,15 @@ export async function measureStalled(
   if (failure !== undefined) report(`kernel send buffers stay at ${sizes}: ${failure}`);
   const roundsMeasured: StalledRound[] = [];
   for (let round = 0; round < plan.rounds; round += 1) {
-    const withoutThem = await measureRun('without them', without, plan, redisUrl, report);
-    const backBytes = withoutThem.published.pssBytes + BACK_BYTES * (shape.clients - steady);
+    let withoutPublishingPssBytes = Number.NaN;
+    const watch = async (arena: Arena, edge: MeasuredEdge): Promise<void> => {
+      withoutPublishingPssBytes = await mostPss(arena, edge, rateOf(shape, plan.seconds));
+    };
+    const withoutThem = await measureRun('without them', without, plan, redisUrl, report, watch);
+    const backBytes = withoutPublishingPssBytes + BACK_BYTES * (shape.clients - steady);
     roundsMeasured.push({
       without: withoutThem,
+      withoutPublishingPssBytes,
       stalled: await measureRun('stalled', shape, plan, redisUrl, report),
       reading: await measureRun('all reading', reading, plan, redisUrl, report),
       leaving: await measureLeaving(plan, backBytes, redisUrl, report),
@@ -167,12 +180,14 @@ async function measureRun(
   { seconds }: StalledPlan,
   redisUrl: string,
   report: (line: string) => void,
+  beforeCollection?: (arena: Arena, edge: MeasuredEdge) => Promise<void>,
 ): Promise<StalledRun> {
   await using arena = await openArena(SUBJECT, shape, redisUrl);
   const edge = measuredEdge(arena.server);
   const trial = await warmedTrial(arena, shape, seconds);
   const published = await readEdgeMemory(edge);
   const metrics = await edge.metrics();
+  await beforeCollection?.(arena, edge);
   const publishedCollected = await readCollectedMemory(edge);
   await arena.dropStalled();
   await untilConnected(edge, steadyClients(shape));
@@ -209,12 +224,27 @@ async function measureLeaving(
   const left = await watchLeaving(arena, edge, rateOf(shape, seconds), backBytes);
   // Only now: what the edge would do to answer is not to be what brings its memory back.
   await untilConnected(edge, steadyClients(shape));
+  const metrics = await edge.metrics();
+  const refusals = metrics.sum('tradewind_edge_refusals_total') ?? 0;
+  const slowDisconnects = metrics.sum('tradewind_edge_disconnects_total', { reason: 'slow' }) ?? 0;
   const leftCollected = await readReturnedMemory(edge);
   report(
-    `leaving: ${trial.whole ? 'whole' : 'NOT whole'}, PSS ${Math.round(publishedPssBytes / 1e6)} MB, ` +
+    `leaving: ${trial.whole ? 'whole' : 'NOT whole'}, ${refusals} refusals, PSS ${Math.round(publishedPssBytes / 1e6)} MB, ` +
       `${left.isBack ? 'back' : 'NOT back'} after ${Math.round(left.seconds)} s, then ${Math.round(left.pssBytes / 1e6)} MB`,
   );
-  return { trial, publishedPssBytes, left, leftCollected };
+  return { trial, refusals, slowDisconnects, publishedPssBytes, left, leftCollected };
+}
+
+/** The most PSS of an edge while publishing goes on, in bytes. */
+async function mostPss(arena: Arena, edge: MeasuredEdge, rate: number): Promise<number> {
+  await using _publishing = await arena.keepPublishing(rate);
+  const until = performance.now() + BASELINE_SECONDS * 1_000;
+  let most = 0;
+  while (performance.now() < until) {
+    most = Math.max(most, (await readMemory(edge.pid)).pssBytes);
+    await sleep(WATCH_MS);
+  }
+  return most;
 }
 
 async function watchLeaving(

@@ -132,8 +132,7 @@ async function connectPublisher(plan: PublisherPlan): Promise<Publisher> {
   try {
     return await startPublisher(plan);
   } catch (cause) {
-    const why = (cause as Error).message;
-    throw new Error(`the Redis of REDIS_URL lets nothing be published: ${why}`, { cause });
+    throw new Error(`nothing can be published into Redis: ${(cause as Error).message}`, { cause });
   }
 }
 

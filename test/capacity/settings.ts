@@ -44,7 +44,7 @@ ${NAMED.map(describePreset).join('\n')}
   EDGES                edges to start here, on loopback; variables that begin with EDGE_ go to them
   TARGET_URLS          or: ws:// or wss:// URLs of a deployment, comma-separated. Certificates are verified;
                        NODE_EXTRA_CA_CERTS names the file of a private CA
-  REDIS_URL            where to publish; needed with TARGET_URLS, otherwise a Redis is started
+  REDIS_URL            where to publish; needed with TARGET_URLS, otherwise a Redis is started if it is not set
 
   LOAD_PROCESSES       processes that hold the clients (one for each ${CONNECTIONS_PER_PROCESS})
   SAMPLE_EVERY         of how many publications to one client the latency of one is measured (20)

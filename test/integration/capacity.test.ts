@@ -5,7 +5,7 @@ import { type OwnedProcess, startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startRedis } from '../support/redis.ts';
 import { startTier } from '../support/tier.ts';
-import { hasOpenssl, startTlsTerminator } from '../support/tls-terminator.ts';
+import { bringOpenssl, startTlsTerminator } from '../support/tls-terminator.ts';
 import { eventually } from '../support/wait.ts';
 
 const CAPACITY = [WORKSPACE_NODE, 'test/capacity/main.ts'];
@@ -25,7 +25,7 @@ const PARTS = ['services/edge', 'redis-server', 'publisher-process', 'load-proce
 const RUN_DEADLINE_MS = 40_000;
 
 /** Whether a certificate can be made for a run over TLS. */
-const CAN_SIGN = await hasOpenssl();
+const CAN_SIGN = await bringOpenssl();
 
 let folder: string;
 
@@ -95,6 +95,15 @@ describe('npm run capacity', () => {
     expect(code).toBe(1);
     expect(run.output.join('\n')).toMatch(/not one client got subscribed.*60 × ECONNREFUSED/);
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('says which Redis does not answer, without a stack', async () => {
+    const dead = { TARGET_URLS: 'ws://127.0.0.1:1/ws', REDIS_URL: 'redis://:secret@localhost:1' };
+    await using run = await start(CAPACITY, { ...SMALL, ...dead });
+    expect((await ended(run)).code).toBe(1);
+    const output = run.output.join('\n');
+    expect(output).toMatch(/nothing can be published into Redis: localhost:1: .*ECONNREFUSED/);
+    expect(output).not.toMatch(/secret|^ +at /m);
   });
 
   // Only Linux tells whose children they are once their parents are gone.

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { hasOpenssl, startTlsTerminator } from '../support/tls-terminator.ts';
+import { bringOpenssl, startTlsTerminator } from '../support/tls-terminator.ts';
 import { eventually } from '../support/wait.ts';
 import { nowMicros } from './clock.ts';
 import { addEncodedLatency, createLatencyHistogram, percentilesOf } from './latency.ts';
@@ -210,7 +210,7 @@ describe('a load', () => {
   });
 });
 
-describe.runIf(await hasOpenssl())('a load over TLS', () => {
+describe.runIf(await bringOpenssl())('a load over TLS', () => {
   /** A terminator in front of the server, whose certificate is trusted, and its URL by name or address. */
   async function secured(host: string) {
     const terminator = await startTlsTerminator((server.address() as AddressInfo).port);

@@ -47,7 +47,7 @@ export class RedisPipeline {
   }
 
   /**
-   * Connects and gives the password that the URL holds. Rejects when Redis does not let us in.
+   * Connects and gives the password that the URL holds. Rejects when Redis does not let us in, or not within 5 s.
    *
    * @param onReply called for each command's reply, in order, with what Redis says against it.
    */
@@ -67,7 +67,7 @@ export class RedisPipeline {
       return pipeline;
     } catch (error) {
       socket.destroy();
-      throw error;
+      throw new Error(`${url.host}: ${whyNot(error as NodeJS.ErrnoException)}`, { cause: error });
     }
   }
 
@@ -146,4 +146,10 @@ export class RedisPipeline {
     else this.#asked.reject(new Error(`Redis: ${refusal}`));
     this.#asked = undefined;
   }
+}
+
+/** Of a host with several addresses Node gives an error without a message, which has a code. */
+function whyNot({ name, message, code }: NodeJS.ErrnoException): string {
+  if (name === 'AbortError') return `no answer within ${CONNECT_DEADLINE_MS / 1_000} s`;
+  return message || (code ?? name);
 }

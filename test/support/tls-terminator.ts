@@ -23,7 +23,7 @@ export interface TlsTerminator extends AsyncDisposable {
  * Whether there is an `openssl`, which {@link startTlsTerminator} needs for its certificate; as root on
  * Debian, installed by apt when there is none.
  */
-export async function hasOpenssl(): Promise<boolean> {
+export async function bringOpenssl(): Promise<boolean> {
   const find = () =>
     run('openssl', ['version']).then(
       () => 'openssl',
@@ -55,7 +55,7 @@ export async function startTlsTerminator(port: number): Promise<TlsTerminator> {
     socket.on('error', () => {});
     socket.once('close', () => {
       sockets.delete(socket);
-      other.destroy();
+      other.destroySoon();
     });
   };
   const serverNames: (string | false)[] = [];
@@ -67,6 +67,11 @@ export async function startTlsTerminator(port: number): Promise<TlsTerminator> {
     own(backend, client);
     client.pipe(backend);
     backend.pipe(client);
+  });
+  // Also those whose handshake never ends, for which closing would wait.
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -194,7 +194,7 @@ function parseRedisUrl(url: string): RedisAddress | string {
   const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(url);
   if (protocol !== 'redis:' && protocol !== 'rediss:') return 'must begin with redis: or rediss:';
   if (hostname === '') return 'must name a host';
-  if (EMPTY_PORT.test(url)) return 'has a colon and no port behind it';
+  if (EMPTY_PORT.test(url.trim())) return 'has a colon and no port behind it';
   if (search !== '' || hash !== '') return 'may not carry options';
   const database = pathname === '' || pathname === '/' ? '0' : pathname.slice(1);
   if (!DATABASE.test(database)) return 'may have nothing but the number of a database for a path';
@@ -235,7 +235,7 @@ function parseSentinelUrl(url: string): RedisAddress | string {
 }
 
 function parseSentinel(text: string): HostAndPort | undefined {
-  if (text === '' || !URL.canParse(`redis://${text}`)) return undefined;
+  if (text === '' || text.endsWith(':') || !URL.canParse(`redis://${text}`)) return undefined;
   const { hostname, port } = new URL(`redis://${text}`);
   return hostname === '' ? undefined : hostAndPort(hostname, port, DEFAULT_SENTINEL_PORT);
 }

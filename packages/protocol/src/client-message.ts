@@ -82,7 +82,7 @@ export function parseClientMessage(text: string): ParsedClientMessage {
     return fault(
       undefined,
       'bad_id',
-      `id must be an integer that a double holds exactly, or a string of at most ${MAX_REQUEST_ID_BYTES} bytes`,
+      `id must be an integer from -(2^53 - 1) to 2^53 - 1, or a string of at most ${MAX_REQUEST_ID_BYTES} bytes`,
     );
   }
   switch (value.type) {

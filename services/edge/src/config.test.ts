@@ -175,7 +175,28 @@ describe('readEdgeConfig: variables that must fit together', () => {
   it('wants two ports', () => {
     expect(mistakesOf({ PORT: '9080' })).toHaveLength(1);
   });
+
+  it('wants one worker where threads cannot share a port', () => {
+    onPlatform('darwin', () => {
+      expect(readEdgeConfig({}).workers).toBe(1);
+      expect(mistakesOf({ EDGE_WORKERS: '1' })).toEqual([]);
+      expect(mistakesOf({ EDGE_WORKERS: '2' })).toEqual([
+        'EDGE_WORKERS: only 1 is possible on darwin, which has no reusePort',
+      ]);
+    });
+    onPlatform('linux', () => expect(mistakesOf({ EDGE_WORKERS: '2' })).toEqual([]));
+  });
 });
+
+function onPlatform(platform: NodeJS.Platform, test: () => void): void {
+  const own = Object.getOwnPropertyDescriptor(process, 'platform') as PropertyDescriptor;
+  Object.defineProperty(process, 'platform', { ...own, value: platform });
+  try {
+    test();
+  } finally {
+    Object.defineProperty(process, 'platform', own);
+  }
+}
 
 function mistakesOf(environment: Record<string, string>): readonly string[] {
   try {

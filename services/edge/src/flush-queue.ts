@@ -37,7 +37,7 @@ const ROUND_INTAKE_BYTES = 2 * 1024 * 1024;
 
 /**
  * From then on slices are so long at least, in ms, and so many times as long as what comes between. So what comes in has
- * a fifth of the time, if it needs that.
+ * a fifth of the time, if it needs that, and more where one turn of it takes more than a quarter of the longest slice.
  */
 const PRESSED_SLICE_MS = 50;
 const PRESSED_SLICE_SHARE = 4;
