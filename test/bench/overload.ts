@@ -114,7 +114,7 @@ function verdictText(failures: readonly string[], short: number, loose: number):
   if (failures.length > 0) return `FAILED: ${failures.join('; ')}`;
   if (short === 0) return 'passed, but nobody was short: there was no loss to be told';
   if (loose === 0) return 'passed';
-  return `passed; ${loose} clients were told a loss without a number, so how much they miss was not compared`;
+  return `passed; ${loose} clients were told a loss without a number, or a larger one than they miss`;
 }
 
 /** The lines that a person reads. */

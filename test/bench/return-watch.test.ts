@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ReturnWatch, type UnforcedReturn } from './return-watch.ts';
+import { leastHeld, ReturnWatch, type UnforcedReturn } from './return-watch.ts';
 
 /** One reading a second, from the first on; the last one stays. Bound 100, deadline 60 s. */
 function watch(readings: readonly number[]): UnforcedReturn {
@@ -27,5 +27,19 @@ describe('ReturnWatch', () => {
   it('lets what came at the last moment stay for as long as all else', () => {
     const late = [...Array.from({ length: 59 }, () => 300), 90];
     expect(watch(late)).toEqual({ pssBytes: 90, isBack: true, seconds: 59 });
+  });
+});
+
+describe('leastHeld', () => {
+  const held = (readings: readonly number[]) =>
+    leastHeld(readings.map((pssBytes, seconds) => ({ seconds, pssBytes })));
+
+  it('takes the best 5 s, and of them the most', () => {
+    expect(held([300, 300, 100, 110, 90, 100, 120, 100, 300, 90])).toBe(120);
+  });
+
+  it('finds nothing in less time than that', () => {
+    expect(held([100, 100, 100, 100, 100])).toBe(Number.POSITIVE_INFINITY);
+    expect(held([])).toBe(Number.POSITIVE_INFINITY);
   });
 });

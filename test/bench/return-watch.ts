@@ -11,6 +11,28 @@ export interface UnforcedReturn {
   readonly seconds: number;
 }
 
+/** PSS in bytes, and when it was read, in s. */
+export interface PssReading {
+  readonly seconds: number;
+  readonly pssBytes: number;
+}
+
+/**
+ * The least that PSS stayed at or below for {@link BACK_FOR_SECONDS}, in bytes: what {@link ReturnWatch} asks
+ * whether it came to. Infinite when the readings are of less time than that.
+ */
+export function leastHeld(readings: readonly PssReading[]): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const { seconds: from } of readings) {
+    const until = from + BACK_FOR_SECONDS;
+    const last = readings.at(-1);
+    if (last === undefined || last.seconds < until) break;
+    const within = readings.filter(({ seconds }) => seconds >= from && seconds <= until);
+    least = Math.min(least, Math.max(...within.map(({ pssBytes }) => pssBytes)));
+  }
+  return least;
+}
+
 /** Watches PSS come back. It has no clock: each reading says when it was taken. */
 export class ReturnWatch {
   readonly #boundBytes: number;

@@ -50,7 +50,7 @@ const RESULT: StalledResult = {
   roundsMeasured: [
     {
       without: run(200, 80, 80, 20),
-      withoutPublishingPssBytes: 200 * MEGABYTE,
+      withoutPublishingPssBytes: 190 * MEGABYTE,
       stalled: run(250, 120, 82, 21),
       reading: run(210, 88, 88, 30),
       leaving: leaving(255, 203, true, 31),
@@ -73,13 +73,13 @@ describe('describeStalled', () => {
   it('says what came back by itself, and when', () => {
     const text = describeStalled(RESULT);
     expect(text).toMatch(/PSS before they left, above no client: 55\.000/);
-    expect(text).toMatch(/PSS held since 31 s after they left, above no client: 3\.000/);
+    expect(text).toMatch(/PSS held since 31 s after they left, above no client: 13\.000/);
     expect(text).toMatch(/PSS collected afterwards, above no client: 1\.000/);
     expect(text).toContain('in 1 of 1 rounds');
     const [round] = RESULT.roundsMeasured;
     const held = { ...round!, leaving: leaving(255, 240, false, 60) };
     const notBack = describeStalled({ ...RESULT, roundsMeasured: [held] });
-    expect(notBack).toMatch(/held since 60 s after they left, above no client: 40\.000/);
+    expect(notBack).toMatch(/held since 60 s after they left, above no client: 50\.000/);
     expect(notBack).toContain('in 0 of 1 rounds');
   });
 

@@ -136,8 +136,8 @@ function leavingLines(
   const refusals = formatNumber(median(rounds.map(({ leaving }) => leaving.refusals)));
   return [
     'KB for each client that stalled, on edges that were left alone: nothing forced, publishing went on',
-    line('PSS before they left, above no client', (round) => {
-      return round.leaving.publishedPssBytes - round.withoutPublishingPssBytes;
+    line('PSS before they left, above no client', ({ leaving, without }) => {
+      return leaving.publishedPssBytes - pss(without.published);
     }),
     line(`PSS held since ${seconds} s after they left, above no client`, (round) => {
       return round.leaving.left.pssBytes - round.withoutPublishingPssBytes;

@@ -18,7 +18,7 @@ import {
   readEdgeMemory,
 } from './edge-memory.ts';
 import { boundSendBuffers } from './kernel-send-buffers.ts';
-import { BACK_FOR_SECONDS, ReturnWatch, type UnforcedReturn } from './return-watch.ts';
+import { leastHeld, type PssReading, ReturnWatch, type UnforcedReturn } from './return-watch.ts';
 
 /** Clients of which some stall, and how long everybody is sent to. */
 export interface StalledPlan {
@@ -64,7 +64,7 @@ export interface LeavingRun {
 /** One round: the same clients, without those that stall, with them, with all of them reading, and with them until they leave. */
 export interface StalledRound {
   readonly without: StalledRun;
-  /** The most PSS that the edge without them had while publishing went on, in bytes: what `leaving` is to come down to. */
+  /** What PSS of the edge without them came down to while publishing went on, in bytes: `leaving` is to come down to that. */
   readonly withoutPublishingPssBytes: number;
   readonly stalled: StalledRun;
   readonly reading: StalledRun;
@@ -117,8 +117,8 @@ const BACK_DEADLINE_SECONDS = 60;
 /** How often PSS is read meanwhile, in ms. The kernel answers; the edge does nothing for it. */
 const WATCH_MS = 500;
 
-/** How long PSS is read of an edge that nobody stalled on, in s: twice as long as it has to be as low as that. */
-const BASELINE_SECONDS = 2 * BACK_FOR_SECONDS;
+/** How long PSS is read of an edge that nobody stalled on, in s: it returns free memory once meanwhile. */
+const BASELINE_SECONDS = 40;
 
 /** Stalled clients are not disconnected, neither as slow nor because they answer no ping. */
 const SUBJECT: Subject = {
@@ -152,7 +152,7 @@ export async function measureStalled(
   for (let round = 0; round < plan.rounds; round += 1) {
     let withoutPublishingPssBytes = Number.NaN;
     const watch = async (arena: Arena, edge: MeasuredEdge): Promise<void> => {
-      withoutPublishingPssBytes = await mostPss(arena, edge, rateOf(shape, plan.seconds));
+      withoutPublishingPssBytes = await restingPss(arena, edge, rateOf(shape, plan.seconds));
     };
     const withoutThem = await measureRun('without them', without, plan, redisUrl, report, watch);
     const backBytes = withoutPublishingPssBytes + BACK_BYTES * (shape.clients - steady);
@@ -235,16 +235,18 @@ async function measureLeaving(
   return { trial, refusals, slowDisconnects, publishedPssBytes, left, leftCollected };
 }
 
-/** The most PSS of an edge while publishing goes on, in bytes. */
-async function mostPss(arena: Arena, edge: MeasuredEdge, rate: number): Promise<number> {
+/** What an edge's PSS comes down to while publishing goes on, in bytes. */
+async function restingPss(arena: Arena, edge: MeasuredEdge, rate: number): Promise<number> {
   await using _publishing = await arena.keepPublishing(rate);
-  const until = performance.now() + BASELINE_SECONDS * 1_000;
-  let most = 0;
-  while (performance.now() < until) {
-    most = Math.max(most, (await readMemory(edge.pid)).pssBytes);
+  const startedAt = performance.now();
+  const readings: PssReading[] = [];
+  for (;;) {
+    const { pssBytes } = await readMemory(edge.pid);
+    const seconds = (performance.now() - startedAt) / 1_000;
+    readings.push({ seconds, pssBytes });
+    if (seconds > BASELINE_SECONDS) return leastHeld(readings);
     await sleep(WATCH_MS);
   }
-  return most;
 }
 
 async function watchLeaving(

@@ -37,3 +37,14 @@ it('counts replies of every form that publishing gets, wherever the network cuts
     }
   }
 });
+
+it('gives up a Redis that accepts and says nothing, and names it', async () => {
+  await using server = createServer((socket) => {
+    socket.on('error', () => {}).resume();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const connecting = RedisPipeline.connect(`redis://:secret@127.0.0.1:${port}`, () => {}, 100);
+  await expect(connecting).rejects.toThrow(`127.0.0.1:${port}: no answer within 0.1 s`);
+});

@@ -47,27 +47,34 @@ export class RedisPipeline {
   }
 
   /**
-   * Connects and gives the password that the URL holds. Rejects when Redis does not let us in, or not within 5 s.
+   * Connects and gives the password that the URL holds. Rejects when Redis does not let us in, or not in time.
    *
    * @param onReply called for each command's reply, in order, with what Redis says against it.
+   * @param deadlineMs until Redis must have let us in, in ms.
    */
   static async connect(
     redisUrl: string,
     onReply: (refusal: string | undefined) => void,
+    deadlineMs: number = CONNECT_DEADLINE_MS,
   ): Promise<RedisPipeline> {
     const url = new URL(redisUrl);
     const address = { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 6379) };
     const secure = url.protocol === 'rediss:';
     const socket = secure ? connectTls(address) : connect(address);
-    const deadline = AbortSignal.timeout(CONNECT_DEADLINE_MS);
+    const giveUp = (): void => {
+      socket.destroy(new Error(`no answer within ${deadlineMs / 1_000} s`));
+    };
+    const deadline = setTimeout(giveUp, deadlineMs);
     try {
-      await once(socket, secure ? 'secureConnect' : 'connect', { signal: deadline });
+      await once(socket, secure ? 'secureConnect' : 'connect');
       const pipeline = new RedisPipeline(socket, onReply);
       await pipeline.#greet(url);
       return pipeline;
     } catch (error) {
       socket.destroy();
       throw new Error(`${url.host}: ${whyNot(error as NodeJS.ErrnoException)}`, { cause: error });
+    } finally {
+      clearTimeout(deadline);
     }
   }
 
@@ -150,6 +157,5 @@ export class RedisPipeline {
 
 /** Of a host with several addresses Node gives an error without a message, which has a code. */
 function whyNot({ name, message, code }: NodeJS.ErrnoException): string {
-  if (name === 'AbortError') return `no answer within ${CONNECT_DEADLINE_MS / 1_000} s`;
   return message || (code ?? name);
 }
