@@ -15,6 +15,7 @@ import type { EdgeConfig } from './config.ts';
 import { DRAIN_RESERVE_SECONDS } from './config.ts';
 import type { ConnectionCount } from './connection-count.ts';
 import { describeFanOut, type FanOutDescription } from './debug-index.ts';
+import { Departures } from './departures.ts';
 import { sendAway, waitUntilGone } from './drain.ts';
 import { createFanOutEvents } from './events.ts';
 import { FanOut } from './fan-out.ts';
@@ -60,6 +61,7 @@ export class FanOutHost {
   readonly #fanOut: FanOut;
   readonly #front: HttpServer;
   readonly #shedder: Shedder;
+  readonly #departures: Departures;
   #readiness: Readiness = { ready: false, degraded: true, reasons: ['starting'] };
   #refusing = false;
 
@@ -67,6 +69,8 @@ export class FanOutHost {
     const { config, logger, metrics, connectionCount, connect } = parts;
     const events = createFanOutEvents(logger, metrics);
     this.#parts = parts;
+    const departures = new Departures(() => this.#fanOut.connections.size);
+    this.#departures = departures;
     this.#fanOut = new FanOut(
       fanOutSettings(config),
       {
@@ -77,6 +81,7 @@ export class FanOutHost {
         },
         clientClosed(reason, session) {
           connectionCount.closed();
+          departures.count();
           events.clientClosed(reason, session);
         },
       },
@@ -116,6 +121,7 @@ export class FanOutHost {
   /** Admits nobody any more, and sends everyone away within `windowMs`. */
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
     this.#refusing = true;
+    this.#departures.stop();
     const { connections } = this.#fanOut;
     const lastMoment = performance.now() + windowMs + CLOSE_HANDSHAKES_MS;
     await sendAway(connections, windowMs, hurry);
@@ -139,6 +145,7 @@ export class FanOutHost {
   /** Ends it: terminates whoever is still connected. */
   async stop(): Promise<void> {
     this.#shedder.stop();
+    this.#departures.stop();
     this.#fanOut.stop();
     await this.#front.close(0);
   }
