@@ -64,7 +64,7 @@ export interface Trial {
   readonly over: number;
   /**
    * Of the short ones those that were told exactly how much they miss; those that were told no gap;
-   * and those that were told of less than they miss, and each time how much.
+   * and those that were told of less than they miss, by gaps that all have a number.
    */
   readonly told: number;
   readonly untold: number;

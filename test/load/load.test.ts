@@ -175,18 +175,7 @@ describe('a load', () => {
   });
 
   it('has clients that do not read, until they are released', async () => {
-    const reading = { slow: 0.25, stalled: 0.25 };
-    await using load = await connected({ connections: 8, reading });
-    const published = publish(200, 'x'.repeat(20_000));
-    await eventually(async () => (await load.verdict(published)).steady.exact === 4);
-    const held = await load.verdict(published);
-    expect(held.stalled).toMatchObject({ connections: 2, exact: 0, received: 0 });
-    expect(held.slow).toMatchObject({ connections: 2, exact: 0 });
-    await load.release();
-    await eventually(async () => {
-      const { slow, stalled } = await load.verdict(published);
-      return slow.exact === 2 && stalled.exact === 2;
-    });
+    await holdAndRelease({});
   });
 
   it('has clients that vanish, while the others stay', async () => {
@@ -209,6 +198,22 @@ describe('a load', () => {
     await expect(load.sample()).rejects.toThrow('ended');
   });
 });
+
+/** A quarter of the clients read slowly and a quarter not at all, until they are released. */
+async function holdAndRelease(changes: Partial<LoadPlan>): Promise<void> {
+  const reading = { slow: 0.25, stalled: 0.25 };
+  await using load = await connected({ ...changes, connections: 8, reading });
+  const published = publish(200, 'x'.repeat(20_000));
+  await eventually(async () => (await load.verdict(published)).steady.exact === 4);
+  const held = await load.verdict(published);
+  expect(held.stalled).toMatchObject({ connections: 2, exact: 0, received: 0 });
+  expect(held.slow).toMatchObject({ connections: 2, exact: 0 });
+  await load.release();
+  await eventually(async () => {
+    const { slow, stalled } = await load.verdict(published);
+    return slow.exact === 2 && stalled.exact === 2;
+  });
+}
 
 describe.runIf(await bringOpenssl())('a load over TLS', () => {
   /** A terminator in front of the server, whose certificate is trusted, and its URL by name or address. */
@@ -247,18 +252,7 @@ describe.runIf(await bringOpenssl())('a load over TLS', () => {
   it('has clients that do not read, until they are released', async () => {
     const { terminator, urls } = await secured('127.0.0.1');
     await using _ = terminator;
-    const reading = { slow: 0.25, stalled: 0.25 };
-    await using load = await connected({ urls, connections: 8, reading });
-    const published = publish(200, 'x'.repeat(20_000));
-    await eventually(async () => (await load.verdict(published)).steady.exact === 4);
-    const held = await load.verdict(published);
-    expect(held.stalled).toMatchObject({ connections: 2, exact: 0, received: 0 });
-    expect(held.slow).toMatchObject({ connections: 2, exact: 0 });
-    await load.release();
-    await eventually(async () => {
-      const { slow, stalled } = await load.verdict(published);
-      return slow.exact === 2 && stalled.exact === 2;
-    });
+    await holdAndRelease({ urls });
   });
 
   it('has slow clients that read no faster than they should, whatever TLS hands over at once', async () => {
