@@ -18,6 +18,14 @@ mock_provider "google" {
   mock_resource "google_compute_forwarding_rule" {
     defaults = { ip_address = "10.20.0.9" }
   }
+
+  # The provider judges an IAM member, and an invented value is none.
+  mock_resource "google_service_account" {
+    defaults = {
+      email  = "vm@a-project.iam.gserviceaccount.com"
+      member = "serviceAccount:vm@a-project.iam.gserviceaccount.com"
+    }
+  }
 }
 
 mock_provider "random" {}

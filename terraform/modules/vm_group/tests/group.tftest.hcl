@@ -2,6 +2,14 @@ mock_provider "google" {
   mock_data "google_compute_lb_ip_ranges" {
     defaults = { http_ssl_tcp_internal = ["35.191.0.0/16", "130.211.0.0/22"] }
   }
+
+  # The provider judges an IAM member, and an invented value is none.
+  mock_resource "google_service_account" {
+    defaults = {
+      email  = "vm@a-project.iam.gserviceaccount.com"
+      member = "serviceAccount:vm@a-project.iam.gserviceaccount.com"
+    }
+  }
 }
 
 variables {
