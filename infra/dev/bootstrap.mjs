@@ -91,14 +91,10 @@ function installedStamp() {
 async function install() {
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   console.error(`Installing the workspace with ${packageManager}`);
-  // stdout belongs to the command's own output; pnpm may not prompt, so it gets no terminal. npx has
-  // brought the very version that is asked for: pnpm need not look itself up to pin it again.
+  // stdout belongs to the command's own output; pnpm may not prompt, so it gets no terminal.
   return await run(
     'npx',
-    [
-      ...['--yes', packageManager, 'install', '--frozen-lockfile'],
-      ...['--pm-on-fail=ignore', '--loglevel=error'],
-    ],
+    [...['--yes', packageManager, 'install', '--frozen-lockfile', '--loglevel=error']],
     ['ignore', process.stderr, process.stderr],
   );
 }
