@@ -1,5 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ServiceProcess, startService } from '../service-process.ts';
 import type { StartSettings } from './settings.ts';
+
+/** How long a service may take from listening to being ready, in ms: a Redis that is far away needs some round trips. */
+const READY_DEADLINE_MS = 20_000;
+
+/** How often it is asked whether it is, in ms. */
+const READY_INTERVAL_MS = 50;
 
 /** A drain as short as edges allow: nobody waits for a development machine's clients to move. */
 const SHORT_DRAIN = { DRAIN_SECONDS: '3', DRAIN_ACCEPT_SECONDS: '0' };
@@ -18,7 +25,10 @@ export interface Cluster extends AsyncDisposable {
   readonly failed: Promise<never>;
 }
 
-/** Starts ingest and two edges over one Redis. Rejects, with nothing left running, if one does not. */
+/**
+ * Starts ingest and two edges over one Redis, and resolves when all are ready. Rejects, with nothing left running, if
+ * one does not get that far.
+ */
 export async function startCluster(
   ports: StartSettings['ports'],
   redisUrl: string,
@@ -31,7 +41,9 @@ export async function startCluster(
     adminPort: number,
   ): Promise<ServiceProcess> => {
     const ownEnv = { REDIS_URL: redisUrl, PORT: String(port), ADMIN_PORT: String(adminPort) };
-    return stack.use(await startService(service, { ...ownEnv, ...env }));
+    const started = stack.use(await startService(service, { ...ownEnv, ...env }));
+    await untilReady(started);
+    return started;
   };
   const startEdge = async (name: string, port: number, adminPort: number): Promise<Edge> => ({
     name,
@@ -63,6 +75,22 @@ export async function startCluster(
       await owned.disposeAsync();
     },
   };
+}
+
+async function untilReady(service: ServiceProcess): Promise<void> {
+  const deadline = AbortSignal.timeout(READY_DEADLINE_MS);
+  let answer = 'nothing';
+  while (!deadline.aborted) {
+    const response = await fetch(`${service.url}/readyz`, { signal: deadline }).catch(
+      () => undefined,
+    );
+    if (response?.ok) return;
+    answer = (await response?.text().catch(() => undefined)) ?? answer;
+    await sleep(READY_INTERVAL_MS);
+  }
+  throw new Error(
+    `${service.name} is not ready after ${READY_DEADLINE_MS / 1_000} s: ${answer.trim()}`,
+  );
 }
 
 /** Like `Promise.all`, but rejects only when all have settled: what has started can be ended then. */

@@ -10,16 +10,19 @@ const CHANNEL = 'BTC.trade';
 let edge: WebSocketServer;
 let clients: WebSocket[];
 let rejected: { channel: string; code: string }[];
+let requests: number;
 
 beforeEach(async () => {
   clients = [];
   rejected = [];
+  requests = 0;
   edge = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   edge.on('connection', (client) => {
     clients.push(client);
     client.send('{"type":"welcome"}');
     client.on('message', (data) => {
       const { id } = JSON.parse(String(data));
+      requests += 1;
       client.send(JSON.stringify({ type: 'subscribed', id, channels: [], rejected, done: true }));
     });
   });
@@ -95,6 +98,14 @@ describe('DemoSubscriber', () => {
     await vi.waitFor(() => expect(subscriber.counts().delivered).toBe(1));
     expect(subscriber.counts()).toMatchObject({ missing: 1, connectionsLost: 1 });
     await subscriber.stop();
+  });
+
+  it('asks again for what the edge cannot take just now', async () => {
+    rejected = [{ channel: CHANNEL, code: 'unavailable' }];
+    const starting = start(new TradeLedger());
+    await vi.waitFor(() => expect(requests).toBeGreaterThan(1), { timeout: 5_000 });
+    rejected = [];
+    await (await starting).stop();
   });
 
   it('rejects when the edge rejects its channel', async () => {

@@ -10,6 +10,12 @@ const READY_DEADLINE_MS = 10_000;
 /** Pause before a lost connection is opened again, in ms. */
 const RECONNECT_MS = 1_000;
 
+/** Pause before a subscription that the edge could not take just then is asked for again, in ms. */
+const RESUBSCRIBE_MS = 250;
+
+/** The code of a rejection that says nothing about the request: the edge's link to Redis is not up (yet). */
+const NOT_NOW = 'unavailable';
+
 /** The edge to connect to. */
 export type EdgeAddress = Pick<Edge, 'name' | 'wsUrl'>;
 
@@ -55,6 +61,7 @@ export class DemoSubscriber {
   readonly #check: DeliveryCheck;
   #socket: WebSocket | undefined;
   #reconnect: NodeJS.Timeout | undefined;
+  #resubscribe: NodeJS.Timeout | undefined;
   #stopped = false;
   #lastSeq = 0;
   #sequenceBreaks = 0;
@@ -70,7 +77,7 @@ export class DemoSubscriber {
 
   /**
    * Connects and resolves when all channels are confirmed; what is published from then on has to
-   * arrive. Rejects when the edge refuses, or takes longer than 10 s.
+   * arrive. Asks again for what the edge cannot take just now. Rejects when the edge refuses, or takes longer than 10 s.
    */
   static async start(options: SubscriberOptions): Promise<DemoSubscriber> {
     const subscriber = new DemoSubscriber(options);
@@ -108,6 +115,7 @@ export class DemoSubscriber {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#reconnect);
+    clearTimeout(this.#resubscribe);
     const socket = this.#socket;
     if (!socket || socket.readyState === WebSocket.CLOSED) return;
     const closed = new Promise((resolve) => socket.once('close', resolve));
@@ -119,27 +127,40 @@ export class DemoSubscriber {
     const socket = new WebSocket(this.edge.wsUrl, { perMessageDeflate: false });
     this.#socket = socket;
     this.#lastSeq = 0;
-    socket.on('open', () => {
-      socket.send(JSON.stringify({ type: 'subscribe', id: 1, channels: this.channels }));
-    });
+    socket.on('open', () => this.#subscribe(socket));
     socket.on('message', (data) => {
       const frame = JSON.parse(String(data)) as Frame;
       if (frame.type === undefined) this.#takePublication(frame);
-      else this.#takeControl(frame, onReady, onRefused);
+      else this.#takeControl(frame, socket, onReady, onRefused);
     });
     socket.on('error', onRefused);
     socket.on('close', () => {
+      clearTimeout(this.#resubscribe);
       if (this.#stopped) return;
       this.#connectionsLost += 1;
       this.#reconnect = setTimeout(() => this.#connect(onReady, onRefused), RECONNECT_MS);
     });
   }
 
-  #takeControl(frame: Frame, onReady: () => void, onRefused: (error: Error) => void): void {
+  #subscribe(socket: WebSocket): void {
+    if (socket.readyState !== WebSocket.OPEN) return;
+    socket.send(JSON.stringify({ type: 'subscribe', id: 1, channels: this.channels }));
+  }
+
+  #takeControl(
+    frame: Frame,
+    socket: WebSocket,
+    onReady: () => void,
+    onRefused: (error: Error) => void,
+  ): void {
     if (frame.type === 'error') onRefused(new Error(`${this.edge.name}: ${frame.message}`));
     if (frame.type !== 'subscribed') return;
-    const rejected = frame.rejected?.[0];
-    if (rejected) {
+    const rejected = frame.rejected?.find(({ code }) => code !== NOT_NOW) ?? frame.rejected?.[0];
+    if (rejected?.code === NOT_NOW) {
+      // What it holds by now is answered again and changes nothing.
+      clearTimeout(this.#resubscribe);
+      this.#resubscribe = setTimeout(() => this.#subscribe(socket), RESUBSCRIBE_MS);
+    } else if (rejected) {
       onRefused(new Error(`${this.edge.name} rejected ${rejected.channel}: ${rejected.code}`));
     } else if (frame.done) onReady();
   }
