@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   bringPrometheus,
+  findMetricFaults,
   findRuleFaults,
   HOW_TO_INSTALL_PROMETHEUS,
   metricNamesIn,
@@ -97,6 +98,15 @@ describe.skipIf(programs === undefined)('a Prometheus that scrapes two edges und
 
   it('passes promtool: rules are well-formed, and each alert fires when it should', async () => {
     expect(await findRuleFaults(programs!.promtool)).toBe('');
+  });
+
+  it('passes promtool: every service exports metrics as Prometheus wants them named', async () => {
+    for (const { adminUrl } of services) {
+      const page = await (await fetch(`${adminUrl}/metrics`)).text();
+      expect(await findMetricFaults(programs!.promtool, page)).toBe('');
+    }
+    const misnamed = '# HELP a_total x\n# TYPE a_total gauge\na_total 1\n';
+    expect(await findMetricFaults(programs!.promtool, misnamed)).toContain('_total');
   });
 
   it('scrapes exactly what docs/metrics.md lists', async () => {

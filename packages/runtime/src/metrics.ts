@@ -12,6 +12,16 @@ import {
 
 export type { Counter, Gauge, Histogram } from 'prom-client';
 
+/**
+ * Gauges of prom-client whose names end like a counter's, which `promtool check metrics` refuses. The gauges without
+ * `_total` say the same by type.
+ */
+const MISNAMED_GAUGES = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
 /** The metrics of one registry as plain objects, which may cross to another thread. */
 export type MetricObjects = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
@@ -49,7 +59,10 @@ export interface Metrics extends MetricsText {
 export function createMetrics({ withDefaults } = { withDefaults: true }): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  if (withDefaults) collectDefaultMetrics({ register: registry });
+  if (withDefaults) {
+    collectDefaultMetrics({ register: registry });
+    for (const name of MISNAMED_GAUGES) registry.removeSingleMetric(name);
+  }
   return {
     counter: (configuration) => new Counter({ ...configuration, registers }),
     gauge: (configuration) => new Gauge({ ...configuration, registers }),

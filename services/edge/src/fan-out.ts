@@ -203,7 +203,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     deliver(publication, audience, this.#queues, performance.now(), this.#round);
     const refused = this.#round.refused - refusedBefore;
     this.statistics.indexLookups += 1;
-    this.statistics.broadcastIterations += 1;
+    this.statistics.broadcastIterations += audience.members.length;
     this.statistics.refusals += refused;
     const queued = audience.members.length - refused;
     this.statistics.deliveries += queued;

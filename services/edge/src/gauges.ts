@@ -128,7 +128,7 @@ export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
   readCounter(
     metrics,
     'ws_broadcast_iterations_total',
-    'Publications that went through a delivery loop',
+    'Subscribers that delivery loops went over',
     () => statistics.broadcastIterations,
   );
   readCounter(

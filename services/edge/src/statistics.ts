@@ -3,7 +3,7 @@
  * only grow; the metrics read them when they are asked.
  */
 export interface FanOutStatistics {
-  /** Publications that went through the delivery loop. */
+  /** Subscribers that delivery loops went over: 500 for one publication to 500. */
   broadcastIterations: number;
   /** Channels looked up in the subscription index. */
   indexLookups: number;

@@ -19,19 +19,39 @@ const COMMANDS: readonly (readonly string[])[] = [
  */
 export async function findRuleFaults(promtool: string): Promise<string> {
   for (const args of COMMANDS) {
-    try {
-      await promisify(execFile)(promtool, args, { cwd: FOLDER, timeout: DEADLINE_MS });
-    } catch (error) {
-      const {
-        stdout = '',
-        stderr = '',
-        message,
-      } = error as Error & {
-        stdout?: string;
-        stderr?: string;
-      };
-      return `promtool ${args.join(' ')}\n${stdout}${stderr || message}`;
-    }
+    const fault = await runPromtool(promtool, args, '');
+    if (fault !== '') return fault;
   }
   return '';
+}
+
+/**
+ * Lets promtool check what a service exports: names, units, help texts. Returns what it says about what is wrong, nothing
+ * when all is well.
+ *
+ * @param page the text of `/metrics`.
+ */
+export async function findMetricFaults(promtool: string, page: string): Promise<string> {
+  return await runPromtool(promtool, ['check', 'metrics'], page);
+}
+
+async function runPromtool(
+  promtool: string,
+  args: readonly string[],
+  input: string,
+): Promise<string> {
+  const running = promisify(execFile)(promtool, args, { cwd: FOLDER, timeout: DEADLINE_MS });
+  running.child.stdin?.end(input);
+  try {
+    await running;
+    return '';
+  } catch (error) {
+    const { stdout = '', stderr = '', message } = error as Error & Partial<Output>;
+    return `promtool ${args.join(' ')}\n${stdout}${stderr || message}`;
+  }
+}
+
+interface Output {
+  readonly stdout: string;
+  readonly stderr: string;
 }

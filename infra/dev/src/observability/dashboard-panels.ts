@@ -76,10 +76,10 @@ export const ROWS: readonly Row[] = [
     title: 'Fan-out',
     panels: [
       {
-        title: 'Broadcasts and index lookups',
+        title: 'Subscribers that deliveries went over, and index lookups',
         unit: 'ops',
         queries: [
-          { expr: `ws_broadcast_iterations_per_sec{${EDGE}}`, legend: '{{instance}} broadcasts' },
+          { expr: `ws_broadcast_iterations_per_sec{${EDGE}}`, legend: '{{instance}} subscribers' },
           {
             expr: `ws_subscription_index_lookups_per_sec{${EDGE}}`,
             legend: '{{instance}} lookups',
