@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { findFreePort, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
+import { expect, it } from 'vitest';
+import { startRedis } from '../support/redis.ts';
+import { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
+
+const run = promisify(execFile);
+
+/** To a Redis in another region and back, in ms; 15 ms one way were enough to make a start fail. */
+const FAR_AWAY_MS = 100;
+
+const PORTS = [
+  'START_EDGE_1_PORT',
+  'START_EDGE_1_ADMIN_PORT',
+  'START_EDGE_2_PORT',
+  'START_EDGE_2_ADMIN_PORT',
+  'START_INGEST_PORT',
+  'START_INGEST_ADMIN_PORT',
+];
+
+it('npm start runs with a Redis that is far away', async () => {
+  await using redis = await startRedis();
+  await using proxy = await TcpFaultProxy.start({
+    host: redis.host,
+    port: redis.port,
+    speaks: 'bytes',
+  });
+  using _ = proxy.impose({ delayMs: FAR_AWAY_MS });
+  const env: NodeJS.ProcessEnv = { ...process.env, REDIS_URL: proxy.url };
+  for (const name of PORTS) env[name] = String(await findFreePort());
+  const { stdout } = await run(WORKSPACE_NODE, ['infra/dev/src/start.ts', '--seconds', '2'], {
+    cwd: WORKSPACE_ROOT,
+    env,
+    timeout: 50_000,
+  });
+  expect(JSON.parse(stdout)).toMatchObject({ ok: true, missing: 0, duplicates: 0 });
+});
+
+it('pnpm install --frozen-lockfile works by hand, on what git holds', async () => {
+  const { stdout } = await run('git', ['ls-files', '*package.json', 'pnpm-*'], {
+    cwd: WORKSPACE_ROOT,
+  });
+  const files = stdout.trim().split('\n');
+  const folder = await mkdtemp(join(tmpdir(), 'tradewind-install-'));
+  try {
+    for (const file of files) {
+      await cp(join(WORKSPACE_ROOT, file), join(folder, file), { recursive: true });
+    }
+    const { packageManager } = (
+      await import(join(WORKSPACE_ROOT, 'package.json'), { with: { type: 'json' } })
+    ).default;
+    // What is needed is in pnpm's store: this workspace was installed from it.
+    const args = ['--yes', packageManager, 'install', '--frozen-lockfile', '--ignore-scripts'];
+    await expect(run('npx', [...args, '--prefer-offline'], { cwd: folder })).resolves.toBeDefined();
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
