@@ -7,6 +7,7 @@ import {
   redisOptions,
   sentinelSettings,
 } from './redis-settings.ts';
+import { checkIdentityByAddress } from './tls-identity.ts';
 
 const PLAIN: RedisSettings = {
   url: 'redis://127.0.0.1:6380',
@@ -110,10 +111,14 @@ describe('redisOptions', () => {
     expect(redisOptions({ ...settings, url: 'rediss://redis.internal' }, 'commands').tls).toEqual({
       ca: 'PEM',
       servername: 'redis.internal',
+      checkServerIdentity: checkIdentityByAddress,
     });
     expect(redisOptions({ ...settings, url: 'rediss://10.0.0.3' }, 'commands').tls).toEqual({
       ca: 'PEM',
+      checkServerIdentity: checkIdentityByAddress,
     });
+    const trustingTheSystem = redisOptions({ ...PLAIN, url: 'rediss://10.0.0.3' }, 'commands').tls;
+    expect(trustingTheSystem).toEqual({});
     expect(redisOptions(PLAIN, 'commands')).not.toHaveProperty('tls');
     expect(() => redisOptions(settings, 'commands')).toThrow(/rediss/);
   });
@@ -140,8 +145,9 @@ describe('redisOptions', () => {
   it('encrypts the way to the Sentinels and to Redis', () => {
     const settings = { ...PLAIN, mode: 'sentinel', certificateAuthority: 'PEM' } as const;
     const url = 'rediss://s/m';
-    expect(redisOptions({ ...settings, url }, 'commands').tls).toEqual({ ca: 'PEM' });
-    expect(sentinelSettings({ ...settings, url })?.tls).toEqual({ ca: 'PEM' });
+    const tls = { ca: 'PEM', checkServerIdentity: checkIdentityByAddress };
+    expect(redisOptions({ ...settings, url }, 'commands').tls).toEqual(tls);
+    expect(sentinelSettings({ ...settings, url })?.tls).toEqual(tls);
   });
 
   it('wants no password of Sentinels without Sentinels', () => {

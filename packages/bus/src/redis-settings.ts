@@ -8,6 +8,7 @@ import {
   RECONNECT_MAX_MS,
   RECONNECT_MIN_MS,
 } from './redis-limits.ts';
+import { checkIdentityByAddress } from './tls-identity.ts';
 
 /** `single`: one address, which may be a name. `sentinel`: Sentinels say where the master is. */
 export type RedisMode = 'single' | 'sentinel';
@@ -27,7 +28,10 @@ export interface RedisSettings {
   readonly sentinelPassword?: string | undefined;
   /** Wins over the password in `url`. */
   readonly password: string | undefined;
-  /** PEM certificates to trust instead of the system's. Only with `rediss://`. */
+  /**
+   * PEM certificates to trust instead of the system's. Only with `rediss://`. Where the host is an IP address, a
+   * certificate of theirs whose common name is that address is accepted too.
+   */
   readonly certificateAuthority: string | undefined;
   /**
    * What CLIENT LIST shows, such as `tradewind-edge-7`; each connection adds its role to it. Redis
@@ -181,8 +185,9 @@ function addressOptions(
   return { host, port, tls: { ...trusting(ca), ...servername } };
 }
 
+/** The system's authorities and Node's rules, or the authority that the settings name and {@link checkIdentityByAddress}. */
 function trusting(ca: string | undefined): ConnectionOptions {
-  return ca === undefined ? {} : { ca };
+  return ca === undefined ? {} : { ca, checkServerIdentity: checkIdentityByAddress };
 }
 
 function parseUrl(url: string, mode: RedisMode): RedisAddress | string {
