@@ -3,6 +3,7 @@ export * from './bearer-token.ts';
 export * from './environment.ts';
 export * from './http-error.ts';
 export * from './http-server.ts';
+export * from './limit-table.ts';
 export * from './listen.ts';
 export * from './log-limiter.ts';
 export * from './logger.ts';

@@ -26,6 +26,7 @@ const DEFAULTS = {
   requestRate: { perSecond: 50, burst: 200 },
   subscribeRate: { perSecond: 128, burst: 512 },
   nodeSubscribeRate: { perSecond: 5_000, burst: 10_000 },
+  enforcesRates: true,
   lingerMs: 3_000,
   pingSeconds: 25,
   pongSeconds: 10,
@@ -69,6 +70,7 @@ const WORDS = [
   ['REDIS_URL', 'http://h', '"http://h" must begin with redis: or rediss:'],
   ['REDIS_PASSWORD_FILE', '/no/such', 'the file "/no/such" cannot be read (ENOENT)'],
   ['REDIS_CA_FILE', '/no/such', 'the file "/no/such" cannot be read (ENOENT)'],
+  ['EDGE_LIMITS', 'maybe', '"maybe" must be one of enforce, report'],
   [
     'EDGE_NODE_ID',
     'edge 7',

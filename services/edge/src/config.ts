@@ -66,6 +66,8 @@ export interface EdgeConfig extends ServiceSettings {
   readonly subscribeRate: Rate;
   /** `EDGE_NODE_SUBSCRIBE_RATE`: new channels per node and second; the burst is twice that. */
   readonly nodeSubscribeRate: Rate;
+  /** `EDGE_LIMITS`: whether what goes beyond a rate or a budget is refused, or only counted and logged. */
+  readonly enforcesRates: boolean;
   /** `EDGE_LINGER_MS`: how long a channel is kept after its last subscriber left. */
   readonly lingerMs: number;
   /** `EDGE_PING_SECONDS`: a client's silence after which it is pinged. */
@@ -163,6 +165,7 @@ function read(env: EnvironmentReader): EdgeConfig {
       burst: maxChannelsPerClient,
     },
     nodeSubscribeRate: { perSecond: nodeSubscribeRate, burst: 2 * nodeSubscribeRate },
+    enforcesRates: env.choice('EDGE_LIMITS', LIMITS) === 'enforce',
     lingerMs: int('EDGE_LINGER_MS', 3_000, 0, 600_000),
     pingSeconds: int('EDGE_PING_SECONDS', 25, 1, 3_600),
     pongSeconds: int('EDGE_PONG_SECONDS', 10, 2, 3_600),
@@ -204,6 +207,7 @@ function checkTogether(env: EnvironmentReader, config: EdgeConfig): void {
 }
 
 const WRITES = { default: 'send', choices: ['send', 'write', 'stream'] } as const;
+const LIMITS = { default: 'enforce', choices: ['enforce', 'report'] } as const;
 const TRUTH = { default: 'false', choices: ['false', 'true'] } as const;
 
 const NODE_ID = {

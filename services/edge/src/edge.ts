@@ -174,6 +174,7 @@ function hubLimits(config: EdgeConfig) {
   return {
     maxChannels: config.maxChannels,
     subscribeRate: config.nodeSubscribeRate,
+    enforcesRates: config.enforcesRates,
     lingerMs: config.lingerMs,
     maxPublicationBytes: config.maxPublicationBytes,
     maxHistory: config.maxHistory,

@@ -4,6 +4,7 @@ import type { FanOutEvents } from './fan-out.ts';
 import type { HubEvents } from './hub.ts';
 import type { HeaderRejection } from './hub-channel.ts';
 import type { DropReason } from './intake.ts';
+import { EDGE_LIMITS, LIMITED_TOTAL, type Limited } from './limits.ts';
 import { readCounter } from './read-counter.ts';
 import type { HistoryCause } from './recovery.ts';
 
@@ -132,6 +133,7 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   });
 
   return {
+    limited: limitedEvent(limited, metrics),
     received(_channel, bytes) {
       received += 1;
       receivedBytes += bytes;
@@ -268,6 +270,7 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHost
   });
 
   return {
+    limited: limitedEvent(limited, metrics),
     clientOpened() {
       handshakes.inc({ outcome: 'accepted' });
     },
@@ -295,5 +298,22 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHost
     published(lagMs) {
       lag.observe(Math.max(0, lagMs) / 1_000);
     },
+  };
+}
+
+function limitedEvent(limited: LogLimiter, metrics: Metrics): Limited {
+  const counter = metrics.counter({
+    name: LIMITED_TOTAL,
+    help: 'What went beyond a limit, by limit (docs/limits.md), and whether it was refused for that (EDGE_LIMITS)',
+    labelNames: ['limit', 'enforced'],
+  });
+  for (const [limit, { enforced, ...rest }] of Object.entries(EDGE_LIMITS)) {
+    if ('countedBy' in rest) continue;
+    counter.inc({ limit, enforced: 'true' }, 0);
+    if (enforced === 'unless report') counter.inc({ limit, enforced: 'false' }, 0);
+  }
+  return (limit, isEnforced) => {
+    counter.inc({ limit, enforced: String(isEnforced) });
+    limited.warn(`limited_${limit}`, { limit, enforced: isEnforced });
   };
 }

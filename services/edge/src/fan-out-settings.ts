@@ -33,6 +33,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
       isOffered: compileChannelPatterns(config.channelPatterns),
     },
     liveness: { pingAfterTicks: config.pingSeconds, deadAfterTicks: config.pongSeconds },
+    enforcesRates: config.enforcesRates,
     requestRate: config.requestRate,
     subscribeRate: config.subscribeRate,
     silentSeconds: config.silentSeconds,

@@ -36,6 +36,7 @@ import type {
 import { FlushQueue } from './flush-queue.ts';
 import { Flusher } from './flusher.ts';
 import { FrameWriter } from './frame-writer.ts';
+import { type Limited, LimitGuard } from './limits.ts';
 import { Liveness, type LivenessLimits } from './liveness.ts';
 import { Requests } from './requests.ts';
 import { createFanOutStatistics } from './statistics.ts';
@@ -49,6 +50,8 @@ export interface FanOutSettings {
   readonly ringBytes: number;
   readonly subscriptions: SubscriptionLimits;
   readonly liveness: LivenessLimits;
+  /** Whether what goes beyond a rate is refused. */
+  readonly enforcesRates: boolean;
   /** Requests per client. */
   readonly requestRate: Rate;
   /** Channels subscribed to per client. */
@@ -70,6 +73,7 @@ export interface FanOutEvents {
   clientOpened(): void;
   clientClosed(reason: CloseReason, session: string): void;
   requestRejected(code: ErrorCode): void;
+  limited: Limited;
   /** A client asked to continue a channel, or for its history. */
   recovered(outcome: RecoveryOutcome): void;
   /** So many clients are told that they miss publications. */
@@ -115,14 +119,16 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#log = new PublicationLog(settings.ringBytes);
     this.#queues = new SendQueues(settings.outbox);
     this.#events = events;
+    const guard = new LimitGuard(settings.enforcesRates, events.limited);
     this.#subscriptions = new Subscriptions(
       this.index,
       settings.subscriptions,
       this.#log,
       connect(this),
       events.recovered,
+      guard,
     );
-    this.#requests = new Requests(this.#subscriptions, events.requestRejected);
+    this.#requests = new Requests(this.#subscriptions, events.requestRejected, guard);
     this.#queue = new FlushQueue(this.#round.dirty, (publishedAt) => {
       events.published(Date.now() - publishedAt);
     });

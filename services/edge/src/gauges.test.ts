@@ -1,4 +1,4 @@
-import { createLogger, createMetrics, type MetricObjects } from '@tradewind/runtime';
+import { createLogger, createMetrics, type MetricObjects, printMetrics } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { createFanOutEvents, createNodeEvents } from './events.ts';
 import { type NodeGaugeSources, registerLoopGauges, registerNodeGauges } from './gauges.ts';
@@ -58,10 +58,13 @@ describe('registerNodeGauges', () => {
 describe('what alerts count', () => {
   it('begins at 0, so that Prometheus sees the first rise', async () => {
     const logger = createLogger({ name: 'edge', level: 'silent' });
-    const metrics = createMetrics({ withDefaults: false });
-    createNodeEvents(logger, metrics);
-    createFanOutEvents(logger, metrics);
-    const text = await metrics.text();
+    const node = createMetrics({ withDefaults: false });
+    createNodeEvents(logger, node);
+    const worker = createMetrics({ withDefaults: false });
+    createFanOutEvents(logger, worker);
+    const text = await printMetrics([await node.objects(), await worker.objects()]);
+    expect(text).toContain('tradewind_edge_limited_total{limit="requests",enforced="true"} 0');
+    expect(text).toContain('tradewind_edge_limited_total{limit="requests",enforced="false"} 0');
     expect(text).toContain('tradewind_edge_disconnects_total{reason="slow"} 0');
     expect(text).toContain('tradewind_edge_publications_dropped_total{reason="too_large"} 0');
     expect(text).toContain('tradewind_edge_workers_lost_total 0');

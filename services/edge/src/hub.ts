@@ -3,6 +3,7 @@ import { type Rate, TokenBucket } from '@tradewind/runtime';
 import { Acknowledgements } from './acknowledgements.ts';
 import { END_OF_CHANNEL, type Feed, type FeedListener } from './feed.ts';
 import { type ChannelEvents, type ChannelSetting, HubChannel } from './hub-channel.ts';
+import { type Limited, LimitGuard } from './limits.ts';
 import { type Archive, Recovery, type RecoveryEvents } from './recovery.ts';
 import { TailMemory } from './tail-memory.ts';
 
@@ -29,6 +30,8 @@ export interface HubLimits {
   readonly maxChannels: number;
   /** New channels that the node may subscribe to in Redis. */
   readonly subscribeRate: Rate;
+  /** Whether what goes beyond a rate is refused. */
+  readonly enforcesRates: boolean;
   /** How long a channel stays subscribed to after the last one here left it, in ms. */
   readonly lingerMs: number;
   /** The largest payload that is passed on, in bytes. */
@@ -50,6 +53,7 @@ const PENDING_BYTES = 4 * 1024 * 1024;
 /** What the hub reports. */
 export interface HubEvents extends ChannelEvents, RecoveryEvents {
   received(channel: string, bytes: number): void;
+  limited: Limited;
   refused(channel: string, error: Error): void;
   degraded(cause: string): void;
   /** The first attempts to reach Redis failed. */
@@ -79,6 +83,7 @@ export class Hub {
   /** Channels that nobody here wants any more → when to let go of them; the oldest come first. */
   readonly #lingering = new Map<string, number>();
   readonly #subscribeBudget: TokenBucket;
+  readonly #guard: LimitGuard;
   #lingerTimer: NodeJS.Timeout | undefined;
   #lastRef = 0;
   /** Since when the node has been cut off, ms since the Unix epoch. */
@@ -96,6 +101,7 @@ export class Hub {
     this.#source = source;
     this.#limits = limits;
     this.#events = events;
+    this.#guard = new LimitGuard(limits.enforcesRates, events.limited);
     this.#recovery = new Recovery(archive, limits, events, ({ name }) =>
       this.#giveUp(name, 'unavailable'),
     );
@@ -262,8 +268,13 @@ export class Hub {
 
   #refusal(): ErrorCode | undefined {
     const full = this.#channels.size >= this.#limits.maxChannels;
-    if (full && this.#lingering.size === 0) return 'node_channels_full';
-    if (!this.#subscribeBudget.take(performance.now())) return 'rate_limited';
+    if (full && this.#lingering.size === 0) {
+      this.#guard.isFull('node_channels');
+      return 'node_channels_full';
+    }
+    if (!this.#subscribeBudget.take(performance.now()) && this.#guard.refuses('node_subscribes')) {
+      return 'rate_limited';
+    }
     if (full) this.#releaseOldest();
     return undefined;
   }

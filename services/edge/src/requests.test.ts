@@ -4,6 +4,7 @@ import type { Rate } from '@tradewind/runtime';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from './connection.ts';
+import { LimitGuard, type LimitName } from './limits.ts';
 import { Requests } from './requests.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { FakeUpstream, listenerOf } from './testing/fake-upstream.ts';
@@ -138,7 +139,9 @@ describe('Requests: the rate', () => {
   });
 });
 
-function setUp(requestRate: Rate = PLENTY) {
+function setUp(requestRate: Rate = PLENTY, enforcesRates = true) {
+  const beyond: LimitName[] = [];
+  const guard = new LimitGuard(enforcesRates, (limit) => beyond.push(limit));
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
     new SubscriptionIndex<Connection>(),
@@ -146,16 +149,18 @@ function setUp(requestRate: Rate = PLENTY) {
     new PublicationLog(1_000_000),
     upstream,
     () => {},
+    guard,
   );
   upstream.connect(listenerOf(subscriptions));
   subscriptions.available = true;
   const rejected: ErrorCode[] = [];
-  const requests = new Requests(subscriptions, (code) => rejected.push(code));
+  const requests = new Requests(subscriptions, (code) => rejected.push(code), guard);
   const client: TestConnection = createTestConnection({ requestRate });
   return {
     requests,
     upstream,
     rejected,
+    beyond,
     client,
     ask: (text: string, now = 0) =>
       requests.handle(client.connection, Buffer.from(text), false, now),

@@ -7,6 +7,7 @@ import {
   type RequestId,
 } from '@tradewind/protocol';
 import type { Connection } from './connection.ts';
+import type { LimitGuard } from './limits.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 /**
@@ -24,16 +25,22 @@ const BINARY_NOT_AVAILABLE = encodeServerMessage(
 export class Requests {
   readonly #subscriptions: Subscriptions;
   readonly #rejected: (code: ErrorCode) => void;
+  readonly #guard: LimitGuard;
 
   /** @param rejected told of each request that was answered with an error. */
-  constructor(subscriptions: Subscriptions, rejected: (code: ErrorCode) => void) {
+  constructor(
+    subscriptions: Subscriptions,
+    rejected: (code: ErrorCode) => void,
+    guard: LimitGuard,
+  ) {
+    this.#guard = guard;
     this.#subscriptions = subscriptions;
     this.#rejected = rejected;
   }
 
   /** @param now ms on the monotonic clock. */
   handle(connection: Connection, data: Buffer, isBinary: boolean, now: number): void {
-    if (!connection.requestBudget.take(now)) {
+    if (!connection.requestBudget.take(now) && this.#guard.refuses('requests')) {
       this.#slowDown(connection);
       return;
     }
@@ -53,7 +60,7 @@ export class Requests {
    * much as an answer of ours.
    */
   handleControlFrame(connection: Connection, now: number): void {
-    if (connection.requestBudget.take(now)) return;
+    if (connection.requestBudget.take(now) || !this.#guard.refuses('requests')) return;
     connection.ignoredRequests += 1;
     if (connection.ignoredRequests > IGNORED_REQUESTS_AT_MOST) connection.close('rate_limited');
   }

@@ -3,6 +3,7 @@ import type { Subscribed } from '@tradewind/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from './connection.ts';
+import { LimitGuard } from './limits.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { FakeUpstream, listenerOf } from './testing/fake-upstream.ts';
 import { createTestConnection, type TestConnection } from './testing/test-connection.ts';
@@ -69,6 +70,7 @@ class World {
       new PublicationLog(1_000_000),
       this.#upstream,
       () => {},
+      new LimitGuard(true, () => {}),
     );
     this.#upstream.connect(listenerOf(this.#subscriptions));
     this.#subscriptions.available = true;

@@ -2,6 +2,7 @@ import { PublicationLog, SubscriptionIndex } from '@tradewind/fanout';
 import type { ErrorCode, Position, RequestId, SubscribeRequest } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from './connection.ts';
+import { LimitGuard, type LimitName } from './limits.ts';
 import { type RecoveryOutcome, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
 import { FakeUpstream, listenerOf, publicationsOf } from './testing/fake-upstream.ts';
 import { createTestConnection, LIMITS, type TestConnection } from './testing/test-connection.ts';
@@ -403,6 +404,7 @@ describe('Subscriptions: replay', () => {
 function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000) {
   const log = new PublicationLog(bytes);
   const recovered: RecoveryOutcome[] = [];
+  const beyond: LimitName[] = [];
   const index = new SubscriptionIndex<Connection>();
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
@@ -411,11 +413,12 @@ function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000) {
     log,
     upstream,
     (outcome) => recovered.push(outcome),
+    new LimitGuard(true, (limit) => beyond.push(limit)),
   );
   upstream.connect(listenerOf(subscriptions));
   subscriptions.available = true;
   return {
-    ...{ index, upstream, subscriptions, log, recovered },
+    ...{ index, upstream, subscriptions, log, recovered, beyond },
     client: createTestConnection({ log }),
     other: createTestConnection({ log }),
     resume(client: TestConnection, id: RequestId, since: Position, channel = 'a') {

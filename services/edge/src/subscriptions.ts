@@ -16,6 +16,7 @@ import {
   type HistoryAnswer,
   type ResyncNotice,
 } from './feed.ts';
+import type { LimitGuard } from './limits.ts';
 import { LocalChannel, type WaitingAnswer, waitingAnswer } from './local-channel.ts';
 import { notRecovered, outcomeOf, planReplay } from './replay-plan.ts';
 import { ReplayQueue } from './replay-queue.ts';
@@ -60,6 +61,7 @@ export class Subscriptions {
   readonly #log: PublicationLog;
   readonly #feed: Feed;
   readonly #recovered: (outcome: RecoveryOutcome) => void;
+  readonly #guard: LimitGuard;
   readonly #channels = new Map<string, LocalChannel>();
   readonly #queue: ReplayQueue;
   readonly #waitingFor = new Map<Connection, Set<LocalChannel>>();
@@ -76,12 +78,14 @@ export class Subscriptions {
     log: PublicationLog,
     feed: Feed,
     recovered: (outcome: RecoveryOutcome) => void,
+    guard: LimitGuard,
   ) {
     this.#index = index;
     this.#limits = limits;
     this.#log = log;
     this.#feed = feed;
     this.#recovered = recovered;
+    this.#guard = guard;
     this.#queue = new ReplayQueue(log.maxBytes, () => this.#resume());
   }
 
@@ -339,9 +343,13 @@ export class Subscriptions {
     const { maxHistory } = this.#limits;
     if (maxHistory > 0 && history > maxHistory) return 'bad_history';
     const held = this.#index.held(connection) + (this.#waitingFor.get(connection)?.size ?? 0);
-    if (held >= this.#limits.maxChannelsPerClient) return 'too_many_channels';
+    if (held >= this.#limits.maxChannelsPerClient) {
+      this.#guard.isFull('client_channels');
+      return 'too_many_channels';
+    }
     if (!this.available) return 'unavailable';
-    return connection.subscribeBudget.take(now) ? undefined : 'rate_limited';
+    if (connection.subscribeBudget.take(now) || !this.#guard.refuses('mentions')) return undefined;
+    return 'rate_limited';
   }
 
   #declare(name: string): LocalChannel {

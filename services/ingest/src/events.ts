@@ -1,4 +1,5 @@
 import { type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
+import { LIMITED_TOTAL } from './limits.ts';
 import type { ItemResult } from './publish.ts';
 import type { PublishQueueEvents } from './publish-queue.ts';
 
@@ -82,7 +83,7 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     labelNames: ['route'],
   });
   const rateLimited = metrics.counter({
-    name: 'tradewind_ingest_rate_limited_total',
+    name: LIMITED_TOTAL,
     help: 'Requests refused because of a limit on all of them together.',
     labelNames: ['route', 'limit'],
   });

@@ -7,6 +7,7 @@ import {
   WEBSOCKET_PATH,
 } from '@tradewind/protocol';
 import { FanOut, type FanOutEvents, type FanOutSettings } from '../fan-out.ts';
+import type { Limited, LimitName } from '../limits.ts';
 import { acceptUpgrades } from '../upgrade.ts';
 import { FakeUpstream } from './fake-upstream.ts';
 import { RawClient } from './raw-client.ts';
@@ -20,6 +21,8 @@ export class RecordedEvents implements FanOutEvents {
   readonly closed: CloseReason[] = [];
   readonly rejected: ErrorCode[] = [];
   readonly lagsMs: number[] = [];
+  /** What went beyond a limit: its name, and whether it was refused. */
+  readonly beyond: (readonly [LimitName, boolean])[] = [];
 
   clientOpened(): void {
     this.opened += 1;
@@ -32,6 +35,10 @@ export class RecordedEvents implements FanOutEvents {
   requestRejected(code: ErrorCode): void {
     this.rejected.push(code);
   }
+
+  readonly limited: Limited = (limit, isEnforced) => {
+    this.beyond.push([limit, isEnforced]);
+  };
 
   recovered(): void {}
 
@@ -114,6 +121,7 @@ export const DEFAULTS: FanOutSettings = {
   ringBytes: 0,
   subscriptions: { maxChannelsPerClient: 512, maxHistory: 1_000, isOffered: () => true },
   liveness: { pingAfterTicks: 60, deadAfterTicks: 60 },
+  enforcesRates: true,
   requestRate: { perSecond: 1_000, burst: 1_000 },
   subscribeRate: { perSecond: 1_000, burst: 1_000 },
   silentSeconds: 60,

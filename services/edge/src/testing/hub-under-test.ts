@@ -155,6 +155,7 @@ export function createHub(changes: Partial<HubLimits> = {}, linked = true): HubU
   const archive = new FakeArchive();
   const reported: string[] = [];
   const events: HubEvents = {
+    limited: (limit, isEnforced) => reported.push(`limited ${limit} ${isEnforced}`),
     received: (channel, bytes) => reported.push(`received ${channel} ${bytes}`),
     dropped: (channel, reason) => reported.push(`dropped ${channel} ${reason}`),
     headerRejected: (channel, reason) => reported.push(`header rejected ${channel} ${reason}`),
@@ -174,6 +175,7 @@ export function createHub(changes: Partial<HubLimits> = {}, linked = true): HubU
   const limits: HubLimits = {
     maxChannels: 100,
     subscribeRate: { perSecond: 1_000, burst: 1_000 },
+    enforcesRates: true,
     lingerMs: 3_000,
     maxPublicationBytes: 100,
     maxHistory: 100,

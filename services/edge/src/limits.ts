@@ -1,0 +1,119 @@
+import type { Limit } from '@tradewind/runtime';
+import type { EdgeConfig } from './config.ts';
+
+/** Every limit of an edge: the rows of docs/limits.md. What each guards against stands where it is enforced. */
+export const EDGE_LIMITS = {
+  connections: {
+    what: 'open WebSockets',
+    per: 'node',
+    amount: (config) => `${config.maxConnections}`,
+    variables: ['WS_MAX_CONNECTIONS'],
+    told: '503 `node_full` with `Retry-After`',
+    countedBy: 'tradewind_edge_handshakes_total{outcome="node_full"}',
+    enforced: 'always',
+  },
+  message_bytes: {
+    what: 'bytes of a frame from a client',
+    per: 'request',
+    amount: (config) => `${config.maxMessageBytes}`,
+    variables: ['EDGE_MAX_MESSAGE_BYTES'],
+    told: 'closed with 1009 `message_too_large`',
+    countedBy: 'tradewind_edge_disconnects_total{reason="message_too_large"}',
+    enforced: 'always',
+  },
+  requests: {
+    what: 'requests, WebSocket pings and pongs',
+    per: 'connection',
+    amount: (config) => rate(config.requestRate),
+    variables: ['EDGE_REQUEST_RATE', 'EDGE_REQUEST_BURST'],
+    told: 'error `rate_limited` with `retryAfterMs`; going on: closed with 4029 `rate_limited`',
+    enforced: 'unless report',
+  },
+  mentions: {
+    what: 'channels named in `subscribe` requests',
+    per: 'connection',
+    amount: (config) => rate(config.subscribeRate),
+    variables: ['EDGE_SUBSCRIBE_RATE', 'EDGE_MAX_CHANNELS_PER_CLIENT'],
+    told: 'rejected with `rate_limited`',
+    enforced: 'unless report',
+  },
+  client_channels: {
+    what: 'channels that are held or waited for',
+    per: 'connection',
+    amount: (config) => `${config.maxChannelsPerClient}`,
+    variables: ['EDGE_MAX_CHANNELS_PER_CLIENT'],
+    told: 'rejected with `too_many_channels`',
+    enforced: 'always',
+  },
+  node_channels: {
+    what: 'distinct channels held in Redis',
+    per: 'node',
+    amount: (config) => `${config.maxChannels}`,
+    variables: ['EDGE_MAX_CHANNELS'],
+    told: 'rejected with `node_channels_full`',
+    enforced: 'always',
+  },
+  node_subscribes: {
+    what: 'channels newly subscribed to in Redis',
+    per: 'node',
+    amount: (config) => rate(config.nodeSubscribeRate),
+    variables: ['EDGE_NODE_SUBSCRIBE_RATE'],
+    told: 'rejected with `rate_limited`',
+    enforced: 'unless report',
+  },
+  queue: {
+    what: 'publications that wait for a client',
+    per: 'connection',
+    amount: (config) => `${config.queueSlots}, ${config.queueBytes} bytes`,
+    variables: ['EDGE_QUEUE_SLOTS', 'EDGE_QUEUE_BYTES'],
+    told: 'a `gap`; going on: closed with 4008 `slow`',
+    countedBy: 'tradewind_edge_refusals_total',
+    enforced: 'always',
+  },
+} as const satisfies Record<string, Limit<EdgeConfig>>;
+
+/** The names of the limits, as metric and log have them. */
+export type LimitName = keyof typeof EDGE_LIMITS;
+
+/** The counter of what went beyond those that have none of their own. */
+export const LIMITED_TOTAL = 'tradewind_edge_limited_total';
+
+function rate({ perSecond, burst }: EdgeConfig['requestRate']): string {
+  return `${perSecond} a second, ${burst} at once`;
+}
+
+/** The names of the limits that can be tried without being enforced. */
+export type RateLimitName = {
+  [Name in LimitName]: (typeof EDGE_LIMITS)[Name] extends { readonly enforced: 'unless report' }
+    ? Name
+    : never;
+}[LimitName];
+
+/** The names of the others. */
+export type MemoryLimitName = Exclude<LimitName, RateLimitName>;
+
+/** Told of each thing that went beyond a limit, and whether it was refused for that. */
+export type Limited = (limit: LimitName, isEnforced: boolean) => void;
+
+/** What notices that something goes beyond a limit tells this. */
+export class LimitGuard {
+  readonly #enforcesRates: boolean;
+  readonly #limited: Limited;
+
+  /** @param enforcesRates `EDGE_LIMITS`: otherwise what goes beyond a rate or a budget is only told of. */
+  constructor(enforcesRates: boolean, limited: Limited) {
+    this.#enforcesRates = enforcesRates;
+    this.#limited = limited;
+  }
+
+  /** Something is refused since as much is held as may be. */
+  isFull(limit: MemoryLimitName): void {
+    this.#limited(limit, true);
+  }
+
+  /** Something goes beyond a rate or a budget. Returns whether it must be refused. */
+  refuses(limit: RateLimitName): boolean {
+    this.#limited(limit, this.#enforcesRates);
+    return this.#enforcesRates;
+  }
+}

@@ -1,0 +1,62 @@
+import type { Limit } from '@tradewind/runtime';
+import type { IngestConfig } from './config.ts';
+
+/** Every limit of ingest: the rows of docs/limits.md. */
+export const INGEST_LIMITS = {
+  body_bytes: {
+    what: 'bytes of a body',
+    per: 'request',
+    amount: ({ limits }) => `${limits.maxBodyBytes}`,
+    variables: ['INGEST_MAX_BODY_BYTES'],
+    told: '413 `message_too_large`',
+    countedBy: 'tradewind_ingest_requests_total{status="413"}',
+    enforced: 'always',
+  },
+  items: {
+    what: 'publications',
+    per: 'request',
+    amount: ({ limits }) => `${limits.maxItems}`,
+    variables: ['INGEST_MAX_ITEMS'],
+    told: '413 `message_too_large`',
+    countedBy: 'tradewind_ingest_requests_total{status="413"}',
+    enforced: 'always',
+  },
+  publication_bytes: {
+    what: 'bytes of a payload',
+    per: 'request',
+    amount: ({ limits }) => `${limits.maxPublicationBytes}`,
+    variables: ['INGEST_MAX_PUBLICATION_BYTES'],
+    told: '413 `publication_too_large`',
+    countedBy: 'tradewind_ingest_publications_failed_total{code="publication_too_large"}',
+    enforced: 'always',
+  },
+  in_flight: {
+    what: 'requests whose bodies are being read',
+    per: 'node',
+    amount: ({ limits }) => `${limits.maxInFlight}`,
+    variables: ['INGEST_MAX_IN_FLIGHT'],
+    told: '429 `rate_limited`',
+    enforced: 'always',
+  },
+  publications: {
+    what: 'publications',
+    per: 'node',
+    amount: ({ limits }) =>
+      `${limits.publicationsPerSecond} a second, ${Math.max(limits.publicationsPerSecond, limits.maxItems)} at once`,
+    variables: ['INGEST_PUBLICATIONS_PER_SECOND', 'INGEST_MAX_ITEMS'],
+    told: '429 `rate_limited` with `Retry-After`',
+    enforced: 'always',
+  },
+  queue: {
+    what: 'publications that wait for Redis or are on their way',
+    per: 'node',
+    amount: ({ queue }) => `${queue.maxItems}, ${queue.maxBytes} bytes`,
+    variables: ['INGEST_QUEUE_ITEMS', 'INGEST_QUEUE_BYTES'],
+    told: '503 `unavailable`',
+    countedBy: 'tradewind_ingest_queue_full_total',
+    enforced: 'always',
+  },
+} as const satisfies Record<string, Limit<IngestConfig>>;
+
+/** The counter of what went beyond those that have none of their own. */
+export const LIMITED_TOTAL = 'tradewind_ingest_rate_limited_total';
