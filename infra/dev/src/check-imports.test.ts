@@ -71,6 +71,18 @@ describe('findImportFaults', () => {
     ]);
   });
 
+  it('lets tests, and nothing else, import what all tests may', async () => {
+    await plantPackage('packages/fanout', '@tradewind/fanout', []);
+    const text = `import { createRandom } from '../../../test/support/random.ts';\n`;
+    await plant('packages/fanout/src/a.test.ts', text);
+    await plant('packages/fanout/src/a.ts', text);
+    await plant('packages/fanout/src/b.test.ts', text.replace('support', 'chaos'));
+    expect(await findImportFaults(root)).toEqual([
+      'packages/fanout/src/a.ts: imports ../../../test/support/random.ts, which lies outside @tradewind/fanout',
+      'packages/fanout/src/b.test.ts: imports ../../../test/chaos/random.ts, which lies outside @tradewind/fanout',
+    ]);
+  });
+
   it('finds a package that the house does not know', async () => {
     await plantPackage('packages/shared', '@tradewind/shared', []);
     expect(await findImportFaults(root)).toEqual([

@@ -4,6 +4,7 @@ import { dirname, join, normalize, relative, sep } from 'node:path';
 import {
   ALLOWED_DEPENDENCIES,
   MAIN_LINES_BELOW,
+  TEST_SUPPORT,
   TEST_TOOLS,
   WITHOUT_NODE,
 } from './import-rules.ts';
@@ -72,7 +73,10 @@ function importFault(owner: WorkspacePackage, path: string, specifier: string): 
   if (specifier.startsWith('.')) {
     const target = normalize(join(dirname(path), specifier));
     const isInside = !relative(owner.folder, target).startsWith('..');
-    return isInside ? undefined : `imports ${specifier}, which lies outside ${owner.name}`;
+    const isSupport = path.endsWith('.test.ts') && target.startsWith(join(TEST_SUPPORT, '/'));
+    return isInside || isSupport
+      ? undefined
+      : `imports ${specifier}, which lies outside ${owner.name}`;
   }
   if (isBuiltin(specifier)) {
     if (!specifier.startsWith('node:')) return `imports ${specifier}; write node:${specifier}`;

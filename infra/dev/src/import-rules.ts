@@ -33,5 +33,11 @@ export const WITHOUT_NODE: readonly string[] = ['@tradewind/protocol', '@tradewi
 /** The root's development tools that tests may import without naming them again. */
 export const TEST_TOOLS: readonly string[] = ['vitest', 'fast-check'];
 
+/**
+ * What stands here the tests of every package may import, by a path: what judges a part of the system by itself also
+ * judges the whole.
+ */
+export const TEST_SUPPORT = 'test/support';
+
 /** A service's `main.ts` has fewer lines than this: it reads config, starts and stops. */
 export const MAIN_LINES_BELOW = 25;

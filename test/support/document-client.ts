@@ -1,0 +1,716 @@
+import {
+  CLOSE_CODES,
+  type CloseAction,
+  ERROR_CODES,
+  type ErrorMessage,
+  type Gap,
+  type Position,
+  type PublicationMessage,
+  type Reconnect,
+  type Resync,
+  type ServerMessage,
+  type Subscribed,
+  type SubscribedChannel,
+  type Unsubscribed,
+  type Welcome,
+} from '@tradewind/protocol';
+
+/** One connection, as a client sees it. */
+export interface Wire {
+  send(text: string): void;
+  close(code: number): void;
+}
+
+/** What one connection tells its client, in order, and nothing behind `closed` or `refused`. */
+export interface WireEvents {
+  frame(text: string): void;
+  /** Instead of 101 came this HTTP status. */
+  refused(status: number, retryAfterSeconds: number | undefined): void;
+  /** @param code undefined where there was none, or none that can be read. */
+  closed(code: number | undefined): void;
+}
+
+/** Where a client runs. */
+export interface Surroundings {
+  /** Opens a connection to any node. Its events come after this has returned. */
+  open(events: WireEvents): Wire;
+  /** Calls `act` after so many ms, unless what it returns is called before. */
+  after(ms: number, act: () => void): () => void;
+  /** From 0, inclusive, to 1. */
+  random(): number;
+}
+
+/** What the client gives the application, in order. */
+export interface Application {
+  used(publication: PublicationMessage): void;
+  lost(gap: Gap): void;
+  /**
+   * What follows on the channel does not continue what came before.
+   *
+   * @param at where the client is now; undefined where the next publication will say.
+   */
+  begins(channel: string, at: Position | undefined): void;
+  /** The channel was refused for good. */
+  gaveUp(channel: string, code: string): void;
+  /** The client will not connect again. */
+  stopped(): void;
+}
+
+/** What a client knows of one channel. */
+export interface Channel {
+  readonly name: string;
+  /** How many of the latest to begin with. */
+  readonly history: number | undefined;
+  /** Whether the application wants it. */
+  isWanted: boolean;
+  epoch: string | undefined;
+  offset: number | undefined;
+  isHeld: boolean;
+  /** Asked for, and not answered yet. */
+  isAsked: boolean;
+  /** Whether that asked to continue. */
+  askedSince: boolean;
+  /** It was rejected for now, and its wait is not over. */
+  isWaiting: boolean;
+}
+
+/** A connection from its opening to its end. */
+interface Session {
+  readonly wire: Wire;
+  welcome: Welcome | undefined;
+  /** Requests without their last answer: their channels by their ids. */
+  readonly requests: Map<unknown, readonly Channel[]>;
+  /** Ends the wait for silence. */
+  endSilence: () => void;
+}
+
+const WELCOME_WITHIN_MS = 10_000;
+const FIRST_BOUND_MS = 1_000;
+const LARGEST_BOUND_MS = 30_000;
+
+/** Waits that grow. */
+class Waits {
+  #boundMs = FIRST_BOUND_MS;
+
+  reset(): void {
+    this.#boundMs = FIRST_BOUND_MS;
+  }
+
+  next(random: number): number {
+    const ms = random * this.#boundMs;
+    this.#boundMs = Math.min(LARGEST_BOUND_MS, 2 * this.#boundMs);
+    return ms;
+  }
+}
+
+/** A rule of docs/protocol.md: what it says, word for word, and what it makes of that. */
+interface Rule<Args extends readonly unknown[], Result> {
+  readonly sentence: string;
+  readonly act: (client: DocumentClient, ...args: Args) => Result;
+}
+
+function rule<Args extends readonly unknown[], Result>(
+  sentence: string,
+  act: (client: DocumentClient, ...args: Args) => Result,
+): Rule<Args, Result> {
+  return { sentence, act };
+}
+
+/** Every numbered rule of docs/protocol.md, in its order; a test holds the two together. */
+export const RULES = {
+  open: rule(
+    'Open one connection to any node, and use the frames of one connection at a time.',
+    (client) => {
+      client.opening = client.open();
+      client.follow('late', client.opening);
+    },
+  ),
+  welcome: rule(
+    'Send nothing before `welcome`, and note its `heartbeat` and `limits`.',
+    (_client, session: Session, welcome: Welcome) => {
+      session.welcome = welcome;
+    },
+  ),
+  late: rule(
+    'Give a new connection up when its `welcome` has not come after 10 s.',
+    (client, session: Session) => {
+      session.endSilence = client.after(WELCOME_WITHIN_MS, () => client.drop(session));
+    },
+  ),
+  unknown: rule(
+    'Ignore a frame whose `type` you do not know, and every field that you do not know.',
+    () => {},
+  ),
+  silence: rule(
+    'When nothing has arrived for `heartbeat.clientPingMs`, send a `ping`.',
+    (client, session: Session, { heartbeat }: Welcome) => {
+      session.endSilence = client.after(heartbeat.clientPingMs, () => {
+        client.send(session, { type: 'ping', id: client.nextId() });
+        client.follow('dead', session, heartbeat.timeoutMs);
+      });
+    },
+  ),
+  dead: rule(
+    'When nothing arrives for `heartbeat.timeoutMs` after that `ping`, give the connection up as if it had ended with 1006.',
+    (client, session: Session, timeoutMs: number) => {
+      session.endSilence = client.after(timeoutMs, () => client.drop(session));
+    },
+  ),
+
+  subscribe: rule(
+    'After `welcome`, subscribe to every channel that you want, with at most `limits.maxChannelsPerRequest` channels in one `subscribe`.',
+    (client, session: Session, { limits }: Welcome) => {
+      const wanted = [...client.channels.values()].filter(
+        (channel) => channel.isWanted && client.follow('askOnce', channel),
+      );
+      while (wanted.length > 0) {
+        client.ask(session, wanted.splice(0, limits.maxChannelsPerRequest));
+      }
+    },
+  ),
+  since: rule(
+    'Send `since` for each channel of which you have both an epoch and an offset, and for no other.',
+    (_client, { epoch, offset }: Channel): Position | undefined =>
+      epoch === undefined || offset === undefined ? undefined : { epoch, offset },
+  ),
+  held: rule(
+    'You hold a channel from the `subscribed` that names it until an `unsubscribed` names it or the connection ends.',
+    (_client, channel: Channel, isHeld: boolean) => {
+      channel.isHeld = isHeld;
+    },
+  ),
+  askOnce: rule(
+    'Do not ask for a channel that you hold, or that you have asked for and have no answer about.',
+    (_client, { isHeld, isAsked, isWaiting }: Channel): boolean =>
+      !(isHeld || isAsked || isWaiting),
+  ),
+  rejected: rule(
+    'Ask again for a rejected channel after a wait if its code is retryable, and give it up otherwise, unless it is `cancelled`, which answers your own `unsubscribe`.',
+    (client, channel: Channel, code: string, retryAfterMs?: number) => {
+      if (!channel.isWanted || code === 'cancelled') return;
+      if (isRetryable(code)) client.askLater([channel], retryAfterMs);
+      else client.giveUp(channel, code);
+    },
+  ),
+  unsubscribed: rule(
+    'Treat an `unsubscribed` with a `reason` like a rejection of its channels with this code.',
+    (client, channel: Channel, reason: string) => {
+      client.follow('rejected', channel, reason);
+    },
+  ),
+
+  recovered: rule(
+    'If a `subscribed` says `"recovered":true` to a `since`, change nothing: the replay moves you on.',
+    (_client, _channel: Channel, _answer: SubscribedChannel) => {},
+  ),
+  noEpoch: rule(
+    'If a `subscribed` has no `epoch`, forget your epoch and your offset.',
+    (_client, channel: Channel) => {
+      channel.epoch = undefined;
+      channel.offset = undefined;
+    },
+  ),
+  otherEpoch: rule(
+    'If any other `subscribed` has an `epoch` that is not yours, or the reason `offset_ahead`, take its `epoch` and forget your offset.',
+    (_client, channel: Channel, { epoch, reason }: SubscribedChannel) => {
+      if (epoch === channel.epoch && reason !== 'offset_ahead') return;
+      channel.epoch = epoch;
+      channel.offset = undefined;
+    },
+  ),
+  noReplay: rule(
+    'If any other `subscribed` replays nothing, take its `offset`, unless yours is larger after rule 15.',
+    (_client, channel: Channel, { offset = 0, replayed = 0 }: SubscribedChannel) => {
+      if (replayed === 0) channel.offset = Math.max(offset, channel.offset ?? 0);
+    },
+  ),
+  resync: rule(
+    'At a `resync`, take its `epoch` and its `offset`.',
+    (_client, channel: Channel, { epoch, offset }: Resync) => {
+      channel.epoch = epoch;
+      channel.offset = offset;
+    },
+  ),
+  again: rule(
+    'Ignore a publication whose `offset` is not larger than yours.',
+    (_client, channel: Channel, offset: number): boolean => !isLarger(offset, channel.offset),
+  ),
+  publication: rule(
+    'Take the `offset` of every other publication that has one, and use the publication.',
+    (client, channel: Channel, offset: number, publication: PublicationMessage) => {
+      channel.offset = offset;
+      client.application.used(publication);
+    },
+  ),
+  plain: rule(
+    'Use a publication without an `offset`, and stay where you are.',
+    (client, publication: PublicationMessage) => {
+      client.application.used(publication);
+    },
+  ),
+  gap: rule(
+    'At a `gap` with a `to` that is larger than your offset, or when you have no offset, take its `to`.',
+    (_client, channel: Channel, to: number) => {
+      if (isLarger(to, channel.offset)) channel.offset = to;
+    },
+  ),
+
+  lost: rule(
+    'Report the publications of every `gap` as lost, unless its `to` is not larger than your offset was.',
+    (client, gap: Gap, before: number | undefined) => {
+      if (gap.to === undefined || isLarger(gap.to, before)) client.application.lost(gap);
+    },
+  ),
+  begins: rule(
+    'Report at every `subscribed` that rule 13 does not cover, and at every `resync`, that what follows does not continue what came before.',
+    (client, { name, epoch, offset }: Channel, isReplayed: boolean) => {
+      const isKnown = epoch !== undefined && offset !== undefined && !isReplayed;
+      client.application.begins(name, isKnown ? { epoch, offset } : undefined);
+    },
+  ),
+
+  degraded: rule('At `degraded`, stay connected and keep your channels.', () => {}),
+  restored: rule(
+    'At `restored`, ask again for what was rejected meanwhile, after a wait with a bound of 1 s.',
+    (client) => {
+      client.requestWaits.reset();
+      const waiting = [...client.channels.values()].filter(({ isWaiting }) => isWaiting);
+      if (waiting.length > 0) client.askLater(waiting);
+    },
+  ),
+  reconnect: rule(
+    'At `reconnect`, open one new connection after `afterMs`, and go on with the old one until the new one says `welcome`.',
+    (client, { afterMs }: Reconnect) => {
+      if (client.opening === undefined) client.openAfter(afterMs);
+    },
+  ),
+  replaced: rule(
+    'At the `welcome` of the new connection, stop using the old one, close it with 1000, and only then subscribe on the new one.',
+    (client, session: Session) => {
+      const old = client.current;
+      client.current = session;
+      client.opening = undefined;
+      if (old === undefined) return;
+      client.ended(old);
+      old.wire.close(CLOSE_CODES.normal.code);
+    },
+  ),
+  failed: rule(
+    'If the new connection fails before its `welcome`, keep the old one and try again.',
+    (client, retryAfterSeconds: number | undefined) => {
+      client.opening = undefined;
+      client.reopen(retryAfterSeconds);
+    },
+  ),
+  unused: rule(
+    'Do nothing when a connection ends that you no longer use, or that you are already replacing.',
+    (client, session: Session): boolean =>
+      (session !== client.current && session !== client.opening) ||
+      (session === client.current && client.opening !== undefined),
+  ),
+
+  requestFailed: rule(
+    'An `error` with an `id` means that this request was not carried out: send it again after a wait if it is `retryable`, and give it up otherwise.',
+    (client, channels: readonly Channel[], error: ErrorMessage) => {
+      for (const channel of channels) client.answered(channel);
+      const wanted = channels.filter(({ isWanted }) => isWanted);
+      if (error.retryable) client.askLater(wanted, error.retryAfterMs);
+      else for (const channel of wanted) client.giveUp(channel, error.code);
+    },
+  ),
+  otherError: rule('After an `error` without an `id`, go on.', () => {}),
+  requestWait: rule(
+    'Where `retryAfterMs` is given, that is the wait for a request; otherwise it is as in rule 35, with a bound of its own, which is 1 s again when a request was carried out.',
+    (client, retryAfterMs: number | undefined): number =>
+      retryAfterMs ?? client.follow('wait', client.requestWaits),
+  ),
+
+  ended: rule(
+    'When a connection ends, also one that never said `welcome`, stop if `docs/codes.md` says so for its code, and otherwise connect again after a wait.',
+    (client, action: CloseAction) => {
+      if (action === 'stop') client.stop();
+      else client.reopen(undefined);
+    },
+  ),
+  code: rule(
+    'Read an end without a code as 1006; of codes that `docs/codes.md` does not have, stop at 4400 to 4999 only.',
+    (_client, code: number = CLOSE_CODES.connection_lost.code): CloseAction => {
+      const known = Object.values(CLOSE_CODES).find((row) => row.code === code);
+      return known?.action ?? (code >= 4_400 && code <= 4_999 ? 'stop' : 'back-off');
+    },
+  ),
+  wait: rule(
+    'Wait for a random time from 0 to a bound, which is 1 s at first and doubles with each wait up to 30 s.',
+    (client, waits: Waits): number => waits.next(client.random()),
+  ),
+  resetWait: rule(
+    'The bound is 1 s again when a connection that said `welcome` ends with a code after which one resumes.',
+    (client, action: CloseAction) => {
+      if (action === 'resume') client.connectWaits.reset();
+    },
+  ),
+  refused: rule(
+    'After a refused handshake with 429, or with 500 or above, wait at least `Retry-After`, and stop at any other status.',
+    (client, status: number, retryAfterSeconds: number | undefined) => {
+      client.opening = undefined;
+      if (status === 429 || status >= 500) client.reopen(retryAfterSeconds ?? 0);
+      else client.stop();
+    },
+  ),
+};
+
+export type Rules = typeof RULES;
+export type RuleName = keyof Rules;
+
+/** A channel that a client wants, and how many of its latest publications it begins with. */
+export interface Wanted {
+  readonly channel: string;
+  readonly history?: number;
+}
+
+/**
+ * A client made of the rules of docs/protocol.md and of nothing else. What is not a rule here is plumbing: which
+ * frame calls which rule.
+ */
+export class DocumentClient {
+  readonly application: Application;
+  readonly channels = new Map<string, Channel>();
+  readonly connectWaits = new Waits();
+  readonly requestWaits = new Waits();
+  /** The connection whose frames are used. */
+  current: Session | undefined;
+  /** The connection that is being opened, or whose `welcome` has not come. */
+  opening: Session | undefined;
+  /** How often each rule was followed. */
+  readonly followed = new Map<RuleName, number>();
+  readonly #surroundings: Surroundings;
+  readonly #rules: Rules;
+  readonly #timers = new Set<() => void>();
+  #endWait: (() => void) | undefined;
+  #isStopped = false;
+  #lastId = 0;
+
+  /** @param changes rules that are followed otherwise than the document says: for controls. */
+  constructor(
+    wanted: readonly Wanted[],
+    application: Application,
+    surroundings: Surroundings,
+    changes: Partial<Rules> = {},
+  ) {
+    this.application = application;
+    this.#surroundings = surroundings;
+    this.#rules = { ...RULES, ...changes };
+    for (const { channel, history } of wanted) {
+      this.channels.set(channel, {
+        ...{ name: channel, history, isWanted: true, epoch: undefined, offset: undefined },
+        ...{ isHeld: false, isAsked: false, askedSince: false, isWaiting: false },
+      });
+    }
+    this.follow('open');
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  /** Whether it holds all that it wants. */
+  get isLive(): boolean {
+    return [...this.channels.values()].every(({ isWanted, isHeld }) => isHeld || !isWanted);
+  }
+
+  /** The application wants a channel no longer, or again. It stays where it is in it. */
+  want(name: string, isWanted: boolean): void {
+    const channel = this.channels.get(name);
+    const session = this.current;
+    if (channel === undefined || channel.isWanted === isWanted) return;
+    channel.isWanted = isWanted;
+    if (session === undefined) return;
+    if (!isWanted) {
+      this.send(session, { type: 'unsubscribe', id: this.nextId(), channels: [name] });
+    } else this.#askForAll();
+  }
+
+  /** Leaves, and does not come back. */
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    const sessions = [this.current, this.opening];
+    for (const end of [...this.#timers]) end();
+    for (const session of sessions) session?.wire.close(CLOSE_CODES.normal.code);
+    this.current = undefined;
+    this.opening = undefined;
+    this.application.stopped();
+  }
+
+  // For the rules.
+
+  follow<Name extends RuleName>(
+    name: Name,
+    ...args: Rules[Name] extends Rule<infer Args, infer _> ? Args : never
+  ): Rules[Name] extends Rule<infer _, infer Result> ? Result : never {
+    this.followed.set(name, (this.followed.get(name) ?? 0) + 1);
+    const { act } = this.#rules[name] as unknown as Rule<typeof args, never>;
+    return act(this, ...args);
+  }
+
+  random(): number {
+    return this.#surroundings.random();
+  }
+
+  nextId(): number {
+    this.#lastId += 1;
+    return this.#lastId;
+  }
+
+  after(ms: number, act: () => void): () => void {
+    const end = (): void => {
+      cancel();
+      this.#timers.delete(end);
+    };
+    const cancel = this.#surroundings.after(ms, () => {
+      this.#timers.delete(end);
+      act();
+    });
+    this.#timers.add(end);
+    return end;
+  }
+
+  open(): Session {
+    const session: Session = {
+      wire: this.#surroundings.open({
+        frame: (text) => this.#frame(session, text),
+        refused: (status, retryAfterSeconds) => this.#refused(session, status, retryAfterSeconds),
+        closed: (code) => this.closed(session, code),
+      }),
+      welcome: undefined,
+      requests: new Map(),
+      endSilence: () => {},
+    };
+    return session;
+  }
+
+  openAfter(ms: number): void {
+    this.#endWait?.();
+    this.#endWait = this.after(ms, () => {
+      this.#endWait = undefined;
+      this.follow('open');
+    });
+  }
+
+  /** Opens another connection after a wait. */
+  reopen(leastSeconds: number | undefined): void {
+    this.openAfter(Math.max(this.follow('wait', this.connectWaits), 1_000 * (leastSeconds ?? 0)));
+  }
+
+  send(session: Session, message: object): void {
+    session.wire.send(JSON.stringify(message));
+  }
+
+  ask(session: Session, channels: readonly Channel[]): void {
+    const id = this.nextId();
+    session.requests.set(id, channels);
+    const asked = channels.map((channel) => {
+      const since = this.follow('since', channel);
+      channel.isAsked = true;
+      channel.askedSince = since !== undefined;
+      return { channel: channel.name, since, history: channel.history };
+    });
+    this.send(session, { type: 'subscribe', id, channels: asked });
+  }
+
+  askLater(channels: readonly Channel[], retryAfterMs?: number): void {
+    for (const channel of channels) channel.isWaiting = true;
+    this.after(this.follow('requestWait', retryAfterMs), () => {
+      for (const channel of channels) channel.isWaiting = false;
+      this.#askForAll();
+    });
+  }
+
+  answered(channel: Channel): void {
+    channel.isAsked = false;
+  }
+
+  giveUp(channel: Channel, code: string): void {
+    channel.isWanted = false;
+    this.application.gaveUp(channel.name, code);
+  }
+
+  /** What belonged to a connection is over. */
+  ended(session: Session): void {
+    session.endSilence();
+    for (const channel of this.channels.values()) {
+      this.follow('held', channel, false);
+      channel.isAsked = false;
+    }
+  }
+
+  /** Gives a connection up. */
+  drop(session: Session): void {
+    session.wire.close(CLOSE_CODES.normal.code);
+    this.closed(session, undefined);
+  }
+
+  closed(session: Session, code: number | undefined): void {
+    if (this.#isStopped || this.follow('unused', session)) {
+      if (session === this.current) this.#forget(session);
+      return;
+    }
+    session.endSilence();
+    if (session === this.opening && this.current !== undefined) {
+      this.follow('failed', undefined);
+      return;
+    }
+    const action = this.follow('code', code);
+    if (session === this.opening) this.opening = undefined;
+    else {
+      this.#forget(session);
+      this.follow('resetWait', action);
+    }
+    this.follow('ended', action);
+  }
+
+  // Which frame calls which rule.
+
+  #refused(session: Session, status: number, retryAfterSeconds: number | undefined): void {
+    if (this.#isStopped || session !== this.opening) return;
+    session.endSilence();
+    if (this.current === undefined) this.follow('refused', status, retryAfterSeconds);
+    else this.follow('failed', retryAfterSeconds);
+  }
+
+  #forget(session: Session): void {
+    this.ended(session);
+    this.current = undefined;
+  }
+
+  #askForAll(): void {
+    const session = this.current;
+    if (session?.welcome !== undefined) this.follow('subscribe', session, session.welcome);
+  }
+
+  #frame(session: Session, text: string): void {
+    if (this.#isStopped || (session !== this.current && session !== this.opening)) return;
+    const message = JSON.parse(text) as ServerMessage | (PublicationMessage & { type?: undefined });
+    if (session === this.opening && message.type === 'welcome') {
+      this.follow('welcome', session, message);
+      this.follow('replaced', session);
+      this.follow('subscribe', session, message);
+    } else if (session === this.current) this.#use(session, message);
+    session.endSilence();
+    if (session.welcome !== undefined) this.follow('silence', session, session.welcome);
+  }
+
+  #use(
+    session: Session,
+    message: ServerMessage | (PublicationMessage & { type?: undefined }),
+  ): void {
+    switch (message.type) {
+      case undefined:
+        this.#publication(message);
+        break;
+      case 'subscribed':
+        this.#subscribed(session, message);
+        break;
+      case 'unsubscribed':
+        this.#unsubscribed(message);
+        break;
+      case 'gap':
+        this.#gap(message);
+        break;
+      case 'resync':
+        this.#resync(message);
+        break;
+      case 'degraded':
+      case 'restored':
+        this.follow(message.type);
+        break;
+      case 'reconnect':
+        this.follow('reconnect', message);
+        break;
+      case 'error':
+        this.#error(session, message);
+        break;
+      case 'pong':
+        break;
+      default:
+        this.follow('unknown');
+    }
+  }
+
+  #publication(publication: PublicationMessage): void {
+    const channel = this.channels.get(publication.channel);
+    const { offset } = publication;
+    if (channel === undefined) return;
+    if (offset === undefined) this.follow('plain', publication);
+    else if (!this.follow('again', channel, offset)) {
+      this.follow('publication', channel, offset, publication);
+    }
+  }
+
+  #subscribed(session: Session, { id, channels, rejected = [], done }: Subscribed): void {
+    if (done) session.requests.delete(id);
+    if (channels.length > 0) this.requestWaits.reset();
+    for (const answer of channels) {
+      const channel = this.channels.get(answer.channel);
+      if (channel === undefined) continue;
+      this.answered(channel);
+      this.follow('held', channel, true);
+      if (answer.recovered === true && channel.askedSince)
+        this.follow('recovered', channel, answer);
+      else {
+        if (answer.epoch === undefined) this.follow('noEpoch', channel);
+        else {
+          this.follow('otherEpoch', channel, answer);
+          this.follow('noReplay', channel, answer);
+        }
+        this.follow('begins', channel, (answer.replayed ?? 0) > 0);
+      }
+    }
+    for (const { channel: name, code } of rejected) {
+      const channel = this.channels.get(name);
+      if (channel === undefined) continue;
+      this.answered(channel);
+      this.follow('rejected', channel, code);
+    }
+  }
+
+  #unsubscribed({ channels, reason }: Unsubscribed): void {
+    for (const name of channels) {
+      const channel = this.channels.get(name);
+      if (channel === undefined) continue;
+      this.follow('held', channel, false);
+      if (reason !== undefined) this.follow('unsubscribed', channel, reason);
+    }
+    this.#askForAll();
+  }
+
+  #gap(gap: Gap): void {
+    const channel = this.channels.get(gap.channel);
+    if (channel === undefined) return;
+    const before = channel.offset;
+    if (gap.to !== undefined) this.follow('gap', channel, gap.to);
+    this.follow('lost', gap, before);
+  }
+
+  #resync(resync: Resync): void {
+    const channel = this.channels.get(resync.channel);
+    if (channel === undefined) return;
+    this.follow('resync', channel, resync);
+    this.follow('begins', channel, false);
+  }
+
+  #error(session: Session, error: ErrorMessage): void {
+    const channels = session.requests.get(error.id);
+    session.requests.delete(error.id);
+    if (error.id === undefined) this.follow('otherError');
+    else this.follow('requestFailed', channels ?? [], error);
+  }
+}
+
+function isLarger(offset: number, than: number | undefined): boolean {
+  return than === undefined || offset > than;
+}
+
+function isRetryable(code: string): boolean {
+  return (ERROR_CODES as Record<string, { readonly retryable: boolean }>)[code]?.retryable === true;
+}
