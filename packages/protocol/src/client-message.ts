@@ -20,6 +20,8 @@ export interface RejectedChannel {
   /** The name as it was asked for, cut to 128 characters. */
   readonly channel: string;
   readonly code: ErrorCode;
+  /** After how many ms it may be asked for again, where that is known. */
+  readonly retryAfterMs?: number;
 }
 
 export interface AuthRequest {

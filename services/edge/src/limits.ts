@@ -34,7 +34,7 @@ export const EDGE_LIMITS = {
     per: 'connection',
     amount: (config) => rate(config.subscribeRate),
     variables: ['EDGE_SUBSCRIBE_RATE', 'EDGE_MAX_CHANNELS_PER_CLIENT'],
-    told: 'rejected with `rate_limited`',
+    told: 'rejected with `rate_limited` and `retryAfterMs`; what is held is answered, and charged',
     enforced: 'unless report',
   },
   client_channels: {

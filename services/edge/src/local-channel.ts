@@ -6,9 +6,12 @@ import { END_OF_CHANNEL } from './feed.ts';
 import type { Asked } from './replay-plan.ts';
 import type { SubscribeAnswer } from './subscribe-answer.ts';
 
-/** A subscription that is not answered yet. */
+/** A subscription of one connection that is not answered yet. */
 export interface WaitingAnswer {
+  /** The answer to the request that decides. */
   readonly answer: SubscribeAnswer;
+  /** Where else the same connection named the channel since. They are answered along, and wait for nothing of their own. */
+  readonly others: SubscribeAnswer[];
   readonly request: ChannelRequest;
   readonly asked: Asked;
   /** Seconds for which it has been kept waiting although the channel flows. */
@@ -18,7 +21,7 @@ export interface WaitingAnswer {
 /** What begins to wait. */
 export function waitingAnswer(answer: SubscribeAnswer, request: ChannelRequest): WaitingAnswer {
   const asked: Asked = { end: 'unasked', failure: undefined };
-  return { answer, request, asked, delayedSeconds: 0 };
+  return { answer, others: [], request, asked, delayedSeconds: 0 };
 }
 
 /** A channel in which someone on this worker is interested. */
@@ -27,8 +30,8 @@ export class LocalChannel {
   /** The hub's number for it, once the hub has acknowledged it. */
   ref: number | undefined;
   readonly history: ChannelHistory;
-  /** Who waits for the acknowledgement, or for the channel's past, with the answers that wait along. */
-  readonly waiting = new Map<Connection, readonly WaitingAnswer[]>();
+  /** Who waits for the acknowledgement, or for the channel's past. */
+  readonly waiting = new Map<Connection, WaitingAnswer>();
   #asking: number | undefined;
   /** Whether that question was put in the present turn: whoever wants to know the same may share it. */
   #isAskedNow = false;
@@ -59,7 +62,7 @@ export class LocalChannel {
     queueMicrotask(() => {
       this.#isAskedNow = false;
     });
-    for (const { asked } of this.#firsts()) if (asked.end === 'unasked') asked.end = 'asked';
+    for (const { asked } of this.waiting.values()) if (asked.end === 'unasked') asked.end = 'asked';
   }
 
   /** The hub has answered. With a code nobody who waits is to wait any longer. */
@@ -67,7 +70,7 @@ export class LocalChannel {
     const isEnd = this.#asking === END_OF_CHANNEL;
     this.#asking = undefined;
     if (code !== undefined) this.history.unanswered();
-    for (const { asked } of this.#firsts()) {
+    for (const { asked } of this.waiting.values()) {
       if (code !== undefined) asked.failure = code;
       else if (isEnd && asked.end === 'asked') asked.end = 'answered';
     }
@@ -75,11 +78,6 @@ export class LocalChannel {
 
   /** A second has passed in which those who wait were kept waiting. */
   delay(): void {
-    for (const first of this.#firsts()) first.delayedSeconds += 1;
-  }
-
-  /** Of each connection that waits, the request that decides. */
-  #firsts(): WaitingAnswer[] {
-    return [...this.waiting.values()].flatMap(([first]) => (first === undefined ? [] : [first]));
+    for (const each of this.waiting.values()) each.delayedSeconds += 1;
   }
 }

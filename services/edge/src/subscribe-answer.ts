@@ -30,9 +30,13 @@ export class SubscribeAnswer {
     this.#subscribed.push(channel);
   }
 
-  rejected(channel: string, code: ErrorCode): void {
+  /** @param retryAfterMs when it may be asked for again, if that is known. */
+  rejected(channel: string, code: ErrorCode, retryAfterMs?: number): this {
     this.#unsettled -= 1;
-    this.#rejected.push({ channel, code });
+    this.#rejected.push(
+      retryAfterMs === undefined ? { channel, code } : { channel, code, retryAfterMs },
+    );
+    return this;
   }
 
   /** Sends what was settled since the last call, if anything was. */

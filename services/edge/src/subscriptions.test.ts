@@ -192,9 +192,54 @@ describe('Subscriptions: limits', () => {
     const rated = createTestConnection({ subscribeRate: { perSecond: 1, burst: 2 } });
     const { subscribe, upstream } = setUp();
     subscribe(rated, 1, ['a', 'b', 'c'], 0);
-    expect(rated.sent()).toEqual([frame(1, [], [['c', 'rate_limited']], false)]);
+    const rejected = [{ channel: 'c', code: 'rate_limited', retryAfterMs: 1_000 }];
+    expect(rated.sent()).toEqual([{ ...frame(1, [], [], false), rejected }]);
     subscribe(rated, 2, ['c'], 1_000);
     expect([...upstream.wanted]).toEqual(['a', 'b', 'c']);
+  });
+
+  it('charges each mention of a channel that is waited for, and answers all that are paid at once', () => {
+    const rated = createTestConnection({ subscribeRate: { perSecond: 10, burst: 3 } });
+    const { subscribe, upstream, beyond } = setUp();
+    subscribe(rated, 1, ['a', 'a', 'a', 'a', 'a'], 0);
+    expect(rated.sent()).toMatchObject([
+      {
+        id: 1,
+        channels: [],
+        rejected: [{ retryAfterMs: 100 }, { retryAfterMs: 200 }],
+        done: false,
+      },
+    ]);
+    upstream.acknowledge();
+    expect(rated.sent()[1]).toMatchObject({
+      id: 1,
+      channels: [{ channel: 'a' }, { channel: 'a' }, { channel: 'a' }],
+      done: true,
+    });
+    expect(beyond).toEqual(['mentions', 'mentions']);
+  });
+
+  it('charges for a channel that is held, and for a name that is none, and answers for both', () => {
+    const rated = createTestConnection({ subscribeRate: { perSecond: 1, burst: 4 } });
+    const { subscribe, subscriptions, upstream } = setUp();
+    subscribe(rated, 1, ['a'], 0);
+    upstream.acknowledge();
+    const rejected = [{ channel: '!!', code: 'bad_channel' as const }];
+    subscriptions.subscribe(rated.connection, { ...request(2, ['a', 'a']), rejected }, 0);
+    subscribe(rated, 3, ['a', 'b'], 0);
+    expect(rated.sent().slice(1)).toMatchObject([
+      { id: 2, channels: [{ channel: 'a' }, { channel: 'a' }], rejected, done: true },
+      { id: 3, channels: [{ channel: 'a' }], rejected: [{ channel: 'b', code: 'rate_limited' }] },
+    ]);
+    expect([...upstream.wanted]).toEqual(['a']);
+  });
+
+  it('only counts what goes beyond the rate where rates are not enforced', () => {
+    const rated = createTestConnection({ subscribeRate: { perSecond: 1, burst: 1 } });
+    const { subscribe, upstream, beyond } = setUp({}, 1_000_000, false);
+    subscribe(rated, 1, ['a', 'b', 'c'], 0);
+    expect([...upstream.wanted]).toEqual(['a', 'b', 'c']);
+    expect(beyond).toEqual(['mentions', 'mentions']);
   });
 });
 
@@ -401,7 +446,7 @@ describe('Subscriptions: replay', () => {
   });
 });
 
-function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000) {
+function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000, enforcesRates = true) {
   const log = new PublicationLog(bytes);
   const recovered: RecoveryOutcome[] = [];
   const beyond: LimitName[] = [];
@@ -413,7 +458,7 @@ function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000) {
     log,
     upstream,
     (outcome) => recovered.push(outcome),
-    new LimitGuard(true, (limit) => beyond.push(limit)),
+    new LimitGuard(enforcesRates, (limit) => beyond.push(limit)),
   );
   upstream.connect(listenerOf(subscriptions));
   subscriptions.available = true;

@@ -25,7 +25,7 @@ import { SubscribeAnswer } from './subscribe-answer.ts';
 /** A connection that now has a channel, and what it is to be told and replayed of it. */
 interface Joined {
   readonly connection: Connection;
-  readonly answers: readonly SubscribeAnswer[];
+  readonly waiting: WaitingAnswer;
   readonly replay: Replay | undefined;
 }
 
@@ -103,8 +103,20 @@ export class Subscriptions {
   subscribe(connection: Connection, request: SubscribeRequest, now: number): void {
     const answer = new SubscribeAnswer(connection, request);
     const joined: Joined[] = [];
+    const { subscribeBudget } = connection;
+    let beyond = 0;
+    for (let i = 0; i < request.rejected.length; i += 1) subscribeBudget.take(now);
     for (const wanted of request.channels) {
-      this.#subscribeOne(connection, wanted, answer, joined, now);
+      // Whoever asks for what it holds is told so in any case: `rejected` would say that it does not hold it.
+      const isPaid = subscribeBudget.take(now);
+      if (this.#answerHeld(connection, wanted.channel, answer)) continue;
+      if (isPaid || !this.#guard.refuses('mentions')) {
+        this.#subscribeOne(connection, wanted, answer, joined);
+        continue;
+      }
+      connection.hasAsked = true;
+      beyond += 1;
+      answer.rejected(wanted.channel, 'rate_limited', subscribeBudget.waitMs(beyond));
     }
     answer.send();
     settle(joined);
@@ -198,11 +210,8 @@ export class Subscriptions {
       const channel = this.#channels.get(name);
       if (channel === undefined) continue;
       this.#forget(channel);
-      for (const [, waiting] of this.#takeWaiting(channel)) {
-        for (const { answer } of waiting) {
-          answer.rejected(name, code);
-          answers.add(answer);
-        }
+      for (const [, { answer, others }] of this.#takeWaiting(channel)) {
+        for (const each of [answer, ...others]) answers.add(each.rejected(name, code));
       }
       for (const connection of [...this.#index.get(name)]) {
         this.#index.remove(name, connection);
@@ -218,34 +227,37 @@ export class Subscriptions {
     }
   }
 
+  /** Returns false for a channel that the connection does not hold. */
+  #answerHeld(connection: Connection, name: string, answer: SubscribeAnswer): boolean {
+    const channel = this.#channels.get(name);
+    if (channel?.ref === undefined || !this.#index.has(name, connection)) return false;
+    answer.subscribed({ channel: name, ref: channel.ref, ...channel.history.position });
+    return true;
+  }
+
   #subscribeOne(
     connection: Connection,
     request: ChannelRequest,
     answer: SubscribeAnswer,
     joined: Joined[],
-    now: number,
   ): void {
     const name = request.channel;
     const channel = this.#channels.get(name);
-    if (channel?.ref !== undefined && this.#index.has(name, connection)) {
-      answer.subscribed({ channel: name, ref: channel.ref, ...channel.history.position });
+    const earlier = channel?.waiting.get(connection);
+    if (earlier !== undefined) {
+      earlier.others.push(answer);
       return;
     }
     const waiting = waitingAnswer(answer, request);
-    const earlier = channel?.waiting.get(connection);
-    if (channel !== undefined && earlier !== undefined) {
-      channel.waiting.set(connection, [...earlier, waiting]);
-      return;
-    }
-    const code = this.#refusal(connection, request, now);
+    const code = this.#refusal(connection, request);
     if (code === undefined || ERROR_CODES[code].retryable) connection.hasAsked = true;
     if (code !== undefined) {
       answer.rejected(name, code);
     } else if (channel?.ref !== undefined) {
-      const from = this.#join(connection, channel, [waiting], joined);
+      const from = this.#join(connection, channel, waiting, joined);
       if (from !== undefined) this.#ask(channel, from);
     } else {
-      this.#wait(connection, channel ?? this.#declare(name), [waiting]);
+      this.#wait(connection, channel ?? this.#declare(name), waiting);
     }
   }
 
@@ -277,13 +289,12 @@ export class Subscriptions {
   #join(
     connection: Connection,
     channel: LocalChannel,
-    waiting: readonly WaitingAnswer[],
+    waiting: WaitingAnswer,
     joined: Joined[],
   ): number | undefined {
-    const [first] = waiting;
     const { ref, history } = channel;
-    if (first === undefined || ref === undefined) return undefined;
-    const plan = this.#plan(first, channel);
+    if (ref === undefined) return undefined;
+    const plan = this.#plan(waiting, channel);
     if (plan === 'delayed' || plan.kind === 'ask') {
       this.#wait(connection, channel, waiting);
       if (plan !== 'delayed') return plan.from;
@@ -293,12 +304,11 @@ export class Subscriptions {
     this.#index.add(channel.name, connection);
     if (plan.recovered !== undefined) this.#recovered(plan.reason ?? 'recovered');
     const position = { channel: channel.name, ref, ...history.position };
-    for (const [i, { answer }] of waiting.entries()) {
-      answer.subscribed(i === 0 ? { ...position, ...outcomeOf(plan) } : position);
-    }
+    waiting.answer.subscribed({ ...position, ...outcomeOf(plan) });
+    for (const other of waiting.others) other.subscribed(position);
     const replay = history.takeLatest(plan.replayed);
     replay?.excerpt.hold();
-    joined.push({ connection, answers: waiting.map(({ answer }) => answer), replay });
+    joined.push({ connection, waiting, replay });
     return undefined;
   }
 
@@ -337,7 +347,6 @@ export class Subscriptions {
   #refusal(
     connection: Connection,
     { channel, history = 0 }: ChannelRequest,
-    now: number,
   ): ErrorCode | undefined {
     if (!this.#limits.isOffered(channel)) return 'channel_not_allowed';
     const { maxHistory } = this.#limits;
@@ -347,9 +356,7 @@ export class Subscriptions {
       this.#guard.isFull('client_channels');
       return 'too_many_channels';
     }
-    if (!this.available) return 'unavailable';
-    if (connection.subscribeBudget.take(now) || !this.#guard.refuses('mentions')) return undefined;
-    return 'rate_limited';
+    return this.available ? undefined : 'unavailable';
   }
 
   #declare(name: string): LocalChannel {
@@ -359,14 +366,14 @@ export class Subscriptions {
     return channel;
   }
 
-  #wait(connection: Connection, channel: LocalChannel, waiting: readonly WaitingAnswer[]): void {
+  #wait(connection: Connection, channel: LocalChannel, waiting: WaitingAnswer): void {
     channel.waiting.set(connection, waiting);
-    for (const each of waiting) channel.joinsQuestion(each);
+    channel.joinsQuestion(waiting);
     const waitingFor = this.#waitingFor.get(connection) ?? new Set();
     this.#waitingFor.set(connection, waitingFor.add(channel));
   }
 
-  #takeWaiting(channel: LocalChannel): (readonly [Connection, readonly WaitingAnswer[]])[] {
+  #takeWaiting(channel: LocalChannel): (readonly [Connection, WaitingAnswer])[] {
     const taken = [...channel.waiting];
     channel.waiting.clear();
     for (const [connection] of taken) this.#stopWaiting(connection, channel);
@@ -385,10 +392,11 @@ export class Subscriptions {
     if (channel === undefined || waiting === undefined) return;
     channel.waiting.delete(connection);
     this.#stopWaiting(connection, channel);
-    for (const { answer } of waiting) {
-      answer.rejected(name, 'cancelled');
-      answer.send();
+    const answers = new Set<SubscribeAnswer>();
+    for (const each of [waiting.answer, ...waiting.others]) {
+      answers.add(each.rejected(name, 'cancelled'));
     }
+    for (const answer of answers) answer.send();
     this.#releaseIfUnwanted(name);
   }
 
@@ -410,7 +418,10 @@ export class Subscriptions {
 
 /** The answers go out first, and what they promise right behind. */
 function settle(joined: readonly Joined[]): void {
-  for (const { answers } of joined) for (const answer of answers) answer.send();
+  for (const { waiting } of joined) {
+    waiting.answer.send();
+    for (const other of waiting.others) other.send();
+  }
   for (const { connection, replay } of joined) {
     if (replay === undefined) continue;
     connection.replay(replay);
