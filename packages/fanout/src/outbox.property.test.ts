@@ -169,8 +169,7 @@ const ACTIONS: Record<string, Action> = {
     const counts = losses && new Map(losses.map(({ channel, lost }) => [channel, lost]));
     expect(counts).toEqual(model.takeLosses());
   },
-  trim({ outbox, queues }) {
-    outbox.trim();
+  trim({ queues }) {
     queues.trim();
   },
   clear({ outbox, model }) {

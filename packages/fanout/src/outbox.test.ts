@@ -291,22 +291,26 @@ describe('the ring', () => {
   });
 
   it('is kept small, not given up, for who is offered something between two trims', () => {
-    const outbox = blockedOutbox({ slots: 512 });
+    const queues = new SendQueues({ ...LIMITS, slots: 512 });
+    const outbox = new Outbox(queues, POLICY, new PublicationLog(0));
     const kept: boolean[] = [];
     for (const offered of [20, 20, 0, 300, 300]) {
       offerMany(outbox, offered);
       shiftMany(outbox, offered);
-      outbox.trim();
+      queues.trim();
       kept.push(outbox.capacity > 0);
     }
     expect(kept).toEqual([true, true, false, false, false]);
   });
 
   it('goes on after trim and clear with the next seq', () => {
-    const outbox = blockedOutbox();
-    offerMany(outbox, 5);
+    const queues = new SendQueues(LIMITS);
+    const outbox = new Outbox(queues, POLICY, new PublicationLog(0));
+    offerMany(outbox, 4);
+    outbox.blocked = true;
+    offerMany(outbox, 1);
     outbox.offerControl(new Uint8Array(1));
-    outbox.trim();
+    queues.trim();
     expect(outbox.size).toBe(5);
     outbox.clear();
     expect([outbox.size, outbox.depth, outbox.bytes, outbox.peek()]).toEqual([0, 0, 0, undefined]);

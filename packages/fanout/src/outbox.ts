@@ -17,9 +17,6 @@ import { Unsettled } from './unsettled.ts';
  */
 export type Verdict = 'queued' | 'first' | 'brim' | 'refused' | 'slow';
 
-/** Entries for which a client that receives something every now and then may keep room: 512 bytes. */
-const KEPT_CAPACITY = 64;
-
 /**
  * Publications of the log that one {@link Outbox.catchUp} looks at; most may be of channels that this
  * client does not receive. So one client that is far behind does not hold up the others.
@@ -46,7 +43,6 @@ export class Outbox {
   readonly #policy: SlowPolicy;
   readonly #log: PublicationLog;
   readonly #pace: Pace = { refusalsInARow: 0, firstRefusedAt: 0 };
-  #sequenceAtTrim = 0;
 
   /**
    * Whoever makes it ends it, with {@link end}.
@@ -239,18 +235,6 @@ export class Outbox {
     this.#backlog.forsake();
     this.#queues.setBehindSince(this.#place, now);
     return false;
-  }
-
-  /**
-   * Gives back the memory that a past burst needed, unless something waits. To be called from time to
-   * time: little memory is kept for a client that was offered something since the last call.
-   */
-  trim(): void {
-    const { lastSequence } = this;
-    const isInUse = lastSequence !== this.#sequenceAtTrim;
-    this.#sequenceAtTrim = lastSequence;
-    if (this.size > 0 || (isInUse && this.capacity <= KEPT_CAPACITY)) return;
-    this.#queues.giveBackRing(this.#place);
   }
 
   /** Forgets all that waits. */

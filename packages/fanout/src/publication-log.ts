@@ -13,8 +13,8 @@ const LEAST_HOLE_BYTES = 16;
 const MOST_PLACES = 4_194_304;
 const LEAST_CAPACITY = 64;
 
-/** Publications that one {@link PublicationLog.trim} lets go of, at most: a few ms of work for the worker's thread. */
-const MOST_TRIMMED = 65_536;
+/** Publications that one {@link PublicationLog.trim} lets go of, at most: less than 1 ms of work for the worker's thread. */
+const MOST_TRIMMED = 4_096;
 
 /** Numbers in ascending order, of which the first are given up. */
 interface Numbers {

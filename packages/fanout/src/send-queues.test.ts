@@ -37,6 +37,29 @@ describe('SendQueues', () => {
     expect(queues.frames).toBe(0);
   });
 
+  it('trims each queue once, however many parts that is divided into', () => {
+    for (const parts of [1, 2, 7, 20]) {
+      const queues = new SendQueues(LIMITS);
+      const places = Array.from({ length: 50 }, () => queues.begin());
+      queues.offer(places, new Uint8Array(10), 0, new Unsettled());
+      for (const place of places) drain(queues, place);
+      const trimAll = () => {
+        for (let part = 0; part < parts; part += 1) queues.trim(part, parts);
+        return places.filter((place) => queues.capacity(place) > 0).length;
+      };
+      expect([trimAll(), trimAll()], `${parts} parts`).toEqual([50, 0]);
+    }
+  });
+
+  it('tells how much waits in the fullest queue, by number and by bytes', () => {
+    const queues = new SendQueues(LIMITS);
+    const [many, large] = [queues.begin(), queues.begin()];
+    queues.begin();
+    for (let n = 0; n < 3; n += 1) queues.offer([many], new Uint8Array(1), 0, new Unsettled());
+    queues.offer([large], new Uint8Array(50), 0, new Unsettled());
+    expect(queues.fullest()).toEqual({ publications: 3, bytes: 50 });
+  });
+
   it('holds nothing of what everyone refuses, or nobody is there for', () => {
     const queues = new SendQueues(LIMITS);
     const place = queues.begin();

@@ -48,7 +48,9 @@ const INTEGERS_PER_QUEUE = 8;
 /** The bits of the latest `seq` above the low ones. */
 const SEQUENCE_HIGH = 0;
 const CONTROL_BYTES = 1;
-const INTEGERS_PER_ANNEX = 2;
+/** What {@link SEQUENCE_LOW} was at the last trim. */
+const SEQUENCE_AT_TRIM = 2;
+const INTEGERS_PER_ANNEX = 3;
 
 const BLOCKED = 1;
 const BEHIND = 2;
@@ -56,6 +58,9 @@ const BEHIND = 2;
 /** An entry is the number of its frame, less than zero (as its complement) for a control frame, and its `seq`. */
 const INTEGERS_PER_ENTRY = 2;
 const LEAST_RING = 8 * INTEGERS_PER_ENTRY;
+
+/** The most of a ring that a client which receives something every now and then may keep: 64 entries, 512 bytes. */
+const KEPT_RING = 64 * INTEGERS_PER_ENTRY;
 
 /** Entries that one queue can hold: the slots and control frames of its limits may be no more together. */
 export const MOST_QUEUE_ENTRIES = INTEGERS_PER_PIECE / INTEGERS_PER_ENTRY;
@@ -349,9 +354,40 @@ export class SendQueues {
     return this.#rings.bytes;
   }
 
-  /** Gives up the memory that a past burst needed. To be called from time to time. */
-  trim(): void {
-    this.#rings.trim();
+  /**
+   * Gives back the memory that a past burst needed, unless something waits in it: little is kept for a client that
+   * was offered something since its last trim, and nothing for another. To be called from time to time; for a part of
+   * the queues at once, so that no call takes long however many there are.
+   *
+   * @param part 0 ≤ part < parts; after the last one all queues have had their turn.
+   */
+  trim(part = 0, parts = 1): void {
+    const queues = this.#queues;
+    const annexes = this.#annexes;
+    const until = Math.ceil((this.#unused * (part + 1)) / parts);
+    for (let place = Math.ceil((this.#unused * part) / parts); place < until; place += 1) {
+      const at = place * INTEGERS_PER_QUEUE;
+      const mask = queues[at + MASK] as number;
+      if (mask === -1) continue;
+      const annex = place * INTEGERS_PER_ANNEX + SEQUENCE_AT_TRIM;
+      const isInUse = queues[at + SEQUENCE_LOW] !== annexes[annex];
+      annexes[annex] = queues[at + SEQUENCE_LOW] as number;
+      if (queues[at + SIZE] !== 0 || (isInUse && mask < KEPT_RING)) continue;
+      this.giveBackRing(place);
+    }
+    if (part === parts - 1) this.#rings.trim();
+  }
+
+  /** The most publications that wait in one queue, and the most bytes of them. */
+  fullest(): { readonly publications: number; readonly bytes: number } {
+    const queues = this.#queues;
+    let publications = 0;
+    let bytes = 0;
+    for (let at = 0; at < this.#unused * INTEGERS_PER_QUEUE; at += INTEGERS_PER_QUEUE) {
+      publications = Math.max(publications, queues[at + PUBLICATIONS] as number);
+      bytes = Math.max(bytes, queues[at + BYTES] as number);
+    }
+    return { publications, bytes };
   }
 
   /**

@@ -70,7 +70,7 @@ export interface EdgeConfig extends ServiceSettings {
   readonly enforcesRates: boolean;
   /** `EDGE_LINGER_MS`: how long a channel is kept after its last subscriber left. */
   readonly lingerMs: number;
-  /** `EDGE_PING_SECONDS`: a client's silence after which it is pinged. */
+  /** `EDGE_PING_SECONDS`: a client's silence after which it has been pinged at the latest; see `Liveness`. */
   readonly pingSeconds: number;
   /** `EDGE_PONG_SECONDS`: how long it may take to answer that ping; see `LivenessLimits`. */
   readonly pongSeconds: number;

@@ -244,29 +244,29 @@ describe('Connection: ending', () => {
 describe('Connection: each second', () => {
   it('pings a silent peer once and terminates it when it stays silent', () => {
     const owner = new RecordingOwner();
-    const { connection, webSocket } = createTestConnection({ owner });
-    for (let second = 1; second < 5; second += 1) connection.tick(0);
+    const { passSecond, webSocket } = createTestConnection({ owner });
+    for (let second = 1; second < 5; second += 1) passSecond();
     expect(webSocket).toMatchObject({ pings: 1, terminated: false });
-    connection.tick(0);
+    passSecond();
     webSocket.end(1006);
     expect(owner.reasons).toEqual(['heartbeat_timeout']);
   });
 
   it.each(['message', 'ping', 'pong'])('takes a %s for a sign of life', (event) => {
-    const { connection, webSocket } = createTestConnection();
+    const { passSecond, webSocket } = createTestConnection();
     for (let second = 1; second < 50; second += 1) {
-      connection.tick(0);
+      passSecond();
       webSocket.emit(event, Buffer.alloc(0), false);
     }
     expect(webSocket).toMatchObject({ pings: 0, terminated: false });
   });
 
   it('takes it for a sign of life when bytes that lay around are taken', () => {
-    const { connection, webSocket, sink } = createTestConnection();
+    const { connection, passSecond, webSocket, sink } = createTestConnection();
     for (let second = 1; second < 50; second += 1) {
       sink.stalled = true;
       send(connection);
-      connection.tick(0);
+      passSecond();
       sink.drain();
     }
     expect(webSocket.terminated).toBe(false);
@@ -279,9 +279,9 @@ describe('Connection: each second', () => {
     sink.stalled = true;
     offer(connection, LARGE, 6);
     connection.flush();
-    connection.tick(4_999);
+    connection.look(4_999);
     expect(webSocket.closes).toEqual([]);
-    connection.tick(5_000);
+    connection.look(5_000);
     expect(webSocket.closes).toEqual([{ code: 4008, reason: 'slow' }]);
   });
 });

@@ -7,6 +7,8 @@ import {
 } from '@tradewind/protocol';
 import type { TokenBucket } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
+import { type AttendedTime, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
+import type { Dated } from './due-times.ts';
 import type { ByteSink, FrameWriter } from './frame-writer.ts';
 import type { Liveness } from './liveness.ts';
 
@@ -14,6 +16,8 @@ import type { Liveness } from './liveness.ts';
 export interface ConnectionOwner {
   /** Something waits in its outbox: flush it at the end of the loop turn. */
   needsFlush(connection: Connection): void;
+  /** Its socket does not take what was written: {@link Connection.dueAt} has become sooner. */
+  blocked(connection: Connection): void;
   /** Publications that its queue had refused were queued after all. */
   hasCaughtUp(publications: number): void;
   /**
@@ -41,6 +45,8 @@ export interface ConnectionParts {
   readonly descriptor: number;
   readonly outbox: Outbox;
   readonly liveness: Liveness;
+  /** The owner's. */
+  readonly time: AttendedTime;
   readonly requestBudget: TokenBucket;
   readonly subscribeBudget: TokenBucket;
   readonly writer: FrameWriter;
@@ -54,11 +60,17 @@ export interface ConnectionParts {
  */
 const CATCH_UP_STEPS = 4;
 
-/** A socket that takes nothing for so many seconds is stalled, rather than slow: packets are resent in less. */
-const STALLED_TICKS = 3;
+/** A socket that takes nothing for so long is stalled, rather than slow: packets are resent in less. */
+const STALLED_BEATS = 3 * BEATS_PER_SECOND;
+
+/** How often a client whose socket is blocked is looked at. */
+const BLOCKED_LOOK_BEATS = BEATS_PER_SECOND;
+
+/** Stands for no beat. */
+const UNBLOCKED = -1;
 
 /** One client's WebSocket: what it is owed, how it is written to, and how it ends. */
-export class Connection implements Subscriber {
+export class Connection implements Subscriber, Dated {
   // What a flush needs comes first: V8 lays fields out in this order, and of thousands of clients each piece of
   // memory is waited for.
   readonly outbox: Outbox;
@@ -79,11 +91,16 @@ export class Connection implements Subscriber {
   ignoredRequests = 0;
   /** Whether it ever asked for a channel. */
   hasAsked = false;
+  /** See {@link Dated}. */
+  dueNumber = 0;
+  /** The notice that says that the node is degraded, if that is what the client was told last about it. */
+  toldDegraded: Uint8Array | undefined;
   readonly #liveness: Liveness;
   readonly #owner: ConnectionOwner;
-  #ageTicks = 0;
-  /** Ticks since its socket last took what it held, or was not blocked. */
-  #stalledTicks = 0;
+  readonly #time: AttendedTime;
+  readonly #openedAt: number;
+  /** Since when its socket has not taken what it holds. */
+  #blockedSince = UNBLOCKED;
   #reason: CloseReason | undefined;
 
   constructor(parts: ConnectionParts) {
@@ -97,6 +114,8 @@ export class Connection implements Subscriber {
     this.#liveness = parts.liveness;
     this.#writer = parts.writer;
     this.#owner = parts.owner;
+    this.#time = parts.time;
+    this.#openedAt = parts.time.beat;
     this.#webSocket.on('message', this.#onMessage);
     this.#webSocket.on('ping', this.#onControlFrame);
     this.#webSocket.on('pong', this.#onControlFrame);
@@ -116,12 +135,21 @@ export class Connection implements Subscriber {
 
   /** Whether it has read nothing for some seconds of what it was promised. */
   get holdsUpReplays(): boolean {
-    return this.#stalledTicks >= STALLED_TICKS && this.outbox.isPromised;
+    const stalledBeats =
+      this.#blockedSince === UNBLOCKED ? 0 : this.#time.beat - this.#blockedSince;
+    return stalledBeats >= STALLED_BEATS && this.outbox.isPromised;
   }
 
-  /** Seconds since it was opened. */
-  get ageSeconds(): number {
-    return this.#ageTicks;
+  /** The beat at which it was opened. */
+  get openedAt(): number {
+    return this.#openedAt;
+  }
+
+  /** The beat at which to {@link look} next, unless `ConnectionOwner.blocked` is called before. */
+  get dueAt(): number {
+    const { beat } = this.#time;
+    const blockedDueAt = this.outbox.blocked ? beat + BLOCKED_LOOK_BEATS : NEVER;
+    return Math.max(beat + 1, Math.min(this.#liveness.dueAt, blockedDueAt));
   }
 
   send(message: ServerMessage): void {
@@ -198,8 +226,8 @@ export class Connection implements Subscriber {
       if (this.outbox.blocked) break;
     }
     this.#isFlushing = false;
-    if (this.outbox.blocked) return;
-    if (this.outbox.size > 0 || this.outbox.isBehind) this.#owner.needsFlush(this);
+    if (this.outbox.blocked) this.#holdBack();
+    else if (this.outbox.size > 0 || this.outbox.isBehind) this.#owner.needsFlush(this);
     else if (this.#state === 'finishing') this.#closeNow();
   }
 
@@ -226,18 +254,15 @@ export class Connection implements Subscriber {
   }
 
   /**
-   * One second has passed.
+   * Does what is due.
    *
    * @param now ms on the clock of the deliveries.
    */
-  tick(now: number): void {
-    this.#ageTicks += 1;
-    this.#stalledTicks = this.outbox.blocked ? this.#stalledTicks + 1 : 0;
-    const verdict = this.#liveness.tick();
+  look(now: number): void {
+    const verdict = this.#liveness.look();
     if (this.outbox.blocked && this.outbox.isLate(now)) this.close('slow');
     else if (verdict === 'dead') this.terminate('heartbeat_timeout');
     else if (verdict === 'ping' && this.#state === 'open') this.#webSocket.ping();
-    this.outbox.trim();
   }
 
   /** The gaps come first, each before the next publication of its channel. */
@@ -255,11 +280,17 @@ export class Connection implements Subscriber {
     else if (verdict === 'brim') this.flush();
   }
 
+  #holdBack(): void {
+    if (this.#blockedSince !== UNBLOCKED) return;
+    this.#blockedSince = this.#time.beat;
+    this.#owner.blocked(this);
+  }
+
   #unblocked(error: Error | null | undefined): void {
     // The socket is broken; `ws` hears of it a moment later, and until then looks open.
     if (error) return;
     this.outbox.blocked = false;
-    this.#stalledTicks = 0;
+    this.#blockedSince = UNBLOCKED;
     this.#liveness.heard();
     this.flush();
   }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { planDeparture, sendAway, waitUntilGone } from './drain.ts';
+import { until } from './testing/deadline.ts';
 import { createTestConnection, type TestConnection } from './testing/test-connection.ts';
 
 const WINDOW_MS = 20_000;
@@ -44,6 +45,7 @@ describe('sendAway', () => {
     const plan = planAll(8, SHORT_WINDOW_MS);
     const startedAt = performance.now();
     const done = sendAway(connections, SHORT_WINDOW_MS, new AbortController().signal);
+    await until(() => clients.every(({ sent }) => sent().length > 0), 'the notices');
     expect(clients.map(({ sent }) => sent())).toEqual(
       plan.map((departure) => [{ type: 'reconnect', ...departure, reason: 'draining' }]),
     );

@@ -1,5 +1,6 @@
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from './connection.ts';
+import { inTurns } from './turn-budget.ts';
 
 /** When one client is told to go and when it is closed, in ms from the start of the notices. */
 export interface Departure {
@@ -7,11 +8,13 @@ export interface Departure {
   readonly deadlineMs: number;
 }
 
+interface Leaving {
+  readonly connection: Connection;
+  readonly departure: Departure;
+}
+
 /** Of the time for the clients, the part over which their new connections are spread. */
 const NOTICE_SHARE = 0.5;
-
-/** Notices in one turn of the event loop: a write costs up to 15 µs, so these hold it for 8 ms. */
-const NOTICES_PER_TURN = 512;
 
 /** How often connections that are due are closed, in ms. */
 const CLOSE_INTERVAL_MS = 50;
@@ -40,21 +43,22 @@ export async function sendAway(
   windowMs: number,
   hurry: AbortSignal,
 ): Promise<void> {
-  const leaving = [...connections];
-  const departures = leaving.map((_, i) => planDeparture(i, leaving.length, windowMs));
+  const leaving: readonly Leaving[] = [...connections].map((connection, index, { length }) => ({
+    connection,
+    departure: planDeparture(index, length, windowMs),
+  }));
   const startedAt = performance.now();
-  for (const [i, connection] of leaving.entries()) {
-    const departure = departures[i] as Departure;
+  await inTurns(leaving, ({ connection, departure }) => {
     connection.send({ type: 'reconnect', ...departure, reason: 'draining' });
-    if (i % NOTICES_PER_TURN === NOTICES_PER_TURN - 1) await nextTurn();
-  }
+  });
   let next = 0;
   while (next < leaving.length && connections.size > 0) {
-    const elapsed = hurry.aborted ? Number.POSITIVE_INFINITY : performance.now() - startedAt;
-    while (next < leaving.length && (departures[next] as Departure).deadlineMs <= elapsed) {
-      leaving[next]?.finish('draining');
-      next += 1;
-    }
+    const elapsedMs = hurry.aborted ? Number.POSITIVE_INFINITY : performance.now() - startedAt;
+    let end = next;
+    while (end < leaving.length && (leaving[end] as Leaving).departure.deadlineMs <= elapsedMs)
+      end += 1;
+    await inTurns(leaving.slice(next, end), ({ connection }) => connection.finish('draining'));
+    next = end;
     await sleep(CLOSE_INTERVAL_MS);
   }
 }

@@ -146,7 +146,7 @@ export class FanOutHost {
   async stop(): Promise<void> {
     this.#shedder.stop();
     this.#departures.stop();
-    this.#fanOut.stop();
+    await this.#fanOut.stop();
     await this.#front.close(0);
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { TIMEOUT_MS } from './testing/deadline.ts';
+import { TIMEOUT_MS, until } from './testing/deadline.ts';
 import { publicationOf, publicationsOf } from './testing/fake-upstream.ts';
 import { type FakeClient, FanOutUnderTest } from './testing/fan-out-under-test.ts';
 import { LIMITS } from './testing/test-connection.ts';
@@ -226,9 +226,8 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     const other = server.client();
     other.request({ type: 'subscribe', channels: [{ channel: CHANNELS[0], history: 10 }] });
     expect(other.answers()).toEqual([]);
-    for (let i = 0; i < 3; i += 1) stalled.connection.tick(performance.now());
-    expect(stalled.connection.holdsUpReplays).toBe(true);
-    stalled.connection.close('slow');
+    await until(() => stalled.webSocket.closes.length > 0, 'the end of who holds them up');
+    expect(stalled.webSocket.closes).toMatchObject([{ reason: 'slow' }]);
     await new Promise(setImmediate);
     const [from] = [...server.upstream.questions.values()];
     server.upstream.answer('c0', EPOCH, pageOf('c0').slice(Number(from) - 1));
@@ -271,7 +270,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     resume(client, 80);
     server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
     server.upstream.answer('a', EPOCH, publicationsOf('a', 81, 100));
-    client.connection.tick(performance.now() + 2_000);
+    client.connection.look(performance.now() + 2_000);
     expect(client.webSocket.closes).toMatchObject([{ reason: 'slow' }]);
   });
 

@@ -5,6 +5,7 @@ import {
   JSON_SUBPROTOCOL,
   MAX_CHANNELS_PER_REQUEST,
 } from '@tradewind/protocol';
+import { BEATS_PER_SECOND } from './attended-time.ts';
 import { compileChannelPatterns } from './channel-patterns.ts';
 import { type EdgeConfig, SPARE_CONTROLS } from './config.ts';
 import type { FanOutSettings } from './fan-out.ts';
@@ -32,7 +33,10 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
       maxHistory: config.maxHistory,
       isOffered: compileChannelPatterns(config.channelPatterns),
     },
-    liveness: { pingAfterTicks: config.pingSeconds, deadAfterTicks: config.pongSeconds },
+    liveness: {
+      pingAfterBeats: config.pingSeconds * BEATS_PER_SECOND,
+      deadAfterBeats: config.pongSeconds * BEATS_PER_SECOND,
+    },
     enforcesRates: config.enforcesRates,
     requestRate: config.requestRate,
     subscribeRate: config.subscribeRate,

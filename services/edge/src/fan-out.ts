@@ -18,13 +18,14 @@ import {
   encodeServerMessage,
   type Gap,
   type GapReason,
-  type ServerMessage,
   type Welcome,
 } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { WebSocket } from 'ws';
+import { AttendedTime, BEAT_MS, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { descriptorOf, directWriteBy, NO_DESCRIPTOR, type WriteCall } from './direct-write.ts';
+import { DueTimes } from './due-times.ts';
 import type {
   Acknowledgement,
   Feed,
@@ -39,8 +40,10 @@ import { FrameWriter } from './frame-writer.ts';
 import { type Limited, LimitGuard } from './limits.ts';
 import { Liveness, type LivenessLimits } from './liveness.ts';
 import { Requests } from './requests.ts';
+import { StateNotices } from './state-notices.ts';
 import { createFanOutStatistics } from './statistics.ts';
 import { type RecoveryOutcome, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
+import { endOfBudget, inTurns } from './turn-budget.ts';
 
 /** How a fan-out worker treats its clients. */
 export interface FanOutSettings {
@@ -84,8 +87,11 @@ export interface FanOutEvents {
   published(lagMs: number): void;
 }
 
-/** How often connections are looked at, in ms: the length of a tick. */
-const TICK_MS = 1_000;
+/**
+ * Where each client's pings are among those of its likes: n times the golden section, less the whole part. However many
+ * come together, and whoever leaves, they are spread more evenly than by chance (Knuth, The Art of Computer Programming 3, 6.4).
+ */
+const GOLDEN_SECTION = (Math.sqrt(5) - 1) / 2;
 
 /**
  * A fan-out worker: owns the sockets, knows who subscribed to what, delivers. It knows nothing of
@@ -104,9 +110,16 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #writer: FrameWriter;
   readonly #round = createDeliveryRound<Connection>();
   readonly #queue: FlushQueue<Connection>;
+  readonly #time = new AttendedTime(performance.now());
+  readonly #due = new DueTimes<Connection>();
+  readonly #notices = new StateNotices(this.#connections);
   readonly #ticker: NodeJS.Timeout;
+  #tending: NodeJS.Immediate | undefined;
   readonly #flusher: Flusher;
-  #degraded: ServerMessage | undefined;
+  #opened = 0;
+  #isStopped = false;
+  /** Which of the parts of all queues is trimmed next. */
+  #nextTrim = 0;
 
   /** @param connect makes the link upstream, given whom it is to tell. */
   constructor(
@@ -137,7 +150,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       if (!goesOn && !this.#queue.isEmpty) this.#flusher.schedule();
       return goesOn;
     });
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#ticker = setInterval(() => this.#tick(), BEAT_MS);
   }
 
   /** Bytes written to client sockets so far, frame headers included. */
@@ -148,6 +161,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
   /** Channels for which it holds interest upstream. */
   get interest(): number {
     return this.#subscriptions.interest;
+  }
+
+  /** The most publications that wait for one client, and the most bytes of them. */
+  get fullestQueue(): { readonly publications: number; readonly bytes: number } {
+    return this.#queues.fullest();
   }
 
   /** Bytes of memory that it has for the entries of queues, which refer to the publications that wait. */
@@ -168,19 +186,26 @@ export class FanOut implements FeedListener, ConnectionOwner {
   /** Takes over a connection whose handshake is done. */
   open(webSocket: WebSocket, socket: Socket): Connection {
     const now = performance.now();
+    this.#opened += 1;
     const connection = new Connection({
       session: randomUUID(),
       webSocket,
       socket,
       descriptor: this.#settings.writes === 'stream' ? NO_DESCRIPTOR : descriptorOf(socket),
       outbox: new Outbox(this.#queues, this.#settings.slow, this.#log),
-      liveness: new Liveness(this.#settings.liveness, Math.random()),
+      liveness: new Liveness(
+        this.#settings.liveness,
+        this.#time,
+        (this.#opened * GOLDEN_SECTION) % 1,
+      ),
+      time: this.#time,
       requestBudget: new TokenBucket(this.#settings.requestRate, now),
       subscribeBudget: new TokenBucket(this.#settings.subscribeRate, now),
       writer: this.#writer,
       owner: this,
     });
     this.#connections.add(connection);
+    this.#due.add(connection, this.#dueAt(connection));
     this.#events.clientOpened();
     connection.send({
       type: 'welcome',
@@ -188,14 +213,16 @@ export class FanOut implements FeedListener, ConnectionOwner {
       serverTime: Date.now(),
       ...this.#settings.welcome,
     });
-    if (this.#degraded !== undefined) connection.send(this.#degraded);
+    this.#notices.tell(connection);
     return connection;
   }
 
-  /** Ends the worker: terminates whoever is still connected. */
-  stop(): void {
+  /** Ends the worker: terminates whoever is still connected, some in a turn. */
+  async stop(): Promise<void> {
     clearInterval(this.#ticker);
-    for (const connection of this.#connections) connection.terminate('draining');
+    clearImmediate(this.#tending);
+    this.#isStopped = true;
+    await inTurns(this.#connections, (connection) => connection.terminate('draining'));
     this.#flusher.stop();
   }
 
@@ -252,14 +279,14 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   degraded(since: number): void {
     this.#subscriptions.available = false;
-    this.#degraded = { type: 'degraded', since };
-    this.#noticeAll(this.#degraded);
+    this.#notices.degraded(since);
+    this.#tend();
   }
 
   restored(): void {
     this.#subscriptions.available = true;
-    if (this.#degraded !== undefined) this.#noticeAll({ type: 'restored' });
-    this.#degraded = undefined;
+    this.#notices.restored();
+    this.#tend();
   }
 
   // What connections tell.
@@ -267,6 +294,10 @@ export class FanOut implements FeedListener, ConnectionOwner {
   needsFlush(connection: Connection): void {
     this.#round.dirty.push(connection);
     this.#flusher.schedule();
+  }
+
+  blocked(connection: Connection): void {
+    this.#due.hasten(connection, connection.dueAt);
   }
 
   hasCaughtUp(publications: number): void {
@@ -302,6 +333,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   closed(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection);
+    this.#due.remove(connection);
     this.#events.clientClosed(reason, connection.session);
   }
 
@@ -315,24 +347,47 @@ export class FanOut implements FeedListener, ConnectionOwner {
     if (!this.#queue.isEmpty) this.#flusher.schedule();
   }
 
-  #noticeAll(message: ServerMessage): void {
-    const frame = encodeServerMessage(message);
-    for (const connection of [...this.#connections]) connection.sendNotice(frame);
+  #tick(): void {
+    const before = this.#time.beat;
+    if (!this.#time.advance(performance.now())) return;
+    const second = Math.floor(this.#time.beat / BEATS_PER_SECOND);
+    if (Math.floor(before / BEATS_PER_SECOND) < second) this.#subscriptions.tick();
+    this.#queues.trim(this.#nextTrim, BEATS_PER_SECOND);
+    this.#nextTrim = (this.#nextTrim + 1) % BEATS_PER_SECOND;
+    this.#log.trim();
+    this.#tend();
   }
 
-  #tick(): void {
-    const now = performance.now();
-    for (const connection of this.#connections) {
-      connection.tick(now);
-      // What it was promised is held for it, and others wait for theirs.
-      if (this.#subscriptions.waitsForRoom && connection.holdsUpReplays) connection.close('slow');
-      if (!connection.hasAsked && connection.ageSeconds >= this.#settings.silentSeconds) {
-        connection.close('silent');
-      }
+  /** Does what is due for clients, as much as a turn has time for, and goes on in the next one. */
+  #tend(): void {
+    if (this.#tending !== undefined || this.#isStopped) return;
+    const until = endOfBudget();
+    const goesOn =
+      this.#notices.tellSome(until) || this.#due.serveSome(this.#time.beat, this.#serve, until);
+    if (!goesOn) return;
+    this.#tending = setImmediate(() => {
+      this.#tending = undefined;
+      this.#tend();
+    });
+  }
+
+  readonly #serve = (connection: Connection): number => {
+    connection.look(performance.now());
+    // What it was promised is held for it, and others wait for theirs.
+    if (this.#subscriptions.waitsForRoom && connection.holdsUpReplays) connection.close('slow');
+    if (!connection.hasAsked && this.#time.beat >= this.#silentAt(connection)) {
+      connection.close('silent');
     }
-    this.#subscriptions.tick();
-    this.#queues.trim();
-    this.#log.trim();
+    return this.#dueAt(connection);
+  };
+
+  #dueAt(connection: Connection): number {
+    const mustAsk = connection.isOpen && !connection.hasAsked;
+    return Math.min(connection.dueAt, mustAsk ? this.#silentAt(connection) : NEVER);
+  }
+
+  #silentAt(connection: Connection): number {
+    return connection.openedAt + this.#settings.silentSeconds * BEATS_PER_SECOND;
   }
 }
 

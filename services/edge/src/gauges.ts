@@ -1,5 +1,4 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import type { Outbox } from '@tradewind/fanout';
 import type { Metrics } from '@tradewind/runtime';
 import type { EdgeConfig } from './config.ts';
 import type { FanOut } from './fan-out.ts';
@@ -115,14 +114,14 @@ export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
     metrics,
     'tradewind_edge_queue_depth_max',
     'Publications waiting in the fullest queue',
-    () => fullest(fanOut, (outbox) => outbox.depth),
+    () => fanOut.fullestQueue.publications,
     'max',
   );
   readGauge(
     metrics,
     'tradewind_edge_queue_bytes_max',
     'Bytes waiting in the largest queue',
-    () => fullest(fanOut, (outbox) => outbox.bytes),
+    () => fanOut.fullestQueue.bytes,
     'max',
   );
   readCounter(
@@ -231,10 +230,4 @@ function readGauge(
       this.set(value());
     },
   });
-}
-
-function fullest(fanOut: FanOut, measure: (outbox: Outbox) => number): number {
-  let most = 0;
-  for (const { outbox } of fanOut.connections) most = Math.max(most, measure(outbox));
-  return most;
 }

@@ -110,7 +110,7 @@ export class FanOutServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#clients) client.destroy();
-    this.fanOut.stop();
+    await this.fanOut.stop();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 }
@@ -120,7 +120,7 @@ export const DEFAULTS: FanOutSettings = {
   slow: { graceMs: 60_000, maxLagMs: 60_000 },
   ringBytes: 0,
   subscriptions: { maxChannelsPerClient: 512, maxHistory: 1_000, isOffered: () => true },
-  liveness: { pingAfterTicks: 60, deadAfterTicks: 60 },
+  liveness: { pingAfterBeats: 1_200, deadAfterBeats: 1_200 },
   enforcesRates: true,
   requestRate: { perSecond: 1_000, burst: 1_000 },
   subscribeRate: { perSecond: 1_000, burst: 1_000 },

@@ -111,6 +111,6 @@ export class FanOutUnderTest implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.fanOut.stop();
+    void this.fanOut.stop();
   }
 }

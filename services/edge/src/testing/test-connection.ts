@@ -10,6 +10,7 @@ import {
 import type { CloseReason, ServerMessage } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
+import { AttendedTime, BEATS_PER_SECOND } from '../attended-time.ts';
 import { Connection, type ConnectionOwner } from '../connection.ts';
 import { NO_DESCRIPTOR } from '../direct-write.ts';
 import { FrameWriter } from '../frame-writer.ts';
@@ -65,6 +66,10 @@ export class RecordingOwner implements ConnectionOwner {
     connection.flush();
   }
 
+  blocked(): void {
+    this.told.push('blocked');
+  }
+
   hasCaughtUp(): void {}
 
   hasLost(_connection: Connection, losses: readonly Loss[]): void {
@@ -94,6 +99,8 @@ export interface TestConnection {
   readonly connection: Connection;
   readonly webSocket: FakeWebSocket;
   readonly sink: FakeSink;
+  /** Another second of its owner's time passes, and it does what is due then. */
+  passSecond(): void;
   /** The control frames that were written so far. */
   sent(): ServerMessage[];
 }
@@ -122,13 +129,15 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
   };
   const webSocket = new FakeWebSocket();
   const sink = new FakeSink();
+  const time = new AttendedTime(0);
   const connection = new Connection({
     session: 'session',
     webSocket: webSocket as unknown as WebSocket,
     socket: sink,
     descriptor: NO_DESCRIPTOR,
     outbox: new Outbox(new SendQueues(options.limits), options.slow, options.log),
-    liveness: new Liveness({ pingAfterTicks: 3, deadAfterTicks: 2 }, 0),
+    liveness: new Liveness({ pingAfterBeats: 60, deadAfterBeats: 40 }, time, 0),
+    time,
     requestBudget: new TokenBucket(options.requestRate, 0),
     subscribeBudget: new TokenBucket(options.subscribeRate, 0),
     writer: new FrameWriter(),
@@ -138,6 +147,10 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     connection,
     webSocket,
     sink,
+    passSecond() {
+      time.beat += BEATS_PER_SECOND;
+      connection.look(0);
+    },
     sent: () =>
       sink.frames
         .map(({ payload }) => JSON.parse(payload.toString()) as ServerMessage)

@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Connection } from './connection.ts';
+import { StateNotices } from './state-notices.ts';
+import { createTestConnection, type TestConnection } from './testing/test-connection.ts';
+
+const ONE_A_TURN = Number.NEGATIVE_INFINITY;
+
+describe('StateNotices', () => {
+  it('tell each client of the state, one frame for all, and nobody twice', () => {
+    const { notices, clients } = start(3);
+    notices.degraded(7);
+    tellAll(notices);
+    notices.restored();
+    tellAll(notices);
+    notices.restored();
+    tellAll(notices);
+    const told = [{ type: 'degraded', since: 7 }, { type: 'restored' }];
+    expect(clients.map(({ sent }) => sent())).toEqual([told, told, told]);
+  });
+
+  it('tell nobody of a state that was over before their turn came', () => {
+    const { notices, clients } = start(3);
+    notices.degraded(7);
+    notices.tellSome(ONE_A_TURN);
+    notices.restored();
+    tellAll(notices);
+    expect(clients.map(({ sent }) => sent().map(({ type }) => type))).toEqual([
+      ['degraded', 'restored'],
+      [],
+      [],
+    ]);
+  });
+
+  it('leave everybody with the last state, in order, whenever it changes and whoever comes and goes', () => {
+    const step = fc.constantFrom('degraded', 'restored', 'tell', 'tell', 'come', 'go');
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const { notices, clients, connections } = start(4);
+        const states: (number | undefined)[] = [undefined];
+        for (const [n, what] of steps.entries()) {
+          if (what === 'degraded') {
+            states.push(n);
+            notices.degraded(n);
+          } else if (what === 'restored') {
+            states.push(undefined);
+            notices.restored();
+          } else if (what === 'tell') {
+            notices.tellSome(ONE_A_TURN);
+          } else if (what === 'come') {
+            const client = createTestConnection();
+            clients.push(client);
+            connections.add(client.connection);
+            notices.tell(client.connection);
+          } else {
+            const [gone] = connections;
+            if (gone !== undefined) connections.delete(gone);
+          }
+        }
+        tellAll(notices);
+        for (const client of clients) {
+          const told = stateChanges(client);
+          expect(isSubsequence(told, states)).toBe(true);
+          if (connections.has(client.connection)) {
+            expect(told.at(-1)).toBe(states.at(-1));
+          }
+          for (const [i, state] of told.entries()) if (i > 0) expect(state).not.toBe(told[i - 1]);
+        }
+      }),
+    );
+  });
+});
+
+function start(count: number) {
+  const clients: TestConnection[] = Array.from({ length: count }, () => createTestConnection());
+  const connections = new Set<Connection>(clients.map(({ connection }) => connection));
+  return { clients, connections, notices: new StateNotices(connections) };
+}
+
+function tellAll(notices: StateNotices): void {
+  while (notices.tellSome(ONE_A_TURN));
+}
+
+/** Since when the node is degraded, notice by notice; undefined for a node that is not, as before the first. */
+function stateChanges({ sent }: TestConnection): (number | undefined)[] {
+  return [
+    undefined,
+    ...sent().map((message) => (message.type === 'degraded' ? message.since : undefined)),
+  ];
+}
+
+function isSubsequence<T>(part: readonly T[], whole: readonly T[]): boolean {
+  let next = 0;
+  for (const one of whole) if (next < part.length && part[next] === one) next += 1;
+  return next === part.length;
+}
