@@ -12,9 +12,8 @@ import { type Publisher, startPublisher } from '../load/publisher.ts';
 import type { PublisherTotals, SequencedTerms } from '../load/publisher-plan.ts';
 import type { SubscriptionMode } from '../load/subscription-plan.ts';
 import {
-  CONTENDERS,
   type Contender,
-  type ContenderName,
+  contenderOf,
   type RunningContender,
   startContender,
 } from './contenders.ts';
@@ -39,7 +38,7 @@ export interface LoadShape {
 export interface Subject {
   /** What tables call it. */
   readonly label: string;
-  readonly contender: ContenderName;
+  readonly contender: Contender['name'];
   /** More environment variables. */
   readonly settings: Readonly<Record<string, string>>;
 }
@@ -126,7 +125,7 @@ export async function openArena(
   sequenced?: SequencedTerms,
 ): Promise<Arena> {
   await using stack = new AsyncDisposableStack();
-  const contender = CONTENDERS[subject.contender];
+  const contender = contenderOf(subject.contender);
   const server = stack.use(await startContender(contender, redisUrl, subject.settings));
   const channels = channelNames(shape);
   const publisherPlan = { redisUrl, channels, core: LOAD_CORE, sequenced };

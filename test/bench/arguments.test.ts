@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { describe, expect, it } from 'vitest';
 import { COMMANDS, readBenchArguments } from './arguments.ts';
 
@@ -12,6 +14,7 @@ describe('readBenchArguments', () => {
       against: undefined,
       workers: undefined,
       quick: false,
+      short: false,
     });
   });
 
@@ -27,7 +30,28 @@ describe('readBenchArguments', () => {
       against: ['bun', 'ws-shared'],
       workers: 3,
       quick: true,
+      short: false,
     });
+  });
+
+  it('finds another checkout from the folder in which npm was called', () => {
+    const root = WORKSPACE_ROOT.replace(/\/$/, '');
+    expect(
+      readBenchArguments(['wide', '--against', 'bun,edge@../..'], join(root, 'test/bench')),
+    ).toMatchObject({ against: ['bun', `edge@${root}`] });
+    expect(readBenchArguments(['memory', '--short', '--against', `edge@${root}`])).toMatchObject({
+      against: [`edge@${root}`],
+      short: true,
+    });
+  });
+
+  it('says which checkout cannot be used, why, and what can', () => {
+    expect(() =>
+      readBenchArguments(['saturation', '--against', 'edge@nowhere'], '/home/ada'),
+    ).toThrow(
+      '--against edge@nowhere: /home/ada/nowhere is no folder; ' +
+        'PATH in edge@PATH must be the root folder of an installed checkout of this project',
+    );
   });
 
   it('reads what memory takes', () => {
@@ -50,6 +74,11 @@ describe('readBenchArguments', () => {
     ['memory --clients 19001', '--clients must be a whole number from 1 to 19000'],
     ['wide --payload 8', '--payload must be a whole number from 32'],
     ['wide --against edge', 'there is no opponent edge'],
+    ['wide --against edge@', 'is no folder'],
+    ['memory --against bun', '--against: memory takes edge@PATH alone, not bun'],
+    ['overload --against bun', '--against: overload has no opponents'],
+    ['wide --short', '--short: only saturation, predecessor, memory, safety'],
+    ['memory --short --quick', '--short and --quick: only one of them'],
     ['wide --speed 3', "'--speed'"],
   ])('says what is wrong with "%s"', (line, message) => {
     expect(() => readBenchArguments(line.split(' ').filter(Boolean))).toThrow(message);

@@ -1,5 +1,13 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { CONTENDER_NAMES, type ContenderName } from './contenders.ts';
+import { checkoutFault } from './checkout.ts';
+import {
+  type CheckoutName,
+  CONTENDER_NAMES,
+  type Contender,
+  isCheckout,
+  rootOf,
+} from './contenders.ts';
 
 export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
 
@@ -19,14 +27,33 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   --pairs N          alternating pairs (5; predecessor 15), or rounds of memory's four runs
   --clients N        clients (as above; saturation and safety 1,000; memory both)
   --payload BYTES    payload of a publication (500; memory 15,000; safety also 150, for publishing)
-  --against A,B      opponents of the edge: ws-per-client, ws-shared, socket.io, bun
+  --against A,B      opponents of the edge in saturation, predecessor and wide: ws-per-client, ws-shared, socket.io,
+                     bun, edge@PATH; in workers and memory edge@PATH alone
   --workers N        worker threads for workers (2)
   --help             this text
   --quick            100 clients, 3 s, one pair: shows that it works and nothing else (saturation still searches,
                      for 6 minutes against all)
+  --short            saturation, predecessor, memory or safety in at most five minutes
+
+edge@PATH is the edge of another installed checkout of this project. It is started as ours is: by its own Node, from
+its own services/edge/src/main.ts, with the same settings. There are ten pairs of 8 s, and the sides take turns in
+coming first; memory has ten pairs with idle clients, and none with clients that stall. Verdicts stand below the
+table. At most 2 % slower: the interval of the ratio does not begin above 1.02. At most 300 bytes more a connection:
+that of the difference does not begin above 300. A verdict takes six pairs; one that failed makes the exit code 1.
+PATH begins where npm was called, unless it is absolute.
+
+--short shows whether a change did something large. None of it has enough pairs for an interval that holds with
+95 %, nor for a verdict. Other options replace what it sets, and may make it longer.
+  saturation   two pairs against bun, runs of 5 s; cannot tell rates apart that are within 10 %
+  predecessor  two pairs against bun, runs of 8 s; cannot tell a slow pair from a slow edge, nor anything of
+               ws-per-client
+  memory       15,000 idle clients, one edge left alone and one collected; cannot tell what clients cost that stall
+  safety       one pair of each comparison, publishing with 500 bytes for 3 s, 30 quiet seconds; cannot tell what
+               publishing costs at 150 bytes
 
 As they come, saturation takes about an hour, predecessor an hour and a half, memory an hour, safety 35, the others
-that compare 10 to 30, overload three, index and hot-path one. --pairs and --seconds make them shorter.
+that compare 10 to 30, overload three, index and hot-path one. --pairs and --seconds make them shorter. Against one
+edge@PATH saturation and predecessor take about half an hour, memory an hour.
 
 The server has core 0 to itself; clients, publisher and Redis share core 1. Nothing else should run. As root on
 Linux all of it has a network of its own, past the machine's packet filter.
@@ -54,9 +81,11 @@ export interface BenchArguments {
   readonly pairs: number | undefined;
   readonly clients: number | undefined;
   readonly payloadBytes: number | undefined;
-  readonly against: readonly ContenderName[] | undefined;
+  /** A checkout has an absolute path, and is installed. */
+  readonly against: readonly Contender['name'][] | undefined;
   readonly workers: number | undefined;
   readonly quick: boolean;
+  readonly short: boolean;
 }
 
 /** A mistake of whoever typed the command; its message is all that needs to be shown. */
@@ -74,11 +103,27 @@ const MIN_PAYLOAD_BYTES = 32;
 const MAX_PAYLOAD_BYTES = 64 * 1024;
 const MAX_WORKERS = 64;
 
+/** What may be named as an opponent, by the commands that take one. */
+const OPPONENTS: Readonly<Partial<Record<Command, 'anything' | 'edge@PATH'>>> = {
+  saturation: 'anything',
+  predecessor: 'anything',
+  wide: 'anything',
+  workers: 'edge@PATH',
+  memory: 'edge@PATH',
+};
+
+const WITH_SHORT_FORM: readonly Command[] = ['saturation', 'predecessor', 'memory', 'safety'];
+
 /**
  * Reads the command line; `help` where that is asked for. Throws a {@link UsageError} that names the
  * first mistake.
+ *
+ * @param folder where the paths of other checkouts begin that are relative.
  */
-export function readBenchArguments(args: readonly string[]): BenchArguments | 'help' {
+export function readBenchArguments(
+  args: readonly string[],
+  folder: string = process.cwd(),
+): BenchArguments | 'help' {
   const { positionals, values } = parse(args);
   if (values.help) return 'help';
   const [name, ...more] = positionals;
@@ -89,15 +134,21 @@ export function readBenchArguments(args: readonly string[]): BenchArguments | 'h
   if (more.length > 0) throw new UsageError(`${more[0]} is one command too many`);
   const number = (option: string, text: string | undefined, min: number, max: number) =>
     text === undefined ? undefined : integer(option, text, min, max);
+  const { quick = false, short = false } = values;
+  if (short && !WITH_SHORT_FORM.includes(command)) {
+    throw new UsageError(`--short: only ${WITH_SHORT_FORM.join(', ')} have a short form`);
+  }
+  if (short && quick) throw new UsageError('--short and --quick: only one of them');
   return {
     command,
     seconds: number('--seconds', values.seconds, 1, MAX_SECONDS),
     pairs: number('--pairs', values.pairs, 1, MAX_PAIRS),
     clients: number('--clients', values.clients, 1, MAX_CLIENTS),
     payloadBytes: number('--payload', values.payload, MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES),
-    against: values.against === undefined ? undefined : opponents(values.against),
+    against: values.against === undefined ? undefined : opponents(command, values.against, folder),
     workers: number('--workers', values.workers, 2, MAX_WORKERS),
-    quick: values.quick ?? false,
+    quick,
+    short,
   };
 }
 
@@ -114,6 +165,7 @@ function parse(args: readonly string[]) {
         against: { type: 'string' },
         workers: { type: 'string' },
         quick: { type: 'boolean' },
+        short: { type: 'boolean' },
         help: { type: 'boolean' },
       },
     });
@@ -128,10 +180,24 @@ function integer(option: string, text: string, min: number, max: number): number
   throw new UsageError(`${option} must be a whole number from ${min} to ${max}, not ${text}`);
 }
 
-function opponents(text: string): readonly ContenderName[] {
+function opponents(command: Command, text: string, folder: string): readonly Contender['name'][] {
+  const allowed = OPPONENTS[command];
+  if (allowed === undefined) throw new UsageError(`--against: ${command} has no opponents`);
   return text.split(',').map((name) => {
+    if (isCheckout(name)) return checkout(name, folder);
     const found = CONTENDER_NAMES.find((candidate) => candidate === name && name !== 'edge');
     if (found === undefined) throw new UsageError(`--against: there is no opponent ${name}`);
-    return found;
+    if (allowed === 'anything') return found;
+    throw new UsageError(`--against: ${command} takes ${allowed} alone, not ${name}`);
   });
+}
+
+function checkout(name: CheckoutName, folder: string): CheckoutName {
+  const path = rootOf(name);
+  const root = path === '' ? '' : resolve(folder, path);
+  const fault = checkoutFault(root);
+  if (fault === undefined) return `edge@${root}`;
+  throw new UsageError(
+    `--against ${name}: ${root} ${fault}; PATH in edge@PATH must be the root folder of an installed checkout of this project`,
+  );
 }

@@ -3,6 +3,7 @@ import { bringRedisServer } from '@tradewind/dev';
 import { BENCH_USAGE, type BenchArguments, readBenchArguments, UsageError } from './arguments.ts';
 import { startBenchRedis } from './bench-redis.ts';
 import { runCommand } from './commands.ts';
+import { isCheckout } from './contenders.ts';
 import { LOAD_CORE, moveToLoadCore } from './cores.ts';
 import { describeMachine, machineLines } from './machine.ts';
 import { bringOwnNetwork, currentNetwork, runAgainInOwnNetwork } from './own-network.ts';
@@ -23,7 +24,7 @@ async function bench(asked: BenchArguments, args: readonly string[]): Promise<nu
   const context = {
     command: ['npm run bench --', ...args].join(' '),
     startedAt: new Date().toISOString(),
-    machine: await describeMachine(),
+    machine: await describeMachine((asked.against ?? []).filter(isCheckout)),
   };
 
   async function startRedis(): Promise<string> {
@@ -39,7 +40,8 @@ async function bench(asked: BenchArguments, args: readonly string[]): Promise<nu
 
 async function main(args: readonly string[]): Promise<number> {
   try {
-    const asked = readBenchArguments(args);
+    // The workspace's root is the folder that npm runs us in, whichever it was called in.
+    const asked = readBenchArguments(args, process.env.INIT_CWD);
     if (asked === 'help') {
       console.log(BENCH_USAGE);
       return 0;

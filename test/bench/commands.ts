@@ -1,13 +1,15 @@
 import type { LoadShape, Subject } from './arena.ts';
 import { type BenchArguments, UsageError } from './arguments.ts';
-import type { ContenderName } from './contenders.ts';
+import { type ContenderName, isCheckout } from './contenders.ts';
 import {
   compareAtFixedRate,
   describeFixedRate,
   type FixedRateResult,
+  fixedRateFailures,
   WARM_UP_SECONDS,
 } from './fixed-rate.ts';
-import { describeIdle, measureIdle } from './idle-memory.ts';
+import { measureIdle } from './idle-memory.ts';
+import { describeIdle, idleFailures } from './idle-memory-text.ts';
 import {
   benchmarkHotPath,
   benchmarkIndex,
@@ -16,7 +18,14 @@ import {
 } from './microbenchmarks.ts';
 import { describeOverload, measureOverload, overloadFailures } from './overload.ts';
 import { describeSafety, measureSafety, type SafetyPlan } from './safety.ts';
-import { compareSaturation, describeSaturation } from './saturation.ts';
+import {
+  compareSaturation,
+  describeSaturation,
+  FINE_SEARCH,
+  type SearchTerms,
+  saturationFailures,
+  USUAL_SEARCH,
+} from './saturation.ts';
 import { LONGEST_STALLED_SECONDS, measureStalled } from './stalled-memory.ts';
 import { describeStalled } from './stalled-memory-text.ts';
 import {
@@ -67,6 +76,23 @@ const PUBLISHING_SECONDS = 5;
 /** Quiet channels are looked at every 30 s in the end, and that is reached after 31 s. */
 const QUIET_SECONDS = 60;
 const QUIET_SETTLE_SECONDS = 35;
+/** Against another checkout; less tells no verdict, or hides a slow side behind the luck of a pair. */
+const CHECKOUT_PAIRS = 10;
+const CHECKOUT_SECONDS = 8;
+/** Each command in at most five minutes, on two cores that nobody else uses. */
+const SHORT = {
+  pairs: 2,
+  seconds: 8,
+  /** Where the search of an edge begins, and bun's: it carries nearly as much. */
+  search: { firstRate: 4_000, resolution: 1.1 },
+  /** A rate that does not hold for as long costs three times that. */
+  saturatedSeconds: 5,
+  idleServers: 1,
+  safetyPairs: 1,
+  publishedBytes: [500],
+  publishingSeconds: 3,
+  quietSeconds: 30,
+};
 const QUICK = {
   seconds: 3,
   idleSeconds: 1,
@@ -100,10 +126,11 @@ export async function runCommand(
         base: subjectOf('edge'),
         opponents: opponentsOf(asked, ['bun', 'ws-shared', 'ws-per-client', 'socket.io']),
         pairs: pairsOf(asked, DEFAULT_PAIRS),
-        seconds: secondsOf(asked),
+        seconds: asked.short ? (asked.seconds ?? SHORT.saturatedSeconds) : secondsOf(asked),
+        search: searchOf(asked),
       };
       const result = await compareSaturation(plan, await redisUrl(), report);
-      return { text: describeSaturation(result), result };
+      return { text: describeSaturation(result), result, failures: saturationFailures(result) };
     }
     case 'overload': {
       const shape = shapeOf(CROWD, asked);
@@ -182,8 +209,11 @@ export async function runCommand(
       ]);
     }
     case 'workers': {
-      const base = edgeWithWorkers(asked.workers ?? DEFAULT_WORKERS);
-      const opponents = [edgeWithWorkers(1)];
+      const workers = asked.workers ?? DEFAULT_WORKERS;
+      const base = edgeWithWorkers(workers);
+      const opponents = asked.against?.map((name) => edgeWithWorkers(workers, name)) ?? [
+        edgeWithWorkers(1),
+      ];
       return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [
         {
           title: 'Worker threads on one core, everybody on one channel',
@@ -205,8 +235,10 @@ export async function runCommand(
 }
 
 function safetyPlan(asked: BenchArguments): SafetyPlan {
-  const { quick, payloadBytes } = asked;
-  const pairs = pairsOf(asked, DEFAULT_PAIRS);
+  const { quick, short, payloadBytes } = asked;
+  const pairs = short ? (asked.pairs ?? SHORT.safetyPairs) : pairsOf(asked, DEFAULT_PAIRS);
+  const published = short ? SHORT.publishedBytes : PUBLISHED_BYTES;
+  const publishing = short ? SHORT.publishingSeconds : PUBLISHING_SECONDS;
   const common = {
     checked: EDGE_WITH_CHECKS,
     unchecked: EDGE_WITHOUT_CHECKS,
@@ -215,9 +247,9 @@ function safetyPlan(asked: BenchArguments): SafetyPlan {
   };
   return {
     publishing: {
-      payloads: payloadBytes === undefined ? PUBLISHED_BYTES : [payloadBytes],
+      payloads: payloadBytes === undefined ? published : [payloadBytes],
       pairs,
-      seconds: asked.seconds ?? (quick ? QUICK.publishingSeconds : PUBLISHING_SECONDS),
+      seconds: asked.seconds ?? (quick ? QUICK.publishingSeconds : publishing),
     },
     busy: {
       ...common,
@@ -229,7 +261,7 @@ function safetyPlan(asked: BenchArguments): SafetyPlan {
       ...common,
       shape: { ...QUIET, channels: quick ? QUICK.quietChannels : QUIET.channels },
       settleSeconds: quick ? QUICK.seconds : QUIET_SETTLE_SECONDS,
-      seconds: secondsOf(asked, QUIET_SECONDS),
+      seconds: short ? (asked.seconds ?? SHORT.quietSeconds) : secondsOf(asked, QUIET_SECONDS),
     },
   };
 }
@@ -252,11 +284,16 @@ async function measureMemory(
   }
   const idlePlan = {
     shape: { ...shapeOf(IDLE, asked), payloadBytes: IDLE.payloadBytes },
-    servers: asked.quick ? QUICK.pairs : IDLE_SERVERS,
+    base: subjectOf('edge'),
+    opponents: opponentsOf(asked, []),
+    servers: serversOf(asked),
     idleSeconds: asked.quick ? QUICK.idleSeconds : IDLE_SECONDS,
   };
   const url = await redisUrl();
   const idle = await measureIdle(idlePlan, url, report);
+  if (asked.short || meetsCheckout(asked)) {
+    return { text: describeIdle(idle), result: { idle }, failures: idleFailures(idle) };
+  }
   const stalled = await measureStalled(stalledPlan, url, report);
   const text = [describeIdle(idle), describeStalled(stalled)].join('\n\n');
   return { text, result: { idle, stalled } };
@@ -297,7 +334,11 @@ async function runFixedRates(
     report(one.title);
     results.push(await compareAtFixedRate(plan, redisUrl, report));
   }
-  return { text: results.map(describeFixedRate).join('\n\n'), result: results };
+  return {
+    text: results.map(describeFixedRate).join('\n\n'),
+    result: results,
+    failures: results.flatMap(fixedRateFailures),
+  };
 }
 
 function shapeOf(shape: LoadShape, asked: BenchArguments): LoadShape {
@@ -308,14 +349,38 @@ function shapeOf(shape: LoadShape, asked: BenchArguments): LoadShape {
   };
 }
 
+/** In the short form at most one of those that are usual: all of them take their time. */
 function opponentsOf(asked: BenchArguments, usual: readonly ContenderName[]): readonly Subject[] {
-  return (asked.against ?? usual).map(subjectOf);
+  const chosen = asked.short ? usual.filter((name) => name === 'bun') : usual;
+  return (asked.against ?? chosen).map(subjectOf);
+}
+
+function meetsCheckout({ against = [] }: BenchArguments): boolean {
+  return against.some(isCheckout);
+}
+
+function searchOf(asked: BenchArguments): SearchTerms {
+  if (asked.short) return SHORT.search;
+  return meetsCheckout(asked) ? FINE_SEARCH : USUAL_SEARCH;
+}
+
+/** Of memory, rounds are asked for by --pairs, and idle edges only where they are compared in pairs. */
+function serversOf(asked: BenchArguments): number {
+  if (asked.short) return asked.pairs ?? SHORT.idleServers;
+  if (meetsCheckout(asked)) return pairsOf(asked, CHECKOUT_PAIRS);
+  return asked.quick ? QUICK.pairs : IDLE_SERVERS;
 }
 
 function pairsOf(asked: BenchArguments, usual: number): number {
-  return asked.pairs ?? (asked.quick ? QUICK.pairs : usual);
+  if (asked.pairs !== undefined) return asked.pairs;
+  if (asked.quick) return QUICK.pairs;
+  if (asked.short) return SHORT.pairs;
+  return meetsCheckout(asked) ? CHECKOUT_PAIRS : usual;
 }
 
 function secondsOf(asked: BenchArguments, usual: number = DEFAULT_SECONDS): number {
-  return asked.seconds ?? (asked.quick ? QUICK.seconds : usual);
+  if (asked.seconds !== undefined) return asked.seconds;
+  if (asked.quick) return QUICK.seconds;
+  if (asked.short) return SHORT.seconds;
+  return meetsCheckout(asked) ? CHECKOUT_SECONDS : usual;
 }

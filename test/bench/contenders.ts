@@ -1,10 +1,14 @@
-import { type OwnedProcess, startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
+import { join } from 'node:path';
+import { type OwnedProcess, startProcess, WORKSPACE_ROOT } from '@tradewind/dev';
 import type { DialectChoice } from '../load/dialect.ts';
 import { eventually } from '../support/wait.ts';
 import { onServerCore } from './cores.ts';
 
 export const CONTENDER_NAMES = ['edge', 'ws-per-client', 'ws-shared', 'socket.io', 'bun'] as const;
 export type ContenderName = (typeof CONTENDER_NAMES)[number];
+
+/** The edge of another checkout of this project; behind the `@` is its root folder. */
+export type CheckoutName = `edge@${string}`;
 
 /** Bun, as npm installs it. */
 export const BUN = `${WORKSPACE_ROOT}test/node_modules/.bin/bun`;
@@ -17,7 +21,9 @@ const READY_DEADLINE_MS = 10_000;
 
 /** A server under test. */
 export interface Contender {
-  readonly name: ContenderName;
+  readonly name: ContenderName | CheckoutName;
+  /** The checkout that it is of: the folder in which the command is run. */
+  readonly root: string;
   /** The command, as it can be typed. */
   readonly command: readonly string[];
   readonly dialect: DialectChoice;
@@ -30,6 +36,10 @@ export interface Contender {
 }
 
 const FOLDER = 'test/bench/contenders';
+
+/** What an edge is started from, in each checkout: its own Node and its own entry point. */
+export const CHECKOUT_NODE = 'node_modules/.bin/node';
+export const CHECKOUT_EDGE = 'services/edge/src/main.ts';
 
 /** How infra/systemd/tradewind-edge.service has the C library give memory back. */
 export const ALLOCATOR_SETTINGS = {
@@ -48,10 +58,16 @@ const EDGE_ENVIRONMENT = {
   DRAIN_ACCEPT_SECONDS: '0',
 };
 
-function withNode(name: ContenderName, program: string, numbersPerClient: boolean): Contender {
+function withNode(
+  name: Contender['name'],
+  program: string,
+  numbersPerClient: boolean,
+  root: string = WORKSPACE_ROOT,
+): Contender {
   return {
     name,
-    command: [WORKSPACE_NODE, program],
+    root,
+    command: [join(root, CHECKOUT_NODE), program],
     dialect: { kind: 'tradewind' },
     path: '/ws',
     numbersPerClient,
@@ -59,11 +75,13 @@ function withNode(name: ContenderName, program: string, numbersPerClient: boolea
   };
 }
 
-export const CONTENDERS: Readonly<Record<ContenderName, Contender>> = {
-  edge: {
-    ...withNode('edge', 'services/edge/src/main.ts', true),
-    environment: EDGE_ENVIRONMENT,
-  },
+/** Every checkout's edge is started in the same way. */
+function edgeOf(name: Contender['name'], root: string): Contender {
+  return { ...withNode(name, CHECKOUT_EDGE, true, root), environment: EDGE_ENVIRONMENT };
+}
+
+const CONTENDERS: Readonly<Record<ContenderName, Contender>> = {
+  edge: edgeOf('edge', WORKSPACE_ROOT),
   'ws-per-client': withNode('ws-per-client', `${FOLDER}/ws-per-client.ts`, true),
   'ws-shared': withNode('ws-shared', `${FOLDER}/ws-shared.ts`, false),
   'socket.io': {
@@ -76,6 +94,18 @@ export const CONTENDERS: Readonly<Record<ContenderName, Contender>> = {
     command: [BUN, `${FOLDER}/bun-publish.ts`],
   },
 };
+
+export function contenderOf(name: Contender['name']): Contender {
+  return isCheckout(name) ? edgeOf(name, rootOf(name)) : CONTENDERS[name];
+}
+
+export function isCheckout(name: string): name is CheckoutName {
+  return name.startsWith('edge@');
+}
+
+export function rootOf(name: CheckoutName): string {
+  return name.slice('edge@'.length);
+}
 
 /** A contender that listens. Its owner ends it. */
 export interface RunningContender extends OwnedProcess {
@@ -106,7 +136,7 @@ export async function startContender(
       ...contender.environment,
       ...settings,
     },
-    cwd: WORKSPACE_ROOT,
+    cwd: contender.root,
   });
   try {
     const { port, adminPort } = await owned.waitForLine(readPorts, LISTENING_DEADLINE_MS);

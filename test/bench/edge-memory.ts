@@ -7,6 +7,8 @@ import type { RunningContender } from './contenders.ts';
 /** Memory of an edge, in bytes. */
 export interface EdgeMemory {
   readonly pssBytes: number;
+  /** The part of it that belongs to no file: what does not depend on who else runs the same program. */
+  readonly anonymousBytes: number;
   /** What V8 says is in use on its heap, and outside of it for buffers. */
   readonly heapBytes: number;
   readonly externalBytes: number;
@@ -39,8 +41,8 @@ export function measuredEdge({ name, pid, output, adminUrl }: RunningContender):
 
 /** As it is at this moment, garbage included. */
 export async function readEdgeMemory(edge: MeasuredEdge): Promise<EdgeMemory> {
-  const { pssBytes } = await readMemory(edge.pid);
-  return { pssBytes, ...(await readHeap(edge)), settled: false };
+  const { pssBytes, anonymousBytes } = await readMemory(edge.pid);
+  return { pssBytes, anonymousBytes, ...(await readHeap(edge)), settled: false };
 }
 
 /** As it is when its PSS has come to rest; nothing is asked of it to get there. */
@@ -56,20 +58,22 @@ export async function readCollectedMemory(edge: MeasuredEdge): Promise<EdgeMemor
   return { ...pss, heapBytes: heapUsed, externalBytes: external };
 }
 
-async function settledPss(pid: number): Promise<Pick<EdgeMemory, 'pssBytes' | 'settled'>> {
+async function settledPss(
+  pid: number,
+): Promise<Pick<EdgeMemory, 'pssBytes' | 'anonymousBytes' | 'settled'>> {
   const deadline = performance.now() + SETTLE_DEADLINE_MS;
   let { pssBytes: rest } = await readMemory(pid);
   let restingSince = performance.now();
   for (;;) {
     await sleep(POLL_MS);
-    const { pssBytes } = await readMemory(pid);
+    const { pssBytes, anonymousBytes } = await readMemory(pid);
     const now = performance.now();
     if (Math.abs(pssBytes - rest) > REST_BYTES) {
       rest = pssBytes;
       restingSince = now;
     }
-    if (now - restingSince >= REST_MS) return { pssBytes, settled: true };
-    if (now > deadline) return { pssBytes, settled: false };
+    if (now - restingSince >= REST_MS) return { pssBytes, anonymousBytes, settled: true };
+    if (now > deadline) return { pssBytes, anonymousBytes, settled: false };
   }
 }
 

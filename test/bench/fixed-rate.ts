@@ -1,7 +1,9 @@
 import { type LoadShape, openArena, type Subject, type Trial } from './arena.ts';
 import { compare, measurementsOf, measurePairs, type Pair } from './pairs.ts';
 import { median, type RatioSummary } from './ratio.ts';
+import { isOtherEdge } from './subjects.ts';
 import { formatNumber, formatRatio, formatShare, formatTable } from './table.ts';
+import { AT_MOST_SLOWER, failuresOf, judge, judgeWhole, type Verdict } from './verdict.ts';
 
 /** A comparison under one load. */
 export interface FixedRatePlan {
@@ -31,12 +33,16 @@ export interface FixedRateSide {
 
 export interface FixedRateResult extends FixedRatePlan {
   readonly sides: readonly FixedRateSide[];
-  /** The base's quantities divided by an opponent's. */
-  readonly ratios: readonly {
-    readonly opponent: string;
-    readonly cpuPerDelivery: RatioSummary;
-    readonly p99: RatioSummary;
-  }[];
+  readonly ratios: readonly FixedRateRatio[];
+}
+
+/** The base's quantities divided by an opponent's. */
+interface FixedRateRatio {
+  readonly opponent: string;
+  readonly cpuPerDelivery: RatioSummary;
+  readonly p99: RatioSummary;
+  /** Where the opponent is another checkout's edge. */
+  readonly verdicts: readonly Verdict[];
 }
 
 /**
@@ -70,12 +76,29 @@ export async function compareAtFixedRate(
   return {
     ...plan,
     sides: [base, ...opponents].map((subject) => sideOf(pairs, base, subject)),
-    ratios: opponents.map((opponent) => ({
-      opponent: opponent.label,
-      cpuPerDelivery: compare(pairs, opponent, (trial) => trial.cpuMicrosPerDelivery),
-      p99: compare(pairs, opponent, (trial) => trial.latency?.p99 ?? Number.NaN),
-    })),
+    ratios: opponents.map((opponent) => ratioOf(pairs, opponent)),
   };
+}
+
+function ratioOf(pairs: readonly Pair<Subject, Trial>[], opponent: Subject): FixedRateRatio {
+  const cpuPerDelivery = compare(pairs, opponent, (trial) => trial.cpuMicrosPerDelivery);
+  const p99 = compare(pairs, opponent, (trial) => trial.latency?.p99 ?? Number.NaN);
+  const shared = { opponent: opponent.label, cpuPerDelivery, p99 };
+  if (!isOtherEdge(opponent)) return { ...shared, verdicts: [] };
+  const faced = pairs.filter((pair) => pair.opponent === opponent);
+  const ours = faced.filter(({ base }) => base.whole).length;
+  const theirs = faced.filter(({ other }) => other.whole).length;
+  const verdicts = [
+    judgeWhole(ours, theirs, faced.length),
+    judge('CPU per delivery', cpuPerDelivery, AT_MOST_SLOWER),
+    judge('p99', p99, AT_MOST_SLOWER),
+  ];
+  return { ...shared, verdicts };
+}
+
+/** The verdicts that were broken. */
+export function fixedRateFailures({ ratios }: FixedRateResult): readonly string[] {
+  return failuresOf(ratios.flatMap(({ verdicts }) => verdicts));
 }
 
 function sideOf(pairs: readonly Pair<Subject, Trial>[], base: Subject, subject: Subject) {
@@ -109,13 +132,15 @@ export function describeFixedRate(result: FixedRateResult): string {
   return [
     title,
     `${formatNumber(deliveriesPerSecond)} deliveries/s to ${shape.clients} clients, ` +
-      `${shape.payloadBytes} bytes, runs of ${seconds} s; medians; CPU per delivery`,
+      `${shape.payloadBytes} bytes, runs of ${seconds} s; medians; CPU per delivery; ` +
+      `in a ratio above 1 ${base.label} is the slower one`,
     '',
     formatTable(header, rows),
     '',
-    ...ratios.flatMap(({ opponent, cpuPerDelivery, p99 }) => [
+    ...ratios.flatMap(({ opponent, cpuPerDelivery, p99, verdicts }) => [
       formatRatio(`CPU per delivery, ${base.label} / ${opponent}`, cpuPerDelivery),
       formatRatio(`p99, ${base.label} / ${opponent}`, p99),
+      ...verdicts.map(({ line }) => line),
     ]),
   ].join('\n');
 }

@@ -1,23 +1,40 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { INSPECTABLE } from '../support/inspector.ts';
-import { channelNames, connectClients, type LoadShape, startClients } from './arena.ts';
-import { CONTENDERS, startContender } from './contenders.ts';
+import {
+  channelNames,
+  connectClients,
+  type LoadShape,
+  type Subject,
+  startClients,
+} from './arena.ts';
+import { contenderOf, startContender } from './contenders.ts';
 import {
   type EdgeMemory,
   measuredEdge,
   readCollectedMemory,
   readSettledMemory,
 } from './edge-memory.ts';
-import { median } from './ratio.ts';
-import { formatNumber, formatTable } from './table.ts';
+import { compareDifferences, measurementsOf, measurePairs } from './pairs.ts';
+import type { RatioSummary } from './ratio.ts';
 
 /** What to connect, and how often, each time to a fresh edge. */
 export interface IdlePlan {
   readonly shape: LoadShape;
+  readonly base: Subject;
+  /** Edges of other checkouts, with which the base is compared. */
+  readonly opponents: readonly Subject[];
+  /** Fresh edges of each kind on each side; pairs where there is an opponent. */
   readonly servers: number;
   /** How long the clients only wait before the edge's memory is read, in s. */
   readonly idleSeconds: number;
 }
+
+/**
+ * How an edge is treated: left alone as in production, or made to collect its garbage before both readings. These
+ * are different processes: a collection changes how far a heap grows afterwards.
+ */
+export const IDLE_KINDS = ['untouched', 'collected'] as const;
+export type IdleKind = (typeof IDLE_KINDS)[number];
 
 /** What one edge held before its clients came and when all were there. */
 export interface IdleRun {
@@ -25,90 +42,89 @@ export interface IdleRun {
   readonly connected: EdgeMemory;
 }
 
-export interface IdleResult extends IdlePlan {
-  /** Edges as they are started in production, left alone. */
-  readonly untouched: readonly IdleRun[];
-  /** Edges whose garbage was collected before both readings. */
-  readonly collected: readonly IdleRun[];
+/** One edge of each kind, one right after the other. */
+export type IdleRuns = Readonly<Record<IdleKind, IdleRun>>;
+
+/** What a connection to the base takes beyond one to an opponent, in bytes. */
+export interface IdleDifference {
+  readonly opponent: string;
+  readonly kind: IdleKind;
+  readonly anonymousBytesEach: RatioSummary;
 }
 
-/** What a connection may cost that only waits, in bytes of PSS. */
-const GOAL_BYTES = 9_000;
+export interface IdleResult extends IdlePlan {
+  readonly sides: readonly { readonly label: string; readonly runs: readonly IdleRuns[] }[];
+  readonly differences: readonly IdleDifference[];
+}
 
-const MEGABYTE = 1e6;
-
-/**
- * Measures what connections cost that only wait. An edge that is left alone and one that is made to
- * collect its garbage are different processes: a collection changes how far a heap grows afterwards.
- */
+/** Measures what connections cost that only wait, and what they cost on other checkouts' edges. */
 export async function measureIdle(
   plan: IdlePlan,
   redisUrl: string,
   report: (line: string) => void,
 ): Promise<IdleResult> {
-  const untouched: IdleRun[] = [];
-  const collected: IdleRun[] = [];
-  for (let server = 0; server < plan.servers; server += 1) {
-    untouched.push(await measureServer(plan, redisUrl, 'untouched', report));
-    collected.push(await measureServer(plan, redisUrl, 'collected', report));
+  const { base, opponents, servers, shape } = plan;
+  const measure = async (subject: Subject): Promise<IdleRuns> => ({
+    untouched: await measureServer(plan, subject, 'untouched', redisUrl, report),
+    collected: await measureServer(plan, subject, 'collected', redisUrl, report),
+  });
+  if (opponents.length === 0) {
+    const runs: IdleRuns[] = [];
+    for (let server = 0; server < servers; server += 1) runs.push(await measure(base));
+    return { ...plan, sides: [{ label: base.label, runs }], differences: [] };
   }
-  return { ...plan, untouched, collected };
+  const pairs = await measurePairs(base, opponents, servers, measure);
+  return {
+    ...plan,
+    sides: [base, ...opponents].map((subject) => ({
+      label: subject.label,
+      runs: measurementsOf(pairs, base, subject),
+    })),
+    differences: opponents.flatMap((opponent) =>
+      IDLE_KINDS.map((kind) => ({
+        opponent: opponent.label,
+        kind,
+        anonymousBytesEach: compareDifferences(pairs, opponent, (runs) =>
+          bytesEach(runs[kind], shape.clients, ({ anonymousBytes }) => anonymousBytes),
+        ),
+      })),
+    ),
+  };
+}
+
+/** What an edge holds above its start for each client, in bytes. */
+export function bytesEach(
+  { start, connected }: IdleRun,
+  clients: number,
+  bytes: (memory: EdgeMemory) => number,
+): number {
+  return (bytes(connected) - bytes(start)) / clients;
 }
 
 async function measureServer(
   { shape, idleSeconds }: IdlePlan,
+  subject: Subject,
+  kind: IdleKind,
   redisUrl: string,
-  kind: 'untouched' | 'collected',
   report: (line: string) => void,
 ): Promise<IdleRun> {
   const read = kind === 'collected' ? readCollectedMemory : readSettledMemory;
   await using stack = new AsyncDisposableStack();
-  const contender = CONTENDERS.edge;
-  const settings = kind === 'collected' ? INSPECTABLE : {};
+  const contender = contenderOf(subject.contender);
+  const settings = { ...subject.settings, ...(kind === 'collected' ? INSPECTABLE : {}) };
   const server = stack.use(await startContender(contender, redisUrl, settings));
   const edge = measuredEdge(server);
   // PSS counts Node's own pages in part, so all that shares them has to be there before the start is read.
   const load = stack.use(await startClients(server, contender, shape, channelNames(shape)));
   await load.sample();
   const start = await read(edge);
-  await connectClients(load, contender.name, shape.clients);
+  await connectClients(load, subject.label, shape.clients);
   await sleep(idleSeconds * 1_000);
   const connected = await read(edge);
   const { open } = await load.sample();
   if (open < shape.clients) throw new Error(`${shape.clients - open} idle clients disconnected`);
-  const each = formatNumber((connected.pssBytes - start.pssBytes) / shape.clients);
-  report(`${shape.clients} idle clients, ${kind}: ${each} bytes each`);
-  return { start, connected };
-}
-
-/** The lines that a person reads. */
-export function describeIdle(result: IdleResult): string {
-  const { shape, servers, idleSeconds, untouched, collected } = result;
-  const rowOf = (label: string, runs: readonly IdleRun[]): string[] => {
-    const each = (bytes: (memory: EdgeMemory) => number): number[] =>
-      runs.map(({ start, connected }) => (bytes(connected) - bytes(start)) / shape.clients);
-    const pss = each(({ pssBytes }) => pssBytes);
-    return [
-      label,
-      formatNumber(median(runs.map(({ start }) => start.pssBytes / MEGABYTE))),
-      formatNumber(median(runs.map(({ connected }) => connected.pssBytes / MEGABYTE))),
-      formatNumber(median(pss)),
-      `${formatNumber(Math.min(...pss))} to ${formatNumber(Math.max(...pss))}`,
-      formatNumber(median(each(({ heapBytes }) => heapBytes))),
-      formatNumber(median(each(({ externalBytes }) => externalBytes))),
-    ];
-  };
-  const all = [...untouched, ...collected].flatMap(({ start, connected }) => [start, connected]);
-  const restless = all.filter(({ settled }) => !settled).length;
-  const header = ['', 'start MB', 'then MB', 'PSS each', 'range', 'heap each', 'external each'];
-  return [
-    `Idle: ${shape.clients} clients on ${shape.channels} channel, ${idleSeconds} s without a publication`,
-    `medians over ${servers} fresh edges; bytes above the start; at most ${formatNumber(GOAL_BYTES)} each is the goal`,
-    '',
-    formatTable(header, [
-      rowOf('left alone', untouched),
-      rowOf('collected before both readings', collected),
-    ]),
-    ...(restless === 0 ? [] : ['', `PSS had not come to rest in ${restless} readings`]),
-  ].join('\n');
+  const run = { start, connected };
+  const each = Math.round(bytesEach(run, shape.clients, ({ pssBytes }) => pssBytes));
+  report(`${subject.label}: ${shape.clients} idle clients, ${kind}: ${each} bytes each`);
+  return run;
 }

@@ -2,9 +2,10 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { cpus, release, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { bringRedisServer } from '@tradewind/dev';
-import { BUN } from './contenders.ts';
+import { bringRedisServer, WORKSPACE_ROOT } from '@tradewind/dev';
+import { BUN, CHECKOUT_NODE, type CheckoutName, rootOf } from './contenders.ts';
 import { currentNetwork, type Network } from './own-network.ts';
 
 /** What a result was measured on and with. */
@@ -18,6 +19,8 @@ export interface Machine {
   /** Processes that wanted a core before anything was started: the load average of the last minute. */
   readonly loadAverage: number;
   readonly commit: string;
+  /** Commit and Node of each other checkout. */
+  readonly checkouts: Readonly<Record<CheckoutName, string>>;
   readonly network: Network;
 }
 
@@ -27,8 +30,10 @@ const NETWORKS: Readonly<Record<Network, string>> = {
     "the machine's: whoever may not make another (root on Linux) also pays for its packet filter",
 };
 
-export async function describeMachine(): Promise<Machine> {
+/** @param checkouts what the edge is compared with, besides contenders of its own checkout. */
+export async function describeMachine(checkouts: readonly CheckoutName[]): Promise<Machine> {
   const cores = cpus();
+  const others = checkouts.map(async (name) => [name, await describeCheckout(rootOf(name))]);
   return {
     cpu: cores[0]?.model ?? 'unknown',
     cores: cores.length,
@@ -43,20 +48,32 @@ export async function describeMachine(): Promise<Machine> {
       ioredis: versionOf('ioredis'),
     },
     loadAverage: Number((await readFile('/proc/loadavg', 'utf8')).split(' ')[0]),
-    commit: await firstLineOf('git', ['describe', '--always', '--dirty']),
+    commit: await commitOf(WORKSPACE_ROOT),
+    checkouts: Object.fromEntries(await Promise.all(others)),
     network: currentNetwork(),
   };
 }
 
 /** The lines in which a machine is printed above a table. */
 export function machineLines(machine: Machine): string[] {
-  const { cpu, cores, memoryGiB, kernel, versions, loadAverage, commit, network } = machine;
+  const { cpu, cores, memoryGiB, kernel, versions, loadAverage, commit, checkouts, network } =
+    machine;
   const tools = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return [
     `machine   ${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}, load average ${loadAverage}`,
     `versions  ${tools.join(', ')}; commit ${commit}`,
+    ...Object.entries(checkouts).map(([name, state]) => `against   ${name}: ${state}`),
     `network   ${NETWORKS[network]}`,
   ];
+}
+
+async function describeCheckout(root: string): Promise<string> {
+  const node = await firstLineOf(join(root, CHECKOUT_NODE), ['--version']);
+  return `commit ${await commitOf(root)}, node ${node.replace(/^v/, '')}`;
+}
+
+function commitOf(root: string): Promise<string> {
+  return firstLineOf('git', ['-C', root, 'describe', '--always', '--dirty']);
 }
 
 async function redisVersion(): Promise<string> {

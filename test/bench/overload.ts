@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseMetrics } from '@tradewind/dev';
 import { type LoadShape, openArena, type Subject, type Trial } from './arena.ts';
-import { SaturationFinder } from './saturation.ts';
+import { SaturationFinder, USUAL_SEARCH } from './saturation.ts';
 import { formatNumber } from './table.ts';
 
 /** How an edge bore more than it can carry. */
@@ -39,7 +39,7 @@ export async function measureOverload(
   redisUrl: string,
   report: (line: string) => void,
 ): Promise<Overload> {
-  await using finder = new SaturationFinder(subject, shape, redisUrl, report);
+  await using finder = new SaturationFinder(subject, shape, USUAL_SEARCH, redisUrl, report);
   const { trial: carried } = await finder.find(seconds);
   if (carried === undefined) throw new Error(`${subject.label} carries nothing at all`);
   await using arena = await openArena(subject, shape, redisUrl);

@@ -8,8 +8,9 @@ export interface Pair<S, T> {
 }
 
 /**
- * Measures in alternating pairs: base, first opponent, base, second opponent, …, and all of it again.
- * So whatever changes on the machine meanwhile changes for both sides of a ratio.
+ * Measures in pairs of neighbours: base, first opponent, base, second opponent, …, and all of it again. In every
+ * other round the opponent of each pair comes first. So whatever changes on the machine meanwhile changes for both
+ * sides of a ratio, and neither side always comes after the other.
  */
 export async function measurePairs<S, T>(
   base: S,
@@ -20,7 +21,11 @@ export async function measurePairs<S, T>(
   const measured: Pair<S, T>[] = [];
   for (let pair = 0; pair < pairs; pair += 1) {
     for (const opponent of opponents) {
-      measured.push({ base: await measure(base), opponent, other: await measure(opponent) });
+      if (pair % 2 === 0) {
+        measured.push({ base: await measure(base), opponent, other: await measure(opponent) });
+      } else {
+        measured.push({ other: await measure(opponent), opponent, base: await measure(base) });
+      }
     }
   }
   return measured;
@@ -36,6 +41,18 @@ export function compare<S, T>(
     .filter((pair) => pair.opponent === opponent)
     .map(({ base, other }) => quantity(base) / quantity(other));
   return summarizeRatios(ratios);
+}
+
+/** The base's quantity less the opponent's, as {@link compare} takes their ratio. */
+export function compareDifferences<S, T>(
+  pairs: readonly Pair<S, T>[],
+  opponent: S,
+  quantity: (measured: T) => number,
+): RatioSummary {
+  const differences = pairs
+    .filter((pair) => pair.opponent === opponent)
+    .map(({ base, other }) => quantity(base) - quantity(other));
+  return summarizeRatios(differences);
 }
 
 /** All that was measured of one subject, in the order of the measurements. */

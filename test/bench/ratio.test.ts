@@ -20,6 +20,14 @@ describe('summarizeRatios', () => {
     });
   });
 
+  it('says nothing when one of the ratios is no number', () => {
+    expect(summarizeRatios([1, Number.NaN, 2, 3, 4, 5, 6])).toMatchObject({
+      median: Number.NaN,
+      low: Number.NaN,
+      high: Number.NaN,
+    });
+  });
+
   it('takes the outermost ratios and says how little that is when there are few', () => {
     expect(summarizeRatios([1.2, 1.0, 1.1])).toMatchObject({
       low: 1.0,

@@ -1,7 +1,7 @@
-/** The least confidence with which an interval is to hold the true median. */
-const CONFIDENCE = 0.95;
+/** The least confidence with which an interval is to hold the true median. Six ratios are enough for it. */
+export const CONFIDENCE = 0.95;
 
-/** What a series of ratios says. */
+/** What a series of ratios says, or one of differences. */
 export interface RatioSummary {
   readonly median: number;
   /** Two of the ratios, between which the true median lies with `confidence`. */
@@ -23,10 +23,12 @@ export function median(values: readonly number[]): number {
 /**
  * The median of pairwise ratios with the interval of its order statistics, which assumes nothing
  * about how they are distributed: the number of ratios below the true median is binomial with one
- * half, so the narrowest symmetric pair of ratios that is wide enough can be read from its tail.
+ * half, so the narrowest symmetric pair of ratios that is wide enough can be read from its tail. All is NaN
+ * when one of the ratios is: it has no place among the others.
  */
 export function summarizeRatios(ratios: readonly number[]): RatioSummary {
-  const sorted = [...ratios].sort((a, b) => a - b);
+  const isWhole = !ratios.some(Number.isNaN);
+  const sorted = isWhole ? [...ratios].sort((a, b) => a - b) : ratios.map(() => Number.NaN);
   let rank = 0;
   let confidence = coverage(sorted.length, rank);
   while (rank + 1 < sorted.length / 2 && coverage(sorted.length, rank + 1) >= CONFIDENCE) {

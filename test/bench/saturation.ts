@@ -6,10 +6,12 @@ import {
   type Subject,
   type Trial,
 } from './arena.ts';
-import { compare, measurementsOf, measurePairs } from './pairs.ts';
+import { compare, measurementsOf, measurePairs, type Pair } from './pairs.ts';
 import { median, type RatioSummary } from './ratio.ts';
 import { searchSaturation } from './saturation-search.ts';
+import { isOtherEdge } from './subjects.ts';
 import { formatNumber, formatRatio, formatShare, formatTable } from './table.ts';
+import { AT_MOST_SLOWER, failuresOf, judge, type Verdict } from './verdict.ts';
 
 /** How to look for saturation. */
 export interface SaturationPlan {
@@ -19,6 +21,15 @@ export interface SaturationPlan {
   readonly pairs: number;
   /** How long the rate has to hold. */
   readonly seconds: number;
+  readonly search: SearchTerms;
+}
+
+/** How a rate is searched for. */
+export interface SearchTerms {
+  /** Where the first search begins, in publications per second. */
+  readonly firstRate: number;
+  /** A search goes on until it knows its answer to this factor. */
+  readonly resolution: number;
 }
 
 /** The highest rate of one search, and the run that held it; undefined if nothing got through. */
@@ -29,15 +40,24 @@ export interface Saturation {
 
 export interface SaturationResult extends SaturationPlan {
   readonly sides: readonly { readonly label: string; readonly searches: readonly Saturation[] }[];
-  /** The base's deliveries per second divided by an opponent's. */
-  readonly ratios: readonly { readonly opponent: string; readonly deliveries: RatioSummary }[];
+  readonly ratios: readonly SaturationRatio[];
 }
 
-/** Where the first search begins, in publications per second: what the slowest contender carries. */
-const FIRST_RATE = 50;
+/** How the base compares with an opponent. */
+interface SaturationRatio {
+  readonly opponent: string;
+  /** The base's deliveries per second divided by the opponent's. */
+  readonly deliveries: RatioSummary;
+  /** The reciprocal, where the opponent is another checkout's edge; undefined where it is not. */
+  readonly slowdown: RatioSummary | undefined;
+  readonly verdicts: readonly Verdict[];
+}
 
-/** A search goes on until it knows its answer to 5 %. */
-const RESOLUTION = 1.05;
+/** The first rate is what the slowest contender carries. */
+export const USUAL_SEARCH: SearchTerms = { firstRate: 50, resolution: 1.05 };
+
+/** Two edges that carry within 2 % of each other would be one to a search that knows its answer to 5 %. */
+export const FINE_SEARCH: SearchTerms = { firstRate: 50, resolution: 1.02 };
 
 /** How long the tries of a search are, in s. */
 const SHORT_SECONDS = 3;
@@ -66,12 +86,14 @@ export class SaturationFinder implements AsyncDisposable {
   readonly #shape: LoadShape;
   readonly #redisUrl: string;
   readonly #report: (line: string) => void;
+  readonly #resolution: number;
   #arena: Arena | undefined;
-  #start = FIRST_RATE;
+  #start: number;
 
   constructor(
     subject: Subject,
     shape: LoadShape,
+    { firstRate, resolution }: SearchTerms,
     redisUrl: string,
     report: (line: string) => void,
   ) {
@@ -79,6 +101,8 @@ export class SaturationFinder implements AsyncDisposable {
     this.#shape = shape;
     this.#redisUrl = redisUrl;
     this.#report = report;
+    this.#resolution = resolution;
+    this.#start = firstRate;
   }
 
   /** @param seconds how long the rate has to hold. */
@@ -86,7 +110,7 @@ export class SaturationFinder implements AsyncDisposable {
     let held: Trial | undefined;
     const rate = await searchSaturation({
       start: this.#start,
-      resolution: RESOLUTION,
+      resolution: this.#resolution,
       tryShort: async (tried) => (await this.#try(tried, SHORT_SECONDS, SHORT_BACKLOG_MS)).whole,
       tryLong: async (tried) => {
         held = await this.#try(tried, seconds, BACKLOG_LIMIT_MS);
@@ -136,7 +160,7 @@ export async function compareSaturation(
   const finders = new Map(
     [base, ...opponents].map((subject) => [
       subject,
-      stack.use(new SaturationFinder(subject, shape, redisUrl, report)),
+      stack.use(new SaturationFinder(subject, shape, plan.search, redisUrl, report)),
     ]),
   );
   const pairs = await measurePairs(base, opponents, plan.pairs, (subject) =>
@@ -148,16 +172,27 @@ export async function compareSaturation(
       label: subject.label,
       searches: measurementsOf(pairs, base, subject),
     })),
-    ratios: opponents.map((opponent) => ({
-      opponent: opponent.label,
-      deliveries: compare(pairs, opponent, ({ trial }) => trial?.deliveriesPerSecond ?? 0),
-    })),
+    ratios: opponents.map((opponent) => ratioOf(pairs, opponent)),
   };
+}
+
+function ratioOf(pairs: readonly Pair<Subject, Saturation>[], opponent: Subject): SaturationRatio {
+  const carried = ({ trial }: Saturation): number => trial?.deliveriesPerSecond ?? 0;
+  const shared = { opponent: opponent.label, deliveries: compare(pairs, opponent, carried) };
+  if (!isOtherEdge(opponent)) return { ...shared, slowdown: undefined, verdicts: [] };
+  // By the reciprocals, since a pair's ratio is that of its base to its opponent.
+  const slowdown = compare(pairs, opponent, (found) => 1 / carried(found));
+  return { ...shared, slowdown, verdicts: [judge('deliveries/s', slowdown, AT_MOST_SLOWER)] };
+}
+
+/** The verdicts that were broken. */
+export function saturationFailures({ ratios }: SaturationResult): readonly string[] {
+  return failuresOf(ratios.flatMap(({ verdicts }) => verdicts));
 }
 
 /** The lines that a person reads. */
 export function describeSaturation(result: SaturationResult): string {
-  const { shape, base, sides, ratios, seconds } = result;
+  const { shape, base, sides, ratios, seconds, search } = result;
   const rows = sides.map(({ label, searches }) => {
     const held = searches.flatMap(({ trial }) => (trial === undefined ? [] : [trial]));
     const rates = held.map((trial) => trial.deliveriesPerSecond);
@@ -178,13 +213,20 @@ export function describeSaturation(result: SaturationResult): string {
   );
   return [
     `Saturation: ${shape.clients} clients on ${shape.channels} channel, ${shape.payloadBytes} bytes`,
-    `the highest rate that is delivered whole for ${seconds} s; medians; CPU per delivery`,
+    `the highest rate that is delivered whole for ${seconds} s, to a factor of ${search.resolution}; ` +
+      'medians; CPU per delivery',
     '',
     formatTable(header, rows),
     '',
-    ...ratios.map(({ opponent, deliveries }) =>
-      formatRatio(`deliveries/s, ${base.label} / ${opponent}`, deliveries),
-    ),
+    ...ratios.flatMap(({ opponent, deliveries, slowdown, verdicts }) => [
+      slowdown === undefined
+        ? formatRatio(`deliveries/s, ${base.label} / ${opponent}`, deliveries)
+        : formatRatio(
+            `deliveries/s, ${opponent} / ${base.label} (above 1 ${base.label} is the slower one)`,
+            slowdown,
+          ),
+      ...verdicts.map(({ line }) => line),
+    ]),
     ...loadBound.map(({ label }) => `${label}: the load's core was full too; it may carry more`),
   ].join('\n');
 }

@@ -9,7 +9,8 @@ const MEGABYTE = 1e6;
 
 function memory(pss: number): EdgeMemory {
   const inUse = { heapBytes: (pss / 4) * MEGABYTE, externalBytes: (pss / 4) * MEGABYTE };
-  return { pssBytes: pss * MEGABYTE, ...inUse, settled: true };
+  const anonymousBytes = (pss / 2) * MEGABYTE;
+  return { pssBytes: pss * MEGABYTE, anonymousBytes, ...inUse, settled: true };
 }
 
 /** A run with so many MB of PSS: when publishing was over, after a collection, and after they left. */

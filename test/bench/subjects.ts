@@ -1,17 +1,23 @@
 import type { SequencedTerms } from '../load/publisher-plan.ts';
 import type { LoadShape, Subject } from './arena.ts';
-import type { ContenderName } from './contenders.ts';
+import { type Contender, isCheckout } from './contenders.ts';
 import { METERED } from './metered-process.ts';
 
 /** A contender as it comes. The edge has one worker, and that in its main thread. */
-export function subjectOf(contender: ContenderName): Subject {
+export function subjectOf(contender: Contender['name']): Subject {
   return { label: contender, contender, settings: {} };
 }
 
+/** Whether a subject is the edge of another checkout, which ours must not be slower or larger than. */
+export function isOtherEdge({ contender }: Subject): boolean {
+  return isCheckout(contender);
+}
+
 /** An edge with this many workers: 1 is one thread for all, more are threads beside the hub's. */
-export function edgeWithWorkers(workers: number): Subject {
-  const label = workers === 1 ? 'one thread' : `hub + ${workers} workers`;
-  return { label, contender: 'edge', settings: { EDGE_WORKERS: String(workers) } };
+export function edgeWithWorkers(workers: number, contender: Contender['name'] = 'edge'): Subject {
+  const threads = workers === 1 ? 'one thread' : `hub + ${workers} workers`;
+  const label = contender === 'edge' ? threads : `${threads}, ${contender}`;
+  return { label, contender, settings: { EDGE_WORKERS: String(workers) } };
 }
 
 /** An edge that under load waits for so long, in ms, between two flushes. */

@@ -31,9 +31,10 @@ export function formatShare(share: number): string {
 }
 
 /** One line: the median ratio, its interval, and how sure that is; one pair alone has none. */
-export function formatRatio(label: string, ratio: RatioSummary): string {
-  const { median, low, high, confidence } = ratio;
-  if (confidence === 0) return `${label}: ${median.toFixed(3)} (too few pairs for an interval)`;
+export function formatRatio(label: string, ratio: RatioSummary, digits = 3): string {
+  const { confidence } = ratio;
+  const [median, low, high] = [ratio.median, ratio.low, ratio.high].map((x) => x.toFixed(digits));
+  if (confidence === 0) return `${label}: ${median} (too few pairs for an interval)`;
   const sure = `${(confidence * 100).toFixed(1)} %`;
-  return `${label}: ${median.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)}, ${sure})`;
+  return `${label}: ${median} (${low} to ${high}, ${sure})`;
 }

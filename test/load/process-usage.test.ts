@@ -20,7 +20,9 @@ describe.runIf(CAN_READ_PROCESS_USAGE)('of this very process', () => {
   });
 
   it('memory is there, and a thread with our id', async () => {
-    const { pssBytes, rssBytes } = await readMemory(process.pid);
+    const { pssBytes, anonymousBytes, rssBytes } = await readMemory(process.pid);
+    expect(anonymousBytes).toBeGreaterThan(5e6);
+    expect(anonymousBytes).toBeLessThanOrEqual(pssBytes);
     expect(pssBytes).toBeGreaterThan(10e6);
     expect(rssBytes).toBeGreaterThanOrEqual(pssBytes);
     expect((await readThreads(process.pid)).map(({ id }) => id)).toContain(process.pid);

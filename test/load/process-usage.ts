@@ -17,6 +17,8 @@ export interface ThreadUsage extends CpuTime {
 export interface MemoryUsage {
   /** Proportional set size: memory that is shared with other processes counts in part. */
   readonly pssBytes: number;
+  /** The part of it that is no file's: heaps, buffers and stacks, but no program's own pages. */
+  readonly anonymousBytes: number;
   readonly rssBytes: number;
 }
 
@@ -53,7 +55,11 @@ export async function readMemory(pid: number): Promise<MemoryUsage> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
   const kilobytes = (field: string): number =>
     Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(text)?.[1] ?? 0);
-  return { pssBytes: kilobytes('Pss') * 1024, rssBytes: kilobytes('Rss') * 1024 };
+  return {
+    pssBytes: kilobytes('Pss') * 1024,
+    anonymousBytes: kilobytes('Pss_Anon') * 1024,
+    rssBytes: kilobytes('Rss') * 1024,
+  };
 }
 
 /** Reads a line of /proc/PID/stat: `pid (name) state …`. The name may hold spaces and brackets. */
