@@ -34,14 +34,24 @@ function setUp(logEntries = 1_000) {
     owe(channel: string, ...offsets: readonly number[]) {
       const excerpt = new Excerpt(channel, memory);
       for (const offset of offsets) excerpt.append(publication(channel, offset));
-      made().owe({ excerpt, from: 0, count: offsets.length });
+      made().owe(excerpt.replayFrom(offsets[0] ?? 0));
+    },
+    /** Promises what stands in these places from this offset on: publications by their offsets, and holes. */
+    owePast(channel: string, from: number, ...items: readonly (number | [number, number])[]) {
+      const excerpt = new Excerpt(channel, memory);
+      for (const item of items) {
+        if (typeof item === 'number') excerpt.append(publication(channel, item));
+        else excerpt.append({ from: item[0], to: item[1], reason: 'unreadable' });
+      }
+      made().owe(excerpt.replayFrom(from));
     },
     /** All that it gives and tells from here on, and what is still owed before each. */
     rest(): string[] {
       const told: string[] = [];
       while (!made().isOver) {
-        for (const { channel, lost, from, to, epoch, frame } of made().takeLosses() ?? []) {
-          const of = epoch === undefined ? '' : ` of ${epoch}`;
+        for (const { channel, lost, from, to, epoch, frame, reason } of made().takeLosses() ?? []) {
+          const why = reason === 'unreadable' ? ` ${reason}` : '';
+          const of = `${epoch === undefined ? '' : ` of ${epoch}`}${why}`;
           told.push(
             `${frame === undefined ? 'lost' : 'told'} ${channel} ${from}..${to}=${lost}${of}`,
           );
@@ -90,6 +100,34 @@ describe('a backlog', () => {
     refuse('b', 7, 8);
     publish('c', ...Array(9).fill(0));
     expect(rest()).toEqual(['lost a 1..2=2', 'b5', 'b6', 'lost b 7..7=1', 'b8']);
+  });
+
+  it('tells the holes of what was promised in their places, of which only publications take numbers', () => {
+    const { made, refuse, owePast, rest, memory } = setUp();
+    refuse('a', 1);
+    owePast('b', 4, [3, 5], 6, [7, 7], 8, [9, 10]);
+    refuse('b', 11);
+    expect(made().owed).toBe(4);
+    expect(rest()).toEqual([
+      ...['a1', 'lost b 4..5=2 unreadable', 'b6', 'lost b 7..7=1 unreadable', 'b8'],
+      ...['lost b 9..10=2 unreadable', 'b11'],
+    ]);
+    expect(memory.bytes).toBe(0);
+  });
+
+  it('tells a promise that is nothing but a hole, and its epoch when that ends further on', () => {
+    const { made, owePast, rest } = setUp();
+    owePast('b', 4, [4, 5]);
+    expect([made().isOver, made().isPromised, made().owed]).toEqual([false, true, 0]);
+    made().defer(end('b', 'old'));
+    expect(rest()).toEqual(['lost b 4..5=2 of old unreadable', 'told b 0..0=0 of old']);
+  });
+
+  it('forsakes what is left of a promise with its holes as one range', () => {
+    const { made, owePast, rest } = setUp();
+    owePast('b', 4, [3, 5], 6, [7, 7]);
+    made().forsake();
+    expect(rest()).toEqual(['lost b 4..7=4']);
   });
 
   it('knows which channels the client misses something of', () => {

@@ -1,7 +1,7 @@
 import { joinNotices, type Loss, Losses, lossOfNotice, type Notice } from './losses.ts';
 import type { Publication } from './publication.ts';
 import type { PublicationLog } from './publication-log.ts';
-import type { Excerpt, Replay } from './replay.ts';
+import { type Excerpt, firstOffsetOf, isHole, lastOffsetOf, type Replay } from './replay.ts';
 
 /** What a client was refused of one channel within one segment. */
 interface Missed {
@@ -19,8 +19,12 @@ interface Promised {
   readonly kind: 'promise';
   readonly channel: string;
   readonly excerpt: Excerpt;
-  /** The place of the next publication in the excerpt. */
+  /** Nothing before this offset was promised. */
+  readonly from: number;
+  /** The place of the next item in the excerpt, and the one behind the last. */
   next: number;
+  readonly end: number;
+  /** Publications that are left. */
   left: number;
   isLeft: boolean;
 }
@@ -115,14 +119,14 @@ export class Backlog {
   }
 
   /** Owes the client a replay, which takes as many numbers of it as it has publications. */
-  owe({ excerpt, from, count }: Replay): void {
+  owe({ excerpt, from, place, end, count }: Replay): void {
     excerpt.hold();
     this.#owed += count;
     this.#promises += 1;
     const { channel } = excerpt;
     this.#endSegment({
       kind: 'promise',
-      ...{ channel, excerpt, next: from, left: count, isLeft: false },
+      ...{ channel, excerpt, from, next: place, end, left: count, isLeft: false },
     });
   }
 
@@ -185,7 +189,7 @@ export class Backlog {
   takeLosses(): readonly Loss[] | undefined {
     const losses = this.#dated(this.#lost?.all ?? this.#takeMoved());
     this.#passOn();
-    if (this.#lost === undefined) losses.push(...this.#dated(this.#takeNotice()));
+    if (this.#lost === undefined) losses.push(...this.#dated(this.#takeTurn()));
     this.#lost = undefined;
     return losses.length === 0 ? undefined : losses;
   }
@@ -198,7 +202,8 @@ export class Backlog {
     while (this.#lost === undefined) {
       const { missed, after } = this.#first;
       if (missed.size === 0) {
-        return after?.kind === 'promise' ? after.excerpt.at(after.next) : undefined;
+        const item = after?.kind === 'promise' ? after.excerpt.at(after.next) : undefined;
+        return item === undefined || isHole(item) ? undefined : item;
       }
       const publication = this.#cursor < end ? this.#log.at(this.#cursor) : undefined;
       if (publication === undefined) return undefined;
@@ -222,9 +227,8 @@ export class Backlog {
       if (one.count === 0) missed.delete(channel);
       else if (offset > 0) one.firstOffset = offset + 1;
     } else if (after?.kind === 'promise') {
-      after.next += 1;
       after.left -= 1;
-      if (after.left === 0) this.#release(after);
+      this.#advance(after);
     }
     this.#passOn();
   }
@@ -256,6 +260,12 @@ export class Backlog {
     promised.isLeft = true;
     promised.excerpt.release();
     this.#promises -= 1;
+  }
+
+  /** The client has the next item. */
+  #advance(promised: Promised): void {
+    promised.next += 1;
+    if (promised.next === promised.end) this.#release(promised);
   }
 
   #abandon(): void {
@@ -300,15 +310,22 @@ export class Backlog {
     return losses;
   }
 
-  /** The notice whose turn it is. */
-  #takeNotice(): readonly Loss[] {
+  /** The notice, or the hole in what was promised, whose turn it is. */
+  #takeTurn(): readonly Loss[] {
     const first = this.#first;
-    if (first.missed.size > 0 || first.after?.kind !== 'notice') return [];
-    const { notice } = first.after;
-    first.after = undefined;
-    this.#notices -= 1;
+    const { missed, after } = first;
+    if (missed.size > 0 || after === undefined) return [];
+    if (after.kind === 'notice') {
+      first.after = undefined;
+      this.#notices -= 1;
+      this.#passOn();
+      return [lossOfNotice(after.notice)];
+    }
+    const loss = lossOfHole(after);
+    if (loss === undefined) return [];
+    this.#advance(after);
     this.#passOn();
-    return [lossOfNotice(notice)];
+    return [loss];
   }
 
   /** The offset of the first publication that is left of a channel; 0 if it has none. */
@@ -338,11 +355,21 @@ function newSegment(): Segment {
 
 function lossOf(channel: string, { firstOffset, lastOffset }: Missed, lost: number): Loss {
   const range = { from: firstOffset, to: lastOffset };
-  return { channel, lost, ...range, epoch: undefined, wasPromised: false, frame: undefined };
+  return { channel, lost, ...range, epoch: undefined, reason: 'slow', frame: undefined };
 }
 
-function lossOfPromise({ channel, excerpt, next, left }: Promised): Loss {
-  const from = excerpt.at(next).offset;
-  const range = { from, to: from + left - 1 };
-  return { channel, lost: left, ...range, epoch: undefined, wasPromised: true, frame: undefined };
+function lossOfPromise({ channel, excerpt, from: least, next, end }: Promised): Loss {
+  const from = Math.max(least, firstOffsetOf(excerpt.at(next)));
+  const to = lastOffsetOf(excerpt.at(end - 1));
+  const range = { lost: to - from + 1, from, to };
+  return { channel, ...range, epoch: undefined, reason: 'trimmed', frame: undefined };
+}
+
+/** The next item of a promise, if that is a hole. */
+function lossOfHole({ channel, excerpt, from: least, next }: Promised): Loss | undefined {
+  const item = excerpt.at(next);
+  if (item === undefined || !isHole(item)) return undefined;
+  const { to, reason } = item;
+  const from = Math.max(least, item.from);
+  return { channel, lost: to - from + 1, from, to, epoch: undefined, reason, frame: undefined };
 }

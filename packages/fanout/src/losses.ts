@@ -1,3 +1,5 @@
+import type { HoleReason } from './replay.ts';
+
 /** Publications of one channel that a client does not get, or the end of its epoch: what it is told, in order. */
 export interface Loss {
   readonly channel: string;
@@ -8,8 +10,8 @@ export interface Loss {
   readonly to: number;
   /** The epoch of these offsets; undefined: the one that the channel is in now; empty: none. */
   readonly epoch: string | undefined;
-  /** Whether they were promised as a replay, rather than refused. */
-  readonly wasPromised: boolean;
+  /** Why: `slow` if they were refused, `trimmed` if they were promised as a replay, or as a hole says it. */
+  readonly reason: HoleReason;
   /** The payload that tells it, where upstream told it. */
   readonly frame: Uint8Array | undefined;
 }
@@ -29,7 +31,7 @@ export interface Notice {
 
 /** The loss that a notice tells. */
 export function lossOfNotice({ channel, frame, lost, from, to, endedEpoch }: Notice): Loss {
-  return { channel, lost, from, to, epoch: endedEpoch, wasPromised: false, frame };
+  return { channel, lost, from, to, epoch: endedEpoch, reason: 'slow', frame };
 }
 
 /** Two notices of which nothing separates the second from the first as one; undefined if they are not alike. */
@@ -72,7 +74,7 @@ export class Losses {
 /** The end of an epoch has a lost of 0, and goes together with nothing. */
 function goTogether(one: Loss, next: Loss): boolean {
   const areGaps = one.lost !== 0 && next.lost !== 0;
-  return areGaps && one.epoch === next.epoch && one.wasPromised === next.wasPromised;
+  return areGaps && one.epoch === next.epoch && one.reason === next.reason;
 }
 
 function join(one: Loss, next: Loss): Loss {

@@ -20,9 +20,27 @@ describe('an excerpt', () => {
     expect(memory.bytes).toBe(2 * (44 + ENTRY_BYTES));
     expect([excerpt.firstOffset, excerpt.lastOffset, excerpt.length]).toEqual([5, 6, 2]);
     excerpt.release();
-    expect(excerpt.at(1).offset).toBe(6);
+    expect(excerpt.at(1)).toMatchObject({ offset: 6 });
     excerpt.release();
     expect([memory.bytes, excerpt.length, excerpt.isHeld]).toEqual([0, 0, false]);
+  });
+});
+
+describe('an excerpt with holes', () => {
+  it('is replayed from any offset on, also from within a hole, and counts publications', () => {
+    const memory = new ReplayMemory(10_000, () => {});
+    const excerpt = new Excerpt('a', memory);
+    excerpt.append({ from: 3, to: 5, reason: 'unreadable' });
+    excerpt.append(publication(6));
+    excerpt.append({ from: 7, to: 7, reason: 'too_large' });
+    excerpt.append(publication(8));
+    expect([excerpt.firstOffset, excerpt.lastOffset, excerpt.length]).toEqual([3, 8, 4]);
+    expect(excerpt.replayFrom(4)).toMatchObject({ from: 4, place: 0, end: 4, count: 2 });
+    expect(excerpt.replayFrom(7)).toMatchObject({ from: 7, place: 2, end: 4, count: 1 });
+    excerpt.hold();
+    expect(memory.bytes).toBeLessThan(2 * (44 + ENTRY_BYTES) + 2 * ENTRY_BYTES);
+    excerpt.release();
+    expect([memory.bytes, excerpt.length]).toEqual([0, 0]);
   });
 });
 

@@ -40,14 +40,51 @@ export class ReplayMemory {
   }
 }
 
+/** Why publications cannot be had by anybody; each is told in the place where they would be. */
+export type HoleReason = 'slow' | 'trimmed' | 'unreadable' | 'too_large' | 'link';
+
+/** Publications of one channel that cannot be had. */
+export interface Hole {
+  /** Their offsets, both inclusive. */
+  readonly from: number;
+  readonly to: number;
+  readonly reason: HoleReason;
+}
+
+/** What stands in one place of a channel's past. */
+export type PastItem = Publication | Hole;
+
+/** What a hole takes up where it is kept, in bytes: an object and a slot. */
+const HOLE_BYTES = 64;
+
+export function isHole(item: PastItem): item is Hole {
+  return 'reason' in item;
+}
+
+export function firstOffsetOf(item: PastItem): number {
+  return isHole(item) ? item.from : item.offset;
+}
+
+export function lastOffsetOf(item: PastItem): number {
+  return isHole(item) ? item.to : item.offset;
+}
+
+/** What an item takes up where it is kept, in bytes. */
+export function costOfItem(item: PastItem): number {
+  return isHole(item) ? HOLE_BYTES : costOf(item);
+}
+
 /**
- * Publications of one channel whose offsets follow one another. It is held, once for all clients that were
- * promised any of it, until the last of them has had what it was promised or is gone; then it is empty.
+ * A part of one channel's past: publications, and holes in the places of those that cannot be had, whose
+ * offsets follow one another. It is held, once for all clients that were promised any of it, until the last
+ * of them has had what it was promised or is gone; then it is empty.
  */
 export class Excerpt {
   readonly channel: string;
   readonly #memory: ReplayMemory;
-  readonly #publications: Publication[] = [];
+  readonly #items: PastItem[] = [];
+  /** The places of the holes, in ascending order. */
+  readonly #holes: number[] = [];
   #bytes = 0;
   #holders = 0;
 
@@ -56,34 +93,45 @@ export class Excerpt {
     this.#memory = memory;
   }
 
-  /** Publications that it has. */
+  /** Items that it has. */
   get length(): number {
-    return this.#publications.length;
+    return this.#items.length;
   }
 
-  /** The offset of its first publication; 0 while it is empty. */
+  /** The first offset that it speaks of; 0 while it is empty. */
   get firstOffset(): number {
-    return this.#publications[0]?.offset ?? 0;
+    const [first] = this.#items;
+    return first === undefined ? 0 : firstOffsetOf(first);
   }
 
-  /** The offset of its last publication; 0 while it is empty. */
+  /** The last offset that it speaks of; 0 while it is empty. */
   get lastOffset(): number {
-    return this.#publications.at(-1)?.offset ?? 0;
+    const last = this.#items.at(-1);
+    return last === undefined ? 0 : lastOffsetOf(last);
   }
 
   get isHeld(): boolean {
     return this.#holders > 0;
   }
 
-  /** The publication at a place, from 0. */
-  at(place: number): Publication {
-    return this.#publications[place] as Publication;
+  /** The item at a place, from 0. */
+  at(place: number): PastItem {
+    return this.#items[place] as PastItem;
   }
 
-  /** Appends the publication whose offset is next. */
-  append(publication: Publication): void {
-    const bytes = costOf(publication);
-    this.#publications.push(publication);
+  /** All of it from this offset on, which it speaks of. */
+  replayFrom(from: number): Replay {
+    const place = this.#placeOf(from);
+    const end = this.#items.length;
+    const holes = this.#holes.filter((hole) => hole >= place).length;
+    return { excerpt: this, from, place, end, count: end - place - holes };
+  }
+
+  /** Appends the item whose offset is next. */
+  append(item: PastItem): void {
+    const bytes = costOfItem(item);
+    if (isHole(item)) this.#holes.push(this.#items.length);
+    this.#items.push(item);
     this.#bytes += bytes;
     if (this.isHeld) this.#memory.take(bytes);
   }
@@ -98,16 +146,33 @@ export class Excerpt {
     this.#holders -= 1;
     if (this.#holders > 0) return;
     const bytes = this.#bytes;
-    this.#publications.length = 0;
+    this.#items.length = 0;
+    this.#holes.length = 0;
     this.#bytes = 0;
     this.#memory.giveBack(bytes);
+  }
+
+  /** The place of the item that speaks of this offset. */
+  #placeOf(offset: number): number {
+    let low = 0;
+    let high = this.#items.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (lastOffsetOf(this.at(middle)) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }
 
 /** A part of an excerpt that one client is promised. */
 export interface Replay {
   readonly excerpt: Excerpt;
-  /** The place of the first publication, from 0. */
+  /** The first offset, which may lie within a hole: then only the rest of that is told. */
   readonly from: number;
+  /** The place of the first item, from 0, and the one behind the last. */
+  readonly place: number;
+  readonly end: number;
+  /** How many of the items are publications. */
   readonly count: number;
 }

@@ -32,7 +32,11 @@ export const ERROR_CODES = {
   draining: row(503, true, 'This node is shutting down; connect again elsewhere.'),
   epoch_changed: row(410, false, 'The channel has a new epoch; `since` belongs to an earlier one.'),
   history_too_long: row(413, false, '`since` lies further back than this node replays.'),
-  history_trimmed: row(410, false, 'The history does not reach back so far any more.'),
+  history_trimmed: row(
+    410,
+    false,
+    'The history does not reach back so far any more. One publication in it that cannot be had is a `gap` in the replay, and no reason.',
+  ),
   internal: row(500, true, 'A fault of the node; it is logged there.'),
   message_too_large: row(413, false, 'The request is larger than the announced limit.'),
   method_not_allowed: row(405, false, 'The path exists, but not for this HTTP method.'),

@@ -1,4 +1,11 @@
-import { PublicationLog, type Replay, ReplayMemory } from '@tradewind/fanout';
+import {
+  firstOffsetOf,
+  type Hole,
+  isHole,
+  PublicationLog,
+  type Replay,
+  ReplayMemory,
+} from '@tradewind/fanout';
 import { describe, expect, it } from 'vitest';
 import { ChannelHistory } from './channel-history.ts';
 import { publicationOf, publicationsOf } from './testing/fake-upstream.ts';
@@ -30,9 +37,25 @@ function setUp(at = 100, bytes = 1_000_000) {
 }
 
 function offsetsOf(replay: Replay | undefined): number[] {
+  return itemsOf(replay).map(firstOffsetOf);
+}
+
+function itemsOf(replay: Replay | undefined) {
   if (replay === undefined) return [];
-  const { excerpt, from, count } = replay;
-  return Array.from({ length: count }, (_, i) => excerpt.at(from + i).offset);
+  const { excerpt, place, end } = replay;
+  return Array.from({ length: end - place }, (_, i) => excerpt.at(place + i));
+}
+
+function told(replay: Replay | undefined): string[] {
+  return itemsOf(replay).map((item) =>
+    isHole(item)
+      ? `${item.reason} ${Math.max(item.from, replay?.from ?? 0)}..${item.to}`
+      : `${item.offset}`,
+  );
+}
+
+function hole(from: number, to: number, reason: Hole['reason'] = 'link'): Hole {
+  return { from, to, reason };
 }
 
 function offsets(from: number, to: number): number[] {
@@ -54,7 +77,7 @@ describe('ChannelHistory: what came on the feed', () => {
   it('is held behind the last hole only, of this epoch only, and past publications without offsets', () => {
     const { history, publish, plain } = setUp();
     publish(101, 102);
-    history.advance(103);
+    history.lost(hole(103, 103));
     expect(history.find(103)).toEqual({ kind: 'ask', oldest: 104 });
     publish(104, 105);
     plain();
@@ -140,6 +163,52 @@ describe('ChannelHistory: what the node answers', () => {
   });
 });
 
+describe('ChannelHistory: what nobody can have', () => {
+  it('keeps its place in what came on the feed, and is no reason to ask', () => {
+    const { history, publish } = setUp();
+    publish(101, 102);
+    history.lost(hole(103, 103, 'unreadable'));
+    history.lost(hole(104, 105, 'unreadable'));
+    publish(106, 106);
+    history.lost(hole(107, 107, 'too_large'));
+    expect(history.find(101)).toEqual({ kind: 'held' });
+    expect(told(history.takeLatest(7))).toEqual([
+      ...['101', '102', 'unreadable 103..105', '106', 'too_large 107..107'],
+    ]);
+    const within = history.takeLatest(4);
+    expect(told(within)).toEqual(['unreadable 104..105', '106', 'too_large 107..107']);
+    expect(within).toMatchObject({ from: 104, count: 1 });
+    expect(told(history.takeLatest(1))).toEqual(['too_large 107..107']);
+  });
+
+  it('keeps its place in what the node answers, and in what came since it was asked', () => {
+    const { history, publish, ask } = setUp();
+    const answer = ask(91);
+    history.lost(hole(101, 101, 'slow'));
+    publish(102, 102);
+    answer([
+      ...[...publicationsOf('a', 91, 94), hole(95, 98, 'too_large')],
+      ...[...publicationsOf('a', 99, 100), hole(101, 101, 'trimmed')],
+    ] as never);
+    expect(history.find(91)).toEqual({ kind: 'held' });
+    expect(told(history.takeLatest(12))).toEqual([
+      ...['91', '92', '93', '94', 'too_large 95..98', '99', '100', 'trimmed 101..101', '102'],
+    ]);
+  });
+
+  it('is remembered of the feed to a bound: of what is older the node knows', () => {
+    const { history, publish } = setUp();
+    for (let offset = 101; offset <= 300; offset += 2) {
+      history.lost(hole(offset, offset, 'unreadable'));
+      publish(offset + 1, offset + 1);
+    }
+    const found = history.find(101) as { kind: string; oldest: number };
+    expect(found.kind).toBe('ask');
+    expect(found.oldest).toBeGreaterThan(200);
+    expect(history.find(found.oldest)).toEqual({ kind: 'held' });
+  });
+});
+
 describe('ChannelHistory: an excerpt', () => {
   it('is shared, and counts once, as long as someone holds it', () => {
     const { history, memory, ask } = setUp();
@@ -178,7 +247,7 @@ describe('ChannelHistory: an excerpt', () => {
     ask(96)();
     history.takeLatest(5)?.excerpt.hold();
     history.forgetAnswer();
-    history.advance(101);
+    history.lost(hole(101, 101));
     publish(102, 110);
     expect(history.find(96)).toEqual({ kind: 'ask', oldest: 102 });
     expect(offsetsOf(history.takeLatest(9))).toEqual(offsets(102, 110));

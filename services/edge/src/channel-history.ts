@@ -1,12 +1,18 @@
 import {
-  costOf,
+  costOfItem,
   Excerpt,
+  firstOffsetOf,
+  type Hole,
+  isHole,
+  lastOffsetOf,
+  type PastItem,
   type Publication,
   type PublicationLog,
   type Replay,
   type ReplayMemory,
 } from '@tradewind/fanout';
 import type { ErrorCode, Position } from '@tradewind/protocol';
+import { Gaps } from './gaps.ts';
 
 /** Where a channel's publications from some offset up to the present one are. */
 export type Availability =
@@ -21,9 +27,9 @@ export type Availability =
 interface Question {
   /** The first offset that was asked for. */
   readonly from: number;
-  /** What was published since: it may be newer than the answer, and must not depend on the log. */
-  readonly published: Publication[];
-  publishedBytes: number;
+  /** What came since: it may be newer than the answer, and must not depend on the log. */
+  readonly came: PastItem[];
+  cameBytes: number;
 }
 
 /**
@@ -31,6 +37,12 @@ interface Question {
  * from being continued otherwise.
  */
 const LARGEST_SHARE = 0.5;
+
+/**
+ * Gaps on the feed of one channel that are remembered at most. A client that comes back misses few of them; beyond
+ * that the node is asked. 2 KB a channel at most.
+ */
+const MOST_GAPS = 32;
 
 /**
  * What a worker knows of a channel's past: where it stands, and which of its publications are at hand. They
@@ -48,6 +60,8 @@ export class ChannelHistory {
   /** What clients were promised last; it is empty once all of them have had it. */
   #excerpt: Excerpt;
   #question: Question | undefined;
+  /** Gaps on the feed that nobody can fill, the latest ones: the log has only publications. */
+  readonly #gaps = new Gaps();
   /** What is answered: nothing but what is at hand can be had from this offset on, for this reason. */
   #answered: { readonly from: number; readonly reason: ErrorCode } | undefined;
 
@@ -69,6 +83,7 @@ export class ChannelHistory {
     this.#epoch = position?.epoch ?? '';
     this.#offset = position?.offset ?? 0;
     this.#since = this.#log.next;
+    this.#gaps.clear();
     this.#excerpt = new Excerpt(this.#channel, this.#memory);
     this.#question = undefined;
     this.#answered = undefined;
@@ -76,22 +91,20 @@ export class ChannelHistory {
 
   /** A publication with an offset came on the feed, and is in the log. */
   published(publication: Publication): void {
-    this.advance(publication.offset);
-    const question = this.#question;
-    if (question === undefined) return;
-    question.publishedBytes += costOf(publication);
-    if (question.publishedBytes <= this.#largestBytes) question.published.push(publication);
-    else question.published.length = 0;
+    this.#came(publication);
   }
 
-  /** Everything up to this offset was published, or told as lost. */
-  advance(offset: number): void {
-    this.#offset = Math.max(this.#offset, offset);
+  /** A gap came on the feed, behind all that came before. What only this node or worker lost may be in history. */
+  lost({ from, to, reason }: Hole): void {
+    this.#came({ from, to, reason });
+    if (reason === 'slow' || reason === 'link') return;
+    this.#gaps.add(from, to, reason);
+    this.#gaps.keep(MOST_GAPS);
   }
 
   /** The node is being asked for publications from this offset on. */
   ask(from: number): void {
-    this.#question = { from, published: [], publishedBytes: 0 };
+    this.#question = { from, came: [], cameBytes: 0 };
   }
 
   /** Whether what the node answered is at hand: until {@link forgetAnswer}. */
@@ -108,21 +121,21 @@ export class ChannelHistory {
    * Takes over what the node answered, together with what came on the feed since it was asked. What it has
    * not brought counts as gone until {@link forgetAnswer}. Returns how many bytes it is.
    */
-  answered(epoch: string, publications: readonly Publication[]): number {
+  answered(epoch: string, past: readonly PastItem[]): number {
     if (this.#question === undefined) return 0;
-    const { from, published, publishedBytes } = this.#question;
+    const { from, came, cameBytes } = this.#question;
     this.#question = undefined;
     if (epoch !== this.#epoch) {
       this.#answered = { from: 0, reason: 'epoch_changed' };
       return 0;
     }
-    const whole = wholeUpTo(this.#offset, [...publications, ...published]);
-    const bytes = whole.reduce((sum, publication) => sum + costOf(publication), 0);
-    const isTooLong = Math.max(bytes, publishedBytes) > this.#largestBytes;
+    const whole = wholeUpTo(this.#offset, [...past, ...came]);
+    const bytes = whole.reduce((sum, item) => sum + costOfItem(item), 0);
+    const isTooLong = Math.max(bytes, cameBytes) > this.#largestBytes;
     this.#answered = { from, reason: isTooLong ? 'history_too_long' : 'history_trimmed' };
     if (isTooLong) return bytes;
     this.#excerpt = new Excerpt(this.#channel, this.#memory);
-    for (const publication of whole) this.#excerpt.append(publication);
+    for (const item of whole) this.#excerpt.append(item);
     return bytes;
   }
 
@@ -145,8 +158,8 @@ export class ChannelHistory {
   }
 
   /**
-   * The latest publications, so many, which are all here; undefined if that is none. They stay only as long
-   * as someone holds the excerpt, from right now on.
+   * The latest offsets, so many, which are all here; undefined if that is none. They stay only as long as
+   * someone holds the excerpt, from right now on.
    */
   takeLatest(count: number): Replay | undefined {
     if (count === 0) return undefined;
@@ -155,9 +168,19 @@ export class ChannelHistory {
       this.#excerpt = new Excerpt(this.#channel, this.#memory);
     }
     const excerpt = this.#excerpt;
-    const newer = this.#latest(excerpt.length === 0 ? from : excerpt.lastOffset + 1);
-    for (const publication of newer.reverse()) excerpt.append(publication);
-    return { excerpt, from: from - excerpt.firstOffset, count };
+    const { items } = this.#latest(excerpt.length === 0 ? from : excerpt.lastOffset + 1);
+    for (const item of items.reverse()) excerpt.append(item);
+    return excerpt.replayFrom(from);
+  }
+
+  /** Everything up to the end of this one was published, or told as lost. */
+  #came(item: PastItem): void {
+    this.#offset = Math.max(this.#offset, lastOffsetOf(item));
+    const question = this.#question;
+    if (question === undefined) return;
+    question.cameBytes += costOfItem(item);
+    if (question.cameBytes <= this.#largestBytes) question.came.push(item);
+    else question.came.length = 0;
   }
 
   get #largestBytes(): number {
@@ -169,7 +192,7 @@ export class ChannelHistory {
     const { length, firstOffset, lastOffset } = this.#excerpt;
     const isInside = length > 0 && from >= firstOffset && from <= lastOffset + 1;
     const wanted = isInside ? lastOffset + 1 : from;
-    const oldest = this.#offset + 1 - this.#latest(wanted).length;
+    const { oldest } = this.#latest(wanted);
     if (isInside && oldest === wanted) return from;
     const joins = length > 0 && firstOffset > from && oldest <= lastOffset + 1;
     return joins ? firstOffset : oldest;
@@ -184,35 +207,54 @@ export class ChannelHistory {
     if (length === 0 || from < firstOffset || from > lastOffset + 1) return false;
     if (this.isAnswered) return true;
     const extended = this.#offset - firstOffset + 1;
-    return extended <= 2 * count || this.#latest(from).length < count;
+    return extended <= 2 * count || this.#latest(from).oldest > from;
   }
 
-  /** The latest publications that came on the feed without a hole, back to this offset; the newest first. */
-  #latest(from: number): Publication[] {
-    const latest: Publication[] = [];
+  /**
+   * What came on the feed last, back to this offset, as far as all is known of it; the newest first. And the
+   * first offset of that; one more than the present one if it is nothing.
+   */
+  #latest(from: number): { readonly items: PastItem[]; readonly oldest: number } {
+    const items: PastItem[] = [];
+    const gaps = [...this.#gaps.all];
     let expected = this.#offset;
-    for (let before = 0; expected >= from; before += 1) {
+    for (let before = 0; expected >= from; ) {
+      while ((gaps.at(-1)?.from ?? 0) > expected) gaps.pop();
+      const gap = gaps.at(-1);
+      if (gap !== undefined && gap.to >= expected) {
+        const first = Math.max(gap.from, from);
+        items.push({ ...gap, from: first, to: expected });
+        expected = first - 1;
+        continue;
+      }
       const number = this.#log.fromEnd(this.#channel, before);
       if (number === undefined || number < this.#since) break;
       const publication = this.#log.at(number);
       if (publication === undefined) break;
+      before += 1;
       if (publication.offset === 0) continue;
       if (publication.offset !== expected) break;
-      latest.push(publication);
+      items.push(publication);
       expected -= 1;
     }
-    return latest;
+    return { items, oldest: expected + 1 };
   }
 }
 
-/** Of these publications, the last ones whose offsets follow one another, if they end with this offset. */
-function wholeUpTo(offset: number, publications: readonly Publication[]): readonly Publication[] {
-  const whole: Publication[] = [];
-  for (const publication of publications) {
-    const expected = (whole.at(-1)?.offset ?? publication.offset - 1) + 1;
-    if (publication.offset < expected || publication.offset > offset) continue;
-    if (publication.offset > expected) whole.length = 0;
-    whole.push(publication);
+/** Of these, the last ones whose offsets follow one another, if they end with this offset. */
+function wholeUpTo(offset: number, items: readonly PastItem[]): readonly PastItem[] {
+  const whole: PastItem[] = [];
+  let expected: number | undefined;
+  for (const item of items) {
+    const first = firstOffsetOf(item);
+    const last = Math.min(offset, lastOffsetOf(item));
+    if (first > offset || (expected !== undefined && last < expected)) continue;
+    if (expected === undefined || first > expected) {
+      whole.length = 0;
+      expected = first;
+    }
+    whole.push(isHole(item) ? { ...item, from: expected, to: last } : item);
+    expected = last + 1;
   }
-  return whole.at(-1)?.offset === offset ? whole : [];
+  return expected === offset + 1 ? whole : [];
 }

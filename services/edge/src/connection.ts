@@ -60,6 +60,9 @@ export interface ConnectionParts {
  */
 const CATCH_UP_STEPS = 4;
 
+/** Gaps between publications of the past that are told in one such step, at most: each is a frame of its own. */
+const GAPS_A_STEP = 32;
+
 /** A socket that takes nothing for so long is stalled, rather than slow: packets are resent in less. */
 const STALLED_BEATS = 3 * BEATS_PER_SECOND;
 
@@ -267,10 +270,13 @@ export class Connection implements Subscriber, Dated {
 
   /** The gaps come first, each before the next publication of its channel. */
   #catchUp(): void {
-    const losses = this.outbox.takeLosses();
-    if (losses !== undefined) this.#owner.hasLost(this, losses);
-    const queued = this.outbox.catchUp();
-    if (queued > 0) this.#owner.hasCaughtUp(queued);
+    for (let step = 0; step < GAPS_A_STEP && this.outbox.isBehind; step += 1) {
+      const losses = this.outbox.takeLosses();
+      if (losses !== undefined) this.#owner.hasLost(this, losses);
+      const queued = this.outbox.catchUp();
+      if (queued > 0) this.#owner.hasCaughtUp(queued);
+      if (losses === undefined && queued === 0) return;
+    }
   }
 
   /** What is queued by a flush is seen to at its end. */

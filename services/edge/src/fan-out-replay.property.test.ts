@@ -1,6 +1,8 @@
+import type { Publication } from '@tradewind/fanout';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { END_OF_CHANNEL } from './feed.ts';
+import { Gaps } from './gaps.ts';
 import { publicationOf } from './testing/fake-upstream.ts';
 import { type FakeClient, FanOutUnderTest } from './testing/fan-out-under-test.ts';
 import { ReplayOracle } from './testing/replay-oracle.ts';
@@ -37,10 +39,14 @@ class World implements Disposable {
   readonly #truth = new Map<string, Truth>();
   /** The last offset of each epoch that is over. */
   readonly #ends = new Map<string, number>();
+  /** `epoch offset` of all that nobody can have. */
+  readonly #undeliverable = new Set<string>();
   readonly #seats: Seat[];
   #epochs = 0;
   #requests = 0;
   replayed = 0;
+  /** Gaps in replays. */
+  pierced = 0;
   lost = 0;
   recovered = 0;
   readonly reasons = new Set<unknown>();
@@ -147,7 +153,10 @@ class World implements Disposable {
   #gap(channel: string, lost: number): void {
     const truth = this.#of(channel);
     const from = truth.offset + 1;
-    for (let i = 0; i < lost; i += 1) truth.holes.add(from + i);
+    for (let i = 0; i < lost; i += 1) {
+      truth.holes.add(from + i);
+      this.#undeliverable.add(`${truth.epoch} ${from + i}`);
+    }
     truth.offset += lost;
     if (!this.#isFlowing(channel)) return;
     const range = { epoch: truth.epoch, from, to: truth.offset, lost };
@@ -193,13 +202,13 @@ class World implements Disposable {
       return;
     }
     const end = Math.min(offset, from + MAX_HISTORY - 1);
-    const offsets: number[] = [];
+    const publications: Publication[] = [];
+    const gaps = new Gaps();
     for (let next = Math.max(from, oldest); next <= end; next += 1) {
-      if (holes.has(next)) offsets.length = 0;
-      else offsets.push(next);
+      if (holes.has(next)) gaps.add(next, next, 'too_large');
+      else publications.push(publicationOf(channel, `${epoch} ${next}`, next));
     }
-    const publications = offsets.map((next) => publicationOf(channel, `${epoch} ${next}`, next));
-    upstream.answer(channel, epoch, publications);
+    upstream.answer(channel, epoch, publications, undefined, gaps.all);
   }
 
   #hear(seat: Seat): void {
@@ -210,13 +219,14 @@ class World implements Disposable {
   }
 
   #seat(left: Seat['left']): Seat {
-    const oracle = new ReplayOracle(this.#ends);
+    const oracle = new ReplayOracle(this.#ends, this.#undeliverable);
     return { client: this.#server.client(), oracle, heard: 0, left };
   }
 
-  #count({ replayed, lost, recovered, reasons }: ReplayOracle): void {
+  #count({ replayed, pierced, lost, recovered, reasons }: ReplayOracle): void {
     for (const reason of reasons) this.reasons.add(reason);
     this.replayed += replayed;
+    this.pierced += pierced;
     this.lost += lost;
     this.recovered += recovered;
   }
@@ -255,12 +265,14 @@ function stepsOf(weights: Readonly<Record<string, number>>): fc.Arbitrary<Step[]
   return fc.array(fc.oneof(...kinds), { minLength: 50, maxLength: 250, size: 'max' });
 }
 
+/** With gaps in the history, and nothing else that loses anything. */
+const HOLES = { gap: 3 };
 const PEACE = { publish: 8, acknowledge: 4, answer: 6, resume: 8, history: 3, leave: 2 };
 const READERS = { stall: 2, drain: 2, reconnect: 3 };
 const TROUBLE = { gap: 1, resync: 1, trim: 1 };
 
 it('tells each client everything once and in order, or that it is lost, whatever happens when', async () => {
-  const seen = { replayed: 0, lost: 0, recovered: 0 };
+  const seen = { replayed: 0, pierced: 0, lost: 0, recovered: 0 };
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 4, max: 120 }),
@@ -272,12 +284,33 @@ it('tells each client everything once and in order, or that it is lost, whatever
           await undefined;
         }
         await world.end();
-        for (const key of ['replayed', 'lost', 'recovered'] as const) seen[key] += world[key];
+        for (const key of ['replayed', 'pierced', 'lost', 'recovered'] as const)
+          seen[key] += world[key];
       },
     ),
     { numRuns: 400 },
   );
   expect(Math.min(seen.replayed, seen.lost, seen.recovered)).toBeGreaterThan(500);
+  expect(seen.pierced).toBeGreaterThan(50);
+}, 120_000);
+
+it('lets everyone recover across what nobody can have, and loses nothing else', async () => {
+  const reasons = new Set<unknown>();
+  let recovered = 0;
+  let pierced = 0;
+  await fc.assert(
+    fc.asyncProperty(stepsOf({ ...PEACE, ...READERS, ...HOLES }), async (steps) => {
+      using world = new World(10_000);
+      for (const step of steps) world.do(step);
+      await world.end();
+      recovered += world.recovered;
+      pierced += world.pierced;
+      for (const reason of world.reasons) reasons.add(reason);
+    }),
+    { numRuns: 200 },
+  );
+  expect(Math.min(recovered, pierced)).toBeGreaterThan(100);
+  expect([...reasons].sort()).toEqual(['history_too_long', 'unavailable']);
 }, 120_000);
 
 it('loses nothing, and lets everyone recover who can, as long as it is all there', async () => {

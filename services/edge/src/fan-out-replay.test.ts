@@ -48,6 +48,65 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     expect(client.received.filter(({ seq }) => seq).map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
   });
 
+  it('tells what nobody can have in its place, and recovers', () => {
+    using server = new FanOutUnderTest();
+    const client = server.client();
+    resume(client, 7);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 14 });
+    const publications = [8, 11, 12, 14].flatMap((offset) => publicationsOf('a', offset, offset));
+    server.upstream.answer('a', EPOCH, publications, undefined, [
+      { from: 9, to: 10, reason: 'unreadable' },
+      { from: 13, to: 13, reason: 'trimmed' },
+    ]);
+    server.upstream.listener.gap({
+      ...{ channel: 'a', epoch: EPOCH, from: 15, to: 15, lost: 1, reason: 'too_large' },
+    });
+    publish(server, 16, 16);
+    const told = [
+      ...['8', `gap ${EPOCH} 9..10 unreadable`, '11', '12', `gap ${EPOCH} 13..13 trimmed`, '14'],
+      ...[`gap ${EPOCH} 15..15 too_large`, '16'],
+    ];
+    expect(client.answers()).toMatchObject([{ offset: 14, recovered: true, replayed: 4 }]);
+    expect(story(client)).toEqual(['answer', ...told]);
+    const sequence = client.received.filter(({ seq }) => seq).map(({ seq }) => seq);
+    expect(sequence).toEqual([1, 2, 3, 4, 5]);
+
+    const another = server.client();
+    resume(another, 14);
+    expect(another.answers()).toMatchObject([{ offset: 16, recovered: true, replayed: 1 }]);
+    expect(story(another)).toEqual(['answer', ...told.slice(-2)]);
+    const third = server.client();
+    server.upstream.listener.gap({
+      ...{ channel: 'a', epoch: EPOCH, from: 17, to: 18, lost: 2, reason: 'unreadable' },
+    });
+    resume(third, 17);
+    expect(third.answers()).toMatchObject([{ offset: 18, recovered: true, replayed: 0 }]);
+    expect(story(third)).toEqual(['answer', `gap ${EPOCH} 18..18 unreadable`]);
+    expect(server.upstream.calls, 'the log knows of the gaps').toEqual(['+a', '?a 8']);
+  });
+
+  it('tells each of hundreds of gaps in one replay, also to who reads nothing for some time', () => {
+    using server = new FanOutUnderTest();
+    const LAST = 600;
+    const clients = [server.client(), server.client()];
+    clients[1]?.stall();
+    for (const client of clients) resume(client, 0);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: LAST });
+    const publications = publicationsOf('a', 1, LAST).filter(({ offset }) => offset % 2 === 1);
+    const gaps = publications.map(({ offset }) => {
+      return { from: offset + 1, to: offset + 1, reason: 'unreadable' as const };
+    });
+    server.upstream.answer('a', EPOCH, publications, undefined, gaps);
+    const expected = numbers(1, LAST).map((offset) =>
+      offset % 2 === 1 ? `${offset}` : `gap ${EPOCH} ${offset}..${offset} unreadable`,
+    );
+    clients[1]?.drain();
+    for (const client of clients) {
+      for (let i = 0; i < 50; i += 1) client.flush();
+      expect(story(client)).toEqual(['answer', ...expected]);
+    }
+  });
+
   it('asks for nothing that came on the feed', () => {
     using server = new FanOutUnderTest();
     server.subscriber('a', EPOCH, 5);

@@ -392,9 +392,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
 }
 
 /** How a client is told of a loss: by its offsets where it has any, by its number where that is known. */
-function gapOf({ channel, lost, from, to, wasPromised }: Loss, epoch: string | undefined): Gap {
+function gapOf({ channel, lost, from, to, reason }: Loss, epoch: string | undefined): Gap {
   const range = !epoch || from === 0 || to < from ? {} : { epoch, from, to };
   if (Number.isNaN(lost)) return { type: 'gap', channel, ...range, reason: 'link' };
-  const reason = wasPromised ? 'trimmed' : 'slow';
   return { type: 'gap', channel, ...range, lost, reason };
 }

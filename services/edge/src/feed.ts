@@ -1,4 +1,4 @@
-import type { Publication } from '@tradewind/fanout';
+import type { Hole, Publication } from '@tradewind/fanout';
 import type { ErrorCode, GapReason, Position } from '@tradewind/protocol';
 
 /** A channel that the hub is now subscribed to in Redis. */
@@ -32,12 +32,22 @@ export interface HistoryAnswer {
   readonly channel: string;
   readonly epoch: string;
   /**
-   * In ascending order of offsets without a hole, and none newer than what was published on the feed
-   * before. Begins later than asked for where Redis holds no more.
+   * In ascending order of offsets, and none newer than what was published on the feed before. Begins later
+   * than asked for where Redis holds no more.
    */
   readonly publications: readonly Publication[];
+  /**
+   * What nobody can have of it, also in ascending order: together with the publications, all offsets from
+   * the first to the last.
+   */
+  readonly gaps: readonly Hole[];
   /** Why there are none: the history could not be read. */
   readonly code?: ErrorCode;
+}
+
+/** An answer that brings nothing. */
+export function nothingOf(channel: string, epoch: string): HistoryAnswer {
+  return { channel, epoch, publications: [], gaps: [] };
 }
 
 /** Instead of an offset: nothing is wanted but certainty about where the channel ends now. */

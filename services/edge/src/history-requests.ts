@@ -1,6 +1,6 @@
-import type { Publication } from '@tradewind/fanout';
+import type { Hole, Publication } from '@tradewind/fanout';
 import type { ErrorCode, Position } from '@tradewind/protocol';
-import type { FeedListener, HistoryAnswer } from './feed.ts';
+import { type FeedListener, type HistoryAnswer, nothingOf } from './feed.ts';
 
 interface Request {
   readonly from: number;
@@ -8,10 +8,16 @@ interface Request {
   readonly until: number;
 }
 
-/** One read of a channel's history: what it held, as publications, and how far the channel had come. */
+/** A part of a channel's past: see `HistoryAnswer`. */
+export interface Past {
+  readonly publications: readonly Publication[];
+  readonly gaps: readonly Hole[];
+}
+
+/** One read of a channel's history: what it held, and how far the channel had come. */
 export interface HistoryRead {
   readonly position: Position | undefined;
-  readonly publications: readonly Publication[];
+  readonly past: Past;
 }
 
 /**
@@ -55,12 +61,10 @@ export class HistoryRequests {
    * @param present how far the channel has been passed on: nothing newer is part of an answer.
    */
   answer(from: number, read: HistoryRead, present: Position): void {
-    const publications = read.publications.filter(({ offset }) => offset <= present.offset);
     const isSameEpoch = read.position?.epoch === present.epoch;
     const answer: HistoryAnswer = {
-      channel: this.#channel,
-      epoch: read.position?.epoch ?? present.epoch,
-      publications: isSameEpoch ? publications : [],
+      ...nothingOf(this.#channel, read.position?.epoch ?? present.epoch),
+      ...(isSameEpoch ? upTo(present.offset, read.past) : {}),
     };
     const end = read.position?.offset ?? 0;
     for (const [listener, request] of this.#requests) {
@@ -75,7 +79,16 @@ export class HistoryRequests {
     const listeners = [...this.#requests.keys()];
     this.#requests.clear();
     for (const listener of listeners) {
-      listener.history({ channel: this.#channel, epoch, publications: [], code });
+      listener.history({ ...nothingOf(this.#channel, epoch), code });
     }
   }
+}
+
+function upTo(last: number, { publications, gaps }: Past): Past {
+  return {
+    publications: publications.filter(({ offset }) => offset <= last),
+    gaps: gaps
+      .filter(({ from }) => from <= last)
+      .map((gap) => ({ ...gap, to: Math.min(gap.to, last) })),
+  };
 }

@@ -5,8 +5,9 @@ import type { Acknowledgements } from './acknowledgements.ts';
 import type { Arrival, HistoryPage } from './arrival.ts';
 import { ChannelSequence, type SequenceLimits } from './channel-sequence.ts';
 import { EndRequests } from './end-requests.ts';
-import type { Acknowledgement, FeedListener } from './feed.ts';
-import { HistoryRequests } from './history-requests.ts';
+import { type Acknowledgement, type FeedListener, nothingOf } from './feed.ts';
+import { Gaps } from './gaps.ts';
+import { HistoryRequests, type Past } from './history-requests.ts';
 import { type DropReason, takeIn } from './intake.ts';
 import type { HeaderFault, SequenceOutput } from './sequence-output.ts';
 import type { TailMemory } from './tail-memory.ts';
@@ -99,20 +100,31 @@ export class HubChannel implements SequenceOutput {
   }
 
   /**
-   * Publications of what history holds. What it does not hold, or what cannot be passed on, is a hole, and
-   * nobody is given what lies on both sides of one: these are the ones behind the last hole.
+   * What history holds of the channel, as workers are answered it: an entry that cannot be passed on, or
+   * that is missing between others, is a gap in its place.
+   *
+   * @param from the first offset that is wanted. An entry before it shows that history reaches back so far.
+   * @param until the last offset that the page speaks of.
    */
-  publicationsOf({ publications }: HistoryPage): readonly Publication[] {
+  pastOf({ publications }: HistoryPage, from: number, until: number): Past {
     const { maxPublicationBytes, tails } = this.#setting;
     const taken: Publication[] = [];
+    const gaps = new Gaps();
+    let next: number | undefined;
     for (const message of publications) {
+      const { offset } = message;
+      if (offset < from) {
+        next = from;
+        continue;
+      }
+      gaps.add(next ?? offset, offset - 1, 'trimmed');
       const intake = takeIn(this.name, message, maxPublicationBytes, tails);
-      const last = taken.at(-1);
-      if (!intake.ok || (last !== undefined && message.offset !== last.offset + 1))
-        taken.length = 0;
       if (intake.ok) taken.push(intake.publication);
+      else gaps.add(offset, offset, intake.reason);
+      next = offset + 1;
     }
-    return taken;
+    if (next !== undefined) gaps.add(next, until, 'trimmed');
+    return { publications: taken, gaps: gaps.all };
   }
 
   /** The end of the channel was looked at, and all up to it was passed on. */
@@ -186,7 +198,7 @@ export class HubChannel implements SequenceOutput {
   #tellEnd(listeners: readonly FeedListener[], code: ErrorCode | undefined): void {
     if (listeners.length === 0) return;
     this.#setting.acknowledgements.tell();
-    const answer = { channel: this.name, epoch: this.sequence.epoch, publications: [] };
+    const answer = nothingOf(this.name, this.sequence.epoch);
     for (const listener of listeners) {
       listener.history(code === undefined ? answer : { ...answer, code });
     }

@@ -3,6 +3,9 @@ import { END_OF_CHANNEL } from './feed.ts';
 import { answers, createHub, refusalOf } from './testing/hub-under-test.ts';
 import { createLiveHub, entries, entry, type LiveHub, NOW, sequenced } from './testing/live-hub.ts';
 
+/** Payloads that are larger than this are not passed on. */
+const MAX_BYTES = 100;
+
 /** One look at all that failed, or is suspected. */
 const TICK_MS = 250;
 
@@ -65,10 +68,32 @@ describe('Hub: what workers ask of the past', () => {
     expect(told.news()).toEqual(['published a 5', 'published a 6', 'history a ']);
   });
 
-  it('has no hole: what lies before one is left out', async () => {
-    const { archive, feed, told } = await live();
-    archive.logs.set('a', [entry(1), entry(2), entry(4)]);
+  it('has a gap in the place of what is missing, or cannot be passed on', async () => {
+    const { archive, feed, told, publish } = await live();
+    publish(5, 11);
+    await answers();
+    told.news();
+    const unreadable = { payload: Buffer.from([0xff]) };
+    const large = { payload: Buffer.from(JSON.stringify('x'.repeat(MAX_BYTES))) };
+    archive.logs.set('a', [
+      ...[entry(1), entry(3), { ...entry(4), ...unreadable }, { ...entry(5), ...unreadable }],
+      ...[{ ...entry(6), ...large }, entry(7), entry(9)],
+    ]);
     feed.history('a', 1);
+    await answers();
+    expect(told.news()).toEqual([
+      'history a 1,trimmed 2-2,3,unreadable 4-5,too_large 6-6,7,trimmed 8-8,9,trimmed 10-11',
+    ]);
+  });
+
+  it('begins with what is left, unless history shows that it reaches further back', async () => {
+    const { archive, feed, told } = await live();
+    archive.logs.set('a', [entry(1), entry(4)]);
+    feed.history('a', 2);
+    await answers();
+    expect(told.news()).toEqual(['history a trimmed 2-3,4']);
+    archive.logs.set('a', [entry(4)]);
+    feed.history('a', 2);
     await answers();
     expect(told.news()).toEqual(['history a 4']);
   });

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import { Acknowledgements } from './acknowledgements.ts';
-import { END_OF_CHANNEL, type Feed, type FeedListener } from './feed.ts';
+import { END_OF_CHANNEL, type Feed, type FeedListener, nothingOf } from './feed.ts';
 import { type ChannelEvents, type ChannelSetting, HubChannel } from './hub-channel.ts';
 import { type Limited, LimitGuard } from './limits.ts';
 import { type Archive, Recovery, type RecoveryEvents } from './recovery.ts';
@@ -339,7 +339,7 @@ export class Hub {
     } else {
       queueMicrotask(() => {
         if (!channel.isHeld || !channel.listeners.has(listener)) return;
-        listener.history({ channel: name, epoch: '', publications: [], code: 'unavailable' });
+        listener.history({ ...nothingOf(name, ''), code: 'unavailable' });
       });
     }
     this.#recovery.serve(channel);

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Hole } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { END_OF_CHANNEL, type FeedListener } from './feed.ts';
@@ -22,8 +23,8 @@ function connectEnds(hasHistory = true) {
     refused: (channels, code) => told.push(['refused', ...channels, code]),
     gap: (notice) => told.push(['gap', notice]),
     resync: (notice) => told.push(['resync', notice]),
-    history: ({ channel, publications, code }) => {
-      const offsets = publications.map(({ offset }) => offset);
+    history: ({ channel, publications, gaps, code }) => {
+      const offsets = [...publications.map(({ offset }) => offset), ...gaps];
       told.push(code === undefined ? ['history', channel, ...offsets] : ['history', channel, code]);
     },
     degraded: (since) => told.push(['degraded', since]),
@@ -56,10 +57,12 @@ function connectEnds(hasHistory = true) {
       }
     },
     /** The hub answers what it was asked first; what it was told of last is the end of the answer. */
-    answer(from: number, to: number, epoch = EPOCH, code?: ErrorCode) {
+    answer(from: number, to: number, epoch = EPOCH, code?: ErrorCode, gaps: readonly Hole[] = []) {
       const [channel] = asked.shift() as [string, number];
-      const publications = code === undefined ? publicationsOf(channel, from, to) : [];
-      const answer = { channel, epoch, publications };
+      const publications = (code === undefined ? publicationsOf(channel, from, to) : []).filter(
+        ({ offset }) => !gaps.some((gap) => offset >= gap.from && offset <= gap.to),
+      );
+      const answer = { channel, epoch, publications, gaps };
       hubEnd.history(code === undefined ? answer : { ...answer, code });
     },
   };
@@ -98,9 +101,9 @@ function published(from: number, to: number): unknown[] {
   return publicationsOf('a', from, to).map(({ offset }) => ['published', 'a', offset]);
 }
 
-function gapOf(from: number, to: number, epoch = EPOCH) {
+function gapOf(from: number, to: number, epoch = EPOCH, reason = 'slow') {
   const lost = to - from + 1;
-  return ['gap', { channel: 'a', epoch, from, to, lost, reason: 'slow' }];
+  return ['gap', { channel: 'a', epoch, from, to, lost, reason }];
 }
 
 describe('a worker and its hub across a port', () => {
@@ -237,6 +240,43 @@ describe('what a worker misses because it is behind', () => {
       gapOf(missed, missed + 2),
       ...published(missed + 3, missed + 3),
     ]);
+  });
+
+  it('is a gap for its own reason where history holds what nobody can have', async () => {
+    const ends = connectEnds();
+    const missed = await overflow(ends);
+    for (let i = 1; i <= 5; i += 1) ends.hubEnd.published(publicationOf('a', 'x', missed + i));
+    await workOff(ends);
+    ends.answer(missed - 2, missed + 5, EPOCH, undefined, [
+      { from: missed - 1, to: missed, reason: 'unreadable' },
+      { from: missed + 3, to: missed + 3, reason: 'too_large' },
+      { from: missed + 5, to: missed + 5, reason: 'trimmed' },
+    ]);
+    ends.hubEnd.published(publicationOf('a', 'x', missed + 6));
+    await ends.deliverToWorker();
+    expect(ends.told.slice(1)).toEqual([
+      ...published(11, missed - 1),
+      gapOf(missed, missed, EPOCH, 'unreadable'),
+      ...published(missed + 1, missed + 2),
+      gapOf(missed + 3, missed + 3, EPOCH, 'too_large'),
+      ...published(missed + 4, missed + 4),
+      gapOf(missed + 5, missed + 5, EPOCH, 'trimmed'),
+      ...published(missed + 6, missed + 6),
+    ]);
+  });
+
+  it("passes the gaps of an answer to the worker's own question on", async () => {
+    const ends = connectEnds();
+    ends.workerEnd.declare('a');
+    await ends.deliverToHub();
+    ends.hubEnd.acknowledged([{ channel: 'a', ref: 1, position: { epoch: EPOCH, offset: 10 } }]);
+    ends.workerEnd.history('a', 8);
+    await ends.deliverToHub();
+    await nextTurn();
+    const gap = { from: 9, to: 9, reason: 'unreadable' } as const;
+    ends.answer(8, 10, EPOCH, undefined, [gap]);
+    await ends.deliverToWorker();
+    expect(ends.told.at(-1)).toEqual(['history', 'a', 8, 10, gap]);
   });
 
   it.each([

@@ -1,5 +1,5 @@
-import type { Publication } from '@tradewind/fanout';
-import type { ErrorCode } from '@tradewind/protocol';
+import { firstOffsetOf, isHole, lastOffsetOf, type Publication } from '@tradewind/fanout';
+import type { ErrorCode, GapReason } from '@tradewind/protocol';
 import type {
   Acknowledgement,
   FeedListener,
@@ -8,6 +8,7 @@ import type {
   ResyncNotice,
 } from './feed.ts';
 import { FeedPacker } from './feed-codec.ts';
+import { inOrder } from './gaps.ts';
 import { MissedPublications } from './missed-publications.ts';
 import type { NumberedChannel } from './port-feed.ts';
 import { PortQuestions } from './port-questions.ts';
@@ -197,15 +198,20 @@ export class PortListener implements FeedListener {
   }
 
   /** A long hole takes several answers. One that brings nothing of it says that there is no more. */
-  #fillInFrom({ channel, epoch, publications, code }: HistoryAnswer, missed: MissedPublications) {
+  #fillInFrom(
+    { channel, epoch, publications, gaps, code }: HistoryAnswer,
+    missed: MissedPublications,
+  ) {
     const { from } = missed;
     const isUsable = code === undefined && epoch === missed.epoch;
-    for (const publication of isUsable ? publications : []) {
-      const { offset } = publication;
-      if (missed.from === 0 || offset < missed.from) continue;
-      if (offset > missed.from) this.#tellRange(channel, missed, offset - 1);
-      this.#packer.published(publication);
-      missed.toldBefore(offset + 1);
+    for (const item of isUsable ? inOrder(publications, gaps) : []) {
+      const last = lastOffsetOf(item);
+      if (missed.from === 0 || last < missed.from) continue;
+      const first = Math.max(missed.from, firstOffsetOf(item));
+      if (first > missed.from) this.#tellRange(channel, missed, first - 1, 'slow');
+      if (isHole(item)) this.#tellRange(channel, { epoch, from: first }, last, item.reason);
+      else this.#packer.published(item);
+      missed.toldBefore(last + 1);
     }
     if (missed.from === from) this.#tellMissed(channel);
     else this.#fillIn(channel, missed);
@@ -216,7 +222,7 @@ export class PortListener implements FeedListener {
     if (missed === undefined) return;
     this.#missed.delete(channel);
     this.#tellPlain(channel, missed);
-    if (missed.from > 0) this.#tellRange(channel, missed, missed.to);
+    if (missed.from > 0) this.#tellRange(channel, missed, missed.to, 'slow');
   }
 
   #tellPlain(channel: string, missed: MissedPublications): void {
@@ -226,9 +232,14 @@ export class PortListener implements FeedListener {
   }
 
   /** What is missing up to this offset cannot be had. */
-  #tellRange(channel: string, { epoch, from }: MissedPublications, to: number): void {
+  #tellRange(
+    channel: string,
+    { epoch, from }: Pick<MissedPublications, 'epoch' | 'from'>,
+    to: number,
+    reason: GapReason,
+  ): void {
     const range = epoch === '' ? {} : { epoch, from, to };
-    this.#packer.call('gap', { channel, ...range, lost: to - from + 1, reason: 'slow' });
+    this.#packer.call('gap', { channel, ...range, lost: to - from + 1, reason });
   }
 
   #forget(channel: string): void {

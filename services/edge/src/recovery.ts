@@ -223,8 +223,10 @@ export class Recovery {
     } else {
       this.#events.historyRead('resume');
       const { from, until } = requests;
-      const page = await this.#archive.readHistory(name, from, maxHistory);
-      if (isCurrent() && !resume(channel, from, until, page)) this.#delay(channel, OLDER);
+      // One more before it: what is missing behind that was not trimmed with what is older, but is a gap.
+      const page = await this.#archive.readHistory(name, Math.max(1, from - 1), maxHistory + 1);
+      if (isCurrent() && !resume(channel, { from, until, page, limit: maxHistory + 1 }))
+        this.#delay(channel, OLDER);
     }
   }
 
@@ -282,20 +284,29 @@ function operationFor({ sequence, requests }: HubChannel): Operation | undefined
   return requests.isEmpty ? undefined : 'resume';
 }
 
-/**
- * Answers who waits for history. Returns false if it is older than what the channel had come to before.
- *
- * @param until up to where that was.
- */
-function resume(channel: HubChannel, from: number, until: number, page: HistoryPage): boolean {
+/** A read for those who wait for a channel's history. */
+interface ResumeRead {
+  /** The first offset that is wanted. */
+  readonly from: number;
+  /** Up to where the channel had come before. */
+  readonly until: number;
+  readonly page: HistoryPage;
+  /** Entries that the page could hold. */
+  readonly limit: number;
+}
+
+/** Answers who waits for history. Returns false if it is older than what the channel had come to before. */
+function resume(channel: HubChannel, { from, until, page, limit }: ResumeRead): boolean {
   const { sequence, requests } = channel;
   const present = sequence.position;
   if (present === undefined) {
     requests.fail('', 'unavailable');
     return true;
   }
-  const publications = channel.publicationsOf(page);
-  requests.answer(from, { position: page.position, publications }, present);
+  const { position, publications } = page;
+  const last = publications.at(-1)?.offset ?? 0;
+  const end = publications.length < limit ? (position?.offset ?? 0) : last;
+  requests.answer(from, { position, past: channel.pastOf(page, from, end) }, present);
   return page.position?.epoch !== present.epoch || page.position.offset >= until;
 }
 

@@ -33,22 +33,22 @@ function plan(
 const at = (offset: number, epoch = EPOCH): Position => ({ epoch, offset });
 const failed = (failure: ErrorCode): Asked => ({ end: 'unasked', failure });
 
-function notRecovered(reason: ErrorCode, replayed = 0) {
-  return { kind: 'replay', recovered: false, reason, replayed };
+function notRecovered(reason: ErrorCode, offsets = 0) {
+  return { kind: 'replay', recovered: false, reason, offsets };
 }
 
 describe('planReplay', () => {
   it('replays nothing to whoever asks for nothing', () => {
-    expect(plan({})).toEqual({ kind: 'replay', recovered: undefined, replayed: 0 });
+    expect(plan({})).toEqual({ kind: 'replay', recovered: undefined, offsets: 0 });
   });
 
   it('continues from `since` on, also when nothing was missed', () => {
-    expect(plan({ since: at(95) })).toEqual({ kind: 'replay', recovered: true, replayed: 5 });
-    expect(plan({ since: at(100) })).toEqual({ kind: 'replay', recovered: true, replayed: 0 });
+    expect(plan({ since: at(95) })).toEqual({ kind: 'replay', recovered: true, offsets: 5 });
+    expect(plan({ since: at(100) })).toEqual({ kind: 'replay', recovered: true, offsets: 0 });
   });
 
   it('begins with the latest publications', () => {
-    expect(plan({ history: 10 })).toEqual({ kind: 'replay', recovered: true, replayed: 10 });
+    expect(plan({ history: 10 })).toEqual({ kind: 'replay', recovered: true, offsets: 10 });
   });
 
   it('has the node asked for what is not here', () => {
@@ -95,7 +95,7 @@ describe('planReplay', () => {
   it('knows channels without history, and nodes without', () => {
     const history = new ChannelHistory('a', new PublicationLog(0), new ReplayMemory(0, () => {}));
     expect(plan({ since: at(5) }, { history })).toEqual(notRecovered('no_history'));
-    expect(plan({ history: 5 }, { history })).toMatchObject({ recovered: true, replayed: 0 });
+    expect(plan({ history: 5 }, { history })).toMatchObject({ recovered: true, offsets: 0 });
     expect(plan({ history: 5 }, { maxHistory: 0 })).toEqual(notRecovered('not_available'));
   });
 });

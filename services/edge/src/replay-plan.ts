@@ -10,8 +10,8 @@ export type ReplayPlan =
       readonly recovered: boolean | undefined;
       /** Why it is not recovered. */
       readonly reason?: ErrorCode;
-      /** How many of the latest publications, all of which are held here. */
-      readonly replayed: number;
+      /** How many of the latest offsets: their publications, and the gaps between them, are all held here. */
+      readonly offsets: number;
     }
   /** The node has to be asked for publications from this offset on; see `Feed.history`. */
   | { readonly kind: 'ask'; readonly from: number };
@@ -41,12 +41,12 @@ export function planReplay(
   const { since, history: wanted } = request;
   const { position } = history;
   if (since === undefined && wanted === undefined) {
-    return { kind: 'replay', recovered: undefined, replayed: 0 };
+    return { kind: 'replay', recovered: undefined, offsets: 0 };
   }
   if (maxHistory === 0) return notRecovered('not_available');
   if (position === undefined) {
     return wanted !== undefined && since === undefined
-      ? { kind: 'replay', recovered: true, replayed: 0 }
+      ? { kind: 'replay', recovered: true, offsets: 0 }
       : notRecovered('no_history');
   }
   if (since === undefined) return snapshot(wanted ?? 0, position, history, asked, undefined);
@@ -72,7 +72,7 @@ function continueFrom(
   const found = history.find(from);
   if (found.kind === 'ask') return failure ?? { kind: 'ask', from };
   if (found.kind === 'gone') return found.reason;
-  return { kind: 'replay', recovered: true, replayed: missed };
+  return { kind: 'replay', recovered: true, offsets: missed };
 }
 
 /** The latest publications, as many as were asked for or as there are. */
@@ -87,25 +87,28 @@ function snapshot(
   const found = history.find(from);
   if (found.kind === 'held') {
     const outcome = reason === undefined ? { recovered: true } : { recovered: false, reason };
-    return { kind: 'replay', ...outcome, replayed: position.offset - from + 1 };
+    return { kind: 'replay', ...outcome, offsets: position.offset - from + 1 };
   }
   const fault = found.kind === 'ask' ? failure : found.reason;
   if (fault === undefined) return { kind: 'ask', from };
-  const replayed = position.offset - found.oldest + 1;
-  return { kind: 'replay', recovered: false, reason: reason ?? fault, replayed };
+  const offsets = position.offset - found.oldest + 1;
+  return { kind: 'replay', recovered: false, reason: reason ?? fault, offsets };
 }
 
-/** What a plan means for the client, as its answer says it. */
-export function outcomeOf({
-  recovered,
-  reason,
-  replayed,
-}: Extract<ReplayPlan, { kind: 'replay' }>) {
+/**
+ * What a plan means for the client, as its answer says it.
+ *
+ * @param replayed publications that it is sent by it.
+ */
+export function outcomeOf(
+  { recovered, reason }: Extract<ReplayPlan, { kind: 'replay' }>,
+  replayed: number,
+) {
   if (recovered === undefined) return {};
   return { recovered, replayed, ...(reason === undefined ? {} : { reason }) };
 }
 
 /** Nothing is replayed, for this reason. */
 export function notRecovered(reason: ErrorCode): ReplayPlan {
-  return { kind: 'replay', recovered: false, reason, replayed: 0 };
+  return { kind: 'replay', recovered: false, reason, offsets: 0 };
 }

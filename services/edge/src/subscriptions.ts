@@ -16,6 +16,7 @@ import {
   type HistoryAnswer,
   type ResyncNotice,
 } from './feed.ts';
+import { inOrder } from './gaps.ts';
 import type { LimitGuard } from './limits.ts';
 import { LocalChannel, type WaitingAnswer, waitingAnswer } from './local-channel.ts';
 import { notRecovered, outcomeOf, planReplay } from './replay-plan.ts';
@@ -168,10 +169,11 @@ export class Subscriptions {
   }
 
   /** The hub has answered what was asked about a channel's past. */
-  answerHistory({ channel: name, epoch, publications, code }: HistoryAnswer): void {
+  answerHistory({ channel: name, epoch, publications, gaps, code }: HistoryAnswer): void {
     const channel = this.#channels.get(name);
     if (channel?.asking === undefined) return;
-    const bytes = code === undefined ? channel.history.answered(epoch, publications) : undefined;
+    const past = inOrder(publications, gaps);
+    const bytes = code === undefined ? channel.history.answered(epoch, past) : undefined;
     this.#endQuestion(channel, bytes);
     channel.answered(code);
     const joined: Joined[] = [];
@@ -185,8 +187,9 @@ export class Subscriptions {
   }
 
   /** Publications of a channel will not arrive. */
-  lost({ channel, to }: GapNotice): void {
-    if (to !== undefined) this.#channels.get(channel)?.history.advance(to);
+  lost({ channel, from, to, reason }: GapNotice): void {
+    if (from === undefined || to === undefined) return;
+    this.#channels.get(channel)?.history.lost({ from, to, reason });
   }
 
   /** A channel begins a new epoch. Returns the epoch that ends with that; empty if there was none. */
@@ -304,10 +307,10 @@ export class Subscriptions {
     this.#index.add(channel.name, connection);
     if (plan.recovered !== undefined) this.#recovered(plan.reason ?? 'recovered');
     const position = { channel: channel.name, ref, ...history.position };
-    waiting.answer.subscribed({ ...position, ...outcomeOf(plan) });
-    for (const other of waiting.others) other.subscribed(position);
-    const replay = history.takeLatest(plan.replayed);
+    const replay = history.takeLatest(plan.offsets);
     replay?.excerpt.hold();
+    waiting.answer.subscribed({ ...position, ...outcomeOf(plan, replay?.count ?? 0) });
+    for (const other of waiting.others) other.subscribed(position);
     joined.push({ connection, waiting, replay });
     return undefined;
   }
@@ -321,7 +324,7 @@ export class Subscriptions {
     if (plan.kind === 'ask' && plan.from !== END_OF_CHANNEL && memory.maxBytes === 0) {
       plan = planReplay(request, history, maxHistory, { ...asked, failure: 'history_too_long' });
     }
-    if (plan.kind === 'ask' || plan.replayed === 0 || history.isAnswered) return plan;
+    if (plan.kind === 'ask' || plan.offsets === 0 || history.isAnswered) return plan;
     return memory.hasRoom ? plan : 'delayed';
   }
 

@@ -1,6 +1,6 @@
-import type { Publication } from '@tradewind/fanout';
+import type { Hole, Publication } from '@tradewind/fanout';
 import { type ErrorCode, encodePublicationTail, type Position } from '@tradewind/protocol';
-import { END_OF_CHANNEL, type Feed, type FeedListener } from '../feed.ts';
+import { END_OF_CHANNEL, type Feed, type FeedListener, nothingOf } from '../feed.ts';
 import type { Subscriptions } from '../subscriptions.ts';
 
 /**
@@ -60,11 +60,13 @@ export class FakeUpstream implements Feed {
     epoch: string,
     publications: readonly Publication[],
     code?: ErrorCode,
+    gaps: readonly Hole[] = [],
   ): number {
     const from = this.questions.get(channel);
     if (from === undefined) throw new Error(`nothing was asked about ${channel}`);
     this.questions.delete(channel);
-    const answer = { channel, epoch, publications: from === END_OF_CHANNEL ? [] : publications };
+    const past = from === END_OF_CHANNEL ? {} : { publications, gaps };
+    const answer = { ...nothingOf(channel, epoch), ...past };
     this.listener.history(code === undefined ? answer : { ...answer, code });
     return from;
   }

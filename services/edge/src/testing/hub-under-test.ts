@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Publication } from '@tradewind/fanout';
+import { isHole, type Publication } from '@tradewind/fanout';
 import type { ErrorCode, Position } from '@tradewind/protocol';
 import type { HistoryPage } from '../arrival.ts';
 import type {
@@ -10,6 +10,7 @@ import type {
   HistoryAnswer,
   ResyncNotice,
 } from '../feed.ts';
+import { inOrder } from '../gaps.ts';
 import { Hub, type HubEvents, type HubLimits, type Source, type SourceError } from '../hub.ts';
 import type { Archive, ArchiveFault } from '../recovery.ts';
 
@@ -116,8 +117,10 @@ export class RecordingWorker implements FeedListener {
     this.told.push(`resync ${channel} ${epoch} ${offset}`);
   }
 
-  history({ channel, publications, code }: HistoryAnswer): void {
-    const offsets = publications.map(({ offset }) => offset);
+  history({ channel, publications, gaps, code }: HistoryAnswer): void {
+    const offsets = inOrder(publications, gaps).map((item) =>
+      isHole(item) ? `${item.reason} ${item.from}-${item.to}` : `${item.offset}`,
+    );
     this.told.push(`history ${channel} ${code ?? offsets.join()}`);
   }
 

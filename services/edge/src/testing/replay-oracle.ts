@@ -3,38 +3,48 @@ import type { Received } from './fan-out-under-test.ts';
 /** A channel as one client may know it. */
 interface Known {
   epoch: string;
-  /** The offset that must come next, or be told as lost. */
-  next: number;
+  /** The offset that must come next, or be told as lost; undefined: the first of the replay. */
+  next: number | undefined;
   /** Up to this offset nothing may be told as lost: it was promised as a replay. */
   promised: number;
+  /** Publications of the replay that are still to come. */
+  left: number;
 }
 
 /**
  * What one connection is told, held to the promise: of each channel every offset comes once, in order, or is
- * told as lost with its exact range; nothing that was promised is lost; and an epoch is over only when all
+ * told as lost with its exact range; nothing that was promised is lost, but for what nobody can have; and an epoch is over only when all
  * of it has come or was told. Throws on the first breach.
  */
 export class ReplayOracle {
   readonly #known = new Map<string, Known>();
   readonly #ends: ReadonlyMap<string, number>;
+  readonly #undeliverable: ReadonlySet<string>;
   /** Where each request, by its id, asked to continue from. */
   readonly asked = new Map<number, { readonly epoch: string; readonly offset: number }>();
   #seq = 0;
   replayed = 0;
+  /** Gaps in replays. */
+  pierced = 0;
   lost = 0;
   recovered = 0;
   /** Why what it asked for was not recovered. */
   readonly reasons = new Set<unknown>();
 
-  /** @param ends the last offset of each epoch that is over; it grows. */
-  constructor(ends: ReadonlyMap<string, number>) {
+  /**
+   * @param ends the last offset of each epoch that is over; it grows.
+   * @param undeliverable `epoch offset` of all that nobody can have; it grows.
+   */
+  constructor(ends: ReadonlyMap<string, number>, undeliverable: ReadonlySet<string>) {
     this.#ends = ends;
+    this.#undeliverable = undeliverable;
   }
 
   /** Where a client would continue the channel: undefined if it knows nothing of it. */
   positionOf(channel: string): { epoch: string; offset: number } | undefined {
     const known = this.#known.get(channel);
-    return known && { epoch: known.epoch, offset: known.next - 1 };
+    if (known === undefined || (known.next === undefined && known.left > 0)) return undefined;
+    return { epoch: known.epoch, offset: (known.next ?? known.promised + 1) - 1 };
   }
 
   receive(message: Received): void {
@@ -55,38 +65,56 @@ export class ReplayOracle {
     const replayed = Number(answer.replayed ?? 0);
     const asked = this.asked.get(id);
     if (answer.recovered === false) this.reasons.add(answer.reason);
-    if (answer.recovered === true && asked !== undefined) {
+    const isContinued = answer.recovered === true && asked !== undefined;
+    if (isContinued) {
       equal('the epoch that it continues', asked.epoch, epoch);
-      equal('what it continues', asked.offset + replayed, offset);
       this.recovered += 1;
     }
     this.replayed += replayed;
-    this.#known.set(channel, { epoch, next: offset - replayed + 1, promised: offset });
+    const isNothing = replayed === 0 && !('recovered' in answer);
+    const next = isContinued ? asked.offset + 1 : isNothing ? offset + 1 : undefined;
+    this.#known.set(channel, { epoch, next, promised: offset, left: replayed });
   }
 
   #published(channel: string, { seq = 0, offset = 0, data }: Received): void {
     const known = this.#of(channel);
     if (seq <= this.#seq) throw new Error(`seq ${seq} after ${this.#seq}`);
     this.#seq = seq;
-    equal('the offset', known.next, offset);
+    equal('the offset', this.#nextOf(known, offset), offset);
     equal('its data', `${known.epoch} ${offset}`, data);
-    known.next += 1;
+    known.next = offset + 1;
+    if (offset <= known.promised) known.left -= 1;
+    else equal('what is left of the replay', known.left, 0);
   }
 
   #gap(channel: string, { epoch, from, to, lost }: Received): void {
     const known = this.#of(channel);
     equal('the epoch of a gap', known.epoch, epoch);
-    equal('the beginning of a gap', known.next, from);
+    equal('the beginning of a gap', this.#nextOf(known, Number(from)), from);
     equal('the number of a gap', Number(to) - Number(from) + 1, lost);
-    if (Number(from) <= known.promised) throw new Error(`${from} was promised, and is lost`);
+    if (Number(from) <= known.promised) {
+      this.pierced += 1;
+      for (let offset = Number(from); offset <= Number(to); offset += 1) {
+        if (this.#undeliverable.has(`${epoch} ${offset}`)) continue;
+        throw new Error(`${offset} was promised, and is lost`);
+      }
+      if (Number(to) > known.promised) throw new Error('a gap goes on beyond a replay');
+    }
     this.lost += Number(lost);
     known.next = Number(to) + 1;
   }
 
   #resync(channel: string, { epoch, offset = 0 }: Received): void {
     const known = this.#of(channel);
-    equal('what came of an epoch that is over', this.#ends.get(known.epoch), known.next - 1);
+    const end = this.#ends.get(known.epoch) ?? 0;
+    equal('what came of an epoch that is over', this.#nextOf(known, end + 1), end + 1);
+    equal('what is left of the replay', known.left, 0);
     Object.assign(known, { epoch, next: offset + 1, promised: offset });
+  }
+
+  /** What must come next, if something with this offset comes; a replay may begin anywhere up to its end. */
+  #nextOf({ next, promised }: Known, offset: number): number {
+    return next ?? Math.min(offset, promised + 1);
   }
 
   #of(channel: string): Known {
