@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   channel_not_allowed: row(403, false, 'This node does not offer the channel.'),
   draining: row(503, true, 'This node is shutting down; connect again elsewhere.'),
   epoch_changed: row(410, false, 'The channel has a new epoch; `since` belongs to an earlier one.'),
+  expectation_failed: row(417, false, 'Nothing but `100-continue` can be expected.'),
   history_too_long: row(413, false, '`since` lies further back than this node replays.'),
   history_trimmed: row(
     410,
@@ -48,6 +49,7 @@ export const ERROR_CODES = {
   offset_ahead: row(409, false, '`since` lies beyond the last publication of the channel.'),
   publication_too_large: row(413, false, 'The payload is larger than the limit.'),
   rate_limited: row(429, true, 'Too many requests; slow down.'),
+  request_timeout: row(408, true, 'The request came too slowly.'),
   reserved_channel: row(403, false, 'Names that begin with `tw:` are reserved.'),
   storage_full: row(503, true, 'Redis has no memory left to keep it in.'),
   too_late: row(503, true, 'Redis came to it when it was too old, and did not publish it.'),
@@ -61,6 +63,7 @@ export const ERROR_CODES = {
     false,
     'None of the offered WebSocket subprotocols is spoken here.',
   ),
+  unsupported_version: row(426, false, 'Only version 13 of the WebSocket protocol is spoken here.'),
   upgrade_required: row(426, false, 'This path is for WebSockets.'),
 } as const satisfies Record<string, ErrorCodeRow>;
 

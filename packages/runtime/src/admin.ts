@@ -1,17 +1,12 @@
 import { createBearerCheck } from './bearer-token.ts';
-import { HttpError, SERVER_ERRORS, sendJson } from './http-error.ts';
-import {
-  createHttpServer,
-  DEFAULT_HTTP_LIMITS,
-  type Handler,
-  type HttpServer,
-  type Route,
-} from './http-server.ts';
+import { HttpError, SERVER_ERRORS, sendJson, sendText } from './http-error.ts';
+import { createHttpServer, DEFAULT_HTTP_LIMITS, type HttpServer } from './http-server.ts';
 import type { Logger } from './logger.ts';
 import type { MetricsText } from './metrics.ts';
+import type { Handler, Route } from './router.ts';
 
 /** Connections to the admin port: a scraper, a health checker and a few people. */
-const MAX_ADMIN_CONNECTIONS = 64;
+export const MAX_ADMIN_CONNECTIONS = 64;
 
 /** Whether a balancer should send work here. */
 export interface Readiness {
@@ -56,6 +51,8 @@ export function healthRoutes(health: HealthSource): readonly Route[] {
  * @param options.token when set, everything but the health routes needs it as a bearer token.
  * @param options.onDrain begins the drain and returns at once; may be called more than once.
  * @param options.debugIndex what `/debug/index` shows, or a promise of it; absent, the path does not exist.
+ * @param options.maxConnections by default {@link MAX_ADMIN_CONNECTIONS}.
+ * @param options.connectionClosed see {@link createHttpServer}.
  */
 export function createAdmin(options: {
   readonly logger: Logger;
@@ -65,6 +62,8 @@ export function createAdmin(options: {
   readonly onDrain: () => void;
   readonly debugIndex?: () => unknown;
   readonly routes?: readonly Route[];
+  readonly maxConnections?: number;
+  readonly connectionClosed?: () => void;
 }): HttpServer {
   const { metrics, onDrain, debugIndex } = options;
   const guarded: Route[] = [
@@ -73,8 +72,7 @@ export function createAdmin(options: {
       path: '/metrics',
       async handler(_request, response) {
         const text = await metrics.text();
-        response.writeHead(200, { 'content-type': metrics.contentType });
-        response.end(text);
+        sendText(response, 200, text, { 'content-type': metrics.contentType });
       },
     },
     {
@@ -98,7 +96,10 @@ export function createAdmin(options: {
   }
   return createHttpServer({
     logger: options.logger,
-    limits: { ...DEFAULT_HTTP_LIMITS, maxConnections: MAX_ADMIN_CONNECTIONS },
+    limits: {
+      ...DEFAULT_HTTP_LIMITS,
+      maxPlainConnections: options.maxConnections ?? MAX_ADMIN_CONNECTIONS,
+    },
     portSetting: 'ADMIN_PORT',
     routes: [...healthRoutes(options.health), ...guard(guarded, options.token)],
   });

@@ -16,6 +16,7 @@ describe('endWithError', () => {
       'connection: close',
       'content-type: application/json; charset=utf-8',
       `content-length: ${Buffer.byteLength(body)}`,
+      'cache-control: no-store',
       'retry-after: 1',
     ]);
     expect(JSON.parse(body)).toEqual({

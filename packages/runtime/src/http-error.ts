@@ -1,5 +1,6 @@
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { closeLingering } from './lingering-close.ts';
 
 /** A row of the table of error codes, together with what happened this time. */
 export interface HttpErrorDetails {
@@ -31,7 +32,7 @@ export class HttpError extends Error {
  * they repeat rows of the protocol's table; a test of a service holds the two together.
  */
 export const SERVER_ERRORS = {
-  badMessage: row(400, 'bad_message', false, 'The request is not valid HTTP, or came too slowly.'),
+  badMessage: row(400, 'bad_message', false, 'The request is not valid HTTP.'),
   unauthorized: row(401, 'unauthorized', false, 'A valid bearer token is needed.'),
   notFound: row(404, 'not_found', false, 'No such path.'),
   methodNotAllowed: row(
@@ -40,7 +41,14 @@ export const SERVER_ERRORS = {
     false,
     'The path exists, but not for this HTTP method.',
   ),
+  requestTimeout: row(408, 'request_timeout', true, 'The request came too slowly.'),
   messageTooLarge: row(413, 'message_too_large', false, 'The header is larger than the limit.'),
+  expectationFailed: row(
+    417,
+    'expectation_failed',
+    false,
+    'Nothing but `100-continue` can be expected.',
+  ),
   internal: row(500, 'internal', true, 'A fault of the node; it is logged there.'),
 } as const satisfies Record<string, HttpErrorDetails>;
 
@@ -51,15 +59,47 @@ export function sendJson(
   value: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  if (response.headersSent || response.destroyed) return;
-  const body = `${JSON.stringify(value)}\n`;
-  response.writeHead(status, {
+  sendText(response, status, `${JSON.stringify(value)}\n`, {
     'content-type': 'application/json; charset=utf-8',
+    ...headers,
+  });
+}
+
+/**
+ * Answers with a text, and closes the connection where that answers a body which has not been read to
+ * its end: nobody is made to receive what nobody asked for. Does nothing when an answer has been begun.
+ */
+export function sendText(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+): void {
+  if (response.headersSent || response.destroyed) return;
+  const { req: request } = response;
+  const closes = hasUnreadBody(request);
+  response.writeHead(status, {
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     ...headers,
+    ...(closes ? { connection: 'close' } : {}),
   });
+  if (closes) {
+    const { socket } = request;
+    // Node calls this when the answer is on its way. Its own would reset the connection.
+    socket.destroySoon = () => {
+      request.on('error', () => undefined);
+      request.resume();
+      closeLingering(socket);
+    };
+  }
   response.end(body);
+}
+
+function hasUnreadBody(request: IncomingMessage): boolean {
+  if (request.complete) return false;
+  const { 'transfer-encoding': coding, 'content-length': length } = request.headers;
+  return coding !== undefined || (length !== undefined && Number(length) > 0);
 }
 
 /** Answers in the one shape that all errors have: `{"error":{"code","message","retryable"}}`. */
@@ -81,20 +121,20 @@ export function endWithError(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   const body = `${JSON.stringify(errorBody(details))}\n`;
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  stream.on('error', () => stream.destroy());
-  stream.end(
-    [
-      `HTTP/1.1 ${details.status} ${STATUS_CODES[details.status] ?? ''}`,
-      'connection: close',
-      'content-type: application/json; charset=utf-8',
-      `content-length: ${Buffer.byteLength(body)}`,
-      ...lines,
-      '',
-      body,
-    ].join('\r\n'),
-    () => stream.destroy(),
+  const all = {
+    connection: 'close',
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': String(Buffer.byteLength(body)),
+    'cache-control': 'no-store',
+    ...headers,
+  };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
+  stream.write(
+    [`HTTP/1.1 ${details.status} ${STATUS_CODES[details.status] ?? ''}`, ...lines, '', body].join(
+      '\r\n',
+    ),
   );
+  closeLingering(stream);
 }
 
 /** The one shape that all errors have, as a value. */

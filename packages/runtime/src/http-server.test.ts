@@ -1,18 +1,18 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { HttpError } from './http-error.ts';
+import { HttpError, sendJson } from './http-error.ts';
 import {
   createHttpServer,
   DEFAULT_HTTP_LIMITS,
   type HttpLimits,
   type HttpServer,
-  type Route,
 } from './http-server.ts';
 import { createLogger } from './logger.ts';
+import type { Route } from './router.ts';
 
 const HOST = '127.0.0.1';
 const opened: HttpServer[] = [];
@@ -147,7 +147,8 @@ describe('limits', () => {
   it('end a header that does not come', async () => {
     const { port } = await start([], { headersTimeoutMs: 100, requestTimeoutMs: 100 });
     const answer = await exchange(port, 'GET / HTTP/1.1\r\n');
-    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(answer).toContain('"code":"request_timeout"');
   });
 
   it('tell peers how long a connection may be idle, and leave it alone for that long', async () => {
@@ -165,15 +166,187 @@ describe('limits', () => {
     socket.destroy();
   });
 
-  it('drop connections beyond their number', async () => {
-    const { port, logged } = await start([], { maxConnections: 1 });
-    const first = connect(port, HOST);
-    await once(first, 'connect');
-    const second = connect(port, HOST);
-    second.on('error', () => undefined);
-    await once(second, 'close');
+  it('close the connection that has waited longest for a request when there are too many', async () => {
+    const { port, logged } = await start([get('/a', () => ({}))], { maxPlainConnections: 2 });
+    const silent = await connected(port);
+    const idle = await connected(port);
+    expect(await ask(idle)).toMatch(/^HTTP\/1\.1 200 /);
+    const silentGone = once(silent, 'close');
+    const third = await connected(port);
+    await silentGone;
+    expect(await ask(idle)).toMatch(/^HTTP\/1\.1 200 /);
+    const thirdGone = once(third, 'close');
+    expect(await ask(await connected(port))).toMatch(/^HTTP\/1\.1 200 /);
+    await thirdGone;
+    expect(await ask(idle)).toMatch(/^HTTP\/1\.1 200 /);
     expect(logged()).toContainEqual(expect.objectContaining({ msg: 'connection_dropped' }));
-    first.destroy();
+  });
+
+  it('turn a further connection away while all are being answered, and say so', async () => {
+    const release = Promise.withResolvers<void>();
+    const entered = Promise.withResolvers<void>();
+    const { port, server } = await start(
+      [
+        get('/slow', async () => {
+          entered.resolve();
+          await release.promise;
+          return {};
+        }),
+      ],
+      { maxPlainConnections: 1 },
+    );
+    expect(server.isFull).toBe(false);
+    const busy = await connected(port);
+    const answered = ask(busy, 'GET /slow HTTP/1.1\r\nhost: x\r\n\r\n');
+    await entered.promise;
+    expect(server.isFull).toBe(true);
+    const further = connect(port, HOST);
+    further.on('error', () => undefined);
+    await once(further, 'close');
+    release.resolve();
+    expect(await answered).toMatch(/^HTTP\/1\.1 200 /);
+    await expect.poll(() => server.isFull).toBe(false);
+  });
+
+  it('close a connection whose peer does not read its answers', async () => {
+    const { port, server } = await start(
+      [get('/large', () => ({ large: 'x'.repeat(16 * 1024 * 1024) }))],
+      { maxPlainConnections: 1 },
+    );
+    const unread = connect(port, HOST);
+    unread.on('error', () => undefined);
+    unread.write('GET /large HTTP/1.1\r\nhost: x\r\n\r\n');
+    await once(unread, 'readable');
+    expect(server.isFull).toBe(false);
+    const socket = await connected(port);
+    expect(await ask(socket, 'GET /none HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/ 404 /);
+    unread.destroy();
+  });
+
+  it('do not count sockets that were upgraded', async () => {
+    const { port, server } = await start([get('/a', () => ({}))], { maxPlainConnections: 1 });
+    server.server.on('upgrade', (_request, socket) => {
+      server.upgraded(socket as Socket);
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+    });
+    const upgraded = await connected(port);
+    const upgrade = 'GET / HTTP/1.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n';
+    expect(await ask(upgraded, upgrade)).toMatch(/^HTTP\/1\.1 101 /);
+    expect(await ask(await connected(port))).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await ask(await connected(port))).toMatch(/^HTTP\/1\.1 200 /);
+    expect(upgraded.destroyed).toBe(false);
+  });
+});
+
+describe('a body that nobody asked for', () => {
+  const LENGTH = 99_999_999_999;
+  const BODIES = [
+    ['404', 'POST /nothing'],
+    ['405', 'POST /a'],
+    ['200', 'GET /a'],
+    ['413', 'POST /large'],
+  ] as const;
+
+  function routes(): readonly Route[] {
+    return [
+      get('/a', () => ({})),
+      {
+        method: 'POST',
+        path: '/large',
+        handler() {
+          const row = { status: 413, code: 'message_too_large', message: '', retryable: false };
+          throw new HttpError(row);
+        },
+      },
+    ];
+  }
+
+  it.each(BODIES)('is answered with %s and not read: %s', async (status, line) => {
+    const { port, server } = await start(routes());
+    const accepted = once(server.server, 'connection');
+    const socket = connect(port, HOST);
+    socket.on('error', () => undefined);
+    const [connection] = (await accepted) as [Socket];
+    const answered = once(socket, 'data');
+    socket.write(`${line} HTTP/1.1\r\nhost: x\r\ncontent-length: ${LENGTH}\r\n\r\n`);
+    const closed = once(connection, 'close');
+    const answer = String((await answered)[0]);
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(answer).toMatch(/connection: close\r\n/i);
+    const chunk = Buffer.alloc(64 * 1024);
+    const sending = setInterval(() => socket.write(chunk), 1);
+    await closed;
+    clearInterval(sending);
+    expect(connection.bytesRead).toBeLessThan(512 * 1024);
+    socket.destroy();
+  });
+
+  it.each(BODIES)(
+    'does not keep a client that sends first from its %s: %s',
+    async (status, line) => {
+      const { port } = await start(routes());
+      const body = 'x'.repeat(60_000);
+      const answer = await exchange(
+        port,
+        `${line} HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      );
+      expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    },
+  );
+
+  it('is not asked for with 100 (Continue) either', async () => {
+    const { port } = await start(routes());
+    const answer = await exchange(
+      port,
+      `POST /large HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: ${LENGTH}\r\n\r\n`,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+  });
+
+  it('leaves the connection open when there is none', async () => {
+    const { port } = await start(routes());
+    const socket = await connected(port);
+    const none = 'POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n';
+    expect(await ask(socket, none)).toMatch(/ 404 /);
+    expect(await ask(socket)).toMatch(/ 200 /);
+  });
+});
+
+describe('other ways to ask', () => {
+  it('expectations that are not known are refused', async () => {
+    const { port } = await start([]);
+    const socket = await connected(port);
+    const answer = await ask(socket, 'GET / HTTP/1.1\r\nhost: x\r\nexpect: 200-ok\r\n\r\n');
+    expect(answer).toMatch(/^HTTP\/1\.1 417 /);
+    expect(answer).toContain('"code":"expectation_failed"');
+  });
+
+  it('CONNECT is answered, not cut', async () => {
+    const { port } = await start([]);
+    const answer = await exchange(port, 'CONNECT other:443 HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect(answer).toMatch(/^HTTP\/1\.1 405 /);
+  });
+
+  it.each([
+    ['/a', 200],
+    ['/a?x#y', 200],
+    ['http://other:1/a?x', 200],
+    ['HTTPS://other/a', 200],
+    ['//a', 404],
+    ['/a/', 404],
+    ['/%61', 404],
+    ['/b/../a', 404],
+    ['/./a', 404],
+    ['/a;b', 404],
+    ['/a#b', 404],
+    ['http://other', 404],
+    ['ftp://other/a', 404],
+    ['/__proto__', 404],
+    ['/constructor', 404],
+  ])('%s is answered with %i', async (target, status) => {
+    const { port } = await start([get('/a', () => ({}))]);
+    const answer = await ask(await connected(port), `GET ${target} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   });
 });
 
@@ -283,11 +456,33 @@ function get(
     method: 'GET',
     path,
     async handler(_request, response, match) {
-      const body = JSON.stringify(await answer(match));
-      response.writeHead(200, { 'content-length': Buffer.byteLength(body) + 1 });
-      response.end(`${body}\n`);
+      sendJson(response, 200, await answer(match));
     },
   };
+}
+
+const clients: Socket[] = [];
+afterEach(() => {
+  for (const socket of clients.splice(0)) socket.destroy();
+});
+
+/** A connection that the test's end closes. */
+async function connected(port: number): Promise<Socket> {
+  const socket = connect(port, HOST);
+  clients.push(socket);
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** What is answered first. */
+async function ask(
+  socket: Socket,
+  request = 'GET /a HTTP/1.1\r\nhost: x\r\n\r\n',
+): Promise<string> {
+  const answered = once(socket, 'data');
+  socket.write(request);
+  return String((await answered)[0]);
 }
 
 async function exchange(port: number, bytes: string): Promise<string> {

@@ -7,34 +7,12 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { endWithError, HttpError, SERVER_ERRORS, sendError } from './http-error.ts';
+import { endWithError, type HttpErrorDetails, SERVER_ERRORS, sendError } from './http-error.ts';
 import { listenOn } from './listen.ts';
 import { LogLimiter } from './log-limiter.ts';
 import type { Logger } from './logger.ts';
-
-/** What a route's path matched. */
-export interface RouteMatch {
-  /** The path without the query, still percent-encoded. */
-  readonly path: string;
-  /** What stands in the place of a trailing `*`, still percent-encoded; empty without one. */
-  readonly rest: string;
-  readonly query: URLSearchParams;
-}
-
-/** Answers a request. Throwing {@link HttpError} answers with it, throwing anything else with 500. */
-export type Handler = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  match: RouteMatch,
-) => void | Promise<void>;
-
-/** One method of one path. A GET route answers HEAD too. */
-export interface Route {
-  readonly method: 'GET' | 'POST';
-  /** The exact path; or, ending in `/*`, every path that begins so and goes on. */
-  readonly path: string;
-  readonly handler: Handler;
-}
+import { PlainConnections } from './plain-connections.ts';
+import { createRouter, type Route } from './router.ts';
 
 /** What one peer, or all of them, may take of an HTTP server. */
 export interface HttpLimits {
@@ -46,8 +24,11 @@ export interface HttpLimits {
   readonly keepAliveTimeoutMs: number;
   /** Bytes of a request's header. */
   readonly maxHeaderBytes: number;
-  /** Open connections, upgraded ones included; further ones are closed at once. 0: no limit here. */
-  readonly maxConnections: number;
+  /**
+   * Open connections that were not upgraded. For a further one, the one that has waited longest for its
+   * next request goes; while all are being answered, the further one goes.
+   */
+  readonly maxPlainConnections: number;
 }
 
 /**
@@ -60,7 +41,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   requestTimeoutMs: 10_000,
   keepAliveTimeoutMs: 65_000,
   maxHeaderBytes: 16_384,
-  maxConnections: 1_024,
+  maxPlainConnections: 1_024,
 };
 
 /** How often Node looks for connections that are over time, in ms. Its own 30 s are too coarse. */
@@ -73,6 +54,10 @@ export const DEFAULT_CLOSE_DEADLINE_MS = 5_000;
 export interface HttpServer {
   /** Node's server, for listeners of `upgrade`. Whoever upgrades a socket also ends it. */
   readonly server: Server;
+  /** Whether a further connection would be turned away: all that there may be are being answered. */
+  readonly isFull: boolean;
+  /** A socket speaks another protocol from now on, and does not count as a plain connection any more. */
+  upgraded(socket: Socket): void;
   /**
    * Begins to listen and returns the port, which differs from `port` when that is 0.
    *
@@ -87,17 +72,39 @@ export interface HttpServer {
   close(deadlineMs?: number): Promise<void>;
 }
 
-/** Makes a server that does not listen yet. `portSetting` names the variable that errors speak of. */
+/**
+ * Makes a server that does not listen yet.
+ *
+ * @param options.portSetting names the variable that errors speak of.
+ * @param options.connectionClosed is told of each connection that is closed because there are too many.
+ */
 export function createHttpServer(options: {
   readonly logger: Logger;
   readonly routes: readonly Route[];
   readonly limits: HttpLimits;
   readonly portSetting?: string;
+  readonly connectionClosed?: () => void;
 }): HttpServer {
-  const { logger, limits, portSetting = 'PORT' } = options;
+  const { logger, limits, portSetting = 'PORT', connectionClosed } = options;
   const drops = new LogLimiter(logger);
+  const plain = new PlainConnections(limits.maxPlainConnections);
+  const route = createRouter(logger, options.routes);
   const sockets = new Set<Socket>();
   let closing: Promise<void> | undefined;
+
+  function serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    answer: RequestListener = route,
+  ): void {
+    plain.asked(request.socket, response);
+    response.once('close', () => {
+      plain.answered(request.socket, response);
+      // What was in flight when the server began to close left its connection idle, not closed.
+      if (closing !== undefined) setImmediate(() => server.closeIdleConnections());
+    });
+    answer(request, response);
+  }
 
   const server: Server = createServer(
     {
@@ -113,26 +120,37 @@ export function createHttpServer(options: {
       maxHeaderSize: limits.maxHeaderBytes,
       connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
     },
-    createRouter(logger, options.routes),
+    (request, response) => serve(request, response),
   );
-  server.on('request', (_request, response) => {
-    response.once('close', () => {
-      // What was in flight when the server began to close left its connection idle, not closed.
-      if (closing !== undefined) setImmediate(() => server.closeIdleConnections());
-    });
+  // Node would ask for the body before anybody looked whether it is wanted: whoever reads it asks.
+  server.on('checkContinue', (request, response) => serve(request, response));
+  server.on('checkExpectation', (request, response) => {
+    serve(request, response, () => sendError(response, SERVER_ERRORS.expectationFailed));
   });
-  if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
-  server.on('drop', () => {
-    drops.warn('connection_dropped', { maxConnections: limits.maxConnections, portSetting });
-  });
+  server.on('connect', (_request, socket) => endWithError(socket, SERVER_ERRORS.methodNotAllowed));
   server.on('clientError', answerClientError);
   server.on('connection', (socket) => {
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    socket.once('close', () => {
+      sockets.delete(socket);
+      plain.forget(socket);
+    });
+    const tooMany = plain.opened(socket);
+    if (tooMany === undefined) return;
+    tooMany.destroy();
+    connectionClosed?.();
+    drops.warn('connection_dropped', {
+      maxPlainConnections: limits.maxPlainConnections,
+      portSetting,
+    });
   });
 
   return {
     server,
+    get isFull() {
+      return plain.isFull;
+    },
+    upgraded: (socket) => plain.forget(socket),
     listen: (host, port, { reusePort } = { reusePort: false }) =>
       listenOn(server, { host, port, reusePort, portSetting }),
     async close(deadlineMs = DEFAULT_CLOSE_DEADLINE_MS) {
@@ -147,77 +165,16 @@ export function createHttpServer(options: {
   };
 }
 
-function createRouter(logger: Logger, routes: readonly Route[]): RequestListener {
-  const exact = new Map<string, Route[]>();
-  const prefixed: Route[] = [];
-  for (const route of routes) {
-    if (route.path.endsWith('/*')) prefixed.push(route);
-    else exact.set(route.path, [...(exact.get(route.path) ?? []), route]);
-  }
-
-  function candidatesFor(path: string): readonly Route[] {
-    return exact.get(path) ?? prefixed.filter((route) => restOf(route, path) !== '');
-  }
-
-  return function route(request, response) {
-    const [path = '', query = ''] = splitTarget(request.url ?? '');
-    const candidates = candidatesFor(path);
-    const method = request.method === 'HEAD' ? 'GET' : request.method;
-    const found = candidates.find((candidate) => candidate.method === method);
-    if (candidates.length === 0) {
-      sendError(response, SERVER_ERRORS.notFound);
-    } else if (found === undefined) {
-      sendError(response, SERVER_ERRORS.methodNotAllowed, { allow: allowed(candidates) });
-    } else {
-      const match = { path, rest: restOf(found, path), query: new URLSearchParams(query) };
-      void answer(logger, found, request, response, match);
-    }
-  };
-}
-
-async function answer(
-  logger: Logger,
-  route: Route,
-  request: IncomingMessage,
-  response: ServerResponse,
-  match: RouteMatch,
-): Promise<void> {
-  try {
-    await route.handler(request, response, match);
-  } catch (error) {
-    if (error instanceof HttpError) {
-      sendError(response, error.details, error.headers);
-      return;
-    }
-    logger.error({ err: error, method: route.method, route: route.path }, 'request_failed');
-    if (response.headersSent) response.destroy();
-    else sendError(response, SERVER_ERRORS.internal);
-  }
-}
-
-function splitTarget(target: string): readonly string[] {
-  const origin = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?]*/i, '');
-  const at = origin.indexOf('?');
-  return at === -1 ? [origin] : [origin.slice(0, at), origin.slice(at + 1)];
-}
-
-function restOf(route: Route, path: string): string {
-  if (!route.path.endsWith('/*')) return '';
-  const prefix = route.path.slice(0, -1);
-  return path.startsWith(prefix) ? path.slice(prefix.length) : '';
-}
-
-function allowed(candidates: readonly Route[]): string {
-  const methods: string[] = candidates.map(({ method }) => method);
-  if (methods.includes('GET')) methods.push('HEAD');
-  return methods.join(', ');
-}
-
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
-  const isTooLarge = error.code === 'HPE_HEADER_OVERFLOW';
-  endWithError(socket, isTooLarge ? SERVER_ERRORS.messageTooLarge : SERVER_ERRORS.badMessage);
+  endWithError(socket, clientError(error.code));
+}
+
+function clientError(code: string | undefined): HttpErrorDetails {
+  if (code === 'HPE_HEADER_OVERFLOW') return SERVER_ERRORS.messageTooLarge;
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return SERVER_ERRORS.requestTimeout;
+  return SERVER_ERRORS.badMessage;
 }

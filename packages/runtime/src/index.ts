@@ -1,5 +1,6 @@
 export * from './admin.ts';
 export * from './bearer-token.ts';
+export * from './descriptors.ts';
 export * from './environment.ts';
 export * from './http-error.ts';
 export * from './http-server.ts';
@@ -8,6 +9,8 @@ export * from './listen.ts';
 export * from './log-limiter.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
+export * from './request-target.ts';
+export * from './router.ts';
 export * from './service.ts';
 export * from './service-settings.ts';
 export * from './token-bucket.ts';

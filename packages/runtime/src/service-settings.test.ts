@@ -34,6 +34,7 @@ describe('readServiceSettings', () => {
       adminPort: 9080,
       adminToken: undefined,
       httpKeepAliveMs: 65_000,
+      httpMaxConnections: 1_024,
       logLevel: 'info',
       redis: {
         mode: 'single',

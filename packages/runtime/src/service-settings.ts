@@ -15,6 +15,8 @@ export interface ServiceSettings {
   readonly adminToken: string | undefined;
   /** `HTTP_KEEP_ALIVE_SECONDS`, in ms: how long an HTTP connection to the public port may be idle. */
   readonly httpKeepAliveMs: number;
+  /** `HTTP_MAX_CONNECTIONS`: connections to the public port that are no WebSockets, or not yet. */
+  readonly httpMaxConnections: number;
   /** `LOG_LEVEL`: the least serious lines that are written. */
   readonly logLevel: LogLevel;
   readonly redis: RedisEndpoint;
@@ -62,6 +64,12 @@ const ADDRESS = { pattern: /^[A-Za-z0-9_.:%-]+$/, description: 'a host name or a
  */
 const HTTP_KEEP_ALIVE = { default: 65, min: 1, max: 3_600 } as const;
 
+/**
+ * Health checks, a balancer's idle connections, publishers, and handshakes that are on their way: of 5,000 a second
+ * with a round trip of 100 ms, 500. Each costs 10 KB or so.
+ */
+const HTTP_MAX_CONNECTIONS = { default: 1_024, min: 4, max: 65_536 } as const;
+
 const REDIS_MODES = ['single', 'sentinel', 'cluster'] as const;
 const LINE_BREAKS = /[\r\n]+$/;
 const URL_WITH_PASSWORD = /^[a-z]+:\/\/[^:/?#]*:[^/?#]+@/i;
@@ -78,6 +86,7 @@ export function readServiceSettings(
     adminPort: environment.port('ADMIN_PORT', { default: defaults.defaultAdminPort }),
     adminToken: environment.secret('ADMIN_TOKEN'),
     httpKeepAliveMs: environment.integer('HTTP_KEEP_ALIVE_SECONDS', HTTP_KEEP_ALIVE) * 1_000,
+    httpMaxConnections: environment.integer('HTTP_MAX_CONNECTIONS', HTTP_MAX_CONNECTIONS),
     logLevel: environment.choice('LOG_LEVEL', { default: 'info', choices: LOG_LEVELS }),
     redis: readRedisEndpoint(environment, defaults.redisUrlFault),
   };

@@ -9,12 +9,14 @@ import {
   createAdmin,
   createLogger,
   createMetrics,
+  DescriptorWatch,
   type Lifecycle,
   printMetrics,
   type RunningService,
 } from '@tradewind/runtime';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
 import { addDescriptions } from './debug-index.ts';
+import { shareDescriptors } from './descriptor-shares.ts';
 import { availableCall } from './direct-write.ts';
 import { createNodeEvents, type NodeEvents } from './events.ts';
 import { createLocalPool, type FanOutPool } from './fan-out-pool.ts';
@@ -37,7 +39,13 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   const metrics = createMetrics();
   const events = createNodeEvents(logger, metrics);
   const writes = availableCall(asked.writes, events.sendUnavailable);
-  const config: EdgeConfig = { ...asked, writes };
+  const descriptors = shareDescriptors(asked, events);
+  const config: EdgeConfig = {
+    ...asked,
+    writes,
+    maxConnections: descriptors.clients,
+    httpMaxConnections: descriptors.plain,
+  };
   const redis: RedisSettings = { ...config.redis, connectionName: `tradewind-${config.nodeId}` };
   const probe: ProbeOptions = {
     name: config.nodeId,
@@ -88,6 +96,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   const health = createHealth(() => ({
     draining,
     full: pool.connections >= config.maxConnections,
+    descriptorsExhausted: descriptorWatch.exhausted,
     everLinked: hub.everLinked,
     degraded: hub.degradedSince !== undefined,
     cutOffAloneSince:
@@ -97,6 +106,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   }));
   const tellReadiness = (): void => pool.setReadiness(health.readiness());
   const readinessTimer = setInterval(tellReadiness, READINESS_INTERVAL_MS);
+  const descriptorWatch = new DescriptorWatch(events.descriptorsExhausted);
   const memoryReturn = writes === 'send' ? returnMemory(events) : undefined;
   const admin = createAdmin({
     logger,
@@ -105,6 +115,8 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
       text: async () => printMetrics([await metrics.objects(), ...(await pool.metrics())]),
     },
     token: config.adminToken,
+    maxConnections: descriptors.admin,
+    connectionClosed: events.adminConnectionClosed,
     health,
     onDrain: lifecycle.requestDrain,
     routes: [
@@ -127,6 +139,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
 
   async function stop(): Promise<void> {
     clearInterval(readinessTimer);
+    descriptorWatch.stop();
     endLoopGauges();
     memoryReturn?.stop();
     await pool.stop();
@@ -135,10 +148,11 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   }
 
   try {
-    const port = await pool.listen();
-    const adminPort = await admin.listen(config.adminHost, config.adminPort);
+    // The links first: a worker thread accepts while others still start, and its clients ask at once.
     subscriber.start();
     commands.start();
+    const port = await pool.listen();
+    const adminPort = await admin.listen(config.adminHost, config.adminPort);
     const returnsMemory = memoryReturn !== undefined;
     logger.info({ port, adminPort, workers: config.workers, writes, returnsMemory }, 'listening');
   } catch (error) {

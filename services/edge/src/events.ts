@@ -1,5 +1,5 @@
 import { CLOSE_CODES, type CloseReason, type ErrorCode, type GapReason } from '@tradewind/protocol';
-import { type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
+import { type DescriptorShares, type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
 import type { FanOutEvents } from './fan-out.ts';
 import type { HubEvents } from './hub.ts';
 import type { HeaderRejection } from './hub-channel.ts';
@@ -31,6 +31,12 @@ const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
 export interface NodeEvents extends HubEvents {
   /** A look at the subscription found that data does not flow; the second in a row costs the link. */
   probeFailed(cause: string): void;
+  /** The process or the system has no descriptor left: connections are accepted and closed at once. */
+  descriptorsExhausted(error: Error): void;
+  /** The limit of descriptors does not allow what was asked for. */
+  descriptorsShort(limit: number, asked: DescriptorShares, given: DescriptorShares): void;
+  /** A connection to the admin port was closed because there were too many. */
+  adminConnectionClosed(): void;
   /** There is no `send`: frames are written by `write` instead. */
   sendUnavailable(error: unknown): void;
   /** Free memory cannot be returned to the system. */
@@ -51,6 +57,8 @@ export interface NodeEvents extends HubEvents {
 /** What happens on a fan-out worker and the port that it serves. */
 export interface FanOutHostEvents extends FanOutEvents {
   handshakeRejected(code: ErrorCode): void;
+  /** A connection was closed because more were open than may be which are no clients. */
+  httpConnectionClosed(): void;
 }
 
 /** One function per event of the main thread: its counter and its log line together. */
@@ -127,6 +135,14 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     name: 'tradewind_edge_probes_failed_total',
     help: 'Looks at the subscription that found that data does not flow',
   });
+  const exhausted = metrics.counter({
+    name: 'tradewind_edge_descriptors_exhausted_total',
+    help: 'Times that the process or the system ran out of file descriptors',
+  });
+  const closedConnections = metrics.counter({
+    name: 'tradewind_edge_admin_connections_closed_total',
+    help: 'Connections to the admin port that were closed because there were too many',
+  });
   const lostWorkers = metrics.counter({
     name: 'tradewind_edge_workers_lost_total',
     help: 'Fan-out workers that ended unasked and were replaced',
@@ -193,6 +209,16 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
       failedProbes.inc();
       logger.warn({ cause }, 'probe_failed');
     },
+    descriptorsExhausted(error) {
+      exhausted.inc();
+      limited.error('descriptors_exhausted', { error: error.message });
+    },
+    descriptorsShort(limit, asked, given) {
+      logger.warn({ limit, asked, given }, 'descriptors_short');
+    },
+    adminConnectionClosed() {
+      closedConnections.inc();
+    },
     sendUnavailable(error) {
       logger.warn({ err: error }, 'send_unavailable');
     },
@@ -236,6 +262,10 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHost
     labelNames: ['outcome'],
   });
   handshakes.inc({ outcome: 'accepted' }, 0);
+  const closedConnections = metrics.counter({
+    name: 'tradewind_edge_http_connections_closed_total',
+    help: 'Connections to the public port that were no WebSockets and were closed because there were too many',
+  });
   const disconnects = metrics.counter({
     name: 'tradewind_edge_disconnects_total',
     help: 'Connections that ended, by reason (the names of the close codes)',
@@ -277,6 +307,9 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHost
     handshakeRejected(code) {
       handshakes.inc({ outcome: code });
       limited.info(`handshake_rejected_${code}`, { code });
+    },
+    httpConnectionClosed() {
+      closedConnections.inc();
     },
     clientClosed(reason: CloseReason, session) {
       disconnects.inc({ reason });

@@ -23,10 +23,10 @@ import { fanOutSettings } from './fan-out-settings.ts';
 import type { Feed, FeedListener } from './feed.ts';
 import { registerFanOutGauges } from './gauges.ts';
 import { Shedder } from './shed.ts';
-import { acceptUpgrades } from './upgrade.ts';
+import { acceptUpgrades, VERSION_HEADERS } from './upgrade.ts';
 
-/** Sockets beyond the clients: health checks, and handshakes that are answered with 503. */
-const SPARE_CONNECTIONS = 1_024;
+/** What each worker may hold of the node's connections that are no clients, however many workers there are. */
+const LEAST_PLAIN_CONNECTIONS = 4;
 
 /** Of the time that is kept back for stopping, what the last close handshakes may take, in ms. */
 const CLOSE_HANDSHAKES_MS = DRAIN_RESERVE_SECONDS * 500;
@@ -38,7 +38,7 @@ const UPGRADE_REQUIRED: Route = {
   handler() {
     const { status, retryable, meaning } = ERROR_CODES.upgrade_required;
     const details = { status, code: 'upgrade_required', message: meaning, retryable };
-    throw new HttpError(details, { upgrade: 'websocket' });
+    throw new HttpError(details, { ...VERSION_HEADERS, connection: 'Upgrade' });
   },
 };
 
@@ -95,15 +95,19 @@ export class FanOutHost {
       limits: {
         ...DEFAULT_HTTP_LIMITS,
         keepAliveTimeoutMs: config.httpKeepAliveMs,
-        maxConnections: config.maxConnections + SPARE_CONNECTIONS,
+        maxPlainConnections: plainConnectionsOfWorker(config),
       },
+      connectionClosed: events.httpConnectionClosed,
     });
     acceptUpgrades(this.#front.server, config, {
       refusal: () => {
         if (this.#refusing) return 'draining';
         return connectionCount.total >= config.maxConnections ? 'node_full' : undefined;
       },
-      admitted: (webSocket, socket) => this.#fanOut.open(webSocket, socket),
+      admitted: (webSocket, socket) => {
+        this.#front.upgraded(socket);
+        this.#fanOut.open(webSocket, socket);
+      },
       rejected: events.handshakeRejected,
     });
   }
@@ -149,4 +153,9 @@ export class FanOutHost {
     await this.#fanOut.stop();
     await this.#front.close(0);
   }
+}
+
+/** The kernel spreads connections over the workers, so each has a share of the node's. */
+function plainConnectionsOfWorker({ httpMaxConnections, workers }: EdgeConfig): number {
+  return Math.max(LEAST_PLAIN_CONNECTIONS, Math.ceil(httpMaxConnections / workers));
 }

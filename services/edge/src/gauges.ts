@@ -69,7 +69,7 @@ export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources):
   readGauge(
     metrics,
     'tradewind_edge_connections_limit',
-    'Connections that it may hold: WS_MAX_CONNECTIONS',
+    'Connections that it may hold: WS_MAX_CONNECTIONS, or fewer where file descriptors do not suffice',
     () => config.maxConnections,
   );
   readGauge(metrics, 'ws_total_memory_bytes', 'Resident memory of the process', () =>

@@ -6,6 +6,7 @@ const NOW = 1_000_000;
 const SERVING: EdgeCondition = {
   draining: false,
   full: false,
+  descriptorsExhausted: false,
   everLinked: true,
   degraded: false,
   cutOffAloneSince: undefined,

@@ -5,6 +5,8 @@ export interface EdgeCondition {
   readonly draining: boolean;
   /** Whether it holds as many connections as it may. */
   readonly full: boolean;
+  /** Whether there is no descriptor left for a further connection. */
+  readonly descriptorsExhausted: boolean;
   /** Whether it was ever linked to Redis since it started. */
   readonly everLinked: boolean;
   /** Whether its subscription link is down. */
@@ -32,6 +34,7 @@ export function judgeReadiness(condition: EdgeCondition, now: number): Readiness
   const reasons = [
     ...(condition.draining ? ['draining'] : []),
     ...(condition.full ? ['full'] : []),
+    ...(condition.descriptorsExhausted ? ['descriptors_exhausted'] : []),
     ...(condition.everLinked ? [] : ['not_linked_yet']),
     ...(cutOffAlone ? ['subscription_link_down'] : []),
   ];

@@ -1,4 +1,4 @@
-import type { Limit } from '@tradewind/runtime';
+import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
 import type { EdgeConfig } from './config.ts';
 
 /** Every limit of an edge: the rows of docs/limits.md. What each guards against stands where it is enforced. */
@@ -10,6 +10,24 @@ export const EDGE_LIMITS = {
     variables: ['WS_MAX_CONNECTIONS'],
     told: '503 `node_full` with `Retry-After`',
     countedBy: 'tradewind_edge_handshakes_total{outcome="node_full"}',
+    enforced: 'always',
+  },
+  http_connections: {
+    what: 'connections to the public port that are no WebSockets',
+    per: 'node',
+    amount: (config) => `${config.httpMaxConnections}`,
+    variables: ['HTTP_MAX_CONNECTIONS'],
+    told: 'the one that has waited longest for its next request is closed',
+    countedBy: 'tradewind_edge_http_connections_closed_total',
+    enforced: 'always',
+  },
+  admin_connections: {
+    what: 'connections to the admin port',
+    per: 'node',
+    amount: () => `${MAX_ADMIN_CONNECTIONS}`,
+    variables: [],
+    told: 'the one that has waited longest for its next request is closed',
+    countedBy: 'tradewind_edge_admin_connections_closed_total',
     enforced: 'always',
   },
   message_bytes: {

@@ -10,7 +10,11 @@ describe('acceptUpgrades', { timeout: TIMEOUT_MS }, () => {
     ['/', {}, '404 Not Found', 'not_found'],
     ['/ws/', {}, '404 Not Found', 'not_found'],
     ['/ws', { 'sec-websocket-protocol': 'mqtt, v2' }, '400 Bad Request', 'unsupported_protocol'],
-    ['/ws', { 'sec-websocket-version': '12' }, '400 Bad Request', 'bad_handshake'],
+    ['//ws', {}, '404 Not Found', 'not_found'],
+    ['/%77s', {}, '404 Not Found', 'not_found'],
+    ['/v1/../ws', {}, '404 Not Found', 'not_found'],
+    ['/ws;a=b', {}, '404 Not Found', 'not_found'],
+    ['http://other', {}, '404 Not Found', 'not_found'],
     ['/ws', { 'sec-websocket-key': 'short' }, '400 Bad Request', 'bad_handshake'],
   ])('refuses %s with %j: %s', async (path, headers, status, code) => {
     await using server = await FanOutServer.start();
@@ -21,6 +25,18 @@ describe('acceptUpgrades', { timeout: TIMEOUT_MS }, () => {
     expect(server.handshakesRefused).toEqual([code]);
     expect(server.fanOut.connections.size).toBe(0);
   });
+
+  it.each(['12', '8', '25', '7', '', '13, 8', '013'])(
+    'answers version %j with 426 and the version that is spoken',
+    async (version) => {
+      await using server = await FanOutServer.start();
+      const answer = await handshake(server.port, '/ws', { 'sec-websocket-version': version });
+      expect(answer).toContain('HTTP/1.1 426 Upgrade Required\r\n');
+      expect(answer).toContain('\r\nsec-websocket-version: 13\r\n');
+      expect(answer).toContain('\r\nconnection: close, Upgrade\r\n');
+      expect(server.handshakesRefused).toEqual(['unsupported_version']);
+    },
+  );
 
   it.each(['draining', 'node_full'] as const)(
     'answers with 503 and when to come back while the node is %s',
@@ -40,6 +56,8 @@ describe('acceptUpgrades', { timeout: TIMEOUT_MS }, () => {
   it.each([
     ['/ws', {}],
     ['/ws?token=x', {}],
+    ['http://localhost/ws', {}],
+    ['HTTPS://localhost:8443/ws?x=/y', {}],
     ['/ws', { 'sec-websocket-protocol': 'mqtt,tradewind.v1.json' }],
   ])('accepts %s with %j', async (path, headers) => {
     await using server = await FanOutServer.start();
@@ -70,14 +88,14 @@ describe('acceptUpgrades', { timeout: TIMEOUT_MS }, () => {
   });
 });
 
-function request(path: string, headers: Readonly<Record<string, string>>): string {
+function request(path: string, changed: Readonly<Record<string, string>>): string {
+  const headers = { 'sec-websocket-version': '13', ...changed };
   return [
     `GET ${path} HTTP/1.1`,
     'host: localhost',
     'upgrade: websocket',
     'connection: Upgrade',
     'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==',
-    'sec-websocket-version: 13',
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
     '\r\n',
   ].join('\r\n');

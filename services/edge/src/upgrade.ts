@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ERROR_CODES, type ErrorCode, JSON_SUBPROTOCOL, WEBSOCKET_PATH } from '@tradewind/protocol';
-import { endWithError } from '@tradewind/runtime';
+import { endWithError, parseTarget } from '@tradewind/runtime';
 import { type WebSocket, WebSocketServer } from 'ws';
 
 /** Decides about handshakes and takes over the connections that come of them. */
@@ -12,6 +12,15 @@ export interface Admission {
   admitted(webSocket: WebSocket, socket: Socket): void;
   rejected(code: ErrorCode): void;
 }
+
+/** The one version of the protocol that RFC 6455 describes. `ws` would speak 8 as well. */
+const WEBSOCKET_VERSION = '13';
+
+/** What an answer names that asks for another way of speaking (RFC 6455, 4.2.2; RFC 9110, 15.5.22). */
+export const VERSION_HEADERS = {
+  upgrade: 'websocket',
+  'sec-websocket-version': WEBSOCKET_VERSION,
+} as const;
 
 /** When to come back after a 503, in seconds. */
 const RETRY_AFTER_SECONDS = 5;
@@ -71,8 +80,8 @@ export function acceptUpgrades(
 }
 
 function handshakeFault(request: IncomingMessage): ErrorCode | undefined {
-  const [path] = (request.url ?? '').split('?', 1);
-  if (path !== WEBSOCKET_PATH) return 'not_found';
+  if (parseTarget(request.url ?? '').path !== WEBSOCKET_PATH) return 'not_found';
+  if (request.headers['sec-websocket-version'] !== WEBSOCKET_VERSION) return 'unsupported_version';
   const offered = request.headers['sec-websocket-protocol'];
   if (offered === undefined) return undefined;
   const protocols = offered.split(',').map((protocol) => protocol.trim());
@@ -81,6 +90,9 @@ function handshakeFault(request: IncomingMessage): ErrorCode | undefined {
 
 function reject(stream: Duplex, code: ErrorCode): void {
   const { status, retryable, meaning } = ERROR_CODES[code];
-  const headers = retryable ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : undefined;
+  const headers = {
+    ...(retryable ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {}),
+    ...(code === 'unsupported_version' ? { ...VERSION_HEADERS, connection: 'close, Upgrade' } : {}),
+  };
   endWithError(stream, { status, code, message: meaning, retryable }, headers);
 }

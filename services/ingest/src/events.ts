@@ -1,4 +1,4 @@
-import { type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
+import { type DescriptorShares, type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
 import { LIMITED_TOTAL } from './limits.ts';
 import type { ItemResult } from './publish.ts';
 import type { PublishQueueEvents } from './publish-queue.ts';
@@ -17,6 +17,14 @@ export interface IngestEvents extends PublishQueueEvents {
   rateLimited(route: RouteName, limit: 'in_flight' | 'publications'): void;
   /** What became of a request's items. */
   itemsDone(route: RouteName, results: readonly ItemResult[]): void;
+  /** A connection to the public port was closed because there were too many. */
+  httpConnectionClosed(): void;
+  /** A connection to the admin port was closed because there were too many. */
+  adminConnectionClosed(): void;
+  /** The process or the system has no descriptor left: connections are accepted and closed at once. */
+  descriptorsExhausted(error: Error): void;
+  /** The limit of descriptors does not allow what was asked for. */
+  descriptorsShort(limit: number, asked: DescriptorShares, given: DescriptorShares): void;
   redisAvailable(): void;
   redisUnavailable(cause: string): void;
   drainTookTooLong(requestsInFlight: number): void;
@@ -87,6 +95,18 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     help: 'Requests refused because of a limit on all of them together.',
     labelNames: ['route', 'limit'],
   });
+  const closedConnections = metrics.counter({
+    name: 'tradewind_ingest_http_connections_closed_total',
+    help: 'Connections to the public port that were closed because there were too many.',
+  });
+  const closedAdminConnections = metrics.counter({
+    name: 'tradewind_ingest_admin_connections_closed_total',
+    help: 'Connections to the admin port that were closed because there were too many.',
+  });
+  const exhausted = metrics.counter({
+    name: 'tradewind_ingest_descriptors_exhausted_total',
+    help: 'Times that the process or the system ran out of file descriptors.',
+  });
   const outages = metrics.counter({
     name: 'tradewind_ingest_redis_outages_total',
     help: 'Times that the link to Redis was lost.',
@@ -141,6 +161,19 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     queueFull(publications) {
       queueFull.inc(publications);
       limited.warn('queue_full');
+    },
+    httpConnectionClosed() {
+      closedConnections.inc();
+    },
+    adminConnectionClosed() {
+      closedAdminConnections.inc();
+    },
+    descriptorsExhausted(error) {
+      exhausted.inc();
+      limited.error('descriptors_exhausted', { error: error.message });
+    },
+    descriptorsShort(limit, asked, given) {
+      logger.warn({ limit, asked, given }, 'descriptors_short');
     },
     redisAvailable() {
       available.set(1);

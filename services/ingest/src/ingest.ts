@@ -1,22 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RedisCommands } from '@tradewind/bus';
 import {
+  countOpenDescriptors,
   createAdmin,
   createHttpServer,
   createLogger,
   createMetrics,
   DEFAULT_HTTP_LIMITS,
+  type DescriptorShares,
+  DescriptorWatch,
+  divideDescriptors,
   type HealthSource,
   healthRoutes,
   type Lifecycle,
+  MAX_ADMIN_CONNECTIONS,
   type RunningService,
+  readDescriptorLimit,
 } from '@tradewind/runtime';
 import type { IngestConfig } from './config.ts';
-import { createEvents } from './events.ts';
+import { createEvents, type IngestEvents } from './events.ts';
 import { registerGauges } from './gauges.ts';
 import { PublishQueue } from './publish-queue.ts';
 import { createRedisPublisher } from './redis-publisher.ts';
 import { type Admission, createRoutes } from './routes.ts';
+
+/** Kept back for listeners, the link to Redis while it is replaced, Sentinels, and name resolution. */
+const KEPT_BACK_DESCRIPTORS = 16;
 
 /**
  * Starts the service. It listens whether or not Redis is there: without it publications wait for as
@@ -42,6 +51,7 @@ export async function startIngest(
       unavailable: (cause) => events.redisUnavailable(cause),
     },
   );
+  const connections = shareDescriptors(service.httpMaxConnections, events);
   const publisher = createRedisPublisher(redis, publishing);
   const queue = new PublishQueue(publisher, { ...config.queue, ...publishing }, events);
   registerGauges(metrics, {
@@ -49,10 +59,21 @@ export async function startIngest(
     queue: () => queue.state,
   });
   let leaving = false;
-  const health = createHealth(() => ({ leaving, degraded: !redis.available }));
+  const descriptors = new DescriptorWatch(events.descriptorsExhausted);
+  const health = createHealth(() => ({
+    leaving,
+    full: server.isFull,
+    descriptorsExhausted: descriptors.exhausted,
+    degraded: !redis.available,
+  }));
   const server = createHttpServer({
     logger,
-    limits: { ...DEFAULT_HTTP_LIMITS, keepAliveTimeoutMs: service.httpKeepAliveMs },
+    limits: {
+      ...DEFAULT_HTTP_LIMITS,
+      keepAliveTimeoutMs: service.httpKeepAliveMs,
+      maxPlainConnections: connections.plain,
+    },
+    connectionClosed: events.httpConnectionClosed,
     routes: [
       ...healthRoutes(health),
       ...createRoutes({ publisher, queue, events, limits, tokens, admission }),
@@ -63,6 +84,8 @@ export async function startIngest(
     metrics,
     health,
     token: service.adminToken,
+    maxConnections: connections.admin,
+    connectionClosed: events.adminConnectionClosed,
     onDrain: () => lifecycle.requestDrain(),
   });
 
@@ -88,6 +111,7 @@ export async function startIngest(
     },
     async stop() {
       await server.close(0);
+      descriptors.stop();
       queue.stop();
       await redis.stop();
       await admin.close(0);
@@ -95,17 +119,37 @@ export async function startIngest(
   };
 }
 
+/**
+ * What may be connected to ingest with the descriptors that it may open; operators are told of too few.
+ * Called before anything is opened.
+ */
+function shareDescriptors(maxConnections: number, events: IngestEvents): DescriptorShares {
+  const asked = { clients: 0, plain: maxConnections, admin: MAX_ADMIN_CONNECTIONS };
+  const limit = readDescriptorLimit();
+  if (limit === undefined) return asked;
+  const given = divideDescriptors(limit - countOpenDescriptors() - KEPT_BACK_DESCRIPTORS, asked);
+  if (given !== asked) events.descriptorsShort(limit, asked, given);
+  return given;
+}
+
 function createHealth(
-  condition: () => { readonly leaving: boolean; readonly degraded: boolean },
+  condition: () => {
+    readonly leaving: boolean;
+    readonly full: boolean;
+    readonly descriptorsExhausted: boolean;
+    readonly degraded: boolean;
+  },
 ): HealthSource {
   return {
     readiness() {
-      const { leaving, degraded } = condition();
+      const { leaving, full, descriptorsExhausted, degraded } = condition();
       const reasons = [
         ...(leaving ? ['draining'] : []),
-        ...(degraded ? ['redis_unavailable'] : []),
+        ...(full ? ['full'] : []),
+        ...(descriptorsExhausted ? ['descriptors_exhausted'] : []),
       ];
-      return { ready: !leaving, degraded, reasons };
+      const ready = reasons.length === 0;
+      return { ready, degraded, reasons: degraded ? [...reasons, 'redis_unavailable'] : reasons };
     },
   };
 }

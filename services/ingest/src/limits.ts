@@ -1,8 +1,26 @@
-import type { Limit } from '@tradewind/runtime';
+import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
 import type { IngestConfig } from './config.ts';
 
 /** Every limit of ingest: the rows of docs/limits.md. */
 export const INGEST_LIMITS = {
+  http_connections: {
+    what: 'connections to the public port that are no WebSockets',
+    per: 'node',
+    amount: ({ service }) => `${service.httpMaxConnections}`,
+    variables: ['HTTP_MAX_CONNECTIONS'],
+    told: 'the one that has waited longest for its next request is closed',
+    countedBy: 'tradewind_ingest_http_connections_closed_total',
+    enforced: 'always',
+  },
+  admin_connections: {
+    what: 'connections to the admin port',
+    per: 'node',
+    amount: () => `${MAX_ADMIN_CONNECTIONS}`,
+    variables: [],
+    told: 'the one that has waited longest for its next request is closed',
+    countedBy: 'tradewind_ingest_admin_connections_closed_total',
+    enforced: 'always',
+  },
   body_bytes: {
     what: 'bytes of a body',
     per: 'request',
