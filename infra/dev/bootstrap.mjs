@@ -14,6 +14,7 @@ const COMMANDS = {
   bench: 'test/bench/bench.ts',
   capacity: 'test/capacity/main.ts',
   chaos: 'test/chaos/main.ts',
+  fuzz: 'test/fuzz/main.ts',
   release: 'infra/release/src/main.ts',
   roll: 'infra/roll/src/main.ts',
   smoke: 'infra/smoke/src/main.ts',

@@ -35,6 +35,23 @@ export async function collectGarbage(edge: Inspectable): Promise<CollectedMemory
   }
 }
 
+/** Evaluates an expression in a process' main thread; its value has to be JSON. */
+export async function evaluateIn(inspectable: Inspectable, expression: string): Promise<unknown> {
+  const inspector = await connect(inspectable);
+  try {
+    const params = { expression, returnByValue: true };
+    const answer = (await ask(inspector, 'Runtime.evaluate', params)) as {
+      readonly result: { readonly value?: unknown };
+      readonly exceptionDetails?: { readonly exception?: { readonly description?: string } };
+    };
+    const fault = answer.exceptionDetails;
+    if (fault !== undefined) throw new Error(`${expression}: ${fault.exception?.description}`);
+    return answer.result.value;
+  } finally {
+    inspector.terminate();
+  }
+}
+
 /**
  * Runs an expression in one of an edge's worker threads, as a fault that the product knows nothing
  * of, and does not wait for its value. Workers are counted from 0 in the order of their start.

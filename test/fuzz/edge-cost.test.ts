@@ -1,0 +1,43 @@
+import { expect, it } from 'vitest';
+import { type Crowd, fuzzEdge } from './edge-fuzz.ts';
+import { CROWD, READ_ALLOWANCE, ROWDY_CROWD, SENT_ALLOWANCE, settingsFor } from './edge-runs.ts';
+import { complaintsAbout, formatSummary } from './verdict.ts';
+
+/** Another than the default makes other inputs; `npm run fuzz` takes one by chance. */
+const SEED = Number(process.env.FUZZ_SEED ?? 15);
+
+/** Handles a message in the square of its length, and never lets go of what it made of it. */
+const SQUARE = `
+  const { parse } = JSON;
+  globalThis.kept = [];
+  JSON.parse = (text) => {
+    let sum = 0;
+    for (let i = 0; i < text.length; i += 1) for (let j = 0; j < text.length; j += 4) sum += i ^ j;
+    kept.push(sum, text + ' '.repeat(20_000) + sum);
+    Buffer.from(kept.at(-1));
+    return parse(text);
+  }`;
+
+async function run(crowd: Crowd, messages: number, more: { sabotage?: string } = {}) {
+  const report = await fuzzEdge({
+    ...{ seed: SEED, messages, crowd, redisDelayMs: 50 },
+    env: { EDGE_LINGER_MS: '100', ...settingsFor(crowd) },
+    ...{ redis: READ_ALLOWANCE, sent: SENT_ALLOWANCE },
+    ...more,
+  });
+  console.log(`FUZZ_SEED=${SEED} ${formatSummary(report)}`);
+  return complaintsAbout(report);
+}
+
+it('nothing that a crowd of clients sends costs an edge more than it is worth', async () => {
+  expect(await run(CROWD, 6_000)).toEqual([]);
+});
+
+it('nor what is no message of the protocol; a handling in the square of its bytes is noticed', async () => {
+  expect(await run(ROWDY_CROWD, 2_000)).toEqual([]);
+  expect(await run(ROWDY_CROWD, 2_000, { sabotage: SQUARE })).toEqual([
+    expect.stringContaining('of CPU time at once'),
+    expect.stringContaining('held'),
+    expect.stringContaining('when all had left'),
+  ]);
+});

@@ -1,0 +1,270 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { collectGarbage, evaluateIn } from '../support/inspector.ts';
+import { createRandom } from '../support/random.ts';
+import { startRedis } from '../support/redis.ts';
+import { type ServiceEnvironment, startEdge, untilLinked } from '../support/service.ts';
+import { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
+import { collectFatalLines, debugIndex } from '../support/tier.ts';
+import { eventually } from '../support/wait.ts';
+import { prepareChannels } from './channels.ts';
+import {
+  type TrafficAllowance,
+  type TrafficSample,
+  usedShare,
+  type Window,
+  worstWindow,
+} from './cost-oracle.ts';
+import { type Cost, forgetCosts, METERED, takeCosts } from './costs.ts';
+import { FuzzClient } from './fuzz-client.ts';
+import { type Appetite, InputGrammar } from './input-grammar.ts';
+
+/** Who sends, and how fast. */
+export interface Crowd {
+  /** Clients at the same time. */
+  readonly clients: number;
+  /** Messages that one sends at once when it has come. */
+  readonly burst: number;
+  /** Messages that one sends a second; each client has one of these paces. */
+  readonly paces: readonly number[];
+  /** Messages after which one leaves, and another comes. */
+  readonly messagesEach: number;
+  readonly appetite: Appetite;
+}
+
+export interface EdgeFuzzOptions {
+  readonly seed: number;
+  /** Messages that the edge is to read, of all clients together. */
+  readonly messages: number;
+  /** How they are sent. */
+  readonly crowd: Crowd;
+  /** What each reply of Redis is late by, in ms. */
+  readonly redisDelayMs: number;
+  /** Settings of the edge. */
+  readonly env?: ServiceEnvironment;
+  /** A fault that is planted into the edge as JavaScript, for a control. */
+  readonly sabotage?: string;
+  /** What may be read from Redis, by the whole node. */
+  readonly redis: TrafficAllowance;
+  /** What may be sent to one client. */
+  readonly sent: TrafficAllowance;
+}
+
+/** What inputs have cost. */
+export interface EdgeFuzzReport {
+  /** Messages that the edge read; what was sent to it while it closed is none. */
+  readonly messages: number;
+  /** Clients at the same time. */
+  readonly clients: number;
+  readonly connections: number;
+  readonly seconds: number;
+  readonly inBytes: number;
+  /** CPU time of the edge's thread in all, in ms. */
+  readonly cpuMs: number;
+  /** The worst first. */
+  readonly callbacks: readonly Cost[];
+  readonly handlings: readonly Cost[];
+  /** What was read from Redis, where that came closest to what is allowed. */
+  readonly redis: Window;
+  /** The same of what was sent to one client. */
+  readonly sent: Window;
+  /** What it held more than before with all clients still there, collected, in bytes. */
+  readonly heldBytes: number;
+  /** And after they had left. */
+  readonly leftBytes: number;
+  readonly fatalLines: readonly string[];
+}
+
+/** How often all clients get their turn, in ms. */
+const TURN_MS = 20;
+
+const SAMPLE_MS = 500;
+
+/** How long the edge may take to let go of clients that have left, and of their channels, in ms. */
+const LEAVE_MS = 30_000;
+
+/** How many of the most expensive are reported. */
+const REPORTED = 8;
+
+/** One of the clients that send at the same time; when it is closed another takes its place. */
+interface Place {
+  readonly client: FuzzClient;
+  /** Messages a second. */
+  readonly pace: number;
+  /** Messages that it may send by now. */
+  credit: number;
+  /** Messages that it has sent. */
+  messages: number;
+  readonly samples: TrafficSample[];
+}
+
+/** Starts an edge, sends it inputs of a grammar, and reports what they cost. Ends all that it started. */
+export async function fuzzEdge(options: EdgeFuzzOptions): Promise<EdgeFuzzReport> {
+  const { seed, redisDelayMs, crowd } = options;
+  const random = createRandom(seed);
+  const grammar = new InputGrammar(random, crowd.appetite);
+  await using redis = await startRedis();
+  await prepareChannels(redis.url);
+  await using proxy = await TcpFaultProxy.start({
+    ...{ host: redis.host, port: redis.port },
+    speaks: 'bytes',
+  });
+  await using edge = await startEdge({
+    ...METERED,
+    REDIS_URL: proxy.url,
+    EDGE_WORKERS: '1',
+    ...options.env,
+  });
+  const fatalLines = collectFatalLines(edge);
+  await untilLinked(edge);
+  using meter = await RedisOutput.of(redis.url);
+  const places: Place[] = [];
+  using stack = new DisposableStack();
+  stack.defer(() => {
+    for (const { client } of places) client[Symbol.dispose]();
+  });
+
+  if (options.sabotage !== undefined) await evaluateIn(edge, `${options.sabotage}; 0`);
+  const before = await collectGarbage(edge);
+  await forgetCosts(edge);
+  const costsBefore = await takeCosts(edge);
+  using _weather = proxy.impose({ delayMs: redisDelayMs, direction: 'to-client' });
+
+  let connections = 0;
+  let closedInBytes = 0;
+  const open = async (): Promise<Place> => {
+    connections += 1;
+    const client = await FuzzClient.connect(edge.wsUrl);
+    const pace = crowd.paces[random.below(crowd.paces.length)]!;
+    return { client, pace, credit: crowd.burst, messages: 0, samples: [sampleOf(client)] };
+  };
+  for (let i = 0; i < crowd.clients; i += 1) places.push(await open());
+
+  const lagMs = 2 * redisDelayMs + SAMPLE_MS;
+  const callbacks: Cost[] = [];
+  const handlings: Cost[] = [];
+  const nodeSamples: TrafficSample[] = [];
+  const sentWindows: Window[] = [];
+  const inBytes = (): number =>
+    closedInBytes + places.reduce((sum, { client }) => sum + client.sentBytes, 0);
+  const judge = ({ samples }: Place): void => {
+    const window = worstWindow(samples, options.sent, lagMs);
+    if (window !== undefined) sentWindows.push(window);
+  };
+  let messages = 0;
+  const look = async (): Promise<void> => {
+    for (const { client, samples } of places) samples.push(sampleOf(client));
+    const outBytes = await meter.bytes();
+    nodeSamples.push({ atMs: performance.now(), inBytes: inBytes(), outBytes });
+    const costs = await takeCosts(edge);
+    keepWorst(callbacks, costs.callbacks);
+    keepWorst(handlings, costs.messages);
+    messages = costs.messageCount - costsBefore.messageCount;
+  };
+
+  const startedAt = performance.now();
+  let turnedAt = startedAt;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  while (messages < options.messages) {
+    const now = performance.now();
+    if (now - lookedAt >= SAMPLE_MS) {
+      await look();
+      lookedAt = now;
+    }
+    for (const [i, place] of places.entries()) {
+      const { client, pace } = place;
+      if (!client.isOpen || place.messages >= crowd.messagesEach) {
+        place.samples.push(sampleOf(client));
+        judge(place);
+        closedInBytes += client.sentBytes;
+        client[Symbol.dispose]();
+        places[i] = await open();
+        continue;
+      }
+      place.credit = Math.min(place.credit + (pace * (now - turnedAt)) / 1_000, crowd.burst);
+      while (place.credit > 0 && !client.isFull) {
+        const input = grammar.next();
+        client.send(input.bytes);
+        place.credit -= input.messages;
+        place.messages += input.messages;
+      }
+    }
+    turnedAt = now;
+    await sleep(TURN_MS);
+  }
+  // What is under way is charged, too.
+  for (let ms = 0; ms < lagMs; ms += SAMPLE_MS) {
+    await sleep(SAMPLE_MS);
+    await look();
+  }
+  for (const place of places) judge(place);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const costsAfter = await takeCosts(edge);
+  const held = await collectGarbage(edge);
+  const totalInBytes = inBytes();
+
+  for (const { client } of places) client[Symbol.dispose]();
+  await eventually(async () => expectNobody(await debugIndex(edge)), { deadlineMs: LEAVE_MS });
+  const left = await collectGarbage(edge);
+
+  const memory = (one: typeof before): number => one.heapUsed + one.external;
+  return {
+    messages,
+    clients: crowd.clients,
+    connections,
+    seconds,
+    inBytes: totalInBytes,
+    cpuMs: costsAfter.threadCpuMs - costsBefore.threadCpuMs,
+    callbacks,
+    handlings,
+    redis: worstWindow(nodeSamples, options.redis, lagMs)!,
+    sent: sentWindows.reduce((one, other) => (usedShare(one) >= usedShare(other) ? one : other)),
+    heldBytes: memory(held) - memory(before),
+    leftBytes: memory(left) - memory(before),
+    fatalLines,
+  };
+}
+
+/** Whether no client is there any more, and none of their channels. */
+function expectNobody(index: Awaited<ReturnType<typeof debugIndex>>): boolean {
+  return index.connections === 0 && index.redisChannels === 0;
+}
+
+function sampleOf(client: FuzzClient): TrafficSample {
+  return { atMs: performance.now(), inBytes: client.sentBytes, outBytes: client.receivedBytes };
+}
+
+function keepWorst(kept: Cost[], more: readonly Cost[]): void {
+  kept.push(...more);
+  kept.sort((one, other) => other.cpuMs - one.cpuMs);
+  kept.length = Math.min(kept.length, REPORTED);
+}
+
+/** Bytes that a Redis has sent to everyone but us. */
+class RedisOutput implements Disposable {
+  readonly #redis: Redis;
+  #ours = 0;
+
+  private constructor(redis: Redis) {
+    this.#redis = redis;
+  }
+
+  static async of(url: string): Promise<RedisOutput> {
+    const output = new RedisOutput(new Redis(url));
+    await output.bytes();
+    return output;
+  }
+
+  /** Since the server started. */
+  async bytes(): Promise<number> {
+    const info = await this.#redis.info('stats');
+    const total = Number(/total_net_output_bytes:(\d+)/.exec(info)?.[1]);
+    const bytes = total - this.#ours;
+    this.#ours += Buffer.byteLength(info);
+    return bytes;
+  }
+
+  [Symbol.dispose](): void {
+    this.#redis.disconnect();
+  }
+}

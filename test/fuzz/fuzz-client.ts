@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { Handshake } from '../load/handshake.ts';
+import { clientFrame } from './frames.ts';
+
+/** How long a handshake may take, in ms; a machine that is busy included. */
+const HANDSHAKE_MS = 20_000;
+
+/** Bytes that wait here for a server which does not read; nothing more is sent before it has. */
+const MOST_WAITING = 256 * 1024;
+
+/** A client that sends whatever it is given, reads everything, and counts bytes both ways, handshake included. */
+export class FuzzClient implements Disposable {
+  /** ms of `performance.now()`. */
+  readonly openedAt = performance.now();
+  readonly #socket: Socket;
+  #isOpen = true;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      this.#isOpen = false;
+    });
+    socket.on('end', () => socket.destroy());
+    socket.on('data', (bytes) => {
+      // The server's ping has no payload, and stands alone or at the end of what is read.
+      if (bytes.at(-2) === 0x89 && bytes.at(-1) === 0) this.send(clientFrame('pong', ''));
+    });
+  }
+
+  /** Rejects when the server does not upgrade. */
+  static async connect(wsUrl: string): Promise<FuzzClient> {
+    const url = new URL(wsUrl);
+    const handshake = new Handshake(url);
+    const socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
+    socket.setTimeout(HANDSHAKE_MS, () => socket.destroy(new Error('no answer to the handshake')));
+    await once(socket, 'connect');
+    socket.write(handshake.request);
+    let read = Buffer.alloc(0);
+    for (;;) {
+      const [bytes] = (await once(socket, 'data')) as [Buffer];
+      read = Buffer.concat([read, bytes]);
+      const answer = handshake.read(read);
+      if (answer === undefined) continue;
+      if (!answer.accepted) throw new Error(answer.reason);
+      socket.setTimeout(0);
+      return new FuzzClient(socket);
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Whether the server has still to take some of what was sent. */
+  get isFull(): boolean {
+    return this.#socket.writableLength > MOST_WAITING;
+  }
+
+  /** Bytes that the server was sent. */
+  get sentBytes(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength;
+  }
+
+  /** Bytes that the server sent. */
+  get receivedBytes(): number {
+    return this.#socket.bytesRead;
+  }
+
+  send(bytes: Buffer): void {
+    if (this.#isOpen) this.#socket.write(bytes);
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.destroy();
+  }
+}
