@@ -23,18 +23,34 @@ export class UnansweredError extends Error {
 /** How long an admin port may take to answer, in ms. */
 const ANSWER_DEADLINE_MS = 5_000;
 
-/** Talks to the admin ports of nodes. */
+/** How far apart the tokens are read again, in ms: not at each refusal. */
+const REREAD_AFTER_MS = 5_000;
+
+const UNAUTHORIZED = 401;
+
+/** Talks to the admin ports of nodes, with the token that each of them knows. */
 export class AdminClient {
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #reread: () => Promise<readonly string[]>;
   readonly #reach: Reach;
+  /** Newest first. Those that were known before stay: nodes know them until they are replaced. */
+  #tokens: readonly string[];
+  #rereadAt = Number.NEGATIVE_INFINITY;
+  /** By a node's name, the token that it took last. */
+  readonly #taken = new Map<string, string>();
 
   /**
-   * @param token the bearer token of all of them, or undefined where they have none.
-   * @param reach what leads to them; its owner ends it.
+   * @param tokens those that nodes may know, the newest first; none where they ask for none.
+   * @param reach what leads to the nodes; its owner ends it.
+   * @param reread reads the tokens again, when a node has refused all of them: one may be changed during a roll.
    */
-  constructor(token: string | undefined, reach: Reach = DIRECTLY) {
-    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  constructor(
+    tokens: readonly string[] = [],
+    reach: Reach = DIRECTLY,
+    reread: () => Promise<readonly string[]> = async () => tokens,
+  ) {
+    this.#tokens = tokens;
     this.#reach = reach;
+    this.#reread = reread;
   }
 
   /** Never rejects. */
@@ -70,7 +86,7 @@ export class AdminClient {
   async #expect(node: FleetNode, method: 'GET' | 'POST', path: string): Promise<Response> {
     let response: Response;
     try {
-      response = await this.#ask(node, method, path);
+      response = await this.#askWithToken(node, method, path);
     } catch (error) {
       throw new UnansweredError(`${node.name}: ${method} ${path} failed: ${causeOf(error)}`);
     }
@@ -80,10 +96,45 @@ export class AdminClient {
     return response;
   }
 
-  async #ask(node: FleetNode, method: 'GET' | 'POST', path: string): Promise<Response> {
+  /** Tries the tokens until one is taken; what was refused for its token has not been carried out. */
+  async #askWithToken(node: FleetNode, method: 'GET' | 'POST', path: string): Promise<Response> {
+    const tried = new Set<string>();
+    for (;;) {
+      const untried = await this.#nextToken(node, tried);
+      const response = await this.#ask(node, method, path, untried);
+      if (response.status !== UNAUTHORIZED || untried === undefined) {
+        if (untried !== undefined) this.#taken.set(node.name, untried);
+        return response;
+      }
+      tried.add(untried);
+    }
+  }
+
+  /** The token to try next: the one that the node took last, then the newest. Undefined when none is left. */
+  async #nextToken(node: FleetNode, tried: ReadonlySet<string>): Promise<string | undefined> {
+    const find = () => {
+      const candidates = [this.#taken.get(node.name), ...this.#tokens];
+      return candidates.find((token) => token !== undefined && !tried.has(token));
+    };
+    const known = find();
+    const isFresh = performance.now() - this.#rereadAt < REREAD_AFTER_MS;
+    if (known !== undefined || tried.size === 0 || isFresh) return known;
+    this.#rereadAt = performance.now();
+    this.#tokens = [...new Set([...(await this.#reread()), ...this.#tokens])];
+    return find();
+  }
+
+  async #ask(
+    node: FleetNode,
+    method: 'GET' | 'POST',
+    path: string,
+    token?: string,
+  ): Promise<Response> {
     const url = await this.#reach.urlOf(node);
     const signal = AbortSignal.timeout(ANSWER_DEADLINE_MS);
-    return await fetch(url + path, { method, headers: this.#headers, signal });
+    const headers: Record<string, string> =
+      token === undefined ? {} : { authorization: `Bearer ${token}` };
+    return await fetch(url + path, { method, headers, signal });
   }
 }
 

@@ -52,7 +52,7 @@ it('asks again when the answer to its request is lost, but not when it is refuse
   await drainFor({ ...SETTINGS, plannedDrainMs: 4_000 }, way);
   expect(way.lost).toBe(1);
   const refused = await FakeNode.start('edge-2', 'sesame');
-  const admin = new AdminClient(undefined);
+  const admin = new AdminClient();
   const draining = drainNode(refused, admin, SETTINGS, () => {});
   await expect(draining).rejects.toThrow('edge-2: POST /drain answered 401');
   await refused[Symbol.asyncDispose]();
@@ -75,7 +75,7 @@ it('gives up on a node that goes on draining', async () => {
 /** Resolves with the ms that it took. */
 async function drainFor(settings: DrainSettings, way?: Reach, lines: string[] = []) {
   const startedAt = performance.now();
-  const admin = new AdminClient(undefined, way);
+  const admin = new AdminClient([], way);
   await drainNode(node, admin, settings, (line) => lines.push(line));
   return performance.now() - startedAt;
 }

@@ -10,6 +10,10 @@ export interface Fleet {
   replace(node: FleetNode): Promise<void>;
   /** Takes a node that has drained away for good. */
   remove(node: FleetNode): Promise<void>;
+  /** Adds `count` nodes of the newest kind. Rejects when that fails; they need not be ready yet. */
+  add(count: number): Promise<void>;
+  /** Deletes what nodes were made from and none needs any more. Resolves with the names of what is gone. */
+  deleteUnusedTemplates(): Promise<readonly string[]>;
 }
 
 /** Shell commands in which `{node}` and `{url}` stand for a node's name and admin URL. */
@@ -25,6 +29,10 @@ export function createStaticFleet(nodes: readonly FleetNode[], commands: FleetCo
     list: async () => nodes,
     replace: (node) => runFor(node, commands.replace),
     remove: (node) => runFor(node, commands.remove),
+    add: async () => {
+      throw new Error('nodes that are named one by one cannot be added to');
+    },
+    deleteUnusedTemplates: async () => [],
   };
 }
 

@@ -19,7 +19,7 @@ afterEach(async () => {
 
 it('reaches nodes that have no address here, by one tunnel each, and ends them', TEST, async () => {
   const reach = createIapReach(ADMIN_PORT, 'p');
-  const admin = new AdminClient(FAKE_TOKEN, reach);
+  const admin = new AdminClient([FAKE_TOKEN], reach);
   cloud.nodes[1]!.connections = 7;
   await Promise.all([1, 2].map(() => admin.state(node('edge-1'))));
   expect(await admin.state(node('edge-1'))).toEqual({ kind: 'ready' });
@@ -38,7 +38,7 @@ it(
   TEST,
   async () => {
     await using reach = createIapReach(ADMIN_PORT, undefined);
-    const admin = new AdminClient(FAKE_TOKEN, reach);
+    const admin = new AdminClient([FAKE_TOKEN], reach);
     await admin.state(node('edge-1'));
     const { pid } = cloud.tunnels[0]!;
     process.kill(pid, 'SIGKILL');
@@ -56,7 +56,7 @@ it(
 
 it('tells what gcloud says when there is no way, and tries again the next time', TEST, async () => {
   await using reach = createIapReach(ADMIN_PORT, undefined);
-  const admin = new AdminClient(FAKE_TOKEN, reach);
+  const admin = new AdminClient([FAKE_TOKEN], reach);
   await cloud.nodes[0]!.stop();
   expect(await admin.state(node('edge-1'))).toEqual({
     kind: 'unreachable',

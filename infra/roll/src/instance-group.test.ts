@@ -26,7 +26,7 @@ it('finds the running nodes of an instance group at their internal addresses', a
   await fleet.replace(node);
   await fleet.remove(node);
   expect(asked).toEqual([
-    'compute instance-groups managed list-instances edges --region=europe-west4 --project=p --format=json(instance)',
+    'compute instance-groups managed list-instances edges --region=europe-west4 --project=p --format=json(instance,version.instanceTemplate)',
     'compute instances list --filter=name=(edge-a edge-b) --project=p --format=json(name,status,zone,networkInterfaces[].networkIP)',
     'compute instance-groups managed update-instances edges --region=europe-west4 --project=p --instances=edge-a --minimal-action=replace --most-disruptive-allowed-action=replace',
     'compute instance-groups managed delete-instances edges --region=europe-west4 --project=p --instances=edge-a',

@@ -15,7 +15,22 @@ export interface InstanceGroup {
 interface Member {
   /** `https://…/zones/<zone>/instances/<name>`. */
   readonly instance: string;
+  /** What the VM was made from; absent while it is being made. */
+  readonly version?: { readonly instanceTemplate?: string };
 }
+
+/** What is read of the group itself. */
+interface Group {
+  /** How many VMs it is told to have. */
+  readonly targetSize: number;
+  readonly versions?: readonly { readonly instanceTemplate?: string }[];
+}
+
+/** The label that Terraform gives to the templates of a group. */
+const GROUP_LABEL = 'tradewind-group';
+
+/** How gcloud says that a group does not exist (any more). */
+const NOT_FOUND = /was not found|notFound/;
 
 /** What is read of `instances list`. */
 interface Instance {
@@ -26,7 +41,9 @@ interface Instance {
   readonly networkInterfaces?: readonly { readonly networkIP?: string }[];
 }
 
-const MEMBER_FIELDS = '--format=json(instance)';
+const MEMBER_FIELDS = '--format=json(instance,version.instanceTemplate)';
+const GROUP_FIELDS = '--format=json(targetSize,versions[].instanceTemplate)';
+const TEMPLATE_FIELDS = '--format=value(name)';
 const INSTANCE_FIELDS = '--format=json(name,status,zone,networkInterfaces[].networkIP)';
 
 /**
@@ -42,15 +59,35 @@ export function createInstanceGroupFleet(
   const region = [`--region=${group.region}`, ...project];
   const inGroup = ['compute', 'instance-groups', 'managed'];
 
-  async function members(): Promise<readonly string[]> {
+  async function members(): Promise<readonly Member[]> {
     const list = [...inGroup, 'list-instances', group.name, ...region, MEMBER_FIELDS];
-    const found = JSON.parse(await gcloud(list)) as readonly Member[];
-    return found.map(({ instance }) => instance.split('/').slice(-4).join('/'));
+    return JSON.parse(await gcloud(list)) as readonly Member[];
+  }
+
+  async function describe(): Promise<Group> {
+    return JSON.parse(
+      await gcloud([...inGroup, 'describe', group.name, ...region, GROUP_FIELDS]),
+    ) as Group;
+  }
+
+  /** The names of the templates that the group or one of its VMs refers to; none when the group is gone. */
+  async function templatesInUse(): Promise<ReadonlySet<string>> {
+    try {
+      const { versions = [] } = await describe();
+      const ofMembers = (await members()).map(({ version }) => version);
+      const urls = [...versions, ...ofMembers].map((version) => version?.instanceTemplate ?? '');
+      return new Set(urls.map(lastPart));
+    } catch (error) {
+      if (NOT_FOUND.test((error as Error).message)) return new Set();
+      throw error;
+    }
   }
 
   return {
     async list() {
-      const paths = await members();
+      const paths = (await members()).map(({ instance }) =>
+        instance.split('/').slice(-4).join('/'),
+      );
       if (paths.length === 0) return [];
       const filter = `--filter=name=(${paths.map(lastPart).join(' ')})`;
       const list = ['compute', 'instances', 'list', filter, ...project, INSTANCE_FIELDS];
@@ -77,6 +114,19 @@ export function createInstanceGroupFleet(
       await gcloud([
         ...[...inGroup, 'delete-instances', group.name, ...region, `--instances=${node.name}`],
       ]);
+    },
+    async add(count) {
+      const size = (await describe()).targetSize + count;
+      await gcloud([...inGroup, 'resize', group.name, ...region, `--size=${size}`]);
+    },
+    async deleteUnusedTemplates() {
+      const templates = ['compute', 'instance-templates'];
+      const filter = `--filter=properties.labels.${GROUP_LABEL}=${group.name} AND region:${group.region}`;
+      const listed = await gcloud([...templates, 'list', filter, ...project, TEMPLATE_FIELDS]);
+      const inUse = await templatesInUse();
+      const unused = listed.split(/\s+/).filter((name) => name !== '' && !inUse.has(name));
+      for (const name of unused) await gcloud([...templates, 'delete', name, ...region]);
+      return unused;
     },
   };
 }

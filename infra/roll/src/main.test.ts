@@ -28,11 +28,51 @@ describe('the command, with an instance group behind Identity-Aware Proxy', {
   it('rolls it with a token of Secret Manager, and leaves no tunnel behind', async () => {
     const roll = run([...GROUP, ...SECRET, ...QUICK, '--drain-seconds', '2']);
     expect(await roll.exitCode).toBe(0);
-    expect(roll.lines.at(-1)).toMatch(/3 of 3 replaced$/);
+    expect(roll.lines.at(-2)).toMatch(/3 of 3 replaced$/);
+    expect(roll.lines.at(-1)).toMatch(/templates deleted that no node uses: oldest, older$/);
+    expect(cloud.templates).toEqual(['newest']);
     expect(cloud.nodes.map(({ name }) => name)).toEqual(['edge-1-new', 'edge-2-new', 'edge-3-new']);
     expect(cloud.hadEnded).toEqual([true, true, true]);
     expect(cloud.tunnels.length).toBeGreaterThanOrEqual(6);
     expect(cloud.openTunnels).toEqual([]);
+  });
+
+  it('keeps its capacity with a surge, and shrinks by the number that it is told', async () => {
+    const [first] = cloud.nodes;
+    const surge = run([...GROUP, ...SECRET, ...QUICK, '--drain-seconds', '2', '--surge', '2']);
+    expect(await surge.exitCode).toBe(0);
+    const names = cloud.nodes.map(({ name }) => name);
+    expect(names.toSorted()).toEqual(['edge-1-new', 'edge-new-1', 'edge-new-2']);
+    expect(cloud.asked.filter((asked) => asked.includes('resize'))).toHaveLength(1);
+    expect(first?.asked).toEqual(['drain']);
+    const shrink = run([
+      ...GROUP,
+      ...SECRET,
+      ...QUICK,
+      '--drain-seconds',
+      '2',
+      '--remove-count',
+      '2',
+    ]);
+    expect(await shrink.exitCode).toBe(0);
+    expect(shrink.lines.at(-1)).toMatch(/1 nodes are left: write 1 as the count/);
+    expect(cloud.nodes).toHaveLength(1);
+    expect(cloud.hadEnded).not.toContain(false);
+  });
+
+  it('deletes all templates of a group that is gone, and none when gcloud cannot say what is used', async () => {
+    cloud.intercept = (args) =>
+      args.includes('describe') ? { stdout: '', error: 'PERMISSION_DENIED' } : undefined;
+    const refused = run([...GROUP, '--clean-templates']);
+    expect(await refused.exitCode).toBe(1);
+    expect(cloud.templates).toHaveLength(3);
+    cloud.intercept = (args) =>
+      args.includes('describe')
+        ? { stdout: '', error: "The resource 'projects/p/…/edges' was not found" }
+        : undefined;
+    const gone = run([...GROUP, '--clean-templates']);
+    expect(await gone.exitCode).toBe(0);
+    expect(cloud.templates).toEqual([]);
   });
 
   it('does not replace a node whose tunnel is dropped while it drains', async () => {

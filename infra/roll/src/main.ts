@@ -5,9 +5,9 @@ import { createIapReach } from './iap-reach.ts';
 import { createInstanceGroupFleet } from './instance-group.ts';
 import { DIRECTLY, type Reach } from './reach.ts';
 import { rebalanceFleet } from './rebalance.ts';
-import { removeNode, rollFleet } from './roll.ts';
+import { deleteUnusedTemplates, removeNode, removeNodes, rollFleet } from './roll.ts';
 import { ROLL_USAGE, type RollCommand, readRollCommand, UsageError } from './settings.ts';
-import { readToken } from './token.ts';
+import { readTokens } from './token.ts';
 import { watchFleet } from './watch.ts';
 
 const EXIT_FAILED = 1;
@@ -26,13 +26,18 @@ async function carryOut(
 ): Promise<void> {
   const { task, roll, rebalance, watch } = command;
   const report = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
-  const admin = new AdminClient(await readToken(command.token, gcloud), reach);
+  const readAll = () => readTokens(command.token, gcloud);
   const fleet = createFleet(command, reach, gcloud);
+  if (task.kind === 'clean-templates') return await deleteUnusedTemplates(fleet, report);
+  const admin = new AdminClient(await readAll(), reach, readAll);
   switch (task.kind) {
     case 'roll':
-      return await rollFleet(fleet, admin, roll, report);
+      await rollFleet(fleet, admin, roll, report);
+      return 'region' in command.nodes ? await deleteUnusedTemplates(fleet, report) : undefined;
     case 'remove':
       return await removeNode(fleet, task.node, admin, roll, report);
+    case 'remove-count':
+      return await removeNodes(fleet, task.count, admin, roll, report);
     case 'rebalance':
       return void (await rebalanceFleet(fleet, admin, rebalance, report));
     case 'watch':

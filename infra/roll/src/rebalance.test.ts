@@ -119,7 +119,7 @@ describe('rebalanceFleet', { timeout: TIMEOUT_MS }, () => {
 
 function rebalance(settings: RebalanceSettings) {
   const fleet = createStaticFleet(nodes, NO_COMMANDS);
-  return rebalanceFleet(fleet, new AdminClient(undefined), settings, () => {});
+  return rebalanceFleet(fleet, new AdminClient(), settings, () => {});
 }
 
 async function startNodes(connections: readonly number[]) {

@@ -1,11 +1,13 @@
 import { afterEach, expect, it } from 'vitest';
 import { AdminClient } from './admin-client.ts';
 import type { Fleet } from './fleet.ts';
-import { type RollSettings, removeNode, rollFleet } from './roll.ts';
+import { DIRECTLY } from './reach.ts';
+import { type RollSettings, removeNode, removeNodes, rollFleet } from './roll.ts';
 import { FakeNode } from './testing/fake-node.ts';
 
 const SETTINGS: RollSettings = {
   parallel: 1,
+  surge: 0,
   plannedDrainMs: 1_000,
   drainTimeoutMs: 5_000,
   readyTimeoutMs: 5_000,
@@ -15,13 +17,15 @@ const SETTINGS: RollSettings = {
 const NEVER_MS = 10_000_000;
 
 const nodes: FakeNode[] = [];
+const removed: FakeNode[] = [];
 afterEach(async () => {
-  await Promise.all(nodes.splice(0).map((node) => node[Symbol.asyncDispose]()));
+  const all = [...nodes.splice(0), ...removed.splice(0)];
+  await Promise.all(all.map((node) => node[Symbol.asyncDispose]()));
 });
 
 it('drains, replaces and awaits one node after the other, with the others ready all the time', async () => {
   const { fleet, story, lines } = await startFleet(3);
-  await rollFleet(fleet, new AdminClient(undefined), SETTINGS, (line) => lines.push(line));
+  await rollFleet(fleet, new AdminClient(), SETTINGS, (line) => lines.push(line));
   expect(story).toEqual([
     'replace edge-1, others ready: true',
     'replace edge-2, others ready: true',
@@ -33,9 +37,9 @@ it('drains, replaces and awaits one node after the other, with the others ready 
 
 it('replaces several at a time where it is told to, but never all', async () => {
   const { fleet, story } = await startFleet(3);
-  await rollFleet(fleet, new AdminClient(undefined), { ...SETTINGS, parallel: 2 }, () => {});
+  await rollFleet(fleet, new AdminClient(), { ...SETTINGS, parallel: 2 }, () => {});
   expect(story).toHaveLength(3);
-  const all = rollFleet(fleet, new AdminClient(undefined), { ...SETTINGS, parallel: 3 }, () => {});
+  const all = rollFleet(fleet, new AdminClient(), { ...SETTINGS, parallel: 3 }, () => {});
   await expect(all).rejects.toThrow('3 at a time would leave none of 3 nodes');
 });
 
@@ -45,14 +49,14 @@ it('knows a node that its supervisor has started again', async () => {
     node.drainMs = 100;
     node.restartsByItself = true;
   }
-  await rollFleet(fleet, new AdminClient(undefined), SETTINGS, () => {});
+  await rollFleet(fleet, new AdminClient(), SETTINGS, () => {});
   expect(story).toHaveLength(2);
 });
 
 it('touches nothing while a node is not ready', async () => {
   const { fleet } = await startFleet(3);
   nodes[2]!.reasons = ['subscription_link_down'];
-  const rolled = rollFleet(fleet, new AdminClient(undefined), SETTINGS, () => {});
+  const rolled = rollFleet(fleet, new AdminClient(), SETTINGS, () => {});
   await expect(rolled).rejects.toThrow(
     'nothing was touched: edge-3 is unready (subscription_link_down)',
   );
@@ -63,7 +67,7 @@ it('stops at a node that does not end, and says what is done and left', async ()
   const { fleet } = await startFleet(3);
   nodes[1]!.drainMs = NEVER_MS;
   const settings = { ...SETTINGS, plannedDrainMs: 100, drainTimeoutMs: 200 };
-  const rolled = rollFleet(fleet, new AdminClient(undefined), settings, () => {});
+  const rolled = rollFleet(fleet, new AdminClient(), settings, () => {});
   await expect(rolled).rejects.toThrow(
     'stopped at edge-2: edge-2 has not ended 0.2 s after its drain began; replaced: edge-1; not touched: edge-3',
   );
@@ -73,7 +77,7 @@ it('stops at a node that does not end, and says what is done and left', async ()
 it('stops when a replacement does not get ready', async () => {
   const { fleet } = await startFleet(2, () => {});
   const settings = { ...SETTINGS, readyTimeoutMs: 200 };
-  const rolled = rollFleet(fleet, new AdminClient(undefined), settings, () => {});
+  const rolled = rollFleet(fleet, new AdminClient(), settings, () => {});
   await expect(rolled).rejects.toThrow(
     /stopped at edge-1: not ready after 0.2 s: edge-1 is unreachable/,
   );
@@ -86,7 +90,7 @@ it('stops when a replacement does not stay ready', async () => {
     setTimeout(() => node.reasons.push('full'), 100);
   });
   const settings = { ...SETTINGS, healthWindowMs: NEVER_MS };
-  const rolled = rollFleet(fleet, new AdminClient(undefined), settings, () => {});
+  const rolled = rollFleet(fleet, new AdminClient(), settings, () => {});
   await expect(rolled).rejects.toThrow('not healthy: edge-1 is unready (full)');
 });
 
@@ -103,7 +107,7 @@ it('is not stopped by a list that cannot be had, nor by one question without an 
     },
   };
   const lost = { questions: 0 };
-  const admin = new AdminClient(undefined, {
+  const admin = new AdminClient([], {
     async urlOf({ adminUrl }) {
       lost.questions += 1;
       if (lines.at(-1)?.startsWith('all ready') && lost.questions % 5 === 0) {
@@ -130,7 +134,7 @@ it('stops when the nodes cannot be listed for as long as it waits for one', asyn
     },
   };
   const settings = { ...SETTINGS, readyTimeoutMs: 200 };
-  await expect(rollFleet(broken, new AdminClient(undefined), settings, () => {})).rejects.toThrow(
+  await expect(rollFleet(broken, new AdminClient(), settings, () => {})).rejects.toThrow(
     'not ready after 0.2 s: the nodes cannot be listed: no credentials',
   );
 });
@@ -141,7 +145,7 @@ it('stops when a replacement does not answer any more', async () => {
     setTimeout(() => void node.stop(), 100);
   });
   const settings = { ...SETTINGS, healthWindowMs: NEVER_MS };
-  const rolled = rollFleet(fleet, new AdminClient(undefined), settings, () => {});
+  const rolled = rollFleet(fleet, new AdminClient(), settings, () => {});
   await expect(rolled).rejects.toThrow('not healthy: edge-1 is unreachable');
 });
 
@@ -149,26 +153,107 @@ it('stops when the command fails', async () => {
   const { fleet } = await startFleet(2, () => {
     throw new Error('no quota');
   });
-  const rolled = rollFleet(fleet, new AdminClient(undefined), SETTINGS, () => {});
+  const rolled = rollFleet(fleet, new AdminClient(), SETTINGS, () => {});
   await expect(rolled).rejects.toThrow('stopped at edge-1: no quota; replaced: none');
 });
 
 it('shows its token, and says when it is refused', async () => {
   const { fleet } = await startFleet(2, (node) => node.start(), 'sesame');
-  const refused = rollFleet(fleet, new AdminClient(undefined), SETTINGS, () => {});
+  const refused = rollFleet(fleet, new AdminClient(), SETTINGS, () => {});
   await expect(refused).rejects.toThrow('edge-1: POST /drain answered 401');
-  await rollFleet(fleet, new AdminClient('sesame'), SETTINGS, () => {});
+  await rollFleet(fleet, new AdminClient(['sesame']), SETTINGS, () => {});
 });
 
 it('removes one node, where the others can do without it', async () => {
   const { fleet, story } = await startFleet(2);
-  const admin = new AdminClient(undefined);
+  const admin = new AdminClient();
   await expect(removeNode(fleet, 'edge-9', admin, SETTINGS, () => {})).rejects.toThrow(
     'no node is called edge-9; there are edge-1, edge-2',
   );
   await removeNode(fleet, 'edge-2', admin, SETTINGS, () => {});
   expect(story).toEqual(['remove edge-2']);
-  expect(nodes.map(({ isRunning }) => isRunning)).toEqual([true, false]);
+  expect(nodes.map(({ name, isRunning }) => [name, isRunning])).toEqual([['edge-1', true]]);
+});
+
+it('removes as many nodes as it is told to, those with the fewest clients, and says what to write', async () => {
+  const { fleet, story, lines } = await startFleet(4);
+  for (const [i, clients] of [30, 10, 40, 20].entries()) nodes[i]!.connections = clients;
+  const admin = new AdminClient();
+  await removeNodes(fleet, 2, admin, { ...SETTINGS, parallel: 2 }, (line) => lines.push(line));
+  expect(story).toEqual(['remove edge-2', 'remove edge-4']);
+  expect(lines.at(-1)).toBe('2 nodes are left: write 2 as the count before the next apply');
+  await expect(removeNodes(fleet, 2, admin, SETTINGS, () => {})).rejects.toThrow(
+    'of 2 nodes one must stay',
+  );
+});
+
+it('stops removing when one of those that stay is not ready any more', async () => {
+  const { fleet, story } = await startFleet(4);
+  const first = nodes[0]!;
+  const impaired: Fleet = {
+    ...fleet,
+    async remove(node) {
+      await fleet.remove(node);
+      nodes.at(-1)!.reasons = ['subscription_link_down'];
+    },
+  };
+  const rolled = removeNodes(impaired, 2, new AdminClient(), SETTINGS, () => {});
+  await expect(rolled).rejects.toThrow(
+    'removed: edge-1: edge-4 is unready (subscription_link_down)',
+  );
+  expect(story).toEqual([`remove ${first.name}`]);
+});
+
+it('adds nodes first and removes as many of the old ones in the end, so that there are never fewer', async () => {
+  const { fleet, story, lines } = await startFleet(3);
+  const old = [...nodes];
+  const settings = { ...SETTINGS, surge: 1 };
+  await rollFleet(fleet, new AdminClient(), settings, (line) => lines.push(line));
+  expect(story).toEqual([
+    'add 1',
+    'replace edge-1, others ready: true',
+    'replace edge-2, others ready: true',
+    'remove edge-3',
+  ]);
+  expect(old.map(({ asked }) => asked)).toEqual([['drain'], ['drain'], ['drain']]);
+  expect(nodes.map(({ name }) => name)).toEqual(['edge-1', 'edge-2', 'new-1']);
+  expect(lines[0]).toMatch(
+    /^3 nodes, 1 at a time, about \d+ minutes where Google makes the nodes$/,
+  );
+});
+
+it('says that added nodes are still there when a roll with a surge stops', async () => {
+  const { fleet } = await startFleet(2, () => {
+    throw new Error('no quota');
+  });
+  const rolled = rollFleet(fleet, new AdminClient(), { ...SETTINGS, surge: 1 }, () => {});
+  await expect(rolled).rejects.toThrow(
+    /no quota; replaced: none; .*added and still there: 1 \(--remove-count 1 ends that\)/,
+  );
+  const tooMany = rollFleet(fleet, new AdminClient(), { ...SETTINGS, surge: 9 }, () => {});
+  await expect(tooMany).rejects.toThrow('a surge of 9 is more than the 3 nodes that there are');
+});
+
+it('tries the token before as well, and reads again when one is changed during the roll', async () => {
+  const { fleet } = await startFleet(
+    2,
+    async (node) => {
+      node.token = 'new';
+      await node.start();
+    },
+    'old',
+  );
+  await rollFleet(fleet, new AdminClient(['new', 'old']), SETTINGS, () => {});
+  for (const node of nodes) node.token = 'newest';
+  const stale = new AdminClient(['new', 'old']);
+  await expect(rollFleet(fleet, stale, SETTINGS, () => {})).rejects.toThrow('answered 401');
+  let reads = 0;
+  const admin = new AdminClient(['old'], DIRECTLY, async () => {
+    reads += 1;
+    return ['newest', 'new'];
+  });
+  await rollFleet(fleet, admin, SETTINGS, () => {});
+  expect(reads).toBe(1);
 });
 
 async function startFleet(
@@ -179,7 +264,7 @@ async function startFleet(
   for (let i = 1; i <= count; i += 1) nodes.push(await FakeNode.start(`edge-${i}`, token));
   const story: string[] = [];
   const fleet: Fleet = {
-    list: async () => nodes,
+    list: async () => [...nodes],
     async replace(node) {
       const others = nodes.filter((each) => each !== node);
       const areReady = others.every((each) => each.isRunning && each.reasons.length === 0);
@@ -188,7 +273,14 @@ async function startFleet(
     },
     async remove(node) {
       story.push(`remove ${node.name}`);
+      nodes.splice(nodes.indexOf(node as FakeNode), 1);
+      removed.push(node as FakeNode);
     },
+    async add(extra) {
+      story.push(`add ${extra}`);
+      for (let i = 1; i <= extra; i += 1) nodes.push(await FakeNode.start(`new-${i}`, token));
+    },
+    deleteUnusedTemplates: async () => [],
   };
   return { fleet, story, lines: [] as string[] };
 }

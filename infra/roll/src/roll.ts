@@ -11,45 +11,98 @@ import { type Report, RollError } from './report.ts';
 
 /** How a roll goes about it. */
 export interface RollSettings extends DrainSettings, ReadySettings {
-  /** Nodes that are replaced at the same time. */
+  /** Nodes that are replaced, or removed, at the same time. */
   readonly parallel: number;
+  /** Nodes that are added before the first one is drained, so that the fleet keeps its capacity; 0 for none. */
+  readonly surge: number;
 }
 
-/** Replaces every node of a fleet, a few at a time, and stops at the first one that does not come back. */
+/**
+ * Until a VM that was ordered is ready, in ms, for the estimate only: Google makes it in about a minute, it boots,
+ * fetches and starts the service in another one, and the group looks at it now and then.
+ */
+const REPLACEMENT_ESTIMATE_MS = 150_000;
+
+/**
+ * Replaces every node of a fleet, a few at a time, and stops at the first one that does not come back. With a surge,
+ * further nodes come first, and as many of the old ones are removed in the end instead of being replaced.
+ */
 export async function rollFleet(
   fleet: Fleet,
   admin: AdminClient,
   settings: RollSettings,
   report: Report,
 ): Promise<void> {
+  const { parallel, surge } = settings;
   const nodes = await fleet.list();
   if (nodes.length === 0) throw new RollError('there are no nodes');
-  if (nodes.length > 1 && settings.parallel >= nodes.length) {
-    throw new RollError(`${settings.parallel} at a time would leave none of ${nodes.length} nodes`);
+  if (surge > nodes.length) {
+    throw new RollError(
+      `a surge of ${surge} is more than the ${nodes.length} nodes that there are`,
+    );
+  }
+  if (surge === 0 && nodes.length > 1 && parallel >= nodes.length) {
+    throw new RollError(`${parallel} at a time would leave none of ${nodes.length} nodes`);
   }
   await expectAllReady(nodes, admin);
-  report(`${nodes.length} nodes, ${settings.parallel} at a time`);
+  const rounds = Math.ceil(nodes.length / parallel);
+  report(`${nodes.length} nodes, ${parallel} at a time, ${estimate(rounds, settings)}`);
+  const fromHereReplaced = nodes.length - surge;
   const done: string[] = [];
-  while (done.length < nodes.length) {
-    const batch = nodes.slice(done.length, done.length + settings.parallel);
-    try {
-      await Promise.all(batch.map((node) => drainNode(node, admin, settings, report)));
-      for (const node of batch) {
-        report(`${node.name}: replacing`);
-        await fleet.replace(node);
-      }
-      await untilReadyAgain(fleet, nodes.length, admin, settings, report);
-    } catch (error) {
-      const left = nodes.slice(done.length + batch.length).map(({ name }) => name);
-      throw new RollError(
-        `stopped at ${batch.map(({ name }) => name).join(', ')}: ${(error as Error).message}; ` +
-          `replaced: ${done.join(', ') || 'none'}; not touched: ${left.join(', ') || 'none'}`,
-        { cause: error },
-      );
+  let wanted = nodes.length;
+  let batch: readonly FleetNode[] = [];
+  const begunAt = performance.now();
+  try {
+    if (surge > 0) {
+      report(`adding ${surge}`);
+      await fleet.add(surge);
+      wanted += surge;
+      await untilReadyAgain(fleet, wanted, admin, settings, report);
     }
-    done.push(...batch.map(({ name }) => name));
-    report(`${done.length} of ${nodes.length} replaced`);
+    while (done.length < nodes.length) {
+      batch = nodes.slice(done.length, done.length + parallel);
+      await Promise.all(batch.map((node) => drainNode(node, admin, settings, report)));
+      for (const [i, node] of batch.entries()) {
+        const isReplaced = done.length + i < fromHereReplaced;
+        report(`${node.name}: ${isReplaced ? 'replacing' : 'removing'}`);
+        if (isReplaced) await fleet.replace(node);
+        else await fleet.remove(node);
+        if (!isReplaced) wanted -= 1;
+      }
+      await untilReadyAgain(fleet, wanted, admin, settings, report);
+      done.push(...batch.map(({ name }) => name));
+      batch = [];
+      report(progress(done.length, nodes.length, performance.now() - begunAt));
+    }
+  } catch (error) {
+    throw stoppedAt(batch, done, nodes, wanted, error as Error);
   }
+}
+
+function stoppedAt(
+  batch: readonly FleetNode[],
+  done: readonly string[],
+  nodes: readonly FleetNode[],
+  wanted: number,
+  error: Error,
+): RollError {
+  const left = nodes.slice(done.length + batch.length).map(({ name }) => name);
+  const where = batch.map(({ name }) => name).join(', ') || 'the nodes to be added';
+  const further = wanted - nodes.length;
+  return new RollError(
+    `stopped at ${where}: ${error.message}; ` +
+      `replaced: ${done.join(', ') || 'none'}; not touched: ${left.join(', ') || 'none'}` +
+      (further > 0
+        ? `; added and still there: ${further} (--remove-count ${further} ends that)`
+        : ''),
+    { cause: error },
+  );
+}
+
+/** Deletes templates that no node needs any more. */
+export async function deleteUnusedTemplates(fleet: Fleet, report: Report): Promise<void> {
+  const deleted = await fleet.deleteUnusedTemplates();
+  report(`templates deleted that no node uses: ${deleted.join(', ') || 'none'}`);
 }
 
 /** Drains one node and takes it away, where the others are ready to hold its clients. */
@@ -66,15 +119,78 @@ export async function removeNode(
     const names = nodes.map((each) => each.name).join(', ');
     throw new RollError(`no node is called ${name}; there are ${names || 'none'}`);
   }
-  const others = nodes.filter((candidate) => candidate !== node);
-  if (others.length === 0) throw new RollError(`${name} is the only node`);
-  await expectAllReady(others, admin);
-  await drainNode(node, admin, settings, report);
-  await fleet.remove(node);
-  report(`${name}: removed`);
+  await removeAll(fleet, [node], admin, settings, report);
 }
 
-async function expectAllReady(nodes: readonly FleetNode[], admin: AdminClient): Promise<void> {
+/** Drains `count` nodes, those with the fewest clients first, and takes them away, a few at a time. */
+export async function removeNodes(
+  fleet: Fleet,
+  count: number,
+  admin: AdminClient,
+  settings: RollSettings,
+  report: Report,
+): Promise<void> {
+  const nodes = await fleet.list();
+  await expectAllReady(nodes, admin);
+  const held = await Promise.all(nodes.map((node) => admin.connections(node)));
+  const byClients = nodes
+    .map((node, i) => ({ node, clients: held[i] as number }))
+    .toSorted((one, other) => one.clients - other.clients);
+  const chosen = byClients.slice(0, count).map(({ node }) => node);
+  await removeAll(fleet, chosen, admin, settings, report);
+}
+
+async function removeAll(
+  fleet: Fleet,
+  chosen: readonly FleetNode[],
+  admin: AdminClient,
+  settings: RollSettings,
+  report: Report,
+): Promise<void> {
+  const before = await fleet.list();
+  const names = new Set(chosen.map(({ name }) => name));
+  const staying = before.filter(({ name }) => !names.has(name));
+  if (staying.length === 0) throw new RollError(`of ${before.length} nodes one must stay`);
+  for (let i = 0; i < chosen.length; i += settings.parallel) {
+    const removed = chosen.slice(0, i).map(({ name }) => name);
+    await expectAllReady(staying, admin, removed);
+    const batch = chosen.slice(i, i + settings.parallel);
+    await Promise.all(batch.map((node) => drainNode(node, admin, settings, report)));
+    for (const node of batch) {
+      await fleet.remove(node);
+      report(`${node.name}: removed`);
+    }
+  }
+  report(
+    `${staying.length} nodes are left: write ${staying.length} as the count before the next apply`,
+  );
+}
+
+/** @param removed nodes that were taken away before. */
+async function expectAllReady(
+  nodes: readonly FleetNode[],
+  admin: AdminClient,
+  removed: readonly string[] = [],
+): Promise<void> {
   const unready = await findUnready(nodes, admin);
-  if (unready.length > 0) throw new RollError(`nothing was touched: ${describeUnready(unready)}`);
+  if (unready.length === 0) return;
+  const before = removed.length === 0 ? 'nothing was touched' : `removed: ${removed.join(', ')}`;
+  throw new RollError(`${before}: ${describeUnready(unready)}`);
+}
+
+function estimate(rounds: number, { plannedDrainMs, healthWindowMs, surge }: RollSettings): string {
+  const madeMs = REPLACEMENT_ESTIMATE_MS + healthWindowMs;
+  const total = rounds * (plannedDrainMs + madeMs) + (surge > 0 ? madeMs : 0);
+  return `about ${minutes(total)} where Google makes the nodes`;
+}
+
+function progress(done: number, all: number, elapsedMs: number): string {
+  const left = (elapsedMs / done) * (all - done);
+  return `${done} of ${all} replaced${left === 0 ? '' : `, about ${minutes(left)} to go`}`;
+}
+
+function minutes(ms: number): string {
+  const MINUTE_MS = 60_000;
+  const rounded = Math.ceil(ms / MINUTE_MS);
+  return rounded === 1 ? '1 minute' : `${rounded} minutes`;
 }

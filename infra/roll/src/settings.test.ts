@@ -27,6 +27,14 @@ it('reads an instance group and the other commands', () => {
   });
 });
 
+it('reads a surge, by which as many are replaced at a time, and a number of nodes to remove', () => {
+  const group = ['--mig', 'edges', '--region', 'r'];
+  expect(read([...group, '--surge', '3']).roll).toMatchObject({ surge: 3, parallel: 3 });
+  expect(read([...group, '--surge', '3', '--parallel', '1']).roll).toMatchObject({ parallel: 1 });
+  expect(read([...group, '--remove-count', '6']).task).toEqual({ kind: 'remove-count', count: 6 });
+  expect(read([...group, '--clean-templates']).task).toEqual({ kind: 'clean-templates' });
+});
+
 it('waits for a longer drain by as much longer', () => {
   const { roll } = read(['--node', 'http://a', '--drain-seconds', '300']);
   expect(roll).toMatchObject({ plannedDrainMs: 300_000, drainTimeoutMs: 330_000 });
@@ -49,7 +57,7 @@ it('takes the token from where it is told to, and from the environment otherwise
   expect(readRollCommand(node, env).token).toEqual({ kind: 'variable', text: 'sesame' });
   expect(readRollCommand([...node, '--token-file', 'f'], env).token).toEqual({
     kind: 'file',
-    path: 'f',
+    paths: ['f'],
   });
   expect(read([...node, '--token-secret', 's', '--project', 'p']).token).toEqual({
     kind: 'secret',
@@ -68,7 +76,17 @@ it.each([
   [['--node', 'http://a', '--watch', '--rebalance'], 'are commands of their own'],
   [['--node', 'http://a', '--iap'], '--iap needs --mig'],
   [['--node', 'http://a', '--drain-timeout', '59'], '--drain-timeout must not be less'],
-  [['--node', 'http://a', '--token-file', 'a', '--token-secret', 'b'], 'are two tokens'],
+  [
+    ['--node', 'http://a', '--token-file', 'a', '--token-secret', 'b'],
+    'are two places of one token',
+  ],
+  [['--node', 'http://a', '--surge', '1'], '--surge needs --mig'],
+  [['--mig', 'a', '--region', 'r', '--surge', '1', '--watch'], '--surge is for a roll'],
+  [
+    ['--mig', 'a', '--region', 'r', '--remove-count', '0'],
+    '--remove-count must be a number from 1',
+  ],
+  [['--node', 'http://a', '--clean-templates'], '--clean-templates needs --mig'],
   [['--nodes', 'http://a'], "Unknown option '--nodes'"],
 ] as const)('refuses %j', (args, message) => {
   expect(() => read(args)).toThrow(message);

@@ -16,20 +16,23 @@ NODES, one of:
     [--iap]                  through a tunnel of Identity-Aware Proxy to each node
 
 WHAT, one of:
-  (nothing)                  replaces all nodes, a few at a time
+  (nothing)                  replaces all nodes, a few at a time; then as --clean-templates
   --remove NAME              drains one node and takes it away
+  --remove-count N           the same with N nodes, those with the fewest clients
+  --clean-templates          with --mig: deletes the group's templates that no VM uses; also when the group is gone
   --rebalance                has nodes above the average shed clients slowly
   --watch                    goes on looking, and rebalances when nodes stay uneven; ends on SIGTERM
 
 TOKEN of the admin ports, one of:
-  --token-file FILE          a file holds it
-  --token-secret NAME        Secret Manager does, by means of gcloud: the latest version
+  --token-file FILE          a file holds it; twice for the new token and the one before
+  --token-secret NAME        Secret Manager does, by means of gcloud: the newest two versions are tried
   ADMIN_TOKEN                the environment does
 
 OPTIONS
   --replace COMMAND          replaces a drained node; {node} and {url} are filled in
   --remove-command COMMAND   takes a drained node away
-  --parallel N               nodes at a time (1)
+  --parallel N               nodes at a time (1, with --surge as many as that)
+  --surge N                  with --mig: adds N nodes first, so that the others need not carry more
   --poll SECONDS             between two questions to a node that is waited for (1)
   --drain-seconds SECONDS    that a node takes at most for its drain: its DRAIN_SECONDS (60)
   --drain-timeout SECONDS    until a drained node must have ended (30 more than that)
@@ -52,6 +55,8 @@ export class UsageError extends Error {
 export type RollTask =
   | { readonly kind: 'roll' }
   | { readonly kind: 'remove'; readonly node: string }
+  | { readonly kind: 'remove-count'; readonly count: number }
+  | { readonly kind: 'clean-templates' }
   | { readonly kind: 'rebalance' }
   | { readonly kind: 'watch' };
 
@@ -70,6 +75,9 @@ export interface RollCommand {
 /** Beyond its drain, what a node is given to end: up to 10 s for its stop, and a reserve. */
 const END_RESERVE_MS = 30_000;
 
+/** More than any group has. */
+const MOST_NODES = 1_000;
+
 /** By how many clients a node must be off: someone who looks on wants it even, and a watch wants it quiet. */
 const LEAST_OFF = { asked: '1', watching: '100' } as const;
 
@@ -80,14 +88,17 @@ const OPTIONS = {
   project: { type: 'string' },
   'admin-port': { type: 'string', default: '9080' },
   remove: { type: 'string' },
+  'remove-count': { type: 'string' },
+  'clean-templates': { type: 'boolean' },
   rebalance: { type: 'boolean' },
   watch: { type: 'boolean' },
   iap: { type: 'boolean' },
-  'token-file': { type: 'string' },
+  'token-file': { type: 'string', multiple: true },
   'token-secret': { type: 'string' },
   replace: { type: 'string' },
   'remove-command': { type: 'string' },
-  parallel: { type: 'string', default: '1' },
+  parallel: { type: 'string' },
+  surge: { type: 'string', default: '0' },
   poll: { type: 'string', default: '1' },
   'drain-seconds': { type: 'string', default: '60' },
   'drain-timeout': { type: 'string' },
@@ -114,7 +125,6 @@ export function readRollCommand(
   variables: Readonly<Record<string, string | undefined>>,
 ): RollCommand {
   const values = parse(args);
-  const task = readTask(values);
   const number = (name: keyof Values, min: number, max: number, fallback?: string): number => {
     const value = Number(values[name] ?? fallback);
     if (value >= min && value <= max) return value;
@@ -122,6 +132,8 @@ export function readRollCommand(
   };
   const integer = (name: keyof Values, min: number, max: number, fallback?: string): number =>
     Math.trunc(number(name, min, max, fallback));
+  const task = readTask(values, () => integer('remove-count', 1, MOST_NODES));
+  const surge = integer('surge', 0, MOST_NODES);
   const milliseconds = (name: keyof Values, min = 0): number => number(name, min, 3_600) * 1_000;
   const plannedDrainMs = milliseconds('drain-seconds');
   const command: RollCommand = {
@@ -131,7 +143,8 @@ export function readRollCommand(
     token: readTokenSource(values, variables),
     iap: values.iap === true,
     roll: {
-      parallel: integer('parallel', 1, 1_000),
+      parallel: integer('parallel', 1, MOST_NODES, String(Math.max(1, surge))),
+      surge,
       plannedDrainMs,
       drainTimeoutMs:
         values['drain-timeout'] === undefined
@@ -158,9 +171,18 @@ export function readRollCommand(
   return command;
 }
 
-function checkTogether({ iap, nodes, roll }: RollCommand): void {
-  if (iap && !('region' in nodes))
-    throw new UsageError('--iap needs --mig: it goes by names and zones');
+function checkTogether({ iap, nodes, roll, task }: RollCommand): void {
+  const isGroup = 'region' in nodes;
+  if (iap && !isGroup) throw new UsageError('--iap needs --mig: it goes by names and zones');
+  if (task.kind === 'clean-templates' && !isGroup) {
+    throw new UsageError('--clean-templates needs --mig: other nodes have none');
+  }
+  if (roll.surge > 0 && !isGroup) {
+    throw new UsageError('--surge needs --mig: other nodes cannot be added to by themselves');
+  }
+  if (roll.surge > 0 && task.kind !== 'roll') {
+    throw new UsageError('--surge is for a roll');
+  }
   if (roll.plannedDrainMs > roll.drainTimeoutMs) {
     throw new UsageError('--drain-timeout must not be less than --drain-seconds');
   }
@@ -180,14 +202,22 @@ function parse(args: readonly string[]) {
   }
 }
 
-function readTask(values: Values): RollTask {
-  const { remove, rebalance = false, watch = false } = values;
-  if (Number(remove !== undefined) + Number(rebalance) + Number(watch) > 1) {
-    throw new UsageError('--remove, --rebalance and --watch are commands of their own');
+function readTask(values: Values, readCount: () => number): RollTask {
+  const { remove } = values;
+  const asked: RollTask[] = [
+    ...(remove === undefined ? [] : [{ kind: 'remove', node: remove } as const]),
+    ...(values['remove-count'] === undefined
+      ? []
+      : [{ kind: 'remove-count', count: readCount() } as const]),
+    ...(values['clean-templates'] === true ? [{ kind: 'clean-templates' } as const] : []),
+    ...(values.rebalance === true ? [{ kind: 'rebalance' } as const] : []),
+    ...(values.watch === true ? [{ kind: 'watch' } as const] : []),
+  ];
+  if (asked.length > 1) {
+    const names = '--remove, --remove-count, --clean-templates, --rebalance and --watch';
+    throw new UsageError(`${names} are commands of their own`);
   }
-  if (remove !== undefined) return { kind: 'remove', node: remove };
-  if (watch) return { kind: 'watch' };
-  return rebalance ? { kind: 'rebalance' } : { kind: 'roll' };
+  return asked[0] ?? { kind: 'roll' };
 }
 
 function readNodes(values: Values, adminPort: number): RollCommand['nodes'] {
@@ -212,11 +242,11 @@ function readTokenSource(
   values: Values,
   variables: Readonly<Record<string, string | undefined>>,
 ): TokenSource {
-  const { 'token-file': path, 'token-secret': name, project } = values;
-  if (path !== undefined && name !== undefined) {
-    throw new UsageError('--token-file and --token-secret are two tokens');
+  const { 'token-file': paths, 'token-secret': name, project } = values;
+  if (paths !== undefined && name !== undefined) {
+    throw new UsageError('--token-file and --token-secret are two places of one token');
   }
-  if (path !== undefined) return { kind: 'file', path };
+  if (paths !== undefined) return { kind: 'file', paths };
   if (name !== undefined) return { kind: 'secret', name, project };
   const text = variables[TOKEN_VARIABLE];
   return text === undefined || text === '' ? { kind: 'none' } : { kind: 'variable', text };

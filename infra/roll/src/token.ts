@@ -5,36 +5,54 @@ import type { Gcloud } from './gcloud.ts';
 export type TokenSource =
   | { readonly kind: 'none' }
   | { readonly kind: 'variable'; readonly text: string }
-  | { readonly kind: 'file'; readonly path: string }
-  /** The latest version of a secret in Secret Manager; without a project, in gcloud's own. */
+  /** One token a file, the newest first. */
+  | { readonly kind: 'file'; readonly paths: readonly string[] }
+  /** A secret in Secret Manager; without a project, in gcloud's own. */
   | { readonly kind: 'secret'; readonly name: string; readonly project: string | undefined };
 
 /** The variable that an edge reads its own from. */
 export const TOKEN_VARIABLE = 'ADMIN_TOKEN';
 
-/** Reads the token; undefined where there is none. Rejects when it is not where it should be, or empty. */
-export async function readToken(source: TokenSource, gcloud: Gcloud): Promise<string | undefined> {
-  if (source.kind === 'none') return undefined;
-  const token = (await textOf(source, gcloud)).trim();
-  if (token === '') throw new Error(`the token of the admin ports is empty (${source.kind})`);
-  return token;
+/** A node that was not rolled since the last change knows the version before; one change is rolled out at a time. */
+const VERSIONS_IN_USE = 2;
+
+/**
+ * Reads the tokens that nodes may know, the newest first; none where the admin ports ask for none. Nodes learn of a new
+ * token when they are replaced, so that the one before is in use until the roll is over.
+ *
+ * Rejects when a token is not where it should be, or empty.
+ */
+export async function readTokens(source: TokenSource, gcloud: Gcloud): Promise<readonly string[]> {
+  const tokens = (await textsOf(source, gcloud)).map((text) => text.trim());
+  if (tokens.includes('')) throw new Error(`a token of the admin ports is empty (${source.kind})`);
+  return tokens;
 }
 
-async function textOf(
-  source: Exclude<TokenSource, { readonly kind: 'none' }>,
-  gcloud: Gcloud,
-): Promise<string> {
+async function textsOf(source: TokenSource, gcloud: Gcloud): Promise<readonly string[]> {
   switch (source.kind) {
+    case 'none':
+      return [];
     case 'variable':
-      return source.text;
+      return [source.text];
     case 'file':
-      return readFileSync(source.path, 'utf8');
-    case 'secret': {
-      const project = source.project === undefined ? [] : [`--project=${source.project}`];
-      return await gcloud([
-        ...['secrets', 'versions', 'access', 'latest', `--secret=${source.name}`],
-        ...project,
-      ]);
-    }
+      return source.paths.map((path) => readFileSync(path, 'utf8'));
+    case 'secret':
+      return await readVersions(source, gcloud);
   }
+}
+
+async function readVersions(
+  { name, project }: Extract<TokenSource, { kind: 'secret' }>,
+  gcloud: Gcloud,
+): Promise<readonly string[]> {
+  const ofSecret = [`--secret=${name}`, ...(project === undefined ? [] : [`--project=${project}`])];
+  const [, ...inProject] = ofSecret;
+  const listed = await gcloud([
+    ...['secrets', 'versions', 'list', name, ...inProject, '--filter=state=enabled'],
+    ...['--sort-by=~createTime', `--limit=${VERSIONS_IN_USE}`, '--format=value(name.basename())'],
+  ]);
+  const versions = listed.split(/\s+/).filter((version) => version !== '');
+  if (versions.length === 0) throw new Error(`the secret ${name} has no enabled version`);
+  const access = ['secrets', 'versions', 'access'];
+  return await Promise.all(versions.map((version) => gcloud([...access, version, ...ofSecret])));
 }

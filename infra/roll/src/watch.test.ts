@@ -1,5 +1,6 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import { AdminClient } from './admin-client.ts';
+import { createStaticFleet } from './fleet.ts';
 import type { RebalanceSettings } from './rebalance.ts';
 import { FakeNode } from './testing/fake-node.ts';
 import { type WatchSettings, watchFleet } from './watch.ts';
@@ -114,8 +115,8 @@ async function addNodes(...connections: readonly number[]): Promise<void> {
 function watch(settings = WATCH, rebalance = REBALANCE): readonly string[] {
   const lines: string[] = [];
   end = new AbortController();
-  const fleet = { list: async () => nodes, replace: async () => {}, remove: async () => {} };
-  const admin = new AdminClient(undefined);
+  const fleet = createStaticFleet(nodes, { replace: undefined, remove: undefined });
+  const admin = new AdminClient();
   const report = (line: string): void => void lines.push(line);
   watching = watchFleet(fleet, admin, rebalance, settings, report, end.signal);
   return lines;

@@ -23,6 +23,8 @@ const ZONE = 'europe-west4-a';
  */
 export class FakeCloud implements AsyncDisposable {
   readonly nodes: FakeNode[] = [];
+  /** The templates that there are. */
+  readonly templates = ['oldest', 'older', 'newest'];
   /** What gcloud was asked, without its options. */
   readonly asked: string[] = [];
   /** The processes of the tunnels that were opened, in order. */
@@ -87,13 +89,34 @@ export class FakeCloud implements AsyncDisposable {
     switch (words.slice(0, -1).join(' ')) {
       case 'compute instance-groups managed list-instances':
         return print(
-          this.nodes.map(({ name }) => ({ instance: `${zoneUrl()}/instances/${name}` })),
+          this.nodes.map(({ name }) => ({
+            instance: `${zoneUrl()}/instances/${name}`,
+            version: { instanceTemplate: templateUrl(name.includes('new') ? 'newest' : 'older') },
+          })),
         );
       case 'compute instances':
         return print(this.nodes.map(({ name }) => machine(name)));
       case 'compute instance-groups managed update-instances':
         await this.#replace(named ?? '');
         return print([]);
+      case 'compute instance-groups managed delete-instances':
+        await this.#remove(named ?? '');
+        return print([]);
+      case 'compute instance-groups managed describe':
+        return print({
+          targetSize: this.nodes.length,
+          versions: [{ instanceTemplate: templateUrl('newest') }],
+        });
+      case 'compute instance-groups managed resize':
+        await this.#grow(Number(args.find((arg) => arg.startsWith('--size='))?.slice(7)));
+        return print([]);
+      case 'compute instance-templates':
+        return { stdout: this.templates.map((name) => `${name}\n`).join(''), error: '' };
+      case 'compute instance-templates delete':
+        this.templates.splice(this.templates.indexOf(words.at(-1) ?? ''), 1);
+        return print([]);
+      case 'secrets versions list':
+        return { stdout: '1\n', error: '' };
       case 'secrets versions access':
         return { stdout: FAKE_TOKEN, error: '' };
       default: {
@@ -105,6 +128,17 @@ export class FakeCloud implements AsyncDisposable {
         return { tunnelTo: node.port };
       }
     }
+  }
+
+  async #remove(name: string): Promise<void> {
+    const at = this.nodes.findIndex((node) => node.name === name);
+    const [old] = this.nodes.splice(at, 1);
+    this.hadEnded.push(old?.isRunning === false);
+    await old?.stop();
+  }
+
+  async #grow(size: number): Promise<void> {
+    for (let i = 1; this.nodes.length < size; i += 1) await this.#add(`edge-new-${i}`);
   }
 
   async #replace(name: string): Promise<void> {
@@ -128,6 +162,10 @@ export function isAlive(pid: number): boolean {
 
 function print(value: unknown): FakeAnswer {
   return { stdout: JSON.stringify(value), error: '' };
+}
+
+function templateUrl(name: string): string {
+  return `https://www.googleapis.com/compute/v1/projects/p/regions/europe-west4/instanceTemplates/${name}`;
 }
 
 function zoneUrl(): string {

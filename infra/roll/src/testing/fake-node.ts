@@ -18,13 +18,14 @@ export class FakeNode implements AsyncDisposable, FleetNode {
   isWithoutIndex = false;
   /** What happens when it is told to shed. */
   onShed: (count: number) => void = () => {};
-  readonly #token: string | undefined;
+  /** The bearer token that it knows; undefined: none. */
+  token: string | undefined;
   #server: Server | undefined;
   #port = 0;
 
   private constructor(name: string, token: string | undefined) {
     this.name = name;
-    this.#token = token;
+    this.token = token;
   }
 
   static async start(name: string, token?: string): Promise<FakeNode> {
@@ -47,8 +48,8 @@ export class FakeNode implements AsyncDisposable, FleetNode {
     const server = createServer((request, response) => {
       const url = new URL(request.url ?? '', 'http://node');
       const isOpen = url.pathname === '/readyz';
-      if (!isOpen && this.#token !== undefined) {
-        if (request.headers.authorization !== `Bearer ${this.#token}`) {
+      if (!isOpen && this.token !== undefined) {
+        if (request.headers.authorization !== `Bearer ${this.token}`) {
           response.writeHead(401).end();
           return;
         }
