@@ -34,6 +34,15 @@ describe('TokenBucket', () => {
     expect(bucket.take(0, 0)).toBe(true);
   });
 
+  it('lets nothing pass until what it was charged is earned', () => {
+    const bucket = new TokenBucket({ perSecond: 10, burst: 20 }, 0);
+    bucket.charge(0, 50);
+    expect([bucket.take(0, 0), bucket.waitMs(0), bucket.waitMs(5)]).toEqual([false, 3_000, 3_500]);
+    expect([bucket.take(2_999, 0), bucket.take(3_000, 0)]).toEqual([false, true]);
+    bucket.charge(3_000, -100);
+    expect([bucket.take(3_000, 21), bucket.take(3_000, 20)]).toEqual([false, true]);
+  });
+
   it('never allows more than the burst and the rate over any stretch of time', () => {
     const rates = fc.record({
       perSecond: fc.integer({ min: 1, max: 1_000 }),

@@ -64,6 +64,8 @@ export interface EdgeConfig extends ServiceSettings {
   readonly requestRate: Rate;
   /** `EDGE_SUBSCRIBE_RATE`: channels per client and second; the burst is what it may hold. */
   readonly subscribeRate: Rate;
+  /** `EDGE_REPLAY_RATE_BYTES` and `EDGE_REPLAY_BURST_BYTES`: publications of the past per client, in bytes. */
+  readonly replayRate: Rate;
   /** `EDGE_NODE_SUBSCRIBE_RATE`: new channels per node and second; the burst is twice that. */
   readonly nodeSubscribeRate: Rate;
   /** `EDGE_LIMITS`: whether what goes beyond a rate or a budget is refused, or only counted and logged. */
@@ -163,6 +165,10 @@ function read(env: EnvironmentReader): EdgeConfig {
     subscribeRate: {
       perSecond: int('EDGE_SUBSCRIBE_RATE', MAX_CHANNELS_PER_REQUEST, 1, 100_000),
       burst: maxChannelsPerClient,
+    },
+    replayRate: {
+      perSecond: int('EDGE_REPLAY_RATE_BYTES', 64 * KIB, KIB, 1024 * MIB),
+      burst: int('EDGE_REPLAY_BURST_BYTES', 32 * MIB, 64 * KIB, 1024 * MIB),
     },
     nodeSubscribeRate: { perSecond: nodeSubscribeRate, burst: 2 * nodeSubscribeRate },
     enforcesRates: env.choice('EDGE_LIMITS', LIMITS) === 'enforce',

@@ -49,6 +49,7 @@ export interface ConnectionParts {
   readonly time: AttendedTime;
   readonly requestBudget: TokenBucket;
   readonly subscribeBudget: TokenBucket;
+  readonly replayBudget: TokenBucket;
   readonly writer: FrameWriter;
   readonly owner: ConnectionOwner;
 }
@@ -90,6 +91,8 @@ export class Connection implements Subscriber, Dated {
   readonly session: string;
   readonly requestBudget: TokenBucket;
   readonly subscribeBudget: TokenBucket;
+  /** Of publications of the past, in bytes. */
+  readonly replayBudget: TokenBucket;
   /** Requests that were ignored because the budget was used up. */
   ignoredRequests = 0;
   /** Whether it ever asked for a channel. */
@@ -111,6 +114,7 @@ export class Connection implements Subscriber, Dated {
     this.outbox = parts.outbox;
     this.requestBudget = parts.requestBudget;
     this.subscribeBudget = parts.subscribeBudget;
+    this.replayBudget = parts.replayBudget;
     this.#webSocket = parts.webSocket;
     this.#socket = parts.socket;
     this.#descriptor = parts.descriptor;

@@ -40,6 +40,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     enforcesRates: config.enforcesRates,
     requestRate: config.requestRate,
     subscribeRate: config.subscribeRate,
+    replayRate: config.replayRate,
     silentSeconds: config.silentSeconds,
     flushMs: config.flushMs,
     roundsApart: roundsApart(config.workers, availableParallelism()),

@@ -55,6 +55,14 @@ export const EDGE_LIMITS = {
     told: 'rejected with `rate_limited` and `retryAfterMs`; what is held is answered, and charged',
     enforced: 'unless report',
   },
+  replay: {
+    what: 'bytes of publications of the past (`since`, `history`)',
+    per: 'connection',
+    amount: (config) => rate(config.replayRate),
+    variables: ['EDGE_REPLAY_RATE_BYTES', 'EDGE_REPLAY_BURST_BYTES'],
+    told: 'rejected with `rate_limited` and `retryAfterMs`; what is begun is finished, and charged',
+    enforced: 'unless report',
+  },
   client_channels: {
     what: 'channels that are held or waited for',
     per: 'connection',

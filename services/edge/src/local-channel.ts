@@ -14,6 +14,8 @@ export interface WaitingAnswer {
   readonly others: SubscribeAnswer[];
   readonly request: ChannelRequest;
   readonly asked: Asked;
+  /** What the connection's budget for replays was charged for it so far, in bytes. */
+  chargedBytes: number;
   /** Seconds for which it has been kept waiting although the channel flows. */
   delayedSeconds: number;
 }
@@ -21,7 +23,7 @@ export interface WaitingAnswer {
 /** What begins to wait. */
 export function waitingAnswer(answer: SubscribeAnswer, request: ChannelRequest): WaitingAnswer {
   const asked: Asked = { end: 'unasked', failure: undefined };
-  return { answer, others: [], request, asked, delayedSeconds: 0 };
+  return { answer, others: [], request, asked, chargedBytes: 0, delayedSeconds: 0 };
 }
 
 /** A channel in which someone on this worker is interested. */

@@ -402,6 +402,88 @@ describe('Subscriptions: replay', () => {
     expect(story(other).filter((one) => one === 100)).toHaveLength(names.length);
   });
 
+  describe('beyond the budget', () => {
+    const since = { epoch: EPOCH, offset: 90 };
+    const past = publicationsOf('a', 91, 100);
+    const historyBytes = past.reduce((sum, { tail }) => sum + tail.length + 16, 0);
+
+    /** A client that was replayed ten publications on an allowance of one byte, and then left the channel. */
+    function setUpOwing(enforcesRates = true) {
+      const parts = setUp({}, 1_000_000, enforcesRates);
+      const { log, resume, unsubscribe, upstream } = parts;
+      const client = createTestConnection({ log, replayRate: { perSecond: 100, burst: 1 } });
+      resume(client, 1, since);
+      upstream.acknowledge(['a'], position);
+      upstream.answer('a', EPOCH, past);
+      expect(story(client).slice(1)).toEqual(past.map(({ offset }) => offset));
+      unsubscribe(client, 2, ['a']);
+      return { ...parts, client };
+    }
+
+    it('finishes what was begun, then says when to ask again, and asks nothing of the node', () => {
+      const { clock, client, resume, upstream, beyond } = setUpOwing();
+      resume(client, 3, since);
+      upstream.acknowledge(['a'], position);
+      const retryAfterMs = (historyBytes - 1) * 10;
+      const rejected = [{ channel: 'a', code: 'rate_limited', retryAfterMs }];
+      expect(client.sent().at(-1)).toMatchObject({ id: 3, channels: [], rejected, done: true });
+      expect(upstream.calls).toEqual(['+a', '?a 91', '-a', '+a', '-a']);
+      expect(beyond).toEqual(['replay']);
+
+      clock.now = retryAfterMs;
+      resume(client, 4, since);
+      upstream.acknowledge(['a'], position);
+      expect(upstream.answer('a', EPOCH, past)).toBe(91);
+      expect(story(client).slice(-11)).toEqual(['answer 4', ...past.map(({ offset }) => offset)]);
+    });
+
+    it('lets a client have what is live, and one that has missed nothing', () => {
+      const { client, resume, subscribe, upstream } = setUpOwing();
+      resume(client, 3, position);
+      subscribe(client, 4, ['b']);
+      upstream.acknowledge(['a', 'b'], position);
+      expect(client.sent().slice(-2)).toMatchObject([
+        { id: 3, channels: [{ recovered: true, replayed: 0 }] },
+        { id: 4, channels: [{ channel: 'b' }] },
+      ]);
+    });
+
+    it('lets go of no channel that others hold or wait for', () => {
+      const { client, other, resume, subscribe, upstream } = setUpOwing();
+      resume(client, 3, since);
+      resume(other, 4, since);
+      upstream.acknowledge(['a'], position);
+      upstream.answer('a', EPOCH, past);
+      expect(story(other).slice(1)).toEqual(past.map(({ offset }) => offset));
+      resume(client, 5, since);
+      expect(client.sent().at(-1)).toMatchObject({ id: 5, rejected: [{ code: 'rate_limited' }] });
+      subscribe(client, 6, ['a']);
+      expect(client.sent().at(-1)).toMatchObject({ id: 6, channels: [{ channel: 'a' }] });
+      expect([...upstream.wanted]).toEqual(['a']);
+    });
+
+    it('gives back what Redis was asked for while it was away', () => {
+      const { client, clock, resume, unsubscribe, upstream } = setUpOwing();
+      clock.now = 60_000;
+      resume(client, 3, since);
+      upstream.acknowledge(['a'], position);
+      upstream.answer('a', EPOCH, [], 'unavailable');
+      unsubscribe(client, 4, ['a']);
+      resume(client, 5, since);
+      upstream.acknowledge(['a'], position);
+      expect(upstream.answer('a', EPOCH, past)).toBe(91);
+    });
+
+    it('only counts it where budgets are not enforced', () => {
+      const { client, resume, upstream, beyond } = setUpOwing(false);
+      resume(client, 3, since);
+      upstream.acknowledge(['a'], position);
+      upstream.answer('a', EPOCH, past);
+      expect(story(client).at(-1)).toBe(100);
+      expect(beyond).toEqual(['replay']);
+    });
+  });
+
   it('keeps nobody waiting for room for longer than ten seconds', () => {
     const { resume, unsubscribe, subscriptions, upstream, other, log } = setUp({}, 2_000);
     const client = createTestConnection({ log, limits: { ...LIMITS, slots: 1 } });
@@ -450,6 +532,7 @@ function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000, enfo
   const log = new PublicationLog(bytes);
   const recovered: RecoveryOutcome[] = [];
   const beyond: LimitName[] = [];
+  const clock = { now: 0 };
   const index = new SubscriptionIndex<Connection>();
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
@@ -459,11 +542,12 @@ function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000, enfo
     upstream,
     (outcome) => recovered.push(outcome),
     new LimitGuard(enforcesRates, (limit) => beyond.push(limit)),
+    () => clock.now,
   );
   upstream.connect(listenerOf(subscriptions));
   subscriptions.available = true;
   return {
-    ...{ index, upstream, subscriptions, log, recovered, beyond },
+    ...{ index, upstream, subscriptions, log, recovered, beyond, clock },
     client: createTestConnection({ log }),
     other: createTestConnection({ log }),
     resume(client: TestConnection, id: RequestId, since: Position, channel = 'a') {

@@ -19,6 +19,7 @@ import {
 import { inOrder } from './gaps.ts';
 import type { LimitGuard } from './limits.ts';
 import { LocalChannel, type WaitingAnswer, waitingAnswer } from './local-channel.ts';
+import { ReplayCharges } from './replay-charges.ts';
 import { notRecovered, outcomeOf, planReplay } from './replay-plan.ts';
 import { ReplayQueue } from './replay-queue.ts';
 import { SubscribeAnswer } from './subscribe-answer.ts';
@@ -63,6 +64,7 @@ export class Subscriptions {
   readonly #feed: Feed;
   readonly #recovered: (outcome: RecoveryOutcome) => void;
   readonly #guard: LimitGuard;
+  readonly #charges: ReplayCharges;
   readonly #channels = new Map<string, LocalChannel>();
   readonly #queue: ReplayQueue;
   readonly #waitingFor = new Map<Connection, Set<LocalChannel>>();
@@ -72,6 +74,7 @@ export class Subscriptions {
   /**
    * @param log replays may hold as many bytes again as it does.
    * @param recovered told of each attempt to continue or to begin with history.
+   * @param clock of the connections' budgets: ms that never go back.
    */
   constructor(
     index: SubscriptionIndex<Connection>,
@@ -80,6 +83,7 @@ export class Subscriptions {
     feed: Feed,
     recovered: (outcome: RecoveryOutcome) => void,
     guard: LimitGuard,
+    clock = (): number => performance.now(),
   ) {
     this.#index = index;
     this.#limits = limits;
@@ -87,6 +91,7 @@ export class Subscriptions {
     this.#feed = feed;
     this.#recovered = recovered;
     this.#guard = guard;
+    this.#charges = new ReplayCharges(guard, clock);
     this.#queue = new ReplayQueue(log.maxBytes, () => this.#resume());
   }
 
@@ -259,6 +264,7 @@ export class Subscriptions {
     } else if (channel?.ref !== undefined) {
       const from = this.#join(connection, channel, waiting, joined);
       if (from !== undefined) this.#ask(channel, from);
+      this.#releaseIfUnwanted(name);
     } else {
       this.#wait(connection, channel ?? this.#declare(name), waiting);
     }
@@ -274,6 +280,7 @@ export class Subscriptions {
     }
     channel.history.forgetAnswer();
     if (offsets.length > 0) this.#ask(channel, Math.min(...offsets));
+    this.#releaseIfUnwanted(channel.name);
   }
 
   /** There is room again for replays, or a turn for a question. */
@@ -298,6 +305,14 @@ export class Subscriptions {
     const { ref, history } = channel;
     if (ref === undefined) return undefined;
     const plan = this.#plan(waiting, channel);
+    if (plan !== 'delayed' && !this.#charges.admits(connection, waiting, history, plan)) {
+      const { answer, others } = waiting;
+      const waitMs = connection.replayBudget.waitMs(0);
+      for (const each of [answer, ...others]) each.rejected(channel.name, 'rate_limited', waitMs);
+      this.#recovered('rate_limited');
+      joined.push({ connection, waiting, replay: undefined });
+      return undefined;
+    }
     if (plan === 'delayed' || plan.kind === 'ask') {
       this.#wait(connection, channel, waiting);
       if (plan !== 'delayed') return plan.from;
@@ -311,6 +326,7 @@ export class Subscriptions {
     replay?.excerpt.hold();
     waiting.answer.subscribed({ ...position, ...outcomeOf(plan, replay?.count ?? 0) });
     for (const other of waiting.others) other.subscribed(position);
+    this.#charges.settle(connection, waiting, replay, plan.reason);
     joined.push({ connection, waiting, replay });
     return undefined;
   }
