@@ -58,6 +58,11 @@ export const ERROR_CODES = {
   unauthorized: row(401, false, 'A valid bearer token is needed.'),
   unavailable: row(503, true, 'The source (Redis) does not answer right now.'),
   unknown_type: row(400, false, 'No request of this type exists.'),
+  unsupported_media_type: row(
+    415,
+    false,
+    'The body is compressed, or in a charset that is not UTF-8.',
+  ),
   unsupported_protocol: row(
     400,
     false,

@@ -34,6 +34,29 @@ export function checkPayload(bytes: Uint8Array): Payload {
   }
 }
 
+/** Why a payload cannot be delivered. */
+export type PayloadFault =
+  /** Larger than the limit, as it came or as a JSON string. */
+  | 'too_large'
+  /** Not UTF-8. */
+  | 'unreadable';
+
+/**
+ * {@link checkPayload} with the limit. What takes publications in and what delivers them call this one, so that
+ * both measure the same: what is sent, where a text counts escaped and with its quotes.
+ *
+ * @param maxBytes the most that `data` may take in a frame, in bytes.
+ */
+export function measurePayload(
+  bytes: Uint8Array,
+  maxBytes: number,
+): Payload | { readonly kind: 'too_large' } {
+  if (bytes.length > maxBytes) return { kind: 'too_large' };
+  const checked = checkPayload(bytes);
+  if (checked.kind === 'unreadable') return checked;
+  return checked.json.length > maxBytes ? { kind: 'too_large' } : checked;
+}
+
 /**
  * Encodes what all subscribers of a publication receive alike: everything after `{"seq":n`. It is
  * made once a node and shared, so nobody may write to it.

@@ -12,14 +12,24 @@ const BEARER = /^Bearer +(\S+) *$/i;
 export function createBearerCheck(
   tokens: readonly string[],
 ): (request: IncomingMessage) => boolean {
+  const find = createBearerFinder(tokens);
+  return (request) => find(request) !== undefined;
+}
+
+/** Like {@link createBearerCheck}, but says which of the tokens it is, by its place among them. */
+export function createBearerFinder(
+  tokens: readonly string[],
+): (request: IncomingMessage) => number | undefined {
   const digests = tokens.map(digest);
-  return function isAuthorized(request) {
+  return function find(request) {
     const token = BEARER.exec(request.headers.authorization ?? '')?.[1];
-    if (token === undefined) return false;
+    if (token === undefined) return undefined;
     const candidate = digest(token);
-    let matches = 0;
-    for (const expected of digests) matches += timingSafeEqual(candidate, expected) ? 1 : 0;
-    return matches > 0;
+    let found: number | undefined;
+    for (const [place, expected] of digests.entries()) {
+      if (timingSafeEqual(candidate, expected)) found = place;
+    }
+    return found;
   };
 }
 

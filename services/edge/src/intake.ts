@@ -1,13 +1,9 @@
 import type { Publication } from '@tradewind/fanout';
-import { checkPayload, encodePublicationTail } from '@tradewind/protocol';
+import { encodePublicationTail, measurePayload, type PayloadFault } from '@tradewind/protocol';
 import type { TailMemory } from './tail-memory.ts';
 
 /** Why a payload is not passed on. */
-export type DropReason =
-  /** Larger than the node's limit, as it came or as a JSON string. */
-  | 'too_large'
-  /** Not UTF-8. */
-  | 'unreadable';
+export type DropReason = PayloadFault;
 
 export type Intake =
   | { readonly ok: true; readonly publication: Publication }
@@ -36,15 +32,15 @@ export function takeIn(
   maxPublicationBytes: number,
   memory: TailMemory,
 ): Intake {
-  if (payload.length > maxPublicationBytes) return { ok: false, reason: 'too_large' };
-  const checked = checkPayload(payload);
-  if (checked.kind === 'unreadable') return { ok: false, reason: 'unreadable' };
-  if (checked.json.length > maxPublicationBytes) return { ok: false, reason: 'too_large' };
+  const measured = measurePayload(payload, maxPublicationBytes);
+  if (measured.kind === 'too_large' || measured.kind === 'unreadable') {
+    return { ok: false, reason: measured.kind };
+  }
   const tail = encodePublicationTail(
     channel,
     offset === 0 ? undefined : offset,
     publishedAt,
-    checked.json,
+    measured.json,
     memory.take,
   );
   return { ok: true, publication: { channel, offset, tail, publishedAt } };

@@ -13,6 +13,8 @@ export interface SourceValue {
 /** How many JSON texts a body holds: one, or one a line. */
 export type BatchFormat = 'json' | 'ndjson';
 
+const BYTE_ORDER_MARK = '\ufeff';
+
 const NDJSON_TYPES = ['application/x-ndjson', 'application/ndjson', 'application/jsonl'];
 
 /**
@@ -51,7 +53,10 @@ export function itemOfText(text: string, toItem: (source: SourceValue) => Item):
   try {
     value = JSON.parse(text);
   } catch {
-    return { ok: false, error: fault('bad_json') };
+    const message = text.startsWith(BYTE_ORDER_MARK)
+      ? 'The line begins with a byte order mark, which JSON does not have.'
+      : undefined;
+    return { ok: false, error: fault('bad_json', message) };
   }
   return itemOfValue({ value, text, span: valueSpan(text) }, toItem);
 }
@@ -67,7 +72,9 @@ function itemsOfJson(
   } catch {
     throw refusal(
       'bad_json',
-      'The body is not one JSON text; for one a line, the content-type is application/x-ndjson.',
+      text.startsWith(BYTE_ORDER_MARK)
+        ? 'The body begins with a byte order mark, which JSON does not have.'
+        : 'The body is not one JSON text; for one a line, the content-type is application/x-ndjson.',
     );
   }
   const span = valueSpan(text);

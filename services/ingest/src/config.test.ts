@@ -23,6 +23,7 @@ describe('readIngestConfig', () => {
       maxItems: 1_000,
       maxPublicationBytes: 65_536,
       maxInFlight: 64,
+      maxInFlightPerToken: 32,
       publicationsPerSecond: 10_000,
     });
   });

@@ -19,6 +19,8 @@ export interface IngestLimits {
   readonly maxPublicationBytes: number;
   /** `INGEST_MAX_IN_FLIGHT`: requests whose bodies are being read and held. */
   readonly maxInFlight: number;
+  /** `INGEST_MAX_IN_FLIGHT_PER_TOKEN`: of these, those of one token, or of one address where there are none. */
+  readonly maxInFlightPerToken: number;
   /**
    * `INGEST_PUBLICATIONS_PER_SECOND`: what all requests may publish. A burst may hold one second's
    * worth, or one request's, whichever is more.
@@ -148,6 +150,11 @@ function readQueue(environment: EnvironmentReader, limits: IngestLimits): Ingest
 }
 
 function readLimits(environment: EnvironmentReader): IngestLimits {
+  const maxInFlight = environment.integer('INGEST_MAX_IN_FLIGHT', {
+    default: 64,
+    min: 1,
+    max: MAX_BODIES_IN_FLIGHT,
+  });
   return {
     maxBodyBytes: environment.integer('INGEST_MAX_BODY_BYTES', {
       default: MEBIBYTE,
@@ -161,8 +168,10 @@ function readLimits(environment: EnvironmentReader): IngestLimits {
       min: 1,
       max: 256 * KIBIBYTE,
     }),
-    maxInFlight: environment.integer('INGEST_MAX_IN_FLIGHT', {
-      default: 64,
+    maxInFlight,
+    // A half: one token leaves the other half to the others.
+    maxInFlightPerToken: environment.integer('INGEST_MAX_IN_FLIGHT_PER_TOKEN', {
+      default: Math.ceil(maxInFlight / 2),
       min: 1,
       max: MAX_BODIES_IN_FLIGHT,
     }),

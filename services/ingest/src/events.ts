@@ -14,7 +14,9 @@ export interface IngestEvents extends PublishQueueEvents {
   /** A request has been answered, or its peer has gone. */
   requestDone(route: RouteName, status: number | 'aborted', seconds: number): void;
   unauthorized(route: RouteName): void;
-  rateLimited(route: RouteName, limit: 'in_flight' | 'publications'): void;
+  rateLimited(route: RouteName, limit: 'in_flight' | 'in_flight_per_token' | 'publications'): void;
+  /** A payload is no JSON: clients get it as a string. */
+  textPayload(): void;
   /** What became of a request's items. */
   itemsDone(route: RouteName, results: readonly ItemResult[]): void;
   /** A connection to the public port was closed because there were too many. */
@@ -69,6 +71,10 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
   const queueFull = metrics.counter({
     name: 'tradewind_ingest_queue_full_total',
     help: 'Publications turned away because the queue held as much as it may.',
+  });
+  const texts = metrics.counter({
+    name: 'tradewind_ingest_text_payloads_total',
+    help: 'Payloads that came as text, not as JSON: clients get them as strings.',
   });
   const publishedBytes = metrics.counter({
     name: 'tradewind_ingest_publication_bytes_total',
@@ -131,6 +137,9 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     rateLimited(route, limit) {
       rateLimited.inc({ route, limit });
       limited.warn('rate_limited', { route, limit });
+    },
+    textPayload() {
+      texts.inc();
     },
     itemsDone(route, results) {
       let bytes = 0;

@@ -41,7 +41,8 @@ export function keyOfHeaders(headers: IncomingHttpHeaders): string | undefined {
  */
 export function refuseKeyHeader(headers: IncomingHttpHeaders): void {
   if (headers[KEY_HEADER] === undefined) return;
-  const message = 'Idempotency-Key is for /v1/channels; here each entry has a key of its own.';
+  const message =
+    'Idempotency-Key is for /v1/channels. On /v1/publish put `idempotencyKey` into each entry; a trade is known by its `id`.';
   throw refusal('bad_idempotency_key', message);
 }
 

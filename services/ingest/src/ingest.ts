@@ -38,7 +38,7 @@ export async function startIngest(
   const { service, limits, tokens, publishing, drainMs, drainAcceptMs } = config;
   const logger = createLogger({ name: 'ingest', level: service.logLevel });
   const metrics = createMetrics();
-  const admission: Admission = { requestsInFlight: 0, bodiesInFlight: 0, draining: false };
+  const admission: Admission = { requestsInFlight: 0, draining: false };
   const events = createEvents(logger, metrics);
 
   const redis: RedisCommands = new RedisCommands(

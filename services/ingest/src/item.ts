@@ -28,9 +28,12 @@ export function checkItem(
   const code = channelNameFault(channel);
   if (code !== undefined) return { ok: false, error: fault(code) };
   const bytes = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length;
-  if (bytes > maxPublicationBytes) {
-    const message = `The payload has ${bytes} bytes; at most ${maxPublicationBytes} are allowed.`;
-    return { ok: false, error: fault('publication_too_large', message) };
-  }
+  if (bytes > maxPublicationBytes) return tooLarge(maxPublicationBytes);
   return { ok: true, publication: { channel, payload, bytes, idempotencyKey } };
+}
+
+/** What is answered for a payload that edges would drop. */
+export function tooLarge(maxPublicationBytes: number): Item {
+  const message = `The payload is larger than ${maxPublicationBytes} bytes; text counts as a JSON string.`;
+  return { ok: false, error: fault('publication_too_large', message) };
 }

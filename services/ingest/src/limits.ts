@@ -1,5 +1,6 @@
 import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
 import type { IngestConfig } from './config.ts';
+import { MIN_BODY_BYTES_PER_SECOND } from './request-body.ts';
 
 /** Every limit of ingest: the rows of docs/limits.md. */
 export const INGEST_LIMITS = {
@@ -53,7 +54,24 @@ export const INGEST_LIMITS = {
     per: 'node',
     amount: ({ limits }) => `${limits.maxInFlight}`,
     variables: ['INGEST_MAX_IN_FLIGHT'],
-    told: '429 `rate_limited`',
+    told: '429 `rate_limited` with `Retry-After`',
+    enforced: 'always',
+  },
+  in_flight_per_token: {
+    what: 'of these, requests of one token, or of one address where there are no tokens',
+    per: 'token',
+    amount: ({ limits }) => `${limits.maxInFlightPerToken}`,
+    variables: ['INGEST_MAX_IN_FLIGHT_PER_TOKEN'],
+    told: '429 `rate_limited` with `Retry-After`',
+    enforced: 'always',
+  },
+  body_pace: {
+    what: 'bytes of a body that has taken 2 s already',
+    per: 'request',
+    amount: () => `at least ${MIN_BODY_BYTES_PER_SECOND} a second on average`,
+    variables: [],
+    told: '408 `request_timeout` with `Retry-After`',
+    countedBy: 'tradewind_ingest_requests_total{status="408"}',
     enforced: 'always',
   },
   publications: {

@@ -17,6 +17,12 @@ describe('publishEntry', () => {
     expect(read(text)).toMatchObject({ payload: '1', idempotencyKey: '8e03978e-40d5' });
   });
 
+  it('names the field that it does not know, and the ones that it does', () => {
+    const text = `{"channel":"c","data":1,"idempotency_key":"k"}`;
+    const item = itemOfText(text, (source) => publishEntry(source, 64));
+    expect(!item.ok && item.error.message).toMatch(/^"idempotency_key" .*`idempotencyKey`/);
+  });
+
   it('counts bytes, not letters', () => {
     expect(read('{"channel":"c","data":"😀"}')).toMatchObject({ bytes: 6 });
   });
@@ -28,6 +34,9 @@ describe('publishEntry', () => {
     ['bad_idempotency_key', '{"channel":"c","data":1,"idempotencyKey":""}'],
     ['bad_message', '{"channel":1,"data":1}'],
     ['bad_message', '{"channel":["c"],"data":1}'],
+    ['bad_message', '{"channel":"c","data":1,"idempotency_key":"k"}'],
+    ['bad_message', '{"channel":"c","data":1,"__proto__":{}}'],
+    ['bad_message', '{"channel":"c","data":1,"\\u0069d":1}'],
     ['bad_channel', '{"channel":"!!","data":1}'],
     ['reserved_channel', '{"channel":"tw:probe","data":1}'],
     ['publication_too_large', `{"channel":"c","data":"${'x'.repeat(100)}"}`],

@@ -1,6 +1,7 @@
-import { isUtf8 } from 'node:buffer';
+import { measurePayload } from '@tradewind/protocol';
+import { startsWithByteOrderMark } from './byte-order-mark.ts';
 import { fault, refusal } from './faults.ts';
-import { checkItem, type Item } from './item.ts';
+import { checkItem, type Item, tooLarge } from './item.ts';
 
 /**
  * How the header of a sequenced publication begins. Only the publish script may write one; a
@@ -18,24 +19,44 @@ export function channelOfPath(encoded: string): string {
   }
 }
 
+/** A body that is published as it is. */
+export interface RawPayload {
+  readonly body: Uint8Array;
+  /** Whether its content-type says that it is JSON. */
+  readonly isJson: boolean;
+  /** Called if it is taken although it is no JSON. */
+  readonly isText: () => void;
+}
+
 /**
  * Makes an item of a body that is published as it is. What no edge could deliver is refused here,
  * where somebody hears of it.
  */
 export function rawItem(
   channel: string,
-  body: Uint8Array,
+  { body, isJson, isText }: RawPayload,
   maxPublicationBytes: number,
   idempotencyKey?: string,
 ): Item {
-  const message = rawPayloadFault(body);
-  if (message !== undefined) return { ok: false, error: fault('bad_payload', message) };
-  return checkItem(channel, body, maxPublicationBytes, idempotencyKey);
+  if (body.length === 0) return badPayload('The body is empty.');
+  const start = Buffer.from(body.subarray(0, HEADER_START_BYTES)).toString('latin1');
+  if (HEADER_START.test(start)) return badPayload('The body begins like a publication header.');
+  const measured = measurePayload(body, maxPublicationBytes);
+  if (measured.kind === 'unreadable') return badPayload('The body is not UTF-8.');
+  if (measured.kind === 'too_large') return tooLarge(maxPublicationBytes);
+  if (measured.kind === 'text' && isJson) {
+    return { ok: false, error: fault('bad_json', notJson(body)) };
+  }
+  const item = checkItem(channel, body, maxPublicationBytes, idempotencyKey);
+  if (item.ok && measured.kind === 'text') isText();
+  return item;
 }
 
-function rawPayloadFault(body: Uint8Array): string | undefined {
-  if (body.length === 0) return 'The body is empty.';
-  if (!isUtf8(body)) return 'The body is not UTF-8.';
-  const start = Buffer.from(body.subarray(0, HEADER_START_BYTES)).toString('latin1');
-  return HEADER_START.test(start) ? 'The body begins like a publication header.' : undefined;
+function notJson(body: Uint8Array): string {
+  const begins = startsWithByteOrderMark(body) ? 'it begins with a byte order mark' : 'it is none';
+  return `The content-type says JSON, but ${begins}; text is published with text/plain.`;
+}
+
+function badPayload(message: string): Item {
+  return { ok: false, error: fault('bad_payload', message) };
 }

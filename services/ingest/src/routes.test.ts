@@ -241,7 +241,76 @@ describe('limits', () => {
   it('refuse a compressed body instead of publishing it', async () => {
     const { post } = await start();
     const answer = await post('/v1/channels/c', 'x', { 'content-encoding': 'gzip' });
-    expect(answer).toMatchObject({ status: 400, body: { error: { code: 'bad_payload' } } });
+    expect(answer).toMatchObject({
+      status: 415,
+      body: { error: { code: 'unsupported_media_type' } },
+    });
+  });
+
+  it.each([
+    ['text/plain; charset=utf-16', 415],
+    ['application/json;charset="ISO-8859-1"', 415],
+    ['application/json; charset=UTF-8', 200],
+    ['text/plain;charset="utf8"', 200],
+    ['text/plain; format=flowed; charset=us-ascii', 200],
+  ])('take only UTF-8, whatever else is declared: %s', async (contentType, status) => {
+    const { post } = await start();
+    const answer = await post('/v1/channels/c', '1', { 'content-type': contentType });
+    expect(answer.status).toBe(status);
+  });
+
+  it('refuse a header that is there twice', async () => {
+    const { port } = await start();
+    const answer = await exchange(
+      port,
+      'POST /v1/channels/c HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\nx',
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain('content-type is there 2 times');
+  });
+
+  it('ask for a body with 100 (Continue) only if it is wanted', async () => {
+    const { port } = await start({ INGEST_MAX_BODY_BYTES: '70000' });
+    const head =
+      'POST /v1/channels/c HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\nconnection: close\r\n';
+    const refused = await exchange(port, `${head}content-length: 70001\r\n\r\n`);
+    expect(refused).toMatch(/^HTTP\/1\.1 413 /);
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`${head}content-length: 2\r\n\r\n`);
+    const [continued] = await once(socket, 'data');
+    expect(String(continued)).toMatch(/^HTTP\/1\.1 100 /);
+    socket.write('xy');
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('end a body that does not come, and keep its place for others', async () => {
+    const { port, post } = await start({ INGEST_MAX_IN_FLIGHT: '1' });
+    const slow = exchange(
+      port,
+      'POST /v1/channels/c HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nx',
+    );
+    const answer = await slow;
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(answer).toContain('"code":"request_timeout"');
+    expect((await post('/v1/channels/c', 'x')).status).toBe(200);
+  });
+
+  it('leave places to other tokens when one has all that it may', async () => {
+    const { port, post, admission } = await start({
+      INGEST_TOKENS: 'one,two',
+      INGEST_MAX_IN_FLIGHT: '4',
+    });
+    const slow = Array.from({ length: 3 }, () => connect(port, '127.0.0.1'));
+    for (const socket of slow) {
+      socket.on('error', () => undefined);
+      socket.write(
+        'POST /v1/channels/c HTTP/1.1\r\nhost: x\r\nauthorization: Bearer one\r\ncontent-length: 9\r\n\r\nx',
+      );
+    }
+    await expect.poll(() => admission.requestsInFlight).toBe(2);
+    expect((await post('/v1/channels/c', 'x', { authorization: 'Bearer one' })).status).toBe(429);
+    expect((await post('/v1/channels/c', 'x', { authorization: 'Bearer two' })).status).toBe(200);
+    for (const socket of slow) socket.destroy();
   });
 
   it('refuse a payload that is too large by itself', async () => {
@@ -299,7 +368,7 @@ describe('limits', () => {
     const { post, port, admission } = await start({ INGEST_MAX_IN_FLIGHT: '1' });
     const first = connect(port, '127.0.0.1');
     first.write('POST /v1/channels/c HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nx');
-    await expect.poll(() => admission.bodiesInFlight).toBe(1);
+    await expect.poll(() => admission.requestsInFlight).toBe(1);
     expect((await post('/v1/channels/c', 'y')).status).toBe(429);
     first.write('x');
     const [answer] = await once(first, 'data');
@@ -420,6 +489,12 @@ describe('metrics', () => {
   });
 });
 
+async function exchange(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.write(bytes);
+  return text(socket);
+}
+
 async function start(environment: Record<string, string> = {}) {
   const {
     limits,
@@ -433,7 +508,7 @@ async function start(environment: Record<string, string> = {}) {
   const logger = createLogger({ name: 'test', level: 'silent' });
   const metrics = createMetrics();
   const publisher = createFakePublisher();
-  const admission: Admission = { requestsInFlight: 0, bodiesInFlight: 0, draining: false };
+  const admission: Admission = { requestsInFlight: 0, draining: false };
   const events = createEvents(logger, metrics);
   const queue = new PublishQueue(publisher, { ...queueLimits, ...publishing }, events);
   registerGauges(metrics, {

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import { createBearerCheck, type Route, type RouteMatch, TokenBucket } from '@tradewind/runtime';
+import { createBearerFinder, type Route, type RouteMatch, TokenBucket } from '@tradewind/runtime';
 import { answerMany, answerOne } from './answer.ts';
 import { batchFormatOf, itemsOf, type SourceValue } from './batch.ts';
+import { BodyPlaces } from './body-places.ts';
 import type { IngestLimits } from './config.ts';
 import type { IngestEvents, RouteName } from './events.ts';
 import { refusal } from './faults.ts';
@@ -11,18 +12,23 @@ import type { ItemResult } from './publish.ts';
 import { publishEntry } from './publish-entry.ts';
 import type { PublishQueue } from './publish-queue.ts';
 import { channelOfPath, rawItem } from './raw-payload.ts';
-import { readBody } from './request-body.ts';
+import { declaresJson, readBody } from './request-body.ts';
 import { tradeEntry } from './trade-entry.ts';
 
 /** Requests being worked on, and whether more may come. */
 export interface Admission {
   /** Being read, published or answered. */
   requestsInFlight: number;
-  /** Of these, those whose bodies are being read and held. */
-  bodiesInFlight: number;
   /** No request is taken any more. */
   draining: boolean;
 }
+
+/** What is said when no further body is read. */
+const IN_FLIGHT_MESSAGES = {
+  in_flight: ({ maxInFlight }: IngestLimits) => `${maxInFlight} requests are being read already.`,
+  in_flight_per_token: ({ maxInFlightPerToken }: IngestLimits) =>
+    `${maxInFlightPerToken} requests of this token are being read already.`,
+} as const;
 
 /** The interface to publish by: `/v1/channels/<channel>`, `/v1/publish` and `/v1/trades`. */
 export function createRoutes(options: {
@@ -39,7 +45,8 @@ export function createRoutes(options: {
     { perSecond: publicationsPerSecond, burst: Math.max(publicationsPerSecond, maxItems) },
     performance.now(),
   );
-  const isAuthorized = tokens.length === 0 ? (): boolean => true : createBearerCheck(tokens);
+  const places = new BodyPlaces(limits);
+  const findToken = createBearerFinder(tokens);
 
   function publish(route: RouteName, items: readonly Item[]): Promise<readonly ItemResult[]> {
     const wanted = items.filter((item) => item.ok).length;
@@ -51,16 +58,19 @@ export function createRoutes(options: {
     return queue.submit(items);
   }
 
-  function admit(route: RouteName, request: IncomingMessage): void {
-    if (!isAuthorized(request)) {
+  /** Takes a place for the request's body, and returns whose it is. */
+  function admit(route: RouteName, request: IncomingMessage): string {
+    const token = findToken(request);
+    if (token === undefined && tokens.length > 0) {
       events.unauthorized(route);
       throw refusal('unauthorized');
     }
     if (admission.draining) throw refusal('draining');
-    if (admission.bodiesInFlight >= limits.maxInFlight) {
-      events.rateLimited(route, 'in_flight');
-      throw refusal('rate_limited', `More than ${limits.maxInFlight} requests are being read.`);
-    }
+    const holder = token === undefined ? String(request.socket.remoteAddress) : String(token);
+    const limit = places.take(holder);
+    if (limit === undefined) return holder;
+    events.rateLimited(route, limit);
+    throw refusal('rate_limited', IN_FLIGHT_MESSAGES[limit](limits));
   }
 
   // Promises in a chain, not an async function: while a publication waits for Redis, nothing here
@@ -68,7 +78,11 @@ export function createRoutes(options: {
   function post(
     route: RouteName,
     path: string,
-    read: (request: IncomingMessage, match: RouteMatch) => Promise<readonly Item[]>,
+    read: (
+      request: IncomingMessage,
+      response: ServerResponse,
+      match: RouteMatch,
+    ) => Promise<readonly Item[]>,
     answer: (response: ServerResponse, results: readonly ItemResult[]) => void,
   ): Route {
     return {
@@ -80,13 +94,10 @@ export function createRoutes(options: {
           const status = response.writableFinished ? response.statusCode : 'aborted';
           events.requestDone(route, status, (performance.now() - startedAt) / 1_000);
         });
-        admit(route, request);
+        const holder = admit(route, request);
         admission.requestsInFlight += 1;
-        admission.bodiesInFlight += 1;
-        return read(request, match)
-          .finally(() => {
-            admission.bodiesInFlight -= 1;
-          })
+        return read(request, response, match)
+          .finally(() => places.giveBack(holder))
           .then((items) => publish(route, items))
           .then((results) => {
             events.itemsDone(route, results);
@@ -104,22 +115,28 @@ export function createRoutes(options: {
     path: string,
     entryReader: (headers: IncomingHttpHeaders) => (source: SourceValue) => Item,
   ): Route {
-    async function read(request: IncomingMessage): Promise<readonly Item[]> {
+    async function read(
+      request: IncomingMessage,
+      response: ServerResponse,
+    ): Promise<readonly Item[]> {
       refuseKeyHeader(request.headers);
       const toItem = entryReader(request.headers);
       const format = batchFormatOf(request.headers['content-type']);
-      return itemsOf(await readBody(request, maxBodyBytes), format, maxItems, toItem);
+      return itemsOf(await readBody(request, response, maxBodyBytes), format, maxItems, toItem);
     }
     return post(route, path, read, answerMany);
   }
 
   async function readChannel(
     request: IncomingMessage,
+    response: ServerResponse,
     { rest }: RouteMatch,
   ): Promise<readonly Item[]> {
     const channel = channelOfPath(rest);
     const key = keyOfHeaders(request.headers);
-    return [rawItem(channel, await readBody(request, maxBodyBytes), maxPublicationBytes, key)];
+    const body = await readBody(request, response, maxBodyBytes);
+    const payload = { body, isJson: declaresJson(request.headers), isText: events.textPayload };
+    return [rawItem(channel, payload, maxPublicationBytes, key)];
   }
 
   return [
