@@ -16,6 +16,7 @@ import {
   worstWindow,
 } from './cost-oracle.ts';
 import { type Cost, forgetCosts, METERED, takeCosts } from './costs.ts';
+import { WARM_UP_BYTES } from './edge-runs.ts';
 import { FuzzClient } from './fuzz-client.ts';
 import { type Appetite, InputGrammar } from './input-grammar.ts';
 
@@ -44,6 +45,8 @@ export interface EdgeFuzzOptions {
   readonly env?: ServiceEnvironment;
   /** A fault that is planted into the edge as JavaScript, for a control. */
   readonly sabotage?: string;
+  /** How long the edge may take to give back what clients needed that have left, in ms. */
+  readonly leaveMs?: number;
   /** What may be read from Redis, by the whole node. */
   readonly redis: TrafficAllowance;
   /** What may be sent to one client. */
@@ -81,7 +84,7 @@ const TURN_MS = 20;
 const SAMPLE_MS = 500;
 
 /** How long the edge may take to let go of clients that have left, and of their channels, in ms. */
-const LEAVE_MS = 30_000;
+const LEAVE_MS = 10_000;
 
 /** How many of the most expensive are reported. */
 const REPORTED = 8;
@@ -100,7 +103,7 @@ interface Place {
 
 /** Starts an edge, sends it inputs of a grammar, and reports what they cost. Ends all that it started. */
 export async function fuzzEdge(options: EdgeFuzzOptions): Promise<EdgeFuzzReport> {
-  const { seed, redisDelayMs, crowd } = options;
+  const { seed, redisDelayMs, crowd, leaveMs = LEAVE_MS } = options;
   const random = createRandom(seed);
   const grammar = new InputGrammar(random, crowd.appetite);
   await using redis = await startRedis();
@@ -205,9 +208,13 @@ export async function fuzzEdge(options: EdgeFuzzOptions): Promise<EdgeFuzzReport
 
   for (const { client } of places) client[Symbol.dispose]();
   await eventually(async () => expectNobody(await debugIndex(edge)), { deadlineMs: LEAVE_MS });
-  const left = await collectGarbage(edge);
-
   const memory = (one: typeof before): number => one.heapUsed + one.external;
+  let leftBytes = Number.POSITIVE_INFINITY;
+  // What clients needed is given back over some seconds.
+  for (let ms = 0; ms < leaveMs && leftBytes > WARM_UP_BYTES; ms += SAMPLE_MS) {
+    leftBytes = memory(await collectGarbage(edge)) - memory(before);
+    if (leftBytes > WARM_UP_BYTES) await sleep(SAMPLE_MS);
+  }
   return {
     messages,
     clients: crowd.clients,
@@ -220,7 +227,7 @@ export async function fuzzEdge(options: EdgeFuzzOptions): Promise<EdgeFuzzReport
     redis: worstWindow(nodeSamples, options.redis, lagMs)!,
     sent: sentWindows.reduce((one, other) => (usedShare(one) >= usedShare(other) ? one : other)),
     heldBytes: memory(held) - memory(before),
-    leftBytes: memory(left) - memory(before),
+    leftBytes,
     fatalLines,
   };
 }
