@@ -131,14 +131,14 @@ export class FanOutWorker {
         this.#listens.resolve();
         break;
       case 'interest':
-        for (const [channel, declaration, historyFrom] of message.changes) {
+        for (const [channel, declaration, historyFrom, others] of message.changes) {
           if (historyFrom !== undefined) {
             this.#listener.asked(channel, historyFrom);
             continue;
           }
           this.#listener.declared(channel, declaration);
           if (declaration === undefined) this.#feed.drop(channel);
-          else this.#feed.declare(channel);
+          else this.#feed.declare(channel, others);
         }
         this.#listener.consumed(message.consumedBytes);
         break;

@@ -62,8 +62,10 @@ export interface Feed {
   /**
    * Says that someone here wants the channel. It is answered by `acknowledged` or `refused`.
    * A channel may be declared again only after it was refused or dropped.
+   *
+   * @param others how many channels the client that asks for it holds already: see `UnusedChannels`.
    */
-  declare(channel: string): void;
+  declare(channel: string, others?: number): void;
   /** Says that nobody here wants the channel any more. Nothing further arrives for it. */
   drop(channel: string): void;
   /**

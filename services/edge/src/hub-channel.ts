@@ -57,6 +57,8 @@ export class HubChannel implements SequenceOutput {
   isHeld = true;
   /** When a message of it last arrived, in ms on the monotonic clock. */
   lastMessageAt = 0;
+  /** See `UsableChannel`. */
+  others = 0;
   readonly sequence: ChannelSequence;
   /** The workers with interest. */
   readonly listeners = new Set<FeedListener>();
@@ -72,6 +74,11 @@ export class HubChannel implements SequenceOutput {
     this.requests = new HistoryRequests(name);
     this.#setting = setting;
     this.sequence = new ChannelSequence(setting.sequence, this);
+  }
+
+  /** See `UsableChannel`. */
+  get isUsed(): boolean {
+    return this.lastMessageAt > 0 || this.sequence.position !== undefined;
   }
 
   /** Tells those who have not heard it that the channel flows; they are told what follows from here on. */

@@ -221,6 +221,47 @@ describe('Hub: limits', () => {
     expect(hub.channels).toBe(3);
   });
 
+  it('makes room for a client that holds few at the cost of unused names of one that holds many', async () => {
+    const { hub, source, worker, reported } = createHub({ maxChannels: 3 });
+    const { feed, worker: told } = await worker();
+    feed.declare('used', 500);
+    feed.declare('invented', 501);
+    feed.declare('few', 1);
+    hub.subscribed(['used', 'invented', 'few']);
+    await answers();
+    vi.advanceTimersByTime(1);
+    hub.message('used', Buffer.from('1'));
+    told.news();
+
+    feed.declare('b', 0);
+    expect(told.news()).toEqual([]);
+    hub.subscribed(['b']);
+    await answers();
+    expect(told.news()).toEqual(['refused invented node_channels_full', 'acknowledged b']);
+    expect(source.calls.slice(3)).toEqual(['-invented', '+b']);
+
+    feed.declare('c', 1);
+    await answers();
+    expect(told.news()).toEqual(['refused c node_channels_full']);
+    expect(hub.channels).toBe(3);
+    expect(reported.filter((line) => line.startsWith('limited'))).toEqual([
+      'limited node_channels true',
+      'limited node_channels true',
+    ]);
+  });
+
+  it('spares a name that a client which holds few wants as well', async () => {
+    const { hub, worker } = createHub({ maxChannels: 1 });
+    const [one, two] = [await worker(), await worker()];
+    one.feed.declare('a', 500);
+    two.feed.declare('a', 0);
+    hub.subscribed(['a']);
+    await answers();
+    two.feed.declare('b', 0);
+    await answers();
+    expect(two.worker.news()).toEqual(['acknowledged a', 'refused b node_channels_full']);
+  });
+
   it('limits new channels per second, not those that it holds', async () => {
     const { hub, worker } = createHub({ subscribeRate: { perSecond: 1, burst: 2 } });
     const { feed, worker: told } = await worker();

@@ -6,6 +6,7 @@ import { type ChannelEvents, type ChannelSetting, HubChannel } from './hub-chann
 import { type Limited, LimitGuard } from './limits.ts';
 import { type Archive, Recovery, type RecoveryEvents } from './recovery.ts';
 import { TailMemory } from './tail-memory.ts';
+import { UnusedChannels } from './unused-channels.ts';
 
 /** The hub's link to Redis: `RedisSubscriber` is one. */
 export interface Source {
@@ -82,6 +83,7 @@ export class Hub {
   readonly #channels = new Map<string, HubChannel>();
   /** Channels that nobody here wants any more → when to let go of them; the oldest come first. */
   readonly #lingering = new Map<string, number>();
+  readonly #unused = new UnusedChannels<HubChannel>();
   readonly #subscribeBudget: TokenBucket;
   readonly #guard: LimitGuard;
   #lingerTimer: NodeJS.Timeout | undefined;
@@ -148,7 +150,7 @@ export class Hub {
       else listener.degraded(this.#degradedSince);
     });
     return {
-      declare: (channel) => this.#declare(channel, listener),
+      declare: (channel, others = 0) => this.#declare(channel, others, listener),
       drop: (channel) => this.#drop(channel, listener),
       history: (channel, from) => this.#history(channel, from, listener),
       close: () => this.#disconnect(listener),
@@ -242,9 +244,9 @@ export class Hub {
     for (const name of this.#channels.keys()) this.#drop(name, listener);
   }
 
-  #declare(name: string, listener: FeedListener): void {
+  #declare(name: string, others: number, listener: FeedListener): void {
     const known = this.#channels.get(name);
-    const code = known === undefined ? this.#refusal() : undefined;
+    const code = known === undefined ? this.#refusal(others) : undefined;
     if (this.#degradedSince !== undefined || code !== undefined) {
       queueMicrotask(() => {
         if (!this.#listeners.has(listener) || this.#isListening(name, listener)) return;
@@ -252,7 +254,8 @@ export class Hub {
       });
       return;
     }
-    const channel = known ?? this.#subscribe(name);
+    const channel = known ?? this.#subscribe(name, others);
+    this.#unused.wanted(channel, others);
     channel.listeners.add(listener);
     channel.unacknowledged.add(listener);
     this.#lingering.delete(name);
@@ -266,22 +269,27 @@ export class Hub {
     return this.#channels.get(name)?.listeners.has(listener) === true;
   }
 
-  #refusal(): ErrorCode | undefined {
+  #refusal(others: number): ErrorCode | undefined {
     const full = this.#channels.size >= this.#limits.maxChannels;
+    let unused: HubChannel | undefined;
     if (full && this.#lingering.size === 0) {
       this.#guard.isFull('node_channels');
-      return 'node_channels_full';
+      unused = this.#unused.findFor(others);
+      if (unused === undefined) return 'node_channels_full';
     }
     if (!this.#subscribeBudget.take(performance.now()) && this.#guard.refuses('node_subscribes')) {
       return 'rate_limited';
     }
-    if (full) this.#releaseOldest();
+    if (unused !== undefined) this.#takeAway(unused);
+    else if (full) this.#releaseOldest();
     return undefined;
   }
 
-  #subscribe(name: string): HubChannel {
+  #subscribe(name: string, others: number): HubChannel {
     this.#lastRef += 1;
     const channel = new HubChannel(name, this.#lastRef, this.#setting);
+    channel.others = others;
+    this.#unused.add(channel);
     this.#channels.set(name, channel);
     this.#source.want(name);
     return channel;
@@ -312,6 +320,17 @@ export class Hub {
   #releaseOldest(): void {
     const [oldest] = this.#lingering.keys();
     if (oldest !== undefined) this.#release(oldest);
+  }
+
+  /** Another channel takes its place. Whoever wants it is told once the call that asked for that has returned. */
+  #takeAway({ name, listeners }: HubChannel): void {
+    this.#release(name);
+    queueMicrotask(() => {
+      for (const listener of listeners) {
+        if (!this.#listeners.has(listener) || this.#isListening(name, listener)) continue;
+        listener.refused([name], 'node_channels_full');
+      }
+    });
   }
 
   #giveUp(name: string, code: ErrorCode): void {
@@ -377,6 +396,7 @@ export class Hub {
   #release(name: string): void {
     const channel = this.#channels.get(name);
     if (channel !== undefined) this.#recovery.forget(channel);
+    if (channel !== undefined) this.#unused.delete(channel);
     this.#lingering.delete(name);
     this.#channels.delete(name);
     this.#source.unwant(name);

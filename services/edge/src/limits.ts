@@ -76,7 +76,7 @@ export const EDGE_LIMITS = {
     per: 'node',
     amount: (config) => `${config.maxChannels}`,
     variables: ['EDGE_MAX_CHANNELS'],
-    told: 'rejected with `node_channels_full`',
+    told: 'rejected with `node_channels_full`; while full, names that never carried anything give way, first those of clients that hold most: `unsubscribed` with this `reason`',
     enforced: 'always',
   },
   node_subscribes: {

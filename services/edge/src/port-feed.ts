@@ -47,10 +47,10 @@ export class PortFeed implements Feed {
     });
   }
 
-  declare(channel: string): void {
+  declare(channel: string, others = 0): void {
     this.#lastDeclaration += 1;
     this.#declarations.set(channel, this.#lastDeclaration);
-    this.#change([channel, this.#lastDeclaration]);
+    this.#change([channel, this.#lastDeclaration, undefined, others]);
   }
 
   drop(channel: string): void {

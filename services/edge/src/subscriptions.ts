@@ -257,7 +257,8 @@ export class Subscriptions {
       return;
     }
     const waiting = waitingAnswer(answer, request);
-    const code = this.#refusal(connection, request);
+    const held = this.#index.held(connection) + (this.#waitingFor.get(connection)?.size ?? 0);
+    const code = this.#refusal(request, held);
     if (code === undefined || ERROR_CODES[code].retryable) connection.hasAsked = true;
     if (code !== undefined) {
       answer.rejected(name, code);
@@ -266,7 +267,7 @@ export class Subscriptions {
       if (from !== undefined) this.#ask(channel, from);
       this.#releaseIfUnwanted(name);
     } else {
-      this.#wait(connection, channel ?? this.#declare(name), waiting);
+      this.#wait(connection, channel ?? this.#declare(name, held), waiting);
     }
   }
 
@@ -363,14 +364,11 @@ export class Subscriptions {
     if (asking !== undefined && asking !== END_OF_CHANNEL) this.#queue.questionEnded(bytes);
   }
 
-  #refusal(
-    connection: Connection,
-    { channel, history = 0 }: ChannelRequest,
-  ): ErrorCode | undefined {
+  /** @param held channels that the connection holds or waits for. */
+  #refusal({ channel, history = 0 }: ChannelRequest, held: number): ErrorCode | undefined {
     if (!this.#limits.isOffered(channel)) return 'channel_not_allowed';
     const { maxHistory } = this.#limits;
     if (maxHistory > 0 && history > maxHistory) return 'bad_history';
-    const held = this.#index.held(connection) + (this.#waitingFor.get(connection)?.size ?? 0);
     if (held >= this.#limits.maxChannelsPerClient) {
       this.#guard.isFull('client_channels');
       return 'too_many_channels';
@@ -378,10 +376,10 @@ export class Subscriptions {
     return this.available ? undefined : 'unavailable';
   }
 
-  #declare(name: string): LocalChannel {
+  #declare(name: string, others: number): LocalChannel {
     const channel = new LocalChannel(name, this.#log, this.#queue.memory);
     this.#channels.set(name, channel);
-    this.#feed.declare(name);
+    this.#feed.declare(name, others);
     return channel;
   }
 

@@ -15,12 +15,13 @@ export interface WorkerStart {
 
 /**
  * A change of what a worker wants: a channel, and its declaration's number, or undefined to drop it. With
- * an offset, the declaration stands already, and it wants the channel's history from there on.
+ * an offset, the declaration stands already, and it wants the channel's history from there on. `others`: see `Feed.declare`.
  */
 export type InterestChange = readonly [
   channel: string,
   declaration: number | undefined,
-  historyFrom?: number,
+  historyFrom?: number | undefined,
+  others?: number | undefined,
 ];
 
 /** From the hub's thread to a worker's. Feed and questions travel on one port, in order. */
