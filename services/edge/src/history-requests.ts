@@ -5,7 +5,7 @@ import { type FeedListener, type HistoryAnswer, nothingOf } from './feed.ts';
 interface Request {
   readonly from: number;
   /** The channel's offset when it was asked for: an answer must reach so far. */
-  readonly until: number;
+  until: number;
 }
 
 /** A part of a channel's past: see `HistoryAnswer`. */
@@ -48,6 +48,11 @@ export class HistoryRequests {
 
   add(listener: FeedListener, from: number, until: number): void {
     this.#requests.set(listener, { from, until });
+  }
+
+  /** A new epoch begins behind this offset: how far the old one had come says nothing about it. */
+  renew(offset: number): void {
+    for (const request of this.#requests.values()) request.until = Math.min(request.until, offset);
   }
 
   drop(listener: FeedListener): void {

@@ -184,6 +184,7 @@ export class HubChannel implements SequenceOutput {
 
   resync(position: Position): void {
     this.#setting.events.resynced(this.name, position);
+    this.requests.renew(position.offset);
     this.#setting.acknowledgements.tell();
     for (const listener of this.listeners) listener.resync({ channel: this.name, ...position });
   }

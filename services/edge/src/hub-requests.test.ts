@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { END_OF_CHANNEL } from './feed.ts';
-import { answers, createHub, refusalOf } from './testing/hub-under-test.ts';
+import { ArchiveError, answers, createHub, refusalOf } from './testing/hub-under-test.ts';
 import { createLiveHub, entries, entry, type LiveHub, NOW, sequenced } from './testing/live-hub.ts';
 
 /** Payloads that are larger than this are not passed on. */
@@ -96,6 +96,19 @@ describe('Hub: what workers ask of the past', () => {
     feed.history('a', 2);
     await answers();
     expect(told.news()).toEqual(['history a 4']);
+  });
+
+  it('is answered when a new epoch begins meanwhile, which has not come so far', async () => {
+    const { hub, archive, feed, told } = await live();
+    archive.positions.set('a', { epoch: 'F', offset: 1 });
+    archive.logs.set('a', [{ ...entry(1, 'new'), publishedAt: NOW + 1 }]);
+    archive.faults.history = new ArchiveError('passing');
+    hub.message('a', Buffer.from(`@1:F:1:${NOW + 1};"new"`));
+    await answers();
+    delete archive.faults.history;
+    feed.history('a', 3);
+    for (let i = 0; i < 10; i += 1) await tick();
+    expect(told.news()).toEqual(['resync a F 0', 'published a new', 'history a ']);
   });
 
   it('is not read again and again from a server that has not come so far', async () => {

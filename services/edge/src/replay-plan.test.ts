@@ -94,7 +94,13 @@ describe('planReplay', () => {
 
   it('knows channels without history, and nodes without', () => {
     const history = new ChannelHistory('a', new PublicationLog(0), new ReplayMemory(0, () => {}));
-    expect(plan({ since: at(5) }, { history })).toEqual(notRecovered('no_history'));
+    const answered: Asked = { end: 'answered', failure: undefined };
+    const asked = { history, asked: answered };
+    expect(plan({ since: at(5) }, { history })).toEqual({ kind: 'ask', from: END_OF_CHANNEL });
+    expect(plan({ since: at(5) }, asked)).toEqual(notRecovered('no_history'));
+    expect(plan({ since: at(5) }, { history, asked: failed('unavailable') })).toEqual(
+      notRecovered('unavailable'),
+    );
     expect(plan({ history: 5 }, { history })).toMatchObject({ recovered: true, offsets: 0 });
     expect(plan({ history: 5 }, { maxHistory: 0 })).toEqual(notRecovered('not_available'));
   });

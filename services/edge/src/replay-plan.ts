@@ -45,9 +45,11 @@ export function planReplay(
   }
   if (maxHistory === 0) return notRecovered('not_available');
   if (position === undefined) {
-    return wanted !== undefined && since === undefined
-      ? { kind: 'replay', recovered: true, offsets: 0 }
-      : notRecovered('no_history');
+    if (since === undefined) return { kind: 'replay', recovered: true, offsets: 0 };
+    if (asked.end === 'answered') return notRecovered('no_history');
+    return asked.failure === undefined
+      ? { kind: 'ask', from: END_OF_CHANNEL }
+      : notRecovered(asked.failure);
   }
   if (since === undefined) return snapshot(wanted ?? 0, position, history, asked, undefined);
   const continued = continueFrom(since, position, history, maxHistory, asked);
