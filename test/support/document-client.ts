@@ -406,6 +406,10 @@ export class DocumentClient {
         ...{ isHeld: false, isAsked: false, askedSince: false, isWaiting: false },
       });
     }
+  }
+
+  /** Begins to connect. */
+  start(): void {
     this.follow('open');
   }
 

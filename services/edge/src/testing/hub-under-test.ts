@@ -153,9 +153,12 @@ export function refusalOf(code: string): SourceError {
 }
 
 /** A hub that is linked to Redis, unless the test says otherwise. */
-export function createHub(changes: Partial<HubLimits> = {}, linked = true): HubUnderTest {
+export function createHub(
+  changes: Partial<HubLimits> = {},
+  linked = true,
+  archive = new FakeArchive(),
+): HubUnderTest {
   const source = new FakeSource();
-  const archive = new FakeArchive();
   const reported: string[] = [];
   const events: HubEvents = {
     limited: (limit, isEnforced) => reported.push(`limited ${limit} ${isEnforced}`),

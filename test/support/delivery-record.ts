@@ -1,0 +1,122 @@
+import type { Gap, Position, PublicationMessage } from '@tradewind/protocol';
+import type { Application } from './document-client.ts';
+
+/** Where every publication went: payloads are `{"n":1}`, `{"n":2}`, … in the order of publishing on a channel. */
+export interface Published {
+  /** Where the publication with this number went; undefined if there is none. */
+  positionOf(channel: string, n: number): Position | undefined;
+  /** Where the channel ends. */
+  endOf(channel: string): Position | undefined;
+}
+
+/** One thing that a client gave its application. */
+type Given =
+  | { readonly kind: 'used'; readonly n: number; readonly offset: number }
+  | { readonly kind: 'lost'; readonly gap: Gap }
+  | { readonly kind: 'begins'; readonly at: Position | undefined };
+
+/** What a client gave its application, written down. */
+export class DeliveryRecord implements Application {
+  readonly #given = new Map<string, Given[]>();
+  readonly gaveUps: string[] = [];
+  hasStopped = false;
+  /** What had no offset. */
+  readonly plain: PublicationMessage[] = [];
+
+  used(publication: PublicationMessage): void {
+    const { channel, offset, data } = publication;
+    if (offset === undefined) this.plain.push(publication);
+    else this.#of(channel).push({ kind: 'used', n: (data as { readonly n: number }).n, offset });
+  }
+
+  lost(gap: Gap): void {
+    this.#of(gap.channel).push({ kind: 'lost', gap });
+  }
+
+  begins(channel: string, at: Position | undefined): void {
+    this.#of(channel).push({ kind: 'begins', at });
+  }
+
+  gaveUp(channel: string, code: string): void {
+    this.gaveUps.push(`${channel} ${code}`);
+  }
+
+  stopped(): void {
+    this.hasStopped = true;
+  }
+
+  /** How many things of one kind were given; beginnings only where something had been used before. */
+  count(kind: Given['kind']): number {
+    let count = 0;
+    for (const given of this.#given.values()) {
+      const from = kind === 'begins' ? given.findIndex((each) => each.kind === 'used') : 0;
+      if (from >= 0) count += given.slice(from).filter((each) => each.kind === kind).length;
+    }
+    return count;
+  }
+
+  /**
+   * Each breach of the promise: every offset once, in order, or told. Where a client begins anew it may begin
+   * anywhere behind what it has had, unless it says where it is. To be asked when it must have come to the end.
+   */
+  faultsOf(channel: string, published: Published): string[] {
+    const faults: string[] = [];
+    let last: Position | undefined;
+    let lastNumber = 0;
+    for (const each of this.#of(channel)) {
+      if (each.kind === 'begins') last = each.at;
+      else if (each.kind === 'lost') {
+        const { epoch, from, to } = each.gap;
+        if (epoch === undefined || from === undefined || to === undefined) continue;
+        if (last !== undefined && (epoch !== last.epoch || from > last.offset + 1)) {
+          faults.push(`${JSON.stringify(each.gap)} at ${text(last)}`);
+        }
+        last = { epoch, offset: to };
+      } else {
+        const { n, offset } = each;
+        const position = published.positionOf(channel, n);
+        if (position === undefined || position.offset !== offset) {
+          faults.push(`number ${n} as ${offset}, and was published as ${text(position)}`);
+          continue;
+        }
+        if (n <= lastNumber) faults.push(`number ${n} after ${lastNumber}`);
+        if (last !== undefined && text(position) !== text(next(last))) {
+          faults.push(`number ${n}, ${text(position)}, after ${text(last)}`);
+        }
+        last = position;
+        lastNumber = n;
+      }
+    }
+    const end = published.endOf(channel);
+    if (text(last) !== text(end)) faults.push(`at ${text(last)} of ${text(end)}`);
+    return faults.map((fault) => `${channel}: ${fault}`);
+  }
+
+  /** Whether what was given last of a channel is its end. */
+  isAtEnd(channel: string, published: Published): boolean {
+    return text(this.#last(channel, published)) === text(published.endOf(channel));
+  }
+
+  #last(channel: string, published: Published): Position | undefined {
+    const last = this.#of(channel).at(-1);
+    if (last === undefined) return undefined;
+    if (last.kind === 'used') return published.positionOf(channel, last.n);
+    if (last.kind === 'begins') return last.at;
+    const { epoch, to } = last.gap;
+    return epoch === undefined || to === undefined ? undefined : { epoch, offset: to };
+  }
+
+  #of(channel: string): Given[] {
+    const given = this.#given.get(channel) ?? [];
+    this.#given.set(channel, given);
+    return given;
+  }
+}
+
+function next({ epoch, offset }: Position): Position {
+  return { epoch, offset: offset + 1 };
+}
+
+function text(position: Position | undefined): string {
+  return position === undefined ? 'nowhere' : `${position.epoch}/${position.offset}`;
+}
