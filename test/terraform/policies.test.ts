@@ -69,6 +69,31 @@ const BREACHES: Readonly<Record<string, { code: string; fault: string }>> = {
     fault:
       'fixture: google_compute_region_instance_template.x needs create_before_destroy and a name_prefix',
   },
+  'a template outlives the apply that replaces it': {
+    code: 'resource "google_compute_region_instance_template" "x" { name_prefix = "x-" }',
+    fault: 'fixture: google_compute_region_instance_template.x is deleted while VMs still need it',
+  },
+  'a roll-out of an OS policy is not waited for': {
+    code: 'resource "google_os_config_os_policy_assignment" "x" {}',
+    fault: 'fixture: google_os_config_os_policy_assignment.x is lost to the state if it is slow',
+  },
+  'what a lost answer left behind is taken over where the provider can': {
+    code: 'resource "google_service_account" "x" {}',
+    fault: 'fixture: google_service_account.x does not set create_ignore_already_exists',
+  },
+  'a group goes on without one of its zones': {
+    code: `resource "google_compute_region_instance_group_manager" "x" {
+      distribution_policy_target_shape = "EVEN"
+      instance_lifecycle_policy {
+        on_repair { allow_changing_zone = "YES" }
+      }
+    }`,
+    fault: 'fixture: google_compute_region_instance_group_manager.x has the shape EVEN',
+  },
+  'the next version of a secret is there before the last one goes': {
+    code: 'resource "google_secret_manager_secret_version" "x" {}',
+    fault: 'fixture: google_secret_manager_secret_version.x goes before the next one is there',
+  },
   'an autoscaler only scales out': {
     code: 'resource "google_compute_region_autoscaler" "x" {\n autoscaling_policy { mode = "ON" }\n }',
     fault: 'fixture: google_compute_region_autoscaler.x has the mode ON',

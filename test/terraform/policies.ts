@@ -59,6 +59,12 @@ const APIS: Readonly<Record<string, string>> = {
   google_storage_: 'storage',
 };
 
+/** What lets an apply take over what is there already, by type. */
+const TAKING_OVER: Readonly<Record<string, string>> = {
+  google_service_account: 'create_ignore_already_exists',
+  google_service_networking_connection: 'update_on_creation_fail',
+};
+
 const SCHEMES = ['EXTERNAL_MANAGED', 'INTERNAL_MANAGED'];
 
 export const POLICIES: readonly Policy[] = [
@@ -162,6 +168,37 @@ export const POLICIES: readonly Policy[] = [
     const isFirst = lifecycle?.create_before_destroy === true;
     const hasPrefix = resource.body.name_prefix !== undefined && resource.body.name === undefined;
     return isFirst && hasPrefix ? [] : ['needs create_before_destroy and a name_prefix'];
+  }),
+  policy('a template outlives the apply that replaces it', (resource) => {
+    if (!/instance_template$/.test(resource.type)) return [];
+    return resource.body.deletion_policy === 'ABANDON'
+      ? []
+      : ['is deleted while VMs still need it'];
+  }),
+  policy('a roll-out of an OS policy is not waited for', (resource) => {
+    if (resource.type !== 'google_os_config_os_policy_assignment') return [];
+    return resource.body.skip_await_rollout === true ? [] : ['is lost to the state if it is slow'];
+  }),
+  policy('what a lost answer left behind is taken over where the provider can', (resource) => {
+    const argument = TAKING_OVER[resource.type];
+    if (argument === undefined || resource.body[argument] === true) return [];
+    return [`does not set ${argument}`];
+  }),
+  policy('a group goes on without one of its zones', (resource) => {
+    if (!/region_instance_group_manager$/.test(resource.type)) return [];
+    const [repair] = nestedBlocks(resource.body, 'instance_lifecycle_policy').flatMap((block) =>
+      nestedBlocks(block, 'on_repair'),
+    );
+    const { distribution_policy_target_shape: shape } = resource.body;
+    return [
+      ...(shape === 'BALANCED' ? [] : [`has the shape ${shape}`]),
+      ...(repair?.allow_changing_zone === 'YES' ? [] : ['repairs in the same zone only']),
+    ];
+  }),
+  policy('the next version of a secret is there before the last one goes', (resource) => {
+    if (resource.type !== 'google_secret_manager_secret_version') return [];
+    const [lifecycle] = nestedBlocks(resource.body, 'lifecycle');
+    return lifecycle?.create_before_destroy === true ? [] : ['goes before the next one is there'];
   }),
   policy('an autoscaler only scales out', (resource) => {
     if (!/autoscaler$/.test(resource.type)) return [];

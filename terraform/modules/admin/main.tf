@@ -34,6 +34,9 @@ resource "google_secret_manager_secret_version" "token" {
   secret      = google_secret_manager_secret.token.id
   secret_data = random_password.token.result
 
+  # The version before stays readable: VMs that were not rolled yet know that one, and infra/roll tries both.
+  deletion_policy = "ABANDON"
+
   lifecycle {
     create_before_destroy = true
   }

@@ -24,21 +24,23 @@ resource "google_monitoring_dashboard" "tier" {
     displayName = "Tradewind: ${var.name}"
     mosaicLayout = {
       columns = 48
-      tiles = [for i, chart in local.charts : {
-        xPos   = (i % 2) * local.chart_width
-        yPos   = floor(i / 2) * local.chart_height
-        width  = local.chart_width
-        height = local.chart_height
-        widget = {
-          title = chart.title
-          xyChart = {
-            dataSets = [for query in chart.queries : {
-              plotType        = "LINE"
-              timeSeriesQuery = { prometheusQuery = query, unitOverride = chart.unit }
-            }]
+      # The API does not give back a position of 0, so that saying it would be a difference in every plan.
+      tiles = [for i, chart in local.charts : merge(
+        i % 2 == 0 ? {} : { xPos = local.chart_width },
+        i < 2 ? {} : { yPos = floor(i / 2) * local.chart_height },
+        {
+          width  = local.chart_width
+          height = local.chart_height
+          widget = {
+            title = chart.title
+            xyChart = {
+              dataSets = [for query in chart.queries : {
+                plotType        = "LINE"
+                timeSeriesQuery = { prometheusQuery = query, unitOverride = chart.unit }
+              }]
+            }
           }
-        }
-      }]
+      })]
     }
   })
 

@@ -1,4 +1,4 @@
-# Metrics go from each VM's admin port, by the Ops Agent, to Managed Service for Prometheus. Alerts are in
+# Metrics go from each VM's admin port, by the Ops Agent, to Managed Service for Prometheus, and the journal to Cloud Logging. Alerts are in
 # alerts.tf, the dashboard in dashboard.tf.
 
 locals {
@@ -26,6 +26,27 @@ locals {
         }
         service = { pipelines = { tradewind = { receivers = ["tradewind"] } } }
       }
+      # The services log JSON to the journal, which goes when a VM goes. The agent's own pipeline reads files only.
+      logging = {
+        receivers = { tradewind_journal = { type = "systemd_journald" } }
+        processors = {
+          tradewind_json = { type = "parse_json", field = "MESSAGE" }
+          tradewind_severity = {
+            type = "modify_fields"
+            fields = {
+              severity = {
+                copy_from  = "jsonPayload.level"
+                map_values = { trace = "DEBUG", debug = "DEBUG", info = "INFO", warn = "WARNING", error = "ERROR", fatal = "CRITICAL" }
+              }
+            }
+          }
+        }
+        service = {
+          pipelines = {
+            tradewind = { receivers = ["tradewind_journal"], processors = ["tradewind_json", "tradewind_severity"] }
+          }
+        }
+      }
     })
   }
 }
@@ -37,6 +58,9 @@ resource "google_os_config_os_policy_assignment" "ops_agent" {
   project  = var.project_id
   location = each.value.zone
   name     = "${each.value.group.name}-ops-agent"
+
+  # A roll-out takes longer than an apply may wait, and one that is waited for and fails is lost to the state.
+  skip_await_rollout = true
 
   instance_filter {
     inclusion_labels {

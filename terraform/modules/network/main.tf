@@ -66,4 +66,7 @@ resource "google_service_networking_connection" "managed" {
   network                 = google_compute_network.main.id
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = google_compute_global_address.managed[*].name
+
+  # A peering that a lost answer left behind is taken over.
+  update_on_creation_fail = true
 }

@@ -9,7 +9,7 @@ locals {
       url                     = "rediss://${google_redis_instance.main[0].host}:${google_redis_instance.main[0].port}"
       ca_pem                  = join("\n", google_redis_instance.main[0].server_ca_certs[*].cert)
       password_secret_id      = google_secret_manager_secret.auth[0].secret_id
-      password_secret_version = google_secret_manager_secret_version.auth[0].name
+      password_secret_version = "${google_secret_manager_secret.auth[0].id}/versions/latest"
     }
     } : {
     for client in ["edge", "ingest"] : client => {

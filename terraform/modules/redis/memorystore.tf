@@ -58,9 +58,15 @@ resource "google_secret_manager_secret" "auth" {
   }
 }
 
+# VMs read the latest version. The one before is disabled and not destroyed, so that a mistake can be undone.
 resource "google_secret_manager_secret_version" "auth" {
   count = local.is_managed ? 1 : 0
 
-  secret      = google_secret_manager_secret.auth[0].id
-  secret_data = google_redis_instance.main[0].auth_string
+  secret          = google_secret_manager_secret.auth[0].id
+  secret_data     = google_redis_instance.main[0].auth_string
+  deletion_policy = "DISABLE"
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }

@@ -1,6 +1,9 @@
 output "clients" {
   description = "For edge and ingest each: URL, CA certificates (empty without TLS), and the secret that holds the password."
   value       = local.clients
+
+  # A VM that starts reads the latest version, which must be there by then.
+  depends_on = [google_secret_manager_secret_version.auth]
 }
 
 output "host" {

@@ -234,6 +234,9 @@ resource "google_service_account" "vm" {
   project      = var.project_id
   account_id   = var.name
   display_name = "Tradewind Redis"
+
+  # One that a lost answer left behind is taken over.
+  create_ignore_already_exists = true
 }
 
 resource "google_project_iam_member" "log_writer" {

@@ -108,7 +108,9 @@ resource "google_compute_region_instance_template" "vm" {
     enable_vtpm                 = true
   }
 
-  # A template in use cannot be destroyed.
+  # VMs that were not rolled yet are repaired from the template before: infra/roll deletes it when no VM uses it.
+  deletion_policy = "ABANDON"
+
   lifecycle {
     create_before_destroy = true
   }
@@ -121,12 +123,13 @@ resource "google_compute_region_instance_template" "vm" {
 }
 
 resource "google_compute_region_instance_group_manager" "vm" {
-  project                          = var.project_id
-  region                           = var.region
-  name                             = var.name
-  base_instance_name               = var.name
-  distribution_policy_zones        = var.zones
-  distribution_policy_target_shape = "EVEN"
+  project                   = var.project_id
+  region                    = var.region
+  name                      = var.name
+  base_instance_name        = var.name
+  distribution_policy_zones = var.zones
+  # Even where it can be. EVEN would wait for a zone that is gone, and leave its share unmade.
+  distribution_policy_target_shape = "BALANCED"
   target_size                      = var.target_size
   wait_for_instances               = false
 
@@ -156,9 +159,14 @@ resource "google_compute_region_instance_group_manager" "vm" {
     max_unavailable_fixed          = 0
   }
 
-  # A repaired VM gets the template that the roll has reached, not a newer one by surprise.
+  # A repaired VM gets the template that the roll has reached, not a newer one by surprise, and another zone if its own
+  # cannot make it.
   instance_lifecycle_policy {
     force_update_on_repair = "NO"
+
+    on_repair {
+      allow_changing_zone = "YES"
+    }
   }
 
   # Other zones would mean another group, and the end of this one with all of its clients.

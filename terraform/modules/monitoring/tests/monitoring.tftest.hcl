@@ -94,6 +94,29 @@ run "agent_is_there" {
   }
 }
 
+run "dashboard_without_a_permanent_difference" {
+  command = plan
+
+  assert {
+    condition     = !can(regex("\"[xy]Pos\":0[,}]", google_monitoring_dashboard.tier.dashboard_json))
+    error_message = "the API leaves a position of 0 out, so each plan would show a change"
+  }
+
+  assert {
+    condition     = length(regexall("\"xPos\":24", google_monitoring_dashboard.tier.dashboard_json)) == 5
+    error_message = "the charts stand in two columns"
+  }
+}
+
+run "logs" {
+  command = plan
+
+  assert {
+    condition     = yamldecode(google_os_config_os_policy_assignment.ops_agent["edge-europe-west1-b"].os_policies[0].resource_groups[0].resources[2].file[0].content).logging.service.pipelines.tradewind.processors == ["tradewind_json", "tradewind_severity"]
+    error_message = "what the services log goes to Cloud Logging as JSON with its severity"
+  }
+}
+
 run "no_rules" {
   command = plan
 
