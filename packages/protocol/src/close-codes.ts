@@ -33,7 +33,11 @@ export const CLOSE_CODES = {
   silent: row(4001, 'back-off', 'Nothing was subscribed to within the time allowed.'),
   heartbeat_timeout: row(4002, 'resume', 'The client answered no ping and read nothing.'),
   slow: row(4008, 'resume', 'The client read more slowly than its channels publish.'),
-  rate_limited: row(4029, 'back-off', 'The client went on sending after it was told to slow down.'),
+  rate_limited: row(
+    4029,
+    'back-off',
+    'The client went on sending after it was told to slow down, or made too many mistakes.',
+  ),
   unauthorized: row(4401, 'stop', 'Reserved: the token was refused or has expired.'),
 } as const satisfies Record<string, CloseCodeRow>;
 

@@ -62,6 +62,8 @@ export interface EdgeConfig extends ServiceSettings {
   readonly maxChannels: number;
   /** `EDGE_REQUEST_RATE` and `EDGE_REQUEST_BURST`: requests per client and second. */
   readonly requestRate: Rate;
+  /** `EDGE_MAX_ERRORS`: errors of one client in 5 s, with the last of which it is closed. */
+  readonly maxErrors: number;
   /** `EDGE_SUBSCRIBE_RATE`: channels per client and second; the burst is what it may hold. */
   readonly subscribeRate: Rate;
   /** `EDGE_REPLAY_RATE_BYTES` and `EDGE_REPLAY_BURST_BYTES`: publications of the past per client, in bytes. */
@@ -162,6 +164,7 @@ function read(env: EnvironmentReader): EdgeConfig {
       perSecond: int('EDGE_REQUEST_RATE', 50, 1, 100_000),
       burst: int('EDGE_REQUEST_BURST', 200, 1, 100_000),
     },
+    maxErrors: int('EDGE_MAX_ERRORS', 20, 1, 1_000),
     subscribeRate: {
       perSecond: int('EDGE_SUBSCRIBE_RATE', MAX_CHANNELS_PER_REQUEST, 1, 100_000),
       burst: maxChannelsPerClient,

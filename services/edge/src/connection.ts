@@ -73,6 +73,9 @@ const BLOCKED_LOOK_BEATS = BEATS_PER_SECOND;
 /** Stands for no beat. */
 const UNBLOCKED = -1;
 
+/** Frames that are read of a client that is being closed: some ms of work. What it sent in a round trip is less. */
+const DISCARDED_FRAMES = 10_000;
+
 /** One client's WebSocket: what it is owed, how it is written to, and how it ends. */
 export class Connection implements Subscriber, Dated {
   // What a flush needs comes first: V8 lays fields out in this order, and of thousands of clients each piece of
@@ -95,6 +98,8 @@ export class Connection implements Subscriber, Dated {
   readonly replayBudget: TokenBucket;
   /** Requests that were ignored because the budget was used up. */
   ignoredRequests = 0;
+  /** When its latest requests were answered with an error, in ms on the monotonic clock; undefined while none was. */
+  errorTimes: number[] | undefined;
   /** Whether it ever asked for a channel. */
   hasAsked = false;
   /** See {@link Dated}. */
@@ -318,14 +323,26 @@ export class Connection implements Subscriber, Dated {
     this.#webSocket.close(CLOSE_CODES[reason].code, reason);
   }
 
+  /**
+   * A client sends on until it has read our close frame. To end the connection over what it sent would make the kernel
+   * reset it, and the client would see no close code: it is read until `ws` gives the client up. Beyond
+   * {@link DISCARDED_FRAMES} it is left to the kernel.
+   */
+  #discard(): void {
+    this.ignoredRequests += 1;
+    if (this.ignoredRequests > DISCARDED_FRAMES) this.#webSocket.pause();
+  }
+
   readonly #onMessage = (data: unknown, isBinary: boolean): void => {
     this.#liveness.heard();
     if (this.#state === 'open') this.#owner.received(this, data as Buffer, isBinary);
+    else this.#discard();
   };
 
   readonly #onControlFrame = (): void => {
     this.#liveness.heard();
     if (this.#state === 'open') this.#owner.receivedControlFrame(this);
+    else this.#discard();
   };
 
   readonly #onError = (error: Error & { readonly code?: string }): void => {

@@ -39,6 +39,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     },
     enforcesRates: config.enforcesRates,
     requestRate: config.requestRate,
+    maxErrors: config.maxErrors,
     subscribeRate: config.subscribeRate,
     replayRate: config.replayRate,
     silentSeconds: config.silentSeconds,

@@ -57,6 +57,8 @@ export interface FanOutSettings {
   readonly enforcesRates: boolean;
   /** Requests per client. */
   readonly requestRate: Rate;
+  /** Errors of a client in `ERROR_WINDOW_MS`, with the last of which it is closed. */
+  readonly maxErrors: number;
   /** Channels subscribed to per client. */
   readonly subscribeRate: Rate;
   /** Bytes of publications of the past per client. */
@@ -143,7 +145,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
       events.recovered,
       guard,
     );
-    this.#requests = new Requests(this.#subscriptions, events.requestRejected, guard);
+    this.#requests = new Requests(
+      this.#subscriptions,
+      events.requestRejected,
+      guard,
+      settings.maxErrors,
+    );
     this.#queue = new FlushQueue(this.#round.dirty, (publishedAt) => {
       events.published(Date.now() - publishedAt);
     });

@@ -1,5 +1,6 @@
 import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
 import type { EdgeConfig } from './config.ts';
+import { ERROR_WINDOW_MS } from './requests.ts';
 
 /** Every limit of an edge: the rows of docs/limits.md. What each guards against stands where it is enforced. */
 export const EDGE_LIMITS = {
@@ -44,7 +45,15 @@ export const EDGE_LIMITS = {
     per: 'connection',
     amount: (config) => rate(config.requestRate),
     variables: ['EDGE_REQUEST_RATE', 'EDGE_REQUEST_BURST'],
-    told: 'error `rate_limited` with `retryAfterMs`; going on: closed with 4029 `rate_limited`',
+    told: 'error `rate_limited` with `id` and `retryAfterMs` (an unsubscribe is carried out); 200 of them not made up for: closed with 4029 `rate_limited`',
+    enforced: 'unless report',
+  },
+  errors: {
+    what: 'requests answered with an error, or that name no channel that could exist',
+    per: 'connection',
+    amount: (config) => `${config.maxErrors} in ${ERROR_WINDOW_MS / 1_000} s`,
+    variables: ['EDGE_MAX_ERRORS'],
+    told: 'the error; with the last one: closed with 4029 `rate_limited`',
     enforced: 'unless report',
   },
   mentions: {

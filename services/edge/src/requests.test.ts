@@ -114,7 +114,7 @@ describe('Requests: the rate', () => {
     expect(client.sent()).toMatchObject([
       { type: 'pong', id: 1 },
       { type: 'pong', id: 2 },
-      { type: 'error', code: 'rate_limited', retryable: true, retryAfterMs: 500 },
+      { type: 'error', id: 3, code: 'rate_limited', retryable: true, retryAfterMs: 500 },
       { type: 'pong', id: 4 },
     ]);
     expect(rejected).toEqual(['rate_limited']);
@@ -128,6 +128,36 @@ describe('Requests: the rate', () => {
     expect(client.webSocket.closes).toEqual([{ code: 4029, reason: 'rate_limited' }]);
   });
 
+  it('carries out an unsubscribe beyond the rate, and counts it', () => {
+    const { ask, client, upstream } = setUp({ perSecond: 1, burst: 1 });
+    ask('{"type":"subscribe","id":1,"channels":["a"]}');
+    upstream.acknowledge();
+    for (let i = 0; i < 200; i += 1) ask('{"type":"unsubscribe","id":2,"channels":["a"]}');
+    expect(upstream.wanted.size).toBe(0);
+    expect(client.sent().slice(-1)).toEqual([{ type: 'unsubscribed', id: 2, channels: ['a'] }]);
+    expect(client.webSocket.closes).toEqual([]);
+    ask('{"type":"unsubscribe","id":3,"channels":["a"]}');
+    expect(client.webSocket.closes).toEqual([{ code: 4029, reason: 'rate_limited' }]);
+  });
+
+  it('writes what was answered before it closes the connection', () => {
+    const { ask, client } = setUp({ perSecond: 1, burst: 10 });
+    for (let id = 1; id <= 600; id += 1) ask(`{"type":"ping","id":${id}}`);
+    const sent = client.sent();
+    expect(sent.filter(({ type }) => type === 'pong')).toHaveLength(10);
+    const errors = sent.filter(({ type }) => type === 'error');
+    expect(errors).toHaveLength(200);
+    expect(errors[0]).toMatchObject({ id: 11, code: 'rate_limited' });
+    expect(client.webSocket.closes).toEqual([{ code: 4029, reason: 'rate_limited' }]);
+  });
+
+  it('only counts what is over the rate where rates are not enforced', () => {
+    const { ask, client, beyond } = setUp({ perSecond: 1, burst: 1 }, false);
+    for (let i = 0; i < 600; i += 1) ask('{"type":"ping"}');
+    expect(client.sent()).toHaveLength(600);
+    expect(beyond).toEqual(Array(599).fill('requests'));
+  });
+
   it('limits each client by itself', () => {
     const { requests, ask, client } = setUp({ perSecond: 1, burst: 1 });
     const other = createTestConnection({ requestRate: { perSecond: 1, burst: 1 } });
@@ -136,6 +166,46 @@ describe('Requests: the rate', () => {
     requests.handle(other.connection, Buffer.from('{"type":"ping"}'), false, 0);
     expect(client.sent().at(-1)).toMatchObject({ type: 'error' });
     expect(other.sent()).toMatchObject([{ type: 'pong' }]);
+  });
+});
+
+describe('Requests: errors', () => {
+  const JUNK = [
+    '{',
+    '{"type":"x"}',
+    '{"type":"ping","id":{}}',
+    '{"type":"subscribe","channels":["!!"]}',
+  ];
+
+  it.each(JUNK)('closes the connection with the twentieth within five seconds: %s', (junk) => {
+    const { ask, client, beyond } = setUp();
+    for (let i = 1; i < 20; i += 1) ask(junk, i * 100);
+    expect(client.webSocket.closes).toEqual([]);
+    ask(junk, 4_999);
+    expect(client.sent()).toHaveLength(20);
+    expect(client.webSocket.closes).toEqual([{ code: 4029, reason: 'rate_limited' }]);
+    expect(beyond).toEqual(['errors']);
+  });
+
+  it('lets a client make mistakes now and then', () => {
+    const { ask, client, beyond } = setUp();
+    for (let i = 0; i < 200; i += 1) ask('{', i * 300);
+    expect(client.sent()).toHaveLength(200);
+    expect(beyond).toEqual([]);
+  });
+
+  it('does not count what is right, or what a node refuses', () => {
+    const { ask, client } = setUp();
+    for (let i = 0; i < 30; i += 1) ask('{"type":"subscribe","channels":["!!","a"]}');
+    for (let i = 0; i < 30; i += 1) ask('{"type":"ping"}');
+    expect(client.webSocket.closes).toEqual([]);
+  });
+
+  it('only counts them where budgets are not enforced', () => {
+    const { ask, client, beyond } = setUp(PLENTY, false);
+    for (let i = 0; i < 100; i += 1) ask('{');
+    expect(client.sent()).toHaveLength(100);
+    expect(beyond).toEqual(Array(81).fill('errors'));
   });
 });
 
@@ -154,7 +224,7 @@ function setUp(requestRate: Rate = PLENTY, enforcesRates = true) {
   upstream.connect(listenerOf(subscriptions));
   subscriptions.available = true;
   const rejected: ErrorCode[] = [];
-  const requests = new Requests(subscriptions, (code) => rejected.push(code), guard);
+  const requests = new Requests(subscriptions, (code) => rejected.push(code), guard, 20);
   const client: TestConnection = createTestConnection({ requestRate });
   return {
     requests,

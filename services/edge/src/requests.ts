@@ -16,6 +16,12 @@ import type { Subscriptions } from './subscriptions.ts';
  */
 const IGNORED_REQUESTS_AT_MOST = 200;
 
+/**
+ * The time in which a client's errors are counted, in ms. Nobody who writes a client needs more than some, and whoever sends
+ * junk below the rate of requests would be answered for ever.
+ */
+export const ERROR_WINDOW_MS = 5_000;
+
 const decoder = new TextDecoder();
 const BINARY_NOT_AVAILABLE = encodeServerMessage(
   errorMessage('not_available', 'binary frames are not available', undefined),
@@ -26,13 +32,19 @@ export class Requests {
   readonly #subscriptions: Subscriptions;
   readonly #rejected: (code: ErrorCode) => void;
   readonly #guard: LimitGuard;
+  readonly #maxErrors: number;
 
-  /** @param rejected told of each request that was answered with an error. */
+  /**
+   * @param rejected told of each request that was answered with an error.
+   * @param maxErrors with so many errors in {@link ERROR_WINDOW_MS} a connection ends.
+   */
   constructor(
     subscriptions: Subscriptions,
     rejected: (code: ErrorCode) => void,
     guard: LimitGuard,
+    maxErrors: number,
   ) {
+    this.#maxErrors = maxErrors;
     this.#guard = guard;
     this.#subscriptions = subscriptions;
     this.#rejected = rejected;
@@ -40,18 +52,23 @@ export class Requests {
 
   /** @param now ms on the monotonic clock. */
   handle(connection: Connection, data: Buffer, isBinary: boolean, now: number): void {
-    if (!connection.requestBudget.take(now) && this.#guard.refuses('requests')) {
-      this.#slowDown(connection);
+    const isBeyond = !connection.requestBudget.take(now) && this.#guard.refuses('requests');
+    if (!isBeyond) connection.ignoredRequests = Math.max(0, connection.ignoredRequests - 1);
+    else if (!this.#mayIgnore(connection)) return;
+    if (isBinary) {
+      if (isBeyond) this.#slowDown(connection, undefined);
+      else this.#refuseBinary(connection, now);
       return;
     }
-    connection.ignoredRequests = Math.max(0, connection.ignoredRequests - 1);
-    if (isBinary) {
-      this.#rejected('not_available');
-      connection.sendEncoded(BINARY_NOT_AVAILABLE);
+    // Reading what is then ignored costs as much as what may be ignored: the connection ends before it adds up.
+    const parsed = parseClientMessage(decoder.decode(data));
+    const { id } = parsed.ok ? parsed.message : parsed.fault;
+    if (isBeyond && !(parsed.ok && parsed.message.type === 'unsubscribe')) {
+      this.#slowDown(connection, id);
+    } else if (parsed.ok) {
+      this.#answer(connection, parsed.message, now);
     } else {
-      const parsed = parseClientMessage(decoder.decode(data));
-      if (parsed.ok) this.#answer(connection, parsed.message, now);
-      else this.#refuse(connection, parsed.fault.code, parsed.fault.message, parsed.fault.id);
+      this.#refuse(connection, parsed.fault.code, parsed.fault.message, id, now);
     }
   }
 
@@ -61,14 +78,14 @@ export class Requests {
    */
   handleControlFrame(connection: Connection, now: number): void {
     if (connection.requestBudget.take(now) || !this.#guard.refuses('requests')) return;
-    connection.ignoredRequests += 1;
-    if (connection.ignoredRequests > IGNORED_REQUESTS_AT_MOST) connection.close('rate_limited');
+    this.#mayIgnore(connection);
   }
 
   #answer(connection: Connection, message: ClientMessage, now: number): void {
     switch (message.type) {
       case 'subscribe':
         this.#subscriptions.subscribe(connection, message, now);
+        if (message.channels.length === 0) this.#countError(connection, now);
         break;
       case 'unsubscribe':
         this.#subscriptions.unsubscribe(connection, message);
@@ -82,22 +99,26 @@ export class Requests {
           'not_available',
           'this node asks for no authentication',
           message.id,
+          now,
         );
     }
   }
 
-  #slowDown(connection: Connection): void {
+  /** One more is ignored. Returns false if that ends the connection. */
+  #mayIgnore(connection: Connection): boolean {
     connection.ignoredRequests += 1;
-    if (connection.ignoredRequests > IGNORED_REQUESTS_AT_MOST) {
-      connection.close('rate_limited');
-      return;
-    }
+    if (connection.ignoredRequests <= IGNORED_REQUESTS_AT_MOST) return true;
+    end(connection);
+    return false;
+  }
+
+  #slowDown(connection: Connection, id: RequestId | undefined): void {
     this.#rejected('rate_limited');
     connection.send(
       errorMessage(
         'rate_limited',
         'too many requests; this one was ignored',
-        undefined,
+        id,
         connection.requestBudget.waitMs(),
       ),
     );
@@ -108,8 +129,31 @@ export class Requests {
     code: ErrorCode,
     message: string,
     id: RequestId | undefined,
+    now: number,
   ): void {
     this.#rejected(code);
     connection.send(errorMessage(code, message, id));
+    this.#countError(connection, now);
   }
+
+  #refuseBinary(connection: Connection, now: number): void {
+    this.#rejected('not_available');
+    connection.sendEncoded(BINARY_NOT_AVAILABLE);
+    this.#countError(connection, now);
+  }
+
+  /** A client that makes no mistakes costs no memory for them. */
+  #countError(connection: Connection, now: number): void {
+    connection.errorTimes ??= [];
+    const { errorTimes } = connection;
+    if (errorTimes.push(now) < this.#maxErrors) return;
+    const first = errorTimes.shift() ?? now;
+    if (now - first < ERROR_WINDOW_MS && this.#guard.refuses('errors')) end(connection);
+  }
+}
+
+/** What was answered before goes out first. */
+function end(connection: Connection): void {
+  connection.flush();
+  connection.close('rate_limited');
 }

@@ -34,8 +34,11 @@ const MAX_FRAGMENTS = 16;
 /** Chunks of one message that may be buffered: 32 KiB come in a few dozen TCP segments. */
 const MAX_BUFFERED_CHUNKS = 256;
 
-/** How long a peer may take to answer our close frame, in ms. */
-const CLOSE_TIMEOUT_MS = 2_000;
+/**
+ * How long a peer may take to answer our close frame, in ms. When it is over the connection is reset, if the peer still
+ * sends, and one that has not read the frame by then never learns the code: a busy machine needs seconds.
+ */
+const CLOSE_TIMEOUT_MS = 5_000;
 
 /**
  * Answers WebSocket handshakes on an HTTP server: with 101, or with the error that says why not.

@@ -122,6 +122,7 @@ export const DEFAULTS: FanOutSettings = {
   subscriptions: { maxChannelsPerClient: 512, maxHistory: 1_000, isOffered: () => true },
   liveness: { pingAfterBeats: 1_200, deadAfterBeats: 1_200 },
   enforcesRates: true,
+  maxErrors: 20,
   replayRate: { perSecond: 1, burst: 1_000_000_000 },
   requestRate: { perSecond: 1_000, burst: 1_000 },
   subscribeRate: { perSecond: 1_000, burst: 1_000 },

@@ -33,11 +33,16 @@ export class FakeWebSocket extends EventEmitter {
   closedAt: number | undefined;
   pings = 0;
   terminated = false;
+  paused = false;
 
   close(code: number, reason: string): void {
     this.closes.push({ code, reason });
     this.closedAt ??= performance.now();
     this.readyState = WebSocket.CLOSING;
+  }
+
+  pause(): void {
+    this.paused = true;
   }
 
   ping(): void {
