@@ -2,14 +2,16 @@
 # need, and a test holds the two to each other; here DEL reaches a channel's log only, which is all that the scripts
 # delete. Needs read_secret, and Redis 7 or Valkey for what stands in parentheses.
 
-# publisher_rules PATTERN…: channels, with * for anything. What a script may do is what its caller may.
+# publisher_rules PATTERN…: channels, with * for anything, and alone for all but tw:*, on which edges prove their links.
+# What a script may do is what its caller may.
 publisher_rules() {
   local channel
   printf 'resetkeys resetchannels -@all'
   printf ' %s' +ping '+client|setname' +publish +eval +evalsha '+script|load'
   printf ' %s' +get +set +type +time +xadd +pexpire +persist
   for channel in "$@"; do
-    printf ' &%s ~{%s}:meta ~{%s}:log ~{%s}:once:*' "$channel" "$channel" "$channel" "$channel"
+    if [ "$channel" = '*' ]; then printf ' &[^t]* &t[^w]* &tw[^:]*'; else printf ' &%s' "$channel"; fi
+    printf ' ~{%s}:meta ~{%s}:log ~{%s}:once:*' "$channel" "$channel" "$channel"
   done
   printf ' (+del'
   for channel in "$@"; do printf ' ~{%s}:log' "$channel"; done

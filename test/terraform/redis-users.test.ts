@@ -109,10 +109,12 @@ const RIGHTS: Readonly<Record<User, { may: readonly string[]; mayNot: readonly s
   },
   ingest: {
     may: [
+      ...['PUBLISH twin.trade x', 'PUBLISH trx.trade x', 'PUBLISH tWx x'],
       ...['PING', 'PUBLISH SOL.trade x', 'EVAL return 2 {a}:meta {a}:log', 'SET {a}:meta x'],
       ...['XADD {a}:log * p x', 'PEXPIRE {a}:log 1', 'SET {a}:once:k x', 'DEL {a}:log', 'TIME'],
     ],
     mayNot: [
+      ...['PUBLISH tw:probe:edge-1 x', 'PUBLISH tw:x x'],
       ...['SUBSCRIBE SOL.trade', 'XRANGE {a}:log - +', 'DEL {a}:meta', 'DEL {a}:once:k', 'INFO'],
       ...['SET tw:heartbeat:edge-1 x', 'SCAN 0', 'KEYS *', 'FLUSHALL', 'SCRIPT FLUSH', 'ACL LIST'],
     ],

@@ -3,7 +3,11 @@ import { LinkProbe } from './link-probe.ts';
 import { PROBE_LATE_LIMIT, PROBE_TOKENS_KEPT } from './redis-limits.ts';
 
 function probeOfNewLink(): LinkProbe {
-  const probe = new LinkProbe('test');
+  let tokens = 0;
+  const probe = new LinkProbe(() => {
+    tokens += 1;
+    return `test:${tokens}`;
+  });
   probe.linkUp();
   return probe;
 }

@@ -19,8 +19,7 @@ const FINE: ProbeVerdict = { kind: 'fine' };
  * a stall of our event loop or a burst of messages, has delayed that answer as well.
  */
 export class LinkProbe {
-  readonly #prefix: string;
-  #count = 0;
+  readonly #makeToken: () => string;
   /** Tokens of this link that have not arrived, oldest first, each with when it was sent. */
   readonly #underway = new Map<string, number>();
   /** The latest token, unless it has arrived or its absence would say nothing. */
@@ -30,9 +29,9 @@ export class LinkProbe {
   #wrongInRow = 0;
   #provenAt: number | undefined;
 
-  /** @param prefix makes the tokens different from those of any other process. */
-  constructor(prefix: string) {
-    this.#prefix = prefix;
+  /** @param makeToken makes what nobody can guess, not even from all that came before it. */
+  constructor(makeToken: () => string) {
+    this.#makeToken = makeToken;
   }
 
   /** When the newest probe that has arrived was sent, over all links, or undefined. */
@@ -51,8 +50,7 @@ export class LinkProbe {
 
   /** Begins the next probe; the owner publishes its token. */
   next(now: number): string {
-    this.#count += 1;
-    const token = `${this.#prefix}:${this.#count}`;
+    const token = this.#makeToken();
     this.#underway.set(token, now);
     for (const oldest of this.#underway.keys()) {
       if (this.#underway.size <= PROBE_TOKENS_KEPT) break;

@@ -44,6 +44,9 @@ local function publish(keys, args)
   if #channel > 128 or not string.find(channel, '^[A-Za-z0-9][A-Za-z0-9_.:/@%-]*$') then
     return refuse('TWARG', 'the channel must be [A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}')
   end
+  if string.sub(channel, 1, 3) == 'tw:' then
+    return refuse('TWARG', 'channels that begin with tw: are reserved')
+  end
   local tag = '{' .. channel .. '}'
   local meta_key, log_key, once_key = keys[1], keys[2], tag .. ':once:' .. once
   if meta_key ~= tag .. ':meta' or log_key ~= tag .. ':log' then
@@ -127,8 +130,8 @@ end
 
 /** The text that EVAL takes and whose SHA-1 EVALSHA takes; `docs/publish` has it as a file. */
 export const PUBLISH_SCRIPT = defineScript(
-  'tradewind_publish_1',
-  `-- tradewind_publish_1: publishes with an offset and a history. See docs/publishing.md.\n${CHANNEL_LUA}\n${PUBLISH_FUNCTION_LUA}\nreturn publish(KEYS, ARGV)\n`,
+  'tradewind_publish_2',
+  `-- tradewind_publish_2: publishes with an offset and a history. See docs/publishing.md.\n${CHANNEL_LUA}\n${PUBLISH_FUNCTION_LUA}\nreturn publish(KEYS, ARGV)\n`,
 );
 
 /** The KEYS of a publish, in their order. */

@@ -40,6 +40,9 @@ export interface SubscriptionProbeEvents {
   settled(): void;
 }
 
+/** A probe's token: who has seen all tokens before it, in the heartbeat's key say, cannot make the next. */
+const TOKEN_BYTES = 16;
+
 /** The codes with which a Redis says that it is not, or no longer, the master. */
 const NOT_THE_MASTER: readonly string[] = ['READONLY', 'MASTERDOWN', 'NOREPLICAS'];
 
@@ -57,7 +60,7 @@ export class SubscriptionProbe {
   readonly #held: () => number;
   readonly #options: ProbeOptions;
   readonly #events: SubscriptionProbeEvents;
-  readonly #probe = new LinkProbe(randomBytes(6).toString('hex'));
+  readonly #probe = new LinkProbe(() => randomBytes(TOKEN_BYTES).toString('hex'));
   #startedAt: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Changes whenever what was asked before has lost its meaning. */
