@@ -10,11 +10,14 @@ import type { Connection } from './connection.ts';
 import type { LimitGuard } from './limits.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
-/**
- * Requests of a client that may be ignored before it is disconnected for sending on regardless. Each
- * one that is answered makes up for one that was not, so that rare bursts do not add up.
- */
+/** Requests of a client that may be ignored before it is disconnected for sending on regardless. */
 const IGNORED_REQUESTS_AT_MOST = 200;
+
+/**
+ * Each request that is answered makes up for so many that were not, so that rare bursts do not add up: a client that sends up
+ * to three times what it may is held to its rate, and one that sends more is disconnected.
+ */
+const MADE_UP_BY_ONE = 2;
 
 /**
  * The time in which a client's errors are counted, in ms. Nobody who writes a client needs more than some, and whoever sends
@@ -53,7 +56,8 @@ export class Requests {
   /** @param now ms on the monotonic clock. */
   handle(connection: Connection, data: Buffer, isBinary: boolean, now: number): void {
     const isBeyond = !connection.requestBudget.take(now) && this.#guard.refuses('requests');
-    if (!isBeyond) connection.ignoredRequests = Math.max(0, connection.ignoredRequests - 1);
+    if (!isBeyond)
+      connection.ignoredRequests = Math.max(0, connection.ignoredRequests - MADE_UP_BY_ONE);
     else if (!this.#mayIgnore(connection)) return;
     if (isBinary) {
       if (isBeyond) this.#slowDown(connection, undefined);

@@ -1,0 +1,218 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestClient } from '../support/client.ts';
+import {
+  type ServiceEnvironment,
+  startEdge,
+  type TestEdge,
+  untilLinked,
+} from '../support/service.ts';
+import { startTier, type Tier } from '../support/tier.ts';
+import { eventually } from '../support/wait.ts';
+
+/** How long each limit is offered three times what it allows, in ms. */
+const OFFERED_MS = 3_000;
+const TIMES = 3;
+/** How far what is accepted may be from the rate times the time, as a share. */
+const TOLERANCE = 0.05;
+
+const REQUESTS = { perSecond: 100, burst: 100 };
+const MENTIONS = { perSecond: 20, burst: 40 };
+const REPLAY = { perSecond: 100_000, burst: 65_536 };
+const HISTORY = { publications: 40, bytes: 40_000 };
+
+let tier: Tier;
+let trying: TestEdge;
+
+beforeAll(async () => {
+  const env: ServiceEnvironment = {
+    EDGE_REQUEST_RATE: String(REQUESTS.perSecond),
+    EDGE_REQUEST_BURST: String(REQUESTS.burst),
+    EDGE_SUBSCRIBE_RATE: String(MENTIONS.perSecond),
+    EDGE_MAX_CHANNELS_PER_CLIENT: String(MENTIONS.burst),
+    EDGE_REPLAY_RATE_BYTES: String(REPLAY.perSecond),
+    EDGE_REPLAY_BURST_BYTES: String(REPLAY.burst),
+    EDGE_MAX_CHANNELS: '100',
+    EDGE_LINGER_MS: '0',
+  };
+  tier = await startTier({ edges: 1, env });
+  trying = await startEdge({ ...env, REDIS_URL: tier.redis.url, EDGE_LIMITS: 'report' });
+  await untilLinked(trying);
+  const payload = JSON.stringify('x'.repeat(HISTORY.bytes / HISTORY.publications - 100));
+  await tier.backend.set('{h}:meta', `abc:${HISTORY.publications}`);
+  for (let i = 1; i <= HISTORY.publications; i += 1) {
+    await tier.backend.xadd('{h}:log', `${i}-0`, 't', '1', 'p', payload);
+  }
+});
+
+afterAll(async () => {
+  await trying?.[Symbol.asyncDispose]();
+  await tier?.[Symbol.asyncDispose]();
+});
+
+const enforcing = () => tier.edges[0]!;
+
+/** Calls `offer` so many times a second, late ones included, and waits for what it returns at the end. */
+async function offer(perSecond: number, each: () => void): Promise<void> {
+  const begun = performance.now();
+  for (let offered = 0; ; ) {
+    const elapsed = performance.now() - begun;
+    if (elapsed > OFFERED_MS) return;
+    for (; offered < (elapsed * perSecond) / 1_000; offered += 1) each();
+    await sleep(5);
+  }
+}
+
+/** What a client had of requests: at once, and then over a time by the edge's own clock. */
+async function offerRequests(edge: TestEdge) {
+  await using client = await TestClient.connect(edge.wsUrl);
+  for (let i = 0; i < REQUESTS.burst * 1.5; i += 1) client.request({ type: 'ping' });
+  await client.waitFor(() => answersOf(client) === REQUESTS.burst * 1.5);
+  const atOnce = client.controlsOf('pong');
+  await offer(REQUESTS.perSecond * TIMES, () => client.request({ type: 'ping' }));
+  const later = client.controlsOf('pong').slice(atOnce.length);
+  return {
+    atOnce: atOnce.length,
+    atOnceMs: (atOnce.at(-1)?.serverTime ?? 0) - (atOnce[0]?.serverTime ?? 0),
+    later: later.length - 1,
+    seconds: ((later.at(-1)?.serverTime ?? 0) - (later[0]?.serverTime ?? 0)) / 1_000,
+  };
+}
+
+const answersOf = (client: TestClient): number =>
+  client.controlsOf('pong').length + client.controlsOf('error').length;
+
+/** The same of channels named in subscribes. */
+async function offerMentions(edge: TestEdge) {
+  await using client = await TestClient.connect(edge.wsUrl);
+  const { seconds, accepted } = { seconds: [] as number[], accepted: [] as number[] };
+  const perRound = 6;
+  const name = (round: number) => (_: unknown, i: number) => `m${round}.${i}`;
+  const ask = async (count: number, round: number): Promise<void> => {
+    const channels = Array.from({ length: count }, name(round));
+    const answer = await client.subscribe(channels);
+    await client.unsubscribe(channels);
+    await client.ping();
+    accepted.push(answer.channels.length);
+    seconds.push((client.controlsOf('pong').at(-1)?.serverTime ?? 0) / 1_000);
+  };
+  await ask(MENTIONS.burst * 1.5, 0);
+  const begun = performance.now();
+  for (let round = 1; performance.now() - begun < OFFERED_MS; round += 1) {
+    await ask(perRound, round);
+    await sleep((perRound * 1_000) / (MENTIONS.perSecond * TIMES) - 20);
+  }
+  return {
+    atOnce: accepted[0] ?? 0,
+    later: accepted.slice(1).reduce((sum, count) => sum + count, 0),
+    seconds: (seconds.at(-1) ?? 0) - (seconds[0] ?? 0),
+  };
+}
+
+/** The same of bytes of history. */
+async function offerReplays(edge: TestEdge) {
+  await using client = await TestClient.connect(edge.wsUrl);
+  const begun = performance.now();
+  let retryAfterMs: number | undefined;
+  while (performance.now() - begun < OFFERED_MS) {
+    const before = client.publications.length;
+    const { channels, rejected } = await client.subscribe([{ channel: 'h', history: 1_000 }]);
+    retryAfterMs ??= rejected[0]?.retryAfterMs;
+    const replayed = channels[0]?.replayed ?? 0;
+    await client.waitFor(() => client.publications.length === before + replayed);
+    if (channels.length > 0) await client.unsubscribe(['h']);
+    // Each attempt is a mention, too.
+    await sleep(1_000 / MENTIONS.perSecond);
+  }
+  const bytes = client.publications.length * (HISTORY.bytes / HISTORY.publications);
+  return { bytes, seconds: (performance.now() - begun) / 1_000, retryAfterMs };
+}
+
+describe('three times what a limit allows', () => {
+  it('is accepted at the rate, and the burst once', async () => {
+    const [requests, mentions, replays] = await Promise.all([
+      offerRequests(enforcing()),
+      offerMentions(enforcing()),
+      offerReplays(enforcing()),
+    ]);
+    expect(requests.atOnce).toBeGreaterThanOrEqual(REQUESTS.burst);
+    const earned = (requests.atOnceMs / 1_000) * REQUESTS.perSecond;
+    expect(requests.atOnce).toBeLessThanOrEqual(REQUESTS.burst + earned + 1);
+    expectRate(requests.later, REQUESTS.perSecond * requests.seconds, 1);
+
+    expect(mentions.atOnce).toBeGreaterThanOrEqual(MENTIONS.burst);
+    expect(mentions.atOnce).toBeLessThanOrEqual(MENTIONS.burst + 1);
+    expectRate(mentions.later, MENTIONS.perSecond * mentions.seconds, 1);
+
+    // What is begun is finished.
+    expectRate(replays.bytes, REPLAY.burst + REPLAY.perSecond * replays.seconds, HISTORY.bytes);
+    expect(replays.retryAfterMs).toBeGreaterThan(0);
+
+    const metrics = await enforcing().metrics();
+    for (const limit of ['requests', 'mentions', 'replay']) {
+      const count = (enforced: string) =>
+        metrics.sum('tradewind_edge_limited_total', { limit, enforced });
+      expect(count('true'), limit).toBeGreaterThan(0);
+      expect(count('false'), limit).toBe(0);
+    }
+  });
+
+  it('is carried out and counted with EDGE_LIMITS=report', async () => {
+    const [requests, mentions, replays] = await Promise.all([
+      offerRequests(trying),
+      offerMentions(trying),
+      offerReplays(trying),
+    ]);
+    expect(requests.atOnce).toBe(REQUESTS.burst * 1.5);
+    expect(requests.later).toBeGreaterThan(1.5 * REQUESTS.perSecond * requests.seconds);
+    expect(mentions.later).toBeGreaterThan(1.5 * MENTIONS.perSecond * mentions.seconds);
+    expect(replays.bytes).toBeGreaterThan(
+      1.1 * (REPLAY.burst + REPLAY.perSecond * replays.seconds + HISTORY.bytes),
+    );
+    const metrics = await trying.metrics();
+    for (const limit of ['requests', 'mentions', 'replay']) {
+      const beyond = { limit, enforced: 'false' };
+      expect(metrics.sum('tradewind_edge_limited_total', beyond), limit).toBeGreaterThan(0);
+    }
+  });
+});
+
+/** @param slack beside the tolerance. */
+function expectRate(accepted: number, allowed: number, slack: number): void {
+  expect(accepted).toBeGreaterThanOrEqual(allowed * (1 - TOLERANCE) - slack);
+  expect(accepted).toBeLessThanOrEqual(allowed * (1 + TOLERANCE) + slack);
+}
+
+describe('a node that is full of invented names', () => {
+  const CLIENTS = 4;
+  const EACH = 40;
+
+  it('has a channel for a client that holds few, and none for one more that holds many', async () => {
+    const invaders = await Promise.all(
+      Array.from({ length: CLIENTS }, () => TestClient.connect(enforcing().wsUrl)),
+    );
+    for (const [at, invader] of invaders.entries()) {
+      await invader.subscribe(Array.from({ length: EACH }, (_, i) => `invented${at}.${i}`));
+    }
+    await using client = await TestClient.connect(enforcing().wsUrl, { channels: ['BTC.trade'] });
+    await tier.backend.publish('BTC.trade', '"1"');
+    await client.waitFor(() => client.publications.length === 1);
+
+    const given = invaders.flatMap((invader) => invader.controlsOf('unsubscribed'));
+    expect(given.length).toBeGreaterThan(0);
+    for (const { reason } of given) expect(reason).toBe('node_channels_full');
+    const [last] = invaders.slice(-1) as [TestClient];
+    await last.unsubscribe(['invented3.0']);
+    await using late = await TestClient.connect(enforcing().wsUrl, { channels: ['ETH.trade'] });
+    // The control: for whoever holds as many as they do the node is full.
+    let asked = 0;
+    await eventually(async () => {
+      asked += 1;
+      const { rejected } = await last.subscribe([`more.${asked}`]);
+      return rejected[0]?.code === 'node_channels_full';
+    });
+    expect(client.controlsOf('unsubscribed')).toEqual([]);
+    expect(late.controlsOf('unsubscribed')).toEqual([]);
+    for (const invader of invaders) await invader[Symbol.asyncDispose]();
+  });
+});
