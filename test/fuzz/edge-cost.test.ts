@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { type Crowd, type EdgeFuzzOptions, fuzzEdge } from './edge-fuzz.ts';
-import { CROWD, READ_ALLOWANCE, ROWDY_CROWD, SENT_ALLOWANCE, settingsFor } from './edge-runs.ts';
+import { CROWD, conditionsFor, FEW, ROWDY_CROWD } from './edge-runs.ts';
 import { complaintsAbout, formatSummary } from './verdict.ts';
 
 /** Another than the default makes other inputs; `npm run fuzz` takes one by chance. */
@@ -18,12 +18,15 @@ const SQUARE = `
     return parse(text);
   }`;
 
-async function run(crowd: Crowd, messages: number, more: Partial<EdgeFuzzOptions> = {}) {
+async function run(
+  crowd: Crowd,
+  messages: number,
+  { env, ...more }: Partial<EdgeFuzzOptions> = {},
+) {
+  const { env: settings, ...allowances } = conditionsFor(crowd);
   const report = await fuzzEdge({
-    ...{ seed: SEED, messages, crowd, redisDelayMs: 50 },
-    env: { EDGE_LINGER_MS: '100', ...settingsFor(crowd) },
-    ...{ redis: READ_ALLOWANCE, sent: SENT_ALLOWANCE },
-    ...more,
+    ...{ seed: SEED, messages, crowd, redisDelayMs: 50, ...allowances, ...more },
+    env: { EDGE_LINGER_MS: '100', ...settings, ...env },
   });
   console.log(`FUZZ_SEED=${SEED} ${formatSummary(report)}`);
   return complaintsAbout(report);
@@ -39,5 +42,13 @@ it('nor what is no message of the protocol; a handling in the square of its byte
     expect.stringContaining('of CPU time at once'),
     expect.stringContaining('held'),
     expect.stringContaining('when all had left'),
+  ]);
+});
+
+it('few that ask for the past again and again get no more than limits allow; without these it is noticed', async () => {
+  expect(await run(FEW, 400, { redisDelayMs: 0 })).toEqual([]);
+  expect(await run(FEW, 400, { redisDelayMs: 0, env: { EDGE_LIMITS: 'report' } })).toEqual([
+    expect.stringContaining('too much read from Redis'),
+    expect.stringContaining('too much sent to one client'),
   ]);
 });

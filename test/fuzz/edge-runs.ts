@@ -8,20 +8,6 @@ const MIB = 1024 * KIB;
 /** CPU time of the edge's thread that whatever one input sets off may take in one turn of its loop, in ms. */
 export const MOST_CPU_MS = 50;
 
-/** What a node may read from Redis: bytes for each byte that it was sent, and the rest by its limits. */
-export const READ_ALLOWANCE: TrafficAllowance = {
-  bytesPerByte: 1_000,
-  burstBytes: 64 * MIB,
-  bytesPerSecond: 16 * MIB,
-};
-
-/** What one client may be sent: bytes for each byte that it sent, and the rest by its limits. */
-export const SENT_ALLOWANCE: TrafficAllowance = {
-  bytesPerByte: 100,
-  burstBytes: 8 * MIB,
-  bytesPerSecond: 1 * MIB,
-};
-
 /** Memory that may be held for one client: a full queue (`EDGE_QUEUE_BYTES`), its answers and its channels, in bytes. */
 export const HELD_BYTES_EACH = 1.5 * MIB;
 
@@ -60,14 +46,64 @@ export const RUNS = [
   { crowd: FEW, share: 0.03 },
 ] as const;
 
-/** What an edge has to be told to let {@link FEW} ask so often. */
+/** What one byte of a client may make a node read from Redis, and send to it, beyond what limits allow anyway. */
+const READ_BYTES_A_BYTE = 1_000;
+const SENT_BYTES_A_BYTE = 100;
+
+/** A replay is sent whole even if that uses its client's budget up: half of `EDGE_RING_BYTES` at most. */
+const LARGEST_REPLAY_BYTES = 2 * MIB;
+
+/** The edge's own limits of what is read and sent, in bytes (`docs/limits.md`: `history_reads`, `replay`). */
+interface PastLimits {
+  readonly readPerSecond: number;
+  readonly readBurst: number;
+  readonly sentPerSecond: number;
+  readonly sentBurst: number;
+}
+
+const DEFAULTS: PastLimits = {
+  readPerSecond: 32 * MIB,
+  readBurst: 64 * MIB,
+  sentPerSecond: 64 * KIB,
+  sentBurst: 32 * MIB,
+};
+
+/** So tight that a few clients come up against it within seconds. */
+const TIGHT: PastLimits = {
+  readPerSecond: 256 * KIB,
+  readBurst: 512 * KIB,
+  sentPerSecond: 16 * KIB,
+  sentBurst: 256 * KIB,
+};
+
+/** What an edge has to be told to let {@link FEW} ask so often, and to tighten what they are answered. */
 const FEW_MAY_ASK: ServiceEnvironment = {
   EDGE_REQUEST_RATE: '100000',
   EDGE_REQUEST_BURST: '100000',
   EDGE_SUBSCRIBE_RATE: '100000',
+  EDGE_HISTORY_READ_BYTES_PER_SECOND: String(TIGHT.readPerSecond),
+  EDGE_REPLAY_RATE_BYTES: String(TIGHT.sentPerSecond),
+  EDGE_REPLAY_BURST_BYTES: String(TIGHT.sentBurst),
 };
 
-/** The settings under which a crowd is let loose on an edge. */
-export function settingsFor(crowd: Crowd): ServiceEnvironment {
-  return crowd === FEW ? FEW_MAY_ASK : {};
+/** The settings under which a crowd is let loose on an edge, and what follows from them. */
+export function conditionsFor(crowd: Crowd): {
+  readonly env: ServiceEnvironment;
+  readonly redis: TrafficAllowance;
+  readonly sent: TrafficAllowance;
+} {
+  const limits = crowd === FEW ? TIGHT : DEFAULTS;
+  return {
+    env: crowd === FEW ? FEW_MAY_ASK : {},
+    redis: {
+      burstBytes: limits.readBurst + LARGEST_REPLAY_BYTES,
+      bytesPerSecond: limits.readPerSecond,
+      bytesPerByte: READ_BYTES_A_BYTE,
+    },
+    sent: {
+      burstBytes: limits.sentBurst + LARGEST_REPLAY_BYTES,
+      bytesPerSecond: limits.sentPerSecond,
+      bytesPerByte: SENT_BYTES_A_BYTE,
+    },
+  };
 }

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { bringRedisServer } from '@tradewind/dev';
 import { REDIS_KIND_VARIABLE } from '../support/redis.ts';
 import { fuzzEdge } from './edge-fuzz.ts';
-import { READ_ALLOWANCE, RUNS, SENT_ALLOWANCE, settingsFor } from './edge-runs.ts';
+import { conditionsFor, RUNS } from './edge-runs.ts';
 import { complaintsAbout, formatReport } from './verdict.ts';
 
 /** Sets the seed, to make the same inputs again. */
@@ -28,9 +28,7 @@ for (const [i, redisDelayMs] of DELAYS_MS.entries()) {
       messages: Math.ceil((total * share) / DELAYS_MS.length),
       crowd,
       redisDelayMs,
-      env: settingsFor(crowd),
-      redis: READ_ALLOWANCE,
-      sent: SENT_ALLOWANCE,
+      ...conditionsFor(crowd),
     });
     console.log(`\nRedis ${redisDelayMs} ms late, ${crowd.clients} clients, ${crowd.appetite}:`);
     console.log(formatReport(report));
