@@ -18,6 +18,8 @@ type Given =
 /** What a client gave its application, written down. */
 export class DeliveryRecord implements Application {
   readonly #given = new Map<string, Given[]>();
+  /** Why publications were reported as lost. */
+  readonly gapReasons = new Set<string>();
   readonly gaveUps: string[] = [];
   hasStopped = false;
   /** What had no offset. */
@@ -30,6 +32,7 @@ export class DeliveryRecord implements Application {
   }
 
   lost(gap: Gap): void {
+    this.gapReasons.add(gap.reason);
     this.#of(gap.channel).push({ kind: 'lost', gap });
   }
 

@@ -100,6 +100,18 @@ describe('DocumentClient', () => {
     expect(record.gaveUps).toEqual([`${CHANNEL} bad_message`]);
   });
 
+  it('asks again for a rejected channel after `retryAfterMs`', () => {
+    const { wire, pass } = setUp();
+    wire.welcome();
+    const first = wire.asked!;
+    const rejected = [{ channel: CHANNEL, code: 'rate_limited', retryAfterMs: 7_000 }];
+    wire.tell({ type: 'subscribed', id: first.id, channels: [], rejected, done: true });
+    pass(6_999);
+    expect(wire.asked).toBe(first);
+    pass(1);
+    expect(wire.asked).not.toBe(first);
+  });
+
   it('goes on after an error without an id', () => {
     const { record, wire, pass } = setUp();
     wire.welcome();

@@ -670,11 +670,11 @@ export class DocumentClient {
         this.follow('begins', channel, (answer.replayed ?? 0) > 0);
       }
     }
-    for (const { channel: name, code } of rejected) {
+    for (const { channel: name, code, retryAfterMs } of rejected) {
       const channel = this.channels.get(name);
       if (channel === undefined) continue;
       this.answered(channel);
-      this.follow('rejected', channel, code);
+      this.follow('rejected', channel, code, retryAfterMs);
     }
   }
 

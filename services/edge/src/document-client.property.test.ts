@@ -1,13 +1,12 @@
-import type { Position } from '@tradewind/protocol';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DeliveryRecord } from '../../../test/support/delivery-record.ts';
 import {
-  type Channel,
   DocumentClient,
   RULES,
   type RuleName,
   type Rules,
 } from '../../../test/support/document-client.ts';
+import { AT_ONCE, MIXED } from '../../../test/support/old-document-rules.ts';
 import { createRandom } from '../../../test/support/random.ts';
 import {
   type Fate,
@@ -344,34 +343,6 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
-
-/** What docs/protocol.md said before: the offset of `subscribed` counts at once. */
-const AT_ONCE: Partial<Rules> = {
-  recovered: { ...RULES.recovered, act: (_client, channel, answer) => takeBoth(channel, answer) },
-  noReplay: { ...RULES.noReplay, act: (_client, channel, answer) => takeBoth(channel, answer) },
-};
-
-/** What README said before: the epoch of the last `subscribed` or `resync`, the offset of the last publication or `gap`. */
-const MIXED: Partial<Rules> = {
-  otherEpoch: {
-    ...RULES.otherEpoch,
-    act: (_client, channel, { epoch }) => {
-      channel.epoch = epoch;
-    },
-  },
-  noReplay: { ...RULES.noReplay, act: () => {} },
-  resync: {
-    ...RULES.resync,
-    act: (_client, channel, { epoch }) => {
-      channel.epoch = epoch;
-    },
-  },
-};
-
-function takeBoth(channel: Channel, { epoch, offset }: Partial<Position>): void {
-  channel.epoch = epoch;
-  channel.offset = offset;
-}
 
 /** Frames that the nodes here never send; `document-client.test.ts` plays them. */
 const NOT_PLAYED: readonly RuleName[] = ['unknown', 'requestFailed', 'otherError'];

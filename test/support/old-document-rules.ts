@@ -1,0 +1,30 @@
+import type { Position } from '@tradewind/protocol';
+import { type Channel, RULES, type Rules } from './document-client.ts';
+
+/** What docs/protocol.md said once: the offset of `subscribed` counts at once. It loses what was to be replayed. */
+export const AT_ONCE: Partial<Rules> = {
+  recovered: { ...RULES.recovered, act: (_client, channel, answer) => takeBoth(channel, answer) },
+  noReplay: { ...RULES.noReplay, act: (_client, channel, answer) => takeBoth(channel, answer) },
+};
+
+/**
+ * What README said once: the epoch of the last `subscribed` or `resync`, the offset of the last publication or
+ * `gap`. It pairs a new epoch with an offset of the old one.
+ */
+export const MIXED: Partial<Rules> = {
+  otherEpoch: {
+    ...RULES.otherEpoch,
+    act: (_client, channel, answer) => takeEpoch(channel, answer),
+  },
+  noReplay: { ...RULES.noReplay, act: () => {} },
+  resync: { ...RULES.resync, act: (_client, channel, resync) => takeEpoch(channel, resync) },
+};
+
+function takeBoth(channel: Channel, { epoch, offset }: Partial<Position>): void {
+  channel.epoch = epoch;
+  channel.offset = offset;
+}
+
+function takeEpoch(channel: Channel, { epoch }: Partial<Position>): void {
+  channel.epoch = epoch;
+}
