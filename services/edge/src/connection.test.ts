@@ -203,6 +203,16 @@ describe('Connection: ending', () => {
     expect(webSocket.closes).toEqual([{ code: 4029, reason: 'rate_limited' }]);
   });
 
+  it('reads on while it is being closed, as a reset would hide the close code, but not for ever', () => {
+    const { connection, webSocket } = createTestConnection();
+    connection.close('rate_limited');
+    for (let i = 0; i < 5_000; i += 1) webSocket.emit('ping', Buffer.alloc(0));
+    for (let i = 0; i < 5_000; i += 1) webSocket.emit('message', Buffer.from('{}'), false);
+    expect(webSocket.paused).toBe(false);
+    webSocket.emit('ping', Buffer.alloc(0));
+    expect(webSocket.paused).toBe(true);
+  });
+
   it('passes on nothing that comes after it began to end', () => {
     const owner = new RecordingOwner();
     const { connection, webSocket } = createTestConnection({ owner });

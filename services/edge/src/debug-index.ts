@@ -49,11 +49,12 @@ export function addDescriptions(descriptions: readonly FanOutDescription[]): Fan
 }
 
 function addCounts(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
-  const sums: Record<string, number> = {};
+  const sums = new Map<string, number>();
   for (const counts of all) {
-    for (const [name, count] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + count;
+    for (const [name, count] of Object.entries(counts))
+      sums.set(name, (sums.get(name) ?? 0) + count);
   }
-  return sums;
+  return Object.fromEntries(sums);
 }
 
 function countByDepth(fanOut: FanOut): Record<string, number> {

@@ -106,6 +106,41 @@ describe('Requests', () => {
   });
 });
 
+describe('Requests: what is unusual and allowed', () => {
+  it('takes names that every object has for names', () => {
+    const { ask, client, upstream } = setUp();
+    const names = ['constructor', 'toString', 'valueOf', 'hasOwnProperty'];
+    ask(JSON.stringify({ type: 'subscribe', id: 1, channels: [...names, '__proto__'] }));
+    upstream.acknowledge();
+    ask(JSON.stringify({ type: 'unsubscribe', id: 2, channels: names }));
+    const [rejected, subscribed, unsubscribed] = client.sent();
+    expect(rejected).toMatchObject({ rejected: [{ channel: '__proto__', code: 'bad_channel' }] });
+    expect(subscribed).toMatchObject({
+      channels: names.map((channel) => ({ channel })),
+      done: true,
+    });
+    expect(unsubscribed).toEqual({ type: 'unsubscribed', id: 2, channels: names });
+    expect(upstream.wanted.size).toBe(0);
+  });
+
+  it.each([
+    ['nested 15,000 deep', '['.repeat(15_000) + ']'.repeat(15_000), 'bad_message'],
+    [
+      'an id nested as deep',
+      `{"type":"ping","id":${'['.repeat(15_000)}${']'.repeat(15_000)}}`,
+      'bad_id',
+    ],
+    ['an id of 30,000 characters', `{"type":"ping","id":"${'é'.repeat(15_000)}"}`, 'bad_id'],
+    ['a number beyond all', '{"type":"ping","id":1e999}', 'bad_id'],
+    ['a number of 30,000 digits', `{"type":"ping","id":${'9'.repeat(30_000)}}`, 'bad_id'],
+    ['a name twice', '{"type":"ping","type":"x"}', 'unknown_type'],
+  ])('answers %s with its code', (_, text, code) => {
+    const { ask, client } = setUp();
+    ask(text);
+    expect(client.sent()).toMatchObject([{ type: 'error', code }]);
+  });
+});
+
 describe('Requests: the rate', () => {
   it('ignores what is over the rate, says so with the time to wait, and answers again later', () => {
     const { ask, client, rejected } = setUp({ perSecond: 2, burst: 2 });
