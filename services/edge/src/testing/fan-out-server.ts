@@ -32,9 +32,9 @@ export class RecordedEvents implements FanOutEvents {
     this.closed.push(reason);
   }
 
-  requestRejected(code: ErrorCode): void {
+  readonly requestRejected = (code: ErrorCode): void => {
     this.rejected.push(code);
-  }
+  };
 
   readonly limited: Limited = (limit, isEnforced) => {
     this.beyond.push([limit, isEnforced]);
