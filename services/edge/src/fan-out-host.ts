@@ -35,10 +35,14 @@ const CLOSE_HANDSHAKES_MS = DRAIN_RESERVE_SECONDS * 500;
 const UPGRADE_REQUIRED: Route = {
   method: 'GET',
   path: WEBSOCKET_PATH,
-  handler() {
+  handler(_request, response) {
     const { status, retryable, meaning } = ERROR_CODES.upgrade_required;
     const details = { status, code: 'upgrade_required', message: meaning, retryable };
-    throw new HttpError(details, { ...VERSION_HEADERS, connection: 'Upgrade' });
+    throw new HttpError(details, {
+      ...VERSION_HEADERS,
+      // Said by us, it is all that counts for Node: a peer that asked to be closed must still be.
+      connection: response.shouldKeepAlive ? 'Upgrade' : 'close, Upgrade',
+    });
   },
 };
 
