@@ -49,7 +49,6 @@ export interface ConnectionParts {
   readonly time: AttendedTime;
   readonly requestBudget: TokenBucket;
   readonly subscribeBudget: TokenBucket;
-  readonly replayBudget: TokenBucket;
   readonly writer: FrameWriter;
   readonly owner: ConnectionOwner;
 }
@@ -94,8 +93,8 @@ export class Connection implements Subscriber, Dated {
   readonly session: string;
   readonly requestBudget: TokenBucket;
   readonly subscribeBudget: TokenBucket;
-  /** Of publications of the past, in bytes. */
-  readonly replayBudget: TokenBucket;
+  /** Of publications of the past, in bytes; undefined, and full, until it asks for any. */
+  replayBudget: TokenBucket | undefined;
   /** Requests that were ignored because the budget was used up. */
   ignoredRequests = 0;
   /** When its latest requests were answered with an error, in ms on the monotonic clock; undefined while none was. */
@@ -119,7 +118,6 @@ export class Connection implements Subscriber, Dated {
     this.outbox = parts.outbox;
     this.requestBudget = parts.requestBudget;
     this.subscribeBudget = parts.subscribeBudget;
-    this.replayBudget = parts.replayBudget;
     this.#webSocket = parts.webSocket;
     this.#socket = parts.socket;
     this.#descriptor = parts.descriptor;

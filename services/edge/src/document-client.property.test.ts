@@ -39,7 +39,12 @@ const TROUBLE: Omit<TierSettings, 'delayMs'> = {
     ringBytes: 4_000,
     outbox: { ...LIMITS, slots: 8 },
     slow: { graceMs: 2_000, maxLagMs: 5_000 },
-    subscriptions: { maxChannelsPerClient: 8, maxHistory: 12, isOffered: () => true },
+    subscriptions: {
+      maxChannelsPerClient: 8,
+      maxHistory: 12,
+      replayRate: { perSecond: 1, burst: 1_000_000_000 },
+      isOffered: () => true,
+    },
     requestRate: { perSecond: 1, burst: 3 },
     subscribeRate: { perSecond: 2, burst: 4 },
   },

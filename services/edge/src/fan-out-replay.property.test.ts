@@ -55,7 +55,12 @@ class World implements Disposable {
     this.#server = new FanOutUnderTest({
       ringBytes: ringEntries * PUBLICATION_BYTES,
       outbox: { ...LIMITS, slots: 8 },
-      subscriptions: { maxChannelsPerClient: 8, maxHistory: MAX_HISTORY, isOffered: () => true },
+      subscriptions: {
+        maxChannelsPerClient: 8,
+        maxHistory: MAX_HISTORY,
+        replayRate: { perSecond: 1, burst: 1_000_000_000 },
+        isOffered: () => true,
+      },
       requestRate: { perSecond: 1, burst: 1_000_000 },
       subscribeRate: { perSecond: 1, burst: 1_000_000 },
     });

@@ -165,7 +165,12 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
 
   it('keeps the order when a page ends before what was published meanwhile', () => {
     using server = new FanOutUnderTest({
-      subscriptions: { maxChannelsPerClient: 9, maxHistory: 5, isOffered: () => true },
+      subscriptions: {
+        maxChannelsPerClient: 9,
+        maxHistory: 5,
+        replayRate: { perSecond: 1, burst: 1_000_000_000 },
+        isOffered: () => true,
+      },
     });
     const client = server.client();
     client.request({ type: 'subscribe', channels: [{ channel: 'a', history: 5 }] });

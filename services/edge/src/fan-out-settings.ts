@@ -31,6 +31,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     subscriptions: {
       maxChannelsPerClient: config.maxChannelsPerClient,
       maxHistory: config.maxHistory,
+      replayRate: config.replayRate,
       isOffered: compileChannelPatterns(config.channelPatterns),
     },
     liveness: {
@@ -41,7 +42,6 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     requestRate: config.requestRate,
     maxErrors: config.maxErrors,
     subscribeRate: config.subscribeRate,
-    replayRate: config.replayRate,
     silentSeconds: config.silentSeconds,
     flushMs: config.flushMs,
     roundsApart: roundsApart(config.workers, availableParallelism()),

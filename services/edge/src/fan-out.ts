@@ -61,8 +61,6 @@ export interface FanOutSettings {
   readonly maxErrors: number;
   /** Channels subscribed to per client. */
   readonly subscribeRate: Rate;
-  /** Bytes of publications of the past per client. */
-  readonly replayRate: Rate;
   /** A connection that has never asked for a channel is closed at this age, in seconds. */
   readonly silentSeconds: number;
   /** Under load, how far apart rounds of flushes may begin because of a pause, in ms; 0 for no pause. */
@@ -210,7 +208,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
       time: this.#time,
       requestBudget: new TokenBucket(this.#settings.requestRate, now),
       subscribeBudget: new TokenBucket(this.#settings.subscribeRate, now),
-      replayBudget: new TokenBucket(this.#settings.replayRate, now),
       writer: this.#writer,
       owner: this,
     });

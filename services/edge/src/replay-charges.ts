@@ -1,5 +1,6 @@
 import { isHole, type Replay } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
+import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { ChannelHistory } from './channel-history.ts';
 import type { Connection } from './connection.ts';
 import { END_OF_CHANNEL } from './feed.ts';
@@ -25,18 +26,20 @@ const GAP_BYTES = 128;
  * in vain, and the next replay waits for longer.
  */
 export class ReplayCharges {
+  readonly #rate: Rate;
   readonly #guard: LimitGuard;
   readonly #clock: () => number;
 
   /** @param clock of the connections' budgets, in ms. */
-  constructor(guard: LimitGuard, clock: () => number) {
+  constructor(rate: Rate, guard: LimitGuard, clock: () => number) {
+    this.#rate = rate;
     this.#guard = guard;
     this.#clock = clock;
   }
 
   /** Whether a connection may have what is planned for it; charges what Redis has to be asked for. */
   admits(
-    { replayBudget }: Connection,
+    connection: Connection,
     waiting: WaitingAnswer,
     history: ChannelHistory,
     plan: ReplayPlan,
@@ -45,6 +48,8 @@ export class ReplayCharges {
     const isAsked = plan.kind === 'ask';
     if (isAsked ? plan.from === END_OF_CHANNEL : plan.offsets === 0) return true;
     const now = this.#clock();
+    connection.replayBudget ??= new TokenBucket(this.#rate, now);
+    const { replayBudget } = connection;
     if (!replayBudget.take(now, 0) && this.#guard.refuses('replay')) return false;
     if (isAsked) {
       const count = (history.position?.offset ?? 0) - plan.from + 1;
@@ -66,8 +71,8 @@ export class ReplayCharges {
     replay: Replay | undefined,
     reason: ErrorCode | undefined,
   ): void {
-    if (replay !== undefined) replayBudget.charge(this.#clock(), bytesOf(replay) - chargedBytes);
-    else if (reason === 'unavailable') replayBudget.charge(this.#clock(), -chargedBytes);
+    if (replay !== undefined) replayBudget?.charge(this.#clock(), bytesOf(replay) - chargedBytes);
+    else if (reason === 'unavailable') replayBudget?.charge(this.#clock(), -chargedBytes);
   }
 }
 

@@ -250,7 +250,12 @@ function setUp(requestRate: Rate = PLENTY, enforcesRates = true) {
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
     new SubscriptionIndex<Connection>(),
-    { maxChannelsPerClient: 1_000, maxHistory: 1_000, isOffered: () => true },
+    {
+      maxChannelsPerClient: 1_000,
+      maxHistory: 1_000,
+      replayRate: { perSecond: 1, burst: 1_000_000_000 },
+      isOffered: () => true,
+    },
     new PublicationLog(1_000_000),
     upstream,
     () => {},

@@ -66,7 +66,12 @@ class World {
   constructor() {
     this.#subscriptions = new Subscriptions(
       this.#index,
-      { maxChannelsPerClient: LIMIT, maxHistory: 1_000, isOffered: () => true },
+      {
+        maxChannelsPerClient: LIMIT,
+        maxHistory: 1_000,
+        replayRate: { perSecond: 1, burst: 1_000_000_000 },
+        isOffered: () => true,
+      },
       new PublicationLog(1_000_000),
       this.#upstream,
       () => {},

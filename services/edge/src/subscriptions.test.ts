@@ -411,9 +411,10 @@ describe('Subscriptions: replay', () => {
 
     /** A client that was replayed ten publications on an allowance of one byte, and then left the channel. */
     function setUpOwing(enforcesRates = true) {
-      const parts = setUp({}, 1_000_000, enforcesRates);
+      const replayRate = { perSecond: 100, burst: 1 };
+      const parts = setUp({ replayRate }, 1_000_000, enforcesRates);
       const { log, resume, unsubscribe, upstream } = parts;
-      const client = createTestConnection({ log, replayRate: { perSecond: 100, burst: 1 } });
+      const client = createTestConnection({ log });
       resume(client, 1, since);
       upstream.acknowledge(['a'], position);
       upstream.answer('a', EPOCH, past);
@@ -530,6 +531,8 @@ describe('Subscriptions: replay', () => {
   });
 });
 
+const PLENTY = { perSecond: 1, burst: 1_000_000_000 };
+
 function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000, enforcesRates = true) {
   const log = new PublicationLog(bytes);
   const recovered: RecoveryOutcome[] = [];
@@ -539,7 +542,13 @@ function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000, enfo
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
     index,
-    { maxChannelsPerClient: 100, maxHistory: 1_000, isOffered: () => true, ...limits },
+    {
+      maxChannelsPerClient: 100,
+      maxHistory: 1_000,
+      replayRate: PLENTY,
+      isOffered: () => true,
+      ...limits,
+    },
     log,
     upstream,
     (outcome) => recovered.push(outcome),

@@ -6,6 +6,7 @@ import {
   type SubscribeRequest,
   type UnsubscribeRequest,
 } from '@tradewind/protocol';
+import type { Rate } from '@tradewind/runtime';
 import type { ChannelFilter } from './channel-patterns.ts';
 import type { Connection } from './connection.ts';
 import {
@@ -46,6 +47,8 @@ export interface SubscriptionLimits {
   readonly maxChannelsPerClient: number;
   /** Publications of one channel that are replayed to a client at most; 0 for none. */
   readonly maxHistory: number;
+  /** Publications of the past, in bytes per client. */
+  readonly replayRate: Rate;
   /** Which channels clients may subscribe to at all. */
   readonly isOffered: ChannelFilter;
 }
@@ -91,7 +94,7 @@ export class Subscriptions {
     this.#feed = feed;
     this.#recovered = recovered;
     this.#guard = guard;
-    this.#charges = new ReplayCharges(guard, clock);
+    this.#charges = new ReplayCharges(limits.replayRate, guard, clock);
     this.#queue = new ReplayQueue(log.maxBytes, () => this.#resume());
   }
 
@@ -308,7 +311,7 @@ export class Subscriptions {
     const plan = this.#plan(waiting, channel);
     if (plan !== 'delayed' && !this.#charges.admits(connection, waiting, history, plan)) {
       const { answer, others } = waiting;
-      const waitMs = connection.replayBudget.waitMs(0);
+      const waitMs = connection.replayBudget?.waitMs(0);
       for (const each of [answer, ...others]) each.rejected(channel.name, 'rate_limited', waitMs);
       this.#recovered('rate_limited');
       joined.push({ connection, waiting, replay: undefined });

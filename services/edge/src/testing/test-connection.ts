@@ -118,7 +118,6 @@ export interface TestConnectionOptions {
   readonly log: PublicationLog;
   readonly requestRate: Rate;
   readonly subscribeRate: Rate;
-  readonly replayRate: Rate;
 }
 
 const PLENTY: Rate = { perSecond: 1, burst: 1_000_000 };
@@ -131,7 +130,6 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     log: new PublicationLog(0),
     requestRate: PLENTY,
     subscribeRate: PLENTY,
-    replayRate: PLENTY,
     ...changes,
   };
   const webSocket = new FakeWebSocket();
@@ -147,7 +145,6 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     time,
     requestBudget: new TokenBucket(options.requestRate, 0),
     subscribeBudget: new TokenBucket(options.subscribeRate, 0),
-    replayBudget: new TokenBucket(options.replayRate, 0),
     writer: new FrameWriter(),
     owner: options.owner,
   });
