@@ -22,7 +22,7 @@ publisher_rules() {
 edge_rules() {
   printf 'resetkeys ~{*}:meta ~{*}:log ~tw:heartbeat:* resetchannels &* -@all'
   printf ' %s' +ping '+client|setname' +info +subscribe +unsubscribe '+pubsub|numsub' +multi +exec
-  printf ' %s' +get +mget +set +xrange +eval +evalsha +type +time '(+del ~{*}:log)' '(+publish &tw:probe:*)'
+  printf ' %s' +get +getrange +mget +set +xrange +eval +evalsha +type +time '(+del ~{*}:log)' '(+publish &tw:probe:*)'
   printf '\n'
 }
 

@@ -1,4 +1,5 @@
 import {
+  type ProbeOptions,
   RedisRefusedError,
   type RedisSettings,
   RedisSubscriber,
@@ -46,11 +47,12 @@ function settings(url: string): RedisSettings {
 }
 
 /** What an edge's command link does: a write, and the probe behind it. */
-function heartbeatOver(connection: Redis): (name: string, token: string) => Promise<void> {
+function heartbeatOver(connection: Redis): ProbeOptions['heartbeat'] {
   return async (name, token) => {
     try {
       await connection.set(`tw:heartbeat:${name}`, token, 'PX', 30_000);
       await connection.publish(`tw:probe:${name}`, token);
+      return { refusal: undefined, connection: 1 };
     } catch (error) {
       const { name: kind, message } = error as Error;
       throw kind === 'ReplyError'

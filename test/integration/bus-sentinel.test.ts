@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import {
+  type ProbeOptions,
   RedisCommands,
   RedisRefusedError,
   type RedisSettings,
@@ -74,7 +75,7 @@ interface Observed {
   readonly link: string[];
 }
 
-type Heartbeat = (name: string, token: string) => Promise<void>;
+type Heartbeat = ProbeOptions['heartbeat'];
 
 /** A heartbeat over a connection that was made by hand. */
 function heartbeatByHand(): Heartbeat {
@@ -83,6 +84,7 @@ function heartbeatByHand(): Heartbeat {
     try {
       await connection.set(`tw:heartbeat:${name}`, token, 'PX', 30_000);
       await connection.publish(`tw:probe:${name}`, token);
+      return { refusal: undefined, connection: 1 };
     } catch (error) {
       const { name: kind, message } = error as Error;
       throw kind === 'ReplyError'
@@ -164,7 +166,9 @@ describe('Redis by Sentinels', () => {
   it('leaves a healthy master that the Sentinels demote', async () => {
     const commands = new RedisCommands(settings(), { available() {}, unavailable() {} });
     stack.defer(() => commands.stop());
-    const { subscriber, subscribed } = observe({}, heartbeatByHand());
+    const { subscriber, subscribed } = observe({}, (name, token) =>
+      commands.heartbeat(name, token),
+    );
     subscriber.want('a');
     subscriber.start();
     commands.start();

@@ -1,5 +1,11 @@
 import { isEpoch, isOffset, type Position } from '@tradewind/protocol';
 
+/**
+ * Bytes of `meta` that are read: one more than the longest that makes sense, so that anything longer is seen
+ * to be none. An epoch has at most 16, an offset as well, and there is a colon between.
+ */
+export const META_READ_BYTES = 34;
+
 const DIGITS = /^\d{1,16}$/;
 
 /** Reads what a `meta` key holds; undefined when it is missing or not `<epoch>:<offset>`. */

@@ -8,5 +8,6 @@ export * from './redis-commands.ts';
 export { RedisRefusedError, RedisUnavailableError } from './redis-errors.ts';
 export { type RedisScript, UnexpectedReplyError } from './redis-scripts.ts';
 export { checkRedisUrl, type RedisMode, type RedisSettings } from './redis-settings.ts';
+export { REDIS_STATES, type RedisState } from './redis-states.ts';
 export * from './redis-subscriber.ts';
 export type { ProbeOptions } from './subscription-probe.ts';

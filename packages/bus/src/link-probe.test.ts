@@ -76,22 +76,10 @@ describe('LinkProbe', () => {
     }
   });
 
-  it('counts a refusal by a Redis that is no master like a probe that did not arrive', () => {
-    const probe = probeOfNewLink();
-    expect(probe.refused(look(probe).token, 'READONLY no').kind).toBe('suspect');
-    const { verdict, token } = look(probe);
-    expect(verdict).toBe('fine');
-    expect(probe.refused(token, 'READONLY no')).toEqual({
-      kind: 'dead',
-      cause: expect.stringMatching(/READONLY no.*2 times/),
-    });
-  });
-
-  it('ignores refusals, publications and tokens of an earlier link, and tokens of others', () => {
+  it('ignores publications and tokens of an earlier link, and tokens of others', () => {
     const probe = probeOfNewLink();
     const { token } = look(probe);
     probe.linkUp();
-    expect(probe.refused(token, 'READONLY no').kind).toBe('fine');
     probe.published(token);
     expect(probe.received(token)).toBe(false);
     expect(probe.received('other:1')).toBe(false);

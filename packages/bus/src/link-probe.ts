@@ -70,13 +70,6 @@ export class LinkProbe {
     if (this.#latest?.token === token) this.#latest = undefined;
   }
 
-  /** Redis refused the token for a reason which says that this is the wrong Redis to be linked to. */
-  refused(token: string, reason: string): ProbeVerdict {
-    if (this.#latest?.token !== token) return FINE;
-    this.#latest = undefined;
-    return this.#late(`Redis refused the probe: ${reason}`);
-  }
-
   /** A token came back on the subscription. Returns whether it was one of ours, for the first time. */
   received(token: string): boolean {
     const sentAt = this.#underway.get(token);

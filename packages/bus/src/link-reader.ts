@@ -1,7 +1,7 @@
 import type { Position } from '@tradewind/protocol';
 import type { Redis } from 'ioredis';
 import { metaKey } from './channel-keys.ts';
-import { readMeta } from './channel-meta.ts';
+import { META_READ_BYTES, readMeta } from './channel-meta.ts';
 import {
   describeError,
   isErrorReply,
@@ -10,7 +10,11 @@ import {
 } from './redis-errors.ts';
 import { LINK_READS_IN_FLIGHT, POSITIONS_BATCH_KEYS } from './redis-limits.ts';
 import type { RedisLink } from './redis-link.ts';
+import { stateOfReply } from './redis-states.ts';
 import { isInfoHidden, readServerIdentity } from './server-identity.ts';
+
+/** What Redis says of a command that the ACL does not allow; of a key that it does not, it speaks of the key. */
+const FORBIDDEN_COMMAND = /^NOPERM .*\bgetrange\b/;
 
 /**
  * Reads over one link, whatever else travels on it, and settles what is under way when it is lost: ioredis
@@ -19,6 +23,8 @@ import { isInfoHidden, readServerIdentity } from './server-identity.ts';
 export class LinkReader {
   readonly #link: RedisLink;
   readonly #underway = new Set<(error: Error) => void>();
+  /** Redis does not let us read a part of a value: our ACL is of a release before. Until the link is lost. */
+  #readsWhole = false;
 
   constructor(link: RedisLink) {
     this.#link = link;
@@ -29,10 +35,24 @@ export class LinkReader {
     const positions: (Position | undefined)[] = [];
     for (let at = 0; at < channels.length; at += POSITIONS_BATCH_KEYS) {
       const keys = channels.slice(at, at + POSITIONS_BATCH_KEYS).map(metaKey);
-      const values = await this.#read((redis) => redis.mget(...keys));
-      for (const value of values) positions.push(readMeta(value));
+      for (const value of await this.#metas(keys)) positions.push(readMeta(value));
     }
     return positions;
+  }
+
+  /**
+   * As much of each value as a position may have: whoever writes 100 MB into one `meta` costs that channel,
+   * and not the link, which Redis would end for a reply of that size.
+   */
+  async #metas(keys: readonly string[]): Promise<readonly (string | null)[]> {
+    if (this.#readsWhole) return await this.#read((redis) => redis.mget(...keys));
+    try {
+      return await this.#read((redis) => readStarts(redis, keys));
+    } catch (error) {
+      if (!isCommandForbidden(error)) throw error;
+      this.#readsWhole = true;
+      return await this.#metas(keys);
+    }
   }
 
   /** See `RedisSubscriber.serverIdentity`. */
@@ -50,6 +70,7 @@ export class LinkReader {
 
   /** The link is lost. */
   abandon(cause: string): void {
+    this.#readsWhole = false;
     for (const reject of this.#underway) reject(new RedisUnavailableError('unknown', cause));
     this.#underway.clear();
   }
@@ -76,4 +97,23 @@ export class LinkReader {
         .finally(() => this.#underway.delete(reject));
     });
   }
+}
+
+/** One round trip. Rejects with the first refusal, but for a key that holds something of another type. */
+async function readStarts(
+  redis: Redis,
+  keys: readonly string[],
+): Promise<readonly (string | null)[]> {
+  const pipeline = redis.pipeline();
+  for (const key of keys) pipeline.getrange(key, 0, META_READ_BYTES - 1);
+  const results = (await pipeline.exec()) ?? [];
+  return results.map(([error, value]) => {
+    if (error === null) return value as string;
+    if (stateOfReply(error.message).says === 'WRONGTYPE') return null;
+    throw error;
+  });
+}
+
+function isCommandForbidden(error: unknown): boolean {
+  return error instanceof RedisRefusedError && FORBIDDEN_COMMAND.test(error.message);
 }

@@ -1,7 +1,5 @@
-import type { Position } from '@tradewind/protocol';
 import type { ChainableCommander, Redis } from 'ioredis';
 import { heartbeatKey, logKey, metaKey, probeChannel } from './channel-keys.ts';
-import { readMeta } from './channel-meta.ts';
 import { EPOCH_SCRIPT, type EpochStart, readEpochReply } from './epoch-script.ts';
 import { type ChannelHistory, readHistoryReply } from './history.ts';
 import {
@@ -34,6 +32,16 @@ export interface RedisCommandsEvents {
   available(): void;
   /** Commands are rejected from now on; those in flight have just been. Also when Redis cannot be reached to begin with. */
   unavailable(cause: string): void;
+  /** Commands are still rejected, for a cause that was not told since they are; at most 8 of them. */
+  stillUnavailable?(cause: string): void;
+}
+
+/** What became of a heartbeat that was published. */
+export interface HeartbeatOutcome {
+  /** Why Redis did not write it; undefined when it did. */
+  readonly refusal: RedisRefusedError | undefined;
+  /** Which of the link's connections published it: counted from 1. */
+  readonly connection: number;
 }
 
 interface Pending extends Flight {
@@ -52,17 +60,22 @@ export class RedisCommands {
   readonly #epochCalls = new ScriptCalls(EPOCH_SCRIPT);
   readonly #pending = new Set<Pending>();
   #pendingBytes = 0;
+  #connection = 0;
 
   /** @throws {TypeError} when the settings make no sense; see `checkRedisUrl`. */
   constructor(settings: RedisSettings, events: RedisCommandsEvents) {
     this.#events = events;
     this.#link = new RedisLink(settings, 'commands', {
-      up: () => this.#events.available(),
+      up: () => {
+        this.#connection += 1;
+        this.#events.available();
+      },
       pulse: () => {},
       down: (cause) => {
         this.#abandon(cause);
         this.#events.unavailable(cause);
       },
+      stillDown: (cause) => this.#events.stillUnavailable?.(cause),
     });
   }
 
@@ -74,6 +87,11 @@ export class RedisCommands {
   /** Begins to connect, and never gives up until {@link stop}. */
   start(): void {
     this.#link.start();
+  }
+
+  /** Gives up the connection and makes a new one; what is in flight is rejected. Nothing while there is none. */
+  reconnect(cause: string): void {
+    this.#link.cut(cause);
   }
 
   /** Ends the connection; commands in flight are rejected with the outcome `unknown`. */
@@ -135,17 +153,6 @@ export class RedisCommands {
   }
 
   /**
-   * Where each of the channels is, in one command: how many at once is the caller's to bound.
-   * Undefined for one without `meta`, or with one that is no position. Rejects as {@link publish} does.
-   */
-  async readPositions(channels: readonly string[]): Promise<readonly (Position | undefined)[]> {
-    if (channels.length === 0) return [];
-    const keys = channels.map(metaKey);
-    const metas = await this.#run(0, (redis) => redis.mget(keys));
-    return metas.map(readMeta);
-  }
-
-  /**
    * Starts a new epoch of a channel if its epoch is still `expectedEpoch` (undefined: if it has no
    * `meta`). The offset and the history stay; without `meta` the offset begins at 0 and a history is
    * deleted. Rejects as {@link publish} does.
@@ -177,14 +184,34 @@ export class RedisCommands {
 
   /**
    * Writes `token` to `tw:heartbeat:<name>` for 30 s and publishes it to `tw:probe:<name>`. A write,
-   * so that a Redis that was demoted refuses it. Rejects as {@link publish} does.
+   * so that a Redis that was demoted refuses it.
+   *
+   * Where Redis refuses the write and, by `REDIS_STATES`, goes on to deliver, the token is published all the
+   * same: it proves what it proves, and the outcome says why it was not written. A replica must be in touch
+   * with its master for that. Otherwise rejects as {@link publish} does.
    */
-  async heartbeat(name: string, token: string): Promise<void> {
-    await this.#transact(token.length, (transaction) =>
-      transaction
-        .set(heartbeatKey(name), token, 'PX', HEARTBEAT_EXPIRY_MS)
-        .publish(probeChannel(name), token),
-    );
+  async heartbeat(name: string, token: string): Promise<HeartbeatOutcome> {
+    const connection = this.#connection;
+    try {
+      await this.#transact(token.length, (transaction) =>
+        transaction
+          .set(heartbeatKey(name), token, 'PX', HEARTBEAT_EXPIRY_MS)
+          .publish(probeChannel(name), token),
+      );
+      this.#link.serves();
+      return { refusal: undefined, connection };
+    } catch (error) {
+      if (!(error instanceof RedisRefusedError) || !(await this.#delivers(error))) throw error;
+      await this.publish(probeChannel(name), token);
+      return { refusal: error, connection };
+    }
+  }
+
+  /** Whether a Redis that refuses writes so delivers what is published, as far as it tells. */
+  async #delivers({ state: { delivers } }: RedisRefusedError): Promise<boolean> {
+    if (delivers !== 'attached') return delivers === 'yes';
+    const replication = this.#run(0, (redis) => redis.info('replication'));
+    return (await replication.catch(() => '')).includes('master_link_status:up');
   }
 
   /** All of `commands` in one round trip, with nothing in between; rejects with the first refusal. */

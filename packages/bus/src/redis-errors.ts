@@ -1,4 +1,5 @@
 import { ReplyError } from 'ioredis';
+import { type RedisState, replyCode, stateOfReply } from './redis-states.ts';
 
 /**
  * Redis was not there for a command.
@@ -28,19 +29,14 @@ export class RedisRefusedError extends Error {
   override readonly name = 'RedisRefusedError';
   /** The reply's word, such as `NOPERM`, `READONLY`, `OOM`, `LOADING`, `MASTERDOWN`, `ERR`. */
   readonly code: string;
+  /** The row of what Redis says that this is. */
+  readonly state: RedisState;
 
   constructor(reply: string) {
     super(reply);
     this.code = replyCode(reply);
+    this.state = stateOfReply(reply);
   }
-}
-
-/** The reply's first word; a Redis before 7 puts the script's line in front: `@user_script: 108: -OOM …`. */
-const CODE = /^(?:@\w+: \d+: -?)?([A-Z][A-Z0-9_]*)\b/;
-
-/** The word by which an error reply says what happened; `ERR` when it has none. */
-export function replyCode(reply: string): string {
-  return CODE.exec(reply)?.[1] ?? 'ERR';
 }
 
 /** Whether ioredis rejected a command because Redis answered with an error. */

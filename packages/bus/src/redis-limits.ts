@@ -42,6 +42,34 @@ export const RECONNECT_MIN_MS = 50;
  */
 export const RECONNECT_MAX_MS = 1_000;
 
+/**
+ * The longest wait before connecting again to a Redis that answers and takes no connection of ours, in ms.
+ * Between 2.5 and 5 s for each link, and six quick attempts before: the two of a node make fewer than 30 in
+ * 30 s.
+ */
+export const TURNED_AWAY_MAX_MS = 5_000;
+
+/**
+ * The longest wait before connecting again after a link that was up and lost soon, in ms: killed again and
+ * again, it is missed for less than the 3 s within which a loss is to be made up for.
+ */
+export const LOST_AGAIN_MAX_MS = 2_000;
+
+/** How long a link must have been up for its loss to be the first of a row again, in ms. */
+export const LINK_PROVEN_MS = 5_000;
+
+/**
+ * How long a departure of a command link counts, in ms: a name that is out of date leads back to the same
+ * replica, and to the master later. Subscriptions do not leave again; they follow the commands.
+ */
+export const LEAVE_AGAIN_MS = 30_000;
+
+/** Departures that one link remembers: more than one name leads to servers. */
+export const LEFT_SERVERS_KEPT = 64;
+
+/** Different causes of one outage that are told, after its first. */
+export const CAUSES_TOLD = 8;
+
 /** When the kernel begins to probe an idle connection, in ms. Only a second line behind PING. */
 export const KEEP_ALIVE_MS = 10_000;
 
@@ -90,10 +118,16 @@ export const SUBSCRIPTIONS_WRONG_LIMIT = 2;
 /** Tokens that may still come back late: more than a link lives through without one. */
 export const PROBE_TOKENS_KEPT = 16;
 
-/** How long a probe that Redis forbids (its ACL, as a rule) is left alone, in ms. */
-export const PROBE_REFUSED_RETRY_MS = 30_000;
+/**
+ * How long no heartbeat can be sent, because the connection for commands is down, until a link counts as
+ * restored without this proof, in ms: three looks. It is up and subscribed, and its clients are waiting.
+ */
+export const UNSENT_LIMIT_MS = 3_000;
 
-/** Positions in one MGET. With the longest names 70 KB, as for a SUBSCRIBE. */
+/** Until a link without a proof yet is looked at again, when its heartbeat could not be sent, in ms. */
+export const PROBE_SOON_MS = 100;
+
+/** Positions in one round trip. With the longest names 90 KB, about as for a SUBSCRIBE. */
 export const POSITIONS_BATCH_KEYS = 512;
 
 /** Reads that are under way at the same time on one subscription's connection. */

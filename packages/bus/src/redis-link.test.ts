@@ -4,7 +4,7 @@ import { type FakeAnswer, type FakeRedis, startFakeRedis } from './fake-redis.ts
 import { type FakeSentinel, startFakeSentinel } from './fake-sentinel.ts';
 import { SENTINEL_LOOK_INTERVAL_MS, SILENCE_LIMIT_MS } from './redis-limits.ts';
 import { RedisLink } from './redis-link.ts';
-import type { RedisMode } from './redis-settings.ts';
+import type { RedisMode, RedisSettings } from './redis-settings.ts';
 
 /** Ended after all tests, since most of them wait for seconds and so run at the same time. */
 const owned: (() => PromiseLike<void>)[] = [];
@@ -21,15 +21,29 @@ interface ObservedLink {
   readonly events: string[];
 }
 
-function linkTo(url: string, mode: RedisMode = 'single'): ObservedLink {
+function linkTo(
+  url: string,
+  mode: RedisMode = 'single',
+  settings: Partial<RedisSettings> = {},
+): ObservedLink {
   const events: string[] = [];
   const link = new RedisLink(
-    { mode, url, password: undefined, certificateAuthority: undefined, connectionName: 'test' },
+    {
+      ...{
+        mode,
+        url,
+        password: undefined,
+        certificateAuthority: undefined,
+        connectionName: 'test',
+      },
+      ...settings,
+    },
     'commands',
     {
       up: () => events.push('up'),
       pulse: () => events.push('pulse'),
       down: (cause) => events.push(`down: ${cause}`),
+      stillDown: (cause) => events.push(`still down: ${cause}`),
     },
   );
   owned.push(() => link.stop());
@@ -97,18 +111,94 @@ describe('RedisLink', () => {
     expect(redis.commands.filter((command) => named(command, 'hello'))).toHaveLength(1);
   });
 
-  it.concurrent('replaces a connection whose PING is answered with an error later', async () => {
+  it.concurrent.each(['MISCONF', 'NOPERM', 'ERR'])(
+    'is up, and stays so, where PING is answered with %s',
+    async (word) => {
+      const redis = await fakeRedis((command) =>
+        named(command, 'ping') ? `-${word} no\r\n` : undefined,
+      );
+      const { link, events } = linkTo(redis.url);
+      link.start();
+      await vi.waitFor(() => expect(events).toEqual(['up', 'pulse', 'pulse']), { timeout: 3_000 });
+    },
+  );
+
+  it.concurrent.each(['LOADING', 'BUSY'])(
+    'keeps a connection whose PING is answered with %s later',
+    async (word) => {
+      let pings = 0;
+      const redis = await fakeRedis((command) =>
+        named(command, 'ping') && ++pings > 1 ? `-${word} no\r\n` : undefined,
+      );
+      const { link, events } = linkTo(redis.url);
+      link.start();
+      await vi.waitFor(() => expect(events).toEqual(['up', 'pulse', 'pulse']), { timeout: 3_000 });
+    },
+  );
+
+  it.concurrent('leaves a replica that lost its master once, and waits for it on the next connection', async () => {
     let pings = 0;
+    let cutOff = true;
     const redis = await fakeRedis((command) =>
-      named(command, 'ping') && ++pings === 2 ? '-MASTERDOWN Link is down\r\n' : undefined,
+      named(command, 'ping') && ++pings > 1 && cutOff ? '-MASTERDOWN Link is down\r\n' : undefined,
     );
     const { link, events } = linkTo(redis.url);
     link.start();
-    await vi.waitFor(() => expect(events).toEqual(['up', 'down: MASTERDOWN Link is down', 'up']), {
-      timeout: 3_000,
-    });
+    await vi.waitFor(() => expect(pings).toBeGreaterThan(4), { timeout: 6_000 });
+    expect(events.filter((event) => event !== 'pulse')).toEqual([
+      'up',
+      'down: MASTERDOWN Link is down',
+    ]);
+    cutOff = false;
+    await vi.waitFor(() => expect(events.at(-1)).toBe('up'), { timeout: 3_000 });
     expect(redis.commands.filter((command) => named(command, 'hello'))).toHaveLength(2);
-  });
+  }, 15_000);
+
+  it.concurrent('reads the password again when Redis does not take it, and tells the cause that lasts', async () => {
+    let password = 'old';
+    const taken = { password: 'old' };
+    const redis = await fakeRedis((command) =>
+      named(command, 'hello') && command[4] !== taken.password
+        ? '-WRONGPASS invalid username-password pair or user is disabled.\r\n'
+        : undefined,
+    );
+    const { link, events } = linkTo(redis.url, 'single', {
+      password: 'old',
+      rereadPassword: () => password,
+    });
+    link.start();
+    await vi.waitFor(() => expect(events).toEqual(['up']));
+    taken.password = 'new';
+    for (const socket of redis.sockets) socket.destroy();
+    await vi.waitFor(() =>
+      expect(events).toEqual([
+        'up',
+        'down: Redis closed the connection',
+        'still down: WRONGPASS invalid username-password pair or user is disabled.',
+      ]),
+    );
+    password = 'new';
+    await vi.waitFor(() => expect(events.at(-1)).toBe('up'), { timeout: 5_000 });
+  }, 10_000);
+
+  it.concurrent('connects less than once a second to a Redis that ends each connection', async () => {
+    let ending = false;
+    const redis = await fakeRedis((command, socket) => {
+      if (ending && named(command, 'ping')) setImmediate(() => socket.destroy());
+      return undefined;
+    });
+    const connections = (): number =>
+      redis.commands.filter((command) => named(command, 'hello')).length;
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toEqual(['up']));
+    ending = true;
+    // The first ones come fast, as after any loss: 6 of them wait less than 2 s together.
+    await vi.waitFor(() => expect(connections()).toBe(8), { timeout: 20_000 });
+    const before = performance.now();
+    await vi.waitFor(() => expect(connections()).toBe(11), { timeout: 20_000 });
+    expect(performance.now() - before).toBeGreaterThan(3 * 1_000);
+  }, 45_000);
 
   it.concurrent('notices within 3 s that Redis no longer answers, and connects again', async () => {
     let mute = false;

@@ -1,9 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { RECONNECT_MAX_MS, RECONNECT_MIN_MS } from './redis-limits.ts';
 import {
   checkRedisUrl,
   type RedisSettings,
-  reconnectDelay,
   redisOptions,
   sentinelSettings,
 } from './redis-settings.ts';
@@ -161,18 +159,5 @@ describe('redisOptions', () => {
       autoResubscribe: false,
       connectionName: 'tradewind-edge-7-subscriber',
     });
-  });
-});
-
-describe('reconnectDelay', () => {
-  it('begins short, is capped, and is spread', () => {
-    for (const attempts of [1, 2, 5, 10, 1_000, 100_000]) {
-      const ceiling = Math.min(RECONNECT_MIN_MS * 2 ** (attempts - 1), RECONNECT_MAX_MS);
-      for (let sample = 0; sample < 20; sample++) {
-        const delay = reconnectDelay(attempts);
-        expect(delay).toBeGreaterThanOrEqual(Math.floor(ceiling / 2));
-        expect(delay).toBeLessThanOrEqual(ceiling);
-      }
-    }
   });
 });

@@ -1,13 +1,7 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type { RedisOptions } from 'ioredis';
-import {
-  CONNECT_TIMEOUT_MS,
-  DISCONNECT_TIMEOUT_MS,
-  KEEP_ALIVE_MS,
-  RECONNECT_MAX_MS,
-  RECONNECT_MIN_MS,
-} from './redis-limits.ts';
+import { CONNECT_TIMEOUT_MS, DISCONNECT_TIMEOUT_MS, KEEP_ALIVE_MS } from './redis-limits.ts';
 import { checkIdentityByAddress } from './tls-identity.ts';
 
 /** `single`: one address, which may be a name. `sentinel`: Sentinels say where the master is. */
@@ -28,6 +22,13 @@ export interface RedisSettings {
   readonly sentinelPassword?: string | undefined;
   /** Wins over the password in `url`. */
   readonly password: string | undefined;
+  /**
+   * Reads `password` anew, before each attempt that follows an authentication error: it may have been rotated.
+   * Undefined when it cannot be read now; must not throw. Absent: it never changes.
+   */
+  readonly rereadPassword?: (() => string | undefined) | undefined;
+  /** The same for `sentinelPassword`. */
+  readonly rereadSentinelPassword?: (() => string | undefined) | undefined;
   /**
    * PEM certificates to trust instead of the system's. Only with `rediss://`. Where the host is an IP address, a
    * certificate of theirs whose common name is that address is accepted too.
@@ -58,6 +59,8 @@ export interface SentinelSettings {
   readonly master: string;
   /** Undefined when they ask for none. */
   readonly password: string | undefined;
+  /** See {@link RedisSettings.rereadSentinelPassword}. */
+  readonly rereadPassword?: (() => string | undefined) | undefined;
   /** For the Sentinels and for the master; undefined: not encrypted. */
   readonly tls: ConnectionOptions | undefined;
 }
@@ -120,7 +123,6 @@ export function redisOptions(settings: RedisSettings, role: RedisRole): LegacyRe
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     keepAlive: KEEP_ALIVE_MS,
-    retryStrategy: reconnectDelay,
     // A command that waits for Redis to return would be executed when it is stale: a trade of an
     // hour ago, published as new.
     enableOfflineQueue: false,
@@ -139,15 +141,6 @@ export function redisOptions(settings: RedisSettings, role: RedisRole): LegacyRe
 }
 
 /**
- * How long to wait before the attempt after `attempts` failed ones (from 1), in ms: doubled each
- * time up to the cap, and spread over its upper half so that a fleet does not knock in step.
- */
-export function reconnectDelay(attempts: number): number {
-  const ceiling = Math.min(RECONNECT_MIN_MS * 2 ** (attempts - 1), RECONNECT_MAX_MS);
-  return Math.round(ceiling * (0.5 + Math.random() / 2));
-}
-
-/**
  * Whom to ask for the master; undefined in the mode `single`.
  *
  * @throws {TypeError} as {@link redisOptions} does.
@@ -159,6 +152,7 @@ export function sentinelSettings(settings: RedisSettings): SentinelSettings | un
     addresses: hosts,
     master,
     password: settings.sentinelPassword,
+    rereadPassword: settings.rereadSentinelPassword,
     tls: tls ? trusting(settings.certificateAuthority) : undefined,
   };
 }

@@ -139,12 +139,11 @@ describe('RedisSubscriber', () => {
   });
 
   it('reads positions in order, in batches, and after the messages before them', async () => {
-    const redis = await fakeRedis(([name, ...keys]) => {
-      if (name === 'mget') {
-        const values = keys.map((key) => (key === '{channel-7}:meta' ? '$4\r\nk:42\r\n' : '_\r\n'));
-        return `${resp.message('a', 'before')}*${keys.length}\r\n${values.join('')}`;
-      }
-      return undefined;
+    const redis = await fakeRedis(([name, key]) => {
+      if (name !== 'getrange') return undefined;
+      if (key === '{channel-8}:meta') return '-WRONGTYPE a list\r\n';
+      const message = key === '{channel-0}:meta' ? resp.message('a', 'before') : '';
+      return `${message}${key === '{channel-7}:meta' ? '$4\r\nk:42\r\n' : '$0\r\n\r\n'}`;
     });
     const { subscriber, events } = subscriberOf(redis);
     subscriber.want('a');
@@ -156,13 +155,34 @@ describe('RedisSubscriber', () => {
     expect(positions).toHaveLength(600);
     expect(positions[7]).toEqual({ epoch: 'k', offset: 42 });
     expect(positions.filter((position) => position !== undefined)).toHaveLength(1);
-    expect(sent(redis, 'mget').map((keys) => keys.length)).toEqual([512, 88]);
+    const reads = sent(redis, 'getrange');
+    expect(reads.map(([key]) => key)).toEqual(channels.map((name) => `{${name}}:meta`));
+    // One byte more than a position may have.
+    expect(new Set(reads.map(([, ...range]) => range.join()))).toEqual(new Set(['0,33']));
     expect(await subscriber.readPositions([])).toEqual([]);
+  });
+
+  it('reads whole values where the ACL of a release before does not allow a part of one', async () => {
+    const redis = await fakeRedis(([name]) => {
+      if (name === 'getrange')
+        return "-NOPERM this user has no permissions to run the 'getrange' command\r\n";
+      return name === 'mget' ? '*2\r\n$4\r\nk:42\r\n_\r\n' : undefined;
+    });
+    const { subscriber, events } = subscriberOf(redis);
+    subscriber.start();
+    await vi.waitFor(() => expect(events).toContain('restored'));
+    for (let i = 0; i < 2; i += 1)
+      expect(await subscriber.readPositions(['a', 'b'])).toEqual([
+        { epoch: 'k', offset: 42 },
+        undefined,
+      ]);
+    expect(sent(redis, 'getrange')).toHaveLength(2);
+    expect(sent(redis, 'mget')).toHaveLength(2);
   });
 
   it('settles reads of positions when they are refused, the link breaks, or it is down', async () => {
     const redis = await fakeRedis(([name, key], socket) => {
-      if (name !== 'mget') return undefined;
+      if (name !== 'getrange') return undefined;
       if (key === '{denied}:meta') return '-NOPERM no\r\n';
       socket.resetAndDestroy();
       return '';

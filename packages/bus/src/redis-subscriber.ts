@@ -40,10 +40,12 @@ export interface RedisSubscriberEvents {
    * one that comes before `linkRestored`; and once when Redis cannot be reached to begin with.
    */
   linkLost(cause: string): void;
+  /** The link is still lost, for a cause that was not told since: at most 8 of them in one outage. */
+  linkStillLost?(cause: string): void;
   /**
    * The link is back and every channel that was wanted when it came up is subscribed or refused. Once
-   * for each recovery; also for the first connection, and with no channel at all. After a link that
-   * the probe gave up, not before a probe has arrived, or cannot be sent.
+   * for each recovery; also for the first connection, and with no channel at all. With a probe, not before
+   * one has arrived on this link, or it has become clear that none can be sent.
    */
   linkRestored(): void;
 }
@@ -66,7 +68,7 @@ export class RedisSubscriber {
   readonly #reader: LinkReader;
   readonly #probe: SubscriptionProbe | undefined;
   #linked = false;
-  /** The probe gave up the last link, and nothing has been learned of this one yet. */
+  /** The probe has not proven this link yet. */
   #doubted = false;
   #stopped = false;
   #turn: NodeJS.Immediate | undefined;
@@ -81,11 +83,12 @@ export class RedisSubscriber {
       up: () => this.#linkUp(),
       pulse: () => this.#pulse(),
       down: (cause) => this.#linkDown(cause),
+      stillDown: (cause) => this.#events.linkStillLost?.(cause),
     });
     this.#reader = new LinkReader(this.#link);
     if (probe !== undefined)
       this.#probe = new SubscriptionProbe(this.#link, () => this.#table.held, probe, {
-        dead: (cause) => this.#giveUp(cause),
+        dead: (cause) => this.#link.cut(cause),
         settled: () => this.#trust(),
       });
     // Without a `message` listener ioredis spares itself decoding each payload as text.
@@ -105,6 +108,16 @@ export class RedisSubscriber {
    */
   get probeAgeMs(): number | undefined {
     return this.#probe?.ageMs;
+  }
+
+  /** Whether a probe has ever arrived; true without one. */
+  get provenOnce(): boolean {
+    return this.#probe?.provenOnce ?? true;
+  }
+
+  /** Why Redis refuses the probe; undefined while it does not. */
+  get probeRefusal(): RedisRefusedError | undefined {
+    return this.#probe?.refusal;
   }
 
   /** Begins to connect, and never gives up until {@link stop}. */
@@ -218,6 +231,7 @@ export class RedisSubscriber {
   }
 
   #linkUp(): void {
+    this.#doubted = this.#probe !== undefined;
     this.#table.linkUp();
     this.#reconcile();
     this.#probe?.linkUp();
@@ -226,11 +240,6 @@ export class RedisSubscriber {
   #pulse(): void {
     this.#table.retryDue(performance.now());
     this.#reconcile();
-  }
-
-  #giveUp(cause: string): void {
-    this.#doubted = true;
-    this.#link.cut(cause);
   }
 
   #trust(): void {

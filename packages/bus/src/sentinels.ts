@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis';
-import { describeError } from './redis-errors.ts';
+import { describeError, isErrorReply } from './redis-errors.ts';
 import { DISCONNECT_TIMEOUT_MS, SENTINEL_ANSWER_MS } from './redis-limits.ts';
 import type { HostAndPort, SentinelSettings } from './redis-settings.ts';
+import { stateOfReply } from './redis-states.ts';
 
 /** What one Sentinel says of the master. */
 interface Word extends HostAndPort {
@@ -17,11 +18,13 @@ export class Sentinels {
   readonly #settings: SentinelSettings;
   readonly #majority: number;
   readonly #open = new Set<Redis>();
+  #password: string | undefined;
   #chosen: Word | undefined;
   #turn = 0;
 
   constructor(settings: SentinelSettings) {
     this.#settings = settings;
+    this.#password = settings.password;
     this.#majority = Math.floor(settings.addresses.length / 2) + 1;
   }
 
@@ -92,7 +95,8 @@ export class Sentinels {
   }
 
   async #ask({ host, port }: HostAndPort): Promise<Word> {
-    const { master, password, tls } = this.#settings;
+    const { master, tls } = this.#settings;
+    const password = this.#password;
     const sentinel = new Redis({
       host,
       port,
@@ -120,7 +124,10 @@ export class Sentinels {
       return readWord(address, state);
     } catch (error) {
       // ioredis tells the command only that the connection is closed.
-      throw cause ?? error;
+      const reason = cause ?? error;
+      if (isErrorReply(reason) && stateOfReply(reason.message).link === 'authenticate')
+        this.#password = this.#settings.rereadPassword?.() ?? this.#password;
+      throw reason;
     } finally {
       this.#open.delete(sentinel);
       sentinel.disconnect();

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { EnvironmentReader } from './environment.ts';
 import { LOG_LEVELS, type LogLevel } from './logger.ts';
 
@@ -37,6 +38,9 @@ export interface RedisEndpoint {
   readonly certificateAuthority: string | undefined;
   /** The contents of `REDIS_SENTINEL_PASSWORD_FILE`, without the line break at its end. */
   readonly sentinelPassword: string | undefined;
+  /** Where both were read, to be read again when Redis no longer takes them; see {@link rereadSecret}. */
+  readonly passwordFile: string | undefined;
+  readonly sentinelPasswordFile: string | undefined;
 }
 
 /** How Redis is set up. */
@@ -112,6 +116,20 @@ export function withoutCredentials(url: string): string {
   return url.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***');
 }
 
+/**
+ * The contents of a secret's file as they are now, without the line break at its end. Undefined when there is
+ * no such file, it cannot be read, or it is empty: in the middle of a rotation, say. Reads synchronously: it is
+ * a line, and read once an attempt to connect.
+ */
+export function rereadSecret(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, 'utf8').replace(LINE_BREAKS, '') || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Reads where Redis is; mistakes are noted on `environment`. */
 export function readRedisEndpoint(
   environment: EnvironmentReader,
@@ -145,5 +163,8 @@ export function readRedisEndpoint(
   if (sentinelPassword !== undefined && asked !== 'sentinel') {
     environment.reject('REDIS_SENTINEL_PASSWORD_FILE', 'is used with REDIS_MODE=sentinel only');
   }
-  return { mode, url, password, certificateAuthority, sentinelPassword };
+  const passwordFile = environment.optionalString('REDIS_PASSWORD_FILE');
+  const sentinelPasswordFile = environment.optionalString('REDIS_SENTINEL_PASSWORD_FILE');
+  const secrets = { password, passwordFile, sentinelPassword, sentinelPasswordFile };
+  return { mode, url, certificateAuthority, ...secrets };
 }

@@ -13,6 +13,7 @@ import {
   type Lifecycle,
   printMetrics,
   type RunningService,
+  rereadSecret,
 } from '@tradewind/runtime';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
 import { addDescriptions } from './debug-index.ts';
@@ -46,12 +47,22 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
     maxConnections: descriptors.clients,
     httpMaxConnections: descriptors.plain,
   };
-  const redis: RedisSettings = { ...config.redis, connectionName: `tradewind-${config.nodeId}` };
+  const { passwordFile, sentinelPasswordFile, ...endpoint } = config.redis;
+  const redis: RedisSettings = {
+    ...endpoint,
+    rereadPassword: () => rereadSecret(passwordFile),
+    rereadSentinelPassword: () => rereadSecret(sentinelPasswordFile),
+    connectionName: `tradewind-${config.nodeId}`,
+  };
   const probe: ProbeOptions = {
     name: config.nodeId,
     heartbeat: (name, token) => commands.heartbeat(name, token),
     probeFailed: events.probeFailed,
     probeRefused: events.probeRefused,
+    writesRefused: events.writesRefused,
+    writesAccepted: events.writesAccepted,
+    linksAgree: () => archive.linksAgree(),
+    strayed: () => commands.reconnect('the subscription leads to another server'),
   };
   const subscriber: RedisSubscriber = new RedisSubscriber(
     redis,
@@ -64,6 +75,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
         hub.linkLost(cause);
         tellReadiness();
       },
+      linkStillLost: events.stillDegraded,
       linkRestored() {
         hub.linkRestored();
         tellReadiness();
@@ -77,6 +89,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
       events.commandsAvailable();
     },
     unavailable: events.commandsUnavailable,
+    stillUnavailable: events.commandsUnavailable,
   });
   const archive = createArchive(commands, subscriber);
   const hub = new Hub(subscriber, archive, hubLimits(config), events);
@@ -103,6 +116,8 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
       hub.degradedSince !== undefined && commands.available
         ? Math.max(linkLostAt, commandsAvailableAt)
         : undefined,
+    provenOnce: subscriber.provenOnce,
+    probeRefused: subscriber.probeRefusal?.state.lasts === 'lasting',
   }));
   const tellReadiness = (): void => pool.setReadiness(health.readiness());
   const readinessTimer = setInterval(tellReadiness, READINESS_INTERVAL_MS);

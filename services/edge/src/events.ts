@@ -1,3 +1,4 @@
+import type { RedisRefusedError } from '@tradewind/bus';
 import { CLOSE_CODES, type CloseReason, type ErrorCode, type GapReason } from '@tradewind/protocol';
 import { type DescriptorShares, type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
 import type { FanOutEvents } from './fan-out.ts';
@@ -43,6 +44,12 @@ export interface NodeEvents extends HubEvents {
   memoryKept(error: unknown): void;
   /** Redis does not let this node probe. */
   probeRefused(error: Error): void;
+  /** Redis refuses writes, and goes on to deliver what is published. */
+  writesRefused(error: RedisRefusedError): void;
+  /** Redis writes again. */
+  writesAccepted(): void;
+  /** The node is still cut off, for another cause than told before. */
+  stillDegraded(cause: string): void;
   commandsAvailable(): void;
   commandsUnavailable(cause: string): void;
   workerStarted(slot: number): void;
@@ -143,6 +150,14 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     name: 'tradewind_edge_admin_connections_closed_total',
     help: 'Connections to the admin port that were closed because there were too many',
   });
+  const refusedProbes = metrics.counter({
+    name: 'tradewind_edge_probes_refused_total',
+    help: 'Times that Redis began to refuse the probe that proves the subscription',
+  });
+  const writesRefused = metrics.gauge({
+    name: 'tradewind_edge_redis_writes_refused',
+    help: '1 while Redis refuses the node’s writes and goes on to deliver what is published; one a node',
+  });
   const lostWorkers = metrics.counter({
     name: 'tradewind_edge_workers_lost_total',
     help: 'Fan-out workers that ended unasked and were replaced',
@@ -226,7 +241,20 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
       logger.info({ err: error }, 'memory_kept');
     },
     probeRefused(error) {
+      refusedProbes.inc();
       logger.warn({ error: error.message }, 'probe_refused');
+    },
+    writesRefused(error) {
+      writesRefused.set(1);
+      const { code, message, state } = error;
+      logger.warn({ code, error: message, state: state.state }, 'redis_writes_refused');
+    },
+    writesAccepted() {
+      writesRefused.set(0);
+      logger.info('redis_writes_accepted');
+    },
+    stillDegraded(cause) {
+      logger.warn({ cause }, 'still_degraded');
     },
     commandsAvailable() {
       logger.info('redis_commands_available');

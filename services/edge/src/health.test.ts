@@ -10,6 +10,8 @@ const SERVING: EdgeCondition = {
   everLinked: true,
   degraded: false,
   cutOffAloneSince: undefined,
+  provenOnce: true,
+  probeRefused: false,
 };
 
 const LONG_AGO = NOW - LINK_GRACE_MS;
@@ -42,6 +44,21 @@ const CASES: readonly (readonly [
     'lost only its subscriptions, and they do not come back',
     { degraded: true, cutOffAloneSince: LONG_AGO },
     { ready: false, degraded: true, reasons: ['subscription_link_down', 'source_unreachable'] },
+  ],
+  [
+    'is linked, and has proven nothing yet',
+    { provenOnce: false },
+    { ready: false, degraded: false, reasons: ['not_proven_yet'] },
+  ],
+  [
+    'may not probe, and so never proved anything',
+    { provenOnce: false, probeRefused: true },
+    { ready: false, degraded: false, reasons: ['probe_refused'] },
+  ],
+  [
+    'may not probe any more, as every other node',
+    { probeRefused: true },
+    { ready: true, degraded: false, reasons: ['probe_refused'] },
   ],
   [
     'drains, full, after Redis went away',

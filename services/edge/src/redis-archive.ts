@@ -7,21 +7,6 @@ import {
 } from '@tradewind/bus';
 import type { Archive, ArchiveFault } from './recovery.ts';
 
-/**
- * What Redis refuses for some time only: it loads, is busy with a script, is (or has become) a replica, or
- * its cluster is changing. What else it refuses it would refuse again: a right that is missing, a command
- * that it does not know, a key of another type, a full memory.
- */
-const PASSING: ReadonlySet<string> = new Set([
-  'BUSY',
-  'CLUSTERDOWN',
-  'LOADING',
-  'MASTERDOWN',
-  'NOREPLICAS',
-  'READONLY',
-  'TRYAGAIN',
-]);
-
 /** What Redis keeps of the channels, read and written over the node's two connections. */
 export function createArchive(
   commands: Pick<RedisCommands, 'readHistory' | 'startEpoch' | 'serverIdentity'>,
@@ -51,5 +36,5 @@ function faultOf(error: unknown): ArchiveFault | undefined {
   if (error instanceof RedisUnavailableError) return 'passing';
   if (error instanceof UnexpectedReplyError) return 'lasting';
   if (!(error instanceof RedisRefusedError)) return undefined;
-  return PASSING.has(error.code) ? 'passing' : 'lasting';
+  return error.state.lasts;
 }

@@ -29,6 +29,8 @@ export interface IngestEvents extends PublishQueueEvents {
   descriptorsShort(limit: number, asked: DescriptorShares, given: DescriptorShares): void;
   redisAvailable(): void;
   redisUnavailable(cause: string): void;
+  /** It is still unavailable, for another cause than told before. */
+  redisStillUnavailable(cause: string): void;
   drainTookTooLong(requestsInFlight: number): void;
 }
 
@@ -167,6 +169,9 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     retried() {
       retried.inc();
     },
+    delayed(cause) {
+      limited.warn('publication_delayed', { cause });
+    },
     queueFull(publications) {
       queueFull.inc(publications);
       limited.warn('queue_full');
@@ -192,6 +197,9 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
       available.set(0);
       outages.inc();
       limited.error('redis_unavailable', { cause });
+    },
+    redisStillUnavailable(cause) {
+      limited.error('redis_still_unavailable', { cause });
     },
     drainTookTooLong(inFlight) {
       logger.warn({ requestsInFlight: inFlight }, 'drain_deadline');

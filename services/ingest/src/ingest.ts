@@ -21,7 +21,7 @@ import type { IngestConfig } from './config.ts';
 import { createEvents, type IngestEvents } from './events.ts';
 import { registerGauges } from './gauges.ts';
 import { PublishQueue } from './publish-queue.ts';
-import { createRedisPublisher } from './redis-publisher.ts';
+import { createRedisPublisher, redisSettings } from './redis-publisher.ts';
 import { type Admission, createRoutes } from './routes.ts';
 
 /** Kept back for listeners, the link to Redis while it is replaced, Sentinels, and name resolution. */
@@ -41,16 +41,14 @@ export async function startIngest(
   const admission: Admission = { requestsInFlight: 0, draining: false };
   const events = createEvents(logger, metrics);
 
-  const redis: RedisCommands = new RedisCommands(
-    { ...service.redis, connectionName: 'tradewind-ingest' },
-    {
-      available() {
-        events.redisAvailable();
-        queue.resume();
-      },
-      unavailable: (cause) => events.redisUnavailable(cause),
+  const redis: RedisCommands = new RedisCommands(redisSettings(service.redis, 'tradewind-ingest'), {
+    available() {
+      events.redisAvailable();
+      queue.resume();
     },
-  );
+    unavailable: (cause) => events.redisUnavailable(cause),
+    stillUnavailable: (cause) => events.redisStillUnavailable(cause),
+  });
   const connections = shareDescriptors(service.httpMaxConnections, events);
   const publisher = createRedisPublisher(redis, publishing);
   const queue = new PublishQueue(publisher, { ...config.queue, ...publishing }, events);

@@ -22,7 +22,10 @@ import {
 export const WINDOW_ITEMS = 512;
 export const WINDOW_BYTES = 2 * 1024 * 1024;
 
-/** Between a refusal that passes, such as a failover's READONLY, and the next attempt, in ms. */
+/**
+ * Between a refusal that passes, such as a failover's READONLY, and the next attempt, in ms; doubled with each
+ * further one, up to what `REDIS_STATES` says for the refusal.
+ */
 export const RETRY_PAUSE_MS = 100;
 
 /**
@@ -32,17 +35,6 @@ export const RETRY_PAUSE_MS = 100;
 export const OWN_KEY_MARGIN_MS = 10_000;
 
 const STOPPED = 'the service was stopped';
-
-/** Refusals that pass by themselves: a failover, a start, a script of somebody's that takes long. */
-const PASSING_REFUSALS: ReadonlySet<string> = new Set([
-  'READONLY',
-  'LOADING',
-  'MASTERDOWN',
-  'BUSY',
-  'CLUSTERDOWN',
-  'TRYAGAIN',
-  'NOREPLICAS',
-]);
 
 export interface PublishQueueSettings {
   /** Publications that may be in the queue or on their way. */
@@ -61,6 +53,8 @@ export interface PublishQueueEvents {
   expired(where: 'queue' | 'redis'): void;
   /** Something is sent to Redis once more. */
   retried(): void;
+  /** Redis does not take something for now; it is sent again. `cause` is Redis' reply, or the link's. */
+  delayed(cause: string): void;
   /** Publications were turned away because the queue holds as much as it may. */
   queueFull(publications: number): void;
 }
@@ -125,6 +119,9 @@ export class PublishQueue {
   #halted = false;
   /** Redis has not accepted anything since. */
   #probing = false;
+  /** The next pause before what was refused for now is sent again, in ms. */
+  #retryPauseMs = RETRY_PAUSE_MS;
+  #longestPauseMs = RETRY_PAUSE_MS;
   #stopped = false;
   #retryTimer: NodeJS.Timeout | undefined;
   #expiryTimer: NodeJS.Timeout | undefined;
@@ -174,13 +171,14 @@ export class PublishQueue {
 
   /** Redis is there again: what waits is sent at once. */
   resume(): void {
+    this.#endPause();
     this.#pump();
   }
 
   /** Fails all that waits, and what is under way once the publisher rejects it. No timer is left. */
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#retryTimer);
+    this.#endPause();
     clearTimeout(this.#expiryTimer);
     this.#expiryTimer = undefined;
     for (const entry of [...this.#again.takeAll(), ...this.#waiting.takeAll()]) {
@@ -275,7 +273,7 @@ export class PublishQueue {
   }
 
   #maySend({ publication }: Entry): boolean {
-    if (this.#halted || !this.#publisher.available) return false;
+    if (this.#halted || this.#retryTimer !== undefined || !this.#publisher.available) return false;
     if (this.#window.length === 0) return true;
     return (
       !this.#probing &&
@@ -307,6 +305,7 @@ export class PublishQueue {
     const { channel, bytes } = entry.publication;
     const duplicate = published.duplicate && !entry.ownKey;
     this.#probing = false;
+    this.#retryPauseMs = RETRY_PAUSE_MS;
     entry.state = 'accepted';
     this.#settle(entry, { ok: true, channel, bytes, ...published, duplicate });
   }
@@ -322,8 +321,10 @@ export class PublishQueue {
     entry.cause = failure.cause;
     const passes =
       error instanceof RedisUnavailableError ||
-      (error instanceof RedisRefusedError && PASSING_REFUSALS.has(error.code));
+      (error instanceof RedisRefusedError && error.state.lasts === 'passing');
     if (passes && !this.#stopped && this.#mayRepeat(entry)) {
+      this.#events.delayed(error.message);
+      if (error instanceof RedisRefusedError) this.#longestPauseMs = error.state.waitMs;
       entry.state = 'again';
       this.#halted = true;
       return;
@@ -370,9 +371,19 @@ export class PublishQueue {
     this.#halted = false;
     this.#probing = true;
     this.#watchAge();
-    clearTimeout(this.#retryTimer);
+    this.#endPause();
     // When Redis is away, `resume` comes first; when it only refuses, somebody has to ask again.
-    if (!this.#stopped) this.#retryTimer = setTimeout(() => this.#pump(), RETRY_PAUSE_MS);
+    if (this.#stopped) return;
+    this.#retryTimer = setTimeout(() => this.resume(), this.#retryPauseMs);
+    this.#retryPauseMs = Math.min(
+      2 * this.#retryPauseMs,
+      Math.max(this.#longestPauseMs, RETRY_PAUSE_MS),
+    );
+  }
+
+  #endPause(): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
   }
 
   #watchAge(): void {

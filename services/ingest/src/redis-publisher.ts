@@ -1,4 +1,5 @@
-import type { RedisCommands } from '@tradewind/bus';
+import type { RedisCommands, RedisSettings } from '@tradewind/bus';
+import { type RedisEndpoint, rereadSecret } from '@tradewind/runtime';
 import type { Publisher } from './publish.ts';
 
 /** What a channel's history keeps. */
@@ -29,5 +30,18 @@ export function createRedisPublisher(
         notAfterMs,
       });
     },
+  };
+}
+
+/** The settings of a connection to Redis, whose passwords are read again when Redis does not take them. */
+export function redisSettings(
+  { passwordFile, sentinelPasswordFile, ...endpoint }: RedisEndpoint,
+  connectionName: string,
+): RedisSettings {
+  return {
+    ...endpoint,
+    connectionName,
+    rereadPassword: () => rereadSecret(passwordFile),
+    rereadSentinelPassword: () => rereadSecret(sentinelPasswordFile),
   };
 }

@@ -9,7 +9,7 @@ import { readPublishing } from './config.ts';
 import { createHttpPublisher, RATE_LIMIT_PATIENCE_MS } from './http-publisher.ts';
 import { ProgressBar } from './progress-bar.ts';
 import type { Publisher, PublishTerms } from './publish.ts';
-import { createRedisPublisher } from './redis-publisher.ts';
+import { createRedisPublisher, redisSettings } from './redis-publisher.ts';
 import { type ReplayProgress, replay } from './replay.ts';
 import {
   continuedArguments,
@@ -153,15 +153,15 @@ async function openPublisher(
   const { idempotencyWindowMs, maxAgeMs } = publishing;
   const connected = Promise.withResolvers<void>();
   let cause = 'no answer';
-  const redis = new RedisCommands(
-    { ...endpoint, connectionName: 'tradewind-replay' },
-    {
-      available: () => connected.resolve(),
-      unavailable(reason) {
-        cause = reason;
-      },
+  const redis = new RedisCommands(redisSettings(endpoint, 'tradewind-replay'), {
+    available: () => connected.resolve(),
+    unavailable(reason) {
+      cause = reason;
     },
-  );
+    stillUnavailable(reason) {
+      cause = reason;
+    },
+  });
   redis.start();
   const waiting = new AbortController();
   const either = AbortSignal.any([signal, waiting.signal]);
