@@ -183,6 +183,35 @@ function expectRate(accepted: number, allowed: number, slack: number): void {
   expect(accepted).toBeLessThanOrEqual(allowed * (1 + TOLERANCE) + slack);
 }
 
+describe('a client that goes on regardless', () => {
+  it('has its answers, errors with its ids, and the code of the close, in this order', async () => {
+    const client = await TestClient.connect(enforcing().wsUrl);
+    const ids = Array.from({ length: 600 }, () => client.request({ type: 'ping' }));
+    expect(await client.closed).toEqual({ code: 4029, reason: 'rate_limited' });
+    const pongs = client.controlsOf('pong').map(({ id }) => id);
+    const errors = client.controlsOf('error');
+    expect(pongs.slice(0, REQUESTS.burst)).toEqual(ids.slice(0, REQUESTS.burst));
+    expect(errors.length).toBeGreaterThanOrEqual(200);
+    expect(errors[0]).toMatchObject({ id: expect.any(Number), code: 'rate_limited' });
+    expect(new Set([...pongs, ...errors.map(({ id }) => id)]).size).toBe(
+      pongs.length + errors.length,
+    );
+  });
+
+  it('is closed with its twentieth mistake, and not where budgets are tried', async () => {
+    const client = await TestClient.connect(enforcing().wsUrl);
+    await using tried = await TestClient.connect(trying.wsUrl);
+    for (let i = 0; i < 30; i += 1) {
+      client.sendText('{');
+      tried.sendText('{');
+    }
+    expect(await client.closed).toEqual({ code: 4029, reason: 'rate_limited' });
+    expect(client.controlsOf('error').map(({ code }) => code)).toEqual(Array(20).fill('bad_json'));
+    await tried.ping();
+    expect(tried.controlsOf('error')).toHaveLength(30);
+  });
+});
+
 describe('a node that is full of invented names', () => {
   const CLIENTS = 4;
   const EACH = 40;
