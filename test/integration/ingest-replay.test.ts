@@ -144,7 +144,7 @@ describe('the replay command', () => {
     const broken = join(folder, 'broken.ndjson');
     await writeFile(broken, [LINES[0], '{"symbol":"ETH"}', '', 'x', LINES[1]].join('\n'));
     const { code, summary, stderr } = await run([broken]);
-    expect(code).toBe(0);
+    expect(code).toBe(65);
     expect(summary).toMatchObject({ published: 2, invalid: 2 });
     expect(stderr).toMatch(/line 2: bad_trade.*\n.*line 4: bad_json/);
   });
@@ -198,7 +198,10 @@ describe('the replay command', () => {
     expect(stderr).toBe(`replay: there is no line 301: ${file} has 300\n`);
   });
 
-  it('explains itself when it is called wrongly', async () => {
+  it('explains itself when it is asked to, and when it is called wrongly', async () => {
+    const helped = await run(['--help']);
+    expect(helped).toMatchObject({ code: 0, stderr: '' });
+    expect(helped.stdout).toMatch(/^usage: /);
     const { code, stderr } = await run([]);
     expect(code).toBe(64);
     expect(stderr).toContain('usage: ');
@@ -224,8 +227,8 @@ function start(args: readonly string[], environment: Readonly<Record<string, str
       text(child.stderr),
       once(child, 'close'),
     ]);
-    const summary = stdout === '' ? undefined : (JSON.parse(stdout) as unknown);
-    return { code: code as number | null, summary, stderr };
+    const summary = stdout.startsWith('{') ? (JSON.parse(stdout) as unknown) : undefined;
+    return { code: code as number | null, summary, stdout, stderr };
   }
   return { child, done: finish() };
 }

@@ -19,8 +19,9 @@ import {
 } from './replay-arguments.ts';
 import { describeContinuation, type Memory } from './replay-continuation.ts';
 
-/** EX_USAGE and EX_CONFIG of sysexits.h, and what shells call an end by SIGINT. */
+/** EX_USAGE, EX_DATAERR and EX_CONFIG of sysexits.h, and what shells call an end by SIGINT. */
 const USAGE_EXIT_CODE = 64;
+const INVALID_LINES_EXIT_CODE = 65;
 const CONFIG_EXIT_CODE = 78;
 const INTERRUPTED_EXIT_CODE = 130;
 
@@ -50,8 +51,8 @@ interface OpenPublisher {
 
 /**
  * The replay command: progress and mistakes go to stderr, a summary as JSON to stdout. Returns the
- * exit code: 0, or 1 when not everything was accepted, 64 for wrong arguments, 78 for a wrong
- * environment, 130 after an interrupt.
+ * exit code: 0, or 1 when not everything was accepted, 64 for wrong arguments, 65 when lines were
+ * left out because they are no trades, 78 for a wrong environment, 130 after an interrupt.
  */
 export async function runReplay(
   args: readonly string[],
@@ -74,6 +75,10 @@ async function replayFile(
   environment: Environment,
   signal: AbortSignal,
 ): Promise<number> {
+  if (args.includes('--help')) {
+    process.stdout.write(REPLAY_USAGE);
+    return 0;
+  }
   const { file, pace, to, runId = randomUUID(), fromLine } = parseReplayArguments(args);
   const { size } = await stat(file);
   const target = await openPublisher(to, environment, signal);
@@ -118,7 +123,8 @@ async function replayFile(
       return 1;
     }
     if (refused !== undefined) return 1;
-    return signal.aborted ? INTERRUPTED_EXIT_CODE : 0;
+    if (signal.aborted) return INTERRUPTED_EXIT_CODE;
+    return invalid > 0 ? INVALID_LINES_EXIT_CODE : 0;
   } finally {
     await target.close();
   }
