@@ -30,6 +30,8 @@ export interface Crowd {
   readonly paces: readonly number[];
   /** Messages after which one leaves, and another comes. */
   readonly messagesEach: number;
+  /** One in so many reads nothing of what it is sent; 0 for none. */
+  readonly deafEvery: number;
   readonly appetite: Appetite;
 }
 
@@ -137,7 +139,8 @@ export async function fuzzEdge(options: EdgeFuzzOptions): Promise<EdgeFuzzReport
   let closedInBytes = 0;
   const open = async (): Promise<Place> => {
     connections += 1;
-    const client = await FuzzClient.connect(edge.wsUrl);
+    const isDeaf = crowd.deafEvery > 0 && random.below(crowd.deafEvery) === 0;
+    const client = await FuzzClient.connect(edge.wsUrl, !isDeaf);
     const pace = crowd.paces[random.below(crowd.paces.length)]!;
     return { client, pace, credit: crowd.burst, messages: 0, samples: [sampleOf(client)] };
   };

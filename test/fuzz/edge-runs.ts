@@ -24,6 +24,7 @@ export const CROWD: Crowd = {
   // A little less than each may send, and twice that.
   paces: [45, 45, 100],
   messagesEach: 600,
+  deafEvery: 4,
   appetite: 'messages',
 };
 
@@ -36,6 +37,7 @@ export const FEW: Crowd = {
   burst: 50,
   paces: [5, 20, 60],
   messagesEach: Number.POSITIVE_INFINITY,
+  deafEvery: 0,
   appetite: 'past',
 };
 

@@ -29,8 +29,12 @@ export class FuzzClient implements Disposable {
     });
   }
 
-  /** Rejects when the server does not upgrade. */
-  static async connect(wsUrl: string): Promise<FuzzClient> {
+  /**
+   * Rejects when the server does not upgrade.
+   *
+   * @param reads whether it takes what it is sent.
+   */
+  static async connect(wsUrl: string, reads = true): Promise<FuzzClient> {
     const url = new URL(wsUrl);
     const handshake = new Handshake(url);
     const socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
@@ -45,7 +49,9 @@ export class FuzzClient implements Disposable {
       if (answer === undefined) continue;
       if (!answer.accepted) throw new Error(answer.reason);
       socket.setTimeout(0);
-      return new FuzzClient(socket);
+      const client = new FuzzClient(socket);
+      if (!reads) socket.pause();
+      return client;
     }
   }
 
