@@ -13,9 +13,10 @@ export interface Input {
 }
 
 /**
- * What a client sends: valid messages, junk among them, or only what makes it be sent the past again and again.
+ * What a client sends: valid messages, junk among them, or only what makes it be sent the past again and again;
+ * `odd` is that for channels of which Redis holds what does not belong there.
  */
-export type Appetite = 'messages' | 'everything' | 'past';
+export type Appetite = 'messages' | 'everything' | 'past' | 'odd';
 
 /** What a production comes to before it is cut into frames. */
 type Message = Readonly<Record<string, unknown>>;
@@ -29,6 +30,8 @@ const BAD_NAMES = ['', ' ', 'a b', '{x}', '*', 'x'.repeat(129), 'ä', '\u0000', 
 
 /** A frame's payload that edges still take, in bytes, is 32 KiB by default. */
 const LARGEST_FRAME = 32 * 1024;
+
+const FROM_THE_START: Message = { since: { epoch: EPOCH, offset: 0 } };
 
 /** How often one message is sent in a row. */
 const REPEATS = [2, 3, 5, 10, 30, 100];
@@ -51,7 +54,8 @@ export class InputGrammar {
   }
 
   next(): Input {
-    if (this.#appetite === 'past') return inputOf(this.#glut(), 1);
+    if (this.#appetite === 'odd') return inputOf(this.#glut(CHANNELS.odd, [FROM_THE_START]), 1);
+    if (this.#appetite === 'past') return inputOf(this.#glutOfAny(), 1);
     if (this.#appetite === 'everything' && this.#isOneIn(JUNK_EVERY)) return this.#junk();
     const messages = this.#messages();
     const times = this.#isOneIn(6) ? Math.ceil(this.#pick(REPEATS) / messages.length) : 1;
@@ -86,13 +90,19 @@ export class InputGrammar {
     ];
   }
 
-  /** The same for all that the largest histories hold, when what came before has been answered. */
-  #glut(): readonly Message[] {
+  #glutOfAny(): readonly Message[] {
     if (this.#isOneIn(4)) return this.#churn(this.#between(1, 3));
     const { long, tooLong, broken, odd } = CHANNELS;
-    const kind = this.#pick([long, long, tooLong, tooLong, broken, odd]);
+    return this.#glut(this.#pick([long, long, tooLong, tooLong, broken, odd]));
+  }
+
+  /** Leaves some of these, and comes back for all that they hold. */
+  #glut(
+    kind: readonly string[],
+    pasts: readonly Message[] = [{ history: 1_000 }, FROM_THE_START],
+  ): readonly Message[] {
     const names = kind.slice(0, this.#between(1, kind.length));
-    const past = this.#pick([{ history: 1_000 }, { since: { epoch: EPOCH, offset: 0 } }]);
+    const past = this.#pick(pasts);
     return [
       { type: 'unsubscribe', channels: names },
       { type: 'subscribe', channels: names.map((channel) => ({ channel, ...past })) },
