@@ -13,7 +13,7 @@ const SQUARE = `
   JSON.parse = (text) => {
     let sum = 0;
     for (let i = 0; i < text.length; i += 1) for (let j = 0; j < text.length; j += 4) sum += i ^ j;
-    kept.push(sum, text + ' '.repeat(20_000) + sum);
+    kept.push(sum, text + ' '.repeat(100_000) + sum);
     Buffer.from(kept.at(-1));
     return parse(text);
   }`;
@@ -47,7 +47,7 @@ it('nor what is no message of the protocol; a handling in the square of its byte
 
 it('few that ask for the past again and again get no more than limits allow; without these it is noticed', async () => {
   expect(await run(FEW, 250, { redisDelayMs: 0 })).toEqual([]);
-  expect(await run(FEW, 250, { redisDelayMs: 0, env: { EDGE_LIMITS: 'report' } })).toEqual([
+  expect(await run(FEW, 400, { redisDelayMs: 0, env: { EDGE_LIMITS: 'report' } })).toEqual([
     expect.stringContaining('too much read from Redis'),
     expect.stringContaining('too much sent to one client'),
   ]);
