@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Connection } from './connection.ts';
 import { TIMEOUT_MS, until } from './testing/deadline.ts';
 import { FanOutServer } from './testing/fan-out-server.ts';
-import { CLOSE, TEXT } from './testing/frame-decoder.ts';
+import { CLOSE, PING, PONG, TEXT } from './testing/frame-decoder.ts';
 
 const ROUNDS = 5;
 
@@ -46,6 +46,22 @@ describe('FanOut when connections end', { timeout: TIMEOUT_MS }, () => {
     await until(() => client.ended, 'the end');
     expect(client.frames.at(-1)?.opcode).toBe(CLOSE);
     expect(client.publications.length).toBeLessThan(lastSequence);
+  });
+
+  it('ends a client that sends 600 WebSocket pings at once with the code, and not by a cut', async () => {
+    const requestRate = { perSecond: 1, burst: 200 };
+    await using server = await FanOutServer.start({ requestRate });
+    const client = await server.client();
+    // They are read in one piece, and each makes a pong before any is written.
+    client.cork();
+    for (let i = 0; i < 600; i += 1) client.send(PING, Buffer.alloc(0));
+    client.uncork();
+    await until(() => client.closeCode !== undefined || client.ended, 'the end');
+    expect(client.closeCode).toBe(4029);
+    expect(client.frames.filter(({ opcode }) => opcode === PONG)).toHaveLength(401);
+    client.sendClose(4029);
+    await until(() => server.events.closed.length === 1, 'the close');
+    expect(server.events.closed).toEqual(['rate_limited']);
   });
 
   it('answers a close in the same turn as publications that are still queued', async () => {

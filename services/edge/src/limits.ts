@@ -1,6 +1,7 @@
 import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
 import type { EdgeConfig } from './config.ts';
 import { ERROR_WINDOW_MS } from './requests.ts';
+import { MAX_PENDING_PONGS } from './upgrade.ts';
 
 /** Every limit of an edge: the rows of docs/limits.md. What each guards against stands where it is enforced. */
 export const EDGE_LIMITS = {
@@ -47,6 +48,15 @@ export const EDGE_LIMITS = {
     variables: ['EDGE_REQUEST_RATE', 'EDGE_REQUEST_BURST'],
     told: 'error `rate_limited` with `id` and `retryAfterMs` (an unsubscribe is carried out); 200 of them not made up for: closed with 4029 `rate_limited`',
     enforced: 'unless report',
+  },
+  pongs: {
+    what: 'WebSocket pongs that a client has not taken',
+    per: 'connection',
+    amount: () => `${MAX_PENDING_PONGS}`,
+    variables: [],
+    told: 'nothing: it sees 1006 `connection_lost`',
+    countedBy: 'tradewind_edge_disconnects_total{reason="connection_lost"}',
+    enforced: 'always',
   },
   errors: {
     what: 'requests answered with an error, or that name no channel that could exist',

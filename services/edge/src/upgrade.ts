@@ -35,6 +35,13 @@ const MAX_FRAGMENTS = 16;
 const MAX_BUFFERED_CHUNKS = 256;
 
 /**
+ * Pongs that may wait for a client which does not take them, before `ws` cuts it off without a close frame. All pings of one
+ * read count as waiting: it is more than the usual burst of requests (`EDGE_REQUEST_BURST`) and those that may be ignored, so
+ * that a client which reads is told by a code. With `ws`' own 60 a few dozen pings at once were a lost connection.
+ */
+export const MAX_PENDING_PONGS = 1_024;
+
+/**
  * How long a peer may take to answer our close frame, in ms. When it is over the connection is reset, if the peer still
  * sends, and one that has not read the frame by then never learns the code: a busy machine needs seconds.
  */
@@ -49,7 +56,7 @@ export function acceptUpgrades(
   limits: { readonly maxMessageBytes: number },
   admission: Admission,
 ): void {
-  // A variable, since @types/ws does not know closeTimeout and would refuse it in a literal.
+  // A variable, since @types/ws does not know all of them and would refuse it in a literal.
   const options = {
     noServer: true,
     clientTracking: false,
@@ -58,6 +65,7 @@ export function acceptUpgrades(
     maxFragments: MAX_FRAGMENTS,
     maxBufferedChunks: MAX_BUFFERED_CHUNKS,
     closeTimeout: CLOSE_TIMEOUT_MS,
+    maxPendingAutoPongs: MAX_PENDING_PONGS,
     handleProtocols: () => JSON_SUBPROTOCOL,
   };
   const webSocketServer = new WebSocketServer(options);

@@ -6,6 +6,7 @@ export interface DecodedFrame {
 
 export const TEXT = 1;
 export const CLOSE = 8;
+export const PING = 9;
 export const PONG = 10;
 
 /**

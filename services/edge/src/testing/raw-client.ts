@@ -80,6 +80,15 @@ export class RawClient {
     this.send(CLOSE, payload);
   }
 
+  /** What is sent from here on leaves in one piece, with `uncork`. */
+  cork(): void {
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    this.#socket.uncork();
+  }
+
   /** Stops reading: the kernel's buffers fill, then the server's. */
   pause(): void {
     this.#socket.pause();
