@@ -76,15 +76,15 @@ export function parseClientMessage(text: string): ParsedClientMessage {
   try {
     value = JSON.parse(text);
   } catch {
-    return fault(undefined, 'bad_json', 'not valid JSON');
+    return fault(undefined, 'bad_json', 'The text is not valid JSON.');
   }
-  if (!isRecord(value)) return fault(undefined, 'bad_message', 'a request is a JSON object');
+  if (!isRecord(value)) return fault(undefined, 'bad_message', 'A request is a JSON object.');
   const { id } = value;
   if (id !== undefined && !isRequestId(id)) {
     return fault(
       undefined,
       'bad_id',
-      `id must be an integer from -(2^53 - 1) to 2^53 - 1, or a string of at most ${MAX_REQUEST_ID_BYTES} bytes`,
+      `\`id\` must be an integer from -(2^53 - 1) to 2^53 - 1, or a string of at most ${MAX_REQUEST_ID_BYTES} bytes.`,
     );
   }
   switch (value.type) {
@@ -97,9 +97,9 @@ export function parseClientMessage(text: string): ParsedClientMessage {
     case 'auth':
       return typeof value.token === 'string'
         ? { ok: true, message: { type: 'auth', id, token: value.token } }
-        : fault(id, 'bad_message', 'auth needs a token');
+        : fault(id, 'bad_message', '`auth` needs a token.');
     default:
-      return fault(id, 'unknown_type', 'type must be subscribe, unsubscribe, ping or auth');
+      return fault(id, 'unknown_type', '`type` must be subscribe, unsubscribe, ping or auth.');
   }
 }
 
@@ -118,7 +118,7 @@ function parseSubscribe(id: RequestId | undefined, value: unknown): ParsedClient
   for (const item of list.items) {
     const request = typeof item === 'string' ? { channel: item } : item;
     if (!isRecord(request) || typeof request.channel !== 'string') {
-      return fault(id, 'bad_message', 'each channel is a name, or an object with a channel');
+      return fault(id, 'bad_message', 'Each channel is a name, or an object with a channel.');
     }
     const { channel, since, history } = request;
     const code = channelNameFault(channel) ?? sinceFault(since) ?? historyFault(history);
@@ -140,7 +140,7 @@ function parseUnsubscribe(id: RequestId | undefined, value: unknown): ParsedClie
   if (!list.ok) return list;
   const channels: string[] = [];
   for (const item of list.items) {
-    if (typeof item !== 'string') return fault(id, 'bad_message', 'each channel is a name');
+    if (typeof item !== 'string') return fault(id, 'bad_message', 'Each channel is a name.');
     if (isChannelName(item)) channels.push(item);
   }
   return { ok: true, message: { type: 'unsubscribe', id, channels } };
@@ -152,13 +152,13 @@ type ChannelList =
 
 function channelList(id: RequestId | undefined, value: unknown): ChannelList {
   if (!Array.isArray(value) || value.length === 0) {
-    return fault(id, 'bad_message', 'channels must be a list that is not empty');
+    return fault(id, 'bad_message', '`channels` must be a list that is not empty.');
   }
   if (value.length > MAX_CHANNELS_PER_REQUEST) {
     return fault(
       id,
       'too_many_channels_per_request',
-      `a request may name at most ${MAX_CHANNELS_PER_REQUEST} channels`,
+      `A request may name at most ${MAX_CHANNELS_PER_REQUEST} channels.`,
     );
   }
   return { ok: true, items: value };

@@ -27,7 +27,7 @@ export const ERROR_WINDOW_MS = 5_000;
 
 const decoder = new TextDecoder();
 const BINARY_NOT_AVAILABLE = encodeServerMessage(
-  errorMessage('not_available', 'binary frames are not available', undefined),
+  errorMessage('not_available', 'Binary frames are not available.', undefined),
 );
 
 /** Answers what clients send. Nothing that they send makes it throw. */
@@ -101,7 +101,7 @@ export class Requests {
         this.#refuse(
           connection,
           'not_available',
-          'this node asks for no authentication',
+          'This node asks for no authentication.',
           message.id,
           now,
         );
@@ -121,7 +121,7 @@ export class Requests {
     connection.send(
       errorMessage(
         'rate_limited',
-        'too many requests; this one was ignored',
+        'Too many requests; this one was ignored.',
         id,
         connection.requestBudget.waitMs(),
       ),

@@ -23,7 +23,7 @@ export function createShedRoute(node: SheddingNode): Route {
       if (request === undefined) {
         throw refusal(
           'bad_message',
-          `count must be an integer from 0 to ${MAX_SHED_COUNT} and overSeconds one from 1 to ${MAX_SHED_SECONDS}`,
+          `\`count\` must be an integer from 0 to ${MAX_SHED_COUNT} and \`overSeconds\` one from 1 to ${MAX_SHED_SECONDS}.`,
         );
       }
       if (node.isDraining()) throw refusal('draining', ERROR_CODES.draining.meaning);
