@@ -181,6 +181,16 @@ describe('RedisLink', () => {
     await vi.waitFor(() => expect(events.at(-1)).toBe('up'), { timeout: 5_000 });
   }, 10_000);
 
+  it.concurrent('tells that there is no room for a client, which Redis says and closes', async () => {
+    const redis = await fakeRedis((command, socket) => {
+      if (named(command, 'hello')) socket.end('-ERR max number of clients reached\r\n');
+      return '';
+    });
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toEqual(['down: ERR max number of clients reached']));
+  });
+
   it.concurrent('connects less than once a second to a Redis that ends each connection', async () => {
     let ending = false;
     const redis = await fakeRedis((command, socket) => {

@@ -178,6 +178,12 @@ export class RedisLink {
     return true;
   }
 
+  /** Redis turns a new connection away with its first bytes and closes it, of which ioredis makes no event. */
+  #firstBytes(bytes: Buffer): void {
+    const [, reply] = /^-([^\r\n]+)/.exec(bytes.toString('latin1')) ?? [];
+    if (reply !== undefined && stateOfReply(reply).link === 'replace') this.#lastError = reply;
+  }
+
   #mayLeaveNow(reply: string): boolean {
     if (!this.mayLeave(reply)) return false;
     this.#left.left(this.#server, stateOfReply(reply).says, performance.now());
@@ -210,6 +216,7 @@ export class RedisLink {
   #connected(): void {
     if (this.#phase !== 'started') return;
     this.#lastUpMs = 0;
+    this.redis.stream.once('data', (bytes: Buffer) => this.#firstBytes(bytes));
     this.#watch?.start();
     this.#awaitAnswer();
   }
