@@ -65,6 +65,8 @@ export class Backlog {
   #owed = 0;
   #notices = 0;
   #promises = 0;
+  /** The epochs in which its channels were when the last publication was offered; see {@link close}. */
+  #epochs: ReadonlyMap<string, string | undefined> | undefined;
 
   /** Begins with the publication that was appended to the log last. Its owner ends it. */
   constructor(log: PublicationLog) {
@@ -155,6 +157,20 @@ export class Backlog {
     }
     this.#abandon();
     this.#lost = lost;
+  }
+
+  /**
+   * The client is offered nothing more: what the log takes in from here on is not owed, whatever its channel.
+   *
+   * @param epochOf the epoch in which a channel is now, which it may leave before the losses are told.
+   */
+  close(epochOf: (channel: string) => string | undefined): void {
+    const channels = this.#segments.flatMap(({ missed, after }) => [
+      ...missed.keys(),
+      ...(after?.kind === 'promise' ? [after.channel] : []),
+    ]);
+    this.#epochs = new Map(channels.map((channel) => [channel, epochOf(channel)]));
+    if (this.#last.missed.size > 0) this.#endSegment(undefined);
   }
 
   /** Nothing is owed any more, or the client is gone: nothing is held for it from here on. */
@@ -336,7 +352,10 @@ export class Backlog {
 
   /** Losses of an epoch that is going to end further on belong to that one. */
   #dated(losses: readonly Loss[]): Loss[] {
-    return losses.map((loss) => ({ ...loss, epoch: loss.epoch ?? this.#endOf(loss.channel) }));
+    return losses.map((loss) => {
+      const { channel, epoch } = loss;
+      return { ...loss, epoch: epoch ?? this.#endOf(channel) ?? this.#epochs?.get(channel) };
+    });
   }
 
   /** The epoch of a channel that is going to end further on; undefined if none is. */

@@ -162,6 +162,11 @@ export class Outbox {
     this.#backlog?.leave(channel);
   }
 
+  /** Nothing more is offered; see {@link Backlog.close}. */
+  close(epochOf: (channel: string) => string | undefined): void {
+    this.#backlog?.close(epochOf);
+  }
+
   /** Whether the client was promised a replay that is not all queued yet. */
   get isPromised(): boolean {
     return this.#backlog?.isPromised === true;

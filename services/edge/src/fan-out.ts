@@ -335,6 +335,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   leaving(connection: Connection): void {
+    connection.outbox.close((channel) => this.#subscriptions.epochOf(channel));
     this.#subscriptions.leave(connection);
   }
 
