@@ -32,6 +32,8 @@ export interface LoadShape {
   readonly sampleEvery: number;
   /** The share of the clients that stop reading as soon as they are subscribed, from 0 to 1. */
   readonly stalled: number;
+  /** Connections that are opened a second; {@link RAMP_PER_SECOND} unless said otherwise. */
+  readonly rampPerSecond?: number;
 }
 
 /** Who serves: a contender and how it is set up. */
@@ -176,7 +178,7 @@ export async function startClients(
     urls: [server.url],
     dialect: contender.dialect,
     connections: shape.clients,
-    rampPerSecond: RAMP_PER_SECOND,
+    rampPerSecond: shape.rampPerSecond ?? RAMP_PER_SECOND,
     channels,
     mode: shape.mode,
     channelsPerClient: shape.channelsPerClient,

@@ -19,11 +19,12 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   memory       15,000 idle clients, then 5,000 of which 1,000 stall: bytes each, p99 of the others
   pacing       what waiting between flushes costs and saves (EDGE_FLUSH_MS)
   writes       what giving frames to the kernel by send saves, against write and streams (EDGE_WRITES)
+  heartbeats   14,000 clients that came within 5 s: latency with pings against without, and the turns of an idle edge
   index        what the subscription index costs at 10 to 1,000,000 subscriptions
   safety       what checks and offsets cost while nothing is lost: Redis, CPU, allocations, publishing
   hot-path     time and allocations per delivery, from the index to the socket
 
-  --seconds N        length of a measured run (30; memory 120; safety 30, 60 quiet, 5 publishing)
+  --seconds N        length of a measured run (30; memory 120; heartbeats 60; safety 30, 60 quiet, 5 publishing)
   --pairs N          alternating pairs (5; predecessor 15), or rounds of memory's four runs
   --clients N        clients (as above; saturation and safety 1,000; memory both)
   --payload BYTES    payload of a publication (500; memory 15,000; safety also 150, for publishing)
@@ -52,7 +53,7 @@ PATH begins where npm was called, unless it is absolute.
                publishing costs at 150 bytes
 
 As they come, saturation takes about an hour, predecessor an hour and a half, memory an hour, safety 35, the others
-that compare 10 to 30, overload three, index and hot-path one. --pairs and --seconds make them shorter. Against one
+that compare 10 to 30, overload three, heartbeats 25, index and hot-path one. --pairs and --seconds make them shorter. Against one
 edge@PATH saturation and predecessor take about half an hour, memory an hour.
 
 The server has core 0 to itself; clients, publisher and Redis share core 1. Nothing else should run. As root on
@@ -69,6 +70,7 @@ export const COMMANDS = [
   'writes',
   'memory',
   'safety',
+  'heartbeats',
   'index',
   'hot-path',
 ] as const;

@@ -8,6 +8,7 @@ import {
   fixedRateFailures,
   WARM_UP_SECONDS,
 } from './fixed-rate.ts';
+import { describeHeartbeats, heartbeatsFailures, measureHeartbeats } from './heartbeats.ts';
 import { measureIdle } from './idle-memory.ts';
 import { describeIdle, idleFailures } from './idle-memory-text.ts';
 import {
@@ -34,9 +35,13 @@ import {
   EDGE_BY_WRITE,
   EDGE_THROUGH_STREAMS,
   EDGE_WITH_CHECKS,
+  EDGE_WITH_PINGS,
   EDGE_WITHOUT_CHECKS,
+  EDGE_WITHOUT_PINGS,
   edgeWithPacing,
   edgeWithWorkers,
+  GATHERED,
+  GATHERED_PUBLICATIONS,
   IDLE,
   PARTLY_STALLED,
   PREDECESSOR,
@@ -68,6 +73,8 @@ const STALLED_SECONDS = 120;
 const IDLE_SERVERS = 3;
 /** By then an edge has pinged every client once, at its default of 25 s. */
 const IDLE_SECONDS = 40;
+const HEARTBEATS_SECONDS = 60;
+const HEARTBEATS_PAIRS = 3;
 /** As few clients as have one among them that stalls. */
 const LEAST_STALLED_CLIENTS = 5;
 /** Payloads with which publishing is measured; with what was asked for there is one. */
@@ -138,6 +145,20 @@ export async function runCommand(
       const url = await redisUrl();
       const result = await measureOverload(edge, shape, secondsOf(asked), url, report);
       return { text: describeOverload(result), result, failures: overloadFailures(result) };
+    }
+    case 'heartbeats': {
+      const plan = {
+        base: EDGE_WITH_PINGS,
+        opponent: EDGE_WITHOUT_PINGS,
+        shape: shapeOf(GATHERED, asked),
+        publicationsPerSecond: GATHERED_PUBLICATIONS,
+        pairs: pairsOf(asked, HEARTBEATS_PAIRS),
+        seconds: secondsOf(asked, HEARTBEATS_SECONDS),
+        idleSeconds: asked.quick ? QUICK.idleSeconds : IDLE_SECONDS,
+        warmUpSeconds: asked.quick ? QUICK.seconds : WARM_UP_SECONDS,
+      };
+      const result = await measureHeartbeats(plan, await redisUrl(), report);
+      return { text: describeHeartbeats(result), result, failures: heartbeatsFailures(result) };
     }
     case 'predecessor':
       return await runFixedRates(asked, await redisUrl(), report, PREDECESSOR_PAIRS, [

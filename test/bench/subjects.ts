@@ -1,4 +1,5 @@
 import type { SequencedTerms } from '../load/publisher-plan.ts';
+import { INSPECTABLE } from '../support/inspector.ts';
 import type { LoadShape, Subject } from './arena.ts';
 import { type Contender, isCheckout } from './contenders.ts';
 import { METERED } from './metered-process.ts';
@@ -99,6 +100,27 @@ export const WIDE: LoadShape = {
   sampleEvery: 20,
 };
 
+/** A crowd that comes within 5 s, to channels on which little happens. */
+export const GATHERED: LoadShape = {
+  ...CROWD,
+  clients: 14_000,
+  channels: 5,
+  sampleEvery: 5,
+  rampPerSecond: 2_800,
+};
+
+/** An edge that says how long its turns are, and one whose clients are never pinged while that is measured. */
+export const EDGE_WITH_PINGS: Subject = {
+  label: 'with pings',
+  contender: 'edge',
+  settings: INSPECTABLE,
+};
+export const EDGE_WITHOUT_PINGS: Subject = {
+  label: 'without',
+  contender: 'edge',
+  settings: { ...INSPECTABLE, EDGE_PING_SECONDS: '3600' },
+};
+
 /** Connected and subscribed, and nothing comes. */
 export const IDLE: LoadShape = { ...CROWD, clients: 15_000 };
 
@@ -132,6 +154,9 @@ export const SPREAD_PUBLICATIONS = 1_000;
 
 /** What ingest gives each publication by default. */
 export const USUAL_HISTORY: SequencedTerms = { historySize: 1_000, historyTtlMs: 600_000 };
+
+/** Publications per second on all channels of the gathered crowd together. */
+export const GATHERED_PUBLICATIONS = 5;
 
 /** Deliveries per second that go with the others. */
 export const CROWD_RATE = 1_000_000;

@@ -53,6 +53,25 @@ export async function evaluateIn(inspectable: Inspectable, expression: string): 
 }
 
 /**
+ * The value of an expression in the main thread of an edge that was started with {@link INSPECTABLE}, or what it
+ * promises. It has to be JSON.
+ */
+export async function evaluateInMain(edge: Inspectable, expression: string): Promise<unknown> {
+  const inspector = await connect(edge);
+  try {
+    const params = { expression, returnByValue: true, awaitPromise: true };
+    const { result, exceptionDetails } = (await ask(inspector, 'Runtime.evaluate', params)) as {
+      readonly result: { readonly value?: unknown };
+      readonly exceptionDetails?: unknown;
+    };
+    if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails));
+    return result.value;
+  } finally {
+    inspector.terminate();
+  }
+}
+
+/**
  * Runs an expression in one of an edge's worker threads, as a fault that the product knows nothing
  * of, and does not wait for its value. Workers are counted from 0 in the order of their start.
  */
