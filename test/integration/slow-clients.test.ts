@@ -129,9 +129,10 @@ it('takes no burst for slowness: 2,000 publications at once to clients that read
   for (const client of clients) {
     await client.waitFor(() => client.publications.length === 2_000);
     expect(client.publications.every(({ seq }, i) => seq === i + 1)).toBe(true);
+    // What a queue refused, as it may where the kernel takes in less than all of this, came from the ring.
+    expect(client.controlsOf('gap')).toEqual([]);
   }
   const metrics = await edge.metrics();
-  expect(metrics.sum('tradewind_edge_refusals_total')).toBe(0);
   expect(metrics.sum('tradewind_edge_disconnects_total') ?? 0).toBe(0);
   await Promise.all(clients.map((client) => client.close()));
 });

@@ -138,6 +138,84 @@ describe('Connection: what the node owes to a client that does not read', () => 
   });
 });
 
+describe('Connection: a window of what is written and not read', () => {
+  /** With its frame a write of its own, and two of them are more than 120 KiB. */
+  const LARGEST = 'x'.repeat(65_000);
+
+  it('shuts after a quarter of a MiB, whatever the kernel takes, and opens with each answer', async () => {
+    const { connection, webSocket, sink } = createTestConnection({ isWindowed: true });
+    offer(connection, LARGEST, 20);
+    connection.flush();
+    await callbacks();
+    const bytes = () => sink.copies.reduce((sum, { length }) => sum + length, 0);
+    expect([bytes() > 240 * 1024, bytes() < 400 * 1024]).toEqual([true, true]);
+    expect([webSocket.marks.length, connection.outbox.blocked]).toEqual([2, true]);
+    const before = bytes();
+    webSocket.emit('pong', webSocket.marks[0]);
+    await callbacks();
+    expect(bytes() - before).toBeGreaterThanOrEqual(120 * 1024);
+    expect([webSocket.marks.length, connection.outbox.blocked]).toEqual([3, true]);
+    while (connection.outbox.blocked) {
+      webSocket.emit('pong', webSocket.marks.at(-1));
+      await callbacks();
+    }
+    expect(seqs(sink)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+  });
+
+  it.each(['kernel', 'answer'])('waits for the %s too, when that comes last', async (last) => {
+    const { connection, webSocket, sink } = createTestConnection({ isWindowed: true });
+    // A larger frame than all of the window, which the kernel does not take either.
+    sink.stalled = true;
+    offer(connection, 'x'.repeat(300_000), 1);
+    offer(connection, 'later', 1);
+    connection.flush();
+    const answer = () => webSocket.emit('pong', webSocket.marks[0]);
+    if (last === 'kernel') answer();
+    else sink.drain();
+    await callbacks();
+    expect(seqs(sink)).toEqual([1]);
+    if (last === 'kernel') sink.drain();
+    else answer();
+    await callbacks();
+    expect(seqs(sink)).toEqual([1, 2]);
+  });
+
+  it('charges a client for no answer to a ping of ours, and for any other pong', async () => {
+    const owner = new RecordingOwner();
+    const { connection, passSecond, webSocket } = createTestConnection({
+      owner,
+      isWindowed: true,
+    });
+    offer(connection, LARGEST, 20);
+    connection.flush();
+    await callbacks();
+    webSocket.emit('pong', webSocket.marks[1]);
+    const charged = () => owner.told.filter((what) => what === 'received control frame').length;
+    expect(charged()).toBe(0);
+    webSocket.emit('pong', webSocket.marks[1]);
+    webSocket.emit('pong', Buffer.from([9, 9]));
+    webSocket.emit('pong', Buffer.alloc(0));
+    expect(charged()).toBe(3);
+    while (webSocket.pings === webSocket.marks.length) passSecond();
+    webSocket.emit('pong', Buffer.alloc(0));
+    expect(charged()).toBe(3);
+    webSocket.emit('pong', Buffer.alloc(0));
+    expect(charged()).toBe(4);
+  });
+
+  it('is slow when it does not answer, as with a kernel that takes nothing', async () => {
+    const { connection, webSocket } = createTestConnection({
+      isWindowed: true,
+      slow: { graceMs: 60_000, maxLagMs: 5_000 },
+    });
+    offer(connection, LARGEST, 20);
+    connection.flush();
+    await callbacks();
+    connection.look(5_000);
+    expect(webSocket.closes).toEqual([{ code: 4008, reason: 'slow' }]);
+  });
+});
+
 describe('Connection: ending', () => {
   it('finishes with what is queued, then closes with the code of its reason', () => {
     const { connection, webSocket, sink } = createTestConnection();
@@ -303,6 +381,11 @@ class GapTellingOwner extends RecordingOwner {
       connection.send({ type: 'gap', channel, lost, reason: 'slow' });
     }
   }
+}
+
+/** What was written until now is called back. */
+async function callbacks(): Promise<void> {
+  await new Promise(process.nextTick);
 }
 
 function offer(connection: Connection, data: string, times: number): void {

@@ -11,6 +11,7 @@ import { type AttendedTime, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
 import type { Dated } from './due-times.ts';
 import type { ByteSink, FrameWriter } from './frame-writer.ts';
 import type { Liveness } from './liveness.ts';
+import { SendWindow } from './send-window.ts';
 
 /** What a connection tells its owner. */
 export interface ConnectionOwner {
@@ -26,7 +27,7 @@ export interface ConnectionOwner {
    */
   hasLost(connection: Connection, losses: readonly Loss[]): void;
   received(connection: Connection, data: Buffer, isBinary: boolean): void;
-  /** It sent a WebSocket ping or pong, which `ws` has dealt with. */
+  /** It sent a WebSocket ping, or a pong that answers no ping of ours; `ws` has dealt with it. */
   receivedControlFrame(connection: Connection): void;
   /** It is being closed: nothing may be offered to it from here on. Called once, before `closed`. */
   leaving(connection: Connection): void;
@@ -50,6 +51,8 @@ export interface ConnectionParts {
   readonly requestBudget: TokenBucket;
   readonly subscribeBudget: TokenBucket;
   readonly writer: FrameWriter;
+  /** Whether what is written to it is to be bounded by a {@link SendWindow}. */
+  readonly isWindowed: boolean;
   readonly owner: ConnectionOwner;
 }
 
@@ -84,8 +87,11 @@ export class Connection implements Subscriber, Dated {
   readonly #socket: ByteSink;
   readonly #descriptor: number;
   readonly #writer: FrameWriter;
+  readonly #window: SendWindow | undefined;
   #isFlushing = false;
   #wasBlocked = false;
+  /** Whether nothing but an answer of the client is waited for, to go on writing. */
+  #waitsForAnswer = false;
   #owedNotice: Uint8Array | undefined;
   #state: 'open' | 'finishing' | 'closing' = 'open';
   readonly #onUnblocked = (error?: Error | null): void => this.#unblocked(error);
@@ -123,12 +129,13 @@ export class Connection implements Subscriber, Dated {
     this.#descriptor = parts.descriptor;
     this.#liveness = parts.liveness;
     this.#writer = parts.writer;
+    this.#window = parts.isWindowed ? new SendWindow(parts.webSocket) : undefined;
     this.#owner = parts.owner;
     this.#time = parts.time;
     this.#openedAt = parts.time.beat;
     this.#webSocket.on('message', this.#onMessage);
     this.#webSocket.on('ping', this.#onControlFrame);
-    this.#webSocket.on('pong', this.#onControlFrame);
+    this.#webSocket.on('pong', this.#onPong);
     this.#webSocket.on('error', this.#onError);
     this.#webSocket.on('close', this.#onClose);
   }
@@ -228,8 +235,9 @@ export class Connection implements Subscriber, Dated {
         this.#wasBlocked,
         this.#onUnblocked,
         this.#descriptor,
+        this.#window,
       );
-      this.#wasBlocked = this.outbox.blocked;
+      this.#wasBlocked = this.outbox.blocked && this.#window?.isShut !== true;
       if (this.#owedNotice !== undefined) this.sendNotice(this.#owedNotice);
       if (!this.outbox.isBehind) break;
       this.#catchUp();
@@ -302,6 +310,8 @@ export class Connection implements Subscriber, Dated {
   #unblocked(error: Error | null | undefined): void {
     // The socket is broken; `ws` hears of it a moment later, and until then looks open.
     if (error) return;
+    this.#waitsForAnswer = this.#window?.isShut === true;
+    if (this.#waitsForAnswer) return;
     this.outbox.blocked = false;
     this.#blockedSince = UNBLOCKED;
     this.#liveness.heard();
@@ -341,6 +351,17 @@ export class Connection implements Subscriber, Dated {
     this.#liveness.heard();
     if (this.#state === 'open') this.#owner.receivedControlFrame(this);
     else this.#discard();
+  };
+
+  /** An answer to a ping of ours is not charged: the client cannot help it. */
+  readonly #onPong = (payload: Buffer): void => {
+    const isAnswer = this.#liveness.answer(payload) || this.#window?.answer(payload) === true;
+    if (!isAnswer) {
+      this.#onControlFrame();
+      return;
+    }
+    this.#liveness.heard();
+    if (this.#waitsForAnswer) this.#unblocked(undefined);
   };
 
   readonly #onError = (error: Error & { readonly code?: string }): void => {

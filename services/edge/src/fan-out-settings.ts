@@ -11,6 +11,7 @@ import { type EdgeConfig, SPARE_CONTROLS } from './config.ts';
 import type { FanOutSettings } from './fan-out.ts';
 import { roundsApart } from './flusher.ts';
 import { maxTailBytes } from './intake.ts';
+import { needsSendWindow } from './send-window.ts';
 
 /** What a control frame takes at most on average, in bytes: a gap with the longest names is smaller. */
 const CONTROL_BYTES = 512;
@@ -46,6 +47,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     flushMs: config.flushMs,
     roundsApart: roundsApart(config.workers, availableParallelism()),
     writes: config.writes,
+    isWindowed: needsSendWindow(),
     welcome: {
       node: config.nodeId,
       protocol: JSON_SUBPROTOCOL,

@@ -69,6 +69,8 @@ export interface FanOutSettings {
   readonly roundsApart: number;
   /** How frames go to the kernel. */
   readonly writes: WriteCall;
+  /** Whether what goes there before the client has read it is to be bounded; see `needsSendWindow`. */
+  readonly isWindowed: boolean;
   /** The parts of `welcome` that are the same for every client. */
   readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime'>;
 }
@@ -209,6 +211,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       requestBudget: new TokenBucket(this.#settings.requestRate, now),
       subscribeBudget: new TokenBucket(this.#settings.subscribeRate, now),
       writer: this.#writer,
+      isWindowed: this.#settings.isWindowed,
       owner: this,
     });
     this.#connections.add(connection);

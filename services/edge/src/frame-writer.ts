@@ -2,6 +2,7 @@ import type { Outbox } from '@tradewind/fanout';
 import { type DirectWrite, NO_DESCRIPTOR, writeAsFile } from './direct-write.ts';
 import { FRAME_OVERHEAD_BYTES } from './frame.ts';
 import { FrameBuffer } from './frame-buffer.ts';
+import type { SendWindow } from './send-window.ts';
 
 /** As much of a socket as writing needs; `net.Socket` is one. */
 export interface ByteSink {
@@ -71,6 +72,7 @@ export class FrameWriter {
    *   other write has a callback, which would cost it an allocation and a turn of the tick queue.
    * @param descriptor the socket's; with it the kernel gets its bytes past the stream, and the stream only what
    *   the kernel does not take.
+   * @param window of what may be written before the client has read it; `unblocked` is called too when it has shut.
    */
   write(
     outbox: Outbox,
@@ -78,6 +80,7 @@ export class FrameWriter {
     cautious: boolean,
     unblocked: (error?: Error | null) => void,
     descriptor = NO_DESCRIPTOR,
+    window?: SendWindow,
   ): void {
     for (let i = 0; outbox.size > 0 && !outbox.blocked; i = (i + 1) % BUFFERS_PER_FLUSH) {
       const isSmall =
@@ -88,16 +91,29 @@ export class FrameWriter {
       this.bytesOut += length;
       const isDirect = descriptor !== NO_DESCRIPTOR && sink.writableLength === 0 && sink.writable;
       const taken = isDirect ? this.#writeDirectly(descriptor, buffer.bytes, length) : 0;
-      if (taken === length) continue;
-      const rest = buffer.bytes.subarray(taken, length);
-      const isCopied = isDirect || sink.writableLength > 0;
-      sink.write(isCopied ? new Uint8Array(rest) : rest);
-      if (sink.writableLength > 0) {
-        outbox.blocked = true;
-        if (!isCopied) row.giveAway(i);
-        sink.write(NOTHING, unblocked);
-      }
+      const isLeft = taken < length && this.#leave(sink, row, i, taken, length, isDirect);
+      const isShut = window?.wrote(length) === true;
+      if (!isLeft && !isShut) continue;
+      outbox.blocked = true;
+      sink.write(NOTHING, unblocked);
     }
+  }
+
+  /** Gives the stream what the kernel has not taken. Returns whether the stream is left with some of it. */
+  #leave(
+    sink: ByteSink,
+    row: BufferRow,
+    i: number,
+    taken: number,
+    length: number,
+    isDirect: boolean,
+  ): boolean {
+    const rest = row.at(i).bytes.subarray(taken, length);
+    const isCopied = isDirect || sink.writableLength > 0;
+    sink.write(isCopied ? new Uint8Array(rest) : rest);
+    if (sink.writableLength === 0) return false;
+    if (!isCopied) row.giveAway(i);
+    return true;
   }
 }
 

@@ -1,6 +1,7 @@
 import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
 import type { EdgeConfig } from './config.ts';
 import { ERROR_WINDOW_MS } from './requests.ts';
+import { MARK_BYTES, MOST_UNANSWERED } from './send-window.ts';
 import { MAX_PENDING_PONGS } from './upgrade.ts';
 
 /** Every limit of an edge: the rows of docs/limits.md. What each guards against stands where it is enforced. */
@@ -42,7 +43,7 @@ export const EDGE_LIMITS = {
     enforced: 'always',
   },
   requests: {
-    what: 'requests, WebSocket pings and pongs',
+    what: 'requests, WebSocket pings, and pongs that answer no ping of the edge',
     per: 'connection',
     amount: (config) => rate(config.requestRate),
     variables: ['EDGE_REQUEST_RATE', 'EDGE_REQUEST_BURST'],
@@ -112,6 +113,15 @@ export const EDGE_LIMITS = {
     amount: (config) => `${config.queueSlots}, ${config.queueBytes} bytes`,
     variables: ['EDGE_QUEUE_SLOTS', 'EDGE_QUEUE_BYTES'],
     told: 'a `gap`; going on: closed with 4008 `slow`',
+    countedBy: 'tradewind_edge_refusals_total',
+    enforced: 'always',
+  },
+  unread: {
+    what: 'bytes that the kernel is given before the client says that it has read those before, where `net.ipv4.tcp_wmem` allows more than 524288',
+    per: 'connection',
+    amount: () => `${MOST_UNANSWERED} pings, one behind ${MARK_BYTES} bytes each`,
+    variables: [],
+    told: 'nothing: what comes then waits in the queue',
     countedBy: 'tradewind_edge_refusals_total',
     enforced: 'always',
   },

@@ -54,6 +54,11 @@ export class Liveness {
     this.#deadAt = 0;
   }
 
+  /** Whether a pong with this payload answers a ping that {@link look} asked for, which has none. Call {@link heard} then. */
+  answer(payload: Uint8Array): boolean {
+    return this.#deadAt > 0 && payload.length === 0;
+  }
+
   /** What is due now. With `ping`, the caller has pinged it. */
   look(): LivenessVerdict {
     const { beat } = this.#time;

@@ -134,6 +134,7 @@ export const DEFAULTS: FanOutSettings = {
   flushMs: 0,
   roundsApart: 2,
   writes: 'write',
+  isWindowed: false,
   welcome: {
     node: 'edge-under-test',
     protocol: JSON_SUBPROTOCOL,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { JSON_SUBPROTOCOL, WEBSOCKET_PATH } from '@tradewind/protocol';
 import { until } from './deadline.ts';
-import { CLOSE, type DecodedFrame, FrameDecoder, TEXT } from './frame-decoder.ts';
+import { CLOSE, type DecodedFrame, FrameDecoder, PING, PONG, TEXT } from './frame-decoder.ts';
 
 const ACCEPT_SALT = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const END_OF_HEADER = '\r\n\r\n';
@@ -12,7 +12,7 @@ const END_OF_HEADER = '\r\n\r\n';
 export type Message = Readonly<Record<string, unknown>>;
 
 /**
- * A WebSocket client on a bare socket. It can do what `ws` would not: stop reading, reset the
+ * A WebSocket client on a bare socket. It answers pings, and can do what `ws` would not: stop reading, reset the
  * connection, and see each byte that comes, also after a close frame.
  */
 export class RawClient {
@@ -149,7 +149,12 @@ export class RawClient {
     if (!header.startsWith('HTTP/1.1 101 ') || !header.includes(accept)) {
       throw new Error(`no handshake: ${header}`);
     }
-    const read = (bytes: Buffer) => this.frames.push(...this.#decoder.push(bytes));
+    const read = (bytes: Buffer): void => {
+      for (const frame of this.#decoder.push(bytes)) {
+        this.frames.push(frame);
+        if (frame.opcode === PING && !this.#socket.writableEnded) this.send(PONG, frame.payload);
+      }
+    };
     read(head.subarray(end));
     this.#socket.on('data', read);
   }

@@ -157,7 +157,7 @@ export class SimulatedWire {
     this.#connection.flush();
     if (this.#webSocket.pings > this.#pongs) {
       this.#pongs = this.#webSocket.pings;
-      this.#webSocket.emit('pong');
+      this.#webSocket.emit('pong', Buffer.alloc(0));
     }
     const bytes = Buffer.concat(this.sink.copies.slice(this.#decoded));
     this.#decoded = this.sink.copies.length;

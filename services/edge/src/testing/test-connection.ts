@@ -32,6 +32,8 @@ export class FakeWebSocket extends EventEmitter {
   /** When it was closed first, ms on the monotonic clock. */
   closedAt: number | undefined;
   pings = 0;
+  /** Payloads of the pings, without those that had none. */
+  readonly marks: Buffer[] = [];
   terminated = false;
   paused = false;
 
@@ -45,8 +47,9 @@ export class FakeWebSocket extends EventEmitter {
     this.paused = true;
   }
 
-  ping(): void {
+  ping(payload?: Buffer): void {
     this.pings += 1;
+    if (payload !== undefined) this.marks.push(payload);
   }
 
   terminate(): void {
@@ -118,6 +121,7 @@ export interface TestConnectionOptions {
   readonly log: PublicationLog;
   readonly requestRate: Rate;
   readonly subscribeRate: Rate;
+  readonly isWindowed: boolean;
 }
 
 const PLENTY: Rate = { perSecond: 1, burst: 1_000_000 };
@@ -130,6 +134,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     log: new PublicationLog(0),
     requestRate: PLENTY,
     subscribeRate: PLENTY,
+    isWindowed: false,
     ...changes,
   };
   const webSocket = new FakeWebSocket();
@@ -146,6 +151,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     requestBudget: new TokenBucket(options.requestRate, 0),
     subscribeBudget: new TokenBucket(options.subscribeRate, 0),
     writer: new FrameWriter(),
+    isWindowed: options.isWindowed,
     owner: options.owner,
   });
   return {
