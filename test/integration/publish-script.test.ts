@@ -549,7 +549,7 @@ describe('the epoch script', () => {
     await admin.xadd(logKey('a'), '7-0', 't', '1', 'p', 'stale');
     const start = await commands.startEpoch('a', undefined);
     expect(start).toMatchObject({ changed: true, offset: 0 });
-    expect(await commands.readHistory('a', 0, 10)).toEqual({
+    expect(await commands.readHistory('a', 0, 10)).toMatchObject({
       position: { epoch: start.epoch, offset: 0 },
       publications: [],
     });
@@ -570,7 +570,7 @@ describe('the epoch script', () => {
 describe('reading', () => {
   it('gives a part of the history, and refuses what is not one', async () => {
     const commands = await startCommands();
-    expect(await commands.readHistory('a', 0, 10)).toEqual({
+    expect(await commands.readHistory('a', 0, 10)).toMatchObject({
       position: undefined,
       publications: [],
     });

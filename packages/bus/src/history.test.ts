@@ -12,12 +12,15 @@ describe('readHistoryReply', () => {
     expect(readHistoryReply(Buffer.from('k3:8'), [entry('8-0', 't', '1795', 'p', bytes)])).toEqual({
       position: { epoch: 'k3', offset: 8 },
       publications: [{ offset: 8, publishedAt: 1795, payload: bytes }],
+      ...{ entries: 1, last: 8 },
     });
   });
 
   it('takes a missing log for an empty one, and a missing or broken meta for none', () => {
     for (const meta of [null, Buffer.from('broken')])
-      expect(readHistoryReply(meta, [])).toEqual({ position: undefined, publications: [] });
+      expect(readHistoryReply(meta, [])).toEqual({
+        ...{ position: undefined, publications: [], entries: 0, last: 0 },
+      });
   });
 
   it('leaves out what the publish script did not write', () => {
@@ -32,5 +35,15 @@ describe('readHistoryReply', () => {
       entry('9-0', 't', '1', 'p', ''),
     ]);
     expect(publications.map(({ offset }) => offset)).toEqual([7, 9]);
+  });
+
+  it('says how far it has read, also where nothing could be read as a publication', () => {
+    const read = (...ids: readonly string[]) =>
+      readHistoryReply(
+        null,
+        ids.map((id) => entry(id, 'x', 'x')),
+      );
+    expect(read('7-0', '7-1')).toMatchObject({ publications: [], entries: 2, last: 7 });
+    expect(read('7-0', '18446744073709551615-0')).toMatchObject({ entries: 2, last: Number.NaN });
   });
 });

@@ -19,6 +19,10 @@ export interface ChannelHistory {
   readonly position: Position | undefined;
   /** In the order of their offsets. Empty when the history is gone or was never kept. */
   readonly publications: readonly HistoryEntry[];
+  /** Entries that were read, those included that are no publications. */
+  readonly entries: number;
+  /** The offset of the last of them; 0 if there is none, NaN if its id is none that a script gives. */
+  readonly last: number;
 }
 
 const ENTRY_ID = /^([1-9]\d{0,15})-0$/;
@@ -30,14 +34,23 @@ const MILLISECONDS = /^\d{1,16}$/;
  */
 export function readHistoryReply(meta: unknown, entries: unknown): ChannelHistory {
   const publications: HistoryEntry[] = [];
-  for (const entry of Array.isArray(entries) ? entries : []) {
+  const read: readonly unknown[] = Array.isArray(entries) ? entries : [];
+  for (const entry of read) {
     const publication = readEntry(entry);
     if (publication !== undefined) publications.push(publication);
   }
   return {
     position: readMeta(Buffer.isBuffer(meta) ? meta.toString('latin1') : null),
     publications,
+    entries: read.length,
+    last: read.length === 0 ? 0 : offsetOfId((read.at(-1) as [Buffer])[0]),
   };
+}
+
+/** The first part of an entry's id; NaN if it is beyond all offsets. */
+function offsetOfId(id: Buffer): number {
+  const offset = Number(id.toString('latin1').split('-')[0]);
+  return Number.isSafeInteger(offset) ? offset : Number.NaN;
 }
 
 function readEntry(entry: unknown): HistoryEntry | undefined {

@@ -140,14 +140,20 @@ export class RedisCommands {
   }
 
   /**
-   * Reads a channel's position and up to `limit` publications of its history from the offset `from`
-   * (inclusive) on, both as they were at one moment. Rejects as {@link publish} does.
+   * Reads a channel's position and up to `limit` entries of its history from the offset `from` to the offset `to`
+   * (both inclusive), both as they were at one moment. Rejects as {@link publish} does.
    */
-  async readHistory(channel: string, from: number, limit: number): Promise<ChannelHistory> {
+  async readHistory(
+    channel: string,
+    from: number,
+    limit: number,
+    to = Number.POSITIVE_INFINITY,
+  ): Promise<ChannelHistory> {
+    const end = Number.isFinite(to) ? String(to) : '+';
     const [meta, entries] = await this.#transact(channel.length, (transaction) =>
       transaction
         .getBuffer(metaKey(channel))
-        .xrangeBuffer(logKey(channel), String(from), '+', 'COUNT', limit),
+        .xrangeBuffer(logKey(channel), String(from), end, 'COUNT', limit),
     );
     return readHistoryReply(meta, entries);
   }

@@ -32,7 +32,11 @@ export const ERROR_CODES = {
   draining: row(503, true, 'This node is shutting down; connect again elsewhere.'),
   epoch_changed: row(410, false, 'The channel has a new epoch; `since` belongs to an earlier one.'),
   expectation_failed: row(417, false, 'Nothing but `100-continue` can be expected.'),
-  history_too_long: row(413, false, '`since` lies further back than this node replays.'),
+  history_too_long: row(
+    413,
+    false,
+    'What was asked for is more of one channel than this node replays, in publications or in bytes.',
+  ),
   history_trimmed: row(
     410,
     false,

@@ -20,4 +20,10 @@ export interface HistoryPage {
   readonly position: Position | undefined;
   /** In ascending order of offsets, as many as were asked for at most. */
   readonly publications: readonly HistoryEntry[];
+  /** Entries that were read, if some of them are no publications and are left out. */
+  readonly entries?: number;
+  /** The offset of the last of them, in the same case; NaN: no other can follow it. */
+  readonly last?: number;
+  /** Whether it holds all that there was from its beginning on; undefined: if it holds fewer than were asked for. */
+  readonly isWhole?: boolean;
 }

@@ -106,8 +106,8 @@ describe('ChannelHistory: what the node answers', () => {
     answer(publicationsOf('a', 71, 100));
     expect(history.find(71)).toEqual({ kind: 'held' });
     expect(history.find(65)).toEqual({ kind: 'gone', oldest: 71, reason: 'history_trimmed' });
-    expect(history.find(60)).toEqual({ kind: 'ask', oldest: 71 });
     history.forgetAnswer();
+    expect(history.find(60)).toEqual({ kind: 'gone', oldest: 101, reason: 'history_trimmed' });
     expect(history.find(71)).toEqual({ kind: 'ask', oldest: 101 });
   });
 
@@ -152,6 +152,21 @@ describe('ChannelHistory: what the node answers', () => {
     expect(history.find(41)).toEqual({ kind: 'gone', oldest: 101, reason: 'history_too_long' });
     ask(81)();
     expect(history.find(81)).toEqual({ kind: 'held' });
+  });
+
+  it('is not asked for again while the node says that it is too long; less of it is', () => {
+    const { history, publish, ask } = setUp();
+    ask(1);
+    history.tooLong(EPOCH, 61);
+    history.forgetAnswer();
+    for (const from of [1, 60])
+      expect(history.find(from)).toEqual({ kind: 'gone', oldest: 101, reason: 'history_too_long' });
+    expect(history.find(61)).toEqual({ kind: 'ask', oldest: 101 });
+    publish(101, 120);
+    expect(history.find(60), 'it has only grown').toMatchObject({ kind: 'gone' });
+    expect(history.find(101), 'what is here needs no node').toEqual({ kind: 'held' });
+    history.begin({ epoch: 'next', offset: 120 });
+    expect(history.find(1)).toMatchObject({ kind: 'ask' });
   });
 
   it('does not gather without end what is published while it is awaited', () => {

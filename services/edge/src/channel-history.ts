@@ -13,6 +13,7 @@ import {
 } from '@tradewind/fanout';
 import type { ErrorCode, Position } from '@tradewind/protocol';
 import { Gaps } from './gaps.ts';
+import { HistoryBounds } from './history-bounds.ts';
 
 /** Where a channel's publications from some offset up to the present one are. */
 export type Availability =
@@ -27,6 +28,8 @@ export type Availability =
 interface Question {
   /** The first offset that was asked for. */
   readonly from: number;
+  /** Where the channel stood then. */
+  readonly at: number;
   /** What came since: it may be newer than the answer, and must not depend on the log. */
   readonly came: PastItem[];
   cameBytes: number;
@@ -37,6 +40,11 @@ interface Question {
  * from being continued otherwise.
  */
 const LARGEST_SHARE = 0.5;
+
+/** What may be replayed of one channel at once by a worker that keeps so many bytes, in bytes. */
+export function largestReplay(ringBytes: number): number {
+  return ringBytes * LARGEST_SHARE;
+}
 
 /**
  * Gaps on the feed of one channel that are remembered at most. A client that comes back misses few of them; beyond
@@ -53,6 +61,7 @@ export class ChannelHistory {
   readonly #channel: string;
   readonly #log: PublicationLog;
   readonly #memory: ReplayMemory;
+  readonly #bounds: HistoryBounds;
   #epoch = '';
   #offset = 0;
   /** The log's number from which on its publications of the channel are of this epoch. */
@@ -65,8 +74,17 @@ export class ChannelHistory {
   /** What is answered: nothing but what is at hand can be had from this offset on, for this reason. */
   #answered: { readonly from: number; readonly reason: ErrorCode } | undefined;
 
-  /** @param memory counts what the excerpts hold. */
-  constructor(channel: string, log: PublicationLog, memory: ReplayMemory) {
+  /**
+   * @param memory counts what the excerpts hold.
+   * @param bounds what is known of the histories of all channels.
+   */
+  constructor(
+    channel: string,
+    log: PublicationLog,
+    memory: ReplayMemory,
+    bounds = new HistoryBounds(),
+  ) {
+    this.#bounds = bounds;
     this.#channel = channel;
     this.#log = log;
     this.#memory = memory;
@@ -104,7 +122,7 @@ export class ChannelHistory {
 
   /** The node is being asked for publications from this offset on. */
   ask(from: number): void {
-    this.#question = { from, came: [], cameBytes: 0 };
+    this.#question = { from, at: this.#offset, came: [], cameBytes: 0 };
   }
 
   /** Whether what the node answered is at hand: until {@link forgetAnswer}. */
@@ -123,20 +141,39 @@ export class ChannelHistory {
    */
   answered(epoch: string, past: readonly PastItem[]): number {
     if (this.#question === undefined) return 0;
-    const { from, came, cameBytes } = this.#question;
+    const { from, at, came, cameBytes } = this.#question;
     this.#question = undefined;
     if (epoch !== this.#epoch) {
       this.#answered = { from: 0, reason: 'epoch_changed' };
       return 0;
     }
+    const [oldest] = past;
+    const begins = oldest === undefined ? at + 1 : firstOffsetOf(oldest);
+    if (begins > from) this.#bounds.trimmed(this.#channel, epoch, begins);
     const whole = wholeUpTo(this.#offset, [...past, ...came]);
     const bytes = whole.reduce((sum, item) => sum + costOfItem(item), 0);
-    const isTooLong = Math.max(bytes, cameBytes) > this.#largestBytes;
+    if (bytes > this.#largestBytes) {
+      // Who waits for less of it asks again.
+      this.#bounds.tooLong(this.#channel, epoch, beginOfLast(this.#largestBytes, whole));
+      return bytes;
+    }
+    const isTooLong = cameBytes > this.#largestBytes;
     this.#answered = { from, reason: isTooLong ? 'history_too_long' : 'history_trimmed' };
     if (isTooLong) return bytes;
     this.#excerpt = new Excerpt(this.#channel, this.#memory);
     for (const item of whole) this.#excerpt.append(item);
     return bytes;
+  }
+
+  /** The node answered that what begins before this offset of an epoch is more than may be replayed. */
+  tooLong(epoch: string, before: number): void {
+    this.#question = undefined;
+    this.#bounds.tooLong(this.#channel, epoch, before);
+  }
+
+  /** What lies before this offset has left the history; 0 if that is not known. */
+  get trimmedBefore(): number {
+    return this.#bounds.of(this.#channel, this.#epoch).trimmedBefore;
   }
 
   /** All who waited for the answer have had it: whoever comes later has to ask anew. */
@@ -153,7 +190,12 @@ export class ChannelHistory {
   find(from: number): Availability {
     const oldest = this.#oldestFrom(from);
     if (oldest <= from) return { kind: 'held' };
-    if (this.#answered === undefined || from < this.#answered.from) return { kind: 'ask', oldest };
+    const { trimmedBefore, tooLongBefore } = this.#bounds.of(this.#channel, this.#epoch);
+    if (from < tooLongBefore) return { kind: 'gone', oldest, reason: 'history_too_long' };
+    if (this.#answered === undefined || from < this.#answered.from) {
+      if (from < trimmedBefore) return { kind: 'gone', oldest, reason: 'history_trimmed' };
+      return { kind: 'ask', oldest };
+    }
     return { kind: 'gone', oldest, reason: this.#answered.reason };
   }
 
@@ -184,7 +226,7 @@ export class ChannelHistory {
   }
 
   get #largestBytes(): number {
-    return this.#memory.maxBytes * LARGEST_SHARE;
+    return largestReplay(this.#memory.maxBytes);
   }
 
   /** The first offset, but not before `from`, from which on all up to the present one are here. */
@@ -257,4 +299,14 @@ function wholeUpTo(offset: number, items: readonly PastItem[]): readonly PastIte
     expected = last + 1;
   }
   return expected === offset + 1 ? whole : [];
+}
+
+/** The first offset of the last of these items that take no more bytes together. */
+function beginOfLast(bytes: number, items: readonly PastItem[]): number {
+  let left = bytes;
+  for (const item of items.toReversed()) {
+    left -= costOfItem(item);
+    if (left < 0) return lastOffsetOf(item) + 1;
+  }
+  return 0;
 }

@@ -223,7 +223,7 @@ export class ChannelSequence {
    * use: not if it shows less than the position did. Then it is of another server, or of an older time,
    * and the position is to be asked for anew.
    */
-  historyRead({ position, publications }: HistoryPage): boolean {
+  historyRead({ position, publications, isWhole }: HistoryPage): boolean {
     if (this.#need !== 'history') return true;
     const known = this.#next ?? { epoch: this.epoch, offset: this.#passage.tail };
     if (position?.epoch !== known.epoch || position.offset < known.offset) {
@@ -232,7 +232,7 @@ export class ChannelSequence {
       return false;
     }
     const last = publications.at(-1)?.offset ?? 0;
-    const isAll = publications.length < this.#limits.page || last >= known.offset;
+    const isAll = (isWhole ?? publications.length < this.#limits.page) || last >= known.offset;
     const until = isAll ? known.offset : last;
     const held = publications.filter(({ offset }) => offset <= until);
     if (this.#next !== undefined) this.#enter(this.#next, held, 'trimmed');

@@ -70,6 +70,8 @@ export interface EdgeConfig extends ServiceSettings {
   readonly replayRate: Rate;
   /** `EDGE_NODE_SUBSCRIBE_RATE`: new channels per node and second; the burst is twice that. */
   readonly nodeSubscribeRate: Rate;
+  /** `EDGE_HISTORY_READ_BYTES_PER_SECOND`: history that Redis sends the node for clients; the burst is twice that. */
+  readonly historyReadRate: Rate;
   /** `EDGE_LIMITS`: whether what goes beyond a rate or a budget is refused, or only counted and logged. */
   readonly enforcesRates: boolean;
   /** `EDGE_LINGER_MS`: how long a channel is kept after its last subscriber left. */
@@ -138,6 +140,12 @@ function read(env: EnvironmentReader): EdgeConfig {
   );
   const maxChannelsPerClient = int('EDGE_MAX_CHANNELS_PER_CLIENT', 512, 1, 65_536);
   const nodeSubscribeRate = int('EDGE_NODE_SUBSCRIBE_RATE', 5_000, 1, 1_000_000);
+  const historyReadBytes = int(
+    'EDGE_HISTORY_READ_BYTES_PER_SECOND',
+    32 * MIB,
+    64 * KIB,
+    1024 * MIB,
+  );
   const config: EdgeConfig = {
     ...service,
     nodeId: env.string('EDGE_NODE_ID', { default: defaultNodeId(), allowed: NODE_ID }),
@@ -174,6 +182,7 @@ function read(env: EnvironmentReader): EdgeConfig {
       burst: int('EDGE_REPLAY_BURST_BYTES', 32 * MIB, 64 * KIB, 1024 * MIB),
     },
     nodeSubscribeRate: { perSecond: nodeSubscribeRate, burst: 2 * nodeSubscribeRate },
+    historyReadRate: { perSecond: historyReadBytes, burst: 2 * historyReadBytes },
     enforcesRates: env.choice('EDGE_LIMITS', LIMITS) === 'enforce',
     lingerMs: int('EDGE_LINGER_MS', 3_000, 0, 600_000),
     pingSeconds: int('EDGE_PING_SECONDS', 25, 1, 3_600),

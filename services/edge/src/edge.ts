@@ -15,6 +15,7 @@ import {
   type RunningService,
   rereadSecret,
 } from '@tradewind/runtime';
+import { largestReplay } from './channel-history.ts';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
 import { addDescriptions } from './debug-index.ts';
 import { shareDescriptors } from './descriptor-shares.ts';
@@ -207,6 +208,8 @@ function hubLimits(config: EdgeConfig) {
     lingerMs: config.lingerMs,
     maxPublicationBytes: config.maxPublicationBytes,
     maxHistory: config.maxHistory,
+    maxReplayBytes: largestReplay(config.ringBytes),
+    historyReadRate: config.historyReadRate,
     tailCheckMs: config.tailCheckSeconds * 1_000,
     trustsHeaders: config.trustsHeaders,
   };

@@ -124,6 +124,10 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     labelNames: ['cause'],
   });
   for (const cause of HISTORY_CAUSES) historyReads.inc({ cause }, 0);
+  const historyReadBytes = metrics.counter({
+    name: 'tradewind_edge_history_read_bytes_total',
+    help: 'Bytes of history that Redis sent',
+  });
   const unrecovered = metrics.counter({
     name: 'tradewind_edge_recovery_failures_total',
     help: 'Attempts to learn from Redis where a channel stands, or what it missed, that failed: `delayed` ones are repeated, after `refused` ones the channel goes on without',
@@ -197,6 +201,9 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     },
     historyRead(cause) {
       historyReads.inc({ cause });
+    },
+    historyBytesRead(bytes) {
+      historyReadBytes.inc(bytes);
     },
     recoveryDelayed(channel, cause) {
       unrecovered.inc({ outcome: 'delayed' });

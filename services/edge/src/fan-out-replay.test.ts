@@ -159,8 +159,35 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
       expect(client.answers()).toMatchObject([{ recovered: false, reason, replayed: 0 }]);
     }
     expect(third.answers()).toMatchObject([{ recovered: true, replayed: 5 }]);
-    resume(server.client(), 0);
-    expect(server.upstream.calls, 'whoever comes later has it asked anew').toHaveLength(3);
+    const late = server.client();
+    resume(late, 0);
+    expect(late.answers()).toMatchObject([{ recovered: false, reason, replayed: 0 }]);
+    resume(server.client(), 90);
+    expect(server.upstream.calls, 'what is trimmed is not asked for again').toEqual([
+      ...['+a', '?a 1', '?a 91'],
+    ]);
+  });
+
+  it('has nothing read again of what is too long, also for who leaves and comes back; who wants less gets it', () => {
+    using server = new FanOutUnderTest();
+    const [client, other] = [server.client(), server.client()];
+    resume(client, 0);
+    resume(other, 95);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    const tooLong = { channel: 'a', epoch: EPOCH, publications: [], gaps: [], tooLongBefore: 51 };
+    server.upstream.questions.delete('a');
+    server.upstream.listener.history(tooLong);
+    const reason = 'history_too_long';
+    expect(client.answers()).toMatchObject([{ recovered: false, reason, replayed: 0 }]);
+    server.upstream.answer('a', EPOCH, publicationsOf('a', 96, 100));
+    expect(other.answers()).toMatchObject([{ recovered: true, replayed: 5 }]);
+    for (const each of [client, other]) {
+      each.request({ type: 'unsubscribe', channels: ['a'] });
+    }
+    resume(client, 10);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    expect(client.answers().at(-1)).toMatchObject({ recovered: false, reason });
+    expect(server.upstream.calls).toEqual(['+a', '?a 1', '?a 96', '-a', '+a']);
   });
 
   it('keeps the order when a page ends before what was published meanwhile', () => {

@@ -3,6 +3,7 @@ import type { MetricObjects, Readiness } from '@tradewind/runtime';
 import type { FanOutDescription } from './debug-index.ts';
 import type { Hub, HubFeed } from './hub.ts';
 import { PortListener } from './port-listener.ts';
+import type { AskHub } from './port-questions.ts';
 import { fanOutThreadName } from './thread-cpu.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 import { WORKER_RESOURCE_LIMITS } from './young-generation.ts';
@@ -55,7 +56,7 @@ export class FanOutWorker {
           buffers.map(({ buffer }) => buffer),
         );
       },
-      ask: start.config.maxHistory > 0 ? this.#askHistory : undefined,
+      ask: start.config.maxHistory > 0 ? this.#askHub : undefined,
     });
     this.#feed = hub.connect(this.#listener);
     this.listening = this.#listens.promise;
@@ -153,8 +154,9 @@ export class FanOutWorker {
     }
   }
 
-  readonly #askHistory = (channel: string, from: number): void => {
-    this.#feed.history(channel, from);
+  readonly #askHub: AskHub = {
+    history: (channel, from) => this.#feed.history(channel, from),
+    fillIn: (channel, from) => this.#feed.fillIn(channel, from),
   };
 
   #ask(about: 'metrics' | 'index'): Promise<Answer | undefined> {

@@ -43,6 +43,11 @@ export interface HistoryAnswer {
   readonly gaps: readonly Hole[];
   /** Why there are none: the history could not be read. */
   readonly code?: ErrorCode;
+  /**
+   * What was asked for is more than is replayed of one channel. From this offset on it is not, or was not when it was
+   * asked for; what there is from there on is in the answer.
+   */
+  readonly tooLongBefore?: number;
 }
 
 /** An answer that brings nothing. */

@@ -14,10 +14,17 @@ export interface Past {
   readonly gaps: readonly Hole[];
 }
 
-/** One read of a channel's history: what it held, and how far the channel had come. */
+/** One read of a channel's history. */
 export interface HistoryRead {
-  readonly position: Position | undefined;
+  /** The first offset that was wanted. */
+  readonly from: number;
+  /** How far the channel had come; 0 if what was read is of no use. */
+  readonly end: number;
+  /** The epoch in which the channel was; undefined if it had none. */
+  readonly epoch: string | undefined;
   readonly past: Past;
+  /** See `HistoryAnswer`. */
+  readonly tooLongBefore: number | undefined;
 }
 
 /**
@@ -62,20 +69,21 @@ export class HistoryRequests {
   /**
    * Answers all that a read can answer; the others wait for the next one.
    *
-   * @param from the first offset that was read.
    * @param present how far the channel has been passed on: nothing newer is part of an answer.
    */
-  answer(from: number, read: HistoryRead, present: Position): void {
-    const isSameEpoch = read.position?.epoch === present.epoch;
+  answer(read: HistoryRead, present: Position): void {
+    const { from, end, tooLongBefore = 0 } = read;
+    const isSameEpoch = read.epoch === present.epoch;
     const answer: HistoryAnswer = {
-      ...nothingOf(this.#channel, read.position?.epoch ?? present.epoch),
+      ...nothingOf(this.#channel, read.epoch ?? present.epoch),
       ...(isSameEpoch ? upTo(present.offset, read.past) : {}),
     };
-    const end = read.position?.offset ?? 0;
-    for (const [listener, request] of this.#requests) {
+    // Who is answered may ask again at once: that question is for the next read.
+    for (const [listener, request] of [...this.#requests]) {
       if (isSameEpoch && (request.from < from || request.until > end)) continue;
       this.#requests.delete(listener);
-      listener.history(answer);
+      const isTooLong = isSameEpoch && request.from < tooLongBefore;
+      listener.history(isTooLong ? { ...answer, tooLongBefore } : answer);
     }
   }
 

@@ -64,7 +64,10 @@ export class HubChannel implements SequenceOutput {
   readonly listeners = new Set<FeedListener>();
   /** Those of them that are to be told first that the channel flows. */
   readonly unacknowledged = new Set<FeedListener>();
+  /** What clients of the workers resume with. */
   readonly requests: HistoryRequests;
+  /** What workers missed themselves. */
+  readonly fillIns: HistoryRequests;
   readonly endRequests = new EndRequests();
   readonly #setting: ChannelSetting;
 
@@ -72,6 +75,7 @@ export class HubChannel implements SequenceOutput {
     this.name = name;
     this.ref = ref;
     this.requests = new HistoryRequests(name);
+    this.fillIns = new HistoryRequests(name);
     this.#setting = setting;
     this.sequence = new ChannelSequence(setting.sequence, this);
   }
@@ -185,6 +189,7 @@ export class HubChannel implements SequenceOutput {
   resync(position: Position): void {
     this.#setting.events.resynced(this.name, position);
     this.requests.renew(position.offset);
+    this.fillIns.renew(position.offset);
     this.#setting.acknowledgements.tell();
     for (const listener of this.listeners) listener.resync({ channel: this.name, ...position });
   }

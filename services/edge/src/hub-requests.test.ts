@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { END_OF_CHANNEL } from './feed.ts';
+import type { HubLimits } from './hub.ts';
 import { ArchiveError, answers, createHub, refusalOf } from './testing/hub-under-test.ts';
 import { createLiveHub, entries, entry, type LiveHub, NOW, sequenced } from './testing/live-hub.ts';
 
@@ -22,8 +23,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-async function live(): Promise<LiveHub> {
-  const under = await createLiveHub();
+async function live(limits: Partial<HubLimits> = {}): Promise<LiveHub> {
+  const under = await createLiveHub(limits);
   onTestFinished(() => under.hub.stop());
   return under;
 }
@@ -109,6 +110,94 @@ describe('Hub: what workers ask of the past', () => {
     feed.history('a', 3);
     for (let i = 0; i < 10; i += 1) await tick();
     expect(told.news()).toEqual(['resync a F 0', 'published a new', 'history a ']);
+  });
+
+  it('says from where on it may be replayed, when all of it is too long, and reads no more of it', async () => {
+    const { archive, feed, told } = await live({ maxReplayBytes: 3_000 });
+    archive.positions.set('a', { epoch: 'E', offset: 4 });
+    const long = (offset: number) => ({ ...entry(offset), payload: Buffer.alloc(90, 0x31) });
+    archive.positions.set('a', { epoch: 'E', offset: 1_000 });
+    archive.logs.set(
+      'a',
+      Array.from({ length: 1_000 }, (_, i) => long(i + 1)),
+    );
+    feed.history('a', END_OF_CHANNEL);
+    await answers();
+    told.news();
+    archive.bytesRead = 0;
+    feed.history('a', 1);
+    await answers();
+    const [answer] = told.news();
+    expect(answer).toMatch(/^history a too long before 993 993,/);
+    expect(archive.bytesRead, 'control: all of it is 90,000').toBeLessThan(9_000);
+    feed.history('a', 993);
+    await answers();
+    expect(told.news()).toEqual([answer?.replace('too long before 993 ', '')]);
+  });
+
+  it('is another question when it is put in the answer to one: it is read for anew', async () => {
+    const { archive, feed, told } = await live();
+    const answered = told.history.bind(told);
+    told.history = (answer) => {
+      answered(answer);
+      if (told.told.length < 3) feed.history('a', 3);
+    };
+    feed.history('a', 1);
+    await answers();
+    expect(told.news()).toEqual(['history a 1,2,3,4', 'history a 3,4', 'history a 3,4']);
+    expect(archive.calls.length).toBeGreaterThan(2);
+  });
+
+  it('waits for the budget of what is read for clients, while repairs go on', async () => {
+    const { archive, feed, told, publish, hub, reported } = await live({
+      historyReadRate: { perSecond: 1_000, burst: 1_000 },
+    });
+    feed.history('a', 1);
+    await answers();
+    expect(told.news()).toEqual(['history a 1,2,3,4']);
+    feed.history('a', 1);
+    await answers();
+    expect(told.news(), 'it owes for what it read before').toEqual([]);
+    expect(reported).toContain('limited history_reads true');
+    archive.positions.set('a', { epoch: 'E', offset: 6 });
+    archive.logs.set('a', entries(1, 6));
+    hub.message('a', sequenced(6));
+    await answers();
+    expect(told.news()).toEqual(['published a 5', 'published a 6']);
+    vi.advanceTimersByTime(1_500);
+    await answers();
+    expect(told.news()).toEqual(['history a 1,2,3,4,5,6']);
+    publish(7);
+  });
+
+  it('is answered with a code when the budget is not enough for long', async () => {
+    const { feed, told } = await live({ historyReadRate: { perSecond: 1, burst: 1_000 } });
+    for (let i = 0; i < 2; i += 1) {
+      feed.history('a', 1);
+      await answers();
+    }
+    vi.advanceTimersByTime(5_100);
+    await answers();
+    expect(told.news()).toEqual(['history a 1,2,3,4', 'history a unavailable']);
+  });
+
+  it('brings a worker what it missed forward, in several answers, without waiting for a budget', async () => {
+    const { archive, feed, told } = await live({
+      ...{ maxHistory: 10, historyReadRate: { perSecond: 1, burst: 1 } },
+    });
+    archive.positions.set('a', { epoch: 'E', offset: 25 });
+    archive.logs.set('a', entries(1, 25));
+    feed.history('a', END_OF_CHANNEL);
+    for (let i = 0; i < 3; i += 1) await answers();
+    told.news();
+    for (const from of [5, 15]) {
+      feed.fillIn('a', from);
+      await answers();
+    }
+    expect(told.news()).toEqual([
+      'history a 5,6,7,8,9,10,11,12,13,14',
+      'history a 15,16,17,18,19,20,21,22,23,24',
+    ]);
   });
 
   it('is not read again and again from a server that has not come so far', async () => {

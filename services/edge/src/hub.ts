@@ -4,7 +4,7 @@ import { Acknowledgements } from './acknowledgements.ts';
 import { END_OF_CHANNEL, type Feed, type FeedListener, nothingOf } from './feed.ts';
 import { type ChannelEvents, type ChannelSetting, HubChannel } from './hub-channel.ts';
 import { type Limited, LimitGuard } from './limits.ts';
-import { type Archive, Recovery, type RecoveryEvents } from './recovery.ts';
+import { type Archive, Recovery, type RecoveryEvents, type RecoverySettings } from './recovery.ts';
 import { TailMemory } from './tail-memory.ts';
 import { UnusedChannels } from './unused-channels.ts';
 
@@ -26,7 +26,7 @@ export interface SourceError extends Error {
 const NO_PERMISSION = 'NOPERM';
 
 /** How much of Redis one node may take up. */
-export interface HubLimits {
+export interface HubLimits extends RecoverySettings {
   /** Distinct channels that the node may be subscribed to. */
   readonly maxChannels: number;
   /** New channels that the node may subscribe to in Redis. */
@@ -35,12 +35,6 @@ export interface HubLimits {
   readonly enforcesRates: boolean;
   /** How long a channel stays subscribed to after the last one here left it, in ms. */
   readonly lingerMs: number;
-  /** The largest payload that is passed on, in bytes. */
-  readonly maxPublicationBytes: number;
-  /** Publications that one read of a channel's history brings at most; 0 for no reads. */
-  readonly maxHistory: number;
-  /** The longest time between two looks at a quiet channel's end, in ms; 0 for none. */
-  readonly tailCheckMs: number;
   /** Whether headers are taken at their word instead of being confirmed by Redis. */
   readonly trustsHeaders: boolean;
 }
@@ -64,6 +58,11 @@ export interface HubEvents extends ChannelEvents, RecoveryEvents {
 
 /** A worker's link to the hub. */
 export interface HubFeed extends Feed {
+  /**
+   * As {@link Feed.history}, for what the worker itself did not get: it is read at once, and forward, so that a long
+   * stretch takes several answers.
+   */
+  fillIn(channel: string, from: number): void;
   /** Detaches the worker: all its interest goes, and it is told nothing more. */
   close(): void;
 }
@@ -104,7 +103,7 @@ export class Hub {
     this.#limits = limits;
     this.#events = events;
     this.#guard = new LimitGuard(limits.enforcesRates, events.limited);
-    this.#recovery = new Recovery(archive, limits, events, ({ name }) =>
+    this.#recovery = new Recovery(archive, limits, events, this.#guard, ({ name }) =>
       this.#giveUp(name, 'unavailable'),
     );
     this.#setting = {
@@ -152,7 +151,8 @@ export class Hub {
     return {
       declare: (channel, others = 0) => this.#declare(channel, others, listener),
       drop: (channel) => this.#drop(channel, listener),
-      history: (channel, from) => this.#history(channel, from, listener),
+      history: (channel, from) => this.#history(channel, from, listener, 'requests'),
+      fillIn: (channel, from) => this.#history(channel, from, listener, 'fillIns'),
       close: () => this.#disconnect(listener),
     };
   }
@@ -299,6 +299,7 @@ export class Hub {
     const channel = this.#channels.get(name);
     channel?.unacknowledged.delete(listener);
     channel?.requests.drop(listener);
+    channel?.fillIns.drop(listener);
     channel?.endRequests.drop(listener);
     if (channel?.listeners.delete(listener) !== true || channel.listeners.size > 0) return;
     this.#lingering.set(name, performance.now() + this.#limits.lingerMs);
@@ -347,14 +348,14 @@ export class Hub {
     }
   }
 
-  #history(name: string, from: number, listener: FeedListener): void {
+  #history(name: string, from: number, listener: FeedListener, kind: 'requests' | 'fillIns'): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
     const { position } = channel.sequence;
     if (from === END_OF_CHANNEL && channel.state === 'live') {
       channel.endRequests.add(listener);
     } else if (from !== END_OF_CHANNEL && position !== undefined) {
-      channel.requests.add(listener, from, position.offset);
+      channel[kind].add(listener, from, position.offset);
     } else {
       queueMicrotask(() => {
         if (!channel.isHeld || !channel.listeners.has(listener)) return;

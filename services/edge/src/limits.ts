@@ -107,6 +107,14 @@ export const EDGE_LIMITS = {
     told: 'rejected with `rate_limited`',
     enforced: 'unless report',
   },
+  history_reads: {
+    what: 'bytes of history that Redis sends for clients',
+    per: 'node',
+    amount: (config) => rate(config.historyReadRate),
+    variables: ['EDGE_HISTORY_READ_BYTES_PER_SECOND'],
+    told: 'answered later; after 5 s without what was asked for, with the reason `unavailable`',
+    enforced: 'unless report',
+  },
   queue: {
     what: 'publications that wait for a client',
     per: 'connection',

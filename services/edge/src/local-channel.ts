@@ -3,6 +3,7 @@ import type { ChannelRequest, ErrorCode } from '@tradewind/protocol';
 import { ChannelHistory } from './channel-history.ts';
 import type { Connection } from './connection.ts';
 import { END_OF_CHANNEL } from './feed.ts';
+import type { HistoryBounds } from './history-bounds.ts';
 import type { Asked } from './replay-plan.ts';
 import type { SubscribeAnswer } from './subscribe-answer.ts';
 
@@ -38,9 +39,9 @@ export class LocalChannel {
   /** Whether that question was put in the present turn: whoever wants to know the same may share it. */
   #isAskedNow = false;
 
-  constructor(name: string, log: PublicationLog, memory: ReplayMemory) {
+  constructor(name: string, log: PublicationLog, memory: ReplayMemory, bounds: HistoryBounds) {
     this.name = name;
-    this.history = new ChannelHistory(name, log, memory);
+    this.history = new ChannelHistory(name, log, memory, bounds);
   }
 
   /** From where on the hub is asked for the channel's past; undefined while it is not. See `Feed.history`. */

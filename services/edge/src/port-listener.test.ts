@@ -31,9 +31,21 @@ function connectEnds(hasHistory = true) {
     restored: () => told.push(['restored']),
   };
   const asked: [channel: string, from: number][] = [];
+  const fillIns: [channel: string, from: number][] = [];
+  const ask = (channel: string, from: number): void => {
+    asked.push([channel, from]);
+  };
   const hubEnd = new PortListener({
     post: (buffers) => toWorker.push(buffers),
-    ask: hasHistory ? (channel, from) => asked.push([channel, from]) : undefined,
+    ask: hasHistory
+      ? {
+          history: ask,
+          fillIn(channel, from) {
+            fillIns.push([channel, from]);
+            ask(channel, from);
+          },
+        }
+      : undefined,
     backlogBytes: BACKLOG_BYTES,
   });
   const workerEnd = new PortFeed(
@@ -41,7 +53,7 @@ function connectEnds(hasHistory = true) {
     listener,
   );
   return {
-    ...{ told, asked, toWorker, hubEnd, workerEnd },
+    ...{ told, asked, fillIns, toWorker, hubEnd, workerEnd },
     async deliverToWorker() {
       await nextTurn();
       for (const buffers of toWorker.splice(0)) workerEnd.receive(buffers);
@@ -277,6 +289,25 @@ describe('what a worker misses because it is behind', () => {
     ends.answer(8, 10, EPOCH, undefined, [gap]);
     await ends.deliverToWorker();
     expect(ends.told.at(-1)).toEqual(['history', 'a', 8, 10, gap]);
+  });
+
+  it('sends a worker nothing of what it will not take, and asks for what was missed in another way', async () => {
+    const ends = connectEnds();
+    const missed = await overflow(ends);
+    await workOff(ends);
+    expect(ends.fillIns).toEqual([['a', missed]]);
+    ends.answer(missed, missed);
+    ends.workerEnd.history('a', 1);
+    await ends.deliverToHub();
+    await nextTurn();
+    const posted = ends.hubEnd.unconsumedBytes;
+    const publications = publicationsOf('a', 5, missed).map((one) => one);
+    ends.hubEnd.history({ channel: 'a', epoch: EPOCH, publications, gaps: [], tooLongBefore: 5 });
+    await nextTurn();
+    expect(ends.hubEnd.unconsumedBytes - posted).toBeLessThan(300);
+    await ends.deliverToWorker();
+    expect(ends.told.at(-1)).toEqual(['history', 'a']);
+    expect(ends.fillIns).toHaveLength(1);
   });
 
   it.each([

@@ -11,7 +11,7 @@ import { FeedPacker } from './feed-codec.ts';
 import { inOrder } from './gaps.ts';
 import { MissedPublications } from './missed-publications.ts';
 import type { NumberedChannel } from './port-feed.ts';
-import { PortQuestions } from './port-questions.ts';
+import { type AskHub, PortQuestions } from './port-questions.ts';
 
 /**
  * Feed that may be on its way to one worker without having been worked off, in bytes. At 100
@@ -20,11 +20,13 @@ import { PortQuestions } from './port-questions.ts';
  */
 export const WORKER_BACKLOG_BYTES = 16 * 1024 * 1024;
 
+const NOBODY: AskHub = { history() {}, fillIn() {} };
+
 export interface PortListenerSettings {
   /** Hands buffers over to the worker, for good. */
   readonly post: (buffers: readonly Uint8Array<ArrayBuffer>[]) => void;
-  /** Asks the hub for a channel's publications: see `Feed.history`. Undefined where there is no history. */
-  readonly ask: ((channel: string, from: number) => void) | undefined;
+  /** Undefined where there is no history. */
+  readonly ask: AskHub | undefined;
   readonly backlogBytes?: number;
 }
 
@@ -59,7 +61,7 @@ export class PortListener implements FeedListener {
   constructor({ post, ask, backlogBytes = WORKER_BACKLOG_BYTES }: PortListenerSettings) {
     this.#post = post;
     this.#canAsk = ask !== undefined;
-    this.#questions = new PortQuestions(ask ?? (() => {}), backlogBytes / 2);
+    this.#questions = new PortQuestions(ask ?? NOBODY, backlogBytes / 2);
     this.#backlogBytes = backlogBytes;
   }
 
@@ -160,7 +162,10 @@ export class PortListener implements FeedListener {
     if (typeof question !== 'number') {
       if (missed !== undefined && question === missed) this.#fillInFrom(answer, missed);
     } else if (missed === undefined) {
-      this.#packer.history({ ...answer, ...this.#numbered(channel) });
+      // The worker takes nothing of what is too long.
+      const isTaken = answer.tooLongBefore === undefined;
+      const sent = isTaken ? answer : { ...answer, publications: [], gaps: [] };
+      this.#packer.history({ ...sent, ...this.#numbered(channel) });
     } else {
       // It would overtake what is missed, and is asked for again behind that.
       this.#questions.addOwn(channel, question);

@@ -1,12 +1,16 @@
+import type { HubFeed } from './hub.ts';
 import type { MissedPublications } from './missed-publications.ts';
 import { OpenQuestions } from './open-questions.ts';
 
 /** The worker's own question, from this offset on, or what it missed of the channel. */
 export type PortQuestion = number | MissedPublications;
 
+/** Asks the hub for a channel's publications. */
+export type AskHub = Pick<HubFeed, 'history' | 'fillIn'>;
+
 /** What the hub is yet to be asked about the channels of one worker: one question a channel at a time. */
 export class PortQuestions {
-  readonly #ask: (channel: string, from: number) => void;
+  readonly #ask: AskHub;
   /** The worker's own questions that are not answered yet. */
   readonly #own = new Map<string, number>();
   /** Channels to ask about; the first comes first. */
@@ -15,7 +19,7 @@ export class PortQuestions {
   readonly #answers: OpenQuestions;
 
   /** @param bytes what all answers together may take. */
-  constructor(ask: (channel: string, from: number) => void, bytes: number) {
+  constructor(ask: AskHub, bytes: number) {
     this.#ask = ask;
     this.#answers = new OpenQuestions(bytes);
   }
@@ -45,7 +49,8 @@ export class PortQuestions {
       if (question === undefined) continue;
       this.#open.set(channel, question);
       this.#answers.put();
-      this.#ask(channel, typeof question === 'number' ? question : question.from);
+      if (typeof question === 'number') this.#ask.history(channel, question);
+      else this.#ask.fillIn(channel, question.from);
     }
   }
 

@@ -1,6 +1,11 @@
-import type { Position } from '@tradewind/protocol';
+import type { ErrorCode, Position } from '@tradewind/protocol';
+import type { Rate } from '@tradewind/runtime';
 import type { HistoryPage } from './arrival.ts';
+import { HistoryBudget } from './history-budget.ts';
+import { HistoryPages, type ReplayBounds } from './history-pages.ts';
+import type { HistoryRequests } from './history-requests.ts';
 import type { HubChannel } from './hub-channel.ts';
+import type { LimitGuard } from './limits.ts';
 import { PositionReads, type ReadPositions } from './position-reads.ts';
 import { CHECK_INTERVAL_MS, TailChecks } from './tail-checks.ts';
 
@@ -11,8 +16,11 @@ export type ArchiveFault = 'passing' | 'lasting';
 export interface Archive {
   /** Over the connection that carries the subscriptions. */
   readonly readPositions: ReadPositions;
-  /** One page, from an offset on, inclusive; over another connection, as all that follows. */
-  readHistory(channel: string, from: number, limit: number): Promise<HistoryPage>;
+  /**
+   * One page of up to `limit` entries, from an offset on, to another one, both inclusive; over another connection, as
+   * all that follows.
+   */
+  readHistory(channel: string, from: number, limit: number, to?: number): Promise<HistoryPage>;
   /**
    * Begins a new epoch if the present one is as expected (undefined: there is none). Resolves with
    * whether it did: if not, there was another one already.
@@ -24,9 +32,11 @@ export interface Archive {
   faultOf(error: unknown): ArchiveFault | undefined;
 }
 
-export interface RecoverySettings {
+export interface RecoverySettings extends ReplayBounds {
   /** Publications that one read of history brings at most; 0 for no reads. */
   readonly maxHistory: number;
+  /** Bytes of history that Redis may send for clients that resume. */
+  readonly historyReadRate: Rate;
   /** The longest time between two looks at a quiet channel's end, in ms; 0 for none. */
   readonly tailCheckMs: number;
 }
@@ -37,6 +47,8 @@ export type HistoryCause = 'repair' | 'resume';
 /** What recovery reports. */
 export interface RecoveryEvents {
   historyRead(cause: HistoryCause): void;
+  /** Redis sent so many bytes of history. */
+  historyBytesRead(bytes: number): void;
   epochStarted(channel: string): void;
   /** Redis does not let this node read or write what recovery needs: the channel goes on without. */
   recoveryRefused(channel: string, error: Error): void;
@@ -47,7 +59,7 @@ export interface RecoveryEvents {
 /** Reads of history, and new epochs, that are under way at once on one node. */
 const OPERATIONS_AT_ONCE = 16;
 
-type Operation = 'epoch' | HistoryCause;
+type Operation = 'epoch' | 'fill-in' | HistoryCause;
 
 /** Why a page of history is of no use. */
 const OLDER = 'history shows less than the position';
@@ -64,6 +76,8 @@ export class Recovery {
   readonly #giveUp: (channel: HubChannel) => void;
   readonly #positions: PositionReads<HubChannel>;
   readonly #checks: TailChecks<HubChannel>;
+  readonly #pages: HistoryPages;
+  readonly #budget: HistoryBudget<HubChannel>;
   readonly #timer: NodeJS.Timeout;
   /** Channels that wait for their turn to read or write. */
   readonly #waiting = new Set<HubChannel>();
@@ -76,11 +90,15 @@ export class Recovery {
   /** The look at both connections' servers that counts until the next tick. */
   #agreement: Promise<boolean> | undefined;
 
-  /** @param giveUp is told of a channel whose promise cannot be kept any longer. */
+  /**
+   * @param guard asked whether clients must wait for the budget of what is read for them.
+   * @param giveUp is told of a channel whose promise cannot be kept any longer.
+   */
   constructor(
     archive: Archive,
     settings: RecoverySettings,
     events: RecoveryEvents,
+    guard: LimitGuard,
     giveUp: (channel: HubChannel) => void,
   ) {
     this.#archive = archive;
@@ -99,6 +117,14 @@ export class Recovery {
       },
     );
     this.#checks = new TailChecks(settings.tailCheckMs, performance.now());
+    this.#budget = new HistoryBudget(settings.historyReadRate, guard, {
+      ready: (channel) => this.serve(channel),
+      late: (channel) => channel.requests.fail(channel.sequence.epoch, 'unavailable'),
+    });
+    this.#pages = new HistoryPages(archive, settings, (bytes) => {
+      this.#events.historyBytesRead(bytes);
+      this.#budget.charge(bytes);
+    });
     this.#timer = setInterval(() => this.#tick(), CHECK_INTERVAL_MS).unref();
   }
 
@@ -138,6 +164,7 @@ export class Recovery {
     channel.isHeld = false;
     this.#positions.forget(channel);
     this.#operations.delete(channel);
+    this.#budget.forget(channel);
     for (const set of [this.#waiting, this.#delayed, this.#suspicious]) set.delete(channel);
   }
 
@@ -145,6 +172,7 @@ export class Recovery {
   stop(): void {
     clearInterval(this.#timer);
     this.#positions.stop();
+    this.#budget.stop();
     this.#operations.clear();
     for (const set of [this.#waiting, this.#delayed, this.#suspicious]) set.clear();
   }
@@ -166,6 +194,7 @@ export class Recovery {
       this.#waiting.add(channel);
       return;
     }
+    if (operation === 'resume' && !this.#budget.allows(channel)) return;
     const token = Symbol(channel.name);
     this.#operations.set(channel, token);
     const isCurrent = (): boolean => this.#operations.get(channel) === token;
@@ -193,7 +222,7 @@ export class Recovery {
     isCurrent: () => boolean,
   ): Promise<void> {
     try {
-      const isSafe = operation === 'resume' || (await this.#linksAgree());
+      const isSafe = isForWorkers(operation) || (await this.#linksAgree());
       if (!isCurrent() || operationFor(channel) !== operation) return;
       if (isSafe) await this.#run(channel, operation, isCurrent);
       else this.#unavailable(channel, operation, 'the connections lead to different servers');
@@ -207,7 +236,7 @@ export class Recovery {
   }
 
   async #run(channel: HubChannel, operation: Operation, isCurrent: () => boolean): Promise<void> {
-    const { sequence, name, requests } = channel;
+    const { sequence, name } = channel;
     const { maxHistory } = this.#settings;
     if (operation === 'epoch') {
       const isOurs = await this.#archive.startEpoch(name, sequence.lostEpoch);
@@ -218,15 +247,48 @@ export class Recovery {
       if (!isOurs) this.#delay(channel, 'there is another epoch already');
     } else if (operation === 'repair') {
       this.#events.historyRead('repair');
-      const page = await this.#archive.readHistory(name, sequence.historyFrom, maxHistory);
+      const page = await this.#pages.forward(name, sequence.historyFrom, maxHistory);
       if (isCurrent() && !sequence.historyRead(page)) this.#delay(channel, OLDER);
     } else {
-      this.#events.historyRead('resume');
-      const { from, until } = requests;
-      // One more before it: what is missing behind that was not trimmed with what is older, but is a gap.
-      const page = await this.#archive.readHistory(name, Math.max(1, from - 1), maxHistory + 1);
-      if (isCurrent() && !resume(channel, { from, until, page, limit: maxHistory + 1 }))
-        this.#delay(channel, OLDER);
+      const isOfUse =
+        operation === 'resume' ? await this.#resume(channel) : await this.#fillIn(channel);
+      if (isCurrent() && !isOfUse()) this.#delay(channel, OLDER);
+    }
+  }
+
+  /**
+   * Reads what workers missed of the channel, from its beginning on; for the rest they ask again. The result is to be
+   * called while it counts: it answers them, and returns false if what was read is older than what was known.
+   */
+  async #fillIn(channel: HubChannel): Promise<() => boolean> {
+    this.#events.historyRead('repair');
+    const { fillIns } = channel;
+    const { from, until } = fillIns;
+    // One more before it: what is missing behind that was not trimmed with what is older, but is a gap.
+    const first = Math.max(1, from - 1);
+    const page = await this.#pages.forward(channel.name, first, this.#settings.maxHistory + 1);
+    const { position, publications, isWhole } = page;
+    const end = position?.offset ?? 0;
+    const last = isWhole === true ? end : (publications.at(-1)?.offset ?? 0);
+    return () => answer(channel, fillIns, { from, until, page, end, last });
+  }
+
+  /** The same for workers whose clients resume: the latest first, as much as may be replayed. */
+  async #resume(channel: HubChannel): Promise<() => boolean> {
+    this.#events.historyRead('resume');
+    const { requests, sequence } = channel;
+    const { from, until } = requests;
+    const present = sequence.position;
+    if (present === undefined) return () => answer(channel, requests, NOTHING_READ);
+    const expected = this.#budget.begin();
+    let bytes = 0;
+    try {
+      const page = await this.#pages.back(channel.name, from, present);
+      ({ bytes } = page);
+      const end = page.isWhole === false ? 0 : present.offset;
+      return () => answer(channel, requests, { from, until, page, end, last: end });
+    } finally {
+      this.#budget.end(expected, bytes);
     }
   }
 
@@ -260,8 +322,8 @@ export class Recovery {
 
   /** Redis is away, or has too much to do: sequences wait, clients are told. */
   #unavailable(channel: HubChannel, operation: Operation, cause: string): void {
-    channel.requests.fail(channel.sequence.epoch, 'unavailable');
-    if (operation !== 'resume') this.#delay(channel, cause);
+    failRequests(channel, 'unavailable');
+    if (!isForWorkers(operation)) this.#delay(channel, cause);
   }
 
   #delay(channel: HubChannel, cause: string): void {
@@ -272,42 +334,57 @@ export class Recovery {
   #refused(channel: HubChannel, operation: Operation, error: Error): void {
     this.#events.recoveryRefused(channel.name, error);
     if (operation === 'epoch') channel.sequence.epochRefused();
-    else channel.requests.fail(channel.sequence.epoch, 'not_available');
+    else failRequests(channel, 'not_available');
     if (operation === 'repair') channel.sequence.historyUnavailable();
   }
 }
 
-/** What the sequence needs comes before what clients have asked for. */
-function operationFor({ sequence, requests }: HubChannel): Operation | undefined {
+/** What the sequence needs comes before what workers missed, and that before what clients have asked for. */
+function operationFor({ sequence, requests, fillIns }: HubChannel): Operation | undefined {
   if (sequence.need === 'epoch') return 'epoch';
   if (sequence.need === 'history') return 'repair';
+  if (!fillIns.isEmpty) return 'fill-in';
   return requests.isEmpty ? undefined : 'resume';
 }
 
+function isForWorkers(operation: Operation): boolean {
+  return operation === 'fill-in' || operation === 'resume';
+}
+
+function failRequests({ requests, fillIns, sequence }: HubChannel, code: ErrorCode): void {
+  for (const each of [fillIns, requests]) each.fail(sequence.epoch, code);
+}
+
 /** A read for those who wait for a channel's history. */
-interface ResumeRead {
+interface PastRead {
   /** The first offset that is wanted. */
   readonly from: number;
   /** Up to where the channel had come before. */
   readonly until: number;
-  readonly page: HistoryPage;
-  /** Entries that the page could hold. */
-  readonly limit: number;
+  readonly page: HistoryPage & { readonly tooLongBefore?: number | undefined };
+  /** How far the channel had come; 0 if what was read is of no use. */
+  readonly end: number;
+  /** The last offset that the page speaks of. */
+  readonly last: number;
 }
 
+const NOTHING_READ: PastRead = {
+  ...{ from: 0, until: 0, end: 0, last: 0 },
+  page: { position: undefined, publications: [] },
+};
+
 /** Answers who waits for history. Returns false if it is older than what the channel had come to before. */
-function resume(channel: HubChannel, { from, until, page, limit }: ResumeRead): boolean {
-  const { sequence, requests } = channel;
-  const present = sequence.position;
+function answer(channel: HubChannel, requests: HistoryRequests, read: PastRead): boolean {
+  const { from, until, page, end, last } = read;
+  const { position, tooLongBefore } = page;
+  const present = channel.sequence.position;
   if (present === undefined) {
     requests.fail('', 'unavailable');
     return true;
   }
-  const { position, publications } = page;
-  const last = publications.at(-1)?.offset ?? 0;
-  const end = publications.length < limit ? (position?.offset ?? 0) : last;
-  requests.answer(from, { position, past: channel.pastOf(page, from, end) }, present);
-  return page.position?.epoch !== present.epoch || page.position.offset >= until;
+  const past = channel.pastOf(page, tooLongBefore ?? from, last);
+  requests.answer({ from, epoch: position?.epoch, end, past, tooLongBefore }, present);
+  return position?.epoch !== present.epoch || end >= until;
 }
 
 function takeAll<T>(set: Set<T>): T[] {

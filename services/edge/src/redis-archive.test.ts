@@ -17,7 +17,7 @@ function archiveOf({ epochs = [], servers = [undefined, undefined] }: Answers) {
   const expected: (string | undefined)[] = [];
   const archive = createArchive(
     {
-      readHistory: async () => ({ position: undefined, publications: [] }),
+      readHistory: async () => ({ position: undefined, publications: [], entries: 0, last: 0 }),
       async startEpoch(_channel, epoch) {
         expected.push(epoch);
         return epochs.shift()!;

@@ -14,7 +14,7 @@ export function createArchive(
 ): Archive {
   return {
     readPositions: (channels) => subscriber.readPositions(channels),
-    readHistory: (channel, from, limit) => commands.readHistory(channel, from, limit),
+    readHistory: (channel, from, limit, to) => commands.readHistory(channel, from, limit, to),
     async startEpoch(channel, expected) {
       const { changed, epoch } = await commands.startEpoch(channel, expected);
       if (changed || epoch !== '') return changed;

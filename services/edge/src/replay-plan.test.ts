@@ -92,6 +92,20 @@ describe('planReplay', () => {
     expect(plan({ history: 30 }, { history })).toEqual(notRecovered('history_trimmed', 20));
   });
 
+  it('asks for nothing that has left the history, and for what is left of it', () => {
+    const history = historyAt100();
+    history.ask(61);
+    history.answered(EPOCH, publicationsOf('a', 81, 100));
+    history.forgetAnswer();
+    expect(plan({ since: at(60) }, { history })).toEqual(notRecovered('history_trimmed'));
+    expect(plan({ since: at(79) }, { history })).toEqual(notRecovered('history_trimmed'));
+    expect(plan({ since: at(80) }, { history })).toEqual({ kind: 'ask', from: 81 });
+    expect(plan({ history: 30 }, { history })).toEqual({ kind: 'ask', from: 81 });
+    expect(plan({ since: at(60), history: 5 }, { history })).toEqual(
+      notRecovered('history_trimmed', 5),
+    );
+  });
+
   it('knows channels without history, and nodes without', () => {
     const history = new ChannelHistory('a', new PublicationLog(0), new ReplayMemory(0, () => {}));
     const answered: Asked = { end: 'answered', failure: undefined };

@@ -91,6 +91,11 @@ function snapshot(
     const outcome = reason === undefined ? { recovered: true } : { recovered: false, reason };
     return { kind: 'replay', ...outcome, offsets: position.offset - from + 1 };
   }
+  const least = history.trimmedBefore;
+  if (failure === undefined && least > from && found.oldest > least) {
+    // What is left of the history is not all here, and can be asked for.
+    if (history.find(least).kind === 'ask') return { kind: 'ask', from: least };
+  }
   const fault = found.kind === 'ask' ? failure : found.reason;
   if (fault === undefined) return { kind: 'ask', from };
   const offsets = position.offset - found.oldest + 1;

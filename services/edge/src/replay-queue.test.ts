@@ -1,5 +1,6 @@
 import { PublicationLog } from '@tradewind/fanout';
 import { describe, expect, it } from 'vitest';
+import { HistoryBounds } from './history-bounds.ts';
 import { LocalChannel } from './local-channel.ts';
 import { ReplayQueue } from './replay-queue.ts';
 
@@ -9,7 +10,12 @@ function setUp(bytes = 1_000) {
     for (let next = queue.next(); next !== undefined; next = queue.next()) resumed.push(next.name);
   });
   const log = new PublicationLog(bytes);
-  return { queue, resumed, channel: (name: string) => new LocalChannel(name, log, queue.memory) };
+  const bounds = new HistoryBounds();
+  return {
+    queue,
+    resumed,
+    channel: (name: string) => new LocalChannel(name, log, queue.memory, bounds),
+  };
 }
 
 describe('ReplayQueue', () => {

@@ -18,6 +18,7 @@ import {
   type ResyncNotice,
 } from './feed.ts';
 import { inOrder } from './gaps.ts';
+import { HistoryBounds } from './history-bounds.ts';
 import type { LimitGuard } from './limits.ts';
 import { LocalChannel, type WaitingAnswer, waitingAnswer } from './local-channel.ts';
 import { ReplayCharges } from './replay-charges.ts';
@@ -70,6 +71,7 @@ export class Subscriptions {
   readonly #charges: ReplayCharges;
   readonly #channels = new Map<string, LocalChannel>();
   readonly #queue: ReplayQueue;
+  readonly #bounds = new HistoryBounds();
   readonly #waitingFor = new Map<Connection, Set<LocalChannel>>();
   /** Whether the source can be reached: while it cannot, nothing new is confirmed. */
   available = false;
@@ -177,12 +179,11 @@ export class Subscriptions {
   }
 
   /** The hub has answered what was asked about a channel's past. */
-  answerHistory({ channel: name, epoch, publications, gaps, code }: HistoryAnswer): void {
+  answerHistory(answer: HistoryAnswer): void {
+    const { channel: name, code } = answer;
     const channel = this.#channels.get(name);
     if (channel?.asking === undefined) return;
-    const past = inOrder(publications, gaps);
-    const bytes = code === undefined ? channel.history.answered(epoch, past) : undefined;
-    this.#endQuestion(channel, bytes);
+    this.#endQuestion(channel, takeOver(answer, channel));
     channel.answered(code);
     const joined: Joined[] = [];
     this.#joinWaiting(channel, joined);
@@ -380,7 +381,7 @@ export class Subscriptions {
   }
 
   #declare(name: string, others: number): LocalChannel {
-    const channel = new LocalChannel(name, this.#log, this.#queue.memory);
+    const channel = new LocalChannel(name, this.#log, this.#queue.memory, this.#bounds);
     this.#channels.set(name, channel);
     this.#feed.declare(name, others);
     return channel;
@@ -447,4 +448,13 @@ function settle(joined: readonly Joined[]): void {
     connection.replay(replay);
     replay.excerpt.release();
   }
+}
+
+/** Takes over what the hub has answered. Returns how many bytes that is; undefined if it brings nothing. */
+function takeOver(answer: HistoryAnswer, { history }: LocalChannel): number | undefined {
+  const { epoch, publications, gaps, code, tooLongBefore } = answer;
+  if (code !== undefined) return undefined;
+  if (tooLongBefore === undefined) return history.answered(epoch, inOrder(publications, gaps));
+  history.tooLong(epoch, tooLongBefore);
+  return undefined;
 }

@@ -4,14 +4,20 @@ import type { ErrorCode, Position } from '@tradewind/protocol';
 import type { HistoryPage } from '../arrival.ts';
 import type {
   Acknowledgement,
-  Feed,
   FeedListener,
   GapNotice,
   HistoryAnswer,
   ResyncNotice,
 } from '../feed.ts';
 import { inOrder } from '../gaps.ts';
-import { Hub, type HubEvents, type HubLimits, type Source, type SourceError } from '../hub.ts';
+import {
+  Hub,
+  type HubEvents,
+  type HubFeed,
+  type HubLimits,
+  type Source,
+  type SourceError,
+} from '../hub.ts';
 import type { Archive, ArchiveFault } from '../recovery.ts';
 
 /** Redis as the hub sees it: what is wanted of it, and every call as `+channel` or `-channel`. */
@@ -41,6 +47,8 @@ export class FakeArchive implements Archive {
   readonly logs = new Map<string, HistoryPage['publications'][number][]>();
   /** What was read and written, one line each. */
   readonly calls: string[] = [];
+  /** Bytes of payload that were read. */
+  bytesRead = 0;
   /** How Redis fails at these, if it does. */
   readonly faults: { positions?: Error; history?: Error; epoch?: Error } = {};
   linksLeadToOneServer = true;
@@ -52,11 +60,17 @@ export class FakeArchive implements Archive {
     return channels.map((channel) => this.positions.get(channel));
   }
 
-  async readHistory(channel: string, from: number, limit: number): Promise<HistoryPage> {
+  async readHistory(
+    channel: string,
+    from: number,
+    limit: number,
+    to = Number.POSITIVE_INFINITY,
+  ): Promise<HistoryPage> {
     this.calls.push(`history ${channel} ${from}`);
     if (this.faults.history !== undefined) throw this.faults.history;
     const log = this.logs.get(channel) ?? [];
-    const publications = log.filter(({ offset }) => offset >= from).slice(0, limit);
+    const publications = log.filter(({ offset }) => offset >= from && offset <= to).slice(0, limit);
+    for (const { payload } of publications) this.bytesRead += payload.length;
     return { position: this.positions.get(channel), publications };
   }
 
@@ -117,11 +131,12 @@ export class RecordingWorker implements FeedListener {
     this.told.push(`resync ${channel} ${epoch} ${offset}`);
   }
 
-  history({ channel, publications, gaps, code }: HistoryAnswer): void {
+  history({ channel, publications, gaps, code, tooLongBefore }: HistoryAnswer): void {
     const offsets = inOrder(publications, gaps).map((item) =>
       isHole(item) ? `${item.reason} ${item.from}-${item.to}` : `${item.offset}`,
     );
-    this.told.push(`history ${channel} ${code ?? offsets.join()}`);
+    const limit = tooLongBefore === undefined ? '' : `too long before ${tooLongBefore} `;
+    this.told.push(`history ${channel} ${limit}${code ?? offsets.join()}`);
   }
 
   degraded(): void {
@@ -144,7 +159,7 @@ export interface HubUnderTest {
   readonly archive: FakeArchive;
   /** What the hub reported, one line an event. */
   readonly reported: string[];
-  worker(): Promise<{ readonly feed: Feed; readonly worker: RecordingWorker }>;
+  worker(): Promise<{ readonly feed: HubFeed; readonly worker: RecordingWorker }>;
 }
 
 /** What Redis answers to a SUBSCRIBE that it does not execute. */
@@ -170,6 +185,7 @@ export function createHub(
     resynced: (channel, { epoch, offset }) =>
       reported.push(`resynced ${channel} ${epoch} ${offset}`),
     historyRead: (cause) => reported.push(`history read ${cause}`),
+    historyBytesRead: () => {},
     epochStarted: (channel) => reported.push(`epoch started ${channel}`),
     recoveryRefused: (channel) => reported.push(`recovery refused ${channel}`),
     recoveryDelayed: (channel, cause) => reported.push(`recovery delayed ${channel} ${cause}`),
@@ -185,6 +201,8 @@ export function createHub(
     lingerMs: 3_000,
     maxPublicationBytes: 100,
     maxHistory: 100,
+    maxReplayBytes: 1_000_000,
+    historyReadRate: { perSecond: 1_000_000, burst: 1_000_000 },
     tailCheckMs: 0,
     trustsHeaders: false,
     ...changes,

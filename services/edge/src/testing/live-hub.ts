@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { HistoryEntry } from '../arrival.ts';
-import type { Feed } from '../feed.ts';
+import type { HubFeed, HubLimits } from '../hub.ts';
 import { answers, createHub, type HubUnderTest, type RecordingWorker } from './hub-under-test.ts';
 
 /** ms since the Unix epoch. */
@@ -30,15 +30,15 @@ export function sequenced(offset: number, epoch = 'E', publishedAt = timeOf(offs
 }
 
 export interface LiveHub extends HubUnderTest {
-  readonly feed: Feed;
+  readonly feed: HubFeed;
   readonly told: RecordingWorker;
   /** Publishes these offsets of epoch E, with all that belongs to it. */
   publish(...offsets: number[]): void;
 }
 
 /** A hub with one channel, `a`, which stands at offset 4 of epoch E. Its owner stops it. */
-export async function createLiveHub(): Promise<LiveHub> {
-  const under = createHub();
+export async function createLiveHub(limits: Partial<HubLimits> = {}): Promise<LiveHub> {
+  const under = createHub(limits);
   const { hub, archive } = under;
   archive.positions.set('a', { epoch: 'E', offset: BEGUN_AT });
   archive.logs.set('a', entries(1, BEGUN_AT));
