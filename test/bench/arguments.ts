@@ -34,7 +34,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   --help             this text
   --quick            100 clients, 3 s, one pair: shows that it works and nothing else (saturation still searches,
                      for 6 minutes against all)
-  --short            saturation, predecessor, memory or safety in at most five minutes
+  --short            saturation, predecessor, memory or safety in at most five minutes on a quiet machine
 
 edge@PATH is the edge of another installed checkout of this project. It is started as ours is: by its own Node, from
 its own services/edge/src/main.ts, with the same settings. There are ten pairs of 8 s, and the sides take turns in
@@ -45,7 +45,8 @@ PATH begins where npm was called, unless it is absolute.
 
 --short shows whether a change did something large. None of it has enough pairs for an interval that holds with
 95 %, nor for a verdict. Other options replace what it sets, and may make it longer.
-  saturation   two pairs against bun, runs of 5 s; cannot tell rates apart that are within 10 %
+  saturation   one pair against bun, runs of 5 s; cannot tell rates apart that are within 10 %, nor on a busy machine
+               any
   predecessor  two pairs against bun, runs of 8 s; cannot tell a slow pair from a slow edge, nor anything of
                ws-per-client
   memory       15,000 idle clients, one edge left alone and one collected; cannot tell what clients cost that stall
