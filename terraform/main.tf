@@ -11,6 +11,19 @@ locals {
   region_zones = one(data.google_compute_zones.region[*].names)
   zones        = var.zones != null ? var.zones : slice(local.region_zones, 0, min(3, length(local.region_zones)))
 
+  # For each group, the most VMs that it can have: with an autoscaler its greatest size, and what a roll adds.
+  spare = max(3, length(local.zones))
+  groups = concat(
+    [{ machine = module.edge.machine, vms = (var.autoscaler == null ? var.edge_count : var.autoscaler.max_count) + local.spare }],
+    [for ingest in module.ingest : { machine = ingest.machine, vms = ingest.target_size + local.spare }],
+  )
+  needs = [for group in local.groups : {
+    metric  = contains(["e2", "n1"], split("-", group.machine.type)[0]) ? "CPUS" : "${upper(split("-", group.machine.type)[0])}_CPUS"
+    cpus    = group.vms * try(tonumber(regex("-([0-9]+)$", group.machine.type)[0]), 2)
+    disk_gb = group.vms * coalesce(group.machine.disk_size_gb, 20)
+    vms     = group.vms
+  }]
+
   # The APIs that the modules use; an API stays on when the tier goes.
   services = toset(concat(
     ["cloudresourcemanager", "compute", "iam", "logging", "monitoring", "secretmanager", "storage"],
@@ -36,6 +49,14 @@ resource "google_project_service" "api" {
   disable_on_destroy = false
 }
 
+# An API that was switched on a moment ago answers 403 here and there, which the provider takes for an answer.
+resource "time_sleep" "apis" {
+  create_duration = "60s"
+  triggers        = { services = join(",", local.services) }
+
+  depends_on = [google_project_service.api]
+}
+
 module "network" {
   source = "./modules/network"
 
@@ -47,7 +68,7 @@ module "network" {
   iap_ssh           = var.network.iap_ssh
   managed_redis     = local.uses_memorystore
 
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 module "redis" {
@@ -61,11 +82,11 @@ module "redis" {
   managed_peering         = module.network.managed_peering
   client_service_accounts = local.redis_client_account
   variant                 = var.redis.variant
-  memorystore             = var.redis.memorystore
+  memorystore             = merge(var.redis.memorystore, { deletion_protection = var.deletion_protection })
   vm                      = var.redis.vm
   labels                  = var.labels
 
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 module "admin" {
@@ -85,7 +106,7 @@ module "admin" {
     var.ingest == null ? {} : { ingest = { port = module.ingest[0].admin_port, service_account_email = module.ingest[0].service_account_email } },
   )
 
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 module "edge" {
@@ -108,7 +129,7 @@ module "edge" {
   environment           = var.edge.environment
   labels                = var.labels
 
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 module "ingest" {
@@ -134,7 +155,7 @@ module "ingest" {
     proxy_subnet_cidr   = local.needs_proxies ? var.network.proxy_subnet_cidr : null
   })
 
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 module "monitoring" {
@@ -156,5 +177,32 @@ module "monitoring" {
     var.ingest == null ? {} : { ingest = { name = module.ingest[0].group_name, admin_port = module.ingest[0].admin_port } },
   )
 
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
+}
+
+module "status" {
+  source   = "./modules/group_status"
+  for_each = merge({ edge = module.edge }, { for ingest in module.ingest : "ingest" => ingest })
+
+  name           = each.value.group_name
+  project_id     = var.project_id
+  region         = var.region
+  manager        = each.value.group_links.manager
+  instance_group = each.value.group_links.instance_group
+  least          = each.key == "edge" ? var.edge_count : each.value.target_size
+
+  depends_on = [time_sleep.apis]
+}
+
+# It needs all of the tier, and so is what a destroy begins with; while it refuses, nothing has gone. (Memorystore's own
+# protection would refuse last, when the edges are gone.)
+resource "terraform_data" "protection" {
+  input = var.deletion_protection ? "on" : "off"
+
+  provisioner "local-exec" {
+    when    = destroy
+    command = "test ${self.output} = off || { echo 'The tier is protected, and nothing was destroyed. Set deletion_protection = false and apply first (README.md, Take it down).' >&2; exit 1; }"
+  }
+
+  depends_on = [module.admin, module.edge, module.ingest, module.monitoring, module.network, module.redis]
 }

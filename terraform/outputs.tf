@@ -49,6 +49,14 @@ output "ingest_url" {
   value       = one(module.ingest[*].url)
 }
 
+output "quotas" {
+  description = "What the chosen sizes need of the region's quotas, with the VMs that a roll or a repair adds. What there is: gcloud compute regions describe REGION --flatten=quotas --format='table(quotas.metric,quotas.limit,quotas.usage)'. The machines' families count separately: CPUS for e2 and n1, else N2_CPUS and so on."
+  value = merge(
+    { for metric in distinct(local.needs[*].metric) : metric => sum([for need in local.needs : need.cpus if need.metric == metric]) },
+    { SSD_TOTAL_GB = sum(local.needs[*].disk_gb), INSTANCES = sum(local.needs[*].vms) },
+  )
+}
+
 output "redis_host" {
   description = "Host that publishers in the network connect to."
   value       = module.redis.host

@@ -19,8 +19,15 @@ variable "autoscaler" {
   default = null
 }
 
+variable "deletion_protection" {
+  description = "Whether a destroy is refused before anything goes, and Memorystore's end by Google too. Taking the tier down begins with an apply that sets this to false."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "edge" {
-  description = "The edges: balancer (kind application or connections, host, certificate, idle timeout, throttle), clients of one edge, seconds for a drain, machine, further environment. modules/edge says more."
+  description = "The edges: balancer (kind application or connections, none between the two; host, certificate, idle timeout, throttle), clients of one edge, seconds for a drain, machine, further environment. modules/edge says more."
   type = object({
     balancer = object({
       kind = optional(string, "application")
@@ -137,11 +144,10 @@ variable "redis" {
   type = object({
     variant = optional(string, "memorystore")
     memorystore = optional(object({
-      memory_size_gb      = optional(number)
-      version             = optional(string)
-      maxmemory_policy    = optional(string)
-      deletion_protection = optional(bool)
-      maintenance         = optional(object({ day = optional(string), hour = optional(number) }), {})
+      memory_size_gb   = optional(number)
+      version          = optional(string)
+      maxmemory_policy = optional(string)
+      maintenance      = optional(object({ day = optional(string), hour = optional(number) }), {})
     }), {})
     vm = optional(object({
       release = object({

@@ -26,9 +26,27 @@ mock_provider "google" {
       member = "serviceAccount:vm@a-project.iam.gserviceaccount.com"
     }
   }
+
+  # A group that is complete, as one is some minutes after an apply.
+  mock_data "google_compute_region_instance_group_manager" {
+    defaults = {
+      status = [{ is_stable = true, all_instances_config = [], stateful = [], version_target = [] }]
+    }
+  }
+
+  mock_data "google_compute_region_instance_group" {
+    defaults = { size = 1 }
+  }
 }
 
 mock_provider "random" {}
+
+mock_provider "time" {}
+
+# Its checks have tests of their own; here a plan does not know their result, which a test takes for a failure.
+override_module {
+  target = module.status
+}
 
 variables {
   project_id = "a-project"
@@ -36,10 +54,63 @@ variables {
   edge       = { balancer = { certificate = { domains = ["stream.example.com"] } } }
   ingest     = { tokens_secret_id = "ingest-tokens" }
 
+  # A test ends with a destroy.
+  deletion_protection = false
+
   release = {
     bucket = "releases"
     edge   = { version = "1.2.3", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
     ingest = { version = "1.2.3", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+  }
+}
+
+# The first run, so that no state says what there is.
+run "quotas" {
+  command = plan
+
+  assert {
+    condition     = output.quotas == { CPUS = 5 * 4 + 5 * 2, SSD_TOTAL_GB = 200, INSTANCES = 10 }
+    error_message = "two edges, two ingest, and three more of each while they are rolled"
+  }
+}
+
+run "quotas_of_other_machines" {
+  command = plan
+
+  variables {
+    autoscaler = { max_count = 10 }
+    edge       = { machine = { type = "n2-standard-8", disk_size_gb = 50 }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  assert {
+    condition     = output.quotas == { N2_CPUS = 13 * 8, CPUS = 5 * 2, SSD_TOTAL_GB = 13 * 50 + 5 * 20, INSTANCES = 18 }
+    error_message = "an autoscaler's greatest size, by the machine's family"
+  }
+}
+
+run "protected" {
+  command = plan
+
+  variables {
+    deletion_protection = true
+  }
+
+  assert {
+    condition     = terraform_data.protection.input == "on"
+    error_message = "a destroy is refused before anything goes"
+  }
+}
+
+run "balanced_by_connections" {
+  command = plan
+
+  variables {
+    edge = { balancer = { kind = "connections", certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  assert {
+    condition     = output.websocket_url == "wss://stream.example.com/ws"
+    error_message = "the URL does not depend on the balancer"
   }
 }
 
@@ -179,19 +250,6 @@ run "autoscaled" {
   assert {
     condition     = module.edge.autoscaled && output.edge_target_size == null
     error_message = "the autoscaler decides"
-  }
-}
-
-run "balanced_by_connections" {
-  command = plan
-
-  variables {
-    edge = { balancer = { kind = "connections", certificate = { domains = ["stream.example.com"] } } }
-  }
-
-  assert {
-    condition     = output.websocket_url == "wss://stream.example.com/ws"
-    error_message = "the URL does not depend on the balancer"
   }
 }
 

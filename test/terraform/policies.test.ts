@@ -38,7 +38,7 @@ const BREACHES: Readonly<Record<string, { code: string; fault: string }>> = {
       module "a" { source = "./a" }
       module "b" {
         source     = "./b"
-        depends_on = [google_project_service.api]
+        depends_on = [time_sleep.apis]
       }`,
     fault: 'fixture: module a may come before the APIs',
   },
@@ -80,6 +80,25 @@ const BREACHES: Readonly<Record<string, { code: string; fault: string }>> = {
   'what a lost answer left behind is taken over where the provider can': {
     code: 'resource "google_service_account" "x" {}',
     fault: 'fixture: google_service_account.x does not set create_ignore_already_exists',
+  },
+  'a group is not made smaller unawares: its size is read while planning': {
+    code: `resource "google_compute_region_instance_group_manager" "x" {}
+      data "google_compute_region_instance_group" "x" {
+        self_link = google_compute_region_instance_group_manager.x.instance_group
+      }`,
+    fault:
+      'fixture: google_compute_region_instance_group_manager.x can be made smaller without a word',
+  },
+  'a peering that Google still holds stops no destroy': {
+    code: 'resource "google_service_networking_connection" "x" {}',
+    fault: 'fixture: google_service_networking_connection.x is refused its end for days',
+  },
+  'a destroy begins with what may refuse it': {
+    code: `resource "google_project_service" "api" {}
+      resource "terraform_data" "protection" { depends_on = [module.b] }
+      module "a" { source = "./a" }
+      module "b" { source = "./b" }`,
+    fault: 'fixture: module a goes before terraform_data.protection is asked',
   },
   'a group goes on without one of its zones': {
     code: `resource "google_compute_region_instance_group_manager" "x" {

@@ -65,6 +65,9 @@ const TAKING_OVER: Readonly<Record<string, string>> = {
   google_service_networking_connection: 'update_on_creation_fail',
 };
 
+/** What is destroyed first, and refuses while the tier is protected. */
+const PROTECTION = 'terraform_data.protection';
+
 const SCHEMES = ['EXTERNAL_MANAGED', 'INTERNAL_MANAGED'];
 
 export const POLICIES: readonly Policy[] = [
@@ -126,7 +129,9 @@ export const POLICIES: readonly Policy[] = [
     faults: ({ path, resources, modules }) => {
       if (!resources.some(({ type }) => type === 'google_project_service')) return [];
       return Object.entries(modules)
-        .filter(([, { depends_on }]) => !JSON.stringify(depends_on ?? '').includes('_service.api}'))
+        .filter(
+          ([, { depends_on }]) => !JSON.stringify(depends_on ?? '').includes('time_sleep.apis}'),
+        )
         .map(([name]) => `${path}: module ${name} may come before the APIs`);
     },
   },
@@ -184,6 +189,34 @@ export const POLICIES: readonly Policy[] = [
     if (argument === undefined || resource.body[argument] === true) return [];
     return [`does not set ${argument}`];
   }),
+  policy(
+    'a group is not made smaller unawares: its size is read while planning',
+    (resource, module) => {
+      if (!/region_instance_group_manager$/.test(resource.type)) return [];
+      const read = module.data.find(({ type }) => type === 'google_compute_region_instance_group');
+      // A reference to the group itself would have it read after the change.
+      const isEarly = /^\$\{local\./.test(String(read?.body.self_link));
+      const isAsked = JSON.stringify(module.outputs.target_size?.precondition ?? '').includes(
+        '.size',
+      );
+      return isEarly && isAsked ? [] : ['can be made smaller without a word'];
+    },
+  ),
+  policy('a peering that Google still holds stops no destroy', (resource) => {
+    if (resource.type !== 'google_service_networking_connection') return [];
+    return resource.body.deletion_policy === 'ABANDON' ? [] : ['is refused its end for days'];
+  }),
+  {
+    name: 'a destroy begins with what may refuse it',
+    faults: ({ path, resources, modules }) => {
+      if (!resources.some(({ type }) => type === 'google_project_service')) return [];
+      const guard = resources.find(({ type, name }) => `${type}.${name}` === PROTECTION);
+      const needed = JSON.stringify(guard?.body.depends_on ?? '');
+      return Object.keys(modules)
+        .filter((name) => name !== 'status' && !needed.includes(`module.${name}}`))
+        .map((name) => `${path}: module ${name} goes before ${PROTECTION} is asked`);
+    },
+  },
   policy('a group goes on without one of its zones', (resource) => {
     if (!/region_instance_group_manager$/.test(resource.type)) return [];
     const [repair] = nestedBlocks(resource.body, 'instance_lifecycle_policy').flatMap((block) =>

@@ -37,8 +37,10 @@ module "tier" {
     max_connections = 20000
   }
 
+  deletion_protection = false
+
   redis = {
-    memorystore = { memory_size_gb = 1, deletion_protection = false }
+    memorystore = { memory_size_gb = 1 }
   }
 }
 

@@ -2,6 +2,7 @@
 
 locals {
   is_application = var.kind == "application"
+  is_connections = var.kind == "connections"
   managed        = length(var.certificate.domains) > 0
   certificates   = local.managed ? google_compute_managed_ssl_certificate.managed[*].id : var.certificate.self_links
 }
@@ -46,6 +47,23 @@ resource "google_compute_health_check" "ready" {
   http_health_check {
     port         = var.port
     request_path = "/readyz"
+  }
+}
+
+# The group and the address can belong to one balancer at a time, so that a change of the kind in one apply is a race. This
+# remembers the kind that there is; with none it is forgotten.
+resource "terraform_data" "kind" {
+  count = var.kind == "none" ? 0 : 1
+
+  input = var.kind
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = self.output == var.kind
+      error_message = "The balancer is of another kind than ${var.kind}, and a change takes two applies: first with the kind none, which removes it and keeps its address and certificate, then with ${var.kind}. Clients are cut for minutes."
+    }
   }
 }
 
@@ -167,7 +185,7 @@ resource "google_compute_global_forwarding_rule" "application" {
 # ---- connections: SSL proxy, counts open connections -----------------------------------------------
 
 resource "google_compute_backend_service" "connections" {
-  count = local.is_application ? 0 : 1
+  count = local.is_connections ? 1 : 0
 
   project                         = var.project_id
   name                            = "${var.name}-connections"
@@ -195,7 +213,7 @@ resource "google_compute_backend_service" "connections" {
 }
 
 resource "google_compute_target_ssl_proxy" "connections" {
-  count = local.is_application ? 0 : 1
+  count = local.is_connections ? 1 : 0
 
   project          = var.project_id
   name             = "${var.name}-connections"
@@ -208,7 +226,7 @@ resource "google_compute_target_ssl_proxy" "connections" {
 }
 
 resource "google_compute_global_forwarding_rule" "connections" {
-  count = local.is_application ? 0 : 1
+  count = local.is_connections ? 1 : 0
 
   project               = var.project_id
   name                  = "${var.name}-connections"

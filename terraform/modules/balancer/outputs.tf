@@ -1,6 +1,6 @@
 output "backend_service" {
-  description = "Name of the backend service."
-  value       = local.is_application ? google_compute_backend_service.application[0].name : google_compute_backend_service.connections[0].name
+  description = "Name of the backend service; null where there is none."
+  value       = one(concat(google_compute_backend_service.application[*].name, google_compute_backend_service.connections[*].name))
 }
 
 output "ip_address" {

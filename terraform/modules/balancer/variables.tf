@@ -47,14 +47,14 @@ variable "instance_group" {
 }
 
 variable "kind" {
-  description = "application: a global external Application Load Balancer, with Cloud Armor and a URL map. connections: a global external SSL proxy, which spreads clients by their number of connections."
+  description = "application: a global external Application Load Balancer, with Cloud Armor and a URL map. connections: a global external SSL proxy, which spreads clients by their number of connections. none: the address and the certificate only, between two kinds."
   type        = string
   default     = "application"
   nullable    = false
 
   validation {
-    condition     = contains(["application", "connections"], var.kind)
-    error_message = "kind must be application or connections."
+    condition     = contains(["application", "connections", "none"], var.kind)
+    error_message = "kind must be application, connections or none."
   }
 }
 

@@ -28,6 +28,16 @@ output "ip_address" {
   value       = module.balancer.ip_address
 }
 
+output "group_links" {
+  description = "Self links of the managed instance group (manager), and of the instance group."
+  value       = { manager = module.vms.self_link, instance_group = module.vms.instance_group }
+}
+
+output "machine" {
+  description = "The VMs: machine type, and size of the boot disk in GB where it is not 20."
+  value       = { type = var.machine.type, disk_size_gb = var.machine.disk_size_gb }
+}
+
 output "service_account_email" {
   description = "Service account of the edges."
   value       = module.vms.service_account_email

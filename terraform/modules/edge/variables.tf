@@ -41,7 +41,7 @@ variable "autoscaler" {
 }
 
 variable "balancer" {
-  description = "The balancer in front: kind (application, or connections for an SSL proxy that counts them), certificate, the host that clients ask for (by default the certificate's first domain), idle timeout, throttle by address."
+  description = "The balancer in front: kind (application; connections for an SSL proxy that counts them; none between the two), certificate, the host that clients ask for (by default the certificate's first domain), idle timeout, throttle by address."
   type = object({
     kind = optional(string, "application")
     host = optional(string)
@@ -56,8 +56,8 @@ variable "balancer" {
   nullable = false
 
   validation {
-    condition     = contains(["application", "connections"], var.balancer.kind)
-    error_message = "balancer.kind must be application or connections."
+    condition     = contains(["application", "connections", "none"], var.balancer.kind)
+    error_message = "balancer.kind must be application, connections or, between the two, none."
   }
 
   validation {

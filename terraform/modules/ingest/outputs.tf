@@ -18,9 +18,24 @@ output "ip_address" {
   value       = local.is_internal ? google_compute_forwarding_rule.internal[0].ip_address : module.balancer[0].ip_address
 }
 
+output "group_links" {
+  description = "Self links of the managed instance group (manager), and of the instance group."
+  value       = { manager = module.vms.self_link, instance_group = module.vms.instance_group }
+}
+
+output "machine" {
+  description = "The VMs: machine type, and size of the boot disk in GB where it is not 20."
+  value       = { type = var.machine.type, disk_size_gb = var.machine.disk_size_gb }
+}
+
 output "service_account_email" {
   description = "Service account of the VMs."
   value       = module.vms.service_account_email
+}
+
+output "target_size" {
+  description = "Number of VMs that the group is told to have."
+  value       = module.vms.target_size
 }
 
 output "url" {

@@ -67,6 +67,9 @@ resource "google_service_networking_connection" "managed" {
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = google_compute_global_address.managed[*].name
 
+  # Google keeps it for days after the last Redis is gone, and refuses its end meanwhile: README.md, "Take it down".
+  deletion_policy = "ABANDON"
+
   # A peering that a lost answer left behind is taken over.
   update_on_creation_fail = true
 }

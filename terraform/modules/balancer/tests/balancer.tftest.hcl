@@ -168,3 +168,44 @@ run "refuses_throttle_interval" {
 
   expect_failures = [var.throttle]
 }
+
+run "is_there" {
+  assert {
+    condition     = terraform_data.kind[0].output == "application"
+    error_message = "the kind that there is is remembered"
+  }
+}
+
+run "refuses_another_kind_in_one_apply" {
+  command = plan
+
+  variables {
+    kind             = "connections"
+    connection_limit = 40000
+  }
+
+  expect_failures = [terraform_data.kind[0]]
+}
+
+run "none_between_two_kinds" {
+  variables {
+    kind = "none"
+  }
+
+  assert {
+    condition     = output.backend_service == null && output.ip_address == run.is_there.ip_address && length(google_compute_managed_ssl_certificate.managed) == 1
+    error_message = "the address and the certificate stay"
+  }
+}
+
+run "then_the_other_kind" {
+  variables {
+    kind             = "connections"
+    connection_limit = 40000
+  }
+
+  assert {
+    condition     = output.backend_service == "tw-edge-connections"
+    error_message = "the second apply makes the other balancer"
+  }
+}

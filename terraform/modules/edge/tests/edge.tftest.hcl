@@ -10,6 +10,10 @@ mock_provider "google" {
       member = "serviceAccount:vm@a-project.iam.gserviceaccount.com"
     }
   }
+
+  mock_data "google_compute_region_instance_group" {
+    defaults = { size = 1 }
+  }
 }
 
 variables {
@@ -126,6 +130,19 @@ run "autoscaled" {
   }
 }
 
+run "balanced_by_connections" {
+  command = plan
+
+  variables {
+    balancer = { kind = "connections", certificate = { domains = ["stream.example.com"] } }
+  }
+
+  assert {
+    condition     = output.websocket_url == "wss://stream.example.com/ws"
+    error_message = "the URL does not depend on the balancer"
+  }
+}
+
 # The group is made with one size, then handed to an autoscaler, then back: it must be the same group.
 run "made" {}
 
@@ -148,19 +165,6 @@ run "handed_back" {
   assert {
     condition     = output.group_id == run.made.group_id && output.target_size == 7 && !output.autoscaled
     error_message = "switching it off must not rebuild the group"
-  }
-}
-
-run "balanced_by_connections" {
-  command = plan
-
-  variables {
-    balancer = { kind = "connections", certificate = { domains = ["stream.example.com"] } }
-  }
-
-  assert {
-    condition     = output.websocket_url == "wss://stream.example.com/ws"
-    error_message = "the URL does not depend on the balancer"
   }
 }
 

@@ -10,6 +10,10 @@ mock_provider "google" {
       member = "serviceAccount:vm@a-project.iam.gserviceaccount.com"
     }
   }
+
+  mock_data "google_compute_region_instance_group" {
+    defaults = { size = 1 }
+  }
 }
 
 variables {

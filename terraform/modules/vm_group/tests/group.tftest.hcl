@@ -10,6 +10,10 @@ mock_provider "google" {
       member = "serviceAccount:vm@a-project.iam.gserviceaccount.com"
     }
   }
+
+  mock_data "google_compute_region_instance_group" {
+    defaults = { size = 1 }
+  }
 }
 
 variables {
@@ -316,4 +320,53 @@ run "refuses_startup_host" {
   }
 
   expect_failures = [var.startup_hosts]
+}
+
+# The group is there, and told to have fewer VMs than it has.
+run "refuses_fewer_vms_than_there_are" {
+  command = plan
+
+  override_data {
+    target          = data.google_compute_region_instance_group.vm
+    override_during = plan
+    values          = { size = 10 }
+  }
+
+  variables {
+    target_size = 4
+  }
+
+  expect_failures = [output.target_size]
+}
+
+run "takes_as_many_vms_as_there_are" {
+  command = plan
+
+  override_data {
+    target          = data.google_compute_region_instance_group.vm
+    override_during = plan
+    values          = { size = 4 }
+  }
+
+  variables {
+    target_size = 4
+  }
+
+  assert {
+    condition     = output.target_size == 4
+    error_message = "after a removal the number is written down, and nothing is to do"
+  }
+}
+
+run "leaves_the_size_to_an_autoscaler" {
+  command = plan
+
+  variables {
+    target_size = null
+  }
+
+  assert {
+    condition     = output.target_size == null
+    error_message = "no number, nothing to compare"
+  }
 }
