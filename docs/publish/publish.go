@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-//go:embed tradewind_publish_2.lua
+//go:embed tradewind_publish_1.lua
 var scriptText string
 
 const (

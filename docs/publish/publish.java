@@ -14,7 +14,7 @@ final class Publish {
   private static final String WINDOW_MS = "600000";
   private static final String NOT_AFTER_MS = "0"; // any time; or System.currentTimeMillis() + 5000
 
-  private static final String SHA = "34018928715e9c91a5c33799c9afe71a69b62a82";
+  private static final String SHA = "eef3b757beb9043a1b1cac49affd78d5af7f1d41";
 
   /** Answers epoch (String), offset (Long), and 1 (Long) if the idempotency key was known. */
   static List<?> publish(JedisPooled redis, String text, String channel, String payload, String key) {
@@ -30,7 +30,7 @@ final class Publish {
 
   public static void main(String[] args) throws Exception {
     String url = System.getenv().getOrDefault("REDIS_URL", "redis://127.0.0.1:6379");
-    String text = Files.readString(Path.of("docs/publish/tradewind_publish_2.lua"));
+    String text = Files.readString(Path.of("docs/publish/tradewind_publish_1.lua"));
     try (JedisPooled redis = new JedisPooled(url)) {
       System.out.println(publish(redis, text, args[0], args[1], args.length > 2 ? args[2] : ""));
     }

@@ -14,7 +14,7 @@ HISTORY_TTL_MS = 3_600_000
 WINDOW_MS = 600_000
 NOT_AFTER_MS = 0  # any time; or int(time.time() * 1000) + 5_000
 
-script_text = pathlib.Path(__file__).with_name("tradewind_publish_2.lua").read_text("utf-8")
+script_text = pathlib.Path(__file__).with_name("tradewind_publish_1.lua").read_text("utf-8")
 client = redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379"))
 # Sends EVALSHA, and loads the text when Redis does not know it.
 tradewind_publish = client.register_script(script_text)

@@ -21,7 +21,7 @@ const SEED_VARIABLE = 'DOCUMENT_SEED';
 const SEED = Number(process.env[SEED_VARIABLE] ?? Date.now() % 1_000_000);
 
 const SCRIPT = readFileSync(
-  new URL('../../docs/publish/tradewind_publish_2.lua', import.meta.url),
+  new URL('../../docs/publish/tradewind_publish_1.lua', import.meta.url),
   'utf8',
 );
 

@@ -505,7 +505,7 @@ describe('the function library', () => {
     await admin.function('LOAD', FUNCTION_LIBRARY);
     const call = (...changes: Parameters<typeof publication>) =>
       admin.fcall(
-        'tradewind_publish_2',
+        'tradewind_publish_1',
         2,
         ...publishKeys('a'),
         ...publishArguments(publication(...changes)),
@@ -515,7 +515,7 @@ describe('the function library', () => {
     expect(await call({ payload: '2', idempotencyKey: 'k' })).toEqual([first.epoch, 2, 1]);
     await expect(call({ historySize: -1 })).rejects.toThrow(/^TWARG/);
     await expect(call({ notAfterMs: 1 })).rejects.toThrow(/^TWLATE/);
-    expect(await admin.fcall('tradewind_epoch_2', 2, ...publishKeys('a'), 'other')).toEqual([
+    expect(await admin.fcall('tradewind_epoch_1', 2, ...publishKeys('a'), 'other')).toEqual([
       ...[0, first.epoch, 2],
     ]);
     expect(await commands.publishSequenced(publication({ payload: '3' }))).toMatchObject({

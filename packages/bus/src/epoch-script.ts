@@ -45,8 +45,8 @@ end
 
 /** The text that EVAL takes and whose SHA-1 EVALSHA takes. */
 export const EPOCH_SCRIPT = defineScript(
-  'tradewind_epoch_2',
-  `-- tradewind_epoch_2: starts a new epoch if the present one is the expected one.\n${CHANNEL_LUA}\n${EPOCH_FUNCTION_LUA}\nreturn start_epoch(KEYS, ARGV)\n`,
+  'tradewind_epoch_1',
+  `-- tradewind_epoch_1: starts a new epoch if the present one is the expected one.\n${CHANNEL_LUA}\n${EPOCH_FUNCTION_LUA}\nreturn start_epoch(KEYS, ARGV)\n`,
 );
 
 /** @throws {UnexpectedReplyError} when it is not the answer of this script. */

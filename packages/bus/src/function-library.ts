@@ -7,7 +7,7 @@ import { PUBLISH_FUNCTION_LUA, PUBLISH_SCRIPT } from './publish-script.ts';
  * later version has another library name and other function names, so that both can be loaded.
  */
 export const FUNCTION_LIBRARY = `\
-#!lua name=tradewind_functions_2
+#!lua name=tradewind_functions_1
 -- ${PUBLISH_SCRIPT.name} and ${EPOCH_SCRIPT.name} for FCALL. See docs/publishing.md.
 ${CHANNEL_LUA}
 ${PUBLISH_FUNCTION_LUA}

@@ -130,8 +130,8 @@ end
 
 /** The text that EVAL takes and whose SHA-1 EVALSHA takes; `docs/publish` has it as a file. */
 export const PUBLISH_SCRIPT = defineScript(
-  'tradewind_publish_2',
-  `-- tradewind_publish_2: publishes with an offset and a history. See docs/publishing.md.\n${CHANNEL_LUA}\n${PUBLISH_FUNCTION_LUA}\nreturn publish(KEYS, ARGV)\n`,
+  'tradewind_publish_1',
+  `-- tradewind_publish_1: publishes with an offset and a history. See docs/publishing.md.\n${CHANNEL_LUA}\n${PUBLISH_FUNCTION_LUA}\nreturn publish(KEYS, ARGV)\n`,
 );
 
 /** The KEYS of a publish, in their order. */

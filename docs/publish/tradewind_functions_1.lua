@@ -1,5 +1,5 @@
-#!lua name=tradewind_functions_2
--- tradewind_publish_2 and tradewind_epoch_2 for FCALL. See docs/publishing.md.
+#!lua name=tradewind_functions_1
+-- tradewind_publish_1 and tradewind_epoch_1 for FCALL. See docs/publishing.md.
 local MAX_OFFSET = 9007199254740991 -- 2^53-1, so that every client can hold it in a double
 
 local function refuse(code, reason)
@@ -188,5 +188,5 @@ local function start_epoch(keys, args)
   return { 1, started, offset or 0 }
 end
 
-redis.register_function('tradewind_publish_2', publish)
-redis.register_function('tradewind_epoch_2', start_epoch)
+redis.register_function('tradewind_publish_1', publish)
+redis.register_function('tradewind_epoch_1', start_epoch)

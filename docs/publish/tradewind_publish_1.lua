@@ -1,4 +1,4 @@
--- tradewind_publish_2: publishes with an offset and a history. See docs/publishing.md.
+-- tradewind_publish_1: publishes with an offset and a history. See docs/publishing.md.
 local MAX_OFFSET = 9007199254740991 -- 2^53-1, so that every client can hold it in a double
 
 local function refuse(code, reason)
