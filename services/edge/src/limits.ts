@@ -1,7 +1,7 @@
 import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
 import type { EdgeConfig } from './config.ts';
 import { ERROR_WINDOW_MS } from './requests.ts';
-import { MARK_BYTES, MOST_UNANSWERED } from './send-window.ts';
+import { ANSWER_DEADLINE_MS, MARK_BYTES, MOST_UNANSWERED } from './send-window.ts';
 import { MAX_PENDING_PONGS } from './upgrade.ts';
 
 /** Every limit of an edge: the rows of docs/limits.md. What each guards against stands where it is enforced. */
@@ -127,7 +127,8 @@ export const EDGE_LIMITS = {
   unread: {
     what: 'bytes that the kernel is given before the client says that it has read those before, where `net.ipv4.tcp_wmem` allows more than 524288',
     per: 'connection',
-    amount: () => `${MOST_UNANSWERED} pings, one behind ${MARK_BYTES} bytes each`,
+    amount: () =>
+      `${MOST_UNANSWERED} pings, one behind ${MARK_BYTES} bytes each; what it reads in ${ANSWER_DEADLINE_MS} ms once it has shown that it reads`,
     variables: [],
     told: 'nothing: what comes then waits in the queue',
     countedBy: 'tradewind_edge_refusals_total',

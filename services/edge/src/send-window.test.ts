@@ -1,10 +1,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { needsSendWindow, SendWindow } from './send-window.ts';
 
 const KIB = 1024;
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 describe('SendWindow', () => {
   it('pings behind every 120 KiB, and shuts while two pings are unanswered', () => {
@@ -16,7 +20,37 @@ describe('SendWindow', () => {
     expect([marks.length, shutAfter, window.isShut]).toEqual([2, [240], true]);
     expect(window.answer(marks[0] as Buffer)).toBe(true);
     expect(window.isShut).toBe(false);
-    expect(window.wrote(120 * KIB)).toBe(true);
+  });
+
+  it('lets a client that has answered eight pings have more on its way, until it is late with an answer', () => {
+    const { window, marks, clock } = start();
+    for (let i = 0; i < 8; i += 1) {
+      window.wrote(120 * KIB);
+      expect(window.answer(marks.at(-1) as Buffer)).toBe(true);
+    }
+    clock.now = 10_000;
+    for (let i = 0; i < 20; i += 1) expect(window.wrote(120 * KIB)).toBe(false);
+    expect(marks.length, 'pings are 250 ms apart').toBe(9);
+    clock.now += 250;
+    expect(window.wrote(120 * KIB)).toBe(false);
+    clock.now += 1_700;
+    expect(window.wrote(120 * KIB)).toBe(false);
+    clock.now += 100;
+    expect(window.wrote(120 * KIB), 'two seconds after the first ping').toBe(true);
+    expect(window.isShut).toBe(true);
+    window.answer(marks[9] as Buffer);
+    expect(window.isShut, 'two are unanswered still').toBe(true);
+    window.answer(marks.at(-1) as Buffer);
+    expect(window.isShut).toBe(false);
+    window.wrote(120 * KIB);
+    expect(window.wrote(120 * KIB), 'it must show again that it reads').toBe(true);
+  });
+
+  it('gives a client that never answered no more than the first two pings', () => {
+    const { window } = start();
+    let kib = 0;
+    for (; !window.isShut; kib += 40) window.wrote(40 * KIB);
+    expect(kib).toBe(240);
   });
 
   it('takes the answer to a ping for one to those before', () => {
@@ -47,9 +81,10 @@ describe('SendWindow', () => {
   });
 
   it('goes on when the numbers begin again', () => {
-    const { window, marks } = start();
+    const { window, marks, clock } = start();
     for (let i = 0; i < 70_000; i += 1) {
       expect(window.wrote(120 * KIB)).toBe(false);
+      clock.now += 1_000;
       expect(window.answer(marks.pop() as Buffer)).toBe(true);
     }
   });
@@ -80,5 +115,8 @@ describe('needsSendWindow', () => {
 
 function start() {
   const marks: Buffer[] = [];
-  return { marks, window: new SendWindow({ ping: (mark) => marks.push(Buffer.from(mark)) }) };
+  const clock = { now: 0 };
+  vi.spyOn(performance, 'now').mockImplementation(() => clock.now);
+  const window = new SendWindow({ ping: (mark) => marks.push(Buffer.from(mark)) });
+  return { marks, window, clock };
 }

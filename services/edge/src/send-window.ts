@@ -9,6 +9,15 @@ export const MARK_BYTES = 120 * 1024;
  */
 export const MOST_UNANSWERED = 2;
 
+/** A client that has answered so many pings in a row has read a megabyte: from then on time bounds what it is sent. */
+export const PROVEN_ANSWERS = 8;
+
+/** How long a client that reads may leave pings unanswered, in ms: 1,000 clients at 5 MB/s each take up to a second. */
+export const ANSWER_DEADLINE_MS = 2_000;
+
+/** Between two pings to such a client, in ms at least: pings of 1,000 of them would otherwise take a part of a core. */
+const PING_APART_MS = 250;
+
 /** Memory of the kernel for what one client has not acknowledged yet, in bytes: more it is not to have. */
 const MOST_KERNEL_BYTES = 512 * 1024;
 
@@ -40,39 +49,45 @@ export interface Pinger {
 
 /**
  * Bounds what the kernel holds for one client that does not read. The kernel's own bound is its send buffer, which
- * grows to 4 MiB by default, and Node cannot set it. So a WebSocket ping follows every 120 KiB; while two of them are
+ * grows to 4 MiB by default, and Node cannot set it. So a WebSocket ping follows every 120 KiB, and while two of them are
  * unanswered nothing more is written. Clients answer pings by themselves (RFC 6455, section 5.5.2), in the order in which
  * they read: an answer says that all before it has left the kernel.
+ *
+ * A client that has shown that it reads may have more on its way, and gets fewer pings, until it is late with an answer.
  */
 export class SendWindow {
   readonly #webSocket: Pinger;
-  /** Bytes behind the latest mark. */
+  /** Whether nothing more may be written until the client has answered. */
+  isShut = false;
+  /** Bytes behind the latest ping. */
   #bytes = 0;
-  /** The numbers of the latest ping and of the latest that was answered: units of {@link MARK_BYTES}. */
+  /** The numbers of the latest ping and of the latest that was answered. */
   #sent = 0;
   #answered = 0;
+  /** Answers since the window was last shut. */
+  #answersInRow = 0;
+  /** When the latest ping was sent, and until when the oldest without an answer has time, in ms on the monotonic clock. */
+  #pingedAt = 0;
+  #answerDueAt = 0;
 
   /** @param webSocket sends pings behind all that was written; its owner tells of the pongs. */
   constructor(webSocket: Pinger) {
     this.#webSocket = webSocket;
   }
 
-  /** Whether nothing more may be written for now. */
-  get isShut(): boolean {
-    return this.#sent - this.#answered >= MOST_UNANSWERED;
-  }
-
   /** So many bytes were written. Returns whether nothing more may be. */
   wrote(bytes: number): boolean {
     this.#bytes += bytes;
     if (this.#bytes < MARK_BYTES) return false;
-    // A write that is larger by itself uses up as much of the window.
-    this.#sent += Math.floor(this.#bytes / MARK_BYTES);
-    this.#bytes = 0;
-    const mark = Buffer.allocUnsafe(MARK_LENGTH);
-    mark.writeUInt16BE(this.#sent % MARKS);
-    this.#webSocket.ping(mark);
-    return this.isShut;
+    const now = performance.now();
+    const isProven = this.#answersInRow >= PROVEN_ANSWERS;
+    const isLate = this.#sent > this.#answered && now > this.#answerDueAt;
+    if (!isProven || isLate || now - this.#pingedAt >= PING_APART_MS) this.#ping(now);
+    const isFull = this.#sent - this.#answered >= MOST_UNANSWERED;
+    if (!isFull || (isProven && !isLate)) return false;
+    this.isShut = true;
+    this.#answersInRow = 0;
+    return true;
   }
 
   /**
@@ -85,6 +100,21 @@ export class SendWindow {
     const number = this.#answered + ahead;
     if (ahead === 0 || number > this.#sent) return false;
     this.#answered = number;
+    this.#answersInRow += 1;
+    this.#answerDueAt = performance.now() + ANSWER_DEADLINE_MS;
+    if (this.#sent - this.#answered < MOST_UNANSWERED) this.isShut = false;
     return true;
+  }
+
+  #ping(now: number): void {
+    if (this.#sent === this.#answered) this.#answerDueAt = now + ANSWER_DEADLINE_MS;
+    // To a client that has yet to show that it reads, a write that is larger by itself uses up as much of the window.
+    const isProven = this.#answersInRow >= PROVEN_ANSWERS;
+    this.#sent += isProven ? 1 : Math.floor(this.#bytes / MARK_BYTES);
+    this.#bytes = 0;
+    this.#pingedAt = now;
+    const mark = Buffer.allocUnsafe(MARK_LENGTH);
+    mark.writeUInt16BE(this.#sent % MARKS);
+    this.#webSocket.ping(mark);
   }
 }
