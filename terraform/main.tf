@@ -4,7 +4,7 @@ locals {
   uses_memorystore     = var.redis.variant == "memorystore"
   needs_proxies        = try(var.ingest.balancer.exposure == "internal", false)
   needs_iap            = var.network.iap_ssh || try(var.admin.iap_tunnels, false)
-  network              = { network_id = module.network.network_id, subnetwork_id = module.network.subnetwork_id }
+  network              = { network_id = module.network.network_id, subnetwork_id = module.network.subnetwork_id, project_id = module.network.network_project_id }
   redis_client_account = compact([module.edge.service_account_email, try(module.ingest[0].service_account_email, "")])
 
   # Whether or not they are all up just now: an outage is no reason to plan anything.
@@ -67,6 +67,8 @@ module "network" {
   proxy_subnet_cidr = local.needs_proxies ? var.network.proxy_subnet_cidr : null
   iap_ssh           = var.network.iap_ssh
   managed_redis     = local.uses_memorystore
+  existing          = var.network.existing
+  nat               = var.network.nat
 
   depends_on = [time_sleep.apis]
 }
@@ -82,9 +84,9 @@ module "redis" {
   managed_peering         = module.network.managed_peering
   client_service_accounts = local.redis_client_account
   variant                 = var.redis.variant
+  publishers              = var.publishers
   memorystore             = merge(var.redis.memorystore, { deletion_protection = var.deletion_protection })
   vm                      = var.redis.vm
-  labels                  = var.labels
 
   depends_on = [time_sleep.apis]
 }
@@ -95,11 +97,10 @@ module "admin" {
 
   name          = var.name
   project_id    = var.project_id
-  network_id    = module.network.network_id
+  network       = local.network
   operators     = var.admin.operators
   source_ranges = var.admin.source_ranges
   iap_tunnels   = var.admin.iap_tunnels
-  labels        = var.labels
 
   services = merge(
     { edge = { port = module.edge.admin_port, service_account_email = module.edge.service_account_email } },
@@ -127,7 +128,6 @@ module "edge" {
   drain_seconds         = var.edge.drain_seconds
   machine               = var.edge.machine
   environment           = var.edge.environment
-  labels                = var.labels
 
   depends_on = [time_sleep.apis]
 }
@@ -148,7 +148,6 @@ module "ingest" {
   balancer              = var.ingest.balancer
   machine               = var.ingest.machine
   environment           = var.ingest.environment
-  labels                = var.labels
 
   network = merge(local.network, {
     proxy_subnetwork_id = module.network.proxy_subnetwork_id
@@ -165,7 +164,6 @@ module "monitoring" {
   name                  = var.name
   project_id            = var.project_id
   zones                 = local.zones
-  labels                = var.labels
   notification_channels = var.monitoring.notification_channels
   install_ops_agent     = var.monitoring.install_ops_agent
   rules_directory       = var.monitoring.rules_directory

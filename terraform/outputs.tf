@@ -19,13 +19,17 @@ output "edge_target_size" {
 }
 
 output "how_to_publish" {
-  description = "How a backend in the network publishes: by Redis, and by ingest where there is one."
+  description = "How a backend publishes, by where it is."
   value = join("\n", concat(
     [
-      "Redis: PUBLISH <channel> <payload> at ${module.redis.uses_tls ? "rediss" : "redis"}://${module.redis.host}:${module.redis.port}",
-      "Passwords: gcloud secrets versions access latest --secret=<secret>, with ${join(", ", [for user, secret in module.redis.publisher_secret_ids : "${secret} for the user ${user}"])}",
+      "In the network ${module.network.network_id}: PUBLISH <channel> <payload> at ${module.redis.uses_tls ? "rediss" : "redis"}://${module.redis.host}:${module.redis.port}",
+      "  Password: gcloud secrets versions access latest --project=${var.project_id} --secret=<secret>, with ${join(", ", [for user, secret in module.redis.publisher_secret_ids : "${secret} for the user ${user}"])}. Who may read it: ${local.uses_memorystore ? "publishers" : "redis.vm.publishers"}.",
+      module.redis.uses_tls ? "  TLS: the authority is the output redis_ca_pem, in a file: redis-cli --tls --cacert FILE. docs/publishing.md has the commands." : "  Without TLS.",
+      local.uses_memorystore ? "In a network that is peered with it: not by Redis. Memorystore is behind a peering of its own, and peerings do not pass on. Use ingest, or put the tier into your network (network.existing)." : "In a network that is peered with it: the same, from an address in redis.vm.clients.source_ranges; the name is known in the tier's own network only, so use an address, or forward ${module.redis.host}.",
     ],
-    [for url in module.ingest[*].url : "Ingest: curl -X POST ${url}/v1/channels/<channel> -H 'Authorization: Bearer <token>' -d '<payload>'"],
+    length(module.ingest) == 0 ? ["Elsewhere: by ingest, which this tier does not have (ingest)."] : [
+      for ingest in module.ingest : "${startswith(ingest.url, "https") ? "Anywhere" : "In a network that is peered or joined with it, in the same region"}: curl -X POST ${ingest.url}/v1/channels/<channel> -H 'Authorization: Bearer <token>' -d '<payload>'${startswith(ingest.url, "https") ? "" : "; elsewhere: with ingest.balancer.exposure = external"}"
+    ],
   ))
 }
 
@@ -55,6 +59,11 @@ output "quotas" {
     { for metric in distinct(local.needs[*].metric) : metric => sum([for need in local.needs : need.cpus if need.metric == metric]) },
     { SSD_TOTAL_GB = sum(local.needs[*].disk_gb), INSTANCES = sum(local.needs[*].vms) },
   )
+}
+
+output "redis_ca_pem" {
+  description = "Certificates of the authority that publishers check Redis' own against, as PEM; empty without TLS."
+  value       = module.redis.ca_pem
 }
 
 output "redis_host" {

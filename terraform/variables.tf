@@ -86,13 +86,6 @@ variable "ingest" {
   default = null
 }
 
-variable "labels" {
-  description = "Labels of everything that can have some."
-  type        = map(string)
-  default     = { app = "tradewind" }
-  nullable    = false
-}
-
 variable "monitoring" {
   description = "Alerts and the dashboard in Cloud Monitoring: whether, where alerts go to, whether VM Manager installs the Ops Agent, and the folder of the rules if it is not infra/prometheus."
   type = object({
@@ -118,8 +111,15 @@ variable "name" {
 }
 
 variable "network" {
-  description = "The network that is made: range of the VMs, range of an internal balancer's proxies, SSH through Identity-Aware Proxy."
+  description = "The network: one that is there (existing, also a Shared VPC of another project), or one that is made, with the range of its VMs and whether it has a way out (nat); the range of an internal balancer's proxies, also where they are there; SSH through Identity-Aware Proxy. modules/network says more."
   type = object({
+    existing = optional(object({
+      network_id          = string
+      subnetwork_id       = string
+      proxy_subnetwork_id = optional(string)
+      makes_peering       = optional(bool)
+    }))
+    nat               = optional(bool, false)
     subnet_cidr       = optional(string, "10.20.0.0/22")
     proxy_subnet_cidr = optional(string, "10.20.8.0/24")
     iap_ssh           = optional(bool, true)
@@ -137,6 +137,13 @@ variable "project_id" {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
     error_message = "project_id must be the ID of a project, not its name or number."
   }
+}
+
+variable "publishers" {
+  description = "Who may read Memorystore's password, to publish into Redis: IAM members. Publishers that are not in its network use ingest."
+  type        = list(string)
+  default     = []
+  nullable    = false
 }
 
 variable "redis" {

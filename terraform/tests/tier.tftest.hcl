@@ -114,6 +114,24 @@ run "balanced_by_connections" {
   }
 }
 
+run "existing_network" {
+  command = plan
+
+  variables {
+    network = {
+      existing = {
+        network_id    = "projects/host/global/networks/shared"
+        subnetwork_id = "projects/host/regions/europe-west1/subnetworks/backends"
+      }
+    }
+  }
+
+  assert {
+    condition     = module.network.network_id == "projects/host/global/networks/shared" && module.network.network_project_id == "host"
+    error_message = "backends publish from where they are"
+  }
+}
+
 run "edges_1" {
   command = plan
 
@@ -237,6 +255,11 @@ run "outputs" {
   assert {
     condition     = output.ingest_url == "http://10.20.0.9" && strcontains(output.how_to_publish, "rediss://10.0.0.5:6378") && strcontains(output.how_to_publish, "http://10.20.0.9/v1/channels/")
     error_message = "says how to publish"
+  }
+
+  assert {
+    condition     = strcontains(output.how_to_publish, "redis_ca_pem") && strcontains(output.how_to_publish, "In a network that is peered with it: not by Redis")
+    error_message = "says where a backend can be, and what it needs there"
   }
 }
 

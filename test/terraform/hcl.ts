@@ -33,6 +33,8 @@ export interface HclModule {
   readonly variables: Readonly<Record<string, HclBlock>>;
   readonly outputs: Readonly<Record<string, HclBlock>>;
   readonly providers: HclBlock;
+  /** The files as they are written. */
+  readonly texts: readonly string[];
 }
 
 /** Directories below {@link TERRAFORM_ROOT} that hold Terraform code, the root among them. */
@@ -72,6 +74,7 @@ export async function parseModule(path: string, texts: readonly string[]): Promi
   );
   return {
     path,
+    texts,
     resources: typed('resource'),
     data: typed('data'),
     modules: all('module'),

@@ -125,9 +125,18 @@ const BREACHES: Readonly<Record<string, { code: string; fault: string }>> = {
     code: 'resource "google_redis_instance" "x" { tier = "BASIC" }',
     fault: 'fixture: google_redis_instance.x is BASIC, password undefined, TLS undefined',
   },
-  'the provider is pinned to a minor version': {
+  'the provider has a least version and a major one that ends it': {
     code: 'terraform {\n required_providers { google = { version = ">= 7" } }\n }',
     fault: 'fixture: google is >= 7',
+  },
+  'what is applied has a provider with labels and a state in a bucket; what is called has neither':
+    {
+      code: 'provider "google" {\n project = "p"\n }',
+      fault: 'fixture: cannot be called with count or depends_on',
+    },
+  'no module holds an ephemeral resource, which a test cannot mock': {
+    code: 'ephemeral "random_password" "x" {\n length = 48\n }',
+    fault: 'fixture: holds one',
   },
   'every variable and output says what it is': {
     code: 'variable "x" { type = string }',

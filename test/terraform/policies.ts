@@ -250,12 +250,28 @@ export const POLICIES: readonly Policy[] = [
     return isSafe ? [] : [`is ${tier}, password ${auth}, TLS ${tls}`];
   }),
   {
-    name: 'the provider is pinned to a minor version',
+    name: 'the provider has a least version and a major one that ends it',
     faults: ({ path, providers }) => {
-      if (path.startsWith('examples/')) return [];
       const { version } = (providers.google ?? {}) as { version?: string };
-      return /^~> \d+\.\d+$/.test(version ?? '') ? [] : [`${path}: google is ${version}`];
+      return /^>= \d+\.\d+, < \d+$/.test(version ?? '') ? [] : [`${path}: google is ${version}`];
     },
+  },
+  {
+    name: 'what is applied has a provider with labels and a state in a bucket; what is called has neither',
+    faults: ({ path, texts }) => {
+      const has = (pattern: RegExp) => texts.some((text) => pattern.test(text));
+      const isRoot = path.startsWith('examples/');
+      const isConfigured = has(/^provider "/m) || has(/^ +backend "/m);
+      if (!isRoot)
+        return isConfigured ? [`${path}: cannot be called with count or depends_on`] : [];
+      const isWhole = has(/^ +default_labels = /m) && has(/^ +backend "gcs" \{\}$/m);
+      return isWhole ? [] : [`${path}: has no labels, or keeps its state where it is applied`];
+    },
+  },
+  {
+    name: 'no module holds an ephemeral resource, which a test cannot mock',
+    faults: ({ path, texts }) =>
+      texts.some((text) => /^ephemeral "/m.test(text)) ? [`${path}: holds one`] : [],
   },
   {
     name: 'every variable and output says what it is',

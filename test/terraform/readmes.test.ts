@@ -31,8 +31,11 @@ it('lists what an object is made of, with its defaults', async () => {
 });
 
 it('has an example of the variables in which each name is one', async () => {
-  const example = readFileSync(`${TERRAFORM_ROOT}terraform.tfvars.example`, 'utf8');
-  const { variables } = await readModule('.');
+  const example = readFileSync(
+    `${TERRAFORM_ROOT}examples/production/terraform.tfvars.example`,
+    'utf8',
+  );
+  const { variables } = await readModule('examples/production');
   const names = [...example.matchAll(/^(?:# )?([a-z_]+) += /gm)].map((match) => match[1]);
   expect(names.filter((name) => name === undefined || !(name in variables))).toEqual([]);
   for (const [name, block] of Object.entries(variables)) {

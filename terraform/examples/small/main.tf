@@ -1,35 +1,15 @@
-# The smallest tier that is still highly available: two small edges, no ingest, certificate of a domain.
-
-terraform {
-  required_version = ">= 1.11"
-}
-
-variable "domain" {
-  description = "Host name that clients connect to."
-  type        = string
-}
-
-variable "project_id" {
-  description = "Project that everything is made in."
-  type        = string
-}
-
-variable "release" {
-  description = "The bucket, and version and SHA-256 of the edge's tarball."
-  type = object({
-    bucket = string
-    edge   = object({ version = string, sha256 = string })
-  })
-}
+# The smallest tier that is still highly available: two small edges, no ingest, certificate of a domain. Not protected.
 
 module "tier" {
   source = "../.."
 
   project_id = var.project_id
-  region     = "europe-west1"
-  zones      = ["europe-west1-b", "europe-west1-c", "europe-west1-d"]
+  region     = var.region
+  zones      = [for zone in ["b", "c", "d"] : "${var.region}-${zone}"]
   edge_count = 2
   release    = var.release
+
+  deletion_protection = false
 
   edge = {
     balancer        = { certificate = { domains = [var.domain] } }
@@ -37,19 +17,7 @@ module "tier" {
     max_connections = 20000
   }
 
-  deletion_protection = false
-
   redis = {
     memorystore = { memory_size_gb = 1 }
   }
-}
-
-output "ip_address" {
-  description = "What the domain's A record must point to."
-  value       = module.tier.edge_ip_address
-}
-
-output "websocket_url" {
-  description = "Where clients connect to."
-  value       = module.tier.websocket_url
 }

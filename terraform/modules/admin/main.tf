@@ -23,7 +23,6 @@ resource "random_password" "token" {
 resource "google_secret_manager_secret" "token" {
   project   = var.project_id
   secret_id = "${var.name}-admin-token"
-  labels    = var.labels
 
   replication {
     auto {}
@@ -55,9 +54,9 @@ resource "google_secret_manager_secret_iam_member" "operators" {
 resource "google_compute_firewall" "operators" {
   count = length(var.source_ranges) > 0 ? 1 : 0
 
-  project                 = var.project_id
+  project                 = coalesce(var.network.project_id, var.project_id)
   name                    = "${var.name}-admin-from-operators"
-  network                 = var.network_id
+  network                 = var.network.network_id
   direction               = "INGRESS"
   source_ranges           = var.source_ranges
   target_service_accounts = local.accounts
@@ -72,9 +71,9 @@ resource "google_compute_firewall" "operators" {
 resource "google_compute_firewall" "iap" {
   count = var.iap_tunnels ? 1 : 0
 
-  project                 = var.project_id
+  project                 = coalesce(var.network.project_id, var.project_id)
   name                    = "${var.name}-admin-from-iap"
-  network                 = var.network_id
+  network                 = var.network.network_id
   direction               = "INGRESS"
   source_ranges           = [local.iap_range]
   target_service_accounts = local.accounts

@@ -5,23 +5,19 @@ variable "iap_tunnels" {
   nullable    = false
 }
 
-variable "labels" {
-  description = "Labels of everything that can have some."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
 variable "name" {
   description = "Beginning of the names of all that belongs to the admin ports."
   type        = string
   nullable    = false
 }
 
-variable "network_id" {
-  description = "ID of the network that the VMs are in."
-  type        = string
-  nullable    = false
+variable "network" {
+  description = "The network that the VMs are in: its ID, and its project if it is another one."
+  type = object({
+    network_id = string
+    project_id = optional(string)
+  })
+  nullable = false
 }
 
 variable "operators" {

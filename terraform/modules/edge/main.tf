@@ -23,7 +23,6 @@ module "vms" {
   zones       = var.zones
   network     = var.network
   machine     = var.machine
-  labels      = var.labels
   port        = local.port
   admin       = { port = local.admin_port, token_secret_id = var.admin_token_secret_id }
   redis       = var.redis

@@ -18,9 +18,8 @@ module "vms" {
   project_id       = var.project_id
   region           = var.region
   zones            = var.zones
-  network          = { network_id = var.network.network_id, subnetwork_id = var.network.subnetwork_id }
+  network          = { network_id = var.network.network_id, subnetwork_id = var.network.subnetwork_id, project_id = var.network.project_id }
   machine          = var.machine
-  labels           = var.labels
   port             = local.port
   admin            = { port = local.admin_port, token_secret_id = var.admin_token_secret_id }
   redis            = var.redis
@@ -130,7 +129,7 @@ resource "google_compute_forwarding_rule" "internal" {
 resource "google_compute_firewall" "proxies" {
   count = local.is_internal ? 1 : 0
 
-  project                 = var.project_id
+  project                 = coalesce(var.network.project_id, var.project_id)
   name                    = "${var.name}-from-proxies"
   network                 = var.network.network_id
   direction               = "INGRESS"

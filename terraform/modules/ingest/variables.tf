@@ -66,13 +66,6 @@ variable "ingest_count" {
   }
 }
 
-variable "labels" {
-  description = "Labels of everything that can have some."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
 variable "machine" {
   description = "The VMs: machine type, boot image, size of the boot disk in GB."
   type = object({
@@ -91,10 +84,11 @@ variable "name" {
 }
 
 variable "network" {
-  description = "Where the VMs are: IDs of the network and the subnetwork, and, for an internal balancer, subnetwork and range of its proxies."
+  description = "Where the VMs are: IDs of the network and the subnetwork, and, for an internal balancer, subnetwork and range of its proxies. project_id is that of the network, if it is another one: a Shared VPC's host project."
   type = object({
     network_id          = string
     subnetwork_id       = string
+    project_id          = optional(string)
     proxy_subnetwork_id = optional(string)
     proxy_subnet_cidr   = optional(string)
   })

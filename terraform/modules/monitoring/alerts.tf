@@ -44,7 +44,6 @@ resource "google_monitoring_alert_policy" "rule" {
   combiner              = "OR"
   severity              = upper(each.value.severity)
   notification_channels = var.notification_channels
-  user_labels           = var.labels
 
   conditions {
     display_name = each.value.alert

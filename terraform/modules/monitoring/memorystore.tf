@@ -12,7 +12,6 @@ resource "google_monitoring_alert_policy" "redis_memory" {
   combiner              = "OR"
   severity              = upper(each.key)
   notification_channels = var.notification_channels
-  user_labels           = var.labels
 
   conditions {
     display_name = "RedisMemory"

@@ -25,13 +25,6 @@ variable "install_ops_agent" {
   nullable    = false
 }
 
-variable "labels" {
-  description = "Labels of the alert policies."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
 variable "memorystore" {
   description = "ID of the Memorystore instance whose memory is alerted on; null without one."
   type        = object({ id = string })

@@ -1,12 +1,20 @@
-# A network of its own. VMs in it have no public address and reach Google's services privately; there is no
-# NAT, since nothing is installed at boot. What may come in is said by whoever serves it.
+# A network of its own, or one that is there. VMs in it have no public address and reach Google's services privately; there is
+# no NAT unless asked for, since nothing is installed at boot. What may come in is said by whoever serves it.
 
 # What Google's Identity-Aware Proxy forwards TCP from.
 locals {
   iap_range = "35.235.240.0/20"
+
+  # A Shared VPC is in its host project, and so are its firewall rules and its peering.
+  network_project_id = var.existing == null ? var.project_id : split("/", var.existing.network_id)[1]
+  network_id         = var.existing == null ? google_compute_network.main[0].id : var.existing.network_id
+  subnetwork_id      = var.existing == null ? google_compute_subnetwork.vms[0].id : var.existing.subnetwork_id
+  makes_peering      = var.managed_redis && (var.existing == null || try(var.existing.makes_peering, false))
 }
 
 resource "google_compute_network" "main" {
+  count = var.existing == null ? 1 : 0
+
   project                 = var.project_id
   name                    = var.name
   auto_create_subnetworks = false
@@ -14,21 +22,23 @@ resource "google_compute_network" "main" {
 }
 
 resource "google_compute_subnetwork" "vms" {
+  count = var.existing == null ? 1 : 0
+
   project                  = var.project_id
   region                   = var.region
   name                     = var.name
-  network                  = google_compute_network.main.id
+  network                  = google_compute_network.main[0].id
   ip_cidr_range            = var.subnet_cidr
   private_ip_google_access = true
 }
 
 resource "google_compute_subnetwork" "proxies" {
-  count = var.proxy_subnet_cidr == null ? 0 : 1
+  count = var.proxy_subnet_cidr == null || try(var.existing.proxy_subnetwork_id, null) != null ? 0 : 1
 
-  project       = var.project_id
+  project       = local.network_project_id
   region        = var.region
   name          = "${var.name}-proxies"
-  network       = google_compute_network.main.id
+  network       = local.network_id
   ip_cidr_range = var.proxy_subnet_cidr
   purpose       = "REGIONAL_MANAGED_PROXY"
   role          = "ACTIVE"
@@ -37,9 +47,9 @@ resource "google_compute_subnetwork" "proxies" {
 resource "google_compute_firewall" "iap_ssh" {
   count = var.iap_ssh ? 1 : 0
 
-  project       = var.project_id
+  project       = local.network_project_id
   name          = "${var.name}-iap-ssh"
-  network       = google_compute_network.main.id
+  network       = local.network_id
   direction     = "INGRESS"
   source_ranges = [local.iap_range]
 
@@ -50,20 +60,20 @@ resource "google_compute_firewall" "iap_ssh" {
 }
 
 resource "google_compute_global_address" "managed" {
-  count = var.managed_redis ? 1 : 0
+  count = local.makes_peering ? 1 : 0
 
-  project       = var.project_id
+  project       = local.network_project_id
   name          = "${var.name}-managed"
-  network       = google_compute_network.main.id
+  network       = local.network_id
   purpose       = "VPC_PEERING"
   address_type  = "INTERNAL"
   prefix_length = 20
 }
 
 resource "google_service_networking_connection" "managed" {
-  count = var.managed_redis ? 1 : 0
+  count = local.makes_peering ? 1 : 0
 
-  network                 = google_compute_network.main.id
+  network                 = local.network_id
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = google_compute_global_address.managed[*].name
 
@@ -72,4 +82,35 @@ resource "google_service_networking_connection" "managed" {
 
   # A peering that a lost answer left behind is taken over.
   update_on_creation_fail = true
+}
+
+# A way out, for backends that live in this network; the tier needs none.
+resource "google_compute_router" "nat" {
+  count = var.nat ? 1 : 0
+
+  project = var.project_id
+  region  = var.region
+  name    = "${var.name}-nat"
+  network = local.network_id
+}
+
+resource "google_compute_router_nat" "nat" {
+  count = var.nat ? 1 : 0
+
+  project                            = var.project_id
+  region                             = var.region
+  name                               = "${var.name}-nat"
+  router                             = google_compute_router.nat[0].name
+  nat_ip_allocate_option             = "AUTO_ONLY"
+  source_subnetwork_ip_ranges_to_nat = "LIST_OF_SUBNETWORKS"
+
+  subnetwork {
+    name                    = local.subnetwork_id
+    source_ip_ranges_to_nat = ["ALL_IP_RANGES"]
+  }
+
+  log_config {
+    enable = true
+    filter = "ERRORS_ONLY"
+  }
 }

@@ -1,3 +1,24 @@
+variable "existing" {
+  description = "A network that is there, its own or a Shared VPC's: IDs (projects/P/global/networks/N, projects/P/regions/R/subnetworks/S), the subnetwork of an internal balancer's proxies if there is one, and whether the peering with managed services is made here; else it must be there. null: a network is made."
+  type = object({
+    network_id          = string
+    subnetwork_id       = string
+    proxy_subnetwork_id = optional(string)
+    makes_peering       = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.existing == null || can(regex("^projects/[^/]+/global/networks/[^/]+$", var.existing.network_id))
+    error_message = "existing.network_id must be an ID such as projects/my-project/global/networks/my-network."
+  }
+
+  validation {
+    condition     = var.existing == null || can(regex("^projects/[^/]+/regions/${var.region}/subnetworks/[^/]+$", var.existing.subnetwork_id))
+    error_message = "existing.subnetwork_id must be an ID such as projects/my-project/regions/europe-west1/subnetworks/my-subnetwork, in the tier's region."
+  }
+}
+
 variable "iap_ssh" {
   description = "Whether people with the right may reach SSH through Identity-Aware Proxy, for looking into a VM."
   type        = bool
@@ -20,6 +41,18 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,38}[a-z0-9]$", var.name))
     error_message = "name must be 2 to 40 lower-case letters, digits and hyphens."
+  }
+}
+
+variable "nat" {
+  description = "Whether VMs of the subnetwork may reach the internet, for backends that live there: feeds of exchanges, packages. The tier needs none."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.nat || var.existing == null
+    error_message = "nat is for a network that is made here: an existing one has its own way out."
   }
 }
 

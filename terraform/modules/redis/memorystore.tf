@@ -5,7 +5,6 @@ resource "google_redis_instance" "main" {
   region                  = var.region
   name                    = var.name
   display_name            = "Tradewind"
-  labels                  = var.labels
   tier                    = "STANDARD_HA"
   memory_size_gb          = var.memorystore.memory_size_gb
   redis_version           = var.memorystore.version
@@ -51,7 +50,6 @@ resource "google_secret_manager_secret" "auth" {
 
   project   = var.project_id
   secret_id = "${var.name}-auth"
-  labels    = var.labels
 
   replication {
     auto {}
@@ -69,4 +67,14 @@ resource "google_secret_manager_secret_version" "auth" {
   lifecycle {
     create_before_destroy = true
   }
+}
+
+# Memorystore has one password for all: who may read it may publish, and read.
+resource "google_secret_manager_secret_iam_member" "publishers" {
+  for_each = local.is_managed ? toset(var.publishers) : toset([])
+
+  project   = var.project_id
+  secret_id = google_secret_manager_secret.auth[0].secret_id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = each.value
 }

@@ -1,3 +1,8 @@
+output "ca_pem" {
+  description = "Certificates of the authority that Redis' own is checked against, as PEM; empty without TLS. Not secret."
+  value       = nonsensitive(local.clients.edge.ca_pem)
+}
+
 output "clients" {
   description = "For edge and ingest each: URL, CA certificates (empty without TLS), and the secret that holds the password."
   value       = local.clients

@@ -5,13 +5,6 @@ variable "client_service_accounts" {
   nullable    = false
 }
 
-variable "labels" {
-  description = "Labels of everything that can have some."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
 variable "managed_peering" {
   description = "The network's peering with managed services, which Memorystore needs; null without one."
   type        = string
@@ -63,10 +56,11 @@ variable "name" {
 }
 
 variable "network" {
-  description = "Where Redis is: IDs of the network and, for VMs of our own, the subnetwork."
+  description = "Where Redis is: IDs of the network and, for VMs of our own, the subnetwork. project_id is that of the network, if it is another one: a Shared VPC's host project."
   type = object({
     network_id    = string
     subnetwork_id = string
+    project_id    = optional(string)
   })
   nullable = false
 }
@@ -75,6 +69,18 @@ variable "project_id" {
   description = "Project that everything is in."
   type        = string
   nullable    = false
+}
+
+variable "publishers" {
+  description = "Who may read Memorystore's password, to publish: IAM members, such as serviceAccount:pricing@my-project.iam.gserviceaccount.com. With VMs of our own, each publisher has a user and a secret of its own instead."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for member in var.publishers : can(regex("^(user|group|serviceAccount):[^@ ]+@[^@ ]+$", member))])
+    error_message = "publishers are IAM members such as serviceAccount:pricing@my-project.iam.gserviceaccount.com; allUsers and whole domains are not."
+  }
 }
 
 variable "region" {

@@ -67,7 +67,6 @@ resource "google_compute_disk" "data" {
   name    = "${var.name}-${each.key}-data"
   type    = "pd-ssd"
   size    = var.vm.disk_size_gb
-  labels  = var.labels
 
   # In which zone it is was decided when it was made.
   lifecycle {
@@ -83,7 +82,7 @@ resource "google_compute_instance" "vm" {
   zone                      = each.value
   name                      = "${var.name}-${each.key}"
   machine_type              = var.vm.machine_type
-  labels                    = merge(var.labels, { "tradewind-service" = "redis", "tradewind-group" = var.name })
+  labels                    = { "tradewind-service" = "redis", "tradewind-group" = var.name }
   allow_stopping_for_update = false
 
   boot_disk {
@@ -170,7 +169,7 @@ resource "google_compute_instance" "vm" {
 resource "google_compute_firewall" "clients" {
   count = local.is_managed ? 0 : 1
 
-  project                 = var.project_id
+  project                 = coalesce(var.network.project_id, var.project_id)
   name                    = "${var.name}-from-clients"
   network                 = var.network.network_id
   direction               = "INGRESS"
@@ -187,7 +186,7 @@ resource "google_compute_firewall" "clients" {
 resource "google_compute_firewall" "client_ranges" {
   count = length(try(var.vm.clients.source_ranges, [])) > 0 ? 1 : 0
 
-  project                 = var.project_id
+  project                 = coalesce(var.network.project_id, var.project_id)
   name                    = "${var.name}-from-client-ranges"
   network                 = var.network.network_id
   direction               = "INGRESS"

@@ -66,7 +66,7 @@ resource "google_compute_region_instance_template" "vm" {
   name_prefix  = "${var.name}-"
   description  = "Tradewind ${var.service} ${var.release.version}"
   machine_type = var.machine.type
-  labels       = merge(var.labels, { "tradewind-service" = var.service, "tradewind-group" = var.name })
+  labels       = { "tradewind-service" = var.service, "tradewind-group" = var.name }
 
   disk {
     boot         = true
@@ -205,7 +205,7 @@ resource "google_compute_health_check" "alive" {
 
 # Google's front ends and health checks share these addresses.
 resource "google_compute_firewall" "balancer" {
-  project                 = var.project_id
+  project                 = coalesce(var.network.project_id, var.project_id)
   name                    = "${var.name}-from-balancer"
   network                 = var.network.network_id
   direction               = "INGRESS"

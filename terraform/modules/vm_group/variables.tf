@@ -49,13 +49,6 @@ variable "environment" {
   }
 }
 
-variable "labels" {
-  description = "Labels of everything that can have some."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
 variable "machine" {
   description = "The VMs: machine type, boot image, size of the boot disk in GB."
   type = object({
@@ -88,10 +81,11 @@ variable "name" {
 }
 
 variable "network" {
-  description = "Where the VMs are: IDs of the network and the subnetwork."
+  description = "Where the VMs are: IDs of the network and the subnetwork. project_id is that of the network, if it is another one: a Shared VPC's host project."
   type = object({
     network_id    = string
     subnetwork_id = string
+    project_id    = optional(string)
   })
   nullable = false
 }

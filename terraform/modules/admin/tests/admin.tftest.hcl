@@ -4,7 +4,7 @@ mock_provider "random" {}
 variables {
   name       = "tw"
   project_id = "a-project"
-  network_id = "projects/a-project/global/networks/n"
+  network    = { network_id = "projects/a-project/global/networks/n" }
   services = {
     edge   = { port = 9080, service_account_email = "tw-edge@a-project.iam.gserviceaccount.com" }
     ingest = { port = 9081, service_account_email = "tw-ingest@a-project.iam.gserviceaccount.com" }

@@ -403,3 +403,26 @@ run "refuses_vm_old_redis" {
 
   expect_failures = [var.vm]
 }
+
+run "publishers" {
+  command = plan
+
+  variables {
+    publishers = ["serviceAccount:pricing@a-project.iam.gserviceaccount.com"]
+  }
+
+  assert {
+    condition     = google_secret_manager_secret_iam_member.publishers["serviceAccount:pricing@a-project.iam.gserviceaccount.com"].role == "roles/secretmanager.secretAccessor"
+    error_message = "who publishes into Redis reads its password"
+  }
+}
+
+run "refuses_everybody_for_publisher" {
+  command = plan
+
+  variables {
+    publishers = ["allAuthenticatedUsers"]
+  }
+
+  expect_failures = [var.publishers]
+}

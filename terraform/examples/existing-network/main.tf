@@ -1,0 +1,20 @@
+# A tier in a network that is there, so that backends in it publish into Redis where they are.
+
+module "tier" {
+  source = "../.."
+
+  project_id = var.project_id
+  region     = var.region
+  zones      = [for zone in ["b", "c", "d"] : "${var.region}-${zone}"]
+  release    = var.release
+  publishers = var.publishers
+
+  # The peering with managed services is there already; makes_peering = true where it is not.
+  network = {
+    existing = { network_id = var.network_id, subnetwork_id = var.subnetwork_id }
+  }
+
+  edge = {
+    balancer = { certificate = { domains = [var.domain] } }
+  }
+}

@@ -1,0 +1,27 @@
+# A tier to run: edges behind the application balancer, ingest within the network, Memorystore, alerts. Copy this folder and
+# change what should be another way; modules/*/README.md list what there is.
+
+module "tier" {
+  source = "../.."
+
+  project_id = var.project_id
+  region     = var.region
+  zones      = var.zones
+  edge_count = var.edge_count
+  release    = var.release
+
+  deletion_protection = var.protected
+  publishers          = var.publishers
+
+  edge = {
+    balancer = { certificate = { domains = [var.domain] } }
+  }
+
+  ingest = var.ingest_tokens_secret_id == null ? null : { tokens_secret_id = var.ingest_tokens_secret_id }
+
+  admin      = { operators = var.operators }
+  monitoring = { notification_channels = var.notification_channels }
+
+  # Adds edges by itself, up to 10; edge_count is then the least.
+  # autoscaler = { max_count = 10 }
+}

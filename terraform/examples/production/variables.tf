@@ -1,0 +1,64 @@
+variable "domain" {
+  description = "Host name that clients connect to."
+  type        = string
+}
+
+variable "project_id" {
+  description = "Project that everything is made in."
+  type        = string
+}
+
+variable "region" {
+  description = "Region that everything is made in."
+  type        = string
+  default     = "europe-west1"
+}
+
+variable "edge_count" {
+  description = "Number of edges. Raise it freely; to lower it, remove edges with infra/roll first."
+  type        = number
+  default     = 3
+}
+
+variable "ingest_tokens_secret_id" {
+  description = "ID of the secret that holds the publishers' tokens. null for no ingest."
+  type        = string
+  default     = null
+}
+
+variable "notification_channels" {
+  description = "IDs of further notification channels that alerts go to."
+  type        = list(string)
+  default     = []
+}
+
+variable "operators" {
+  description = "Who rolls: IAM members that may read the admin ports' token."
+  type        = list(string)
+}
+
+variable "protected" {
+  description = "false before the tier is taken down, with an apply."
+  type        = bool
+  default     = true
+}
+
+variable "publishers" {
+  description = "Who publishes into Redis itself: IAM members that may read its password."
+  type        = list(string)
+  default     = []
+}
+
+variable "release" {
+  description = "The bucket, and version and SHA-256 of each service's tarball, as npm run release prints them."
+  type = object({
+    bucket = string
+    edge   = object({ version = string, sha256 = string })
+    ingest = optional(object({ version = string, sha256 = string }))
+  })
+}
+
+variable "zones" {
+  description = "Zones of the region, for good: what is there stays in the zones that it was made in."
+  type        = list(string)
+}

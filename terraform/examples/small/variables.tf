@@ -1,0 +1,23 @@
+variable "domain" {
+  description = "Host name that clients connect to."
+  type        = string
+}
+
+variable "project_id" {
+  description = "Project that everything is made in."
+  type        = string
+}
+
+variable "region" {
+  description = "Region that everything is made in."
+  type        = string
+  default     = "europe-west1"
+}
+
+variable "release" {
+  description = "The bucket, and version and SHA-256 of the edge's tarball, as npm run release prints them."
+  type = object({
+    bucket = string
+    edge   = object({ version = string, sha256 = string })
+  })
+}
