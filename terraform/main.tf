@@ -167,12 +167,13 @@ module "monitoring" {
   notification_channels = var.monitoring.notification_channels
   install_ops_agent     = var.monitoring.install_ops_agent
   rules_directory       = var.monitoring.rules_directory
-  admin_token_file      = var.admin == null ? null : "/etc/tradewind/admin-token"
+  email                 = var.monitoring.email
+  host                  = module.edge.host
   memorystore           = local.uses_memorystore ? { id = module.redis.memorystore_id } : null
 
   groups = merge(
-    { edge = { name = module.edge.group_name, admin_port = module.edge.admin_port } },
-    var.ingest == null ? {} : { ingest = { name = module.ingest[0].group_name, admin_port = module.ingest[0].admin_port } },
+    { edge = { name = module.edge.group_name, least = var.edge_count } },
+    var.ingest == null ? {} : { ingest = { name = module.ingest[0].group_name, least = module.ingest[0].target_size } },
   )
 
   depends_on = [time_sleep.apis]

@@ -87,9 +87,10 @@ variable "ingest" {
 }
 
 variable "monitoring" {
-  description = "Alerts and the dashboard in Cloud Monitoring: whether, where alerts go to, whether VM Manager installs the Ops Agent, and the folder of the rules if it is not infra/prometheus."
+  description = "Alerts and the dashboard in Cloud Monitoring: whether, an e-mail address and channels that alerts go to, whether VM Manager installs the Ops Agent, and the folder of the rules if it is not infra/prometheus."
   type = object({
     enabled               = optional(bool, true)
+    email                 = optional(string)
     notification_channels = optional(list(string), [])
     install_ops_agent     = optional(bool, true)
     rules_directory       = optional(string)

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -67,7 +68,10 @@ describe('the start-up script of a VM', () => {
     expect(await root.installed('etc/tradewind/redis-ca.pem')).toBe('a certificate');
     const { mode } = await stat(join(root.path, 'etc/tradewind/redis-password'));
     expect(mode & 0o777).toBe(0o640);
-    expect(await root.calls()).toMatch(/systemctl start tradewind-edge\.service\n$/);
+    expect(await root.calls()).toMatch(
+      /systemctl start tradewind-edge\.service\nsystemctl cat google-cloud-ops-agent\.service\n$/,
+    );
+    expect(await root.installed('etc/tradewind/ops-agent.yaml')).toBe('settings of the agent\n');
   });
 
   it('starts again after a reboot without fetching the release again', async () => {
@@ -95,6 +99,42 @@ describe('the start-up script of a VM', () => {
     google.secrets.delete('projects/p/secrets/redis/versions/1');
     await expect(start()).rejects.toThrow('may not fetch');
     expect(await root.installed('etc/tradewind/redis-password')).toBe('hush\n');
+  });
+
+  it('starts with the password of the moment, whether it was changed before or after the last boot', async () => {
+    const secret_files_base64 = encoded(
+      'redis-password projects/p/secrets/redis/versions/latest\n',
+    );
+    const latest = 'projects/p/secrets/redis/versions/latest';
+    google.secrets.set(latest, 'second');
+    await start({ secret_files_base64 });
+    expect(await root.installed('etc/tradewind/redis-password')).toBe('second');
+    google.secrets.set(latest, 'third');
+    await start({ secret_files_base64 });
+    expect(await root.installed('etc/tradewind/redis-password')).toBe('third');
+  });
+
+  it('does not start when the version that it was told is gone, which the latest never is', async () => {
+    google.secrets.delete('projects/p/secrets/redis/versions/1');
+    google.secrets.set('projects/p/secrets/redis/versions/latest', 'second');
+    await expect(start()).rejects.toThrow('may not fetch');
+    const group = readFileSync(`${TERRAFORM_ROOT}modules/redis/main.tf`, 'utf8');
+    expect(group.match(/password_secret_version .*/g)?.length).toBe(2);
+    for (const line of group.match(/password_secret_version .*/g) ?? [])
+      expect(line).toContain('/versions/latest"');
+  });
+
+  it('restarts an agent that is there last, when its settings and its token are there', async () => {
+    await root.bringOpsAgent();
+    google.secrets.set('projects/p/secrets/admin/versions/latest', 'the token');
+    await start({
+      secret_files_base64: encoded(
+        'redis-password projects/p/secrets/redis/versions/1\nadmin-token projects/p/secrets/admin/versions/latest\n',
+      ),
+    });
+    expect(await root.calls()).toMatch(
+      /systemctl start tradewind-edge\.service\n.*\nsystemctl restart google-cloud-ops-agent\.service\nsettings of the agent\nthe token$/,
+    );
   });
 
   it('waits for rights that Google does not know yet, with the release and with secrets', async () => {

@@ -45,6 +45,7 @@ export const VM_VALUES = {
   secret_files_base64: encoded('redis-password projects/p/secrets/redis/versions/1\n'),
   secret_variables_base64: encoded('INGEST_TOKENS projects/p/secrets/tokens/versions/latest\n'),
   redis_ca_base64: encoded('a certificate'),
+  agent_base64: encoded('settings of the agent\n'),
 };
 
 /** The same for a Redis of our own, without users. */

@@ -17,6 +17,8 @@ export interface VmRoot extends AsyncDisposable {
   boot(script: string, env?: Readonly<Record<string, string>>): Promise<string>;
   /** What a file below {@link path} holds. */
   installed(file: string): Promise<string>;
+  /** From now on the image has an Ops Agent; when it is restarted, {@link calls} has its settings and its token. */
+  bringOpsAgent(): Promise<void>;
   /** What the stubs were told, one line each. */
   calls(): Promise<string>;
 }
@@ -29,7 +31,11 @@ export async function createVmRoot(): Promise<VmRoot> {
   await mkdir(path);
   for (const name of STUBS) {
     const stub = join(folder, 'bin', name);
-    const text = `#!/bin/sh\necho "${name} $*" >>"${folder}/calls"\ncase "$*" in is-active*) exit 0 ;; esac\n`;
+    const text = `#!/bin/sh\necho "${name} $*" >>"${folder}/calls"
+case "$*" in
+  cat*ops-agent*) [ -e "${folder}/ops-agent" ]; exit ;;
+  restart*ops-agent*) cat "${path}/etc/google-cloud-ops-agent/config.yaml" "${path}/etc/tradewind/admin-token" >>"${folder}/calls" ;;
+esac\ncase "$*" in is-active*) exit 0 ;; esac\n`;
     await writeFile(stub, text);
     await chmod(stub, 0o755);
   }
@@ -43,6 +49,7 @@ export async function createVmRoot(): Promise<VmRoot> {
       return stdout;
     },
     installed: (file) => readFile(join(path, file), 'utf8'),
+    bringOpsAgent: () => writeFile(join(folder, 'ops-agent'), ''),
     calls: () => readFile(join(folder, 'calls'), 'utf8').catch(() => ''),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };

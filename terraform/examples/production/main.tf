@@ -20,7 +20,7 @@ module "tier" {
   ingest = var.ingest_tokens_secret_id == null ? null : { tokens_secret_id = var.ingest_tokens_secret_id }
 
   admin      = { operators = var.operators }
-  monitoring = { notification_channels = var.notification_channels }
+  monitoring = { email = var.email }
 
   # Adds edges by itself, up to 10; edge_count is then the least.
   # autoscaler = { max_count = 10 }

@@ -20,16 +20,15 @@ variable "edge_count" {
   default     = 3
 }
 
+variable "email" {
+  description = "E-mail address that alerts go to."
+  type        = string
+}
+
 variable "ingest_tokens_secret_id" {
   description = "ID of the secret that holds the publishers' tokens. null for no ingest."
   type        = string
   default     = null
-}
-
-variable "notification_channels" {
-  description = "IDs of further notification channels that alerts go to."
-  type        = list(string)
-  default     = []
 }
 
 variable "operators" {

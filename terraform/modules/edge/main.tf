@@ -3,6 +3,7 @@
 locals {
   port       = 8080
   admin_port = 9080
+  host       = var.balancer.host != null ? var.balancer.host : var.balancer.certificate.domains[0]
 
   environment = merge(var.environment, {
     DRAIN_SECONDS      = tostring(var.drain_seconds)

@@ -23,6 +23,11 @@ output "group_name" {
   value       = module.vms.group_name
 }
 
+output "host" {
+  description = "Host that clients connect to."
+  value       = local.host
+}
+
 output "ip_address" {
   description = "Public IPv4 address of the balancer."
   value       = module.balancer.ip_address
@@ -50,5 +55,5 @@ output "target_size" {
 
 output "websocket_url" {
   description = "Where clients connect to."
-  value       = "wss://${var.balancer.host != null ? var.balancer.host : var.balancer.certificate.domains[0]}/ws"
+  value       = "wss://${local.host}/ws"
 }

@@ -2,6 +2,10 @@
 # alert gets the expression that a rule records instead of the rule's name.
 
 locals {
+  # While a VM is replaced, its process has ended and its agent lives on: a drain (60 s), the balancer's (60 s) and the VM's
+  # stop (90 s). A roll pages nobody. What takes a whole machine away ends its series, and GroupTooSmall tells.
+  patience = { TargetDown = "5m" }
+
   rules_directory = coalesce(var.rules_directory, "${path.module}/../../../infra/prometheus")
   has_rules       = fileexists("${local.rules_directory}/alerts.yml") && fileexists("${local.rules_directory}/recording-rules.yml")
   alert_groups    = yamldecode(local.has_rules ? file("${local.rules_directory}/alerts.yml") : "groups: []").groups
@@ -20,7 +24,7 @@ locals {
         severity = rule.labels.severity
         expr     = trimspace(rule.expr)
         records  = [for name in keys(local.recorded) : name if strcontains(rule.expr, name)]
-        duration = try(rule.for, "0s")
+        duration = lookup(local.patience, rule.alert, try(rule.for, "0s"))
         summary  = replace(replace(rule.annotations.summary, "{{ $labels.instance }}", "A VM"), "/\\{\\{[^}]*\\}\\}/", "…")
         runbook  = rule.annotations.runbook
       }
@@ -43,7 +47,7 @@ resource "google_monitoring_alert_policy" "rule" {
   display_name          = "${var.name}: ${each.value.alert} (${each.value.severity})"
   combiner              = "OR"
   severity              = upper(each.value.severity)
-  notification_channels = var.notification_channels
+  notification_channels = local.channels
 
   conditions {
     display_name = each.value.alert

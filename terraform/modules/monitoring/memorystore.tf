@@ -11,7 +11,7 @@ resource "google_monitoring_alert_policy" "redis_memory" {
   display_name          = "${var.name}: RedisMemory (${each.key})"
   combiner              = "OR"
   severity              = upper(each.key)
-  notification_channels = var.notification_channels
+  notification_channels = local.channels
 
   conditions {
     display_name = "RedisMemory"

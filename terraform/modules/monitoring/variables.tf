@@ -1,14 +1,8 @@
-variable "admin_token_file" {
-  description = "File on each VM that holds the admin port's token; null where it asks for none."
-  type        = string
-  default     = null
-}
-
 variable "groups" {
-  description = "For each service, edge and ingest, the name of its group of VMs and its admin port, which metrics are read from."
+  description = "For each service its group of VMs, and how many it must have."
   type = map(object({
-    name       = string
-    admin_port = number
+    name  = string
+    least = number
   }))
   nullable = false
 
@@ -18,11 +12,28 @@ variable "groups" {
   }
 }
 
+variable "host" {
+  description = "Host that an uptime check asks from outside, over HTTPS; null for none."
+  type        = string
+  default     = null
+}
+
 variable "install_ops_agent" {
   description = "Whether VM Manager installs the Ops Agent, which reads the metrics. false: the image has it, or somebody else does."
   type        = bool
   default     = true
   nullable    = false
+}
+
+variable "email" {
+  description = "E-mail address that alerts go to, besides notification_channels."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.email == null || can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", var.email))
+    error_message = "email must be an address, such as ops@example.com."
+  }
 }
 
 variable "memorystore" {

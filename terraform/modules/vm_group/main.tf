@@ -50,6 +50,7 @@ locals {
       for name, secret in local.secret_variables : "${name} projects/${var.project_id}/secrets/${secret}/versions/latest\n"
     ]))
     redis_ca_base64     = base64encode(var.redis.ca_pem)
+    agent_base64        = base64encode(local.agent_settings)
     root                = ""
     metadata_host       = var.startup_hosts.metadata
     storage_host        = var.startup_hosts.storage

@@ -24,6 +24,7 @@ variables {
   project_id = "a-project"
   domain     = "stream.example.com"
   zones      = ["europe-west1-b", "europe-west1-c", "europe-west1-d"]
+  email      = "operators@example.com"
   operators  = ["group:operators@example.com"]
 
   ingest_tokens_secret_id = "ingest-tokens"

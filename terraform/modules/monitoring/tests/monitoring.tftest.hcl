@@ -4,7 +4,7 @@ variables {
   name       = "tw"
   project_id = "a-project"
   zones      = ["europe-west1-b", "europe-west1-c"]
-  groups     = { edge = { name = "tw-edge", admin_port = 9080 }, ingest = { name = "tw-ingest", admin_port = 9081 } }
+  groups     = { edge = { name = "tw-edge", least = 3 }, ingest = { name = "tw-ingest", least = 2 } }
 }
 
 run "alerts" {
@@ -45,21 +45,8 @@ run "alerts" {
   }
 
   assert {
-    condition     = length(google_monitoring_alert_policy.redis_memory) == 0 && !strcontains(local.agent_settings["edge"], "credentials_file")
-    error_message = "no Memorystore and no token unless there are some"
-  }
-}
-
-run "agent_has_the_token" {
-  command = plan
-
-  variables {
-    admin_token_file = "/etc/tradewind/admin-token"
-  }
-
-  assert {
-    condition     = yamldecode(local.agent_settings["ingest"]).metrics.receivers.tradewind.config.scrape_configs[0].authorization.credentials_file == "/etc/tradewind/admin-token"
-    error_message = "the admin port tells its metrics to who has the token"
+    condition     = length(google_monitoring_alert_policy.redis_memory) == 0
+    error_message = "no Memorystore unless there is one"
   }
 }
 
@@ -108,15 +95,6 @@ run "dashboard_without_a_permanent_difference" {
   }
 }
 
-run "logs" {
-  command = plan
-
-  assert {
-    condition     = yamldecode(google_os_config_os_policy_assignment.ops_agent["edge-europe-west1-b"].os_policies[0].resource_groups[0].resources[2].file[0].content).logging.service.pipelines.tradewind.processors == ["tradewind_json", "tradewind_severity"]
-    error_message = "what the services log goes to Cloud Logging as JSON with its severity"
-  }
-}
-
 run "no_rules" {
   command = plan
 
@@ -141,8 +119,63 @@ run "refuses_groups" {
   command = plan
 
   variables {
-    groups = { ingest = { name = "x", admin_port = 9081 } }
+    groups = { ingest = { name = "x", least = 2 } }
   }
 
   expect_failures = [var.groups]
+}
+
+run "a_roll_pages_nobody" {
+  command = plan
+
+  assert {
+    condition     = google_monitoring_alert_policy.rule["TargetDown-critical"].conditions[0].condition_prometheus_query_language[0].duration == "300s"
+    error_message = "a VM that is replaced may be silent for its drain, the balancer's and its stop"
+  }
+
+  assert {
+    condition     = google_monitoring_alert_policy.google["GroupTooSmall-edge"].conditions[0].condition_prometheus_query_language[0].duration == "900s" && endswith(google_monitoring_alert_policy.google["GroupTooSmall-edge"].conditions[0].condition_prometheus_query_language[0].query, "< 3")
+    error_message = "a group that stays too small is told of"
+  }
+}
+
+run "what_google_measures" {
+  command = plan
+
+  variables {
+    host        = "stream.example.com"
+    email       = "ops@example.com"
+    memorystore = { id = "projects/a-project/locations/europe-west1/instances/tw-redis" }
+  }
+
+  override_resource {
+    target          = google_monitoring_uptime_check_config.outside
+    override_during = plan
+    values          = { uptime_check_id = "tw" }
+  }
+
+  assert {
+    condition     = length(setsubtract(["GroupTooSmall-edge", "GroupTooSmall-ingest", "BalancerErrors", "BalancerThrottles", "NotReachedFromOutside", "CertificateNearItsEnd", "RedisSystemMemory", "RedisFailover", "RedisCpu"], keys(google_monitoring_alert_policy.google))) == 0
+    error_message = "groups, balancer, certificate, the way from outside and Redis are alerted on"
+  }
+
+  assert {
+    condition     = google_monitoring_uptime_check_config.outside[0].http_check[0].validate_ssl && google_monitoring_uptime_check_config.outside[0].monitored_resource[0].labels.host == "stream.example.com"
+    error_message = "a certificate that is not there fails the check from outside"
+  }
+
+  assert {
+    condition     = google_monitoring_notification_channel.email[0].labels.email_address == "ops@example.com"
+    error_message = "somebody is told"
+  }
+}
+
+run "refuses_a_name_for_an_address" {
+  command = plan
+
+  variables {
+    email = "ops"
+  }
+
+  expect_failures = [var.email]
 }

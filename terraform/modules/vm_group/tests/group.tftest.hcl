@@ -162,6 +162,33 @@ run "startup_script" {
   }
 }
 
+run "agent" {
+  command = plan
+
+  assert {
+    condition     = yamldecode(local.agent_settings).metrics.receivers.tradewind.config.scrape_configs[0].authorization.credentials_file == "/etc/tradewind/admin-token"
+    error_message = "the admin port tells its metrics to who has the token"
+  }
+
+  assert {
+    condition     = yamldecode(local.agent_settings).logging.service.pipelines.tradewind.processors == ["tradewind_json", "tradewind_severity"]
+    error_message = "what the services log goes to Cloud Logging as JSON with its severity"
+  }
+}
+
+run "agent_without_a_token" {
+  command = plan
+
+  variables {
+    admin = { port = 9080 }
+  }
+
+  assert {
+    condition     = !strcontains(local.agent_settings, "credentials_file")
+    error_message = "no file is named that is not there"
+  }
+}
+
 run "refuses_zero_size" {
   command = plan
 
