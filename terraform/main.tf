@@ -26,7 +26,7 @@ locals {
 
   # The APIs that the modules use; an API stays on when the tier goes.
   services = toset(concat(
-    ["cloudresourcemanager", "compute", "iam", "logging", "monitoring", "secretmanager", "storage"],
+    ["certificatemanager", "cloudresourcemanager", "compute", "iam", "logging", "monitoring", "secretmanager", "storage"],
     local.needs_iap ? ["iap"] : [],
     local.uses_memorystore ? ["redis", "servicenetworking"] : ["dns"],
     var.monitoring.enabled && var.monitoring.install_ops_agent ? ["osconfig"] : [],
@@ -101,6 +101,8 @@ module "admin" {
   operators     = var.admin.operators
   source_ranges = var.admin.source_ranges
   iap_tunnels   = var.admin.iap_tunnels
+  token         = var.admin_token
+  token_version = var.admin.token_version
 
   services = merge(
     { edge = { port = module.edge.admin_port, service_account_email = module.edge.service_account_email } },

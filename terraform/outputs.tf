@@ -3,19 +3,33 @@ output "admin_token_secret" {
   value       = one(module.admin[*].token_secret_id)
 }
 
+output "dns_records" {
+  description = "What the domains need in DNS: the CNAME records vouch for the certificates, which are issued some minutes after them; the A records send clients here."
+  value       = concat(module.edge.dns_records, flatten(module.ingest[*].dns_records))
+}
+
 output "edge_group" {
   description = "Name of the edges' managed instance group, for infra/roll."
   value       = module.edge.group_name
 }
 
 output "edge_ip_address" {
-  description = "Public address of the edges' balancer: the domain's A record must point to it before the managed certificate is issued."
+  description = "Public address of the edges' balancer: the domain's A record points to it."
   value       = module.edge.ip_address
 }
 
 output "edge_target_size" {
   description = "Number of edges that the group is told to have; not set while an autoscaler decides."
   value       = module.edge.target_size
+}
+
+output "how_to_check" {
+  description = "Whether each node answers /readyz, as the balancers' health checks ask; and a test of the whole way, from publisher to client. An internal ingest is reached from its network only."
+  value = join("\n", concat(
+    ["gcloud compute backend-services get-health ${coalesce(module.edge.backend_service, "-")} --global --project ${var.project_id}"],
+    [for ingest in module.ingest : "gcloud compute backend-services get-health ${ingest.group_name} ${startswith(ingest.url, "https") ? "--global" : "--region ${var.region}"} --project ${var.project_id}"],
+    [for ingest in module.ingest : "npm run smoke -- ${module.edge.websocket_url} --ingest ${ingest.url} --token-file FILE --nodes ${var.edge_count}"],
+  ))
 }
 
 output "how_to_publish" {

@@ -4,8 +4,22 @@ variable "admin" {
     operators     = optional(list(string), [])
     source_ranges = optional(list(string), [])
     iap_tunnels   = optional(bool, true)
+    token_version = optional(number, 1)
   })
   default = {}
+}
+
+variable "admin_token" {
+  description = "The admin ports' token: 32 to 128 letters, digits, hyphens and underscores. It is written into its secret when admin.token_version changes, and is in no plan and no state, so it must be given each time: TF_VAR_admin_token. null only where admin is."
+  type        = string
+  default     = null
+  ephemeral   = true
+  sensitive   = true
+
+  validation {
+    condition     = var.admin == null || can(regex("^[A-Za-z0-9_-]{32,128}$", var.admin_token))
+    error_message = "admin_token must be 32 to 128 letters, digits, hyphens and underscores: export TF_VAR_admin_token=$(openssl rand -hex 24) the first time, and what the secret holds after that."
+  }
 }
 
 variable "autoscaler" {

@@ -39,8 +39,6 @@ mock_provider "google" {
   }
 }
 
-mock_provider "random" {}
-
 mock_provider "time" {}
 
 # Its checks have tests of their own; here a plan does not know their result, which a test takes for a failure.
@@ -53,6 +51,8 @@ variables {
   region     = "europe-west1"
   edge       = { balancer = { certificate = { domains = ["stream.example.com"] } } }
   ingest     = { tokens_secret_id = "ingest-tokens" }
+
+  admin_token = "0123456789abcdef0123456789abcdef"
 
   # A test ends with a destroy.
   deletion_protection = false
@@ -258,6 +258,15 @@ run "outputs" {
   }
 
   assert {
+    condition = output.how_to_check == join("\n", [
+      "gcloud compute backend-services get-health tradewind-edge --global --project a-project",
+      "gcloud compute backend-services get-health tradewind-ingest --region europe-west1 --project a-project",
+      "npm run smoke -- wss://stream.example.com/ws --ingest http://10.20.0.9 --token-file FILE --nodes 2",
+    ])
+    error_message = "says how to see that it works"
+  }
+
+  assert {
     condition     = strcontains(output.how_to_publish, "redis_ca_pem") && strcontains(output.how_to_publish, "In a network that is peered with it: not by Redis")
     error_message = "says where a backend can be, and what it needs there"
   }
@@ -410,4 +419,14 @@ run "refuses_one_zone" {
   }
 
   expect_failures = [var.zones]
+}
+
+run "refuses_admin_ports_without_a_token" {
+  command = plan
+
+  variables {
+    admin_token = null
+  }
+
+  expect_failures = [var.admin_token]
 }

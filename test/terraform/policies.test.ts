@@ -121,6 +121,11 @@ const BREACHES: Readonly<Record<string, { code: string; fault: string }>> = {
     code: 'resource "google_secret_manager_secret_version" "x" { secret_data = "hush" }',
     fault: 'fixture: google_secret_manager_secret_version.x holds its secret',
   },
+  'a certificate is issued before its domain points here': {
+    code: 'resource "google_compute_managed_ssl_certificate" "x" {}',
+    fault:
+      'fixture: google_compute_managed_ssl_certificate.x is issued only when the domain points here, and replaced with an outage',
+  },
   'Memorystore has a replica, a password and TLS': {
     code: 'resource "google_redis_instance" "x" { tier = "BASIC" }',
     fault: 'fixture: google_redis_instance.x is BASIC, password undefined, TLS undefined',

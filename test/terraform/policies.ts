@@ -46,6 +46,7 @@ const PLACES: Readonly<Record<string, readonly string[]>> = {
 
 /** The API that a type needs, by the beginning of its name; the longest one counts. */
 const APIS: Readonly<Record<string, string>> = {
+  google_certificate_manager_: 'certificatemanager',
   google_compute_: 'compute',
   google_dns_: 'dns',
   google_monitoring_: 'monitoring',
@@ -240,8 +241,16 @@ export const POLICIES: readonly Policy[] = [
   }),
   policy('no secret stands in the code', (resource) => {
     if (resource.type !== 'google_secret_manager_secret_version') return [];
-    const isReference = /^\$\{[^"]+\}$/.test(String(resource.body.secret_data));
+    const { secret_data: kept, secret_data_wo: forgotten } = resource.body;
+    const isReference = /^\$\{[^"]+\}$/.test(String(kept ?? forgotten));
     return isReference ? [] : ['holds its secret'];
+  }),
+  policy('a certificate is issued before its domain points here', (resource) => {
+    if (resource.type === 'google_compute_managed_ssl_certificate')
+      return ['is issued only when the domain points here, and replaced with an outage'];
+    if (resource.type !== 'google_certificate_manager_certificate') return [];
+    const [managed] = nestedBlocks(resource.body, 'managed');
+    return managed?.dns_authorizations === undefined ? ['has no DNS authorisation'] : [];
   }),
   policy('Memorystore has a replica, a password and TLS', (resource) => {
     if (resource.type !== 'google_redis_instance') return [];

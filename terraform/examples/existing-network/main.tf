@@ -7,7 +7,9 @@ module "tier" {
   region     = var.region
   zones      = [for zone in ["b", "c", "d"] : "${var.region}-${zone}"]
   release    = var.release
-  publishers = var.publishers
+
+  admin_token = var.admin_token
+  publishers  = var.publishers
 
   # The peering with managed services is there already; makes_peering = true where it is not.
   network = {

@@ -1,3 +1,10 @@
+variable "admin_token" {
+  description = "The admin ports' token. It is in no state, so it must be given each time: TF_VAR_admin_token."
+  type        = string
+  ephemeral   = true
+  sensitive   = true
+}
+
 variable "domain" {
   description = "Host name that clients connect to."
   type        = string

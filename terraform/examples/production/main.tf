@@ -10,6 +10,8 @@ module "tier" {
   edge_count = var.edge_count
   release    = var.release
 
+  admin_token = var.admin_token
+
   deletion_protection = var.protected
   publishers          = var.publishers
 
@@ -19,7 +21,7 @@ module "tier" {
 
   ingest = var.ingest_tokens_secret_id == null ? null : { tokens_secret_id = var.ingest_tokens_secret_id }
 
-  admin      = { operators = var.operators }
+  admin      = { operators = var.operators, token_version = var.admin_token_version }
   monitoring = { email = var.email }
 
   # Adds edges by itself, up to 10; edge_count is then the least.

@@ -1,3 +1,16 @@
+variable "admin_token" {
+  description = "The admin ports' token. It is in no state, so it must be given each time: TF_VAR_admin_token."
+  type        = string
+  ephemeral   = true
+  sensitive   = true
+}
+
+variable "admin_token_version" {
+  description = "Raised to write another admin token."
+  type        = number
+  default     = 1
+}
+
 variable "domain" {
   description = "Host name that clients connect to."
   type        = string

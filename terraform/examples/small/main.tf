@@ -9,6 +9,8 @@ module "tier" {
   edge_count = 2
   release    = var.release
 
+  admin_token = var.admin_token
+
   deletion_protection = false
 
   edge = {

@@ -1,6 +1,11 @@
-output "edge_ip_address" {
-  description = "What the domain's A record must point to."
-  value       = module.tier.edge_ip_address
+output "dns_records" {
+  description = "What the domain needs in DNS."
+  value       = module.tier.dns_records
+}
+
+output "how_to_check" {
+  description = "Whether each node is ready, and a test of the whole way."
+  value       = module.tier.how_to_check
 }
 
 output "how_to_publish" {

@@ -6,10 +6,6 @@ terraform {
       source  = "hashicorp/google"
       version = ">= 7.45, < 9"
     }
-    random = {
-      source  = "hashicorp/random"
-      version = ">= 3.7, < 4"
-    }
     time = {
       source  = "hashicorp/time"
       version = ">= 0.13, < 1"

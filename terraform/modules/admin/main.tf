@@ -1,4 +1,4 @@
-# How operators, and infra/roll on their behalf, reach the admin ports: a token that Terraform makes, and firewall
+# How operators, and infra/roll on their behalf, reach the admin ports: a token, and firewall
 # rules for few addresses. The traffic is HTTP within the network; nothing public leads there.
 
 locals {
@@ -8,16 +8,6 @@ locals {
   services = values(var.services)
   ports    = [for service in local.services : tostring(service.port)]
   accounts = [for service in local.services : service.service_account_email]
-}
-
-resource "random_password" "token" {
-  length  = 48
-  special = false
-
-  # A new token is there before the old one goes.
-  lifecycle {
-    create_before_destroy = true
-  }
 }
 
 resource "google_secret_manager_secret" "token" {
@@ -30,8 +20,11 @@ resource "google_secret_manager_secret" "token" {
 }
 
 resource "google_secret_manager_secret_version" "token" {
-  secret      = google_secret_manager_secret.token.id
-  secret_data = random_password.token.result
+  secret = google_secret_manager_secret.token.id
+
+  # Written and forgotten: it is in no plan and in no state. Another version number writes it anew.
+  secret_data_wo         = var.token
+  secret_data_wo_version = tostring(var.token_version)
 
   # The version before stays readable: VMs that were not rolled yet know that one, and infra/roll tries both.
   deletion_policy = "ABANDON"

@@ -58,3 +58,23 @@ variable "source_ranges" {
     error_message = "source_ranges are IPv4 ranges of a /20 or smaller, such as 10.20.3.250/32: where the operators are, not everybody."
   }
 }
+
+variable "token" {
+  description = "The token, 32 to 128 letters, digits, hyphens and underscores. It is written when token_version changes, and must be given each time."
+  type        = string
+  nullable    = false
+  ephemeral   = true
+  sensitive   = true
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{32,128}$", var.token))
+    error_message = "token must be 32 to 128 letters, digits, hyphens and underscores, as openssl rand -hex 24 prints."
+  }
+}
+
+variable "token_version" {
+  description = "Raised to write another token."
+  type        = number
+  default     = 1
+  nullable    = false
+}

@@ -4,7 +4,11 @@ locals {
   is_application = var.kind == "application"
   is_connections = var.kind == "connections"
   managed        = length(var.certificate.domains) > 0
-  certificates   = local.managed ? google_compute_managed_ssl_certificate.managed[*].id : var.certificate.self_links
+  domains        = { for domain in var.certificate.domains : domain => "${var.name}-${substr(sha256(domain), 0, 8)}" }
+
+  # A proxy takes one of the two.
+  certificate_map = local.managed ? "//certificatemanager.googleapis.com/${google_certificate_manager_certificate_map.domains[0].id}" : null
+  certificates    = local.managed ? null : var.certificate.self_links
 }
 
 resource "google_compute_global_address" "public" {
@@ -12,20 +16,43 @@ resource "google_compute_global_address" "public" {
   name    = var.name
 }
 
-# Domains cannot be changed in place: other ones make a new certificate, with a new name, first.
-resource "google_compute_managed_ssl_certificate" "managed" {
+# Each domain has a certificate of its own, for which a DNS record vouches: it is issued before the domain points here, and
+# another domain leaves those that are there as they are.
+resource "google_certificate_manager_dns_authorization" "domain" {
+  for_each = local.domains
+
+  project = var.project_id
+  name    = each.value
+  domain  = each.key
+}
+
+resource "google_certificate_manager_certificate" "domain" {
+  for_each = local.domains
+
+  project = var.project_id
+  name    = each.value
+
+  managed {
+    domains            = [each.key]
+    dns_authorizations = [google_certificate_manager_dns_authorization.domain[each.key].id]
+  }
+}
+
+resource "google_certificate_manager_certificate_map" "domains" {
   count = local.managed ? 1 : 0
 
   project = var.project_id
-  name    = "${var.name}-${substr(sha256(join(",", var.certificate.domains)), 0, 8)}"
+  name    = var.name
+}
 
-  managed {
-    domains = var.certificate.domains
-  }
+resource "google_certificate_manager_certificate_map_entry" "domain" {
+  for_each = local.domains
 
-  lifecycle {
-    create_before_destroy = true
-  }
+  project      = var.project_id
+  name         = each.value
+  map          = google_certificate_manager_certificate_map.domains[0].name
+  hostname     = each.key
+  certificates = [google_certificate_manager_certificate.domain[each.key].id]
 }
 
 resource "google_compute_ssl_policy" "modern" {
@@ -162,6 +189,7 @@ resource "google_compute_target_https_proxy" "application" {
   project                     = var.project_id
   name                        = var.name
   url_map                     = google_compute_url_map.application[0].id
+  certificate_map             = local.certificate_map
   ssl_certificates            = local.certificates
   ssl_policy                  = google_compute_ssl_policy.modern.id
   http_keep_alive_timeout_sec = 610
@@ -218,6 +246,7 @@ resource "google_compute_target_ssl_proxy" "connections" {
   project          = var.project_id
   name             = "${var.name}-connections"
   backend_service  = google_compute_backend_service.connections[0].id
+  certificate_map  = local.certificate_map
   ssl_certificates = local.certificates
   ssl_policy       = google_compute_ssl_policy.modern.id
 

@@ -8,6 +8,16 @@ output "autoscaled" {
   value       = length(google_compute_region_autoscaler.scale_out) == 1
 }
 
+output "backend_service" {
+  description = "Name of the balancer's backend service, whose health check asks /readyz."
+  value       = module.balancer.backend_service
+}
+
+output "dns_records" {
+  description = "What the domains need in DNS."
+  value       = module.balancer.dns_records
+}
+
 output "drain_seconds" {
   description = "Seconds from the order to drain until all clients are gone."
   value       = var.drain_seconds

@@ -3,6 +3,11 @@ output "admin_port" {
   value       = local.admin_port
 }
 
+output "dns_records" {
+  description = "What the domains need in DNS."
+  value       = flatten(module.balancer[*].dns_records)
+}
+
 output "drain_seconds" {
   description = "Seconds from the order to drain until requests in flight are cut off."
   value       = local.drain_seconds

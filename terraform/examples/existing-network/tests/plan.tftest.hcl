@@ -12,8 +12,6 @@ mock_provider "google" {
   }
 }
 
-mock_provider "random" {}
-
 mock_provider "time" {}
 
 override_module {
@@ -23,7 +21,9 @@ override_module {
 variables {
   project_id = "a-project"
   domain     = "stream.example.com"
-  publishers = ["serviceAccount:pricing@a-project.iam.gserviceaccount.com"]
+
+  admin_token = "0123456789abcdef0123456789abcdef"
+  publishers  = ["serviceAccount:pricing@a-project.iam.gserviceaccount.com"]
 
   network_id    = "projects/host/global/networks/shared"
   subnetwork_id = "projects/host/regions/europe-west1/subnetworks/backends"

@@ -12,8 +12,6 @@ mock_provider "google" {
   }
 }
 
-mock_provider "random" {}
-
 mock_provider "time" {}
 
 override_module {
@@ -23,9 +21,11 @@ override_module {
 variables {
   project_id = "a-project"
   domain     = "stream.example.com"
-  zones      = ["europe-west1-b", "europe-west1-c", "europe-west1-d"]
-  email      = "operators@example.com"
-  operators  = ["group:operators@example.com"]
+
+  admin_token = "0123456789abcdef0123456789abcdef"
+  zones       = ["europe-west1-b", "europe-west1-c", "europe-west1-d"]
+  email       = "operators@example.com"
+  operators   = ["group:operators@example.com"]
 
   ingest_tokens_secret_id = "ingest-tokens"
 

@@ -12,8 +12,6 @@ mock_provider "google" {
   }
 }
 
-mock_provider "random" {}
-
 mock_provider "time" {}
 
 override_module {
@@ -23,6 +21,8 @@ override_module {
 variables {
   project_id = "a-project"
   domain     = "stream.example.com"
+
+  admin_token = "0123456789abcdef0123456789abcdef"
 
   release = {
     bucket = "releases"

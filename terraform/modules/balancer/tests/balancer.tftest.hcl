@@ -74,7 +74,7 @@ run "own_certificate" {
   }
 
   assert {
-    condition     = length(google_compute_managed_ssl_certificate.managed) == 0 && google_compute_target_https_proxy.application[0].ssl_certificates == tolist(["projects/a-project/global/sslCertificates/mine"])
+    condition     = length(google_certificate_manager_certificate.domain) == 0 && google_compute_target_https_proxy.application[0].certificate_map == null && google_compute_target_https_proxy.application[0].ssl_certificates == tolist(["projects/a-project/global/sslCertificates/mine"])
     error_message = "a certificate of one's own is used as it is"
   }
 }
@@ -176,6 +176,18 @@ run "is_there" {
   }
 }
 
+# The second domain's certificate takes its time; clients of the first notice nothing.
+run "another_domain_leaves_the_first_as_it_is" {
+  variables {
+    certificate = { domains = ["stream.example.com", "live.example.com"] }
+  }
+
+  assert {
+    condition     = google_certificate_manager_certificate.domain["stream.example.com"].id == run.is_there.certificate_ids["stream.example.com"] && length(google_certificate_manager_certificate_map_entry.domain) == 2
+    error_message = "a domain more is a certificate more"
+  }
+}
+
 run "refuses_another_kind_in_one_apply" {
   command = plan
 
@@ -193,7 +205,7 @@ run "none_between_two_kinds" {
   }
 
   assert {
-    condition     = output.backend_service == null && output.ip_address == run.is_there.ip_address && length(google_compute_managed_ssl_certificate.managed) == 1
+    condition     = output.backend_service == null && output.ip_address == run.is_there.ip_address && length(google_certificate_manager_certificate.domain) == 1
     error_message = "the address and the certificate stay"
   }
 }
