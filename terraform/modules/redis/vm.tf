@@ -60,6 +60,7 @@ resource "google_compute_address" "vm" {
 }
 
 resource "google_compute_disk" "data" {
+  # checkov:skip=CKV_GCP_37: Google encrypts it; a key of the customer would have to be given at each boot
   for_each = local.vms
 
   project = var.project_id
@@ -76,6 +77,7 @@ resource "google_compute_disk" "data" {
 }
 
 resource "google_compute_instance" "vm" {
+  # checkov:skip=CKV_GCP_38: as with its data disk
   for_each = local.vms
 
   project                   = var.project_id
