@@ -14,9 +14,24 @@ const MESSAGES = 100_000;
 /** What replies of Redis are late by, in ms. */
 const DELAYS_MS = [0, 50, 2_000];
 
-/** `npm run fuzz -- MESSAGES`: what inputs cost an edge; ends with 1 when one costs more than it is worth. */
+const USAGE = `npm run fuzz -- [MESSAGES]
+
+Sends an edge messages out of a grammar and says what they cost it. Ends with 1 when one costs more than it is worth.
+  MESSAGES         how many in all, 1000 to 10000000 (${MESSAGES})
+  ${SEED_VARIABLE}=SEED   in the environment: a whole number, to make the inputs of an earlier run again`;
+
+const EXIT_USAGE = 2;
+const [asked = String(MESSAGES)] = process.argv.slice(2);
 const seed = Number(process.env[SEED_VARIABLE] ?? randomInt(2 ** 31));
-const total = Number(process.argv[2] ?? MESSAGES);
+const total = Number(asked);
+if (asked === '--help') {
+  console.log(USAGE);
+  process.exit(0);
+}
+if (!Number.isInteger(total) || total < 1_000 || total > 10_000_000 || !Number.isInteger(seed)) {
+  console.error(USAGE);
+  process.exit(EXIT_USAGE);
+}
 process.env[REDIS_KIND_VARIABLE] = 'process';
 await bringRedisServer((line) => console.log(line));
 console.log(`${SEED_VARIABLE}=${seed}, ${total} messages`);
