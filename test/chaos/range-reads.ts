@@ -6,13 +6,21 @@ export interface RangeReads extends Disposable {
   takeMost(): number;
 }
 
-/** Counts range commands for each node and history from now on. The caller ends it. */
+/**
+ * Counts reads for each node and history from now on. The caller ends it.
+ *
+ * A page that begins where the one before it ended goes on with the same read. That holds where histories have no
+ * holes: a full page ends its own number of entries behind its beginning. What was read already, and what follows a
+ * page that was not full, counts as another read.
+ */
 export function countRangeReads(proxy: TcpFaultProxy): RangeReads {
   let counts = new Map<string, number>();
-  const watch = proxy.watchCommands(([name = '', key], { name: link }) => {
+  const nexts = new Map<string, number>();
+  const watch = proxy.watchCommands(([name = '', key, from, , , count], { name: link }) => {
     if (!/^x(rev)?range$/i.test(name)) return;
     const reader = `${link} ${key}`;
-    counts.set(reader, (counts.get(reader) ?? 0) + 1);
+    if (nexts.get(reader) !== Number(from)) counts.set(reader, (counts.get(reader) ?? 0) + 1);
+    nexts.set(reader, Number(from) + Number(count));
   });
   return {
     takeMost() {
