@@ -1,0 +1,20 @@
+import { describe, it } from 'vitest';
+import { expectServed } from '../support/expect-redis-state.ts';
+import { playRedisState, type RedisStateName } from '../support/redis-state-scenes.ts';
+
+/** Long enough for a link that takes an error for no answer to be cut off twice. `npm run chaos` has all states, 30 s each. */
+const SECONDS = 4;
+
+const STATES: readonly RedisStateName[] = [
+  'cannot save to disk',
+  'has no memory left',
+  'forbids PING',
+  'has another password',
+  'has no room for a client',
+];
+
+describe.concurrent('Redis, under load,', () => {
+  it.each(STATES)('%s, and back', async (name) => {
+    expectServed(await playRedisState(name, SECONDS));
+  });
+});
