@@ -177,7 +177,7 @@ it('passes on whatever backends publish without letting it out of the envelope',
   expect(client.controls.map(({ type }) => type)).toEqual(['welcome', 'subscribed']);
   for (const reason of ['unreadable', 'too_large'])
     expect(await counted('tradewind_edge_publications_dropped_total', reason), reason).toBe(1);
-  for (const reason of ['foreign_epoch', 'unknown_header'])
+  for (const reason of ['no_meta', 'unknown_header'])
     expect(await counted('tradewind_edge_headers_rejected_total', reason), reason).toBe(1);
   await expectToServe();
 });

@@ -3,7 +3,7 @@ import type { Arrival, HistoryEntry } from './arrival.ts';
 import type { HistoryCursor } from './history-cursor.ts';
 import { PassedOn } from './passed-on.ts';
 import { PendingArrivals, type PendingLimits } from './pending-arrivals.ts';
-import type { SequenceOutput } from './sequence-output.ts';
+import type { HeaderFault, SequenceOutput } from './sequence-output.ts';
 
 /**
  * Where a channel stands here, and what of it is passed on in which order: what arrives, what waits, and
@@ -111,7 +111,7 @@ export class ChannelPassage {
       if (this.pass(arrival)) return true;
       confirmable ??= this.#confirmable;
       if (place >= confirmable) return false;
-      this.#output.rejected(arrival.epoch === this.#epoch ? 'unconfirmed' : 'foreign_epoch');
+      this.#output.rejected(this.#faultOf(arrival));
       return true;
     });
   }
@@ -132,6 +132,12 @@ export class ChannelPassage {
   /** Whether it is to be passed on, by what `meta` has confirmed. */
   #isOpen({ epoch, offset }: Arrival): boolean {
     return epoch === this.#epoch && offset > this.#offset && offset <= this.tail;
+  }
+
+  /** Why what `meta` has not confirmed is not passed on. */
+  #faultOf({ epoch }: Arrival): HeaderFault {
+    if (this.#epoch === '') return 'no_meta';
+    return epoch === this.#epoch ? 'unconfirmed' : 'foreign_epoch';
   }
 
   /** Passes on what `meta` has confirmed. Where several claim to be it, history alone can say which one is. */

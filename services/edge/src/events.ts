@@ -20,6 +20,7 @@ const NONE_DROPPED: Readonly<Record<DropReason, 0>> = {
 const NONE_REJECTED: Readonly<Record<HeaderRejection, 0>> = {
   old: 0,
   foreign_epoch: 0,
+  no_meta: 0,
   unconfirmed: 0,
   unknown_header: 0,
   bad_header: 0,

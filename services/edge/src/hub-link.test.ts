@@ -216,7 +216,7 @@ describe('Hub: payloads', () => {
   it.each([
     ['x'.repeat(101), 'dropped a too_large'],
     [Buffer.from([0xff]), 'dropped a unreadable'],
-    ['@1:k3x9:131:1795416898073;{}', 'header rejected a foreign_epoch'],
+    ['@1:k3x9:131:1795416898073;{}', 'header rejected a no_meta'],
     ['@2:whatever', 'header rejected a unknown_header'],
     ['@1:whatever', 'header rejected a bad_header'],
   ])('drops %j, and says so', async (payload, report) => {

@@ -7,6 +7,8 @@ export type HeaderFault =
   | 'old'
   /** Its epoch is not the channel's. */
   | 'foreign_epoch'
+  /** The channel has no epoch: `meta` is missing here, as when the node reads another database than is written to. */
+  | 'no_meta'
   /** Nothing confirms it: it is beyond the channel's end, or not the only one that claims its offset. */
   | 'unconfirmed';
 
