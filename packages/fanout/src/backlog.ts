@@ -102,7 +102,7 @@ export class Backlog {
 
   /** Whether the client is owed something of this channel, which it receives. */
   misses(channel: string): boolean {
-    if (this.#lost?.has(channel) === true) return true;
+    if (this.tellsFirst(channel)) return true;
     return this.#segments.some(({ missed, after }) => {
       if (missed.get(channel)?.isLeft === false) return true;
       if (after?.kind === 'promise') return after.channel === channel && !after.isLeft;
@@ -134,6 +134,10 @@ export class Backlog {
 
   /** Tells the client this once it has had what comes before. */
   defer(notice: Notice): void {
+    if (this.#lost !== undefined && this.#segments.length === 1 && this.#last.missed.size === 0) {
+      this.tellFirst(notice);
+      return;
+    }
     const before = this.#segments.at(-2)?.after;
     if (before?.kind === 'notice' && this.#last.missed.size === 0) {
       const joint = joinNotices(before.notice, notice);
@@ -143,6 +147,17 @@ export class Backlog {
     if (this.#notices === MOST_NOTICES) this.forsake();
     this.#notices += 1;
     this.#endSegment({ kind: 'notice', notice });
+  }
+
+  /** Tells the client this before all that it is owed: its place was here, and there was no room for it. */
+  tellFirst(notice: Notice): void {
+    this.#lost ??= new Losses();
+    this.#lost.add(lossOfNotice(notice));
+  }
+
+  /** Whether the client is to be told something of this channel before all that it is owed. */
+  tellsFirst(channel: string): boolean {
+    return this.#lost?.has(channel) === true;
   }
 
   /** Gives up: all that is owed up to here is lost. */

@@ -149,6 +149,18 @@ export class Outbox {
   }
 
   /**
+   * Queues a notice whose place is here, as {@link offerControl} does. Where there is no room for it, it is kept, and
+   * {@link takeLosses} gives it out before all that the client is owed; what follows of its channel stays behind it.
+   */
+  offerNotice(notice: Notice & { readonly frame: Uint8Array }): 'queued' | 'first' | 'brim' {
+    const isNext = this.#backlog?.tellsFirst(notice.channel) !== true;
+    const verdict = isNext ? this.offerControl(notice.frame) : 'slow';
+    if (verdict !== 'slow') return verdict;
+    this.#fallBehind().tellFirst(notice);
+    return 'queued';
+  }
+
+  /**
    * Promises a replay: it takes the client's next numbers, is held for it, and is queued by
    * {@link catchUp} before anything that is offered from here on. To be followed by a flush.
    */

@@ -194,9 +194,7 @@ export class Connection implements Subscriber, Dated {
    */
   tellNow(notice: Notice & { readonly frame: Uint8Array }): void {
     if (this.#state === 'closing') return;
-    const verdict = this.outbox.offerControl(notice.frame);
-    if (verdict === 'slow') this.outbox.defer(notice);
-    else this.#act(verdict);
+    this.#act(this.outbox.offerNotice(notice));
   }
 
   /** Promises publications of the past; they are written behind all that waits. Not to be called in a flush. */

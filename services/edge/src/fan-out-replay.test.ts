@@ -107,6 +107,32 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
+  it('tells a gap in its place, too, where unread answers leave no room for it', () => {
+    const expected = ['answer', '1', `gap ${EPOCH} 2..2 unreadable`, '3', `resync next 0`];
+    const outbox = { ...LIMITS, controlBytes: 3_000 };
+    for (let pings = 0; pings < 50; pings += 1) {
+      using server = new FanOutUnderTest({ outbox });
+      const client = server.client();
+      client.flush();
+      client.stall();
+      for (let i = 0; i < pings; i += 1) client.request({ type: 'ping', id: 'x'.repeat(64) });
+      resume(client, 0);
+      server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 3 });
+      const publications = [1, 3].flatMap((offset) => publicationsOf('a', offset, offset));
+      server.upstream.answer('a', EPOCH, publications, undefined, [
+        { from: 2, to: 2, reason: 'unreadable' },
+      ]);
+      server.upstream.listener.resync({ channel: 'a', epoch: 'next', offset: 0 });
+      if (!client.connection.isOpen) {
+        expect(pings, 'only those who ask for more than they read are closed').toBeGreaterThan(15);
+        return;
+      }
+      client.drain();
+      expect(story(client), `behind ${pings} answers`).toEqual(expected);
+    }
+    throw new Error('no answer was without room');
+  });
+
   it('asks for nothing that came on the feed', () => {
     using server = new FanOutUnderTest();
     server.subscriber('a', EPOCH, 5);
