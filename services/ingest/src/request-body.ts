@@ -23,18 +23,16 @@ const SINGLE_HEADERS = [
 ] as const;
 
 /**
- * Reads a request's body, with or without a `content-length`.
+ * Reads a request's body, with or without a `content-length`. Call {@link checkHeaders} before.
  *
  * @throws HttpError message_too_large as soon as it is clear that there are more than `maxBytes`,
- *   unsupported_media_type for a compressed one or another charset than UTF-8, request_timeout for one that comes too
- *   slowly, bad_message when the peer goes away.
+ *   request_timeout for one that comes too slowly, bad_message when the peer goes away.
  */
 export async function readBody(
   request: IncomingMessage,
   response: ServerResponse,
   maxBytes: number,
 ): Promise<Buffer> {
-  checkHeaders(request);
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
   if (request.headers.expect !== undefined) response.writeContinue();
   const chunks: Buffer[] = [];
@@ -57,7 +55,13 @@ export function declaresJson({ 'content-type': contentType = '' }: IncomingHttpH
   return /^[^;]*[/+]json\s*(;|$)/i.test(contentType);
 }
 
-function checkHeaders({ headers, headersDistinct }: IncomingMessage): void {
+/**
+ * Checks what is to be believed of a request before any header of it is used.
+ *
+ * @throws HttpError bad_message for a header that may be there once and is there twice, unsupported_media_type for a body
+ *   that is compressed or in another charset than UTF-8.
+ */
+export function checkHeaders({ headers, headersDistinct }: IncomingMessage): void {
   for (const name of SINGLE_HEADERS) {
     const values = headersDistinct[name];
     if (values !== undefined && values.length > 1) {

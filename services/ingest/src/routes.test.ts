@@ -259,14 +259,19 @@ describe('limits', () => {
     expect(answer.status).toBe(status);
   });
 
-  it('refuse a header that is there twice', async () => {
+  it.each([
+    ['content-type', 'text/plain', '/v1/channels/c'],
+    ['idempotency-key', 'a', '/v1/channels/c'],
+    ['idempotency-source', 'a', '/v1/trades'],
+  ])('refuse a %s that is there twice', async (name, value, path) => {
     const { port } = await start();
+    const header = `${name}: ${value}\r\n`;
     const answer = await exchange(
       port,
-      'POST /v1/channels/c HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\nx',
+      `POST ${path} HTTP/1.1\r\nhost: x\r\n${header}${header}content-length: 1\r\n\r\nx`,
     );
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
-    expect(answer).toContain('content-type is there 2 times');
+    expect(answer).toContain(`${name} is there 2 times`);
   });
 
   it('ask for a body with 100 (Continue) only if it is wanted', async () => {

@@ -12,7 +12,7 @@ import type { ItemResult } from './publish.ts';
 import { publishEntry } from './publish-entry.ts';
 import type { PublishQueue } from './publish-queue.ts';
 import { channelOfPath, rawItem } from './raw-payload.ts';
-import { declaresJson, readBody } from './request-body.ts';
+import { checkHeaders, declaresJson, readBody } from './request-body.ts';
 import { tradeEntry } from './trade-entry.ts';
 
 /** Requests being worked on, and whether more may come. */
@@ -119,6 +119,7 @@ export function createRoutes(options: {
       request: IncomingMessage,
       response: ServerResponse,
     ): Promise<readonly Item[]> {
+      checkHeaders(request);
       refuseKeyHeader(request.headers);
       const toItem = entryReader(request.headers);
       const format = batchFormatOf(request.headers['content-type']);
@@ -133,6 +134,7 @@ export function createRoutes(options: {
     { rest }: RouteMatch,
   ): Promise<readonly Item[]> {
     const channel = channelOfPath(rest);
+    checkHeaders(request);
     const key = keyOfHeaders(request.headers);
     const body = await readBody(request, response, maxBodyBytes);
     const payload = { body, isJson: declaresJson(request.headers), isText: events.textPayload };
