@@ -53,8 +53,15 @@ it('pnpm install --frozen-lockfile works by hand, on what git holds', async () =
     const { packageManager } = (
       await import(join(WORKSPACE_ROOT, 'package.json'), { with: { type: 'json' } })
     ).default;
-    // What is needed is in pnpm's store: this workspace was installed from it.
-    const args = ['--yes', packageManager, 'install', '--frozen-lockfile', '--ignore-scripts'];
+    // What is needed is in npm's cache and pnpm's store: this workspace was installed from them.
+    const args = [
+      '--yes',
+      '--prefer-offline',
+      packageManager,
+      'install',
+      '--frozen-lockfile',
+      '--ignore-scripts',
+    ];
     await expect(run('npx', [...args, '--prefer-offline'], { cwd: folder })).resolves.toBeDefined();
   } finally {
     await rm(folder, { recursive: true, force: true });
