@@ -26,7 +26,11 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/!(chaos|terraform|release)/**/*.test.ts', ...CHAOS_INSTRUMENTS],
+          include: [
+            'test/!(chaos|terraform|release)/**/*.test.ts',
+            'bench/**/*.test.ts',
+            ...CHAOS_INSTRUMENTS,
+          ],
           globalSetup: ['test/support/global-setup.ts'],
           fileParallelism: false,
           testTimeout: 60_000,

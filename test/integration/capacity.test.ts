@@ -8,7 +8,7 @@ import { startTier } from '../support/tier.ts';
 import { bringOpenssl, startTlsTerminator } from '../support/tls-terminator.ts';
 import { eventually } from '../support/wait.ts';
 
-const CAPACITY = [WORKSPACE_NODE, 'test/capacity/main.ts'];
+const CAPACITY = [WORKSPACE_NODE, 'bench/capacity/main.ts'];
 /** How late it comes is not what these tests are about. */
 const SMALL = {
   TARGET_CONNECTIONS: '60',

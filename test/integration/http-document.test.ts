@@ -10,8 +10,8 @@ const DOCUMENT = readFileSync(new URL('docs/http.md', ROOT), 'utf8');
 /** Where routes are written down, as a path in quotes. */
 const SOURCES = [
   'packages/runtime/src/admin.ts',
-  'services/edge/src/shed-route.ts',
-  'services/ingest/src/routes.ts',
+  'services/edge/src/node/shed-route.ts',
+  'services/ingest/src/http/routes.ts',
 ] as const;
 
 const SECTIONS = [

@@ -1,5 +1,5 @@
-import { type Load, startLoad } from '../load/load.ts';
-import type { LoadPlan } from '../load/load-plan.ts';
+import { type Load, startLoad } from '../../bench/load/load.ts';
+import type { LoadPlan } from '../../bench/load/load-plan.ts';
 import type { TestEdge } from './service.ts';
 
 /** What a test says about its readers; the other settings of a load do not matter to it. */

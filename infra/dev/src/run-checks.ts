@@ -1,3 +1,3 @@
-import { printChecks, runChecks } from './checks.ts';
+import { printChecks, runChecks } from './checks/checks.ts';
 
 process.exitCode = printChecks(await runChecks()) === 0 ? 0 : 1;

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
-import { printChecks, runChecks } from './checks.ts';
-import { WORKSPACE_NODE, WORKSPACE_ROOT } from './service-process.ts';
-import { countTests, formatCounts, isGood, type TestCounts } from './test-report.ts';
+import { printChecks, runChecks } from './checks/checks.ts';
+import { countTests, formatCounts, isGood, type TestCounts } from './checks/test-report.ts';
+import { WORKSPACE_NODE, WORKSPACE_ROOT } from './processes/service-process.ts';
 
 /** The suites of `npm test`: minutes. Chaos, capacity and benchmarks have commands of their own. */
 const PROJECTS = ['unit', 'integration'];

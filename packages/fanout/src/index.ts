@@ -1,4 +1,5 @@
 export * from './deliver.ts';
+export * from './gaps.ts';
 export type { Loss, Notice } from './losses.ts';
 export * from './outbox.ts';
 export * from './publication.ts';

@@ -2,7 +2,7 @@ import { MOST_QUEUE_ENTRIES } from '@tradewind/fanout';
 import { ConfigError } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { readEdgeConfig } from './config.ts';
-import { fanOutSettings } from './fan-out-settings.ts';
+import { fanOutSettings } from './node/worker-settings.ts';
 
 /** What an operator gets without setting anything; changing one of these is a breaking change. */
 const DEFAULTS = {

@@ -15,8 +15,8 @@ import {
   readServiceSettings,
   type ServiceSettings,
 } from '@tradewind/runtime';
-import { CHANNEL_PATTERN_GRAMMAR } from './channel-patterns.ts';
-import type { WriteCall } from './direct-write.ts';
+import { CHANNEL_PATTERN_GRAMMAR } from './clients/channel-filter.ts';
+import type { WriteCall } from './outbound/socket-send.ts';
 
 /** All that an edge is told by its environment. The table in docs/configuration.md is held to it. */
 export interface EdgeConfig extends ServiceSettings {

@@ -15,20 +15,20 @@ import {
   type RunningService,
   rereadSecret,
 } from '@tradewind/runtime';
-import { largestReplay } from './channel-history.ts';
+import { largestReplay } from './clients/replay-source.ts';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
-import { addDescriptions } from './debug-index.ts';
-import { shareDescriptors } from './descriptor-shares.ts';
-import { availableCall } from './direct-write.ts';
-import { createNodeEvents, type NodeEvents } from './events.ts';
-import { createLocalPool, type FanOutPool } from './fan-out-pool.ts';
-import { registerLoopGauges, registerNodeGauges } from './gauges.ts';
-import { createHealth } from './health.ts';
-import { Hub } from './hub.ts';
-import { type MemoryReturn, startMemoryReturn } from './memory-return.ts';
-import { createArchive } from './redis-archive.ts';
-import { createShedRoute } from './shed-route.ts';
-import { WorkerPool } from './worker-pool.ts';
+import { createArchive } from './hub/channel-store.ts';
+import { Hub } from './hub/hub.ts';
+import { shareDescriptors } from './node/descriptor-shares.ts';
+import { createHealth } from './node/health.ts';
+import { createLocalPool, type FanOutPool } from './node/local-pool.ts';
+import { type MemoryReturn, startMemoryReturn } from './node/malloc-trim.ts';
+import { createShedRoute } from './node/shed-route.ts';
+import { availableCall } from './outbound/socket-send.ts';
+import { addDescriptions } from './telemetry/debug-index.ts';
+import { createNodeEvents, type NodeEvents } from './telemetry/events.ts';
+import { registerLoopGauges, registerNodeGauges } from './telemetry/gauges.ts';
+import { WorkerPool } from './threads/worker-pool.ts';
 
 /** How soon the public port's `/readyz` follows a change of the node's condition, in ms. */
 const READINESS_INTERVAL_MS = 250;

@@ -1,10 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createLogger, createMetrics } from '@tradewind/runtime';
-import { ConnectionCount } from './connection-count.ts';
-import { FanOutHost } from './fan-out-host.ts';
-import { registerLoopGauges } from './gauges.ts';
-import { PortFeed } from './port-feed.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
+import { FanOutHost } from './node/client-listener.ts';
+import { ConnectionCount } from './node/connection-count.ts';
+import { registerLoopGauges } from './telemetry/gauges.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './threads/worker-messages.ts';
+import { PortFeed } from './threads/worker-port.ts';
 
 /** How often a worker shows that its loop turns, in ms. */
 const ALIVE_INTERVAL_MS = 1_000;

@@ -6,8 +6,8 @@ import {
   readServiceSettings,
   type ServiceSettings,
 } from '@tradewind/runtime';
-import type { PublishQueueSettings } from './publish-queue.ts';
-import type { HistorySettings } from './redis-publisher.ts';
+import type { PublishQueueSettings } from './publishing/publish-queue.ts';
+import type { HistorySettings } from './publishing/redis-publisher.ts';
 
 /** What one request, or all of them together, may take. */
 export interface IngestLimits {

@@ -1,7 +1,7 @@
 import { type DescriptorShares, type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
 import { LIMITED_TOTAL } from './limits.ts';
-import type { ItemResult } from './publish.ts';
-import type { PublishQueueEvents } from './publish-queue.ts';
+import type { ItemResult } from './publishing/publish.ts';
+import type { PublishQueueEvents } from './publishing/publish-queue.ts';
 
 /** The interfaces by which publications come in: a label, so the set is closed. */
 export type RouteName = 'channel' | 'publish' | 'trades';

@@ -1,5 +1,5 @@
 import type { Metrics } from '@tradewind/runtime';
-import type { PublishQueueState } from './publish-queue.ts';
+import type { PublishQueueState } from './publishing/publish-queue.ts';
 
 /** What is asked when the metrics are printed. */
 export interface GaugeSources {

@@ -20,9 +20,9 @@ import {
 import type { IngestConfig } from './config.ts';
 import { createEvents, type IngestEvents } from './events.ts';
 import { registerGauges } from './gauges.ts';
-import { PublishQueue } from './publish-queue.ts';
-import { createRedisPublisher, redisSettings } from './redis-publisher.ts';
-import { type Admission, createRoutes } from './routes.ts';
+import { type Admission, createRoutes } from './http/routes.ts';
+import { PublishQueue } from './publishing/publish-queue.ts';
+import { createRedisPublisher, redisSettings } from './publishing/redis-publisher.ts';
 
 /** Kept back for listeners, the link to Redis while it is replaced, Sentinels, and name resolution. */
 const KEPT_BACK_DESCRIPTORS = 16;

@@ -1,6 +1,6 @@
 import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
 import type { IngestConfig } from './config.ts';
-import { MIN_BODY_BYTES_PER_SECOND } from './request-body.ts';
+import { MIN_BODY_BYTES_PER_SECOND } from './http/request-body.ts';
 
 /** Every limit of ingest: the rows of docs/limits.md. */
 export const INGEST_LIMITS = {

@@ -1,3 +1,3 @@
-import { runReplay } from './replay-command.ts';
+import { runReplay } from './replay/command.ts';
 
 process.exitCode = await runReplay(process.argv.slice(2), process.env);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ServiceProcess, startService } from '../service-process.ts';
+import { type ServiceProcess, startService } from '../processes/service-process.ts';
 import type { StartSettings } from './settings.ts';
 
 /** How long a service may take from listening to being ready, in ms: a Redis that is far away needs some round trips. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BroughtRedis, bringRedis, type Report } from '../bring-redis.ts';
+import { type BroughtRedis, bringRedis, type Report } from '../processes/bring-redis.ts';
 import { type Cluster, type Edge, startCluster } from './cluster.ts';
 import { DemoSubscriber } from './demo-subscriber.ts';
 import { EdgeMonitor, type EdgeReading } from './edge-monitor.ts';

@@ -1,4 +1,4 @@
-import { isPortFree } from '../free-port.ts';
+import { isPortFree } from '../processes/free-port.ts';
 import { UsageError } from './settings.ts';
 
 /**

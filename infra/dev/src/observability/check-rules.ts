@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { WORKSPACE_ROOT } from '../service-process.ts';
+import { WORKSPACE_ROOT } from '../processes/service-process.ts';
 
 /** How long promtool may take over all files, in ms; it needs less than a second. */
 const DEADLINE_MS = 60_000;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { WORKSPACE_ROOT } from '../service-process.ts';
+import { WORKSPACE_ROOT } from '../processes/service-process.ts';
 import { renderDashboard, substituteVariables } from './dashboard.ts';
 import { ROWS } from './dashboard-panels.ts';
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { WORKSPACE_ROOT } from '../service-process.ts';
+import { WORKSPACE_ROOT } from '../processes/service-process.ts';
 
 /** A metric that rules and panels may read. */
 export interface KnownMetric {

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { installOnDebian } from '../debian.ts';
-import { findProgram } from '../find-program.ts';
-import { findFreePort } from '../free-port.ts';
-import { type OwnedProcess, startProcess } from '../owned-process.ts';
+import { installOnDebian } from '../processes/debian.ts';
+import { findProgram } from '../processes/find-program.ts';
+import { findFreePort } from '../processes/free-port.ts';
+import { type OwnedProcess, startProcess } from '../processes/owned-process.ts';
 
 /** How long a Prometheus without data may take to answer, in ms; it needs about 200. */
 const READY_DEADLINE_MS = 20_000;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { WORKSPACE_ROOT } from '../service-process.ts';
+import { WORKSPACE_ROOT } from '../processes/service-process.ts';
 import { ROWS } from './dashboard-panels.ts';
 import { readDocumentedMetrics, seriesOf } from './known-metrics.ts';
 import { metricNamesIn, selectedLabelsIn, withoutThreshold } from './promql.ts';

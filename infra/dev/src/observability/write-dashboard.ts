@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import { runTool } from '../run-tool.ts';
-import { WORKSPACE_ROOT } from '../service-process.ts';
+import { runTool } from '../processes/run-tool.ts';
+import { WORKSPACE_ROOT } from '../processes/service-process.ts';
 import { renderDashboard } from './dashboard.ts';
 import { ROWS } from './dashboard-panels.ts';
 

@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import { WORKSPACE_ROOT } from '@tradewind/dev';
+import { describe, expect, it } from 'vitest';
+import { COMMANDS, readBenchArguments } from './arguments.ts';
+
+describe('readBenchArguments', () => {
+  it.each(COMMANDS)('knows %s, and leaves what was not asked for to the command', (command) => {
+    expect(readBenchArguments([command])).toEqual({
+      command,
+      seconds: undefined,
+      pairs: undefined,
+      clients: undefined,
+      payloadBytes: undefined,
+      against: undefined,
+      workers: undefined,
+      quick: false,
+      short: false,
+    });
+  });
+
+  it('reads every option', () => {
+    const line =
+      'saturation --seconds 5 --pairs 3 --clients 200 --payload 150 --against bun,ws-shared --workers 3 --quick';
+    expect(readBenchArguments(line.split(' '))).toEqual({
+      command: 'saturation',
+      seconds: 5,
+      pairs: 3,
+      clients: 200,
+      payloadBytes: 150,
+      against: ['bun', 'ws-shared'],
+      workers: 3,
+      quick: true,
+      short: false,
+    });
+  });
+
+  it('finds another checkout from the folder in which npm was called', () => {
+    const root = WORKSPACE_ROOT.replace(/\/$/, '');
+    expect(
+      readBenchArguments(['wide', '--against', 'bun,edge@../..'], join(root, 'bench/compare')),
+    ).toMatchObject({ against: ['bun', `edge@${root}`] });
+    expect(readBenchArguments(['memory', '--short', '--against', `edge@${root}`])).toMatchObject({
+      against: [`edge@${root}`],
+      short: true,
+    });
+  });
+
+  it('says which checkout cannot be used, why, and what can', () => {
+    expect(() =>
+      readBenchArguments(['saturation', '--against', 'edge@nowhere'], '/home/ada'),
+    ).toThrow(
+      '--against edge@nowhere: /home/ada/nowhere is no folder; ' +
+        'PATH in edge@PATH must be the root folder of an installed checkout of this project',
+    );
+  });
+
+  it('reads what memory takes', () => {
+    const line = 'memory --clients 15000 --seconds 75 --pairs 5 --payload 15000';
+    expect(readBenchArguments(line.split(' '))).toMatchObject({
+      command: 'memory',
+      clients: 15_000,
+      seconds: 75,
+      pairs: 5,
+      payloadBytes: 15_000,
+    });
+  });
+
+  it.each([
+    ['', 'which command?'],
+    ['fly', 'there is no command fly'],
+    ['wide wide', 'one command too many'],
+    ['wide --pairs 0', '--pairs must be a whole number'],
+    ['wide --seconds 1.5', '--seconds must be a whole number'],
+    ['memory --clients 19001', '--clients must be a whole number from 1 to 19000'],
+    ['wide --payload 8', '--payload must be a whole number from 32'],
+    ['wide --against edge', 'there is no opponent edge'],
+    ['wide --against edge@', 'is no folder'],
+    ['memory --against bun', '--against: memory takes edge@PATH alone, not bun'],
+    ['overload --against bun', '--against: overload has no opponents'],
+    ['wide --short', '--short: only saturation, predecessor, memory, safety'],
+    ['memory --short --quick', '--short and --quick: only one of them'],
+    ['wide --speed 3', "'--speed'"],
+  ])('says what is wrong with "%s"', (line, message) => {
+    expect(() => readBenchArguments(line.split(' ').filter(Boolean))).toThrow(message);
+  });
+});

@@ -1,0 +1,161 @@
+import { getHeapStatistics } from 'node:v8';
+import { WORKSPACE_ROOT } from '@tradewind/dev';
+import {
+  createDeliveryRound,
+  deliver,
+  Outbox,
+  type Publication,
+  PublicationLog,
+  SendQueues,
+  SubscriptionIndex,
+} from '@tradewind/fanout';
+import { encodePublicationTail } from '@tradewind/protocol';
+
+/** What to measure: the way of a publication from the index into a socket, without the socket. */
+export interface HotPathLoad {
+  readonly clients: number;
+  /** A publication's payload in bytes. */
+  readonly payloadBytes: number;
+  /** Publications that are delivered before the clients are flushed: how much a write carries. */
+  readonly batch: number;
+  /** Deliveries to measure, after as many to warm up. */
+  readonly deliveries: number;
+}
+
+/** Per delivery: one publication to one client. */
+export interface HotPathCost {
+  readonly deliverNs: number;
+  readonly writeNs: number;
+  /** What was allocated on the JavaScript heap, in bytes. */
+  readonly heapBytes: number;
+  /** The same outside of it, in buffers. */
+  readonly bufferBytes: number;
+  /** Times that the heap shrank meanwhile: then `heapBytes` is too low. */
+  readonly collections: number;
+}
+
+/**
+ * As much of the edge's writer as is measured. The edge is a program that exports nothing, so the
+ * one file is loaded by its path.
+ */
+interface FrameWriterModule {
+  readonly FrameWriter: new () => {
+    write(outbox: Outbox, sink: NullSink, cautious: boolean, unblocked: () => void): void;
+  };
+}
+
+/** A socket whose kernel always has room. */
+interface NullSink {
+  readonly writableLength: number;
+  write(bytes: Uint8Array): boolean;
+}
+
+interface Client {
+  readonly outbox: Outbox;
+  readonly place: number;
+}
+
+const CHANNEL = 'BTC.trade';
+
+/** Of these, the hot path only ever reaches the slots. They are the edge's defaults. */
+const OUTBOX_LIMITS = {
+  slots: 512,
+  bytes: 1024 * 1024,
+  publicationBytes: 65_792,
+  controls: 1_024,
+  controlBytes: 512 * 1024,
+};
+
+/** Different publications that take turns, so that no branch knows the one that it saw before. */
+const PUBLICATIONS = 64;
+
+/** A shift of the heap's size is read so often, in flushes. */
+const FLUSHES_PER_READING = 8;
+
+/** Measures {@link deliver} and the edge's `FrameWriter.write` into a sink that takes everything. */
+export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
+  const path = `${WORKSPACE_ROOT}services/edge/src/outbound/frame-writer.ts`;
+  const { FrameWriter } = (await import(path)) as FrameWriterModule;
+  const writer = new FrameWriter();
+  const index = new SubscriptionIndex<Client>();
+  const policy = { graceMs: 2_000, maxLagMs: 30_000 };
+  const log = new PublicationLog(16 * 1024 * 1024);
+  const queues = new SendQueues(OUTBOX_LIMITS);
+  const clients = Array.from({ length: load.clients }, () => {
+    const outbox = new Outbox(queues, policy, log);
+    return { outbox, place: outbox.place };
+  });
+  for (const client of clients) index.add(CHANNEL, client);
+  const publications = Array.from({ length: PUBLICATIONS }, () => publicationOf(load.payloadBytes));
+  const round = createDeliveryRound<Client>();
+  const sink: NullSink = { writableLength: 0, write: () => true };
+  const ignore = (): void => {};
+  let next = 0;
+  let deliverMs = 0;
+  let writeMs = 0;
+
+  function deliverAndFlush(): void {
+    const startedAt = performance.now();
+    for (let i = 0; i < load.batch; i += 1) {
+      next = (next + 1) % PUBLICATIONS;
+      const publication = publications[next] as Publication;
+      log.append(publication);
+      deliver(publication, index.audience(CHANNEL), queues, startedAt, round);
+    }
+    const deliveredAt = performance.now();
+    for (const { outbox } of round.dirty) writer.write(outbox, sink, false, ignore);
+    round.dirty.length = 0;
+    deliverMs += deliveredAt - startedAt;
+    writeMs += performance.now() - deliveredAt;
+  }
+
+  const flushes = Math.ceil(load.deliveries / (load.clients * load.batch));
+  for (let i = 0; i < flushes; i += 1) deliverAndFlush();
+  globalThis.gc?.();
+  deliverMs = 0;
+  writeMs = 0;
+  const heap = new GrowthMeter(() => getHeapStatistics().used_heap_size);
+  const buffers = new GrowthMeter(() => process.memoryUsage().arrayBuffers);
+  for (let i = 0; i < flushes; i += 1) {
+    deliverAndFlush();
+    if (i % FLUSHES_PER_READING > 0 && i < flushes - 1) continue;
+    heap.read();
+    buffers.read();
+  }
+  const deliveries = flushes * load.clients * load.batch;
+  return {
+    deliverNs: (deliverMs * 1e6) / deliveries,
+    writeNs: (writeMs * 1e6) / deliveries,
+    heapBytes: heap.grown / deliveries,
+    bufferBytes: buffers.grown / deliveries,
+    collections: heap.shrunk,
+  };
+}
+
+/** Adds up how a quantity grows, over the times that it shrinks. */
+class GrowthMeter {
+  grown = 0;
+  shrunk = 0;
+  readonly #measure: () => number;
+  #last: number;
+
+  constructor(measure: () => number) {
+    this.#measure = measure;
+    this.#last = measure();
+  }
+
+  read(): void {
+    const now = this.#measure();
+    if (now < this.#last) this.shrunk += 1;
+    else this.grown += now - this.#last;
+    this.#last = this.#measure();
+  }
+}
+
+function publicationOf(payloadBytes: number): Publication {
+  const empty = JSON.stringify({ pad: '' });
+  const json = JSON.stringify({ pad: 'x'.repeat(Math.max(0, payloadBytes - empty.length)) });
+  const publishedAt = Date.now();
+  const tail = encodePublicationTail(CHANNEL, undefined, publishedAt, Buffer.from(json));
+  return { channel: CHANNEL, offset: 0, tail, publishedAt };
+}

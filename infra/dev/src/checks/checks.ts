@@ -1,0 +1,59 @@
+import { findRuleFaults } from '../observability/check-rules.ts';
+import { findPrometheus, HOW_TO_INSTALL_PROMETHEUS } from '../observability/prometheus-server.ts';
+import { runTool } from '../processes/run-tool.ts';
+import { WORKSPACE_ROOT } from '../processes/service-process.ts';
+import { findImportFaults } from './check-imports.ts';
+
+/** What one check found. */
+export interface CheckResult {
+  readonly name: string;
+  readonly passed: boolean;
+  /** What to show when it did not pass. */
+  readonly output: string;
+  /** Why it was not made; then it counts as passed. */
+  readonly skipped?: string;
+}
+
+/** Runs what needs no test and no Redis, all at once: seconds, and nothing is changed. */
+export async function runChecks(): Promise<CheckResult[]> {
+  return await Promise.all([
+    toolCheck('lint and format', 'biome', ['check', '--colors=off', '.']),
+    toolCheck('types', 'tsc', ['--project', '.', '--pretty', 'false']),
+    importCheck(),
+    ruleCheck(),
+  ]);
+}
+
+async function toolCheck(
+  name: string,
+  tool: string,
+  args: readonly string[],
+): Promise<CheckResult> {
+  const { code, output } = await runTool(tool, args);
+  return { name, passed: code === 0, output };
+}
+
+async function importCheck(): Promise<CheckResult> {
+  const faults = await findImportFaults(WORKSPACE_ROOT);
+  return { name: 'import directions', passed: faults.length === 0, output: faults.join('\n') };
+}
+
+async function ruleCheck(): Promise<CheckResult> {
+  const name = 'alerts and recording rules';
+  const programs = await findPrometheus();
+  if (programs === undefined) {
+    return { name, passed: true, output: '', skipped: HOW_TO_INSTALL_PROMETHEUS };
+  }
+  const output = await findRuleFaults(programs.promtool);
+  return { name, passed: output === '', output };
+}
+
+/** Prints one line a check, and what failed in full. Returns how many failed. */
+export function printChecks(results: readonly CheckResult[]): number {
+  for (const { name, passed, output, skipped } of results) {
+    if (!passed) console.log(output.trimEnd());
+    if (skipped !== undefined) console.log(`SKIPPED ${name}: ${skipped}`);
+    else console.log(`${passed ? 'ok    ' : 'FAILED'} ${name}`);
+  }
+  return results.filter(({ passed }) => !passed).length;
+}

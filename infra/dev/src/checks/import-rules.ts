@@ -1,0 +1,115 @@
+/** What one package of the workspace may depend on. */
+export type AllowedDependencies = readonly string[] | 'anything';
+
+/**
+ * The house's import directions: for each package, everything that it may name in `dependencies`.
+ * A package that is not listed may not exist; a new one needs a decision record (docs/adr).
+ */
+export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>> = {
+  '@tradewind/protocol': [],
+  '@tradewind/fanout': [],
+  '@tradewind/runtime': ['pino', 'prom-client'],
+  '@tradewind/bus': ['@tradewind/protocol', 'ioredis'],
+  '@tradewind/client': ['@tradewind/protocol'],
+  '@tradewind/ingest': ['@tradewind/bus', '@tradewind/protocol', '@tradewind/runtime'],
+  '@tradewind/edge': [
+    '@tradewind/bus',
+    '@tradewind/fanout',
+    '@tradewind/protocol',
+    '@tradewind/runtime',
+    'koffi',
+    'ws',
+  ],
+  '@tradewind/dev': ['hdr-histogram-js', 'ioredis', 'ws'],
+  '@tradewind/release': ['@tradewind/dev', 'rolldown', 'tar-stream'],
+  '@tradewind/roll': [],
+  '@tradewind/smoke': ['@tradewind/protocol', 'ws'],
+  '@tradewind/test': 'anything',
+  '@tradewind/bench': 'anything',
+};
+
+/** Packages that must run in a browser or touch no I/O: outside their tests, no module of Node. */
+export const WITHOUT_NODE: readonly string[] = ['@tradewind/protocol', '@tradewind/fanout'];
+
+/** The root's development tools that tests may import without naming them again. */
+export const TEST_TOOLS: readonly string[] = ['vitest', 'fast-check'];
+
+/**
+ * What stands here the tests of every package and the benchmarks may import, by a path: what judges a part of the
+ * system by itself also judges the whole.
+ */
+export const TEST_SUPPORT = 'test/support';
+
+/** What the tests across processes may import of the benchmarks, by a path: the load that they put on a tier. */
+export const BENCH_LOAD = 'bench/load';
+
+/** For each room (a folder, or a file beside the rooms without its ending), the rooms of its package that it may import. */
+export type RoomRules = Readonly<Record<string, readonly string[] | 'anything'>>;
+
+/**
+ * The rooms inside the packages that have some, by the folder that holds them (docs/adr/0039-rooms-inside-packages.md). A room that is
+ * not listed may not exist, and a room imports itself without being told so. Tests, and what stands in a room's
+ * `testing`, may import every room.
+ */
+export const ROOMS: Readonly<Record<string, RoomRules>> = {
+  'services/edge/src': {
+    main: 'anything',
+    'worker-main': 'anything',
+    edge: 'anything',
+    config: ['clients', 'outbound'],
+    feed: [],
+    limits: [],
+    sequence: [],
+    outbound: [],
+    hub: ['sequence', 'feed', 'limits'],
+    clients: ['outbound', 'feed', 'limits'],
+    telemetry: ['hub', 'clients', 'outbound', 'config', 'limits'],
+    node: ['telemetry', 'hub', 'clients', 'outbound', 'config', 'feed', 'limits'],
+    threads: ['node', 'telemetry', 'hub', 'clients', 'config', 'feed', 'limits'],
+  },
+  'packages/bus/src': {
+    index: 'anything',
+    'tls-identity': [],
+    'redis-limits': [],
+    'redis-states': ['redis-limits'],
+    'redis-errors': ['redis-states'],
+    'redis-settings': ['redis-limits', 'tls-identity'],
+    contract: [],
+    link: ['redis-settings', 'redis-errors', 'redis-states', 'redis-limits'],
+    commands: ['link', 'contract', 'redis-settings', 'redis-errors', 'redis-limits'],
+    subscribe: [
+      'commands',
+      'link',
+      'contract',
+      'redis-settings',
+      'redis-errors',
+      'redis-states',
+      'redis-limits',
+    ],
+  },
+  'services/ingest/src': {
+    main: 'anything',
+    'replay-main': 'anything',
+    ingest: 'anything',
+    config: ['publishing'],
+    limits: ['config', 'http'],
+    events: ['limits', 'publishing'],
+    gauges: ['publishing'],
+    publishing: [],
+    http: ['publishing', 'events', 'config'],
+    replay: ['http', 'publishing', 'config'],
+  },
+  'infra/dev/src': {
+    index: 'anything',
+    start: 'anything',
+    'run-tests': 'anything',
+    'run-checks': 'anything',
+    processes: [],
+    observability: ['processes'],
+    checks: ['observability', 'processes'],
+    demo: ['processes'],
+  },
+};
+
+/** A service's `main.ts` has fewer lines than this: it reads config, starts and stops. */
+export const MAIN_LINES_BELOW = 25;

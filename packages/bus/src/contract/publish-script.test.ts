@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { EPOCH_SCRIPT, readEpochReply } from './epoch-script.ts';
+import { FUNCTION_LIBRARY } from './function-library.ts';
+import {
+  PUBLISH_SCRIPT,
+  publishArguments,
+  publishKeys,
+  readPublishReply,
+} from './publish-script.ts';
+
+function document(name: string): string {
+  return readFileSync(new URL(`../../../../docs/${name}`, import.meta.url), 'utf8');
+}
+
+describe('the publish script', () => {
+  it('is the file that docs/publish offers, and so is the function library', () => {
+    expect(document('publish/tradewind_publish_1.lua')).toBe(PUBLISH_SCRIPT.text);
+    expect(document('publish/tradewind_functions_1.lua')).toBe(FUNCTION_LIBRARY);
+  });
+
+  it.each(['publishing.md', 'publish/publish.java'])('has the SHA-1 that docs/%s names', (name) => {
+    expect(document(name)).toContain(PUBLISH_SCRIPT.sha);
+  });
+
+  it('refuses with no other words than docs/publishing.md explains', () => {
+    const words = FUNCTION_LIBRARY.matchAll(/refuse\('([A-Z]+)'/g);
+    for (const [, word] of words) expect(document('publishing.md')).toContain(`| \`${word}\` |`);
+  });
+
+  it.each([
+    ...['NOPERM', 'ERR', 'OOM', 'READONLY', 'NOSCRIPT', 'NOREPLICAS', 'MASTERDOWN', 'MISCONF'],
+    ...['LOADING', 'BUSY', 'CLUSTERDOWN', 'TRYAGAIN'],
+  ])('can be refused by Redis with %s, which docs/publishing.md explains', (word) => {
+    expect(document('publishing.md')).toMatch(new RegExp(`^\\| .*\`${word}\``, 'm'));
+  });
+
+  it('takes its keys and arguments in the order of the contract', () => {
+    expect(publishKeys('BTC.trade')).toEqual(['{BTC.trade}:meta', '{BTC.trade}:log']);
+    const channel = 'BTC.trade';
+    const payload = 'p';
+    const required = {
+      channel,
+      payload,
+      historySize: 100,
+      historyTtlMs: 2,
+      idempotencyWindowMs: 3,
+    };
+    expect(publishArguments(required)).toEqual([channel, 'p', '100', '2', '', '3', '0']);
+    expect(publishArguments({ ...required, idempotencyKey: 'k', notAfterMs: 4 })).toEqual([
+      ...[channel, 'p', '100', '2', 'k', '3', '4'],
+    ]);
+  });
+
+  it('passes on the bytes of a view', () => {
+    const payload = new Uint8Array([1, 0xff, 0, 2]).subarray(1, 3);
+    const base = { channel: 'a', historySize: 0, historyTtlMs: 0, idempotencyWindowMs: 0 };
+    expect(publishArguments({ ...base, payload })[1]).toEqual(Buffer.from([0xff, 0]));
+  });
+
+  it('reads its own answers, and no others', () => {
+    expect(readPublishReply(['k', 5, 0])).toEqual({ epoch: 'k', offset: 5, duplicate: false });
+    expect(readPublishReply(['k', 5, 1])).toEqual({ epoch: 'k', offset: 5, duplicate: true });
+    expect(readEpochReply([1, 'k', 5])).toEqual({ changed: true, epoch: 'k', offset: 5 });
+    for (const reply of [null, 'OK', [], ['k'], ['k', '5', 0]])
+      expect(() => readPublishReply(reply)).toThrow(PUBLISH_SCRIPT.name);
+    expect(() => readEpochReply(1)).toThrow(EPOCH_SCRIPT.name);
+  });
+});

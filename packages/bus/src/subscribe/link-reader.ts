@@ -1,0 +1,119 @@
+import type { Position } from '@tradewind/protocol';
+import type { Redis } from 'ioredis';
+import { metaKey } from '../contract/channel-keys.ts';
+import { META_READ_BYTES, readMeta } from '../contract/channel-meta.ts';
+import type { RedisLink } from '../link/redis-link.ts';
+import { isInfoHidden, readServerIdentity } from '../link/server-identity.ts';
+import {
+  describeError,
+  isErrorReply,
+  RedisRefusedError,
+  RedisUnavailableError,
+} from '../redis-errors.ts';
+import { LINK_READS_IN_FLIGHT, POSITIONS_BATCH_KEYS } from '../redis-limits.ts';
+import { stateOfReply } from '../redis-states.ts';
+
+/** What Redis says of a command that the ACL does not allow; of a key that it does not, it speaks of the key. */
+const FORBIDDEN_COMMAND = /^NOPERM .*\bgetrange\b/;
+
+/**
+ * Reads over one link, whatever else travels on it, and settles what is under way when it is lost: ioredis
+ * never does.
+ */
+export class LinkReader {
+  readonly #link: RedisLink;
+  readonly #underway = new Set<(error: Error) => void>();
+  /** Redis does not let us read a part of a value: our ACL is of a release before. Until the link is lost. */
+  #readsWhole = false;
+
+  constructor(link: RedisLink) {
+    this.#link = link;
+  }
+
+  /** See `RedisSubscriber.readPositions`. */
+  async positions(channels: readonly string[]): Promise<readonly (Position | undefined)[]> {
+    const positions: (Position | undefined)[] = [];
+    for (let at = 0; at < channels.length; at += POSITIONS_BATCH_KEYS) {
+      const keys = channels.slice(at, at + POSITIONS_BATCH_KEYS).map(metaKey);
+      for (const value of await this.#metas(keys)) positions.push(readMeta(value));
+    }
+    return positions;
+  }
+
+  /**
+   * As much of each value as a position may have: whoever writes 100 MB into one `meta` costs that channel,
+   * and not the link, which Redis would end for a reply of that size.
+   */
+  async #metas(keys: readonly string[]): Promise<readonly (string | null)[]> {
+    if (this.#readsWhole) return await this.#read((redis) => redis.mget(...keys));
+    try {
+      return await this.#read((redis) => readStarts(redis, keys));
+    } catch (error) {
+      if (!isCommandForbidden(error)) throw error;
+      this.#readsWhole = true;
+      return await this.#metas(keys);
+    }
+  }
+
+  /** See `RedisSubscriber.serverIdentity`. */
+  async serverIdentity(): Promise<string | undefined> {
+    try {
+      const server = this.#read((redis) => redis.info('server'));
+      const replication = this.#read((redis) => redis.info('replication'));
+      const [first, second] = await Promise.all([server, replication]);
+      return readServerIdentity(first, second);
+    } catch (error) {
+      if (isInfoHidden(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** The link is lost. */
+  abandon(cause: string): void {
+    this.#readsWhole = false;
+    for (const reject of this.#underway) reject(new RedisUnavailableError('unknown', cause));
+    this.#underway.clear();
+  }
+
+  #read<T>(send: (redis: Redis) => Promise<T>): Promise<T> {
+    if (!this.#link.writable)
+      return Promise.reject(new RedisUnavailableError('not-sent', 'Redis is not reachable'));
+    if (this.#underway.size >= LINK_READS_IN_FLIGHT) {
+      const reason = `${LINK_READS_IN_FLIGHT} reads are under way`;
+      return Promise.reject(new RedisUnavailableError('not-sent', reason));
+    }
+    return new Promise((resolve, reject) => {
+      this.#underway.add(reject);
+      send(this.#link.redis)
+        .then(resolve, (error: unknown) => {
+          const reason = describeError(error);
+          const isRefused = isErrorReply(error);
+          reject(
+            isRefused
+              ? new RedisRefusedError(reason)
+              : new RedisUnavailableError('unknown', reason),
+          );
+        })
+        .finally(() => this.#underway.delete(reject));
+    });
+  }
+}
+
+/** One round trip. Rejects with the first refusal, but for a key that holds something of another type. */
+async function readStarts(
+  redis: Redis,
+  keys: readonly string[],
+): Promise<readonly (string | null)[]> {
+  const pipeline = redis.pipeline();
+  for (const key of keys) pipeline.getrange(key, 0, META_READ_BYTES - 1);
+  const results = (await pipeline.exec()) ?? [];
+  return results.map(([error, value]) => {
+    if (error === null) return value as string;
+    if (stateOfReply(error.message).says === 'WRONGTYPE') return null;
+    throw error;
+  });
+}
+
+function isCommandForbidden(error: unknown): boolean {
+  return error instanceof RedisRefusedError && FORBIDDEN_COMMAND.test(error.message);
+}

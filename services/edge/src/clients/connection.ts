@@ -1,0 +1,398 @@
+import type { Loss, Notice, Outbox, Replay, Subscriber } from '@tradewind/fanout';
+import {
+  CLOSE_CODES,
+  type CloseReason,
+  encodeServerMessage,
+  type ServerMessage,
+} from '@tradewind/protocol';
+import type { TokenBucket } from '@tradewind/runtime';
+import { WebSocket } from 'ws';
+import type { ByteSink, FrameWriter } from '../outbound/frame-writer.ts';
+import { SendWindow } from '../outbound/send-window.ts';
+import { type AttendedTime, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
+import type { Dated } from './due-times.ts';
+import type { Liveness } from './liveness.ts';
+
+/** What a connection tells its owner. */
+export interface ConnectionOwner {
+  /** Something waits in its outbox: flush it at the end of the loop turn. */
+  needsFlush(connection: Connection): void;
+  /** Its socket does not take what was written: {@link Connection.dueAt} has become sooner. */
+  blocked(connection: Connection): void;
+  /** Publications that its queue had refused were queued after all. */
+  hasCaughtUp(publications: number): void;
+  /**
+   * Publications of these channels can no longer be had, or there is something to tell whose turn has come:
+   * it is to be told now, in this order.
+   */
+  hasLost(connection: Connection, losses: readonly Loss[]): void;
+  received(connection: Connection, data: Buffer, isBinary: boolean): void;
+  /** It sent a WebSocket ping, or a pong that answers no ping of ours; `ws` has dealt with it. */
+  receivedControlFrame(connection: Connection): void;
+  /** It is being closed: nothing may be offered to it from here on. Called once, before `closed`. */
+  leaving(connection: Connection): void;
+  /** It is gone. Called once. */
+  closed(connection: Connection, reason: CloseReason): void;
+}
+
+/** What a connection is made of. It owns all of it, except the writer and the owner. */
+export interface ConnectionParts {
+  readonly session: string;
+  /** Reads for us; writes only its own control frames. */
+  readonly webSocket: WebSocket;
+  /** The same connection's socket, which our frames are written to. */
+  readonly socket: ByteSink;
+  /** That socket's, or `NO_DESCRIPTOR`; see `FrameWriter`. */
+  readonly descriptor: number;
+  readonly outbox: Outbox;
+  readonly liveness: Liveness;
+  /** The owner's. */
+  readonly time: AttendedTime;
+  readonly requestBudget: TokenBucket;
+  readonly subscribeBudget: TokenBucket;
+  readonly writer: FrameWriter;
+  /** Whether what is written to it is to be bounded by a {@link SendWindow}. */
+  readonly isWindowed: boolean;
+  readonly owner: ConnectionOwner;
+}
+
+/**
+ * How often a flush fills the queue again for a client that is being caught up with, at most. The rest
+ * follows in the next round, so that nobody else waits for long. With 512 slots that makes 2,048
+ * publications a round: more than a client is sent anew in one, or it would never get there.
+ */
+const CATCH_UP_STEPS = 4;
+
+/** Gaps between publications of the past that are told in one such step, at most: each is a frame of its own. */
+const GAPS_A_STEP = 32;
+
+/** A socket that takes nothing for so long is stalled, rather than slow: packets are resent in less. */
+const STALLED_BEATS = 3 * BEATS_PER_SECOND;
+
+/** How often a client whose socket is blocked is looked at. */
+const BLOCKED_LOOK_BEATS = BEATS_PER_SECOND;
+
+/** Stands for no beat. */
+const UNBLOCKED = -1;
+
+/** Frames that are read of a client that is being closed: some ms of work. What it sent in a round trip is less. */
+const DISCARDED_FRAMES = 10_000;
+
+/** One client's WebSocket: what it is owed, how it is written to, and how it ends. */
+export class Connection implements Subscriber, Dated {
+  // What a flush needs comes first: V8 lays fields out in this order, and of thousands of clients each piece of
+  // memory is waited for.
+  readonly outbox: Outbox;
+  readonly #webSocket: WebSocket;
+  readonly #socket: ByteSink;
+  readonly #descriptor: number;
+  readonly #writer: FrameWriter;
+  readonly #window: SendWindow | undefined;
+  #isFlushing = false;
+  #wasBlocked = false;
+  /** Whether nothing but an answer of the client is waited for, to go on writing. */
+  #waitsForAnswer = false;
+  #owedNotice: Uint8Array | undefined;
+  #state: 'open' | 'finishing' | 'closing' = 'open';
+  readonly #onUnblocked = (error?: Error | null): void => this.#unblocked(error);
+
+  readonly session: string;
+  readonly requestBudget: TokenBucket;
+  readonly subscribeBudget: TokenBucket;
+  /** Of publications of the past, in bytes; undefined, and full, until it asks for any. */
+  replayBudget: TokenBucket | undefined;
+  /** Requests that were ignored because the budget was used up. */
+  ignoredRequests = 0;
+  /** When its latest requests were answered with an error, in ms on the monotonic clock; undefined while none was. */
+  errorTimes: number[] | undefined;
+  /** Whether it ever asked for a channel. */
+  hasAsked = false;
+  /** See {@link Dated}. */
+  dueNumber = 0;
+  /** The notice that says that the node is degraded, if that is what the client was told last about it. */
+  toldDegraded: Uint8Array | undefined;
+  readonly #liveness: Liveness;
+  readonly #owner: ConnectionOwner;
+  readonly #time: AttendedTime;
+  readonly #openedAt: number;
+  /** Since when its socket has not taken what it holds. */
+  #blockedSince = UNBLOCKED;
+  #reason: CloseReason | undefined;
+
+  constructor(parts: ConnectionParts) {
+    this.session = parts.session;
+    this.outbox = parts.outbox;
+    this.requestBudget = parts.requestBudget;
+    this.subscribeBudget = parts.subscribeBudget;
+    this.#webSocket = parts.webSocket;
+    this.#socket = parts.socket;
+    this.#descriptor = parts.descriptor;
+    this.#liveness = parts.liveness;
+    this.#writer = parts.writer;
+    this.#window = parts.isWindowed ? new SendWindow(parts.webSocket) : undefined;
+    this.#owner = parts.owner;
+    this.#time = parts.time;
+    this.#openedAt = parts.time.beat;
+    this.#webSocket.on('message', this.#onMessage);
+    this.#webSocket.on('ping', this.#onControlFrame);
+    this.#webSocket.on('pong', this.#onPong);
+    this.#webSocket.on('error', this.#onError);
+    this.#webSocket.on('close', this.#onClose);
+  }
+
+  /** See {@link Subscriber}. */
+  get place(): number {
+    return this.outbox.place;
+  }
+
+  /** Whether publications may be offered to it. */
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Whether it has read nothing for some seconds of what it was promised. */
+  get holdsUpReplays(): boolean {
+    const stalledBeats =
+      this.#blockedSince === UNBLOCKED ? 0 : this.#time.beat - this.#blockedSince;
+    return stalledBeats >= STALLED_BEATS && this.outbox.isPromised;
+  }
+
+  /** The beat at which it was opened. */
+  get openedAt(): number {
+    return this.#openedAt;
+  }
+
+  /** The beat at which to {@link look} next, unless `ConnectionOwner.blocked` is called before. */
+  get dueAt(): number {
+    const { beat } = this.#time;
+    const blockedDueAt = this.outbox.blocked ? beat + BLOCKED_LOOK_BEATS : NEVER;
+    return Math.max(beat + 1, Math.min(this.#liveness.dueAt, blockedDueAt));
+  }
+
+  send(message: ServerMessage): void {
+    this.sendEncoded(encodeServerMessage(message));
+  }
+
+  /** Queues a control frame's payload, which may be shared with other connections. */
+  sendEncoded(frame: Uint8Array): void {
+    if (this.#state === 'closing') return;
+    const verdict = this.outbox.offerControl(frame);
+    if (verdict === 'slow') this.close('slow');
+    else this.#act(verdict);
+  }
+
+  /** Tells of a gap or a new epoch, in its place among the publications of its channel. */
+  tell(notice: Notice & { readonly frame: Uint8Array }): void {
+    if (this.#state === 'closing') return;
+    if (this.outbox.misses(notice.channel)) this.outbox.defer(notice);
+    else this.tellNow(notice);
+  }
+
+  /**
+   * The same when its place is here. A client that has left so many frames unread that there is no room for
+   * it is not blamed: it is told once there is.
+   */
+  tellNow(notice: Notice & { readonly frame: Uint8Array }): void {
+    if (this.#state === 'closing') return;
+    this.#act(this.outbox.offerNotice(notice));
+  }
+
+  /** Promises publications of the past; they are written behind all that waits. Not to be called in a flush. */
+  replay(replay: Replay): void {
+    if (this.#state !== 'open') return;
+    this.outbox.replay(replay);
+    // What finds room in its queue at once need not be held for it, and does not put it behind.
+    this.#catchUp();
+    if (!this.outbox.blocked) this.#owner.needsFlush(this);
+  }
+
+  /**
+   * Queues a notice about the node's state, which may be shared with other connections. When there is
+   * no room for it, it is sent once there is, unless a newer one has taken its place by then.
+   */
+  sendNotice(frame: Uint8Array): void {
+    if (this.#state === 'closing') return;
+    const verdict = this.outbox.offerControl(frame);
+    this.#owedNotice = verdict === 'slow' ? frame : undefined;
+    if (verdict !== 'slow') this.#act(verdict);
+  }
+
+  /** See `Flushable`. */
+  touch(): number {
+    return this.outbox.touchNext() + this.#webSocket.readyState + this.#socket.writableLength;
+  }
+
+  /** Writes what waits, until nothing does or the socket is blocked. */
+  flush(): void {
+    if (this.#isFlushing || this.#webSocket.readyState !== WebSocket.OPEN) return;
+    this.#isFlushing = true;
+    for (let step = 0; step < CATCH_UP_STEPS; step += 1) {
+      this.#writer.write(
+        this.outbox,
+        this.#socket,
+        this.#wasBlocked,
+        this.#onUnblocked,
+        this.#descriptor,
+        this.#window,
+      );
+      this.#wasBlocked = this.outbox.blocked && this.#window?.isShut !== true;
+      if (this.#owedNotice !== undefined) this.sendNotice(this.#owedNotice);
+      if (!this.outbox.isBehind) break;
+      this.#catchUp();
+      if (this.outbox.blocked) break;
+    }
+    this.#isFlushing = false;
+    if (this.outbox.blocked) this.#holdBack();
+    else if (this.outbox.size > 0 || this.outbox.isBehind) this.#owner.needsFlush(this);
+    else if (this.#state === 'finishing') this.#closeNow();
+  }
+
+  /** Ends the connection after everything that already waits was written. */
+  finish(reason: CloseReason): void {
+    if (this.#state !== 'open') return;
+    this.#leave('finishing', reason);
+    this.flush();
+  }
+
+  /** Ends the connection now; what waits is dropped. */
+  close(reason: CloseReason): void {
+    if (this.#state === 'closing') return;
+    if (this.#state === 'open') this.#leave('closing', reason);
+    this.#closeNow();
+  }
+
+  /** Ends the connection without a close frame. For a peer that would not read one. */
+  terminate(reason: CloseReason): void {
+    if (this.#state === 'open') this.#leave('closing', reason);
+    this.#state = 'closing';
+    this.outbox.clear();
+    this.#webSocket.terminate();
+  }
+
+  /**
+   * Does what is due.
+   *
+   * @param now ms on the clock of the deliveries.
+   */
+  look(now: number): void {
+    const verdict = this.#liveness.look();
+    if (this.outbox.blocked && this.outbox.isLate(now)) this.close('slow');
+    else if (verdict === 'dead') this.terminate('heartbeat_timeout');
+    else if (verdict === 'ping' && this.#state === 'open') this.#webSocket.ping();
+  }
+
+  /** The gaps come first, each before the next publication of its channel. */
+  #catchUp(): void {
+    for (let step = 0; step < GAPS_A_STEP && this.outbox.isBehind; step += 1) {
+      const losses = this.outbox.takeLosses();
+      if (losses !== undefined) this.#owner.hasLost(this, losses);
+      const queued = this.outbox.catchUp();
+      if (queued > 0) this.#owner.hasCaughtUp(queued);
+      if (losses === undefined && queued === 0) return;
+    }
+  }
+
+  /** What is queued by a flush is seen to at its end. */
+  #act(verdict: 'queued' | 'first' | 'brim'): void {
+    if (this.#isFlushing) return;
+    if (verdict === 'first') this.#owner.needsFlush(this);
+    else if (verdict === 'brim') this.flush();
+  }
+
+  #holdBack(): void {
+    if (this.#blockedSince !== UNBLOCKED) return;
+    this.#blockedSince = this.#time.beat;
+    this.#owner.blocked(this);
+  }
+
+  #unblocked(error: Error | null | undefined): void {
+    // The socket is broken; `ws` hears of it a moment later, and until then looks open.
+    if (error) return;
+    this.#waitsForAnswer = this.#window?.isShut === true;
+    if (this.#waitsForAnswer) return;
+    this.outbox.blocked = false;
+    this.#blockedSince = UNBLOCKED;
+    this.#liveness.heard();
+    this.flush();
+  }
+
+  #leave(state: 'finishing' | 'closing', reason: CloseReason): void {
+    this.#state = state;
+    this.#reason = reason;
+    this.#owner.leaving(this);
+  }
+
+  #closeNow(): void {
+    this.#state = 'closing';
+    this.outbox.clear();
+    const reason = this.#reason ?? 'internal';
+    this.#webSocket.close(CLOSE_CODES[reason].code, reason);
+  }
+
+  /**
+   * A client sends on until it has read our close frame. To end the connection over what it sent would make the kernel
+   * reset it, and the client would see no close code: it is read until `ws` gives the client up. Beyond
+   * {@link DISCARDED_FRAMES} it is left to the kernel.
+   */
+  #discard(): void {
+    this.ignoredRequests += 1;
+    if (this.ignoredRequests > DISCARDED_FRAMES) this.#webSocket.pause();
+  }
+
+  readonly #onMessage = (data: unknown, isBinary: boolean): void => {
+    this.#liveness.heard();
+    if (this.#state === 'open') this.#owner.received(this, data as Buffer, isBinary);
+    else this.#discard();
+  };
+
+  readonly #onControlFrame = (): void => {
+    this.#liveness.heard();
+    if (this.#state === 'open') this.#owner.receivedControlFrame(this);
+    else this.#discard();
+  };
+
+  /** An answer to a ping of ours is not charged: the client cannot help it. */
+  readonly #onPong = (payload: Buffer): void => {
+    const isAnswer = this.#liveness.answer(payload) || this.#window?.answer(payload) === true;
+    if (!isAnswer) {
+      this.#onControlFrame();
+      return;
+    }
+    this.#liveness.heard();
+    if (this.#waitsForAnswer) this.#unblocked(undefined);
+  };
+
+  readonly #onError = (error: Error & { readonly code?: string }): void => {
+    this.#reason ??= reasonOfError(error.code);
+  };
+
+  readonly #onClose = (code: number): void => {
+    const reason = this.#reason ?? reasonOfPeerCode(code);
+    if (this.#state === 'open') this.#leave('closing', reason);
+    this.#state = 'closing';
+    this.outbox.end();
+    this.#owner.closed(this, reason);
+  };
+}
+
+/** Which reason stands for a close that the peer began; its own codes say nothing about us. */
+function reasonOfPeerCode(code: number): CloseReason {
+  const ABNORMAL_CLOSURE = 1006;
+  if (code === CLOSE_CODES.going_away.code) return 'going_away';
+  return code === ABNORMAL_CLOSURE ? 'connection_lost' : 'normal';
+}
+
+/** Which reason stands for an error of `ws` (its codes are listed in its API page). */
+function reasonOfError(code: string | undefined): CloseReason {
+  switch (code) {
+    case 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH':
+    case 'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH':
+      return 'message_too_large';
+    case 'WS_ERR_INVALID_UTF8':
+      return 'invalid_text';
+    case 'WS_ERR_TOO_MANY_BUFFERED_PARTS':
+      return 'policy_violation';
+    default:
+      return code?.startsWith('WS_ERR_') === true ? 'protocol_error' : 'connection_lost';
+  }
+}

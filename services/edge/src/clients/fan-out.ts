@@ -1,0 +1,415 @@
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import {
+  createDeliveryRound,
+  deliver,
+  type Loss,
+  Outbox,
+  type OutboxLimits,
+  type Publication,
+  PublicationLog,
+  SendQueues,
+  type SlowPolicy,
+  SubscriptionIndex,
+} from '@tradewind/fanout';
+import {
+  type CloseReason,
+  type ErrorCode,
+  encodeServerMessage,
+  type Gap,
+  type GapReason,
+  type Welcome,
+} from '@tradewind/protocol';
+import { type Rate, TokenBucket } from '@tradewind/runtime';
+import type { WebSocket } from 'ws';
+import type {
+  Acknowledgement,
+  Feed,
+  FeedListener,
+  GapNotice,
+  HistoryAnswer,
+  ResyncNotice,
+} from '../feed.ts';
+import { type Limited, LimitGuard } from '../limits.ts';
+import { FlushQueue } from '../outbound/flush-round.ts';
+import { Flusher } from '../outbound/flush-scheduler.ts';
+import { FrameWriter } from '../outbound/frame-writer.ts';
+import {
+  descriptorOf,
+  directWriteBy,
+  NO_DESCRIPTOR,
+  type WriteCall,
+} from '../outbound/socket-send.ts';
+import { AttendedTime, BEAT_MS, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
+import { Connection, type ConnectionOwner } from './connection.ts';
+import { DueTimes } from './due-times.ts';
+import { Liveness, type LivenessLimits } from './liveness.ts';
+import { Requests } from './requests.ts';
+import { StateNotices } from './state-notices.ts';
+import { createFanOutStatistics } from './statistics.ts';
+import { type RecoveryOutcome, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
+import { endOfBudget, inTurns } from './turn-budget.ts';
+
+/** How a fan-out worker treats its clients. */
+export interface FanOutSettings {
+  readonly outbox: OutboxLimits;
+  readonly slow: SlowPolicy;
+  /** Recent publications that are kept for clients which were refused them, in bytes; 0 for none. */
+  readonly ringBytes: number;
+  readonly subscriptions: SubscriptionLimits;
+  readonly liveness: LivenessLimits;
+  /** Whether what goes beyond a rate is refused. */
+  readonly enforcesRates: boolean;
+  /** Requests per client. */
+  readonly requestRate: Rate;
+  /** Errors of a client in `ERROR_WINDOW_MS`, with the last of which it is closed. */
+  readonly maxErrors: number;
+  /** Channels subscribed to per client. */
+  readonly subscribeRate: Rate;
+  /** A connection that has never asked for a channel is closed at this age, in seconds. */
+  readonly silentSeconds: number;
+  /** Under load, how far apart rounds of flushes may begin because of a pause, in ms; 0 for no pause. */
+  readonly flushMs: number;
+  /** See `Flusher`. */
+  readonly roundsApart: number;
+  /** How frames go to the kernel. */
+  readonly writes: WriteCall;
+  /** Whether what goes there before the client has read it is to be bounded; see `needsSendWindow`. */
+  readonly isWindowed: boolean;
+  /** The parts of `welcome` that are the same for every client. */
+  readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime'>;
+}
+
+/** What a fan-out worker reports. */
+export interface FanOutEvents {
+  clientOpened(): void;
+  clientClosed(reason: CloseReason, session: string): void;
+  requestRejected(code: ErrorCode): void;
+  limited: Limited;
+  /** A client asked to continue a channel, or for its history. */
+  recovered(outcome: RecoveryOutcome): void;
+  /** So many clients are told that they miss publications. */
+  gapTold(reason: GapReason, clients: number): void;
+  /** So many clients are told that a channel begins a new epoch. */
+  resyncTold(clients: number): void;
+  /** From a publication's timestamp until it was handed to the sockets, in ms. */
+  published(lagMs: number): void;
+}
+
+/**
+ * Where each client's pings are among those of its likes: n times the golden section, less the whole part. However many
+ * come together, and whoever leaves, they are spread more evenly than by chance (Knuth, The Art of Computer Programming 3, 6.4).
+ */
+const GOLDEN_SECTION = (Math.sqrt(5) - 1) / 2;
+
+/**
+ * A fan-out worker: owns the sockets, knows who subscribed to what, delivers. It knows nothing of
+ * Redis; what it needs from upstream is a {@link Feed}.
+ */
+export class FanOut implements FeedListener, ConnectionOwner {
+  readonly index = new SubscriptionIndex<Connection>();
+  readonly statistics = createFanOutStatistics();
+  readonly #settings: FanOutSettings;
+  readonly #log: PublicationLog;
+  readonly #queues: SendQueues;
+  readonly #events: FanOutEvents;
+  readonly #subscriptions: Subscriptions;
+  readonly #requests: Requests;
+  readonly #connections = new Set<Connection>();
+  readonly #writer: FrameWriter;
+  readonly #round = createDeliveryRound<Connection>();
+  readonly #queue: FlushQueue<Connection>;
+  readonly #time = new AttendedTime(performance.now());
+  readonly #due = new DueTimes<Connection>();
+  readonly #notices = new StateNotices(this.#connections);
+  readonly #ticker: NodeJS.Timeout;
+  #tending: NodeJS.Immediate | undefined;
+  readonly #flusher: Flusher;
+  #opened = 0;
+  #isStopped = false;
+  /** Which of the parts of all queues is trimmed next. */
+  #nextTrim = 0;
+
+  /** @param connect makes the link upstream, given whom it is to tell. */
+  constructor(
+    settings: FanOutSettings,
+    events: FanOutEvents,
+    connect: (listener: FeedListener) => Feed,
+  ) {
+    this.#settings = settings;
+    this.#writer = new FrameWriter(directWriteBy(settings.writes));
+    this.#log = new PublicationLog(settings.ringBytes);
+    this.#queues = new SendQueues(settings.outbox);
+    this.#events = events;
+    const guard = new LimitGuard(settings.enforcesRates, events.limited);
+    this.#subscriptions = new Subscriptions(
+      this.index,
+      settings.subscriptions,
+      this.#log,
+      connect(this),
+      events.recovered,
+      guard,
+    );
+    this.#requests = new Requests(
+      this.#subscriptions,
+      events.requestRejected,
+      guard,
+      settings.maxErrors,
+    );
+    this.#queue = new FlushQueue(this.#round.dirty, (publishedAt) => {
+      events.published(Date.now() - publishedAt);
+    });
+    this.#flusher = new Flusher(settings.flushMs, settings.roundsApart, () => {
+      const goesOn = this.#queue.flushSome();
+      if (!goesOn && !this.#queue.isEmpty) this.#flusher.schedule();
+      return goesOn;
+    });
+    this.#ticker = setInterval(() => this.#tick(), BEAT_MS);
+  }
+
+  /** Bytes written to client sockets so far, frame headers included. */
+  get bytesOut(): number {
+    return this.#writer.bytesOut;
+  }
+
+  /** Channels for which it holds interest upstream. */
+  get interest(): number {
+    return this.#subscriptions.interest;
+  }
+
+  /** The most publications that wait for one client, and the most bytes of them. */
+  get fullestQueue(): { readonly publications: number; readonly bytes: number } {
+    return this.#queues.fullest();
+  }
+
+  /** Bytes of memory that it has for the entries of queues, which refer to the publications that wait. */
+  get queueRingBytes(): number {
+    return this.#queues.ringBytes;
+  }
+
+  /** Bytes of publications that it keeps for clients that are behind and for those that resume. */
+  get logBytes(): number {
+    return this.#log.bytes;
+  }
+
+  /** All connections, also those that are being closed. */
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
+  }
+
+  /** Takes over a connection whose handshake is done. */
+  open(webSocket: WebSocket, socket: Socket): Connection {
+    const now = performance.now();
+    this.#opened += 1;
+    const connection = new Connection({
+      session: randomUUID(),
+      webSocket,
+      socket,
+      descriptor: this.#settings.writes === 'stream' ? NO_DESCRIPTOR : descriptorOf(socket),
+      outbox: new Outbox(this.#queues, this.#settings.slow, this.#log),
+      liveness: new Liveness(
+        this.#settings.liveness,
+        this.#time,
+        (this.#opened * GOLDEN_SECTION) % 1,
+      ),
+      time: this.#time,
+      requestBudget: new TokenBucket(this.#settings.requestRate, now),
+      subscribeBudget: new TokenBucket(this.#settings.subscribeRate, now),
+      writer: this.#writer,
+      isWindowed: this.#settings.isWindowed,
+      owner: this,
+    });
+    this.#connections.add(connection);
+    this.#due.add(connection, this.#dueAt(connection));
+    this.#events.clientOpened();
+    connection.send({
+      type: 'welcome',
+      session: connection.session,
+      serverTime: Date.now(),
+      ...this.#settings.welcome,
+    });
+    this.#notices.tell(connection);
+    return connection;
+  }
+
+  /** Ends the worker: terminates whoever is still connected, some in a turn. */
+  async stop(): Promise<void> {
+    clearInterval(this.#ticker);
+    clearImmediate(this.#tending);
+    this.#isStopped = true;
+    await inTurns(this.#connections, (connection) => connection.terminate('draining'));
+    this.#flusher.stop();
+  }
+
+  // What upstream tells.
+
+  published(publication: Publication): void {
+    const audience = this.index.audience(publication.channel);
+    const refusedBefore = this.#round.refused;
+    this.#log.append(publication);
+    if (publication.offset > 0) this.#subscriptions.published(publication);
+    deliver(publication, audience, this.#queues, performance.now(), this.#round);
+    const refused = this.#round.refused - refusedBefore;
+    this.statistics.indexLookups += 1;
+    this.statistics.broadcastIterations += audience.members.length;
+    this.statistics.refusals += refused;
+    const queued = audience.members.length - refused;
+    this.statistics.deliveries += queued;
+    this.#settleRound();
+    this.#queue.mark(publication.publishedAt, publication.tail.length, queued > 0);
+  }
+
+  acknowledged(acknowledgements: readonly Acknowledgement[]): void {
+    this.#subscriptions.acknowledge(acknowledgements);
+  }
+
+  refused(channels: readonly string[], code: ErrorCode): void {
+    this.#subscriptions.refuse(channels, code);
+  }
+
+  gap(notice: GapNotice): void {
+    const { channel, lost = Number.NaN, from = 0, to = 0 } = notice;
+    const gap: Gap = { type: 'gap', ...notice };
+    const subscribers = [...this.index.get(channel)];
+    this.#subscriptions.lost(notice);
+    this.#events.gapTold(notice.reason, subscribers.length);
+    const frame = encodeServerMessage(gap);
+    const told = { channel, frame, lost, from, to, endedEpoch: undefined };
+    for (const connection of subscribers) connection.tell(told);
+  }
+
+  resync(notice: ResyncNotice): void {
+    const { channel } = notice;
+    const endedEpoch = this.#subscriptions.resync(notice);
+    const subscribers = [...this.index.get(channel)];
+    this.#events.resyncTold(subscribers.length);
+    const frame = encodeServerMessage({ type: 'resync', ...notice, reason: 'history_lost' });
+    const told = { channel, frame, lost: 0, from: 0, to: 0, endedEpoch };
+    for (const connection of subscribers) connection.tell(told);
+  }
+
+  history(answer: HistoryAnswer): void {
+    this.#subscriptions.answerHistory(answer);
+  }
+
+  degraded(since: number): void {
+    this.#subscriptions.available = false;
+    this.#notices.degraded(since);
+    this.#tend();
+  }
+
+  restored(): void {
+    this.#subscriptions.available = true;
+    this.#notices.restored();
+    this.#tend();
+  }
+
+  // What connections tell.
+
+  needsFlush(connection: Connection): void {
+    this.#round.dirty.push(connection);
+    this.#flusher.schedule();
+  }
+
+  blocked(connection: Connection): void {
+    this.#due.hasten(connection, connection.dueAt);
+  }
+
+  hasCaughtUp(publications: number): void {
+    this.statistics.deliveries += publications;
+    this.statistics.caughtUp += publications;
+  }
+
+  hasLost(connection: Connection, losses: readonly Loss[]): void {
+    for (const loss of losses) {
+      const { channel, frame } = loss;
+      if (connection.isOpen && !this.index.has(channel, connection)) continue;
+      const gap = gapOf(loss, loss.epoch ?? this.#subscriptions.epochOf(channel));
+      if (frame === undefined) this.#events.gapTold(gap.reason, 1);
+      connection.tellNow({
+        ...loss,
+        frame: frame ?? encodeServerMessage(gap),
+        endedEpoch: loss.lost === 0 ? loss.epoch : undefined,
+      });
+    }
+  }
+
+  received(connection: Connection, data: Buffer, isBinary: boolean): void {
+    this.#requests.handle(connection, data, isBinary, performance.now());
+  }
+
+  receivedControlFrame(connection: Connection): void {
+    this.#requests.handleControlFrame(connection, performance.now());
+  }
+
+  leaving(connection: Connection): void {
+    connection.outbox.close((channel) => this.#subscriptions.epochOf(channel));
+    this.#subscriptions.leave(connection);
+  }
+
+  closed(connection: Connection, reason: CloseReason): void {
+    this.#connections.delete(connection);
+    this.#due.remove(connection);
+    this.#events.clientClosed(reason, connection.session);
+  }
+
+  /** Acts on what a delivery left to do, now that its loop is over. */
+  #settleRound(): void {
+    const { brimming, slow } = this.#round;
+    for (const connection of brimming) connection.flush();
+    for (const connection of slow) connection.close('slow');
+    brimming.length = 0;
+    slow.length = 0;
+    if (!this.#queue.isEmpty) this.#flusher.schedule();
+  }
+
+  #tick(): void {
+    const before = this.#time.beat;
+    if (!this.#time.advance(performance.now())) return;
+    const second = Math.floor(this.#time.beat / BEATS_PER_SECOND);
+    if (Math.floor(before / BEATS_PER_SECOND) < second) this.#subscriptions.tick();
+    this.#queues.trim(this.#nextTrim, BEATS_PER_SECOND);
+    this.#nextTrim = (this.#nextTrim + 1) % BEATS_PER_SECOND;
+    this.#log.trim();
+    this.#tend();
+  }
+
+  /** Does what is due for clients, as much as a turn has time for, and goes on in the next one. */
+  #tend(): void {
+    if (this.#tending !== undefined || this.#isStopped) return;
+    const until = endOfBudget();
+    const goesOn =
+      this.#notices.tellSome(until) || this.#due.serveSome(this.#time.beat, this.#serve, until);
+    if (!goesOn) return;
+    this.#tending = setImmediate(() => {
+      this.#tending = undefined;
+      this.#tend();
+    });
+  }
+
+  readonly #serve = (connection: Connection): number => {
+    connection.look(performance.now());
+    // What it was promised is held for it, and others wait for theirs.
+    if (this.#subscriptions.waitsForRoom && connection.holdsUpReplays) connection.close('slow');
+    if (!connection.hasAsked && this.#time.beat >= this.#silentAt(connection)) {
+      connection.close('silent');
+    }
+    return this.#dueAt(connection);
+  };
+
+  #dueAt(connection: Connection): number {
+    const mustAsk = connection.isOpen && !connection.hasAsked;
+    return Math.min(connection.dueAt, mustAsk ? this.#silentAt(connection) : NEVER);
+  }
+
+  #silentAt(connection: Connection): number {
+    return connection.openedAt + this.#settings.silentSeconds * BEATS_PER_SECOND;
+  }
+}
+
+/** How a client is told of a loss: by its offsets where it has any, by its number where that is known. */
+function gapOf({ channel, lost, from, to, reason }: Loss, epoch: string | undefined): Gap {
+  const range = !epoch || from === 0 || to < from ? {} : { epoch, from, to };
+  if (Number.isNaN(lost)) return { type: 'gap', channel, ...range, reason: 'link' };
+  return { type: 'gap', channel, ...range, lost, reason };
+}

@@ -1,0 +1,170 @@
+import {
+  type ClientMessage,
+  type ErrorCode,
+  encodeServerMessage,
+  errorMessage,
+  parseClientMessage,
+  type RequestId,
+} from '@tradewind/protocol';
+import type { LimitGuard } from '../limits.ts';
+import type { Connection } from './connection.ts';
+import type { Subscriptions } from './subscriptions.ts';
+
+/** Requests of a client that may be ignored before it is disconnected for sending on regardless. */
+const IGNORED_REQUESTS_AT_MOST = 200;
+
+/**
+ * Each request that is answered makes up for so many that were not, so that rare bursts do not add up: a client that sends up
+ * to three times what it may is held to its rate, and one that sends more is disconnected.
+ */
+const MADE_UP_BY_ONE = 2;
+
+/**
+ * Pongs that may wait for a client which does not take them, before `ws` cuts it off without a close frame. All pings of one
+ * read count as waiting: it is more than the usual burst of requests (`EDGE_REQUEST_BURST`) and those that may be ignored, so
+ * that a client which reads is told by a code. With `ws`' own 60 a few dozen pings at once were a lost connection.
+ */
+export const MAX_PENDING_PONGS = 1_024;
+
+/**
+ * The time in which a client's errors are counted, in ms. Nobody who writes a client needs more than some, and whoever sends
+ * junk below the rate of requests would be answered for ever.
+ */
+export const ERROR_WINDOW_MS = 5_000;
+
+const decoder = new TextDecoder();
+const BINARY_NOT_AVAILABLE = encodeServerMessage(
+  errorMessage('not_available', 'Binary frames are not available.', undefined),
+);
+
+/** Answers what clients send. Nothing that they send makes it throw. */
+export class Requests {
+  readonly #subscriptions: Subscriptions;
+  readonly #rejected: (code: ErrorCode) => void;
+  readonly #guard: LimitGuard;
+  readonly #maxErrors: number;
+
+  /**
+   * @param rejected told of each request that was answered with an error.
+   * @param maxErrors with so many errors in {@link ERROR_WINDOW_MS} a connection ends.
+   */
+  constructor(
+    subscriptions: Subscriptions,
+    rejected: (code: ErrorCode) => void,
+    guard: LimitGuard,
+    maxErrors: number,
+  ) {
+    this.#maxErrors = maxErrors;
+    this.#guard = guard;
+    this.#subscriptions = subscriptions;
+    this.#rejected = rejected;
+  }
+
+  /** @param now ms on the monotonic clock. */
+  handle(connection: Connection, data: Buffer, isBinary: boolean, now: number): void {
+    const isBeyond = !connection.requestBudget.take(now) && this.#guard.refuses('requests');
+    if (!isBeyond)
+      connection.ignoredRequests = Math.max(0, connection.ignoredRequests - MADE_UP_BY_ONE);
+    else if (!this.#mayIgnore(connection)) return;
+    if (isBinary) {
+      if (isBeyond) this.#slowDown(connection, undefined);
+      else this.#refuseBinary(connection, now);
+      return;
+    }
+    // Reading what is then ignored costs as much as what may be ignored: the connection ends before it adds up.
+    const parsed = parseClientMessage(decoder.decode(data));
+    const { id } = parsed.ok ? parsed.message : parsed.fault;
+    if (isBeyond && !(parsed.ok && parsed.message.type === 'unsubscribe')) {
+      this.#slowDown(connection, id);
+    } else if (parsed.ok) {
+      this.#answer(connection, parsed.message, now);
+    } else {
+      this.#refuse(connection, parsed.fault.code, parsed.fault.message, id, now);
+    }
+  }
+
+  /**
+   * Charges a WebSocket ping or pong like a request: `ws` has answered it already, which costs as
+   * much as an answer of ours.
+   */
+  handleControlFrame(connection: Connection, now: number): void {
+    if (connection.requestBudget.take(now) || !this.#guard.refuses('requests')) return;
+    this.#mayIgnore(connection);
+  }
+
+  #answer(connection: Connection, message: ClientMessage, now: number): void {
+    switch (message.type) {
+      case 'subscribe':
+        this.#subscriptions.subscribe(connection, message, now);
+        if (message.channels.length === 0) this.#countError(connection, now);
+        break;
+      case 'unsubscribe':
+        this.#subscriptions.unsubscribe(connection, message);
+        break;
+      case 'ping':
+        connection.send({ type: 'pong', id: message.id, serverTime: Date.now() });
+        break;
+      case 'auth':
+        this.#refuse(
+          connection,
+          'not_available',
+          'This node asks for no authentication.',
+          message.id,
+          now,
+        );
+    }
+  }
+
+  /** One more is ignored. Returns false if that ends the connection. */
+  #mayIgnore(connection: Connection): boolean {
+    connection.ignoredRequests += 1;
+    if (connection.ignoredRequests <= IGNORED_REQUESTS_AT_MOST) return true;
+    end(connection);
+    return false;
+  }
+
+  #slowDown(connection: Connection, id: RequestId | undefined): void {
+    this.#rejected('rate_limited');
+    connection.send(
+      errorMessage(
+        'rate_limited',
+        'Too many requests; this one was ignored.',
+        id,
+        connection.requestBudget.waitMs(),
+      ),
+    );
+  }
+
+  #refuse(
+    connection: Connection,
+    code: ErrorCode,
+    message: string,
+    id: RequestId | undefined,
+    now: number,
+  ): void {
+    this.#rejected(code);
+    connection.send(errorMessage(code, message, id));
+    this.#countError(connection, now);
+  }
+
+  #refuseBinary(connection: Connection, now: number): void {
+    this.#rejected('not_available');
+    connection.sendEncoded(BINARY_NOT_AVAILABLE);
+    this.#countError(connection, now);
+  }
+
+  /** A client that makes no mistakes costs no memory for them. */
+  #countError(connection: Connection, now: number): void {
+    connection.errorTimes ??= [];
+    const { errorTimes } = connection;
+    if (errorTimes.push(now) < this.#maxErrors) return;
+    const first = errorTimes.shift() ?? now;
+    if (now - first < ERROR_WINDOW_MS && this.#guard.refuses('errors')) end(connection);
+  }
+}
+
+/** What was answered before goes out first. */
+function end(connection: Connection): void {
+  connection.flush();
+  connection.close('rate_limited');
+}

@@ -1,0 +1,460 @@
+import type { Publication, PublicationLog, Replay, SubscriptionIndex } from '@tradewind/fanout';
+import { inOrder } from '@tradewind/fanout';
+import {
+  type ChannelRequest,
+  ERROR_CODES,
+  type ErrorCode,
+  type SubscribeRequest,
+  type UnsubscribeRequest,
+} from '@tradewind/protocol';
+import type { Rate } from '@tradewind/runtime';
+import {
+  type Acknowledgement,
+  END_OF_CHANNEL,
+  type Feed,
+  type GapNotice,
+  type HistoryAnswer,
+  type ResyncNotice,
+} from '../feed.ts';
+import type { LimitGuard } from '../limits.ts';
+import type { ChannelFilter } from './channel-filter.ts';
+import type { Connection } from './connection.ts';
+import { HistoryBounds } from './history-bounds.ts';
+import { ReplayCharges } from './replay-charges.ts';
+import { notRecovered, outcomeOf, planReplay } from './replay-plan.ts';
+import { ReplayQueue } from './replay-queue.ts';
+import { SubscribeAnswer } from './subscribe-reply.ts';
+import { LocalChannel, type WaitingAnswer, waitingAnswer } from './subscribed-channel.ts';
+
+/** A connection that now has a channel, and what it is to be told and replayed of it. */
+interface Joined {
+  readonly connection: Connection;
+  readonly waiting: WaitingAnswer;
+  readonly replay: Replay | undefined;
+}
+
+/** How an attempt to continue a channel, or to begin it with history, ended: why not, if not. */
+export type RecoveryOutcome = 'recovered' | ErrorCode;
+
+/**
+ * How long a subscription waits for room for its replay, or for its turn to be asked about, in seconds.
+ * Clients that hold what they were promised, and read nothing, are gone before that; see `FanOut`.
+ */
+const PATIENCE_SECONDS = 10;
+
+/** What a worker allows its clients. */
+export interface SubscriptionLimits {
+  /** Channels that one connection may hold or wait for. */
+  readonly maxChannelsPerClient: number;
+  /** Publications of one channel that are replayed to a client at most; 0 for none. */
+  readonly maxHistory: number;
+  /** Publications of the past, in bytes per client. */
+  readonly replayRate: Rate;
+  /** Which channels clients may subscribe to at all. */
+  readonly isOffered: ChannelFilter;
+}
+
+/**
+ * Who wants which channel, from request to answer. A client enters the index when the hub's
+ * acknowledgement is processed, or when what it is to be replayed is at hand; its answer is queued in the
+ * same step, so nothing can arrive before the answer and nothing after it is missed.
+ *
+ * Interest is held upstream exactly while a channel has a subscriber or someone who waits.
+ */
+export class Subscriptions {
+  readonly #index: SubscriptionIndex<Connection>;
+  readonly #limits: SubscriptionLimits;
+  readonly #log: PublicationLog;
+  readonly #feed: Feed;
+  readonly #recovered: (outcome: RecoveryOutcome) => void;
+  readonly #guard: LimitGuard;
+  readonly #charges: ReplayCharges;
+  readonly #channels = new Map<string, LocalChannel>();
+  readonly #queue: ReplayQueue;
+  readonly #bounds = new HistoryBounds();
+  readonly #waitingFor = new Map<Connection, Set<LocalChannel>>();
+  /** Whether the source can be reached: while it cannot, nothing new is confirmed. */
+  available = false;
+
+  /**
+   * @param log replays may hold as many bytes again as it does.
+   * @param recovered told of each attempt to continue or to begin with history.
+   * @param clock of the connections' budgets: ms that never go back.
+   */
+  constructor(
+    index: SubscriptionIndex<Connection>,
+    limits: SubscriptionLimits,
+    log: PublicationLog,
+    feed: Feed,
+    recovered: (outcome: RecoveryOutcome) => void,
+    guard: LimitGuard,
+    clock = (): number => performance.now(),
+  ) {
+    this.#index = index;
+    this.#limits = limits;
+    this.#log = log;
+    this.#feed = feed;
+    this.#recovered = recovered;
+    this.#guard = guard;
+    this.#charges = new ReplayCharges(limits.replayRate, guard, clock);
+    this.#queue = new ReplayQueue(log.maxBytes, () => this.#resume());
+  }
+
+  /** Whether a subscription waits because of what clients were promised and have not read. */
+  get waitsForRoom(): boolean {
+    return this.#queue.isFull;
+  }
+
+  /** Channels for which interest is held upstream. */
+  get interest(): number {
+    return this.#channels.size;
+  }
+
+  /** @param now ms on the monotonic clock. */
+  subscribe(connection: Connection, request: SubscribeRequest, now: number): void {
+    const answer = new SubscribeAnswer(connection, request);
+    const joined: Joined[] = [];
+    const { subscribeBudget } = connection;
+    let beyond = 0;
+    for (let i = 0; i < request.rejected.length; i += 1) subscribeBudget.take(now);
+    for (const wanted of request.channels) {
+      // Whoever asks for what it holds is told so in any case: `rejected` would say that it does not hold it.
+      const isPaid = subscribeBudget.take(now);
+      if (this.#answerHeld(connection, wanted.channel, answer)) continue;
+      if (isPaid || !this.#guard.refuses('mentions')) {
+        this.#subscribeOne(connection, wanted, answer, joined);
+        continue;
+      }
+      connection.hasAsked = true;
+      beyond += 1;
+      answer.rejected(wanted.channel, 'rate_limited', subscribeBudget.waitMs(beyond));
+    }
+    answer.send();
+    settle(joined);
+  }
+
+  unsubscribe(connection: Connection, request: UnsubscribeRequest): void {
+    for (const name of request.channels) {
+      if (this.#index.remove(name, connection)) {
+        connection.outbox.leave(name);
+        this.#releaseIfUnwanted(name);
+      } else {
+        this.#cancel(connection, name);
+      }
+    }
+    connection.send({ type: 'unsubscribed', id: request.id, channels: request.channels });
+  }
+
+  /** Forgets a connection that is being closed. */
+  leave(connection: Connection): void {
+    for (const name of this.#index.removeClient(connection)) this.#releaseIfUnwanted(name);
+    const waitingFor = this.#waitingFor.get(connection) ?? [];
+    this.#waitingFor.delete(connection);
+    for (const channel of waitingFor) {
+      channel.waiting.delete(connection);
+      this.#releaseIfUnwanted(channel.name);
+    }
+  }
+
+  acknowledge(acknowledgements: readonly Acknowledgement[]): void {
+    const joined: Joined[] = [];
+    for (const { channel: name, ref, position } of acknowledgements) {
+      const channel = this.#channels.get(name);
+      if (channel === undefined) continue;
+      channel.ref = ref;
+      channel.history.begin(position);
+      this.#joinWaiting(channel, joined);
+    }
+    settle(joined);
+  }
+
+  /** A second has passed: who has been kept waiting for too long does without a replay. */
+  tick(): void {
+    const joined: Joined[] = [];
+    for (const channel of this.#queue.delayed) {
+      channel.delay();
+      this.#joinWaiting(channel, joined);
+    }
+    settle(joined);
+  }
+
+  /** The hub has answered what was asked about a channel's past. */
+  answerHistory(answer: HistoryAnswer): void {
+    const { channel: name, code } = answer;
+    const channel = this.#channels.get(name);
+    if (channel?.asking === undefined) return;
+    this.#endQuestion(channel, takeOver(answer, channel));
+    channel.answered(code);
+    const joined: Joined[] = [];
+    this.#joinWaiting(channel, joined);
+    settle(joined);
+  }
+
+  /** A publication with an offset is in the log, and about to be delivered. */
+  published(publication: Publication): void {
+    this.#channels.get(publication.channel)?.history.published(publication);
+  }
+
+  /** Publications of a channel will not arrive. */
+  lost({ channel, from, to, reason }: GapNotice): void {
+    if (from === undefined || to === undefined) return;
+    this.#channels.get(channel)?.history.lost({ from, to, reason });
+  }
+
+  /** A channel begins a new epoch. Returns the epoch that ends with that; empty if there was none. */
+  resync({ channel, epoch, offset }: ResyncNotice): string {
+    const history = this.#channels.get(channel)?.history;
+    const before = history?.position?.epoch ?? '';
+    history?.begin({ epoch, offset });
+    return before;
+  }
+
+  /** The epoch that a channel is in; undefined while it has no history. */
+  epochOf(channel: string): string | undefined {
+    return this.#channels.get(channel)?.history.position?.epoch;
+  }
+
+  /** These channels do not flow: whoever waits is rejected, whoever is subscribed is told. */
+  refuse(names: readonly string[], code: ErrorCode): void {
+    const answers = new Set<SubscribeAnswer>();
+    const unsubscribed = new Map<Connection, string[]>();
+    for (const name of names) {
+      const channel = this.#channels.get(name);
+      if (channel === undefined) continue;
+      this.#forget(channel);
+      for (const [, { answer, others }] of this.#takeWaiting(channel)) {
+        for (const each of [answer, ...others]) answers.add(each.rejected(name, code));
+      }
+      for (const connection of [...this.#index.get(name)]) {
+        this.#index.remove(name, connection);
+        connection.outbox.leave(name);
+        const lost = unsubscribed.get(connection) ?? [];
+        unsubscribed.set(connection, lost);
+        lost.push(name);
+      }
+    }
+    for (const answer of answers) answer.send();
+    for (const [connection, channels] of unsubscribed) {
+      connection.send({ type: 'unsubscribed', channels, reason: code });
+    }
+  }
+
+  /** Returns false for a channel that the connection does not hold. */
+  #answerHeld(connection: Connection, name: string, answer: SubscribeAnswer): boolean {
+    const channel = this.#channels.get(name);
+    if (channel?.ref === undefined || !this.#index.has(name, connection)) return false;
+    answer.subscribed({ channel: name, ref: channel.ref, ...channel.history.position });
+    return true;
+  }
+
+  #subscribeOne(
+    connection: Connection,
+    request: ChannelRequest,
+    answer: SubscribeAnswer,
+    joined: Joined[],
+  ): void {
+    const name = request.channel;
+    const channel = this.#channels.get(name);
+    const earlier = channel?.waiting.get(connection);
+    if (earlier !== undefined) {
+      earlier.others.push(answer);
+      return;
+    }
+    const waiting = waitingAnswer(answer, request);
+    const held = this.#index.held(connection) + (this.#waitingFor.get(connection)?.size ?? 0);
+    const code = this.#refusal(request, held);
+    if (code === undefined || ERROR_CODES[code].retryable) connection.hasAsked = true;
+    if (code !== undefined) {
+      answer.rejected(name, code);
+    } else if (channel?.ref !== undefined) {
+      const from = this.#join(connection, channel, waiting, joined);
+      if (from !== undefined) this.#ask(channel, from);
+      this.#releaseIfUnwanted(name);
+    } else {
+      this.#wait(connection, channel ?? this.#declare(name, held), waiting);
+    }
+  }
+
+  /** Lets those who wait have the channel, as far as that is possible now, and asks for the others. */
+  #joinWaiting(channel: LocalChannel, joined: Joined[]): void {
+    this.#queue.remove(channel);
+    const offsets: number[] = [];
+    for (const [connection, waiting] of this.#takeWaiting(channel)) {
+      const from = this.#join(connection, channel, waiting, joined);
+      if (from !== undefined) offsets.push(from);
+    }
+    channel.history.forgetAnswer();
+    if (offsets.length > 0) this.#ask(channel, Math.min(...offsets));
+    this.#releaseIfUnwanted(channel.name);
+  }
+
+  /** There is room again for replays, or a turn for a question. */
+  #resume(): void {
+    for (let next = this.#queue.next(); next !== undefined; next = this.#queue.next()) {
+      const joined: Joined[] = [];
+      this.#joinWaiting(next, joined);
+      settle(joined);
+    }
+  }
+
+  /**
+   * Lets a connection have the channel, or wait on until what it is to be replayed is there. Returns from
+   * where on the hub is to be asked, if it is.
+   */
+  #join(
+    connection: Connection,
+    channel: LocalChannel,
+    waiting: WaitingAnswer,
+    joined: Joined[],
+  ): number | undefined {
+    const { ref, history } = channel;
+    if (ref === undefined) return undefined;
+    const plan = this.#plan(waiting, channel);
+    if (plan !== 'delayed' && !this.#charges.admits(connection, waiting, history, plan)) {
+      const { answer, others } = waiting;
+      const waitMs = connection.replayBudget?.waitMs(0);
+      for (const each of [answer, ...others]) each.rejected(channel.name, 'rate_limited', waitMs);
+      this.#recovered('rate_limited');
+      joined.push({ connection, waiting, replay: undefined });
+      return undefined;
+    }
+    if (plan === 'delayed' || plan.kind === 'ask') {
+      this.#wait(connection, channel, waiting);
+      if (plan !== 'delayed') return plan.from;
+      this.#queue.delay(channel);
+      return undefined;
+    }
+    this.#index.add(channel.name, connection);
+    if (plan.recovered !== undefined) this.#recovered(plan.reason ?? 'recovered');
+    const position = { channel: channel.name, ref, ...history.position };
+    const replay = history.takeLatest(plan.offsets);
+    replay?.excerpt.hold();
+    waiting.answer.subscribed({ ...position, ...outcomeOf(plan, replay?.count ?? 0) });
+    for (const other of waiting.others) other.subscribed(position);
+    this.#charges.settle(connection, waiting, replay, plan.reason);
+    joined.push({ connection, waiting, replay });
+    return undefined;
+  }
+
+  /** `delayed`: there is no room for the replay. What the hub has answered is not asked for again. */
+  #plan({ request, asked, delayedSeconds }: WaitingAnswer, { history }: LocalChannel) {
+    const { memory } = this.#queue;
+    const { maxHistory } = this.#limits;
+    if (delayedSeconds >= PATIENCE_SECONDS) return notRecovered('unavailable');
+    let plan = planReplay(request, history, maxHistory, asked);
+    if (plan.kind === 'ask' && plan.from !== END_OF_CHANNEL && memory.maxBytes === 0) {
+      plan = planReplay(request, history, maxHistory, { ...asked, failure: 'history_too_long' });
+    }
+    if (plan.kind === 'ask' || plan.offsets === 0 || history.isAnswered) return plan;
+    return memory.hasRoom ? plan : 'delayed';
+  }
+
+  /** One question about a channel is open at a time; who needs to know more asks when it is answered. */
+  #ask(channel: LocalChannel, from: number): void {
+    if (channel.asking !== undefined) return;
+    if (from !== END_OF_CHANNEL) {
+      if (!this.#queue.mayAsk) {
+        this.#queue.delay(channel);
+        return;
+      }
+      this.#queue.questionPut();
+    }
+    channel.ask(from);
+    this.#feed.history(channel.name, from);
+  }
+
+  /** @param bytes what the answer brings; undefined if there is none. */
+  #endQuestion({ asking }: LocalChannel, bytes: number | undefined): void {
+    if (asking !== undefined && asking !== END_OF_CHANNEL) this.#queue.questionEnded(bytes);
+  }
+
+  /** @param held channels that the connection holds or waits for. */
+  #refusal({ channel, history = 0 }: ChannelRequest, held: number): ErrorCode | undefined {
+    if (!this.#limits.isOffered(channel)) return 'channel_not_allowed';
+    const { maxHistory } = this.#limits;
+    if (maxHistory > 0 && history > maxHistory) return 'bad_history';
+    if (held >= this.#limits.maxChannelsPerClient) {
+      this.#guard.isFull('client_channels');
+      return 'too_many_channels';
+    }
+    return this.available ? undefined : 'unavailable';
+  }
+
+  #declare(name: string, others: number): LocalChannel {
+    const channel = new LocalChannel(name, this.#log, this.#queue.memory, this.#bounds);
+    this.#channels.set(name, channel);
+    this.#feed.declare(name, others);
+    return channel;
+  }
+
+  #wait(connection: Connection, channel: LocalChannel, waiting: WaitingAnswer): void {
+    channel.waiting.set(connection, waiting);
+    channel.joinsQuestion(waiting);
+    const waitingFor = this.#waitingFor.get(connection) ?? new Set();
+    this.#waitingFor.set(connection, waitingFor.add(channel));
+  }
+
+  #takeWaiting(channel: LocalChannel): (readonly [Connection, WaitingAnswer])[] {
+    const taken = [...channel.waiting];
+    channel.waiting.clear();
+    for (const [connection] of taken) this.#stopWaiting(connection, channel);
+    return taken;
+  }
+
+  #stopWaiting(connection: Connection, channel: LocalChannel): void {
+    const waitingFor = this.#waitingFor.get(connection);
+    waitingFor?.delete(channel);
+    if (waitingFor?.size === 0) this.#waitingFor.delete(connection);
+  }
+
+  #cancel(connection: Connection, name: string): void {
+    const channel = this.#channels.get(name);
+    const waiting = channel?.waiting.get(connection);
+    if (channel === undefined || waiting === undefined) return;
+    channel.waiting.delete(connection);
+    this.#stopWaiting(connection, channel);
+    const answers = new Set<SubscribeAnswer>();
+    for (const each of [waiting.answer, ...waiting.others]) {
+      answers.add(each.rejected(name, 'cancelled'));
+    }
+    for (const answer of answers) answer.send();
+    this.#releaseIfUnwanted(name);
+  }
+
+  #releaseIfUnwanted(name: string): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined || channel.waiting.size > 0) return;
+    this.#queue.remove(channel);
+    if (this.#index.count(name) > 0) return;
+    this.#forget(channel);
+    this.#feed.drop(name);
+  }
+
+  #forget(channel: LocalChannel): void {
+    this.#channels.delete(channel.name);
+    this.#queue.remove(channel);
+    this.#endQuestion(channel, undefined);
+  }
+}
+
+/** The answers go out first, and what they promise right behind. */
+function settle(joined: readonly Joined[]): void {
+  for (const { waiting } of joined) {
+    waiting.answer.send();
+    for (const other of waiting.others) other.send();
+  }
+  for (const { connection, replay } of joined) {
+    if (replay === undefined) continue;
+    connection.replay(replay);
+    replay.excerpt.release();
+  }
+}
+
+/** Takes over what the hub has answered. Returns how many bytes that is; undefined if it brings nothing. */
+function takeOver(answer: HistoryAnswer, { history }: LocalChannel): number | undefined {
+  const { epoch, publications, gaps, code, tooLongBefore } = answer;
+  if (code !== undefined) return undefined;
+  if (tooLongBefore === undefined) return history.answered(epoch, inOrder(publications, gaps));
+  history.tooLong(epoch, tooLongBefore);
+  return undefined;
+}

@@ -1,0 +1,137 @@
+import type { Hole, Publication } from '@tradewind/fanout';
+import { type ErrorCode, encodePublicationTail, type Position } from '@tradewind/protocol';
+import { END_OF_CHANNEL, type Feed, type FeedListener, nothingOf } from '../../feed.ts';
+import type { Subscriptions } from '../subscriptions.ts';
+
+/**
+ * The upstream of one fan-out worker, which answers when the test says so. It throws when the
+ * contract of `Feed` is broken: a channel is declared twice, or dropped while not declared, or asked about
+ * while an answer is awaited.
+ */
+export class FakeUpstream implements Feed {
+  /** Channels that are declared and neither dropped nor refused. */
+  readonly wanted = new Set<string>();
+  /** Every call, as `+channel`, `-channel` or `?channel from`. */
+  readonly calls: string[] = [];
+  /** Where those channels begin whose past was asked for, and is awaited. */
+  readonly questions = new Map<string, number>();
+  readonly #acknowledged = new Set<string>();
+  #listener: FeedListener | undefined;
+  #refs = 0;
+
+  /** For the constructor of `FanOut`. */
+  readonly connect = (listener: FeedListener): Feed => {
+    this.#listener = listener;
+    return this;
+  };
+
+  get listener(): FeedListener {
+    if (this.#listener === undefined) throw new Error('nobody is connected');
+    return this.#listener;
+  }
+
+  isAcknowledged(channel: string): boolean {
+    return this.#acknowledged.has(channel);
+  }
+
+  declare(channel: string): void {
+    this.calls.push(`+${channel}`);
+    if (this.wanted.has(channel)) throw new Error(`${channel} is declared twice`);
+    this.wanted.add(channel);
+  }
+
+  drop(channel: string): void {
+    this.calls.push(`-${channel}`);
+    if (!this.wanted.delete(channel)) throw new Error(`${channel} is dropped undeclared`);
+    this.#acknowledged.delete(channel);
+    this.questions.delete(channel);
+  }
+
+  history(channel: string, from: number): void {
+    this.calls.push(`?${channel} ${from}`);
+    if (!this.#acknowledged.has(channel)) throw new Error(`${channel} is not acknowledged`);
+    if (this.questions.has(channel)) throw new Error(`${channel} is asked about twice`);
+    this.questions.set(channel, from);
+  }
+
+  /** Answers what was asked about a channel. Returns from where on it was asked. */
+  answer(
+    channel: string,
+    epoch: string,
+    publications: readonly Publication[],
+    code?: ErrorCode,
+    gaps: readonly Hole[] = [],
+  ): number {
+    const from = this.questions.get(channel);
+    if (from === undefined) throw new Error(`nothing was asked about ${channel}`);
+    this.questions.delete(channel);
+    const past = from === END_OF_CHANNEL ? {} : { publications, gaps };
+    const answer = { ...nothingOf(channel, epoch), ...past };
+    this.listener.history(code === undefined ? answer : { ...answer, code });
+    return from;
+  }
+
+  /** Acknowledges channels that are declared, all those that wait for it by default. */
+  acknowledge(channels: readonly string[] = [...this.wanted], position?: Position): void {
+    const fresh = channels.filter((channel) => !this.#acknowledged.has(channel));
+    this.listener.acknowledged(
+      fresh.map((channel) => {
+        if (!this.wanted.has(channel)) throw new Error(`${channel} is not declared`);
+        this.#acknowledged.add(channel);
+        this.#refs += 1;
+        return position === undefined
+          ? { channel, ref: this.#refs }
+          : { channel, ref: this.#refs, position };
+      }),
+    );
+  }
+
+  refuse(channels: readonly string[], code: ErrorCode): void {
+    for (const channel of channels) {
+      this.wanted.delete(channel);
+      this.#acknowledged.delete(channel);
+      this.questions.delete(channel);
+    }
+    this.listener.refused(channels, code);
+  }
+
+  publish(channel: string, data: unknown, offset = 0): void {
+    this.listener.published(publicationOf(channel, data, offset));
+  }
+}
+
+/** Publications with these offsets, both inclusive, whose data is their offset. */
+export function publicationsOf(channel: string, from: number, to: number): Publication[] {
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) =>
+    publicationOf(channel, from + i, from + i),
+  );
+}
+
+export function publicationOf(channel: string, data: unknown, offset = 0): Publication {
+  const publishedAt = Date.now();
+  const json = Buffer.from(JSON.stringify(data));
+  return {
+    channel,
+    offset,
+    tail: encodePublicationTail(channel, offset || undefined, publishedAt, json),
+    publishedAt,
+  };
+}
+
+/** As much of a fan-out worker as concerns subscriptions. */
+export function listenerOf(subscriptions: Subscriptions): FeedListener {
+  return {
+    acknowledged: (acknowledgements) => subscriptions.acknowledge(acknowledgements),
+    refused: (channels, code) => subscriptions.refuse(channels, code),
+    published: unexpected,
+    gap: unexpected,
+    resync: unexpected,
+    history: (answer) => subscriptions.answerHistory(answer),
+    degraded: unexpected,
+    restored: unexpected,
+  };
+}
+
+function unexpected(): never {
+  throw new Error('this test plays no such event');
+}

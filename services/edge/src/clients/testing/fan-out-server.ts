@@ -1,0 +1,151 @@
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import {
+  type CloseReason,
+  type ErrorCode,
+  JSON_SUBPROTOCOL,
+  WEBSOCKET_PATH,
+} from '@tradewind/protocol';
+import type { Limited, LimitName } from '../../limits.ts';
+import { acceptUpgrades } from '../../node/upgrade.ts';
+import { FanOut, type FanOutEvents, type FanOutSettings } from '../fan-out.ts';
+import { FakeUpstream } from './fake-upstream.ts';
+import { RawClient } from './raw-client.ts';
+import { LIMITS } from './test-connection.ts';
+
+const MAX_MESSAGE_BYTES = 32 * 1024;
+
+/** What a fan-out worker reported. */
+export class RecordedEvents implements FanOutEvents {
+  opened = 0;
+  readonly closed: CloseReason[] = [];
+  readonly rejected: ErrorCode[] = [];
+  readonly lagsMs: number[] = [];
+  /** What went beyond a limit: its name, and whether it was refused. */
+  readonly beyond: (readonly [LimitName, boolean])[] = [];
+
+  clientOpened(): void {
+    this.opened += 1;
+  }
+
+  clientClosed(reason: CloseReason): void {
+    this.closed.push(reason);
+  }
+
+  readonly requestRejected = (code: ErrorCode): void => {
+    this.rejected.push(code);
+  };
+
+  readonly limited: Limited = (limit, isEnforced) => {
+    this.beyond.push([limit, isEnforced]);
+  };
+
+  recovered(): void {}
+
+  gapTold(): void {}
+
+  resyncTold(): void {}
+
+  published(lagMs: number): void {
+    this.lagsMs.push(lagMs);
+  }
+}
+
+/** A fan-out worker behind a real HTTP server on a free port, with an upstream that a test plays. */
+export class FanOutServer implements AsyncDisposable {
+  readonly upstream = new FakeUpstream();
+  readonly events = new RecordedEvents();
+  readonly fanOut: FanOut;
+  /** Why handshakes are refused, as long as they are to be. */
+  refusal: ErrorCode | undefined;
+  /** The codes that handshakes were refused with. */
+  readonly handshakesRefused: ErrorCode[] = [];
+  /** The server's ends of all connections so far. */
+  readonly sockets: Socket[] = [];
+  readonly #server = createServer((_request, response) => response.writeHead(404).end());
+  readonly #clients: RawClient[] = [];
+
+  private constructor(settings: FanOutSettings) {
+    this.fanOut = new FanOut(settings, this.events, this.upstream.connect);
+    acceptUpgrades(
+      this.#server,
+      { maxMessageBytes: MAX_MESSAGE_BYTES },
+      {
+        refusal: () => this.refusal,
+        admitted: (webSocket, socket) => {
+          this.sockets.push(socket);
+          this.fanOut.open(webSocket, socket);
+        },
+        rejected: (code) => this.handshakesRefused.push(code),
+      },
+    );
+  }
+
+  /** Starts with the source reachable. */
+  static async start(changes: Partial<FanOutSettings> = {}): Promise<FanOutServer> {
+    const server = new FanOutServer({ ...DEFAULTS, ...changes });
+    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
+    server.upstream.listener.restored();
+    return server;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.port}${WEBSOCKET_PATH}`;
+  }
+
+  /** A client that has connected and, if it asked for channels, holds them. */
+  async client(channels: readonly string[] = []): Promise<RawClient> {
+    const client = await RawClient.connect(this.port);
+    this.#clients.push(client);
+    if (channels.length === 0) return client;
+    const subscribed = client.subscribe(channels);
+    const acknowledging = setInterval(() => this.upstream.acknowledge(), 1);
+    await subscribed.finally(() => clearInterval(acknowledging));
+    return client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) client.destroy();
+    await this.fanOut.stop();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+export const DEFAULTS: FanOutSettings = {
+  outbox: LIMITS,
+  slow: { graceMs: 60_000, maxLagMs: 60_000 },
+  ringBytes: 0,
+  subscriptions: {
+    maxChannelsPerClient: 512,
+    maxHistory: 1_000,
+    replayRate: { perSecond: 1, burst: 1_000_000_000 },
+    isOffered: () => true,
+  },
+  liveness: { pingAfterBeats: 1_200, deadAfterBeats: 1_200 },
+  enforcesRates: true,
+  maxErrors: 20,
+  requestRate: { perSecond: 1_000, burst: 1_000 },
+  subscribeRate: { perSecond: 1_000, burst: 1_000 },
+  silentSeconds: 60,
+  flushMs: 0,
+  roundsApart: 2,
+  writes: 'write',
+  isWindowed: false,
+  welcome: {
+    node: 'edge-under-test',
+    protocol: JSON_SUBPROTOCOL,
+    auth: 'none',
+    heartbeat: { clientPingMs: 20_000, timeoutMs: 10_000 },
+    limits: {
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+      maxChannels: 512,
+      maxChannelsPerRequest: 128,
+      maxHistory: 1_000,
+      maxPublicationBytes: 64 * 1024,
+    },
+  },
+};

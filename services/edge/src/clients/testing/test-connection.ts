@@ -1,0 +1,170 @@
+import { EventEmitter } from 'node:events';
+import {
+  type Loss,
+  Outbox,
+  type OutboxLimits,
+  PublicationLog,
+  SendQueues,
+  type SlowPolicy,
+} from '@tradewind/fanout';
+import type { CloseReason, ServerMessage } from '@tradewind/protocol';
+import { type Rate, TokenBucket } from '@tradewind/runtime';
+import { WebSocket } from 'ws';
+import { FrameWriter } from '../../outbound/frame-writer.ts';
+import { NO_DESCRIPTOR } from '../../outbound/socket-send.ts';
+import { FakeSink } from '../../outbound/testing/fake-sink.ts';
+import { AttendedTime, BEATS_PER_SECOND } from '../attended-time.ts';
+import { Connection, type ConnectionOwner } from '../connection.ts';
+import { Liveness } from '../liveness.ts';
+
+export const LIMITS: OutboxLimits = {
+  slots: 512,
+  bytes: 64 * 1024 * 1024,
+  publicationBytes: 64 * 1024,
+  controls: 1_024,
+  controlBytes: 512 * 1024,
+};
+
+/** As much of a `ws` connection as ours uses, in the hands of a test. */
+export class FakeWebSocket extends EventEmitter {
+  readyState: number = WebSocket.OPEN;
+  readonly closes: { readonly code: number; readonly reason: string }[] = [];
+  /** When it was closed first, ms on the monotonic clock. */
+  closedAt: number | undefined;
+  pings = 0;
+  /** Payloads of the pings, without those that had none. */
+  readonly marks: Buffer[] = [];
+  terminated = false;
+  paused = false;
+
+  close(code: number, reason: string): void {
+    this.closes.push({ code, reason });
+    this.closedAt ??= performance.now();
+    this.readyState = WebSocket.CLOSING;
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  ping(payload?: Buffer): void {
+    this.pings += 1;
+    if (payload !== undefined) this.marks.push(payload);
+  }
+
+  terminate(): void {
+    this.terminated = true;
+    this.readyState = WebSocket.CLOSING;
+  }
+
+  /** The connection is over, as `ws` tells it. */
+  end(code: number): void {
+    this.readyState = WebSocket.CLOSED;
+    this.emit('close', code, Buffer.alloc(0));
+  }
+}
+
+/** What the owner was told, in order; flushes at once what wants to be flushed. */
+export class RecordingOwner implements ConnectionOwner {
+  readonly told: string[] = [];
+  readonly losses: ReadonlyMap<string, number>[] = [];
+  readonly reasons: CloseReason[] = [];
+
+  needsFlush(connection: Connection): void {
+    connection.flush();
+  }
+
+  blocked(): void {
+    this.told.push('blocked');
+  }
+
+  hasCaughtUp(): void {}
+
+  hasLost(_connection: Connection, losses: readonly Loss[]): void {
+    this.losses.push(new Map(losses.map(({ channel, lost }) => [channel, lost])));
+  }
+
+  received(): void {
+    this.told.push('received');
+  }
+
+  receivedControlFrame(): void {
+    this.told.push('received control frame');
+  }
+
+  leaving(): void {
+    this.told.push('leaving');
+  }
+
+  closed(_connection: Connection, reason: CloseReason): void {
+    this.told.push('closed');
+    this.reasons.push(reason);
+  }
+}
+
+/** A real connection between a fake `ws` and a fake socket. */
+export interface TestConnection {
+  readonly connection: Connection;
+  readonly webSocket: FakeWebSocket;
+  readonly sink: FakeSink;
+  /** Another second of its owner's time passes, and it does what is due then. */
+  passSecond(): void;
+  /** The control frames that were written so far. */
+  sent(): ServerMessage[];
+}
+
+export interface TestConnectionOptions {
+  readonly owner: ConnectionOwner;
+  readonly limits: OutboxLimits;
+  readonly slow: SlowPolicy;
+  /** To hold each publication before it is offered. */
+  readonly log: PublicationLog;
+  readonly requestRate: Rate;
+  readonly subscribeRate: Rate;
+  readonly isWindowed: boolean;
+}
+
+const PLENTY: Rate = { perSecond: 1, burst: 1_000_000 };
+
+export function createTestConnection(changes: Partial<TestConnectionOptions> = {}): TestConnection {
+  const options: TestConnectionOptions = {
+    owner: new RecordingOwner(),
+    limits: LIMITS,
+    slow: { graceMs: 60_000, maxLagMs: 60_000 },
+    log: new PublicationLog(0),
+    requestRate: PLENTY,
+    subscribeRate: PLENTY,
+    isWindowed: false,
+    ...changes,
+  };
+  const webSocket = new FakeWebSocket();
+  const sink = new FakeSink();
+  const time = new AttendedTime(0);
+  const connection = new Connection({
+    session: 'session',
+    webSocket: webSocket as unknown as WebSocket,
+    socket: sink,
+    descriptor: NO_DESCRIPTOR,
+    outbox: new Outbox(new SendQueues(options.limits), options.slow, options.log),
+    liveness: new Liveness({ pingAfterBeats: 60, deadAfterBeats: 40 }, time, 0),
+    time,
+    requestBudget: new TokenBucket(options.requestRate, 0),
+    subscribeBudget: new TokenBucket(options.subscribeRate, 0),
+    writer: new FrameWriter(),
+    isWindowed: options.isWindowed,
+    owner: options.owner,
+  });
+  return {
+    connection,
+    webSocket,
+    sink,
+    passSecond() {
+      time.beat += BEATS_PER_SECOND;
+      connection.look(0);
+    },
+    sent: () =>
+      sink.frames
+        .map(({ payload }) => JSON.parse(payload.toString()) as ServerMessage)
+        .filter((message) => 'type' in message),
+  };
+}

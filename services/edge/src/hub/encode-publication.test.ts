@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Message, maxTailBytes, takeIn } from './encode-publication.ts';
+import { TailMemory } from './tail-memory.ts';
+
+const LIMIT = 100;
+const NOW = 1_795_416_898_073;
+
+describe('takeIn', () => {
+  it.each([
+    ['{"price":"64123.50","n":1.10}', '{"price":"64123.50","n":1.10}'],
+    [' [1e400, 0.10] ', ' [1e400, 0.10] '],
+    ['null', 'null'],
+    ['plain text', '"plain text"'],
+    ['', '""'],
+    ['@hello', '"@hello"'],
+    ['@', '"@"'],
+    ['@1', '"@1"'],
+    ['@12345678901:', '"@12345678901:"'],
+    ['say "hi"}\n', '"say \\"hi\\"}\\n"'],
+    ['"},"seq":9', '"\\"},\\"seq\\":9"'],
+  ])('passes %j on as %s', (payload, data) => {
+    expect(frameOf(payload)).toBe(`{"seq":1,"channel":"a","ts":${NOW},"data":${data}}`);
+  });
+
+  it.each([
+    ['more than the limit', Buffer.alloc(LIMIT + 1, '1'), 'too_large'],
+    ['a text that is more than the limit once it is quoted', 'x'.repeat(LIMIT - 1), 'too_large'],
+    ['a text that is more than the limit once it is escaped', '"'.repeat(LIMIT / 2), 'too_large'],
+    ['what is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), 'unreadable'],
+    ['a character cut in two', Buffer.from('é').subarray(0, 1), 'unreadable'],
+  ] as const)('drops %s', (_what, payload, reason) => {
+    expect(takeIn('a', plain(Buffer.from(payload)), LIMIT, new TailMemory())).toEqual({
+      ok: false,
+      reason,
+    });
+  });
+
+  it.each([
+    ['JSON', '1'.repeat(LIMIT)],
+    ['text', 'x'.repeat(LIMIT - 2)],
+  ])('passes on %s that is exactly as large as the limit', (_what, payload) => {
+    expect(takeIn('a', plain(Buffer.from(payload)), LIMIT, new TailMemory()).ok).toBe(true);
+  });
+
+  it('keeps no part of the payload’s memory', () => {
+    const payload = Buffer.from('{"price":1}');
+    const frame = takeIn('a', plain(payload), LIMIT, new TailMemory());
+    payload.fill('!');
+    expect(frame.ok && textOf(frame.publication.tail)).toContain('"data":{"price":1}}');
+  });
+
+  it('lets no payload out of the data that it is put in', () => {
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      fc.string({ unit: 'binary', maxLength: 40 }).map((text) => Buffer.from(text)),
+      fc.json().map((text) => Buffer.from(text)),
+    );
+    fc.assert(
+      fc.property(bytes, (payload) => {
+        const intake = takeIn('a', plain(Buffer.from(payload)), 10_000, new TailMemory());
+        if (!intake.ok) return;
+        const frame = JSON.parse(`{"seq":1${textOf(intake.publication.tail)}`);
+        expect(Object.keys(frame)).toEqual(['seq', 'channel', 'ts', 'data']);
+        expect(frame).toMatchObject({ seq: 1, channel: 'a', ts: NOW });
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('never makes a larger tail than it says', () => {
+    const longestName = 'x'.repeat(128);
+    const publishedAt = Number.MAX_SAFE_INTEGER;
+    const message = { offset: publishedAt, publishedAt, payload: Buffer.alloc(LIMIT, '1') };
+    const intake = takeIn(longestName, message, LIMIT, new TailMemory());
+    expect(intake.ok && intake.publication.tail.length).toBeLessThanOrEqual(maxTailBytes(LIMIT));
+  });
+});
+
+function frameOf(payload: string): string {
+  const intake = takeIn('a', plain(Buffer.from(payload)), LIMIT, new TailMemory());
+  if (!intake.ok) throw new Error(intake.reason);
+  expect(intake.publication).toMatchObject({ channel: 'a', publishedAt: NOW });
+  return `{"seq":1${textOf(intake.publication.tail)}`;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString();
+}
+
+function plain(payload: Buffer): Message {
+  return { offset: 0, publishedAt: NOW, payload };
+}

@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
+import { LimitGuard } from '../limits.ts';
+import { HistoryBudget } from './history-budget.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** 1,000 bytes a second, 2,000 at once. Each read brings so many bytes. */
+function setUp(bytes: number, enforcesRates = true) {
+  const told: string[] = [];
+  const beyond: string[] = [];
+  const guard = new LimitGuard(enforcesRates, (limit, isEnforced) =>
+    beyond.push(`${limit} ${isEnforced}`),
+  );
+  const read = (channel: string): boolean => {
+    if (!budget.allows(channel)) return false;
+    const expected = budget.begin();
+    budget.charge(bytes);
+    budget.end(expected, bytes);
+    told.push(channel);
+    return true;
+  };
+  const budget: HistoryBudget<string> = new HistoryBudget(
+    { perSecond: 1_000, burst: 2_000 },
+    guard,
+    { ready: (channel) => read(channel), late: (channel) => told.push(`late ${channel}`) },
+  );
+  onTestFinished(() => budget.stop());
+  return { budget, told, beyond, read };
+}
+
+it('lets all wait, in their order, that is beyond the burst and the rate', () => {
+  const { told, beyond, read } = setUp(1_000);
+  for (const channel of ['a', 'b', 'c', 'd', 'e']) read(channel);
+  expect(told).toEqual(['a', 'b', 'c']);
+  vi.advanceTimersByTime(900);
+  expect(told).toEqual(['a', 'b', 'c']);
+  vi.advanceTimersByTime(200);
+  expect(told).toEqual(['a', 'b', 'c', 'd']);
+  read('f');
+  vi.advanceTimersByTime(2_000);
+  expect(told).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+  expect(beyond).toEqual(Array(3).fill('history_reads true'));
+});
+
+it('lets nobody wait for ever: who waits for too long is told', () => {
+  const { told, read } = setUp(8_000);
+  for (const channel of ['a', 'b']) read(channel);
+  vi.advanceTimersByTime(4_900);
+  expect(told).toEqual(['a']);
+  vi.advanceTimersByTime(200);
+  expect(told).toEqual(['a', 'late b']);
+});
+
+it('counts reads under way as large as the latest ones were', () => {
+  const { budget, read } = setUp(1_500);
+  read('a');
+  expect(budget.allows('b')).toBe(true);
+  budget.begin();
+  expect(budget.allows('c'), '500 are left, and b is expected to take 1,500').toBe(false);
+});
+
+it('forgets who is gone', () => {
+  const { budget, told, read } = setUp(3_000);
+  for (const channel of ['a', 'b']) read(channel);
+  budget.forget('b');
+  vi.advanceTimersByTime(10_000);
+  expect(told).toEqual(['a']);
+});
+
+it('control: only counts where limits are only reported', () => {
+  const { told, beyond, read } = setUp(3_000, false);
+  for (const channel of ['a', 'b', 'c']) read(channel);
+  expect(told).toEqual(['a', 'b', 'c']);
+  expect(beyond).toEqual(Array(2).fill('history_reads false'));
+});

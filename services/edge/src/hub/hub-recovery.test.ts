@@ -1,0 +1,328 @@
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { END_OF_CHANNEL } from '../feed.ts';
+import {
+  ArchiveError,
+  answers,
+  createHub,
+  type HubUnderTest,
+  refusalOf,
+} from './testing/hub-under-test.ts';
+import { createLiveHub, entries, entry, type LiveHub, NOW, sequenced } from './testing/live-hub.ts';
+
+const PASSING = new ArchiveError('passing');
+const LASTING = new ArchiveError('lasting');
+
+/** One look at all that failed, or is suspected. */
+const TICK_MS = 250;
+
+beforeEach(() => {
+  vi.useFakeTimers({
+    now: NOW,
+    toFake: [
+      ...(['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] as const),
+      ...(['Date', 'performance'] as const),
+    ],
+  });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+async function live(): Promise<LiveHub> {
+  const under = await createLiveHub();
+  onTestFinished(() => under.hub.stop());
+  return under;
+}
+
+async function tick(): Promise<void> {
+  vi.advanceTimersByTime(TICK_MS);
+  await answers();
+}
+
+function reportsOf({ reported }: HubUnderTest): string[] {
+  return reported.splice(0).filter((line) => !line.startsWith('received'));
+}
+
+describe('Hub: without the right to read where a channel stands', () => {
+  it('gives up a channel that flowed with offsets, and says so', async () => {
+    const { hub, archive, told, ...rest } = await live();
+    archive.faults.positions = LASTING;
+    hub.message('a', sequenced(5));
+    hub.message('a', Buffer.from('"plain"'));
+    await answers();
+    expect(told.news()).toEqual(['refused a unavailable']);
+    expect(hub.channels).toBe(0);
+    expect(reportsOf({ hub, archive, ...rest })).toEqual(['recovery refused a']);
+  });
+
+  it('passes on all that comes, without offsets, to whoever subscribes meanwhile', async () => {
+    const { hub, archive, reported, worker } = createHub();
+    onTestFinished(() => hub.stop());
+    archive.faults.positions = LASTING;
+    const { feed, worker: told } = await worker();
+    feed.declare('a');
+    hub.subscribed(['a']);
+    await answers();
+    hub.message('a', sequenced(5));
+    hub.message('a', Buffer.from('"plain"'));
+    hub.message('a', sequenced(6));
+    feed.history('a', END_OF_CHANNEL);
+    await answers();
+    expect(told.news()).toEqual([
+      ...['acknowledged a', 'published a 5', 'published a plain', 'published a 6'],
+      'history a not_available',
+    ]);
+    expect(hub.channels).toBe(1);
+    expect(reported.filter((line) => line.startsWith('recovery'))).toHaveLength(2);
+  });
+
+  it('keeps the other channels, which are asked about together with it', async () => {
+    const { hub, archive, worker } = createHub();
+    onTestFinished(() => hub.stop());
+    const { feed, worker: told } = await worker();
+    for (const name of ['a', 'b', 'c']) {
+      archive.positions.set(name, { epoch: 'E', offset: 4 });
+      feed.declare(name);
+    }
+    const readAll = archive.readPositions.bind(archive);
+    hub.subscribed(['a', 'b', 'c']);
+    await answers();
+    told.news();
+    archive.readPositions = async (names) => {
+      if (names.includes('b')) throw LASTING;
+      return await readAll(names);
+    };
+    for (const name of ['a', 'b', 'c']) {
+      archive.positions.set(name, { epoch: 'E', offset: 5 });
+      hub.message(name, sequenced(5));
+    }
+    for (let i = 0; i < 4; i += 1) await answers();
+    expect(told.news().toSorted()).toEqual([
+      ...['published a 5', 'published c 5', 'refused b unavailable'],
+    ]);
+  });
+});
+
+describe('Hub: what Redis refuses to recovery', () => {
+  it('waits for what passes, and tells of each attempt', async () => {
+    const channel = await live();
+    const { archive, told, publish } = channel;
+    archive.faults.history = PASSING;
+    archive.positions.set('a', { epoch: 'E', offset: 5 });
+    archive.logs.set('a', entries(1, 5));
+    publish(6);
+    await answers();
+    await tick();
+    expect(reportsOf(channel)).toEqual([
+      ...['history read repair', 'recovery delayed a passing'],
+      ...['history read repair', 'recovery delayed a passing'],
+    ]);
+    expect(told.news()).toEqual([]);
+    delete archive.faults.history;
+    await tick();
+    expect(told.news()).toEqual(['published a 5', 'published a 6']);
+  });
+
+  it('goes on without history where that will not pass', async () => {
+    const channel = await live();
+    const { archive, told, publish } = channel;
+    archive.faults.history = LASTING;
+    publish(6);
+    await answers();
+    expect(told.news()).toEqual(['gap a 5-5 link', 'published a 6']);
+    expect(reportsOf(channel)).toEqual([
+      ...['history read repair', 'recovery refused a', 'lost a 1 link'],
+    ]);
+  });
+
+  it('goes on in the old epoch where no new one can be begun, and tells a loss', async () => {
+    const { hub, source, archive, told, publish } = await live();
+    publish(5, 6);
+    await answers();
+    told.news();
+    hub.linkLost('failover');
+    source.identity = 'server-2';
+    archive.positions.set('a', { epoch: 'E', offset: 5 });
+    archive.logs.set('a', entries(1, 5));
+    archive.faults.epoch = LASTING;
+    hub.subscribed(['a']);
+    hub.linkRestored();
+    for (let i = 0; i < 4; i += 1) await answers();
+    expect(told.news()).toEqual(['degraded', 'restored', 'gap a link', 'resync a E 5']);
+    publish(6);
+    await answers();
+    expect(told.news()).toEqual(['published a 6']);
+  });
+
+  it('does not swallow a defect of its own', async () => {
+    const { archive, publish } = await live();
+    const others = process.listeners('unhandledRejection');
+    process.removeAllListeners('unhandledRejection');
+    onTestFinished(() => {
+      for (const listener of others) process.on('unhandledRejection', listener);
+    });
+    const unhandled = new Promise((resolve) => process.once('unhandledRejection', resolve));
+    archive.faults.history = new TypeError('a defect');
+    publish(6);
+    expect(await unhandled).toBe(archive.faults.history);
+  });
+});
+
+describe('Hub: two connections to Redis', () => {
+  it('compares only when both lead to the same server', async () => {
+    const channel = await live();
+    const { hub, source, archive, told, publish } = channel;
+    publish(5);
+    await answers();
+    told.news();
+    hub.linkLost('failover');
+    source.identity = 'server-2';
+    archive.linksLeadToOneServer = false;
+    hub.subscribed(['a']);
+    hub.linkRestored();
+    for (let i = 0; i < 3; i += 1) await answers();
+    archive.calls.length = 0;
+    await tick();
+    expect(archive.calls, 'the other one is not asked').toEqual([]);
+    expect(reportsOf(channel).at(-1)).toMatch(/^recovery delayed a .* different servers/);
+    archive.logs.set('a', [...entries(1, 4), entry(5, '"again"')]);
+    archive.linksLeadToOneServer = true;
+    await tick();
+    await answers();
+    expect(told.news()).toEqual(['degraded', 'restored', 'resync a new1 4', 'published a again']);
+  });
+
+  it('does not take a page for the truth that shows less than the position', async () => {
+    const { archive, told, publish } = await live();
+    const read = archive.readHistory.bind(archive);
+    archive.readHistory = async (name, from, limit) => {
+      await read(name, from, limit);
+      return { position: { epoch: 'E', offset: 4 }, publications: [] };
+    };
+    publish(6);
+    await answers();
+    await answers();
+    expect(archive.calls.filter((call) => call.startsWith('history'))).toHaveLength(1);
+    expect(told.news()).toEqual([]);
+    archive.readHistory = read;
+    archive.logs.set('a', entries(5, 6));
+    await tick();
+    await answers();
+    expect(told.news()).toEqual(['published a 5', 'published a 6']);
+  });
+
+  it('does not begin epochs as fast as it can where another server has one already', async () => {
+    const { hub, source, archive, publish } = await live();
+    publish(5, 6);
+    await answers();
+    hub.linkLost('failover');
+    source.identity = 'server-2';
+    archive.positions.set('a', { epoch: 'E', offset: 5 });
+    archive.startEpoch = async () => {
+      archive.calls.push('epoch');
+      return false;
+    };
+    hub.subscribed(['a']);
+    hub.linkRestored();
+    for (let i = 0; i < 10; i += 1) await answers();
+    expect(archive.calls.filter((call) => call === 'epoch')).toHaveLength(1);
+    await tick();
+    for (let i = 0; i < 10; i += 1) await answers();
+    expect(archive.calls.filter((call) => call === 'epoch')).toHaveLength(2);
+  });
+});
+
+describe('Hub: a channel that missed a link', () => {
+  it('is compared although the link was lost again since the failover', async () => {
+    const { hub, source, archive, told, publish } = await live();
+    publish(5);
+    await answers();
+    told.news();
+    hub.linkLost('failover');
+    source.identity = 'server-2';
+    hub.refused('a', refusalOf('BUSY'));
+    hub.linkRestored();
+    await answers();
+    hub.linkLost('again');
+    archive.logs.set('a', [...entries(1, 4), entry(5, '"again"')]);
+    hub.subscribed(['a']);
+    hub.linkRestored();
+    for (let i = 0; i < 4; i += 1) await answers();
+    expect(told.news().slice(-2)).toEqual(['resync a new1 4', 'published a again']);
+  });
+});
+
+describe('Hub: many channels that recover', () => {
+  it('serves all who wait, although some of them need nothing any more', async () => {
+    const { hub, archive, worker } = createHub();
+    onTestFinished(() => hub.stop());
+    const { feed, worker: told } = await worker();
+    const names = Array.from({ length: 40 }, (_, i) => `c${i}`);
+    for (const name of names) {
+      archive.positions.set(name, { epoch: 'E', offset: 4 });
+      feed.declare(name);
+    }
+    hub.subscribed(names);
+    await answers();
+    told.news();
+    const resolves: (() => void)[] = [];
+    archive.readHistory = (name) => {
+      archive.calls.push(`history ${name}`);
+      const page = { position: archive.positions.get(name), publications: [entry(5)] };
+      return new Promise((resolve) => resolves.push(() => resolve(page)));
+    };
+    for (const name of names) {
+      archive.positions.set(name, { epoch: 'E', offset: 5 });
+      feed.history(name, 1);
+    }
+    await answers();
+    expect(resolves).toHaveLength(16);
+    // Those that are next in the line are not asked for by anybody any more.
+    for (const name of names.slice(16, 32)) feed.drop(name);
+    for (let round = 0; round < 4; round += 1) {
+      for (const resolve of resolves.splice(0)) resolve();
+      await answers();
+    }
+    const answered = told.news().filter((line) => line.startsWith('history'));
+    expect(answered).toHaveLength(24);
+  });
+});
+
+describe('Hub: old offsets that seem to be handed out again', () => {
+  it('are looked into once a tick, however many somebody forges', async () => {
+    const { hub, archive, told, publish } = await live();
+    publish(5);
+    await answers();
+    told.news();
+    archive.calls.length = 0;
+    for (let i = 0; i < 20; i += 1) {
+      hub.message('a', sequenced(3, 'E', NOW + 1_000 + i));
+      await answers();
+    }
+    expect(archive.calls).toEqual([]);
+    await tick();
+    await answers();
+    expect(archive.calls.filter((call) => call.startsWith('history'))).toEqual(['history a 5']);
+    publish(6);
+    await answers();
+    expect(told.news()).toEqual(['published a 6']);
+  });
+
+  it('are found to be so where they are', async () => {
+    const { hub, archive, told, publish } = await live();
+    publish(5, 6);
+    await answers();
+    told.news();
+    const again = [5, 6, 7].map((offset) => ({
+      ...entry(offset, '"again"'),
+      publishedAt: NOW + 60 + offset,
+    }));
+    archive.positions.set('a', { epoch: 'E', offset: 7 });
+    archive.logs.set('a', [...entries(1, 4), ...again]);
+    hub.message('a', sequenced(5, 'E', NOW + 65));
+    await tick();
+    for (let i = 0; i < 4; i += 1) await answers();
+    const twice = Array.from({ length: 3 }, () => 'published a again');
+    expect(told.news()).toEqual(['resync a new1 4', ...twice]);
+  });
+});

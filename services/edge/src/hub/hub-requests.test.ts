@@ -1,0 +1,257 @@
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { END_OF_CHANNEL } from '../feed.ts';
+import type { HubLimits } from './hub.ts';
+import { ArchiveError, answers, createHub, refusalOf } from './testing/hub-under-test.ts';
+import { createLiveHub, entries, entry, type LiveHub, NOW, sequenced } from './testing/live-hub.ts';
+
+/** Payloads that are larger than this are not passed on. */
+const MAX_BYTES = 100;
+
+/** One look at all that failed, or is suspected. */
+const TICK_MS = 250;
+
+beforeEach(() => {
+  vi.useFakeTimers({
+    now: NOW,
+    toFake: [
+      ...(['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] as const),
+      ...(['Date', 'performance'] as const),
+    ],
+  });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+async function live(limits: Partial<HubLimits> = {}): Promise<LiveHub> {
+  const under = await createLiveHub(limits);
+  onTestFinished(() => under.hub.stop());
+  return under;
+}
+
+async function tick(): Promise<void> {
+  vi.advanceTimersByTime(TICK_MS);
+  await answers();
+}
+
+describe('Hub: what workers ask of the past', () => {
+  it('is answered with a code where the channel has no position', async () => {
+    const { hub, worker } = createHub();
+    onTestFinished(() => hub.stop());
+    const { feed, worker: told } = await worker();
+    feed.declare('a');
+    hub.subscribed(['a']);
+    await answers();
+    told.news();
+    feed.history('a', 1);
+    expect(told.told, 'not before the call has returned').toEqual([]);
+    await answers();
+    expect(told.news()).toEqual(['history a unavailable']);
+  });
+
+  it('is answered with a code while the node is cut off, where only Redis could tell', async () => {
+    const { hub, feed, told } = await live();
+    feed.history('a', END_OF_CHANNEL);
+    hub.linkLost('ping timeout');
+    feed.history('a', END_OF_CHANNEL);
+    await answers();
+    expect(told.news()).toEqual(['history a unavailable', 'degraded', 'history a unavailable']);
+  });
+
+  it('is answered when the position came that a repair had kept from counting', async () => {
+    const { hub, archive, feed, told } = await live();
+    archive.positions.set('a', { epoch: 'E', offset: 6 });
+    archive.logs.set('a', entries(5, 6));
+    hub.message('a', sequenced(6));
+    await answers();
+    feed.history('a', END_OF_CHANNEL);
+    await answers();
+    expect(told.news()).toEqual(['published a 5', 'published a 6', 'history a ']);
+  });
+
+  it('has a gap in the place of what is missing, or cannot be passed on', async () => {
+    const { archive, feed, told, publish } = await live();
+    publish(5, 11);
+    await answers();
+    told.news();
+    const unreadable = { payload: Buffer.from([0xff]) };
+    const large = { payload: Buffer.from(JSON.stringify('x'.repeat(MAX_BYTES))) };
+    archive.logs.set('a', [
+      ...[entry(1), entry(3), { ...entry(4), ...unreadable }, { ...entry(5), ...unreadable }],
+      ...[{ ...entry(6), ...large }, entry(7), entry(9)],
+    ]);
+    feed.history('a', 1);
+    await answers();
+    expect(told.news()).toEqual([
+      'history a 1,trimmed 2-2,3,unreadable 4-5,too_large 6-6,7,trimmed 8-8,9,trimmed 10-11',
+    ]);
+  });
+
+  it('begins with what is left, unless history shows that it reaches further back', async () => {
+    const { archive, feed, told } = await live();
+    archive.logs.set('a', [entry(1), entry(4)]);
+    feed.history('a', 2);
+    await answers();
+    expect(told.news()).toEqual(['history a trimmed 2-3,4']);
+    archive.logs.set('a', [entry(4)]);
+    feed.history('a', 2);
+    await answers();
+    expect(told.news()).toEqual(['history a 4']);
+  });
+
+  it('is answered when a new epoch begins meanwhile, which has not come so far', async () => {
+    const { hub, archive, feed, told } = await live();
+    archive.positions.set('a', { epoch: 'F', offset: 1 });
+    archive.logs.set('a', [{ ...entry(1, 'new'), publishedAt: NOW + 1 }]);
+    archive.faults.history = new ArchiveError('passing');
+    hub.message('a', Buffer.from(`@1:F:1:${NOW + 1};"new"`));
+    await answers();
+    delete archive.faults.history;
+    feed.history('a', 3);
+    for (let i = 0; i < 10; i += 1) await tick();
+    expect(told.news()).toEqual(['resync a F 0', 'published a new', 'history a ']);
+  });
+
+  it('says from where on it may be replayed, when all of it is too long, and reads no more of it', async () => {
+    const { archive, feed, told } = await live({ maxReplayBytes: 3_000 });
+    archive.positions.set('a', { epoch: 'E', offset: 4 });
+    const long = (offset: number) => ({ ...entry(offset), payload: Buffer.alloc(90, 0x31) });
+    archive.positions.set('a', { epoch: 'E', offset: 1_000 });
+    archive.logs.set(
+      'a',
+      Array.from({ length: 1_000 }, (_, i) => long(i + 1)),
+    );
+    feed.history('a', END_OF_CHANNEL);
+    await answers();
+    told.news();
+    archive.bytesRead = 0;
+    feed.history('a', 1);
+    await answers();
+    const [answer] = told.news();
+    expect(answer).toMatch(/^history a too long before 993 993,/);
+    expect(archive.bytesRead, 'control: all of it is 90,000').toBeLessThan(9_000);
+    feed.history('a', 993);
+    await answers();
+    expect(told.news()).toEqual([answer?.replace('too long before 993 ', '')]);
+  });
+
+  it('is another question when it is put in the answer to one: it is read for anew', async () => {
+    const { archive, feed, told } = await live();
+    const answered = told.history.bind(told);
+    told.history = (answer) => {
+      answered(answer);
+      if (told.told.length < 3) feed.history('a', 3);
+    };
+    feed.history('a', 1);
+    await answers();
+    expect(told.news()).toEqual(['history a 1,2,3,4', 'history a 3,4', 'history a 3,4']);
+    expect(archive.calls.length).toBeGreaterThan(2);
+  });
+
+  it('waits for the budget of what is read for clients, while repairs go on', async () => {
+    const { archive, feed, told, publish, hub, reported } = await live({
+      historyReadRate: { perSecond: 1_000, burst: 1_000 },
+    });
+    feed.history('a', 1);
+    await answers();
+    expect(told.news()).toEqual(['history a 1,2,3,4']);
+    feed.history('a', 1);
+    await answers();
+    expect(told.news(), 'it owes for what it read before').toEqual([]);
+    expect(reported).toContain('limited history_reads true');
+    archive.positions.set('a', { epoch: 'E', offset: 6 });
+    archive.logs.set('a', entries(1, 6));
+    hub.message('a', sequenced(6));
+    await answers();
+    expect(told.news()).toEqual(['published a 5', 'published a 6']);
+    vi.advanceTimersByTime(1_500);
+    await answers();
+    expect(told.news()).toEqual(['history a 1,2,3,4,5,6']);
+    publish(7);
+  });
+
+  it('is answered with a code when the budget is not enough for long', async () => {
+    const { feed, told } = await live({ historyReadRate: { perSecond: 1, burst: 1_000 } });
+    for (let i = 0; i < 2; i += 1) {
+      feed.history('a', 1);
+      await answers();
+    }
+    vi.advanceTimersByTime(5_100);
+    await answers();
+    expect(told.news()).toEqual(['history a 1,2,3,4', 'history a unavailable']);
+  });
+
+  it('brings a worker what it missed forward, in several answers, without waiting for a budget', async () => {
+    const { archive, feed, told } = await live({
+      ...{ maxHistory: 10, historyReadRate: { perSecond: 1, burst: 1 } },
+    });
+    archive.positions.set('a', { epoch: 'E', offset: 25 });
+    archive.logs.set('a', entries(1, 25));
+    feed.history('a', END_OF_CHANNEL);
+    for (let i = 0; i < 3; i += 1) await answers();
+    told.news();
+    for (const from of [5, 15]) {
+      feed.fillIn('a', from);
+      await answers();
+    }
+    expect(told.news()).toEqual([
+      'history a 5,6,7,8,9,10,11,12,13,14',
+      'history a 15,16,17,18,19,20,21,22,23,24',
+    ]);
+  });
+
+  it('is not read again and again from a server that has not come so far', async () => {
+    const { archive, feed, told, publish } = await live();
+    publish(5);
+    await answers();
+    told.news();
+    const read = archive.readHistory.bind(archive);
+    archive.readHistory = async (name, from, limit) => {
+      const page = await read(name, from, limit);
+      return { ...page, position: { epoch: 'E', offset: 4 } };
+    };
+    feed.history('a', 1);
+    for (let i = 0; i < 10; i += 1) await answers();
+    expect(archive.calls.filter((call) => call.startsWith('history'))).toHaveLength(1);
+    archive.readHistory = read;
+    await tick();
+    expect(told.news()).toEqual(['history a 1,2,3,4,5']);
+  });
+});
+
+describe('Hub: a channel that stays lost when the others are back', () => {
+  it('is acknowledged to whoever declared it meanwhile, before anything else is told of it', async () => {
+    const { hub, told, worker } = await live();
+    hub.message('a', Buffer.from('"plain"'));
+    told.news();
+    hub.linkLost('ping timeout');
+    hub.refused('a', refusalOf('BUSY'));
+    hub.linkRestored();
+    const late = await worker();
+    late.feed.declare('a');
+    await answers();
+    expect(late.worker.news()).toEqual([]);
+    hub.subscribed(['a']);
+    hub.message('a', Buffer.from('"plain"'));
+    await answers();
+    expect(late.worker.news()).toEqual(['acknowledged a', 'gap a link', 'published a plain']);
+    expect(told.news()).toEqual(['degraded', 'restored', 'gap a link', 'published a plain']);
+  });
+
+  it.each([
+    ['refused again', (under: LiveHub) => under.hub.refused('a', refusalOf('BUSY'))],
+    ['cut off', (under: LiveHub) => under.hub.linkLost('again')],
+  ])('is refused to whoever only waits for it when it is %s', async (_, fail) => {
+    const under = await live();
+    const { hub, worker } = under;
+    hub.linkLost('ping timeout');
+    hub.refused('a', refusalOf('BUSY'));
+    hub.linkRestored();
+    const late = await worker();
+    late.feed.declare('a');
+    await answers();
+    fail(under);
+    expect(late.worker.news()[0]).toBe('refused a unavailable');
+    expect(hub.channels, 'the other one still wants it').toBe(1);
+  });
+});

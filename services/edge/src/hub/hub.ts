@@ -1,0 +1,405 @@
+import type { ErrorCode } from '@tradewind/protocol';
+import { type Rate, TokenBucket } from '@tradewind/runtime';
+import { END_OF_CHANNEL, type Feed, type FeedListener, nothingOf } from '../feed.ts';
+import { type Limited, LimitGuard } from '../limits.ts';
+import { Acknowledgements } from './acknowledgements.ts';
+import { type ChannelEvents, type ChannelSetting, HubChannel } from './channel.ts';
+import { type Archive, Recovery, type RecoveryEvents, type RecoverySettings } from './recovery.ts';
+import { TailMemory } from './tail-memory.ts';
+import { UnusedChannels } from './unused-channels.ts';
+
+/** The hub's link to Redis: `RedisSubscriber` is one. */
+export interface Source {
+  want(channel: string): void;
+  unwant(channel: string): void;
+  /** Which server, with which data, the link leads to; undefined if Redis does not tell. */
+  serverIdentity(): Promise<string | undefined>;
+}
+
+/** An error that Redis answered with; `RedisRefusedError` is one. */
+export interface SourceError extends Error {
+  /** The first word of the reply. */
+  readonly code: string;
+}
+
+/** Redis' code for what its ACL does not allow. */
+const NO_PERMISSION = 'NOPERM';
+
+/** How much of Redis one node may take up. */
+export interface HubLimits extends RecoverySettings {
+  /** Distinct channels that the node may be subscribed to. */
+  readonly maxChannels: number;
+  /** New channels that the node may subscribe to in Redis. */
+  readonly subscribeRate: Rate;
+  /** Whether what goes beyond a rate is refused. */
+  readonly enforcesRates: boolean;
+  /** How long a channel stays subscribed to after the last one here left it, in ms. */
+  readonly lingerMs: number;
+  /** Whether headers are taken at their word instead of being confirmed by Redis. */
+  readonly trustsHeaders: boolean;
+}
+
+/** Messages of one channel that may wait for a read: some reads' worth. What does not fit is read later. */
+const PENDING_MESSAGES = 4_096;
+
+/** The same in bytes. */
+const PENDING_BYTES = 4 * 1024 * 1024;
+
+/** What the hub reports. */
+export interface HubEvents extends ChannelEvents, RecoveryEvents {
+  received(channel: string, bytes: number): void;
+  limited: Limited;
+  refused(channel: string, error: Error): void;
+  degraded(cause: string): void;
+  /** The first attempts to reach Redis failed. */
+  notLinkedYet(cause: string): void;
+  restored(afterMs: number): void;
+}
+
+/** A worker's link to the hub. */
+export interface HubFeed extends Feed {
+  /**
+   * As {@link Feed.history}, for what the worker itself did not get: it is read at once, and forward, so that a long
+   * stretch takes several answers.
+   */
+  fillIn(channel: string, from: number): void;
+  /** Detaches the worker: all its interest goes, and it is told nothing more. */
+  close(): void;
+}
+
+/**
+ * The node's one link to Redis: it holds one subscription for each channel that any worker has
+ * interest in, and keeps each in the order of its offsets, whatever happens to the link. It knows nothing of
+ * sockets.
+ */
+export class Hub {
+  readonly #source: Source;
+  readonly #limits: HubLimits;
+  readonly #events: HubEvents;
+  readonly #recovery: Recovery;
+  readonly #setting: ChannelSetting;
+  readonly #listeners = new Set<FeedListener>();
+  readonly #channels = new Map<string, HubChannel>();
+  /** Channels that nobody here wants any more → when to let go of them; the oldest come first. */
+  readonly #lingering = new Map<string, number>();
+  readonly #unused = new UnusedChannels<HubChannel>();
+  readonly #subscribeBudget: TokenBucket;
+  readonly #guard: LimitGuard;
+  #lingerTimer: NodeJS.Timeout | undefined;
+  #lastRef = 0;
+  /** Since when the node has been cut off, ms since the Unix epoch. */
+  #degradedSince: number | undefined = Date.now();
+  #everLinked = false;
+  /** Grows by one with each loss of the link. */
+  #losses = 0;
+  #isLearning = false;
+  /** Which server the present link leads to, if Redis tells; undefined until that is known. */
+  #server: { readonly identity: string | undefined } | undefined;
+  /** Channels that are subscribed again and wait for that. */
+  readonly #relinking = new Set<HubChannel>();
+
+  constructor(source: Source, archive: Archive, limits: HubLimits, events: HubEvents) {
+    this.#source = source;
+    this.#limits = limits;
+    this.#events = events;
+    this.#guard = new LimitGuard(limits.enforcesRates, events.limited);
+    this.#recovery = new Recovery(archive, limits, events, this.#guard, ({ name }) =>
+      this.#giveUp(name, 'unavailable'),
+    );
+    this.#setting = {
+      sequence: {
+        pending: { messages: PENDING_MESSAGES, bytes: PENDING_BYTES },
+        page: limits.maxHistory,
+        trustsHeaders: limits.trustsHeaders,
+      },
+      maxPublicationBytes: limits.maxPublicationBytes,
+      tails: new TailMemory(),
+      acknowledgements: new Acknowledgements((name, listener) => this.#isListening(name, listener)),
+      events,
+    };
+    this.#subscribeBudget = new TokenBucket(limits.subscribeRate, performance.now());
+  }
+
+  /** Channels that the node is, or wants to be, subscribed to; those that linger included. */
+  get channels(): number {
+    return this.#channels.size;
+  }
+
+  /** Since when the node has been cut off from Redis (ms since the Unix epoch), or undefined. */
+  get degradedSince(): number | undefined {
+    return this.#degradedSince;
+  }
+
+  /** Whether the node was ever linked to Redis since it started. */
+  get everLinked(): boolean {
+    return this.#everLinked;
+  }
+
+  /** Channels that a worker has interest in. */
+  get watchedChannels(): number {
+    return this.#channels.size - this.#lingering.size;
+  }
+
+  /** Attaches a worker. */
+  connect(listener: FeedListener): HubFeed {
+    this.#listeners.add(listener);
+    queueMicrotask(() => {
+      if (!this.#listeners.has(listener)) return;
+      if (this.#degradedSince === undefined) listener.restored();
+      else listener.degraded(this.#degradedSince);
+    });
+    return {
+      declare: (channel, others = 0) => this.#declare(channel, others, listener),
+      drop: (channel) => this.#drop(channel, listener),
+      history: (channel, from) => this.#history(channel, from, listener, 'requests'),
+      fillIn: (channel, from) => this.#history(channel, from, listener, 'fillIns'),
+      close: () => this.#disconnect(listener),
+    };
+  }
+
+  /** Lets go of everything. The source is its owner's to stop. */
+  stop(): void {
+    clearTimeout(this.#lingerTimer);
+    this.#recovery.stop();
+    this.#listeners.clear();
+    this.#channels.clear();
+    this.#lingering.clear();
+  }
+
+  // What Redis tells.
+
+  message(name: string, message: Buffer): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    this.#events.received(name, message.length);
+    channel.receive(message, performance.now());
+    const { need, isSuspicious } = channel.sequence;
+    if (need !== 'nothing' || isSuspicious) this.#recovery.serve(channel);
+  }
+
+  subscribed(names: readonly string[]): void {
+    for (const name of names) {
+      const channel = this.#channels.get(name);
+      if (channel?.state === 'subscribing') {
+        channel.state = 'positioning';
+        channel.server = this.#server?.identity;
+        this.#recovery.begin(channel);
+      } else if (channel?.state === 'lost') {
+        channel.state = 'live';
+        this.#relinking.add(channel);
+      }
+    }
+    this.#learnServer();
+    this.#relink();
+  }
+
+  /**
+   * Redis refuses a channel. When it may not be had, or nobody receives it yet, it is given up here,
+   * and whoever wants it is told that they may retry. Any other error passes (a busy script, say): the
+   * source goes on to ask for the channel, and its subscribers are told a gap when it flows again.
+   */
+  refused(name: string, error: SourceError): void {
+    this.#events.refused(name, error);
+    const channel = this.#channels.get(name);
+    if (channel?.state !== 'lost' || error.code === NO_PERMISSION)
+      this.#giveUp(name, 'unavailable');
+    else this.#refuseUnacknowledged(channel);
+  }
+
+  linkLost(cause: string): void {
+    if (this.#everLinked) this.#events.degraded(cause);
+    else this.#events.notLinkedYet(cause);
+    this.#losses += 1;
+    this.#isLearning = false;
+    this.#server = undefined;
+    this.#relinking.clear();
+    this.#recovery.linkLost();
+    for (const channel of [...this.#channels.values()]) {
+      if (channel.state === 'subscribing' || channel.state === 'positioning') {
+        this.#giveUp(channel.name, 'unavailable');
+      } else {
+        channel.state = 'lost';
+        channel.sequence.unlinked();
+        channel.failEndRequests('unavailable');
+        this.#refuseUnacknowledged(channel);
+      }
+    }
+    if (this.#degradedSince !== undefined) return;
+    this.#degradedSince = Date.now();
+    for (const listener of this.#listeners) listener.degraded(this.#degradedSince);
+  }
+
+  linkRestored(): void {
+    this.#learnServer();
+    if (this.#degradedSince === undefined) return;
+    const afterMs = Date.now() - this.#degradedSince;
+    this.#degradedSince = undefined;
+    this.#everLinked = true;
+    this.#events.restored(afterMs);
+    for (const listener of this.#listeners) listener.restored();
+  }
+
+  #disconnect(listener: FeedListener): void {
+    this.#listeners.delete(listener);
+    for (const name of this.#channels.keys()) this.#drop(name, listener);
+  }
+
+  #declare(name: string, others: number, listener: FeedListener): void {
+    const known = this.#channels.get(name);
+    const code = known === undefined ? this.#refusal(others) : undefined;
+    if (this.#degradedSince !== undefined || code !== undefined) {
+      queueMicrotask(() => {
+        if (!this.#listeners.has(listener) || this.#isListening(name, listener)) return;
+        listener.refused([name], code ?? 'unavailable');
+      });
+      return;
+    }
+    const channel = known ?? this.#subscribe(name, others);
+    this.#unused.wanted(channel, others);
+    channel.listeners.add(listener);
+    channel.unacknowledged.add(listener);
+    this.#lingering.delete(name);
+    queueMicrotask(() => {
+      if (channel.isHeld && channel.state === 'live') channel.acknowledge();
+    });
+  }
+
+  /** An answer that waits for its call to return may be overtaken by a drop and a new declaration. */
+  #isListening(name: string, listener: FeedListener): boolean {
+    return this.#channels.get(name)?.listeners.has(listener) === true;
+  }
+
+  #refusal(others: number): ErrorCode | undefined {
+    const full = this.#channels.size >= this.#limits.maxChannels;
+    let unused: HubChannel | undefined;
+    if (full && this.#lingering.size === 0) {
+      this.#guard.isFull('node_channels');
+      unused = this.#unused.findFor(others);
+      if (unused === undefined) return 'node_channels_full';
+    }
+    if (!this.#subscribeBudget.take(performance.now()) && this.#guard.refuses('node_subscribes')) {
+      return 'rate_limited';
+    }
+    if (unused !== undefined) this.#takeAway(unused);
+    else if (full) this.#releaseOldest();
+    return undefined;
+  }
+
+  #subscribe(name: string, others: number): HubChannel {
+    this.#lastRef += 1;
+    const channel = new HubChannel(name, this.#lastRef, this.#setting);
+    channel.others = others;
+    this.#unused.add(channel);
+    this.#channels.set(name, channel);
+    this.#source.want(name);
+    return channel;
+  }
+
+  #drop(name: string, listener: FeedListener): void {
+    const channel = this.#channels.get(name);
+    channel?.unacknowledged.delete(listener);
+    channel?.requests.drop(listener);
+    channel?.fillIns.drop(listener);
+    channel?.endRequests.drop(listener);
+    if (channel?.listeners.delete(listener) !== true || channel.listeners.size > 0) return;
+    this.#lingering.set(name, performance.now() + this.#limits.lingerMs);
+    this.#lingerTimer ??= setTimeout(this.#releaseLingering, this.#limits.lingerMs);
+  }
+
+  readonly #releaseLingering = (): void => {
+    const now = performance.now();
+    this.#lingerTimer = undefined;
+    for (const [name, until] of this.#lingering) {
+      if (until > now) {
+        this.#lingerTimer = setTimeout(this.#releaseLingering, Math.ceil(until - now));
+        return;
+      }
+      this.#release(name);
+    }
+  };
+
+  #releaseOldest(): void {
+    const [oldest] = this.#lingering.keys();
+    if (oldest !== undefined) this.#release(oldest);
+  }
+
+  /** Another channel takes its place. Whoever wants it is told once the call that asked for that has returned. */
+  #takeAway({ name, listeners }: HubChannel): void {
+    this.#release(name);
+    queueMicrotask(() => {
+      for (const listener of listeners) {
+        if (!this.#listeners.has(listener) || this.#isListening(name, listener)) continue;
+        listener.refused([name], 'node_channels_full');
+      }
+    });
+  }
+
+  #giveUp(name: string, code: ErrorCode): void {
+    const listeners = this.#channels.get(name)?.listeners ?? [];
+    this.#release(name);
+    for (const listener of listeners) listener.refused([name], code);
+  }
+
+  /** Whoever only waits for a channel that does not flow is told so: they may retry. */
+  #refuseUnacknowledged({ name, unacknowledged }: HubChannel): void {
+    for (const listener of [...unacknowledged]) {
+      this.#drop(name, listener);
+      listener.refused([name], 'unavailable');
+    }
+  }
+
+  #history(name: string, from: number, listener: FeedListener, kind: 'requests' | 'fillIns'): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    const { position } = channel.sequence;
+    if (from === END_OF_CHANNEL && channel.state === 'live') {
+      channel.endRequests.add(listener);
+    } else if (from !== END_OF_CHANNEL && position !== undefined) {
+      channel[kind].add(listener, from, position.offset);
+    } else {
+      queueMicrotask(() => {
+        if (!channel.isHeld || !channel.listeners.has(listener)) return;
+        listener.history({ ...nothingOf(name, ''), code: 'unavailable' });
+      });
+    }
+    this.#recovery.serve(channel);
+  }
+
+  /** Whether writes may have been lost, and numbers given out twice, depends on which server this is. */
+  #learnServer(): void {
+    if (this.#isLearning) return;
+    this.#isLearning = true;
+    const losses = this.#losses;
+    const learn = (identity: string | undefined): void => {
+      if (losses !== this.#losses) return;
+      this.#server = { identity };
+      for (const channel of this.#channels.values())
+        if (channel.state !== 'lost' && !this.#relinking.has(channel)) channel.server = identity;
+      this.#relink();
+    };
+    this.#source.serverIdentity().then(learn, () => learn(undefined));
+  }
+
+  /** A channel may have missed some links: what counts is the server that it has known itself. */
+  #relink(): void {
+    if (this.#server === undefined) return;
+    const { identity } = this.#server;
+    for (const channel of this.#relinking) {
+      const isSame = identity !== undefined && identity === channel.server;
+      channel.server = identity;
+      channel.acknowledge();
+      channel.sequence.relinked(isSame);
+      this.#recovery.restart(channel);
+    }
+    this.#relinking.clear();
+  }
+
+  #release(name: string): void {
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) this.#recovery.forget(channel);
+    if (channel !== undefined) this.#unused.delete(channel);
+    this.#lingering.delete(name);
+    this.#channels.delete(name);
+    this.#source.unwant(name);
+  }
+}

@@ -1,0 +1,233 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { inOrder, isHole, type Publication } from '@tradewind/fanout';
+import type { ErrorCode, Position } from '@tradewind/protocol';
+import type {
+  Acknowledgement,
+  FeedListener,
+  GapNotice,
+  HistoryAnswer,
+  ResyncNotice,
+} from '../../feed.ts';
+import type { HistoryPage } from '../../sequence/message.ts';
+import {
+  Hub,
+  type HubEvents,
+  type HubFeed,
+  type HubLimits,
+  type Source,
+  type SourceError,
+} from '../hub.ts';
+import type { Archive, ArchiveFault } from '../recovery.ts';
+
+/** Redis as the hub sees it: what is wanted of it, and every call as `+channel` or `-channel`. */
+export class FakeSource implements Source {
+  readonly wanted = new Set<string>();
+  readonly calls: string[] = [];
+  identity: string | undefined = 'server-1';
+
+  want(channel: string): void {
+    this.wanted.add(channel);
+    this.calls.push(`+${channel}`);
+  }
+
+  unwant(channel: string): void {
+    this.wanted.delete(channel);
+    this.calls.push(`-${channel}`);
+  }
+
+  async serverIdentity(): Promise<string | undefined> {
+    return this.identity;
+  }
+}
+
+/** What Redis keeps, in the hands of a test. */
+export class FakeArchive implements Archive {
+  readonly positions = new Map<string, Position>();
+  readonly logs = new Map<string, HistoryPage['publications'][number][]>();
+  /** What was read and written, one line each. */
+  readonly calls: string[] = [];
+  /** Bytes of payload that were read. */
+  bytesRead = 0;
+  /** How Redis fails at these, if it does. */
+  readonly faults: { positions?: Error; history?: Error; epoch?: Error } = {};
+  linksLeadToOneServer = true;
+  #epochs = 0;
+
+  async readPositions(channels: readonly string[]): Promise<readonly (Position | undefined)[]> {
+    this.calls.push(`positions ${channels.join()}`);
+    if (this.faults.positions !== undefined) throw this.faults.positions;
+    return channels.map((channel) => this.positions.get(channel));
+  }
+
+  async readHistory(
+    channel: string,
+    from: number,
+    limit: number,
+    to = Number.POSITIVE_INFINITY,
+  ): Promise<HistoryPage> {
+    this.calls.push(`history ${channel} ${from}`);
+    if (this.faults.history !== undefined) throw this.faults.history;
+    const log = this.logs.get(channel) ?? [];
+    const publications = log.filter(({ offset }) => offset >= from && offset <= to).slice(0, limit);
+    for (const { payload } of publications) this.bytesRead += payload.length;
+    return { position: this.positions.get(channel), publications };
+  }
+
+  async startEpoch(channel: string, expected: string | undefined): Promise<boolean> {
+    this.calls.push(`epoch ${channel} ${expected}`);
+    if (this.faults.epoch !== undefined) throw this.faults.epoch;
+    const position = this.positions.get(channel);
+    if (position !== undefined && position.epoch !== expected) return false;
+    this.#epochs += 1;
+    this.positions.set(channel, { epoch: `new${this.#epochs}`, offset: position?.offset ?? 0 });
+    return true;
+  }
+
+  async linksAgree(): Promise<boolean> {
+    return this.linksLeadToOneServer;
+  }
+
+  faultOf(error: unknown): ArchiveFault | undefined {
+    return error instanceof ArchiveError ? error.fault : undefined;
+  }
+}
+
+/** A failure of the fake Redis. */
+export class ArchiveError extends Error {
+  readonly fault: ArchiveFault;
+
+  constructor(fault: ArchiveFault) {
+    super(fault);
+    this.fault = fault;
+  }
+}
+
+/** A worker that writes down what it is told, one line an event. */
+export class RecordingWorker implements FeedListener {
+  readonly told: string[] = [];
+  readonly refs = new Map<string, number>();
+
+  acknowledged(acknowledgements: readonly Acknowledgement[]): void {
+    for (const { channel, ref } of acknowledgements) this.refs.set(channel, ref);
+    this.told.push(`acknowledged ${acknowledgements.map(({ channel }) => channel).join()}`);
+  }
+
+  refused(channels: readonly string[], code: ErrorCode): void {
+    this.told.push(`refused ${channels.join()} ${code}`);
+  }
+
+  published({ channel, tail }: Publication): void {
+    const { data } = JSON.parse(`{"seq":1${Buffer.from(tail)}`) as { data: unknown };
+    this.told.push(`published ${channel} ${String(data)}`);
+  }
+
+  gap({ channel, from, to, reason }: GapNotice): void {
+    const range = from === undefined ? '' : `${from}-${to} `;
+    this.told.push(`gap ${channel} ${range}${reason}`);
+  }
+
+  resync({ channel, epoch, offset }: ResyncNotice): void {
+    this.told.push(`resync ${channel} ${epoch} ${offset}`);
+  }
+
+  history({ channel, publications, gaps, code, tooLongBefore }: HistoryAnswer): void {
+    const offsets = inOrder(publications, gaps).map((item) =>
+      isHole(item) ? `${item.reason} ${item.from}-${item.to}` : `${item.offset}`,
+    );
+    const limit = tooLongBefore === undefined ? '' : `too long before ${tooLongBefore} `;
+    this.told.push(`history ${channel} ${limit}${code ?? offsets.join()}`);
+  }
+
+  degraded(): void {
+    this.told.push('degraded');
+  }
+
+  restored(): void {
+    this.told.push('restored');
+  }
+
+  /** What it was told since the last call. */
+  news(): string[] {
+    return this.told.splice(0);
+  }
+}
+
+export interface HubUnderTest {
+  readonly hub: Hub;
+  readonly source: FakeSource;
+  readonly archive: FakeArchive;
+  /** What the hub reported, one line an event. */
+  readonly reported: string[];
+  worker(): Promise<{ readonly feed: HubFeed; readonly worker: RecordingWorker }>;
+}
+
+/** What Redis answers to a SUBSCRIBE that it does not execute. */
+export function refusalOf(code: string): SourceError {
+  return Object.assign(new Error(code), { code });
+}
+
+/** A hub that is linked to Redis, unless the test says otherwise. */
+export function createHub(
+  changes: Partial<HubLimits> = {},
+  linked = true,
+  archive = new FakeArchive(),
+): HubUnderTest {
+  const source = new FakeSource();
+  const reported: string[] = [];
+  const events: HubEvents = {
+    limited: (limit, isEnforced) => reported.push(`limited ${limit} ${isEnforced}`),
+    received: (channel, bytes) => reported.push(`received ${channel} ${bytes}`),
+    dropped: (channel, reason) => reported.push(`dropped ${channel} ${reason}`),
+    headerRejected: (channel, reason) => reported.push(`header rejected ${channel} ${reason}`),
+    lost: (channel, count, reason) => reported.push(`lost ${channel} ${count} ${reason}`),
+    repaired: (channel, count) => reported.push(`repaired ${channel} ${count}`),
+    resynced: (channel, { epoch, offset }) =>
+      reported.push(`resynced ${channel} ${epoch} ${offset}`),
+    historyRead: (cause) => reported.push(`history read ${cause}`),
+    historyBytesRead: () => {},
+    epochStarted: (channel) => reported.push(`epoch started ${channel}`),
+    recoveryRefused: (channel) => reported.push(`recovery refused ${channel}`),
+    recoveryDelayed: (channel, cause) => reported.push(`recovery delayed ${channel} ${cause}`),
+    refused: (channel, error) => reported.push(`refused ${channel} ${error.message}`),
+    degraded: (cause) => reported.push(`degraded ${cause}`),
+    notLinkedYet: (cause) => reported.push(`not linked yet ${cause}`),
+    restored: (afterMs) => reported.push(`restored ${afterMs}`),
+  };
+  const limits: HubLimits = {
+    maxChannels: 100,
+    subscribeRate: { perSecond: 1_000, burst: 1_000 },
+    enforcesRates: true,
+    lingerMs: 3_000,
+    maxPublicationBytes: 100,
+    maxHistory: 100,
+    maxReplayBytes: 1_000_000,
+    historyReadRate: { perSecond: 1_000_000, burst: 1_000_000 },
+    tailCheckMs: 0,
+    trustsHeaders: false,
+    ...changes,
+  };
+  const hub = new Hub(source, archive, limits, events);
+  if (linked) hub.linkRestored();
+  reported.length = 0;
+  return {
+    hub,
+    source,
+    archive,
+    reported,
+    async worker() {
+      const worker = new RecordingWorker();
+      const feed = hub.connect(worker);
+      await answers();
+      worker.news();
+      return { feed, worker };
+    },
+  };
+}
+
+/** More turns of the event loop than a read takes from the question to what comes of the answer. */
+const TURNS = 4;
+
+/** Lets the hub read what it needs, and give the answers that it never gives before a call has returned. */
+export async function answers(): Promise<void> {
+  for (let i = 0; i < TURNS; i += 1) await nextTurn();
+}

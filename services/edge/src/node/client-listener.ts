@@ -1,0 +1,165 @@
+import { ERROR_CODES, WEBSOCKET_PATH } from '@tradewind/protocol';
+import {
+  createHttpServer,
+  DEFAULT_HTTP_LIMITS,
+  HttpError,
+  type HttpServer,
+  healthRoutes,
+  type Logger,
+  type MetricObjects,
+  type Metrics,
+  type Readiness,
+  type Route,
+} from '@tradewind/runtime';
+import { FanOut } from '../clients/fan-out.ts';
+import type { EdgeConfig } from '../config.ts';
+import { DRAIN_RESERVE_SECONDS } from '../config.ts';
+import type { Feed, FeedListener } from '../feed.ts';
+import { describeFanOut, type FanOutDescription } from '../telemetry/debug-index.ts';
+import { createFanOutEvents } from '../telemetry/events.ts';
+import { registerFanOutGauges } from '../telemetry/gauges.ts';
+import type { ConnectionCount } from './connection-count.ts';
+import { Departures } from './departures.ts';
+import { sendAway, waitUntilGone } from './drain.ts';
+import { Shedder } from './shed.ts';
+import { acceptUpgrades, VERSION_HEADERS } from './upgrade.ts';
+import { fanOutSettings } from './worker-settings.ts';
+
+/** What each worker may hold of the node's connections that are no clients, however many workers there are. */
+const LEAST_PLAIN_CONNECTIONS = 4;
+
+/** Of the time that is kept back for stopping, what the last close handshakes may take, in ms. */
+const CLOSE_HANDSHAKES_MS = DRAIN_RESERVE_SECONDS * 500;
+
+/** What a plain request for the WebSockets' path gets. */
+const UPGRADE_REQUIRED: Route = {
+  method: 'GET',
+  path: WEBSOCKET_PATH,
+  handler(_request, response) {
+    const { status, retryable, meaning } = ERROR_CODES.upgrade_required;
+    const details = { status, code: 'upgrade_required', message: meaning, retryable };
+    throw new HttpError(details, {
+      ...VERSION_HEADERS,
+      // Said by us, it is all that counts for Node: a peer that asked to be closed must still be.
+      connection: response.shouldKeepAlive ? 'Upgrade' : 'close, Upgrade',
+    });
+  },
+};
+
+/** What a fan-out host is made of. */
+export interface FanOutHostParts {
+  readonly config: EdgeConfig;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly connectionCount: ConnectionCount;
+  /** Makes the link upstream, given whom it is to tell. */
+  readonly connect: (listener: FeedListener) => Feed;
+}
+
+/**
+ * A fan-out worker together with the port that its clients connect to. It is the same whether it
+ * runs in the hub's thread or in one of its own.
+ */
+export class FanOutHost {
+  readonly #parts: FanOutHostParts;
+  readonly #fanOut: FanOut;
+  readonly #front: HttpServer;
+  readonly #shedder: Shedder;
+  readonly #departures: Departures;
+  #readiness: Readiness = { ready: false, degraded: true, reasons: ['starting'] };
+  #refusing = false;
+
+  constructor(parts: FanOutHostParts) {
+    const { config, logger, metrics, connectionCount, connect } = parts;
+    const events = createFanOutEvents(logger, metrics);
+    this.#parts = parts;
+    const departures = new Departures(() => this.#fanOut.connections.size);
+    this.#departures = departures;
+    this.#fanOut = new FanOut(
+      fanOutSettings(config),
+      {
+        ...events,
+        clientOpened() {
+          connectionCount.opened();
+          events.clientOpened();
+        },
+        clientClosed(reason, session) {
+          connectionCount.closed();
+          departures.count();
+          events.clientClosed(reason, session);
+        },
+      },
+      connect,
+    );
+    this.#shedder = new Shedder(this.#fanOut.connections);
+    registerFanOutGauges(metrics, this.#fanOut);
+    this.#front = createHttpServer({
+      logger,
+      routes: [...healthRoutes({ readiness: () => this.#readiness }), UPGRADE_REQUIRED],
+      limits: {
+        ...DEFAULT_HTTP_LIMITS,
+        keepAliveTimeoutMs: config.httpKeepAliveMs,
+        maxPlainConnections: plainConnectionsOfWorker(config),
+      },
+      connectionClosed: events.httpConnectionClosed,
+    });
+    acceptUpgrades(this.#front.server, config, {
+      refusal: () => {
+        if (this.#refusing) return 'draining';
+        return connectionCount.total >= config.maxConnections ? 'node_full' : undefined;
+      },
+      admitted: (webSocket, socket) => {
+        this.#front.upgraded(socket);
+        this.#fanOut.open(webSocket, socket);
+      },
+      rejected: events.handshakeRejected,
+    });
+  }
+
+  /** Begins to accept; see `HttpServer.listen`. */
+  listen(host: string, port: number, reusePort: boolean): Promise<number> {
+    return this.#front.listen(host, port, { reusePort });
+  }
+
+  /** What `/readyz` answers from now on. */
+  setReadiness(readiness: Readiness): void {
+    this.#readiness = readiness;
+  }
+
+  /** Admits nobody any more, and sends everyone away within `windowMs`. */
+  async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
+    this.#refusing = true;
+    this.#departures.stop();
+    const { connections } = this.#fanOut;
+    const lastMoment = performance.now() + windowMs + CLOSE_HANDSHAKES_MS;
+    await sendAway(connections, windowMs, hurry);
+    const leftMs = lastMoment - performance.now();
+    await waitUntilGone(connections, hurry.aborted ? CLOSE_HANDSHAKES_MS : leftMs);
+  }
+
+  /** Sends so many clients away within `windowMs`, and goes on admitting others. */
+  async shed(count: number, windowMs: number): Promise<void> {
+    await this.#shedder.shed(count, windowMs);
+  }
+
+  metrics(): Promise<MetricObjects> {
+    return this.#parts.metrics.objects();
+  }
+
+  describe(): FanOutDescription {
+    return describeFanOut(this.#fanOut);
+  }
+
+  /** Ends it: terminates whoever is still connected. */
+  async stop(): Promise<void> {
+    this.#shedder.stop();
+    this.#departures.stop();
+    await this.#fanOut.stop();
+    await this.#front.close(0);
+  }
+}
+
+/** The kernel spreads connections over the workers, so each has a share of the node's. */
+function plainConnectionsOfWorker({ httpMaxConnections, workers }: EdgeConfig): number {
+  return Math.max(LEAST_PLAIN_CONNECTIONS, Math.ceil(httpMaxConnections / workers));
+}

@@ -1,0 +1,129 @@
+import { readFileSync } from 'node:fs';
+import { ConfigError, type Environment, readConfig, readServiceSettings } from '@tradewind/runtime';
+import { describe, expect, it } from 'vitest';
+import { readEdgeConfig } from '../config.ts';
+
+interface Row {
+  readonly variable: string;
+  readonly common: boolean;
+  /** The default as it stands in the table: `code` for a value, words for a description. */
+  readonly stated: string;
+  readonly allowed: string;
+  readonly meaning: string;
+}
+
+const DOCUMENT = new URL('../../../../docs/configuration.md', import.meta.url);
+const ROWS = rowsOf('Edge');
+const CODE = /^`([^`]*)`$/;
+
+describe('docs/configuration.md', () => {
+  it('lists every variable that an edge reads, once, and no other', () => {
+    const listed = ROWS.map(({ variable }) => variable);
+    expect(listed.toSorted()).toEqual(readBy(readEdgeConfig).toSorted());
+  });
+
+  it('marks as common what every service reads', () => {
+    const defaults = { defaultPort: 1, defaultAdminPort: 2, redisUrlFault: () => undefined };
+    const common = readBy((env) =>
+      readConfig(env, (reader) => readServiceSettings(reader, defaults)),
+    );
+    const marked = ROWS.filter((row) => row.common).map(({ variable }) => variable);
+    expect(marked.toSorted()).toEqual(common.toSorted());
+  });
+
+  it.each(ROWS.filter(({ stated }) => CODE.test(stated)))(
+    'states the default of $variable: $stated',
+    ({ variable, stated }) => {
+      const value = CODE.exec(stated)?.[1];
+      expect(readEdgeConfig({ [variable]: value })).toEqual(readEdgeConfig({}));
+    },
+  );
+
+  it('describes a default in words only where there is none, or where it is made up', () => {
+    const described = ROWS.filter(({ stated }) => !CODE.test(stated));
+    expect(described.map(({ variable, stated }) => `${variable}: ${stated}`)).toEqual([
+      'ADMIN_TOKEN: none',
+      'REDIS_PASSWORD_FILE: none',
+      'REDIS_CA_FILE: none',
+      'REDIS_SENTINEL_PASSWORD_FILE: none',
+      'EDGE_NODE_ID: `edge-`, host name, process id',
+      'EDGE_WORKERS: cores − 1, at least 1',
+    ]);
+  });
+
+  it.each(ROWS.filter(({ allowed }) => /^\d+ to \d+\b(?! letters)/.test(allowed)))(
+    'states the range of $variable: $allowed',
+    ({ variable, allowed }) => {
+      const [range] = /^\d+ to \d+/.exec(allowed) ?? [];
+      expect(mistakesOf({ [variable]: 'x' })).toContain(
+        `${variable}: "x" must be an integer from ${range}`,
+      );
+    },
+  );
+
+  it.each(ROWS.filter(({ allowed }) => /^`\w+`, /.test(allowed)))(
+    'states the choices of $variable: $allowed',
+    ({ variable, allowed }) => {
+      const choices = allowed.replaceAll('`', '');
+      expect(mistakesOf({ [variable]: 'x' })).toContain(
+        `${variable}: "x" must be one of ${choices}`,
+      );
+    },
+  );
+
+  it.each(ROWS.filter(({ allowed }) => allowed.startsWith('0 ')))(
+    'says what 0 means for $variable',
+    ({ meaning }) => {
+      expect(meaning).toMatch(/\b0: /);
+    },
+  );
+});
+
+/** The names of the variables that `read` asks for. */
+function readBy(read: (environment: Environment) => unknown): string[] {
+  const names = new Set<string>();
+  read(
+    new Proxy<Environment>(
+      {},
+      {
+        get(_target, name) {
+          names.add(String(name));
+          return undefined;
+        },
+      },
+    ),
+  );
+  return [...names];
+}
+
+function rowsOf(section: string): Row[] {
+  const text = readFileSync(DOCUMENT, 'utf8');
+  const [, body = ''] = text.split(`\n## ${section}\n`);
+  const [table = ''] = body.split('\n## ');
+  return table
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => {
+      const [variable = '', stated = '', allowed = '', meaning = ''] = line
+        .slice(1, -1)
+        .split('|')
+        .map((cell) => cell.trim());
+      return {
+        variable: variable.split('`')[1] ?? '',
+        common: variable.endsWith('*common*'),
+        stated,
+        allowed,
+        meaning,
+      };
+    });
+}
+
+function mistakesOf(environment: Environment): readonly string[] {
+  try {
+    readEdgeConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes;
+    throw error;
+  }
+  return [];
+}

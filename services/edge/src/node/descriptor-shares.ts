@@ -1,0 +1,40 @@
+import {
+  countOpenDescriptors,
+  type DescriptorShares,
+  divideDescriptors,
+  MAX_ADMIN_CONNECTIONS,
+  readDescriptorLimit,
+} from '@tradewind/runtime';
+import type { EdgeConfig } from '../config.ts';
+import type { NodeEvents } from '../telemetry/events.ts';
+
+/**
+ * Kept back for what must open whatever clients do: listeners, two links to Redis while each is being replaced,
+ * Sentinels, name resolution, and a file now and then. A started node was seen to have 5 of these open.
+ */
+const KEPT_BACK = 16;
+
+/** What a worker thread opens for itself: 7 were seen. */
+const PER_WORKER_THREAD = 8;
+
+/**
+ * How many connections the node may hold with the descriptors that it may open. If those do not suffice for
+ * what was asked for, operators are told. Called once, before anything is opened.
+ */
+export function shareDescriptors(
+  config: Pick<EdgeConfig, 'maxConnections' | 'httpMaxConnections' | 'workers'>,
+  events: Pick<NodeEvents, 'descriptorsShort'>,
+): DescriptorShares {
+  const asked: DescriptorShares = {
+    clients: config.maxConnections,
+    plain: config.httpMaxConnections,
+    admin: MAX_ADMIN_CONNECTIONS,
+  };
+  const limit = readDescriptorLimit();
+  if (limit === undefined) return asked;
+  const threads = config.workers === 1 ? 0 : config.workers;
+  const free = limit - countOpenDescriptors() - KEPT_BACK - threads * PER_WORKER_THREAD;
+  const given = divideDescriptors(free, asked);
+  if (given !== asked) events.descriptorsShort(limit, asked, given);
+  return given;
+}

@@ -1,0 +1,55 @@
+import { createMetrics, type Logger, type MetricObjects, type Readiness } from '@tradewind/runtime';
+import type { EdgeConfig } from '../config.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { FanOutDescription } from '../telemetry/debug-index.ts';
+import { FanOutHost } from './client-listener.ts';
+import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
+import { YoungGenerationBound } from './young-generation.ts';
+
+/** All fan-out workers of a node, as its main thread sees them. */
+export interface FanOutPool {
+  /** Connections of the node. */
+  readonly connections: number;
+  /**
+   * Begins to accept and returns the port.
+   *
+   * @throws Error with a message that names the setting to change.
+   */
+  listen(): Promise<number>;
+  setReadiness(readiness: Readiness): void;
+  /** Admits nobody any more, and sends everyone away within `windowMs`. */
+  drain(windowMs: number, hurry: AbortSignal): Promise<void>;
+  /** Sends so many clients away within `windowMs`, and goes on admitting others. Returns at once. */
+  shed(count: number, windowMs: number): void;
+  metrics(): Promise<readonly MetricObjects[]>;
+  describe(): Promise<readonly FanOutDescription[]>;
+  stop(): Promise<void>;
+}
+
+/** A pool of one, in the hub's own thread. */
+export function createLocalPool(config: EdgeConfig, logger: Logger, hub: Hub): FanOutPool {
+  const youngGeneration = new YoungGenerationBound();
+  const connectionCount = new ConnectionCount(createConnectionMemory(1), 0);
+  const host = new FanOutHost({
+    config,
+    logger,
+    metrics: createMetrics({ withDefaults: false }),
+    connectionCount,
+    connect: (listener) => hub.connect(listener),
+  });
+  return {
+    get connections() {
+      return connectionCount.total;
+    },
+    listen: () => host.listen(config.host, config.port, false),
+    setReadiness: (readiness) => host.setReadiness(readiness),
+    drain: (windowMs, hurry) => host.drain(windowMs, hurry),
+    shed: (count, windowMs) => void host.shed(count, windowMs),
+    metrics: async () => [await host.metrics()],
+    describe: async () => [host.describe()],
+    async stop() {
+      await host.stop();
+      youngGeneration.stop();
+    },
+  };
+}

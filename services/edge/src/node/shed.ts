@@ -1,0 +1,88 @@
+import type { Connection } from '../clients/connection.ts';
+import { sendAway } from './drain.ts';
+
+/** The most connections that one request may send away: more than any node holds. */
+export const MAX_SHED_COUNT = 1_000_000;
+
+/** Over how long they may be sent away, in s. */
+export const MAX_SHED_SECONDS = 3_600;
+
+/** What `POST /shed` asks for. */
+export interface ShedRequest {
+  readonly count: number;
+  readonly overSeconds: number;
+}
+
+/**
+ * Reads `?count=N&overSeconds=S`; undefined unless both are integers within their limits. Seconds have
+ * no default: how fast clients may be moved is for whoever knows the rest of the tier.
+ */
+export function readShedRequest(query: URLSearchParams): ShedRequest | undefined {
+  const count = readInteger(query.get('count'), 0, MAX_SHED_COUNT);
+  const overSeconds = readInteger(query.get('overSeconds'), 1, MAX_SHED_SECONDS);
+  return count === undefined || overSeconds === undefined ? undefined : { count, overSeconds };
+}
+
+/**
+ * Divides what a node is to shed over its workers, in proportion to what each holds. The sum is `count`,
+ * or all connections where these are fewer.
+ */
+export function divideShed(count: number, connections: readonly number[]): number[] {
+  const total = connections.reduce((sum, each) => sum + each, 0);
+  const wanted = Math.min(count, total);
+  let seen = 0;
+  let given = 0;
+  return connections.map((each) => {
+    seen += each;
+    const upToHere = total === 0 ? 0 : Math.round((wanted * seen) / total);
+    const share = upToHere - given;
+    given = upToHere;
+    return share;
+  });
+}
+
+/**
+ * Sends some of a worker's clients away although the worker goes on: to other nodes, which have room.
+ * Nobody is refused meanwhile. Which ones is left to chance, so that no client is sent away over and over.
+ */
+export class Shedder {
+  readonly #connections: ReadonlySet<Connection>;
+  /** Who was told to leave and still may be here; forgotten when their time is over. */
+  readonly #leaving = new Set<Connection>();
+  readonly #end = new AbortController();
+
+  /** @param connections all of the worker's, kept up to date by their owner. */
+  constructor(connections: ReadonlySet<Connection>) {
+    this.#connections = connections;
+  }
+
+  /** Resolves when the time of those who were chosen is over. A request may come while another runs. */
+  async shed(count: number, windowMs: number): Promise<void> {
+    const staying = [...this.#connections].filter((connection) => !this.#leaving.has(connection));
+    const chosen = new Set(chooseRandomly(staying, count));
+    for (const connection of chosen) this.#leaving.add(connection);
+    await sendAway(chosen, windowMs, this.#end.signal);
+    for (const connection of chosen) this.#leaving.delete(connection);
+  }
+
+  /** Closes those who were told to leave at once: the worker ends. */
+  stop(): void {
+    this.#end.abort();
+  }
+}
+
+/** The first steps of a Fisher-Yates shuffle. Takes `items` over. */
+function chooseRandomly<T>(items: T[], count: number): T[] {
+  const wanted = Math.min(count, items.length);
+  for (let i = 0; i < wanted; i += 1) {
+    const j = i + Math.floor(Math.random() * (items.length - i));
+    [items[i], items[j]] = [items[j] as T, items[i] as T];
+  }
+  return items.slice(0, wanted);
+}
+
+function readInteger(text: string | null, min: number, max: number): number | undefined {
+  if (text === null || !/^[0-9]{1,9}$/.test(text)) return undefined;
+  const value = Number(text);
+  return value >= min && value <= max ? value : undefined;
+}

@@ -1,0 +1,103 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { ERROR_CODES, type ErrorCode, JSON_SUBPROTOCOL, WEBSOCKET_PATH } from '@tradewind/protocol';
+import { endWithError, parseTarget } from '@tradewind/runtime';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { MAX_PENDING_PONGS } from '../clients/requests.ts';
+
+/** Decides about handshakes and takes over the connections that come of them. */
+export interface Admission {
+  /** Why nobody is admitted right now, or undefined. */
+  refusal(): ErrorCode | undefined;
+  admitted(webSocket: WebSocket, socket: Socket): void;
+  rejected(code: ErrorCode): void;
+}
+
+/** The one version of the protocol that RFC 6455 describes. `ws` would speak 8 as well. */
+const WEBSOCKET_VERSION = '13';
+
+/** What an answer names that asks for another way of speaking (RFC 6455, 4.2.2; RFC 9110, 15.5.22). */
+export const VERSION_HEADERS = {
+  upgrade: 'websocket',
+  'sec-websocket-version': WEBSOCKET_VERSION,
+} as const;
+
+/** When to come back after a 503, in seconds. */
+const RETRY_AFTER_SECONDS = 5;
+
+/**
+ * Fragments of one message. Requests fit into one frame; a client that cuts one into more pieces
+ * than this wants something else.
+ */
+const MAX_FRAGMENTS = 16;
+
+/** Chunks of one message that may be buffered: 32 KiB come in a few dozen TCP segments. */
+const MAX_BUFFERED_CHUNKS = 256;
+
+/**
+ * How long a peer may take to answer our close frame, in ms. When it is over the connection is reset, if the peer still
+ * sends, and one that has not read the frame by then never learns the code: a busy machine needs seconds.
+ */
+const CLOSE_TIMEOUT_MS = 5_000;
+
+/**
+ * Answers WebSocket handshakes on an HTTP server: with 101, or with the error that says why not.
+ * permessage-deflate is declined, which is what lets frames be written to the socket directly.
+ */
+export function acceptUpgrades(
+  server: Server,
+  limits: { readonly maxMessageBytes: number },
+  admission: Admission,
+): void {
+  // A variable, since @types/ws does not know all of them and would refuse it in a literal.
+  const options = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: limits.maxMessageBytes,
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    maxPendingAutoPongs: MAX_PENDING_PONGS,
+    handleProtocols: () => JSON_SUBPROTOCOL,
+  };
+  const webSocketServer = new WebSocketServer(options);
+
+  webSocketServer.on('wsClientError', (_error, socket) => {
+    admission.rejected('bad_handshake');
+    reject(socket, 'bad_handshake');
+  });
+
+  server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    const code = handshakeFault(request) ?? admission.refusal();
+    if (code !== undefined) {
+      admission.rejected(code);
+      reject(stream, code);
+      return;
+    }
+    // node:http hands over the connection's own socket; Duplex is only its declared type.
+    const socket = stream as Socket;
+    webSocketServer.handleUpgrade(request, socket, head, (webSocket) => {
+      admission.admitted(webSocket, socket);
+    });
+  });
+}
+
+function handshakeFault(request: IncomingMessage): ErrorCode | undefined {
+  if (parseTarget(request.url ?? '').path !== WEBSOCKET_PATH) return 'not_found';
+  if (request.headers['sec-websocket-version'] !== WEBSOCKET_VERSION) return 'unsupported_version';
+  const offered = request.headers['sec-websocket-protocol'];
+  if (offered === undefined) return undefined;
+  const protocols = offered.split(',').map((protocol) => protocol.trim());
+  return protocols.includes(JSON_SUBPROTOCOL) ? undefined : 'unsupported_protocol';
+}
+
+function reject(stream: Duplex, code: ErrorCode): void {
+  const { status, retryable, meaning } = ERROR_CODES[code];
+  const headers = {
+    ...(retryable ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {}),
+    ...(code === 'unsupported_version' ? { ...VERSION_HEADERS, connection: 'close, Upgrade' } : {}),
+  };
+  endWithError(stream, { status, code, message: meaning, retryable }, headers);
+}

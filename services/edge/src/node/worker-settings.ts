@@ -1,0 +1,65 @@
+import { availableParallelism } from 'node:os';
+import {
+  DEFAULT_CLIENT_PING_MS,
+  DEFAULT_CLIENT_TIMEOUT_MS,
+  JSON_SUBPROTOCOL,
+  MAX_CHANNELS_PER_REQUEST,
+} from '@tradewind/protocol';
+import { BEATS_PER_SECOND } from '../clients/attended-time.ts';
+import { compileChannelPatterns } from '../clients/channel-filter.ts';
+import type { FanOutSettings } from '../clients/fan-out.ts';
+import { type EdgeConfig, SPARE_CONTROLS } from '../config.ts';
+import { maxTailBytes } from '../hub/encode-publication.ts';
+import { roundsApart } from '../outbound/flush-scheduler.ts';
+import { needsSendWindow } from '../outbound/send-window.ts';
+
+/** What a control frame takes at most on average, in bytes: a gap with the longest names is smaller. */
+const CONTROL_BYTES = 512;
+
+/** How a worker is to treat its clients, by the node's configuration. */
+export function fanOutSettings(config: EdgeConfig): FanOutSettings {
+  const controls = config.maxChannelsPerClient + SPARE_CONTROLS;
+  return {
+    outbox: {
+      slots: config.queueSlots,
+      bytes: config.queueBytes,
+      publicationBytes: maxTailBytes(config.maxPublicationBytes),
+      controls,
+      controlBytes: controls * CONTROL_BYTES,
+    },
+    ringBytes: config.ringBytes,
+    slow: { graceMs: config.slowGraceMs, maxLagMs: config.slowMaxLagMs },
+    subscriptions: {
+      maxChannelsPerClient: config.maxChannelsPerClient,
+      maxHistory: config.maxHistory,
+      replayRate: config.replayRate,
+      isOffered: compileChannelPatterns(config.channelPatterns),
+    },
+    liveness: {
+      pingAfterBeats: config.pingSeconds * BEATS_PER_SECOND,
+      deadAfterBeats: config.pongSeconds * BEATS_PER_SECOND,
+    },
+    enforcesRates: config.enforcesRates,
+    requestRate: config.requestRate,
+    maxErrors: config.maxErrors,
+    subscribeRate: config.subscribeRate,
+    silentSeconds: config.silentSeconds,
+    flushMs: config.flushMs,
+    roundsApart: roundsApart(config.workers, availableParallelism()),
+    writes: config.writes,
+    isWindowed: needsSendWindow(),
+    welcome: {
+      node: config.nodeId,
+      protocol: JSON_SUBPROTOCOL,
+      auth: 'none',
+      heartbeat: { clientPingMs: DEFAULT_CLIENT_PING_MS, timeoutMs: DEFAULT_CLIENT_TIMEOUT_MS },
+      limits: {
+        maxMessageBytes: config.maxMessageBytes,
+        maxChannels: config.maxChannelsPerClient,
+        maxChannelsPerRequest: MAX_CHANNELS_PER_REQUEST,
+        maxHistory: config.maxHistory,
+        maxPublicationBytes: config.maxPublicationBytes,
+      },
+    },
+  };
+}

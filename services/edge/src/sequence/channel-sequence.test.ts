@@ -1,0 +1,418 @@
+import type { Position } from '@tradewind/protocol';
+import { describe, expect, it } from 'vitest';
+import { ChannelSequence } from './channel-sequence.ts';
+import type { HistoryEntry } from './message.ts';
+
+const NOW = 1_795_416_898_000;
+
+/** What Redis holds under an offset. */
+function entry(offset: number, text = String(offset)): HistoryEntry {
+  return { offset, publishedAt: NOW + offset, payload: Buffer.from(text) };
+}
+
+function entries(from: number, to: number): HistoryEntry[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => entry(from + i));
+}
+
+/** A sequence in the hands of a test, and what it tells, one word each. */
+class Sequenced {
+  readonly told: string[] = [];
+  readonly sequence: ChannelSequence;
+
+  constructor({ page = 100, trustsHeaders = false, messages = 1_000 } = {}) {
+    this.sequence = new ChannelSequence(
+      { pending: { messages, bytes: 1_000_000 }, page, trustsHeaders },
+      {
+        ready: () => this.told.push('ready'),
+        publish: ({ epoch, offset, payload }) =>
+          this.told.push(offset === 0 ? `${payload}` : `${epoch}:${offset}=${payload}`),
+        gap: (from, to, reason) => this.told.push(`gap ${from}-${to} ${reason}`),
+        lostPlain: (count) => this.told.push(`lost ${count ?? '?'}`),
+        resync: ({ epoch, offset }) => this.told.push(`resync ${epoch}:${offset}`),
+        rejected: (fault) => this.told.push(fault),
+        repaired: (count) => this.told.push(`repaired ${count}`),
+      },
+    );
+  }
+
+  /** Begun at this position, so that what is told from here on is news. */
+  static at(offset: number, settings = {}): Sequenced {
+    const begun = new Sequenced(settings);
+    begun.position('E', offset);
+    begun.told.length = 0;
+    return begun;
+  }
+
+  get need(): string {
+    return this.sequence.need;
+  }
+
+  /** `E:5`, with another payload than the usual where one is given; or a plain text. */
+  arrive(...messages: (string | readonly [string, string])[]): void {
+    for (const message of messages) {
+      const [header, text] = typeof message === 'string' ? [message, undefined] : message;
+      const [, epoch, offset] = /^(\w+):(\d+)$/.exec(header) ?? [];
+      if (epoch === undefined) {
+        const plain = { epoch: '', offset: 0, publishedAt: NOW, payload: Buffer.from(header) };
+        this.sequence.receive(plain);
+      } else {
+        this.sequence.receive({ ...entry(Number(offset), text ?? offset), epoch });
+      }
+    }
+  }
+
+  /** Asked for, and answered at once. */
+  position(epoch: string, offset: number): void {
+    expect(this.sequence.askedPosition(NOW)).toBe(true);
+    this.sequence.positionRead(epoch === '' ? undefined : { epoch, offset });
+  }
+
+  history(position: Position, publications: readonly HistoryEntry[] = []): boolean {
+    expect(this.need).toBe('history');
+    const from = this.sequence.historyFrom;
+    return this.sequence.historyRead({
+      position,
+      publications: publications.filter(({ offset }) => offset >= from),
+    });
+  }
+
+  /** What was told since the last call. */
+  news(): string[] {
+    return this.told.splice(0);
+  }
+}
+
+describe('ChannelSequence: forged headers', () => {
+  it('do not make a channel wait, although two of them claim the same offset beyond its end', () => {
+    const channel = Sequenced.at(10);
+    channel.arrive(['E:500', 'x'], ['E:500', 'y'], 'plain');
+    channel.position('E', 10);
+    expect(channel.news()).toEqual(['unconfirmed', 'unconfirmed', 'plain']);
+    expect(channel.need).toBe('nothing');
+  });
+
+  it('are found out by history where they claim an offset that is confirmed', () => {
+    const channel = Sequenced.at(4);
+    channel.arrive(['E:5', 'forged'], 'plain', 'E:5');
+    channel.position('E', 5);
+    channel.history({ epoch: 'E', offset: 5 }, entries(1, 5));
+    expect(channel.news()).toEqual(['unconfirmed', 'plain', 'E:5=5']);
+  });
+
+  it('are not passed on where history cannot tell: what they contest is lost', () => {
+    const channel = Sequenced.at(4, { page: 0 });
+    channel.arrive(['E:5', 'forged'], 'E:5', 'E:6');
+    channel.position('E', 6);
+    expect(channel.news()).toEqual(['unconfirmed', 'unconfirmed', 'gap 5-5 link', 'E:6=6']);
+  });
+
+  it('do not take the place of what was missed while the link was lost', () => {
+    const channel = Sequenced.at(4);
+    channel.sequence.unlinked();
+    channel.sequence.relinked(true);
+    channel.arrive(['E:5', 'forged'], 'E:6');
+    channel.position('E', 6);
+    channel.history({ epoch: 'E', offset: 6 }, entries(5, 6));
+    expect(channel.news()).toEqual(['unconfirmed', 'E:5=5', 'E:6=6', 'repaired 1']);
+  });
+
+  it('cost one look at history, and not before it is asked for, however many seem to be handed out again', () => {
+    const channel = Sequenced.at(4);
+    channel.arrive('E:5');
+    channel.position('E', 5);
+    for (let i = 0; i < 5; i += 1) {
+      const forged = { ...entry(3, 'forged'), publishedAt: NOW + 1_000 + i, epoch: 'E' };
+      channel.sequence.receive(forged);
+    }
+    expect(channel.need).toBe('nothing');
+    channel.arrive('plain');
+    expect(channel.news().at(-1), 'nothing is held up').toBe('plain');
+    channel.sequence.compare();
+    channel.position('E', 5);
+    channel.history({ epoch: 'E', offset: 5 }, entries(1, 5));
+    expect(channel.need).toBe('nothing');
+    expect(channel.sequence.isSuspicious).toBe(false);
+    channel.sequence.compare();
+    expect(channel.need).toBe('nothing');
+    expect(channel.news()).toEqual([]);
+  });
+});
+
+describe('ChannelSequence: offsets that are handed out twice', () => {
+  it('are found although others have gone past ours meanwhile', () => {
+    const channel = Sequenced.at(3);
+    channel.arrive('E:4', 'E:5');
+    channel.position('E', 5);
+    // The link stays, its server has become a replica of one that lost 4 and 5.
+    const again = [entry(4, 'again'), entry(5, 'again'), entry(6)].map((one) => ({
+      ...one,
+      publishedAt: one.publishedAt + 5_000,
+    }));
+    for (const one of again) channel.sequence.receive({ ...one, epoch: 'E' });
+    channel.position('E', 6);
+    expect(channel.news()).toEqual(['E:4=4', 'E:5=5', 'old', 'old', 'E:6=6']);
+    channel.sequence.compare();
+    channel.position('E', 6);
+    channel.history({ epoch: 'E', offset: 6 }, [...entries(1, 3), ...again]);
+    expect(channel.need).toBe('epoch');
+    channel.sequence.epochStarted();
+    channel.position('F', 6);
+    channel.history({ epoch: 'F', offset: 6 }, [...entries(1, 3), ...again]);
+    expect(channel.news()).toEqual(['resync F:3', 'F:4=again', 'F:5=again', 'F:6=6', 'repaired 3']);
+  });
+
+  it('are looked for until history was seen, however often the link is lost before', () => {
+    const channel = Sequenced.at(3);
+    channel.arrive('E:4', 'E:5');
+    channel.position('E', 5);
+    channel.news();
+    channel.sequence.unlinked();
+    channel.sequence.relinked(false);
+    channel.position('E', 6);
+    expect(channel.need).toBe('history');
+    channel.sequence.unlinked();
+    channel.sequence.relinked(true);
+    channel.position('E', 6);
+    const again = [...entries(1, 3), entry(4, 'again'), entry(5, 'again'), entry(6)];
+    channel.history({ epoch: 'E', offset: 6 }, again);
+    expect(channel.need).toBe('epoch');
+    expect(channel.sequence.lostEpoch).toBe('E');
+  });
+
+  it('are not looked for where none was passed on', () => {
+    const channel = Sequenced.at(0);
+    channel.sequence.unlinked();
+    channel.sequence.relinked(false);
+    channel.position('E', 0);
+    expect(channel.need).toBe('nothing');
+    channel.arrive('E:1');
+    channel.position('E', 1);
+    expect(channel.news()).toEqual(['E:1=1']);
+    expect(channel.need).toBe('nothing');
+  });
+
+  it('are given out under a new epoch where history cannot show that they were not', () => {
+    const channel = Sequenced.at(3, { page: 0 });
+    channel.sequence.unlinked();
+    channel.sequence.relinked(false);
+    channel.position('E', 7);
+    expect(channel.need).toBe('epoch');
+  });
+
+  it('are given out under a new epoch when Redis comes back to one that was left', () => {
+    const channel = Sequenced.at(3);
+    channel.sequence.check();
+    channel.position('F', 5);
+    channel.history({ epoch: 'F', offset: 5 }, entries(1, 5));
+    expect(channel.sequence.epoch).toBe('F');
+    channel.sequence.unlinked();
+    channel.sequence.relinked(false);
+    channel.position('E', 6);
+    expect(channel.need).toBe('epoch');
+    expect(channel.sequence.lostEpoch).toBe('E');
+  });
+});
+
+describe('ChannelSequence: the first publications of an epoch', () => {
+  it.each([0, 100])('are passed on from offset 1 where there was no history (page %i)', (page) => {
+    const channel = new Sequenced({ page });
+    channel.position('', 0);
+    channel.arrive('E:1', 'E:2');
+    channel.position('E', 2);
+    expect(channel.news()).toEqual(['ready', 'resync E:0', 'E:1=1', 'E:2=2']);
+  });
+
+  it('are told as lost as far as they were', () => {
+    const channel = new Sequenced();
+    channel.position('', 0);
+    channel.arrive('E:3');
+    channel.position('E', 3);
+    channel.history({ epoch: 'E', offset: 3 }, [entry(2)]);
+    expect(channel.news()).toEqual([
+      ...['ready', 'resync E:0', 'gap 1-1 trimmed', 'E:2=2', 'E:3=3', 'repaired 1'],
+    ]);
+  });
+
+  it.each([
+    ['history keeps none', [], { page: 100 }],
+    ['history keeps one', [entry(3)], { page: 100 }],
+    ['history is not read', [], { page: 0 }],
+  ])('are those that wait, when the epoch takes over from another: %s', (_, held, settings) => {
+    const channel = Sequenced.at(50, settings);
+    channel.sequence.unlinked();
+    channel.sequence.relinked(false);
+    channel.arrive('F:1', 'F:2', 'F:3');
+    channel.position('F', 3);
+    if (channel.need === 'history') channel.history({ epoch: 'F', offset: 3 }, held);
+    expect(channel.news()).toEqual(['resync F:0', 'F:1=1', 'F:2=2', 'F:3=3']);
+    expect(channel.need).toBe('nothing');
+  });
+
+  it('are not what somebody forged far before them', () => {
+    const channel = Sequenced.at(50, { page: 2 });
+    channel.arrive(['F:7', 'forged'], 'F:900');
+    channel.position('F', 900);
+    channel.history({ epoch: 'F', offset: 900 }, [entry(899), entry(900)]);
+    expect(channel.news()).toEqual([
+      ...['resync F:898', 'old', 'F:899=899', 'F:900=900', 'repaired 1'],
+    ]);
+  });
+
+  it('are those that were published under the epoch that was given up, too', () => {
+    const channel = Sequenced.at(5);
+    channel.sequence.unlinked();
+    channel.sequence.relinked(false);
+    channel.arrive('E:4', 'plain', 'E:5');
+    channel.position('E', 5);
+    channel.history({ epoch: 'E', offset: 5 });
+    channel.sequence.epochStarted();
+    channel.position('F', 5);
+    channel.history({ epoch: 'F', offset: 5 });
+    expect(channel.news()).toEqual(['resync F:3', 'F:4=4', 'plain', 'F:5=5']);
+  });
+});
+
+describe('ChannelSequence: answers that come late', () => {
+  it('do not begin an epoch where headers are trusted and more has come since the question', () => {
+    const channel = Sequenced.at(4, { trustsHeaders: true });
+    channel.sequence.check();
+    channel.sequence.askedPosition(NOW);
+    channel.arrive('E:5', 'E:6');
+    channel.sequence.positionRead({ epoch: 'E', offset: 4 });
+    expect(channel.need).toBe('nothing');
+    expect(channel.news()).toEqual(['E:5=5', 'E:6=6']);
+  });
+
+  it('count for nothing when something else has come to be needed since the question', () => {
+    const channel = Sequenced.at(4);
+    channel.arrive('E:6');
+    channel.position('E', 6);
+    expect(channel.sequence.askedPosition(NOW), 'history is needed').toBe(false);
+    channel.history({ epoch: 'E', offset: 6 }, entries(5, 6));
+    channel.arrive(['X:1', 'forged']);
+    expect(channel.need).toBe('position');
+    expect(channel.sequence.positionRead({ epoch: 'E', offset: 4 })).toBe(false);
+    expect(channel.need).toBe('position');
+    channel.position('E', 6);
+    expect(channel.news()).toEqual(['E:5=5', 'E:6=6', 'repaired 1', 'foreign_epoch']);
+    expect(channel.need).toBe('nothing');
+  });
+
+  it('of history are of no use where they show less than the position did', () => {
+    const channel = Sequenced.at(4);
+    channel.arrive('E:6');
+    channel.position('E', 6);
+    expect(channel.history({ epoch: 'E', offset: 5 }, [entry(5)])).toBe(false);
+    expect(channel.need).toBe('position');
+    channel.position('E', 6);
+    expect(channel.history({ epoch: 'F', offset: 9 }, entries(5, 9))).toBe(false);
+    channel.position('E', 6);
+    expect(channel.history({ epoch: 'E', offset: 7 }, entries(5, 7))).toBe(true);
+    expect(channel.news()).toEqual(['E:5=5', 'E:6=6', 'repaired 1']);
+  });
+});
+
+describe('ChannelSequence: a hole', () => {
+  it.each([
+    ['history is not read', { page: 0 }, undefined, 'gap 5-5 link'],
+    ['history is empty', { page: 100 }, [], 'gap 5-5 trimmed'],
+    ['history has it', { page: 100 }, entries(5, 8), 'E:5=5'],
+    ['history has it alone', { page: 1 }, [entry(5)], 'E:5=5'],
+  ])('is made up for before what waits, and that in its order: %s', (_, settings, held, first) => {
+    const channel = Sequenced.at(4, settings);
+    channel.arrive('E:6', 'plain 6', 'E:7', 'plain 7', 'E:8');
+    channel.position('E', 8);
+    if (held !== undefined) channel.history({ epoch: 'E', offset: 8 }, held);
+    expect(channel.news().filter((line) => !line.startsWith('repaired'))).toEqual([
+      ...[first, 'E:6=6', 'plain 6', 'E:7=7', 'plain 7', 'E:8=8'],
+    ]);
+    expect(channel.need).toBe('nothing');
+  });
+
+  it('at the end comes before what was published when it was found', () => {
+    const channel = Sequenced.at(4);
+    channel.sequence.check();
+    channel.position('E', 6);
+    channel.arrive('plain', 'E:7');
+    channel.history({ epoch: 'E', offset: 7 }, entries(5, 7));
+    channel.position('E', 7);
+    expect(channel.news()).toEqual(['E:5=5', 'E:6=6', 'plain', 'repaired 2', 'E:7=7']);
+  });
+
+  it('is looked for when what waited had no room, without anybody else having to ask', () => {
+    const channel = new Sequenced({ messages: 2 });
+    channel.sequence.askedPosition(NOW);
+    channel.arrive('E:1', 'E:2', 'E:3', 'plain');
+    channel.arrive('plain');
+    channel.sequence.positionRead({ epoch: 'E', offset: 2 });
+    expect(channel.need).toBe('position');
+    channel.position('E', 3);
+    expect(channel.need).toBe('history');
+  });
+
+  it('is told once for each page that does not hold it', () => {
+    const channel = Sequenced.at(0, { page: 2 });
+    channel.sequence.check();
+    channel.position('E', 6);
+    channel.history({ epoch: 'E', offset: 6 }, [entry(2), entry(3)]);
+    expect(channel.sequence.historyFrom).toBe(4);
+    channel.history({ epoch: 'E', offset: 6 }, [entry(5)]);
+    expect(channel.news()).toEqual([
+      ...['gap 1-1 trimmed', 'E:2=2', 'E:3=3', 'repaired 2'],
+      ...['gap 4-4 trimmed', 'E:5=5', 'gap 6-6 trimmed', 'repaired 1'],
+    ]);
+  });
+});
+
+describe('ChannelSequence: without the right to know the position', () => {
+  it('passes everything on as it comes, without offsets', () => {
+    const channel = new Sequenced();
+    channel.arrive('E:5');
+    channel.sequence.askedPosition(NOW);
+    expect(channel.sequence.positionRefused()).toBe(true);
+    channel.arrive('plain', 'E:7');
+    expect(channel.news()).toEqual(['ready', '5', 'plain', '7']);
+    expect(channel.need).toBe('nothing');
+    channel.sequence.unlinked();
+    channel.sequence.relinked(true);
+    expect(channel.news()).toEqual(['lost ?']);
+  });
+
+  it('goes on with offsets once it may know', () => {
+    const channel = new Sequenced();
+    channel.sequence.askedPosition(NOW);
+    channel.sequence.positionRefused();
+    channel.arrive('E:5');
+    channel.sequence.check();
+    channel.position('E', 5);
+    channel.arrive('E:6');
+    channel.position('E', 6);
+    expect(channel.news()).toEqual(['ready', '5', 'resync E:5', 'E:6=6']);
+  });
+
+  it('cannot go on where it has told offsets', () => {
+    const channel = Sequenced.at(4);
+    channel.sequence.check();
+    channel.sequence.askedPosition(NOW);
+    expect(channel.sequence.positionRefused()).toBe(false);
+  });
+});
+
+describe('ChannelSequence: an epoch that may not be replaced', () => {
+  it('goes on where Redis has it, and a loss is told', () => {
+    const channel = Sequenced.at(4);
+    channel.arrive('E:5', 'E:6');
+    channel.position('E', 6);
+    channel.news();
+    channel.sequence.unlinked();
+    channel.sequence.relinked(false);
+    channel.position('E', 5);
+    channel.sequence.epochRefused();
+    channel.position('E', 5);
+    channel.history({ epoch: 'E', offset: 5 }, entries(1, 5));
+    channel.arrive('E:6');
+    channel.position('E', 6);
+    expect(channel.news()).toEqual(['lost ?', 'resync E:5', 'E:6=6']);
+    expect(channel.need).toBe('nothing');
+  });
+});

@@ -1,0 +1,128 @@
+import type { Position } from '@tradewind/protocol';
+import type { Arrival, HistoryPage } from '../message.ts';
+
+/** Something that was really published. */
+export interface Published extends Arrival {
+  /** Counts all that was published on any server; it is the payload, too. */
+  readonly number: number;
+}
+
+/** What one server holds of the channel. */
+interface State {
+  readonly epoch: string;
+  readonly offset: number;
+  /** The history, as far as it was not trimmed. */
+  readonly log: readonly Published[];
+  /** All that led to this state, trimmed or not. */
+  readonly past: readonly Published[];
+}
+
+const EMPTY: State = { epoch: '', offset: 0, log: [], past: [] };
+
+/** A channel in Redis, with all that the scripts promise; and what a failover or a restart makes of it. */
+export class FakeRedisChannel {
+  /** Everything that was ever published here or on a server before. */
+  readonly everything: Published[] = [];
+  readonly #historySize: number;
+  #epochs = 0;
+  #state: State = EMPTY;
+  /** The states before, the latest last: what a replica may have stayed at. */
+  #history: State[] = [];
+
+  constructor(historySize: number) {
+    this.#historySize = historySize;
+  }
+
+  get position(): Position | undefined {
+    const { epoch, offset } = this.#state;
+    return epoch === '' ? undefined : { epoch, offset };
+  }
+
+  get epoch(): string {
+    return this.#state.epoch;
+  }
+
+  get offset(): number {
+    return this.#state.offset;
+  }
+
+  /** What stands under an offset of the present epoch, whether it is still in the history or not. */
+  at(offset: number): Published | undefined {
+    return this.#state.past.find((one) => one.offset === offset);
+  }
+
+  publish(publishedAt: number): Published {
+    const { epoch, offset, log, past } = this.#state;
+    const present = epoch === '' ? this.#newEpoch() : epoch;
+    const published = this.#published(present, offset + 1, publishedAt);
+    this.#become({
+      epoch: present,
+      offset: published.offset,
+      log: this.#historySize === 0 ? [] : [...log, published].slice(-this.#historySize),
+      past: [...past, published],
+    });
+    return published;
+  }
+
+  publishPlain(publishedAt: number): Published {
+    return this.#published('', 0, publishedAt);
+  }
+
+  trim(kept: number): void {
+    const { log } = this.#state;
+    this.#become({ ...this.#state, log: kept === 0 ? [] : log.slice(-kept) });
+  }
+
+  /** Takes one publication out of the history. */
+  pierce(fromEnd: number): void {
+    const { log } = this.#state;
+    this.#become({ ...this.#state, log: log.filter((_, i) => i !== log.length - 1 - fromEnd) });
+  }
+
+  /** Returns whether it began a new one. */
+  startEpoch(expected: string | undefined): boolean {
+    if (this.#state.epoch !== (expected ?? '')) return false;
+    const from = expected === undefined ? EMPTY : this.#state;
+    this.#become({ ...from, epoch: this.#newEpoch() });
+    return true;
+  }
+
+  read(from: number, limit: number): HistoryPage {
+    const publications = this.#state.log.filter(({ offset }) => offset >= from).slice(0, limit);
+    return { position: this.position, publications };
+  }
+
+  /** What another connection still sees while it leads to the server before. */
+  snapshot(): FakeRedisChannel {
+    const copy = new FakeRedisChannel(this.#historySize);
+    copy.#state = this.#state;
+    return copy;
+  }
+
+  /** A replica takes over that has not got the last writes. */
+  loseWrites(count: number): void {
+    for (let i = 0; i < count; i += 1) this.#state = this.#history.pop() ?? EMPTY;
+  }
+
+  restartEmpty(): void {
+    this.#state = EMPTY;
+    this.#history = [];
+  }
+
+  #newEpoch(): string {
+    this.#epochs += 1;
+    return `e${this.#epochs}`;
+  }
+
+  #published(epoch: string, offset: number, publishedAt: number): Published {
+    const number = this.everything.length;
+    const published = { epoch, offset, publishedAt, payload: Buffer.from(String(number)), number };
+    this.everything.push(published);
+    return published;
+  }
+
+  #become(state: State): void {
+    this.#history.push(this.#state);
+    this.#state = state;
+  }
+}

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import type { GapReason, Position } from '@tradewind/protocol';
+import type { Arrival, HistoryPage } from '../message.ts';
+import type { HeaderFault, SequenceOutput } from '../sequence-output.ts';
+import type { FakeRedisChannel, Published } from './fake-redis-channel.ts';
+
+/**
+ * Hears what a sequence tells, knows what is true, and fails when it is told what is not: a publication
+ * twice or out of order within an epoch, an offset that is neither passed on nor told as lost, or both, a
+ * loss of what was at hand, a forged message, a new epoch's publication before the epoch.
+ */
+export class SequenceOracle implements SequenceOutput {
+  /** What was told, one line each. */
+  readonly told: string[] = [];
+  /** Where the sequence stands by what it told; undefined while there is no epoch. */
+  run: Position | undefined;
+  isReady = false;
+  /** What was read from history for the call that is under way. */
+  page: HistoryPage | undefined;
+  /** Whether what waits may have been let go for lack of room, so that nothing is known to be at hand. */
+  readonly #isCramped: boolean;
+  readonly #pageSize: number;
+  readonly #redis: FakeRedisChannel;
+  readonly #over = new Set<string>();
+  /** By their numbers, what was passed on, told as lost, or older than the acknowledgement. */
+  readonly #accounted = new Set<number>();
+  /** What the present run passed on: offset → number. */
+  readonly #inRun = new Map<number, number>();
+  /** What arrived on the link since it is up, by number. */
+  readonly #arrived = new Set<number>();
+  readonly #forgedOffsets = new Set<number>();
+  /** Whether a forged one was passed on, for want of the true one: the time that it claims is another. */
+  #isDeceived = false;
+  /** Whether the link lost a single message since it is up. */
+  #hasHole = false;
+  #lastInOrder = -1;
+  #lastPlain = -1;
+
+  constructor(redis: FakeRedisChannel, pageSize: number, isCramped: boolean) {
+    this.#redis = redis;
+    this.#pageSize = pageSize;
+    this.#isCramped = isCramped;
+  }
+
+  count(word: string): number {
+    return this.told.filter((line) => line.startsWith(word)).length;
+  }
+
+  // What happens on the link.
+
+  arrived(message: Arrival & { readonly number?: number }): void {
+    if (message.number === undefined) this.#forgedOffsets.add(message.offset);
+    else this.#arrived.add(message.number);
+  }
+
+  lostOnLink(): void {
+    this.#hasHole = true;
+  }
+
+  linkLost(): void {
+    this.#arrived.clear();
+    this.#forgedOffsets.clear();
+    this.#hasHole = false;
+  }
+
+  /** All is quiet: what the present run passed on is what Redis has there. */
+  finish(): void {
+    assert.deepEqual(this.run, this.#redis.position);
+    for (const [offset, number] of this.#inRun)
+      if (number !== -1) assert.equal(this.#redis.at(offset)?.number, number, `offset ${offset}`);
+  }
+
+  // What is told.
+
+  ready(): void {
+    assert(!this.isReady);
+    this.isReady = true;
+    this.told.push('ready');
+  }
+
+  /** Where the sequence stood when it was ready. */
+  began(position: Position | undefined): void {
+    this.run = position;
+    for (const { epoch, offset, number } of this.#redis.everything)
+      if (epoch !== '' && offset <= (position?.offset ?? 0)) this.#accounted.add(number);
+  }
+
+  publish({ epoch, offset, payload }: Arrival): void {
+    const text = payload.toString();
+    this.told.push(`${epoch}:${offset} ${text}`);
+    if (offset > 0) {
+      assert.equal(epoch, this.run?.epoch, 'a resync comes before a new epoch');
+      assert.equal(offset, this.run!.offset + 1, 'in order, without a hole');
+      this.run = { epoch, offset };
+    }
+    const number = text === 'forged' ? -1 : Number(text);
+    if (offset > 0) this.#inRun.set(offset, number);
+    if (number === -1) {
+      const isKnown = !this.#isCramped && this.#hasArrived(epoch, offset);
+      assert(!isKnown, 'forged, and the true one is at hand');
+      this.#isDeceived = true;
+      for (const one of this.#of(epoch, offset)) this.#accounted.add(one.number);
+      return;
+    }
+    const truth = this.#redis.everything[number];
+    assert.equal(truth?.offset, offset, 'published under this offset');
+    if (offset === 0) assert(!this.#accounted.has(number), 'a plain one comes once');
+    this.#accounted.add(number);
+    this.#checkOrder(number, offset);
+  }
+
+  gap(from: number, to: number, reason: GapReason): void {
+    this.told.push(`gap ${from}-${to} ${reason}`);
+    assert.equal(from, this.run!.offset + 1);
+    assert(to >= from);
+    const { epoch } = this.run!;
+    for (let offset = from; offset <= to; offset += 1) this.#checkLost(epoch, offset, reason);
+    this.run = { epoch, offset: to };
+  }
+
+  lostPlain(count?: number): void {
+    this.told.push(`lost ${count ?? 'plain'}`);
+  }
+
+  resync(position: Position): void {
+    this.told.push(`resync ${position.epoch}:${position.offset}`);
+    assert.notEqual(position.epoch, this.run?.epoch);
+    assert(!this.#over.has(position.epoch), 'an epoch that was left');
+    if (this.run !== undefined) this.#over.add(this.run.epoch);
+    this.#checkSwallowed(position);
+    for (let offset = 1; offset <= position.offset; offset += 1)
+      this.#accounted.add(this.#redis.at(offset)?.number ?? -1);
+    this.run = position;
+    this.#inRun.clear();
+  }
+
+  rejected(fault: HeaderFault): void {
+    this.told.push(`rejected ${fault}`);
+  }
+
+  repaired(publications: number): void {
+    this.told.push(`repaired ${publications}`);
+  }
+
+  #of(epoch: string, offset: number): Published[] {
+    return this.#redis.everything.filter((one) => one.epoch === epoch && one.offset === offset);
+  }
+
+  #hasArrived(epoch: string, offset: number): boolean {
+    return this.#of(epoch, offset).some(({ number }) => this.#arrived.has(number));
+  }
+
+  /** What arrived is passed on as it was published, plain ones among the others if nobody forges any. */
+  #checkOrder(number: number, offset: number): void {
+    if (offset === 0) {
+      assert(number > this.#lastPlain, 'in the order of publication');
+      this.#lastPlain = number;
+    }
+    if (!this.#arrived.has(number) || this.#forgedOffsets.size > 0 || this.#isCramped) return;
+    assert(number > this.#lastInOrder, 'in the order of publication');
+    this.#lastInOrder = number;
+  }
+
+  #checkLost(epoch: string, offset: number, reason: GapReason): void {
+    for (const { number } of this.#of(epoch, offset)) this.#accounted.add(number);
+    this.#accounted.add(this.#redis.at(offset)?.number ?? -1);
+    if (!this.#isCramped && !this.#forgedOffsets.has(offset))
+      assert(!this.#hasArrived(epoch, offset), `${offset} is told as lost, at hand`);
+    if (reason === 'link') return;
+    const { publications } = this.page!;
+    assert(!publications.some((one) => one.offset === offset), `${offset} is told as lost, held`);
+    if (publications.length === this.#pageSize)
+      assert(offset <= publications.at(-1)!.offset, `${offset} is told as lost, not read`);
+  }
+
+  /** What a new epoch does not begin with was passed on before, or cannot be had. */
+  #checkSwallowed({ epoch, offset }: Position): void {
+    if (this.#isDeceived) return;
+    for (const one of this.page?.publications ?? []) {
+      if (one.offset > offset) continue;
+      const number = Number(one.payload.toString());
+      assert(this.#accounted.has(number), `${one.offset} is swallowed, held`);
+    }
+    if (this.#isCramped || this.#hasHole) return;
+    for (const number of this.#arrived) {
+      const one = this.#redis.everything[number]!;
+      if (one.epoch !== epoch || one.offset > offset || this.#accounted.has(number)) continue;
+      if (this.#forgedOffsets.size > 0) continue;
+      assert.fail(`${epoch}:${one.offset} is swallowed, at hand`);
+    }
+  }
+}

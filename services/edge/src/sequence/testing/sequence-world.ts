@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict';
+import type { Position } from '@tradewind/protocol';
+import { ChannelSequence, type SequenceLimits } from '../channel-sequence.ts';
+import type { Arrival } from '../message.ts';
+import { FakeRedisChannel } from './fake-redis-channel.ts';
+import { SequenceOracle } from './sequence-oracle.ts';
+
+/** What travels on the connection of the subscription, in its order. */
+type OnLink =
+  | { readonly kind: 'message'; readonly message: Arrival }
+  | { readonly kind: 'position'; readonly position: Position | undefined };
+
+/** A read or write on the other connection: `run` is what Redis does, its result what the answer does. */
+interface Operation {
+  readonly run: () => () => void;
+  answer: (() => void) | undefined;
+}
+
+/** More rounds of question and answer than a sequence needs to come to rest. */
+const ROUNDS = 100;
+
+export interface WorldSettings {
+  readonly sequence: SequenceLimits;
+  /** Publications that Redis keeps. */
+  readonly historySize: number;
+  /** Publications before anyone subscribed. */
+  readonly published: number;
+}
+
+/**
+ * A channel's sequence, its Redis, two connections between them, and an owner who brings what the sequence
+ * needs as {@link Recovery} does. Each step may come at any time; one that makes no sense does nothing.
+ */
+export class SequenceWorld {
+  readonly sequence: ChannelSequence;
+  readonly oracle: SequenceOracle;
+  readonly #redis: FakeRedisChannel;
+  readonly #page: number;
+  #now = 1_000_000;
+  #isUp = true;
+  #isRelinked = true;
+  #isSameServer = true;
+  /** Where the other connection still leads to after a failover. */
+  #oldServer: FakeRedisChannel | undefined;
+  #onLink: OnLink[] = [];
+  #question: 'none' | 'sent' | 'executed' = 'none';
+  #operation: Operation | undefined;
+
+  constructor({ sequence, historySize, published }: WorldSettings) {
+    this.#redis = new FakeRedisChannel(historySize);
+    for (let i = 0; i < published; i += 1) this.#redis.publish(this.#tick());
+    this.#page = sequence.page;
+    const isCramped = sequence.pending.messages < 100;
+    this.oracle = new SequenceOracle(this.#redis, this.#page, isCramped);
+    this.sequence = new ChannelSequence(sequence, this.oracle);
+  }
+
+  // What happens.
+
+  publish(isLost = false): void {
+    const message = this.#redis.publish(this.#tick());
+    if (!this.#isUp) return;
+    if (isLost) this.oracle.lostOnLink();
+    else this.#onLink.push({ kind: 'message', message });
+  }
+
+  publishPlain(): void {
+    const message = this.#redis.publishPlain(this.#tick());
+    if (this.#isUp) this.#onLink.push({ kind: 'message', message });
+  }
+
+  /** Somebody publishes a header that Redis did not make. */
+  forge(epoch: string, distance: number, isLater: boolean): void {
+    const offset = Math.max(1, this.#redis.offset + distance);
+    const publishedAt = isLater ? this.#now + 1 : 1;
+    const message = { epoch, offset, publishedAt, payload: Buffer.from('forged') };
+    if (this.#isUp) this.#onLink.push({ kind: 'message', message });
+  }
+
+  get epoch(): string {
+    return this.#redis.epoch;
+  }
+
+  pass(ms: number): void {
+    this.#now += ms;
+  }
+
+  trim(kept: number): void {
+    this.#redis.trim(kept);
+  }
+
+  pierce(fromEnd: number): void {
+    this.#redis.pierce(fromEnd);
+  }
+
+  loseLink(): void {
+    if (!this.#isUp || !this.oracle.isReady) return;
+    this.#isUp = false;
+    this.#isRelinked = false;
+    this.#onLink = [];
+    this.#question = 'none';
+    this.oracle.linkLost();
+    this.sequence.unlinked();
+  }
+
+  /** A replica takes over. @param staysBehind whether the other connection does not notice yet. */
+  failOver(lostWrites: number, staysBehind: boolean): void {
+    if (this.#isUp) return;
+    this.#oldServer = staysBehind ? this.#redis.snapshot() : undefined;
+    this.#redis.loseWrites(lostWrites);
+    this.#isSameServer = false;
+  }
+
+  restartEmpty(): void {
+    if (this.#isUp) return;
+    this.#oldServer = undefined;
+    this.#redis.restartEmpty();
+    this.#isSameServer = false;
+  }
+
+  /** Redis confirms the subscription: what it sends from now on arrives, but the server is not known yet. */
+  subscribe(): void {
+    this.#isUp = true;
+  }
+
+  relink(): void {
+    if (!this.#isUp || this.#isRelinked) return;
+    this.#isRelinked = true;
+    this.#operation = undefined;
+    this.sequence.relinked(this.#isSameServer);
+    this.#isSameServer = true;
+  }
+
+  moveOther(): void {
+    this.#oldServer = undefined;
+  }
+
+  // What the owner does.
+
+  /** Also when it is not needed any more: the question may have had to wait for its turn. */
+  ask(): void {
+    if (!this.#isUp || this.#question !== 'none') return;
+    this.sequence.askedPosition(this.#now);
+    this.#question = 'sent';
+  }
+
+  executeQuestion(): void {
+    if (this.#question !== 'sent') return;
+    this.#question = 'executed';
+    this.#onLink.push({ kind: 'position', position: this.#redis.position });
+  }
+
+  /** What is read from the socket at once: its messages are told before its answers, whatever their order. */
+  arrive(count: number): void {
+    const chunk = this.#onLink.splice(0, count);
+    for (const item of chunk) {
+      if (item.kind === 'position') continue;
+      this.oracle.arrived(item.message);
+      this.sequence.receive(item.message);
+    }
+    for (const item of chunk) {
+      if (item.kind === 'message') continue;
+      this.#question = 'none';
+      const isNew = !this.oracle.isReady;
+      if (isNew) this.oracle.began(item.position);
+      this.sequence.positionRead(item.position);
+    }
+  }
+
+  operate(): void {
+    const { need, historyFrom, lostEpoch } = this.sequence;
+    if (this.#operation !== undefined || this.#oldServer !== undefined) return;
+    if (need === 'epoch') {
+      const answer = (): void => this.sequence.epochStarted();
+      const run = (): (() => void) => {
+        this.#other.startEpoch(lostEpoch);
+        return answer;
+      };
+      this.#operation = { run, answer: undefined };
+    } else if (need === 'history') {
+      const run = (): (() => void) => {
+        const page = this.#other.read(historyFrom, this.#page);
+        return () => {
+          this.oracle.page = page;
+          this.sequence.historyRead(page);
+          this.oracle.page = undefined;
+        };
+      };
+      this.#operation = { run, answer: undefined };
+    }
+  }
+
+  executeOperation(): void {
+    if (this.#operation !== undefined) this.#operation.answer ??= this.#operation.run();
+  }
+
+  answerOperation(): void {
+    const answer = this.#operation?.answer;
+    if (answer === undefined) return;
+    this.#operation = undefined;
+    answer();
+  }
+
+  refuseHistory(): void {
+    this.sequence.historyUnavailable();
+  }
+
+  check(): void {
+    this.sequence.check();
+  }
+
+  compare(): void {
+    this.sequence.compare();
+  }
+
+  /** Redis answers all that it is asked, and the sequence comes to rest where Redis is. */
+  settle(): void {
+    this.subscribe();
+    this.relink();
+    this.moveOther();
+    this.#rest();
+    this.check();
+    this.#rest();
+    this.oracle.finish();
+  }
+
+  /** One round of all that the owner does. */
+  serve(): void {
+    this.compare();
+    this.arrive(Number.POSITIVE_INFINITY);
+    if (this.sequence.need === 'position') this.ask();
+    this.executeQuestion();
+    this.arrive(Number.POSITIVE_INFINITY);
+    this.operate();
+    this.executeOperation();
+    this.answerOperation();
+  }
+
+  #rest(): void {
+    for (let round = 0; round < ROUNDS && !this.#isAtRest; round += 1) this.serve();
+    assert(this.#isAtRest, `${this.sequence.need} is needed after ${ROUNDS} rounds`);
+  }
+
+  get #isAtRest(): boolean {
+    const { need, pending, isSuspicious } = this.sequence;
+    const isIdle = this.#question === 'none' && this.#onLink.length === 0;
+    return need === 'nothing' && pending === 0 && !isSuspicious && isIdle;
+  }
+
+  get #other(): FakeRedisChannel {
+    return this.#oldServer ?? this.#redis;
+  }
+
+  #tick(): number {
+    this.#now += 1;
+    return this.#now;
+  }
+}

@@ -1,0 +1,68 @@
+import type { FanOut } from '../clients/fan-out.ts';
+
+/** Channels listed one by one; a node may hold tens of thousands. */
+const LISTED_CHANNELS = 1_000;
+
+/** Bounds of the queue depths that connections are counted by. */
+const DEPTH_BOUNDS = [0, 8, 64, 256, 511, Number.POSITIVE_INFINITY];
+
+/** Who listens to what on one worker, or on several together, and how far behind clients are. */
+export interface FanOutDescription {
+  readonly connections: number;
+  readonly subscriptions: number;
+  /** Channels with the most subscribers, at most 1,000, and how many each has. */
+  readonly busiestChannels: Readonly<Record<string, number>>;
+  /** Connections by how many publications wait for them. */
+  readonly connectionsByQueueDepth: Readonly<Record<string, number>>;
+  /**
+   * In bytes: memory for the entries of queues, which only refer to the publications that wait, and publications kept
+   * for clients that are behind or resume.
+   */
+  readonly queueRingBytes: number;
+  readonly logBytes: number;
+}
+
+export function describeFanOut(fanOut: FanOut): FanOutDescription {
+  const busiest = [...fanOut.index.counts()].sort(([, a], [, b]) => b - a);
+  return {
+    connections: fanOut.connections.size,
+    subscriptions: fanOut.index.subscriptions,
+    busiestChannels: Object.fromEntries(busiest.slice(0, LISTED_CHANNELS)),
+    connectionsByQueueDepth: countByDepth(fanOut),
+    queueRingBytes: fanOut.queueRingBytes,
+    logBytes: fanOut.logBytes,
+  };
+}
+
+/** Adds up the descriptions of several workers. */
+export function addDescriptions(descriptions: readonly FanOutDescription[]): FanOutDescription {
+  const sum = (measure: (each: FanOutDescription) => number): number =>
+    descriptions.reduce((total, each) => total + measure(each), 0);
+  return {
+    connections: sum((each) => each.connections),
+    subscriptions: sum((each) => each.subscriptions),
+    busiestChannels: addCounts(descriptions.map((each) => each.busiestChannels)),
+    connectionsByQueueDepth: addCounts(descriptions.map((each) => each.connectionsByQueueDepth)),
+    queueRingBytes: sum((each) => each.queueRingBytes),
+    logBytes: sum((each) => each.logBytes),
+  };
+}
+
+function addCounts(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums = new Map<string, number>();
+  for (const counts of all) {
+    for (const [name, count] of Object.entries(counts))
+      sums.set(name, (sums.get(name) ?? 0) + count);
+  }
+  return Object.fromEntries(sums);
+}
+
+function countByDepth(fanOut: FanOut): Record<string, number> {
+  const counts = DEPTH_BOUNDS.map(() => 0);
+  for (const { outbox } of fanOut.connections) {
+    const at = DEPTH_BOUNDS.findIndex((bound) => outbox.depth <= bound);
+    counts[at] = (counts[at] as number) + 1;
+  }
+  const labels = DEPTH_BOUNDS.map((bound) => (Number.isFinite(bound) ? `up to ${bound}` : 'more'));
+  return Object.fromEntries(counts.map((count, i) => [labels[i] as string, count]));
+}

@@ -1,0 +1,389 @@
+import type { RedisRefusedError } from '@tradewind/bus';
+import { CLOSE_CODES, type CloseReason, type ErrorCode, type GapReason } from '@tradewind/protocol';
+import { type DescriptorShares, type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
+import type { FanOutEvents } from '../clients/fan-out.ts';
+import type { HeaderRejection } from '../hub/channel.ts';
+import type { DropReason } from '../hub/encode-publication.ts';
+import type { HubEvents } from '../hub/hub.ts';
+import type { HistoryCause } from '../hub/recovery.ts';
+import type { Limited } from '../limits.ts';
+import { EDGE_LIMITS, LIMITED_TOTAL } from './limit-table.ts';
+import { readCounter } from './read-counter.ts';
+
+/** From a publication's timestamp to the sockets, in seconds: 1 ms to 5 s. */
+const LAG_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+/** Counters with a label begin at 0 for each value: Prometheus cannot see a rise from nothing. */
+const NONE_DROPPED: Readonly<Record<DropReason, 0>> = {
+  too_large: 0,
+  unreadable: 0,
+};
+const NONE_REJECTED: Readonly<Record<HeaderRejection, 0>> = {
+  old: 0,
+  foreign_epoch: 0,
+  no_meta: 0,
+  unconfirmed: 0,
+  unknown_header: 0,
+  bad_header: 0,
+};
+const GAP_REASONS: readonly GapReason[] = ['slow', 'trimmed', 'unreadable', 'too_large', 'link'];
+const HISTORY_CAUSES: readonly HistoryCause[] = ['repair', 'resume'];
+const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
+
+/** What happens in a node's main thread. */
+export interface NodeEvents extends HubEvents {
+  /** A look at the subscription found that data does not flow; the second in a row costs the link. */
+  probeFailed(cause: string): void;
+  /** The process or the system has no descriptor left: connections are accepted and closed at once. */
+  descriptorsExhausted(error: Error): void;
+  /** The limit of descriptors does not allow what was asked for. */
+  descriptorsShort(limit: number, asked: DescriptorShares, given: DescriptorShares): void;
+  /** A connection to the admin port was closed because there were too many. */
+  adminConnectionClosed(): void;
+  /** There is no `send`: frames are written by `write` instead. */
+  sendUnavailable(error: unknown): void;
+  /** Free memory cannot be returned to the system. */
+  memoryKept(error: unknown): void;
+  /** Redis does not let this node probe. */
+  probeRefused(error: Error): void;
+  /** Redis refuses writes, and goes on to deliver what is published. */
+  writesRefused(error: RedisRefusedError): void;
+  /** Redis writes again. */
+  writesAccepted(): void;
+  /** The node is still cut off, for another cause than told before. */
+  stillDegraded(cause: string): void;
+  commandsAvailable(): void;
+  commandsUnavailable(cause: string): void;
+  workerStarted(slot: number): void;
+  /** A worker ended although nobody asked it to. */
+  workerLost(slot: number, cause: string): void;
+  drainStarted(connections: number): void;
+  drainEnded(leftOver: number): void;
+  /** So many of its clients are being sent to other nodes. */
+  shedStarted(count: number, overSeconds: number): void;
+}
+
+/** What happens on a fan-out worker and the port that it serves. */
+export interface FanOutHostEvents extends FanOutEvents {
+  handshakeRejected(code: ErrorCode): void;
+  /** A connection was closed because more were open than may be which are no clients. */
+  httpConnectionClosed(): void;
+}
+
+/** One function per event of the main thread: its counter and its log line together. */
+export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
+  const limited = new LogLimiter(logger);
+  let received = 0;
+  let receivedBytes = 0;
+  readCounter(
+    metrics,
+    'tradewind_edge_publications_received_total',
+    'Messages received from Redis',
+    () => received,
+  );
+  readCounter(
+    metrics,
+    'tradewind_edge_bytes_in_total',
+    'Bytes of payload received from Redis',
+    () => receivedBytes,
+  );
+  const dropped = metrics.counter({
+    name: 'tradewind_edge_publications_dropped_total',
+    help: 'Payloads from Redis that were not passed on, by reason',
+    labelNames: ['reason'],
+  });
+  for (const [reason, none] of Object.entries(NONE_DROPPED)) dropped.inc({ reason }, none);
+  const rejectedHeaders = metrics.counter({
+    name: 'tradewind_edge_headers_rejected_total',
+    help: 'Messages from Redis whose header was not believed, by reason; `old` is usual after a repair',
+    labelNames: ['reason'],
+  });
+  for (const [reason, none] of Object.entries(NONE_REJECTED)) rejectedHeaders.inc({ reason }, none);
+  const repairs = metrics.counter({
+    name: 'tradewind_edge_repairs_total',
+    help: 'Holes between Redis and the node: repaired from history, or told as a gap (by its reason)',
+    labelNames: ['outcome'],
+  });
+  for (const outcome of ['repaired', ...GAP_REASONS]) repairs.inc({ outcome }, 0);
+  const repaired = metrics.counter({
+    name: 'tradewind_edge_repaired_publications_total',
+    help: 'Publications that the link lost and history brought',
+  });
+  const lost = metrics.counter({
+    name: 'tradewind_edge_lost_publications_total',
+    help: 'Publications that no subscriber of the node got, where their number is known, by reason',
+    labelNames: ['reason'],
+  });
+  const epochs = metrics.counter({
+    name: 'tradewind_edge_epochs_total',
+    help: 'New epochs of channels: `entered`, and of these `started` by this node because Redis lost data',
+    labelNames: ['what'],
+  });
+  for (const what of ['entered', 'started']) epochs.inc({ what }, 0);
+  const historyReads = metrics.counter({
+    name: 'tradewind_edge_history_reads_total',
+    help: 'Reads of a channel’s history in Redis, by cause',
+    labelNames: ['cause'],
+  });
+  for (const cause of HISTORY_CAUSES) historyReads.inc({ cause }, 0);
+  const historyReadBytes = metrics.counter({
+    name: 'tradewind_edge_history_read_bytes_total',
+    help: 'Bytes of history that Redis sent',
+  });
+  const unrecovered = metrics.counter({
+    name: 'tradewind_edge_recovery_failures_total',
+    help: 'Attempts to learn from Redis where a channel stands, or what it missed, that failed: `delayed` ones are repeated, after `refused` ones the channel goes on without',
+    labelNames: ['outcome'],
+  });
+  for (const outcome of ['delayed', 'refused']) unrecovered.inc({ outcome }, 0);
+  const refusedChannels = metrics.counter({
+    name: 'tradewind_edge_channels_refused_total',
+    help: 'Subscriptions that Redis refused',
+  });
+  const linkLosses = metrics.counter({
+    name: 'tradewind_edge_redis_link_losses_total',
+    help: 'Times that the subscription link to Redis was lost',
+  });
+  const failedProbes = metrics.counter({
+    name: 'tradewind_edge_probes_failed_total',
+    help: 'Looks at the subscription that found that data does not flow',
+  });
+  const exhausted = metrics.counter({
+    name: 'tradewind_edge_descriptors_exhausted_total',
+    help: 'Times that the process or the system ran out of file descriptors',
+  });
+  const closedConnections = metrics.counter({
+    name: 'tradewind_edge_admin_connections_closed_total',
+    help: 'Connections to the admin port that were closed because there were too many',
+  });
+  const refusedProbes = metrics.counter({
+    name: 'tradewind_edge_probes_refused_total',
+    help: 'Times that Redis began to refuse the probe that proves the subscription',
+  });
+  const writesRefused = metrics.gauge({
+    name: 'tradewind_edge_redis_writes_refused',
+    help: '1 while Redis refuses the node’s writes and goes on to deliver what is published; one a node',
+  });
+  const lostWorkers = metrics.counter({
+    name: 'tradewind_edge_workers_lost_total',
+    help: 'Fan-out workers that ended unasked and were replaced',
+  });
+
+  return {
+    limited: limitedEvent(limited, metrics),
+    received(_channel, bytes) {
+      received += 1;
+      receivedBytes += bytes;
+    },
+    dropped(channel, reason) {
+      dropped.inc({ reason });
+      limited.warn(`publication_dropped_${reason}`, { channel, reason });
+    },
+    headerRejected(channel, reason) {
+      rejectedHeaders.inc({ reason });
+      if (reason !== 'old') limited.warn(`header_rejected_${reason}`, { channel, reason });
+    },
+    repaired(channel, publications) {
+      repairs.inc({ outcome: 'repaired' });
+      repaired.inc(publications);
+      limited.info('repaired', { channel, publications });
+    },
+    lost(channel, count, reason) {
+      repairs.inc({ outcome: reason });
+      if (count !== undefined) lost.inc({ reason }, count);
+      limited.warn(`lost_${reason}`, { channel, count, reason });
+    },
+    resynced(channel, position) {
+      epochs.inc({ what: 'entered' });
+      limited.info('resynced', { channel, ...position });
+    },
+    epochStarted(channel) {
+      epochs.inc({ what: 'started' });
+      limited.warn('epoch_started', { channel });
+    },
+    historyRead(cause) {
+      historyReads.inc({ cause });
+    },
+    historyBytesRead(bytes) {
+      historyReadBytes.inc(bytes);
+    },
+    recoveryDelayed(channel, cause) {
+      unrecovered.inc({ outcome: 'delayed' });
+      limited.warn('recovery_delayed', { channel, cause });
+    },
+    recoveryRefused(channel, error) {
+      unrecovered.inc({ outcome: 'refused' });
+      limited.warn('recovery_refused', { channel, error: error.message });
+    },
+    refused(channel, error) {
+      refusedChannels.inc();
+      limited.warn('channel_refused', { channel, error: error.message });
+    },
+    degraded(cause) {
+      linkLosses.inc();
+      logger.warn({ cause }, 'degraded');
+    },
+    notLinkedYet(cause) {
+      logger.warn({ cause }, 'not_linked_yet');
+    },
+    restored(afterMs) {
+      logger.info({ afterMs }, 'restored');
+    },
+    probeFailed(cause) {
+      failedProbes.inc();
+      logger.warn({ cause }, 'probe_failed');
+    },
+    descriptorsExhausted(error) {
+      exhausted.inc();
+      limited.error('descriptors_exhausted', { error: error.message });
+    },
+    descriptorsShort(limit, asked, given) {
+      logger.warn({ limit, asked, given }, 'descriptors_short');
+    },
+    adminConnectionClosed() {
+      closedConnections.inc();
+    },
+    sendUnavailable(error) {
+      logger.warn({ err: error }, 'send_unavailable');
+    },
+    memoryKept(error) {
+      logger.info({ err: error }, 'memory_kept');
+    },
+    probeRefused(error) {
+      refusedProbes.inc();
+      logger.warn({ error: error.message }, 'probe_refused');
+    },
+    writesRefused(error) {
+      writesRefused.set(1);
+      const { code, message, state } = error;
+      logger.warn({ code, error: message, state: state.state }, 'redis_writes_refused');
+    },
+    writesAccepted() {
+      writesRefused.set(0);
+      logger.info('redis_writes_accepted');
+    },
+    stillDegraded(cause) {
+      logger.warn({ cause }, 'still_degraded');
+    },
+    commandsAvailable() {
+      logger.info('redis_commands_available');
+    },
+    commandsUnavailable(cause) {
+      logger.warn({ cause }, 'redis_commands_unavailable');
+    },
+    workerStarted(slot) {
+      logger.info({ slot }, 'worker_started');
+    },
+    workerLost(slot, cause) {
+      lostWorkers.inc();
+      logger.error({ slot, cause }, 'worker_lost');
+    },
+    drainStarted(connections) {
+      logger.info({ connections }, 'drain_started');
+    },
+    shedStarted(count, overSeconds) {
+      logger.info({ count, overSeconds }, 'shed_started');
+    },
+    drainEnded(leftOver) {
+      logger.info({ leftOver }, 'drain_ended');
+    },
+  };
+}
+
+/** One function per event of a fan-out worker: its counter and its log line together. */
+export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHostEvents {
+  const limited = new LogLimiter(logger);
+  const handshakes = metrics.counter({
+    name: 'tradewind_edge_handshakes_total',
+    help: 'WebSocket handshakes, by outcome: accepted, or the code they were rejected with',
+    labelNames: ['outcome'],
+  });
+  handshakes.inc({ outcome: 'accepted' }, 0);
+  const closedConnections = metrics.counter({
+    name: 'tradewind_edge_http_connections_closed_total',
+    help: 'Connections to the public port that were no WebSockets and were closed because there were too many',
+  });
+  const disconnects = metrics.counter({
+    name: 'tradewind_edge_disconnects_total',
+    help: 'Connections that ended, by reason (the names of the close codes)',
+    labelNames: ['reason'],
+  });
+  for (const reason of CLOSE_REASONS) disconnects.inc({ reason }, 0);
+  const rejections = metrics.counter({
+    name: 'tradewind_edge_requests_rejected_total',
+    help: 'Client requests answered with an error, by code',
+    labelNames: ['code'],
+  });
+  const recoveries = metrics.counter({
+    name: 'tradewind_edge_recoveries_total',
+    help: 'Requests of clients to continue a channel, or for its history, by outcome: recovered, or why not',
+    labelNames: ['outcome'],
+  });
+  recoveries.inc({ outcome: 'recovered' }, 0);
+  const gaps = metrics.counter({
+    name: 'tradewind_edge_gaps_total',
+    help: 'Clients that were told of publications they do not get, by reason; once for each gap',
+    labelNames: ['reason'],
+  });
+  for (const reason of GAP_REASONS) gaps.inc({ reason }, 0);
+  const resyncs = metrics.counter({
+    name: 'tradewind_edge_resyncs_total',
+    help: 'Clients that were told that a channel begins a new epoch',
+  });
+  const lag = metrics.histogram({
+    name: 'tradewind_edge_publish_to_socket_seconds',
+    help: 'From a publication’s `ts` until it was handed to the sockets (sampled); for a plain PUBLISH, `ts` is when the node received it',
+    buckets: LAG_BUCKETS_SECONDS,
+  });
+
+  return {
+    limited: limitedEvent(limited, metrics),
+    clientOpened() {
+      handshakes.inc({ outcome: 'accepted' });
+    },
+    handshakeRejected(code) {
+      handshakes.inc({ outcome: code });
+      limited.info(`handshake_rejected_${code}`, { code });
+    },
+    httpConnectionClosed() {
+      closedConnections.inc();
+    },
+    clientClosed(reason: CloseReason, session) {
+      disconnects.inc({ reason });
+      if (reason === 'slow') limited.warn('client_slow', { session });
+      else logger.debug({ session, reason }, 'client_closed');
+    },
+    requestRejected(code) {
+      rejections.inc({ code });
+    },
+    recovered(outcome) {
+      recoveries.inc({ outcome });
+    },
+    gapTold(reason, clients) {
+      gaps.inc({ reason }, clients);
+    },
+    resyncTold(clients) {
+      resyncs.inc(clients);
+    },
+    published(lagMs) {
+      lag.observe(Math.max(0, lagMs) / 1_000);
+    },
+  };
+}
+
+function limitedEvent(limited: LogLimiter, metrics: Metrics): Limited {
+  const counter = metrics.counter({
+    name: LIMITED_TOTAL,
+    help: 'What went beyond a limit, by limit (docs/limits.md), and whether it was refused for that (EDGE_LIMITS)',
+    labelNames: ['limit', 'enforced'],
+  });
+  for (const [limit, { enforced, ...rest }] of Object.entries(EDGE_LIMITS)) {
+    if ('countedBy' in rest) continue;
+    counter.inc({ limit, enforced: 'true' }, 0);
+    if (enforced === 'unless report') counter.inc({ limit, enforced: 'false' }, 0);
+  }
+  return (limit, isEnforced) => {
+    counter.inc({ limit, enforced: String(isEnforced) });
+    limited.warn(`limited_${limit}`, { limit, enforced: isEnforced });
+  };
+}

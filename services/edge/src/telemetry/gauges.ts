@@ -1,0 +1,232 @@
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import type { Metrics } from '@tradewind/runtime';
+import type { FanOut } from '../clients/fan-out.ts';
+import type { EdgeConfig } from '../config.ts';
+import type { Hub } from '../hub/hub.ts';
+import { memoryLimitBytes } from './memory-limit.ts';
+import { readCounter } from './read-counter.ts';
+import { readThreadCpu } from './thread-cpu.ts';
+
+/** How a gauge adds up over a node's threads, and the words for it at the end of its help. */
+const AGGREGATIONS = {
+  /** Only the main thread has it. */
+  node: { aggregator: 'sum', words: 'one a node' },
+  sum: { aggregator: 'sum', words: 'summed over workers' },
+  max: { aggregator: 'max', words: 'the largest over threads' },
+} as const;
+
+/** How often a thread's loop is probed for lag, in ms: a hundred wake-ups a second cost nothing. */
+const LAG_RESOLUTION_MS = 10;
+
+const NS_PER_SECOND = 1e9;
+
+/** What a node's gauges are read off. */
+export interface NodeGaugeSources {
+  readonly hub: Hub;
+  readonly pool: { readonly connections: number };
+  readonly source: { readonly probeAgeMs: number | undefined };
+  readonly config: Pick<EdgeConfig, 'maxConnections' | 'memoryLimitBytes'>;
+  /** Whether a balancer should send clients here. */
+  readonly isReady: () => boolean;
+}
+
+/**
+ * Registers what is read off a node's main thread when someone asks. The names that begin with
+ * `ws_` are those of the predecessor, so that its dashboards go on working.
+ */
+export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources): void {
+  const { hub, pool, config, source, isReady } = sources;
+  const baseline = process.memoryUsage.rss();
+  const memoryLimit = memoryLimitBytes(config.memoryLimitBytes);
+  readGauge(
+    metrics,
+    'tradewind_edge_channels',
+    'Channels held in Redis, lingering ones included',
+    () => hub.channels,
+  );
+  readGauge(
+    metrics,
+    'ws_subscription_index_channels',
+    'Channels with a subscriber here',
+    () => hub.watchedChannels,
+  );
+  readGauge(metrics, 'tradewind_edge_degraded', '1 while cut off from Redis', () =>
+    hub.degradedSince === undefined ? 0 : 1,
+  );
+  readGauge(
+    metrics,
+    'tradewind_edge_probe_age_seconds',
+    'Age of the newest probe that came back from Redis; 0 where no probe can be sent',
+    () => (source.probeAgeMs ?? 0) / 1_000,
+  );
+  readGauge(
+    metrics,
+    'tradewind_edge_ready',
+    '1 while a balancer should send clients here, as /readyz says',
+    () => (isReady() ? 1 : 0),
+  );
+  readGauge(
+    metrics,
+    'tradewind_edge_connections_limit',
+    'Connections that it may hold: WS_MAX_CONNECTIONS, or fewer where file descriptors do not suffice',
+    () => config.maxConnections,
+  );
+  readGauge(metrics, 'ws_total_memory_bytes', 'Resident memory of the process', () =>
+    process.memoryUsage.rss(),
+  );
+  readGauge(
+    metrics,
+    'tradewind_edge_memory_limit_bytes',
+    'Memory that it is meant to use at most: EDGE_MEMORY_LIMIT_BYTES, or its control group’s limit, or the machine’s memory',
+    () => memoryLimit,
+  );
+  readGauge(
+    metrics,
+    'ws_memory_per_connection_bytes',
+    'Resident memory above that at the start, per open connection',
+    () => {
+      const clients = pool.connections;
+      return clients === 0 ? 0 : Math.max(0, process.memoryUsage.rss() - baseline) / clients;
+    },
+  );
+  registerThreadCpu(metrics);
+}
+
+/** Registers what is read off one fan-out worker; each says how it adds up over workers. */
+export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
+  const { statistics, index } = fanOut;
+  readGauge(
+    metrics,
+    'tradewind_edge_connections',
+    'Open connections',
+    () => fanOut.connections.size,
+    'sum',
+  );
+  readGauge(
+    metrics,
+    'ws_subscription_index_total_subscribers',
+    'Subscriptions over all channels',
+    () => index.subscriptions,
+    'sum',
+  );
+  readGauge(
+    metrics,
+    'tradewind_edge_queue_depth_max',
+    'Publications waiting in the fullest queue',
+    () => fanOut.fullestQueue.publications,
+    'max',
+  );
+  readGauge(
+    metrics,
+    'tradewind_edge_queue_bytes_max',
+    'Bytes waiting in the largest queue',
+    () => fanOut.fullestQueue.bytes,
+    'max',
+  );
+  readCounter(
+    metrics,
+    'ws_broadcast_iterations_total',
+    'Subscribers that delivery loops went over',
+    () => statistics.broadcastIterations,
+  );
+  readCounter(
+    metrics,
+    'ws_subscription_index_lookups_total',
+    'Channels looked up in the subscription index',
+    () => statistics.indexLookups,
+  );
+  readCounter(
+    metrics,
+    'tradewind_edge_deliveries_total',
+    'Publications queued for a client',
+    () => statistics.deliveries,
+  );
+  readCounter(
+    metrics,
+    'tradewind_edge_refusals_total',
+    'Publications that a client’s full queue refused',
+    () => statistics.refusals,
+  );
+  readCounter(
+    metrics,
+    'tradewind_edge_caught_up_total',
+    'Refused publications that were queued after all, when the client’s socket had drained',
+    () => statistics.caughtUp,
+  );
+  readCounter(
+    metrics,
+    'tradewind_edge_bytes_out_total',
+    'Bytes written to client sockets, frame headers included',
+    () => fanOut.bytesOut,
+  );
+}
+
+/**
+ * Registers how busy and how late the loop of the calling thread is; once a thread. Both are over
+ * the time since the last scrape, so they are meant for one scraper.
+ *
+ * @returns what ends the measuring.
+ */
+export function registerLoopGauges(metrics: Metrics): () => void {
+  let last = performance.eventLoopUtilization();
+  readGauge(
+    metrics,
+    'tradewind_edge_event_loop_utilization',
+    'Share of time for which the busiest thread’s loop was busy, since the last scrape',
+    () => {
+      const now = performance.eventLoopUtilization();
+      const { utilization } = performance.eventLoopUtilization(now, last);
+      last = now;
+      return utilization;
+    },
+    'max',
+  );
+  const delay = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
+  delay.enable();
+  readGauge(
+    metrics,
+    'tradewind_edge_event_loop_lag_p99_seconds',
+    'How late timers fire, 99th percentile since the last scrape',
+    () => {
+      // What is measured is the time from one probe to the next, which is never less than is asked for.
+      const lateNs = delay.count === 0 ? 0 : delay.percentile(99) - LAG_RESOLUTION_MS * 1e6;
+      delay.reset();
+      return Math.max(0, lateNs) / NS_PER_SECOND;
+    },
+    'max',
+  );
+  return () => {
+    delay.disable();
+  };
+}
+
+/** For all threads from one of them, so that a worker which is too busy to be asked is told of too. */
+function registerThreadCpu(metrics: Metrics): void {
+  metrics.counter({
+    name: 'tradewind_edge_thread_cpu_seconds_total',
+    help: 'CPU time of the threads that run JavaScript: main, and fan-out 0 and so on with EDGE_WORKERS above 1',
+    labelNames: ['thread'],
+    collect() {
+      this.reset();
+      for (const { thread, seconds } of readThreadCpu()) this.inc({ thread }, seconds);
+    },
+  });
+}
+
+function readGauge(
+  metrics: Metrics,
+  name: string,
+  help: string,
+  value: () => number,
+  aggregation: keyof typeof AGGREGATIONS = 'node',
+): void {
+  const { aggregator, words } = AGGREGATIONS[aggregation];
+  metrics.gauge({
+    name,
+    help: `${help}; ${words}`,
+    aggregator,
+    collect() {
+      this.set(value());
+    },
+  });
+}

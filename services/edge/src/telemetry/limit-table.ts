@@ -1,0 +1,148 @@
+import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
+import { ERROR_WINDOW_MS, MAX_PENDING_PONGS } from '../clients/requests.ts';
+import type { EdgeConfig } from '../config.ts';
+import type { LimitName, MemoryLimitName } from '../limits.ts';
+import { ANSWER_DEADLINE_MS, MARK_BYTES, MOST_UNANSWERED } from '../outbound/send-window.ts';
+
+/** Every limit of an edge: the rows of docs/limits.md. What each guards against stands where it is enforced. */
+export const EDGE_LIMITS = {
+  connections: {
+    what: 'open WebSockets',
+    per: 'node',
+    amount: (config) => `${config.maxConnections}`,
+    variables: ['WS_MAX_CONNECTIONS'],
+    told: '503 `node_full` with `Retry-After`',
+    countedBy: 'tradewind_edge_handshakes_total{outcome="node_full"}',
+    enforced: 'always',
+  },
+  http_connections: {
+    what: 'connections to the public port that are no WebSockets',
+    per: 'node',
+    amount: (config) => `${config.httpMaxConnections}`,
+    variables: ['HTTP_MAX_CONNECTIONS'],
+    told: 'the one that has waited longest for its next request is closed',
+    countedBy: 'tradewind_edge_http_connections_closed_total',
+    enforced: 'always',
+  },
+  admin_connections: {
+    what: 'connections to the admin port',
+    per: 'node',
+    amount: () => `${MAX_ADMIN_CONNECTIONS}`,
+    variables: [],
+    told: 'the one that has waited longest for its next request is closed',
+    countedBy: 'tradewind_edge_admin_connections_closed_total',
+    enforced: 'always',
+  },
+  message_bytes: {
+    what: 'bytes of a frame from a client',
+    per: 'request',
+    amount: (config) => `${config.maxMessageBytes}`,
+    variables: ['EDGE_MAX_MESSAGE_BYTES'],
+    told: 'closed with 1009 `message_too_large`',
+    countedBy: 'tradewind_edge_disconnects_total{reason="message_too_large"}',
+    enforced: 'always',
+  },
+  requests: {
+    what: 'requests, WebSocket pings, and pongs that answer no ping of the edge',
+    per: 'connection',
+    amount: (config) => rate(config.requestRate),
+    variables: ['EDGE_REQUEST_RATE', 'EDGE_REQUEST_BURST'],
+    told: 'error `rate_limited` with `id` and `retryAfterMs` (an unsubscribe is carried out); 200 of them not made up for: closed with 4029 `rate_limited`',
+    enforced: 'unless report',
+  },
+  pongs: {
+    what: 'WebSocket pongs that a client has not taken',
+    per: 'connection',
+    amount: () => `${MAX_PENDING_PONGS}`,
+    variables: [],
+    told: 'nothing: it sees 1006 `connection_lost`',
+    countedBy: 'tradewind_edge_disconnects_total{reason="connection_lost"}',
+    enforced: 'always',
+  },
+  errors: {
+    what: 'requests answered with an error, or that name no channel that could exist',
+    per: 'connection',
+    amount: (config) => `${config.maxErrors} in ${ERROR_WINDOW_MS / 1_000} s`,
+    variables: ['EDGE_MAX_ERRORS'],
+    told: 'the error; with the last one: closed with 4029 `rate_limited`',
+    enforced: 'unless report',
+  },
+  mentions: {
+    what: 'channels named in `subscribe` requests',
+    per: 'connection',
+    amount: (config) => rate(config.subscribeRate),
+    variables: ['EDGE_SUBSCRIBE_RATE', 'EDGE_MAX_CHANNELS_PER_CLIENT'],
+    told: 'rejected with `rate_limited` and `retryAfterMs`; what is held is answered, and charged',
+    enforced: 'unless report',
+  },
+  replay: {
+    what: 'bytes of publications of the past (`since`, `history`)',
+    per: 'connection',
+    amount: (config) => rate(config.replayRate),
+    variables: ['EDGE_REPLAY_RATE_BYTES', 'EDGE_REPLAY_BURST_BYTES'],
+    told: 'rejected with `rate_limited` and `retryAfterMs`; what is begun is finished, and charged',
+    enforced: 'unless report',
+  },
+  client_channels: {
+    what: 'channels that are held or waited for',
+    per: 'connection',
+    amount: (config) => `${config.maxChannelsPerClient}`,
+    variables: ['EDGE_MAX_CHANNELS_PER_CLIENT'],
+    told: 'rejected with `too_many_channels`',
+    enforced: 'always',
+  },
+  node_channels: {
+    what: 'distinct channels held in Redis',
+    per: 'node',
+    amount: (config) => `${config.maxChannels}`,
+    variables: ['EDGE_MAX_CHANNELS'],
+    told: 'rejected with `node_channels_full`; while full, names that never carried anything give way, first those of clients that hold most: `unsubscribed` with this `reason`',
+    enforced: 'always',
+  },
+  node_subscribes: {
+    what: 'channels newly subscribed to in Redis',
+    per: 'node',
+    amount: (config) => rate(config.nodeSubscribeRate),
+    variables: ['EDGE_NODE_SUBSCRIBE_RATE'],
+    told: 'rejected with `rate_limited`',
+    enforced: 'unless report',
+  },
+  history_reads: {
+    what: 'bytes of history that Redis sends for clients',
+    per: 'node',
+    amount: (config) => rate(config.historyReadRate),
+    variables: ['EDGE_HISTORY_READ_BYTES_PER_SECOND'],
+    told: 'answered later; after 5 s without what was asked for, with the reason `unavailable`',
+    enforced: 'unless report',
+  },
+  queue: {
+    what: 'publications that wait for a client',
+    per: 'connection',
+    amount: (config) => `${config.queueSlots}, ${config.queueBytes} bytes`,
+    variables: ['EDGE_QUEUE_SLOTS', 'EDGE_QUEUE_BYTES'],
+    told: 'a `gap`; going on: closed with 4008 `slow`',
+    countedBy: 'tradewind_edge_refusals_total',
+    enforced: 'always',
+  },
+  unread: {
+    what: 'bytes that the kernel is given before the client says that it has read those before, where `net.ipv4.tcp_wmem` allows more than 524288',
+    per: 'connection',
+    amount: () =>
+      `${MOST_UNANSWERED} pings, one behind ${MARK_BYTES} bytes each; what it reads in ${ANSWER_DEADLINE_MS} ms once it has shown that it reads`,
+    variables: [],
+    told: 'nothing: what comes then waits in the queue',
+    countedBy: 'tradewind_edge_refusals_total',
+    enforced: 'always',
+  },
+} as const satisfies {
+  readonly [Name in LimitName]: Limit<EdgeConfig> & {
+    readonly enforced: Name extends MemoryLimitName ? 'always' : 'unless report';
+  };
+};
+
+/** The counter of what went beyond those that have none of their own. */
+export const LIMITED_TOTAL = 'tradewind_edge_limited_total';
+
+function rate({ perSecond, burst }: EdgeConfig['requestRate']): string {
+  return `${perSecond} a second, ${burst} at once`;
+}

@@ -1,0 +1,80 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FeedPacker, FeedUnpacker } from './feed-codec.ts';
+import type { PortFeedListener } from './worker-port.ts';
+
+/** Unpacks buffers into the calls that they hold, with tails as text. */
+function callsIn(buffers: readonly Uint8Array<ArrayBuffer>[]): unknown[] {
+  const calls: unknown[] = [];
+  const listener: PortFeedListener = {
+    published: ({ channel, publishedAt, tail }) =>
+      calls.push(['published', channel, publishedAt, Buffer.from(tail).toString()]),
+    acknowledged: (...args) => calls.push(['acknowledged', ...args]),
+    refused: (...args) => calls.push(['refused', ...args]),
+    gap: (...args) => calls.push(['gap', ...args]),
+    resync: (...args) => calls.push(['resync', ...args]),
+    history: ({ publications, ...answer }) =>
+      calls.push(['history', answer, publications.map(({ offset }) => offset)]),
+    degraded: (...args) => calls.push(['degraded', ...args]),
+    restored: () => calls.push(['restored']),
+  };
+  const unpacker = new FeedUnpacker(listener);
+  for (const buffer of buffers) unpacker.unpack(structuredClone(buffer));
+  return calls;
+}
+
+const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}$/);
+const numbered = fc.record({ channel: name, declaration: fc.nat(), ref: fc.nat() });
+
+const anyCall = fc.oneof(
+  fc.tuple(
+    fc.constant('published' as const),
+    name,
+    fc.integer({ min: 0, max: 2 ** 53 - 1 }),
+    fc.string({ unit: 'grapheme', maxLength: 400 }),
+  ),
+  fc.tuple(fc.constant('acknowledged' as const), fc.array(numbered, { maxLength: 5 })),
+  fc.tuple(fc.constant('degraded' as const), fc.nat()),
+  fc.tuple(fc.constant('restored' as const)),
+);
+
+describe('the feed between threads', () => {
+  it('makes the same calls in the same order on the other side', () => {
+    fc.assert(
+      fc.property(fc.array(anyCall, { maxLength: 60 }), (calls) => {
+        const packer = new FeedPacker();
+        for (const call of calls) {
+          if (call[0] === 'published') {
+            const [, channel, publishedAt, text] = call;
+            packer.published({ channel, offset: 0, publishedAt, tail: Buffer.from(text) });
+          } else {
+            packer.call(...call);
+          }
+        }
+        expect(callsIn(packer.take())).toEqual(calls);
+        expect(packer.take()).toEqual([]);
+      }),
+    );
+  });
+
+  it('begins a new buffer rather than a large one, and gives a large record one of its own', () => {
+    const packer = new FeedPacker();
+    const sizes = [30_000, 30_000, 30_000, 200_000, 10];
+    for (const size of sizes) {
+      packer.published({ channel: 'c', offset: 0, publishedAt: 1, tail: Buffer.alloc(size, 0x61) });
+    }
+    const bytes = packer.bytes;
+    const buffers = packer.take();
+    expect(buffers.map(({ byteLength }) => Math.round(byteLength / 10_000))).toEqual([6, 3, 20, 0]);
+    expect(buffers.reduce((sum, { byteLength }) => sum + byteLength, 0)).toBe(bytes);
+    expect(callsIn(buffers)).toHaveLength(sizes.length);
+  });
+
+  it('does not touch what was taken when it packs on', () => {
+    const packer = new FeedPacker();
+    packer.published({ channel: 'first', offset: 0, publishedAt: 1, tail: Buffer.from('a') });
+    const taken = packer.take();
+    packer.published({ channel: 'other', offset: 0, publishedAt: 2, tail: Buffer.from('b') });
+    expect(callsIn(taken)).toEqual([['published', 'first', 1, 'a']]);
+  });
+});

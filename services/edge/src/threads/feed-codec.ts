@@ -1,0 +1,162 @@
+import type { Publication } from '@tradewind/fanout';
+import type { NumberedHistory, PortFeedListener } from './worker-port.ts';
+
+/**
+ * What a hub tells a worker in another thread, packed into few buffers: a call of
+ * {@link PortFeedListener} after the other, in order, since the order is the meaning.
+ *
+ * A record is a kind (1 byte), the length of its body (4 bytes, little-endian) and the body. A
+ * publication's body is its time and its offset (8 bytes each, doubles), its channel's length (1 byte), its channel and
+ * its tail. A publication of the past looks the same, and is part of the next `history`. Any other call's
+ * body is JSON: `[name, …arguments]`.
+ */
+const PUBLICATION = 0;
+const CALL = 1;
+const PAST_PUBLICATION = 2;
+
+const HEADER_BYTES = 5;
+const NUMBER_BYTES = 8;
+
+/** A buffer is handed over when it holds this much; a larger record gets one of its own. */
+const BATCH_BYTES = 64 * 1024;
+
+type Call = {
+  [Name in Exclude<keyof PortFeedListener, 'published'>]: [
+    Name,
+    ...Parameters<PortFeedListener[Name]>,
+  ];
+}[Exclude<keyof PortFeedListener, 'published'>];
+
+/** Packs calls. Its owner takes what is packed at the end of each turn of the event loop. */
+export class FeedPacker {
+  #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES);
+  #end = 0;
+  #full: Uint8Array<ArrayBuffer>[] = [];
+  #fullBytes = 0;
+
+  /** Bytes packed and not taken yet. */
+  get bytes(): number {
+    return this.#fullBytes + this.#end;
+  }
+
+  published(publication: Publication): void {
+    this.#publication(PUBLICATION, publication);
+  }
+
+  /** The answer's publications come first, so that they need not be JSON. */
+  history({ publications, ...answer }: NumberedHistory): void {
+    for (const publication of publications) this.#publication(PAST_PUBLICATION, publication);
+    this.call('history', { ...answer, publications: [] });
+  }
+
+  #publication(kind: number, { channel, offset, publishedAt, tail }: Publication): void {
+    const bodyBytes = 2 * NUMBER_BYTES + 1 + channel.length + tail.length;
+    let at = this.#begin(kind, bodyBytes);
+    at = this.#buffer.writeDoubleLE(publishedAt, at);
+    at = this.#buffer.writeDoubleLE(offset, at);
+    at = this.#buffer.writeUInt8(channel.length, at);
+    at += this.#buffer.write(channel, at, 'latin1');
+    this.#buffer.set(tail, at);
+    this.#end = at + tail.length;
+  }
+
+  call(...call: Call): void {
+    const body = Buffer.from(JSON.stringify(call));
+    const at = this.#begin(CALL, body.length);
+    this.#buffer.set(body, at);
+    this.#end = at + body.length;
+  }
+
+  /** Everything packed since the last call, oldest first; each buffer may be transferred. */
+  take(): readonly Uint8Array<ArrayBuffer>[] {
+    this.#handOver();
+    const taken = this.#full;
+    this.#full = [];
+    this.#fullBytes = 0;
+    return taken;
+  }
+
+  #begin(kind: number, bodyBytes: number): number {
+    const recordBytes = HEADER_BYTES + bodyBytes;
+    if (this.#end + recordBytes > this.#buffer.length) {
+      this.#handOver();
+      if (recordBytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(recordBytes);
+    }
+    this.#buffer[this.#end] = kind;
+    return this.#buffer.writeUInt32LE(bodyBytes, this.#end + 1);
+  }
+
+  /** Copies what is packed into memory of just its size, so that quiet turns stay small. */
+  #handOver(): void {
+    if (this.#end === 0) return;
+    this.#full.push(new Uint8Array(this.#buffer.subarray(0, this.#end)));
+    this.#fullBytes += this.#end;
+    this.#end = 0;
+    if (this.#buffer.length > BATCH_BYTES) this.#buffer = Buffer.allocUnsafeSlow(BATCH_BYTES);
+  }
+}
+
+/** Makes the calls that a {@link FeedPacker} packed. */
+export class FeedUnpacker {
+  readonly #listener: PortFeedListener;
+  /** Of the answer that is to follow. */
+  #past: Publication[] = [];
+
+  constructor(listener: PortFeedListener) {
+    this.#listener = listener;
+  }
+
+  /** The tails of the publications are views into `bytes`, which must not be written to again. */
+  unpack(bytes: Uint8Array<ArrayBuffer>): void {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let at = 0;
+    while (at < buffer.length) {
+      const kind = buffer[at];
+      const start = at + HEADER_BYTES;
+      at = start + buffer.readUInt32LE(at + 1);
+      if (kind === PUBLICATION) this.#listener.published(unpackPublication(buffer, start, at));
+      else if (kind === PAST_PUBLICATION) this.#past.push(unpackPublication(buffer, start, at));
+      else this.#call(JSON.parse(buffer.toString('utf8', start, at)) as Call);
+    }
+  }
+
+  #call(call: Call): void {
+    switch (call[0]) {
+      case 'acknowledged':
+        this.#listener.acknowledged(call[1]);
+        break;
+      case 'refused':
+        this.#listener.refused(call[1], call[2]);
+        break;
+      case 'gap':
+        this.#listener.gap(call[1]);
+        break;
+      case 'resync':
+        this.#listener.resync(call[1]);
+        break;
+      case 'history': {
+        const publications = this.#past;
+        this.#past = [];
+        this.#listener.history({ ...call[1], publications });
+        break;
+      }
+      case 'degraded':
+        this.#listener.degraded(call[1]);
+        break;
+      case 'restored':
+        this.#listener.restored();
+        break;
+    }
+  }
+}
+
+function unpackPublication(buffer: Buffer, start: number, end: number): Publication {
+  const nameAt = start + 2 * NUMBER_BYTES + 1;
+  const tailAt = nameAt + (buffer[nameAt - 1] as number);
+  return {
+    channel: buffer.toString('latin1', nameAt, tailAt),
+    publishedAt: buffer.readDoubleLE(start),
+    offset: buffer.readDoubleLE(start + NUMBER_BYTES),
+    tail: buffer.subarray(tailAt, end),
+  };
+}

@@ -1,0 +1,455 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Hole } from '@tradewind/fanout';
+import type { ErrorCode } from '@tradewind/protocol';
+import { describe, expect, it } from 'vitest';
+import { publicationOf, publicationsOf } from '../clients/testing/fake-upstream.ts';
+import { END_OF_CHANNEL, type FeedListener } from '../feed.ts';
+import { PortListener } from './hub-port.ts';
+import type { InterestChange } from './worker-messages.ts';
+import { PortFeed } from './worker-port.ts';
+
+const BACKLOG_BYTES = 10_000;
+const EPOCH = 'k3x9';
+
+/** Both ends of a port, with what is on its way in between, delivered when the test says so. */
+function connectEnds(hasHistory = true) {
+  const told: unknown[] = [];
+  const toWorker: (readonly Uint8Array<ArrayBuffer>[])[] = [];
+  const toHub: { changes: readonly InterestChange[]; consumedBytes: number }[] = [];
+  const listener: FeedListener = {
+    published: ({ channel, offset }) =>
+      told.push(offset === 0 ? ['published', channel] : ['published', channel, offset]),
+    acknowledged: (list) => told.push(['acknowledged', ...list.map(({ channel }) => channel)]),
+    refused: (channels, code) => told.push(['refused', ...channels, code]),
+    gap: (notice) => told.push(['gap', notice]),
+    resync: (notice) => told.push(['resync', notice]),
+    history: ({ channel, publications, gaps, code }) => {
+      const offsets = [...publications.map(({ offset }) => offset), ...gaps];
+      told.push(code === undefined ? ['history', channel, ...offsets] : ['history', channel, code]);
+    },
+    degraded: (since) => told.push(['degraded', since]),
+    restored: () => told.push(['restored']),
+  };
+  const asked: [channel: string, from: number][] = [];
+  const fillIns: [channel: string, from: number][] = [];
+  const ask = (channel: string, from: number): void => {
+    asked.push([channel, from]);
+  };
+  const hubEnd = new PortListener({
+    post: (buffers) => toWorker.push(buffers),
+    ask: hasHistory
+      ? {
+          history: ask,
+          fillIn(channel, from) {
+            fillIns.push([channel, from]);
+            ask(channel, from);
+          },
+        }
+      : undefined,
+    backlogBytes: BACKLOG_BYTES,
+  });
+  const workerEnd = new PortFeed(
+    (changes, consumedBytes) => toHub.push({ changes, consumedBytes }),
+    listener,
+  );
+  return {
+    ...{ told, asked, fillIns, toWorker, hubEnd, workerEnd },
+    async deliverToWorker() {
+      await nextTurn();
+      for (const buffers of toWorker.splice(0)) workerEnd.receive(buffers);
+    },
+    async deliverToHub() {
+      await nextTurn();
+      for (const { changes, consumedBytes } of toHub.splice(0)) {
+        for (const [channel, declaration, from] of changes) {
+          if (from === undefined) hubEnd.declared(channel, declaration);
+          else hubEnd.asked(channel, from);
+        }
+        hubEnd.consumed(consumedBytes);
+      }
+    },
+    /** The hub answers what it was asked first; what it was told of last is the end of the answer. */
+    answer(from: number, to: number, epoch = EPOCH, code?: ErrorCode, gaps: readonly Hole[] = []) {
+      const [channel] = asked.shift() as [string, number];
+      const publications = (code === undefined ? publicationsOf(channel, from, to) : []).filter(
+        ({ offset }) => !gaps.some((gap) => offset >= gap.from && offset <= gap.to),
+      );
+      const answer = { channel, epoch, publications, gaps };
+      hubEnd.history(code === undefined ? answer : { ...answer, code });
+    },
+  };
+}
+
+type Ends = ReturnType<typeof connectEnds>;
+
+/** A worker that has a channel at offset 10, and then works nothing off until it misses something of it. */
+async function overflow(ends: Ends, channel = 'a'): Promise<number> {
+  ends.workerEnd.declare(channel);
+  await ends.deliverToHub();
+  ends.hubEnd.acknowledged([{ channel, ref: 1, position: { epoch: EPOCH, offset: 10 } }]);
+  return fillUp(ends, channel, 10);
+}
+
+/** Returns the first offset that did not go to the worker. */
+async function fillUp(ends: Ends, channel: string, last: number): Promise<number> {
+  let offset = last;
+  while (ends.hubEnd.unconsumedBytes < BACKLOG_BYTES) {
+    offset += 1;
+    ends.hubEnd.published(publicationOf(channel, 'x'.repeat(1_000), offset));
+    await nextTurn();
+  }
+  ends.hubEnd.published(publicationOf(channel, 'x', offset + 1));
+  return offset + 1;
+}
+
+/** The worker works off all that it was posted, and the hub hears of it. */
+async function workOff(ends: Ends): Promise<void> {
+  await ends.deliverToWorker();
+  await ends.deliverToHub();
+  await nextTurn();
+}
+
+function published(from: number, to: number): unknown[] {
+  return publicationsOf('a', from, to).map(({ offset }) => ['published', 'a', offset]);
+}
+
+function gapOf(from: number, to: number, epoch = EPOCH, reason = 'slow') {
+  const lost = to - from + 1;
+  return ['gap', { channel: 'a', epoch, from, to, lost, reason }];
+}
+
+describe('a worker and its hub across a port', () => {
+  it('passes answers and publications on in one order', async () => {
+    const ends = connectEnds();
+    ends.workerEnd.declare('a');
+    await ends.deliverToHub();
+    ends.hubEnd.acknowledged([{ channel: 'a', ref: 1 }]);
+    ends.hubEnd.published(publicationOf('a', 1));
+    ends.hubEnd.degraded(5);
+    await ends.deliverToWorker();
+    expect(ends.told).toEqual([
+      ['acknowledged', 'a'],
+      ['published', 'a'],
+      ['degraded', 5],
+    ]);
+  });
+
+  it('passes over an acknowledgement of a declaration that was taken back meanwhile', async () => {
+    const ends = connectEnds();
+    ends.workerEnd.declare('a');
+    await ends.deliverToHub();
+    ends.hubEnd.acknowledged([{ channel: 'a', ref: 1 }]);
+    ends.workerEnd.drop('a');
+    ends.workerEnd.declare('a');
+    await ends.deliverToWorker();
+    expect(ends.told).toEqual([]);
+
+    await ends.deliverToHub();
+    ends.hubEnd.acknowledged([{ channel: 'a', ref: 1 }]);
+    await ends.deliverToWorker();
+    expect(ends.told).toEqual([['acknowledged', 'a']]);
+  });
+
+  it('passes over a refusal of an older declaration, and takes a current one for a drop', async () => {
+    const ends = connectEnds();
+    ends.workerEnd.declare('a');
+    await ends.deliverToHub();
+    ends.hubEnd.refused(['a'], 'unavailable');
+    ends.workerEnd.drop('a');
+    ends.workerEnd.declare('a');
+    await ends.deliverToWorker();
+    expect(ends.told).toEqual([]);
+
+    await ends.deliverToHub();
+    ends.hubEnd.refused(['a'], 'unavailable');
+    ends.hubEnd.refused(['a'], 'unavailable');
+    await ends.deliverToWorker();
+    expect(ends.told).toEqual([['refused', 'a', 'unavailable']]);
+  });
+
+  it('drops publications for a worker that works nothing off, and tells it how many', async () => {
+    const ends = connectEnds();
+    const payload = 'x'.repeat(1_000);
+    for (let i = 0; i < 30; i += 1) ends.hubEnd.published(publicationOf('a', payload));
+    for (let i = 0; i < 4; i += 1) ends.hubEnd.published(publicationOf('b', payload));
+    await nextTurn();
+    expect(ends.hubEnd.unconsumedBytes).toBeLessThan(BACKLOG_BYTES + 1_500);
+    const posted = ends.toWorker.length;
+    for (let i = 0; i < 1_000; i += 1) ends.hubEnd.published(publicationOf('a', payload));
+    await nextTurn();
+    expect(ends.toWorker).toHaveLength(posted);
+
+    await ends.deliverToWorker();
+    await ends.deliverToHub();
+    expect(ends.hubEnd.unconsumedBytes).toBe(0);
+    ends.hubEnd.published(publicationOf('a', 'after'));
+    await ends.deliverToWorker();
+    const delivered = ends.told.filter((call) => (call as unknown[])[0] === 'published').length - 1;
+    expect(ends.told.slice(delivered)).toEqual([
+      ['gap', { channel: 'a', lost: 1_030 - delivered, reason: 'slow' }],
+      ['gap', { channel: 'b', lost: 4, reason: 'slow' }],
+      ['published', 'a'],
+    ]);
+  });
+
+  it('posts nothing any more when the worker is gone', async () => {
+    const ends = connectEnds();
+    ends.hubEnd.published(publicationOf('a', 1));
+    ends.hubEnd.close();
+    ends.hubEnd.published(publicationOf('a', 2));
+    await nextTurn();
+    expect(ends.toWorker).toEqual([]);
+  });
+});
+
+describe('what a worker misses because it is behind', () => {
+  it('is filled in from history, in order, before anything newer', async () => {
+    const ends = connectEnds();
+    const missed = await overflow(ends);
+    await workOff(ends);
+    expect(ends.asked).toEqual([['a', missed]]);
+    ends.hubEnd.published(publicationOf('a', 'newer', missed + 1));
+    ends.hubEnd.published(publicationOf('b', 'other'));
+    ends.answer(missed, missed + 1);
+    ends.hubEnd.published(publicationOf('a', 'newest', missed + 2));
+    await ends.deliverToWorker();
+    expect(ends.told.slice(1)).toEqual([
+      ...published(11, missed - 1),
+      ['published', 'b'],
+      ...published(missed, missed + 2),
+    ]);
+  });
+
+  it('takes as many answers as it is long', async () => {
+    const ends = connectEnds();
+    const missed = await overflow(ends);
+    for (const { offset } of publicationsOf('a', missed + 1, missed + 9)) {
+      ends.hubEnd.published(publicationOf('a', 'x', offset));
+    }
+    await workOff(ends);
+    ends.answer(missed, missed + 3);
+    await workOff(ends);
+    expect(ends.asked).toEqual([['a', missed + 4]]);
+    ends.answer(missed + 4, missed + 9);
+    await workOff(ends);
+    expect(ends.asked).toEqual([]);
+    expect(ends.told.slice(1)).toEqual(published(11, missed + 9));
+  });
+
+  it('is a gap as far as history does not hold it', async () => {
+    const ends = connectEnds();
+    const missed = await overflow(ends);
+    ends.hubEnd.gap({
+      ...{ channel: 'a', epoch: EPOCH, from: missed + 1, to: missed + 2, lost: 2 },
+      reason: 'too_large',
+    });
+    ends.hubEnd.published(publicationOf('a', 'x', missed + 3));
+    await workOff(ends);
+    ends.answer(missed + 3, missed + 3);
+    await ends.deliverToWorker();
+    expect(ends.told.slice(1)).toEqual([
+      ...published(11, missed - 1),
+      gapOf(missed, missed + 2),
+      ...published(missed + 3, missed + 3),
+    ]);
+  });
+
+  it('is a gap for its own reason where history holds what nobody can have', async () => {
+    const ends = connectEnds();
+    const missed = await overflow(ends);
+    for (let i = 1; i <= 5; i += 1) ends.hubEnd.published(publicationOf('a', 'x', missed + i));
+    await workOff(ends);
+    ends.answer(missed - 2, missed + 5, EPOCH, undefined, [
+      { from: missed - 1, to: missed, reason: 'unreadable' },
+      { from: missed + 3, to: missed + 3, reason: 'too_large' },
+      { from: missed + 5, to: missed + 5, reason: 'trimmed' },
+    ]);
+    ends.hubEnd.published(publicationOf('a', 'x', missed + 6));
+    await ends.deliverToWorker();
+    expect(ends.told.slice(1)).toEqual([
+      ...published(11, missed - 1),
+      gapOf(missed, missed, EPOCH, 'unreadable'),
+      ...published(missed + 1, missed + 2),
+      gapOf(missed + 3, missed + 3, EPOCH, 'too_large'),
+      ...published(missed + 4, missed + 4),
+      gapOf(missed + 5, missed + 5, EPOCH, 'trimmed'),
+      ...published(missed + 6, missed + 6),
+    ]);
+  });
+
+  it("passes the gaps of an answer to the worker's own question on", async () => {
+    const ends = connectEnds();
+    ends.workerEnd.declare('a');
+    await ends.deliverToHub();
+    ends.hubEnd.acknowledged([{ channel: 'a', ref: 1, position: { epoch: EPOCH, offset: 10 } }]);
+    ends.workerEnd.history('a', 8);
+    await ends.deliverToHub();
+    await nextTurn();
+    const gap = { from: 9, to: 9, reason: 'unreadable' } as const;
+    ends.answer(8, 10, EPOCH, undefined, [gap]);
+    await ends.deliverToWorker();
+    expect(ends.told.at(-1)).toEqual(['history', 'a', 8, 10, gap]);
+  });
+
+  it('sends a worker nothing of what it will not take, and asks for what was missed in another way', async () => {
+    const ends = connectEnds();
+    const missed = await overflow(ends);
+    await workOff(ends);
+    expect(ends.fillIns).toEqual([['a', missed]]);
+    ends.answer(missed, missed);
+    ends.workerEnd.history('a', 1);
+    await ends.deliverToHub();
+    await nextTurn();
+    const posted = ends.hubEnd.unconsumedBytes;
+    const publications = publicationsOf('a', 5, missed).map((one) => one);
+    ends.hubEnd.history({ channel: 'a', epoch: EPOCH, publications, gaps: [], tooLongBefore: 5 });
+    await nextTurn();
+    expect(ends.hubEnd.unconsumedBytes - posted).toBeLessThan(300);
+    await ends.deliverToWorker();
+    expect(ends.told.at(-1)).toEqual(['history', 'a']);
+    expect(ends.fillIns).toHaveLength(1);
+  });
+
+  it.each([
+    ['the hub cannot answer', '', 'unavailable'],
+    ['the answer is of another epoch', 'other', undefined],
+    ['nothing is left of it', EPOCH, undefined],
+  ] as const)('is a gap when %s', async (_, epoch, code) => {
+    const ends = connectEnds();
+    const missed = await overflow(ends);
+    await workOff(ends);
+    ends.answer(missed + 1, epoch === EPOCH ? missed : missed + 1, epoch, code);
+    ends.hubEnd.published(publicationOf('a', 'x', missed + 1));
+    await ends.deliverToWorker();
+    expect(ends.told.slice(-2)).toEqual([
+      gapOf(missed, missed),
+      ...published(missed + 1, missed + 1),
+    ]);
+  });
+
+  it('is a gap at once where there is no history', async () => {
+    const ends = connectEnds(false);
+    const missed = await overflow(ends);
+    await workOff(ends);
+    await ends.deliverToWorker();
+    expect(ends.told.at(-1)).toEqual(gapOf(missed, missed));
+    expect(ends.asked).toEqual([]);
+  });
+
+  it('is a gap of its epoch when that ends meanwhile, and an answer that comes later means nothing', async () => {
+    const ends = connectEnds();
+    const missed = await overflow(ends);
+    await workOff(ends);
+    ends.hubEnd.resync({ channel: 'a', epoch: 'next', offset: 5 });
+    ends.hubEnd.published(publicationOf('a', 'x', 6));
+    ends.answer(missed, missed);
+    await ends.deliverToWorker();
+    expect(ends.told.slice(-3)).toEqual([
+      gapOf(missed, missed),
+      ['resync', { channel: 'a', epoch: 'next', offset: 5 }],
+      ['published', 'a', 6],
+    ]);
+  });
+
+  it('is another thing in another epoch: a late answer about the one before says nothing of it', async () => {
+    const ends = connectEnds();
+    const before = await overflow(ends);
+    await workOff(ends);
+    ends.hubEnd.resync({ channel: 'a', epoch: 'next', offset: 5 });
+    const missed = await fillUp(ends, 'a', 5);
+    ends.answer(before, before);
+    await workOff(ends);
+    expect(ends.asked).toEqual([['a', missed]]);
+    ends.answer(missed, missed, 'next');
+    await ends.deliverToWorker();
+    expect(ends.told.at(-1)).toEqual(['published', 'a', missed]);
+  });
+
+  it('is forgotten when the channel is refused', async () => {
+    const ends = connectEnds();
+    await overflow(ends);
+    ends.hubEnd.refused(['a'], 'unavailable');
+    await workOff(ends);
+    expect(ends.asked).toEqual([]);
+    ends.workerEnd.declare('a');
+    await ends.deliverToHub();
+    ends.hubEnd.acknowledged([{ channel: 'a', ref: 2, position: { epoch: EPOCH, offset: 30 } }]);
+    ends.hubEnd.published(publicationOf('a', 'x', 31));
+    await ends.deliverToWorker();
+    expect(ends.told.slice(-3)).toEqual([
+      ['refused', 'a', 'unavailable'],
+      ['acknowledged', 'a'],
+      ['published', 'a', 31],
+    ]);
+  });
+
+  it('is counted where it has no offsets, beside what has', async () => {
+    const ends = connectEnds();
+    const missed = await overflow(ends);
+    ends.hubEnd.published(publicationOf('a', 'plain'));
+    ends.hubEnd.published(publicationOf('b', 'plain'));
+    await workOff(ends);
+    ends.hubEnd.gap({ channel: 'a', reason: 'link' });
+    ends.answer(missed, missed);
+    await ends.deliverToWorker();
+    const plain = (channel: string) => ['gap', { channel, lost: 1, reason: 'slow' }];
+    expect(ends.told.slice(missed - 10)).toEqual([
+      ...[plain('a'), plain('b')],
+      ...published(missed, missed),
+      ['gap', { channel: 'a', reason: 'link' }],
+    ]);
+  });
+});
+
+describe('what a worker asks of history', () => {
+  it('is not asked while it is behind by more than half, and then a few at a time', async () => {
+    const ends = connectEnds();
+    const channels = ['c1', 'c2', 'c3', 'c4', 'c5', 'c6'];
+    for (const channel of channels) ends.workerEnd.declare(channel);
+    await ends.deliverToHub();
+    const position = { epoch: EPOCH, offset: 10 };
+    ends.hubEnd.acknowledged(channels.map((channel) => ({ channel, ref: 1, position })));
+    for (let i = 0; i < 7; i += 1) ends.hubEnd.published(publicationOf('b', 'x'.repeat(1_000)));
+    await nextTurn();
+    for (const channel of channels) ends.workerEnd.history(channel, 5);
+    await ends.deliverToHub();
+    await nextTurn();
+    expect(ends.asked).toEqual([]);
+    await workOff(ends);
+    expect(ends.asked.map(([channel]) => channel)).toEqual(['c1', 'c2', 'c3', 'c4']);
+    for (let i = 0; i < 4; i += 1) ends.answer(5, 10);
+    await workOff(ends);
+    expect(ends.asked.map(([channel]) => channel)).toEqual(['c5', 'c6']);
+    expect(ends.told.slice(-4)).toEqual(
+      channels.slice(0, 4).map((channel) => ['history', channel, 5, 6, 7, 8, 9, 10]),
+    );
+  });
+
+  it.each([5, END_OF_CHANNEL])(
+    'is answered behind what it misses of the channel: from %d on',
+    async (from) => {
+      const ends = connectEnds();
+      ends.workerEnd.declare('a');
+      await ends.deliverToHub();
+      const position = { epoch: EPOCH, offset: 10 };
+      ends.hubEnd.acknowledged([{ channel: 'a', ref: 1, position }]);
+      ends.workerEnd.history('a', from);
+      await ends.deliverToHub();
+      await nextTurn();
+      expect(ends.asked).toEqual([['a', from]]);
+      const missed = await fillUp(ends, 'a', 10);
+      ends.answer(5, missed);
+      await workOff(ends);
+      expect(ends.asked).toEqual([['a', missed]]);
+      ends.answer(missed, missed);
+      await workOff(ends);
+      expect(ends.asked).toEqual([['a', from]]);
+      ends.answer(missed, missed);
+      await workOff(ends);
+      expect(ends.told.slice(-2)).toEqual([
+        ['published', 'a', missed],
+        ['history', 'a', missed],
+      ]);
+    },
+  );
+});

@@ -1,0 +1,76 @@
+import { OpenQuestions } from '../clients/open-questions.ts';
+import type { HubFeed } from '../hub/hub.ts';
+import type { MissedPublications } from './missed-publications.ts';
+
+/** The worker's own question, from this offset on, or what it missed of the channel. */
+export type PortQuestion = number | MissedPublications;
+
+/** Asks the hub for a channel's publications. */
+export type AskHub = Pick<HubFeed, 'history' | 'fillIn'>;
+
+/** What the hub is yet to be asked about the channels of one worker: one question a channel at a time. */
+export class PortQuestions {
+  readonly #ask: AskHub;
+  /** The worker's own questions that are not answered yet. */
+  readonly #own = new Map<string, number>();
+  /** Channels to ask about; the first comes first. */
+  readonly #waiting = new Set<string>();
+  readonly #open = new Map<string, PortQuestion>();
+  readonly #answers: OpenQuestions;
+
+  /** @param bytes what all answers together may take. */
+  constructor(ask: AskHub, bytes: number) {
+    this.#ask = ask;
+    this.#answers = new OpenQuestions(bytes);
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** The worker asks; see `Feed.history`. */
+  addOwn(channel: string, from: number): void {
+    this.#own.set(channel, from);
+    this.#waiting.add(channel);
+  }
+
+  /** There is something to ask about this channel. */
+  add(channel: string): void {
+    this.#waiting.add(channel);
+  }
+
+  /** Puts what may be asked now: about what was missed first, since the worker's own question is about more. */
+  put(missed: ReadonlyMap<string, MissedPublications>, freeBytes: number): void {
+    for (const channel of this.#waiting) {
+      if (!this.#answers.mayPut(freeBytes)) return;
+      if (this.#open.has(channel)) continue;
+      this.#waiting.delete(channel);
+      const question = missed.get(channel) ?? this.#own.get(channel);
+      if (question === undefined) continue;
+      this.#open.set(channel, question);
+      this.#answers.put();
+      if (typeof question === 'number') this.#ask.history(channel, question);
+      else this.#ask.fillIn(channel, question.from);
+    }
+  }
+
+  /** Takes the question that the hub has answered, with so many bytes. */
+  takeAnswered(channel: string, bytes: number): PortQuestion | undefined {
+    const question = this.#open.get(channel);
+    this.#end(channel, bytes);
+    if (typeof question === 'number') this.#own.delete(channel);
+    else if (this.#own.has(channel)) this.#waiting.add(channel);
+    return question;
+  }
+
+  /** The worker no longer has the channel: nothing is answered. */
+  forget(channel: string): void {
+    this.#own.delete(channel);
+    this.#waiting.delete(channel);
+    this.#end(channel, undefined);
+  }
+
+  #end(channel: string, bytes: number | undefined): void {
+    if (this.#open.delete(channel)) this.#answers.ended(bytes);
+  }
+}

@@ -1,0 +1,143 @@
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { listenOn, type MetricObjects, type Readiness, sumMetrics } from '@tradewind/runtime';
+import type { EdgeConfig } from '../config.ts';
+import type { Hub } from '../hub/hub.ts';
+import { ConnectionCount, createConnectionMemory } from '../node/connection-count.ts';
+import type { FanOutPool } from '../node/local-pool.ts';
+import { divideShed } from '../node/shed.ts';
+import type { NodeEvents } from '../telemetry/events.ts';
+import { FanOutWorker } from './worker-thread.ts';
+
+/** How soon a lost worker is replaced, in ms; doubled each time it ends again at once. */
+const REPLACE_AFTER_MS = 100;
+const REPLACE_AFTER_MAX_MS = 5_000;
+
+/** A worker that ran for so long did not end at once, in ms. */
+const STABLE_AFTER_MS = 10_000;
+
+/** How often workers are looked at for signs of life, in ms. */
+const WATCH_INTERVAL_MS = 1_000;
+
+/**
+ * Fan-out workers in threads of their own, which accept on one port. A worker that ends unasked is
+ * replaced: its clients lose their connections and reconnect, those of the others notice nothing.
+ */
+export class WorkerPool implements FanOutPool {
+  readonly #config: EdgeConfig;
+  readonly #hub: Hub;
+  readonly #events: NodeEvents;
+  readonly #connectionMemory: SharedArrayBuffer;
+  readonly #connectionCount: ConnectionCount;
+  readonly #workers: FanOutWorker[] = [];
+  /** Totals of workers that are gone, so that the node's counters do not go back. */
+  #departed: MetricObjects = [];
+  /** Aborts when the node begins to end: from then on a lost worker is not replaced. */
+  readonly #ending = new AbortController();
+  readonly #watch: NodeJS.Timeout;
+  #port = 0;
+  #readiness: Readiness | undefined;
+
+  constructor(config: EdgeConfig, hub: Hub, events: NodeEvents) {
+    this.#config = config;
+    this.#hub = hub;
+    this.#events = events;
+    this.#connectionMemory = createConnectionMemory(config.workers);
+    this.#connectionCount = new ConnectionCount(this.#connectionMemory, 0);
+    this.#watch = setInterval(() => {
+      const now = performance.now();
+      for (const worker of this.#workers) worker.endIfSilent(now);
+    }, WATCH_INTERVAL_MS);
+  }
+
+  get connections(): number {
+    return this.#connectionCount.total;
+  }
+
+  async listen(): Promise<number> {
+    this.#port = await probePort(this.#config);
+    const slots = Array.from({ length: this.#config.workers }, (_, slot) => slot);
+    await Promise.all(slots.map((slot) => this.#start(slot).listening));
+    for (const slot of slots) void this.#supervise(slot);
+    return this.#port;
+  }
+
+  setReadiness(readiness: Readiness): void {
+    this.#readiness = readiness;
+    for (const worker of this.#workers) worker.setReadiness(readiness);
+  }
+
+  async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
+    this.#ending.abort();
+    await Promise.all(this.#workers.map((worker) => worker.drain(windowMs, hurry)));
+  }
+
+  shed(count: number, windowMs: number): void {
+    const shares = divideShed(count, this.#connectionCount.bySlot);
+    this.#workers.forEach((worker, slot) => {
+      worker.shed(shares[slot] as number, windowMs);
+    });
+  }
+
+  async metrics(): Promise<readonly MetricObjects[]> {
+    const living = await Promise.all(this.#workers.map((worker) => worker.metrics()));
+    return [this.#departed, ...living];
+  }
+
+  async describe() {
+    const answers = await Promise.all(this.#workers.map((worker) => worker.describe()));
+    return answers.filter((answer) => answer !== undefined);
+  }
+
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    clearInterval(this.#watch);
+    await Promise.all(this.#workers.map((worker) => worker.stop()));
+  }
+
+  #start(slot: number): FanOutWorker {
+    const start = { config: this.#config, port: this.#port, slot };
+    const worker = new FanOutWorker(
+      { ...start, connectionMemory: this.#connectionMemory },
+      this.#hub,
+    );
+    this.#workers[slot] = worker;
+    if (this.#readiness !== undefined) worker.setReadiness(this.#readiness);
+    return worker;
+  }
+
+  /** Replaces the worker of a slot whenever it ends unasked. */
+  async #supervise(slot: number): Promise<void> {
+    let waitMs = REPLACE_AFTER_MS;
+    for (;;) {
+      const startedAt = performance.now();
+      const worker = this.#workers[slot] as FanOutWorker;
+      const cause = await worker.ended;
+      this.#connectionCount.reset(slot);
+      if (cause === undefined) return;
+      this.#events.workerLost(slot, cause);
+      this.#departed = await sumMetrics([this.#departed, totalsOf(worker.lastMetrics)]);
+      const wasStable = performance.now() - startedAt > STABLE_AFTER_MS;
+      waitMs = wasStable ? REPLACE_AFTER_MS : Math.min(waitMs * 2, REPLACE_AFTER_MAX_MS);
+      await sleep(waitMs, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+      if (this.#ending.signal.aborted) return;
+      this.#start(slot);
+    }
+  }
+}
+
+/** What of a worker's metrics outlives it: counts, but not states. */
+function totalsOf(metrics: MetricObjects): MetricObjects {
+  return metrics.filter(({ type }) => String(type) !== 'gauge');
+}
+
+/**
+ * Binds the port once without sharing it: a second server that shares a port binds silently, so this
+ * is what tells a port in use. Returns the port, which differs from the configured one when that is 0.
+ */
+async function probePort({ host, port }: EdgeConfig): Promise<number> {
+  const probe = createServer();
+  const bound = await listenOn(probe, { host, port, reusePort: false, portSetting: 'PORT' });
+  await new Promise((resolve) => probe.close(resolve));
+  return bound;
+}

@@ -1,0 +1,133 @@
+import type { Publication } from '@tradewind/fanout';
+import type { ErrorCode } from '@tradewind/protocol';
+import type {
+  Acknowledgement,
+  Feed,
+  FeedListener,
+  GapNotice,
+  HistoryAnswer,
+  ResyncNotice,
+} from '../feed.ts';
+import { FeedUnpacker } from './feed-codec.ts';
+import type { InterestChange } from './worker-messages.ts';
+
+/**
+ * A worker's side of a hub in another thread. What it wants is gathered and posted once a turn.
+ *
+ * Declarations are numbered, and so are their answers: an answer that was on its way when the worker
+ * dropped the channel and declared it again belongs to the old declaration, and is passed over.
+ */
+export class PortFeed implements Feed {
+  readonly #post: (changes: readonly InterestChange[], consumedBytes: number) => void;
+  readonly #listener: FeedListener;
+  readonly #declarations = new Map<string, number>();
+  readonly #unpacker: FeedUnpacker;
+  #lastDeclaration = 0;
+  #changes: InterestChange[] = [];
+  #consumedBytes = 0;
+  #scheduled: NodeJS.Immediate | undefined;
+
+  constructor(
+    post: (changes: readonly InterestChange[], consumedBytes: number) => void,
+    listener: FeedListener,
+  ) {
+    this.#post = post;
+    this.#listener = listener;
+    this.#unpacker = new FeedUnpacker({
+      published: (publication) => listener.published(publication),
+      gap: (notice) => listener.gap(notice),
+      resync: (notice) => listener.resync(notice),
+      history: (answer) => {
+        if (this.#isCurrent(answer.channel, answer.declaration)) listener.history(answer);
+      },
+      degraded: (since) => listener.degraded(since),
+      restored: () => listener.restored(),
+      acknowledged: (acknowledgements) => this.#acknowledged(acknowledgements),
+      refused: (refusals, code) => this.#refused(refusals, code),
+    });
+  }
+
+  declare(channel: string, others = 0): void {
+    this.#lastDeclaration += 1;
+    this.#declarations.set(channel, this.#lastDeclaration);
+    this.#change([channel, this.#lastDeclaration, undefined, others]);
+  }
+
+  drop(channel: string): void {
+    this.#declarations.delete(channel);
+    this.#change([channel, undefined]);
+  }
+
+  history(channel: string, from: number): void {
+    this.#change([channel, this.#declarations.get(channel), from]);
+  }
+
+  /** Works off what the hub posted. */
+  receive(buffers: readonly Uint8Array<ArrayBuffer>[]): void {
+    for (const bytes of buffers) {
+      this.#unpacker.unpack(bytes);
+      this.#consumedBytes += bytes.byteLength;
+    }
+    this.#schedule();
+  }
+
+  /** Ends its timer. */
+  close(): void {
+    clearImmediate(this.#scheduled);
+  }
+
+  #acknowledged(numbered: readonly NumberedAcknowledgement[]): void {
+    const current = numbered.filter(({ channel, declaration }) =>
+      this.#isCurrent(channel, declaration),
+    );
+    if (current.length > 0) this.#listener.acknowledged(current);
+  }
+
+  #refused(numbered: readonly NumberedChannel[], code: ErrorCode): void {
+    const current = numbered
+      .filter(({ channel, declaration }) => this.#isCurrent(channel, declaration))
+      .map(({ channel }) => channel);
+    for (const channel of current) this.#declarations.delete(channel);
+    if (current.length > 0) this.#listener.refused(current, code);
+  }
+
+  #isCurrent(channel: string, declaration: number): boolean {
+    return this.#declarations.get(channel) === declaration;
+  }
+
+  #change(change: InterestChange): void {
+    this.#changes.push(change);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    this.#scheduled ??= setImmediate(() => {
+      this.#scheduled = undefined;
+      this.#post(this.#changes, this.#consumedBytes);
+      this.#changes = [];
+      this.#consumedBytes = 0;
+    });
+  }
+}
+
+/** A channel, and which of the worker's declarations of it is meant. */
+export interface NumberedChannel {
+  readonly channel: string;
+  readonly declaration: number;
+}
+
+export interface NumberedAcknowledgement extends Acknowledgement, NumberedChannel {}
+
+export interface NumberedHistory extends HistoryAnswer, NumberedChannel {}
+
+/** What crosses from the hub's thread: a {@link FeedListener} whose answers carry numbers. */
+export interface PortFeedListener {
+  published(publication: Publication): void;
+  acknowledged(acknowledgements: readonly NumberedAcknowledgement[]): void;
+  refused(channels: readonly NumberedChannel[], code: ErrorCode): void;
+  gap(notice: GapNotice): void;
+  resync(notice: ResyncNotice): void;
+  history(answer: NumberedHistory): void;
+  degraded(since: number): void;
+  restored(): void;
+}

@@ -1,0 +1,158 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { createBearerFinder, type Route, type RouteMatch, TokenBucket } from '@tradewind/runtime';
+import type { IngestLimits } from '../config.ts';
+import type { IngestEvents, RouteName } from '../events.ts';
+import { refusal } from '../publishing/faults.ts';
+import type { Item } from '../publishing/item.ts';
+import type { ItemResult } from '../publishing/publish.ts';
+import type { PublishQueue } from '../publishing/publish-queue.ts';
+import { answerMany, answerOne } from './answer.ts';
+import { batchFormatOf, itemsOf, type SourceValue } from './batch.ts';
+import { BodyPlaces } from './body-places.ts';
+import { keyOfHeaders, refuseKeyHeader, sourceOfHeaders } from './idempotency-key.ts';
+import { publishEntry } from './publish-entry.ts';
+import { channelOfPath, rawItem } from './raw-payload.ts';
+import { checkHeaders, declaresJson, readBody } from './request-body.ts';
+import { tradeEntry } from './trade-entry.ts';
+
+/** Requests being worked on, and whether more may come. */
+export interface Admission {
+  /** Being read, published or answered. */
+  requestsInFlight: number;
+  /** No request is taken any more. */
+  draining: boolean;
+}
+
+/** What is said when no further body is read. */
+const IN_FLIGHT_MESSAGES = {
+  in_flight: ({ maxInFlight }: IngestLimits) => `${maxInFlight} requests are being read already.`,
+  in_flight_per_token: ({ maxInFlightPerToken }: IngestLimits) =>
+    `${maxInFlightPerToken} requests of this token are being read already.`,
+} as const;
+
+/** The interface to publish by: `/v1/channels/<channel>`, `/v1/publish` and `/v1/trades`. */
+export function createRoutes(options: {
+  readonly publisher: { readonly available: boolean };
+  readonly queue: Pick<PublishQueue, 'submit'>;
+  readonly events: IngestEvents;
+  readonly limits: IngestLimits;
+  readonly tokens: readonly string[];
+  readonly admission: Admission;
+}): readonly Route[] {
+  const { publisher, queue, events, limits, tokens, admission } = options;
+  const { maxBodyBytes, maxItems, maxPublicationBytes, publicationsPerSecond } = limits;
+  const bucket = new TokenBucket(
+    { perSecond: publicationsPerSecond, burst: Math.max(publicationsPerSecond, maxItems) },
+    performance.now(),
+  );
+  const places = new BodyPlaces(limits);
+  const findToken = createBearerFinder(tokens);
+
+  function publish(route: RouteName, items: readonly Item[]): Promise<readonly ItemResult[]> {
+    const wanted = items.filter((item) => item.ok).length;
+    if (publisher.available && !bucket.take(performance.now(), wanted)) {
+      events.rateLimited(route, 'publications');
+      const message = `All requests together may publish ${publicationsPerSecond} per second.`;
+      throw refusal('rate_limited', message, Math.ceil(bucket.waitMs(wanted) / 1_000));
+    }
+    return queue.submit(items);
+  }
+
+  /** Takes a place for the request's body, and returns whose it is. */
+  function admit(route: RouteName, request: IncomingMessage): string {
+    const token = findToken(request);
+    if (token === undefined && tokens.length > 0) {
+      events.unauthorized(route);
+      throw refusal('unauthorized');
+    }
+    if (admission.draining) throw refusal('draining');
+    const holder = token === undefined ? String(request.socket.remoteAddress) : String(token);
+    const limit = places.take(holder);
+    if (limit === undefined) return holder;
+    events.rateLimited(route, limit);
+    throw refusal('rate_limited', IN_FLIGHT_MESSAGES[limit](limits));
+  }
+
+  // Promises in a chain, not an async function: while a publication waits for Redis, nothing here
+  // holds the body that it was cut from.
+  function post(
+    route: RouteName,
+    path: string,
+    read: (
+      request: IncomingMessage,
+      response: ServerResponse,
+      match: RouteMatch,
+    ) => Promise<readonly Item[]>,
+    answer: (response: ServerResponse, results: readonly ItemResult[]) => void,
+  ): Route {
+    return {
+      method: 'POST',
+      path,
+      async handler(request, response, match) {
+        const startedAt = performance.now();
+        response.once('close', () => {
+          const status = response.writableFinished ? response.statusCode : 'aborted';
+          events.requestDone(route, status, (performance.now() - startedAt) / 1_000);
+        });
+        const holder = admit(route, request);
+        admission.requestsInFlight += 1;
+        return read(request, response, match)
+          .finally(() => places.giveBack(holder))
+          .then((items) => publish(route, items))
+          .then((results) => {
+            events.itemsDone(route, results);
+            answer(response, results);
+          })
+          .finally(() => {
+            admission.requestsInFlight -= 1;
+          });
+      },
+    };
+  }
+
+  function postBatch(
+    route: RouteName,
+    path: string,
+    entryReader: (headers: IncomingHttpHeaders) => (source: SourceValue) => Item,
+  ): Route {
+    async function read(
+      request: IncomingMessage,
+      response: ServerResponse,
+    ): Promise<readonly Item[]> {
+      checkHeaders(request);
+      refuseKeyHeader(request.headers);
+      const toItem = entryReader(request.headers);
+      const format = batchFormatOf(request.headers['content-type']);
+      return itemsOf(await readBody(request, response, maxBodyBytes), format, maxItems, toItem);
+    }
+    return post(route, path, read, answerMany);
+  }
+
+  async function readChannel(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { rest }: RouteMatch,
+  ): Promise<readonly Item[]> {
+    const channel = channelOfPath(rest);
+    checkHeaders(request);
+    const key = keyOfHeaders(request.headers);
+    const body = await readBody(request, response, maxBodyBytes);
+    const payload = { body, isJson: declaresJson(request.headers), isText: events.textPayload };
+    return [rawItem(channel, payload, maxPublicationBytes, key)];
+  }
+
+  return [
+    post('channel', '/v1/channels/*', readChannel, (response, [result]) => {
+      if (result !== undefined) answerOne(response, result);
+    }),
+    postBatch(
+      'publish',
+      '/v1/publish',
+      () => (source) => publishEntry(source, maxPublicationBytes),
+    ),
+    postBatch('trades', '/v1/trades', (headers) => {
+      const origin = { source: sourceOfHeaders(headers) };
+      return (source) => tradeEntry(source, maxPublicationBytes, origin);
+    }),
+  ];
+}
