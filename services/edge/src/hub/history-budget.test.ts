@@ -17,7 +17,7 @@ function setUp(bytes: number, enforcesRates = true) {
     beyond.push(`${limit} ${isEnforced}`),
   );
   const read = (channel: string): boolean => {
-    if (!budget.allows(channel)) return false;
+    if (!budget.allows(channel, performance.now())) return false;
     const expected = budget.begin();
     budget.charge(bytes);
     budget.end(expected, bytes);
@@ -56,12 +56,38 @@ it('lets nobody wait for ever: who waits for too long is told', () => {
   expect(told).toEqual(['a', 'late b']);
 });
 
+it('lets a channel go on waiting that was allowed and could not be read then', () => {
+  const askedAt = performance.now();
+  const told: string[] = [];
+  const guard = new LimitGuard(true, () => undefined);
+  const budget: HistoryBudget<string> = new HistoryBudget(
+    { perSecond: 1_000, burst: 1_000 },
+    guard,
+    {
+      ready(channel) {
+        told.push(`ready ${channel}`);
+        // Something else was read in its place, and it is its turn a moment later.
+        budget.charge(2_000);
+        setTimeout(() => budget.allows(channel, askedAt), 1);
+      },
+      late: (channel) => told.push(`late ${channel}`),
+    },
+  );
+  onTestFinished(() => budget.stop());
+  budget.charge(2_000);
+  budget.allows('a', askedAt);
+  vi.advanceTimersByTime(4_900);
+  expect(told.at(-1)).toBe('ready a');
+  vi.advanceTimersByTime(200);
+  expect(told.at(-1)).toBe('late a');
+});
+
 it('counts reads under way as large as the latest ones were', () => {
   const { budget, read } = setUp(1_500);
   read('a');
-  expect(budget.allows('b')).toBe(true);
+  expect(budget.allows('b', 0)).toBe(true);
   budget.begin();
-  expect(budget.allows('c'), '500 are left, and b is expected to take 1,500').toBe(false);
+  expect(budget.allows('c', 0), '500 are left, and b is expected to take 1,500').toBe(false);
 });
 
 it('forgets who is gone', () => {

@@ -2,10 +2,10 @@ import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { LimitGuard } from '../limits.ts';
 
 /**
- * How long a channel waits for the budget at most, in ms. A client that hears nothing for 10 s gives up; before that
- * it is told that it may ask again.
+ * How long a question waits to be read for at most, in ms, whatever it waits for. A client that hears nothing for 10 s
+ * gives up; before that it is told that it may ask again.
  */
-const PATIENCE_MS = 5_000;
+export const PATIENCE_MS = 5_000;
 
 /** Between two looks whether those who wait may go on, in ms. */
 const LOOK_INTERVAL_MS = 20;
@@ -27,7 +27,7 @@ export class HistoryBudget<C> {
   readonly #bucket: TokenBucket;
   readonly #guard: LimitGuard;
   readonly #listener: HistoryBudgetListener<C>;
-  /** Channels that wait, and since when, in ms on the monotonic clock. */
+  /** Channels that wait, and since when their oldest question does, in ms on the monotonic clock. */
   readonly #waiting = new Map<C, number>();
   #expectedBytes = 0;
   /** Whose turn it is. */
@@ -40,13 +40,18 @@ export class HistoryBudget<C> {
     this.#listener = listener;
   }
 
-  /** Whether the channel may be read now; if not, the listener hears of it. */
-  allows(channel: C): boolean {
+  /**
+   * Whether the channel may be read now; if not, the listener hears of it.
+   *
+   * @param since when its oldest question was put, in ms on the monotonic clock. A channel that was allowed and could not
+   *   be read all the same goes on waiting from there.
+   */
+  allows(channel: C, since: number): boolean {
     if (this.#waiting.has(channel)) return false;
     if (channel === this.#allowed) return true;
     if (this.#waiting.size === 0 && this.#bucket.take(performance.now(), 0)) return true;
     if (!this.#guard.refuses('history_reads')) return true;
-    this.#waiting.set(channel, performance.now());
+    this.#waiting.set(channel, since);
     this.#schedule();
     return false;
   }
@@ -93,18 +98,18 @@ export class HistoryBudget<C> {
 
   #serveWaiting(): void {
     const now = performance.now();
+    // The oldest question may be behind: its channel was allowed before, and waits here again.
     for (const [channel, since] of [...this.#waiting]) {
-      if (now - since >= PATIENCE_MS) {
-        this.#waiting.delete(channel);
-        this.#listener.late(channel);
-      } else if (this.#bucket.take(now, 0)) {
-        this.#waiting.delete(channel);
-        this.#allowed = channel;
-        this.#listener.ready(channel);
-        this.#allowed = undefined;
-      } else {
-        return;
-      }
+      if (now - since < PATIENCE_MS) continue;
+      this.#waiting.delete(channel);
+      this.#listener.late(channel);
+    }
+    for (const channel of [...this.#waiting.keys()]) {
+      if (!this.#bucket.take(now, 0)) return;
+      this.#waiting.delete(channel);
+      this.#allowed = channel;
+      this.#listener.ready(channel);
+      this.#allowed = undefined;
     }
   }
 }

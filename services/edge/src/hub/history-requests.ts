@@ -4,6 +4,8 @@ import { type FeedListener, type HistoryAnswer, nothingOf } from '../feed.ts';
 
 interface Request {
   readonly from: number;
+  /** When it was asked, in ms on the monotonic clock. */
+  readonly askedAt: number;
   /** The channel's offset when it was asked for: an answer must reach so far. */
   until: number;
 }
@@ -53,8 +55,13 @@ export class HistoryRequests {
     return Math.max(0, ...[...this.#requests.values()].map(({ until }) => until));
   }
 
+  /** When the oldest of them was asked, in ms on the monotonic clock; infinite when there is none. */
+  get askedAt(): number {
+    return Math.min(...[...this.#requests.values()].map(({ askedAt }) => askedAt));
+  }
+
   add(listener: FeedListener, from: number, until: number): void {
-    this.#requests.set(listener, { from, until });
+    this.#requests.set(listener, { from, until, askedAt: performance.now() });
   }
 
   /** A new epoch begins behind this offset: how far the old one had come says nothing about it. */

@@ -181,6 +181,30 @@ describe('Hub: what workers ask of the past', () => {
     expect(told.news()).toEqual(['history a 1,2,3,4', 'history a unavailable']);
   });
 
+  it('is answered with a code in time when it is not its turn before', async () => {
+    const { archive, hub, feed, told } = await live();
+    const others = Array.from({ length: 16 }, (_, i) => `other${i}`);
+    for (const name of others) {
+      archive.positions.set(name, { epoch: 'E', offset: 4 });
+      feed.declare(name);
+    }
+    hub.subscribed(others);
+    await answers();
+    const read = archive.readHistory.bind(archive);
+    archive.readHistory = (channel, ...rest) =>
+      channel === 'a' ? read(channel, ...rest) : new Promise(() => undefined);
+    for (const name of others) feed.history(name, 1);
+    await answers();
+    told.news();
+    feed.history('a', 1);
+    vi.advanceTimersByTime(4_900);
+    await answers();
+    expect(told.news(), 'as many reads as may be are under way').toEqual([]);
+    vi.advanceTimersByTime(400);
+    await answers();
+    expect(told.news()).toEqual(['history a unavailable']);
+  });
+
   it('brings a worker what it missed forward, in several answers, without waiting for a budget', async () => {
     const { archive, feed, told } = await live({
       ...{ maxHistory: 10, historyReadRate: { perSecond: 1, burst: 1 } },

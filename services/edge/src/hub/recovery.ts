@@ -3,7 +3,7 @@ import type { Rate } from '@tradewind/runtime';
 import type { LimitGuard } from '../limits.ts';
 import type { HistoryPage } from '../sequence/message.ts';
 import type { HubChannel } from './channel.ts';
-import { HistoryBudget } from './history-budget.ts';
+import { HistoryBudget, PATIENCE_MS } from './history-budget.ts';
 import { HistoryPages, type ReplayBounds } from './history-pages.ts';
 import type { HistoryRequests } from './history-requests.ts';
 import { CHECK_INTERVAL_MS, TailChecks } from './idle-channel-checks.ts';
@@ -179,6 +179,7 @@ export class Recovery {
 
   #tick(): void {
     this.#agreement = undefined;
+    this.#failLate();
     const suspicious = takeAll(this.#suspicious);
     for (const channel of suspicious) channel.sequence.compare();
     for (const channel of [...takeAll(this.#delayed), ...suspicious]) this.serve(channel);
@@ -188,13 +189,24 @@ export class Recovery {
     }
   }
 
+  /** What waits for its turn, or to be tried again, is answered in time like what waits for the budget. */
+  #failLate(): void {
+    const latest = performance.now() - PATIENCE_MS;
+    for (const channels of [this.#waiting, this.#delayed]) {
+      for (const { requests, sequence } of channels) {
+        if (requests.isEmpty || requests.askedAt > latest) continue;
+        requests.fail(sequence.epoch, 'unavailable');
+      }
+    }
+  }
+
   #operate(channel: HubChannel, operation: Operation): void {
     if (this.#operations.has(channel) || this.#delayed.has(channel)) return;
     if (this.#operations.size >= OPERATIONS_AT_ONCE) {
       this.#waiting.add(channel);
       return;
     }
-    if (operation === 'resume' && !this.#budget.allows(channel)) return;
+    if (operation === 'resume' && !this.#budget.allows(channel, channel.requests.askedAt)) return;
     const token = Symbol(channel.name);
     this.#operations.set(channel, token);
     const isCurrent = (): boolean => this.#operations.get(channel) === token;
