@@ -126,15 +126,25 @@ describe('Connection: what the node owes to a client that does not read', () => 
     expect(payloads.slice(-3, -1)).toEqual(gaps);
   });
 
-  it('is the latest notice only', () => {
+  it('is told the state of the node once there is room, unless it has been told of it', () => {
     const { connection, webSocket, sink } = stall();
-    connection.sendNotice(encodeServerMessage({ type: 'degraded', since: 1 }));
-    connection.sendNotice(encodeServerMessage({ type: 'restored' }));
+    const degraded = [1, 2].map((since) => encodeServerMessage({ type: 'degraded', since }));
+    const states = () =>
+      sink.frames.flatMap(
+        ({ payload }) => /degraded","since":\d|restored/.exec(`${payload}`) ?? [],
+      );
+    connection.tellState(degraded[0]);
+    connection.tellState(undefined);
     expect(webSocket.closes).toEqual([]);
     sink.drain();
-    const payloads = sink.frames.map(({ payload }) => payload.toString());
-    expect(payloads.at(-1)).toBe('{"type":"restored"}');
-    expect(payloads.join()).not.toContain('degraded');
+    expect(states(), 'it never heard that the node was degraded').toEqual([]);
+    connection.tellState(degraded[1]);
+    connection.flush();
+    sink.stalled = true;
+    while (connection.outbox.offerControl(degraded[0]!) !== 'slow') connection.flush();
+    connection.tellState(undefined);
+    sink.drain();
+    expect([states()[0], states().at(-1)]).toEqual(['degraded","since":2', 'restored']);
   });
 });
 

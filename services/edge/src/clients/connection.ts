@@ -72,6 +72,8 @@ const STALLED_BEATS = 3 * BEATS_PER_SECOND;
 /** How often a client whose socket is blocked is looked at. */
 const BLOCKED_LOOK_BEATS = BEATS_PER_SECOND;
 
+const RESTORED = encodeServerMessage({ type: 'restored' });
+
 /** Stands for no beat. */
 const UNBLOCKED = -1;
 
@@ -92,7 +94,9 @@ export class Connection implements Subscriber, Dated {
   #wasBlocked = false;
   /** Whether nothing but an answer of the client is waited for, to go on writing. */
   #waitsForAnswer = false;
-  #owedNotice: Uint8Array | undefined;
+  /** The notice that says that the node is degraded, while it is; and the one that the client was told last. */
+  #degraded: Uint8Array | undefined;
+  #toldDegraded: Uint8Array | undefined;
   #state: 'open' | 'finishing' | 'closing' = 'open';
   readonly #onUnblocked = (error?: Error | null): void => this.#unblocked(error);
 
@@ -109,8 +113,6 @@ export class Connection implements Subscriber, Dated {
   hasAsked = false;
   /** See {@link Dated}. */
   dueNumber = 0;
-  /** The notice that says that the node is degraded, if that is what the client was told last about it. */
-  toldDegraded: Uint8Array | undefined;
   readonly #liveness: Liveness;
   readonly #owner: ConnectionOwner;
   readonly #time: AttendedTime;
@@ -207,14 +209,18 @@ export class Connection implements Subscriber, Dated {
   }
 
   /**
-   * Queues a notice about the node's state, which may be shared with other connections. When there is
-   * no room for it, it is sent once there is, unless a newer one has taken its place by then.
+   * Tells of the node's state, unless that is what the client was told last. When there is no room, it is told once
+   * there is, of the state of then: so `restored` never comes without `degraded`, nor the other way round.
+   *
+   * @param degraded the notice that says that the node is degraded, which other connections share; undefined while it is not.
    */
-  sendNotice(frame: Uint8Array): void {
-    if (this.#state === 'closing') return;
-    const verdict = this.outbox.offerControl(frame);
-    this.#owedNotice = verdict === 'slow' ? frame : undefined;
-    if (verdict !== 'slow') this.#act(verdict);
+  tellState(degraded: Uint8Array | undefined): void {
+    this.#degraded = degraded;
+    if (this.#state === 'closing' || degraded === this.#toldDegraded) return;
+    const verdict = this.outbox.offerControl(degraded ?? RESTORED);
+    if (verdict === 'slow') return;
+    this.#toldDegraded = degraded;
+    this.#act(verdict);
   }
 
   /** See `Flushable`. */
@@ -236,7 +242,7 @@ export class Connection implements Subscriber, Dated {
         this.#window,
       );
       this.#wasBlocked = this.outbox.blocked && this.#window?.isShut !== true;
-      if (this.#owedNotice !== undefined) this.sendNotice(this.#owedNotice);
+      if (this.#degraded !== this.#toldDegraded) this.tellState(this.#degraded);
       if (!this.outbox.isBehind) break;
       this.#catchUp();
       if (this.outbox.blocked) break;

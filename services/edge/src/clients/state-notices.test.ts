@@ -1,8 +1,9 @@
+import { encodeServerMessage } from '@tradewind/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from './connection.ts';
 import { StateNotices } from './state-notices.ts';
-import { createTestConnection, type TestConnection } from './testing/test-connection.ts';
+import { createTestConnection, LIMITS, type TestConnection } from './testing/test-connection.ts';
 
 const ONE_A_TURN = Number.NEGATIVE_INFINITY;
 
@@ -33,7 +34,9 @@ describe('StateNotices', () => {
   });
 
   it('leave everybody with the last state, in order, whenever it changes and whoever comes and goes', () => {
-    const step = fc.constantFrom('degraded', 'restored', 'tell', 'tell', 'come', 'go');
+    const step = fc.constantFrom(
+      ...(['degraded', 'restored', 'tell', 'tell', 'come', 'go', 'fill', 'drain'] as const),
+    );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const { notices, clients, connections } = start(4);
@@ -48,16 +51,21 @@ describe('StateNotices', () => {
           } else if (what === 'tell') {
             notices.tellSome(ONE_A_TURN);
           } else if (what === 'come') {
-            const client = createTestConnection();
+            const client = createClient();
             clients.push(client);
             connections.add(client.connection);
             notices.tell(client.connection);
+          } else if (what === 'fill') {
+            fill(clients[n % clients.length]!);
+          } else if (what === 'drain') {
+            clients[n % clients.length]!.sink.drain();
           } else {
             const [gone] = connections;
             if (gone !== undefined) connections.delete(gone);
           }
         }
         tellAll(notices);
+        for (const { sink } of clients) sink.drain();
         for (const client of clients) {
           const told = stateChanges(client);
           expect(isSubsequence(told, states)).toBe(true);
@@ -72,9 +80,21 @@ describe('StateNotices', () => {
 });
 
 function start(count: number) {
-  const clients: TestConnection[] = Array.from({ length: count }, () => createTestConnection());
+  const clients: TestConnection[] = Array.from({ length: count }, createClient);
   const connections = new Set<Connection>(clients.map(({ connection }) => connection));
   return { clients, connections, notices: new StateNotices(connections) };
+}
+
+function createClient(): TestConnection {
+  return createTestConnection({ limits: { ...LIMITS, controls: 4 } });
+}
+
+/** The client reads nothing until its sink is drained, and has no room for another frame. */
+function fill({ connection, sink }: TestConnection): void {
+  sink.stalled = true;
+  const other = encodeServerMessage({ type: 'pong', serverTime: 0 });
+  do connection.flush();
+  while (connection.outbox.offerControl(other) !== 'slow');
 }
 
 function tellAll(notices: StateNotices): void {
@@ -85,7 +105,9 @@ function tellAll(notices: StateNotices): void {
 function stateChanges({ sent }: TestConnection): (number | undefined)[] {
   return [
     undefined,
-    ...sent().map((message) => (message.type === 'degraded' ? message.since : undefined)),
+    ...sent()
+      .filter(({ type }) => type === 'degraded' || type === 'restored')
+      .map((message) => (message.type === 'degraded' ? message.since : undefined)),
   ];
 }
 

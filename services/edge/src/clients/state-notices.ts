@@ -1,8 +1,6 @@
 import { encodeServerMessage } from '@tradewind/protocol';
 import type { Connection } from './connection.ts';
 
-const RESTORED = encodeServerMessage({ type: 'restored' });
-
 /**
  * Tells all clients of a worker whether the node is cut off from Redis, some in a turn. A client is told the state of the
  * moment at which its turn comes, and only if it was told another one before: so it never hears of an older state behind
@@ -34,10 +32,7 @@ export class StateNotices {
 
   /** Tells one client of the state, unless it knows. */
   tell(connection: Connection): void {
-    const notice = this.#degraded;
-    if (connection.toldDegraded === notice) return;
-    connection.toldDegraded = notice;
-    connection.sendNotice(notice ?? RESTORED);
+    connection.tellState(this.#degraded);
   }
 
   /**
