@@ -38,7 +38,7 @@ describe('StateNotices', () => {
       ...(['degraded', 'restored', 'tell', 'tell', 'come', 'go', 'fill', 'drain'] as const),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => {
         const { notices, clients, connections } = start(4);
         const states: (number | undefined)[] = [undefined];
         for (const [n, what] of steps.entries()) {
