@@ -206,11 +206,26 @@ describe('Connection: a window of what is written and not read', () => {
     webSocket.emit('pong', Buffer.from([9, 9]));
     webSocket.emit('pong', Buffer.alloc(0));
     expect(charged()).toBe(3);
-    while (webSocket.pings === webSocket.marks.length) passSecond();
-    webSocket.emit('pong', Buffer.alloc(0));
-    expect(charged()).toBe(3);
-    webSocket.emit('pong', Buffer.alloc(0));
+    const before = webSocket.pings;
+    while (webSocket.pings === before) passSecond();
+    webSocket.emit('message', Buffer.from('{}'), false);
+    for (let i = 0; i < 2; i += 1) webSocket.emit('pong', webSocket.marks.at(-1));
+    expect(charged(), 'one for the window, one for the sign of life').toBe(3);
+    webSocket.emit('pong', webSocket.marks.at(-1));
     expect(charged()).toBe(4);
+  });
+
+  it('goes on when a client answers the latest ping only, whatever that was sent for', async () => {
+    const { connection, passSecond, webSocket } = createTestConnection({ isWindowed: true });
+    offer(connection, LARGEST, 20);
+    connection.flush();
+    await callbacks();
+    const before = webSocket.pings;
+    while (webSocket.pings === before) passSecond();
+    expect([webSocket.pings, connection.outbox.blocked]).toEqual([3, true]);
+    webSocket.emit('pong', webSocket.marks[2]);
+    await callbacks();
+    expect(webSocket.pings, 'more was written').toBeGreaterThan(3);
   });
 
   it('is slow when it does not answer, as with a kernel that takes nothing', async () => {
@@ -348,6 +363,17 @@ describe('Connection: each second', () => {
     passSecond();
     webSocket.end(1006);
     expect(owner.reasons).toEqual(['heartbeat_timeout']);
+  });
+
+  it('charges a client for no answer that its own request came before', () => {
+    const owner = new RecordingOwner();
+    const { passSecond, webSocket } = createTestConnection({ owner });
+    while (webSocket.pings === 0) passSecond();
+    webSocket.emit('message', Buffer.from('{}'), false);
+    for (let i = 0; i < 2; i += 1) webSocket.emit('pong', Buffer.alloc(0));
+    expect(owner.told, 'control: the second answers nothing').toEqual([
+      ...['received', 'received control frame'],
+    ]);
   });
 
   it.each(['message', 'ping', 'pong'])('takes a %s for a sign of life', (event) => {

@@ -284,7 +284,12 @@ export class Connection implements Subscriber, Dated {
     const verdict = this.#liveness.look();
     if (this.outbox.blocked && this.outbox.isLate(now)) this.close('slow');
     else if (verdict === 'dead') this.terminate('heartbeat_timeout');
-    else if (verdict === 'ping' && this.#state === 'open') this.#webSocket.ping();
+    else if (verdict === 'ping' && this.#state === 'open') this.#ping();
+  }
+
+  #ping(): void {
+    if (this.#window === undefined) this.#webSocket.ping();
+    else this.#window.pingAgain();
   }
 
   /** The gaps come first, each before the next publication of its channel. */
@@ -359,7 +364,7 @@ export class Connection implements Subscriber, Dated {
 
   /** An answer to a ping of ours is not charged: the client cannot help it. */
   readonly #onPong = (payload: Buffer): void => {
-    const isAnswer = this.#liveness.answer(payload) || this.#window?.answer(payload) === true;
+    const isAnswer = this.#window?.answer(payload) === true || this.#liveness.answer();
     if (!isAnswer) {
       this.#onControlFrame();
       return;

@@ -32,6 +32,8 @@ export class Liveness {
   #pingAt: number;
   /** After a ping that was not answered yet: when the peer is taken for dead; 0 without one. */
   #deadAt = 0;
+  /** Whether a ping was not answered yet, though the peer may have sent something else since. */
+  #isUnanswered = false;
 
   /** @param phase 0 ≤ phase < 1: where among its likes this peer's pings are. */
   constructor(limits: LivenessLimits, time: AttendedTime, phase: number) {
@@ -54,9 +56,14 @@ export class Liveness {
     this.#deadAt = 0;
   }
 
-  /** Whether a pong with this payload answers a ping that {@link look} asked for, which has none. Call {@link heard} then. */
-  answer(payload: Uint8Array): boolean {
-    return this.#deadAt > 0 && payload.length === 0;
+  /**
+   * Whether a pong answers a ping that {@link look} asked for, also when the peer sent something else before it. A peer may
+   * answer the latest ping only. Call {@link heard} then.
+   */
+  answer(): boolean {
+    const wasUnanswered = this.#isUnanswered;
+    this.#isUnanswered = false;
+    return wasUnanswered;
   }
 
   /** What is due now. With `ping`, the caller has pinged it. */
@@ -66,6 +73,7 @@ export class Liveness {
     if (beat < this.#nextPingAt()) return 'fine';
     const { pingAfterBeats, deadAfterBeats } = this.#limits;
     this.#deadAt = Math.max(beat, this.#heardAt + pingAfterBeats) + deadAfterBeats;
+    this.#isUnanswered = true;
     return 'ping';
   }
 

@@ -44,7 +44,7 @@ export function needsSendWindow(path: string = TCP_WMEM): boolean {
 
 /** As much of a `ws` connection as it needs. */
 export interface Pinger {
-  ping(payload: Uint8Array): void;
+  ping(payload?: Uint8Array): void;
 }
 
 /**
@@ -106,6 +106,14 @@ export class SendWindow {
     return true;
   }
 
+  /**
+   * Sends a ping for another reason. A client may answer the latest ping only, so it says as much as those before it:
+   * what waits for their answers goes on with its.
+   */
+  pingAgain(): void {
+    this.#send();
+  }
+
   #ping(now: number): void {
     if (this.#sent === this.#answered) this.#answerDueAt = now + ANSWER_DEADLINE_MS;
     // To a client that has yet to show that it reads, a write that is larger by itself uses up as much of the window.
@@ -113,6 +121,11 @@ export class SendWindow {
     this.#sent += isProven ? 1 : Math.floor(this.#bytes / MARK_BYTES);
     this.#bytes = 0;
     this.#pingedAt = now;
+    this.#send();
+  }
+
+  /** A ping with the number of the latest of this window. */
+  #send(): void {
     const mark = Buffer.allocUnsafe(MARK_LENGTH);
     mark.writeUInt16BE(this.#sent % MARKS);
     this.#webSocket.ping(mark);
