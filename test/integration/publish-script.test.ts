@@ -79,6 +79,11 @@ function payloadOf(message: string): string {
   return header.kind === 'sequenced' ? bytes.subarray(header.payloadAt).toString() : header.kind;
 }
 
+/** Bytes that Redis has sent to anybody so far. */
+async function sentBytes(): Promise<number> {
+  return Number(/total_net_output_bytes:(\d+)/.exec(await admin.info('stats'))?.[1]);
+}
+
 async function dump(): Promise<Record<string, unknown>> {
   const keys = (await admin.keys('*')).sort();
   const dumps = await Promise.all(keys.map((key) => admin.dumpBuffer(key)));
@@ -121,6 +126,26 @@ describe('a sequenced publication', () => {
     await commands.publishSequenced(publication({ payload }));
     const { publications } = await commands.readHistory('a', 1, 10);
     expect(publications[0]?.payload).toEqual(payload);
+  });
+
+  it('is read of a meta only as far as a position goes, where the ACL allows it', async () => {
+    const HUGE = 20 * 1024 * 1024;
+    await admin.call('ACL', 'SETUSER', 'before', 'on', '>secret', '+@all', '-getrange', '~*', '&*');
+    const limited = await startCommands();
+    const whole = await startCommands(redis.url.replace('//', '//before:secret@'));
+    await admin.set(metaKey('a'), 'k'.repeat(HUGE));
+    const bytesToRead = async (commands: RedisCommands): Promise<number> => {
+      const before = await sentBytes();
+      expect((await commands.readHistory('a', 1, 10)).position).toBeUndefined();
+      return (await sentBytes()) - before;
+    };
+    expect(await bytesToRead(limited)).toBeLessThan(HUGE / 10);
+    expect(await bytesToRead(whole), 'control: GET').toBeGreaterThan(HUGE);
+    await admin.set(metaKey('a'), 'e:7');
+    for (const commands of [limited, whole]) {
+      const { position } = await commands.readHistory('a', 1, 10);
+      expect(position).toEqual({ epoch: 'e', offset: 7 });
+    }
   });
 
   it('has its offset written as an integer above 1e14, and begins an epoch after 2^53-1', async () => {

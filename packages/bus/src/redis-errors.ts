@@ -51,3 +51,9 @@ export function describeError(error: unknown): string {
   // Node gives an AggregateError without a message when a host has several addresses.
   return 'code' in error ? String(error.code) : error.name;
 }
+
+/** Whether the ACL does not allow this command, in lower case; of a key that it does not allow, Redis speaks otherwise. */
+export function isCommandForbidden(error: unknown, command: string): boolean {
+  if (!(error instanceof RedisRefusedError) || error.code !== 'NOPERM') return false;
+  return error.message.includes(`'${command}'`);
+}

@@ -1,5 +1,6 @@
 import type { ChainableCommander, Redis } from 'ioredis';
 import { heartbeatKey, logKey, metaKey, probeChannel } from '../contract/channel-keys.ts';
+import { META_READ_BYTES } from '../contract/channel-meta.ts';
 import { EPOCH_SCRIPT, type EpochStart, readEpochReply } from '../contract/epoch-script.ts';
 import { type ChannelHistory, readHistoryReply } from '../contract/history.ts';
 import {
@@ -14,6 +15,7 @@ import { RedisLink } from '../link/redis-link.ts';
 import { isInfoHidden, readServerIdentity } from '../link/server-identity.ts';
 import {
   describeError,
+  isCommandForbidden,
   isErrorReply,
   RedisRefusedError,
   RedisUnavailableError,
@@ -61,6 +63,8 @@ export class RedisCommands {
   readonly #pending = new Set<Pending>();
   #pendingBytes = 0;
   #connection = 0;
+  /** Redis does not let us read a part of a value: our ACL is of a release before. Until the link is lost. */
+  #readsWhole = false;
 
   /** @throws {TypeError} when the settings make no sense; see `checkRedisUrl`. */
   constructor(settings: RedisSettings, events: RedisCommandsEvents) {
@@ -68,6 +72,7 @@ export class RedisCommands {
     this.#link = new RedisLink(settings, 'commands', {
       up: () => {
         this.#connection += 1;
+        this.#readsWhole = false;
         this.#events.available();
       },
       pulse: () => {},
@@ -150,12 +155,20 @@ export class RedisCommands {
     to = Number.POSITIVE_INFINITY,
   ): Promise<ChannelHistory> {
     const end = Number.isFinite(to) ? String(to) : '+';
-    const [meta, entries] = await this.#transact(channel.length, (transaction) =>
-      transaction
-        .getBuffer(metaKey(channel))
-        .xrangeBuffer(logKey(channel), String(from), end, 'COUNT', limit),
-    );
-    return readHistoryReply(meta, entries);
+    const key = metaKey(channel);
+    try {
+      const [meta, entries] = await this.#transact(channel.length, (transaction) =>
+        (this.#readsWhole
+          ? transaction.getBuffer(key)
+          : transaction.getrangeBuffer(key, 0, META_READ_BYTES - 1)
+        ).xrangeBuffer(logKey(channel), String(from), end, 'COUNT', limit),
+      );
+      return readHistoryReply(meta, entries);
+    } catch (error) {
+      if (this.#readsWhole || !isCommandForbidden(error, 'getrange')) throw error;
+      this.#readsWhole = true;
+      return await this.readHistory(channel, from, limit, to);
+    }
   }
 
   /**

@@ -29,7 +29,7 @@ const ENTRY_ID = /^([1-9]\d{0,15})-0$/;
 const MILLISECONDS = /^\d{1,16}$/;
 
 /**
- * Reads the answers to GET of a meta and XRANGE of a log. An entry that the publish script did not
+ * Reads what a meta holds, or its beginning, and the answer to XRANGE of a log. An entry that the publish script did not
  * write is left out, so that it shows as a hole in the offsets.
  */
 export function readHistoryReply(meta: unknown, entries: unknown): ChannelHistory {

@@ -6,15 +6,13 @@ import type { RedisLink } from '../link/redis-link.ts';
 import { isInfoHidden, readServerIdentity } from '../link/server-identity.ts';
 import {
   describeError,
+  isCommandForbidden,
   isErrorReply,
   RedisRefusedError,
   RedisUnavailableError,
 } from '../redis-errors.ts';
 import { LINK_READS_IN_FLIGHT, POSITIONS_BATCH_KEYS } from '../redis-limits.ts';
 import { stateOfReply } from '../redis-states.ts';
-
-/** What Redis says of a command that the ACL does not allow; of a key that it does not, it speaks of the key. */
-const FORBIDDEN_COMMAND = /^NOPERM .*\bgetrange\b/;
 
 /**
  * Reads over one link, whatever else travels on it, and settles what is under way when it is lost: ioredis
@@ -49,7 +47,7 @@ export class LinkReader {
     try {
       return await this.#read((redis) => readStarts(redis, keys));
     } catch (error) {
-      if (!isCommandForbidden(error)) throw error;
+      if (!isCommandForbidden(error, 'getrange')) throw error;
       this.#readsWhole = true;
       return await this.#metas(keys);
     }
@@ -112,8 +110,4 @@ async function readStarts(
     if (stateOfReply(error.message).says === 'WRONGTYPE') return null;
     throw error;
   });
-}
-
-function isCommandForbidden(error: unknown): boolean {
-  return error instanceof RedisRefusedError && FORBIDDEN_COMMAND.test(error.message);
 }
