@@ -117,6 +117,6 @@ function start() {
   const marks: Buffer[] = [];
   const clock = { now: 0 };
   vi.spyOn(performance, 'now').mockImplementation(() => clock.now);
-  const window = new SendWindow({ ping: (mark) => marks.push(Buffer.from(mark)) });
+  const window = new SendWindow({ ping: (mark) => marks.push(Buffer.from(mark!)) });
   return { marks, window, clock };
 }
