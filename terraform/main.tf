@@ -1,11 +1,18 @@
 # The whole tier: a network, Redis, edges behind a global balancer, ingest, alerts.
 
 locals {
-  uses_memorystore     = var.redis.variant == "memorystore"
-  needs_proxies        = try(var.ingest.balancer.exposure == "internal", false)
-  needs_iap            = var.network.iap_ssh || try(var.admin.iap_tunnels, false)
-  network              = { network_id = module.network.network_id, subnetwork_id = module.network.subnetwork_id, project_id = module.network.network_project_id }
-  redis_client_account = compact([module.edge.service_account_email, try(module.ingest[0].service_account_email, "")])
+  uses_memorystore = var.memorystore != null
+  needs_proxies    = try(var.ingest.balancer.exposure == "internal", false)
+  needs_iap        = var.network.iap_ssh || try(var.admin.iap_tunnels, false)
+  network          = { network_id = module.network.network_id, subnetwork_id = module.network.subnetwork_id, project_id = module.network.network_project_id }
+
+  # Memorystore and an existing Redis say the same of themselves.
+  redis = one(concat(var.redis[*], module.redis[*].redis))
+  redis_clients = { for service, secret in local.redis.passwords : service => {
+    url                = local.redis.has_users ? replace(local.redis.url, "://", "://${service}@") : local.redis.url
+    ca_pem             = local.redis.ca_pem
+    password_secret_id = secret
+  } }
 
   # Whether or not they are all up just now: an outage is no reason to plan anything.
   region_zones = one(data.google_compute_zones.region[*].names)
@@ -28,6 +35,7 @@ locals {
   services = toset(concat(
     ["certificatemanager", "cloudresourcemanager", "compute", "iam", "logging", "monitoring", "secretmanager", "storage"],
     local.needs_iap ? ["iap"] : [],
+    # An existing Redis may be modules/redis_vm, which has a name.
     local.uses_memorystore ? ["redis", "servicenetworking"] : ["dns"],
     var.monitoring.enabled && var.monitoring.install_ops_agent ? ["osconfig"] : [],
   ))
@@ -75,18 +83,21 @@ module "network" {
 
 module "redis" {
   source = "./modules/redis"
+  count  = local.uses_memorystore ? 1 : 0
 
-  name                    = "${var.name}-redis"
-  project_id              = var.project_id
-  region                  = var.region
-  zones                   = local.zones
-  network                 = local.network
-  managed_peering         = module.network.managed_peering
-  client_service_accounts = local.redis_client_account
-  variant                 = var.redis.variant
-  publishers              = var.publishers
-  memorystore             = merge(var.redis.memorystore, { deletion_protection = var.deletion_protection })
-  vm                      = var.redis.vm
+  name                = "${var.name}-redis"
+  project_id          = var.project_id
+  region              = var.region
+  zones               = local.zones
+  network_id          = module.network.network_id
+  managed_peering     = module.network.managed_peering
+  publishers          = var.publishers
+  deletion_protection = var.deletion_protection
+  memory_size_gb      = var.memorystore.memory_size_gb
+  redis_version       = var.memorystore.version
+  maxmemory_policy    = var.memorystore.maxmemory_policy
+  maintenance_day     = var.memorystore.maintenance.day
+  maintenance_hour    = var.memorystore.maintenance.hour
 
   depends_on = [time_sleep.apis]
 }
@@ -120,7 +131,7 @@ module "edge" {
   region                = var.region
   zones                 = local.zones
   network               = local.network
-  redis                 = module.redis.clients["edge"]
+  redis                 = local.redis_clients["edge"]
   release               = merge(var.release.edge, { bucket = var.release.bucket })
   admin_token_secret_id = one(module.admin[*].token_secret_id)
   edge_count            = var.edge_count
@@ -142,7 +153,7 @@ module "ingest" {
   project_id            = var.project_id
   region                = var.region
   zones                 = local.zones
-  redis                 = module.redis.clients["ingest"]
+  redis                 = local.redis_clients["ingest"]
   release               = merge(var.release.ingest, { bucket = var.release.bucket })
   admin_token_secret_id = one(module.admin[*].token_secret_id)
   tokens_secret_id      = var.ingest.tokens_secret_id
@@ -171,7 +182,7 @@ module "monitoring" {
   rules_directory       = var.monitoring.rules_directory
   email                 = var.monitoring.email
   host                  = module.edge.host
-  memorystore           = local.uses_memorystore ? { id = module.redis.memorystore_id } : null
+  memorystore           = local.uses_memorystore ? { id = module.redis[0].id } : null
 
   groups = merge(
     { edge = { name = module.edge.group_name, least = var.edge_count } },

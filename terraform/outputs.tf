@@ -3,6 +3,12 @@ output "admin_token_secret" {
   value       = one(module.admin[*].token_secret_id)
 }
 
+output "client_service_accounts" {
+  description = "Service accounts of what connects to Redis, for the firewall of a Redis of your own."
+  # By index: a splat would wait for all of ingest, which waits for Redis.
+  value = compact([module.edge.service_account_email, try(module.ingest[0].service_account_email, "")])
+}
+
 output "dns_records" {
   description = "What the domains need in DNS: the CNAME records vouch for the certificates, which are issued some minutes after them; the A records send clients here."
   value       = concat(module.edge.dns_records, flatten(module.ingest[*].dns_records))
@@ -36,10 +42,10 @@ output "how_to_publish" {
   description = "How a backend publishes, by where it is."
   value = join("\n", concat(
     [
-      "In the network ${module.network.network_id}: PUBLISH <channel> <payload> at ${module.redis.uses_tls ? "rediss" : "redis"}://${module.redis.host}:${module.redis.port}",
-      "  Password: gcloud secrets versions access latest --project=${var.project_id} --secret=<secret>, with ${join(", ", [for user, secret in module.redis.publisher_secret_ids : "${secret} for the user ${user}"])}. Who may read it: ${local.uses_memorystore ? "publishers" : "redis.vm.publishers"}.",
-      module.redis.uses_tls ? "  TLS: the authority is the output redis_ca_pem, in a file: redis-cli --tls --cacert FILE. docs/publishing.md has the commands." : "  Without TLS.",
-      local.uses_memorystore ? "In a network that is peered with it: not by Redis. Memorystore is behind a peering of its own, and peerings do not pass on. Use ingest, or put the tier into your network (network.existing)." : "In a network that is peered with it: the same, from an address in redis.vm.clients.source_ranges; the name is known in the tier's own network only, so use an address, or forward ${module.redis.host}.",
+      "In the network ${module.network.network_id}: PUBLISH <channel> <payload> at ${local.redis.url}",
+      "  Password: gcloud secrets versions access latest --project=${var.project_id} --secret=<secret>, with ${join(", ", [for user, secret in local.redis.publishers : "${secret} for the user ${user}"])}.${local.uses_memorystore ? " Who may read it: publishers." : ""}",
+      startswith(local.redis.url, "rediss") ? "  TLS: the authority is the output redis_ca_pem, in a file: redis-cli --tls --cacert FILE. docs/publishing.md has the commands." : "  Without TLS.",
+      local.uses_memorystore ? "In a network that is peered with it: not by Redis. Memorystore is behind a peering of its own, and peerings do not pass on. Use ingest, or put the tier into your network (network.existing)." : "In a network that is peered with it: the same, where Redis' firewall and its name reach that far. What modules/redis_vm makes lets client_ranges in, and has a name in the tier's network only: use its address, or forward the name.",
     ],
     length(module.ingest) == 0 ? ["Elsewhere: by ingest, which this tier does not have (ingest)."] : [
       for ingest in module.ingest : "${startswith(ingest.url, "https") ? "Anywhere" : "In a network that is peered or joined with it, in the same region"}: curl -X POST ${ingest.url}/v1/channels/<channel> -H 'Authorization: Bearer <token>' -d '<payload>'${startswith(ingest.url, "https") ? "" : "; elsewhere: with ingest.balancer.exposure = external"}"
@@ -67,6 +73,13 @@ output "ingest_url" {
   value       = one(module.ingest[*].url)
 }
 
+output "network" {
+  description = "Where the tier is, for what is put beside it, such as modules/redis_vm: its APIs are on."
+  value       = local.network
+
+  depends_on = [time_sleep.apis]
+}
+
 output "quotas" {
   description = "What the chosen sizes need of the region's quotas, with the VMs that a roll or a repair adds. What there is: gcloud compute regions describe REGION --flatten=quotas --format='table(quotas.metric,quotas.limit,quotas.usage)'. The machines' families count separately: CPUS for e2 and n1, else N2_CPUS and so on."
   value = merge(
@@ -77,17 +90,12 @@ output "quotas" {
 
 output "redis_ca_pem" {
   description = "Certificates of the authority that publishers check Redis' own against, as PEM; empty without TLS."
-  value       = module.redis.ca_pem
+  value       = local.redis.ca_pem
 }
 
-output "redis_host" {
-  description = "Host that publishers in the network connect to."
-  value       = module.redis.host
-}
-
-output "redis_port" {
-  description = "Port of Redis."
-  value       = module.redis.port
+output "redis_url" {
+  description = "Where publishers in the network connect to."
+  value       = local.redis.url
 }
 
 output "websocket_url" {

@@ -100,6 +100,17 @@ variable "ingest" {
   default = null
 }
 
+variable "memorystore" {
+  description = "Memorystore for Redis: memory in GB, version, what happens when memory is full, UTC weekday and hour of maintenance. null for none: redis says where it is."
+  type = object({
+    memory_size_gb   = optional(number, 5)
+    version          = optional(string, "REDIS_7_2")
+    maxmemory_policy = optional(string, "noeviction")
+    maintenance      = optional(object({ day = optional(string, "SUNDAY"), hour = optional(number, 3) }), {})
+  })
+  default = {}
+}
+
 variable "monitoring" {
   description = "Alerts and the dashboard in Cloud Monitoring: whether, an e-mail address and channels that alerts go to, whether VM Manager installs the Ops Agent, and the folder of the rules if it is not infra/prometheus."
   type = object({
@@ -159,52 +170,37 @@ variable "publishers" {
   type        = list(string)
   default     = []
   nullable    = false
+
+  validation {
+    condition     = length(var.publishers) == 0 || var.memorystore != null
+    error_message = "publishers is for Memorystore: who may read the secrets of an existing Redis is said where they are."
+  }
 }
 
 variable "redis" {
-  description = "Redis: variant memorystore or vm, and its settings. modules/redis says more."
+  description = "A Redis that is there, such as modules/redis_vm makes: URL without a password, authority as PEM, secrets of the edges' and ingest's passwords, whether edge and ingest are users of these names, and publishers' secrets by user, for how_to_publish. null: Memorystore is made."
   type = object({
-    variant = optional(string, "memorystore")
-    memorystore = optional(object({
-      memory_size_gb   = optional(number)
-      version          = optional(string)
-      maxmemory_policy = optional(string)
-      maintenance      = optional(object({ day = optional(string), hour = optional(number) }), {})
-    }), {})
-    vm = optional(object({
-      release = object({
-        bucket  = string
-        engine  = optional(string)
-        version = string
-        sha256  = string
-        object  = optional(string)
-      })
-      passwords = object({
-        admin       = string
-        edge        = string
-        ingest      = string
-        replication = string
-      })
-      publishers                   = optional(map(object({ password = string, channels = list(string) })), {})
-      clients                      = optional(object({ service_accounts = optional(list(string), []), source_ranges = optional(list(string), []) }), {})
-      tls                          = optional(object({ certificate = string, key = string, ca_pem = string }))
-      primary                      = optional(string)
-      machine_type                 = optional(string)
-      image                        = optional(string)
-      disk_size_gb                 = optional(number)
-      memory_percent               = optional(number)
-      maxmemory_policy             = optional(string)
-      pubsub_output_buffer_mb      = optional(number)
-      pubsub_output_buffer_soft_mb = optional(number)
-      pubsub_output_buffer_soft_s  = optional(number)
-    }))
+    url        = string
+    ca_pem     = optional(string, "")
+    has_users  = optional(bool, false)
+    passwords  = object({ edge = string, ingest = optional(string) })
+    publishers = optional(map(string), {})
   })
-  default  = {}
-  nullable = false
+  default = null
 
   validation {
-    condition     = contains(["memorystore", "vm"], var.redis.variant)
-    error_message = "redis.variant must be memorystore or vm."
+    condition     = (var.redis == null) == (var.memorystore != null)
+    error_message = "redis needs memorystore = null, and the other way round: one of them is set."
+  }
+
+  validation {
+    condition     = var.redis == null || can(regex("^rediss?://[^@?]+$", var.redis.url))
+    error_message = "redis.url must be a redis: or rediss: URL without a user or a password, which anybody who sees a VM's settings could read."
+  }
+
+  validation {
+    condition     = var.redis == null || alltrue([for secret in concat([try(var.redis.passwords.edge, "")], var.ingest == null ? [] : [try(coalesce(var.redis.passwords.ingest), "")]) : can(regex("^[A-Za-z0-9_-]{1,255}$", secret))])
+    error_message = "redis.passwords are IDs of secrets, without the path before them, of the edges and, where there is an ingest, of ingest."
   }
 }
 

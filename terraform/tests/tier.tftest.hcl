@@ -248,7 +248,7 @@ run "admin_ports_on_loopback" {
 
 run "outputs" {
   assert {
-    condition     = output.websocket_url == "wss://stream.example.com/ws" && output.edge_ip_address == "203.0.113.7" && output.redis_host == "10.0.0.5"
+    condition     = output.websocket_url == "wss://stream.example.com/ws" && output.edge_ip_address == "203.0.113.7" && output.redis_url == "rediss://10.0.0.5:6378"
     error_message = "says where clients connect to and where Redis is"
   }
 
@@ -285,23 +285,77 @@ run "autoscaled" {
   }
 }
 
-run "redis_of_our_own" {
+run "existing_redis" {
   command = plan
 
   variables {
-    redis = {
-      variant = "vm"
-      vm = {
-        release   = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
-        passwords = { admin = "redis-admin", edge = "redis-edge", ingest = "redis-ingest", replication = "redis-replication" }
-      }
-    }
+    redis       = { url = "rediss://redis.example.internal:6379", has_users = true, passwords = { edge = "redis-edge", ingest = "redis-ingest" }, publishers = { pricing = "redis-pricing" } }
+    memorystore = null
   }
 
   assert {
-    condition     = output.redis_host == "redis.tradewind-redis.internal" && output.redis_port == 6379
-    error_message = "clients know Redis by a name that a failover moves"
+    condition     = length(module.redis) == 0 && output.redis_url == "rediss://redis.example.internal:6379" && strcontains(output.how_to_publish, "redis-pricing for the user pricing")
+    error_message = "no Memorystore, and publishers are told of the other one"
   }
+
+  assert {
+    condition     = local.redis_clients.edge.url == "rediss://edge@redis.example.internal:6379" && local.redis_clients.ingest.password_secret_id == "redis-ingest"
+    error_message = "edge and ingest are users of their own"
+  }
+}
+
+run "refuses_two_redis" {
+  command = plan
+
+  variables {
+    redis = { url = "redis://redis.example.internal:6379", passwords = { edge = "redis", ingest = "redis" } }
+  }
+
+  expect_failures = [var.redis]
+}
+
+run "refuses_no_redis" {
+  command = plan
+
+  variables {
+    memorystore = null
+  }
+
+  expect_failures = [var.redis]
+}
+
+run "refuses_a_password_in_the_url" {
+  command = plan
+
+  variables {
+    redis       = { url = "redis://edge:hush@redis.example.internal:6379", passwords = { edge = "redis-edge", ingest = "redis-ingest" } }
+    memorystore = null
+  }
+
+  expect_failures = [var.redis]
+}
+
+run "refuses_ingest_without_its_password" {
+  command = plan
+
+  variables {
+    redis       = { url = "redis://redis.example.internal:6379", passwords = { edge = "redis-edge" } }
+    memorystore = null
+  }
+
+  expect_failures = [var.redis]
+}
+
+run "refuses_publishers_of_an_existing_redis" {
+  command = plan
+
+  variables {
+    redis       = { url = "redis://redis.example.internal:6379", passwords = { edge = "redis", ingest = "redis" } }
+    memorystore = null
+    publishers  = ["serviceAccount:pricing@a-project.iam.gserviceaccount.com"]
+  }
+
+  expect_failures = [var.publishers]
 }
 
 run "without_ingest" {
@@ -379,16 +433,6 @@ run "refuses_long_name" {
   }
 
   expect_failures = [var.name]
-}
-
-run "refuses_redis_variant" {
-  command = plan
-
-  variables {
-    redis = { variant = "cluster" }
-  }
-
-  expect_failures = [var.redis]
 }
 
 run "refuses_ingest_without_release" {

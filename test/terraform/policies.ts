@@ -30,7 +30,7 @@ const ALLOWED_SOURCES = [
   'var.network.proxy_subnet_cidr',
   'local.iap_range',
   'var.source_ranges',
-  'var.vm.clients.source_ranges',
+  'var.client_ranges',
 ];
 
 /** What Identity-Aware Proxy forwards TCP from, wherever it is called `local.iap_range`. */

@@ -118,10 +118,10 @@ describe('the start-up script of a VM', () => {
     google.secrets.delete('projects/p/secrets/redis/versions/1');
     google.secrets.set('projects/p/secrets/redis/versions/latest', 'second');
     await expect(start()).rejects.toThrow('may not fetch');
-    const group = readFileSync(`${TERRAFORM_ROOT}modules/redis/main.tf`, 'utf8');
-    expect(group.match(/password_secret_version .*/g)?.length).toBe(2);
-    for (const line of group.match(/password_secret_version .*/g) ?? [])
-      expect(line).toContain('/versions/latest"');
+    const group = readFileSync(`${TERRAFORM_ROOT}modules/vm_group/main.tf`, 'utf8');
+    const versions = group.match(/local\.secret_path\}\/.*?\/versions\/\w+/g) ?? [];
+    expect(versions).toHaveLength(3);
+    for (const version of versions) expect(version).toMatch(/\/versions\/latest$/);
   });
 
   it('restarts an agent that is there last, when its settings and its token are there', async () => {

@@ -19,7 +19,5 @@ module "tier" {
     max_connections = 20000
   }
 
-  redis = {
-    memorystore = { memory_size_gb = 1 }
-  }
+  memorystore = { memory_size_gb = 1 }
 }

@@ -157,12 +157,11 @@ variable "project_id" {
 }
 
 variable "redis" {
-  description = "Where Redis is and how to get in, as module redis says it."
+  description = "Where Redis is, its authority as PEM (empty without TLS), and the ID of the secret, in the same project, that holds the password."
   type = object({
-    url                     = string
-    ca_pem                  = optional(string, "")
-    password_secret_id      = string
-    password_secret_version = string
+    url                = string
+    ca_pem             = string
+    password_secret_id = string
   })
   nullable = false
 }

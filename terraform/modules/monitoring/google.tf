@@ -41,7 +41,7 @@ locals {
       RedisSystemMemory = {
         severity = "WARNING", seconds = 300
         query    = "max(redis_googleapis_com:stats_memory_system_memory_usage_ratio${local.redis}) > 0.8"
-        text     = "Redis' machine uses more than 80 % of its memory, buffers included, above which Google's own advice is to add some: a failover or maintenance may fail. Raise redis.memorystore.memory_size_gb."
+        text     = "Redis' machine uses more than 80 % of its memory, buffers included, above which Google's own advice is to add some: a failover or maintenance may fail. Raise memorystore.memory_size_gb."
       }
       RedisFailover = {
         severity = "WARNING", seconds = 0

@@ -33,7 +33,7 @@ resource "google_monitoring_alert_policy" "redis_memory" {
 
   documentation {
     mime_type = "text/markdown"
-    content   = "Redis uses more than ${each.value * 100} % of its memory. When it is full it refuses sequenced publications (OOM); plain ones pass. Raise redis.memorystore.memory_size_gb, or let publishers keep less: shorter histories (INGEST_HISTORY_SIZE, INGEST_HISTORY_SECONDS), shorter idempotency windows, fewer channels. docs/publishing.md, Memory, has the sizes."
+    content   = "Redis uses more than ${each.value * 100} % of its memory. When it is full it refuses sequenced publications (OOM); plain ones pass. Raise memorystore.memory_size_gb, or let publishers keep less: shorter histories (INGEST_HISTORY_SIZE, INGEST_HISTORY_SECONDS), shorter idempotency windows, fewer channels. docs/publishing.md, Memory, has the sizes."
   }
 
   alert_strategy {

@@ -31,9 +31,10 @@ locals {
   # The token twice: as the service's variable, and as a file, for the Ops Agent that reads the metrics.
   admin_is_open    = var.admin.token_secret_id != null
   secret_variables = merge(var.secret_variables, local.admin_is_open ? { ADMIN_TOKEN = var.admin.token_secret_id } : {})
+  secret_path      = "projects/${var.project_id}/secrets"
   secret_files = merge(
-    { "redis-password" = var.redis.password_secret_version },
-    local.admin_is_open ? { "admin-token" = "projects/${var.project_id}/secrets/${var.admin.token_secret_id}/versions/latest" } : {},
+    { "redis-password" = "${local.secret_path}/${var.redis.password_secret_id}/versions/latest" },
+    local.admin_is_open ? { "admin-token" = "${local.secret_path}/${var.admin.token_secret_id}/versions/latest" } : {},
   )
 
   in_place = "--region ${var.region} --project ${var.project_id}"
@@ -47,7 +48,7 @@ locals {
     environment_base64  = base64encode(join("", [for name, value in local.environment : "${name}=${value}\n"]))
     secret_files_base64 = base64encode(join("", [for name, secret in local.secret_files : "${name} ${secret}\n"]))
     secret_variables_base64 = base64encode(join("", [
-      for name, secret in local.secret_variables : "${name} projects/${var.project_id}/secrets/${secret}/versions/latest\n"
+      for name, secret in local.secret_variables : "${name} ${local.secret_path}/${secret}/versions/latest\n"
     ]))
     redis_ca_base64     = base64encode(var.redis.ca_pem)
     agent_base64        = base64encode(local.agent_settings)

@@ -108,12 +108,11 @@ variable "project_id" {
 }
 
 variable "redis" {
-  description = "Where Redis is and how to get in: URL, CA certificates (empty without TLS), the password's secret and the version of it that VMs read."
+  description = "Where Redis is, its authority as PEM (empty without TLS), and the ID of the secret, in the same project, that holds the password."
   type = object({
-    url                     = string
-    ca_pem                  = optional(string, "")
-    password_secret_id      = string
-    password_secret_version = string
+    url                = string
+    ca_pem             = string
+    password_secret_id = string
   })
   nullable = false
 }

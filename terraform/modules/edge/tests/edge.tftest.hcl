@@ -25,10 +25,9 @@ variables {
   zones      = ["europe-west1-b", "europe-west1-c", "europe-west1-d"]
   network    = { network_id = "projects/a-project/global/networks/n", subnetwork_id = "projects/a-project/regions/europe-west1/subnetworks/s" }
   redis = {
-    url                     = "rediss://10.0.0.5:6378"
-    ca_pem                  = "a certificate"
-    password_secret_id      = "redis-auth"
-    password_secret_version = "projects/a-project/secrets/redis-auth/versions/1"
+    url                = "rediss://10.0.0.5:6378"
+    ca_pem             = "a certificate"
+    password_secret_id = "redis-auth"
   }
   release = {
     bucket  = "releases"

@@ -1,21 +1,18 @@
-# Two VMs, each with its own data disk: one takes writes, the other copies it. Which one is vm.primary; there
+# Redis on two VMs, each with its own data disk: one takes writes, the other copies it. Which one is var.primary; there
 # is no automatic failover (README.md says how to do it by hand).
 
 locals {
-  vms         = local.is_managed ? {} : { a = var.zones[0], b = var.zones[1] }
-  uses_tls    = try(var.vm.tls != null, false)
-  scheme      = local.uses_tls ? "rediss" : "redis"
+  vms         = { a = var.zones[0], b = var.zones[1] }
+  uses_tls    = var.tls != null
   host_name   = "redis.${var.name}.internal"
-  primary_ip  = local.is_managed ? null : google_compute_address.vm[var.vm.primary].address
   secret_path = "projects/${var.project_id}/secrets"
 
   # What each user may do is said by startup/redis-users.sh: by its name, and a publisher by its channels.
-  publishers = local.is_managed ? {} : var.vm.publishers
-  users = local.is_managed ? {} : merge(
-    { for name, password in var.vm.passwords : name => { password = password, channels = [] } },
-    var.vm.publishers,
+  users = merge(
+    { for name, password in var.passwords : name => { password = password, channels = [] } },
+    var.publishers,
   )
-  secrets = toset(concat([for user in values(local.users) : user.password], local.uses_tls ? [var.vm.tls.certificate, var.vm.tls.key] : []))
+  secrets = toset(concat([for user in values(local.users) : user.password], local.uses_tls ? [var.tls.certificate, var.tls.key] : []))
 
   configuration = { for vm, zone in local.vms : vm => join("", [
     local.uses_tls ? join("\n", [
@@ -35,9 +32,9 @@ locals {
       "protected-mode no",
       "maxclients 10000",
       "tcp-keepalive 60",
-      "maxmemory-policy ${var.vm.maxmemory_policy}",
+      "maxmemory-policy ${var.maxmemory_policy}",
       # An edge that reads nothing for so long is cut off, and repairs what it missed from history.
-      "client-output-buffer-limit pubsub ${var.vm.pubsub_output_buffer_mb}mb ${var.vm.pubsub_output_buffer_soft_mb}mb ${var.vm.pubsub_output_buffer_soft_s}",
+      "client-output-buffer-limit pubsub ${var.pubsub_output_buffer.hard_mb}mb ${var.pubsub_output_buffer.soft_mb}mb ${var.pubsub_output_buffer.soft_seconds}",
       "client-output-buffer-limit replica 256mb 128mb 60",
       "appendonly yes",
       "appendfsync everysec",
@@ -45,7 +42,7 @@ locals {
       "masteruser replication",
       "",
     ]),
-    vm == var.vm.primary ? "" : "replicaof ${google_compute_address.vm[var.vm.primary].address} 6379\n",
+    vm == var.primary ? "" : "replicaof ${google_compute_address.vm[var.primary].address} 6379\n",
   ]) }
 }
 
@@ -67,7 +64,7 @@ resource "google_compute_disk" "data" {
   zone    = each.value
   name    = "${var.name}-${each.key}-data"
   type    = "pd-ssd"
-  size    = var.vm.disk_size_gb
+  size    = var.disk_size_gb
 
   # In which zone it is was decided when it was made.
   lifecycle {
@@ -83,13 +80,13 @@ resource "google_compute_instance" "vm" {
   project                   = var.project_id
   zone                      = each.value
   name                      = "${var.name}-${each.key}"
-  machine_type              = var.vm.machine_type
+  machine_type              = var.machine_type
   labels                    = { "tradewind-service" = "redis", "tradewind-group" = var.name }
   allow_stopping_for_update = false
 
   boot_disk {
     initialize_params {
-      image = var.vm.image
+      image = var.image
       size  = 20
       type  = "pd-balanced"
     }
@@ -114,22 +111,22 @@ resource "google_compute_instance" "vm" {
     "enable-osconfig"        = "TRUE"
     "enable-oslogin"         = "TRUE"
     "startup-script" = templatefile("${path.module}/../../startup/redis-startup.sh.tftpl", {
-      engine               = var.vm.release.engine
-      version              = var.vm.release.version
-      bucket               = var.vm.release.bucket
-      object               = coalesce(var.vm.release.object, "${var.vm.release.engine}-${var.vm.release.version}.tar.gz")
-      sha256               = var.vm.release.sha256
+      engine               = var.release.engine
+      version              = var.release.version
+      bucket               = var.release.bucket
+      object               = coalesce(var.release.object, "${var.release.engine}-${var.release.version}.tar.gz")
+      sha256               = var.release.sha256
       configuration_base64 = base64encode(local.configuration[each.key])
       users_base64 = base64encode(join("", [
         for name, user in local.users : "${join(" ", concat([name, "${local.secret_path}/${user.password}/versions/latest"], user.channels))}\n"
       ]))
       secret_files_base64 = base64encode(local.uses_tls ? join("", [
-        "tls.crt ${local.secret_path}/${var.vm.tls.certificate}/versions/latest\n",
-        "tls.key ${local.secret_path}/${var.vm.tls.key}/versions/latest\n",
+        "tls.crt ${local.secret_path}/${var.tls.certificate}/versions/latest\n",
+        "tls.key ${local.secret_path}/${var.tls.key}/versions/latest\n",
       ]) : "")
-      ca_base64           = base64encode(local.uses_tls ? var.vm.tls.ca_pem : "")
-      replication_secret  = "${local.secret_path}/${var.vm.passwords.replication}/versions/latest"
-      memory_percent      = var.vm.memory_percent
+      ca_base64           = base64encode(local.uses_tls ? var.tls.ca_pem : "")
+      replication_secret  = "${local.secret_path}/${var.passwords.replication}/versions/latest"
+      memory_percent      = var.memory_percent
       root                = ""
       metadata_host       = "http://metadata.google.internal"
       storage_host        = "https://storage.googleapis.com"
@@ -147,7 +144,7 @@ resource "google_compute_instance" "vm" {
   }
 
   service_account {
-    email  = google_service_account.vm[0].email
+    email  = google_service_account.vm.email
     scopes = ["https://www.googleapis.com/auth/cloud-platform"]
   }
 
@@ -169,14 +166,12 @@ resource "google_compute_instance" "vm" {
 }
 
 resource "google_compute_firewall" "clients" {
-  count = local.is_managed ? 0 : 1
-
   project                 = coalesce(var.network.project_id, var.project_id)
   name                    = "${var.name}-from-clients"
   network                 = var.network.network_id
   direction               = "INGRESS"
-  source_service_accounts = concat(var.client_service_accounts, var.vm.clients.service_accounts, google_service_account.vm[*].email)
-  target_service_accounts = google_service_account.vm[*].email
+  source_service_accounts = concat(var.client_service_accounts, [google_service_account.vm.email])
+  target_service_accounts = [google_service_account.vm.email]
 
   allow {
     protocol = "tcp"
@@ -186,14 +181,14 @@ resource "google_compute_firewall" "clients" {
 
 # Publishers whose account the network does not know: of another network, or not of Google's.
 resource "google_compute_firewall" "client_ranges" {
-  count = length(try(var.vm.clients.source_ranges, [])) > 0 ? 1 : 0
+  count = length(var.client_ranges) > 0 ? 1 : 0
 
   project                 = coalesce(var.network.project_id, var.project_id)
   name                    = "${var.name}-from-client-ranges"
   network                 = var.network.network_id
   direction               = "INGRESS"
-  source_ranges           = var.vm.clients.source_ranges
-  target_service_accounts = google_service_account.vm[*].email
+  source_ranges           = var.client_ranges
+  target_service_accounts = [google_service_account.vm.email]
 
   allow {
     protocol = "tcp"
@@ -203,8 +198,6 @@ resource "google_compute_firewall" "client_ranges" {
 
 # Clients know a name, so that a failover changes one record and no template.
 resource "google_dns_managed_zone" "internal" {
-  count = local.is_managed ? 0 : 1
-
   project     = var.project_id
   name        = var.name
   dns_name    = "${var.name}.internal."
@@ -219,19 +212,15 @@ resource "google_dns_managed_zone" "internal" {
 }
 
 resource "google_dns_record_set" "primary" {
-  count = local.is_managed ? 0 : 1
-
   project      = var.project_id
-  managed_zone = google_dns_managed_zone.internal[0].name
+  managed_zone = google_dns_managed_zone.internal.name
   name         = "${local.host_name}."
   type         = "A"
   ttl          = 5
-  rrdatas      = [local.primary_ip]
+  rrdatas      = [google_compute_address.vm[var.primary].address]
 }
 
 resource "google_service_account" "vm" {
-  count = local.is_managed ? 0 : 1
-
   project      = var.project_id
   account_id   = var.name
   display_name = "Tradewind Redis"
@@ -241,27 +230,21 @@ resource "google_service_account" "vm" {
 }
 
 resource "google_project_iam_member" "log_writer" {
-  count = local.is_managed ? 0 : 1
-
   project = var.project_id
   role    = "roles/logging.logWriter"
-  member  = google_service_account.vm[0].member
+  member  = google_service_account.vm.member
 }
 
 resource "google_project_iam_member" "metric_writer" {
-  count = local.is_managed ? 0 : 1
-
   project = var.project_id
   role    = "roles/monitoring.metricWriter"
-  member  = google_service_account.vm[0].member
+  member  = google_service_account.vm.member
 }
 
 resource "google_storage_bucket_iam_member" "release" {
-  count = local.is_managed ? 0 : 1
-
-  bucket = var.vm.release.bucket
+  bucket = var.release.bucket
   role   = "roles/storage.objectViewer"
-  member = google_service_account.vm[0].member
+  member = google_service_account.vm.member
 }
 
 resource "google_secret_manager_secret_iam_member" "vm" {
@@ -270,5 +253,5 @@ resource "google_secret_manager_secret_iam_member" "vm" {
   project   = var.project_id
   secret_id = each.value
   role      = "roles/secretmanager.secretAccessor"
-  member    = google_service_account.vm[0].member
+  member    = google_service_account.vm.member
 }

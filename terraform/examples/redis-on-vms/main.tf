@@ -1,0 +1,48 @@
+# A tier with Redis or Valkey on two VMs of its own: users with rights of their own, larger buffers, and nobody who fails it
+# over but you (modules/redis_vm/README.md).
+
+locals {
+  zones = [for zone in ["b", "c", "d"] : "${var.region}-${zone}"]
+}
+
+module "tier" {
+  source = "../.."
+
+  project_id = var.project_id
+  region     = var.region
+  zones      = local.zones
+  release    = var.release
+
+  admin_token = var.admin_token
+
+  deletion_protection = var.protected
+
+  edge = {
+    balancer = { certificate = { domains = [var.domain] } }
+  }
+
+  ingest = var.ingest_tokens_secret_id == null ? null : { tokens_secret_id = var.ingest_tokens_secret_id }
+
+  memorystore = null
+  redis       = module.redis.redis
+}
+
+module "redis" {
+  source = "../../modules/redis_vm"
+
+  name         = "tradewind-redis"
+  project_id   = var.project_id
+  region       = var.region
+  zones        = local.zones
+  network      = module.tier.network
+  release      = var.redis_release
+  primary      = var.redis_primary
+  machine_type = var.redis_machine_type
+
+  # Publishers connect as their accounts, which stand here beside the tier's.
+  client_service_accounts = module.tier.client_service_accounts
+
+  # These secrets exist before. Each publisher has a user, and may publish to the channels that are named.
+  passwords  = { admin = "redis-admin", edge = "redis-edge", ingest = "redis-ingest", replication = "redis-replication" }
+  publishers = { pricing = { password = "redis-pricing", channels = ["*"] } }
+}
