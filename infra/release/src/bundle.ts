@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { type Plugin, rolldown } from 'rolldown';
 import type { ReleasedService } from './services.ts';
 
@@ -26,8 +28,12 @@ const DEFINITIONS = {
   __dirname: 'import.meta.dirname',
 };
 
-/** How a module names the file of a thread that it starts. */
-const THREAD_FILE = /(new URL\(\s*['"]\.\/)([a-z0-9-]+)\.ts(['"],\s*import\.meta\.url\s*,?\s*\))/g;
+/** How a module names another that it does not import: the file of a thread that it starts. */
+const THREAD_FILE = /(new URL\(\s*['"])(\.{1,2}\/[^'"]+)\.ts(['"],\s*import\.meta\.url\s*,?\s*\))/g;
+
+/** How a module reads a script that lies beside it. */
+const SCRIPT_FILE =
+  /readFileSync\(\s*new URL\(\s*['"](\.\/[^'"]+\.lua)['"],\s*import\.meta\.url\s*,?\s*\),\s*['"]utf8['"]\s*,?\s*\)/g;
 
 /**
  * Bundles a service and all that it imports into a few files that Node runs as they are. What is
@@ -45,7 +51,7 @@ export async function bundleService(root: string, service: ReleasedService): Pro
     platform: 'node',
     external: LEFT_OUT,
     transform: { target: 'node24', define: DEFINITIONS },
-    plugins: [threadFiles(service.entries)],
+    plugins: [namedFiles(service.entries)],
     onLog(_level, log) {
       throw new Error(`bundling ${service.name}: ${log.message}`);
     },
@@ -66,21 +72,29 @@ export async function bundleService(root: string, service: ReleasedService): Pro
   }
 }
 
-/** Lets modules that start threads find them under the names that they have in `app/`. */
-function threadFiles(entries: readonly string[]): Plugin {
+/** Lets modules find the threads that they start under their names in `app/`, and gives them the text of their scripts. */
+function namedFiles(entries: readonly string[]): Plugin {
   return {
-    name: 'thread-files',
+    name: 'named-files',
     transform(code, id) {
       if (!/\.ts$/.test(id) || !code.includes('import.meta.url')) return;
-      return { code: nameThreadFiles(code, entries), map: null };
+      return { code: nameThreadFiles(includeScripts(code, pathToFileURL(id)), entries), map: null };
     },
   };
 }
 
-/** @throws Error where a file is named that is none of `entries`. */
+/** Puts the text of each script in the place where `module` reads it: a bundle lies elsewhere than its sources. */
+export function includeScripts(code: string, module: URL): string {
+  return code.replace(SCRIPT_FILE, (_all, path: string) =>
+    JSON.stringify(readFileSync(new URL(path, module), 'utf8')),
+  );
+}
+
+/** @throws Error where a file is named that is none of `entries`, or that does not lie beside the module. */
 export function nameThreadFiles(code: string, entries: readonly string[]): string {
-  return code.replace(THREAD_FILE, (_all, before: string, name: string, after: string) => {
-    if (!entries.includes(name)) throw new Error(`${name}.ts is started, but is not an entry`);
-    return `${before}${name}.js${after}`;
+  return code.replace(THREAD_FILE, (_all, before: string, path: string, after: string) => {
+    const name = path.replace(/^\.\//, '');
+    if (!entries.includes(name)) throw new Error(`${path}.ts is started, but is not an entry`);
+    return `${before}./${name}.js${after}`;
   });
 }

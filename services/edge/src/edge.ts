@@ -30,6 +30,9 @@ import { createNodeEvents, type NodeEvents } from './telemetry/events.ts';
 import { registerLoopGauges, registerNodeGauges } from './telemetry/gauges.ts';
 import { WorkerPool } from './threads/worker-pool.ts';
 
+/** What a fan-out thread runs. Stands here because a release keeps entry points side by side. */
+const WORKER_ENTRY = new URL('./worker-main.ts', import.meta.url);
+
 /** How soon the public port's `/readyz` follows a change of the node's condition, in ms. */
 const READINESS_INTERVAL_MS = 250;
 
@@ -97,7 +100,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   const pool: FanOutPool =
     config.workers === 1
       ? createLocalPool(config, logger, hub)
-      : new WorkerPool(config, hub, events);
+      : new WorkerPool(WORKER_ENTRY, config, hub, events);
   registerNodeGauges(metrics, {
     ...{ hub, pool, config, source: subscriber },
     isReady: () => health.readiness().ready,

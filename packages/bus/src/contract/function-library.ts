@@ -1,6 +1,6 @@
-import { CHANNEL_LUA } from './channel-lua.ts';
-import { EPOCH_FUNCTION_LUA, EPOCH_SCRIPT } from './epoch-script.ts';
-import { PUBLISH_FUNCTION_LUA, PUBLISH_SCRIPT } from './publish-script.ts';
+import { EPOCH_SCRIPT } from './epoch-script.ts';
+import { CHANNEL_LUA, EPOCH_FUNCTION_LUA, PUBLISH_FUNCTION_LUA } from './lua.ts';
+import { PUBLISH_SCRIPT } from './publish-script.ts';
 
 /**
  * The same functions as a library for FUNCTION LOAD (Redis 7 and later), to be called by FCALL. A

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { EPOCH_SCRIPT, readEpochReply } from './epoch-script.ts';
 import { FUNCTION_LIBRARY } from './function-library.ts';
 import {
+  MAX_HISTORY_SIZE,
+  MAX_IDEMPOTENCY_KEY_BYTES,
   PUBLISH_SCRIPT,
   publishArguments,
   publishKeys,
@@ -17,6 +19,11 @@ describe('the publish script', () => {
   it('is the file that docs/publish offers, and so is the function library', () => {
     expect(document('publish/tradewind_publish_1.lua')).toBe(PUBLISH_SCRIPT.text);
     expect(document('publish/tradewind_functions_1.lua')).toBe(FUNCTION_LIBRARY);
+  });
+
+  it('has the same limits in Lua as here', () => {
+    expect(PUBLISH_SCRIPT.text).toContain(`local MAX_HISTORY = ${MAX_HISTORY_SIZE}\n`);
+    expect(PUBLISH_SCRIPT.text).toContain(`if #once > ${MAX_IDEMPOTENCY_KEY_BYTES} then`);
   });
 
   it.each(['publishing.md', 'publish/publish.java'])('has the SHA-1 that docs/%s names', (name) => {

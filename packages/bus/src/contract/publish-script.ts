@@ -1,11 +1,11 @@
 import { logKey, metaKey } from './channel-keys.ts';
-import { CHANNEL_LUA } from './channel-lua.ts';
+import { CHANNEL_LUA, PUBLISH_FUNCTION_LUA } from './lua.ts';
 import { defineScript, type ScriptArgument, UnexpectedReplyError } from './script.ts';
 
-/** Entries of history that one channel can be given. Bounds what a single trim can cost Redis. */
+/** Entries of history that one channel can be given: MAX_HISTORY of `lua/publish.lua`. Bounds what a single trim can cost Redis. */
 export const MAX_HISTORY_SIZE = 100_000;
 
-/** An idempotency key, in bytes. Each is stored for its whole window. */
+/** An idempotency key, in bytes, as in `lua/publish.lua`. Each is stored for its whole window. */
 export const MAX_IDEMPOTENCY_KEY_BYTES = 128;
 
 /** What is published with an offset. */
@@ -33,102 +33,10 @@ export interface PublishedPosition {
   readonly duplicate: boolean;
 }
 
-/** The function that publishes, in Lua; see `docs/publishing.md` for its keys, arguments and answer. */
-export const PUBLISH_FUNCTION_LUA = `\
-local MAX_HISTORY = ${MAX_HISTORY_SIZE}
-
-local function publish(keys, args)
-  -- Checks. Nothing is written before all of them have passed.
-  if #keys ~= 2 or #args ~= 7 then return refuse('TWARG', 'needs 2 keys and 7 arguments') end
-  local channel, payload, once = args[1], args[2], args[5]
-  if #channel > 128 or not string.find(channel, '^[A-Za-z0-9][A-Za-z0-9_.:/@%-]*$') then
-    return refuse('TWARG', 'the channel must be [A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}')
-  end
-  if string.sub(channel, 1, 3) == 'tw:' then
-    return refuse('TWARG', 'channels that begin with tw: are reserved')
-  end
-  local tag = '{' .. channel .. '}'
-  local meta_key, log_key, once_key = keys[1], keys[2], tag .. ':once:' .. once
-  if meta_key ~= tag .. ':meta' or log_key ~= tag .. ':log' then
-    return refuse('TWARG', 'the keys must be ' .. tag .. ':meta and ' .. tag .. ':log')
-  end
-  local size = integer(args[3], 0, MAX_HISTORY)
-  if not size then
-    return refuse('TWARG', 'the history size must be an integer from 0 to ' .. MAX_HISTORY)
-  end
-  local ttl = integer(args[4], 0, MAX_OFFSET)
-  if not ttl then return refuse('TWARG', 'the history TTL must be ms from 0 to 2^53-1') end
-  if #once > ${MAX_IDEMPOTENCY_KEY_BYTES} then
-    return refuse('TWARG', 'the idempotency key must have at most ${MAX_IDEMPOTENCY_KEY_BYTES} bytes')
-  end
-  local window = integer(args[6], once == '' and 0 or 1, MAX_OFFSET)
-  if not window then
-    return refuse('TWARG', 'the window must be ms up to 2^53-1, and with a key at least 1')
-  end
-  local not_after = integer(args[7], 0, MAX_OFFSET)
-  if not not_after then return refuse('TWARG', 'notAfterMs must be ms from 0 to 2^53-1') end
-
-  local refusal, epoch, offset = read_position(meta_key)
-  if refusal then return refusal end
-  refusal = check_log(log_key)
-  if refusal then return refusal end
-  if once ~= '' then
-    local first_epoch, first_offset
-    refusal, first_epoch, first_offset = read_position(once_key)
-    if refusal then return refusal end
-    -- Before the clock is asked: who repeats a call wants to know that it was published.
-    if first_epoch then return { first_epoch, first_offset, 1 } end
-  end
-
-  local time = redis.call('TIME')
-  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-  if not_after > 0 and now > not_after then
-    return refuse('TWLATE', 'it is ' .. digits(now - not_after) .. ' ms later than allowed')
-  end
-
-  local renewed = not epoch or offset == MAX_OFFSET
-  if renewed then
-    epoch, offset = new_epoch(time, epoch), 0
-  end
-  offset = offset + 1
-
-  local clears = renewed or size == 0
-  if not may('PUBLISH', channel, '') then
-    return refuse('NOPERM', 'this user may not PUBLISH to ' .. channel)
-  end
-  if not may('SET', meta_key, '')
-    or (clears and not may('DEL', log_key))
-    or (size > 0 and not may('XADD', log_key, '*', 'p', ''))
-    or (size > 0 and ttl > 0 and not may('PEXPIRE', log_key, '1'))
-    or (size > 0 and ttl == 0 and not may('PERSIST', log_key))
-    or (once ~= '' and not may('SET', once_key, '', 'PX', '1')) then
-    return refuse('NOPERM', 'this user may not write all keys of ' .. channel)
-  end
-
-  -- Writes. The first is one that Redis refuses when it is full or a replica (DEL would pass when it
-  -- is full); after it, Redis lets a script finish.
-  local position = epoch .. ':' .. digits(offset)
-  local written = redis.pcall('SET', meta_key, position)
-  if written.err then return written end
-  if clears then redis.call('DEL', log_key) end
-  if size > 0 then
-    local id = digits(offset) .. '-0'
-    local added = redis.pcall('XADD', log_key, 'MAXLEN', '=', size, id, 't', digits(now), 'p', payload)
-    if type(added) == 'table' then
-      -- Somebody has set meta back. It is what counts, and the log may have no other offsets than its.
-      redis.call('DEL', log_key)
-      redis.call('XADD', log_key, id, 't', digits(now), 'p', payload)
-    end
-    -- As numbers: the texts may begin with zeros, which Redis would refuse after the first write.
-    if ttl > 0 then redis.call('PEXPIRE', log_key, digits(ttl)) else redis.call('PERSIST', log_key) end
-  end
-  if once ~= '' then redis.call('SET', once_key, position, 'PX', digits(window)) end
-  redis.call('PUBLISH', channel, '@1:' .. position .. ':' .. digits(now) .. ';' .. payload)
-  return { epoch, offset, 0 }
-end
-`;
-
-/** The text that EVAL takes and whose SHA-1 EVALSHA takes; `docs/publish` has it as a file. */
+/**
+ * The text that EVAL takes and whose SHA-1 EVALSHA takes; `docs/publishing.md` has its keys, arguments and answer,
+ * `docs/publish` the text as one file.
+ */
 export const PUBLISH_SCRIPT = defineScript(
   'tradewind_publish_1',
   `-- tradewind_publish_1: publishes with an offset and a history. See docs/publishing.md.\n${CHANNEL_LUA}\n${PUBLISH_FUNCTION_LUA}\nreturn publish(KEYS, ARGV)\n`,

@@ -24,6 +24,7 @@ const WATCH_INTERVAL_MS = 1_000;
  * replaced: its clients lose their connections and reconnect, those of the others notice nothing.
  */
 export class WorkerPool implements FanOutPool {
+  readonly #entry: URL;
   readonly #config: EdgeConfig;
   readonly #hub: Hub;
   readonly #events: NodeEvents;
@@ -38,7 +39,9 @@ export class WorkerPool implements FanOutPool {
   #port = 0;
   #readiness: Readiness | undefined;
 
-  constructor(config: EdgeConfig, hub: Hub, events: NodeEvents) {
+  /** @param entry the program that each thread runs: `worker-main`. */
+  constructor(entry: URL, config: EdgeConfig, hub: Hub, events: NodeEvents) {
+    this.#entry = entry;
     this.#config = config;
     this.#hub = hub;
     this.#events = events;
@@ -98,6 +101,7 @@ export class WorkerPool implements FanOutPool {
   #start(slot: number): FanOutWorker {
     const start = { config: this.#config, port: this.#port, slot };
     const worker = new FanOutWorker(
+      this.#entry,
       { ...start, connectionMemory: this.#connectionMemory },
       this.#hub,
     );

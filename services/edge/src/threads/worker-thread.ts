@@ -43,8 +43,9 @@ export class FanOutWorker {
   #lastSeenAt = performance.now();
   #lastMetrics: MetricObjects = [];
 
-  constructor(start: WorkerStart, hub: Hub) {
-    this.#worker = new Worker(new URL('../worker-main.ts', import.meta.url), {
+  /** @param entry the program that the thread runs: `worker-main`. */
+  constructor(entry: URL, start: WorkerStart, hub: Hub) {
+    this.#worker = new Worker(entry, {
       workerData: start,
       name: fanOutThreadName(start.slot),
       resourceLimits: WORKER_RESOURCE_LIMITS,

@@ -1,8 +1,3 @@
-/**
- * What the scripts share, in Lua: how a channel's `meta` is read, how an epoch is made, how a refusal
- * is worded. Stands in front of a script's own function, in EVAL and in a function library alike.
- */
-export const CHANNEL_LUA = `\
 local MAX_OFFSET = 9007199254740991 -- 2^53-1, so that every client can hold it in a double
 
 local function refuse(code, reason)
@@ -73,4 +68,3 @@ local function new_epoch(time, old)
   until epoch ~= old
   return epoch
 end
-`;
