@@ -23,7 +23,8 @@ const SINGLE_HEADERS = [
 ] as const;
 
 /**
- * Reads a request's body, with or without a `content-length`. Call {@link checkHeaders} before.
+ * Reads a request's body, with or without a `content-length`. Call {@link checkHeaders} before. The caller owns the result;
+ * where it came in one piece, it may be a view into a larger chunk that was read from the socket.
  *
  * @throws HttpError message_too_large as soon as it is clear that there are more than `maxBytes`,
  *   request_timeout for one that comes too slowly, bad_message when the peer goes away.
@@ -33,21 +34,29 @@ export async function readBody(
   response: ServerResponse,
   maxBytes: number,
 ): Promise<Buffer> {
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  const declaredBytes = Number(request.headers['content-length'] ?? 0);
+  if (declaredBytes > maxBytes) throw tooLarge(maxBytes);
   if (request.headers.expect !== undefined) response.writeContinue();
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const pace = watchPace(request, () => size);
+  const body = new BodyBytes(declaredBytes);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const endedEarly = (): void => reject(refusal('bad_message', 'The body ended early.'));
+  const take = (chunk: Buffer): void => {
+    body.append(chunk);
+    if (body.length > maxBytes) reject(tooLarge(maxBytes));
+  };
+  const timer = watchPace(request, body, reject);
+  // Whoever is gone tells so once only, maybe before this.
+  if (request.destroyed) endedEarly();
+  request.on('data', take).on('end', resolve).on('error', endedEarly).on('close', endedEarly);
   try {
-    for await (const chunk of chunksOf(request, pace)) {
-      size += chunk.length;
-      if (size > maxBytes) throw tooLarge(maxBytes);
-      chunks.push(chunk);
-    }
+    await promise;
   } finally {
-    pace.stop();
+    clearInterval(timer);
+    // What is left of a body that is refused is not wanted: it waits in the kernel. An error may still come.
+    request.pause();
+    request.off('data', take).off('end', resolve).off('close', endedEarly);
   }
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size);
+  return body.bytes;
 }
 
 /** Whether a body is declared to be JSON, by the media type itself or by its suffix. */
@@ -81,36 +90,54 @@ export function checkHeaders({ headers, headersDistinct }: IncomingMessage): voi
   }
 }
 
-interface Pace {
-  /** Rejects when the body comes too slowly. */
-  readonly tooSlow: Promise<never>;
-  stop(): void;
-}
-
-function watchPace(request: IncomingMessage, size: () => number): Pace {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => undefined);
-  // Most bodies are there already, and need no timer.
-  if (request.complete) return { tooSlow: promise, stop: () => undefined };
+/** Ends a body that comes too slowly. Most bodies are there already, and need no timer. */
+function watchPace(
+  request: IncomingMessage,
+  body: BodyBytes,
+  tooSlow: (error: Error) => void,
+): NodeJS.Timeout | undefined {
+  if (request.complete) return undefined;
   const startedAt = performance.now();
-  const timer = setInterval(() => {
+  return setInterval(() => {
     const ms = performance.now() - startedAt;
-    if (ms < BODY_GRACE_MS || size() >= (ms / 1_000) * MIN_BODY_BYTES_PER_SECOND) return;
-    reject(refusal('request_timeout', 'The body came too slowly.'));
+    if (ms < BODY_GRACE_MS || body.length >= (ms / 1_000) * MIN_BODY_BYTES_PER_SECOND) return;
+    tooSlow(refusal('request_timeout', 'The body came too slowly.'));
   }, PACE_INTERVAL_MS);
-  return { tooSlow: promise, stop: () => clearInterval(timer) };
 }
 
-async function* chunksOf(request: IncomingMessage, { tooSlow }: Pace): AsyncGenerator<Buffer> {
-  const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
-  for (;;) {
-    const next = chunks.next().catch(() => {
-      throw refusal('bad_message', 'The body ended early.');
-    });
-    next.catch(() => undefined);
-    const { done, value } = await Promise.race([next, tooSlow]);
-    if (done === true) return;
-    yield value;
+/**
+ * Gathers a body in one piece of memory: a sender decides how small the chunks are, and a list of them takes hundreds of
+ * times what a body of single bytes has.
+ */
+class BodyBytes {
+  readonly #declaredBytes: number;
+  #memory: Buffer = Buffer.alloc(0);
+  length = 0;
+
+  /** @param declaredBytes how long the body says that it is; 0 if it does not say. */
+  constructor(declaredBytes: number) {
+    this.#declaredBytes = declaredBytes;
+  }
+
+  /** All of it. What is published from it is kept for a while, so it has no more memory than it has bytes. */
+  get bytes(): Buffer {
+    if (this.#memory.length === this.length) return this.#memory;
+    return Buffer.from(this.#memory.subarray(0, this.length));
+  }
+
+  append(chunk: Buffer): void {
+    const before = this.length;
+    this.length += chunk.length;
+    if (before === 0) {
+      this.#memory = chunk;
+      return;
+    }
+    if (this.length > this.#memory.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(2 * before, this.length, this.#declaredBytes));
+      this.#memory.copy(grown, 0, 0, before);
+      this.#memory = grown;
+    }
+    chunk.copy(this.#memory, before);
   }
 }
 
