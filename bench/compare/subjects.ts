@@ -67,7 +67,6 @@ export const EDGE_WITHOUT_CHECKS: Subject = {
     ...METERED_EDGE,
     EDGE_TAIL_CHECK_SECONDS: '0',
     EDGE_PROBE: 'false',
-    EDGE_TRUST_HEADERS: 'true',
   },
 };
 

@@ -28,8 +28,6 @@ export interface EdgeConfig extends ServiceSettings {
   readonly maxHistory: number;
   /** `EDGE_TAIL_CHECK_SECONDS`: the longest time between two looks at a quiet channel's end. */
   readonly tailCheckSeconds: number;
-  /** `EDGE_TRUST_HEADERS`: whether offsets are taken from a message without asking Redis. */
-  readonly trustsHeaders: boolean;
   /** `EDGE_PROBE`: whether a probe proves once a second that data flows from Redis. */
   readonly probes: boolean;
   /** `EDGE_CHANNELS`: what clients may subscribe to; `*` stands for anything. */
@@ -152,8 +150,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     maxConnections: int('WS_MAX_CONNECTIONS', 40_000, 1, 1_000_000),
     maxHistory: int('EDGE_MAX_HISTORY', DEFAULT_MAX_HISTORY, 0, 100_000),
     tailCheckSeconds: int('EDGE_TAIL_CHECK_SECONDS', 30, 0, 3_600),
-    trustsHeaders: env.choice('EDGE_TRUST_HEADERS', TRUTH) === 'true',
-    probes: env.choice('EDGE_PROBE', { ...TRUTH, default: 'true' }) === 'true',
+    probes: env.choice('EDGE_PROBE', PROBE) === 'true',
     channelPatterns: env.list('EDGE_CHANNELS', { default: ['*'], allowed: CHANNEL_PATTERN }),
     queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, 65_536),
     queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
@@ -226,7 +223,7 @@ function checkTogether(env: EnvironmentReader, config: EdgeConfig): void {
 
 const WRITES = { default: 'send', choices: ['send', 'write', 'stream'] } as const;
 const LIMITS = { default: 'enforce', choices: ['enforce', 'report'] } as const;
-const TRUTH = { default: 'false', choices: ['false', 'true'] } as const;
+const PROBE = { default: 'true', choices: ['false', 'true'] } as const;
 
 const NODE_ID = {
   pattern: /^[A-Za-z0-9_.-]{1,64}$/,

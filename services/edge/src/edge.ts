@@ -214,7 +214,6 @@ function hubLimits(config: EdgeConfig) {
     maxReplayBytes: largestReplay(config.ringBytes),
     historyReadRate: config.historyReadRate,
     tailCheckMs: config.tailCheckSeconds * 1_000,
-    trustsHeaders: config.trustsHeaders,
   };
 }
 

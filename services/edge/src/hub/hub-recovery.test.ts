@@ -43,11 +43,36 @@ function reportsOf({ reported }: HubUnderTest): string[] {
   return reported.splice(0).filter((line) => !line.startsWith('received'));
 }
 
+describe('Hub: publications that follow', () => {
+  it('go out in the turn in which they came, and nothing is read', async () => {
+    const { archive, told, publish } = await live();
+    publish(5, 6);
+    expect(told.news()).toEqual(['published a 5', 'published a 6']);
+    await answers();
+    expect(archive.calls).toEqual([]);
+  });
+
+  it('wait for one read with all that does not follow', async () => {
+    const { hub, archive, told, publish, ...rest } = await live();
+    for (const offset of [500, 600]) hub.message('a', sequenced(offset));
+    hub.message('a', sequenced(1, 'F'));
+    publish(5);
+    expect(told.news()).toEqual([]);
+    await answers();
+    expect(archive.calls).toEqual(['positions a']);
+    expect(told.news()).toEqual(['published a 5']);
+    expect(reportsOf({ hub, archive, ...rest })).toEqual([
+      ...['header rejected a unconfirmed', 'header rejected a unconfirmed'],
+      'header rejected a foreign_epoch',
+    ]);
+  });
+});
+
 describe('Hub: without the right to read where a channel stands', () => {
   it('gives up a channel that flowed with offsets, and says so', async () => {
     const { hub, archive, told, ...rest } = await live();
     archive.faults.positions = LASTING;
-    hub.message('a', sequenced(5));
+    hub.message('a', sequenced(6));
     hub.message('a', Buffer.from('"plain"'));
     await answers();
     expect(told.news()).toEqual(['refused a unavailable']);
@@ -93,12 +118,14 @@ describe('Hub: without the right to read where a channel stands', () => {
       return await readAll(names);
     };
     for (const name of ['a', 'b', 'c']) {
-      archive.positions.set(name, { epoch: 'E', offset: 5 });
-      hub.message(name, sequenced(5));
+      archive.positions.set(name, { epoch: 'E', offset: 6 });
+      archive.logs.set(name, [entry(5)]);
+      hub.message(name, sequenced(6));
     }
     for (let i = 0; i < 4; i += 1) await answers();
     expect(told.news().toSorted()).toEqual([
-      ...['published a 5', 'published c 5', 'refused b unavailable'],
+      ...['published a 5', 'published a 6', 'published c 5', 'published c 6'],
+      'refused b unavailable',
     ]);
   });
 });

@@ -35,8 +35,6 @@ export interface HubLimits extends RecoverySettings {
   readonly enforcesRates: boolean;
   /** How long a channel stays subscribed to after the last one here left it, in ms. */
   readonly lingerMs: number;
-  /** Whether headers are taken at their word instead of being confirmed by Redis. */
-  readonly trustsHeaders: boolean;
 }
 
 /** Messages of one channel that may wait for a read: some reads' worth. What does not fit is read later. */
@@ -110,7 +108,6 @@ export class Hub {
       sequence: {
         pending: { messages: PENDING_MESSAGES, bytes: PENDING_BYTES },
         page: limits.maxHistory,
-        trustsHeaders: limits.trustsHeaders,
       },
       maxPublicationBytes: limits.maxPublicationBytes,
       tails: new TailMemory(),

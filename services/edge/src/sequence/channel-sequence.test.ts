@@ -19,9 +19,9 @@ class Sequenced {
   readonly told: string[] = [];
   readonly sequence: ChannelSequence;
 
-  constructor({ page = 100, trustsHeaders = false, messages = 1_000 } = {}) {
+  constructor({ page = 100, messages = 1_000 } = {}) {
     this.sequence = new ChannelSequence(
-      { pending: { messages, bytes: 1_000_000 }, page, trustsHeaders },
+      { pending: { messages, bytes: 1_000_000 }, page },
       {
         ready: () => this.told.push('ready'),
         publish: ({ epoch, offset, payload }) =>
@@ -82,7 +82,37 @@ class Sequenced {
   }
 }
 
-describe('ChannelSequence: forged headers', () => {
+describe('ChannelSequence: a publication that follows', () => {
+  it('is passed on in the call that brings it, and nothing has to be read', () => {
+    const channel = Sequenced.at(4);
+    for (const message of ['E:5', 'plain', 'E:6']) {
+      channel.arrive(message);
+      expect(channel.need).toBe('nothing');
+    }
+    expect(channel.news()).toEqual(['E:5=5', 'plain', 'E:6=6']);
+  });
+
+  it('is passed on while the position is read for another reason', () => {
+    const channel = Sequenced.at(4);
+    channel.sequence.check();
+    channel.sequence.askedPosition(NOW);
+    channel.arrive('E:5');
+    expect(channel.news()).toEqual(['E:5=5']);
+    channel.sequence.positionRead({ epoch: 'E', offset: 5 });
+    expect(channel.need).toBe('nothing');
+  });
+
+  it('waits behind one that does not, so that the order holds', () => {
+    const channel = Sequenced.at(4);
+    channel.arrive('E:500', 'E:5', 'plain');
+    expect(channel.news()).toEqual([]);
+    channel.position('E', 5);
+    expect(channel.need).toBe('nothing');
+    expect(channel.news()).toEqual(['unconfirmed', 'E:5=5', 'plain']);
+  });
+});
+
+describe('ChannelSequence: headers that do not follow', () => {
   it('do not make a channel wait, although two of them claim the same offset beyond its end', () => {
     const channel = Sequenced.at(10);
     channel.arrive(['E:500', 'x'], ['E:500', 'y'], 'plain');
@@ -91,35 +121,31 @@ describe('ChannelSequence: forged headers', () => {
     expect(channel.need).toBe('nothing');
   });
 
-  it('are found out by history where they claim an offset that is confirmed', () => {
+  it('move nothing where history holds another publication under their offset', () => {
     const channel = Sequenced.at(4);
-    channel.arrive(['E:5', 'forged'], 'plain', 'E:5');
-    channel.position('E', 5);
-    channel.history({ epoch: 'E', offset: 5 }, entries(1, 5));
-    expect(channel.news()).toEqual(['unconfirmed', 'plain', 'E:5=5']);
+    channel.arrive(['E:6', 'forged'], 'plain', 'E:5', 'E:6');
+    channel.position('E', 6);
+    channel.history({ epoch: 'E', offset: 6 }, entries(1, 6));
+    expect(channel.news()).toEqual(['unconfirmed', 'plain', 'E:5=5', 'E:6=6']);
   });
 
-  it('are not passed on where history cannot tell: what they contest is lost', () => {
-    const channel = Sequenced.at(4, { page: 0 });
-    channel.arrive(['E:5', 'forged'], 'E:5', 'E:6');
-    channel.position('E', 6);
-    expect(channel.news()).toEqual(['unconfirmed', 'unconfirmed', 'gap 5-5 link', 'E:6=6']);
-  });
-
-  it('do not take the place of what was missed while the link was lost', () => {
+  it('are looked up once, however many come meanwhile', () => {
     const channel = Sequenced.at(4);
-    channel.sequence.unlinked();
-    channel.sequence.relinked(true);
-    channel.arrive(['E:5', 'forged'], 'E:6');
-    channel.position('E', 6);
-    channel.history({ epoch: 'E', offset: 6 }, entries(5, 6));
-    expect(channel.news()).toEqual(['unconfirmed', 'E:5=5', 'E:6=6', 'repaired 1']);
+    channel.arrive('E:500');
+    channel.sequence.askedPosition(NOW);
+    channel.arrive('F:1', 'E:600');
+    channel.sequence.positionRead({ epoch: 'E', offset: 4 });
+    expect(channel.news(), 'the answer does not speak of what came after the question').toEqual([
+      'unconfirmed',
+    ]);
+    channel.position('E', 4);
+    expect(channel.news()).toEqual(['foreign_epoch', 'unconfirmed']);
+    expect(channel.need).toBe('nothing');
   });
 
   it('cost one look at history, and not before it is asked for, however many seem to be handed out again', () => {
     const channel = Sequenced.at(4);
     channel.arrive('E:5');
-    channel.position('E', 5);
     for (let i = 0; i < 5; i += 1) {
       const forged = { ...entry(3, 'forged'), publishedAt: NOW + 1_000 + i, epoch: 'E' };
       channel.sequence.receive(forged);
@@ -142,14 +168,12 @@ describe('ChannelSequence: offsets that are handed out twice', () => {
   it('are found although others have gone past ours meanwhile', () => {
     const channel = Sequenced.at(3);
     channel.arrive('E:4', 'E:5');
-    channel.position('E', 5);
     // The link stays, its server has become a replica of one that lost 4 and 5.
     const again = [entry(4, 'again'), entry(5, 'again'), entry(6)].map((one) => ({
       ...one,
       publishedAt: one.publishedAt + 5_000,
     }));
     for (const one of again) channel.sequence.receive({ ...one, epoch: 'E' });
-    channel.position('E', 6);
     expect(channel.news()).toEqual(['E:4=4', 'E:5=5', 'old', 'old', 'E:6=6']);
     channel.sequence.compare();
     channel.position('E', 6);
@@ -164,7 +188,6 @@ describe('ChannelSequence: offsets that are handed out twice', () => {
   it('are looked for until history was seen, however often the link is lost before', () => {
     const channel = Sequenced.at(3);
     channel.arrive('E:4', 'E:5');
-    channel.position('E', 5);
     channel.news();
     channel.sequence.unlinked();
     channel.sequence.relinked(false);
@@ -186,7 +209,6 @@ describe('ChannelSequence: offsets that are handed out twice', () => {
     channel.position('E', 0);
     expect(channel.need).toBe('nothing');
     channel.arrive('E:1');
-    channel.position('E', 1);
     expect(channel.news()).toEqual(['E:1=1']);
     expect(channel.need).toBe('nothing');
   });
@@ -273,8 +295,8 @@ describe('ChannelSequence: the first publications of an epoch', () => {
 });
 
 describe('ChannelSequence: answers that come late', () => {
-  it('do not begin an epoch where headers are trusted and more has come since the question', () => {
-    const channel = Sequenced.at(4, { trustsHeaders: true });
+  it('do not begin an epoch where more has come since the question', () => {
+    const channel = Sequenced.at(4);
     channel.sequence.check();
     channel.sequence.askedPosition(NOW);
     channel.arrive('E:5', 'E:6');
@@ -335,8 +357,7 @@ describe('ChannelSequence: a hole', () => {
     channel.position('E', 6);
     channel.arrive('plain', 'E:7');
     channel.history({ epoch: 'E', offset: 7 }, entries(5, 7));
-    channel.position('E', 7);
-    expect(channel.news()).toEqual(['E:5=5', 'E:6=6', 'plain', 'repaired 2', 'E:7=7']);
+    expect(channel.news()).toEqual(['E:5=5', 'E:6=6', 'plain', 'E:7=7', 'repaired 2']);
   });
 
   it('is looked for when what waited had no room, without anybody else having to ask', () => {
@@ -386,7 +407,6 @@ describe('ChannelSequence: without the right to know the position', () => {
     channel.sequence.check();
     channel.position('E', 5);
     channel.arrive('E:6');
-    channel.position('E', 6);
     expect(channel.news()).toEqual(['ready', '5', 'resync E:5', 'E:6=6']);
   });
 
@@ -402,7 +422,6 @@ describe('ChannelSequence: an epoch that may not be replaced', () => {
   it('goes on where Redis has it, and a loss is told', () => {
     const channel = Sequenced.at(4);
     channel.arrive('E:5', 'E:6');
-    channel.position('E', 6);
     channel.news();
     channel.sequence.unlinked();
     channel.sequence.relinked(false);
@@ -411,7 +430,6 @@ describe('ChannelSequence: an epoch that may not be replaced', () => {
     channel.position('E', 5);
     channel.history({ epoch: 'E', offset: 5 }, entries(1, 5));
     channel.arrive('E:6');
-    channel.position('E', 6);
     expect(channel.news()).toEqual(['lost ?', 'resync E:5', 'E:6=6']);
     expect(channel.need).toBe('nothing');
   });

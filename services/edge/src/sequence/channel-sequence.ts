@@ -19,8 +19,6 @@ export interface SequenceLimits {
   readonly pending: PendingLimits;
   /** Publications that a page of history holds at most; 0: holes are told, not repaired. */
   readonly page: number;
-  /** Whether headers are taken at their word instead of being confirmed by `meta`. */
-  readonly trustsHeaders: boolean;
 }
 
 /**
@@ -53,11 +51,11 @@ const EPOCHS_KEPT = 4;
  * not come. Pure bookkeeping: it reads nothing itself and has no clock. Its owner looks at {@link need}
  * after each call and brings what it says.
  *
- * A header is a claim. A publication is passed on when its offset is the next one *and* `meta` confirms
- * that the channel has come that far. `meta` is read on the connection that carries the subscription, so
- * everything that was published before the read has arrived before its answer: what is missing then was
- * lost, and what claims to be beyond the answer was forged. History is read on another connection and may
- * be ahead; it is used up to what `meta` has confirmed, since the rest is still to arrive.
+ * A header is believed: whoever may PUBLISH on a channel speaks for it. The next offset of the known epoch is passed
+ * on in the call that brings it. A message that does not follow waits until `meta` was read. `meta` is read on the
+ * connection that carries the subscription, so everything that was published before the read has arrived before its
+ * answer: an offset that is missing then was lost, and a message that is beyond the answer is rejected. History is
+ * read on another connection and may be ahead. It is used up to what `meta` told, since the rest is still to arrive.
  */
 export class ChannelSequence {
   readonly #limits: SequenceLimits;
@@ -71,8 +69,6 @@ export class ChannelSequence {
   #question: Question | undefined;
   /** Whether a publication without offset has ever come. */
   #hasPlain = false;
-  /** Whether the link was lost since the position was known last. */
-  #wasCut = false;
   /** Whether history has to show our last publication: Redis may have lost it and gone on without it. */
   #mustCompare = false;
   /** Whether history is to be read for the sake of a suspicion. */
@@ -86,7 +82,7 @@ export class ChannelSequence {
   constructor(limits: SequenceLimits, output: SequenceOutput) {
     this.#limits = limits;
     this.#output = output;
-    this.#passage = new ChannelPassage(limits.pending, limits.trustsHeaders, output);
+    this.#passage = new ChannelPassage(limits.pending, output);
   }
 
   get need(): SequenceNeed {
@@ -131,7 +127,7 @@ export class ChannelSequence {
     if (arrival.offset === 0) this.#hasPlain = true;
     if (!this.#isHalted && this.pending === 0 && this.#passage.pass(arrival)) return;
     this.check();
-    this.#passage.pending.hold(arrival, this.#need === 'position');
+    this.#passage.pending.hold(arrival);
   }
 
   /** The end of the channel is to be looked at: is what came last really the last? */
@@ -166,7 +162,6 @@ export class ChannelSequence {
       if (this.#passage.offset > 0) this.#mustCompare = true;
       if (this.#standing === 'unborn') this.#standing = 'void';
     }
-    this.#wasCut = true;
     this.#need = 'position';
     if (this.epoch !== '' && !this.#hasPlain) return;
     this.#passage.pending.takeDroppedPlain();
@@ -307,12 +302,9 @@ export class ChannelSequence {
   /** `meta` has confirmed the epoch up to here. */
   #follow(tail: number): void {
     this.#passage.tail = Math.max(this.#passage.offset, tail);
-    // What waits and seems to be the next one may be forged, and the true one was missed.
-    const isDoubtful = this.#wasCut && tail > this.#passage.offset;
     const isDue = this.#mayCompare && this.isSuspicious;
-    this.#wasCut = false;
     this.#mayCompare = false;
-    if (this.#mustCompare || isDoubtful || isDue) this.#await('history');
+    if (this.#mustCompare || isDue) this.#await('history');
     else this.#flow();
   }
 
@@ -329,8 +321,6 @@ export class ChannelSequence {
   #await(need: 'history' | 'epoch'): void {
     this.#isHalted = true;
     this.#need = need;
-    // It takes longer than a look at the position: what waits must not keep all alive that it came with.
-    this.#passage.pending.own();
     if (need === 'history' && this.#limits.page === 0) this.historyUnavailable();
   }
 
@@ -365,7 +355,6 @@ export class ChannelSequence {
     );
     this.#next = undefined;
     this.#lostEpoch = undefined;
-    this.#wasCut = false;
     this.#mustCompare = false;
     this.#passage.suspectedAt = undefined;
     this.#stand(standing);

@@ -20,10 +20,9 @@ export class HistoryCursor {
   }
 
   /** Takes in what else is known, where history holds nothing. To be called before anything is taken out. */
-  add(others: Iterable<HistoryEntry | undefined>): void {
+  add(others: Iterable<HistoryEntry>): void {
     const held = new Map(this.#held.map((one) => [one.offset, one]));
-    for (const other of others)
-      if (other !== undefined && !held.has(other.offset)) held.set(other.offset, other);
+    for (const other of others) if (!held.has(other.offset)) held.set(other.offset, other);
     this.#held = [...held.values()].sort((one, other) => one.offset - other.offset);
   }
 

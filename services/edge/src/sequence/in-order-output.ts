@@ -14,19 +14,16 @@ export class ChannelPassage {
   readonly passedOn = new PassedOn();
   /** Whether everything is passed on as it comes, without its offset. */
   isBlind = false;
-  /** How far `meta` has confirmed the epoch. */
+  /** The last offset of the epoch that is known to exist: from `meta`, or from a header. */
   tail = 0;
   /** Our last offset when an older one came that says it is younger; undefined when none has. */
   suspectedAt: number | undefined;
-  readonly #trustsHeaders: boolean;
   readonly #output: SequenceOutput;
   #epoch = '';
   #offset = 0;
 
-  /** @param trustsHeaders whether the next offset is passed on before `meta` has confirmed it. */
-  constructor(limits: PendingLimits, trustsHeaders: boolean, output: SequenceOutput) {
+  constructor(limits: PendingLimits, output: SequenceOutput) {
     this.pending = new PendingArrivals(limits);
-    this.#trustsHeaders = trustsHeaders;
     this.#output = output;
   }
 
@@ -61,7 +58,6 @@ export class ChannelPassage {
       return true;
     }
     if (offset !== this.#offset + 1) return false;
-    if (offset > this.tail && !this.#trustsHeaders) return false;
     this.#deliver(arrival);
     return true;
   }
@@ -73,8 +69,8 @@ export class ChannelPassage {
 
   /** Passes on what history holds and what waits, in one order; what neither has is told as lost. */
   repair(past: HistoryCursor): void {
-    // A forged message may stand before those whose offsets come before its own.
-    if (this.pending.isUnordered) past.add(this.pending.claims(this.#epoch).values());
+    // A message that nothing confirms may stand before those whose offsets come before its own.
+    past.add(this.pending.of(this.#epoch).values());
     this.#passPending(past);
     this.#fillUpTo(past.until, past);
     if (past.repaired > 0) this.#output.repaired(past.repaired);
@@ -88,69 +84,50 @@ export class ChannelPassage {
    */
   startOf(next: Position, held: readonly HistoryEntry[]): number {
     const seen = this.passedOn.seenIn(held);
-    const claims = this.pending.claims(next.epoch);
+    const waiting = this.pending.of(next.epoch);
     let start = seen.offset > 0 ? seen.offset : (held[0]?.offset ?? next.offset + 1) - 1;
     const floor = seen.isCertain ? seen.offset : 0;
-    while (start > floor && claims.get(start) !== undefined) start -= 1;
+    while (start > floor && waiting.has(start)) start -= 1;
     return start;
   }
 
   #passPending(past: HistoryCursor | undefined): void {
     const dropped = this.pending.takeDroppedPlain();
     if (dropped > 0) this.#output.lostPlain(dropped);
-    const { answered } = this.pending;
-    let confirmable: number | undefined;
-    const claims = this.pending.isUnordered ? this.pending.claims(this.#epoch) : undefined;
+    const { judged, answered } = this.pending;
     this.pending.takeWhile((arrival, place) => {
-      // What came behind the answer is newer than all that the answer told of.
-      if (past !== undefined && place >= answered && !this.#fillUpTo(this.tail, past)) return false;
-      if (this.#isOpen(arrival)) {
-        const isContested = claims !== undefined && claims.get(arrival.offset) === undefined;
-        return this.#passOpen(arrival, isContested, past);
+      if (past !== undefined) {
+        // What came behind the answer is newer than all that the answer told of.
+        if (place >= answered && !this.#fillUpTo(this.tail, past)) return false;
+        if (this.#isTold(arrival)) return this.#merge(arrival, past);
       }
       if (this.pass(arrival)) return true;
-      confirmable ??= this.#confirmable;
-      if (place >= confirmable) return false;
+      if (place >= judged || this.#isTold(arrival)) return false;
       this.#output.rejected(this.#faultOf(arrival));
       return true;
     });
   }
 
-  /**
-   * Of the first so many of what waits, `meta` has told all: they had arrived when it was asked for, or
-   * arrived before one that it told of; but where anything is forged, that may be.
-   */
-  get #confirmable(): number {
-    const { pending } = this;
-    if (pending.isUnordered) return pending.confirmable;
-    return Math.max(
-      pending.confirmable,
-      1 + pending.lastPlaceOf((arrival) => this.#isOpen(arrival)),
-    );
-  }
-
-  /** Whether it is to be passed on, by what `meta` has confirmed. */
-  #isOpen({ epoch, offset }: Arrival): boolean {
+  /** Whether `meta` tells of this offset, and it was not passed on yet. */
+  #isTold({ epoch, offset }: Arrival): boolean {
     return epoch === this.#epoch && offset > this.#offset && offset <= this.tail;
   }
 
-  /** Why what `meta` has not confirmed is not passed on. */
+  /** Why a message is rejected that neither follows nor is told of by `meta`. */
   #faultOf({ epoch }: Arrival): HeaderFault {
     if (this.#epoch === '') return 'no_meta';
     return epoch === this.#epoch ? 'unconfirmed' : 'foreign_epoch';
   }
 
-  /** Passes on what `meta` has confirmed. Where several claim to be it, history alone can say which one is. */
-  #passOpen(arrival: Arrival, isContested: boolean, past: HistoryCursor | undefined): boolean {
+  /**
+   * Passes a message on in its place among what history holds, or rejects it where history holds another one under its
+   * offset. Returns false if history does not reach so far.
+   */
+  #merge(arrival: Arrival, past: HistoryCursor): boolean {
     const { offset } = arrival;
-    if (past === undefined) {
-      if (isContested || offset !== this.#offset + 1) return false;
-      this.#deliver(arrival);
-      return true;
-    }
     if (offset > past.until) return false;
     const held = past.find(offset);
-    if (held === undefined ? isContested : !isSame(held, arrival)) {
+    if (held !== undefined && !isSame(held, arrival)) {
       this.#output.rejected('unconfirmed');
       return true;
     }

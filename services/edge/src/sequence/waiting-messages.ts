@@ -9,9 +9,6 @@ export interface PendingLimits {
 
 interface Held extends Arrival {
   epoch: string;
-  payload: Buffer;
-  /** Whether the payload is a part of what was read from the socket, and keeps all of that alive. */
-  isView: boolean;
 }
 
 /**
@@ -25,16 +22,10 @@ export class PendingArrivals {
   #bytes = 0;
   /** How many of them had arrived when the position was asked for last. */
   #asked = 0;
-  /** The same for the question that was answered last. */
-  #confirmable = 0;
-  /** How many had arrived when that answer came. */
+  #judged = 0;
   #answered = 0;
   #droppedPlain = 0;
-  /** Whether some with offsets were let go since the position was asked for last. */
   #isIncomplete = false;
-  /** The highest offset among them, of whatever epoch. */
-  #highest = 0;
-  #isUnordered = false;
 
   constructor(limits: PendingLimits) {
     this.#limits = limits;
@@ -49,36 +40,24 @@ export class PendingArrivals {
     return this.#isIncomplete;
   }
 
-  /** Whether one came behind another that claims the same offset, or a higher one: one of them is forged. */
-  get isUnordered(): boolean {
-    return this.#isUnordered;
+  /** How many of them had arrived when the last answered question was put: the answer speaks of each of these. */
+  get judged(): number {
+    return this.#judged;
   }
 
-  /** Of the first so many, Redis has told all: what it does not know of was forged. */
-  get confirmable(): number {
-    return this.#confirmable;
-  }
-
-  /** Those behind the first so many are newer than the position that Redis told last. */
+  /** How many had arrived when that answer came: those behind them are newer than it. */
   get answered(): number {
     return this.#answered;
   }
 
-  /**
-   * Takes a message in.
-   *
-   * @param mayKeepView whether it is to wait for a short time only, so that its payload may stay where it is.
-   */
-  hold(arrival: Arrival, mayKeepView: boolean): void {
+  /** Takes a message in, and copies its payload: a view would keep all alive that was read with it. */
+  hold(arrival: Arrival): void {
     const { epoch, offset, publishedAt } = arrival;
     const bytes = this.#bytes + arrival.payload.length;
     if (this.#held.length >= this.#limits.messages || bytes > this.#limits.bytes) this.clear();
-    const payload = mayKeepView ? arrival.payload : Buffer.from(arrival.payload);
-    this.#held.push({ epoch, offset, publishedAt, payload, isView: mayKeepView });
+    const payload = Buffer.from(arrival.payload);
+    this.#held.push({ epoch, offset, publishedAt, payload });
     this.#bytes += payload.length;
-    if (offset === 0) return;
-    if (offset <= this.#highest) this.#isUnordered = true;
-    else this.#highest = offset;
   }
 
   /** Lets go of all. */
@@ -90,9 +69,8 @@ export class PendingArrivals {
     this.#held = [];
     this.#bytes = 0;
     this.#asked = 0;
-    this.#confirmable = 0;
+    this.#judged = 0;
     this.#answered = 0;
-    this.#forgetOrder();
   }
 
   /** How many without offsets were let go since the last call. */
@@ -102,25 +80,16 @@ export class PendingArrivals {
     return dropped;
   }
 
-  /** The position is being asked for. What was waiting at the last answer already waits for long. */
+  /** The position is being asked for. */
   ask(): void {
-    this.own(this.#answered);
     this.#asked = this.#held.length;
     this.#isIncomplete = false;
   }
 
   /** What was asked for last has come. */
   answer(): void {
-    this.#confirmable = this.#asked;
+    this.#judged = this.#asked;
     this.#answered = this.#held.length;
-  }
-
-  /** Copies the payloads of the first so many, so that they keep nothing else alive. */
-  own(count = this.#held.length): void {
-    for (const held of this.#held.slice(0, count)) {
-      if (held.isView) held.payload = Buffer.from(held.payload);
-      held.isView = false;
-    }
   }
 
   /** Takes one after the other out, with its place among them, for as long as `take` agrees. */
@@ -133,9 +102,8 @@ export class PendingArrivals {
     }
     this.#held.splice(0, taken);
     this.#asked = Math.max(0, this.#asked - taken);
-    this.#confirmable = Math.max(0, this.#confirmable - taken);
+    this.#judged = Math.max(0, this.#judged - taken);
     this.#answered = Math.max(0, this.#answered - taken);
-    if (this.#held.length === 0) this.#forgetOrder();
   }
 
   /** What was published under epochs that another one has taken over is a part of that. */
@@ -144,24 +112,13 @@ export class PendingArrivals {
       if (held.offset > 0 && old.includes(held.epoch)) held.epoch = epoch;
   }
 
-  /** The place of the last one like this, from 0; -1 when there is none. */
-  lastPlaceOf(isLike: (arrival: Arrival) => boolean): number {
-    return this.#held.findLastIndex(isLike);
-  }
-
-  /** What they claim of an epoch: for each offset the one that claims it, or undefined if several do. */
-  claims(epoch: string): ReadonlyMap<number, Arrival | undefined> {
-    const claims = new Map<number, Arrival | undefined>();
+  /** What waits of an epoch, by its offset; of several with one offset the first that came. */
+  of(epoch: string): ReadonlyMap<number, Arrival> {
+    const found = new Map<number, Arrival>();
     for (const held of this.#held) {
       const { offset } = held;
-      if (offset > 0 && held.epoch === epoch)
-        claims.set(offset, claims.has(offset) ? undefined : held);
+      if (offset > 0 && held.epoch === epoch && !found.has(offset)) found.set(offset, held);
     }
-    return claims;
-  }
-
-  #forgetOrder(): void {
-    this.#highest = 0;
-    this.#isUnordered = false;
+    return found;
   }
 }

@@ -95,7 +95,7 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   for (const [reason, none] of Object.entries(NONE_DROPPED)) dropped.inc({ reason }, none);
   const rejectedHeaders = metrics.counter({
     name: 'tradewind_edge_headers_rejected_total',
-    help: 'Messages from Redis whose header was not believed, by reason; `old` is usual after a repair',
+    help: 'Messages from Redis that were dropped for their header, by reason; `old` is usual after a repair',
     labelNames: ['reason'],
   });
   for (const [reason, none] of Object.entries(NONE_REJECTED)) rejectedHeaders.inc({ reason }, none);

@@ -203,7 +203,6 @@ export function createHub(
     maxReplayBytes: 1_000_000,
     historyReadRate: { perSecond: 1_000_000, burst: 1_000_000 },
     tailCheckMs: 0,
-    trustsHeaders: false,
     ...changes,
   };
   const hub = new Hub(source, archive, limits, events);

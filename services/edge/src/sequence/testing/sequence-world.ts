@@ -81,6 +81,10 @@ export class SequenceWorld {
     return this.#redis.epoch;
   }
 
+  get offset(): number {
+    return this.#redis.offset;
+  }
+
   pass(ms: number): void {
     this.#now += ms;
   }
