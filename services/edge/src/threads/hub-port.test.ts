@@ -192,6 +192,31 @@ describe('a worker and its hub across a port', () => {
     ]);
   });
 
+  it('grows by no gaps either, for a worker that works nothing off: they are told as what it misses is', async () => {
+    const ends = connectEnds();
+    for (const channel of ['b', 'plain']) ends.workerEnd.declare(channel);
+    const first = await overflow(ends);
+    ends.hubEnd.acknowledged([{ channel: 'b', ref: 2, position: { epoch: EPOCH, offset: 0 } }]);
+    await nextTurn();
+    const before = ends.hubEnd.unconsumedBytes;
+    const unreadable = { channel: 'b', epoch: EPOCH, lost: 1, reason: 'unreadable' } as const;
+    for (let offset = 1; offset <= 1_000; offset += 1) {
+      ends.hubEnd.gap({ ...unreadable, from: offset, to: offset });
+      ends.hubEnd.gap({ channel: 'plain', lost: 2, reason: 'link' });
+    }
+    await nextTurn();
+    expect(ends.hubEnd.unconsumedBytes).toBe(before);
+    await workOff(ends);
+    ends.answer(first, first);
+    ends.answer(1, 1_000, EPOCH, undefined, [{ from: 1, to: 1_000, reason: 'unreadable' }]);
+    await workOff(ends);
+    expect(ends.told.slice(-3)).toEqual([
+      ['gap', { channel: 'plain', lost: 2_000, reason: 'slow' }],
+      ['published', 'a', first],
+      ['gap', { ...unreadable, from: 1, to: 1_000, lost: 1_000 }],
+    ]);
+  });
+
   it('posts nothing any more when the worker is gone', async () => {
     const ends = connectEnds();
     ends.hubEnd.published(publicationOf('a', 1));

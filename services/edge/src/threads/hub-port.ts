@@ -101,17 +101,13 @@ export class PortListener implements FeedListener {
   }
 
   published(publication: Publication): void {
-    const { channel } = publication;
-    const missed = this.#missed.get(channel);
+    const missed = this.#missedOf(publication.channel);
     if (missed !== undefined) {
       missed.add(publication);
-    } else if (this.#isOverflowing || this.#backlog() >= this.#backlogBytes) {
-      this.#isOverflowing = true;
-      this.#miss(channel).add(publication);
-    } else {
-      this.#packer.published(publication);
-      this.#schedule();
+      return;
     }
+    this.#packer.published(publication);
+    this.#schedule();
   }
 
   acknowledged(acknowledgements: readonly Acknowledgement[]): void {
@@ -137,7 +133,7 @@ export class PortListener implements FeedListener {
 
   gap(notice: GapNotice): void {
     const { channel, lost = Number.NaN, from = 0, to = 0 } = notice;
-    const missed = this.#missed.get(channel);
+    const missed = this.#missedOf(channel);
     if (missed === undefined) this.#packer.call('gap', notice);
     else if (from > 0) missed.addRange(from, to);
     else missed.addPlain(lost);
@@ -187,10 +183,15 @@ export class PortListener implements FeedListener {
     return this.#backlogBytes / 2 - this.#backlog();
   }
 
-  #miss(channel: string): MissedPublications {
-    const missed = new MissedPublications(this.#epochs.get(channel) ?? '');
-    this.#missed.set(channel, missed);
-    return missed;
+  /** What the worker misses of a channel, if what comes of it now is to be added to that instead of being posted. */
+  #missedOf(channel: string): MissedPublications | undefined {
+    const missed = this.#missed.get(channel);
+    if (missed !== undefined) return missed;
+    if (!this.#isOverflowing && this.#backlog() < this.#backlogBytes) return undefined;
+    this.#isOverflowing = true;
+    const begun = new MissedPublications(this.#epochs.get(channel) ?? '');
+    this.#missed.set(channel, begun);
+    return begun;
   }
 
   /** Has the hub asked for what is missing, where that can be had. */
