@@ -94,12 +94,16 @@ describe('Hub: the link to Redis', () => {
   });
 
   it('has never been linked until the first recovery, and stays so through losses', () => {
-    const { hub } = createHub({}, false);
+    const { hub, reported } = createHub({}, false);
     hub.linkLost('refused');
     expect(hub).toMatchObject({ everLinked: false, degradedSince: expect.any(Number) });
     hub.linkRestored();
     hub.linkLost('again');
     expect(hub.everLinked).toBe(true);
+    hub.linkRestored();
+    expect(reported).toEqual([
+      ...['not linked yet refused', 'linked 0', 'degraded again', 'restored 0'],
+    ]);
   });
 
   it('refuses what is declared while it is cut off, and asks nothing of Redis', async () => {

@@ -51,6 +51,9 @@ export interface HubEvents extends ChannelEvents, RecoveryEvents {
   degraded(cause: string): void;
   /** The first attempts to reach Redis failed. */
   notLinkedYet(cause: string): void;
+  /** The node is linked to Redis for the first time, so long after it began. */
+  linked(afterMs: number): void;
+  /** The same again, so long after it was cut off. */
   restored(afterMs: number): void;
 }
 
@@ -231,8 +234,9 @@ export class Hub {
     if (this.#degradedSince === undefined) return;
     const afterMs = Date.now() - this.#degradedSince;
     this.#degradedSince = undefined;
+    if (this.#everLinked) this.#events.restored(afterMs);
+    else this.#events.linked(afterMs);
     this.#everLinked = true;
-    this.#events.restored(afterMs);
     for (const listener of this.#listeners) listener.restored();
   }
 

@@ -226,6 +226,9 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     notLinkedYet(cause) {
       logger.warn({ cause }, 'not_linked_yet');
     },
+    linked(afterMs) {
+      logger.info({ afterMs }, 'linked');
+    },
     restored(afterMs) {
       logger.info({ afterMs }, 'restored');
     },

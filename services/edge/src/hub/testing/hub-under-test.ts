@@ -191,6 +191,7 @@ export function createHub(
     refused: (channel, error) => reported.push(`refused ${channel} ${error.message}`),
     degraded: (cause) => reported.push(`degraded ${cause}`),
     notLinkedYet: (cause) => reported.push(`not linked yet ${cause}`),
+    linked: (afterMs) => reported.push(`linked ${afterMs}`),
     restored: (afterMs) => reported.push(`restored ${afterMs}`),
   };
   const limits: HubLimits = {
