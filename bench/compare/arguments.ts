@@ -21,13 +21,13 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   writes       what giving frames to the kernel by send saves, against write and streams (EDGE_WRITES)
   heartbeats   14,000 clients that came within 5 s: latency with pings against without, and the turns of an idle edge
   index        what the subscription index costs at 10 to 1,000,000 subscriptions
-  safety       what checks and offsets cost while nothing is lost: Redis, CPU, allocations, publishing
+  safety       what offsets cost an edge while nothing is lost: the publish script against plain PUBLISH
   hot-path     time and allocations per delivery, from the index to the socket
 
-  --seconds N        length of a measured run (30; memory 120; heartbeats 60; safety 30, 60 quiet, 5 publishing)
-  --pairs N          alternating pairs (5; predecessor 15), or rounds of memory's four runs
+  --seconds N        length of a measured run (30; memory 120; heartbeats 60)
+  --pairs N          alternating pairs (5; predecessor 15, safety 6), or rounds of memory's four runs
   --clients N        clients (as above; saturation and safety 1,000; memory both)
-  --payload BYTES    payload of a publication (500; memory 15,000; safety also 150, for publishing)
+  --payload BYTES    payload of a publication (500; memory 15,000)
   --against A,B      opponents of the edge in saturation, predecessor and wide: ws-per-client, ws-shared, socket.io,
                      bun, edge@PATH; in workers and memory edge@PATH alone
   --workers N        worker threads for workers (2)
@@ -50,10 +50,9 @@ PATH begins where npm was called, unless it is absolute.
   predecessor  two pairs against bun, runs of 8 s; cannot tell a slow pair from a slow edge, nor anything of
                ws-per-client
   memory       15,000 idle clients, one edge left alone and one collected; cannot tell what clients cost that stall
-  safety       one pair of each comparison, publishing with 500 bytes for 3 s, 30 quiet seconds; cannot tell what
-               publishing costs at 150 bytes
+  safety       two pairs, runs of 8 s; tells whether positions are read, and no ratio within 10 %
 
-As they come, saturation takes about an hour, predecessor an hour and a half, memory an hour, safety 35, the others
+As they come, saturation takes about an hour, predecessor an hour and a half, memory an hour, the others
 that compare 10 to 30, overload three, heartbeats 25, index and hot-path one. --pairs and --seconds make them shorter. Against one
 edge@PATH saturation and predecessor take about half an hour, memory an hour.
 

@@ -18,7 +18,7 @@ import {
   describeIndexCosts,
 } from './microbenchmarks.ts';
 import { describeOverload, measureOverload, overloadFailures } from './overload.ts';
-import { describeSafety, measureSafety, type SafetyPlan } from './safety.ts';
+import { describeSafety, measureSafety, type SafetyPlan, safetyFailures } from './safety.ts';
 import {
   compareSaturation,
   describeSaturation,
@@ -34,9 +34,7 @@ import {
   CROWD_RATE,
   EDGE_BY_WRITE,
   EDGE_THROUGH_STREAMS,
-  EDGE_WITH_CHECKS,
   EDGE_WITH_PINGS,
-  EDGE_WITHOUT_CHECKS,
   EDGE_WITHOUT_PINGS,
   edgeWithPacing,
   edgeWithWorkers,
@@ -47,7 +45,6 @@ import {
   PREDECESSOR,
   PREDECESSOR_BURST_RATE,
   PREDECESSOR_RATE,
-  QUIET,
   SPREAD,
   SPREAD_PUBLICATIONS,
   subjectOf,
@@ -77,12 +74,8 @@ const HEARTBEATS_SECONDS = 60;
 const HEARTBEATS_PAIRS = 3;
 /** As few clients as have one among them that stalls. */
 const LEAST_STALLED_CLIENTS = 5;
-/** Payloads with which publishing is measured; with what was asked for there is one. */
-const PUBLISHED_BYTES = [150, 500];
-const PUBLISHING_SECONDS = 5;
-/** Quiet channels are looked at every 30 s in the end, and that is reached after 31 s. */
-const QUIET_SECONDS = 60;
-const QUIET_SETTLE_SECONDS = 35;
+/** As few as a verdict takes. */
+const SAFETY_PAIRS = 6;
 /** Against another checkout; less tells no verdict, or hides a slow side behind the luck of a pair. */
 const CHECKOUT_PAIRS = 10;
 const CHECKOUT_SECONDS = 8;
@@ -97,18 +90,12 @@ const SHORT = {
   /** A search takes as long as its luck: on a busy machine two pairs took six and a half minutes. */
   saturationPairs: 1,
   idleServers: 1,
-  safetyPairs: 1,
-  publishedBytes: [500],
-  publishingSeconds: 3,
-  quietSeconds: 30,
 };
 const QUICK = {
   seconds: 3,
   idleSeconds: 1,
   clients: 100,
   pairs: 1,
-  publishingSeconds: 1,
-  quietChannels: 1_000,
 };
 
 type Report = (line: string) => void;
@@ -192,8 +179,8 @@ export async function runCommand(
     case 'memory':
       return await measureMemory(asked, redisUrl, report);
     case 'safety': {
-      const result = await measureSafety(safetyPlan(asked), redisUrl, report);
-      return { text: describeSafety(result), result };
+      const result = await measureSafety(safetyPlan(asked), await redisUrl(), report);
+      return { text: describeSafety(result), result, failures: safetyFailures(result) };
     }
     case 'writes':
       return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [
@@ -258,34 +245,14 @@ export async function runCommand(
 }
 
 function safetyPlan(asked: BenchArguments): SafetyPlan {
-  const { quick, short, payloadBytes } = asked;
-  const pairs = short ? (asked.pairs ?? SHORT.safetyPairs) : pairsOf(asked, DEFAULT_PAIRS);
-  const published = short ? SHORT.publishedBytes : PUBLISHED_BYTES;
-  const publishing = short ? SHORT.publishingSeconds : PUBLISHING_SECONDS;
-  const common = {
-    checked: EDGE_WITH_CHECKS,
-    unchecked: EDGE_WITHOUT_CHECKS,
-    sequenced: USUAL_HISTORY,
-    pairs,
-  };
   return {
-    publishing: {
-      payloads: payloadBytes === undefined ? published : [payloadBytes],
-      pairs,
-      seconds: asked.seconds ?? (quick ? QUICK.publishingSeconds : publishing),
-    },
-    busy: {
-      ...common,
-      shape: shapeOf(SPREAD, asked),
-      publicationsPerSecond: SPREAD_PUBLICATIONS,
-      seconds: secondsOf(asked),
-    },
-    quiet: {
-      ...common,
-      shape: { ...QUIET, channels: quick ? QUICK.quietChannels : QUIET.channels },
-      settleSeconds: quick ? QUICK.seconds : QUIET_SETTLE_SECONDS,
-      seconds: short ? (asked.seconds ?? SHORT.quietSeconds) : secondsOf(asked, QUIET_SECONDS),
-    },
+    edge: subjectOf('edge'),
+    shape: shapeOf(SPREAD, asked),
+    sequenced: USUAL_HISTORY,
+    publicationsPerSecond: SPREAD_PUBLICATIONS,
+    pairs: pairsOf(asked, SAFETY_PAIRS),
+    seconds: secondsOf(asked),
+    warmUpSeconds: asked.quick ? QUICK.seconds : WARM_UP_SECONDS,
   };
 }
 

@@ -2,7 +2,6 @@ import { INSPECTABLE } from '../../test/support/inspector.ts';
 import type { SequencedTerms } from '../load/publisher-plan.ts';
 import type { LoadShape, Subject } from './arena.ts';
 import { type Contender, isCheckout } from './contenders.ts';
-import { METERED } from './metered-process.ts';
 
 /** A contender as it comes. The edge has one worker, and that in its main thread. */
 export function subjectOf(contender: Contender['name']): Subject {
@@ -42,32 +41,6 @@ export const EDGE_THROUGH_STREAMS: Subject = {
   label: 'through streams',
   contender: 'edge',
   settings: { EDGE_WRITES: 'stream' },
-};
-
-/** One client may hold all that is quiet, and may ask for it at once. */
-const METERED_EDGE = {
-  ...METERED,
-  EDGE_MAX_CHANNELS_PER_CLIENT: '10000',
-  EDGE_SUBSCRIBE_RATE: '10000',
-  EDGE_NODE_SUBSCRIBE_RATE: '10000',
-};
-
-/** An edge that looks after what it is sent, as by default, and counts what it allocates. */
-export const EDGE_WITH_CHECKS: Subject = {
-  label: 'checks on',
-  contender: 'edge',
-  settings: METERED_EDGE,
-};
-
-/** The same without the checks that can be left out. */
-export const EDGE_WITHOUT_CHECKS: Subject = {
-  label: 'checks off',
-  contender: 'edge',
-  settings: {
-    ...METERED_EDGE,
-    EDGE_TAIL_CHECK_SECONDS: '0',
-    EDGE_PROBE: 'false',
-  },
 };
 
 /** Everybody on one channel. That makes millions of deliveries a second, and tens of thousands of latencies suffice. */
@@ -144,9 +117,6 @@ export const SPREAD: LoadShape = {
   channelsPerClient: 1,
   sampleEvery: 20,
 };
-
-/** One client that holds so many channels that nothing else counts beside them. */
-export const QUIET: LoadShape = { ...CROWD, clients: 1, channels: 10_000 };
 
 /** Publications per second that go with the spread. */
 export const SPREAD_PUBLICATIONS = 1_000;
