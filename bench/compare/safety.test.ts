@@ -51,7 +51,7 @@ describe('safetyFailures', () => {
     ['the tail of the latency', { p99: { ...HELD, low: 1.11 } }, /^verdict {2}p99.*FAILED/],
     [
       'a position that was read while publications flowed',
-      { script: { label: 'script', runs: [run(5, {}), run(5, { getrange: 1 })] } },
+      { script: { label: 'script', runs: [run(5, {}), run(5, {}), run(5, { getrange: 1 })] } },
       /^verdict {2}positions read.*1, FAILED/,
     ],
   ])('names %s', (_, changes, line) => {
