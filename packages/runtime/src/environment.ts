@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { type UnknownVariable, unknownVariables } from './unknown-variables.ts';
 
 /** The variables of a process, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -34,6 +35,8 @@ export class ConfigError extends Error {
 export class EnvironmentReader {
   readonly #environment: Environment;
   readonly #mistakes: string[] = [];
+  /** The variables that were asked for so far. */
+  readonly #known = new Set<string>();
 
   constructor(environment: Environment) {
     this.#environment = environment;
@@ -42,6 +45,15 @@ export class EnvironmentReader {
   /** What was found wrong so far, one line each. */
   get mistakes(): readonly string[] {
     return this.#mistakes;
+  }
+
+  /**
+   * The variables that begin like ours and were not asked for so far: misspelt, or of another release. Call it last.
+   *
+   * @param prefixes how ours begin.
+   */
+  unknown(prefixes: readonly string[]): readonly UnknownVariable[] {
+    return unknownVariables(this.#environment, prefixes, [...this.#known]);
   }
 
   /** Whether the variable is there and not empty. */
@@ -156,6 +168,7 @@ export class EnvironmentReader {
   }
 
   #value(name: string): string | undefined {
+    this.#known.add(name);
     const value = this.#environment[name];
     return value === '' ? undefined : value;
   }

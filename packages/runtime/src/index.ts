@@ -14,3 +14,4 @@ export * from './router.ts';
 export * from './service.ts';
 export * from './service-settings.ts';
 export * from './token-bucket.ts';
+export * from './unknown-variables.ts';

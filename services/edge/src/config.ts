@@ -14,12 +14,15 @@ import {
   readConfig,
   readServiceSettings,
   type ServiceSettings,
+  type UnknownVariable,
 } from '@tradewind/runtime';
 import { CHANNEL_PATTERN_GRAMMAR } from './clients/channel-filter.ts';
 import type { WriteCall } from './outbound/socket-send.ts';
 
 /** All that an edge is told by its environment. The table in docs/configuration.md is held to it. */
 export interface EdgeConfig extends ServiceSettings {
+  /** What looks like a setting of an edge and is none. */
+  readonly unknownVariables: readonly UnknownVariable[];
   /** `EDGE_NODE_ID`: the node's name in `welcome`, logs and Redis. */
   readonly nodeId: string;
   /** `WS_MAX_CONNECTIONS`: clients of this node; further ones get 503. */
@@ -144,7 +147,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     64 * KIB,
     1024 * MIB,
   );
-  const config: EdgeConfig = {
+  const config: Omit<EdgeConfig, 'unknownVariables'> = {
     ...service,
     nodeId: env.string('EDGE_NODE_ID', { default: defaultNodeId(), allowed: NODE_ID }),
     maxConnections: int('WS_MAX_CONNECTIONS', 40_000, 1, 1_000_000),
@@ -189,10 +192,10 @@ function read(env: EnvironmentReader): EdgeConfig {
     drainAcceptSeconds: int('DRAIN_ACCEPT_SECONDS', 5, 0, 300),
   };
   checkTogether(env, config);
-  return config;
+  return { ...config, unknownVariables: env.unknown(['EDGE_', 'WS_', 'REDIS_']) };
 }
 
-function checkTogether(env: EnvironmentReader, config: EdgeConfig): void {
+function checkTogether(env: EnvironmentReader, config: Omit<EdgeConfig, 'unknownVariables'>): void {
   if (config.channelPatterns.length === 0) {
     env.reject('EDGE_CHANNELS', 'must hold a pattern; * offers every channel');
   }

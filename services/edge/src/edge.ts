@@ -43,6 +43,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   });
   const metrics = createMetrics();
   const events = createNodeEvents(logger, metrics);
+  for (const variable of asked.unknownVariables) events.unknownVariable(variable);
   const writes = availableCall(asked.writes, events.sendUnavailable);
   const descriptors = shareDescriptors(asked, events);
   const config: EdgeConfig = {

@@ -5,6 +5,7 @@ import {
   isLoopback,
   readServiceSettings,
   type ServiceSettings,
+  type UnknownVariable,
 } from '@tradewind/runtime';
 import type { PublishQueueSettings } from './publishing/publish-queue.ts';
 import type { HistorySettings } from './publishing/redis-publisher.ts';
@@ -29,6 +30,8 @@ export interface IngestLimits {
 }
 
 export interface IngestConfig {
+  /** What looks like a setting of an ingest and is none. */
+  readonly unknownVariables: readonly UnknownVariable[];
   readonly service: ServiceSettings;
   /** `INGEST_TOKENS`: any of them lets a request in; none means open to everybody on loopback. */
   readonly tokens: readonly string[];
@@ -95,6 +98,7 @@ export function readIngestConfig(environment: EnvironmentReader): IngestConfig {
     queue: readQueue(environment, limits),
     drainMs: drainSeconds * 1_000,
     drainAcceptMs: drainAcceptSeconds * 1_000,
+    unknownVariables: environment.unknown(['INGEST_', 'REDIS_']),
   };
 }
 

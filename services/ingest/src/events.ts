@@ -1,4 +1,10 @@
-import { type DescriptorShares, type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
+import {
+  type DescriptorShares,
+  type Logger,
+  LogLimiter,
+  type Metrics,
+  type UnknownVariable,
+} from '@tradewind/runtime';
 import { LIMITED_TOTAL } from './limits.ts';
 import type { ItemResult } from './publishing/publish.ts';
 import type { PublishQueueEvents } from './publishing/publish-queue.ts';
@@ -10,6 +16,8 @@ const ROUTE_NAMES: readonly RouteName[] = ['channel', 'publish', 'trades'];
 
 /** What happens in this service, each with its count and its log line. */
 export interface IngestEvents extends PublishQueueEvents {
+  /** A variable looks like a setting and is none. */
+  unknownVariable(variable: UnknownVariable): void;
   listening(port: number, adminPort: number): void;
   /** A request has been answered, or its peer has gone. */
   requestDone(route: RouteName, status: number | 'aborted', seconds: number): void;
@@ -125,6 +133,9 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
   });
 
   return {
+    unknownVariable(variable) {
+      logger.warn(variable, 'unknown_setting');
+    },
     listening(port, adminPort) {
       logger.info({ port, adminPort }, 'listening');
     },

@@ -40,6 +40,7 @@ export async function startIngest(
   const metrics = createMetrics();
   const admission: Admission = { requestsInFlight: 0, draining: false };
   const events = createEvents(logger, metrics);
+  for (const variable of config.unknownVariables) events.unknownVariable(variable);
 
   const redis: RedisCommands = new RedisCommands(redisSettings(service.redis, 'tradewind-ingest'), {
     available() {

@@ -1,6 +1,12 @@
 import type { RedisRefusedError } from '@tradewind/bus';
 import { CLOSE_CODES, type CloseReason, type ErrorCode, type GapReason } from '@tradewind/protocol';
-import { type DescriptorShares, type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
+import {
+  type DescriptorShares,
+  type Logger,
+  LogLimiter,
+  type Metrics,
+  type UnknownVariable,
+} from '@tradewind/runtime';
 import type { FanOutEvents } from '../clients/fan-out.ts';
 import type { HeaderRejection } from '../hub/channel.ts';
 import type { DropReason } from '../hub/encode-publication.ts';
@@ -36,6 +42,8 @@ export interface NodeEvents extends HubEvents {
   probeFailed(cause: string): void;
   /** The process or the system has no descriptor left: connections are accepted and closed at once. */
   descriptorsExhausted(error: Error): void;
+  /** A variable looks like a setting and is none. */
+  unknownVariable(variable: UnknownVariable): void;
   /** The limit of descriptors does not allow what was asked for. */
   descriptorsShort(limit: number, asked: DescriptorShares, given: DescriptorShares): void;
   /** A connection to the admin port was closed because there were too many. */
@@ -239,6 +247,9 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     descriptorsExhausted(error) {
       exhausted.inc();
       limited.error('descriptors_exhausted', { error: error.message });
+    },
+    unknownVariable(variable) {
+      logger.warn(variable, 'unknown_setting');
     },
     descriptorsShort(limit, asked, given) {
       logger.warn({ limit, asked, given }, 'descriptors_short');
