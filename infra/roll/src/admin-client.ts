@@ -27,6 +27,7 @@ const ANSWER_DEADLINE_MS = 5_000;
 const REREAD_AFTER_MS = 5_000;
 
 const UNAUTHORIZED = 401;
+const NOT_FOUND = 404;
 
 /** Talks to the admin ports of nodes, with the token that each of them knows. */
 export class AdminClient {
@@ -35,6 +36,8 @@ export class AdminClient {
   /** Newest first. Those that were known before stay: nodes know them until they are replaced. */
   #tokens: readonly string[];
   #rereadAt = Number.NEGATIVE_INFINITY;
+  /** The latest reading; it may be under way. */
+  #rereading: Promise<void> = Promise.resolve();
   /** By a node's name, the token that it took last. */
   readonly #taken = new Map<string, string>();
 
@@ -70,10 +73,23 @@ export class AdminClient {
     await this.#expect(node, 'POST', '/drain');
   }
 
-  /** How many clients a node holds. Rejects when it does not say. */
-  async connections(node: FleetNode): Promise<number> {
-    const response = await this.#expect(node, 'GET', '/debug/index');
-    const { connections } = (await response.json()) as { readonly connections?: number };
+  /** Whether a node takes one of the tokens. Rejects when it does not answer. */
+  async takesToken(node: FleetNode): Promise<boolean> {
+    // What an edge and an ingest both have, and show to nobody else.
+    const response = await this.#answer(node, 'GET', '/metrics');
+    await response.body?.cancel();
+    return response.status !== UNAUTHORIZED;
+  }
+
+  /**
+   * How many clients a node holds. Undefined where it is of a kind that holds none, such as an ingest. Rejects when it
+   * does not say.
+   */
+  async connections(node: FleetNode): Promise<number | undefined> {
+    const response = await this.#answer(node, 'GET', '/debug/index');
+    if (response.status === NOT_FOUND) return undefined;
+    const answer = await expectDone(node, 'GET', '/debug/index', response).json();
+    const { connections } = answer as { readonly connections?: number };
     if (typeof connections !== 'number') throw new Error(`${node.name} tells no connections`);
     return connections;
   }
@@ -83,17 +99,16 @@ export class AdminClient {
     await this.#expect(node, 'POST', `/shed?count=${count}&overSeconds=${overSeconds}`);
   }
 
-  async #expect(node: FleetNode, method: 'GET' | 'POST', path: string): Promise<Response> {
-    let response: Response;
+  async #expect(node: FleetNode, method: 'GET' | 'POST', path: string): Promise<void> {
+    expectDone(node, method, path, await this.#answer(node, method, path));
+  }
+
+  async #answer(node: FleetNode, method: 'GET' | 'POST', path: string): Promise<Response> {
     try {
-      response = await this.#askWithToken(node, method, path);
+      return await this.#askWithToken(node, method, path);
     } catch (error) {
       throw new UnansweredError(`${node.name}: ${method} ${path} failed: ${causeOf(error)}`);
     }
-    if (!response.ok) {
-      throw new Error(`${node.name}: ${method} ${path} answered ${response.status}`);
-    }
-    return response;
   }
 
   /** Tries the tokens until one is taken; what was refused for its token has not been carried out. */
@@ -117,11 +132,18 @@ export class AdminClient {
       return candidates.find((token) => token !== undefined && !tried.has(token));
     };
     const known = find();
-    const isFresh = performance.now() - this.#rereadAt < REREAD_AFTER_MS;
-    if (known !== undefined || tried.size === 0 || isFresh) return known;
-    this.#rereadAt = performance.now();
-    this.#tokens = [...new Set([...(await this.#reread()), ...this.#tokens])];
+    if (known !== undefined || tried.size === 0) return known;
+    if (performance.now() - this.#rereadAt >= REREAD_AFTER_MS) {
+      this.#rereadAt = performance.now();
+      this.#rereading = this.#readAgain();
+    }
+    // Nodes are asked side by side: all that refuse wait for the same tokens.
+    await this.#rereading;
     return find();
+  }
+
+  async #readAgain(): Promise<void> {
+    this.#tokens = [...new Set([...(await this.#reread()), ...this.#tokens])];
   }
 
   async #ask(
@@ -136,6 +158,11 @@ export class AdminClient {
       token === undefined ? {} : { authorization: `Bearer ${token}` };
     return await fetch(url + path, { method, headers, signal });
   }
+}
+
+function expectDone(node: FleetNode, method: string, path: string, response: Response): Response {
+  if (response.ok) return response;
+  throw new Error(`${node.name}: ${method} ${path} answered ${response.status}`);
 }
 
 function causeOf(error: unknown): string {

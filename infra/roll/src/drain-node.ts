@@ -40,7 +40,7 @@ export async function drainNode(
     const elapsedMs = performance.now() - begunAt;
     const isDraining = state.kind === 'unready' && state.reasons.includes('draining');
     if (state.kind !== 'unreachable' && wasDraining && !isDraining) return;
-    if (isDraining) clients = await admin.connections(node).catch(() => clients);
+    if (isDraining) clients = (await admin.connections(node).catch(() => undefined)) ?? clients;
     wasDraining ||= isDraining;
     unreachable = state.kind === 'unreachable' ? unreachable + 1 : 0;
     if (unreachable >= UNREACHABLE_IN_A_ROW) {

@@ -133,7 +133,7 @@ describe('the command, with an instance group behind Identity-Aware Proxy', {
   it('says what is wrong with the token', async () => {
     const open = run([...GROUP]);
     expect(await open.exitCode).toBe(1);
-    expect(open.lines.at(-1)).toMatch(/edge-1: POST \/drain answered 401/);
+    expect(open.lines.at(-1)).toMatch(/nothing was touched: edge-1, edge-2, edge-3 answered 401/);
     cloud.intercept = (args) =>
       args.includes('secrets') ? { stdout: '', error: 'PERMISSION_DENIED' } : undefined;
     const refused = run([...GROUP, ...SECRET]);

@@ -48,7 +48,15 @@ export async function readBalance(fleet: Fleet, admin: AdminClient): Promise<Bal
     return state?.kind === 'unready' ? state.reasons : [];
   };
   const nodes = listed.filter((_, i) => isReady(i) || reasonsOf(i).join() === 'full');
-  const connections = await Promise.all(nodes.map((node) => admin.connections(node)));
+  const connections = await Promise.all(
+    nodes.map(async (node) => {
+      const held = await admin.connections(node);
+      if (held === undefined) {
+        throw new RollError(`${node.name} tells no connections: only edges are rebalanced`);
+      }
+      return held;
+    }),
+  );
   return {
     nodes,
     connections,

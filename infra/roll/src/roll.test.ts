@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { AdminClient } from './admin-client.ts';
 import type { Fleet } from './fleet.ts';
@@ -157,11 +158,20 @@ it('stops when the command fails', async () => {
   await expect(rolled).rejects.toThrow('stopped at edge-1: no quota; replaced: none');
 });
 
-it('shows its token, and says when it is refused', async () => {
-  const { fleet } = await startFleet(2, (node) => node.start(), 'sesame');
-  const refused = rollFleet(fleet, new AdminClient(), SETTINGS, () => {});
-  await expect(refused).rejects.toThrow('edge-1: POST /drain answered 401');
-  await rollFleet(fleet, new AdminClient(['sesame']), SETTINGS, () => {});
+it('touches nothing while a node takes no token that was given', async () => {
+  const { fleet, story } = await startFleet(3, (node) => node.start(), 'sesame');
+  nodes[1]!.token = 'the one before';
+  const admin = new AdminClient(['sesame']);
+  const why = 'nothing was touched: edge-2 answered 401: no token that they take was given';
+  const surge = { ...SETTINGS, surge: 1 };
+  await expect(rollFleet(fleet, admin, surge, () => {})).rejects.toThrow(why);
+  await expect(removeNodes(fleet, 1, admin, SETTINGS, () => {})).rejects.toThrow(why);
+  await expect(removeNode(fleet, 'edge-2', admin, SETTINGS, () => {})).rejects.toThrow(why);
+  expect(nodes.flatMap(({ asked }) => asked)).toEqual([]);
+  expect(story).toEqual([]);
+  const both = new AdminClient(['sesame', 'the one before']);
+  await rollFleet(fleet, both, SETTINGS, () => {});
+  expect(story).toHaveLength(3);
 });
 
 it('removes one node, where the others can do without it', async () => {
@@ -185,6 +195,13 @@ it('removes as many nodes as it is told to, those with the fewest clients, and s
   await expect(removeNodes(fleet, 2, admin, SETTINGS, () => {})).rejects.toThrow(
     'of 2 nodes one must stay',
   );
+});
+
+it('removes nodes that hold no clients, as an ingest does', async () => {
+  const { fleet, story } = await startFleet(3);
+  for (const node of nodes) node.isWithoutIndex = true;
+  await removeNodes(fleet, 1, new AdminClient(), SETTINGS, () => {});
+  expect(story).toEqual(['remove edge-1']);
 });
 
 it('stops removing when one of those that stay is not ready any more', async () => {
@@ -250,9 +267,11 @@ it('tries the token before as well, and reads again when one is changed during t
   let reads = 0;
   const admin = new AdminClient(['old'], DIRECTLY, async () => {
     reads += 1;
+    await sleep(100);
     return ['newest', 'new'];
   });
-  await rollFleet(fleet, admin, SETTINGS, () => {});
+  // All of them refuse at once, and one of them reads.
+  await rollFleet(fleet, admin, { ...SETTINGS, surge: 2, parallel: 2 }, () => {});
   expect(reads).toBe(1);
 });
 

@@ -45,6 +45,7 @@ export async function rollFleet(
     throw new RollError(`${parallel} at a time would leave none of ${nodes.length} nodes`);
   }
   await expectAllReady(nodes, admin);
+  await expectTokenTaken(nodes, admin);
   const rounds = Math.ceil(nodes.length / parallel);
   report(`${nodes.length} nodes, ${parallel} at a time, ${estimate(rounds, settings)}`);
   const fromHereReplaced = nodes.length - surge;
@@ -119,6 +120,7 @@ export async function removeNode(
     const names = nodes.map((each) => each.name).join(', ');
     throw new RollError(`no node is called ${name}; there are ${names || 'none'}`);
   }
+  await expectTokenTaken([node], admin);
   await removeAll(fleet, [node], admin, settings, report);
 }
 
@@ -132,9 +134,10 @@ export async function removeNodes(
 ): Promise<void> {
   const nodes = await fleet.list();
   await expectAllReady(nodes, admin);
+  await expectTokenTaken(nodes, admin);
   const held = await Promise.all(nodes.map((node) => admin.connections(node)));
   const byClients = nodes
-    .map((node, i) => ({ node, clients: held[i] as number }))
+    .map((node, i) => ({ node, clients: held[i] ?? 0 }))
     .toSorted((one, other) => one.clients - other.clients);
   const chosen = byClients.slice(0, count).map(({ node }) => node);
   await removeAll(fleet, chosen, admin, settings, report);
@@ -176,6 +179,16 @@ async function expectAllReady(
   if (unready.length === 0) return;
   const before = removed.length === 0 ? 'nothing was touched' : `removed: ${removed.join(', ')}`;
   throw new RollError(`${before}: ${describeUnready(unready)}`);
+}
+
+/** Who is refused in the middle leaves a group of which some nodes are new, and what was added. */
+async function expectTokenTaken(nodes: readonly FleetNode[], admin: AdminClient): Promise<void> {
+  const areTaken = await Promise.all(nodes.map((node) => admin.takesToken(node)));
+  const refusing = nodes.filter((_, i) => !areTaken[i]).map(({ name }) => name);
+  if (refusing.length === 0) return;
+  throw new RollError(
+    `nothing was touched: ${refusing.join(', ')} answered 401: no token that they take was given`,
+  );
 }
 
 function estimate(rounds: number, { plannedDrainMs, healthWindowMs, surge }: RollSettings): string {

@@ -79,7 +79,7 @@ it('gives a fleet a rest when its rounds do not help', TEST, async () => {
 
 it('tells what goes wrong once, and looks again', TEST, async () => {
   await addNodes(100, 50);
-  const WRONG_TOKEN = 'no telling: edge-1: GET /debug/index answered 404';
+  const WRONG_TOKEN = 'no telling: edge-1 tells no connections: only edges are rebalanced';
   nodes[0]!.isWithoutIndex = true;
   const lines = watch();
   await linesUntil(lines, WRONG_TOKEN);

@@ -80,6 +80,8 @@ export class FakeNode implements AsyncDisposable, FleetNode {
     switch (`${method} ${url.pathname}`) {
       case 'GET /readyz':
         return { status: this.reasons.length === 0 ? 200 : 503, body: { reasons: this.reasons } };
+      case 'GET /metrics':
+        return { status: 200, body: {} };
       case 'GET /debug/index':
         if (this.isWithoutIndex) return { status: 404, body: {} };
         return { status: 200, body: { connections: this.connections } };
