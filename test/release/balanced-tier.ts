@@ -9,7 +9,7 @@ import {
   type TestEdge,
   untilLinked,
 } from '../support/service.ts';
-import { TcpBalancer } from '../support/tcp-balancer.ts';
+import { TcpBalancer, type TcpBalancerOptions } from '../support/tcp-balancer.ts';
 
 export const ADMIN_TOKEN = 'a-token-of-operators';
 
@@ -22,6 +22,7 @@ export interface EdgePlace {
 
 /** Redis, an ingest, and edges behind a balancer, with the settings that the units ship. */
 export interface BalancedTier extends AsyncDisposable {
+  readonly redisUrl: string;
   readonly ingest: ServiceProcess;
   readonly balancer: TcpBalancer;
   readonly places: readonly EdgePlace[];
@@ -40,16 +41,18 @@ export function shippedSettings(service: 'edge' | 'ingest'): ServiceEnvironment 
 }
 
 /**
- * @param names of the places for edges.
+ * @param names of the places for edges; none where something else brings them.
+ * @param checks how the balancer asks whether edges are ready.
  * @param env what the edges have beside what their unit ships.
  */
 export async function startBalancedTier(
   names: readonly string[],
+  checks: Partial<TcpBalancerOptions> = {},
   env: ServiceEnvironment = {},
 ): Promise<BalancedTier> {
   const owned = new AsyncDisposableStack();
   try {
-    return await startIn(owned, names, env);
+    return await startIn(owned, names, checks, env);
   } catch (error) {
     await owned.disposeAsync();
     throw error;
@@ -59,6 +62,7 @@ export async function startBalancedTier(
 async function startIn(
   owned: AsyncDisposableStack,
   names: readonly string[],
+  checks: Partial<TcpBalancerOptions>,
   env: ServiceEnvironment,
 ): Promise<BalancedTier> {
   const redis = owned.use(await startRedis());
@@ -74,13 +78,14 @@ async function startIn(
     await Promise.all([...running.values()].map((edge) => edge.stop(0)));
   });
   await untilLinked(ingest);
-  const balancer = owned.use(await TcpBalancer.start([]));
+  const balancer = owned.use(await TcpBalancer.start([], checks));
   const placeOf = (name: string): EdgePlace => {
     const place = places.find((each) => each.name === name);
     if (place === undefined) throw new Error(`there is no place for ${name}`);
     return place;
   };
   return {
+    redisUrl: redis.url,
     ingest,
     balancer,
     places,

@@ -1,19 +1,46 @@
-import { type OwnedProcess, startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
-import { ADMIN_TOKEN, type BalancedTier } from './balanced-tier.ts';
+import {
+  type OwnedProcess,
+  type ProcessExit,
+  startProcess,
+  WORKSPACE_NODE,
+  WORKSPACE_ROOT,
+} from '@tradewind/dev';
+import type { BalancedTier } from './balanced-tier.ts';
 
-/** Starts `npm run roll -- --node … ARGS` on a tier, as an operator does who has the token in the environment. */
+/**
+ * Starts `npm run roll -- ARGS`, as an operator does. Whoever starts it ends it.
+ *
+ * @param env what it sees of the environment, beside the PATH.
+ */
 export async function startRollCommand(
-  tier: BalancedTier,
   args: readonly string[],
+  env: Readonly<Record<string, string>>,
 ): Promise<OwnedProcess> {
-  const nodes = tier.places.flatMap(({ name, adminPort }) => {
-    return ['--node', `${name}=http://127.0.0.1:${adminPort}`];
-  });
   return await startProcess({
     name: 'roll',
     command: WORKSPACE_NODE,
-    args: ['infra/roll/src/main.ts', ...nodes, ...args],
-    env: { PATH: process.env.PATH, ADMIN_TOKEN },
+    args: ['infra/roll/src/main.ts', ...args],
+    env: { PATH: process.env.PATH, ...env },
     cwd: WORKSPACE_ROOT,
   });
+}
+
+/** The places of a tier, as the command is told of nodes that are named one by one. */
+export function nodeOptions({ places }: BalancedTier): readonly string[] {
+  return places.flatMap(({ name, adminPort }) => [
+    '--node',
+    `${name}=http://127.0.0.1:${adminPort}`,
+  ]);
+}
+
+/** Waits for its end. Rejects when it goes on for longer, in ms. */
+export async function untilEnded(roll: OwnedProcess, deadlineMs: number): Promise<ProcessExit> {
+  const late = Promise.withResolvers<never>();
+  const fail = (): void => late.reject(new Error(`not within ${deadlineMs} ms: ${roll.output}`));
+  const timer = setTimeout(fail, deadlineMs);
+  try {
+    return await Promise.race([roll.exited, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

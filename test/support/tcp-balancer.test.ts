@@ -27,6 +27,24 @@ it('gives each new connection to the backend with the fewest', async () => {
   await eventually(() => balancer.connections.c === 5);
 });
 
+it('gives no more to a backend that is taken out, checks it no more, and leaves what it has open', async () => {
+  const [first, second] = await Promise.all([startBackend('a'), startBackend('b')]);
+  await using balancer = await TcpBalancer.start([first, second], CHECKS);
+  await open(balancer);
+  await open(balancer);
+  await eventually(() => balancer.connections.a === 1 && balancer.connections.b === 1);
+  expect(['a', 'b'].map((name) => balancer.isUp(name))).toEqual([true, true]);
+  balancer.remove('a');
+  expect(['a', 'b'].map((name) => balancer.isUp(name))).toEqual([false, true]);
+  for (let i = 0; i < 4; i += 1) await open(balancer);
+  await eventually(() => balancer.connections.b === 5);
+  expect(balancer.connections.a).toBe(1);
+  const [checksOfFirst, checksOfSecond] = [first.checks(), second.checks()];
+  await eventually(() => second.checks() >= checksOfSecond + 3);
+  // One check may have been under way.
+  expect(first.checks()).toBeLessThanOrEqual(checksOfFirst + 1);
+});
+
 it('gives no more to a backend after two failed checks, keeps what it has, and takes it back', async () => {
   const [first, second] = await Promise.all([startBackend('a'), startBackend('b')]);
   await using balancer = await TcpBalancer.start([first, second], CHECKS);

@@ -26,6 +26,7 @@ interface Member {
   readonly sockets: Set<Socket>;
   failed: number;
   isUp: boolean;
+  isRemoved: boolean;
 }
 
 /**
@@ -71,10 +72,23 @@ export class TcpBalancer implements AsyncDisposable {
 
   /** Adds a backend, and resolves when it was checked once. */
   async add(backend: Backend): Promise<void> {
-    const member: Member = { backend, sockets: new Set(), failed: 0, isUp: false };
+    const sockets = new Set<Socket>();
+    const member: Member = { backend, sockets, failed: 0, isUp: false, isRemoved: false };
     this.#members.push(member);
     await this.#check(member);
     void this.#keepChecking(member);
+  }
+
+  /** Whether a backend gets connections. */
+  isUp(name: string): boolean {
+    return this.#members.some(
+      ({ backend, isUp, isRemoved }) => backend.name === name && isUp && !isRemoved,
+    );
+  }
+
+  /** Takes a backend out for good: it gets no more connections, and keeps those that are open. */
+  remove(name: string): void {
+    for (const member of this.#members) if (member.backend.name === name) member.isRemoved = true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -86,7 +100,7 @@ export class TcpBalancer implements AsyncDisposable {
   }
 
   #accept(client: Socket): void {
-    const up = this.#members.filter(({ isUp }) => isUp);
+    const up = this.#members.filter(({ isUp, isRemoved }) => isUp && !isRemoved);
     const member = up.sort((a, b) => a.sockets.size - b.sockets.size)[0];
     if (member === undefined) {
       client.destroy();
@@ -110,9 +124,9 @@ export class TcpBalancer implements AsyncDisposable {
   async #keepChecking(member: Member): Promise<void> {
     const { signal } = this.#end;
     const { checkEveryMs } = this.#options;
-    while (!signal.aborted) {
+    while (!signal.aborted && !member.isRemoved) {
       await sleep(checkEveryMs, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.#check(member);
+      if (!signal.aborted && !member.isRemoved) await this.#check(member);
     }
   }
 

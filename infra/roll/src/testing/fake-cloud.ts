@@ -6,10 +6,16 @@ import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { FakeNode } from './fake-node.ts';
 
-/** What the fake gcloud does: prints, fails, or is a tunnel to a port of this machine. */
+/** A port of this machine that a tunnel leads to. */
+export interface TunnelTarget {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What the fake gcloud does: prints, fails, or is a tunnel. */
 export type FakeAnswer =
   | { readonly stdout: string; readonly error: string }
-  | { readonly tunnelTo: number };
+  | { readonly tunnelTo: TunnelTarget };
 
 /** The bearer token of the fake nodes; it is also what the fake Secret Manager holds. */
 export const FAKE_TOKEN = 'sesame';
@@ -125,7 +131,7 @@ export class FakeCloud implements AsyncDisposable {
           return { stdout: '', error: `unknown: ${args.join(' ')}` };
         }
         this.tunnels.push({ instance: node.name, pid });
-        return { tunnelTo: node.port };
+        return { tunnelTo: { host: '127.0.0.1', port: node.port } };
       }
     }
   }

@@ -1,9 +1,10 @@
 /**
- * What tests have on the PATH as `gcloud`: asks the test what to answer (see `FakeCloud`), and plays a tunnel as
- * gcloud 528 does, which tells its port on stdout, and with Python's buffer between never to a pipe.
+ * What tests have on the PATH as `gcloud`: asks the test at FAKE_CLOUD_URL what to answer (a `FakeAnswer` to a POST of
+ * `{"args":[…],"pid":…}`), and plays a tunnel as gcloud 528 does, which tells its port on stdout, and with Python's
+ * buffer between never to a pipe.
  */
 import { connect, createServer, type Socket } from 'node:net';
-import type { FakeAnswer } from './fake-cloud.ts';
+import type { FakeAnswer, TunnelTarget } from './fake-cloud.ts';
 
 const url = process.env.FAKE_CLOUD_URL ?? '';
 const body = JSON.stringify({ args: process.argv.slice(2), pid: process.pid });
@@ -16,9 +17,9 @@ else {
   process.exitCode = answer.error === '' ? 0 : 1;
 }
 
-async function playTunnel(target: number): Promise<void> {
+async function playTunnel(target: TunnelTarget): Promise<void> {
   const server = createServer((client) => {
-    const backend = connect(target, '127.0.0.1');
+    const backend = connect(target);
     for (const [from, to] of [
       [client, backend],
       [backend, client],
@@ -36,7 +37,7 @@ async function playTunnel(target: number): Promise<void> {
   });
   console.error(`Picking local unused port [${port}].`);
   console.error('Testing if tunnel connection works.');
-  if (await answers(connect(target, '127.0.0.1'))) {
+  if (await answers(connect(target))) {
     if (process.env.PYTHONUNBUFFERED) console.log(`Listening on port [${port}].`);
     return;
   }
