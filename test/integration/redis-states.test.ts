@@ -11,6 +11,7 @@ const STATES: readonly RedisStateName[] = [
   'forbids PING',
   'has another password',
   'has no room for a client',
+  'loads its data',
 ];
 
 describe.concurrent('Redis, under load,', () => {

@@ -12,6 +12,10 @@ import { eventually } from './wait.ts';
 const CHANNEL = 'BTC.trade';
 const PUBLISH_EVERY_MS = 20;
 
+/** How long a Redis that is told to load slowly takes for each key, in µs, and what fills another with so many keys. */
+const LOAD_KEY_US = 1_000;
+const FILL = "for i = 1, tonumber(ARGV[1]) do redis.call('SET', 'key:' .. i, 'value') end";
+
 /** Waits of up to 5 s before a node connects again, its probe, and a slow machine's share, in ms. */
 const BACK_MS = 15_000;
 
@@ -152,6 +156,21 @@ const STATES = {
       await redis.follow(owned.use(await startRedisNode()));
     },
     end: ({ redis }) => redis.promote(),
+  },
+  'loads its data': {
+    word: 'LOADING',
+    loses: true,
+    async begin({ redis, seconds, owned }) {
+      const { control } = redis;
+      const master = owned.use(await startRedisNode());
+      const keys = Math.ceil((seconds * 1_000_000) / LOAD_KEY_US);
+      await master.control.eval(FILL, 0, keys);
+      await config(redis, 'key-load-delay', String(LOAD_KEY_US));
+      await config(redis, 'loading-process-events-interval-bytes', '1024');
+      await redis.follow(master);
+      await eventually(async () => (await control.info('persistence')).includes('loading:1'));
+    },
+    end: ({ redis }) => eventually(() => redis.promote(), { deadlineMs: BACK_MS }),
   },
 } satisfies Readonly<Record<string, StateCase>>;
 

@@ -133,8 +133,8 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
   });
 
   return {
-    unknownVariable(variable) {
-      logger.warn(variable, 'unknown_setting');
+    unknownVariable({ name, nearest }) {
+      logger.warn({ variable: name, nearest }, 'unknown_setting');
     },
     listening(port, adminPort) {
       logger.info({ port, adminPort }, 'listening');

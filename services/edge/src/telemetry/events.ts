@@ -248,8 +248,8 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
       exhausted.inc();
       limited.error('descriptors_exhausted', { error: error.message });
     },
-    unknownVariable(variable) {
-      logger.warn(variable, 'unknown_setting');
+    unknownVariable({ name, nearest }) {
+      logger.warn({ variable: name, nearest }, 'unknown_setting');
     },
     descriptorsShort(limit, asked, given) {
       logger.warn({ limit, asked, given }, 'descriptors_short');
