@@ -2,40 +2,22 @@
 
 locals {
   uses_memorystore = var.memorystore != null
-  needs_proxies    = try(var.ingest.balancer.exposure == "internal", false)
+  is_internal      = try(var.ingest.balancer.exposure == "internal", false)
   needs_iap        = var.network.iap_ssh || try(var.admin.iap_tunnels, false)
   network          = { network_id = module.network.network_id, subnetwork_id = module.network.subnetwork_id, project_id = module.network.network_project_id }
 
-  # Memorystore and an existing Redis say the same of themselves.
+  # Memorystore and a Redis that is there say the same of themselves.
   redis = one(concat(var.redis[*], module.redis[*].redis))
-  redis_clients = { for service, secret in local.redis.passwords : service => {
-    url                = local.redis.has_users ? replace(local.redis.url, "://", "://${service}@") : local.redis.url
-    ca_pem             = local.redis.ca_pem
-    password_secret_id = secret
-  } }
 
   # Whether or not they are all up just now: an outage is no reason to plan anything.
   region_zones = one(data.google_compute_zones.region[*].names)
   zones        = var.zones != null ? var.zones : slice(local.region_zones, 0, min(3, length(local.region_zones)))
 
-  # For each group, the most VMs that it can have: with an autoscaler its greatest size, and what a roll adds.
-  spare = max(3, length(local.zones))
-  groups = concat(
-    [{ machine = module.edge.machine, vms = (var.autoscaler == null ? var.edge_count : var.autoscaler.max_count) + local.spare }],
-    [for ingest in module.ingest : { machine = ingest.machine, vms = ingest.target_size + local.spare }],
-  )
-  needs = [for group in local.groups : {
-    metric  = contains(["e2", "n1"], split("-", group.machine.type)[0]) ? "CPUS" : "${upper(split("-", group.machine.type)[0])}_CPUS"
-    cpus    = group.vms * try(tonumber(regex("-([0-9]+)$", group.machine.type)[0]), 2)
-    disk_gb = group.vms * coalesce(group.machine.disk_size_gb, 20)
-    vms     = group.vms
-  }]
-
   # The APIs that the modules use; an API stays on when the tier goes.
   services = toset(concat(
     ["certificatemanager", "cloudresourcemanager", "compute", "iam", "logging", "monitoring", "secretmanager", "storage"],
     local.needs_iap ? ["iap"] : [],
-    # An existing Redis may be modules/redis_vm, which has a name.
+    # A Redis that is there may be modules/redis_vm, which has a name.
     local.uses_memorystore ? ["redis", "servicenetworking"] : ["dns"],
     var.monitoring.enabled && var.monitoring.install_ops_agent ? ["osconfig"] : [],
   ))
@@ -72,11 +54,16 @@ module "network" {
   project_id        = var.project_id
   region            = var.region
   subnet_cidr       = var.network.subnet_cidr
-  proxy_subnet_cidr = local.needs_proxies ? var.network.proxy_subnet_cidr : null
+  proxy_subnet_cidr = local.is_internal ? var.network.proxy_subnet_cidr : null
   iap_ssh           = var.network.iap_ssh
   managed_redis     = local.uses_memorystore
-  existing          = var.network.existing
   nat               = var.network.nat
+
+  uses_existing                = var.network.existing != null
+  existing_network_id          = try(var.network.existing.network_id, null)
+  existing_subnetwork_id       = try(var.network.existing.subnetwork_id, null)
+  existing_proxy_subnetwork_id = try(var.network.existing.proxy_subnetwork_id, null)
+  makes_peering                = try(var.network.existing.makes_peering, false)
 
   depends_on = [time_sleep.apis]
 }
@@ -106,66 +93,16 @@ module "admin" {
   source = "./modules/admin"
   count  = var.admin == null ? 0 : 1
 
-  name          = var.name
-  project_id    = var.project_id
-  network       = local.network
-  operators     = var.admin.operators
-  source_ranges = var.admin.source_ranges
-  iap_tunnels   = var.admin.iap_tunnels
-  token         = var.admin_token
-  token_version = var.admin.token_version
-
-  services = merge(
-    { edge = { port = module.edge.admin_port, service_account_email = module.edge.service_account_email } },
-    var.ingest == null ? {} : { ingest = { port = module.ingest[0].admin_port, service_account_email = module.ingest[0].service_account_email } },
-  )
-
-  depends_on = [time_sleep.apis]
-}
-
-module "edge" {
-  source = "./modules/edge"
-
-  name                  = "${var.name}-edge"
-  project_id            = var.project_id
-  region                = var.region
-  zones                 = local.zones
-  network               = local.network
-  redis                 = local.redis_clients["edge"]
-  release               = merge(var.release.edge, { bucket = var.release.bucket })
-  admin_token_secret_id = one(module.admin[*].token_secret_id)
-  edge_count            = var.edge_count
-  autoscaler            = var.autoscaler
-  balancer              = var.edge.balancer
-  max_connections       = var.edge.max_connections
-  drain_seconds         = var.edge.drain_seconds
-  machine               = var.edge.machine
-  environment           = var.edge.environment
-
-  depends_on = [time_sleep.apis]
-}
-
-module "ingest" {
-  source = "./modules/ingest"
-  count  = var.ingest == null ? 0 : 1
-
-  name                  = "${var.name}-ingest"
-  project_id            = var.project_id
-  region                = var.region
-  zones                 = local.zones
-  redis                 = local.redis_clients["ingest"]
-  release               = merge(var.release.ingest, { bucket = var.release.bucket })
-  admin_token_secret_id = one(module.admin[*].token_secret_id)
-  tokens_secret_id      = var.ingest.tokens_secret_id
-  ingest_count          = var.ingest.count
-  balancer              = var.ingest.balancer
-  machine               = var.ingest.machine
-  environment           = var.ingest.environment
-
-  network = merge(local.network, {
-    proxy_subnetwork_id = module.network.proxy_subnetwork_id
-    proxy_subnet_cidr   = local.needs_proxies ? var.network.proxy_subnet_cidr : null
-  })
+  name               = var.name
+  project_id         = var.project_id
+  network_id         = local.network.network_id
+  network_project_id = local.network.project_id
+  operators          = var.admin.operators
+  source_ranges      = var.admin.source_ranges
+  iap_tunnels        = var.admin.iap_tunnels
+  token              = var.admin_token
+  token_version      = var.admin.token_version
+  services           = { for name, group in local.groups : name => { port = group.admin_port, service_account_email = local.accounts[name] } }
 
   depends_on = [time_sleep.apis]
 }
@@ -181,27 +118,24 @@ module "monitoring" {
   install_ops_agent     = var.monitoring.install_ops_agent
   rules_directory       = var.monitoring.rules_directory
   email                 = var.monitoring.email
-  host                  = module.edge.host
+  host                  = local.edge_host
   memorystore           = local.uses_memorystore ? { id = module.redis[0].id } : null
 
-  groups = merge(
-    { edge = { name = module.edge.group_name, least = var.edge_count } },
-    var.ingest == null ? {} : { ingest = { name = module.ingest[0].group_name, least = module.ingest[0].target_size } },
-  )
+  groups = { for name, group in local.groups : name => { name = module.vms[name].group_name, least = group.count, most = group.most } }
 
   depends_on = [time_sleep.apis]
 }
 
 module "status" {
   source   = "./modules/group_status"
-  for_each = merge({ edge = module.edge }, { for ingest in module.ingest : "ingest" => ingest })
+  for_each = local.groups
 
-  name           = each.value.group_name
+  name           = module.vms[each.key].group_name
   project_id     = var.project_id
   region         = var.region
-  manager        = each.value.group_links.manager
-  instance_group = each.value.group_links.instance_group
-  least          = each.key == "edge" ? var.edge_count : each.value.target_size
+  manager        = module.vms[each.key].self_link
+  instance_group = module.vms[each.key].instance_group
+  least          = each.value.count
 
   depends_on = [time_sleep.apis]
 }
@@ -216,5 +150,5 @@ resource "terraform_data" "protection" {
     command = "test ${self.output} = off || { echo 'The tier is protected, and nothing was destroyed. Set deletion_protection = false and apply first (README.md, Take it down).' >&2; exit 1; }"
   }
 
-  depends_on = [module.admin, module.edge, module.ingest, module.monitoring, module.network, module.redis]
+  depends_on = [google_compute_region_autoscaler.edge, module.admin, module.edge_balancer, module.ingest_balancer, module.internal_balancer, module.monitoring, module.network, module.redis, module.vms]
 }

@@ -5,36 +5,35 @@ output "admin_token_secret" {
 
 output "client_service_accounts" {
   description = "Service accounts of what connects to Redis, for the firewall of a Redis of your own."
-  # By index: a splat would wait for all of ingest, which waits for Redis.
-  value = compact([module.edge.service_account_email, try(module.ingest[0].service_account_email, "")])
+  value       = values(local.accounts)
 }
 
 output "dns_records" {
   description = "What the domains need in DNS: the CNAME records vouch for the certificates, which are issued some minutes after them; the A records send clients here."
-  value       = concat(module.edge.dns_records, flatten(module.ingest[*].dns_records))
+  value       = concat(module.edge_balancer.dns_records, flatten(module.ingest_balancer[*].dns_records))
 }
 
 output "edge_group" {
   description = "Name of the edges' managed instance group, for infra/roll."
-  value       = module.edge.group_name
+  value       = module.vms["edge"].group_name
 }
 
 output "edge_ip_address" {
   description = "Public address of the edges' balancer: the domain's A record points to it."
-  value       = module.edge.ip_address
+  value       = module.edge_balancer.ip_address
 }
 
 output "edge_target_size" {
   description = "Number of edges that the group is told to have; not set while an autoscaler decides."
-  value       = module.edge.target_size
+  value       = module.vms["edge"].target_size
 }
 
 output "how_to_check" {
   description = "Whether each node answers /readyz, as the balancers' health checks ask; and a test of the whole way, from publisher to client. An internal ingest is reached from its network only."
   value = join("\n", concat(
-    ["gcloud compute backend-services get-health ${coalesce(module.edge.backend_service, "-")} --global --project ${var.project_id}"],
-    [for ingest in module.ingest : "gcloud compute backend-services get-health ${ingest.group_name} ${startswith(ingest.url, "https") ? "--global" : "--region ${var.region}"} --project ${var.project_id}"],
-    [for ingest in module.ingest : "npm run smoke -- ${module.edge.websocket_url} --ingest ${ingest.url} --token-file FILE --nodes ${var.edge_count}"],
+    ["gcloud compute backend-services get-health ${coalesce(module.edge_balancer.backend_service, "-")} --global --project ${var.project_id}"],
+    [for ingest in var.ingest[*] : "gcloud compute backend-services get-health ${var.name}-ingest ${local.is_internal ? "--region ${var.region}" : "--global"} --project ${var.project_id}"],
+    [for ingest in var.ingest[*] : "npm run smoke -- wss://${local.edge_host}/ws --ingest ${local.ingest_url} --token-file FILE --nodes ${var.edge_count}"],
   ))
 }
 
@@ -47,8 +46,8 @@ output "how_to_publish" {
       startswith(local.redis.url, "rediss") ? "  TLS: the authority is the output redis_ca_pem, in a file: redis-cli --tls --cacert FILE. docs/publishing.md has the commands." : "  Without TLS.",
       local.uses_memorystore ? "In a network that is peered with it: not by Redis. Memorystore is behind a peering of its own, and peerings do not pass on. Use ingest, or put the tier into your network (network.existing)." : "In a network that is peered with it: the same, where Redis' firewall and its name reach that far. What modules/redis_vm makes lets client_ranges in, and has a name in the tier's network only: use its address, or forward the name.",
     ],
-    length(module.ingest) == 0 ? ["Elsewhere: by ingest, which this tier does not have (ingest)."] : [
-      for ingest in module.ingest : "${startswith(ingest.url, "https") ? "Anywhere" : "In a network that is peered or joined with it, in the same region"}: curl -X POST ${ingest.url}/v1/channels/<channel> -H 'Authorization: Bearer <token>' -d '<payload>'${startswith(ingest.url, "https") ? "" : "; elsewhere: with ingest.balancer.exposure = external"}"
+    [local.ingest_url == null ? "Elsewhere: by ingest, which this tier does not have (ingest)." :
+      "${local.is_internal ? "In a network that is peered or joined with it, in the same region" : "Anywhere"}: curl -X POST ${local.ingest_url}/v1/channels/<channel> -H 'Authorization: Bearer <token>' -d '<payload>'${local.is_internal ? "; elsewhere: with ingest.balancer.exposure = external" : ""}"
     ],
   ))
 }
@@ -56,21 +55,18 @@ output "how_to_publish" {
 output "how_to_roll" {
   description = "How operators roll the edges, and ingest where there is one: from wherever gcloud works, where tunnels of Identity-Aware Proxy are allowed, else from an address in admin.source_ranges. null where the admin ports stay on loopback."
   value = var.admin == null ? null : join("\n", [
-    for group in concat(
-      ["--mig ${module.edge.group_name} --drain-seconds ${module.edge.drain_seconds}"],
-      [for ingest in module.ingest : "--mig ${ingest.group_name} --admin-port ${ingest.admin_port} --drain-seconds ${ingest.drain_seconds}"],
-    ) : "npm run roll -- ${group} --region ${var.region} --project ${var.project_id} --token-secret ${module.admin[0].token_secret_id}${var.admin.iap_tunnels ? " --iap" : ""}"
+    for name, group in local.groups : "npm run roll -- --mig ${var.name}-${name}${name == "edge" ? "" : " --admin-port ${group.admin_port}"} --drain-seconds ${group.drain_seconds} --region ${var.region} --project ${var.project_id} --token-secret ${module.admin[0].token_secret_id}${var.admin.iap_tunnels ? " --iap" : ""}"
   ])
 }
 
 output "ingest_group" {
   description = "Name of ingest's managed instance group, for infra/roll; null without an ingest."
-  value       = one(module.ingest[*].group_name)
+  value       = var.ingest == null ? null : module.vms["ingest"].group_name
 }
 
 output "ingest_url" {
   description = "Where publishers send HTTP requests to; null without an ingest."
-  value       = one(module.ingest[*].url)
+  value       = local.ingest_url
 }
 
 output "network" {
@@ -100,7 +96,7 @@ output "redis_url" {
 
 output "websocket_url" {
   description = "Where clients connect to."
-  value       = module.edge.websocket_url
+  value       = "wss://${local.edge_host}/ws"
 }
 
 output "zones" {

@@ -26,11 +26,36 @@ variable "autoscaler" {
   description = "Adds edges by the VMs' CPU and by how full they are; never removes any. null: edge_count is the size. With it, edge_count is the least size, and max_count the greatest."
   type = object({
     max_count          = number
-    cpu_target         = optional(number)
-    connections_target = optional(number)
-    cooldown_sec       = optional(number)
+    cpu_target         = optional(number, 0.5)
+    connections_target = optional(number, 0.7)
+    cooldown_sec       = optional(number, 180)
   })
   default = null
+
+  validation {
+    condition     = var.autoscaler == null || try(var.autoscaler.max_count >= 1 && var.autoscaler.max_count <= 100 && floor(var.autoscaler.max_count) == var.autoscaler.max_count, false)
+    error_message = "autoscaler.max_count must be a whole number from 1 to 100."
+  }
+
+  validation {
+    condition     = var.autoscaler == null || try(var.autoscaler.max_count >= var.edge_count, false)
+    error_message = "autoscaler.max_count must not be below edge_count, which is the least size."
+  }
+
+  validation {
+    condition     = var.autoscaler == null || try(var.autoscaler.cpu_target >= 0.2 && var.autoscaler.cpu_target <= 0.8, false)
+    error_message = "autoscaler.cpu_target must be 0.2 to 0.8 of the VM."
+  }
+
+  validation {
+    condition     = var.autoscaler == null || try(var.autoscaler.connections_target >= 0.2 && var.autoscaler.connections_target <= 0.9, false)
+    error_message = "autoscaler.connections_target must be 0.2 to 0.9 of max_connections."
+  }
+
+  validation {
+    condition     = var.autoscaler == null || try(var.autoscaler.cooldown_sec >= 60 && var.autoscaler.cooldown_sec <= 3600, false)
+    error_message = "autoscaler.cooldown_sec must be 60 to 3600."
+  }
 }
 
 variable "deletion_protection" {
@@ -41,7 +66,7 @@ variable "deletion_protection" {
 }
 
 variable "edge" {
-  description = "The edges: balancer (kind application or connections, none between the two; host, certificate, idle timeout, throttle), clients of one edge, seconds for a drain, machine, further environment. modules/edge says more."
+  description = "The edges: balancer (kind application; connections for an SSL proxy that counts them; none between the two; certificate; the host that clients ask for, by default the certificate's first domain; idle timeout; throttle by address, preview to log it only), clients of one edge (max_connections, half of the files that its process may open), seconds from the order to drain until all clients are gone (20 to 60), machine, further environment (docs/configuration.md)."
   type = object({
     balancer = object({
       kind = optional(string, "application")
@@ -50,20 +75,54 @@ variable "edge" {
         domains    = optional(list(string), [])
         self_links = optional(list(string), [])
       })
-      timeout_sec          = optional(number)
-      draining_timeout_sec = optional(number)
-      throttle             = optional(object({ requests = optional(number), interval_sec = optional(number) }), {})
+      timeout_sec          = optional(number, 86400)
+      draining_timeout_sec = optional(number, 60)
+      throttle = optional(object({
+        requests     = optional(number, 6000)
+        interval_sec = optional(number, 60)
+        preview      = optional(bool, false)
+      }), {})
     })
-    max_connections = optional(number)
-    drain_seconds   = optional(number)
+    max_connections = optional(number, 40000)
+    drain_seconds   = optional(number, 60)
     machine = optional(object({
-      type         = optional(string)
-      image        = optional(string)
-      disk_size_gb = optional(number)
+      type         = optional(string, "e2-standard-4")
+      image        = optional(string, "projects/debian-cloud/global/images/family/debian-12")
+      disk_size_gb = optional(number, 20)
     }), {})
     environment = optional(map(string), {})
   })
   nullable = false
+
+  validation {
+    condition     = length(var.edge.balancer.certificate.domains) > 0 || var.edge.balancer.host != null
+    error_message = "edge.balancer.host must be set where the certificate is your own: no certificate is for the balancer's address."
+  }
+
+  validation {
+    condition     = var.edge.balancer.host == null || can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.edge.balancer.host))
+    error_message = "edge.balancer.host must be a lower-case host name, such as stream.example.com."
+  }
+
+  validation {
+    condition     = var.edge.balancer.timeout_sec >= 60 && var.edge.balancer.timeout_sec <= 86400
+    error_message = "edge.balancer.timeout_sec must be 60 to 86400: an edge pings clients that are silent for 25 s."
+  }
+
+  validation {
+    condition     = var.edge.drain_seconds >= 20 && var.edge.drain_seconds <= 60 && floor(var.edge.drain_seconds) == var.edge.drain_seconds
+    error_message = "edge.drain_seconds must be a whole number from 20 to 60: an edge accepts for 12 of it (DRAIN_ACCEPT_SECONDS), keeps 2 back, and the clients need the rest; the unit's TimeoutStopSec is 75, and stopping takes up to 10 of it."
+  }
+
+  validation {
+    condition     = var.edge.max_connections >= 1 && var.edge.max_connections <= 500000 && floor(var.edge.max_connections) == var.edge.max_connections
+    error_message = "edge.max_connections must be a whole number from 1 to 500000: the process may open 1048576 files, and should need no more than half."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.edge.environment), ["ADMIN_HOST", "ADMIN_PORT", "DRAIN_ACCEPT_SECONDS", "DRAIN_SECONDS", "EDGE_NODE_ID", "HOST", "HTTP_KEEP_ALIVE_SECONDS", "PORT", "REDIS_CA_FILE", "REDIS_PASSWORD_FILE", "REDIS_URL", "WS_MAX_CONNECTIONS"])) == 0
+    error_message = "edge.environment holds a variable that Terraform sets itself."
+  }
 }
 
 variable "edge_count" {
@@ -79,25 +138,67 @@ variable "edge_count" {
 }
 
 variable "ingest" {
-  description = "Ingest: the secret that holds its publishers' tokens, number of VMs, balancer (exposure internal or external, host), machine, further environment. null for none: publishers then write to Redis themselves."
+  description = "Ingest: the secret, which exists and holds a version, of its publishers' tokens, separated by commas; number of VMs; balancer (exposure internal: HTTP within the network; external: HTTPS from everywhere, with certificate, host and throttle as the edges'); machine; further environment. null for none: publishers then write to Redis themselves."
   type = object({
     tokens_secret_id = string
-    count            = optional(number)
+    count            = optional(number, 2)
     balancer = optional(object({
-      exposure    = optional(string, "internal")
-      host        = optional(string)
-      certificate = optional(object({ domains = optional(list(string), []), self_links = optional(list(string), []) }))
-      timeout_sec = optional(number)
-      throttle    = optional(object({ requests = optional(number), interval_sec = optional(number) }), {})
+      exposure = optional(string, "internal")
+      host     = optional(string)
+      certificate = optional(object({
+        domains    = optional(list(string), [])
+        self_links = optional(list(string), [])
+      }))
+      timeout_sec = optional(number, 30)
+      throttle = optional(object({
+        requests     = optional(number, 6000)
+        interval_sec = optional(number, 60)
+        preview      = optional(bool, false)
+      }), {})
     }), {})
     machine = optional(object({
-      type         = optional(string)
-      image        = optional(string)
-      disk_size_gb = optional(number)
+      type         = optional(string, "e2-standard-2")
+      image        = optional(string, "projects/debian-cloud/global/images/family/debian-12")
+      disk_size_gb = optional(number, 20)
     }), {})
     environment = optional(map(string), {})
   })
   default = null
+
+  validation {
+    condition     = alltrue([for ingest in var.ingest[*] : ingest.count >= 1 && ingest.count <= 20 && floor(ingest.count) == ingest.count])
+    error_message = "ingest.count must be a whole number from 1 to 20."
+  }
+
+  validation {
+    condition     = alltrue([for ingest in var.ingest[*] : contains(["internal", "external"], ingest.balancer.exposure)])
+    error_message = "ingest.balancer.exposure must be internal or external."
+  }
+
+  validation {
+    condition     = alltrue([for ingest in var.ingest[*] : ingest.balancer.exposure == "internal" || ingest.balancer.certificate != null])
+    error_message = "ingest.balancer.certificate must be set where exposure is external: tokens travel with every request."
+  }
+
+  validation {
+    condition     = alltrue([for ingest in var.ingest[*] : ingest.balancer.exposure == "internal" || ingest.balancer.host != null || try(length(ingest.balancer.certificate.domains) > 0, true)])
+    error_message = "ingest.balancer.host must be set where the certificate is your own: no certificate is for the balancer's address."
+  }
+
+  validation {
+    condition     = alltrue([for ingest in var.ingest[*] : ingest.balancer.host == null || can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", ingest.balancer.host))])
+    error_message = "ingest.balancer.host must be a lower-case host name, such as ingest.example.com."
+  }
+
+  validation {
+    condition     = alltrue([for ingest in var.ingest[*] : ingest.balancer.timeout_sec >= 5 && ingest.balancer.timeout_sec <= 300])
+    error_message = "ingest.balancer.timeout_sec must be 5 to 300."
+  }
+
+  validation {
+    condition     = alltrue([for ingest in var.ingest[*] : length(setintersection(keys(ingest.environment), ["ADMIN_HOST", "ADMIN_PORT", "DRAIN_ACCEPT_SECONDS", "DRAIN_SECONDS", "HOST", "HTTP_KEEP_ALIVE_SECONDS", "INGEST_TOKENS", "PORT", "REDIS_CA_FILE", "REDIS_PASSWORD_FILE", "REDIS_URL"])) == 0])
+    error_message = "ingest.environment holds a variable that Terraform sets itself."
+  }
 }
 
 variable "memorystore" {
@@ -143,7 +244,7 @@ variable "network" {
       network_id          = string
       subnetwork_id       = string
       proxy_subnetwork_id = optional(string)
-      makes_peering       = optional(bool)
+      makes_peering       = optional(bool, false)
     }))
     nat               = optional(bool, false)
     subnet_cidr       = optional(string, "10.20.0.0/22")

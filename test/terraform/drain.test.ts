@@ -49,12 +49,9 @@ function drainOfImage(service: string): Drain {
 /** The shortest that Terraform allows: of ingest it is said, of edges it may be chosen. */
 function drainOfTerraform(service: string): Drain {
   const { balancer_environment: common } = find('modules/vm_group').locals;
-  const text = JSON.stringify(
-    service === 'edge'
-      ? find('modules/edge').variables.drain_seconds
-      : find('modules/ingest').locals,
-  );
-  const all = /var\.drain_seconds >= (\d+)|"drain_seconds":(\d+)/.exec(text);
+  const { locals, variables } = find('.');
+  const text = service === 'edge' ? JSON.stringify(variables.edge) : String(locals.groups);
+  const all = /var\.edge\.drain_seconds >= (\d+)|drain_seconds += (\d+)/.exec(text);
   return {
     accept: (common as Readonly<Record<string, string>>).DRAIN_ACCEPT_SECONDS,
     all: all?.[1] ?? all?.[2],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type HclModule, modulePaths, parseModule, readModule } from './hcl.ts';
 import { apisOf, POLICIES } from './policies.ts';
+import { readVariableType } from './variable-type.ts';
 
 const MODULES = await Promise.all(modulePaths().map(readModule));
 
@@ -192,6 +193,54 @@ describe('what a plain look would miss', () => {
     ]);
   });
 });
+
+describe('an object', () => {
+  it('has its fields and their defaults in the tier, and modules take them apart', () => {
+    const tier = MODULES.find(({ path }) => path === '.');
+    const called = Object.values(tier?.modules ?? {}).map(({ source }) => String(source).slice(2));
+    expect(called).toContain('modules/vm_group');
+    const modules = MODULES.filter(({ path }) => path === '.' || called.includes(path));
+    expect(declaredTwice(modules)).toEqual([]);
+  });
+
+  it('is found out when a module declares it again', async () => {
+    const object = 'variable "a" {\n type = object({ b = object({ c = string, d = string }) })\n}';
+    const again = 'variable "e" {\n type = object({ c = string, d = string, f = string })\n}';
+    const modules = [await parseModule('one', [object]), await parseModule('two', [again])];
+    expect(declaredTwice(modules)).toEqual(['one: a.b and two: e share c, d']);
+  });
+});
+
+/** Objects of different modules that share two fields or more; one line each. */
+function declaredTwice(modules: readonly HclModule[]): string[] {
+  const objects = modules.flatMap(({ path, variables }) =>
+    Object.entries(variables).flatMap(([name, { type }]) => objectsOf(path, name, String(type))),
+  );
+  return objects.flatMap((one, i) =>
+    objects.slice(i + 1).flatMap((other) => {
+      const shared = one.fields.filter((field) => other.fields.includes(field));
+      if (one.path === other.path || shared.length < 2) return [];
+      return [
+        `${one.path}: ${one.name} and ${other.path}: ${other.name} share ${shared.join(', ')}`,
+      ];
+    }),
+  );
+}
+
+/** The objects that a variable is made of, at any depth, with the names of their fields. */
+function objectsOf(
+  path: string,
+  variable: string,
+  type: string,
+): { path: string; name: string; fields: string[] }[] {
+  const objects = new Map<string, string[]>();
+  for (const field of readVariableType(type.replace(/^\$\{|\}$/g, '')).fields) {
+    const at = field.path.lastIndexOf('.');
+    const name = [variable, field.path.slice(0, Math.max(at, 0))].filter(Boolean).join('.');
+    objects.set(name, [...(objects.get(name) ?? []), field.path.slice(at + 1)]);
+  }
+  return [...objects].map(([name, fields]) => ({ path, name, fields }));
+}
 
 it('switches on every API that a resource needs', () => {
   const root = JSON.stringify(MODULES.find(({ path }) => path === '.')?.locals.services);

@@ -27,7 +27,7 @@ const ALLOWED_ROLES: Readonly<Record<string, readonly string[]>> = {
  */
 const ALLOWED_SOURCES = [
   'data.google_compute_lb_ip_ranges.google.http_ssl_tcp_internal',
-  'var.network.proxy_subnet_cidr',
+  'var.proxy_subnet_cidr',
   'local.iap_range',
   'var.source_ranges',
   'var.client_ranges',

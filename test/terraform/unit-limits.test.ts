@@ -22,11 +22,11 @@ function unitFaults(unit: string, limits: { drainSeconds: number; connections: n
   ];
 }
 
-/** The greatest value that a variable's validation lets pass. */
-async function greatest(variable: string): Promise<number> {
-  const { variables } = await readModule('modules/edge');
-  const text = JSON.stringify(variables[variable]?.validation);
-  return Number(new RegExp(`var\\.${variable} <= (\\d+)`).exec(text)?.[1]);
+/** The greatest value of the edges' that the validation lets pass. */
+async function greatest(field: string): Promise<number> {
+  const { variables } = await readModule('.');
+  const text = JSON.stringify(variables.edge?.validation);
+  return Number(new RegExp(`var\\.edge\\.${field} <= (\\d+)`).exec(text)?.[1]);
 }
 
 describe('the unit of an edge', () => {

@@ -34,10 +34,13 @@ module "redis" {
   project_id   = var.project_id
   region       = var.region
   zones        = local.zones
-  network      = module.tier.network
   release      = var.redis_release
   primary      = var.redis_primary
   machine_type = var.redis_machine_type
+
+  network_id         = module.tier.network.network_id
+  network_project_id = module.tier.network.project_id
+  subnetwork_id      = module.tier.network.subnetwork_id
 
   # Publishers connect as their accounts, which stand here beside the tier's.
   client_service_accounts = module.tier.client_service_accounts

@@ -47,9 +47,9 @@ resource "google_secret_manager_secret_iam_member" "operators" {
 resource "google_compute_firewall" "operators" {
   count = length(var.source_ranges) > 0 ? 1 : 0
 
-  project                 = coalesce(var.network.project_id, var.project_id)
+  project                 = var.network_project_id
   name                    = "${var.name}-admin-from-operators"
-  network                 = var.network.network_id
+  network                 = var.network_id
   direction               = "INGRESS"
   source_ranges           = var.source_ranges
   target_service_accounts = local.accounts
@@ -64,9 +64,9 @@ resource "google_compute_firewall" "operators" {
 resource "google_compute_firewall" "iap" {
   count = var.iap_tunnels ? 1 : 0
 
-  project                 = coalesce(var.network.project_id, var.project_id)
+  project                 = var.network_project_id
   name                    = "${var.name}-admin-from-iap"
-  network                 = var.network.network_id
+  network                 = var.network_id
   direction               = "INGRESS"
   source_ranges           = [local.iap_range]
   target_service_accounts = local.accounts

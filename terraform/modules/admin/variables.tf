@@ -11,13 +11,16 @@ variable "name" {
   nullable    = false
 }
 
-variable "network" {
-  description = "The network that the VMs are in: its ID, and its project if it is another one."
-  type = object({
-    network_id = string
-    project_id = optional(string)
-  })
-  nullable = false
+variable "network_id" {
+  description = "ID of the network that the VMs are in."
+  type        = string
+  nullable    = false
+}
+
+variable "network_project_id" {
+  description = "Project of the network: with a Shared VPC its host project."
+  type        = string
+  nullable    = false
 }
 
 variable "operators" {

@@ -3,12 +3,12 @@
 locals {
   is_application = var.kind == "application"
   is_connections = var.kind == "connections"
-  managed        = length(var.certificate.domains) > 0
-  domains        = { for domain in var.certificate.domains : domain => "${var.name}-${substr(sha256(domain), 0, 8)}" }
+  managed        = length(var.certificate_domains) > 0
+  domains        = { for domain in var.certificate_domains : domain => "${var.name}-${substr(sha256(domain), 0, 8)}" }
 
   # A proxy takes one of the two.
   certificate_map = local.managed ? "//certificatemanager.googleapis.com/${google_certificate_manager_certificate_map.domains[0].id}" : null
-  certificates    = local.managed ? null : var.certificate.self_links
+  certificates    = local.managed ? null : var.certificate_self_links
 }
 
 resource "google_compute_global_address" "public" {
@@ -140,6 +140,7 @@ resource "google_compute_security_policy" "throttle" {
     action      = "throttle"
     priority    = 1000
     description = "One address, all of its requests"
+    preview     = var.throttle_preview
 
     match {
       versioned_expr = "SRC_IPS_V1"
@@ -155,8 +156,8 @@ resource "google_compute_security_policy" "throttle" {
       enforce_on_key = "IP"
 
       rate_limit_threshold {
-        count        = var.throttle.requests
-        interval_sec = var.throttle.interval_sec
+        count        = var.throttle_requests
+        interval_sec = var.throttle_interval_sec
       }
     }
   }

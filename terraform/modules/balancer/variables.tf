@@ -1,19 +1,23 @@
-variable "certificate" {
-  description = "Domains that a managed certificate is made for, or self links of certificates of your own."
-  type = object({
-    domains    = optional(list(string), [])
-    self_links = optional(list(string), [])
-  })
-  nullable = false
+variable "certificate_domains" {
+  description = "Domains that managed certificates are made for."
+  type        = list(string)
+  nullable    = false
 
   validation {
-    condition     = (length(var.certificate.domains) > 0) != (length(var.certificate.self_links) > 0)
-    error_message = "certificate takes domains or self_links: one of them, not both."
-  }
-
-  validation {
-    condition     = alltrue([for domain in var.certificate.domains : can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", domain))])
+    condition     = alltrue([for domain in var.certificate_domains : can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", domain))])
     error_message = "certificate.domains are lower-case host names without a wildcard, such as stream.example.com."
+  }
+}
+
+variable "certificate_self_links" {
+  description = "Self links of certificates of your own, instead of domains."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = (length(var.certificate_domains) > 0) != (length(var.certificate_self_links) > 0)
+    error_message = "certificate takes domains or self_links: one of them, not both."
   }
 }
 
@@ -76,23 +80,32 @@ variable "project_id" {
   nullable    = false
 }
 
-variable "throttle" {
-  description = "Requests, WebSocket handshakes among them, that one address may send in interval_sec; above it, 429. Only where kind is application."
-  type = object({
-    requests     = optional(number, 600)
-    interval_sec = optional(number, 60)
-  })
-  default  = {}
-  nullable = false
+variable "throttle_interval_sec" {
+  description = "Seconds that throttle_requests are counted for."
+  type        = number
+  nullable    = false
 
   validation {
-    condition     = var.throttle.requests >= 1 && var.throttle.requests <= 1000000
-    error_message = "throttle.requests must be 1 to 1000000."
-  }
-
-  validation {
-    condition     = contains([10, 30, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700, 3600], var.throttle.interval_sec)
+    condition     = contains([10, 30, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700, 3600], var.throttle_interval_sec)
     error_message = "throttle.interval_sec must be 10, 30, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700 or 3600."
+  }
+}
+
+variable "throttle_preview" {
+  description = "Whether what is above throttle_requests is logged only, and let through."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "throttle_requests" {
+  description = "Requests, WebSocket handshakes among them, that one address may send in throttle_interval_sec; above it, 429. Only where kind is application."
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = var.throttle_requests >= 1 && var.throttle_requests <= 1000000
+    error_message = "throttle.requests must be 1 to 1000000."
   }
 }
 

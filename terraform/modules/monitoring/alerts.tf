@@ -2,10 +2,6 @@
 # alert gets the expression that a rule records instead of the rule's name.
 
 locals {
-  # While a VM is replaced, its process has ended and its agent lives on: a drain (60 s), the balancer's (60 s) and the VM's
-  # stop (90 s). A roll pages nobody. What takes a whole machine away ends its series, and GroupTooSmall tells.
-  patience = { TargetDown = "5m" }
-
   rules_directory = coalesce(var.rules_directory, "${path.module}/../../../infra/prometheus")
   has_rules       = fileexists("${local.rules_directory}/alerts.yml") && fileexists("${local.rules_directory}/recording-rules.yml")
   alert_groups    = yamldecode(local.has_rules ? file("${local.rules_directory}/alerts.yml") : "groups: []").groups
@@ -24,7 +20,7 @@ locals {
         severity = rule.labels.severity
         expr     = trimspace(rule.expr)
         records  = [for name in keys(local.recorded) : name if strcontains(rule.expr, name)]
-        duration = lookup(local.patience, rule.alert, try(rule.for, "0s"))
+        duration = try(rule.for, "0s")
         summary  = replace(replace(rule.annotations.summary, "{{ $labels.instance }}", "A VM"), "/\\{\\{[^}]*\\}\\}/", "…")
         runbook  = rule.annotations.runbook
       }

@@ -13,6 +13,11 @@ locals {
       query    = "sum(compute_googleapis_com:instance_group_size{monitored_resource=\"instance_group\",instance_group_name=\"${group.name}\"}) < ${group.least}"
       text     = "The group ${group.name} has had fewer than ${group.least} VMs for 15 minutes: a quota, a stock-out, an image, a zone. `gcloud compute instance-groups managed list-errors ${group.name}` says which."
     } },
+    { for service, group in var.groups : "AutoscalerAtItsMost-${service}" => {
+      severity = "WARNING", seconds = 900
+      query    = "sum(compute_googleapis_com:instance_group_size{monitored_resource=\"instance_group\",instance_group_name=\"${group.name}\"}) >= ${group.most}"
+      text     = "The group ${group.name} has had ${group.most} VMs for 15 minutes, all that its autoscaler may make: more load finds no more VMs. Raise autoscaler.max_count, or remove VMs that are not needed with infra/roll."
+    } if group.most != null },
     {
       BalancerErrors = {
         severity = "CRITICAL", seconds = 300
@@ -22,7 +27,7 @@ locals {
       BalancerThrottles = {
         severity = "WARNING", seconds = 300
         query    = "sum(rate(${local.balancer},response_code=\"429\"}[5m])) > 1"
-        text     = "Cloud Armor has turned away more than one request a second for 5 minutes (429). An attack, or many clients behind one address that connect anew: raise edge.balancer.throttle.requests."
+        text     = "Cloud Armor has turned away more than one request a second for 5 minutes (429). An attack, or many clients behind one address that connect anew: raise edge.balancer.throttle.requests, or see with preview = true what would be turned away."
       }
     },
     local.has_outside ? {

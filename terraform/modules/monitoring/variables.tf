@@ -1,8 +1,9 @@
 variable "groups" {
-  description = "For each service its group of VMs, and how many it must have."
+  description = "For each service its group of VMs, how many it must have, and how many an autoscaler may make of it; null without one."
   type = map(object({
     name  = string
     least = number
+    most  = number
   }))
   nullable = false
 

@@ -6,15 +6,15 @@ locals {
   iap_range = "35.235.240.0/20"
 
   # A Shared VPC is in its host project, and so are its firewall rules and its peering.
-  network_project_id = var.existing == null ? var.project_id : split("/", var.existing.network_id)[1]
-  network_id         = var.existing == null ? google_compute_network.main[0].id : var.existing.network_id
-  subnetwork_id      = var.existing == null ? google_compute_subnetwork.vms[0].id : var.existing.subnetwork_id
-  makes_peering      = var.managed_redis && (var.existing == null || try(var.existing.makes_peering, false))
+  network_project_id = var.uses_existing ? split("/", var.existing_network_id)[1] : var.project_id
+  network_id         = var.uses_existing ? var.existing_network_id : google_compute_network.main[0].id
+  subnetwork_id      = var.uses_existing ? var.existing_subnetwork_id : google_compute_subnetwork.vms[0].id
+  makes_peering      = var.managed_redis && (!var.uses_existing || var.makes_peering)
 }
 
 resource "google_compute_network" "main" {
   # checkov:skip=CKV2_GCP_18: the firewall rules are in the modules whose VMs they let in
-  count = var.existing == null ? 1 : 0
+  count = var.uses_existing ? 0 : 1
 
   project                 = var.project_id
   name                    = var.name
@@ -24,7 +24,7 @@ resource "google_compute_network" "main" {
 
 resource "google_compute_subnetwork" "vms" {
   # checkov:skip=CKV_GCP_26: flow logs of tens of thousands of clients cost more than they tell
-  count = var.existing == null ? 1 : 0
+  count = var.uses_existing ? 0 : 1
 
   project                  = var.project_id
   region                   = var.region
@@ -35,7 +35,7 @@ resource "google_compute_subnetwork" "vms" {
 }
 
 resource "google_compute_subnetwork" "proxies" {
-  count = var.proxy_subnet_cidr == null || try(var.existing.proxy_subnetwork_id, null) != null ? 0 : 1
+  count = var.proxy_subnet_cidr == null || var.existing_proxy_subnetwork_id != null ? 0 : 1
 
   project       = local.network_project_id
   region        = var.region

@@ -15,7 +15,7 @@ output "network_project_id" {
 
 output "proxy_subnetwork_id" {
   description = "ID of the subnetwork of an internal balancer's proxies; null without one."
-  value       = try(coalesce(var.existing.proxy_subnetwork_id), one(google_compute_subnetwork.proxies[*].id))
+  value       = try(coalesce(var.existing_proxy_subnetwork_id), one(google_compute_subnetwork.proxies[*].id))
 }
 
 output "subnetwork_id" {

@@ -1,21 +1,28 @@
-variable "existing" {
-  description = "A network that is there, its own or a Shared VPC's: IDs (projects/P/global/networks/N, projects/P/regions/R/subnetworks/S), the subnetwork of an internal balancer's proxies if there is one, and whether the peering with managed services is made here; else it must be there. null: a network is made."
-  type = object({
-    network_id          = string
-    subnetwork_id       = string
-    proxy_subnetwork_id = optional(string)
-    makes_peering       = optional(bool, false)
-  })
-  default = null
+variable "existing_network_id" {
+  description = "ID of a network that is there, its own or a Shared VPC's (projects/P/global/networks/N); null where one is made."
+  type        = string
+  default     = null
 
   validation {
-    condition     = var.existing == null || can(regex("^projects/[^/]+/global/networks/[^/]+$", var.existing.network_id))
-    error_message = "existing.network_id must be an ID such as projects/my-project/global/networks/my-network."
+    condition     = !var.uses_existing || can(regex("^projects/[^/]+/global/networks/[^/]+$", var.existing_network_id))
+    error_message = "network.existing.network_id must be an ID such as projects/my-project/global/networks/my-network."
   }
+}
+
+variable "existing_proxy_subnetwork_id" {
+  description = "ID of the subnetwork of an internal balancer's proxies that is there; null where one is made."
+  type        = string
+  default     = null
+}
+
+variable "existing_subnetwork_id" {
+  description = "ID of the VMs' subnetwork that is there (projects/P/regions/R/subnetworks/S)."
+  type        = string
+  default     = null
 
   validation {
-    condition     = var.existing == null || can(regex("^projects/[^/]+/regions/${var.region}/subnetworks/[^/]+$", var.existing.subnetwork_id))
-    error_message = "existing.subnetwork_id must be an ID such as projects/my-project/regions/europe-west1/subnetworks/my-subnetwork, in the tier's region."
+    condition     = !var.uses_existing || can(regex("^projects/[^/]+/regions/${var.region}/subnetworks/[^/]+$", var.existing_subnetwork_id))
+    error_message = "network.existing.subnetwork_id must be an ID such as projects/my-project/regions/europe-west1/subnetworks/my-subnetwork, in the tier's region."
   }
 }
 
@@ -23,6 +30,13 @@ variable "iap_ssh" {
   description = "Whether people with the right may reach SSH through Identity-Aware Proxy, for looking into a VM."
   type        = bool
   default     = true
+  nullable    = false
+}
+
+variable "makes_peering" {
+  description = "Whether the peering with managed services is made in a network that is there; else it must be there."
+  type        = bool
+  default     = false
   nullable    = false
 }
 
@@ -51,7 +65,7 @@ variable "nat" {
   nullable    = false
 
   validation {
-    condition     = !var.nat || var.existing == null
+    condition     = !var.nat || !var.uses_existing
     error_message = "nat is for a network that is made here: an existing one has its own way out."
   }
 }
@@ -89,4 +103,11 @@ variable "subnet_cidr" {
     condition     = try(tonumber(split("/", var.subnet_cidr)[1]) <= 24 && can(cidrhost(var.subnet_cidr, 1)), false)
     error_message = "subnet_cidr must be an IPv4 range of at least a /24."
   }
+}
+
+variable "uses_existing" {
+  description = "Whether the network is there. Apart from its ID, which a plan may not know yet."
+  type        = bool
+  default     = false
+  nullable    = false
 }

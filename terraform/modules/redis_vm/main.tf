@@ -53,7 +53,7 @@ resource "google_compute_address" "vm" {
   region       = var.region
   name         = "${var.name}-${each.key}"
   address_type = "INTERNAL"
-  subnetwork   = var.network.subnetwork_id
+  subnetwork   = var.subnetwork_id
 }
 
 resource "google_compute_disk" "data" {
@@ -99,8 +99,8 @@ resource "google_compute_instance" "vm" {
 
   # No access_config: the VM has no public address.
   network_interface {
-    network    = var.network.network_id
-    subnetwork = var.network.subnetwork_id
+    network    = var.network_id
+    subnetwork = var.subnetwork_id
     network_ip = google_compute_address.vm[each.key].address
     nic_type   = "GVNIC"
   }
@@ -166,9 +166,9 @@ resource "google_compute_instance" "vm" {
 }
 
 resource "google_compute_firewall" "clients" {
-  project                 = coalesce(var.network.project_id, var.project_id)
+  project                 = var.network_project_id
   name                    = "${var.name}-from-clients"
-  network                 = var.network.network_id
+  network                 = var.network_id
   direction               = "INGRESS"
   source_service_accounts = concat(var.client_service_accounts, [google_service_account.vm.email])
   target_service_accounts = [google_service_account.vm.email]
@@ -183,9 +183,9 @@ resource "google_compute_firewall" "clients" {
 resource "google_compute_firewall" "client_ranges" {
   count = length(var.client_ranges) > 0 ? 1 : 0
 
-  project                 = coalesce(var.network.project_id, var.project_id)
+  project                 = var.network_project_id
   name                    = "${var.name}-from-client-ranges"
-  network                 = var.network.network_id
+  network                 = var.network_id
   direction               = "INGRESS"
   source_ranges           = var.client_ranges
   target_service_accounts = [google_service_account.vm.email]
@@ -206,7 +206,7 @@ resource "google_dns_managed_zone" "internal" {
 
   private_visibility_config {
     networks {
-      network_url = var.network.network_id
+      network_url = var.network_id
     }
   }
 }

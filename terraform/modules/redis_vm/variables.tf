@@ -82,14 +82,16 @@ variable "name" {
   }
 }
 
-variable "network" {
-  description = "Where Redis is, as the tier's output network says it."
-  type = object({
-    network_id    = string
-    subnetwork_id = string
-    project_id    = string
-  })
-  nullable = false
+variable "network_id" {
+  description = "ID of the tier's network."
+  type        = string
+  nullable    = false
+}
+
+variable "network_project_id" {
+  description = "Project of the network: with a Shared VPC its host project."
+  type        = string
+  nullable    = false
 }
 
 variable "passwords" {
@@ -208,6 +210,12 @@ variable "release" {
     condition     = var.release.engine != "redis" || try(tonumber(split(".", var.release.version)[0]) >= 7, false)
     error_message = "release.version must be 7 or later where the engine is redis: before, users cannot be given such rights."
   }
+}
+
+variable "subnetwork_id" {
+  description = "ID of the VMs' subnetwork."
+  type        = string
+  nullable    = false
 }
 
 variable "tls" {

@@ -20,14 +20,14 @@ resource "google_project_iam_member" "metric_writer" {
 }
 
 resource "google_storage_bucket_iam_member" "release" {
-  bucket = var.release.bucket
+  bucket = var.release_bucket
   role   = "roles/storage.objectViewer"
   member = google_service_account.vm.member
 }
 
 resource "google_secret_manager_secret_iam_member" "redis_password" {
   project   = var.project_id
-  secret_id = var.redis.password_secret_id
+  secret_id = var.redis_password_secret_id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.vm.member
 }

@@ -1,14 +1,14 @@
 # A regional group of equal VMs that run one service: what an edge and an ingest have in common.
 
 locals {
-  object = coalesce(var.release.object, "tradewind-${var.service}-${var.release.version}-linux-x64.tar.gz")
+  object = coalesce(var.release_object, "tradewind-${var.service}-${var.release_version}-linux-x64.tar.gz")
 
   redis_environment = merge(
     {
-      REDIS_URL           = var.redis.url
+      REDIS_URL           = var.redis_url
       REDIS_PASSWORD_FILE = "/etc/tradewind/redis-password"
     },
-    var.redis.ca_pem == "" ? {} : { REDIS_CA_FILE = "/etc/tradewind/redis-ca.pem" },
+    var.redis_ca_pem == "" ? {} : { REDIS_CA_FILE = "/etc/tradewind/redis-ca.pem" },
   )
   # Balancers notice that a VM drains at the second check that fails, 5 s apart: as long as that, and a little
   # longer, it goes on accepting. They keep idle connections for 600 s, and must be the first to let them go.
@@ -33,7 +33,7 @@ locals {
   secret_variables = merge(var.secret_variables, local.admin_is_open ? { ADMIN_TOKEN = var.admin.token_secret_id } : {})
   secret_path      = "projects/${var.project_id}/secrets"
   secret_files = merge(
-    { "redis-password" = "${local.secret_path}/${var.redis.password_secret_id}/versions/latest" },
+    { "redis-password" = "${local.secret_path}/${var.redis_password_secret_id}/versions/latest" },
     local.admin_is_open ? { "admin-token" = "${local.secret_path}/${var.admin.token_secret_id}/versions/latest" } : {},
   )
 
@@ -41,21 +41,21 @@ locals {
 
   startup_script = templatefile("${path.module}/../../startup/vm-startup.sh.tftpl", {
     service             = var.service
-    version             = var.release.version
-    bucket              = var.release.bucket
+    version             = var.release_version
+    bucket              = var.release_bucket
     object              = local.object
-    sha256              = var.release.sha256
+    sha256              = var.release_sha256
     environment_base64  = base64encode(join("", [for name, value in local.environment : "${name}=${value}\n"]))
     secret_files_base64 = base64encode(join("", [for name, secret in local.secret_files : "${name} ${secret}\n"]))
     secret_variables_base64 = base64encode(join("", [
       for name, secret in local.secret_variables : "${name} ${local.secret_path}/${secret}/versions/latest\n"
     ]))
-    redis_ca_base64     = base64encode(var.redis.ca_pem)
+    redis_ca_base64     = base64encode(var.redis_ca_pem)
     agent_base64        = base64encode(local.agent_settings)
     root                = ""
-    metadata_host       = var.startup_hosts.metadata
-    storage_host        = var.startup_hosts.storage
-    secret_manager_host = var.startup_hosts.secret_manager
+    metadata_host       = "http://metadata.google.internal"
+    storage_host        = "https://storage.googleapis.com"
+    secret_manager_host = "https://secretmanager.googleapis.com"
     functions           = file("${path.module}/../../startup/functions.sh")
   })
 }
@@ -66,22 +66,22 @@ resource "google_compute_region_instance_template" "vm" {
   project      = var.project_id
   region       = var.region
   name_prefix  = "${var.name}-"
-  description  = "Tradewind ${var.service} ${var.release.version}"
-  machine_type = var.machine.type
+  description  = "Tradewind ${var.service} ${var.release_version}"
+  machine_type = var.machine_type
   labels       = { "tradewind-service" = var.service, "tradewind-group" = var.name }
 
   disk {
     boot         = true
     auto_delete  = true
-    source_image = var.machine.image
+    source_image = var.image
     disk_type    = "pd-balanced"
-    disk_size_gb = var.machine.disk_size_gb
+    disk_size_gb = var.disk_size_gb
   }
 
   # No access_config: the VM has no public address.
   network_interface {
-    network    = var.network.network_id
-    subnetwork = var.network.subnetwork_id
+    network    = var.network_id
+    subnetwork = var.subnetwork_id
     nic_type   = "GVNIC"
   }
 
@@ -146,9 +146,10 @@ resource "google_compute_region_instance_group_manager" "vm" {
     port = var.port
   }
 
+  # A VM may wait 600 s for its rights before it starts.
   auto_healing_policies {
     health_check      = google_compute_health_check.alive.id
-    initial_delay_sec = var.auto_healing.initial_delay_sec
+    initial_delay_sec = 780
   }
 
   # Nothing is replaced because the template changed: the group would cut a VM's clients before the VM
@@ -197,7 +198,7 @@ resource "google_compute_health_check" "alive" {
   check_interval_sec  = 10
   timeout_sec         = 10
   healthy_threshold   = 1
-  unhealthy_threshold = var.auto_healing.unhealthy_threshold
+  unhealthy_threshold = 10
 
   http_health_check {
     port         = var.port
@@ -207,9 +208,9 @@ resource "google_compute_health_check" "alive" {
 
 # Google's front ends and health checks share these addresses.
 resource "google_compute_firewall" "balancer" {
-  project                 = coalesce(var.network.project_id, var.project_id)
+  project                 = var.network_project_id
   name                    = "${var.name}-from-balancer"
-  network                 = var.network.network_id
+  network                 = var.network_id
   direction               = "INGRESS"
   source_ranges           = data.google_compute_lb_ip_ranges.google.http_ssl_tcp_internal
   target_service_accounts = [google_service_account.vm.email]

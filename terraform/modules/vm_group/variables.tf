@@ -12,23 +12,14 @@ variable "admin" {
   }
 }
 
-variable "auto_healing" {
-  description = "When a VM that does not answer /healthz is replaced: seconds after its start before the first check counts (it may wait 600 for its rights), and failed checks in a row, one every 10 s."
-  type = object({
-    initial_delay_sec   = optional(number, 780)
-    unhealthy_threshold = optional(number, 10)
-  })
-  default  = {}
-  nullable = false
+variable "disk_size_gb" {
+  description = "Size of the boot disk in GB."
+  type        = number
+  nullable    = false
 
   validation {
-    condition     = var.auto_healing.initial_delay_sec >= 60 && var.auto_healing.initial_delay_sec <= 3600
-    error_message = "auto_healing.initial_delay_sec must be 60 to 3600: a VM that is still starting must not be replaced."
-  }
-
-  validation {
-    condition     = var.auto_healing.unhealthy_threshold >= 3 && var.auto_healing.unhealthy_threshold <= 10
-    error_message = "auto_healing.unhealthy_threshold must be 3 to 10: replacing a VM cuts all of its clients."
+    condition     = var.disk_size_gb >= 10 && var.disk_size_gb <= 1000
+    error_message = "machine.disk_size_gb must be 10 to 1000."
   }
 }
 
@@ -49,23 +40,20 @@ variable "environment" {
   }
 }
 
-variable "machine" {
-  description = "The VMs: machine type, boot image, size of the boot disk in GB."
-  type = object({
-    type         = string
-    image        = optional(string, "projects/debian-cloud/global/images/family/debian-12")
-    disk_size_gb = optional(number, 20)
-  })
-  nullable = false
+variable "image" {
+  description = "Boot image."
+  type        = string
+  nullable    = false
+}
+
+variable "machine_type" {
+  description = "Machine type."
+  type        = string
+  nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9]*-[a-z]+(-[0-9]+)?$", var.machine.type))
+    condition     = can(regex("^[a-z][a-z0-9]*-[a-z]+(-[0-9]+)?$", var.machine_type))
     error_message = "machine.type must be a machine type, such as e2-standard-4."
-  }
-
-  validation {
-    condition     = var.machine.disk_size_gb >= 10 && var.machine.disk_size_gb <= 1000
-    error_message = "machine.disk_size_gb must be 10 to 1000."
   }
 }
 
@@ -80,14 +68,16 @@ variable "name" {
   }
 }
 
-variable "network" {
-  description = "Where the VMs are: IDs of the network and the subnetwork. project_id is that of the network, if it is another one: a Shared VPC's host project."
-  type = object({
-    network_id    = string
-    subnetwork_id = string
-    project_id    = optional(string)
-  })
-  nullable = false
+variable "network_id" {
+  description = "ID of the network."
+  type        = string
+  nullable    = false
+}
+
+variable "network_project_id" {
+  description = "Project of the network: with a Shared VPC its host project."
+  type        = string
+  nullable    = false
 }
 
 variable "port" {
@@ -107,14 +97,22 @@ variable "project_id" {
   nullable    = false
 }
 
-variable "redis" {
-  description = "Where Redis is, its authority as PEM (empty without TLS), and the ID of the secret, in the same project, that holds the password."
-  type = object({
-    url                = string
-    ca_pem             = string
-    password_secret_id = string
-  })
-  nullable = false
+variable "redis_ca_pem" {
+  description = "Authority that Redis' certificate is checked against, as PEM; empty without TLS."
+  type        = string
+  nullable    = false
+}
+
+variable "redis_password_secret_id" {
+  description = "ID of the secret, in the same project, that holds Redis' password."
+  type        = string
+  nullable    = false
+}
+
+variable "redis_url" {
+  description = "Where Redis is: a URL with a user, where there are users, and without a password."
+  type        = string
+  nullable    = false
 }
 
 variable "region" {
@@ -123,34 +121,47 @@ variable "region" {
   nullable    = false
 }
 
-variable "release" {
-  description = "What the VMs run: bucket, version, SHA-256 of the tarball, and its object if it is not tradewind-SERVICE-VERSION-linux-x64.tar.gz."
-  type = object({
-    bucket  = string
-    version = string
-    sha256  = string
-    object  = optional(string)
-  })
-  nullable = false
+variable "release_bucket" {
+  description = "Bucket of the tarball."
+  type        = string
+  nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", var.release.bucket))
+    condition     = can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", var.release_bucket))
     error_message = "release.bucket must be the name of a bucket, without gs://."
   }
+}
+
+variable "release_object" {
+  description = "The tarball in its bucket; null: tradewind-SERVICE-VERSION-linux-x64.tar.gz."
+  type        = string
+  default     = null
 
   validation {
-    condition     = can(regex("^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$", var.release.version))
-    error_message = "release.version must be 1 to 64 letters, digits, dots, plus signs, underscores and hyphens."
+    condition     = var.release_object == null || can(regex("^[0-9A-Za-z][0-9A-Za-z.+_/-]{0,255}$", coalesce(var.release_object, "-")))
+    error_message = "release.object must be the name of an object of letters, digits, dots, plus signs, underscores, hyphens and slashes."
   }
+}
+
+variable "release_sha256" {
+  description = "SHA-256 of the tarball."
+  type        = string
+  nullable    = false
 
   validation {
-    condition     = can(regex("^[0-9a-f]{64}$", var.release.sha256))
+    condition     = can(regex("^[0-9a-f]{64}$", var.release_sha256))
     error_message = "release.sha256 must be 64 lower-case hexadecimal digits."
   }
+}
+
+variable "release_version" {
+  description = "Version that the VMs run."
+  type        = string
+  nullable    = false
 
   validation {
-    condition     = var.release.object == null || can(regex("^[0-9A-Za-z][0-9A-Za-z.+_/-]{0,255}$", coalesce(var.release.object, "-")))
-    error_message = "release.object must be the name of an object of letters, digits, dots, plus signs, underscores, hyphens and slashes."
+    condition     = can(regex("^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$", var.release_version))
+    error_message = "release.version must be 1 to 64 letters, digits, dots, plus signs, underscores and hyphens."
   }
 }
 
@@ -177,20 +188,10 @@ variable "service" {
   }
 }
 
-variable "startup_hosts" {
-  description = "Where the start-up script finds the metadata server, Cloud Storage and Secret Manager; others than Google's are for tests."
-  type = object({
-    metadata       = optional(string, "http://metadata.google.internal")
-    storage        = optional(string, "https://storage.googleapis.com")
-    secret_manager = optional(string, "https://secretmanager.googleapis.com")
-  })
-  default  = {}
-  nullable = false
-
-  validation {
-    condition     = alltrue([for url in values(var.startup_hosts) : can(regex("^https?://[a-zA-Z0-9.:-]+$", url))])
-    error_message = "startup_hosts are URLs without a path."
-  }
+variable "subnetwork_id" {
+  description = "ID of the VMs' subnetwork."
+  type        = string
+  nullable    = false
 }
 
 variable "target_size" {

@@ -3,7 +3,10 @@ variables {
   name       = "tw"
   project_id = "a-project"
   token      = "0123456789abcdef0123456789abcdef"
-  network    = { network_id = "projects/a-project/global/networks/n" }
+  network_id = "projects/a-project/global/networks/n"
+
+  network_project_id = "a-project"
+
   services = {
     edge   = { port = 9080, service_account_email = "tw-edge@a-project.iam.gserviceaccount.com" }
     ingest = { port = 9081, service_account_email = "tw-ingest@a-project.iam.gserviceaccount.com" }

@@ -10,7 +10,10 @@ variables {
   port           = 8080
   timeout_sec    = 86400
   instance_group = "projects/a-project/regions/europe-west1/instanceGroups/tw-edge"
-  certificate    = { domains = ["stream.example.com"] }
+
+  certificate_domains   = ["stream.example.com"]
+  throttle_requests     = 6000
+  throttle_interval_sec = 60
 }
 
 run "application" {
@@ -32,13 +35,26 @@ run "application" {
   }
 
   assert {
-    condition     = one([for rule in google_compute_security_policy.throttle[0].rule : rule if rule.action == "throttle"]).rate_limit_options[0].rate_limit_threshold[0].count == 600
-    error_message = "one address may send 600 requests a minute"
+    condition     = one([for rule in google_compute_security_policy.throttle[0].rule : rule if rule.action == "throttle"]).rate_limit_options[0].rate_limit_threshold[0].count == 6000
+    error_message = "one address may send 6000 requests a minute"
   }
 
   assert {
     condition     = length(google_compute_backend_service.connections) == 0 && length(google_compute_target_ssl_proxy.connections) == 0
     error_message = "one balancer, not two"
+  }
+}
+
+run "throttle_is_tried_first" {
+  command = plan
+
+  variables {
+    throttle_preview = true
+  }
+
+  assert {
+    condition     = one([for rule in google_compute_security_policy.throttle[0].rule : rule if rule.action == "throttle"]).preview
+    error_message = "what would be refused is logged only"
   }
 }
 
@@ -70,7 +86,8 @@ run "own_certificate" {
   command = plan
 
   variables {
-    certificate = { self_links = ["projects/a-project/global/sslCertificates/mine"] }
+    certificate_domains    = []
+    certificate_self_links = ["projects/a-project/global/sslCertificates/mine"]
   }
 
   assert {
@@ -93,30 +110,30 @@ run "refuses_no_certificate" {
   command = plan
 
   variables {
-    certificate = {}
+    certificate_domains = []
   }
 
-  expect_failures = [var.certificate]
+  expect_failures = [var.certificate_self_links]
 }
 
 run "refuses_two_kinds_of_certificate" {
   command = plan
 
   variables {
-    certificate = { domains = ["a.example.com"], self_links = ["x"] }
+    certificate_self_links = ["x"]
   }
 
-  expect_failures = [var.certificate]
+  expect_failures = [var.certificate_self_links]
 }
 
 run "refuses_wildcard" {
   command = plan
 
   variables {
-    certificate = { domains = ["*.example.com"] }
+    certificate_domains = ["*.example.com"]
   }
 
-  expect_failures = [var.certificate]
+  expect_failures = [var.certificate_domains]
 }
 
 run "refuses_kind" {
@@ -153,20 +170,20 @@ run "refuses_throttle" {
   command = plan
 
   variables {
-    throttle = { requests = 0 }
+    throttle_requests = 0
   }
 
-  expect_failures = [var.throttle]
+  expect_failures = [var.throttle_requests]
 }
 
 run "refuses_throttle_interval" {
   command = plan
 
   variables {
-    throttle = { interval_sec = 45 }
+    throttle_interval_sec = 45
   }
 
-  expect_failures = [var.throttle]
+  expect_failures = [var.throttle_interval_sec]
 }
 
 run "is_there" {
@@ -179,7 +196,7 @@ run "is_there" {
 # The second domain's certificate takes its time; clients of the first notice nothing.
 run "another_domain_leaves_the_first_as_it_is" {
   variables {
-    certificate = { domains = ["stream.example.com", "live.example.com"] }
+    certificate_domains = ["stream.example.com", "live.example.com"]
   }
 
   assert {

@@ -4,7 +4,7 @@ variables {
   name       = "tw"
   project_id = "a-project"
   zones      = ["europe-west1-b", "europe-west1-c"]
-  groups     = { edge = { name = "tw-edge", least = 3 }, ingest = { name = "tw-ingest", least = 2 } }
+  groups     = { edge = { name = "tw-edge", least = 3, most = 10 }, ingest = { name = "tw-ingest", least = 2, most = null } }
 }
 
 run "alerts" {
@@ -119,7 +119,7 @@ run "refuses_groups" {
   command = plan
 
   variables {
-    groups = { ingest = { name = "x", least = 2 } }
+    groups = { ingest = { name = "x", least = 2, most = null } }
   }
 
   expect_failures = [var.groups]
@@ -136,6 +136,11 @@ run "a_roll_pages_nobody" {
   assert {
     condition     = google_monitoring_alert_policy.google["GroupTooSmall-edge"].conditions[0].condition_prometheus_query_language[0].duration == "900s" && endswith(google_monitoring_alert_policy.google["GroupTooSmall-edge"].conditions[0].condition_prometheus_query_language[0].query, "< 3")
     error_message = "a group that stays too small is told of"
+  }
+
+  assert {
+    condition     = endswith(google_monitoring_alert_policy.google["AutoscalerAtItsMost-edge"].conditions[0].condition_prometheus_query_language[0].query, ">= 10") && !contains(keys(google_monitoring_alert_policy.google), "AutoscalerAtItsMost-ingest")
+    error_message = "an autoscaler that may make no more VMs is told of, where there is one"
   }
 }
 

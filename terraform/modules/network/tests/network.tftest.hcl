@@ -84,10 +84,9 @@ run "existing" {
   command = plan
 
   variables {
-    existing = {
-      network_id    = "projects/host/global/networks/shared"
-      subnetwork_id = "projects/host/regions/europe-west1/subnetworks/backends"
-    }
+    uses_existing          = true
+    existing_network_id    = "projects/host/global/networks/shared"
+    existing_subnetwork_id = "projects/host/regions/europe-west1/subnetworks/backends"
   }
 
   assert {
@@ -105,13 +104,12 @@ run "existing_without_a_peering" {
   command = plan
 
   variables {
-    proxy_subnet_cidr = "10.20.8.0/24"
-    existing = {
-      network_id          = "projects/host/global/networks/shared"
-      subnetwork_id       = "projects/host/regions/europe-west1/subnetworks/backends"
-      proxy_subnetwork_id = "projects/host/regions/europe-west1/subnetworks/proxies"
-      makes_peering       = true
-    }
+    proxy_subnet_cidr            = "10.20.8.0/24"
+    uses_existing                = true
+    existing_network_id          = "projects/host/global/networks/shared"
+    existing_subnetwork_id       = "projects/host/regions/europe-west1/subnetworks/backends"
+    existing_proxy_subnetwork_id = "projects/host/regions/europe-west1/subnetworks/proxies"
+    makes_peering                = true
   }
 
   assert {
@@ -142,11 +140,10 @@ run "refuses_nat_of_an_existing_network" {
   command = plan
 
   variables {
-    nat = true
-    existing = {
-      network_id    = "projects/host/global/networks/shared"
-      subnetwork_id = "projects/host/regions/europe-west1/subnetworks/backends"
-    }
+    nat                    = true
+    uses_existing          = true
+    existing_network_id    = "projects/host/global/networks/shared"
+    existing_subnetwork_id = "projects/host/regions/europe-west1/subnetworks/backends"
   }
 
   expect_failures = [var.nat]
@@ -156,21 +153,22 @@ run "refuses_a_name_for_a_network" {
   command = plan
 
   variables {
-    existing = { network_id = "shared", subnetwork_id = "projects/host/regions/europe-west1/subnetworks/backends" }
+    uses_existing          = true
+    existing_network_id    = "shared"
+    existing_subnetwork_id = "projects/host/regions/europe-west1/subnetworks/backends"
   }
 
-  expect_failures = [var.existing]
+  expect_failures = [var.existing_network_id]
 }
 
 run "refuses_a_subnetwork_elsewhere" {
   command = plan
 
   variables {
-    existing = {
-      network_id    = "projects/host/global/networks/shared"
-      subnetwork_id = "projects/host/regions/europe-west4/subnetworks/backends"
-    }
+    uses_existing          = true
+    existing_network_id    = "projects/host/global/networks/shared"
+    existing_subnetwork_id = "projects/host/regions/europe-west4/subnetworks/backends"
   }
 
-  expect_failures = [var.existing]
+  expect_failures = [var.existing_subnetwork_id]
 }

@@ -14,7 +14,9 @@ variables {
   project_id              = "a-project"
   region                  = "europe-west1"
   zones                   = ["europe-west1-b", "europe-west1-c", "europe-west1-d"]
-  network                 = { network_id = "projects/a-project/global/networks/n", subnetwork_id = "projects/a-project/regions/europe-west1/subnetworks/s", project_id = "a-project" }
+  network_id              = "projects/a-project/global/networks/n"
+  network_project_id      = "a-project"
+  subnetwork_id           = "projects/a-project/regions/europe-west1/subnetworks/s"
   release                 = { bucket = "releases", version = "8.1.4", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
   passwords               = { admin = "redis-admin", edge = "redis-edge", ingest = "redis-ingest", replication = "redis-replication" }
 }
