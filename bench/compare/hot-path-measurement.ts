@@ -9,7 +9,7 @@ import {
   SendQueues,
   SubscriptionIndex,
 } from '@tradewind/fanout';
-import { encodePublicationTail } from '@tradewind/protocol';
+import { encodePublicationBody } from '@tradewind/protocol';
 
 /** What to measure: the way of a publication from the index into a socket, without the socket. */
 export interface HotPathLoad {
@@ -156,6 +156,6 @@ function publicationOf(payloadBytes: number): Publication {
   const empty = JSON.stringify({ pad: '' });
   const json = JSON.stringify({ pad: 'x'.repeat(Math.max(0, payloadBytes - empty.length)) });
   const publishedAt = Date.now();
-  const tail = encodePublicationTail(CHANNEL, undefined, publishedAt, Buffer.from(json));
-  return { channel: CHANNEL, offset: 0, tail, publishedAt };
+  const body = encodePublicationBody(CHANNEL, undefined, publishedAt, Buffer.from(json));
+  return { channel: CHANNEL, offset: 0, body, publishedAt };
 }

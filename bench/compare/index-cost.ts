@@ -176,8 +176,8 @@ function createTestBed(subscriptions: number, reach: Reach): TestBed {
     const count = Math.min(wanted.clients / layout.nodes, node.clients.length);
     return scattered(node.clients, count);
   });
-  const tail = new Uint8Array(500);
-  const publications = channels.map((channel) => ({ channel, offset: 0, tail, publishedAt: 0 }));
+  const body = new Uint8Array(500);
+  const publications = channels.map((channel) => ({ channel, offset: 0, body, publishedAt: 0 }));
   const channelCount = Math.min(wanted.channels, layout.nodes * layout.channels);
   const reached = scattered(publications, channelCount);
   const publicationNodes = reached.map((_, i) => nodes[i % nodes.length] as Node);

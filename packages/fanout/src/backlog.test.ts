@@ -18,7 +18,7 @@ function setUp(logEntries = 1_000) {
     return backlog;
   };
   const publication = (channel: string, offset: number) => {
-    return { channel, offset, tail: new Uint8Array(0), publishedAt: 0 };
+    return { channel, offset, body: new Uint8Array(0), publishedAt: 0 };
   };
   const publish = (channel: string, ...offsets: readonly number[]): void => {
     for (const offset of offsets) log.append(publication(channel, offset));

@@ -19,7 +19,7 @@ interface Client extends Subscriber {
 }
 
 function publication(): Publication {
-  return { channel: CHANNEL, offset: 0, tail: new Uint8Array(1), publishedAt: 0 };
+  return { channel: CHANNEL, offset: 0, body: new Uint8Array(1), publishedAt: 0 };
 }
 
 /** A client to whom so many publications were offered at time 0. */
@@ -65,12 +65,12 @@ describe('deliver', () => {
     expect([one.outbox.depth, other.outbox.depth]).toEqual([2, 1]);
   });
 
-  it('queues a reference to the one tail, and no copy of it', () => {
+  it('queues a reference to the one body, and no copy of it', () => {
     const shared = publication();
     const subscribers = Array.from({ length: 100 }, (_, n) => client(`${n}`, 0, false));
     deliver(shared, audienceOf(subscribers), queues, 0, createDeliveryRound());
-    for (const { outbox } of subscribers) expect(outbox.peek()).toBe(shared.tail);
-    expect(shared.tail).toEqual(new Uint8Array(1));
+    for (const { outbox } of subscribers) expect(outbox.peek()).toBe(shared.body);
+    expect(shared.body).toEqual(new Uint8Array(1));
   });
 
   it('numbers for each subscriber by itself', () => {

@@ -47,7 +47,7 @@ export function deliver<S extends Subscriber>(
 ): void {
   const { unsettled } = round;
   unsettled.clear();
-  queues.offer(places, publication.tail, now, unsettled);
+  queues.offer(places, publication.body, now, unsettled);
   for (let i = 0; i < unsettled.count; i += 1) {
     const subscriber = members[unsettled.positions[i] as number] as S;
     const offered = unsettled.offers[i];

@@ -14,12 +14,12 @@ const LIMITS: OutboxLimits = {
   controlBytes: 1_000_000,
 };
 
-/** What the log counts for a publication besides its tail; see publication-log.ts. */
+/** What the log counts for a publication besides its body; see publication-log.ts. */
 const LOG_ENTRY_BYTES = 256;
 
 interface Sent {
   readonly channel: string;
-  readonly tail: Uint8Array;
+  readonly body: Uint8Array;
 }
 
 /**
@@ -52,7 +52,7 @@ class Client {
   }
 
   publish(channel: string, bytes: number): void {
-    const publication = { channel, offset: 0, tail: new Uint8Array(bytes), publishedAt: 0 };
+    const publication = { channel, offset: 0, body: new Uint8Array(bytes), publishedAt: 0 };
     this.#log.append(publication);
     if (!this.#subscribed.has(channel)) return;
     const verdict = this.outbox.offer(publication, 0);
@@ -116,7 +116,7 @@ class Client {
     expect(sequence).toBeGreaterThan(this.#lastReceived);
     this.#lastReceived = sequence;
     const sent = this.#offered.get(sequence) as Sent;
-    expect(frame === sent.tail, `seq ${sequence} is what took that number`).toBe(true);
+    expect(frame === sent.body, `seq ${sequence} is what took that number`).toBe(true);
     // A gap precedes the next publication of its channel: nothing before this one is unknown.
     if (!this.#hasLeft) expect(this.#unknown.get(sent.channel)?.shift()).toBe(sequence);
   }

@@ -143,9 +143,9 @@ type Action = (world: World, amount: number, channel: string) => void;
 
 const ACTIONS: Record<string, Action> = {
   offer({ outbox, model, now }, amount, channel) {
-    const tail = new Uint8Array(amount % (model.limits.publicationBytes + 1));
-    const verdict = outbox.offer({ channel, offset: 0, tail, publishedAt: 0 }, now);
-    expect(verdict).toBe(model.offer(channel, tail, now));
+    const body = new Uint8Array(amount % (model.limits.publicationBytes + 1));
+    const verdict = outbox.offer({ channel, offset: 0, body, publishedAt: 0 }, now);
+    expect(verdict).toBe(model.offer(channel, body, now));
   },
   burst(world, amount, channel) {
     for (let i = 0; i < amount % 24; i += 1) ACTIONS.offer?.(world, amount + 7 * i, channel);
@@ -231,10 +231,10 @@ it('finds room for one of the largest publications whenever losses were taken', 
         new PublicationLog(0),
       );
       outbox.blocked = true;
-      const tail = (bytes: number) =>
+      const body = (bytes: number) =>
         new Uint8Array(Math.min(bytes, outboxLimits.publicationBytes));
       const offer = (bytes: number) =>
-        outbox.offer({ channel: 'a', offset: 0, tail: tail(bytes), publishedAt: 0 }, 0);
+        outbox.offer({ channel: 'a', offset: 0, body: body(bytes), publishedAt: 0 }, 0);
       for (let i = 0; outbox.lastSequence === outbox.depth; i += 1) {
         offer(sizes[i % sizes.length] as number);
       }

@@ -26,7 +26,7 @@ function blockedOutbox(limits: Partial<OutboxLimits> = {}, policy = POLICY): Out
 }
 
 function publication(bytes = 1, channel = 'a'): Publication {
-  return { channel, offset: 0, tail: new Uint8Array(bytes), publishedAt: 0 };
+  return { channel, offset: 0, body: new Uint8Array(bytes), publishedAt: 0 };
 }
 
 /** Offers so many publications and returns the verdicts. */

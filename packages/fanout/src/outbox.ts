@@ -108,7 +108,7 @@ export class Outbox {
    */
   offer(publication: Publication, now: number): Verdict {
     const unsettled = new Unsettled();
-    this.#queues.offer([this.#place], publication.tail, now, unsettled);
+    this.#queues.offer([this.#place], publication.body, now, unsettled);
     const [offered] = unsettled.offers;
     return offered === 'refused' ? this.refuse(publication, now) : (offered ?? 'queued');
   }
@@ -189,7 +189,7 @@ export class Outbox {
     return this.#backlog?.misses(channel) === true;
   }
 
-  /** The next entry's bytes, or undefined when nothing waits: a publication's tail or a control frame. */
+  /** The next entry's bytes, or undefined when nothing waits: a publication's body or a control frame. */
   peek(): Uint8Array | undefined {
     return this.#queues.peek(this.#place);
   }
@@ -228,9 +228,9 @@ export class Outbox {
     const end = backlog.position + CATCH_UP_LOOKS;
     let queued = 0;
     for (;;) {
-      const tail = backlog.peek(end)?.tail;
-      if (tail === undefined || !this.#queues.hasRoomFor(this.#place, tail)) break;
-      this.#queues.pushPublication(this.#place, tail, this.lastSequence - backlog.owed + 1);
+      const body = backlog.peek(end)?.body;
+      if (body === undefined || !this.#queues.hasRoomFor(this.#place, body)) break;
+      this.#queues.pushPublication(this.#place, body, this.lastSequence - backlog.owed + 1);
       backlog.shift();
       queued += 1;
     }

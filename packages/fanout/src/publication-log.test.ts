@@ -3,14 +3,14 @@ import { expect, it } from 'vitest';
 import type { Publication } from './publication.ts';
 import { PublicationLog } from './publication-log.ts';
 
-/** What each publication counts besides its tail. */
+/** What each publication counts besides its body. */
 const ENTRY_BYTES = 256;
 /** What one that passed leaves behind. */
 const HOLE_BYTES = 16;
 
 /** One that is kept whether someone follows or not. */
 function publication(bytes: number): Publication {
-  return { channel: 'a', offset: 1, tail: new Uint8Array(bytes), publishedAt: 0 };
+  return { channel: 'a', offset: 1, body: new Uint8Array(bytes), publishedAt: 0 };
 }
 
 it('holds the latest publications that fit into its bytes, and knows each by its number', () => {
@@ -24,9 +24,9 @@ it('holds the latest publications that fit into its bytes, and knows each by its
         expect(log.bytes).toBeLessThanOrEqual(maxBytes);
       }
       const held = all.slice(log.oldest);
-      expect(log.bytes).toBe(held.reduce((sum, { tail }) => sum + tail.length + ENTRY_BYTES, 0));
+      expect(log.bytes).toBe(held.reduce((sum, { body }) => sum + body.length + ENTRY_BYTES, 0));
       const next = all[log.oldest - 1];
-      if (next) expect(log.bytes + next.tail.length + ENTRY_BYTES).toBeGreaterThan(maxBytes);
+      if (next) expect(log.bytes + next.body.length + ENTRY_BYTES).toBeGreaterThan(maxBytes);
       for (const number of all.keys()) {
         expect(log.at(number)).toBe(number < log.oldest ? undefined : all[number]);
       }
@@ -82,7 +82,7 @@ class ModelLog {
 
   get bytes(): number {
     const costs = this.entries.map(({ publication }) =>
-      publication === undefined ? HOLE_BYTES : publication.tail.length + ENTRY_BYTES,
+      publication === undefined ? HOLE_BYTES : publication.body.length + ENTRY_BYTES,
     );
     return costs.reduce((sum, bytes) => sum + bytes, 0);
   }

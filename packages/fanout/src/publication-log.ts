@@ -1,7 +1,7 @@
 import type { Publication } from './publication.ts';
 
 /**
- * What a publication costs besides its tail, in bytes: three objects and a slot. So a log of tiny
+ * What a publication costs besides its body, in bytes: three objects and a slot. So a log of tiny
  * publications is bounded as well.
  */
 const ENTRY_BYTES = 256;
@@ -50,7 +50,7 @@ export class PublicationLog {
   /** Whether the latest publication is to be let go of when the next one comes, unless someone follows by then. */
   #isPassing = false;
 
-  /** @param maxBytes what it may hold, tails and bookkeeping together; 0 for a log that keeps nothing. */
+  /** @param maxBytes what it may hold, bodies and bookkeeping together; 0 for a log that keeps nothing. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
     this.#holeBytes = Math.max(LEAST_HOLE_BYTES, Math.ceil(maxBytes / MOST_PLACES));
@@ -202,8 +202,8 @@ export class PublicationLog {
 }
 
 /** What a publication takes up where it is kept, in bytes. */
-export function costOf({ tail }: Publication): number {
-  return tail.length + ENTRY_BYTES;
+export function costOf({ body }: Publication): number {
+  return body.length + ENTRY_BYTES;
 }
 
 /** The place of the first number that is at least this one. */

@@ -4,7 +4,7 @@ export interface Publication {
   /** Its number in the channel's history, from 1; 0 when it came by plain PUBLISH and has none. */
   readonly offset: number;
   /** What every subscriber receives alike: all of the frame's payload after its `seq`. */
-  readonly tail: Uint8Array;
+  readonly body: Uint8Array;
   /** When it was published, ms since the Unix epoch. */
   readonly publishedAt: number;
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { Excerpt, ReplayMemory } from './replay.ts';
 
-/** What each publication counts besides its tail. */
+/** What each publication counts besides its body. */
 const ENTRY_BYTES = 256;
 
 function publication(offset: number, bytes = 44) {
-  return { channel: 'a', offset, tail: new Uint8Array(bytes), publishedAt: 0 };
+  return { channel: 'a', offset, body: new Uint8Array(bytes), publishedAt: 0 };
 }
 
 describe('an excerpt', () => {

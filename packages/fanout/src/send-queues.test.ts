@@ -26,9 +26,9 @@ describe('SendQueues', () => {
     const queues = new SendQueues(LIMITS);
     const places = Array.from({ length: 1_000 }, () => queues.begin());
     expect(new Set(places).size).toBe(1_000);
-    const tail = new Uint8Array(10);
+    const body = new Uint8Array(10);
     for (const [i, place] of places.entries())
-      for (let n = 0; n <= i % 20; n += 1) queues.offer([place], tail, 0, new Unsettled());
+      for (let n = 0; n <= i % 20; n += 1) queues.offer([place], body, 0, new Unsettled());
     expect(queues.frames).toBe(1);
     for (const [i, place] of places.entries()) {
       const numbers = Array.from({ length: (i % 20) + 1 }, (_, n) => n + 1);

@@ -8,7 +8,7 @@ export interface OutboxLimits {
   readonly slots: number;
   /** Bytes of publications that may wait; at least twice `publicationBytes`. */
   readonly bytes: number;
-  /** The largest tail that is ever offered, in bytes. */
+  /** The largest body that is ever offered, in bytes. */
   readonly publicationBytes: number;
   /** Control frames that may wait, in slots of their own. */
   readonly controls: number;
@@ -22,7 +22,7 @@ export const CONTROL = 0;
 /** Where the entries of a queue go. It must neither throw nor change the queue. */
 export interface EntryTaker {
   /**
-   * Takes a publication's tail or a control frame, or returns false.
+   * Takes a publication's body or a control frame, or returns false.
    *
    * @param sequence the publication's `seq`, or {@link CONTROL}.
    */
@@ -202,19 +202,19 @@ export class SendQueues {
   }
 
   /**
-   * Gives a publication's tail the next `seq` of each of these queues, and queues it where there is room.
+   * Gives a publication's body the next `seq` of each of these queues, and queues it where there is room.
    *
    * @param places each at most once.
    * @param now ms on the clock that all calls share.
    * @param unsettled gets those of which more is to be said than that it waits behind others.
    */
-  offer(places: readonly number[], tail: Uint8Array, now: number, unsettled: Unsettled): void {
+  offer(places: readonly number[], body: Uint8Array, now: number, unsettled: Unsettled): void {
     const queues = this.#queues;
     const behindSince = this.#behindSince;
     const frames = this.#frames;
     const { slots, bytes: mostBytes, publicationBytes } = this.limits;
-    const { length } = tail;
-    const frame = frames.hold(tail);
+    const { length } = body;
+    const frame = frames.hold(body);
     let queued = 0;
     const mayBeCold = places !== this.#lastPlaces || places.length > PLACES_KEPT;
     this.#lastPlaces = places;
@@ -240,24 +240,24 @@ export class SendQueues {
       if (isFull && (flags & BLOCKED) === 0) unsettled.add(i, 'brim');
       else if (queues[at + SIZE] === 1) unsettled.add(i, 'first');
     }
-    frames.hold(tail, queued);
+    frames.hold(body, queued);
     frames.release(frame);
   }
 
-  /** Whether a publication with this tail would find room. */
-  hasRoomFor(place: number, tail: Uint8Array): boolean {
+  /** Whether a publication with this body would find room. */
+  hasRoomFor(place: number, body: Uint8Array): boolean {
     return (
       this.#get(place, PUBLICATIONS) < this.limits.slots &&
-      this.#get(place, BYTES) + tail.length <= this.limits.bytes
+      this.#get(place, BYTES) + body.length <= this.limits.bytes
     );
   }
 
-  /** Queues a publication's tail under a `seq` that was taken before. The caller sees that there is room. */
-  pushPublication(place: number, tail: Uint8Array, sequence: number): void {
+  /** Queues a publication's body under a `seq` that was taken before. The caller sees that there is room. */
+  pushPublication(place: number, body: Uint8Array, sequence: number): void {
     const at = place * INTEGERS_PER_QUEUE;
     this.#add(at, PUBLICATIONS, 1);
-    this.#add(at, BYTES, tail.length);
-    this.#push(at, this.#frames.hold(tail), (sequence % TWO_TO_32) | 0);
+    this.#add(at, BYTES, body.length);
+    this.#push(at, this.#frames.hold(body), (sequence % TWO_TO_32) | 0);
   }
 
   /** Queues a control frame. The caller sees that there is room. */

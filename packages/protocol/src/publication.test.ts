@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkPayload, encodePublicationTail } from './publication.ts';
+import { checkPayload, encodePublicationBody } from './publication.ts';
 import type { PublicationMessage } from './server-message.ts';
 
 const TS = 1_795_416_898_073;
@@ -14,8 +14,8 @@ function textOf(bytes: Uint8Array): string {
 }
 
 /** The frame that a client parses. */
-function frameOf(tail: Uint8Array): PublicationMessage {
-  return JSON.parse(`{"seq":1${textOf(tail)}`) as PublicationMessage;
+function frameOf(body: Uint8Array): PublicationMessage {
+  return JSON.parse(`{"seq":1${textOf(body)}`) as PublicationMessage;
 }
 
 describe('checkPayload', () => {
@@ -89,7 +89,7 @@ describe('checkPayload', () => {
       fc.property(payload, (bytes) => {
         const checked = checkPayload(bytes);
         if (checked.kind === 'unreadable') return;
-        const frame = frameOf(encodePublicationTail('BTC.trade', 7, TS, checked.json));
+        const frame = frameOf(encodePublicationBody('BTC.trade', 7, TS, checked.json));
         expect(Object.keys(frame)).toEqual(['seq', 'channel', 'offset', 'ts', 'data']);
         expect(frame).toMatchObject({ seq: 1, channel: 'BTC.trade', offset: 7, ts: TS });
         if (checked.kind === 'text') expect(frame.data).toBe(textOf(bytes));
@@ -100,23 +100,23 @@ describe('checkPayload', () => {
   }, 30_000);
 });
 
-describe('encodePublicationTail', () => {
+describe('encodePublicationBody', () => {
   it('puts the parts in the order of the contract', () => {
     const json = bytesOf('{"price":"1.10"}');
-    expect(textOf(encodePublicationTail('ETH.trade', 132, TS, json))).toBe(
+    expect(textOf(encodePublicationBody('ETH.trade', 132, TS, json))).toBe(
       `,"channel":"ETH.trade","offset":132,"ts":${TS},"data":{"price":"1.10"}}`,
     );
   });
 
   it('has no offset when there is none, and tells 0 from none', () => {
     const json = bytesOf('1');
-    expect(frameOf(encodePublicationTail('a', undefined, TS, json))).toEqual({
+    expect(frameOf(encodePublicationBody('a', undefined, TS, json))).toEqual({
       seq: 1,
       channel: 'a',
       ts: TS,
       data: 1,
     });
-    expect(frameOf(encodePublicationTail('a', 0, TS, json)).offset).toBe(0);
+    expect(frameOf(encodePublicationBody('a', 0, TS, json)).offset).toBe(0);
   });
 
   it('says all that went in, and the bytes of the data exactly', () => {
@@ -131,15 +131,15 @@ describe('encodePublicationTail', () => {
     const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}$/);
     fc.assert(
       fc.property(name, offset, fc.nat(), json, (channel, at, ts, data) => {
-        const tail = encodePublicationTail(channel, at, ts, bytesOf(data));
-        expect(frameOf(tail)).toEqual({
+        const body = encodePublicationBody(channel, at, ts, bytesOf(data));
+        expect(frameOf(body)).toEqual({
           seq: 1,
           channel,
           ...(at === undefined ? {} : { offset: at }),
           ts,
           data: JSON.parse(data),
         });
-        expect(textOf(tail).endsWith(`,"data":${data}}`)).toBe(true);
+        expect(textOf(body).endsWith(`,"data":${data}}`)).toBe(true);
       }),
       { numRuns: 1_000 },
     );
@@ -147,8 +147,8 @@ describe('encodePublicationTail', () => {
 
   it('copies the payload, so the buffer that Redis filled may be reused', () => {
     const json = bytesOf('"first"');
-    const tail = encodePublicationTail('a', undefined, TS, json);
+    const body = encodePublicationBody('a', undefined, TS, json);
     json.fill(0x21);
-    expect(frameOf(tail).data).toBe('first');
+    expect(frameOf(body).data).toBe('first');
   });
 });

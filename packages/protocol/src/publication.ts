@@ -67,7 +67,7 @@ export function measurePayload(
  * @param json a JSON text that {@link checkPayload} returned; it is copied.
  * @param allocate gives memory that nobody else writes to.
  */
-export function encodePublicationTail(
+export function encodePublicationBody(
   channel: string,
   offset: number | undefined,
   ts: number,
@@ -77,9 +77,9 @@ export function encodePublicationTail(
   const position = offset === undefined ? '' : `"offset":${offset},`;
   // One byte a character: the channel's alphabet is ASCII, and so is the rest.
   const head = `,"channel":"${channel}",${position}"ts":${ts},"data":`;
-  const tail = allocate(head.length + json.length + 1);
-  encoder.encodeInto(head, tail);
-  tail.set(json, head.length);
-  tail[tail.length - 1] = 0x7d;
-  return tail;
+  const body = allocate(head.length + json.length + 1);
+  encoder.encodeInto(head, body);
+  body.set(json, head.length);
+  body[body.length - 1] = 0x7d;
+  return body;
 }

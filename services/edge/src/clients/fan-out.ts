@@ -256,7 +256,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const queued = audience.members.length - refused;
     this.statistics.deliveries += queued;
     this.#settleRound();
-    this.#queue.mark(publication.publishedAt, publication.tail.length, queued > 0);
+    this.#queue.mark(publication.publishedAt, publication.body.length, queued > 0);
   }
 
   acknowledged(acknowledgements: readonly Acknowledgement[]): void {

@@ -14,7 +14,7 @@ import type { WaitingAnswer } from './subscribed-channel.ts';
  */
 const EXPECTED_PUBLICATION_BYTES = 512;
 
-/** What a replayed publication takes beside its tail, in bytes: the frame's header and `{"seq":` with a number. */
+/** What a replayed publication takes beside its body, in bytes: the frame's header and `{"seq":` with a number. */
 const FRAME_BYTES = 16;
 
 /** What a `gap` takes in its place, in bytes. */
@@ -81,7 +81,7 @@ function bytesOf({ excerpt, place, end }: Replay): number {
   let bytes = 0;
   for (let at = place; at < end; at += 1) {
     const item = excerpt.at(at);
-    bytes += isHole(item) ? GAP_BYTES : FRAME_BYTES + item.tail.length;
+    bytes += isHole(item) ? GAP_BYTES : FRAME_BYTES + item.body.length;
   }
   return bytes;
 }

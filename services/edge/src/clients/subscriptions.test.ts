@@ -407,7 +407,7 @@ describe('Subscriptions: replay', () => {
   describe('beyond the budget', () => {
     const since = { epoch: EPOCH, offset: 90 };
     const past = publicationsOf('a', 91, 100);
-    const historyBytes = past.reduce((sum, { tail }) => sum + tail.length + 16, 0);
+    const historyBytes = past.reduce((sum, { body }) => sum + body.length + 16, 0);
 
     /** A client that was replayed ten publications on an allowance of one byte, and then left the channel. */
     function setUpOwing(enforcesRates = true) {
@@ -493,7 +493,7 @@ describe('Subscriptions: replay', () => {
     client.sink.stalled = true;
     client.connection.send({ type: 'pong', serverTime: 0 });
     const held = { epoch: EPOCH, offset: 97 };
-    const big = publicationsOf('a', 98, 100).map((one) => ({ ...one, tail: Buffer.alloc(70) }));
+    const big = publicationsOf('a', 98, 100).map((one) => ({ ...one, body: Buffer.alloc(70) }));
     for (const name of ['a', 'b', 'c']) {
       const channels = [{ channel: name, since: held, history: undefined }];
       subscriptions.subscribe(client.connection, { ...request(name, []), channels }, 0);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Message, maxTailBytes, takeIn } from './encode-publication.ts';
+import { type Message, maxBodyBytes, takeIn } from './encode-publication.ts';
 import { TailMemory } from './tail-memory.ts';
 
 const LIMIT = 100;
@@ -47,7 +47,7 @@ describe('takeIn', () => {
     const payload = Buffer.from('{"price":1}');
     const frame = takeIn('a', plain(payload), LIMIT, new TailMemory());
     payload.fill('!');
-    expect(frame.ok && textOf(frame.publication.tail)).toContain('"data":{"price":1}}');
+    expect(frame.ok && textOf(frame.publication.body)).toContain('"data":{"price":1}}');
   });
 
   it('lets no payload out of the data that it is put in', () => {
@@ -60,7 +60,7 @@ describe('takeIn', () => {
       fc.property(bytes, (payload) => {
         const intake = takeIn('a', plain(Buffer.from(payload)), 10_000, new TailMemory());
         if (!intake.ok) return;
-        const frame = JSON.parse(`{"seq":1${textOf(intake.publication.tail)}`);
+        const frame = JSON.parse(`{"seq":1${textOf(intake.publication.body)}`);
         expect(Object.keys(frame)).toEqual(['seq', 'channel', 'ts', 'data']);
         expect(frame).toMatchObject({ seq: 1, channel: 'a', ts: NOW });
       }),
@@ -68,12 +68,12 @@ describe('takeIn', () => {
     );
   });
 
-  it('never makes a larger tail than it says', () => {
+  it('never makes a larger body than it says', () => {
     const longestName = 'x'.repeat(128);
     const publishedAt = Number.MAX_SAFE_INTEGER;
     const message = { offset: publishedAt, publishedAt, payload: Buffer.alloc(LIMIT, '1') };
     const intake = takeIn(longestName, message, LIMIT, new TailMemory());
-    expect(intake.ok && intake.publication.tail.length).toBeLessThanOrEqual(maxTailBytes(LIMIT));
+    expect(intake.ok && intake.publication.body.length).toBeLessThanOrEqual(maxBodyBytes(LIMIT));
   });
 });
 
@@ -81,7 +81,7 @@ function frameOf(payload: string): string {
   const intake = takeIn('a', plain(Buffer.from(payload)), LIMIT, new TailMemory());
   if (!intake.ok) throw new Error(intake.reason);
   expect(intake.publication).toMatchObject({ channel: 'a', publishedAt: NOW });
-  return `{"seq":1${textOf(intake.publication.tail)}`;
+  return `{"seq":1${textOf(intake.publication.body)}`;
 }
 
 function textOf(bytes: Uint8Array): string {

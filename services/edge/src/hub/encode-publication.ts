@@ -1,5 +1,5 @@
 import type { Publication } from '@tradewind/fanout';
-import { encodePublicationTail, measurePayload, type PayloadFault } from '@tradewind/protocol';
+import { encodePublicationBody, measurePayload, type PayloadFault } from '@tradewind/protocol';
 import type { TailMemory } from './tail-memory.ts';
 
 /** Why a payload is not passed on. */
@@ -24,7 +24,7 @@ export interface Message {
  * payload can reach outside the envelope's `data`: see {@link checkPayload}.
  *
  * @param maxPublicationBytes the largest payload that is passed on.
- * @param memory where its tail is put.
+ * @param memory where its body is put.
  */
 export function takeIn(
   channel: string,
@@ -36,18 +36,18 @@ export function takeIn(
   if (measured.kind === 'too_large' || measured.kind === 'unreadable') {
     return { ok: false, reason: measured.kind };
   }
-  const tail = encodePublicationTail(
+  const body = encodePublicationBody(
     channel,
     offset === 0 ? undefined : offset,
     publishedAt,
     measured.json,
     memory.take,
   );
-  return { ok: true, publication: { channel, offset, tail, publishedAt } };
+  return { ok: true, publication: { channel, offset, body, publishedAt } };
 }
 
-/** The largest tail that {@link takeIn} makes, in bytes: the payload and the envelope around it. */
-export function maxTailBytes(maxPublicationBytes: number): number {
+/** The largest body that {@link takeIn} makes, in bytes: the payload and the envelope around it. */
+export function maxBodyBytes(maxPublicationBytes: number): number {
   const ENVELOPE_BYTES = 256;
   return maxPublicationBytes + ENVELOPE_BYTES;
 }

@@ -9,7 +9,7 @@ import { BEATS_PER_SECOND } from '../clients/attended-time.ts';
 import { compileChannelPatterns } from '../clients/channel-filter.ts';
 import type { FanOutSettings } from '../clients/fan-out.ts';
 import { type EdgeConfig, SPARE_CONTROLS } from '../config.ts';
-import { maxTailBytes } from '../hub/encode-publication.ts';
+import { maxBodyBytes } from '../hub/encode-publication.ts';
 import { roundsApart } from '../outbound/flush-scheduler.ts';
 import { needsSendWindow } from '../outbound/send-window.ts';
 
@@ -23,7 +23,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     outbox: {
       slots: config.queueSlots,
       bytes: config.queueBytes,
-      publicationBytes: maxTailBytes(config.maxPublicationBytes),
+      publicationBytes: maxBodyBytes(config.maxPublicationBytes),
       controls,
       controlBytes: controls * CONTROL_BYTES,
     },

@@ -24,7 +24,7 @@ function outboxOf(entries: readonly Entry[], sequence: number): Outbox {
   queues.passOver(outbox.place, sequence - 1);
   for (const { content, isControl } of entries) {
     if (isControl) outbox.offerControl(content);
-    else outbox.offer({ channel: 'a', offset: 0, tail: content, publishedAt: 0 }, 0);
+    else outbox.offer({ channel: 'a', offset: 0, body: content, publishedAt: 0 }, 0);
   }
   return outbox;
 }

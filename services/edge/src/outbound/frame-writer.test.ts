@@ -37,10 +37,10 @@ describe('encodeFrame', () => {
     (length) => {
       for (const sequence of SEQUENCES) {
         const prefix = `{"seq":${sequence}`;
-        const tail = `,"data":"${'x'.repeat(length - prefix.length - 11)}"}`;
-        const [frame, ...rest] = decoded(encode(sequence, Buffer.from(tail)));
+        const body = `,"data":"${'x'.repeat(length - prefix.length - 11)}"}`;
+        const [frame, ...rest] = decoded(encode(sequence, Buffer.from(body)));
         expect(rest).toEqual([]);
-        expect(frame?.payload.toString() === prefix + tail, `seq ${sequence}`).toBe(true);
+        expect(frame?.payload.toString() === prefix + body, `seq ${sequence}`).toBe(true);
         expect(frame?.payload.length).toBe(length);
       }
     },
@@ -56,7 +56,7 @@ describe('encodeFrame', () => {
   });
 
   it('is read by ws, frames of all lengths behind one another', async () => {
-    const tails = PAYLOAD_LENGTHS.map((length) => Buffer.from(`,"data":"${'é'.repeat(length)}"}`));
+    const bodies = PAYLOAD_LENGTHS.map((length) => Buffer.from(`,"data":"${'é'.repeat(length)}"}`));
     const server = createServer();
     const accepted = Promise.withResolvers<Socket>();
     acceptUpgrades(
@@ -73,9 +73,9 @@ describe('encodeFrame', () => {
     const texts: string[] = [];
     client.on('message', (data) => texts.push(String(data)));
     const socket = await accepted.promise;
-    socket.write(Buffer.concat(tails.map((tail, i) => encode(SEQUENCES[i] as number, tail))));
-    await until(() => texts.length === tails.length, 'every frame');
-    expect(texts).toEqual(tails.map((tail, i) => `{"seq":${SEQUENCES[i]}${tail}`));
+    socket.write(Buffer.concat(bodies.map((body, i) => encode(SEQUENCES[i] as number, body))));
+    await until(() => texts.length === bodies.length, 'every frame');
+    expect(texts).toEqual(bodies.map((body, i) => `{"seq":${SEQUENCES[i]}${body}`));
     client.terminate();
     server.close();
   });
@@ -192,15 +192,15 @@ describe('FrameWriter', () => {
       writes.push({ memory: bytes.buffer, copy: Buffer.from(bytes.subarray(0, taken)) });
       return taken;
     });
-    const tails = Array.from({ length: 5 }, (_, i) => Buffer.from(`,"data":"${i}"}`));
+    const bodies = Array.from({ length: 5 }, (_, i) => Buffer.from(`,"data":"${i}"}`));
     const writeToOne = (sequence: number): FakeSink => {
       const queues = new SendQueues(LIMITS);
       const outbox = new Outbox(queues, PATIENT, new PublicationLog(0));
       queues.passOver(outbox.place, sequence - 1);
       const sink = new FakeSink();
       sink.stalled = true;
-      for (const tail of tails) {
-        outbox.offer({ channel: 'a', offset: 0, tail, publishedAt: 0 }, 0);
+      for (const body of bodies) {
+        outbox.offer({ channel: 'a', offset: 0, body, publishedAt: 0 }, 0);
       }
       writer.write(outbox, sink, false, nothing, 7);
       return sink;
@@ -214,10 +214,10 @@ describe('FrameWriter', () => {
     const last = writes.at(-1);
     expect(new Set(writes.map(({ memory }) => memory)).size).toBe(1);
     const texts = decoded(last?.copy as Buffer).map(({ payload }) => payload.toString());
-    expect(texts).toEqual(tails.map((tail, i) => `{"seq":${31 + i}${tail}`));
+    expect(texts).toEqual(bodies.map((body, i) => `{"seq":${31 + i}${body}`));
     const partial = decoded(Buffer.concat([writes[2]?.copy as Buffer, ...sink.writes]));
     expect(partial.map(({ payload }) => payload.toString())).toEqual(
-      tails.map((tail, i) => `{"seq":${21 + i}${tail}`),
+      bodies.map((body, i) => `{"seq":${21 + i}${body}`),
     );
   });
 
@@ -283,8 +283,8 @@ function writeToAnother(writer: FrameWriter, size: number, cautious: boolean): F
 function nothing(): void {}
 
 function offer(outbox: Outbox, data: string): void {
-  const tail = Buffer.from(`,"data":"${data}"}`);
-  outbox.offer({ channel: 'a', offset: 0, tail, publishedAt: 0 }, 0);
+  const body = Buffer.from(`,"data":"${data}"}`);
+  outbox.offer({ channel: 'a', offset: 0, body, publishedAt: 0 }, 0);
 }
 
 function encode(sequence: number, bytes: Buffer): Buffer {

@@ -9,7 +9,7 @@ const PREFIX_BEGIN = 0x7b227365;
 const PREFIX_END = 0x6571223a;
 const LONGEST_HEADER_BYTES = 10;
 
-/** The most that a frame adds to a publication's tail: header, `{"seq":` and the number. */
+/** The most that a frame adds to a publication's body: header, `{"seq":` and the number. */
 export const FRAME_OVERHEAD_BYTES = LONGEST_HEADER_BYTES + PREFIX_BYTES + LONGEST_SEQUENCE_DIGITS;
 
 /** 00 to 99 as two digits each: half as many divisions, and half as many stores. */
@@ -37,7 +37,7 @@ export function createFrameMemory(size: number): FrameMemory {
  * Encodes one text frame at `start` and returns where it ends.
  *
  * @param sequence the client's number for the publication, or `CONTROL` for a control frame.
- * @param content the publication's tail, or the control frame's whole payload.
+ * @param content the publication's body, or the control frame's whole payload.
  */
 export function encodeFrame(
   { bytes, view }: FrameMemory,

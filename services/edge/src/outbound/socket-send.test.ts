@@ -252,6 +252,6 @@ function receive(peer: Socket) {
 }
 
 function offer(outbox: Outbox, data: string): void {
-  const tail = Buffer.from(`,"data":"${data}"}`);
-  outbox.offer({ channel: 'a', offset: 0, tail, publishedAt: 0 }, 0);
+  const body = Buffer.from(`,"data":"${data}"}`);
+  outbox.offer({ channel: 'a', offset: 0, body, publishedAt: 0 }, 0);
 }

@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { FeedPacker, FeedUnpacker } from './feed-codec.ts';
 import type { PortFeedListener } from './worker-port.ts';
 
-/** Unpacks buffers into the calls that they hold, with tails as text. */
+/** Unpacks buffers into the calls that they hold, with bodies as text. */
 function callsIn(buffers: readonly Uint8Array<ArrayBuffer>[]): unknown[] {
   const calls: unknown[] = [];
   const listener: PortFeedListener = {
-    published: ({ channel, publishedAt, tail }) =>
-      calls.push(['published', channel, publishedAt, Buffer.from(tail).toString()]),
+    published: ({ channel, publishedAt, body }) =>
+      calls.push(['published', channel, publishedAt, Buffer.from(body).toString()]),
     acknowledged: (...args) => calls.push(['acknowledged', ...args]),
     refused: (...args) => calls.push(['refused', ...args]),
     gap: (...args) => calls.push(['gap', ...args]),
@@ -46,7 +46,7 @@ describe('the feed between threads', () => {
         for (const call of calls) {
           if (call[0] === 'published') {
             const [, channel, publishedAt, text] = call;
-            packer.published({ channel, offset: 0, publishedAt, tail: Buffer.from(text) });
+            packer.published({ channel, offset: 0, publishedAt, body: Buffer.from(text) });
           } else {
             packer.call(...call);
           }
@@ -61,7 +61,7 @@ describe('the feed between threads', () => {
     const packer = new FeedPacker();
     const sizes = [30_000, 30_000, 30_000, 200_000, 10];
     for (const size of sizes) {
-      packer.published({ channel: 'c', offset: 0, publishedAt: 1, tail: Buffer.alloc(size, 0x61) });
+      packer.published({ channel: 'c', offset: 0, publishedAt: 1, body: Buffer.alloc(size, 0x61) });
     }
     const bytes = packer.bytes;
     const buffers = packer.take();
@@ -72,9 +72,9 @@ describe('the feed between threads', () => {
 
   it('does not touch what was taken when it packs on', () => {
     const packer = new FeedPacker();
-    packer.published({ channel: 'first', offset: 0, publishedAt: 1, tail: Buffer.from('a') });
+    packer.published({ channel: 'first', offset: 0, publishedAt: 1, body: Buffer.from('a') });
     const taken = packer.take();
-    packer.published({ channel: 'other', offset: 0, publishedAt: 2, tail: Buffer.from('b') });
+    packer.published({ channel: 'other', offset: 0, publishedAt: 2, body: Buffer.from('b') });
     expect(callsIn(taken)).toEqual([['published', 'first', 1, 'a']]);
   });
 });

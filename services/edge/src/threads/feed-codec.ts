@@ -5,10 +5,10 @@ import type { NumberedHistory, PortFeedListener } from './worker-port.ts';
  * What a hub tells a worker in another thread, packed into few buffers: a call of
  * {@link PortFeedListener} after the other, in order, since the order is the meaning.
  *
- * A record is a kind (1 byte), the length of its body (4 bytes, little-endian) and the body. A
- * publication's body is its time and its offset (8 bytes each, doubles), its channel's length (1 byte), its channel and
- * its tail. A publication of the past looks the same, and is part of the next `history`. Any other call's
- * body is JSON: `[name, …arguments]`.
+ * A record is a kind (1 byte), the length of its content (4 bytes, little-endian) and the content. A publication's content is
+ * its time and its offset (8 bytes each, doubles), its channel's length (1 byte), its channel and its body. A
+ * publication of the past looks the same, and is part of the next `history`. Any other call's content is JSON:
+ * `[name, …arguments]`.
  */
 const PUBLICATION = 0;
 const CALL = 1;
@@ -49,22 +49,21 @@ export class FeedPacker {
     this.call('history', { ...answer, publications: [] });
   }
 
-  #publication(kind: number, { channel, offset, publishedAt, tail }: Publication): void {
-    const bodyBytes = 2 * NUMBER_BYTES + 1 + channel.length + tail.length;
-    let at = this.#begin(kind, bodyBytes);
+  #publication(kind: number, { channel, offset, publishedAt, body }: Publication): void {
+    let at = this.#begin(kind, 2 * NUMBER_BYTES + 1 + channel.length + body.length);
     at = this.#buffer.writeDoubleLE(publishedAt, at);
     at = this.#buffer.writeDoubleLE(offset, at);
     at = this.#buffer.writeUInt8(channel.length, at);
     at += this.#buffer.write(channel, at, 'latin1');
-    this.#buffer.set(tail, at);
-    this.#end = at + tail.length;
+    this.#buffer.set(body, at);
+    this.#end = at + body.length;
   }
 
   call(...call: Call): void {
-    const body = Buffer.from(JSON.stringify(call));
-    const at = this.#begin(CALL, body.length);
-    this.#buffer.set(body, at);
-    this.#end = at + body.length;
+    const content = Buffer.from(JSON.stringify(call));
+    const at = this.#begin(CALL, content.length);
+    this.#buffer.set(content, at);
+    this.#end = at + content.length;
   }
 
   /** Everything packed since the last call, oldest first; each buffer may be transferred. */
@@ -76,14 +75,14 @@ export class FeedPacker {
     return taken;
   }
 
-  #begin(kind: number, bodyBytes: number): number {
-    const recordBytes = HEADER_BYTES + bodyBytes;
+  #begin(kind: number, contentBytes: number): number {
+    const recordBytes = HEADER_BYTES + contentBytes;
     if (this.#end + recordBytes > this.#buffer.length) {
       this.#handOver();
       if (recordBytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(recordBytes);
     }
     this.#buffer[this.#end] = kind;
-    return this.#buffer.writeUInt32LE(bodyBytes, this.#end + 1);
+    return this.#buffer.writeUInt32LE(contentBytes, this.#end + 1);
   }
 
   /** Copies what is packed into memory of just its size, so that quiet turns stay small. */
@@ -106,7 +105,7 @@ export class FeedUnpacker {
     this.#listener = listener;
   }
 
-  /** The tails of the publications are views into `bytes`, which must not be written to again. */
+  /** The bodies of the publications are views into `bytes`, which must not be written to again. */
   unpack(bytes: Uint8Array<ArrayBuffer>): void {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let at = 0;
@@ -152,11 +151,11 @@ export class FeedUnpacker {
 
 function unpackPublication(buffer: Buffer, start: number, end: number): Publication {
   const nameAt = start + 2 * NUMBER_BYTES + 1;
-  const tailAt = nameAt + (buffer[nameAt - 1] as number);
+  const bodyAt = nameAt + (buffer[nameAt - 1] as number);
   return {
-    channel: buffer.toString('latin1', nameAt, tailAt),
+    channel: buffer.toString('latin1', nameAt, bodyAt),
     publishedAt: buffer.readDoubleLE(start),
     offset: buffer.readDoubleLE(start + NUMBER_BYTES),
-    tail: buffer.subarray(tailAt, end),
+    body: buffer.subarray(bodyAt, end),
   };
 }

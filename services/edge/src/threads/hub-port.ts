@@ -152,7 +152,7 @@ export class PortListener implements FeedListener {
   history(answer: HistoryAnswer): void {
     const { channel, publications } = answer;
     const missed = this.#missed.get(channel);
-    const bytes = publications.reduce((sum, { tail }) => sum + tail.length, 0);
+    const bytes = publications.reduce((sum, { body }) => sum + body.length, 0);
     const question = this.#questions.takeAnswered(channel, bytes);
     if (typeof question !== 'number') {
       if (missed !== undefined && question === missed) this.#fillInFrom(answer, missed);

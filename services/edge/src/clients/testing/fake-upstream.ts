@@ -1,5 +1,5 @@
 import type { Hole, Publication } from '@tradewind/fanout';
-import { type ErrorCode, encodePublicationTail, type Position } from '@tradewind/protocol';
+import { type ErrorCode, encodePublicationBody, type Position } from '@tradewind/protocol';
 import { END_OF_CHANNEL, type Feed, type FeedListener, nothingOf } from '../../feed.ts';
 import type { Subscriptions } from '../subscriptions.ts';
 
@@ -113,7 +113,7 @@ export function publicationOf(channel: string, data: unknown, offset = 0): Publi
   return {
     channel,
     offset,
-    tail: encodePublicationTail(channel, offset || undefined, publishedAt, json),
+    body: encodePublicationBody(channel, offset || undefined, publishedAt, json),
     publishedAt,
   };
 }

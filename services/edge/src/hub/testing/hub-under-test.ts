@@ -116,8 +116,8 @@ export class RecordingWorker implements FeedListener {
     this.told.push(`refused ${channels.join()} ${code}`);
   }
 
-  published({ channel, tail }: Publication): void {
-    const { data } = JSON.parse(`{"seq":1${Buffer.from(tail)}`) as { data: unknown };
+  published({ channel, body }: Publication): void {
+    const { data } = JSON.parse(`{"seq":1${Buffer.from(body)}`) as { data: unknown };
     this.told.push(`published ${channel} ${String(data)}`);
   }
 
