@@ -52,7 +52,7 @@ interface NullSink {
 
 interface Client {
   readonly outbox: Outbox;
-  readonly place: number;
+  readonly queueId: number;
 }
 
 const CHANNEL = 'BTC.trade';
@@ -83,7 +83,7 @@ export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
   const queues = new SendQueues(OUTBOX_LIMITS);
   const clients = Array.from({ length: load.clients }, () => {
     const outbox = new Outbox(queues, policy, log);
-    return { outbox, place: outbox.place };
+    return { outbox, queueId: outbox.queueId };
   });
   for (const client of clients) index.add(CHANNEL, client);
   const publications = Array.from({ length: PUBLICATIONS }, () => publicationOf(load.payloadBytes));

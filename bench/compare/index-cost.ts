@@ -88,7 +88,7 @@ interface Client {
   /** The one that it is in. */
   readonly index: SubscriptionIndex<Client>;
   readonly outbox: Outbox;
-  readonly place: number;
+  readonly queueId: number;
   /** The numbers of the channels that it holds. */
   readonly channels: readonly number[];
 }
@@ -225,7 +225,7 @@ function createNode(
       (_, nth) => (i * channelsPerClient + nth) % channels.length,
     );
     const outbox = new Outbox(queues, policy, log);
-    const client = { index, outbox, place: outbox.place, channels: held };
+    const client = { index, outbox, queueId: outbox.queueId, channels: held };
     for (const channel of held) index.add(channels[channel] as string, client);
     clients.push(client);
   }

@@ -121,14 +121,14 @@ export class Backlog {
   }
 
   /** Owes the client a replay, which takes as many numbers of it as it has publications. */
-  owe({ excerpt, from, place, end, count }: Replay): void {
+  owe({ excerpt, from, firstIndex, endIndex, count }: Replay): void {
     excerpt.hold();
     this.#owed += count;
     this.#promises += 1;
     const { channel } = excerpt;
     this.#endSegment({
       kind: 'promise',
-      ...{ channel, excerpt, from, next: place, end, left: count, isLeft: false },
+      ...{ channel, excerpt, from, next: firstIndex, end: endIndex, left: count, isLeft: false },
     });
   }
 

@@ -27,11 +27,11 @@ function client(name: string, offered: number, blocked: boolean): Client {
   const outbox = new Outbox(queues, POLICY, new PublicationLog(0));
   outbox.blocked = blocked;
   for (let i = 0; i < offered; i += 1) outbox.offer(publication(), 0);
-  return { name, outbox, place: outbox.place };
+  return { name, outbox, queueId: outbox.queueId };
 }
 
 function audienceOf(members: readonly Client[]): Audience<Client> {
-  return { members, places: members.map(({ place }) => place) };
+  return { members, queueIds: members.map(({ queueId }) => queueId) };
 }
 
 function namesOf(clients: readonly Client[]): string[] {

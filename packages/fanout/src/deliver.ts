@@ -1,11 +1,11 @@
 import type { Outbox } from './outbox.ts';
 import type { Publication } from './publication.ts';
 import type { SendQueues } from './send-queues.ts';
-import type { Audience, Placed } from './subscription-index.ts';
+import type { Audience, QueueOwner } from './subscription-index.ts';
 import { Unsettled } from './unsettled.ts';
 
 /** Someone who receives publications: for this package, an outbox and the place of its queue. */
-export interface Subscriber extends Placed {
+export interface Subscriber extends QueueOwner {
   readonly outbox: Outbox;
 }
 
@@ -40,14 +40,14 @@ export function createDeliveryRound<S>(): DeliveryRound<S> {
  */
 export function deliver<S extends Subscriber>(
   publication: Publication,
-  { members, places }: Audience<S>,
+  { members, queueIds }: Audience<S>,
   queues: SendQueues,
   now: number,
   round: DeliveryRound<S>,
 ): void {
   const { unsettled } = round;
   unsettled.clear();
-  queues.offer(places, publication.body, now, unsettled);
+  queues.offer(queueIds, publication.body, now, unsettled);
   for (let i = 0; i < unsettled.count; i += 1) {
     const subscriber = members[unsettled.positions[i] as number] as S;
     const offered = unsettled.offers[i];

@@ -36,7 +36,7 @@ const CATCH_UP_LOOKS = 4_096;
  */
 export class Outbox {
   readonly #queues: SendQueues;
-  #place: number;
+  #queueId: number;
   #backlog: Backlog | undefined;
   /** Whether it was spared for its lag since it last kept up. */
   #isSpared = false;
@@ -54,41 +54,41 @@ export class Outbox {
     this.#queues = queues;
     this.#policy = policy;
     this.#log = log;
-    this.#place = queues.begin();
+    this.#queueId = queues.begin();
   }
 
   /** The place of its queue among those of the worker; it stays the same until {@link end}. */
-  get place(): number {
-    return this.#place;
+  get queueId(): number {
+    return this.#queueId;
   }
 
   /** Whether the socket still holds bytes that the kernel did not take. Its owner keeps this true. */
   get blocked(): boolean {
-    return this.#queues.isBlocked(this.#place);
+    return this.#queues.isBlocked(this.#queueId);
   }
 
   set blocked(isBlocked: boolean) {
-    this.#queues.setBlocked(this.#place, isBlocked);
+    this.#queues.setBlocked(this.#queueId, isBlocked);
   }
 
   /** Entries that wait: publications and control frames. */
   get size(): number {
-    return this.#queues.size(this.#place);
+    return this.#queues.size(this.#queueId);
   }
 
   /** Entries for which it has memory at the moment. */
   get capacity(): number {
-    return this.#queues.capacity(this.#place);
+    return this.#queues.capacity(this.#queueId);
   }
 
   /** Publications that wait; never more than the limit's slots. */
   get depth(): number {
-    return this.#queues.publications(this.#place);
+    return this.#queues.publications(this.#queueId);
   }
 
   /** Bytes of the publications that wait. */
   get bytes(): number {
-    return this.#queues.bytes(this.#place);
+    return this.#queues.bytes(this.#queueId);
   }
 
   /** Whether publications were refused that the client was neither given nor told of yet. */
@@ -98,7 +98,7 @@ export class Outbox {
 
   /** The `seq` that the latest publication took; 0 before the first. */
   get lastSequence(): number {
-    return this.#queues.lastSequence(this.#place);
+    return this.#queues.lastSequence(this.#queueId);
   }
 
   /**
@@ -108,7 +108,7 @@ export class Outbox {
    */
   offer(publication: Publication, now: number): Verdict {
     const unsettled = new Unsettled();
-    this.#queues.offer([this.#place], publication.body, now, unsettled);
+    this.#queues.offer([this.#queueId], publication.body, now, unsettled);
     const [offered] = unsettled.offers;
     return offered === 'refused' ? this.refuse(publication, now) : (offered ?? 'queued');
   }
@@ -133,9 +133,9 @@ export class Outbox {
    */
   offerControl(frame: Uint8Array): Exclude<Verdict, 'refused'> {
     const { controls, controlBytes } = this.#queues.limits;
-    const bytes = this.#queues.controlBytes(this.#place) + frame.length;
+    const bytes = this.#queues.controlBytes(this.#queueId) + frame.length;
     if (this.#controls >= controls || bytes > controlBytes) return 'slow';
-    this.#queues.pushControl(this.#place, frame);
+    this.#queues.pushControl(this.#queueId, frame);
     if (!this.blocked && this.#isBrimmingWithControls()) return 'brim';
     return this.size === 1 ? 'first' : 'queued';
   }
@@ -166,7 +166,7 @@ export class Outbox {
    */
   replay(replay: Replay): void {
     this.#fallBehind().owe(replay);
-    this.#queues.passOver(this.#place, replay.count);
+    this.#queues.passOver(this.#queueId, replay.count);
   }
 
   /** The client no longer receives a channel: what it was refused of it is never given to it. */
@@ -191,17 +191,17 @@ export class Outbox {
 
   /** The next entry's bytes, or undefined when nothing waits: a publication's body or a control frame. */
   peek(): Uint8Array | undefined {
-    return this.#queues.peek(this.#place);
+    return this.#queues.peek(this.#queueId);
   }
 
   /** See {@link SendQueues.touchNext}. */
   touchNext(): number {
-    return this.#queues.touchNext(this.#place);
+    return this.#queues.touchNext(this.#queueId);
   }
 
   /** Hands the next entries over; see {@link SendQueues.drainInto}. */
   drainInto(taker: EntryTaker, aheadBytes = 0): void {
-    const publications = this.#queues.drainInto(this.#place, taker, aheadBytes);
+    const publications = this.#queues.drainInto(this.#queueId, taker, aheadBytes);
     if (publications > 0 && this.depth === 0 && this.#backlog === undefined) this.#keepsUp();
   }
 
@@ -229,8 +229,8 @@ export class Outbox {
     let queued = 0;
     for (;;) {
       const body = backlog.peek(end)?.body;
-      if (body === undefined || !this.#queues.hasRoomFor(this.#place, body)) break;
-      this.#queues.pushPublication(this.#place, body, this.lastSequence - backlog.owed + 1);
+      if (body === undefined || !this.#queues.hasRoomFor(this.#queueId, body)) break;
+      this.#queues.pushPublication(this.#queueId, body, this.lastSequence - backlog.owed + 1);
       backlog.shift();
       queued += 1;
     }
@@ -245,19 +245,19 @@ export class Outbox {
    * from there. One that was promised a replay is not: what was promised is given, or the connection ends.
    */
   isLate(now: number): boolean {
-    const behindSince = this.#queues.behindSince(this.#place);
+    const behindSince = this.#queues.behindSince(this.#queueId);
     if (!lagsTooLong(behindSince, this.#policy, now)) return false;
     if (this.#isSpared || this.isPromised || this.#backlog?.isWhole !== true) return true;
     this.#isSpared = true;
     this.#backlog.forsake();
-    this.#queues.setBehindSince(this.#place, now);
+    this.#queues.setBehindSince(this.#queueId, now);
     return false;
   }
 
   /** Forgets all that waits. */
   clear(): void {
     this.#forgetBacklog();
-    this.#queues.clear(this.#place);
+    this.#queues.clear(this.#queueId);
     this.#pace.refusalsInARow = 0;
     this.#keepsUp();
   }
@@ -265,7 +265,7 @@ export class Outbox {
   /** Forgets all that waits, for good: nothing is to be offered to it from here on. */
   end(): void {
     this.#forgetBacklog();
-    this.#place = this.#queues.end(this.#place);
+    this.#queueId = this.#queues.end(this.#queueId);
   }
 
   /** Control frames that wait. */
@@ -276,7 +276,7 @@ export class Outbox {
   #isBrimmingWithControls(): boolean {
     const { controls, controlBytes } = this.#queues.limits;
     return (
-      this.#controls * 2 >= controls || this.#queues.controlBytes(this.#place) * 2 >= controlBytes
+      this.#controls * 2 >= controls || this.#queues.controlBytes(this.#queueId) * 2 >= controlBytes
     );
   }
 
@@ -287,7 +287,7 @@ export class Outbox {
 
   /** From here on what is offered is refused, until the backlog is over. */
   #fallBehind(): Backlog {
-    this.#queues.setBehind(this.#place, true);
+    this.#queues.setBehind(this.#queueId, true);
     this.#backlog ??= new Backlog(this.#log);
     return this.#backlog;
   }
@@ -297,7 +297,7 @@ export class Outbox {
     if (this.#backlog?.isOver !== true) return;
     this.#backlog.end();
     this.#backlog = undefined;
-    this.#queues.setBehind(this.#place, false);
+    this.#queues.setBehind(this.#queueId, false);
     this.#pace.refusalsInARow = 0;
     if (this.depth === 0) this.#keepsUp();
   }
@@ -305,11 +305,11 @@ export class Outbox {
   #forgetBacklog(): void {
     this.#backlog?.end();
     this.#backlog = undefined;
-    this.#queues.setBehind(this.#place, false);
+    this.#queues.setBehind(this.#queueId, false);
   }
 
   #keepsUp(): void {
-    this.#queues.setBehindSince(this.#place, Number.NaN);
+    this.#queues.setBehindSince(this.#queueId, Number.NaN);
     this.#isSpared = false;
   }
 }

@@ -10,7 +10,7 @@ const ENTRY_BYTES = 256;
 const LEAST_HOLE_BYTES = 16;
 
 /** Places that a log of any size has, at most: as many as 1 GiB of publications. A longer ring takes long to grow. */
-const MOST_PLACES = 4_194_304;
+const MOST_ENTRIES = 4_194_304;
 const LEAST_CAPACITY = 64;
 
 /** Publications that one {@link PublicationLog.trim} lets go of, at most: less than 1 ms of work for the worker's thread. */
@@ -53,7 +53,7 @@ export class PublicationLog {
   /** @param maxBytes what it may hold, bodies and bookkeeping together; 0 for a log that keeps nothing. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
-    this.#holeBytes = Math.max(LEAST_HOLE_BYTES, Math.ceil(maxBytes / MOST_PLACES));
+    this.#holeBytes = Math.max(LEAST_HOLE_BYTES, Math.ceil(maxBytes / MOST_ENTRIES));
   }
 
   /** It holds no publication with a lower number than this; equals {@link next} when it holds none. */
@@ -115,13 +115,13 @@ export class PublicationLog {
   count(channel: string, from: number, until: number): number {
     const numbers = this.#numbers.get(channel);
     if (numbers === undefined) return 0;
-    return placeOf(numbers, until) - placeOf(numbers, from);
+    return indexOf(numbers, until) - indexOf(numbers, from);
   }
 
   /** The least number of a channel's publications that is at least `from`; undefined if it holds none. */
   first(channel: string, from: number): number | undefined {
     const numbers = this.#numbers.get(channel);
-    return numbers?.all[placeOf(numbers, from)];
+    return numbers?.all[indexOf(numbers, from)];
   }
 
   /**
@@ -131,8 +131,8 @@ export class PublicationLog {
   fromEnd(channel: string, before: number): number | undefined {
     const numbers = this.#numbers.get(channel);
     if (numbers === undefined) return undefined;
-    const place = numbers.all.length - 1 - before;
-    return place < numbers.first ? undefined : numbers.all[place];
+    const index = numbers.all.length - 1 - before;
+    return index < numbers.first ? undefined : numbers.all[index];
   }
 
   /**
@@ -161,19 +161,19 @@ export class PublicationLog {
 
   /** The latest publication becomes a hole, unless the log is empty but for it. */
   #letPass(): void {
-    const place = (this.#next - 1) & (this.#ring.length - 1);
-    const publication = this.#ring[place];
+    const index = (this.#next - 1) & (this.#ring.length - 1);
+    const publication = this.#ring[index];
     if (publication === undefined) return;
-    this.#ring[place] = undefined;
+    this.#ring[index] = undefined;
     this.#bytes -= costOf(publication);
     if (this.#oldest === this.#next - 1) this.#oldest = this.#next;
     else this.#bytes += this.#holeBytes;
   }
 
   #dropOldest(): void {
-    const place = this.#oldest & (this.#ring.length - 1);
-    const publication = this.#ring[place];
-    this.#ring[place] = undefined;
+    const index = this.#oldest & (this.#ring.length - 1);
+    const publication = this.#ring[index];
+    this.#ring[index] = undefined;
     this.#oldest += 1;
     this.#bytes -= publication === undefined ? this.#holeBytes : costOf(publication);
     const isNumbered = !(this.#isPassing && this.#oldest === this.#next);
@@ -206,8 +206,8 @@ export function costOf({ body }: Publication): number {
   return body.length + ENTRY_BYTES;
 }
 
-/** The place of the first number that is at least this one. */
-function placeOf({ all, first }: Numbers, number: number): number {
+/** The index of the first number that is at least this one. */
+function indexOf({ all, first }: Numbers, number: number): number {
   let low = first;
   let high = all.length;
   while (low < high) {

@@ -35,8 +35,8 @@ describe('an excerpt with holes', () => {
     excerpt.append({ from: 7, to: 7, reason: 'too_large' });
     excerpt.append(publication(8));
     expect([excerpt.firstOffset, excerpt.lastOffset, excerpt.length]).toEqual([3, 8, 4]);
-    expect(excerpt.replayFrom(4)).toMatchObject({ from: 4, place: 0, end: 4, count: 2 });
-    expect(excerpt.replayFrom(7)).toMatchObject({ from: 7, place: 2, end: 4, count: 1 });
+    expect(excerpt.replayFrom(4)).toMatchObject({ from: 4, firstIndex: 0, endIndex: 4, count: 2 });
+    expect(excerpt.replayFrom(7)).toMatchObject({ from: 7, firstIndex: 2, endIndex: 4, count: 1 });
     excerpt.hold();
     expect(memory.bytes).toBeLessThan(2 * (44 + ENTRY_BYTES) + 2 * ENTRY_BYTES);
     excerpt.release();

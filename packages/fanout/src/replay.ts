@@ -83,7 +83,7 @@ export class Excerpt {
   readonly channel: string;
   readonly #memory: ReplayMemory;
   readonly #items: PastItem[] = [];
-  /** The places of the holes, in ascending order. */
+  /** The indices of the holes, in ascending order. */
   readonly #holes: number[] = [];
   #bytes = 0;
   #holders = 0;
@@ -114,17 +114,17 @@ export class Excerpt {
     return this.#holders > 0;
   }
 
-  /** The item at a place, from 0. */
-  at(place: number): PastItem {
-    return this.#items[place] as PastItem;
+  /** The item at this index, from 0. */
+  at(index: number): PastItem {
+    return this.#items[index] as PastItem;
   }
 
   /** All of it from this offset on, which it speaks of. */
   replayFrom(from: number): Replay {
-    const place = this.#placeOf(from);
-    const end = this.#items.length;
-    const holes = this.#holes.filter((hole) => hole >= place).length;
-    return { excerpt: this, from, place, end, count: end - place - holes };
+    const firstIndex = this.#indexOf(from);
+    const endIndex = this.#items.length;
+    const holes = this.#holes.filter((hole) => hole >= firstIndex).length;
+    return { excerpt: this, from, firstIndex, endIndex, count: endIndex - firstIndex - holes };
   }
 
   /** Appends the item whose offset is next. */
@@ -152,8 +152,8 @@ export class Excerpt {
     this.#memory.giveBack(bytes);
   }
 
-  /** The place of the item that speaks of this offset. */
-  #placeOf(offset: number): number {
+  /** The index of the item that speaks of this offset. */
+  #indexOf(offset: number): number {
     let low = 0;
     let high = this.#items.length;
     while (low < high) {
@@ -170,9 +170,9 @@ export interface Replay {
   readonly excerpt: Excerpt;
   /** The first offset, which may lie within a hole: then only the rest of that is told. */
   readonly from: number;
-  /** The place of the first item, from 0, and the one behind the last. */
-  readonly place: number;
-  readonly end: number;
+  /** The index of its first item in the excerpt, from 0, and the index behind its last. */
+  readonly firstIndex: number;
+  readonly endIndex: number;
   /** How many of the items are publications. */
   readonly count: number;
 }

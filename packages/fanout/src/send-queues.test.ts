@@ -10,9 +10,9 @@ const LIMITS = {
   controlBytes: 100,
 };
 
-function drain(queues: SendQueues, place: number): number[] {
+function drain(queues: SendQueues, queueId: number): number[] {
   const sequences: number[] = [];
-  queues.drainInto(place, {
+  queues.drainInto(queueId, {
     take(_, sequence) {
       sequences.push(sequence);
       return true;
@@ -24,15 +24,15 @@ function drain(queues: SendQueues, place: number): number[] {
 describe('SendQueues', () => {
   it('keeps many queues apart, each with its own numbers', () => {
     const queues = new SendQueues(LIMITS);
-    const places = Array.from({ length: 1_000 }, () => queues.begin());
-    expect(new Set(places).size).toBe(1_000);
+    const queueIds = Array.from({ length: 1_000 }, () => queues.begin());
+    expect(new Set(queueIds).size).toBe(1_000);
     const body = new Uint8Array(10);
-    for (const [i, place] of places.entries())
-      for (let n = 0; n <= i % 20; n += 1) queues.offer([place], body, 0, new Unsettled());
+    for (const [i, queueId] of queueIds.entries())
+      for (let n = 0; n <= i % 20; n += 1) queues.offer([queueId], body, 0, new Unsettled());
     expect(queues.frames).toBe(1);
-    for (const [i, place] of places.entries()) {
+    for (const [i, queueId] of queueIds.entries()) {
       const numbers = Array.from({ length: (i % 20) + 1 }, (_, n) => n + 1);
-      expect(drain(queues, place)).toEqual(numbers);
+      expect(drain(queues, queueId)).toEqual(numbers);
     }
     expect(queues.frames).toBe(0);
   });
@@ -40,12 +40,12 @@ describe('SendQueues', () => {
   it('trims each queue once, however many parts that is divided into', () => {
     for (const parts of [1, 2, 7, 20]) {
       const queues = new SendQueues(LIMITS);
-      const places = Array.from({ length: 50 }, () => queues.begin());
-      queues.offer(places, new Uint8Array(10), 0, new Unsettled());
-      for (const place of places) drain(queues, place);
+      const queueIds = Array.from({ length: 50 }, () => queues.begin());
+      queues.offer(queueIds, new Uint8Array(10), 0, new Unsettled());
+      for (const queueId of queueIds) drain(queues, queueId);
       const trimAll = () => {
         for (let part = 0; part < parts; part += 1) queues.trim(part, parts);
-        return places.filter((place) => queues.capacity(place) > 0).length;
+        return queueIds.filter((queueId) => queues.capacity(queueId) > 0).length;
       };
       expect([trimAll(), trimAll()], `${parts} parts`).toEqual([50, 0]);
     }
@@ -62,10 +62,10 @@ describe('SendQueues', () => {
 
   it('holds nothing of what everyone refuses, or nobody is there for', () => {
     const queues = new SendQueues(LIMITS);
-    const place = queues.begin();
-    queues.setBehind(place, true);
+    const queueId = queues.begin();
+    queues.setBehind(queueId, true);
     const unsettled = new Unsettled();
-    queues.offer([place], new Uint8Array(10), 0, unsettled);
+    queues.offer([queueId], new Uint8Array(10), 0, unsettled);
     expect([unsettled.count, unsettled.positions[0], unsettled.offers[0]]).toEqual([
       1,
       0,
@@ -73,51 +73,53 @@ describe('SendQueues', () => {
     ]);
     unsettled.clear();
     queues.offer([], new Uint8Array(10), 0, unsettled);
-    expect([unsettled.count, queues.frames, queues.lastSequence(place)]).toEqual([0, 0, 1]);
+    expect([unsettled.count, queues.frames, queues.lastSequence(queueId)]).toEqual([0, 0, 1]);
   });
 
   it('offers to more queues than are read ahead at once', () => {
     const queues = new SendQueues(LIMITS);
-    const places = Array.from({ length: 1_000 }, () => queues.begin());
+    const queueIds = Array.from({ length: 1_000 }, () => queues.begin());
     const unsettled = new Unsettled();
-    queues.offer(places, new Uint8Array(10), 7, unsettled);
-    expect(unsettled.positions.slice(0, unsettled.count)).toEqual([...places.keys()]);
-    expect(places.map((place) => queues.behindSince(place))).toEqual(places.map(() => 7));
-    expect(places.map((place) => drain(queues, place))).toEqual(places.map(() => [1]));
+    queues.offer(queueIds, new Uint8Array(10), 7, unsettled);
+    expect(unsettled.positions.slice(0, unsettled.count)).toEqual([...queueIds.keys()]);
+    expect(queueIds.map((queueId) => queues.behindSince(queueId))).toEqual(queueIds.map(() => 7));
+    expect(queueIds.map((queueId) => drain(queues, queueId))).toEqual(queueIds.map(() => [1]));
   });
 
   it('numbers on past 32 bits, also what waits across that', () => {
     const queues = new SendQueues(LIMITS);
-    const place = queues.begin();
+    const queueId = queues.begin();
     const before = 2 ** 32 - 3;
-    queues.passOver(place, before);
-    for (let i = 0; i < 6; i += 1) queues.offer([place], new Uint8Array(1), 0, new Unsettled());
-    expect(queues.lastSequence(place)).toBe(before + 6);
-    expect(drain(queues, place)).toEqual([1, 2, 3, 4, 5, 6].map((n) => before + n));
+    queues.passOver(queueId, before);
+    for (let i = 0; i < 6; i += 1) queues.offer([queueId], new Uint8Array(1), 0, new Unsettled());
+    expect(queues.lastSequence(queueId)).toBe(before + 6);
+    expect(drain(queues, queueId)).toEqual([1, 2, 3, 4, 5, 6].map((n) => before + n));
   });
 
   it('tells control frames from publications, in their order', () => {
     const queues = new SendQueues(LIMITS);
-    const place = queues.begin();
-    queues.offer([place], new Uint8Array(1), 0, new Unsettled());
-    queues.pushControl(place, new Uint8Array(2));
-    queues.offer([place], new Uint8Array(3), 0, new Unsettled());
-    expect([queues.size(place), queues.publications(place), queues.controlBytes(place)]).toEqual([
-      3, 2, 2,
-    ]);
-    expect(drain(queues, place)).toEqual([1, CONTROL, 2]);
-    expect(queues.controlBytes(place)).toBe(0);
+    const queueId = queues.begin();
+    queues.offer([queueId], new Uint8Array(1), 0, new Unsettled());
+    queues.pushControl(queueId, new Uint8Array(2));
+    queues.offer([queueId], new Uint8Array(3), 0, new Unsettled());
+    expect([
+      queues.size(queueId),
+      queues.publications(queueId),
+      queues.controlBytes(queueId),
+    ]).toEqual([3, 2, 2]);
+    expect(drain(queues, queueId)).toEqual([1, CONTROL, 2]);
+    expect(queues.controlBytes(queueId)).toBe(0);
   });
 
   it('gives an ended queue’s place to another, which begins empty', () => {
     const queues = new SendQueues(LIMITS);
-    const place = queues.begin();
-    queues.setBlocked(place, true);
-    for (let i = 0; i < 100; i += 1) queues.offer([place], new Uint8Array(1), 0, new Unsettled());
-    const nowhere = queues.end(place);
+    const queueId = queues.begin();
+    queues.setBlocked(queueId, true);
+    for (let i = 0; i < 100; i += 1) queues.offer([queueId], new Uint8Array(1), 0, new Unsettled());
+    const nowhere = queues.end(queueId);
     expect(queues.frames).toBe(0);
     const next = queues.begin();
-    expect(next).toBe(place);
+    expect(next).toBe(queueId);
     expect([queues.size(next), queues.lastSequence(next), queues.capacity(next)]).toEqual([
       0, 0, 0,
     ]);

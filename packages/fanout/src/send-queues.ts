@@ -72,13 +72,13 @@ const TWO_TO_32 = 2 ** 32;
 const TOUCH_STRIDE_BYTES = 128;
 
 /** Queues that are read ahead of an offer to them at once; with their rings they fit into a core's second cache. */
-const PLACES_TOUCHED = 256;
+const QUEUES_TOUCHED = 256;
 
 /** So many queues with their rings stay in a core's second cache, of 512 KiB and more, from one offer to the next. */
-const PLACES_KEPT = 2_048;
+const QUEUES_KEPT = 2_048;
 
 /** The place of no queue: of one that has ended. What is done to it has no meaning. */
-const NOWHERE = 0;
+const NO_QUEUE = 0;
 
 /**
  * The send queues of all clients of one worker, side by side in few pieces of memory. A delivery touches
@@ -95,16 +95,16 @@ export class SendQueues {
   #annexes = new Int32Array(LEAST_QUEUES * INTEGERS_PER_ANNEX);
   #behindSince = new Float64Array(LEAST_QUEUES);
   readonly #free: number[] = [];
-  #unused = NOWHERE + 1;
+  #unused = NO_QUEUE + 1;
   /** Those of the latest offer, unless something was drained since: what it needs is in the caches still. */
-  #lastPlaces: readonly number[] | undefined;
+  #lastQueueIds: readonly number[] | undefined;
   /** Nobody reads it; that it is written to keeps the touching from being optimized away. */
   #touched = 0;
 
   constructor(limits: OutboxLimits) {
     this.limits = limits;
-    this.#queues[NOWHERE * INTEGERS_PER_QUEUE + MASK] = -1;
-    this.#behindSince[NOWHERE] = Number.NaN;
+    this.#queues[NO_QUEUE * INTEGERS_PER_QUEUE + MASK] = -1;
+    this.#behindSince[NO_QUEUE] = Number.NaN;
   }
 
   /** Frames that wait in any of the queues, each counted once. */
@@ -114,9 +114,9 @@ export class SendQueues {
 
   /** Makes an empty queue and returns its place, which is the caller's until it calls {@link end}. */
   begin(): number {
-    const place = this.#free.pop() ?? this.#unused;
-    if (place === this.#unused) this.#unused += 1;
-    const at = place * INTEGERS_PER_QUEUE;
+    const queueId = this.#free.pop() ?? this.#unused;
+    if (queueId === this.#unused) this.#unused += 1;
+    const at = queueId * INTEGERS_PER_QUEUE;
     if (at === this.#queues.length) {
       this.#queues = copyInto(new Int32Array(2 * this.#queues.length), this.#queues);
       this.#annexes = copyInto(new Int32Array(2 * this.#annexes.length), this.#annexes);
@@ -125,90 +125,90 @@ export class SendQueues {
         this.#behindSince,
       );
     }
-    const annex = place * INTEGERS_PER_ANNEX;
+    const annex = queueId * INTEGERS_PER_ANNEX;
     this.#queues.fill(0, at, at + INTEGERS_PER_QUEUE);
     this.#annexes.fill(0, annex, annex + INTEGERS_PER_ANNEX);
     this.#queues[at + MASK] = -1;
-    this.#behindSince[place] = Number.NaN;
-    return place;
+    this.#behindSince[queueId] = Number.NaN;
+    return queueId;
   }
 
   /** Forgets a queue and all that waits in it. Returns the place of no queue, for its owner to keep. */
-  end(place: number): number {
-    if (place === NOWHERE) return NOWHERE;
-    this.clear(place);
-    this.#free.push(place);
-    return NOWHERE;
+  end(queueId: number): number {
+    if (queueId === NO_QUEUE) return NO_QUEUE;
+    this.clear(queueId);
+    this.#free.push(queueId);
+    return NO_QUEUE;
   }
 
-  size(place: number): number {
-    return this.#get(place, SIZE);
+  size(queueId: number): number {
+    return this.#get(queueId, SIZE);
   }
 
-  publications(place: number): number {
-    return this.#get(place, PUBLICATIONS);
+  publications(queueId: number): number {
+    return this.#get(queueId, PUBLICATIONS);
   }
 
-  bytes(place: number): number {
-    return this.#get(place, BYTES);
+  bytes(queueId: number): number {
+    return this.#get(queueId, BYTES);
   }
 
-  controlBytes(place: number): number {
-    return this.#annexes[place * INTEGERS_PER_ANNEX + CONTROL_BYTES] as number;
+  controlBytes(queueId: number): number {
+    return this.#annexes[queueId * INTEGERS_PER_ANNEX + CONTROL_BYTES] as number;
   }
 
   /** Entries for which the queue has memory at the moment. */
-  capacity(place: number): number {
-    return (this.#get(place, MASK) + 1) / INTEGERS_PER_ENTRY;
+  capacity(queueId: number): number {
+    return (this.#get(queueId, MASK) + 1) / INTEGERS_PER_ENTRY;
   }
 
   /** The `seq` that the latest publication took; 0 before the first. */
-  lastSequence(place: number): number {
-    const high = this.#annexes[place * INTEGERS_PER_ANNEX + SEQUENCE_HIGH] as number;
-    return (this.#get(place, SEQUENCE_LOW) >>> 0) + high * TWO_TO_32;
+  lastSequence(queueId: number): number {
+    const high = this.#annexes[queueId * INTEGERS_PER_ANNEX + SEQUENCE_HIGH] as number;
+    return (this.#get(queueId, SEQUENCE_LOW) >>> 0) + high * TWO_TO_32;
   }
 
   /** Lets publications that come later have so many numbers less: they are promised to others. */
-  passOver(place: number, count: number): void {
-    const sequence = this.lastSequence(place) + count;
-    this.#queues[place * INTEGERS_PER_QUEUE + SEQUENCE_LOW] = (sequence % TWO_TO_32) | 0;
-    this.#annexes[place * INTEGERS_PER_ANNEX + SEQUENCE_HIGH] = Math.floor(sequence / TWO_TO_32);
+  passOver(queueId: number, count: number): void {
+    const sequence = this.lastSequence(queueId) + count;
+    this.#queues[queueId * INTEGERS_PER_QUEUE + SEQUENCE_LOW] = (sequence % TWO_TO_32) | 0;
+    this.#annexes[queueId * INTEGERS_PER_ANNEX + SEQUENCE_HIGH] = Math.floor(sequence / TWO_TO_32);
   }
 
   /** Whether the socket still holds bytes that the kernel did not take. */
-  isBlocked(place: number): boolean {
-    return (this.#get(place, FLAGS) & BLOCKED) !== 0;
+  isBlocked(queueId: number): boolean {
+    return (this.#get(queueId, FLAGS) & BLOCKED) !== 0;
   }
 
-  setBlocked(place: number, isBlocked: boolean): void {
-    this.#flag(place, BLOCKED, isBlocked);
+  setBlocked(queueId: number, isBlocked: boolean): void {
+    this.#flag(queueId, BLOCKED, isBlocked);
   }
 
   /**
    * Since when publications have been waiting, in ms on the clock of the offers; NaN while none is. The owner
    * says when none is any more, since those count too that wait for room in the queue.
    */
-  behindSince(place: number): number {
-    return this.#behindSince[place] as number;
+  behindSince(queueId: number): number {
+    return this.#behindSince[queueId] as number;
   }
 
-  setBehindSince(place: number, since: number): void {
-    this.#behindSince[place] = since;
+  setBehindSince(queueId: number, since: number): void {
+    this.#behindSince[queueId] = since;
   }
 
   /** While it is behind, every publication that is offered is refused. */
-  setBehind(place: number, isBehind: boolean): void {
-    this.#flag(place, BEHIND, isBehind);
+  setBehind(queueId: number, isBehind: boolean): void {
+    this.#flag(queueId, BEHIND, isBehind);
   }
 
   /**
    * Gives a publication's body the next `seq` of each of these queues, and queues it where there is room.
    *
-   * @param places each at most once.
+   * @param queueIds each at most once.
    * @param now ms on the clock that all calls share.
    * @param unsettled gets those of which more is to be said than that it waits behind others.
    */
-  offer(places: readonly number[], body: Uint8Array, now: number, unsettled: Unsettled): void {
+  offer(queueIds: readonly number[], body: Uint8Array, now: number, unsettled: Unsettled): void {
     const queues = this.#queues;
     const behindSince = this.#behindSince;
     const frames = this.#frames;
@@ -216,14 +216,14 @@ export class SendQueues {
     const { length } = body;
     const frame = frames.hold(body);
     let queued = 0;
-    const mayBeCold = places !== this.#lastPlaces || places.length > PLACES_KEPT;
-    this.#lastPlaces = places;
-    for (let i = 0; i < places.length; i += 1) {
-      if (mayBeCold && i % PLACES_TOUCHED === 0) this.#touchPlaces(places, i, i + PLACES_TOUCHED);
-      const at = (places[i] as number) * INTEGERS_PER_QUEUE;
+    const mayBeCold = queueIds !== this.#lastQueueIds || queueIds.length > QUEUES_KEPT;
+    this.#lastQueueIds = queueIds;
+    for (let i = 0; i < queueIds.length; i += 1) {
+      if (mayBeCold && i % QUEUES_TOUCHED === 0) this.#touchQueues(queueIds, i, i + QUEUES_TOUCHED);
+      const at = (queueIds[i] as number) * INTEGERS_PER_QUEUE;
       const sequence = ((queues[at + SEQUENCE_LOW] as number) + 1) | 0;
       queues[at + SEQUENCE_LOW] = sequence;
-      if (sequence === 0) this.#addToAnnex(places[i] as number, SEQUENCE_HIGH, 1);
+      if (sequence === 0) this.#addToAnnex(queueIds[i] as number, SEQUENCE_HIGH, 1);
       const flags = queues[at + FLAGS] as number;
       const publications = (queues[at + PUBLICATIONS] as number) + 1;
       const bytes = (queues[at + BYTES] as number) + length;
@@ -235,7 +235,7 @@ export class SendQueues {
       queues[at + BYTES] = bytes;
       this.#push(at, frame, sequence);
       queued += 1;
-      if (publications === 1) behindSince[places[i] as number] = now;
+      if (publications === 1) behindSince[queueIds[i] as number] = now;
       const isFull = publications >= slots || bytes + publicationBytes > mostBytes;
       if (isFull && (flags & BLOCKED) === 0) unsettled.add(i, 'brim');
       else if (queues[at + SIZE] === 1) unsettled.add(i, 'first');
@@ -245,31 +245,31 @@ export class SendQueues {
   }
 
   /** Whether a publication with this body would find room. */
-  hasRoomFor(place: number, body: Uint8Array): boolean {
+  hasRoomFor(queueId: number, body: Uint8Array): boolean {
     return (
-      this.#get(place, PUBLICATIONS) < this.limits.slots &&
-      this.#get(place, BYTES) + body.length <= this.limits.bytes
+      this.#get(queueId, PUBLICATIONS) < this.limits.slots &&
+      this.#get(queueId, BYTES) + body.length <= this.limits.bytes
     );
   }
 
   /** Queues a publication's body under a `seq` that was taken before. The caller sees that there is room. */
-  pushPublication(place: number, body: Uint8Array, sequence: number): void {
-    const at = place * INTEGERS_PER_QUEUE;
+  pushPublication(queueId: number, body: Uint8Array, sequence: number): void {
+    const at = queueId * INTEGERS_PER_QUEUE;
     this.#add(at, PUBLICATIONS, 1);
     this.#add(at, BYTES, body.length);
     this.#push(at, this.#frames.hold(body), (sequence % TWO_TO_32) | 0);
   }
 
   /** Queues a control frame. The caller sees that there is room. */
-  pushControl(place: number, frame: Uint8Array): void {
-    const at = place * INTEGERS_PER_QUEUE;
-    this.#addToAnnex(place, CONTROL_BYTES, frame.length);
+  pushControl(queueId: number, frame: Uint8Array): void {
+    const at = queueId * INTEGERS_PER_QUEUE;
+    this.#addToAnnex(queueId, CONTROL_BYTES, frame.length);
     this.#push(at, ~this.#frames.hold(frame), CONTROL);
   }
 
   /** The next entry's bytes, or undefined when nothing waits. */
-  peek(place: number): Uint8Array | undefined {
-    const at = place * INTEGERS_PER_QUEUE;
+  peek(queueId: number): Uint8Array | undefined {
+    const at = queueId * INTEGERS_PER_QUEUE;
     if (this.#queues[at + SIZE] === 0) return undefined;
     const ring = this.#rings.at(this.#queues[at + RING] as number);
     const from = this.#rings.offset(this.#queues[at + RING] as number);
@@ -277,8 +277,8 @@ export class SendQueues {
   }
 
   /** Reads where the next entry is and returns a number that means nothing: for whoever will need it soon. */
-  touchNext(place: number): number {
-    const at = place * INTEGERS_PER_QUEUE;
+  touchNext(queueId: number): number {
+    const at = queueId * INTEGERS_PER_QUEUE;
     if (this.#queues[at + SIZE] === 0) return 0;
     const ring = this.#queues[at + RING] as number;
     return this.#rings.at(ring)[
@@ -294,16 +294,16 @@ export class SendQueues {
    *   clients share have long left the processor's caches when a client's turn comes; asked for all at once,
    *   memory answers in the time of one.
    */
-  drainInto(place: number, taker: EntryTaker, aheadBytes = 0): number {
+  drainInto(queueId: number, taker: EntryTaker, aheadBytes = 0): number {
     const queues = this.#queues;
     const frames = this.#frames;
-    const at = place * INTEGERS_PER_QUEUE;
+    const at = queueId * INTEGERS_PER_QUEUE;
     const mask = queues[at + MASK] as number;
     if (mask === -1) return 0;
-    this.#lastPlaces = undefined;
+    this.#lastQueueIds = undefined;
     const ring = this.#rings.at(queues[at + RING] as number);
     const from = this.#rings.offset(queues[at + RING] as number);
-    const last = this.lastSequence(place);
+    const last = this.lastSequence(queueId);
     let head = queues[at + HEAD] as number;
     let left = queues[at + SIZE] as number;
     let publications = 0;
@@ -331,19 +331,19 @@ export class SendQueues {
     queues[at + SIZE] = left;
     this.#add(at, PUBLICATIONS, -publications);
     this.#add(at, BYTES, -bytes);
-    if (controlBytes > 0) this.#addToAnnex(place, CONTROL_BYTES, -controlBytes);
+    if (controlBytes > 0) this.#addToAnnex(queueId, CONTROL_BYTES, -controlBytes);
     return publications;
   }
 
   /** Forgets all that waits, and gives back the memory for it. */
-  clear(place: number): void {
-    this.drainInto(place, TAKE_ALL);
-    this.giveBackRing(place);
+  clear(queueId: number): void {
+    this.drainInto(queueId, TAKE_ALL);
+    this.giveBackRing(queueId);
   }
 
   /** Gives back the memory of an empty queue for entries. */
-  giveBackRing(place: number): void {
-    const at = place * INTEGERS_PER_QUEUE;
+  giveBackRing(queueId: number): void {
+    const at = queueId * INTEGERS_PER_QUEUE;
     if (this.#queues[at + MASK] !== -1) this.#rings.giveBack(this.#queues[at + RING] as number);
     this.#queues[at + MASK] = -1;
     this.#queues[at + HEAD] = 0;
@@ -365,15 +365,15 @@ export class SendQueues {
     const queues = this.#queues;
     const annexes = this.#annexes;
     const until = Math.ceil((this.#unused * (part + 1)) / parts);
-    for (let place = Math.ceil((this.#unused * part) / parts); place < until; place += 1) {
-      const at = place * INTEGERS_PER_QUEUE;
+    for (let queueId = Math.ceil((this.#unused * part) / parts); queueId < until; queueId += 1) {
+      const at = queueId * INTEGERS_PER_QUEUE;
       const mask = queues[at + MASK] as number;
       if (mask === -1) continue;
-      const annex = place * INTEGERS_PER_ANNEX + SEQUENCE_AT_TRIM;
+      const annex = queueId * INTEGERS_PER_ANNEX + SEQUENCE_AT_TRIM;
       const isInUse = queues[at + SEQUENCE_LOW] !== annexes[annex];
       annexes[annex] = queues[at + SEQUENCE_LOW] as number;
       if (queues[at + SIZE] !== 0 || (isInUse && mask < KEPT_RING)) continue;
-      this.giveBackRing(place);
+      this.giveBackRing(queueId);
     }
     if (part === parts - 1) this.#rings.trim();
   }
@@ -395,18 +395,18 @@ export class SendQueues {
    * sockets meanwhile drives them out of the processor's caches; asked for in a loop that does nothing else,
    * memory answers for a dozen of them in the time of one.
    */
-  #touchPlaces(places: readonly number[], from: number, to: number): void {
+  #touchQueues(queueIds: readonly number[], from: number, to: number): void {
     const queues = this.#queues;
     const rings = this.#rings;
-    const until = Math.min(to, places.length);
+    const until = Math.min(to, queueIds.length);
     let sum = 0;
     for (let i = from; i < until; i += 1) {
       // A queue may begin in the middle of a cache line.
-      const at = (places[i] as number) * INTEGERS_PER_QUEUE;
+      const at = (queueIds[i] as number) * INTEGERS_PER_QUEUE;
       sum += (queues[at] as number) + (queues[at + INTEGERS_PER_QUEUE - 1] as number);
     }
     for (let i = from; i < until; i += 1) {
-      const at = (places[i] as number) * INTEGERS_PER_QUEUE;
+      const at = (queueIds[i] as number) * INTEGERS_PER_QUEUE;
       const mask = queues[at + MASK] as number;
       if (mask === -1) continue;
       const ring = queues[at + RING] as number;
@@ -478,21 +478,21 @@ export class SendQueues {
     queues[at + HEAD] = 0;
   }
 
-  #get(place: number, field: number): number {
-    return this.#queues[place * INTEGERS_PER_QUEUE + field] as number;
+  #get(queueId: number, field: number): number {
+    return this.#queues[queueId * INTEGERS_PER_QUEUE + field] as number;
   }
 
   #add(at: number, field: number, change: number): void {
     this.#queues[at + field] = (this.#queues[at + field] as number) + change;
   }
 
-  #addToAnnex(place: number, field: number, change: number): void {
-    const at = place * INTEGERS_PER_ANNEX + field;
+  #addToAnnex(queueId: number, field: number, change: number): void {
+    const at = queueId * INTEGERS_PER_ANNEX + field;
     this.#annexes[at] = (this.#annexes[at] as number) + change;
   }
 
-  #flag(place: number, flag: number, isSet: boolean): void {
-    const at = place * INTEGERS_PER_QUEUE + FLAGS;
+  #flag(queueId: number, flag: number, isSet: boolean): void {
+    const at = queueId * INTEGERS_PER_QUEUE + FLAGS;
     const flags = this.#queues[at] as number;
     this.#queues[at] = isSet ? flags | flag : flags & ~flag;
   }

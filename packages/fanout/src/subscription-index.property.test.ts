@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { SubscriptionIndex } from './subscription-index.ts';
 
 const CHANNELS = ['a', 'b', 'c', 'd', 'e'];
-const CLIENTS = [0, 1, 2, 3, 4, 5].map((number) => ({ number, place: 10 + number }));
+const CLIENTS = [0, 1, 2, 3, 4, 5].map((number) => ({ number, queueId: 10 + number }));
 
 type Client = (typeof CLIENTS)[number];
 
@@ -71,7 +71,7 @@ function expectEqual(index: SubscriptionIndex<Client>, model: Model): void {
     expect(members).toEqual(expected);
     const audience = index.audience(channel);
     expect(audience.members).toBe(index.get(channel));
-    expect(audience.places).toEqual(audience.members.map(({ place }) => place));
+    expect(audience.queueIds).toEqual(audience.members.map(({ queueId }) => queueId));
     expect(index.count(channel)).toBe(expected.length);
     expect(CLIENTS.filter((client) => index.has(channel, client))).toEqual(expected);
   }

@@ -3,12 +3,12 @@ import { SubscriptionIndex } from './subscription-index.ts';
 
 interface Client {
   readonly name: string;
-  readonly place: number;
+  readonly queueId: number;
 }
 
-const alice: Client = { name: 'alice', place: 1 };
-const bob: Client = { name: 'bob', place: 2 };
-const carol: Client = { name: 'carol', place: 3 };
+const alice: Client = { name: 'alice', queueId: 1 };
+const bob: Client = { name: 'bob', queueId: 2 };
+const carol: Client = { name: 'carol', queueId: 3 };
 
 describe('SubscriptionIndex', () => {
   it('hands out its own array, the same one each time, so that a lookup copies nothing', () => {

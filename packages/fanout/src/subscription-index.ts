@@ -1,24 +1,24 @@
 /** What the index needs to know of a subscriber. */
-export interface Placed {
+export interface QueueOwner {
   /** The place of its queue; it must stay the same while the subscriber is in the index. */
-  readonly place: number;
+  readonly queueId: number;
 }
 
 /** Who receives a channel, in no particular order. */
 export interface Audience<S> {
   readonly members: readonly S[];
   /** Next to each member its place: what the delivery loop runs over, as it is. */
-  readonly places: readonly number[];
+  readonly queueIds: readonly number[];
 }
 
 interface Entry<S> extends Audience<S> {
   readonly channel: string;
   readonly members: S[];
-  readonly places: number[];
+  readonly queueIds: number[];
 }
 
 const NOBODY: readonly never[] = Object.freeze([]);
-const NO_AUDIENCE: Audience<never> = Object.freeze({ members: NOBODY, places: NOBODY });
+const NO_AUDIENCE: Audience<never> = Object.freeze({ members: NOBODY, queueIds: NOBODY });
 
 /**
  * Who receives which channel. Every operation costs the same however large the index is:
@@ -26,7 +26,7 @@ const NO_AUDIENCE: Audience<never> = Object.freeze({ members: NOBODY, places: NO
  *
  * Invariant: for every member m at position p of an entry e, `#positions.get(m).get(e) === p`.
  */
-export class SubscriptionIndex<S extends Placed> {
+export class SubscriptionIndex<S extends QueueOwner> {
   readonly #entries = new Map<string, Entry<S>>();
   readonly #positions = new Map<S, Map<Entry<S>, number>>();
   #subscriptions = 0;
@@ -45,7 +45,7 @@ export class SubscriptionIndex<S extends Placed> {
   add(channel: string, subscriber: S): boolean {
     let entry = this.#entries.get(channel);
     if (entry === undefined) {
-      entry = { channel, members: [], places: [] };
+      entry = { channel, members: [], queueIds: [] };
       this.#entries.set(channel, entry);
     }
     let held = this.#positions.get(subscriber);
@@ -55,7 +55,7 @@ export class SubscriptionIndex<S extends Placed> {
     }
     if (held.has(entry)) return false;
     held.set(entry, entry.members.push(subscriber) - 1);
-    entry.places.push(subscriber.place);
+    entry.queueIds.push(subscriber.queueId);
     this.#subscriptions += 1;
     return true;
   }
@@ -138,11 +138,11 @@ export class SubscriptionIndex<S extends Placed> {
   #vacate(entry: Entry<S>, position: number): void {
     this.#subscriptions -= 1;
     const last = entry.members.pop() as S;
-    entry.places.pop();
+    entry.queueIds.pop();
     if (entry.members.length === 0) this.#entries.delete(entry.channel);
     if (position === entry.members.length) return;
     entry.members[position] = last;
-    entry.places[position] = last.place;
+    entry.queueIds[position] = last.queueId;
     this.#positions.get(last)?.set(entry, position);
   }
 }

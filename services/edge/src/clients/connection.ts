@@ -143,8 +143,8 @@ export class Connection implements Subscriber, Dated {
   }
 
   /** See {@link Subscriber}. */
-  get place(): number {
-    return this.outbox.place;
+  get queueId(): number {
+    return this.outbox.queueId;
   }
 
   /** Whether publications may be offered to it. */

@@ -77,9 +77,9 @@ export class ReplayCharges {
 }
 
 /** What a client is sent of it, in bytes. */
-function bytesOf({ excerpt, place, end }: Replay): number {
+function bytesOf({ excerpt, firstIndex, endIndex }: Replay): number {
   let bytes = 0;
-  for (let at = place; at < end; at += 1) {
+  for (let at = firstIndex; at < endIndex; at += 1) {
     const item = excerpt.at(at);
     bytes += isHole(item) ? GAP_BYTES : FRAME_BYTES + item.body.length;
   }

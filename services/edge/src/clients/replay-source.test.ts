@@ -42,8 +42,8 @@ function offsetsOf(replay: Replay | undefined): number[] {
 
 function itemsOf(replay: Replay | undefined) {
   if (replay === undefined) return [];
-  const { excerpt, place, end } = replay;
-  return Array.from({ length: end - place }, (_, i) => excerpt.at(place + i));
+  const { excerpt, firstIndex, endIndex } = replay;
+  return Array.from({ length: endIndex - firstIndex }, (_, i) => excerpt.at(firstIndex + i));
 }
 
 function told(replay: Replay | undefined): string[] {

@@ -56,7 +56,7 @@ const MOST_MARKS = 64;
 
 interface Mark {
   /** The place in the queue behind everyone that the publication waits for. */
-  readonly place: number;
+  readonly index: number;
   readonly publishedAt: number;
 }
 
@@ -106,7 +106,7 @@ export class FlushQueue<S extends Flushable> {
     this.#turnBytes += bytes;
     if (isQueued) this.#roundBytes += bytes;
     if (this.isEmpty || this.#marks.length >= MOST_MARKS) return;
-    this.#marks.push({ place: this.#given + this.#waiting.length, publishedAt });
+    this.#marks.push({ index: this.#given + this.#waiting.length, publishedAt });
   }
 
   /** Begins a round or goes on with it. Returns whether it is to go on in the next turn. */
@@ -153,8 +153,8 @@ export class FlushQueue<S extends Flushable> {
   #tellMarks(): void {
     const passed = this.#given + this.#next;
     let told = 0;
-    for (const { place, publishedAt } of this.#marks) {
-      if (place > passed) break;
+    for (const { index, publishedAt } of this.#marks) {
+      if (index > passed) break;
       this.#flushed(publishedAt);
       told += 1;
     }
