@@ -31,19 +31,19 @@ function setUp(logEntries = 1_000) {
         made().refuse(publication(channel, offset));
       }
     },
-    owe(channel: string, ...offsets: readonly number[]) {
+    promise(channel: string, ...offsets: readonly number[]) {
       const excerpt = new Excerpt(channel, memory);
       for (const offset of offsets) excerpt.append(publication(channel, offset));
-      made().owe(excerpt.replayFrom(offsets[0] ?? 0));
+      made().scheduleReplay(excerpt.replayFrom(offsets[0] ?? 0));
     },
     /** Promises what stands in these places from this offset on: publications by their offsets, and holes. */
-    owePast(channel: string, from: number, ...items: readonly (number | [number, number])[]) {
+    promisePast(channel: string, from: number, ...items: readonly (number | [number, number])[]) {
       const excerpt = new Excerpt(channel, memory);
       for (const item of items) {
         if (typeof item === 'number') excerpt.append(publication(channel, item));
         else excerpt.append({ from: item[0], to: item[1], reason: 'unreadable' });
       }
-      made().owe(excerpt.replayFrom(from));
+      made().scheduleReplay(excerpt.replayFrom(from));
     },
     /** All that it gives and tells from here on, and what is still owed before each. */
     rest(): string[] {
@@ -82,9 +82,9 @@ function end(channel: string, endedEpoch: string): Notice {
 
 describe('a backlog', () => {
   it('gives what was refused, promised and told in the order in which it was', () => {
-    const { made, refuse, owe, rest } = setUp();
+    const { made, refuse, promise, rest } = setUp();
     refuse('a', 1, 2);
-    owe('b', 5, 6);
+    promise('b', 5, 6);
     refuse('b', 7);
     refuse('a', 3);
     made().defer(gap('b', 8, 9));
@@ -94,18 +94,18 @@ describe('a backlog', () => {
   });
 
   it('keeps what was promised when the log has moved on past all the rest', () => {
-    const { publish, refuse, owe, rest } = setUp(10);
+    const { publish, refuse, promise, rest } = setUp(10);
     refuse('a', 1, 2);
-    owe('b', 5, 6);
+    promise('b', 5, 6);
     refuse('b', 7, 8);
     publish('c', ...Array(9).fill(0));
     expect(rest()).toEqual(['lost a 1..2=2', 'b5', 'b6', 'lost b 7..7=1', 'b8']);
   });
 
   it('tells the holes of what was promised in their places, of which only publications take numbers', () => {
-    const { made, refuse, owePast, rest, memory } = setUp();
+    const { made, refuse, promisePast, rest, memory } = setUp();
     refuse('a', 1);
-    owePast('b', 4, [3, 5], 6, [7, 7], 8, [9, 10]);
+    promisePast('b', 4, [3, 5], 6, [7, 7], 8, [9, 10]);
     refuse('b', 11);
     expect(made().owed).toBe(4);
     expect(rest()).toEqual([
@@ -116,24 +116,24 @@ describe('a backlog', () => {
   });
 
   it('tells a promise that is nothing but a hole, and its epoch when that ends further on', () => {
-    const { made, owePast, rest } = setUp();
-    owePast('b', 4, [4, 5]);
+    const { made, promisePast, rest } = setUp();
+    promisePast('b', 4, [4, 5]);
     expect([made().isOver, made().isPromised, made().owed]).toEqual([false, true, 0]);
     made().defer(end('b', 'old'));
     expect(rest()).toEqual(['lost b 4..5=2 of old unreadable', 'told b 0..0=0 of old']);
   });
 
   it('forsakes what is left of a promise with its holes as one range', () => {
-    const { made, owePast, rest } = setUp();
-    owePast('b', 4, [3, 5], 6, [7, 7]);
-    made().forsake();
+    const { made, promisePast, rest } = setUp();
+    promisePast('b', 4, [3, 5], 6, [7, 7]);
+    made().abandon();
     expect(rest()).toEqual(['lost b 4..7=4']);
   });
 
   it('knows which channels the client misses something of', () => {
-    const { made, refuse, owe } = setUp();
+    const { made, refuse, promise } = setUp();
     refuse('a', 1);
-    owe('b', 5);
+    promise('b', 5);
     made().defer(gap('c', 1, 1));
     expect(['a', 'b', 'c', 'd'].map((channel) => made().misses(channel))).toEqual([
       ...[true, true, true, false],
@@ -145,12 +145,12 @@ describe('a backlog', () => {
   });
 
   it('passes over what a client left behind, and gives what it is refused when it is back', () => {
-    const { made, publish, refuse, owe, rest } = setUp();
+    const { made, publish, refuse, promise, rest } = setUp();
     refuse('a', 1, 2);
     refuse('b', 1);
     made().leave('a');
     publish('a', 3);
-    owe('a', 2, 3);
+    promise('a', 2, 3);
     refuse('a', 4);
     expect(rest()).toEqual(['b1', 'a2', 'a3', 'a4']);
   });
@@ -166,9 +166,9 @@ describe('a backlog', () => {
   });
 
   it('leaves the numbers of a replay that was left behind where they were', () => {
-    const { made, refuse, owe, memory } = setUp();
+    const { made, refuse, promise, memory } = setUp();
     refuse('a', 1);
-    owe('b', 5, 6, 7);
+    promise('b', 5, 6, 7);
     refuse('a', 2);
     made().leave('b');
     expect([made().owed, memory.bytes]).toEqual([5, 0]);
@@ -179,8 +179,8 @@ describe('a backlog', () => {
   });
 
   it('tells what is lost of an epoch under that epoch, before the next', () => {
-    const { made, publish, refuse, owe, rest } = setUp(4);
-    owe('a', 6, 7);
+    const { made, publish, refuse, promise, rest } = setUp(4);
+    promise('a', 6, 7);
     refuse('a', 8);
     made().defer(end('a', 'E'));
     refuse('a', 1);
@@ -196,15 +196,15 @@ describe('a backlog', () => {
   });
 
   it('tells all that it gives up, each channel in its order', () => {
-    const { made, refuse, owe, rest, memory } = setUp();
+    const { made, refuse, promise, rest, memory } = setUp();
     refuse('a', 1, 2);
-    owe('b', 5, 6);
+    promise('b', 5, 6);
     refuse('b', 7);
     made().defer(gap('a', 3, 4));
     refuse('a', 5);
     made().defer(end('a', 'E'));
     refuse('a', 1);
-    made().forsake();
+    made().abandon();
     expect([made().isOver, made().isWhole, made().misses('a'), memory.bytes]).toEqual([
       ...[false, false, true, 0],
     ]);
@@ -229,8 +229,8 @@ describe('a backlog', () => {
   });
 
   it('holds nothing for a client that is gone', () => {
-    const { made, owe, refuse, memory } = setUp();
-    owe('a', 1, 2);
+    const { made, promise, refuse, memory } = setUp();
+    promise('a', 1, 2);
     refuse('a', 3);
     made().end();
     expect([made().isOver, made().owed, memory.bytes]).toEqual([true, 0, 0]);

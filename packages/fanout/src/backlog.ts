@@ -121,7 +121,7 @@ export class Backlog {
   }
 
   /** Owes the client a replay, which takes as many numbers of it as it has publications. */
-  owe({ excerpt, from, firstIndex, endIndex, count }: Replay): void {
+  scheduleReplay({ excerpt, from, firstIndex, endIndex, count }: Replay): void {
     excerpt.hold();
     this.#owed += count;
     this.#promises += 1;
@@ -144,7 +144,7 @@ export class Backlog {
       before.notice = joint ?? before.notice;
       if (joint !== undefined) return;
     }
-    if (this.#notices === MOST_NOTICES) this.forsake();
+    if (this.#notices === MOST_NOTICES) this.abandon();
     this.#notices += 1;
     this.#endSegment({ kind: 'notice', notice });
   }
@@ -161,7 +161,7 @@ export class Backlog {
   }
 
   /** Gives up: all that is owed up to here is lost. */
-  forsake(): void {
+  abandon(): void {
     const lost = this.#lost ?? new Losses();
     for (const { missed, after } of this.#segments) {
       for (const [channel, one] of missed) {
@@ -170,7 +170,7 @@ export class Backlog {
       if (after?.kind === 'notice') lost.add(lossOfNotice(after.notice));
       else if (after !== undefined && !after.isLeft) lost.add(lossOfPromise(after));
     }
-    this.#abandon();
+    this.#forgetAll();
     this.#lost = lost;
   }
 
@@ -190,7 +190,7 @@ export class Backlog {
 
   /** Nothing is owed any more, or the client is gone: nothing is held for it from here on. */
   end(): void {
-    this.#abandon();
+    this.#forgetAll();
     this.#log.unfollow();
   }
 
@@ -299,7 +299,7 @@ export class Backlog {
     if (promised.next === promised.end) this.#release(promised);
   }
 
-  #abandon(): void {
+  #forgetAll(): void {
     for (const { after } of this.#segments) if (after?.kind === 'promise') this.#release(after);
     this.#segments.splice(0, this.#segments.length, newSegment());
     this.#lost = undefined;

@@ -51,7 +51,7 @@ describe('deliver', () => {
     ];
     deliver(publication(), audienceOf(subscribers), queues, 100, round);
     expect(namesOf(round.dirty)).toEqual(['idle', 'idle and blocked']);
-    expect(namesOf(round.brimming)).toEqual(['nearly full']);
+    expect(namesOf(round.nearlyFull)).toEqual(['nearly full']);
     expect(namesOf(round.slow)).toEqual(['struck twice']);
     expect(round.refused).toBe(2);
   });
@@ -101,7 +101,7 @@ describe('deliver', () => {
 
         expect(index.get(CHANNEL)).toBe(members);
         expect(members).toEqual(before);
-        const listed = [...round.dirty, ...round.brimming, ...round.slow];
+        const listed = [...round.dirty, ...round.nearlyFull, ...round.slow];
         expect(new Set(listed).size).toBe(listed.length);
         for (const [n, { offered }] of states.entries()) {
           expect(clients[n]?.outbox.lastSequence).toBe(offered + 1);

@@ -1,8 +1,8 @@
 import type { Outbox } from './outbox.ts';
 import type { Publication } from './publication.ts';
+import { QueueOutcomes } from './queue-outcomes.ts';
 import type { SendQueues } from './send-queues.ts';
 import type { Audience, QueueOwner } from './subscription-index.ts';
-import { Unsettled } from './unsettled.ts';
 
 /** Someone who receives publications: for this package, an outbox and the place of its queue. */
 export interface Subscriber extends QueueOwner {
@@ -17,18 +17,18 @@ export interface DeliveryRound<S> {
   /** Something waits for these now: flush them at the end of the loop turn. */
   readonly dirty: S[];
   /** These are full although their sockets take bytes: flush them before the next publication. */
-  readonly brimming: S[];
+  readonly nearlyFull: S[];
   /** These did not keep up: disconnect them. */
   readonly slow: S[];
   /** Publications refused so far; the caller may reset it. */
   refused: number;
   /** Of use during a delivery only. */
-  readonly unsettled: Unsettled;
+  readonly outcomes: QueueOutcomes;
 }
 
 /** An empty round. */
 export function createDeliveryRound<S>(): DeliveryRound<S> {
-  return { dirty: [], brimming: [], slow: [], refused: 0, unsettled: new Unsettled() };
+  return { dirty: [], nearlyFull: [], slow: [], refused: 0, outcomes: new QueueOutcomes() };
 }
 
 /**
@@ -45,16 +45,16 @@ export function deliver<S extends Subscriber>(
   now: number,
   round: DeliveryRound<S>,
 ): void {
-  const { unsettled } = round;
-  unsettled.clear();
-  queues.offer(queueIds, publication.body, now, unsettled);
-  for (let i = 0; i < unsettled.count; i += 1) {
-    const subscriber = members[unsettled.positions[i] as number] as S;
-    const offered = unsettled.offers[i];
-    if (offered === 'first') {
+  const { outcomes } = round;
+  outcomes.clear();
+  queues.offer(queueIds, publication.body, now, outcomes);
+  for (let i = 0; i < outcomes.count; i += 1) {
+    const subscriber = members[outcomes.positions[i] as number] as S;
+    const verdict = outcomes.verdicts[i];
+    if (verdict === 'wasIdle') {
       round.dirty.push(subscriber);
-    } else if (offered === 'brim') {
-      round.brimming.push(subscriber);
+    } else if (verdict === 'nearlyFull') {
+      round.nearlyFull.push(subscriber);
     } else {
       round.refused += 1;
       if (subscriber.outbox.refuse(publication, now) === 'slow') round.slow.push(subscriber);

@@ -24,7 +24,7 @@ interface Sent {
 
 /**
  * A client behind a socket that takes so many frames and then blocks, with an owner who keeps to
- * the outbox's contract: append to the log before offering, flush on `brim` and at the end of a turn,
+ * the outbox's contract: append to the log before offering, flush on `nearlyFull` and at the end of a turn,
  * tell losses when they are given, and then catch up.
  */
 class Client {
@@ -58,7 +58,7 @@ class Client {
     const verdict = this.outbox.offer(publication, 0);
     this.#offered.set(this.outbox.lastSequence, publication);
     this.#unknown.get(channel)?.push(this.outbox.lastSequence);
-    if (verdict === 'brim') this.flush();
+    if (verdict === 'nearlyFull') this.flush();
     if (verdict === 'refused') expect(this.outbox.blocked || this.outbox.isBehind).toBe(true);
   }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { Outbox, type Verdict } from './outbox.ts';
+import { Outbox, type OutboxVerdict } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';
 import { CONTROL, type OutboxLimits, SendQueues } from './send-queues.ts';
 import { SLOW_STRIKES, type SlowPolicy } from './slow-policy.ts';
@@ -36,7 +36,7 @@ class Model {
     return this.waiting.filter(({ sequence }) => sequence === CONTROL);
   }
 
-  offer(channel: string, frame: Uint8Array, now: number): Verdict {
+  offer(channel: string, frame: Uint8Array, now: number): OutboxVerdict {
     this.lastSequence += 1;
     const depth = this.publications.length + 1;
     const bytes = bytesOf(this.publications) + frame.length;
@@ -55,7 +55,7 @@ class Model {
     return this.verdict(nextMayNotFit);
   }
 
-  offerControl(frame: Uint8Array): Verdict {
+  offerControl(frame: Uint8Array): OutboxVerdict {
     const count = this.controls.length + 1;
     const bytes = bytesOf(this.controls) + frame.length;
     if (count > this.limits.controls || bytes > this.limits.controlBytes) return 'slow';
@@ -102,9 +102,9 @@ class Model {
     return now - first >= this.policy.graceMs;
   }
 
-  private verdict(nextMayNotFit: boolean): Verdict {
-    if (!this.blocked && nextMayNotFit) return 'brim';
-    return this.waiting.length === 1 ? 'first' : 'queued';
+  private verdict(nextMayNotFit: boolean): OutboxVerdict {
+    if (!this.blocked && nextMayNotFit) return 'nearlyFull';
+    return this.waiting.length === 1 ? 'wasIdle' : 'queued';
   }
 }
 
@@ -239,7 +239,7 @@ it('finds room for one of the largest publications whenever losses were taken', 
         offer(sizes[i % sizes.length] as number);
       }
       while (outbox.takeLosses() === undefined) shift(outbox);
-      expect(['first', 'queued']).toContain(offer(outboxLimits.publicationBytes));
+      expect(['wasIdle', 'queued']).toContain(offer(outboxLimits.publicationBytes));
     }),
   );
 });

@@ -112,7 +112,7 @@ describe('a loss', () => {
     outbox.blocked = false;
     shiftMany(outbox, 4);
     expect(outbox.offer(publication(1, 'z'), 0)).toBe('refused');
-    expect(outbox.offerControl(new Uint8Array(1))).toBe('first');
+    expect(outbox.offerControl(new Uint8Array(1))).toBe('wasIdle');
     expect(countsOf(outbox.takeLosses())).toEqual(
       new Map([
         ['a', 1],
@@ -145,31 +145,31 @@ describe('a loss', () => {
 describe('a verdict', () => {
   it('is first for what waits alone and queued behind others', () => {
     const outbox = outboxWith({});
-    expect(offerMany(outbox, 2)).toEqual(['first', 'queued']);
+    expect(offerMany(outbox, 2)).toEqual(['wasIdle', 'queued']);
     shiftMany(outbox, 2);
-    expect(outbox.offerControl(new Uint8Array(1))).toBe('first');
+    expect(outbox.offerControl(new Uint8Array(1))).toBe('wasIdle');
     expect(outbox.offer(publication(), 0)).toBe('queued');
   });
 
   it('is brim when the slots are full and the socket takes bytes', () => {
-    expect(offerMany(outboxWith({}), 4)).toEqual(['first', 'queued', 'queued', 'brim']);
-    expect(offerMany(blockedOutbox(), 4)).toEqual(['first', 'queued', 'queued', 'queued']);
+    expect(offerMany(outboxWith({}), 4)).toEqual(['wasIdle', 'queued', 'queued', 'nearlyFull']);
+    expect(offerMany(blockedOutbox(), 4)).toEqual(['wasIdle', 'queued', 'queued', 'queued']);
   });
 
   it('is brim when another of the largest publications would find no room', () => {
     const limits = { bytes: 250, publicationBytes: 100 };
-    expect(outboxWith(limits).offer(publication(150), 0)).toBe('first');
-    expect(outboxWith(limits).offer(publication(151), 0)).toBe('brim');
-    expect(blockedOutbox(limits).offer(publication(151), 0)).toBe('first');
+    expect(outboxWith(limits).offer(publication(150), 0)).toBe('wasIdle');
+    expect(outboxWith(limits).offer(publication(151), 0)).toBe('nearlyFull');
+    expect(blockedOutbox(limits).offer(publication(151), 0)).toBe('wasIdle');
   });
 
   it('is brim when half of the control slots or bytes are taken and the socket takes bytes', () => {
     const outbox = outboxWith({});
-    expect(outbox.offerControl(new Uint8Array(1))).toBe('first');
-    expect(outbox.offerControl(new Uint8Array(1))).toBe('brim');
-    expect(outboxWith({}).offerControl(new Uint8Array(49))).toBe('first');
-    expect(outboxWith({}).offerControl(new Uint8Array(50))).toBe('brim');
-    expect(blockedOutbox().offerControl(new Uint8Array(100))).toBe('first');
+    expect(outbox.offerControl(new Uint8Array(1))).toBe('wasIdle');
+    expect(outbox.offerControl(new Uint8Array(1))).toBe('nearlyFull');
+    expect(outboxWith({}).offerControl(new Uint8Array(49))).toBe('wasIdle');
+    expect(outboxWith({}).offerControl(new Uint8Array(50))).toBe('nearlyFull');
+    expect(blockedOutbox().offerControl(new Uint8Array(100))).toBe('wasIdle');
   });
 
   it('on a control frame is slow when there is no room for it, and it is not queued', () => {

@@ -2,20 +2,20 @@ import { Backlog } from './backlog.ts';
 import type { Loss, Notice } from './losses.ts';
 import type { Publication } from './publication.ts';
 import type { PublicationLog } from './publication-log.ts';
+import { QueueOutcomes } from './queue-outcomes.ts';
 import type { Replay } from './replay.ts';
 import type { EntryTaker, SendQueues } from './send-queues.ts';
 import { hasStruckOut, lagsTooLong, type Pace, type SlowPolicy } from './slow-policy.ts';
-import { Unsettled } from './unsettled.ts';
 
 /**
  * What became of a publication or a control frame:
  * - `queued`: it waits behind others.
- * - `first`: it waits, and nothing did before: this client is to be flushed.
- * - `brim`: it waits, and the next one may find no room although the socket takes bytes: flush now.
+ * - `wasIdle`: it waits, and nothing did before. Flush the client at the end of the turn.
+ * - `nearlyFull`: it waits, and the next one may find no room although the socket takes bytes. Flush now.
  * - `refused`: there was no room, because the socket does not take bytes. The loss is remembered.
- * - `slow`: refused as well, and the client is to be disconnected.
+ * - `slow`: it was refused as well. Disconnect the client.
  */
-export type Verdict = 'queued' | 'first' | 'brim' | 'refused' | 'slow';
+export type OutboxVerdict = 'queued' | 'wasIdle' | 'nearlyFull' | 'refused' | 'slow';
 
 /**
  * Publications of the log that one {@link Outbox.catchUp} looks at; most may be of channels that this
@@ -106,11 +106,11 @@ export class Outbox {
    *
    * @param now ms on the clock that all calls share.
    */
-  offer(publication: Publication, now: number): Verdict {
-    const unsettled = new Unsettled();
-    this.#queues.offer([this.#queueId], publication.body, now, unsettled);
-    const [offered] = unsettled.offers;
-    return offered === 'refused' ? this.refuse(publication, now) : (offered ?? 'queued');
+  offer(publication: Publication, now: number): OutboxVerdict {
+    const outcomes = new QueueOutcomes();
+    this.#queues.offer([this.#queueId], publication.body, now, outcomes);
+    const [verdict] = outcomes.verdicts;
+    return verdict === 'refused' ? this.refuse(publication, now) : (verdict ?? 'queued');
   }
 
   /**
@@ -131,13 +131,13 @@ export class Outbox {
    * Queues a control frame, in order with the publications but in slots of its own. `slow` means
    * that the client asks faster than it reads the answers: the frame was not queued.
    */
-  offerControl(frame: Uint8Array): Exclude<Verdict, 'refused'> {
+  offerControl(frame: Uint8Array): Exclude<OutboxVerdict, 'refused'> {
     const { controls, controlBytes } = this.#queues.limits;
     const bytes = this.#queues.controlBytes(this.#queueId) + frame.length;
     if (this.#controls >= controls || bytes > controlBytes) return 'slow';
     this.#queues.pushControl(this.#queueId, frame);
-    if (!this.blocked && this.#isBrimmingWithControls()) return 'brim';
-    return this.size === 1 ? 'first' : 'queued';
+    if (!this.blocked && this.#isNearlyFullOfControls()) return 'nearlyFull';
+    return this.size === 1 ? 'wasIdle' : 'queued';
   }
 
   /**
@@ -152,7 +152,9 @@ export class Outbox {
    * Queues a notice whose place is here, as {@link offerControl} does. Where there is no room for it, it is kept, and
    * {@link takeLosses} gives it out before all that the client is owed; what follows of its channel stays behind it.
    */
-  offerNotice(notice: Notice & { readonly frame: Uint8Array }): 'queued' | 'first' | 'brim' {
+  offerNotice(
+    notice: Notice & { readonly frame: Uint8Array },
+  ): 'queued' | 'wasIdle' | 'nearlyFull' {
     const isNext = this.#backlog?.tellsFirst(notice.channel) !== true;
     const verdict = isNext ? this.offerControl(notice.frame) : 'slow';
     if (verdict !== 'slow') return verdict;
@@ -165,8 +167,8 @@ export class Outbox {
    * {@link catchUp} before anything that is offered from here on. To be followed by a flush.
    */
   replay(replay: Replay): void {
-    this.#fallBehind().owe(replay);
-    this.#queues.passOver(this.#queueId, replay.count);
+    this.#fallBehind().scheduleReplay(replay);
+    this.#queues.reserveSequences(this.#queueId, replay.count);
   }
 
   /** The client no longer receives a channel: what it was refused of it is never given to it. */
@@ -213,7 +215,7 @@ export class Outbox {
   takeLosses(): readonly Loss[] | undefined {
     if (this.#backlog === undefined || !this.#isHalfFree()) return undefined;
     const losses = this.#backlog.takeLosses();
-    this.#settleBacklog();
+    this.#endBacklogWhenOver();
     return losses;
   }
 
@@ -235,7 +237,7 @@ export class Outbox {
       queued += 1;
     }
     if (queued > 0) this.#pace.refusalsInARow = 0;
-    this.#settleBacklog();
+    this.#endBacklogWhenOver();
     return queued;
   }
 
@@ -249,7 +251,7 @@ export class Outbox {
     if (!lagsTooLong(behindSince, this.#policy, now)) return false;
     if (this.#isSpared || this.isPromised || this.#backlog?.isWhole !== true) return true;
     this.#isSpared = true;
-    this.#backlog.forsake();
+    this.#backlog.abandon();
     this.#queues.setBehindSince(this.#queueId, now);
     return false;
   }
@@ -273,7 +275,7 @@ export class Outbox {
     return this.size - this.depth;
   }
 
-  #isBrimmingWithControls(): boolean {
+  #isNearlyFullOfControls(): boolean {
     const { controls, controlBytes } = this.#queues.limits;
     return (
       this.#controls * 2 >= controls || this.#queues.controlBytes(this.#queueId) * 2 >= controlBytes
@@ -293,7 +295,7 @@ export class Outbox {
   }
 
   /** Ends the backlog when nothing of it is left: from here on what is offered is queued again. */
-  #settleBacklog(): void {
+  #endBacklogWhenOver(): void {
     if (this.#backlog?.isOver !== true) return;
     this.#backlog.end();
     this.#backlog = undefined;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { QueueOutcomes } from './queue-outcomes.ts';
 import { CONTROL, SendQueues } from './send-queues.ts';
-import { Unsettled } from './unsettled.ts';
 
 const LIMITS = {
   slots: 512,
@@ -28,7 +28,7 @@ describe('SendQueues', () => {
     expect(new Set(queueIds).size).toBe(1_000);
     const body = new Uint8Array(10);
     for (const [i, queueId] of queueIds.entries())
-      for (let n = 0; n <= i % 20; n += 1) queues.offer([queueId], body, 0, new Unsettled());
+      for (let n = 0; n <= i % 20; n += 1) queues.offer([queueId], body, 0, new QueueOutcomes());
     expect(queues.frames).toBe(1);
     for (const [i, queueId] of queueIds.entries()) {
       const numbers = Array.from({ length: (i % 20) + 1 }, (_, n) => n + 1);
@@ -41,7 +41,7 @@ describe('SendQueues', () => {
     for (const parts of [1, 2, 7, 20]) {
       const queues = new SendQueues(LIMITS);
       const queueIds = Array.from({ length: 50 }, () => queues.begin());
-      queues.offer(queueIds, new Uint8Array(10), 0, new Unsettled());
+      queues.offer(queueIds, new Uint8Array(10), 0, new QueueOutcomes());
       for (const queueId of queueIds) drain(queues, queueId);
       const trimAll = () => {
         for (let part = 0; part < parts; part += 1) queues.trim(part, parts);
@@ -55,8 +55,8 @@ describe('SendQueues', () => {
     const queues = new SendQueues(LIMITS);
     const [many, large] = [queues.begin(), queues.begin()];
     queues.begin();
-    for (let n = 0; n < 3; n += 1) queues.offer([many], new Uint8Array(1), 0, new Unsettled());
-    queues.offer([large], new Uint8Array(50), 0, new Unsettled());
+    for (let n = 0; n < 3; n += 1) queues.offer([many], new Uint8Array(1), 0, new QueueOutcomes());
+    queues.offer([large], new Uint8Array(50), 0, new QueueOutcomes());
     expect(queues.fullest()).toEqual({ publications: 3, bytes: 50 });
   });
 
@@ -64,24 +64,24 @@ describe('SendQueues', () => {
     const queues = new SendQueues(LIMITS);
     const queueId = queues.begin();
     queues.setBehind(queueId, true);
-    const unsettled = new Unsettled();
-    queues.offer([queueId], new Uint8Array(10), 0, unsettled);
-    expect([unsettled.count, unsettled.positions[0], unsettled.offers[0]]).toEqual([
+    const outcomes = new QueueOutcomes();
+    queues.offer([queueId], new Uint8Array(10), 0, outcomes);
+    expect([outcomes.count, outcomes.positions[0], outcomes.verdicts[0]]).toEqual([
       1,
       0,
       'refused',
     ]);
-    unsettled.clear();
-    queues.offer([], new Uint8Array(10), 0, unsettled);
-    expect([unsettled.count, queues.frames, queues.lastSequence(queueId)]).toEqual([0, 0, 1]);
+    outcomes.clear();
+    queues.offer([], new Uint8Array(10), 0, outcomes);
+    expect([outcomes.count, queues.frames, queues.lastSequence(queueId)]).toEqual([0, 0, 1]);
   });
 
   it('offers to more queues than are read ahead at once', () => {
     const queues = new SendQueues(LIMITS);
     const queueIds = Array.from({ length: 1_000 }, () => queues.begin());
-    const unsettled = new Unsettled();
-    queues.offer(queueIds, new Uint8Array(10), 7, unsettled);
-    expect(unsettled.positions.slice(0, unsettled.count)).toEqual([...queueIds.keys()]);
+    const outcomes = new QueueOutcomes();
+    queues.offer(queueIds, new Uint8Array(10), 7, outcomes);
+    expect(outcomes.positions.slice(0, outcomes.count)).toEqual([...queueIds.keys()]);
     expect(queueIds.map((queueId) => queues.behindSince(queueId))).toEqual(queueIds.map(() => 7));
     expect(queueIds.map((queueId) => drain(queues, queueId))).toEqual(queueIds.map(() => [1]));
   });
@@ -90,8 +90,9 @@ describe('SendQueues', () => {
     const queues = new SendQueues(LIMITS);
     const queueId = queues.begin();
     const before = 2 ** 32 - 3;
-    queues.passOver(queueId, before);
-    for (let i = 0; i < 6; i += 1) queues.offer([queueId], new Uint8Array(1), 0, new Unsettled());
+    queues.reserveSequences(queueId, before);
+    for (let i = 0; i < 6; i += 1)
+      queues.offer([queueId], new Uint8Array(1), 0, new QueueOutcomes());
     expect(queues.lastSequence(queueId)).toBe(before + 6);
     expect(drain(queues, queueId)).toEqual([1, 2, 3, 4, 5, 6].map((n) => before + n));
   });
@@ -99,9 +100,9 @@ describe('SendQueues', () => {
   it('tells control frames from publications, in their order', () => {
     const queues = new SendQueues(LIMITS);
     const queueId = queues.begin();
-    queues.offer([queueId], new Uint8Array(1), 0, new Unsettled());
+    queues.offer([queueId], new Uint8Array(1), 0, new QueueOutcomes());
     queues.pushControl(queueId, new Uint8Array(2));
-    queues.offer([queueId], new Uint8Array(3), 0, new Unsettled());
+    queues.offer([queueId], new Uint8Array(3), 0, new QueueOutcomes());
     expect([
       queues.size(queueId),
       queues.publications(queueId),
@@ -115,7 +116,8 @@ describe('SendQueues', () => {
     const queues = new SendQueues(LIMITS);
     const queueId = queues.begin();
     queues.setBlocked(queueId, true);
-    for (let i = 0; i < 100; i += 1) queues.offer([queueId], new Uint8Array(1), 0, new Unsettled());
+    for (let i = 0; i < 100; i += 1)
+      queues.offer([queueId], new Uint8Array(1), 0, new QueueOutcomes());
     const nowhere = queues.end(queueId);
     expect(queues.frames).toBe(0);
     const next = queues.begin();

@@ -1,5 +1,5 @@
+import type { QueueOutcomes } from './queue-outcomes.ts';
 import { INTEGERS_PER_PIECE, RingMemory } from './ring-memory.ts';
-import type { Unsettled } from './unsettled.ts';
 import { WaitingFrames } from './waiting-frames.ts';
 
 /** What one outbox may hold. */
@@ -169,7 +169,7 @@ export class SendQueues {
   }
 
   /** Lets publications that come later have so many numbers less: they are promised to others. */
-  passOver(queueId: number, count: number): void {
+  reserveSequences(queueId: number, count: number): void {
     const sequence = this.lastSequence(queueId) + count;
     this.#queues[queueId * INTEGERS_PER_QUEUE + SEQUENCE_LOW] = (sequence % TWO_TO_32) | 0;
     this.#annexes[queueId * INTEGERS_PER_ANNEX + SEQUENCE_HIGH] = Math.floor(sequence / TWO_TO_32);
@@ -206,9 +206,9 @@ export class SendQueues {
    *
    * @param queueIds each at most once.
    * @param now ms on the clock that all calls share.
-   * @param unsettled gets those of which more is to be said than that it waits behind others.
+   * @param outcomes gets those of which more is to be said than that it waits behind others.
    */
-  offer(queueIds: readonly number[], body: Uint8Array, now: number, unsettled: Unsettled): void {
+  offer(queueIds: readonly number[], body: Uint8Array, now: number, outcomes: QueueOutcomes): void {
     const queues = this.#queues;
     const behindSince = this.#behindSince;
     const frames = this.#frames;
@@ -228,7 +228,7 @@ export class SendQueues {
       const publications = (queues[at + PUBLICATIONS] as number) + 1;
       const bytes = (queues[at + BYTES] as number) + length;
       if ((flags & BEHIND) !== 0 || publications > slots || bytes > mostBytes) {
-        unsettled.add(i, 'refused');
+        outcomes.add(i, 'refused');
         continue;
       }
       queues[at + PUBLICATIONS] = publications;
@@ -237,8 +237,8 @@ export class SendQueues {
       queued += 1;
       if (publications === 1) behindSince[queueIds[i] as number] = now;
       const isFull = publications >= slots || bytes + publicationBytes > mostBytes;
-      if (isFull && (flags & BLOCKED) === 0) unsettled.add(i, 'brim');
-      else if (queues[at + SIZE] === 1) unsettled.add(i, 'first');
+      if (isFull && (flags & BLOCKED) === 0) outcomes.add(i, 'nearlyFull');
+      else if (queues[at + SIZE] === 1) outcomes.add(i, 'wasIdle');
     }
     frames.hold(body, queued);
     frames.release(frame);

@@ -304,10 +304,10 @@ export class Connection implements Subscriber, Dated {
   }
 
   /** What is queued by a flush is seen to at its end. */
-  #act(verdict: 'queued' | 'first' | 'brim'): void {
+  #act(verdict: 'queued' | 'wasIdle' | 'nearlyFull'): void {
     if (this.#isFlushing) return;
-    if (verdict === 'first') this.#owner.needsFlush(this);
-    else if (verdict === 'brim') this.flush();
+    if (verdict === 'wasIdle') this.#owner.needsFlush(this);
+    else if (verdict === 'nearlyFull') this.flush();
   }
 
   #holdBack(): void {

@@ -255,7 +255,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.statistics.refusals += refused;
     const queued = audience.members.length - refused;
     this.statistics.deliveries += queued;
-    this.#settleRound();
+    this.#applyVerdicts();
     this.#queue.mark(publication.publishedAt, publication.body.length, queued > 0);
   }
 
@@ -354,11 +354,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   /** Acts on what a delivery left to do, now that its loop is over. */
-  #settleRound(): void {
-    const { brimming, slow } = this.#round;
-    for (const connection of brimming) connection.flush();
+  #applyVerdicts(): void {
+    const { nearlyFull, slow } = this.#round;
+    for (const connection of nearlyFull) connection.flush();
     for (const connection of slow) connection.close('slow');
-    brimming.length = 0;
+    nearlyFull.length = 0;
     slow.length = 0;
     if (!this.#queue.isEmpty) this.#flusher.schedule();
   }

@@ -21,7 +21,7 @@ const queues = new SendQueues(LIMITS);
 
 function outboxOf(entries: readonly Entry[], sequence: number): Outbox {
   const outbox = new Outbox(queues, PATIENT, new PublicationLog(0));
-  queues.passOver(outbox.queueId, sequence - 1);
+  queues.reserveSequences(outbox.queueId, sequence - 1);
   for (const { content, isControl } of entries) {
     if (isControl) outbox.offerControl(content);
     else outbox.offer({ channel: 'a', offset: 0, body: content, publishedAt: 0 }, 0);

@@ -196,7 +196,7 @@ describe('FrameWriter', () => {
     const writeToOne = (sequence: number): FakeSink => {
       const queues = new SendQueues(LIMITS);
       const outbox = new Outbox(queues, PATIENT, new PublicationLog(0));
-      queues.passOver(outbox.queueId, sequence - 1);
+      queues.reserveSequences(outbox.queueId, sequence - 1);
       const sink = new FakeSink();
       sink.stalled = true;
       for (const body of bodies) {
