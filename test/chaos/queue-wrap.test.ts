@@ -105,7 +105,7 @@ it(`B5: of ${SLOTS + 1} the last is refused, and exactly that one is told`, asyn
   await scenario.verify({ lost: 'told' });
 });
 
-it(`B5: of ${SLOTS + 1} the last is refused, and given later where a ring holds it`, async () => {
+it(`B5: of ${SLOTS + 1} the last is refused, and given later where a log holds it`, async () => {
   await using scenario = await start({});
   const outcome = await fillTo(scenario, SLOTS + 1);
   expect(outcome).toEqual({ depth: SLOTS, refused: 1, caughtUp: 1, gaps: [] });

@@ -13,7 +13,7 @@ export const HELD_BYTES_EACH = 1.5 * MIB;
 
 /**
  * What the heap of an edge that has just started grows by in any case, in bytes: code, caches and pools, 4 MiB
- * for the ring (`EDGE_RING_BYTES`) and as much for replays. 15 MB were seen.
+ * for the publication log (`EDGE_RING_BYTES`) and as much for replays. 15 MB were seen.
  */
 export const WARM_UP_BYTES = 24 * MIB;
 

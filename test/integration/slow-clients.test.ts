@@ -129,7 +129,7 @@ it('takes no burst for slowness: 2,000 publications at once to clients that read
   for (const client of clients) {
     await client.waitFor(() => client.publications.length === 2_000);
     expect(client.publications.every(({ seq }, i) => seq === i + 1)).toBe(true);
-    // What a queue refused, as it may where the kernel takes in less than all of this, came from the ring.
+    // What a queue refused, as it may where the kernel takes in less than all of this, came from the log.
     expect(client.controlsOf('gap')).toEqual([]);
   }
   const metrics = await edge.metrics();
@@ -138,10 +138,10 @@ it('takes no burst for slowness: 2,000 publications at once to clients that read
 });
 
 /** Stalls a client during a flood, lets it read again, and returns what it got in the end. */
-async function stallAndReturn(ringBytes: number) {
+async function stallAndReturn(logBytes: number) {
   await using tier = await startTier({
     edges: 1,
-    env: { EDGE_SLOW_GRACE_MS: '60000', EDGE_RING_BYTES: String(ringBytes) },
+    env: { EDGE_SLOW_GRACE_MS: '60000', EDGE_RING_BYTES: String(logBytes) },
   });
   const [edge] = tier.edges as [(typeof tier.edges)[0]];
   await using client = await TestClient.connect(edge.wsUrl, { channels: [CHANNEL] });
@@ -153,8 +153,8 @@ async function stallAndReturn(ringBytes: number) {
     expect(metrics.sum('tradewind_edge_refusals_total')).toBeGreaterThan(0);
   });
   client.resume();
-  await client.waitFor(() => client.publications.at(-1)?.seq === published || ringBytes === 0);
-  if (ringBytes === 0) await client.waitFor(() => client.controlsOf('gap').length === 1);
+  await client.waitFor(() => client.publications.at(-1)?.seq === published || logBytes === 0);
+  if (logBytes === 0) await client.waitFor(() => client.controlsOf('gap').length === 1);
   await tier.backend.publish(CHANNEL, '{"after":true}');
   await client.waitFor(() => client.publications.at(-1)?.data === '{"after":true}');
   const metrics = await edge.metrics();
@@ -175,7 +175,7 @@ it('gives a client that stalls and comes back in time all that it missed', async
   expect(caughtUp).toBeGreaterThan(0);
 });
 
-it('gives it what the ring still holds, and tells it of the rest in one exact gap', async () => {
+it('gives it what the log still holds, and tells it of the rest in one exact gap', async () => {
   const { published, received, gaps, caughtUp } = await stallAndReturn(MIB);
   expect(gaps).toMatchObject([{ channel: CHANNEL, reason: 'slow' }]);
   const lost = gaps[0]!.lost as number;

@@ -281,7 +281,7 @@ describe('the slow policy', () => {
   });
 });
 
-describe('the ring', () => {
+describe('memory for what waits', () => {
   it('keeps the order when it grows with its head in the middle', () => {
     const outbox = blockedOutbox({ slots: 64 });
     offerMany(outbox, 8);

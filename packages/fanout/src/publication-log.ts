@@ -40,7 +40,7 @@ export class PublicationLog {
   readonly #maxBytes: number;
   readonly #holeBytes: number;
   /** A ring whose length is a power of two; publication n is at n masked. */
-  #ring: (Publication | undefined)[] = new Array(LEAST_CAPACITY).fill(undefined);
+  #entries: (Publication | undefined)[] = new Array(LEAST_CAPACITY).fill(undefined);
   /** The numbers of the publications that it holds of each channel, but for one that is passing. */
   readonly #numbers = new Map<string, Numbers>();
   #oldest = 0;
@@ -93,8 +93,8 @@ export class PublicationLog {
   /** Appends a publication and lets go of the oldest ones that it has no more room for. */
   append(publication: Publication): void {
     if (this.#isPassing) this.#letPass();
-    if (this.#next - this.#oldest === this.#ring.length) this.#grow();
-    this.#ring[this.#next & (this.#ring.length - 1)] = publication;
+    if (this.#next - this.#oldest === this.#entries.length) this.#grow();
+    this.#entries[this.#next & (this.#entries.length - 1)] = publication;
     this.#isPassing = this.#followers === 0 && publication.offset === 0;
     if (!this.#isPassing) this.#numbersOf(publication.channel).all.push(this.#next);
     this.#next += 1;
@@ -105,7 +105,7 @@ export class PublicationLog {
   /** The publication with this number; undefined if it is not held any more, or not yet. */
   at(number: number): Publication | undefined {
     if (number < this.#oldest || number >= this.#next) return undefined;
-    return this.#ring[number & (this.#ring.length - 1)];
+    return this.#entries[number & (this.#entries.length - 1)];
   }
 
   /**
@@ -161,19 +161,19 @@ export class PublicationLog {
 
   /** The latest publication becomes a hole, unless the log is empty but for it. */
   #letPass(): void {
-    const index = (this.#next - 1) & (this.#ring.length - 1);
-    const publication = this.#ring[index];
+    const index = (this.#next - 1) & (this.#entries.length - 1);
+    const publication = this.#entries[index];
     if (publication === undefined) return;
-    this.#ring[index] = undefined;
+    this.#entries[index] = undefined;
     this.#bytes -= costOf(publication);
     if (this.#oldest === this.#next - 1) this.#oldest = this.#next;
     else this.#bytes += this.#holeBytes;
   }
 
   #dropOldest(): void {
-    const index = this.#oldest & (this.#ring.length - 1);
-    const publication = this.#ring[index];
-    this.#ring[index] = undefined;
+    const index = this.#oldest & (this.#entries.length - 1);
+    const publication = this.#entries[index];
+    this.#entries[index] = undefined;
     this.#oldest += 1;
     this.#bytes -= publication === undefined ? this.#holeBytes : costOf(publication);
     const isNumbered = !(this.#isPassing && this.#oldest === this.#next);
@@ -192,12 +192,12 @@ export class PublicationLog {
   }
 
   #grow(): void {
-    const held = this.#ring;
+    const held = this.#entries;
     const ring = new Array<Publication | undefined>(held.length * 2).fill(undefined);
     for (let n = this.#oldest; n < this.#next; n += 1) {
       ring[n & (ring.length - 1)] = held[n & (held.length - 1)];
     }
-    this.#ring = ring;
+    this.#entries = ring;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { QueueOutcomes } from './queue-outcomes.ts';
-import { INTEGERS_PER_PIECE, RingMemory } from './ring-memory.ts';
+import { INTEGERS_PER_SLAB, SlabMemory } from './slab-memory.ts';
 import { WaitingFrames } from './waiting-frames.ts';
 
 /** What one outbox may hold. */
@@ -38,8 +38,8 @@ const PUBLICATIONS = 2;
 const BYTES = 3;
 /** Entries that wait: publications and control frames. */
 const SIZE = 4;
-/** Its ring in the ring memory, how many integers that has less one (-1: none), and where the next entry is. */
-const RING = 5;
+/** The number of the block with its entries, the block's length less one (-1: there is none), and where in it the next entry is. */
+const BLOCK = 5;
 const MASK = 6;
 const HEAD = 7;
 const INTEGERS_PER_QUEUE = 8;
@@ -57,13 +57,13 @@ const BEHIND = 2;
 
 /** An entry is the number of its frame, less than zero (as its complement) for a control frame, and its `seq`. */
 const INTEGERS_PER_ENTRY = 2;
-const LEAST_RING = 8 * INTEGERS_PER_ENTRY;
+const LEAST_BLOCK = 8 * INTEGERS_PER_ENTRY;
 
 /** The most of a ring that a client which receives something every now and then may keep: 64 entries, 512 bytes. */
-const KEPT_RING = 64 * INTEGERS_PER_ENTRY;
+const KEPT_BLOCK = 64 * INTEGERS_PER_ENTRY;
 
 /** Entries that one queue can hold: the slots and control frames of its limits may be no more together. */
-export const MOST_QUEUE_ENTRIES = INTEGERS_PER_PIECE / INTEGERS_PER_ENTRY;
+export const MOST_QUEUE_ENTRIES = INTEGERS_PER_SLAB / INTEGERS_PER_ENTRY;
 
 const LEAST_QUEUES = 64;
 const TWO_TO_32 = 2 ** 32;
@@ -90,7 +90,7 @@ const NO_QUEUE = 0;
 export class SendQueues {
   readonly limits: OutboxLimits;
   readonly #frames = new WaitingFrames();
-  readonly #rings = new RingMemory();
+  readonly #slabs = new SlabMemory();
   #queues = new Int32Array(LEAST_QUEUES * INTEGERS_PER_QUEUE);
   #annexes = new Int32Array(LEAST_QUEUES * INTEGERS_PER_ANNEX);
   #behindSince = new Float64Array(LEAST_QUEUES);
@@ -271,18 +271,19 @@ export class SendQueues {
   peek(queueId: number): Uint8Array | undefined {
     const at = queueId * INTEGERS_PER_QUEUE;
     if (this.#queues[at + SIZE] === 0) return undefined;
-    const ring = this.#rings.at(this.#queues[at + RING] as number);
-    const from = this.#rings.offset(this.#queues[at + RING] as number);
-    return this.#frames.at(frameOf(ring[from + (this.#queues[at + HEAD] as number)] as number));
+    const block = this.#queues[at + BLOCK] as number;
+    const entries = this.#slabs.at(block);
+    const from = this.#slabs.offset(block);
+    return this.#frames.at(frameOf(entries[from + (this.#queues[at + HEAD] as number)] as number));
   }
 
   /** Reads where the next entry is and returns a number that means nothing: for whoever will need it soon. */
   touchNext(queueId: number): number {
     const at = queueId * INTEGERS_PER_QUEUE;
     if (this.#queues[at + SIZE] === 0) return 0;
-    const ring = this.#queues[at + RING] as number;
-    return this.#rings.at(ring)[
-      this.#rings.offset(ring) + (this.#queues[at + HEAD] as number)
+    const block = this.#queues[at + BLOCK] as number;
+    return this.#slabs.at(block)[
+      this.#slabs.offset(block) + (this.#queues[at + HEAD] as number)
     ] as number;
   }
 
@@ -301,8 +302,9 @@ export class SendQueues {
     const mask = queues[at + MASK] as number;
     if (mask === -1) return 0;
     this.#lastQueueIds = undefined;
-    const ring = this.#rings.at(queues[at + RING] as number);
-    const from = this.#rings.offset(queues[at + RING] as number);
+    const block = queues[at + BLOCK] as number;
+    const entries = this.#slabs.at(block);
+    const from = this.#slabs.offset(block);
     const last = this.lastSequence(queueId);
     let head = queues[at + HEAD] as number;
     let left = queues[at + SIZE] as number;
@@ -311,10 +313,10 @@ export class SendQueues {
     let controlBytes = 0;
     let ahead = aheadBytes > 0 ? 0 : left;
     for (; left > 0; left -= 1) {
-      if (ahead === 0) ahead = this.#touchFrames(ring, from, head, mask, left, aheadBytes);
+      if (ahead === 0) ahead = this.#touchFrames(entries, from, head, mask, left, aheadBytes);
       ahead -= 1;
-      const number = ring[from + head] as number;
-      const low = ring[from + head + 1] as number;
+      const number = entries[from + head] as number;
+      const low = entries[from + head + 1] as number;
       const frame = frames.at(frameOf(number));
       if (number < 0) {
         if (!taker.take(frame, CONTROL)) break;
@@ -338,20 +340,20 @@ export class SendQueues {
   /** Forgets all that waits, and gives back the memory for it. */
   clear(queueId: number): void {
     this.drainInto(queueId, TAKE_ALL);
-    this.giveBackRing(queueId);
+    this.giveBackBlock(queueId);
   }
 
   /** Gives back the memory of an empty queue for entries. */
-  giveBackRing(queueId: number): void {
+  giveBackBlock(queueId: number): void {
     const at = queueId * INTEGERS_PER_QUEUE;
-    if (this.#queues[at + MASK] !== -1) this.#rings.giveBack(this.#queues[at + RING] as number);
+    if (this.#queues[at + MASK] !== -1) this.#slabs.giveBack(this.#queues[at + BLOCK] as number);
     this.#queues[at + MASK] = -1;
     this.#queues[at + HEAD] = 0;
   }
 
   /** Bytes of memory that it has for the entries of queues, which refer to what waits, in use or not. */
-  get ringBytes(): number {
-    return this.#rings.bytes;
+  get entryBytes(): number {
+    return this.#slabs.bytes;
   }
 
   /**
@@ -372,10 +374,10 @@ export class SendQueues {
       const annex = queueId * INTEGERS_PER_ANNEX + SEQUENCE_AT_TRIM;
       const isInUse = queues[at + SEQUENCE_LOW] !== annexes[annex];
       annexes[annex] = queues[at + SEQUENCE_LOW] as number;
-      if (queues[at + SIZE] !== 0 || (isInUse && mask < KEPT_RING)) continue;
-      this.giveBackRing(queueId);
+      if (queues[at + SIZE] !== 0 || (isInUse && mask < KEPT_BLOCK)) continue;
+      this.giveBackBlock(queueId);
     }
-    if (part === parts - 1) this.#rings.trim();
+    if (part === parts - 1) this.#slabs.trim();
   }
 
   /** The most publications that wait in one queue, and the most bytes of them. */
@@ -397,7 +399,7 @@ export class SendQueues {
    */
   #touchQueues(queueIds: readonly number[], from: number, to: number): void {
     const queues = this.#queues;
-    const rings = this.#rings;
+    const slabs = this.#slabs;
     const until = Math.min(to, queueIds.length);
     let sum = 0;
     for (let i = from; i < until; i += 1) {
@@ -409,21 +411,21 @@ export class SendQueues {
       const at = (queueIds[i] as number) * INTEGERS_PER_QUEUE;
       const mask = queues[at + MASK] as number;
       if (mask === -1) continue;
-      const ring = queues[at + RING] as number;
+      const block = queues[at + BLOCK] as number;
       const behind =
         (queues[at + HEAD] as number) + (queues[at + SIZE] as number) * INTEGERS_PER_ENTRY;
-      sum += rings.at(ring)[rings.offset(ring) + (behind & mask)] as number;
+      sum += slabs.at(block)[slabs.offset(block) + (behind & mask)] as number;
     }
     this.#touched ^= sum;
   }
 
   /** Reads a byte of every cache line or two of the next frames, up to `aheadBytes`; returns how many frames that is. */
   #touchFrames(
-    ring: Int32Array,
+    entries: Int32Array,
     from: number,
     head: number,
     mask: number,
-    entries: number,
+    waiting: number,
     aheadBytes: number,
   ): number {
     const frames = this.#frames;
@@ -431,8 +433,8 @@ export class SendQueues {
     let read = 0;
     let sum = 0;
     let count = 0;
-    while (count < entries && read < aheadBytes) {
-      const frame = frames.at(frameOf(ring[from + next] as number));
+    while (count < waiting && read < aheadBytes) {
+      const frame = frames.at(frameOf(entries[from + next] as number));
       const { length } = frame;
       for (let i = 0; i < length; i += TOUCH_STRIDE_BYTES) sum += frame[i] as number;
       next = (next + INTEGERS_PER_ENTRY) & mask;
@@ -448,11 +450,11 @@ export class SendQueues {
     const size = queues[at + SIZE] as number;
     if (size * INTEGERS_PER_ENTRY > (queues[at + MASK] as number)) this.#grow(at);
     const mask = queues[at + MASK] as number;
-    const ring = queues[at + RING] as number;
+    const block = queues[at + BLOCK] as number;
     const entry =
-      this.#rings.offset(ring) +
+      this.#slabs.offset(block) +
       (((queues[at + HEAD] as number) + size * INTEGERS_PER_ENTRY) & mask);
-    const memory = this.#rings.at(ring);
+    const memory = this.#slabs.at(block);
     memory[entry] = frame;
     memory[entry + 1] = sequence;
     queues[at + SIZE] = size + 1;
@@ -461,20 +463,20 @@ export class SendQueues {
   #grow(at: number): void {
     const queues = this.#queues;
     const held = (queues[at + MASK] as number) + 1;
-    const grown = this.#rings.take(Math.max(LEAST_RING, 2 * held));
+    const grown = this.#slabs.take(Math.max(LEAST_BLOCK, 2 * held));
     if (held > 0) {
-      const ring = queues[at + RING] as number;
+      const block = queues[at + BLOCK] as number;
       const head = queues[at + HEAD] as number;
-      const from = this.#rings.at(ring);
-      const to = this.#rings.at(grown);
-      const [fromOffset, toOffset] = [this.#rings.offset(ring), this.#rings.offset(grown)];
+      const from = this.#slabs.at(block);
+      const to = this.#slabs.at(grown);
+      const [fromOffset, toOffset] = [this.#slabs.offset(block), this.#slabs.offset(grown)];
       for (let i = 0; i < held; i += 1) {
         to[toOffset + i] = from[fromOffset + ((head + i) & (held - 1))] as number;
       }
-      this.#rings.giveBack(ring);
+      this.#slabs.giveBack(block);
     }
-    queues[at + RING] = grown;
-    queues[at + MASK] = Math.max(LEAST_RING, 2 * held) - 1;
+    queues[at + BLOCK] = grown;
+    queues[at + MASK] = Math.max(LEAST_BLOCK, 2 * held) - 1;
     queues[at + HEAD] = 0;
   }
 

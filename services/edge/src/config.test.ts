@@ -16,7 +16,7 @@ const DEFAULTS = {
   channelPatterns: ['*'],
   queueSlots: 512,
   queueBytes: 1_048_576,
-  ringBytes: 4_194_304,
+  logBytes: 4_194_304,
   slowGraceMs: 2_000,
   slowMaxLagMs: 30_000,
   maxMessageBytes: 32_768,

@@ -40,7 +40,7 @@ export interface EdgeConfig extends ServiceSettings {
   /** `EDGE_QUEUE_BYTES`: the same in bytes. */
   readonly queueBytes: number;
   /** `EDGE_RING_BYTES`: recent publications that a worker keeps for clients which were refused them. */
-  readonly ringBytes: number;
+  readonly logBytes: number;
   /** `EDGE_SLOW_GRACE_MS`: the least time over which three refusals make a client slow. */
   readonly slowGraceMs: number;
   /** `EDGE_SLOW_MAX_LAG_MS`: the longest that a client may be behind without catching up once. */
@@ -157,7 +157,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     channelPatterns: env.list('EDGE_CHANNELS', { default: ['*'], allowed: CHANNEL_PATTERN }),
     queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, 65_536),
     queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
-    ringBytes: int('EDGE_RING_BYTES', 4 * MIB, 0, 1024 * MIB),
+    logBytes: int('EDGE_RING_BYTES', 4 * MIB, 0, 1024 * MIB),
     slowGraceMs: int('EDGE_SLOW_GRACE_MS', 2_000, 0, 600_000),
     slowMaxLagMs: int('EDGE_SLOW_MAX_LAG_MS', 30_000, 1_000, 600_000),
     memoryLimitBytes: int('EDGE_MEMORY_LIMIT_BYTES', 0, 0, MAX_MEMORY_BYTES),

@@ -212,7 +212,7 @@ function hubLimits(config: EdgeConfig) {
     lingerMs: config.lingerMs,
     maxPublicationBytes: config.maxPublicationBytes,
     maxHistory: config.maxHistory,
-    maxReplayBytes: largestReplay(config.ringBytes),
+    maxReplayBytes: largestReplay(config.logBytes),
     historyReadRate: config.historyReadRate,
     tailCheckMs: config.tailCheckSeconds * 1_000,
   };

@@ -39,7 +39,7 @@ const SETTLE_STEP_MS = 500;
 const TROUBLE: Omit<TierSettings, 'delayMs'> = {
   hub: { maxHistory: 12, tailCheckMs: 1_000 },
   fanOut: {
-    ringBytes: 4_000,
+    logBytes: 4_000,
     outbox: { ...LIMITS, slots: 8 },
     slow: { graceMs: 2_000, maxLagMs: 5_000 },
     subscriptions: {
@@ -55,7 +55,7 @@ const TROUBLE: Omit<TierSettings, 'delayMs'> = {
 };
 const PEACE: typeof TROUBLE = {
   hub: { maxHistory: 1_000, tailCheckMs: 1_000 },
-  fanOut: { ringBytes: 1_000_000, requestRate: { perSecond: 1_000, burst: 1_000_000 } },
+  fanOut: { logBytes: 1_000_000, requestRate: { perSecond: 1_000, burst: 1_000_000 } },
   historySize: 1_000,
 };
 

@@ -11,7 +11,7 @@ import { LIMITS } from './testing/test-connection.ts';
 const CHANNELS = ['a', 'b'];
 const CLIENTS = 3;
 const MAX_HISTORY = 12;
-/** What a publication counts in the ring, about. */
+/** What a publication counts in the publication log, about. */
 const PUBLICATION_BYTES = 350;
 
 /** What Redis holds of a channel, and the hub has passed on. */
@@ -53,7 +53,7 @@ class World implements Disposable {
 
   constructor(ringEntries: number) {
     this.#server = new FanOutUnderTest({
-      ringBytes: ringEntries * PUBLICATION_BYTES,
+      logBytes: ringEntries * PUBLICATION_BYTES,
       outbox: { ...LIMITS, slots: 8 },
       subscriptions: {
         maxChannelsPerClient: 8,

@@ -236,7 +236,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
   });
 
   it('does not depend on the log for what is published while an answer is awaited', () => {
-    using server = new FanOutUnderTest({ ringBytes: 10_000 });
+    using server = new FanOutUnderTest({ logBytes: 10_000 });
     const client = server.client();
     resume(client, 7);
     server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 10 });
@@ -296,7 +296,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
 describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
   const KIB = 1024;
   const DATA = 'x'.repeat(500);
-  /** Eight of these are more than the ring of 4 MiB: each publication counts about 850 bytes. */
+  /** Eight of these are more than a log of 4 MiB: each publication counts about 850 bytes. */
   const CHANNELS = Array.from({ length: 8 }, (_, i) => `c${i}`);
 
   function pageOf(channel: string) {
@@ -304,7 +304,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
   }
 
   it('are kept in full, however much one client is promised', async () => {
-    using server = new FanOutUnderTest({ ringBytes: 4 * KIB * KIB });
+    using server = new FanOutUnderTest({ logBytes: 4 * KIB * KIB });
     const client = server.client();
     const channels = CHANNELS.map((channel) => ({ channel, history: 1_000 }));
     client.request({ type: 'subscribe', channels });
@@ -325,7 +325,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
   });
 
   it('wait for room while a client reads nothing, and its connection ends for it', async () => {
-    using server = new FanOutUnderTest({ ringBytes: 2 * KIB * KIB });
+    using server = new FanOutUnderTest({ logBytes: 2 * KIB * KIB });
     const stalled = server.client();
     stalled.stall();
     const channels = CHANNELS.map((channel) => ({ channel, history: 1_000 }));
@@ -352,7 +352,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
   });
 
   it('outlast whatever is published meanwhile', () => {
-    using server = new FanOutUnderTest({ ringBytes: 20_000, outbox: { ...LIMITS, slots: 8 } });
+    using server = new FanOutUnderTest({ logBytes: 20_000, outbox: { ...LIMITS, slots: 8 } });
     const client = server.client();
     client.stall();
     resume(client, 80);
@@ -392,7 +392,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
   });
 
   it('of one replay that is too long by itself are not made', () => {
-    using server = new FanOutUnderTest({ ringBytes: 10_000 });
+    using server = new FanOutUnderTest({ logBytes: 10_000 });
     const client = server.client();
     resume(client, 0);
     server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
@@ -437,7 +437,7 @@ describe('FanOut: what has its place between publications', () => {
   });
 
   it('tells what is lost of an epoch under that epoch too', () => {
-    using server = new FanOutUnderTest({ ringBytes: 1_000 });
+    using server = new FanOutUnderTest({ logBytes: 1_000 });
     const client = server.subscriber('a', 'E', 0);
     client.stall();
     publish(server, 1, 600);

@@ -71,11 +71,11 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
       const { logBytes } = server.fanOut;
       expect(logBytes).toBeGreaterThan(100_000);
       vi.advanceTimersByTime(5_000);
-      expect(server.fanOut.queueRingBytes).toBeGreaterThan(0);
+      expect(server.fanOut.queueEntryBytes).toBeGreaterThan(0);
       expect(server.fanOut.logBytes).toBe(logBytes);
       for (const client of clients) client.end();
       vi.advanceTimersByTime(3_000);
-      expect(server.fanOut.queueRingBytes).toBe(0);
+      expect(server.fanOut.queueEntryBytes).toBe(0);
       expect(server.fanOut.logBytes).toBeLessThan(1_000);
     } finally {
       vi.useRealTimers();

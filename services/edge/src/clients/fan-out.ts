@@ -55,7 +55,7 @@ export interface FanOutSettings {
   readonly outbox: OutboxLimits;
   readonly slow: SlowPolicy;
   /** Recent publications that are kept for clients which were refused them, in bytes; 0 for none. */
-  readonly ringBytes: number;
+  readonly logBytes: number;
   readonly subscriptions: SubscriptionLimits;
   readonly liveness: LivenessLimits;
   /** Whether what goes beyond a rate is refused. */
@@ -138,7 +138,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   ) {
     this.#settings = settings;
     this.#writer = new FrameWriter(directWriteBy(settings.writes));
-    this.#log = new PublicationLog(settings.ringBytes);
+    this.#log = new PublicationLog(settings.logBytes);
     this.#queues = new SendQueues(settings.outbox);
     this.#events = events;
     const guard = new LimitGuard(settings.enforcesRates, events.limited);
@@ -183,8 +183,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   /** Bytes of memory that it has for the entries of queues, which refer to the publications that wait. */
-  get queueRingBytes(): number {
-    return this.#queues.ringBytes;
+  get queueEntryBytes(): number {
+    return this.#queues.entryBytes;
   }
 
   /** Bytes of publications that it keeps for clients that are behind and for those that resume. */

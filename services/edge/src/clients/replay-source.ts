@@ -42,8 +42,8 @@ interface Question {
 const LARGEST_SHARE = 0.5;
 
 /** What may be replayed of one channel at once by a worker that keeps so many bytes, in bytes. */
-export function largestReplay(ringBytes: number): number {
-  return ringBytes * LARGEST_SHARE;
+export function largestReplay(logBytes: number): number {
+  return logBytes * LARGEST_SHARE;
 }
 
 /**

@@ -11,7 +11,7 @@ export interface FanOutStatistics {
   deliveries: number;
   /** Publications that a client's full queue refused. */
   refusals: number;
-  /** Refused publications that were queued after all, from the ring. */
+  /** Refused publications that were queued after all, from the publication log. */
   caughtUp: number;
 }
 

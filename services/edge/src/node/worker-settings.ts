@@ -27,7 +27,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
       controls,
       controlBytes: controls * CONTROL_BYTES,
     },
-    ringBytes: config.ringBytes,
+    logBytes: config.logBytes,
     slow: { graceMs: config.slowGraceMs, maxLagMs: config.slowMaxLagMs },
     subscriptions: {
       maxChannelsPerClient: config.maxChannelsPerClient,

@@ -25,9 +25,9 @@ it('tells who listens to what, how far behind clients are, and what is held for 
       'up to 511': 0,
       more: 1,
     },
-    queueRingBytes: one.fanOut.queueRingBytes + other.fanOut.queueRingBytes,
+    queueEntryBytes: one.fanOut.queueEntryBytes + other.fanOut.queueEntryBytes,
     logBytes: one.fanOut.logBytes + other.fanOut.logBytes,
   });
-  expect(one.fanOut.queueRingBytes).toBeGreaterThan(0);
+  expect(one.fanOut.queueEntryBytes).toBeGreaterThan(0);
   expect(one.fanOut.logBytes).toBeGreaterThan(20_000);
 });

@@ -18,7 +18,7 @@ export interface FanOutDescription {
    * In bytes: memory for the entries of queues, which only refer to the publications that wait, and publications kept
    * for clients that are behind or resume.
    */
-  readonly queueRingBytes: number;
+  readonly queueEntryBytes: number;
   readonly logBytes: number;
 }
 
@@ -29,7 +29,7 @@ export function describeFanOut(fanOut: FanOut): FanOutDescription {
     subscriptions: fanOut.index.subscriptions,
     busiestChannels: Object.fromEntries(busiest.slice(0, LISTED_CHANNELS)),
     connectionsByQueueDepth: countByDepth(fanOut),
-    queueRingBytes: fanOut.queueRingBytes,
+    queueEntryBytes: fanOut.queueEntryBytes,
     logBytes: fanOut.logBytes,
   };
 }
@@ -43,7 +43,7 @@ export function addDescriptions(descriptions: readonly FanOutDescription[]): Fan
     subscriptions: sum((each) => each.subscriptions),
     busiestChannels: addCounts(descriptions.map((each) => each.busiestChannels)),
     connectionsByQueueDepth: addCounts(descriptions.map((each) => each.connectionsByQueueDepth)),
-    queueRingBytes: sum((each) => each.queueRingBytes),
+    queueEntryBytes: sum((each) => each.queueEntryBytes),
     logBytes: sum((each) => each.logBytes),
   };
 }

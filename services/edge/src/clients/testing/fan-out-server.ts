@@ -118,7 +118,7 @@ export class FanOutServer implements AsyncDisposable {
 export const DEFAULTS: FanOutSettings = {
   outbox: LIMITS,
   slow: { graceMs: 60_000, maxLagMs: 60_000 },
-  ringBytes: 0,
+  logBytes: 0,
   subscriptions: {
     maxChannelsPerClient: 512,
     maxHistory: 1_000,

@@ -93,7 +93,7 @@ export class FanOutUnderTest implements Disposable {
   readonly fanOut: FanOut;
 
   constructor(settings: Partial<FanOutSettings> = {}) {
-    const all = { ...DEFAULTS, ringBytes: 1_000_000, ...settings };
+    const all = { ...DEFAULTS, logBytes: 1_000_000, ...settings };
     this.fanOut = new FanOut(all, this.events, this.upstream.connect);
     this.upstream.listener.restored();
   }
