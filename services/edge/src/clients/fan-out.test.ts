@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { FlushQueue } from '../outbound/flush-round.ts';
+import { FlushRound } from '../outbound/flush-round.ts';
 import { availableCall } from '../outbound/socket-send.ts';
 import { TIMEOUT_MS, until } from './testing/deadline.ts';
 import { FanOutServer } from './testing/fan-out-server.ts';
@@ -43,7 +43,7 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
   });
 
   it('tells the queue of flushes how much came in, and whether anyone waits for it', async () => {
-    const mark = vi.spyOn(FlushQueue.prototype, 'mark');
+    const mark = vi.spyOn(FlushRound.prototype, 'mark');
     try {
       await using server = await FanOutServer.start();
       const client = await server.client(['a']);

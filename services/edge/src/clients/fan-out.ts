@@ -31,8 +31,8 @@ import type {
   ResyncNotice,
 } from '../feed.ts';
 import { type Limited, LimitGuard } from '../limits.ts';
-import { FlushQueue } from '../outbound/flush-round.ts';
-import { Flusher } from '../outbound/flush-scheduler.ts';
+import { FlushRound } from '../outbound/flush-round.ts';
+import { FlushScheduler } from '../outbound/flush-scheduler.ts';
 import { FrameWriter } from '../outbound/frame-writer.ts';
 import {
   descriptorOf,
@@ -70,8 +70,8 @@ export interface FanOutSettings {
   readonly silentSeconds: number;
   /** Under load, how far apart rounds of flushes may begin because of a pause, in ms; 0 for no pause. */
   readonly flushMs: number;
-  /** See `Flusher`. */
-  readonly roundsApart: number;
+  /** See `FlushScheduler`. */
+  readonly roundSpacing: number;
   /** How frames go to the kernel. */
   readonly writes: WriteCall;
   /** Whether what goes there before the client has read it is to be bounded; see `needsSendWindow`. */
@@ -118,13 +118,13 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #connections = new Set<Connection>();
   readonly #writer: FrameWriter;
   readonly #round = createDeliveryRound<Connection>();
-  readonly #queue: FlushQueue<Connection>;
+  readonly #flushRound: FlushRound<Connection>;
   readonly #time = new AttendedTime(performance.now());
   readonly #due = new DueTimes<Connection>();
   readonly #notices = new StateNotices(this.#connections);
   readonly #ticker: NodeJS.Timeout;
   #tending: NodeJS.Immediate | undefined;
-  readonly #flusher: Flusher;
+  readonly #flushScheduler: FlushScheduler;
   #opened = 0;
   #isStopped = false;
   /** Which of the parts of all queues is trimmed next. */
@@ -156,12 +156,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
       guard,
       settings.maxErrors,
     );
-    this.#queue = new FlushQueue(this.#round.dirty, (publishedAt) => {
+    this.#flushRound = new FlushRound(this.#round.dirty, (publishedAt) => {
       events.published(Date.now() - publishedAt);
     });
-    this.#flusher = new Flusher(settings.flushMs, settings.roundsApart, () => {
-      const goesOn = this.#queue.flushSome();
-      if (!goesOn && !this.#queue.isEmpty) this.#flusher.schedule();
+    this.#flushScheduler = new FlushScheduler(settings.flushMs, settings.roundSpacing, () => {
+      const goesOn = this.#flushRound.flushSome();
+      if (!goesOn && !this.#flushRound.isEmpty) this.#flushScheduler.schedule();
       return goesOn;
     });
     this.#ticker = setInterval(() => this.#tick(), BEAT_MS);
@@ -238,7 +238,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     clearImmediate(this.#tending);
     this.#isStopped = true;
     await inTurns(this.#connections, (connection) => connection.terminate('draining'));
-    this.#flusher.stop();
+    this.#flushScheduler.stop();
   }
 
   // What upstream tells.
@@ -256,7 +256,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const queued = audience.members.length - refused;
     this.statistics.deliveries += queued;
     this.#applyVerdicts();
-    this.#queue.mark(publication.publishedAt, publication.body.length, queued > 0);
+    this.#flushRound.mark(publication.publishedAt, publication.body.length, queued > 0);
   }
 
   acknowledged(acknowledgements: readonly Acknowledgement[]): void {
@@ -308,7 +308,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   needsFlush(connection: Connection): void {
     this.#round.dirty.push(connection);
-    this.#flusher.schedule();
+    this.#flushScheduler.schedule();
   }
 
   blocked(connection: Connection): void {
@@ -360,7 +360,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     for (const connection of slow) connection.close('slow');
     nearlyFull.length = 0;
     slow.length = 0;
-    if (!this.#queue.isEmpty) this.#flusher.schedule();
+    if (!this.#flushRound.isEmpty) this.#flushScheduler.schedule();
   }
 
   #tick(): void {

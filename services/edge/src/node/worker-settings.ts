@@ -10,7 +10,7 @@ import { compileChannelPatterns } from '../clients/channel-filter.ts';
 import type { FanOutSettings } from '../clients/fan-out.ts';
 import { type EdgeConfig, SPARE_CONTROLS } from '../config.ts';
 import { maxBodyBytes } from '../hub/encode-publication.ts';
-import { roundsApart } from '../outbound/flush-scheduler.ts';
+import { roundSpacing } from '../outbound/flush-scheduler.ts';
 import { needsSendWindow } from '../outbound/send-window.ts';
 
 /** What a control frame takes at most on average, in bytes: a gap with the longest names is smaller. */
@@ -45,7 +45,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     subscribeRate: config.subscribeRate,
     silentSeconds: config.silentSeconds,
     flushMs: config.flushMs,
-    roundsApart: roundsApart(config.workers, availableParallelism()),
+    roundSpacing: roundSpacing(config.workers, availableParallelism()),
     writes: config.writes,
     isWindowed: needsSendWindow(),
     welcome: {

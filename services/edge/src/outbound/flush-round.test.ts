@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FlushQueue } from './flush-round.ts';
+import { FlushRound } from './flush-round.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] });
@@ -34,7 +34,7 @@ class Client {
 function setUp() {
   const waiting: Client[] = [];
   const flushed: number[] = [];
-  const queue = new FlushQueue<Client>(waiting, (publishedAt) => flushed.push(publishedAt));
+  const queue = new FlushRound<Client>(waiting, (publishedAt) => flushed.push(publishedAt));
   return { waiting, flushed, queue };
 }
 
@@ -53,7 +53,7 @@ function underWay(size = 200) {
   return { queue, flushedIn };
 }
 
-describe('FlushQueue', () => {
+describe('FlushRound', () => {
   it('flushes everyone once, in the order in which they came', () => {
     const { waiting, queue } = setUp();
     const order: number[] = [];

@@ -65,7 +65,7 @@ interface Mark {
  * are all flushed in it; whoever comes to wait meanwhile is flushed in the next. So each client is
  * written to once a round, and the longer a round takes, the more leaves in one write.
  */
-export class FlushQueue<S extends Flushable> {
+export class FlushRound<S extends Flushable> {
   readonly #waiting: S[];
   readonly #flushed: (publishedAt: number) => void;
   readonly #marks: Mark[] = [];

@@ -132,7 +132,7 @@ export const DEFAULTS: FanOutSettings = {
   subscribeRate: { perSecond: 1_000, burst: 1_000 },
   silentSeconds: 60,
   flushMs: 0,
-  roundsApart: 2,
+  roundSpacing: 2,
   writes: 'write',
   isWindowed: false,
   welcome: {
