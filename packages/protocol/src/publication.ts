@@ -35,7 +35,7 @@ export function checkPayload(bytes: Uint8Array): Payload {
 }
 
 /** Why a payload cannot be delivered. */
-export type PayloadFault =
+export type UndeliverableReason =
   /** Larger than the limit, as it came or as a JSON string. */
   | 'too_large'
   /** Not UTF-8. */

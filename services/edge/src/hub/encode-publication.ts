@@ -1,9 +1,13 @@
 import type { Publication } from '@tradewind/fanout';
-import { encodePublicationBody, measurePayload, type PayloadFault } from '@tradewind/protocol';
+import {
+  encodePublicationBody,
+  measurePayload,
+  type UndeliverableReason,
+} from '@tradewind/protocol';
 import type { TailMemory } from './tail-memory.ts';
 
 /** Why a payload is not passed on. */
-export type DropReason = PayloadFault;
+export type DropReason = UndeliverableReason;
 
 export type Intake =
   | { readonly ok: true; readonly publication: Publication }
