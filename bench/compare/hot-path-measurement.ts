@@ -35,13 +35,19 @@ export interface HotPathCost {
 }
 
 /**
- * As much of the edge's writer as is measured. The edge is a program that exports nothing, so the
- * one file is loaded by its path.
+ * As much of the edge's writer as is measured. The edge is a program that exports nothing, so its files
+ * are loaded by their paths.
  */
 interface FrameWriterModule {
-  readonly FrameWriter: new () => {
+  readonly FrameWriter: new (
+    format: unknown,
+  ) => {
     write(outbox: Outbox, sink: NullSink, cautious: boolean, unblocked: () => void): void;
   };
+}
+
+interface JsonFramesModule {
+  readonly JSON_FRAMES: unknown;
 }
 
 /** A socket whose kernel always has room. */
@@ -53,6 +59,7 @@ interface NullSink {
 interface Client {
   readonly outbox: Outbox;
   readonly queueId: number;
+  readonly group: number;
 }
 
 const CHANNEL = 'BTC.trade';
@@ -74,16 +81,17 @@ const FLUSHES_PER_READING = 8;
 
 /** Measures {@link deliver} and the edge's `FrameWriter.write` into a sink that takes everything. */
 export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
-  const path = `${WORKSPACE_ROOT}services/edge/src/outbound/frame-writer.ts`;
-  const { FrameWriter } = (await import(path)) as FrameWriterModule;
-  const writer = new FrameWriter();
+  const room = `${WORKSPACE_ROOT}services/edge/src/outbound`;
+  const { FrameWriter } = (await import(`${room}/frame-writer.ts`)) as FrameWriterModule;
+  const { JSON_FRAMES } = (await import(`${room}/json-frames.ts`)) as JsonFramesModule;
+  const writer = new FrameWriter(JSON_FRAMES);
   const index = new SubscriptionIndex<Client>();
   const policy = { graceMs: 2_000, maxLagMs: 30_000 };
   const log = new PublicationLog(16 * 1024 * 1024);
   const queues = new SendQueues(OUTBOX_LIMITS);
   const clients = Array.from({ length: load.clients }, () => {
     const outbox = new Outbox(queues, policy, log);
-    return { outbox, queueId: outbox.queueId };
+    return { outbox, queueId: outbox.queueId, group: 0 };
   });
   for (const client of clients) index.add(CHANNEL, client);
   const publications = Array.from({ length: PUBLICATIONS }, () => publicationOf(load.payloadBytes));

@@ -89,6 +89,7 @@ interface Client {
   readonly index: SubscriptionIndex<Client>;
   readonly outbox: Outbox;
   readonly queueId: number;
+  readonly group: number;
   /** The numbers of the channels that it holds. */
   readonly channels: readonly number[];
 }
@@ -225,7 +226,7 @@ function createNode(
       (_, nth) => (i * channelsPerClient + nth) % channels.length,
     );
     const outbox = new Outbox(queues, policy, log);
-    const client = { index, outbox, queueId: outbox.queueId, channels: held };
+    const client = { index, outbox, queueId: outbox.queueId, group: 0, channels: held };
     for (const channel of held) index.add(channels[channel] as string, client);
     clients.push(client);
   }

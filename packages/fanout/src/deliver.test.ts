@@ -27,7 +27,7 @@ function client(name: string, offered: number, blocked: boolean): Client {
   const outbox = new Outbox(queues, POLICY, new PublicationLog(0));
   outbox.blocked = blocked;
   for (let i = 0; i < offered; i += 1) outbox.offer(publication(), 0);
-  return { name, outbox, queueId: outbox.queueId };
+  return { name, outbox, queueId: outbox.queueId, group: 0 };
 }
 
 function audienceOf(members: readonly Client[]): Audience<Client> {
@@ -93,13 +93,13 @@ describe('deliver', () => {
         const clients = states.map(({ offered, blocked }, n) => client(`${n}`, offered, blocked));
         for (const one of clients) index.add(CHANNEL, one);
         const round = createDeliveryRound<Client>();
-        const members = index.get(CHANNEL);
+        const { members } = index.audience(CHANNEL);
         const before = [...members];
         const refusedBefore = clients.map(({ outbox }) => outbox.lastSequence - outbox.depth);
 
         deliver(publication(), index.audience(CHANNEL), queues, now, round);
 
-        expect(index.get(CHANNEL)).toBe(members);
+        expect(index.audience(CHANNEL).members).toBe(members);
         expect(members).toEqual(before);
         const listed = [...round.dirty, ...round.nearlyFull, ...round.slow];
         expect(new Set(listed).size).toBe(listed.length);

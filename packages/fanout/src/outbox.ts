@@ -17,6 +17,11 @@ import { hasStruckOut, lagsTooLong, type Pace, type SlowPolicy } from './slow-po
  */
 export type OutboxVerdict = 'queued' | 'wasIdle' | 'nearlyFull' | 'refused' | 'slow';
 
+/** What one client is sent of a publication, behind its number. */
+export type BodyOf = (publication: Publication) => Uint8Array;
+
+const sharedBody: BodyOf = ({ body }) => body;
+
 /**
  * Publications of the log that one {@link Outbox.catchUp} looks at; most may be of channels that this
  * client does not receive. So one client that is far behind does not hold up the others.
@@ -41,6 +46,7 @@ export class Outbox {
   /** Whether it was spared for its lag since it last kept up. */
   #isSpared = false;
   readonly #policy: SlowPolicy;
+  readonly #bodyOf: BodyOf;
   readonly #log: PublicationLog;
   readonly #pace: Pace = { refusalsInARow: 0, firstRefusedAt: 0 };
 
@@ -49,8 +55,15 @@ export class Outbox {
    *
    * @param queues those of all outboxes of a worker.
    * @param log holds each publication before it is offered.
+   * @param bodyOf what this client is sent of a publication in the log or in a replay; the publication's body by default.
    */
-  constructor(queues: SendQueues, policy: SlowPolicy, log: PublicationLog) {
+  constructor(
+    queues: SendQueues,
+    policy: SlowPolicy,
+    log: PublicationLog,
+    bodyOf: BodyOf = sharedBody,
+  ) {
+    this.#bodyOf = bodyOf;
     this.#queues = queues;
     this.#policy = policy;
     this.#log = log;
@@ -230,8 +243,10 @@ export class Outbox {
     const end = backlog.position + CATCH_UP_LOOKS;
     let queued = 0;
     for (;;) {
-      const body = backlog.peek(end)?.body;
-      if (body === undefined || !this.#queues.hasRoomFor(this.#queueId, body)) break;
+      const publication = backlog.peek(end);
+      if (publication === undefined) break;
+      const body = this.#bodyOf(publication);
+      if (!this.#queues.hasRoomFor(this.#queueId, body)) break;
       this.#queues.pushPublication(this.#queueId, body, this.lastSequence - backlog.owed + 1);
       backlog.shift();
       queued += 1;

@@ -3,7 +3,11 @@ import { expect, it } from 'vitest';
 import { SubscriptionIndex } from './subscription-index.ts';
 
 const CHANNELS = ['a', 'b', 'c', 'd', 'e'];
-const CLIENTS = [0, 1, 2, 3, 4, 5].map((number) => ({ number, queueId: 10 + number }));
+const CLIENTS = [0, 1, 2, 3, 4, 5].map((number) => ({
+  number,
+  queueId: 10 + number,
+  group: number % 3,
+}));
 
 type Client = (typeof CLIENTS)[number];
 
@@ -59,7 +63,7 @@ const OPERATIONS: Record<string, Operation> = {
 
 function expectEqual(index: SubscriptionIndex<Client>, model: Model): void {
   const counts = [...model].map(([channel, members]) => [channel, members.size] as const);
-  expect([...index.counts()]).toEqual(counts);
+  expect([...index.counts()].sort()).toEqual([...counts].sort());
   expect(index.channels).toBe(model.size);
   expect(index.subscriptions).toBe(counts.reduce((sum, [, size]) => sum + size, 0));
   expect(CLIENTS.map((client) => index.held(client))).toEqual(
@@ -69,9 +73,12 @@ function expectEqual(index: SubscriptionIndex<Client>, model: Model): void {
     const expected = CLIENTS.filter((client) => model.get(channel)?.has(client) === true);
     const members = index.get(channel).toSorted((a, b) => a.number - b.number);
     expect(members).toEqual(expected);
-    const audience = index.audience(channel);
-    expect(audience.members).toBe(index.get(channel));
-    expect(audience.queueIds).toEqual(audience.members.map(({ queueId }) => queueId));
+    const audiences = [0, 1, 2].map((group) => index.audience(channel, group));
+    expect(audiences.flatMap((audience) => audience.members)).toEqual(index.get(channel));
+    for (const [group, audience] of audiences.entries()) {
+      expect(audience.queueIds).toEqual(audience.members.map(({ queueId }) => queueId));
+      expect(audience.members.every((client) => client.group === group)).toBe(true);
+    }
     expect(index.count(channel)).toBe(expected.length);
     expect(CLIENTS.filter((client) => index.has(channel, client))).toEqual(expected);
   }

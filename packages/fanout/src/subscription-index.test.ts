@@ -4,28 +4,48 @@ import { SubscriptionIndex } from './subscription-index.ts';
 interface Client {
   readonly name: string;
   readonly queueId: number;
+  readonly group: number;
 }
 
-const alice: Client = { name: 'alice', queueId: 1 };
-const bob: Client = { name: 'bob', queueId: 2 };
-const carol: Client = { name: 'carol', queueId: 3 };
+const alice: Client = { name: 'alice', queueId: 1, group: 0 };
+const bob: Client = { name: 'bob', queueId: 2, group: 0 };
+const carol: Client = { name: 'carol', queueId: 3, group: 1 };
 
 describe('SubscriptionIndex', () => {
-  it('hands out its own array, the same one each time, so that a lookup copies nothing', () => {
+  it('hands out its own arrays for a delivery, the same ones each time', () => {
     const index = new SubscriptionIndex<Client>();
     index.add('BTC.trade', alice);
-    const before = index.get('BTC.trade');
+    const before = index.audience('BTC.trade').members;
     index.add('BTC.trade', bob);
-    expect(index.get('BTC.trade')).toBe(before);
+    expect(index.audience('BTC.trade').members).toBe(before);
     expect(before).toEqual([alice, bob]);
   });
 
   it('gives nobody for a channel without subscribers, in a list that nobody can write to', () => {
     const index = new SubscriptionIndex<Client>();
-    const nobody = index.get('BTC.trade') as Client[];
+    const nobody = index.audience('BTC.trade').members as Client[];
     expect(nobody).toEqual([]);
     expect(() => nobody.push(alice)).toThrow(TypeError);
-    expect(new SubscriptionIndex<Client>().get('ETH.trade')).toEqual([]);
+    expect(index.audience('ETH.trade', 7).members).toEqual([]);
+    expect(index.get('BTC.trade')).toEqual([]);
+  });
+
+  it('keeps the groups of a channel apart for deliveries, and together for everything else', () => {
+    const index = new SubscriptionIndex<Client>();
+    for (const client of [carol, alice, bob]) index.add('BTC.trade', client);
+    index.add('ETH.trade', carol);
+    expect(index.audience('BTC.trade', 0)).toMatchObject({
+      members: [alice, bob],
+      queueIds: [1, 2],
+    });
+    expect(index.audience('BTC.trade', 1)).toMatchObject({ members: [carol], queueIds: [3] });
+    expect(index.get('BTC.trade')).toEqual([alice, bob, carol]);
+    expect([...index.counts()]).toEqual([
+      ['BTC.trade', 3],
+      ['ETH.trade', 1],
+    ]);
+    index.removeClient(carol);
+    expect([index.channels, index.count('BTC.trade'), index.subscriptions]).toEqual([1, 2, 2]);
   });
 
   it('says whether an add or a remove changed anything', () => {

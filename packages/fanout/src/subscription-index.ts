@@ -1,13 +1,18 @@
-/** What the index needs to know of a subscriber. */
+/** What the index needs to know of a subscriber. None of it may change while the subscriber is in the index. */
 export interface QueueOwner {
-  /** The place of its queue; it must stay the same while the subscriber is in the index. */
+  /** The number of its queue among those of its worker. */
   readonly queueId: number;
+  /**
+   * Which of a channel's audiences it belongs to: a small integer, from 0. One audience is offered the same bytes, so
+   * subscribers that speak another format are in another group.
+   */
+  readonly group: number;
 }
 
-/** Who receives a channel, in no particular order. */
+/** Who receives a channel, of one group and in no particular order. */
 export interface Audience<S> {
   readonly members: readonly S[];
-  /** Next to each member its place: what the delivery loop runs over, as it is. */
+  /** The queue of each member, beside it: the delivery loop runs over these alone. */
   readonly queueIds: readonly number[];
 }
 
@@ -21,19 +26,21 @@ const NOBODY: readonly never[] = Object.freeze([]);
 const NO_AUDIENCE: Audience<never> = Object.freeze({ members: NOBODY, queueIds: NOBODY });
 
 /**
- * Who receives which channel. Every operation costs the same however large the index is:
- * `removeClient` alone grows, with the number of channels which that client holds.
+ * Who receives which channel. Every operation costs the same however large the index is. Only `removeClient` costs more
+ * with the number of channels that its client holds, and everything with the number of groups.
  *
  * Invariant: for every member m at position p of an entry e, `#positions.get(m).get(e) === p`.
  */
 export class SubscriptionIndex<S extends QueueOwner> {
-  readonly #entries = new Map<string, Entry<S>>();
+  /** The entries of each group, by channel. A channel has an entry in every group that has a subscriber of it. */
+  readonly #groups: Map<string, Entry<S>>[] = [new Map()];
   readonly #positions = new Map<S, Map<Entry<S>, number>>();
+  #channels = 0;
   #subscriptions = 0;
 
   /** Channels with at least one subscriber. */
   get channels(): number {
-    return this.#entries.size;
+    return this.#channels;
   }
 
   /** Subscriptions over all channels. */
@@ -41,13 +48,9 @@ export class SubscriptionIndex<S extends QueueOwner> {
     return this.#subscriptions;
   }
 
-  /** Adds a subscription; false if it was there already. */
+  /** Adds a subscription. Returns false if it was there already. */
   add(channel: string, subscriber: S): boolean {
-    let entry = this.#entries.get(channel);
-    if (entry === undefined) {
-      entry = { channel, members: [], queueIds: [] };
-      this.#entries.set(channel, entry);
-    }
+    const entry = this.#entryOf(channel, subscriber.group);
     let held = this.#positions.get(subscriber);
     if (held === undefined) {
       held = new Map();
@@ -60,16 +63,16 @@ export class SubscriptionIndex<S extends QueueOwner> {
     return true;
   }
 
-  /** Adds several; returns how many were new. */
+  /** Adds several subscriptions. Returns how many were new. */
   addMultiple(channels: Iterable<string>, subscriber: S): number {
     let added = 0;
     for (const channel of channels) if (this.add(channel, subscriber)) added += 1;
     return added;
   }
 
-  /** Removes a subscription; false if there was none. */
+  /** Removes a subscription. Returns false if there was none. */
   remove(channel: string, subscriber: S): boolean {
-    const entry = this.#entries.get(channel);
+    const entry = this.#groups[subscriber.group]?.get(channel);
     const held = this.#positions.get(subscriber);
     if (entry === undefined || held === undefined) return false;
     const position = held.get(entry);
@@ -80,14 +83,14 @@ export class SubscriptionIndex<S extends QueueOwner> {
     return true;
   }
 
-  /** Removes several; returns how many there were. */
+  /** Removes several subscriptions. Returns how many there were. */
   removeMultiple(channels: Iterable<string>, subscriber: S): number {
     let removed = 0;
     for (const channel of channels) if (this.remove(channel, subscriber)) removed += 1;
     return removed;
   }
 
-  /** Removes all that a subscriber holds; returns the names of those channels. */
+  /** Removes all that a subscriber holds. Returns the names of those channels. */
   removeClient(subscriber: S): string[] {
     const held = this.#positions.get(subscriber);
     if (held === undefined) return [];
@@ -100,22 +103,27 @@ export class SubscriptionIndex<S extends QueueOwner> {
     return channels;
   }
 
-  /**
-   * The subscribers of a channel: the index's own array, not a copy. It is valid until the next
-   * change of the index, and nobody may write to it.
-   */
-  get(channel: string): readonly S[] {
-    return this.#entries.get(channel)?.members ?? NOBODY;
+  /** The subscribers of a channel, of all groups. The caller owns the array. */
+  get(channel: string): S[] {
+    const [first, ...others] = this.#groups.map((entries) => entries.get(channel)?.members ?? []);
+    return (first ?? []).concat(...others);
   }
 
-  /** The same with their places, for a delivery. */
-  audience(channel: string): Audience<S> {
-    return this.#entries.get(channel) ?? NO_AUDIENCE;
+  /**
+   * The subscribers of a channel in one group, with their queues: the index's own arrays, not copies. They are valid
+   * until the next change of the index, and nobody may write to them.
+   *
+   * @param group the first one by default.
+   */
+  audience(channel: string, group = 0): Audience<S> {
+    return this.#groups[group]?.get(channel) ?? NO_AUDIENCE;
   }
 
   /** How many subscribers a channel has. */
   count(channel: string): number {
-    return this.#entries.get(channel)?.members.length ?? 0;
+    let count = 0;
+    for (const entries of this.#groups) count += entries.get(channel)?.members.length ?? 0;
+    return count;
   }
 
   /** How many channels a subscriber receives. */
@@ -125,13 +133,30 @@ export class SubscriptionIndex<S extends QueueOwner> {
 
   /** Whether this subscriber receives this channel. */
   has(channel: string, subscriber: S): boolean {
-    const entry = this.#entries.get(channel);
+    const entry = this.#groups[subscriber.group]?.get(channel);
     return entry !== undefined && this.#positions.get(subscriber)?.has(entry) === true;
   }
 
-  /** The channels with their numbers of subscribers, in order of their first subscription. */
+  /** The channels with their numbers of subscribers: each channel once, those of the first group before the others. */
   *counts(): Generator<readonly [channel: string, subscribers: number]> {
-    for (const { channel, members } of this.#entries.values()) yield [channel, members.length];
+    for (const [group, entries] of this.#groups.entries()) {
+      for (const channel of entries.keys()) {
+        const isFirst = !this.#groups.slice(0, group).some((earlier) => earlier.has(channel));
+        if (isFirst) yield [channel, this.count(channel)];
+      }
+    }
+  }
+
+  #entryOf(channel: string, group: number): Entry<S> {
+    while (this.#groups.length <= group) this.#groups.push(new Map());
+    const entries = this.#groups[group] as Map<string, Entry<S>>;
+    let entry = entries.get(channel);
+    if (entry === undefined) {
+      if (this.count(channel) === 0) this.#channels += 1;
+      entry = { channel, members: [], queueIds: [] };
+      entries.set(channel, entry);
+    }
+    return entry;
   }
 
   /** Takes a position out of an entry by moving the last member into it. */
@@ -139,7 +164,10 @@ export class SubscriptionIndex<S extends QueueOwner> {
     this.#subscriptions -= 1;
     const last = entry.members.pop() as S;
     entry.queueIds.pop();
-    if (entry.members.length === 0) this.#entries.delete(entry.channel);
+    if (entry.members.length === 0) {
+      this.#groups[last.group]?.delete(entry.channel);
+      if (this.count(entry.channel) === 0) this.#channels -= 1;
+    }
     if (position === entry.members.length) return;
     entry.members[position] = last;
     entry.queueIds[position] = last.queueId;

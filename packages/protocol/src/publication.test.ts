@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkPayload, encodePublicationBody } from './publication.ts';
+import { checkPayload, encodePublicationBody, payloadIn } from './publication.ts';
 import type { PublicationMessage } from './server-message.ts';
 
 const TS = 1_795_416_898_073;
@@ -140,6 +140,7 @@ describe('encodePublicationBody', () => {
           data: JSON.parse(data),
         });
         expect(textOf(body).endsWith(`,"data":${data}}`)).toBe(true);
+        expect(textOf(payloadIn(body, channel, at, ts))).toBe(data);
       }),
       { numRuns: 1_000 },
     );

@@ -58,13 +58,13 @@ export function measurePayload(
 }
 
 /**
- * Encodes what all subscribers of a publication receive alike: everything after `{"seq":n`. It is
- * made once a node and shared, so nobody may write to it.
+ * Encodes the body of a publication: everything after `{"seq":n`, which all subscribers receive alike. It is made once a
+ * node and shared, so nobody may write to it.
  *
  * @param channel a name that {@link isChannelName} accepts: it needs no escaping.
  * @param offset the publication's offset, or undefined for a plain one.
  * @param ts when it was published, ms since the Unix epoch.
- * @param json a JSON text that {@link checkPayload} returned; it is copied.
+ * @param json a JSON text that {@link checkPayload} returned. It is copied.
  * @param allocate gives memory that nobody else writes to.
  */
 export function encodePublicationBody(
@@ -74,12 +74,29 @@ export function encodePublicationBody(
   json: Uint8Array,
   allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
 ): Uint8Array {
-  const position = offset === undefined ? '' : `"offset":${offset},`;
-  // One byte a character: the channel's alphabet is ASCII, and so is the rest.
-  const head = `,"channel":"${channel}",${position}"ts":${ts},"data":`;
+  const head = headOf(channel, offset, ts);
   const body = allocate(head.length + json.length + 1);
   encoder.encodeInto(head, body);
   body.set(json, head.length);
   body[body.length - 1] = 0x7d;
   return body;
+}
+
+/**
+ * The payload in a body that {@link encodePublicationBody} made of the same arguments: a view, not a copy. So the body in
+ * another format can be made of this one where somebody wants it, and no publication carries a number for that.
+ */
+export function payloadIn(
+  body: Uint8Array,
+  channel: string,
+  offset: number | undefined,
+  ts: number,
+): Uint8Array {
+  return body.subarray(headOf(channel, offset, ts).length, -1);
+}
+
+/** One byte a character: the channel's alphabet is ASCII, and so is the rest. */
+function headOf(channel: string, offset: number | undefined, ts: number): string {
+  const position = offset === undefined ? '' : `"offset":${offset},`;
+  return `,"channel":"${channel}",${position}"ts":${ts},"data":`;
 }

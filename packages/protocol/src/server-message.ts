@@ -22,7 +22,8 @@ export interface Welcome {
   readonly node: string;
   /** The node's clock, ms since the Unix epoch. */
   readonly serverTime: number;
-  readonly protocol: typeof JSON_SUBPROTOCOL;
+  /** The subprotocol that is spoken on this connection. */
+  readonly protocol: string;
   readonly auth: 'none' | 'required';
   readonly heartbeat: { readonly clientPingMs: number; readonly timeoutMs: number };
   readonly limits: AnnouncedLimits;

@@ -1,14 +1,10 @@
 import type { Loss, Notice, Outbox, Replay, Subscriber } from '@tradewind/fanout';
-import {
-  CLOSE_CODES,
-  type CloseReason,
-  encodeServerMessage,
-  type ServerMessage,
-} from '@tradewind/protocol';
+import { CLOSE_CODES, type CloseReason, type ServerMessage } from '@tradewind/protocol';
 import type { TokenBucket } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
 import type { ByteSink, FrameWriter } from '../outbound/frame-writer.ts';
 import { SendWindow } from '../outbound/send-window.ts';
+import { oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
 import { type AttendedTime, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
 import type { Dated } from './due-times.ts';
 import type { Liveness } from './liveness.ts';
@@ -45,6 +41,8 @@ export interface ConnectionParts {
   /** That socket's, or `NO_DESCRIPTOR`; see `FrameWriter`. */
   readonly descriptor: number;
   readonly outbox: Outbox;
+  /** See {@link Subscriber}: those who speak the same format are of one group. */
+  readonly group: number;
   readonly liveness: Liveness;
   /** The owner's. */
   readonly time: AttendedTime;
@@ -72,7 +70,7 @@ const STALLED_BEATS = 3 * BEATS_PER_SECOND;
 /** How often a client whose socket is blocked is looked at. */
 const BLOCKED_LOOK_BEATS = BEATS_PER_SECOND;
 
-const RESTORED = encodeServerMessage({ type: 'restored' });
+const restoredIn = oncePerFormat((format) => format.encodeControl({ type: 'restored' }));
 
 /** Stands for no beat. */
 const UNBLOCKED = -1;
@@ -101,6 +99,8 @@ export class Connection implements Subscriber, Dated {
   readonly #onUnblocked = (error?: Error | null): void => this.#unblocked(error);
 
   readonly session: string;
+  /** See {@link Subscriber}. */
+  readonly group: number;
   readonly requestBudget: TokenBucket;
   readonly subscribeBudget: TokenBucket;
   /** Of publications of the past, in bytes; undefined, and full, until it asks for any. */
@@ -124,6 +124,7 @@ export class Connection implements Subscriber, Dated {
   constructor(parts: ConnectionParts) {
     this.session = parts.session;
     this.outbox = parts.outbox;
+    this.group = parts.group;
     this.requestBudget = parts.requestBudget;
     this.subscribeBudget = parts.subscribeBudget;
     this.#webSocket = parts.webSocket;
@@ -145,6 +146,11 @@ export class Connection implements Subscriber, Dated {
   /** See {@link Subscriber}. */
   get queueId(): number {
     return this.outbox.queueId;
+  }
+
+  /** What its client speaks. */
+  get format(): WireFormat {
+    return this.#writer.format;
   }
 
   /** Whether publications may be offered to it. */
@@ -172,10 +178,10 @@ export class Connection implements Subscriber, Dated {
   }
 
   send(message: ServerMessage): void {
-    this.sendEncoded(encodeServerMessage(message));
+    this.sendEncoded(this.format.encodeControl(message));
   }
 
-  /** Queues a control frame's payload, which may be shared with other connections. */
+  /** Queues a control frame's payload in its format, which may be shared with other connections. */
   sendEncoded(frame: Uint8Array): void {
     if (this.#state === 'closing') return;
     const verdict = this.outbox.offerControl(frame);
@@ -217,7 +223,7 @@ export class Connection implements Subscriber, Dated {
   tellState(degraded: Uint8Array | undefined): void {
     this.#degraded = degraded;
     if (this.#state === 'closing' || degraded === this.#toldDegraded) return;
-    const verdict = this.outbox.offerControl(degraded ?? RESTORED);
+    const verdict = this.outbox.offerControl(degraded ?? restoredIn(this.format));
     if (verdict === 'slow') return;
     this.#toldDegraded = degraded;
     this.#act(verdict);

@@ -12,14 +12,7 @@ import {
   type SlowPolicy,
   SubscriptionIndex,
 } from '@tradewind/fanout';
-import {
-  type CloseReason,
-  type ErrorCode,
-  encodeServerMessage,
-  type Gap,
-  type GapReason,
-  type Welcome,
-} from '@tradewind/protocol';
+import type { CloseReason, ErrorCode, Gap, GapReason, Welcome } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { WebSocket } from 'ws';
 import type {
@@ -40,6 +33,7 @@ import {
   NO_DESCRIPTOR,
   type WriteCall,
 } from '../outbound/socket-send.ts';
+import { oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
 import { AttendedTime, BEAT_MS, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { DueTimes } from './due-times.ts';
@@ -72,12 +66,14 @@ export interface FanOutSettings {
   readonly flushMs: number;
   /** See `FlushScheduler`. */
   readonly roundSpacing: number;
+  /** What clients may speak; the first one is spoken where a client asks for none. */
+  readonly formats: readonly [WireFormat, ...WireFormat[]];
   /** How frames go to the kernel. */
   readonly writes: WriteCall;
   /** Whether what goes there before the client has read it is to be bounded; see `needsSendWindow`. */
   readonly isWindowed: boolean;
   /** The parts of `welcome` that are the same for every client. */
-  readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime'>;
+  readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime' | 'protocol'>;
 }
 
 /** What a fan-out worker reports. */
@@ -116,7 +112,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #subscriptions: Subscriptions;
   readonly #requests: Requests;
   readonly #connections = new Set<Connection>();
-  readonly #writer: FrameWriter;
+  /** Who writes in each format; the index is the group of the connections that speak it. */
+  readonly #writers: readonly FrameWriter[];
   readonly #round = createDeliveryRound<Connection>();
   readonly #flushRound: FlushRound<Connection>;
   readonly #time = new AttendedTime(performance.now());
@@ -137,7 +134,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
     connect: (listener: FeedListener) => Feed,
   ) {
     this.#settings = settings;
-    this.#writer = new FrameWriter(directWriteBy(settings.writes));
+    const writeDirectly = directWriteBy(settings.writes);
+    this.#writers = settings.formats.map((format) => new FrameWriter(format, writeDirectly));
     this.#log = new PublicationLog(settings.logBytes);
     this.#queues = new SendQueues(settings.outbox);
     this.#events = events;
@@ -169,7 +167,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   /** Bytes written to client sockets so far, frame headers included. */
   get bytesOut(): number {
-    return this.#writer.bytesOut;
+    return this.#writers.reduce((sum, { bytesOut }) => sum + bytesOut, 0);
   }
 
   /** Channels for which it holds interest upstream. */
@@ -197,16 +195,19 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#connections;
   }
 
-  /** Takes over a connection whose handshake is done. */
-  open(webSocket: WebSocket, socket: Socket): Connection {
+  /** Takes over a connection whose handshake is done, with the format that it chose of the settings' formats. */
+  open(webSocket: WebSocket, socket: Socket, format = this.#settings.formats[0]): Connection {
     const now = performance.now();
+    const group = this.#settings.formats.indexOf(format);
+    const { node, ...welcome } = this.#settings.welcome;
     this.#opened += 1;
     const connection = new Connection({
       session: randomUUID(),
       webSocket,
       socket,
       descriptor: this.#settings.writes === 'stream' ? NO_DESCRIPTOR : descriptorOf(socket),
-      outbox: new Outbox(this.#queues, this.#settings.slow, this.#log),
+      outbox: new Outbox(this.#queues, this.#settings.slow, this.#log, format.bodyOf),
+      group,
       liveness: new Liveness(
         this.#settings.liveness,
         this.#time,
@@ -215,7 +216,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       time: this.#time,
       requestBudget: new TokenBucket(this.#settings.requestRate, now),
       subscribeBudget: new TokenBucket(this.#settings.subscribeRate, now),
-      writer: this.#writer,
+      writer: this.#writers[group] as FrameWriter,
       isWindowed: this.#settings.isWindowed,
       owner: this,
     });
@@ -226,7 +227,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
       type: 'welcome',
       session: connection.session,
       serverTime: Date.now(),
-      ...this.#settings.welcome,
+      node,
+      protocol: format.subprotocol,
+      ...welcome,
     });
     this.#notices.tell(connection);
     return connection;
@@ -244,16 +247,22 @@ export class FanOut implements FeedListener, ConnectionOwner {
   // What upstream tells.
 
   published(publication: Publication): void {
-    const audience = this.index.audience(publication.channel);
     const refusedBefore = this.#round.refused;
+    const now = performance.now();
     this.#log.append(publication);
     if (publication.offset > 0) this.#subscriptions.published(publication);
-    deliver(publication, audience, this.#queues, performance.now(), this.#round);
+    let reached = 0;
+    for (let group = 0; group < this.#writers.length; group += 1) {
+      const audience = this.index.audience(publication.channel, group);
+      const { format } = this.#writers[group] as FrameWriter;
+      deliver(inFormat(publication, format), audience, this.#queues, now, this.#round);
+      reached += audience.members.length;
+    }
     const refused = this.#round.refused - refusedBefore;
     this.statistics.indexLookups += 1;
-    this.statistics.broadcastIterations += audience.members.length;
+    this.statistics.broadcastIterations += reached;
     this.statistics.refusals += refused;
-    const queued = audience.members.length - refused;
+    const queued = reached - refused;
     this.statistics.deliveries += queued;
     this.#applyVerdicts();
     this.#flushRound.mark(publication.publishedAt, publication.body.length, queued > 0);
@@ -270,22 +279,26 @@ export class FanOut implements FeedListener, ConnectionOwner {
   gap(notice: GapNotice): void {
     const { channel, lost = Number.NaN, from = 0, to = 0 } = notice;
     const gap: Gap = { type: 'gap', ...notice };
-    const subscribers = [...this.index.get(channel)];
+    const subscribers = this.index.get(channel);
     this.#subscriptions.lost(notice);
     this.#events.gapTold(notice.reason, subscribers.length);
-    const frame = encodeServerMessage(gap);
-    const told = { channel, frame, lost, from, to, endedEpoch: undefined };
-    for (const connection of subscribers) connection.tell(told);
+    const noticeIn = oncePerFormat((format) => {
+      const frame = format.encodeControl(gap);
+      return { channel, frame, lost, from, to, endedEpoch: undefined };
+    });
+    for (const connection of subscribers) connection.tell(noticeIn(connection.format));
   }
 
   resync(notice: ResyncNotice): void {
     const { channel } = notice;
     const endedEpoch = this.#subscriptions.resync(notice);
-    const subscribers = [...this.index.get(channel)];
+    const subscribers = this.index.get(channel);
     this.#events.resyncTold(subscribers.length);
-    const frame = encodeServerMessage({ type: 'resync', ...notice, reason: 'history_lost' });
-    const told = { channel, frame, lost: 0, from: 0, to: 0, endedEpoch };
-    for (const connection of subscribers) connection.tell(told);
+    const noticeIn = oncePerFormat((format) => {
+      const frame = format.encodeControl({ type: 'resync', ...notice, reason: 'history_lost' });
+      return { channel, frame, lost: 0, from: 0, to: 0, endedEpoch };
+    });
+    for (const connection of subscribers) connection.tell(noticeIn(connection.format));
   }
 
   history(answer: HistoryAnswer): void {
@@ -328,7 +341,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       if (frame === undefined) this.#events.gapTold(gap.reason, 1);
       connection.tellNow({
         ...loss,
-        frame: frame ?? encodeServerMessage(gap),
+        frame: frame ?? connection.format.encodeControl(gap),
         endedEpoch: loss.lost === 0 ? loss.epoch : undefined,
       });
     }
@@ -405,6 +418,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
   #silentAt(connection: Connection): number {
     return connection.openedAt + this.#settings.silentSeconds * BEATS_PER_SECOND;
   }
+}
+
+/** The same publication with the body that clients of a format are sent. */
+function inFormat(publication: Publication, format: WireFormat): Publication {
+  const body = format.bodyOf(publication);
+  return body === publication.body ? publication : { ...publication, body };
 }
 
 /** How a client is told of a loss: by its offsets where it has any, by its number where that is known. */

@@ -1,12 +1,12 @@
 import {
   type ClientMessage,
   type ErrorCode,
-  encodeServerMessage,
   errorMessage,
   parseClientMessage,
   type RequestId,
 } from '@tradewind/protocol';
 import type { LimitGuard } from '../limits.ts';
+import { oncePerFormat } from '../outbound/wire-format.ts';
 import type { Connection } from './connection.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
@@ -33,9 +33,12 @@ export const MAX_PENDING_PONGS = 1_024;
 export const ERROR_WINDOW_MS = 5_000;
 
 const decoder = new TextDecoder();
-const BINARY_NOT_AVAILABLE = encodeServerMessage(
-  errorMessage('not_available', 'Binary frames are not available.', undefined),
+const BINARY_NOT_AVAILABLE = errorMessage(
+  'not_available',
+  'Binary frames are not available.',
+  undefined,
 );
+const binaryNotAvailableIn = oncePerFormat((format) => format.encodeControl(BINARY_NOT_AVAILABLE));
 
 /** Answers what clients send. Nothing that they send makes it throw. */
 export class Requests {
@@ -149,7 +152,7 @@ export class Requests {
 
   #refuseBinary(connection: Connection, now: number): void {
     this.#rejected('not_available');
-    connection.sendEncoded(BINARY_NOT_AVAILABLE);
+    connection.sendEncoded(binaryNotAvailableIn(connection.format));
     this.#countError(connection, now);
   }
 

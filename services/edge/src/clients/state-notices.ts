@@ -1,4 +1,4 @@
-import { encodeServerMessage } from '@tradewind/protocol';
+import { oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
 import type { Connection } from './connection.ts';
 
 /**
@@ -8,8 +8,8 @@ import type { Connection } from './connection.ts';
  */
 export class StateNotices {
   readonly #connections: ReadonlySet<Connection>;
-  /** Its notice, while the node is degraded. */
-  #degraded: Uint8Array | undefined;
+  /** Its notice in each format, while the node is degraded. */
+  #degraded: ((format: WireFormat) => Uint8Array) | undefined;
   /** Who has not had their turn yet. */
   #untold: Iterator<Connection> | undefined;
 
@@ -20,7 +20,7 @@ export class StateNotices {
 
   /** Those who are connected are to be told: call {@link tellSome}. `since` is in ms since the Unix epoch. */
   degraded(since: number): void {
-    this.#degraded = encodeServerMessage({ type: 'degraded', since });
+    this.#degraded = oncePerFormat((format) => format.encodeControl({ type: 'degraded', since }));
     this.#untold = this.#connections.values();
   }
 
@@ -32,7 +32,7 @@ export class StateNotices {
 
   /** Tells one client of the state, unless it knows. */
   tell(connection: Connection): void {
-    connection.tellState(this.#degraded);
+    connection.tellState(this.#degraded?.(connection.format));
   }
 
   /**

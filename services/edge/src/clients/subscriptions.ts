@@ -225,7 +225,7 @@ export class Subscriptions {
       for (const [, { answer, others }] of this.#takeWaiting(channel)) {
         for (const each of [answer, ...others]) answers.add(each.rejected(name, code));
       }
-      for (const connection of [...this.#index.get(name)]) {
+      for (const connection of this.#index.get(name)) {
         this.#index.remove(name, connection);
         connection.outbox.leave(name);
         const lost = unsubscribed.get(connection) ?? [];

@@ -75,8 +75,9 @@ export class FanOutHost {
     this.#parts = parts;
     const departures = new Departures(() => this.#fanOut.connections.size);
     this.#departures = departures;
+    const settings = fanOutSettings(config);
     this.#fanOut = new FanOut(
-      fanOutSettings(config),
+      settings,
       {
         ...events,
         clientOpened() {
@@ -103,14 +104,14 @@ export class FanOutHost {
       },
       connectionClosed: events.httpConnectionClosed,
     });
-    acceptUpgrades(this.#front.server, config, {
+    acceptUpgrades(this.#front.server, config, settings.formats, {
       refusal: () => {
         if (this.#refusing) return 'draining';
         return connectionCount.total >= config.maxConnections ? 'node_full' : undefined;
       },
-      admitted: (webSocket, socket) => {
+      admitted: (webSocket, socket, format) => {
         this.#front.upgraded(socket);
-        this.#fanOut.open(webSocket, socket);
+        this.#fanOut.open(webSocket, socket, format);
       },
       rejected: events.handshakeRejected,
     });

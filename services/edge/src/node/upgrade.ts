@@ -1,16 +1,18 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { ERROR_CODES, type ErrorCode, JSON_SUBPROTOCOL, WEBSOCKET_PATH } from '@tradewind/protocol';
+import { ERROR_CODES, type ErrorCode, WEBSOCKET_PATH } from '@tradewind/protocol';
 import { endWithError, parseTarget } from '@tradewind/runtime';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { MAX_PENDING_PONGS } from '../clients/requests.ts';
+import type { WireFormat } from '../outbound/wire-format.ts';
 
 /** Decides about handshakes and takes over the connections that come of them. */
 export interface Admission {
   /** Why nobody is admitted right now, or undefined. */
   refusal(): ErrorCode | undefined;
-  admitted(webSocket: WebSocket, socket: Socket): void;
+  /** @param format which the client chose, or the first one where it asked for none. */
+  admitted(webSocket: WebSocket, socket: Socket, format: WireFormat): void;
   rejected(code: ErrorCode): void;
 }
 
@@ -44,10 +46,13 @@ const CLOSE_TIMEOUT_MS = 5_000;
 /**
  * Answers WebSocket handshakes on an HTTP server: with 101, or with the error that says why not.
  * permessage-deflate is declined, which is what lets frames be written to the socket directly.
+ *
+ * @param formats that clients may choose from, by their subprotocols.
  */
 export function acceptUpgrades(
   server: Server,
   limits: { readonly maxMessageBytes: number },
+  formats: readonly [WireFormat, ...WireFormat[]],
   admission: Admission,
 ): void {
   // A variable, since @types/ws does not know all of them and would refuse it in a literal.
@@ -60,7 +65,7 @@ export function acceptUpgrades(
     maxBufferedChunks: MAX_BUFFERED_CHUNKS,
     closeTimeout: CLOSE_TIMEOUT_MS,
     maxPendingAutoPongs: MAX_PENDING_PONGS,
-    handleProtocols: () => JSON_SUBPROTOCOL,
+    handleProtocols: (offered: ReadonlySet<string>) => firstSpoken(formats, [...offered]) ?? false,
   };
   const webSocketServer = new WebSocketServer(options);
 
@@ -70,7 +75,7 @@ export function acceptUpgrades(
   });
 
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    const code = handshakeFault(request) ?? admission.refusal();
+    const code = handshakeFault(request, formats) ?? admission.refusal();
     if (code !== undefined) {
       admission.rejected(code);
       reject(stream, code);
@@ -79,18 +84,30 @@ export function acceptUpgrades(
     // node:http hands over the connection's own socket; Duplex is only its declared type.
     const socket = stream as Socket;
     webSocketServer.handleUpgrade(request, socket, head, (webSocket) => {
-      admission.admitted(webSocket, socket);
+      const chosen = formats.find(({ subprotocol }) => subprotocol === webSocket.protocol);
+      admission.admitted(webSocket, socket, chosen ?? formats[0]);
     });
   });
 }
 
-function handshakeFault(request: IncomingMessage): ErrorCode | undefined {
+function handshakeFault(
+  request: IncomingMessage,
+  formats: readonly WireFormat[],
+): ErrorCode | undefined {
   if (parseTarget(request.url ?? '').path !== WEBSOCKET_PATH) return 'not_found';
   if (request.headers['sec-websocket-version'] !== WEBSOCKET_VERSION) return 'unsupported_version';
   const offered = request.headers['sec-websocket-protocol'];
   if (offered === undefined) return undefined;
   const protocols = offered.split(',').map((protocol) => protocol.trim());
-  return protocols.includes(JSON_SUBPROTOCOL) ? undefined : 'unsupported_protocol';
+  return firstSpoken(formats, protocols) === undefined ? 'unsupported_protocol' : undefined;
+}
+
+/** The first of the offered subprotocols that is spoken here: a client names them in the order of its preference. */
+function firstSpoken(
+  formats: readonly WireFormat[],
+  offered: readonly string[],
+): string | undefined {
+  return offered.find((name) => formats.some(({ subprotocol }) => subprotocol === name));
 }
 
 function reject(stream: Duplex, code: ErrorCode): void {

@@ -2,7 +2,6 @@ import { availableParallelism } from 'node:os';
 import {
   DEFAULT_CLIENT_PING_MS,
   DEFAULT_CLIENT_TIMEOUT_MS,
-  JSON_SUBPROTOCOL,
   MAX_CHANNELS_PER_REQUEST,
 } from '@tradewind/protocol';
 import { BEATS_PER_SECOND } from '../clients/attended-time.ts';
@@ -11,6 +10,7 @@ import type { FanOutSettings } from '../clients/fan-out.ts';
 import { type EdgeConfig, SPARE_CONTROLS } from '../config.ts';
 import { maxBodyBytes } from '../hub/encode-publication.ts';
 import { roundSpacing } from '../outbound/flush-scheduler.ts';
+import { JSON_FRAMES } from '../outbound/json-frames.ts';
 import { needsSendWindow } from '../outbound/send-window.ts';
 
 /** What a control frame takes at most on average, in bytes: a gap with the longest names is smaller. */
@@ -46,11 +46,11 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     silentSeconds: config.silentSeconds,
     flushMs: config.flushMs,
     roundSpacing: roundSpacing(config.workers, availableParallelism()),
+    formats: [JSON_FRAMES],
     writes: config.writes,
     isWindowed: needsSendWindow(),
     welcome: {
       node: config.nodeId,
-      protocol: JSON_SUBPROTOCOL,
       auth: 'none',
       heartbeat: { clientPingMs: DEFAULT_CLIENT_PING_MS, timeoutMs: DEFAULT_CLIENT_TIMEOUT_MS },
       limits: {

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../clients/testing/test-connection.ts';
 import { FrameBuffer } from './frame-buffer.ts';
-import { createFrameMemory, encodeFrame } from './json-frames.ts';
+import { JSON_FRAMES } from './json-frames.ts';
+import { createFrameMemory } from './wire-format.ts';
 
 const BYTES = 256;
 const PATIENT = { graceMs: 60_000, maxLagMs: 60_000 };
@@ -35,7 +36,7 @@ function encodedAfresh(entries: readonly Entry[], firstSequence: number): Buffer
   const frames = entries.map(({ content, isControl }) => {
     if (!isControl) sequence += 1;
     const memory = createFrameMemory(content.length + 64);
-    const end = encodeFrame(memory, 0, isControl ? CONTROL : sequence, content);
+    const end = JSON_FRAMES.encodeFrame(memory, 0, isControl ? CONTROL : sequence, content);
     return memory.bytes.subarray(0, end);
   });
   return Buffer.concat(frames);
@@ -60,7 +61,7 @@ describe('FrameBuffer', () => {
         fc.array(entry, { minLength: 1, maxLength: 12 }),
         fc.array(client, { minLength: 2, maxLength: 6 }),
         (entries, clients) => {
-          const buffer = new FrameBuffer(BYTES);
+          const buffer = new FrameBuffer(BYTES, JSON_FRAMES);
           for (const { from, to, sequence } of clients) {
             const own = entries.slice(from, to);
             const outbox = outboxOf(own, sequence);
@@ -79,7 +80,7 @@ describe('FrameBuffer', () => {
       content: Buffer.alloc(length, 'a'),
       isControl: false,
     }));
-    const buffer = new FrameBuffer(BYTES);
+    const buffer = new FrameBuffer(BYTES, JSON_FRAMES);
     buffer.fill(outboxOf(entries, 10));
     buffer.fill(outboxOf(entries, 20));
     // Contents never change, but if one does, that shows who copies it again.
@@ -91,7 +92,7 @@ describe('FrameBuffer', () => {
   });
 
   it('never holds more memory than its size, but for one frame that is larger', () => {
-    const buffer = new FrameBuffer(BYTES);
+    const buffer = new FrameBuffer(BYTES, JSON_FRAMES);
     const sizes = [400, 20, 223].map((length) => {
       buffer.fill(outboxOf([{ content: Buffer.alloc(length), isControl: false }], 1));
       return buffer.bytes.buffer.byteLength;

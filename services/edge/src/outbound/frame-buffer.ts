@@ -1,49 +1,58 @@
 import { CONTROL, type EntryTaker, type Outbox } from '@tradewind/fanout';
 import {
   createFrameMemory,
-  encodeDigits,
-  encodeFrame,
-  FRAME_OVERHEAD_BYTES,
   type FrameMemory,
-} from './json-frames.ts';
+  type SequenceRange,
+  type WireFormat,
+} from './wire-format.ts';
 
-/** More than this, twice, does not stay in a core's first cache until it is copied. */
+/** Twice as many bytes do not stay in a core's first cache until they are copied. */
 const AHEAD_BYTES = 8 * 1024;
 
 /**
- * Memory in which the frames of one write are put together, for one client after the other. It
- * remembers what it holds: subscribers of the same channels wait for the same publications, and
- * then the next client's write differs from the last one's in nothing but its numbers. Copying 500
- * bytes a frame again would cost more than all else that is done for it in JavaScript.
+ * Memory in which the frames of one write are put together, for one client of a format after the other. It remembers what
+ * it holds: subscribers of the same channels wait for the same publications, so the next client's write often differs from
+ * the last one's in nothing but its numbers. Copying 500 bytes a frame again would cost more than everything else that
+ * JavaScript does for it.
  */
 export class FrameBuffer implements EntryTaker {
-  readonly #bytes: number;
+  readonly #size: number;
+  readonly #overheadBytes: number;
+  // Bound here and called as functions, so that with one format each call has one target.
+  readonly #encodeFrame: WireFormat['encodeFrame'];
+  readonly #renumberFrame: WireFormat['renumber'];
+  readonly #sequencesOfWidth: WireFormat['sequencesOfWidth'];
   #memory: FrameMemory;
-  /** What lies in the memory, frame by frame: what was encoded, as which number, up to where. */
+  /** What lies in the memory, frame by frame: the content, its number, where it begins and where the frame ends. */
   readonly #contents: Uint8Array[] = [];
   readonly #sequences: number[] = [];
-  readonly #numberEnds: number[] = [];
+  readonly #contentStarts: number[] = [];
   readonly #ends: number[] = [];
   #held = 0;
-  /** What the last write began with. */
+  /** The content that the last write began with. */
   #first: Uint8Array | undefined;
-  /** Whether this one began with the same. Others are not remembered, since their like may never come. */
+  /** Whether this write begins with the same content. The frames of others are not remembered, since their like may never come. */
   #isRemembered = false;
-  /** Of the write that is being put together: its frames and bytes so far. */
+  /** Frames and bytes so far of the write that is being put together. */
   #count = 0;
   #end = 0;
-  /** Whether the memory held all of its frames already. */
+  /** Whether the memory held all of these frames already. */
   #isHeld = true;
-  /** A power of ten above the last number: numbers only grow within a write. */
-  #bound = 10;
+  /** The numbers that are as wide as the last one that was compared. */
+  #range: SequenceRange;
 
-  /** @param bytes its size; it grows for a frame that alone is larger. */
-  constructor(bytes: number) {
-    this.#bytes = bytes;
-    this.#memory = createFrameMemory(bytes);
+  /** @param size of its memory, in bytes; it grows for a frame that alone is larger. */
+  constructor(size: number, format: WireFormat) {
+    this.#size = size;
+    this.#overheadBytes = format.overheadBytes;
+    this.#encodeFrame = format.encodeFrame;
+    this.#renumberFrame = format.renumber;
+    this.#sequencesOfWidth = format.sequencesOfWidth;
+    this.#range = format.sequencesOfWidth(1);
+    this.#memory = createFrameMemory(size);
   }
 
-  /** The memory; what it holds is valid until the next {@link fill}, which may replace it too. */
+  /** The memory. What it holds is valid until the next {@link fill}, which may replace the memory too. */
   get bytes(): Uint8Array {
     return this.#memory.bytes;
   }
@@ -60,9 +69,8 @@ export class FrameBuffer implements EntryTaker {
     this.#count = 0;
     this.#end = 0;
     this.#isHeld = true;
-    this.#bound = 10;
     outbox.drainInto(this, this.#isRemembered ? 0 : AHEAD_BYTES);
-    // What is not in the memory any more is not to be kept alive.
+    // Contents that are no longer in the memory must not be kept alive.
     if (this.#contents.length > this.#held) this.#contents.length = this.#held;
     return this.#end;
   }
@@ -70,19 +78,18 @@ export class FrameBuffer implements EntryTaker {
   /** Part of {@link fill}: puts one more frame into the memory, if it fits. */
   take(content: Uint8Array, sequence: number): boolean {
     const i = this.#count;
-    while (sequence >= this.#bound) this.#bound *= 10;
     if (
       this.#isHeld &&
       i < this.#held &&
       this.#contents[i] === content &&
-      this.#isAsLong(i, sequence, this.#bound)
+      this.#isAsLong(i, sequence)
     ) {
       if (this.#sequences[i] !== sequence) this.#renumber(i, sequence);
       this.#end = this.#ends[i] as number;
     } else {
-      const most = this.#end + content.length + FRAME_OVERHEAD_BYTES;
+      const most = this.#end + content.length + this.#overheadBytes;
       if (i === 0) this.#makeRoom(most);
-      else if (most > this.#bytes) return false;
+      else if (most > this.#size) return false;
       this.#isHeld = false;
       this.#end = this.#encode(i, this.#end, sequence, content);
     }
@@ -90,32 +97,36 @@ export class FrameBuffer implements EntryTaker {
     return true;
   }
 
-  /** A frame that is too large gets memory of its own size, and the one after it the usual again. */
+  /** A frame that is too large gets memory of its own size, and the frame after it the usual size again. */
   #makeRoom(bytes: number): void {
-    const size = Math.max(this.#bytes, bytes);
+    const size = Math.max(this.#size, bytes);
     if (this.#memory.bytes.length !== size) this.#memory = createFrameMemory(size);
   }
 
-  /** Whether frame i, if it got this number, would take as many bytes. */
-  #isAsLong(i: number, sequence: number, bound: number): boolean {
+  /** Whether frame i would take as many bytes with this number. */
+  #isAsLong(i: number, sequence: number): boolean {
     const held = this.#sequences[i] as number;
-    if (held === CONTROL || sequence === CONTROL) return held === sequence;
-    return held < bound && held >= bound / 10;
+    if (held === sequence) return true;
+    if (held === CONTROL || sequence === CONTROL) return false;
+    if (sequence < this.#range.from || sequence >= this.#range.end) {
+      this.#range = this.#sequencesOfWidth(sequence);
+    }
+    return held >= this.#range.from && held < this.#range.end;
   }
 
   #renumber(i: number, sequence: number): void {
-    encodeDigits(this.#memory.view, this.#numberEnds[i] as number, sequence);
+    this.#renumberFrame(this.#memory, this.#contentStarts[i] as number, sequence);
     this.#sequences[i] = sequence;
   }
 
-  /** Frames behind this one are of no use any more: they start elsewhere, or are overwritten. */
+  /** The frames behind this one are of no use any more: they begin elsewhere, or are overwritten. */
   #encode(i: number, start: number, sequence: number, content: Uint8Array): number {
-    const end = encodeFrame(this.#memory, start, sequence, content);
+    const end = this.#encodeFrame(this.#memory, start, sequence, content);
     if (!this.#isRemembered) return end;
     this.#held = i + 1;
     this.#contents[i] = content;
     this.#sequences[i] = sequence;
-    this.#numberEnds[i] = end - content.length;
+    this.#contentStarts[i] = end - content.length;
     this.#ends[i] = end;
     return end;
   }

@@ -8,9 +8,10 @@ import { until } from '../clients/testing/deadline.ts';
 import { LIMITS } from '../clients/testing/test-connection.ts';
 import { acceptUpgrades } from '../node/upgrade.ts';
 import { FrameWriter } from './frame-writer.ts';
-import { createFrameMemory, encodeFrame } from './json-frames.ts';
+import { JSON_FRAMES } from './json-frames.ts';
 import { FakeSink } from './testing/fake-sink.ts';
 import { FrameDecoder, TEXT } from './testing/frame-decoder.ts';
+import { createFrameMemory } from './wire-format.ts';
 
 /** Both sides of each change of the header's form. */
 const PAYLOAD_LENGTHS = [0, 1, 125, 126, 127, 65_535, 65_536];
@@ -26,7 +27,7 @@ const PATIENT = { graceMs: 60_000, maxLagMs: 60_000 };
 const WRITE_BYTES = 64 * 1024;
 const SMALL_WRITE_BYTES = 16 * 1024;
 
-describe('encodeFrame', () => {
+describe('JSON_FRAMES.encodeFrame', () => {
   it.each(PAYLOAD_LENGTHS)('puts a control frame of %i bytes on the wire as it is', (length) => {
     const payload = Buffer.alloc(length, 'x');
     expect(decoded(encode(CONTROL, payload))).toEqual([{ opcode: TEXT, payload }]);
@@ -49,7 +50,7 @@ describe('encodeFrame', () => {
   it('writes nothing before its start and nothing behind its end', () => {
     const memory = createFrameMemory(64);
     const buffer = memory.bytes.fill(0xaa);
-    const end = encodeFrame(memory, 10, 99, Buffer.from(',"data":1}'));
+    const end = JSON_FRAMES.encodeFrame(memory, 10, 99, Buffer.from(',"data":1}'));
     expect(end).toBe(10 + 2 + '{"seq":99,"data":1}'.length);
     expect(buffer.subarray(0, 10)).toEqual(Buffer.alloc(10, 0xaa));
     expect(buffer.subarray(end)).toEqual(Buffer.alloc(64 - end, 0xaa));
@@ -59,15 +60,11 @@ describe('encodeFrame', () => {
     const bodies = PAYLOAD_LENGTHS.map((length) => Buffer.from(`,"data":"${'é'.repeat(length)}"}`));
     const server = createServer();
     const accepted = Promise.withResolvers<Socket>();
-    acceptUpgrades(
-      server,
-      { maxMessageBytes: 1_024 },
-      {
-        refusal: () => undefined,
-        admitted: (_webSocket, socket) => accepted.resolve(socket),
-        rejected: (code) => accepted.reject(new Error(code)),
-      },
-    );
+    acceptUpgrades(server, { maxMessageBytes: 1_024 }, [JSON_FRAMES], {
+      refusal: () => undefined,
+      admitted: (_webSocket, socket) => accepted.resolve(socket),
+      rejected: (code) => accepted.reject(new Error(code)),
+    });
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws`);
     const texts: string[] = [];
@@ -166,7 +163,7 @@ describe('FrameWriter', () => {
   it('leaves a socket that it writes to directly a copy of what the kernel did not take, and no more', () => {
     const taken: Buffer[] = [];
     const room = 1_000;
-    const writer = new FrameWriter((_descriptor, bytes) => {
+    const writer = new FrameWriter(JSON_FRAMES, (_descriptor, bytes) => {
       taken.push(Buffer.from(bytes.subarray(0, room)));
       return room;
     });
@@ -187,7 +184,7 @@ describe('FrameWriter', () => {
   it('goes on with its memory, and what it remembers, after a write that left something behind', () => {
     let room = Number.POSITIVE_INFINITY;
     const writes: { readonly memory: ArrayBufferLike; readonly copy: Buffer }[] = [];
-    const writer = new FrameWriter((_descriptor, bytes, length) => {
+    const writer = new FrameWriter(JSON_FRAMES, (_descriptor, bytes, length) => {
       const taken = Math.min(room, length);
       writes.push({ memory: bytes.buffer, copy: Buffer.from(bytes.subarray(0, taken)) });
       return taken;
@@ -265,7 +262,7 @@ describe('FrameWriter', () => {
 });
 
 function setUp() {
-  const writer = new FrameWriter();
+  const writer = new FrameWriter(JSON_FRAMES);
   const outbox = new Outbox(new SendQueues(LIMITS), PATIENT, new PublicationLog(0));
   const sink = new FakeSink();
   const write = (cautious = false) => writer.write(outbox, sink, cautious, nothing);
@@ -289,7 +286,7 @@ function offer(outbox: Outbox, data: string): void {
 
 function encode(sequence: number, bytes: Buffer): Buffer {
   const memory = createFrameMemory(bytes.length + 64);
-  return memory.bytes.subarray(0, encodeFrame(memory, 0, sequence, bytes));
+  return memory.bytes.subarray(0, JSON_FRAMES.encodeFrame(memory, 0, sequence, bytes));
 }
 
 function decoded(bytes: Uint8Array) {

@@ -1,8 +1,8 @@
 import type { Outbox } from '@tradewind/fanout';
 import { FrameBuffer } from './frame-buffer.ts';
-import { FRAME_OVERHEAD_BYTES } from './json-frames.ts';
 import type { SendWindow } from './send-window.ts';
 import { type DirectWrite, NO_DESCRIPTOR, writeAsFile } from './socket-send.ts';
+import type { WireFormat } from './wire-format.ts';
 
 /** As much of a socket as writing needs; `net.Socket` is one. */
 export interface ByteSink {
@@ -56,12 +56,19 @@ export class FrameWriter {
   /** Bytes handed to all sockets so far, frame headers included, also to those that turned out to be broken. */
   bytesOut = 0;
   readonly #writeDirectly: DirectWrite;
-  readonly #large = new BufferRow(WRITE_BYTES);
-  readonly #small = new BufferRow(SMALL_WRITE_BYTES);
+  /** What the clients speak that it writes to. */
+  readonly format: WireFormat;
+  readonly #large: BufferRow;
+  readonly #small: BufferRow;
 
-  /** @param writeDirectly for writes with a descriptor. */
-  constructor(writeDirectly: DirectWrite = writeAsFile) {
+  /**
+   * @param writeDirectly for writes with a descriptor.
+   */
+  constructor(format: WireFormat, writeDirectly: DirectWrite = writeAsFile) {
     this.#writeDirectly = writeDirectly;
+    this.format = format;
+    this.#large = new BufferRow(WRITE_BYTES, format);
+    this.#small = new BufferRow(SMALL_WRITE_BYTES, format);
   }
 
   /**
@@ -84,7 +91,7 @@ export class FrameWriter {
   ): void {
     for (let i = 0; outbox.size > 0 && !outbox.blocked; i = (i + 1) % BUFFERS_PER_FLUSH) {
       const isSmall =
-        cautious || bytesWaiting(outbox) <= SMALL_WRITE_BYTES || waitsForLarge(outbox);
+        cautious || this.#bytesWaiting(outbox) <= SMALL_WRITE_BYTES || waitsForLarge(outbox);
       const row = isSmall ? this.#small : this.#large;
       const buffer = row.at(i);
       const length = buffer.fill(outbox);
@@ -97,6 +104,11 @@ export class FrameWriter {
       outbox.blocked = true;
       sink.write(NOTHING, unblocked);
     }
+  }
+
+  /** The most bytes that the publications that wait will take as frames. */
+  #bytesWaiting(outbox: Outbox): number {
+    return outbox.bytes + outbox.size * this.format.overheadBytes;
   }
 
   /** Gives the stream what the kernel has not taken. Returns whether the stream is left with some of it. */
@@ -120,14 +132,16 @@ export class FrameWriter {
 /** Buffers of one size, made when they are first needed. */
 class BufferRow {
   readonly #bytes: number;
+  readonly #format: WireFormat;
   readonly #buffers: (FrameBuffer | undefined)[] = [];
 
-  constructor(bytes: number) {
+  constructor(bytes: number, format: WireFormat) {
     this.#bytes = bytes;
+    this.#format = format;
   }
 
   at(i: number): FrameBuffer {
-    this.#buffers[i] ??= new FrameBuffer(this.#bytes);
+    this.#buffers[i] ??= new FrameBuffer(this.#bytes, this.#format);
     return this.#buffers[i];
   }
 
@@ -139,9 +153,4 @@ class BufferRow {
 
 function waitsForLarge(outbox: Outbox): boolean {
   return outbox.bytes > outbox.depth * LARGE_PUBLICATION_BYTES;
-}
-
-/** No less than what the publications that wait will take as frames. */
-function bytesWaiting(outbox: Outbox): number {
-  return outbox.bytes + outbox.size * FRAME_OVERHEAD_BYTES;
 }

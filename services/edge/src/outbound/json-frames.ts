@@ -1,6 +1,8 @@
 import { CONTROL } from '@tradewind/fanout';
+import { encodeServerMessage, JSON_SUBPROTOCOL } from '@tradewind/protocol';
+import type { FrameMemory, SequenceRange, WireFormat } from './wire-format.ts';
 
-/** A text frame in one piece, FIN set (RFC 6455, section 5.2). */
+/** The first byte of a text frame in one piece: FIN is set (RFC 6455, section 5.2). */
 const TEXT_FRAME = 0x81;
 const LONGEST_SEQUENCE_DIGITS = 16;
 /** `{"seq":`, as two words that share a byte. */
@@ -9,37 +11,30 @@ const PREFIX_BEGIN = 0x7b227365;
 const PREFIX_END = 0x6571223a;
 const LONGEST_HEADER_BYTES = 10;
 
-/** The most that a frame adds to a publication's body: header, `{"seq":` and the number. */
-export const FRAME_OVERHEAD_BYTES = LONGEST_HEADER_BYTES + PREFIX_BYTES + LONGEST_SEQUENCE_DIGITS;
-
 /** 00 to 99 as two digits each: half as many divisions, and half as many stores. */
 const PAIRS_OF_DIGITS = Uint16Array.from(
   { length: 100 },
   (_, i) => ((0x30 + Math.floor(i / 10)) << 8) | (0x30 + (i % 10)),
 );
 
-/**
- * Memory that frames are put together in. What a frame begins with is written through the view, several bytes at once,
- * which takes fewer steps than byte by byte.
- */
-export interface FrameMemory {
-  readonly bytes: Buffer;
-  readonly view: DataView;
-}
+/** The numbers of each count of digits, from none. */
+const RANGES: readonly SequenceRange[] = Array.from(
+  { length: LONGEST_SEQUENCE_DIGITS + 1 },
+  (_, digits) => ({ from: 10 ** (digits - 1), end: 10 ** digits }),
+);
 
-/** Memory of this size and any contents. */
-export function createFrameMemory(size: number): FrameMemory {
-  const bytes = Buffer.allocUnsafeSlow(size);
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
-}
+/** JSON in text frames, `tradewind.v1.json`: a publication is `{"seq":n` and its body, which is the same for everyone. */
+export const JSON_FRAMES: WireFormat = Object.freeze({
+  subprotocol: JSON_SUBPROTOCOL,
+  overheadBytes: LONGEST_HEADER_BYTES + PREFIX_BYTES + LONGEST_SEQUENCE_DIGITS,
+  encodeControl: encodeServerMessage,
+  bodyOf: ({ body }) => body,
+  encodeFrame,
+  renumber: ({ view }, contentStart, sequence) => encodeDigits(view, contentStart, sequence),
+  sequencesOfWidth: (sequence) => RANGES[digitsOf(sequence)] as SequenceRange,
+} satisfies WireFormat);
 
-/**
- * Encodes one text frame at `start` and returns where it ends.
- *
- * @param sequence the client's number for the publication, or `CONTROL` for a control frame.
- * @param content the publication's body, or the control frame's whole payload.
- */
-export function encodeFrame(
+function encodeFrame(
   { bytes, view }: FrameMemory,
   start: number,
   sequence: number,
@@ -68,13 +63,13 @@ function encodeHeader(view: DataView, start: number, length: number): number {
     return start + 4;
   }
   view.setUint16(start, (TEXT_FRAME << 8) | 127);
-  // No memory here has 4 GiB.
+  // The upper half of the length: no memory here has 4 GiB.
   view.setUint32(start + 2, 0);
   view.setUint32(start + 6, length);
   return start + LONGEST_HEADER_BYTES;
 }
 
-/** Decimal digits of a positive integer. */
+/** How many decimal digits a positive integer has. */
 function digitsOf(integer: number): number {
   let digits = 1;
   for (let bound = 10; integer >= bound; bound *= 10) digits += 1;
@@ -82,7 +77,7 @@ function digitsOf(integer: number): number {
 }
 
 /** Writes the decimal digits of a positive integer so that they end before `end`. */
-export function encodeDigits(view: DataView, end: number, integer: number): void {
+function encodeDigits(view: DataView, end: number, integer: number): void {
   let at = end;
   let rest = integer;
   while (rest >= 100) {

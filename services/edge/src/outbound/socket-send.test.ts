@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { until } from '../clients/testing/deadline.ts';
 import { LIMITS } from '../clients/testing/test-connection.ts';
 import { type ByteSink, FrameWriter } from './frame-writer.ts';
+import { JSON_FRAMES } from './json-frames.ts';
 import {
   availableCall,
   type DirectWrite,
@@ -217,7 +218,7 @@ async function pairWith(descriptor: number): Promise<{ socket: Socket; peer: Soc
 }
 
 function writerTo(socket: Socket, writeDirectly: DirectWrite) {
-  const writer = new FrameWriter(writeDirectly);
+  const writer = new FrameWriter(JSON_FRAMES, writeDirectly);
   const outbox = new Outbox(new SendQueues(LIMITS), PATIENT, new PublicationLog(0));
   const { promise: unblocked, resolve } = Promise.withResolvers<void>();
   const descriptor = descriptorOf(socket);

@@ -1,13 +1,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import {
-  type CloseReason,
-  type ErrorCode,
-  JSON_SUBPROTOCOL,
-  WEBSOCKET_PATH,
-} from '@tradewind/protocol';
+import { type CloseReason, type ErrorCode, WEBSOCKET_PATH } from '@tradewind/protocol';
 import type { Limited, LimitName } from '../../limits.ts';
 import { acceptUpgrades } from '../../node/upgrade.ts';
+import { JSON_FRAMES } from '../../outbound/json-frames.ts';
 import { FanOut, type FanOutEvents, type FanOutSettings } from '../fan-out.ts';
 import { FakeUpstream } from './fake-upstream.ts';
 import { RawClient } from './raw-client.ts';
@@ -67,18 +63,14 @@ export class FanOutServer implements AsyncDisposable {
 
   private constructor(settings: FanOutSettings) {
     this.fanOut = new FanOut(settings, this.events, this.upstream.connect);
-    acceptUpgrades(
-      this.#server,
-      { maxMessageBytes: MAX_MESSAGE_BYTES },
-      {
-        refusal: () => this.refusal,
-        admitted: (webSocket, socket) => {
-          this.sockets.push(socket);
-          this.fanOut.open(webSocket, socket);
-        },
-        rejected: (code) => this.handshakesRefused.push(code),
+    acceptUpgrades(this.#server, { maxMessageBytes: MAX_MESSAGE_BYTES }, settings.formats, {
+      refusal: () => this.refusal,
+      admitted: (webSocket, socket, format) => {
+        this.sockets.push(socket);
+        this.fanOut.open(webSocket, socket, format);
       },
-    );
+      rejected: (code) => this.handshakesRefused.push(code),
+    });
   }
 
   /** Starts with the source reachable. */
@@ -133,11 +125,11 @@ export const DEFAULTS: FanOutSettings = {
   silentSeconds: 60,
   flushMs: 0,
   roundSpacing: 2,
+  formats: [JSON_FRAMES],
   writes: 'write',
   isWindowed: false,
   welcome: {
     node: 'edge-under-test',
-    protocol: JSON_SUBPROTOCOL,
     auth: 'none',
     heartbeat: { clientPingMs: 20_000, timeoutMs: 10_000 },
     limits: {

@@ -11,6 +11,7 @@ import type { CloseReason, ServerMessage } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
 import { FrameWriter } from '../../outbound/frame-writer.ts';
+import { JSON_FRAMES } from '../../outbound/json-frames.ts';
 import { NO_DESCRIPTOR } from '../../outbound/socket-send.ts';
 import { FakeSink } from '../../outbound/testing/fake-sink.ts';
 import { AttendedTime, BEATS_PER_SECOND } from '../attended-time.ts';
@@ -146,11 +147,12 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     socket: sink,
     descriptor: NO_DESCRIPTOR,
     outbox: new Outbox(new SendQueues(options.limits), options.slow, options.log),
+    group: 0,
     liveness: new Liveness({ pingAfterBeats: 60, deadAfterBeats: 40 }, time, 0),
     time,
     requestBudget: new TokenBucket(options.requestRate, 0),
     subscribeBudget: new TokenBucket(options.subscribeRate, 0),
-    writer: new FrameWriter(),
+    writer: new FrameWriter(JSON_FRAMES),
     isWindowed: options.isWindowed,
     owner: options.owner,
   });

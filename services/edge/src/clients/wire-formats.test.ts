@@ -1,0 +1,173 @@
+import type { Socket } from 'node:net';
+import { CONTROL, type Publication } from '@tradewind/fanout';
+import { encodeServerMessage, payloadIn } from '@tradewind/protocol';
+import { describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { JSON_FRAMES } from '../outbound/json-frames.ts';
+import { FakeSink } from '../outbound/testing/fake-sink.ts';
+import { type FrameMemory, oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
+import { until } from './testing/deadline.ts';
+import { FanOutServer } from './testing/fan-out-server.ts';
+import { FanOutUnderTest } from './testing/fan-out-under-test.ts';
+import { FakeWebSocket, LIMITS } from './testing/test-connection.ts';
+
+const BINARY_FRAME = 0x82;
+const NUMBER_BYTES = 4;
+
+/** A format that nobody speaks: binary frames of a number of 32 bits and a payload; 0 stands before a control message. */
+const NUMBERED: WireFormat = {
+  subprotocol: 'numbered.test',
+  overheadBytes: 4 + NUMBER_BYTES,
+  encodeControl: encodeServerMessage,
+  bodyOf: onceEach(({ body, channel, offset, publishedAt }) =>
+    payloadIn(body, channel, offset || undefined, publishedAt),
+  ),
+  encodeFrame({ bytes, view }: FrameMemory, start: number, sequence: number, content: Uint8Array) {
+    view.setUint8(start, BINARY_FRAME);
+    const length = NUMBER_BYTES + content.length;
+    let at = start + 2;
+    if (length < 126) view.setUint8(start + 1, length);
+    else {
+      view.setUint8(start + 1, 126);
+      view.setUint16(start + 2, length);
+      at = start + 4;
+    }
+    view.setUint32(at, sequence);
+    bytes.set(content, at + NUMBER_BYTES);
+    return at + length;
+  },
+  renumber: ({ view }, contentStart, sequence) =>
+    view.setUint32(contentStart - NUMBER_BYTES, sequence),
+  sequencesOfWidth: () => ({ from: 1, end: 2 ** 32 }),
+};
+
+const FORMATS = [JSON_FRAMES, NUMBERED] as const;
+
+function onceEach(make: (publication: Publication) => Uint8Array): WireFormat['bodyOf'] {
+  const made = new WeakMap<Uint8Array, Uint8Array>();
+  return (publication) => {
+    const body = made.get(publication.body) ?? make(publication);
+    made.set(publication.body, body);
+    return body;
+  };
+}
+
+/** A client on a fake socket, and what it was sent: `n: payload` for a publication, the type of a control message. */
+function open({ fanOut }: FanOutUnderTest, format: WireFormat) {
+  const webSocket = new FakeWebSocket();
+  const sink = new FakeSink();
+  const connection = fanOut.open(
+    webSocket as unknown as WebSocket,
+    sink as unknown as Socket,
+    format,
+  );
+  const request = (message: object): void =>
+    fanOut.received(connection, Buffer.from(JSON.stringify(message)), false);
+  return {
+    connection,
+    sink,
+    request,
+    received(): string[] {
+      while (connection.outbox.size > 0 && !connection.outbox.blocked) connection.flush();
+      return sink.frames.map(({ opcode, payload }) => textOf(opcode, payload));
+    },
+  };
+}
+
+function textOf(opcode: number, payload: Buffer): string {
+  const isNumbered = opcode === (BINARY_FRAME & 0x0f);
+  const sequence = isNumbered ? payload.readUInt32BE() : CONTROL;
+  if (sequence !== CONTROL) return `${sequence}: ${payload.subarray(NUMBER_BYTES)}`;
+  const json = JSON.parse(payload.subarray(isNumbered ? NUMBER_BYTES : 0).toString());
+  return json.type ?? `${json.seq}: ${JSON.stringify(json.data)}`;
+}
+
+describe('two formats on one node', () => {
+  it('are chosen in the handshake, in the order of the client’s preference', async () => {
+    await using server = await FanOutServer.start({ formats: FORMATS });
+    const chosen = async (...offered: string[]): Promise<string> => {
+      const client = new WebSocket(server.url, offered);
+      const frames: string[] = [];
+      client.on('message', (data, isBinary) =>
+        frames.push(String(isBinary ? (data as Buffer).subarray(NUMBER_BYTES) : data)),
+      );
+      await until(() => frames.length > 0, 'welcome');
+      const { protocol } = JSON.parse(frames[0] as string) as { protocol: string };
+      expect(client.protocol).toBe(offered.length === 0 ? '' : protocol);
+      client.terminate();
+      return protocol;
+    };
+    expect(await chosen(NUMBERED.subprotocol)).toBe(NUMBERED.subprotocol);
+    expect(await chosen(JSON_FRAMES.subprotocol)).toBe(JSON_FRAMES.subprotocol);
+    expect(await chosen('other', NUMBERED.subprotocol, JSON_FRAMES.subprotocol)).toBe(
+      NUMBERED.subprotocol,
+    );
+    expect(await chosen(), 'nothing was asked for').toBe(JSON_FRAMES.subprotocol);
+  });
+
+  it('carry the same publications, notices and state to their clients', () => {
+    using server = new FanOutUnderTest({ formats: FORMATS });
+    const clients = [...FORMATS, ...FORMATS].map((format) => open(server, format));
+    for (const [i, client] of clients.entries()) {
+      client.request({ type: 'subscribe', channels: ['a'] });
+      server.upstream.acknowledge();
+      // Each has other numbers than the one before it.
+      for (let n = 0; n <= 9 * i; n += 1) server.upstream.publish('a', n);
+      client.received();
+    }
+    const before = clients.map((client) => client.received().length);
+    const { listener } = server.upstream;
+    server.upstream.publish('a', { price: '1.10' });
+    listener.gap({ channel: 'a', reason: 'link' });
+    listener.resync({ channel: 'a', epoch: 'next', offset: 0 });
+    listener.degraded(1);
+    listener.restored();
+    const told = clients.map((client, i) => client.received().slice(before[i]));
+    const lastNumbers = [1 + 10 + 19 + 28, 10 + 19 + 28, 19 + 28, 28];
+    expect(told).toEqual(
+      lastNumbers.map((last) => [
+        `${last + 1}: {"price":"1.10"}`,
+        'gap',
+        'resync',
+        'degraded',
+        'restored',
+      ]),
+    );
+  });
+
+  it('catch up from the one log', () => {
+    using server = new FanOutUnderTest({ formats: FORMATS, outbox: { ...LIMITS, slots: 8 } });
+    const clients = FORMATS.map((format) => open(server, format));
+    for (const { request } of clients) request({ type: 'subscribe', channels: ['a'] });
+    server.upstream.acknowledge();
+    for (const { received, sink } of clients) {
+      received();
+      sink.stalled = true;
+    }
+    for (let n = 1; n <= 40; n += 1) {
+      server.upstream.publish('a', n);
+      for (const { connection } of clients) connection.flush();
+    }
+    for (const { connection } of clients) expect(connection.outbox.isBehind).toBe(true);
+    for (const { connection, sink, received } of clients) {
+      sink.drain();
+      while (connection.outbox.isBehind) connection.flush();
+      const publications = received().filter((text) => text.includes(':'));
+      expect(publications).toEqual(Array.from({ length: 40 }, (_, i) => `${i + 1}: ${i + 1}`));
+    }
+  });
+});
+
+it('makes what many clients share once for each format', () => {
+  let made = 0;
+  const shared = oncePerFormat(({ subprotocol }) => {
+    made += 1;
+    return subprotocol;
+  });
+  expect([shared(NUMBERED), shared(JSON_FRAMES), shared(NUMBERED)]).toEqual([
+    NUMBERED.subprotocol,
+    JSON_FRAMES.subprotocol,
+    NUMBERED.subprotocol,
+  ]);
+  expect(made).toBe(2);
+});
