@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Backlog } from './backlog.ts';
-import type { Notice } from './losses.ts';
+import { countOf, type Missing, type Notice } from './losses.ts';
 import { PublicationLog } from './publication-log.ts';
 import { Excerpt, ReplayMemory } from './replay.ts';
 
@@ -49,12 +49,10 @@ function setUp(logEntries = 1_000) {
     rest(): string[] {
       const told: string[] = [];
       while (!made().isOver) {
-        for (const { channel, lost, from, to, epoch, frame, reason } of made().takeLosses() ?? []) {
+        for (const { channel, missing, epoch, frame, reason } of made().takeLosses() ?? []) {
           const why = reason === 'unreadable' ? ` ${reason}` : '';
           const of = `${epoch === undefined ? '' : ` of ${epoch}`}${why}`;
-          told.push(
-            `${frame === undefined ? 'lost' : 'told'} ${channel} ${from}..${to}=${lost}${of}`,
-          );
+          told.push(`${frame === undefined ? 'lost' : 'told'} ${channel} ${textOf(missing)}${of}`);
         }
         for (
           let next = made().peek(EVERYTHING);
@@ -73,11 +71,16 @@ function setUp(logEntries = 1_000) {
 
 function gap(channel: string, from: number, to: number): Notice {
   const frame = new Uint8Array(1);
-  return { channel, frame, lost: to - from + 1, from, to, endedEpoch: undefined };
+  return { channel, frame, missing: { kind: 'range', from, to, count: to - from + 1 } };
 }
 
-function end(channel: string, endedEpoch: string): Notice {
-  return { channel, frame: new Uint8Array(1), lost: 0, from: 0, to: 0, endedEpoch };
+function end(channel: string, epoch: string): Notice {
+  return { channel, frame: new Uint8Array(1), missing: { kind: 'epoch-end', epoch } };
+}
+
+function textOf(missing: Missing): string {
+  const { from, to } = missing.kind === 'range' ? missing : { from: 0, to: 0 };
+  return `${from}..${to}=${countOf(missing)}`;
 }
 
 describe('a backlog', () => {

@@ -1,4 +1,11 @@
-import { joinNotices, type Loss, Losses, lossOfNotice, type Notice } from './losses.ts';
+import {
+  joinNotices,
+  type Loss,
+  Losses,
+  lossOfNotice,
+  missingPublications,
+  type Notice,
+} from './losses.ts';
 import type { Publication } from './publication.ts';
 import type { PublicationLog } from './publication-log.ts';
 import { type Excerpt, firstOffsetOf, isHole, lastOffsetOf, type Replay } from './replay.ts';
@@ -165,7 +172,7 @@ export class Backlog {
     const lost = this.#lost ?? new Losses();
     for (const { missed, after } of this.#segments) {
       for (const [channel, one] of missed) {
-        if (!one.isLeft) lost.add(lossOf(channel, one, one.count));
+        if (!one.isLeft) lost.add(lossOf(channel, one, one.count, one.lastOffset));
       }
       if (after?.kind === 'notice') lost.add(lossOfNotice(after.notice));
       else if (after !== undefined && !after.isLeft) lost.add(lossOfPromise(after));
@@ -332,8 +339,8 @@ export class Backlog {
       if (lost === 0) continue;
       this.#owed -= lost;
       const next = left === 0 ? 0 : this.#nextOffset(channel, one.from);
-      const loss = lossOf(channel, one, lost);
-      if (!one.isLeft) losses.push(next === 0 ? loss : { ...loss, to: next - 1 });
+      const to = next === 0 ? one.lastOffset : next - 1;
+      if (!one.isLeft) losses.push(lossOf(channel, one, lost, to));
       one.count = left;
       one.firstOffset = next;
       if (left === 0) missed.delete(channel);
@@ -377,7 +384,7 @@ export class Backlog {
   #endOf(channel: string): string | undefined {
     for (const { after } of this.#segments) {
       if (after?.kind !== 'notice' || after.notice.channel !== channel) continue;
-      if (after.notice.endedEpoch !== undefined) return after.notice.endedEpoch;
+      if (after.notice.missing.kind === 'epoch-end') return after.notice.missing.epoch;
     }
     return undefined;
   }
@@ -387,16 +394,17 @@ function newSegment(): Segment {
   return { missed: new Map(), until: Number.POSITIVE_INFINITY, after: undefined };
 }
 
-function lossOf(channel: string, { firstOffset, lastOffset }: Missed, lost: number): Loss {
-  const range = { from: firstOffset, to: lastOffset };
-  return { channel, lost, ...range, epoch: undefined, reason: 'slow', frame: undefined };
+/** @param to the last offset that is lost; of no meaning when none of them has an offset. */
+function lossOf(channel: string, { firstOffset }: Missed, count: number, to: number): Loss {
+  const missing = missingPublications(count, firstOffset, to);
+  return { channel, missing, epoch: undefined, reason: 'slow', frame: undefined };
 }
 
 function lossOfPromise({ channel, excerpt, from: least, next, end }: Promised): Loss {
   const from = Math.max(least, firstOffsetOf(excerpt.at(next)));
   const to = lastOffsetOf(excerpt.at(end - 1));
-  const range = { lost: to - from + 1, from, to };
-  return { channel, ...range, epoch: undefined, reason: 'trimmed', frame: undefined };
+  const missing = missingPublications(to - from + 1, from, to);
+  return { channel, missing, epoch: undefined, reason: 'trimmed', frame: undefined };
 }
 
 /** The next item of a promise, if that is a hole. */
@@ -405,5 +413,6 @@ function lossOfHole({ channel, excerpt, from: least, next }: Promised): Loss | u
   if (item === undefined || !isHole(item)) return undefined;
   const { to, reason } = item;
   const from = Math.max(least, item.from);
-  return { channel, lost: to - from + 1, from, to, epoch: undefined, reason, frame: undefined };
+  const missing = missingPublications(to - from + 1, from, to);
+  return { channel, missing, epoch: undefined, reason, frame: undefined };
 }

@@ -1,6 +1,6 @@
 export * from './deliver.ts';
 export * from './gaps.ts';
-export type { Loss, Notice } from './losses.ts';
+export { countOf, type Loss, type Missing, missingPublications, type Notice } from './losses.ts';
 export * from './outbox.ts';
 export * from './publication.ts';
 export * from './publication-log.ts';

@@ -1,47 +1,82 @@
 import type { HoleReason } from './replay.ts';
 
-/** Publications of one channel that a client does not get, or the end of its epoch: what it is told, in order. */
+/** What a client misses at one point of a channel. */
+export type Missing =
+  /**
+   * Publications with these offsets, both inclusive. `count` is how many, those without an offset among them included; it
+   * is undefined when nobody knows.
+   */
+  | {
+      readonly kind: 'range';
+      readonly from: number;
+      readonly to: number;
+      readonly count: number | undefined;
+    }
+  /** Publications without offsets. */
+  | { readonly kind: 'count'; readonly count: number }
+  /** Publications without offsets, and nobody knows how many. */
+  | { readonly kind: 'unknown' }
+  /** No publication: the channel's epoch ends here. `epoch` is empty when the channel had none. */
+  | { readonly kind: 'epoch-end'; readonly epoch: string };
+
+/** Something that a client must be told of one channel, in order: what it misses, or the end of an epoch. */
 export interface Loss {
   readonly channel: string;
-  /** How many; NaN when nobody knows. */
-  readonly lost: number;
-  /** Their offsets, both inclusive; 0 when they have none. */
-  readonly from: number;
-  readonly to: number;
-  /** The epoch of these offsets; undefined: the one that the channel is in now; empty: none. */
+  readonly missing: Missing;
+  /** The epoch of the offsets. Undefined is the epoch that the channel is in now; empty is none. */
   readonly epoch: string | undefined;
-  /** Why: `slow` if they were refused, `trimmed` if they were promised as a replay, or as a hole says it. */
+  /** Why: `slow` if they were refused, `trimmed` if they were promised as a replay, or the reason of a hole. */
   readonly reason: HoleReason;
   /** The payload that tells it, where upstream told it. */
   readonly frame: Uint8Array | undefined;
 }
 
-/** What upstream told of a channel and has its place between the channel's publications. */
+/** What upstream told of a channel. It belongs between two publications of the channel. */
 export interface Notice {
   readonly channel: string;
-  /** The payload that tells it; undefined if it was put together from several. */
+  /** The payload that tells it; undefined if the notice was joined from several. */
   readonly frame: Uint8Array | undefined;
-  /** Publications that are lost by it: their number (NaN: nobody knows it) and their offsets (0: none). */
-  readonly lost: number;
-  readonly from: number;
-  readonly to: number;
-  /** The epoch that ends with it (empty: the channel had none); undefined if it is a gap, and none ends. */
-  readonly endedEpoch: string | undefined;
+  readonly missing: Missing;
+}
+
+/**
+ * Publications that are missing.
+ *
+ * @param count undefined when nobody knows how many.
+ * @param from their first offset; 0 when they have none.
+ * @param to their last offset, inclusive.
+ */
+export function missingPublications(count: number | undefined, from = 0, to = 0): Missing {
+  if (from > 0 && to >= from) return { kind: 'range', from, to, count };
+  return count === undefined ? { kind: 'unknown' } : { kind: 'count', count };
+}
+
+/** How many publications are missing; undefined when nobody knows. */
+export function countOf(missing: Missing): number | undefined {
+  switch (missing.kind) {
+    case 'epoch-end':
+      return 0;
+    case 'unknown':
+      return undefined;
+    default:
+      return missing.count;
+  }
 }
 
 /** The loss that a notice tells. */
-export function lossOfNotice({ channel, frame, lost, from, to, endedEpoch }: Notice): Loss {
-  return { channel, lost, from, to, epoch: endedEpoch, reason: 'slow', frame };
+export function lossOfNotice({ channel, frame, missing }: Notice): Loss {
+  const epoch = missing.kind === 'epoch-end' ? missing.epoch : undefined;
+  return { channel, missing, epoch, reason: 'slow', frame };
 }
 
-/** Two notices of which nothing separates the second from the first as one; undefined if they are not alike. */
+/** Two notices as one, where nothing lies between them; undefined if they cannot be joined. */
 export function joinNotices(one: Notice, next: Notice): Notice | undefined {
-  const areGaps = one.endedEpoch === undefined && next.endedEpoch === undefined;
-  if (one.channel !== next.channel || !areGaps) return undefined;
-  return { ...one, ...joined(one, next) };
+  const { channel } = one;
+  const missing = channel === next.channel ? join(one.missing, next.missing) : undefined;
+  return missing === undefined ? undefined : { channel, missing, frame: undefined };
 }
 
-/** Losses put together into as few as can be: in the order of each channel, which is all that matters. */
+/** Losses, joined into as few as possible. Only the order within each channel is kept, since nothing else matters. */
 export class Losses {
   readonly #byChannel = new Map<string, Loss[]>();
 
@@ -49,13 +84,14 @@ export class Losses {
     return this.#byChannel.has(channel);
   }
 
-  /** @param loss of the present epoch, or the end of one: then those before it belong to that one. */
+  /** @param loss of the present epoch, or the end of one: then the losses before it belong to the epoch that ends. */
   add(loss: Loss): void {
     const { channel, epoch } = loss;
     const list = this.#byChannel.get(channel) ?? [];
     const last = list.at(-1);
-    if (last !== undefined && goTogether(last, loss)) list[list.length - 1] = join(last, loss);
-    else list.push(loss);
+    const joint = last === undefined ? undefined : joinLosses(last, loss);
+    if (joint === undefined) list.push(loss);
+    else list[list.length - 1] = joint;
     this.#byChannel.set(
       channel,
       epoch === undefined ? list : list.map((one) => ({ ...one, epoch: one.epoch ?? epoch })),
@@ -71,19 +107,19 @@ export class Losses {
   }
 }
 
-/** The end of an epoch has a lost of 0, and goes together with nothing. */
-function goTogether(one: Loss, next: Loss): boolean {
-  const areGaps = one.lost !== 0 && next.lost !== 0;
-  return areGaps && one.epoch === next.epoch && one.reason === next.reason;
+function joinLosses(one: Loss, next: Loss): Loss | undefined {
+  if (one.epoch !== next.epoch || one.reason !== next.reason) return undefined;
+  const missing = join(one.missing, next.missing);
+  return missing === undefined ? undefined : { ...one, missing, frame: undefined };
 }
 
-function join(one: Loss, next: Loss): Loss {
-  return { ...one, ...joined(one, next) };
-}
-
-type Lost = Pick<Loss, 'lost' | 'from' | 'to'>;
-
-function joined(one: Lost, next: Lost): Lost & { readonly frame: undefined } {
-  const lost = one.lost + next.lost;
-  return { lost, from: one.from || next.from, to: Math.max(one.to, next.to), frame: undefined };
+/** The end of an epoch cannot be joined with anything. */
+function join(one: Missing, next: Missing): Missing | undefined {
+  if (one.kind === 'epoch-end' || next.kind === 'epoch-end') return undefined;
+  const [before, behind] = [countOf(one), countOf(next)];
+  const count = before === undefined || behind === undefined ? undefined : before + behind;
+  const first = one.kind === 'range' ? one : next;
+  if (first.kind !== 'range') return missingPublications(count);
+  const to = next.kind === 'range' ? Math.max(first.to, next.to) : first.to;
+  return { kind: 'range', from: first.from, to, count };
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { countOf } from './losses.ts';
 import { Outbox } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';
 import { CONTROL, type OutboxLimits, SendQueues } from './send-queues.ts';
@@ -86,7 +87,8 @@ class Client {
       this.#room -= 1;
       this.outbox.blocked = this.#room <= 0;
     }
-    for (const { channel, lost } of this.outbox.takeLosses() ?? []) {
+    for (const { channel, missing } of this.outbox.takeLosses() ?? []) {
+      const lost = countOf(missing) ?? Number.NaN;
       const gap = new Uint8Array(1);
       this.#gaps.set(gap, [channel, lost]);
       expect(this.outbox.offerControl(gap)).not.toBe('slow');

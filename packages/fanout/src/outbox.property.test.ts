@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { countOf } from './losses.ts';
 import { Outbox, type OutboxVerdict } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';
 import { CONTROL, type OutboxLimits, SendQueues } from './send-queues.ts';
@@ -166,7 +167,8 @@ const ACTIONS: Record<string, Action> = {
   },
   takeLosses({ outbox, model }) {
     const losses = outbox.takeLosses();
-    const counts = losses && new Map(losses.map(({ channel, lost }) => [channel, lost]));
+    const counts =
+      losses && new Map(losses.map(({ channel, missing }) => [channel, countOf(missing)]));
     expect(counts).toEqual(model.takeLosses());
   },
   trim({ queues }) {

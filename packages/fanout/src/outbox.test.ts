@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Loss } from './losses.ts';
+import { countOf, type Loss } from './losses.ts';
 import { Outbox } from './outbox.ts';
 import type { Publication } from './publication.ts';
 import { PublicationLog } from './publication-log.ts';
@@ -322,6 +322,8 @@ describe('memory for what waits', () => {
 });
 
 /** Channel → publications, of what was lost. */
-function countsOf(losses: readonly Loss[] | undefined): Map<string, number> | undefined {
-  return losses && new Map(losses.map(({ channel, lost }) => [channel, lost]));
+function countsOf(
+  losses: readonly Loss[] | undefined,
+): Map<string, number | undefined> | undefined {
+  return losses && new Map(losses.map(({ channel, missing }) => [channel, countOf(missing)]));
 }

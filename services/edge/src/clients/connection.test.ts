@@ -1,4 +1,4 @@
-import { type Loss, PublicationLog } from '@tradewind/fanout';
+import { countOf, type Loss, PublicationLog } from '@tradewind/fanout';
 import { encodeServerMessage, type Gap } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -111,7 +111,7 @@ describe('Connection: what the node owes to a client that does not read', () => 
     const { connection, webSocket, sink } = stall(log);
     const gap: Gap = { type: 'gap', channel: 'a', reason: 'link' };
     const frame = encodeServerMessage(gap);
-    const notice = { channel: 'a', frame, lost: Number.NaN, from: 0, to: 0, endedEpoch: undefined };
+    const notice = { channel: 'a', frame, missing: { kind: 'unknown' } } as const;
     for (let i = 0; i < 50; i += 1) connection.tell(notice);
     log.append(publicationOf('a', 'refused'));
     offer(connection, 'refused', 1);
@@ -413,8 +413,8 @@ describe('Connection: each second', () => {
 /** Like the fan-out: a loss becomes a gap in the same outbox. */
 class GapTellingOwner extends RecordingOwner {
   override hasLost(connection: Connection, losses: readonly Loss[]): void {
-    for (const { channel, lost } of losses) {
-      connection.send({ type: 'gap', channel, lost, reason: 'slow' });
+    for (const { channel, missing } of losses) {
+      connection.send({ type: 'gap', channel, lost: countOf(missing) ?? 0, reason: 'slow' });
     }
   }
 }

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import {
+  countOf,
   createDeliveryRound,
   deliver,
   type Loss,
+  missingPublications,
   Outbox,
   type OutboxLimits,
   type Publication,
@@ -277,26 +279,26 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   gap(notice: GapNotice): void {
-    const { channel, lost = Number.NaN, from = 0, to = 0 } = notice;
+    const { channel, lost, from, to } = notice;
     const gap: Gap = { type: 'gap', ...notice };
     const subscribers = this.index.get(channel);
     this.#subscriptions.lost(notice);
     this.#events.gapTold(notice.reason, subscribers.length);
+    const missing = missingPublications(lost, from, to);
     const noticeIn = oncePerFormat((format) => {
-      const frame = format.encodeControl(gap);
-      return { channel, frame, lost, from, to, endedEpoch: undefined };
+      return { channel, missing, frame: format.encodeControl(gap) };
     });
     for (const connection of subscribers) connection.tell(noticeIn(connection.format));
   }
 
   resync(notice: ResyncNotice): void {
     const { channel } = notice;
-    const endedEpoch = this.#subscriptions.resync(notice);
+    const epoch = this.#subscriptions.resync(notice);
     const subscribers = this.index.get(channel);
     this.#events.resyncTold(subscribers.length);
     const noticeIn = oncePerFormat((format) => {
       const frame = format.encodeControl({ type: 'resync', ...notice, reason: 'history_lost' });
-      return { channel, frame, lost: 0, from: 0, to: 0, endedEpoch };
+      return { channel, frame, missing: { kind: 'epoch-end', epoch } as const };
     });
     for (const connection of subscribers) connection.tell(noticeIn(connection.format));
   }
@@ -340,9 +342,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
       const gap = gapOf(loss, loss.epoch ?? this.#subscriptions.epochOf(channel));
       if (frame === undefined) this.#events.gapTold(gap.reason, 1);
       connection.tellNow({
-        ...loss,
+        channel,
+        missing: loss.missing,
         frame: frame ?? connection.format.encodeControl(gap),
-        endedEpoch: loss.lost === 0 ? loss.epoch : undefined,
       });
     }
   }
@@ -427,8 +429,10 @@ function inFormat(publication: Publication, format: WireFormat): Publication {
 }
 
 /** How a client is told of a loss: by its offsets where it has any, by its number where that is known. */
-function gapOf({ channel, lost, from, to, reason }: Loss, epoch: string | undefined): Gap {
-  const range = !epoch || from === 0 || to < from ? {} : { epoch, from, to };
-  if (Number.isNaN(lost)) return { type: 'gap', channel, ...range, reason: 'link' };
+function gapOf({ channel, missing, reason }: Loss, epoch: string | undefined): Gap {
+  const range =
+    missing.kind === 'range' && epoch ? { epoch, from: missing.from, to: missing.to } : {};
+  const lost = countOf(missing);
+  if (lost === undefined) return { type: 'gap', channel, ...range, reason: 'link' };
   return { type: 'gap', channel, ...range, lost, reason };
 }

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import {
+  countOf,
   type Loss,
   Outbox,
   type OutboxLimits,
@@ -68,7 +69,7 @@ export class FakeWebSocket extends EventEmitter {
 /** What the owner was told, in order; flushes at once what wants to be flushed. */
 export class RecordingOwner implements ConnectionOwner {
   readonly told: string[] = [];
-  readonly losses: ReadonlyMap<string, number>[] = [];
+  readonly losses: ReadonlyMap<string, number | undefined>[] = [];
   readonly reasons: CloseReason[] = [];
 
   needsFlush(connection: Connection): void {
@@ -82,7 +83,7 @@ export class RecordingOwner implements ConnectionOwner {
   hasCaughtUp(): void {}
 
   hasLost(_connection: Connection, losses: readonly Loss[]): void {
-    this.losses.push(new Map(losses.map(({ channel, lost }) => [channel, lost])));
+    this.losses.push(new Map(losses.map(({ channel, missing }) => [channel, countOf(missing)])));
   }
 
   received(): void {
