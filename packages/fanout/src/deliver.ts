@@ -4,38 +4,38 @@ import { QueueOutcomes } from './queue-outcomes.ts';
 import type { SendQueues } from './send-queues.ts';
 import type { Audience, QueueOwner } from './subscription-index.ts';
 
-/** Someone who receives publications: for this package, an outbox and the place of its queue. */
+/** Someone who receives publications: for this package, an outbox and the number of its queue. */
 export interface Subscriber extends QueueOwner {
   readonly outbox: Outbox;
 }
 
 /**
- * What delivering left to do. The caller owns it, acts on it when {@link deliver} has returned, and
- * empties the lists; the delivery loop itself neither writes to a socket nor closes one.
+ * What a delivery left to do. The caller owns it, acts on it when {@link deliver} has returned, and empties the lists. The
+ * delivery loop itself neither writes to a socket nor closes one.
  */
 export interface DeliveryRound<S> {
-  /** Something waits for these now: flush them at the end of the loop turn. */
+  /** Something waits for these now. Flush them at the end of the turn of the event loop. */
   readonly dirty: S[];
-  /** These are full although their sockets take bytes: flush them before the next publication. */
+  /** These are nearly full although their sockets take bytes. Flush them before the next publication. */
   readonly nearlyFull: S[];
-  /** These did not keep up: disconnect them. */
+  /** These did not keep up. Disconnect them. */
   readonly slow: S[];
-  /** Publications refused so far; the caller may reset it. */
+  /** How many publications were refused so far. The caller may reset it. */
   refused: number;
-  /** Of use during a delivery only. */
+  /** Means something during a delivery only. */
   readonly outcomes: QueueOutcomes;
 }
 
-/** An empty round. */
+/** A round in which nothing is left to do. */
 export function createDeliveryRound<S>(): DeliveryRound<S> {
   return { dirty: [], nearlyFull: [], slow: [], refused: 0, outcomes: new QueueOutcomes() };
 }
 
 /**
- * Gives one publication to each of these subscribers: a reference into their queues, no more.
+ * Gives one publication to each of these subscribers: a reference in their queues, no more.
  *
- * @param audience from the index; it must not change meanwhile.
- * @param queues those of the subscribers' outboxes.
+ * @param audience from the index. It must not change meanwhile.
+ * @param queues of the subscribers' outboxes.
  * @param now ms on the clock that all calls share.
  */
 export function deliver<S extends Subscriber>(

@@ -1,7 +1,7 @@
 import type { Publication } from './publication.ts';
 import { firstOffsetOf, type Hole, type HoleReason, type PastItem } from './replay.ts';
 
-/** Offsets of one channel that nobody can have, in ascending order; neighbours of one reason are one gap. */
+/** Offsets of one channel that nobody can have, in ascending order. Neighbours with the same reason are one gap. */
 export class Gaps {
   readonly #all: Hole[] = [];
 
@@ -9,7 +9,7 @@ export class Gaps {
     return this.#all;
   }
 
-  /** Adds what follows all that was added before, both inclusive; nothing where `to` is before `from`. */
+  /** Adds a range behind all that were added before, both ends inclusive. Adds nothing when `to` is less than `from`. */
   add(from: number, to: number, reason: HoleReason): void {
     if (to < from) return;
     const last = this.#all.at(-1);
@@ -20,9 +20,9 @@ export class Gaps {
     }
   }
 
-  /** Lets go of the oldest, so that no more than so many are left. */
-  keep(most: number): void {
-    if (this.#all.length > most) this.#all.splice(0, this.#all.length - most);
+  /** Drops the oldest gaps, so that no more than `count` are left. */
+  keepLatest(count: number): void {
+    if (this.#all.length > count) this.#all.splice(0, this.#all.length - count);
   }
 
   clear(): void {
@@ -30,7 +30,7 @@ export class Gaps {
   }
 }
 
-/** Publications and gaps of one channel, each in ascending order, as one. */
+/** Publications and gaps of one channel as one list. Each of the two must be in ascending order. */
 export function inOrder(
   publications: readonly Publication[],
   gaps: readonly Hole[],

@@ -186,7 +186,7 @@ it('keeps what has an offset, and what is younger, when it is trimmed', () => {
   expect([log.oldest, log.next, log.count('a', 0, 5)]).toEqual([2, 5, 3]);
 });
 
-it('has no more places than fit into its bytes, however much passes', () => {
+it('has no more slots than fit into its bytes, however much passes', () => {
   const log = new PublicationLog(10_000);
   for (let i = 0; i < 100; i += 1) log.append({ ...publication(100), offset: 0 });
   expect([log.oldest, log.next, log.bytes]).toEqual([99, 100, 356]);
@@ -196,7 +196,7 @@ it('has no more places than fit into its bytes, however much passes', () => {
   expect(log.count('a', 0, log.next), 'what has an offset made room at last').toBe(0);
 });
 
-it('has no more than four million places, however large it is', () => {
+it('has no more than four million slots, however large it is', () => {
   const log = new PublicationLog(2 ** 30);
   log.append(publication(100));
   log.append({ ...publication(100), offset: 0 });

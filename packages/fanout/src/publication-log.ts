@@ -1,62 +1,58 @@
 import type { Publication } from './publication.ts';
 
-/**
- * What a publication costs besides its body, in bytes: three objects and a slot. So a log of tiny
- * publications is bounded as well.
- */
+/** What a publication costs besides its body, in bytes: three objects and a slot. So tiny publications are bounded too. */
 const ENTRY_BYTES = 256;
 
-/** What the place of one that was let go of costs at least: a slot of a ring that may be half empty. */
+/** The least that the slot of a dropped publication costs, in bytes: the array of slots may be half empty. */
 const LEAST_HOLE_BYTES = 16;
 
-/** Places that a log of any size has, at most: as many as 1 GiB of publications. A longer ring takes long to grow. */
-const MOST_ENTRIES = 4_194_304;
+/** The most slots of a log of any size: enough for 1 GiB of publications. A longer array takes long to grow. */
+const MOST_SLOTS = 4_194_304;
 const LEAST_CAPACITY = 64;
 
-/** Publications that one {@link PublicationLog.trim} lets go of, at most: less than 1 ms of work for the worker's thread. */
+/** The most publications that one {@link PublicationLog.trim} drops: less than 1 ms of work for the worker's thread. */
 const MOST_TRIMMED = 4_096;
 
-/** Numbers in ascending order, of which the first are given up. */
+/** Numbers in ascending order, the first of which are no longer valid. */
 interface Numbers {
   readonly all: number[];
-  /** Where those that are not given up begin in `all`. */
+  /** The index of the first valid number in `all`. */
   first: number;
 }
 
-/** Numbers given up are removed once there are so many, and as many as are left. */
+/** Invalid numbers are removed once there are this many, and at least as many as valid ones. */
 const COMPACT_AFTER = 1_024;
 
 /**
- * The latest publications of a worker, over all channels, as references: what a slow client was
- * refused is read from here once its socket drains, instead of being copied for it. Bounded in
- * bytes: the oldest make room for the newest. Publications are numbered from 0, in the order in which
- * they were appended.
+ * The latest publications of a worker over all channels, as references. A slow client is given what it was refused from
+ * here once its socket drains, so nothing is copied for it. The log is bounded in bytes: the oldest publications make room for the
+ * newest. Publications are numbered from 0, in the order in which they were appended.
  *
- * One without an offset can only be asked for by clients that were refused it or one before it. While there
- * are none, it is let go of as soon as the next one comes: kept for nothing, twenty thousand a second would grow
- * old in V8's heap, and every collection of that stops the worker for tens of ms.
+ * Only a client that is behind can ask for a publication without an offset. While no client is, such a publication is
+ * dropped as soon as the next one comes. Otherwise twenty thousand a second would grow old in V8's heap for nothing, and
+ * every collection of that heap stops the worker for tens of ms.
  */
 export class PublicationLog {
   readonly #maxBytes: number;
   readonly #holeBytes: number;
-  /** A ring whose length is a power of two; publication n is at n masked. */
+  /** A ring buffer whose length is a power of two. Publication n is at the index `n & (length - 1)`. */
   #entries: (Publication | undefined)[] = new Array(LEAST_CAPACITY).fill(undefined);
-  /** The numbers of the publications that it holds of each channel, but for one that is passing. */
+  /** The numbers of the publications that it holds of each channel, except one that is passing. */
   readonly #numbers = new Map<string, Numbers>();
   #oldest = 0;
   #next = 0;
   #bytes = 0;
   #followers = 0;
-  /** Whether the latest publication is to be let go of when the next one comes, unless someone follows by then. */
+  /** Whether the latest publication is dropped when the next one comes, unless someone follows the log by then. */
   #isPassing = false;
 
-  /** @param maxBytes what it may hold, bodies and bookkeeping together; 0 for a log that keeps nothing. */
+  /** @param maxBytes what it may hold, bodies and bookkeeping together. A log of 0 bytes keeps nothing. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
-    this.#holeBytes = Math.max(LEAST_HOLE_BYTES, Math.ceil(maxBytes / MOST_ENTRIES));
+    this.#holeBytes = Math.max(LEAST_HOLE_BYTES, Math.ceil(maxBytes / MOST_SLOTS));
   }
 
-  /** It holds no publication with a lower number than this; equals {@link next} when it holds none. */
+  /** It holds no publication with a lower number. Equals {@link next} when it holds none. */
   get oldest(): number {
     return this.#oldest;
   }
@@ -66,7 +62,7 @@ export class PublicationLog {
     return this.#next;
   }
 
-  /** Bytes that it holds, bookkeeping included; never more than its limit. */
+  /** How many bytes it holds, bookkeeping included; never more than its limit. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -76,7 +72,7 @@ export class PublicationLog {
     return this.#maxBytes;
   }
 
-  /** Someone may ask for the latest publication, and for all that come, until {@link unfollow}. */
+  /** From now on someone may ask for the latest publication and for all that follow, until {@link unfollow}. */
   follow(): void {
     this.#followers += 1;
     if (!this.#isPassing) return;
@@ -90,7 +86,7 @@ export class PublicationLog {
     this.#followers -= 1;
   }
 
-  /** Appends a publication and lets go of the oldest ones that it has no more room for. */
+  /** Appends a publication, and drops the oldest ones that it has no more room for. */
   append(publication: Publication): void {
     if (this.#isPassing) this.#letPass();
     if (this.#next - this.#oldest === this.#entries.length) this.#grow();
@@ -102,15 +98,15 @@ export class PublicationLog {
     while (this.#bytes > this.#maxBytes) this.#dropOldest();
   }
 
-  /** The publication with this number; undefined if it is not held any more, or not yet. */
+  /** The publication with this number; undefined if it is no longer held, or not yet. */
   at(number: number): Publication | undefined {
     if (number < this.#oldest || number >= this.#next) return undefined;
     return this.#entries[number & (this.#entries.length - 1)];
   }
 
   /**
-   * How many publications of a channel it holds whose numbers are at least `from` and less than `until`. This,
-   * {@link first} and {@link fromEnd} know the latest one without an offset only while someone follows.
+   * How many publications of a channel it holds with numbers from `from` on that are less than `until`. Only while someone
+   * follows the log does this count a latest publication without an offset, and do {@link first} and {@link fromEnd} find it.
    */
   count(channel: string, from: number, until: number): number {
     const numbers = this.#numbers.get(channel);
@@ -118,15 +114,16 @@ export class PublicationLog {
     return indexOf(numbers, until) - indexOf(numbers, from);
   }
 
-  /** The least number of a channel's publications that is at least `from`; undefined if it holds none. */
+  /** The number of the first publication of a channel from `from` on; undefined if it holds none. */
   first(channel: string, from: number): number | undefined {
     const numbers = this.#numbers.get(channel);
     return numbers?.all[indexOf(numbers, from)];
   }
 
   /**
-   * The number of a channel's latest publication, or of the one so many before it; undefined if it does not
-   * hold so many.
+   * The number of a channel's latest publication, or of an earlier one; undefined if it does not hold it.
+   *
+   * @param before how many publications of the channel came after it.
    */
   fromEnd(channel: string, before: number): number | undefined {
     const numbers = this.#numbers.get(channel);
@@ -136,8 +133,8 @@ export class PublicationLog {
   }
 
   /**
-   * Lets go of old publications without an offset that were kept for clients that no longer ask for any: some of
-   * them, up to the first with an offset. To be called from time to time.
+   * Drops some of the oldest publications, up to the first one with an offset, if no client follows the log any more. Call
+   * it from time to time.
    */
   trim(): void {
     if (this.#followers > 0) return;
@@ -159,7 +156,7 @@ export class PublicationLog {
     return numbers;
   }
 
-  /** The latest publication becomes a hole, unless the log is empty but for it. */
+  /** Turns the latest publication into a hole. If it was the only one, the log is empty then. */
   #letPass(): void {
     const index = (this.#next - 1) & (this.#entries.length - 1);
     const publication = this.#entries[index];
@@ -193,20 +190,20 @@ export class PublicationLog {
 
   #grow(): void {
     const held = this.#entries;
-    const ring = new Array<Publication | undefined>(held.length * 2).fill(undefined);
+    const grown = new Array<Publication | undefined>(held.length * 2).fill(undefined);
     for (let n = this.#oldest; n < this.#next; n += 1) {
-      ring[n & (ring.length - 1)] = held[n & (held.length - 1)];
+      grown[n & (grown.length - 1)] = held[n & (held.length - 1)];
     }
-    this.#entries = ring;
+    this.#entries = grown;
   }
 }
 
-/** What a publication takes up where it is kept, in bytes. */
+/** What a publication takes up in memory, in bytes. */
 export function costOf({ body }: Publication): number {
   return body.length + ENTRY_BYTES;
 }
 
-/** The index of the first number that is at least this one. */
+/** The index of the first valid number that is at least `number`. */
 function indexOf({ all, first }: Numbers, number: number): number {
   let low = first;
   let high = all.length;

@@ -2,25 +2,24 @@ import type { Publication } from './publication.ts';
 import { costOf } from './publication-log.ts';
 
 /**
- * What the replays of one worker hold, in bytes. What a client was promised must not be pushed out by what
- * is published meanwhile, so it is held apart from the log, until the client has had it; and what is
- * held apart has to be bounded apart.
+ * Counts the bytes that the replays of one worker hold. What a client was promised must not be pushed out by what is
+ * published meanwhile. So it is held apart from the log until the client has had it, and it needs a bound of its own.
  *
- * The bound is soft by one excerpt: whoever is about to promise looks at {@link hasRoom} before.
+ * The bound is soft by one excerpt: look at {@link hasRoom} before promising anything.
  */
 export class ReplayMemory {
-  /** From so many bytes on there is no room for more. */
+  /** There is no room for more once this many bytes are held. */
   readonly maxBytes: number;
   readonly #freed: () => void;
   #bytes = 0;
 
-  /** @param freed told when there is room again after there was none; not to promise anything at once. */
+  /** @param freed called when there is room again after there was none. It must not promise anything itself. */
   constructor(maxBytes: number, freed: () => void) {
     this.maxBytes = maxBytes;
     this.#freed = freed;
   }
 
-  /** Bytes that are held, bookkeeping included. */
+  /** How many bytes are held, bookkeeping included. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -40,7 +39,7 @@ export class ReplayMemory {
   }
 }
 
-/** Why publications cannot be had by anybody; each is told in the place where they would be. */
+/** Why nobody can have these publications. Clients are told where the publications would be. */
 export type HoleReason = 'slow' | 'trimmed' | 'unreadable' | 'too_large' | 'link';
 
 /** Publications of one channel that cannot be had. */
@@ -51,10 +50,10 @@ export interface Hole {
   readonly reason: HoleReason;
 }
 
-/** What stands in one place of a channel's past. */
+/** One item of a channel's past. */
 export type PastItem = Publication | Hole;
 
-/** What a hole takes up where it is kept, in bytes: an object and a slot. */
+/** What a hole takes up in memory, in bytes: an object and a slot. */
 const HOLE_BYTES = 64;
 
 export function isHole(item: PastItem): item is Hole {
@@ -69,15 +68,14 @@ export function lastOffsetOf(item: PastItem): number {
   return isHole(item) ? item.to : item.offset;
 }
 
-/** What an item takes up where it is kept, in bytes. */
+/** What an item takes up in memory, in bytes. */
 export function costOfItem(item: PastItem): number {
   return isHole(item) ? HOLE_BYTES : costOf(item);
 }
 
 /**
- * A part of one channel's past: publications, and holes in the places of those that cannot be had, whose
- * offsets follow one another. It is held, once for all clients that were promised any of it, until the last
- * of them has had what it was promised or is gone; then it is empty.
+ * A part of one channel's past: publications, and holes where some cannot be had. Their offsets follow one another. It is
+ * held once for all clients that were promised any of it. When the last of them has had its part or is gone, it is empty.
  */
 export class Excerpt {
   readonly channel: string;
@@ -93,18 +91,18 @@ export class Excerpt {
     this.#memory = memory;
   }
 
-  /** Items that it has. */
+  /** How many items it has. */
   get length(): number {
     return this.#items.length;
   }
 
-  /** The first offset that it speaks of; 0 while it is empty. */
+  /** The first offset that it covers; 0 while it is empty. */
   get firstOffset(): number {
     const [first] = this.#items;
     return first === undefined ? 0 : firstOffsetOf(first);
   }
 
-  /** The last offset that it speaks of; 0 while it is empty. */
+  /** The last offset that it covers; 0 while it is empty. */
   get lastOffset(): number {
     const last = this.#items.at(-1);
     return last === undefined ? 0 : lastOffsetOf(last);
@@ -119,7 +117,7 @@ export class Excerpt {
     return this.#items[index] as PastItem;
   }
 
-  /** All of it from this offset on, which it speaks of. */
+  /** All of it from this offset on. It must cover the offset. */
   replayFrom(from: number): Replay {
     const firstIndex = this.#indexOf(from);
     const endIndex = this.#items.length;
@@ -127,7 +125,7 @@ export class Excerpt {
     return { excerpt: this, from, firstIndex, endIndex, count: endIndex - firstIndex - holes };
   }
 
-  /** Appends the item whose offset is next. */
+  /** Appends an item. Its offset must be the next one. */
   append(item: PastItem): void {
     const bytes = costOfItem(item);
     if (isHole(item)) this.#holes.push(this.#items.length);
@@ -141,7 +139,7 @@ export class Excerpt {
     this.#holders += 1;
   }
 
-  /** Undoes one {@link hold}; with the last one it becomes empty. */
+  /** Undoes one {@link hold}. With the last one it becomes empty. */
   release(): void {
     this.#holders -= 1;
     if (this.#holders > 0) return;
@@ -152,7 +150,7 @@ export class Excerpt {
     this.#memory.giveBack(bytes);
   }
 
-  /** The index of the item that speaks of this offset. */
+  /** The index of the item that covers this offset. */
   #indexOf(offset: number): number {
     let low = 0;
     let high = this.#items.length;
@@ -165,12 +163,12 @@ export class Excerpt {
   }
 }
 
-/** A part of an excerpt that one client is promised. */
+/** The part of an excerpt that one client is promised. */
 export interface Replay {
   readonly excerpt: Excerpt;
-  /** The first offset, which may lie within a hole: then only the rest of that is told. */
+  /** The first offset. It may lie within a hole: then the client is told only the rest of that hole. */
   readonly from: number;
-  /** The index of its first item in the excerpt, from 0, and the index behind its last. */
+  /** The index of its first item in the excerpt, from 0, and the index behind its last item. */
   readonly firstIndex: number;
   readonly endIndex: number;
   /** How many of the items are publications. */

@@ -4,39 +4,39 @@ import { WaitingFrames } from './waiting-frames.ts';
 
 /** What one outbox may hold. */
 export interface OutboxLimits {
-  /** Publications that may wait: the send queue's slots. */
+  /** How many publications may wait: the send queue's slots. */
   readonly slots: number;
-  /** Bytes of publications that may wait; at least twice `publicationBytes`. */
+  /** How many bytes of publications may wait; at least twice `publicationBytes`. */
   readonly bytes: number;
   /** The largest body that is ever offered, in bytes. */
   readonly publicationBytes: number;
-  /** Control frames that may wait, in slots of their own. */
+  /** How many control frames may wait, in slots of their own. */
   readonly controls: number;
-  /** Bytes of control frames that may wait. */
+  /** How many bytes of control frames may wait. */
   readonly controlBytes: number;
 }
 
 /** The `sequence` of an entry that is a control frame. */
 export const CONTROL = 0;
 
-/** Where the entries of a queue go. It must neither throw nor change the queue. */
+/** Takes the entries of a queue. It must neither throw nor change the queue. */
 export interface EntryTaker {
   /**
-   * Takes a publication's body or a control frame, or returns false.
+   * Takes a publication's body or a control frame. Returns false if it does not.
    *
    * @param sequence the publication's `seq`, or {@link CONTROL}.
    */
   take(frame: Uint8Array, sequence: number): boolean;
 }
 
-// What a delivery needs of a queue, as integers of 32 bits.
+// The record of a queue that a delivery needs, as integers of 32 bits.
 /** The low 32 bits of the `seq` that the latest publication took. */
 const SEQUENCE_LOW = 0;
 /** {@link BLOCKED} and {@link BEHIND}. */
 const FLAGS = 1;
 const PUBLICATIONS = 2;
 const BYTES = 3;
-/** Entries that wait: publications and control frames. */
+/** How many entries wait: publications and control frames. */
 const SIZE = 4;
 /** The number of the block with its entries, the block's length less one (-1: there is none), and where in it the next entry is. */
 const BLOCK = 5;
@@ -44,8 +44,8 @@ const MASK = 6;
 const HEAD = 7;
 const INTEGERS_PER_QUEUE = 8;
 
-// And what it seldom needs.
-/** The bits of the latest `seq` above the low ones. */
+// The annex of a queue, which is seldom needed.
+/** The bits of the latest `seq` above the low 32. */
 const SEQUENCE_HIGH = 0;
 const CONTROL_BYTES = 1;
 /** What {@link SEQUENCE_LOW} was at the last trim. */
@@ -55,37 +55,40 @@ const INTEGERS_PER_ANNEX = 3;
 const BLOCKED = 1;
 const BEHIND = 2;
 
-/** An entry is the number of its frame, less than zero (as its complement) for a control frame, and its `seq`. */
+/** An entry is the number of its frame and its `seq`. The number is the complement, and so negative, for a control frame. */
 const INTEGERS_PER_ENTRY = 2;
 const LEAST_BLOCK = 8 * INTEGERS_PER_ENTRY;
 
-/** The most of a ring that a client which receives something every now and then may keep: 64 entries, 512 bytes. */
+/** The longest block that a client may keep while it receives something every now and then: 64 entries, 512 bytes. */
 const KEPT_BLOCK = 64 * INTEGERS_PER_ENTRY;
 
-/** Entries that one queue can hold: the slots and control frames of its limits may be no more together. */
+/** The most entries that one queue can hold. The slots and control frames of its limits together must not be more. */
 export const MOST_QUEUE_ENTRIES = INTEGERS_PER_SLAB / INTEGERS_PER_ENTRY;
 
 const LEAST_QUEUES = 64;
 const TWO_TO_32 = 2 ** 32;
 
-/** Two cache lines: the processor fetches the second by itself. */
+/** Two cache lines: the processor fetches the second one by itself. */
 const TOUCH_STRIDE_BYTES = 128;
 
-/** Queues that are read ahead of an offer to them at once; with their rings they fit into a core's second cache. */
+/** How many queues are read ahead of an offer at once. With their entries they fit into a core's second cache. */
 const QUEUES_TOUCHED = 256;
 
-/** So many queues with their rings stay in a core's second cache, of 512 KiB and more, from one offer to the next. */
+/** This many queues with their entries stay in a core's second cache, of 512 KiB and more, from one offer to the next. */
 const QUEUES_KEPT = 2_048;
 
-/** The place of no queue: of one that has ended. What is done to it has no meaning. */
+/** The id of a queue that has ended. Whatever is done to it has no effect. */
 const NO_QUEUE = 0;
 
 /**
- * The send queues of all clients of one worker, side by side in few pieces of memory. A delivery touches
- * one cache line of a queue, two at the most, one of its ring, and where nothing waited the place that says
- * since when something does, beside those of its neighbours; nothing else of the client. With thousands of
- * clients none of it is in the processor's caches any more, and waiting for it was most of what a delivery cost.
- * Each queue is known by its place.
+ * The send queues of all clients of one worker, side by side in few pieces of memory. Each queue has an id.
+ *
+ * With thousands of clients nothing of a queue is in the processor's caches when its turn comes, and waiting for memory was
+ * most of what a delivery cost. Two things keep that short:
+ * - A delivery touches few cache lines: one or two of the queue's record, one of its entries, and where nothing waited one of
+ *   `#behindSince`. It touches nothing else of the client.
+ * - Memory is read before it is needed, in loops that do nothing else (`touch…`). Then memory answers for a dozen queues or
+ *   frames in the time of one. What such a loop reads is added up in `#touched`, only so that V8 does not remove it.
  */
 export class SendQueues {
   readonly limits: OutboxLimits;
@@ -96,9 +99,9 @@ export class SendQueues {
   #behindSince = new Float64Array(LEAST_QUEUES);
   readonly #free: number[] = [];
   #unused = NO_QUEUE + 1;
-  /** Those of the latest offer, unless something was drained since: what it needs is in the caches still. */
+  /** The queues of the latest offer, unless something was drained since. They are still in the caches. */
   #lastQueueIds: readonly number[] | undefined;
-  /** Nobody reads it; that it is written to keeps the touching from being optimized away. */
+  /** Nobody reads it. */
   #touched = 0;
 
   constructor(limits: OutboxLimits) {
@@ -107,12 +110,12 @@ export class SendQueues {
     this.#behindSince[NO_QUEUE] = Number.NaN;
   }
 
-  /** Frames that wait in any of the queues, each counted once. */
+  /** How many frames wait in any of the queues. Each is counted once. */
   get frames(): number {
     return this.#frames.size;
   }
 
-  /** Makes an empty queue and returns its place, which is the caller's until it calls {@link end}. */
+  /** Makes an empty queue and returns its id, which is the caller's until it calls {@link end}. */
   begin(): number {
     const queueId = this.#free.pop() ?? this.#unused;
     if (queueId === this.#unused) this.#unused += 1;
@@ -133,7 +136,7 @@ export class SendQueues {
     return queueId;
   }
 
-  /** Forgets a queue and all that waits in it. Returns the place of no queue, for its owner to keep. */
+  /** Ends a queue and forgets all that waits in it. Returns the id of an ended queue, which its owner must keep instead. */
   end(queueId: number): number {
     if (queueId === NO_QUEUE) return NO_QUEUE;
     this.clear(queueId);
@@ -157,7 +160,7 @@ export class SendQueues {
     return this.#annexes[queueId * INTEGERS_PER_ANNEX + CONTROL_BYTES] as number;
   }
 
-  /** Entries for which the queue has memory at the moment. */
+  /** How many entries the queue has memory for at the moment. */
   capacity(queueId: number): number {
     return (this.#get(queueId, MASK) + 1) / INTEGERS_PER_ENTRY;
   }
@@ -168,7 +171,7 @@ export class SendQueues {
     return (this.#get(queueId, SEQUENCE_LOW) >>> 0) + high * TWO_TO_32;
   }
 
-  /** Lets publications that come later have so many numbers less: they are promised to others. */
+  /** Reserves `count` sequence numbers for a replay. */
   reserveSequences(queueId: number, count: number): void {
     const sequence = this.lastSequence(queueId) + count;
     this.#queues[queueId * INTEGERS_PER_QUEUE + SEQUENCE_LOW] = (sequence % TWO_TO_32) | 0;
@@ -185,8 +188,8 @@ export class SendQueues {
   }
 
   /**
-   * Since when publications have been waiting, in ms on the clock of the offers; NaN while none is. The owner
-   * says when none is any more, since those count too that wait for room in the queue.
+   * When publications began to wait, in ms on the clock of the offers; NaN while none waits. The owner says when none waits any
+   * more, because publications that wait for room in the queue count too.
    */
   behindSince(queueId: number): number {
     return this.#behindSince[queueId] as number;
@@ -196,17 +199,17 @@ export class SendQueues {
     this.#behindSince[queueId] = since;
   }
 
-  /** While it is behind, every publication that is offered is refused. */
+  /** Sets whether the queue refuses every publication that is offered. */
   setBehind(queueId: number, isBehind: boolean): void {
     this.#flag(queueId, BEHIND, isBehind);
   }
 
   /**
-   * Gives a publication's body the next `seq` of each of these queues, and queues it where there is room.
+   * Gives a publication's body the next `seq` of each of these queues, and queues the body where there is room.
    *
    * @param queueIds each at most once.
    * @param now ms on the clock that all calls share.
-   * @param outcomes gets those of which more is to be said than that it waits behind others.
+   * @param outcomes gets a verdict for each queue in which the body does not simply wait behind others.
    */
   offer(queueIds: readonly number[], body: Uint8Array, now: number, outcomes: QueueOutcomes): void {
     const queues = this.#queues;
@@ -244,7 +247,7 @@ export class SendQueues {
     frames.release(frame);
   }
 
-  /** Whether a publication with this body would find room. */
+  /** Whether the queue has room for a publication with this body. */
   hasRoomFor(queueId: number, body: Uint8Array): boolean {
     return (
       this.#get(queueId, PUBLICATIONS) < this.limits.slots &&
@@ -252,7 +255,7 @@ export class SendQueues {
     );
   }
 
-  /** Queues a publication's body under a `seq` that was taken before. The caller sees that there is room. */
+  /** Queues a publication's body under a `seq` that was reserved before. The caller checks that there is room. */
   pushPublication(queueId: number, body: Uint8Array, sequence: number): void {
     const at = queueId * INTEGERS_PER_QUEUE;
     this.#add(at, PUBLICATIONS, 1);
@@ -260,7 +263,7 @@ export class SendQueues {
     this.#push(at, this.#frames.hold(body), (sequence % TWO_TO_32) | 0);
   }
 
-  /** Queues a control frame. The caller sees that there is room. */
+  /** Queues a control frame. The caller checks that there is room. */
   pushControl(queueId: number, frame: Uint8Array): void {
     const at = queueId * INTEGERS_PER_QUEUE;
     this.#addToAnnex(queueId, CONTROL_BYTES, frame.length);
@@ -277,7 +280,7 @@ export class SendQueues {
     return this.#frames.at(frameOf(entries[from + (this.#queues[at + HEAD] as number)] as number));
   }
 
-  /** Reads where the next entry is and returns a number that means nothing: for whoever will need it soon. */
+  /** Prefetches the next entry. The return value means nothing; use it so that V8 does not remove the call. */
   touchNext(queueId: number): number {
     const at = queueId * INTEGERS_PER_QUEUE;
     if (this.#queues[at + SIZE] === 0) return 0;
@@ -288,12 +291,10 @@ export class SendQueues {
   }
 
   /**
-   * Hands the next entries over, oldest first, until one is not taken or nothing waits. Returns how many
-   * publications were taken.
+   * Hands over the next entries, oldest first, until one is not taken or nothing waits. Returns how many publications
+   * were taken.
    *
-   * @param aheadBytes so much of what comes next is read before it is handed over. Publications that many
-   *   clients share have long left the processor's caches when a client's turn comes; asked for all at once,
-   *   memory answers in the time of one.
+   * @param aheadBytes how much of the next frames to prefetch before they are handed over.
    */
   drainInto(queueId: number, taker: EntryTaker, aheadBytes = 0): number {
     const queues = this.#queues;
@@ -343,7 +344,7 @@ export class SendQueues {
     this.giveBackBlock(queueId);
   }
 
-  /** Gives back the memory of an empty queue for entries. */
+  /** Gives back the memory for entries of a queue that is empty. */
   giveBackBlock(queueId: number): void {
     const at = queueId * INTEGERS_PER_QUEUE;
     if (this.#queues[at + MASK] !== -1) this.#slabs.giveBack(this.#queues[at + BLOCK] as number);
@@ -351,17 +352,17 @@ export class SendQueues {
     this.#queues[at + HEAD] = 0;
   }
 
-  /** Bytes of memory that it has for the entries of queues, which refer to what waits, in use or not. */
+  /** Bytes of memory for the entries of all queues, in use or not. Entries refer to what waits. */
   get entryBytes(): number {
     return this.#slabs.bytes;
   }
 
   /**
-   * Gives back the memory that a past burst needed, unless something waits in it: little is kept for a client that
-   * was offered something since its last trim, and nothing for another. To be called from time to time; for a part of
-   * the queues at once, so that no call takes long however many there are.
+   * Gives back the memory that a past burst needed. A queue in which something waits keeps all of it, a queue that was offered
+   * something since its last trim keeps a little, and the others keep none. Call it from time to time, for one part of the queues
+   * after the other, so that no call takes long.
    *
-   * @param part 0 ≤ part < parts; after the last one all queues have had their turn.
+   * @param part 0 ≤ part < parts. After the last part all queues have had their turn.
    */
   trim(part = 0, parts = 1): void {
     const queues = this.#queues;
@@ -380,7 +381,7 @@ export class SendQueues {
     if (part === parts - 1) this.#slabs.trim();
   }
 
-  /** The most publications that wait in one queue, and the most bytes of them. */
+  /** The most publications that wait in any one queue, and the most bytes of them. */
   fullest(): { readonly publications: number; readonly bytes: number } {
     const queues = this.#queues;
     let publications = 0;
@@ -392,11 +393,7 @@ export class SendQueues {
     return { publications, bytes };
   }
 
-  /**
-   * Reads what an offer to these queues will read and write. They lie anywhere, and what is written to
-   * sockets meanwhile drives them out of the processor's caches; asked for in a loop that does nothing else,
-   * memory answers for a dozen of them in the time of one.
-   */
+  /** Prefetches what an offer to these queues will read and write. Writes to sockets have driven it out of the caches. */
   #touchQueues(queueIds: readonly number[], from: number, to: number): void {
     const queues = this.#queues;
     const slabs = this.#slabs;
@@ -419,7 +416,7 @@ export class SendQueues {
     this.#touched ^= sum;
   }
 
-  /** Reads a byte of every cache line or two of the next frames, up to `aheadBytes`; returns how many frames that is. */
+  /** Prefetches the next frames, up to `aheadBytes`. Returns how many frames that is. */
   #touchFrames(
     entries: Int32Array,
     from: number,
@@ -510,7 +507,7 @@ function copyInto<Numbers extends Int32Array | Float64Array>(
   return grown;
 }
 
-/** Which frame an entry's first number stands for. */
+/** The number of an entry's frame. */
 function frameOf(number: number): number {
   return number < 0 ? ~number : number;
 }

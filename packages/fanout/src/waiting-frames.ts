@@ -1,30 +1,32 @@
 const LEAST_CAPACITY = 1_024;
 
 /**
- * What waits in the outboxes of one worker, each frame once, under a small number. An outbox holds numbers
- * alone: at a million deliveries a second the collector would otherwise have to look through a million new
- * references from old memory to young, every second, and each of them would cost a barrier when it is made.
+ * The frames that wait in the outboxes of one worker: each is held once, under a small number. Outboxes hold only the
+ * numbers. At a million deliveries a second, references would give the collector a million new ones from old memory to young
+ * to look through every second, and each would cost a barrier when it is made.
  */
 export class WaitingFrames {
   #frames: (Uint8Array | undefined)[] = new Array(LEAST_CAPACITY).fill(undefined);
-  /** How many entries of outboxes refer to each number; of a free one, the next free one (or -1). */
+  /** How many entries of outboxes refer to each number. For a free number: the next free one, or -1. */
   #references = new Int32Array(LEAST_CAPACITY);
   #free = -1;
-  /** Numbers from here on were never given out. */
+  /** Numbers from here on were never in use. */
   #unused = 0;
   #size = 0;
-  /** The number that was given out last, while it is held. */
+  /** The number that was handed out last, while its frame is held. */
   #last = -1;
   #lastFrame: Uint8Array | undefined;
 
-  /** Frames that are held. */
+  /** How many frames are held. */
   get size(): number {
     return this.#size;
   }
 
   /**
-   * Holds a frame for one more entry, or so many, and returns its number. The same frame again right away
-   * gets the same number: one publication goes to many outboxes in a row.
+   * Holds a frame for more entries and returns its number. The same frame gets the same number again when it is held twice
+   * in a row: one publication goes to many outboxes.
+   *
+   * @param entries how many.
    */
   hold(frame: Uint8Array, entries = 1): number {
     if (frame !== this.#lastFrame) this.#take(frame);
@@ -32,12 +34,12 @@ export class WaitingFrames {
     return this.#last;
   }
 
-  /** The frame with this number. Only meaningful while it is held. */
+  /** The frame with this number, which must be held. */
   at(number: number): Uint8Array {
     return this.#frames[number] as Uint8Array;
   }
 
-  /** An entry no longer refers to it. */
+  /** One entry no longer refers to this number. */
   release(number: number): void {
     const left = (this.#references[number] as number) - 1;
     this.#references[number] = left;

@@ -117,7 +117,7 @@ export class ChannelHistory {
     this.#came({ from, to, reason });
     if (reason === 'slow' || reason === 'link') return;
     this.#gaps.add(from, to, reason);
-    this.#gaps.keep(MOST_GAPS);
+    this.#gaps.keepLatest(MOST_GAPS);
   }
 
   /** The node is being asked for publications from this offset on. */
