@@ -17,7 +17,7 @@ interface Missed {
   count: number;
   firstOffset: number;
   lastOffset: number;
-  /** Whether the client has left the channel since: it is not given these, and not told of them. */
+  /** Whether the client has left the channel since. Then it is neither given nor told of these. */
   isLeft: boolean;
 }
 
@@ -26,88 +26,87 @@ interface Promised {
   readonly kind: 'promise';
   readonly channel: string;
   readonly excerpt: Excerpt;
-  /** Nothing before this offset was promised. */
+  /** The first offset that was promised. */
   readonly from: number;
-  /** The place of the next item in the excerpt, and the one behind the last. */
-  next: number;
-  readonly end: number;
-  /** Publications that are left. */
+  /** The index of the next item in the excerpt, and the index behind its last one. */
+  nextIndex: number;
+  readonly endIndex: number;
+  /** How many publications are left. */
   left: number;
   isLeft: boolean;
 }
 
-/** A stretch of the log, and what comes behind it. */
+/** A stretch of the log, and what the client gets or is told behind it. */
 interface Segment {
-  /** By channel. */
+  /** What the client was refused in it, by channel. */
   readonly missed: Map<string, Missed>;
-  /** The log's number with which it ends, exclusive; infinite for the last segment. */
+  /** The log's number behind its last publication; infinite for the last segment. */
   until: number;
-  /** Undefined also for a mere boundary. */
+  /** Undefined when the segment is followed by another stretch of the log. */
   after: Promised | { readonly kind: 'notice'; notice: Notice } | undefined;
 }
 
 /**
- * Notices that one backlog keeps in their places, at most. A client that reads nothing while its channels
- * have one gap after the other would gather them without end.
+ * The most notices that one backlog keeps between publications. Otherwise a client that reads nothing, and whose channels have one
+ * gap after the other, would gather them without end.
  */
 const MOST_NOTICES = 128;
 
 /**
- * What a client is owed that did not go straight into its queue, in the order in which it is to have it:
- * publications that it was refused, read from the worker's log; replays that it was promised, which are
- * held for it; and notices that have their place between them. It says which publication is next, or,
- * where the log has moved on, what of each channel the client will never get.
+ * What a client is owed that did not go straight into its queue, in order: publications that it was refused, which are
+ * read from the worker's log; replays that it was promised, which are held for it; and the notices between them. The backlog
+ * knows which publication is next. Where the log has moved on, it knows what the client will never get of each channel.
  *
- * All publications that are offered to the client meanwhile must be refused, and counted here, until
- * {@link isOver}: so what it is owed is one unbroken stretch of its numbers.
+ * Until {@link isOver}, every publication that is offered to the client must be refused and counted here. So what it is owed
+ * is one unbroken stretch of its sequence numbers.
  */
 export class Backlog {
-  readonly #log: PublicationLog;
-  /** At least one. */
+  readonly #publicationLog: PublicationLog;
+  /** In order; at least one. */
   readonly #segments: Segment[] = [newSegment()];
-  /** What is lost already, and comes before all segments. */
+  /** What is already lost. The client is told of it before all segments. */
   #lost: Losses | undefined;
-  /** The log's number of the publication that is looked at next. */
+  /** The log's number of the publication to look at next. */
   #cursor: number;
   #owed = 0;
   #notices = 0;
   #promises = 0;
-  /** The epochs in which its channels were when the last publication was offered; see {@link close}. */
+  /** The epochs of its channels when the last publication was offered; see {@link close}. */
   #epochs: ReadonlyMap<string, string | undefined> | undefined;
 
-  /** Begins with the publication that was appended to the log last. Its owner ends it. */
-  constructor(log: PublicationLog) {
-    this.#log = log;
-    log.follow();
-    this.#cursor = log.next - 1;
+  /** Begins with the latest publication of the log. Its owner must call {@link end}. */
+  constructor(publicationLog: PublicationLog) {
+    this.#publicationLog = publicationLog;
+    publicationLog.follow();
+    this.#cursor = publicationLog.next - 1;
   }
 
-  /** Whether the client is owed nothing any more, and has been told everything. */
+  /** Whether the client is no longer owed anything, and has been told everything. */
   get isOver(): boolean {
     return this.#lost === undefined && this.#segments.length === 1 && this.#last.missed.size === 0;
   }
 
-  /** Publications that took numbers of the client and that it has neither had nor been told of. */
+  /** How many publications took sequence numbers of the client without the client having got or been told of them. */
   get owed(): number {
     return this.#owed;
   }
 
-  /** Whether the log still holds all that the client was refused. */
+  /** Whether the log still holds everything that the client was refused. */
   get isWhole(): boolean {
-    return this.#lost === undefined && this.#cursor >= this.#log.oldest;
+    return this.#lost === undefined && this.#cursor >= this.#publicationLog.oldest;
   }
 
-  /** Whether the client was promised a replay that it has not had yet. */
+  /** Whether the client was promised a replay that it has not got completely. */
   get isPromised(): boolean {
     return this.#promises > 0;
   }
 
-  /** The log's number of the publication that it looks at next. */
+  /** The log's number of the publication to look at next. */
   get position(): number {
     return this.#cursor;
   }
 
-  /** Whether the client is owed something of this channel, which it receives. */
+  /** Whether the client receives this channel and is owed something of it. */
   misses(channel: string): boolean {
     if (this.tellsFirst(channel)) return true;
     return this.#segments.some(({ missed, after }) => {
@@ -120,14 +119,15 @@ export class Backlog {
   /** Counts the log's latest publication as refused. */
   refuse({ channel, offset }: Publication): void {
     this.#owed += 1;
-    const missed = this.#last.missed.get(channel) ?? this.#miss(channel, this.#log.next - 1);
+    const missed =
+      this.#last.missed.get(channel) ?? this.#miss(channel, this.#publicationLog.next - 1);
     missed.count += 1;
     if (offset === 0) return;
     if (missed.firstOffset === 0) missed.firstOffset = offset;
     missed.lastOffset = offset;
   }
 
-  /** Owes the client a replay, which takes as many numbers of it as it has publications. */
+  /** Owes the client a replay, which takes as many of its sequence numbers as the replay has publications. */
   scheduleReplay({ excerpt, from, firstIndex, endIndex, count }: Replay): void {
     excerpt.hold();
     this.#owed += count;
@@ -135,11 +135,11 @@ export class Backlog {
     const { channel } = excerpt;
     this.#endSegment({
       kind: 'promise',
-      ...{ channel, excerpt, from, next: firstIndex, end: endIndex, left: count, isLeft: false },
+      ...{ channel, excerpt, from, nextIndex: firstIndex, endIndex, left: count, isLeft: false },
     });
   }
 
-  /** Tells the client this once it has had what comes before. */
+  /** Tells the client this after all that it is owed so far. */
   defer(notice: Notice): void {
     if (this.#lost !== undefined && this.#segments.length === 1 && this.#last.missed.size === 0) {
       this.tellFirst(notice);
@@ -156,18 +156,18 @@ export class Backlog {
     this.#endSegment({ kind: 'notice', notice });
   }
 
-  /** Tells the client this before all that it is owed: its place was here, and there was no room for it. */
+  /** Tells the client this before all that it is owed: it was due now, and the queue had no room for it. */
   tellFirst(notice: Notice): void {
     this.#lost ??= new Losses();
     this.#lost.add(lossOfNotice(notice));
   }
 
-  /** Whether the client is to be told something of this channel before all that it is owed. */
+  /** Whether the client must be told something of this channel before all that it is owed. */
   tellsFirst(channel: string): boolean {
     return this.#lost?.has(channel) === true;
   }
 
-  /** Gives up: all that is owed up to here is lost. */
+  /** Gives up everything that is owed so far: all of it is lost. */
   abandon(): void {
     const lost = this.#lost ?? new Losses();
     for (const { missed, after } of this.#segments) {
@@ -182,9 +182,9 @@ export class Backlog {
   }
 
   /**
-   * The client is offered nothing more: what the log takes in from here on is not owed, whatever its channel.
+   * The client will be offered nothing more. Whatever is appended to the log from now on is not owed.
    *
-   * @param epochOf the epoch in which a channel is now, which it may leave before the losses are told.
+   * @param epochOf returns a channel's epoch. It is asked now, because the epoch may change before the client is told its losses.
    */
   close(epochOf: (channel: string) => string | undefined): void {
     const channels = this.#segments.flatMap(({ missed, after }) => [
@@ -195,13 +195,13 @@ export class Backlog {
     if (this.#last.missed.size > 0) this.#endSegment(undefined);
   }
 
-  /** Nothing is owed any more, or the client is gone: nothing is held for it from here on. */
+  /** Ends it: lets go of all that is held for the client. Call it when the backlog is over, or the client gone. */
   end(): void {
     this.#forgetAll();
-    this.#log.unfollow();
+    this.#publicationLog.unfollow();
   }
 
-  /** The client no longer receives this channel: what it is owed of it, it does not get. */
+  /** The client no longer receives this channel, and does not get what it is owed of it. */
   leave(channel: string): void {
     this.#lost?.drop(channel);
     for (const segment of this.#segments) {
@@ -215,35 +215,36 @@ export class Backlog {
         this.#notices -= 1;
       }
     }
-    // If it comes back, what it is refused then is not what it left behind.
+    // If the client comes back, what it is refused then must be apart from what it left behind.
     if (this.#last.missed.has(channel)) this.#endSegment(undefined);
-    this.#passOn();
+    this.#dropFinished();
   }
 
   /**
-   * What can no longer be had, and is counted as lost from here on, or what is to be told at this place;
-   * of one channel, in the order of its offsets. Undefined when that is nothing.
+   * Returns what the client can no longer get, which counts as lost from now on, and the notice whose turn it is. Those of one
+   * channel are in the order of its offsets. Returns undefined when there is nothing to tell.
    */
   takeLosses(): readonly Loss[] | undefined {
     const losses = this.#dated(this.#lost?.all ?? this.#takeMoved());
-    this.#passOn();
+    this.#dropFinished();
     if (this.#lost === undefined) losses.push(...this.#dated(this.#takeTurn()));
     this.#lost = undefined;
     return losses.length === 0 ? undefined : losses;
   }
 
   /**
-   * The next publication that the client is owed and whose number is less than `end`, or that it was
-   * promised; undefined when there is none. Call {@link takeLosses} before.
+   * The next publication that the client is owed; undefined when there is none. Call {@link takeLosses} first.
+   *
+   * @param end how far to look in the log: up to this number, exclusive.
    */
   peek(end: number): Publication | undefined {
     while (this.#lost === undefined) {
       const { missed, after } = this.#first;
       if (missed.size === 0) {
-        const item = after?.kind === 'promise' ? after.excerpt.at(after.next) : undefined;
+        const item = after?.kind === 'promise' ? after.excerpt.at(after.nextIndex) : undefined;
         return item === undefined || isHole(item) ? undefined : item;
       }
-      const publication = this.#cursor < end ? this.#log.at(this.#cursor) : undefined;
+      const publication = this.#cursor < end ? this.#publicationLog.at(this.#cursor) : undefined;
       if (publication === undefined) return undefined;
       const one = missed.get(publication.channel);
       if (one === undefined || this.#cursor < one.from) this.#cursor += 1;
@@ -253,12 +254,12 @@ export class Backlog {
     return undefined;
   }
 
-  /** The client has what {@link peek} returned. */
+  /** The client has got what {@link peek} returned. */
   shift(): void {
     this.#owed -= 1;
     const { missed, after } = this.#first;
     if (missed.size > 0) {
-      const { channel, offset } = this.#log.at(this.#cursor) as Publication;
+      const { channel, offset } = this.#publicationLog.at(this.#cursor) as Publication;
       const one = missed.get(channel) as Missed;
       this.#cursor += 1;
       one.count -= 1;
@@ -268,7 +269,7 @@ export class Backlog {
       after.left -= 1;
       this.#advance(after);
     }
-    this.#passOn();
+    this.#dropFinished();
   }
 
   get #first(): Segment {
@@ -287,12 +288,12 @@ export class Backlog {
   }
 
   #endSegment(after: Segment['after']): void {
-    this.#last.until = this.#log.next;
+    this.#last.until = this.#publicationLog.next;
     this.#last.after = after;
     this.#segments.push(newSegment());
   }
 
-  /** Nobody holds the excerpt for this client any more; the numbers that are left of it stay taken. */
+  /** Lets go of the excerpt for this client. The sequence numbers that are left of it stay taken. */
   #release(promised: Promised): void {
     if (promised.isLeft) return;
     promised.isLeft = true;
@@ -300,23 +301,23 @@ export class Backlog {
     this.#promises -= 1;
   }
 
-  /** The client has the next item. */
+  /** The client has got the next item. */
   #advance(promised: Promised): void {
-    promised.next += 1;
-    if (promised.next === promised.end) this.#release(promised);
+    promised.nextIndex += 1;
+    if (promised.nextIndex === promised.endIndex) this.#release(promised);
   }
 
   #forgetAll(): void {
     for (const { after } of this.#segments) if (after?.kind === 'promise') this.#release(after);
     this.#segments.splice(0, this.#segments.length, newSegment());
     this.#lost = undefined;
-    this.#cursor = this.#log.next;
+    this.#cursor = this.#publicationLog.next;
     this.#notices = 0;
     this.#owed = 0;
   }
 
-  /** Goes on to the next segment, if the client is through with the first. */
-  #passOn(): void {
+  /** Drops the first segments, as far as the client has had all of them. */
+  #dropFinished(): void {
     while (this.#segments.length > 1) {
       const { missed, until, after } = this.#first;
       if (missed.size > 0) return;
@@ -327,14 +328,14 @@ export class Backlog {
     }
   }
 
-  /** Of the first segment, what the log has let go of. */
+  /** Takes what the log has dropped out of the first segment. */
   #takeMoved(): readonly Loss[] {
     const losses: Loss[] = [];
     const { missed, until } = this.#first;
-    if (this.#cursor >= this.#log.oldest) return losses;
-    this.#cursor = Math.min(this.#log.oldest, until);
+    if (this.#cursor >= this.#publicationLog.oldest) return losses;
+    this.#cursor = Math.min(this.#publicationLog.oldest, until);
     for (const [channel, one] of missed) {
-      const left = this.#log.count(channel, one.from, until);
+      const left = this.#publicationLog.count(channel, one.from, until);
       const lost = one.count - left;
       if (lost === 0) continue;
       this.#owed -= lost;
@@ -348,7 +349,7 @@ export class Backlog {
     return losses;
   }
 
-  /** The notice, or the hole in what was promised, whose turn it is. */
+  /** Takes the notice whose turn it is, or the hole in what was promised. */
   #takeTurn(): readonly Loss[] {
     const first = this.#first;
     const { missed, after } = first;
@@ -356,23 +357,23 @@ export class Backlog {
     if (after.kind === 'notice') {
       first.after = undefined;
       this.#notices -= 1;
-      this.#passOn();
+      this.#dropFinished();
       return [lossOfNotice(after.notice)];
     }
     const loss = lossOfHole(after);
     if (loss === undefined) return [];
     this.#advance(after);
-    this.#passOn();
+    this.#dropFinished();
     return [loss];
   }
 
-  /** The offset of the first publication that is left of a channel; 0 if it has none. */
+  /** The offset of the first publication that the log still holds of a channel; 0 if it has none. */
   #nextOffset(channel: string, from: number): number {
-    const number = this.#log.first(channel, Math.max(from, this.#log.oldest));
-    return number === undefined ? 0 : (this.#log.at(number)?.offset ?? 0);
+    const number = this.#publicationLog.first(channel, Math.max(from, this.#publicationLog.oldest));
+    return number === undefined ? 0 : (this.#publicationLog.at(number)?.offset ?? 0);
   }
 
-  /** Losses of an epoch that is going to end further on belong to that one. */
+  /** Gives losses their epoch: if a later notice ends the channel's epoch, they belong to the epoch that ends. */
   #dated(losses: readonly Loss[]): Loss[] {
     return losses.map((loss) => {
       const { channel, epoch } = loss;
@@ -380,7 +381,7 @@ export class Backlog {
     });
   }
 
-  /** The epoch of a channel that is going to end further on; undefined if none is. */
+  /** The epoch of a channel that a later notice ends; undefined if none does. */
   #endOf(channel: string): string | undefined {
     for (const { after } of this.#segments) {
       if (after?.kind !== 'notice' || after.notice.channel !== channel) continue;
@@ -400,16 +401,16 @@ function lossOf(channel: string, { firstOffset }: Missed, count: number, to: num
   return { channel, missing, epoch: undefined, reason: 'slow', frame: undefined };
 }
 
-function lossOfPromise({ channel, excerpt, from: least, next, end }: Promised): Loss {
-  const from = Math.max(least, firstOffsetOf(excerpt.at(next)));
-  const to = lastOffsetOf(excerpt.at(end - 1));
+function lossOfPromise({ channel, excerpt, from: least, nextIndex, endIndex }: Promised): Loss {
+  const from = Math.max(least, firstOffsetOf(excerpt.at(nextIndex)));
+  const to = lastOffsetOf(excerpt.at(endIndex - 1));
   const missing = missingPublications(to - from + 1, from, to);
   return { channel, missing, epoch: undefined, reason: 'trimmed', frame: undefined };
 }
 
-/** The next item of a promise, if that is a hole. */
-function lossOfHole({ channel, excerpt, from: least, next }: Promised): Loss | undefined {
-  const item = excerpt.at(next);
+/** The loss that the next item of a promise is, if that is a hole. */
+function lossOfHole({ channel, excerpt, from: least, nextIndex }: Promised): Loss | undefined {
+  const item = excerpt.at(nextIndex);
   if (item === undefined || !isHole(item)) return undefined;
   const { to, reason } = item;
   const from = Math.max(least, item.from);

@@ -8,11 +8,11 @@ import type { EntryTaker, SendQueues } from './send-queues.ts';
 import { hasStruckOut, lagsTooLong, type Pace, type SlowPolicy } from './slow-policy.ts';
 
 /**
- * What became of a publication or a control frame:
- * - `queued`: it waits behind others.
+ * What the caller of an offer must do with a publication or a control frame that it offered:
+ * - `queued`: nothing. It waits behind others.
  * - `wasIdle`: it waits, and nothing did before. Flush the client at the end of the turn.
  * - `nearlyFull`: it waits, and the next one may find no room although the socket takes bytes. Flush now.
- * - `refused`: there was no room, because the socket does not take bytes. The loss is remembered.
+ * - `refused`: nothing. There was no room, because the socket does not take bytes. The loss is remembered.
  * - `slow`: it was refused as well. Disconnect the client.
  */
 export type OutboxVerdict = 'queued' | 'wasIdle' | 'nearlyFull' | 'refused' | 'slow';
@@ -23,59 +23,58 @@ export type BodyOf = (publication: Publication) => Uint8Array;
 const sharedBody: BodyOf = ({ body }) => body;
 
 /**
- * Publications of the log that one {@link Outbox.catchUp} looks at; most may be of channels that this
- * client does not receive. So one client that is far behind does not hold up the others.
+ * How many publications of the log one {@link Outbox.catchUp} looks at. Most of them may be of channels that this client does
+ * not receive, so without a bound one client that is far behind would hold up the others.
  */
 const CATCH_UP_LOOKS = 4_096;
 
 /**
- * What one client is yet to be sent, in order: references to shared publications, in a bounded
- * number of slots, and control frames between them. What a delivery needs of it is its queue, among the
- * {@link SendQueues} of the worker; this is the rest.
+ * What one client must still be sent, in order: references to shared publications in a bounded number of slots, and
+ * control frames between them. The part that a delivery needs is its queue, among the {@link SendQueues} of the worker. This is
+ * the rest.
  *
- * Every publication takes the client's next `seq` when it is offered, also if it is refused. After a
- * refusal all further publications are refused, and remembered as a place in the worker's log, until
- * the client has been given what it missed ({@link catchUp}) as far as the log still holds it. The
- * rest, a hole in `seq`, is told before the next publication of its channel, and once rather than per
- * slot ({@link takeLosses}).
+ * Every publication takes the client's next `seq` when it is offered, even when it is refused. After a refusal all further
+ * publications are refused, and remembered as a point in the worker's log, until the client has been given what it missed
+ * ({@link catchUp}). What the log no longer holds is a hole in `seq`. The client is told of it once, before the next publication
+ * of its channel ({@link takeLosses}).
  */
 export class Outbox {
   readonly #queues: SendQueues;
   #queueId: number;
   #backlog: Backlog | undefined;
-  /** Whether it was spared for its lag since it last kept up. */
+  /** Whether it was late and spared since it last kept up. */
   #isSpared = false;
   readonly #policy: SlowPolicy;
   readonly #bodyOf: BodyOf;
-  readonly #log: PublicationLog;
+  readonly #publicationLog: PublicationLog;
   readonly #pace: Pace = { refusalsInARow: 0, firstRefusedAt: 0 };
 
   /**
-   * Whoever makes it ends it, with {@link end}.
+   * Its owner must call {@link end}.
    *
-   * @param queues those of all outboxes of a worker.
-   * @param log holds each publication before it is offered.
+   * @param queues of all outboxes of the worker.
+   * @param publicationLog of the worker. It must hold each publication before the publication is offered.
    * @param bodyOf what this client is sent of a publication in the log or in a replay; the publication's body by default.
    */
   constructor(
     queues: SendQueues,
     policy: SlowPolicy,
-    log: PublicationLog,
+    publicationLog: PublicationLog,
     bodyOf: BodyOf = sharedBody,
   ) {
     this.#bodyOf = bodyOf;
     this.#queues = queues;
     this.#policy = policy;
-    this.#log = log;
+    this.#publicationLog = publicationLog;
     this.#queueId = queues.begin();
   }
 
-  /** The place of its queue among those of the worker; it stays the same until {@link end}. */
+  /** The id of its queue among those of the worker. It stays the same until {@link end}. */
   get queueId(): number {
     return this.#queueId;
   }
 
-  /** Whether the socket still holds bytes that the kernel did not take. Its owner keeps this true. */
+  /** Whether the socket still holds bytes that the kernel did not take. Its owner keeps this up to date. */
   get blocked(): boolean {
     return this.#queues.isBlocked(this.#queueId);
   }
@@ -84,27 +83,27 @@ export class Outbox {
     this.#queues.setBlocked(this.#queueId, isBlocked);
   }
 
-  /** Entries that wait: publications and control frames. */
+  /** How many entries wait: publications and control frames. */
   get size(): number {
     return this.#queues.size(this.#queueId);
   }
 
-  /** Entries for which it has memory at the moment. */
+  /** How many entries it has memory for at the moment. */
   get capacity(): number {
     return this.#queues.capacity(this.#queueId);
   }
 
-  /** Publications that wait; never more than the limit's slots. */
+  /** How many publications wait; never more than the limit's slots. */
   get depth(): number {
     return this.#queues.publications(this.#queueId);
   }
 
-  /** Bytes of the publications that wait. */
+  /** How many bytes of publications wait. */
   get bytes(): number {
     return this.#queues.bytes(this.#queueId);
   }
 
-  /** Whether publications were refused that the client was neither given nor told of yet. */
+  /** Whether the client was neither given nor told of some of the publications that it was refused. */
   get isBehind(): boolean {
     return this.#backlog !== undefined;
   }
@@ -115,7 +114,7 @@ export class Outbox {
   }
 
   /**
-   * Gives a publication, the latest in the log, the next `seq` and queues it, if there is room.
+   * Gives a publication the next `seq`, and queues it if there is room. It must be the latest in the log.
    *
    * @param now ms on the clock that all calls share.
    */
@@ -127,7 +126,7 @@ export class Outbox {
   }
 
   /**
-   * Remembers that its queue refused a publication, the latest in the log; `slow` when that is once too often.
+   * Remembers that its queue refused a publication, which must be the latest in the log. Returns `slow` when that was once too often.
    *
    * @param now ms on the clock that all calls share.
    */
@@ -141,8 +140,8 @@ export class Outbox {
   }
 
   /**
-   * Queues a control frame, in order with the publications but in slots of its own. `slow` means
-   * that the client asks faster than it reads the answers: the frame was not queued.
+   * Queues a control frame, in order with the publications but in slots of its own. Returns `slow` when there is no room for
+   * the frame: the client asks faster than it reads the answers.
    */
   offerControl(frame: Uint8Array): Exclude<OutboxVerdict, 'refused'> {
     const { controls, controlBytes } = this.#queues.limits;
@@ -154,16 +153,16 @@ export class Outbox {
   }
 
   /**
-   * Keeps a notice of which the client is to be told at this place, behind all that it was refused or
-   * promised: {@link takeLosses} gives it out. What is offered from here on is refused until then.
+   * Keeps a notice behind all that the client was refused or promised, until {@link takeLosses} returns it. Whatever is
+   * offered from now on is refused until then.
    */
   defer(notice: Notice): void {
     this.#fallBehind().defer(notice);
   }
 
   /**
-   * Queues a notice whose place is here, as {@link offerControl} does. Where there is no room for it, it is kept, and
-   * {@link takeLosses} gives it out before all that the client is owed; what follows of its channel stays behind it.
+   * Queues a notice now, as {@link offerControl} does. When there is no room for it, it is kept, and {@link takeLosses} returns
+   * it before all that the client is owed. Whatever follows of its channel stays behind it.
    */
   offerNotice(
     notice: Notice & { readonly frame: Uint8Array },
@@ -176,20 +175,20 @@ export class Outbox {
   }
 
   /**
-   * Promises a replay: it takes the client's next numbers, is held for it, and is queued by
-   * {@link catchUp} before anything that is offered from here on. To be followed by a flush.
+   * Promises a replay. It reserves the client's next sequence numbers, is held for the client, and {@link catchUp} queues it
+   * before anything that is offered from now on. The caller must flush.
    */
   replay(replay: Replay): void {
     this.#fallBehind().scheduleReplay(replay);
     this.#queues.reserveSequences(this.#queueId, replay.count);
   }
 
-  /** The client no longer receives a channel: what it was refused of it is never given to it. */
+  /** The client no longer receives a channel, and is never given what it was refused of it. */
   leave(channel: string): void {
     this.#backlog?.leave(channel);
   }
 
-  /** Nothing more is offered; see {@link Backlog.close}. */
+  /** Nothing more will be offered; see {@link Backlog.close}. */
   close(epochOf: (channel: string) => string | undefined): void {
     this.#backlog?.close(epochOf);
   }
@@ -199,12 +198,12 @@ export class Outbox {
     return this.#backlog?.isPromised === true;
   }
 
-  /** Whether publications of this channel were refused that it was neither given nor told of yet. */
+  /** Whether the client was neither given nor told of some publications of this channel that it was refused. */
   misses(channel: string): boolean {
     return this.#backlog?.misses(channel) === true;
   }
 
-  /** The next entry's bytes, or undefined when nothing waits: a publication's body or a control frame. */
+  /** The next entry: a publication's body or a control frame; undefined when nothing waits. */
   peek(): Uint8Array | undefined {
     return this.#queues.peek(this.#queueId);
   }
@@ -214,16 +213,16 @@ export class Outbox {
     return this.#queues.touchNext(this.#queueId);
   }
 
-  /** Hands the next entries over; see {@link SendQueues.drainInto}. */
+  /** Hands over the next entries; see {@link SendQueues.drainInto}. */
   drainInto(taker: EntryTaker, aheadBytes = 0): void {
     const publications = this.#queues.drainInto(this.#queueId, taker, aheadBytes);
     if (publications > 0 && this.depth === 0 && this.#backlog === undefined) this.#keepsUp();
   }
 
   /**
-   * What was lost since the last call, once there is room to go on: then the caller queues a `gap` for
-   * each, in order, before it does anything else. Undefined when nothing was lost, when the log still holds
-   * it, or when it is too early.
+   * Returns what was lost since the last call, once there is room to go on. The caller must queue a `gap` for each loss, in
+   * order, before it does anything else. Returns undefined when nothing was lost, when the log still holds all of it, or
+   * when there is no room yet.
    */
   takeLosses(): readonly Loss[] | undefined {
     if (this.#backlog === undefined || !this.#isHalfFree()) return undefined;
@@ -233,9 +232,9 @@ export class Outbox {
   }
 
   /**
-   * Queues what was refused and the log still holds, once there is room, each under the `seq` that it
-   * took when it was refused. Call it after the gaps of {@link takeLosses} were queued. Returns how
-   * many were queued; {@link isBehind} tells whether there may be more.
+   * Queues refused publications that the log still holds, once there is room, each under the `seq` that it took when it was
+   * refused. Call it after the gaps of {@link takeLosses} were queued. Returns how many it queued; there may be more while
+   * {@link isBehind}.
    */
   catchUp(): number {
     const backlog = this.#backlog;
@@ -257,9 +256,9 @@ export class Outbox {
   }
 
   /**
-   * Whether publications have waited too long. A client that is too late but has lost nothing yet is
-   * spared once, until it keeps up: it is told what it missed instead of being given it, and goes on
-   * from there. One that was promised a replay is not: what was promised is given, or the connection ends.
+   * Whether publications have waited too long. A client that is late but has lost nothing yet is spared once, until it keeps up:
+   * it is told what it missed instead of being given it, and continues from there. A client that was promised a replay is not
+   * spared: it gets what it was promised, or its connection ends.
    */
   isLate(now: number): boolean {
     const behindSince = this.#queues.behindSince(this.#queueId);
@@ -279,13 +278,13 @@ export class Outbox {
     this.#keepsUp();
   }
 
-  /** Forgets all that waits, for good: nothing is to be offered to it from here on. */
+  /** Forgets all that waits, for good. Nothing may be offered from now on. */
   end(): void {
     this.#forgetBacklog();
     this.#queueId = this.#queues.end(this.#queueId);
   }
 
-  /** Control frames that wait. */
+  /** How many control frames wait. */
   get #controls(): number {
     return this.size - this.depth;
   }
@@ -302,14 +301,14 @@ export class Outbox {
     return this.depth <= slots / 2 && this.bytes <= bytes / 2 && this.#controls <= controls / 2;
   }
 
-  /** From here on what is offered is refused, until the backlog is over. */
+  /** Whatever is offered from now on is refused, until the backlog is over. */
   #fallBehind(): Backlog {
     this.#queues.setBehind(this.#queueId, true);
-    this.#backlog ??= new Backlog(this.#log);
+    this.#backlog ??= new Backlog(this.#publicationLog);
     return this.#backlog;
   }
 
-  /** Ends the backlog when nothing of it is left: from here on what is offered is queued again. */
+  /** Ends the backlog when nothing of it is left. Whatever is offered from then on is queued again. */
   #endBacklogWhenOver(): void {
     if (this.#backlog?.isOver !== true) return;
     this.#backlog.end();
