@@ -101,7 +101,7 @@ describe('docs/protocol.md', () => {
     const documented = tableAfter('Of `welcome`:').flatMap(([cell]) => namesIn(cell));
     expect(documented.toSorted()).toEqual(
       [
-        ...['session', 'serverTime', ...Object.keys(rest)],
+        ...['session', 'serverTime', 'protocol', ...Object.keys(rest)],
         ...[...nested('heartbeat', heartbeat), ...nested('limits', limits)],
       ].toSorted(),
     );
