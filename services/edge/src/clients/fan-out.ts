@@ -12,7 +12,6 @@ import {
   PublicationLog,
   SendQueues,
   type SlowPolicy,
-  SubscriptionIndex,
 } from '@tradewind/fanout';
 import type { CloseReason, ErrorCode, Gap, GapReason, Welcome } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
@@ -40,6 +39,7 @@ import { AttendedTime, BEAT_MS, BEATS_PER_SECOND, NEVER } from './attended-time.
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { DueTimes } from './due-times.ts';
 import { Liveness, type LivenessLimits } from './liveness.ts';
+import { Membership, type ReadableIndex } from './membership.ts';
 import { Requests } from './requests.ts';
 import { StateNotices } from './state-notices.ts';
 import { createFanOutStatistics } from './statistics.ts';
@@ -105,7 +105,8 @@ const GOLDEN_SECTION = (Math.sqrt(5) - 1) / 2;
  * Redis; what it needs from upstream is a {@link Feed}.
  */
 export class FanOut implements FeedListener, ConnectionOwner {
-  readonly index = new SubscriptionIndex<Connection>();
+  readonly #membership = new Membership();
+  readonly index: ReadableIndex = this.#membership.index;
   readonly statistics = createFanOutStatistics();
   readonly #settings: FanOutSettings;
   readonly #log: PublicationLog;
@@ -143,7 +144,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#events = events;
     const guard = new LimitGuard(settings.enforcesRates, events.limited);
     this.#subscriptions = new Subscriptions(
-      this.index,
+      this.#membership,
       settings.subscriptions,
       this.#log,
       connect(this),

@@ -1,10 +1,10 @@
-import { PublicationLog, SubscriptionIndex } from '@tradewind/fanout';
+import { PublicationLog } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
 import type { Rate } from '@tradewind/runtime';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LimitGuard, type LimitName } from '../limits.ts';
-import type { Connection } from './connection.ts';
+import { Membership } from './membership.ts';
 import { Requests } from './requests.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { FakeUpstream, listenerOf } from './testing/fake-upstream.ts';
@@ -249,7 +249,7 @@ function setUp(requestRate: Rate = PLENTY, enforcesRates = true) {
   const guard = new LimitGuard(enforcesRates, (limit) => beyond.push(limit));
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
-    new SubscriptionIndex<Connection>(),
+    new Membership(),
     {
       maxChannelsPerClient: 1_000,
       maxHistory: 1_000,

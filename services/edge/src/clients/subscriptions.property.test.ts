@@ -1,9 +1,10 @@
-import { PublicationLog, SubscriptionIndex } from '@tradewind/fanout';
+import { PublicationLog } from '@tradewind/fanout';
 import type { Subscribed } from '@tradewind/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LimitGuard } from '../limits.ts';
 import type { Connection } from './connection.ts';
+import { Membership } from './membership.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { FakeUpstream, listenerOf } from './testing/fake-upstream.ts';
 import { createTestConnection, type TestConnection } from './testing/test-connection.ts';
@@ -51,7 +52,7 @@ describe('Subscriptions, in any order of events', () => {
 
 /** The real thing next to the simplest model of it. `FakeUpstream` throws on a broken alternation. */
 class World {
-  readonly #index = new SubscriptionIndex<Connection>();
+  readonly #membership = new Membership();
   readonly #upstream = new FakeUpstream();
   readonly #subscriptions: Subscriptions;
   readonly #clients: TestConnection[];
@@ -65,7 +66,7 @@ class World {
 
   constructor() {
     this.#subscriptions = new Subscriptions(
-      this.#index,
+      this.#membership,
       {
         maxChannelsPerClient: LIMIT,
         maxHistory: 1_000,
@@ -98,7 +99,7 @@ class World {
     expect(this.#subscriptions.interest).toBe(wanted.size);
     this.#model.forEach((held, i) => {
       for (const name of CHANNELS) {
-        const isHeld = this.#index.has(name, this.#connection(i));
+        const isHeld = this.#membership.index.has(name, this.#connection(i));
         expect(isHeld, `client ${i} holds ${name}`).toBe(held.get(name) === 'holds');
       }
     });

@@ -1,8 +1,8 @@
-import { PublicationLog, SubscriptionIndex } from '@tradewind/fanout';
+import { PublicationLog } from '@tradewind/fanout';
 import type { ErrorCode, Position, RequestId, SubscribeRequest } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { LimitGuard, type LimitName } from '../limits.ts';
-import type { Connection } from './connection.ts';
+import { Membership } from './membership.ts';
 import { type RecoveryOutcome, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
 import { FakeUpstream, listenerOf, publicationsOf } from './testing/fake-upstream.ts';
 import { createTestConnection, LIMITS, type TestConnection } from './testing/test-connection.ts';
@@ -305,6 +305,17 @@ describe('Subscriptions: ending', () => {
     expect(upstream.calls).toEqual(['+held', '+both', '+pending', '-held', '-pending']);
   });
 
+  it('drops interest when a channel was taken from its last subscriber', () => {
+    const { subscribe, membership, upstream, client, other } = setUp();
+    subscribe(client, 1, ['a']);
+    subscribe(other, 2, ['a']);
+    upstream.acknowledge(['a']);
+    membership.leave(client.connection, 'a', 'channel_not_allowed');
+    expect(upstream.calls).toEqual(['+a']);
+    membership.leave(other.connection, 'a', 'channel_not_allowed');
+    expect(upstream.calls).toEqual(['+a', '-a']);
+  });
+
   it('rejects whoever waits for a refused channel and tells whoever holds one', () => {
     const { subscribe, upstream, client, other, index } = setUp();
     subscribe(client, 1, ['a', 'b']);
@@ -538,10 +549,11 @@ function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000, enfo
   const recovered: RecoveryOutcome[] = [];
   const beyond: LimitName[] = [];
   const clock = { now: 0 };
-  const index = new SubscriptionIndex<Connection>();
+  const membership = new Membership();
+  const { index } = membership;
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
-    index,
+    membership,
     {
       maxChannelsPerClient: 100,
       maxHistory: 1_000,
@@ -558,7 +570,7 @@ function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000, enfo
   upstream.connect(listenerOf(subscriptions));
   subscriptions.available = true;
   return {
-    ...{ index, upstream, subscriptions, log, recovered, beyond, clock },
+    ...{ membership, index, upstream, subscriptions, log, recovered, beyond, clock },
     client: createTestConnection({ log }),
     other: createTestConnection({ log }),
     resume(client: TestConnection, id: RequestId, since: Position, channel = 'a') {

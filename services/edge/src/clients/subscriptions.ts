@@ -1,4 +1,4 @@
-import type { Publication, PublicationLog, Replay, SubscriptionIndex } from '@tradewind/fanout';
+import type { Publication, PublicationLog, Replay } from '@tradewind/fanout';
 import { inOrder } from '@tradewind/fanout';
 import {
   type ChannelRequest,
@@ -20,6 +20,7 @@ import type { LimitGuard } from '../limits.ts';
 import type { ChannelFilter } from './channel-filter.ts';
 import type { Connection } from './connection.ts';
 import { HistoryBounds } from './history-bounds.ts';
+import type { Membership } from './membership.ts';
 import { ReplayCharges } from './replay-charges.ts';
 import { notRecovered, outcomeOf, planReplay } from './replay-plan.ts';
 import { ReplayQueue } from './replay-queue.ts';
@@ -62,7 +63,7 @@ export interface SubscriptionLimits {
  * Interest is held upstream exactly while a channel has a subscriber or someone who waits.
  */
 export class Subscriptions {
-  readonly #index: SubscriptionIndex<Connection>;
+  readonly #membership: Membership;
   readonly #limits: SubscriptionLimits;
   readonly #log: PublicationLog;
   readonly #feed: Feed;
@@ -82,7 +83,7 @@ export class Subscriptions {
    * @param clock of the connections' budgets: ms that never go back.
    */
   constructor(
-    index: SubscriptionIndex<Connection>,
+    membership: Membership,
     limits: SubscriptionLimits,
     log: PublicationLog,
     feed: Feed,
@@ -90,7 +91,8 @@ export class Subscriptions {
     guard: LimitGuard,
     clock = (): number => performance.now(),
   ) {
-    this.#index = index;
+    this.#membership = membership;
+    membership.listen({ onLeft: (_connection, channel) => this.#releaseIfUnwanted(channel) });
     this.#limits = limits;
     this.#log = log;
     this.#feed = feed;
@@ -135,19 +137,14 @@ export class Subscriptions {
 
   unsubscribe(connection: Connection, request: UnsubscribeRequest): void {
     for (const name of request.channels) {
-      if (this.#index.remove(name, connection)) {
-        connection.outbox.leave(name);
-        this.#releaseIfUnwanted(name);
-      } else {
-        this.#cancel(connection, name);
-      }
+      if (!this.#membership.leave(connection, name, 'unsubscribed')) this.#cancel(connection, name);
     }
     connection.send({ type: 'unsubscribed', id: request.id, channels: request.channels });
   }
 
   /** Forgets a connection that is being closed. */
   leave(connection: Connection): void {
-    for (const name of this.#index.removeClient(connection)) this.#releaseIfUnwanted(name);
+    this.#membership.leaveAll(connection);
     const waitingFor = this.#waitingFor.get(connection) ?? [];
     this.#waitingFor.delete(connection);
     for (const channel of waitingFor) {
@@ -217,7 +214,6 @@ export class Subscriptions {
   /** These channels do not flow: whoever waits is rejected, whoever is subscribed is told. */
   refuse(names: readonly string[], code: ErrorCode): void {
     const answers = new Set<SubscribeAnswer>();
-    const unsubscribed = new Map<Connection, string[]>();
     for (const name of names) {
       const channel = this.#channels.get(name);
       if (channel === undefined) continue;
@@ -225,24 +221,15 @@ export class Subscriptions {
       for (const [, { answer, others }] of this.#takeWaiting(channel)) {
         for (const each of [answer, ...others]) answers.add(each.rejected(name, code));
       }
-      for (const connection of this.#index.get(name)) {
-        this.#index.remove(name, connection);
-        connection.outbox.leave(name);
-        const lost = unsubscribed.get(connection) ?? [];
-        unsubscribed.set(connection, lost);
-        lost.push(name);
-      }
     }
     for (const answer of answers) answer.send();
-    for (const [connection, channels] of unsubscribed) {
-      connection.send({ type: 'unsubscribed', channels, reason: code });
-    }
+    this.#membership.leaveTogether(names, code);
   }
 
   /** Returns false for a channel that the connection does not hold. */
   #answerHeld(connection: Connection, name: string, answer: SubscribeAnswer): boolean {
     const channel = this.#channels.get(name);
-    if (channel?.ref === undefined || !this.#index.has(name, connection)) return false;
+    if (channel?.ref === undefined || !this.#membership.index.has(name, connection)) return false;
     answer.subscribed({ channel: name, ref: channel.ref, ...channel.history.position });
     return true;
   }
@@ -261,7 +248,8 @@ export class Subscriptions {
       return;
     }
     const waiting = waitingAnswer(answer, request);
-    const held = this.#index.held(connection) + (this.#waitingFor.get(connection)?.size ?? 0);
+    const held =
+      this.#membership.index.held(connection) + (this.#waitingFor.get(connection)?.size ?? 0);
     const code = this.#refusal(request, held);
     if (code === undefined || ERROR_CODES[code].retryable) connection.hasAsked = true;
     if (code !== undefined) {
@@ -324,7 +312,7 @@ export class Subscriptions {
       this.#queue.delay(channel);
       return undefined;
     }
-    this.#index.add(channel.name, connection);
+    this.#membership.join(connection, channel.name);
     if (plan.recovered !== undefined) this.#recovered(plan.reason ?? 'recovered');
     const position = { channel: channel.name, ref, ...history.position };
     const replay = history.takeLatest(plan.offsets);
@@ -425,7 +413,7 @@ export class Subscriptions {
     const channel = this.#channels.get(name);
     if (channel === undefined || channel.waiting.size > 0) return;
     this.#queue.remove(channel);
-    if (this.#index.count(name) > 0) return;
+    if (this.#membership.index.count(name) > 0) return;
     this.#forget(channel);
     this.#feed.drop(name);
   }
