@@ -2,11 +2,9 @@ import { ReplyError } from 'ioredis';
 import { type RedisState, replyCode, stateOfReply } from './redis-states.ts';
 
 /**
- * Redis was not there for a command.
- *
- * `outcome` says what a caller may conclude. `not-sent`: nothing was handed to the socket, or Redis said
- * that it did not know the script, so it will never be executed and is safe to repeat. `unknown`: the link was lost after it was handed over, so
- * Redis may have executed it, or may yet do so when it was only frozen.
+ * Redis was unavailable for a command. `outcome` says what the caller may conclude:
+ * - `not-sent`: no byte reached the socket, or Redis did not know the script. It was not executed and may be repeated.
+ * - `unknown`: the link was lost after the command was sent. Redis may have executed it; a frozen Redis may still do so.
  */
 export class RedisUnavailableError extends Error {
   override readonly name = 'RedisUnavailableError';
@@ -22,14 +20,14 @@ export class RedisUnavailableError extends Error {
 /**
  * Redis answered a command with an error and did not execute it.
  *
- * Made from ioredis' error because that one carries the command's arguments (payloads, and in a
- * handshake the password), which do not belong in a log.
+ * Replaces the error of ioredis, which carries the command's arguments. Payloads, and the password of a handshake,
+ * must not reach a log.
  */
 export class RedisRefusedError extends Error {
   override readonly name = 'RedisRefusedError';
-  /** The reply's word, such as `NOPERM`, `READONLY`, `OOM`, `LOADING`, `MASTERDOWN`, `ERR`. */
+  /** The reply's code, such as `NOPERM`, `READONLY`, `OOM`, `LOADING`, `MASTERDOWN`, `ERR`. */
   readonly code: string;
-  /** The row of what Redis says that this is. */
+  /** The reply's row in `REDIS_STATES`. */
   readonly state: RedisState;
 
   constructor(reply: string) {
@@ -44,7 +42,7 @@ export function isErrorReply(error: unknown): error is Error {
   return error instanceof ReplyError;
 }
 
-/** One line on what went wrong, without the error's other properties, which may hold secrets. */
+/** Returns one line that says what went wrong, without the error's other properties, which may hold secrets. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.message !== '') return error.message;
@@ -52,7 +50,7 @@ export function describeError(error: unknown): string {
   return 'code' in error ? String(error.code) : error.name;
 }
 
-/** Whether the ACL does not allow this command, in lower case; of a key that it does not allow, Redis speaks otherwise. */
+/** Whether the ACL forbids the command itself, and not one of its keys. @param command in lower case. */
 export function isCommandForbidden(error: unknown, command: string): boolean {
   if (!(error instanceof RedisRefusedError) || error.code !== 'NOPERM') return false;
   return error.message.includes(`'${command}'`);

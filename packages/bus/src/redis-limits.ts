@@ -1,76 +1,74 @@
 /**
- * The numbers that shape a Redis connection. A link that died must be noticed within 3 s and be back
- * within 2 s after Redis is; both sums are given where they are made.
+ * The limits of a Redis connection. A dead link must be noticed within 3 s, and must be back within 2 s after Redis is.
  */
 
-/** Between the answer to one PING and the next PING, in ms. */
+/** The wait between the answer to a PING and the next PING, in ms. */
 export const PING_INTERVAL_MS = 1_000;
 
 /**
- * A link that owes an answer and has not sent a byte for so long is cut, in ms. With the interval
- * before, a Redis that stopped is noticed after at most 2.5 s.
+ * How long a link that owes an answer may send no byte before it is cut, in ms. Together with the interval before the
+ * PING, a Redis that stopped is noticed after at most 2.5 s.
  */
 export const SILENCE_LIMIT_MS = 1_500;
 
 /**
- * Looks, evenly spread over that time, of which each must find no new byte. More than one, because a
- * timer that fires after a stall of our own event loop looks before the socket was read.
+ * Checks, evenly spread over {@link SILENCE_LIMIT_MS}, each of which must find no new byte. More than one, because a timer
+ * that fires after a stall of our own event loop checks before the socket was read.
  */
 export const SILENT_LOOKS = 3;
 
 /**
- * A link that sends bytes, but not the answer that it owes, is cut after this, in ms: far longer than
- * a burst of messages delays the answer behind it, so that load alone does not cost the link.
+ * How long a link may send bytes without the answer that it owes before it is cut, in ms. A burst of messages delays the
+ * answer behind it by far less, so load alone does not cost the link.
  */
 export const ANSWER_LIMIT_MS = 10_000;
 
-/** TCP connect, and the TLS handshake where there is one, in ms. A Redis in the same region needs 5. */
+/** The time limit of the TCP connect and of the TLS handshake, in ms. A Redis in the same region needs 5. */
 export const CONNECT_TIMEOUT_MS = 2_000;
 
 /**
- * How long an orderly close may take before the socket is destroyed, in ms. On a dead path this is
- * paid in full each time, and ioredis' own default of 2 s would be all of the time to recover.
+ * How long an orderly close may take before the socket is destroyed, in ms. On a dead path every close takes all of it;
+ * ioredis' default of 2 s would use up the time to recover.
  */
 export const DISCONNECT_TIMEOUT_MS = 100;
 
-/** The first wait before connecting again, in ms; each further one is twice as long. */
+/** The first wait before a reconnect, in ms; each later wait is twice as long. */
 export const RECONNECT_MIN_MS = 50;
 
 /**
- * The longest wait before connecting again, in ms. Half of the promised 2 s; an attempt that is
- * refused costs Redis nothing, so that a hundred nodes may knock once a second.
+ * The longest wait before a reconnect, in ms: half of the promised 2 s. A refused connection costs Redis nothing, so a
+ * hundred nodes may try once a second.
  */
 export const RECONNECT_MAX_MS = 1_000;
 
 /**
- * The longest wait before connecting again to a Redis that answers and takes no connection of ours, in ms.
- * Between 2.5 and 5 s for each link, and six quick attempts before: the two of a node make fewer than 30 in
- * 30 s.
+ * The longest wait before a reconnect to a Redis that answers and refuses our connection, in ms. A link makes six quick
+ * attempts and then waits 2.5 to 5 s each time: the two links of a node make fewer than 30 attempts in 30 s.
  */
 export const TURNED_AWAY_MAX_MS = 5_000;
 
 /**
- * The longest wait before connecting again after a link that was up and lost soon, in ms: killed again and
- * again, it is missed for less than the 3 s within which a loss is to be made up for.
+ * The longest wait before a reconnect after a link that was up for less than {@link LINK_PROVEN_MS}, in ms. A link that is
+ * killed again and again is then down for less than the 3 s within which a loss must be repaired.
  */
 export const LOST_AGAIN_MAX_MS = 2_000;
 
-/** How long a link must have been up for its loss to be the first of a row again, in ms. */
+/** How long a link must be up before the waits begin again from the first, in ms. */
 export const LINK_PROVEN_MS = 5_000;
 
 /**
- * How long a departure of a command link counts, in ms: a name that is out of date leads back to the same
- * replica, and to the master later. Subscriptions do not leave again; they follow the commands.
+ * How long a command link counts a server as left, in ms. An outdated name leads back to the same replica first, and to
+ * the master later. A subscriber link never leaves a server twice; it follows the command link.
  */
 export const LEAVE_AGAIN_MS = 30_000;
 
-/** Departures that one link remembers: more than one name leads to servers. */
+/** Servers that one link remembers as left: more than one name leads to. */
 export const LEFT_SERVERS_KEPT = 64;
 
-/** Different causes of one outage that are told, after its first. */
-export const CAUSES_TOLD = 8;
+/** Further causes of one outage that are reported after the first one. */
+export const MAX_FURTHER_CAUSES = 8;
 
-/** When the kernel begins to probe an idle connection, in ms. Only a second line behind PING. */
+/** How long a connection is idle before the kernel probes it, in ms. A second line of defence behind PING. */
 export const KEEP_ALIVE_MS = 10_000;
 
 /**
@@ -85,63 +83,63 @@ export const SUBSCRIBE_BATCH_CHANNELS = 512;
  */
 export const SUBSCRIBE_COMMANDS_IN_FLIGHT = 8;
 
-/** The first wait before a refused channel is asked for again, in ms; each further one is doubled. */
+/** The first wait before a refused channel is subscribed to again, in ms; each later wait is twice as long. */
 export const REFUSED_RETRY_MIN_MS = 1_000;
 
-/** The longest wait before a refused channel is asked for again, in ms. */
+/** The longest wait before a refused channel is subscribed to again, in ms. */
 export const REFUSED_RETRY_MAX_MS = 30_000;
 
 /**
- * Commands that wait for their replies at the same time on a command link. What arrives in the 2.5 s
- * before a dead link is noticed must fit: 6,500 a second.
+ * Commands in flight on one command link. All that are sent in the 2.5 s before a dead link is noticed must fit:
+ * 6,500 a second.
  */
 export const COMMANDS_IN_FLIGHT = 16_384;
 
-/** Payload bytes of those commands together. Bounds what a Redis that stopped reading costs us. */
+/** Payload bytes of the commands in flight. Bounds the memory that a Redis which stopped reading costs. */
 export const COMMAND_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
 
-/** How long a heartbeat's key outlives its last beat, in ms: a node that is gone leaves nothing behind. */
+/** How long a heartbeat's key outlives the last heartbeat, in ms. A node that is gone leaves no key behind. */
 export const HEARTBEAT_EXPIRY_MS = 30_000;
+
 /**
- * Between two looks at a subscription that proves itself, in ms. What goes wrong right after a look is
- * found by the third one after it: within 3 s, since the first of the two that count waits for what
- * was published a look before.
+ * The interval between two checks of a subscription by probe, in ms. A fault that begins right after a check is found by
+ * the third check after it, within 3 s: the first of the two checks that count waits for a probe that was published
+ * before the fault.
  */
 export const PROBE_INTERVAL_MS = 1_000;
 
-/** Looks in a row without a probe that cost the link. One may be lost to a failover that repairs itself. */
+/** Consecutive checks without a probe that end the link. One probe may be lost to a failover that repairs itself. */
 export const PROBE_LATE_LIMIT = 2;
 
-/** Looks in a row at which Redis holds another number of subscriptions than it confirmed. */
+/** Consecutive checks at which Redis reports another number of subscriptions than it confirmed, before the link ends. */
 export const SUBSCRIPTIONS_WRONG_LIMIT = 2;
 
-/** Tokens that may still come back late: more than a link lives through without one. */
+/** Probe tokens that are remembered because they may come back late: more than a link survives without one. */
 export const PROBE_TOKENS_KEPT = 16;
 
 /**
- * How long no heartbeat can be sent, because the connection for commands is down, until a link counts as
- * restored without this proof, in ms: three looks. It is up and subscribed, and its clients are waiting.
+ * How long a link waits for its first probe while the command connection is down and no heartbeat can be sent, in ms: three
+ * checks. After that it counts as restored without the proof: it is up and subscribed, and its clients are waiting.
  */
 export const UNSENT_LIMIT_MS = 3_000;
 
-/** Until a link without a proof yet is looked at again, when its heartbeat could not be sent, in ms. */
+/** The interval between two checks of a link without a proof whose heartbeat could not be sent, in ms. */
 export const PROBE_SOON_MS = 100;
 
-/** Positions in one round trip. With the longest names 90 KB, about as for a SUBSCRIBE. */
+/** Positions in one MGET. With the longest names it takes 90 KB, about as much as one SUBSCRIBE. */
 export const POSITIONS_BATCH_KEYS = 512;
 
-/** Reads that are under way at the same time on one subscription's connection. */
+/** Reads in flight on one subscriber connection. */
 export const LINK_READS_IN_FLIGHT = 1_024;
 
 /**
- * How long a Sentinel may take to answer before it counts as absent, in ms. A frozen one accepts
- * connections; without this it would be waited for without end.
+ * How long a Sentinel may take to answer before it counts as absent, in ms. A frozen Sentinel accepts connections and
+ * never answers.
  */
 export const SENTINEL_ANSWER_MS = 1_000;
 
 /**
- * Between two questions whether the master is still the same, in ms; they go to one Sentinel after the
- * other. As often as the other proofs of a link; with 100 nodes and 3 Sentinels each is asked 67 times
- * a second.
+ * The interval at which a link asks whether the master is still the same, in ms. The Sentinels are asked in turn. The
+ * interval is that of a link's other proofs; with 100 nodes and 3 Sentinels, each Sentinel is asked 67 times a second.
  */
 export const SENTINEL_LOOK_INTERVAL_MS = 1_000;

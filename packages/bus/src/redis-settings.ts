@@ -7,44 +7,44 @@ import { checkIdentityByAddress } from './tls-identity.ts';
 /** `single`: one address, which may be a name. `sentinel`: Sentinels say where the master is. */
 export type RedisMode = 'single' | 'sentinel';
 
-/** Where Redis is and how to get in. Secrets come as contents, never as file names. */
+/** Where Redis is and how to authenticate. Secrets are given as contents, never as file names. */
 export interface RedisSettings {
-  /** By default `single`. */
+  /** Default: `single`. */
   readonly mode?: RedisMode | undefined;
   /**
    * `redis://` or, for TLS, `rediss://`: `[user[:password]@]host[:port][/database]`. In the mode
    * `sentinel` the Sentinels and the name of the master:
-   * `[user[:password]@]host[:port][,host[:port]…]/name[/database]`; user and password are Redis'.
-   * All Sentinels should be named: a majority of those named decides, and others are not asked.
+   * `[user[:password]@]host[:port][,host[:port]…]/name[/database]`; user and password are those of Redis.
+   * Name every Sentinel: a majority of the named ones decides, and no other Sentinel is asked.
    */
   readonly url: string;
-  /** What the Sentinels ask for; undefined when they ask for none. Only in the mode `sentinel`. */
+  /** The password of the Sentinels; undefined if they need none. Only in the mode `sentinel`. */
   readonly sentinelPassword?: string | undefined;
-  /** Wins over the password in `url`. */
+  /** Takes precedence over the password in `url`. */
   readonly password: string | undefined;
   /**
-   * Reads `password` anew, before each attempt that follows an authentication error: it may have been rotated.
-   * Undefined when it cannot be read now; must not throw. Absent: it never changes.
+   * Reads `password` again. Called before each attempt that follows an authentication error, because the password may
+   * have been rotated. Returns undefined if it cannot be read now; must not throw. Absent: the password never changes.
    */
   readonly rereadPassword?: (() => string | undefined) | undefined;
   /** The same for `sentinelPassword`. */
   readonly rereadSentinelPassword?: (() => string | undefined) | undefined;
   /**
-   * PEM certificates to trust instead of the system's. Only with `rediss://`. Where the host is an IP address, a
-   * certificate of theirs whose common name is that address is accepted too.
+   * PEM certificates of the authorities to trust instead of the system's. Only with `rediss://`. If the host is an IP
+   * address, a certificate signed by them whose common name is that address is accepted too.
    */
   readonly certificateAuthority: string | undefined;
   /**
-   * What CLIENT LIST shows, such as `tradewind-edge-7`; each connection adds its role to it. Redis
-   * allows no spaces in it.
+   * The name that CLIENT LIST shows, such as `tradewind-edge-7`; each connection appends its role. Redis allows no
+   * space in it.
    */
   readonly connectionName: string;
 }
 
-/** What a connection is for. Becomes the end of its name: `tradewind-edge-7-subscriber`. */
+/** What a connection is for. The role ends its name: `tradewind-edge-7-subscriber`. */
 export type RedisRole = 'subscriber' | 'commands';
 
-/** Spelled out because ioredis types its replies after it. */
+/** Names `replyMapping` because ioredis derives the types of its replies from it. */
 type LegacyReplyOptions = RedisOptions & { readonly replyMapping: 'legacy' };
 
 export interface HostAndPort {
@@ -55,9 +55,9 @@ export interface HostAndPort {
 /** The Sentinels that know where the master is, and how to ask them. */
 export interface SentinelSettings {
   readonly addresses: readonly [HostAndPort, ...HostAndPort[]];
-  /** What they call the master. */
+  /** The name by which the Sentinels know the master. */
   readonly master: string;
-  /** Undefined when they ask for none. */
+  /** Undefined if the Sentinels need none. */
   readonly password: string | undefined;
   /** See {@link RedisSettings.rereadSentinelPassword}. */
   readonly rereadPassword?: (() => string | undefined) | undefined;
@@ -69,7 +69,7 @@ interface RedisAddress {
   readonly tls: boolean;
   /** Redis itself, or the Sentinels. */
   readonly hosts: readonly [HostAndPort, ...HostAndPort[]];
-  /** What the Sentinels call the master; undefined in the mode `single`. */
+  /** The name by which the Sentinels know the master; undefined in the mode `single`. */
   readonly master: string | undefined;
   readonly username: string | undefined;
   readonly password: string | undefined;
@@ -81,18 +81,18 @@ const DEFAULT_SENTINEL_PORT = 26379;
 
 const DATABASE = /^\d{1,5}$/;
 
-/** What Sentinel's own configuration allows. */
+/** The names that Sentinel's own configuration allows. */
 const MASTER_NAME = /^[A-Za-z0-9._-]+$/;
 
-/** `URL` takes it for the default port; most likely a variable that was to hold the port is empty. */
+/** A host with a colon and no port. `URL` reads it as the default port; most likely a variable that holds the port is empty. */
 const EMPTY_PORT = /^[^/?#]*\/\/[^/?#]*:(?:[/?#]|$)/;
 
 /** Up to the path; a password may hold an `@`. */
 const URL_PARTS = /^(rediss?):\/\/(?:([^/?#]*)@)?([^/?#]*)(?:\/([^?#]*))?([?#].*)?$/is;
 
 /**
- * What is wrong with a Redis URL, as a phrase to put behind the setting or its value, or undefined.
- * Never repeats the URL, which may hold a password.
+ * Returns what is wrong with a Redis URL, as a phrase that follows the setting's name, or undefined. The phrase never
+ * repeats the URL, which may hold a password.
  */
 export function checkRedisUrl(url: string, mode: RedisMode = 'single'): string | undefined {
   const parsed = parseUrl(url, mode);
@@ -100,12 +100,11 @@ export function checkRedisUrl(url: string, mode: RedisMode = 'single'): string |
 }
 
 /**
- * The ioredis options of every connection to Redis. In the mode `sentinel` they name no address, and
- * need a connector that asks what {@link sentinelSettings} returns.
+ * Returns the ioredis options of a connection to Redis. In the mode `sentinel` they hold no address: the caller must
+ * add a connector that asks the Sentinels of {@link sentinelSettings}.
  *
- * @throws {TypeError} when the URL is not one that {@link checkRedisUrl} accepts, or when a
- *   certificate authority is given for a connection that would not be encrypted, or a Sentinel's
- *   password without Sentinels.
+ * @throws {TypeError} if {@link checkRedisUrl} refuses the URL, if a certificate authority is given for a connection
+ *   that is not encrypted, or if a password of Sentinels is given without Sentinels.
  */
 export function redisOptions(settings: RedisSettings, role: RedisRole): LegacyReplyOptions {
   const address = checkedAddress(settings);
@@ -123,25 +122,25 @@ export function redisOptions(settings: RedisSettings, role: RedisRole): LegacyRe
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     keepAlive: KEEP_ALIVE_MS,
-    // A command that waits for Redis to return would be executed when it is stale: a trade of an
-    // hour ago, published as new.
+    // A command that waits for Redis to return is stale when it is executed: a trade of an hour ago would be published
+    // as new.
     enableOfflineQueue: false,
-    // A command whose reply was lost may have been executed; sending it again publishes it twice.
+    // A command whose reply was lost may have been executed; sending it again would publish twice.
     autoResendUnfulfilledCommands: false,
-    // ioredis' own resubscription is one command for all channels whose failure nobody can handle.
+    // ioredis resubscribes to all channels by one command, and no caller can handle its failure.
     autoResubscribe: false,
-    // Counts attempts on behalf of the two queues above, which are always empty.
+    // ioredis counts attempts only for the two queues above, which are always empty.
     maxRetriesPerRequest: null,
-    // The link's first PING tells more than INFO does, and needs no permission of its own.
+    // The link's first PING shows more than INFO does, and needs no permission of its own.
     enableReadyCheck: false,
     // socketTimeout and commandTimeout stay unset. Their timers run before the socket is read, so
-    // after a stall of our own event loop both blame a Redis whose answer already lies in the
-    // kernel. RedisLink keeps the deadlines instead.
+    // after a stall of our own event loop both blame a Redis whose answer is already in the kernel's buffer.
+    // RedisLink keeps the deadlines instead.
   };
 }
 
 /**
- * Whom to ask for the master; undefined in the mode `single`.
+ * Returns the Sentinels to ask for the master; undefined in the mode `single`.
  *
  * @throws {TypeError} as {@link redisOptions} does.
  */
@@ -179,7 +178,7 @@ function addressOptions(
   return { host, port, tls: { ...trusting(ca), ...servername } };
 }
 
-/** The system's authorities and Node's rules, or the authority that the settings name and {@link checkIdentityByAddress}. */
+/** Trusts the system's authorities by Node's rules, or only `ca` by {@link checkIdentityByAddress}. */
 function trusting(ca: string | undefined): ConnectionOptions {
   return ca === undefined ? {} : { ca, checkServerIdentity: checkIdentityByAddress };
 }
@@ -208,7 +207,7 @@ function parseRedisUrl(url: string): RedisAddress | string {
   };
 }
 
-/** By hand, because `URL` knows only one host. */
+/** Parsed by hand, because `URL` allows only one host. */
 function parseSentinelUrl(url: string): RedisAddress | string {
   const parts = URL_PARTS.exec(url);
   if (parts === null) return 'must be a URL such as redis://sentinel-1:26379,sentinel-2:26379/name';

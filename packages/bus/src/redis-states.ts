@@ -1,40 +1,42 @@
 import { LOST_AGAIN_MAX_MS, RECONNECT_MAX_MS, TURNED_AWAY_MAX_MS } from './redis-limits.ts';
 
 /**
- * What a link does about a state. `stay`: the answer is one of a living server, and the link goes on. `wait`:
- * the same, but a new link is not up before the state has ended. `leave`: as `wait`, and the link is replaced
- * once, since the name or the Sentinels may lead to another server by now. `authenticate`: a new connection,
- * with the password as its file holds it then. `replace`: a new connection.
+ * What a link does about a state:
+ * - `stay`: the server is alive, so the link stays up.
+ * - `wait`: a link that is up stays up; a new link is not up before the state has ended.
+ * - `leave`: as `wait`, and the link is replaced once, because the name or the Sentinels may lead to another server now.
+ * - `authenticate`: the link is replaced, and the password's file is read again.
+ * - `replace`: the link is replaced.
  */
 export type LinkAction = 'stay' | 'wait' | 'leave' | 'authenticate' | 'replace';
 
 /** One row of what Redis says. */
 export interface RedisState {
-  /** How the error reply begins; for an absence of one, words of our own in lower case. */
+  /** How the error reply begins. If there is no reply, words of our own in lower case. */
   readonly says: string;
-  /** What is the case, for people. */
+  /** What it means, for people. */
   readonly state: string;
   readonly reads: 'answered' | 'refused';
   readonly writes: 'answered' | 'refused';
-  /** Whether subscribers get what is published; `attached`: while the replica is in touch with its master. */
+  /** Whether subscribers get publications; `attached`: only while the replica is connected to its master. */
   readonly delivers: 'yes' | 'attached' | 'no';
   readonly link: LinkAction;
-  /** The longest wait before the same is asked, or tried, again, in ms. */
+  /** The longest wait before the next attempt, in ms. */
   readonly waitMs: number;
-  /** `passing`: it ends by itself, so what was refused may be repeated. `lasting`: somebody has to act. */
+  /** `passing`: the state ends by itself, so a refused command may be repeated. `lasting`: an operator must act. */
   readonly lasts: 'passing' | 'lasting';
 }
 
-/** Of what passes: often enough that nobody waits long for its end, at most one question a second. */
+/** For passing states: at most one attempt a second, so that nobody waits long for the end. */
 const SOON_MS = 1_000;
 
-/** Of what somebody has to mend, and nobody waits for. */
+/** For states that an operator must mend. */
 const LATER_MS = 30_000;
 
 const SERVES = { reads: 'answered', writes: 'refused', delivers: 'yes' } as const;
 const ABSENT = { reads: 'refused', writes: 'refused', delivers: 'no' } as const;
 
-/** An error reply that no other row begins like. */
+/** Any error reply without a row of its own. */
 const OTHER: RedisState = {
   says: 'ERR',
   state: 'it does not do this, now or ever; its text says why',
@@ -44,7 +46,7 @@ const OTHER: RedisState = {
   ...{ link: 'stay', waitMs: LATER_MS, lasts: 'lasting' },
 };
 
-/** No answer within the time that a link owes one. */
+/** Redis did not answer within the time limit of a link. */
 export const NO_ANSWER: RedisState = {
   says: 'no answer',
   state: 'it is frozen, paused (CLIENT PAUSE) or busy with one command, or the way to it is cut',
@@ -52,7 +54,7 @@ export const NO_ANSWER: RedisState = {
   ...{ link: 'replace', waitMs: RECONNECT_MAX_MS, lasts: 'passing' },
 };
 
-/** The connection was ended by Redis, or on the way. */
+/** Redis, or something on the way, ended the connection. */
 export const CLOSED: RedisState = {
   says: 'closed',
   state:
@@ -70,11 +72,11 @@ export const UNREACHABLE: RedisState = {
 };
 
 /**
- * What Redis says, and what each of its words means for reading, for writing and for the link. Every link,
- * probe and caller of a script, and ingest, takes it from here; so does the runbook.
+ * What Redis may say, and what each reply means for reading, for writing and for the link. Every link, every probe, every
+ * script call and ingest go by this table; so does the runbook.
  *
- * An error reply is the answer of a living server. Most refuse writes alone: what is published goes on to be
- * delivered, and a link that is replaced for such a word finds the same word again and has lost publications.
+ * An error reply comes from a server that is alive. Most refuse only writes, and Redis still delivers publications. A
+ * link that is replaced because of such a reply gets the same reply again and has lost publications meanwhile.
  */
 export const REDIS_STATES: readonly RedisState[] = [
   {
@@ -198,10 +200,10 @@ export const REDIS_STATES: readonly RedisState[] = [
   UNREACHABLE,
 ];
 
-/** The reply's first word; a Redis before 7 puts the script's line in front: `@user_script: 108: -OOM …`. */
+/** Matches the reply's code. Before version 7, Redis puts the script's line in front: `@user_script: 108: -OOM …`. */
 const CODE = /^(?:@\w+: \d+: )?-?([A-Z][A-Z0-9_]*)\b/;
 
-/** The word by which an error reply says what happened; `ERR` when it has none. */
+/** Returns the code with which an error reply begins; `ERR` if it has none. */
 export function replyCode(reply: string): string {
   return CODE.exec(reply)?.[1] ?? OTHER.says;
 }
@@ -209,7 +211,7 @@ export function replyCode(reply: string): string {
 const LONGER_THAN_A_WORD = REDIS_STATES.filter(({ says }) => says.startsWith('ERR '));
 const BY_CODE = new Map(REDIS_STATES.map((state) => [state.says, state]));
 
-/** The row of an error reply; that of `ERR` where it has none of its own, the publish script's words included. */
+/** Returns the row of an error reply. A reply without a row, such as one of the publish script's, gets that of `ERR`. */
 export function stateOfReply(reply: string): RedisState {
   const longer = LONGER_THAN_A_WORD.find(({ says }) => reply.startsWith(says));
   return longer ?? BY_CODE.get(replyCode(reply)) ?? OTHER;

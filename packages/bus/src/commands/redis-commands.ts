@@ -28,21 +28,21 @@ import {
 import type { RedisSettings } from '../redis-settings.ts';
 import { type Flight, ScriptCalls } from './script-calls.ts';
 
-/** What a command link tells its owner. Neither may throw. */
+/** Events of a command link. No handler may throw. */
 export interface RedisCommandsEvents {
   /** Commands are accepted from now on. */
   available(): void;
-  /** Commands are rejected from now on; those in flight have just been. Also when Redis cannot be reached to begin with. */
+  /** Commands are rejected from now on, and those in flight were rejected. Also sent if the first connection fails. */
   unavailable(cause: string): void;
-  /** Commands are still rejected, for a cause that was not told since they are; at most 8 of them. */
+  /** Commands are still rejected, for a cause that was not reported in this outage. At most `MAX_FURTHER_CAUSES` an outage. */
   stillUnavailable?(cause: string): void;
 }
 
-/** What became of a heartbeat that was published. */
+/** The result of a heartbeat that was published. */
 export interface HeartbeatOutcome {
-  /** Why Redis did not write it; undefined when it did. */
+  /** Why Redis refused to write it; undefined if Redis wrote it. */
   readonly refusal: RedisRefusedError | undefined;
-  /** Which of the link's connections published it: counted from 1. */
+  /** The number of the link's connection that published it, from 1. */
   readonly connection: number;
 }
 
@@ -52,8 +52,8 @@ interface Pending extends Flight {
 }
 
 /**
- * A connection to Redis for commands. It never holds a command back: what Redis cannot take now is
- * rejected now, and what it has been given is settled within 3 s of the link falling silent.
+ * A connection to Redis for commands. It never queues a command: if Redis cannot take it now, it is rejected now. Commands
+ * in flight settle within 3 s after the link falls silent.
  */
 export class RedisCommands {
   readonly #events: RedisCommandsEvents;
@@ -63,10 +63,10 @@ export class RedisCommands {
   readonly #pending = new Set<Pending>();
   #pendingBytes = 0;
   #connection = 0;
-  /** Redis does not let us read a part of a value: our ACL is of a release before. Until the link is lost. */
+  /** Redis forbids GETRANGE, because the ACL is of an earlier release. Reset with each connection. */
   #readsWhole = false;
 
-  /** @throws {TypeError} when the settings make no sense; see `checkRedisUrl`. */
+  /** @throws {TypeError} if the settings are invalid; see `checkRedisUrl`. */
   constructor(settings: RedisSettings, events: RedisCommandsEvents) {
     this.#events = events;
     this.#link = new RedisLink(settings, 'commands', {
@@ -89,17 +89,17 @@ export class RedisCommands {
     return this.#link.up;
   }
 
-  /** Begins to connect, and never gives up until {@link stop}. */
+  /** Starts to connect, and reconnects until {@link stop}. */
   start(): void {
     this.#link.start();
   }
 
-  /** Gives up the connection and makes a new one; what is in flight is rejected. Nothing while there is none. */
+  /** Replaces the connection and rejects every command in flight. Does nothing if there is no connection. */
   reconnect(cause: string): void {
     this.#link.cut(cause);
   }
 
-  /** Ends the connection; commands in flight are rejected with the outcome `unknown`. */
+  /** Ends the connection and rejects every command in flight with the outcome `unknown`. */
   async stop(): Promise<void> {
     const stopped = this.#link.stop();
     this.#abandon('the link was stopped');
@@ -107,11 +107,11 @@ export class RedisCommands {
   }
 
   /**
-   * Publishes `payload` and resolves with the number of subscribers that Redis gave it to. Publishes
-   * are executed in the order of the calls. `payload` may be reused as soon as the call returns.
+   * Publishes `payload` and resolves with the number of subscribers that Redis delivered it to. Redis executes
+   * publishes in the order of the calls. The caller may reuse `payload` as soon as the call returns.
    *
-   * Rejects with {@link RedisUnavailableError}, at once with the outcome `not-sent` when the link is
-   * down or too much is in flight, or later with `unknown`; and with {@link RedisRefusedError}.
+   * Rejects with {@link RedisUnavailableError}: at once with `not-sent` if the link is down or a limit of commands in
+   * flight is reached, later with `unknown` if the link is lost. Rejects with {@link RedisRefusedError} if Redis refuses.
    */
   publish(channel: string, payload: Uint8Array | string): Promise<number> {
     const bytes = typeof payload === 'string' ? payload : asBuffer(payload);
@@ -119,17 +119,16 @@ export class RedisCommands {
   }
 
   /**
-   * Publishes with an offset and a history, as `docs/publishing.md` says. Publications are executed in
-   * the order of these calls, each at most once for a call; among those of {@link publish} they have
-   * no place.
+   * Publishes with an offset and a history, as `docs/publishing.md` says. Redis executes these calls in their order, each
+   * at most once. Their order against calls of {@link publish} is undefined.
    *
-   * Rejects as {@link publish} does. Of a {@link RedisRefusedError} nothing was executed; its code is
-   * Redis' own or one of the script's, such as `TWLATE`.
+   * Rejects as {@link publish} does. After a {@link RedisRefusedError} nothing was executed; its code is one of Redis or
+   * one of the script, such as `TWLATE`.
    */
   async publishSequenced(publication: SequencedPublication): Promise<PublishedPosition> {
     const { channel, payload, idempotencyKey = '' } = publication;
     const bytes = Buffer.byteLength(payload) + Buffer.byteLength(idempotencyKey);
-    // A copy, because the call may have to be repeated when the caller has long reused the memory.
+    // A copy: the call may be repeated after the caller has reused the memory.
     const owned =
       typeof payload === 'string' ? publication : { ...publication, payload: Buffer.from(payload) };
     const reply = await this.#run(bytes, (redis, flight) =>
@@ -145,8 +144,8 @@ export class RedisCommands {
   }
 
   /**
-   * Reads a channel's position and up to `limit` entries of its history from the offset `from` to the offset `to`
-   * (both inclusive), both as they were at one moment. Rejects as {@link publish} does.
+   * Reads a channel's position and up to `limit` entries of its history, from the offset `from` to the offset `to`
+   * (both inclusive). Position and history are of one moment. Rejects as {@link publish} does.
    */
   async readHistory(
     channel: string,
@@ -172,8 +171,8 @@ export class RedisCommands {
   }
 
   /**
-   * Starts a new epoch of a channel if its epoch is still `expectedEpoch` (undefined: if it has no
-   * `meta`). The offset and the history stay; without `meta` the offset begins at 0 and a history is
+   * Starts a new epoch of a channel if its epoch is still `expectedEpoch`, or if it has no `meta` and `expectedEpoch`
+   * is undefined. The channel keeps its offset and history; without `meta`, the offset begins at 0 and the history is
    * deleted. Rejects as {@link publish} does.
    */
   async startEpoch(channel: string, expectedEpoch: string | undefined): Promise<EpochStart> {
@@ -184,9 +183,8 @@ export class RedisCommands {
   }
 
   /**
-   * Which server this is and whose data it holds: equal for two links exactly if both reach the same
-   * process with the same replication history. Undefined where Redis does not allow INFO. Otherwise
-   * rejects as {@link publish} does.
+   * Identifies the server and its data. Two links have the same identity exactly if they reach the same process with the
+   * same replication history. Resolves with undefined if Redis forbids INFO. Otherwise rejects as {@link publish} does.
    */
   async serverIdentity(): Promise<string | undefined> {
     try {
@@ -202,12 +200,12 @@ export class RedisCommands {
   }
 
   /**
-   * Writes `token` to `tw:heartbeat:<name>` for 30 s and publishes it to `tw:probe:<name>`. A write,
-   * so that a Redis that was demoted refuses it.
+   * Writes `token` to `tw:heartbeat:<name>` for 30 s and publishes it to `tw:probe:<name>`. It writes so that a Redis
+   * that was demoted refuses it.
    *
-   * Where Redis refuses the write and, by `REDIS_STATES`, goes on to deliver, the token is published all the
-   * same: it proves what it proves, and the outcome says why it was not written. A replica must be in touch
-   * with its master for that. Otherwise rejects as {@link publish} does.
+   * If Redis refuses the write but still delivers by `REDIS_STATES`, the token is only published, and the outcome says
+   * why it was not written. A replica must be connected to its master for that. Otherwise rejects as {@link publish}
+   * does.
    */
   async heartbeat(name: string, token: string): Promise<HeartbeatOutcome> {
     const connection = this.#connection;
@@ -226,14 +224,14 @@ export class RedisCommands {
     }
   }
 
-  /** Whether a Redis that refuses writes so delivers what is published, as far as it tells. */
+  /** Whether a Redis that refuses writes for this reason still delivers publications, by its own account. */
   async #delivers({ state: { delivers } }: RedisRefusedError): Promise<boolean> {
     if (delivers !== 'attached') return delivers === 'yes';
     const replication = this.#run(0, (redis) => redis.info('replication'));
     return (await replication.catch(() => '')).includes('master_link_status:up');
   }
 
-  /** All of `commands` in one round trip, with nothing in between; rejects with the first refusal. */
+  /** Executes `commands` as one transaction in one round trip. Rejects with the first refusal. */
   async #transact(
     bytes: number,
     commands: (transaction: ChainableCommander) => ChainableCommander,
@@ -283,7 +281,7 @@ export class RedisCommands {
     return true;
   }
 
-  /** ioredis never settles what was in flight when the link broke, so it is done here. */
+  /** Rejects every command in flight, because ioredis never settles them after a link broke. */
   #abandon(cause: string): void {
     this.#publishCalls.connectionLost();
     this.#epochCalls.connectionLost();
@@ -294,14 +292,14 @@ export class RedisCommands {
   }
 }
 
-/** What a command that failed means for its caller. */
+/** Converts a failure of ioredis into the error that the caller gets. */
 function asOutcome(error: unknown): RedisRefusedError | RedisUnavailableError {
   if (error instanceof RedisUnavailableError) return error;
   if (!isErrorReply(error)) return new RedisUnavailableError('unknown', describeError(error));
   return new RedisRefusedError(describeError(firstRefusal(error)));
 }
 
-/** A transaction is refused as a whole because of one of its commands, whose refusal says why. */
+/** Returns the refusal of the command because of which Redis refused a whole transaction. */
 function firstRefusal(error: Error): unknown {
   const { previousErrors } = error as { previousErrors?: readonly unknown[] };
   return previousErrors?.find((previous) => isErrorReply(previous)) ?? error;

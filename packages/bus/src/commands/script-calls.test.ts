@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { PUBLISH_SCRIPT } from '../contract/publish-script.ts';
-import { type FakeAnswer, startFakeRedis } from '../link/fake-redis.ts';
+import { type FakeAnswer, startFakeRedis } from '../link/testing/fake-redis.ts';
 import { RedisCommands } from './redis-commands.ts';
 
 const NOSCRIPT = '-NOSCRIPT No matching script.\r\n';

@@ -2,14 +2,14 @@ import type { Redis } from 'ioredis';
 import type { RedisScript, ScriptArgument } from '../contract/script.ts';
 import { describeError, isErrorReply, RedisUnavailableError } from '../redis-errors.ts';
 
-/** Whether Redis may have executed a command by now. What a lost link means for it depends on that. */
+/** Whether Redis may have executed a command. The outcome of a lost link depends on it. */
 export interface Flight {
   sent: boolean;
 }
 
 interface ScriptCall {
   readonly flight: Flight;
-  /** Calls with the same text here are executed in their order. */
+  /** Calls of one lane are executed in their order. */
   readonly lane: string;
   readonly keys: readonly string[];
   readonly args: readonly ScriptArgument[];
@@ -18,33 +18,32 @@ interface ScriptCall {
 }
 
 /**
- * The calls of one script on one connection, executed in the order of the calls and each at most once.
+ * The calls of one script on one connection. They are executed in their order, each at most once.
  *
- * The first call on a connection carries the text, the others its SHA-1. When the scripts are flushed
- * in between, Redis refuses those under way one after the other, none of them executed. They are kept;
- * later calls wait behind them; and when the last one under way is answered, all of them go out again
- * in their order, the first with the text.
+ * The first call on a connection carries the text, later calls its SHA-1. After a SCRIPT FLUSH Redis refuses every call in
+ * flight without executing it. Refused calls are kept, and later calls wait behind them. When the last call in flight is
+ * answered, all of them are sent again in their order, the first with the text.
  *
- * That order could be broken by another client alone, which loads the same text while our calls are
- * under way, so that the later of two is executed and the earlier was refused. The earlier one is then
- * rejected as not executed, rather than sent behind its time.
+ * Only another client can break that order: it loads the same text while calls are in flight, so that Redis refuses an
+ * earlier call and executes a later one. The earlier call is then rejected as not executed and not sent again, since it
+ * would be executed out of order.
  */
 export class ScriptCalls {
   readonly #script: RedisScript;
-  /** Changes with the connection; what an earlier one still answers is no longer listened to. */
+  /** Counts connections. Answers on an earlier one are ignored. */
   #connection = 0;
   #textSent = false;
-  #underWay = 0;
+  #inFlight = 0;
   #refused: ScriptCall[] = [];
   #held: ScriptCall[] = [];
-  /** For a lane: how many of the refused calls a later call of that lane was executed before. */
+  /** Lane → how many of the refused calls precede a later call of that lane that was executed. */
   readonly #overtaken = new Map<string, number>();
 
   constructor(script: RedisScript) {
     this.#script = script;
   }
 
-  /** The memory of `args` is read again when the call has to be repeated. */
+  /** Sends a call. The caller must not change the memory of `args` before it settles, because the call may be repeated. */
   call(
     redis: Redis,
     flight: Flight,
@@ -63,11 +62,11 @@ export class ScriptCalls {
     });
   }
 
-  /** The connection is lost, and nothing that was under way on it is settled here. */
+  /** Forgets every call in flight, because the connection is lost. The caller settles them. */
   connectionLost(): void {
     this.#connection += 1;
     this.#textSent = false;
-    this.#underWay = 0;
+    this.#inFlight = 0;
     this.#refused = [];
     this.#held = [];
     this.#overtaken.clear();
@@ -78,7 +77,7 @@ export class ScriptCalls {
     const { keys, args } = call;
     const { sha, text } = this.#script;
     call.flight.sent = true;
-    this.#underWay += 1;
+    this.#inFlight += 1;
     const reply = this.#textSent
       ? redis.evalsha(sha, keys.length, ...keys, ...args)
       : redis.eval(text, keys.length, ...keys, ...args);
@@ -105,8 +104,8 @@ export class ScriptCalls {
   }
 
   #answered(redis: Redis): void {
-    this.#underWay -= 1;
-    if (this.#underWay > 0 || this.#refused.length === 0) return;
+    this.#inFlight -= 1;
+    if (this.#inFlight > 0 || this.#refused.length === 0) return;
     const refused = this.#refused;
     const held = this.#held;
     const overtaken = new Map(this.#overtaken);

@@ -1,14 +1,14 @@
 import { isEpoch, isOffset, type Position } from '@tradewind/protocol';
 
 /**
- * Bytes of `meta` that are read: one more than the longest that makes sense, so that anything longer is seen
- * to be none. An epoch has at most 16, an offset as well, and there is a colon between.
+ * Bytes of `meta` that are read: one more than the longest valid value, so that a longer value is recognized as invalid.
+ * An epoch has at most 16 bytes, an offset at most 16, and one colon stands between.
  */
 export const META_READ_BYTES = 34;
 
 const DIGITS = /^\d{1,16}$/;
 
-/** Reads what a `meta` key holds; undefined when it is missing or not `<epoch>:<offset>`. */
+/** Parses the value of a `meta` key; undefined if it is missing or not `<epoch>:<offset>`. */
 export function readMeta(value: string | null): Position | undefined {
   if (value === null) return undefined;
   const colon = value.indexOf(':');

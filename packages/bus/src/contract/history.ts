@@ -7,21 +7,21 @@ export interface HistoryEntry {
   /** Redis' clock when it was published, in ms since 1970. */
   readonly publishedAt: number;
   /**
-   * Belongs to the caller and is never written to again, but may be a view into a larger chunk that
-   * was read from the socket: what is kept for long should be copied.
+   * The caller owns it, and it is never written to again. It may be a view into a larger chunk that was read from the
+   * socket: copy what must live long.
    */
   readonly payload: Buffer;
 }
 
-/** A channel's position and a part of its history, as they were at one moment. */
+/** A channel's position and a part of its history, both of one moment. */
 export interface ChannelHistory {
-  /** Undefined when nothing sequenced was ever published, or `meta` holds something else. */
+  /** Undefined if nothing sequenced was ever published, or if `meta` is invalid. */
   readonly position: Position | undefined;
-  /** In the order of their offsets. Empty when the history is gone or was never kept. */
+  /** In the order of their offsets. Empty if the history has expired or was never kept. */
   readonly publications: readonly HistoryEntry[];
-  /** Entries that were read, those included that are no publications. */
+  /** How many entries were read, including those that are no publications. */
   readonly entries: number;
-  /** The offset of the last of them; 0 if there is none, NaN if its id is none that a script gives. */
+  /** The offset of the last entry; 0 without an entry, NaN if its id is not one of the publish script. */
   readonly last: number;
 }
 
@@ -29,8 +29,8 @@ const ENTRY_ID = /^([1-9]\d{0,15})-0$/;
 const MILLISECONDS = /^\d{1,16}$/;
 
 /**
- * Reads what a meta holds, or its beginning, and the answer to XRANGE of a log. An entry that the publish script did not
- * write is left out, so that it shows as a hole in the offsets.
+ * Parses the value of a `meta`, or its beginning, and the answer to XRANGE of a log. An entry that the publish script did
+ * not write is left out and shows as a hole in the offsets.
  */
 export function readHistoryReply(meta: unknown, entries: unknown): ChannelHistory {
   const publications: HistoryEntry[] = [];
@@ -47,7 +47,7 @@ export function readHistoryReply(meta: unknown, entries: unknown): ChannelHistor
   };
 }
 
-/** The first part of an entry's id; NaN if it is beyond all offsets. */
+/** Returns the first part of an entry's id; NaN if it is no valid offset. */
 function offsetOfId(id: Buffer): number {
   const offset = Number(id.toString('latin1').split('-')[0]);
   return Number.isSafeInteger(offset) ? offset : Number.NaN;

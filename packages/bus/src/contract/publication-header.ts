@@ -1,6 +1,6 @@
-/** What a payload as Redis delivers it begins with. */
+/** The header of a message, as Redis delivers it. */
 export type PublicationHeader =
-  /** No header: it came by plain PUBLISH, and all of it is the payload. */
+  /** No header: a plain PUBLISH, and the whole message is the payload. */
   | { readonly kind: 'plain' }
   | {
       readonly kind: 'sequenced';
@@ -12,9 +12,9 @@ export type PublicationHeader =
       /** The index of the payload's first byte. */
       readonly payloadAt: number;
     }
-  /** A header of a version that this code does not know: not to be guessed at. */
+  /** A header of a version that this code does not know. It must not be guessed. */
   | { readonly kind: 'unknown_header' }
-  /** Says that it is version 1 and is not. */
+  /** A header of version 1 that is malformed. */
   | { readonly kind: 'bad_header' };
 
 const PLAIN: PublicationHeader = { kind: 'plain' };
@@ -30,15 +30,14 @@ const NINE = 0x39;
 
 const MAX_EPOCH_BYTES = 16;
 
-/** 2^53−1 has 16 digits, and no number of 16 digits loses what tells it from 2^53−1. */
+/** 2^53−1 has 16 digits, and a double still compares every number of 16 digits with it correctly. */
 const MAX_DIGITS = 16;
 
 /**
- * Reads `@1:<epoch>:<offset>:<ms>;` off the front of a payload. What it says is a claim: anyone who
- * may PUBLISH can forge it.
+ * Parses `@1:<epoch>:<offset>:<ms>;` at the front of a message. Whoever may PUBLISH on the channel can write any header.
  *
- * @param knownEpoch The epoch that is expected. The result holds this string when it is the one, so
- *   that a channel's publications share one.
+ * @param knownEpoch The expected epoch. If the header has this epoch, the result holds this very string, so that a
+ *   channel's publications share one.
  */
 export function readHeader(payload: Buffer, knownEpoch?: string): PublicationHeader {
   if (payload[0] !== AT) return PLAIN;
@@ -86,7 +85,7 @@ function endOfDigits(bytes: Buffer, start: number): number {
   return at;
 }
 
-/** The integer from 0 to 2^53−1 that the digits spell, without leading zeros; −1 when it is none. */
+/** Parses an integer from 0 to 2^53−1 without leading zeros; −1 if the bytes are none. */
 function integer(bytes: Buffer, start: number, end: number): number {
   if (end === start || end - start > MAX_DIGITS) return -1;
   if (bytes[start] === ZERO && end - start > 1) return -1;

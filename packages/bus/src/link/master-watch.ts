@@ -2,10 +2,10 @@ import { SENTINEL_LOOK_INTERVAL_MS } from '../redis-limits.ts';
 import type { Sentinels } from './sentinels.ts';
 
 /**
- * Asks, while it runs, whether the Sentinels still name the master that a link leads to. A master that
- * is cut off from the others, but not from us, shows nothing else: what we publish on it arrives.
+ * Asks the Sentinels at an interval whether they still name the master that a link leads to. Nothing else shows that a
+ * master is cut off from the others but not from us: what we publish on it still arrives.
  *
- * It asks, because what Sentinels tell by themselves is lost with the connection to them.
+ * It polls, because what Sentinels publish by themselves is lost with the connection to them.
  */
 export class MasterWatch {
   readonly #sentinels: Pick<Sentinels, 'findOtherMaster'>;
@@ -13,20 +13,20 @@ export class MasterWatch {
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
 
-  /** @param moved the master is another one. May end the watch; must not throw. */
+  /** @param moved called if the master is another one. May end the watch; must not throw. */
   constructor(sentinels: Pick<Sentinels, 'findOtherMaster'>, moved: (cause: string) => void) {
     this.#sentinels = sentinels;
     this.#moved = moved;
   }
 
-  /** Begins with a connection; {@link end} has to follow. */
+  /** Starts the watch of a new connection. The caller must {@link end} it. */
   start(): void {
     this.end();
     const timer = setInterval(() => void this.#look(timer), SENTINEL_LOOK_INTERVAL_MS);
     this.#timer = timer;
   }
 
-  /** No timer is left, and what a look under way finds is not told. */
+  /** Ends the timer. A question in flight is no longer reported. */
   end(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;

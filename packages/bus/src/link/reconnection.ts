@@ -7,19 +7,19 @@ import {
 } from '../redis-limits.ts';
 
 /**
- * How long one link waits before each attempt to connect: doubled each time up to a ceiling, and spread over
- * its upper half, so that a fleet does not knock in step.
+ * How long one link waits before each attempt to connect. The wait doubles up to a ceiling, and a random part of its
+ * upper half is taken, so that the nodes of a fleet do not connect at the same moments.
  *
- * An attempt that nobody answers costs Redis nothing. Those that Redis answers, and that come to nothing all
- * the same (a wrong password, no room for a client) or not for long, are counted apart, until a link has been
- * up for some time: the two links of a node together connect less than once a second.
+ * An attempt that nobody answers costs Redis nothing. Attempts that Redis answers and that still fail (a wrong
+ * password, `maxclients`), or whose connection is soon lost, have a count of their own, which is reset once a link was up for
+ * `LINK_PROVEN_MS`. The two links of a node together then connect less than once a second.
  */
 export class Reconnection {
   readonly #random: () => number;
   #unanswered = 0;
   #answered = 0;
 
-  /** @param random from 0 to 1. */
+  /** @param random returns a number from 0 to 1. */
   constructor(random: () => number = Math.random) {
     this.#random = random;
   }
@@ -27,8 +27,8 @@ export class Reconnection {
   /**
    * The wait before the next attempt, in ms.
    *
-   * @param answered whether Redis sent anything on the connection that ended, or was not made.
-   * @param upMs how long the link was up on it; 0: never.
+   * @param answered whether Redis sent any byte on the connection that ended.
+   * @param upMs how long the link was up on that connection, in ms; 0: never.
    */
   next(answered: boolean, upMs: number): number {
     if (upMs >= LINK_PROVEN_MS) this.#answered = 0;

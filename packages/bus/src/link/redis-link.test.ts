@@ -2,9 +2,9 @@ import { createServer } from 'node:net';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { SENTINEL_LOOK_INTERVAL_MS, SILENCE_LIMIT_MS } from '../redis-limits.ts';
 import type { RedisMode, RedisSettings } from '../redis-settings.ts';
-import { type FakeAnswer, type FakeRedis, startFakeRedis } from './fake-redis.ts';
-import { type FakeSentinel, startFakeSentinel } from './fake-sentinel.ts';
 import { RedisLink } from './redis-link.ts';
+import { type FakeAnswer, type FakeRedis, startFakeRedis } from './testing/fake-redis.ts';
+import { type FakeSentinel, startFakeSentinel } from './testing/fake-sentinel.ts';
 
 /** Ended after all tests, since most of them wait for seconds and so run at the same time. */
 const owned: (() => PromiseLike<void>)[] = [];

@@ -2,8 +2,8 @@ import { Redis } from 'ioredis';
 import { describeError, isErrorReply } from '../redis-errors.ts';
 import {
   ANSWER_LIMIT_MS,
-  CAUSES_TOLD,
   LEAVE_AGAIN_MS,
+  MAX_FURTHER_CAUSES,
   PING_INTERVAL_MS,
   SILENCE_LIMIT_MS,
   SILENT_LOOKS,
@@ -23,42 +23,40 @@ import { Sentinels } from './sentinels.ts';
 
 const LOOK_INTERVAL_MS = SILENCE_LIMIT_MS / SILENT_LOOKS;
 
-/** What happens to a link. None of these may throw. */
+/** Events of a link. No handler may throw. */
 export interface RedisLinkEvents {
   /**
-   * A new connection answered its first PING, with an error perhaps: `REDIS_STATES` says with which. Nothing
-   * of an earlier connection is left on it.
+   * A new connection answered its first PING. The answer may be an error reply that `REDIS_STATES` lets a link go on
+   * with. Subscriptions and transactions of an earlier connection do not exist on it.
    */
   up(): void;
-  /** A further PING was answered, be it with an error: about once a second while the link is up. */
+  /** A later PING was answered, possibly with an error reply: about once a second while the link is up. */
   pulse(): void;
   /**
-   * The connection is lost. Once for each `up`, and once more when the very first attempts fail, so
-   * that a wrong address or password does not stay untold.
+   * The connection is lost. Sent once after each `up`, and once when the first attempts fail, so that a wrong
+   * address or password is reported.
    */
   down(cause: string): void;
-  /** The link is still down, for a cause that was not told since it went down: at most 8 of them. */
+  /** The link is still down, for a cause that was not reported since it went down. At most `MAX_FURTHER_CAUSES` an outage. */
   stillDown(cause: string): void;
 }
 
-/** What an error reply means for a link that it came on. */
+/** What the link must do about an error reply. */
 function actionFor(error: Error): LinkAction {
   return stateOfReply(error.message).link;
 }
 
 /**
- * One connection to Redis that is either proven or replaced: it connects, connects again for as long
- * as it is not stopped, and asks once a second whether the other side still answers. TCP cannot tell:
- * the kernel of a frozen Redis goes on to acknowledge. An error reply is an answer: what it means for the
- * link, `REDIS_STATES` says.
+ * One connection to Redis that is either proven or replaced. It connects, reconnects until it is stopped, and sends a
+ * PING once a second. TCP alone does not show a dead server: the kernel of a frozen Redis still acknowledges packets.
+ * An error reply counts as an answer; `REDIS_STATES` says what the link must do about it.
  *
- * The answer is awaited by looking, several times, whether bytes still come. The sockets are read
- * between two looks, so a stall of our own event loop costs no link, and neither does an answer that
- * stands behind a burst of messages. A link to a master that Sentinels name asks them, too, whether it
- * still is the master.
+ * The link waits for an answer by checking several times whether new bytes arrived. Sockets are read between two
+ * checks, so neither a stall of our own event loop nor an answer behind a burst of messages costs the link. In the
+ * mode `sentinel`, the link also asks the Sentinels whether its server is still the master.
  */
 export class RedisLink {
-  /** The connection. Its owner may send commands while {@link writable}, and listen. */
+  /** The connection. Its owner may send commands while {@link writable}, and may add listeners. */
   readonly redis: Redis;
   readonly #events: RedisLinkEvents;
   readonly #settings: RedisSettings;
@@ -69,13 +67,13 @@ export class RedisLink {
   #phase: 'new' | 'started' | 'stopped' = 'new';
   #up = false;
   #upSince = 0;
-  /** How long the connection that ended last was up, in ms. */
+  /** How long the latest connection that ended was up, in ms. */
   #lastUpMs = 0;
-  /** Causes of this outage that were told, by what they begin with. Empty while there is none. */
-  readonly #causesTold = new Set<string>();
-  /** Redis did not take the password. */
+  /** Causes of this outage that were reported, by their first word. Empty while the link is up. */
+  readonly #reportedCauses = new Set<string>();
+  /** Redis refused the password. */
   #unauthenticated = false;
-  /** Changes whenever what was asked before has lost its meaning. */
+  /** Counts connections. An answer that belongs to an earlier count is ignored. */
   #connection = 0;
   #lastError: string | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -105,24 +103,24 @@ export class RedisLink {
     this.redis.on('end', () => this.#startOver());
   }
 
-  /** Whether the connection has answered a PING and not been given up since. */
+  /** Whether the connection answered a PING and was not cut since. */
   get up(): boolean {
     return this.#up;
   }
 
-  /** Whether a command sent now reaches the socket; when false, ioredis would reject it unsent. */
+  /** Whether a command sent now reaches the socket. If false, ioredis rejects it without sending it. */
   get writable(): boolean {
     return this.#up && this.redis.status === 'ready' && this.redis.stream.writable;
   }
 
-  /** Begins to connect. Later calls, and calls after {@link stop}, do nothing. */
+  /** Starts to connect. A second call, and a call after {@link stop}, do nothing. */
   start(): void {
     if (this.#phase !== 'new') return;
     this.#phase = 'started';
     this.#connect();
   }
 
-  /** Gives up the connection at once; a new one is made. Does nothing while there is none. */
+  /** Destroys the connection; the link then makes a new one. Does nothing if there is no connection. */
   cut(cause: string): void {
     const { status, stream } = this.redis;
     if (status !== 'ready' && status !== 'connect') return;
@@ -130,25 +128,25 @@ export class RedisLink {
     this.#lose(cause);
   }
 
-  /** Whether leaving this server for this error reply may find another one, or the same in another state. */
+  /** Whether a new connection could lead to another server, or to this one in another state, after this error reply. */
   mayLeave(reply: string): boolean {
     if (stateOfReply(reply).link !== 'leave') return false;
     return this.#left.mayLeave(this.#server, stateOfReply(reply).says, performance.now());
   }
 
-  /** Leaves this server for an error reply of its own, if it {@link mayLeave}. Returns whether it does. */
+  /** Cuts the connection because of an error reply, if {@link mayLeave} allows it. Returns whether it was cut. */
   leave(reply: string, cause = reply): boolean {
     if (!this.#mayLeaveNow(reply)) return false;
     this.cut(cause);
     return true;
   }
 
-  /** The server that the link leads to does what a master does: whatever it was left for has ended. */
+  /** The server accepts writes as a master does, so every reason for which a server was left has ended. */
   serves(): void {
     this.#left.forget();
   }
 
-  /** Ends the connection, the attempts and every timer. No event comes after the call. */
+  /** Ends the connection, the attempts and every timer. No event is sent after the call. */
   async stop(): Promise<void> {
     const { status } = this.redis;
     this.#phase = 'stopped';
@@ -161,13 +159,13 @@ export class RedisLink {
 
   #connect(): void {
     this.#lastError = undefined;
-    // The attempt's failure comes as events, too, and is repeated by the retry strategy.
+    // ioredis also reports the failure by events, and the retry strategy makes the next attempt.
     this.redis.connect().catch(() => {});
   }
 
   /**
-   * Whether an error reply to a command ends the connection, after all that is under way has been answered.
-   * Only once, since each of many commands in flight is answered so.
+   * Whether an error reply to a command ends the connection, once every command in flight has been answered. True
+   * once only: each of the commands in flight gets the same reply.
    */
   #leaves(error: Error): boolean {
     if (!this.#up || !this.redis.stream.writable) return false;
@@ -178,7 +176,7 @@ export class RedisLink {
     return true;
   }
 
-  /** Redis turns a new connection away with its first bytes and closes it, of which ioredis makes no event. */
+  /** Redis may refuse a new connection by its first bytes and close it. ioredis has no event for that. */
   #firstBytes(bytes: Buffer): void {
     const [, reply] = /^-([^\r\n]+)/.exec(bytes.toString('latin1')) ?? [];
     if (reply !== undefined && stateOfReply(reply).link === 'replace') this.#lastError = reply;
@@ -195,7 +193,7 @@ export class RedisLink {
     return `${remoteAddress}:${remotePort}`;
   }
 
-  /** How long to wait before the next attempt, in ms; the password that it uses is read here. */
+  /** How long to wait before the next attempt, in ms. Also reads the password that this attempt uses. */
   #nextWait(answered: boolean): number {
     if (this.#unauthenticated) {
       const password = this.#settings.rereadPassword?.();
@@ -206,7 +204,7 @@ export class RedisLink {
     return this.#reconnection.next(answered, upMs);
   }
 
-  /** ioredis gives up for good when no Sentinel answers, or no socket can be created; we do not. */
+  /** Starts again where ioredis stops for good: when no Sentinel answers, or no socket can be created. */
   #startOver(): void {
     if (this.#phase !== 'started') return;
     this.#lose(this.#lastError, 'no connection could be made');
@@ -243,7 +241,7 @@ export class RedisLink {
     }
     this.#up = true;
     this.#upSince = performance.now();
-    this.#causesTold.clear();
+    this.#reportedCauses.clear();
     this.#lastError = undefined;
     this.#events.up();
   }
@@ -263,7 +261,7 @@ export class RedisLink {
       this.cut(cause);
     } else {
       this.#after(PING_INTERVAL_MS, () => this.#ping());
-      this.#tellDown(cause);
+      this.#reportDown(cause);
     }
   }
 
@@ -284,19 +282,20 @@ export class RedisLink {
     this.#after(LOOK_INTERVAL_MS, look);
   }
 
-  /** @param otherwise told where no cause is known, unless one was told: for what we ended ourselves, say. */
+  /** @param otherwise the cause to report if none is known and none was reported, such as after our own `cut`. */
   #lose(cause: string | undefined, otherwise = ''): void {
     if (this.#phase !== 'started') return;
     this.#forgetConnection();
     this.#lastError = undefined;
-    if (cause !== undefined || this.#causesTold.size === 0) this.#tellDown(cause ?? otherwise);
+    if (cause !== undefined || this.#reportedCauses.size === 0)
+      this.#reportDown(cause ?? otherwise);
   }
 
-  #tellDown(cause: string): void {
+  #reportDown(cause: string): void {
     const kind = stateOfReply(cause).says === 'ERR' ? cause : stateOfReply(cause).says;
-    if (this.#causesTold.has(kind) || this.#causesTold.size > CAUSES_TOLD) return;
-    const isFirst = this.#causesTold.size === 0;
-    this.#causesTold.add(kind);
+    if (this.#reportedCauses.has(kind) || this.#reportedCauses.size > MAX_FURTHER_CAUSES) return;
+    const isFirst = this.#reportedCauses.size === 0;
+    this.#reportedCauses.add(kind);
     if (isFirst) this.#events.down(cause);
     else this.#events.stillDown(cause);
   }

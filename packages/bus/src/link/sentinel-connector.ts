@@ -5,8 +5,8 @@ import { DISCONNECT_TIMEOUT_MS } from '../redis-limits.ts';
 import type { Sentinels } from './sentinels.ts';
 
 /**
- * What ioredis makes each connection to the master with, in place of its own connector: that one takes
- * the word of the first Sentinel that answers, which may be cut off together with a master of before.
+ * Makes the class by which ioredis connects to the master. ioredis' own connector believes the first Sentinel that
+ * answers, and that one may be cut off together with the former master.
  */
 export function connectorTo(
   sentinels: Sentinels,

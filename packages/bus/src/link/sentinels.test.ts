@@ -1,8 +1,8 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { SENTINEL_ANSWER_MS } from '../redis-limits.ts';
 import { sentinelSettings } from '../redis-settings.ts';
-import { type FakeSentinel, type FakeWord, startFakeSentinel } from './fake-sentinel.ts';
 import { Sentinels } from './sentinels.ts';
+import { type FakeSentinel, type FakeWord, startFakeSentinel } from './testing/fake-sentinel.ts';
 
 const OLD: FakeWord = { host: '10.0.0.1', port: 6379, epoch: 3 };
 const NEW: FakeWord = { host: '10.0.0.2', port: 6379, epoch: 4 };

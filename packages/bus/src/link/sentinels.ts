@@ -4,22 +4,22 @@ import { DISCONNECT_TIMEOUT_MS, SENTINEL_ANSWER_MS } from '../redis-limits.ts';
 import type { HostAndPort, SentinelSettings } from '../redis-settings.ts';
 import { stateOfReply } from '../redis-states.ts';
 
-/** What one Sentinel says of the master. */
-interface Word extends HostAndPort {
-  /** Grows with each failover. A Sentinel that is cut off from the others stays behind. */
+/** What one Sentinel reports about the master. */
+interface MasterReport extends HostAndPort {
+  /** Grows with each failover. A Sentinel that is cut off from the others keeps an old one. */
   readonly epoch: number;
 }
 
 /**
- * The Sentinels of one master, as one link knows them. Each question is a connection of its own, so
- * that there is none whose silence would have to be told from a master that stays.
+ * The Sentinels of one master, for one link. Each question uses a connection of its own: a standing connection that
+ * is silent could mean that the master did not change, or that the connection is dead.
  */
 export class Sentinels {
   readonly #settings: SentinelSettings;
   readonly #majority: number;
   readonly #open = new Set<Redis>();
   #password: string | undefined;
-  #chosen: Word | undefined;
+  #chosen: MasterReport | undefined;
   #turn = 0;
 
   constructor(settings: SentinelSettings) {
@@ -29,12 +29,12 @@ export class Sentinels {
   }
 
   /**
-   * Asks all of them where the master is, and takes the newest word once a majority has spoken, or
-   * after 1 s that of those that have. Rejects with an `Error` when none does.
+   * Asks all Sentinels for the master, and returns the newest report once a majority has answered, or after 1 s the
+   * newest of those that did. Rejects with an `Error` if none answers.
    */
   async choose(): Promise<HostAndPort> {
-    const { words, lastError } = await this.#askAll();
-    const [newest] = newestOf(words);
+    const { reports, lastError } = await this.#askAll();
+    const [newest] = newestOf(reports);
     if (newest === undefined) {
       const reason = lastError === undefined ? '' : `: ${lastError}`;
       throw new Error(`no Sentinel names the master ${this.#settings.master}${reason}`);
@@ -44,45 +44,48 @@ export class Sentinels {
   }
 
   /**
-   * Asks the next one in turn, and returns the master when it is another than the chosen one.
-   * Undefined when it is the same, or nobody answers. Settles within 2 s, and never rejects.
+   * Asks the next Sentinel in turn, and returns the master if it is not the chosen one. Returns undefined if it is the
+   * same, or if no Sentinel answers. Settles within 2 s, and never rejects.
    */
   async findOtherMaster(): Promise<HostAndPort | undefined> {
     const chosen = this.#chosen;
     const { addresses } = this.#settings;
     const address = addresses[this.#turn++ % addresses.length];
     if (chosen === undefined || address === undefined) return undefined;
-    const word = await this.#ask(address).catch(() => undefined);
-    if (word === undefined || isSame(word, chosen)) return undefined;
-    if (word.epoch > chosen.epoch) return word;
-    // It may be cut off and know nothing of the last failover; or all were set up anew, and count
-    // from the beginning. Only a majority tells.
-    const { words } = await this.#askAll();
-    if (words.length < this.#majority) return undefined;
-    const newest = newestOf(words);
+    const report = await this.#ask(address).catch(() => undefined);
+    if (report === undefined || isSame(report, chosen)) return undefined;
+    if (report.epoch > chosen.epoch) return report;
+    // This Sentinel may be cut off and not know of the last failover; or all were set up anew and count from 0
+    // again. Only a majority can tell the two apart.
+    const { reports } = await this.#askAll();
+    if (reports.length < this.#majority) return undefined;
+    const newest = newestOf(reports);
     return newest.some((one) => isSame(one, chosen)) ? undefined : newest[0];
   }
 
-  /** Ends the questions under way; they are answered as if nobody had been there. */
+  /** Ends every question in flight; each settles as if its Sentinel had not answered. */
   end(): void {
     for (const sentinel of this.#open) sentinel.disconnect();
   }
 
-  #askAll(): Promise<{ readonly words: readonly Word[]; readonly lastError: string | undefined }> {
+  #askAll(): Promise<{
+    readonly reports: readonly MasterReport[];
+    readonly lastError: string | undefined;
+  }> {
     const { addresses } = this.#settings;
-    const words: Word[] = [];
+    const reports: MasterReport[] = [];
     let lastError: string | undefined;
     let unsettled = addresses.length;
     return new Promise((resolve) => {
       const settle = (): void => {
         unsettled -= 1;
-        if (words.length >= this.#majority || unsettled === 0)
-          resolve({ words: [...words], lastError });
+        if (reports.length >= this.#majority || unsettled === 0)
+          resolve({ reports: [...reports], lastError });
       };
       for (const address of addresses) {
         this.#ask(address).then(
-          (word) => {
-            words.push(word);
+          (report) => {
+            reports.push(report);
             settle();
           },
           (error: unknown) => {
@@ -94,7 +97,7 @@ export class Sentinels {
     });
   }
 
-  async #ask({ host, port }: HostAndPort): Promise<Word> {
+  async #ask({ host, port }: HostAndPort): Promise<MasterReport> {
     const { master, tls } = this.#settings;
     const password = this.#password;
     const sentinel = new Redis({
@@ -117,13 +120,13 @@ export class Sentinels {
     this.#open.add(sentinel);
     try {
       const [address, state] = await Promise.all([
-        // While a failover is under way this is the new master already, which the state is not.
+        // During a failover this already names the new master; `SENTINEL MASTER` does not yet.
         sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', master),
         sentinel.call('SENTINEL', 'MASTER', master),
       ]);
-      return readWord(address, state);
+      return readReport(address, state);
     } catch (error) {
-      // ioredis tells the command only that the connection is closed.
+      // ioredis rejects the command only with "Connection is closed"; the cause came by the event before.
       const reason = cause ?? error;
       if (isErrorReply(reason) && stateOfReply(reason.message).link === 'authenticate')
         this.#password = this.#settings.rereadPassword?.() ?? this.#password;
@@ -135,18 +138,18 @@ export class Sentinels {
   }
 }
 
-/** @throws {Error} when a Sentinel answers otherwise than Sentinels do. */
-function readWord(address: unknown, state: unknown): Word {
+/** @throws {Error} if the answer is not one of a Sentinel that knows this master. */
+function readReport(address: unknown, state: unknown): MasterReport {
   if (!Array.isArray(address) || !Array.isArray(state)) throw new Error('it knows no such master');
   const [host, port] = address as readonly unknown[];
   const epoch = Number(state[state.indexOf('config-epoch') + 1]);
   return { host: String(host), port: Number(port), epoch: Number.isNaN(epoch) ? 0 : epoch };
 }
 
-/** Those of the latest failover. They can differ in how they spell the same address. */
-function newestOf(words: readonly Word[]): readonly Word[] {
-  const latest = Math.max(...words.map(({ epoch }) => epoch));
-  return words.filter(({ epoch }) => epoch === latest);
+/** The reports of the latest failover. Several may spell one address in different ways. */
+function newestOf(reports: readonly MasterReport[]): readonly MasterReport[] {
+  const latest = Math.max(...reports.map(({ epoch }) => epoch));
+  return reports.filter(({ epoch }) => epoch === latest);
 }
 
 function isSame(one: HostAndPort, other: HostAndPort): boolean {

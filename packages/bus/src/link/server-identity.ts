@@ -1,8 +1,8 @@
 import { RedisRefusedError } from '../redis-errors.ts';
 
 /**
- * Which server's data this is, from its INFO: `<run_id>:<master_replid>`. Another run has another
- * first part, a promoted replica another second one. Undefined when INFO shows neither.
+ * Identifies a server and its data by its INFO: `<run_id>:<master_replid>`. A restart changes the first part, a
+ * promotion of a replica the second. Undefined if INFO shows neither.
  */
 export function readServerIdentity(server: string, replication: string): string | undefined {
   const run = field(server, 'run_id');
@@ -15,7 +15,7 @@ function field(info: string, name: string): string {
   return line?.slice(name.length + 1) ?? '';
 }
 
-/** Whether Redis does not let us see its INFO: the ACL forbids it, or the command was renamed away. */
+/** Whether Redis hides its INFO: the ACL forbids it, or the command was renamed. */
 export function isInfoHidden(error: unknown): boolean {
   return error instanceof RedisRefusedError && (error.code === 'NOPERM' || error.code === 'ERR');
 }

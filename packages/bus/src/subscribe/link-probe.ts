@@ -1,8 +1,8 @@
 import { PROBE_LATE_LIMIT, PROBE_TOKENS_KEPT, SUBSCRIPTIONS_WRONG_LIMIT } from '../redis-limits.ts';
 
 /**
- * What one look at the link found. `suspect`: something is wrong, not yet often enough to act on.
- * `dead`: the link has to be replaced. `cause` is one line for people.
+ * The result of one check of the link. `suspect`: something is wrong, but not often enough to act on. `dead`: the link
+ * must be replaced. `cause` is one line for people.
  */
 export type ProbeVerdict =
   | { readonly kind: 'fine' }
@@ -11,70 +11,70 @@ export type ProbeVerdict =
 const FINE: ProbeVerdict = { kind: 'fine' };
 
 /**
- * Whether what is published arrives on one subscription, judged by probes of its own: pure
- * bookkeeping, without I/O, timers or a clock. Times are ms of any clock that does not jump.
+ * Judges by probes whether publications arrive on one subscription. It is pure bookkeeping, without I/O, timers or a
+ * clock. Times are ms of a monotonic clock.
  *
- * It never judges by time alone. The owner asks for a verdict when the subscription's own connection
- * has just answered a command, an interval after the probe was published. So whatever delays us,
- * a stall of our event loop or a burst of messages, has delayed that answer as well.
+ * It never judges by time alone. The owner asks for a verdict when the subscriber's own connection has just answered a
+ * command, one interval after the probe was published. Whatever delays the probe, such as a stall of our event loop or a
+ * burst of messages, delays that answer as well.
  */
 export class LinkProbe {
   readonly #makeToken: () => string;
-  /** Tokens of this link that have not arrived, oldest first, each with when it was sent. */
-  readonly #underway = new Map<string, number>();
-  /** The latest token, unless it has arrived or its absence would say nothing. */
+  /** Tokens of this link that have not arrived → when each was sent, in ms; oldest first. */
+  readonly #inFlight = new Map<string, number>();
+  /** The latest token; undefined if it has arrived, or if its absence would prove nothing. */
   #latest: { readonly token: string; published: boolean } | undefined;
   #arrived = false;
   #lateInRow = 0;
   #wrongInRow = 0;
   #provenAt: number | undefined;
 
-  /** @param makeToken makes what nobody can guess, not even from all that came before it. */
+  /** @param makeToken returns a token that nobody can guess, even from all earlier tokens. */
   constructor(makeToken: () => string) {
     this.#makeToken = makeToken;
   }
 
-  /** When the newest probe that has arrived was sent, over all links, or undefined. */
+  /** When the newest probe that arrived on any link was sent, in ms; undefined before the first. */
   get provenAt(): number | undefined {
     return this.#provenAt;
   }
 
-  /** A new link is up: nothing of the earlier one is waited for. */
+  /** A new link is up. Probes of the earlier link no longer count. */
   linkUp(): void {
-    this.#underway.clear();
+    this.#inFlight.clear();
     this.#latest = undefined;
     this.#arrived = false;
     this.#lateInRow = 0;
     this.#wrongInRow = 0;
   }
 
-  /** Begins the next probe; the owner publishes its token. */
+  /** Starts the next probe and returns its token, which the owner must publish. */
   next(now: number): string {
     const token = this.#makeToken();
-    this.#underway.set(token, now);
-    for (const oldest of this.#underway.keys()) {
-      if (this.#underway.size <= PROBE_TOKENS_KEPT) break;
-      this.#underway.delete(oldest);
+    this.#inFlight.set(token, now);
+    for (const oldest of this.#inFlight.keys()) {
+      if (this.#inFlight.size <= PROBE_TOKENS_KEPT) break;
+      this.#inFlight.delete(oldest);
     }
     this.#latest = { token, published: false };
     return token;
   }
 
-  /** Redis has published the token, so it is due. */
+  /** Redis published the token, so it must arrive. */
   published(token: string): void {
     if (this.#latest?.token === token) this.#latest.published = true;
   }
 
-  /** Whether the token was published is unknown, or it surely was not: its absence says nothing. */
+  /** The token was not published, or may not have been: its absence proves nothing. */
   notPublished(token: string): void {
     if (this.#latest?.token === token) this.#latest = undefined;
   }
 
-  /** A token came back on the subscription. Returns whether it was one of ours, for the first time. */
+  /** A token arrived on the subscription. Returns whether it is ours and arrived for the first time. */
   received(token: string): boolean {
-    const sentAt = this.#underway.get(token);
+    const sentAt = this.#inFlight.get(token);
     if (sentAt === undefined) return false;
-    this.#underway.delete(token);
+    this.#inFlight.delete(token);
     if (this.#latest?.token === token) this.#latest = undefined;
     this.#arrived = true;
     this.#lateInRow = 0;
@@ -83,24 +83,24 @@ export class LinkProbe {
   }
 
   /**
-   * The verdict of one interval. One in which any probe arrived, an older one included, is fine: what
-   * flows slowly flows.
+   * Returns the verdict of one interval. An interval in which any probe arrived is fine, also if it was an older one: data
+   * that arrives late does arrive.
    *
-   * @param told how many subscriptions the connection has, as Redis says.
-   * @param believed how many it should have by Redis' earlier answers.
+   * @param reported how many subscriptions the connection has, as Redis reports.
+   * @param expected how many it must have by Redis' earlier answers.
    */
-  judge(told: number, believed: number): ProbeVerdict {
+  judge(reported: number, expected: number): ProbeVerdict {
     const arrived = this.#arrived;
     this.#arrived = false;
     const flow =
       arrived || this.#latest?.published !== true
         ? FINE
         : this.#late('a probe that was published did not arrive');
-    this.#wrongInRow = told === believed ? 0 : this.#wrongInRow + 1;
+    this.#wrongInRow = reported === expected ? 0 : this.#wrongInRow + 1;
     if (this.#wrongInRow === 0 || flow.kind === 'dead') return flow;
     return {
       kind: this.#wrongInRow < SUBSCRIPTIONS_WRONG_LIMIT ? 'suspect' : 'dead',
-      cause: `Redis holds ${told} subscriptions instead of ${believed}`,
+      cause: `Redis holds ${reported} subscriptions instead of ${expected}`,
     };
   }
 

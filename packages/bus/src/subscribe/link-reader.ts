@@ -15,13 +15,13 @@ import { LINK_READS_IN_FLIGHT, POSITIONS_BATCH_KEYS } from '../redis-limits.ts';
 import { stateOfReply } from '../redis-states.ts';
 
 /**
- * Reads over one link, whatever else travels on it, and settles what is under way when it is lost: ioredis
- * never does.
+ * Reads over a link that is also used for subscriptions. It rejects every read in flight when the link is lost, because
+ * ioredis never settles them.
  */
 export class LinkReader {
   readonly #link: RedisLink;
-  readonly #underway = new Set<(error: Error) => void>();
-  /** Redis does not let us read a part of a value: our ACL is of a release before. Until the link is lost. */
+  readonly #inFlight = new Set<(error: Error) => void>();
+  /** Redis forbids GETRANGE, because the ACL is of an earlier release. Reset when the link is lost. */
   #readsWhole = false;
 
   constructor(link: RedisLink) {
@@ -39,8 +39,8 @@ export class LinkReader {
   }
 
   /**
-   * As much of each value as a position may have: whoever writes 100 MB into one `meta` costs that channel,
-   * and not the link, which Redis would end for a reply of that size.
+   * Reads only as many bytes of each value as a position can have. Somebody who writes 100 MB into one `meta` then spoils
+   * that channel and not the link, which Redis would end for a reply of that size.
    */
   async #metas(keys: readonly string[]): Promise<readonly (string | null)[]> {
     if (this.#readsWhole) return await this.#read((redis) => redis.mget(...keys));
@@ -66,22 +66,22 @@ export class LinkReader {
     }
   }
 
-  /** The link is lost. */
+  /** Rejects every read in flight, because the link is lost. */
   abandon(cause: string): void {
     this.#readsWhole = false;
-    for (const reject of this.#underway) reject(new RedisUnavailableError('unknown', cause));
-    this.#underway.clear();
+    for (const reject of this.#inFlight) reject(new RedisUnavailableError('unknown', cause));
+    this.#inFlight.clear();
   }
 
   #read<T>(send: (redis: Redis) => Promise<T>): Promise<T> {
     if (!this.#link.writable)
       return Promise.reject(new RedisUnavailableError('not-sent', 'Redis is not reachable'));
-    if (this.#underway.size >= LINK_READS_IN_FLIGHT) {
-      const reason = `${LINK_READS_IN_FLIGHT} reads are under way`;
+    if (this.#inFlight.size >= LINK_READS_IN_FLIGHT) {
+      const reason = `${LINK_READS_IN_FLIGHT} reads are in flight`;
       return Promise.reject(new RedisUnavailableError('not-sent', reason));
     }
     return new Promise((resolve, reject) => {
-      this.#underway.add(reject);
+      this.#inFlight.add(reject);
       send(this.#link.redis)
         .then(resolve, (error: unknown) => {
           const reason = describeError(error);
@@ -92,12 +92,12 @@ export class LinkReader {
               : new RedisUnavailableError('unknown', reason),
           );
         })
-        .finally(() => this.#underway.delete(reject));
+        .finally(() => this.#inFlight.delete(reject));
     });
   }
 }
 
-/** One round trip. Rejects with the first refusal, but for a key that holds something of another type. */
+/** Reads the keys in one round trip. A key of another type counts as missing; any other refusal rejects. */
 async function readStarts(
   redis: Redis,
   keys: readonly string[],

@@ -1,5 +1,10 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type FakeAnswer, type FakeRedis, resp, startFakeRedis } from '../link/fake-redis.ts';
+import {
+  type FakeAnswer,
+  type FakeRedis,
+  resp,
+  startFakeRedis,
+} from '../link/testing/fake-redis.ts';
 import { RedisSubscriber } from './redis-subscriber.ts';
 
 async function fakeRedis(answer: FakeAnswer): Promise<FakeRedis> {

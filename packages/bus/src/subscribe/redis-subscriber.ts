@@ -13,47 +13,44 @@ import { type ProbeOptions, SubscriptionProbe } from './subscription-probe.ts';
 import { type SubscriptionCommand, SubscriptionTable } from './subscription-table.ts';
 
 /**
- * What a subscriber tells its owner. Each may call the subscriber back; none may throw, since there
- * is nobody above to catch it.
+ * Events of a subscriber. A handler may call the subscriber. No handler may throw: nothing above it would catch the error.
  */
 export interface RedisSubscriberEvents {
   /**
-   * One message of a channel that is wanted and was told as `subscribed`, in the order of Redis.
+   * One message of a wanted channel, after its `subscribed` and in the order of Redis.
    *
-   * `payload` belongs to the callee and is never written to again, but it is usually a view into the
-   * chunk of up to 64 KiB that was read from the socket: what is kept for long should be copied, or
-   * it keeps the whole chunk alive.
+   * The callee owns `payload`, which is never written to again. It is usually a view into the chunk of up to 64 KiB that
+   * was read from the socket. Copy what must live long, or it keeps the whole chunk alive.
    */
   message(channel: string, payload: Buffer): void;
   /**
-   * Redis confirmed these channels: after each `want`, and again after the link was lost. Comes
-   * before any message of theirs.
+   * Redis confirmed these channels. Sent after each `want`, again after a lost link, and before any message of the channel.
    */
   subscribed(channels: readonly string[]): void;
   /**
-   * Redis refused this channel (its ACL, as a rule). It stays wanted and is asked for again after 1 s
-   * to 30 s; each further refusal is told here, a later success by `subscribed`.
+   * Redis refused this channel, as a rule by its ACL. The channel stays wanted, and the subscriber tries again after 1 to
+   * 30 s. Sent for each refusal; a later success is a `subscribed`.
    */
   refused(channel: string, error: RedisRefusedError): void;
   /**
-   * The link is lost: nothing is subscribed now, and messages are missed. Once for each loss, also for
-   * one that comes before `linkRestored`; and once when Redis cannot be reached to begin with.
+   * The link is lost: nothing is subscribed, and messages are missed. Sent once a loss, also before the first
+   * `linkRestored`, and once if the first connection fails.
    */
   linkLost(cause: string): void;
-  /** The link is still lost, for a cause that was not told since: at most 8 of them in one outage. */
+  /** The link is still lost, for a cause that was not reported in this outage. At most `MAX_FURTHER_CAUSES` an outage. */
   linkStillLost?(cause: string): void;
   /**
-   * The link is back and every channel that was wanted when it came up is subscribed or refused. Once
-   * for each recovery; also for the first connection, and with no channel at all. With a probe, not before
-   * one has arrived on this link, or it has become clear that none can be sent.
+   * The link is back, and every channel that was wanted when it came up is subscribed or refused. Sent once a recovery,
+   * also for the first connection, and also without any channel. With a probe it waits until a probe has arrived on this
+   * link, or until it is known that none can be sent.
    */
   linkRestored(): void;
 }
 
 /**
- * A connection to Redis that holds subscriptions. The owner says which channels it wants; the
- * subscriber brings Redis to that state, over lost links and refusals, for as long as it runs. With a
- * probe it proves once a second that what is published arrives, and replaces a link that fails.
+ * A connection to Redis that holds subscriptions. The owner says which channels it wants. The subscriber brings Redis to
+ * that state, across lost links and refusals, until it is stopped. With a probe it proves once a second that publications
+ * arrive, and replaces a link on which they do not.
  */
 export class RedisSubscriber {
   readonly #events: RedisSubscriberEvents;
@@ -68,14 +65,14 @@ export class RedisSubscriber {
   readonly #reader: LinkReader;
   readonly #probe: SubscriptionProbe | undefined;
   #linked = false;
-  /** The probe has not proven this link yet. */
-  #doubted = false;
+  /** No probe has proven this link yet. */
+  #unproven = false;
   #stopped = false;
   #turn: NodeJS.Immediate | undefined;
 
   /**
-   * @param probe how to prove the link by data; without it only the connection is watched.
-   * @throws {TypeError} when the settings make no sense; see `checkRedisUrl`.
+   * @param probe how to prove the link by data; without it, only the connection is watched.
+   * @throws {TypeError} if the settings are invalid; see `checkRedisUrl`.
    */
   constructor(settings: RedisSettings, events: RedisSubscriberEvents, probe?: ProbeOptions) {
     this.#events = events;
@@ -91,7 +88,7 @@ export class RedisSubscriber {
         dead: (cause) => this.#link.cut(cause),
         settled: () => this.#trust(),
       });
-    // Without a `message` listener ioredis spares itself decoding each payload as text.
+    // Without a `message` listener, ioredis does not decode each payload as text.
     this.#link.redis.on('messageBuffer', (channel: Buffer, payload: Buffer) =>
       this.#receive(channel.toString(), payload),
     );
@@ -103,30 +100,30 @@ export class RedisSubscriber {
   }
 
   /**
-   * How old the newest probe is that has arrived, in ms: below 1,100 while all is well. While none has,
-   * the time since `start`. Undefined without a probe, before `start`, and while Redis forbids the probe.
+   * The age of the newest probe that arrived, in ms: below 1,100 while all is well. Before the first one, the time since
+   * `start`. Undefined without a probe, before `start`, and while Redis forbids the probe.
    */
   get probeAgeMs(): number | undefined {
     return this.#probe?.ageMs;
   }
 
-  /** Whether a probe has ever arrived; true without one. */
+  /** Whether a probe has ever arrived; true if no probe is configured. */
   get provenOnce(): boolean {
     return this.#probe?.provenOnce ?? true;
   }
 
-  /** Why Redis refuses the probe; undefined while it does not. */
+  /** Why Redis refuses the probe; undefined while Redis accepts it. */
   get probeRefusal(): RedisRefusedError | undefined {
     return this.#probe?.refusal;
   }
 
-  /** Begins to connect, and never gives up until {@link stop}. */
+  /** Starts to connect, and reconnects until {@link stop}. */
   start(): void {
     this.#probe?.start();
     this.#link.start();
   }
 
-  /** Ends the connection and every timer. No event comes after the call; it cannot be started again. */
+  /** Ends the connection and every timer. No event is sent after the call. A stopped subscriber cannot be started again. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#linked = false;
@@ -138,36 +135,35 @@ export class RedisSubscriber {
   }
 
   /**
-   * Wants a channel; `subscribed` follows when Redis has confirmed it. Wanting it twice is the same as
-   * once. Works while the link is down. All wants of one turn of the event loop travel together.
+   * Wants a channel; `subscribed` follows when Redis has confirmed it. A second call does nothing. The link may be down.
+   * All channels of one turn of the event loop are sent together.
    */
   want(channel: string): void {
     this.#table.want(channel);
     this.#scheduleTurn();
   }
 
-  /** No longer wants a channel. No message of it comes after the call. */
+  /** No longer wants a channel. No message of it is delivered after the call. */
   unwant(channel: string): void {
     this.#table.unwant(channel);
     this.#scheduleTurn();
   }
 
   /**
-   * Reads where channels are: the epoch and offset of each, in the order asked for, undefined for one
-   * that has none. The read travels on the subscription's own connection, so everything that was
-   * published on a subscribed channel before Redis executed it has been told as `message` before the
-   * promise resolves.
+   * Reads the epoch and offset of each channel, in the order of `channels`; undefined for a channel that has none. The
+   * read uses the subscriber's own connection: every publication on a subscribed channel that Redis executed before the
+   * read is delivered as `message` before the promise resolves.
    *
-   * Rejects with `RedisUnavailableError` when the link is down, is lost meanwhile, or 1,024 reads are
-   * under way, and with {@link RedisRefusedError}. More than 512 channels are read in several commands.
+   * Rejects with `RedisUnavailableError` if the link is down, is lost meanwhile, or 1,024 reads are in flight, and with
+   * {@link RedisRefusedError} if Redis refuses. More than 512 channels take several commands.
    */
   readPositions(channels: readonly string[]): Promise<readonly (Position | undefined)[]> {
     return this.#reader.positions(channels);
   }
 
   /**
-   * Which server, with which data, this connection leads to: another one after a restart, a failover or a
-   * resynchronization. Undefined where Redis does not tell. Rejects as {@link readPositions} does.
+   * Identifies the server of this connection and its data. The identity changes by a restart, a failover or a
+   * resynchronization. Resolves with undefined if Redis hides it. Rejects as {@link readPositions} does.
    */
   serverIdentity(): Promise<string | undefined> {
     return this.#reader.serverIdentity();
@@ -189,7 +185,7 @@ export class RedisSubscriber {
       if (command === undefined) break;
       this.#send(command);
     }
-    if (this.#doubted || !this.#table.takeRestored()) return;
+    if (this.#unproven || !this.#table.takeRestored()) return;
     this.#linked = true;
     this.#events.linkRestored();
   }
@@ -210,7 +206,7 @@ export class RedisSubscriber {
 
   #failed(command: SubscriptionCommand, error: unknown): void {
     if (!isErrorReply(error)) {
-      // Whether Redis has done it is unknown, and only a new link makes that certain again.
+      // It is unknown whether Redis executed the command. Only on a new link is the state known again.
       if (this.#table.awaits(command)) this.#link.cut(describeError(error));
       return;
     }
@@ -231,7 +227,7 @@ export class RedisSubscriber {
   }
 
   #linkUp(): void {
-    this.#doubted = this.#probe !== undefined;
+    this.#unproven = this.#probe !== undefined;
     this.#table.linkUp();
     this.#reconcile();
     this.#probe?.linkUp();
@@ -243,7 +239,7 @@ export class RedisSubscriber {
   }
 
   #trust(): void {
-    this.#doubted = false;
+    this.#unproven = false;
     this.#reconcile();
   }
 

@@ -1,5 +1,10 @@
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { type FakeAnswer, type FakeRedis, resp, startFakeRedis } from '../link/fake-redis.ts';
+import {
+  type FakeAnswer,
+  type FakeRedis,
+  resp,
+  startFakeRedis,
+} from '../link/testing/fake-redis.ts';
 import { RedisRefusedError, RedisUnavailableError } from '../redis-errors.ts';
 import { PROBE_INTERVAL_MS } from '../redis-limits.ts';
 import { RedisSubscriber } from './redis-subscriber.ts';

@@ -11,59 +11,57 @@ import {
 import { LinkProbe, type ProbeVerdict } from './link-probe.ts';
 
 /**
- * How a subscriber proves that what is published reaches it. The functions belong to the owner; none
- * may throw.
+ * How a subscriber proves that publications reach it. The owner provides the functions; none may throw.
  */
 export interface ProbeOptions {
-  /** The node's own name. The probe travels on the channel `tw:probe:<name>`. */
+  /** The node's own name. The probe uses the channel `tw:probe:<name>`. */
   readonly name: string;
   /**
-   * Writes to Redis and publishes `token` on `tw:probe:<name>`, over a connection for commands; see
-   * `RedisCommands.heartbeat`. Called at most once a second once the link has proven itself, ten times before,
-   * and not again before it has settled, so it must settle. Rejects with a `RedisUnavailableError`, or with a
-   * `RedisRefusedError` that has the code of the write's own error.
+   * Writes to Redis and publishes `token` on `tw:probe:<name>` over a command connection; see `RedisCommands.heartbeat`.
+   * Called at most once a second on a proven link and ten times a second before. It must settle, because it is not called
+   * again before. Rejects with a `RedisUnavailableError`, or with a `RedisRefusedError` with the code of the write's error.
    */
   heartbeat(name: string, token: string): Promise<HeartbeatOutcome>;
   /**
-   * Whether the subscription and the connection for commands lead to the same server, as far as Redis tells.
-   * Asked until they do, whenever a heartbeat was written over another connection than before. Two differences
-   * in a row cost the link, which follows what is written; further ones end in {@link strayed}.
+   * Whether subscriber and command connection lead to the same server, by Redis' account. Called after the first heartbeat
+   * over a new command connection, until they agree. After two consecutive differences the link is replaced, so that it
+   * follows the command connection; after further ones {@link strayed} is called.
    */
   linksAgree?(): Promise<boolean>;
-  /** The new link, too, leads to another server than heartbeats are written to: they are to go elsewhere. */
+  /** The new link leads to another server than the heartbeats, too: the command connection must be replaced. */
   strayed?(): void;
   /**
-   * A look, one a second, found the link wanting: the probe did not arrive, or a Redis that is no master
-   * refused it, or Redis holds another number of subscriptions. The second in a row costs the link,
-   * and `linkLost` follows at once; for the answer of one server only once.
+   * A check, one a second, failed: the probe did not arrive, a Redis that is no master refused it, or Redis holds another
+   * number of subscriptions. The second consecutive failure replaces the link, and `linkLost` follows at once. A refusal by
+   * one server replaces the link only once.
    */
   probeFailed(cause: string): void;
   /**
-   * Redis refuses the probe. Told once until a probe arrives again. The link goes on without this proof, which
-   * is tried again every second, or every 30 s where that lasts (`NOPERM`, `ERR`).
+   * Redis refuses the probe. Called once until a probe arrives again. The link stays up without this proof. The probe is
+   * tried again every second, or every 30 s if the refusal lasts (`NOPERM`, `ERR`).
    */
   probeRefused(error: RedisRefusedError): void;
-  /** Redis refuses writes and goes on to deliver. Once for each code, until `writesAccepted`. */
+  /** Redis refuses writes but delivers publications. Called once for each code, until `writesAccepted`. */
   writesRefused?(error: RedisRefusedError): void;
-  /** It writes again. */
+  /** Redis accepts writes again. */
   writesAccepted?(): void;
 }
 
-/** What a probe tells the subscriber that it belongs to. */
+/** Events of a probe, for the subscriber that owns it. */
 export interface SubscriptionProbeEvents {
-  /** The link is up but does not do its work; it has to be cut. */
+  /** The link is up but does not deliver; the subscriber must cut it. */
   dead(cause: string): void;
-  /** A probe arrived, or it has become clear that none can be sent before somebody acts. */
+  /** A probe arrived, or it is known that none can be sent before an operator acts. */
   settled(): void;
 }
 
-/** A probe's token: who has seen all tokens before it, in the heartbeat's key say, cannot make the next. */
+/** Bytes of a token. Somebody who has read all earlier tokens, such as in the heartbeat's key, cannot guess the next. */
 const TOKEN_BYTES = 16;
 
 /**
- * Asks once a second, while the link is up, whether the subscription does its work: subscribes the
- * probe's channel (again), which Redis answers with the number of this connection's subscriptions,
- * and then has a fresh token published, which must have arrived by the next such answer.
+ * Checks the subscription once a second while the link is up. It subscribes to the probe's channel again, and Redis answers
+ * with the number of this connection's subscriptions. It then publishes a fresh token, which must arrive before the next
+ * such answer.
  */
 export class SubscriptionProbe {
   readonly channel: string;
@@ -74,28 +72,28 @@ export class SubscriptionProbe {
   readonly #probe = new LinkProbe(() => randomBytes(TOKEN_BYTES).toString('hex'));
   #startedAt: number | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Changes whenever what was asked before has lost its meaning. */
+  /** Counts connections. An answer that belongs to an earlier count is ignored. */
   #connection = 0;
-  #asking = false;
-  #beating = false;
+  #checking = false;
+  #heartbeatInFlight = false;
   #refusal: RedisRefusedError | undefined;
   #forbidden = false;
-  /** What the last write was refused with. */
+  /** The code by which the latest write was refused. */
   #writeRefusal: string | undefined;
   #refusedInRow = 0;
   /** Since when no heartbeat could be sent, in ms. */
   #unsentSince: number | undefined;
   /** A probe has arrived on the present link. */
   #proven = false;
-  /** The connection for commands that is known to lead to the server of the subscription; 0: none. */
+  /** The command connection that is known to lead to the subscription's server; 0: none. */
   #agreedWith = 0;
-  /** The one that the subscription followed. */
+  /** The command connection because of which the link was replaced; 0: none. */
   #followed = 0;
   #differed = false;
-  #noLookBefore = Number.NEGATIVE_INFINITY;
-  #noBeatBefore = Number.NEGATIVE_INFINITY;
+  #noCheckBefore = Number.NEGATIVE_INFINITY;
+  #noHeartbeatBefore = Number.NEGATIVE_INFINITY;
 
-  /** @param held how many channels the connection holds besides the probe's, by Redis' answers so far. */
+  /** @param held returns how many channels the connection holds besides the probe's, by Redis' answers so far. */
   constructor(
     link: RedisLink,
     held: () => number,
@@ -120,12 +118,12 @@ export class SubscriptionProbe {
     return this.#probe.provenAt !== undefined;
   }
 
-  /** Why Redis refuses the probe; undefined while it does not. */
+  /** Why Redis refuses the probe; undefined while Redis accepts it. */
   get refusal(): RedisRefusedError | undefined {
     return this.#refusal;
   }
 
-  /** From here on the age is counted. */
+  /** Starts to count the age. */
   start(): void {
     this.#startedAt ??= performance.now();
   }
@@ -138,19 +136,19 @@ export class SubscriptionProbe {
     this.#differed = false;
     this.#refusedInRow = 0;
     this.#unsentSince = undefined;
-    this.#noLookBefore = Number.NEGATIVE_INFINITY;
-    this.#noBeatBefore = Number.NEGATIVE_INFINITY;
-    this.#look();
+    this.#noCheckBefore = Number.NEGATIVE_INFINITY;
+    this.#noHeartbeatBefore = Number.NEGATIVE_INFINITY;
+    this.#check();
   }
 
-  /** The link is lost, or the subscriber stopped: no timer is left. */
+  /** Ends every timer, because the link is lost or the subscriber stops. */
   linkDown(): void {
     this.#connection += 1;
-    this.#asking = false;
+    this.#checking = false;
     clearTimeout(this.#timer);
   }
 
-  /** A message on {@link channel}. Tokens that are not ours are nobody's business. */
+  /** A message on {@link channel} arrived. A token that is not ours is ignored. */
   receive(payload: Buffer): void {
     if (!this.#probe.received(payload.toString('latin1'))) return;
     this.#refusal = undefined;
@@ -159,66 +157,66 @@ export class SubscriptionProbe {
     this.#events.settled();
   }
 
-  #look(): void {
-    this.#lookIn(PROBE_INTERVAL_MS);
-    // An answer that does not come at all is what the link's own PINGs are for.
-    if (this.#asking || !this.#link.writable) return;
-    if (performance.now() < this.#noLookBefore) {
+  #check(): void {
+    this.#checkIn(PROBE_INTERVAL_MS);
+    // The link's own PINGs notice an answer that never comes.
+    if (this.#checking || !this.#link.writable) return;
+    if (performance.now() < this.#noCheckBefore) {
       if (this.#forbidden) this.#events.settled();
       return;
     }
-    this.#asking = true;
+    this.#checking = true;
     const connection = this.#connection;
     this.#link.redis.subscribe(this.channel).then(
-      (told) => {
-        if (connection === this.#connection) this.#answered(Number(told));
+      (reported) => {
+        if (connection === this.#connection) this.#answered(Number(reported));
       },
       (error: unknown) => {
         if (connection !== this.#connection) return;
-        this.#asking = false;
+        this.#checking = false;
         if (!isErrorReply(error)) return;
         const refusal = new RedisRefusedError(describeError(error));
         this.#refused(refusal);
-        this.#noLookBefore = performance.now() + this.#patience(refusal);
+        this.#noCheckBefore = performance.now() + this.#backoff(refusal);
       },
     );
   }
 
-  #lookIn(ms: number): void {
+  #checkIn(ms: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#look(), ms);
+    this.#timer = setTimeout(() => this.#check(), ms);
   }
 
-  #answered(told: number): void {
-    this.#asking = false;
-    if (this.#act(this.#probe.judge(told, this.#held() + 1))) return;
-    if (this.#beating) {
+  #answered(reported: number): void {
+    this.#checking = false;
+    if (this.#act(this.#probe.judge(reported, this.#held() + 1))) return;
+    if (this.#heartbeatInFlight) {
       if (!this.#proven) this.#unsent();
       return;
     }
-    if (performance.now() < this.#noBeatBefore) {
+    if (performance.now() < this.#noHeartbeatBefore) {
       if (this.#forbidden) this.#events.settled();
       return;
     }
-    this.#beating = true;
-    void this.#beat(this.#probe.next(performance.now()));
+    this.#heartbeatInFlight = true;
+    void this.#sendHeartbeat(this.#probe.next(performance.now()));
   }
 
-  async #beat(token: string): Promise<void> {
+  async #sendHeartbeat(token: string): Promise<void> {
     const connection = this.#connection;
     try {
       const outcome = await this.#options.heartbeat(this.#options.name, token);
       this.#probe.published(token);
-      if (connection === this.#connection) await this.#beaten(outcome, connection);
+      if (connection === this.#connection) await this.#heartbeatSent(outcome, connection);
     } catch (error) {
-      if (connection === this.#connection) this.#notBeaten(token, error);
+      if (connection === this.#connection) this.#heartbeatFailed(token, error);
     } finally {
-      this.#beating = false;
+      this.#heartbeatInFlight = false;
     }
   }
 
-  /** The token is published. What else the server said of itself shows whether it is the one to be linked to. */
-  async #beaten({ refusal, connection: writer }: HeartbeatOutcome, connection: number) {
+  /** The token was published. Checks by the outcome whether the server is the one to be linked to. */
+  async #heartbeatSent({ refusal, connection: writer }: HeartbeatOutcome, connection: number) {
     this.#unsentSince = undefined;
     if (refusal !== undefined) {
       if (this.#writeRefusal !== refusal.code) this.#options.writesRefused?.(refusal);
@@ -238,7 +236,7 @@ export class SubscriptionProbe {
       () => undefined,
     );
     if (agree === undefined || connection !== this.#connection) return;
-    // One difference may be a promotion between the two answers.
+    // One difference may come from a promotion between the two answers.
     const strays = !agree && this.#differed;
     this.#differed = !agree && !strays;
     if (agree) this.#agreedWith = writer;
@@ -251,40 +249,40 @@ export class SubscriptionProbe {
     }
   }
 
-  #notBeaten(token: string, error: unknown): void {
+  #heartbeatFailed(token: string, error: unknown): void {
     this.#probe.notPublished(token);
     if (error instanceof RedisRefusedError) {
       this.#refused(error);
-      this.#noBeatBefore = performance.now() + this.#patience(error);
+      this.#noHeartbeatBefore = performance.now() + this.#backoff(error);
       if (!this.#forbidden) this.#refusedByNoMaster(error);
       return;
     }
     this.#unsent();
   }
 
-  /** There is nothing to send a heartbeat over, or that of the link before is not settled. */
+  /** No heartbeat can be sent: there is no command connection, or the earlier link's heartbeat has not settled. */
   #unsent(): void {
     const now = performance.now();
     this.#unsentSince ??= now;
     const unsentMs = now - this.#unsentSince;
     if (unsentMs >= UNSENT_LIMIT_MS) this.#events.settled();
-    else if (!this.#proven && unsentMs < PROBE_INTERVAL_MS) this.#lookIn(PROBE_SOON_MS);
+    else if (!this.#proven && unsentMs < PROBE_INTERVAL_MS) this.#checkIn(PROBE_SOON_MS);
   }
 
   #refused(error: RedisRefusedError): void {
     if (this.#refusal === undefined) this.#options.probeRefused(error);
     this.#refusal = error;
     this.#forbidden = error.state.lasts === 'lasting' && error.state.delivers === 'yes';
-    // What passes will be proven when it has passed; until then the link is not told to be restored.
+    // A passing state is proven over when a probe arrives; until then the link does not count as restored.
     if (this.#forbidden) this.#events.settled();
   }
 
-  /** How long a refused question is left alone beyond the usual interval, in ms. */
-  #patience({ state: { waitMs } }: RedisRefusedError): number {
+  /** How long to wait after a refusal before the next attempt, beyond the usual interval, in ms. */
+  #backoff({ state: { waitMs } }: RedisRefusedError): number {
     return waitMs > PROBE_INTERVAL_MS ? waitMs : 0;
   }
 
-  /** A server that is, or may be, no master any more is left for it, once: the name may lead elsewhere by now. */
+  /** Leaves a server that is or may be no longer the master, once: its name may lead to another server now. */
   #refusedByNoMaster({ message }: RedisRefusedError): void {
     if (!this.#link.mayLeave(message)) return;
     this.#refusedInRow += 1;
@@ -294,7 +292,7 @@ export class SubscriptionProbe {
       this.#link.leave(message, `${cause}, ${this.#refusedInRow} times in a row`);
   }
 
-  /** Returns whether the link was given up. */
+  /** Acts on a verdict. Returns whether the link was cut. */
   #act(verdict: ProbeVerdict): boolean {
     if (verdict.kind === 'fine') return false;
     this.#options.probeFailed(verdict.cause);

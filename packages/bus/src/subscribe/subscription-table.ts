@@ -1,45 +1,44 @@
-/** One SUBSCRIBE or UNSUBSCRIBE to send. Its identity stands for it when the answer comes. */
+/** One SUBSCRIBE or UNSUBSCRIBE to send. The answer is matched to it by the object's identity. */
 export interface SubscriptionCommand {
   readonly kind: 'subscribe' | 'unsubscribe';
   readonly channels: readonly string[];
 }
 
 export interface SubscriptionTableOptions {
-  /** Channels in one command, at least 1. */
+  /** The most channels in one command, at least 1. */
   readonly batchChannels: number;
-  /** Commands without an answer at the same time, at least 1. */
+  /** The most commands in flight, at least 1. */
   readonly commandsInFlight: number;
-  /** The first wait before a refused channel is asked for again, in ms; then doubled. */
+  /** The first wait before a refused channel is tried again, in ms; each later wait is twice as long. */
   readonly refusedRetryMinMs: number;
   /** The longest such wait, in ms. */
   readonly refusedRetryMaxMs: number;
-  /** From 0 to 1: spreads retries over the upper half of their wait. */
+  /** Returns a number from 0 to 1, by which retries are spread over the upper half of their wait. */
   readonly random: () => number;
 }
 
 /**
- * `deliver` a message; `confirm` its channel to the owner first (see {@link
- * SubscriptionTable.receive}); or `drop` it.
+ * What the owner must do with a message. `confirm`: report the channel as subscribed, then ask again; see
+ * {@link SubscriptionTable.receive}.
  */
 export type MessageVerdict = 'deliver' | 'confirm' | 'drop';
 
 interface Row {
   wanted: boolean;
-  /** Whether the owner was told, for this want and on this link, that the channel is subscribed. */
-  told: boolean;
-  /** What Redis has done for this link, as far as its answers tell. */
+  /** Whether `subscribed` was reported to the owner for this want on this link. */
+  reported: boolean;
+  /** The state in Redis for this link, by its answers so far. */
   actual: 'absent' | 'subscribing' | 'present' | 'unsubscribing';
-  /** Refusals in a row. A channel with any travels alone, so that it spoils no batch. */
+  /** Consecutive refusals. A channel that was refused is sent alone, so that it spoils no batch. */
   refusals: number;
 }
 
 /**
- * Which channels are wanted, which of them Redis has confirmed on the present link, and which command
- * brings the second closer to the first. Pure bookkeeping: it sends nothing, has no clock, and is
- * right for any order of calls.
+ * Reconciles the channels that are wanted with those that Redis has confirmed on the present link. It is pure bookkeeping:
+ * it sends nothing, has no clock, and is correct for any order of calls.
  *
- * A channel has at most one command in flight, so its answers and messages are in the order of the
- * connection. A new link begins with nothing subscribed; answers of an earlier one are ignored.
+ * A channel has at most one command in flight, so its answers and messages keep the order of the connection. A new link
+ * starts with no subscription; answers of an earlier link are ignored.
  */
 export class SubscriptionTable {
   readonly #options: SubscriptionTableOptions;
@@ -47,14 +46,14 @@ export class SubscriptionTable {
   readonly #inFlight = new Set<SubscriptionCommand>();
   readonly #toSubscribe = new Set<string>();
   readonly #toUnsubscribe = new Set<string>();
-  readonly #toTell = new Set<string>();
-  /** Parts of refused batches. A name in here may be outdated: it is checked when it is taken. */
+  readonly #toReport = new Set<string>();
+  /** Parts of refused batches. A name may be outdated; it is checked when it is taken. */
   readonly #halves: (readonly string[])[] = [];
-  /** Channels that were refused alone and may be asked for again. */
+  /** Channels that were refused and may be tried again now. */
   readonly #toRetry = new Set<string>();
-  /** Refused channels, each with the time before which it is left alone. */
+  /** Refused channels → the time before which they must not be tried again, in ms. */
   readonly #waiting = new Map<string, number>();
-  /** What was wanted when the link came up and has neither been confirmed nor refused since. */
+  /** Channels that were wanted when the link came up and have been neither confirmed nor refused since. */
   readonly #restoring = new Set<string>();
   #up = false;
   #restoredTaken = false;
@@ -64,37 +63,37 @@ export class SubscriptionTable {
     this.#options = options;
   }
 
-  /** Channels that are wanted or still have to be taken leave of. */
+  /** Wanted channels, plus those still to be unsubscribed. */
   get size(): number {
     return this.#rows.size;
   }
 
-  /** Channels that Redis holds for this link, by all that it has answered so far. */
+  /** Channels that Redis holds for this link, by its answers so far. */
   get held(): number {
     return this.#held;
   }
 
-  /** Declares a channel wanted. Each want, also of a channel that is still subscribed, is confirmed. */
+  /** Marks a channel as wanted. Each want is confirmed, also that of a channel that is still subscribed. */
   want(channel: string): void {
     const row = this.#rows.get(channel);
     if (row?.wanted) return;
-    const wanted: Row = row ?? { wanted: true, told: false, actual: 'absent', refusals: 0 };
+    const wanted: Row = row ?? { wanted: true, reported: false, actual: 'absent', refusals: 0 };
     wanted.wanted = true;
     this.#rows.set(channel, wanted);
     this.#plan(channel, wanted);
   }
 
-  /** Declares a channel no longer wanted. From now on its messages are dropped. */
+  /** Marks a channel as no longer wanted. Its messages are dropped from now on. */
   unwant(channel: string): void {
     const row = this.#rows.get(channel);
     if (!row?.wanted) return;
     row.wanted = false;
-    row.told = false;
+    row.reported = false;
     this.#restoring.delete(channel);
     this.#plan(channel, row);
   }
 
-  /** A new link is up: everything that is wanted has to be subscribed on it. */
+  /** A new link is up. Every wanted channel must be subscribed on it. */
   linkUp(): void {
     this.linkDown();
     this.#up = true;
@@ -116,34 +115,34 @@ export class SubscriptionTable {
     this.#inFlight.clear();
     this.#toSubscribe.clear();
     this.#toUnsubscribe.clear();
-    this.#toTell.clear();
+    this.#toReport.clear();
     this.#halves.length = 0;
     this.#toRetry.clear();
     this.#waiting.clear();
     this.#restoring.clear();
     for (const [channel, row] of this.#rows) {
       row.actual = 'absent';
-      row.told = false;
+      row.reported = false;
       if (!row.wanted) this.#rows.delete(channel);
     }
   }
 
-  /** The next command to send, which is in flight from here on, or undefined when none may be sent. */
+  /** Returns the next command to send and counts it as in flight; undefined if none may be sent. */
   nextCommand(): SubscriptionCommand | undefined {
     if (!this.#up || this.#inFlight.size >= this.#options.commandsInFlight) return undefined;
-    const joining = this.#takeJoining();
-    if (joining.length > 0) return this.#issue('subscribe', joining);
-    const leaving = take(this.#toUnsubscribe, this.#options.batchChannels);
-    if (leaving.length > 0) return this.#issue('unsubscribe', leaving);
+    const subscribing = this.#takeSubscribable();
+    if (subscribing.length > 0) return this.#issue('subscribe', subscribing);
+    const unsubscribing = take(this.#toUnsubscribe, this.#options.batchChannels);
+    if (unsubscribing.length > 0) return this.#issue('unsubscribe', unsubscribing);
     return undefined;
   }
 
-  /** Whether the answer to `command` still counts: it is of this link and was not given yet. */
+  /** Whether the answer to `command` still counts: the command is of this link and unanswered. */
   awaits(command: SubscriptionCommand): boolean {
     return this.#inFlight.has(command);
   }
 
-  /** Redis has done all of `command`. */
+  /** Redis executed `command` for all of its channels. */
   accepted(command: SubscriptionCommand): void {
     if (!this.#inFlight.delete(command)) return;
     this.#held += command.kind === 'subscribe' ? command.channels.length : -command.channels.length;
@@ -155,10 +154,10 @@ export class SubscriptionTable {
   }
 
   /**
-   * Redis has done nothing of `command`, and says so. A refused batch is halved until the channel at
-   * fault stands alone. Returns that channel, if it is found and still wanted.
+   * Redis refused `command` as a whole. A refused batch is halved until the channel at fault stands alone. Returns that
+   * channel if it is found and still wanted.
    *
-   * @param now in ms, of any clock that does not jump.
+   * @param now ms of a monotonic clock.
    */
   refused(command: SubscriptionCommand, now: number): string | undefined {
     if (!this.#inFlight.delete(command)) return undefined;
@@ -173,7 +172,7 @@ export class SubscriptionTable {
     }
     for (const [channel, row] of this.#rowsOf(command)) {
       row.actual = 'absent';
-      row.told = false;
+      row.reported = false;
       if (!row.wanted) this.#forget(channel);
     }
     const { channels } = command;
@@ -185,7 +184,7 @@ export class SubscriptionTable {
     return this.#postpone(channels[0] ?? '', now);
   }
 
-  /** Lets the refused channels whose time has come be asked for again. */
+  /** Lets refused channels whose wait is over be tried again. @param now ms of a monotonic clock. */
   retryDue(now: number): void {
     for (const [channel, notBefore] of this.#waiting) {
       if (notBefore > now) continue;
@@ -196,14 +195,14 @@ export class SubscriptionTable {
     }
   }
 
-  /** Channels to tell the owner of as subscribed. Taken means told. */
+  /** Returns the channels that the owner must report as subscribed. They count as reported from here on. */
   takeConfirmed(): string[] {
-    const channels = take(this.#toTell, this.#toTell.size);
-    for (const channel of channels) this.#tell(channel);
+    const channels = take(this.#toReport, this.#toReport.size);
+    for (const channel of channels) this.#markReported(channel);
     return channels;
   }
 
-  /** True once for each link, when nothing that was wanted as it came up is still undecided. */
+  /** Returns true once a link, when every channel that was wanted as it came up is confirmed or refused. */
   takeRestored(): boolean {
     if (!this.#up || this.#restoredTaken || this.#restoring.size > 0) return false;
     this.#restoredTaken = true;
@@ -211,16 +210,16 @@ export class SubscriptionTable {
   }
 
   /**
-   * What to do with a message on `channel`. The ack of a SUBSCRIBE reaches its sender a microtask
-   * later than a message that stands right behind it in the same chunk. But a message proves the
-   * subscription, too: on `confirm` the channel counts as told from here on.
+   * Returns what to do with a message on `channel`. A message that follows the ack of a SUBSCRIBE in the same chunk is
+   * delivered a microtask before the ack reaches its sender. The message proves the subscription as well: on `confirm` the
+   * channel counts as reported from here on.
    */
   receive(channel: string): MessageVerdict {
     const row = this.#rows.get(channel);
     if (!row?.wanted || (row.actual !== 'present' && row.actual !== 'subscribing')) return 'drop';
-    if (row.told) return 'deliver';
-    this.#toTell.delete(channel);
-    this.#tell(channel);
+    if (row.reported) return 'deliver';
+    this.#toReport.delete(channel);
+    this.#markReported(channel);
     return 'confirm';
   }
 
@@ -230,16 +229,16 @@ export class SubscriptionTable {
       else if (this.#up) this.#toSubscribe.add(channel);
     } else if (row.actual === 'present') {
       this.#waiting.delete(channel);
-      this.#toTell.delete(channel);
+      this.#toReport.delete(channel);
       this.#toUnsubscribe.delete(channel);
       if (!row.wanted) this.#toUnsubscribe.add(channel);
-      else if (!row.told) this.#toTell.add(channel);
+      else if (!row.reported) this.#toReport.add(channel);
     }
   }
 
-  #takeJoining(): string[] {
+  #takeSubscribable(): string[] {
     for (let half = this.#halves.pop(); half !== undefined; half = this.#halves.pop()) {
-      const channels = half.filter((channel) => this.#joins(channel));
+      const channels = half.filter((channel) => this.#isSubscribable(channel));
       for (const channel of channels) this.#toSubscribe.delete(channel);
       if (channels.length > 0) return channels;
     }
@@ -247,7 +246,7 @@ export class SubscriptionTable {
     return fresh.length > 0 ? fresh : take(this.#toRetry, 1);
   }
 
-  #joins(channel: string): boolean {
+  #isSubscribable(channel: string): boolean {
     const row = this.#rows.get(channel);
     return row?.wanted === true && row.actual === 'absent' && row.refusals === 0;
   }
@@ -278,9 +277,9 @@ export class SubscriptionTable {
     return channel;
   }
 
-  #tell(channel: string): void {
+  #markReported(channel: string): void {
     const row = this.#rows.get(channel);
-    if (row !== undefined) row.told = true;
+    if (row !== undefined) row.reported = true;
     this.#restoring.delete(channel);
   }
 
