@@ -30,6 +30,12 @@ const hasRegistry =
     () => false,
   ));
 
+/** What {@link run} rejects with: the exit code, or why there was no process. */
+interface Failure {
+  readonly code: number | string;
+  readonly stdout?: string;
+}
+
 /** Terraform's own message, also when it failed. */
 async function terraform(cwd: string, ...args: string[]): Promise<void> {
   try {
@@ -66,6 +72,24 @@ describe('terraform', () => {
     },
     10 * MINUTES,
   );
+
+  const linters = {
+    tflint: ['--recursive', '--config', join(TERRAFORM_ROOT, '.tflint.hcl')],
+    checkov: ['--framework', 'terraform', '--skip-download', '--compact', '--quiet', '-d', '.'],
+  };
+  for (const [program, args] of Object.entries(linters)) {
+    it(
+      `is clean by ${program}`,
+      async (context) => {
+        const linted = run(program, args, { cwd: TERRAFORM_ROOT });
+        const result = await linted.catch((error: Failure) => error);
+        if ('code' in result && result.code === 'ENOENT')
+          context.skip(`${program} is not installed`);
+        expect(result).not.toHaveProperty('code');
+      },
+      5 * MINUTES,
+    );
+  }
 
   it(
     'passes the check that needs no network',

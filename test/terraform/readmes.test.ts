@@ -43,6 +43,25 @@ it('has an example of the variables in which each name is one', async () => {
   }
 });
 
+it.each([
+  ['a lost region', /A region that fails/],
+  ['a failover, tried', /gcloud redis instances failover/],
+  ['another Redis', /\| another Redis \| .*two applies/],
+  ['a new authority of Redis', /Memorystore's authority, .*roll/],
+  ['the token at the take-down', /Take it down[^#]*TF_VAR_admin_token/],
+  ['one address of many clients', /The throttle[^#]*throttle\.requests/],
+  ['an import after a lost answer', /terraform import ADDRESS ID/],
+])('has an answer to %s', (_, answer) => {
+  expect(readFileSync(`${TERRAFORM_ROOT}README.md`, 'utf8')).toMatch(answer);
+});
+
+it.each([
+  ['nobody fails it over', /Nobody fails it over but you/],
+  ['another machine type', /set-machine-type NAME-b/],
+])('says of Redis on VMs: %s', (_, answer) => {
+  expect(readFileSync(`${TERRAFORM_ROOT}modules/redis_vm/README.md`, 'utf8')).toMatch(answer);
+});
+
 it('tells a roll nothing but options that infra/roll has', async () => {
   const usage = readFileSync(`${TERRAFORM_ROOT}../infra/roll/src/settings.ts`, 'utf8');
   const { outputs } = await readModule('.');

@@ -13,6 +13,12 @@ locals {
       query    = "sum(compute_googleapis_com:instance_group_size{monitored_resource=\"instance_group\",instance_group_name=\"${group.name}\"}) < ${group.least}"
       text     = "The group ${group.name} has had fewer than ${group.least} VMs for 15 minutes: a quota, a stock-out, an image, a zone. `gcloud compute instance-groups managed list-errors ${group.name}` says which."
     } },
+    # No agent, no series: also where an OS policy could not install it.
+    { for service, group in var.groups : "VmsWithoutMetrics-${service}" => {
+      severity = "WARNING", seconds = 1800
+      query    = "(count(up{job=\"tradewind-${service}\",instance_group=\"${group.name}\"}) or vector(0)) < ${group.least}"
+      text     = "Fewer than ${group.least} VMs of the group ${group.name} have sent metrics for 30 minutes, so that other alerts are blind for the rest. VM Manager has not installed the Ops Agent (`gcloud compute os-config os-policy-assignment-reports list --instance=VM --location=ZONE`; it knows Debian 12 only), or the agent refuses its settings (`journalctl -u google-cloud-ops-agent` on a VM)."
+    } },
     { for service, group in var.groups : "AutoscalerAtItsMost-${service}" => {
       severity = "WARNING", seconds = 900
       query    = "sum(compute_googleapis_com:instance_group_size{monitored_resource=\"instance_group\",instance_group_name=\"${group.name}\"}) >= ${group.most}"
@@ -52,6 +58,11 @@ locals {
         severity = "WARNING", seconds = 0
         query    = "max(changes(redis_googleapis_com:replication_role${local.redis}[10m])) > 0"
         text     = "Redis changed its primary: links broke for seconds, and the last writes may be lost (epochs show it). Nothing to do if edges are linked again."
+      }
+      RedisReplicaBehind = {
+        severity = "WARNING", seconds = 300
+        query    = "max(redis_googleapis_com:replication_master_slaves_lag${local.redis}) > 30"
+        text     = "Redis' replica has been more than 30 s behind for 5 minutes: a failover now loses what it has not got. Fewer or shorter publications, or more memory, which brings a larger machine."
       }
       RedisCpu = {
         severity = "WARNING", seconds = 300

@@ -160,7 +160,7 @@ run "what_google_measures" {
   }
 
   assert {
-    condition     = length(setsubtract(["GroupTooSmall-edge", "GroupTooSmall-ingest", "BalancerErrors", "BalancerThrottles", "NotReachedFromOutside", "CertificateNearItsEnd", "RedisSystemMemory", "RedisFailover", "RedisCpu"], keys(google_monitoring_alert_policy.google))) == 0
+    condition     = length(setsubtract(["GroupTooSmall-edge", "GroupTooSmall-ingest", "BalancerErrors", "BalancerThrottles", "NotReachedFromOutside", "CertificateNearItsEnd", "RedisSystemMemory", "RedisFailover", "RedisReplicaBehind", "RedisCpu", "VmsWithoutMetrics-edge", "VmsWithoutMetrics-ingest"], keys(google_monitoring_alert_policy.google))) == 0
     error_message = "groups, balancer, certificate, the way from outside and Redis are alerted on"
   }
 
