@@ -79,9 +79,7 @@ function fileFaults(owner: WorkspacePackage, file: SourceFile): string[] {
 
 function importFault(owner: WorkspacePackage, path: string, specifier: string): string | undefined {
   const isTest =
-    path.endsWith('.test.ts') ||
-    owner.name === '@tradewind/test' ||
-    owner.name === '@tradewind/bench';
+    isTestFile(path) || owner.name === '@tradewind/test' || owner.name === '@tradewind/bench';
   if (specifier.startsWith('.')) {
     const target = normalize(join(dirname(path), specifier));
     if (!relative(owner.folder, target).startsWith('..')) return roomFault(path, target, specifier);
@@ -109,13 +107,17 @@ function importFault(owner: WorkspacePackage, path: string, specifier: string): 
 /** Whether a file may import another of its package, by the rooms in which they stand. */
 function roomFault(path: string, target: string, specifier: string): string | undefined {
   const base = Object.keys(ROOMS).find((folder) => path.startsWith(`${folder}/`));
-  if (base === undefined || path.endsWith('.test.ts') || path.includes('/testing/'))
-    return undefined;
+  if (base === undefined || isTestFile(path) || path.includes('/testing/')) return undefined;
   const [from, to] = [roomOf(base, path), roomOf(base, target)];
   const allowed = ROOMS[base]![from];
   if (allowed === undefined) return `stands in ${from}, which is not a room of ${base}`;
   if (from === to || allowed === 'anything' || allowed.includes(to)) return undefined;
   return `imports ${specifier}; ${from} may not import ${to}`;
+}
+
+/** A test, or a suite that the tests of all implementations of one interface run. */
+function isTestFile(path: string): boolean {
+  return /\.(test|contract)\.ts$/.test(path);
 }
 
 /** The folder below `base` in which a file stands; a file beside the rooms is a room of its own. */

@@ -165,7 +165,7 @@ class World implements Disposable {
     truth.offset += lost;
     if (!this.#isFlowing(channel)) return;
     const range = { epoch: truth.epoch, from, to: truth.offset, lost };
-    this.#server.upstream.listener.gap({ channel, ...range, reason: 'too_large' });
+    this.#server.upstream.gap({ channel, ...range, reason: 'too_large' });
   }
 
   #resync(channel: string, back: number): void {
@@ -177,7 +177,7 @@ class World implements Disposable {
     truth.holes.clear();
     if (!this.#isFlowing(channel)) return;
     const { epoch, offset } = truth;
-    this.#server.upstream.listener.resync({ channel, epoch, offset });
+    this.#server.upstream.resync({ channel, epoch, offset });
   }
 
   #trim(channel: string, left: number): void {

@@ -58,7 +58,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
       { from: 9, to: 10, reason: 'unreadable' },
       { from: 13, to: 13, reason: 'trimmed' },
     ]);
-    server.upstream.listener.gap({
+    server.upstream.gap({
       ...{ channel: 'a', epoch: EPOCH, from: 15, to: 15, lost: 1, reason: 'too_large' },
     });
     publish(server, 16, 16);
@@ -76,7 +76,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     expect(another.answers()).toMatchObject([{ offset: 16, recovered: true, replayed: 1 }]);
     expect(story(another)).toEqual(['answer', ...told.slice(-2)]);
     const third = server.client();
-    server.upstream.listener.gap({
+    server.upstream.gap({
       ...{ channel: 'a', epoch: EPOCH, from: 17, to: 18, lost: 2, reason: 'unreadable' },
     });
     resume(third, 17);
@@ -122,7 +122,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
       server.upstream.answer('a', EPOCH, publications, undefined, [
         { from: 2, to: 2, reason: 'unreadable' },
       ]);
-      server.upstream.listener.resync({ channel: 'a', epoch: 'next', offset: 0 });
+      server.upstream.resync({ channel: 'a', epoch: 'next', offset: 0 });
       if (!client.connection.isOpen) {
         expect(pings, 'only those who ask for more than they read are closed').toBeGreaterThan(15);
         return;
@@ -274,7 +274,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
 
     const other = server.client();
     other.request({ type: 'subscribe', channels: [{ channel: 'a', history: 10 }] });
-    server.upstream.listener.resync({ channel: 'a', epoch: 'next', offset: 100 });
+    server.upstream.resync({ channel: 'a', epoch: 'next', offset: 100 });
     server.upstream.answer('a', EPOCH, publicationsOf('a', 91, 100));
     expect(other.answers()).toEqual([]);
     server.upstream.answer('a', 'next', publicationsOf('a', 91, 100));
@@ -430,7 +430,7 @@ describe('FanOut: what has its place between publications', () => {
     server.upstream.acknowledge(['a'], { epoch: 'E', offset: 10 });
     server.upstream.answer('a', 'E', publicationsOf('a', 6, 10));
     publish(server, 11, 11);
-    server.upstream.listener.resync({ channel: 'a', epoch: 'NEW', offset: 8 });
+    server.upstream.resync({ channel: 'a', epoch: 'NEW', offset: 8 });
     publish(server, 9, 9);
     client.drain();
     expect(story(client)).toEqual(['answer', '6', '7', '8', '9', '10', '11', 'resync NEW 8', '9']);
@@ -441,7 +441,7 @@ describe('FanOut: what has its place between publications', () => {
     const client = server.subscriber('a', 'E', 0);
     client.stall();
     publish(server, 1, 600);
-    server.upstream.listener.resync({ channel: 'a', epoch: 'NEW', offset: 8 });
+    server.upstream.resync({ channel: 'a', epoch: 'NEW', offset: 8 });
     publish(server, 9, 40);
     client.drain();
     const told = story(client);
@@ -460,7 +460,7 @@ describe('FanOut: what has its place between publications', () => {
     client.stall();
     publish(server, 1, 520);
     const gap = { channel: 'a', epoch: EPOCH, from: 521, to: 522, lost: 2 } as const;
-    server.upstream.listener.gap({ ...gap, reason: 'too_large' });
+    server.upstream.gap({ ...gap, reason: 'too_large' });
     publish(server, 523, 523);
     client.drain();
     expect(story(client).slice(-3)).toEqual(['520', `gap ${EPOCH} 521..522 too_large`, '523']);

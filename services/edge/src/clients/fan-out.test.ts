@@ -3,6 +3,7 @@ import { WebSocket } from 'ws';
 import { FlushRound } from '../outbound/flush-round.ts';
 import { availableCall } from '../outbound/socket-send.ts';
 import { TIMEOUT_MS, until } from './testing/deadline.ts';
+import { publicationOf } from './testing/fake-upstream.ts';
 import { FanOutServer } from './testing/fan-out-server.ts';
 import { FanOutUnderTest } from './testing/fan-out-under-test.ts';
 import type { Message } from './testing/raw-client.ts';
@@ -48,7 +49,8 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
       await using server = await FanOutServer.start();
       const client = await server.client(['a']);
       server.upstream.publish('a', 'x'.repeat(1_000));
-      server.upstream.publish('b', 'x'.repeat(1_000));
+      // Nobody is in the index as long as all who want the channel wait for its past.
+      server.upstream.listener.published(publicationOf('b', 'x'.repeat(1_000)));
       await until(() => client.publications.length === 1, 'the publication');
       const told = mark.mock.calls.map(([, bytes, isQueued]) => [bytes > 1_000, isQueued]);
       expect(told).toEqual([
@@ -181,7 +183,7 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     server.upstream.listener.degraded(1_234);
     const late = await server.client();
     await until(() => late.controls('degraded').length > 0, 'the news for the later client');
-    server.upstream.listener.gap({ channel: 'a', reason: 'link' });
+    server.upstream.gap({ channel: 'a', reason: 'link' });
     server.upstream.listener.restored();
     server.upstream.publish('a', 'after');
     await until(() => early.publications.length > 0, 'the publication');

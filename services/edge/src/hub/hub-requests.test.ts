@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { END_OF_CHANNEL } from '../feed.ts';
 import type { HubLimits } from './hub.ts';
-import { ArchiveError, answers, createHub, refusalOf } from './testing/hub-under-test.ts';
+import { ArchiveError, answers, refusalOf } from './testing/hub-under-test.ts';
 import { createLiveHub, entries, entry, type LiveHub, NOW, sequenced } from './testing/live-hub.ts';
 
 /** Payloads that are larger than this are not passed on. */
@@ -35,29 +35,6 @@ async function tick(): Promise<void> {
 }
 
 describe('Hub: what workers ask of the past', () => {
-  it('is answered with a code where the channel has no position', async () => {
-    const { hub, worker } = createHub();
-    onTestFinished(() => hub.stop());
-    const { feed, worker: told } = await worker();
-    feed.declare('a');
-    hub.subscribed(['a']);
-    await answers();
-    told.news();
-    feed.history('a', 1);
-    expect(told.told, 'not before the call has returned').toEqual([]);
-    await answers();
-    expect(told.news()).toEqual(['history a unavailable']);
-  });
-
-  it('is answered with a code while the node is cut off, where only Redis could tell', async () => {
-    const { hub, feed, told } = await live();
-    feed.history('a', END_OF_CHANNEL);
-    hub.linkLost('ping timeout');
-    feed.history('a', END_OF_CHANNEL);
-    await answers();
-    expect(told.news()).toEqual(['history a unavailable', 'degraded', 'history a unavailable']);
-  });
-
   it('is answered when the position came that a repair had kept from counting', async () => {
     const { hub, archive, feed, told } = await live();
     archive.positions.set('a', { epoch: 'E', offset: 6 });

@@ -82,6 +82,16 @@ function connectEnds(hasHistory = true) {
 
 type Ends = ReturnType<typeof connectEnds>;
 
+/** A worker that has channels without history. */
+async function hold(ends: Ends, ...channels: readonly string[]): Promise<void> {
+  for (const channel of channels) ends.workerEnd.declare(channel);
+  await ends.deliverToHub();
+  ends.hubEnd.acknowledged(channels.map((channel) => ({ channel, ref: 1 })));
+  await ends.deliverToWorker();
+  await ends.deliverToHub();
+  ends.told.length = 0;
+}
+
 /** A worker that has a channel at offset 10, and then works nothing off until it misses something of it. */
 async function overflow(ends: Ends, channel = 'a'): Promise<number> {
   ends.workerEnd.declare(channel);
@@ -119,56 +129,9 @@ function gapOf(from: number, to: number, epoch = EPOCH, reason = 'slow') {
 }
 
 describe('a worker and its hub across a port', () => {
-  it('passes answers and publications on in one order', async () => {
-    const ends = connectEnds();
-    ends.workerEnd.declare('a');
-    await ends.deliverToHub();
-    ends.hubEnd.acknowledged([{ channel: 'a', ref: 1 }]);
-    ends.hubEnd.published(publicationOf('a', 1));
-    ends.hubEnd.degraded(5);
-    await ends.deliverToWorker();
-    expect(ends.told).toEqual([
-      ['acknowledged', 'a'],
-      ['published', 'a'],
-      ['degraded', 5],
-    ]);
-  });
-
-  it('passes over an acknowledgement of a declaration that was taken back meanwhile', async () => {
-    const ends = connectEnds();
-    ends.workerEnd.declare('a');
-    await ends.deliverToHub();
-    ends.hubEnd.acknowledged([{ channel: 'a', ref: 1 }]);
-    ends.workerEnd.drop('a');
-    ends.workerEnd.declare('a');
-    await ends.deliverToWorker();
-    expect(ends.told).toEqual([]);
-
-    await ends.deliverToHub();
-    ends.hubEnd.acknowledged([{ channel: 'a', ref: 1 }]);
-    await ends.deliverToWorker();
-    expect(ends.told).toEqual([['acknowledged', 'a']]);
-  });
-
-  it('passes over a refusal of an older declaration, and takes a current one for a drop', async () => {
-    const ends = connectEnds();
-    ends.workerEnd.declare('a');
-    await ends.deliverToHub();
-    ends.hubEnd.refused(['a'], 'unavailable');
-    ends.workerEnd.drop('a');
-    ends.workerEnd.declare('a');
-    await ends.deliverToWorker();
-    expect(ends.told).toEqual([]);
-
-    await ends.deliverToHub();
-    ends.hubEnd.refused(['a'], 'unavailable');
-    ends.hubEnd.refused(['a'], 'unavailable');
-    await ends.deliverToWorker();
-    expect(ends.told).toEqual([['refused', 'a', 'unavailable']]);
-  });
-
   it('drops publications for a worker that works nothing off, and tells it how many', async () => {
     const ends = connectEnds();
+    await hold(ends, 'a', 'b');
     const payload = 'x'.repeat(1_000);
     for (let i = 0; i < 30; i += 1) ends.hubEnd.published(publicationOf('a', payload));
     for (let i = 0; i < 4; i += 1) ends.hubEnd.published(publicationOf('b', payload));
@@ -194,7 +157,8 @@ describe('a worker and its hub across a port', () => {
 
   it('grows by no gaps either, for a worker that works nothing off: they are told as what it misses is', async () => {
     const ends = connectEnds();
-    for (const channel of ['b', 'plain']) ends.workerEnd.declare(channel);
+    await hold(ends, 'plain');
+    ends.workerEnd.declare('b');
     const first = await overflow(ends);
     ends.hubEnd.acknowledged([{ channel: 'b', ref: 2, position: { epoch: EPOCH, offset: 0 } }]);
     await nextTurn();
@@ -230,6 +194,7 @@ describe('a worker and its hub across a port', () => {
 describe('what a worker misses because it is behind', () => {
   it('is filled in from history, in order, before anything newer', async () => {
     const ends = connectEnds();
+    await hold(ends, 'b');
     const missed = await overflow(ends);
     await workOff(ends);
     expect(ends.asked).toEqual([['a', missed]]);
@@ -410,6 +375,7 @@ describe('what a worker misses because it is behind', () => {
 
   it('is counted where it has no offsets, beside what has', async () => {
     const ends = connectEnds();
+    await hold(ends, 'b');
     const missed = await overflow(ends);
     ends.hubEnd.published(publicationOf('a', 'plain'));
     ends.hubEnd.published(publicationOf('b', 'plain'));

@@ -21,6 +21,8 @@ export class PortFeed implements Feed {
   readonly #post: (changes: readonly InterestChange[], consumedBytes: number) => void;
   readonly #listener: FeedListener;
   readonly #declarations = new Map<string, number>();
+  /** Channels that are acknowledged. What is told of others was on its way when they were dropped. */
+  readonly #acknowledged = new Set<string>();
   readonly #unpacker: FeedUnpacker;
   #lastDeclaration = 0;
   #changes: InterestChange[] = [];
@@ -34,15 +36,21 @@ export class PortFeed implements Feed {
     this.#post = post;
     this.#listener = listener;
     this.#unpacker = new FeedUnpacker({
-      published: (publication) => listener.published(publication),
-      gap: (notice) => listener.gap(notice),
-      resync: (notice) => listener.resync(notice),
+      published: (publication) => {
+        if (this.#acknowledged.has(publication.channel)) listener.published(publication);
+      },
+      gap: (notice) => {
+        if (this.#acknowledged.has(notice.channel)) listener.gap(notice);
+      },
+      resync: (notice) => {
+        if (this.#acknowledged.has(notice.channel)) listener.resync(notice);
+      },
       history: (answer) => {
         if (this.#isCurrent(answer.channel, answer.declaration)) listener.history(answer);
       },
       degraded: (since) => listener.degraded(since),
       restored: () => listener.restored(),
-      acknowledged: (acknowledgements) => this.#acknowledged(acknowledgements),
+      acknowledged: (acknowledgements) => this.#acknowledge(acknowledgements),
       refused: (refusals, code) => this.#refused(refusals, code),
     });
   }
@@ -55,6 +63,7 @@ export class PortFeed implements Feed {
 
   drop(channel: string): void {
     this.#declarations.delete(channel);
+    this.#acknowledged.delete(channel);
     this.#change([channel, undefined]);
   }
 
@@ -76,10 +85,11 @@ export class PortFeed implements Feed {
     clearImmediate(this.#scheduled);
   }
 
-  #acknowledged(numbered: readonly NumberedAcknowledgement[]): void {
+  #acknowledge(numbered: readonly NumberedAcknowledgement[]): void {
     const current = numbered.filter(({ channel, declaration }) =>
       this.#isCurrent(channel, declaration),
     );
+    for (const { channel } of current) this.#acknowledged.add(channel);
     if (current.length > 0) this.#listener.acknowledged(current);
   }
 
@@ -87,7 +97,10 @@ export class PortFeed implements Feed {
     const current = numbered
       .filter(({ channel, declaration }) => this.#isCurrent(channel, declaration))
       .map(({ channel }) => channel);
-    for (const channel of current) this.#declarations.delete(channel);
+    for (const channel of current) {
+      this.#declarations.delete(channel);
+      this.#acknowledged.delete(channel);
+    }
     if (current.length > 0) this.#listener.refused(current, code);
   }
 

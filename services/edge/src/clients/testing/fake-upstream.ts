@@ -1,6 +1,13 @@
 import type { Hole, Publication } from '@tradewind/fanout';
 import { type ErrorCode, encodePublicationBody, type Position } from '@tradewind/protocol';
-import { END_OF_CHANNEL, type Feed, type FeedListener, nothingOf } from '../../feed.ts';
+import {
+  END_OF_CHANNEL,
+  type Feed,
+  type FeedListener,
+  type GapNotice,
+  nothingOf,
+  type ResyncNotice,
+} from '../../feed.ts';
 import type { Subscriptions } from '../subscriptions.ts';
 
 /**
@@ -95,8 +102,18 @@ export class FakeUpstream implements Feed {
     this.listener.refused(channels, code);
   }
 
+  /** Of a channel that is not acknowledged, nothing is told: neither here nor below. */
   publish(channel: string, data: unknown, offset = 0): void {
+    if (!this.#acknowledged.has(channel)) return;
     this.listener.published(publicationOf(channel, data, offset));
+  }
+
+  gap(notice: GapNotice): void {
+    if (this.#acknowledged.has(notice.channel)) this.listener.gap(notice);
+  }
+
+  resync(notice: ResyncNotice): void {
+    if (this.#acknowledged.has(notice.channel)) this.listener.resync(notice);
   }
 }
 

@@ -106,9 +106,13 @@ export class ArchiveError extends Error {
 export class RecordingWorker implements FeedListener {
   readonly told: string[] = [];
   readonly refs = new Map<string, number>();
+  readonly positions = new Map<string, Position | undefined>();
 
   acknowledged(acknowledgements: readonly Acknowledgement[]): void {
-    for (const { channel, ref } of acknowledgements) this.refs.set(channel, ref);
+    for (const { channel, ref, position } of acknowledgements) {
+      this.refs.set(channel, ref);
+      this.positions.set(channel, position);
+    }
     this.told.push(`acknowledged ${acknowledgements.map(({ channel }) => channel).join()}`);
   }
 
