@@ -5,6 +5,9 @@ import { eventually } from '../support/wait.ts';
 
 const CLIENTS = 60;
 
+/** How long a node may take to log a signal, in ms. */
+const SIGNAL_DEADLINE_MS = 5_000;
+
 it.each([1, 3])(
   'sheds some of its clients over %i workers, and serves the others on',
   async (workers) => {
@@ -49,5 +52,7 @@ it('refuses what it cannot read, and a node that drains', async () => {
   await post('/drain');
   await eventually(async () => (await post('/shed?count=1&overSeconds=1')).status === 503);
   edge.signal('SIGTERM');
+  // Two signals that come before either is handled are one.
+  await edge.waitForLine((line) => line.includes('"signals":1') || undefined, SIGNAL_DEADLINE_MS);
   edge.signal('SIGTERM');
 });
