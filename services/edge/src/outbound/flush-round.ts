@@ -1,88 +1,96 @@
-/** What can be flushed: a connection. */
+/** Something that can be flushed: a connection. */
 export interface Flushable {
   /**
-   * Reads a little of everything that a flush of it will need, and returns a sum that means nothing.
-   * With thousands of clients none of it is in the processor's caches any more; asked for several of
-   * them at once, memory answers in the time of one.
+   * Prefetches a little of everything that its flush will need, and returns a number that means nothing. With thousands of
+   * clients none of it is in the processor's caches any more. Read for several of them at once, memory answers in the time of
+   * one.
    */
   touch(): number;
   flush(): void;
 }
 
 /**
- * After this long, in ms, a flush makes way for what comes in, and goes on in the next turn of the event
- * loop. A flush of 5,000 clients takes 40 ms and more: were nothing read meanwhile, what is published
- * then would wait for nearly two rounds, and so would pings.
+ * How a round shares the thread with what comes in. A flush of 5,000 clients takes 40 ms and more. If nothing was read
+ * meanwhile, publications would wait for nearly two rounds, and so would pings. So a round is cut into slices, and other events
+ * have a turn of the event loop between two of them.
  */
-const SLICE_MS = 5;
+interface Mode {
+  /** The shortest slice, in ms. */
+  readonly sliceMs: number;
+  /** How many times as long a slice takes as what came between it and the last one, if that is longer. */
+  readonly share: number;
+  /** How long full turns may put off the next slice, in ms since the last one; see {@link FULL_TURN_BYTES}. */
+  readonly readingMs: number;
+}
+
+const NORMAL: Mode = { sliceMs: 5, share: 1, readingMs: 5 };
 
 /**
- * A turn that brought so much has most likely left more to be read: a turn in which nothing else happens is over in 0.1 ms,
- * and so much does not come anew by then. So the next turn is given to what comes in too, until {@link SLICE_MS} have gone
- * by since the last slice. What one turn can bring depends on the kernel: its buffer for the link to Redis begins at 16 or 128 KiB
- * (`net.ipv4.tcp_rmem`), and is filled again between turns only. With a slice after each of them, what came in had a
- * constant part of the time, however little that was of what there was to read: an edge that was behind stayed behind,
- * and its writes did not become larger.
+ * Finishing the round comes first. What comes in has a fifth of the time, if it needs that, and more where one turn of it
+ * takes more than a quarter of the longest slice.
+ */
+const BEHIND: Mode = { sliceMs: 50, share: 4, readingMs: 12.5 };
+
+/**
+ * A round is behind once this many bytes of publications were queued since it began. A publication waits until each of its
+ * subscribers has had its turn, and is read once for each of them. The more publications wait, the fewer of those reads find
+ * them in the processor's caches, so the further an edge was behind, the less it carried. docs/performance.md (*Wide*) has the
+ * figures. What is not read meanwhile waits in the kernel, then in Redis up to its `client-output-buffer-limit`. For a worker
+ * thread it waits in its port, up to the hub's limit.
+ */
+const BEHIND_BYTES = 2 * 1024 * 1024;
+
+/** No slice should be longer than this, in ms: pings and the admin port wait for its end. */
+const LONGEST_SLICE_MS = 250;
+
+/**
+ * A turn that read this many bytes or more probably left more in the socket buffer: a turn in which nothing else happens is
+ * over in 0.1 ms, and less comes in by then. So the next turn is given to what comes in too, until {@link Mode.readingMs} have
+ * passed since the last slice. What one turn can read depends on the kernel: its buffer for the link to Redis begins at 16 or
+ * 128 KiB (`net.ipv4.tcp_rmem`), and is only refilled between turns. With a slice after each turn, what came in had a constant
+ * part of the time, however little that was of what there was to read: an edge that was behind stayed behind, and its writes
+ * did not become larger.
  */
 const FULL_TURN_BYTES = 4 * 1024;
 
-/**
- * When so much was queued since a round began, finishing it comes first. A publication waits until each of its
- * subscribers has had its turn, and is read once for each of them. The more of them wait, the fewer of those readings find
- * it in the processor's caches: so the further an edge was behind, the less it carried. docs/performance.md (*Wide*) has
- * the figures. What is not taken in meanwhile waits in the kernel, then in Redis up to its `client-output-buffer-limit`; of
- * a worker thread, in its port up to the hub's limit.
- */
-const ROUND_INTAKE_BYTES = 2 * 1024 * 1024;
-
-/**
- * From then on slices are so long at least, in ms, and so many times as long as what comes between. So what comes in has
- * a fifth of the time, if it needs that, and more where one turn of it takes more than a quarter of the longest slice.
- */
-const PRESSED_SLICE_MS = 50;
-const PRESSED_SLICE_SHARE = 4;
-
-/** No slice is meant to be longer than this, in ms: pings and the admin port wait for its end. */
-const LONGEST_SLICE_MS = 250;
-
-/** Flushes between two looks at the clock; what they need is touched together, and fits into a core's first cache. */
+/** Flushes between two looks at the clock. What they need is prefetched together, and fits into a core's first cache. */
 const FLUSHES_PER_LOOK = 16;
 
-/** Places at the head of the queue that were left are given up once there are so many. */
+/** Flushed entries at the head of the queue are removed once there are this many. */
 const COMPACT_AFTER = 4_096;
 
-/** Publications whose way to the sockets is timed at once; more would measure the same delay. */
+/** The most publications whose way to the sockets is timed at once. More would measure the same delay. */
 const MOST_MARKS = 64;
 
 interface Mark {
-  /** The place in the queue behind everyone that the publication waits for. */
+  /** The index in the queue, counted from its very first entry, behind everyone that the publication waits for. */
   readonly index: number;
   readonly publishedAt: number;
 }
 
 /**
- * Who is to be flushed, in the order in which they came to wait. Those who wait when a round begins
- * are all flushed in it; whoever comes to wait meanwhile is flushed in the next. So each client is
- * written to once a round, and the longer a round takes, the more leaves in one write.
+ * Who must be flushed, in the order in which they began to wait. A round flushes all who wait when it begins; whoever
+ * begins to wait meanwhile is flushed in the next one. So each client is written to once a round, and the longer a round takes,
+ * the more leaves in one write.
  */
 export class FlushRound<S extends Flushable> {
   readonly #waiting: S[];
   readonly #flushed: (publishedAt: number) => void;
   readonly #marks: Mark[] = [];
-  /** The next place in `#waiting`, and the one behind the round's last. */
+  /** The index in `#waiting` of who is next, and the index behind the round's last. */
   #next = 0;
   #roundEnd = 0;
-  /** Places that were given up before `#waiting` begins. */
-  #given = 0;
+  /** How many flushed entries were removed in front of `#waiting`. */
+  #removed = 0;
   #sliceEndedAt = 0;
   /** Bytes of publications that came in since the last turn, and that were queued since the round began. */
   #turnBytes = 0;
   #roundBytes = 0;
-  /** Nobody reads it; that it is written to keeps the touching from being optimized away. */
+  /** Nobody reads it. It is written to so that V8 does not remove the prefetching. */
   #touched = 0;
 
   /**
-   * @param waiting where others put who is to be flushed, at the end; they do nothing else to it.
+   * @param waiting to which others append who must be flushed, and do nothing else.
    * @param flushed called for each mark, once everyone who waited when it was made has been flushed.
    */
   constructor(waiting: S[], flushed: (publishedAt: number) => void) {
@@ -95,35 +103,44 @@ export class FlushRound<S extends Flushable> {
   }
 
   /**
-   * Remembers that a publication has been queued for all who are to receive it; when it was published, only
-   * while someone waits: a client that is behind says nothing about the node.
+   * Counts a publication that has been queued for all its subscribers. Remembers when it was published, but only while
+   * someone waits: a client that is behind says nothing about the node.
    *
-   * @param publishedAt ms since the Unix epoch.
-   * @param bytes of it, once however many are to receive it.
-   * @param isQueued whether anyone is.
+   * @param publishedAt in ms since the Unix epoch.
+   * @param bytes of it, counted once whatever the number of its subscribers.
+   * @param isQueued whether it waits for anyone.
    */
   mark(publishedAt: number, bytes: number, isQueued: boolean): void {
     this.#turnBytes += bytes;
     if (isQueued) this.#roundBytes += bytes;
     if (this.isEmpty || this.#marks.length >= MOST_MARKS) return;
-    this.#marks.push({ index: this.#given + this.#waiting.length, publishedAt });
+    this.#marks.push({ index: this.#removed + this.#waiting.length, publishedAt });
   }
 
-  /** Begins a round or goes on with it. Returns whether it is to go on in the next turn. */
+  /** Begins a round or continues it. Returns whether it must be called again in the next turn. */
   flushSome(): boolean {
     const startedAt = performance.now();
     const awayMs = startedAt - this.#sliceEndedAt;
     const isFullTurn = this.#turnBytes >= FULL_TURN_BYTES;
     this.#turnBytes = 0;
-    const isNew = this.#next === this.#roundEnd;
-    const isPressed = this.#roundBytes >= ROUND_INTAKE_BYTES;
-    const readingMs = isPressed ? PRESSED_SLICE_MS / PRESSED_SLICE_SHARE : SLICE_MS;
-    if (!isNew && isFullTurn && awayMs < readingMs) return true;
-    if (isNew) {
+    let sliceMs = NORMAL.sliceMs;
+    if (this.#next === this.#roundEnd) {
       this.#roundEnd = this.#waiting.length;
       this.#roundBytes = 0;
+    } else {
+      const mode = this.#roundBytes >= BEHIND_BYTES ? BEHIND : NORMAL;
+      if (isFullTurn && awayMs < mode.readingMs) return true;
+      sliceMs = Math.min(LONGEST_SLICE_MS, Math.max(mode.sliceMs, mode.share * awayMs));
     }
-    const until = startedAt + (isNew ? SLICE_MS : sliceMs(awayMs, isPressed));
+    this.#flushUntil(startedAt + sliceMs);
+    this.#sliceEndedAt = performance.now();
+    const isUnderWay = this.#next < this.#roundEnd;
+    this.#removeFlushed();
+    this.#tellMarks();
+    return isUnderWay;
+  }
+
+  #flushUntil(endAt: number): void {
     while (this.#next < this.#roundEnd) {
       const lookAt = Math.min(this.#roundEnd, this.#next + FLUSHES_PER_LOOK);
       for (let i = this.#next; i < lookAt; i += 1) this.#touched += (this.#waiting[i] as S).touch();
@@ -132,26 +149,21 @@ export class FlushRound<S extends Flushable> {
         this.#next += 1;
         one.flush();
       }
-      if (performance.now() >= until) break;
+      if (performance.now() >= endAt) return;
     }
-    this.#sliceEndedAt = performance.now();
-    const goesOn = this.#next < this.#roundEnd;
-    this.#giveUpPlaces();
-    this.#tellMarks();
-    return goesOn;
   }
 
-  #giveUpPlaces(): void {
+  #removeFlushed(): void {
     if (this.isEmpty) this.#waiting.length = 0;
     else if (this.#next >= COMPACT_AFTER) this.#waiting.splice(0, this.#next);
     else return;
-    this.#given += this.#next;
+    this.#removed += this.#next;
     this.#roundEnd -= this.#next;
     this.#next = 0;
   }
 
   #tellMarks(): void {
-    const passed = this.#given + this.#next;
+    const passed = this.#removed + this.#next;
     let told = 0;
     for (const { index, publishedAt } of this.#marks) {
       if (index > passed) break;
@@ -160,11 +172,4 @@ export class FlushRound<S extends Flushable> {
     }
     this.#marks.splice(0, told);
   }
-}
-
-/** How long a slice in the middle of a round may take, in ms, after so long of other things. */
-function sliceMs(awayMs: number, isPressed: boolean): number {
-  const least = isPressed ? PRESSED_SLICE_MS : SLICE_MS;
-  const share = isPressed ? PRESSED_SLICE_SHARE * awayMs : awayMs;
-  return Math.min(LONGEST_SLICE_MS, Math.max(least, share));
 }

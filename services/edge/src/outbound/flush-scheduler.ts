@@ -1,27 +1,25 @@
 /**
- * A round of flushes is followed by a pause as long as itself: so under load half of a core's time goes
- * into writes at most, and the next writes carry more.
+ * A round of flushes is followed by a pause as long as the round: so under load half of a core's time at most goes into
+ * writes, and the next writes carry more.
  */
 const ROUND_SPACING_ON_A_CORE = 2;
 
 /**
- * How many times its own length a round begins after the last one. Where more threads write than there are cores,
- * so many times more: each has but a part of a core, and its rounds are as much shorter as there are fewer clients
- * in them.
+ * How long after the beginning of one round the next one begins, in lengths of a round. With more threads than cores each
+ * gets a fraction of a core and fewer clients, so its rounds are shorter, and the spacing is proportionally wider.
  */
 export function roundSpacing(threads: number, cores: number): number {
   return ROUND_SPACING_ON_A_CORE * Math.max(1, threads / cores);
 }
 
-/** A timer is no more exact than this, in ms; what is due sooner is due at once. */
+/** Timers are no more exact than this, in ms. What is due sooner is due at once. */
 const TIMER_RESOLUTION_MS = 1;
 
 /**
- * Decides when the sockets of a worker are written to: at the end of the turn of the event loop in
- * which something was queued, unless writing is what the worker spends its time on. Then the next
- * round of flushes begins some lengths of a round after the last began (`roundSpacing`), but `intervalMs` after it at the
- * latest. So nothing is delayed while rounds are short, whatever is published, and the busier the
- * worker, the more leaves in one write.
+ * Decides when the sockets of a worker are written to. Usually that is the end of the turn of the event loop in which
+ * something was queued. When the worker spends its time on writing, the next round of flushes begins some lengths of a round
+ * after the last one began ({@link roundSpacing}), but `intervalMs` after it at the latest. So nothing is delayed
+ * while rounds are short, and the busier the worker, the more leaves in one write.
  */
 export class FlushScheduler {
   readonly #intervalMs: number;
@@ -37,11 +35,11 @@ export class FlushScheduler {
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param intervalMs the longest time from the beginning of a round to that of the next; 0 for a round in
-   *   every turn in which something was queued.
+   * @param intervalMs the longest time from the beginning of one round to that of the next. With 0 there is a round in every
+   *   turn in which something was queued.
    * @param roundSpacing see {@link roundSpacing}.
-   * @param flush may schedule the next one; returns whether it is to go on in the next turn, interval or
-   *   not: then it has not done all that it was to do.
+   * @param flush does a part of a round. Returns whether it must be called again in the next turn, whatever the interval. It may
+   *   call {@link schedule}.
    */
   constructor(intervalMs: number, roundSpacing: number, flush: () => boolean) {
     this.#intervalMs = intervalMs;
@@ -49,12 +47,12 @@ export class FlushScheduler {
     this.#flush = flush;
   }
 
-  /** Whether a flush is to come. */
+  /** Whether a flush will come. */
   get isScheduled(): boolean {
     return this.#immediate !== undefined || this.#timer !== undefined;
   }
 
-  /** Makes sure that a flush is to come. */
+  /** Makes sure that a flush will come. */
   schedule(): void {
     if (this.#isRunning) this.#isAsked = true;
     if (this.#isRunning || this.isScheduled) return;
@@ -64,6 +62,7 @@ export class FlushScheduler {
     else this.#timer = setTimeout(this.#run, waitMs);
   }
 
+  /** Ends it: a flush that was scheduled does not come. */
   stop(): void {
     clearImmediate(this.#immediate);
     clearTimeout(this.#timer);
