@@ -4,11 +4,11 @@ import type { SendWindow } from './send-window.ts';
 import { type DirectWrite, NO_DESCRIPTOR, writeAsFile } from './socket-send.ts';
 import type { WireFormat } from './wire-format.ts';
 
-/** As much of a socket as writing needs; `net.Socket` is one. */
+/** The part of a socket that writing needs. `net.Socket` is one. */
 export interface ByteSink {
-  /** Bytes that were written and that the kernel has not taken. */
+  /** How many bytes were written that the kernel has not taken. */
   readonly writableLength: number;
-  /** Whether it was neither destroyed nor ended. */
+  /** False once it was destroyed or ended. */
   readonly writable: boolean;
   write(bytes: Uint8Array, written?: (error?: Error | null) => void): boolean;
 }
@@ -16,47 +16,46 @@ export interface ByteSink {
 const NOTHING = Buffer.alloc(0);
 
 /**
- * One write carries at most this many bytes. A write costs 8 to 15 µs whatever its size, and at 500
- * bytes 120 publications share it. It is also about what one read from Redis brings for one channel.
+ * The most bytes of one write. A write costs 8 to 15 µs whatever its size, and 120 publications of 500 bytes share it. This is
+ * also about what one read from Redis brings for one channel.
  */
 const WRITE_BYTES = 64 * 1024;
 
 /**
- * Memory for a write of no more than this, and for every write to a socket that its last write
- * blocked, unless one frame alone is larger: a client that stalls again keeps that much at most, and a slow one
- * shows in steps of this size that it is alive.
+ * The size of the buffer for writes that are no larger, and for every write to a socket that its last write blocked. (A single
+ * larger frame gets a larger buffer.) So a client that stalls again keeps this much at most, and a slow client shows in
+ * steps of this size that it is alive.
  */
 const SMALL_WRITE_BYTES = 16 * 1024;
 
 /**
- * Publications that are larger than this on average are not gathered into larger writes: few would share one, and
- * a client that stalls would keep four times as much of it.
+ * Publications that are larger than this on average, in bytes, are not gathered into larger writes: few would share a write,
+ * and a client that stalls would keep four times as much of it.
  */
 const LARGE_PUBLICATION_BYTES = 4 * 1024;
 
 /**
- * The writes of a flush to one client use as many buffers in turn, so that the first of them still
- * holds what the next client's first write begins with. With more writes than that, the first is
- * used again, and its contents are put together anew.
+ * The writes of one client's flush use this many buffers in turn. So the first buffer still holds what the next client's first
+ * write begins with. A flush of more writes uses the first buffer again, and its frames are encoded anew.
  */
 const BUFFERS_PER_FLUSH = 8;
 
 /**
  * Writes all that waits in an outbox as WebSocket frames, many frames to one `write`.
  *
- * Complete, unmasked text frames go straight to the socket, between the control frames that `ws`
- * writes there itself. That is sound as long as the connection is open (nothing may follow a close
- * frame), permessage-deflate was not negotiated, and nothing else of ours is sent through `ws`.
+ * Complete, unmasked frames go straight to the socket, between the control frames that `ws` writes there itself. That is
+ * sound as long as the connection is open (nothing may follow a close frame), permessage-deflate was not negotiated, and nothing
+ * else of ours is sent through `ws`.
  *
  * The same buffers serve all clients: when a write leaves nothing behind, the kernel has its bytes.
  * When it does leave something, that socket gets a copy of the rest and no more. Only of what went through a stream
  * that held nothing is it not known what the kernel took: the stream keeps the buffer, and a new one takes its place.
  */
 export class FrameWriter {
-  /** Bytes handed to all sockets so far, frame headers included, also to those that turned out to be broken. */
+  /** How many bytes were handed to all sockets so far, frame headers included, and broken sockets too. */
   bytesOut = 0;
   readonly #writeDirectly: DirectWrite;
-  /** What the clients speak that it writes to. */
+  /** The format of the clients that it writes to. */
   readonly format: WireFormat;
   readonly #large: BufferRow;
   readonly #small: BufferRow;
@@ -129,7 +128,7 @@ export class FrameWriter {
   }
 }
 
-/** Buffers of one size, made when they are first needed. */
+/** Buffers of one size, which are made when they are first needed. */
 class BufferRow {
   readonly #bytes: number;
   readonly #format: WireFormat;
