@@ -18,6 +18,7 @@ import {
 import { largestReplay } from './clients/replay-source.ts';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
 import { createArchive } from './hub/channel-store.ts';
+import { BODY_BLOCK_BYTES } from './hub/encode-publication.ts';
 import { Hub } from './hub/hub.ts';
 import { shareDescriptors } from './node/descriptor-shares.ts';
 import { createHealth } from './node/health.ts';
@@ -41,6 +42,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   const logger = createLogger({ name: 'edge', level: asked.logLevel }).child({
     node: asked.nodeId,
   });
+  Buffer.poolSize = BODY_BLOCK_BYTES;
   const metrics = createMetrics();
   const events = createNodeEvents(logger, metrics);
   for (const variable of asked.unknownVariables) events.unknownVariable(variable);

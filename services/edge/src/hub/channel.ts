@@ -10,7 +10,6 @@ import type { Acknowledgements } from './acknowledgements.ts';
 import { type DropReason, takeIn } from './encode-publication.ts';
 import { EndRequests } from './end-requests.ts';
 import { HistoryRequests, type Past } from './history-requests.ts';
-import type { TailMemory } from './tail-memory.ts';
 
 /** What is wrong with a message's header. */
 export type HeaderRejection = HeaderFault | 'unknown_header' | 'bad_header';
@@ -33,7 +32,6 @@ export interface ChannelSetting {
   readonly sequence: SequenceLimits;
   /** The largest payload that is passed on, in bytes. */
   readonly maxPublicationBytes: number;
-  readonly tails: TailMemory;
   readonly acknowledgements: Acknowledgements;
   readonly events: ChannelEvents;
 }
@@ -118,7 +116,7 @@ export class HubChannel implements SequenceOutput {
    * @param until the last offset that the page speaks of.
    */
   pastOf({ publications }: HistoryPage, from: number, until: number): Past {
-    const { maxPublicationBytes, tails } = this.#setting;
+    const { maxPublicationBytes } = this.#setting;
     const taken: Publication[] = [];
     const gaps = new Gaps();
     let next: number | undefined;
@@ -129,7 +127,7 @@ export class HubChannel implements SequenceOutput {
         continue;
       }
       gaps.add(next ?? offset, offset - 1, 'trimmed');
-      const intake = takeIn(this.name, message, maxPublicationBytes, tails);
+      const intake = takeIn(this.name, message, maxPublicationBytes);
       if (intake.ok) taken.push(intake.publication);
       else gaps.add(offset, offset, intake.reason);
       next = offset + 1;
@@ -156,10 +154,10 @@ export class HubChannel implements SequenceOutput {
   }
 
   publish(arrival: Arrival): void {
-    const { acknowledgements, maxPublicationBytes, tails, events } = this.#setting;
+    const { acknowledgements, maxPublicationBytes, events } = this.#setting;
     acknowledgements.tell();
     if (this.listeners.size === 0) return;
-    const intake = takeIn(this.name, arrival, maxPublicationBytes, tails);
+    const intake = takeIn(this.name, arrival, maxPublicationBytes);
     if (intake.ok) {
       for (const listener of this.listeners) listener.published(intake.publication);
       return;

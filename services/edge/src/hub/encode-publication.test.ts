@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Message, maxBodyBytes, takeIn } from './encode-publication.ts';
-import { TailMemory } from './tail-memory.ts';
 
 const LIMIT = 100;
 const NOW = 1_795_416_898_073;
@@ -30,7 +29,7 @@ describe('takeIn', () => {
     ['what is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), 'unreadable'],
     ['a character cut in two', Buffer.from('é').subarray(0, 1), 'unreadable'],
   ] as const)('drops %s', (_what, payload, reason) => {
-    expect(takeIn('a', plain(Buffer.from(payload)), LIMIT, new TailMemory())).toEqual({
+    expect(takeIn('a', plain(Buffer.from(payload)), LIMIT)).toEqual({
       ok: false,
       reason,
     });
@@ -40,12 +39,12 @@ describe('takeIn', () => {
     ['JSON', '1'.repeat(LIMIT)],
     ['text', 'x'.repeat(LIMIT - 2)],
   ])('passes on %s that is exactly as large as the limit', (_what, payload) => {
-    expect(takeIn('a', plain(Buffer.from(payload)), LIMIT, new TailMemory()).ok).toBe(true);
+    expect(takeIn('a', plain(Buffer.from(payload)), LIMIT).ok).toBe(true);
   });
 
   it('keeps no part of the payload’s memory', () => {
     const payload = Buffer.from('{"price":1}');
-    const frame = takeIn('a', plain(payload), LIMIT, new TailMemory());
+    const frame = takeIn('a', plain(payload), LIMIT);
     payload.fill('!');
     expect(frame.ok && textOf(frame.publication.body)).toContain('"data":{"price":1}}');
   });
@@ -58,7 +57,7 @@ describe('takeIn', () => {
     );
     fc.assert(
       fc.property(bytes, (payload) => {
-        const intake = takeIn('a', plain(Buffer.from(payload)), 10_000, new TailMemory());
+        const intake = takeIn('a', plain(Buffer.from(payload)), 10_000);
         if (!intake.ok) return;
         const frame = JSON.parse(`{"seq":1${textOf(intake.publication.body)}`);
         expect(Object.keys(frame)).toEqual(['seq', 'channel', 'ts', 'data']);
@@ -72,13 +71,13 @@ describe('takeIn', () => {
     const longestName = 'x'.repeat(128);
     const publishedAt = Number.MAX_SAFE_INTEGER;
     const message = { offset: publishedAt, publishedAt, payload: Buffer.alloc(LIMIT, '1') };
-    const intake = takeIn(longestName, message, LIMIT, new TailMemory());
+    const intake = takeIn(longestName, message, LIMIT);
     expect(intake.ok && intake.publication.body.length).toBeLessThanOrEqual(maxBodyBytes(LIMIT));
   });
 });
 
 function frameOf(payload: string): string {
-  const intake = takeIn('a', plain(Buffer.from(payload)), LIMIT, new TailMemory());
+  const intake = takeIn('a', plain(Buffer.from(payload)), LIMIT);
   if (!intake.ok) throw new Error(intake.reason);
   expect(intake.publication).toMatchObject({ channel: 'a', publishedAt: NOW });
   return `{"seq":1${textOf(intake.publication.body)}`;

@@ -4,7 +4,6 @@ import {
   measurePayload,
   type UndeliverableReason,
 } from '@tradewind/protocol';
-import type { TailMemory } from './tail-memory.ts';
 
 /** Why a payload is not passed on. */
 export type DropReason = UndeliverableReason;
@@ -12,6 +11,14 @@ export type DropReason = UndeliverableReason;
 export type Intake =
   | { readonly ok: true; readonly publication: Publication }
   | { readonly ok: false; readonly reason: DropReason };
+
+/**
+ * The size of the blocks that Node shares out for small buffers (`Buffer.poolSize`), and with them for the bodies of publications, in
+ * bytes. Bodies with blocks of their own lie far apart, where each client that is sent one waits for memory, and the
+ * collector keeps account of each. But a body that a stalled client still waits for keeps all of its block: at most this times
+ * the slots of its queue, and no block is older than the longest lag.
+ */
+export const BODY_BLOCK_BYTES = 16 * 1024;
 
 /** A message of a channel without its header. */
 export interface Message {
@@ -28,13 +35,11 @@ export interface Message {
  * payload can reach outside the envelope's `data`: see {@link checkPayload}.
  *
  * @param maxPublicationBytes the largest payload that is passed on.
- * @param memory where its body is put.
  */
 export function takeIn(
   channel: string,
   { offset, publishedAt, payload }: Message,
   maxPublicationBytes: number,
-  memory: TailMemory,
 ): Intake {
   const measured = measurePayload(payload, maxPublicationBytes);
   if (measured.kind === 'too_large' || measured.kind === 'unreadable') {
@@ -45,7 +50,7 @@ export function takeIn(
     offset === 0 ? undefined : offset,
     publishedAt,
     measured.json,
-    memory.take,
+    Buffer.allocUnsafe,
   );
   return { ok: true, publication: { channel, offset, body, publishedAt } };
 }

@@ -5,7 +5,6 @@ import { type Limited, LimitGuard } from '../limits.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { type ChannelEvents, type ChannelSetting, HubChannel } from './channel.ts';
 import { type Archive, Recovery, type RecoveryEvents, type RecoverySettings } from './recovery.ts';
-import { TailMemory } from './tail-memory.ts';
 import { UnusedChannels } from './unused-channels.ts';
 
 /** The hub's link to Redis: `RedisSubscriber` is one. */
@@ -113,7 +112,6 @@ export class Hub {
         page: limits.maxHistory,
       },
       maxPublicationBytes: limits.maxPublicationBytes,
-      tails: new TailMemory(),
       acknowledgements: new Acknowledgements((name, listener) => this.#isListening(name, listener)),
       events,
     };
