@@ -1,4 +1,4 @@
-import { countOf, type Loss, PublicationLog } from '@tradewind/fanout';
+import { countOf, Excerpt, type Loss, PublicationLog, ReplayMemory } from '@tradewind/fanout';
 import { encodeServerMessage, type Gap } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -226,6 +226,32 @@ describe('Connection: a window of what is written and not read', () => {
     webSocket.emit('pong', webSocket.marks[2]);
     await callbacks();
     expect(webSocket.pings, 'more was written').toBeGreaterThan(3);
+  });
+
+  it.each([
+    [
+      'holds up replays after 8 s, though it reads all the time',
+      2_000,
+      [...Array(7).fill(false), true],
+    ],
+    ['control: not with what it has read by then', 100, Array(8).fill(false)],
+  ])('%s', async (_, publications, expected) => {
+    const { connection, passSecond, webSocket } = createTestConnection({ isWindowed: true });
+    const excerpt = new Excerpt('a', new ReplayMemory(Number.POSITIVE_INFINITY, () => {}));
+    const data = 'x'.repeat(4_000);
+    for (let offset = 1; offset <= publications; offset += 1) {
+      excerpt.append(publicationOf('a', data, offset));
+    }
+    connection.replay(excerpt.replayFrom(1));
+    const held: boolean[] = [];
+    while (held.length < expected.length) {
+      await callbacks();
+      webSocket.emit('pong', webSocket.marks.at(-1) ?? Buffer.alloc(0));
+      await callbacks();
+      passSecond();
+      held.push(connection.holdsUpReplays);
+    }
+    expect(held).toEqual(expected);
   });
 
   it('is slow when it does not answer, as with a kernel that takes nothing', async () => {

@@ -67,6 +67,13 @@ const GAPS_A_STEP = 32;
 /** A socket that takes nothing for so long is stalled, rather than slow: packets are resent in less. */
 const STALLED_BEATS = 3 * BEATS_PER_SECOND;
 
+/**
+ * So long a client may take for what it was promised while others wait for room, however slowly it reads: one that trickles
+ * would otherwise keep them waiting until they do without. They wait for ten seconds (`Subscriptions`), and there must be room
+ * before that. One that is closed for it goes on from what it has had.
+ */
+const PROMISE_BEATS = 8 * BEATS_PER_SECOND;
+
 /** How often a client whose socket is blocked is looked at. */
 const BLOCKED_LOOK_BEATS = BEATS_PER_SECOND;
 
@@ -119,6 +126,8 @@ export class Connection implements Subscriber, Dated {
   readonly #openedAt: number;
   /** Since when its socket has not taken what it holds. */
   #blockedSince = UNBLOCKED;
+  /** Since when, without a pause, it has been promised something; counts while it is. */
+  #promisedSince = 0;
   #reason: CloseReason | undefined;
 
   constructor(parts: ConnectionParts) {
@@ -158,11 +167,16 @@ export class Connection implements Subscriber, Dated {
     return this.#state === 'open';
   }
 
-  /** Whether it has read nothing for some seconds of what it was promised. */
+  /**
+   * Whether it has read nothing of what it was promised for some seconds, or not all of it for several. Only a client whose
+   * socket takes no more is to blame.
+   */
   get holdsUpReplays(): boolean {
-    const stalledBeats =
-      this.#blockedSince === UNBLOCKED ? 0 : this.#time.beat - this.#blockedSince;
-    return stalledBeats >= STALLED_BEATS && this.outbox.isPromised;
+    if (this.#blockedSince === UNBLOCKED || !this.outbox.isPromised) return false;
+    const { beat } = this.#time;
+    return (
+      beat - this.#blockedSince >= STALLED_BEATS || beat - this.#promisedSince >= PROMISE_BEATS
+    );
   }
 
   /** The beat at which it was opened. */
@@ -208,6 +222,7 @@ export class Connection implements Subscriber, Dated {
   /** Promises publications of the past; they are written behind all that waits. Not to be called in a flush. */
   replay(replay: Replay): void {
     if (this.#state !== 'open') return;
+    if (!this.outbox.isPromised) this.#promisedSince = this.#time.beat;
     this.outbox.replay(replay);
     // What finds room in its queue at once need not be held for it, and does not put it behind.
     this.#catchUp();

@@ -39,7 +39,7 @@ export type RecoveryOutcome = 'recovered' | ErrorCode;
 
 /**
  * How long a subscription waits for room for its replay, or for its turn to be asked about, in seconds.
- * Clients that hold what they were promised, and read nothing, are gone before that; see `FanOut`.
+ * Clients that hold what they were promised for so long, or read nothing, are gone before that; see `FanOut`.
  */
 const PATIENCE_SECONDS = 10;
 
