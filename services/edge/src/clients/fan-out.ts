@@ -395,7 +395,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
     if (this.#tending !== undefined || this.#isStopped) return;
     const until = endOfBudget();
     const goesOn =
-      this.#notices.tellSome(until) || this.#due.serveSome(this.#time.beat, this.#serve, until);
+      this.#notices.tellSome(until) ||
+      this.#subscriptions.serveWaiting(until) ||
+      this.#due.serveSome(this.#time.beat, this.#serve, until);
     if (!goesOn) return;
     this.#tending = setImmediate(() => {
       this.#tending = undefined;

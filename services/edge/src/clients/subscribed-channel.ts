@@ -79,8 +79,13 @@ export class LocalChannel {
     }
   }
 
-  /** A second has passed in which those who wait were kept waiting. */
-  delay(): void {
-    for (const each of this.waiting.values()) each.delayedSeconds += 1;
+  /** A second has passed in which those who wait were kept waiting. Returns for how many seconds the first of them was. */
+  delay(): number {
+    let longest = 0;
+    for (const each of this.waiting.values()) {
+      each.delayedSeconds += 1;
+      longest = Math.max(longest, each.delayedSeconds);
+    }
+    return longest;
   }
 }

@@ -344,9 +344,6 @@ describe('Subscriptions: ending', () => {
 });
 
 describe('Subscriptions: replay', () => {
-  const EPOCH = 'k3x9';
-  const position = { epoch: EPOCH, offset: 100 };
-
   /** What a client was sent, in short: answers by their ids, publications by their offsets. */
   function story({ sink }: TestConnection): unknown[] {
     return sink.frames
@@ -498,26 +495,43 @@ describe('Subscriptions: replay', () => {
     });
   });
 
-  it('keeps nobody waiting for room for longer than ten seconds', () => {
-    const { resume, unsubscribe, subscriptions, upstream, other, log } = setUp({}, 2_000);
-    const client = createTestConnection({ log, limits: { ...LIMITS, slots: 1 } });
-    client.sink.stalled = true;
-    client.connection.send({ type: 'pong', serverTime: 0 });
-    const held = { epoch: EPOCH, offset: 97 };
-    const big = publicationsOf('a', 98, 100).map((one) => ({ ...one, body: Buffer.alloc(70) }));
-    for (const name of ['a', 'b', 'c']) {
-      const channels = [{ channel: name, since: held, history: undefined }];
-      subscriptions.subscribe(client.connection, { ...request(name, []), channels }, 0);
-      upstream.acknowledge([name], position);
-      if (upstream.questions.has(name)) upstream.answer(name, EPOCH, big);
+  it.each([
+    ['of one channel', () => 'd'],
+    ['of many channels', (n: number) => `d${n}`],
+  ])('serves some in a turn of those that have waited for too long, %s', (_, nameOf) => {
+    const { resume, subscriptions, upstream, log } = setUpFull();
+    const waiting = Array.from({ length: 100 }, () => createTestConnection({ log }));
+    for (const [n, client] of waiting.entries()) {
+      resume(client, 1, { epoch: EPOCH, offset: 97 }, nameOf(n));
     }
+    for (const name of new Set(waiting.map((_client, n) => nameOf(n)))) {
+      upstream.acknowledge([name], position);
+    }
+    for (let seconds = 1; seconds <= 10; seconds += 1) subscriptions.tick();
+    const served = () => waiting.filter((client) => client.sent().length > 0).length;
+    expect(served(), 'none by the tick itself').toBe(0);
+    expect(subscriptions.serveWaiting(ONE_A_TURN)).toBe(true);
+    expect(served()).toBe(1);
+    expect(subscriptions.serveWaiting(ONE_A_TURN)).toBe(true);
+    expect(served()).toBe(2);
+    expect(subscriptions.serveWaiting(Number.POSITIVE_INFINITY)).toBe(false);
+    expect(served(), 'control: in a turn that has time for all').toBe(100);
+  });
+
+  it('keeps nobody waiting for room for longer than ten seconds', () => {
+    const { resume, unsubscribe, subscriptions, upstream, other, log } = setUpFull();
+    const held = { epoch: EPOCH, offset: 97 };
     expect(subscriptions.waitsForRoom, 'nobody waits yet').toBe(false);
     resume(other, 1, held, 'd');
     upstream.acknowledge(['d'], position);
     expect(subscriptions.waitsForRoom).toBe(true);
-    for (let seconds = 1; seconds < 10; seconds += 1) subscriptions.tick();
+    const passSecond = () => {
+      subscriptions.tick();
+      while (subscriptions.serveWaiting(ONE_A_TURN));
+    };
+    for (let seconds = 1; seconds < 10; seconds += 1) passSecond();
     expect(other.sent()).toEqual([]);
-    subscriptions.tick();
+    passSecond();
     const outcome = { recovered: false, reason: 'unavailable', replayed: 0 };
     expect(other.sent()).toMatchObject([{ channels: [outcome] }]);
     expect(subscriptions.waitsForRoom).toBe(false);
@@ -543,6 +557,12 @@ describe('Subscriptions: replay', () => {
 });
 
 const PLENTY = { perSecond: 1, burst: 1_000_000_000 };
+
+const EPOCH = 'k3x9';
+const position = { epoch: EPOCH, offset: 100 };
+
+/** A turn that has no time left. */
+const ONE_A_TURN = Number.NEGATIVE_INFINITY;
 
 function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000, enforcesRates = true) {
   const log = new PublicationLog(bytes);
@@ -584,6 +604,24 @@ function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000, enfo
       subscriptions.unsubscribe(client.connection, { type: 'unsubscribe', id, channels });
     },
   };
+}
+
+/** The same when a client that reads nothing keeps all the room for replays. */
+function setUpFull() {
+  const all = setUp({}, 2_000);
+  const { subscriptions, upstream, log } = all;
+  const client = createTestConnection({ log, limits: { ...LIMITS, slots: 1 } });
+  client.sink.stalled = true;
+  client.connection.send({ type: 'pong', serverTime: 0 });
+  const since = { epoch: EPOCH, offset: 97 };
+  const big = publicationsOf('a', 98, 100).map((one) => ({ ...one, body: Buffer.alloc(70) }));
+  for (const name of ['a', 'b', 'c']) {
+    const channels = [{ channel: name, since, history: undefined }];
+    subscriptions.subscribe(client.connection, { ...request(name, []), channels }, 0);
+    upstream.acknowledge([name], position);
+    if (upstream.questions.has(name)) upstream.answer(name, EPOCH, big);
+  }
+  return all;
 }
 
 function request(id: RequestId, names: readonly string[]): SubscribeRequest {

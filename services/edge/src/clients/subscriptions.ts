@@ -26,6 +26,7 @@ import { notRecovered, outcomeOf, planReplay } from './replay-plan.ts';
 import { ReplayQueue } from './replay-queue.ts';
 import { SubscribeAnswer } from './subscribe-reply.ts';
 import { LocalChannel, type WaitingAnswer, waitingAnswer } from './subscribed-channel.ts';
+import { endOfBudget } from './turn-budget.ts';
 
 /** A connection that now has a channel, and what it is to be told and replayed of it. */
 interface Joined {
@@ -73,6 +74,8 @@ export class Subscriptions {
   readonly #channels = new Map<string, LocalChannel>();
   readonly #queue: ReplayQueue;
   readonly #bounds = new HistoryBounds();
+  /** Channels that someone has been kept waiting for too long. */
+  readonly #late = new Set<LocalChannel>();
   readonly #waitingFor = new Map<Connection, Set<LocalChannel>>();
   /** Whether the source can be reached: while it cannot, nothing new is confirmed. */
   available = false;
@@ -99,7 +102,7 @@ export class Subscriptions {
     this.#recovered = recovered;
     this.#guard = guard;
     this.#charges = new ReplayCharges(limits.replayRate, guard, clock);
-    this.#queue = new ReplayQueue(log.maxBytes, () => this.#resume());
+    this.#queue = new ReplayQueue(log.maxBytes, () => void this.#resume(endOfBudget()));
   }
 
   /** Whether a subscription waits because of what clients were promised and have not read. */
@@ -165,14 +168,26 @@ export class Subscriptions {
     settle(joined);
   }
 
-  /** A second has passed: who has been kept waiting for too long does without a replay. */
+  /** A second has passed: {@link serveWaiting} sees to those who have been kept waiting for too long. */
   tick(): void {
-    const joined: Joined[] = [];
     for (const channel of this.#queue.delayed) {
-      channel.delay();
-      this.#joinWaiting(channel, joined);
+      if (channel.delay() >= PATIENCE_SECONDS) this.#late.add(channel);
     }
-    settle(joined);
+  }
+
+  /**
+   * Who has been kept waiting for too long does without a replay; others go on where there is room again. Some in a turn.
+   *
+   * @param until ms on the monotonic clock, after which nobody else is served.
+   * @returns whether someone may be left.
+   */
+  serveWaiting(until: number): boolean {
+    for (const channel of this.#late) {
+      if (this.#serveSome(channel, until)) return true;
+      this.#late.delete(channel);
+      if (performance.now() >= until) return true;
+    }
+    return this.#resume(until);
   }
 
   /** The hub has answered what was asked about a channel's past. */
@@ -263,26 +278,46 @@ export class Subscriptions {
     }
   }
 
-  /** Lets those who wait have the channel, as far as that is possible now, and asks for the others. */
-  #joinWaiting(channel: LocalChannel, joined: Joined[]): void {
+  /**
+   * Lets those who wait have the channel, as far as that is possible now, and asks for the others.
+   *
+   * @param until ms on the monotonic clock, after which the rest goes on waiting for its turn. To be given only where the hub
+   *   has answered nothing for them just now: what it has answered is at hand until all have had it.
+   * @returns whether someone is left.
+   */
+  #joinWaiting(channel: LocalChannel, joined: Joined[], until = Number.POSITIVE_INFINITY): boolean {
     this.#queue.remove(channel);
     const offsets: number[] = [];
-    for (const [connection, waiting] of this.#takeWaiting(channel)) {
-      const from = this.#join(connection, channel, waiting, joined);
+    const waiting = [...channel.waiting];
+    let taken = 0;
+    for (const [connection, one] of waiting) {
+      if (taken > 0 && performance.now() >= until) break;
+      taken += 1;
+      channel.waiting.delete(connection);
+      this.#stopWaiting(connection, channel);
+      const from = this.#join(connection, channel, one, joined);
       if (from !== undefined) offsets.push(from);
     }
     channel.history.forgetAnswer();
     if (offsets.length > 0) this.#ask(channel, Math.min(...offsets));
+    if (taken < waiting.length) this.#queue.delay(channel);
     this.#releaseIfUnwanted(channel.name);
+    return taken < waiting.length;
   }
 
-  /** There is room again for replays, or a turn for a question. */
-  #resume(): void {
+  #serveSome(channel: LocalChannel, until: number): boolean {
+    const joined: Joined[] = [];
+    const isLeft = this.#joinWaiting(channel, joined, until);
+    settle(joined);
+    return isLeft;
+  }
+
+  /** There is room again for replays, or a turn for a question. Returns whether there is more of it than time. */
+  #resume(until: number): boolean {
     for (let next = this.#queue.next(); next !== undefined; next = this.#queue.next()) {
-      const joined: Joined[] = [];
-      this.#joinWaiting(next, joined);
-      settle(joined);
+      if (this.#serveSome(next, until) || performance.now() >= until) return true;
     }
+    return false;
   }
 
   /**
@@ -420,6 +455,7 @@ export class Subscriptions {
 
   #forget(channel: LocalChannel): void {
     this.#channels.delete(channel.name);
+    this.#late.delete(channel);
     this.#queue.remove(channel);
     this.#endQuestion(channel, undefined);
   }
