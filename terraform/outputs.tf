@@ -29,11 +29,13 @@ output "edge_target_size" {
 }
 
 output "how_to_check" {
-  description = "Whether each node answers /readyz, as the balancers' health checks ask; and a test of the whole way, from publisher to client. An internal ingest is reached from its network only."
+  description = "Whether each node answers /readyz, as the balancers' health checks ask; and a test of the whole way, from publisher to client. An internal ingest is reached through a tunnel to an edge, which stays open meanwhile; without SSH by Identity-Aware Proxy only from its network."
   value = join("\n", concat(
     ["gcloud compute backend-services get-health ${coalesce(module.edge_balancer.backend_service, "-")} --global --project ${var.project_id}"],
     [for ingest in var.ingest[*] : "gcloud compute backend-services get-health ${var.name}-ingest ${local.is_internal ? "--region ${var.region}" : "--global"} --project ${var.project_id}"],
-    [for ingest in var.ingest[*] : "npm run smoke -- wss://${local.edge_host}/ws --ingest ${local.ingest_url} --token-file FILE --nodes ${var.edge_count}"],
+    # Through an edge to the address within the network, beside the test.
+    [for balancer in module.internal_balancer : "gcloud compute ssh EDGE_VM --zone ZONE --project ${var.project_id} --tunnel-through-iap -- -N -L 8081:${balancer.ip_address}:80" if var.network.iap_ssh],
+    [for ingest in var.ingest[*] : "npm run smoke -- wss://${local.edge_host}/ws --ingest ${local.is_internal && var.network.iap_ssh ? "http://127.0.0.1:8081" : local.ingest_url} --token-file FILE --nodes ${var.edge_count}"],
   ))
 }
 

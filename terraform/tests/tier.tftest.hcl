@@ -224,7 +224,8 @@ run "outputs" {
     condition = output.how_to_check == join("\n", [
       "gcloud compute backend-services get-health tradewind-edge --global --project a-project",
       "gcloud compute backend-services get-health tradewind-ingest --region europe-west1 --project a-project",
-      "npm run smoke -- wss://stream.example.com/ws --ingest http://10.20.0.9 --token-file FILE --nodes 2",
+      "gcloud compute ssh EDGE_VM --zone ZONE --project a-project --tunnel-through-iap -- -N -L 8081:10.20.0.9:80",
+      "npm run smoke -- wss://stream.example.com/ws --ingest http://127.0.0.1:8081 --token-file FILE --nodes 2",
     ])
     error_message = "says how to see that it works"
   }
