@@ -154,7 +154,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       await hold('a');
       await hold('b');
       under.publish('a');
-      feed.history('a', 1);
+      feed.readHistory('a', 1);
       const before = under.told.length;
       feed.drop('a');
       under.publish('a');
@@ -203,7 +203,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       await hold('a');
       under.publish('a', 2);
       await under.news();
-      expect(toldWithin(() => feed.history('a', 3))).toEqual([]);
+      expect(toldWithin(() => feed.readHistory('a', 3))).toEqual([]);
       expect(await under.news()).toEqual(['history a 3,4,5,6']);
       under.publish('a');
       expect(await under.news()).toEqual(['published a 7']);
@@ -212,7 +212,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     it('is answered with nothing that is newer than what was published on the feed before', async () => {
       await hold('a');
       under.publish('a');
-      feed.history('a', 1);
+      feed.readHistory('a', 1);
       under.publish('a', 2);
       let last = 4;
       for (const line of await under.news()) {
@@ -230,14 +230,14 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       await hold('a');
       under.publishBehindLost('a');
       await under.news();
-      feed.history('a', 3);
+      feed.readHistory('a', 3);
       expect(await under.news()).toEqual(['history a 3,4,trimmed 5-5,6']);
     });
 
     it('brings nothing when it is about the end, and comes behind all until there', async () => {
       await hold('a');
       under.publish('a', 2);
-      expect(toldWithin(() => feed.history('a', END_OF_CHANNEL))).toEqual([]);
+      expect(toldWithin(() => feed.readHistory('a', END_OF_CHANNEL))).toEqual([]);
       expect(await under.news()).toEqual(['published a 5', 'published a 6', 'history a ']);
     });
 
@@ -246,15 +246,15 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       await under.news();
       under.confirm('a');
       await under.news();
-      expect(toldWithin(() => feed.history('a', 1))).toEqual([]);
+      expect(toldWithin(() => feed.readHistory('a', 1))).toEqual([]);
       expect(await under.news()).toEqual(['history a unavailable']);
     });
 
     it('may be followed by another', async () => {
       await hold('a');
-      feed.history('a', 3);
+      feed.readHistory('a', 3);
       expect(await under.news()).toEqual(['history a 3,4']);
-      feed.history('a', 4);
+      feed.readHistory('a', 4);
       expect(await under.news()).toEqual(['history a 4']);
     });
   });
@@ -288,10 +288,10 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
 
     it('answers each question about the end, with a code', async () => {
       await hold('a');
-      feed.history('a', END_OF_CHANNEL);
+      feed.readHistory('a', END_OF_CHANNEL);
       under.cutOff();
       expect(await under.news()).toContain('history a unavailable');
-      feed.history('a', END_OF_CHANNEL);
+      feed.readHistory('a', END_OF_CHANNEL);
       expect(await under.news()).toEqual(['history a unavailable']);
     });
   });

@@ -1,102 +1,103 @@
 import type { Hole, Publication } from '@tradewind/fanout';
 import type { ErrorCode, GapReason, Position } from '@tradewind/protocol';
 
-/** A channel that the hub is now subscribed to in Redis. */
+/** A channel that the hub has subscribed to in Redis. */
 export interface Acknowledgement {
   readonly channel: string;
-  /** The node's small number for the channel, the same as long as someone on the node holds it. */
+  /** The node's small number for the channel. It stays the same while any worker of the node wants the channel. */
   readonly ref: number;
-  /** Where the channel stands: what follows on the feed is newer. Absent while it has no history. */
+  /** The channel's latest publication; the feed continues after it. Absent while the channel has no history. */
   readonly position?: Position;
 }
 
 /** Publications of a channel that will not arrive. */
 export interface GapNotice {
   readonly channel: string;
-  /** With `from` and `to`: the exact offsets, both inclusive. Absent for plain publications. */
+  /** `epoch`, `from` and `to` name the exact offsets, both inclusive. All three are absent for plain publications. */
   readonly epoch?: string;
   readonly from?: number;
   readonly to?: number;
-  /** How many; absent when nobody can know. */
+  /** The number of lost publications; absent when nobody can know it. */
   readonly lost?: number;
   readonly reason: GapReason;
 }
 
-/** A channel begins a new epoch: what was before it cannot be continued. */
+/** A channel begins a new epoch. No position of an earlier epoch can be continued. */
 export interface ResyncNotice extends Position {
   readonly channel: string;
 }
 
-/** Publications of a channel that were asked for with {@link Feed.history}. */
+/** The answer to {@link Feed.readHistory}. */
 export interface HistoryAnswer {
   readonly channel: string;
   readonly epoch: string;
   /**
-   * In ascending order of offsets, and none newer than what was published on the feed before. Begins later
-   * than asked for where Redis holds no more.
+   * In ascending order of offsets. None is newer than the latest publication on the feed. The first one is later than
+   * requested if Redis has trimmed those before it.
    */
   readonly publications: readonly Publication[];
   /**
-   * What nobody can have of it, also in ascending order: together with the publications, all offsets from
-   * the first to the last.
+   * Offsets that nobody can deliver, in ascending order. Publications and gaps together cover every offset from the
+   * first to the last.
    */
   readonly gaps: readonly Hole[];
-  /** Why there are none: the history could not be read. */
+  /** Why the history could not be read. Then there are no publications and no gaps. */
   readonly code?: ErrorCode;
   /**
-   * What was asked for is more than is replayed of one channel. From this offset on it is not, or was not when it was
-   * asked for; what there is from there on is in the answer.
+   * Set when the request asked for more than one channel may replay. The publications from this offset on did fit when
+   * the history was read; the answer holds those of them that still exist.
    */
   readonly tooLongBefore?: number;
 }
 
-/** An answer that brings nothing. */
+/** An answer without publications and gaps. */
 export function nothingOf(channel: string, epoch: string): HistoryAnswer {
   return { channel, epoch, publications: [], gaps: [] };
 }
 
-/** Instead of an offset: nothing is wanted but certainty about where the channel ends now. */
+/** Pass instead of an offset to ask only for the channel's current end. */
 export const END_OF_CHANNEL = Number.POSITIVE_INFINITY;
 
 /**
- * What a fan-out worker asks of upstream. It is all that it knows of Redis.
+ * What a fan-out worker asks of the hub. The worker knows nothing else of Redis.
  *
- * Answers never arrive before the call that asked for them has returned.
+ * No answer arrives before the call that asked for it has returned.
  */
 export interface Feed {
   /**
-   * Says that someone here wants the channel. It is answered by `acknowledged` or `refused`.
+   * Declares that a client of this worker wants the channel. The answer is `onAcknowledged` or `onRefused`.
    * A channel may be declared again only after it was refused or dropped.
    *
-   * @param others how many channels the client that asks for it holds already: see `UnusedChannels`.
+   * @param others the number of channels that the asking client already holds; see `UnusedChannels`.
    */
   declare(channel: string, others?: number): void;
-  /** Says that nobody here wants the channel any more. Nothing further arrives for it. */
+  /** Says that no client of this worker wants the channel any more. Nothing further arrives for it. */
   drop(channel: string): void;
   /**
-   * Asks for the channel's publications from this offset on, up to the present one; or, with
-   * {@link END_OF_CHANNEL}, whether the channel has come further, or to another epoch, than the node knew:
-   * the answer is empty, and follows whatever the node did not know. To be called only while the channel
-   * is acknowledged; answered once, by `history`, unless the channel is dropped or refused before: with a
-   * code where the node knows no position, or is cut off. One answer is to be awaited at a time.
+   * Reads the channel's publications from this offset up to the latest one. With {@link END_OF_CHANNEL} it asks instead
+   * whether the channel has gone further than the node knew: the feed first brings what the node did not know, and then an
+   * empty answer.
+   *
+   * The channel must be acknowledged, and only one answer per channel may be outstanding. `onHistory` answers once, unless
+   * the channel is dropped or refused before. The answer carries a code if the node knows no position or is cut off.
    */
-  history(channel: string, from: number): void;
+  readHistory(channel: string, from: number): void;
 }
 
 /**
- * What a fan-out worker is told by upstream. The order of the calls is the order of events: what
- * follows a channel's `acknowledged` belongs to it, and a `gap` precedes the next publication.
+ * What the hub tells a fan-out worker. The order of the calls is the order of events: what follows a channel's
+ * `onAcknowledged` belongs to that declaration, and `onGap` precedes the next publication.
  */
 export interface FeedListener {
-  /** These channels flow from here on. */
-  acknowledged(acknowledgements: readonly Acknowledgement[]): void;
-  /** These channels do not flow, or no longer do. They count as dropped. */
-  refused(channels: readonly string[], code: ErrorCode): void;
-  published(publication: Publication): void;
-  gap(notice: GapNotice): void;
-  resync(notice: ResyncNotice): void;
-  history(answer: HistoryAnswer): void;
-  /** The node is cut off from its source since then (ms since the Unix epoch). */
-  degraded(since: number): void;
-  restored(): void;
+  /** The publications of these channels arrive from here on. */
+  onAcknowledged(acknowledgements: readonly Acknowledgement[]): void;
+  /** Publications of these channels do not arrive, or no longer do. The channels count as dropped. */
+  onRefused(channels: readonly string[], code: ErrorCode): void;
+  onPublication(publication: Publication): void;
+  onGap(notice: GapNotice): void;
+  onResync(notice: ResyncNotice): void;
+  onHistory(answer: HistoryAnswer): void;
+  /** The node has been cut off from Redis since then (ms since the Unix epoch). */
+  onDegraded(since: number): void;
+  onRestored(): void;
 }

@@ -50,7 +50,7 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
       const client = await server.client(['a']);
       server.upstream.publish('a', 'x'.repeat(1_000));
       // Nobody is in the index as long as all who want the channel wait for its past.
-      server.upstream.listener.published(publicationOf('b', 'x'.repeat(1_000)));
+      server.upstream.listener.onPublication(publicationOf('b', 'x'.repeat(1_000)));
       await until(() => client.publications.length === 1, 'the publication');
       const told = mark.mock.calls.map(([, bytes, isQueued]) => [bytes > 1_000, isQueued]);
       expect(told).toEqual([
@@ -180,11 +180,11 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
   it('tells everyone that the node is cut off, later clients too, and that it is back', async () => {
     await using server = await FanOutServer.start();
     const early = await server.client(['a']);
-    server.upstream.listener.degraded(1_234);
+    server.upstream.listener.onDegraded(1_234);
     const late = await server.client();
     await until(() => late.controls('degraded').length > 0, 'the news for the later client');
     server.upstream.gap({ channel: 'a', reason: 'link' });
-    server.upstream.listener.restored();
+    server.upstream.listener.onRestored();
     server.upstream.publish('a', 'after');
     await until(() => early.publications.length > 0, 'the publication');
     await until(() => late.controls('restored').length > 0, 'restored');

@@ -249,7 +249,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   // What upstream tells.
 
-  published(publication: Publication): void {
+  onPublication(publication: Publication): void {
     const refusedBefore = this.#round.refused;
     const now = performance.now();
     this.#log.append(publication);
@@ -271,15 +271,15 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#flushRound.mark(publication.publishedAt, publication.body.length, queued > 0);
   }
 
-  acknowledged(acknowledgements: readonly Acknowledgement[]): void {
+  onAcknowledged(acknowledgements: readonly Acknowledgement[]): void {
     this.#subscriptions.acknowledge(acknowledgements);
   }
 
-  refused(channels: readonly string[], code: ErrorCode): void {
+  onRefused(channels: readonly string[], code: ErrorCode): void {
     this.#subscriptions.refuse(channels, code);
   }
 
-  gap(notice: GapNotice): void {
+  onGap(notice: GapNotice): void {
     const { channel, lost, from, to } = notice;
     const gap: Gap = { type: 'gap', ...notice };
     const subscribers = this.index.get(channel);
@@ -292,7 +292,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     for (const connection of subscribers) connection.tell(noticeIn(connection.format));
   }
 
-  resync(notice: ResyncNotice): void {
+  onResync(notice: ResyncNotice): void {
     const { channel } = notice;
     const epoch = this.#subscriptions.resync(notice);
     const subscribers = this.index.get(channel);
@@ -304,17 +304,17 @@ export class FanOut implements FeedListener, ConnectionOwner {
     for (const connection of subscribers) connection.tell(noticeIn(connection.format));
   }
 
-  history(answer: HistoryAnswer): void {
+  onHistory(answer: HistoryAnswer): void {
     this.#subscriptions.answerHistory(answer);
   }
 
-  degraded(since: number): void {
+  onDegraded(since: number): void {
     this.#subscriptions.available = false;
     this.#notices.degraded(since);
     this.#tend();
   }
 
-  restored(): void {
+  onRestored(): void {
     this.#subscriptions.available = true;
     this.#notices.restored();
     this.#tend();

@@ -13,7 +13,7 @@ export type ReplayPlan =
       /** How many of the latest offsets: their publications, and the gaps between them, are all held here. */
       readonly offsets: number;
     }
-  /** The node has to be asked for publications from this offset on; see `Feed.history`. */
+  /** The node has to be asked for publications from this offset on; see `Feed.readHistory`. */
   | { readonly kind: 'ask'; readonly from: number };
 
 /** What was asked of the node for a client since its request came. */

@@ -44,7 +44,7 @@ export class LocalChannel {
     this.history = new ChannelHistory(name, log, memory, bounds);
   }
 
-  /** From where on the hub is asked for the channel's past; undefined while it is not. See `Feed.history`. */
+  /** From where on the hub is asked for the channel's past; undefined while it is not. See `Feed.readHistory`. */
   get asking(): number | undefined {
     return this.#asking;
   }

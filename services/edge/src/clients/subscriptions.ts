@@ -383,7 +383,7 @@ export class Subscriptions {
       this.#queue.questionPut();
     }
     channel.ask(from);
-    this.#feed.history(channel.name, from);
+    this.#feed.readHistory(channel.name, from);
   }
 
   /** @param bytes what the answer brings; undefined if there is none. */

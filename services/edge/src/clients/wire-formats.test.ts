@@ -118,14 +118,14 @@ describe('two formats on one node', () => {
     const before = clients.map((client) => client.received().length);
     const { listener } = server.upstream;
     server.upstream.publish('a', { price: '1.10' });
-    listener.gap({ channel: 'a', reason: 'link' });
-    listener.resync({ channel: 'a', epoch: 'next', offset: 0 });
+    listener.onGap({ channel: 'a', reason: 'link' });
+    listener.onResync({ channel: 'a', epoch: 'next', offset: 0 });
     const told = () => clients.map((client, i) => client.received().slice(before[i]));
     const allAreTold = (state: string) => () => told().every((texts) => texts.includes(state));
     // Clients are told some in a turn: on a busy core not all in the first one.
-    listener.degraded(1);
+    listener.onDegraded(1);
     await until(allAreTold('degraded'), 'degraded');
-    listener.restored();
+    listener.onRestored();
     await until(allAreTold('restored'), 'restored');
     const lastNumbers = [1 + 10 + 19 + 28, 10 + 19 + 28, 19 + 28, 28];
     expect(told()).toEqual(

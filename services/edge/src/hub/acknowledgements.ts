@@ -28,6 +28,6 @@ export class Acknowledgements {
       list.push(acknowledgement);
     }
     this.#untold = [];
-    for (const [listener, list] of lists) listener.acknowledged(list);
+    for (const [listener, list] of lists) listener.onAcknowledged(list);
   }
 }

@@ -159,7 +159,7 @@ export class HubChannel implements SequenceOutput {
     if (this.listeners.size === 0) return;
     const intake = takeIn(this.name, arrival, maxPublicationBytes);
     if (intake.ok) {
-      for (const listener of this.listeners) listener.published(intake.publication);
+      for (const listener of this.listeners) listener.onPublication(intake.publication);
       return;
     }
     events.dropped(this.name, intake.reason);
@@ -172,7 +172,7 @@ export class HubChannel implements SequenceOutput {
     this.#setting.acknowledgements.tell();
     const { epoch } = this.sequence;
     const notice = { channel: this.name, epoch, from, to, lost, reason };
-    for (const listener of this.listeners) listener.gap(notice);
+    for (const listener of this.listeners) listener.onGap(notice);
   }
 
   lostPlain(lost?: number): void {
@@ -180,7 +180,7 @@ export class HubChannel implements SequenceOutput {
     this.#setting.acknowledgements.tell();
     const count = lost === undefined ? {} : { lost };
     for (const listener of this.listeners) {
-      listener.gap({ channel: this.name, ...count, reason: 'link' });
+      listener.onGap({ channel: this.name, ...count, reason: 'link' });
     }
   }
 
@@ -189,7 +189,7 @@ export class HubChannel implements SequenceOutput {
     this.requests.renew(position.offset);
     this.fillIns.renew(position.offset);
     this.#setting.acknowledgements.tell();
-    for (const listener of this.listeners) listener.resync({ channel: this.name, ...position });
+    for (const listener of this.listeners) listener.onResync({ channel: this.name, ...position });
   }
 
   rejected(fault: HeaderFault): void {
@@ -211,7 +211,7 @@ export class HubChannel implements SequenceOutput {
     this.#setting.acknowledgements.tell();
     const answer = nothingOf(this.name, this.sequence.epoch);
     for (const listener of listeners) {
-      listener.history(code === undefined ? answer : { ...answer, code });
+      listener.onHistory(code === undefined ? answer : { ...answer, code });
     }
   }
 }

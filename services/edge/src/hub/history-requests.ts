@@ -90,7 +90,7 @@ export class HistoryRequests {
       if (isSameEpoch && (request.from < from || request.until > end)) continue;
       this.#requests.delete(listener);
       const isTooLong = isSameEpoch && request.from < tooLongBefore;
-      listener.history(isTooLong ? { ...answer, tooLongBefore } : answer);
+      listener.onHistory(isTooLong ? { ...answer, tooLongBefore } : answer);
     }
   }
 
@@ -99,7 +99,7 @@ export class HistoryRequests {
     const listeners = [...this.#requests.keys()];
     this.#requests.clear();
     for (const listener of listeners) {
-      listener.history({ ...nothingOf(this.#channel, epoch), code });
+      listener.onHistory({ ...nothingOf(this.#channel, epoch), code });
     }
   }
 }

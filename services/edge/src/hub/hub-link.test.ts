@@ -204,7 +204,7 @@ describe('Hub: the link to Redis', () => {
     const { hub, source, worker } = createHub();
     const { feed, worker: told } = await worker();
     feed.declare('a');
-    told.refused = (channels) => {
+    told.onRefused = (channels) => {
       told.told.push(`refused ${channels.join()}`);
       if (told.told.length === 1) feed.declare('a');
     };

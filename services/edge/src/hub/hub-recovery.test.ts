@@ -91,7 +91,7 @@ describe('Hub: without the right to read where a channel stands', () => {
     hub.message('a', sequenced(5));
     hub.message('a', Buffer.from('"plain"'));
     hub.message('a', sequenced(6));
-    feed.history('a', END_OF_CHANNEL);
+    feed.readHistory('a', END_OF_CHANNEL);
     await answers();
     expect(told.news()).toEqual([
       ...['acknowledged a', 'published a 5', 'published a plain', 'published a 6'],
@@ -300,7 +300,7 @@ describe('Hub: many channels that recover', () => {
     };
     for (const name of names) {
       archive.positions.set(name, { epoch: 'E', offset: 5 });
-      feed.history(name, 1);
+      feed.readHistory(name, 1);
     }
     await answers();
     expect(resolves).toHaveLength(16);

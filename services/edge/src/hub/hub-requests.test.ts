@@ -41,7 +41,7 @@ describe('Hub: what workers ask of the past', () => {
     archive.logs.set('a', entries(5, 6));
     hub.message('a', sequenced(6));
     await answers();
-    feed.history('a', END_OF_CHANNEL);
+    feed.readHistory('a', END_OF_CHANNEL);
     await answers();
     expect(told.news()).toEqual(['published a 5', 'published a 6', 'history a ']);
   });
@@ -57,7 +57,7 @@ describe('Hub: what workers ask of the past', () => {
       ...[entry(1), entry(3), { ...entry(4), ...unreadable }, { ...entry(5), ...unreadable }],
       ...[{ ...entry(6), ...large }, entry(7), entry(9)],
     ]);
-    feed.history('a', 1);
+    feed.readHistory('a', 1);
     await answers();
     expect(told.news()).toEqual([
       'history a 1,trimmed 2-2,3,unreadable 4-5,too_large 6-6,7,trimmed 8-8,9,trimmed 10-11',
@@ -67,11 +67,11 @@ describe('Hub: what workers ask of the past', () => {
   it('begins with what is left, unless history shows that it reaches further back', async () => {
     const { archive, feed, told } = await live();
     archive.logs.set('a', [entry(1), entry(4)]);
-    feed.history('a', 2);
+    feed.readHistory('a', 2);
     await answers();
     expect(told.news()).toEqual(['history a trimmed 2-3,4']);
     archive.logs.set('a', [entry(4)]);
-    feed.history('a', 2);
+    feed.readHistory('a', 2);
     await answers();
     expect(told.news()).toEqual(['history a 4']);
   });
@@ -84,7 +84,7 @@ describe('Hub: what workers ask of the past', () => {
     hub.message('a', Buffer.from(`@1:F:1:${NOW + 1};"new"`));
     await answers();
     delete archive.faults.history;
-    feed.history('a', 3);
+    feed.readHistory('a', 3);
     for (let i = 0; i < 10; i += 1) await tick();
     expect(told.news()).toEqual(['resync a F 0', 'published a new', 'history a ']);
   });
@@ -98,28 +98,28 @@ describe('Hub: what workers ask of the past', () => {
       'a',
       Array.from({ length: 1_000 }, (_, i) => long(i + 1)),
     );
-    feed.history('a', END_OF_CHANNEL);
+    feed.readHistory('a', END_OF_CHANNEL);
     await answers();
     told.news();
     archive.bytesRead = 0;
-    feed.history('a', 1);
+    feed.readHistory('a', 1);
     await answers();
     const [answer] = told.news();
     expect(answer).toMatch(/^history a too long before 993 993,/);
     expect(archive.bytesRead, 'control: all of it is 90,000').toBeLessThan(9_000);
-    feed.history('a', 993);
+    feed.readHistory('a', 993);
     await answers();
     expect(told.news()).toEqual([answer?.replace('too long before 993 ', '')]);
   });
 
   it('is another question when it is put in the answer to one: it is read for anew', async () => {
     const { archive, feed, told } = await live();
-    const answered = told.history.bind(told);
-    told.history = (answer) => {
+    const answered = told.onHistory.bind(told);
+    told.onHistory = (answer) => {
       answered(answer);
-      if (told.told.length < 3) feed.history('a', 3);
+      if (told.told.length < 3) feed.readHistory('a', 3);
     };
-    feed.history('a', 1);
+    feed.readHistory('a', 1);
     await answers();
     expect(told.news()).toEqual(['history a 1,2,3,4', 'history a 3,4', 'history a 3,4']);
     expect(archive.calls.length).toBeGreaterThan(2);
@@ -129,10 +129,10 @@ describe('Hub: what workers ask of the past', () => {
     const { archive, feed, told, publish, hub, reported } = await live({
       historyReadRate: { perSecond: 1_000, burst: 1_000 },
     });
-    feed.history('a', 1);
+    feed.readHistory('a', 1);
     await answers();
     expect(told.news()).toEqual(['history a 1,2,3,4']);
-    feed.history('a', 1);
+    feed.readHistory('a', 1);
     await answers();
     expect(told.news(), 'it owes for what it read before').toEqual([]);
     expect(reported).toContain('limited history_reads true');
@@ -150,7 +150,7 @@ describe('Hub: what workers ask of the past', () => {
   it('is answered with a code when the budget is not enough for long', async () => {
     const { feed, told } = await live({ historyReadRate: { perSecond: 1, burst: 1_000 } });
     for (let i = 0; i < 2; i += 1) {
-      feed.history('a', 1);
+      feed.readHistory('a', 1);
       await answers();
     }
     vi.advanceTimersByTime(5_100);
@@ -170,10 +170,10 @@ describe('Hub: what workers ask of the past', () => {
     const read = archive.readHistory.bind(archive);
     archive.readHistory = (channel, ...rest) =>
       channel === 'a' ? read(channel, ...rest) : new Promise(() => undefined);
-    for (const name of others) feed.history(name, 1);
+    for (const name of others) feed.readHistory(name, 1);
     await answers();
     told.news();
-    feed.history('a', 1);
+    feed.readHistory('a', 1);
     vi.advanceTimersByTime(4_900);
     await answers();
     expect(told.news(), 'as many reads as may be are under way').toEqual([]);
@@ -188,7 +188,7 @@ describe('Hub: what workers ask of the past', () => {
     });
     archive.positions.set('a', { epoch: 'E', offset: 25 });
     archive.logs.set('a', entries(1, 25));
-    feed.history('a', END_OF_CHANNEL);
+    feed.readHistory('a', END_OF_CHANNEL);
     for (let i = 0; i < 3; i += 1) await answers();
     told.news();
     for (const from of [5, 15]) {
@@ -211,7 +211,7 @@ describe('Hub: what workers ask of the past', () => {
       const page = await read(name, from, limit);
       return { ...page, position: { epoch: 'E', offset: 4 } };
     };
-    feed.history('a', 1);
+    feed.readHistory('a', 1);
     for (let i = 0; i < 10; i += 1) await answers();
     expect(archive.calls.filter((call) => call.startsWith('history'))).toHaveLength(1);
     archive.readHistory = read;

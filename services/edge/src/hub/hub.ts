@@ -59,7 +59,7 @@ export interface HubEvents extends ChannelEvents, RecoveryEvents {
 /** A worker's link to the hub. */
 export interface HubFeed extends Feed {
   /**
-   * As {@link Feed.history}, for what the worker itself did not get: it is read at once, and forward, so that a long
+   * As {@link Feed.readHistory}, for what the worker itself did not get: it is read at once, and forward, so that a long
    * stretch takes several answers.
    */
   fillIn(channel: string, from: number): void;
@@ -143,13 +143,13 @@ export class Hub {
     this.#listeners.add(listener);
     queueMicrotask(() => {
       if (!this.#listeners.has(listener)) return;
-      if (this.#degradedSince === undefined) listener.restored();
-      else listener.degraded(this.#degradedSince);
+      if (this.#degradedSince === undefined) listener.onRestored();
+      else listener.onDegraded(this.#degradedSince);
     });
     return {
       declare: (channel, others = 0) => this.#declare(channel, others, listener),
       drop: (channel) => this.#drop(channel, listener),
-      history: (channel, from) => this.#history(channel, from, listener, 'requests'),
+      readHistory: (channel, from) => this.#history(channel, from, listener, 'requests'),
       fillIn: (channel, from) => this.#history(channel, from, listener, 'fillIns'),
       close: () => this.#disconnect(listener),
     };
@@ -224,7 +224,7 @@ export class Hub {
     }
     if (this.#degradedSince !== undefined) return;
     this.#degradedSince = Date.now();
-    for (const listener of this.#listeners) listener.degraded(this.#degradedSince);
+    for (const listener of this.#listeners) listener.onDegraded(this.#degradedSince);
   }
 
   linkRestored(): void {
@@ -235,7 +235,7 @@ export class Hub {
     if (this.#everLinked) this.#events.restored(afterMs);
     else this.#events.linked(afterMs);
     this.#everLinked = true;
-    for (const listener of this.#listeners) listener.restored();
+    for (const listener of this.#listeners) listener.onRestored();
   }
 
   #disconnect(listener: FeedListener): void {
@@ -249,7 +249,7 @@ export class Hub {
     if (this.#degradedSince !== undefined || code !== undefined) {
       queueMicrotask(() => {
         if (!this.#listeners.has(listener) || this.#isListening(name, listener)) return;
-        listener.refused([name], code ?? 'unavailable');
+        listener.onRefused([name], code ?? 'unavailable');
       });
       return;
     }
@@ -328,7 +328,7 @@ export class Hub {
     queueMicrotask(() => {
       for (const listener of listeners) {
         if (!this.#listeners.has(listener) || this.#isListening(name, listener)) continue;
-        listener.refused([name], 'node_channels_full');
+        listener.onRefused([name], 'node_channels_full');
       }
     });
   }
@@ -336,14 +336,14 @@ export class Hub {
   #giveUp(name: string, code: ErrorCode): void {
     const listeners = this.#channels.get(name)?.listeners ?? [];
     this.#release(name);
-    for (const listener of listeners) listener.refused([name], code);
+    for (const listener of listeners) listener.onRefused([name], code);
   }
 
   /** Whoever only waits for a channel that does not flow is told so: they may retry. */
   #refuseUnacknowledged({ name, unacknowledged }: HubChannel): void {
     for (const listener of [...unacknowledged]) {
       this.#drop(name, listener);
-      listener.refused([name], 'unavailable');
+      listener.onRefused([name], 'unavailable');
     }
   }
 
@@ -358,7 +358,7 @@ export class Hub {
     } else {
       queueMicrotask(() => {
         if (!channel.isHeld || !channel.listeners.has(listener)) return;
-        listener.history({ ...nothingOf(name, ''), code: 'unavailable' });
+        listener.onHistory({ ...nothingOf(name, ''), code: 'unavailable' });
       });
     }
     this.#recovery.serve(channel);

@@ -7,16 +7,16 @@ import type { PortFeedListener } from './worker-port.ts';
 function callsIn(buffers: readonly Uint8Array<ArrayBuffer>[]): unknown[] {
   const calls: unknown[] = [];
   const listener: PortFeedListener = {
-    published: ({ channel, publishedAt, body }) =>
-      calls.push(['published', channel, publishedAt, Buffer.from(body).toString()]),
-    acknowledged: (...args) => calls.push(['acknowledged', ...args]),
-    refused: (...args) => calls.push(['refused', ...args]),
-    gap: (...args) => calls.push(['gap', ...args]),
-    resync: (...args) => calls.push(['resync', ...args]),
-    history: ({ publications, ...answer }) =>
-      calls.push(['history', answer, publications.map(({ offset }) => offset)]),
-    degraded: (...args) => calls.push(['degraded', ...args]),
-    restored: () => calls.push(['restored']),
+    onPublication: ({ channel, publishedAt, body }) =>
+      calls.push(['onPublication', channel, publishedAt, Buffer.from(body).toString()]),
+    onAcknowledged: (...args) => calls.push(['onAcknowledged', ...args]),
+    onRefused: (...args) => calls.push(['onRefused', ...args]),
+    onGap: (...args) => calls.push(['onGap', ...args]),
+    onResync: (...args) => calls.push(['onResync', ...args]),
+    onHistory: ({ publications, ...answer }) =>
+      calls.push(['onHistory', answer, publications.map(({ offset }) => offset)]),
+    onDegraded: (...args) => calls.push(['onDegraded', ...args]),
+    onRestored: () => calls.push(['onRestored']),
   };
   const unpacker = new FeedUnpacker(listener);
   for (const buffer of buffers) unpacker.unpack(structuredClone(buffer));
@@ -28,14 +28,14 @@ const numbered = fc.record({ channel: name, declaration: fc.nat(), ref: fc.nat()
 
 const anyCall = fc.oneof(
   fc.tuple(
-    fc.constant('published' as const),
+    fc.constant('onPublication' as const),
     name,
     fc.integer({ min: 0, max: 2 ** 53 - 1 }),
     fc.string({ unit: 'grapheme', maxLength: 400 }),
   ),
-  fc.tuple(fc.constant('acknowledged' as const), fc.array(numbered, { maxLength: 5 })),
-  fc.tuple(fc.constant('degraded' as const), fc.nat()),
-  fc.tuple(fc.constant('restored' as const)),
+  fc.tuple(fc.constant('onAcknowledged' as const), fc.array(numbered, { maxLength: 5 })),
+  fc.tuple(fc.constant('onDegraded' as const), fc.nat()),
+  fc.tuple(fc.constant('onRestored' as const)),
 );
 
 describe('the feed between threads', () => {
@@ -44,7 +44,7 @@ describe('the feed between threads', () => {
       fc.property(fc.array(anyCall, { maxLength: 60 }), (calls) => {
         const packer = new FeedPacker();
         for (const call of calls) {
-          if (call[0] === 'published') {
+          if (call[0] === 'onPublication') {
             const [, channel, publishedAt, text] = call;
             packer.published({ channel, offset: 0, publishedAt, body: Buffer.from(text) });
           } else {
@@ -75,6 +75,6 @@ describe('the feed between threads', () => {
     packer.published({ channel: 'first', offset: 0, publishedAt: 1, body: Buffer.from('a') });
     const taken = packer.take();
     packer.published({ channel: 'other', offset: 0, publishedAt: 2, body: Buffer.from('b') });
-    expect(callsIn(taken)).toEqual([['published', 'first', 1, 'a']]);
+    expect(callsIn(taken)).toEqual([['onPublication', 'first', 1, 'a']]);
   });
 });

@@ -7,7 +7,7 @@ import type { NumberedHistory, PortFeedListener } from './worker-port.ts';
  *
  * A record is a kind (1 byte), the length of its content (4 bytes, little-endian) and the content. A publication's content is
  * its time and its offset (8 bytes each, doubles), its channel's length (1 byte), its channel and its body. A
- * publication of the past looks the same, and is part of the next `history`. Any other call's content is JSON:
+ * publication of the past looks the same, and is part of the next `onHistory`. Any other call's content is JSON:
  * `[name, …arguments]`.
  */
 const PUBLICATION = 0;
@@ -21,11 +21,11 @@ const NUMBER_BYTES = 8;
 const BATCH_BYTES = 64 * 1024;
 
 type Call = {
-  [Name in Exclude<keyof PortFeedListener, 'published'>]: [
+  [Name in Exclude<keyof PortFeedListener, 'onPublication'>]: [
     Name,
     ...Parameters<PortFeedListener[Name]>,
   ];
-}[Exclude<keyof PortFeedListener, 'published'>];
+}[Exclude<keyof PortFeedListener, 'onPublication'>];
 
 /** Packs calls. Its owner takes what is packed at the end of each turn of the event loop. */
 export class FeedPacker {
@@ -46,7 +46,7 @@ export class FeedPacker {
   /** The answer's publications come first, so that they need not be JSON. */
   history({ publications, ...answer }: NumberedHistory): void {
     for (const publication of publications) this.#publication(PAST_PUBLICATION, publication);
-    this.call('history', { ...answer, publications: [] });
+    this.call('onHistory', { ...answer, publications: [] });
   }
 
   #publication(kind: number, { channel, offset, publishedAt, body }: Publication): void {
@@ -113,7 +113,7 @@ export class FeedUnpacker {
       const kind = buffer[at];
       const start = at + HEADER_BYTES;
       at = start + buffer.readUInt32LE(at + 1);
-      if (kind === PUBLICATION) this.#listener.published(unpackPublication(buffer, start, at));
+      if (kind === PUBLICATION) this.#listener.onPublication(unpackPublication(buffer, start, at));
       else if (kind === PAST_PUBLICATION) this.#past.push(unpackPublication(buffer, start, at));
       else this.#call(JSON.parse(buffer.toString('utf8', start, at)) as Call);
     }
@@ -121,29 +121,29 @@ export class FeedUnpacker {
 
   #call(call: Call): void {
     switch (call[0]) {
-      case 'acknowledged':
-        this.#listener.acknowledged(call[1]);
+      case 'onAcknowledged':
+        this.#listener.onAcknowledged(call[1]);
         break;
-      case 'refused':
-        this.#listener.refused(call[1], call[2]);
+      case 'onRefused':
+        this.#listener.onRefused(call[1], call[2]);
         break;
-      case 'gap':
-        this.#listener.gap(call[1]);
+      case 'onGap':
+        this.#listener.onGap(call[1]);
         break;
-      case 'resync':
-        this.#listener.resync(call[1]);
+      case 'onResync':
+        this.#listener.onResync(call[1]);
         break;
-      case 'history': {
+      case 'onHistory': {
         const publications = this.#past;
         this.#past = [];
-        this.#listener.history({ ...call[1], publications });
+        this.#listener.onHistory({ ...call[1], publications });
         break;
       }
-      case 'degraded':
-        this.#listener.degraded(call[1]);
+      case 'onDegraded':
+        this.#listener.onDegraded(call[1]);
         break;
-      case 'restored':
-        this.#listener.restored();
+      case 'onRestored':
+        this.#listener.onRestored();
         break;
     }
   }

@@ -17,18 +17,18 @@ function connectEnds(hasHistory = true) {
   const toWorker: (readonly Uint8Array<ArrayBuffer>[])[] = [];
   const toHub: { changes: readonly InterestChange[]; consumedBytes: number }[] = [];
   const listener: FeedListener = {
-    published: ({ channel, offset }) =>
+    onPublication: ({ channel, offset }) =>
       told.push(offset === 0 ? ['published', channel] : ['published', channel, offset]),
-    acknowledged: (list) => told.push(['acknowledged', ...list.map(({ channel }) => channel)]),
-    refused: (channels, code) => told.push(['refused', ...channels, code]),
-    gap: (notice) => told.push(['gap', notice]),
-    resync: (notice) => told.push(['resync', notice]),
-    history: ({ channel, publications, gaps, code }) => {
+    onAcknowledged: (list) => told.push(['acknowledged', ...list.map(({ channel }) => channel)]),
+    onRefused: (channels, code) => told.push(['refused', ...channels, code]),
+    onGap: (notice) => told.push(['gap', notice]),
+    onResync: (notice) => told.push(['resync', notice]),
+    onHistory: ({ channel, publications, gaps, code }) => {
       const offsets = [...publications.map(({ offset }) => offset), ...gaps];
       told.push(code === undefined ? ['history', channel, ...offsets] : ['history', channel, code]);
     },
-    degraded: (since) => told.push(['degraded', since]),
-    restored: () => told.push(['restored']),
+    onDegraded: (since) => told.push(['degraded', since]),
+    onRestored: () => told.push(['restored']),
   };
   const asked: [channel: string, from: number][] = [];
   const fillIns: [channel: string, from: number][] = [];
@@ -39,7 +39,7 @@ function connectEnds(hasHistory = true) {
     post: (buffers) => toWorker.push(buffers),
     ask: hasHistory
       ? {
-          history: ask,
+          readHistory: ask,
           fillIn(channel, from) {
             fillIns.push([channel, from]);
             ask(channel, from);
@@ -75,7 +75,7 @@ function connectEnds(hasHistory = true) {
         ({ offset }) => !gaps.some((gap) => offset >= gap.from && offset <= gap.to),
       );
       const answer = { channel, epoch, publications, gaps };
-      hubEnd.history(code === undefined ? answer : { ...answer, code });
+      hubEnd.onHistory(code === undefined ? answer : { ...answer, code });
     },
   };
 }
@@ -86,7 +86,7 @@ type Ends = ReturnType<typeof connectEnds>;
 async function hold(ends: Ends, ...channels: readonly string[]): Promise<void> {
   for (const channel of channels) ends.workerEnd.declare(channel);
   await ends.deliverToHub();
-  ends.hubEnd.acknowledged(channels.map((channel) => ({ channel, ref: 1 })));
+  ends.hubEnd.onAcknowledged(channels.map((channel) => ({ channel, ref: 1 })));
   await ends.deliverToWorker();
   await ends.deliverToHub();
   ends.told.length = 0;
@@ -96,7 +96,7 @@ async function hold(ends: Ends, ...channels: readonly string[]): Promise<void> {
 async function overflow(ends: Ends, channel = 'a'): Promise<number> {
   ends.workerEnd.declare(channel);
   await ends.deliverToHub();
-  ends.hubEnd.acknowledged([{ channel, ref: 1, position: { epoch: EPOCH, offset: 10 } }]);
+  ends.hubEnd.onAcknowledged([{ channel, ref: 1, position: { epoch: EPOCH, offset: 10 } }]);
   return fillUp(ends, channel, 10);
 }
 
@@ -105,10 +105,10 @@ async function fillUp(ends: Ends, channel: string, last: number): Promise<number
   let offset = last;
   while (ends.hubEnd.unconsumedBytes < BACKLOG_BYTES) {
     offset += 1;
-    ends.hubEnd.published(publicationOf(channel, 'x'.repeat(1_000), offset));
+    ends.hubEnd.onPublication(publicationOf(channel, 'x'.repeat(1_000), offset));
     await nextTurn();
   }
-  ends.hubEnd.published(publicationOf(channel, 'x', offset + 1));
+  ends.hubEnd.onPublication(publicationOf(channel, 'x', offset + 1));
   return offset + 1;
 }
 
@@ -133,19 +133,19 @@ describe('a worker and its hub across a port', () => {
     const ends = connectEnds();
     await hold(ends, 'a', 'b');
     const payload = 'x'.repeat(1_000);
-    for (let i = 0; i < 30; i += 1) ends.hubEnd.published(publicationOf('a', payload));
-    for (let i = 0; i < 4; i += 1) ends.hubEnd.published(publicationOf('b', payload));
+    for (let i = 0; i < 30; i += 1) ends.hubEnd.onPublication(publicationOf('a', payload));
+    for (let i = 0; i < 4; i += 1) ends.hubEnd.onPublication(publicationOf('b', payload));
     await nextTurn();
     expect(ends.hubEnd.unconsumedBytes).toBeLessThan(BACKLOG_BYTES + 1_500);
     const posted = ends.toWorker.length;
-    for (let i = 0; i < 1_000; i += 1) ends.hubEnd.published(publicationOf('a', payload));
+    for (let i = 0; i < 1_000; i += 1) ends.hubEnd.onPublication(publicationOf('a', payload));
     await nextTurn();
     expect(ends.toWorker).toHaveLength(posted);
 
     await ends.deliverToWorker();
     await ends.deliverToHub();
     expect(ends.hubEnd.unconsumedBytes).toBe(0);
-    ends.hubEnd.published(publicationOf('a', 'after'));
+    ends.hubEnd.onPublication(publicationOf('a', 'after'));
     await ends.deliverToWorker();
     const delivered = ends.told.filter((call) => (call as unknown[])[0] === 'published').length - 1;
     expect(ends.told.slice(delivered)).toEqual([
@@ -160,13 +160,13 @@ describe('a worker and its hub across a port', () => {
     await hold(ends, 'plain');
     ends.workerEnd.declare('b');
     const first = await overflow(ends);
-    ends.hubEnd.acknowledged([{ channel: 'b', ref: 2, position: { epoch: EPOCH, offset: 0 } }]);
+    ends.hubEnd.onAcknowledged([{ channel: 'b', ref: 2, position: { epoch: EPOCH, offset: 0 } }]);
     await nextTurn();
     const before = ends.hubEnd.unconsumedBytes;
     const unreadable = { channel: 'b', epoch: EPOCH, lost: 1, reason: 'unreadable' } as const;
     for (let offset = 1; offset <= 1_000; offset += 1) {
-      ends.hubEnd.gap({ ...unreadable, from: offset, to: offset });
-      ends.hubEnd.gap({ channel: 'plain', lost: 2, reason: 'link' });
+      ends.hubEnd.onGap({ ...unreadable, from: offset, to: offset });
+      ends.hubEnd.onGap({ channel: 'plain', lost: 2, reason: 'link' });
     }
     await nextTurn();
     expect(ends.hubEnd.unconsumedBytes).toBe(before);
@@ -183,9 +183,9 @@ describe('a worker and its hub across a port', () => {
 
   it('posts nothing any more when the worker is gone', async () => {
     const ends = connectEnds();
-    ends.hubEnd.published(publicationOf('a', 1));
+    ends.hubEnd.onPublication(publicationOf('a', 1));
     ends.hubEnd.close();
-    ends.hubEnd.published(publicationOf('a', 2));
+    ends.hubEnd.onPublication(publicationOf('a', 2));
     await nextTurn();
     expect(ends.toWorker).toEqual([]);
   });
@@ -198,10 +198,10 @@ describe('what a worker misses because it is behind', () => {
     const missed = await overflow(ends);
     await workOff(ends);
     expect(ends.asked).toEqual([['a', missed]]);
-    ends.hubEnd.published(publicationOf('a', 'newer', missed + 1));
-    ends.hubEnd.published(publicationOf('b', 'other'));
+    ends.hubEnd.onPublication(publicationOf('a', 'newer', missed + 1));
+    ends.hubEnd.onPublication(publicationOf('b', 'other'));
     ends.answer(missed, missed + 1);
-    ends.hubEnd.published(publicationOf('a', 'newest', missed + 2));
+    ends.hubEnd.onPublication(publicationOf('a', 'newest', missed + 2));
     await ends.deliverToWorker();
     expect(ends.told.slice(1)).toEqual([
       ...published(11, missed - 1),
@@ -214,7 +214,7 @@ describe('what a worker misses because it is behind', () => {
     const ends = connectEnds();
     const missed = await overflow(ends);
     for (const { offset } of publicationsOf('a', missed + 1, missed + 9)) {
-      ends.hubEnd.published(publicationOf('a', 'x', offset));
+      ends.hubEnd.onPublication(publicationOf('a', 'x', offset));
     }
     await workOff(ends);
     ends.answer(missed, missed + 3);
@@ -229,11 +229,11 @@ describe('what a worker misses because it is behind', () => {
   it('is a gap as far as history does not hold it', async () => {
     const ends = connectEnds();
     const missed = await overflow(ends);
-    ends.hubEnd.gap({
+    ends.hubEnd.onGap({
       ...{ channel: 'a', epoch: EPOCH, from: missed + 1, to: missed + 2, lost: 2 },
       reason: 'too_large',
     });
-    ends.hubEnd.published(publicationOf('a', 'x', missed + 3));
+    ends.hubEnd.onPublication(publicationOf('a', 'x', missed + 3));
     await workOff(ends);
     ends.answer(missed + 3, missed + 3);
     await ends.deliverToWorker();
@@ -247,14 +247,14 @@ describe('what a worker misses because it is behind', () => {
   it('is a gap for its own reason where history holds what nobody can have', async () => {
     const ends = connectEnds();
     const missed = await overflow(ends);
-    for (let i = 1; i <= 5; i += 1) ends.hubEnd.published(publicationOf('a', 'x', missed + i));
+    for (let i = 1; i <= 5; i += 1) ends.hubEnd.onPublication(publicationOf('a', 'x', missed + i));
     await workOff(ends);
     ends.answer(missed - 2, missed + 5, EPOCH, undefined, [
       { from: missed - 1, to: missed, reason: 'unreadable' },
       { from: missed + 3, to: missed + 3, reason: 'too_large' },
       { from: missed + 5, to: missed + 5, reason: 'trimmed' },
     ]);
-    ends.hubEnd.published(publicationOf('a', 'x', missed + 6));
+    ends.hubEnd.onPublication(publicationOf('a', 'x', missed + 6));
     await ends.deliverToWorker();
     expect(ends.told.slice(1)).toEqual([
       ...published(11, missed - 1),
@@ -271,8 +271,8 @@ describe('what a worker misses because it is behind', () => {
     const ends = connectEnds();
     ends.workerEnd.declare('a');
     await ends.deliverToHub();
-    ends.hubEnd.acknowledged([{ channel: 'a', ref: 1, position: { epoch: EPOCH, offset: 10 } }]);
-    ends.workerEnd.history('a', 8);
+    ends.hubEnd.onAcknowledged([{ channel: 'a', ref: 1, position: { epoch: EPOCH, offset: 10 } }]);
+    ends.workerEnd.readHistory('a', 8);
     await ends.deliverToHub();
     await nextTurn();
     const gap = { from: 9, to: 9, reason: 'unreadable' } as const;
@@ -287,12 +287,12 @@ describe('what a worker misses because it is behind', () => {
     await workOff(ends);
     expect(ends.fillIns).toEqual([['a', missed]]);
     ends.answer(missed, missed);
-    ends.workerEnd.history('a', 1);
+    ends.workerEnd.readHistory('a', 1);
     await ends.deliverToHub();
     await nextTurn();
     const posted = ends.hubEnd.unconsumedBytes;
     const publications = publicationsOf('a', 5, missed).map((one) => one);
-    ends.hubEnd.history({ channel: 'a', epoch: EPOCH, publications, gaps: [], tooLongBefore: 5 });
+    ends.hubEnd.onHistory({ channel: 'a', epoch: EPOCH, publications, gaps: [], tooLongBefore: 5 });
     await nextTurn();
     expect(ends.hubEnd.unconsumedBytes - posted).toBeLessThan(300);
     await ends.deliverToWorker();
@@ -309,7 +309,7 @@ describe('what a worker misses because it is behind', () => {
     const missed = await overflow(ends);
     await workOff(ends);
     ends.answer(missed + 1, epoch === EPOCH ? missed : missed + 1, epoch, code);
-    ends.hubEnd.published(publicationOf('a', 'x', missed + 1));
+    ends.hubEnd.onPublication(publicationOf('a', 'x', missed + 1));
     await ends.deliverToWorker();
     expect(ends.told.slice(-2)).toEqual([
       gapOf(missed, missed),
@@ -330,8 +330,8 @@ describe('what a worker misses because it is behind', () => {
     const ends = connectEnds();
     const missed = await overflow(ends);
     await workOff(ends);
-    ends.hubEnd.resync({ channel: 'a', epoch: 'next', offset: 5 });
-    ends.hubEnd.published(publicationOf('a', 'x', 6));
+    ends.hubEnd.onResync({ channel: 'a', epoch: 'next', offset: 5 });
+    ends.hubEnd.onPublication(publicationOf('a', 'x', 6));
     ends.answer(missed, missed);
     await ends.deliverToWorker();
     expect(ends.told.slice(-3)).toEqual([
@@ -345,7 +345,7 @@ describe('what a worker misses because it is behind', () => {
     const ends = connectEnds();
     const before = await overflow(ends);
     await workOff(ends);
-    ends.hubEnd.resync({ channel: 'a', epoch: 'next', offset: 5 });
+    ends.hubEnd.onResync({ channel: 'a', epoch: 'next', offset: 5 });
     const missed = await fillUp(ends, 'a', 5);
     ends.answer(before, before);
     await workOff(ends);
@@ -358,13 +358,13 @@ describe('what a worker misses because it is behind', () => {
   it('is forgotten when the channel is refused', async () => {
     const ends = connectEnds();
     await overflow(ends);
-    ends.hubEnd.refused(['a'], 'unavailable');
+    ends.hubEnd.onRefused(['a'], 'unavailable');
     await workOff(ends);
     expect(ends.asked).toEqual([]);
     ends.workerEnd.declare('a');
     await ends.deliverToHub();
-    ends.hubEnd.acknowledged([{ channel: 'a', ref: 2, position: { epoch: EPOCH, offset: 30 } }]);
-    ends.hubEnd.published(publicationOf('a', 'x', 31));
+    ends.hubEnd.onAcknowledged([{ channel: 'a', ref: 2, position: { epoch: EPOCH, offset: 30 } }]);
+    ends.hubEnd.onPublication(publicationOf('a', 'x', 31));
     await ends.deliverToWorker();
     expect(ends.told.slice(-3)).toEqual([
       ['refused', 'a', 'unavailable'],
@@ -377,10 +377,10 @@ describe('what a worker misses because it is behind', () => {
     const ends = connectEnds();
     await hold(ends, 'b');
     const missed = await overflow(ends);
-    ends.hubEnd.published(publicationOf('a', 'plain'));
-    ends.hubEnd.published(publicationOf('b', 'plain'));
+    ends.hubEnd.onPublication(publicationOf('a', 'plain'));
+    ends.hubEnd.onPublication(publicationOf('b', 'plain'));
     await workOff(ends);
-    ends.hubEnd.gap({ channel: 'a', reason: 'link' });
+    ends.hubEnd.onGap({ channel: 'a', reason: 'link' });
     ends.answer(missed, missed);
     await ends.deliverToWorker();
     const plain = (channel: string) => ['gap', { channel, lost: 1, reason: 'slow' }];
@@ -399,10 +399,10 @@ describe('what a worker asks of history', () => {
     for (const channel of channels) ends.workerEnd.declare(channel);
     await ends.deliverToHub();
     const position = { epoch: EPOCH, offset: 10 };
-    ends.hubEnd.acknowledged(channels.map((channel) => ({ channel, ref: 1, position })));
-    for (let i = 0; i < 7; i += 1) ends.hubEnd.published(publicationOf('b', 'x'.repeat(1_000)));
+    ends.hubEnd.onAcknowledged(channels.map((channel) => ({ channel, ref: 1, position })));
+    for (let i = 0; i < 7; i += 1) ends.hubEnd.onPublication(publicationOf('b', 'x'.repeat(1_000)));
     await nextTurn();
-    for (const channel of channels) ends.workerEnd.history(channel, 5);
+    for (const channel of channels) ends.workerEnd.readHistory(channel, 5);
     await ends.deliverToHub();
     await nextTurn();
     expect(ends.asked).toEqual([]);
@@ -423,8 +423,8 @@ describe('what a worker asks of history', () => {
       ends.workerEnd.declare('a');
       await ends.deliverToHub();
       const position = { epoch: EPOCH, offset: 10 };
-      ends.hubEnd.acknowledged([{ channel: 'a', ref: 1, position }]);
-      ends.workerEnd.history('a', from);
+      ends.hubEnd.onAcknowledged([{ channel: 'a', ref: 1, position }]);
+      ends.workerEnd.readHistory('a', from);
       await ends.deliverToHub();
       await nextTurn();
       expect(ends.asked).toEqual([['a', from]]);

@@ -19,7 +19,7 @@ import type { NumberedChannel } from './worker-port.ts';
  */
 export const WORKER_BACKLOG_BYTES = 16 * 1024 * 1024;
 
-const NOBODY: AskHub = { history() {}, fillIn() {} };
+const NOBODY: AskHub = { readHistory() {}, fillIn() {} };
 
 export interface PortListenerSettings {
   /** Hands buffers over to the worker, for good. */
@@ -100,7 +100,7 @@ export class PortListener implements FeedListener {
     this.#missed.clear();
   }
 
-  published(publication: Publication): void {
+  onPublication(publication: Publication): void {
     const missed = this.#missedOf(publication.channel);
     if (missed !== undefined) {
       missed.add(publication);
@@ -110,20 +110,20 @@ export class PortListener implements FeedListener {
     this.#schedule();
   }
 
-  acknowledged(acknowledgements: readonly Acknowledgement[]): void {
+  onAcknowledged(acknowledgements: readonly Acknowledgement[]): void {
     for (const { channel, position } of acknowledgements) {
       if (position !== undefined) this.#epochs.set(channel, position.epoch);
     }
     this.#packer.call(
-      'acknowledged',
+      'onAcknowledged',
       acknowledgements.map((one) => ({ ...one, ...this.#numbered(one.channel) })),
     );
     this.#schedule();
   }
 
-  refused(channels: readonly string[], code: ErrorCode): void {
+  onRefused(channels: readonly string[], code: ErrorCode): void {
     this.#packer.call(
-      'refused',
+      'onRefused',
       channels.map((channel) => this.#numbered(channel)),
       code,
     );
@@ -131,25 +131,25 @@ export class PortListener implements FeedListener {
     this.#schedule();
   }
 
-  gap(notice: GapNotice): void {
+  onGap(notice: GapNotice): void {
     const { channel, lost = Number.NaN, from = 0, to = 0 } = notice;
     const missed = this.#missedOf(channel);
-    if (missed === undefined) this.#packer.call('gap', notice);
+    if (missed === undefined) this.#packer.call('onGap', notice);
     else if (from > 0) missed.addRange(from, to);
     else missed.addPlain(lost);
     this.#schedule();
   }
 
   /** What is missing of the epoch that ends cannot be asked for any more. */
-  resync(notice: ResyncNotice): void {
+  onResync(notice: ResyncNotice): void {
     const { channel, epoch } = notice;
     this.#tellMissed(channel);
     this.#epochs.set(channel, epoch);
-    this.#packer.call('resync', notice);
+    this.#packer.call('onResync', notice);
     this.#schedule();
   }
 
-  history(answer: HistoryAnswer): void {
+  onHistory(answer: HistoryAnswer): void {
     const { channel, publications } = answer;
     const missed = this.#missed.get(channel);
     const bytes = publications.reduce((sum, { body }) => sum + body.length, 0);
@@ -168,13 +168,13 @@ export class PortListener implements FeedListener {
     this.#schedule();
   }
 
-  degraded(since: number): void {
-    this.#packer.call('degraded', since);
+  onDegraded(since: number): void {
+    this.#packer.call('onDegraded', since);
     this.#schedule();
   }
 
-  restored(): void {
-    this.#packer.call('restored');
+  onRestored(): void {
+    this.#packer.call('onRestored');
     this.#schedule();
   }
 
@@ -232,8 +232,8 @@ export class PortListener implements FeedListener {
 
   #tellPlain(channel: string, missed: MissedPublications): void {
     const lost = missed.takePlain();
-    if (Number.isNaN(lost)) this.#packer.call('gap', { channel, reason: 'link' });
-    else if (lost > 0) this.#packer.call('gap', { channel, lost, reason: 'slow' });
+    if (Number.isNaN(lost)) this.#packer.call('onGap', { channel, reason: 'link' });
+    else if (lost > 0) this.#packer.call('onGap', { channel, lost, reason: 'slow' });
   }
 
   /** What is missing up to this offset cannot be had. */
@@ -244,7 +244,7 @@ export class PortListener implements FeedListener {
     reason: GapReason,
   ): void {
     const range = epoch === '' ? {} : { epoch, from, to };
-    this.#packer.call('gap', { channel, ...range, lost: to - from + 1, reason });
+    this.#packer.call('onGap', { channel, ...range, lost: to - from + 1, reason });
   }
 
   #forget(channel: string): void {

@@ -6,7 +6,7 @@ import type { MissedPublications } from './missed-publications.ts';
 export type PortQuestion = number | MissedPublications;
 
 /** Asks the hub for a channel's publications. */
-export type AskHub = Pick<HubFeed, 'history' | 'fillIn'>;
+export type AskHub = Pick<HubFeed, 'fillIn' | 'readHistory'>;
 
 /** What the hub is yet to be asked about the channels of one worker: one question a channel at a time. */
 export class PortQuestions {
@@ -28,7 +28,7 @@ export class PortQuestions {
     return this.#waiting.size === 0;
   }
 
-  /** The worker asks; see `Feed.history`. */
+  /** The worker asks; see `Feed.readHistory`. */
   addOwn(channel: string, from: number): void {
     this.#own.set(channel, from);
     this.#waiting.add(channel);
@@ -49,7 +49,7 @@ export class PortQuestions {
       if (question === undefined) continue;
       this.#open.set(channel, question);
       this.#answers.put();
-      if (typeof question === 'number') this.#ask.history(channel, question);
+      if (typeof question === 'number') this.#ask.readHistory(channel, question);
       else this.#ask.fillIn(channel, question.from);
     }
   }

@@ -20,7 +20,7 @@ describeFeed('the feed across a port', () =>
           buffers.map(({ buffer }) => buffer),
         ),
       ask: {
-        history: (channel, from) => hubFeed.history(channel, from),
+        readHistory: (channel, from) => hubFeed.readHistory(channel, from),
         fillIn: (channel, from) => hubFeed.fillIn(channel, from),
       },
     });

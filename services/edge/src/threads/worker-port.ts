@@ -36,22 +36,22 @@ export class PortFeed implements Feed {
     this.#post = post;
     this.#listener = listener;
     this.#unpacker = new FeedUnpacker({
-      published: (publication) => {
-        if (this.#acknowledged.has(publication.channel)) listener.published(publication);
+      onPublication: (publication) => {
+        if (this.#acknowledged.has(publication.channel)) listener.onPublication(publication);
       },
-      gap: (notice) => {
-        if (this.#acknowledged.has(notice.channel)) listener.gap(notice);
+      onGap: (notice) => {
+        if (this.#acknowledged.has(notice.channel)) listener.onGap(notice);
       },
-      resync: (notice) => {
-        if (this.#acknowledged.has(notice.channel)) listener.resync(notice);
+      onResync: (notice) => {
+        if (this.#acknowledged.has(notice.channel)) listener.onResync(notice);
       },
-      history: (answer) => {
-        if (this.#isCurrent(answer.channel, answer.declaration)) listener.history(answer);
+      onHistory: (answer) => {
+        if (this.#isCurrent(answer.channel, answer.declaration)) listener.onHistory(answer);
       },
-      degraded: (since) => listener.degraded(since),
-      restored: () => listener.restored(),
-      acknowledged: (acknowledgements) => this.#acknowledge(acknowledgements),
-      refused: (refusals, code) => this.#refused(refusals, code),
+      onDegraded: (since) => listener.onDegraded(since),
+      onRestored: () => listener.onRestored(),
+      onAcknowledged: (acknowledgements) => this.#acknowledge(acknowledgements),
+      onRefused: (refusals, code) => this.#refused(refusals, code),
     });
   }
 
@@ -67,7 +67,7 @@ export class PortFeed implements Feed {
     this.#change([channel, undefined]);
   }
 
-  history(channel: string, from: number): void {
+  readHistory(channel: string, from: number): void {
     this.#change([channel, this.#declarations.get(channel), from]);
   }
 
@@ -90,7 +90,7 @@ export class PortFeed implements Feed {
       this.#isCurrent(channel, declaration),
     );
     for (const { channel } of current) this.#acknowledged.add(channel);
-    if (current.length > 0) this.#listener.acknowledged(current);
+    if (current.length > 0) this.#listener.onAcknowledged(current);
   }
 
   #refused(numbered: readonly NumberedChannel[], code: ErrorCode): void {
@@ -101,7 +101,7 @@ export class PortFeed implements Feed {
       this.#declarations.delete(channel);
       this.#acknowledged.delete(channel);
     }
-    if (current.length > 0) this.#listener.refused(current, code);
+    if (current.length > 0) this.#listener.onRefused(current, code);
   }
 
   #isCurrent(channel: string, declaration: number): boolean {
@@ -135,12 +135,12 @@ export interface NumberedHistory extends HistoryAnswer, NumberedChannel {}
 
 /** What crosses from the hub's thread: a {@link FeedListener} whose answers carry numbers. */
 export interface PortFeedListener {
-  published(publication: Publication): void;
-  acknowledged(acknowledgements: readonly NumberedAcknowledgement[]): void;
-  refused(channels: readonly NumberedChannel[], code: ErrorCode): void;
-  gap(notice: GapNotice): void;
-  resync(notice: ResyncNotice): void;
-  history(answer: NumberedHistory): void;
-  degraded(since: number): void;
-  restored(): void;
+  onPublication(publication: Publication): void;
+  onAcknowledged(acknowledgements: readonly NumberedAcknowledgement[]): void;
+  onRefused(channels: readonly NumberedChannel[], code: ErrorCode): void;
+  onGap(notice: GapNotice): void;
+  onResync(notice: ResyncNotice): void;
+  onHistory(answer: NumberedHistory): void;
+  onDegraded(since: number): void;
+  onRestored(): void;
 }

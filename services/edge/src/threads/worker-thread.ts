@@ -156,7 +156,7 @@ export class FanOutWorker {
   }
 
   readonly #askHub: AskHub = {
-    history: (channel, from) => this.#feed.history(channel, from),
+    readHistory: (channel, from) => this.#feed.readHistory(channel, from),
     fillIn: (channel, from) => this.#feed.fillIn(channel, from),
   };
 

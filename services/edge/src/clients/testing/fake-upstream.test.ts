@@ -54,13 +54,13 @@ class PlayedUpstream implements FeedUnderTest {
   cutOff(): void {
     this.#isLinked = false;
     this.#refuseWaiting();
-    this.#upstream.listener.degraded(Date.now());
+    this.#upstream.listener.onDegraded(Date.now());
   }
 
   restore(): void {
     this.#isLinked = true;
     for (const tell of this.#missed.splice(0)) tell();
-    this.#upstream.listener.restored();
+    this.#upstream.listener.onRestored();
   }
 
   async news(): Promise<readonly string[]> {

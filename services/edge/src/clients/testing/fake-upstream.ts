@@ -54,7 +54,7 @@ export class FakeUpstream implements Feed {
     this.questions.delete(channel);
   }
 
-  history(channel: string, from: number): void {
+  readHistory(channel: string, from: number): void {
     this.calls.push(`?${channel} ${from}`);
     if (!this.#acknowledged.has(channel)) throw new Error(`${channel} is not acknowledged`);
     if (this.questions.has(channel)) throw new Error(`${channel} is asked about twice`);
@@ -74,14 +74,14 @@ export class FakeUpstream implements Feed {
     this.questions.delete(channel);
     const past = from === END_OF_CHANNEL ? {} : { publications, gaps };
     const answer = { ...nothingOf(channel, epoch), ...past };
-    this.listener.history(code === undefined ? answer : { ...answer, code });
+    this.listener.onHistory(code === undefined ? answer : { ...answer, code });
     return from;
   }
 
   /** Acknowledges channels that are declared, all those that wait for it by default. */
   acknowledge(channels: readonly string[] = [...this.wanted], position?: Position): void {
     const fresh = channels.filter((channel) => !this.#acknowledged.has(channel));
-    this.listener.acknowledged(
+    this.listener.onAcknowledged(
       fresh.map((channel) => {
         if (!this.wanted.has(channel)) throw new Error(`${channel} is not declared`);
         this.#acknowledged.add(channel);
@@ -99,21 +99,21 @@ export class FakeUpstream implements Feed {
       this.#acknowledged.delete(channel);
       this.questions.delete(channel);
     }
-    this.listener.refused(channels, code);
+    this.listener.onRefused(channels, code);
   }
 
   /** Of a channel that is not acknowledged, nothing is told: neither here nor below. */
   publish(channel: string, data: unknown, offset = 0): void {
     if (!this.#acknowledged.has(channel)) return;
-    this.listener.published(publicationOf(channel, data, offset));
+    this.listener.onPublication(publicationOf(channel, data, offset));
   }
 
   gap(notice: GapNotice): void {
-    if (this.#acknowledged.has(notice.channel)) this.listener.gap(notice);
+    if (this.#acknowledged.has(notice.channel)) this.listener.onGap(notice);
   }
 
   resync(notice: ResyncNotice): void {
-    if (this.#acknowledged.has(notice.channel)) this.listener.resync(notice);
+    if (this.#acknowledged.has(notice.channel)) this.listener.onResync(notice);
   }
 }
 
@@ -138,14 +138,14 @@ export function publicationOf(channel: string, data: unknown, offset = 0): Publi
 /** As much of a fan-out worker as concerns subscriptions. */
 export function listenerOf(subscriptions: Subscriptions): FeedListener {
   return {
-    acknowledged: (acknowledgements) => subscriptions.acknowledge(acknowledgements),
-    refused: (channels, code) => subscriptions.refuse(channels, code),
-    published: unexpected,
-    gap: unexpected,
-    resync: unexpected,
-    history: (answer) => subscriptions.answerHistory(answer),
-    degraded: unexpected,
-    restored: unexpected,
+    onAcknowledged: (acknowledgements) => subscriptions.acknowledge(acknowledgements),
+    onRefused: (channels, code) => subscriptions.refuse(channels, code),
+    onPublication: unexpected,
+    onGap: unexpected,
+    onResync: unexpected,
+    onHistory: (answer) => subscriptions.answerHistory(answer),
+    onDegraded: unexpected,
+    onRestored: unexpected,
   };
 }
 

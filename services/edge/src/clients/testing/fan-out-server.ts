@@ -77,7 +77,7 @@ export class FanOutServer implements AsyncDisposable {
   static async start(changes: Partial<FanOutSettings> = {}): Promise<FanOutServer> {
     const server = new FanOutServer({ ...DEFAULTS, ...changes });
     await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
-    server.upstream.listener.restored();
+    server.upstream.listener.onRestored();
     return server;
   }
 

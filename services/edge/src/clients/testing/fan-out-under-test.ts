@@ -95,7 +95,7 @@ export class FanOutUnderTest implements Disposable {
   constructor(settings: Partial<FanOutSettings> = {}) {
     const all = { ...DEFAULTS, logBytes: 1_000_000, ...settings };
     this.fanOut = new FanOut(all, this.events, this.upstream.connect);
-    this.upstream.listener.restored();
+    this.upstream.listener.onRestored();
   }
 
   client(): FakeClient {

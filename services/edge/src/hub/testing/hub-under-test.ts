@@ -108,7 +108,7 @@ export class RecordingWorker implements FeedListener {
   readonly refs = new Map<string, number>();
   readonly positions = new Map<string, Position | undefined>();
 
-  acknowledged(acknowledgements: readonly Acknowledgement[]): void {
+  onAcknowledged(acknowledgements: readonly Acknowledgement[]): void {
     for (const { channel, ref, position } of acknowledgements) {
       this.refs.set(channel, ref);
       this.positions.set(channel, position);
@@ -116,25 +116,25 @@ export class RecordingWorker implements FeedListener {
     this.told.push(`acknowledged ${acknowledgements.map(({ channel }) => channel).join()}`);
   }
 
-  refused(channels: readonly string[], code: ErrorCode): void {
+  onRefused(channels: readonly string[], code: ErrorCode): void {
     this.told.push(`refused ${channels.join()} ${code}`);
   }
 
-  published({ channel, body }: Publication): void {
+  onPublication({ channel, body }: Publication): void {
     const { data } = JSON.parse(`{"seq":1${Buffer.from(body)}`) as { data: unknown };
     this.told.push(`published ${channel} ${String(data)}`);
   }
 
-  gap({ channel, from, to, reason }: GapNotice): void {
+  onGap({ channel, from, to, reason }: GapNotice): void {
     const range = from === undefined ? '' : `${from}-${to} `;
     this.told.push(`gap ${channel} ${range}${reason}`);
   }
 
-  resync({ channel, epoch, offset }: ResyncNotice): void {
+  onResync({ channel, epoch, offset }: ResyncNotice): void {
     this.told.push(`resync ${channel} ${epoch} ${offset}`);
   }
 
-  history({ channel, publications, gaps, code, tooLongBefore }: HistoryAnswer): void {
+  onHistory({ channel, publications, gaps, code, tooLongBefore }: HistoryAnswer): void {
     const offsets = inOrder(publications, gaps).map((item) =>
       isHole(item) ? `${item.reason} ${item.from}-${item.to}` : `${item.offset}`,
     );
@@ -142,11 +142,11 @@ export class RecordingWorker implements FeedListener {
     this.told.push(`history ${channel} ${limit}${code ?? offsets.join()}`);
   }
 
-  degraded(): void {
+  onDegraded(): void {
     this.told.push('degraded');
   }
 
-  restored(): void {
+  onRestored(): void {
     this.told.push('restored');
   }
 
