@@ -3,7 +3,7 @@ import type { ErrorCode } from './error-codes.ts';
 import { MAX_CHANNEL_BYTES, MAX_CHANNELS_PER_REQUEST, MAX_REQUEST_ID_BYTES } from './limits.ts';
 import { isEpoch, isOffset, type Position } from './position.ts';
 
-/** A request's own name for itself, echoed in the answer: an integer, or a string up to 64 bytes. */
+/** A client's name for a request, which the answer repeats: an integer, or a string of up to 64 bytes. */
 export type RequestId = number | string;
 
 /** One channel of a `subscribe` request, already checked. */
@@ -11,16 +11,16 @@ export interface ChannelRequest {
   readonly channel: string;
   /** Continue after this position. */
   readonly since: Position | undefined;
-  /** Start with this many of the latest publications. */
+  /** Begin with this many of the latest publications. */
   readonly history: number | undefined;
 }
 
-/** A channel that a request named and that cannot be served, with the reason. */
+/** A channel of a request that cannot be served, with the reason. */
 export interface RejectedChannel {
-  /** The name as it was asked for, cut to 128 characters. */
+  /** The name that was asked for, cut to 128 characters. */
   readonly channel: string;
   readonly code: ErrorCode;
-  /** After how many ms it may be asked for again, where that is known. */
+  /** When it may be asked for again, in ms from now, where that is known. */
   readonly retryAfterMs?: number;
 }
 
@@ -63,13 +63,12 @@ export type ParsedClientMessage =
   | { readonly ok: false; readonly fault: MessageFault };
 
 /**
- * Reads one text frame of a client. Never throws: what is wrong comes back as a fault with a code.
- * Fields that are not known are ignored. A channel whose name, `since` or `history` is malformed
- * does not spoil its request: `subscribe` lists it as rejected, `unsubscribe` leaves it out, since
- * nobody can hold it. Whether a node offers a channel, and whether `history` is within its limit,
- * is for the node to decide.
+ * Reads one text frame of a client. It never throws: a mistake of the client is returned as a fault with a code. Unknown
+ * fields are ignored. A channel whose name, `since` or `history` is malformed does not spoil its request: `subscribe` lists it
+ * as rejected, and `unsubscribe` leaves it out, since nobody can hold it. The caller must check whether it offers a
+ * channel, and whether `history` is within its limit.
  *
- * @param text the frame's payload; its size is for the caller to bound.
+ * @param text the frame's payload. The caller must bound its size.
  */
 export function parseClientMessage(text: string): ParsedClientMessage {
   let value: unknown;
@@ -103,7 +102,7 @@ export function parseClientMessage(text: string): ParsedClientMessage {
   }
 }
 
-/** Whether a client may subscribe to a channel of this name, and if not, the code to say so. */
+/** Why a client may not subscribe to a channel of this name; undefined when it may. */
 export function channelNameFault(name: string): ErrorCode | undefined {
   if (!isChannelName(name)) return 'bad_channel';
   if (isReservedChannel(name)) return 'reserved_channel';

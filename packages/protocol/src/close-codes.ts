@@ -6,8 +6,8 @@ export interface CloseCodeRow {
   /** The WebSocket close code. */
   readonly code: number;
   /**
-   * `resume`: reconnect after a short random delay and continue; `back-off`: reconnect, but wait
-   * longer each time; `stop`: the same again would end the same way.
+   * `resume`: reconnect after a short random delay and continue. `back-off`: reconnect, but wait longer each time. `stop`:
+   * another try would end in the same way.
    */
   readonly action: CloseAction;
   /** One line for people. */
@@ -15,10 +15,9 @@ export interface CloseCodeRow {
 }
 
 /**
- * Every reason for which an edge closes a connection, or records one as closed. The name is the
- * close frame's reason, the log field and the metric label. Of our own codes 4000 to 4399 invite
- * a reconnect and 4400 to 4999 do not, so that a client which does not know a code still does
- * right. The table in docs/codes.md is held to this one by a test.
+ * Every reason for which an edge closes a connection, or records one as closed. The name is the close frame's reason, the log
+ * field and the metric label. Our own codes from 4000 to 4399 invite a reconnect, and those from 4400 to 4999 do not, so a
+ * client that does not know a code still does the right thing. A test holds the table in docs/codes.md to this one.
  */
 export const CLOSE_CODES = {
   normal: row(1000, 'stop', 'The client was done.'),

@@ -9,8 +9,8 @@ export interface ErrorCodeRow {
 }
 
 /**
- * Every error that Tradewind answers with. The codes are stable; messages are not. The table in
- * docs/codes.md is held to this one by a test.
+ * Every error that Tradewind answers with. The codes are stable, and the messages are not. A test holds the table in
+ * docs/codes.md to this one.
  */
 export const ERROR_CODES = {
   bad_channel: row(400, false, 'The name does not match the channel grammar.'),

@@ -21,32 +21,32 @@ const CLOSING_BRACE = 0x7d;
 
 const LITERALS = ['true', 'false', 'null'].map((word) => new TextEncoder().encode(word));
 
-/** Bytes that stand for themselves inside a string: printable ASCII but for the quote and the backslash. */
+/** Bytes that stand for themselves inside a string: printable ASCII except the quote and the backslash. */
 const ORDINARY = bytesThat(
   (byte) => byte >= SPACE && byte < 0x7f && byte !== QUOTE && byte !== BACKSLASH,
 );
-/** What may follow a backslash, but for `u`. */
+/** The bytes that may follow a backslash, except `u`. */
 const ESCAPED = bytesThat((byte) => '"\\/bfnrt'.includes(String.fromCharCode(byte)));
 const HEXADECIMAL = bytesThat((byte) => /[0-9A-Fa-f]/.test(String.fromCharCode(byte)));
 const HEXADECIMAL_DIGITS = 4;
 
-/** One bit each says whether what is open is an object; so many fit beside the sign. */
+/** One bit for each open object or array says which it is. This many bits fit beside the sign. */
 const MAX_DEPTH = 30;
 
-/** What may come next; a value only up to `VALUE_OR_END`. */
+/** What may come next. A value may come in the states up to `VALUE_OR_END`. */
 const VALUE = 0;
 const VALUE_OR_END = 1;
 const NAME = 2;
 const NAME_OR_END = 3;
 const COMMA_OR_END = 4;
 
-/** Stands for no position: what was looked for is not there. */
+/** The position of something that is not there. */
 const NOWHERE = -1;
 
 /**
- * Whether these bytes are surely a JSON text (RFC 8259): printable ASCII, nested 30 deep at most. `false` says nothing: it
- * may be JSON all the same. `JSON.parse` says the same of a publication made of trades in three times the time and more, since
- * it also makes what the text describes; of one long string in about the same. A text that is not ASCII is looked at twice.
+ * Whether these bytes are certainly a JSON text (RFC 8259), of printable ASCII and nested 30 deep at most. `false` says nothing:
+ * they may be JSON as well. For a publication made of trades `JSON.parse` takes at least three times as long, because it also
+ * makes the values, and for one long string about as long. A text that is not ASCII is read twice.
  */
 export function isPlainJson(bytes: Uint8Array): boolean {
   let at = 0;
@@ -99,7 +99,7 @@ function isSpace(byte: number): boolean {
   return byte === SPACE || byte === LINE_FEED || byte === CARRIAGE_RETURN || byte === TAB;
 }
 
-/** Behind a name whose first character is at `start`, and its colon. */
+/** The position behind a name and its colon. The name's first character is at `start`. */
 function endOfName(bytes: Uint8Array, start: number): number {
   const end = endOfString(bytes, start);
   if (end === NOWHERE) return NOWHERE;
@@ -107,7 +107,7 @@ function endOfName(bytes: Uint8Array, start: number): number {
   return bytes[colon] === COLON ? colon + 1 : NOWHERE;
 }
 
-/** Behind the quote that ends a string whose first character is at `start`. */
+/** The position behind the quote that ends a string. The string's first character is at `start`. */
 function endOfString(bytes: Uint8Array, start: number): number {
   let at = start;
   for (;;) {
@@ -146,7 +146,7 @@ function endOfNumber(bytes: Uint8Array, start: number): number {
   return endOfDigits(bytes, hasSign ? at + 2 : at + 1);
 }
 
-/** Behind one or more digits. */
+/** The position behind one or more digits. */
 function endOfDigits(bytes: Uint8Array, start: number): number {
   let at = start;
   while (isDigit(bytes[at] as number)) at += 1;

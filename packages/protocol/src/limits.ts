@@ -1,31 +1,31 @@
 /**
- * The wire's fixed limits. A node may lower the ones that `welcome` announces; these are the values
- * that contract and codec are written for.
+ * The limits of the wire. A node may lower those that `welcome` announces. These are the values that the contract and the codec
+ * are written for.
  */
 
-/** Channels in one `subscribe` or `unsubscribe` request. Bounds the work that one frame can cause. */
+/** The most channels in one `subscribe` or `unsubscribe` request. Bounds the work that one frame can cause. */
 export const MAX_CHANNELS_PER_REQUEST = 128;
 
-/** A channel's name in bytes (it is ASCII, so also in characters). */
+/** The longest name of a channel, in bytes and in characters: it is ASCII. */
 export const MAX_CHANNEL_BYTES = 128;
 
-/** A request `id` that is a string, in UTF-8 bytes. It is echoed, so it is kept small. */
+/** The longest request `id` that is a string, in bytes of UTF-8. The answer repeats it, so it is kept small. */
 export const MAX_REQUEST_ID_BYTES = 64;
 
 /**
- * A client's frame in bytes, by default: 128 channels with the longest names and a `since` each
- * come to 26 KiB.
+ * The largest frame of a client by default, in bytes. A request for 128 channels with the longest names and a `since` each takes
+ * 26 KiB.
  */
 export const DEFAULT_MAX_MESSAGE_BYTES = 32 * 1024;
 
-/** A publication's payload in bytes, by default. Trades are a few hundred bytes. */
+/** The largest payload of a publication by default, in bytes. Trades are a few hundred bytes. */
 export const DEFAULT_MAX_PUBLICATION_BYTES = 64 * 1024;
 
-/** Publications of history that one channel may be asked for, by default. */
+/** The most publications of history that a client may ask one channel for, by default. */
 export const DEFAULT_MAX_HISTORY = 1_000;
 
-/** How often a client should send `ping` when it hears nothing, in ms. */
+/** How often a client should send `ping` while it hears nothing, in ms. */
 export const DEFAULT_CLIENT_PING_MS = 20_000;
 
-/** How long a client should wait for an answer before it reconnects, in ms. */
+/** How long a client should wait for the answer before it reconnects, in ms. */
 export const DEFAULT_CLIENT_TIMEOUT_MS = 10_000;

@@ -1,22 +1,21 @@
 import { isPlainJson } from './json-text.ts';
 
-/** A payload as Redis delivered it, after the one check that it can stand inside an envelope. */
+/** A payload that Redis delivered, after the one check that it can stand inside an envelope. */
 export type Payload =
-  /** UTF-8 JSON, as it came. */
+  /** UTF-8 JSON, unchanged. */
   | { readonly kind: 'json'; readonly json: Uint8Array }
   /** UTF-8 text that is not JSON; `json` is that text as a JSON string. */
   | { readonly kind: 'text'; readonly json: Uint8Array }
-  /** Not UTF-8: it can stand in no text frame. */
+  /** Not UTF-8: it cannot stand in a text frame. */
   | { readonly kind: 'unreadable' };
 
 const encoder = new TextEncoder();
-/** `ignoreBOM` keeps a byte order mark in the text, where JSON refuses it, instead of hiding it. */
+/** `ignoreBOM` keeps a byte order mark in the text, where JSON refuses it, instead of removing it. */
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Checks once that a payload is UTF-8 JSON, so that nothing in it can reach outside the `data` it
- * is put in. The bytes are passed through as they are: numbers keep their digits, objects their
- * order. The result may share memory with `bytes`.
+ * Checks once that a payload is UTF-8 JSON, so that nothing in it can reach outside the `data` that it is put in. The
+ * bytes are passed on unchanged: numbers keep their digits, and objects their order. The result may share memory with `bytes`.
  */
 export function checkPayload(bytes: Uint8Array): Payload {
   if (isPlainJson(bytes)) return { kind: 'json', json: bytes };
@@ -42,10 +41,10 @@ export type UndeliverableReason =
   | 'unreadable';
 
 /**
- * {@link checkPayload} with the limit. What takes publications in and what delivers them call this one, so that
- * both measure the same: what is sent, where a text counts escaped and with its quotes.
+ * {@link checkPayload} with a limit. Ingest and edges both call it, so both measure what is sent: a text counts escaped and
+ * with its quotes.
  *
- * @param maxBytes the most that `data` may take in a frame, in bytes.
+ * @param maxBytes the most bytes that `data` may take in a frame.
  */
 export function measurePayload(
   bytes: Uint8Array,

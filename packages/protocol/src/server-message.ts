@@ -32,12 +32,12 @@ export interface Welcome {
 /** One channel that a client now receives. */
 export interface SubscribedChannel {
   readonly channel: string;
-  /** The node's small number for the channel; reserved for a binary protocol. */
+  /** The node's small number for the channel. Reserved for a binary protocol. */
   readonly ref: number;
   /** Absent while the channel has no history. */
   readonly epoch?: string;
   readonly offset?: number;
-  /** Present when `since` or `history` was asked for: whether all of it follows. */
+  /** Whether all of what `since` or `history` asked for follows. Absent when the request had neither. */
   readonly recovered?: boolean;
   /** How many publications of history follow. */
   readonly replayed?: number;
@@ -58,7 +58,7 @@ export interface Unsubscribed {
   readonly type: 'unsubscribed';
   readonly id?: RequestId | undefined;
   readonly channels: readonly string[];
-  /** Present when the client did not ask for it. */
+  /** Present when the client did not ask to be unsubscribed. */
   readonly reason?: ErrorCode;
 }
 
@@ -92,7 +92,7 @@ export interface Resync {
 
 export interface Degraded {
   readonly type: 'degraded';
-  /** Since when the node is cut off from its source, ms since the Unix epoch. */
+  /** When the node was cut off from its source, in ms since the Unix epoch. */
   readonly since: number;
 }
 
@@ -102,9 +102,9 @@ export interface Restored {
 
 export interface Reconnect {
   readonly type: 'reconnect';
-  /** When to open the new connection, in ms from now. */
+  /** When the client should open a new connection, in ms from now. */
   readonly afterMs: number;
-  /** When this connection is closed, in ms from now. */
+  /** When the node closes this connection, in ms from now. */
   readonly deadlineMs: number;
   readonly reason: 'draining';
 }
@@ -142,12 +142,12 @@ export interface PublicationMessage {
 
 const encoder = new TextEncoder();
 
-/** One control frame's payload. The bytes belong to the caller, who may share them among clients. */
+/** One control frame's payload. The caller owns the bytes and may share them among clients. */
 export function encodeServerMessage(message: ServerMessage): Uint8Array {
   return encoder.encode(JSON.stringify(message));
 }
 
-/** An `error` message; whether a retry makes sense comes from the table of codes. */
+/** An `error` message. The table of codes says whether a retry makes sense. */
 export function errorMessage(
   code: ErrorCode,
   message: string,
