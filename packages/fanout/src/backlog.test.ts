@@ -36,7 +36,7 @@ function setUp(logEntries = 1_000) {
       for (const offset of offsets) excerpt.append(publication(channel, offset));
       made().scheduleReplay(excerpt.replayFrom(offsets[0] ?? 0));
     },
-    /** Promises what stands in these places from this offset on: publications by their offsets, and holes. */
+    /** Promises these items from an offset on: publications by their offsets, and holes. */
     promisePast(channel: string, from: number, ...items: readonly (number | [number, number])[]) {
       const excerpt = new Excerpt(channel, memory);
       for (const item of items) {
@@ -45,7 +45,7 @@ function setUp(logEntries = 1_000) {
       }
       made().scheduleReplay(excerpt.replayFrom(from));
     },
-    /** All that it gives and tells from here on, and what is still owed before each. */
+    /** Everything that it gives and tells from now on. */
     rest(): string[] {
       const told: string[] = [];
       while (!made().isOver) {
@@ -105,7 +105,7 @@ describe('a backlog', () => {
     expect(rest()).toEqual(['lost a 1..2=2', 'b5', 'b6', 'lost b 7..7=1', 'b8']);
   });
 
-  it('tells the holes of what was promised in their places, of which only publications take numbers', () => {
+  it('tells the holes of a promise where they are; only publications take numbers', () => {
     const { made, refuse, promisePast, rest, memory } = setUp();
     refuse('a', 1);
     promisePast('b', 4, [3, 5], 6, [7, 7], 8, [9, 10]);
@@ -118,7 +118,7 @@ describe('a backlog', () => {
     expect(memory.bytes).toBe(0);
   });
 
-  it('tells a promise that is nothing but a hole, and its epoch when that ends further on', () => {
+  it('tells a promise that is only a hole, and its epoch when a later notice ends that', () => {
     const { made, promisePast, rest } = setUp();
     promisePast('b', 4, [4, 5]);
     expect([made().isOver, made().isPromised, made().owed]).toEqual([false, true, 0]);
@@ -126,7 +126,7 @@ describe('a backlog', () => {
     expect(rest()).toEqual(['lost b 4..5=2 of old unreadable', 'told b 0..0=0 of old']);
   });
 
-  it('forsakes what is left of a promise with its holes as one range', () => {
+  it('abandons what is left of a promise with its holes as one range', () => {
     const { made, promisePast, rest } = setUp();
     promisePast('b', 4, [3, 5], 6, [7, 7]);
     made().abandon();

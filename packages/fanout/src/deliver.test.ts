@@ -11,7 +11,7 @@ const LIMITS = { slots: 3, bytes: 1_000, publicationBytes: 10, controls: 4, cont
 const POLICY = { graceMs: 100, maxLagMs: 10_000 };
 const CHANNEL = 'BTC.trade';
 
-/** Those of all clients here. */
+/** The queues of all clients here. */
 const queues = new SendQueues(LIMITS);
 
 interface Client extends Subscriber {
@@ -22,7 +22,7 @@ function publication(): Publication {
   return { channel: CHANNEL, offset: 0, body: new Uint8Array(1), publishedAt: 0 };
 }
 
-/** A client to whom so many publications were offered at time 0. */
+/** @param offered how many publications the client was offered at time 0. */
 function client(name: string, offered: number, blocked: boolean): Client {
   const outbox = new Outbox(queues, POLICY, new PublicationLog(0));
   outbox.blocked = blocked;

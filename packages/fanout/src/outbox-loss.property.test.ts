@@ -24,7 +24,7 @@ interface Sent {
 }
 
 /**
- * A client behind a socket that takes so many frames and then blocks, with an owner who keeps to
+ * A client behind a socket that takes some frames and then blocks, with an owner who keeps to
  * the outbox's contract: append to the log before offering, flush on `nearlyFull` and at the end of a turn,
  * tell losses when they are given, and then catch up.
  */
@@ -63,7 +63,7 @@ class Client {
     if (verdict === 'refused') expect(this.outbox.blocked || this.outbox.isBehind).toBe(true);
   }
 
-  /** Leaves a channel, or receives it again. What it has not had of it by then, it need not get. */
+  /** Leaves a channel, or receives it again. It need not get what it has not had of the channel by then. */
   toggle(channel: string): void {
     this.#hasLeft = true;
     if (!this.#subscribed.delete(channel)) {
@@ -97,7 +97,7 @@ class Client {
     this.caughtUp += this.outbox.catchUp();
   }
 
-  /** Everything reaches the client in the end, or it is told of it. */
+  /** In the end everything reaches the client, or the client is told of it. */
   settle(): void {
     for (let i = 0; i < 1_000; i += 1) {
       this.drain(1_000_000);

@@ -92,7 +92,7 @@ class Model {
     return this.behindSince !== undefined && now - this.behindSince >= this.policy.maxLagMs;
   }
 
-  /** Behind is who waits for publications, or has not been told yet what is missing. */
+  /** A client is behind while publications wait for it, or while it has not been told what is missing. */
   private settle(): void {
     if (this.publications.length === 0 && this.losses.size === 0) this.behindSince = undefined;
   }

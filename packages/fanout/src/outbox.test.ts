@@ -29,7 +29,7 @@ function publication(bytes = 1, channel = 'a'): Publication {
   return { channel, offset: 0, body: new Uint8Array(bytes), publishedAt: 0 };
 }
 
-/** Offers so many publications and returns the verdicts. */
+/** Offers `count` publications and returns the verdicts. */
 function offerMany(outbox: Outbox, count: number, now = 0, bytes = 1): string[] {
   return Array.from({ length: count }, () => outbox.offer(publication(bytes), now));
 }
@@ -224,7 +224,7 @@ describe('the slow policy', () => {
     expect(offerMany(outbox, 1, 12_000)).toEqual(['slow']);
   });
 
-  it('disconnects at the first refusal whoever was behind for the longest time allowed', () => {
+  it('disconnects a client at the first refusal once it was behind for the longest time allowed', () => {
     const outbox = blockedOutbox();
     offerMany(outbox, 4, 1_000);
     expect(outbox.isLate(30_999)).toBe(false);
@@ -303,7 +303,7 @@ describe('memory for what waits', () => {
     expect(kept).toEqual([true, true, false, false, false]);
   });
 
-  it('goes on after trim and clear with the next seq', () => {
+  it('continues with the next seq after trim and clear', () => {
     const queues = new SendQueues(LIMITS);
     const outbox = new Outbox(queues, POLICY, new PublicationLog(0));
     offerMany(outbox, 4);

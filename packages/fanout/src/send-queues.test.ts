@@ -112,7 +112,7 @@ describe('SendQueues', () => {
     expect(queues.controlBytes(queueId)).toBe(0);
   });
 
-  it('gives an ended queue’s place to another, which begins empty', () => {
+  it('gives an ended queue’s id to another, which begins empty', () => {
     const queues = new SendQueues(LIMITS);
     const queueId = queues.begin();
     queues.setBlocked(queueId, true);
@@ -126,7 +126,7 @@ describe('SendQueues', () => {
       0, 0, 0,
     ]);
     expect(queues.isBlocked(next)).toBe(false);
-    // Whoever kept the place of the ended one has that of none.
+    // The id that `end` returned is that of no queue.
     queues.setBlocked(nowhere, true);
     expect(queues.end(nowhere)).toBe(nowhere);
     expect(queues.isBlocked(next)).toBe(false);

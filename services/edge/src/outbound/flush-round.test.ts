@@ -38,7 +38,7 @@ function setUp() {
   return { waiting, flushed, queue };
 }
 
-/** A round of so many clients, each of which takes 1 ms, after its first slice, in which it flushed 16. */
+/** A round of `size` clients, each of which takes 1 ms, after its first slice, in which it flushed 16. */
 function underWay(size = 200) {
   const { waiting, queue } = setUp();
   const clients = Array.from({ length: size }, () => new Client(1));
@@ -65,7 +65,7 @@ describe('FlushRound', () => {
     expect(waiting).toEqual([]);
   });
 
-  it('makes way after a slice of 5 ms, and goes on where it stopped', () => {
+  it('makes way after a slice of 5 ms, and continues where it stopped', () => {
     const { waiting, queue } = setUp();
     const clients = Array.from({ length: 64 }, () => new Client(1));
     waiting.push(...clients);
@@ -96,8 +96,8 @@ describe('FlushRound', () => {
   });
 
   it.each([25, 200])('catches up, though a turn brings no more than %i publications', (perTurn) => {
-    // 20,000 publications a second for 5 of 500 clients each; a second of them waits to be read. What each step takes
-    // leaves little: 27 % of the time for what comes in, 20 % for what a delivery adds to a write.
+    // 20,000 publications a second, each for 5 of 500 clients, and those of one second wait to be read. The steps take most of
+    // the time: 27 % goes into what comes in, and 20 % into what a delivery adds to a write.
     const [perSecond, subscribers, bytes] = [20_000, 5, 640];
     const [takeInMs, writeMs, deliveryMs] = [0.0135, 0.095, 0.002];
     const { waiting, queue } = setUp();
@@ -197,7 +197,7 @@ describe('FlushRound', () => {
     expect(queue.flushSome()).toBe(true);
   });
 
-  it('leaves whoever comes to wait during a round to the next one', () => {
+  it('leaves clients that begin to wait during a round to the next one', () => {
     const { waiting, queue } = setUp();
     const again: Client = new Client(0, () => waiting.push(again));
     waiting.push(again);
@@ -223,7 +223,7 @@ describe('FlushRound', () => {
     expect(flushed).toEqual([2, 3]);
   });
 
-  it('gives up the places of those who were flushed, however long a queue never ends', () => {
+  it('removes the entries of those who were flushed, however long a queue never ends', () => {
     const { waiting, flushed, queue } = setUp();
     let longest = 0;
     for (let i = 0; i < 100_000; i += 1) {

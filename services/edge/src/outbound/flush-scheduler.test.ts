@@ -14,7 +14,7 @@ afterEach(() => {
 /** A thread has a core to itself. */
 const ONE_EACH = roundSpacing(1, 1);
 
-/** A scheduler whose rounds take so long. */
+/** A scheduler whose rounds take `roundMs`. */
 function timed(intervalMs: number, roundMs: number, apart = ONE_EACH) {
   const flushedAt: number[] = [];
   const scheduler = new FlushScheduler(intervalMs, apart, () => {
@@ -79,7 +79,7 @@ describe('FlushScheduler', () => {
     expect(left).toBe(0);
   });
 
-  it('goes on in the next turn with what it has not finished, interval or not', () => {
+  it('continues an unfinished round in the next turn, whatever the interval', () => {
     const flushedAt: number[] = [];
     const scheduler: FlushScheduler = new FlushScheduler(50, ONE_EACH, () => {
       flushedAt.push(performance.now());

@@ -9,15 +9,15 @@ import { createFrameMemory } from './wire-format.ts';
 const BYTES = 256;
 const PATIENT = { graceMs: 60_000, maxLagMs: 60_000 };
 
-/** What all clients share: small ones, one that just fits and one that is too large for the buffer. */
-const TAILS = [1, 2, 3, 20, 60, 223, 224, 400].map((length) => Buffer.alloc(length, `${length}`));
+/** Bodies that all clients share: small ones, one that just fits and one that is too large for the buffer. */
+const BODIES = [1, 2, 3, 20, 60, 223, 224, 400].map((length) => Buffer.alloc(length, `${length}`));
 
 interface Entry {
   readonly content: Buffer;
   readonly isControl: boolean;
 }
 
-/** Those of all outboxes here. */
+/** The queues of all outboxes here. */
 const queues = new SendQueues(LIMITS);
 
 function outboxOf(entries: readonly Entry[], sequence: number): Outbox {
@@ -43,7 +43,7 @@ function encodedAfresh(entries: readonly Entry[], firstSequence: number): Buffer
 }
 
 const entry = fc.record({
-  content: fc.constantFrom(...TAILS),
+  content: fc.constantFrom(...BODIES),
   isControl: fc.boolean(),
 });
 

@@ -79,7 +79,7 @@ describe('JSON_FRAMES.encodeFrame', () => {
 });
 
 describe('FrameWriter', () => {
-  it('sends all that waits in one write, control frames in their place', () => {
+  it('sends all that waits in one write, control frames in order', () => {
     const { outbox, sink, write } = setUp();
     offer(outbox, 'a');
     outbox.offerControl(Buffer.from('{"type":"pong"}'));
@@ -181,7 +181,7 @@ describe('FrameWriter', () => {
     expect(outbox.blocked).toBe(true);
   });
 
-  it('goes on with its memory, and what it remembers, after a write that left something behind', () => {
+  it('keeps its memory, and what it remembers, after a write that left something behind', () => {
     let room = Number.POSITIVE_INFINITY;
     const writes: { readonly memory: ArrayBufferLike; readonly copy: Buffer }[] = [];
     const writer = new FrameWriter(JSON_FRAMES, (_descriptor, bytes, length) => {

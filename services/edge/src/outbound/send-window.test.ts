@@ -80,7 +80,7 @@ describe('SendWindow', () => {
     expect(window.answer(marks[0] as Buffer)).toBe(true);
   });
 
-  it('goes on when the numbers begin again', () => {
+  it('works when the numbers begin again', () => {
     const { window, marks, clock } = start();
     for (let i = 0; i < 70_000; i += 1) {
       expect(window.wrote(120 * KIB)).toBe(false);

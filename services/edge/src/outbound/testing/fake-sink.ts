@@ -4,11 +4,11 @@ import { type DecodedFrame, FrameDecoder } from './frame-decoder.ts';
 type Written = (error?: Error | null) => void;
 
 /**
- * A socket in the hands of a test. While it takes bytes it behaves like one whose kernel buffer has
- * room: nothing is left behind, and the callback comes later. Once it stalls, it keeps all it is given.
+ * A socket that a test controls. While it takes bytes it behaves like a socket whose kernel buffer has room: nothing is left
+ * behind, and the callback comes later. Once it stalls, it keeps everything that it is given.
  */
 export class FakeSink implements ByteSink {
-  /** What was written, as it was given: the same memory, not a copy. */
+  /** What was written: the same memory, not a copy. */
   readonly writes: Uint8Array[] = [];
   /** The bytes of each write at the time of the call. */
   readonly copies: Buffer[] = [];
@@ -30,13 +30,13 @@ export class FakeSink implements ByteSink {
     return !this.stalled;
   }
 
-  /** The peer reads: what was left behind goes out. It stalls no longer. */
+  /** The peer reads: what was left behind goes out, and the socket takes bytes again. */
   drain(): void {
     this.stalled = false;
     for (const { written } of this.#waiting.splice(0)) written();
   }
 
-  /** The connection breaks: what waits is lost, and each write is told so. */
+  /** The connection breaks: what waits is lost, and the callback of each write gets an error. */
   fail(): void {
     for (const { written } of this.#waiting.splice(0)) written(new Error('ECONNRESET'));
   }

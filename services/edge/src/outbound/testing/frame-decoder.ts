@@ -10,14 +10,14 @@ export const PING = 9;
 export const PONG = 10;
 
 /**
- * Cuts a server's byte stream into WebSocket frames, written from RFC 6455 alone so that it shares
- * no mistake with the encoder. Throws on whatever a server may not send: masked or fragmented
- * frames, reserved bits, lengths that are not in their shortest form.
+ * Cuts a server's byte stream into WebSocket frames. It was written from RFC 6455 alone, so it shares no mistake with the
+ * encoder. It throws when a server sends what it may not: masked or fragmented frames, reserved bits, or lengths that are not in
+ * their shortest form.
  */
 export class FrameDecoder {
   #rest = Buffer.alloc(0);
 
-  /** Bytes of a frame that is not complete yet. */
+  /** How many bytes of an incomplete frame have come. */
   get incomplete(): number {
     return this.#rest.length;
   }
