@@ -37,10 +37,10 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   --short            saturation, predecessor, memory or safety in at most five minutes on a quiet machine
 
 edge@PATH is the edge of another installed checkout of this project. It is started as ours is: by its own Node, from
-its own services/edge/src/main.ts, with the same settings. There are ten pairs of 8 s, and the sides take turns in
-coming first; memory has ten pairs with idle clients, and none with clients that stall. Verdicts stand below the
-table. At most 2 % slower: the interval of the ratio does not begin above 1.02. At most 300 bytes more a connection:
-that of the difference does not begin above 300. A verdict takes six pairs; one that failed makes the exit code 1.
+its own services/edge/src/main.ts, with the same settings and the flags of its own unit. There are ten pairs of 8 s, and
+the sides take turns in coming first; memory has ten pairs with idle clients, and none with clients that stall.
+Verdicts stand below the table. At most 2 % slower: the interval of the ratio does not begin above 1.02. At most 300
+bytes more a connection: that of the difference does not begin above 300. A verdict takes six pairs; one that failed makes the exit code 1.
 PATH begins where npm was called, unless it is absolute.
 
 --short shows whether a change did something large. None of it has enough pairs for an interval that holds with

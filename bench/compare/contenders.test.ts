@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, readlink, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { WORKSPACE_ROOT } from '@tradewind/dev';
+import { NODE_FLAGS, WORKSPACE_ROOT } from '@tradewind/dev';
 import { expect, it } from 'vitest';
 import { startRedis } from '../../test/support/redis.ts';
 import { ALLOCATOR_SETTINGS, contenderOf, startContender } from './contenders.ts';
@@ -18,7 +18,7 @@ it('starts the edge of another checkout as ours, from its own folder by its own 
   await using stack = new AsyncDisposableStack();
   const root = await realpath(await mkdtemp(join(tmpdir(), 'checkout-')));
   stack.defer(() => rm(root, { recursive: true }));
-  for (const part of ['node_modules', 'packages', 'services']) {
+  for (const part of ['node_modules', 'packages', 'services', 'infra']) {
     await symlink(join(WORKSPACE_ROOT, part), join(root, part));
   }
   const redis = stack.use(await startRedis());
@@ -26,7 +26,11 @@ it('starts the edge of another checkout as ours, from its own folder by its own 
   const other = stack.use(await startContender(contenderOf(`edge@${root}`), redis.url, {}));
   const read = (pid: number, file: string) => readFile(`/proc/${pid}/${file}`, 'utf8');
   const command = (await read(other.pid, 'cmdline')).split('\0').filter(Boolean);
-  expect(command).toEqual([join(root, 'node_modules/.bin/node'), 'services/edge/src/main.ts']);
+  expect(command).toEqual([
+    join(root, 'node_modules/.bin/node'),
+    ...NODE_FLAGS.edge,
+    'services/edge/src/main.ts',
+  ]);
   expect(await readlink(`/proc/${other.pid}/cwd`)).toBe(root);
   expect(await read(other.pid, 'environ')).toBe(await read(ours.pid, 'environ'));
   expect(other.adminUrl).toMatch(/^http/);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type OwnedProcess, startProcess, WORKSPACE_ROOT } from '@tradewind/dev';
 import { eventually } from '../../test/support/wait.ts';
@@ -41,6 +42,9 @@ const FOLDER = 'bench/compare/contenders';
 export const CHECKOUT_NODE = 'node_modules/.bin/node';
 export const CHECKOUT_EDGE = 'services/edge/src/main.ts';
 
+/** The unit with which machines start an edge, in each checkout. */
+const CHECKOUT_UNIT = 'infra/systemd/tradewind-edge.service';
+
 /** How infra/systemd/tradewind-edge.service has the C library give memory back. */
 export const ALLOCATOR_SETTINGS = {
   MALLOC_MMAP_THRESHOLD_: '16384',
@@ -62,12 +66,12 @@ function withNode(
   name: Contender['name'],
   program: string,
   numbersPerClient: boolean,
-  root: string = WORKSPACE_ROOT,
+  { root = WORKSPACE_ROOT, flags = [] as readonly string[] } = {},
 ): Contender {
   return {
     name,
     root,
-    command: [join(root, CHECKOUT_NODE), program],
+    command: [join(root, CHECKOUT_NODE), ...flags, program],
     dialect: { kind: 'tradewind' },
     path: '/ws',
     numbersPerClient,
@@ -75,9 +79,19 @@ function withNode(
   };
 }
 
-/** Every checkout's edge is started in the same way. */
+/** Every checkout's edge gets the same environment, and the flags of Node that its own unit has. */
 function edgeOf(name: Contender['name'], root: string): Contender {
-  return { ...withNode(name, CHECKOUT_EDGE, true, root), environment: EDGE_ENVIRONMENT };
+  const flags = nodeFlags(readFileSync(join(root, CHECKOUT_UNIT), 'utf8'));
+  return {
+    ...withNode(name, CHECKOUT_EDGE, true, { root, flags }),
+    environment: EDGE_ENVIRONMENT,
+  };
+}
+
+/** What stands between Node and the program in the line of a unit that starts it. */
+function nodeFlags(unit: string): readonly string[] {
+  const [, ...args] = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
+  return args.slice(0, -1);
 }
 
 const CONTENDERS: Readonly<Record<ContenderName, Contender>> = {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { collectGarbage, INSPECTABLE } from '../../test/support/inspector.ts';
+import { INSPECTABLE } from '../../test/support/inspector.ts';
 import { eventually } from '../../test/support/wait.ts';
 import { readMemory } from '../load/process-usage.ts';
 import {
@@ -40,7 +40,7 @@ export interface StalledRun {
   /** When publishing was over: as it was, and after a collection. */
   readonly published: EdgeMemory;
   readonly publishedCollected: EdgeMemory;
-  /** When those that stalled had gone: after a collection, a return of free memory, and another collection. */
+  /** When those that stalled had gone: after a collection. */
   readonly leftCollected: EdgeMemory;
 }
 
@@ -99,9 +99,6 @@ const LEFT_DEADLINE_MS = 30_000;
 /** An edge gives up what clients needed that left within 2 s: after so long, in ms, it has. */
 const GIVE_UP_MS = 4_000;
 
-/** An edge returns free memory every 30 s: after so long, in ms, it has. */
-const RETURN_MS = 32_000;
-
 /** What a stalled client may cost, in bytes of process memory. */
 export const GOAL_BYTES = 64e3;
 
@@ -111,13 +108,13 @@ export const GOAL_BYTES = 64e3;
  */
 export const BACK_BYTES = GOAL_BYTES / 10;
 
-/** How long memory may take to come back by itself, in s: an edge returns it twice meanwhile. */
+/** How long memory may take to come back by itself, in s. Nothing but V8 and the allocator gives it back. */
 const BACK_DEADLINE_SECONDS = 60;
 
 /** How often PSS is read meanwhile, in ms. The kernel answers; the edge does nothing for it. */
 const WATCH_MS = 500;
 
-/** How long PSS is read of an edge that nobody stalled on, in s: it returns free memory once meanwhile. */
+/** How long PSS is read of an edge that nobody stalled on, in s. */
 const BASELINE_SECONDS = 40;
 
 /** Stalled clients are not disconnected, neither as slow nor because they answer no ping. */
@@ -192,7 +189,7 @@ async function measureRun(
   await arena.dropStalled();
   await untilConnected(edge, steadyClients(shape));
   await sleep(GIVE_UP_MS);
-  const leftCollected = await readReturnedMemory(edge);
+  const leftCollected = await readCollectedMemory(edge);
   const refusals = metrics.sum('tradewind_edge_refusals_total') ?? 0;
   report(
     `${label}: ${trial.whole ? 'whole' : 'NOT whole'}, ${refusals} refusals, ` +
@@ -227,7 +224,7 @@ async function measureLeaving(
   const metrics = await edge.metrics();
   const refusals = metrics.sum('tradewind_edge_refusals_total') ?? 0;
   const slowDisconnects = metrics.sum('tradewind_edge_disconnects_total', { reason: 'slow' }) ?? 0;
-  const leftCollected = await readReturnedMemory(edge);
+  const leftCollected = await readCollectedMemory(edge);
   report(
     `leaving: ${trial.whole ? 'whole' : 'NOT whole'}, ${refusals} refusals, PSS ${Math.round(publishedPssBytes / 1e6)} MB, ` +
       `${left.isBack ? 'back' : 'NOT back'} after ${Math.round(left.seconds)} s, then ${Math.round(left.pssBytes / 1e6)} MB`,
@@ -276,13 +273,6 @@ async function warmedTrial(arena: Arena, shape: LoadShape, seconds: number): Pro
   const rate = rateOf(shape, seconds);
   await arena.trial(rate, Math.min(seconds, WARM_UP_SECONDS));
   return await arena.trial(rate, seconds);
-}
-
-/** After a collection, a return of free memory, and another collection. */
-async function readReturnedMemory(edge: MeasuredEdge): Promise<EdgeMemory> {
-  await collectGarbage(edge);
-  await sleep(RETURN_MS);
-  return await readCollectedMemory(edge);
 }
 
 async function untilConnected(edge: MeasuredEdge, clients: number): Promise<void> {

@@ -17,4 +17,4 @@ EXPOSE 8080 9080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
   CMD ["/opt/tradewind/edge/bin/node", "-e", "fetch('http://127.0.0.1:8080/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["/opt/tradewind/edge/bin/node", "/opt/tradewind/edge/app/main.js"]
+ENTRYPOINT ["/opt/tradewind/edge/bin/node", "--max-semi-space-size=16", "/opt/tradewind/edge/app/main.js"]

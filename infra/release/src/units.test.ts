@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { WORKSPACE_ROOT } from '@tradewind/dev';
+import { NODE_FLAGS, WORKSPACE_ROOT } from '@tradewind/dev';
 import { CONFIG_ERROR_EXIT_CODE, STOP_DEADLINE_MS } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { RELEASED_SERVICES } from './services.ts';
@@ -27,7 +27,9 @@ describe.each(UNITS)('the unit of $name', ({ name, unit }) => {
 
   it('starts what the release holds', () => {
     const home = `/opt/tradewind/${name}`;
-    expect(service('ExecStart')).toBe(`${home}/bin/node ${home}/app/main.js`);
+    expect(service('ExecStart')).toBe(
+      [`${home}/bin/node`, ...NODE_FLAGS[name], `${home}/app/main.js`].join(' '),
+    );
     expect(service('EnvironmentFile')).toBe(`/etc/tradewind/${name}.env`);
   });
 

@@ -23,11 +23,10 @@ import { Hub } from './hub/hub.ts';
 import { shareDescriptors } from './node/descriptor-shares.ts';
 import { createHealth } from './node/health.ts';
 import { createLocalPool, type FanOutPool } from './node/local-pool.ts';
-import { type MemoryReturn, startMemoryReturn } from './node/malloc-trim.ts';
 import { createShedRoute } from './node/shed-route.ts';
 import { availableCall } from './outbound/socket-send.ts';
 import { addDescriptions } from './telemetry/debug-index.ts';
-import { createNodeEvents, type NodeEvents } from './telemetry/events.ts';
+import { createNodeEvents } from './telemetry/events.ts';
 import { registerLoopGauges, registerNodeGauges } from './telemetry/gauges.ts';
 import { WorkerPool } from './threads/worker-pool.ts';
 
@@ -129,7 +128,6 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   const tellReadiness = (): void => pool.setReadiness(health.readiness());
   const readinessTimer = setInterval(tellReadiness, READINESS_INTERVAL_MS);
   const descriptorWatch = new DescriptorWatch(events.descriptorsExhausted);
-  const memoryReturn = writes === 'send' ? returnMemory(events) : undefined;
   const admin = createAdmin({
     logger,
     metrics: {
@@ -163,7 +161,6 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
     clearInterval(readinessTimer);
     descriptorWatch.stop();
     endLoopGauges();
-    memoryReturn?.stop();
     await pool.stop();
     hub.stop();
     await Promise.all([subscriber.stop(), commands.stop(), admin.close(0)]);
@@ -175,8 +172,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
     commands.start();
     const port = await pool.listen();
     const adminPort = await admin.listen(config.adminHost, config.adminPort);
-    const returnsMemory = memoryReturn !== undefined;
-    logger.info({ port, adminPort, workers: config.workers, writes, returnsMemory }, 'listening');
+    logger.info({ port, adminPort, workers: config.workers, writes }, 'listening');
   } catch (error) {
     await stop();
     throw error;
@@ -194,16 +190,6 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
     },
     stop,
   };
-}
-
-/** Returns free memory from time to time, where koffi is loaded and the C library knows how to. */
-function returnMemory(events: NodeEvents): MemoryReturn | undefined {
-  try {
-    return startMemoryReturn();
-  } catch (error) {
-    events.memoryKept(error);
-    return undefined;
-  }
 }
 
 function hubLimits(config: EdgeConfig) {

@@ -19,6 +19,12 @@ const INHERITED_VARIABLES = ['PATH', 'HOME', 'TMPDIR', 'NODE_EXTRA_CA_CERTS'];
 
 export type ServiceName = 'edge' | 'ingest';
 
+/** The flags with which a service's unit starts Node (`infra/systemd`, whose tests hold it to this table). */
+export const NODE_FLAGS: Readonly<Record<ServiceName, readonly string[]>> = {
+  edge: ['--max-semi-space-size=16'],
+  ingest: [],
+};
+
 /** A running edge or ingest, started as in production. */
 export interface ServiceProcess extends OwnedProcess {
   /** Where it serves, e.g. `http://127.0.0.1:8080`. */
@@ -42,7 +48,7 @@ export async function startService(
   const owned = await startProcess({
     name: service,
     command: WORKSPACE_NODE,
-    args: [`services/${service}/src/main.ts`],
+    args: [...NODE_FLAGS[service], `services/${service}/src/main.ts`],
     env: { ...inheritedVariables(), HOST: '127.0.0.1', PORT: '0', ADMIN_PORT: '0', ...env },
     cwd: WORKSPACE_ROOT,
   });

@@ -19,7 +19,6 @@ import { describeFanOut, type FanOutDescription } from '../telemetry/debug-index
 import { createFanOutEvents } from '../telemetry/events.ts';
 import { registerFanOutGauges } from '../telemetry/gauges.ts';
 import type { ConnectionCount } from './connection-count.ts';
-import { Departures } from './departures.ts';
 import { sendAway, waitUntilGone } from './drain.ts';
 import { Shedder } from './shed.ts';
 import { acceptUpgrades, VERSION_HEADERS } from './upgrade.ts';
@@ -65,7 +64,6 @@ export class FanOutHost {
   readonly #fanOut: FanOut;
   readonly #front: HttpServer;
   readonly #shedder: Shedder;
-  readonly #departures: Departures;
   #readiness: Readiness = { ready: false, degraded: true, reasons: ['starting'] };
   #refusing = false;
 
@@ -73,8 +71,6 @@ export class FanOutHost {
     const { config, logger, metrics, connectionCount, connect } = parts;
     const events = createFanOutEvents(logger, metrics);
     this.#parts = parts;
-    const departures = new Departures(() => this.#fanOut.connections.size);
-    this.#departures = departures;
     const settings = fanOutSettings(config);
     this.#fanOut = new FanOut(
       settings,
@@ -86,7 +82,6 @@ export class FanOutHost {
         },
         clientClosed(reason, session) {
           connectionCount.closed();
-          departures.count();
           events.clientClosed(reason, session);
         },
       },
@@ -130,7 +125,6 @@ export class FanOutHost {
   /** Admits nobody any more, and sends everyone away within `windowMs`. */
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
     this.#refusing = true;
-    this.#departures.stop();
     const { connections } = this.#fanOut;
     const lastMoment = performance.now() + windowMs + CLOSE_HANDSHAKES_MS;
     await sendAway(connections, windowMs, hurry);
@@ -154,7 +148,6 @@ export class FanOutHost {
   /** Ends it: terminates whoever is still connected. */
   async stop(): Promise<void> {
     this.#shedder.stop();
-    this.#departures.stop();
     await this.#fanOut.stop();
     await this.#front.close(0);
   }

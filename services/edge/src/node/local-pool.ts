@@ -4,7 +4,6 @@ import type { Hub } from '../hub/hub.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import { FanOutHost } from './client-listener.ts';
 import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
-import { YoungGenerationBound } from './young-generation.ts';
 
 /** All fan-out workers of a node, as its main thread sees them. */
 export interface FanOutPool {
@@ -28,7 +27,6 @@ export interface FanOutPool {
 
 /** A pool of one, in the hub's own thread. */
 export function createLocalPool(config: EdgeConfig, logger: Logger, hub: Hub): FanOutPool {
-  const youngGeneration = new YoungGenerationBound();
   const connectionCount = new ConnectionCount(createConnectionMemory(1), 0);
   const host = new FanOutHost({
     config,
@@ -47,9 +45,6 @@ export function createLocalPool(config: EdgeConfig, logger: Logger, hub: Hub): F
     shed: (count, windowMs) => void host.shed(count, windowMs),
     metrics: async () => [await host.metrics()],
     describe: async () => [host.describe()],
-    async stop() {
-      await host.stop();
-      youngGeneration.stop();
-    },
+    stop: () => host.stop(),
   };
 }

@@ -50,8 +50,6 @@ export interface NodeEvents extends HubEvents {
   adminConnectionClosed(): void;
   /** There is no `send`: frames are written by `write` instead. */
   sendUnavailable(error: unknown): void;
-  /** Free memory cannot be returned to the system. */
-  memoryKept(error: unknown): void;
   /** Redis does not let this node probe. */
   probeRefused(error: Error): void;
   /** Redis refuses writes, and goes on to deliver what is published. */
@@ -259,9 +257,6 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     },
     sendUnavailable(error) {
       logger.warn({ err: error }, 'send_unavailable');
-    },
-    memoryKept(error) {
-      logger.info({ err: error }, 'memory_kept');
     },
     probeRefused(error) {
       refusedProbes.inc();

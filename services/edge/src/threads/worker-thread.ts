@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import type { MetricObjects, Readiness } from '@tradewind/runtime';
 import type { Hub, HubFeed } from '../hub/hub.ts';
-import { WORKER_RESOURCE_LIMITS } from '../node/young-generation.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import { fanOutThreadName } from '../telemetry/thread-cpu.ts';
 import { PortListener } from './hub-port.ts';
 import type { AskHub } from './port-questions.ts';
+import { WORKER_RESOURCE_LIMITS } from './worker-heap.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
 /** How long a worker may take to answer a question, in ms; then the page goes without it. */
