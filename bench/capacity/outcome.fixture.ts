@@ -61,7 +61,7 @@ export function loadSample(changes: Partial<LoadSample> = {}): LoadSample {
     gaps: 0,
     gapLost: 0,
     reconnectNotices: 0,
-    latencies: ['HISTF'],
+    latencies: [[1, 2]],
     effort: [],
     ...changes,
   };

@@ -1,4 +1,4 @@
-import type { Percentiles } from '../load/latency.ts';
+import type { Percentiles } from '@tradewind/dev';
 import type { LoadSample, Verdict } from '../load/load-plan.ts';
 import type { PublisherTotals } from '../load/publisher-plan.ts';
 import type { Machine } from './machine.ts';

@@ -1,10 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  addEncodedLatency,
-  createLatencyHistogram,
-  type Percentiles,
-  percentilesOf,
-} from '../load/latency.ts';
+import { LatencyHistogram, type Percentiles } from '@tradewind/dev';
 import type { Load } from '../load/load.ts';
 import type { LoadSample } from '../load/load-plan.ts';
 import { CAN_READ_PROCESS_USAGE, readCpuTime, readMemory } from '../load/process-usage.ts';
@@ -36,7 +31,7 @@ export class Recorder {
   readonly #onPoint: (point: TimelinePoint) => void;
   readonly #startedAt = performance.now();
   /** Latencies while it was published. */
-  readonly #latency = createLatencyHistogram();
+  readonly #latency = new LatencyHistogram();
   #lastAt = performance.now();
   #last: LoadSample | undefined;
   #lastSent = 0;
@@ -51,7 +46,7 @@ export class Recorder {
 
   /** Percentiles of everything that was measured while it was published, and after it. */
   get latency(): Percentiles | undefined {
-    return percentilesOf(this.#latency);
+    return this.#latency.percentiles();
   }
 
   /** Records until `over` settles, and then what is left of an interval; rejects when it does. */
@@ -103,9 +98,9 @@ export class Recorder {
     const now = performance.now();
     const seconds = Math.max(0.001, (now - this.#lastAt) / 1_000);
     const coreTimes = readCoreTimes();
-    const latency = createLatencyHistogram();
-    for (const encoded of sample.latencies) addEncodedLatency(latency, encoded);
-    if (phase === 'publishing' || phase === 'draining') this.#latency.add(latency);
+    const latency = new LatencyHistogram();
+    for (const counts of sample.latencies) latency.add(counts);
+    if (phase === 'publishing' || phase === 'draining') this.#latency.add(latency.counts());
     const last = this.#last;
     // A publisher counts from its own start.
     const sent = Math.max(0, published.sent - this.#lastSent);
@@ -117,7 +112,7 @@ export class Recorder {
       publishedRate: sent / seconds,
       deliveredRate: (sample.publications - (last?.publications ?? 0)) / seconds,
       receivedBytesRate: (sample.bytes - (last?.bytes ?? 0)) / seconds,
-      latency: percentilesOf(latency),
+      latency: latency.percentiles(),
       serverCores: serverCpu === undefined ? undefined : this.#serverCores(serverCpu, seconds),
       loadCores: sample.effort.reduce((total, { cpu }) => total + cpu, 0),
       machineCores: coresBusy(this.#lastCoreTimes, coreTimes, cores),

@@ -1,4 +1,4 @@
-import type { Percentiles } from '../load/latency.ts';
+import type { Percentiles } from '@tradewind/dev';
 
 /** Sections of a run, in this order. */
 export type Phase = 'connecting' | 'resting' | 'publishing' | 'draining';

@@ -1,10 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  addEncodedLatency,
-  createLatencyHistogram,
-  type Percentiles,
-  percentilesOf,
-} from '../load/latency.ts';
+import { LatencyHistogram, type Percentiles } from '@tradewind/dev';
 import { type Load, startLoad } from '../load/load.ts';
 import type { Delivered, LoadSample } from '../load/load-plan.ts';
 import { readCpuTime } from '../load/process-usage.ts';
@@ -275,8 +270,8 @@ async function awaitDelivery(
 
 function summarize(seen: Observations, steady: number, numbersPerClient: boolean): Trial {
   const { before, after, totals, delivered, backlogMs, cpu, cores, idleMs } = seen;
-  const histogram = createLatencyHistogram();
-  for (const encoded of after.latencies) addEncodedLatency(histogram, encoded);
+  const histogram = new LatencyHistogram();
+  for (const counts of after.latencies) histogram.add(counts);
   const oddities = after.missing - before.missing + after.disordered - before.disordered;
   return {
     rate: totals.total / totals.seconds,
@@ -300,7 +295,7 @@ function summarize(seen: Observations, steady: number, numbersPerClient: boolean
     gapLost: after.gapLost - before.gapLost,
     deliveriesPerSecond: delivered.received / totals.seconds,
     cpuMicrosPerDelivery: (cpu * 1e6) / delivered.received,
-    latency: percentilesOf(histogram),
+    latency: histogram.percentiles(),
     serverCore: cores(SERVER_CORE),
     loadCore: cores(LOAD_CORE) - idleMs / 1_000 / totals.seconds,
     publisherBehindMs: totals.maxBehindMs,

@@ -1,12 +1,12 @@
 import { connect, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { type SecureContext, connect as secureConnect, TLSSocket } from 'node:tls';
-import type { Histogram } from 'hdr-histogram-js';
+import type { LatencyHistogram } from '@tradewind/dev';
 import { encodeClientClose, encodeClientFrame, encodeClientText } from './client-frames.ts';
 import { nowMicros } from './clock.ts';
 import type { Dialect, DialectSession } from './dialect.ts';
 import { FrameCounter, type FrameCounts, type FrameListener } from './frame-counter.ts';
 import type { Handshake } from './handshake.ts';
-import { readSentTime, recordLatency } from './latency.ts';
+import { readSentTime } from './sent-time.ts';
 import type { ToldLosses } from './shortfall.ts';
 import type { Reading } from './subscription-plan.ts';
 
@@ -34,7 +34,7 @@ export interface ConnectionSetup {
   readonly dialect: Dialect;
   readonly sampleEvery: number;
   /** Receives the latencies of steady connections, in µs. */
-  readonly latency: Histogram;
+  readonly latency: LatencyHistogram;
   readonly slowBytesPerSecond: number;
   readonly stallAfterMs: number;
   /** Called whenever bytes come. */
@@ -256,7 +256,7 @@ export class LoadConnection implements FrameListener, DialectSession {
   sample(start: Buffer): void {
     if (this.reading !== 'steady') return;
     const sent = readSentTime(start);
-    if (sent !== undefined) recordLatency(this.#setup.latency, nowMicros() - sent);
+    if (sent !== undefined) this.#setup.latency.record(nowMicros() - sent);
   }
 
   closing(code: number): void {

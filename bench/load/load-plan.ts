@@ -1,3 +1,4 @@
+import type { LatencyCounts } from '@tradewind/dev';
 import type { DialectChoice } from './dialect.ts';
 import type { ReadingShares, SubscriptionMode } from './subscription-plan.ts';
 
@@ -73,8 +74,8 @@ export interface LoadSample {
   readonly gaps: number;
   readonly gapLost: number;
   readonly reconnectNotices: number;
-  /** Latencies of steady connections since the sample before, in µs; see `addEncodedLatency`. One entry a process. */
-  readonly latencies: readonly string[];
+  /** Latencies of steady connections since the sample before, in µs; one entry a process. */
+  readonly latencies: readonly LatencyCounts[];
   /** How loaded the load side was since the sample before: one entry a process. */
   readonly effort: readonly LoadEffort[];
 }

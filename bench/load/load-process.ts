@@ -3,11 +3,11 @@ import { isIP } from 'node:net';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
+import { LatencyHistogram } from '@tradewind/dev';
 import { serveCalls } from './child-calls.ts';
 import { nowMicros } from './clock.ts';
 import { createDialect } from './dialect.ts';
 import { Handshake } from './handshake.ts';
-import { createLatencyHistogram, encodeLatency } from './latency.ts';
 import {
   type ConnectionSetup,
   LoadConnection,
@@ -35,7 +35,7 @@ const DELAY_RESOLUTION_MS = 10;
 
 const connections: LoadConnection[] = [];
 const poller = new Poller();
-const latency = createLatencyHistogram();
+const latency = new LatencyHistogram();
 const failed: Reasons = {};
 const disconnected: Reasons = {};
 const weakDisconnected: Reasons = {};
@@ -142,7 +142,7 @@ function sample(): LoadSample {
     told.gapLost += connection.gapLost;
     told.reconnectNotices += connection.reconnectNotices;
   }
-  const encoded = encodeLatency(latency);
+  const counts = latency.counts();
   latency.reset();
   return {
     at: nowMicros(),
@@ -152,7 +152,7 @@ function sample(): LoadSample {
     failed,
     disconnected,
     weakDisconnected,
-    latencies: encoded === undefined ? [] : [encoded],
+    latencies: [counts],
     effort: [effort()],
   };
 }

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { LatencyHistogram } from '@tradewind/dev';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { bringOpenssl, startTlsTerminator } from '../../test/support/tls-terminator.ts';
 import { eventually } from '../../test/support/wait.ts';
 import { nowMicros } from './clock.ts';
-import { addEncodedLatency, createLatencyHistogram, percentilesOf } from './latency.ts';
 import { type Load, startLoad } from './load.ts';
 import type { LoadPlan } from './load-plan.ts';
 
@@ -101,9 +101,9 @@ describe('a load', () => {
     const sample = await load.sample();
     expect(sample).toMatchObject({ attempted: 40, subscribed: 40, open: 40, failed: {} });
     expect(sample.effort).toHaveLength(2);
-    const latency = createLatencyHistogram();
-    for (const encoded of sample.latencies) addEncodedLatency(latency, encoded);
-    const percentiles = percentilesOf(latency)!;
+    const latency = new LatencyHistogram();
+    for (const counts of sample.latencies) latency.add(counts);
+    const percentiles = latency.percentiles()!;
     expect(percentiles.samples).toBe(400);
     expect(percentiles.max).toBeLessThan(5_000);
   });

@@ -1,8 +1,8 @@
 import { PUBLISH_SCRIPT } from '@tradewind/bus';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { readSentTime } from './latency.ts';
 import { MIN_PAYLOAD_BYTES, PublishCommand } from './publication-payload.ts';
+import { readSentTime } from './sent-time.ts';
 
 it('writes a command for a JSON payload of exactly the size asked for, with the time in it', () => {
   const time = fc.integer({ min: 1e15, max: 9e15 });

@@ -9,6 +9,7 @@ export * from './processes/bring-redis.ts';
 export * from './processes/death-watch.ts';
 export * from './processes/debian.ts';
 export * from './processes/free-port.ts';
+export * from './processes/latency-histogram.ts';
 export * from './processes/metrics-text.ts';
 export * from './processes/owned-process.ts';
 export * from './processes/redis-image.ts';

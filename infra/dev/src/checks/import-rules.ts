@@ -20,7 +20,7 @@ export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>>
     'koffi',
     'ws',
   ],
-  '@tradewind/dev': ['hdr-histogram-js', 'ioredis', 'ws'],
+  '@tradewind/dev': ['ioredis', 'ws'],
   '@tradewind/release': ['@tradewind/dev', 'rolldown', 'tar-stream'],
   '@tradewind/roll': [],
   '@tradewind/smoke': ['@tradewind/protocol', 'ws'],

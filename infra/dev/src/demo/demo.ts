@@ -3,7 +3,7 @@ import { type BroughtRedis, bringRedis, type Report } from '../processes/bring-r
 import { type Cluster, type Edge, startCluster } from './cluster.ts';
 import { DemoSubscriber } from './demo-subscriber.ts';
 import { EdgeMonitor, type EdgeReading } from './edge-monitor.ts';
-import { Latency, overall, type Percentiles } from './latency.ts';
+import { Latency, type ShownPercentiles } from './latency.ts';
 import { mustHaveFreePorts } from './ports.ts';
 import { recordedTrades } from './recorded-trades.ts';
 import type { StartSettings } from './settings.ts';
@@ -27,7 +27,7 @@ export interface DemoState {
   /** How long the feed has run, in s. */
   readonly seconds: number;
   readonly published: number;
-  readonly edges: readonly (EdgeReading & Percentiles & { name: string; wsUrl: string })[];
+  readonly edges: readonly (EdgeReading & ShownPercentiles & { name: string; wsUrl: string })[];
   readonly channels: readonly { readonly name: string; readonly price: string | undefined }[];
   readonly delivered: number;
   readonly outOfOrder: number;
@@ -130,7 +130,7 @@ export async function startDemo(settings: StartSettings, report: Report): Promis
           seconds: Math.round(seconds * 1_000) / 1_000,
           published: ledger.accepted,
           refused: ledger.refused,
-          latencyMs: overall(latencies.values()),
+          latencyMs: Latency.overall(latencies.values()),
           subscribers: subscribers.map(subscriberSummary),
         },
         failure,

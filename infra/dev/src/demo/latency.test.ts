@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Latency, overall } from './latency.ts';
+import { Latency } from './latency.ts';
 
 describe('Latency', () => {
   it('knows percentiles to three digits', () => {
@@ -17,7 +17,7 @@ describe('Latency', () => {
     expect(latency.recent(6_000).p99).toBeCloseTo(500, 0);
     expect(latency.recent(10_000).p99).toBeCloseTo(1, 2);
     expect(latency.recent(60_000)).toEqual({ p50: undefined, p99: undefined });
-    expect(overall([latency]).p99).toBeCloseTo(500, 0);
+    expect(Latency.overall([latency]).p99).toBeCloseTo(500, 0);
   });
 
   it('sums up several', () => {
@@ -25,7 +25,7 @@ describe('Latency', () => {
     const slow = new Latency(0);
     fast.record(1, 0);
     slow.record(9, 0);
-    expect(overall([fast, slow]).p50).toBeCloseTo(1, 2);
-    expect(overall([fast, slow]).p99).toBeCloseTo(9, 1);
+    expect(Latency.overall([fast, slow]).p50).toBeCloseTo(1, 2);
+    expect(Latency.overall([fast, slow]).p99).toBeCloseTo(9, 1);
   });
 });

@@ -1,5 +1,5 @@
 import type { DemoSubscriber, SubscriberCounts } from './demo-subscriber.ts';
-import type { Percentiles } from './latency.ts';
+import type { ShownPercentiles } from './latency.ts';
 
 export interface SubscriberSummary extends SubscriberCounts {
   readonly name: string;
@@ -26,7 +26,7 @@ export interface Summary {
   readonly duplicates: number;
   readonly missing: number;
   /** From handing a trade to ingest until a subscriber read it, in ms. */
-  readonly latencyMs: Percentiles;
+  readonly latencyMs: ShownPercentiles;
   readonly subscribers: readonly SubscriberSummary[];
 }
 
