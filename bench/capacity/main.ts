@@ -34,9 +34,7 @@ async function main(args: readonly string[]): Promise<number> {
   const openFiles = await openFilesLimit();
   const settings = readCapacitySettings(args, process.env, openFiles, WORKSPACE_ROOT);
   endWhenInterrupted();
-  const progress = new Progress(process.stderr, settings);
-  const outcome = await runCapacity(settings, progress);
-  progress.end();
+  const outcome = await runCapacity(settings, new Progress(process.stderr, settings));
   const criteria = judge(outcome);
   const sections = summarize(outcome);
   console.log(terminalReport(sections, criteria, process.stdout.isTTY).join('\n'));

@@ -11,7 +11,6 @@ import { createRedisPublisher, redisSettings } from '../publishing/redis-publish
 import { continuedArguments, parseReplayArguments, REPLAY_USAGE, UsageError } from './arguments.ts';
 import { describeContinuation, type Memory } from './continuation.ts';
 import { createHttpPublisher, RATE_LIMIT_PATIENCE_MS } from './http-publisher.ts';
-import { ProgressBar } from './progress-bar.ts';
 import { type ReplayProgress, replay } from './replay.ts';
 
 /** EX_USAGE, EX_DATAERR and EX_CONFIG of sysexits.h, and what shells call an end by SIGINT. */
@@ -34,6 +33,9 @@ const REPLAY_SOURCE = 'file';
 
 /** Invalid lines that are told one by one; the summary has their number. */
 const MAX_TOLD_LINES = 20;
+
+/** Time between two lines that say how far the replay is, in ms. They are printed on a terminal only. */
+const PROGRESS_INTERVAL_MS = 1_000;
 
 interface OpenPublisher {
   readonly publisher: Publisher;
@@ -77,13 +79,16 @@ async function replayFile(
   const { file, pace, to, runId = randomUUID(), fromLine } = parseReplayArguments(args);
   const { size } = await stat(file);
   const target = await openPublisher(to, environment, signal);
-  const bar = process.stderr.isTTY ? new ProgressBar(process.stderr) : undefined;
   const startedAt = performance.now();
   const secondsSoFar = (): number => (performance.now() - startedAt) / 1_000;
   let told = 0;
-  function report({ published, position }: ReplayProgress): [fraction: number, label: string] {
-    const rate = Math.round(published / secondsSoFar());
-    return [size === 0 ? 1 : position / size, `${published} published, ${rate}/s`];
+  let nextReportAt = startedAt + PROGRESS_INTERVAL_MS;
+  function report({ published, position }: ReplayProgress): void {
+    const now = performance.now();
+    if (!process.stderr.isTTY || now < nextReportAt) return;
+    nextReportAt = now + PROGRESS_INTERVAL_MS;
+    const percent = Math.floor((100 * position) / size);
+    complain(`${percent} %, ${published} published, ${Math.round(published / secondsSoFar())}/s`);
   }
   try {
     const outcome = await replay({
@@ -101,9 +106,8 @@ async function replayFile(
         if (told <= MAX_TOLD_LINES) complain(`line ${line}: ${code}: ${message}`);
         if (told === MAX_TOLD_LINES) complain('further invalid lines are only counted');
       },
-      onProgress: (progress) => bar?.update(...report(progress)),
+      onProgress: report,
     });
-    bar?.end(...report(outcome));
     const { published, duplicates, invalid, refused, nextLine } = outcome;
     const seconds = Number(secondsSoFar().toFixed(3));
     const summary = { file, runId, published, duplicates, invalid, nextLine, seconds };
