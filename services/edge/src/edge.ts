@@ -23,7 +23,7 @@ import { Hub } from './hub/hub.ts';
 import { shareDescriptors } from './node/descriptor-shares.ts';
 import { createHealth } from './node/health.ts';
 import { createLocalPool, type FanOutPool } from './node/local-pool.ts';
-import { createShedRoute } from './node/shed-route.ts';
+import { createShedRoute } from './node/shed.ts';
 import { availableCall } from './outbound/socket-send.ts';
 import { addDescriptions } from './telemetry/debug-index.ts';
 import { createNodeEvents } from './telemetry/events.ts';

@@ -13,8 +13,8 @@ import type { DropReason } from '../hub/encode-publication.ts';
 import type { HubEvents } from '../hub/hub.ts';
 import type { HistoryCause } from '../hub/recovery.ts';
 import type { Limited } from '../limits.ts';
+import { readCounter } from './gauges.ts';
 import { EDGE_LIMITS, LIMITED_TOTAL } from './limit-table.ts';
-import { readCounter } from './read-counter.ts';
 
 /** From a publication's timestamp to the sockets, in seconds: 1 ms to 5 s. */
 const LAG_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];

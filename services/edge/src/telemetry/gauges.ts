@@ -4,7 +4,6 @@ import type { FanOut } from '../clients/fan-out.ts';
 import type { EdgeConfig } from '../config.ts';
 import type { Hub } from '../hub/hub.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
-import { readCounter } from './read-counter.ts';
 import { readThreadCpu } from './thread-cpu.ts';
 
 /** How a gauge adds up over a node's threads, and the words for it at the end of its help. */
@@ -209,6 +208,30 @@ function registerThreadCpu(metrics: Metrics): void {
     collect() {
       this.reset();
       for (const { thread, seconds } of readThreadCpu()) this.inc({ thread }, seconds);
+    },
+  });
+}
+
+/**
+ * A counter that is read when someone asks, for what happens so often that a call of the metrics' for each
+ * would cost too much.
+ *
+ * @param value a number that only grows.
+ */
+export function readCounter(
+  metrics: Metrics,
+  name: string,
+  help: string,
+  value: () => number,
+): void {
+  let told = 0;
+  metrics.counter({
+    name,
+    help,
+    collect() {
+      const total = value();
+      this.inc(total - told);
+      told = total;
     },
   });
 }

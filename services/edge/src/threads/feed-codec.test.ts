@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FeedPacker, FeedUnpacker } from './feed-codec.ts';
-import type { PortFeedListener } from './worker-port.ts';
+import { FeedPacker, FeedUnpacker, type PortFeedListener } from './feed-codec.ts';
 
 /** Unpacks buffers into the calls that they hold, with bodies as text. */
 function callsIn(buffers: readonly Uint8Array<ArrayBuffer>[]): unknown[] {

@@ -1,5 +1,28 @@
 import type { Publication } from '@tradewind/fanout';
-import type { NumberedHistory, PortFeedListener } from './worker-port.ts';
+import type { ErrorCode } from '@tradewind/protocol';
+import type { Acknowledgement, GapNotice, HistoryAnswer, ResyncNotice } from '../feed.ts';
+
+/** A channel, and which of the worker's declarations of it is meant. */
+export interface NumberedChannel {
+  readonly channel: string;
+  readonly declaration: number;
+}
+
+export interface NumberedAcknowledgement extends Acknowledgement, NumberedChannel {}
+
+export interface NumberedHistory extends HistoryAnswer, NumberedChannel {}
+
+/** What crosses from the hub's thread: a {@link FeedListener} whose answers carry numbers. */
+export interface PortFeedListener {
+  onPublication(publication: Publication): void;
+  onAcknowledged(acknowledgements: readonly NumberedAcknowledgement[]): void;
+  onRefused(channels: readonly NumberedChannel[], code: ErrorCode): void;
+  onGap(notice: GapNotice): void;
+  onResync(notice: ResyncNotice): void;
+  onHistory(answer: NumberedHistory): void;
+  onDegraded(since: number): void;
+  onRestored(): void;
+}
 
 /**
  * What a hub tells a worker in another thread, packed into few buffers: a call of

@@ -7,10 +7,8 @@ import type {
   HistoryAnswer,
   ResyncNotice,
 } from '../feed.ts';
-import { FeedPacker } from './feed-codec.ts';
-import { MissedPublications } from './missed-publications.ts';
-import { type AskHub, PortQuestions } from './port-questions.ts';
-import type { NumberedChannel } from './worker-port.ts';
+import { FeedPacker, type NumberedChannel } from './feed-codec.ts';
+import { type AskHub, MissedPublications, PortQuestions } from './worker-backlog.ts';
 
 /**
  * Feed that may be on its way to one worker without having been worked off, in bytes. At 100

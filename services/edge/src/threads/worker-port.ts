@@ -1,14 +1,6 @@
-import type { Publication } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
-import type {
-  Acknowledgement,
-  Feed,
-  FeedListener,
-  GapNotice,
-  HistoryAnswer,
-  ResyncNotice,
-} from '../feed.ts';
-import { FeedUnpacker } from './feed-codec.ts';
+import type { Feed, FeedListener } from '../feed.ts';
+import { FeedUnpacker, type NumberedAcknowledgement, type NumberedChannel } from './feed-codec.ts';
 import type { InterestChange } from './worker-messages.ts';
 
 /**
@@ -121,26 +113,4 @@ export class PortFeed implements Feed {
       this.#consumedBytes = 0;
     });
   }
-}
-
-/** A channel, and which of the worker's declarations of it is meant. */
-export interface NumberedChannel {
-  readonly channel: string;
-  readonly declaration: number;
-}
-
-export interface NumberedAcknowledgement extends Acknowledgement, NumberedChannel {}
-
-export interface NumberedHistory extends HistoryAnswer, NumberedChannel {}
-
-/** What crosses from the hub's thread: a {@link FeedListener} whose answers carry numbers. */
-export interface PortFeedListener {
-  onPublication(publication: Publication): void;
-  onAcknowledged(acknowledgements: readonly NumberedAcknowledgement[]): void;
-  onRefused(channels: readonly NumberedChannel[], code: ErrorCode): void;
-  onGap(notice: GapNotice): void;
-  onResync(notice: ResyncNotice): void;
-  onHistory(answer: NumberedHistory): void;
-  onDegraded(since: number): void;
-  onRestored(): void;
 }

@@ -4,7 +4,7 @@ import type { Hub, HubFeed } from '../hub/hub.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import { fanOutThreadName } from '../telemetry/thread-cpu.ts';
 import { PortListener } from './hub-port.ts';
-import type { AskHub } from './port-questions.ts';
+import type { AskHub } from './worker-backlog.ts';
 import { WORKER_RESOURCE_LIMITS } from './worker-heap.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
