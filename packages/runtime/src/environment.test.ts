@@ -9,6 +9,7 @@ describe('readConfig', () => {
     const config = readConfig({ SIZE: '', MODE: undefined }, (environment) => ({
       size: environment.integer('SIZE', { default: 7, min: 1, max: 9 }),
       mode: environment.choice('MODE', { default: 'slow', choices: ['slow', 'fast'] }),
+      isFast: environment.boolean('IS_FAST', { default: true }),
       name: environment.string('NAME', { default: 'edge' }),
       node: environment.optionalString('NODE'),
       patterns: environment.list('PATTERNS', { default: ['*'] }),
@@ -18,6 +19,7 @@ describe('readConfig', () => {
     expect(config).toEqual({
       size: 7,
       mode: 'slow',
+      isFast: true,
       name: 'edge',
       node: undefined,
       patterns: ['*'],
@@ -64,6 +66,13 @@ describe('readConfig', () => {
       e.integer('SIZE', { default: 1, min: -99, max: 99 }),
     );
     expect(size).toBe(expected);
+  });
+
+  it('takes true and false for a boolean, and nothing else', () => {
+    const read = (e: EnvironmentReader) => e.boolean('PROBE', { default: false });
+    expect(readConfig({ PROBE: 'true' }, read)).toBe(true);
+    expect(readConfig({ PROBE: 'false' }, read)).toBe(false);
+    expect(mistakesOf({ PROBE: '1' }, read)).toEqual(['PROBE: "1" must be one of false, true']);
   });
 
   it('splits lists and checks every entry', () => {

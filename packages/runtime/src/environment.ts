@@ -95,6 +95,12 @@ export class EnvironmentReader {
     return choice ?? options.default;
   }
 
+  /** `true` or `false`. */
+  boolean(name: string, options: { readonly default: boolean }): boolean {
+    const choices = ['false', 'true'] as const;
+    return this.choice(name, { default: options.default ? 'true' : 'false', choices }) === 'true';
+  }
+
   /** A decimal integer from `min` to `max`, both included: no exponent, sign `+`, or spaces. */
   integer(
     name: string,

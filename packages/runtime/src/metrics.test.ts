@@ -22,6 +22,15 @@ describe('createMetrics', () => {
     expect(metrics.contentType).toContain('text/plain');
   });
 
+  it('begins at 0 for each value of a label that is known', async () => {
+    const metrics = createMetrics({ withDefaults: false });
+    const counter = metrics.labelledCounter('lost_total', 'x', 'reason', ['slow', 'link']);
+    counter.inc({ reason: 'link' }, 2);
+    const text = await metrics.text();
+    expect(text).toContain('lost_total{reason="slow"} 0');
+    expect(text).toContain('lost_total{reason="link"} 2');
+  });
+
   it('keeps registries apart', async () => {
     createMetrics().counter({ name: 'only_here_total', help: 'x' }).inc();
     expect(await createMetrics().text()).not.toContain('only_here_total');

@@ -38,6 +38,17 @@ export interface Metrics extends MetricsText {
   counter<Label extends string = never>(
     configuration: Omit<CounterConfiguration<Label>, 'registers'>,
   ): Counter<Label>;
+  /**
+   * A counter with one label, which begins at 0 for each value: Prometheus cannot see a rise from nothing.
+   *
+   * @param values all values of the label, or where it is open those on which an alert may be.
+   */
+  labelledCounter<Label extends string>(
+    name: string,
+    help: string,
+    label: Label,
+    values: readonly string[],
+  ): Counter<Label>;
   /** A number that goes up and down; `collect` may set it just before it is printed. */
   gauge<Label extends string = never>(
     configuration: Omit<GaugeConfiguration<Label>, 'registers'>,
@@ -64,6 +75,11 @@ export function createMetrics({ withDefaults } = { withDefaults: true }): Metric
     for (const name of MISNAMED_GAUGES) registry.removeSingleMetric(name);
   }
   return {
+    labelledCounter(name, help, label, values) {
+      const counter = new Counter({ name, help, labelNames: [label], registers });
+      for (const value of values) counter.labels(value).inc(0);
+      return counter;
+    },
     counter: (configuration) => new Counter({ ...configuration, registers }),
     gauge: (configuration) => new Gauge({ ...configuration, registers }),
     histogram: (configuration) => new Histogram({ ...configuration, registers }),

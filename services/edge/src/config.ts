@@ -153,7 +153,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     maxConnections: int('WS_MAX_CONNECTIONS', 40_000, 1, 1_000_000),
     maxHistory: int('EDGE_MAX_HISTORY', DEFAULT_MAX_HISTORY, 0, 100_000),
     tailCheckSeconds: int('EDGE_TAIL_CHECK_SECONDS', 30, 0, 3_600),
-    probes: env.choice('EDGE_PROBE', PROBE) === 'true',
+    probes: env.boolean('EDGE_PROBE', { default: true }),
     channelPatterns: env.list('EDGE_CHANNELS', { default: ['*'], allowed: CHANNEL_PATTERN }),
     queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, 65_536),
     queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
@@ -226,7 +226,6 @@ function checkTogether(env: EnvironmentReader, config: Omit<EdgeConfig, 'unknown
 
 const WRITES = { default: 'send', choices: ['send', 'write', 'stream'] } as const;
 const LIMITS = { default: 'enforce', choices: ['enforce', 'report'] } as const;
-const PROBE = { default: 'true', choices: ['false', 'true'] } as const;
 
 const NODE_ID = {
   pattern: /^[A-Za-z0-9_.-]{1,64}$/,

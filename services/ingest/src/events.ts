@@ -59,21 +59,24 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     labelNames: ['route'],
     buckets: REQUEST_SECONDS,
   });
-  const published = metrics.counter({
-    name: 'tradewind_ingest_publications_total',
-    help: 'Publications that Redis accepted and published.',
-    labelNames: ['route'],
-  });
-  const duplicates = metrics.counter({
-    name: 'tradewind_ingest_duplicates_total',
-    help: 'Publications that Redis knew by their idempotency keys and did not publish again.',
-    labelNames: ['route'],
-  });
-  const expired = metrics.counter({
-    name: 'tradewind_ingest_expired_total',
-    help: 'Publications that became too old, where it was found: waiting in the queue, or by Redis.',
-    labelNames: ['where'],
-  });
+  const published = metrics.labelledCounter(
+    'tradewind_ingest_publications_total',
+    'Publications that Redis accepted and published.',
+    'route',
+    ROUTE_NAMES,
+  );
+  const duplicates = metrics.labelledCounter(
+    'tradewind_ingest_duplicates_total',
+    'Publications that Redis knew by their idempotency keys and did not publish again.',
+    'route',
+    ROUTE_NAMES,
+  );
+  const expired = metrics.labelledCounter(
+    'tradewind_ingest_expired_total',
+    'Publications that became too old, where it was found: waiting in the queue, or by Redis.',
+    'where',
+    ['queue', 'redis'],
+  );
   const retried = metrics.counter({
     name: 'tradewind_ingest_retried_total',
     help: 'Further attempts to publish something.',
@@ -86,26 +89,25 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     name: 'tradewind_ingest_text_payloads_total',
     help: 'Payloads that came as text, not as JSON: clients get them as strings.',
   });
-  const publishedBytes = metrics.counter({
-    name: 'tradewind_ingest_publication_bytes_total',
-    help: 'Payload bytes that Redis accepted and published.',
-    labelNames: ['route'],
-  });
+  const publishedBytes = metrics.labelledCounter(
+    'tradewind_ingest_publication_bytes_total',
+    'Payload bytes that Redis accepted and published.',
+    'route',
+    ROUTE_NAMES,
+  );
   const failed = metrics.counter({
     name: 'tradewind_ingest_publications_failed_total',
     help: 'Publications that were not acknowledged, by error code.',
     labelNames: ['route', 'code'],
   });
   // Prometheus cannot see a rise from nothing: what is alerted on begins at 0.
-  for (const route of ROUTE_NAMES) {
-    published.inc({ route }, 0);
-    failed.inc({ route, code: 'unavailable' }, 0);
-  }
-  const unauthorized = metrics.counter({
-    name: 'tradewind_ingest_unauthorized_total',
-    help: 'Requests without a valid token.',
-    labelNames: ['route'],
-  });
+  for (const route of ROUTE_NAMES) failed.inc({ route, code: 'unavailable' }, 0);
+  const unauthorized = metrics.labelledCounter(
+    'tradewind_ingest_unauthorized_total',
+    'Requests without a valid token.',
+    'route',
+    ROUTE_NAMES,
+  );
   const rateLimited = metrics.counter({
     name: LIMITED_TOTAL,
     help: 'Requests refused because of a limit on all of them together.',

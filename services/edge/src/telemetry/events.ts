@@ -19,19 +19,18 @@ import { EDGE_LIMITS, LIMITED_TOTAL } from './limit-table.ts';
 /** From a publication's timestamp to the sockets, in seconds: 1 ms to 5 s. */
 const LAG_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
-/** Counters with a label begin at 0 for each value: Prometheus cannot see a rise from nothing. */
-const NONE_DROPPED: Readonly<Record<DropReason, 0>> = {
-  too_large: 0,
-  unreadable: 0,
-};
-const NONE_REJECTED: Readonly<Record<HeaderRejection, 0>> = {
-  old: 0,
-  foreign_epoch: 0,
-  no_meta: 0,
-  unconfirmed: 0,
-  unknown_header: 0,
-  bad_header: 0,
-};
+const DROP_REASONS = Object.keys({
+  too_large: true,
+  unreadable: true,
+} satisfies Record<DropReason, true>);
+const HEADER_REJECTIONS = Object.keys({
+  old: true,
+  foreign_epoch: true,
+  no_meta: true,
+  unconfirmed: true,
+  unknown_header: true,
+  bad_header: true,
+} satisfies Record<HeaderRejection, true>);
 const GAP_REASONS: readonly GapReason[] = ['slow', 'trimmed', 'unreadable', 'too_large', 'link'];
 const HISTORY_CAUSES: readonly HistoryCause[] = ['repair', 'resume'];
 const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
@@ -93,55 +92,56 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     'Bytes of payload received from Redis',
     () => receivedBytes,
   );
-  const dropped = metrics.counter({
-    name: 'tradewind_edge_publications_dropped_total',
-    help: 'Payloads from Redis that were not passed on, by reason',
-    labelNames: ['reason'],
-  });
-  for (const [reason, none] of Object.entries(NONE_DROPPED)) dropped.inc({ reason }, none);
-  const rejectedHeaders = metrics.counter({
-    name: 'tradewind_edge_headers_rejected_total',
-    help: 'Messages from Redis that were dropped for their header, by reason; `old` is usual after a repair',
-    labelNames: ['reason'],
-  });
-  for (const [reason, none] of Object.entries(NONE_REJECTED)) rejectedHeaders.inc({ reason }, none);
-  const repairs = metrics.counter({
-    name: 'tradewind_edge_repairs_total',
-    help: 'Holes between Redis and the node: repaired from history, or told as a gap (by its reason)',
-    labelNames: ['outcome'],
-  });
-  for (const outcome of ['repaired', ...GAP_REASONS]) repairs.inc({ outcome }, 0);
+  const dropped = metrics.labelledCounter(
+    'tradewind_edge_publications_dropped_total',
+    'Payloads from Redis that were not passed on, by reason',
+    'reason',
+    DROP_REASONS,
+  );
+  const rejectedHeaders = metrics.labelledCounter(
+    'tradewind_edge_headers_rejected_total',
+    'Messages from Redis that were dropped for their header, by reason; `old` is usual after a repair',
+    'reason',
+    HEADER_REJECTIONS,
+  );
+  const repairs = metrics.labelledCounter(
+    'tradewind_edge_repairs_total',
+    'Holes between Redis and the node: repaired from history, or told as a gap (by its reason)',
+    'outcome',
+    ['repaired', ...GAP_REASONS],
+  );
   const repaired = metrics.counter({
     name: 'tradewind_edge_repaired_publications_total',
     help: 'Publications that the link lost and history brought',
   });
-  const lost = metrics.counter({
-    name: 'tradewind_edge_lost_publications_total',
-    help: 'Publications that no subscriber of the node got, where their number is known, by reason',
-    labelNames: ['reason'],
-  });
-  const epochs = metrics.counter({
-    name: 'tradewind_edge_epochs_total',
-    help: 'New epochs of channels: `entered`, and of these `started` by this node because Redis lost data',
-    labelNames: ['what'],
-  });
-  for (const what of ['entered', 'started']) epochs.inc({ what }, 0);
-  const historyReads = metrics.counter({
-    name: 'tradewind_edge_history_reads_total',
-    help: 'Reads of a channel’s history in Redis, by cause',
-    labelNames: ['cause'],
-  });
-  for (const cause of HISTORY_CAUSES) historyReads.inc({ cause }, 0);
+  const lost = metrics.labelledCounter(
+    'tradewind_edge_lost_publications_total',
+    'Publications that no subscriber of the node got, where their number is known, by reason',
+    'reason',
+    GAP_REASONS,
+  );
+  const epochs = metrics.labelledCounter(
+    'tradewind_edge_epochs_total',
+    'New epochs of channels: `entered`, and of these `started` by this node because Redis lost data',
+    'what',
+    ['entered', 'started'],
+  );
+  const historyReads = metrics.labelledCounter(
+    'tradewind_edge_history_reads_total',
+    'Reads of a channel’s history in Redis, by cause',
+    'cause',
+    HISTORY_CAUSES,
+  );
   const historyReadBytes = metrics.counter({
     name: 'tradewind_edge_history_read_bytes_total',
     help: 'Bytes of history that Redis sent',
   });
-  const unrecovered = metrics.counter({
-    name: 'tradewind_edge_recovery_failures_total',
-    help: 'Attempts to learn from Redis where a channel stands, or what it missed, that failed: `delayed` ones are repeated, after `refused` ones the channel goes on without',
-    labelNames: ['outcome'],
-  });
-  for (const outcome of ['delayed', 'refused']) unrecovered.inc({ outcome }, 0);
+  const unrecovered = metrics.labelledCounter(
+    'tradewind_edge_recovery_failures_total',
+    'Attempts to learn from Redis where a channel stands, or what it missed, that failed: `delayed` ones are repeated, after `refused` ones the channel goes on without',
+    'outcome',
+    ['delayed', 'refused'],
+  );
   const refusedChannels = metrics.counter({
     name: 'tradewind_edge_channels_refused_total',
     help: 'Subscriptions that Redis refused',
@@ -302,39 +302,40 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
 /** One function per event of a fan-out worker: its counter and its log line together. */
 export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHostEvents {
   const limited = new LogLimiter(logger);
-  const handshakes = metrics.counter({
-    name: 'tradewind_edge_handshakes_total',
-    help: 'WebSocket handshakes, by outcome: accepted, or the code they were rejected with',
-    labelNames: ['outcome'],
-  });
-  handshakes.inc({ outcome: 'accepted' }, 0);
+  const handshakes = metrics.labelledCounter(
+    'tradewind_edge_handshakes_total',
+    'WebSocket handshakes, by outcome: accepted, or the code they were rejected with',
+    'outcome',
+    ['accepted'],
+  );
   const closedConnections = metrics.counter({
     name: 'tradewind_edge_http_connections_closed_total',
     help: 'Connections to the public port that were no WebSockets and were closed because there were too many',
   });
-  const disconnects = metrics.counter({
-    name: 'tradewind_edge_disconnects_total',
-    help: 'Connections that ended, by reason (the names of the close codes)',
-    labelNames: ['reason'],
-  });
-  for (const reason of CLOSE_REASONS) disconnects.inc({ reason }, 0);
-  const rejections = metrics.counter({
-    name: 'tradewind_edge_requests_rejected_total',
-    help: 'Client requests answered with an error, by code',
-    labelNames: ['code'],
-  });
-  const recoveries = metrics.counter({
-    name: 'tradewind_edge_recoveries_total',
-    help: 'Requests of clients to continue a channel, or for its history, by outcome: recovered, or why not',
-    labelNames: ['outcome'],
-  });
-  recoveries.inc({ outcome: 'recovered' }, 0);
-  const gaps = metrics.counter({
-    name: 'tradewind_edge_gaps_total',
-    help: 'Clients that were told of publications they do not get, by reason; once for each gap',
-    labelNames: ['reason'],
-  });
-  for (const reason of GAP_REASONS) gaps.inc({ reason }, 0);
+  const disconnects = metrics.labelledCounter(
+    'tradewind_edge_disconnects_total',
+    'Connections that ended, by reason (the names of the close codes)',
+    'reason',
+    CLOSE_REASONS,
+  );
+  const rejections = metrics.labelledCounter(
+    'tradewind_edge_requests_rejected_total',
+    'Client requests answered with an error, by code',
+    'code',
+    [],
+  );
+  const recoveries = metrics.labelledCounter(
+    'tradewind_edge_recoveries_total',
+    'Requests of clients to continue a channel, or for its history, by outcome: recovered, or why not',
+    'outcome',
+    ['recovered'],
+  );
+  const gaps = metrics.labelledCounter(
+    'tradewind_edge_gaps_total',
+    'Clients that were told of publications they do not get, by reason; once for each gap',
+    'reason',
+    GAP_REASONS,
+  );
   const resyncs = metrics.counter({
     name: 'tradewind_edge_resyncs_total',
     help: 'Clients that were told that a channel begins a new epoch',

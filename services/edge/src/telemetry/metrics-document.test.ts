@@ -25,6 +25,10 @@ function rowsOfRegistered(): string[] {
     const real = createMetrics({ withDefaults: false });
     return {
       ...real,
+      labelledCounter(name, help, label, values) {
+        note('counter', { name, help, labelNames: [label] });
+        return real.labelledCounter(name, help, label, values);
+      },
       counter(configuration) {
         note('counter', configuration);
         return real.counter(configuration);
