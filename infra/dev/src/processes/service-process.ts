@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Metrics, parseMetrics } from './metrics-text.ts';
 import { type OwnedProcess, startProcess } from './owned-process.ts';
@@ -40,17 +41,20 @@ export interface ServiceProcess extends OwnedProcess {
  * Starts `services/<service>/src/main.ts` and resolves when it says that it listens. Without
  * `PORT` and `ADMIN_PORT` in `env` it takes free ones, on 127.0.0.1. Rejects with the end of its
  * log when it does not get that far; nothing is left running then.
+ *
+ * @param root the root folder of the workspace whose service it is: ours, or another that is installed.
  */
 export async function startService(
   service: ServiceName,
   env: Readonly<Record<string, string>>,
+  root = WORKSPACE_ROOT,
 ): Promise<ServiceProcess> {
   const owned = await startProcess({
     name: service,
-    command: WORKSPACE_NODE,
+    command: join(root, 'node_modules/.bin/node'),
     args: [...NODE_FLAGS[service], `services/${service}/src/main.ts`],
     env: { ...inheritedVariables(), HOST: '127.0.0.1', PORT: '0', ADMIN_PORT: '0', ...env },
-    cwd: WORKSPACE_ROOT,
+    cwd: root,
   });
   try {
     const { port, adminPort } = await owned.waitForLine(readListening, LISTENING_DEADLINE_MS);
