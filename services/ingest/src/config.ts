@@ -10,61 +10,61 @@ import {
 import type { PublishQueueSettings } from './publishing/publish-queue.ts';
 import type { HistorySettings } from './publishing/redis-publisher.ts';
 
-/** What one request, or all of them together, may take. */
+/** Limits of one request, and of all requests together. */
 export interface IngestLimits {
-  /** `INGEST_MAX_BODY_BYTES`: a request's body. */
+  /** `INGEST_MAX_BODY_BYTES`: bytes of a request's body. */
   readonly maxBodyBytes: number;
   /** `INGEST_MAX_ITEMS`: publications in one request. */
   readonly maxItems: number;
-  /** `INGEST_MAX_PUBLICATION_BYTES`: one payload. The edges drop what is larger than their own limit. */
+  /** `INGEST_MAX_PUBLICATION_BYTES`: bytes of one payload. An edge drops a payload above its own limit. */
   readonly maxPublicationBytes: number;
-  /** `INGEST_MAX_IN_FLIGHT`: requests whose bodies are being read and held. */
+  /** `INGEST_MAX_IN_FLIGHT`: requests whose bodies are read or held. */
   readonly maxInFlight: number;
-  /** `INGEST_MAX_IN_FLIGHT_PER_TOKEN`: of these, those of one token, or of one address where there are none. */
+  /** `INGEST_MAX_IN_FLIGHT_PER_TOKEN`: of these, requests of one token, or of one address if there are no tokens. */
   readonly maxInFlightPerToken: number;
   /**
-   * `INGEST_PUBLICATIONS_PER_SECOND`: what all requests may publish. A burst may hold one second's
-   * worth, or one request's, whichever is more.
+   * `INGEST_PUBLICATIONS_PER_SECOND`: publications of all requests. A burst may be as large as one second's worth or one
+   * request's, whichever is more.
    */
   readonly publicationsPerSecond: number;
 }
 
 export interface IngestConfig {
-  /** What looks like a setting of an ingest and is none. */
+  /** Variables that look like settings of ingest and are none. */
   readonly unknownVariables: readonly UnknownVariable[];
   readonly service: ServiceSettings;
-  /** `INGEST_TOKENS`: any of them lets a request in; none means open to everybody on loopback. */
+  /** `INGEST_TOKENS`: a request needs one of them. Empty: open, which is accepted only on loopback. */
   readonly tokens: readonly string[];
   readonly limits: IngestLimits;
   readonly publishing: PublishingSettings;
   readonly queue: Pick<PublishQueueSettings, 'maxItems' | 'maxBytes'>;
-  /** `DRAIN_SECONDS`, in ms: from the signal until requests in flight are cut off. */
+  /** `DRAIN_SECONDS`, in ms: from the signal until requests in flight are aborted. */
   readonly drainMs: number;
-  /** `DRAIN_ACCEPT_SECONDS`, in ms: at the start of that, still accepting while the balancer notices. */
+  /** `DRAIN_ACCEPT_SECONDS`, in ms: the first part of the drain, in which requests are still accepted while the balancer notices. */
   readonly drainAcceptMs: number;
 }
 
-/** How everything is published, by the service and by the replay command. */
+/** The terms of every publication, by the service and by the replay command. */
 export interface PublishingSettings extends HistorySettings {
   /** `INGEST_IDEMPOTENCY_SECONDS`, in ms: how long a key is remembered; 0: keys are not used. */
   readonly idempotencyWindowMs: number;
-  /** `INGEST_MAX_AGE_MS`: how old a publication may be when Redis executes it; 0: of any age. */
+  /** `INGEST_MAX_AGE_MS`: the highest age of a publication when Redis executes it; 0: any age. */
   readonly maxAgeMs: number;
 }
 
 const KIBIBYTE = 1_024;
 
-/** A body of 64 MiB each is what a machine may be expected to hold. */
+/** With bodies of 64 MiB each, these need 8 GiB. */
 const MAX_BODIES_IN_FLIGHT = 128;
 
-/** A week. Longer, and Redis holds what nobody will ask for. */
+/** A week. After that nobody asks for a key or a history any more. */
 const MAX_SECONDS = 604_800;
 const MEBIBYTE = KIBIBYTE * KIBIBYTE;
 
-/** What a bearer token may consist of (RFC 6750), so that a header can carry it. */
+/** The syntax of a bearer token that a header can carry (RFC 6750). */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
-/** Reads what the ingest service needs; mistakes are noted on `environment`. */
+/** Reads the settings of the ingest service; mistakes are collected by `environment`. */
 export function readIngestConfig(environment: EnvironmentReader): IngestConfig {
   const service = readServiceSettings(environment, {
     defaultPort: 8_081,
@@ -102,7 +102,7 @@ export function readIngestConfig(environment: EnvironmentReader): IngestConfig {
   };
 }
 
-/** Reads how everything is published; mistakes are noted on `environment`. */
+/** Reads the terms of publishing; mistakes are collected by `environment`. */
 export function readPublishing(environment: EnvironmentReader): PublishingSettings {
   const seconds = (name: string): number =>
     environment.integer(name, { default: 600, min: 0, max: MAX_SECONDS });
@@ -126,7 +126,7 @@ export function readPublishing(environment: EnvironmentReader): PublishingSettin
   return settings;
 }
 
-/** Whatever a request may hold must fit, or it could never be published. */
+/** The queue must have room for the largest request, which could otherwise never be published. */
 function readQueue(environment: EnvironmentReader, limits: IngestLimits): IngestConfig['queue'] {
   const maxItems = environment.integer('INGEST_QUEUE_ITEMS', {
     default: 10_000,
@@ -173,7 +173,7 @@ function readLimits(environment: EnvironmentReader): IngestLimits {
       max: 256 * KIBIBYTE,
     }),
     maxInFlight,
-    // A half: one token leaves the other half to the others.
+    // Half of the total, so that one token leaves the other half to the others.
     maxInFlightPerToken: environment.integer('INGEST_MAX_IN_FLIGHT_PER_TOKEN', {
       default: Math.ceil(maxInFlight / 2),
       min: 1,

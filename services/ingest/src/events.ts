@@ -9,12 +9,12 @@ import { LIMITED_TOTAL } from './limits.ts';
 import type { ItemResult } from './publishing/publish.ts';
 import type { PublishQueueEvents } from './publishing/publish-queue.ts';
 
-/** The interfaces by which publications come in: a label, so the set is closed. */
+/** The routes by which publications arrive. They are values of a label, so the set is closed. */
 export type RouteName = 'channel' | 'publish' | 'trades';
 
 const ROUTE_NAMES: readonly RouteName[] = ['channel', 'publish', 'trades'];
 
-/** What happens in this service, each with its count and its log line. */
+/** The events of this service. Each has its counter and its log line. */
 export interface IngestEvents extends PublishQueueEvents {
   /** A variable looks like a setting and is none. */
   unknownVariable(variable: UnknownVariable): void;
@@ -23,9 +23,9 @@ export interface IngestEvents extends PublishQueueEvents {
   requestDone(route: RouteName, status: number | 'aborted', seconds: number): void;
   unauthorized(route: RouteName): void;
   rateLimited(route: RouteName, limit: 'in_flight' | 'in_flight_per_token' | 'publications'): void;
-  /** A payload is no JSON: clients get it as a string. */
+  /** A payload is not JSON; clients get it as a JSON string. */
   textPayload(): void;
-  /** What became of a request's items. */
+  /** The items of a request have their results. */
   itemsDone(route: RouteName, results: readonly ItemResult[]): void;
   /** A connection to the public port was closed because there were too many. */
   httpConnectionClosed(): void;
@@ -33,16 +33,16 @@ export interface IngestEvents extends PublishQueueEvents {
   adminConnectionClosed(): void;
   /** The process or the system has no descriptor left: connections are accepted and closed at once. */
   descriptorsExhausted(error: Error): void;
-  /** The limit of descriptors does not allow what was asked for. */
+  /** The limit of descriptors is too low for the configured connections. */
   descriptorsShort(limit: number, asked: DescriptorShares, given: DescriptorShares): void;
   redisAvailable(): void;
   redisUnavailable(cause: string): void;
-  /** It is still unavailable, for another cause than told before. */
+  /** Redis is still unavailable, for a cause that was not reported before. */
   redisStillUnavailable(cause: string): void;
   drainTookTooLong(requestsInFlight: number): void;
 }
 
-/** Seconds. Redis in the same region answers within 0.001; the longest wait is for one that is away. */
+/** Bucket bounds in seconds. A Redis in the same region answers within 0.001; the longest waits are for an absent one. */
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Registers the service's counters. */

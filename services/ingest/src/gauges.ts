@@ -1,13 +1,13 @@
 import type { Metrics } from '@tradewind/runtime';
 import type { PublishQueueState } from './publishing/publish-queue.ts';
 
-/** What is asked when the metrics are printed. */
+/** What the gauges read when the metrics are printed. */
 export interface GaugeSources {
   requestsInFlight(): number;
   queue(): PublishQueueState;
 }
 
-/** Registers what goes up and down. */
+/** Registers the service's gauges. */
 export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
   metrics.gauge({
     name: 'tradewind_ingest_requests_in_flight',

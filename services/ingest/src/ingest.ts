@@ -24,12 +24,12 @@ import { type Admission, createRoutes } from './http/routes.ts';
 import { PublishQueue } from './publishing/publish-queue.ts';
 import { createRedisPublisher, redisSettings } from './publishing/redis-publisher.ts';
 
-/** Kept back for listeners, the link to Redis while it is replaced, Sentinels, and name resolution. */
+/** Descriptors reserved for listeners, the link to Redis while it is replaced, Sentinels, and name resolution. */
 const KEPT_BACK_DESCRIPTORS = 16;
 
 /**
- * Starts the service. It listens whether or not Redis is there: without it publications wait for as
- * long as they may and are then answered with `unavailable`, and health checks with `degraded`.
+ * Starts the service. It listens whether or not Redis is available. Without Redis, publications wait up to their highest age
+ * and are then answered with `unavailable`; health checks say `degraded`.
  */
 export async function startIngest(
   config: IngestConfig,
@@ -119,8 +119,8 @@ export async function startIngest(
 }
 
 /**
- * What may be connected to ingest with the descriptors that it may open; operators are told of too few.
- * Called before anything is opened.
+ * Divides the descriptors that the process may open, and reports if they are too few for the configured connections. Must be
+ * called before anything is opened.
  */
 function shareDescriptors(maxConnections: number, events: IngestEvents): DescriptorShares {
   const asked = { clients: 0, plain: maxConnections, admin: MAX_ADMIN_CONNECTIONS };

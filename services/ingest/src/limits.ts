@@ -94,5 +94,5 @@ export const INGEST_LIMITS = {
   },
 } as const satisfies Record<string, Limit<IngestConfig>>;
 
-/** The counter of what went beyond those that have none of their own. */
+/** The counter of every limit that has no counter of its own. */
 export const LIMITED_TOTAL = 'tradewind_ingest_rate_limited_total';

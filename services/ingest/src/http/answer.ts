@@ -14,10 +14,9 @@ export function answerOne(response: ServerResponse, result: ItemResult): void {
 }
 
 /**
- * Answers for many: `{"published","failed","results":[…]}`, where a duplicate counts as
- * published: it was, earlier. The status is 200 when all were
- * published and 207 when some were. When none was, it is that of {@link wholeFailure}, whose error
- * stands beside the results.
+ * Answers for many publications: `{"published","failed","results":[…]}`. A duplicate counts as published, because it was
+ * published earlier. The status is 200 if all were published and 207 if some were. If none was, status and error are
+ * those of {@link wholeFailure}.
  */
 export function answerMany(response: ServerResponse, results: readonly ItemResult[]): void {
   const failures = results.filter((result) => !result.ok);
@@ -35,8 +34,8 @@ export function answerMany(response: ServerResponse, results: readonly ItemResul
 }
 
 /**
- * The error of a request of which nothing was published. If Redis was the reason for any part, the
- * request is worth repeating as it is; otherwise the first mistake stands for the others.
+ * Returns the error of a request of which nothing was published. If Redis failed any item, the error says that the request
+ * may be repeated unchanged; otherwise it is that of the first item.
  */
 function wholeFailure(errors: readonly HttpErrorDetails[]): HttpErrorDetails | undefined {
   return errors.find((error) => error.retryable) ?? errors[0];

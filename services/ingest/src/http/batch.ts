@@ -3,14 +3,14 @@ import { fault, refusal } from '../publishing/faults.ts';
 import type { Item } from '../publishing/item.ts';
 import { elementSpans, type Span, valueSpan } from './json-spans.ts';
 
-/** One JSON value of a request's body, together with where it was written. */
+/** One JSON value of a request's body, and its position in the source text. */
 export interface SourceValue {
   readonly value: unknown;
   readonly text: string;
   readonly span: Span;
 }
 
-/** How many JSON texts a body holds: one, or one a line. */
+/** Whether a body holds one JSON text, or one a line. */
 export type BatchFormat = 'json' | 'ndjson';
 
 const BYTE_ORDER_MARK = '\ufeff';
@@ -18,8 +18,8 @@ const BYTE_ORDER_MARK = '\ufeff';
 const NDJSON_TYPES = ['application/x-ndjson', 'application/ndjson', 'application/jsonl'];
 
 /**
- * The format that a `content-type` names. Whatever is not a known name of NDJSON is taken for JSON,
- * because tools label JSON as anything; if it is not, parsing will tell.
+ * Returns the format that a `content-type` names. Every name that is not one of NDJSON counts as JSON, because tools give
+ * JSON many names; the parser refuses what is not JSON.
  */
 export function batchFormatOf(contentType: string | undefined): BatchFormat {
   const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
@@ -27,10 +27,10 @@ export function batchFormatOf(contentType: string | undefined): BatchFormat {
 }
 
 /**
- * Makes items of a body that holds an object, an array of them, or one a line. A line that is not
- * JSON spoils only its own item; blank lines are left out and not counted.
+ * Makes items of a body that holds one object, an array of objects, or one object a line. A line that is not JSON spoils
+ * only its own item. Blank lines are skipped and not counted.
  *
- * @param toItem what one entry means; entries that are no objects do not reach it.
+ * @param toItem makes an item of an entry; called only for objects.
  * @throws HttpError bad_payload (not UTF-8), bad_json, or bad_message (no or too many entries).
  */
 export function itemsOf(
@@ -47,7 +47,7 @@ export function itemsOf(
   return items;
 }
 
-/** Makes an item of one JSON text, such as a line; what is wrong with it becomes the item's error. */
+/** Makes an item of one JSON text, such as a line. A mistake in it becomes the item's error. */
 export function itemOfText(text: string, toItem: (source: SourceValue) => Item): Item {
   let value: unknown;
   try {

@@ -1,14 +1,14 @@
-/** How many bodies may be read at the same time. */
+/** Limits of the bodies that are read at the same time. */
 export interface BodyLimits {
-  /** All of them. */
+  /** Bodies of all holders. */
   readonly maxInFlight: number;
-  /** Those of one holder. */
+  /** Bodies of one holder. */
   readonly maxInFlightPerToken: number;
 }
 
 /**
- * The bodies that are being read, by who sends them: a token, or an address where there are no tokens. One
- * holder has only a part of the places, so it cannot keep the others from publishing.
+ * Counts the bodies that are read, by their holder: a token, or an address if there are no tokens. One holder gets only a
+ * part of the places, so it cannot keep the others from publishing.
  */
 export class BodyPlaces {
   readonly #limits: BodyLimits;
@@ -24,7 +24,7 @@ export class BodyPlaces {
     return this.#total;
   }
 
-  /** Takes a place, or says which limit leaves none. Whoever takes one gives it back. */
+  /** Takes a place, or returns the limit that leaves none. The caller must give a place back. */
   take(holder: string): 'in_flight' | 'in_flight_per_token' | undefined {
     const held = this.#held.get(holder) ?? 0;
     if (held >= this.#limits.maxInFlightPerToken) return 'in_flight_per_token';

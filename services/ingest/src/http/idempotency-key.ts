@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { fault, refusal } from '../publishing/faults.ts';
 
-/** What an HTTP header can carry without quoting: printable ASCII without space, `"` and `\`. */
+/** The keys that an HTTP header can carry without quotes: printable ASCII without space, `"` and `\`. */
 const KEY = /^[!#-[\]-~]{1,128}$/;
 
-/** The source of trades that do not say where they come from. */
+/** The source of trades that name none. */
 export const DEFAULT_SOURCE = 'http';
 
-/** How a key begins that is a hash, and no other. */
+/** The beginning of every key that is a hash, and of no other key. */
 const HASHED = 'sha256:';
 
 const KEY_HEADER = 'idempotency-key';
@@ -20,8 +20,8 @@ export function isIdempotencyKey(value: unknown): value is string {
 }
 
 /**
- * The key of a request that publishes one payload, from its `Idempotency-Key` header: bare, or
- * in quotes as the RFC draft has it. Undefined without one.
+ * Returns the key of a request that publishes one payload, from its `Idempotency-Key` header: bare, or in quotes as in the
+ * RFC draft. Undefined without the header.
  *
  * @throws HttpError bad_idempotency_key
  */
@@ -34,8 +34,8 @@ export function keyOfHeaders(headers: IncomingHttpHeaders): string | undefined {
 }
 
 /**
- * Refuses a key on a request whose entries carry keys of their own: to ignore it would leave the
- * caller with a protection that is not there.
+ * Refuses a key on a request whose entries carry keys of their own. A key that is ignored would protect the caller from
+ * nothing.
  *
  * @throws HttpError bad_idempotency_key
  */
@@ -47,7 +47,7 @@ export function refuseKeyHeader(headers: IncomingHttpHeaders): void {
 }
 
 /**
- * Where a request's trades come from, from its `Idempotency-Source` header, or `http`.
+ * Returns the source of a request's trades, from its `Idempotency-Source` header; `http` without one.
  *
  * @throws HttpError bad_idempotency_key
  */
@@ -62,14 +62,14 @@ export function sourceOfHeaders(headers: IncomingHttpHeaders): string {
 }
 
 /**
- * A key made of parts, which no other parts make: joined by colons, where no part has one itself. Anything
- * else, and what is too long or what no header could carry, becomes a SHA-256 of the parts.
+ * Makes a key of parts, such that different parts never make the same key. The parts are joined by colons if none of them
+ * holds a colon. Otherwise, or if the key is too long or no header could carry it, it is the SHA-256 of the parts.
  */
 export function keyOfParts(...parts: readonly string[]): string {
   const key = parts.join(':');
   const isPlain = !parts.some((part) => part.includes(':')) && !key.startsWith(HASHED);
   if (isPlain && KEY.test(key)) return key;
-  // As JSON, because that tells where one part ends and the next begins.
+  // As JSON, which marks where one part ends and the next begins.
   const digest = createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
   return `${HASHED}${digest}`;
 }

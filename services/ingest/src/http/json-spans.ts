@@ -1,10 +1,10 @@
 /**
- * Where the parts of a JSON text stand in it, so that they can be cut out as they were written:
- * `1.10` stays `1.10` and 2^63 keeps its digits. The text must be one that `JSON.parse` accepted;
- * of anything else the result is meaningless, but it still ends.
+ * Finds the positions of the parts of a JSON text, so that they can be cut out as they were written: `1.10` stays `1.10`,
+ * and 2^63 keeps its digits. `JSON.parse` must have accepted the text. For any other text the result is meaningless, but
+ * every function still returns.
  */
 
-/** A part of a text: from `start` to before `end`, in UTF-16 units, without space around it. */
+/** A part of a text: from `start` (inclusive) to `end` (exclusive), in UTF-16 units, without white space around it. */
 export interface Span {
   readonly start: number;
   readonly end: number;
@@ -19,13 +19,13 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-/** The span of the one value that a text consists of. */
+/** Returns the span of the value of a text. */
 export function valueSpan(text: string): Span {
   const start = skipSpace(text, 0);
   return { start, end: endOfValue(text, start) };
 }
 
-/** The spans of an array's elements, in order; `array` is the array's own span. */
+/** Returns the spans of an array's elements, in order. @param array the array's own span. */
 export function elementSpans(text: string, array: Span): readonly Span[] {
   const spans: Span[] = [];
   let at = skipSpace(text, array.start + 1);
@@ -38,8 +38,10 @@ export function elementSpans(text: string, array: Span): readonly Span[] {
 }
 
 /**
- * The spans of an object's values by key; `object` is the object's own span. Escaped keys are
- * understood, and of a key that is there twice the last one counts, as with `JSON.parse`.
+ * Returns the spans of an object's values by key. Escaped keys are decoded, and the last of equal keys counts, as with
+ * `JSON.parse`.
+ *
+ * @param object the object's own span.
  */
 export function memberSpans(text: string, object: Span): ReadonlyMap<string, Span> {
   const spans = new Map<string, Span>();

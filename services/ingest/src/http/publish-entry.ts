@@ -8,12 +8,12 @@ const FIELDS = ['channel', 'data', 'idempotencyKey'];
 const KNOWN =
   'an entry has `channel`, `data` and, if it is to be published once, `idempotencyKey`.';
 
-/** As much of a name that is not known as is repeated, in UTF-16 units. */
+/** The longest part of an unknown field's name that an error repeats, in UTF-16 units. */
 const MAX_QUOTED_LENGTH = 64;
 
 /**
- * Makes an item of `{channel, data}`, with `idempotencyKey` if there is one: the payload is `data` as
- * it was written in the source text. A field that is not known is refused: what was meant by it would not happen.
+ * Makes an item of `{channel, data}` and an optional `idempotencyKey`. The payload is `data` as it was written in the source
+ * text. An unknown field is refused, because what the caller meant by it would not happen.
  */
 export function publishEntry(
   { value, text, span }: SourceValue,

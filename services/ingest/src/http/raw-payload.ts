@@ -4,13 +4,13 @@ import { checkItem, type Item, tooLarge } from '../publishing/item.ts';
 import { startsWithByteOrderMark } from './byte-order-mark.ts';
 
 /**
- * How the header of a sequenced publication begins. Only the publish script may write one; a
- * payload that looks like it would be read as a claim about the channel's offsets.
+ * The beginning of the header of a sequenced publication. Only the publish script may write one: an edge would read a
+ * payload that begins like this as an offset of the channel.
  */
 const HEADER_START = /^@[0-9]+:/;
 const HEADER_START_BYTES = 24;
 
-/** The channel that stands percent-encoded in a path. Whether it is a valid one shows later. */
+/** Decodes the channel in a path. Its syntax is checked later. */
 export function channelOfPath(encoded: string): string {
   try {
     return decodeURIComponent(encoded);
@@ -19,18 +19,18 @@ export function channelOfPath(encoded: string): string {
   }
 }
 
-/** A body that is published as it is. */
+/** A body that is published byte for byte. */
 export interface RawPayload {
   readonly body: Uint8Array;
   /** Whether its content-type says that it is JSON. */
   readonly isJson: boolean;
-  /** Called if it is taken although it is no JSON. */
+  /** Called if the body is accepted and is not JSON. */
   readonly isText: () => void;
 }
 
 /**
- * Makes an item of a body that is published as it is. What no edge could deliver is refused here,
- * where somebody hears of it.
+ * Makes an item of a body that is published byte for byte. A body that no edge could deliver is refused here, where the
+ * caller gets the error.
  */
 export function rawItem(
   channel: string,

@@ -2,18 +2,18 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { refusal } from '../publishing/faults.ts';
 
 /**
- * What a body must bring on average, in bytes a second, once it has taken {@link BODY_GRACE_MS}. A request
- * must be there within 10 s anyway; this ends the slow ones while they hold a place for 2 s, not 10.
+ * The lowest average rate of a body that has taken {@link BODY_GRACE_MS}, in bytes a second. Every request must be complete
+ * within 10 s anyway; this limit ends slow ones after 2 s, so that they hold a place for less time.
  */
 export const MIN_BODY_BYTES_PER_SECOND = 4_096;
 
-/** How long a body may be slow, in ms: a lost packet is sent again several times in that. */
+/** How long a body may be slow, in ms: enough to send a lost packet again several times. */
 const BODY_GRACE_MS = 2_000;
 
-/** How often a body that does not come at once is looked at, in ms. */
+/** The interval at which the rate of an incomplete body is checked, in ms. */
 const PACE_INTERVAL_MS = 500;
 
-/** Headers of which a second one would be ignored, or would say something else than the first. */
+/** Headers that must not be repeated: the second value would be ignored, or would contradict the first. */
 const SINGLE_HEADERS = [
   'authorization',
   'content-encoding',
@@ -23,11 +23,11 @@ const SINGLE_HEADERS = [
 ] as const;
 
 /**
- * Reads a request's body, with or without a `content-length`. Call {@link checkHeaders} before. The caller owns the result;
- * where it came in one piece, it may be a view into a larger chunk that was read from the socket.
+ * Reads a request's body, with or without a `content-length`. Call {@link checkHeaders} before. The caller owns the result.
+ * A body that arrived in one piece may be a view into a larger chunk that was read from the socket.
  *
- * @throws HttpError message_too_large as soon as it is clear that there are more than `maxBytes`,
- *   request_timeout for one that comes too slowly, bad_message when the peer goes away.
+ * @throws HttpError message_too_large as soon as the body is known to exceed `maxBytes`, request_timeout if it arrives too
+ *   slowly, bad_message if the peer disconnects.
  */
 export async function readBody(
   request: IncomingMessage,
@@ -45,14 +45,14 @@ export async function readBody(
     if (body.length > maxBytes) reject(tooLarge(maxBytes));
   };
   const timer = watchPace(request, body, reject);
-  // Whoever is gone tells so once only, maybe before this.
+  // A socket reports its end only once, and that may have been before this call.
   if (request.destroyed) endedEarly();
   request.on('data', take).on('end', resolve).on('error', endedEarly).on('close', endedEarly);
   try {
     await promise;
   } finally {
     clearInterval(timer);
-    // What is left of a body that is refused is not wanted: it waits in the kernel. An error may still come.
+    // The rest of a refused body stays unread in the kernel. The request may still emit an error.
     request.pause();
     request.off('data', take).off('end', resolve).off('close', endedEarly);
   }
@@ -65,10 +65,10 @@ export function declaresJson({ 'content-type': contentType = '' }: IncomingHttpH
 }
 
 /**
- * Checks what is to be believed of a request before any header of it is used.
+ * Checks a request's headers before any of them is used.
  *
- * @throws HttpError bad_message for a header that may be there once and is there twice, unsupported_media_type for a body
- *   that is compressed or in another charset than UTF-8.
+ * @throws HttpError bad_message for a repeated header of {@link SINGLE_HEADERS}, unsupported_media_type for a body that is
+ *   compressed or in another charset than UTF-8.
  */
 export function checkHeaders({ headers, headersDistinct }: IncomingMessage): void {
   for (const name of SINGLE_HEADERS) {
@@ -90,7 +90,7 @@ export function checkHeaders({ headers, headersDistinct }: IncomingMessage): voi
   }
 }
 
-/** Ends a body that comes too slowly. Most bodies are there already, and need no timer. */
+/** Ends a body that arrives too slowly. Most bodies are complete at once and need no timer. */
 function watchPace(
   request: IncomingMessage,
   body: BodyBytes,
@@ -106,20 +106,20 @@ function watchPace(
 }
 
 /**
- * Gathers a body in one piece of memory: a sender decides how small the chunks are, and a list of them takes hundreds of
- * times what a body of single bytes has.
+ * Collects a body in one piece of memory. The sender decides how small the chunks are, and a list of single bytes would take
+ * hundreds of times the memory of the body.
  */
 class BodyBytes {
   readonly #declaredBytes: number;
   #memory: Buffer = Buffer.alloc(0);
   length = 0;
 
-  /** @param declaredBytes how long the body says that it is; 0 if it does not say. */
+  /** @param declaredBytes the length by `content-length`; 0 without one. */
   constructor(declaredBytes: number) {
     this.#declaredBytes = declaredBytes;
   }
 
-  /** All of it. What is published from it is kept for a while, so it has no more memory than it has bytes. */
+  /** The whole body, in exactly as much memory as it has bytes, because publications cut from it are kept for a while. */
   get bytes(): Buffer {
     if (this.#memory.length === this.length) return this.#memory;
     return Buffer.from(this.#memory.subarray(0, this.length));

@@ -15,22 +15,22 @@ import { channelOfPath, rawItem } from './raw-payload.ts';
 import { checkHeaders, declaresJson, readBody } from './request-body.ts';
 import { tradeEntry } from './trade-entry.ts';
 
-/** Requests being worked on, and whether more may come. */
+/** The requests in flight, and whether more are accepted. */
 export interface Admission {
-  /** Being read, published or answered. */
+  /** Requests that are read, published or answered. */
   requestsInFlight: number;
-  /** No request is taken any more. */
+  /** New requests are refused. */
   draining: boolean;
 }
 
-/** What is said when no further body is read. */
+/** The message for each limit of bodies that is reached. */
 const IN_FLIGHT_MESSAGES = {
   in_flight: ({ maxInFlight }: IngestLimits) => `${maxInFlight} requests are being read already.`,
   in_flight_per_token: ({ maxInFlightPerToken }: IngestLimits) =>
     `${maxInFlightPerToken} requests of this token are being read already.`,
 } as const;
 
-/** The interface to publish by: `/v1/channels/<channel>`, `/v1/publish` and `/v1/trades`. */
+/** Creates the routes for publishing: `/v1/channels/<channel>`, `/v1/publish` and `/v1/trades`. */
 export function createRoutes(options: {
   readonly publisher: { readonly available: boolean };
   readonly queue: Pick<PublishQueue, 'submit'>;
@@ -58,7 +58,7 @@ export function createRoutes(options: {
     return queue.submit(items);
   }
 
-  /** Takes a place for the request's body, and returns whose it is. */
+  /** Takes a place for the request's body, and returns the place's holder. */
   function admit(route: RouteName, request: IncomingMessage): string {
     const token = findToken(request);
     if (token === undefined && tokens.length > 0) {
@@ -73,8 +73,8 @@ export function createRoutes(options: {
     throw refusal('rate_limited', IN_FLIGHT_MESSAGES[limit](limits));
   }
 
-  // Promises in a chain, not an async function: while a publication waits for Redis, nothing here
-  // holds the body that it was cut from.
+  // A chain of promises instead of an async function: while a publication waits for Redis, nothing here must hold the body
+  // that it was cut from.
   function post(
     route: RouteName,
     path: string,

@@ -4,15 +4,15 @@ import type { SourceValue } from './batch.ts';
 import { DEFAULT_SOURCE, keyOfParts } from './idempotency-key.ts';
 import { memberSpans, type Span } from './json-spans.ts';
 
-/** Decimal digits in a price or size: far beyond any exchange's, and bounds what a check costs. */
+/** The most characters of a price or size: far more than any exchange uses. Bounds the cost of a check. */
 const MAX_DECIMAL_LENGTH = 64;
 const MAX_ID_LENGTH = 128;
 
-/** A decimal as JSON writes one, without an exponent. Prices can be negative: oil's was, in 2020. */
+/** A decimal number as in JSON, without an exponent. A price can be negative: that of oil was, in 2020. */
 const PRICE = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?$/;
 const SIZE = /^(0|[1-9][0-9]*)(\.[0-9]+)?$/;
 
-/** Where trades come from, as far as they do not say so themselves. */
+/** The origin of trades that name none themselves. */
 export interface TradeOrigin {
   readonly source: string;
   readonly run?: string;
@@ -24,11 +24,11 @@ export interface TradeOrigin {
  * would be read as a binary fraction). Further fields are allowed. The channel is `<symbol>.trade`,
  * the payload the trade as it was written in the source text.
  *
- * Its idempotency key is `<source>:<id>`, where a trade names its source in `source` or, failing that,
- * in `venue`: ids are given out by venues, and two of them may give out the same.
+ * Its idempotency key is `<source>:<id>`. The source is the trade's `source`, or else its `venue`: venues give out the ids,
+ * and two venues may give out the same one.
  *
- * @param origin.source of trades that name none.
- * @param origin.run stands before the key, so that what is sent once more on purpose is published.
+ * @param origin.source the source of trades that name none.
+ * @param origin.run precedes the key, so that a run that repeats trades on purpose publishes them.
  */
 export function tradeEntry(
   { value, text, span }: SourceValue,
@@ -50,7 +50,7 @@ export function tradeEntry(
   );
 }
 
-/** A number's own digits: JSON.parse would make the same number of ids that differ after the 16th. */
+/** Returns an id as it was written. `JSON.parse` makes the same number of ids that differ only after the 16th digit. */
 function idOf(id: unknown, text: string, trade: Span): string {
   if (typeof id === 'string' || Number.isSafeInteger(id)) return String(id);
   const span = memberSpans(text, trade).get('id');

@@ -1,16 +1,16 @@
 import { ERROR_CODES, type ErrorCode } from '@tradewind/protocol';
 import { HttpError, type HttpErrorDetails } from '@tradewind/runtime';
 
-/** How long a caller should wait before it tries again, in s, when nobody knows better. */
+/** How long a caller should wait before the next attempt, in s, if nothing more exact is known. */
 export const RETRY_AFTER_SECONDS = 1;
 
-/** The row of an error code with what happened this time; without `message`, what it always means. */
+/** Returns the error of a code. @param message what happened this time; by default the code's usual meaning. */
 export function fault(code: ErrorCode, message?: string): HttpErrorDetails {
   const { status, retryable, meaning } = ERROR_CODES[code];
   return { status, code, message: message ?? meaning, retryable };
 }
 
-/** An answer to the whole request. A retryable one says when to come back. */
+/** Returns an error that answers the whole request. A retryable one says when to repeat it. */
 export function refusal(
   code: ErrorCode,
   message?: string,
@@ -20,7 +20,7 @@ export function refusal(
   return new HttpError(details, retryHeaders(details, retryAfterSeconds));
 }
 
-/** The headers that belong to an error besides its body. */
+/** Returns the headers of an error's answer. */
 export function retryHeaders(
   { status, retryable }: HttpErrorDetails,
   retryAfterSeconds = RETRY_AFTER_SECONDS,

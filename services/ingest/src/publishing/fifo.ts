@@ -1,7 +1,7 @@
-/** Removed places at the front that are put up with before the array is cut. */
+/** Removed entries at the front that may stay before the array is cut. */
 const MAX_HOLES = 1_024;
 
-/** A first-in, first-out queue whose every operation takes the same time, however long it is. */
+/** A first-in, first-out queue. Every operation takes constant time on average. */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
   #head = 0;
@@ -10,7 +10,7 @@ export class Fifo<T> {
     return this.#items.length - this.#head;
   }
 
-  /** The first to come out; undefined when it is empty. */
+  /** The entry that leaves next; undefined if the queue is empty. */
   get first(): T | undefined {
     return this.#items[this.#head];
   }
@@ -31,7 +31,7 @@ export class Fifo<T> {
     return item;
   }
 
-  /** Takes out all of them, in order. */
+  /** Removes and returns all entries, in order. */
   takeAll(): T[] {
     const all = this.#items.slice(this.#head) as T[];
     this.#items = [];

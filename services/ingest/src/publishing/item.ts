@@ -2,14 +2,14 @@ import { channelNameFault } from '@tradewind/protocol';
 import type { HttpErrorDetails } from '@tradewind/runtime';
 import { fault } from './faults.ts';
 
-/** What is to be published: a valid channel and a payload within the limit. */
+/** A publication to send: a valid channel and a payload within the limit. */
 export interface Publication {
   readonly channel: string;
   /** Published byte for byte; a string as UTF-8. */
   readonly payload: string | Uint8Array;
   /** The payload's size in bytes. */
   readonly bytes: number;
-  /** What its caller recognizes it by, so that it is not published twice; see `isIdempotencyKey`. */
+  /** The caller's key, by which a second attempt is recognized and not published twice; see `isIdempotencyKey`. */
   readonly idempotencyKey?: string | undefined;
 }
 
@@ -18,7 +18,7 @@ export type Item =
   | { readonly ok: true; readonly publication: Publication }
   | { readonly ok: false; readonly error: HttpErrorDetails };
 
-/** Checks channel and size; every publication of this service has passed here. */
+/** Checks channel and size. Every publication of this service passes this function. */
 export function checkItem(
   channel: string,
   payload: string | Uint8Array,
@@ -32,7 +32,7 @@ export function checkItem(
   return { ok: true, publication: { channel, payload, bytes, idempotencyKey } };
 }
 
-/** What is answered for a payload that edges would drop. */
+/** Returns the error of a payload that edges would drop. */
 export function tooLarge(maxPublicationBytes: number): Item {
   const message = `The payload is larger than ${maxPublicationBytes} bytes; text counts as a JSON string.`;
   return { ok: false, error: fault('publication_too_large', message) };

@@ -15,56 +15,56 @@ import {
 } from './publish.ts';
 
 /**
- * Publications on their way to Redis at the same time, and their bytes together (a larger one goes
- * alone). Enough that the way to Redis and back, 0.5 ms in a region, limits nobody; few, because after
- * a lost link each of them is in doubt. Far below the 16,384 commands and 32 MiB that the bus takes.
+ * Publications in flight to Redis, and their bytes together (a larger publication is sent alone). They are enough that a
+ * round trip of 0.5 ms within a region does not limit the rate. They are few because after a lost link the outcome of each
+ * is unknown. The bus takes 16,384 commands and 32 MiB.
  */
 export const WINDOW_ITEMS = 512;
 export const WINDOW_BYTES = 2 * 1024 * 1024;
 
 /**
- * Between a refusal that passes, such as a failover's READONLY, and the next attempt, in ms; doubled with each
- * further one, up to what `REDIS_STATES` says for the refusal.
+ * The wait after a passing refusal, such as the READONLY of a failover, before the next attempt, in ms. It doubles with each
+ * further refusal, up to the `waitMs` of `REDIS_STATES`.
  */
 export const RETRY_PAUSE_MS = 100;
 
 /**
- * How much longer than the age limit a key that we made is remembered, in ms: nobody but us repeats
- * it, and never later. Short, because every publication without a key of its own leaves one in Redis.
+ * How much longer than the highest age a key of our own is remembered, in ms. Only this service repeats such a publication,
+ * and never after its highest age. Short, because every publication without a caller's key leaves one in Redis.
  */
 export const OWN_KEY_MARGIN_MS = 10_000;
 
 const STOPPED = 'the service was stopped';
 
 export interface PublishQueueSettings {
-  /** Publications that may be in the queue or on their way. */
+  /** The most publications in the queue or in flight. */
   readonly maxItems: number;
-  /** The bytes of their payloads together. */
+  /** The most bytes of their payloads together. */
   readonly maxBytes: number;
-  /** How old one may become until Redis executes it, in ms since it was submitted; 0: any age. */
+  /** The highest age of a publication when Redis executes it, in ms since it was submitted; 0: any age. */
   readonly maxAgeMs: number;
   /** How long callers' idempotency keys are remembered, in ms; 0: no keys, and no second attempts. */
   readonly idempotencyWindowMs: number;
 }
 
-/** What a queue tells. None of these may throw. */
+/** Events of a queue. No handler may throw. */
 export interface PublishQueueEvents {
-  /** Something became too old: while it waited here, or Redis found so. */
+  /** A publication became too old: while it waited here, or by Redis' clock. */
   expired(where: 'queue' | 'redis'): void;
-  /** Something is sent to Redis once more. */
+  /** A publication is sent to Redis again. */
   retried(): void;
-  /** Redis does not take something for now; it is sent again. `cause` is Redis' reply, or the link's. */
+  /** Redis refuses a publication for now; it is sent again. `cause` is Redis' reply, or that of the link. */
   delayed(cause: string): void;
-  /** Publications were turned away because the queue holds as much as it may. */
+  /** Publications were refused because the queue is full. */
   queueFull(publications: number): void;
 }
 
-/** How far Redis is behind. */
+/** How much waits for Redis. */
 export interface PublishQueueState {
-  /** Publications in the queue or on their way. */
+  /** Publications in the queue or in flight. */
   readonly publications: number;
   readonly bytes: number;
-  /** The age of the oldest, in ms; 0 when there is none. */
+  /** The age of the oldest publication, in ms; 0 without one. */
   readonly oldestMs: number;
 }
 
@@ -73,17 +73,17 @@ interface Entry {
   readonly terms: PublishTerms;
   readonly submission: Submission;
   readonly index: number;
-  /** The key is ours: what Redis knows it from can only be our own earlier attempt. */
+  /** The key is our own, so Redis can know it only from our earlier attempt. */
   readonly ownKey: boolean;
   readonly submittedAt: number;
   state: 'waiting' | 'sent' | 'accepted' | 'failed' | 'again';
   firstSentAt: number | undefined;
-  /** An attempt may have been executed, or may yet be. */
+  /** An attempt may have been executed, or may still be executed. */
   inDoubt: boolean;
   cause: string | undefined;
 }
 
-/** Items that were submitted together: once one fails for now, those behind it are not sent. */
+/** Items that were submitted together. After one of them fails for a passing reason, later ones are not sent. */
 interface Submission {
   failure: ItemFailure | undefined;
   settle(index: number, result: ItemResult): void;
@@ -91,14 +91,13 @@ interface Submission {
 }
 
 /**
- * Brings publications to Redis in the order in which they were submitted, and holds them while Redis is
- * away, within limits of number, bytes and age. What may have been executed is sent again with the same
- * idempotency key, so that it is published once. What was not executed in time never is: Redis gets the
- * same deadline, by its own clock.
+ * Sends publications to Redis in the order in which they were submitted. It holds them while Redis is unavailable, within
+ * limits of count, bytes and age. A publication that may have been executed is sent again with the same idempotency key, so
+ * that it is published once. One that was not executed in time is never executed: Redis gets the same deadline.
  *
- * After a failed attempt nothing more is sent until all that is under way is answered; then what is to
- * be repeated goes first, one alone until Redis takes it. Whatever a later publication of its channel
- * was accepted before is not repeated: it would come out of order.
+ * After a failed attempt nothing more is sent until everything in flight is answered. Publications to repeat are then sent
+ * first, one at a time until Redis accepts one. A publication is not repeated if a later one of its channel was accepted:
+ * it would arrive out of order.
  */
 export class PublishQueue {
   readonly #publisher: Publisher;
@@ -106,20 +105,20 @@ export class PublishQueue {
   readonly #events: PublishQueueEvents;
   readonly #keyPrefix = randomUUID();
   #keysMade = 0;
-  /** To be sent again, in order, before what waits. */
+  /** Publications to repeat, in order. They precede those that wait. */
   readonly #again = new Fifo<Entry>();
   readonly #waiting = new Fifo<Entry>();
-  /** What was sent, in order; settled ones leave it from the front. */
+  /** Publications in flight, in order. Settled ones are removed from the front. */
   readonly #window = new Fifo<Entry>();
   #unanswered = 0;
   #windowBytes = 0;
   #publications = 0;
   #bytes = 0;
-  /** An attempt failed; nothing is sent until nothing is under way. */
+  /** An attempt failed. Nothing is sent until nothing is in flight. */
   #halted = false;
-  /** Redis has not accepted anything since. */
+  /** Redis has accepted no publication since the failure, so one at a time is sent. */
   #probing = false;
-  /** The next pause before what was refused for now is sent again, in ms. */
+  /** The next wait after a passing refusal, in ms. */
   #retryPauseMs = RETRY_PAUSE_MS;
   #longestPauseMs = RETRY_PAUSE_MS;
   #stopped = false;
@@ -142,10 +141,9 @@ export class PublishQueue {
   }
 
   /**
-   * Publishes the good ones of `items` in order and resolves with what became of each. When one fails
-   * for a reason that passes, those behind it are not sent, except for what already is: a caller who
-   * repeats the failed ones keeps their order. If there is no room for all, none is taken. Payloads are
-   * copied. Never rejects for what Redis does.
+   * Publishes the valid ones of `items` in order and resolves with the result of each. After one fails for a passing
+   * reason, later ones that were not sent yet are not sent: a caller who repeats the failed ones keeps their order. If the
+   * queue has no room for all, it takes none. Payloads are copied. A fault of Redis never rejects the promise.
    */
   submit(items: readonly Item[]): Promise<readonly ItemResult[]> {
     const { promise, resolve, reject } = Promise.withResolvers<readonly ItemResult[]>();
@@ -169,13 +167,13 @@ export class PublishQueue {
     return promise;
   }
 
-  /** Redis is there again: what waits is sent at once. */
+  /** Redis is available again. Sends what waits at once. */
   resume(): void {
     this.#endPause();
     this.#pump();
   }
 
-  /** Fails all that waits, and what is under way once the publisher rejects it. No timer is left. */
+  /** Fails everything that waits, and what is in flight as soon as the publisher rejects it. Ends every timer. */
   stop(): void {
     this.#stopped = true;
     this.#endPause();
@@ -211,7 +209,7 @@ export class PublishQueue {
     this.#waiting.push({
       publication: {
         ...publication,
-        // A string cut out of a body, or a chunk off a socket, would keep all of that in memory.
+        // A copy: a string cut out of a body, or a view into a chunk, would keep all of it in memory.
         payload: Buffer.from(publication.payload),
         idempotencyKey: publication.idempotencyKey ?? `${this.#keyPrefix}.${this.#keysMade}`,
       },
@@ -330,7 +328,7 @@ export class PublishQueue {
       return;
     }
     if (!passes) this.#probing = false;
-    // The script looks for the key before it looks at the clock: what is too late was never executed.
+    // The script checks the key before the clock, so a publication that is too late was never executed.
     if (failure.error.code === 'too_late') {
       this.#events.expired('redis');
       entry.inDoubt = false;
@@ -353,7 +351,7 @@ export class PublishQueue {
     } else if (this.#unanswered === 0) this.#takeBack();
   }
 
-  /** Puts what is to be repeated in front of all that waits. */
+  /** Puts the publications to repeat in front of those that wait. */
   #takeBack(): void {
     const overtaken = new Set<string>();
     const again: Entry[] = [];
@@ -372,7 +370,7 @@ export class PublishQueue {
     this.#probing = true;
     this.#watchAge();
     this.#endPause();
-    // When Redis is away, `resume` comes first; when it only refuses, somebody has to ask again.
+    // If Redis is unavailable, `resume` is called. If it only refuses, this timer makes the next attempt.
     if (this.#stopped) return;
     this.#retryTimer = setTimeout(() => this.resume(), this.#retryPauseMs);
     this.#retryPauseMs = Math.min(
@@ -433,7 +431,7 @@ export class PublishQueue {
   }
 }
 
-/** Tells whether it is safe to send it again. */
+/** Returns the error that says whether the caller may safely repeat the publication. */
 function doubtAbout({ ownKey, terms }: Entry): HttpErrorDetails {
   const doubt = 'Redis does not answer right now; whether it was published is not known.';
   const isSafe = !ownKey && terms.idempotencyWindowMs > 0;

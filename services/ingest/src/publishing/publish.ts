@@ -3,15 +3,15 @@ import type { HttpErrorDetails } from '@tradewind/runtime';
 import { fault } from './faults.ts';
 import type { Publication } from './item.ts';
 
-/** Where a publication stands in its channel. */
+/** The position of a publication in its channel. */
 export interface Published {
   readonly epoch: string;
   readonly offset: number;
-  /** The idempotency key was known: this is where it was published then; nothing was published now. */
+  /** The idempotency key was known: the position is that of the first attempt, and nothing was published now. */
   readonly duplicate: boolean;
 }
 
-/** On what terms something is published. */
+/** The terms of one publication. */
 export interface PublishTerms {
   /** How long its idempotency key is remembered, in ms; 0: keys are not used. */
   readonly idempotencyWindowMs: number;
@@ -19,44 +19,44 @@ export interface PublishTerms {
   readonly notAfterMs: number | undefined;
 }
 
-/** Takes publications to Redis, or to an ingest service. */
+/** Publishes to Redis, or through an ingest service. */
 export interface Publisher {
-  /** Whether Redis answered lately. A publication may still fail when it is true. */
+  /** Whether Redis answered lately. A publication may fail although it is true. */
   readonly available: boolean;
   /**
-   * Resolves once Redis accepted it. What is called for first is sent first. Rejects with
+   * Resolves once Redis accepted the publication. Publications are sent in the order of the calls. Rejects with
    * RedisUnavailableError or RedisRefusedError.
    */
   publish(publication: Publication, terms: PublishTerms): Promise<Published>;
 }
 
-/** Why something was not acknowledged. */
+/** Why a publication was not acknowledged. */
 export interface ItemFailure {
   readonly ok: false;
   readonly error: HttpErrorDetails;
-  /** Redis may have accepted it all the same, or may yet do so. */
+  /** Redis may have accepted it, or may still accept it. */
   readonly outcomeUnknown: boolean;
-  /** What Redis or the link said: for the log, not for the caller. */
+  /** The reply of Redis or of the link. For the log, not for the caller. */
   readonly cause: string | undefined;
 }
 
-/** What became of one item. */
+/** The result of one item. */
 export type ItemResult =
   | ({ readonly ok: true; readonly channel: string; readonly bytes: number } & Published)
   | ItemFailure;
 
-/** What a refusal by Redis means, by the reply's first word; any other is `unavailable`. */
+/** The error code of a refusal, by the code of Redis' reply; any other is `unavailable`. */
 const REFUSALS = {
   NOPERM: 'channel_not_allowed',
   OOM: 'storage_full',
   TWLATE: 'too_late',
-  // The keys of the channel hold something else, or our own call is wrong: nothing to wait for.
+  // The channel's keys hold something else, or our own call is wrong. Waiting does not help.
   TWARG: 'internal',
   TWTYPE: 'internal',
   TWMETA: 'internal',
 } as const;
 
-/** Publishes one publication and says what became of it. Never rejects for what Redis does. */
+/** Publishes one publication and resolves with its result. A fault of Redis never rejects the promise. */
 export async function publishOne(
   publisher: Publisher,
   publication: Publication,
@@ -72,7 +72,7 @@ export async function publishOne(
   }
 }
 
-/** What a rejection of {@link Publisher} means for the caller; undefined when it is none of Redis'. */
+/** Converts a rejection of {@link Publisher} into the caller's failure; undefined if it does not come from Redis. */
 export function failureOf(error: unknown): ItemFailure | undefined {
   if (error instanceof RedisUnavailableError) {
     return unavailable(error.message, error.outcome === 'unknown');
@@ -84,7 +84,7 @@ export function failureOf(error: unknown): ItemFailure | undefined {
   return undefined;
 }
 
-/** Redis was not there for it. `message` is for the caller; by default what the code always means. */
+/** Returns the failure `unavailable`. @param message for the caller; by default the code's usual meaning. */
 export function unavailable(cause: string, outcomeUnknown: boolean, message?: string): ItemFailure {
   return { ok: false, error: fault('unavailable', message), outcomeUnknown, cause };
 }

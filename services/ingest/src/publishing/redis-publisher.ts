@@ -2,11 +2,11 @@ import type { RedisCommands, RedisSettings } from '@tradewind/bus';
 import { type RedisEndpoint, rereadSecret } from '@tradewind/runtime';
 import type { Publisher } from './publish.ts';
 
-/** What a channel's history keeps. */
+/** How much a channel's history keeps. */
 export interface HistorySettings {
   /** Publications; 0: none. */
   readonly historySize: number;
-  /** How long after a channel's last publication, in ms; 0: for ever. */
+  /** How long after the channel's last publication it is kept, in ms; 0: for ever. */
   readonly historyTtlMs: number;
 }
 
@@ -33,7 +33,7 @@ export function createRedisPublisher(
   };
 }
 
-/** The settings of a connection to Redis, whose passwords are read again when Redis does not take them. */
+/** Returns the settings of a connection to Redis. Passwords are read again after Redis has refused them. */
 export function redisSettings(
   { passwordFile, sentinelPasswordFile, ...endpoint }: RedisEndpoint,
   connectionName: string,

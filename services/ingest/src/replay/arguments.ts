@@ -19,7 +19,7 @@ Publishes a file of trades, one JSON object a line, to <symbol>.trade.
 Ends with 0 when every line was published, 65 when lines were left out that are no trades, 1 when it had to stop.
 `;
 
-/** What the replay command was asked to do. */
+/** The arguments of the replay command. */
 export interface ReplayArguments {
   readonly file: string;
   readonly pace: Pace;
@@ -31,7 +31,7 @@ export interface ReplayArguments {
   readonly fromLine: number;
 }
 
-/** The command was called in a way that means nothing; the message says why. */
+/** The arguments are invalid; the message says why. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -59,9 +59,9 @@ export function parseReplayArguments(args: readonly string[]): ReplayArguments {
 }
 
 /**
- * The arguments that go on with the run `runId` at `line`, and otherwise say what `args` say.
+ * Returns the arguments that continue the run `runId` at `line`, and are otherwise those of `args`.
  *
- * @param args what {@link parseReplayArguments} has taken.
+ * @param args arguments that {@link parseReplayArguments} accepted.
  */
 export function continuedArguments(
   args: readonly string[],

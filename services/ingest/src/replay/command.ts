@@ -13,25 +13,25 @@ import { describeContinuation, type Memory } from './continuation.ts';
 import { createHttpPublisher, RATE_LIMIT_PATIENCE_MS } from './http-publisher.ts';
 import { type ReplayProgress, replay } from './replay.ts';
 
-/** EX_USAGE, EX_DATAERR and EX_CONFIG of sysexits.h, and what shells call an end by SIGINT. */
+/** EX_USAGE, EX_DATAERR and EX_CONFIG of sysexits.h, and the exit code that shells use for SIGINT. */
 const USAGE_EXIT_CODE = 64;
 const INVALID_LINES_EXIT_CODE = 65;
 const CONFIG_EXIT_CODE = 78;
 const INTERRUPTED_EXIT_CODE = 130;
 
-/** What this program was started with. Another Node might not run it. */
+/** How this program was started. Another Node might not run it. */
 const PROGRAM = [process.execPath, process.argv[1] ?? ''];
 
 /** How long Redis may take to answer at the start, in ms. */
 const CONNECT_DEADLINE_MS = 5_000;
 
-/** Publications on their way to Redis at the same time. */
+/** Publications in flight to Redis. */
 const REDIS_IN_FLIGHT = 128;
 
-/** The source of trades in a file that do not say where they come from. */
+/** The source of a file's trades that name none. */
 const REPLAY_SOURCE = 'file';
 
-/** Invalid lines that are told one by one; the summary has their number. */
+/** Invalid lines that are reported one by one; the summary has their count. */
 const MAX_TOLD_LINES = 20;
 
 /** Time between two lines that say how far the replay is, in ms. They are printed on a terminal only. */
@@ -41,15 +41,15 @@ interface OpenPublisher {
   readonly publisher: Publisher;
   readonly terms: () => PublishTerms;
   readonly maxInFlight: number;
-  /** For how long what was published is recognized. */
+  /** How long a publication is recognized as a duplicate. */
   readonly memory: Memory;
   close(): Promise<void>;
 }
 
 /**
- * The replay command: progress and mistakes go to stderr, a summary as JSON to stdout. Returns the
- * exit code: 0, or 1 when not everything was accepted, 64 for wrong arguments, 65 when lines were
- * left out because they are no trades, 78 for a wrong environment, 130 after an interrupt.
+ * Runs the replay command. It writes progress and mistakes to stderr, and a summary as JSON to stdout. Returns the exit code:
+ * 0 for success, 1 if a trade was not accepted, 64 for wrong arguments, 65 if lines were skipped because they are no
+ * trades, 78 for a wrong environment, 130 after an interrupt.
  */
 export async function runReplay(
   args: readonly string[],
@@ -136,7 +136,7 @@ async function openPublisher(
 ): Promise<OpenPublisher> {
   if (to !== undefined) {
     const [token] = readConfig(environment, (reader) => reader.secretList('INGEST_TOKENS'));
-    // One at a time: what the rate limit made wait must not be overtaken.
+    // One at a time, so that no publication overtakes one that the rate limit delays.
     return {
       publisher: createHttpPublisher({
         baseUrl: to,

@@ -1,13 +1,13 @@
-/** Who recognizes what was published before, and for how long. */
+/** Who recognizes a publication that was sent before, and for how long. */
 export type Memory =
-  /** Redis, for so many seconds, as this process asks it to; 0: not at all. */
+  /** Redis, for `seconds`, as this process asks it to; 0: not at all. */
   | { readonly of: 'redis'; readonly seconds: number }
-  /** As the ingest service has it, which we do not know. */
+  /** The ingest service, for a time that this process does not know. */
   | { readonly of: 'service' };
 
 /**
- * What to tell somebody whose replay stopped before the end: the command that goes on, and which lines
- * it may publish a second time.
+ * Returns the text for a replay that stopped before the end: the command that continues it, and the lines that it may publish
+ * a second time.
  *
  * @param options.nextLine the line at which `command` begins.
  * @param options.publishedTo the last line from there on that may be published already, if any is.
@@ -35,7 +35,7 @@ function whatHappensTo(memory: Memory): string {
   return `it is not published again while Redis remembers it, for ${memory.seconds} s (${setting})`;
 }
 
-/** The word as a shell takes it. */
+/** Quotes a word for a shell. */
 function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -3,26 +3,25 @@ import { RedisRefusedError, RedisUnavailableError } from '@tradewind/bus';
 import { RETRY_AFTER_SECONDS } from '../publishing/faults.ts';
 import type { Published, Publisher } from '../publishing/publish.ts';
 
-/** How long an answer may take, in ms: longer than the service itself waits, by default, for Redis. */
+/** How long an answer may take, in ms: longer than the service itself waits for Redis by default. */
 const ANSWER_DEADLINE_MS = 10_000;
 
 /**
- * How long the service's rate limit may keep one publication out, in ms. Its bucket is full again
- * after seconds; where others take all of it for a minute, a person should know.
+ * How long the service's rate limit may refuse one publication, in ms. Its bucket refills within seconds; if others use all
+ * of it for a minute, a person should know.
  */
 export const RATE_LIMIT_PATIENCE_MS = 60_000;
 
 /**
- * A publisher that goes through an ingest service instead of to Redis. What the service's rate limit
- * refuses is sent again when the service says so. The service's own terms hold, not a call's. To keep the order of publications, await each
- * before the next.
+ * Creates a publisher that sends to an ingest service instead of Redis. A publication that the service's rate limit refuses
+ * is sent again after the time that the service names. The service's terms hold, not those of a call. To keep the order
+ * of publications, await each before the next.
  *
  * @param options.baseUrl such as `http://127.0.0.1:8081`.
- * @param options.token the bearer token, where the service wants one.
- * @param options.patienceMs how long one publication is sent again for; see
- *   {@link RATE_LIMIT_PATIENCE_MS}.
- * @param options.signal ends the wait for the rate limit: the publication is not sent again, and its
- *   promise rejects with the signal's reason. What is on its way is still waited for.
+ * @param options.token the bearer token, if the service needs one.
+ * @param options.patienceMs how long one publication is repeated; see {@link RATE_LIMIT_PATIENCE_MS}.
+ * @param options.signal ends the wait for the rate limit: the publication is not sent again, and its promise rejects with the
+ *   signal's reason. A request in flight is still awaited.
  */
 export function createHttpPublisher(options: {
   readonly baseUrl: string;
@@ -73,7 +72,7 @@ async function post(
     return {
       status,
       retryAfterMs: retryAfterMsOf(response.headers.get('retry-after')),
-      // A proxy's 429 need not be JSON, and says all with its status.
+      // The 429 of a proxy may not be JSON; its status says enough.
       body: status === 429 ? {} : (JSON.parse(text) as Answer['body']),
     };
   } catch (error) {
@@ -97,7 +96,7 @@ function positionOf({ status, body }: Answer): Published {
   throw new RedisRefusedError(reason);
 }
 
-/** Whole seconds are what ingest sends; a date, or nothing, becomes the usual wait. */
+/** Parses the whole seconds that ingest sends; a date, or no header, becomes the usual wait. */
 function retryAfterMsOf(header: string | null): number {
   const seconds = /^[1-9][0-9]*$/.test(header ?? '') ? Number(header) : RETRY_AFTER_SECONDS;
   return seconds * 1_000;

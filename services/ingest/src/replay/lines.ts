@@ -4,15 +4,14 @@ const LINE_FEED = 0x0a;
 export interface Line {
   /** From 1, as editors count. */
   readonly number: number;
-  /** The line's bytes, or undefined when there are more than the limit. */
+  /** The line's bytes; undefined if they exceed the limit. */
   readonly bytes: Buffer | undefined;
   /** Bytes of the file up to the end of this line. */
   readonly position: number;
 }
 
 /**
- * Splits a stream into lines, of which it keeps at most one, and of that at most `maxLineBytes`.
- * The last line needs no line feed.
+ * Splits a stream into lines. It holds at most one line, and at most `maxLineBytes` of it. The last line needs no line feed.
  */
 export async function* linesOf(
   stream: AsyncIterable<Buffer>,

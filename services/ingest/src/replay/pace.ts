@@ -1,13 +1,13 @@
 /** How fast a file of trades is replayed. */
 export type Pace =
-  /** At the distances of the trades' own times, `speed` times as fast. */
+  /** By the trades' own times, `speed` times as fast. */
   | { readonly kind: 'own'; readonly speed: number }
-  /** At so many trades per second. */
+  /** At `perSecond` trades a second. */
   | { readonly kind: 'rate'; readonly perSecond: number };
 
 /**
- * When each trade is due, in ms after the start. The schedule hangs on the start and not on the
- * trade before, so that what was late is caught up with, and errors do not add up.
+ * Computes when each trade is due, in ms after the start. Times are counted from the start and not from the trade before, so
+ * that delays are made up for and errors do not add up.
  */
 export class Schedule {
   readonly #pace: Pace;
@@ -18,7 +18,7 @@ export class Schedule {
     this.#pace = pace;
   }
 
-  /** When the next trade is due. `ts` is its own time, in ms; one out of order is due at once. */
+  /** Returns when the next trade is due. @param ts the trade's own time, in ms; one out of order is due at once. */
   next(ts: number): number {
     this.#firstTs ??= ts;
     const index = this.#count;

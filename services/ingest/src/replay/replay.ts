@@ -17,13 +17,13 @@ import { type Pace, Schedule } from './pace.ts';
 /** The longest that Node's timers wait at once, in ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** What a replay has done so far. */
+/** The progress of a replay. */
 export interface ReplayProgress {
   /** Trades that Redis accepted and published. */
   readonly published: number;
   /** Trades that were published before, by this run or an earlier one of the same id. */
   readonly duplicates: number;
-  /** Lines that are no valid trade; blank ones are neither. */
+  /** Lines that are no valid trade. Blank lines are not counted. */
   readonly invalid: number;
   /** Bytes of the file that have been read. */
   readonly position: number;
@@ -33,29 +33,28 @@ export interface ReplayProgress {
 
 /** How a replay ended. */
 export interface ReplayOutcome extends ReplayProgress {
-  /** The first line that was not accepted; undefined when all were, or the signal aborted. */
+  /** The first line that was not accepted; undefined if all were, or if the signal aborted. */
   readonly refused: { readonly line: number; readonly reason: string } | undefined;
   /**
-   * Where to go on: the first line that was not accepted, or that was not come to. All before it are
-   * done with. Undefined when that is all of the file.
+   * The line at which to continue: the first line that was not accepted or not reached. All earlier lines are done. Undefined
+   * if the whole file is done.
    */
   readonly nextLine: number | undefined;
-  /** The last of the lines from `nextLine` on that were published, or may have been; undefined if none. */
+  /** The last line from `nextLine` on that was or may have been published; undefined if there is none. */
   readonly publishedTo: number | undefined;
 }
 
 /**
- * Publishes a file of trades, one a line, at a pace. The file is read as it is needed. It ends with
- * the file, with the first trade that is not accepted, or when the signal aborts.
+ * Publishes a file of trades, one a line, at a pace. The file is read as it is needed. The replay ends with the file, at the
+ * first trade that is not accepted, or when the signal aborts.
  *
- * @param options.fromLine the first line to publish, from 1; those before it are passed over.
- * @param options.publisher may reject with the signal's reason once that has aborted, having
- *   published nothing.
- * @param options.origin what the trades' idempotency keys are made with.
- * @param options.terms asked for each trade when it is sent.
- * @param options.maxInFlight publications that may wait for their answer at the same time. They are
- *   sent in the file's order; with more than 1, some were sent before a failure shows.
- * @param options.onInvalid is told of every line that is no valid trade; the replay goes on.
+ * @param options.fromLine the first line to publish, from 1; earlier lines are skipped.
+ * @param options.publisher may reject with the signal's reason after the signal aborted; it must then have published nothing.
+ * @param options.origin makes the trades' idempotency keys.
+ * @param options.terms called for each trade when it is sent.
+ * @param options.maxInFlight the most publications in flight. They are sent in the file's order; with more than 1, later ones
+ *   may have been sent before a failure is known.
+ * @param options.onInvalid called for every line that is no valid trade; the replay continues.
  */
 export async function replay(options: {
   readonly stream: AsyncIterable<Buffer>;
@@ -110,7 +109,7 @@ export async function replay(options: {
     }
     const doubt = result.outcomeUnknown ? '; whether it was published is not known' : '';
     const reason = `${result.error.code}: ${result.cause ?? result.error.message}${doubt}`;
-    // Answers may come in another order than the lines: what was never sent is known at once.
+    // Answers may arrive in another order than the lines, because a publication that was never sent fails at once.
     if (refused === undefined || line < refused.line) refused = { line, reason };
     leave(line);
     failed.abort();
@@ -151,7 +150,7 @@ export async function replay(options: {
   };
 }
 
-/** Undefined for a blank line. */
+/** Reads the trade of a line; undefined for a blank line. */
 function readTrade(
   { bytes }: Line,
   maxPublicationBytes: number,
