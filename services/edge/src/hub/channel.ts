@@ -3,9 +3,14 @@ import type { Publication } from '@tradewind/fanout';
 import { Gaps } from '@tradewind/fanout';
 import type { ErrorCode, GapReason, Position } from '@tradewind/protocol';
 import { type Acknowledgement, type FeedListener, nothingOf } from '../feed.ts';
-import { ChannelSequence, type SequenceLimits } from '../sequence/channel-sequence.ts';
-import type { Arrival, HistoryPage } from '../sequence/message.ts';
-import type { HeaderFault, SequenceOutput } from '../sequence/sequence-output.ts';
+import {
+  ChannelSequence,
+  FIRST_ACTION,
+  type SequenceAction,
+  type SequenceLimits,
+} from '../sequence/channel-sequence.ts';
+import type { HistoryPage, Message } from '../sequence/message.ts';
+import type { HeaderFault, SequenceListener } from '../sequence/sequence-listener.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import { type DropReason, takeIn } from './encode-publication.ts';
 import { EndRequests } from './end-requests.ts';
@@ -40,7 +45,7 @@ export interface ChannelSetting {
  * A channel that the node holds in Redis: who wants it here, how far it has come, and how what Redis
  * tells of it becomes what the workers are told.
  */
-export class HubChannel implements SequenceOutput {
+export class HubChannel implements SequenceListener {
   readonly name: string;
   /** The node's small number for it. */
   readonly ref: number;
@@ -58,6 +63,8 @@ export class HubChannel implements SequenceOutput {
   /** See `UsableChannel`. */
   others = 0;
   readonly sequence: ChannelSequence;
+  /** What the sequence returned last: {@link Recovery} sees to it. */
+  action: SequenceAction = FIRST_ACTION;
   /** The workers with interest. */
   readonly listeners = new Set<FeedListener>();
   /** Those of them that are to be told first that the channel flows. */
@@ -90,22 +97,24 @@ export class HubChannel implements SequenceOutput {
   }
 
   /**
-   * A message came from Redis.
+   * A message came from Redis. Returns what the sequence needs next.
    *
    * @param now ms on the monotonic clock.
    */
-  receive(message: Buffer, now: number): void {
+  receive(message: Buffer, now: number): SequenceAction {
     this.lastMessageAt = now;
     const header = readHeader(message, this.sequence.epoch);
     if (header.kind === 'plain') {
-      this.sequence.receive({ epoch: '', offset: 0, publishedAt: Date.now(), payload: message });
-    } else if (header.kind === 'sequenced') {
+      const publishedAt = Date.now();
+      return this.sequence.receive({ epoch: '', offset: 0, publishedAt, payload: message });
+    }
+    if (header.kind === 'sequenced') {
       const { epoch, offset, publishedAt, payloadAt } = header;
       const payload = message.subarray(payloadAt);
-      this.sequence.receive({ epoch, offset, publishedAt, payload });
-    } else {
-      this.#setting.events.headerRejected(this.name, header.kind);
+      return this.sequence.receive({ epoch, offset, publishedAt, payload });
     }
+    this.#setting.events.headerRejected(this.name, header.kind);
+    return this.action;
   }
 
   /**
@@ -148,25 +157,25 @@ export class HubChannel implements SequenceOutput {
 
   // What the sequence tells.
 
-  ready(): void {
+  onReady(): void {
     this.state = 'live';
     this.acknowledge();
   }
 
-  publish(arrival: Arrival): void {
+  onPublication(message: Message): void {
     const { acknowledgements, maxPublicationBytes, events } = this.#setting;
     acknowledgements.tell();
     if (this.listeners.size === 0) return;
-    const intake = takeIn(this.name, arrival, maxPublicationBytes);
+    const intake = takeIn(this.name, message, maxPublicationBytes);
     if (intake.ok) {
       for (const listener of this.listeners) listener.onPublication(intake.publication);
       return;
     }
     events.dropped(this.name, intake.reason);
-    if (arrival.offset > 0) this.gap(arrival.offset, arrival.offset, intake.reason);
+    if (message.offset > 0) this.onGap(message.offset, message.offset, intake.reason);
   }
 
-  gap(from: number, to: number, reason: GapReason): void {
+  onGap(from: number, to: number, reason: GapReason): void {
     const lost = to - from + 1;
     this.#setting.events.lost(this.name, lost, reason);
     this.#setting.acknowledgements.tell();
@@ -175,7 +184,7 @@ export class HubChannel implements SequenceOutput {
     for (const listener of this.listeners) listener.onGap(notice);
   }
 
-  lostPlain(lost?: number): void {
+  onPlainLost(lost?: number): void {
     this.#setting.events.lost(this.name, lost, 'link');
     this.#setting.acknowledgements.tell();
     const count = lost === undefined ? {} : { lost };
@@ -184,7 +193,7 @@ export class HubChannel implements SequenceOutput {
     }
   }
 
-  resync(position: Position): void {
+  onResync(position: Position): void {
     this.#setting.events.resynced(this.name, position);
     this.requests.renew(position.offset);
     this.fillIns.renew(position.offset);
@@ -192,12 +201,12 @@ export class HubChannel implements SequenceOutput {
     for (const listener of this.listeners) listener.onResync({ channel: this.name, ...position });
   }
 
-  rejected(fault: HeaderFault): void {
+  onHeaderRejected(fault: HeaderFault): void {
     this.#setting.events.headerRejected(this.name, fault);
   }
 
-  repaired(publications: number): void {
-    this.#setting.events.repaired(this.name, publications);
+  onRepaired(count: number): void {
+    this.#setting.events.repaired(this.name, count);
   }
 
   get #acknowledgement(): Acknowledgement {

@@ -36,11 +36,11 @@ export interface HubLimits extends RecoverySettings {
   readonly lingerMs: number;
 }
 
-/** Messages of one channel that may wait for a read: some reads' worth. What does not fit is read later. */
-const PENDING_MESSAGES = 4_096;
+/** The number of messages of one channel that may wait for a read: as many as some reads bring. The rest is read later. */
+const WAITING_MESSAGES = 4_096;
 
 /** The same in bytes. */
-const PENDING_BYTES = 4 * 1024 * 1024;
+const WAITING_BYTES = 4 * 1024 * 1024;
 
 /** What the hub reports. */
 export interface HubEvents extends ChannelEvents, RecoveryEvents {
@@ -108,7 +108,7 @@ export class Hub {
     );
     this.#setting = {
       sequence: {
-        pending: { messages: PENDING_MESSAGES, bytes: PENDING_BYTES },
+        waiting: { messages: WAITING_MESSAGES, bytes: WAITING_BYTES },
         page: limits.maxHistory,
       },
       maxPublicationBytes: limits.maxPublicationBytes,
@@ -170,9 +170,8 @@ export class Hub {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
     this.#events.received(name, message.length);
-    channel.receive(message, performance.now());
-    const { need, isSuspicious } = channel.sequence;
-    if (need !== 'nothing' || isSuspicious) this.#recovery.serve(channel);
+    const action = channel.receive(message, performance.now());
+    if (action.kind !== 'nothing') this.#recovery.follow(channel, action);
   }
 
   subscribed(names: readonly string[]): void {
@@ -217,7 +216,7 @@ export class Hub {
         this.#giveUp(channel.name, 'unavailable');
       } else {
         channel.state = 'lost';
-        channel.sequence.unlinked();
+        channel.action = channel.sequence.unlinked();
         channel.failEndRequests('unavailable');
         this.#refuseUnacknowledged(channel);
       }
@@ -387,7 +386,7 @@ export class Hub {
       const isSame = identity !== undefined && identity === channel.server;
       channel.server = identity;
       channel.acknowledge();
-      channel.sequence.relinked(isSame);
+      channel.action = channel.sequence.relinked(isSame);
       this.#recovery.restart(channel);
     }
     this.#relinking.clear();

@@ -1,6 +1,7 @@
 import type { ErrorCode, Position } from '@tradewind/protocol';
 import type { Rate } from '@tradewind/runtime';
 import type { LimitGuard } from '../limits.ts';
+import type { SequenceAction } from '../sequence/channel-sequence.ts';
 import type { HistoryPage } from '../sequence/message.ts';
 import type { HubChannel } from './channel.ts';
 import { HistoryBudget, PATIENCE_MS } from './history-budget.ts';
@@ -110,7 +111,7 @@ export class Recovery {
       (error) => archive.faultOf(error) === 'lasting',
       {
         asked(channel) {
-          if (channel.sequence.askedPosition(Date.now())) channel.endRequests.asked();
+          if (channel.sequence.positionAsked(Date.now())) channel.endRequests.asked();
         },
         answered: (channel, position) => this.#positionRead(channel, position),
         unanswered: (channel, error) => this.#positionUnread(channel, error),
@@ -141,14 +142,21 @@ export class Recovery {
     this.serve(channel);
   }
 
-  /** Sees to what the channel needs. To be called whenever that may have changed. */
+  /** Does what the channel's sequence returned. */
+  follow(channel: HubChannel, action: SequenceAction): void {
+    channel.action = action;
+    if (action.kind === 'give-up') this.#giveUp(channel);
+    else this.serve(channel);
+  }
+
+  /** Does what the channel's sequence returned last, and answers who waits. To be called whenever somebody may wait. */
   serve(channel: HubChannel): void {
     if (!channel.isHeld) return;
     const { sequence, endRequests } = channel;
-    if (sequence.isSuspicious) this.#suspicious.add(channel);
-    if (sequence.need === 'nothing' || sequence.need === 'position') channel.answerEndRequests();
-    if (endRequests.isWaiting) sequence.check();
-    if (sequence.need === 'position') this.#positions.ask(channel);
+    if (!needsOperation(channel.action)) channel.answerEndRequests();
+    if (endRequests.isWaiting) channel.action = sequence.check();
+    if (channel.action.kind === 'compare-soon') this.#suspicious.add(channel);
+    if (channel.action.kind === 'read-position') this.#positions.ask(channel);
     const operation = operationFor(channel);
     if (operation !== undefined) this.#operate(channel, operation);
   }
@@ -181,11 +189,10 @@ export class Recovery {
     this.#agreement = undefined;
     this.#failLate();
     const suspicious = takeAll(this.#suspicious);
-    for (const channel of suspicious) channel.sequence.compare();
-    for (const channel of [...takeAll(this.#delayed), ...suspicious]) this.serve(channel);
+    for (const channel of takeAll(this.#delayed)) this.serve(channel);
+    for (const channel of suspicious) this.follow(channel, channel.sequence.compare());
     for (const channel of this.#checks.takeDue(performance.now())) {
-      channel.sequence.check();
-      this.serve(channel);
+      this.follow(channel, channel.sequence.check());
     }
   }
 
@@ -248,19 +255,22 @@ export class Recovery {
   }
 
   async #run(channel: HubChannel, operation: Operation, isCurrent: () => boolean): Promise<void> {
-    const { sequence, name } = channel;
+    const { sequence, name, action } = channel;
     const { maxHistory } = this.#settings;
-    if (operation === 'epoch') {
-      const isOurs = await this.#archive.startEpoch(name, sequence.lostEpoch);
+    if (action.kind === 'start-epoch') {
+      const isOurs = await this.#archive.startEpoch(name, action.replaces);
       if (isOurs) this.#events.epochStarted(name);
       if (!isCurrent()) return;
-      sequence.epochStarted();
+      channel.action = sequence.epochStarted();
       // The position shows the other one; if it does not, it is of another server, and soon will be.
       if (!isOurs) this.#delay(channel, 'there is another epoch already');
-    } else if (operation === 'repair') {
+    } else if (action.kind === 'read-history') {
       this.#events.historyRead('repair');
-      const page = await this.#pages.forward(name, sequence.historyFrom, maxHistory);
-      if (isCurrent() && !sequence.historyRead(page)) this.#delay(channel, OLDER);
+      const page = await this.#pages.forward(name, action.from, maxHistory);
+      if (!isCurrent()) return;
+      channel.action = sequence.historyRead(page);
+      const { action: next } = channel;
+      if (next.kind === 'read-position' && next.isStale) this.#delay(channel, OLDER);
     } else {
       const isOfUse =
         operation === 'resume' ? await this.#resume(channel) : await this.#fillIn(channel);
@@ -311,9 +321,12 @@ export class Recovery {
 
   #positionRead(channel: HubChannel, position: Position | undefined): void {
     if (!channel.isHeld) return;
-    if (channel.sequence.positionRead(position)) channel.endRequests.answered();
-    else channel.endRequests.unanswered();
-    this.serve(channel);
+    const { sequence, endRequests } = channel;
+    const isAwaited = sequence.awaitsPosition;
+    const action = sequence.positionRead(position);
+    if (isAwaited) endRequests.answered();
+    else endRequests.unanswered();
+    this.follow(channel, action);
   }
 
   /** A channel whose position may not be read can be had without offsets, by those who were told of none. */
@@ -328,8 +341,7 @@ export class Recovery {
     }
     this.#events.recoveryRefused(channel.name, error);
     channel.failEndRequests('not_available');
-    if (channel.sequence.positionRefused()) this.serve(channel);
-    else this.#giveUp(channel);
+    this.follow(channel, channel.sequence.positionRefused());
   }
 
   /** Redis is away, or has too much to do: sequences wait, clients are told. */
@@ -345,18 +357,23 @@ export class Recovery {
 
   #refused(channel: HubChannel, operation: Operation, error: Error): void {
     this.#events.recoveryRefused(channel.name, error);
-    if (operation === 'epoch') channel.sequence.epochRefused();
+    if (operation === 'epoch') channel.action = channel.sequence.epochRefused();
     else failRequests(channel, 'not_available');
-    if (operation === 'repair') channel.sequence.historyUnavailable();
+    if (operation === 'repair') channel.action = channel.sequence.historyUnavailable();
   }
 }
 
 /** What the sequence needs comes before what workers missed, and that before what clients have asked for. */
-function operationFor({ sequence, requests, fillIns }: HubChannel): Operation | undefined {
-  if (sequence.need === 'epoch') return 'epoch';
-  if (sequence.need === 'history') return 'repair';
+function operationFor({ action, requests, fillIns }: HubChannel): Operation | undefined {
+  if (action.kind === 'start-epoch') return 'epoch';
+  if (action.kind === 'read-history') return 'repair';
   if (!fillIns.isEmpty) return 'fill-in';
   return requests.isEmpty ? undefined : 'resume';
+}
+
+/** Whether the sequence waits for an {@link Operation}, so that it has not delivered all that Redis told of. */
+function needsOperation({ kind }: SequenceAction): boolean {
+  return kind === 'start-epoch' || kind === 'read-history';
 }
 
 function isForWorkers(operation: Operation): boolean {

@@ -1,6 +1,6 @@
 import type { Position } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
-import { ChannelSequence } from './channel-sequence.ts';
+import { ChannelSequence, type SequenceAction } from './channel-sequence.ts';
 import type { HistoryEntry } from './message.ts';
 
 const NOW = 1_795_416_898_000;
@@ -14,23 +14,25 @@ function entries(from: number, to: number): HistoryEntry[] {
   return Array.from({ length: to - from + 1 }, (_, i) => entry(from + i));
 }
 
-/** A sequence in the hands of a test, and what it tells, one word each. */
+/** A sequence in the hands of a test, and what it tells, one line each. */
 class Sequenced {
   readonly told: string[] = [];
   readonly sequence: ChannelSequence;
+  /** What the last call returned. */
+  action: SequenceAction = { kind: 'read-position', isStale: false };
 
   constructor({ page = 100, messages = 1_000 } = {}) {
     this.sequence = new ChannelSequence(
-      { pending: { messages, bytes: 1_000_000 }, page },
+      { waiting: { messages, bytes: 1_000_000 }, page },
       {
-        ready: () => this.told.push('ready'),
-        publish: ({ epoch, offset, payload }) =>
+        onReady: () => this.told.push('ready'),
+        onPublication: ({ epoch, offset, payload }) =>
           this.told.push(offset === 0 ? `${payload}` : `${epoch}:${offset}=${payload}`),
-        gap: (from, to, reason) => this.told.push(`gap ${from}-${to} ${reason}`),
-        lostPlain: (count) => this.told.push(`lost ${count ?? '?'}`),
-        resync: ({ epoch, offset }) => this.told.push(`resync ${epoch}:${offset}`),
-        rejected: (fault) => this.told.push(fault),
-        repaired: (count) => this.told.push(`repaired ${count}`),
+        onGap: (from, to, reason) => this.told.push(`gap ${from}-${to} ${reason}`),
+        onPlainLost: (count) => this.told.push(`lost ${count ?? '?'}`),
+        onResync: ({ epoch, offset }) => this.told.push(`resync ${epoch}:${offset}`),
+        onHeaderRejected: (fault) => this.told.push(fault),
+        onRepaired: (count) => this.told.push(`repaired ${count}`),
       },
     );
   }
@@ -43,8 +45,14 @@ class Sequenced {
     return begun;
   }
 
-  get need(): string {
-    return this.sequence.need;
+  /** What the owner must do next. */
+  get next(): string {
+    return this.action.kind;
+  }
+
+  relink(sameServer: boolean): void {
+    this.sequence.unlinked();
+    this.action = this.sequence.relinked(sameServer);
   }
 
   /** `E:5`, with another payload than the usual where one is given; or a plain text. */
@@ -54,26 +62,25 @@ class Sequenced {
       const [, epoch, offset] = /^(\w+):(\d+)$/.exec(header) ?? [];
       if (epoch === undefined) {
         const plain = { epoch: '', offset: 0, publishedAt: NOW, payload: Buffer.from(header) };
-        this.sequence.receive(plain);
+        this.action = this.sequence.receive(plain);
       } else {
-        this.sequence.receive({ ...entry(Number(offset), text ?? offset), epoch });
+        this.action = this.sequence.receive({ ...entry(Number(offset), text ?? offset), epoch });
       }
     }
   }
 
   /** Asked for, and answered at once. */
   position(epoch: string, offset: number): void {
-    expect(this.sequence.askedPosition(NOW)).toBe(true);
-    this.sequence.positionRead(epoch === '' ? undefined : { epoch, offset });
+    expect(this.sequence.positionAsked(NOW)).toBe(true);
+    this.action = this.sequence.positionRead(epoch === '' ? undefined : { epoch, offset });
   }
 
-  history(position: Position, publications: readonly HistoryEntry[] = []): boolean {
-    expect(this.need).toBe('history');
-    const from = this.sequence.historyFrom;
-    return this.sequence.historyRead({
-      position,
-      publications: publications.filter(({ offset }) => offset >= from),
-    });
+  /** A page of these publications, as far as it was asked for. */
+  history(position: Position, publications: readonly HistoryEntry[] = []): void {
+    const { action } = this;
+    if (action.kind !== 'read-history') throw new Error(`${action.kind} is needed`);
+    const page = publications.filter(({ offset }) => offset >= action.from);
+    this.action = this.sequence.historyRead({ position, publications: page });
   }
 
   /** What was told since the last call. */
@@ -83,23 +90,23 @@ class Sequenced {
 }
 
 describe('ChannelSequence: a publication that follows', () => {
-  it('is passed on in the call that brings it, and nothing has to be read', () => {
+  it('is delivered in the call that brings it, and nothing has to be read', () => {
     const channel = Sequenced.at(4);
     for (const message of ['E:5', 'plain', 'E:6']) {
       channel.arrive(message);
-      expect(channel.need).toBe('nothing');
+      expect(channel.next).toBe('nothing');
     }
     expect(channel.news()).toEqual(['E:5=5', 'plain', 'E:6=6']);
   });
 
-  it('is passed on while the position is read for another reason', () => {
+  it('is delivered while the position is read for another reason', () => {
     const channel = Sequenced.at(4);
-    channel.sequence.check();
-    channel.sequence.askedPosition(NOW);
+    channel.action = channel.sequence.check();
+    channel.sequence.positionAsked(NOW);
     channel.arrive('E:5');
     expect(channel.news()).toEqual(['E:5=5']);
-    channel.sequence.positionRead({ epoch: 'E', offset: 5 });
-    expect(channel.need).toBe('nothing');
+    channel.action = channel.sequence.positionRead({ epoch: 'E', offset: 5 });
+    expect(channel.next).toBe('nothing');
   });
 
   it('waits behind one that does not, so that the order holds', () => {
@@ -107,7 +114,7 @@ describe('ChannelSequence: a publication that follows', () => {
     channel.arrive('E:500', 'E:5', 'plain');
     expect(channel.news()).toEqual([]);
     channel.position('E', 5);
-    expect(channel.need).toBe('nothing');
+    expect(channel.next).toBe('nothing');
     expect(channel.news()).toEqual(['unconfirmed', 'E:5=5', 'plain']);
   });
 });
@@ -118,7 +125,7 @@ describe('ChannelSequence: headers that do not follow', () => {
     channel.arrive(['E:500', 'x'], ['E:500', 'y'], 'plain');
     channel.position('E', 10);
     expect(channel.news()).toEqual(['unconfirmed', 'unconfirmed', 'plain']);
-    expect(channel.need).toBe('nothing');
+    expect(channel.next).toBe('nothing');
   });
 
   it('move nothing where history holds another publication under their offset', () => {
@@ -132,15 +139,15 @@ describe('ChannelSequence: headers that do not follow', () => {
   it('are looked up once, however many come meanwhile', () => {
     const channel = Sequenced.at(4);
     channel.arrive('E:500');
-    channel.sequence.askedPosition(NOW);
+    channel.sequence.positionAsked(NOW);
     channel.arrive('F:1', 'E:600');
-    channel.sequence.positionRead({ epoch: 'E', offset: 4 });
+    channel.action = channel.sequence.positionRead({ epoch: 'E', offset: 4 });
     expect(channel.news(), 'the answer does not speak of what came after the question').toEqual([
       'unconfirmed',
     ]);
     channel.position('E', 4);
     expect(channel.news()).toEqual(['foreign_epoch', 'unconfirmed']);
-    expect(channel.need).toBe('nothing');
+    expect(channel.next).toBe('nothing');
   });
 
   it('cost one look at history, and not before it is asked for, however many seem to be handed out again', () => {
@@ -148,18 +155,17 @@ describe('ChannelSequence: headers that do not follow', () => {
     channel.arrive('E:5');
     for (let i = 0; i < 5; i += 1) {
       const forged = { ...entry(3, 'forged'), publishedAt: NOW + 1_000 + i, epoch: 'E' };
-      channel.sequence.receive(forged);
+      channel.action = channel.sequence.receive(forged);
     }
-    expect(channel.need).toBe('nothing');
+    expect(channel.next).toBe('compare-soon');
     channel.arrive('plain');
     expect(channel.news().at(-1), 'nothing is held up').toBe('plain');
-    channel.sequence.compare();
+    channel.action = channel.sequence.compare();
     channel.position('E', 5);
     channel.history({ epoch: 'E', offset: 5 }, entries(1, 5));
-    expect(channel.need).toBe('nothing');
-    expect(channel.sequence.isSuspicious).toBe(false);
-    channel.sequence.compare();
-    expect(channel.need).toBe('nothing');
+    expect(channel.next, 'the suspicion is settled').toBe('nothing');
+    channel.action = channel.sequence.compare();
+    expect(channel.next).toBe('nothing');
     expect(channel.news()).toEqual([]);
   });
 });
@@ -175,11 +181,11 @@ describe('ChannelSequence: offsets that are handed out twice', () => {
     }));
     for (const one of again) channel.sequence.receive({ ...one, epoch: 'E' });
     expect(channel.news()).toEqual(['E:4=4', 'E:5=5', 'old', 'old', 'E:6=6']);
-    channel.sequence.compare();
+    channel.action = channel.sequence.compare();
     channel.position('E', 6);
     channel.history({ epoch: 'E', offset: 6 }, [...entries(1, 3), ...again]);
-    expect(channel.need).toBe('epoch');
-    channel.sequence.epochStarted();
+    expect(channel.next).toBe('start-epoch');
+    channel.action = channel.sequence.epochStarted();
     channel.position('F', 6);
     channel.history({ epoch: 'F', offset: 6 }, [...entries(1, 3), ...again]);
     expect(channel.news()).toEqual(['resync F:3', 'F:4=again', 'F:5=again', 'F:6=6', 'repaired 3']);
@@ -189,54 +195,47 @@ describe('ChannelSequence: offsets that are handed out twice', () => {
     const channel = Sequenced.at(3);
     channel.arrive('E:4', 'E:5');
     channel.news();
-    channel.sequence.unlinked();
-    channel.sequence.relinked(false);
+    channel.relink(false);
     channel.position('E', 6);
-    expect(channel.need).toBe('history');
-    channel.sequence.unlinked();
-    channel.sequence.relinked(true);
+    expect(channel.next).toBe('read-history');
+    channel.relink(true);
     channel.position('E', 6);
     const again = [...entries(1, 3), entry(4, 'again'), entry(5, 'again'), entry(6)];
     channel.history({ epoch: 'E', offset: 6 }, again);
-    expect(channel.need).toBe('epoch');
-    expect(channel.sequence.lostEpoch).toBe('E');
+    expect(channel.action).toEqual({ kind: 'start-epoch', replaces: 'E' });
   });
 
-  it('are not looked for where none was passed on', () => {
+  it('are not looked for where none was delivered', () => {
     const channel = Sequenced.at(0);
-    channel.sequence.unlinked();
-    channel.sequence.relinked(false);
+    channel.relink(false);
     channel.position('E', 0);
-    expect(channel.need).toBe('nothing');
+    expect(channel.next).toBe('nothing');
     channel.arrive('E:1');
     expect(channel.news()).toEqual(['E:1=1']);
-    expect(channel.need).toBe('nothing');
+    expect(channel.next).toBe('nothing');
   });
 
   it('are given out under a new epoch where history cannot show that they were not', () => {
     const channel = Sequenced.at(3, { page: 0 });
-    channel.sequence.unlinked();
-    channel.sequence.relinked(false);
+    channel.relink(false);
     channel.position('E', 7);
-    expect(channel.need).toBe('epoch');
+    expect(channel.next).toBe('start-epoch');
   });
 
   it('are given out under a new epoch when Redis comes back to one that was left', () => {
     const channel = Sequenced.at(3);
-    channel.sequence.check();
+    channel.action = channel.sequence.check();
     channel.position('F', 5);
     channel.history({ epoch: 'F', offset: 5 }, entries(1, 5));
     expect(channel.sequence.epoch).toBe('F');
-    channel.sequence.unlinked();
-    channel.sequence.relinked(false);
+    channel.relink(false);
     channel.position('E', 6);
-    expect(channel.need).toBe('epoch');
-    expect(channel.sequence.lostEpoch).toBe('E');
+    expect(channel.action).toEqual({ kind: 'start-epoch', replaces: 'E' });
   });
 });
 
 describe('ChannelSequence: the first publications of an epoch', () => {
-  it.each([0, 100])('are passed on from offset 1 where there was no history (page %i)', (page) => {
+  it.each([0, 100])('are delivered from offset 1 where there was no history (page %i)', (page) => {
     const channel = new Sequenced({ page });
     channel.position('', 0);
     channel.arrive('E:1', 'E:2');
@@ -261,13 +260,12 @@ describe('ChannelSequence: the first publications of an epoch', () => {
     ['history is not read', [], { page: 0 }],
   ])('are those that wait, when the epoch takes over from another: %s', (_, held, settings) => {
     const channel = Sequenced.at(50, settings);
-    channel.sequence.unlinked();
-    channel.sequence.relinked(false);
+    channel.relink(false);
     channel.arrive('F:1', 'F:2', 'F:3');
     channel.position('F', 3);
-    if (channel.need === 'history') channel.history({ epoch: 'F', offset: 3 }, held);
+    if (channel.next === 'read-history') channel.history({ epoch: 'F', offset: 3 }, held);
     expect(channel.news()).toEqual(['resync F:0', 'F:1=1', 'F:2=2', 'F:3=3']);
-    expect(channel.need).toBe('nothing');
+    expect(channel.next).toBe('nothing');
   });
 
   it('are not what somebody forged far before them', () => {
@@ -282,12 +280,11 @@ describe('ChannelSequence: the first publications of an epoch', () => {
 
   it('are those that were published under the epoch that was given up, too', () => {
     const channel = Sequenced.at(5);
-    channel.sequence.unlinked();
-    channel.sequence.relinked(false);
+    channel.relink(false);
     channel.arrive('E:4', 'plain', 'E:5');
     channel.position('E', 5);
     channel.history({ epoch: 'E', offset: 5 });
-    channel.sequence.epochStarted();
+    channel.action = channel.sequence.epochStarted();
     channel.position('F', 5);
     channel.history({ epoch: 'F', offset: 5 });
     expect(channel.news()).toEqual(['resync F:3', 'F:4=4', 'plain', 'F:5=5']);
@@ -297,11 +294,11 @@ describe('ChannelSequence: the first publications of an epoch', () => {
 describe('ChannelSequence: answers that come late', () => {
   it('do not begin an epoch where more has come since the question', () => {
     const channel = Sequenced.at(4);
-    channel.sequence.check();
-    channel.sequence.askedPosition(NOW);
+    channel.action = channel.sequence.check();
+    channel.sequence.positionAsked(NOW);
     channel.arrive('E:5', 'E:6');
-    channel.sequence.positionRead({ epoch: 'E', offset: 4 });
-    expect(channel.need).toBe('nothing');
+    channel.action = channel.sequence.positionRead({ epoch: 'E', offset: 4 });
+    expect(channel.next).toBe('nothing');
     expect(channel.news()).toEqual(['E:5=5', 'E:6=6']);
   });
 
@@ -309,27 +306,29 @@ describe('ChannelSequence: answers that come late', () => {
     const channel = Sequenced.at(4);
     channel.arrive('E:6');
     channel.position('E', 6);
-    expect(channel.sequence.askedPosition(NOW), 'history is needed').toBe(false);
+    expect(channel.sequence.positionAsked(NOW), 'history is needed').toBe(false);
     channel.history({ epoch: 'E', offset: 6 }, entries(5, 6));
     channel.arrive(['X:1', 'forged']);
-    expect(channel.need).toBe('position');
-    expect(channel.sequence.positionRead({ epoch: 'E', offset: 4 })).toBe(false);
-    expect(channel.need).toBe('position');
+    expect(channel.next).toBe('read-position');
+    channel.action = channel.sequence.positionRead({ epoch: 'E', offset: 4 });
+    expect(channel.next).toBe('read-position');
     channel.position('E', 6);
     expect(channel.news()).toEqual(['E:5=5', 'E:6=6', 'repaired 1', 'foreign_epoch']);
-    expect(channel.need).toBe('nothing');
+    expect(channel.next).toBe('nothing');
   });
 
   it('of history are of no use where they show less than the position did', () => {
     const channel = Sequenced.at(4);
     channel.arrive('E:6');
     channel.position('E', 6);
-    expect(channel.history({ epoch: 'E', offset: 5 }, [entry(5)])).toBe(false);
-    expect(channel.need).toBe('position');
+    channel.history({ epoch: 'E', offset: 5 }, [entry(5)]);
+    expect(channel.action).toEqual({ kind: 'read-position', isStale: true });
     channel.position('E', 6);
-    expect(channel.history({ epoch: 'F', offset: 9 }, entries(5, 9))).toBe(false);
+    channel.history({ epoch: 'F', offset: 9 }, entries(5, 9));
+    expect(channel.action).toEqual({ kind: 'read-position', isStale: true });
     channel.position('E', 6);
-    expect(channel.history({ epoch: 'E', offset: 7 }, entries(5, 7))).toBe(true);
+    channel.history({ epoch: 'E', offset: 7 }, entries(5, 7));
+    expect(channel.next).toBe('nothing');
     expect(channel.news()).toEqual(['E:5=5', 'E:6=6', 'repaired 1']);
   });
 });
@@ -348,12 +347,12 @@ describe('ChannelSequence: a hole', () => {
     expect(channel.news().filter((line) => !line.startsWith('repaired'))).toEqual([
       ...[first, 'E:6=6', 'plain 6', 'E:7=7', 'plain 7', 'E:8=8'],
     ]);
-    expect(channel.need).toBe('nothing');
+    expect(channel.next).toBe('nothing');
   });
 
   it('at the end comes before what was published when it was found', () => {
     const channel = Sequenced.at(4);
-    channel.sequence.check();
+    channel.action = channel.sequence.check();
     channel.position('E', 6);
     channel.arrive('plain', 'E:7');
     channel.history({ epoch: 'E', offset: 7 }, entries(5, 7));
@@ -362,21 +361,21 @@ describe('ChannelSequence: a hole', () => {
 
   it('is looked for when what waited had no room, without anybody else having to ask', () => {
     const channel = new Sequenced({ messages: 2 });
-    channel.sequence.askedPosition(NOW);
+    channel.sequence.positionAsked(NOW);
     channel.arrive('E:1', 'E:2', 'E:3', 'plain');
     channel.arrive('plain');
-    channel.sequence.positionRead({ epoch: 'E', offset: 2 });
-    expect(channel.need).toBe('position');
+    channel.action = channel.sequence.positionRead({ epoch: 'E', offset: 2 });
+    expect(channel.next).toBe('read-position');
     channel.position('E', 3);
-    expect(channel.need).toBe('history');
+    expect(channel.next).toBe('read-history');
   });
 
   it('is told once for each page that does not hold it', () => {
     const channel = Sequenced.at(0, { page: 2 });
-    channel.sequence.check();
+    channel.action = channel.sequence.check();
     channel.position('E', 6);
     channel.history({ epoch: 'E', offset: 6 }, [entry(2), entry(3)]);
-    expect(channel.sequence.historyFrom).toBe(4);
+    expect(channel.action).toEqual({ kind: 'read-history', from: 4 });
     channel.history({ epoch: 'E', offset: 6 }, [entry(5)]);
     expect(channel.news()).toEqual([
       ...['gap 1-1 trimmed', 'E:2=2', 'E:3=3', 'repaired 2'],
@@ -386,25 +385,24 @@ describe('ChannelSequence: a hole', () => {
 });
 
 describe('ChannelSequence: without the right to know the position', () => {
-  it('passes everything on as it comes, without offsets', () => {
+  it('delivers everything as it comes, without offsets', () => {
     const channel = new Sequenced();
     channel.arrive('E:5');
-    channel.sequence.askedPosition(NOW);
-    expect(channel.sequence.positionRefused()).toBe(true);
+    channel.sequence.positionAsked(NOW);
+    expect(channel.sequence.positionRefused()).toEqual({ kind: 'nothing' });
     channel.arrive('plain', 'E:7');
     expect(channel.news()).toEqual(['ready', '5', 'plain', '7']);
-    expect(channel.need).toBe('nothing');
-    channel.sequence.unlinked();
-    channel.sequence.relinked(true);
+    expect(channel.next).toBe('nothing');
+    channel.relink(true);
     expect(channel.news()).toEqual(['lost ?']);
   });
 
   it('goes on with offsets once it may know', () => {
     const channel = new Sequenced();
-    channel.sequence.askedPosition(NOW);
+    channel.sequence.positionAsked(NOW);
     channel.sequence.positionRefused();
     channel.arrive('E:5');
-    channel.sequence.check();
+    channel.action = channel.sequence.check();
     channel.position('E', 5);
     channel.arrive('E:6');
     expect(channel.news()).toEqual(['ready', '5', 'resync E:5', 'E:6=6']);
@@ -412,9 +410,9 @@ describe('ChannelSequence: without the right to know the position', () => {
 
   it('cannot go on where it has told offsets', () => {
     const channel = Sequenced.at(4);
-    channel.sequence.check();
-    channel.sequence.askedPosition(NOW);
-    expect(channel.sequence.positionRefused()).toBe(false);
+    channel.action = channel.sequence.check();
+    channel.sequence.positionAsked(NOW);
+    expect(channel.sequence.positionRefused()).toEqual({ kind: 'give-up' });
   });
 });
 
@@ -423,14 +421,13 @@ describe('ChannelSequence: an epoch that may not be replaced', () => {
     const channel = Sequenced.at(4);
     channel.arrive('E:5', 'E:6');
     channel.news();
-    channel.sequence.unlinked();
-    channel.sequence.relinked(false);
+    channel.relink(false);
     channel.position('E', 5);
-    channel.sequence.epochRefused();
+    channel.action = channel.sequence.epochRefused();
     channel.position('E', 5);
     channel.history({ epoch: 'E', offset: 5 }, entries(1, 5));
     channel.arrive('E:6');
     expect(channel.news()).toEqual(['lost ?', 'resync E:5', 'E:6=6']);
-    expect(channel.need).toBe('nothing');
+    expect(channel.next).toBe('nothing');
   });
 });

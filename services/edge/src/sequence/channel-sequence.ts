@@ -1,380 +1,421 @@
 import type { GapReason, Position } from '@tradewind/protocol';
-import { HistoryCursor } from './history-cursor.ts';
-import { ChannelPassage } from './in-order-output.ts';
-import type { Arrival, HistoryEntry, HistoryPage } from './message.ts';
-import type { SequenceOutput } from './sequence-output.ts';
-import type { PendingLimits } from './waiting-messages.ts';
-
-/**
- * What a sequence waits for:
- * - `link`: the subscription, which was lost;
- * - `position`: the channel's `meta`, read over the subscription's own connection;
- * - `history`: a page of its log, from {@link ChannelSequence.historyFrom} on;
- * - `epoch`: a new epoch, because Redis lost what it had told: see {@link ChannelSequence.lostEpoch}.
- */
-export type SequenceNeed = 'nothing' | 'link' | 'position' | 'history' | 'epoch';
+import { InOrderOutput } from './in-order-output.ts';
+import type { HistoryEntry, HistoryPage, Message } from './message.ts';
+import type { SequenceListener } from './sequence-listener.ts';
+import type { WaitingLimits } from './waiting-messages.ts';
 
 export interface SequenceLimits {
-  /** What of one channel may wait for a read. */
-  readonly pending: PendingLimits;
-  /** Publications that a page of history holds at most; 0: holes are told, not repaired. */
+  /** How much of one channel may wait for a read. */
+  readonly waiting: WaitingLimits;
+  /** The most publications that a page of history holds; 0: holes are told, not repaired. */
   readonly page: number;
 }
 
 /**
- * What is known of a channel:
- * - `new`: nothing yet;
- * - `unborn`: it has no `meta`, so that whatever comes is new, from offset 1 on;
- * - `blind`: this node may not read where it stands: it flows without offsets;
- * - `known`: its epoch and offset;
- * - `void`: what was known does not hold any more, and whatever Redis has is taken over.
+ * What the owner of a sequence must do next. Each call returns it, and it replaces what earlier calls returned.
+ * - `nothing`: until a message comes.
+ * - `read-position`: read the channel's `meta`, over the connection that carries the subscription. If `isStale`, what was
+ *   brought last shows less than is known; the owner must let some time pass before it reads history again.
+ * - `read-history`: read a page of the log from this offset on.
+ * - `start-epoch`: begin a new epoch, since Redis lost what it had told. It replaces this one; undefined: `meta` is missing.
+ * - `compare-soon`: call {@link ChannelSequence.compare} within a moment, but not at once: any publisher of the channel can
+ *   cause it, and it costs a read.
+ * - `give-up`: let go of the channel, which cannot keep what it promised.
  */
-type Standing = 'new' | 'unborn' | 'blind' | 'known' | 'void';
+export type SequenceAction =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'read-position'; readonly isStale: boolean }
+  | { readonly kind: 'read-history'; readonly from: number }
+  | { readonly kind: 'start-epoch'; readonly replaces: string | undefined }
+  | { readonly kind: 'compare-soon' }
+  | { readonly kind: 'give-up' };
 
-/** A question about the position, and what was true already when it was put. */
+/**
+ * What is known of a channel in Redis:
+ * - `unknown`: nothing yet;
+ * - `empty`: it has no `meta`, so whatever comes is new, from offset 1 on;
+ * - `unreadable`: this node may not read where it stands, so it flows without offsets;
+ * - `tracking`: its epoch and offset;
+ * - `invalid`: what was known does not hold any more, and whatever Redis has is taken over.
+ */
+type Knowledge = 'unknown' | 'empty' | 'unreadable' | 'tracking' | 'invalid';
+
+/** A question about the position, and what was true when it was sent. */
 interface Question {
   readonly offset: number;
   /** ms since the Unix epoch. */
   readonly askedAt: number;
 }
 
-/** A position that was told, and when it was asked for, in ms since the Unix epoch. */
+/** A position that was read, and when it was asked for, in ms since the Unix epoch. */
 interface KnownPosition extends Position {
   readonly askedAt: number;
 }
 
-/** Epochs that are known to be over: as many failovers as may follow each other and lose the one before. */
-const EPOCHS_KEPT = 4;
+/**
+ * What the sequence is doing. Messages go out in `flowing` alone; in all other phases they wait.
+ * - `unlinked`: the subscription is lost.
+ * - `locating`: the position must be read.
+ * - `flowing`: what follows goes out. A position is read meanwhile, if `check` says so: because of what waits, or because
+ *   the end is looked at (`end`), or to look into a suspicion.
+ * - `repairing`: history must be read, to fill a hole or to compare what was delivered.
+ * - `switching`: history of the epoch must be read that the channel enters next.
+ * - `replacing`: a new epoch must be started.
+ */
+type Phase =
+  | { readonly kind: 'unlinked' }
+  | { readonly kind: 'locating'; question: Question | undefined }
+  | { readonly kind: 'flowing'; check: 'no' | 'end' | 'suspicion'; question: Question | undefined }
+  | { readonly kind: 'repairing'; readonly from: number }
+  | { readonly kind: 'switching'; readonly next: KnownPosition }
+  | { readonly kind: 'replacing'; readonly lostEpoch: string | undefined };
+
+/** Epochs that are known to be over: as many failovers may follow each other and each lose the one before. */
+const LEFT_EPOCHS_KEPT = 4;
+
+const NOTHING: SequenceAction = { kind: 'nothing' };
+const READ_POSITION: SequenceAction = { kind: 'read-position', isStale: false };
+const READ_STALE_POSITION: SequenceAction = { kind: 'read-position', isStale: true };
+const COMPARE_SOON: SequenceAction = { kind: 'compare-soon' };
+const GIVE_UP: SequenceAction = { kind: 'give-up' };
+
+/** What the owner of a new sequence must do, once the channel is subscribed to. */
+export const FIRST_ACTION = READ_POSITION;
 
 /**
- * The order of one channel, as one node passes it on: which offset is next, and what to do when it does
- * not come. Pure bookkeeping: it reads nothing itself and has no clock. Its owner looks at {@link need}
- * after each call and brings what it says.
+ * The order of one channel on one node: which offset is next, and what must be done when another one comes. It only keeps
+ * books: it reads nothing and has no clock. Each call returns what the owner must do next.
  *
- * A header is believed: whoever may PUBLISH on a channel speaks for it. The next offset of the known epoch is passed
- * on in the call that brings it. A message that does not follow waits until `meta` was read. `meta` is read on the
+ * A header is believed: whoever may PUBLISH on a channel speaks for it. The next offset of the known epoch is delivered
+ * in the call that brings it. A message that does not follow waits until `meta` was read. `meta` is read on the
  * connection that carries the subscription, so everything that was published before the read has arrived before its
- * answer: an offset that is missing then was lost, and a message that is beyond the answer is rejected. History is
+ * answer: an offset that is missing then was lost, and a message that is beyond the answer is dropped. History is
  * read on another connection and may be ahead. It is used up to what `meta` told, since the rest is still to arrive.
  */
 export class ChannelSequence {
   readonly #limits: SequenceLimits;
-  readonly #output: SequenceOutput;
-  readonly #passage: ChannelPassage;
-  #need: SequenceNeed = 'position';
-  #standing: Standing = 'new';
-  /** Whether nothing may be passed on until a read has come. */
-  #isHalted = true;
-  /** How things stood when the position was asked for; undefined when no answer is awaited that could count. */
-  #question: Question | undefined;
+  readonly #listener: SequenceListener;
+  readonly #output: InOrderOutput;
+  #phase: Phase = { kind: 'locating', question: undefined };
+  #knowledge: Knowledge = 'unknown';
   /** Whether a publication without offset has ever come. */
   #hasPlain = false;
-  /** Whether history has to show our last publication: Redis may have lost it and gone on without it. */
-  #mustCompare = false;
-  /** Whether history is to be read for the sake of a suspicion. */
-  #mayCompare = false;
-  /** Epochs that were left, the latest last: who comes back to one gives out its offsets again. */
-  #left: readonly string[] = [];
-  /** Where the epoch is that is to be switched to, and when that was asked. */
-  #next: KnownPosition | undefined;
-  #lostEpoch: string | undefined;
+  /** Whether history must show our last publication: Redis may have lost it and gone on without it. */
+  #mustVerify = false;
+  /** Epochs that were left, the latest last. A server that comes back to one of them gives out its offsets again. */
+  #leftEpochs: readonly string[] = [];
+  /** The epoch that was replaced last, until another one is entered. */
+  #replacedEpoch: string | undefined;
 
-  constructor(limits: SequenceLimits, output: SequenceOutput) {
+  constructor(limits: SequenceLimits, listener: SequenceListener) {
     this.#limits = limits;
-    this.#output = output;
-    this.#passage = new ChannelPassage(limits.pending, output);
-  }
-
-  get need(): SequenceNeed {
-    return this.#need;
+    this.#listener = listener;
+    this.#output = new InOrderOutput(limits.waiting, listener);
   }
 
   /** The channel's epoch; empty while it has no history. */
   get epoch(): string {
-    return this.#passage.epoch;
+    return this.#output.epoch;
   }
 
-  /** Up to where everything was passed on or told as lost; undefined while the channel has no history. */
+  /** Up to where everything was delivered or told as lost; undefined while the channel has no history. */
   get position(): Position | undefined {
-    const { epoch, offset } = this.#passage;
+    const { epoch, offset } = this.#output;
     return epoch === '' ? undefined : { epoch, offset };
   }
 
-  /** The first offset that is needed, inclusive, while {@link need} is `history`. */
-  get historyFrom(): number {
-    if (this.#next !== undefined) return Math.max(1, this.#next.offset - this.#limits.page + 1);
-    const { offset, suspectedAt } = this.#passage;
-    return suspectedAt ?? (this.#mustCompare ? offset : offset + 1);
+  /** The number of messages that wait. */
+  get waiting(): number {
+    return this.#output.waiting;
   }
 
-  /** Whether {@link compare} has something to look into. Anyone can forge a suspicion. */
-  get isSuspicious(): boolean {
-    return this.#passage.suspectedAt !== undefined;
+  /** Whether the answer to a question counts that {@link positionAsked} told of. */
+  get awaitsPosition(): boolean {
+    const phase = this.#phase;
+    return (phase.kind === 'locating' || phase.kind === 'flowing') && phase.question !== undefined;
   }
 
-  /** The epoch that is to be replaced while {@link need} is `epoch`; undefined if `meta` is missing. */
-  get lostEpoch(): string | undefined {
-    return this.#lostEpoch;
+  /** A message of the channel arrived. Its payload may be a view: if it must wait, it is copied. */
+  receive(message: Message): SequenceAction {
+    if (message.offset === 0) this.#hasPlain = true;
+    if (this.#phase.kind !== 'flowing') this.#output.hold(message);
+    else if (!this.#output.offer(message)) this.check();
+    return this.#nextAction();
   }
 
-  /** Messages that wait. */
-  get pending(): number {
-    return this.#passage.pending.length;
+  /** Asks for a look at the channel's end: is the last message that came really the last? */
+  check(): SequenceAction {
+    const phase = this.#phase;
+    if (phase.kind === 'flowing' && phase.check === 'no') phase.check = 'end';
+    return this.#nextAction();
   }
 
-  /** A message of the channel arrived. Its payload may be a view; it is kept only while it waits. */
-  receive(arrival: Arrival): void {
-    if (arrival.offset === 0) this.#hasPlain = true;
-    if (!this.#isHalted && this.pending === 0 && this.#passage.pass(arrival)) return;
-    this.check();
-    this.#passage.pending.hold(arrival);
+  /** Asks for a look into a suspicion, if there is one. It costs a read of history, and messages wait meanwhile. */
+  compare(): SequenceAction {
+    const phase = this.#phase;
+    if (phase.kind === 'flowing' && this.#output.isSuspicious) phase.check = 'suspicion';
+    return this.#nextAction();
   }
 
-  /** The end of the channel is to be looked at: is what came last really the last? */
-  check(): void {
-    if (this.#need === 'nothing') this.#need = 'position';
-  }
-
-  /** A suspicion is to be looked into. Not to be called as soon as there is one: it costs a read, and a halt. */
-  compare(): void {
-    if (!this.isSuspicious) return;
-    this.#mayCompare = true;
-    this.check();
-  }
-
-  /** The subscription is lost; what comes before {@link relinked} waits. */
-  unlinked(): void {
-    this.#need = 'link';
-    this.#isHalted = true;
-    this.#question = undefined;
-    this.#next = undefined;
-    this.#passage.pending.clear();
+  /** The subscription is lost. What comes before {@link relinked} waits. */
+  unlinked(): SequenceAction {
+    this.#phase = { kind: 'unlinked' };
+    this.#output.dropWaiting();
+    return this.#nextAction();
   }
 
   /**
    * The subscription is there again, after it was lost.
    *
-   * @param sameServer whether the server is the same, with the same data, as before. If it once was not,
-   * our last publication is compared, however often the link is lost again before that is done.
+   * @param sameServer whether the server is the same, with the same data, as before. If it once was not, our last
+   *   publication is compared, however often the link is lost again before that is done.
    */
-  relinked(sameServer: boolean): void {
+  relinked(sameServer: boolean): SequenceAction {
     if (!sameServer) {
-      if (this.#passage.offset > 0) this.#mustCompare = true;
-      if (this.#standing === 'unborn') this.#standing = 'void';
+      if (this.#output.offset > 0) this.#mustVerify = true;
+      if (this.#knowledge === 'empty') this.#knowledge = 'invalid';
     }
-    this.#need = 'position';
-    if (this.epoch !== '' && !this.#hasPlain) return;
-    this.#passage.pending.takeDroppedPlain();
-    this.#output.lostPlain();
+    this.#phase = { kind: 'locating', question: undefined };
+    if (this.epoch === '' || this.#hasPlain) {
+      this.#output.forgetDroppedPlain();
+      this.#listener.onPlainLost();
+    }
+    return this.#nextAction();
   }
 
   /**
-   * The position is being asked for now. Returns whether the answer can count: whether it is needed.
+   * The position is being asked for now. Returns whether it is needed, so that the answer can count.
    *
    * @param now ms since the Unix epoch.
    */
-  askedPosition(now: number): boolean {
-    if (this.#need !== 'position') return false;
-    this.#passage.pending.ask();
-    this.#question = { offset: this.#passage.offset, askedAt: now };
+  positionAsked(now: number): boolean {
+    const phase = this.#phase;
+    const isNeeded =
+      phase.kind === 'locating' || (phase.kind === 'flowing' && phase.check !== 'no');
+    if (!isNeeded) return false;
+    this.#output.markQuestion();
+    phase.question = { offset: this.#output.offset, askedAt: now };
     return true;
   }
 
-  /**
-   * The position that was asked for; undefined when the channel has no `meta`. Returns whether it counts:
-   * it does not when something else has come to be needed since the question.
-   */
-  positionRead(position: Position | undefined): boolean {
+  /** The position was read; undefined when the channel has no `meta`. An answer that nobody awaits is ignored. */
+  positionRead(position: Position | undefined): SequenceAction {
     const question = this.#takeQuestion();
-    if (question === undefined) return false;
-    if (this.#standing === 'new') this.#begin(position, question, 'unborn');
-    else if (this.#standing !== 'known') this.#takeOver(position, question);
-    else if (position === undefined) this.#loseEpoch(undefined);
-    else if (this.#wentBack(position, question)) this.#loseEpoch(position.epoch);
-    else if (position.epoch !== this.epoch) this.#switchTo(position, question);
-    else this.#follow(position.offset);
-    return true;
+    if (question !== undefined) this.#locate(position, question);
+    return this.#nextAction();
   }
 
-  /**
-   * The position that was asked for may not be read. Returns whether the channel can do without offsets:
-   * it can while it has told none.
-   */
-  positionRefused(): boolean {
-    if (this.epoch !== '') return false;
+  /** Redis refuses to tell the position. The channel can do without offsets while it has told none. */
+  positionRefused(): SequenceAction {
+    if (this.epoch !== '') return GIVE_UP;
     const question = this.#takeQuestion();
-    if (question === undefined) return true;
-    if (this.#standing === 'new') {
-      this.#begin(undefined, question, 'blind');
+    if (question === undefined) return this.#nextAction();
+    if (this.#knowledge === 'unknown') {
+      this.#begin(undefined, question, 'unreadable');
     } else {
-      this.#stand('blind');
+      this.#learn('unreadable');
       this.#flow();
     }
-    return true;
+    return this.#nextAction();
   }
 
-  /**
-   * A page of history, which was read after {@link need} became `history`. Returns whether it is of any
-   * use: not if it shows less than the position did. Then it is of another server, or of an older time,
-   * and the position is to be asked for anew.
-   */
-  historyRead({ position, publications, isWhole }: HistoryPage): boolean {
-    if (this.#need !== 'history') return true;
-    const known = this.#next ?? { epoch: this.epoch, offset: this.#passage.tail };
+  /** A page of history was read, from the offset on that `read-history` gave. */
+  historyRead(page: HistoryPage): SequenceAction {
+    const phase = this.#phase;
+    if (phase.kind !== 'repairing' && phase.kind !== 'switching') return this.#nextAction();
+    const known =
+      phase.kind === 'switching'
+        ? phase.next
+        : { epoch: this.epoch, offset: this.#output.confirmedOffset };
+    const { position } = page;
     if (position?.epoch !== known.epoch || position.offset < known.offset) {
-      this.#next = undefined;
-      this.#need = 'position';
-      return false;
+      // It is of another server, or of an older time: the position may be another one, too.
+      this.#phase = { kind: 'locating', question: undefined };
+      return READ_STALE_POSITION;
     }
-    const last = publications.at(-1)?.offset ?? 0;
-    const isAll = (isWhole ?? publications.length < this.#limits.page) || last >= known.offset;
-    const until = isAll ? known.offset : last;
-    const held = publications.filter(({ offset }) => offset <= until);
-    if (this.#next !== undefined) this.#enter(this.#next, held, 'trimmed');
-    else if (this.#isRefuted(held, until)) this.#loseEpoch(this.epoch);
-    else if (this.#mustCompare) this.#await('history');
-    else this.#repair(new HistoryCursor(held, until, 'trimmed'));
-    return true;
+    const until = this.#endOf(page, known.offset);
+    const entries = page.publications.filter(({ offset }) => offset <= until);
+    if (phase.kind === 'switching') this.#switchTo(phase.next, entries, 'trimmed');
+    else this.#repair(entries, until);
+    return this.#nextAction();
   }
 
-  /** The history cannot be had: what is missing is told, and what had to be shown is not. */
-  historyUnavailable(): void {
-    if (this.#need !== 'history') return;
-    this.#passage.suspectedAt = undefined;
-    if (this.#next !== undefined) this.#enter(this.#next, [], 'link');
-    else if (this.#mustCompare) this.#loseEpoch(this.epoch);
-    else this.#repair(new HistoryCursor([], this.#passage.tail, 'link'));
+  /** History cannot be read: what is missing is told as lost, and what history had to show counts as not shown. */
+  historyUnavailable(): SequenceAction {
+    const phase = this.#phase;
+    if (phase.kind === 'switching') {
+      this.#switchTo(phase.next, [], 'link');
+    } else if (phase.kind === 'repairing') {
+      this.#output.dropSuspicion();
+      if (this.#mustVerify) this.#replace(this.epoch);
+      else this.#merge([], this.#output.confirmedOffset, 'link');
+    }
+    return this.#nextAction();
   }
 
-  /** A new epoch was begun, by us or by another node: a look at the position shows what has come of it. */
-  epochStarted(): void {
-    if (this.#need === 'epoch') this.#need = 'position';
+  /** A new epoch was started, by us or by another node. The position will show it. */
+  epochStarted(): SequenceAction {
+    if (this.#phase.kind === 'replacing') this.#phase = { kind: 'locating', question: undefined };
+    return this.#nextAction();
   }
 
-  /** No new epoch can be begun: the channel goes on where Redis has it, and a loss of unknown size is told. */
-  epochRefused(): void {
-    if (this.#need !== 'epoch') return;
-    this.#stand('void');
-    this.#need = 'position';
-    this.#output.lostPlain();
+  /** No new epoch can be started: the channel goes on where Redis has it, and a loss of unknown size is told. */
+  epochRefused(): SequenceAction {
+    if (this.#phase.kind !== 'replacing') return this.#nextAction();
+    this.#learn('invalid');
+    this.#phase = { kind: 'locating', question: undefined };
+    this.#listener.onPlainLost();
+    return this.#nextAction();
+  }
+
+  #nextAction(): SequenceAction {
+    const phase = this.#phase;
+    switch (phase.kind) {
+      case 'unlinked':
+        return NOTHING;
+      case 'locating':
+        return READ_POSITION;
+      case 'flowing':
+        if (phase.check !== 'no') return READ_POSITION;
+        return this.#output.isSuspicious ? COMPARE_SOON : NOTHING;
+      case 'repairing':
+        return { kind: 'read-history', from: phase.from };
+      case 'switching':
+        return {
+          kind: 'read-history',
+          from: Math.max(1, phase.next.offset - this.#limits.page + 1),
+        };
+      case 'replacing':
+        return { kind: 'start-epoch', replaces: phase.lostEpoch };
+    }
   }
 
   #takeQuestion(): Question | undefined {
-    const question = this.#question;
-    this.#question = undefined;
-    if (this.#need !== 'position' || question === undefined) return undefined;
-    this.#passage.pending.answer();
+    const phase = this.#phase;
+    if (phase.kind !== 'locating' && phase.kind !== 'flowing') return undefined;
+    const { question } = phase;
+    phase.question = undefined;
+    if (question !== undefined) this.#output.markAnswer();
     return question;
   }
 
-  #stand(standing: Standing): void {
-    this.#standing = standing;
-    this.#passage.isBlind = standing === 'blind';
+  #learn(knowledge: Knowledge): void {
+    this.#knowledge = knowledge;
+    this.#output.deliverWithoutOffsets(knowledge === 'unreadable');
   }
 
-  #begin(position: Position | undefined, { askedAt }: Question, otherwise: Standing): void {
-    this.#stand(position === undefined ? otherwise : 'known');
-    this.#passage.passedOn.begin(askedAt);
-    if (position !== undefined) this.#passage.moveTo(position);
-    this.#output.ready();
+  #locate(position: Position | undefined, question: Question): void {
+    if (this.#knowledge === 'unknown') this.#begin(position, question, 'empty');
+    else if (this.#knowledge !== 'tracking') this.#adopt(position, question);
+    else if (position === undefined) this.#replace(undefined);
+    else if (this.#wentBack(position, question)) this.#replace(position.epoch);
+    else if (position.epoch !== this.epoch) this.#readToSwitch(position, question);
+    else this.#confirmUpTo(position.offset);
+  }
+
+  /** @param otherwise what is known if there is no position. */
+  #begin(position: Position | undefined, { askedAt }: Question, otherwise: Knowledge): void {
+    this.#learn(position === undefined ? otherwise : 'tracking');
+    this.#output.begin(position, askedAt);
+    this.#listener.onReady();
     this.#flow();
   }
 
-  /** Goes on where Redis has the channel, of which no position here holds. */
-  #takeOver(position: Position | undefined, question: Question): void {
+  /** Adopts Redis' position, because none of ours is valid. */
+  #adopt(position: Position | undefined, question: Question): void {
     if (position === undefined) {
-      this.#enterEpoch({ epoch: '', offset: 0 }, 'unborn');
+      this.#leaveEpoch('empty');
+      this.#output.enterEpoch({ epoch: '', offset: 0 });
       this.#flow();
-    } else if (this.#standing === 'void') {
-      this.#switchTo(position, question);
-    } else if (this.#standing === 'blind') {
-      this.#enter({ ...position, askedAt: question.askedAt }, [], 'link');
+    } else if (this.#knowledge === 'invalid') {
+      this.#readToSwitch(position, question);
+    } else if (this.#knowledge === 'unreadable') {
+      this.#switchTo({ ...position, askedAt: question.askedAt }, [], 'link');
     } else {
-      this.#enterEpoch({ epoch: position.epoch, offset: 0 }, 'known');
-      this.#follow(position.offset);
+      this.#leaveEpoch('tracking');
+      this.#output.enterEpoch({ epoch: position.epoch, offset: 0 });
+      this.#confirmUpTo(position.offset);
     }
   }
 
   #wentBack({ epoch, offset }: Position, question: Question): boolean {
-    return epoch === this.epoch ? offset < question.offset : this.#left.includes(epoch);
+    return epoch === this.epoch ? offset < question.offset : this.#leftEpochs.includes(epoch);
   }
 
-  /** `meta` has confirmed the epoch up to here. */
-  #follow(tail: number): void {
-    this.#passage.tail = Math.max(this.#passage.offset, tail);
-    const isDue = this.#mayCompare && this.isSuspicious;
-    this.#mayCompare = false;
-    if (this.#mustCompare || isDue) this.#await('history');
+  /** `meta` has told that the epoch reaches to this offset. */
+  #confirmUpTo(offset: number): void {
+    const phase = this.#phase;
+    const isLookedInto = phase.kind === 'flowing' && phase.check === 'suspicion';
+    this.#output.confirmUpTo(offset);
+    if (this.#mustVerify || (isLookedInto && this.#output.isSuspicious)) this.#readToRepair();
     else this.#flow();
   }
 
-  #loseEpoch(found: string | undefined): void {
-    this.#lostEpoch = found;
-    this.#await('epoch');
+  #replace(lostEpoch: string | undefined): void {
+    this.#replacedEpoch = lostEpoch;
+    this.#phase = { kind: 'replacing', lostEpoch };
   }
 
-  #switchTo(position: Position, { askedAt }: Question): void {
-    this.#next = { ...position, askedAt };
-    this.#await('history');
+  #readToSwitch(position: Position, { askedAt }: Question): void {
+    this.#phase = { kind: 'switching', next: { ...position, askedAt } };
+    if (this.#limits.page === 0) this.historyUnavailable();
   }
 
-  #await(need: 'history' | 'epoch'): void {
-    this.#isHalted = true;
-    this.#need = need;
-    if (need === 'history' && this.#limits.page === 0) this.historyUnavailable();
+  #readToRepair(): void {
+    const { isSuspicious, historyFrom, offset } = this.#output;
+    const from = this.#mustVerify && !isSuspicious ? offset : historyFrom;
+    this.#phase = { kind: 'repairing', from };
+    if (this.#limits.page === 0) this.historyUnavailable();
   }
 
-  /** Whether Redis holds something else in the place of what was passed on, or does not hold what it must. */
-  #isRefuted(held: readonly HistoryEntry[], until: number): boolean {
-    if (!this.#mustCompare && !this.isSuspicious) return false;
-    const { offset, passedOn } = this.#passage;
-    this.#passage.suspectedAt = undefined;
-    const ours = held.filter((one) => one.offset <= offset);
-    if (ours.some((one) => passedOn.differsFrom(one))) return true;
-    if (ours.at(-1)?.offset === offset) this.#mustCompare = false;
-    return this.#mustCompare && until >= offset;
+  /** The last offset that a page speaks of, at most the last one that is known. */
+  #endOf({ publications, isWhole }: HistoryPage, known: number): number {
+    const last = publications.at(-1)?.offset ?? 0;
+    const isLast = isWhole ?? publications.length < this.#limits.page;
+    return isLast || last >= known ? known : last;
   }
 
-  /** Enters a new epoch with those of its publications that nobody here can have had under the old one. */
-  #enter(next: KnownPosition, held: readonly HistoryEntry[], reason: GapReason): void {
-    // Of what waits, something may have been published before it took over.
-    this.#passage.pending.renew([this.epoch, this.#lostEpoch], next.epoch);
-    const offset = this.#passage.startOf(next, held);
-    this.#passage.passedOn.begin(
-      next.askedAt,
-      held.filter((one) => one.offset <= offset),
-    );
-    this.#enterEpoch({ epoch: next.epoch, offset }, 'known');
-    this.#passage.tail = next.offset;
-    this.#repair(new HistoryCursor(held, next.offset, reason));
+  #repair(entries: readonly HistoryEntry[], until: number): void {
+    if (this.#mustVerify || this.#output.isSuspicious) {
+      const verdict = this.#output.compareWith(entries);
+      if (verdict === 'same') this.#mustVerify = false;
+      const isMissing = this.#mustVerify && until >= this.#output.offset;
+      if (verdict === 'different' || isMissing) {
+        this.#replace(this.epoch);
+        return;
+      }
+    }
+    if (this.#mustVerify) this.#readToRepair();
+    else this.#merge(entries, until, 'trimmed');
   }
 
-  #enterEpoch(position: Position, standing: Standing): void {
-    this.#left = [...this.#left.filter((epoch) => epoch !== this.epoch), this.epoch].slice(
-      -EPOCHS_KEPT,
-    );
-    this.#next = undefined;
-    this.#lostEpoch = undefined;
-    this.#mustCompare = false;
-    this.#passage.suspectedAt = undefined;
-    this.#stand(standing);
-    this.#passage.moveTo(position);
-    if (standing === 'known') this.#output.resync(position);
-  }
-
-  /** Passes on what history holds and what waits; then goes on. */
-  #repair(past: HistoryCursor): void {
-    this.#passage.repair(past);
+  #merge(entries: readonly HistoryEntry[], until: number, reason: GapReason): void {
+    this.#output.merge(entries, until, reason);
     this.#flow();
   }
 
-  /** Passes on what waits, as far as it follows without a hole, and looks what is needed to go on. */
+  /** Enters an epoch, with those of its publications that nobody here can have had under the old one. */
+  #switchTo(next: KnownPosition, entries: readonly HistoryEntry[], reason: GapReason): void {
+    const replaced = [this.epoch, this.#replacedEpoch];
+    this.#leaveEpoch('tracking');
+    this.#output.takeOverEpoch(next, next.askedAt, entries, replaced);
+    this.#merge(entries, next.offset, reason);
+  }
+
+  #leaveEpoch(knowledge: Knowledge): void {
+    const others = this.#leftEpochs.filter((epoch) => epoch !== this.epoch);
+    this.#leftEpochs = [...others, this.epoch].slice(-LEFT_EPOCHS_KEPT);
+    this.#replacedEpoch = undefined;
+    this.#mustVerify = false;
+    this.#learn(knowledge);
+  }
+
+  /** Delivers what waits, as far as it follows. What is lacking for the rest decides the phase. */
   #flow(): void {
-    this.#isHalted = false;
-    this.#need = 'nothing';
-    this.#passage.passPending();
-    const { offset, tail, pending } = this.#passage;
-    if (offset < tail) this.#await('history');
-    else if (pending.length > 0 || pending.isIncomplete) this.#need = 'position';
+    const phase: Phase = { kind: 'flowing', check: 'no', question: undefined };
+    this.#phase = phase;
+    const lack = this.#output.release();
+    if (lack === 'history') this.#readToRepair();
+    else if (lack === 'position') phase.check = 'end';
   }
 }

@@ -1,43 +1,46 @@
 import type { GapReason } from '@tradewind/protocol';
 import type { HistoryEntry } from './message.ts';
 
-/** What history holds of a channel, gone through once, and what it means that it does not hold something. */
+/** Goes once through what is known of a channel's past, and says why the rest cannot be had. */
 export class HistoryCursor {
-  #held: readonly HistoryEntry[];
+  readonly #entries: readonly HistoryEntry[];
   #next = 0;
-  /** The last offset that it speaks of, inclusive. */
+  /** The last offset that the history speaks of, inclusive. */
   readonly until: number;
-  /** Why what it does not hold cannot be had. */
+  /** Why an offset that the history does not hold cannot be delivered. */
   readonly reason: GapReason;
-  /** Publications of it that had been missed. */
+  /** The number of publications from history that had been missed. */
   repaired = 0;
 
-  /** @param held in ascending order of offsets. */
-  constructor(held: readonly HistoryEntry[], until: number, reason: GapReason) {
-    this.#held = held;
+  /**
+   * @param history in ascending order of offsets.
+   * @param waiting messages that fill holes of the history.
+   */
+  constructor(
+    history: readonly HistoryEntry[],
+    until: number,
+    reason: GapReason,
+    waiting: Iterable<HistoryEntry>,
+  ) {
+    const entries = new Map(history.map((entry) => [entry.offset, entry]));
+    for (const entry of waiting) if (!entries.has(entry.offset)) entries.set(entry.offset, entry);
+    this.#entries = [...entries.values()].sort((one, other) => one.offset - other.offset);
     this.until = until;
     this.reason = reason;
   }
 
-  /** Takes in what else is known, where history holds nothing. To be called before anything is taken out. */
-  add(others: Iterable<HistoryEntry>): void {
-    const held = new Map(this.#held.map((one) => [one.offset, one]));
-    for (const other of others) if (!held.has(other.offset)) held.set(other.offset, other);
-    this.#held = [...held.values()].sort((one, other) => one.offset - other.offset);
-  }
-
-  /** What it holds under an offset that is not taken out yet. */
+  /** The entry under an offset, if {@link takeUpTo} has not gone past it. */
   find(offset: number): HistoryEntry | undefined {
-    for (let at = this.#next; at < this.#held.length; at += 1) {
-      const one = this.#held[at]!;
-      if (one.offset >= offset) return one.offset === offset ? one : undefined;
+    for (let index = this.#next; index < this.#entries.length; index += 1) {
+      const entry = this.#entries[index]!;
+      if (entry.offset >= offset) return entry.offset === offset ? entry : undefined;
     }
     return undefined;
   }
 
-  /** The next publication up to this offset, if there is a further one. */
+  /** The next entry up to this offset, if there is one. */
   takeUpTo(offset: number): HistoryEntry | undefined {
-    const next = this.#held[this.#next];
+    const next = this.#entries[this.#next];
     if (next === undefined || next.offset > offset) return undefined;
     this.#next += 1;
     return next;

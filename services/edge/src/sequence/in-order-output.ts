@@ -1,30 +1,33 @@
 import type { GapReason, Position } from '@tradewind/protocol';
-import type { HistoryCursor } from './history-cursor.ts';
-import type { Arrival, HistoryEntry } from './message.ts';
-import { PassedOn } from './recently-delivered.ts';
-import type { HeaderFault, SequenceOutput } from './sequence-output.ts';
-import { PendingArrivals, type PendingLimits } from './waiting-messages.ts';
+import { HistoryCursor } from './history-cursor.ts';
+import type { HistoryEntry, Message } from './message.ts';
+import { RecentlyDelivered } from './recently-delivered.ts';
+import type { HeaderFault, SequenceListener } from './sequence-listener.ts';
+import { type WaitingLimits, WaitingMessages } from './waiting-messages.ts';
 
-/**
- * Where a channel stands here, and what of it is passed on in which order: what arrives, what waits, and
- * what history holds of that which did not arrive.
- */
-export class ChannelPassage {
-  readonly pending: PendingArrivals;
-  readonly passedOn = new PassedOn();
-  /** Whether everything is passed on as it comes, without its offset. */
-  isBlind = false;
-  /** The last offset of the epoch that is known to exist: from `meta`, or from a header. */
-  tail = 0;
-  /** Our last offset when an older one came that says it is younger; undefined when none has. */
-  suspectedAt: number | undefined;
-  readonly #output: SequenceOutput;
+/** What the output must be brought before it can deliver what follows. */
+export type Lack = 'nothing' | 'position' | 'history';
+
+/** What a page of history says of what was delivered: the same, something else, or too little to tell. */
+export type ComparisonVerdict = 'same' | 'different' | 'not-shown';
+
+/** Delivers one channel in the order of its offsets: what arrives, what waits, and what history holds of the rest. */
+export class InOrderOutput {
+  readonly #listener: SequenceListener;
+  readonly #waiting: WaitingMessages;
+  readonly #recent = new RecentlyDelivered();
+  /** Whether everything is delivered as it comes, without its offset. */
+  #withoutOffsets = false;
   #epoch = '';
   #offset = 0;
+  /** The last offset of the epoch that is known to exist: from `meta`, or from a header that followed. */
+  #confirmedOffset = 0;
+  /** Our last offset when an older one came that says it is younger; undefined when none has. */
+  #suspectedAt: number | undefined;
 
-  constructor(limits: PendingLimits, output: SequenceOutput) {
-    this.pending = new PendingArrivals(limits);
-    this.#output = output;
+  constructor(limits: WaitingLimits, listener: SequenceListener) {
+    this.#waiting = new WaitingMessages(limits);
+    this.#listener = listener;
   }
 
   /** Empty while the channel has no history. */
@@ -32,134 +35,264 @@ export class ChannelPassage {
     return this.#epoch;
   }
 
-  /** Up to where everything was passed on or told as lost. */
+  /** Up to where everything was delivered or told as lost. */
   get offset(): number {
     return this.#offset;
   }
 
-  moveTo({ epoch, offset }: Position): void {
-    this.#epoch = epoch;
-    this.#offset = offset;
-    this.tail = offset;
+  get confirmedOffset(): number {
+    return this.#confirmedOffset;
   }
 
-  /** Passes a message on, or rejects it, where that takes no further look at Redis. Returns whether it did. */
-  pass(arrival: Arrival): boolean {
-    const { epoch, offset } = arrival;
-    if (offset === 0 || this.isBlind) {
-      this.#output.publish(offset === 0 ? arrival : { ...arrival, epoch: '', offset: 0 });
-      return true;
-    }
-    if (epoch !== this.#epoch) return false;
-    if (offset <= this.#offset) {
-      this.#output.rejected('old');
-      // It was handed out twice, or is forged.
-      if (this.passedOn.isOutrunBy(arrival)) this.suspectedAt ??= this.#offset;
-      return true;
-    }
-    if (offset !== this.#offset + 1) return false;
-    this.#deliver(arrival);
-    return true;
+  /** The number of messages that wait. */
+  get waiting(): number {
+    return this.#waiting.length;
   }
 
-  /** Passes on what waits, as far as it follows without a hole. */
-  passPending(): void {
-    this.#passPending(undefined);
+  /** Whether an offset seems to have been handed out twice. Any publisher of the channel can make it seem so. */
+  get isSuspicious(): boolean {
+    return this.#suspectedAt !== undefined;
   }
 
-  /** Passes on what history holds and what waits, in one order; what neither has is told as lost. */
-  repair(past: HistoryCursor): void {
-    // A message that nothing confirms may stand before those whose offsets come before its own.
-    past.add(this.pending.of(this.#epoch).values());
-    this.#passPending(past);
-    this.#fillUpTo(past.until, past);
-    if (past.repaired > 0) this.#output.repaired(past.repaired);
+  /** The first offset that a read of history must cover to fill the hole and to settle a suspicion. */
+  get historyFrom(): number {
+    return this.#suspectedAt ?? this.#offset + 1;
+  }
+
+  /** Delivers a message, or drops it, if that takes no read of Redis. Otherwise it waits, and the answer is false. */
+  offer(message: Message): boolean {
+    if (this.#waiting.length === 0 && this.#settle(message)) return true;
+    this.#waiting.add(message);
+    return false;
+  }
+
+  /** Keeps a message until {@link release} or {@link merge}. */
+  hold(message: Message): void {
+    this.#waiting.add(message);
+  }
+
+  /** Drops all that waits. */
+  dropWaiting(): void {
+    this.#waiting.clear();
+  }
+
+  /** Forgets the plain messages that were dropped: the listener is told of their loss in another way. */
+  forgetDroppedPlain(): void {
+    this.#waiting.takeDroppedPlain();
+  }
+
+  /** The question about the position is being sent. */
+  markQuestion(): void {
+    this.#waiting.markQuestion();
+  }
+
+  /** The last question was answered, or refused. */
+  markAnswer(): void {
+    this.#waiting.markAnswer();
   }
 
   /**
-   * The last offset of a new epoch that is not to be passed on under it. What waits was passed on under no
-   * epoch: as far as it joins on to what follows without a hole, it belongs to the new one.
+   * Begins where the channel stands, or without an epoch.
    *
-   * @param held what history holds of the epoch.
+   * @param askedAt when that was asked, in ms since the Unix epoch.
    */
-  startOf(next: Position, held: readonly HistoryEntry[]): number {
-    const seen = this.passedOn.seenIn(held);
-    const waiting = this.pending.of(next.epoch);
-    let start = seen.offset > 0 ? seen.offset : (held[0]?.offset ?? next.offset + 1) - 1;
-    const floor = seen.isCertain ? seen.offset : 0;
-    while (start > floor && waiting.has(start)) start -= 1;
-    return start;
+  begin(position: Position | undefined, askedAt: number): void {
+    this.#recent.begin(askedAt);
+    if (position !== undefined) this.#moveTo(position);
   }
 
-  #passPending(past: HistoryCursor | undefined): void {
-    const dropped = this.pending.takeDroppedPlain();
-    if (dropped > 0) this.#output.lostPlain(dropped);
-    const { judged, answered } = this.pending;
-    this.pending.takeWhile((arrival, place) => {
-      if (past !== undefined) {
-        // What came behind the answer is newer than all that the answer told of.
-        if (place >= answered && !this.#fillUpTo(this.tail, past)) return false;
-        if (this.#isTold(arrival)) return this.#merge(arrival, past);
+  /** From now on everything is delivered as it comes, without its offset; or no longer. */
+  deliverWithoutOffsets(isOn: boolean): void {
+    this.#withoutOffsets = isOn;
+  }
+
+  /** `meta` has told that the epoch reaches to this offset. */
+  confirmUpTo(offset: number): void {
+    this.#confirmedOffset = Math.max(this.#offset, offset);
+  }
+
+  /** Enters an epoch, or none, of which nothing was delivered before; it tells all but the latter. */
+  enterEpoch(position: Position): void {
+    this.#suspectedAt = undefined;
+    this.#moveTo(position);
+    if (position.epoch !== '') this.#listener.onResync(position);
+  }
+
+  /**
+   * Enters an epoch that takes over what was published under others. Publications of it that may have been delivered
+   * under those are not delivered again.
+   *
+   * @param end where the epoch stands.
+   * @param askedAt when that was asked, in ms since the Unix epoch.
+   * @param history what Redis holds of it.
+   * @param replaced the epochs that it takes over.
+   */
+  takeOverEpoch(
+    end: Position,
+    askedAt: number,
+    history: readonly HistoryEntry[],
+    replaced: readonly (string | undefined)[],
+  ): void {
+    this.#waiting.moveToEpoch(replaced, end.epoch);
+    const offset = this.#startOf(end, history);
+    this.#recent.begin(
+      askedAt,
+      history.filter((entry) => entry.offset <= offset),
+    );
+    this.enterEpoch({ epoch: end.epoch, offset });
+    this.#confirmedOffset = end.offset;
+  }
+
+  /** Compares what was delivered with what Redis holds, up to our last offset. This settles a suspicion. */
+  compareWith(history: readonly HistoryEntry[]): ComparisonVerdict {
+    this.#suspectedAt = undefined;
+    const ours = history.filter(({ offset }) => offset <= this.#offset);
+    if (ours.some((entry) => this.#recent.differsFrom(entry))) return 'different';
+    return ours.at(-1)?.offset === this.#offset ? 'same' : 'not-shown';
+  }
+
+  /** There is nothing to compare with: a suspicion is dropped. */
+  dropSuspicion(): void {
+    this.#suspectedAt = undefined;
+  }
+
+  /** Delivers what waits, as far as it follows. Returns what is lacking for the rest. */
+  release(): Lack {
+    this.#release(undefined);
+    return this.#lack;
+  }
+
+  /**
+   * Delivers what history holds and what waits, in one order. What neither holds is told as lost.
+   *
+   * @param history in ascending order of offsets.
+   * @param until the last offset that the history speaks of, inclusive.
+   * @param reason why an offset up to there that the history does not hold cannot be delivered.
+   */
+  merge(history: readonly HistoryEntry[], until: number, reason: GapReason): void {
+    // A message that does not follow may stand before those that it claims to come after.
+    const waiting = this.#waiting.ofEpoch(this.#epoch).values();
+    const cursor = new HistoryCursor(history, until, reason, waiting);
+    this.#release(cursor);
+    this.#fillUpTo(until, cursor);
+    if (cursor.repaired > 0) this.#listener.onRepaired(cursor.repaired);
+  }
+
+  get #lack(): Lack {
+    if (this.#offset < this.#confirmedOffset) return 'history';
+    if (this.#waiting.length > 0 || this.#waiting.hasDroppedOffsets) return 'position';
+    return 'nothing';
+  }
+
+  #moveTo({ epoch, offset }: Position): void {
+    this.#epoch = epoch;
+    this.#offset = offset;
+    this.#confirmedOffset = offset;
+  }
+
+  /** Delivers a message that follows, and drops one that came before. Returns false for any other. */
+  #settle(message: Message): boolean {
+    const { epoch, offset } = message;
+    if (offset === 0) {
+      this.#listener.onPublication(message);
+      return true;
+    }
+    if (this.#withoutOffsets) {
+      this.#listener.onPublication({ ...message, epoch: '', offset: 0 });
+      return true;
+    }
+    if (epoch !== this.#epoch || offset > this.#offset + 1) return false;
+    if (offset === this.#offset + 1) {
+      this.#deliver(message);
+    } else {
+      this.#listener.onHeaderRejected('old');
+      if (this.#recent.isOlderThan(message)) this.#suspectedAt ??= this.#offset;
+    }
+    return true;
+  }
+
+  #release(cursor: HistoryCursor | undefined): void {
+    const dropped = this.#waiting.takeDroppedPlain();
+    if (dropped > 0) this.#listener.onPlainLost(dropped);
+    this.#waiting.takeWhile((message, arrival) => {
+      if (cursor !== undefined) {
+        const isNewer = arrival === 'after-answer';
+        if (isNewer && !this.#fillUpTo(this.#confirmedOffset, cursor)) return false;
+        if (this.#isConfirmed(message)) return this.#deliverAmong(cursor, message);
       }
-      if (this.pass(arrival)) return true;
-      if (place >= judged || this.#isTold(arrival)) return false;
-      this.#output.rejected(this.#faultOf(arrival));
+      if (this.#settle(message)) return true;
+      if (arrival !== 'before-question' || this.#isConfirmed(message)) return false;
+      this.#listener.onHeaderRejected(this.#faultOf(message));
       return true;
     });
   }
 
-  /** Whether `meta` tells of this offset, and it was not passed on yet. */
-  #isTold({ epoch, offset }: Arrival): boolean {
-    return epoch === this.#epoch && offset > this.#offset && offset <= this.tail;
+  /** Whether its offset is known to exist and was not delivered yet. */
+  #isConfirmed({ epoch, offset }: Message): boolean {
+    return epoch === this.#epoch && offset > this.#offset && offset <= this.#confirmedOffset;
   }
 
-  /** Why a message is rejected that neither follows nor is told of by `meta`. */
-  #faultOf({ epoch }: Arrival): HeaderFault {
+  /** Why a message is dropped that does not follow, and that `meta` did not tell of. */
+  #faultOf({ epoch }: Message): HeaderFault {
     if (this.#epoch === '') return 'no_meta';
     return epoch === this.#epoch ? 'unconfirmed' : 'foreign_epoch';
   }
 
   /**
-   * Passes a message on in its place among what history holds, or rejects it where history holds another one under its
-   * offset. Returns false if history does not reach so far.
+   * Delivers a message in its place among the history, or drops it if history holds another one under its offset. Returns
+   * false if the history does not reach so far.
    */
-  #merge(arrival: Arrival, past: HistoryCursor): boolean {
-    const { offset } = arrival;
-    if (offset > past.until) return false;
-    const held = past.find(offset);
-    if (held !== undefined && !isSame(held, arrival)) {
-      this.#output.rejected('unconfirmed');
+  #deliverAmong(cursor: HistoryCursor, message: Message): boolean {
+    const { offset } = message;
+    if (offset > cursor.until) return false;
+    const entry = cursor.find(offset);
+    if (entry !== undefined && !isSame(entry, message)) {
+      this.#listener.onHeaderRejected('unconfirmed');
       return true;
     }
-    this.#fillUpTo(offset - 1, past);
-    this.#deliver(arrival);
+    this.#fillUpTo(offset - 1, cursor);
+    this.#deliver(message);
     return true;
   }
 
-  /** Returns whether history reaches so far. */
-  #fillUpTo(offset: number, past: HistoryCursor): boolean {
-    if (offset > past.until) return false;
-    for (let one = past.takeUpTo(offset); one !== undefined; one = past.takeUpTo(offset)) {
-      if (one.offset <= this.#offset) continue;
-      this.#tellGap(one.offset - 1, past.reason);
-      this.#deliver({ ...one, epoch: this.#epoch });
-      past.repaired += 1;
+  /** Returns whether the history reaches so far. */
+  #fillUpTo(offset: number, cursor: HistoryCursor): boolean {
+    if (offset > cursor.until) return false;
+    for (let entry = cursor.takeUpTo(offset); entry; entry = cursor.takeUpTo(offset)) {
+      if (entry.offset <= this.#offset) continue;
+      this.#tellGapUpTo(entry.offset - 1, cursor.reason);
+      this.#deliver({ ...entry, epoch: this.#epoch });
+      cursor.repaired += 1;
     }
-    this.#tellGap(offset, past.reason);
+    this.#tellGapUpTo(offset, cursor.reason);
     return true;
   }
 
-  #tellGap(to: number, reason: GapReason): void {
+  #tellGapUpTo(to: number, reason: GapReason): void {
     if (to <= this.#offset) return;
-    this.#output.gap(this.#offset + 1, to, reason);
+    this.#listener.onGap(this.#offset + 1, to, reason);
     this.#offset = to;
   }
 
-  #deliver(arrival: Arrival): void {
-    this.#offset = arrival.offset;
-    this.tail = Math.max(this.tail, arrival.offset);
-    this.passedOn.remember(arrival);
-    this.#output.publish(arrival);
+  #deliver(message: Message): void {
+    this.#offset = message.offset;
+    this.#confirmedOffset = Math.max(this.#confirmedOffset, message.offset);
+    this.#recent.remember(message);
+    this.#listener.onPublication(message);
+  }
+
+  /**
+   * The last offset of an epoch that must not be delivered under it. What waits was delivered under no epoch: as far back
+   * as it joins what follows without a hole, it is delivered under the new one.
+   */
+  #startOf(end: Position, history: readonly HistoryEntry[]): number {
+    const delivered = this.#recent.partIn(history);
+    const waiting = this.#waiting.ofEpoch(end.epoch);
+    const before = (history[0]?.offset ?? end.offset + 1) - 1;
+    const floor = delivered.isCertain ? delivered.offset : 0;
+    let start = delivered.offset > 0 ? delivered.offset : before;
+    while (start > floor && waiting.has(start)) start -= 1;
+    return start;
   }
 }
 

@@ -45,7 +45,7 @@ describe('fingerprints of publications', () => {
     prints.remember(publication(3));
     expect(prints.has(publication(1))).toBeUndefined();
     expect(prints.has(publication(3))).toBe(true);
-    prints.forget();
+    prints.clear();
     expect(prints.has(publication(3))).toBeUndefined();
   });
 });

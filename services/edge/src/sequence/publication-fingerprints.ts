@@ -1,34 +1,27 @@
 import { crc32 } from 'node:zlib';
-
-/** As much of a publication as tells it from every other one under the same offset. */
-export interface Fingerprinted {
-  readonly offset: number;
-  /** ms since the Unix epoch. */
-  readonly publishedAt: number;
-  readonly payload: Buffer;
-}
+import type { HistoryEntry } from './message.ts';
 
 /**
- * Publications of one channel that are remembered, a power of two: 1 KiB a channel. More than a failover
- * loses of one channel as a rule, since Redis' replicas are some ms behind.
+ * The number of publications of one channel that are remembered, a power of two: 1 KiB a channel. As a rule a failover
+ * loses fewer of one channel, since Redis' replicas are some ms behind.
  */
 const REMEMBERED = 256;
 
-/** What a channel begins with; most never have more. */
+/** The number that a channel begins with; most channels never have more. */
 const REMEMBERED_AT_FIRST = 16;
 
 /**
- * Which publications of a channel were passed on last, by their offsets, as 32 bits each: so that what
- * Redis holds under the same offsets can be told to be the same, or not.
+ * The last publications of a channel, by their offsets, as 32 bits each. They tell whether Redis holds the same
+ * publication under an offset, or another one.
  */
 export class PublicationFingerprints {
   #prints = new Uint32Array(REMEMBERED_AT_FIRST);
-  /** The last offset that is remembered, and how many before it are, without a hole. */
+  /** The last offset that is remembered, and the number of those up to it, without a hole. */
   #last = 0;
   #count = 0;
 
-  /** Remembers a publication. Passing over offsets forgets all that came before. */
-  remember(publication: Fingerprinted): void {
+  /** Remembers a publication. An offset that does not follow the last one forgets all before it. */
+  remember(publication: HistoryEntry): void {
     const { offset } = publication;
     if (offset !== this.#last + 1) this.#count = 0;
     if (this.#count === this.#prints.length && this.#count < REMEMBERED) this.#grow();
@@ -37,12 +30,12 @@ export class PublicationFingerprints {
     this.#prints[offset % this.#prints.length] = fingerprint(publication);
   }
 
-  forget(): void {
+  clear(): void {
     this.#count = 0;
   }
 
-  /** Whether this very publication is remembered under its offset; undefined if nothing is. */
-  has(publication: Fingerprinted): boolean | undefined {
+  /** Whether this very publication is remembered under its offset; undefined if none is. */
+  has(publication: HistoryEntry): boolean | undefined {
     const { offset } = publication;
     if (offset > this.#last || offset <= this.#last - this.#count) return undefined;
     return this.#prints[offset % this.#prints.length] === fingerprint(publication);
@@ -57,13 +50,13 @@ export class PublicationFingerprints {
   }
 }
 
-/** Spreads the bits of a time over 32: the golden ratio's, so that times that are close differ in many. */
+/** Spreads the bits of a time over 32. It is the golden ratio's, so that times that are close differ in many bits. */
 const SPREAD = 0x9e3779b1;
 
 /**
- * With the time, so that the same payload again is another publication. It is not what the checksum begins
- * with: there a difference of the time would undo one of the first bytes.
+ * The time is part of it, so that the same payload again is another publication. The checksum does not begin with the
+ * time: there a difference of the time would undo one of the first bytes.
  */
-function fingerprint({ publishedAt, payload }: Fingerprinted): number {
+function fingerprint({ publishedAt, payload }: HistoryEntry): number {
   return (crc32(payload) ^ Math.imul(publishedAt % 2 ** 32, SPREAD)) >>> 0;
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { Arrival } from './message.ts';
-import { PendingArrivals } from './waiting-messages.ts';
+import type { Message } from './message.ts';
+import { type Arrival, WaitingMessages } from './waiting-messages.ts';
 
 const CHUNK = Buffer.alloc(64 * 1024, 'x');
 
 /** A message whose payload is a part of what was read from the socket. */
-function arrival(offset: number, epoch = 'E'): Arrival {
+function message(offset: number, epoch = 'E'): Message {
   return {
     epoch: offset === 0 ? '' : epoch,
     offset,
@@ -14,55 +14,82 @@ function arrival(offset: number, epoch = 'E'): Arrival {
   };
 }
 
-function pending(messages = 100, bytes = 10_000): PendingArrivals {
-  return new PendingArrivals({ messages, bytes });
+function waitingOf(offsets: readonly number[], messages = 100, bytes = 10_000): WaitingMessages {
+  const waiting = new WaitingMessages({ messages, bytes });
+  for (const offset of offsets) waiting.add(message(offset));
+  return waiting;
 }
 
-describe('PendingArrivals', () => {
+/** When each of them arrived. */
+function arrivalsOf(waiting: WaitingMessages): Arrival[] {
+  const arrivals: Arrival[] = [];
+  waiting.takeWhile((_, arrival) => {
+    arrivals.push(arrival);
+    return false;
+  });
+  return arrivals;
+}
+
+describe('WaitingMessages', () => {
   it('keeps no chunk of the socket alive', () => {
-    const held = pending();
-    held.hold(arrival(5));
-    held.takeWhile(({ payload }) => {
+    const waiting = waitingOf([5]);
+    waiting.takeWhile(({ payload }) => {
       expect(payload.buffer).not.toBe(CHUNK.buffer);
       return true;
     });
-    expect(held.length).toBe(0);
+    expect(waiting.length).toBe(0);
   });
 
-  it('lets all go when there are too many, or too much, and counts those that nobody else has', () => {
-    for (const held of [pending(3), pending(100, 35)]) {
-      for (const offset of [0, 5, 0, 0]) held.hold(arrival(offset));
-      expect(held.length).toBe(1);
-      expect(held.isIncomplete).toBe(true);
-      expect(held.takeDroppedPlain()).toBe(2);
-      expect(held.takeDroppedPlain()).toBe(0);
-      held.ask();
-      expect(held.isIncomplete).toBe(false);
+  it('drops all when there are too many, or too much, and counts those that nobody else has', () => {
+    for (const waiting of [waitingOf([0, 5, 0, 0], 3), waitingOf([0, 5, 0, 0], 100, 35)]) {
+      expect(waiting.length).toBe(1);
+      expect(waiting.hasDroppedOffsets).toBe(true);
+      expect(waiting.takeDroppedPlain()).toBe(2);
+      expect(waiting.takeDroppedPlain()).toBe(0);
+      waiting.markQuestion();
+      expect(waiting.hasDroppedOffsets).toBe(false);
     }
   });
 
-  it('knows of whom an answer speaks, while others come and go', () => {
-    const held = pending();
-    for (const offset of [1, 2]) held.hold(arrival(offset));
-    held.ask();
-    held.hold(arrival(3));
-    held.answer();
-    held.hold(arrival(4));
-    expect([held.judged, held.answered]).toEqual([2, 3]);
-    held.takeWhile(({ offset }) => offset === 1);
-    expect([held.judged, held.answered, held.length]).toEqual([1, 2, 3]);
-    held.takeWhile(() => true);
-    expect([held.judged, held.answered, held.length]).toEqual([0, 0, 0]);
+  it('has room again for what was taken', () => {
+    const waiting = waitingOf([1, 2, 3], 3, 30);
+    waiting.takeWhile(({ offset }) => offset < 3);
+    for (const offset of [4, 5]) waiting.add(message(offset));
+    expect(waiting.length).toBe(3);
+    expect(waiting.hasDroppedOffsets).toBe(false);
+  });
+
+  it.each([
+    [1, 'before-question'],
+    [2, 'before-answer'],
+    [3, 'after-answer'],
+  ])('knows of message %i that it came %s', (offset, expected) => {
+    const waiting = waitingOf([1]);
+    waiting.markQuestion();
+    waiting.add(message(2));
+    waiting.markAnswer();
+    waiting.add(message(3));
+    waiting.takeWhile((one) => one.offset < offset);
+    expect(arrivalsOf(waiting)).toEqual([expected]);
+  });
+
+  it('judges by the last question that was answered, not by one that is under way', () => {
+    const waiting = waitingOf([1]);
+    waiting.markQuestion();
+    expect(arrivalsOf(waiting)).toEqual(['after-answer']);
+    waiting.markAnswer();
+    expect(arrivalsOf(waiting)).toEqual(['before-question']);
+    waiting.markQuestion();
+    expect(arrivalsOf(waiting)).toEqual(['before-question']);
   });
 
   it('tells what waits of an epoch, by its offset', () => {
-    const held = pending();
-    for (const offset of [1, 3, 0]) held.hold(arrival(offset));
-    held.hold(arrival(2, 'F'));
-    held.hold({ ...arrival(3), publishedAt: 2 });
-    expect([...held.of('E').keys()]).toEqual([1, 3]);
-    expect(held.of('E').get(3), 'the first of two').toMatchObject({ publishedAt: 1 });
-    held.renew(['E'], 'F');
-    expect([...held.of('F').keys()]).toEqual([1, 3, 2]);
+    const waiting = waitingOf([1, 3, 0]);
+    waiting.add(message(2, 'F'));
+    waiting.add({ ...message(3), publishedAt: 2 });
+    expect([...waiting.ofEpoch('E').keys()]).toEqual([1, 3]);
+    expect(waiting.ofEpoch('E').get(3), 'the first of two').toMatchObject({ publishedAt: 1 });
+    waiting.moveToEpoch(['E'], 'F');
+    expect([...waiting.ofEpoch('F').keys()]).toEqual([1, 3, 2]);
   });
 });

@@ -1,124 +1,125 @@
-import type { Arrival } from './message.ts';
+import type { Message } from './message.ts';
 
 /** How much of one channel may wait. */
-export interface PendingLimits {
+export interface WaitingLimits {
   readonly messages: number;
   /** Of payload. */
   readonly bytes: number;
 }
 
-interface Held extends Arrival {
+/**
+ * When a message arrived, by the last question about the position that was answered:
+ * - `before-question`: Redis told of it, if it was published;
+ * - `before-answer`: Redis may have told of it;
+ * - `after-answer`: it is newer than all that Redis told of.
+ */
+export type Arrival = 'before-question' | 'before-answer' | 'after-answer';
+
+interface Waiting extends Message {
   epoch: string;
+  /** The value of `#events` when it arrived. */
+  readonly arrivedAt: number;
 }
 
 /**
- * Messages of one channel that wait for a read, in the order of their arrival, and which of them an answer
- * of Redis speaks of. When there are too many, all are let go: those with offsets can be had from history,
- * and the others are counted as lost.
+ * Messages of one channel that wait for a read, in the order of their arrival. A message that exceeds the limits drops
+ * all that wait: those with offsets can be read from history, and the others are counted as lost.
  */
-export class PendingArrivals {
-  readonly #limits: PendingLimits;
-  #held: Held[] = [];
+export class WaitingMessages {
+  readonly #limits: WaitingLimits;
+  #messages: Waiting[] = [];
   #bytes = 0;
-  /** How many of them had arrived when the position was asked for last. */
-  #asked = 0;
-  #judged = 0;
-  #answered = 0;
+  /** Counts questions and answers. */
+  #events = 0;
+  /** The value of `#events` at the last question, at the last one that was answered, and at its answer. */
+  #askedAt = 0;
+  #answeredQuestionAt = 0;
+  #answeredAt = 0;
   #droppedPlain = 0;
-  #isIncomplete = false;
+  #hasDroppedOffsets = false;
 
-  constructor(limits: PendingLimits) {
+  constructor(limits: WaitingLimits) {
     this.#limits = limits;
   }
 
   get length(): number {
-    return this.#held.length;
+    return this.#messages.length;
   }
 
-  /** Whether some with offsets were let go that the answer to the last question may not know of. */
-  get isIncomplete(): boolean {
-    return this.#isIncomplete;
+  /** Whether messages with offsets were dropped since the last question: its answer may not tell of them. */
+  get hasDroppedOffsets(): boolean {
+    return this.#hasDroppedOffsets;
   }
 
-  /** How many of them had arrived when the last answered question was put: the answer speaks of each of these. */
-  get judged(): number {
-    return this.#judged;
-  }
-
-  /** How many had arrived when that answer came: those behind them are newer than it. */
-  get answered(): number {
-    return this.#answered;
-  }
-
-  /** Takes a message in, and copies its payload: a view would keep all alive that was read with it. */
-  hold(arrival: Arrival): void {
-    const { epoch, offset, publishedAt } = arrival;
-    const bytes = this.#bytes + arrival.payload.length;
-    if (this.#held.length >= this.#limits.messages || bytes > this.#limits.bytes) this.clear();
-    const payload = Buffer.from(arrival.payload);
-    this.#held.push({ epoch, offset, publishedAt, payload });
+  /** Adds a message, and copies its payload: a view would keep the whole chunk alive that it was read with. */
+  add({ epoch, offset, publishedAt, payload }: Message): void {
+    const bytes = this.#bytes + payload.length;
+    if (this.#messages.length >= this.#limits.messages || bytes > this.#limits.bytes) this.clear();
+    const message = { epoch, offset, publishedAt, payload: Buffer.from(payload) };
+    this.#messages.push({ ...message, arrivedAt: this.#events });
     this.#bytes += payload.length;
   }
 
-  /** Lets go of all. */
+  /** Drops all. */
   clear(): void {
-    for (const { offset } of this.#held) {
+    for (const { offset } of this.#messages) {
       if (offset === 0) this.#droppedPlain += 1;
-      else this.#isIncomplete = true;
+      else this.#hasDroppedOffsets = true;
     }
-    this.#held = [];
+    this.#messages = [];
     this.#bytes = 0;
-    this.#asked = 0;
-    this.#judged = 0;
-    this.#answered = 0;
   }
 
-  /** How many without offsets were let go since the last call. */
+  /** The number of plain messages that were dropped since the last call. */
   takeDroppedPlain(): number {
     const dropped = this.#droppedPlain;
     this.#droppedPlain = 0;
     return dropped;
   }
 
-  /** The position is being asked for. */
-  ask(): void {
-    this.#asked = this.#held.length;
-    this.#isIncomplete = false;
+  /** The question about the position is being sent. */
+  markQuestion(): void {
+    this.#events += 1;
+    this.#askedAt = this.#events;
+    this.#hasDroppedOffsets = false;
   }
 
-  /** What was asked for last has come. */
-  answer(): void {
-    this.#judged = this.#asked;
-    this.#answered = this.#held.length;
+  /** The last question was answered. */
+  markAnswer(): void {
+    this.#events += 1;
+    this.#answeredQuestionAt = this.#askedAt;
+    this.#answeredAt = this.#events;
   }
 
-  /** Takes one after the other out, with its place among them, for as long as `take` agrees. */
-  takeWhile(take: (arrival: Arrival, place: number) => boolean): void {
+  /** Removes messages from the first one on, until `take` returns false for one. */
+  takeWhile(take: (message: Message, arrival: Arrival) => boolean): void {
     let taken = 0;
-    for (const arrival of this.#held) {
-      if (!take(arrival, taken)) break;
-      this.#bytes -= arrival.payload.length;
+    for (const message of this.#messages) {
+      if (!take(message, this.#arrivalOf(message))) break;
+      this.#bytes -= message.payload.length;
       taken += 1;
     }
-    this.#held.splice(0, taken);
-    this.#asked = Math.max(0, this.#asked - taken);
-    this.#judged = Math.max(0, this.#judged - taken);
-    this.#answered = Math.max(0, this.#answered - taken);
+    this.#messages.splice(0, taken);
   }
 
-  /** What was published under epochs that another one has taken over is a part of that. */
-  renew(old: readonly (string | undefined)[], epoch: string): void {
-    for (const held of this.#held)
-      if (held.offset > 0 && old.includes(held.epoch)) held.epoch = epoch;
+  /** Moves messages with offsets from epochs that another epoch replaces to that one. */
+  moveToEpoch(replaced: readonly (string | undefined)[], epoch: string): void {
+    for (const message of this.#messages)
+      if (message.offset > 0 && replaced.includes(message.epoch)) message.epoch = epoch;
   }
 
-  /** What waits of an epoch, by its offset; of several with one offset the first that came. */
-  of(epoch: string): ReadonlyMap<number, Arrival> {
-    const found = new Map<number, Arrival>();
-    for (const held of this.#held) {
-      const { offset } = held;
-      if (offset > 0 && held.epoch === epoch && !found.has(offset)) found.set(offset, held);
+  /** The messages of an epoch by their offsets. Of several with one offset it holds the first that came. */
+  ofEpoch(epoch: string): ReadonlyMap<number, Message> {
+    const found = new Map<number, Message>();
+    for (const message of this.#messages) {
+      const { offset } = message;
+      if (offset > 0 && message.epoch === epoch && !found.has(offset)) found.set(offset, message);
     }
     return found;
+  }
+
+  #arrivalOf({ arrivedAt }: Waiting): Arrival {
+    if (arrivedAt < this.#answeredQuestionAt) return 'before-question';
+    return arrivedAt < this.#answeredAt ? 'before-answer' : 'after-answer';
   }
 }

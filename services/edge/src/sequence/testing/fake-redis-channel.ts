@@ -1,8 +1,8 @@
 import type { Position } from '@tradewind/protocol';
-import type { Arrival, HistoryPage } from '../message.ts';
+import type { HistoryPage, Message } from '../message.ts';
 
 /** Something that was really published. */
-export interface Published extends Arrival {
+export interface Published extends Message {
   /** Counts all that was published on any server; it is the payload, too. */
   readonly number: number;
 }

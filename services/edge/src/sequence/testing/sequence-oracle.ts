@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import type { GapReason, Position } from '@tradewind/protocol';
-import type { Arrival, HistoryPage } from '../message.ts';
-import type { HeaderFault, SequenceOutput } from '../sequence-output.ts';
+import type { HistoryPage, Message } from '../message.ts';
+import type { HeaderFault, SequenceListener } from '../sequence-listener.ts';
 import type { FakeRedisChannel, Published } from './fake-redis-channel.ts';
 
 /**
  * Hears what a sequence tells, knows what is true, and fails when it is told what is not: a publication
- * twice or out of order within an epoch, an offset that is neither passed on nor told as lost, or both, a
+ * twice or out of order within an epoch, an offset that is neither delivered nor told as lost, or both, a
  * loss of what was at hand, a new epoch's publication before the epoch.
  */
-export class SequenceOracle implements SequenceOutput {
+export class SequenceOracle implements SequenceListener {
   /** What was told, one line each. */
   readonly told: string[] = [];
   /** Where the sequence stands by what it told; undefined while there is no epoch. */
@@ -22,9 +22,9 @@ export class SequenceOracle implements SequenceOutput {
   readonly #pageSize: number;
   readonly #redis: FakeRedisChannel;
   readonly #over = new Set<string>();
-  /** By their numbers, what was passed on, told as lost, or older than the acknowledgement. */
+  /** By their numbers, what was delivered, told as lost, or older than the acknowledgement. */
   readonly #accounted = new Set<number>();
-  /** What the present run passed on: offset → number. */
+  /** What the present run delivered: offset → number. */
   readonly #inRun = new Map<number, number>();
   /** What arrived on the link since it is up, by number. */
   readonly #arrived = new Set<number>();
@@ -48,7 +48,7 @@ export class SequenceOracle implements SequenceOutput {
 
   // What happens on the link.
 
-  arrived(message: Arrival & { readonly number?: number }): void {
+  arrived(message: Message & { readonly number?: number }): void {
     if (message.number === undefined) this.#forgedOffsets.add(message.offset);
     else this.#arrived.add(message.number);
   }
@@ -63,7 +63,7 @@ export class SequenceOracle implements SequenceOutput {
     this.#hasHole = false;
   }
 
-  /** All is quiet: what the present run passed on is what Redis has there. */
+  /** All is quiet: what the present run delivered is what Redis has there. */
   finish(): void {
     assert.deepEqual(this.run, this.#redis.position);
     for (const [offset, number] of this.#inRun)
@@ -72,7 +72,7 @@ export class SequenceOracle implements SequenceOutput {
 
   // What is told.
 
-  ready(): void {
+  onReady(): void {
     assert(!this.isReady);
     this.isReady = true;
     this.told.push('ready');
@@ -85,7 +85,7 @@ export class SequenceOracle implements SequenceOutput {
       if (epoch !== '' && offset <= (position?.offset ?? 0)) this.#accounted.add(number);
   }
 
-  publish({ epoch, offset, payload }: Arrival): void {
+  onPublication({ epoch, offset, payload }: Message): void {
     const text = payload.toString();
     this.told.push(`${epoch}:${offset} ${text}`);
     if (offset > 0) {
@@ -107,7 +107,7 @@ export class SequenceOracle implements SequenceOutput {
     this.#checkOrder(number, offset);
   }
 
-  gap(from: number, to: number, reason: GapReason): void {
+  onGap(from: number, to: number, reason: GapReason): void {
     this.told.push(`gap ${from}-${to} ${reason}`);
     assert.equal(from, this.run!.offset + 1);
     assert(to >= from);
@@ -116,11 +116,11 @@ export class SequenceOracle implements SequenceOutput {
     this.run = { epoch, offset: to };
   }
 
-  lostPlain(count?: number): void {
+  onPlainLost(count?: number): void {
     this.told.push(`lost ${count ?? 'plain'}`);
   }
 
-  resync(position: Position): void {
+  onResync(position: Position): void {
     this.told.push(`resync ${position.epoch}:${position.offset}`);
     assert.notEqual(position.epoch, this.run?.epoch);
     assert(!this.#over.has(position.epoch), 'an epoch that was left');
@@ -132,12 +132,12 @@ export class SequenceOracle implements SequenceOutput {
     this.#inRun.clear();
   }
 
-  rejected(fault: HeaderFault): void {
+  onHeaderRejected(fault: HeaderFault): void {
     this.told.push(`rejected ${fault}`);
   }
 
-  repaired(publications: number): void {
-    this.told.push(`repaired ${publications}`);
+  onRepaired(count: number): void {
+    this.told.push(`repaired ${count}`);
   }
 
   #of(epoch: string, offset: number): Published[] {
@@ -148,13 +148,17 @@ export class SequenceOracle implements SequenceOutput {
     return this.#of(epoch, offset).some(({ number }) => this.#arrived.has(number));
   }
 
-  /** What arrived is passed on as it was published, plain ones among the others if nobody forges any. */
+  /**
+   * What arrived is delivered as it was published, plain ones among the others if nobody forges any. Once a forged one was
+   * believed, a new epoch may bring again what came after it.
+   */
   #checkOrder(number: number, offset: number): void {
     if (offset === 0) {
       assert(number > this.#lastPlain, 'in the order of publication');
       this.#lastPlain = number;
     }
-    if (!this.#arrived.has(number) || this.#forgedOffsets.size > 0 || this.#isCramped) return;
+    if (!this.#arrived.has(number) || this.#isCramped) return;
+    if (this.#forgedOffsets.size > 0 || this.#isDeceived) return;
     assert(number > this.#lastInOrder, 'in the order of publication');
     this.#lastInOrder = number;
   }
@@ -171,7 +175,7 @@ export class SequenceOracle implements SequenceOutput {
       assert(offset <= publications.at(-1)!.offset, `${offset} is told as lost, not read`);
   }
 
-  /** What a new epoch does not begin with was passed on before, or cannot be had. */
+  /** What a new epoch does not begin with was delivered before, or cannot be had. */
   #checkSwallowed({ epoch, offset }: Position): void {
     if (this.#isDeceived) return;
     for (const one of this.page?.publications ?? []) {

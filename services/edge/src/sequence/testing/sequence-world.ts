@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import type { Position } from '@tradewind/protocol';
-import { ChannelSequence, type SequenceLimits } from '../channel-sequence.ts';
-import type { Arrival } from '../message.ts';
+import { ChannelSequence, type SequenceAction, type SequenceLimits } from '../channel-sequence.ts';
+import type { Message } from '../message.ts';
 import { FakeRedisChannel } from './fake-redis-channel.ts';
 import { SequenceOracle } from './sequence-oracle.ts';
 
 /** What travels on the connection of the subscription, in its order. */
 type OnLink =
-  | { readonly kind: 'message'; readonly message: Arrival }
+  | { readonly kind: 'message'; readonly message: Message }
   | { readonly kind: 'position'; readonly position: Position | undefined };
 
 /** A read or write on the other connection: `run` is what Redis does, its result what the answer does. */
@@ -44,13 +44,15 @@ export class SequenceWorld {
   #oldServer: FakeRedisChannel | undefined;
   #onLink: OnLink[] = [];
   #question: 'none' | 'sent' | 'executed' = 'none';
+  /** What the sequence wanted last. */
+  #action: SequenceAction = { kind: 'read-position', isStale: false };
   #operation: Operation | undefined;
 
   constructor({ sequence, historySize, published }: WorldSettings) {
     this.#redis = new FakeRedisChannel(historySize);
     for (let i = 0; i < published; i += 1) this.#redis.publish(this.#tick());
     this.#page = sequence.page;
-    const isCramped = sequence.pending.messages < 100;
+    const isCramped = sequence.waiting.messages < 100;
     this.oracle = new SequenceOracle(this.#redis, this.#page, isCramped);
     this.sequence = new ChannelSequence(sequence, this.oracle);
   }
@@ -104,7 +106,7 @@ export class SequenceWorld {
     this.#onLink = [];
     this.#question = 'none';
     this.oracle.linkLost();
-    this.sequence.unlinked();
+    this.#action = this.sequence.unlinked();
   }
 
   /** A replica takes over. @param staysBehind whether the other connection does not notice yet. */
@@ -131,7 +133,7 @@ export class SequenceWorld {
     if (!this.#isUp || this.#isRelinked) return;
     this.#isRelinked = true;
     this.#operation = undefined;
-    this.sequence.relinked(this.#isSameServer);
+    this.#action = this.sequence.relinked(this.#isSameServer);
     this.#isSameServer = true;
   }
 
@@ -144,7 +146,7 @@ export class SequenceWorld {
   /** Also when it is not needed any more: the question may have had to wait for its turn. */
   ask(): void {
     if (!this.#isUp || this.#question !== 'none') return;
-    this.sequence.askedPosition(this.#now);
+    this.sequence.positionAsked(this.#now);
     this.#question = 'sent';
   }
 
@@ -160,33 +162,35 @@ export class SequenceWorld {
     for (const item of chunk) {
       if (item.kind === 'position') continue;
       this.oracle.arrived(item.message);
-      this.sequence.receive(item.message);
+      this.#action = this.sequence.receive(item.message);
     }
     for (const item of chunk) {
       if (item.kind === 'message') continue;
       this.#question = 'none';
       const isNew = !this.oracle.isReady;
       if (isNew) this.oracle.began(item.position);
-      this.sequence.positionRead(item.position);
+      this.#action = this.sequence.positionRead(item.position);
     }
   }
 
   operate(): void {
-    const { need, historyFrom, lostEpoch } = this.sequence;
+    const action = this.#action;
     if (this.#operation !== undefined || this.#oldServer !== undefined) return;
-    if (need === 'epoch') {
-      const answer = (): void => this.sequence.epochStarted();
+    if (action.kind === 'start-epoch') {
+      const answer = (): void => {
+        this.#action = this.sequence.epochStarted();
+      };
       const run = (): (() => void) => {
-        this.#other.startEpoch(lostEpoch);
+        this.#other.startEpoch(action.replaces);
         return answer;
       };
       this.#operation = { run, answer: undefined };
-    } else if (need === 'history') {
+    } else if (action.kind === 'read-history') {
       const run = (): (() => void) => {
-        const page = this.#other.read(historyFrom, this.#page);
+        const page = this.#other.read(action.from, this.#page);
         return () => {
           this.oracle.page = page;
-          this.sequence.historyRead(page);
+          this.#action = this.sequence.historyRead(page);
           this.oracle.page = undefined;
         };
       };
@@ -206,15 +210,15 @@ export class SequenceWorld {
   }
 
   refuseHistory(): void {
-    this.sequence.historyUnavailable();
+    this.#action = this.sequence.historyUnavailable();
   }
 
   check(): void {
-    this.sequence.check();
+    this.#action = this.sequence.check();
   }
 
   compare(): void {
-    this.sequence.compare();
+    this.#action = this.sequence.compare();
   }
 
   /** Redis answers all that it is asked, and the sequence comes to rest where Redis is. */
@@ -232,7 +236,7 @@ export class SequenceWorld {
   serve(): void {
     this.compare();
     this.arrive(Number.POSITIVE_INFINITY);
-    if (this.sequence.need === 'position') this.ask();
+    if (this.#action.kind === 'read-position') this.ask();
     this.executeQuestion();
     this.arrive(Number.POSITIVE_INFINITY);
     this.operate();
@@ -242,13 +246,12 @@ export class SequenceWorld {
 
   #rest(): void {
     for (let round = 0; round < ROUNDS && !this.#isAtRest; round += 1) this.serve();
-    assert(this.#isAtRest, `${this.sequence.need} is needed after ${ROUNDS} rounds`);
+    assert(this.#isAtRest, `${this.#action.kind} is wanted after ${ROUNDS} rounds`);
   }
 
   get #isAtRest(): boolean {
-    const { need, pending, isSuspicious } = this.sequence;
     const isIdle = this.#question === 'none' && this.#onLink.length === 0;
-    return need === 'nothing' && pending === 0 && !isSuspicious && isIdle;
+    return this.#action.kind === 'nothing' && this.sequence.waiting === 0 && isIdle;
   }
 
   get #other(): FakeRedisChannel {
