@@ -7,7 +7,7 @@ const MADE_AFTER_MS = 500;
 const GONE_AFTER_MS = 500;
 
 /** How long `/readyz` may take to answer, in ms. */
-const READY_DEADLINE_MS = 2_000;
+const READY_DEADLINE_MS = 5_000;
 
 export interface MachineOptions {
   readonly name: string;
