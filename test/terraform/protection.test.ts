@@ -31,5 +31,7 @@ it('is told to be on unless a variable says otherwise', async () => {
   const guard = resources.find(({ name }) => name === 'protection');
   expect(guard?.body.input).toContain('var.deletion_protection ? "on" : "off"');
   expect(variables.deletion_protection?.default).toBe(true);
+  const example = await readModule('examples/production');
+  expect(example.variables.deletion_protection?.default).toBe(true);
   expect(nestedBlocks(guard?.body ?? {}, 'lifecycle')).toEqual([]);
 });

@@ -62,6 +62,25 @@ it.each([
   expect(readFileSync(`${TERRAFORM_ROOT}modules/redis_vm/README.md`, 'utf8')).toMatch(answer);
 });
 
+it.each(['terraform/README.md', 'docs/first-apply.md'])(
+  'names in %s only outputs of the example, scripts and variables that there are',
+  async (path) => {
+    const text = readFileSync(`${TERRAFORM_ROOT}../${path}`, 'utf8');
+    const named = (pattern: RegExp) => [
+      ...new Set([...text.matchAll(pattern)].map(([, it]) => it)),
+    ];
+    const { outputs, variables } = await readModule('examples/production');
+    const { scripts } = JSON.parse(readFileSync(`${TERRAFORM_ROOT}../package.json`, 'utf8')) as {
+      scripts: object;
+    };
+    const asked = named(/terraform output\s+(?:-raw\s+)?`?([a-z_]+)/g);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked.filter((name) => !(String(name) in outputs))).toEqual([]);
+    expect(named(/npm run ([a-z:]+)/g).filter((name) => !(String(name) in scripts))).toEqual([]);
+    expect(named(/TF_VAR_(\w+)/g).filter((name) => !(String(name) in variables))).toEqual([]);
+  },
+);
+
 it('tells a roll nothing but options that infra/roll has', async () => {
   const usage = readFileSync(`${TERRAFORM_ROOT}../infra/roll/src/settings.ts`, 'utf8');
   const { outputs } = await readModule('.');

@@ -10,9 +10,19 @@ variable "domain" {
   type        = string
 }
 
+variable "network_id" {
+  description = "The network that the backends are in: projects/P/global/networks/N; P may be a Shared VPC's host project."
+  type        = string
+}
+
 variable "project_id" {
   description = "Project that everything is made in."
   type        = string
+}
+
+variable "publishers" {
+  description = "Who publishes into Redis: IAM members that may read its password."
+  type        = list(string)
 }
 
 variable "region" {
@@ -27,16 +37,6 @@ variable "release" {
     bucket = string
     edge   = object({ version = string, sha256 = string })
   })
-}
-
-variable "network_id" {
-  description = "The network that the backends are in: projects/P/global/networks/N; P may be a Shared VPC's host project."
-  type        = string
-}
-
-variable "publishers" {
-  description = "Who publishes into Redis: IAM members that may read its password."
-  type        = list(string)
 }
 
 variable "subnetwork_id" {

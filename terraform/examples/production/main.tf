@@ -12,7 +12,7 @@ module "tier" {
 
   admin_token = var.admin_token
 
-  deletion_protection = var.protected
+  deletion_protection = var.deletion_protection
   publishers          = var.publishers
 
   edge = {

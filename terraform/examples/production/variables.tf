@@ -11,20 +11,15 @@ variable "admin_token_version" {
   default     = 1
 }
 
+variable "deletion_protection" {
+  description = "false before the tier is taken down, with an apply."
+  type        = bool
+  default     = true
+}
+
 variable "domain" {
   description = "Host name that clients connect to."
   type        = string
-}
-
-variable "project_id" {
-  description = "Project that everything is made in."
-  type        = string
-}
-
-variable "region" {
-  description = "Region that everything is made in."
-  type        = string
-  default     = "europe-west1"
 }
 
 variable "edge_count" {
@@ -49,16 +44,21 @@ variable "operators" {
   type        = list(string)
 }
 
-variable "protected" {
-  description = "false before the tier is taken down, with an apply."
-  type        = bool
-  default     = true
+variable "project_id" {
+  description = "Project that everything is made in."
+  type        = string
 }
 
 variable "publishers" {
   description = "Who publishes into Redis itself: IAM members that may read its password."
   type        = list(string)
   default     = []
+}
+
+variable "region" {
+  description = "Region that everything is made in."
+  type        = string
+  default     = "europe-west1"
 }
 
 variable "release" {

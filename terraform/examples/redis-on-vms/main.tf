@@ -15,7 +15,7 @@ module "tier" {
 
   admin_token = var.admin_token
 
-  deletion_protection = var.protected
+  deletion_protection = var.deletion_protection
 
   edge = {
     balancer = { certificate = { domains = [var.domain] } }

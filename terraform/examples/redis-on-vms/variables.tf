@@ -5,6 +5,12 @@ variable "admin_token" {
   sensitive   = true
 }
 
+variable "deletion_protection" {
+  description = "false before the tier is taken down, with an apply."
+  type        = bool
+  default     = true
+}
+
 variable "domain" {
   description = "Host name that clients connect to."
   type        = string
@@ -19,12 +25,6 @@ variable "ingest_tokens_secret_id" {
 variable "project_id" {
   description = "Project that everything is made in."
   type        = string
-}
-
-variable "protected" {
-  description = "false before the tier is taken down, with an apply."
-  type        = bool
-  default     = true
 }
 
 variable "redis_machine_type" {

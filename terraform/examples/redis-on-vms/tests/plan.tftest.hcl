@@ -25,7 +25,7 @@ variables {
   admin_token = "0123456789abcdef0123456789abcdef"
 
   # A test ends with a destroy.
-  protected = false
+  deletion_protection = false
 
   release = {
     bucket = "releases"
