@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
+import { expectRate, OFFERED_MS, offer, TIMES } from '../support/offered.ts';
 import {
   type ServiceEnvironment,
   startEdge,
@@ -9,12 +10,6 @@ import {
 } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
-
-/** How long each limit is offered three times what it allows, in ms. */
-const OFFERED_MS = 3_000;
-const TIMES = 3;
-/** How far what is accepted may be from the rate times the time, as a share. */
-const TOLERANCE = 0.05;
 
 const REQUESTS = { perSecond: 100, burst: 100 };
 const MENTIONS = { perSecond: 20, burst: 40 };
@@ -51,17 +46,6 @@ afterAll(async () => {
 });
 
 const enforcing = () => tier.edges[0]!;
-
-/** Calls `offer` so many times a second, late ones included, and waits for what it returns at the end. */
-async function offer(perSecond: number, each: () => void): Promise<void> {
-  const begun = performance.now();
-  for (let offered = 0; ; ) {
-    const elapsed = performance.now() - begun;
-    if (elapsed > OFFERED_MS) return;
-    for (; offered < (elapsed * perSecond) / 1_000; offered += 1) each();
-    await sleep(5);
-  }
-}
 
 /** What a client had of requests: at once, and then over a time by the edge's own clock. */
 async function offerRequests(edge: TestEdge) {
@@ -128,7 +112,7 @@ async function offerReplays(edge: TestEdge) {
   return { bytes, seconds: (performance.now() - begun) / 1_000, retryAfterMs };
 }
 
-describe('three times what a limit allows', () => {
+describe('three times what a limit allows', { timeout: 20_000 + 3 * OFFERED_MS }, () => {
   it('is accepted at the rate, and the burst once', async () => {
     const [requests, mentions, replays] = await Promise.all([
       offerRequests(enforcing()),
@@ -176,12 +160,6 @@ describe('three times what a limit allows', () => {
     }
   });
 });
-
-/** @param slack beside the tolerance. */
-function expectRate(accepted: number, allowed: number, slack: number): void {
-  expect(accepted).toBeGreaterThanOrEqual(allowed * (1 - TOLERANCE) - slack);
-  expect(accepted).toBeLessThanOrEqual(allowed * (1 + TOLERANCE) + slack);
-}
 
 describe('a client that goes on regardless', () => {
   it('has its answers, errors with its ids, and the code of the close, in this order', async () => {

@@ -1,0 +1,28 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
+
+/** How long a limit is offered more than it allows, in ms. */
+export const OFFERED_MS = Number(process.env.LIMITS_SECONDS ?? 3) * 1_000;
+
+/** How many times what it allows. */
+export const TIMES = 3;
+
+/** How far what is accepted may be from the rate times the time, as a share. */
+const TOLERANCE = 0.05;
+
+/** Calls `each` so many times a second, late ones included, for {@link OFFERED_MS}. */
+export async function offer(perSecond: number, each: (number: number) => void): Promise<void> {
+  const begun = performance.now();
+  for (let offered = 0; ; ) {
+    const elapsed = performance.now() - begun;
+    if (elapsed > OFFERED_MS) return;
+    for (; offered < (elapsed * perSecond) / 1_000; offered += 1) each(offered);
+    await sleep(5);
+  }
+}
+
+/** @param slack beside the tolerance. */
+export function expectRate(accepted: number, allowed: number, slack: number): void {
+  expect(accepted).toBeGreaterThanOrEqual(allowed * (1 - TOLERANCE) - slack);
+  expect(accepted).toBeLessThanOrEqual(allowed * (1 + TOLERANCE) + slack);
+}
