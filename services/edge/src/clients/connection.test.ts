@@ -381,6 +381,8 @@ describe('Connection: ending', () => {
 });
 
 describe('Connection: each second', () => {
+  const SILENT = { silentSeconds: 1 };
+
   it('pings a silent peer once and terminates it when it stays silent', () => {
     const owner = new RecordingOwner();
     const { passSecond, webSocket } = createTestConnection({ owner });
@@ -389,6 +391,18 @@ describe('Connection: each second', () => {
     passSecond();
     webSocket.end(1006);
     expect(owner.reasons).toEqual(['heartbeat_timeout']);
+  });
+
+  it('closes a client that asks for no channel in time, and lets one that is sent away read on', () => {
+    const [silent, leaving] = [createTestConnection(SILENT), createTestConnection(SILENT)];
+    leaving.sink.stalled = true;
+    send(leaving.connection);
+    leaving.connection.finish('draining');
+    for (const { passSecond } of [silent, leaving]) passSecond();
+    expect(silent.webSocket.closes).toEqual([{ code: 4001, reason: 'silent' }]);
+    expect(leaving.webSocket.closes).toEqual([]);
+    leaving.sink.drain();
+    expect(leaving.webSocket.closes).toEqual([{ code: 1012, reason: 'draining' }]);
   });
 
   it('charges a client for no answer that its own request came before', () => {

@@ -1,13 +1,12 @@
 import type { Loss, Notice, Outbox, Replay, Subscriber } from '@tradewind/fanout';
 import { CLOSE_CODES, type CloseReason, type ServerMessage } from '@tradewind/protocol';
-import type { TokenBucket } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
 import type { ByteSink, FrameWriter } from '../outbound/frame-writer.ts';
 import { SendWindow } from '../outbound/send-window.ts';
 import { oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
 import { type AttendedTime, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
 import type { Dated } from './due-times.ts';
-import type { Liveness } from './liveness.ts';
+import type { Session } from './session.ts';
 
 /** What a connection tells its owner. */
 export interface ConnectionOwner {
@@ -33,7 +32,7 @@ export interface ConnectionOwner {
 
 /** What a connection is made of. It owns all of it, except the writer and the owner. */
 export interface ConnectionParts {
-  readonly session: string;
+  readonly session: Session;
   /** Reads for us; writes only its own control frames. */
   readonly webSocket: WebSocket;
   /** The same connection's socket, which our frames are written to. */
@@ -43,11 +42,8 @@ export interface ConnectionParts {
   readonly outbox: Outbox;
   /** See {@link Subscriber}: those who speak the same format are of one group. */
   readonly group: number;
-  readonly liveness: Liveness;
   /** The owner's. */
   readonly time: AttendedTime;
-  readonly requestBudget: TokenBucket;
-  readonly subscribeBudget: TokenBucket;
   readonly writer: FrameWriter;
   /** Whether what is written to it is to be bounded by a {@link SendWindow}. */
   readonly isWindowed: boolean;
@@ -85,7 +81,7 @@ const UNBLOCKED = -1;
 /** Frames that are read of a client that is being closed: some ms of work. What it sent in a round trip is less. */
 const DISCARDED_FRAMES = 10_000;
 
-/** One client's WebSocket: what it is owed, how it is written to, and how it ends. */
+/** One client's WebSocket: what it is owed, how it is written to, and how it ends. What the client may do is its {@link Session}. */
 export class Connection implements Subscriber, Dated {
   // What a flush needs comes first: V8 lays fields out in this order, and of thousands of clients each piece of
   // memory is waited for.
@@ -103,27 +99,15 @@ export class Connection implements Subscriber, Dated {
   #degraded: Uint8Array | undefined;
   #toldDegraded: Uint8Array | undefined;
   #state: 'open' | 'finishing' | 'closing' = 'open';
-  readonly #onUnblocked = (error?: Error | null): void => this.#unblocked(error);
+  readonly #onUnblocked: (error?: Error | null) => void;
 
-  readonly session: string;
+  readonly session: Session;
   /** See {@link Subscriber}. */
   readonly group: number;
-  readonly requestBudget: TokenBucket;
-  readonly subscribeBudget: TokenBucket;
-  /** Of publications of the past, in bytes; undefined, and full, until it asks for any. */
-  replayBudget: TokenBucket | undefined;
-  /** Requests that were ignored because the budget was used up. */
-  ignoredRequests = 0;
-  /** When its latest requests were answered with an error, in ms on the monotonic clock; undefined while none was. */
-  errorTimes: number[] | undefined;
-  /** Whether it ever asked for a channel. */
-  hasAsked = false;
   /** See {@link Dated}. */
   dueNumber = 0;
-  readonly #liveness: Liveness;
   readonly #owner: ConnectionOwner;
   readonly #time: AttendedTime;
-  readonly #openedAt: number;
   /** Since when its socket has not taken what it holds. */
   #blockedSince = UNBLOCKED;
   /** Since when, without a pause, it has been promised something; counts while it is. */
@@ -134,22 +118,21 @@ export class Connection implements Subscriber, Dated {
     this.session = parts.session;
     this.outbox = parts.outbox;
     this.group = parts.group;
-    this.requestBudget = parts.requestBudget;
-    this.subscribeBudget = parts.subscribeBudget;
     this.#webSocket = parts.webSocket;
     this.#socket = parts.socket;
     this.#descriptor = parts.descriptor;
-    this.#liveness = parts.liveness;
     this.#writer = parts.writer;
     this.#window = parts.isWindowed ? new SendWindow(parts.webSocket) : undefined;
     this.#owner = parts.owner;
     this.#time = parts.time;
-    this.#openedAt = parts.time.beat;
-    this.#webSocket.on('message', this.#onMessage);
-    this.#webSocket.on('ping', this.#onControlFrame);
-    this.#webSocket.on('pong', this.#onPong);
-    this.#webSocket.on('error', this.#onError);
-    this.#webSocket.on('close', this.#onClose);
+    // All closures stand here and share one context: of thousands of clients each further one is felt.
+    this.#onUnblocked = (error) => this.#unblocked(error);
+    parts.webSocket
+      .on('message', (data, isBinary) => this.#onMessage(data as Buffer, isBinary))
+      .on('ping', () => this.#onControlFrame())
+      .on('pong', (payload) => this.#onPong(payload))
+      .on('error', (error) => this.#onError(error))
+      .on('close', (code) => this.#onClose(code));
   }
 
   /** See {@link Subscriber}. */
@@ -179,16 +162,13 @@ export class Connection implements Subscriber, Dated {
     );
   }
 
-  /** The beat at which it was opened. */
-  get openedAt(): number {
-    return this.#openedAt;
-  }
-
   /** The beat at which to {@link look} next, unless `ConnectionOwner.blocked` is called before. */
   get dueAt(): number {
     const { beat } = this.#time;
     const blockedDueAt = this.outbox.blocked ? beat + BLOCKED_LOOK_BEATS : NEVER;
-    return Math.max(beat + 1, Math.min(this.#liveness.dueAt, blockedDueAt));
+    const { session } = this;
+    const sessionDueAt = this.isOpen ? session.dueAt : session.liveness.dueAt;
+    return Math.max(beat + 1, Math.min(sessionDueAt, blockedDueAt));
   }
 
   send(message: ServerMessage): void {
@@ -302,10 +282,12 @@ export class Connection implements Subscriber, Dated {
    * @param now ms on the clock of the deliveries.
    */
   look(now: number): void {
-    const verdict = this.#liveness.look();
+    const verdict = this.session.look(this.#time.beat);
     if (this.outbox.blocked && this.outbox.isLate(now)) this.close('slow');
     else if (verdict === 'dead') this.terminate('heartbeat_timeout');
-    else if (verdict === 'ping' && this.#state === 'open') this.#ping();
+    else if (!this.isOpen) return;
+    else if (verdict === 'silent') this.close('silent');
+    else if (verdict === 'ping') this.#ping();
   }
 
   #ping(): void {
@@ -344,7 +326,7 @@ export class Connection implements Subscriber, Dated {
     if (this.#waitsForAnswer) return;
     this.outbox.blocked = false;
     this.#blockedSince = UNBLOCKED;
-    this.#liveness.heard();
+    this.session.liveness.heard();
     this.flush();
   }
 
@@ -367,44 +349,44 @@ export class Connection implements Subscriber, Dated {
    * {@link DISCARDED_FRAMES} it is left to the kernel.
    */
   #discard(): void {
-    this.ignoredRequests += 1;
-    if (this.ignoredRequests > DISCARDED_FRAMES) this.#webSocket.pause();
+    this.session.ignoredRequests += 1;
+    if (this.session.ignoredRequests > DISCARDED_FRAMES) this.#webSocket.pause();
   }
 
-  readonly #onMessage = (data: unknown, isBinary: boolean): void => {
-    this.#liveness.heard();
-    if (this.#state === 'open') this.#owner.received(this, data as Buffer, isBinary);
+  #onMessage(data: Buffer, isBinary: boolean): void {
+    this.session.liveness.heard();
+    if (this.#state === 'open') this.#owner.received(this, data, isBinary);
     else this.#discard();
-  };
+  }
 
-  readonly #onControlFrame = (): void => {
-    this.#liveness.heard();
+  #onControlFrame(): void {
+    this.session.liveness.heard();
     if (this.#state === 'open') this.#owner.receivedControlFrame(this);
     else this.#discard();
-  };
+  }
 
   /** An answer to a ping of ours is not charged: the client cannot help it. */
-  readonly #onPong = (payload: Buffer): void => {
-    const isAnswer = this.#window?.answer(payload) === true || this.#liveness.answer();
+  #onPong(payload: Buffer): void {
+    const isAnswer = this.#window?.answer(payload) === true || this.session.liveness.answer();
     if (!isAnswer) {
       this.#onControlFrame();
       return;
     }
-    this.#liveness.heard();
+    this.session.liveness.heard();
     if (this.#waitsForAnswer) this.#unblocked(undefined);
-  };
+  }
 
-  readonly #onError = (error: Error & { readonly code?: string }): void => {
+  #onError(error: Error & { readonly code?: string }): void {
     this.#reason ??= reasonOfError(error.code);
-  };
+  }
 
-  readonly #onClose = (code: number): void => {
+  #onClose(code: number): void {
     const reason = this.#reason ?? reasonOfPeerCode(code);
     if (this.#state === 'open') this.#leave('closing', reason);
     this.#state = 'closing';
     this.outbox.end();
     this.#owner.closed(this, reason);
-  };
+  }
 }
 
 /** Which reason stands for a close that the peer began; its own codes say nothing about us. */

@@ -46,7 +46,6 @@ const TROUBLE: Omit<TierSettings, 'delayMs'> = {
       maxChannelsPerClient: 8,
       maxHistory: 12,
       replayRate: { perSecond: 1, burst: 1_000_000_000 },
-      isOffered: () => true,
     },
     requestRate: { perSecond: 1, burst: 3 },
     subscribeRate: { perSecond: 2, burst: 4 },

@@ -59,7 +59,6 @@ class World implements Disposable {
         maxChannelsPerClient: 8,
         maxHistory: MAX_HISTORY,
         replayRate: { perSecond: 1, burst: 1_000_000_000 },
-        isOffered: () => true,
       },
       requestRate: { perSecond: 1, burst: 1_000_000 },
       subscribeRate: { perSecond: 1, burst: 1_000_000 },

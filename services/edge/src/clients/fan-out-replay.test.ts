@@ -222,7 +222,6 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
         maxChannelsPerClient: 9,
         maxHistory: 5,
         replayRate: { perSecond: 1, burst: 1_000_000_000 },
-        isOffered: () => true,
       },
     });
     const client = server.client();

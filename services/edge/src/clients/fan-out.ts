@@ -14,7 +14,6 @@ import {
   type SlowPolicy,
 } from '@tradewind/fanout';
 import type { CloseReason, ErrorCode, Gap, GapReason, Welcome } from '@tradewind/protocol';
-import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { WebSocket } from 'ws';
 import type {
   Acknowledgement,
@@ -35,35 +34,30 @@ import {
   type WriteCall,
 } from '../outbound/socket-send.ts';
 import { oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
-import { AttendedTime, BEAT_MS, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
+import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './attended-time.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { DueTimes } from './due-times.ts';
-import { Liveness, type LivenessLimits } from './liveness.ts';
 import { Membership, type ReadableIndex } from './membership.ts';
 import { Requests } from './requests.ts';
+import { type Rights, Session, type SessionLimits } from './session.ts';
 import { StateNotices } from './state-notices.ts';
 import { createFanOutStatistics } from './statistics.ts';
 import { type RecoveryOutcome, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
 import { endOfBudget, inTurns } from './turn-budget.ts';
 
 /** How a fan-out worker treats its clients. */
-export interface FanOutSettings {
+export interface FanOutSettings extends SessionLimits {
   readonly outbox: OutboxLimits;
   readonly slow: SlowPolicy;
   /** Recent publications that are kept for clients which were refused them, in bytes; 0 for none. */
   readonly logBytes: number;
   readonly subscriptions: SubscriptionLimits;
-  readonly liveness: LivenessLimits;
+  /** What each client may do. */
+  readonly rights: Rights;
   /** Whether what goes beyond a rate is refused. */
   readonly enforcesRates: boolean;
-  /** Requests per client. */
-  readonly requestRate: Rate;
   /** Errors of a client in `ERROR_WINDOW_MS`, with the last of which it is closed. */
   readonly maxErrors: number;
-  /** Channels subscribed to per client. */
-  readonly subscribeRate: Rate;
-  /** A connection that has never asked for a channel is closed at this age, in seconds. */
-  readonly silentSeconds: number;
   /** Under load, how far apart rounds of flushes may begin because of a pause, in ms; 0 for no pause. */
   readonly flushMs: number;
   /** See `FlushScheduler`. */
@@ -200,35 +194,35 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   /** Takes over a connection whose handshake is done, with the format that it chose of the settings' formats. */
   open(webSocket: WebSocket, socket: Socket, format = this.#settings.formats[0]): Connection {
-    const now = performance.now();
     const group = this.#settings.formats.indexOf(format);
     const { node, ...welcome } = this.#settings.welcome;
     this.#opened += 1;
+    const session = new Session({
+      id: randomUUID(),
+      rights: this.#settings.rights,
+      limits: this.#settings,
+      time: this.#time,
+      phase: (this.#opened * GOLDEN_SECTION) % 1,
+      now: performance.now(),
+    });
     const connection = new Connection({
-      session: randomUUID(),
+      session,
       webSocket,
       socket,
       descriptor: this.#settings.writes === 'stream' ? NO_DESCRIPTOR : descriptorOf(socket),
       outbox: new Outbox(this.#queues, this.#settings.slow, this.#log, format.bodyOf),
       group,
-      liveness: new Liveness(
-        this.#settings.liveness,
-        this.#time,
-        (this.#opened * GOLDEN_SECTION) % 1,
-      ),
       time: this.#time,
-      requestBudget: new TokenBucket(this.#settings.requestRate, now),
-      subscribeBudget: new TokenBucket(this.#settings.subscribeRate, now),
       writer: this.#writers[group] as FrameWriter,
       isWindowed: this.#settings.isWindowed,
       owner: this,
     });
     this.#connections.add(connection);
-    this.#due.add(connection, this.#dueAt(connection));
+    this.#due.add(connection, connection.dueAt);
     this.#events.clientOpened();
     connection.send({
       type: 'welcome',
-      session: connection.session,
+      session: session.id,
       serverTime: Date.now(),
       node,
       protocol: format.subprotocol,
@@ -366,7 +360,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   closed(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection);
     this.#due.remove(connection);
-    this.#events.clientClosed(reason, connection.session);
+    this.#events.clientClosed(reason, connection.session.id);
   }
 
   /** Acts on what a delivery left to do, now that its loop is over. */
@@ -409,20 +403,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
     connection.look(performance.now());
     // What it was promised is held for it, and others wait for theirs.
     if (this.#subscriptions.waitsForRoom && connection.holdsUpReplays) connection.close('slow');
-    if (!connection.hasAsked && this.#time.beat >= this.#silentAt(connection)) {
-      connection.close('silent');
-    }
-    return this.#dueAt(connection);
+    return connection.dueAt;
   };
-
-  #dueAt(connection: Connection): number {
-    const mustAsk = connection.isOpen && !connection.hasAsked;
-    return Math.min(connection.dueAt, mustAsk ? this.#silentAt(connection) : NEVER);
-  }
-
-  #silentAt(connection: Connection): number {
-    return connection.openedAt + this.#settings.silentSeconds * BEATS_PER_SECOND;
-  }
 }
 
 /** The same publication with the body that clients of a format are sent. */

@@ -48,8 +48,8 @@ export class ReplayCharges {
     const isAsked = plan.kind === 'ask';
     if (isAsked ? plan.from === END_OF_CHANNEL : plan.offsets === 0) return true;
     const now = this.#clock();
-    connection.replayBudget ??= new TokenBucket(this.#rate, now);
-    const { replayBudget } = connection;
+    connection.session.replayBudget ??= new TokenBucket(this.#rate, now);
+    const { replayBudget } = connection.session;
     if (!replayBudget.take(now, 0) && this.#guard.refuses('replay')) return false;
     if (isAsked) {
       const count = (history.position?.offset ?? 0) - plan.from + 1;
@@ -66,7 +66,7 @@ export class ReplayCharges {
    * @param reason why not all is replayed, if so.
    */
   settle(
-    { replayBudget }: Connection,
+    { session: { replayBudget } }: Connection,
     { chargedBytes }: WaitingAnswer,
     replay: Replay | undefined,
     reason: ErrorCode | undefined,

@@ -254,7 +254,6 @@ function setUp(requestRate: Rate = PLENTY, enforcesRates = true) {
       maxChannelsPerClient: 1_000,
       maxHistory: 1_000,
       replayRate: { perSecond: 1, burst: 1_000_000_000 },
-      isOffered: () => true,
     },
     new PublicationLog(1_000_000),
     upstream,

@@ -65,9 +65,12 @@ export class Requests {
 
   /** @param now ms on the monotonic clock. */
   handle(connection: Connection, data: Buffer, isBinary: boolean, now: number): void {
-    const isBeyond = !connection.requestBudget.take(now) && this.#guard.refuses('requests');
+    const isBeyond = !connection.session.requestBudget.take(now) && this.#guard.refuses('requests');
     if (!isBeyond)
-      connection.ignoredRequests = Math.max(0, connection.ignoredRequests - MADE_UP_BY_ONE);
+      connection.session.ignoredRequests = Math.max(
+        0,
+        connection.session.ignoredRequests - MADE_UP_BY_ONE,
+      );
     else if (!this.#mayIgnore(connection)) return;
     if (isBinary) {
       if (isBeyond) this.#slowDown(connection, undefined);
@@ -91,7 +94,7 @@ export class Requests {
    * much as an answer of ours.
    */
   handleControlFrame(connection: Connection, now: number): void {
-    if (connection.requestBudget.take(now) || !this.#guard.refuses('requests')) return;
+    if (connection.session.requestBudget.take(now) || !this.#guard.refuses('requests')) return;
     this.#mayIgnore(connection);
   }
 
@@ -120,8 +123,8 @@ export class Requests {
 
   /** One more is ignored. Returns false if that ends the connection. */
   #mayIgnore(connection: Connection): boolean {
-    connection.ignoredRequests += 1;
-    if (connection.ignoredRequests <= IGNORED_REQUESTS_AT_MOST) return true;
+    connection.session.ignoredRequests += 1;
+    if (connection.session.ignoredRequests <= IGNORED_REQUESTS_AT_MOST) return true;
     end(connection);
     return false;
   }
@@ -133,7 +136,7 @@ export class Requests {
         'rate_limited',
         'Too many requests; this one was ignored.',
         id,
-        connection.requestBudget.waitMs(),
+        connection.session.requestBudget.waitMs(),
       ),
     );
   }
@@ -158,8 +161,9 @@ export class Requests {
 
   /** A client that makes no mistakes costs no memory for them. */
   #countError(connection: Connection, now: number): void {
-    connection.errorTimes ??= [];
-    const { errorTimes } = connection;
+    const { session } = connection;
+    session.errorTimes ??= [];
+    const { errorTimes } = session;
     if (errorTimes.push(now) < this.#maxErrors) return;
     const first = errorTimes.shift() ?? now;
     if (now - first < ERROR_WINDOW_MS && this.#guard.refuses('errors')) end(connection);

@@ -71,7 +71,6 @@ class World {
         maxChannelsPerClient: LIMIT,
         maxHistory: 1_000,
         replayRate: { perSecond: 1, burst: 1_000_000_000 },
-        isOffered: () => true,
       },
       new PublicationLog(1_000_000),
       this.#upstream,

@@ -39,7 +39,8 @@ describe('Subscriptions: subscribing', () => {
   });
 
   it('answers in several frames as channels are settled, and is done with the last', () => {
-    const { subscribe, upstream, client } = setUp({ isOffered: (name) => name !== 'x' });
+    const { subscribe, upstream } = setUp();
+    const client = createTestConnection({ rights: { allows: (name) => name !== 'x' } });
     subscribe(client, 1, ['a', 'x', 'b', 'c']);
     upstream.acknowledge(['b']);
     upstream.refuse(['c'], 'unavailable');
@@ -149,15 +150,23 @@ describe('Subscriptions: limits', () => {
     expect(upstream.calls).toEqual([]);
   });
 
+  it('asks each client’s own rights', () => {
+    const { subscribe, upstream, other } = setUp();
+    const client = createTestConnection({ rights: { allows: (name) => name.startsWith('own/') } });
+    subscribe(client, 1, ['own/a', 'b']);
+    subscribe(other, 2, ['b']);
+    expect(client.sent()).toEqual([frame(1, [], [['b', 'channel_not_allowed']], false)]);
+    expect([...upstream.wanted]).toEqual(['own/a', 'b']);
+  });
+
   it('takes nobody for asking who asks only for what can never be had', () => {
-    const { subscriptions, subscribe, client, other } = setUp({
-      isOffered: (name) => name !== 'x',
-    });
+    const { subscriptions, subscribe, other } = setUp();
+    const client = createTestConnection({ rights: { allows: () => false } });
     subscribe(client, 1, ['x']);
-    expect(client.connection.hasAsked).toBe(false);
+    expect(client.connection.session.hasAsked).toBe(false);
     subscriptions.available = false;
     subscribe(other, 1, ['a']);
-    expect(other.connection.hasAsked).toBe(true);
+    expect(other.connection.session.hasAsked).toBe(true);
   });
 
   it('counts channels that are waited for against the limit of a client', () => {
@@ -578,7 +587,6 @@ function setUp(limits: Partial<SubscriptionLimits> = {}, bytes = 1_000_000, enfo
       maxChannelsPerClient: 100,
       maxHistory: 1_000,
       replayRate: PLENTY,
-      isOffered: () => true,
       ...limits,
     },
     log,

@@ -17,13 +17,13 @@ import {
   type ResyncNotice,
 } from '../feed.ts';
 import type { LimitGuard } from '../limits.ts';
-import type { ChannelFilter } from './channel-filter.ts';
 import type { Connection } from './connection.ts';
 import { HistoryBounds } from './history-bounds.ts';
 import type { Membership } from './membership.ts';
 import { ReplayCharges } from './replay-charges.ts';
 import { notRecovered, outcomeOf, planReplay } from './replay-plan.ts';
 import { ReplayQueue } from './replay-queue.ts';
+import type { Session } from './session.ts';
 import { SubscribeAnswer } from './subscribe-reply.ts';
 import { LocalChannel, type WaitingAnswer, waitingAnswer } from './subscribed-channel.ts';
 import { endOfBudget } from './turn-budget.ts';
@@ -52,8 +52,6 @@ export interface SubscriptionLimits {
   readonly maxHistory: number;
   /** Publications of the past, in bytes per client. */
   readonly replayRate: Rate;
-  /** Which channels clients may subscribe to at all. */
-  readonly isOffered: ChannelFilter;
 }
 
 /**
@@ -119,7 +117,7 @@ export class Subscriptions {
   subscribe(connection: Connection, request: SubscribeRequest, now: number): void {
     const answer = new SubscribeAnswer(connection, request);
     const joined: Joined[] = [];
-    const { subscribeBudget } = connection;
+    const { subscribeBudget } = connection.session;
     let beyond = 0;
     for (let i = 0; i < request.rejected.length; i += 1) subscribeBudget.take(now);
     for (const wanted of request.channels) {
@@ -130,7 +128,7 @@ export class Subscriptions {
         this.#subscribeOne(connection, wanted, answer, joined);
         continue;
       }
-      connection.hasAsked = true;
+      connection.session.hasAsked = true;
       beyond += 1;
       answer.rejected(wanted.channel, 'rate_limited', subscribeBudget.waitMs(beyond));
     }
@@ -265,8 +263,8 @@ export class Subscriptions {
     const waiting = waitingAnswer(answer, request);
     const held =
       this.#membership.index.held(connection) + (this.#waitingFor.get(connection)?.size ?? 0);
-    const code = this.#refusal(request, held);
-    if (code === undefined || ERROR_CODES[code].retryable) connection.hasAsked = true;
+    const code = this.#refusal(connection.session, request, held);
+    if (code === undefined || ERROR_CODES[code].retryable) connection.session.hasAsked = true;
     if (code !== undefined) {
       answer.rejected(name, code);
     } else if (channel?.ref !== undefined) {
@@ -335,7 +333,7 @@ export class Subscriptions {
     const plan = this.#plan(waiting, channel);
     if (plan !== 'delayed' && !this.#charges.admits(connection, waiting, history, plan)) {
       const { answer, others } = waiting;
-      const waitMs = connection.replayBudget?.waitMs(0);
+      const waitMs = connection.session.replayBudget?.waitMs(0);
       for (const each of [answer, ...others]) each.rejected(channel.name, 'rate_limited', waitMs);
       this.#recovered('rate_limited');
       joined.push({ connection, waiting, replay: undefined });
@@ -392,8 +390,12 @@ export class Subscriptions {
   }
 
   /** @param held channels that the connection holds or waits for. */
-  #refusal({ channel, history = 0 }: ChannelRequest, held: number): ErrorCode | undefined {
-    if (!this.#limits.isOffered(channel)) return 'channel_not_allowed';
+  #refusal(
+    { rights }: Session,
+    { channel, history = 0 }: ChannelRequest,
+    held: number,
+  ): ErrorCode | undefined {
+    if (!rights.allows(channel)) return 'channel_not_allowed';
     const { maxHistory } = this.#limits;
     if (maxHistory > 0 && history > maxHistory) return 'bad_history';
     if (held >= this.#limits.maxChannelsPerClient) {

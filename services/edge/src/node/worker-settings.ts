@@ -33,8 +33,8 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
       maxChannelsPerClient: config.maxChannelsPerClient,
       maxHistory: config.maxHistory,
       replayRate: config.replayRate,
-      isOffered: compileChannelPatterns(config.channelPatterns),
     },
+    rights: { allows: compileChannelPatterns(config.channelPatterns) },
     liveness: {
       pingAfterBeats: config.pingSeconds * BEATS_PER_SECOND,
       deadAfterBeats: config.pongSeconds * BEATS_PER_SECOND,

@@ -9,7 +9,7 @@ import {
   type SlowPolicy,
 } from '@tradewind/fanout';
 import type { CloseReason, ServerMessage } from '@tradewind/protocol';
-import { type Rate, TokenBucket } from '@tradewind/runtime';
+import type { Rate } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
 import { FrameWriter } from '../../outbound/frame-writer.ts';
 import { JSON_FRAMES } from '../../outbound/json-frames.ts';
@@ -17,7 +17,7 @@ import { NO_DESCRIPTOR } from '../../outbound/socket-send.ts';
 import { FakeSink } from '../../outbound/testing/fake-sink.ts';
 import { AttendedTime, BEATS_PER_SECOND } from '../attended-time.ts';
 import { Connection, type ConnectionOwner } from '../connection.ts';
-import { Liveness } from '../liveness.ts';
+import { type Rights, Session } from '../session.ts';
 
 export const LIMITS: OutboxLimits = {
   slots: 512,
@@ -123,6 +123,9 @@ export interface TestConnectionOptions {
   readonly log: PublicationLog;
   readonly requestRate: Rate;
   readonly subscribeRate: Rate;
+  readonly rights: Rights;
+  /** Longer than any test lasts by default. */
+  readonly silentSeconds: number;
   readonly isWindowed: boolean;
 }
 
@@ -136,23 +139,35 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     log: new PublicationLog(0),
     requestRate: PLENTY,
     subscribeRate: PLENTY,
+    rights: { allows: () => true },
+    silentSeconds: 1_000_000,
     isWindowed: false,
     ...changes,
   };
   const webSocket = new FakeWebSocket();
   const sink = new FakeSink();
   const time = new AttendedTime(0);
+  const session = new Session({
+    id: 'session',
+    rights: options.rights,
+    limits: {
+      requestRate: options.requestRate,
+      subscribeRate: options.subscribeRate,
+      silentSeconds: options.silentSeconds,
+      liveness: { pingAfterBeats: 60, deadAfterBeats: 40 },
+    },
+    time,
+    phase: 0,
+    now: 0,
+  });
   const connection = new Connection({
-    session: 'session',
+    session,
     webSocket: webSocket as unknown as WebSocket,
     socket: sink,
     descriptor: NO_DESCRIPTOR,
     outbox: new Outbox(new SendQueues(options.limits), options.slow, options.log),
     group: 0,
-    liveness: new Liveness({ pingAfterBeats: 60, deadAfterBeats: 40 }, time, 0),
     time,
-    requestBudget: new TokenBucket(options.requestRate, 0),
-    subscribeBudget: new TokenBucket(options.subscribeRate, 0),
     writer: new FrameWriter(JSON_FRAMES),
     isWindowed: options.isWindowed,
     owner: options.owner,
