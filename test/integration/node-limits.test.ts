@@ -38,7 +38,7 @@ async function offerSubscribes(tier: Tier) {
   return { atOnce, later, offered: answers.length * aRequest, ms: performance.now() - begun };
 }
 
-it(
+it.concurrent(
   'a node subscribes to new channels at its rate, and the burst once',
   async () => {
     const env = { ...OPEN, EDGE_NODE_SUBSCRIBE_RATE: String(SUBSCRIBES.perSecond) };
@@ -94,7 +94,7 @@ async function offerHistoryReads(tier: Tier) {
   return { bytes: await bytes(), reads, ms, longestMs: Math.max(...longestMs) };
 }
 
-it(
+it.concurrent(
   'Redis sends a node history at its rate, and the burst once; who waits is told in time',
   async () => {
     const rate = String(HISTORY_READS.perSecond);
@@ -119,7 +119,7 @@ it(
 /** Publications a second of an ingest, and as many at once. */
 const PUBLICATIONS = 100;
 
-it(
+it.concurrent(
   'an ingest takes publications at its rate, and the burst once',
   async () => {
     await using tier = await startTier({ edges: 1 });
