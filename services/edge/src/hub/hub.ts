@@ -5,6 +5,7 @@ import { type Limited, LimitGuard } from '../limits.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { type ChannelEvents, type ChannelSetting, HubChannel } from './channel.ts';
 import { type Archive, Recovery, type RecoveryEvents, type RecoverySettings } from './recovery.ts';
+import { RedisLinkState } from './redis-link-state.ts';
 import { UnusedChannels } from './unused-channels.ts';
 
 /** The hub's link to Redis: `RedisSubscriber` is one. */
@@ -87,16 +88,7 @@ export class Hub {
   readonly #guard: LimitGuard;
   #lingerTimer: NodeJS.Timeout | undefined;
   #lastRef = 0;
-  /** Since when the node has been cut off, ms since the Unix epoch. */
-  #degradedSince: number | undefined = Date.now();
-  #everLinked = false;
-  /** Grows by one with each loss of the link. */
-  #losses = 0;
-  #isLearning = false;
-  /** Which server the present link leads to, if Redis tells; undefined until that is known. */
-  #server: { readonly identity: string | undefined } | undefined;
-  /** Channels that are subscribed again and wait for that. */
-  readonly #relinking = new Set<HubChannel>();
+  readonly #link: RedisLinkState<HubChannel>;
 
   constructor(source: Source, archive: Archive, limits: HubLimits, events: HubEvents) {
     this.#source = source;
@@ -116,6 +108,11 @@ export class Hub {
       events,
     };
     this.#subscribeBudget = new TokenBucket(limits.subscribeRate, performance.now());
+    this.#link = new RedisLinkState(
+      () => source.serverIdentity(),
+      (channel, isSameServer) => this.#relink(channel, isSameServer),
+      Date.now(),
+    );
   }
 
   /** Channels that the node is, or wants to be, subscribed to; those that linger included. */
@@ -125,12 +122,12 @@ export class Hub {
 
   /** Since when the node has been cut off from Redis (ms since the Unix epoch), or undefined. */
   get degradedSince(): number | undefined {
-    return this.#degradedSince;
+    return this.#link.degradedSince;
   }
 
   /** Whether the node was ever linked to Redis since it started. */
   get everLinked(): boolean {
-    return this.#everLinked;
+    return this.#link.wasEverUp;
   }
 
   /** Channels that a worker has interest in. */
@@ -143,8 +140,9 @@ export class Hub {
     this.#listeners.add(listener);
     queueMicrotask(() => {
       if (!this.#listeners.has(listener)) return;
-      if (this.#degradedSince === undefined) listener.onRestored();
-      else listener.onDegraded(this.#degradedSince);
+      const { degradedSince } = this.#link;
+      if (degradedSince === undefined) listener.onRestored();
+      else listener.onDegraded(degradedSince);
     });
     return {
       declare: (channel, others = 0) => this.#declare(channel, others, listener),
@@ -179,15 +177,14 @@ export class Hub {
       const channel = this.#channels.get(name);
       if (channel?.state === 'subscribing') {
         channel.state = 'positioning';
-        channel.server = this.#server?.identity;
+        this.#link.add(channel);
         this.#recovery.begin(channel);
       } else if (channel?.state === 'lost') {
         channel.state = 'live';
-        this.#relinking.add(channel);
+        this.#link.addAgain(channel);
       }
     }
-    this.#learnServer();
-    this.#relink();
+    this.#link.identifyServer();
   }
 
   /**
@@ -204,12 +201,10 @@ export class Hub {
   }
 
   linkLost(cause: string): void {
-    if (this.#everLinked) this.#events.degraded(cause);
+    if (this.#link.wasEverUp) this.#events.degraded(cause);
     else this.#events.notLinkedYet(cause);
-    this.#losses += 1;
-    this.#isLearning = false;
-    this.#server = undefined;
-    this.#relinking.clear();
+    const since = Date.now();
+    const wasUp = this.#link.markLost(since);
     this.#recovery.linkLost();
     for (const channel of [...this.#channels.values()]) {
       if (channel.state === 'subscribing' || channel.state === 'positioning') {
@@ -221,19 +216,16 @@ export class Hub {
         this.#refuseUnacknowledged(channel);
       }
     }
-    if (this.#degradedSince !== undefined) return;
-    this.#degradedSince = Date.now();
-    for (const listener of this.#listeners) listener.onDegraded(this.#degradedSince);
+    if (!wasUp) return;
+    for (const listener of this.#listeners) listener.onDegraded(since);
   }
 
   linkRestored(): void {
-    this.#learnServer();
-    if (this.#degradedSince === undefined) return;
-    const afterMs = Date.now() - this.#degradedSince;
-    this.#degradedSince = undefined;
-    if (this.#everLinked) this.#events.restored(afterMs);
-    else this.#events.linked(afterMs);
-    this.#everLinked = true;
+    this.#link.identifyServer();
+    const recovery = this.#link.markUp(Date.now());
+    if (recovery === undefined) return;
+    if (recovery.isFirst) this.#events.linked(recovery.afterMs);
+    else this.#events.restored(recovery.afterMs);
     for (const listener of this.#listeners) listener.onRestored();
   }
 
@@ -245,7 +237,7 @@ export class Hub {
   #declare(name: string, others: number, listener: FeedListener): void {
     const known = this.#channels.get(name);
     const code = known === undefined ? this.#refusal(others) : undefined;
-    if (this.#degradedSince !== undefined || code !== undefined) {
+    if (this.#link.degradedSince !== undefined || code !== undefined) {
       queueMicrotask(() => {
         if (!this.#listeners.has(listener) || this.#isListening(name, listener)) return;
         listener.onRefused([name], code ?? 'unavailable');
@@ -363,39 +355,20 @@ export class Hub {
     this.#recovery.serve(channel);
   }
 
-  /** Whether writes may have been lost, and numbers given out twice, depends on which server this is. */
-  #learnServer(): void {
-    if (this.#isLearning) return;
-    this.#isLearning = true;
-    const losses = this.#losses;
-    const learn = (identity: string | undefined): void => {
-      if (losses !== this.#losses) return;
-      this.#server = { identity };
-      for (const channel of this.#channels.values())
-        if (channel.state !== 'lost' && !this.#relinking.has(channel)) channel.server = identity;
-      this.#relink();
-    };
-    this.#source.serverIdentity().then(learn, () => learn(undefined));
-  }
-
-  /** A channel may have missed some links: what counts is the server that it has known itself. */
-  #relink(): void {
-    if (this.#server === undefined) return;
-    const { identity } = this.#server;
-    for (const channel of this.#relinking) {
-      const isSame = identity !== undefined && identity === channel.server;
-      channel.server = identity;
-      channel.acknowledge();
-      channel.action = channel.sequence.relinked(isSame);
-      this.#recovery.restart(channel);
-    }
-    this.#relinking.clear();
+  /** A channel is subscribed again. Its position is read, and compared if the server is another one. */
+  #relink(channel: HubChannel, isSameServer: boolean): void {
+    channel.acknowledge();
+    channel.action = channel.sequence.relinked(isSameServer);
+    this.#recovery.restart(channel);
   }
 
   #release(name: string): void {
     const channel = this.#channels.get(name);
-    if (channel !== undefined) this.#recovery.forget(channel);
-    if (channel !== undefined) this.#unused.delete(channel);
+    if (channel !== undefined) {
+      this.#recovery.forget(channel);
+      this.#unused.delete(channel);
+      this.#link.forget(channel);
+    }
     this.#lingering.delete(name);
     this.#channels.delete(name);
     this.#source.unwant(name);
