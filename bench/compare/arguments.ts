@@ -17,8 +17,6 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   wide         5,000 clients, each on 20 of 2,000 channels, a million deliveries/s
   workers      hub and 2 worker threads against one thread, on the same core
   memory       15,000 idle clients, then 5,000 of which 1,000 stall: bytes each, p99 of the others
-  pacing       what waiting between flushes costs and saves (EDGE_FLUSH_MS)
-  writes       what giving frames to the kernel by send saves, against write and streams (EDGE_WRITES)
   heartbeats   14,000 clients that came within 5 s: latency with pings against without, and the turns of an idle edge
   index        what the subscription index costs at 10 to 1,000,000 subscriptions
   safety       what offsets cost an edge while nothing is lost: the publish script against plain PUBLISH
@@ -66,8 +64,6 @@ export const COMMANDS = [
   'predecessor',
   'wide',
   'workers',
-  'pacing',
-  'writes',
   'memory',
   'safety',
   'heartbeats',

@@ -32,11 +32,8 @@ import { describeStalled } from './stalled-memory-text.ts';
 import {
   CROWD,
   CROWD_RATE,
-  EDGE_BY_WRITE,
-  EDGE_THROUGH_STREAMS,
   EDGE_WITH_PINGS,
   EDGE_WITHOUT_PINGS,
-  edgeWithPacing,
   edgeWithWorkers,
   GATHERED,
   GATHERED_PUBLICATIONS,
@@ -182,42 +179,6 @@ export async function runCommand(
       const result = await measureSafety(safetyPlan(asked), await redisUrl(), report);
       return { text: describeSafety(result), result, failures: safetyFailures(result) };
     }
-    case 'writes':
-      return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [
-        {
-          title: 'How frames go to the kernel, one publication a write',
-          shape: PREDECESSOR,
-          deliveriesPerSecond: PREDECESSOR_RATE,
-          base: subjectOf('edge'),
-          opponents: [EDGE_BY_WRITE, EDGE_THROUGH_STREAMS],
-        },
-        {
-          title: 'The same with many publications a write',
-          shape: WIDE,
-          deliveriesPerSecond: WIDE_RATE / 2,
-          base: subjectOf('edge'),
-          opponents: [EDGE_BY_WRITE, EDGE_THROUGH_STREAMS],
-        },
-      ]);
-    case 'pacing': {
-      const [base, ...opponents] = PACING.map(edgeWithPacing) as [Subject, ...Subject[]];
-      return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [
-        {
-          title: 'Waiting between flushes, everybody on one channel',
-          shape: CROWD,
-          deliveriesPerSecond: CROWD_RATE,
-          base,
-          opponents,
-        },
-        {
-          title: 'Waiting between flushes, the predecessor’s clients',
-          shape: PREDECESSOR,
-          deliveriesPerSecond: PREDECESSOR_BURST_RATE,
-          base,
-          opponents,
-        },
-      ]);
-    }
     case 'workers': {
       const workers = asked.workers ?? DEFAULT_WORKERS;
       const base = edgeWithWorkers(workers);
@@ -288,9 +249,6 @@ async function measureMemory(
   const text = [describeIdle(idle), describeStalled(stalled)].join('\n\n');
   return { text, result: { idle, stalled } };
 }
-
-/** Waits between flushes that are compared, in ms; the first is the default. */
-const PACING = [20, 0, 50] as const;
 
 /** A comparison as the command describes it, before what was asked for. */
 interface FixedRateCase {

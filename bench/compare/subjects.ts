@@ -20,29 +20,6 @@ export function edgeWithWorkers(workers: number, contender: Contender['name'] = 
   return { label, contender, settings: { EDGE_WORKERS: String(workers) } };
 }
 
-/** An edge that under load waits for so long, in ms, between two flushes. */
-export function edgeWithPacing(flushMs: number): Subject {
-  return {
-    label: `${flushMs} ms`,
-    contender: 'edge',
-    settings: { EDGE_FLUSH_MS: String(flushMs) },
-  };
-}
-
-/** An edge that calls `write` where by default it calls `send`. */
-export const EDGE_BY_WRITE: Subject = {
-  label: 'by write',
-  contender: 'edge',
-  settings: { EDGE_WRITES: 'write' },
-};
-
-/** An edge that writes through the streams of its sockets only. */
-export const EDGE_THROUGH_STREAMS: Subject = {
-  label: 'through streams',
-  contender: 'edge',
-  settings: { EDGE_WRITES: 'stream' },
-};
-
 /** Everybody on one channel. That makes millions of deliveries a second, and tens of thousands of latencies suffice. */
 export const CROWD: LoadShape = {
   clients: 1_000,
