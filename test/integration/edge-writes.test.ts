@@ -8,7 +8,6 @@ const HAS_SEND = process.platform === 'linux' && process.arch === 'x64';
 it.runIf(HAS_SEND).each([
   [{}, { writes: 'send' }],
   [{ EDGE_WRITES: 'send', EDGE_WORKERS: '2' }, { writes: 'send' }],
-  [{ EDGE_WRITES: 'write' }, { writes: 'write' }],
   [{ EDGE_WRITES: 'stream' }, { writes: 'stream' }],
 ])('says how it writes, and delivers, with %j', async (env, said) => {
   await using tier: Tier = await startTier({ edges: 1, env });

@@ -140,7 +140,6 @@ describe('readEdgeConfig: EDGE_WRITES', () => {
   it.each([
     [undefined, 'send'],
     ['send', 'send'],
-    ['write', 'write'],
     ['stream', 'stream'],
   ])('%s: %s', (value, writes) => {
     const config = readEdgeConfig({ EDGE_WRITES: value });

@@ -17,7 +17,7 @@ import {
   type UnknownVariable,
 } from '@tradewind/runtime';
 import { CHANNEL_PATTERN_GRAMMAR } from './clients/channel-filter.ts';
-import type { WriteCall } from './outbound/socket-send.ts';
+import type { WriteMode } from './outbound/socket-send.ts';
 
 /** All that an edge is told by its environment. The table in docs/configuration.md is held to it. */
 export interface EdgeConfig extends ServiceSettings {
@@ -52,7 +52,7 @@ export interface EdgeConfig extends ServiceSettings {
   /** `EDGE_FLUSH_MS`: under load, how far apart rounds of flushes may begin because of a pause; 0 for none. */
   readonly flushMs: number;
   /** `EDGE_WRITES`: how frames go to the kernel. */
-  readonly writes: WriteCall;
+  readonly writes: WriteMode;
   /** `EDGE_MAX_MESSAGE_BYTES`: a client's frame. */
   readonly maxMessageBytes: number;
   /** `EDGE_MAX_PUBLICATION_BYTES`: a payload from Redis; larger ones are dropped and counted. */
@@ -224,7 +224,7 @@ function checkTogether(env: EnvironmentReader, config: Omit<EdgeConfig, 'unknown
   }
 }
 
-const WRITES = { default: 'send', choices: ['send', 'write', 'stream'] } as const;
+const WRITES = { default: 'send', choices: ['send', 'stream'] } as const;
 const LIMITS = { default: 'enforce', choices: ['enforce', 'report'] } as const;
 
 const NODE_ID = {

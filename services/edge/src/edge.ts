@@ -24,7 +24,7 @@ import { shareDescriptors } from './node/descriptor-shares.ts';
 import { createHealth } from './node/health.ts';
 import { createLocalPool, type FanOutPool } from './node/local-pool.ts';
 import { createShedRoute } from './node/shed.ts';
-import { availableCall } from './outbound/socket-send.ts';
+import { availableMode } from './outbound/socket-send.ts';
 import { addDescriptions } from './telemetry/debug-index.ts';
 import { createNodeEvents } from './telemetry/events.ts';
 import { registerLoopGauges, registerNodeGauges } from './telemetry/gauges.ts';
@@ -45,7 +45,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   const metrics = createMetrics();
   const events = createNodeEvents(logger, metrics);
   for (const variable of asked.unknownVariables) events.unknownVariable(variable);
-  const writes = availableCall(asked.writes, events.sendUnavailable);
+  const writes = availableMode(asked.writes, events.sendUnavailable);
   const descriptors = shareDescriptors(asked, events);
   const config: EdgeConfig = {
     ...asked,

@@ -29,9 +29,10 @@ import { FlushScheduler } from '../outbound/flush-scheduler.ts';
 import { FrameWriter } from '../outbound/frame-writer.ts';
 import {
   descriptorOf,
-  directWriteBy,
+  loadSend,
   NO_DESCRIPTOR,
-  type WriteCall,
+  sendNothing,
+  type WriteMode,
 } from '../outbound/socket-send.ts';
 import { oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
 import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './attended-time.ts';
@@ -65,7 +66,7 @@ export interface FanOutSettings extends SessionLimits {
   /** What clients may speak; the first one is spoken where a client asks for none. */
   readonly formats: readonly [WireFormat, ...WireFormat[]];
   /** How frames go to the kernel. */
-  readonly writes: WriteCall;
+  readonly writes: WriteMode;
   /** Whether what goes there before the client has read it is to be bounded; see `needsSendWindow`. */
   readonly isWindowed: boolean;
   /** The parts of `welcome` that are the same for every client. */
@@ -131,8 +132,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
     connect: (listener: FeedListener) => Feed,
   ) {
     this.#settings = settings;
-    const writeDirectly = directWriteBy(settings.writes);
-    this.#writers = settings.formats.map((format) => new FrameWriter(format, writeDirectly));
+    const send = settings.writes === 'send' ? loadSend() : sendNothing;
+    this.#writers = settings.formats.map((format) => new FrameWriter(format, send));
     this.#log = new PublicationLog(settings.logBytes);
     this.#queues = new SendQueues(settings.outbox);
     this.#events = events;

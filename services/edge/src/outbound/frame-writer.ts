@@ -1,7 +1,7 @@
 import type { Outbox } from '@tradewind/fanout';
 import { FrameBuffer } from './frame-buffer.ts';
 import type { SendWindow } from './send-window.ts';
-import { type DirectWrite, NO_DESCRIPTOR, writeAsFile } from './socket-send.ts';
+import { type DirectSend, NO_DESCRIPTOR, sendNothing } from './socket-send.ts';
 import type { WireFormat } from './wire-format.ts';
 
 /** The part of a socket that writing needs. `net.Socket` is one. */
@@ -47,24 +47,24 @@ const BUFFERS_PER_FLUSH = 8;
  * sound as long as the connection is open (nothing may follow a close frame), permessage-deflate was not negotiated, and nothing
  * else of ours is sent through `ws`.
  *
- * The same buffers serve all clients: when a write leaves nothing behind, the kernel has its bytes.
- * When it does leave something, that socket gets a copy of the rest and no more. Only of what went through a stream
- * that held nothing is it not known what the kernel took: the stream keeps the buffer, and a new one takes its place.
+ * The same buffers serve all clients. When a write leaves nothing behind, the kernel has its bytes. When it leaves something, the
+ * socket gets a copy of the rest and no more. Only after a write through a stream that held nothing nobody knows what the
+ * kernel took: then the stream keeps the buffer, and a new one takes its place.
  */
 export class FrameWriter {
   /** How many bytes were handed to all sockets so far, frame headers included, and broken sockets too. */
   bytesOut = 0;
-  readonly #writeDirectly: DirectWrite;
+  readonly #send: DirectSend;
   /** The format of the clients that it writes to. */
   readonly format: WireFormat;
   readonly #large: BufferRow;
   readonly #small: BufferRow;
 
   /**
-   * @param writeDirectly for writes with a descriptor.
+   * @param send for writes with a descriptor.
    */
-  constructor(format: WireFormat, writeDirectly: DirectWrite = writeAsFile) {
-    this.#writeDirectly = writeDirectly;
+  constructor(format: WireFormat, send: DirectSend = sendNothing) {
+    this.#send = send;
     this.format = format;
     this.#large = new BufferRow(WRITE_BYTES, format);
     this.#small = new BufferRow(SMALL_WRITE_BYTES, format);
@@ -73,12 +73,12 @@ export class FrameWriter {
   /**
    * Writes until the outbox is empty or the socket is blocked.
    *
-   * @param cautious whether the socket's last write was left behind.
-   * @param unblocked called once for a write that blocked the socket, later, when the kernel has it. No
-   *   other write has a callback, which would cost it an allocation and a turn of the tick queue.
-   * @param descriptor the socket's; with it the kernel gets its bytes past the stream, and the stream only what
-   *   the kernel does not take.
-   * @param window of what may be written before the client has read it; `unblocked` is called too when it has shut.
+   * @param cautious whether the socket's last write left something behind.
+   * @param unblocked is called once after a write that blocked the socket, when the kernel has all of it. No other write has a
+   *   callback, which would cost it an allocation and a turn of the tick queue.
+   * @param descriptor of the socket. With it the bytes go to the kernel past the stream, and the stream gets only what the kernel
+   *   does not take.
+   * @param window bounds what is written before the client has read it. `unblocked` is also called when it has shut.
    */
   write(
     outbox: Outbox,
@@ -96,7 +96,7 @@ export class FrameWriter {
       const length = buffer.fill(outbox);
       this.bytesOut += length;
       const isDirect = descriptor !== NO_DESCRIPTOR && sink.writableLength === 0 && sink.writable;
-      const taken = isDirect ? this.#writeDirectly(descriptor, buffer.bytes, length) : 0;
+      const taken = isDirect ? this.#send(descriptor, buffer.bytes, length) : 0;
       const isLeft = taken < length && this.#leave(sink, row, i, taken, length, isDirect);
       const isShut = window?.wrote(length) === true;
       if (!isLeft && !isShut) continue;

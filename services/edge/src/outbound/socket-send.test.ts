@@ -1,9 +1,13 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { writeSync } from 'node:fs';
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Outbox, PublicationLog, SendQueues } from '@tradewind/fanout';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { until } from '../clients/testing/deadline.ts';
@@ -11,15 +15,16 @@ import { LIMITS } from '../clients/testing/test-connection.ts';
 import { type ByteSink, FrameWriter } from './frame-writer.ts';
 import { JSON_FRAMES } from './json-frames.ts';
 import {
-  availableCall,
-  type DirectWrite,
+  availableMode,
+  type DirectSend,
   descriptorOf,
-  directWriteBy,
+  loadSend,
   NO_DESCRIPTOR,
-  writeAsFile,
+  sendNothing,
 } from './socket-send.ts';
 import { FrameDecoder } from './testing/frame-decoder.ts';
 
+const TRY = fileURLToPath(new URL('./testing/available-mode.ts', import.meta.url));
 const PATIENT = { graceMs: 60_000, maxLagMs: 60_000 };
 
 let server: Server;
@@ -46,18 +51,16 @@ describe('descriptorOf', () => {
   });
 });
 
-/** The calls that this machine has. */
-const CALLS = [...new Set(['write', availableCall('send', () => undefined)] as const)];
+const HAS_SEND = availableMode('send', () => undefined) === 'send';
+const send: DirectSend = HAS_SEND ? loadSend() : sendNothing;
 
-describe.each(CALLS)('directWriteBy: %s', (call) => {
-  const write = directWriteBy(call);
-
+describe.runIf(HAS_SEND)('loadSend', () => {
   it('says how many bytes the kernel took, down to none', async () => {
     const { socket, peer } = await pair();
     peer.pause();
     const bytes = Buffer.alloc(1024 * 1024);
     const taken: number[] = [];
-    while (taken.at(-1) !== 0) taken.push(write(descriptorOf(socket), bytes, bytes.length));
+    while (taken.at(-1) !== 0) taken.push(send(descriptorOf(socket), bytes, bytes.length));
     expect(taken.length).toBeGreaterThan(1);
     const total = taken.reduce((sum, some) => sum + some, 0);
     let received = 0;
@@ -68,30 +71,28 @@ describe.each(CALLS)('directWriteBy: %s', (call) => {
     await until(() => received === total, 'all that was taken');
   });
 
-  it('takes nothing for a connection that the peer has reset', async () => {
+  it('sends nothing on a connection that the peer has reset', async () => {
     const { socket, peer } = await pair();
     const descriptor = descriptorOf(socket);
     peer.resetAndDestroy();
     const bytes = Buffer.alloc(10);
-    await until(() => write(descriptor, bytes, 10) === 0, 'the reset');
+    await until(() => send(descriptor, bytes, 10) === 0, 'the reset');
     expect(socket.destroyed, 'it is the stream that finds it out').toBe(false);
   });
 
   it('reads no more than there is', async () => {
     const { socket } = await pair();
     for (const length of [11, -1, Number.NaN]) {
-      expect(() => write(descriptorOf(socket), Buffer.alloc(10), length)).toThrow(RangeError);
+      expect(() => send(descriptorOf(socket), Buffer.alloc(10), length)).toThrow(RangeError);
     }
   });
-});
 
-describe('send', () => {
-  it.runIf(CALLS.includes('send'))('reaches no file, which write does', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'direct-write-'));
+  it('reaches no file, which a write does', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'socket-send-'));
     try {
       await using file = await open(join(folder, 'file'), 'w');
-      expect(directWriteBy('send')(file.fd, Buffer.from('frames'), 6)).toBe(0);
-      expect(writeAsFile(file.fd, Buffer.from('control'), 7)).toBe(7);
+      expect(send(file.fd, Buffer.from('frames'), 6)).toBe(0);
+      expect(writeSync(file.fd, Buffer.from('control'))).toBe(7);
       expect(await readFile(join(folder, 'file'), 'utf8')).toBe('control');
     } finally {
       await rm(folder, { recursive: true });
@@ -99,21 +100,49 @@ describe('send', () => {
   });
 });
 
-describe('availableCall', () => {
-  it.each(['write', 'stream'] as const)('is %s without a look at anything else', (asked) => {
-    const failed = vi.fn();
-    expect(availableCall(asked, failed)).toBe(asked);
-    expect(failed).not.toHaveBeenCalled();
+describe('loadSend where there is none', () => {
+  it('says that it is for Linux, since flags are different elsewhere', () => {
+    expect(() => loadSend('darwin')).toThrow('Linux only; this is darwin');
+  });
+
+  it('says why koffi does not load', () => {
+    const broken = () => {
+      throw new Error('no native code');
+    };
+    expect(() => loadSend('linux', broken)).toThrow('no native code');
   });
 });
 
-describe.each(CALLS)('FrameWriter with a descriptor: %s', (call) => {
-  const writeDirectly = directWriteBy(call);
+describe('availableMode', () => {
+  it('is stream without a look at anything else', () => {
+    const failed = vi.fn();
+    expect(availableMode('stream', failed)).toBe('stream');
+    expect(failed).not.toHaveBeenCalled();
+  });
 
+  it.runIf(process.platform === 'linux')(
+    'is stream where native code may not be loaded, and says why',
+    async () => {
+      expect(await availableIn(['--no-addons'])).toMatchObject({
+        mode: 'stream',
+        why: expect.stringMatching(/koffi|addons?/i),
+      });
+    },
+  );
+
+  it.runIf(process.platform === 'linux' && process.arch === 'x64')(
+    'is send where it may',
+    async () => {
+      expect(await availableIn([])).toEqual({ mode: 'send' });
+    },
+  );
+});
+
+describe.runIf(HAS_SEND)('FrameWriter with a descriptor', () => {
   it('gives the stream nothing that the kernel takes', async () => {
     const { socket, peer } = await pair();
     const received = receive(peer);
-    const { outbox, write } = writerTo(socket, writeDirectly);
+    const { outbox, write } = writerTo(socket);
     const written = watchWrites(socket);
     for (let i = 1; i <= 300; i += 1) offer(outbox, 'x'.repeat(1_000));
     write();
@@ -125,7 +154,7 @@ describe.each(CALLS)('FrameWriter with a descriptor: %s', (call) => {
   it('leaves what the kernel does not take to the stream, in order and once', async () => {
     const { socket, peer } = await pair();
     peer.pause();
-    const { outbox, write, unblocked } = writerTo(socket, writeDirectly);
+    const { outbox, write, unblocked } = writerTo(socket);
     const written = watchWrites(socket);
     let offered = 0;
     const offerMore = () => {
@@ -150,7 +179,7 @@ describe.each(CALLS)('FrameWriter with a descriptor: %s', (call) => {
     const earlier = Buffer.from(`\x81\x7e\xff\xff${'-'.repeat(65_535)}`, 'latin1');
     const frames = 200;
     for (let i = 0; i < frames; i += 1) socket.write(earlier);
-    const { outbox, write } = writerTo(socket, writeDirectly);
+    const { outbox, write } = writerTo(socket);
     let behind = 0;
     peer.on('data', () => {
       if (socket.writableLength === 0) return;
@@ -170,7 +199,7 @@ describe.each(CALLS)('FrameWriter with a descriptor: %s', (call) => {
   it('reaches nobody once its socket is destroyed, whoever has the descriptor by then', async () => {
     const first = await pair();
     const descriptor = descriptorOf(first.socket);
-    const { outbox, write } = writerTo(first.socket, writeDirectly);
+    const { outbox, write } = writerTo(first.socket);
     first.socket.on('error', () => {});
     first.socket.destroy();
     await once(first.socket, 'close');
@@ -178,23 +207,29 @@ describe.each(CALLS)('FrameWriter with a descriptor: %s', (call) => {
     const received = receive(next.peer);
     offer(outbox, 'secret');
     write();
-    writeDirectly(descriptor, Buffer.from('\x81\x07control', 'latin1'), 9);
+    send(descriptor, Buffer.from('\x81\x07control', 'latin1'), 9);
     await until(() => received.count() > 0, 'what is written to the descriptor unguarded');
     expect(received.texts()).toEqual(['control']);
   });
 
   it('lets the stream tell that the connection is broken', async () => {
     const { socket, peer } = await pair();
-    const { outbox, write } = writerTo(socket, writeDirectly);
+    const { outbox, write } = writerTo(socket);
     const error = once(socket, 'error');
     peer.resetAndDestroy();
-    await until(() => writeDirectly(descriptorOf(socket), Buffer.alloc(1), 1) === 0, 'the reset');
+    await until(() => send(descriptorOf(socket), Buffer.alloc(1), 1) === 0, 'the reset');
     offer(outbox, 'x');
     write();
     await error;
     expect(socket.destroyed).toBe(true);
   });
 });
+
+/** What an edge that is asked to send does in a process of its own with these flags. */
+async function availableIn(flags: readonly string[]): Promise<unknown> {
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, TRY], { env: {} });
+  return JSON.parse(stdout);
+}
 
 /** Both ends of a connection; the server's neither reads nor is read by anyone else. */
 async function pair(): Promise<{ socket: Socket; peer: Socket }> {
@@ -217,8 +252,8 @@ async function pairWith(descriptor: number): Promise<{ socket: Socket; peer: Soc
   throw new Error(`nobody got descriptor ${descriptor}`);
 }
 
-function writerTo(socket: Socket, writeDirectly: DirectWrite) {
-  const writer = new FrameWriter(JSON_FRAMES, writeDirectly);
+function writerTo(socket: Socket) {
+  const writer = new FrameWriter(JSON_FRAMES, send);
   const outbox = new Outbox(new SendQueues(LIMITS), PATIENT, new PublicationLog(0));
   const { promise: unblocked, resolve } = Promise.withResolvers<void>();
   const descriptor = descriptorOf(socket);

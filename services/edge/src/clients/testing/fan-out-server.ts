@@ -126,7 +126,7 @@ export const DEFAULTS: FanOutSettings = {
   flushMs: 0,
   roundSpacing: 2,
   formats: [JSON_FRAMES],
-  writes: 'write',
+  writes: 'stream',
   isWindowed: false,
   welcome: {
     node: 'edge-under-test',
