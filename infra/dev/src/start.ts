@@ -10,18 +10,18 @@ const REDRAW_MS = 500;
 /** How often a line is printed where there is no terminal, in ms. */
 const LINE_MS = 5_000;
 
-/** Within this time a second signal is an echo of the first, which npm passes on too, in ms. */
+/** How long a second signal counts as an echo of the first, which npm forwards as well, in ms. */
 const ECHO_MS = 1_000;
 
-/** What a shell calls an end by Ctrl-C. */
+/** The exit code that shells use for Ctrl-C. */
 const INTERRUPTED = 130;
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
 /**
- * Aborts at the first Ctrl-C, SIGTERM or end of the process that started us. A later one ends
- * everything at once: children are killed when we are gone.
+ * Aborts at the first Ctrl-C or SIGTERM, or when the process that started this one ends. A second one ends everything at once:
+ * children are killed when this process is gone.
  */
 function watchForInterrupt(): AbortSignal {
   const interrupt = new AbortController();
@@ -79,7 +79,7 @@ async function watch(demo: Demo, interrupt: AbortSignal): Promise<number> {
   return 0;
 }
 
-/** Runs for a while and prints how it went. */
+/** Runs for `--seconds` and prints the summary. */
 async function measure(
   demo: Demo,
   seconds: NonNullable<StartSettings['seconds']>,

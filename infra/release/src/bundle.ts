@@ -17,14 +17,13 @@ export interface Bundle {
 }
 
 /**
- * Native helpers of `ws`, which it tries to load when they are there. Node 24 does what one of them
- * did, and the other only masks what clients send.
+ * Optional native helpers of `ws`. Node 24 does the work of one of them, and the other only unmasks what clients send.
  */
 const LEFT_OUT = ['bufferutil', 'utf-8-validate'];
 const DEFINITIONS = {
   'process.env.WS_NO_BUFFER_UTIL': '"1"',
   'process.env.WS_NO_UTF_8_VALIDATE': '"1"',
-  // Some packages are CommonJS and ask where they lie; the bundle is a module.
+  // Some packages are CommonJS and read their own path; the bundle is an ECMAScript module.
   __dirname: 'import.meta.dirname',
 };
 
@@ -72,7 +71,7 @@ export async function bundleService(root: string, service: ReleasedService): Pro
   }
 }
 
-/** Lets modules find the threads that they start under their names in `app/`, and gives them the text of their scripts. */
+/** Renames the threads that modules start to their names in `app/`, and includes the text of scripts. */
 function namedFiles(entries: readonly string[]): Plugin {
   return {
     name: 'named-files',
@@ -83,14 +82,14 @@ function namedFiles(entries: readonly string[]): Plugin {
   };
 }
 
-/** Puts the text of each script in the place where `module` reads it: a bundle lies elsewhere than its sources. */
+/** Replaces each reading of a script by its text, because a bundle lies in another folder than its sources. */
 export function includeScripts(code: string, module: URL): string {
   return code.replace(SCRIPT_FILE, (_all, path: string) =>
     JSON.stringify(readFileSync(new URL(path, module), 'utf8')),
   );
 }
 
-/** @throws Error where a file is named that is none of `entries`, or that does not lie beside the module. */
+/** @throws Error if a file is named that is not one of `entries`, or that does not lie beside the module. */
 export function nameThreadFiles(code: string, entries: readonly string[]): string {
   return code.replace(THREAD_FILE, (_all, before: string, path: string, after: string) => {
     const name = path.replace(/^\.\//, '');

@@ -9,10 +9,10 @@ import type { ReleaseVersion } from './version.ts';
 /** Where the Node that is released lies, from the workspace's root. */
 export const NODE_BINARY = 'node_modules/node/bin/node';
 
-/** Lets Node take the files beside it for modules without looking into them. */
+/** Makes Node load the files beside it as modules without reading them first. */
 const MODULE_MARKER = `${JSON.stringify({ type: 'module' })}\n`;
 
-/** All files of a service's release, `manifest.json` last: it tells the checksums of the others. */
+/** Returns all files of a service's release; `manifest.json` is the last, because it has the checksums of the others. */
 export async function collectFiles(options: {
   readonly root: string;
   readonly service: ReleasedService;

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import type { NativePackage, ReleasedService } from './services.ts';
 import type { TarballFile } from './tarball.ts';
 
-/** What a service is released with besides its bundle. */
+/** The parts of a service's release besides its bundle. */
 export interface NativeParts {
   /** In `app/node_modules`, where the bundle finds them. */
   readonly files: readonly TarballFile[];
@@ -42,7 +42,7 @@ export async function readNativePackages(
   return { files, modules, licences };
 }
 
-/** pnpm puts what a package depends on beside it. */
+/** pnpm installs the dependencies of a package beside it. */
 async function folderOf(
   root: string,
   service: ReleasedService,

@@ -13,7 +13,7 @@ const LICENSE_FILE = /^(licen[cs]e|copying|notice)(\.|$)/i;
 const RULE = `\n${'-'.repeat(80)}\n\n`;
 
 /**
- * The licences of everything in a release that is not ours, as they ask to be passed on.
+ * Returns the licences of everything in a release that is not ours, as those licences require.
  *
  * @param modules absolute paths of the bundled modules.
  * @param nodeVersion the released Node, e.g. `v24.21.0`.

@@ -37,10 +37,9 @@ interface SourceFile {
 }
 
 /**
- * Whether all packages under `root` keep to the house's import directions. Returns one line per
- * breach, empty when there is none: an undeclared dependency, a dependency that the house does
- * not allow, a way into another package's inside, a way from one room into another that the house does not have, Node in a
- * package without it, and a service's `main.ts` that is too long.
+ * Checks the import rules of all packages under `root`. Returns one line for each fault: an undeclared dependency, a
+ * dependency that the house does not allow, an import of another package's inside, an import between rooms that the
+ * rules do not have, Node in a package that must run without it, and a service's `main.ts` that is too long.
  */
 export async function findImportFaults(root: string): Promise<string[]> {
   const faults: string[] = [];
@@ -128,7 +127,7 @@ function roomOf(base: string, path: string): string {
     .replace(/\.ts$/, '');
 }
 
-/** Every module that a source names in a static or dynamic import or a re-export. */
+/** Returns every module that a source names in a static or dynamic import or a re-export. */
 export function importedSpecifiers(source: string): string[] {
   const statements = source.matchAll(/^(?:import|export)\b(?:[^'"`;]*?\bfrom)?\s*'([^']+)'/gm);
   const calls = source.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g);

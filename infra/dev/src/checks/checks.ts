@@ -4,17 +4,17 @@ import { runTool } from '../processes/run-tool.ts';
 import { WORKSPACE_ROOT } from '../processes/service-process.ts';
 import { findImportFaults } from './check-imports.ts';
 
-/** What one check found. */
+/** The result of one check. */
 export interface CheckResult {
   readonly name: string;
   readonly passed: boolean;
-  /** What to show when it did not pass. */
+  /** The text to show if the check failed. */
   readonly output: string;
-  /** Why it was not made; then it counts as passed. */
+  /** Why the check was skipped; it then counts as passed. */
   readonly skipped?: string;
 }
 
-/** Runs what needs no test and no Redis, all at once: seconds, and nothing is changed. */
+/** Runs every check that needs neither a test nor Redis, side by side. It takes seconds and changes nothing. */
 export async function runChecks(): Promise<CheckResult[]> {
   return await Promise.all([
     toolCheck('lint and format', 'biome', ['check', '--colors=off', '.']),
@@ -48,7 +48,7 @@ async function ruleCheck(): Promise<CheckResult> {
   return { name, passed: output === '', output };
 }
 
-/** Prints one line a check, and what failed in full. Returns how many failed. */
+/** Prints one line a check, and the full text of each that failed. Returns how many failed. */
 export function printChecks(results: readonly CheckResult[]): number {
   for (const { name, passed, output, skipped } of results) {
     if (!passed) console.log(output.trimEnd());

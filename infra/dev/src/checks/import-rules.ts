@@ -1,9 +1,9 @@
-/** What one package of the workspace may depend on. */
+/** The dependencies that one package of the workspace may have. */
 export type AllowedDependencies = readonly string[] | 'anything';
 
 /**
- * The house's import directions: for each package, everything that it may name in `dependencies`.
- * A package that is not listed may not exist; a new one needs a decision record (docs/adr).
+ * The import directions of the house: for each package, the dependencies that it may declare. A package that is not listed
+ * must not exist; a new one needs a decision record (docs/adr).
  */
 export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>> = {
   '@tradewind/protocol': [],
@@ -28,19 +28,19 @@ export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>>
   '@tradewind/bench': 'anything',
 };
 
-/** Packages that must run in a browser or touch no I/O: outside their tests, no module of Node. */
+/** Packages that must run in a browser or do no I/O: outside of tests they must not import a module of Node. */
 export const WITHOUT_NODE: readonly string[] = ['@tradewind/protocol', '@tradewind/fanout'];
 
 /** The root's development tools that tests may import without naming them again. */
 export const TEST_TOOLS: readonly string[] = ['vitest', 'fast-check'];
 
 /**
- * What stands here the tests of every package and the benchmarks may import, by a path: what judges a part of the
- * system by itself also judges the whole.
+ * The folder that the tests of every package and the benchmarks may import by a path, because the same tools judge a part of
+ * the system and the whole.
  */
 export const TEST_SUPPORT = 'test/support';
 
-/** What the tests across processes may import of the benchmarks, by a path: the load that they put on a tier. */
+/** The folder of the benchmarks that tests across processes may import by a path: it puts load on a tier. */
 export const BENCH_LOAD = 'bench/load';
 
 /** For each room (a folder, or a file beside the rooms without its ending), the rooms of its package that it may import. */
@@ -111,5 +111,5 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
   },
 };
 
-/** A service's `main.ts` has fewer lines than this: it reads config, starts and stops. */
+/** A service's `main.ts` must have fewer lines than this: it only reads config, starts and stops. */
 export const MAIN_LINES_BELOW = 25;

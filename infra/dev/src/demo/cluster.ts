@@ -5,10 +5,10 @@ import type { StartSettings } from './settings.ts';
 /** How long a service may take from listening to being ready, in ms: a Redis that is far away needs some round trips. */
 const READY_DEADLINE_MS = 20_000;
 
-/** How often it is asked whether it is, in ms. */
+/** The interval at which a service's readiness is checked, in ms. */
 const READY_INTERVAL_MS = 50;
 
-/** A drain as short as edges allow: nobody waits for a development machine's clients to move. */
+/** The shortest drain that edges allow, because no client of a development machine must move. */
 const SHORT_DRAIN = { DRAIN_SECONDS: '3', DRAIN_ACCEPT_SECONDS: '0' };
 
 export interface Edge {
@@ -21,13 +21,13 @@ export interface Edge {
 export interface Cluster extends AsyncDisposable {
   readonly ingest: ServiceProcess;
   readonly edges: readonly Edge[];
-  /** Rejects when one of its processes ends that was not told to; never resolves. */
+  /** Rejects if one of its processes ends unasked; never resolves. */
   readonly failed: Promise<never>;
 }
 
 /**
- * Starts ingest and two edges over one Redis, and resolves when all are ready. Rejects, with nothing left running, if
- * one does not get that far.
+ * Starts ingest and two edges over one Redis, and resolves when all are ready. If one does not become ready, it ends all of
+ * them and rejects.
  */
 export async function startCluster(
   ports: StartSettings['ports'],
@@ -93,7 +93,7 @@ async function untilReady(service: ServiceProcess): Promise<void> {
   );
 }
 
-/** Like `Promise.all`, but rejects only when all have settled: what has started can be ended then. */
+/** Like `Promise.all`, but rejects only after all have settled, so that the caller can end what has started. */
 async function allOrThrow<const T extends readonly unknown[]>(
   promises: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {

@@ -1,15 +1,15 @@
 import type { LedgerEntry, TradeLedger } from './trade-ledger.ts';
 
-/** Indexes remembered as missing in one channel; more than that are only counted. */
+/** The most missing indexes that are remembered of one channel; further ones are only counted. */
 const MAX_HOLES = 10_000;
 
-/** What one subscriber should have received on its channels, and did. */
+/** Counts of what one subscriber should have received on its channels, and of what it received. */
 export interface DeliveryCounts {
   readonly delivered: number;
   /** Delivered after a later one of the same channel. */
   readonly outOfOrder: number;
   readonly duplicates: number;
-  /** Passed over by a later one and not delivered since. */
+  /** Skipped by a later one and not delivered since. */
   readonly missing: number;
 }
 
@@ -20,7 +20,7 @@ interface ChannelState {
   uncountedHoles: number;
 }
 
-/** Compares what one subscriber receives with the ledger, channel by channel, as it comes. */
+/** Compares the deliveries of one subscriber with the ledger, channel by channel, as they arrive. */
 export class DeliveryCheck {
   readonly #ledger: TradeLedger;
   readonly #channels = new Map<string, ChannelState>();
@@ -28,7 +28,7 @@ export class DeliveryCheck {
   #outOfOrder = 0;
   #duplicates = 0;
 
-  /** Everything that `ledger` notes on `channels` from now on must arrive exactly once, in order. */
+  /** Everything that `ledger` records on `channels` from now on must arrive exactly once and in order. */
   constructor(ledger: TradeLedger, channels: readonly string[]) {
     this.#ledger = ledger;
     for (const channel of channels) {
@@ -37,7 +37,7 @@ export class DeliveryCheck {
     }
   }
 
-  /** Notes a delivery. */
+  /** Records a delivery. */
   take(channel: string, { index }: LedgerEntry): void {
     const state = this.#channels.get(channel);
     if (!state) return;
@@ -67,7 +67,7 @@ export class DeliveryCheck {
     };
   }
 
-  /** How many at the end of the channels have not come, and were not refused: on their way, or lost. */
+  /** How many trades at the end of the channels have not arrived and were not refused: in flight, or lost. */
   pending(): number {
     let pending = 0;
     for (const [channel, { expected }] of this.#channels) {

@@ -10,10 +10,10 @@ const READY_DEADLINE_MS = 10_000;
 /** Pause before a lost connection is opened again, in ms. */
 const RECONNECT_MS = 1_000;
 
-/** Pause before a subscription that the edge could not take just then is asked for again, in ms. */
+/** The wait before a subscription that the edge refused for now is requested again, in ms. */
 const RESUBSCRIBE_MS = 250;
 
-/** The code of a rejection that says nothing about the request: the edge's link to Redis is not up (yet). */
+/** The code of a rejection that does not depend on the request: the edge's link to Redis is not up (yet). */
 const NOT_NOW = 'unavailable';
 
 /** The edge to connect to. */
@@ -24,21 +24,21 @@ export interface SubscriberOptions {
   readonly edge: EdgeAddress;
   readonly channels: readonly string[];
   readonly ledger: TradeLedger;
-  /** Records how long publications took; shared by the subscribers of an edge. */
+  /** Records the latency of publications; shared by the subscribers of an edge. */
   readonly latency: Latency;
   /** Called for every publication on a channel with a price, whoever published it. */
   readonly onPrice: (channel: string, price: string) => void;
 }
 
-/** What one subscriber has seen. */
+/** The counts of one subscriber. */
 export interface SubscriberCounts extends DeliveryCounts {
-  /** Publications that did not carry the number after the one before them. */
+  /** Publications whose `seq` does not follow the one before. */
   readonly sequenceBreaks: number;
   /** Times that the connection was lost. */
   readonly connectionsLost: number;
 }
 
-/** What is read of a frame of the edge; everything else in it is ignored. */
+/** The fields of a server frame that are read; all others are ignored. */
 interface Frame {
   readonly type?: string;
   readonly done?: boolean;
@@ -50,8 +50,8 @@ interface Frame {
 }
 
 /**
- * A client that subscribes to some channels, as a bot would, and checks what it receives against
- * the ledger. When its connection is lost it comes back, and what it missed shows as missing.
+ * A client that subscribes to some channels, as a bot would, and compares what it receives with the ledger. It reconnects
+ * after a lost connection, and what it missed counts as missing.
  */
 export class DemoSubscriber {
   readonly name: string;
@@ -76,8 +76,8 @@ export class DemoSubscriber {
   }
 
   /**
-   * Connects and resolves when all channels are confirmed; what is published from then on has to
-   * arrive. Asks again for what the edge cannot take just now. Rejects when the edge refuses, or takes longer than 10 s.
+   * Connects and resolves when all channels are confirmed; everything that is published from then on must arrive. Repeats
+   * what the edge refuses for now. Rejects if the edge refuses for good, or takes longer than 10 s.
    */
   static async start(options: SubscriberOptions): Promise<DemoSubscriber> {
     const subscriber = new DemoSubscriber(options);
@@ -106,7 +106,7 @@ export class DemoSubscriber {
     };
   }
 
-  /** How many trades it has not received yet, or never will. */
+  /** How many trades it has not received. */
   pending(): number {
     return this.#check.pending();
   }
@@ -157,7 +157,7 @@ export class DemoSubscriber {
     if (frame.type !== 'subscribed') return;
     const rejected = frame.rejected?.find(({ code }) => code !== NOT_NOW) ?? frame.rejected?.[0];
     if (rejected?.code === NOT_NOW) {
-      // What it holds by now is answered again and changes nothing.
+      // A channel that it already holds is answered again, and nothing changes.
       clearTimeout(this.#resubscribe);
       this.#resubscribe = setTimeout(() => this.#subscribe(socket), RESUBSCRIBE_MS);
     } else if (rejected) {

@@ -16,10 +16,10 @@ import type { TradeSource } from './trade-source.ts';
 /** How long the last trades may take to arrive after the feed has ended, in ms. */
 const SETTLE_DEADLINE_MS = 5_000;
 
-/** How often is looked whether they have, in ms. */
+/** The interval at which their arrival is checked, in ms. */
 const SETTLE_INTERVAL_MS = 20;
 
-/** Everything that a view shows, at one moment. */
+/** Everything that a view shows at one moment. */
 export interface DemoState {
   readonly redis: Pick<BroughtRedis, 'url' | 'origin' | 'cli'>;
   readonly trades: string;
@@ -33,22 +33,22 @@ export interface DemoState {
   readonly outOfOrder: number;
   readonly duplicates: number;
   readonly missing: number;
-  /** What is wrong right now, if anything is. */
+  /** The faults of this moment; empty if there is none. */
   readonly problem: string | undefined;
 }
 
-/** A small Tradewind with trades running through it: what `npm start` shows. */
+/** A small tier through which trades flow: `npm start` shows it. */
 export interface Demo extends AsyncDisposable {
   state(): DemoState;
-  /** Resolves when the feed has given its last trade; rejects when a process ends by itself. */
+  /** Resolves after the feed's last trade; rejects if a process ends unasked. */
   readonly ended: Promise<void>;
-  /** Ends the feed, waits for what is on its way, and sums up. To be called once. */
+  /** Ends the feed, waits for trades in flight, and sums up. Must be called once only. */
   finish(failure: string | undefined): Promise<Summary>;
 }
 
 /**
- * Starts Redis, ingest, two edges and three subscribers on each, and feeds them trades. Rejects,
- * with nothing left running, when something is in the way.
+ * Starts Redis, ingest, two edges and three subscribers on each, and feeds them trades. If a part cannot be started, it ends
+ * all of them and rejects.
  */
 export async function startDemo(settings: StartSettings, report: Report): Promise<Demo> {
   await mustHaveFreePorts(settings.ports);
@@ -144,7 +144,7 @@ async function openSource({ replay }: StartSettings): Promise<TradeSource> {
   return replay ? await recordedTrades(replay.file, replay.speed) : syntheticTrades();
 }
 
-/** Out of all symbols, those that a subscriber chooses. */
+/** Returns the symbols that a subscriber subscribes to. */
 type Choice = (symbols: readonly string[]) => readonly string[];
 
 const CHOICES: Readonly<Record<string, Choice>> = {

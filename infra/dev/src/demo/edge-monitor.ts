@@ -3,7 +3,7 @@ import type { Edge } from './cluster.ts';
 /** How often an edge's metrics are read, in ms. */
 const INTERVAL_MS = 1_000;
 
-/** What an edge says of itself; undefined for what it has not said yet, or says no more. */
+/** Figures of an edge; undefined for each that the edge does not report. */
 export interface EdgeReading {
   readonly clients: number | undefined;
   readonly channels: number | undefined;

@@ -13,9 +13,9 @@ interface RecordedTrade extends Trade {
 }
 
 /**
- * Trades out of a file, one JSON object a line with at least `symbol`, `id`, `ts` and `price`, in
- * the order and at the pace of the file, `speed` times as fast. The file is read twice, first for
- * its symbols, and never held as a whole. Rejects when it cannot be read or a line is no trade.
+ * Reads trades from a file: one JSON object a line with at least `symbol`, `id`, `ts` and `price`. They have the order of
+ * the file, and its pace times `speed`. The file is read twice, first for its symbols, and never held as a whole. Rejects
+ * if the file cannot be read or a line is no trade.
  */
 export async function recordedTrades(file: string, speed: number): Promise<TradeSource> {
   const symbols = await symbolsOf(file);

@@ -7,7 +7,7 @@ const HOME = `${ESCAPE}H`;
 const CLEAR_LINE_END = `${ESCAPE}K`;
 const CLEAR_BELOW = `${ESCAPE}J`;
 
-/** The terminal's second screen, which leaves what stood there before as it was. */
+/** The terminal's alternate screen, which keeps the text that was there before. */
 export class Screen implements Disposable {
   readonly #terminal: WriteStream;
 
@@ -16,7 +16,7 @@ export class Screen implements Disposable {
     terminal.write(ENTER);
   }
 
-  /** Replaces what is shown, without flicker; lines that do not fit are left out. */
+  /** Replaces the text without flicker; lines that do not fit are left out. */
   draw(lines: readonly string[]): void {
     const { rows, columns } = this.#terminal;
     const fitting = lines

@@ -13,7 +13,7 @@ Ports are set by START_EDGE_1_PORT (8080), START_EDGE_1_ADMIN_PORT (9080), START
 the Redis to use by REDIS_URL.
 `;
 
-/** The settings by which ports are moved, and where each stands without. */
+/** The variables that set ports, and the default of each. */
 const DEFAULT_PORTS = {
   START_EDGE_1_PORT: 8080,
   START_EDGE_1_ADMIN_PORT: 9080,
@@ -40,7 +40,7 @@ export interface StartSettings {
   readonly ports: Readonly<Record<PortSetting, number>>;
 }
 
-/** A mistake of whoever typed the command; its message is all that needs to be shown. */
+/** A mistake in the command line. Only its message must be shown. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -60,7 +60,7 @@ export function readStartSettings(
       replay === undefined
         ? undefined
         : {
-            // npm runs its scripts in the root; INIT_CWD is where the person stands.
+            // npm runs its scripts in the root; INIT_CWD is the folder of the person who called it.
             file: resolve(env.INIT_CWD ?? '.', replay),
             speed: positive('--speed', speed ?? '1', MAX_SPEED, mistakes),
           },
@@ -70,7 +70,7 @@ export function readStartSettings(
   return settings;
 }
 
-/** What of a command line can be read; what cannot be is told as a mistake. */
+/** Parses a command line; every mistake is reported. */
 interface Arguments {
   readonly seconds?: string;
   readonly replay?: string;

@@ -11,13 +11,13 @@ export interface SubscriberSummary extends SubscriberCounts {
 export interface Summary {
   /** Whether every subscriber received every trade of its channels once and in order. */
   readonly ok: boolean;
-  /** What is wrong, in words; empty when `ok`. */
+  /** The faults, in words; empty if `ok`. */
   readonly problems: readonly string[];
   readonly trades: string;
   readonly redis: string;
   /** How long trades were published, in s. */
   readonly seconds: number;
-  /** Trades that ingest said are published. */
+  /** Trades that ingest acknowledged. */
   readonly published: number;
   /** Trades that ingest refused. */
   readonly refused: number;
@@ -30,7 +30,7 @@ export interface Summary {
   readonly subscribers: readonly SubscriberSummary[];
 }
 
-/** The counts of one subscriber when nothing more is awaited: what has not come is missing. */
+/** The counts of one subscriber at the end: every trade that has not arrived is missing. */
 export function subscriberSummary(subscriber: DemoSubscriber): SubscriberSummary {
   const { name, edge, channels } = subscriber;
   const counts = subscriber.counts();
@@ -43,7 +43,7 @@ export function subscriberSummary(subscriber: DemoSubscriber): SubscriberSummary
   };
 }
 
-/** Adds up and judges a run. Nothing published counts as a failure: nothing was shown then. */
+/** Sums up and judges a run. A run without a publication is a failure, because it showed nothing. */
 export function summarize(
   run: Pick<
     Summary,

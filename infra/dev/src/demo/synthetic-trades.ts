@@ -2,10 +2,10 @@ import type { Trade, TradeSource } from './trade-source.ts';
 
 interface Market {
   readonly symbol: string;
-  /** Where its price begins, in dollars: about where it stood when this was written. */
+  /** The first price, in dollars: about the price when this was written. */
   readonly price: number;
   readonly priceDecimals: number;
-  /** A middling trade, in units of the coin: a few hundred dollars. */
+  /** The size of an average trade, in units of the coin: a few hundred dollars. */
   readonly size: number;
 }
 
@@ -20,10 +20,10 @@ const MARKETS: readonly Market[] = [
 /** Trades per second and symbol. */
 const TRADES_PER_SECOND = 12;
 
-/** How far one trade moves the price at most, as a fraction of it. */
+/** The largest move of the price by one trade, as a fraction of the price. */
 const LARGEST_STEP = 0.0004;
 
-/** A stream of one market's trades: what comes next, and when it is due. */
+/** A stream of one market's trades: the next one, and when it is due. */
 interface Stream {
   readonly market: Market;
   price: number;
@@ -32,10 +32,10 @@ interface Stream {
 }
 
 /**
- * Trades that nobody made: prices walk at random, twelve trades a second and symbol, unevenly
- * spaced. Each says of itself that it is synthetic.
+ * Makes synthetic trades: random walks of prices, twelve trades a second and symbol at uneven intervals. Each trade is marked
+ * as synthetic.
  *
- * @param random numbers from 0 to below 1; a seeded source makes the trades repeatable.
+ * @param random returns numbers from 0 (inclusive) to 1 (exclusive); a seeded source makes the trades repeatable.
  */
 export function syntheticTrades(random: () => number = Math.random): TradeSource {
   const run = Math.floor(random() * 2 ** 32).toString(36);
@@ -62,7 +62,7 @@ export function syntheticTrades(random: () => number = Math.random): TradeSource
   };
 }
 
-/** From half to one and a half times the mean distance, in ms. */
+/** Returns an interval of 0.5 to 1.5 times the mean, in ms. */
 function pause(random: () => number): number {
   return (1_000 / TRADES_PER_SECOND) * (0.5 + random());
 }

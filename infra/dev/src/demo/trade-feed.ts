@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LedgerEntry, TradeLedger } from './trade-ledger.ts';
 import type { Trade, TradeSource } from './trade-source.ts';
 
-/** How often due trades are looked for, in ms: what a trade waits here at most. */
+/** The interval at which due trades are sent, in ms, which is the longest that a trade waits here. */
 const TICK_MS = 5;
 
 /** Trades in one request: ingest takes 1,000 by default. */
@@ -13,26 +13,26 @@ const MAX_BATCH = 500;
 const ANSWER_DEADLINE_MS = 10_000;
 
 export interface FeedState {
-  /** Whether the source has given its last trade. */
+  /** Whether the source has ended. */
   readonly ended: boolean;
   /** Why trades were refused lately, in ingest's words. */
   readonly lastRefusal: string | undefined;
 }
 
-/** The channel that ingest publishes a symbol's trades on. */
+/** Returns the channel on which ingest publishes a symbol's trades. */
 export function channelOf(symbol: string): string {
   return `${symbol}.trade`;
 }
 
 /**
- * Publishes what a source gives, through ingest as any backend would, one request at a time so that
- * the order is kept, and notes each trade in the ledger.
+ * Publishes the trades of a source through ingest, as any backend would, and records each in the ledger. It sends one request
+ * at a time, so that the order is kept.
  */
 export class TradeFeed {
   readonly #source: TradeSource;
   readonly #ledger: TradeLedger;
   readonly #url: string;
-  /** Its own each time: a file that is replayed again is no repetition of requests. */
+  /** New for each run, so that a file that is replayed again is published again. */
   readonly #idempotencySource = `demo-${randomUUID()}`;
   #ended = false;
   #lastRefusal: string | undefined;
@@ -48,7 +48,7 @@ export class TradeFeed {
     return { ended: this.#ended, lastRefusal: this.#lastRefusal };
   }
 
-  /** Resolves when the source has ended, or `stop` was aborted and the last request was answered. */
+  /** Resolves when the source has ended, or when `stop` was aborted and the last request was answered. */
   async run(stop: AbortSignal): Promise<void> {
     const begun = performance.now();
     while (!stop.aborted) {
@@ -72,7 +72,7 @@ export class TradeFeed {
     }
   }
 
-  /** Answers why the trade at an index was refused, or undefined for one that was published. */
+  /** Returns why the trade at an index was refused; undefined for one that was published. */
   async #post(trades: readonly Trade[]): Promise<(index: number) => string | undefined> {
     try {
       const response = await fetch(this.#url, {
@@ -94,7 +94,7 @@ export class TradeFeed {
   }
 }
 
-/** The part of the answer to `POST /v1/trades` that is read: one result a trade, in their order. */
+/** The fields of an answer to `POST /v1/trades` that are read: one result a trade, in order. */
 interface IngestAnswer {
   readonly results?: readonly IngestResult[];
 }

@@ -1,11 +1,11 @@
 /** Trades of one channel that are remembered by id: over a quarter of an hour at 12 a second. */
 const MAX_REMEMBERED = 12_000;
 
-/** A trade's place in the order in which its channel was given to ingest. */
+/** The position of a trade among those of its channel that were sent to ingest. */
 export interface LedgerEntry {
   /** From 1, without holes. */
   readonly index: number;
-  /** When it was handed over, by `performance.now()`, in ms. */
+  /** When it was sent, by `performance.now()`, in ms. */
   readonly offeredAt: number;
 }
 
@@ -17,25 +17,25 @@ interface ChannelLedger {
 }
 
 /**
- * What was given to ingest, channel by channel: the truth that deliveries are compared with. Ids
- * are forgotten after 12,000 newer ones of their channel.
+ * The trades that were sent to ingest, channel by channel. Deliveries are compared with it. It forgets an id after 12,000
+ * newer ones of its channel.
  */
 export class TradeLedger {
   readonly #channels = new Map<string, ChannelLedger>();
   #accepted = 0;
   #refused = 0;
 
-  /** How many ingest has said are published. */
+  /** How many trades ingest has acknowledged. */
   get accepted(): number {
     return this.#accepted;
   }
 
-  /** How many ingest has not accepted, or given no answer about. */
+  /** How many trades ingest has refused or not answered. */
   get refused(): number {
     return this.#refused;
   }
 
-  /** Notes a trade just before it is handed over. */
+  /** Records a trade just before it is sent. */
   offer(channel: string, id: string, now: number): LedgerEntry {
     const ledger = this.#ledgerOf(channel);
     ledger.offered += 1;
@@ -50,7 +50,7 @@ export class TradeLedger {
     return entry;
   }
 
-  /** Notes what became of an offered trade. */
+  /** Records the result of a trade that was sent. */
   settle(channel: string, entry: LedgerEntry, accepted: boolean): void {
     if (accepted) {
       this.#accepted += 1;
@@ -61,7 +61,7 @@ export class TradeLedger {
     if (refused.size < MAX_REMEMBERED) refused.add(entry.index);
   }
 
-  /** The entry of a trade; undefined for somebody else's and for long forgotten ones. */
+  /** Returns the entry of a trade; undefined for one of another publisher, and for a forgotten one. */
   find(channel: string, id: string): LedgerEntry | undefined {
     return this.#channels.get(channel)?.entries.get(id);
   }

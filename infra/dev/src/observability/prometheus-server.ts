@@ -12,7 +12,7 @@ const READY_DEADLINE_MS = 20_000;
 /** The line with which Prometheus says that it serves. */
 const READY_LINE = 'Server is ready to receive web requests';
 
-/** What whoever has no Prometheus is told to do. */
+/** The advice for somebody without a Prometheus. */
 export const HOW_TO_INSTALL_PROMETHEUS =
   'no promtool or prometheus on the PATH (Debian, Ubuntu: sudo apt-get install prometheus)';
 
@@ -38,7 +38,7 @@ export async function bringPrometheus(
   return (await installOnDebian(['prometheus'], report)) ? await findPrometheus() : undefined;
 }
 
-/** A Prometheus of ours. */
+/** A running Prometheus that this process started. */
 export interface PrometheusServer extends OwnedProcess {
   /** Where it answers, e.g. `http://127.0.0.1:20123`. */
   readonly url: string;

@@ -16,8 +16,8 @@ export async function bringRedisCli(report: Report): Promise<string | undefined>
 }
 
 /**
- * A `python3` that has redis-py; as root on Debian, installed by apt when there is none. Undefined
- * where it is not to be had, which is told.
+ * Returns a `python3` that has redis-py. As root on Debian it is installed by apt if there is none. If it cannot be had, the
+ * function reports that and returns undefined.
  */
 export async function bringPythonWithRedis(report: Report): Promise<string | undefined> {
   return await bringFromDebian(findPythonWithRedis, ['python3', 'python3-redis'], report);

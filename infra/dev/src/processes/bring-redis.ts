@@ -14,20 +14,20 @@ export type Report = (line: string) => void;
 /** A Redis that answers commands. */
 export interface BroughtRedis {
   readonly url: string;
-  /** Whose it is: named by `REDIS_URL`, a child process of ours, or a container of ours. */
+  /** Where it comes from: `REDIS_URL`, a child process, or a container that this process started. */
   readonly origin: 'environment' | 'process' | 'docker';
-  /** What to type in a shell to talk to it, e.g. `redis-cli -p 6379`; holds no password. */
+  /** The shell command to talk to it, such as `redis-cli -p 6379`; holds no password. */
   readonly cli: string;
-  /** Rejects when a child process of ours ends that was not told to; never resolves. */
+  /** Rejects if the child process ends unasked; never resolves. */
   readonly failed: Promise<never>;
-  /** Ends what was started for us; leaves alone what was there before. */
+  /** Ends a Redis that was started here; leaves any other one running. */
   stop(): Promise<void>;
 }
 
 /**
- * Finds or brings a Redis: the one that `REDIS_URL` names; else `redis-server` or `valkey-server`
- * from the PATH; else a container, where Docker answers; else, as root on Debian, one that apt
- * installs. Rejects with what to do on this system when none of these is to be had.
+ * Finds or starts a Redis: the one that `REDIS_URL` names; else `redis-server` or `valkey-server` from the PATH; else a
+ * container if Docker answers; else, as root on Debian, one that apt installs. If none of these is possible, it rejects with
+ * what to do on this system.
  */
 export async function bringRedis(report: Report): Promise<BroughtRedis> {
   const given = process.env.REDIS_URL;
@@ -83,7 +83,7 @@ export async function bringRedisServer(report: Report): Promise<string> {
   throw new Error(howToInstallRedis());
 }
 
-/** What a person on `platform` does to have a Redis. */
+/** Returns how to install a Redis on `platform`. */
 export function howToInstallRedis(platform: NodeJS.Platform = process.platform): string {
   const ways: Partial<Record<NodeJS.Platform, readonly string[]>> = {
     darwin: ['brew install redis'],

@@ -1,16 +1,15 @@
 import { spawn } from 'node:child_process';
 
 export interface DeathWatch {
-  /** Calls the watch off: what it guarded is gone. */
+  /** Ends the watch, because what it guards is gone. */
   end(): void;
 }
 
 /**
- * Has `command` run when this process dies without calling `end`, even by SIGKILL. A waiting shell
- * holds the other end of a pipe that only we hold open; the kernel closes it for us. It has a
- * process group of its own, so that a Ctrl-C does not end it before us. The command may be a
- * builtin of the shell, as `kill` is where a slim system has no such program. On Windows, which has
- * no `sh`, nothing is watched.
+ * Runs `command` if this process dies without calling `end`, even by SIGKILL. A shell waits at the other end of a pipe that
+ * only this process holds open; the kernel closes the pipe when the process dies. The shell has a process group of its own,
+ * so that Ctrl-C does not end it first. The command may be a builtin of the shell, as `kill` is on slim systems. On
+ * Windows, which has no `sh`, nothing is watched.
  */
 export function watchForOurDeath(command: string, args: readonly string[]): DeathWatch {
   if (process.platform === 'win32') return { end() {} };

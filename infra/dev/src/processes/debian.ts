@@ -9,9 +9,8 @@ const INSTALL_DEADLINE_MS = 300_000;
 const SCRIPT = fileURLToPath(new URL('../../install-debian-packages.sh', import.meta.url));
 
 /**
- * Installs packages with apt where that needs nobody's leave: as root on Debian or Ubuntu. Answers
- * false elsewhere; rejects with apt's words when it fails. Services that a package brings are not
- * started.
+ * Installs packages with apt as root on Debian or Ubuntu. Resolves with false on any other system, and rejects with apt's
+ * message if it fails. Services of a package are not started.
  */
 export async function installOnDebian(
   packages: readonly string[],
@@ -29,8 +28,8 @@ export async function installOnDebian(
 }
 
 /**
- * What `find` finds; as root on Debian, installed by apt when it finds nothing. Undefined where it is
- * not to be had; that apt failed is told.
+ * Returns the result of `find`. If it is undefined, the packages are installed by apt as root on Debian, and `find` is called
+ * again. A failure of apt is reported.
  */
 export async function bringFromDebian(
   find: () => Promise<string | undefined>,

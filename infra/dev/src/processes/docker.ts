@@ -13,7 +13,7 @@ const READY_DEADLINE_MS = 300_000;
 
 const run = promisify(execFile);
 
-/** Whether there is a Docker whose engine answers. */
+/** Whether a Docker engine answers. */
 export async function dockerAnswers(): Promise<boolean> {
   try {
     const asked = ['version', '--format', '{{.Server.Version}}'];
@@ -32,8 +32,8 @@ export interface RedisContainer {
 }
 
 /**
- * Starts a Redis that keeps nothing, reachable on `port` of 127.0.0.1, and resolves when it accepts
- * connections. The container is removed by `stop`, or when this process dies.
+ * Starts a Redis without persistence on `port` of 127.0.0.1, and resolves when it accepts connections. The container is
+ * removed by `stop`, or when this process dies.
  */
 export async function startRedisInDocker(port: number): Promise<RedisContainer> {
   const name = `tradewind-redis-${port}`;

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 
-/** The path of the first of these programs that is on `path`, or undefined when none is. */
+/** Returns the path of the first of these programs that is on `path`; undefined if none is. */
 export async function findProgram(
   names: readonly string[],
   path = process.env.PATH ?? '',

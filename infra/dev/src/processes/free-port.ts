@@ -2,19 +2,19 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 /**
- * Where ports are looked for. It lies below the ranges from which Linux (32768) and macOS (49152)
- * take the source ports of outgoing connections: a client that retries a server on such a port
- * can be given that very port as its own, connect to itself, and keep the server from coming back.
+ * The range of ports to choose from. It lies below the ranges from which Linux (32768) and macOS (49152) take source ports of
+ * outgoing connections. A client that retries a server on a port of those ranges can get that very port as its own, connect
+ * to itself, and keep the server from starting again.
  */
 const FIRST_PORT = 20_000;
 const LAST_PORT = 31_999;
 
-/** Busy ports in a row after which something else is wrong. */
+/** Consecutive busy ports after which the search fails. */
 const MAX_ATTEMPTS = 50;
 
 /**
- * A port on 127.0.0.1 that nothing listens on at the moment of asking, and that stays unlikely to
- * be taken by an outgoing connection while a server on it restarts.
+ * Returns a port of 127.0.0.1 on which nothing listens now, and that no outgoing connection is likely to take while a server
+ * on it restarts.
  */
 export async function findFreePort(): Promise<number> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {

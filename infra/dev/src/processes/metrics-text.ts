@@ -1,4 +1,4 @@
-/** What a `/metrics` page said at one moment. */
+/** The samples of a `/metrics` page at one moment. */
 export interface Metrics {
   /**
    * The sum of a metric's samples: of all, or of those that carry every one of `labels`. Undefined

@@ -22,7 +22,7 @@ export interface ProcessExit {
 }
 
 export interface OwnedProcessOptions {
-  /** What errors and reports call it. */
+  /** Its name in errors and reports. */
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
@@ -33,9 +33,8 @@ export interface OwnedProcessOptions {
 }
 
 /**
- * A child process that ends no later than its owner: by `stop`, or killed by a watcher when this
- * process dies in whatever way. It has a process group of its own, so that Ctrl-C in a terminal
- * reaches only the owner, who decides the order of ending.
+ * A child process that never outlives its owner: `stop` ends it, or a watcher kills it when this process dies. It has a
+ * process group of its own, so that Ctrl-C in a terminal reaches only the owner, which decides the order of ending.
  */
 export interface OwnedProcess extends AsyncDisposable {
   readonly name: string;
@@ -45,18 +44,17 @@ export interface OwnedProcess extends AsyncDisposable {
   /** Its latest lines on stdout and stderr, oldest first, at most 2,000. Live; do not change it. */
   readonly output: readonly string[];
   /**
-   * Waits for a line that `match` answers with something other than undefined; lines that have
-   * already been written count. Rejects when the process ends first or `deadlineMs` passes, with
-   * the end of its output in the message.
+   * Waits for a line for which `match` returns anything but undefined; earlier lines count. Rejects with the end of the
+   * process' output if the process ends first, or after `deadlineMs`.
    */
   waitForLine<T>(match: (line: string) => T | undefined, deadlineMs: number): Promise<T>;
-  /** Sends a signal; does nothing when the process has ended. */
+  /** Sends a signal; does nothing if the process has ended. */
   signal(signal: NodeJS.Signals): void;
-  /** SIGTERM (a frozen process is thawed for it), SIGKILL after `graceMs`; resolves when it has ended. */
+  /** Sends SIGTERM, also to a frozen process, and SIGKILL after `graceMs`. Resolves when the process has ended. */
   stop(graceMs?: number): Promise<ProcessExit>;
 }
 
-/** Starts a process. Rejects when the command cannot be run. */
+/** Starts a process. Rejects if the command cannot be run. */
 export async function startProcess(options: OwnedProcessOptions): Promise<OwnedProcess> {
   const child = spawn(options.command, [...options.args], {
     cwd: options.cwd,
@@ -87,7 +85,7 @@ function own(name: string, child: ChildProcess, pid: number): OwnedProcess {
     ended = true;
     watch.end();
   });
-  /** `close` and not `exit`: by then all that it wrote has been read. */
+  /** `close` instead of `exit`, because at `close` all of its output has been read. */
   const exited = new Promise<ProcessExit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }));
   });

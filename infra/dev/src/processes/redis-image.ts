@@ -1,6 +1,6 @@
 /**
- * The image that Redis runs from in containers: Debian 12's version, the oldest that Tradewind is
- * tested with, so that a container and a spawned server are the same Redis.
+ * The image of Redis in containers. It is the version of Debian 12, the oldest that Tradewind is tested with, so that a
+ * container and a process are the same Redis.
  */
 export const REDIS_IMAGE = 'redis:7.0.15-bookworm';
 

@@ -7,7 +7,7 @@ import { type OwnedProcess, startProcess } from './owned-process.ts';
 /** How long a server without data may take to listen, in ms; it needs about 20. */
 const READY_DEADLINE_MS = 10_000;
 
-/** The programs that serve as Redis, in the order in which they are looked for. */
+/** The programs that serve as Redis, in order of preference. */
 const SERVER_PROGRAMS = ['redis-server', 'valkey-server'];
 
 /** The programs to talk to one with, in the same order. */
@@ -21,7 +21,7 @@ export interface RedisServerOptions {
   readonly program: string;
   /** The port on 127.0.0.1. */
   readonly port: number;
-  /** Arguments that come after ours and so win over them. */
+  /** Further arguments, which take precedence over our own. */
   readonly args: readonly string[];
 }
 
@@ -36,9 +36,8 @@ export async function findRedisCli(path = process.env.PATH ?? ''): Promise<strin
 }
 
 /**
- * Starts a Redis that keeps nothing on disk and resolves when it accepts connections. Its working
- * folder is temporary and removed when it ends. Rejects with the end of its log when it does not
- * get that far, for instance because the port is taken.
+ * Starts a Redis without persistence, and resolves when it accepts connections. Its working folder is temporary and removed
+ * when it ends. Rejects with the end of its log if it does not start, for instance because the port is taken.
  */
 export async function startRedisServer(options: RedisServerOptions): Promise<OwnedProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'tradewind-redis-'));

@@ -4,13 +4,13 @@ import { WORKSPACE_ROOT } from './service-process.ts';
 
 export interface ToolResult {
   readonly code: number;
-  /** What it wrote on stdout and stderr, as it came. */
+  /** Its output on stdout and stderr, in order. */
   readonly output: string;
 }
 
 /**
- * Runs a tool out of `node_modules/.bin` and collects its output, which is that of a program of
- * ours over our own files and so of limited size. Rejects when there is no such tool.
+ * Runs a tool of `node_modules/.bin` and collects its output, which is bounded because the tool reads only our own files.
+ * Rejects if there is no such tool.
  */
 export async function runTool(tool: string, args: readonly string[]): Promise<ToolResult> {
   const child = spawn(`${WORKSPACE_ROOT}node_modules/.bin/${tool}`, [...args], {

@@ -38,9 +38,8 @@ export interface ServiceProcess extends OwnedProcess {
 }
 
 /**
- * Starts `services/<service>/src/main.ts` and resolves when it says that it listens. Without
- * `PORT` and `ADMIN_PORT` in `env` it takes free ones, on 127.0.0.1. Rejects with the end of its
- * log when it does not get that far; nothing is left running then.
+ * Starts `services/<service>/src/main.ts` and resolves when it logs that it listens. Without `PORT` and `ADMIN_PORT` in `env`
+ * it gets free ports of 127.0.0.1. If it does not start, it is ended, and the promise rejects with the end of its log.
  *
  * @param root the root folder of the workspace whose service it is: ours, or another that is installed.
  */
