@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
 import type { ServiceName } from '@tradewind/dev';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../support/wait.ts';
 import { type BalancedTier, shippedSettings, startBalancedTier } from './balanced-tier.ts';
 import {
   CHANNELS,
   CLIENTS,
+  type ClientsUnderLoad,
   expectNothingMissed,
   judge,
   startClients,
@@ -33,6 +35,9 @@ const QUICK = [
 
 /** Longer than each of the commands takes, in ms: at most five drains, and as many machines. */
 const ENDED_WITHIN_MS = 150_000;
+
+/** How long clients that were cut off may take to come back, in ms; busy machines included. */
+const BACK_WITHIN_MS = 60_000;
 
 const OLD_TOKEN = 'the-token-before';
 const NEW_TOKEN = 'the-token-of-now';
@@ -67,7 +72,7 @@ describe(`a group of real edges, under ${CLIENTS} clients that resume`, () => {
   it('cuts clients off where machines are replaced without a drain, and tells those that miss something', async () => {
     // Less than is published while most clients are away.
     const tier = await startGroup(3, { settings: { EDGE_MAX_HISTORY: '2' } });
-    const { verdict, ready } = await underLoad(tier, async () => {
+    const { verdict, ready } = await underLoad(tier, async ({ clients, ledger }) => {
       const [first] = group.machines;
       await runGcloud([
         ...['compute', 'instance-groups', 'managed', 'update-instances', group.name],
@@ -75,6 +80,13 @@ describe(`a group of real edges, under ${CLIENTS} clients that resume`, () => {
         ...['--minimal-action=replace', '--most-disruptive-allowed-action=replace'],
       ]);
       await group.untilAllReady();
+      // Who is back must get something new: what came last while it was away is among what is lost.
+      const { strandedAt, movedAt } = ledger;
+      const areBack = () => strandedAt.length > 0 && movedAt.length === strandedAt.length;
+      await eventually(areBack, { deadlineMs: BACK_WITHIN_MS });
+      const seen = Math.max(...clients.map(({ last }) => last));
+      const goesOn = () => clients.every(({ last }) => last > seen);
+      await eventually(goesOn, { deadlineMs: BACK_WITHIN_MS });
     });
     expect(group.removed.map(({ hadEnded }) => hadEnded)).toEqual([false]);
     expect(ready.least).toBe(2);
@@ -184,14 +196,14 @@ async function startGroup(size: number, groupOptions: GroupOptions = {}): Promis
 /** Has all clients there while something is done, and tells what they and the group went through. */
 async function underLoad(
   tier: BalancedTier,
-  act: () => Promise<void>,
+  act: (clients: ClientsUnderLoad) => Promise<void>,
 ): Promise<{ readonly verdict: Verdict; readonly ready: ReadyCounts }> {
   const load = await startNumberedLoad(tier.ingest.url, CHANNELS);
   using clients = await startClients(tier);
   const watch = watchReady(group);
   const startedAt = performance.now();
   try {
-    await act();
+    await act(clients);
   } finally {
     const seconds = (performance.now() - startedAt) / 1_000;
     const { least, most, looks } = await watch.stop();
