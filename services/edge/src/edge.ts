@@ -15,7 +15,7 @@ import {
   type RunningService,
   rereadSecret,
 } from '@tradewind/runtime';
-import { largestReplay } from './clients/replay-source.ts';
+import { maxReplayBytes } from './clients/replay-source.ts';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
 import { createArchive } from './hub/channel-store.ts';
 import { BODY_BLOCK_BYTES } from './hub/encode-publication.ts';
@@ -200,7 +200,7 @@ function hubLimits(config: EdgeConfig) {
     lingerMs: config.lingerMs,
     maxPublicationBytes: config.maxPublicationBytes,
     maxHistory: config.maxHistory,
-    maxReplayBytes: largestReplay(config.logBytes),
+    maxReplayBytes: maxReplayBytes(config.logBytes),
     historyReadRate: config.historyReadRate,
     tailCheckMs: config.tailCheckSeconds * 1_000,
   };

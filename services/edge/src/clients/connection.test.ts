@@ -112,7 +112,7 @@ describe('Connection: what the node owes to a client that does not read', () => 
     const gap: Gap = { type: 'gap', channel: 'a', reason: 'link' };
     const frame = encodeServerMessage(gap);
     const notice = { channel: 'a', frame, missing: { kind: 'unknown' } } as const;
-    for (let i = 0; i < 50; i += 1) connection.tell(notice);
+    for (let i = 0; i < 50; i += 1) connection.sendInOrder(notice);
     log.append(publicationOf('a', 'refused'));
     offer(connection, 'refused', 1);
     expect(webSocket.closes).toEqual([]);
@@ -133,16 +133,16 @@ describe('Connection: what the node owes to a client that does not read', () => 
       sink.frames.flatMap(
         ({ payload }) => /degraded","since":\d|restored/.exec(`${payload}`) ?? [],
       );
-    connection.tellState(degraded[0]);
-    connection.tellState(undefined);
+    connection.sendState(degraded[0]);
+    connection.sendState(undefined);
     expect(webSocket.closes).toEqual([]);
     sink.drain();
     expect(states(), 'it never heard that the node was degraded').toEqual([]);
-    connection.tellState(degraded[1]);
+    connection.sendState(degraded[1]);
     connection.flush();
     sink.stalled = true;
     while (connection.outbox.offerControl(degraded[0]!) !== 'slow') connection.flush();
-    connection.tellState(undefined);
+    connection.sendState(undefined);
     sink.drain();
     expect([states()[0], states().at(-1)]).toEqual(['degraded","since":2', 'restored']);
   });
@@ -242,14 +242,14 @@ describe('Connection: a window of what is written and not read', () => {
     for (let offset = 1; offset <= publications; offset += 1) {
       excerpt.append(publicationOf('a', data, offset));
     }
-    connection.replay(excerpt.replayFrom(1));
+    connection.scheduleReplay(excerpt.replayFrom(1));
     const held: boolean[] = [];
     while (held.length < expected.length) {
       await callbacks();
       webSocket.emit('pong', webSocket.marks.at(-1) ?? Buffer.alloc(0));
       await callbacks();
       passSecond();
-      held.push(connection.holdsUpReplays);
+      held.push(connection.blocksReplayMemory);
     }
     expect(held).toEqual(expected);
   });
@@ -262,7 +262,7 @@ describe('Connection: a window of what is written and not read', () => {
     offer(connection, LARGEST, 20);
     connection.flush();
     await callbacks();
-    connection.look(5_000);
+    connection.tend(5_000);
     expect(webSocket.closes).toEqual([{ code: 4008, reason: 'slow' }]);
   });
 });
@@ -443,16 +443,16 @@ describe('Connection: each second', () => {
     sink.stalled = true;
     offer(connection, LARGE, 6);
     connection.flush();
-    connection.look(4_999);
+    connection.tend(4_999);
     expect(webSocket.closes).toEqual([]);
-    connection.look(5_000);
+    connection.tend(5_000);
     expect(webSocket.closes).toEqual([{ code: 4008, reason: 'slow' }]);
   });
 });
 
 /** Like the fan-out: a loss becomes a gap in the same outbox. */
 class GapTellingOwner extends RecordingOwner {
-  override hasLost(connection: Connection, losses: readonly Loss[]): void {
+  override onLosses(connection: Connection, losses: readonly Loss[]): void {
     for (const { channel, missing } of losses) {
       connection.send({ type: 'gap', channel, lost: countOf(missing) ?? 0, reason: 'slow' });
     }

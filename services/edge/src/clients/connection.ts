@@ -11,23 +11,23 @@ import type { Session } from './session.ts';
 /** What a connection tells its owner. */
 export interface ConnectionOwner {
   /** Something waits in its outbox: flush it at the end of the loop turn. */
-  needsFlush(connection: Connection): void;
+  onFlushNeeded(connection: Connection): void;
   /** Its socket does not take what was written: {@link Connection.dueAt} has become sooner. */
-  blocked(connection: Connection): void;
+  onBlocked(connection: Connection): void;
   /** Publications that its queue had refused were queued after all. */
-  hasCaughtUp(publications: number): void;
+  onCaughtUp(publications: number): void;
   /**
    * Publications of these channels can no longer be had, or there is something to tell whose turn has come:
    * it is to be told now, in this order.
    */
-  hasLost(connection: Connection, losses: readonly Loss[]): void;
-  received(connection: Connection, data: Buffer, isBinary: boolean): void;
+  onLosses(connection: Connection, losses: readonly Loss[]): void;
+  onMessage(connection: Connection, data: Buffer, isBinary: boolean): void;
   /** It sent a WebSocket ping, or a pong that answers no ping of ours; `ws` has dealt with it. */
-  receivedControlFrame(connection: Connection): void;
+  onControlFrame(connection: Connection): void;
   /** It is being closed: nothing may be offered to it from here on. Called once, before `closed`. */
-  leaving(connection: Connection): void;
+  onLeaving(connection: Connection): void;
   /** It is gone. Called once. */
-  closed(connection: Connection, reason: CloseReason): void;
+  onClosed(connection: Connection, reason: CloseReason): void;
 }
 
 /** What a connection is made of. It owns all of it, except the writer and the owner. */
@@ -96,8 +96,8 @@ export class Connection implements Subscriber, Dated {
   /** Whether nothing but an answer of the client is waited for, to go on writing. */
   #waitsForAnswer = false;
   /** The notice that says that the node is degraded, while it is; and the one that the client was told last. */
-  #degraded: Uint8Array | undefined;
-  #toldDegraded: Uint8Array | undefined;
+  #pendingState: Uint8Array | undefined;
+  #lastSentState: Uint8Array | undefined;
   #state: 'open' | 'finishing' | 'closing' = 'open';
   readonly #onUnblocked: (error?: Error | null) => void;
 
@@ -105,7 +105,7 @@ export class Connection implements Subscriber, Dated {
   /** See {@link Subscriber}. */
   readonly group: number;
   /** See {@link Dated}. */
-  dueNumber = 0;
+  dueSlot = 0;
   readonly #owner: ConnectionOwner;
   readonly #time: AttendedTime;
   /** Since when its socket has not taken what it holds. */
@@ -126,7 +126,7 @@ export class Connection implements Subscriber, Dated {
     this.#owner = parts.owner;
     this.#time = parts.time;
     // All closures stand here and share one context: of thousands of clients each further one is felt.
-    this.#onUnblocked = (error) => this.#unblocked(error);
+    this.#onUnblocked = (error) => this.#resume(error);
     parts.webSocket
       .on('message', (data, isBinary) => this.#onMessage(data as Buffer, isBinary))
       .on('ping', () => this.#onControlFrame())
@@ -154,7 +154,7 @@ export class Connection implements Subscriber, Dated {
    * Whether it has read nothing of what it was promised for some seconds, or not all of it for several. Only a client whose
    * socket takes no more is to blame.
    */
-  get holdsUpReplays(): boolean {
+  get blocksReplayMemory(): boolean {
     if (this.#blockedSince === UNBLOCKED || !this.outbox.isPromised) return false;
     const { beat } = this.#time;
     return (
@@ -162,7 +162,7 @@ export class Connection implements Subscriber, Dated {
     );
   }
 
-  /** The beat at which to {@link look} next, unless `ConnectionOwner.blocked` is called before. */
+  /** The beat at which to {@link tend} next, unless `ConnectionOwner.blocked` is called before. */
   get dueAt(): number {
     const { beat } = this.#time;
     const blockedDueAt = this.outbox.blocked ? beat + BLOCKED_LOOK_BEATS : NEVER;
@@ -180,33 +180,33 @@ export class Connection implements Subscriber, Dated {
     if (this.#state === 'closing') return;
     const verdict = this.outbox.offerControl(frame);
     if (verdict === 'slow') this.close('slow');
-    else this.#act(verdict);
+    else this.#applyVerdict(verdict);
   }
 
   /** Tells of a gap or a new epoch, in its place among the publications of its channel. */
-  tell(notice: Notice & { readonly frame: Uint8Array }): void {
+  sendInOrder(notice: Notice & { readonly frame: Uint8Array }): void {
     if (this.#state === 'closing') return;
     if (this.outbox.misses(notice.channel)) this.outbox.defer(notice);
-    else this.tellNow(notice);
+    else this.sendNow(notice);
   }
 
   /**
    * The same when its place is here. A client that has left so many frames unread that there is no room for
    * it is not blamed: it is told once there is.
    */
-  tellNow(notice: Notice & { readonly frame: Uint8Array }): void {
+  sendNow(notice: Notice & { readonly frame: Uint8Array }): void {
     if (this.#state === 'closing') return;
-    this.#act(this.outbox.offerNotice(notice));
+    this.#applyVerdict(this.outbox.offerNotice(notice));
   }
 
   /** Promises publications of the past; they are written behind all that waits. Not to be called in a flush. */
-  replay(replay: Replay): void {
+  scheduleReplay(replay: Replay): void {
     if (this.#state !== 'open') return;
     if (!this.outbox.isPromised) this.#promisedSince = this.#time.beat;
     this.outbox.replay(replay);
     // What finds room in its queue at once need not be held for it, and does not put it behind.
     this.#catchUp();
-    if (!this.outbox.blocked) this.#owner.needsFlush(this);
+    if (!this.outbox.blocked) this.#owner.onFlushNeeded(this);
   }
 
   /**
@@ -215,13 +215,13 @@ export class Connection implements Subscriber, Dated {
    *
    * @param degraded the notice that says that the node is degraded, which other connections share; undefined while it is not.
    */
-  tellState(degraded: Uint8Array | undefined): void {
-    this.#degraded = degraded;
-    if (this.#state === 'closing' || degraded === this.#toldDegraded) return;
+  sendState(degraded: Uint8Array | undefined): void {
+    this.#pendingState = degraded;
+    if (this.#state === 'closing' || degraded === this.#lastSentState) return;
     const verdict = this.outbox.offerControl(degraded ?? restoredIn(this.format));
     if (verdict === 'slow') return;
-    this.#toldDegraded = degraded;
-    this.#act(verdict);
+    this.#lastSentState = degraded;
+    this.#applyVerdict(verdict);
   }
 
   /** See `Flushable`. */
@@ -243,14 +243,14 @@ export class Connection implements Subscriber, Dated {
         this.#window,
       );
       this.#wasBlocked = this.outbox.blocked && this.#window?.isShut !== true;
-      if (this.#degraded !== this.#toldDegraded) this.tellState(this.#degraded);
+      if (this.#pendingState !== this.#lastSentState) this.sendState(this.#pendingState);
       if (!this.outbox.isBehind) break;
       this.#catchUp();
       if (this.outbox.blocked) break;
     }
     this.#isFlushing = false;
-    if (this.outbox.blocked) this.#holdBack();
-    else if (this.outbox.size > 0 || this.outbox.isBehind) this.#owner.needsFlush(this);
+    if (this.outbox.blocked) this.#markBlocked();
+    else if (this.outbox.size > 0 || this.outbox.isBehind) this.#owner.onFlushNeeded(this);
     else if (this.#state === 'finishing') this.#closeNow();
   }
 
@@ -281,8 +281,8 @@ export class Connection implements Subscriber, Dated {
    *
    * @param now ms on the clock of the deliveries.
    */
-  look(now: number): void {
-    const verdict = this.session.look(this.#time.beat);
+  tend(now: number): void {
+    const verdict = this.session.judge(this.#time.beat);
     if (this.outbox.blocked && this.outbox.isLate(now)) this.close('slow');
     else if (verdict === 'dead') this.terminate('heartbeat_timeout');
     else if (!this.isOpen) return;
@@ -299,41 +299,41 @@ export class Connection implements Subscriber, Dated {
   #catchUp(): void {
     for (let step = 0; step < GAPS_A_STEP && this.outbox.isBehind; step += 1) {
       const losses = this.outbox.takeLosses();
-      if (losses !== undefined) this.#owner.hasLost(this, losses);
+      if (losses !== undefined) this.#owner.onLosses(this, losses);
       const queued = this.outbox.catchUp();
-      if (queued > 0) this.#owner.hasCaughtUp(queued);
+      if (queued > 0) this.#owner.onCaughtUp(queued);
       if (losses === undefined && queued === 0) return;
     }
   }
 
   /** What is queued by a flush is seen to at its end. */
-  #act(verdict: 'queued' | 'wasIdle' | 'nearlyFull'): void {
+  #applyVerdict(verdict: 'queued' | 'wasIdle' | 'nearlyFull'): void {
     if (this.#isFlushing) return;
-    if (verdict === 'wasIdle') this.#owner.needsFlush(this);
+    if (verdict === 'wasIdle') this.#owner.onFlushNeeded(this);
     else if (verdict === 'nearlyFull') this.flush();
   }
 
-  #holdBack(): void {
+  #markBlocked(): void {
     if (this.#blockedSince !== UNBLOCKED) return;
     this.#blockedSince = this.#time.beat;
-    this.#owner.blocked(this);
+    this.#owner.onBlocked(this);
   }
 
-  #unblocked(error: Error | null | undefined): void {
+  #resume(error: Error | null | undefined): void {
     // The socket is broken; `ws` hears of it a moment later, and until then looks open.
     if (error) return;
     this.#waitsForAnswer = this.#window?.isShut === true;
     if (this.#waitsForAnswer) return;
     this.outbox.blocked = false;
     this.#blockedSince = UNBLOCKED;
-    this.session.liveness.heard();
+    this.session.liveness.recordLife();
     this.flush();
   }
 
   #leave(state: 'finishing' | 'closing', reason: CloseReason): void {
     this.#state = state;
     this.#reason = reason;
-    this.#owner.leaving(this);
+    this.#owner.onLeaving(this);
   }
 
   #closeNow(): void {
@@ -354,26 +354,26 @@ export class Connection implements Subscriber, Dated {
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {
-    this.session.liveness.heard();
-    if (this.#state === 'open') this.#owner.received(this, data, isBinary);
+    this.session.liveness.recordLife();
+    if (this.#state === 'open') this.#owner.onMessage(this, data, isBinary);
     else this.#discard();
   }
 
   #onControlFrame(): void {
-    this.session.liveness.heard();
-    if (this.#state === 'open') this.#owner.receivedControlFrame(this);
+    this.session.liveness.recordLife();
+    if (this.#state === 'open') this.#owner.onControlFrame(this);
     else this.#discard();
   }
 
   /** An answer to a ping of ours is not charged: the client cannot help it. */
   #onPong(payload: Buffer): void {
-    const isAnswer = this.#window?.answer(payload) === true || this.session.liveness.answer();
+    const isAnswer = this.#window?.answer(payload) === true || this.session.liveness.matchPong();
     if (!isAnswer) {
       this.#onControlFrame();
       return;
     }
-    this.session.liveness.heard();
-    if (this.#waitsForAnswer) this.#unblocked(undefined);
+    this.session.liveness.recordLife();
+    if (this.#waitsForAnswer) this.#resume(undefined);
   }
 
   #onError(error: Error & { readonly code?: string }): void {
@@ -385,7 +385,7 @@ export class Connection implements Subscriber, Dated {
     if (this.#state === 'open') this.#leave('closing', reason);
     this.#state = 'closing';
     this.outbox.end();
-    this.#owner.closed(this, reason);
+    this.#owner.onClosed(this, reason);
   }
 }
 

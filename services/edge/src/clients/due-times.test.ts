@@ -6,7 +6,7 @@ const AT_ONCE = Number.NEGATIVE_INFINITY;
 const WITHOUT_LIMIT = Number.POSITIVE_INFINITY;
 
 class Member implements Dated {
-  dueNumber = 0;
+  dueSlot = 0;
   served = 0;
 }
 
@@ -72,7 +72,7 @@ describe('DueTimes', () => {
     );
     expect([first.served, second.served, third.served]).toEqual([1, 0, 1]);
     const added = addMany(due, 2);
-    expect(new Set(added.map(({ dueNumber }) => dueNumber))).toEqual(new Set([0, 1]));
+    expect(new Set(added.map(({ dueSlot: dueNumber }) => dueNumber))).toEqual(new Set([0, 1]));
   });
 
   it('forgets who was removed', () => {

@@ -2,10 +2,10 @@ import { NEVER } from './attended-time.ts';
 
 /** What can become due. Its owner gives it {@link DueTimes} and leaves the number to that. */
 export interface Dated {
-  dueNumber: number;
+  dueSlot: number;
 }
 
-const LEAST_PLACES = 64;
+const MIN_SLOTS = 64;
 
 /**
  * When each of many is due next, in beats. The beats lie side by side: to look through those of 14,000 takes 10 µs, and
@@ -14,7 +14,7 @@ const LEAST_PLACES = 64;
 export class DueTimes<T extends Dated> {
   readonly #members: (T | undefined)[] = [];
   readonly #free: number[] = [];
-  #beats = new Float64Array(LEAST_PLACES).fill(NEVER);
+  #beats = new Float64Array(MIN_SLOTS).fill(NEVER);
   /** Where the pass that is under way goes on; 0 when none is. */
   #next = 0;
 
@@ -25,14 +25,14 @@ export class DueTimes<T extends Dated> {
       grown.set(this.#beats);
       this.#beats = grown;
     }
-    member.dueNumber = number;
+    member.dueSlot = number;
     this.#members[number] = member;
     this.#beats[number] = beat;
   }
 
   /** It is not due any more. Nothing happens if it has been removed already. */
   remove(member: T): void {
-    const { dueNumber } = member;
+    const { dueSlot: dueNumber } = member;
     if (this.#members[dueNumber] !== member) return;
     this.#members[dueNumber] = undefined;
     this.#beats[dueNumber] = NEVER;
@@ -41,7 +41,7 @@ export class DueTimes<T extends Dated> {
 
   /** It is due at this beat, unless it is sooner. Nothing happens if it has been removed. */
   hasten(member: T, beat: number): void {
-    const { dueNumber } = member;
+    const { dueSlot: dueNumber } = member;
     if (this.#members[dueNumber] !== member) return;
     if ((this.#beats[dueNumber] as number) > beat) this.#beats[dueNumber] = beat;
   }

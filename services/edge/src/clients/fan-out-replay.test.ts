@@ -386,7 +386,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     resume(client, 80);
     server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
     server.upstream.answer('a', EPOCH, publicationsOf('a', 81, 100));
-    client.connection.look(performance.now() + 2_000);
+    client.connection.tend(performance.now() + 2_000);
     expect(client.webSocket.closes).toMatchObject([{ reason: 'slow' }]);
   });
 

@@ -86,7 +86,7 @@ export interface FanOutEvents {
   /** So many clients are told that a channel begins a new epoch. */
   resyncTold(clients: number): void;
   /** From a publication's timestamp until it was handed to the sockets, in ms. */
-  published(lagMs: number): void;
+  delivered(lagMs: number): void;
 }
 
 /**
@@ -118,7 +118,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #due = new DueTimes<Connection>();
   readonly #notices = new StateNotices(this.#connections);
   readonly #ticker: NodeJS.Timeout;
-  #tending: NodeJS.Immediate | undefined;
+  #nextServe: NodeJS.Immediate | undefined;
   readonly #flushScheduler: FlushScheduler;
   #opened = 0;
   #isStopped = false;
@@ -153,7 +153,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       settings.maxErrors,
     );
     this.#flushRound = new FlushRound(this.#round.dirty, (publishedAt) => {
-      events.published(Date.now() - publishedAt);
+      events.delivered(Date.now() - publishedAt);
     });
     this.#flushScheduler = new FlushScheduler(settings.flushMs, settings.roundSpacing, () => {
       const goesOn = this.#flushRound.flushSome();
@@ -229,14 +229,14 @@ export class FanOut implements FeedListener, ConnectionOwner {
       protocol: format.subprotocol,
       ...welcome,
     });
-    this.#notices.tell(connection);
+    this.#notices.sendTo(connection);
     return connection;
   }
 
   /** Ends the worker: terminates whoever is still connected, some in a turn. */
   async stop(): Promise<void> {
     clearInterval(this.#ticker);
-    clearImmediate(this.#tending);
+    clearImmediate(this.#nextServe);
     this.#isStopped = true;
     await inTurns(this.#connections, (connection) => connection.terminate('draining'));
     this.#flushScheduler.stop();
@@ -248,7 +248,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const refusedBefore = this.#round.refused;
     const now = performance.now();
     this.#log.append(publication);
-    if (publication.offset > 0) this.#subscriptions.published(publication);
+    if (publication.offset > 0) this.#subscriptions.recordPublication(publication);
     let reached = 0;
     for (let group = 0; group < this.#writers.length; group += 1) {
       const audience = this.index.audience(publication.channel, group);
@@ -267,77 +267,77 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   onAcknowledged(acknowledgements: readonly Acknowledgement[]): void {
-    this.#subscriptions.acknowledge(acknowledgements);
+    this.#subscriptions.startChannels(acknowledgements);
   }
 
   onRefused(channels: readonly string[], code: ErrorCode): void {
-    this.#subscriptions.refuse(channels, code);
+    this.#subscriptions.endChannels(channels, code);
   }
 
   onGap(notice: GapNotice): void {
     const { channel, lost, from, to } = notice;
     const gap: Gap = { type: 'gap', ...notice };
     const subscribers = this.index.get(channel);
-    this.#subscriptions.lost(notice);
+    this.#subscriptions.recordGap(notice);
     this.#events.gapTold(notice.reason, subscribers.length);
     const missing = missingPublications(lost, from, to);
     const noticeIn = oncePerFormat((format) => {
       return { channel, missing, frame: format.encodeControl(gap) };
     });
-    for (const connection of subscribers) connection.tell(noticeIn(connection.format));
+    for (const connection of subscribers) connection.sendInOrder(noticeIn(connection.format));
   }
 
   onResync(notice: ResyncNotice): void {
     const { channel } = notice;
-    const epoch = this.#subscriptions.resync(notice);
+    const epoch = this.#subscriptions.beginEpoch(notice);
     const subscribers = this.index.get(channel);
     this.#events.resyncTold(subscribers.length);
     const noticeIn = oncePerFormat((format) => {
       const frame = format.encodeControl({ type: 'resync', ...notice, reason: 'history_lost' });
       return { channel, frame, missing: { kind: 'epoch-end', epoch } as const };
     });
-    for (const connection of subscribers) connection.tell(noticeIn(connection.format));
+    for (const connection of subscribers) connection.sendInOrder(noticeIn(connection.format));
   }
 
   onHistory(answer: HistoryAnswer): void {
-    this.#subscriptions.answerHistory(answer);
+    this.#subscriptions.takeHistory(answer);
   }
 
   onDegraded(since: number): void {
     this.#subscriptions.available = false;
-    this.#notices.degraded(since);
-    this.#tend();
+    this.#notices.setDegraded(since);
+    this.#serveDue();
   }
 
   onRestored(): void {
     this.#subscriptions.available = true;
-    this.#notices.restored();
-    this.#tend();
+    this.#notices.setRestored();
+    this.#serveDue();
   }
 
   // What connections tell.
 
-  needsFlush(connection: Connection): void {
+  onFlushNeeded(connection: Connection): void {
     this.#round.dirty.push(connection);
     this.#flushScheduler.schedule();
   }
 
-  blocked(connection: Connection): void {
+  onBlocked(connection: Connection): void {
     this.#due.hasten(connection, connection.dueAt);
   }
 
-  hasCaughtUp(publications: number): void {
+  onCaughtUp(publications: number): void {
     this.statistics.deliveries += publications;
     this.statistics.caughtUp += publications;
   }
 
-  hasLost(connection: Connection, losses: readonly Loss[]): void {
+  onLosses(connection: Connection, losses: readonly Loss[]): void {
     for (const loss of losses) {
       const { channel, frame } = loss;
       if (connection.isOpen && !this.index.has(channel, connection)) continue;
       const gap = gapOf(loss, loss.epoch ?? this.#subscriptions.epochOf(channel));
       if (frame === undefined) this.#events.gapTold(gap.reason, 1);
-      connection.tellNow({
+      connection.sendNow({
         channel,
         missing: loss.missing,
         frame: frame ?? connection.format.encodeControl(gap),
@@ -345,20 +345,20 @@ export class FanOut implements FeedListener, ConnectionOwner {
     }
   }
 
-  received(connection: Connection, data: Buffer, isBinary: boolean): void {
+  onMessage(connection: Connection, data: Buffer, isBinary: boolean): void {
     this.#requests.handle(connection, data, isBinary, performance.now());
   }
 
-  receivedControlFrame(connection: Connection): void {
+  onControlFrame(connection: Connection): void {
     this.#requests.handleControlFrame(connection, performance.now());
   }
 
-  leaving(connection: Connection): void {
+  onLeaving(connection: Connection): void {
     connection.outbox.close((channel) => this.#subscriptions.epochOf(channel));
-    this.#subscriptions.leave(connection);
+    this.#subscriptions.removeClient(connection);
   }
 
-  closed(connection: Connection, reason: CloseReason): void {
+  onClosed(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection);
     this.#due.remove(connection);
     this.#events.clientClosed(reason, connection.session.id);
@@ -382,28 +382,29 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#queues.trim(this.#nextTrim, BEATS_PER_SECOND);
     this.#nextTrim = (this.#nextTrim + 1) % BEATS_PER_SECOND;
     this.#log.trim();
-    this.#tend();
+    this.#serveDue();
   }
 
   /** Does what is due for clients, as much as a turn has time for, and goes on in the next one. */
-  #tend(): void {
-    if (this.#tending !== undefined || this.#isStopped) return;
+  #serveDue(): void {
+    if (this.#nextServe !== undefined || this.#isStopped) return;
     const until = endOfBudget();
     const goesOn =
-      this.#notices.tellSome(until) ||
+      this.#notices.sendSome(until) ||
       this.#subscriptions.serveWaiting(until) ||
-      this.#due.serveSome(this.#time.beat, this.#serve, until);
+      this.#due.serveSome(this.#time.beat, this.#serveClient, until);
     if (!goesOn) return;
-    this.#tending = setImmediate(() => {
-      this.#tending = undefined;
-      this.#tend();
+    this.#nextServe = setImmediate(() => {
+      this.#nextServe = undefined;
+      this.#serveDue();
     });
   }
 
-  readonly #serve = (connection: Connection): number => {
-    connection.look(performance.now());
+  readonly #serveClient = (connection: Connection): number => {
+    connection.tend(performance.now());
     // What it was promised is held for it, and others wait for theirs.
-    if (this.#subscriptions.waitsForRoom && connection.holdsUpReplays) connection.close('slow');
+    if (this.#subscriptions.waitsForMemory && connection.blocksReplayMemory)
+      connection.close('slow');
     return connection.dueAt;
   };
 }

@@ -8,20 +8,20 @@ function setUp() {
 
 it('keeps what is known for good of an epoch, and nothing of it in another', () => {
   const { bounds } = setUp();
-  bounds.trimmed('a', 'E', 20);
-  bounds.trimmed('a', 'E', 10);
-  bounds.tooLong('a', 'E', 90);
+  bounds.recordTrimmed('a', 'E', 20);
+  bounds.recordTrimmed('a', 'E', 10);
+  bounds.recordTooLong('a', 'E', 90);
   expect(bounds.of('a', 'E')).toEqual({ trimmedBefore: 20, tooLongBefore: 90 });
   expect(bounds.of('a', 'F')).toEqual({ trimmedBefore: 0, tooLongBefore: 0 });
-  bounds.trimmed('a', 'F', 5);
+  bounds.recordTrimmed('a', 'F', 5);
   expect(bounds.of('a', 'F')).toEqual({ trimmedBefore: 5, tooLongBefore: 0 });
 });
 
 it('looks again after a minute whether a history is still too long', () => {
   const { bounds, clock } = setUp();
-  bounds.tooLong('a', 'E', 90);
+  bounds.recordTooLong('a', 'E', 90);
   clock.now += 59_999;
-  bounds.trimmed('a', 'E', 20);
+  bounds.recordTrimmed('a', 'E', 20);
   expect(bounds.of('a', 'E').tooLongBefore).toBe(90);
   clock.now += 1;
   expect(bounds.of('a', 'E')).toEqual({ trimmedBefore: 20, tooLongBefore: 0 });
@@ -29,7 +29,7 @@ it('looks again after a minute whether a history is still too long', () => {
 
 it('remembers a bounded number of channels', () => {
   const { bounds } = setUp();
-  for (let i = 0; i < 5_000; i += 1) bounds.trimmed(`c${i}`, 'E', 7);
+  for (let i = 0; i < 5_000; i += 1) bounds.recordTrimmed(`c${i}`, 'E', 7);
   const known = Array.from({ length: 5_000 }, (_, i) => bounds.of(`c${i}`, 'E').trimmedBefore);
   expect(known.filter((before) => before === 7)).toHaveLength(1_024);
   expect(known.at(-1)).toBe(7);

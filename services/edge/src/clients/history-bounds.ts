@@ -1,5 +1,5 @@
 /** Channels of which something is remembered on one worker, at most: 200 KB. The oldest is forgotten first. */
-const MOST_CHANNELS = 1_024;
+const MAX_CHANNELS = 1_024;
 
 /**
  * How long it counts that a history is too long, in ms. Only a publication that is deleted can make it shorter without
@@ -8,20 +8,20 @@ const MOST_CHANNELS = 1_024;
 const TOO_LONG_FOR_MS = 60_000;
 
 /** How far back a channel's history goes. */
-export interface Bounds {
+export interface HistoryBound {
   /** What lies before this offset has left the history for good; 0 if nothing is known. */
   readonly trimmedBefore: number;
   /** What begins before this offset is more than may be replayed of one channel; 0 if nothing is known. */
   readonly tooLongBefore: number;
 }
 
-interface Known extends Bounds {
+interface Known extends HistoryBound {
   readonly epoch: string;
   /** When `tooLongBefore` was learned, in ms on the monotonic clock. */
   readonly tooLongAt: number;
 }
 
-const NOTHING: Bounds = { trimmedBefore: 0, tooLongBefore: 0 };
+const NOTHING: HistoryBound = { trimmedBefore: 0, tooLongBefore: 0 };
 
 /**
  * What answers have shown of channels' histories and what stays true, so that nobody makes Redis send the same again for
@@ -37,7 +37,7 @@ export class HistoryBounds {
     this.#now = now;
   }
 
-  of(channel: string, epoch: string): Bounds {
+  of(channel: string, epoch: string): HistoryBound {
     const known = this.#known.get(channel);
     if (known?.epoch !== epoch) return NOTHING;
     const { trimmedBefore, tooLongBefore, tooLongAt } = known;
@@ -45,26 +45,29 @@ export class HistoryBounds {
     return { trimmedBefore, tooLongBefore: isOver ? 0 : tooLongBefore };
   }
 
-  trimmed(channel: string, epoch: string, before: number): void {
+  recordTrimmed(channel: string, epoch: string, before: number): void {
     const known = this.of(channel, epoch);
-    this.#learn(channel, epoch, { ...known, trimmedBefore: Math.max(before, known.trimmedBefore) });
+    this.#record(channel, epoch, {
+      ...known,
+      trimmedBefore: Math.max(before, known.trimmedBefore),
+    });
   }
 
-  tooLong(channel: string, epoch: string, before: number): void {
+  recordTooLong(channel: string, epoch: string, before: number): void {
     const known = this.of(channel, epoch);
     const tooLongBefore = Math.max(before, known.tooLongBefore);
-    this.#learn(channel, epoch, { ...known, tooLongBefore }, this.#now());
+    this.#record(channel, epoch, { ...known, tooLongBefore }, this.#now());
   }
 
-  #learn(
+  #record(
     channel: string,
     epoch: string,
-    bounds: Bounds,
+    bounds: HistoryBound,
     tooLongAt = this.#known.get(channel)?.tooLongAt ?? 0,
   ): void {
     this.#known.delete(channel);
     this.#known.set(channel, { epoch, tooLongAt, ...bounds });
-    if (this.#known.size <= MOST_CHANNELS) return;
+    if (this.#known.size <= MAX_CHANNELS) return;
     const [oldest] = this.#known.keys();
     if (oldest !== undefined) this.#known.delete(oldest);
   }

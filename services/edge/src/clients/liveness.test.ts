@@ -26,7 +26,7 @@ describe('Liveness', () => {
   it('begins anew with each sign of life, also after a ping', () => {
     const { liveness, time } = start();
     beats(time, liveness, PING + PONG - 1);
-    liveness.heard();
+    liveness.recordLife();
     expect(beats(time, liveness, PING / 2)).toEqual(Array(PING / 2).fill('fine'));
     expect(beats(time, liveness, PING / 2)).toContain('ping');
   });
@@ -35,14 +35,14 @@ describe('Liveness', () => {
     const { liveness, time } = start();
     for (let i = 0; i < 1_000; i += 1) {
       expect(beats(time, liveness, PING / 2)).not.toContain('ping');
-      liveness.heard();
+      liveness.recordLife();
     }
   });
 
   it('gives a peer that was pinged late all of its time for the answer', () => {
     const { liveness, time } = start();
     time.beat += 3 * PING;
-    expect(liveness.look()).toBe('ping');
+    expect(liveness.check()).toBe('ping');
     expect(beats(time, liveness, PONG)).toEqual([...Array(PONG - 1).fill('fine'), 'dead']);
   });
 
@@ -54,10 +54,10 @@ describe('Liveness', () => {
       while (all.length < 5 && time.beat < 10 * PING) {
         time.beat += 1;
         if (time.beat < dueAt) continue;
-        const verdict = liveness.look();
+        const verdict = liveness.check();
         if (verdict !== 'fine') all.push([time.beat, verdict]);
         dueAt = Math.max(time.beat + 1, liveness.dueAt);
-        if (verdict === 'ping' && answers) liveness.heard();
+        if (verdict === 'ping' && answers) liveness.recordLife();
       }
       const first = PING / 2 + 0.3 * (PING / 2);
       const wanted = answers
@@ -83,7 +83,7 @@ describe('Pings of 10,000 peers that came at once and say everything at once', (
     const look = () =>
       peers.filter((peer, i) => {
         if (time.beat < (dueAt[i] as number)) return false;
-        const verdict = peer.look();
+        const verdict = peer.check();
         dueAt[i] = peer.dueAt;
         return verdict === 'ping';
       });
@@ -94,7 +94,7 @@ describe('Pings of 10,000 peers that came at once and say everything at once', (
     const time = new AttendedTime(0);
     const peers = Array.from({ length: PEERS }, (_, i) => ({
       silentBeats: Math.floor(((i * 0.618034) % 1) * PING),
-      heard() {
+      recordLife() {
         this.silentBeats = 0;
       },
     }));
@@ -102,20 +102,20 @@ describe('Pings of 10,000 peers that came at once and say everything at once', (
     expect(() => expectSpread(time, peers, look)).toThrow('most pings of one beat');
   });
 
-  function expectSpread<Peer extends { heard(): void }>(
+  function expectSpread<Peer extends { recordLife(): void }>(
     time: AttendedTime,
     peers: readonly Peer[],
     look: () => readonly Peer[],
   ): void {
     for (let interval = 0; interval < 3; interval += 1) {
       // All subscribe, say; from then on they only answer pings.
-      for (const peer of peers) peer.heard();
+      for (const peer of peers) peer.recordLife();
       let pinged = 0;
       let most = 0;
       for (let beat = 0; beat < PING; beat += 1) {
         time.beat += 1;
         const now = look();
-        for (const peer of now) peer.heard();
+        for (const peer of now) peer.recordLife();
         pinged += now.length;
         most = Math.max(most, now.length);
       }
@@ -133,6 +133,6 @@ function start(phase = 0) {
 function beats(time: AttendedTime, liveness: Liveness, count: number): LivenessVerdict[] {
   return Array.from({ length: count }, () => {
     time.beat += 1;
-    return liveness.look();
+    return liveness.check();
   });
 }

@@ -43,7 +43,7 @@ export class Liveness {
     this.#pingAt = time.beat + Math.floor(phase * this.#spread);
   }
 
-  /** The beat at which to {@link look} next, whatever the peer sends until then. */
+  /** The beat at which to {@link check} next, whatever the peer sends until then. */
   get dueAt(): number {
     if (this.#deadAt === 0) return this.#nextPingAt();
     // When it answers, it is to be pinged again, and not before this.
@@ -51,23 +51,23 @@ export class Liveness {
   }
 
   /** The peer gave a sign of life: it sent something, or took bytes that it had left lying. */
-  heard(): void {
+  recordLife(): void {
     this.#heardAt = this.#time.beat;
     this.#deadAt = 0;
   }
 
   /**
-   * Whether a pong answers a ping that {@link look} asked for, also when the peer sent something else before it. A peer may
-   * answer the latest ping only. Call {@link heard} then.
+   * Whether a pong answers a ping that {@link check} asked for, also when the peer sent something else before it. A peer may
+   * answer the latest ping only. Call {@link recordLife} then.
    */
-  answer(): boolean {
+  matchPong(): boolean {
     const wasUnanswered = this.#isUnanswered;
     this.#isUnanswered = false;
     return wasUnanswered;
   }
 
   /** What is due now. With `ping`, the caller has pinged it. */
-  look(): LivenessVerdict {
+  check(): LivenessVerdict {
     const { beat } = this.#time;
     if (this.#deadAt > 0) return beat >= this.#deadAt ? 'dead' : 'fine';
     if (beat < this.#nextPingAt()) return 'fine';

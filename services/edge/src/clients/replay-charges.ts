@@ -5,8 +5,8 @@ import { END_OF_CHANNEL } from '../feed.ts';
 import type { LimitGuard } from '../limits.ts';
 import type { Connection } from './connection.ts';
 import type { ReplayPlan } from './replay-plan.ts';
-import type { ChannelHistory } from './replay-source.ts';
-import type { WaitingAnswer } from './subscribed-channel.ts';
+import type { ReplaySource } from './replay-source.ts';
+import type { PendingSubscription } from './subscribed-channel.ts';
 
 /**
  * What a publication of history is charged before it is read, in bytes: a trade with its frame. When it is replayed, what it
@@ -40,18 +40,18 @@ export class ReplayCharges {
   /** Whether a connection may have what is planned for it; charges what Redis has to be asked for. */
   admits(
     connection: Connection,
-    waiting: WaitingAnswer,
-    history: ChannelHistory,
+    waiting: PendingSubscription,
+    history: ReplaySource,
     plan: ReplayPlan,
   ): boolean {
     if (waiting.chargedBytes > 0) return true;
-    const isAsked = plan.kind === 'ask';
-    if (isAsked ? plan.from === END_OF_CHANNEL : plan.offsets === 0) return true;
+    const mustRead = plan.kind === 'read';
+    if (mustRead ? plan.from === END_OF_CHANNEL : plan.offsets === 0) return true;
     const now = this.#clock();
     connection.session.replayBudget ??= new TokenBucket(this.#rate, now);
     const { replayBudget } = connection.session;
     if (!replayBudget.take(now, 0) && this.#guard.refuses('replay')) return false;
-    if (isAsked) {
+    if (mustRead) {
       const count = (history.position?.offset ?? 0) - plan.from + 1;
       waiting.chargedBytes = count * EXPECTED_PUBLICATION_BYTES;
       replayBudget.charge(now, waiting.chargedBytes);
@@ -65,9 +65,9 @@ export class ReplayCharges {
    *
    * @param reason why not all is replayed, if so.
    */
-  settle(
+  chargeActual(
     { session: { replayBudget } }: Connection,
-    { chargedBytes }: WaitingAnswer,
+    { chargedBytes }: PendingSubscription,
     replay: Replay | undefined,
     reason: ErrorCode | undefined,
   ): void {

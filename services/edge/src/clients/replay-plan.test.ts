@@ -2,36 +2,36 @@ import { PublicationLog, ReplayMemory } from '@tradewind/fanout';
 import type { ErrorCode, Position } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { END_OF_CHANNEL } from '../feed.ts';
-import { type Asked, planReplay } from './replay-plan.ts';
-import { ChannelHistory } from './replay-source.ts';
+import { planReplay, type ReadProgress } from './replay-plan.ts';
+import { ReplaySource } from './replay-source.ts';
 import { publicationsOf } from './testing/fake-upstream.ts';
 
 const EPOCH = 'k3x9';
 const MAX_HISTORY = 50;
-const UNASKED: Asked = { end: 'unasked', failure: undefined };
+const UNREAD: ReadProgress = { end: 'unread', failure: undefined };
 
 /** Stands at 100, and has the publications from 91 on. */
-function historyAt100(): ChannelHistory {
+function historyAt100(): ReplaySource {
   const log = new PublicationLog(1_000_000);
-  const history = new ChannelHistory('a', log, new ReplayMemory(1_000_000, () => {}));
-  history.begin({ epoch: EPOCH, offset: 90 });
+  const history = new ReplaySource('a', log, new ReplayMemory(1_000_000, () => {}));
+  history.beginAt({ epoch: EPOCH, offset: 90 });
   for (const publication of publicationsOf('a', 91, 100)) {
     log.append(publication);
-    history.published(publication);
+    history.addPublication(publication);
   }
   return history;
 }
 
 function plan(
   request: { readonly since?: Position; readonly history?: number },
-  { asked = UNASKED, maxHistory = MAX_HISTORY, history = historyAt100() } = {},
+  { asked = UNREAD, maxHistory = MAX_HISTORY, history = historyAt100() } = {},
 ) {
   const { since, history: wanted } = request;
   return planReplay({ channel: 'a', since, history: wanted }, history, maxHistory, asked);
 }
 
 const at = (offset: number, epoch = EPOCH): Position => ({ epoch, offset });
-const failed = (failure: ErrorCode): Asked => ({ end: 'unasked', failure });
+const failed = (failure: ErrorCode): ReadProgress => ({ end: 'unread', failure });
 
 function notRecovered(reason: ErrorCode, offsets = 0) {
   return { kind: 'replay', recovered: false, reason, offsets };
@@ -52,25 +52,25 @@ describe('planReplay', () => {
   });
 
   it('has the node asked for what is not here', () => {
-    expect(plan({ since: at(60) })).toEqual({ kind: 'ask', from: 61 });
-    expect(plan({ history: 20 })).toEqual({ kind: 'ask', from: 81 });
+    expect(plan({ since: at(60) })).toEqual({ kind: 'read', from: 61 });
+    expect(plan({ history: 20 })).toEqual({ kind: 'read', from: 81 });
   });
 
   it('does not continue what is longer than it may be, and falls back to `history`', () => {
     expect(plan({ since: at(49) })).toEqual(notRecovered('history_too_long'));
-    expect(plan({ since: at(50) })).toEqual({ kind: 'ask', from: 51 });
+    expect(plan({ since: at(50) })).toEqual({ kind: 'read', from: 51 });
     expect(plan({ since: at(10), history: 7 })).toEqual(notRecovered('history_too_long', 7));
-    expect(plan({ since: at(10), history: 20 })).toEqual({ kind: 'ask', from: 81 });
+    expect(plan({ since: at(10), history: 20 })).toEqual({ kind: 'read', from: 81 });
   });
 
   it.each([
     ['an offset ahead of ours', at(101), 'offset_ahead'],
     ['another epoch', at(95, 'other'), 'epoch_changed'],
   ] as const)('believes in %s only when the node has looked', (_, since, reason) => {
-    expect(plan({ since })).toEqual({ kind: 'ask', from: END_OF_CHANNEL });
-    const asked: Asked = { end: 'asked', failure: undefined };
-    expect(plan({ since }, { asked })).toEqual({ kind: 'ask', from: END_OF_CHANNEL });
-    const answered: Asked = { end: 'answered', failure: undefined };
+    expect(plan({ since })).toEqual({ kind: 'read', from: END_OF_CHANNEL });
+    const asked: ReadProgress = { end: 'pending', failure: undefined };
+    expect(plan({ since }, { asked })).toEqual({ kind: 'read', from: END_OF_CHANNEL });
+    const answered: ReadProgress = { end: 'read', failure: undefined };
     expect(plan({ since }, { asked: answered })).toEqual(notRecovered(reason));
     expect(plan({ since, history: 3 }, { asked: answered })).toEqual(notRecovered(reason, 3));
   });
@@ -86,31 +86,31 @@ describe('planReplay', () => {
 
   it('says why when the node has not got it either, and gives what there is', () => {
     const history = historyAt100();
-    history.ask(61);
-    history.answered(EPOCH, publicationsOf('a', 81, 100));
+    history.beginRead(61);
+    history.storeRead(EPOCH, publicationsOf('a', 81, 100));
     expect(plan({ since: at(60) }, { history })).toEqual(notRecovered('history_trimmed'));
     expect(plan({ history: 30 }, { history })).toEqual(notRecovered('history_trimmed', 20));
   });
 
   it('asks for nothing that has left the history, and for what is left of it', () => {
     const history = historyAt100();
-    history.ask(61);
-    history.answered(EPOCH, publicationsOf('a', 81, 100));
-    history.forgetAnswer();
+    history.beginRead(61);
+    history.storeRead(EPOCH, publicationsOf('a', 81, 100));
+    history.forgetRead();
     expect(plan({ since: at(60) }, { history })).toEqual(notRecovered('history_trimmed'));
     expect(plan({ since: at(79) }, { history })).toEqual(notRecovered('history_trimmed'));
-    expect(plan({ since: at(80) }, { history })).toEqual({ kind: 'ask', from: 81 });
-    expect(plan({ history: 30 }, { history })).toEqual({ kind: 'ask', from: 81 });
+    expect(plan({ since: at(80) }, { history })).toEqual({ kind: 'read', from: 81 });
+    expect(plan({ history: 30 }, { history })).toEqual({ kind: 'read', from: 81 });
     expect(plan({ since: at(60), history: 5 }, { history })).toEqual(
       notRecovered('history_trimmed', 5),
     );
   });
 
   it('knows channels without history, and nodes without', () => {
-    const history = new ChannelHistory('a', new PublicationLog(0), new ReplayMemory(0, () => {}));
-    const answered: Asked = { end: 'answered', failure: undefined };
+    const history = new ReplaySource('a', new PublicationLog(0), new ReplayMemory(0, () => {}));
+    const answered: ReadProgress = { end: 'read', failure: undefined };
     const asked = { history, asked: answered };
-    expect(plan({ since: at(5) }, { history })).toEqual({ kind: 'ask', from: END_OF_CHANNEL });
+    expect(plan({ since: at(5) }, { history })).toEqual({ kind: 'read', from: END_OF_CHANNEL });
     expect(plan({ since: at(5) }, asked)).toEqual(notRecovered('no_history'));
     expect(plan({ since: at(5) }, { history, asked: failed('unavailable') })).toEqual(
       notRecovered('unavailable'),

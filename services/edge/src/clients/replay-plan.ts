@@ -1,6 +1,6 @@
 import type { ChannelRequest, ErrorCode, Position } from '@tradewind/protocol';
 import { END_OF_CHANNEL } from '../feed.ts';
-import type { ChannelHistory } from './replay-source.ts';
+import type { ReplaySource } from './replay-source.ts';
 
 /** What a subscriber gets of a channel's past. */
 export type ReplayPlan =
@@ -14,12 +14,12 @@ export type ReplayPlan =
       readonly offsets: number;
     }
   /** The node has to be asked for publications from this offset on; see `Feed.readHistory`. */
-  | { readonly kind: 'ask'; readonly from: number };
+  | { readonly kind: 'read'; readonly from: number };
 
 /** What was asked of the node for a client since its request came. */
-export interface Asked {
+export interface ReadProgress {
   /** Whether the node was asked where the channel ends. */
-  end: 'unasked' | 'asked' | 'answered';
+  end: 'unread' | 'pending' | 'read';
   /** Why nothing more is asked: what is not at hand cannot be had. */
   failure: ErrorCode | undefined;
 }
@@ -34,9 +34,9 @@ export interface Asked {
  */
 export function planReplay(
   request: ChannelRequest,
-  history: ChannelHistory,
+  history: ReplaySource,
   maxHistory: number,
-  asked: Asked,
+  asked: ReadProgress,
 ): ReplayPlan {
   const { since, history: wanted } = request;
   const { position } = history;
@@ -46,9 +46,9 @@ export function planReplay(
   if (maxHistory === 0) return notRecovered('not_available');
   if (position === undefined) {
     if (since === undefined) return { kind: 'replay', recovered: true, offsets: 0 };
-    if (asked.end === 'answered') return notRecovered('no_history');
+    if (asked.end === 'read') return notRecovered('no_history');
     return asked.failure === undefined
-      ? { kind: 'ask', from: END_OF_CHANNEL }
+      ? { kind: 'read', from: END_OF_CHANNEL }
       : notRecovered(asked.failure);
   }
   if (since === undefined) return snapshot(wanted ?? 0, position, history, asked, undefined);
@@ -60,19 +60,19 @@ export function planReplay(
 function continueFrom(
   since: Position,
   position: Position,
-  history: ChannelHistory,
+  history: ReplaySource,
   maxHistory: number,
-  { end, failure }: Asked,
+  { end, failure }: ReadProgress,
 ): ReplayPlan | ErrorCode {
   const missed = position.offset - since.offset;
   if (since.epoch !== position.epoch || missed < 0) {
-    if (end !== 'answered') return failure ?? { kind: 'ask', from: END_OF_CHANNEL };
+    if (end !== 'read') return failure ?? { kind: 'read', from: END_OF_CHANNEL };
     return since.epoch === position.epoch ? 'offset_ahead' : 'epoch_changed';
   }
   if (missed > maxHistory) return 'history_too_long';
   const from = since.offset + 1;
   const found = history.find(from);
-  if (found.kind === 'ask') return failure ?? { kind: 'ask', from };
+  if (found.kind === 'unread') return failure ?? { kind: 'read', from };
   if (found.kind === 'gone') return found.reason;
   return { kind: 'replay', recovered: true, offsets: missed };
 }
@@ -81,8 +81,8 @@ function continueFrom(
 function snapshot(
   wanted: number,
   position: Position,
-  history: ChannelHistory,
-  { failure }: Asked,
+  history: ReplaySource,
+  { failure }: ReadProgress,
   reason: ErrorCode | undefined,
 ): ReplayPlan {
   const from = Math.max(1, position.offset - wanted + 1);
@@ -94,10 +94,10 @@ function snapshot(
   const least = history.trimmedBefore;
   if (failure === undefined && least > from && found.oldest > least) {
     // What is left of the history is not all here, and can be asked for.
-    if (history.find(least).kind === 'ask') return { kind: 'ask', from: least };
+    if (history.find(least).kind === 'unread') return { kind: 'read', from: least };
   }
-  const fault = found.kind === 'ask' ? failure : found.reason;
-  if (fault === undefined) return { kind: 'ask', from };
+  const fault = found.kind === 'unread' ? failure : found.reason;
+  if (fault === undefined) return { kind: 'read', from };
   const offsets = position.offset - found.oldest + 1;
   return { kind: 'replay', recovered: false, reason: reason ?? fault, offsets };
 }

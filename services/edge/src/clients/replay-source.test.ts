@@ -7,7 +7,7 @@ import {
   ReplayMemory,
 } from '@tradewind/fanout';
 import { describe, expect, it } from 'vitest';
-import { ChannelHistory } from './replay-source.ts';
+import { ReplaySource } from './replay-source.ts';
 import { publicationOf, publicationsOf } from './testing/fake-upstream.ts';
 
 const EPOCH = 'k3x9';
@@ -15,23 +15,23 @@ const EPOCH = 'k3x9';
 function setUp(at = 100, bytes = 1_000_000) {
   const log = new PublicationLog(bytes);
   const memory = new ReplayMemory(bytes, () => {});
-  const history = new ChannelHistory('a', log, memory);
-  history.begin({ epoch: EPOCH, offset: at });
+  const history = new ReplaySource('a', log, memory);
+  history.beginAt({ epoch: EPOCH, offset: at });
   return {
     ...{ log, memory, history },
     publish(from: number, to: number) {
       for (const publication of publicationsOf('a', from, to)) {
         log.append(publication);
-        history.published(publication);
+        history.addPublication(publication);
       }
     },
     plain() {
       log.append(publicationOf('a', 'plain'));
     },
     ask(from: number) {
-      history.ask(from);
+      history.beginRead(from);
       return (publications = publicationsOf('a', from, at), epoch = EPOCH) =>
-        history.answered(epoch, publications);
+        history.storeRead(epoch, publications);
     },
   };
 }
@@ -69,7 +69,7 @@ describe('ChannelHistory: what came on the feed', () => {
     publish(101, 110);
     expect(history.position).toEqual({ epoch: EPOCH, offset: 110 });
     expect(history.find(101)).toEqual({ kind: 'held' });
-    expect(history.find(100)).toEqual({ kind: 'ask', oldest: 101 });
+    expect(history.find(100)).toEqual({ kind: 'unread', oldest: 101 });
     expect(offsetsOf(history.takeLatest(4))).toEqual([107, 108, 109, 110]);
     expect(history.takeLatest(0)).toBeUndefined();
   });
@@ -77,22 +77,22 @@ describe('ChannelHistory: what came on the feed', () => {
   it('is held behind the last hole only, of this epoch only, and past publications without offsets', () => {
     const { history, publish, plain } = setUp();
     publish(101, 102);
-    history.lost(hole(103, 103));
-    expect(history.find(103)).toEqual({ kind: 'ask', oldest: 104 });
+    history.addGap(hole(103, 103));
+    expect(history.find(103)).toEqual({ kind: 'unread', oldest: 104 });
     publish(104, 105);
     plain();
     publish(106, 106);
-    expect(history.find(102)).toEqual({ kind: 'ask', oldest: 104 });
+    expect(history.find(102)).toEqual({ kind: 'unread', oldest: 104 });
     expect(offsetsOf(history.takeLatest(3))).toEqual([104, 105, 106]);
-    history.begin({ epoch: 'next', offset: 106 });
-    expect(history.find(106)).toEqual({ kind: 'ask', oldest: 107 });
+    history.beginAt({ epoch: 'next', offset: 106 });
+    expect(history.find(106)).toEqual({ kind: 'unread', oldest: 107 });
   });
 
   it('is held no longer than the log does', () => {
     const { history, publish } = setUp(0, 10_000);
     publish(1, 200);
     const found = history.find(1);
-    expect(found.kind).toBe('ask');
+    expect(found.kind).toBe('unread');
     expect(history.find((found as { oldest: number }).oldest)).toEqual({ kind: 'held' });
   });
 });
@@ -101,14 +101,14 @@ describe('ChannelHistory: what the node answers', () => {
   it('is open until it comes, and final then, until it is forgotten', () => {
     const { history, ask } = setUp();
     const answer = ask(61);
-    expect(history.find(61)).toEqual({ kind: 'ask', oldest: 101 });
-    expect(history.find(80)).toEqual({ kind: 'ask', oldest: 101 });
+    expect(history.find(61)).toEqual({ kind: 'unread', oldest: 101 });
+    expect(history.find(80)).toEqual({ kind: 'unread', oldest: 101 });
     answer(publicationsOf('a', 71, 100));
     expect(history.find(71)).toEqual({ kind: 'held' });
     expect(history.find(65)).toEqual({ kind: 'gone', oldest: 71, reason: 'history_trimmed' });
-    history.forgetAnswer();
+    history.forgetRead();
     expect(history.find(60)).toEqual({ kind: 'gone', oldest: 101, reason: 'history_trimmed' });
-    expect(history.find(71)).toEqual({ kind: 'ask', oldest: 101 });
+    expect(history.find(71)).toEqual({ kind: 'unread', oldest: 101 });
   });
 
   it('is whole up to the present: what was published since it was asked for is behind it', () => {
@@ -139,9 +139,9 @@ describe('ChannelHistory: what the node answers', () => {
   it('means nothing after a new epoch has begun, and that one has begun if it is of another', () => {
     const { history, ask } = setUp();
     const answer = ask(91);
-    history.begin({ epoch: 'next', offset: 100 });
+    history.beginAt({ epoch: 'next', offset: 100 });
     answer();
-    expect(history.find(95)).toEqual({ kind: 'ask', oldest: 101 });
+    expect(history.find(95)).toEqual({ kind: 'unread', oldest: 101 });
     ask(91)(publicationsOf('a', 91, 100), 'third');
     expect(history.find(95)).toEqual({ kind: 'gone', oldest: 101, reason: 'epoch_changed' });
   });
@@ -157,16 +157,16 @@ describe('ChannelHistory: what the node answers', () => {
   it('is not asked for again while the node says that it is too long; less of it is', () => {
     const { history, publish, ask } = setUp();
     ask(1);
-    history.tooLong(EPOCH, 61);
-    history.forgetAnswer();
+    history.rejectRead(EPOCH, 61);
+    history.forgetRead();
     for (const from of [1, 60])
       expect(history.find(from)).toEqual({ kind: 'gone', oldest: 101, reason: 'history_too_long' });
-    expect(history.find(61)).toEqual({ kind: 'ask', oldest: 101 });
+    expect(history.find(61)).toEqual({ kind: 'unread', oldest: 101 });
     publish(101, 120);
     expect(history.find(60), 'it has only grown').toMatchObject({ kind: 'gone' });
     expect(history.find(101), 'what is here needs no node').toEqual({ kind: 'held' });
-    history.begin({ epoch: 'next', offset: 120 });
-    expect(history.find(1)).toMatchObject({ kind: 'ask' });
+    history.beginAt({ epoch: 'next', offset: 120 });
+    expect(history.find(1)).toMatchObject({ kind: 'unread' });
   });
 
   it('does not gather without end what is published while it is awaited', () => {
@@ -182,10 +182,10 @@ describe('ChannelHistory: what nobody can have', () => {
   it('keeps its place in what came on the feed, and is no reason to ask', () => {
     const { history, publish } = setUp();
     publish(101, 102);
-    history.lost(hole(103, 103, 'unreadable'));
-    history.lost(hole(104, 105, 'unreadable'));
+    history.addGap(hole(103, 103, 'unreadable'));
+    history.addGap(hole(104, 105, 'unreadable'));
     publish(106, 106);
-    history.lost(hole(107, 107, 'too_large'));
+    history.addGap(hole(107, 107, 'too_large'));
     expect(history.find(101)).toEqual({ kind: 'held' });
     expect(told(history.takeLatest(7))).toEqual([
       ...['101', '102', 'unreadable 103..105', '106', 'too_large 107..107'],
@@ -199,7 +199,7 @@ describe('ChannelHistory: what nobody can have', () => {
   it('keeps its place in what the node answers, and in what came since it was asked', () => {
     const { history, publish, ask } = setUp();
     const answer = ask(91);
-    history.lost(hole(101, 101, 'slow'));
+    history.addGap(hole(101, 101, 'slow'));
     publish(102, 102);
     answer([
       ...[...publicationsOf('a', 91, 94), hole(95, 98, 'too_large')],
@@ -214,11 +214,11 @@ describe('ChannelHistory: what nobody can have', () => {
   it('is remembered of the feed to a bound: of what is older the node knows', () => {
     const { history, publish } = setUp();
     for (let offset = 101; offset <= 300; offset += 2) {
-      history.lost(hole(offset, offset, 'unreadable'));
+      history.addGap(hole(offset, offset, 'unreadable'));
       publish(offset + 1, offset + 1);
     }
     const found = history.find(101) as { kind: string; oldest: number };
-    expect(found.kind).toBe('ask');
+    expect(found.kind).toBe('unread');
     expect(found.oldest).toBeGreaterThan(200);
     expect(history.find(found.oldest)).toEqual({ kind: 'held' });
   });
@@ -232,13 +232,13 @@ describe('ChannelHistory: an excerpt', () => {
     for (const { excerpt } of replays) excerpt.hold();
     expect(new Set(replays.map(({ excerpt }) => excerpt)).size).toBe(1);
     const { bytes } = memory;
-    history.forgetAnswer();
+    history.forgetRead();
     expect(history.find(41)).toEqual({ kind: 'held' });
     for (const { excerpt } of replays.slice(1)) excerpt.release();
     expect(memory.bytes).toBe(bytes);
     replays[0]?.excerpt.release();
     expect(memory.bytes).toBe(0);
-    expect(history.find(41)).toMatchObject({ kind: 'ask' });
+    expect(history.find(41)).toMatchObject({ kind: 'unread' });
   });
 
   it('grows with what came since, for whoever needs much of it', () => {
@@ -246,7 +246,7 @@ describe('ChannelHistory: an excerpt', () => {
     ask(61)();
     const first = history.takeLatest(40);
     first?.excerpt.hold();
-    history.forgetAnswer();
+    history.forgetRead();
     publish(101, 110);
     const second = history.takeLatest(45);
     expect(second?.excerpt).toBe(first?.excerpt);
@@ -261,10 +261,10 @@ describe('ChannelHistory: an excerpt', () => {
     const { history, publish, ask } = setUp();
     ask(96)();
     history.takeLatest(5)?.excerpt.hold();
-    history.forgetAnswer();
-    history.lost(hole(101, 101));
+    history.forgetRead();
+    history.addGap(hole(101, 101));
     publish(102, 110);
-    expect(history.find(96)).toEqual({ kind: 'ask', oldest: 102 });
+    expect(history.find(96)).toEqual({ kind: 'unread', oldest: 102 });
     expect(offsetsOf(history.takeLatest(9))).toEqual(offsets(102, 110));
   });
 });

@@ -20,44 +20,44 @@ export type Availability =
   /** Here, all of them: see {@link ChannelHistory.takeLatest}. */
   | { readonly kind: 'held' }
   /** The node has to be asked; here are only those from `oldest` on. */
-  | { readonly kind: 'ask'; readonly oldest: number }
+  | { readonly kind: 'unread'; readonly oldest: number }
   /** The node was asked, and has not got all of them either. */
   | { readonly kind: 'gone'; readonly oldest: number; readonly reason: ErrorCode };
 
 /** What was asked of the node, and is not answered yet. */
-interface Question {
+interface PendingRead {
   /** The first offset that was asked for. */
   readonly from: number;
   /** Where the channel stood then. */
-  readonly at: number;
+  readonly requestedAt: number;
   /** What came since: it may be newer than the answer, and must not depend on the log. */
-  readonly came: PastItem[];
-  cameBytes: number;
+  readonly arrived: PastItem[];
+  arrivedBytes: number;
 }
 
 /**
  * One replay may hold this share of the memory for replays at most. A single channel could keep all others
  * from being continued otherwise.
  */
-const LARGEST_SHARE = 0.5;
+const MAX_REPLAY_SHARE = 0.5;
 
 /** What may be replayed of one channel at once by a worker that keeps so many bytes, in bytes. */
-export function largestReplay(logBytes: number): number {
-  return logBytes * LARGEST_SHARE;
+export function maxReplayBytes(logBytes: number): number {
+  return logBytes * MAX_REPLAY_SHARE;
 }
 
 /**
  * Gaps on the feed of one channel that are remembered at most. A client that comes back misses few of them; beyond
  * that the node is asked. 2 KB a channel at most.
  */
-const MOST_GAPS = 32;
+const MAX_GAPS = 32;
 
 /**
  * What a worker knows of a channel's past: where it stands, and which of its publications are at hand. They
  * come from the log, which holds what came on the feed, or from an answer of the node. What clients are to
  * be replayed is put together from both into one excerpt, which they share.
  */
-export class ChannelHistory {
+export class ReplaySource {
   readonly #channel: string;
   readonly #log: PublicationLog;
   readonly #memory: ReplayMemory;
@@ -65,14 +65,14 @@ export class ChannelHistory {
   #epoch = '';
   #offset = 0;
   /** The log's number from which on its publications of the channel are of this epoch. */
-  #since = 0;
+  #epochBegin = 0;
   /** What clients were promised last; it is empty once all of them have had it. */
   #excerpt: Excerpt;
-  #question: Question | undefined;
+  #pendingRead: PendingRead | undefined;
   /** Gaps on the feed that nobody can fill, the latest ones: the log has only publications. */
   readonly #gaps = new Gaps();
   /** What is answered: nothing but what is at hand can be had from this offset on, for this reason. */
-  #answered: { readonly from: number; readonly reason: ErrorCode } | undefined;
+  #lastRead: { readonly from: number; readonly reason: ErrorCode } | undefined;
 
   /**
    * @param memory counts what the excerpts hold.
@@ -97,68 +97,68 @@ export class ChannelHistory {
   }
 
   /** The channel flows from this position on. What was asked of its past before has lost its meaning. */
-  begin(position: Position | undefined): void {
+  beginAt(position: Position | undefined): void {
     this.#epoch = position?.epoch ?? '';
     this.#offset = position?.offset ?? 0;
-    this.#since = this.#log.next;
+    this.#epochBegin = this.#log.next;
     this.#gaps.clear();
     this.#excerpt = new Excerpt(this.#channel, this.#memory);
-    this.#question = undefined;
-    this.#answered = undefined;
+    this.#pendingRead = undefined;
+    this.#lastRead = undefined;
   }
 
   /** A publication with an offset came on the feed, and is in the log. */
-  published(publication: Publication): void {
-    this.#came(publication);
+  addPublication(publication: Publication): void {
+    this.#moveTo(publication);
   }
 
   /** A gap came on the feed, behind all that came before. What only this node or worker lost may be in history. */
-  lost({ from, to, reason }: Hole): void {
-    this.#came({ from, to, reason });
+  addGap({ from, to, reason }: Hole): void {
+    this.#moveTo({ from, to, reason });
     if (reason === 'slow' || reason === 'link') return;
     this.#gaps.add(from, to, reason);
-    this.#gaps.keepLatest(MOST_GAPS);
+    this.#gaps.keepLatest(MAX_GAPS);
   }
 
   /** The node is being asked for publications from this offset on. */
-  ask(from: number): void {
-    this.#question = { from, at: this.#offset, came: [], cameBytes: 0 };
+  beginRead(from: number): void {
+    this.#pendingRead = { from, requestedAt: this.#offset, arrived: [], arrivedBytes: 0 };
   }
 
-  /** Whether what the node answered is at hand: until {@link forgetAnswer}. */
-  get isAnswered(): boolean {
-    return this.#answered !== undefined;
+  /** Whether what the node answered is at hand: until {@link forgetRead}. */
+  get hasReadAnswer(): boolean {
+    return this.#lastRead !== undefined;
   }
 
   /** The node could not answer. */
-  unanswered(): void {
-    this.#question = undefined;
+  abandonRead(): void {
+    this.#pendingRead = undefined;
   }
 
   /**
    * Takes over what the node answered, together with what came on the feed since it was asked. What it has
-   * not brought counts as gone until {@link forgetAnswer}. Returns how many bytes it is.
+   * not brought counts as gone until {@link forgetRead}. Returns how many bytes it is.
    */
-  answered(epoch: string, past: readonly PastItem[]): number {
-    if (this.#question === undefined) return 0;
-    const { from, at, came, cameBytes } = this.#question;
-    this.#question = undefined;
+  storeRead(epoch: string, past: readonly PastItem[]): number {
+    if (this.#pendingRead === undefined) return 0;
+    const { from, requestedAt: at, arrived: came, arrivedBytes: cameBytes } = this.#pendingRead;
+    this.#pendingRead = undefined;
     if (epoch !== this.#epoch) {
-      this.#answered = { from: 0, reason: 'epoch_changed' };
+      this.#lastRead = { from: 0, reason: 'epoch_changed' };
       return 0;
     }
     const [oldest] = past;
     const begins = oldest === undefined ? at + 1 : firstOffsetOf(oldest);
-    if (begins > from) this.#bounds.trimmed(this.#channel, epoch, begins);
+    if (begins > from) this.#bounds.recordTrimmed(this.#channel, epoch, begins);
     const whole = wholeUpTo(this.#offset, [...past, ...came]);
     const bytes = whole.reduce((sum, item) => sum + costOfItem(item), 0);
-    if (bytes > this.#largestBytes) {
+    if (bytes > this.#maxReplayBytes) {
       // Who waits for less of it asks again.
-      this.#bounds.tooLong(this.#channel, epoch, beginOfLast(this.#largestBytes, whole));
+      this.#bounds.recordTooLong(this.#channel, epoch, beginOfLast(this.#maxReplayBytes, whole));
       return bytes;
     }
-    const isTooLong = cameBytes > this.#largestBytes;
-    this.#answered = { from, reason: isTooLong ? 'history_too_long' : 'history_trimmed' };
+    const isTooLong = cameBytes > this.#maxReplayBytes;
+    this.#lastRead = { from, reason: isTooLong ? 'history_too_long' : 'history_trimmed' };
     if (isTooLong) return bytes;
     this.#excerpt = new Excerpt(this.#channel, this.#memory);
     for (const item of whole) this.#excerpt.append(item);
@@ -166,9 +166,9 @@ export class ChannelHistory {
   }
 
   /** The node answered that what begins before this offset of an epoch is more than may be replayed. */
-  tooLong(epoch: string, before: number): void {
-    this.#question = undefined;
-    this.#bounds.tooLong(this.#channel, epoch, before);
+  rejectRead(epoch: string, before: number): void {
+    this.#pendingRead = undefined;
+    this.#bounds.recordTooLong(this.#channel, epoch, before);
   }
 
   /** What lies before this offset has left the history; 0 if that is not known. */
@@ -177,8 +177,8 @@ export class ChannelHistory {
   }
 
   /** All who waited for the answer have had it: whoever comes later has to ask anew. */
-  forgetAnswer(): void {
-    this.#answered = undefined;
+  forgetRead(): void {
+    this.#lastRead = undefined;
     if (!this.#excerpt.isHeld) this.#excerpt = new Excerpt(this.#channel, this.#memory);
   }
 
@@ -192,11 +192,11 @@ export class ChannelHistory {
     if (oldest <= from) return { kind: 'held' };
     const { trimmedBefore, tooLongBefore } = this.#bounds.of(this.#channel, this.#epoch);
     if (from < tooLongBefore) return { kind: 'gone', oldest, reason: 'history_too_long' };
-    if (this.#answered === undefined || from < this.#answered.from) {
+    if (this.#lastRead === undefined || from < this.#lastRead.from) {
       if (from < trimmedBefore) return { kind: 'gone', oldest, reason: 'history_trimmed' };
-      return { kind: 'ask', oldest };
+      return { kind: 'unread', oldest };
     }
-    return { kind: 'gone', oldest, reason: this.#answered.reason };
+    return { kind: 'gone', oldest, reason: this.#lastRead.reason };
   }
 
   /**
@@ -216,17 +216,17 @@ export class ChannelHistory {
   }
 
   /** Everything up to the end of this one was published, or told as lost. */
-  #came(item: PastItem): void {
+  #moveTo(item: PastItem): void {
     this.#offset = Math.max(this.#offset, lastOffsetOf(item));
-    const question = this.#question;
+    const question = this.#pendingRead;
     if (question === undefined) return;
-    question.cameBytes += costOfItem(item);
-    if (question.cameBytes <= this.#largestBytes) question.came.push(item);
-    else question.came.length = 0;
+    question.arrivedBytes += costOfItem(item);
+    if (question.arrivedBytes <= this.#maxReplayBytes) question.arrived.push(item);
+    else question.arrived.length = 0;
   }
 
-  get #largestBytes(): number {
-    return largestReplay(this.#memory.maxBytes);
+  get #maxReplayBytes(): number {
+    return maxReplayBytes(this.#memory.maxBytes);
   }
 
   /** The first offset, but not before `from`, from which on all up to the present one are here. */
@@ -247,7 +247,7 @@ export class ChannelHistory {
   #isWorthExtending(from: number, count: number): boolean {
     const { length, firstOffset, lastOffset } = this.#excerpt;
     if (length === 0 || from < firstOffset || from > lastOffset + 1) return false;
-    if (this.isAnswered) return true;
+    if (this.hasReadAnswer) return true;
     const extended = this.#offset - firstOffset + 1;
     return extended <= 2 * count || this.#latest(from).oldest > from;
   }
@@ -270,7 +270,7 @@ export class ChannelHistory {
         continue;
       }
       const number = this.#log.fromEnd(this.#channel, before);
-      if (number === undefined || number < this.#since) break;
+      if (number === undefined || number < this.#epochBegin) break;
       const publication = this.#log.at(number);
       if (publication === undefined) break;
       before += 1;

@@ -11,13 +11,13 @@ import type { Connection } from './connection.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 /** Requests of a client that may be ignored before it is disconnected for sending on regardless. */
-const IGNORED_REQUESTS_AT_MOST = 200;
+const MAX_IGNORED_REQUESTS = 200;
 
 /**
  * Each request that is answered makes up for so many that were not, so that rare bursts do not add up: a client that sends up
  * to three times what it may is held to its rate, and one that sends more is disconnected.
  */
-const MADE_UP_BY_ONE = 2;
+const FORGIVEN_PER_REQUEST = 2;
 
 /**
  * Pongs that may wait for a client which does not take them, before `ws` cuts it off without a close frame. All pings of one
@@ -43,7 +43,7 @@ const binaryNotAvailableIn = oncePerFormat((format) => format.encodeControl(BINA
 /** Answers what clients send. Nothing that they send makes it throw. */
 export class Requests {
   readonly #subscriptions: Subscriptions;
-  readonly #rejected: (code: ErrorCode) => void;
+  readonly #onRejected: (code: ErrorCode) => void;
   readonly #guard: LimitGuard;
   readonly #maxErrors: number;
 
@@ -60,7 +60,7 @@ export class Requests {
     this.#maxErrors = maxErrors;
     this.#guard = guard;
     this.#subscriptions = subscriptions;
-    this.#rejected = rejected;
+    this.#onRejected = rejected;
   }
 
   /** @param now ms on the monotonic clock. */
@@ -69,7 +69,7 @@ export class Requests {
     if (!isBeyond)
       connection.session.ignoredRequests = Math.max(
         0,
-        connection.session.ignoredRequests - MADE_UP_BY_ONE,
+        connection.session.ignoredRequests - FORGIVEN_PER_REQUEST,
       );
     else if (!this.#mayIgnore(connection)) return;
     if (isBinary) {
@@ -83,7 +83,7 @@ export class Requests {
     if (isBeyond && !(parsed.ok && parsed.message.type === 'unsubscribe')) {
       this.#slowDown(connection, id);
     } else if (parsed.ok) {
-      this.#answer(connection, parsed.message, now);
+      this.#dispatch(connection, parsed.message, now);
     } else {
       this.#refuse(connection, parsed.fault.code, parsed.fault.message, id, now);
     }
@@ -98,7 +98,7 @@ export class Requests {
     this.#mayIgnore(connection);
   }
 
-  #answer(connection: Connection, message: ClientMessage, now: number): void {
+  #dispatch(connection: Connection, message: ClientMessage, now: number): void {
     switch (message.type) {
       case 'subscribe':
         this.#subscriptions.subscribe(connection, message, now);
@@ -124,13 +124,13 @@ export class Requests {
   /** One more is ignored. Returns false if that ends the connection. */
   #mayIgnore(connection: Connection): boolean {
     connection.session.ignoredRequests += 1;
-    if (connection.session.ignoredRequests <= IGNORED_REQUESTS_AT_MOST) return true;
-    end(connection);
+    if (connection.session.ignoredRequests <= MAX_IGNORED_REQUESTS) return true;
+    disconnect(connection);
     return false;
   }
 
   #slowDown(connection: Connection, id: RequestId | undefined): void {
-    this.#rejected('rate_limited');
+    this.#onRejected('rate_limited');
     connection.send(
       errorMessage(
         'rate_limited',
@@ -148,13 +148,13 @@ export class Requests {
     id: RequestId | undefined,
     now: number,
   ): void {
-    this.#rejected(code);
+    this.#onRejected(code);
     connection.send(errorMessage(code, message, id));
     this.#countError(connection, now);
   }
 
   #refuseBinary(connection: Connection, now: number): void {
-    this.#rejected('not_available');
+    this.#onRejected('not_available');
     connection.sendEncoded(binaryNotAvailableIn(connection.format));
     this.#countError(connection, now);
   }
@@ -166,12 +166,12 @@ export class Requests {
     const { errorTimes } = session;
     if (errorTimes.push(now) < this.#maxErrors) return;
     const first = errorTimes.shift() ?? now;
-    if (now - first < ERROR_WINDOW_MS && this.#guard.refuses('errors')) end(connection);
+    if (now - first < ERROR_WINDOW_MS && this.#guard.refuses('errors')) disconnect(connection);
   }
 }
 
 /** What was answered before goes out first. */
-function end(connection: Connection): void {
+function disconnect(connection: Connection): void {
   connection.flush();
   connection.close('rate_limited');
 }

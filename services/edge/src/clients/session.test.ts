@@ -17,9 +17,9 @@ describe('Session', () => {
     const { session, time } = start();
     expect(session.dueAt).toBe(SILENT_BEATS);
     time.beat = SILENT_BEATS - 1;
-    expect(session.look(time.beat)).toBe('fine');
+    expect(session.judge(time.beat)).toBe('fine');
     time.beat = SILENT_BEATS;
-    expect(session.look(time.beat)).toBe('silent');
+    expect(session.judge(time.beat)).toBe('silent');
   });
 
   it('counts its age from the beat at which it began', () => {
@@ -32,26 +32,26 @@ describe('Session', () => {
     session.hasAsked = true;
     expect(session.dueAt).toBe(session.liveness.dueAt);
     time.beat = SILENT_BEATS;
-    expect(session.look(time.beat)).toBe('fine');
+    expect(session.judge(time.beat)).toBe('fine');
   });
 
   it('is pinged, and dead when it answers nothing', () => {
     const { session, time } = start();
     session.hasAsked = true;
     time.beat = session.dueAt;
-    expect(session.look(time.beat)).toBe('ping');
-    while (session.look(time.beat) === 'fine') time.beat += 1;
-    expect(session.look(time.beat)).toBe('dead');
-    session.liveness.heard();
-    expect(session.look(time.beat)).toBe('fine');
+    expect(session.judge(time.beat)).toBe('ping');
+    while (session.judge(time.beat) === 'fine') time.beat += 1;
+    expect(session.judge(time.beat)).toBe('dead');
+    session.liveness.recordLife();
+    expect(session.judge(time.beat)).toBe('fine');
   });
 
   it('is dead rather than silent: a peer that answers nothing would not read a close frame', () => {
     const { session, time } = start({ silentSeconds: 100 });
     time.beat = session.dueAt;
-    expect(session.look(time.beat)).toBe('ping');
+    expect(session.judge(time.beat)).toBe('ping');
     time.beat = 100 * BEATS_PER_SECOND;
-    expect(session.look(time.beat)).toBe('dead');
+    expect(session.judge(time.beat)).toBe('dead');
   });
 
   it('has budgets of its own, which are full at first', () => {

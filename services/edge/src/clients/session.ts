@@ -32,7 +32,7 @@ export interface SessionParts {
   readonly now: number;
 }
 
-/** What the session's connection must do: see {@link Session.look}. */
+/** What the session's connection must do: see {@link Session.judge}. */
 export type SessionVerdict = 'fine' | 'ping' | 'dead' | 'silent';
 
 /** Who a client is and what it may do, whatever carries its bytes. */
@@ -62,7 +62,7 @@ export class Session {
     this.#silentAt = time.beat + limits.silentSeconds * BEATS_PER_SECOND;
   }
 
-  /** The beat at which to {@link look} next. It may come sooner or later than announced: ask again after each look. */
+  /** The beat at which to {@link judge} next. It may come sooner or later than announced: ask again after each look. */
   get dueAt(): number {
     return Math.min(this.liveness.dueAt, this.hasAsked ? NEVER : this.#silentAt);
   }
@@ -71,8 +71,8 @@ export class Session {
    * What is due at this beat. After `ping` the caller must send one. `dead` and `silent` end the connection: the client
    * answered no ping, or has asked for no channel in time.
    */
-  look(beat: number): SessionVerdict {
-    const verdict = this.liveness.look();
+  judge(beat: number): SessionVerdict {
+    const verdict = this.liveness.check();
     return verdict !== 'dead' && !this.hasAsked && beat >= this.#silentAt ? 'silent' : verdict;
   }
 }

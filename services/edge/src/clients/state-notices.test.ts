@@ -10,11 +10,11 @@ const ONE_A_TURN = Number.NEGATIVE_INFINITY;
 describe('StateNotices', () => {
   it('tell each client of the state, one frame for all, and nobody twice', () => {
     const { notices, clients } = start(3);
-    notices.degraded(7);
+    notices.setDegraded(7);
     tellAll(notices);
-    notices.restored();
+    notices.setRestored();
     tellAll(notices);
-    notices.restored();
+    notices.setRestored();
     tellAll(notices);
     const told = [{ type: 'degraded', since: 7 }, { type: 'restored' }];
     expect(clients.map(({ sent }) => sent())).toEqual([told, told, told]);
@@ -22,9 +22,9 @@ describe('StateNotices', () => {
 
   it('tell nobody of a state that was over before their turn came', () => {
     const { notices, clients } = start(3);
-    notices.degraded(7);
-    notices.tellSome(ONE_A_TURN);
-    notices.restored();
+    notices.setDegraded(7);
+    notices.sendSome(ONE_A_TURN);
+    notices.setRestored();
     tellAll(notices);
     expect(clients.map(({ sent }) => sent().map(({ type }) => type))).toEqual([
       ['degraded', 'restored'],
@@ -44,17 +44,17 @@ describe('StateNotices', () => {
         for (const [n, what] of steps.entries()) {
           if (what === 'degraded') {
             states.push(n);
-            notices.degraded(n);
+            notices.setDegraded(n);
           } else if (what === 'restored') {
             states.push(undefined);
-            notices.restored();
+            notices.setRestored();
           } else if (what === 'tell') {
-            notices.tellSome(ONE_A_TURN);
+            notices.sendSome(ONE_A_TURN);
           } else if (what === 'come') {
             const client = createClient();
             clients.push(client);
             connections.add(client.connection);
-            notices.tell(client.connection);
+            notices.sendTo(client.connection);
           } else if (what === 'fill') {
             fill(clients[n % clients.length]!);
           } else if (what === 'drain') {
@@ -98,7 +98,7 @@ function fill({ connection, sink }: TestConnection): void {
 }
 
 function tellAll(notices: StateNotices): void {
-  while (notices.tellSome(ONE_A_TURN));
+  while (notices.sendSome(ONE_A_TURN));
 }
 
 /** Since when the node is degraded, notice by notice; undefined for a node that is not, as before the first. */

@@ -18,21 +18,21 @@ export class StateNotices {
     this.#connections = connections;
   }
 
-  /** Those who are connected are to be told: call {@link tellSome}. `since` is in ms since the Unix epoch. */
-  degraded(since: number): void {
+  /** Those who are connected are to be told: call {@link sendSome}. `since` is in ms since the Unix epoch. */
+  setDegraded(since: number): void {
     this.#degraded = oncePerFormat((format) => format.encodeControl({ type: 'degraded', since }));
     this.#untold = this.#connections.values();
   }
 
   /** The same. */
-  restored(): void {
+  setRestored(): void {
     this.#degraded = undefined;
     this.#untold = this.#connections.values();
   }
 
   /** Tells one client of the state, unless it knows. */
-  tell(connection: Connection): void {
-    connection.tellState(this.#degraded?.(connection.format));
+  sendTo(connection: Connection): void {
+    connection.sendState(this.#degraded?.(connection.format));
   }
 
   /**
@@ -41,14 +41,14 @@ export class StateNotices {
    * @param until ms on the monotonic clock, after which nobody else is told.
    * @returns whether someone is left.
    */
-  tellSome(until: number): boolean {
+  sendSome(until: number): boolean {
     while (this.#untold !== undefined) {
       const { value, done } = this.#untold.next();
       if (done === true) {
         this.#untold = undefined;
         break;
       }
-      this.tell(value);
+      this.sendTo(value);
       if (performance.now() >= until) return true;
     }
     return false;

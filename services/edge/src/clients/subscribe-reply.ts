@@ -11,28 +11,28 @@ import type { Connection } from './connection.ts';
  * The answer to one `subscribe` request, sent in as many frames as it takes: what is settled is
  * told at once, because a channel's publications follow right behind; the last frame says `done`.
  */
-export class SubscribeAnswer {
+export class SubscribeReply {
   readonly connection: Connection;
   readonly #id: RequestId | undefined;
-  #unsettled: number;
+  #pending: number;
   #subscribed: SubscribedChannel[] = [];
   #rejected: RejectedChannel[];
 
   constructor(connection: Connection, request: SubscribeRequest) {
     this.connection = connection;
     this.#id = request.id;
-    this.#unsettled = request.channels.length;
+    this.#pending = request.channels.length;
     this.#rejected = [...request.rejected];
   }
 
-  subscribed(channel: SubscribedChannel): void {
-    this.#unsettled -= 1;
+  addSubscribed(channel: SubscribedChannel): void {
+    this.#pending -= 1;
     this.#subscribed.push(channel);
   }
 
   /** @param retryAfterMs when it may be asked for again, if that is known. */
-  rejected(channel: string, code: ErrorCode, retryAfterMs?: number): this {
-    this.#unsettled -= 1;
+  addRejected(channel: string, code: ErrorCode, retryAfterMs?: number): this {
+    this.#pending -= 1;
     this.#rejected.push(
       retryAfterMs === undefined ? { channel, code } : { channel, code, retryAfterMs },
     );
@@ -41,7 +41,7 @@ export class SubscribeAnswer {
 
   /** Sends what was settled since the last call, if anything was. */
   send(): void {
-    const done = this.#unsettled === 0;
+    const done = this.#pending === 0;
     if (this.#subscribed.length === 0 && this.#rejected.length === 0) return;
     this.connection.send({
       type: 'subscribed',

@@ -3,18 +3,18 @@ import type { ChannelRequest, ErrorCode } from '@tradewind/protocol';
 import { END_OF_CHANNEL } from '../feed.ts';
 import type { Connection } from './connection.ts';
 import type { HistoryBounds } from './history-bounds.ts';
-import type { Asked } from './replay-plan.ts';
-import { ChannelHistory } from './replay-source.ts';
-import type { SubscribeAnswer } from './subscribe-reply.ts';
+import type { ReadProgress } from './replay-plan.ts';
+import { ReplaySource } from './replay-source.ts';
+import type { SubscribeReply } from './subscribe-reply.ts';
 
 /** A subscription of one connection that is not answered yet. */
-export interface WaitingAnswer {
+export interface PendingSubscription {
   /** The answer to the request that decides. */
-  readonly answer: SubscribeAnswer;
+  readonly reply: SubscribeReply;
   /** Where else the same connection named the channel since. They are answered along, and wait for nothing of their own. */
-  readonly others: SubscribeAnswer[];
+  readonly others: SubscribeReply[];
   readonly request: ChannelRequest;
-  readonly asked: Asked;
+  readonly progress: ReadProgress;
   /** What the connection's budget for replays was charged for it so far, in bytes. */
   chargedBytes: number;
   /** Seconds for which it has been kept waiting although the channel flows. */
@@ -22,65 +22,76 @@ export interface WaitingAnswer {
 }
 
 /** What begins to wait. */
-export function waitingAnswer(answer: SubscribeAnswer, request: ChannelRequest): WaitingAnswer {
-  const asked: Asked = { end: 'unasked', failure: undefined };
-  return { answer, others: [], request, asked, chargedBytes: 0, delayedSeconds: 0 };
+export function pendingSubscription(
+  answer: SubscribeReply,
+  request: ChannelRequest,
+): PendingSubscription {
+  const asked: ReadProgress = { end: 'unread', failure: undefined };
+  return {
+    reply: answer,
+    others: [],
+    request,
+    progress: asked,
+    chargedBytes: 0,
+    delayedSeconds: 0,
+  };
 }
 
 /** A channel in which someone on this worker is interested. */
-export class LocalChannel {
+export class SubscribedChannel {
   readonly name: string;
   /** The hub's number for it, once the hub has acknowledged it. */
   ref: number | undefined;
-  readonly history: ChannelHistory;
+  readonly replaySource: ReplaySource;
   /** Who waits for the acknowledgement, or for the channel's past. */
-  readonly waiting = new Map<Connection, WaitingAnswer>();
-  #asking: number | undefined;
+  readonly waiting = new Map<Connection, PendingSubscription>();
+  #pendingRead: number | undefined;
   /** Whether that question was put in the present turn: whoever wants to know the same may share it. */
-  #isAskedNow = false;
+  #isReadFresh = false;
 
   constructor(name: string, log: PublicationLog, memory: ReplayMemory, bounds: HistoryBounds) {
     this.name = name;
-    this.history = new ChannelHistory(name, log, memory, bounds);
+    this.replaySource = new ReplaySource(name, log, memory, bounds);
   }
 
   /** From where on the hub is asked for the channel's past; undefined while it is not. See `Feed.readHistory`. */
-  get asking(): number | undefined {
-    return this.#asking;
+  get pendingRead(): number | undefined {
+    return this.#pendingRead;
   }
 
   /** Someone has begun to wait: shares a question that is being put right now. */
-  joinsQuestion({ asked }: WaitingAnswer): void {
-    if (this.#isAskedNow && this.#asking === END_OF_CHANNEL) asked.end = 'asked';
+  shareRead({ progress: asked }: PendingSubscription): void {
+    if (this.#isReadFresh && this.#pendingRead === END_OF_CHANNEL) asked.end = 'pending';
   }
 
   /** The hub is asked now, for all who wait. */
-  ask(from: number): void {
-    this.#asking = from;
+  beginRead(from: number): void {
+    this.#pendingRead = from;
     if (from !== END_OF_CHANNEL) {
-      this.history.ask(from);
+      this.replaySource.beginRead(from);
       return;
     }
-    this.#isAskedNow = true;
+    this.#isReadFresh = true;
     queueMicrotask(() => {
-      this.#isAskedNow = false;
+      this.#isReadFresh = false;
     });
-    for (const { asked } of this.waiting.values()) if (asked.end === 'unasked') asked.end = 'asked';
+    for (const { progress: asked } of this.waiting.values())
+      if (asked.end === 'unread') asked.end = 'pending';
   }
 
   /** The hub has answered. With a code nobody who waits is to wait any longer. */
-  answered(code: ErrorCode | undefined): void {
-    const isEnd = this.#asking === END_OF_CHANNEL;
-    this.#asking = undefined;
-    if (code !== undefined) this.history.unanswered();
-    for (const { asked } of this.waiting.values()) {
+  endRead(code: ErrorCode | undefined): void {
+    const isEnd = this.#pendingRead === END_OF_CHANNEL;
+    this.#pendingRead = undefined;
+    if (code !== undefined) this.replaySource.abandonRead();
+    for (const { progress: asked } of this.waiting.values()) {
       if (code !== undefined) asked.failure = code;
-      else if (isEnd && asked.end === 'asked') asked.end = 'answered';
+      else if (isEnd && asked.end === 'pending') asked.end = 'read';
     }
   }
 
   /** A second has passed in which those who wait were kept waiting. Returns for how many seconds the first of them was. */
-  delay(): number {
+  countDelayedSecond(): number {
     let longest = 0;
     for (const each of this.waiting.values()) {
       each.delayedSeconds += 1;

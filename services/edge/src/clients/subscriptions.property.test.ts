@@ -146,7 +146,7 @@ class World {
   /** A connection leaves, and another client takes its place. */
   #leave(at: number): void {
     this.#model[at]?.clear();
-    this.#subscriptions.leave(this.#connection(at));
+    this.#subscriptions.removeClient(this.#connection(at));
     this.#clients[at] = createTestConnection();
     for (const [id, { client }] of this.#asked) if (client === at) this.#asked.delete(id);
   }

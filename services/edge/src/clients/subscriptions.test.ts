@@ -307,10 +307,10 @@ describe('Subscriptions: ending', () => {
     upstream.acknowledge(['held', 'both']);
     subscribe(other, 2, ['both']);
     subscribe(client, 3, ['pending']);
-    subscriptions.leave(client.connection);
+    subscriptions.removeClient(client.connection);
     expect([...upstream.wanted]).toEqual(['both']);
     expect(index.held(client.connection)).toBe(0);
-    subscriptions.leave(client.connection);
+    subscriptions.removeClient(client.connection);
     expect(upstream.calls).toEqual(['+held', '+both', '+pending', '-held', '-pending']);
   });
 
@@ -405,7 +405,7 @@ describe('Subscriptions: replay', () => {
     upstream.acknowledge(names, position);
     expect([...upstream.questions.keys()]).toEqual(['a', 'b', 'c', 'd']);
     upstream.answer('a', EPOCH, publicationsOf('a', 100, 100));
-    subscriptions.leave(client.connection);
+    subscriptions.removeClient(client.connection);
     expect(upstream.questions.size).toBe(0);
     await undefined;
     expect(upstream.wanted.size).toBe(0);
@@ -530,10 +530,10 @@ describe('Subscriptions: replay', () => {
   it('keeps nobody waiting for room for longer than ten seconds', () => {
     const { resume, unsubscribe, subscriptions, upstream, other, log } = setUpFull();
     const held = { epoch: EPOCH, offset: 97 };
-    expect(subscriptions.waitsForRoom, 'nobody waits yet').toBe(false);
+    expect(subscriptions.waitsForMemory, 'nobody waits yet').toBe(false);
     resume(other, 1, held, 'd');
     upstream.acknowledge(['d'], position);
-    expect(subscriptions.waitsForRoom).toBe(true);
+    expect(subscriptions.waitsForMemory).toBe(true);
     const passSecond = () => {
       subscriptions.tick();
       while (subscriptions.serveWaiting(ONE_A_TURN));
@@ -543,13 +543,13 @@ describe('Subscriptions: replay', () => {
     passSecond();
     const outcome = { recovered: false, reason: 'unavailable', replayed: 0 };
     expect(other.sent()).toMatchObject([{ channels: [outcome] }]);
-    expect(subscriptions.waitsForRoom).toBe(false);
+    expect(subscriptions.waitsForMemory).toBe(false);
 
     const third = createTestConnection({ log });
     resume(third, 1, held, 'd');
-    expect(subscriptions.waitsForRoom).toBe(true);
+    expect(subscriptions.waitsForMemory).toBe(true);
     unsubscribe(third, 2, ['d']);
-    expect(subscriptions.waitsForRoom, 'who cancels waits no more').toBe(false);
+    expect(subscriptions.waitsForMemory, 'who cancels waits no more').toBe(false);
   });
 
   it('continues nothing that was missed where replays may hold nothing', () => {

@@ -20,18 +20,22 @@ import type { LimitGuard } from '../limits.ts';
 import type { Connection } from './connection.ts';
 import { HistoryBounds } from './history-bounds.ts';
 import type { Membership } from './membership.ts';
+import { ReplayAdmission } from './replay-admission.ts';
 import { ReplayCharges } from './replay-charges.ts';
 import { notRecovered, outcomeOf, planReplay } from './replay-plan.ts';
-import { ReplayQueue } from './replay-queue.ts';
 import type { Session } from './session.ts';
-import { SubscribeAnswer } from './subscribe-reply.ts';
-import { LocalChannel, type WaitingAnswer, waitingAnswer } from './subscribed-channel.ts';
+import { SubscribeReply } from './subscribe-reply.ts';
+import {
+  type PendingSubscription,
+  pendingSubscription,
+  SubscribedChannel,
+} from './subscribed-channel.ts';
 import { endOfBudget } from './turn-budget.ts';
 
 /** A connection that now has a channel, and what it is to be told and replayed of it. */
 interface Joined {
   readonly connection: Connection;
-  readonly waiting: WaitingAnswer;
+  readonly waiting: PendingSubscription;
   readonly replay: Replay | undefined;
 }
 
@@ -42,7 +46,7 @@ export type RecoveryOutcome = 'recovered' | ErrorCode;
  * How long a subscription waits for room for its replay, or for its turn to be asked about, in seconds.
  * Clients that hold what they were promised for so long, or read nothing, are gone before that; see `FanOut`.
  */
-const PATIENCE_SECONDS = 10;
+const MAX_DELAY_SECONDS = 10;
 
 /** What a worker allows its clients. */
 export interface SubscriptionLimits {
@@ -66,15 +70,15 @@ export class Subscriptions {
   readonly #limits: SubscriptionLimits;
   readonly #log: PublicationLog;
   readonly #feed: Feed;
-  readonly #recovered: (outcome: RecoveryOutcome) => void;
+  readonly #onRecovered: (outcome: RecoveryOutcome) => void;
   readonly #guard: LimitGuard;
   readonly #charges: ReplayCharges;
-  readonly #channels = new Map<string, LocalChannel>();
-  readonly #queue: ReplayQueue;
+  readonly #channels = new Map<string, SubscribedChannel>();
+  readonly #admission: ReplayAdmission;
   readonly #bounds = new HistoryBounds();
   /** Channels that someone has been kept waiting for too long. */
-  readonly #late = new Set<LocalChannel>();
-  readonly #waitingFor = new Map<Connection, Set<LocalChannel>>();
+  readonly #late = new Set<SubscribedChannel>();
+  readonly #waitingFor = new Map<Connection, Set<SubscribedChannel>>();
   /** Whether the source can be reached: while it cannot, nothing new is confirmed. */
   available = false;
 
@@ -97,15 +101,15 @@ export class Subscriptions {
     this.#limits = limits;
     this.#log = log;
     this.#feed = feed;
-    this.#recovered = recovered;
+    this.#onRecovered = recovered;
     this.#guard = guard;
     this.#charges = new ReplayCharges(limits.replayRate, guard, clock);
-    this.#queue = new ReplayQueue(log.maxBytes, () => void this.#resume(endOfBudget()));
+    this.#admission = new ReplayAdmission(log.maxBytes, () => void this.#resume(endOfBudget()));
   }
 
   /** Whether a subscription waits because of what clients were promised and have not read. */
-  get waitsForRoom(): boolean {
-    return this.#queue.isFull;
+  get waitsForMemory(): boolean {
+    return this.#admission.waitsForMemory;
   }
 
   /** Channels for which interest is held upstream. */
@@ -115,7 +119,7 @@ export class Subscriptions {
 
   /** @param now ms on the monotonic clock. */
   subscribe(connection: Connection, request: SubscribeRequest, now: number): void {
-    const answer = new SubscribeAnswer(connection, request);
+    const answer = new SubscribeReply(connection, request);
     const joined: Joined[] = [];
     const { subscribeBudget } = connection.session;
     let beyond = 0;
@@ -123,17 +127,17 @@ export class Subscriptions {
     for (const wanted of request.channels) {
       // Whoever asks for what it holds is told so in any case: `rejected` would say that it does not hold it.
       const isPaid = subscribeBudget.take(now);
-      if (this.#answerHeld(connection, wanted.channel, answer)) continue;
+      if (this.#replyIfHeld(connection, wanted.channel, answer)) continue;
       if (isPaid || !this.#guard.refuses('mentions')) {
         this.#subscribeOne(connection, wanted, answer, joined);
         continue;
       }
       connection.session.hasAsked = true;
       beyond += 1;
-      answer.rejected(wanted.channel, 'rate_limited', subscribeBudget.waitMs(beyond));
+      answer.addRejected(wanted.channel, 'rate_limited', subscribeBudget.waitMs(beyond));
     }
     answer.send();
-    settle(joined);
+    sendReplies(joined);
   }
 
   unsubscribe(connection: Connection, request: UnsubscribeRequest): void {
@@ -144,7 +148,7 @@ export class Subscriptions {
   }
 
   /** Forgets a connection that is being closed. */
-  leave(connection: Connection): void {
+  removeClient(connection: Connection): void {
     this.#membership.leaveAll(connection);
     const waitingFor = this.#waitingFor.get(connection) ?? [];
     this.#waitingFor.delete(connection);
@@ -154,22 +158,22 @@ export class Subscriptions {
     }
   }
 
-  acknowledge(acknowledgements: readonly Acknowledgement[]): void {
+  startChannels(acknowledgements: readonly Acknowledgement[]): void {
     const joined: Joined[] = [];
     for (const { channel: name, ref, position } of acknowledgements) {
       const channel = this.#channels.get(name);
       if (channel === undefined) continue;
       channel.ref = ref;
-      channel.history.begin(position);
-      this.#joinWaiting(channel, joined);
+      channel.replaySource.beginAt(position);
+      this.#joinAll(channel, joined);
     }
-    settle(joined);
+    sendReplies(joined);
   }
 
   /** A second has passed: {@link serveWaiting} sees to those who have been kept waiting for too long. */
   tick(): void {
-    for (const channel of this.#queue.delayed) {
-      if (channel.delay() >= PATIENCE_SECONDS) this.#late.add(channel);
+    for (const channel of this.#admission.delayed) {
+      if (channel.countDelayedSecond() >= MAX_DELAY_SECONDS) this.#late.add(channel);
     }
   }
 
@@ -189,50 +193,50 @@ export class Subscriptions {
   }
 
   /** The hub has answered what was asked about a channel's past. */
-  answerHistory(answer: HistoryAnswer): void {
+  takeHistory(answer: HistoryAnswer): void {
     const { channel: name, code } = answer;
     const channel = this.#channels.get(name);
-    if (channel?.asking === undefined) return;
-    this.#endQuestion(channel, takeOver(answer, channel));
-    channel.answered(code);
+    if (channel?.pendingRead === undefined) return;
+    this.#endRead(channel, storeHistory(answer, channel));
+    channel.endRead(code);
     const joined: Joined[] = [];
-    this.#joinWaiting(channel, joined);
-    settle(joined);
+    this.#joinAll(channel, joined);
+    sendReplies(joined);
   }
 
   /** A publication with an offset is in the log, and about to be delivered. */
-  published(publication: Publication): void {
-    this.#channels.get(publication.channel)?.history.published(publication);
+  recordPublication(publication: Publication): void {
+    this.#channels.get(publication.channel)?.replaySource.addPublication(publication);
   }
 
   /** Publications of a channel will not arrive. */
-  lost({ channel, from, to, reason }: GapNotice): void {
+  recordGap({ channel, from, to, reason }: GapNotice): void {
     if (from === undefined || to === undefined) return;
-    this.#channels.get(channel)?.history.lost({ from, to, reason });
+    this.#channels.get(channel)?.replaySource.addGap({ from, to, reason });
   }
 
   /** A channel begins a new epoch. Returns the epoch that ends with that; empty if there was none. */
-  resync({ channel, epoch, offset }: ResyncNotice): string {
-    const history = this.#channels.get(channel)?.history;
+  beginEpoch({ channel, epoch, offset }: ResyncNotice): string {
+    const history = this.#channels.get(channel)?.replaySource;
     const before = history?.position?.epoch ?? '';
-    history?.begin({ epoch, offset });
+    history?.beginAt({ epoch, offset });
     return before;
   }
 
   /** The epoch that a channel is in; undefined while it has no history. */
   epochOf(channel: string): string | undefined {
-    return this.#channels.get(channel)?.history.position?.epoch;
+    return this.#channels.get(channel)?.replaySource.position?.epoch;
   }
 
   /** These channels do not flow: whoever waits is rejected, whoever is subscribed is told. */
-  refuse(names: readonly string[], code: ErrorCode): void {
-    const answers = new Set<SubscribeAnswer>();
+  endChannels(names: readonly string[], code: ErrorCode): void {
+    const answers = new Set<SubscribeReply>();
     for (const name of names) {
       const channel = this.#channels.get(name);
       if (channel === undefined) continue;
       this.#forget(channel);
-      for (const [, { answer, others }] of this.#takeWaiting(channel)) {
-        for (const each of [answer, ...others]) answers.add(each.rejected(name, code));
+      for (const [, { reply: answer, others }] of this.#takeWaiting(channel)) {
+        for (const each of [answer, ...others]) answers.add(each.addRejected(name, code));
       }
     }
     for (const answer of answers) answer.send();
@@ -240,17 +244,17 @@ export class Subscriptions {
   }
 
   /** Returns false for a channel that the connection does not hold. */
-  #answerHeld(connection: Connection, name: string, answer: SubscribeAnswer): boolean {
+  #replyIfHeld(connection: Connection, name: string, answer: SubscribeReply): boolean {
     const channel = this.#channels.get(name);
     if (channel?.ref === undefined || !this.#membership.index.has(name, connection)) return false;
-    answer.subscribed({ channel: name, ref: channel.ref, ...channel.history.position });
+    answer.addSubscribed({ channel: name, ref: channel.ref, ...channel.replaySource.position });
     return true;
   }
 
   #subscribeOne(
     connection: Connection,
     request: ChannelRequest,
-    answer: SubscribeAnswer,
+    answer: SubscribeReply,
     joined: Joined[],
   ): void {
     const name = request.channel;
@@ -260,16 +264,16 @@ export class Subscriptions {
       earlier.others.push(answer);
       return;
     }
-    const waiting = waitingAnswer(answer, request);
+    const waiting = pendingSubscription(answer, request);
     const held =
       this.#membership.index.held(connection) + (this.#waitingFor.get(connection)?.size ?? 0);
     const code = this.#refusal(connection.session, request, held);
     if (code === undefined || ERROR_CODES[code].retryable) connection.session.hasAsked = true;
     if (code !== undefined) {
-      answer.rejected(name, code);
+      answer.addRejected(name, code);
     } else if (channel?.ref !== undefined) {
-      const from = this.#join(connection, channel, waiting, joined);
-      if (from !== undefined) this.#ask(channel, from);
+      const from = this.#joinOrWait(connection, channel, waiting, joined);
+      if (from !== undefined) this.#readHistory(channel, from);
       this.#releaseIfUnwanted(name);
     } else {
       this.#wait(connection, channel ?? this.#declare(name, held), waiting);
@@ -283,8 +287,12 @@ export class Subscriptions {
    *   has answered nothing for them just now: what it has answered is at hand until all have had it.
    * @returns whether someone is left.
    */
-  #joinWaiting(channel: LocalChannel, joined: Joined[], until = Number.POSITIVE_INFINITY): boolean {
-    this.#queue.remove(channel);
+  #joinAll(
+    channel: SubscribedChannel,
+    joined: Joined[],
+    until = Number.POSITIVE_INFINITY,
+  ): boolean {
+    this.#admission.remove(channel);
     const offsets: number[] = [];
     const waiting = [...channel.waiting];
     let taken = 0;
@@ -293,26 +301,30 @@ export class Subscriptions {
       taken += 1;
       channel.waiting.delete(connection);
       this.#stopWaiting(connection, channel);
-      const from = this.#join(connection, channel, one, joined);
+      const from = this.#joinOrWait(connection, channel, one, joined);
       if (from !== undefined) offsets.push(from);
     }
-    channel.history.forgetAnswer();
-    if (offsets.length > 0) this.#ask(channel, Math.min(...offsets));
-    if (taken < waiting.length) this.#queue.delay(channel);
+    channel.replaySource.forgetRead();
+    if (offsets.length > 0) this.#readHistory(channel, Math.min(...offsets));
+    if (taken < waiting.length) this.#admission.delay(channel);
     this.#releaseIfUnwanted(channel.name);
     return taken < waiting.length;
   }
 
-  #serveSome(channel: LocalChannel, until: number): boolean {
+  #serveSome(channel: SubscribedChannel, until: number): boolean {
     const joined: Joined[] = [];
-    const isLeft = this.#joinWaiting(channel, joined, until);
-    settle(joined);
+    const isLeft = this.#joinAll(channel, joined, until);
+    sendReplies(joined);
     return isLeft;
   }
 
   /** There is room again for replays, or a turn for a question. Returns whether there is more of it than time. */
   #resume(until: number): boolean {
-    for (let next = this.#queue.next(); next !== undefined; next = this.#queue.next()) {
+    for (
+      let next = this.#admission.takeNext();
+      next !== undefined;
+      next = this.#admission.takeNext()
+    ) {
       if (this.#serveSome(next, until) || performance.now() >= until) return true;
     }
     return false;
@@ -322,71 +334,75 @@ export class Subscriptions {
    * Lets a connection have the channel, or wait on until what it is to be replayed is there. Returns from
    * where on the hub is to be asked, if it is.
    */
-  #join(
+  #joinOrWait(
     connection: Connection,
-    channel: LocalChannel,
-    waiting: WaitingAnswer,
+    channel: SubscribedChannel,
+    waiting: PendingSubscription,
     joined: Joined[],
   ): number | undefined {
-    const { ref, history } = channel;
+    const { ref, replaySource: history } = channel;
     if (ref === undefined) return undefined;
     const plan = this.#plan(waiting, channel);
     if (plan !== 'delayed' && !this.#charges.admits(connection, waiting, history, plan)) {
-      const { answer, others } = waiting;
+      const { reply: answer, others } = waiting;
       const waitMs = connection.session.replayBudget?.waitMs(0);
-      for (const each of [answer, ...others]) each.rejected(channel.name, 'rate_limited', waitMs);
-      this.#recovered('rate_limited');
+      for (const each of [answer, ...others])
+        each.addRejected(channel.name, 'rate_limited', waitMs);
+      this.#onRecovered('rate_limited');
       joined.push({ connection, waiting, replay: undefined });
       return undefined;
     }
-    if (plan === 'delayed' || plan.kind === 'ask') {
+    if (plan === 'delayed' || plan.kind === 'read') {
       this.#wait(connection, channel, waiting);
       if (plan !== 'delayed') return plan.from;
-      this.#queue.delay(channel);
+      this.#admission.delay(channel);
       return undefined;
     }
     this.#membership.join(connection, channel.name);
-    if (plan.recovered !== undefined) this.#recovered(plan.reason ?? 'recovered');
+    if (plan.recovered !== undefined) this.#onRecovered(plan.reason ?? 'recovered');
     const position = { channel: channel.name, ref, ...history.position };
     const replay = history.takeLatest(plan.offsets);
     replay?.excerpt.hold();
-    waiting.answer.subscribed({ ...position, ...outcomeOf(plan, replay?.count ?? 0) });
-    for (const other of waiting.others) other.subscribed(position);
-    this.#charges.settle(connection, waiting, replay, plan.reason);
+    waiting.reply.addSubscribed({ ...position, ...outcomeOf(plan, replay?.count ?? 0) });
+    for (const other of waiting.others) other.addSubscribed(position);
+    this.#charges.chargeActual(connection, waiting, replay, plan.reason);
     joined.push({ connection, waiting, replay });
     return undefined;
   }
 
   /** `delayed`: there is no room for the replay. What the hub has answered is not asked for again. */
-  #plan({ request, asked, delayedSeconds }: WaitingAnswer, { history }: LocalChannel) {
-    const { memory } = this.#queue;
+  #plan(
+    { request, progress: asked, delayedSeconds }: PendingSubscription,
+    { replaySource: history }: SubscribedChannel,
+  ) {
+    const { memory } = this.#admission;
     const { maxHistory } = this.#limits;
-    if (delayedSeconds >= PATIENCE_SECONDS) return notRecovered('unavailable');
+    if (delayedSeconds >= MAX_DELAY_SECONDS) return notRecovered('unavailable');
     let plan = planReplay(request, history, maxHistory, asked);
-    if (plan.kind === 'ask' && plan.from !== END_OF_CHANNEL && memory.maxBytes === 0) {
+    if (plan.kind === 'read' && plan.from !== END_OF_CHANNEL && memory.maxBytes === 0) {
       plan = planReplay(request, history, maxHistory, { ...asked, failure: 'history_too_long' });
     }
-    if (plan.kind === 'ask' || plan.offsets === 0 || history.isAnswered) return plan;
+    if (plan.kind === 'read' || plan.offsets === 0 || history.hasReadAnswer) return plan;
     return memory.hasRoom ? plan : 'delayed';
   }
 
   /** One question about a channel is open at a time; who needs to know more asks when it is answered. */
-  #ask(channel: LocalChannel, from: number): void {
-    if (channel.asking !== undefined) return;
+  #readHistory(channel: SubscribedChannel, from: number): void {
+    if (channel.pendingRead !== undefined) return;
     if (from !== END_OF_CHANNEL) {
-      if (!this.#queue.mayAsk) {
-        this.#queue.delay(channel);
+      if (!this.#admission.mayRead) {
+        this.#admission.delay(channel);
         return;
       }
-      this.#queue.questionPut();
+      this.#admission.beginRead();
     }
-    channel.ask(from);
+    channel.beginRead(from);
     this.#feed.readHistory(channel.name, from);
   }
 
   /** @param bytes what the answer brings; undefined if there is none. */
-  #endQuestion({ asking }: LocalChannel, bytes: number | undefined): void {
-    if (asking !== undefined && asking !== END_OF_CHANNEL) this.#queue.questionEnded(bytes);
+  #endRead({ pendingRead: asking }: SubscribedChannel, bytes: number | undefined): void {
+    if (asking !== undefined && asking !== END_OF_CHANNEL) this.#admission.endRead(bytes);
   }
 
   /** @param held channels that the connection holds or waits for. */
@@ -405,28 +421,28 @@ export class Subscriptions {
     return this.available ? undefined : 'unavailable';
   }
 
-  #declare(name: string, others: number): LocalChannel {
-    const channel = new LocalChannel(name, this.#log, this.#queue.memory, this.#bounds);
+  #declare(name: string, others: number): SubscribedChannel {
+    const channel = new SubscribedChannel(name, this.#log, this.#admission.memory, this.#bounds);
     this.#channels.set(name, channel);
     this.#feed.declare(name, others);
     return channel;
   }
 
-  #wait(connection: Connection, channel: LocalChannel, waiting: WaitingAnswer): void {
+  #wait(connection: Connection, channel: SubscribedChannel, waiting: PendingSubscription): void {
     channel.waiting.set(connection, waiting);
-    channel.joinsQuestion(waiting);
+    channel.shareRead(waiting);
     const waitingFor = this.#waitingFor.get(connection) ?? new Set();
     this.#waitingFor.set(connection, waitingFor.add(channel));
   }
 
-  #takeWaiting(channel: LocalChannel): (readonly [Connection, WaitingAnswer])[] {
+  #takeWaiting(channel: SubscribedChannel): (readonly [Connection, PendingSubscription])[] {
     const taken = [...channel.waiting];
     channel.waiting.clear();
     for (const [connection] of taken) this.#stopWaiting(connection, channel);
     return taken;
   }
 
-  #stopWaiting(connection: Connection, channel: LocalChannel): void {
+  #stopWaiting(connection: Connection, channel: SubscribedChannel): void {
     const waitingFor = this.#waitingFor.get(connection);
     waitingFor?.delete(channel);
     if (waitingFor?.size === 0) this.#waitingFor.delete(connection);
@@ -438,9 +454,9 @@ export class Subscriptions {
     if (channel === undefined || waiting === undefined) return;
     channel.waiting.delete(connection);
     this.#stopWaiting(connection, channel);
-    const answers = new Set<SubscribeAnswer>();
-    for (const each of [waiting.answer, ...waiting.others]) {
-      answers.add(each.rejected(name, 'cancelled'));
+    const answers = new Set<SubscribeReply>();
+    for (const each of [waiting.reply, ...waiting.others]) {
+      answers.add(each.addRejected(name, 'cancelled'));
     }
     for (const answer of answers) answer.send();
     this.#releaseIfUnwanted(name);
@@ -449,38 +465,41 @@ export class Subscriptions {
   #releaseIfUnwanted(name: string): void {
     const channel = this.#channels.get(name);
     if (channel === undefined || channel.waiting.size > 0) return;
-    this.#queue.remove(channel);
+    this.#admission.remove(channel);
     if (this.#membership.index.count(name) > 0) return;
     this.#forget(channel);
     this.#feed.drop(name);
   }
 
-  #forget(channel: LocalChannel): void {
+  #forget(channel: SubscribedChannel): void {
     this.#channels.delete(channel.name);
     this.#late.delete(channel);
-    this.#queue.remove(channel);
-    this.#endQuestion(channel, undefined);
+    this.#admission.remove(channel);
+    this.#endRead(channel, undefined);
   }
 }
 
 /** The answers go out first, and what they promise right behind. */
-function settle(joined: readonly Joined[]): void {
+function sendReplies(joined: readonly Joined[]): void {
   for (const { waiting } of joined) {
-    waiting.answer.send();
+    waiting.reply.send();
     for (const other of waiting.others) other.send();
   }
   for (const { connection, replay } of joined) {
     if (replay === undefined) continue;
-    connection.replay(replay);
+    connection.scheduleReplay(replay);
     replay.excerpt.release();
   }
 }
 
 /** Takes over what the hub has answered. Returns how many bytes that is; undefined if it brings nothing. */
-function takeOver(answer: HistoryAnswer, { history }: LocalChannel): number | undefined {
+function storeHistory(
+  answer: HistoryAnswer,
+  { replaySource: history }: SubscribedChannel,
+): number | undefined {
   const { epoch, publications, gaps, code, tooLongBefore } = answer;
   if (code !== undefined) return undefined;
-  if (tooLongBefore === undefined) return history.answered(epoch, inOrder(publications, gaps));
-  history.tooLong(epoch, tooLongBefore);
+  if (tooLongBefore === undefined) return history.storeRead(epoch, inOrder(publications, gaps));
+  history.rejectRead(epoch, tooLongBefore);
   return undefined;
 }

@@ -62,7 +62,7 @@ function open({ fanOut }: FanOutUnderTest, format: WireFormat) {
     format,
   );
   const request = (message: object): void =>
-    fanOut.received(connection, Buffer.from(JSON.stringify(message)), false);
+    fanOut.onMessage(connection, Buffer.from(JSON.stringify(message)), false);
   return {
     connection,
     sink,

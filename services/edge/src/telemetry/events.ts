@@ -375,7 +375,7 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHost
     resyncTold(clients) {
       resyncs.inc(clients);
     },
-    published(lagMs) {
+    delivered(lagMs) {
       lag.observe(Math.max(0, lagMs) / 1_000);
     },
   };

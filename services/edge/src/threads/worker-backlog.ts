@@ -1,5 +1,5 @@
 import type { Publication } from '@tradewind/fanout';
-import { OpenQuestions } from '../clients/open-questions.ts';
+import { PendingReads } from '../clients/replay-admission.ts';
 import type { HubFeed } from '../hub/hub.ts';
 
 /** What a worker was not told of one channel. */
@@ -69,12 +69,12 @@ export class PortQuestions {
   /** Channels to ask about; the first comes first. */
   readonly #waiting = new Set<string>();
   readonly #open = new Map<string, PortQuestion>();
-  readonly #answers: OpenQuestions;
+  readonly #answers: PendingReads;
 
   /** @param bytes what all answers together may take. */
   constructor(ask: AskHub, bytes: number) {
     this.#ask = ask;
-    this.#answers = new OpenQuestions(bytes);
+    this.#answers = new PendingReads(bytes);
   }
 
   get isEmpty(): boolean {
@@ -95,13 +95,13 @@ export class PortQuestions {
   /** Puts what may be asked now: about what was missed first, since the worker's own question is about more. */
   put(missed: ReadonlyMap<string, MissedPublications>, freeBytes: number): void {
     for (const channel of this.#waiting) {
-      if (!this.#answers.mayPut(freeBytes)) return;
+      if (!this.#answers.mayBegin(freeBytes)) return;
       if (this.#open.has(channel)) continue;
       this.#waiting.delete(channel);
       const question = missed.get(channel) ?? this.#own.get(channel);
       if (question === undefined) continue;
       this.#open.set(channel, question);
-      this.#answers.put();
+      this.#answers.begin();
       if (typeof question === 'number') this.#ask.readHistory(channel, question);
       else this.#ask.fillIn(channel, question.from);
     }
@@ -124,6 +124,6 @@ export class PortQuestions {
   }
 
   #end(channel: string, bytes: number | undefined): void {
-    if (this.#open.delete(channel)) this.#answers.ended(bytes);
+    if (this.#open.delete(channel)) this.#answers.end(bytes);
   }
 }

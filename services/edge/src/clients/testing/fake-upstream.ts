@@ -138,12 +138,12 @@ export function publicationOf(channel: string, data: unknown, offset = 0): Publi
 /** As much of a fan-out worker as concerns subscriptions. */
 export function listenerOf(subscriptions: Subscriptions): FeedListener {
   return {
-    onAcknowledged: (acknowledgements) => subscriptions.acknowledge(acknowledgements),
-    onRefused: (channels, code) => subscriptions.refuse(channels, code),
+    onAcknowledged: (acknowledgements) => subscriptions.startChannels(acknowledgements),
+    onRefused: (channels, code) => subscriptions.endChannels(channels, code),
     onPublication: unexpected,
     onGap: unexpected,
     onResync: unexpected,
-    onHistory: (answer) => subscriptions.answerHistory(answer),
+    onHistory: (answer) => subscriptions.takeHistory(answer),
     onDegraded: unexpected,
     onRestored: unexpected,
   };

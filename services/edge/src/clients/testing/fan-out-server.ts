@@ -42,7 +42,7 @@ export class RecordedEvents implements FanOutEvents {
 
   resyncTold(): void {}
 
-  published(lagMs: number): void {
+  delivered(lagMs: number): void {
     this.lagsMs.push(lagMs);
   }
 }

@@ -37,7 +37,7 @@ export class FakeClient {
   }
 
   request(message: object): void {
-    this.#fanOut.received(this.connection, Buffer.from(JSON.stringify(message)), false);
+    this.#fanOut.onMessage(this.connection, Buffer.from(JSON.stringify(message)), false);
   }
 
   /** Its socket takes nothing any more, and the node has noticed. */

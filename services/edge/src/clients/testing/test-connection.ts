@@ -72,33 +72,33 @@ export class RecordingOwner implements ConnectionOwner {
   readonly losses: ReadonlyMap<string, number | undefined>[] = [];
   readonly reasons: CloseReason[] = [];
 
-  needsFlush(connection: Connection): void {
+  onFlushNeeded(connection: Connection): void {
     connection.flush();
   }
 
-  blocked(): void {
+  onBlocked(): void {
     this.told.push('blocked');
   }
 
-  hasCaughtUp(): void {}
+  onCaughtUp(): void {}
 
-  hasLost(_connection: Connection, losses: readonly Loss[]): void {
+  onLosses(_connection: Connection, losses: readonly Loss[]): void {
     this.losses.push(new Map(losses.map(({ channel, missing }) => [channel, countOf(missing)])));
   }
 
-  received(): void {
+  onMessage(): void {
     this.told.push('received');
   }
 
-  receivedControlFrame(): void {
+  onControlFrame(): void {
     this.told.push('received control frame');
   }
 
-  leaving(): void {
+  onLeaving(): void {
     this.told.push('leaving');
   }
 
-  closed(_connection: Connection, reason: CloseReason): void {
+  onClosed(_connection: Connection, reason: CloseReason): void {
     this.told.push('closed');
     this.reasons.push(reason);
   }
@@ -178,7 +178,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     sink,
     passSecond() {
       time.beat += BEATS_PER_SECOND;
-      connection.look(0);
+      connection.tend(0);
     },
     sent: () =>
       sink.frames
