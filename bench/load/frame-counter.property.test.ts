@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { cases } from '../../test/support/length.ts';
 import { createDialect, type DialectChoice } from './dialect.ts';
 import { FrameCounter, SAMPLE_BYTES } from './frame-counter.ts';
 import { CLOSE, PING, PONG, serverFrame, TEXT } from './server-frame.fixture.ts';
@@ -148,7 +149,7 @@ it.each([
           expect(actual.counts).toEqual({ ...expected.counts, bytes: stream.length });
         },
       ),
-      { numRuns: 300 },
+      cases(300),
     );
   },
   60_000,

@@ -9,7 +9,7 @@ import type {
 import { WebSocket } from 'ws';
 
 /** How long a client waits for what it was promised, in ms; slow machines included. */
-const DEFAULT_DEADLINE_MS = 10_000;
+const DEFAULT_DEADLINE_MS = 15_000;
 
 /** Frames that a client keeps; a test that sends more is told so instead of running out of memory. */
 const MAX_FRAMES = 2_000_000;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const INTERVAL_MS = 20;
 
 /** How long to wait for what should happen at once, in ms; slow machines included. */
-const DEFAULT_DEADLINE_MS = 5_000;
+const DEFAULT_DEADLINE_MS = 15_000;
 
 export interface EventuallyOptions {
   readonly deadlineMs?: number;

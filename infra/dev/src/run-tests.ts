@@ -6,12 +6,16 @@ import { countTests, formatCounts, isGood, type TestCounts } from './checks/test
 import { WORKSPACE_NODE, WORKSPACE_ROOT } from './processes/service-process.ts';
 
 /** The suites of `npm test`: minutes. Chaos, capacity and benchmarks have commands of their own. */
-const PROJECTS = ['unit', 'integration'];
+const PROJECTS = ['unit', 'integration', 'integration-alone'];
+
+/** The argument of `npm run test:long`: the same suites, and whole what they have a short form of (`test/support/length.ts`). */
+const LONG = '--long';
 
 /** Vitest's own report of the latest run, for whoever wants more than the counts. */
 const REPORT = `${WORKSPACE_ROOT}node_modules/.test-report.json`;
 
 async function runVitest(args: readonly string[]): Promise<TestCounts> {
+  const length = args.includes(LONG) ? { TEST_LENGTH: 'long' } : {};
   await rm(REPORT, { force: true });
   const child = spawn(
     WORKSPACE_NODE,
@@ -19,9 +23,13 @@ async function runVitest(args: readonly string[]): Promise<TestCounts> {
       ...['node_modules/vitest/vitest.mjs', 'run'],
       ...PROJECTS.map((project) => `--project=${project}`),
       ...['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`],
-      ...args,
+      ...args.filter((arg) => arg !== LONG),
     ],
-    { cwd: WORKSPACE_ROOT, stdio: ['ignore', 'inherit', 'inherit'] },
+    {
+      cwd: WORKSPACE_ROOT,
+      env: { ...process.env, ...length },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
   );
   const end = (): void => {
     child.kill('SIGTERM');

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { cases } from '../../../test/support/length.ts';
 import { countOf } from './losses.ts';
 import { Outbox } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';
@@ -172,7 +173,7 @@ it('gives a client all that it missed, or tells it, whatever the log still holds
       caughtUp += client.caughtUp;
       lost += client.lost;
     }),
-    { numRuns: 500 },
+    cases(500),
   );
   expect(Math.min(caughtUp, lost)).toBeGreaterThan(100);
 }, 60_000);
@@ -182,7 +183,7 @@ it('never gives a client what was published while it did not receive the channel
     fc.property(fc.nat(40), stepsOf(publish, read, leave), (logEntries, steps) => {
       run(new Client(logEntries), steps);
     }),
-    { numRuns: 500 },
+    cases(500),
   );
 }, 60_000);
 
@@ -193,6 +194,6 @@ it('loses nothing as long as the log holds all of it', () => {
       run(client, steps);
       expect(client.lost).toBe(0);
     }),
-    { numRuns: 300 },
+    cases(300),
   );
 }, 60_000);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { cases } from '../../../test/support/length.ts';
 import { countOf } from './losses.ts';
 import { Outbox, type OutboxVerdict } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';
@@ -220,7 +221,7 @@ it('equals a list after any sequence of operations', () => {
         world.expectEqual();
       }
     }),
-    { numRuns: 500 },
+    cases(500),
   );
 }, 60_000);
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../test/support/length.ts';
 import { SlabMemory } from './slab-memory.ts';
 
 const SLAB_BYTES = 1024 * 1024;
@@ -35,7 +36,7 @@ describe('SlabMemory', () => {
         memory.trim();
         expect(memory.bytes).toBe(0);
       }),
-      { numRuns: 50 },
+      cases(50),
     );
   });
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { cases } from '../../../test/support/length.ts';
 import { SubscriptionIndex } from './subscription-index.ts';
 
 const CHANNELS = ['a', 'b', 'c', 'd', 'e'];
@@ -106,6 +107,6 @@ it('equals a map of sets after any sequence of operations', () => {
       for (const client of CLIENTS) index.removeClient(client);
       expectEqual(index, new Map());
     }),
-    { numRuns: 200 },
+    cases(200),
   );
 }, 60_000);

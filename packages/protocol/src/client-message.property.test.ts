@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { cases } from '../../../test/support/length.ts';
 import { isChannelName, isReservedChannel } from './channel.ts';
 import { type ParsedClientMessage, parseClientMessage } from './client-message.ts';
 import { ERROR_CODES } from './error-codes.ts';
@@ -80,7 +81,7 @@ it('never throws, whatever the text is', () => {
     fc.property(fc.oneof(anyText, fc.json(), damagedText), (text) => {
       expectSound(parseClientMessage(text));
     }),
-    { numRuns: 1_000 },
+    cases(1_000),
   );
 }, 30_000);
 
@@ -89,7 +90,7 @@ it('gives out nothing unchecked, however close to a request a message is', () =>
     fc.property(nearMiss, (message) => {
       expectSound(parseClientMessage(JSON.stringify(message)));
     }),
-    { numRuns: 1_000 },
+    cases(1_000),
   );
 }, 30_000);
 
@@ -132,6 +133,6 @@ it('reads back every well-formed request as what was sent', () => {
     fc.property(request, (message) => {
       expect(parseClientMessage(JSON.stringify(message))).toEqual({ ok: true, message });
     }),
-    { numRuns: 500 },
+    cases(500),
   );
 }, 30_000);

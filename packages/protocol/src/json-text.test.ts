@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../test/support/length.ts';
 import { isPlainJson } from './json-text.ts';
 
 const isPlain = (text: string): boolean => isPlainJson(Buffer.from(text));
@@ -42,7 +43,7 @@ describe('isPlainJson', () => {
         const text = pieces.join('');
         expect(isPlain(text) && !isJson(text), text).toBe(false);
       }),
-      { numRuns: 50_000 },
+      cases(50_000),
     );
   });
 
@@ -58,7 +59,7 @@ describe('isPlainJson', () => {
         const cut = text.slice(0, at);
         expect(isPlain(cut) && !isJson(cut), cut).toBe(false);
       }),
-      { numRuns: 3_000 },
+      cases(3_000),
     );
   });
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../test/support/length.ts';
 import { checkPayload, encodePublicationBody, payloadIn } from './publication.ts';
 import type { PublicationMessage } from './server-message.ts';
 
@@ -95,7 +96,7 @@ describe('checkPayload', () => {
         if (checked.kind === 'text') expect(frame.data).toBe(textOf(bytes));
         else expect(checked.json).toEqual(bytes);
       }),
-      { numRuns: 2_000 },
+      cases(2_000),
     );
   }, 30_000);
 });
@@ -142,7 +143,7 @@ describe('encodePublicationBody', () => {
         expect(textOf(body).endsWith(`,"data":${data}}`)).toBe(true);
         expect(textOf(payloadIn(body, channel, at, ts))).toBe(data);
       }),
-      { numRuns: 1_000 },
+      cases(1_000),
     );
   }, 30_000);
 

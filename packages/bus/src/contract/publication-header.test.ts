@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { readHeader } from './publication-header.ts';
 
 const read = (text: string, known?: string) => readHeader(Buffer.from(text), known);
@@ -115,7 +116,7 @@ describe('readHeader', () => {
           expect(read(text).kind).toBe(fits ? 'sequenced' : 'bad_header');
         },
       ),
-      { numRuns: 1_000 },
+      cases(1_000),
     );
   });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { type SubscriptionCommand, SubscriptionTable } from './subscription-table.ts';
 
 const CHANNELS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
@@ -215,6 +216,6 @@ it('keeps its promises and ends where it should for any order of events', () => 
       expect(world.restored).toBe(1);
       expect([...world.owed.values()].flat()).toEqual([]);
     }),
-    { numRuns: 2_000 },
+    cases(2_000),
   );
-}, 60_000);
+});

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { CHANNEL_PATTERN_GRAMMAR, compileChannelPatterns } from './channel-filter.ts';
 
 describe('compileChannelPatterns', () => {
@@ -43,7 +44,7 @@ describe('compileChannelPatterns', () => {
         const name = channel.join('');
         expect(compileChannelPatterns([text])(name)).toBe(expected.test(name));
       }),
-      { numRuns: 5_000 },
+      cases(5_000),
     );
   });
 

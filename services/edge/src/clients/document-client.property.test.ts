@@ -6,6 +6,7 @@ import {
   type RuleName,
   type Rules,
 } from '../../../../test/support/document-client.ts';
+import { shortOrLong } from '../../../../test/support/length.ts';
 import { AT_ONCE, MIXED } from '../../../../test/support/old-document-rules.ts';
 import { createRandom } from '../../../../test/support/random.ts';
 import {
@@ -19,10 +20,10 @@ import { LIMITS } from './testing/test-connection.ts';
 
 /** A run that failed is repeated alone with its seed in this variable. */
 const SEED_VARIABLE = 'DOCUMENT_SEED';
-const RUNS = 1_000;
-const PEACEFUL_RUNS = 300;
+const RUNS = shortOrLong(625, 10_000);
+const PEACEFUL_RUNS = shortOrLong(150, 3_000);
 
-/** Runs beyond the thousand that have failed once: a node that drains had clients that were behind. */
+/** Runs beyond the first ones that have failed once: a node that drains had clients that were behind. */
 const FOUND = [13_673, 16_489];
 
 const CHANNELS = ['a', 'b'];
@@ -364,21 +365,21 @@ describe('a client that does what docs/protocol.md says, cut at every frame', ()
     expect(Math.min(...Object.values(summary.given))).toBeGreaterThan(RUNS);
     const followed = Object.keys(RULES).filter((name) => summary.followed.has(name as RuleName));
     expect(Object.keys(RULES).filter((name) => !followed.includes(name))).toEqual(NOT_PLAYED);
-  }, 120_000);
+  });
 
   it('uses everything, and begins nowhere anew, as long as it is all there', async () => {
     const { failed, summary } = await playAll({ runs: PEACEFUL_RUNS, isPeaceful: true });
     expect(textOf(failed)).toBe('');
     expect(summary.given).toMatchObject({ lost: 0, begins: 0 });
-  }, 120_000);
+  });
 
   it('control: one that takes the offset of a `subscribed` at once loses publications', async () => {
     const { failed } = await playAll({ runs: 50, isPeaceful: true, changes: AT_ONCE });
     expect(failed.length).toBeGreaterThan(1);
-  }, 120_000);
+  });
 
   it('control: one that pairs the epoch of one frame with the offset of another loses publications', async () => {
     const { failed } = await playAll({ runs: 50, isPeaceful: false, changes: MIXED });
     expect(failed.length).toBeGreaterThan(1);
-  }, 120_000);
+  });
 });

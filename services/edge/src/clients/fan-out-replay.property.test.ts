@@ -2,6 +2,7 @@ import type { Publication } from '@tradewind/fanout';
 import { Gaps } from '@tradewind/fanout';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { END_OF_CHANNEL } from '../feed.ts';
 import { publicationOf } from './testing/fake-upstream.ts';
 import { type FakeClient, FanOutUnderTest } from './testing/fan-out-under-test.ts';
@@ -292,11 +293,11 @@ it('tells each client everything once and in order, or that it is lost, whatever
           seen[key] += world[key];
       },
     ),
-    { numRuns: 400 },
+    cases(400),
   );
   expect(Math.min(seen.replayed, seen.lost, seen.recovered)).toBeGreaterThan(500);
   expect(seen.pierced).toBeGreaterThan(50);
-}, 120_000);
+});
 
 it('lets everyone recover across what nobody can have, and loses nothing else', async () => {
   const reasons = new Set<unknown>();
@@ -311,11 +312,11 @@ it('lets everyone recover across what nobody can have, and loses nothing else', 
       pierced += world.pierced;
       for (const reason of world.reasons) reasons.add(reason);
     }),
-    { numRuns: 200 },
+    cases(200),
   );
   expect(Math.min(recovered, pierced)).toBeGreaterThan(100);
   expect([...reasons].sort()).toEqual(['history_too_long', 'unavailable']);
-}, 120_000);
+});
 
 it('loses nothing, and lets everyone recover who can, as long as it is all there', async () => {
   const reasons = new Set<unknown>();
@@ -329,8 +330,8 @@ it('loses nothing, and lets everyone recover who can, as long as it is all there
       recovered += world.recovered;
       for (const reason of world.reasons) reasons.add(reason);
     }),
-    { numRuns: 200 },
+    cases(200),
   );
   expect(recovered).toBeGreaterThan(200);
   expect([...reasons].sort()).toEqual(['history_too_long', 'unavailable']);
-}, 120_000);
+});

@@ -3,6 +3,7 @@ import type { ErrorCode } from '@tradewind/protocol';
 import type { Rate } from '@tradewind/runtime';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { LimitGuard, type LimitName } from '../limits.ts';
 import { Membership } from './membership.ts';
 import { Requests } from './requests.ts';
@@ -101,7 +102,7 @@ describe('Requests', () => {
         upstream.acknowledge();
         expect(client.sent().length).toBeGreaterThan(0);
       }),
-      { numRuns: 2_000 },
+      cases(2_000),
     );
   });
 });

@@ -2,6 +2,7 @@ import { PublicationLog } from '@tradewind/fanout';
 import type { Subscribed } from '@tradewind/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { LimitGuard } from '../limits.ts';
 import type { Connection } from './connection.ts';
 import { Membership } from './membership.ts';
@@ -45,7 +46,7 @@ describe('Subscriptions, in any order of events', () => {
         }
         world.end();
       }),
-      { numRuns: 1_000 },
+      cases(1_000),
     );
   });
 });

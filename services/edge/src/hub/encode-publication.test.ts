@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { type Message, maxBodyBytes, takeIn } from './encode-publication.ts';
 
 const LIMIT = 100;
@@ -63,7 +64,7 @@ describe('takeIn', () => {
         expect(Object.keys(frame)).toEqual(['seq', 'channel', 'ts', 'data']);
         expect(frame).toMatchObject({ seq: 1, channel: 'a', ts: NOW });
       }),
-      { numRuns: 2_000 },
+      cases(2_000),
     );
   });
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { HistoryPages } from './history-pages.ts';
 import { FakeArchive } from './testing/hub-under-test.ts';
 
@@ -111,7 +112,7 @@ describe('HistoryPages: back', () => {
           expect(bytes).toBeLessThanOrEqual(BOUNDS.maxReplayBytes + guard);
         },
       ),
-      { numRuns: 300 },
+      cases(300),
     );
   });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { SequenceWorld, type WorldSettings } from './testing/sequence-world.ts';
 
 type Act = (world: SequenceWorld, amount: number) => void;
@@ -117,11 +118,8 @@ function play(of: WorldSettings, steps: readonly Step[]): SequenceWorld {
   return world;
 }
 
-/**
- * Cases of each property. 10,000 find each defect that was found by hand, without taking long. `PROPERTY_RUNS` asks for
- * more: 100,000 take a minute or two.
- */
-const RUNS = { numRuns: Number(process.env.PROPERTY_RUNS ?? 10_000) };
+/** Enough to find each defect that was found by hand, without taking long. */
+const RUNS = cases(10_000);
 
 /** How long one property may take, in ms: as much as 6 ms a case, on a machine that is busy with other things. */
 const TIMEOUT_MS = 6 * RUNS.numRuns;

@@ -1,6 +1,7 @@
 import { HttpError } from '@tradewind/runtime';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import {
   isIdempotencyKey,
   keyOfHeaders,
@@ -91,7 +92,7 @@ describe('keyOfParts', () => {
         const same = JSON.stringify(some) === JSON.stringify(others);
         expect(keyOfParts(...some) === keyOfParts(...others)).toBe(same);
       }),
-      { numRuns: 5_000 },
+      cases(5_000),
     );
   });
 

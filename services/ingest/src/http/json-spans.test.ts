@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { elementSpans, memberSpans, type Span, valueSpan } from './json-spans.ts';
 
 describe('memberSpans', () => {
@@ -36,7 +37,7 @@ describe('spans', () => {
       fc.property(looselyWrittenJson(), (text) => {
         expectSameParts(text, valueSpan(text), JSON.parse(text) as unknown);
       }),
-      { numRuns: 500 },
+      cases(500),
     );
   });
 
@@ -51,7 +52,7 @@ describe('spans', () => {
           expect(error).toBeInstanceOf(SyntaxError);
         }
       }),
-      { numRuns: 2_000 },
+      cases(2_000),
     );
   });
 });

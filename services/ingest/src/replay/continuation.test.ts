@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { describeContinuation } from './continuation.ts';
 
 const STOPPED = { command: ['node', 'replay.js', 'f'], nextLine: 12, publishedTo: undefined };
@@ -47,7 +48,7 @@ describe('describeContinuation', () => {
         const read = execFileSync('sh', ['-c', script], { encoding: 'utf8' });
         expect(read.split('\0').slice(0, -1)).toEqual(words);
       }),
-      { numRuns: 50 },
+      cases(50),
     );
   });
 });
