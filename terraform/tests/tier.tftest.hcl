@@ -95,32 +95,6 @@ run "existing_network" {
   }
 }
 
-run "edges_1" {
-  command = plan
-
-  variables {
-    edge_count = 1
-  }
-
-  assert {
-    condition     = output.edge_target_size == 1
-    error_message = "one number scales the tier"
-  }
-}
-
-run "edges_3" {
-  command = plan
-
-  variables {
-    edge_count = 3
-  }
-
-  assert {
-    condition     = output.edge_target_size == 3
-    error_message = "one number scales the tier"
-  }
-}
-
 run "edges_10" {
   command = plan
 
@@ -268,60 +242,6 @@ run "existing_redis" {
   }
 }
 
-run "refuses_two_redis" {
-  command = plan
-
-  variables {
-    redis = { url = "redis://redis.example.internal:6379", passwords = { edge = "redis", ingest = "redis" } }
-  }
-
-  expect_failures = [var.redis]
-}
-
-run "refuses_no_redis" {
-  command = plan
-
-  variables {
-    memorystore = null
-  }
-
-  expect_failures = [var.redis]
-}
-
-run "refuses_a_password_in_the_url" {
-  command = plan
-
-  variables {
-    redis       = { url = "redis://edge:hush@redis.example.internal:6379", passwords = { edge = "redis-edge", ingest = "redis-ingest" } }
-    memorystore = null
-  }
-
-  expect_failures = [var.redis]
-}
-
-run "refuses_ingest_without_its_password" {
-  command = plan
-
-  variables {
-    redis       = { url = "redis://redis.example.internal:6379", passwords = { edge = "redis-edge" } }
-    memorystore = null
-  }
-
-  expect_failures = [var.redis]
-}
-
-run "refuses_publishers_of_an_existing_redis" {
-  command = plan
-
-  variables {
-    redis       = { url = "redis://redis.example.internal:6379", passwords = { edge = "redis", ingest = "redis" } }
-    memorystore = null
-    publishers  = ["serviceAccount:pricing@a-project.iam.gserviceaccount.com"]
-  }
-
-  expect_failures = [var.publishers]
-}
-
 run "without_ingest" {
   command = plan
 
@@ -347,94 +267,4 @@ run "external_ingest" {
     condition     = output.ingest_url == "https://ingest.example.com"
     error_message = "HTTPS from everywhere"
   }
-}
-
-run "refuses_no_edges" {
-  command = plan
-
-  variables {
-    edge_count = 0
-  }
-
-  expect_failures = [var.edge_count]
-}
-
-run "refuses_too_many_edges" {
-  command = plan
-
-  variables {
-    edge_count = 101
-  }
-
-  expect_failures = [var.edge_count]
-}
-
-run "refuses_zone_for_region" {
-  command = plan
-
-  variables {
-    region = "europe-west1-b"
-  }
-
-  expect_failures = [var.region]
-}
-
-run "refuses_project" {
-  command = plan
-
-  variables {
-    project_id = "My Project"
-  }
-
-  expect_failures = [var.project_id]
-}
-
-run "refuses_long_name" {
-  command = plan
-
-  variables {
-    name = "a-name-that-is-too-long"
-  }
-
-  expect_failures = [var.name]
-}
-
-run "refuses_ingest_without_release" {
-  command = plan
-
-  variables {
-    release = { bucket = "releases", edge = { version = "1", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" } }
-  }
-
-  expect_failures = [var.release]
-}
-
-run "refuses_zone_of_another_region" {
-  command = plan
-
-  variables {
-    zones = ["europe-west1-b", "europe-west10-a"]
-  }
-
-  expect_failures = [var.zones]
-}
-
-run "refuses_one_zone" {
-  command = plan
-
-  variables {
-    zones = ["europe-west1-b"]
-  }
-
-  expect_failures = [var.zones]
-}
-
-run "refuses_admin_ports_without_a_token" {
-  command = plan
-
-  variables {
-    admin_token = null
-  }
-
-  expect_failures = [var.admin_token]
 }

@@ -1,0 +1,178 @@
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+
+mock_provider "time" {}
+
+# Its checks have tests of their own; here a plan does not know their result, which a test takes for a failure.
+override_module {
+  target = module.status
+}
+
+# Each run breaks one rule of each variable that it names, none of which asks for another of them: a plan for each rule would
+# take minutes.
+
+variables {
+  project_id = "a-project"
+  region     = "europe-west1"
+  edge       = { balancer = { certificate = { domains = ["stream.example.com"] } } }
+  ingest     = { tokens_secret_id = "ingest-tokens" }
+
+  admin_token = "0123456789abcdef0123456789abcdef"
+
+  # A test ends with a destroy.
+  deletion_protection = false
+
+  release = {
+    bucket = "releases"
+    edge   = { version = "1.2.3", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+    ingest = { version = "1.2.3", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+  }
+}
+
+# A name that is too long for an account, a project's name, a zone for a region, no token.
+run "refuses_1" {
+  command = plan
+
+  variables {
+    name        = "a-name-that-is-too-long"
+    project_id  = "My Project"
+    region      = "europe-west1-b"
+    edge_count  = 0
+    admin_token = null
+    edge        = { balancer = { certificate = { self_links = ["projects/a-project/global/sslCertificates/mine"] } } }
+    ingest      = { tokens_secret_id = "ingest-tokens", balancer = { exposure = "public" } }
+  }
+
+  expect_failures = [var.name, var.project_id, var.region, var.edge_count, var.admin_token, var.edge, var.ingest]
+}
+
+# An address for a host, tokens without TLS, one zone.
+run "refuses_2" {
+  command = plan
+
+  variables {
+    edge_count = 101
+    edge       = { balancer = { host = "203.0.113.7", certificate = { domains = ["stream.example.com"] } } }
+    ingest     = { tokens_secret_id = "ingest-tokens", balancer = { exposure = "external" } }
+    zones      = ["europe-west1-b"]
+  }
+
+  expect_failures = [var.edge_count, var.edge, var.ingest, var.zones]
+}
+
+# Half an edge, a drain that the unit would cut, a zone of another region.
+run "refuses_3" {
+  command = plan
+
+  variables {
+    edge_count = 2.5
+    edge       = { drain_seconds = 61, balancer = { certificate = { domains = ["stream.example.com"] } } }
+    ingest     = { tokens_secret_id = "ingest-tokens", balancer = { timeout_sec = 1 } }
+    zones      = ["europe-west1-b", "europe-west10-a"]
+  }
+
+  expect_failures = [var.edge_count, var.edge, var.ingest, var.zones]
+}
+
+# A drain in which no edge would start, ingest without a release, no Redis.
+run "refuses_4" {
+  command = plan
+
+  variables {
+    autoscaler  = { max_count = 101 }
+    edge        = { drain_seconds = 19, balancer = { certificate = { domains = ["stream.example.com"] } } }
+    release     = { bucket = "releases", edge = { version = "1", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" } }
+    memorystore = null
+  }
+
+  expect_failures = [var.autoscaler, var.edge, var.release, var.redis]
+}
+
+# A greatest size below the least, more clients than files, two Redis.
+run "refuses_5" {
+  command = plan
+
+  variables {
+    edge_count = 3
+    autoscaler = { max_count = 2 }
+    edge       = { max_connections = 500001, balancer = { certificate = { domains = ["stream.example.com"] } } }
+    redis      = { url = "redis://redis.example.internal:6379", passwords = { edge = "redis", ingest = "redis" } }
+  }
+
+  expect_failures = [var.autoscaler, var.edge, var.redis]
+}
+
+# A variable that Terraform sets, a password in a URL, Memorystore's publishers of another Redis.
+run "refuses_6" {
+  command = plan
+
+  variables {
+    autoscaler  = { max_count = 5, cpu_target = 0.95 }
+    edge        = { environment = { REDIS_URL = "redis://elsewhere" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+    memorystore = null
+    redis       = { url = "redis://edge:hush@redis.example.internal:6379", passwords = { edge = "redis-edge", ingest = "redis-ingest" } }
+    publishers  = ["serviceAccount:pricing@a-project.iam.gserviceaccount.com"]
+  }
+
+  expect_failures = [var.autoscaler, var.edge, var.redis, var.publishers]
+}
+
+# An idle limit below the ping, ingest without its password.
+run "refuses_7" {
+  command = plan
+
+  variables {
+    autoscaler  = { max_count = 5, connections_target = 1 }
+    edge        = { balancer = { timeout_sec = 30, certificate = { domains = ["stream.example.com"] } } }
+    memorystore = null
+    redis       = { url = "redis://redis.example.internal:6379", passwords = { edge = "redis-edge" } }
+  }
+
+  expect_failures = [var.autoscaler, var.edge, var.redis]
+}
+
+# A hasty autoscaler, no ingest VMs.
+run "refuses_8" {
+  command = plan
+
+  variables {
+    autoscaler = { max_count = 5, cooldown_sec = 5 }
+    ingest     = { tokens_secret_id = "ingest-tokens", count = 0 }
+  }
+
+  expect_failures = [var.autoscaler, var.ingest]
+}
+
+# Too many ingest VMs.
+run "refuses_9" {
+  command = plan
+
+  variables {
+    ingest = { tokens_secret_id = "ingest-tokens", count = 21 }
+  }
+
+  expect_failures = [var.ingest]
+}
+
+# A variable of ingest that Terraform sets.
+run "refuses_10" {
+  command = plan
+
+  variables {
+    ingest = { tokens_secret_id = "ingest-tokens", environment = { HOST = "127.0.0.1" } }
+  }
+
+  expect_failures = [var.ingest]
+}
+
+# A certificate of one's own without its host.
+run "refuses_11" {
+  command = plan
+
+  variables {
+    ingest = { tokens_secret_id = "ingest-tokens", balancer = { exposure = "external", certificate = { self_links = ["x"] } } }
+  }
+
+  expect_failures = [var.ingest]
+}
