@@ -17,7 +17,7 @@ import {
 } from '@tradewind/runtime';
 import { maxReplayBytes } from './clients/replay-source.ts';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
-import { createArchive } from './hub/channel-store.ts';
+import { createChannelStore } from './hub/channel-store.ts';
 import { BODY_BLOCK_BYTES } from './hub/encode-publication.ts';
 import { Hub } from './hub/hub.ts';
 import { shareDescriptors } from './node/descriptor-shares.ts';
@@ -67,7 +67,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
     probeRefused: events.probeRefused,
     writesRefused: events.writesRefused,
     writesAccepted: events.writesAccepted,
-    linksAgree: () => archive.linksAgree(),
+    linksAgree: () => store.linksAgree(),
     strayed: () => commands.reconnect('the subscription leads to another server'),
   };
   const subscriber: RedisSubscriber = new RedisSubscriber(
@@ -97,8 +97,8 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
     unavailable: events.commandsUnavailable,
     stillUnavailable: events.commandsUnavailable,
   });
-  const archive = createArchive(commands, subscriber);
-  const hub = new Hub(subscriber, archive, hubLimits(config), events);
+  const store = createChannelStore(commands, subscriber);
+  const hub = new Hub(subscriber, store, hubLimits(config), events);
   const pool: FanOutPool =
     config.workers === 1
       ? createLocalPool(config, logger, hub)
@@ -202,7 +202,7 @@ function hubLimits(config: EdgeConfig) {
     maxHistory: config.maxHistory,
     maxReplayBytes: maxReplayBytes(config.logBytes),
     historyReadRate: config.historyReadRate,
-    tailCheckMs: config.tailCheckSeconds * 1_000,
+    idleCheckMs: config.tailCheckSeconds * 1_000,
   };
 }
 

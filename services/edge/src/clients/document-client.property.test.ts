@@ -38,7 +38,7 @@ const SETTLE_STEPS = 400;
 const SETTLE_STEP_MS = 500;
 
 const TROUBLE: Omit<TierSettings, 'delayMs'> = {
-  hub: { maxHistory: 12, tailCheckMs: 1_000 },
+  hub: { maxHistory: 12, idleCheckMs: 1_000 },
   fanOut: {
     logBytes: 4_000,
     outbox: { ...LIMITS, slots: 8 },
@@ -54,7 +54,7 @@ const TROUBLE: Omit<TierSettings, 'delayMs'> = {
   historySize: 10,
 };
 const PEACE: typeof TROUBLE = {
-  hub: { maxHistory: 1_000, tailCheckMs: 1_000 },
+  hub: { maxHistory: 1_000, idleCheckMs: 1_000 },
   fanOut: { logBytes: 1_000_000, requestRate: { perSecond: 1_000, burst: 1_000_000 } },
   historySize: 1_000,
 };

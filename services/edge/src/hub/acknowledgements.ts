@@ -1,33 +1,34 @@
 import type { Acknowledgement, FeedListener } from '../feed.ts';
 
 /**
- * Acknowledgements that come in a row are told together, one call for each worker, before anything else
- * is told and at the latest when the present turn of JavaScript is over.
+ * Collects acknowledgements and sends them with one call for each worker: before the worker hears anything else, and at
+ * the latest when the present turn of JavaScript ends.
  */
 export class Acknowledgements {
-  readonly #isWanted: (channel: string, listener: FeedListener) => boolean;
-  #untold: (readonly [FeedListener, Acknowledgement])[] = [];
+  readonly #isListening: (channel: string, listener: FeedListener) => boolean;
+  #unsent: (readonly [FeedListener, Acknowledgement])[] = [];
 
-  /** @param isWanted whether the worker still waits for it. */
-  constructor(isWanted: (channel: string, listener: FeedListener) => boolean) {
-    this.#isWanted = isWanted;
+  /** @param isListening whether the worker still wants the channel. */
+  constructor(isListening: (channel: string, listener: FeedListener) => boolean) {
+    this.#isListening = isListening;
   }
 
   add(listeners: Iterable<FeedListener>, acknowledgement: Acknowledgement): void {
-    if (this.#untold.length === 0) queueMicrotask(() => this.tell());
-    for (const listener of listeners) this.#untold.push([listener, acknowledgement]);
+    if (this.#unsent.length === 0) queueMicrotask(() => this.send());
+    for (const listener of listeners) this.#unsent.push([listener, acknowledgement]);
   }
 
-  tell(): void {
-    if (this.#untold.length === 0) return;
+  /** Sends what was collected. Must be called before a worker is told anything else of a channel. */
+  send(): void {
+    if (this.#unsent.length === 0) return;
     const lists = new Map<FeedListener, Acknowledgement[]>();
-    for (const [listener, acknowledgement] of this.#untold) {
-      if (!this.#isWanted(acknowledgement.channel, listener)) continue;
+    for (const [listener, acknowledgement] of this.#unsent) {
+      if (!this.#isListening(acknowledgement.channel, listener)) continue;
       const list = lists.get(listener) ?? [];
       lists.set(listener, list);
       list.push(acknowledgement);
     }
-    this.#untold = [];
+    this.#unsent = [];
     for (const [listener, list] of lists) listener.onAcknowledged(list);
   }
 }

@@ -5,7 +5,7 @@ import {
   UnexpectedReplyError,
 } from '@tradewind/bus';
 import { describe, expect, it } from 'vitest';
-import { createArchive } from './channel-store.ts';
+import { createChannelStore } from './channel-store.ts';
 
 interface Answers {
   readonly epochs?: EpochStart[];
@@ -15,7 +15,7 @@ interface Answers {
 function archiveOf({ epochs = [], servers = [undefined, undefined] }: Answers) {
   const [subscribers, commands] = servers;
   const expected: (string | undefined)[] = [];
-  const archive = createArchive(
+  const store = createChannelStore(
     {
       readHistory: async () => ({ position: undefined, publications: [], entries: 0, last: 0 }),
       async startEpoch(_channel, epoch) {
@@ -26,10 +26,10 @@ function archiveOf({ epochs = [], servers = [undefined, undefined] }: Answers) {
     },
     { readPositions: async () => [], serverIdentity: async () => subscribers },
   );
-  return { archive, expected };
+  return { store, expected };
 }
 
-describe('the archive in Redis', () => {
+describe('createChannelStore', () => {
   it.each([
     [new RedisUnavailableError('unknown', 'the link was lost'), 'passing'],
     ...['LOADING Redis is loading', 'BUSY a script', 'READONLY replica', 'MASTERDOWN x'].map(
@@ -45,7 +45,7 @@ describe('the archive in Redis', () => {
     [new UnexpectedReplyError('x'), 'lasting'],
     [new TypeError('undefined is not a function'), undefined],
   ] as const)('takes %s for %s', (error, fault) => {
-    expect(archiveOf({}).archive.faultOf(error)).toBe(fault);
+    expect(archiveOf({}).store.faultOf(error)).toBe(fault);
   });
 
   it.each([
@@ -54,21 +54,21 @@ describe('the archive in Redis', () => {
     [[undefined, 'b'], true],
     [['a', undefined], true],
   ] as const)('says whether the servers %j are the same: %s', async (servers, agree) => {
-    expect(await archiveOf({ servers }).archive.linksAgree()).toBe(agree);
+    expect(await archiveOf({ servers }).store.linksAgree()).toBe(agree);
   });
 
-  it('begins a new epoch, unless there is another one', async () => {
+  it('starts a new epoch, unless there is another one', async () => {
     const ours = { changed: true, epoch: 'F', offset: 3 };
-    expect(await archiveOf({ epochs: [ours] }).archive.startEpoch('a', 'E')).toBe(true);
+    expect(await archiveOf({ epochs: [ours] }).store.startEpoch('a', 'E')).toBe(true);
     const theirs = { ...ours, changed: false };
-    expect(await archiveOf({ epochs: [theirs] }).archive.startEpoch('a', 'E')).toBe(false);
+    expect(await archiveOf({ epochs: [theirs] }).store.startEpoch('a', 'E')).toBe(false);
   });
 
-  it('begins one from nothing where what was to be replaced has vanished', async () => {
+  it('starts one from nothing where the epoch that had to be replaced has vanished', async () => {
     const gone = { changed: false, epoch: '', offset: 0 };
     const epochs = [gone, { changed: true, epoch: 'F', offset: 0 }];
-    const { archive, expected } = archiveOf({ epochs });
-    expect(await archive.startEpoch('a', 'E')).toBe(true);
+    const { store, expected } = archiveOf({ epochs });
+    expect(await store.startEpoch('a', 'E')).toBe(true);
     expect(expected).toEqual(['E', undefined]);
   });
 });

@@ -5,20 +5,41 @@ import {
   RedisUnavailableError,
   UnexpectedReplyError,
 } from '@tradewind/bus';
-import type { Archive, ArchiveFault } from './recovery.ts';
+import type { HistoryPage } from '../sequence/message.ts';
+import type { ReadPositions } from './position-reader.ts';
 
-/** What Redis keeps of the channels, read and written over the node's two connections. */
-export function createArchive(
+/** How Redis fails: for some time, or as long as nobody changes something. */
+export type StoreFault = 'passing' | 'lasting';
+
+/** What Redis keeps of the channels. All reads and writes but the positions go over the connection for commands. */
+export interface ChannelStore {
+  /** Reads over the connection that carries the subscriptions. */
+  readonly readPositions: ReadPositions;
+  /** Reads a page of at most `limit` entries, from an offset on, to another one if it is given. Both are inclusive. */
+  readHistory(channel: string, from: number, limit: number, to?: number): Promise<HistoryPage>;
+  /**
+   * Starts a new epoch if the present one is `expected`; undefined: if there is none. Resolves with whether it did. If it
+   * did not, there was another epoch already.
+   */
+  startEpoch(channel: string, expected: string | undefined): Promise<boolean>;
+  /** Whether both connections lead to the same server, as far as Redis tells. */
+  linksAgree(): Promise<boolean>;
+  /** What a rejection of any of these means; undefined when it is a defect here and not a fault of Redis. */
+  faultOf(error: unknown): StoreFault | undefined;
+}
+
+/** The store over the node's two connections, which remain their owner's to end. */
+export function createChannelStore(
   commands: Pick<RedisCommands, 'readHistory' | 'startEpoch' | 'serverIdentity'>,
   subscriber: Pick<RedisSubscriber, 'readPositions' | 'serverIdentity'>,
-): Archive {
+): ChannelStore {
   return {
     readPositions: (channels) => subscriber.readPositions(channels),
     readHistory: (channel, from, limit, to) => commands.readHistory(channel, from, limit, to),
     async startEpoch(channel, expected) {
       const { changed, epoch } = await commands.startEpoch(channel, expected);
       if (changed || epoch !== '') return changed;
-      // What was there to be replaced has vanished since.
+      // The epoch that had to be replaced has vanished since.
       return (await commands.startEpoch(channel, undefined)).changed;
     },
     async linksAgree() {
@@ -32,7 +53,7 @@ export function createArchive(
   };
 }
 
-function faultOf(error: unknown): ArchiveFault | undefined {
+function faultOf(error: unknown): StoreFault | undefined {
   if (error instanceof RedisUnavailableError) return 'passing';
   if (error instanceof UnexpectedReplyError) return 'lasting';
   if (!(error instanceof RedisRefusedError)) return undefined;

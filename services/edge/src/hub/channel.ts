@@ -1,7 +1,7 @@
 import { readHeader } from '@tradewind/bus';
 import type { Publication } from '@tradewind/fanout';
 import { Gaps } from '@tradewind/fanout';
-import type { ErrorCode, GapReason, Position } from '@tradewind/protocol';
+import type { ErrorCode, GapReason, Position, UndeliverableReason } from '@tradewind/protocol';
 import { type Acknowledgement, type FeedListener, nothingOf } from '../feed.ts';
 import {
   ChannelSequence,
@@ -12,51 +12,53 @@ import {
 import type { HistoryPage, Message } from '../sequence/message.ts';
 import type { HeaderFault, SequenceListener } from '../sequence/sequence-listener.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
-import { type DropReason, takeIn } from './encode-publication.ts';
+import { encodePublication } from './encode-publication.ts';
 import { EndRequests } from './end-requests.ts';
-import { HistoryRequests, type Past } from './history-requests.ts';
+import { type EncodedHistory, HistoryRequests } from './history-requests.ts';
 
 /** What is wrong with a message's header. */
 export type HeaderRejection = HeaderFault | 'unknown_header' | 'bad_header';
 
-/** What happens on a channel. */
+/** Reports what happens on a channel. */
 export interface ChannelEvents {
-  /** A payload that cannot be passed on. */
-  dropped(channel: string, reason: DropReason): void;
+  /** A payload cannot be delivered. */
+  dropped(channel: string, reason: UndeliverableReason): void;
   headerRejected(channel: string, reason: HeaderRejection): void;
-  /** Publications that nobody on this node gets; undefined when nobody knows how many. */
+  /** Nobody on this node gets these publications. `count` is undefined when nobody knows how many there are. */
   lost(channel: string, count: number | undefined, reason: GapReason): void;
-  /** So many publications that the link had lost came from history. */
+  /** Publications that the link had lost came from history. */
   repaired(channel: string, publications: number): void;
-  /** The channel goes on in a new epoch, from this position. */
+  /** The channel continues in a new epoch, from this position. */
   resynced(channel: string, position: Position): void;
 }
 
 /** What all channels of a node share. */
-export interface ChannelSetting {
+export interface ChannelContext {
   readonly sequence: SequenceLimits;
-  /** The largest payload that is passed on, in bytes. */
+  /** The largest payload that is delivered, in bytes. */
   readonly maxPublicationBytes: number;
   readonly acknowledgements: Acknowledgements;
   readonly events: ChannelEvents;
 }
 
 /**
- * A channel that the node holds in Redis: who wants it here, how far it has come, and how what Redis
- * tells of it becomes what the workers are told.
+ * A channel that the node is subscribed to in Redis: which workers want it, how far it was delivered, and what they are
+ * told of it.
  */
 export class HubChannel implements SequenceListener {
   readonly name: string;
   /** The node's small number for it. */
   readonly ref: number;
   /**
-   * `subscribing`: Redis has not confirmed it; `positioning`: it has, but where the channel stands is not
-   * known yet; `live`: it flows; `lost`: it flowed, and has been cut off since.
+   * - `subscribing`: Redis has not confirmed the subscription.
+   * - `positioning`: Redis has, but the channel's position is not known yet.
+   * - `live`: publications are delivered.
+   * - `lost`: they were, until the link was lost.
    */
   state: 'subscribing' | 'positioning' | 'live' | 'lost' = 'subscribing';
-  /** Which server, with which data, it was had from last; undefined if that is not known. */
+  /** See `LinkedChannel`. */
   server: string | undefined;
-  /** False when the node has let it go. */
+  /** False once the node has let it go. */
   isHeld = true;
   /** When a message of it last arrived, in ms on the monotonic clock. */
   lastMessageAt = 0;
@@ -65,24 +67,24 @@ export class HubChannel implements SequenceListener {
   readonly sequence: ChannelSequence;
   /** What the sequence returned last: {@link Recovery} sees to it. */
   action: SequenceAction = FIRST_ACTION;
-  /** The workers with interest. */
+  /** The workers that want it. */
   readonly listeners = new Set<FeedListener>();
-  /** Those of them that are to be told first that the channel flows. */
+  /** Those of them that were not told yet that it is `live`. */
   readonly unacknowledged = new Set<FeedListener>();
-  /** What clients of the workers resume with. */
+  /** Requests of workers whose clients resume. */
   readonly requests: HistoryRequests;
-  /** What workers missed themselves. */
+  /** Requests of workers that missed something themselves. */
   readonly fillIns: HistoryRequests;
   readonly endRequests = new EndRequests();
-  readonly #setting: ChannelSetting;
+  readonly #context: ChannelContext;
 
-  constructor(name: string, ref: number, setting: ChannelSetting) {
+  constructor(name: string, ref: number, context: ChannelContext) {
     this.name = name;
     this.ref = ref;
     this.requests = new HistoryRequests(name);
     this.fillIns = new HistoryRequests(name);
-    this.#setting = setting;
-    this.sequence = new ChannelSequence(setting.sequence, this);
+    this.#context = context;
+    this.sequence = new ChannelSequence(context.sequence, this);
   }
 
   /** See `UsableChannel`. */
@@ -90,14 +92,14 @@ export class HubChannel implements SequenceListener {
     return this.lastMessageAt > 0 || this.sequence.position !== undefined;
   }
 
-  /** Tells those who have not heard it that the channel flows; they are told what follows from here on. */
+  /** Tells the workers that were not told yet that the channel is live. They hear what follows from here on. */
   acknowledge(): void {
-    this.#setting.acknowledgements.add(this.unacknowledged, this.#acknowledgement);
+    this.#context.acknowledgements.add(this.unacknowledged, this.#acknowledgement);
     this.unacknowledged.clear();
   }
 
   /**
-   * A message came from Redis. Returns what the sequence needs next.
+   * Takes a message from Redis. Returns what the sequence needs next.
    *
    * @param now ms on the monotonic clock.
    */
@@ -113,20 +115,20 @@ export class HubChannel implements SequenceListener {
       const payload = message.subarray(payloadAt);
       return this.sequence.receive({ epoch, offset, publishedAt, payload });
     }
-    this.#setting.events.headerRejected(this.name, header.kind);
+    this.#context.events.headerRejected(this.name, header.kind);
     return this.action;
   }
 
   /**
-   * What history holds of the channel, as workers are answered it: an entry that cannot be passed on, or
-   * that is missing between others, is a gap in its place.
+   * Encodes a page of history. An entry that cannot be delivered, or that is missing between others, becomes a gap in its
+   * place.
    *
-   * @param from the first offset that is wanted. An entry before it shows that history reaches back so far.
-   * @param until the last offset that the page speaks of.
+   * @param from the first offset that was asked for. An entry before it shows that history reaches back so far.
+   * @param until the last offset that the page speaks of, inclusive.
    */
-  pastOf({ publications }: HistoryPage, from: number, until: number): Past {
-    const { maxPublicationBytes } = this.#setting;
-    const taken: Publication[] = [];
+  encodeHistory({ publications }: HistoryPage, from: number, until: number): EncodedHistory {
+    const { maxPublicationBytes } = this.#context;
+    const encoded: Publication[] = [];
     const gaps = new Gaps();
     let next: number | undefined;
     for (const message of publications) {
@@ -136,26 +138,26 @@ export class HubChannel implements SequenceListener {
         continue;
       }
       gaps.add(next ?? offset, offset - 1, 'trimmed');
-      const intake = takeIn(this.name, message, maxPublicationBytes);
-      if (intake.ok) taken.push(intake.publication);
-      else gaps.add(offset, offset, intake.reason);
+      const result = encodePublication(this.name, message, maxPublicationBytes);
+      if (result.ok) encoded.push(result.publication);
+      else gaps.add(offset, offset, result.reason);
       next = offset + 1;
     }
     if (next !== undefined) gaps.add(next, until, 'trimmed');
-    return { publications: taken, gaps: gaps.all };
+    return { publications: encoded, gaps: gaps.all };
   }
 
-  /** The end of the channel was looked at, and all up to it was passed on. */
+  /** Answers the workers that asked for the channel's end, now that everything up to it was delivered. */
   answerEndRequests(): void {
-    this.#tellEnd(this.endRequests.takeAnswered(), undefined);
+    this.#answerEnd(this.endRequests.takeAnswered(), undefined);
   }
 
-  /** Where the channel ends cannot be told to whoever wants to know. */
+  /** Tells the workers that asked for the channel's end that it cannot be read. */
   failEndRequests(code: ErrorCode): void {
-    this.#tellEnd(this.endRequests.takeAll(), code);
+    this.#answerEnd(this.endRequests.takeAll(), code);
   }
 
-  // What the sequence tells.
+  // The sequence's listener.
 
   onReady(): void {
     this.state = 'live';
@@ -163,30 +165,30 @@ export class HubChannel implements SequenceListener {
   }
 
   onPublication(message: Message): void {
-    const { acknowledgements, maxPublicationBytes, events } = this.#setting;
-    acknowledgements.tell();
+    const { acknowledgements, maxPublicationBytes, events } = this.#context;
+    acknowledgements.send();
     if (this.listeners.size === 0) return;
-    const intake = takeIn(this.name, message, maxPublicationBytes);
-    if (intake.ok) {
-      for (const listener of this.listeners) listener.onPublication(intake.publication);
+    const result = encodePublication(this.name, message, maxPublicationBytes);
+    if (result.ok) {
+      for (const listener of this.listeners) listener.onPublication(result.publication);
       return;
     }
-    events.dropped(this.name, intake.reason);
-    if (message.offset > 0) this.onGap(message.offset, message.offset, intake.reason);
+    events.dropped(this.name, result.reason);
+    if (message.offset > 0) this.onGap(message.offset, message.offset, result.reason);
   }
 
   onGap(from: number, to: number, reason: GapReason): void {
     const lost = to - from + 1;
-    this.#setting.events.lost(this.name, lost, reason);
-    this.#setting.acknowledgements.tell();
+    this.#context.events.lost(this.name, lost, reason);
+    this.#context.acknowledgements.send();
     const { epoch } = this.sequence;
     const notice = { channel: this.name, epoch, from, to, lost, reason };
     for (const listener of this.listeners) listener.onGap(notice);
   }
 
   onPlainLost(lost?: number): void {
-    this.#setting.events.lost(this.name, lost, 'link');
-    this.#setting.acknowledgements.tell();
+    this.#context.events.lost(this.name, lost, 'link');
+    this.#context.acknowledgements.send();
     const count = lost === undefined ? {} : { lost };
     for (const listener of this.listeners) {
       listener.onGap({ channel: this.name, ...count, reason: 'link' });
@@ -194,19 +196,19 @@ export class HubChannel implements SequenceListener {
   }
 
   onResync(position: Position): void {
-    this.#setting.events.resynced(this.name, position);
-    this.requests.renew(position.offset);
-    this.fillIns.renew(position.offset);
-    this.#setting.acknowledgements.tell();
+    this.#context.events.resynced(this.name, position);
+    this.requests.enterEpoch(position.offset);
+    this.fillIns.enterEpoch(position.offset);
+    this.#context.acknowledgements.send();
     for (const listener of this.listeners) listener.onResync({ channel: this.name, ...position });
   }
 
   onHeaderRejected(fault: HeaderFault): void {
-    this.#setting.events.headerRejected(this.name, fault);
+    this.#context.events.headerRejected(this.name, fault);
   }
 
   onRepaired(count: number): void {
-    this.#setting.events.repaired(this.name, count);
+    this.#context.events.repaired(this.name, count);
   }
 
   get #acknowledgement(): Acknowledgement {
@@ -215,9 +217,9 @@ export class HubChannel implements SequenceListener {
     return position === undefined ? { channel: name, ref } : { channel: name, ref, position };
   }
 
-  #tellEnd(listeners: readonly FeedListener[], code: ErrorCode | undefined): void {
+  #answerEnd(listeners: readonly FeedListener[], code: ErrorCode | undefined): void {
     if (listeners.length === 0) return;
-    this.#setting.acknowledgements.tell();
+    this.#context.acknowledgements.send();
     const answer = nothingOf(this.name, this.sequence.epoch);
     for (const listener of listeners) {
       listener.onHistory(code === undefined ? answer : { ...answer, code });

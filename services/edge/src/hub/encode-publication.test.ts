@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cases } from '../../../../test/support/length.ts';
-import { type Message, maxBodyBytes, takeIn } from './encode-publication.ts';
+import type { HistoryEntry } from '../sequence/message.ts';
+import { encodePublication, maxBodyBytes } from './encode-publication.ts';
 
 const LIMIT = 100;
 const NOW = 1_795_416_898_073;
 
-describe('takeIn', () => {
+describe('encodePublication', () => {
   it.each([
     ['{"price":"64123.50","n":1.10}', '{"price":"64123.50","n":1.10}'],
     [' [1e400, 0.10] ', ' [1e400, 0.10] '],
@@ -19,7 +20,7 @@ describe('takeIn', () => {
     ['@12345678901:', '"@12345678901:"'],
     ['say "hi"}\n', '"say \\"hi\\"}\\n"'],
     ['"},"seq":9', '"\\"},\\"seq\\":9"'],
-  ])('passes %j on as %s', (payload, data) => {
+  ])('encodes %j as %s', (payload, data) => {
     expect(frameOf(payload)).toBe(`{"seq":1,"channel":"a","ts":${NOW},"data":${data}}`);
   });
 
@@ -30,7 +31,7 @@ describe('takeIn', () => {
     ['what is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), 'unreadable'],
     ['a character cut in two', Buffer.from('é').subarray(0, 1), 'unreadable'],
   ] as const)('drops %s', (_what, payload, reason) => {
-    expect(takeIn('a', plain(Buffer.from(payload)), LIMIT)).toEqual({
+    expect(encodePublication('a', plain(Buffer.from(payload)), LIMIT)).toEqual({
       ok: false,
       reason,
     });
@@ -40,12 +41,12 @@ describe('takeIn', () => {
     ['JSON', '1'.repeat(LIMIT)],
     ['text', 'x'.repeat(LIMIT - 2)],
   ])('passes on %s that is exactly as large as the limit', (_what, payload) => {
-    expect(takeIn('a', plain(Buffer.from(payload)), LIMIT).ok).toBe(true);
+    expect(encodePublication('a', plain(Buffer.from(payload)), LIMIT).ok).toBe(true);
   });
 
   it('keeps no part of the payload’s memory', () => {
     const payload = Buffer.from('{"price":1}');
-    const frame = takeIn('a', plain(payload), LIMIT);
+    const frame = encodePublication('a', plain(payload), LIMIT);
     payload.fill('!');
     expect(frame.ok && textOf(frame.publication.body)).toContain('"data":{"price":1}}');
   });
@@ -58,7 +59,7 @@ describe('takeIn', () => {
     );
     fc.assert(
       fc.property(bytes, (payload) => {
-        const intake = takeIn('a', plain(Buffer.from(payload)), 10_000);
+        const intake = encodePublication('a', plain(Buffer.from(payload)), 10_000);
         if (!intake.ok) return;
         const frame = JSON.parse(`{"seq":1${textOf(intake.publication.body)}`);
         expect(Object.keys(frame)).toEqual(['seq', 'channel', 'ts', 'data']);
@@ -72,13 +73,13 @@ describe('takeIn', () => {
     const longestName = 'x'.repeat(128);
     const publishedAt = Number.MAX_SAFE_INTEGER;
     const message = { offset: publishedAt, publishedAt, payload: Buffer.alloc(LIMIT, '1') };
-    const intake = takeIn(longestName, message, LIMIT);
+    const intake = encodePublication(longestName, message, LIMIT);
     expect(intake.ok && intake.publication.body.length).toBeLessThanOrEqual(maxBodyBytes(LIMIT));
   });
 });
 
 function frameOf(payload: string): string {
-  const intake = takeIn('a', plain(Buffer.from(payload)), LIMIT);
+  const intake = encodePublication('a', plain(Buffer.from(payload)), LIMIT);
   if (!intake.ok) throw new Error(intake.reason);
   expect(intake.publication).toMatchObject({ channel: 'a', publishedAt: NOW });
   return `{"seq":1${textOf(intake.publication.body)}`;
@@ -88,6 +89,6 @@ function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString();
 }
 
-function plain(payload: Buffer): Message {
+function plain(payload: Buffer): HistoryEntry {
   return { offset: 0, publishedAt: NOW, payload };
 }

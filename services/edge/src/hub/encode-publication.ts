@@ -4,43 +4,33 @@ import {
   measurePayload,
   type UndeliverableReason,
 } from '@tradewind/protocol';
+import type { HistoryEntry } from '../sequence/message.ts';
 
-/** Why a payload is not passed on. */
-export type DropReason = UndeliverableReason;
-
-export type Intake =
+/** The publication, or why its payload cannot be delivered. */
+export type EncodedPublication =
   | { readonly ok: true; readonly publication: Publication }
-  | { readonly ok: false; readonly reason: DropReason };
+  | { readonly ok: false; readonly reason: UndeliverableReason };
 
 /**
- * The size of the blocks that Node shares out for small buffers (`Buffer.poolSize`), and with them for the bodies of publications, in
- * bytes. Bodies with blocks of their own lie far apart, where each client that is sent one waits for memory, and the
- * collector keeps account of each. But a body that a stalled client still waits for keeps all of its block: at most this times
+ * The size of the blocks that Node shares out for small buffers (`Buffer.poolSize`), and so for the bodies of publications,
+ * in bytes. Bodies with blocks of their own lie far apart: each client that is sent one then waits for memory, and the
+ * collector keeps account of each. A body that a stalled client still waits for keeps its whole block: at most this times
  * the slots of its queue, and no block is older than the longest lag.
  */
 export const BODY_BLOCK_BYTES = 16 * 1024;
 
-/** A message of a channel without its header. */
-export interface Message {
-  /** 0 when it has none. */
-  readonly offset: number;
-  /** ms since the Unix epoch. */
-  readonly publishedAt: number;
-  /** Copied, so its owner may reuse it. */
-  readonly payload: Buffer;
-}
-
 /**
- * Turns what Redis delivered on a channel into the publication that all its subscribers share. No
- * payload can reach outside the envelope's `data`: see {@link checkPayload}.
+ * Encodes a message into the publication that all subscribers of the node share. No payload can reach outside the
+ * envelope's `data`: see {@link measurePayload}.
  *
- * @param maxPublicationBytes the largest payload that is passed on.
+ * @param message its offset is 0 when it has none. The payload is copied, so its owner may reuse it.
+ * @param maxPublicationBytes the largest payload that is delivered.
  */
-export function takeIn(
+export function encodePublication(
   channel: string,
-  { offset, publishedAt, payload }: Message,
+  { offset, publishedAt, payload }: HistoryEntry,
   maxPublicationBytes: number,
-): Intake {
+): EncodedPublication {
   const measured = measurePayload(payload, maxPublicationBytes);
   if (measured.kind === 'too_large' || measured.kind === 'unreadable') {
     return { ok: false, reason: measured.kind };
@@ -55,7 +45,7 @@ export function takeIn(
   return { ok: true, publication: { channel, offset, body, publishedAt } };
 }
 
-/** The largest body that {@link takeIn} makes, in bytes: the payload and the envelope around it. */
+/** The largest body that {@link encodePublication} makes, in bytes: the payload and the envelope around it. */
 export function maxBodyBytes(maxPublicationBytes: number): number {
   const ENVELOPE_BYTES = 256;
   return maxPublicationBytes + ENVELOPE_BYTES;

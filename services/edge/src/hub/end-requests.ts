@@ -1,17 +1,16 @@
 import type { FeedListener } from '../feed.ts';
 
 /**
- * Workers that want to know where a channel ends: a client says that it has come further than this node,
- * or that the channel has another epoch. On another node it may have: a publication is on its way to each
- * of them for some time. Only a look at Redis that begins after the question can answer it, when
- * everything up to the end that it found has been passed on.
+ * Workers that wait to be told where a channel ends. They ask when a client says that it has gone further than this node,
+ * or that the channel has another epoch. It may be right: a publication reaches one node before another. Only a read of
+ * the position that begins after the request can answer it, once everything up to that position was delivered.
  */
 export class EndRequests {
   readonly #waiting = new Set<FeedListener>();
-  readonly #asked = new Set<FeedListener>();
+  readonly #reading = new Set<FeedListener>();
   readonly #answered = new Set<FeedListener>();
 
-  /** Whether someone waits for whom Redis was not asked yet. */
+  /** Whether a worker waits for whom no read has begun yet. */
   get isWaiting(): boolean {
     return this.#waiting.size > 0;
   }
@@ -21,35 +20,35 @@ export class EndRequests {
   }
 
   drop(listener: FeedListener): void {
-    for (const set of [this.#waiting, this.#asked, this.#answered]) set.delete(listener);
+    for (const set of [this.#waiting, this.#reading, this.#answered]) set.delete(listener);
   }
 
-  /** Redis is being asked now: its answer counts for all who wait. */
-  asked(): void {
-    move(this.#waiting, this.#asked);
+  /** A read begins now. It answers all that wait. */
+  markReading(): void {
+    move(this.#waiting, this.#reading);
   }
 
-  /** Redis has answered. */
-  answered(): void {
-    move(this.#asked, this.#answered);
+  /** The read has brought a position. */
+  markAnswered(): void {
+    move(this.#reading, this.#answered);
   }
 
-  /** The answer does not count: those who asked wait for another one. */
-  unanswered(): void {
-    move(this.#asked, this.#waiting);
+  /** The read does not count. Those who waited for it wait for another one. */
+  putBack(): void {
+    move(this.#reading, this.#waiting);
   }
 
-  /** Takes those for whom Redis has answered, once what it said has been passed on. */
+  /** Removes those whose read has brought a position. Everything up to it must have been delivered. */
   takeAnswered(): FeedListener[] {
     const taken = [...this.#answered];
     this.#answered.clear();
     return taken;
   }
 
-  /** Takes all, since nobody can be answered. */
+  /** Removes all, because none of them can be answered. */
   takeAll(): FeedListener[] {
-    const taken = [...this.#waiting, ...this.#asked, ...this.#answered];
-    for (const set of [this.#waiting, this.#asked, this.#answered]) set.clear();
+    const taken = [...this.#waiting, ...this.#reading, ...this.#answered];
+    for (const set of [this.#waiting, this.#reading, this.#answered]) set.clear();
     return taken;
   }
 }

@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** 1,000 bytes a second, 2,000 at once. Each read brings so many bytes. */
+/** 1,000 bytes a second, 2,000 at once. Each read brings `bytes`. */
 function setUp(bytes: number, enforcesRates = true) {
   const told: string[] = [];
   const beyond: string[] = [];
@@ -18,22 +18,22 @@ function setUp(bytes: number, enforcesRates = true) {
   );
   const read = (channel: string): boolean => {
     if (!budget.allows(channel, performance.now())) return false;
-    const expected = budget.begin();
+    const expected = budget.beginRead();
     budget.charge(bytes);
-    budget.end(expected, bytes);
+    budget.endRead(expected, bytes);
     told.push(channel);
     return true;
   };
   const budget: HistoryBudget<string> = new HistoryBudget(
     { perSecond: 1_000, burst: 2_000 },
     guard,
-    { ready: (channel) => read(channel), late: (channel) => told.push(`late ${channel}`) },
+    { onReady: (channel) => read(channel), onLate: (channel) => told.push(`late ${channel}`) },
   );
   onTestFinished(() => budget.stop());
   return { budget, told, beyond, read };
 }
 
-it('lets all wait, in their order, that is beyond the burst and the rate', () => {
+it('lets reads beyond the burst and the rate wait, in their order', () => {
   const { told, beyond, read } = setUp(1_000);
   for (const channel of ['a', 'b', 'c', 'd', 'e']) read(channel);
   expect(told).toEqual(['a', 'b', 'c']);
@@ -47,7 +47,7 @@ it('lets all wait, in their order, that is beyond the burst and the rate', () =>
   expect(beyond).toEqual(Array(3).fill('history_reads true'));
 });
 
-it('lets nobody wait for ever: who waits for too long is told', () => {
+it('lets no channel wait for ever: one that waits for too long is reported', () => {
   const { told, read } = setUp(8_000);
   for (const channel of ['a', 'b']) read(channel);
   vi.advanceTimersByTime(4_900);
@@ -56,7 +56,7 @@ it('lets nobody wait for ever: who waits for too long is told', () => {
   expect(told).toEqual(['a', 'late b']);
 });
 
-it('lets a channel go on waiting that was allowed and could not be read then', () => {
+it('lets a channel that was allowed and could not be read keep its place', () => {
   const askedAt = performance.now();
   const told: string[] = [];
   const guard = new LimitGuard(true, () => undefined);
@@ -64,13 +64,13 @@ it('lets a channel go on waiting that was allowed and could not be read then', (
     { perSecond: 1_000, burst: 1_000 },
     guard,
     {
-      ready(channel) {
+      onReady(channel) {
         told.push(`ready ${channel}`);
         // Something else was read in its place, and it is its turn a moment later.
         budget.charge(2_000);
         setTimeout(() => budget.allows(channel, askedAt), 1);
       },
-      late: (channel) => told.push(`late ${channel}`),
+      onLate: (channel) => told.push(`late ${channel}`),
     },
   );
   onTestFinished(() => budget.stop());
@@ -86,11 +86,11 @@ it('counts reads under way as large as the latest ones were', () => {
   const { budget, read } = setUp(1_500);
   read('a');
   expect(budget.allows('b', 0)).toBe(true);
-  budget.begin();
+  budget.beginRead();
   expect(budget.allows('c', 0), '500 are left, and b is expected to take 1,500').toBe(false);
 });
 
-it('forgets who is gone', () => {
+it('forgets a channel that is gone', () => {
   const { budget, told, read } = setUp(3_000);
   for (const channel of ['a', 'b']) read(channel);
   budget.forget('b');

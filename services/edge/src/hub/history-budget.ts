@@ -2,35 +2,35 @@ import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { LimitGuard } from '../limits.ts';
 
 /**
- * How long a question waits to be read for at most, in ms, whatever it waits for. A client that hears nothing for 10 s
- * gives up; before that it is told that it may ask again.
+ * The longest time that a request waits for its read, in ms, whatever it waits for. A client that hears nothing for 10 s
+ * gives up; before that it must be told that it may ask again.
  */
-export const PATIENCE_MS = 5_000;
+export const LONGEST_WAIT_MS = 5_000;
 
-/** Between two looks whether those who wait may go on, in ms. */
-const LOOK_INTERVAL_MS = 20;
+/** The time between two checks whether a waiting channel may be read, in ms. */
+const CHECK_INTERVAL_MS = 20;
 
-/** Whom a budget tells. Never within a call of {@link HistoryBudget}. */
+/** Hears of channels that had to wait. It is never called within a call of {@link HistoryBudget}. */
 export interface HistoryBudgetListener<C> {
   /** The channel that was not allowed may try again. */
-  ready(channel: C): void;
-  /** The channel has waited for too long; it is forgotten. */
-  late(channel: C): void;
+  onReady(channel: C): void;
+  /** The channel has waited for too long, and is forgotten. */
+  onLate(channel: C): void;
 }
 
 /**
- * What Redis may send of channels' histories for clients that resume, over all channels of a node, in bytes. How much a
- * read brings shows only when it has come: until then it counts as the latest ones did. What is beyond the budget waits,
- * the first comes first. Repairs are charged and never wait.
+ * The bytes of history that Redis may send for clients that resume, over all channels of a node. The size of a read is
+ * known only after it: until then it counts as much as the latest ones did. A read beyond the budget waits; the first that
+ * came is the first that goes. Repairs are charged and never wait.
  */
 export class HistoryBudget<C> {
   readonly #bucket: TokenBucket;
   readonly #guard: LimitGuard;
   readonly #listener: HistoryBudgetListener<C>;
-  /** Channels that wait, and since when their oldest question does, in ms on the monotonic clock. */
+  /** Channels that wait, and when their oldest request came, in ms on the monotonic clock. */
   readonly #waiting = new Map<C, number>();
   #expectedBytes = 0;
-  /** Whose turn it is. */
+  /** The channel whose turn it is. */
   #allowed: C | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -41,10 +41,10 @@ export class HistoryBudget<C> {
   }
 
   /**
-   * Whether the channel may be read now; if not, the listener hears of it.
+   * Whether the channel may be read now. If not, the listener is told when it may.
    *
-   * @param since when its oldest question was put, in ms on the monotonic clock. A channel that was allowed and could not
-   *   be read all the same goes on waiting from there.
+   * @param since when its oldest request came, in ms on the monotonic clock. A channel that was allowed and could not be
+   *   read all the same goes on waiting from there.
    */
   allows(channel: C, since: number): boolean {
     if (this.#waiting.has(channel)) return false;
@@ -56,8 +56,8 @@ export class HistoryBudget<C> {
     return false;
   }
 
-  /** A read begins. Returns what it counts as until {@link end}. */
-  begin(): number {
+  /** A read begins. Returns how many bytes it counts as until {@link endRead}. */
+  beginRead(): number {
     this.#bucket.charge(performance.now(), this.#expectedBytes);
     return this.#expectedBytes;
   }
@@ -65,15 +65,15 @@ export class HistoryBudget<C> {
   /**
    * A read is over.
    *
-   * @param expected what {@link begin} returned.
-   * @param bytes what it brought, which was charged as it came.
+   * @param expected what {@link beginRead} returned.
+   * @param bytes the size of what it brought. It was charged as it came.
    */
-  end(expected: number, bytes: number): void {
+  endRead(expected: number, bytes: number): void {
     this.#bucket.charge(performance.now(), -expected);
     this.#expectedBytes = Math.max(bytes, this.#expectedBytes / 2);
   }
 
-  /** Redis has sent so many bytes, for whatever. */
+  /** Redis has sent bytes of history, for whatever. */
   charge(bytes: number): void {
     this.#bucket.charge(performance.now(), bytes);
   }
@@ -93,22 +93,22 @@ export class HistoryBudget<C> {
       this.#timer = undefined;
       this.#serveWaiting();
       if (this.#waiting.size > 0) this.#schedule();
-    }, LOOK_INTERVAL_MS);
+    }, CHECK_INTERVAL_MS);
   }
 
   #serveWaiting(): void {
     const now = performance.now();
-    // The oldest question may be behind: its channel was allowed before, and waits here again.
+    // The oldest request may be further back: its channel was allowed before, and waits again.
     for (const [channel, since] of [...this.#waiting]) {
-      if (now - since < PATIENCE_MS) continue;
+      if (now - since < LONGEST_WAIT_MS) continue;
       this.#waiting.delete(channel);
-      this.#listener.late(channel);
+      this.#listener.onLate(channel);
     }
     for (const channel of [...this.#waiting.keys()]) {
       if (!this.#bucket.take(now, 0)) return;
       this.#waiting.delete(channel);
       this.#allowed = channel;
-      this.#listener.ready(channel);
+      this.#listener.onReady(channel);
       this.#allowed = undefined;
     }
   }

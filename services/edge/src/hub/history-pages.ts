@@ -1,72 +1,71 @@
 import type { Position } from '@tradewind/protocol';
 import type { HistoryPage } from '../sequence/message.ts';
-import type { Archive } from './recovery.ts';
+import type { ChannelStore } from './channel-store.ts';
 
 /**
- * Entries of one page at most. How large they are shows only when they are there: after entries that are small a page
- * brings 128 of the largest publications at the worst, which is 8 MiB.
+ * The most entries of one page. Their size is known only after the read: a page after small entries brings at worst 128 of
+ * the largest publications, which is 8 MiB.
  */
 const MOST_ENTRIES = 128;
 
-/** The first page of a read has one entry, and each further one so many times as many as the one before at most. */
+/** The first page of a read has one entry, and each further page at most this many times as many as the one before. */
 const PAGE_GROWTH = 8;
 
-/** What a page is to bring at most, in bytes, by the largest entry that was read before: some ms of Redis' link. */
+/** The bytes that a page should not exceed if its entries are no larger than those before: some ms of Redis' link. */
 const PAGE_BYTES = 512 * 1024;
 
-/** What an entry takes up besides its payload, in bytes, as workers count it. */
+/** The memory that an entry takes besides its payload, in bytes, as workers count it. */
 const ENTRY_BYTES = 256;
 
-/** What one read may keep in memory, in bytes: as much as 1,000 of the largest ordinary publications. */
+/** The memory that one read may take, in bytes: as much as 1,000 of the largest ordinary publications. */
 const READ_BYTES = 64 * 1024 * 1024;
 
-/** One read of the past may bring so many times what may be replayed: what cannot be delivered is read, too. */
+/** A read back may bring this many times the bytes that may be replayed: it reads what cannot be delivered, too. */
 const READ_SHARE = 4;
 
-/** What may be replayed of one channel. */
+/** How much may be replayed of one channel. */
 export interface ReplayBounds {
-  /** Of all publications together, in bytes, bookkeeping included. */
+  /** The most bytes of all publications together, bookkeeping included. */
   readonly maxReplayBytes: number;
-  /** Of one publication; what is larger is not replayed. */
+  /** The largest payload that is replayed, in bytes. */
   readonly maxPublicationBytes: number;
 }
 
-/** What was read of a channel's past, back from one offset. */
-export interface PastPage extends HistoryPage {
+/** A part of a channel's past, read back from one offset. */
+export interface ReplayPage extends HistoryPage {
   /**
-   * The first offset from which on all may be replayed: there is more before it, and that is too much. Undefined if
-   * it is not.
+   * The first offset of what may be replayed, if that is not all that was asked for; undefined if it is.
    */
   readonly tooLongBefore: number | undefined;
-  /** What Redis sent for it, in bytes. */
+  /** The bytes that Redis sent for it. */
   readonly bytes: number;
 }
 
 /**
- * Reads of history in pages, whose sizes follow what was found: nobody can tell beforehand how large an entry is,
- * and one that is larger than all others must not be read many at a time.
+ * Reads history in pages whose sizes follow what was found. Nobody can tell beforehand how large an entry is, and entries
+ * that are larger than all before must not be read many at a time.
  */
 export class HistoryPages {
-  readonly #archive: Pick<Archive, 'readHistory'>;
+  readonly #store: Pick<ChannelStore, 'readHistory'>;
   readonly #bounds: ReplayBounds;
-  readonly #read: (bytes: number) => void;
+  readonly #charge: (bytes: number) => void;
 
-  /** @param read told of each page, how many bytes Redis has sent for it. */
+  /** @param charge is told of the bytes that Redis sent for each page. */
   constructor(
-    archive: Pick<Archive, 'readHistory'>,
+    store: Pick<ChannelStore, 'readHistory'>,
     bounds: ReplayBounds,
-    read: (bytes: number) => void,
+    charge: (bytes: number) => void,
   ) {
-    this.#archive = archive;
+    this.#store = store;
     this.#bounds = bounds;
-    this.#read = read;
+    this.#charge = charge;
   }
 
   /**
-   * Reads up to `limit` entries from an offset on, inclusive. Rejects as the archive does. A new epoch that begins
-   * meanwhile voids the read: then it is empty, with the new position.
+   * Reads up to `limit` entries from an offset on, inclusive. Rejects as the store does. If a new epoch begins meanwhile,
+   * the page is empty and has the new position.
    */
-  async forward(channel: string, from: number, limit: number): Promise<HistoryPage> {
+  async readForward(channel: string, from: number, limit: number): Promise<HistoryPage> {
     const publications: HistoryPage['publications'][number][] = [];
     const size = new PageSize();
     let bytes = 0;
@@ -75,7 +74,7 @@ export class HistoryPages {
     let epoch: string | undefined;
     for (;;) {
       const count = Math.min(size.count, limit - entries);
-      const page = await this.#archive.readHistory(channel, next, count);
+      const page = await this.#store.readHistory(channel, next, count);
       const { position } = page;
       if (entries > 0 && position?.epoch !== epoch) return { position, publications: [] };
       epoch = position?.epoch;
@@ -93,13 +92,13 @@ export class HistoryPages {
   }
 
   /**
-   * Reads what history holds from one offset to another, both inclusive, the latest first, for as long as it may be
-   * replayed; and one entry before it, which shows that history reaches back so far. Rejects as the archive does. If the
-   * channel is in another epoch, or has not come so far, the read is void: it is empty, with the position.
+   * Reads from one offset to another, both inclusive, the latest entries first, until no more may be replayed. It also
+   * reads one entry before the first offset, which shows that history reaches back so far. Rejects as the store does. If
+   * the channel is in another epoch, or has not gone so far, the page is empty and has the position.
    *
-   * @param until where the channel is known to be.
+   * @param until the latest known position of the channel.
    */
-  async back(channel: string, from: number, until: Position): Promise<PastPage> {
+  async readBack(channel: string, from: number, until: Position): Promise<ReplayPage> {
     const { maxReplayBytes, maxPublicationBytes } = this.#bounds;
     const pages: HistoryPage['publications'][] = [];
     const size = new PageSize();
@@ -109,7 +108,7 @@ export class HistoryPages {
     let to = until.offset;
     do {
       const least = Math.max(earliest, to - size.count + 1);
-      const page = await this.#archive.readHistory(channel, least, size.count, to);
+      const page = await this.#store.readHistory(channel, least, size.count, to);
       const { position, publications } = page;
       bytes += this.#measure(page, size);
       if (position?.epoch !== until.epoch || position.offset < until.offset)
@@ -120,10 +119,10 @@ export class HistoryPages {
         if (offset < from || payload.length > maxPublicationBytes) continue;
         replayBytes += payload.length + ENTRY_BYTES;
         if (replayBytes > maxReplayBytes)
-          return { position: until, bytes, ...behind(offset + 1, pages.flat()) };
+          return { position: until, bytes, ...cutBefore(offset + 1, pages.flat()) };
       }
       if (bytes > maxReplayBytes * READ_SHARE && least > earliest)
-        return { position: until, bytes, ...behind(least, pages.flat()) };
+        return { position: until, bytes, ...cutBefore(least, pages.flat()) };
       to = least - 1;
       const mayBeOver = publications.length === 0 && to >= earliest;
       if (mayBeOver && !(await this.#hasAny(channel, earliest, to))) break;
@@ -133,8 +132,8 @@ export class HistoryPages {
 
   /** Whether history holds anything from one offset to another. */
   async #hasAny(channel: string, from: number, to: number): Promise<boolean> {
-    const { publications, entries } = await this.#archive.readHistory(channel, from, 1, to);
-    for (const { payload } of publications) this.#read(payload.length + ENTRY_BYTES);
+    const { publications, entries } = await this.#store.readHistory(channel, from, 1, to);
+    for (const { payload } of publications) this.#charge(payload.length + ENTRY_BYTES);
     return (entries ?? publications.length) > 0;
   }
 
@@ -145,13 +144,13 @@ export class HistoryPages {
       bytes += payload.length + ENTRY_BYTES;
       largest = Math.max(largest, payload.length);
     }
-    size.found(largest);
-    this.#read(bytes);
+    size.adjust(largest);
+    this.#charge(bytes);
     return bytes;
   }
 }
 
-/** How many entries the next page has. */
+/** Chooses the number of entries of the next page. */
 class PageSize {
   #count = 1;
   #largest = 1;
@@ -160,16 +159,16 @@ class PageSize {
     return this.#count;
   }
 
-  /** @param largest of the entries of the page that was read, in bytes. */
-  found(largest: number): void {
+  /** @param largest the largest payload of the page that was read, in bytes. */
+  adjust(largest: number): void {
     this.#largest = Math.max(this.#largest, largest);
     const fitting = Math.max(1, Math.floor(PAGE_BYTES / this.#largest));
     this.#count = Math.min(this.#count * PAGE_GROWTH, MOST_ENTRIES, fitting);
   }
 }
 
-/** What is left when what lies before an offset is too much. */
-function behind(tooLongBefore: number, publications: HistoryPage['publications']) {
+/** The publications that may be replayed if those before an offset are too much. */
+function cutBefore(tooLongBefore: number, publications: HistoryPage['publications']) {
   return {
     publications: publications.filter(({ offset }) => offset >= tooLongBefore),
     tooLongBefore,

@@ -4,34 +4,34 @@ import { type FeedListener, type HistoryAnswer, nothingOf } from '../feed.ts';
 
 interface Request {
   readonly from: number;
-  /** When it was asked, in ms on the monotonic clock. */
+  /** When the request came, in ms on the monotonic clock. */
   readonly askedAt: number;
-  /** The channel's offset when it was asked for: an answer must reach so far. */
+  /** The channel's offset when the request came: an answer must reach so far. */
   until: number;
 }
 
-/** A part of a channel's past: see `HistoryAnswer`. */
-export interface Past {
+/** A part of a channel's history as workers are given it; see `HistoryAnswer`. */
+export interface EncodedHistory {
   readonly publications: readonly Publication[];
   readonly gaps: readonly Hole[];
 }
 
 /** One read of a channel's history. */
 export interface HistoryRead {
-  /** The first offset that was wanted. */
+  /** The first offset that was asked for. */
   readonly from: number;
-  /** How far the channel had come; 0 if what was read is of no use. */
+  /** The channel's offset when it was read; 0 if the read cannot answer anybody. */
   readonly end: number;
-  /** The epoch in which the channel was; undefined if it had none. */
+  /** The channel's epoch when it was read; undefined if it had none. */
   readonly epoch: string | undefined;
-  readonly past: Past;
+  readonly history: EncodedHistory;
   /** See `HistoryAnswer`. */
   readonly tooLongBefore: number | undefined;
 }
 
 /**
- * Workers that wait for a channel's history. Whoever asks while a read is under way shares its result if
- * that goes far enough back and forth; so a channel costs Redis one read for the node, or two.
+ * Workers that wait for a channel's history. A worker that asks while a read is under way shares its result if that reaches
+ * far enough back and forth. So a channel costs Redis one read for the whole node, or two.
  */
 export class HistoryRequests {
   readonly #channel: string;
@@ -45,17 +45,17 @@ export class HistoryRequests {
     return this.#requests.size === 0;
   }
 
-  /** The earliest offset that is wanted; infinite when none is. */
+  /** The earliest offset that was asked for; infinite when nobody waits. */
   get from(): number {
     return Math.min(...[...this.#requests.values()].map(({ from }) => from));
   }
 
-  /** The furthest that an answer has to reach; 0 when none is wanted. */
+  /** The offset that an answer to all must reach; 0 when nobody waits. */
   get until(): number {
     return Math.max(0, ...[...this.#requests.values()].map(({ until }) => until));
   }
 
-  /** When the oldest of them was asked, in ms on the monotonic clock; infinite when there is none. */
+  /** When the oldest request came, in ms on the monotonic clock; infinite when nobody waits. */
   get askedAt(): number {
     return Math.min(...[...this.#requests.values()].map(({ askedAt }) => askedAt));
   }
@@ -64,8 +64,8 @@ export class HistoryRequests {
     this.#requests.set(listener, { from, until, askedAt: performance.now() });
   }
 
-  /** A new epoch begins behind this offset: how far the old one had come says nothing about it. */
-  renew(offset: number): void {
+  /** A new epoch begins after this offset. How far the old one had gone says nothing about it. */
+  enterEpoch(offset: number): void {
     for (const request of this.#requests.values()) request.until = Math.min(request.until, offset);
   }
 
@@ -74,18 +74,18 @@ export class HistoryRequests {
   }
 
   /**
-   * Answers all that a read can answer; the others wait for the next one.
+   * Answers the workers that a read can answer. The others wait for the next one.
    *
-   * @param present how far the channel has been passed on: nothing newer is part of an answer.
+   * @param present up to where the channel was delivered: nothing newer is part of an answer.
    */
   answer(read: HistoryRead, present: Position): void {
     const { from, end, tooLongBefore = 0 } = read;
     const isSameEpoch = read.epoch === present.epoch;
     const answer: HistoryAnswer = {
       ...nothingOf(this.#channel, read.epoch ?? present.epoch),
-      ...(isSameEpoch ? upTo(present.offset, read.past) : {}),
+      ...(isSameEpoch ? upTo(present.offset, read.history) : {}),
     };
-    // Who is answered may ask again at once: that question is for the next read.
+    // A worker that is answered may ask again at once: that request is for the next read.
     for (const [listener, request] of [...this.#requests]) {
       if (isSameEpoch && (request.from < from || request.until > end)) continue;
       this.#requests.delete(listener);
@@ -94,7 +94,7 @@ export class HistoryRequests {
     }
   }
 
-  /** Tells all who wait that there is no history to be had. */
+  /** Tells all workers that their requests cannot be answered. */
   fail(epoch: string, code: ErrorCode): void {
     const listeners = [...this.#requests.keys()];
     this.#requests.clear();
@@ -104,7 +104,7 @@ export class HistoryRequests {
   }
 }
 
-function upTo(last: number, { publications, gaps }: Past): Past {
+function upTo(last: number, { publications, gaps }: EncodedHistory): EncodedHistory {
   return {
     publications: publications.filter(({ offset }) => offset <= last),
     gaps: gaps

@@ -9,7 +9,7 @@ afterEach(() => {
 });
 
 describe('Hub: the link to Redis', () => {
-  it('refuses what is still subscribed to when the link is lost, and keeps what flowed', async () => {
+  it('refuses channels that are not live when the link is lost, and keeps the others', async () => {
     const { hub, source, worker } = createHub();
     const { feed, worker: told } = await worker();
     feed.declare('flows');
@@ -106,7 +106,7 @@ describe('Hub: the link to Redis', () => {
     ]);
   });
 
-  it('refuses what is declared while it is cut off, and asks nothing of Redis', async () => {
+  it('refuses channels that are declared while it is cut off, and asks nothing of Redis', async () => {
     const { hub, source, worker } = createHub();
     const [one, two] = [await worker(), await worker()];
     one.feed.declare('a');
@@ -143,7 +143,7 @@ describe('Hub: the link to Redis', () => {
     expect(told.news()).toEqual(['acknowledged a']);
   });
 
-  it('gives up a channel that Redis refuses, and asks again when it is declared again', async () => {
+  it('lets go of a channel that Redis refuses, and asks again when it is declared again', async () => {
     const { hub, source, worker, reported } = createHub();
     const [one, two] = [await worker(), await worker()];
     one.feed.declare('secret');
@@ -162,7 +162,7 @@ describe('Hub: the link to Redis', () => {
     expect(one.worker.news()).toEqual(['acknowledged secret']);
   });
 
-  it('gives up a channel that flowed when Redis refuses it after a lost link', async () => {
+  it('lets go of a live channel when Redis refuses it after a lost link', async () => {
     const { hub, worker } = createHub();
     const { feed, worker: told } = await worker();
     feed.declare('a');
@@ -176,7 +176,7 @@ describe('Hub: the link to Redis', () => {
     expect(hub.channels).toBe(0);
   });
 
-  it('keeps a channel that flowed when the error passes, and tells the gap when it flows again', async () => {
+  it('keeps a live channel when the error passes, and tells the gap when it is back', async () => {
     const { hub, source, worker } = createHub();
     const { feed, worker: told } = await worker();
     feed.declare('a');
@@ -192,7 +192,7 @@ describe('Hub: the link to Redis', () => {
     expect(told.news()).toEqual(['gap a link']);
   });
 
-  it('does not keep whoever waits for a channel waiting for an error to pass', async () => {
+  it('refuses workers that wait for a channel instead of waiting for an error to pass', async () => {
     const { hub, worker } = createHub();
     const { feed, worker: told } = await worker();
     feed.declare('a');
@@ -200,7 +200,7 @@ describe('Hub: the link to Redis', () => {
     expect(told.news()).toEqual(['refused a unavailable']);
   });
 
-  it('stays with the truth when a worker declares the channel again while it is being refused', async () => {
+  it('subscribes again when a worker declares the channel while it is being refused', async () => {
     const { hub, source, worker } = createHub();
     const { feed, worker: told } = await worker();
     feed.declare('a');

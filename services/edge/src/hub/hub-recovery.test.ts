@@ -1,18 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { END_OF_CHANNEL } from '../feed.ts';
 import {
-  ArchiveError,
   answers,
   createHub,
   type HubUnderTest,
   refusalOf,
+  StoreError,
 } from './testing/hub-under-test.ts';
 import { createLiveHub, entries, entry, type LiveHub, NOW, sequenced } from './testing/live-hub.ts';
 
-const PASSING = new ArchiveError('passing');
-const LASTING = new ArchiveError('lasting');
+const PASSING = new StoreError('passing');
+const LASTING = new StoreError('lasting');
 
-/** One look at all that failed, or is suspected. */
+/** The time after which failed operations and suspicions are looked into, in ms. */
 const TICK_MS = 250;
 
 beforeEach(() => {
@@ -45,23 +45,23 @@ function reportsOf({ reported }: HubUnderTest): string[] {
 
 describe('Hub: publications that follow', () => {
   it('go out in the turn in which they came, and nothing is read', async () => {
-    const { archive, told, publish } = await live();
+    const { store, told, publish } = await live();
     publish(5, 6);
     expect(told.news()).toEqual(['published a 5', 'published a 6']);
     await answers();
-    expect(archive.calls).toEqual([]);
+    expect(store.calls).toEqual([]);
   });
 
-  it('wait for one read with all that does not follow', async () => {
-    const { hub, archive, told, publish, ...rest } = await live();
+  it('wait behind headers that do not follow, for one read', async () => {
+    const { hub, store, told, publish, ...rest } = await live();
     for (const offset of [500, 600]) hub.message('a', sequenced(offset));
     hub.message('a', sequenced(1, 'F'));
     publish(5);
     expect(told.news()).toEqual([]);
     await answers();
-    expect(archive.calls).toEqual(['positions a']);
+    expect(store.calls).toEqual(['positions a']);
     expect(told.news()).toEqual(['published a 5']);
-    expect(reportsOf({ hub, archive, ...rest })).toEqual([
+    expect(reportsOf({ hub, store, ...rest })).toEqual([
       ...['header rejected a unconfirmed', 'header rejected a unconfirmed'],
       'header rejected a foreign_epoch',
     ]);
@@ -69,21 +69,21 @@ describe('Hub: publications that follow', () => {
 });
 
 describe('Hub: without the right to read where a channel stands', () => {
-  it('gives up a channel that flowed with offsets, and says so', async () => {
-    const { hub, archive, told, ...rest } = await live();
-    archive.faults.positions = LASTING;
+  it('lets go of a channel that was delivered with offsets, and says so', async () => {
+    const { hub, store, told, ...rest } = await live();
+    store.faults.positions = LASTING;
     hub.message('a', sequenced(6));
     hub.message('a', Buffer.from('"plain"'));
     await answers();
     expect(told.news()).toEqual(['refused a unavailable']);
     expect(hub.channels).toBe(0);
-    expect(reportsOf({ hub, archive, ...rest })).toEqual(['recovery refused a']);
+    expect(reportsOf({ hub, store, ...rest })).toEqual(['recovery refused a']);
   });
 
-  it('passes on all that comes, without offsets, to whoever subscribes meanwhile', async () => {
-    const { hub, archive, reported, worker } = createHub();
+  it('delivers all messages without offsets to workers that subscribe meanwhile', async () => {
+    const { hub, store, reported, worker } = createHub();
     onTestFinished(() => hub.stop());
-    archive.faults.positions = LASTING;
+    store.faults.positions = LASTING;
     const { feed, worker: told } = await worker();
     feed.declare('a');
     hub.subscribed(['a']);
@@ -101,25 +101,25 @@ describe('Hub: without the right to read where a channel stands', () => {
     expect(reported.filter((line) => line.startsWith('recovery'))).toHaveLength(2);
   });
 
-  it('keeps the other channels, which are asked about together with it', async () => {
-    const { hub, archive, worker } = createHub();
+  it('keeps the other channels, which are read together with it', async () => {
+    const { hub, store, worker } = createHub();
     onTestFinished(() => hub.stop());
     const { feed, worker: told } = await worker();
     for (const name of ['a', 'b', 'c']) {
-      archive.positions.set(name, { epoch: 'E', offset: 4 });
+      store.positions.set(name, { epoch: 'E', offset: 4 });
       feed.declare(name);
     }
-    const readAll = archive.readPositions.bind(archive);
+    const readAll = store.readPositions.bind(store);
     hub.subscribed(['a', 'b', 'c']);
     await answers();
     told.news();
-    archive.readPositions = async (names) => {
+    store.readPositions = async (names) => {
       if (names.includes('b')) throw LASTING;
       return await readAll(names);
     };
     for (const name of ['a', 'b', 'c']) {
-      archive.positions.set(name, { epoch: 'E', offset: 6 });
-      archive.logs.set(name, [entry(5)]);
+      store.positions.set(name, { epoch: 'E', offset: 6 });
+      store.logs.set(name, [entry(5)]);
       hub.message(name, sequenced(6));
     }
     for (let i = 0; i < 4; i += 1) await answers();
@@ -131,12 +131,12 @@ describe('Hub: without the right to read where a channel stands', () => {
 });
 
 describe('Hub: what Redis refuses to recovery', () => {
-  it('waits for what passes, and tells of each attempt', async () => {
+  it('tries again after a passing fault, and reports each attempt', async () => {
     const channel = await live();
-    const { archive, told, publish } = channel;
-    archive.faults.history = PASSING;
-    archive.positions.set('a', { epoch: 'E', offset: 5 });
-    archive.logs.set('a', entries(1, 5));
+    const { store, told, publish } = channel;
+    store.faults.history = PASSING;
+    store.positions.set('a', { epoch: 'E', offset: 5 });
+    store.logs.set('a', entries(1, 5));
     publish(6);
     await answers();
     await tick();
@@ -145,15 +145,15 @@ describe('Hub: what Redis refuses to recovery', () => {
       ...['history read repair', 'recovery delayed a passing'],
     ]);
     expect(told.news()).toEqual([]);
-    delete archive.faults.history;
+    delete store.faults.history;
     await tick();
     expect(told.news()).toEqual(['published a 5', 'published a 6']);
   });
 
-  it('goes on without history where that will not pass', async () => {
+  it('continues without history after a lasting fault', async () => {
     const channel = await live();
-    const { archive, told, publish } = channel;
-    archive.faults.history = LASTING;
+    const { store, told, publish } = channel;
+    store.faults.history = LASTING;
     publish(6);
     await answers();
     expect(told.news()).toEqual(['gap a 5-5 link', 'published a 6']);
@@ -162,16 +162,16 @@ describe('Hub: what Redis refuses to recovery', () => {
     ]);
   });
 
-  it('goes on in the old epoch where no new one can be begun, and tells a loss', async () => {
-    const { hub, source, archive, told, publish } = await live();
+  it('continues in the old epoch where no new one can be started, and tells a loss', async () => {
+    const { hub, source, store, told, publish } = await live();
     publish(5, 6);
     await answers();
     told.news();
     hub.linkLost('failover');
     source.identity = 'server-2';
-    archive.positions.set('a', { epoch: 'E', offset: 5 });
-    archive.logs.set('a', entries(1, 5));
-    archive.faults.epoch = LASTING;
+    store.positions.set('a', { epoch: 'E', offset: 5 });
+    store.logs.set('a', entries(1, 5));
+    store.faults.epoch = LASTING;
     hub.subscribed(['a']);
     hub.linkRestored();
     for (let i = 0; i < 4; i += 1) await answers();
@@ -182,86 +182,86 @@ describe('Hub: what Redis refuses to recovery', () => {
   });
 
   it('does not swallow a defect of its own', async () => {
-    const { archive, publish } = await live();
+    const { store, publish } = await live();
     const others = process.listeners('unhandledRejection');
     process.removeAllListeners('unhandledRejection');
     onTestFinished(() => {
       for (const listener of others) process.on('unhandledRejection', listener);
     });
     const unhandled = new Promise((resolve) => process.once('unhandledRejection', resolve));
-    archive.faults.history = new TypeError('a defect');
+    store.faults.history = new TypeError('a defect');
     publish(6);
-    expect(await unhandled).toBe(archive.faults.history);
+    expect(await unhandled).toBe(store.faults.history);
   });
 });
 
 describe('Hub: two connections to Redis', () => {
   it('compares only when both lead to the same server', async () => {
     const channel = await live();
-    const { hub, source, archive, told, publish } = channel;
+    const { hub, source, store, told, publish } = channel;
     publish(5);
     await answers();
     told.news();
     hub.linkLost('failover');
     source.identity = 'server-2';
-    archive.linksLeadToOneServer = false;
+    store.linksLeadToOneServer = false;
     hub.subscribed(['a']);
     hub.linkRestored();
     for (let i = 0; i < 3; i += 1) await answers();
-    archive.calls.length = 0;
+    store.calls.length = 0;
     await tick();
-    expect(archive.calls, 'the other one is not asked').toEqual([]);
+    expect(store.calls, 'the other one is not asked').toEqual([]);
     expect(reportsOf(channel).at(-1)).toMatch(/^recovery delayed a .* different servers/);
-    archive.logs.set('a', [...entries(1, 4), entry(5, '"again"')]);
-    archive.linksLeadToOneServer = true;
+    store.logs.set('a', [...entries(1, 4), entry(5, '"again"')]);
+    store.linksLeadToOneServer = true;
     await tick();
     await answers();
     expect(told.news()).toEqual(['degraded', 'restored', 'resync a new1 4', 'published a again']);
   });
 
-  it('does not take a page for the truth that shows less than the position', async () => {
-    const { archive, told, publish } = await live();
-    const read = archive.readHistory.bind(archive);
-    archive.readHistory = async (name, from, limit) => {
+  it('does not use a page that shows less than the position', async () => {
+    const { store, told, publish } = await live();
+    const read = store.readHistory.bind(store);
+    store.readHistory = async (name, from, limit) => {
       await read(name, from, limit);
       return { position: { epoch: 'E', offset: 4 }, publications: [] };
     };
     publish(6);
     await answers();
     await answers();
-    expect(archive.calls.filter((call) => call.startsWith('history'))).toHaveLength(1);
+    expect(store.calls.filter((call) => call.startsWith('history'))).toHaveLength(1);
     expect(told.news()).toEqual([]);
-    archive.readHistory = read;
-    archive.logs.set('a', entries(5, 6));
+    store.readHistory = read;
+    store.logs.set('a', entries(5, 6));
     await tick();
     await answers();
     expect(told.news()).toEqual(['published a 5', 'published a 6']);
   });
 
-  it('does not begin epochs as fast as it can where another server has one already', async () => {
-    const { hub, source, archive, publish } = await live();
+  it('starts one epoch a tick at most where another server has one already', async () => {
+    const { hub, source, store, publish } = await live();
     publish(5, 6);
     await answers();
     hub.linkLost('failover');
     source.identity = 'server-2';
-    archive.positions.set('a', { epoch: 'E', offset: 5 });
-    archive.startEpoch = async () => {
-      archive.calls.push('epoch');
+    store.positions.set('a', { epoch: 'E', offset: 5 });
+    store.startEpoch = async () => {
+      store.calls.push('epoch');
       return false;
     };
     hub.subscribed(['a']);
     hub.linkRestored();
     for (let i = 0; i < 10; i += 1) await answers();
-    expect(archive.calls.filter((call) => call === 'epoch')).toHaveLength(1);
+    expect(store.calls.filter((call) => call === 'epoch')).toHaveLength(1);
     await tick();
     for (let i = 0; i < 10; i += 1) await answers();
-    expect(archive.calls.filter((call) => call === 'epoch')).toHaveLength(2);
+    expect(store.calls.filter((call) => call === 'epoch')).toHaveLength(2);
   });
 });
 
 describe('Hub: a channel that missed a link', () => {
   it('is compared although the link was lost again since the failover', async () => {
-    const { hub, source, archive, told, publish } = await live();
+    const { hub, source, store, told, publish } = await live();
     publish(5);
     await answers();
     told.news();
@@ -271,7 +271,7 @@ describe('Hub: a channel that missed a link', () => {
     hub.linkRestored();
     await answers();
     hub.linkLost('again');
-    archive.logs.set('a', [...entries(1, 4), entry(5, '"again"')]);
+    store.logs.set('a', [...entries(1, 4), entry(5, '"again"')]);
     hub.subscribed(['a']);
     hub.linkRestored();
     for (let i = 0; i < 4; i += 1) await answers();
@@ -280,31 +280,31 @@ describe('Hub: a channel that missed a link', () => {
 });
 
 describe('Hub: many channels that recover', () => {
-  it('serves all who wait, although some of them need nothing any more', async () => {
-    const { hub, archive, worker } = createHub();
+  it('serves all channels that wait, although some of them need nothing any more', async () => {
+    const { hub, store, worker } = createHub();
     onTestFinished(() => hub.stop());
     const { feed, worker: told } = await worker();
     const names = Array.from({ length: 40 }, (_, i) => `c${i}`);
     for (const name of names) {
-      archive.positions.set(name, { epoch: 'E', offset: 4 });
+      store.positions.set(name, { epoch: 'E', offset: 4 });
       feed.declare(name);
     }
     hub.subscribed(names);
     await answers();
     told.news();
     const resolves: (() => void)[] = [];
-    archive.readHistory = (name) => {
-      archive.calls.push(`history ${name}`);
-      const page = { position: archive.positions.get(name), publications: [entry(5)] };
+    store.readHistory = (name) => {
+      store.calls.push(`history ${name}`);
+      const page = { position: store.positions.get(name), publications: [entry(5)] };
       return new Promise((resolve) => resolves.push(() => resolve(page)));
     };
     for (const name of names) {
-      archive.positions.set(name, { epoch: 'E', offset: 5 });
+      store.positions.set(name, { epoch: 'E', offset: 5 });
       feed.readHistory(name, 1);
     }
     await answers();
     expect(resolves).toHaveLength(16);
-    // Those that are next in the line are not asked for by anybody any more.
+    // No worker wants the next ones in the line any more.
     for (const name of names.slice(16, 32)) feed.drop(name);
     for (let round = 0; round < 4; round += 1) {
       for (const resolve of resolves.splice(0)) resolve();
@@ -316,27 +316,27 @@ describe('Hub: many channels that recover', () => {
 });
 
 describe('Hub: old offsets that seem to be handed out again', () => {
-  it('are looked into once a tick, however many somebody forges', async () => {
-    const { hub, archive, told, publish } = await live();
+  it('are looked into once a tick, however many are forged', async () => {
+    const { hub, store, told, publish } = await live();
     publish(5);
     await answers();
     told.news();
-    archive.calls.length = 0;
+    store.calls.length = 0;
     for (let i = 0; i < 20; i += 1) {
       hub.message('a', sequenced(3, 'E', NOW + 1_000 + i));
       await answers();
     }
-    expect(archive.calls).toEqual([]);
+    expect(store.calls).toEqual([]);
     await tick();
     await answers();
-    expect(archive.calls.filter((call) => call.startsWith('history'))).toEqual(['history a 5']);
+    expect(store.calls.filter((call) => call.startsWith('history'))).toEqual(['history a 5']);
     publish(6);
     await answers();
     expect(told.news()).toEqual(['published a 6']);
   });
 
-  it('are found to be so where they are', async () => {
-    const { hub, archive, told, publish } = await live();
+  it('are found where they were handed out again', async () => {
+    const { hub, store, told, publish } = await live();
     publish(5, 6);
     await answers();
     told.news();
@@ -344,8 +344,8 @@ describe('Hub: old offsets that seem to be handed out again', () => {
       ...entry(offset, '"again"'),
       publishedAt: NOW + 60 + offset,
     }));
-    archive.positions.set('a', { epoch: 'E', offset: 7 });
-    archive.logs.set('a', [...entries(1, 4), ...again]);
+    store.positions.set('a', { epoch: 'E', offset: 7 });
+    store.logs.set('a', [...entries(1, 4), ...again]);
     hub.message('a', sequenced(5, 'E', NOW + 65));
     await tick();
     for (let i = 0; i < 4; i += 1) await answers();

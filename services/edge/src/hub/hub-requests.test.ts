@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { END_OF_CHANNEL } from '../feed.ts';
 import type { HubLimits } from './hub.ts';
-import { ArchiveError, answers, refusalOf } from './testing/hub-under-test.ts';
+import { answers, refusalOf, StoreError } from './testing/hub-under-test.ts';
 import { createLiveHub, entries, entry, type LiveHub, NOW, sequenced } from './testing/live-hub.ts';
 
-/** Payloads that are larger than this are not passed on. */
+/** Payloads that are larger than this are not delivered. */
 const MAX_BYTES = 100;
 
-/** One look at all that failed, or is suspected. */
+/** The time after which failed operations and suspicions are looked into, in ms. */
 const TICK_MS = 250;
 
 beforeEach(() => {
@@ -34,11 +34,11 @@ async function tick(): Promise<void> {
   await answers();
 }
 
-describe('Hub: what workers ask of the past', () => {
-  it('is answered when the position came that a repair had kept from counting', async () => {
-    const { hub, archive, feed, told } = await live();
-    archive.positions.set('a', { epoch: 'E', offset: 6 });
-    archive.logs.set('a', entries(5, 6));
+describe('Hub: a request for history', () => {
+  it('is answered after the read that follows a repair', async () => {
+    const { hub, store, feed, told } = await live();
+    store.positions.set('a', { epoch: 'E', offset: 6 });
+    store.logs.set('a', entries(5, 6));
     hub.message('a', sequenced(6));
     await answers();
     feed.readHistory('a', END_OF_CHANNEL);
@@ -46,14 +46,14 @@ describe('Hub: what workers ask of the past', () => {
     expect(told.news()).toEqual(['published a 5', 'published a 6', 'history a ']);
   });
 
-  it('has a gap in the place of what is missing, or cannot be passed on', async () => {
-    const { archive, feed, told, publish } = await live();
+  it('has a gap in the place of what is missing, or cannot be delivered', async () => {
+    const { store, feed, told, publish } = await live();
     publish(5, 11);
     await answers();
     told.news();
     const unreadable = { payload: Buffer.from([0xff]) };
     const large = { payload: Buffer.from(JSON.stringify('x'.repeat(MAX_BYTES))) };
-    archive.logs.set('a', [
+    store.logs.set('a', [
       ...[entry(1), entry(3), { ...entry(4), ...unreadable }, { ...entry(5), ...unreadable }],
       ...[{ ...entry(6), ...large }, entry(7), entry(9)],
     ]);
@@ -65,55 +65,55 @@ describe('Hub: what workers ask of the past', () => {
   });
 
   it('begins with what is left, unless history shows that it reaches further back', async () => {
-    const { archive, feed, told } = await live();
-    archive.logs.set('a', [entry(1), entry(4)]);
+    const { store, feed, told } = await live();
+    store.logs.set('a', [entry(1), entry(4)]);
     feed.readHistory('a', 2);
     await answers();
     expect(told.news()).toEqual(['history a trimmed 2-3,4']);
-    archive.logs.set('a', [entry(4)]);
+    store.logs.set('a', [entry(4)]);
     feed.readHistory('a', 2);
     await answers();
     expect(told.news()).toEqual(['history a 4']);
   });
 
-  it('is answered when a new epoch begins meanwhile, which has not come so far', async () => {
-    const { hub, archive, feed, told } = await live();
-    archive.positions.set('a', { epoch: 'F', offset: 1 });
-    archive.logs.set('a', [{ ...entry(1, 'new'), publishedAt: NOW + 1 }]);
-    archive.faults.history = new ArchiveError('passing');
+  it('is answered when a new epoch begins meanwhile, which has not gone so far', async () => {
+    const { hub, store, feed, told } = await live();
+    store.positions.set('a', { epoch: 'F', offset: 1 });
+    store.logs.set('a', [{ ...entry(1, 'new'), publishedAt: NOW + 1 }]);
+    store.faults.history = new StoreError('passing');
     hub.message('a', Buffer.from(`@1:F:1:${NOW + 1};"new"`));
     await answers();
-    delete archive.faults.history;
+    delete store.faults.history;
     feed.readHistory('a', 3);
     for (let i = 0; i < 10; i += 1) await tick();
     expect(told.news()).toEqual(['resync a F 0', 'published a new', 'history a ']);
   });
 
   it('says from where on it may be replayed, when all of it is too long, and reads no more of it', async () => {
-    const { archive, feed, told } = await live({ maxReplayBytes: 3_000 });
-    archive.positions.set('a', { epoch: 'E', offset: 4 });
+    const { store, feed, told } = await live({ maxReplayBytes: 3_000 });
+    store.positions.set('a', { epoch: 'E', offset: 4 });
     const long = (offset: number) => ({ ...entry(offset), payload: Buffer.alloc(90, 0x31) });
-    archive.positions.set('a', { epoch: 'E', offset: 1_000 });
-    archive.logs.set(
+    store.positions.set('a', { epoch: 'E', offset: 1_000 });
+    store.logs.set(
       'a',
       Array.from({ length: 1_000 }, (_, i) => long(i + 1)),
     );
     feed.readHistory('a', END_OF_CHANNEL);
     await answers();
     told.news();
-    archive.bytesRead = 0;
+    store.bytesRead = 0;
     feed.readHistory('a', 1);
     await answers();
     const [answer] = told.news();
     expect(answer).toMatch(/^history a too long before 993 993,/);
-    expect(archive.bytesRead, 'control: all of it is 90,000').toBeLessThan(9_000);
+    expect(store.bytesRead, 'control: all of it is 90,000').toBeLessThan(9_000);
     feed.readHistory('a', 993);
     await answers();
     expect(told.news()).toEqual([answer?.replace('too long before 993 ', '')]);
   });
 
-  it('is another question when it is put in the answer to one: it is read for anew', async () => {
-    const { archive, feed, told } = await live();
+  it('is read for anew when it comes within the answer to another one', async () => {
+    const { store, feed, told } = await live();
     const answered = told.onHistory.bind(told);
     told.onHistory = (answer) => {
       answered(answer);
@@ -122,11 +122,11 @@ describe('Hub: what workers ask of the past', () => {
     feed.readHistory('a', 1);
     await answers();
     expect(told.news()).toEqual(['history a 1,2,3,4', 'history a 3,4', 'history a 3,4']);
-    expect(archive.calls.length).toBeGreaterThan(2);
+    expect(store.calls.length).toBeGreaterThan(2);
   });
 
-  it('waits for the budget of what is read for clients, while repairs go on', async () => {
-    const { archive, feed, told, publish, hub, reported } = await live({
+  it('waits for the budget of reads for clients, while repairs do not', async () => {
+    const { store, feed, told, publish, hub, reported } = await live({
       historyReadRate: { perSecond: 1_000, burst: 1_000 },
     });
     feed.readHistory('a', 1);
@@ -136,8 +136,8 @@ describe('Hub: what workers ask of the past', () => {
     await answers();
     expect(told.news(), 'it owes for what it read before').toEqual([]);
     expect(reported).toContain('limited history_reads true');
-    archive.positions.set('a', { epoch: 'E', offset: 6 });
-    archive.logs.set('a', entries(1, 6));
+    store.positions.set('a', { epoch: 'E', offset: 6 });
+    store.logs.set('a', entries(1, 6));
     hub.message('a', sequenced(6));
     await answers();
     expect(told.news()).toEqual(['published a 5', 'published a 6']);
@@ -159,16 +159,16 @@ describe('Hub: what workers ask of the past', () => {
   });
 
   it('is answered with a code in time when it is not its turn before', async () => {
-    const { archive, hub, feed, told } = await live();
+    const { store, hub, feed, told } = await live();
     const others = Array.from({ length: 16 }, (_, i) => `other${i}`);
     for (const name of others) {
-      archive.positions.set(name, { epoch: 'E', offset: 4 });
+      store.positions.set(name, { epoch: 'E', offset: 4 });
       feed.declare(name);
     }
     hub.subscribed(others);
     await answers();
-    const read = archive.readHistory.bind(archive);
-    archive.readHistory = (channel, ...rest) =>
+    const read = store.readHistory.bind(store);
+    store.readHistory = (channel, ...rest) =>
       channel === 'a' ? read(channel, ...rest) : new Promise(() => undefined);
     for (const name of others) feed.readHistory(name, 1);
     await answers();
@@ -182,12 +182,12 @@ describe('Hub: what workers ask of the past', () => {
     expect(told.news()).toEqual(['history a unavailable']);
   });
 
-  it('brings a worker what it missed forward, in several answers, without waiting for a budget', async () => {
-    const { archive, feed, told } = await live({
+  it('brings a worker what it missed, the oldest first, in several answers, without waiting for a budget', async () => {
+    const { store, feed, told } = await live({
       ...{ maxHistory: 10, historyReadRate: { perSecond: 1, burst: 1 } },
     });
-    archive.positions.set('a', { epoch: 'E', offset: 25 });
-    archive.logs.set('a', entries(1, 25));
+    store.positions.set('a', { epoch: 'E', offset: 25 });
+    store.logs.set('a', entries(1, 25));
     feed.readHistory('a', END_OF_CHANNEL);
     for (let i = 0; i < 3; i += 1) await answers();
     told.news();
@@ -201,27 +201,27 @@ describe('Hub: what workers ask of the past', () => {
     ]);
   });
 
-  it('is not read again and again from a server that has not come so far', async () => {
-    const { archive, feed, told, publish } = await live();
+  it('is not read again and again from a server that has not gone so far', async () => {
+    const { store, feed, told, publish } = await live();
     publish(5);
     await answers();
     told.news();
-    const read = archive.readHistory.bind(archive);
-    archive.readHistory = async (name, from, limit) => {
+    const read = store.readHistory.bind(store);
+    store.readHistory = async (name, from, limit) => {
       const page = await read(name, from, limit);
       return { ...page, position: { epoch: 'E', offset: 4 } };
     };
     feed.readHistory('a', 1);
     for (let i = 0; i < 10; i += 1) await answers();
-    expect(archive.calls.filter((call) => call.startsWith('history'))).toHaveLength(1);
-    archive.readHistory = read;
+    expect(store.calls.filter((call) => call.startsWith('history'))).toHaveLength(1);
+    store.readHistory = read;
     await tick();
     expect(told.news()).toEqual(['history a 1,2,3,4,5']);
   });
 });
 
 describe('Hub: a channel that stays lost when the others are back', () => {
-  it('is acknowledged to whoever declared it meanwhile, before anything else is told of it', async () => {
+  it('is acknowledged to workers that declared it meanwhile, before anything else is told of it', async () => {
     const { hub, told, worker } = await live();
     hub.message('a', Buffer.from('"plain"'));
     told.news();

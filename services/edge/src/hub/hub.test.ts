@@ -11,7 +11,7 @@ afterEach(() => {
 });
 
 describe('Hub: interest', () => {
-  it('wants a channel once, whoever declares it, and acknowledges when Redis has confirmed', async () => {
+  it('subscribes once, however many workers declare a channel, and acknowledges when Redis has confirmed', async () => {
     const { hub, source, worker } = createHub();
     const [one, two] = [await worker(), await worker()];
     one.feed.declare('a');
@@ -26,7 +26,7 @@ describe('Hub: interest', () => {
     expect(two.worker.news()).toEqual(['acknowledged a']);
   });
 
-  it('acknowledges a channel that already flows, but not before the call has returned', async () => {
+  it('acknowledges a channel that is live already, but not before the call has returned', async () => {
     const { hub, source, worker } = createHub();
     const [one, two] = [await worker(), await worker()];
     one.feed.declare('a');
@@ -40,7 +40,7 @@ describe('Hub: interest', () => {
     expect(source.calls).toEqual(['+a']);
   });
 
-  it('passes publications to the workers with interest, and only to them', async () => {
+  it('delivers publications to the workers that want them, and only to them', async () => {
     const { hub, worker } = createHub();
     const [one, two] = [await worker(), await worker()];
     one.feed.declare('a');
@@ -75,7 +75,7 @@ describe('Hub: interest', () => {
     expect(new Set([first, told.refs.get('b'), told.refs.get('a')]).size).toBe(3);
   });
 
-  it('tells a worker how things stand when it connects', async () => {
+  it('tells a worker whether the node is linked when it connects', async () => {
     const { hub } = createHub({}, false);
     const [early, late] = [new RecordingWorker(), new RecordingWorker()];
     hub.connect(early);
@@ -88,7 +88,7 @@ describe('Hub: interest', () => {
     expect(late.news()).toEqual(['restored']);
   });
 
-  it('tells a worker how things stand when the link changes right after it connected', async () => {
+  it('tells a worker the latest state when the link changes right after it connected', async () => {
     const { hub } = createHub({}, false);
     const worker = new RecordingWorker();
     hub.connect(worker);
@@ -145,7 +145,7 @@ describe('Hub: lingering', () => {
     expect(source.calls).toEqual(['+a']);
   });
 
-  it('begins to count anew with each drop', async () => {
+  it('lingers for its whole time after each drop', async () => {
     const { hub, source, worker } = createHub();
     const { feed } = await worker();
     feed.declare('a');
@@ -177,7 +177,7 @@ describe('Hub: lingering', () => {
     expect(source.calls.slice(3)).toEqual(['-b', '-a']);
   });
 
-  it('passes on nothing for a channel that only lingers', async () => {
+  it('delivers nothing of a channel that only lingers', async () => {
     const { hub, worker, reported } = createHub();
     const { feed, worker: told } = await worker();
     feed.declare('a');
@@ -250,7 +250,7 @@ describe('Hub: limits', () => {
     ]);
   });
 
-  it('spares a name that a client which holds few wants as well', async () => {
+  it('spares a name that a client that holds few wants, too', async () => {
     const { hub, worker } = createHub({ maxChannels: 1 });
     const [one, two] = [await worker(), await worker()];
     one.feed.declare('a', 500);
@@ -295,7 +295,7 @@ describe('Hub: limits', () => {
     expect([...source.wanted]).toEqual(['a', 'b']);
   });
 
-  it('acknowledges nothing that Redis has yet to confirm, although it flowed a moment ago', async () => {
+  it('acknowledges no channel that Redis must still confirm, although it was live a moment ago', async () => {
     const { hub, worker } = createHub({ maxChannels: 1 });
     const { feed, worker: told } = await worker();
     feed.declare('a');

@@ -3,16 +3,17 @@ import { type Rate, TokenBucket } from '@tradewind/runtime';
 import { END_OF_CHANNEL, type Feed, type FeedListener, nothingOf } from '../feed.ts';
 import { type Limited, LimitGuard } from '../limits.ts';
 import { Acknowledgements } from './acknowledgements.ts';
-import { type ChannelEvents, type ChannelSetting, HubChannel } from './channel.ts';
-import { type Archive, Recovery, type RecoveryEvents, type RecoverySettings } from './recovery.ts';
+import { type ChannelContext, type ChannelEvents, HubChannel } from './channel.ts';
+import type { ChannelStore } from './channel-store.ts';
+import { Recovery, type RecoveryEvents, type RecoverySettings } from './recovery.ts';
 import { RedisLinkState } from './redis-link-state.ts';
 import { UnusedChannels } from './unused-channels.ts';
 
-/** The hub's link to Redis: `RedisSubscriber` is one. */
+/** The hub's link to Redis, by which it subscribes. `RedisSubscriber` is one. */
 export interface Source {
   want(channel: string): void;
   unwant(channel: string): void;
-  /** Which server, with which data, the link leads to; undefined if Redis does not tell. */
+  /** Resolves with the server, and the data on it, that the link leads to; undefined if Redis does not tell. */
   serverIdentity(): Promise<string | undefined>;
 }
 
@@ -22,28 +23,28 @@ export interface SourceError extends Error {
   readonly code: string;
 }
 
-/** Redis' code for what its ACL does not allow. */
+/** Redis' code for a command, key or channel that its ACL does not allow. */
 const NO_PERMISSION = 'NOPERM';
 
-/** How much of Redis one node may take up. */
+/** How much one node may ask of Redis. */
 export interface HubLimits extends RecoverySettings {
-  /** Distinct channels that the node may be subscribed to. */
+  /** The most distinct channels that the node may be subscribed to. */
   readonly maxChannels: number;
-  /** New channels that the node may subscribe to in Redis. */
+  /** The new channels that the node may subscribe to in Redis. */
   readonly subscribeRate: Rate;
-  /** Whether what goes beyond a rate is refused. */
+  /** Whether a request beyond a rate is refused. */
   readonly enforcesRates: boolean;
-  /** How long a channel stays subscribed to after the last one here left it, in ms. */
+  /** How long a channel stays subscribed after the last worker dropped it, in ms. */
   readonly lingerMs: number;
 }
 
-/** The number of messages of one channel that may wait for a read: as many as some reads bring. The rest is read later. */
+/** The most messages of one channel that may wait for a read: as many as some reads bring. The rest is read later. */
 const WAITING_MESSAGES = 4_096;
 
 /** The same in bytes. */
 const WAITING_BYTES = 4 * 1024 * 1024;
 
-/** What the hub reports. */
+/** Reports what the hub does. */
 export interface HubEvents extends ChannelEvents, RecoveryEvents {
   received(channel: string, bytes: number): void;
   limited: Limited;
@@ -51,37 +52,37 @@ export interface HubEvents extends ChannelEvents, RecoveryEvents {
   degraded(cause: string): void;
   /** The first attempts to reach Redis failed. */
   notLinkedYet(cause: string): void;
-  /** The node is linked to Redis for the first time, so long after it began. */
+  /** The node is linked to Redis for the first time, this long after it started. */
   linked(afterMs: number): void;
-  /** The same again, so long after it was cut off. */
+  /** The node is linked again, this long after it was cut off. */
   restored(afterMs: number): void;
 }
 
 /** A worker's link to the hub. */
 export interface HubFeed extends Feed {
   /**
-   * As {@link Feed.readHistory}, for what the worker itself did not get: it is read at once, and forward, so that a long
-   * stretch takes several answers.
+   * Like {@link Feed.readHistory}, for publications that the worker itself did not get. They are read at once, the oldest
+   * first, so that a long stretch takes several answers.
    */
   fillIn(channel: string, from: number): void;
-  /** Detaches the worker: all its interest goes, and it is told nothing more. */
+  /** Detaches the worker. It counts as having dropped all channels, and hears nothing more. */
   close(): void;
 }
 
 /**
- * The node's one link to Redis: it holds one subscription for each channel that any worker has
- * interest in, and keeps each in the order of its offsets, whatever happens to the link. It knows nothing of
- * sockets.
+ * The side of the node that faces Redis: others call it a broker client or backplane. It holds one subscription for each
+ * channel that any worker wants, and delivers each channel in the order of its offsets, whatever happens to the link. It
+ * knows nothing of sockets or clients.
  */
 export class Hub {
   readonly #source: Source;
   readonly #limits: HubLimits;
   readonly #events: HubEvents;
   readonly #recovery: Recovery;
-  readonly #setting: ChannelSetting;
+  readonly #context: ChannelContext;
   readonly #listeners = new Set<FeedListener>();
   readonly #channels = new Map<string, HubChannel>();
-  /** Channels that nobody here wants any more → when to let go of them; the oldest come first. */
+  /** Channels that no worker wants any more, and when to let go of them, in ms on the monotonic clock. Oldest first. */
   readonly #lingering = new Map<string, number>();
   readonly #unused = new UnusedChannels<HubChannel>();
   readonly #subscribeBudget: TokenBucket;
@@ -90,15 +91,15 @@ export class Hub {
   #lastRef = 0;
   readonly #link: RedisLinkState<HubChannel>;
 
-  constructor(source: Source, archive: Archive, limits: HubLimits, events: HubEvents) {
+  constructor(source: Source, store: ChannelStore, limits: HubLimits, events: HubEvents) {
     this.#source = source;
     this.#limits = limits;
     this.#events = events;
     this.#guard = new LimitGuard(limits.enforcesRates, events.limited);
-    this.#recovery = new Recovery(archive, limits, events, this.#guard, ({ name }) =>
-      this.#giveUp(name, 'unavailable'),
+    this.#recovery = new Recovery(store, limits, events, this.#guard, ({ name }) =>
+      this.#reject(name, 'unavailable'),
     );
-    this.#setting = {
+    this.#context = {
       sequence: {
         waiting: { messages: WAITING_MESSAGES, bytes: WAITING_BYTES },
         page: limits.maxHistory,
@@ -115,12 +116,12 @@ export class Hub {
     );
   }
 
-  /** Channels that the node is, or wants to be, subscribed to; those that linger included. */
+  /** The number of channels that the node is, or wants to be, subscribed to, including those that linger. */
   get channels(): number {
     return this.#channels.size;
   }
 
-  /** Since when the node has been cut off from Redis (ms since the Unix epoch), or undefined. */
+  /** Since when the node has been cut off from Redis, in ms since the Unix epoch; undefined while it is linked. */
   get degradedSince(): number | undefined {
     return this.#link.degradedSince;
   }
@@ -130,12 +131,12 @@ export class Hub {
     return this.#link.wasEverUp;
   }
 
-  /** Channels that a worker has interest in. */
+  /** The number of channels that a worker wants. */
   get watchedChannels(): number {
     return this.#channels.size - this.#lingering.size;
   }
 
-  /** Attaches a worker. */
+  /** Attaches a worker, which is first told whether the node is linked. */
   connect(listener: FeedListener): HubFeed {
     this.#listeners.add(listener);
     queueMicrotask(() => {
@@ -147,13 +148,13 @@ export class Hub {
     return {
       declare: (channel, others = 0) => this.#declare(channel, others, listener),
       drop: (channel) => this.#drop(channel, listener),
-      readHistory: (channel, from) => this.#history(channel, from, listener, 'requests'),
-      fillIn: (channel, from) => this.#history(channel, from, listener, 'fillIns'),
+      readHistory: (channel, from) => this.#readHistory(channel, from, listener, 'requests'),
+      fillIn: (channel, from) => this.#readHistory(channel, from, listener, 'fillIns'),
       close: () => this.#disconnect(listener),
     };
   }
 
-  /** Lets go of everything. The source is its owner's to stop. */
+  /** Lets go of everything. The source's owner must stop the source. */
   stop(): void {
     clearTimeout(this.#lingerTimer);
     this.#recovery.stop();
@@ -162,7 +163,7 @@ export class Hub {
     this.#lingering.clear();
   }
 
-  // What Redis tells.
+  // The listener of the link to Redis.
 
   message(name: string, message: Buffer): void {
     const channel = this.#channels.get(name);
@@ -178,7 +179,7 @@ export class Hub {
       if (channel?.state === 'subscribing') {
         channel.state = 'positioning';
         this.#link.add(channel);
-        this.#recovery.begin(channel);
+        this.#recovery.watch(channel);
       } else if (channel?.state === 'lost') {
         channel.state = 'live';
         this.#link.addAgain(channel);
@@ -188,15 +189,15 @@ export class Hub {
   }
 
   /**
-   * Redis refuses a channel. When it may not be had, or nobody receives it yet, it is given up here,
-   * and whoever wants it is told that they may retry. Any other error passes (a busy script, say): the
-   * source goes on to ask for the channel, and its subscribers are told a gap when it flows again.
+   * Redis refuses a subscription. If the ACL forbids the channel, or no worker was acknowledged yet, the channel is let go
+   * and the workers are refused; they may retry. Any other error passes (a busy script, say): the source asks again, and
+   * the workers are told a gap when publications arrive again.
    */
   refused(name: string, error: SourceError): void {
     this.#events.refused(name, error);
     const channel = this.#channels.get(name);
     if (channel?.state !== 'lost' || error.code === NO_PERMISSION)
-      this.#giveUp(name, 'unavailable');
+      this.#reject(name, 'unavailable');
     else this.#refuseUnacknowledged(channel);
   }
 
@@ -208,7 +209,7 @@ export class Hub {
     this.#recovery.linkLost();
     for (const channel of [...this.#channels.values()]) {
       if (channel.state === 'subscribing' || channel.state === 'positioning') {
-        this.#giveUp(channel.name, 'unavailable');
+        this.#reject(channel.name, 'unavailable');
       } else {
         channel.state = 'lost';
         channel.action = channel.sequence.unlinked();
@@ -245,7 +246,7 @@ export class Hub {
       return;
     }
     const channel = known ?? this.#subscribe(name, others);
-    this.#unused.wanted(channel, others);
+    this.#unused.noteInterest(channel, others);
     channel.listeners.add(listener);
     channel.unacknowledged.add(listener);
     this.#lingering.delete(name);
@@ -254,7 +255,7 @@ export class Hub {
     });
   }
 
-  /** An answer that waits for its call to return may be overtaken by a drop and a new declaration. */
+  /** Must be asked before a late answer: a drop and a new declaration may have overtaken it. */
   #isListening(name: string, listener: FeedListener): boolean {
     return this.#channels.get(name)?.listeners.has(listener) === true;
   }
@@ -270,14 +271,14 @@ export class Hub {
     if (!this.#subscribeBudget.take(performance.now()) && this.#guard.refuses('node_subscribes')) {
       return 'rate_limited';
     }
-    if (unused !== undefined) this.#takeAway(unused);
+    if (unused !== undefined) this.#evict(unused);
     else if (full) this.#releaseOldest();
     return undefined;
   }
 
   #subscribe(name: string, others: number): HubChannel {
     this.#lastRef += 1;
-    const channel = new HubChannel(name, this.#lastRef, this.#setting);
+    const channel = new HubChannel(name, this.#lastRef, this.#context);
     channel.others = others;
     this.#unused.add(channel);
     this.#channels.set(name, channel);
@@ -313,8 +314,8 @@ export class Hub {
     if (oldest !== undefined) this.#release(oldest);
   }
 
-  /** Another channel takes its place. Whoever wants it is told once the call that asked for that has returned. */
-  #takeAway({ name, listeners }: HubChannel): void {
+  /** Lets go of a channel for another one. Its workers are told once the call that asked for the other has returned. */
+  #evict({ name, listeners }: HubChannel): void {
     this.#release(name);
     queueMicrotask(() => {
       for (const listener of listeners) {
@@ -324,13 +325,14 @@ export class Hub {
     });
   }
 
-  #giveUp(name: string, code: ErrorCode): void {
+  /** Lets go of a channel, and tells its workers why. */
+  #reject(name: string, code: ErrorCode): void {
     const listeners = this.#channels.get(name)?.listeners ?? [];
     this.#release(name);
     for (const listener of listeners) listener.onRefused([name], code);
   }
 
-  /** Whoever only waits for a channel that does not flow is told so: they may retry. */
+  /** Refuses the workers that only wait for the channel: it is not live, and they may retry. */
   #refuseUnacknowledged({ name, unacknowledged }: HubChannel): void {
     for (const listener of [...unacknowledged]) {
       this.#drop(name, listener);
@@ -338,7 +340,12 @@ export class Hub {
     }
   }
 
-  #history(name: string, from: number, listener: FeedListener, kind: 'requests' | 'fillIns'): void {
+  #readHistory(
+    name: string,
+    from: number,
+    listener: FeedListener,
+    kind: 'requests' | 'fillIns',
+  ): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
     const { position } = channel.sequence;
@@ -355,7 +362,7 @@ export class Hub {
     this.#recovery.serve(channel);
   }
 
-  /** A channel is subscribed again. Its position is read, and compared if the server is another one. */
+  /** The channel is subscribed again. Its position is read, and compared if the server is another one. */
   #relink(channel: HubChannel, isSameServer: boolean): void {
     channel.acknowledge();
     channel.action = channel.sequence.relinked(isSameServer);

@@ -1,15 +1,15 @@
-/** A channel whose end is looked at from time to time. */
-export interface Checked {
+/** A channel whose end is checked from time to time. */
+export interface CheckedChannel {
   /** When a message of it last arrived, in ms on the clock of the calls. */
   readonly lastMessageAt: number;
   /** Whether the node still holds it. */
   readonly isHeld: boolean;
 }
 
-/** The first look at a channel after its last message, in ms; each further one waits twice as long. */
+/** How long after a channel's last message it is checked first, in ms. Each further check waits twice as long. */
 const FIRST_WAIT_MS = 1_000;
 
-/** How exactly checks are due, in ms: the time between two calls of `takeDue`. */
+/** The time between two calls of {@link IdleChannelChecks.takeDue}, in ms: checks are due as exactly as this. */
 export const CHECK_INTERVAL_MS = 250;
 
 interface Entry<C> {
@@ -20,18 +20,18 @@ interface Entry<C> {
 }
 
 /**
- * When to compare a channel's end in Redis with what arrived: about 1, 2, 4 … s after its last message,
- * so that a lost last one is found soon, and ten thousand quiet channels cost little. A message costs
- * nothing here: a check that comes too early for the channel's latest message is planned anew.
+ * When to compare a channel's end in Redis with what arrived: about 1, 2, 4 … s after its last message. So a lost last
+ * message is found soon, and ten thousand quiet channels cost little. A message costs nothing here: a check that comes too
+ * early for the channel's latest message is planned anew.
  */
-export class TailChecks<C extends Checked> {
+export class IdleChannelChecks<C extends CheckedChannel> {
   readonly #longestWaitMs: number;
-  /** A wheel: whoever is due in tick n stands at n modulo its length. */
+  /** A wheel: an entry that is due in tick n is in slot n modulo its length. */
   readonly #wheel: Entry<C>[][];
   #tick: number;
 
   /**
-   * @param longestWaitMs the longest time between two looks at a quiet channel; 0 for no looks at all.
+   * @param longestWaitMs the longest time between two checks of a quiet channel; 0: no checks.
    * @param now ms on the clock of all calls.
    */
   constructor(longestWaitMs: number, now: number) {
@@ -41,16 +41,16 @@ export class TailChecks<C extends Checked> {
     this.#tick = Math.floor(now / CHECK_INTERVAL_MS);
   }
 
-  /** Begins to look at a channel. It ends by itself when the channel is no longer held. */
+  /** Checks a channel from now on, until it is no longer held. */
   add(channel: C, now: number): void {
     if (this.#longestWaitMs > 0) this.#plan(channel, FIRST_WAIT_MS, now);
   }
 
-  /** The channels whose end is to be looked at now. To be called every {@link CHECK_INTERVAL_MS}. */
+  /** The channels whose end must be checked now. Must be called every {@link CHECK_INTERVAL_MS}. */
   takeDue(now: number): C[] {
     const due: C[] = [];
     const until = Math.floor(now / CHECK_INTERVAL_MS);
-    // After a stall longer than a turn of the wheel, everyone is due once.
+    // After a stall that was longer than a turn of the wheel, every channel is due once.
     const from = Math.max(this.#tick + 1, until - this.#wheel.length + 1);
     this.#tick = Math.max(this.#tick, until);
     for (let tick = from; tick <= until; tick += 1) {

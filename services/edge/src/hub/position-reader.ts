@@ -1,32 +1,31 @@
 import type { Position } from '@tradewind/protocol';
 
-/** Reads where channels stand, in the order of the names; undefined: no history. */
+/** Reads where channels stand, in the order of the names. A channel without history has no position. */
 export type ReadPositions = (
   channels: readonly string[],
 ) => Promise<readonly (Position | undefined)[]>;
 
-/** Whom position reads tell. */
+/** Hears of the reads of one reader. */
 export interface PositionListener<C> {
-  /** The question about this channel is being put now. */
-  asked(channel: C): void;
-  answered(channel: C, position: Position | undefined): void;
-  /** There is no answer: Redis could not be asked, or refused. */
-  unanswered(channel: C, error: Error): void;
+  /** The read that includes this channel begins now. */
+  onSent(channel: C): void;
+  onPosition(channel: C, position: Position | undefined): void;
+  /** Redis could not be asked, or refused. */
+  onFailed(channel: C, error: Error): void;
 }
 
-/** Channels that are asked about in one command. */
+/** Channels that one command reads. */
 const CHANNELS_PER_READ = 512;
 
 /**
- * Asks Redis where channels stand, one question at a time: whoever comes to ask while one is under way is
- * part of the next. So what confirms publications costs Redis one command a round trip, however many
- * there are.
+ * Reads where channels stand, one command at a time. Channels that are requested while a command is under way are part
+ * of the next, so that Redis has one command a round trip, however many channels need it.
  */
-export class PositionReads<C extends { readonly name: string }> {
+export class PositionReader<C extends { readonly name: string }> {
   readonly #read: ReadPositions;
   readonly #isRefusal: (error: unknown) => boolean;
   readonly #listener: PositionListener<C>;
-  readonly #asking = new Set<C>();
+  readonly #requested = new Set<C>();
   #isReading = false;
   #scheduled: NodeJS.Immediate | undefined;
 
@@ -41,20 +40,20 @@ export class PositionReads<C extends { readonly name: string }> {
     this.#listener = listener;
   }
 
-  /** Asks for the channel's position, with all others that ask in this turn of the event loop. */
-  ask(channel: C): void {
-    this.#asking.add(channel);
+  /** Reads the channel's position, together with all that are requested in this turn of the event loop. */
+  request(channel: C): void {
+    this.#requested.add(channel);
     if (!this.#isReading) this.#scheduled ??= setImmediate(() => void this.#readAll());
   }
 
-  /** Does not ask about this channel, if it was not done yet. */
+  /** Cancels the request for this channel, if its read has not begun. */
   forget(channel: C): void {
-    this.#asking.delete(channel);
+    this.#requested.delete(channel);
   }
 
-  /** Forgets all questions that were not put yet. */
+  /** Cancels all requests whose reads have not begun. */
   clear(): void {
-    this.#asking.clear();
+    this.#requested.clear();
   }
 
   /** Ends its timer. */
@@ -66,11 +65,11 @@ export class PositionReads<C extends { readonly name: string }> {
   async #readAll(): Promise<void> {
     this.#scheduled = undefined;
     this.#isReading = true;
-    while (this.#asking.size > 0) {
+    while (this.#requested.size > 0) {
       const channels: C[] = [];
-      for (const channel of this.#asking) {
+      for (const channel of this.#requested) {
         if (channels.length === CHANNELS_PER_READ) break;
-        this.#asking.delete(channel);
+        this.#requested.delete(channel);
         channels.push(channel);
       }
       await this.#readSome(channels);
@@ -79,22 +78,22 @@ export class PositionReads<C extends { readonly name: string }> {
   }
 
   async #readSome(channels: readonly C[]): Promise<void> {
-    for (const channel of channels) this.#listener.asked(channel);
+    for (const channel of channels) this.#listener.onSent(channel);
     const names = channels.map(({ name }) => name);
     const outcome = await this.#read(names).catch((error: Error) => error);
-    if (outcome instanceof Error) await this.#notRead(channels, outcome);
+    if (outcome instanceof Error) await this.#fail(channels, outcome);
     else
-      for (const [i, channel] of channels.entries()) this.#listener.answered(channel, outcome[i]);
+      for (const [i, channel] of channels.entries()) this.#listener.onPosition(channel, outcome[i]);
   }
 
-  /** One channel that Redis keeps from us must not keep the others from being read. */
-  async #notRead(channels: readonly C[], error: Error): Promise<void> {
+  /** Redis may refuse one channel alone. It must not keep the others from being read. */
+  async #fail(channels: readonly C[], error: Error): Promise<void> {
     if (channels.length > 1 && this.#isRefusal(error)) {
       const middle = Math.ceil(channels.length / 2);
       await this.#readSome(channels.slice(0, middle));
       await this.#readSome(channels.slice(middle));
     } else {
-      for (const channel of channels) this.#listener.unanswered(channel, error);
+      for (const channel of channels) this.#listener.onFailed(channel, error);
     }
   }
 }

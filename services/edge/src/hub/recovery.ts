@@ -4,164 +4,142 @@ import type { LimitGuard } from '../limits.ts';
 import type { SequenceAction } from '../sequence/channel-sequence.ts';
 import type { HistoryPage } from '../sequence/message.ts';
 import type { HubChannel } from './channel.ts';
-import { HistoryBudget, PATIENCE_MS } from './history-budget.ts';
+import type { ChannelStore } from './channel-store.ts';
+import { HistoryBudget, LONGEST_WAIT_MS } from './history-budget.ts';
 import { HistoryPages, type ReplayBounds } from './history-pages.ts';
 import type { HistoryRequests } from './history-requests.ts';
-import { CHECK_INTERVAL_MS, TailChecks } from './idle-channel-checks.ts';
-import { PositionReads, type ReadPositions } from './position-reader.ts';
-
-/** How Redis fails to do something: for some time, or whenever it is asked. */
-export type ArchiveFault = 'passing' | 'lasting';
-
-/** As much of Redis as recovery needs. */
-export interface Archive {
-  /** Over the connection that carries the subscriptions. */
-  readonly readPositions: ReadPositions;
-  /**
-   * One page of up to `limit` entries, from an offset on, to another one, both inclusive; over another connection, as
-   * all that follows.
-   */
-  readHistory(channel: string, from: number, limit: number, to?: number): Promise<HistoryPage>;
-  /**
-   * Begins a new epoch if the present one is as expected (undefined: there is none). Resolves with
-   * whether it did: if not, there was another one already.
-   */
-  startEpoch(channel: string, expected: string | undefined): Promise<boolean>;
-  /** Whether both connections lead to the same server, as far as Redis tells. */
-  linksAgree(): Promise<boolean>;
-  /** What a rejection of any of these means; undefined when it is none of Redis' but a defect here. */
-  faultOf(error: unknown): ArchiveFault | undefined;
-}
+import { CHECK_INTERVAL_MS, IdleChannelChecks } from './idle-channel-checks.ts';
+import { PositionReader } from './position-reader.ts';
 
 export interface RecoverySettings extends ReplayBounds {
-  /** Publications that one read of history brings at most; 0 for no reads. */
+  /** The most publications that one read of history brings; 0: history is not read. */
   readonly maxHistory: number;
-  /** Bytes of history that Redis may send for clients that resume. */
+  /** The bytes of history that Redis may send for clients that resume. */
   readonly historyReadRate: Rate;
-  /** The longest time between two looks at a quiet channel's end, in ms; 0 for none. */
-  readonly tailCheckMs: number;
+  /** The longest time between two checks of a quiet channel's end, in ms; 0: no checks. */
+  readonly idleCheckMs: number;
 }
 
 /** Why history was read. */
 export type HistoryCause = 'repair' | 'resume';
 
-/** What recovery reports. */
+/** Reports what recovery does. */
 export interface RecoveryEvents {
   historyRead(cause: HistoryCause): void;
-  /** Redis sent so many bytes of history. */
+  /** Redis sent bytes of history. */
   historyBytesRead(bytes: number): void;
   epochStarted(channel: string): void;
-  /** Redis does not let this node read or write what recovery needs: the channel goes on without. */
+  /** Redis does not let this node read or write what recovery needs. The channel continues without. */
   recoveryRefused(channel: string, error: Error): void;
-  /** The channel waits for what Redis cannot do now; it is tried again. Once for each attempt. */
+  /** Redis cannot do now what the channel needs; it is tried again. Called once for each attempt. */
   recoveryDelayed(channel: string, cause: string): void;
 }
 
-/** Reads of history, and new epochs, that are under way at once on one node. */
+/** The reads of history and starts of epochs that may be under way at once on one node. */
 const OPERATIONS_AT_ONCE = 16;
 
 type Operation = 'epoch' | 'fill-in' | HistoryCause;
 
-/** Why a page of history is of no use. */
-const OLDER = 'history shows less than the position';
+/** Why a page of history cannot be used. */
+const STALE = 'history shows less than the position';
 
 /**
- * Brings each channel's sequence what it needs from Redis: its position, what it missed, a new epoch. Each
- * channel has one such operation under way at a time; one that fails is tried again until the channel is
- * let go.
+ * Does what the sequences of the channels return: reads positions and history, and starts new epochs. It also reads
+ * history for workers. Each channel has at most one operation under way. One that fails is tried again until the channel
+ * is let go.
  */
 export class Recovery {
-  readonly #archive: Archive;
+  readonly #store: ChannelStore;
   readonly #settings: RecoverySettings;
   readonly #events: RecoveryEvents;
-  readonly #giveUp: (channel: HubChannel) => void;
-  readonly #positions: PositionReads<HubChannel>;
-  readonly #checks: TailChecks<HubChannel>;
+  readonly #reject: (channel: HubChannel) => void;
+  readonly #positions: PositionReader<HubChannel>;
+  readonly #checks: IdleChannelChecks<HubChannel>;
   readonly #pages: HistoryPages;
   readonly #budget: HistoryBudget<HubChannel>;
   readonly #timer: NodeJS.Timeout;
-  /** Channels that wait for their turn to read or write. */
+  /** Channels that wait for one of the {@link OPERATIONS_AT_ONCE}. */
   readonly #waiting = new Set<HubChannel>();
-  /** What is under way. An operation that is not in here any more has lost its meaning. */
+  /** The operations under way. An operation missing from this map was superseded; its result must be ignored. */
   readonly #operations = new Map<HubChannel, symbol>();
-  /** Channels whose operation failed; they try again at the next tick. */
+  /** Channels whose operation failed. They try again at the next tick. */
   readonly #delayed = new Set<HubChannel>();
-  /** Channels with a suspicion: one of each is looked into a tick, since anyone can forge them. */
+  /** Channels with a suspicion. Each is looked into once a tick, since its publishers can cause any number. */
   readonly #suspicious = new Set<HubChannel>();
-  /** The look at both connections' servers that counts until the next tick. */
+  /** Whether both connections lead to one server. The answer counts until the next tick. */
   #agreement: Promise<boolean> | undefined;
 
   /**
-   * @param guard asked whether clients must wait for the budget of what is read for them.
-   * @param giveUp is told of a channel whose promise cannot be kept any longer.
+   * @param guard decides whether clients must wait for the budget of reads that are made for them.
+   * @param reject lets go of a channel that cannot keep what it promised.
    */
   constructor(
-    archive: Archive,
+    store: ChannelStore,
     settings: RecoverySettings,
     events: RecoveryEvents,
     guard: LimitGuard,
-    giveUp: (channel: HubChannel) => void,
+    reject: (channel: HubChannel) => void,
   ) {
-    this.#archive = archive;
+    this.#store = store;
     this.#settings = settings;
     this.#events = events;
-    this.#giveUp = giveUp;
-    this.#positions = new PositionReads(
-      (channels) => archive.readPositions(channels),
-      (error) => archive.faultOf(error) === 'lasting',
+    this.#reject = reject;
+    this.#positions = new PositionReader(
+      (channels) => store.readPositions(channels),
+      (error) => store.faultOf(error) === 'lasting',
       {
-        asked(channel) {
-          if (channel.sequence.positionAsked(Date.now())) channel.endRequests.asked();
+        onSent(channel) {
+          if (channel.sequence.positionAsked(Date.now())) channel.endRequests.markReading();
         },
-        answered: (channel, position) => this.#positionRead(channel, position),
-        unanswered: (channel, error) => this.#positionUnread(channel, error),
+        onPosition: (channel, position) => this.#takePosition(channel, position),
+        onFailed: (channel, error) => this.#failPosition(channel, error),
       },
     );
-    this.#checks = new TailChecks(settings.tailCheckMs, performance.now());
+    this.#checks = new IdleChannelChecks(settings.idleCheckMs, performance.now());
     this.#budget = new HistoryBudget(settings.historyReadRate, guard, {
-      ready: (channel) => this.serve(channel),
-      late: (channel) => channel.requests.fail(channel.sequence.epoch, 'unavailable'),
+      onReady: (channel) => this.serve(channel),
+      onLate: (channel) => channel.requests.fail(channel.sequence.epoch, 'unavailable'),
     });
-    this.#pages = new HistoryPages(archive, settings, (bytes) => {
+    this.#pages = new HistoryPages(store, settings, (bytes) => {
       this.#events.historyBytesRead(bytes);
       this.#budget.charge(bytes);
     });
     this.#timer = setInterval(() => this.#tick(), CHECK_INTERVAL_MS).unref();
   }
 
-  /** Begins to look after a channel that Redis has confirmed for the first time. */
-  begin(channel: HubChannel): void {
+  /** Looks after a channel from now on: Redis has confirmed its first subscription. */
+  watch(channel: HubChannel): void {
     this.#checks.add(channel, performance.now());
     this.serve(channel);
   }
 
-  /** The channel is subscribed again: what was under way for it has lost its meaning. */
+  /** The channel is subscribed again. Its operation under way is superseded. */
   restart(channel: HubChannel): void {
     this.#operations.delete(channel);
     this.#delayed.delete(channel);
     this.serve(channel);
   }
 
-  /** Does what the channel's sequence returned. */
+  /** Does what a call of the channel's sequence returned. */
   follow(channel: HubChannel, action: SequenceAction): void {
     channel.action = action;
-    if (action.kind === 'give-up') this.#giveUp(channel);
+    if (action.kind === 'give-up') this.#reject(channel);
     else this.serve(channel);
   }
 
-  /** Does what the channel's sequence returned last, and answers who waits. To be called whenever somebody may wait. */
+  /** Does what the channel's sequence returned last, and serves the workers that wait. Must be called when one may. */
   serve(channel: HubChannel): void {
     if (!channel.isHeld) return;
     const { sequence, endRequests } = channel;
     if (!needsOperation(channel.action)) channel.answerEndRequests();
     if (endRequests.isWaiting) channel.action = sequence.check();
     if (channel.action.kind === 'compare-soon') this.#suspicious.add(channel);
-    if (channel.action.kind === 'read-position') this.#positions.ask(channel);
+    if (channel.action.kind === 'read-position') this.#positions.request(channel);
     const operation = operationFor(channel);
     if (operation !== undefined) this.#operate(channel, operation);
   }
 
-  /** The link to Redis is lost: questions that were not put yet are forgotten. */
+  /** The link to Redis is lost. Reads that have not begun are cancelled. */
   linkLost(): void {
     this.#positions.clear();
     this.#agreement = undefined;
@@ -176,7 +154,7 @@ export class Recovery {
     for (const set of [this.#waiting, this.#delayed, this.#suspicious]) set.delete(channel);
   }
 
-  /** Ends its timers; what is under way comes to nothing. */
+  /** Ends its timers. Results of what is under way are ignored. */
   stop(): void {
     clearInterval(this.#timer);
     this.#positions.stop();
@@ -196,9 +174,9 @@ export class Recovery {
     }
   }
 
-  /** What waits for its turn, or to be tried again, is answered in time like what waits for the budget. */
+  /** Requests that wait for their turn, or to be tried again, are answered in time, like those that wait for the budget. */
   #failLate(): void {
-    const latest = performance.now() - PATIENCE_MS;
+    const latest = performance.now() - LONGEST_WAIT_MS;
     for (const channels of [this.#waiting, this.#delayed]) {
       for (const { requests, sequence } of channels) {
         if (requests.isEmpty || requests.askedAt > latest) continue;
@@ -217,7 +195,7 @@ export class Recovery {
     const token = Symbol(channel.name);
     this.#operations.set(channel, token);
     const isCurrent = (): boolean => this.#operations.get(channel) === token;
-    // A defect is not caught: it ends the process, which tells of it and begins anew.
+    // A defect is not caught: it ends the process, which reports it and starts anew.
     void this.#attempt(channel, operation, isCurrent).then(() => {
       if (isCurrent()) this.#operations.delete(channel);
       this.serve(channel);
@@ -225,7 +203,7 @@ export class Recovery {
     });
   }
 
-  /** One that has waited may need nothing any more, and then has no operation that would end. */
+  /** A channel that waited may need nothing any more. Then no operation of it will end and serve the next one. */
   #serveWaiting(): void {
     while (this.#operations.size < OPERATIONS_AT_ONCE) {
       const [next] = this.#waiting;
@@ -246,7 +224,7 @@ export class Recovery {
       if (isSafe) await this.#run(channel, operation, isCurrent);
       else this.#unavailable(channel, operation, 'the connections lead to different servers');
     } catch (error) {
-      const fault = this.#archive.faultOf(error);
+      const fault = this.#store.faultOf(error);
       if (fault === undefined) throw error;
       if (!isCurrent()) return;
       if (fault === 'lasting') this.#refused(channel, operation, error as Error);
@@ -258,80 +236,80 @@ export class Recovery {
     const { sequence, name, action } = channel;
     const { maxHistory } = this.#settings;
     if (action.kind === 'start-epoch') {
-      const isOurs = await this.#archive.startEpoch(name, action.replaces);
+      const isOurs = await this.#store.startEpoch(name, action.replaces);
       if (isOurs) this.#events.epochStarted(name);
       if (!isCurrent()) return;
       channel.action = sequence.epochStarted();
-      // The position shows the other one; if it does not, it is of another server, and soon will be.
+      // The position will show the other epoch. If it does not, it is of another server; some time must pass.
       if (!isOurs) this.#delay(channel, 'there is another epoch already');
     } else if (action.kind === 'read-history') {
       this.#events.historyRead('repair');
-      const page = await this.#pages.forward(name, action.from, maxHistory);
+      const page = await this.#pages.readForward(name, action.from, maxHistory);
       if (!isCurrent()) return;
       channel.action = sequence.historyRead(page);
       const { action: next } = channel;
-      if (next.kind === 'read-position' && next.isStale) this.#delay(channel, OLDER);
+      if (next.kind === 'read-position' && next.isStale) this.#delay(channel, STALE);
     } else {
-      const isOfUse =
+      const answerWaiting =
         operation === 'resume' ? await this.#resume(channel) : await this.#fillIn(channel);
-      if (isCurrent() && !isOfUse()) this.#delay(channel, OLDER);
+      if (isCurrent() && !answerWaiting()) this.#delay(channel, STALE);
     }
   }
 
   /**
-   * Reads what workers missed of the channel, from its beginning on; for the rest they ask again. The result is to be
-   * called while it counts: it answers them, and returns false if what was read is older than what was known.
+   * Reads what workers missed of the channel, the oldest first; for the rest they ask again. The caller must call the result
+   * if the operation was not superseded. It answers the workers, and returns false if the read is older than what was known.
    */
   async #fillIn(channel: HubChannel): Promise<() => boolean> {
     this.#events.historyRead('repair');
     const { fillIns } = channel;
     const { from, until } = fillIns;
-    // One more before it: what is missing behind that was not trimmed with what is older, but is a gap.
+    // One entry more at the beginning: an offset that is missing after it was not trimmed, but is a gap.
     const first = Math.max(1, from - 1);
-    const page = await this.#pages.forward(channel.name, first, this.#settings.maxHistory + 1);
+    const page = await this.#pages.readForward(channel.name, first, this.#settings.maxHistory + 1);
     const { position, publications, isWhole } = page;
     const end = position?.offset ?? 0;
     const last = isWhole === true ? end : (publications.at(-1)?.offset ?? 0);
     return () => answer(channel, fillIns, { from, until, page, end, last });
   }
 
-  /** The same for workers whose clients resume: the latest first, as much as may be replayed. */
+  /** The same for workers whose clients resume: the latest first, up to the most that may be replayed. */
   async #resume(channel: HubChannel): Promise<() => boolean> {
     this.#events.historyRead('resume');
     const { requests, sequence } = channel;
     const { from, until } = requests;
     const present = sequence.position;
     if (present === undefined) return () => answer(channel, requests, NOTHING_READ);
-    const expected = this.#budget.begin();
+    const expected = this.#budget.beginRead();
     let bytes = 0;
     try {
-      const page = await this.#pages.back(channel.name, from, present);
+      const page = await this.#pages.readBack(channel.name, from, present);
       ({ bytes } = page);
       const end = page.isWhole === false ? 0 : present.offset;
       return () => answer(channel, requests, { from, until, page, end, last: end });
     } finally {
-      this.#budget.end(expected, bytes);
+      this.#budget.endRead(expected, bytes);
     }
   }
 
   #linksAgree(): Promise<boolean> {
-    this.#agreement ??= this.#archive.linksAgree();
+    this.#agreement ??= this.#store.linksAgree();
     return this.#agreement;
   }
 
-  #positionRead(channel: HubChannel, position: Position | undefined): void {
+  #takePosition(channel: HubChannel, position: Position | undefined): void {
     if (!channel.isHeld) return;
     const { sequence, endRequests } = channel;
     const isAwaited = sequence.awaitsPosition;
     const action = sequence.positionRead(position);
-    if (isAwaited) endRequests.answered();
-    else endRequests.unanswered();
+    if (isAwaited) endRequests.markAnswered();
+    else endRequests.putBack();
     this.follow(channel, action);
   }
 
-  /** A channel whose position may not be read can be had without offsets, by those who were told of none. */
-  #positionUnread(channel: HubChannel, error: Error): void {
-    const fault = this.#archive.faultOf(error);
+  /** If Redis refuses to tell the position, the channel can do without offsets while it has told none. */
+  #failPosition(channel: HubChannel, error: Error): void {
+    const fault = this.#store.faultOf(error);
     if (fault === undefined) throw error;
     if (!channel.isHeld) return;
     if (fault === 'passing') {
@@ -344,7 +322,7 @@ export class Recovery {
     this.follow(channel, channel.sequence.positionRefused());
   }
 
-  /** Redis is away, or has too much to do: sequences wait, clients are told. */
+  /** Redis is away, or has too much to do. The sequence waits; workers are told at once. */
   #unavailable(channel: HubChannel, operation: Operation, cause: string): void {
     failRequests(channel, 'unavailable');
     if (!isForWorkers(operation)) this.#delay(channel, cause);
@@ -363,7 +341,7 @@ export class Recovery {
   }
 }
 
-/** What the sequence needs comes before what workers missed, and that before what clients have asked for. */
+/** The sequence comes first, then what workers missed, and then what their clients resume with. */
 function operationFor({ action, requests, fillIns }: HubChannel): Operation | undefined {
   if (action.kind === 'start-epoch') return 'epoch';
   if (action.kind === 'read-history') return 'repair';
@@ -371,7 +349,7 @@ function operationFor({ action, requests, fillIns }: HubChannel): Operation | un
   return requests.isEmpty ? undefined : 'resume';
 }
 
-/** Whether the sequence waits for an {@link Operation}, so that it has not delivered all that Redis told of. */
+/** Whether the sequence waits for an operation, and so has not delivered all that Redis told of. */
 function needsOperation({ kind }: SequenceAction): boolean {
   return kind === 'start-epoch' || kind === 'read-history';
 }
@@ -384,26 +362,26 @@ function failRequests({ requests, fillIns, sequence }: HubChannel, code: ErrorCo
   for (const each of [fillIns, requests]) each.fail(sequence.epoch, code);
 }
 
-/** A read for those who wait for a channel's history. */
-interface PastRead {
-  /** The first offset that is wanted. */
+/** A finished read for workers that wait for history. */
+interface FinishedRead {
+  /** The first offset that was asked for. */
   readonly from: number;
-  /** Up to where the channel had come before. */
+  /** The offset that the channel had reached before the read. */
   readonly until: number;
   readonly page: HistoryPage & { readonly tooLongBefore?: number | undefined };
-  /** How far the channel had come; 0 if what was read is of no use. */
+  /** The offset that the channel had reached when it was read; 0 if the read cannot answer anybody. */
   readonly end: number;
-  /** The last offset that the page speaks of. */
+  /** The last offset that the page speaks of, inclusive. */
   readonly last: number;
 }
 
-const NOTHING_READ: PastRead = {
+const NOTHING_READ: FinishedRead = {
   ...{ from: 0, until: 0, end: 0, last: 0 },
   page: { position: undefined, publications: [] },
 };
 
-/** Answers who waits for history. Returns false if it is older than what the channel had come to before. */
-function answer(channel: HubChannel, requests: HistoryRequests, read: PastRead): boolean {
+/** Answers the workers that wait. Returns false if the read shows less than the channel had reached before it. */
+function answer(channel: HubChannel, requests: HistoryRequests, read: FinishedRead): boolean {
   const { from, until, page, end, last } = read;
   const { position, tooLongBefore } = page;
   const present = channel.sequence.position;
@@ -411,8 +389,8 @@ function answer(channel: HubChannel, requests: HistoryRequests, read: PastRead):
     requests.fail('', 'unavailable');
     return true;
   }
-  const past = channel.pastOf(page, tooLongBefore ?? from, last);
-  requests.answer({ from, epoch: position?.epoch, end, past, tooLongBefore }, present);
+  const history = channel.encodeHistory(page, tooLongBefore ?? from, last);
+  requests.answer({ from, epoch: position?.epoch, end, history, tooLongBefore }, present);
   return position?.epoch !== present.epoch || end >= until;
 }
 

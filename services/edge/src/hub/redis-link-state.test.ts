@@ -7,7 +7,7 @@ interface NamedChannel extends LinkedChannel {
   readonly name: string;
 }
 
-/** A link in the hands of a test, which answers for Redis, and what it relinks, one line each. */
+/** A link for which the test answers as Redis, and the channels that it relinks, one line each. */
 class LinkUnderTest {
   readonly relinked: string[] = [];
   readonly questions: PromiseWithResolvers<string | undefined>[] = [];

@@ -4,7 +4,7 @@ import { UnusedChannels } from './unused-channels.ts';
 describe('UnusedChannels', () => {
   const channel = (others: number) => ({ isUsed: false, others });
 
-  it('finds one of whoever holds most, and none of those that hold about as few', () => {
+  it('finds a channel of the client that holds most, and none of clients that hold about as few', () => {
     const unused = new UnusedChannels();
     const [few, many, most] = [channel(1), channel(40), channel(500)];
     for (const each of [few, most, many]) unused.add(each);
@@ -20,7 +20,7 @@ describe('UnusedChannels', () => {
     ]);
   });
 
-  it('spares what has carried something since', () => {
+  it('spares a channel that has carried something since', () => {
     const unused = new UnusedChannels();
     const used = channel(500);
     unused.add(used);
@@ -28,13 +28,13 @@ describe('UnusedChannels', () => {
     expect(unused.findFor(0)).toBeUndefined();
   });
 
-  it('spares what a client that holds few wants as well', () => {
+  it('spares a channel that a client that holds few wants, too', () => {
     const unused = new UnusedChannels();
     const shared = channel(500);
     unused.add(shared);
-    unused.wanted(shared, 600);
+    unused.noteInterest(shared, 600);
     expect(unused.findFor(0)).toBe(shared);
-    unused.wanted(shared, 0);
+    unused.noteInterest(shared, 0);
     expect(unused.findFor(0)).toBeUndefined();
     unused.delete(shared);
   });

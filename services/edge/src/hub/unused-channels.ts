@@ -1,16 +1,16 @@
-/** A channel of a node, as far as it matters for making room. */
+/** A channel of a node, as far as it matters for who must give way. */
 export interface UsableChannel {
   /** Whether anything was ever published to it, as far as the node knows. */
   readonly isUsed: boolean;
-  /** How many other channels the client held that asked for it; the least, if several did. */
+  /** The number of other channels that the client held that asked for it; the least, if several did. */
   others: number;
 }
 
 /**
- * Channels to which nothing was ever published, for the case that the node is full: names cost a client nothing to invent.
- * They are kept by the order of magnitude of `others`. Room is made for a client at the cost of those that hold at
- * least twice as many, so that neither 20 nor 1,000 connections with invented names keep anybody else from a channel, and
- * none of them is in the way of one that holds few.
+ * Channels to which nothing was ever published, for the case that the node is full: a client can invent names for nothing.
+ * They are sorted by the order of magnitude of `others`. A client gets room at the cost of clients that hold at least twice
+ * as many. So neither 20 nor 1,000 connections with invented names keep any other client from a channel, and none of them
+ * takes room from a client that holds few.
  */
 export class UnusedChannels<Channel extends UsableChannel> {
   readonly #byMagnitude: Set<Channel>[] = [];
@@ -25,15 +25,15 @@ export class UnusedChannels<Channel extends UsableChannel> {
     this.#byMagnitude[magnitudeOf(channel.others)]?.delete(channel);
   }
 
-  /** One more client wants the channel. */
-  wanted(channel: Channel, others: number): void {
+  /** One more client, which holds `others` channels, wants the channel. */
+  noteInterest(channel: Channel, others: number): void {
     if (others >= channel.others) return;
     this.delete(channel);
     channel.others = others;
     this.add(channel);
   }
 
-  /** The channel that must give way to one of a client that holds so many others; undefined if none must. */
+  /** The channel that must give way to one of a client that holds `others` channels; undefined if none must. */
   findFor(others: number): Channel | undefined {
     for (let at = this.#byMagnitude.length - 1; at > magnitudeOf(others); at -= 1) {
       const channels = this.#byMagnitude[at] ?? [];

@@ -79,7 +79,7 @@ interface Step {
   readonly amount: number;
 }
 
-/** Steps of these kinds, ordinary ones the more often. */
+/** Steps of these kinds. Ordinary ones come more often. */
 function stepsOf(...kinds: readonly Readonly<Record<string, Act>>[]): fc.Arbitrary<Step[]> {
   const others = kinds.flatMap((kind) => Object.keys(kind));
   const ordinary = { weight: 3, arbitrary: fc.constantFrom(...Object.keys(ORDINARY)) };
@@ -101,7 +101,7 @@ const settings = fc.record({
   published: fc.constantFrom(0, 1, 5),
 });
 
-/** Where all that waits has room. */
+/** Settings with which all messages have room to wait. */
 function roomy(of: fc.Arbitrary<WorldSettings>): fc.Arbitrary<WorldSettings> {
   return of.filter(({ sequence }) => sequence.waiting.messages > 100);
 }
@@ -146,7 +146,7 @@ describe('ChannelSequence, in any order of events', { timeout: TIMEOUT_MS }, () 
     );
   });
 
-  it('tells exactly what is lost, and an epoch before what comes of it, whatever becomes of Redis', () => {
+  it('tells exactly what is lost, and an epoch before its publications, whatever happens to Redis', () => {
     fc.assert(
       fc.property(settings, stepsOf(LOSSES, FAULTS), (of, steps) => {
         play(of, steps);
@@ -165,7 +165,7 @@ describe('ChannelSequence, in any order of events', { timeout: TIMEOUT_MS }, () 
     );
   });
 
-  it('does so although somebody forges headers all the time', () => {
+  it('does so although headers are forged all the time', () => {
     fc.assert(
       fc.property(settings, stepsOf(STRAYS, CLAIMS, LOSSES, FAULTS), (of, steps) => {
         play(of, steps);

@@ -5,7 +5,7 @@ import type { HistoryEntry } from './message.ts';
 
 const NOW = 1_795_416_898_000;
 
-/** What Redis holds under an offset. */
+/** The entry of Redis' history under an offset. */
 function entry(offset: number, text = String(offset)): HistoryEntry {
   return { offset, publishedAt: NOW + offset, payload: Buffer.from(text) };
 }
@@ -14,7 +14,7 @@ function entries(from: number, to: number): HistoryEntry[] {
   return Array.from({ length: to - from + 1 }, (_, i) => entry(from + i));
 }
 
-/** A sequence in the hands of a test, and what it tells, one line each. */
+/** A sequence whose owner is the test, and what it tells, one line each. */
 class Sequenced {
   readonly told: string[] = [];
   readonly sequence: ChannelSequence;
@@ -37,7 +37,7 @@ class Sequenced {
     );
   }
 
-  /** Begun at this position, so that what is told from here on is news. */
+  /** A sequence at this position, which has told nothing since. */
   static at(offset: number, settings = {}): Sequenced {
     const begun = new Sequenced(settings);
     begun.position('E', offset);
@@ -55,7 +55,7 @@ class Sequenced {
     this.action = this.sequence.relinked(sameServer);
   }
 
-  /** `E:5`, with another payload than the usual where one is given; or a plain text. */
+  /** Takes `E:5`, with another payload than the usual one if it is given, or a plain text. */
   arrive(...messages: (string | readonly [string, string])[]): void {
     for (const message of messages) {
       const [header, text] = typeof message === 'string' ? [message, undefined] : message;
@@ -69,13 +69,13 @@ class Sequenced {
     }
   }
 
-  /** Asked for, and answered at once. */
+  /** Asks for the position, and answers at once. */
   position(epoch: string, offset: number): void {
     expect(this.sequence.positionAsked(NOW)).toBe(true);
     this.action = this.sequence.positionRead(epoch === '' ? undefined : { epoch, offset });
   }
 
-  /** A page of these publications, as far as it was asked for. */
+  /** Brings a page of these publications, from the offset on that was asked for. */
   history(position: Position, publications: readonly HistoryEntry[] = []): void {
     const { action } = this;
     if (action.kind !== 'read-history') throw new Error(`${action.kind} is needed`);
@@ -174,7 +174,7 @@ describe('ChannelSequence: offsets that are handed out twice', () => {
   it('are found although others have gone past ours meanwhile', () => {
     const channel = Sequenced.at(3);
     channel.arrive('E:4', 'E:5');
-    // The link stays, its server has become a replica of one that lost 4 and 5.
+    // The link stays, but its server has become a replica of one that lost 4 and 5.
     const again = [entry(4, 'again'), entry(5, 'again'), entry(6)].map((one) => ({
       ...one,
       publishedAt: one.publishedAt + 5_000,
@@ -191,7 +191,7 @@ describe('ChannelSequence: offsets that are handed out twice', () => {
     expect(channel.news()).toEqual(['resync F:3', 'F:4=again', 'F:5=again', 'F:6=6', 'repaired 3']);
   });
 
-  it('are looked for until history was seen, however often the link is lost before', () => {
+  it('are looked for until history was read, however often the link is lost before', () => {
     const channel = Sequenced.at(3);
     channel.arrive('E:4', 'E:5');
     channel.news();
@@ -243,7 +243,7 @@ describe('ChannelSequence: the first publications of an epoch', () => {
     expect(channel.news()).toEqual(['ready', 'resync E:0', 'E:1=1', 'E:2=2']);
   });
 
-  it('are told as lost as far as they were', () => {
+  it('are told as lost where they were lost', () => {
     const channel = new Sequenced();
     channel.position('', 0);
     channel.arrive('E:3');
@@ -268,7 +268,7 @@ describe('ChannelSequence: the first publications of an epoch', () => {
     expect(channel.next).toBe('nothing');
   });
 
-  it('are not what somebody forged far before them', () => {
+  it('are not messages that were forged far before them', () => {
     const channel = Sequenced.at(50, { page: 2 });
     channel.arrive(['F:7', 'forged'], 'F:900');
     channel.position('F', 900);
@@ -278,7 +278,7 @@ describe('ChannelSequence: the first publications of an epoch', () => {
     ]);
   });
 
-  it('are those that were published under the epoch that was given up, too', () => {
+  it('include those that were published under the epoch that was replaced', () => {
     const channel = Sequenced.at(5);
     channel.relink(false);
     channel.arrive('E:4', 'plain', 'E:5');
@@ -302,7 +302,7 @@ describe('ChannelSequence: answers that come late', () => {
     expect(channel.news()).toEqual(['E:5=5', 'E:6=6']);
   });
 
-  it('count for nothing when something else has come to be needed since the question', () => {
+  it('count for nothing when something else has become necessary since the question', () => {
     const channel = Sequenced.at(4);
     channel.arrive('E:6');
     channel.position('E', 6);
@@ -317,7 +317,7 @@ describe('ChannelSequence: answers that come late', () => {
     expect(channel.next).toBe('nothing');
   });
 
-  it('of history are of no use where they show less than the position did', () => {
+  it('of history are not used where they show less than the position did', () => {
     const channel = Sequenced.at(4);
     channel.arrive('E:6');
     channel.position('E', 6);
@@ -339,18 +339,21 @@ describe('ChannelSequence: a hole', () => {
     ['history is empty', { page: 100 }, [], 'gap 5-5 trimmed'],
     ['history has it', { page: 100 }, entries(5, 8), 'E:5=5'],
     ['history has it alone', { page: 1 }, [entry(5)], 'E:5=5'],
-  ])('is made up for before what waits, and that in its order: %s', (_, settings, held, first) => {
-    const channel = Sequenced.at(4, settings);
-    channel.arrive('E:6', 'plain 6', 'E:7', 'plain 7', 'E:8');
-    channel.position('E', 8);
-    if (held !== undefined) channel.history({ epoch: 'E', offset: 8 }, held);
-    expect(channel.news().filter((line) => !line.startsWith('repaired'))).toEqual([
-      ...[first, 'E:6=6', 'plain 6', 'E:7=7', 'plain 7', 'E:8=8'],
-    ]);
-    expect(channel.next).toBe('nothing');
-  });
+  ])(
+    'is filled before the messages that wait, and those keep their order: %s',
+    (_, settings, held, first) => {
+      const channel = Sequenced.at(4, settings);
+      channel.arrive('E:6', 'plain 6', 'E:7', 'plain 7', 'E:8');
+      channel.position('E', 8);
+      if (held !== undefined) channel.history({ epoch: 'E', offset: 8 }, held);
+      expect(channel.news().filter((line) => !line.startsWith('repaired'))).toEqual([
+        ...[first, 'E:6=6', 'plain 6', 'E:7=7', 'plain 7', 'E:8=8'],
+      ]);
+      expect(channel.next).toBe('nothing');
+    },
+  );
 
-  it('at the end comes before what was published when it was found', () => {
+  it('at the end is filled before messages that came after it was found', () => {
     const channel = Sequenced.at(4);
     channel.action = channel.sequence.check();
     channel.position('E', 6);
@@ -359,7 +362,7 @@ describe('ChannelSequence: a hole', () => {
     expect(channel.news()).toEqual(['E:5=5', 'E:6=6', 'plain', 'E:7=7', 'repaired 2']);
   });
 
-  it('is looked for when what waited had no room, without anybody else having to ask', () => {
+  it('is looked for when waiting messages were dropped, without a further call', () => {
     const channel = new Sequenced({ messages: 2 });
     channel.sequence.positionAsked(NOW);
     channel.arrive('E:1', 'E:2', 'E:3', 'plain');
@@ -397,7 +400,7 @@ describe('ChannelSequence: without the right to know the position', () => {
     expect(channel.news()).toEqual(['lost ?']);
   });
 
-  it('goes on with offsets once it may know', () => {
+  it('continues with offsets once it may read them', () => {
     const channel = new Sequenced();
     channel.sequence.positionAsked(NOW);
     channel.sequence.positionRefused();
@@ -408,7 +411,7 @@ describe('ChannelSequence: without the right to know the position', () => {
     expect(channel.news()).toEqual(['ready', '5', 'resync E:5', 'E:6=6']);
   });
 
-  it('cannot go on where it has told offsets', () => {
+  it('cannot continue where it has told offsets', () => {
     const channel = Sequenced.at(4);
     channel.action = channel.sequence.check();
     channel.sequence.positionAsked(NOW);
@@ -417,7 +420,7 @@ describe('ChannelSequence: without the right to know the position', () => {
 });
 
 describe('ChannelSequence: an epoch that may not be replaced', () => {
-  it('goes on where Redis has it, and a loss is told', () => {
+  it('continues at Redis’ position, and a loss is told', () => {
     const channel = Sequenced.at(4);
     channel.arrive('E:5', 'E:6');
     channel.news();

@@ -17,7 +17,7 @@ describe('fingerprints of publications', () => {
     expect(prints.has(publication(0))).toBeUndefined();
   });
 
-  it('tell short payloads apart that were published shortly after each other', () => {
+  it('tell short payloads apart that were published within some ms', () => {
     const prints = new PublicationFingerprints();
     prints.remember({ offset: 1, publishedAt: 1_000_000, payload: Buffer.from('0') });
     for (let ms = 0; ms < 64; ms += 1) {
@@ -39,7 +39,7 @@ describe('fingerprints of publications', () => {
     expect(prints.has(publication(744))).toBeUndefined();
   });
 
-  it('do not reach over a hole, nor over what was forgotten', () => {
+  it('do not reach over a hole, nor over a clear', () => {
     const prints = new PublicationFingerprints();
     prints.remember(publication(1));
     prints.remember(publication(3));

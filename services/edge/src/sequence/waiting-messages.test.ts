@@ -4,7 +4,7 @@ import { type Arrival, WaitingMessages } from './waiting-messages.ts';
 
 const CHUNK = Buffer.alloc(64 * 1024, 'x');
 
-/** A message whose payload is a part of what was read from the socket. */
+/** A message whose payload is a view of a chunk from the socket. */
 function message(offset: number, epoch = 'E'): Message {
   return {
     epoch: offset === 0 ? '' : epoch,
@@ -20,7 +20,7 @@ function waitingOf(offsets: readonly number[], messages = 100, bytes = 10_000): 
   return waiting;
 }
 
-/** When each of them arrived. */
+/** When each of the messages arrived. */
 function arrivalsOf(waiting: WaitingMessages): Arrival[] {
   const arrivals: Arrival[] = [];
   waiting.takeWhile((_, arrival) => {
@@ -40,7 +40,7 @@ describe('WaitingMessages', () => {
     expect(waiting.length).toBe(0);
   });
 
-  it('drops all when there are too many, or too much, and counts those that nobody else has', () => {
+  it('drops all beyond a limit, and counts the plain ones', () => {
     for (const waiting of [waitingOf([0, 5, 0, 0], 3), waitingOf([0, 5, 0, 0], 100, 35)]) {
       expect(waiting.length).toBe(1);
       expect(waiting.hasDroppedOffsets).toBe(true);

@@ -1,5 +1,11 @@
 import type { RedisRefusedError } from '@tradewind/bus';
-import { CLOSE_CODES, type CloseReason, type ErrorCode, type GapReason } from '@tradewind/protocol';
+import {
+  CLOSE_CODES,
+  type CloseReason,
+  type ErrorCode,
+  type GapReason,
+  type UndeliverableReason,
+} from '@tradewind/protocol';
 import {
   type DescriptorShares,
   type Logger,
@@ -9,7 +15,6 @@ import {
 } from '@tradewind/runtime';
 import type { FanOutEvents } from '../clients/fan-out.ts';
 import type { HeaderRejection } from '../hub/channel.ts';
-import type { DropReason } from '../hub/encode-publication.ts';
 import type { HubEvents } from '../hub/hub.ts';
 import type { HistoryCause } from '../hub/recovery.ts';
 import type { Limited } from '../limits.ts';
@@ -22,7 +27,7 @@ const LAG_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 const DROP_REASONS = Object.keys({
   too_large: true,
   unreadable: true,
-} satisfies Record<DropReason, true>);
+} satisfies Record<UndeliverableReason, true>);
 const HEADER_REJECTIONS = Object.keys({
   old: true,
   foreign_epoch: true,

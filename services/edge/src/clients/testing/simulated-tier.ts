@@ -3,12 +3,12 @@ import type { Position } from '@tradewind/protocol';
 import type { WebSocket } from 'ws';
 import type { HubLimits } from '../../hub/hub.ts';
 import {
-  ArchiveError,
   answers,
   createHub,
-  FakeArchive,
+  FakeChannelStore,
   type HubUnderTest,
   refusalOf,
+  StoreError,
 } from '../../hub/testing/hub-under-test.ts';
 import { FakeSink } from '../../outbound/testing/fake-sink.ts';
 import { FrameDecoder, TEXT } from '../../outbound/testing/frame-decoder.ts';
@@ -44,8 +44,8 @@ export class SimulatedNode {
   #isLinked = true;
   isFull = false;
 
-  constructor(archive: FakeArchive, hub: Partial<HubLimits>, fanOut: Partial<FanOutSettings>) {
-    this.#hub = createHub(hub, true, archive);
+  constructor(store: FakeChannelStore, hub: Partial<HubLimits>, fanOut: Partial<FanOutSettings>) {
+    this.#hub = createHub(hub, true, store);
     const settings = { ...DEFAULTS, ...fanOut };
     this.fanOut = new FanOut(settings, new RecordedEvents(), (listener) =>
       this.#hub.hub.connect(listener),
@@ -225,7 +225,7 @@ export interface TierSettings {
 }
 
 /** A Redis that takes its time: what is asked is on its way for so many ms. */
-class DistantArchive extends FakeArchive {
+class DistantChannelStore extends FakeChannelStore {
   readonly #delayMs: () => number;
 
   constructor(delayMs: () => number) {
@@ -234,15 +234,15 @@ class DistantArchive extends FakeArchive {
   }
 
   override async readPositions(
-    ...args: Parameters<FakeArchive['readPositions']>
-  ): ReturnType<FakeArchive['readPositions']> {
+    ...args: Parameters<FakeChannelStore['readPositions']>
+  ): ReturnType<FakeChannelStore['readPositions']> {
     await this.#travel();
     return await super.readPositions(...args);
   }
 
   override async readHistory(
-    ...args: Parameters<FakeArchive['readHistory']>
-  ): ReturnType<FakeArchive['readHistory']> {
+    ...args: Parameters<FakeChannelStore['readHistory']>
+  ): ReturnType<FakeChannelStore['readHistory']> {
     await this.#travel();
     return await super.readHistory(...args);
   }
@@ -256,15 +256,15 @@ class DistantArchive extends FakeArchive {
 /** Two nodes on one Redis. Its publications are numbered: see `DeliveryRecord`. */
 export class SimulatedTier {
   readonly nodes: readonly SimulatedNode[];
-  readonly #archive: FakeArchive;
+  readonly #store: FakeChannelStore;
   readonly #channels = new Map<string, SimulatedChannel>();
   readonly #historySize: number;
   readonly #largest: number;
   #epochs = 0;
 
   constructor({ hub, fanOut, historySize, delayMs }: TierSettings) {
-    this.#archive = new DistantArchive(delayMs);
-    this.nodes = [0, 1].map(() => new SimulatedNode(this.#archive, hub, fanOut));
+    this.#store = new DistantChannelStore(delayMs);
+    this.nodes = [0, 1].map(() => new SimulatedNode(this.#store, hub, fanOut));
     this.#historySize = historySize;
     this.#largest = hub.maxPublicationBytes ?? 100;
   }
@@ -272,7 +272,7 @@ export class SimulatedTier {
   /** @param lostBy the node that the message does not reach. */
   publish(name: string, payload: Payload = 'fine', lostBy?: SimulatedNode): void {
     const channel = this.#of(name);
-    const { epoch, offset } = this.#archive.positions.get(name) ?? this.#newEpoch(name);
+    const { epoch, offset } = this.#store.positions.get(name) ?? this.#newEpoch(name);
     channel.n += 1;
     const position = { epoch, offset: offset + 1 };
     channel.positions.set(channel.n, position);
@@ -281,13 +281,13 @@ export class SimulatedTier {
       unreadable: () => Buffer.from([0xff]),
       too_large: () => Buffer.alloc(this.#largest + 1, '1'),
     }[payload]();
-    this.#archive.positions.set(name, position);
+    this.#store.positions.set(name, position);
     const publishedAt = Date.now();
     const log = [
-      ...(this.#archive.logs.get(name) ?? []),
+      ...(this.#store.logs.get(name) ?? []),
       { offset: position.offset, publishedAt, payload: bytes },
     ];
-    this.#archive.logs.set(name, log.slice(-this.#historySize));
+    this.#store.logs.set(name, log.slice(-this.#historySize));
     const header = `@1:${epoch}:${position.offset}:${publishedAt};`;
     const message = Buffer.concat([Buffer.from(header), bytes]);
     for (const node of this.nodes) if (node !== lostBy) node.receive(name, message);
@@ -299,20 +299,20 @@ export class SimulatedTier {
 
   /** Whether history can be read. */
   set isReadable(isReadable: boolean) {
-    if (isReadable) delete this.#archive.faults.history;
-    else this.#archive.faults.history = new ArchiveError('passing');
+    if (isReadable) delete this.#store.faults.history;
+    else this.#store.faults.history = new StoreError('passing');
   }
 
   /** Redis keeps only so many of the latest. */
   trim(name: string, kept: number): void {
-    const log = this.#archive.logs.get(name) ?? [];
-    this.#archive.logs.set(name, log.slice(log.length - Math.min(log.length, kept)));
+    const log = this.#store.logs.get(name) ?? [];
+    this.#store.logs.set(name, log.slice(log.length - Math.min(log.length, kept)));
   }
 
   /** Redis forgets all about the channel. */
   forget(name: string): void {
-    this.#archive.positions.delete(name);
-    this.#archive.logs.delete(name);
+    this.#store.positions.delete(name);
+    this.#store.logs.delete(name);
   }
 
   numbersOf(name: string): number {
@@ -324,7 +324,7 @@ export class SimulatedTier {
   }
 
   endOf(name: string): Position | undefined {
-    return this.#archive.positions.get(name);
+    return this.#store.positions.get(name);
   }
 
   /** Lets the nodes do what they can without the clock. */
@@ -339,7 +339,7 @@ export class SimulatedTier {
 
   #newEpoch(name: string): Position {
     this.#epochs += 1;
-    this.#archive.logs.delete(name);
+    this.#store.logs.delete(name);
     return { epoch: `redis${this.#epochs}`, offset: 0 };
   }
 

@@ -6,7 +6,7 @@ import type { Hub } from '../hub.ts';
 import { createHub, RecordingWorker, refusalOf } from './hub-under-test.ts';
 import { entry, sequenced } from './live-hub.ts';
 
-/** What connects a worker to a hub, and ends that connection. */
+/** Connects a worker to a hub, and ends that connection. */
 export interface HubConnection {
   readonly feed: Feed;
   close(): void;
@@ -15,11 +15,11 @@ export interface HubConnection {
 /** More turns of the event loop than an event takes to the worker, across a port too, and an answer takes back. */
 const TURNS = 24;
 
-/** A feed whose upstream is a hub, and Redis in the hands of a test. */
+/** A feed from a hub whose Redis is under a test's control. */
 export async function openHubFeed(
   connect: (hub: Hub, listener: FeedListener) => HubConnection,
 ): Promise<FeedUnderTest> {
-  const { hub, source, archive } = createHub();
+  const { hub, source, store } = createHub();
   const worker = new RecordingWorker();
   const { feed, close } = connect(hub, worker);
   const confirmed = new Set<string>();
@@ -32,8 +32,8 @@ export async function openHubFeed(
 
   /** Writes a publication as the script would, and returns the message for the subscribers. */
   function write(channel: string, { epoch, offset }: Position, isKept = true): Buffer {
-    archive.positions.set(channel, { epoch, offset });
-    if (isKept) archive.logs.set(channel, [...(archive.logs.get(channel) ?? []), entry(offset)]);
+    store.positions.set(channel, { epoch, offset });
+    if (isKept) store.logs.set(channel, [...(store.logs.get(channel) ?? []), entry(offset)]);
     return sequenced(offset, epoch);
   }
 
@@ -42,7 +42,7 @@ export async function openHubFeed(
   }
 
   function next(channel: string, by = 1): Position {
-    const { epoch, offset } = archive.positions.get(channel) as Position;
+    const { epoch, offset } = store.positions.get(channel) as Position;
     return { epoch, offset: offset + by };
   }
 
@@ -50,9 +50,9 @@ export async function openHubFeed(
   return {
     ...{ feed, news, told: worker.told, refs: worker.refs, positions: worker.positions },
     place(channel, position) {
-      archive.positions.set(channel, position);
+      store.positions.set(channel, position);
       const offsets = Array.from({ length: position.offset }, (_, i) => i + 1);
-      archive.logs.set(
+      store.logs.set(
         channel,
         offsets.map((offset) => entry(offset)),
       );
@@ -73,7 +73,7 @@ export async function openHubFeed(
       deliver(channel, write(channel, next(channel)));
     },
     beginEpoch(channel, epoch) {
-      archive.logs.set(channel, []);
+      store.logs.set(channel, []);
       deliver(channel, write(channel, { epoch, offset: 1 }));
     },
     cutOff() {

@@ -9,6 +9,7 @@ import type {
   ResyncNotice,
 } from '../../feed.ts';
 import type { HistoryPage } from '../../sequence/message.ts';
+import type { ChannelStore, StoreFault } from '../channel-store.ts';
 import {
   Hub,
   type HubEvents,
@@ -17,9 +18,8 @@ import {
   type Source,
   type SourceError,
 } from '../hub.ts';
-import type { Archive, ArchiveFault } from '../recovery.ts';
 
-/** Redis as the hub sees it: what is wanted of it, and every call as `+channel` or `-channel`. */
+/** The link to Redis as the hub sees it. It records the wanted channels, and each call as `+channel` or `-channel`. */
 export class FakeSource implements Source {
   readonly wanted = new Set<string>();
   readonly calls: string[] = [];
@@ -40,15 +40,15 @@ export class FakeSource implements Source {
   }
 }
 
-/** What Redis keeps, in the hands of a test. */
-export class FakeArchive implements Archive {
+/** What Redis keeps, under a test's control. */
+export class FakeChannelStore implements ChannelStore {
   readonly positions = new Map<string, Position>();
   readonly logs = new Map<string, HistoryPage['publications'][number][]>();
-  /** What was read and written, one line each. */
+  /** The reads and writes, one line each. */
   readonly calls: string[] = [];
-  /** Bytes of payload that were read. */
+  /** The bytes of payload that were read. */
   bytesRead = 0;
-  /** How Redis fails at these, if it does. */
+  /** The errors that these calls reject with, if any. */
   readonly faults: { positions?: Error; history?: Error; epoch?: Error } = {};
   linksLeadToOneServer = true;
   #epochs = 0;
@@ -87,22 +87,22 @@ export class FakeArchive implements Archive {
     return this.linksLeadToOneServer;
   }
 
-  faultOf(error: unknown): ArchiveFault | undefined {
-    return error instanceof ArchiveError ? error.fault : undefined;
+  faultOf(error: unknown): StoreFault | undefined {
+    return error instanceof StoreError ? error.fault : undefined;
   }
 }
 
 /** A failure of the fake Redis. */
-export class ArchiveError extends Error {
-  readonly fault: ArchiveFault;
+export class StoreError extends Error {
+  readonly fault: StoreFault;
 
-  constructor(fault: ArchiveFault) {
+  constructor(fault: StoreFault) {
     super(fault);
     this.fault = fault;
   }
 }
 
-/** A worker that writes down what it is told, one line an event. */
+/** A worker that records what it is told, one line an event. */
 export class RecordingWorker implements FeedListener {
   readonly told: string[] = [];
   readonly refs = new Map<string, number>();
@@ -159,13 +159,13 @@ export class RecordingWorker implements FeedListener {
 export interface HubUnderTest {
   readonly hub: Hub;
   readonly source: FakeSource;
-  readonly archive: FakeArchive;
+  readonly store: FakeChannelStore;
   /** What the hub reported, one line an event. */
   readonly reported: string[];
   worker(): Promise<{ readonly feed: HubFeed; readonly worker: RecordingWorker }>;
 }
 
-/** What Redis answers to a SUBSCRIBE that it does not execute. */
+/** The error with which Redis refuses a SUBSCRIBE. */
 export function refusalOf(code: string): SourceError {
   return Object.assign(new Error(code), { code });
 }
@@ -174,7 +174,7 @@ export function refusalOf(code: string): SourceError {
 export function createHub(
   changes: Partial<HubLimits> = {},
   linked = true,
-  archive = new FakeArchive(),
+  store = new FakeChannelStore(),
 ): HubUnderTest {
   const source = new FakeSource();
   const reported: string[] = [];
@@ -207,16 +207,16 @@ export function createHub(
     maxHistory: 100,
     maxReplayBytes: 1_000_000,
     historyReadRate: { perSecond: 1_000_000, burst: 1_000_000 },
-    tailCheckMs: 0,
+    idleCheckMs: 0,
     ...changes,
   };
-  const hub = new Hub(source, archive, limits, events);
+  const hub = new Hub(source, store, limits, events);
   if (linked) hub.linkRestored();
   reported.length = 0;
   return {
     hub,
     source,
-    archive,
+    store,
     reported,
     async worker() {
       const worker = new RecordingWorker();
@@ -228,10 +228,10 @@ export function createHub(
   };
 }
 
-/** More turns of the event loop than a read takes from the question to what comes of the answer. */
+/** More turns of the event loop than a read takes, from the question to the effect of its answer. */
 const TURNS = 4;
 
-/** Lets the hub read what it needs, and give the answers that it never gives before a call has returned. */
+/** Lets the hub finish its reads, and give the answers that it gives only after a call has returned. */
 export async function answers(): Promise<void> {
   for (let i = 0; i < TURNS; i += 1) await nextTurn();
 }

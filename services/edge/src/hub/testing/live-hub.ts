@@ -6,20 +6,20 @@ import { answers, createHub, type HubUnderTest, type RecordingWorker } from './h
 /** ms since the Unix epoch. */
 export const NOW = 1_795_416_898_000;
 
-/** Where the channel of a live hub stands. */
+/** The offset at which the channel of a live hub begins. */
 const BEGUN_AT = 4;
 
-/** When a publication was, in ms since the Unix epoch: what was there before the test is old. */
+/** When a publication was made, in ms since the Unix epoch. Those before the test are old. */
 export function timeOf(offset: number): number {
   return offset > BEGUN_AT ? NOW + offset : NOW - 60_000 + offset;
 }
 
-/** What Redis' history holds under an offset. */
+/** The entry of Redis' history under an offset. */
 export function entry(offset: number, text = String(offset)): HistoryEntry {
   return { offset, publishedAt: timeOf(offset), payload: Buffer.from(text) };
 }
 
-/** The same from one offset to another, both inclusive. */
+/** The entries from one offset to another, both inclusive. */
 export function entries(from: number, to: number): HistoryEntry[] {
   return Array.from({ length: to - from + 1 }, (_, i) => entry(from + i));
 }
@@ -32,28 +32,28 @@ export function sequenced(offset: number, epoch = 'E', publishedAt = timeOf(offs
 export interface LiveHub extends HubUnderTest {
   readonly feed: HubFeed;
   readonly told: RecordingWorker;
-  /** Publishes these offsets of epoch E, with all that belongs to it. */
+  /** Publishes these offsets of epoch E: position, history and message. */
   publish(...offsets: number[]): void;
 }
 
-/** A hub with one channel, `a`, which stands at offset 4 of epoch E. Its owner stops it. */
+/** A hub with one channel, `a`, at offset 4 of epoch E. The caller must stop it. */
 export async function createLiveHub(limits: Partial<HubLimits> = {}): Promise<LiveHub> {
   const under = createHub(limits);
-  const { hub, archive } = under;
-  archive.positions.set('a', { epoch: 'E', offset: BEGUN_AT });
-  archive.logs.set('a', entries(1, BEGUN_AT));
+  const { hub, store } = under;
+  store.positions.set('a', { epoch: 'E', offset: BEGUN_AT });
+  store.logs.set('a', entries(1, BEGUN_AT));
   const { feed, worker: told } = await under.worker();
   feed.declare('a');
   hub.subscribed(['a']);
   await answers();
   assert.deepEqual(told.news(), ['acknowledged a']);
-  archive.calls.length = 0;
+  store.calls.length = 0;
   under.reported.length = 0;
   return {
     ...{ ...under, feed, told },
     publish(...offsets) {
-      archive.positions.set('a', { epoch: 'E', offset: offsets.at(-1)! });
-      archive.logs.set('a', [...archive.logs.get('a')!, ...offsets.map((offset) => entry(offset))]);
+      store.positions.set('a', { epoch: 'E', offset: offsets.at(-1)! });
+      store.logs.set('a', [...store.logs.get('a')!, ...offsets.map((offset) => entry(offset))]);
       for (const offset of offsets) hub.message('a', sequenced(offset));
     },
   };

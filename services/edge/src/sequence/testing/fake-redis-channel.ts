@@ -1,32 +1,32 @@
 import type { Position } from '@tradewind/protocol';
 import type { HistoryPage, Message } from '../message.ts';
 
-/** Something that was really published. */
+/** A publication that was really made. */
 export interface Published extends Message {
-  /** Counts all that was published on any server; it is the payload, too. */
+  /** Counts the publications on all servers. It is the payload, too. */
   readonly number: number;
 }
 
-/** What one server holds of the channel. */
+/** The channel on one server. */
 interface State {
   readonly epoch: string;
   readonly offset: number;
   /** The history, as far as it was not trimmed. */
   readonly log: readonly Published[];
-  /** All that led to this state, trimmed or not. */
+  /** All publications that led to this state, trimmed or not. */
   readonly past: readonly Published[];
 }
 
 const EMPTY: State = { epoch: '', offset: 0, log: [], past: [] };
 
-/** A channel in Redis, with all that the scripts promise; and what a failover or a restart makes of it. */
+/** A channel in Redis, as the scripts keep it, and what a failover or a restart does to it. */
 export class FakeRedisChannel {
-  /** Everything that was ever published here or on a server before. */
+  /** All publications that were ever made, here or on a server before. */
   readonly everything: Published[] = [];
   readonly #historySize: number;
   #epochs = 0;
   #state: State = EMPTY;
-  /** The states before, the latest last: what a replica may have stayed at. */
+  /** The states before, the latest last. A replica may have stayed at any of them. */
   #history: State[] = [];
 
   constructor(historySize: number) {
@@ -46,7 +46,7 @@ export class FakeRedisChannel {
     return this.#state.offset;
   }
 
-  /** What stands under an offset of the present epoch, whether it is still in the history or not. */
+  /** The publication under an offset of the present epoch, whether it is still in the history or not. */
   at(offset: number): Published | undefined {
     return this.#state.past.find((one) => one.offset === offset);
   }
@@ -73,13 +73,13 @@ export class FakeRedisChannel {
     this.#become({ ...this.#state, log: kept === 0 ? [] : log.slice(-kept) });
   }
 
-  /** Takes one publication out of the history. */
+  /** Removes one publication from the history. */
   pierce(fromEnd: number): void {
     const { log } = this.#state;
     this.#become({ ...this.#state, log: log.filter((_, i) => i !== log.length - 1 - fromEnd) });
   }
 
-  /** Returns whether it began a new one. */
+  /** Returns whether it started one. */
   startEpoch(expected: string | undefined): boolean {
     if (this.#state.epoch !== (expected ?? '')) return false;
     const from = expected === undefined ? EMPTY : this.#state;
@@ -92,14 +92,14 @@ export class FakeRedisChannel {
     return { position: this.position, publications };
   }
 
-  /** What another connection still sees while it leads to the server before. */
+  /** The server before, which another connection still leads to. */
   snapshot(): FakeRedisChannel {
     const copy = new FakeRedisChannel(this.#historySize);
     copy.#state = this.#state;
     return copy;
   }
 
-  /** A replica takes over that has not got the last writes. */
+  /** A replica takes over that has not received the last writes. */
   loseWrites(count: number): void {
     for (let i = 0; i < count; i += 1) this.#state = this.#history.pop() ?? EMPTY;
   }

@@ -5,28 +5,28 @@ import type { HeaderFault, SequenceListener } from '../sequence-listener.ts';
 import type { FakeRedisChannel, Published } from './fake-redis-channel.ts';
 
 /**
- * Hears what a sequence tells, knows what is true, and fails when it is told what is not: a publication
- * twice or out of order within an epoch, an offset that is neither delivered nor told as lost, or both, a
- * loss of what was at hand, a new epoch's publication before the epoch.
+ * Listens to a sequence, knows the truth, and fails when both differ: at a publication that comes twice or out of order
+ * within an epoch, at an offset that is neither delivered nor told as lost, or both, at the loss of a message that was at
+ * hand, and at a new epoch's publication before the epoch.
  */
 export class SequenceOracle implements SequenceListener {
-  /** What was told, one line each. */
+  /** The calls of the sequence, one line each. */
   readonly told: string[] = [];
-  /** Where the sequence stands by what it told; undefined while there is no epoch. */
+  /** The sequence's position by what it told; undefined while there is no epoch. */
   run: Position | undefined;
   isReady = false;
-  /** What was read from history for the call that is under way. */
+  /** The page of history that the present call brings. */
   page: HistoryPage | undefined;
-  /** Whether what waits may have been let go for lack of room, so that nothing is known to be at hand. */
+  /** Whether waiting messages may have been dropped for lack of room, so that none is known to be at hand. */
   readonly #isCramped: boolean;
   readonly #pageSize: number;
   readonly #redis: FakeRedisChannel;
   readonly #over = new Set<string>();
-  /** By their numbers, what was delivered, told as lost, or older than the acknowledgement. */
+  /** The numbers of publications that were delivered, told as lost, or older than the acknowledgement. */
   readonly #accounted = new Set<number>();
-  /** What the present run delivered: offset → number. */
+  /** The publications that were delivered under the present epoch: offset → number. */
   readonly #inRun = new Map<number, number>();
-  /** What arrived on the link since it is up, by number. */
+  /** The numbers of the messages that arrived since the link is up. */
   readonly #arrived = new Set<number>();
   readonly #forgedOffsets = new Set<number>();
   /** Whether a forged one was believed: the time that it claims is another. */
@@ -63,14 +63,14 @@ export class SequenceOracle implements SequenceListener {
     this.#hasHole = false;
   }
 
-  /** All is quiet: what the present run delivered is what Redis has there. */
+  /** All is quiet. The publications of the present epoch must be those that Redis has. */
   finish(): void {
     assert.deepEqual(this.run, this.#redis.position);
     for (const [offset, number] of this.#inRun)
       if (number !== -1) assert.equal(this.#redis.at(offset)?.number, number, `offset ${offset}`);
   }
 
-  // What is told.
+  // The sequence's listener.
 
   onReady(): void {
     assert(!this.isReady);
@@ -78,7 +78,7 @@ export class SequenceOracle implements SequenceListener {
     this.told.push('ready');
   }
 
-  /** Where the sequence stood when it was ready. */
+  /** The sequence's position when it was ready. */
   began(position: Position | undefined): void {
     this.run = position;
     for (const { epoch, offset, number } of this.#redis.everything)
@@ -149,8 +149,8 @@ export class SequenceOracle implements SequenceListener {
   }
 
   /**
-   * What arrived is delivered as it was published, plain ones among the others if nobody forges any. Once a forged one was
-   * believed, a new epoch may bring again what came after it.
+   * Messages that arrived are delivered in the order of publication, plain ones among the others if none is forged. Once a
+   * forged one was believed, a new epoch may bring again what came after it.
    */
   #checkOrder(number: number, offset: number): void {
     if (offset === 0) {
@@ -175,7 +175,7 @@ export class SequenceOracle implements SequenceListener {
       assert(offset <= publications.at(-1)!.offset, `${offset} is told as lost, not read`);
   }
 
-  /** What a new epoch does not begin with was delivered before, or cannot be had. */
+  /** Publications that a new epoch does not deliver were delivered before, or cannot be read. */
   #checkSwallowed({ epoch, offset }: Position): void {
     if (this.#isDeceived) return;
     for (const one of this.page?.publications ?? []) {

@@ -5,31 +5,31 @@ import type { Message } from '../message.ts';
 import { FakeRedisChannel } from './fake-redis-channel.ts';
 import { SequenceOracle } from './sequence-oracle.ts';
 
-/** What travels on the connection of the subscription, in its order. */
+/** Travels on the connection of the subscription, in this order. */
 type OnLink =
   | { readonly kind: 'message'; readonly message: Message }
   | { readonly kind: 'position'; readonly position: Position | undefined };
 
-/** A read or write on the other connection: `run` is what Redis does, its result what the answer does. */
+/** A read or write on the other connection. `run` executes it in Redis; its result takes the answer in. */
 interface Operation {
   readonly run: () => () => void;
   answer: (() => void) | undefined;
 }
 
-/** More rounds of question and answer than a sequence needs to come to rest. */
+/** More rounds of questions and answers than a sequence needs to come to rest. */
 const ROUNDS = 100;
 
 export interface WorldSettings {
   readonly sequence: SequenceLimits;
-  /** Publications that Redis keeps. */
+  /** The number of publications that Redis keeps. */
   readonly historySize: number;
-  /** Publications before anyone subscribed. */
+  /** The number of publications before the subscription. */
   readonly published: number;
 }
 
 /**
- * A channel's sequence, its Redis, two connections between them, and an owner who brings what the sequence
- * needs as {@link Recovery} does. Each step may come at any time; one that makes no sense does nothing.
+ * A channel's sequence, its Redis, two connections between them, and an owner that does what the sequence returns, as
+ * `Recovery` does. Each step may come at any time; one that makes no sense does nothing.
  */
 export class SequenceWorld {
   readonly sequence: ChannelSequence;
@@ -40,11 +40,11 @@ export class SequenceWorld {
   #isUp = true;
   #isRelinked = true;
   #isSameServer = true;
-  /** Where the other connection still leads to after a failover. */
+  /** The server that the other connection still leads to after a failover. */
   #oldServer: FakeRedisChannel | undefined;
   #onLink: OnLink[] = [];
   #question: 'none' | 'sent' | 'executed' = 'none';
-  /** What the sequence wanted last. */
+  /** What the sequence returned last. */
   #action: SequenceAction = { kind: 'read-position', isStale: false };
   #operation: Operation | undefined;
 
@@ -71,7 +71,7 @@ export class SequenceWorld {
     if (this.#isUp) this.#onLink.push({ kind: 'message', message });
   }
 
-  /** Somebody publishes a header that Redis did not make. */
+  /** A publisher writes a header by hand. */
   forge(epoch: string, distance: number, isLater: boolean): void {
     const offset = Math.max(1, this.#redis.offset + distance);
     const publishedAt = isLater ? this.#now + 1 : 1;
@@ -141,9 +141,9 @@ export class SequenceWorld {
     this.#oldServer = undefined;
   }
 
-  // What the owner does.
+  // The owner's steps.
 
-  /** Also when it is not needed any more: the question may have had to wait for its turn. */
+  /** Asks even when the position is not needed any more: the question may have waited for its turn. */
   ask(): void {
     if (!this.#isUp || this.#question !== 'none') return;
     this.sequence.positionAsked(this.#now);
@@ -156,7 +156,7 @@ export class SequenceWorld {
     this.#onLink.push({ kind: 'position', position: this.#redis.position });
   }
 
-  /** What is read from the socket at once: its messages are told before its answers, whatever their order. */
+  /** Takes a chunk from the socket. Its messages are told before its answers, whatever their order. */
   arrive(count: number): void {
     const chunk = this.#onLink.splice(0, count);
     for (const item of chunk) {
@@ -221,7 +221,7 @@ export class SequenceWorld {
     this.#action = this.sequence.compare();
   }
 
-  /** Redis answers all that it is asked, and the sequence comes to rest where Redis is. */
+  /** Redis answers all questions, and the sequence comes to rest at Redis' position. */
   settle(): void {
     this.subscribe();
     this.relink();
@@ -232,7 +232,7 @@ export class SequenceWorld {
     this.oracle.finish();
   }
 
-  /** One round of all that the owner does. */
+  /** One round of the owner's steps. */
   serve(): void {
     this.compare();
     this.arrive(Number.POSITIVE_INFINITY);
