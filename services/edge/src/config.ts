@@ -19,9 +19,9 @@ import {
 import { CHANNEL_PATTERN_GRAMMAR } from './clients/channel-filter.ts';
 import type { WriteMode } from './outbound/socket-send.ts';
 
-/** All that an edge is told by its environment. The table in docs/configuration.md is held to it. */
+/** All settings of an edge. A test holds the table of docs/configuration.md to it. */
 export interface EdgeConfig extends ServiceSettings {
-  /** What looks like a setting of an edge and is none. */
+  /** Variables that look like settings of an edge and are none. */
   readonly unknownVariables: readonly UnknownVariable[];
   /** `EDGE_NODE_ID`: the node's name in `welcome`, logs and Redis. */
   readonly nodeId: string;
@@ -37,25 +37,27 @@ export interface EdgeConfig extends ServiceSettings {
   readonly channelPatterns: readonly string[];
   /** `EDGE_QUEUE_SLOTS`: publications that may wait for one client. */
   readonly queueSlots: number;
-  /** `EDGE_QUEUE_BYTES`: the same in bytes. */
+  /** `EDGE_QUEUE_BYTES`: bytes that may wait for one client. */
   readonly queueBytes: number;
-  /** `EDGE_RING_BYTES`: recent publications that a worker keeps for clients which were refused them. */
+  /** `EDGE_RING_BYTES`: bytes of recent publications that a worker keeps for clients whose queue refused them. */
   readonly logBytes: number;
   /** `EDGE_SLOW_GRACE_MS`: the least time over which three refusals make a client slow. */
   readonly slowGraceMs: number;
   /** `EDGE_SLOW_MAX_LAG_MS`: the longest that a client may be behind without catching up once. */
   readonly slowMaxLagMs: number;
-  /** `EDGE_MEMORY_LIMIT_BYTES`: resident memory that the node is meant to use at most; see `memoryLimitBytes`. */
+  /** `EDGE_MEMORY_LIMIT_BYTES`: the most resident memory that the node should use; see `memoryLimitBytes`. */
   readonly memoryLimitBytes: number;
   /** `EDGE_WORKERS`: fan-out worker threads; 1 is the hub's own thread. */
   readonly workers: number;
-  /** `EDGE_FLUSH_MS`: under load, how far apart rounds of flushes may begin because of a pause; 0 for none. */
+  /**
+   * `EDGE_FLUSH_MS`: the longest time between the starts of two rounds of flushes under load, in ms; 0 for no pause.
+   */
   readonly flushMs: number;
   /** `EDGE_WRITES`: how frames go to the kernel. */
   readonly writes: WriteMode;
-  /** `EDGE_MAX_MESSAGE_BYTES`: a client's frame. */
+  /** `EDGE_MAX_MESSAGE_BYTES`: the largest frame of a client. */
   readonly maxMessageBytes: number;
-  /** `EDGE_MAX_PUBLICATION_BYTES`: a payload from Redis; larger ones are dropped and counted. */
+  /** `EDGE_MAX_PUBLICATION_BYTES`: the largest payload from Redis; larger ones are dropped and counted. */
   readonly maxPublicationBytes: number;
   /** `EDGE_MAX_CHANNELS_PER_CLIENT`: channels that one connection may hold. */
   readonly maxChannelsPerClient: number;
@@ -63,61 +65,61 @@ export interface EdgeConfig extends ServiceSettings {
   readonly maxChannels: number;
   /** `EDGE_REQUEST_RATE` and `EDGE_REQUEST_BURST`: requests per client and second. */
   readonly requestRate: Rate;
-  /** `EDGE_MAX_ERRORS`: errors of one client in 5 s, with the last of which it is closed. */
+  /** `EDGE_MAX_ERRORS`: errors in 5 s with which a client is closed. */
   readonly maxErrors: number;
   /** `EDGE_SUBSCRIBE_RATE`: channels per client and second; the burst is what it may hold. */
   readonly subscribeRate: Rate;
-  /** `EDGE_REPLAY_RATE_BYTES` and `EDGE_REPLAY_BURST_BYTES`: publications of the past per client, in bytes. */
+  /** `EDGE_REPLAY_RATE_BYTES` and `EDGE_REPLAY_BURST_BYTES`: bytes of replayed publications per client and second. */
   readonly replayRate: Rate;
   /** `EDGE_NODE_SUBSCRIBE_RATE`: new channels per node and second; the burst is twice that. */
   readonly nodeSubscribeRate: Rate;
   /** `EDGE_HISTORY_READ_BYTES_PER_SECOND`: history that Redis sends the node for clients; the burst is twice that. */
   readonly historyReadRate: Rate;
-  /** `EDGE_LIMITS`: whether what goes beyond a rate or a budget is refused, or only counted and logged. */
+  /** `EDGE_LIMITS`: whether what exceeds a rate or a budget is refused, or only counted and logged. */
   readonly enforcesRates: boolean;
   /** `EDGE_LINGER_MS`: how long a channel is kept after its last subscriber left. */
   readonly lingerMs: number;
-  /** `EDGE_PING_SECONDS`: a client's silence after which it has been pinged at the latest; see `Liveness`. */
+  /** `EDGE_PING_SECONDS`: the longest silence of a client before it is pinged; see `Liveness`. */
   readonly pingSeconds: number;
-  /** `EDGE_PONG_SECONDS`: how long it may take to answer that ping; see `LivenessLimits`. */
+  /** `EDGE_PONG_SECONDS`: time for a client to answer that ping; see `LivenessLimits`. */
   readonly pongSeconds: number;
-  /** `EDGE_SILENT_SECONDS`: a client that has asked for nothing by this age is closed. */
+  /** `EDGE_SILENT_SECONDS`: the age at which a client that has asked for nothing is closed. */
   readonly silentSeconds: number;
-  /** `DRAIN_SECONDS`: from SIGTERM to the exit, at most. */
+  /** `DRAIN_SECONDS`: the longest time from SIGTERM to the exit. */
   readonly drainSeconds: number;
-  /** `DRAIN_ACCEPT_SECONDS`: at the start of that, still accepting while the balancer notices. */
+  /** `DRAIN_ACCEPT_SECONDS`: the first part of that, in which the node still accepts while the balancer notices. */
   readonly drainAcceptSeconds: number;
 }
 
-/** Of the drain, what is kept back for the last close handshakes and for stopping, in seconds. */
+/** The part of a drain that is reserved for the last close handshakes and for stopping, in seconds. */
 export const DRAIN_RESERVE_SECONDS = 2;
 
 /**
- * Control frames that may wait for one client beside a gap for each of its channels: answers to a
- * burst of requests, and notices.
+ * Control frames that may wait for one client, besides a gap for each of its channels: answers to a burst of
+ * requests, and notices.
  */
 export const SPARE_CONTROLS = 512;
 
-/** More threads than any machine of the kind this is built for has cores. */
+/** The most worker threads: more than a machine of the intended kind has cores. */
 const MAX_WORKERS = 64;
 
-/** Where several threads may accept on one port and share its connections evenly. */
+/** Platforms on which several threads may accept on one port and share its connections evenly. */
 const REUSE_PORT_PLATFORMS: readonly NodeJS.Platform[] = ['linux'];
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** 16 TiB: more than any machine of that kind has. */
+/** 16 TiB, which is more than a machine of that kind has. */
 const MAX_MEMORY_BYTES = 16 * 1024 * 1024 * MIB;
 
 /**
- * At a million deliveries a second to 1,000 clients it saves a sixth of the CPU, for about 10 ms at p99;
+ * Saves a sixth of the CPU at a million deliveries a second to 1,000 clients, for about 10 ms at p99;
  * docs/performance.md has the figures and the command.
  */
 const DEFAULT_FLUSH_MS = 20;
 
 /**
- * Reads an edge's configuration.
+ * Reads the configuration of an edge.
  *
  * @throws ConfigError with all mistakes.
  */
@@ -191,11 +193,14 @@ function read(env: EnvironmentReader): EdgeConfig {
     drainSeconds: int('DRAIN_SECONDS', 30, DRAIN_RESERVE_SECONDS + 1, 600),
     drainAcceptSeconds: int('DRAIN_ACCEPT_SECONDS', 5, 0, 300),
   };
-  checkTogether(env, config);
+  rejectContradictions(env, config);
   return { ...config, unknownVariables: env.unknown(['EDGE_', 'WS_', 'REDIS_']) };
 }
 
-function checkTogether(env: EnvironmentReader, config: Omit<EdgeConfig, 'unknownVariables'>): void {
+function rejectContradictions(
+  env: EnvironmentReader,
+  config: Omit<EdgeConfig, 'unknownVariables'>,
+): void {
   if (config.channelPatterns.length === 0) {
     env.reject('EDGE_CHANNELS', 'must hold a pattern; * offers every channel');
   }
@@ -237,7 +242,7 @@ const CHANNEL_PATTERN = {
   description: 'a channel name in which * stands for anything',
 };
 
-/** One thread a core, of which the hub has one; where ports cannot be shared, one thread in all. */
+/** One thread for each core, less one for the hub. One thread in all where ports cannot be shared. */
 function defaultWorkers(): number {
   if (!REUSE_PORT_PLATFORMS.includes(process.platform)) return 1;
   return Math.min(MAX_WORKERS, Math.max(1, availableParallelism() - 1));

@@ -30,13 +30,17 @@ import { createNodeEvents } from './telemetry/events.ts';
 import { registerLoopGauges, registerNodeGauges } from './telemetry/gauges.ts';
 import { WorkerPool } from './threads/worker-pool.ts';
 
-/** What a fan-out thread runs. Stands here because a release keeps entry points side by side. */
+/** The program of a fan-out thread. It stands here because a release keeps entry points side by side. */
 const WORKER_ENTRY = new URL('./worker-main.ts', import.meta.url);
 
-/** How soon the public port's `/readyz` follows a change of the node's condition, in ms. */
+/** Time in which `/readyz` of the public port follows a change, in ms. */
 const READINESS_INTERVAL_MS = 250;
 
-/** Starts an edge: Redis in, WebSockets out. */
+/**
+ * Starts an edge, which takes publications from Redis to WebSockets. The caller owns the result.
+ *
+ * @throws Error with a message that names the setting to change.
+ */
 export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promise<RunningService> {
   const logger = createLogger({ name: 'edge', level: asked.logLevel }).child({
     node: asked.nodeId,
@@ -118,7 +122,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
     descriptorsExhausted: descriptorWatch.exhausted,
     everLinked: hub.everLinked,
     degraded: hub.degradedSince !== undefined,
-    cutOffAloneSince:
+    isolatedSince:
       hub.degradedSince !== undefined && commands.available
         ? Math.max(linkLostAt, commandsAvailableAt)
         : undefined,
@@ -167,7 +171,7 @@ export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promis
   }
 
   try {
-    // The links first: a worker thread accepts while others still start, and its clients ask at once.
+    // The links start first, because a worker thread accepts while others still start, and its clients ask at once.
     subscriber.start();
     commands.start();
     const port = await pool.listen();
@@ -206,7 +210,7 @@ function hubLimits(config: EdgeConfig) {
   };
 }
 
-/** Waits, or returns early when `hurry` aborts. */
+/** Waits `ms`. Returns early when `hurry` aborts. */
 async function pause(ms: number, hurry: AbortSignal): Promise<void> {
   if (ms > 0) await sleep(ms, undefined, { signal: hurry }).catch(() => undefined);
 }

@@ -1,4 +1,4 @@
-/** The rates and budgets of an edge, as metric and log name them: they can be tried without being enforced. */
+/** The rates and budgets of an edge, by their names in metrics and logs. They can be tried without being enforced. */
 export type RateLimitName =
   | 'requests'
   | 'errors'
@@ -7,7 +7,7 @@ export type RateLimitName =
   | 'node_subscribes'
   | 'history_reads';
 
-/** The limits that hold memory, which are always enforced. */
+/** The limits that bound memory. They are always enforced. */
 export type MemoryLimitName =
   | 'connections'
   | 'http_connections'
@@ -19,29 +19,29 @@ export type MemoryLimitName =
   | 'queue'
   | 'unread';
 
-/** Every limit of an edge; `telemetry/limit-table.ts` says of each what it allows. */
+/** The name of any limit of an edge. `telemetry/limit-table.ts` says what each allows. */
 export type LimitName = RateLimitName | MemoryLimitName;
 
-/** Told of each thing that went beyond a limit, and whether it was refused for that. */
+/** Counts and logs that a limit was exceeded, and whether something was refused for it. */
 export type Limited = (limit: LimitName, isEnforced: boolean) => void;
 
-/** What notices that something goes beyond a limit tells this. */
+/** Reports what exceeds a limit, and decides whether it must be refused. */
 export class LimitGuard {
   readonly #enforcesRates: boolean;
   readonly #limited: Limited;
 
-  /** @param enforcesRates `EDGE_LIMITS`: otherwise what goes beyond a rate or a budget is only told of. */
+  /** @param enforcesRates `EDGE_LIMITS`. When it is false, what exceeds a rate or a budget is only reported. */
   constructor(enforcesRates: boolean, limited: Limited) {
     this.#enforcesRates = enforcesRates;
     this.#limited = limited;
   }
 
-  /** Something is refused since as much is held as may be. */
+  /** Reports that something was refused because memory for it is full. */
   isFull(limit: MemoryLimitName): void {
     this.#limited(limit, true);
   }
 
-  /** Something goes beyond a rate or a budget. Returns whether it must be refused. */
+  /** Reports that something exceeds a rate or a budget. Returns whether it must be refused. */
   refuses(limit: RateLimitName): boolean {
     this.#limited(limit, this.#enforcesRates);
     return this.#enforcesRates;

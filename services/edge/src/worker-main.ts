@@ -1,12 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createLogger, createMetrics } from '@tradewind/runtime';
-import { FanOutHost } from './node/client-listener.ts';
+import { ClientListener } from './node/client-listener.ts';
 import { ConnectionCount } from './node/connection-count.ts';
 import { registerLoopGauges } from './telemetry/gauges.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './threads/worker-messages.ts';
-import { PortFeed } from './threads/worker-port.ts';
+import { WorkerPort } from './threads/worker-port.ts';
 
-/** How often a worker shows that its loop turns, in ms. */
+/** Time between two signs of life of a worker, in ms. */
 const ALIVE_INTERVAL_MS = 1_000;
 
 if (parentPort === null) throw new Error('worker-main.ts runs in a worker thread only');
@@ -15,8 +15,8 @@ const { config, port: sharedPort, slot, connectionMemory } = workerData as Worke
 
 const metrics = createMetrics({ withDefaults: false });
 const endLoopGauges = registerLoopGauges(metrics);
-let feed: PortFeed | undefined;
-const host = new FanOutHost({
+let feed: WorkerPort | undefined;
+const host = new ClientListener({
   config,
   logger: createLogger({ name: 'edge', level: config.logLevel }).child({
     node: config.nodeId,
@@ -25,7 +25,7 @@ const host = new FanOutHost({
   metrics,
   connectionCount: new ConnectionCount(connectionMemory, slot),
   connect(listener) {
-    feed = new PortFeed((changes, consumedBytes) => {
+    feed = new WorkerPort((changes, consumedBytes) => {
       post({ kind: 'interest', changes, consumedBytes });
     }, listener);
     return feed;
@@ -58,12 +58,12 @@ async function handle(message: ToWorker): Promise<void> {
     case 'shed':
       await host.shed(message.count, message.windowMs);
       break;
-    case 'ask': {
-      const { question, about } = message;
+    case 'request': {
+      const { request, about } = message;
       const asksForMetrics = about === 'metrics';
       post({
         kind: 'answer',
-        question,
+        request,
         metrics: asksForMetrics ? await host.metrics() : undefined,
         index: asksForMetrics ? undefined : host.describe(),
       });

@@ -51,7 +51,7 @@ export interface HubEvents extends ChannelEvents, RecoveryEvents {
   refused(channel: string, error: Error): void;
   degraded(cause: string): void;
   /** The first attempts to reach Redis failed. */
-  notLinkedYet(cause: string): void;
+  neverLinked(cause: string): void;
   /** The node is linked to Redis for the first time, this long after it started. */
   linked(afterMs: number): void;
   /** The node is linked again, this long after it was cut off. */
@@ -203,7 +203,7 @@ export class Hub {
 
   linkLost(cause: string): void {
     if (this.#link.wasEverUp) this.#events.degraded(cause);
-    else this.#events.notLinkedYet(cause);
+    else this.#events.neverLinked(cause);
     const since = Date.now();
     const wasUp = this.#link.markLost(since);
     this.#recovery.linkLost();

@@ -24,13 +24,13 @@ import { Shedder } from './shed.ts';
 import { acceptUpgrades, VERSION_HEADERS } from './upgrade.ts';
 import { fanOutSettings } from './worker-settings.ts';
 
-/** What each worker may hold of the node's connections that are no clients, however many workers there are. */
+/** Connections other than clients that each worker may hold at least, however many workers share the node's limit. */
 const LEAST_PLAIN_CONNECTIONS = 4;
 
-/** Of the time that is kept back for stopping, what the last close handshakes may take, in ms. */
+/** The part of the reserve for stopping that the last close handshakes may take, in ms. */
 const CLOSE_HANDSHAKES_MS = DRAIN_RESERVE_SECONDS * 500;
 
-/** What a plain request for the WebSockets' path gets. */
+/** The answer to a plain request for the path of the WebSockets. */
 const UPGRADE_REQUIRED: Route = {
   method: 'GET',
   path: WEBSOCKET_PATH,
@@ -39,35 +39,36 @@ const UPGRADE_REQUIRED: Route = {
     const details = { status, code: 'upgrade_required', message: meaning, retryable };
     throw new HttpError(details, {
       ...VERSION_HEADERS,
-      // Said by us, it is all that counts for Node: a peer that asked to be closed must still be.
+      // A `connection` header of ours replaces the one of Node, so it must also close what the peer asked to be
+      // closed.
       connection: response.shouldKeepAlive ? 'Upgrade' : 'close, Upgrade',
     });
   },
 };
 
-/** What a fan-out host is made of. */
-export interface FanOutHostParts {
+/** What a client listener is made of. */
+export interface ClientListenerParts {
   readonly config: EdgeConfig;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly connectionCount: ConnectionCount;
-  /** Makes the link upstream, given whom it is to tell. */
+  /** Connects the worker to the hub. The feed calls `listener`. */
   readonly connect: (listener: FeedListener) => Feed;
 }
 
 /**
- * A fan-out worker together with the port that its clients connect to. It is the same whether it
- * runs in the hub's thread or in one of its own.
+ * A fan-out worker and the TCP port that its clients connect to. It is the same in the hub's thread and in a thread
+ * of its own.
  */
-export class FanOutHost {
-  readonly #parts: FanOutHostParts;
+export class ClientListener {
+  readonly #parts: ClientListenerParts;
   readonly #fanOut: FanOut;
   readonly #front: HttpServer;
   readonly #shedder: Shedder;
   #readiness: Readiness = { ready: false, degraded: true, reasons: ['starting'] };
   #refusing = false;
 
-  constructor(parts: FanOutHostParts) {
+  constructor(parts: ClientListenerParts) {
     const { config, logger, metrics, connectionCount, connect } = parts;
     const events = createFanOutEvents(logger, metrics);
     this.#parts = parts;
@@ -112,17 +113,17 @@ export class FanOutHost {
     });
   }
 
-  /** Begins to accept; see `HttpServer.listen`. */
+  /** Accepts from now on; see `HttpServer.listen`. */
   listen(host: string, port: number, reusePort: boolean): Promise<number> {
     return this.#front.listen(host, port, { reusePort });
   }
 
-  /** What `/readyz` answers from now on. */
+  /** Sets what `/readyz` answers. */
   setReadiness(readiness: Readiness): void {
     this.#readiness = readiness;
   }
 
-  /** Admits nobody any more, and sends everyone away within `windowMs`. */
+  /** Refuses new clients and sends all clients away within `windowMs`. */
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
     this.#refusing = true;
     const { connections } = this.#fanOut;
@@ -132,7 +133,7 @@ export class FanOutHost {
     await waitUntilGone(connections, hurry.aborted ? CLOSE_HANDSHAKES_MS : leftMs);
   }
 
-  /** Sends so many clients away within `windowMs`, and goes on admitting others. */
+  /** Sends `count` clients away within `windowMs`, and continues to admit others. */
   async shed(count: number, windowMs: number): Promise<void> {
     await this.#shedder.shed(count, windowMs);
   }
@@ -145,7 +146,7 @@ export class FanOutHost {
     return describeFanOut(this.#fanOut);
   }
 
-  /** Ends it: terminates whoever is still connected. */
+  /** Stops the worker and closes its port. Terminates every connection that is left. */
   async stop(): Promise<void> {
     this.#shedder.stop();
     await this.#fanOut.stop();
@@ -153,7 +154,7 @@ export class FanOutHost {
   }
 }
 
-/** The kernel spreads connections over the workers, so each has a share of the node's. */
+/** The share of one worker, since the kernel spreads connections over the workers. */
 function plainConnectionsOfWorker({ httpMaxConnections, workers }: EdgeConfig): number {
   return Math.max(LEAST_PLAIN_CONNECTIONS, Math.ceil(httpMaxConnections / workers));
 }

@@ -1,7 +1,6 @@
 /**
- * How many connections a node holds, over all of its workers: a slot for each, in memory that they
- * share. So every worker knows the node's total at the moment when it decides about a handshake, and
- * none is full while another has room.
+ * The number of connections of a node. Each worker has a slot in memory that all workers share. So every worker knows
+ * the node's total when it decides about a handshake, and none is full while another has room.
  */
 export class ConnectionCount {
   readonly #slots: Int32Array<SharedArrayBuffer>;
@@ -9,7 +8,7 @@ export class ConnectionCount {
 
   /**
    * @param memory from {@link createConnectionMemory}.
-   * @param own the slot that this object counts in.
+   * @param own the slot in which this object counts.
    */
   constructor(memory: SharedArrayBuffer, own: number) {
     this.#slots = new Int32Array(memory);
@@ -38,13 +37,13 @@ export class ConnectionCount {
     Atomics.sub(this.#slots, this.#own, 1);
   }
 
-  /** Forgets what a worker held, because it is gone. */
+  /** Sets a worker's count to 0, because the worker has ended. */
   reset(slot: number): void {
     Atomics.store(this.#slots, slot, 0);
   }
 }
 
-/** Memory for the counts of so many workers. */
+/** Memory for the counts of `workers` workers. */
 export function createConnectionMemory(workers: number): SharedArrayBuffer {
   return new SharedArrayBuffer(workers * Int32Array.BYTES_PER_ELEMENT);
 }

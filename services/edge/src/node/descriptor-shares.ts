@@ -9,17 +9,17 @@ import type { EdgeConfig } from '../config.ts';
 import type { NodeEvents } from '../telemetry/events.ts';
 
 /**
- * Kept back for what must open whatever clients do: listeners, two links to Redis while each is being replaced,
- * Sentinels, name resolution, and a file now and then. A started node was seen to have 5 of these open.
+ * Descriptors that are reserved for what must open at any load: listeners, two links to Redis while each is replaced,
+ * Sentinels, name resolution, and a file now and then. A node that had just started had 5 of these open.
  */
 const KEPT_BACK = 16;
 
-/** What a worker thread opens for itself: 7 were seen. */
+/** Descriptors that a worker thread opens for itself: 7 were seen. */
 const PER_WORKER_THREAD = 8;
 
 /**
- * How many connections the node may hold with the descriptors that it may open. If those do not suffice for
- * what was asked for, operators are told. Called once, before anything is opened.
+ * Divides the descriptors that the process may open among the connections of the node. Tells operators when they do
+ * not suffice for what was configured. The owner must call it once, before anything is opened.
  */
 export function shareDescriptors(
   config: Pick<EdgeConfig, 'maxConnections' | 'httpMaxConnections' | 'workers'>,

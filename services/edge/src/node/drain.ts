@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '../clients/connection.ts';
 import { inTurns } from '../clients/turn-budget.ts';
 
-/** When one client is told to go and when it is closed, in ms from the start of the notices. */
+/** When a client is told to leave and when it is closed, in ms from the start of the notices. */
 export interface Departure {
   readonly afterMs: number;
   readonly deadlineMs: number;
@@ -13,19 +13,19 @@ interface Leaving {
   readonly departure: Departure;
 }
 
-/** Of the time for the clients, the part over which their new connections are spread. */
+/** The share of the time over which the new connections of clients are spread. */
 const NOTICE_SHARE = 0.5;
 
-/** How often connections that are due are closed, in ms. */
+/** Time between two rounds that close the connections that are due, in ms. */
 const CLOSE_INTERVAL_MS = 50;
 
 /**
- * Spreads clients evenly over a drain. Each is to open its new connection at its `afterMs`, spread
- * over the first half of the time, and keeps the old one for another half: so the other nodes see
- * an even stream of handshakes, and nobody is without a connection.
+ * Spreads clients evenly over a drain. A client must open its new connection at its `afterMs`, which lies in the
+ * first half of the time, and keeps its old connection for another half. So the other nodes see an even stream of
+ * handshakes, and no client is without a connection.
  *
- * @param index the client's place, 0 ≤ index < count.
- * @param windowMs the time for all clients.
+ * @param index the number of the client, 0 ≤ index < count.
+ * @param windowMs the time for all clients, in ms.
  */
 export function planDeparture(index: number, count: number, windowMs: number): Departure {
   const afterMs = Math.floor((windowMs * NOTICE_SHARE * index) / count);
@@ -33,10 +33,10 @@ export function planDeparture(index: number, count: number, windowMs: number): D
 }
 
 /**
- * Sends all clients away within `windowMs`: a notice to each, then, at its own deadline, a close
- * after all that was queued for it. Returns when the last deadline is past or everyone has left.
+ * Sends all clients away within `windowMs`. Each gets a notice, and at its own deadline a close after all that was
+ * queued for it. Returns when the last deadline is past or every client has left.
  *
- * @param hurry aborts to close everyone at once.
+ * @param hurry closes every client at once when it aborts.
  */
 export async function sendAway(
   connections: ReadonlySet<Connection>,
@@ -63,7 +63,7 @@ export async function sendAway(
   }
 }
 
-/** Waits until all connections are gone, at most `deadlineMs`; says whether they are. */
+/** Waits at most `deadlineMs` until all connections are gone. Returns whether they are. */
 export async function waitUntilGone(
   connections: ReadonlySet<Connection>,
   deadlineMs: number,

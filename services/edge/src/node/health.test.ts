@@ -9,7 +9,7 @@ const SERVING: EdgeCondition = {
   descriptorsExhausted: false,
   everLinked: true,
   degraded: false,
-  cutOffAloneSince: undefined,
+  isolatedSince: undefined,
   provenOnce: true,
   probeRefused: false,
 };
@@ -37,12 +37,12 @@ const CASES: readonly (readonly [
   ],
   [
     'lost only its subscriptions, a moment ago',
-    { degraded: true, cutOffAloneSince: JUST_NOW },
+    { degraded: true, isolatedSince: JUST_NOW },
     { ready: true, degraded: true, reasons: ['source_unreachable'] },
   ],
   [
     'lost only its subscriptions, and they do not come back',
-    { degraded: true, cutOffAloneSince: LONG_AGO },
+    { degraded: true, isolatedSince: LONG_AGO },
     { ready: false, degraded: true, reasons: ['subscription_link_down', 'source_unreachable'] },
   ],
   [

@@ -1,6 +1,6 @@
 import type { HealthSource, Readiness } from '@tradewind/runtime';
 
-/** What an edge's readiness depends on, as of now. */
+/** What an edge's readiness depends on at this moment. */
 export interface EdgeCondition {
   readonly draining: boolean;
   /** Whether it holds as many connections as it may. */
@@ -12,31 +12,31 @@ export interface EdgeCondition {
   /** Whether its subscription link is down. */
   readonly degraded: boolean;
   /**
-   * Since when its subscription link has been down while its other connection to Redis works, in ms
-   * of a monotonic clock; undefined while that is not so.
+   * Since when the subscription link has been down while the other connection to Redis works, in ms of a monotonic
+   * clock. Undefined while that is not so.
    */
-  readonly cutOffAloneSince: number | undefined;
-  /** Whether what it publishes to itself has ever come back; true where it does not probe. */
+  readonly isolatedSince: number | undefined;
+  /** Whether a probe that it published has ever come back. True when it does not probe. */
   readonly provenOnce: boolean;
-  /** Whether Redis refuses its probe for as long as nobody acts. */
+  /** Whether Redis refuses its probe until somebody acts. */
   readonly probeRefused: boolean;
 }
 
-/** A link that comes back within this time was no reason to leave the balancer, in ms. */
+/** A link that comes back within this time, in ms, is no reason to leave the balancer. */
 export const LINK_GRACE_MS = 2_000;
 
 /**
- * Whether a balancer should send clients to this edge. When Redis is away for everyone, all nodes
- * stay ready and say `degraded`: a shared outage must not empty the balancer. A node that alone
- * cannot subscribe while Redis answers it is not ready; nor is one that never could, or that has never
- * proven by data that it does. One that has, and whose probe is refused later on, stays ready and says so:
- * what is changed in Redis is changed for all nodes.
+ * Whether a balancer should send clients to this edge. When Redis is away for all nodes, all stay ready and say
+ * `degraded`: a shared outage must not empty the balancer. A node is not ready when it alone cannot subscribe
+ * although Redis answers it. It is not ready either before its first link, or before data has proven its first
+ * subscription. A node whose probe is refused later stays ready and says so, because a change in Redis concerns all
+ * nodes.
  *
  * @param now ms of the same monotonic clock.
  */
 export function judgeReadiness(condition: EdgeCondition, now: number): Readiness {
-  const { degraded, cutOffAloneSince, everLinked, provenOnce, probeRefused } = condition;
-  const cutOffAlone = cutOffAloneSince !== undefined && now - cutOffAloneSince >= LINK_GRACE_MS;
+  const { degraded, isolatedSince, everLinked, provenOnce, probeRefused } = condition;
+  const cutOffAlone = isolatedSince !== undefined && now - isolatedSince >= LINK_GRACE_MS;
   const reasons = [
     ...(condition.draining ? ['draining'] : []),
     ...(condition.full ? ['full'] : []),
@@ -54,7 +54,7 @@ export function judgeReadiness(condition: EdgeCondition, now: number): Readiness
   return { ready, degraded, reasons: [...reasons, ...besides] };
 }
 
-/** A health source that judges the condition each time it is asked. */
+/** A health source that reads the condition each time it is asked. */
 export function createHealth(condition: () => EdgeCondition): HealthSource {
   return { readiness: () => judgeReadiness(condition(), performance.now()) };
 }

@@ -2,33 +2,33 @@ import { createMetrics, type Logger, type MetricObjects, type Readiness } from '
 import type { EdgeConfig } from '../config.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
-import { FanOutHost } from './client-listener.ts';
+import { ClientListener } from './client-listener.ts';
 import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
 
-/** All fan-out workers of a node, as its main thread sees them. */
+/** All fan-out workers of a node, as the main thread sees them. */
 export interface FanOutPool {
-  /** Connections of the node. */
+  /** Connections of the whole node. */
   readonly connections: number;
   /**
-   * Begins to accept and returns the port.
+   * Accepts from now on and returns the port.
    *
    * @throws Error with a message that names the setting to change.
    */
   listen(): Promise<number>;
   setReadiness(readiness: Readiness): void;
-  /** Admits nobody any more, and sends everyone away within `windowMs`. */
+  /** Refuses new clients and sends all clients away within `windowMs`. */
   drain(windowMs: number, hurry: AbortSignal): Promise<void>;
-  /** Sends so many clients away within `windowMs`, and goes on admitting others. Returns at once. */
+  /** Sends `count` clients away within `windowMs`, and continues to admit others. Returns at once. */
   shed(count: number, windowMs: number): void;
   metrics(): Promise<readonly MetricObjects[]>;
   describe(): Promise<readonly FanOutDescription[]>;
   stop(): Promise<void>;
 }
 
-/** A pool of one, in the hub's own thread. */
+/** A pool of one worker, in the thread of the hub. */
 export function createLocalPool(config: EdgeConfig, logger: Logger, hub: Hub): FanOutPool {
   const connectionCount = new ConnectionCount(createConnectionMemory(1), 0);
-  const host = new FanOutHost({
+  const host = new ClientListener({
     config,
     logger,
     metrics: createMetrics({ withDefaults: false }),

@@ -6,7 +6,7 @@ import { sendAway } from './drain.ts';
 /** The most connections that one request may send away: more than any node holds. */
 export const MAX_SHED_COUNT = 1_000_000;
 
-/** Over how long they may be sent away, in s. */
+/** The longest time over which they may be sent away, in s. */
 export const MAX_SHED_SECONDS = 3_600;
 
 /** What `POST /shed` asks for. */
@@ -16,8 +16,8 @@ export interface ShedRequest {
 }
 
 /**
- * Reads `?count=N&overSeconds=S`; undefined unless both are integers within their limits. Seconds have
- * no default: how fast clients may be moved is for whoever knows the rest of the tier.
+ * Reads `?count=N&overSeconds=S`. Undefined unless both are integers within their limits. Seconds have no default,
+ * because only somebody who knows the rest of the tier can say how fast clients may move.
  */
 export function readShedRequest(query: URLSearchParams): ShedRequest | undefined {
   const count = readInteger(query.get('count'), 0, MAX_SHED_COUNT);
@@ -29,13 +29,14 @@ export function readShedRequest(query: URLSearchParams): ShedRequest | undefined
 export interface SheddingNode {
   isDraining(): boolean;
   connections(): number;
-  /** Begins and returns at once. */
+  /** Starts to send clients away and returns at once. */
   shed(count: number, overSeconds: number): void;
 }
 
 /**
- * `POST /shed?count=N&overSeconds=S`: sends N of the node's clients to other nodes within S seconds, with
- * a `reconnect` notice each, and goes on admitting others. Answers 202 with how many it was asked of how many.
+ * `POST /shed?count=N&overSeconds=S` sends N of the node's clients to other nodes within S seconds, each with a
+ * `reconnect` notice, and continues to admit others. Answers 202 with the number of clients that it sends away and
+ * the number that it had.
  */
 export function createShedRoute(node: SheddingNode): Route {
   return {
@@ -60,8 +61,8 @@ export function createShedRoute(node: SheddingNode): Route {
 }
 
 /**
- * Divides what a node is to shed over its workers, in proportion to what each holds. The sum is `count`,
- * or all connections where these are fewer.
+ * Divides the number of clients that a node must send away over its workers, in proportion to what each holds. The
+ * sum is `count`, or the number of all connections where that is smaller.
  */
 export function divideShed(count: number, connections: readonly number[]): number[] {
   const total = connections.reduce((sum, each) => sum + each, 0);
@@ -78,21 +79,21 @@ export function divideShed(count: number, connections: readonly number[]): numbe
 }
 
 /**
- * Sends some of a worker's clients away although the worker goes on: to other nodes, which have room.
- * Nobody is refused meanwhile. Which ones is left to chance, so that no client is sent away over and over.
+ * Sends some of a worker's clients to other nodes, which have room, while the worker continues. Nobody is refused
+ * meanwhile. Chance decides which clients, so that none is sent away again and again.
  */
 export class Shedder {
   readonly #connections: ReadonlySet<Connection>;
-  /** Who was told to leave and still may be here; forgotten when their time is over. */
+  /** Clients that were told to leave and may still be here. They are forgotten when their time is over. */
   readonly #leaving = new Set<Connection>();
   readonly #end = new AbortController();
 
-  /** @param connections all of the worker's, kept up to date by their owner. */
+  /** @param connections all of the worker's connections, which their owner keeps up to date. */
   constructor(connections: ReadonlySet<Connection>) {
     this.#connections = connections;
   }
 
-  /** Resolves when the time of those who were chosen is over. A request may come while another runs. */
+  /** Resolves when the time of the chosen clients is over. Another call may come meanwhile. */
   async shed(count: number, windowMs: number): Promise<void> {
     const staying = [...this.#connections].filter((connection) => !this.#leaving.has(connection));
     const chosen = new Set(chooseRandomly(staying, count));
@@ -101,13 +102,13 @@ export class Shedder {
     for (const connection of chosen) this.#leaving.delete(connection);
   }
 
-  /** Closes those who were told to leave at once: the worker ends. */
+  /** Closes the clients that were told to leave at once, because the worker ends. */
   stop(): void {
     this.#end.abort();
   }
 }
 
-/** The first steps of a Fisher-Yates shuffle. Takes `items` over. */
+/** The first steps of a Fisher-Yates shuffle. Changes `items`. */
 function chooseRandomly<T>(items: T[], count: number): T[] {
   const wanted = Math.min(count, items.length);
   for (let i = 0; i < wanted; i += 1) {

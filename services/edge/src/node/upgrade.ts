@@ -7,47 +7,47 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { MAX_PENDING_PONGS } from '../clients/requests.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
 
-/** Decides about handshakes and takes over the connections that come of them. */
+/** Decides about handshakes, and owns the connections that result. */
 export interface Admission {
-  /** Why nobody is admitted right now, or undefined. */
+  /** The reason why no client is admitted now. Undefined when clients are admitted. */
   refusal(): ErrorCode | undefined;
-  /** @param format which the client chose, or the first one where it asked for none. */
+  /** @param format the one that the client chose, or the first one when it asked for none. */
   admitted(webSocket: WebSocket, socket: Socket, format: WireFormat): void;
   rejected(code: ErrorCode): void;
 }
 
-/** The one version of the protocol that RFC 6455 describes. `ws` would speak 8 as well. */
+/** The version of the protocol that RFC 6455 describes. `ws` would also speak version 8. */
 const WEBSOCKET_VERSION = '13';
 
-/** What an answer names that asks for another way of speaking (RFC 6455, 4.2.2; RFC 9110, 15.5.22). */
+/** The headers that name another way of speaking (RFC 6455, 4.2.2; RFC 9110, 15.5.22). */
 export const VERSION_HEADERS = {
   upgrade: 'websocket',
   'sec-websocket-version': WEBSOCKET_VERSION,
 } as const;
 
-/** When to come back after a 503, in seconds. */
+/** Time after which to come back after a 503, in seconds. */
 const RETRY_AFTER_SECONDS = 5;
 
 /**
- * Fragments of one message. Requests fit into one frame; a client that cuts one into more pieces
- * than this wants something else.
+ * The most fragments of one message. A request fits into one frame, so a client that sends more fragments than this
+ * wants something else.
  */
 const MAX_FRAGMENTS = 16;
 
-/** Chunks of one message that may be buffered: 32 KiB come in a few dozen TCP segments. */
+/** The most chunks of one message that are buffered. 32 KiB arrive in a few dozen TCP segments. */
 const MAX_BUFFERED_CHUNKS = 256;
 
 /**
- * How long a peer may take to answer our close frame, in ms. When it is over the connection is reset, if the peer still
- * sends, and one that has not read the frame by then never learns the code: a busy machine needs seconds.
+ * Time for a peer to answer our close frame, in ms. After it the connection is reset if the peer still sends, and a
+ * peer that has not read the frame by then never learns the code. A busy machine needs seconds.
  */
 const CLOSE_TIMEOUT_MS = 5_000;
 
 /**
- * Answers WebSocket handshakes on an HTTP server: with 101, or with the error that says why not.
- * permessage-deflate is declined, which is what lets frames be written to the socket directly.
+ * Answers WebSocket handshakes on an HTTP server: with 101, or with the error that says why not. permessage-deflate
+ * is declined, so that frames can be written to the socket directly.
  *
- * @param formats that clients may choose from, by their subprotocols.
+ * @param formats the formats that clients may choose from, by their subprotocols.
  */
 export function acceptUpgrades(
   server: Server,
@@ -55,7 +55,7 @@ export function acceptUpgrades(
   formats: readonly [WireFormat, ...WireFormat[]],
   admission: Admission,
 ): void {
-  // A variable, since @types/ws does not know all of them and would refuse it in a literal.
+  // A variable, because @types/ws does not know all of these options and would refuse them in a literal.
   const options = {
     noServer: true,
     clientTracking: false,
@@ -81,7 +81,7 @@ export function acceptUpgrades(
       reject(stream, code);
       return;
     }
-    // node:http hands over the connection's own socket; Duplex is only its declared type.
+    // node:http passes the connection's own socket; `Duplex` is only its declared type.
     const socket = stream as Socket;
     webSocketServer.handleUpgrade(request, socket, head, (webSocket) => {
       const chosen = formats.find(({ subprotocol }) => subprotocol === webSocket.protocol);
@@ -102,7 +102,7 @@ function handshakeFault(
   return firstSpoken(formats, protocols) === undefined ? 'unsupported_protocol' : undefined;
 }
 
-/** The first of the offered subprotocols that is spoken here: a client names them in the order of its preference. */
+/** The first offered subprotocol that is spoken here. A client names them in the order of its preference. */
 function firstSpoken(
   formats: readonly WireFormat[],
   offered: readonly string[],

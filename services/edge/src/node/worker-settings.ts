@@ -13,10 +13,10 @@ import { roundSpacing } from '../outbound/flush-scheduler.ts';
 import { JSON_FRAMES } from '../outbound/json-frames.ts';
 import { needsSendWindow } from '../outbound/send-window.ts';
 
-/** What a control frame takes at most on average, in bytes: a gap with the longest names is smaller. */
+/** The most that a control frame takes on average, in bytes. A gap with the longest names is smaller. */
 const CONTROL_BYTES = 512;
 
-/** How a worker is to treat its clients, by the node's configuration. */
+/** The limits that a worker applies to its clients, from the configuration of the node. */
 export function fanOutSettings(config: EdgeConfig): FanOutSettings {
   const controls = config.maxChannelsPerClient + SPARE_CONTROLS;
   return {

@@ -74,7 +74,7 @@ export interface NodeEvents extends HubEvents {
 }
 
 /** What happens on a fan-out worker and the port that it serves. */
-export interface FanOutHostEvents extends FanOutEvents {
+export interface ClientListenerEvents extends FanOutEvents {
   handshakeRejected(code: ErrorCode): void;
   /** A connection was closed because more were open than may be which are no clients. */
   httpConnectionClosed(): void;
@@ -234,7 +234,7 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
       linkLosses.inc();
       logger.warn({ cause }, 'degraded');
     },
-    notLinkedYet(cause) {
+    neverLinked(cause) {
       logger.warn({ cause }, 'not_linked_yet');
     },
     linked(afterMs) {
@@ -305,7 +305,7 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
 }
 
 /** One function per event of a fan-out worker: its counter and its log line together. */
-export function createFanOutEvents(logger: Logger, metrics: Metrics): FanOutHostEvents {
+export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientListenerEvents {
   const limited = new LogLimiter(logger);
   const handshakes = metrics.labelledCounter(
     'tradewind_edge_handshakes_total',

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FeedPacker, FeedUnpacker, type PortFeedListener } from './feed-codec.ts';
+import { FeedPacker, FeedUnpacker, type NumberedFeedListener } from './feed-codec.ts';
 
 /** Unpacks buffers into the calls that they hold, with bodies as text. */
 function callsIn(buffers: readonly Uint8Array<ArrayBuffer>[]): unknown[] {
   const calls: unknown[] = [];
-  const listener: PortFeedListener = {
+  const listener: NumberedFeedListener = {
     onPublication: ({ channel, publishedAt, body }) =>
       calls.push(['onPublication', channel, publishedAt, Buffer.from(body).toString()]),
     onAcknowledged: (...args) => calls.push(['onAcknowledged', ...args]),

@@ -2,7 +2,7 @@ import type { Publication } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
 import type { Acknowledgement, GapNotice, HistoryAnswer, ResyncNotice } from '../feed.ts';
 
-/** A channel, and which of the worker's declarations of it is meant. */
+/** A channel, and the number of the worker's declaration of it to which an answer belongs. */
 export interface NumberedChannel {
   readonly channel: string;
   readonly declaration: number;
@@ -12,8 +12,11 @@ export interface NumberedAcknowledgement extends Acknowledgement, NumberedChanne
 
 export interface NumberedHistory extends HistoryAnswer, NumberedChannel {}
 
-/** What crosses from the hub's thread: a {@link FeedListener} whose answers carry numbers. */
-export interface PortFeedListener {
+/**
+ * A {@link FeedListener} whose answers carry declaration numbers. Its calls cross from the hub's thread to a
+ * worker's.
+ */
+export interface NumberedFeedListener {
   onPublication(publication: Publication): void;
   onAcknowledged(acknowledgements: readonly NumberedAcknowledgement[]): void;
   onRefused(channels: readonly NumberedChannel[], code: ErrorCode): void;
@@ -25,13 +28,13 @@ export interface PortFeedListener {
 }
 
 /**
- * What a hub tells a worker in another thread, packed into few buffers: a call of
- * {@link PortFeedListener} after the other, in order, since the order is the meaning.
+ * The calls of a {@link NumberedFeedListener} for a worker in another thread, packed into few buffers. The calls keep
+ * their order, since the order is the meaning.
  *
- * A record is a kind (1 byte), the length of its content (4 bytes, little-endian) and the content. A publication's content is
- * its time and its offset (8 bytes each, doubles), its channel's length (1 byte), its channel and its body. A
- * publication of the past looks the same, and is part of the next `onHistory`. Any other call's content is JSON:
- * `[name, …arguments]`.
+ * A record is a kind (1 byte), the length of its content (4 bytes, little-endian) and the content. The content of a
+ * publication is its time and its offset (8 bytes each, doubles), the length of its channel (1 byte), its channel and
+ * its body. A publication of the past has the same form and belongs to the next `onHistory`. The content of any other
+ * call is JSON: `[name, …arguments]`.
  */
 const PUBLICATION = 0;
 const CALL = 1;
@@ -40,24 +43,24 @@ const PAST_PUBLICATION = 2;
 const HEADER_BYTES = 5;
 const NUMBER_BYTES = 8;
 
-/** A buffer is handed over when it holds this much; a larger record gets one of its own. */
+/** The packer starts a new buffer above this size, in bytes. A larger record gets a buffer of its own. */
 const BATCH_BYTES = 64 * 1024;
 
 type Call = {
-  [Name in Exclude<keyof PortFeedListener, 'onPublication'>]: [
+  [Name in Exclude<keyof NumberedFeedListener, 'onPublication'>]: [
     Name,
-    ...Parameters<PortFeedListener[Name]>,
+    ...Parameters<NumberedFeedListener[Name]>,
   ];
-}[Exclude<keyof PortFeedListener, 'onPublication'>];
+}[Exclude<keyof NumberedFeedListener, 'onPublication'>];
 
-/** Packs calls. Its owner takes what is packed at the end of each turn of the event loop. */
+/** Packs calls. Its owner calls {@link take} at the end of each turn of the event loop. */
 export class FeedPacker {
   #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES);
   #end = 0;
   #full: Uint8Array<ArrayBuffer>[] = [];
   #fullBytes = 0;
 
-  /** Bytes packed and not taken yet. */
+  /** Bytes that were packed and not yet taken. */
   get bytes(): number {
     return this.#fullBytes + this.#end;
   }
@@ -66,7 +69,7 @@ export class FeedPacker {
     this.#publication(PUBLICATION, publication);
   }
 
-  /** The answer's publications come first, so that they need not be JSON. */
+  /** Packs the publications of the answer as records before the call, so that they need not be JSON. */
   history({ publications, ...answer }: NumberedHistory): void {
     for (const publication of publications) this.#publication(PAST_PUBLICATION, publication);
     this.call('onHistory', { ...answer, publications: [] });
@@ -89,7 +92,7 @@ export class FeedPacker {
     this.#end = at + content.length;
   }
 
-  /** Everything packed since the last call, oldest first; each buffer may be transferred. */
+  /** Returns all that was packed since the last call, oldest first. The caller may transfer each buffer. */
   take(): readonly Uint8Array<ArrayBuffer>[] {
     this.#handOver();
     const taken = this.#full;
@@ -108,7 +111,7 @@ export class FeedPacker {
     return this.#buffer.writeUInt32LE(contentBytes, this.#end + 1);
   }
 
-  /** Copies what is packed into memory of just its size, so that quiet turns stay small. */
+  /** Copies the packed records into memory of exactly their size, so that a quiet turn posts a small buffer. */
   #handOver(): void {
     if (this.#end === 0) return;
     this.#full.push(new Uint8Array(this.#buffer.subarray(0, this.#end)));
@@ -118,17 +121,17 @@ export class FeedPacker {
   }
 }
 
-/** Makes the calls that a {@link FeedPacker} packed. */
+/** Unpacks the buffers of a {@link FeedPacker} and makes the calls. */
 export class FeedUnpacker {
-  readonly #listener: PortFeedListener;
-  /** Of the answer that is to follow. */
+  readonly #listener: NumberedFeedListener;
+  /** Publications of the past that were unpacked. The `onHistory` that follows takes them. */
   #past: Publication[] = [];
 
-  constructor(listener: PortFeedListener) {
+  constructor(listener: NumberedFeedListener) {
     this.#listener = listener;
   }
 
-  /** The bodies of the publications are views into `bytes`, which must not be written to again. */
+  /** The bodies of the publications are views into `bytes`. Nobody may write to `bytes` afterwards. */
   unpack(bytes: Uint8Array<ArrayBuffer>): void {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let at = 0;

@@ -4,9 +4,9 @@ import type { ErrorCode } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { publicationOf, publicationsOf } from '../clients/testing/fake-upstream.ts';
 import { END_OF_CHANNEL, type FeedListener } from '../feed.ts';
-import { PortListener } from './hub-port.ts';
+import { HubPort } from './hub-port.ts';
 import type { InterestChange } from './worker-messages.ts';
-import { PortFeed } from './worker-port.ts';
+import { WorkerPort } from './worker-port.ts';
 
 const BACKLOG_BYTES = 10_000;
 const EPOCH = 'k3x9';
@@ -35,9 +35,9 @@ function connectEnds(hasHistory = true) {
   const ask = (channel: string, from: number): void => {
     asked.push([channel, from]);
   };
-  const hubEnd = new PortListener({
+  const hubEnd = new HubPort({
     post: (buffers) => toWorker.push(buffers),
-    ask: hasHistory
+    history: hasHistory
       ? {
           readHistory: ask,
           fillIn(channel, from) {
@@ -48,7 +48,7 @@ function connectEnds(hasHistory = true) {
       : undefined,
     backlogBytes: BACKLOG_BYTES,
   });
-  const workerEnd = new PortFeed(
+  const workerEnd = new WorkerPort(
     (changes, consumedBytes) => toHub.push({ changes, consumedBytes }),
     listener,
   );
@@ -62,10 +62,10 @@ function connectEnds(hasHistory = true) {
       await nextTurn();
       for (const { changes, consumedBytes } of toHub.splice(0)) {
         for (const [channel, declaration, from] of changes) {
-          if (from === undefined) hubEnd.declared(channel, declaration);
-          else hubEnd.asked(channel, from);
+          if (from === undefined) hubEnd.setDeclaration(channel, declaration);
+          else hubEnd.requestHistory(channel, from);
         }
-        hubEnd.consumed(consumedBytes);
+        hubEnd.confirmBytes(consumedBytes);
       }
     },
     /** The hub answers what it was asked first; what it was told of last is the end of the answer. */

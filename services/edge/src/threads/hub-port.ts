@@ -8,46 +8,51 @@ import type {
   ResyncNotice,
 } from '../feed.ts';
 import { FeedPacker, type NumberedChannel } from './feed-codec.ts';
-import { type AskHub, MissedPublications, PortQuestions } from './worker-backlog.ts';
+import { type HistoryReader, MissedPublications, WorkerReads } from './worker-backlog.ts';
 
 /**
- * Feed that may be on its way to one worker without having been worked off, in bytes. At 100
- * thousand publications of 500 bytes a second this is a third of a second, far more than a worker
- * that keeps up is ever behind, and little beside what the same worker's sockets take.
+ * The most feed, in bytes, that may have been posted to a worker without having been handled. At 100,000 publications
+ * of 500 bytes a second this is a third of a second: a worker that keeps up is never so far behind, and the sockets
+ * of the same worker hold far more.
  */
 export const WORKER_BACKLOG_BYTES = 16 * 1024 * 1024;
 
-const NOBODY: AskHub = { readHistory() {}, fillIn() {} };
+const NO_HISTORY: HistoryReader = { readHistory() {}, fillIn() {} };
 
-export interface PortListenerSettings {
-  /** Hands buffers over to the worker, for good. */
+/** What a {@link HubPort} is made of. */
+export interface HubPortSettings {
+  /** Transfers buffers to the worker. */
   readonly post: (buffers: readonly Uint8Array<ArrayBuffer>[]) => void;
-  /** Undefined where there is no history. */
-  readonly ask: AskHub | undefined;
+  /** Undefined when the node keeps no history. */
+  readonly history: HistoryReader | undefined;
+  /** {@link WORKER_BACKLOG_BYTES} unless a test says otherwise. */
   readonly backlogBytes?: number;
 }
 
 /**
- * The hub's side of a worker in another thread: packs what the worker is to be told and posts it at
- * the end of each turn of the event loop.
+ * The hub's end of the port to a worker in another thread. It packs the calls of the feed and posts them at the end
+ * of each turn of the event loop.
  *
- * When the worker falls behind by more than the backlog, its publications are dropped, and what it misses
- * is remembered for each channel. Once it has worked off half, what has offsets is filled in from history,
- * before anything newer of its channel; the rest is one gap for each. So neither a frozen worker nor a slow
- * one makes the hub stop reading Redis, or grow. For the same reason nothing is asked of history for a
- * worker that is behind by more than half.
+ * A worker that falls behind by more than the backlog gets no more publications, and the port remembers for each
+ * channel what the worker misses. Once the worker has handled half of the backlog, the port fills in what has offsets
+ * from history, before anything newer of that channel; the rest becomes one gap for each channel. So a frozen or slow
+ * worker neither stops the hub from reading Redis nor makes it grow. For the same reason the port reads no history
+ * for a worker that is behind by more than half.
  */
-export class PortListener implements FeedListener {
-  readonly #post: PortListenerSettings['post'];
+export class HubPort implements FeedListener {
+  readonly #post: HubPortSettings['post'];
   readonly #backlogBytes: number;
   readonly #packer = new FeedPacker();
-  /** Whether everything is dropped, until half of the backlog is worked off. */
+  /** Whether publications are dropped. It ends when the worker has handled half of the backlog. */
   #isOverflowing = false;
-  /** Channels of which the worker misses something: what is newer is missed as well, until that is told. */
+  /**
+   * What the worker misses, by channel. Newer publications of such a channel are added to it until the worker was
+   * told.
+   */
   readonly #missed = new Map<string, MissedPublications>();
-  readonly #questions: PortQuestions;
-  readonly #canAsk: boolean;
-  /** The epoch of each channel that has one. */
+  readonly #reads: WorkerReads;
+  readonly #hasHistory: boolean;
+  /** The current epoch of each channel that has one. */
   readonly #epochs = new Map<string, string>();
   /** The number of the worker's latest declaration of each channel that it wants. */
   readonly #declarations = new Map<string, number>();
@@ -55,35 +60,38 @@ export class PortListener implements FeedListener {
   #unconsumedBytes = 0;
   #closed = false;
 
-  constructor({ post, ask, backlogBytes = WORKER_BACKLOG_BYTES }: PortListenerSettings) {
+  constructor({ post, history, backlogBytes = WORKER_BACKLOG_BYTES }: HubPortSettings) {
     this.#post = post;
-    this.#canAsk = ask !== undefined;
-    this.#questions = new PortQuestions(ask ?? NOBODY, backlogBytes / 2);
+    this.#hasHistory = history !== undefined;
+    this.#reads = new WorkerReads(history ?? NO_HISTORY, backlogBytes / 2);
     this.#backlogBytes = backlogBytes;
   }
 
-  /** Bytes that were posted and not worked off yet. */
+  /** Bytes that were posted and that the worker has not handled yet. */
   get unconsumedBytes(): number {
     return this.#unconsumedBytes;
   }
 
-  /** The worker declares a channel under this number, or drops it. To be called before the hub is told. */
-  declared(channel: string, declaration: number | undefined): void {
+  /**
+   * Notes that the worker declared a channel under this number, or dropped it (undefined). The owner must call this
+   * before it tells the hub.
+   */
+  setDeclaration(channel: string, declaration: number | undefined): void {
     if (declaration === undefined) this.#forget(channel);
     else this.#declarations.set(channel, declaration);
   }
 
-  /** The worker asks for a channel's history; the hub is asked when the worker is not behind. */
-  asked(channel: string, from: number): void {
-    this.#questions.addOwn(channel, from);
+  /** Reads a channel's history for the worker, as soon as the worker is not behind. */
+  requestHistory(channel: string, from: number): void {
+    this.#reads.request(channel, from);
     this.#schedule();
   }
 
-  /** The worker has worked off so many bytes. */
-  consumed(bytes: number): void {
+  /** The worker has handled `bytes` of the feed. */
+  confirmBytes(bytes: number): void {
     this.#unconsumedBytes -= bytes;
     if (this.#freeOfHalf < 0) return;
-    if (!this.#isOverflowing && this.#questions.isEmpty) return;
+    if (!this.#isOverflowing && this.#reads.isEmpty) return;
     if (this.#isOverflowing) {
       this.#isOverflowing = false;
       for (const [channel, missed] of [...this.#missed]) this.#fillIn(channel, missed);
@@ -91,7 +99,7 @@ export class PortListener implements FeedListener {
     this.#schedule();
   }
 
-  /** The worker is gone: nothing is posted any more. */
+  /** Posts nothing any more, because the worker has ended. */
   close(): void {
     this.#closed = true;
     clearImmediate(this.#scheduled);
@@ -138,10 +146,10 @@ export class PortListener implements FeedListener {
     this.#schedule();
   }
 
-  /** What is missing of the epoch that ends cannot be asked for any more. */
+  /** Packs what is missing of the epoch that ends as a gap, since its history can no longer be read. */
   onResync(notice: ResyncNotice): void {
     const { channel, epoch } = notice;
-    this.#tellMissed(channel);
+    this.#packMissed(channel);
     this.#epochs.set(channel, epoch);
     this.#packer.call('onResync', notice);
     this.#schedule();
@@ -151,17 +159,17 @@ export class PortListener implements FeedListener {
     const { channel, publications } = answer;
     const missed = this.#missed.get(channel);
     const bytes = publications.reduce((sum, { body }) => sum + body.length, 0);
-    const question = this.#questions.takeAnswered(channel, bytes);
-    if (typeof question !== 'number') {
-      if (missed !== undefined && question === missed) this.#fillInFrom(answer, missed);
+    const read = this.#reads.finish(channel, bytes);
+    if (typeof read !== 'number') {
+      if (missed !== undefined && read === missed) this.#fillInFrom(answer, missed);
     } else if (missed === undefined) {
-      // The worker takes nothing of what is too long.
+      // The worker would use nothing of an answer that is too long.
       const isTaken = answer.tooLongBefore === undefined;
       const sent = isTaken ? answer : { ...answer, publications: [], gaps: [] };
       this.#packer.history({ ...sent, ...this.#numbered(channel) });
     } else {
-      // It would overtake what is missed, and is asked for again behind that.
-      this.#questions.addOwn(channel, question);
+      // The answer would overtake what is missed, so it is read again after that.
+      this.#reads.request(channel, read);
     }
     this.#schedule();
   }
@@ -176,12 +184,12 @@ export class PortListener implements FeedListener {
     this.#schedule();
   }
 
-  /** Bytes of half of the backlog that are free: negative when more than half is in use. */
+  /** Free bytes of the first half of the backlog. Negative when more than half is in use. */
   get #freeOfHalf(): number {
     return this.#backlogBytes / 2 - this.#backlog();
   }
 
-  /** What the worker misses of a channel, if what comes of it now is to be added to that instead of being posted. */
+  /** The record to which what comes of a channel must be added. Undefined when it can be posted. */
   #missedOf(channel: string): MissedPublications | undefined {
     const missed = this.#missed.get(channel);
     if (missed !== undefined) return missed;
@@ -192,15 +200,18 @@ export class PortListener implements FeedListener {
     return begun;
   }
 
-  /** Has the hub asked for what is missing, where that can be had. */
+  /** Reads what is missing from history where that is possible. Otherwise it becomes a gap. */
   #fillIn(channel: string, missed: MissedPublications): void {
-    this.#tellPlain(channel, missed);
+    this.#packPlain(channel, missed);
     if (missed.from === 0) this.#missed.delete(channel);
-    else if (missed.epoch === '' || !this.#canAsk) this.#tellMissed(channel);
-    else this.#questions.add(channel);
+    else if (missed.epoch === '' || !this.#hasHistory) this.#packMissed(channel);
+    else this.#reads.schedule(channel);
   }
 
-  /** A long hole takes several answers. One that brings nothing of it says that there is no more. */
+  /**
+   * Packs what an answer brings of the missing offsets. A long hole takes several answers; an answer that brings
+   * nothing means that there is no more.
+   */
   #fillInFrom(
     { channel, epoch, publications, gaps, code }: HistoryAnswer,
     missed: MissedPublications,
@@ -211,31 +222,31 @@ export class PortListener implements FeedListener {
       const last = lastOffsetOf(item);
       if (missed.from === 0 || last < missed.from) continue;
       const first = Math.max(missed.from, firstOffsetOf(item));
-      if (first > missed.from) this.#tellRange(channel, missed, first - 1, 'slow');
-      if (isHole(item)) this.#tellRange(channel, { epoch, from: first }, last, item.reason);
+      if (first > missed.from) this.#packRange(channel, missed, first - 1, 'slow');
+      if (isHole(item)) this.#packRange(channel, { epoch, from: first }, last, item.reason);
       else this.#packer.published(item);
-      missed.toldBefore(last + 1);
+      missed.dropBefore(last + 1);
     }
-    if (missed.from === from) this.#tellMissed(channel);
+    if (missed.from === from) this.#packMissed(channel);
     else this.#fillIn(channel, missed);
   }
 
-  #tellMissed(channel: string): void {
+  #packMissed(channel: string): void {
     const missed = this.#missed.get(channel);
     if (missed === undefined) return;
     this.#missed.delete(channel);
-    this.#tellPlain(channel, missed);
-    if (missed.from > 0) this.#tellRange(channel, missed, missed.to, 'slow');
+    this.#packPlain(channel, missed);
+    if (missed.from > 0) this.#packRange(channel, missed, missed.to, 'slow');
   }
 
-  #tellPlain(channel: string, missed: MissedPublications): void {
+  #packPlain(channel: string, missed: MissedPublications): void {
     const lost = missed.takePlain();
     if (Number.isNaN(lost)) this.#packer.call('onGap', { channel, reason: 'link' });
     else if (lost > 0) this.#packer.call('onGap', { channel, lost, reason: 'slow' });
   }
 
-  /** What is missing up to this offset cannot be had. */
-  #tellRange(
+  /** Packs a gap up to this offset, inclusive. */
+  #packRange(
     channel: string,
     { epoch, from }: Pick<MissedPublications, 'epoch' | 'from'>,
     to: number,
@@ -249,7 +260,7 @@ export class PortListener implements FeedListener {
     this.#declarations.delete(channel);
     this.#epochs.delete(channel);
     this.#missed.delete(channel);
-    this.#questions.forget(channel);
+    this.#reads.forget(channel);
   }
 
   #numbered(channel: string): NumberedChannel {
@@ -269,6 +280,6 @@ export class PortListener implements FeedListener {
     const buffers = this.#packer.take();
     for (const { byteLength } of buffers) this.#unconsumedBytes += byteLength;
     if (buffers.length > 0) this.#post(buffers);
-    this.#questions.put(this.#missed, this.#freeOfHalf);
+    this.#reads.start(this.#missed, this.#freeOfHalf);
   }
 }

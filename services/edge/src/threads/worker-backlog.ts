@@ -2,11 +2,11 @@ import type { Publication } from '@tradewind/fanout';
 import { PendingReads } from '../clients/replay-admission.ts';
 import type { HubFeed } from '../hub/hub.ts';
 
-/** What a worker was not told of one channel. */
+/** What a worker misses of one channel. */
 export class MissedPublications {
-  /** The epoch of the offsets; empty while there are none. */
+  /** The epoch of the offsets. Empty while none is missing. */
   readonly epoch: string;
-  /** Publications without offsets; NaN when nobody knows how many. */
+  /** The number of missing publications without offsets. NaN when nobody knows it. */
   #plain = 0;
   #from = 0;
   #to = 0;
@@ -15,12 +15,12 @@ export class MissedPublications {
     this.epoch = epoch;
   }
 
-  /** The first offset, or 0 if none is missing. */
+  /** The first missing offset, or 0 if none is missing. */
   get from(): number {
     return this.#from;
   }
 
-  /** The last offset, inclusive. */
+  /** The last missing offset, inclusive. */
   get to(): number {
     return this.#to;
   }
@@ -30,100 +30,110 @@ export class MissedPublications {
     else this.addRange(offset, offset);
   }
 
-  /** Offsets that follow those which are missing already, both inclusive. */
+  /** Adds offsets, both inclusive. They must follow those that are missing already. */
   addRange(from: number, to: number): void {
     this.#from ||= from;
     this.#to = Math.max(this.#to, to);
   }
 
-  /** @param count NaN when nobody knows how many. */
+  /**
+   * Adds publications without offsets.
+   *
+   * @param count NaN when nobody knows how many.
+   */
   addPlain(count: number): void {
     this.#plain += count;
   }
 
-  /** Those without offsets, which nobody can fill in; they are counted from 0 again. */
+  /** Returns the number of missing publications without offsets, which nobody can fill in, and counts from 0 again. */
   takePlain(): number {
     const plain = this.#plain;
     this.#plain = 0;
     return plain;
   }
 
-  /** Everything before this offset has been told. */
-  toldBefore(offset: number): void {
+  /** Drops all offsets before this one, because the worker was told of them. */
+  dropBefore(offset: number): void {
     this.#from = offset > this.#to ? 0 : offset;
     if (this.#from === 0) this.#to = 0;
   }
 }
 
-/** The worker's own question, from this offset on, or what it missed of the channel. */
-export type PortQuestion = number | MissedPublications;
+/** A read of history that is under way: the offset from which the worker asked for it, or what is to be filled in. */
+export type WorkerRead = number | MissedPublications;
 
-/** Asks the hub for a channel's publications. */
-export type AskHub = Pick<HubFeed, 'fillIn' | 'readHistory'>;
+/** The hub's way to read a channel's history. */
+export type HistoryReader = Pick<HubFeed, 'fillIn' | 'readHistory'>;
 
-/** What the hub is yet to be asked about the channels of one worker: one question a channel at a time. */
-export class PortQuestions {
-  readonly #ask: AskHub;
-  /** The worker's own questions that are not answered yet. */
-  readonly #own = new Map<string, number>();
-  /** Channels to ask about; the first comes first. */
-  readonly #waiting = new Set<string>();
-  readonly #open = new Map<string, PortQuestion>();
-  readonly #answers: PendingReads;
+/** The reads of history for one worker, at most one a channel at a time. */
+export class WorkerReads {
+  readonly #reader: HistoryReader;
+  /** The offsets from which the worker asked for history and has no answer yet, by channel. */
+  readonly #requested = new Map<string, number>();
+  /** Channels with a read to start, in the order in which they must start. */
+  readonly #toStart = new Set<string>();
+  /** Reads that the hub has not answered yet. */
+  readonly #underWay = new Map<string, WorkerRead>();
+  readonly #budget: PendingReads;
 
-  /** @param bytes what all answers together may take. */
-  constructor(ask: AskHub, bytes: number) {
-    this.#ask = ask;
-    this.#answers = new PendingReads(bytes);
+  /** @param bytes the most that all answers together may take. */
+  constructor(reader: HistoryReader, bytes: number) {
+    this.#reader = reader;
+    this.#budget = new PendingReads(bytes);
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.size === 0;
+    return this.#toStart.size === 0;
   }
 
-  /** The worker asks; see `Feed.readHistory`. */
-  addOwn(channel: string, from: number): void {
-    this.#own.set(channel, from);
-    this.#waiting.add(channel);
+  /** Takes a request of the worker; see `Feed.readHistory`. */
+  request(channel: string, from: number): void {
+    this.#requested.set(channel, from);
+    this.#toStart.add(channel);
   }
 
-  /** There is something to ask about this channel. */
-  add(channel: string): void {
-    this.#waiting.add(channel);
+  /** Schedules a read of this channel, to fill in what is missing. */
+  schedule(channel: string): void {
+    this.#toStart.add(channel);
   }
 
-  /** Puts what may be asked now: about what was missed first, since the worker's own question is about more. */
-  put(missed: ReadonlyMap<string, MissedPublications>, freeBytes: number): void {
-    for (const channel of this.#waiting) {
-      if (!this.#answers.mayBegin(freeBytes)) return;
-      if (this.#open.has(channel)) continue;
-      this.#waiting.delete(channel);
-      const question = missed.get(channel) ?? this.#own.get(channel);
-      if (question === undefined) continue;
-      this.#open.set(channel, question);
-      this.#answers.begin();
-      if (typeof question === 'number') this.#ask.readHistory(channel, question);
-      else this.#ask.fillIn(channel, question.from);
+  /**
+   * Starts the reads that may start now. What is missing comes before a request of the worker for the same channel,
+   * which is about newer publications too.
+   *
+   * @param freeBytes free room towards the worker; negative for none.
+   */
+  start(missed: ReadonlyMap<string, MissedPublications>, freeBytes: number): void {
+    for (const channel of this.#toStart) {
+      if (!this.#budget.mayBegin(freeBytes)) return;
+      if (this.#underWay.has(channel)) continue;
+      this.#toStart.delete(channel);
+      const read = missed.get(channel) ?? this.#requested.get(channel);
+      if (read === undefined) continue;
+      this.#underWay.set(channel, read);
+      this.#budget.begin();
+      if (typeof read === 'number') this.#reader.readHistory(channel, read);
+      else this.#reader.fillIn(channel, read.from);
     }
   }
 
-  /** Takes the question that the hub has answered, with so many bytes. */
-  takeAnswered(channel: string, bytes: number): PortQuestion | undefined {
-    const question = this.#open.get(channel);
+  /** Ends the read that the hub answered with `bytes`, and returns it. Undefined when nobody waits for it any more. */
+  finish(channel: string, bytes: number): WorkerRead | undefined {
+    const read = this.#underWay.get(channel);
     this.#end(channel, bytes);
-    if (typeof question === 'number') this.#own.delete(channel);
-    else if (this.#own.has(channel)) this.#waiting.add(channel);
-    return question;
+    if (typeof read === 'number') this.#requested.delete(channel);
+    else if (this.#requested.has(channel)) this.#toStart.add(channel);
+    return read;
   }
 
-  /** The worker no longer has the channel: nothing is answered. */
+  /** Forgets a channel that the worker dropped: an answer to its read is ignored. */
   forget(channel: string): void {
-    this.#own.delete(channel);
-    this.#waiting.delete(channel);
+    this.#requested.delete(channel);
+    this.#toStart.delete(channel);
     this.#end(channel, undefined);
   }
 
   #end(channel: string, bytes: number | undefined): void {
-    if (this.#open.delete(channel)) this.#answers.end(bytes);
+    if (this.#underWay.delete(channel)) this.#budget.end(bytes);
   }
 }

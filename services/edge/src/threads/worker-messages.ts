@@ -5,17 +5,18 @@ import type { FanOutDescription } from '../telemetry/debug-index.ts';
 /** What a worker thread is started with. */
 export interface WorkerStart {
   readonly config: EdgeConfig;
-  /** The port that all workers share. */
+  /** The TCP port that all workers share. */
   readonly port: number;
-  /** Which worker this is, from 0; a replacement keeps the number. */
+  /** The number of the worker, from 0. A replacement keeps the number. */
   readonly slot: number;
   /** For `ConnectionCount`. */
   readonly connectionMemory: SharedArrayBuffer;
 }
 
 /**
- * A change of what a worker wants: a channel, and its declaration's number, or undefined to drop it. With
- * an offset, the declaration stands already, and it wants the channel's history from there on. `others`: see `Feed.declare`.
+ * A change of a worker's interest. Without an offset, the worker declares the channel under a number, or drops it
+ * (undefined). With an offset, it reads the history of a channel that it has declared, from that offset on. `others`:
+ * see `Feed.declare`.
  */
 export type InterestChange = readonly [
   channel: string,
@@ -24,7 +25,7 @@ export type InterestChange = readonly [
   others?: number | undefined,
 ];
 
-/** From the hub's thread to a worker's. Feed and questions travel on one port, in order. */
+/** From the hub's thread to a worker's. Feed and requests travel on one port, in order. */
 export type ToWorker =
   | { readonly kind: 'feed'; readonly buffers: readonly Uint8Array<ArrayBuffer>[] }
   | { readonly kind: 'readiness'; readonly readiness: Readiness }
@@ -32,7 +33,7 @@ export type ToWorker =
   | { readonly kind: 'hurry' }
   | { readonly kind: 'shed'; readonly count: number; readonly windowMs: number }
   | { readonly kind: 'stop' }
-  | { readonly kind: 'ask'; readonly question: number; readonly about: 'metrics' | 'index' };
+  | { readonly kind: 'request'; readonly request: number; readonly about: 'metrics' | 'index' };
 
 /** From a worker's thread to the hub's. */
 export type FromWorker =
@@ -40,14 +41,14 @@ export type FromWorker =
   | {
       readonly kind: 'interest';
       readonly changes: readonly InterestChange[];
-      /** Bytes of feed that were worked off since the last message. */
+      /** Bytes of the feed that the worker has handled since its last message. */
       readonly consumedBytes: number;
     }
   | { readonly kind: 'alive' }
   | { readonly kind: 'drained' }
   | {
       readonly kind: 'answer';
-      readonly question: number;
+      readonly request: number;
       readonly metrics: MetricObjects | undefined;
       readonly index: FanOutDescription | undefined;
     };

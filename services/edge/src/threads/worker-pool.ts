@@ -7,21 +7,21 @@ import { ConnectionCount, createConnectionMemory } from '../node/connection-coun
 import type { FanOutPool } from '../node/local-pool.ts';
 import { divideShed } from '../node/shed.ts';
 import type { NodeEvents } from '../telemetry/events.ts';
-import { FanOutWorker } from './worker-thread.ts';
+import { WorkerThread } from './worker-thread.ts';
 
-/** How soon a lost worker is replaced, in ms; doubled each time it ends again at once. */
+/** Time until a lost worker is replaced, in ms. It doubles each time the replacement ends at once. */
 const REPLACE_AFTER_MS = 100;
 const REPLACE_AFTER_MAX_MS = 5_000;
 
-/** A worker that ran for so long did not end at once, in ms. */
+/** A worker that ran for this time, in ms, did not end at once. */
 const STABLE_AFTER_MS = 10_000;
 
-/** How often workers are looked at for signs of life, in ms. */
+/** Time between two checks for signs of life, in ms. */
 const WATCH_INTERVAL_MS = 1_000;
 
 /**
- * Fan-out workers in threads of their own, which accept on one port. A worker that ends unasked is
- * replaced: its clients lose their connections and reconnect, those of the others notice nothing.
+ * Fan-out workers in threads of their own, which accept on one port. A worker that ends unasked is replaced: its
+ * clients lose their connections and reconnect, and the clients of other workers notice nothing.
  */
 export class WorkerPool implements FanOutPool {
   readonly #entry: URL;
@@ -30,10 +30,10 @@ export class WorkerPool implements FanOutPool {
   readonly #events: NodeEvents;
   readonly #connectionMemory: SharedArrayBuffer;
   readonly #connectionCount: ConnectionCount;
-  readonly #workers: FanOutWorker[] = [];
-  /** Totals of workers that are gone, so that the node's counters do not go back. */
-  #departed: MetricObjects = [];
-  /** Aborts when the node begins to end: from then on a lost worker is not replaced. */
+  readonly #workers: WorkerThread[] = [];
+  /** Counters of workers that have ended, so that the totals of the node never go back. */
+  #endedTotals: MetricObjects = [];
+  /** Aborts when the node begins to end. From then on no worker is replaced. */
   readonly #ending = new AbortController();
   readonly #watch: NodeJS.Timeout;
   #port = 0;
@@ -84,7 +84,7 @@ export class WorkerPool implements FanOutPool {
 
   async metrics(): Promise<readonly MetricObjects[]> {
     const living = await Promise.all(this.#workers.map((worker) => worker.metrics()));
-    return [this.#departed, ...living];
+    return [this.#endedTotals, ...living];
   }
 
   async describe() {
@@ -98,9 +98,9 @@ export class WorkerPool implements FanOutPool {
     await Promise.all(this.#workers.map((worker) => worker.stop()));
   }
 
-  #start(slot: number): FanOutWorker {
+  #start(slot: number): WorkerThread {
     const start = { config: this.#config, port: this.#port, slot };
-    const worker = new FanOutWorker(
+    const worker = new WorkerThread(
       this.#entry,
       { ...start, connectionMemory: this.#connectionMemory },
       this.#hub,
@@ -115,12 +115,12 @@ export class WorkerPool implements FanOutPool {
     let waitMs = REPLACE_AFTER_MS;
     for (;;) {
       const startedAt = performance.now();
-      const worker = this.#workers[slot] as FanOutWorker;
+      const worker = this.#workers[slot] as WorkerThread;
       const cause = await worker.ended;
       this.#connectionCount.reset(slot);
       if (cause === undefined) return;
       this.#events.workerLost(slot, cause);
-      this.#departed = await sumMetrics([this.#departed, totalsOf(worker.lastMetrics)]);
+      this.#endedTotals = await sumMetrics([this.#endedTotals, totalsOf(worker.lastMetrics)]);
       const wasStable = performance.now() - startedAt > STABLE_AFTER_MS;
       waitMs = wasStable ? REPLACE_AFTER_MS : Math.min(waitMs * 2, REPLACE_AFTER_MAX_MS);
       await sleep(waitMs, undefined, { signal: this.#ending.signal }).catch(() => undefined);
@@ -130,14 +130,14 @@ export class WorkerPool implements FanOutPool {
   }
 }
 
-/** What of a worker's metrics outlives it: counts, but not states. */
+/** The metrics of a worker that outlive it: counters and histograms, but no gauges. */
 function totalsOf(metrics: MetricObjects): MetricObjects {
   return metrics.filter(({ type }) => String(type) !== 'gauge');
 }
 
 /**
- * Binds the port once without sharing it: a second server that shares a port binds silently, so this
- * is what tells a port in use. Returns the port, which differs from the configured one when that is 0.
+ * Binds the port once without sharing it, because a second server that shares a port binds silently, and only this
+ * finds a port in use. Returns the port, which differs from the configured one when that is 0.
  */
 async function probePort({ host, port }: EdgeConfig): Promise<number> {
   const probe = createServer();

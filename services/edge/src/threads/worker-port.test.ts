@@ -1,9 +1,9 @@
 import { MessageChannel } from 'node:worker_threads';
 import { describeFeed } from '../feed.contract.ts';
 import { openHubFeed } from '../hub/testing/hub-feed-under-test.ts';
-import { PortListener } from './hub-port.ts';
+import { HubPort } from './hub-port.ts';
 import type { InterestChange } from './worker-messages.ts';
-import { PortFeed } from './worker-port.ts';
+import { WorkerPort } from './worker-port.ts';
 
 interface Interest {
   readonly changes: readonly InterestChange[];
@@ -13,19 +13,19 @@ interface Interest {
 describeFeed('the feed across a port', () =>
   openHubFeed((hub, listener) => {
     const { port1: hubSide, port2: workerSide } = new MessageChannel();
-    const hubEnd = new PortListener({
+    const hubEnd = new HubPort({
       post: (buffers) =>
         hubSide.postMessage(
           buffers,
           buffers.map(({ buffer }) => buffer),
         ),
-      ask: {
+      history: {
         readHistory: (channel, from) => hubFeed.readHistory(channel, from),
         fillIn: (channel, from) => hubFeed.fillIn(channel, from),
       },
     });
     const hubFeed = hub.connect(hubEnd);
-    const workerEnd = new PortFeed(
+    const workerEnd = new WorkerPort(
       (changes, consumedBytes) => workerSide.postMessage({ changes, consumedBytes }),
       listener,
     );
@@ -35,14 +35,14 @@ describeFeed('the feed across a port', () =>
     hubSide.on('message', ({ changes, consumedBytes }: Interest) => {
       for (const [channel, declaration, from, others] of changes) {
         if (from !== undefined) {
-          hubEnd.asked(channel, from);
+          hubEnd.requestHistory(channel, from);
           continue;
         }
-        hubEnd.declared(channel, declaration);
+        hubEnd.setDeclaration(channel, declaration);
         if (declaration === undefined) hubFeed.drop(channel);
         else hubFeed.declare(channel, others);
       }
-      hubEnd.consumed(consumedBytes);
+      hubEnd.confirmBytes(consumedBytes);
     });
     return {
       feed: workerEnd,

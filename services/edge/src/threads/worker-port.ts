@@ -4,16 +4,19 @@ import { FeedUnpacker, type NumberedAcknowledgement, type NumberedChannel } from
 import type { InterestChange } from './worker-messages.ts';
 
 /**
- * A worker's side of a hub in another thread. What it wants is gathered and posted once a turn.
+ * A worker's end of the port to the hub in another thread. It gathers changes of interest and posts them once a turn.
  *
- * Declarations are numbered, and so are their answers: an answer that was on its way when the worker
- * dropped the channel and declared it again belongs to the old declaration, and is passed over.
+ * Declarations and their answers carry numbers. An answer that was on its way while the worker dropped the channel
+ * and declared it again belongs to the old declaration, and is ignored.
  */
-export class PortFeed implements Feed {
+export class WorkerPort implements Feed {
   readonly #post: (changes: readonly InterestChange[], consumedBytes: number) => void;
   readonly #listener: FeedListener;
   readonly #declarations = new Map<string, number>();
-  /** Channels that are acknowledged. What is told of others was on its way when they were dropped. */
+  /**
+   * Channels that are acknowledged. A call about any other channel was on its way when the worker dropped it, and is
+   * ignored.
+   */
   readonly #acknowledged = new Set<string>();
   readonly #unpacker: FeedUnpacker;
   #lastDeclaration = 0;
@@ -63,7 +66,7 @@ export class PortFeed implements Feed {
     this.#change([channel, this.#declarations.get(channel), from]);
   }
 
-  /** Works off what the hub posted. */
+  /** Makes the calls that the hub posted. */
   receive(buffers: readonly Uint8Array<ArrayBuffer>[]): void {
     for (const bytes of buffers) {
       this.#unpacker.unpack(bytes);
@@ -72,7 +75,7 @@ export class PortFeed implements Feed {
     this.#schedule();
   }
 
-  /** Ends its timer. */
+  /** Ends its timer. Posts nothing any more. */
   close(): void {
     clearImmediate(this.#scheduled);
   }

@@ -3,41 +3,41 @@ import type { MetricObjects, Readiness } from '@tradewind/runtime';
 import type { Hub, HubFeed } from '../hub/hub.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import { fanOutThreadName } from '../telemetry/thread-cpu.ts';
-import { PortListener } from './hub-port.ts';
-import type { AskHub } from './worker-backlog.ts';
+import { HubPort } from './hub-port.ts';
+import type { HistoryReader } from './worker-backlog.ts';
 import { WORKER_RESOURCE_LIMITS } from './worker-heap.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
-/** How long a worker may take to answer a question, in ms; then the page goes without it. */
+/** Time for a worker to answer a request, in ms. After it the page is answered without the worker. */
 const ANSWER_DEADLINE_MS = 1_000;
 
-/** How long a worker may take to end once it was told to, in ms. */
+/** Time for a worker to end once it was told to, in ms. */
 const STOP_DEADLINE_MS = 2_000;
 
 /**
- * How long a worker may show no sign of life before it is replaced, in ms. Its clients lose their
- * connections then, so it is long enough for a stall that passes.
+ * Time without a sign of life after which a worker is replaced, in ms. Its clients lose their connections then, so it
+ * is longer than a stall that passes.
  */
 export const WORKER_SILENCE_MS = 30_000;
 
 type Answer = Extract<FromWorker, { kind: 'answer' }>;
 
 /**
- * One generation of a worker thread, as the hub's thread sees it: what it wants goes to the hub,
- * what the hub tells goes to it. When it ends, its interest goes with it.
+ * One worker thread, as the hub's thread sees it. The worker's interest goes to the hub, and the hub's feed goes to
+ * the worker. When the thread ends, its interest ends too.
  */
-export class FanOutWorker {
-  /** Resolves when it accepts clients; rejects when it ends before. */
+export class WorkerThread {
+  /** Resolves when the worker accepts clients. Rejects when it ends before that. */
   readonly listening: Promise<void>;
-  /** Resolves when the thread has ended, with the cause if that was not asked for. */
+  /** Resolves when the thread has ended: with the cause, or with undefined when `stop` was called. */
   readonly ended: Promise<string | undefined>;
   readonly #worker: Worker;
-  readonly #listener: PortListener;
+  readonly #hubPort: HubPort;
   readonly #feed: HubFeed;
-  readonly #questions = new Map<number, (answer: Answer | undefined) => void>();
+  readonly #pendingRequests = new Map<number, (answer: Answer | undefined) => void>();
   readonly #listens = Promise.withResolvers<void>();
   readonly #drained = Promise.withResolvers<void>();
-  #lastQuestion = 0;
+  #lastRequest = 0;
   #stopping = false;
   #failure: string | undefined;
   #lastSeenAt = performance.now();
@@ -50,16 +50,16 @@ export class FanOutWorker {
       name: fanOutThreadName(start.slot),
       resourceLimits: WORKER_RESOURCE_LIMITS,
     });
-    this.#listener = new PortListener({
+    this.#hubPort = new HubPort({
       post: (buffers) => {
         this.#post(
           { kind: 'feed', buffers },
           buffers.map(({ buffer }) => buffer),
         );
       },
-      ask: start.config.maxHistory > 0 ? this.#askHub : undefined,
+      history: start.config.maxHistory > 0 ? this.#historyReader : undefined,
     });
-    this.#feed = hub.connect(this.#listener);
+    this.#feed = hub.connect(this.#hubPort);
     this.listening = this.#listens.promise;
     this.listening.catch(() => undefined);
     this.ended = new Promise((resolve) => {
@@ -74,12 +74,12 @@ export class FanOutWorker {
     });
   }
 
-  /** What it last told of its metrics, for when it cannot be asked any more. */
+  /** Its last known metrics, for when it cannot answer any more. */
   get lastMetrics(): MetricObjects {
     return this.#lastMetrics;
   }
 
-  /** Ends it if it has shown no sign of life for too long; `ended` then tells. */
+  /** Terminates a worker that has shown no sign of life for {@link WORKER_SILENCE_MS}. `ended` resolves then. */
   endIfSilent(now: number): void {
     if (this.#stopping || now - this.#lastSeenAt < WORKER_SILENCE_MS) return;
     this.#failure ??= `no sign of life for ${WORKER_SILENCE_MS} ms`;
@@ -90,7 +90,7 @@ export class FanOutWorker {
     this.#post({ kind: 'readiness', readiness });
   }
 
-  /** Resolves when all its clients are gone, or their time is over, or it has ended. */
+  /** Resolves when all its clients are gone, when their time is over, or when the thread has ended. */
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
     const onHurry = (): void => this.#post({ kind: 'hurry' });
     hurry.addEventListener('abort', onHurry, { once: true });
@@ -100,24 +100,24 @@ export class FanOutWorker {
     hurry.removeEventListener('abort', onHurry);
   }
 
-  /** Sends so many of its clients away within `windowMs`, and goes on. */
+  /** Sends `count` of its clients away within `windowMs`, and continues to accept. */
   shed(count: number, windowMs: number): void {
     this.#post({ kind: 'shed', count, windowMs });
   }
 
-  /** Its metrics, or the ones it told last when it does not answer in time. */
+  /** Its metrics, or the last known ones when it does not answer in time. */
   async metrics(): Promise<MetricObjects> {
-    const answer = await this.#ask('metrics');
+    const answer = await this.#request('metrics');
     this.#lastMetrics = answer?.metrics ?? this.#lastMetrics;
     return this.#lastMetrics;
   }
 
-  /** Its index, or undefined when it does not answer in time. */
+  /** Its index. Undefined when it does not answer in time. */
   async describe(): Promise<FanOutDescription | undefined> {
-    return (await this.#ask('index'))?.index;
+    return (await this.#request('index'))?.index;
   }
 
-  /** Ends it: orderly, or after a while by force. */
+  /** Stops the thread. Terminates it after {@link STOP_DEADLINE_MS}. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#post({ kind: 'stop' });
@@ -135,17 +135,17 @@ export class FanOutWorker {
       case 'interest':
         for (const [channel, declaration, historyFrom, others] of message.changes) {
           if (historyFrom !== undefined) {
-            this.#listener.asked(channel, historyFrom);
+            this.#hubPort.requestHistory(channel, historyFrom);
             continue;
           }
-          this.#listener.declared(channel, declaration);
+          this.#hubPort.setDeclaration(channel, declaration);
           if (declaration === undefined) this.#feed.drop(channel);
           else this.#feed.declare(channel, others);
         }
-        this.#listener.consumed(message.consumedBytes);
+        this.#hubPort.confirmBytes(message.consumedBytes);
         break;
       case 'answer':
-        this.#questions.get(message.question)?.(message);
+        this.#pendingRequests.get(message.request)?.(message);
         break;
       case 'drained':
         this.#drained.resolve();
@@ -155,29 +155,29 @@ export class FanOutWorker {
     }
   }
 
-  readonly #askHub: AskHub = {
+  readonly #historyReader: HistoryReader = {
     readHistory: (channel, from) => this.#feed.readHistory(channel, from),
     fillIn: (channel, from) => this.#feed.fillIn(channel, from),
   };
 
-  #ask(about: 'metrics' | 'index'): Promise<Answer | undefined> {
-    const question = ++this.#lastQuestion;
+  #request(about: 'metrics' | 'index'): Promise<Answer | undefined> {
+    const request = ++this.#lastRequest;
     return new Promise((resolve) => {
       const settle = (answer: Answer | undefined): void => {
         clearTimeout(timer);
-        this.#questions.delete(question);
+        this.#pendingRequests.delete(request);
         resolve(answer);
       };
       const timer = setTimeout(() => settle(undefined), ANSWER_DEADLINE_MS);
-      this.#questions.set(question, settle);
-      this.#post({ kind: 'ask', question, about });
+      this.#pendingRequests.set(request, settle);
+      this.#post({ kind: 'request', request, about });
     });
   }
 
   #end(): void {
     this.#feed.close();
-    this.#listener.close();
-    for (const settle of [...this.#questions.values()]) settle(undefined);
+    this.#hubPort.close();
+    for (const settle of [...this.#pendingRequests.values()]) settle(undefined);
     this.#listens.reject(new Error(this.#failure ?? 'the worker ended before it listened'));
   }
 

@@ -194,7 +194,7 @@ export function createHub(
     recoveryDelayed: (channel, cause) => reported.push(`recovery delayed ${channel} ${cause}`),
     refused: (channel, error) => reported.push(`refused ${channel} ${error.message}`),
     degraded: (cause) => reported.push(`degraded ${cause}`),
-    notLinkedYet: (cause) => reported.push(`not linked yet ${cause}`),
+    neverLinked: (cause) => reported.push(`not linked yet ${cause}`),
     linked: (afterMs) => reported.push(`linked ${afterMs}`),
     restored: (afterMs) => reported.push(`restored ${afterMs}`),
   };
