@@ -43,8 +43,9 @@ import { Requests } from './requests.ts';
 import { type Rights, Session, type SessionLimits } from './session.ts';
 import { StateNotices } from './state-notices.ts';
 import { createFanOutStatistics } from './statistics.ts';
-import { type RecoveryOutcome, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
+import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
 import { endOfBudget, inTurns } from './turn-budget.ts';
+import type { RecoveryOutcome } from './waiting-clients.ts';
 
 /** How a fan-out worker treats its clients. */
 export interface FanOutSettings extends SessionLimits {

@@ -1,52 +1,44 @@
-import type { PublicationLog, ReplayMemory } from '@tradewind/fanout';
-import type { ChannelRequest, ErrorCode } from '@tradewind/protocol';
-import { END_OF_CHANNEL } from '../feed.ts';
+import { inOrder, type PublicationLog, type ReplayMemory } from '@tradewind/fanout';
+import type { ChannelRequest } from '@tradewind/protocol';
+import { END_OF_CHANNEL, type HistoryAnswer } from '../feed.ts';
 import type { Connection } from './connection.ts';
 import type { HistoryBounds } from './history-bounds.ts';
 import type { ReadProgress } from './replay-plan.ts';
 import { ReplaySource } from './replay-source.ts';
 import type { SubscribeReply } from './subscribe-reply.ts';
 
-/** A subscription of one connection that is not answered yet. */
+/** A subscription of one client that is not answered yet. */
 export interface PendingSubscription {
-  /** The answer to the request that decides. */
+  /** The reply to the request that asked first, and decides. */
   readonly reply: SubscribeReply;
-  /** Where else the same connection named the channel since. They are answered along, and wait for nothing of their own. */
+  /** Replies to later requests of the client for the same channel. They get the position alone, and read nothing. */
   readonly others: SubscribeReply[];
   readonly request: ChannelRequest;
   readonly progress: ReadProgress;
-  /** What the connection's budget for replays was charged for it so far, in bytes. */
+  /** Bytes that the client's replay budget was charged for it so far. */
   chargedBytes: number;
-  /** Seconds for which it has been kept waiting although the channel flows. */
+  /** Seconds that it has waited for memory or for its turn to read, although the channel flows. */
   delayedSeconds: number;
 }
 
-/** What begins to wait. */
 export function pendingSubscription(
-  answer: SubscribeReply,
+  reply: SubscribeReply,
   request: ChannelRequest,
 ): PendingSubscription {
-  const asked: ReadProgress = { end: 'unread', failure: undefined };
-  return {
-    reply: answer,
-    others: [],
-    request,
-    progress: asked,
-    chargedBytes: 0,
-    delayedSeconds: 0,
-  };
+  const progress: ReadProgress = { end: 'unread', failure: undefined };
+  return { reply, others: [], request, progress, chargedBytes: 0, delayedSeconds: 0 };
 }
 
-/** A channel in which someone on this worker is interested. */
+/** A channel that a client of this worker holds or waits for. */
 export class SubscribedChannel {
   readonly name: string;
-  /** The hub's number for it, once the hub has acknowledged it. */
+  /** The node's number for the channel; undefined until the hub has acknowledged it. */
   ref: number | undefined;
   readonly replaySource: ReplaySource;
-  /** Who waits for the acknowledgement, or for the channel's past. */
+  /** Clients that wait for the acknowledgement, or for the channel's history. */
   readonly waiting = new Map<Connection, PendingSubscription>();
   #pendingRead: number | undefined;
-  /** Whether that question was put in the present turn: whoever wants to know the same may share it. */
+  /** Whether the pending read began in this turn. Only then may a client that asks for the same share it. */
   #isReadFresh = false;
 
   constructor(name: string, log: PublicationLog, memory: ReplayMemory, bounds: HistoryBounds) {
@@ -54,17 +46,17 @@ export class SubscribedChannel {
     this.replaySource = new ReplaySource(name, log, memory, bounds);
   }
 
-  /** From where on the hub is asked for the channel's past; undefined while it is not. See `Feed.readHistory`. */
+  /** The first offset of the read that the hub has not answered; undefined without one. See `Feed.readHistory`. */
   get pendingRead(): number | undefined {
     return this.#pendingRead;
   }
 
-  /** Someone has begun to wait: shares a question that is being put right now. */
-  shareRead({ progress: asked }: PendingSubscription): void {
-    if (this.#isReadFresh && this.#pendingRead === END_OF_CHANNEL) asked.end = 'pending';
+  /** Lets a client that begins to wait share a read of the channel's end, if that began in this turn. */
+  shareRead({ progress }: PendingSubscription): void {
+    if (this.#isReadFresh && this.#pendingRead === END_OF_CHANNEL) progress.end = 'pending';
   }
 
-  /** The hub is asked now, for all who wait. */
+  /** Begins a read for all who wait. The caller asks the hub. */
   beginRead(from: number): void {
     this.#pendingRead = from;
     if (from !== END_OF_CHANNEL) {
@@ -75,22 +67,28 @@ export class SubscribedChannel {
     queueMicrotask(() => {
       this.#isReadFresh = false;
     });
-    for (const { progress: asked } of this.waiting.values())
-      if (asked.end === 'unread') asked.end = 'pending';
-  }
-
-  /** The hub has answered. With a code nobody who waits is to wait any longer. */
-  endRead(code: ErrorCode | undefined): void {
-    const isEnd = this.#pendingRead === END_OF_CHANNEL;
-    this.#pendingRead = undefined;
-    if (code !== undefined) this.replaySource.abandonRead();
-    for (const { progress: asked } of this.waiting.values()) {
-      if (code !== undefined) asked.failure = code;
-      else if (isEnd && asked.end === 'pending') asked.end = 'read';
+    for (const { progress } of this.waiting.values()) {
+      if (progress.end === 'unread') progress.end = 'pending';
     }
   }
 
-  /** A second has passed in which those who wait were kept waiting. Returns for how many seconds the first of them was. */
+  /**
+   * Ends the pending read with the hub's answer. After an answer with a code, nobody who waits reads again.
+   *
+   * @returns the bytes of the publications that it brought; undefined if it brought none.
+   */
+  endRead(answer: HistoryAnswer): number | undefined {
+    const isEnd = this.#pendingRead === END_OF_CHANNEL;
+    this.#pendingRead = undefined;
+    const { code } = answer;
+    for (const { progress } of this.waiting.values()) {
+      if (code !== undefined) progress.failure = code;
+      else if (isEnd && progress.end === 'pending') progress.end = 'read';
+    }
+    return this.#store(answer);
+  }
+
+  /** Counts a second for all who wait. Returns the longest wait so far, in seconds. */
   countDelayedSecond(): number {
     let longest = 0;
     for (const each of this.waiting.values()) {
@@ -98,5 +96,13 @@ export class SubscribedChannel {
       longest = Math.max(longest, each.delayedSeconds);
     }
     return longest;
+  }
+
+  #store({ epoch, publications, gaps, code, tooLongBefore }: HistoryAnswer): number | undefined {
+    if (code !== undefined) this.replaySource.abandonRead();
+    else if (tooLongBefore === undefined) {
+      return this.replaySource.storeRead(epoch, inOrder(publications, gaps));
+    } else this.replaySource.rejectRead(epoch, tooLongBefore);
+    return undefined;
   }
 }

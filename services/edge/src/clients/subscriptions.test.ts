@@ -3,9 +3,10 @@ import type { ErrorCode, Position, RequestId, SubscribeRequest } from '@tradewin
 import { describe, expect, it } from 'vitest';
 import { LimitGuard, type LimitName } from '../limits.ts';
 import { Membership } from './membership.ts';
-import { type RecoveryOutcome, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
+import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
 import { FakeUpstream, listenerOf, publicationsOf } from './testing/fake-upstream.ts';
 import { createTestConnection, LIMITS, type TestConnection } from './testing/test-connection.ts';
+import type { RecoveryOutcome } from './waiting-clients.ts';
 
 describe('Subscriptions: subscribing', () => {
   it('answers when upstream has acknowledged, with its number for the channel', () => {

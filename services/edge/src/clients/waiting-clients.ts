@@ -1,0 +1,286 @@
+import type { Replay, ReplayMemory } from '@tradewind/fanout';
+import type { ErrorCode } from '@tradewind/protocol';
+import { END_OF_CHANNEL, type Feed, type HistoryAnswer } from '../feed.ts';
+import type { Connection } from './connection.ts';
+import type { Membership } from './membership.ts';
+import { ReplayAdmission } from './replay-admission.ts';
+import type { ReplayCharges } from './replay-charges.ts';
+import { notRecovered, outcomeOf, planReplay } from './replay-plan.ts';
+import type { PendingSubscription, SubscribedChannel } from './subscribed-channel.ts';
+import { endOfBudget } from './turn-budget.ts';
+
+/** How an attempt to continue a channel, or to begin it with history, ended. A code says why it failed. */
+export type RecoveryOutcome = 'recovered' | ErrorCode;
+
+/** A client that need not wait any longer: it holds the channel now, or its subscription was rejected. */
+export interface Joined {
+  readonly connection: Connection;
+  readonly pending: PendingSubscription;
+  readonly replay: Replay | undefined;
+}
+
+/**
+ * How long a subscription waits for memory for its replay, or for its turn to read, in seconds. Before that, clients that
+ * keep the memory occupied are closed (`Connection.blocksReplayMemory`).
+ */
+const MAX_DELAY_SECONDS = 10;
+
+export interface WaitingClientsParts {
+  readonly membership: Membership;
+  readonly feed: Feed;
+  readonly charges: ReplayCharges;
+  /** Publications of one channel that are replayed to a client at most; 0 for none. */
+  readonly maxHistory: number;
+  /** Bytes that all replays may hold until the clients have had them. */
+  readonly memoryBytes: number;
+  /** Hears of each attempt to continue or to begin with history. */
+  readonly onRecovered: (outcome: RecoveryOutcome) => void;
+  /** Called when nobody may want a channel any more. */
+  readonly onIdle: (channel: SubscribedChannel) => void;
+}
+
+/**
+ * Clients that wait for a channel: for the hub's acknowledgement, for history that the node reads, or for memory for their
+ * replay. A client joins when what it was promised is here; its reply is queued in the same step, so nothing arrives
+ * before the reply, and nothing after it is missed.
+ */
+export class WaitingClients {
+  readonly #parts: WaitingClientsParts;
+  readonly #admission: ReplayAdmission;
+  readonly #channelsOf = new Map<Connection, Set<SubscribedChannel>>();
+  /** Channels for which a client has waited too long. */
+  readonly #late = new Set<SubscribedChannel>();
+
+  constructor(parts: WaitingClientsParts) {
+    this.#parts = parts;
+    this.#admission = new ReplayAdmission(
+      parts.memoryBytes,
+      () => void this.#resume(endOfBudget()),
+    );
+  }
+
+  /** Counts what replays hold. */
+  get memory(): ReplayMemory {
+    return this.#admission.memory;
+  }
+
+  /** Whether a client waits for memory that other clients' replays occupy. */
+  get waitsForMemory(): boolean {
+    return this.#admission.waitsForMemory;
+  }
+
+  /** The number of channels that a client waits for. */
+  count(connection: Connection): number {
+    return this.#channelsOf.get(connection)?.size ?? 0;
+  }
+
+  add(connection: Connection, channel: SubscribedChannel, pending: PendingSubscription): void {
+    channel.waiting.set(connection, pending);
+    channel.shareRead(pending);
+    const channels = this.#channelsOf.get(connection) ?? new Set();
+    this.#channelsOf.set(connection, channels.add(channel));
+  }
+
+  /** Takes back what {@link add} added; undefined if the client does not wait for the channel. */
+  remove(connection: Connection, channel: SubscribedChannel): PendingSubscription | undefined {
+    const pending = channel.waiting.get(connection);
+    if (pending !== undefined) this.#stop(connection, channel);
+    return pending;
+  }
+
+  /** Removes a client. Returns the channels that it waited for. */
+  removeClient(connection: Connection): SubscribedChannel[] {
+    const channels = [...(this.#channelsOf.get(connection) ?? [])];
+    for (const channel of channels) this.#stop(connection, channel);
+    return channels;
+  }
+
+  /** Removes a channel that ended. Returns what its clients waited for. */
+  removeChannel(channel: SubscribedChannel): PendingSubscription[] {
+    const pending = [...channel.waiting.values()];
+    for (const connection of [...channel.waiting.keys()]) this.#stop(connection, channel);
+    this.#late.delete(channel);
+    this.#admission.remove(channel);
+    this.#endRead(channel.pendingRead, undefined);
+    return pending;
+  }
+
+  /** Lets a client join a channel that flows, or wait for what it is promised. Appends to `joined` unless it waits. */
+  join(
+    connection: Connection,
+    channel: SubscribedChannel,
+    pending: PendingSubscription,
+    joined: Joined[],
+  ): void {
+    const from = this.#joinOrWait(connection, channel, pending, joined);
+    if (from !== undefined) this.#read(channel, from);
+    this.#parts.onIdle(channel);
+  }
+
+  /**
+   * Lets everyone who waits join, as far as possible now, and reads for the others.
+   *
+   * @param until ms on the monotonic clock, after which the rest waits for another turn. Give it only if no read was just
+   *   stored for them: a read is forgotten when this returns.
+   * @returns whether someone is left.
+   */
+  joinAll(channel: SubscribedChannel, joined: Joined[], until = Number.POSITIVE_INFINITY): boolean {
+    this.#admission.remove(channel);
+    const offsets: number[] = [];
+    const waiting = [...channel.waiting];
+    let taken = 0;
+    for (const [connection, pending] of waiting) {
+      if (taken > 0 && performance.now() >= until) break;
+      taken += 1;
+      this.#stop(connection, channel);
+      const from = this.#joinOrWait(connection, channel, pending, joined);
+      if (from !== undefined) offsets.push(from);
+    }
+    channel.replaySource.forgetRead();
+    if (offsets.length > 0) this.#read(channel, Math.min(...offsets));
+    if (taken < waiting.length) this.#admission.delay(channel);
+    this.#parts.onIdle(channel);
+    return taken < waiting.length;
+  }
+
+  /** Takes the hub's answer to a read, and lets everyone who waited for it join. */
+  takeHistory(channel: SubscribedChannel, answer: HistoryAnswer): void {
+    const { pendingRead } = channel;
+    if (pendingRead === undefined) return;
+    this.#endRead(pendingRead, channel.endRead(answer));
+    const joined: Joined[] = [];
+    this.joinAll(channel, joined);
+    sendReplies(joined);
+  }
+
+  /** Counts a second of waiting. Call {@link serve} afterwards for those who have waited too long. */
+  countSecond(): void {
+    for (const channel of this.#admission.delayed) {
+      if (channel.countDelayedSecond() >= MAX_DELAY_SECONDS) this.#late.add(channel);
+    }
+  }
+
+  /**
+   * Lets clients that have waited too long join without a replay, and others if there is memory again; some in a turn.
+   *
+   * @param until ms on the monotonic clock, after which nobody else is served.
+   * @returns whether someone may be left.
+   */
+  serve(until: number): boolean {
+    for (const channel of this.#late) {
+      if (this.#serveSome(channel, until)) return true;
+      this.#late.delete(channel);
+      if (performance.now() >= until) return true;
+    }
+    return this.#resume(until);
+  }
+
+  /** Serves channels for which there is memory, or a turn to read. Returns whether time ran out. */
+  #resume(until: number): boolean {
+    const admission = this.#admission;
+    for (let next = admission.takeNext(); next !== undefined; next = admission.takeNext()) {
+      if (this.#serveSome(next, until) || performance.now() >= until) return true;
+    }
+    return false;
+  }
+
+  #serveSome(channel: SubscribedChannel, until: number): boolean {
+    const joined: Joined[] = [];
+    const isLeft = this.joinAll(channel, joined, until);
+    sendReplies(joined);
+    return isLeft;
+  }
+
+  /** Returns the offset from which the hub must be asked, if it must. */
+  #joinOrWait(
+    connection: Connection,
+    channel: SubscribedChannel,
+    pending: PendingSubscription,
+    joined: Joined[],
+  ): number | undefined {
+    const { ref, replaySource } = channel;
+    if (ref === undefined) return undefined;
+    const { membership, charges, onRecovered } = this.#parts;
+    const plan = this.#plan(pending, channel);
+    if (plan !== 'delayed' && !charges.admits(connection, pending, replaySource, plan)) {
+      const waitMs = connection.session.replayBudget?.waitMs(0);
+      for (const reply of [pending.reply, ...pending.others]) {
+        reply.addRejected(channel.name, 'rate_limited', waitMs);
+      }
+      onRecovered('rate_limited');
+      joined.push({ connection, pending, replay: undefined });
+      return undefined;
+    }
+    if (plan === 'delayed' || plan.kind === 'read') {
+      this.add(connection, channel, pending);
+      if (plan !== 'delayed') return plan.from;
+      this.#admission.delay(channel);
+      return undefined;
+    }
+    membership.join(connection, channel.name);
+    if (plan.recovered !== undefined) onRecovered(plan.reason ?? 'recovered');
+    const position = { channel: channel.name, ref, ...replaySource.position };
+    const replay = replaySource.takeLatest(plan.offsets);
+    replay?.excerpt.hold();
+    pending.reply.addSubscribed({ ...position, ...outcomeOf(plan, replay?.count ?? 0) });
+    for (const other of pending.others) other.addSubscribed(position);
+    charges.chargeActual(connection, pending, replay, plan.reason);
+    joined.push({ connection, pending, replay });
+    return undefined;
+  }
+
+  /** `delayed`: there is no memory for the replay. A replay that was just read is always admitted, so it is read once. */
+  #plan({ request, progress, delayedSeconds }: PendingSubscription, channel: SubscribedChannel) {
+    const { replaySource } = channel;
+    const { maxHistory } = this.#parts;
+    if (delayedSeconds >= MAX_DELAY_SECONDS) return notRecovered('unavailable');
+    let plan = planReplay(request, replaySource, maxHistory, progress);
+    if (plan.kind === 'read' && plan.from !== END_OF_CHANNEL && this.memory.maxBytes === 0) {
+      const failed = { ...progress, failure: 'history_too_long' } as const;
+      plan = planReplay(request, replaySource, maxHistory, failed);
+    }
+    if (plan.kind === 'read' || plan.offsets === 0 || replaySource.hasReadAnswer) return plan;
+    return this.memory.hasRoom ? plan : 'delayed';
+  }
+
+  /** A channel has one read at a time. A client that needs more than it brings reads when it has ended. */
+  #read(channel: SubscribedChannel, from: number): void {
+    if (channel.pendingRead !== undefined) return;
+    if (from !== END_OF_CHANNEL) {
+      if (!this.#admission.mayRead) {
+        this.#admission.delay(channel);
+        return;
+      }
+      this.#admission.beginRead();
+    }
+    channel.beginRead(from);
+    this.#parts.feed.readHistory(channel.name, from);
+  }
+
+  /** @param bytes of the answer; undefined if it brought nothing, or nobody waits for it any more. */
+  #endRead(pendingRead: number | undefined, bytes: number | undefined): void {
+    if (pendingRead === undefined || pendingRead === END_OF_CHANNEL) return;
+    this.#admission.endRead(bytes);
+  }
+
+  #stop(connection: Connection, channel: SubscribedChannel): void {
+    channel.waiting.delete(connection);
+    if (channel.waiting.size === 0) this.#admission.remove(channel);
+    const channels = this.#channelsOf.get(connection);
+    channels?.delete(channel);
+    if (channels?.size === 0) this.#channelsOf.delete(connection);
+  }
+}
+
+/** Sends all replies, and then the replays that they promise. */
+export function sendReplies(joined: readonly Joined[]): void {
+  for (const { pending } of joined) {
+    pending.reply.send();
+    for (const other of pending.others) other.send();
+  }
+  for (const { connection, replay } of joined) {
+    if (replay === undefined) continue;
+    connection.scheduleReplay(replay);
+    replay.excerpt.release();
+  }
+}
