@@ -3,13 +3,9 @@ import type { Publication } from '@tradewind/fanout';
 import { Gaps } from '@tradewind/fanout';
 import type { ErrorCode, GapReason, Position, UndeliverableReason } from '@tradewind/protocol';
 import { type Acknowledgement, type FeedListener, nothingOf } from '../feed.ts';
-import {
-  ChannelSequence,
-  FIRST_ACTION,
-  type SequenceAction,
-  type SequenceLimits,
-} from '../sequence/channel-sequence.ts';
+import { ChannelSequence, type SequenceLimits } from '../sequence/channel-sequence.ts';
 import type { HistoryPage, Message } from '../sequence/message.ts';
+import { FIRST_ACTION, type SequenceAction } from '../sequence/sequence-action.ts';
 import type { HeaderFault, SequenceListener } from '../sequence/sequence-listener.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import { encodePublication } from './encode-publication.ts';

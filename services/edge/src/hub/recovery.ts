@@ -1,15 +1,14 @@
 import type { ErrorCode, Position } from '@tradewind/protocol';
 import type { Rate } from '@tradewind/runtime';
 import type { LimitGuard } from '../limits.ts';
-import type { SequenceAction } from '../sequence/channel-sequence.ts';
-import type { HistoryPage } from '../sequence/message.ts';
+import type { SequenceAction } from '../sequence/sequence-action.ts';
 import type { HubChannel } from './channel.ts';
 import type { ChannelStore } from './channel-store.ts';
 import { HistoryBudget, LONGEST_WAIT_MS } from './history-budget.ts';
 import { HistoryPages, type ReplayBounds } from './history-pages.ts';
-import type { HistoryRequests } from './history-requests.ts';
 import { CHECK_INTERVAL_MS, IdleChannelChecks } from './idle-channel-checks.ts';
 import { PositionReader } from './position-reader.ts';
+import { WorkerHistory } from './worker-history.ts';
 
 export interface RecoverySettings extends ReplayBounds {
   /** The most publications that one read of history brings; 0: history is not read. */
@@ -57,6 +56,7 @@ export class Recovery {
   readonly #checks: IdleChannelChecks<HubChannel>;
   readonly #pages: HistoryPages;
   readonly #budget: HistoryBudget<HubChannel>;
+  readonly #workerHistory: WorkerHistory;
   readonly #timer: NodeJS.Timeout;
   /** Channels that wait for one of the {@link OPERATIONS_AT_ONCE}. */
   readonly #waiting = new Set<HubChannel>();
@@ -104,6 +104,7 @@ export class Recovery {
       this.#events.historyBytesRead(bytes);
       this.#budget.charge(bytes);
     });
+    this.#workerHistory = new WorkerHistory(this.#pages, this.#budget, settings.maxHistory);
     this.#timer = setInterval(() => this.#tick(), CHECK_INTERVAL_MS).unref();
   }
 
@@ -250,45 +251,12 @@ export class Recovery {
       const { action: next } = channel;
       if (next.kind === 'read-position' && next.isStale) this.#delay(channel, STALE);
     } else {
+      this.#events.historyRead(operation === 'resume' ? 'resume' : 'repair');
       const answerWaiting =
-        operation === 'resume' ? await this.#resume(channel) : await this.#fillIn(channel);
+        operation === 'resume'
+          ? await this.#workerHistory.resume(channel)
+          : await this.#workerHistory.fillIn(channel);
       if (isCurrent() && !answerWaiting()) this.#delay(channel, STALE);
-    }
-  }
-
-  /**
-   * Reads what workers missed of the channel, the oldest first; for the rest they ask again. The caller must call the result
-   * if the operation was not superseded. It answers the workers, and returns false if the read is older than what was known.
-   */
-  async #fillIn(channel: HubChannel): Promise<() => boolean> {
-    this.#events.historyRead('repair');
-    const { fillIns } = channel;
-    const { from, until } = fillIns;
-    // One entry more at the beginning: an offset that is missing after it was not trimmed, but is a gap.
-    const first = Math.max(1, from - 1);
-    const page = await this.#pages.readForward(channel.name, first, this.#settings.maxHistory + 1);
-    const { position, publications, isWhole } = page;
-    const end = position?.offset ?? 0;
-    const last = isWhole === true ? end : (publications.at(-1)?.offset ?? 0);
-    return () => answer(channel, fillIns, { from, until, page, end, last });
-  }
-
-  /** The same for workers whose clients resume: the latest first, up to the most that may be replayed. */
-  async #resume(channel: HubChannel): Promise<() => boolean> {
-    this.#events.historyRead('resume');
-    const { requests, sequence } = channel;
-    const { from, until } = requests;
-    const present = sequence.position;
-    if (present === undefined) return () => answer(channel, requests, NOTHING_READ);
-    const expected = this.#budget.beginRead();
-    let bytes = 0;
-    try {
-      const page = await this.#pages.readBack(channel.name, from, present);
-      ({ bytes } = page);
-      const end = page.isWhole === false ? 0 : present.offset;
-      return () => answer(channel, requests, { from, until, page, end, last: end });
-    } finally {
-      this.#budget.endRead(expected, bytes);
     }
   }
 
@@ -360,38 +328,6 @@ function isForWorkers(operation: Operation): boolean {
 
 function failRequests({ requests, fillIns, sequence }: HubChannel, code: ErrorCode): void {
   for (const each of [fillIns, requests]) each.fail(sequence.epoch, code);
-}
-
-/** A finished read for workers that wait for history. */
-interface FinishedRead {
-  /** The first offset that was asked for. */
-  readonly from: number;
-  /** The offset that the channel had reached before the read. */
-  readonly until: number;
-  readonly page: HistoryPage & { readonly tooLongBefore?: number | undefined };
-  /** The offset that the channel had reached when it was read; 0 if the read cannot answer anybody. */
-  readonly end: number;
-  /** The last offset that the page speaks of, inclusive. */
-  readonly last: number;
-}
-
-const NOTHING_READ: FinishedRead = {
-  ...{ from: 0, until: 0, end: 0, last: 0 },
-  page: { position: undefined, publications: [] },
-};
-
-/** Answers the workers that wait. Returns false if the read shows less than the channel had reached before it. */
-function answer(channel: HubChannel, requests: HistoryRequests, read: FinishedRead): boolean {
-  const { from, until, page, end, last } = read;
-  const { position, tooLongBefore } = page;
-  const present = channel.sequence.position;
-  if (present === undefined) {
-    requests.fail('', 'unavailable');
-    return true;
-  }
-  const history = channel.encodeHistory(page, tooLongBefore ?? from, last);
-  requests.answer({ from, epoch: position?.epoch, end, history, tooLongBefore }, present);
-  return position?.epoch !== present.epoch || end >= until;
 }
 
 function takeAll<T>(set: Set<T>): T[] {

@@ -1,7 +1,8 @@
 import type { Position } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
-import { ChannelSequence, type SequenceAction } from './channel-sequence.ts';
+import { ChannelSequence } from './channel-sequence.ts';
 import type { HistoryEntry } from './message.ts';
+import type { SequenceAction } from './sequence-action.ts';
 
 const NOW = 1_795_416_898_000;
 

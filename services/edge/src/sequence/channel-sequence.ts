@@ -1,6 +1,14 @@
 import type { GapReason, Position } from '@tradewind/protocol';
 import { InOrderOutput } from './in-order-output.ts';
 import type { HistoryEntry, HistoryPage, Message } from './message.ts';
+import {
+  COMPARE_SOON,
+  GIVE_UP,
+  NOTHING,
+  READ_POSITION,
+  READ_STALE_POSITION,
+  type SequenceAction,
+} from './sequence-action.ts';
 import type { SequenceListener } from './sequence-listener.ts';
 import type { WaitingLimits } from './waiting-messages.ts';
 
@@ -10,25 +18,6 @@ export interface SequenceLimits {
   /** The most publications that a page of history holds; 0: holes are told, not repaired. */
   readonly page: number;
 }
-
-/**
- * What the owner of a sequence must do next. Each call returns it, and it replaces what earlier calls returned.
- * - `nothing`: until a message comes.
- * - `read-position`: read the channel's `meta`, over the connection that carries the subscription. If `isStale`, what was
- *   brought last shows less than is known; the owner must let some time pass before it reads history again.
- * - `read-history`: read a page of the log from this offset on.
- * - `start-epoch`: begin a new epoch, since Redis lost what it had told. It replaces this one; undefined: `meta` is missing.
- * - `compare-soon`: call {@link ChannelSequence.compare} within a moment, but not at once: any publisher of the channel can
- *   cause it, and it costs a read.
- * - `give-up`: let go of the channel, which cannot keep what it promised.
- */
-export type SequenceAction =
-  | { readonly kind: 'nothing' }
-  | { readonly kind: 'read-position'; readonly isStale: boolean }
-  | { readonly kind: 'read-history'; readonly from: number }
-  | { readonly kind: 'start-epoch'; readonly replaces: string | undefined }
-  | { readonly kind: 'compare-soon' }
-  | { readonly kind: 'give-up' };
 
 /**
  * What is known of a channel in Redis:
@@ -72,15 +61,6 @@ type Phase =
 
 /** Epochs that are known to be over: as many failovers may follow each other and each lose the one before. */
 const LEFT_EPOCHS_KEPT = 4;
-
-const NOTHING: SequenceAction = { kind: 'nothing' };
-const READ_POSITION: SequenceAction = { kind: 'read-position', isStale: false };
-const READ_STALE_POSITION: SequenceAction = { kind: 'read-position', isStale: true };
-const COMPARE_SOON: SequenceAction = { kind: 'compare-soon' };
-const GIVE_UP: SequenceAction = { kind: 'give-up' };
-
-/** What the owner of a new sequence must do, once the channel is subscribed to. */
-export const FIRST_ACTION = READ_POSITION;
 
 /**
  * The order of one channel on one node: which offset is next, and what must be done when another one comes. It only keeps

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Position } from '@tradewind/protocol';
-import { ChannelSequence, type SequenceAction, type SequenceLimits } from '../channel-sequence.ts';
+import { ChannelSequence, type SequenceLimits } from '../channel-sequence.ts';
 import type { Message } from '../message.ts';
+import type { SequenceAction } from '../sequence-action.ts';
 import { FakeRedisChannel } from './fake-redis-channel.ts';
 import { SequenceOracle } from './sequence-oracle.ts';
 
