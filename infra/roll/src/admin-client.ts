@@ -1,13 +1,4 @@
-import { DIRECTLY, type Reach } from './reach.ts';
-
-/** A node, by its name and where its admin port is. */
-export interface FleetNode {
-  readonly name: string;
-  /** E.g. `http://10.0.0.4:9080`, without a slash at its end: the node's own, whatever leads there. */
-  readonly adminUrl: string;
-  /** Where a machine of an instance group runs, e.g. `europe-west4-a`. */
-  readonly zone?: string;
-}
+import { DIRECTLY, type FleetNode, type Reach } from './reach.ts';
 
 /** What a node's `/readyz` says, or that nobody answers. */
 export type NodeState =

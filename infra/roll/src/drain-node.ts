@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type AdminClient, type FleetNode, UnansweredError } from './admin-client.ts';
+import { type AdminClient, UnansweredError } from './admin-client.ts';
+import type { FleetNode } from './reach.ts';
 import type { Report } from './report.ts';
 
 /** How a drain is waited for. Times in ms. */

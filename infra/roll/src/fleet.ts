@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { FleetNode } from './admin-client.ts';
+import type { FleetNode } from './reach.ts';
 
 /** The nodes that are rolled, and what makes a new one of an old one. */
 export interface Fleet {

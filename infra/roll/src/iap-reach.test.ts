@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { AdminClient, type FleetNode } from './admin-client.ts';
+import { AdminClient } from './admin-client.ts';
 import { createIapReach } from './iap-reach.ts';
+import type { FleetNode } from './reach.ts';
 import { FAKE_TOKEN, FakeCloud, isAlive } from './testing/fake-cloud.ts';
 
 const ADMIN_PORT = 9080;

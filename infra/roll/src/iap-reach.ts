@@ -1,6 +1,5 @@
-import type { FleetNode } from './admin-client.ts';
 import { type IapTunnel, openIapTunnel } from './iap-tunnel.ts';
-import type { Reach } from './reach.ts';
+import type { FleetNode, Reach } from './reach.ts';
 
 /**
  * Reaches admin ports through Identity-Aware Proxy, from a machine that has no way into the network: a tunnel

@@ -1,6 +1,6 @@
-import type { FleetNode } from './admin-client.ts';
 import { type Fleet, type FleetCommands, runFor } from './fleet.ts';
 import type { Gcloud } from './gcloud.ts';
+import type { FleetNode } from './reach.ts';
 
 /** A regional managed instance group of Compute Engine. */
 export interface InstanceGroup {

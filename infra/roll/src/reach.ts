@@ -1,4 +1,11 @@
-import type { FleetNode } from './admin-client.ts';
+/** A node, by its name and where its admin port is. */
+export interface FleetNode {
+  readonly name: string;
+  /** E.g. `http://10.0.0.4:9080`, without a slash at its end: the node's own, whatever leads there. */
+  readonly adminUrl: string;
+  /** Where a machine of an instance group runs, e.g. `europe-west4-a`. */
+  readonly zone?: string;
+}
 
 /** How admin ports are reached from here. */
 export interface Reach extends AsyncDisposable {

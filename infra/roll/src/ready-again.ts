@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AdminClient, FleetNode, NodeState } from './admin-client.ts';
+import type { AdminClient, NodeState } from './admin-client.ts';
 import { UNREACHABLE_IN_A_ROW } from './drain-node.ts';
 import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './reach.ts';
 import type { Report } from './report.ts';
 
 /** How long nodes are waited for, and watched. Times in ms. */

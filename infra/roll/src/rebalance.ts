@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AdminClient, FleetNode } from './admin-client.ts';
+import type { AdminClient } from './admin-client.ts';
 import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './reach.ts';
 import { type Report, RollError } from './report.ts';
 
 /** How clients are moved to nodes with fewer. */

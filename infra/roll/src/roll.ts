@@ -1,6 +1,7 @@
-import type { AdminClient, FleetNode } from './admin-client.ts';
+import type { AdminClient } from './admin-client.ts';
 import { type DrainSettings, drainNode } from './drain-node.ts';
 import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './reach.ts';
 import {
   describeUnready,
   findUnready,

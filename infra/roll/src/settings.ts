@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import type { FleetNode } from './admin-client.ts';
 import type { FleetCommands } from './fleet.ts';
 import type { InstanceGroup } from './instance-group.ts';
+import type { FleetNode } from './reach.ts';
 import type { RebalanceSettings } from './rebalance.ts';
 import type { RollSettings } from './roll.ts';
 import { TOKEN_VARIABLE, type TokenSource } from './token.ts';

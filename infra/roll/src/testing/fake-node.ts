@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { FleetNode } from '../admin-client.ts';
+import type { FleetNode } from '../reach.ts';
 
 /** An admin port as a node has it, in the hands of a test. */
 export class FakeNode implements AsyncDisposable, FleetNode {
