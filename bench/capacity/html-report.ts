@@ -1,147 +1,92 @@
-import { type Band, drawLinePlot, escapeXml, type LinePlot } from './line-plot.ts';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { countText } from './number-text.ts';
 import type { Criterion, Outcome } from './outcome.ts';
+import { type Plot, plotsOf } from './plots.ts';
 import type { Section } from './summary.ts';
-import type { TimelinePoint } from './timeline.ts';
 
-/** One page that needs nothing else: no script, no font, no network. */
+/** Browsers enforce by this that the page loads nothing: all styles and scripts are in it. */
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+
+/** Returns the report as one page that works without a network: uPlot, its styles and the measurements are in it. */
 export function htmlReport(
   outcome: Outcome,
   sections: readonly Section[],
   criteria: readonly Criterion[],
 ): string {
   const { settings, startedAt, bottlenecks, timeline } = outcome;
+  const plots = plotsOf(timeline);
+  const uPlot = readUPlot();
   const failed = criteria.filter(({ met }) => !met).length;
   const title = `Capacity: ${settings.name}, ${countText(settings.connections)} clients`;
   const verdict = failed === 0 ? 'all criteria met' : `${failed} of ${criteria.length} not met`;
   const warning =
     bottlenecks.length === 0
       ? ''
-      : `<p class="warning">The load side may have set the limit: ${escapeXml(bottlenecks.join('; '))}.</p>`;
+      : `<p class="warning">The load side may have set the limit: ${escapeHtml(bottlenecks.join('; '))}.</p>`;
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeXml(title)}</title>
-<style>${STYLE}</style>
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<title>${escapeHtml(title)}</title>
+<style>${uPlot.style}${STYLE}</style>
 <header>
-<h1>${escapeXml(title)}</h1>
-<p><strong class="${failed === 0 ? 'pass' : 'fail'}">${verdict}</strong> · ${escapeXml(startedAt.replace('T', ' ').slice(0, 19))} UTC</p>
+<h1>${escapeHtml(title)}</h1>
+<p><strong class="${failed === 0 ? 'pass' : 'fail'}">${verdict}</strong> · ${escapeHtml(startedAt.replace('T', ' ').slice(0, 19))} UTC</p>
 ${warning}
 </header>
 <main>
 <section class="wide"><h2>Criteria</h2>${criteriaTable(criteria)}</section>
-${plotsOf(timeline).map(drawFigure).join('\n')}
+${plots.map(figure).join('\n')}
 ${sections.map(sectionTable).join('\n')}
 </main>
+<script type="application/json" id="plots">${jsonForScript(plots)}</script>
+<script>${uPlot.script}</script>
+<script>${readFileSync(join(import.meta.dirname, 'draw-plots.js'), 'utf8')}</script>
 </html>
 `;
+}
+
+function readUPlot(): { readonly script: string; readonly style: string } {
+  const folder = dirname(createRequire(import.meta.url).resolve('uplot'));
+  return {
+    script: readFileSync(join(folder, 'uPlot.iife.min.js'), 'utf8'),
+    style: readFileSync(join(folder, 'uPlot.min.css'), 'utf8'),
+  };
 }
 
 function criteriaTable(criteria: readonly Criterion[]): string {
   const rows = criteria.map(({ name, met, found }) => {
     const mark = met ? '<td class="pass">pass</td>' : '<td class="fail">fail</td>';
-    return `<tr>${mark}<th>${escapeXml(name)}</th><td>${escapeXml(found)}</td></tr>`;
+    return `<tr>${mark}<th>${escapeHtml(name)}</th><td>${escapeHtml(found)}</td></tr>`;
   });
   return `<table>${rows.join('')}</table>`;
 }
 
 function sectionTable({ heading, rows }: Section): string {
   const cells = rows.map(
-    ([name, value]) => `<tr><th>${escapeXml(name)}</th><td>${escapeXml(value)}</td></tr>`,
+    ([name, value]) => `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
   );
-  return `<section><h2>${escapeXml(heading)}</h2><table>${cells.join('')}</table></section>`;
+  return `<section><h2>${escapeHtml(heading)}</h2><table>${cells.join('')}</table></section>`;
 }
 
-function drawFigure(plot: LinePlot): string {
-  const legend = plot.series.map(
-    ({ name }, i) => `<li class="series-${i + 1}">${escapeXml(name)}</li>`,
-  );
-  return `<figure><figcaption>${escapeXml(plot.title)}<ul>${legend.join('')}</ul></figcaption>${drawLinePlot(plot)}</figure>`;
+function figure({ title }: Plot): string {
+  return `<figure class="plot"><figcaption>${escapeHtml(title)}</figcaption></figure>`;
 }
 
-/** The plots of a run. Those of a server that runs elsewhere lack its lines. */
-export function plotsOf(timeline: readonly TimelinePoint[]): readonly LinePlot[] {
-  const seconds = timeline.at(-1)?.seconds ?? 0;
-  const bands = bandsOf(timeline);
-  const knowsServer = timeline.some(({ serverCores }) => serverCores !== undefined);
-  const line = (
-    name: string,
-    pick: (point: TimelinePoint) => number | undefined,
-    spans = false,
-  ) => ({
-    name,
-    spans,
-    points: timeline.map((point) => [point.seconds, pick(point)] as const),
-  });
-  const plots: LinePlot[] = [
-    {
-      title: 'Connections',
-      yLabel: 'clients',
-      yScale: 'linear',
-      series: [
-        line('open and subscribed', (point) => point.openConnections),
-        line('failed', (point) => point.failedConnections),
-      ],
-      bands,
-      seconds,
-    },
-    {
-      title: 'Deliveries',
-      yLabel: 'deliveries per second',
-      yScale: 'linear',
-      series: [line('received by clients', (point) => point.deliveredRate)],
-      bands,
-      seconds,
-    },
-    {
-      title: 'Latency, publish to receive',
-      yLabel: 'ms (logarithmic)',
-      yScale: 'log',
-      series: [
-        line('median', (point) => point.latency?.p50),
-        line('99 %', (point) => point.latency?.p99),
-        line('highest', (point) => point.latency?.max),
-      ],
-      bands,
-      seconds,
-    },
-    {
-      title: 'CPU',
-      yLabel: 'cores busy',
-      yScale: 'linear',
-      series: [
-        ...(knowsServer ? [line('edges', (point) => point.serverCores)] : []),
-        line('load processes', (point) => point.loadCores),
-        line('whole machine', (point) => point.machineCores),
-      ],
-      bands,
-      seconds,
-    },
-  ];
-  if (knowsServer) {
-    const mebibytes = ({ serverMemoryBytes }: TimelinePoint): number | undefined =>
-      serverMemoryBytes === undefined ? undefined : serverMemoryBytes / 2 ** 20;
-    plots.push({
-      title: 'Memory of the edges',
-      yLabel: 'MiB (PSS)',
-      yScale: 'linear',
-      series: [line('all edges', mebibytes, true)],
-      bands,
-      seconds,
-    });
-  }
-  return plots;
+/** JSON in a script element: without `<`, so that no text can end the element. */
+function jsonForScript(value: unknown): string {
+  return JSON.stringify(value).replaceAll('<', '\\u003c');
 }
 
-function bandsOf(timeline: readonly TimelinePoint[]): readonly Band[] {
-  const bands: { name: string; from: number; to: number }[] = [];
-  for (const { phase, seconds } of timeline) {
-    const last = bands.at(-1);
-    if (last?.name === phase) last.to = seconds;
-    else bands.push({ name: phase, from: last?.to ?? 0, to: seconds });
-  }
-  return bands;
+function escapeHtml(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 }
 
 /** Colours that people with a colour vision deficiency tell apart (Okabe and Ito), adapted to both grounds. */
@@ -160,14 +105,7 @@ main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 3
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--rule); }
 th { font-weight: normal; color: var(--soft); width: 45%; } .wide th { color: var(--ink); }
-figure { margin: 0; } svg { width: 100%; height: auto; display: block; }
-figcaption { font-weight: 600; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; align-items: baseline; }
-figcaption ul { display: flex; flex-wrap: wrap; gap: .2rem 1rem; list-style: none; margin: 0; padding: 0; font-weight: normal; }
-figcaption li::before { content: ""; display: inline-block; width: 1.1em; height: 3px; margin-right: .4em;
-  vertical-align: middle; background: var(--colour); }
-.series-1 { --colour: var(--one); } .series-2 { --colour: var(--two); } .series-3 { --colour: var(--three); }
-.line { fill: none; stroke: var(--colour); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-.grid { stroke: var(--rule); } .axis { stroke: var(--soft); }
-.band.even { fill: transparent; } .band.odd { fill: var(--band); }
-svg text { fill: var(--soft); font-size: 12px; } svg .label { fill: var(--ink); }
+figure { margin: 0; min-width: 0; } figcaption { font-weight: 600; }
+.uplot { font: inherit; } .u-legend { color: var(--soft); font-size: 13px; text-align: left; width: auto; margin: 0; }
+.u-legend th, .u-legend td { border: 0; width: auto; font-weight: normal; color: inherit; }
 `;

@@ -1,0 +1,77 @@
+import { createContext, runInContext } from 'node:vm';
+import { describe, expect, it } from 'vitest';
+import { htmlReport } from './html-report.ts';
+import { goodOutcome } from './outcome.fixture.ts';
+import { judge, type Outcome } from './outcome.ts';
+import { plotsOf } from './plots.ts';
+import { summarize } from './summary.ts';
+
+function reportOf(outcome: Outcome): string {
+  return htmlReport(outcome, summarize(outcome), judge(outcome));
+}
+
+/** The contents of the page's script elements: the plots as JSON, uPlot, and what draws. */
+function scriptsOf(html: string): readonly string[] {
+  return [...html.matchAll(/<script[^>]*>(.*?)<\/script>/gs)].map(([, content]) => content!);
+}
+
+describe('htmlReport', () => {
+  it('has the plots in the page, and no text in them can end the script', () => {
+    const outcome = goodOutcome();
+    const [plots] = scriptsOf(reportOf(outcome));
+    expect(plots).not.toContain('<');
+    expect(JSON.parse(plots!)).toEqual(plotsOf(outcome.timeline));
+  });
+
+  it('needs no network, and forbids the browser to use one', () => {
+    const html = reportOf(goodOutcome());
+    expect(html).toContain(`content="default-src 'none';`);
+    const [, uPlot, drawing] = scriptsOf(html);
+    expect(uPlot).toContain('uPlot=function');
+    expect(html.replace(uPlot!, '').replace(drawing!, '')).not.toMatch(
+      /https?:|<link| src=|url\(|@import|NaN/,
+    );
+    expect(drawing).not.toMatch(/https?:|fetch|import/);
+  });
+
+  it('warns of what the load side spoiled, and escapes what comes from outside', () => {
+    const html = reportOf(goodOutcome({ bottlenecks: ['the publisher was late'] }));
+    expect(html).toContain('the publisher was late');
+    expect(html).toContain('A &lt;fast&gt; one');
+    expect(html).not.toContain('A <fast> one');
+  });
+
+  it('hands each plot with its data to uPlot, in a figure of its own', () => {
+    const outcome = goodOutcome();
+    const html = reportOf(outcome);
+    const [plots, , drawing] = scriptsOf(html);
+    const figures = [...html.matchAll(/<figure class="plot">/g)].map(() => ({ clientWidth: 600 }));
+    const drawn: { options: { width: number }; data: unknown; figure: unknown }[] = [];
+    runInContext(
+      drawing!,
+      createContext({
+        document: {
+          getElementById: () => ({ textContent: plots }),
+          querySelectorAll: () => figures,
+          documentElement: {},
+        },
+        getComputedStyle: () => ({ getPropertyValue: () => ' #123456' }),
+        matchMedia: () => ({ addEventListener() {} }),
+        addEventListener() {},
+        uPlot: class {
+          constructor(options: { width: number }, data: unknown, figure: unknown) {
+            drawn.push({ options, data, figure });
+          }
+        },
+      }),
+    );
+    expect(drawn.map(({ figure }) => figure)).toEqual(figures);
+    expect(JSON.stringify(drawn.map(({ data }) => data))).toBe(
+      JSON.stringify(plotsOf(outcome.timeline).map(({ data }) => data)),
+    );
+    expect(drawn[0]!.options).toMatchObject({
+      width: 600,
+      series: [{ label: 'seconds' }, { stroke: '#123456' }, { stroke: '#123456' }],
+    });
+  });
+});
