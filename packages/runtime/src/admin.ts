@@ -5,19 +5,22 @@ import type { Logger } from './logger.ts';
 import type { MetricsText } from './metrics.ts';
 import type { Handler, Route } from './router.ts';
 
-/** Connections to the admin port: a scraper, a health checker and a few people. */
+/** The most connections to the admin port: a scraper, a health checker and a few people. */
 export const MAX_ADMIN_CONNECTIONS = 64;
 
 /** Whether a balancer should send work here. */
 export interface Readiness {
   readonly ready: boolean;
-  /** Works, but is cut off from something that all nodes need: to be alerted on, not to be left. */
+  /**
+   * It works, but is cut off from something that all nodes need. An alert must follow, but the balancer must keep the
+   * node.
+   */
   readonly degraded: boolean;
-  /** Why it is not ready, or degraded: stable words. */
+  /** The reasons why it is not ready, or degraded, as stable words. */
   readonly reasons: readonly string[];
 }
 
-/** Knows how a service does. Asked on every health check, so it must be cheap and not throw. */
+/** Knows the state of a service. Every health check calls it, so it must be cheap and must not throw. */
 export interface HealthSource {
   readiness(): Readiness;
 }
@@ -45,13 +48,14 @@ export function healthRoutes(health: HealthSource): readonly Route[] {
 }
 
 /**
- * The server for operators: health, `/metrics`, `/debug/index`, `POST /drain` and the service's own
- * `routes`. It does not listen yet.
+ * The server for operators: health, `/metrics`, `/debug/index`, `POST /drain` and the service's own `routes`. It does
+ * not listen yet.
  *
- * @param options.token when set, everything but the health routes needs it as a bearer token.
- * @param options.onDrain begins the drain and returns at once; may be called more than once.
- * @param options.debugIndex what `/debug/index` shows, or a promise of it; absent, the path does not exist.
- * @param options.maxConnections by default {@link MAX_ADMIN_CONNECTIONS}.
+ * @param options.token a bearer token that everything but the health routes needs. Undefined for none.
+ * @param options.onDrain begins the drain and returns at once. It may be called more than once.
+ * @param options.debugIndex returns what `/debug/index` shows, or a promise of it. Without it the path does not
+ *   exist.
+ * @param options.maxConnections {@link MAX_ADMIN_CONNECTIONS} by default.
  * @param options.connectionClosed see {@link createHttpServer}.
  */
 export function createAdmin(options: {

@@ -4,10 +4,10 @@ import type { IncomingMessage } from 'node:http';
 const BEARER = /^Bearer +(\S+) *$/i;
 
 /**
- * A check whether a request carries one of the tokens as `Authorization: Bearer`. How long it takes
- * tells nothing about the tokens: digests of equal length are compared, always with all of them.
+ * Makes a check whether a request carries one of the tokens as `Authorization: Bearer`. Its time tells nothing about
+ * the tokens: it compares digests of equal length, always with all of them.
  *
- * @param tokens at least one; with none, nobody is let in.
+ * @param tokens at least one. With none, every request is refused.
  */
 export function createBearerCheck(
   tokens: readonly string[],
@@ -16,7 +16,7 @@ export function createBearerCheck(
   return (request) => find(request) !== undefined;
 }
 
-/** Like {@link createBearerCheck}, but says which of the tokens it is, by its place among them. */
+/** Like {@link createBearerCheck}, but returns the index of the token among `tokens`. */
 export function createBearerFinder(
   tokens: readonly string[],
 ): (request: IncomingMessage) => number | undefined {

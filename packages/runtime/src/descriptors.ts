@@ -1,9 +1,9 @@
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 
-/** How connections share the descriptors that are free. */
+/** The number of connections of each kind that the free descriptors allow. */
 export interface DescriptorShares {
-  /** Connections that stay: WebSockets. */
+  /** Connections of clients, which stay: WebSockets. */
   readonly clients: number;
   /** Connections to the public port that are no clients, or not yet. */
   readonly plain: number;
@@ -11,18 +11,18 @@ export interface DescriptorShares {
   readonly admin: number;
 }
 
-/** The part of too few descriptors that each kind of plain connection gets. */
+/** The share of each kind of plain connection when there are too few descriptors. */
 const PART_FOR_PLAIN = 8;
 
-/** What a health check, a scrape and a few handshakes need, however few there are. */
+/** The least for each kind: what a health check, a scrape and a few handshakes need. */
 const LEAST_PLAIN = 4;
 
-/** How often a watch looks, in ms: readiness must tell the truth within a second. */
+/** Time between two checks of a watch, in ms. Readiness must tell the truth within a second. */
 const WATCH_INTERVAL_MS = 250;
 
 /**
- * How many files this process may have open at once, sockets included, or undefined where the system
- * does not say. On Linux that is the soft limit; Node raises it to the hard one when it starts.
+ * The number of files that this process may have open at once, sockets included. Undefined where the system does not
+ * say. On Linux that is the soft limit, which Node raises to the hard one when it starts.
  */
 export function readDescriptorLimit(): number | undefined {
   try {
@@ -34,7 +34,7 @@ export function readDescriptorLimit(): number | undefined {
   }
 }
 
-/** How many are open now; 0 where the system does not say. */
+/** The number of open files. 0 where the system does not say. */
 export function countOpenDescriptors(): number {
   try {
     return readdirSync('/proc/self/fd').length;
@@ -43,7 +43,7 @@ export function countOpenDescriptors(): number {
   }
 }
 
-/** What may be connected with `free` descriptors: what is wanted, or less of everything. */
+/** Divides `free` descriptors: what was configured, or less of every kind. */
 export function divideDescriptors(free: number, wanted: DescriptorShares): DescriptorShares {
   if (wanted.clients + wanted.plain + wanted.admin <= free) return wanted;
   const part = Math.max(LEAST_PLAIN, Math.floor(free / PART_FOR_PLAIN));
@@ -54,21 +54,21 @@ export function divideDescriptors(free: number, wanted: DescriptorShares): Descr
 }
 
 /**
- * Looks whether the process, or the system, has run out of descriptors. Nothing else tells: libuv
- * accepts and closes what it has no descriptor for, without a word.
+ * Checks whether the process, or the system, has run out of descriptors. Nothing else tells: libuv accepts a
+ * connection for which it has no descriptor and closes it silently.
  */
 export class DescriptorWatch {
   readonly #ranOut: (error: Error) => void;
   readonly #timer: NodeJS.Timeout;
   #exhausted = false;
 
-  /** @param ranOut is told when a look finds none, and the look before found one. */
+  /** @param ranOut is called when a check finds no free descriptor and the check before found one. */
   constructor(ranOut: (error: Error) => void) {
     this.#ranOut = ranOut;
     this.#timer = setInterval(() => this.#look(), WATCH_INTERVAL_MS);
   }
 
-  /** Whether the last look found no free descriptor. */
+  /** Whether the last check found no free descriptor. */
   get exhausted(): boolean {
     return this.#exhausted;
   }

@@ -4,7 +4,7 @@ import { type UnknownVariable, unknownVariables } from './unknown-variables.ts';
 /** The variables of a process, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The form that a value must have, and how to say it: "must be <description>". */
+/** The form that a value must have. The message says "must be <description>". */
 export interface AllowedForm {
   readonly pattern: RegExp;
   readonly description: string;
@@ -15,10 +15,10 @@ const MAX_PORT = 65_535;
 
 const DECIMAL_INTEGER = /^(0|-?[1-9][0-9]*)$/;
 
-/** The environment holds mistakes. All of them are told at once, so that one restart repairs them. */
+/** The environment holds mistakes. One error names all of them, so that one restart repairs them. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
-  /** One line each: the variable, what it holds (secrets excepted), what is allowed. */
+  /** One line for each mistake: the variable, its value (secrets excepted) and what is allowed. */
   readonly mistakes: readonly string[];
 
   constructor(mistakes: readonly string[]) {
@@ -28,40 +28,41 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads typed settings from environment variables. An empty variable counts as unset. A value that
- * is not allowed is noted as a mistake and the default stands in for it, so that reading goes on
- * and every mistake is found; {@link readConfig} throws them together.
+ * Reads typed settings from environment variables. An empty variable counts as unset. When a value is not allowed,
+ * the reader notes a mistake and returns the default, so that it finds every mistake; {@link readConfig} throws them
+ * together.
  */
 export class EnvironmentReader {
   readonly #environment: Environment;
   readonly #mistakes: string[] = [];
-  /** The variables that were asked for so far. */
+  /** The variables that were read so far. */
   readonly #known = new Set<string>();
 
   constructor(environment: Environment) {
     this.#environment = environment;
   }
 
-  /** What was found wrong so far, one line each. */
+  /** The mistakes so far, one line each. */
   get mistakes(): readonly string[] {
     return this.#mistakes;
   }
 
   /**
-   * The variables that begin like ours and were not asked for so far: misspelt, or of another release. Call it last.
+   * The variables that begin like ours and were not read so far: misspelt, or of another release. It must be the last
+   * call.
    *
-   * @param prefixes how ours begin.
+   * @param prefixes the beginnings of our names.
    */
   unknown(prefixes: readonly string[]): readonly UnknownVariable[] {
     return unknownVariables(this.#environment, prefixes, [...this.#known]);
   }
 
-  /** Whether the variable is there and not empty. */
+  /** Whether the variable is set and not empty. */
   isSet(name: string): boolean {
     return this.#value(name) !== undefined;
   }
 
-  /** Any text, or text of the allowed form. */
+  /** A text, of the allowed form if one is given. */
   string(
     name: string,
     options: { readonly default: string; readonly allowed?: AllowedForm },
@@ -69,7 +70,7 @@ export class EnvironmentReader {
     return this.optionalString(name, options) ?? options.default;
   }
 
-  /** Like {@link string}, where unset has a meaning of its own. */
+  /** Like {@link string}. Undefined when it is unset. */
   optionalString(
     name: string,
     options: { readonly allowed?: AllowedForm } = {},
@@ -101,7 +102,7 @@ export class EnvironmentReader {
     return this.choice(name, { default: options.default ? 'true' : 'false', choices }) === 'true';
   }
 
-  /** A decimal integer from `min` to `max`, both included: no exponent, sign `+`, or spaces. */
+  /** A decimal integer from `min` to `max`, both included, without exponent, `+` or spaces. */
   integer(
     name: string,
     options: { readonly default: number; readonly min: number; readonly max: number },
@@ -114,12 +115,12 @@ export class EnvironmentReader {
     return options.default;
   }
 
-  /** A TCP port; 0 lets the system choose a free one. */
+  /** A TCP port. 0 lets the system choose a free one. */
   port(name: string, options: { readonly default: number }): number {
     return this.integer(name, { default: options.default, min: 0, max: MAX_PORT });
   }
 
-  /** Comma-separated entries; space around them and empty entries are dropped. */
+  /** Comma-separated entries, without the space around them and without empty entries. */
   list(
     name: string,
     options: { readonly default: readonly string[]; readonly allowed?: AllowedForm },
@@ -135,17 +136,17 @@ export class EnvironmentReader {
     return entries;
   }
 
-  /** A secret: like {@link optionalString}, but no message ever shows it. */
+  /** A secret. Like {@link optionalString}, but no message shows its value. */
   secret(name: string): string | undefined {
     return this.#value(name);
   }
 
-  /** Comma-separated secrets, none of which a message ever shows. */
+  /** Comma-separated secrets. No message shows them. */
   secretList(name: string): readonly string[] {
     return splitList(this.#value(name) ?? '');
   }
 
-  /** The UTF-8 contents of the file that the variable names, or undefined when it names none. */
+  /** The UTF-8 contents of the file that the variable names. Undefined when it names none. */
   fileContents(name: string): string | undefined {
     const path = this.#value(name);
     if (path === undefined) return undefined;
@@ -161,9 +162,9 @@ export class EnvironmentReader {
   }
 
   /**
-   * Notes a mistake that only shows when several variables are seen together.
+   * Notes a mistake that shows only when several variables are compared.
    *
-   * @param message what is wrong and what would be right; it must not hold a secret.
+   * @param message what is wrong and what would be right. It must not hold a secret.
    */
   reject(name: string, message: string): void {
     this.#mistakes.push(`${name}: ${message}`);
@@ -181,10 +182,10 @@ export class EnvironmentReader {
 }
 
 /**
- * Reads a configuration and makes sure that it is whole.
+ * Reads a configuration and checks it.
  *
- * @param read picks the settings; it may also call `reject` for checks across fields.
- * @throws ConfigError with every mistake that was noted.
+ * @param read reads the settings. It may also call `reject` for checks across settings.
+ * @throws ConfigError with every mistake.
  */
 export function readConfig<Config>(
   environment: Environment,

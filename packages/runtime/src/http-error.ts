@@ -5,19 +5,19 @@ import { closeLingering } from './lingering-close.ts';
 /** A row of the table of error codes, together with what happened this time. */
 export interface HttpErrorDetails {
   readonly status: number;
-  /** A stable name out of the protocol's table. */
+  /** A stable name from the table of the protocol. */
   readonly code: string;
-  /** One line for people; it never repeats a secret. */
+  /** One line for people. It never repeats a secret. */
   readonly message: string;
   /** Whether the same request may succeed later without a change. */
   readonly retryable: boolean;
 }
 
-/** Thrown by a handler to answer with an error. */
+/** A handler throws it to answer with an error. */
 export class HttpError extends Error {
   override readonly name = 'HttpError';
   readonly details: HttpErrorDetails;
-  /** Headers that belong to the answer, such as `retry-after`. */
+  /** Headers of the answer, such as `retry-after`. */
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(details: HttpErrorDetails, headers: Readonly<Record<string, string>> = {}) {
@@ -28,8 +28,8 @@ export class HttpError extends Error {
 }
 
 /**
- * The errors that an HTTP server answers with by itself. This package imports nothing of ours, so
- * they repeat rows of the protocol's table; a test of a service holds the two together.
+ * The errors that an HTTP server answers with by itself. They repeat rows of the protocol's table, because this
+ * package imports nothing of ours; a test of a service holds the two together.
  */
 export const SERVER_ERRORS = {
   badMessage: row(400, 'bad_message', false, 'The request is not valid HTTP.'),
@@ -52,7 +52,7 @@ export const SERVER_ERRORS = {
   internal: row(500, 'internal', true, 'A fault of the node; it is logged there.'),
 } as const satisfies Record<string, HttpErrorDetails>;
 
-/** Answers with a JSON text. Does nothing when an answer has been begun. */
+/** Answers with a JSON text. Does nothing when an answer has begun. */
 export function sendJson(
   response: ServerResponse,
   status: number,
@@ -66,8 +66,8 @@ export function sendJson(
 }
 
 /**
- * Answers with a text, and closes the connection where that answers a body which has not been read to
- * its end: nobody is made to receive what nobody asked for. Does nothing when an answer has been begun.
+ * Answers with a text. Does nothing when an answer has begun. Closes the connection when the body of the request was
+ * not read to its end, so that the peer does not send a body that nobody wants.
  */
 export function sendText(
   response: ServerResponse,
@@ -86,7 +86,7 @@ export function sendText(
   });
   if (closes) {
     const { socket } = request;
-    // Node calls this when the answer is on its way. Its own would reset the connection.
+    // Node calls this when the answer is on its way. Its own method would reset the connection.
     socket.destroySoon = () => {
       request.on('error', () => undefined);
       request.resume();
@@ -102,7 +102,7 @@ function hasUnreadBody(request: IncomingMessage): boolean {
   return coding !== undefined || (length !== undefined && Number(length) > 0);
 }
 
-/** Answers in the one shape that all errors have: `{"error":{"code","message","retryable"}}`. */
+/** Answers in the shape of all errors: `{"error":{"code","message","retryable"}}`. */
 export function sendError(
   response: ServerResponse,
   details: HttpErrorDetails,
@@ -112,8 +112,8 @@ export function sendError(
 }
 
 /**
- * Answers with an error on a connection that has no response object, as in the events `upgrade` and
- * `clientError`, and ends it. What goes wrong on the way is nobody's business any more.
+ * Answers with an error on a connection without a response object, as in the events `upgrade` and `clientError`, and
+ * ends it. It ignores what fails on the way.
  */
 export function endWithError(
   stream: Duplex,
@@ -137,7 +137,7 @@ export function endWithError(
   closeLingering(stream);
 }
 
-/** The one shape that all errors have, as a value. */
+/** The shape of all errors, as a value. */
 export function errorBody(details: HttpErrorDetails): {
   readonly error: {
     readonly code: string;

@@ -14,27 +14,27 @@ import type { Logger } from './logger.ts';
 import { PlainConnections } from './plain-connections.ts';
 import { createRouter, type Route } from './router.ts';
 
-/** What one peer, or all of them, may take of an HTTP server. */
+/** The limits of one peer, and of all peers together, of an HTTP server. */
 export interface HttpLimits {
-  /** Ms until all of a request's header must have come. */
+  /** Time for the whole header of a request, in ms. */
   readonly headersTimeoutMs: number;
-  /** Ms until all of a request must have come. */
+  /** Time for the whole request, in ms. */
   readonly requestTimeoutMs: number;
-  /** Ms that a connection may stay open between two requests. */
+  /** Time that a connection may stay open between two requests, in ms. */
   readonly keepAliveTimeoutMs: number;
-  /** Bytes of a request's header. */
+  /** The largest header of a request, in bytes. */
   readonly maxHeaderBytes: number;
   /**
-   * Open connections that were not upgraded. For a further one, the one that has waited longest for its
-   * next request goes; while all are being answered, the further one goes.
+   * The most open connections that were not upgraded. When one more arrives, the connection that has waited longest
+   * for its next request is closed. When all of them are being answered, the new one is closed.
    */
   readonly maxPlainConnections: number;
 }
 
 /**
- * Limits for small requests from peers nearby. The header limits are Node's own size and a tenth of
- * its times: nobody honest needs 60 s for a header. A public port's keep-alive is a setting
- * (`ServiceSettings.httpKeepAliveMs`); this one is for the admin port.
+ * Limits for small requests from peers nearby. The header limits are the size that Node has by default and a tenth of
+ * its times: no honest peer needs 60 s for a header. The keep-alive time is for the admin port; that of a public port
+ * is a setting (`ServiceSettings.httpKeepAliveMs`).
  */
 export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   headersTimeoutMs: 5_000,
@@ -44,30 +44,29 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxPlainConnections: 1_024,
 };
 
-/** How often Node looks for connections that are over time, in ms. Its own 30 s are too coarse. */
+/** Time between two checks of Node for connections that are over time, in ms. The default of 30 s is too coarse. */
 const TIMEOUT_CHECK_INTERVAL_MS = 1_000;
 
-/** How long requests in flight may take to finish when the server closes, in ms. */
+/** Time for requests in flight to finish when the server closes, in ms. */
 export const DEFAULT_CLOSE_DEADLINE_MS = 5_000;
 
 /** An HTTP server with routes, limits and an orderly end. */
 export interface HttpServer {
-  /** Node's server, for listeners of `upgrade`. Whoever upgrades a socket also ends it. */
+  /** Node's server, for listeners of `upgrade`. Who upgrades a socket must also end it. */
   readonly server: Server;
-  /** Whether a further connection would be turned away: all that there may be are being answered. */
+  /** Whether one more connection would be closed at once, because all are being answered. */
   readonly isFull: boolean;
-  /** A socket speaks another protocol from now on, and does not count as a plain connection any more. */
+  /** Releases a socket that speaks another protocol from now on. It no longer counts as a plain connection. */
   upgraded(socket: Socket): void;
   /**
-   * Begins to listen and returns the port, which differs from `port` when that is 0.
+   * Listens from now on and returns the port, which differs from `port` when that is 0.
    *
-   * @throws Error with a message that names the setting to change, when the address cannot be had.
+   * @throws Error with a message that names the setting to change, when the address cannot be used.
    */
   listen(host: string, port: number, options?: { readonly reusePort: boolean }): Promise<number>;
   /**
-   * Refuses new connections, lets requests in flight finish, and destroys what is left after
-   * `deadlineMs`, upgraded sockets included. Does nothing before `listen`; may be called again, and
-   * the earliest deadline holds.
+   * Refuses new connections, lets requests in flight finish, and destroys what is left after `deadlineMs`, upgraded
+   * sockets included. Does nothing before `listen`. It may be called again; the earliest deadline holds.
    */
   close(deadlineMs?: number): Promise<void>;
 }
@@ -75,8 +74,8 @@ export interface HttpServer {
 /**
  * Makes a server that does not listen yet.
  *
- * @param options.portSetting names the variable that errors speak of.
- * @param options.connectionClosed is told of each connection that is closed because there are too many.
+ * @param options.portSetting the variable that errors name.
+ * @param options.connectionClosed is called for each connection that is closed because there are too many.
  */
 export function createHttpServer(options: {
   readonly logger: Logger;
@@ -100,7 +99,7 @@ export function createHttpServer(options: {
     plain.asked(request.socket, response);
     response.once('close', () => {
       plain.answered(request.socket, response);
-      // What was in flight when the server began to close left its connection idle, not closed.
+      // A request in flight when the server began to close leaves its connection idle and open.
       if (closing !== undefined) setImmediate(() => server.closeIdleConnections());
     });
     answer(request, response);
@@ -108,9 +107,9 @@ export function createHttpServer(options: {
 
   const server: Server = createServer(
     {
-      // Other upgrades (`h2c`, which some HTTP clients offer on every request) are ignored, as RFC
-      // 9110 allows: the request is answered as if it had not asked. So is every one where nobody
-      // listens for upgrades: Node would close its connection without a word.
+      // Other upgrades (`h2c`, which some HTTP clients offer on every request) are ignored, as RFC 9110 allows: the
+      // request is answered as if it had not asked. Every upgrade is ignored where nobody listens for upgrades,
+      // because Node would close its connection silently.
       shouldUpgradeCallback: (request) =>
         server.listenerCount('upgrade') > 0 &&
         request.headers.upgrade?.toLowerCase() === 'websocket',
@@ -122,7 +121,7 @@ export function createHttpServer(options: {
     },
     (request, response) => serve(request, response),
   );
-  // Node would ask for the body before anybody looked whether it is wanted: whoever reads it asks.
+  // Node would ask for the body before anybody decided whether it is wanted. So the reader of the body asks for it.
   server.on('checkContinue', (request, response) => serve(request, response));
   server.on('checkExpectation', (request, response) => {
     serve(request, response, () => sendError(response, SERVER_ERRORS.expectationFailed));

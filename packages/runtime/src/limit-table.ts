@@ -1,4 +1,4 @@
-/** What has a limit of its own: each connection, say, or all of a node together. */
+/** What the limit applies to: each connection, say, or a whole node. */
 export type LimitOwner = 'address' | 'channel' | 'connection' | 'node' | 'request' | 'token';
 
 /** One limit of a service, as docs/limits.md lists it. */
@@ -6,23 +6,28 @@ export interface Limit<Config> {
   /** What is limited, with its unit. */
   readonly what: string;
   readonly per: LimitOwner;
-  /** How much of it there may be, in words. */
+  /** The amount that is allowed, in words. */
   readonly amount: (config: Config) => string;
-  /** The environment variables that set it; none if it is fixed. */
+  /** The environment variables that set it. None if it is fixed. */
   readonly variables: readonly string[];
-  /** What one is told beyond it: codes in backquotes, as docs/codes.md has them. */
+  /** What a peer that exceeds it is told: codes in backquotes, as docs/codes.md has them. */
   readonly told: string;
-  /** The metric that counts what went beyond it, with its labels, where that is not the service's counter for limits. */
+  /**
+   * The metric that counts what exceeded it, with its labels. Undefined for the counter that the service has for all
+   * limits.
+   */
   readonly countedBy?: string;
-  /** What bounds memory always holds; a rate or a budget can be tried without being enforced. */
+  /**
+   * Whether it is always enforced, as what bounds memory is. A rate or a budget can be tried without being enforced.
+   */
   readonly enforced: 'always' | 'unless report';
 }
 
 /**
  * The rows of docs/limits.md.
  *
- * @param config with the defaults.
- * @param counter counts what went beyond a limit, by the label `limit`.
+ * @param config the defaults.
+ * @param counter counts what exceeded a limit, by the label `limit`.
  */
 export function limitRows<Config>(
   limits: Readonly<Record<string, Limit<Config>>>,

@@ -1,16 +1,15 @@
 import type { Duplex } from 'node:stream';
 
-/** What is still read, and thrown away, of what a peer sends after its answer, in bytes. */
+/** Bytes that are still read from a peer after its answer, and thrown away. */
 export const MAX_DISCARDED_BYTES = 64 * 1024;
 
-/** How long a peer has to read its answer and to close, in ms: several round trips around the world. */
+/** Time for a peer to read its answer and to close, in ms: several round trips around the world. */
 export const LINGER_MS = 1_000;
 
 /**
- * Closes our half of a connection, and the rest when the peer has closed its own, or after
- * {@link LINGER_MS}. If bytes that nobody read were left behind at once, the kernel would reset the
- * connection and the peer could lose the answer. Above {@link MAX_DISCARDED_BYTES} nothing more is
- * read: the peer's writes stall until the end.
+ * Closes our half of a connection, and the rest when the peer has closed its half, or after {@link LINGER_MS}. The
+ * kernel would reset the connection if it closed at once with unread bytes, and the peer could lose the answer. Above
+ * {@link MAX_DISCARDED_BYTES} nothing more is read, so the peer's writes stall until the end.
  */
 export function closeLingering(stream: Duplex): void {
   let discarded = 0;

@@ -1,18 +1,18 @@
 import type { Server } from 'node:net';
 
-/** Where to listen, and which variable says so. */
+/** The address to listen on, and the variable that sets it. */
 export interface ListenAddress {
   readonly host: string;
-  /** 0 for a free one. */
+  /** The port. 0 for a free one. */
   readonly port: number;
-  /** Shares the port with other servers that do the same; the kernel spreads connections. */
+  /** Whether to share the port with other servers that do the same. The kernel spreads connections over them. */
   readonly reusePort: boolean;
-  /** The variable that holds the port, ending in `PORT`; the host's is named alike. */
+  /** The variable of the port, which ends in `PORT`. The variable of the host is named alike. */
   readonly portSetting: string;
 }
 
 /**
- * Begins to listen and returns the port.
+ * Listens from now on and returns the port.
  *
  * @throws Error with a plain message that names the setting to change.
  */

@@ -1,10 +1,10 @@
 import type { Logger } from './logger.ts';
 
-/** Event names remembered; further ones share one allowance, so that memory stays bounded. */
+/** The most event names that are remembered. Further ones share one allowance, so that memory stays bounded. */
 const MAX_EVENTS = 256;
 const OVERFLOW = '';
 
-/** How often one event may be logged by default, in ms: a flood stays readable, a fault visible. */
+/** Time between two lines of one event by default, in ms: a flood stays readable and a fault stays visible. */
 export const DEFAULT_LOG_INTERVAL_MS = 10_000;
 
 interface Allowance {
@@ -13,8 +13,8 @@ interface Allowance {
 }
 
 /**
- * Logs an event that may come thousands of times a second at most once per interval. The next line
- * tells in `suppressed` how many were left out; exact counts are a metric's task.
+ * Logs an event that may occur thousands of times a second, at most once in each interval. The next line tells in
+ * `suppressed` how many were left out; metrics have the exact counts.
  */
 export class LogLimiter {
   readonly #logger: Logger;
@@ -23,7 +23,7 @@ export class LogLimiter {
   readonly #allowances = new Map<string, Allowance>();
 
   /**
-   * @param intervalMs ms between two lines of the same event.
+   * @param intervalMs time between two lines of the same event, in ms.
    * @param now a clock in ms that never goes back.
    */
   constructor(

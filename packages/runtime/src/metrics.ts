@@ -13,8 +13,8 @@ import {
 export type { Counter, Gauge, Histogram } from 'prom-client';
 
 /**
- * Gauges of prom-client whose names end like a counter's, which `promtool check metrics` refuses. The gauges without
- * `_total` say the same by type.
+ * Gauges of prom-client whose names end like those of counters, which `promtool check metrics` refuses. The gauges
+ * without `_total` say the same by type.
  */
 const MISNAMED_GAUGES = [
   'nodejs_active_handles_total',
@@ -39,9 +39,9 @@ export interface Metrics extends MetricsText {
     configuration: Omit<CounterConfiguration<Label>, 'registers'>,
   ): Counter<Label>;
   /**
-   * A counter with one label, which begins at 0 for each value: Prometheus cannot see a rise from nothing.
+   * A counter with one label. It begins at 0 for each value, because Prometheus cannot see a rise from nothing.
    *
-   * @param values all values of the label, or where it is open those on which an alert may be.
+   * @param values all values of the label. Where the label is open: those that an alert may use.
    */
   labelledCounter<Label extends string>(
     name: string,
@@ -64,8 +64,8 @@ export interface Metrics extends MetricsText {
 /**
  * Makes a registry.
  *
- * @param options.withDefaults whether it holds Node's own metrics: CPU, memory, garbage collection,
- * loop lag. They are a process's, so one registry of a process is enough.
+ * @param options.withDefaults whether it holds the metrics of Node: CPU, memory, garbage collection, loop lag. They
+ *   belong to the process, so one registry of a process should have them.
  */
 export function createMetrics({ withDefaults } = { withDefaults: true }): Metrics {
   const registry = new Registry();
@@ -89,10 +89,7 @@ export function createMetrics({ withDefaults } = { withDefaults: true }): Metric
   };
 }
 
-/**
- * Adds up the metrics of several threads. Counters and histograms are summed; a gauge is added up as
- * its `aggregator` says.
- */
+/** Adds up the metrics of several threads: counters and histograms as sums, and a gauge as its `aggregator` says. */
 export function sumMetrics(all: readonly MetricObjects[]): Promise<MetricObjects> {
   return AggregatorRegistry.aggregate([...all]).getMetricsAsJSON();
 }

@@ -2,30 +2,30 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /**
- * The connections of an HTTP server that were not upgraded, and which of them goes when there are too
- * many. A connection on which nothing is being answered can always go: whoever opens thousands only
- * pushes out its own, and a handshake, which waits for a moment, is among the last to go.
+ * The connections of an HTTP server that were not upgraded. It decides which one to close when there are too many. A
+ * connection on which nothing is being answered can always be closed: a peer that opens thousands only pushes out its
+ * own, and a handshake, which waits for a moment only, is among the last to be closed.
  */
 export class PlainConnections {
   readonly #most: number;
-  /** Those whose next request has not come yet, or has not come whole; the longest wait first. */
+  /** Connections whose next request has not arrived, or not completely, in the order in which they began to wait. */
   readonly #waiting = new Set<Socket>();
-  /** Those with requests that are being answered. */
+  /** Connections with requests that are being answered. */
   readonly #busy = new Map<Socket, Set<ServerResponse>>();
 
-  /** @param most how many there may be. */
+  /** @param most the most connections. */
   constructor(most: number) {
     this.#most = most;
   }
 
-  /** Whether a further connection would have to go at once. */
+  /** Whether one more connection would be closed at once. */
   get isFull(): boolean {
     return (
       this.#waiting.size === 0 && this.#busy.size >= this.#most && this.#unread() === undefined
     );
   }
 
-  /** Counts a connection in. Returns the one that must go for it, perhaps itself; the caller ends it. */
+  /** Adds a connection. Returns the connection that the caller must end for it, which may be the same one. */
   opened(socket: Socket): Socket | undefined {
     if (this.#waiting.size + this.#busy.size < this.#most) {
       this.#waiting.add(socket);
@@ -39,7 +39,7 @@ export class PlainConnections {
     return leaves;
   }
 
-  /** A request has come whole, but for its body, and is being answered. */
+  /** Notes that a request has arrived, except for its body, and is being answered. */
   asked(socket: Socket, response: ServerResponse): void {
     this.#waiting.delete(socket);
     const responses = this.#busy.get(socket);
@@ -47,7 +47,7 @@ export class PlainConnections {
     else responses.add(response);
   }
 
-  /** The answer is done, or will never be. */
+  /** Notes that the answer is complete, or will never be. */
   answered(socket: Socket, response: ServerResponse): void {
     const responses = this.#busy.get(socket);
     if (responses === undefined) return;
@@ -57,13 +57,13 @@ export class PlainConnections {
     if (!socket.destroyed) this.#waiting.add(socket);
   }
 
-  /** The connection is gone, or speaks another protocol now. */
+  /** Removes a connection that has ended, or that speaks another protocol now. */
   forget(socket: Socket): void {
     this.#waiting.delete(socket);
     this.#busy.delete(socket);
   }
 
-  /** One whose peer does not read what it was answered. */
+  /** A connection whose peer does not read its answer. */
   #unread(): Socket | undefined {
     for (const [socket, responses] of this.#busy) {
       if ([...responses].every((response) => response.writableEnded)) return socket;

@@ -1,22 +1,22 @@
-/** Where a request goes. */
+/** The target of a request. */
 export interface RequestTarget {
-  /** The path, as it was sent: percent-encoding, dot segments and double slashes are left alone. */
+  /** The path as it was sent: percent-encoding, dot segments and double slashes stay. */
   readonly path: string;
-  /** What follows the first `?`; empty without one. */
+  /** The text after the first `?`. Empty without one. */
   readonly query: string;
 }
 
-/** What comes before the path where the target names its host too (RFC 9112, 3.2.2). */
+/** The part before the path of a target that also names its host (RFC 9112, 3.2.2). */
 const ORIGIN = /^https?:\/\/[^/?#]*/i;
 
 /**
- * Splits a request's target, for routes and WebSocket handshakes alike. A path is compared byte by byte and
- * never rewritten, so that what a proxy in front allows or forbids by path is what is served here.
+ * Splits the target of a request, for routes and for WebSocket handshakes. A path is compared byte by byte and never
+ * rewritten, so that a proxy in front that allows or forbids a path decides about exactly what is served here.
  */
 export function parseTarget(target: string): RequestTarget {
   const origin = target.startsWith('/') ? target : target.replace(ORIGIN, '');
   const at = origin.indexOf('?');
   const path = at === -1 ? origin : origin.slice(0, at);
-  // Where a host is named and no path, the path is the root.
+  // A target with a host and no path means the root.
   return { path: path === '' ? '/' : path, query: at === -1 ? '' : origin.slice(at + 1) };
 }

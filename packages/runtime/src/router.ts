@@ -3,31 +3,31 @@ import { HttpError, SERVER_ERRORS, sendError } from './http-error.ts';
 import type { Logger } from './logger.ts';
 import { parseTarget } from './request-target.ts';
 
-/** What a route's path matched. */
+/** The parts of a path that a route matched. */
 export interface RouteMatch {
   /** The path without the query, still percent-encoded. */
   readonly path: string;
-  /** What stands in the place of a trailing `*`, still percent-encoded; empty without one. */
+  /** The part that a trailing `*` matched, still percent-encoded. Empty without one. */
   readonly rest: string;
   readonly query: URLSearchParams;
 }
 
-/** Answers a request. Throwing {@link HttpError} answers with it, throwing anything else with 500. */
+/** Answers a request. An {@link HttpError} that it throws becomes the answer, and any other error becomes a 500. */
 export type Handler = (
   request: IncomingMessage,
   response: ServerResponse,
   match: RouteMatch,
 ) => void | Promise<void>;
 
-/** One method of one path. A GET route answers HEAD too. */
+/** One method of one path. A GET route also answers HEAD. */
 export interface Route {
   readonly method: 'GET' | 'POST';
-  /** The exact path; or, ending in `/*`, every path that begins so and goes on. */
+  /** The exact path, or with `/*` at its end every longer path that begins so. */
   readonly path: string;
   readonly handler: Handler;
 }
 
-/** Finds the route of each request, and answers by itself where there is none. */
+/** Finds the route of each request. Answers by itself when there is none. */
 export function createRouter(logger: Logger, routes: readonly Route[]): RequestListener {
   const exact = new Map<string, Route[]>();
   const prefixed: Route[] = [];

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { EnvironmentReader } from './environment.ts';
 import { LOG_LEVELS, type LogLevel } from './logger.ts';
 
-/** What every service reads from the environment. */
+/** The settings that every service reads from the environment. */
 export interface ServiceSettings {
   /** `HOST`: the address that the public port listens on. */
   readonly host: string;
@@ -14,31 +14,34 @@ export interface ServiceSettings {
   readonly adminPort: number;
   /** `ADMIN_TOKEN`: the bearer token of the admin port; undefined leaves it open, on loopback only. */
   readonly adminToken: string | undefined;
-  /** `HTTP_KEEP_ALIVE_SECONDS`, in ms: how long an HTTP connection to the public port may be idle. */
+  /** `HTTP_KEEP_ALIVE_SECONDS`, in ms: the longest idle time of an HTTP connection to the public port. */
   readonly httpKeepAliveMs: number;
-  /** `HTTP_MAX_CONNECTIONS`: connections to the public port that are no WebSockets, or not yet. */
+  /** `HTTP_MAX_CONNECTIONS`: the most connections to the public port that are no WebSockets, or not yet. */
   readonly httpMaxConnections: number;
   /** `LOG_LEVEL`: the least serious lines that are written. */
   readonly logLevel: LogLevel;
   readonly redis: RedisEndpoint;
 }
 
-/** Where Redis is and how to prove who we are. */
+/** Where Redis is, and how to authenticate. */
 export interface RedisEndpoint {
   /** `REDIS_MODE`: whether `url` names Redis itself or the Sentinels that know where it is. */
   readonly mode: RedisMode;
   /**
-   * `REDIS_URL`: `redis:` or, with TLS, `rediss:`. May carry a user name, a password, a database; in
-   * the mode `sentinel` names several hosts and the master.
+   * `REDIS_URL`: `redis:` or, with TLS, `rediss:`. It may carry a user name, a password and a database. In the mode
+   * `sentinel` it names several hosts and the master.
    */
   readonly url: string;
   /** The contents of `REDIS_PASSWORD_FILE`, without the line break at its end. */
   readonly password: string | undefined;
-  /** The contents of `REDIS_CA_FILE`: PEM certificates that a `rediss:` server's must lead to. */
+  /**
+   * The contents of `REDIS_CA_FILE`: PEM certificates, one of which must have issued the certificate of a `rediss:`
+   * server.
+   */
   readonly certificateAuthority: string | undefined;
   /** The contents of `REDIS_SENTINEL_PASSWORD_FILE`, without the line break at its end. */
   readonly sentinelPassword: string | undefined;
-  /** Where both were read, to be read again when Redis no longer takes them; see {@link rereadSecret}. */
+  /** The files of both passwords, which are read again when Redis refuses the old ones; see {@link rereadSecret}. */
   readonly passwordFile: string | undefined;
   readonly sentinelPasswordFile: string | undefined;
 }
@@ -46,14 +49,14 @@ export interface RedisEndpoint {
 /** How Redis is set up. */
 export type RedisMode = 'single' | 'sentinel';
 
-/** What is wrong with a Redis URL, as a phrase to put behind it, or undefined. */
+/** The fault of a Redis URL, as a phrase that follows it. Undefined when there is none. */
 export type RedisUrlCheck = (url: string, mode: RedisMode) => string | undefined;
 
 /** What differs between services in the settings that they share. */
 export interface ServiceDefaults {
   readonly defaultPort: number;
   readonly defaultAdminPort: number;
-  /** That of whoever connects: a check of our own would accept what it throws at later. */
+  /** The check of the package that connects: a check of our own would accept what that package throws at later. */
   readonly redisUrlFault: RedisUrlCheck;
 }
 
@@ -62,15 +65,15 @@ const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
 const ADDRESS = { pattern: /^[A-Za-z0-9_.:%-]+$/, description: 'a host name or an IP address' };
 
 /**
- * In s. A balancer must be the first to let an idle connection go: where the server is, a request that is on its
- * way just then is lost, and the balancer answers 502. So the default is above the 60 s of most
- * balancers. Google's keeps idle connections for 600 s: behind it, set 620.
+ * In seconds. The balancer must close an idle connection first: when the server does, a request that is on its way at
+ * that moment is lost, and the balancer answers 502. So the default is above the 60 s of most balancers. Google's
+ * balancers keep idle connections for 600 s: set 620 behind them.
  */
 const HTTP_KEEP_ALIVE = { default: 65, min: 1, max: 3_600 } as const;
 
 /**
- * Health checks, a balancer's idle connections, publishers, and handshakes that are on their way: of 5,000 a second
- * with a round trip of 100 ms, 500. Each costs 10 KB or so.
+ * Health checks, the idle connections of a balancer, publishers, and handshakes on their way: 500 of them at 5,000 a
+ * second with a round trip of 100 ms. Each costs some 10 KB.
  */
 const HTTP_MAX_CONNECTIONS = { default: 1_024, min: 4, max: 65_536 } as const;
 
@@ -78,7 +81,7 @@ const REDIS_MODES = ['single', 'sentinel', 'cluster'] as const;
 const LINE_BREAKS = /[\r\n]+$/;
 const URL_WITH_PASSWORD = /^[a-z]+:\/\/[^:/?#]*:[^/?#]+@/i;
 
-/** Reads the settings that all services share; mistakes are noted on `environment`. */
+/** Reads the settings that all services share. It notes mistakes on `environment`. */
 export function readServiceSettings(
   environment: EnvironmentReader,
   defaults: ServiceDefaults,
@@ -111,15 +114,15 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.[0-9]{1,3}){3}$/.test(host);
 }
 
-/** A URL as it may stand in a message: without what comes before its host, or after its path. */
+/** A URL for a message, without the part before its host and the part after its path. */
 export function withoutCredentials(url: string): string {
   return url.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***');
 }
 
 /**
- * The contents of a secret's file as they are now, without the line break at its end. Undefined when there is
- * no such file, it cannot be read, or it is empty: in the middle of a rotation, say. Reads synchronously: it is
- * a line, and read once an attempt to connect.
+ * The present contents of the file of a secret, without the line break at its end. Undefined when the file does not
+ * exist, cannot be read, or is empty, as in the middle of a rotation. It reads synchronously, because that is one
+ * line for each attempt to connect.
  */
 export function rereadSecret(file: string | undefined): string | undefined {
   if (file === undefined) return undefined;
@@ -130,7 +133,7 @@ export function rereadSecret(file: string | undefined): string | undefined {
   }
 }
 
-/** Reads where Redis is; mistakes are noted on `environment`. */
+/** Reads where Redis is. It notes mistakes on `environment`. */
 export function readRedisEndpoint(
   environment: EnvironmentReader,
   redisUrlFault: RedisUrlCheck,
@@ -144,7 +147,7 @@ export function readRedisEndpoint(
   }
   const mode = asked === 'sentinel' ? 'sentinel' : 'single';
   const url = environment.string('REDIS_URL', { default: DEFAULT_REDIS_URL });
-  // Of a mode that is not available, a URL is not judged by the rules of another.
+  // The URL of an unknown mode is not judged by the rules of another mode.
   const fault = asked === 'cluster' ? undefined : redisUrlFault(url, mode);
   if (fault !== undefined) {
     environment.reject('REDIS_URL', `${JSON.stringify(withoutCredentials(url))} ${fault}`);

@@ -4,38 +4,37 @@ import { createLogger, flushLogs, LOG_LEVELS, type Logger } from './logger.ts';
 /** What the lifecycle needs of a service that has started. */
 export interface RunningService {
   /**
-   * Lets work in hand finish, takes no more, and keeps a deadline of its own.
+   * Lets current work finish and takes no more. It keeps a deadline of its own.
    *
-   * @param hurry aborts when whoever stops the process is out of patience: return soon.
+   * @param hurry aborts when the owner of the process loses patience; the drain must end soon then.
    */
   drain(hurry: AbortSignal): Promise<void>;
-  /** Ends every timer, listener, socket and thread that the service owns. Called once. */
+  /** Ends every timer, listener, socket and thread of the service. It is called once. */
   stop(): Promise<void>;
 }
 
 /** What a service may ask of its lifecycle. */
 export interface Lifecycle {
-  /** Does what the first SIGTERM does; for `POST /drain`. */
+  /** Does the same as the first SIGTERM; for `POST /drain`. */
   requestDrain(): void;
 }
 
-/** How long a service may take to stop, or to start once it was told to stop, in ms. */
+/** Time for a service to stop, or to start after it was told to stop, in ms. */
 export const STOP_DEADLINE_MS = 10_000;
 
-/** EX_CONFIG of sysexits.h: systemd should not restart what will fail in the same way. */
+/** EX_CONFIG of sysexits.h. systemd should not restart what would fail in the same way. */
 export const CONFIG_ERROR_EXIT_CODE = 78;
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /**
- * Runs a service from start to end: starts it, waits for SIGTERM, SIGINT or `requestDrain`, drains,
- * stops, and leaves the process to end with exit code 0. A second signal cuts the drain short; one
- * during the start stops the service once it has started.
+ * Runs a service from start to end. It starts the service, waits for SIGTERM, SIGINT or `requestDrain`, drains,
+ * stops, and lets the process end with exit code 0. A second signal shortens the drain. A signal during the start
+ * stops the service once it has started.
  *
- * A configuration with mistakes is printed to stderr and ends with 78; any other failed start with
- * one plain line and 1. An error that nobody caught, or a stop that takes longer than
- * `stopDeadlineMs`, ends the process at once with 1: a process in an unknown state is not trusted,
- * and its supervisor starts another.
+ * A configuration with mistakes is printed to stderr and ends the process with 78. Any other failed start prints one
+ * plain line and ends it with 1. An uncaught error, or a stop that takes longer than `stopDeadlineMs`, ends the
+ * process at once with 1: a process in an unknown state is not trusted, and its supervisor starts another.
  */
 export async function runService(options: {
   readonly name: string;
@@ -93,7 +92,7 @@ async function stop(service: RunningService, logger: Logger): Promise<void> {
 interface End {
   /** Resolves with the first request to end. */
   readonly requested: Promise<void>;
-  /** Aborts with the second. */
+  /** Aborts with the second request to end. */
   readonly hurry: AbortSignal;
   request(): void;
   wasRequested(): boolean;
@@ -110,7 +109,7 @@ function watchForEnd(logger: Logger): End {
     resolve();
   }
 
-  // A deploy asks for the drain over HTTP and then sends a SIGTERM: one signal is no hurry.
+  // A deployment asks for the drain over HTTP and then sends a SIGTERM, so one signal after that is no hurry.
   function onSignal(signal: NodeJS.Signals): void {
     signals += 1;
     logger.info({ signal, signals }, 'signal');
@@ -127,7 +126,7 @@ function watchForEnd(logger: Logger): End {
   };
 }
 
-/** The timer does not hold the process: it fires only if something else still does. */
+/** The timer does not keep the process alive: it fires only if something else does. */
 function exitUnlessEnded(logger: Logger, deadlineMs: number): NodeJS.Timeout {
   return setTimeout(() => {
     logger.error({ deadlineMs, stillOpen: process.getActiveResourcesInfo() }, 'stop_deadline');
@@ -158,7 +157,7 @@ async function reportFailedStart(name: string, error: unknown): Promise<never> {
   return exitNow(isConfigError ? CONFIG_ERROR_EXIT_CODE : 1);
 }
 
-/** A start that failed half-way, or a fault, may have left anything open: the loop cannot be waited for. */
+/** A start that failed half-way, or a fault, may have left anything open, so the event loop may never become empty. */
 function exitNow(code = 1): never {
   flushLogs();
   process.exit(code);

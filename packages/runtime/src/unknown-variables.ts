@@ -3,23 +3,23 @@ import type { Environment } from './environment.ts';
 /** A variable that looks like a setting and is none. */
 export interface UnknownVariable {
   readonly name: string;
-  /** The setting whose name is most like it; undefined if none is. */
+  /** The setting with the most similar name. Undefined if none is similar. */
   readonly nearest: string | undefined;
 }
 
-/** A name with so many wrong letters may be another one misspelt: a word's ending, or two letters that were swapped. */
+/** The most wrong letters of a misspelt name: the ending of a word, or two swapped letters. */
 const MOST_WRONG_LETTERS = 3;
 
 /**
- * What others set with such names: Kubernetes and Docker for a service that is called `redis`, `edge` or `ingest`, and the
- * library `ws` for itself.
+ * Variables with such names that others set: Kubernetes and Docker for a service that is called `redis`, `edge` or
+ * `ingest`, and the library `ws` for itself.
  */
 const OF_OTHERS = /_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)|_ENV_|^WS_NO_/;
 const ADDRESS_OF_OTHERS = /^(tcp|udp):/;
 
 /**
- * The variables that begin with one of `prefixes` and are not among the known ones, each with the known one that is
- * most like it. Their values are not told: they may be secrets.
+ * The variables that begin with one of `prefixes` and are not known, each with the known one whose name is most
+ * similar. Their values are left out, because they may be secrets.
  */
 export function unknownVariables(
   environment: Environment,
@@ -42,7 +42,7 @@ function nearestOf(name: string, known: readonly string[]): string | undefined {
   return nearest !== undefined && nearest.wrong <= MOST_WRONG_LETTERS ? nearest.other : undefined;
 }
 
-/** How many letters must be added, taken away or replaced to make one text the other (Levenshtein's distance). */
+/** The number of letters to add, remove or replace so that two texts become equal (Levenshtein distance). */
 function wrongLetters(text: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, i) => i);
   for (const [i, letter] of [...text].entries()) {

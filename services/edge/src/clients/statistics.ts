@@ -3,7 +3,7 @@
  * only grow; the metrics read them when they are asked.
  */
 export interface FanOutStatistics {
-  /** Subscribers that delivery loops went over: 500 for one publication to 500. */
+  /** Subscribers that delivery loops visited: 500 for one publication to 500. */
   broadcastIterations: number;
   /** Channels looked up in the subscription index. */
   indexLookups: number;

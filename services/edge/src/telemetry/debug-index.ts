@@ -1,22 +1,22 @@
 import type { FanOut } from '../clients/fan-out.ts';
 
-/** Channels listed one by one; a node may hold tens of thousands. */
+/** The most channels that are listed one by one. A node may hold tens of thousands. */
 const LISTED_CHANNELS = 1_000;
 
-/** Bounds of the queue depths that connections are counted by. */
+/** Upper bounds of the queue depths by which connections are counted. */
 const DEPTH_BOUNDS = [0, 8, 64, 256, 511, Number.POSITIVE_INFINITY];
 
 /** Who listens to what on one worker, or on several together, and how far behind clients are. */
 export interface FanOutDescription {
   readonly connections: number;
   readonly subscriptions: number;
-  /** Channels with the most subscribers, at most 1,000, and how many each has. */
+  /** The channels with the most subscribers, at most 1,000, and the number of subscribers of each. */
   readonly busiestChannels: Readonly<Record<string, number>>;
-  /** Connections by how many publications wait for them. */
+  /** Connections by the number of publications that wait for them. */
   readonly connectionsByQueueDepth: Readonly<Record<string, number>>;
   /**
-   * In bytes: memory for the entries of queues, which only refer to the publications that wait, and publications kept
-   * for clients that are behind or resume.
+   * Bytes of memory for the entries of queues, which only refer to the publications that wait, and for publications
+   * that are kept for clients that are behind or resume.
    */
   readonly queueEntryBytes: number;
   readonly logBytes: number;

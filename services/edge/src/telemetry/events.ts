@@ -21,7 +21,7 @@ import type { Limited } from '../limits.ts';
 import { readCounter } from './gauges.ts';
 import { EDGE_LIMITS, LIMITED_TOTAL } from './limit-table.ts';
 
-/** From a publication's timestamp to the sockets, in seconds: 1 ms to 5 s. */
+/** Buckets for the time from the timestamp of a publication to the sockets, in seconds: 1 ms to 5 s. */
 const LAG_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 const DROP_REASONS = Object.keys({
@@ -40,47 +40,47 @@ const GAP_REASONS: readonly GapReason[] = ['slow', 'trimmed', 'unreadable', 'too
 const HISTORY_CAUSES: readonly HistoryCause[] = ['repair', 'resume'];
 const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
 
-/** What happens in a node's main thread. */
+/** The events of a node's main thread. */
 export interface NodeEvents extends HubEvents {
-  /** A look at the subscription found that data does not flow; the second in a row costs the link. */
+  /** A probe found that no data flows on the subscription. The second failure in a row replaces the link. */
   probeFailed(cause: string): void;
   /** The process or the system has no descriptor left: connections are accepted and closed at once. */
   descriptorsExhausted(error: Error): void;
   /** A variable looks like a setting and is none. */
   unknownVariable(variable: UnknownVariable): void;
-  /** The limit of descriptors does not allow what was asked for. */
+  /** The limit of descriptors does not allow the connections that were configured. */
   descriptorsShort(limit: number, asked: DescriptorShares, given: DescriptorShares): void;
   /** A connection to the admin port was closed because there were too many. */
   adminConnectionClosed(): void;
   /** There is no `send`: frames are written by `write` instead. */
   sendUnavailable(error: unknown): void;
-  /** Redis does not let this node probe. */
+  /** Redis refuses the probe of this node. */
   probeRefused(error: Error): void;
-  /** Redis refuses writes, and goes on to deliver what is published. */
+  /** Redis refuses writes, but still delivers what is published. */
   writesRefused(error: RedisRefusedError): void;
-  /** Redis writes again. */
+  /** Redis accepts writes again. */
   writesAccepted(): void;
-  /** The node is still cut off, for another cause than told before. */
+  /** The node is still cut off, for another cause than the one logged before. */
   stillDegraded(cause: string): void;
   commandsAvailable(): void;
   commandsUnavailable(cause: string): void;
   workerStarted(slot: number): void;
-  /** A worker ended although nobody asked it to. */
+  /** A worker ended although nobody stopped it. */
   workerLost(slot: number, cause: string): void;
   drainStarted(connections: number): void;
   drainEnded(leftOver: number): void;
-  /** So many of its clients are being sent to other nodes. */
+  /** The node sends `count` of its clients to other nodes. */
   shedStarted(count: number, overSeconds: number): void;
 }
 
-/** What happens on a fan-out worker and the port that it serves. */
+/** The events of a fan-out worker and of the port that it serves. */
 export interface ClientListenerEvents extends FanOutEvents {
   handshakeRejected(code: ErrorCode): void;
-  /** A connection was closed because more were open than may be which are no clients. */
+  /** A connection that was no client was closed because there were too many. */
   httpConnectionClosed(): void;
 }
 
-/** One function per event of the main thread: its counter and its log line together. */
+/** One function for each event of the main thread, which holds its counter and its log line. */
 export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   const limited = new LogLimiter(logger);
   let received = 0;
@@ -121,7 +121,7 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   });
   const lost = metrics.labelledCounter(
     'tradewind_edge_lost_publications_total',
-    'Publications that no subscriber of the node got, where their number is known, by reason',
+    'Publications that no subscriber of the node got, by reason; counted where their number is known',
     'reason',
     GAP_REASONS,
   );
@@ -143,7 +143,7 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   });
   const unrecovered = metrics.labelledCounter(
     'tradewind_edge_recovery_failures_total',
-    'Attempts to learn from Redis where a channel stands, or what it missed, that failed: `delayed` ones are repeated, after `refused` ones the channel goes on without',
+    'Failed attempts to read the position or the history of a channel from Redis: `delayed` ones are repeated; after `refused` ones the channel continues without',
     'outcome',
     ['delayed', 'refused'],
   );
@@ -157,7 +157,7 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   });
   const failedProbes = metrics.counter({
     name: 'tradewind_edge_probes_failed_total',
-    help: 'Looks at the subscription that found that data does not flow',
+    help: 'Probes of the subscription that found that no data flows',
   });
   const exhausted = metrics.counter({
     name: 'tradewind_edge_descriptors_exhausted_total',
@@ -173,7 +173,7 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   });
   const writesRefused = metrics.gauge({
     name: 'tradewind_edge_redis_writes_refused',
-    help: '1 while Redis refuses the node’s writes and goes on to deliver what is published; one a node',
+    help: '1 while Redis refuses the node’s writes but still delivers what is published; one a node',
   });
   const lostWorkers = metrics.counter({
     name: 'tradewind_edge_workers_lost_total',
@@ -304,7 +304,7 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
   };
 }
 
-/** One function per event of a fan-out worker: its counter and its log line together. */
+/** One function for each event of a fan-out worker, which holds its counter and its log line. */
 export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientListenerEvents {
   const limited = new LogLimiter(logger);
   const handshakes = metrics.labelledCounter(
@@ -337,7 +337,7 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
   );
   const gaps = metrics.labelledCounter(
     'tradewind_edge_gaps_total',
-    'Clients that were told of publications they do not get, by reason; once for each gap',
+    'Clients that were told a gap, by reason; once for each gap',
     'reason',
     GAP_REASONS,
   );
@@ -389,7 +389,7 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
 function limitedEvent(limited: LogLimiter, metrics: Metrics): Limited {
   const counter = metrics.counter({
     name: LIMITED_TOTAL,
-    help: 'What went beyond a limit, by limit (docs/limits.md), and whether it was refused for that (EDGE_LIMITS)',
+    help: 'Times that a limit was exceeded, by limit (docs/limits.md), and whether something was refused for it (EDGE_LIMITS)',
     labelNames: ['limit', 'enforced'],
   });
   for (const [limit, { enforced, ...rest }] of Object.entries(EDGE_LIMITS)) {

@@ -6,7 +6,7 @@ import type { Hub } from '../hub/hub.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { readThreadCpu } from './thread-cpu.ts';
 
-/** How a gauge adds up over a node's threads, and the words for it at the end of its help. */
+/** How a gauge adds up over the threads of a node, and the words for it at the end of its help. */
 const AGGREGATIONS = {
   /** Only the main thread has it. */
   node: { aggregator: 'sum', words: 'one a node' },
@@ -14,12 +14,12 @@ const AGGREGATIONS = {
   max: { aggregator: 'max', words: 'the largest over threads' },
 } as const;
 
-/** How often a thread's loop is probed for lag, in ms: a hundred wake-ups a second cost nothing. */
+/** Time between two probes of a thread's loop for lag, in ms. A hundred wake-ups a second cost nothing. */
 const LAG_RESOLUTION_MS = 10;
 
 const NS_PER_SECOND = 1e9;
 
-/** What a node's gauges are read off. */
+/** What the gauges of a node read. */
 export interface NodeGaugeSources {
   readonly hub: Hub;
   readonly pool: { readonly connections: number };
@@ -30,8 +30,8 @@ export interface NodeGaugeSources {
 }
 
 /**
- * Registers what is read off a node's main thread when someone asks. The names that begin with
- * `ws_` are those of the predecessor, so that its dashboards go on working.
+ * Registers the gauges that a scrape reads in a node's main thread. The names that begin with `ws_` are those of the
+ * predecessor, so that its dashboards still work.
  */
 export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources): void {
   const { hub, pool, config, source, isReady } = sources;
@@ -67,7 +67,7 @@ export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources):
   readGauge(
     metrics,
     'tradewind_edge_connections_limit',
-    'Connections that it may hold: WS_MAX_CONNECTIONS, or fewer where file descriptors do not suffice',
+    'The most connections that it may hold: WS_MAX_CONNECTIONS, or fewer where file descriptors do not suffice',
     () => config.maxConnections,
   );
   readGauge(metrics, 'ws_total_memory_bytes', 'Resident memory of the process', () =>
@@ -76,7 +76,7 @@ export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources):
   readGauge(
     metrics,
     'tradewind_edge_memory_limit_bytes',
-    'Memory that it is meant to use at most: EDGE_MEMORY_LIMIT_BYTES, or its control group’s limit, or the machine’s memory',
+    'The most memory that it should use: EDGE_MEMORY_LIMIT_BYTES, or its control group’s limit, or the machine’s memory',
     () => memoryLimit,
   );
   readGauge(
@@ -91,7 +91,9 @@ export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources):
   registerThreadCpu(metrics);
 }
 
-/** Registers what is read off one fan-out worker; each says how it adds up over workers. */
+/**
+ * Registers the gauges and counters that a scrape reads in one fan-out worker. Each says how it adds up over workers.
+ */
 export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
   const { statistics, index } = fanOut;
   readGauge(
@@ -125,7 +127,7 @@ export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
   readCounter(
     metrics,
     'ws_broadcast_iterations_total',
-    'Subscribers that delivery loops went over',
+    'Subscribers that delivery loops visited',
     () => statistics.broadcastIterations,
   );
   readCounter(
@@ -161,10 +163,10 @@ export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
 }
 
 /**
- * Registers how busy and how late the loop of the calling thread is; once a thread. Both are over
- * the time since the last scrape, so they are meant for one scraper.
+ * Registers how busy and how late the event loop of the calling thread is. A thread must call it once. Both cover the
+ * time since the last scrape, so they suit a single scraper.
  *
- * @returns what ends the measuring.
+ * @returns a function that ends the measurement.
  */
 export function registerLoopGauges(metrics: Metrics): () => void {
   let last = performance.eventLoopUtilization();
@@ -187,7 +189,7 @@ export function registerLoopGauges(metrics: Metrics): () => void {
     'tradewind_edge_event_loop_lag_p99_seconds',
     'How late timers fire, 99th percentile since the last scrape',
     () => {
-      // What is measured is the time from one probe to the next, which is never less than is asked for.
+      // The monitor measures the time from one probe to the next, which is never less than the resolution.
       const lateNs = delay.count === 0 ? 0 : delay.percentile(99) - LAG_RESOLUTION_MS * 1e6;
       delay.reset();
       return Math.max(0, lateNs) / NS_PER_SECOND;
@@ -199,7 +201,7 @@ export function registerLoopGauges(metrics: Metrics): () => void {
   };
 }
 
-/** For all threads from one of them, so that a worker which is too busy to be asked is told of too. */
+/** One thread reads the time of all threads, so that a worker that is too busy to answer is included. */
 function registerThreadCpu(metrics: Metrics): void {
   metrics.counter({
     name: 'tradewind_edge_thread_cpu_seconds_total',
@@ -213,10 +215,10 @@ function registerThreadCpu(metrics: Metrics): void {
 }
 
 /**
- * A counter that is read when someone asks, for what happens so often that a call of the metrics' for each
- * would cost too much.
+ * A counter that a scrape reads, for events so frequent that a call of the metrics library for each would cost too
+ * much.
  *
- * @param value a number that only grows.
+ * @param value returns a number that only grows.
  */
 export function readCounter(
   metrics: Metrics,

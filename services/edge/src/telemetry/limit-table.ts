@@ -4,7 +4,10 @@ import type { EdgeConfig } from '../config.ts';
 import type { LimitName, MemoryLimitName } from '../limits.ts';
 import { ANSWER_DEADLINE_MS, MARK_BYTES, MOST_UNANSWERED } from '../outbound/send-window.ts';
 
-/** Every limit of an edge: the rows of docs/limits.md. What each guards against stands where it is enforced. */
+/**
+ * Every limit of an edge: the rows of docs/limits.md. The comment at the place of enforcement says what each guards
+ * against.
+ */
 export const EDGE_LIMITS = {
   connections: {
     what: 'open WebSockets',
@@ -140,7 +143,7 @@ export const EDGE_LIMITS = {
   };
 };
 
-/** The counter of what went beyond those that have none of their own. */
+/** The counter of what exceeded a limit that has no counter of its own. */
 export const LIMITED_TOTAL = 'tradewind_edge_limited_total';
 
 function rate({ perSecond, burst }: EdgeConfig['requestRate']): string {

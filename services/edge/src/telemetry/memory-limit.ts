@@ -1,12 +1,11 @@
 import { totalmem } from 'node:os';
 
 /**
- * How much memory a node is meant to use at most, in bytes: what was configured; else what its
- * control group allows (`MemoryMax` and `MemoryHigh` of systemd, a container's limit); else what the
- * machine has.
+ * The most memory that a node should use, in bytes: the configured value; else the limit of its control group
+ * (`MemoryMax` and `MemoryHigh` of systemd, the limit of a container); else the memory of the machine.
  *
  * @param configured `EDGE_MEMORY_LIMIT_BYTES`; 0 for none.
- * @param constrained as `process.constrainedMemory()` tells it: 0, or more than there is, for none.
+ * @param constrained the value of `process.constrainedMemory()`; 0, or more than the machine has, for none.
  */
 export function memoryLimitBytes(
   configured: number,

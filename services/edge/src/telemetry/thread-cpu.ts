@@ -1,24 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** CPU time that a thread has used since it started. */
+/** The CPU time that a thread has used since it started. */
 export interface ThreadCpu {
   /** `main`, or the name that a fan-out worker was given: `fan-out 0`. */
   readonly thread: string;
   readonly seconds: number;
 }
 
-/** What a fan-out worker's thread is called, for people and for {@link readThreadCpu}. */
+/** The name of the thread of a fan-out worker, for people and for {@link readThreadCpu}. */
 export function fanOutThreadName(slot: number): string {
   return `fan-out ${slot}`;
 }
 
-/** The kernel prints CPU times in this unit on every architecture (USER_HZ), whatever its own clock. */
+/** The unit of CPU times that the kernel prints, on every architecture (USER_HZ). */
 const TICKS_PER_SECOND = 100;
 
-/** Where the kernel tells of this process' threads: a folder for each, named by its id. */
+/** The kernel's folder for the threads of this process. It holds a folder for each thread, named by its id. */
 const TASKS = '/proc/self/task';
 
-/** The name may itself hold spaces and parentheses, so it ends at the last one. */
+/** The name may hold spaces and parentheses, so it ends at the last one. */
 const STAT = /^(\d+) \((.*)\) (.*)$/s;
 
 /** `utime` and `stime` among the fields that follow the name (fields 14 and 15 of proc(5)). */
@@ -28,9 +28,9 @@ const SYSTEM_TICKS = 12;
 const FAN_OUT_THREAD = /^fan-out \d+$/;
 
 /**
- * The CPU time of every thread that runs our JavaScript: the main thread and the fan-out workers.
- * The kernel is asked and not the threads: one that is too busy to answer is the one that matters.
- * Where there is no `/proc` there are no workers either (`EDGE_WORKERS`), and the main thread is all.
+ * The CPU time of every thread that runs our JavaScript: the main thread and the fan-out workers. The kernel answers
+ * and not the thread, because the thread that matters is the one that is too busy to answer. Without `/proc` there
+ * are no workers either (`EDGE_WORKERS`), and the main thread is all.
  */
 export function readThreadCpu(): readonly ThreadCpu[] {
   if (process.platform !== 'linux') {
@@ -43,7 +43,7 @@ export function readThreadCpu(): readonly ThreadCpu[] {
   });
 }
 
-/** A thread that has just ended is not an error. */
+/** A thread that has just ended is no error. */
 function statOf(id: string): string | undefined {
   try {
     return readFileSync(`${TASKS}/${id}/stat`, 'utf8');
@@ -53,8 +53,8 @@ function statOf(id: string): string | undefined {
 }
 
 /**
- * Reads a line of `/proc/PID/task/TID/stat`. Undefined for threads that are not ours: those of V8 and
- * libuv, and what is not such a line.
+ * Reads a line of `/proc/PID/task/TID/stat`. Undefined for a thread that is not ours (those of V8 and libuv), and for
+ * anything that is not such a line.
  */
 export function parseThreadStat(stat: string, processId: number): ThreadCpu | undefined {
   const [, id, name = '', rest = ''] = STAT.exec(stat) ?? [];

@@ -68,7 +68,7 @@ function connectEnds(hasHistory = true) {
         hubEnd.confirmBytes(consumedBytes);
       }
     },
-    /** The hub answers what it was asked first; what it was told of last is the end of the answer. */
+    /** The hub answers its oldest request. */
     answer(from: number, to: number, epoch = EPOCH, code?: ErrorCode, gaps: readonly Hole[] = []) {
       const [channel] = asked.shift() as [string, number];
       const publications = (code === undefined ? publicationsOf(channel, from, to) : []).filter(

@@ -59,7 +59,7 @@ export class MissedPublications {
   }
 }
 
-/** A read of history that is under way: the offset from which the worker asked for it, or what is to be filled in. */
+/** A read of history that is under way: the offset from which the worker asked for it, or the record that it fills in. */
 export type WorkerRead = number | MissedPublications;
 
 /** The hub's way to read a channel's history. */
