@@ -1,17 +1,17 @@
-/** The unit in which a worker tells time to its clients, in ms: how often it looks who is due. */
+/** The length of a beat in ms: how often a worker looks which clients are due. */
 export const BEAT_MS = 50;
 
 export const BEATS_PER_SECOND = 1_000 / BEAT_MS;
 
-/** A beat that does not come. */
+/** A beat that never comes. */
 export const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * The time for which a worker has been there for its clients, in beats. It is not clock time: a process that was itself
- * held up for five seconds counts one second afterwards, and blames nobody for what it did not read meanwhile.
+ * The time that a worker has attended to its clients, in beats. It is not clock time: a process that was held up for five
+ * seconds counts one second afterwards, so no client is blamed for bytes that the process itself did not read.
  */
 export class AttendedTime {
-  /** Beats since it began. */
+  /** Beats since the beginning. */
   beat = 0;
   #countedTo: number;
 
@@ -21,8 +21,9 @@ export class AttendedTime {
   }
 
   /**
-   * Goes on to `now`, in ms on the same clock, by a second at most. Returns whether a beat or more has passed; what is left of
-   * one counts the next time.
+   * Advances to `now`, in ms on the same clock, by at most a second. The fraction of a beat that is left counts next time.
+   *
+   * @returns whether at least one beat has passed.
    */
   advance(now: number): boolean {
     const beats = Math.floor((now - this.#countedTo) / BEAT_MS);

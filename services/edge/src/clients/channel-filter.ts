@@ -1,12 +1,12 @@
-/** Which channels a node offers to clients. */
+/** Returns whether a node offers a channel to clients. */
 export type ChannelFilter = (channel: string) => boolean;
 
-/** What may stand in `EDGE_CHANNELS`: a channel name in which `*` stands for anything. */
+/** A pattern of `EDGE_CHANNELS`: a channel name in which `*` matches any characters, also none. */
 export const CHANNEL_PATTERN_GRAMMAR = /^[A-Za-z0-9_.:/@*-]{1,128}$/;
 
 /**
- * Compiles patterns into one filter. It matches in time linear in the name for each pattern: the
- * pieces between the stars are looked for in order, which needs no backtracking.
+ * Compiles patterns into one filter. For each pattern, matching takes time linear in the length of the name: the pieces
+ * between the stars are searched in order, without backtracking.
  */
 export function compileChannelPatterns(patterns: readonly string[]): ChannelFilter {
   if (patterns.includes('*')) return () => true;

@@ -1,6 +1,6 @@
 import { NEVER } from './attended-time.ts';
 
-/** What can become due. Its owner gives it {@link DueTimes} and leaves the number to that. */
+/** A member of {@link DueTimes}, which alone sets the slot. */
 export interface Dated {
   dueSlot: number;
 }
@@ -8,29 +8,29 @@ export interface Dated {
 const MIN_SLOTS = 64;
 
 /**
- * When each of many is due next, in beats. The beats lie side by side: to look through those of 14,000 takes 10 µs, and
- * nothing is touched of whoever is not due.
+ * When each member is due next, in beats. The beats lie side by side in memory: a pass over 14,000 takes 10 µs, and touches
+ * no member that is not due.
  */
 export class DueTimes<T extends Dated> {
   readonly #members: (T | undefined)[] = [];
   readonly #free: number[] = [];
   #beats = new Float64Array(MIN_SLOTS).fill(NEVER);
-  /** Where the pass that is under way goes on; 0 when none is. */
+  /** The slot at which the current pass continues; 0 without one. */
   #next = 0;
 
   add(member: T, beat: number): void {
-    const number = this.#free.pop() ?? this.#members.length;
-    if (number === this.#beats.length) {
-      const grown = new Float64Array(2 * number).fill(NEVER);
+    const slot = this.#free.pop() ?? this.#members.length;
+    if (slot === this.#beats.length) {
+      const grown = new Float64Array(2 * slot).fill(NEVER);
       grown.set(this.#beats);
       this.#beats = grown;
     }
-    member.dueSlot = number;
-    this.#members[number] = member;
-    this.#beats[number] = beat;
+    member.dueSlot = slot;
+    this.#members[slot] = member;
+    this.#beats[slot] = beat;
   }
 
-  /** It is not due any more. Nothing happens if it has been removed already. */
+  /** Does nothing if the member was removed already. */
   remove(member: T): void {
     const { dueSlot: dueNumber } = member;
     if (this.#members[dueNumber] !== member) return;
@@ -39,7 +39,7 @@ export class DueTimes<T extends Dated> {
     this.#free.push(dueNumber);
   }
 
-  /** It is due at this beat, unless it is sooner. Nothing happens if it has been removed. */
+  /** Makes a member due at this beat, unless it is due sooner. Does nothing if it was removed. */
   hasten(member: T, beat: number): void {
     const { dueSlot: dueNumber } = member;
     if (this.#members[dueNumber] !== member) return;
@@ -47,20 +47,20 @@ export class DueTimes<T extends Dated> {
   }
 
   /**
-   * Serves those that are due, each at most once a pass, one of them at least; the rest when it is called again.
+   * Serves due members, each at most once a pass. One call serves at least one; the next call continues the pass.
    *
    * @param serve returns when the member is due next. It may add and remove members.
    * @param until ms on the monotonic clock, after which nobody else is served.
-   * @returns whether the pass is to go on.
+   * @returns whether the pass must be continued.
    */
   serveSome(beat: number, serve: (member: T) => number, until: number): boolean {
     while (this.#next < this.#members.length) {
-      const number = this.#next;
+      const slot = this.#next;
       this.#next += 1;
-      if ((this.#beats[number] as number) > beat) continue;
-      const member = this.#members[number] as T;
+      if ((this.#beats[slot] as number) > beat) continue;
+      const member = this.#members[slot] as T;
       const dueNext = serve(member);
-      if (this.#members[number] === member) this.#beats[number] = dueNext;
+      if (this.#members[slot] === member) this.#beats[slot] = dueNext;
       if (performance.now() >= until) return true;
     }
     this.#next = 0;

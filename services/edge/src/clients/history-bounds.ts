@@ -1,17 +1,17 @@
-/** Channels of which something is remembered on one worker, at most: 200 KB. The oldest is forgotten first. */
+/** Channels whose bounds one worker remembers, at most: 200 KB. The oldest entry is forgotten first. */
 const MAX_CHANNELS = 1_024;
 
 /**
- * How long it counts that a history is too long, in ms. Only a publication that is deleted can make it shorter without
- * making it begin later.
+ * How long a history counts as too long, in ms. It becomes shorter without beginning later only if a publication is
+ * deleted.
  */
 const TOO_LONG_FOR_MS = 60_000;
 
 /** How far back a channel's history goes. */
 export interface HistoryBound {
-  /** What lies before this offset has left the history for good; 0 if nothing is known. */
+  /** Offsets before this one have left the history for good; 0 if nothing is known. */
   readonly trimmedBefore: number;
-  /** What begins before this offset is more than may be replayed of one channel; 0 if nothing is known. */
+  /** A replay that begins before this offset is larger than one channel may have; 0 if nothing is known. */
   readonly tooLongBefore: number;
 }
 
@@ -24,9 +24,9 @@ interface Known extends HistoryBound {
 const NOTHING: HistoryBound = { trimmedBefore: 0, tooLongBefore: 0 };
 
 /**
- * What answers have shown of channels' histories and what stays true, so that nobody makes Redis send the same again for
- * nothing: within an epoch a history only begins later and, from one offset on, only grows. It outlasts the interest
- * in a channel: whoever leaves and comes back at once would have all read again.
+ * Remembers what reads have shown of channels' histories, so that Redis is not asked for the same in vain. It stays true:
+ * within an epoch a history only begins later, and from one offset on it only grows. It outlasts the interest in a
+ * channel. Otherwise a client that leaves and comes back would cause the same read each time.
  */
 export class HistoryBounds {
   readonly #known = new Map<string, Known>();

@@ -1,41 +1,41 @@
 import type { AttendedTime } from './attended-time.ts';
 
-/** What is to be done about a peer that is due. */
+/** What the caller must do about a peer that is due. */
 export type LivenessVerdict = 'fine' | 'ping' | 'dead';
 
-/** How long a peer may be silent, in beats; two at least. */
+/** How long a peer may be silent, in beats, each at least two. */
 export interface LivenessLimits {
-  /** Silence after which it has been pinged. */
+  /** The silence by which the peer has been pinged. */
   readonly pingAfterBeats: number;
   /**
-   * Silence after the ping after which it is taken for dead. At least two seconds: after a stall of this process the
-   * beats come first, a second of them, and only then are the answers read that came meanwhile.
+   * The silence after the ping by which the peer counts as dead. It must be at least two seconds: after a stall of this
+   * process a second of beats passes before the answers that arrived meanwhile are read.
    */
   readonly deadAfterBeats: number;
 }
 
 /**
- * Pings of peers that all fell silent at once are spread over this share of the time until they have to be pinged. The
- * more, the flatter; but no peer is pinged that has been silent for less than the rest of that time.
+ * Pings of peers that all fell silent at once are spread over this share of `pingAfterBeats`. A larger share makes them
+ * flatter, and pings peers after a shorter silence: the rest of `pingAfterBeats`.
  */
 const SPREAD_SHARE = 0.5;
 
 /**
- * Whether a peer is alive. Its pings are due at beats of its own, some seconds apart: what it sends only lets it skip some
- * of them. So peers that came together or sent something together, a crowd that reconnects or a subscription that all
- * repeat, are pinged apart for as long as they stay.
+ * Whether a peer is alive. Each peer has ping beats of its own, some seconds apart; what it sends only lets it skip some of
+ * them. So peers that connected together, or sent something together, are pinged at different beats for as long as they
+ * stay.
  */
 export class Liveness {
   readonly #limits: LivenessLimits;
   readonly #time: AttendedTime;
   #heardAt: number;
   #pingAt: number;
-  /** After a ping that was not answered yet: when the peer is taken for dead; 0 without one. */
+  /** The beat at which the peer counts as dead; 0 unless it was pinged and has been silent since. */
   #deadAt = 0;
-  /** Whether a ping was not answered yet, though the peer may have sent something else since. */
+  /** Whether a ping is unanswered. The peer may have sent something else since. */
   #isUnanswered = false;
 
-  /** @param phase 0 ≤ phase < 1: where among its likes this peer's pings are. */
+  /** @param phase 0 ≤ phase < 1: where in the spread of pings this peer's are. */
   constructor(limits: LivenessLimits, time: AttendedTime, phase: number) {
     this.#limits = limits;
     this.#time = time;
@@ -46,19 +46,19 @@ export class Liveness {
   /** The beat at which to {@link check} next, whatever the peer sends until then. */
   get dueAt(): number {
     if (this.#deadAt === 0) return this.#nextPingAt();
-    // When it answers, it is to be pinged again, and not before this.
+    // If it answers, its next ping is due no sooner than this.
     return Math.min(this.#deadAt, this.#pingAt + this.#spread);
   }
 
-  /** The peer gave a sign of life: it sent something, or took bytes that it had left lying. */
+  /** Records a sign of life: the peer sent something, or its socket took bytes again. */
   recordLife(): void {
     this.#heardAt = this.#time.beat;
     this.#deadAt = 0;
   }
 
   /**
-   * Whether a pong answers a ping that {@link check} asked for, also when the peer sent something else before it. A peer may
-   * answer the latest ping only. Call {@link recordLife} then.
+   * Whether a pong answers a ping that {@link check} asked for, even if the peer sent something else before it. One pong
+   * answers all pings before it. If it is an answer, the caller must call {@link recordLife}.
    */
   matchPong(): boolean {
     const wasUnanswered = this.#isUnanswered;
@@ -66,7 +66,7 @@ export class Liveness {
     return wasUnanswered;
   }
 
-  /** What is due now. With `ping`, the caller has pinged it. */
+  /** What is due now. After `ping` the caller must send one. */
   check(): LivenessVerdict {
     const { beat } = this.#time;
     if (this.#deadAt > 0) return beat >= this.#deadAt ? 'dead' : 'fine';
@@ -83,7 +83,7 @@ export class Liveness {
 
   #nextPingAt(): number {
     const spread = this.#spread;
-    // The last of the beats from which on it must be pinged is the one at which its silence has lasted long enough.
+    // The spread ends with the beat at which the silence has lasted for `pingAfterBeats`.
     const earliest = this.#heardAt + this.#limits.pingAfterBeats - spread + 1;
     if (this.#pingAt < earliest) {
       this.#pingAt += Math.ceil((earliest - this.#pingAt) / spread) * spread;

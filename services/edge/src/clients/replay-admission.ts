@@ -1,27 +1,26 @@
 import { ReplayMemory } from '@tradewind/fanout';
 import type { SubscribedChannel } from './subscribed-channel.ts';
 
-/** The hub reads the history of no more channels at once. */
+/** Histories that the hub reads at once for one worker, at most. */
 const MAX_READS = 16;
 
-/** Until an answer has come, this share of what is free counts as large as one may be. */
+/** Until the first answer comes, an answer is expected to take this share of the memory. */
 const FIRST_GUESS_SHARE = 0.25;
 
 /**
- * Questions about channels' pasts whose answers are still to come. An answer takes memory, and how much
- * shows only when it is there; until then each counts as large as the latest ones were. So small ones are
- * awaited many at a time, and large ones hardly together.
+ * Decides how many histories are read at once. An answer takes memory, and its size is not known before it comes. Until
+ * then each read counts as large as the latest answers were, so many small ones are read at once, and few large ones.
  */
 export class PendingReads {
   #count = 0;
   #expectedBytes: number;
 
-  /** @param bytes what all answers together may take. */
+  /** @param bytes that all answers together may take. */
   constructor(bytes: number) {
     this.#expectedBytes = bytes * FIRST_GUESS_SHARE;
   }
 
-  /** Whether one more may be put while so many bytes are free. */
+  /** Whether one more read may begin while this many bytes are free. */
   mayBegin(freeBytes: number): boolean {
     if (this.#count === 0) return freeBytes > 0;
     return this.#count < MAX_READS && (this.#count + 1) * this.#expectedBytes <= freeBytes;
@@ -31,7 +30,7 @@ export class PendingReads {
     this.#count += 1;
   }
 
-  /** @param bytes what the answer takes; undefined if none comes. */
+  /** @param bytes that the answer takes; undefined if none comes. */
   end(bytes: number | undefined): void {
     this.#count -= 1;
     if (bytes !== undefined) this.#expectedBytes = Math.max(bytes, this.#expectedBytes / 2);
@@ -39,8 +38,8 @@ export class PendingReads {
 }
 
 /**
- * Channels whose subscribers wait until there is room for what they are to be replayed, or until it is
- * their turn to have the hub asked for it; the first comes first.
+ * Channels whose clients wait for replay memory, or for their turn to read. They are served in the order in which they
+ * began to wait.
  */
 export class ReplayAdmission {
   readonly memory: ReplayMemory;
@@ -50,8 +49,8 @@ export class ReplayAdmission {
   #isResuming = false;
 
   /**
-   * @param memoryBytes what all replays may hold, until the clients have had them.
-   * @param resume takes channels with {@link takeNext}. Never called within a call of this class.
+   * @param memoryBytes that all replays may hold until the clients have had them.
+   * @param resume called when {@link takeNext} may return a channel again, never within a call of this class.
    */
   constructor(memoryBytes: number, resume: () => void) {
     this.memory = new ReplayMemory(memoryBytes, () => this.#resumeSoon());
@@ -59,17 +58,17 @@ export class ReplayAdmission {
     this.#reads = new PendingReads(memoryBytes);
   }
 
-  /** Whether the hub may be asked about one more channel. */
+  /** Whether one more history may be read. */
   get mayRead(): boolean {
     return this.#reads.mayBegin(this.memory.maxBytes - this.memory.bytes);
   }
 
-  /** Whether someone waits for memory that clients keep from being free. */
+  /** Whether a channel waits for memory that other clients' replays occupy. */
   get waitsForMemory(): boolean {
     return this.#delayed.size > 0 && !this.memory.hasRoom;
   }
 
-  /** Channels whose subscribers are kept waiting. */
+  /** The channels that wait. The caller owns the array. */
   get delayed(): readonly SubscribedChannel[] {
     return [...this.#delayed];
   }
@@ -82,18 +81,17 @@ export class ReplayAdmission {
     this.#delayed.delete(channel);
   }
 
-  /** A question is put. */
   beginRead(): void {
     this.#reads.begin();
   }
 
-  /** @param bytes what the answer takes; undefined if there is none, or nobody wants to know any more. */
+  /** @param bytes that the answer takes; undefined if none comes, or nobody waits for it any more. */
   endRead(bytes: number | undefined): void {
     this.#reads.end(bytes);
     this.#resumeSoon();
   }
 
-  /** Takes the next channel that may go on; undefined if none is there or may. */
+  /** Removes the next channel and returns it; undefined if none waits, or there is no memory for it. */
   takeNext(): SubscribedChannel | undefined {
     if (!this.mayRead) return undefined;
     const [next] = this.#delayed;

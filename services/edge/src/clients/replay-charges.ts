@@ -9,42 +9,42 @@ import type { ReplaySource } from './replay-source.ts';
 import type { PendingSubscription } from './subscribed-channel.ts';
 
 /**
- * What a publication of history is charged before it is read, in bytes: a trade with its frame. When it is replayed, what it
- * took is charged instead.
+ * The charge for a publication before it is read, in bytes: a trade with its frame. Once it is replayed, its real size is
+ * charged instead.
  */
 const EXPECTED_PUBLICATION_BYTES = 512;
 
-/** What a replayed publication takes beside its body, in bytes: the frame's header and `{"seq":` with a number. */
+/** The bytes that a replayed publication takes beside its body: the frame's header and `{"seq":` with a number. */
 const FRAME_BYTES = 16;
 
-/** What a `gap` takes in its place, in bytes. */
+/** The bytes of a `gap` in place of a publication. */
 const GAP_BYTES = 128;
 
 /**
- * Charges connections for what they are replayed. Reading costs Redis as much as sending costs this node, so what is to be
- * read is charged when it is asked for. What was charged is sent, though the budget may be used up by then: nothing is read
- * in vain, and the next replay waits for longer.
+ * Charges clients for their replays. Reading costs Redis as much as sending costs this node, so a read is charged when it
+ * begins. A replay that was charged is sent even if the budget is used up by then. So nothing is read in vain, and the
+ * next replay waits for longer.
  */
 export class ReplayCharges {
   readonly #rate: Rate;
   readonly #guard: LimitGuard;
   readonly #clock: () => number;
 
-  /** @param clock of the connections' budgets, in ms. */
+  /** @param clock of the clients' replay budgets, in ms. */
   constructor(rate: Rate, guard: LimitGuard, clock: () => number) {
     this.#rate = rate;
     this.#guard = guard;
     this.#clock = clock;
   }
 
-  /** Whether a connection may have what is planned for it; charges what Redis has to be asked for. */
+  /** Whether the client's budget allows this plan. Charges the read, if the plan is one. */
   admits(
     connection: Connection,
-    waiting: PendingSubscription,
-    history: ReplaySource,
+    pending: PendingSubscription,
+    source: ReplaySource,
     plan: ReplayPlan,
   ): boolean {
-    if (waiting.chargedBytes > 0) return true;
+    if (pending.chargedBytes > 0) return true;
     const mustRead = plan.kind === 'read';
     if (mustRead ? plan.from === END_OF_CHANNEL : plan.offsets === 0) return true;
     const now = this.#clock();
@@ -52,18 +52,18 @@ export class ReplayCharges {
     const { replayBudget } = connection.session;
     if (!replayBudget.take(now, 0) && this.#guard.refuses('replay')) return false;
     if (mustRead) {
-      const count = (history.position?.offset ?? 0) - plan.from + 1;
-      waiting.chargedBytes = count * EXPECTED_PUBLICATION_BYTES;
-      replayBudget.charge(now, waiting.chargedBytes);
+      const count = (source.position?.offset ?? 0) - plan.from + 1;
+      pending.chargedBytes = count * EXPECTED_PUBLICATION_BYTES;
+      replayBudget.charge(now, pending.chargedBytes);
     }
     return true;
   }
 
   /**
-   * Charges what is sent instead of what was expected. What Redis was asked for in vain is given back only if Redis did
-   * not answer.
+   * Replaces the expected charge by that of the bytes that are sent. A read without a replay is given back only if Redis
+   * did not answer it.
    *
-   * @param reason why not all is replayed, if so.
+   * @param reason why not all is replayed; undefined if all is.
    */
   chargeActual(
     { session: { replayBudget } }: Connection,
@@ -76,7 +76,7 @@ export class ReplayCharges {
   }
 }
 
-/** What a client is sent of it, in bytes. */
+/** The bytes that a client is sent by a replay. */
 function bytesOf({ excerpt, firstIndex, endIndex }: Replay): number {
   let bytes = 0;
   for (let at = firstIndex; at < endIndex; at += 1) {

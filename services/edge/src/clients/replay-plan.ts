@@ -2,65 +2,65 @@ import type { ChannelRequest, ErrorCode, Position } from '@tradewind/protocol';
 import { END_OF_CHANNEL } from '../feed.ts';
 import type { ReplaySource } from './replay-source.ts';
 
-/** What a subscriber gets of a channel's past. */
+/** How a subscriber gets the publications of a channel that it asked for. */
 export type ReplayPlan =
   | {
       readonly kind: 'replay';
-      /** Undefined when nothing was asked for. */
+      /** Whether the client gets all that it asked for; undefined if it asked for nothing. */
       readonly recovered: boolean | undefined;
-      /** Why it is not recovered. */
+      /** Why it does not. */
       readonly reason?: ErrorCode;
-      /** How many of the latest offsets: their publications, and the gaps between them, are all held here. */
+      /** The number of latest offsets to replay. Their publications, and the gaps between them, are all here. */
       readonly offsets: number;
     }
-  /** The node has to be asked for publications from this offset on; see `Feed.readHistory`. */
+  /** Publications from this offset on must be read first; see `Feed.readHistory`. */
   | { readonly kind: 'read'; readonly from: number };
 
-/** What was asked of the node for a client since its request came. */
+/** What was read for a client since its request came. */
 export interface ReadProgress {
-  /** Whether the node was asked where the channel ends. */
+  /** The read of the channel's end. */
   end: 'unread' | 'pending' | 'read';
-  /** Why nothing more is asked: what is not at hand cannot be had. */
+  /** Why nothing more is read for it. What is not here cannot be had. */
   failure: ErrorCode | undefined;
 }
 
 /**
- * Plans what to replay to a subscriber, by its request and by what there is. `since` is continued whole or
- * not at all; then `history`, if it was asked for too, is what the client can begin anew with.
+ * Plans what to replay to a subscriber. `since` is continued completely or not at all. If it is not, the client begins
+ * anew with `history`, if it asked for that too.
  *
  * @param maxHistory publications that are replayed at most; 0 for no history.
- * @param asked whether it is certain that the channel has come no further. It matters to a client that says
- * it has: another node may have brought it further than this one knows of.
+ * @param progress whether the channel's end was read. A client may be ahead of this node, since another node brought it
+ *   further: only after that read is it told that it cannot be.
  */
 export function planReplay(
   request: ChannelRequest,
-  history: ReplaySource,
+  source: ReplaySource,
   maxHistory: number,
-  asked: ReadProgress,
+  progress: ReadProgress,
 ): ReplayPlan {
   const { since, history: wanted } = request;
-  const { position } = history;
+  const { position } = source;
   if (since === undefined && wanted === undefined) {
     return { kind: 'replay', recovered: undefined, offsets: 0 };
   }
   if (maxHistory === 0) return notRecovered('not_available');
   if (position === undefined) {
     if (since === undefined) return { kind: 'replay', recovered: true, offsets: 0 };
-    if (asked.end === 'read') return notRecovered('no_history');
-    return asked.failure === undefined
+    if (progress.end === 'read') return notRecovered('no_history');
+    return progress.failure === undefined
       ? { kind: 'read', from: END_OF_CHANNEL }
-      : notRecovered(asked.failure);
+      : notRecovered(progress.failure);
   }
-  if (since === undefined) return snapshot(wanted ?? 0, position, history, asked, undefined);
-  const continued = continueFrom(since, position, history, maxHistory, asked);
+  if (since === undefined) return snapshot(wanted ?? 0, position, source, progress, undefined);
+  const continued = continueFrom(since, position, source, maxHistory, progress);
   if (typeof continued !== 'string') return continued;
-  return snapshot(wanted ?? 0, position, history, asked, continued);
+  return snapshot(wanted ?? 0, position, source, progress, continued);
 }
 
 function continueFrom(
   since: Position,
   position: Position,
-  history: ReplaySource,
+  source: ReplaySource,
   maxHistory: number,
   { end, failure }: ReadProgress,
 ): ReplayPlan | ErrorCode {
@@ -71,30 +71,30 @@ function continueFrom(
   }
   if (missed > maxHistory) return 'history_too_long';
   const from = since.offset + 1;
-  const found = history.find(from);
+  const found = source.find(from);
   if (found.kind === 'unread') return failure ?? { kind: 'read', from };
   if (found.kind === 'gone') return found.reason;
   return { kind: 'replay', recovered: true, offsets: missed };
 }
 
-/** The latest publications, as many as were asked for or as there are. */
+/** Plans the latest `wanted` publications, or as many as there are. */
 function snapshot(
   wanted: number,
   position: Position,
-  history: ReplaySource,
+  source: ReplaySource,
   { failure }: ReadProgress,
   reason: ErrorCode | undefined,
 ): ReplayPlan {
   const from = Math.max(1, position.offset - wanted + 1);
-  const found = history.find(from);
+  const found = source.find(from);
   if (found.kind === 'held') {
     const outcome = reason === undefined ? { recovered: true } : { recovered: false, reason };
     return { kind: 'replay', ...outcome, offsets: position.offset - from + 1 };
   }
-  const least = history.trimmedBefore;
+  const least = source.trimmedBefore;
   if (failure === undefined && least > from && found.oldest > least) {
-    // What is left of the history is not all here, and can be asked for.
-    if (history.find(least).kind === 'unread') return { kind: 'read', from: least };
+    // Redis holds more of the history than is here, and it can be read.
+    if (source.find(least).kind === 'unread') return { kind: 'read', from: least };
   }
   const fault = found.kind === 'unread' ? failure : found.reason;
   if (fault === undefined) return { kind: 'read', from };
@@ -103,9 +103,9 @@ function snapshot(
 }
 
 /**
- * What a plan means for the client, as its answer says it.
+ * What the reply says about a plan.
  *
- * @param replayed publications that it is sent by it.
+ * @param replayed the number of publications that the client is sent.
  */
 export function outcomeOf(
   { recovered, reason }: Extract<ReplayPlan, { kind: 'replay' }>,
@@ -115,7 +115,7 @@ export function outcomeOf(
   return { recovered, replayed, ...(reason === undefined ? {} : { reason }) };
 }
 
-/** Nothing is replayed, for this reason. */
+/** A plan that replays nothing, for this reason. */
 export function notRecovered(reason: ErrorCode): ReplayPlan {
   return { kind: 'replay', recovered: false, reason, offsets: 0 };
 }

@@ -15,47 +15,46 @@ import {
 import type { ErrorCode, Position } from '@tradewind/protocol';
 import { HistoryBounds } from './history-bounds.ts';
 
-/** Where a channel's publications from some offset up to the present one are. */
+/** Where the publications from an offset up to the latest one are. */
 export type Availability =
-  /** Here, all of them: see {@link ChannelHistory.takeLatest}. */
+  /** All of them are here: see {@link ReplaySource.takeLatest}. */
   | { readonly kind: 'held' }
-  /** The node has to be asked; here are only those from `oldest` on. */
+  /** Only those from `oldest` on are here. The others must be read. */
   | { readonly kind: 'unread'; readonly oldest: number }
-  /** The node was asked, and has not got all of them either. */
+  /** Only those from `oldest` on are here. The others cannot be had, for this reason. */
   | { readonly kind: 'gone'; readonly oldest: number; readonly reason: ErrorCode };
 
-/** What was asked of the node, and is not answered yet. */
+/** A read that the hub has not answered. */
 interface PendingRead {
-  /** The first offset that was asked for. */
+  /** The first offset to read. */
   readonly from: number;
-  /** Where the channel stood then. */
-  readonly requestedAt: number;
-  /** What came since: it may be newer than the answer, and must not depend on the log. */
+  /** The channel's latest offset when the read began. */
+  readonly endOffset: number;
+  /** What arrived since. It may be newer than the answer, and the log may drop it before the answer comes. */
   readonly arrived: PastItem[];
   arrivedBytes: number;
 }
 
 /**
- * One replay may hold this share of the memory for replays at most. A single channel could keep all others
- * from being continued otherwise.
+ * The largest share of the replay memory that one replay may hold. Otherwise a single channel could keep all others from
+ * being continued.
  */
 const MAX_REPLAY_SHARE = 0.5;
 
-/** What may be replayed of one channel at once by a worker that keeps so many bytes, in bytes. */
+/** The largest replay of one channel, in bytes, on a worker whose log holds `logBytes`. */
 export function maxReplayBytes(logBytes: number): number {
   return logBytes * MAX_REPLAY_SHARE;
 }
 
 /**
- * Gaps on the feed of one channel that are remembered at most. A client that comes back misses few of them; beyond
- * that the node is asked. 2 KB a channel at most.
+ * Gaps that are remembered of one channel, the latest ones: at most 2 KB. A client that comes back misses few of them. For
+ * older ones the history is read.
  */
 const MAX_GAPS = 32;
 
 /**
- * What a worker knows of a channel's past: where it stands, and which of its publications are at hand. They
- * come from the log, which holds what came on the feed, or from an answer of the node. What clients are to
- * be replayed is put together from both into one excerpt, which they share.
+ * What a worker can replay of one channel. Publications come from the log, which holds what arrived on the feed, or from
+ * a read. Both are joined into one excerpt, which the clients that are replayed it share.
  */
 export class ReplaySource {
   readonly #channel: string;
@@ -64,19 +63,19 @@ export class ReplaySource {
   readonly #bounds: HistoryBounds;
   #epoch = '';
   #offset = 0;
-  /** The log's number from which on its publications of the channel are of this epoch. */
+  /** The log's number of the first publication that may be of this epoch. */
   #epochBegin = 0;
-  /** What clients were promised last; it is empty once all of them have had it. */
+  /** The latest replay. It is replaced once no client holds it any more. */
   #excerpt: Excerpt;
   #pendingRead: PendingRead | undefined;
-  /** Gaps on the feed that nobody can fill, the latest ones: the log has only publications. */
+  /** The latest gaps that nobody can fill. The log has only publications. */
   readonly #gaps = new Gaps();
-  /** What is answered: nothing but what is at hand can be had from this offset on, for this reason. */
+  /** The read that was stored last. Whatever it did not bring from this offset on cannot be had, for this reason. */
   #lastRead: { readonly from: number; readonly reason: ErrorCode } | undefined;
 
   /**
-   * @param memory counts what the excerpts hold.
-   * @param bounds what is known of the histories of all channels.
+   * @param memory counts the bytes that excerpts hold.
+   * @param bounds of the histories of all channels.
    */
   constructor(
     channel: string,
@@ -91,12 +90,12 @@ export class ReplaySource {
     this.#excerpt = new Excerpt(channel, memory);
   }
 
-  /** Where the channel stands; undefined while it has no history. */
+  /** The channel's latest position; undefined while it has no history. */
   get position(): Position | undefined {
     return this.#epoch === '' ? undefined : { epoch: this.#epoch, offset: this.#offset };
   }
 
-  /** The channel flows from this position on. What was asked of its past before has lost its meaning. */
+  /** Begins at this position, and forgets all that came before it. A pending read was superseded; its answer is ignored. */
   beginAt(position: Position | undefined): void {
     this.#epoch = position?.epoch ?? '';
     this.#offset = position?.offset ?? 0;
@@ -107,12 +106,12 @@ export class ReplaySource {
     this.#lastRead = undefined;
   }
 
-  /** A publication with an offset came on the feed, and is in the log. */
+  /** Adds a publication of the feed that has an offset. It must be in the log already. */
   addPublication(publication: Publication): void {
     this.#moveTo(publication);
   }
 
-  /** A gap came on the feed, behind all that came before. What only this node or worker lost may be in history. */
+  /** Adds a gap of the feed. What only this node or this worker lost is not remembered: it may be in the history. */
   addGap({ from, to, reason }: Hole): void {
     this.#moveTo({ from, to, reason });
     if (reason === 'slow' || reason === 'link') return;
@@ -120,44 +119,46 @@ export class ReplaySource {
     this.#gaps.keepLatest(MAX_GAPS);
   }
 
-  /** The node is being asked for publications from this offset on. */
+  /** Begins a read from this offset on. The caller asks the hub. */
   beginRead(from: number): void {
-    this.#pendingRead = { from, requestedAt: this.#offset, arrived: [], arrivedBytes: 0 };
+    this.#pendingRead = { from, endOffset: this.#offset, arrived: [], arrivedBytes: 0 };
   }
 
-  /** Whether what the node answered is at hand: until {@link forgetRead}. */
+  /** Whether a read is stored that {@link forgetRead} has not forgotten. */
   get hasReadAnswer(): boolean {
     return this.#lastRead !== undefined;
   }
 
-  /** The node could not answer. */
+  /** Ends a read that could not be answered. */
   abandonRead(): void {
     this.#pendingRead = undefined;
   }
 
   /**
-   * Takes over what the node answered, together with what came on the feed since it was asked. What it has
-   * not brought counts as gone until {@link forgetRead}. Returns how many bytes it is.
+   * Stores what a read brought, together with what arrived on the feed since it began. What it did not bring counts as
+   * gone until {@link forgetRead}.
+   *
+   * @returns its size in bytes.
    */
   storeRead(epoch: string, past: readonly PastItem[]): number {
     if (this.#pendingRead === undefined) return 0;
-    const { from, requestedAt: at, arrived: came, arrivedBytes: cameBytes } = this.#pendingRead;
+    const { from, endOffset, arrived, arrivedBytes } = this.#pendingRead;
     this.#pendingRead = undefined;
     if (epoch !== this.#epoch) {
       this.#lastRead = { from: 0, reason: 'epoch_changed' };
       return 0;
     }
     const [oldest] = past;
-    const begins = oldest === undefined ? at + 1 : firstOffsetOf(oldest);
+    const begins = oldest === undefined ? endOffset + 1 : firstOffsetOf(oldest);
     if (begins > from) this.#bounds.recordTrimmed(this.#channel, epoch, begins);
-    const whole = wholeUpTo(this.#offset, [...past, ...came]);
+    const whole = wholeUpTo(this.#offset, [...past, ...arrived]);
     const bytes = whole.reduce((sum, item) => sum + costOfItem(item), 0);
     if (bytes > this.#maxReplayBytes) {
-      // Who waits for less of it asks again.
+      // Clients that wait for less of it read again.
       this.#bounds.recordTooLong(this.#channel, epoch, beginOfLast(this.#maxReplayBytes, whole));
       return bytes;
     }
-    const isTooLong = cameBytes > this.#maxReplayBytes;
+    const isTooLong = arrivedBytes > this.#maxReplayBytes;
     this.#lastRead = { from, reason: isTooLong ? 'history_too_long' : 'history_trimmed' };
     if (isTooLong) return bytes;
     this.#excerpt = new Excerpt(this.#channel, this.#memory);
@@ -165,27 +166,27 @@ export class ReplaySource {
     return bytes;
   }
 
-  /** The node answered that what begins before this offset of an epoch is more than may be replayed. */
+  /** Ends a read of more than may be replayed: only what begins at this offset of the epoch, or later, is not too long. */
   rejectRead(epoch: string, before: number): void {
     this.#pendingRead = undefined;
     this.#bounds.recordTooLong(this.#channel, epoch, before);
   }
 
-  /** What lies before this offset has left the history; 0 if that is not known. */
+  /** Offsets before this one have left the history; 0 if none is known to have. */
   get trimmedBefore(): number {
     return this.#bounds.of(this.#channel, this.#epoch).trimmedBefore;
   }
 
-  /** All who waited for the answer have had it: whoever comes later has to ask anew. */
+  /** Forgets the stored read once all who waited for it have joined. Clients that come later read again. */
   forgetRead(): void {
     this.#lastRead = undefined;
     if (!this.#excerpt.isHeld) this.#excerpt = new Excerpt(this.#channel, this.#memory);
   }
 
   /**
-   * Where the publications from this offset up to the present one are.
+   * Finds the publications from this offset up to the latest one.
    *
-   * @param from at most one more than the present offset: then there are none.
+   * @param from at most one above the latest offset; then there are none to find.
    */
   find(from: number): Availability {
     const oldest = this.#oldestFrom(from);
@@ -200,8 +201,8 @@ export class ReplaySource {
   }
 
   /**
-   * The latest offsets, so many, which are all here; undefined if that is none. They stay only as long as
-   * someone holds the excerpt, from right now on.
+   * Returns a replay of the latest `count` offsets, which must all be here; undefined if `count` is 0. The caller must
+   * hold its excerpt at once: an excerpt that nobody holds is replaced.
    */
   takeLatest(count: number): Replay | undefined {
     if (count === 0) return undefined;
@@ -215,21 +216,21 @@ export class ReplaySource {
     return excerpt.replayFrom(from);
   }
 
-  /** Everything up to the end of this one was published, or told as lost. */
+  /** Everything up to the end of this item was delivered or reported as lost. */
   #moveTo(item: PastItem): void {
     this.#offset = Math.max(this.#offset, lastOffsetOf(item));
-    const question = this.#pendingRead;
-    if (question === undefined) return;
-    question.arrivedBytes += costOfItem(item);
-    if (question.arrivedBytes <= this.#maxReplayBytes) question.arrived.push(item);
-    else question.arrived.length = 0;
+    const read = this.#pendingRead;
+    if (read === undefined) return;
+    read.arrivedBytes += costOfItem(item);
+    if (read.arrivedBytes <= this.#maxReplayBytes) read.arrived.push(item);
+    else read.arrived.length = 0;
   }
 
   get #maxReplayBytes(): number {
     return maxReplayBytes(this.#memory.maxBytes);
   }
 
-  /** The first offset, but not before `from`, from which on all up to the present one are here. */
+  /** The first offset, at least `from`, from which all up to the latest one are here. */
   #oldestFrom(from: number): number {
     const { length, firstOffset, lastOffset } = this.#excerpt;
     const isInside = length > 0 && from >= firstOffset && from <= lastOffset + 1;
@@ -241,8 +242,8 @@ export class ReplaySource {
   }
 
   /**
-   * Whether what is wanted is part of the excerpt, and no small one: an excerpt that is only ever extended
-   * would grow as long as anyone holds it. One that was just answered is there for all who waited.
+   * Whether the excerpt holds what is wanted, and is at most twice as long. An excerpt that was only ever extended would
+   * grow as long as anyone holds it. One that was just read is used in any case: all who waited share it.
    */
   #isWorthExtending(from: number, count: number): boolean {
     const { length, firstOffset, lastOffset } = this.#excerpt;
@@ -253,8 +254,8 @@ export class ReplaySource {
   }
 
   /**
-   * What came on the feed last, back to this offset, as far as all is known of it; the newest first. And the
-   * first offset of that; one more than the present one if it is nothing.
+   * The latest items of the feed, newest first, back to this offset or to the first one that is missing. `oldest` is their
+   * first offset, or one above the latest offset if there are none.
    */
   #latest(from: number): { readonly items: PastItem[]; readonly oldest: number } {
     const items: PastItem[] = [];
@@ -283,7 +284,7 @@ export class ReplaySource {
   }
 }
 
-/** Of these, the last ones whose offsets follow one another, if they end with this offset. */
+/** The last items whose offsets follow one another. None unless they end with this offset. */
 function wholeUpTo(offset: number, items: readonly PastItem[]): readonly PastItem[] {
   const whole: PastItem[] = [];
   let expected: number | undefined;
@@ -301,7 +302,7 @@ function wholeUpTo(offset: number, items: readonly PastItem[]): readonly PastIte
   return expected === offset + 1 ? whole : [];
 }
 
-/** The first offset of the last of these items that take no more bytes together. */
+/** The first offset of the last items that fit into this many bytes together. */
 function beginOfLast(bytes: number, items: readonly PastItem[]): number {
   let left = bytes;
   for (const item of items.toReversed()) {

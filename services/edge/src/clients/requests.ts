@@ -10,25 +10,25 @@ import { oncePerFormat } from '../outbound/wire-format.ts';
 import type { Connection } from './connection.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
-/** Requests of a client that may be ignored before it is disconnected for sending on regardless. */
+/** Requests of one client that are ignored before it is disconnected. */
 const MAX_IGNORED_REQUESTS = 200;
 
 /**
- * Each request that is answered makes up for so many that were not, so that rare bursts do not add up: a client that sends up
- * to three times what it may is held to its rate, and one that sends more is disconnected.
+ * Ignored requests that are forgiven with each answered one, so that rare bursts do not add up. A client that sends up to
+ * three times its rate is held to that rate; a client that sends more is disconnected.
  */
 const FORGIVEN_PER_REQUEST = 2;
 
 /**
- * Pongs that may wait for a client which does not take them, before `ws` cuts it off without a close frame. All pings of one
- * read count as waiting: it is more than the usual burst of requests (`EDGE_REQUEST_BURST`) and those that may be ignored, so
- * that a client which reads is told by a code. With `ws`' own 60 a few dozen pings at once were a lost connection.
+ * Unread pongs of one client before `ws` ends its connection without a close frame. All pings of one read count. The number
+ * is above the default burst of requests (`EDGE_REQUEST_BURST`) plus {@link MAX_IGNORED_REQUESTS}, so a client that reads is
+ * told a code first. With the default of `ws`, 60, a few dozen pings at once lost the connection.
  */
 export const MAX_PENDING_PONGS = 1_024;
 
 /**
- * The time in which a client's errors are counted, in ms. Nobody who writes a client needs more than some, and whoever sends
- * junk below the rate of requests would be answered for ever.
+ * The window in which a client's errors are counted, in ms. Without it a client that sends junk below its rate of requests
+ * would be answered for ever.
  */
 export const ERROR_WINDOW_MS = 5_000;
 
@@ -40,7 +40,7 @@ const BINARY_NOT_AVAILABLE = errorMessage(
 );
 const binaryNotAvailableIn = oncePerFormat((format) => format.encodeControl(BINARY_NOT_AVAILABLE));
 
-/** Answers what clients send. Nothing that they send makes it throw. */
+/** Answers the messages of clients. No message makes it throw. */
 export class Requests {
   readonly #subscriptions: Subscriptions;
   readonly #onRejected: (code: ErrorCode) => void;
@@ -48,19 +48,19 @@ export class Requests {
   readonly #maxErrors: number;
 
   /**
-   * @param rejected told of each request that was answered with an error.
-   * @param maxErrors with so many errors in {@link ERROR_WINDOW_MS} a connection ends.
+   * @param onRejected hears of each request that was answered with an error.
+   * @param maxErrors errors within {@link ERROR_WINDOW_MS}; the last of them ends the connection.
    */
   constructor(
     subscriptions: Subscriptions,
-    rejected: (code: ErrorCode) => void,
+    onRejected: (code: ErrorCode) => void,
     guard: LimitGuard,
     maxErrors: number,
   ) {
     this.#maxErrors = maxErrors;
     this.#guard = guard;
     this.#subscriptions = subscriptions;
-    this.#onRejected = rejected;
+    this.#onRejected = onRejected;
   }
 
   /** @param now ms on the monotonic clock. */
@@ -77,7 +77,7 @@ export class Requests {
       else this.#refuseBinary(connection, now);
       return;
     }
-    // Reading what is then ignored costs as much as what may be ignored: the connection ends before it adds up.
+    // Ignored requests are parsed too. The connection ends before the cost of that adds up.
     const parsed = parseClientMessage(decoder.decode(data));
     const { id } = parsed.ok ? parsed.message : parsed.fault;
     if (isBeyond && !(parsed.ok && parsed.message.type === 'unsubscribe')) {
@@ -90,8 +90,7 @@ export class Requests {
   }
 
   /**
-   * Charges a WebSocket ping or pong like a request: `ws` has answered it already, which costs as
-   * much as an answer of ours.
+   * Charges a WebSocket ping or pong like a request. `ws` has answered it already, which costs as much as a reply of ours.
    */
   handleControlFrame(connection: Connection, now: number): void {
     if (connection.session.requestBudget.take(now) || !this.#guard.refuses('requests')) return;
@@ -121,7 +120,7 @@ export class Requests {
     }
   }
 
-  /** One more is ignored. Returns false if that ends the connection. */
+  /** Counts an ignored request. Returns false if it was one too many: then the connection has ended. */
   #mayIgnore(connection: Connection): boolean {
     connection.session.ignoredRequests += 1;
     if (connection.session.ignoredRequests <= MAX_IGNORED_REQUESTS) return true;
@@ -159,7 +158,7 @@ export class Requests {
     this.#countError(connection, now);
   }
 
-  /** A client that makes no mistakes costs no memory for them. */
+  /** Counts an error, and ends the connection with the last one that is allowed. */
   #countError(connection: Connection, now: number): void {
     const { session } = connection;
     session.errorTimes ??= [];
@@ -170,7 +169,7 @@ export class Requests {
   }
 }
 
-/** What was answered before goes out first. */
+/** Sends the replies that wait, and then closes. */
 function disconnect(connection: Connection): void {
   connection.flush();
   connection.close('rate_limited');

@@ -50,7 +50,7 @@ export class Session {
   errorTimes: number[] | undefined;
   /** Whether the client ever asked for a channel that it can have, now or later. */
   hasAsked = false;
-  /** The beat at which it is too old to have asked for nothing. */
+  /** The beat by which the client must have asked for a channel. */
   readonly #silentAt: number;
 
   constructor({ id, rights, limits, time, phase, now }: SessionParts) {
@@ -62,7 +62,7 @@ export class Session {
     this.#silentAt = time.beat + limits.silentSeconds * BEATS_PER_SECOND;
   }
 
-  /** The beat at which to {@link judge} next. It may come sooner or later than announced: ask again after each look. */
+  /** The beat at which to {@link judge} next. It changes with each call, and once the client has asked for a channel. */
   get dueAt(): number {
     return Math.min(this.liveness.dueAt, this.hasAsked ? NEVER : this.#silentAt);
   }

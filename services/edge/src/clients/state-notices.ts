@@ -2,41 +2,41 @@ import { oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
 import type { Connection } from './connection.ts';
 
 /**
- * Tells all clients of a worker whether the node is cut off from Redis, some in a turn. A client is told the state of the
- * moment at which its turn comes, and only if it was told another one before: so it never hears of an older state behind
- * a newer one, whoever was told `degraded` is told `restored`, and nobody else is.
+ * Tells all clients of a worker whether the node is cut off from Redis, some in a turn. A client is told the state that
+ * holds when its turn comes, and only if it was told another one before. So it never hears of an older state after a newer
+ * one, and exactly those who were told `degraded` are told `restored`.
  */
 export class StateNotices {
   readonly #connections: ReadonlySet<Connection>;
-  /** Its notice in each format, while the node is degraded. */
+  /** The `degraded` notice in each format; undefined while the node is not degraded. */
   #degraded: ((format: WireFormat) => Uint8Array) | undefined;
-  /** Who has not had their turn yet. */
+  /** The clients whose turn has not come yet. */
   #untold: Iterator<Connection> | undefined;
 
-  /** @param connections all of the worker's, kept up to date by their owner. */
+  /** @param connections all connections of the worker. Their owner keeps the set up to date. */
   constructor(connections: ReadonlySet<Connection>) {
     this.#connections = connections;
   }
 
-  /** Those who are connected are to be told: call {@link sendSome}. `since` is in ms since the Unix epoch. */
+  /** Sets the state. Call {@link sendSome} to tell it. `since` is in ms since the Unix epoch. */
   setDegraded(since: number): void {
     this.#degraded = oncePerFormat((format) => format.encodeControl({ type: 'degraded', since }));
     this.#untold = this.#connections.values();
   }
 
-  /** The same. */
+  /** Sets the state. Call {@link sendSome} to tell it. */
   setRestored(): void {
     this.#degraded = undefined;
     this.#untold = this.#connections.values();
   }
 
-  /** Tells one client of the state, unless it knows. */
+  /** Tells one client the state, unless it was told that state last. */
   sendTo(connection: Connection): void {
     connection.sendState(this.#degraded?.(connection.format));
   }
 
   /**
-   * Goes on telling.
+   * Tells the clients whose turn has not come yet.
    *
    * @param until ms on the monotonic clock, after which nobody else is told.
    * @returns whether someone is left.

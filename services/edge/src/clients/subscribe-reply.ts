@@ -8,8 +8,8 @@ import type {
 import type { Connection } from './connection.ts';
 
 /**
- * The answer to one `subscribe` request, sent in as many frames as it takes: what is settled is
- * told at once, because a channel's publications follow right behind; the last frame says `done`.
+ * The reply to one `subscribe` request, in one or several frames. Each channel is confirmed as soon as its client joined,
+ * because the channel's publications follow at once. The last frame says `done`.
  */
 export class SubscribeReply {
   readonly connection: Connection;
@@ -30,7 +30,7 @@ export class SubscribeReply {
     this.#subscribed.push(channel);
   }
 
-  /** @param retryAfterMs when it may be asked for again, if that is known. */
+  /** @param retryAfterMs after which the client may ask again, if that is known. */
   addRejected(channel: string, code: ErrorCode, retryAfterMs?: number): this {
     this.#pending -= 1;
     this.#rejected.push(
@@ -39,7 +39,7 @@ export class SubscribeReply {
     return this;
   }
 
-  /** Sends what was settled since the last call, if anything was. */
+  /** Sends what was added since the last call, if anything was. */
   send(): void {
     const done = this.#pending === 0;
     if (this.#subscribed.length === 0 && this.#rejected.length === 0) return;
