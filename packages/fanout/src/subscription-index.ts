@@ -152,11 +152,18 @@ export class SubscriptionIndex<S extends QueueOwner> {
     const entries = this.#groups[group] as Map<string, Entry<S>>;
     let entry = entries.get(channel);
     if (entry === undefined) {
-      if (this.count(channel) === 0) this.#channels += 1;
+      if (!this.#isInAnotherGroup(channel, group)) this.#channels += 1;
       entry = { channel, members: [], queueIds: [] };
       entries.set(channel, entry);
     }
     return entry;
+  }
+
+  #isInAnotherGroup(channel: string, group: number): boolean {
+    for (let other = 0; other < this.#groups.length; other += 1) {
+      if (other !== group && this.#groups[other]?.has(channel) === true) return true;
+    }
+    return false;
   }
 
   /** Takes a position out of an entry by moving the last member into it. */
@@ -166,7 +173,7 @@ export class SubscriptionIndex<S extends QueueOwner> {
     entry.queueIds.pop();
     if (entry.members.length === 0) {
       this.#groups[last.group]?.delete(entry.channel);
-      if (this.count(entry.channel) === 0) this.#channels -= 1;
+      if (!this.#isInAnotherGroup(entry.channel, last.group)) this.#channels -= 1;
     }
     if (position === entry.members.length) return;
     entry.members[position] = last;
