@@ -151,19 +151,19 @@ describe('a verdict', () => {
     expect(outbox.offer(publication(), 0)).toBe('queued');
   });
 
-  it('is brim when the slots are full and the socket takes bytes', () => {
+  it('is nearlyFull when the slots are full and the socket takes bytes', () => {
     expect(offerMany(outboxWith({}), 4)).toEqual(['wasIdle', 'queued', 'queued', 'nearlyFull']);
     expect(offerMany(blockedOutbox(), 4)).toEqual(['wasIdle', 'queued', 'queued', 'queued']);
   });
 
-  it('is brim when another of the largest publications would find no room', () => {
+  it('is nearlyFull when another of the largest publications would find no room', () => {
     const limits = { bytes: 250, publicationBytes: 100 };
     expect(outboxWith(limits).offer(publication(150), 0)).toBe('wasIdle');
     expect(outboxWith(limits).offer(publication(151), 0)).toBe('nearlyFull');
     expect(blockedOutbox(limits).offer(publication(151), 0)).toBe('wasIdle');
   });
 
-  it('is brim when half of the control slots or bytes are taken and the socket takes bytes', () => {
+  it('is nearlyFull when half of the control slots or bytes are taken and the socket takes bytes', () => {
     const outbox = outboxWith({});
     expect(outbox.offerControl(new Uint8Array(1))).toBe('wasIdle');
     expect(outbox.offerControl(new Uint8Array(1))).toBe('nearlyFull');

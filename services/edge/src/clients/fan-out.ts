@@ -105,7 +105,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly index: ReadableIndex = this.#membership.index;
   readonly statistics = createFanOutStatistics();
   readonly #settings: FanOutSettings;
-  readonly #log: PublicationLog;
+  readonly #publicationLog: PublicationLog;
   readonly #queues: SendQueues;
   readonly #events: FanOutEvents;
   readonly #subscriptions: Subscriptions;
@@ -135,14 +135,14 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#settings = settings;
     const send = settings.writes === 'send' ? loadSend() : sendNothing;
     this.#writers = settings.formats.map((format) => new FrameWriter(format, send));
-    this.#log = new PublicationLog(settings.logBytes);
+    this.#publicationLog = new PublicationLog(settings.logBytes);
     this.#queues = new SendQueues(settings.outbox);
     this.#events = events;
     const guard = new LimitGuard(settings.enforcesRates, events.limited);
     this.#subscriptions = new Subscriptions(
       this.#membership,
       settings.subscriptions,
-      this.#log,
+      this.#publicationLog,
       connect(this),
       events.recovered,
       guard,
@@ -186,7 +186,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   /** Bytes of publications that it keeps for clients that are behind and for those that resume. */
   get logBytes(): number {
-    return this.#log.bytes;
+    return this.#publicationLog.bytes;
   }
 
   /** All connections, also those that are being closed. */
@@ -212,7 +212,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       webSocket,
       socket,
       descriptor: this.#settings.writes === 'stream' ? NO_DESCRIPTOR : descriptorOf(socket),
-      outbox: new Outbox(this.#queues, this.#settings.slow, this.#log, format.bodyOf),
+      outbox: new Outbox(this.#queues, this.#settings.slow, this.#publicationLog, format.bodyOf),
       group,
       time: this.#time,
       writer: this.#writers[group] as FrameWriter,
@@ -248,7 +248,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   onPublication(publication: Publication): void {
     const refusedBefore = this.#round.refused;
     const now = performance.now();
-    this.#log.append(publication);
+    this.#publicationLog.append(publication);
     if (publication.offset > 0) this.#subscriptions.recordPublication(publication);
     let reached = 0;
     for (let group = 0; group < this.#writers.length; group += 1) {
@@ -382,7 +382,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     if (Math.floor(before / BEATS_PER_SECOND) < second) this.#subscriptions.tick();
     this.#queues.trim(this.#nextTrim, BEATS_PER_SECOND);
     this.#nextTrim = (this.#nextTrim + 1) % BEATS_PER_SECOND;
-    this.#log.trim();
+    this.#publicationLog.trim();
     this.#serveDue();
   }
 

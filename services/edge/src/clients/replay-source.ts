@@ -58,7 +58,7 @@ const MAX_GAPS = 32;
  */
 export class ReplaySource {
   readonly #channel: string;
-  readonly #log: PublicationLog;
+  readonly #publicationLog: PublicationLog;
   readonly #memory: ReplayMemory;
   readonly #bounds: HistoryBounds;
   #epoch = '';
@@ -85,7 +85,7 @@ export class ReplaySource {
   ) {
     this.#bounds = bounds;
     this.#channel = channel;
-    this.#log = log;
+    this.#publicationLog = log;
     this.#memory = memory;
     this.#excerpt = new Excerpt(channel, memory);
   }
@@ -99,7 +99,7 @@ export class ReplaySource {
   beginAt(position: Position | undefined): void {
     this.#epoch = position?.epoch ?? '';
     this.#offset = position?.offset ?? 0;
-    this.#epochBegin = this.#log.next;
+    this.#epochBegin = this.#publicationLog.next;
     this.#gaps.clear();
     this.#excerpt = new Excerpt(this.#channel, this.#memory);
     this.#pendingRead = undefined;
@@ -270,9 +270,9 @@ export class ReplaySource {
         expected = first - 1;
         continue;
       }
-      const number = this.#log.fromEnd(this.#channel, before);
+      const number = this.#publicationLog.fromEnd(this.#channel, before);
       if (number === undefined || number < this.#epochBegin) break;
-      const publication = this.#log.at(number);
+      const publication = this.#publicationLog.at(number);
       if (publication === undefined) break;
       before += 1;
       if (publication.offset === 0) continue;
