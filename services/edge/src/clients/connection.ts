@@ -1,90 +1,92 @@
-import type { Loss, Notice, Outbox, Replay, Subscriber } from '@tradewind/fanout';
+import type { Loss, Outbox, Replay, Subscriber } from '@tradewind/fanout';
 import { CLOSE_CODES, type CloseReason, type ServerMessage } from '@tradewind/protocol';
 import { WebSocket } from 'ws';
 import type { ByteSink, FrameWriter } from '../outbound/frame-writer.ts';
 import { SendWindow } from '../outbound/send-window.ts';
 import { oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
 import { type AttendedTime, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
+import { reasonOfError, reasonOfPeerCode } from './close-reasons.ts';
 import type { Dated } from './due-times.ts';
+import type { EncodedNotice } from './loss-notices.ts';
 import type { Session } from './session.ts';
 
-/** What a connection tells its owner. */
+/** Hears what happens to a connection. */
 export interface ConnectionOwner {
-  /** Something waits in its outbox: flush it at the end of the loop turn. */
+  /** The outbox has something to send. The owner must flush the connection at the end of the loop turn. */
   onFlushNeeded(connection: Connection): void;
-  /** Its socket does not take what was written: {@link Connection.dueAt} has become sooner. */
+  /** The socket takes no more bytes, and {@link Connection.dueAt} has become sooner. */
   onBlocked(connection: Connection): void;
-  /** Publications that its queue had refused were queued after all. */
+  /** Publications that the queue had refused were queued after all. */
   onCaughtUp(publications: number): void;
-  /**
-   * Publications of these channels can no longer be had, or there is something to tell whose turn has come:
-   * it is to be told now, in this order.
-   */
+  /** The client misses publications that can no longer be had, or a notice's turn has come. The owner must send it now. */
   onLosses(connection: Connection, losses: readonly Loss[]): void;
   onMessage(connection: Connection, data: Buffer, isBinary: boolean): void;
-  /** It sent a WebSocket ping, or a pong that answers no ping of ours; `ws` has dealt with it. */
+  /** The client sent a WebSocket ping, or a pong that answers no ping of ours. `ws` has answered it. */
   onControlFrame(connection: Connection): void;
-  /** It is being closed: nothing may be offered to it from here on. Called once, before `closed`. */
+  /** The connection is being closed: the owner must not offer it anything from here on. Called once, before `onClosed`. */
   onLeaving(connection: Connection): void;
-  /** It is gone. Called once. */
+  /** The connection is gone. Called once. */
   onClosed(connection: Connection, reason: CloseReason): void;
 }
 
-/** What a connection is made of. It owns all of it, except the writer and the owner. */
+/** What a connection is made of. It owns all parts but `time`, `writer` and `owner`. */
 export interface ConnectionParts {
   readonly session: Session;
-  /** Reads for us; writes only its own control frames. */
+  /** Reads all frames, but writes only its own control frames. */
   readonly webSocket: WebSocket;
-  /** The same connection's socket, which our frames are written to. */
+  /** The socket of `webSocket`, to which our frames are written. */
   readonly socket: ByteSink;
-  /** That socket's, or `NO_DESCRIPTOR`; see `FrameWriter`. */
+  /** The socket's descriptor, or `NO_DESCRIPTOR`; see `FrameWriter`. */
   readonly descriptor: number;
   readonly outbox: Outbox;
-  /** See {@link Subscriber}: those who speak the same format are of one group. */
+  /** See {@link Subscriber}: clients of the same format are one group. */
   readonly group: number;
-  /** The owner's. */
+  /** The worker's. */
   readonly time: AttendedTime;
   readonly writer: FrameWriter;
-  /** Whether what is written to it is to be bounded by a {@link SendWindow}. */
+  /** Whether a {@link SendWindow} must bound the bytes that the client has not read. */
   readonly isWindowed: boolean;
   readonly owner: ConnectionOwner;
 }
 
 /**
- * How often a flush fills the queue again for a client that is being caught up with, at most. The rest
- * follows in the next round, so that nobody else waits for long. With 512 slots that makes 2,048
- * publications a round: more than a client is sent anew in one, or it would never get there.
+ * How often one flush refills the queue of a client that is behind, at most. The rest follows in the next round, so that
+ * nobody else waits for long. With 512 slots these are 2,048 publications a round. It must be more than a round brings
+ * anew, or the client would never catch up.
  */
 const CATCH_UP_STEPS = 4;
 
-/** Gaps between publications of the past that are told in one such step, at most: each is a frame of its own. */
+/** Gaps that one such refill tells, at most. Each is a frame of its own. */
 const GAPS_A_STEP = 32;
 
-/** A socket that takes nothing for so long is stalled, rather than slow: packets are resent in less. */
+/** A socket that takes no byte for this long is stalled, not slow: TCP resends packets sooner. */
 const STALLED_BEATS = 3 * BEATS_PER_SECOND;
 
 /**
- * So long a client may take for what it was promised while others wait for room, however slowly it reads: one that trickles
- * would otherwise keep them waiting until they do without. They wait for ten seconds (`Subscriptions`), and there must be room
- * before that. One that is closed for it goes on from what it has had.
+ * How long a client may take for its replay while others wait for memory, however slowly it reads. One that trickles would
+ * otherwise keep them waiting until they do without: they wait for 10 s (`MAX_DELAY_SECONDS`), so it must be less. A client
+ * that is closed for it continues from what it has had.
  */
 const PROMISE_BEATS = 8 * BEATS_PER_SECOND;
 
-/** How often a client whose socket is blocked is looked at. */
+/** How often a blocked connection is tended. */
 const BLOCKED_LOOK_BEATS = BEATS_PER_SECOND;
 
 const restoredIn = oncePerFormat((format) => format.encodeControl({ type: 'restored' }));
 
-/** Stands for no beat. */
+/** The beat of a socket that is not blocked. */
 const UNBLOCKED = -1;
 
-/** Frames that are read of a client that is being closed: some ms of work. What it sent in a round trip is less. */
+/** Frames that are read and dropped of a client that is being closed: some ms of work, and more than a round trip brings. */
 const DISCARDED_FRAMES = 10_000;
 
-/** One client's WebSocket: what it is owed, how it is written to, and how it ends. What the client may do is its {@link Session}. */
+/**
+ * The transport of one client: its outbox, how that is flushed to the socket, and how the connection ends. What the client
+ * may do is its {@link Session}.
+ */
 export class Connection implements Subscriber, Dated {
-  // What a flush needs comes first: V8 lays fields out in this order, and of thousands of clients each piece of
-  // memory is waited for.
+  // V8 lays fields out in this order. Those of a flush come first, because among thousands of clients each cache line
+  // costs a miss.
   readonly outbox: Outbox;
   readonly #webSocket: WebSocket;
   readonly #socket: ByteSink;
@@ -93,9 +95,9 @@ export class Connection implements Subscriber, Dated {
   readonly #window: SendWindow | undefined;
   #isFlushing = false;
   #wasBlocked = false;
-  /** Whether nothing but an answer of the client is waited for, to go on writing. */
+  /** Whether writing continues only after the client answered a ping of the window. */
   #waitsForAnswer = false;
-  /** The notice that says that the node is degraded, while it is; and the one that the client was told last. */
+  /** The node's state to tell, and the one that was told last: the `degraded` notice, or undefined for restored. */
   #pendingState: Uint8Array | undefined;
   #lastSentState: Uint8Array | undefined;
   #state: 'open' | 'finishing' | 'closing' = 'open';
@@ -108,9 +110,9 @@ export class Connection implements Subscriber, Dated {
   dueSlot = 0;
   readonly #owner: ConnectionOwner;
   readonly #time: AttendedTime;
-  /** Since when its socket has not taken what it holds. */
+  /** The beat since which the socket has taken no bytes. */
   #blockedSince = UNBLOCKED;
-  /** Since when, without a pause, it has been promised something; counts while it is. */
+  /** The beat since which a replay has been pending without a pause. Valid only while one is. */
   #promisedSince = 0;
   #reason: CloseReason | undefined;
 
@@ -125,7 +127,7 @@ export class Connection implements Subscriber, Dated {
     this.#window = parts.isWindowed ? new SendWindow(parts.webSocket) : undefined;
     this.#owner = parts.owner;
     this.#time = parts.time;
-    // All closures stand here and share one context: of thousands of clients each further one is felt.
+    // All closures are made here and share one context. A second one would cost 40 bytes a connection.
     this.#onUnblocked = (error) => this.#resume(error);
     parts.webSocket
       .on('message', (data, isBinary) => this.#onMessage(data as Buffer, isBinary))
@@ -140,19 +142,19 @@ export class Connection implements Subscriber, Dated {
     return this.outbox.queueId;
   }
 
-  /** What its client speaks. */
+  /** The format that the client chose. */
   get format(): WireFormat {
     return this.#writer.format;
   }
 
-  /** Whether publications may be offered to it. */
+  /** Whether publications may be offered to the client. */
   get isOpen(): boolean {
     return this.#state === 'open';
   }
 
   /**
-   * Whether it has read nothing of what it was promised for some seconds, or not all of it for several. Only a client whose
-   * socket takes no more is to blame.
+   * Whether the client has kept replay memory for too long: it read nothing for {@link STALLED_BEATS}, or not everything for
+   * {@link PROMISE_BEATS}. Only a client whose socket is blocked is to blame.
    */
   get blocksReplayMemory(): boolean {
     if (this.#blockedSince === UNBLOCKED || !this.outbox.isPromised) return false;
@@ -162,7 +164,7 @@ export class Connection implements Subscriber, Dated {
     );
   }
 
-  /** The beat at which to {@link tend} next, unless `ConnectionOwner.blocked` is called before. */
+  /** The beat at which to {@link tend} next, unless `ConnectionOwner.onBlocked` is called before. */
   get dueAt(): number {
     const { beat } = this.#time;
     const blockedDueAt = this.outbox.blocked ? beat + BLOCKED_LOOK_BEATS : NEVER;
@@ -175,7 +177,7 @@ export class Connection implements Subscriber, Dated {
     this.sendEncoded(this.format.encodeControl(message));
   }
 
-  /** Queues a control frame's payload in its format, which may be shared with other connections. */
+  /** Queues the payload of a control frame, in the client's format. Connections may share it. */
   sendEncoded(frame: Uint8Array): void {
     if (this.#state === 'closing') return;
     const verdict = this.outbox.offerControl(frame);
@@ -183,37 +185,37 @@ export class Connection implements Subscriber, Dated {
     else this.#applyVerdict(verdict);
   }
 
-  /** Tells of a gap or a new epoch, in its place among the publications of its channel. */
-  sendInOrder(notice: Notice & { readonly frame: Uint8Array }): void {
+  /** Sends a gap or a new epoch, in its place among the publications of the channel. */
+  sendInOrder(notice: EncodedNotice): void {
     if (this.#state === 'closing') return;
     if (this.outbox.misses(notice.channel)) this.outbox.defer(notice);
     else this.sendNow(notice);
   }
 
   /**
-   * The same when its place is here. A client that has left so many frames unread that there is no room for
-   * it is not blamed: it is told once there is.
+   * Sends it at once, because everything before it was delivered. If there is no room, it is sent as soon as there is; the
+   * client is not closed for that.
    */
-  sendNow(notice: Notice & { readonly frame: Uint8Array }): void {
+  sendNow(notice: EncodedNotice): void {
     if (this.#state === 'closing') return;
     this.#applyVerdict(this.outbox.offerNotice(notice));
   }
 
-  /** Promises publications of the past; they are written behind all that waits. Not to be called in a flush. */
+  /** Schedules a replay after everything that waits. Must not be called within a flush. */
   scheduleReplay(replay: Replay): void {
     if (this.#state !== 'open') return;
     if (!this.outbox.isPromised) this.#promisedSince = this.#time.beat;
     this.outbox.replay(replay);
-    // What finds room in its queue at once need not be held for it, and does not put it behind.
+    // A replay that fits into the queue at once occupies no replay memory.
     this.#catchUp();
     if (!this.outbox.blocked) this.#owner.onFlushNeeded(this);
   }
 
   /**
-   * Tells of the node's state, unless that is what the client was told last. When there is no room, it is told once
-   * there is, of the state of then: so `restored` never comes without `degraded`, nor the other way round.
+   * Sends the node's state, unless the client was told that state last. If there is no room, the state that holds once there
+   * is will be sent. So `restored` never comes without `degraded`, nor `degraded` twice.
    *
-   * @param degraded the notice that says that the node is degraded, which other connections share; undefined while it is not.
+   * @param degraded the `degraded` notice, which connections share; undefined while the node is not degraded.
    */
   sendState(degraded: Uint8Array | undefined): void {
     this.#pendingState = degraded;
@@ -229,7 +231,7 @@ export class Connection implements Subscriber, Dated {
     return this.outbox.touchNext() + this.#webSocket.readyState + this.#socket.writableLength;
   }
 
-  /** Writes what waits, until nothing does or the socket is blocked. */
+  /** Writes what waits, until nothing is left or the socket is blocked. */
   flush(): void {
     if (this.#isFlushing || this.#webSocket.readyState !== WebSocket.OPEN) return;
     this.#isFlushing = true;
@@ -254,21 +256,21 @@ export class Connection implements Subscriber, Dated {
     else if (this.#state === 'finishing') this.#closeNow();
   }
 
-  /** Ends the connection after everything that already waits was written. */
+  /** Ends the connection once everything that waits was written. */
   finish(reason: CloseReason): void {
     if (this.#state !== 'open') return;
     this.#leave('finishing', reason);
     this.flush();
   }
 
-  /** Ends the connection now; what waits is dropped. */
+  /** Ends the connection now, and drops what waits. */
   close(reason: CloseReason): void {
     if (this.#state === 'closing') return;
     if (this.#state === 'open') this.#leave('closing', reason);
     this.#closeNow();
   }
 
-  /** Ends the connection without a close frame. For a peer that would not read one. */
+  /** Ends the connection without a close frame, for a peer that would not read one. */
   terminate(reason: CloseReason): void {
     if (this.#state === 'open') this.#leave('closing', reason);
     this.#state = 'closing';
@@ -277,7 +279,7 @@ export class Connection implements Subscriber, Dated {
   }
 
   /**
-   * Does what is due.
+   * Does what is due: closes a client that is late, dead or silent, or pings it.
    *
    * @param now ms on the clock of the deliveries.
    */
@@ -295,7 +297,7 @@ export class Connection implements Subscriber, Dated {
     else this.#window.pingAgain();
   }
 
-  /** The gaps come first, each before the next publication of its channel. */
+  /** Refills the queue from the backlog. Each gap is sent before the next publication of its channel. */
   #catchUp(): void {
     for (let step = 0; step < GAPS_A_STEP && this.outbox.isBehind; step += 1) {
       const losses = this.outbox.takeLosses();
@@ -306,7 +308,7 @@ export class Connection implements Subscriber, Dated {
     }
   }
 
-  /** What is queued by a flush is seen to at its end. */
+  /** A flush ignores verdicts: it looks at the queue when it ends. */
   #applyVerdict(verdict: 'queued' | 'wasIdle' | 'nearlyFull'): void {
     if (this.#isFlushing) return;
     if (verdict === 'wasIdle') this.#owner.onFlushNeeded(this);
@@ -320,7 +322,7 @@ export class Connection implements Subscriber, Dated {
   }
 
   #resume(error: Error | null | undefined): void {
-    // The socket is broken; `ws` hears of it a moment later, and until then looks open.
+    // The socket is broken. `ws` is told a moment later, and looks open until then.
     if (error) return;
     this.#waitsForAnswer = this.#window?.isShut === true;
     if (this.#waitsForAnswer) return;
@@ -344,9 +346,9 @@ export class Connection implements Subscriber, Dated {
   }
 
   /**
-   * A client sends on until it has read our close frame. To end the connection over what it sent would make the kernel
-   * reset it, and the client would see no close code: it is read until `ws` gives the client up. Beyond
-   * {@link DISCARDED_FRAMES} it is left to the kernel.
+   * Drops what a client sends before it has read our close frame. If the connection ended with its bytes unread, the kernel
+   * would reset it and the client would see no close code. So they are read until `ws` gives the client up; after
+   * {@link DISCARDED_FRAMES} they stay in the kernel.
    */
   #discard(): void {
     this.session.ignoredRequests += 1;
@@ -365,7 +367,7 @@ export class Connection implements Subscriber, Dated {
     else this.#discard();
   }
 
-  /** An answer to a ping of ours is not charged: the client cannot help it. */
+  /** A pong that answers a ping of ours is not charged: the client must send it. */
   #onPong(payload: Buffer): void {
     const isAnswer = this.#window?.answer(payload) === true || this.session.liveness.matchPong();
     if (!isAnswer) {
@@ -386,27 +388,5 @@ export class Connection implements Subscriber, Dated {
     this.#state = 'closing';
     this.outbox.end();
     this.#owner.onClosed(this, reason);
-  }
-}
-
-/** Which reason stands for a close that the peer began; its own codes say nothing about us. */
-function reasonOfPeerCode(code: number): CloseReason {
-  const ABNORMAL_CLOSURE = 1006;
-  if (code === CLOSE_CODES.going_away.code) return 'going_away';
-  return code === ABNORMAL_CLOSURE ? 'connection_lost' : 'normal';
-}
-
-/** Which reason stands for an error of `ws` (its codes are listed in its API page). */
-function reasonOfError(code: string | undefined): CloseReason {
-  switch (code) {
-    case 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH':
-    case 'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH':
-      return 'message_too_large';
-    case 'WS_ERR_INVALID_UTF8':
-      return 'invalid_text';
-    case 'WS_ERR_TOO_MANY_BUFFERED_PARTS':
-      return 'policy_violation';
-    default:
-      return code?.startsWith('WS_ERR_') === true ? 'protocol_error' : 'connection_lost';
   }
 }

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import {
-  countOf,
   createDeliveryRound,
   deliver,
   type Loss,
-  missingPublications,
   Outbox,
   type OutboxLimits,
   type Publication,
@@ -13,7 +11,7 @@ import {
   SendQueues,
   type SlowPolicy,
 } from '@tradewind/fanout';
-import type { CloseReason, ErrorCode, Gap, GapReason, Welcome } from '@tradewind/protocol';
+import type { CloseReason, ErrorCode, GapReason, Welcome } from '@tradewind/protocol';
 import type { WebSocket } from 'ws';
 import type {
   Acknowledgement,
@@ -34,10 +32,11 @@ import {
   sendNothing,
   type WriteMode,
 } from '../outbound/socket-send.ts';
-import { oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
+import type { WireFormat } from '../outbound/wire-format.ts';
 import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './attended-time.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { DueTimes } from './due-times.ts';
+import { gapNotice, gapOf, resyncNotice } from './loss-notices.ts';
 import { Membership, type ReadableIndex } from './membership.ts';
 import { Requests } from './requests.ts';
 import { type Rights, Session, type SessionLimits } from './session.ts';
@@ -51,30 +50,30 @@ import type { RecoveryOutcome } from './waiting-clients.ts';
 export interface FanOutSettings extends SessionLimits {
   readonly outbox: OutboxLimits;
   readonly slow: SlowPolicy;
-  /** Recent publications that are kept for clients which were refused them, in bytes; 0 for none. */
+  /** Bytes of recent publications that are kept for clients that are behind or resume; 0 for none. */
   readonly logBytes: number;
   readonly subscriptions: SubscriptionLimits;
-  /** What each client may do. */
+  /** The rights of every client. */
   readonly rights: Rights;
-  /** Whether what goes beyond a rate is refused. */
+  /** Whether requests beyond a rate are refused, or only counted. */
   readonly enforcesRates: boolean;
-  /** Errors of a client in `ERROR_WINDOW_MS`, with the last of which it is closed. */
+  /** Errors of a client within `ERROR_WINDOW_MS`; the last of them closes it. */
   readonly maxErrors: number;
-  /** Under load, how far apart rounds of flushes may begin because of a pause, in ms; 0 for no pause. */
+  /** The pause between rounds of flushes under load, in ms; 0 for none. */
   readonly flushMs: number;
   /** See `FlushScheduler`. */
   readonly roundSpacing: number;
-  /** What clients may speak; the first one is spoken where a client asks for none. */
+  /** The formats that clients may choose. A client that asks for none gets the first one. */
   readonly formats: readonly [WireFormat, ...WireFormat[]];
   /** How frames go to the kernel. */
   readonly writes: WriteMode;
-  /** Whether what goes there before the client has read it is to be bounded; see `needsSendWindow`. */
+  /** Whether the bytes that a client has not read must be bounded; see `needsSendWindow`. */
   readonly isWindowed: boolean;
   /** The parts of `welcome` that are the same for every client. */
   readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime' | 'protocol'>;
 }
 
-/** What a fan-out worker reports. */
+/** What a fan-out worker reports to telemetry. */
 export interface FanOutEvents {
   clientOpened(): void;
   clientClosed(reason: CloseReason, session: string): void;
@@ -82,23 +81,23 @@ export interface FanOutEvents {
   limited: Limited;
   /** A client asked to continue a channel, or for its history. */
   recovered(outcome: RecoveryOutcome): void;
-  /** So many clients are told that they miss publications. */
+  /** This many clients are told that they miss publications. */
   gapTold(reason: GapReason, clients: number): void;
-  /** So many clients are told that a channel begins a new epoch. */
+  /** This many clients are told that a channel begins a new epoch. */
   resyncTold(clients: number): void;
-  /** From a publication's timestamp until it was handed to the sockets, in ms. */
+  /** The time from a publication's timestamp until the sockets had it, in ms. */
   delivered(lagMs: number): void;
 }
 
 /**
- * Where each client's pings are among those of its likes: n times the golden section, less the whole part. However many
- * come together, and whoever leaves, they are spread more evenly than by chance (Knuth, The Art of Computer Programming 3, 6.4).
+ * The phase of the nth client's pings is n times this, without its integer part. So they are spread more evenly than at
+ * random, whichever clients come and go (Knuth, The Art of Computer Programming 3, 6.4).
  */
 const GOLDEN_SECTION = (Math.sqrt(5) - 1) / 2;
 
 /**
- * A fan-out worker: owns the sockets, knows who subscribed to what, delivers. It knows nothing of
- * Redis; what it needs from upstream is a {@link Feed}.
+ * A fan-out worker: owns the sockets, and delivers to each client the channels that it holds. It knows nothing of Redis; a
+ * {@link Feed} tells it everything.
  */
 export class FanOut implements FeedListener, ConnectionOwner {
   readonly #membership = new Membership();
@@ -111,7 +110,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #subscriptions: Subscriptions;
   readonly #requests: Requests;
   readonly #connections = new Set<Connection>();
-  /** Who writes in each format; the index is the group of the connections that speak it. */
+  /** The writer of each format. Its index is the group of the connections that chose the format. */
   readonly #writers: readonly FrameWriter[];
   readonly #round = createDeliveryRound<Connection>();
   readonly #flushRound: FlushRound<Connection>;
@@ -123,10 +122,10 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #flushScheduler: FlushScheduler;
   #opened = 0;
   #isStopped = false;
-  /** Which of the parts of all queues is trimmed next. */
+  /** The part of all queues that is trimmed next. */
   #nextTrim = 0;
 
-  /** @param connect makes the link upstream, given whom it is to tell. */
+  /** @param connect attaches the listener to a hub, and returns the feed of that hub. */
   constructor(
     settings: FanOutSettings,
     events: FanOutEvents,
@@ -169,7 +168,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#writers.reduce((sum, { bytesOut }) => sum + bytesOut, 0);
   }
 
-  /** Channels for which it holds interest upstream. */
+  /** The number of channels that it declares to the hub. */
   get interest(): number {
     return this.#subscriptions.interest;
   }
@@ -179,22 +178,22 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#queues.fullest();
   }
 
-  /** Bytes of memory that it has for the entries of queues, which refer to the publications that wait. */
+  /** Bytes of memory for the entries of queues, which refer to publications. */
   get queueEntryBytes(): number {
     return this.#queues.entryBytes;
   }
 
-  /** Bytes of publications that it keeps for clients that are behind and for those that resume. */
+  /** Bytes of publications that are kept for clients that are behind or resume. */
   get logBytes(): number {
     return this.#publicationLog.bytes;
   }
 
-  /** All connections, also those that are being closed. */
+  /** All connections, including those that are being closed. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
   }
 
-  /** Takes over a connection whose handshake is done, with the format that it chose of the settings' formats. */
+  /** Takes over a connection whose handshake is done. `format` is the one of the settings' formats that it chose. */
   open(webSocket: WebSocket, socket: Socket, format = this.#settings.formats[0]): Connection {
     const group = this.#settings.formats.indexOf(format);
     const { node, ...welcome } = this.#settings.welcome;
@@ -234,7 +233,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return connection;
   }
 
-  /** Ends the worker: terminates whoever is still connected, some in a turn. */
+  /** Ends the worker: terminates everyone who is still connected, some in a turn. */
   async stop(): Promise<void> {
     clearInterval(this.#ticker);
     clearImmediate(this.#nextServe);
@@ -243,7 +242,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#flushScheduler.stop();
   }
 
-  // What upstream tells.
+  // What the hub tells.
 
   onPublication(publication: Publication): void {
     const refusedBefore = this.#round.refused;
@@ -276,27 +275,17 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   onGap(notice: GapNotice): void {
-    const { channel, lost, from, to } = notice;
-    const gap: Gap = { type: 'gap', ...notice };
-    const subscribers = this.index.get(channel);
+    const subscribers = this.index.get(notice.channel);
     this.#subscriptions.recordGap(notice);
     this.#events.gapTold(notice.reason, subscribers.length);
-    const missing = missingPublications(lost, from, to);
-    const noticeIn = oncePerFormat((format) => {
-      return { channel, missing, frame: format.encodeControl(gap) };
-    });
+    const noticeIn = gapNotice(notice);
     for (const connection of subscribers) connection.sendInOrder(noticeIn(connection.format));
   }
 
   onResync(notice: ResyncNotice): void {
-    const { channel } = notice;
-    const epoch = this.#subscriptions.beginEpoch(notice);
-    const subscribers = this.index.get(channel);
+    const noticeIn = resyncNotice(notice, this.#subscriptions.beginEpoch(notice));
+    const subscribers = this.index.get(notice.channel);
     this.#events.resyncTold(subscribers.length);
-    const noticeIn = oncePerFormat((format) => {
-      const frame = format.encodeControl({ type: 'resync', ...notice, reason: 'history_lost' });
-      return { channel, frame, missing: { kind: 'epoch-end', epoch } as const };
-    });
     for (const connection of subscribers) connection.sendInOrder(noticeIn(connection.format));
   }
 
@@ -365,7 +354,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#events.clientClosed(reason, connection.session.id);
   }
 
-  /** Acts on what a delivery left to do, now that its loop is over. */
+  /** Does what a delivery left to do, once its loop is over. */
   #applyVerdicts(): void {
     const { nearlyFull, slow } = this.#round;
     for (const connection of nearlyFull) connection.flush();
@@ -386,7 +375,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#serveDue();
   }
 
-  /** Does what is due for clients, as much as a turn has time for, and goes on in the next one. */
+  /** Does what is due for clients. A turn does as much as its budget allows; the next one continues. */
   #serveDue(): void {
     if (this.#nextServe !== undefined || this.#isStopped) return;
     const until = endOfBudget();
@@ -403,24 +392,15 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   readonly #serveClient = (connection: Connection): number => {
     connection.tend(performance.now());
-    // What it was promised is held for it, and others wait for theirs.
+    // It keeps replay memory occupied, and others wait for that.
     if (this.#subscriptions.waitsForMemory && connection.blocksReplayMemory)
       connection.close('slow');
     return connection.dueAt;
   };
 }
 
-/** The same publication with the body that clients of a format are sent. */
+/** The publication with the body of a format. */
 function inFormat(publication: Publication, format: WireFormat): Publication {
   const body = format.bodyOf(publication);
   return body === publication.body ? publication : { ...publication, body };
-}
-
-/** How a client is told of a loss: by its offsets where it has any, by its number where that is known. */
-function gapOf({ channel, missing, reason }: Loss, epoch: string | undefined): Gap {
-  const range =
-    missing.kind === 'range' && epoch ? { epoch, from: missing.from, to: missing.to } : {};
-  const lost = countOf(missing);
-  if (lost === undefined) return { type: 'gap', channel, ...range, reason: 'link' };
-  return { type: 'gap', channel, ...range, lost, reason };
 }
