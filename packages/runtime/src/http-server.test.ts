@@ -59,7 +59,7 @@ describe('routes', () => {
 });
 
 describe('a handler that throws', () => {
-  it('is answered with 500, logged, and the server goes on', async () => {
+  it('is answered with 500 and logged, and the server continues', async () => {
     const { url, logged } = await start([
       get('/broken', () => {
         throw new Error('a secret of the implementation');

@@ -4,7 +4,7 @@ import { createMetrics } from './metrics.ts';
 
 const DOCUMENT = new URL('../../../docs/metrics.md', import.meta.url);
 
-// Elsewhere Node knows less of its process: no file descriptors, for one.
+// On other systems Node knows less of its process: no file descriptors, for example.
 it.runIf(process.platform === 'linux')(
   'docs/metrics.md lists what every process exports of its own',
   async () => {

@@ -89,7 +89,7 @@ describe('runService', { timeout: DEADLINE_MS * 2 }, () => {
   it.each([
     ['rejection', 'unhandled_rejection', 'nobody cares'],
     ['exception', 'uncaught_exception', 'nobody catches'],
-  ])('does not go on after an %s', async (behaviour, event, message) => {
+  ])('ends after an %s', async (behaviour, event, message) => {
     const service = run(behaviour);
     expect(await service.exitCode).toBe(1);
     expect(service.lines()).toContainEqual(

@@ -25,7 +25,7 @@ describe('TokenBucket', () => {
     expect(bucket.take(334)).toBe(true);
   });
 
-  it('takes all or nothing, and lets what costs nothing pass', () => {
+  it('takes all or nothing, and allows 0', () => {
     const bucket = new TokenBucket({ perSecond: 10, burst: 20 }, 0);
     expect(bucket.take(0, 15)).toBe(true);
     expect(bucket.take(0, 6)).toBe(false);

@@ -21,7 +21,7 @@ it.each([
   expect(unknown(name)).toEqual([{ name, nearest }]);
 });
 
-it('has nothing to say of settings, of what does not begin like ours, and of what others set', () => {
+it('ignores settings, names that do not begin like ours, and variables that others set', () => {
   const kubernetes = ['REDIS_SERVICE_HOST', 'REDIS_SERVICE_PORT_TLS', 'REDIS_PORT_6379_TCP_ADDR'];
   expect(unknown(...KNOWN, ...kubernetes, 'WS_NO_BUFFER_UTIL', 'PATH', 'INGEST_TOKEN')).toEqual([]);
   const linked = unknownVariables({ REDIS_PORT: 'tcp://10.0.0.1:6379' }, ['REDIS_'], KNOWN);
@@ -29,7 +29,7 @@ it('has nothing to say of settings, of what does not begin like ours, and of wha
   expect(unknown('REDIS_PORT'), 'control: a port').toHaveLength(1);
 });
 
-it('knows what a reader was asked for, whether it was set or not', () => {
+it('knows the variables that a reader has read, whether they were set or not', () => {
   const environment = { EDGE_A: '1', EDGE_AB: '2', OTHER: '3' };
   const config = readConfig(environment, (reader) => ({
     a: reader.string('EDGE_A', { default: '' }),

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
 
-it('counts over all workers, and forgets those of a worker that is gone', () => {
+it('sums all workers, and forgets a worker that has ended', () => {
   const memory = createConnectionMemory(2);
   const [first, second] = [new ConnectionCount(memory, 0), new ConnectionCount(memory, 1)];
   first.opened();

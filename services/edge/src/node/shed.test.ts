@@ -6,7 +6,7 @@ import { divideShed, readShedRequest, Shedder } from './shed.ts';
 const WINDOW_MS = 200;
 
 describe('readShedRequest', () => {
-  it('reads how many and over how long', () => {
+  it('reads the count and the seconds', () => {
     expect(readShedRequest(new URLSearchParams('count=300&overSeconds=60'))).toEqual({
       count: 300,
       overSeconds: 60,
@@ -60,7 +60,7 @@ describe('Shedder', () => {
     }
   });
 
-  it('does not choose those again that are leaving', async () => {
+  it('does not choose a client again that is leaving', async () => {
     const { clients, shedder } = someClients(10);
     await Promise.all([shedder.shed(6, WINDOW_MS), shedder.shed(6, WINDOW_MS)]);
     expect(clients.map(({ sent }) => sent().length)).toEqual(clients.map(() => 1));

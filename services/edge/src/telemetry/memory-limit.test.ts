@@ -9,7 +9,7 @@ it('takes what was configured, else the control group’s limit, else the machin
   expect(memoryLimitBytes(0, 0, 4 * GIB)).toBe(4 * GIB);
 });
 
-it('knows that an enormous limit is none', () => {
+it('treats an enormous limit as none', () => {
   expect(memoryLimitBytes(0, 2 ** 64, 4 * GIB)).toBe(4 * GIB);
 });
 

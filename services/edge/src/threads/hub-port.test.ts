@@ -92,7 +92,7 @@ async function hold(ends: Ends, ...channels: readonly string[]): Promise<void> {
   ends.told.length = 0;
 }
 
-/** A worker that has a channel at offset 10, and then works nothing off until it misses something of it. */
+/** A worker that has a channel at offset 10, and then handles nothing until it misses something of it. */
 async function overflow(ends: Ends, channel = 'a'): Promise<number> {
   ends.workerEnd.declare(channel);
   await ends.deliverToHub();
@@ -112,7 +112,7 @@ async function fillUp(ends: Ends, channel: string, last: number): Promise<number
   return offset + 1;
 }
 
-/** The worker works off all that it was posted, and the hub hears of it. */
+/** The worker handles all that it was posted, and the hub is told. */
 async function workOff(ends: Ends): Promise<void> {
   await ends.deliverToWorker();
   await ends.deliverToHub();
@@ -129,7 +129,7 @@ function gapOf(from: number, to: number, epoch = EPOCH, reason = 'slow') {
 }
 
 describe('a worker and its hub across a port', () => {
-  it('drops publications for a worker that works nothing off, and tells it how many', async () => {
+  it('drops publications for a worker that handles nothing, and tells it the count', async () => {
     const ends = connectEnds();
     await hold(ends, 'a', 'b');
     const payload = 'x'.repeat(1_000);
@@ -155,7 +155,7 @@ describe('a worker and its hub across a port', () => {
     ]);
   });
 
-  it('grows by no gaps either, for a worker that works nothing off: they are told as what it misses is', async () => {
+  it('does not grow by gaps for a worker that handles nothing: they are told with what it misses', async () => {
     const ends = connectEnds();
     await hold(ends, 'plain');
     ends.workerEnd.declare('b');
@@ -181,7 +181,7 @@ describe('a worker and its hub across a port', () => {
     ]);
   });
 
-  it('posts nothing any more when the worker is gone', async () => {
+  it('posts nothing after the worker has ended', async () => {
     const ends = connectEnds();
     ends.hubEnd.onPublication(publicationOf('a', 1));
     ends.hubEnd.close();
@@ -210,7 +210,7 @@ describe('what a worker misses because it is behind', () => {
     ]);
   });
 
-  it('takes as many answers as it is long', async () => {
+  it('takes several answers when it is long', async () => {
     const ends = connectEnds();
     const missed = await overflow(ends);
     for (const { offset } of publicationsOf('a', missed + 1, missed + 9)) {
@@ -226,7 +226,7 @@ describe('what a worker misses because it is behind', () => {
     expect(ends.told.slice(1)).toEqual(published(11, missed + 9));
   });
 
-  it('is a gap as far as history does not hold it', async () => {
+  it('is a gap where history does not hold it', async () => {
     const ends = connectEnds();
     const missed = await overflow(ends);
     ends.hubEnd.onGap({
@@ -244,7 +244,7 @@ describe('what a worker misses because it is behind', () => {
     ]);
   });
 
-  it('is a gap for its own reason where history holds what nobody can have', async () => {
+  it('is a gap with its own reason where history holds what nobody can read', async () => {
     const ends = connectEnds();
     const missed = await overflow(ends);
     for (let i = 1; i <= 5; i += 1) ends.hubEnd.onPublication(publicationOf('a', 'x', missed + i));
@@ -267,7 +267,7 @@ describe('what a worker misses because it is behind', () => {
     ]);
   });
 
-  it("passes the gaps of an answer to the worker's own question on", async () => {
+  it('passes on the gaps of an answer to a request of the worker', async () => {
     const ends = connectEnds();
     ends.workerEnd.declare('a');
     await ends.deliverToHub();
@@ -326,7 +326,7 @@ describe('what a worker misses because it is behind', () => {
     expect(ends.asked).toEqual([]);
   });
 
-  it('is a gap of its epoch when that ends meanwhile, and an answer that comes later means nothing', async () => {
+  it('is a gap of its epoch when that ends meanwhile, and a later answer is ignored', async () => {
     const ends = connectEnds();
     const missed = await overflow(ends);
     await workOff(ends);
@@ -341,7 +341,7 @@ describe('what a worker misses because it is behind', () => {
     ]);
   });
 
-  it('is another thing in another epoch: a late answer about the one before says nothing of it', async () => {
+  it('starts anew in another epoch: a late answer about the old epoch is ignored', async () => {
     const ends = connectEnds();
     const before = await overflow(ends);
     await workOff(ends);
@@ -373,7 +373,7 @@ describe('what a worker misses because it is behind', () => {
     ]);
   });
 
-  it('is counted where it has no offsets, beside what has', async () => {
+  it('is counted where it has no offsets, beside publications with offsets', async () => {
     const ends = connectEnds();
     await hold(ends, 'b');
     const missed = await overflow(ends);
@@ -392,8 +392,8 @@ describe('what a worker misses because it is behind', () => {
   });
 });
 
-describe('what a worker asks of history', () => {
-  it('is not asked while it is behind by more than half, and then a few at a time', async () => {
+describe('a history that a worker requests', () => {
+  it('is not read while the worker is behind by more than half, and then for a few channels at a time', async () => {
     const ends = connectEnds();
     const channels = ['c1', 'c2', 'c3', 'c4', 'c5', 'c6'];
     for (const channel of channels) ends.workerEnd.declare(channel);
