@@ -10,7 +10,7 @@ function reportOf(outcome: Outcome): string {
   return htmlReport(outcome, summarize(outcome), judge(outcome));
 }
 
-/** The contents of the page's script elements: the plots as JSON, uPlot, and what draws. */
+/** The contents of the page's script elements: the plots as JSON, uPlot, and `draw-plots.js`. */
 function scriptsOf(html: string): readonly string[] {
   return [...html.matchAll(/<script[^>]*>(.*?)<\/script>/gs)].map(([, content]) => content!);
 }
@@ -34,14 +34,14 @@ describe('htmlReport', () => {
     expect(drawing).not.toMatch(/https?:|fetch|import/);
   });
 
-  it('warns of what the load side spoiled, and escapes what comes from outside', () => {
+  it('warns if the load side may have set the limit, and escapes text from outside', () => {
     const html = reportOf(goodOutcome({ bottlenecks: ['the publisher was late'] }));
     expect(html).toContain('the publisher was late');
     expect(html).toContain('A &lt;fast&gt; one');
     expect(html).not.toContain('A <fast> one');
   });
 
-  it('hands each plot with its data to uPlot, in a figure of its own', () => {
+  it('gives uPlot each plot with its data and its own figure', () => {
     const outcome = goodOutcome();
     const html = reportOf(outcome);
     const [plots, , drawing] = scriptsOf(html);

@@ -6,7 +6,7 @@ import type { Criterion, Outcome } from './outcome.ts';
 import { type Plot, plotsOf } from './plots.ts';
 import type { Section } from './summary.ts';
 
-/** Browsers enforce by this that the page loads nothing: all styles and scripts are in it. */
+/** Makes browsers enforce that the page loads nothing: all styles and scripts are in it. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /** Returns the report as one page that works without a network: uPlot, its styles and the measurements are in it. */
@@ -89,7 +89,10 @@ function escapeHtml(text: string): string {
     .replaceAll('"', '&quot;');
 }
 
-/** Colours that people with a colour vision deficiency tell apart (Okabe and Ito), adapted to both grounds. */
+/**
+ * Colours that people with a colour vision deficiency tell apart (Okabe and Ito), adapted to light and dark
+ * backgrounds.
+ */
 const STYLE = `
 :root { color-scheme: light dark; --ground: #ffffff; --ink: #1c2024; --soft: #5b636b; --rule: #d9dee3;
   --band: #f3f5f7; --pass: #00694d; --fail: #b3261e; --one: #0072b2; --two: #d55e00; --three: #8a4f7d; }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { cpus, release, totalmem, type } from 'node:os';
 
-/** What a run took place on. */
+/** The machine on which a run took place. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
@@ -21,7 +21,7 @@ export function describeMachine(): Machine {
   };
 }
 
-/** How many files a process may open here; undefined where the system does not tell. */
+/** How many files a process may open here; undefined if the system does not say. */
 export async function openFilesLimit(): Promise<number | undefined> {
   try {
     const limits = await readFile('/proc/self/limits', 'utf8');
@@ -33,7 +33,7 @@ export async function openFilesLimit(): Promise<number | undefined> {
   }
 }
 
-/** How much all cores together have worked and rested so far, in ms. */
+/** Work and rest of all cores together since boot, in ms. */
 export interface CoreTimes {
   readonly busy: number;
   readonly idle: number;
@@ -49,7 +49,7 @@ export function readCoreTimes(): CoreTimes {
   return { busy, idle };
 }
 
-/** How many cores' worth of work was done between two readings. */
+/** Returns how many cores were busy on average between two readings. */
 export function coresBusy(before: CoreTimes, after: CoreTimes, cores: number): number {
   const busy = after.busy - before.busy;
   const all = busy + after.idle - before.idle;

@@ -13,10 +13,10 @@ import { terminalReport } from './terminal-report.ts';
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-/** What a shell calls an end by Ctrl-C. */
+/** The exit code that shells give to a program ended by Ctrl-C. */
 const INTERRUPTED = 130;
 
-/** All processes of a run end when this one does, so there is nothing to be done first. */
+/** Exits at once. All processes of a run end with this one, so nothing needs closing first. */
 function endWhenInterrupted(): void {
   const end = (): void => {
     process.stderr.write('\ninterrupted\n');
@@ -48,6 +48,6 @@ try {
 } catch (error) {
   const isUsage = error instanceof ConfigError;
   console.error(`\n${(error as Error).message}`);
-  if (isUsage) console.error('(npm run capacity -- --help tells the settings)');
+  if (isUsage) console.error('(npm run capacity -- --help lists the settings)');
   process.exitCode = isUsage ? EXIT_USAGE : EXIT_FAILED;
 }

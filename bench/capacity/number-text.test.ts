@@ -12,7 +12,7 @@ it('writes numbers as people read them', () => {
   expect(bytesText(1.5 * 2 ** 30)).toBe('1.5 GiB');
 });
 
-it('says so when nothing is known', () => {
+it('writes a dash for an unknown number', () => {
   expect([
     countText(undefined),
     shortText(Number.NaN),

@@ -1,4 +1,4 @@
-/** Numbers as people read them; `–` stands for what is not known. */
+/** Numbers as people read them; `–` means unknown. */
 
 const UNKNOWN = '–';
 

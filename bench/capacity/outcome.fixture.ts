@@ -18,7 +18,7 @@ const NOBODY: Delivered = {
   disordered: 0,
 };
 
-/** What connections received that all received everything. */
+/** The verdict of clients that all received everything. */
 export function wholeDelivery(connections: number): Delivered {
   const received = connections * 10;
   return { ...NOBODY, connections, exact: connections, expected: received, received };
@@ -67,7 +67,7 @@ export function loadSample(changes: Partial<LoadSample> = {}): LoadSample {
   };
 }
 
-/** A run of 100 clients in which all went well. */
+/** A run of 100 clients without any failure. */
 export function goodOutcome(changes: Partial<Outcome> = {}): Outcome {
   const environment = {
     TARGET_CONNECTIONS: '100',

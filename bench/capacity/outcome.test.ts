@@ -12,7 +12,7 @@ function steady(changes: Partial<Outcome['verdict']['steady']>): Partial<Outcome
 }
 
 describe('judge', () => {
-  it('is content when all went well', () => {
+  it('passes a run without failures', () => {
     expect(unmet({})).toEqual([]);
   });
 
@@ -36,7 +36,7 @@ describe('judge', () => {
       { published: { ...goodOutcome().published, refused: 1, refusal: 'OOM' } },
       '1 refused: OOM',
     ],
-  ])('is not content: %s', (_what, changes, found) => {
+  ])('fails a run: %s', (_what, changes, found) => {
     const unmetNow = unmet(changes);
     expect(unmetNow).toHaveLength(1);
     expect(unmetNow[0]).toContain(found);
@@ -46,13 +46,13 @@ describe('judge', () => {
     expect(unmet({ totals: loadSample({ weakDisconnected: { 4008: 5 } }) })).toEqual([]);
   });
 
-  it('says so when some clients are not meant to keep up', () => {
+  it('names the criteria for clients that read steadily if others are not meant to keep up', () => {
     const settings = { ...goodOutcome().settings, stalledShare: 0.1 };
     const names = judge(goodOutcome({ settings })).map(({ name }) => name);
     expect(names).toContain('no client that reads steadily was disconnected as slow');
   });
 
-  it('does not round a miss up to success', () => {
+  it('does not round a failure up to success', () => {
     const settings = { ...goodOutcome().settings, connections: 100_000 };
     const totals = loadSample({ subscribed: 98_999 });
     expect(unmet({ settings, totals })[0]).toContain('98.99 %');

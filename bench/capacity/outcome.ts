@@ -5,51 +5,51 @@ import type { Machine } from './machine.ts';
 import type { CapacitySettings } from './settings.ts';
 import type { TimelinePoint } from './timeline.ts';
 
-/** What the server's processes needed; only known when they run on this machine. */
+/** Cost of the server's processes; known only if they run on this machine. */
 export interface ServerCost {
-  /** Proportional set size before the first client, and with all of them connected and quiet. */
+  /** Proportional set size, in bytes, before the first client, and with all of them connected and quiet. */
   readonly startMemoryBytes: number;
   readonly idleMemoryBytes: number;
-  /** When the last publication had been delivered. */
+  /** Proportional set size, in bytes, after the last publication was delivered. */
   readonly endMemoryBytes: number;
   /** CPU time from the first publication to the last delivery, in s. */
   readonly cpuSeconds: number;
 }
 
-/** Everything that a run found out. */
+/** All results of a run. */
 export interface Outcome {
   readonly settings: CapacitySettings;
   readonly machine: Machine;
-  /** What the load was put on, in one line. */
+  /** The servers under load, in one line. */
   readonly target: string;
   /** ISO 8601. */
   readonly startedAt: string;
-  /** From the first to the last connection attempt's answer, in s. */
+  /** From the first connection attempt to the answer of the last one, in s. */
   readonly connectSeconds: number;
   readonly published: PublisherTotals;
-  /** Counts when all was over. */
+  /** Counts at the end of the run. */
   readonly totals: LoadSample;
   /** Deliveries between the first publication and the last delivery, to all clients. */
   readonly deliveries: number;
-  /** What clients had when publishing and draining were over, before weak ones were released. */
+  /** What clients had received after publishing and draining, before weak ones were released. */
   readonly verdict: Verdict;
-  /** The same after slow and stalled clients had read what waited for them. */
+  /** The same after slow and stalled clients had read everything that was queued for them. */
   readonly released: Verdict | undefined;
   readonly latency: Percentiles | undefined;
   readonly server: ServerCost | undefined;
   readonly timeline: readonly TimelinePoint[];
-  /** Why the result may say more about the load side than about the server; empty if nothing. */
+  /** Reasons why the result may describe the load side and not the server; empty if there are none. */
   readonly bottlenecks: readonly string[];
 }
 
-/** Something that must hold, and what was found. */
+/** A condition that a run must meet, and its result. */
 export interface Criterion {
   readonly name: string;
   readonly met: boolean;
   readonly found: string;
 }
 
-/** Codes with which an edge closes a client that does not keep up. */
+/** The code with which an edge closes a client that does not keep up. */
 const SLOW_CLOSE_CODE = '4008';
 
 /** Judges a run. Slow and stalled clients may fall behind and be disconnected; others may not. */

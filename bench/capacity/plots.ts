@@ -16,7 +16,7 @@ export interface Plot {
   readonly options: Pick<Options, 'scales' | 'axes' | 'series' | 'cursor'>;
   /**
    * Seconds since the start, then one row of values for each line. `null` is a value that was not measured. The first
-   * column is second 0, at which nothing was, so that all plots begin there.
+   * column is second 0 without values, so that all plots begin there.
    */
   readonly data: readonly (readonly (number | null)[])[];
   /** The phases of the run. */
@@ -46,7 +46,7 @@ const LABEL_HEIGHT = 18;
 /** An axis ends at this value at least. Without it, the axis of a run in which nothing happened has no length. */
 const LOWEST_END = 1;
 
-/** The distances of the x axis' marks, in s. Below one second there is no point. */
+/** The distances of the x axis' marks, in s. No point is less than a fraction of a second from the next. */
 const SECONDS_BETWEEN_MARKS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600];
 
 /**

@@ -1,11 +1,11 @@
 import type { SubscriptionMode } from '../load/subscription-plan.ts';
 
-/** What a preset decides; the environment wins over each of these. */
+/** The settings of a preset; each can be overridden by the environment. */
 export interface Preset {
   readonly connections: number;
   /** Connections opened a second. */
   readonly rampRate: number;
-  /** How long is published, in s. */
+  /** How long the publisher publishes, in s. */
   readonly duration: number;
   readonly mode: SubscriptionMode;
   readonly channelsPerClient: number;
@@ -14,13 +14,13 @@ export interface Preset {
   readonly publishRate: number;
 }
 
-/** Five minutes: several heap collections, timers and heartbeats of everything. */
+/** Five minutes: enough for several heap collections, heartbeats and runs of every timer. */
 const FIVE_MINUTES = 300;
 
-/** Clients opened a second where there are very many of them. */
+/** Connections opened a second in runs of very many clients. */
 export const BIG_RAMP_RATE = 1_000;
 
-/** Where no preset is named: a look at whether it works, in a minute. */
+/** The default if no preset is named: it shows within a minute whether everything works. */
 export const TRIAL: Preset = {
   connections: 1_000,
   rampRate: 500,
@@ -31,7 +31,7 @@ export const TRIAL: Preset = {
   publishRate: 25,
 };
 
-/** Named loads. The comments say what each asks for in deliveries. */
+/** Named loads. The comment of each names its deliveries. */
 export const PRESETS: Readonly<Record<string, Preset>> = {
   /** 35,000 deliveries/s, 5 to each client. */
   stability: {

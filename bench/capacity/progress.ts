@@ -3,7 +3,7 @@ import type { RunListener } from './run.ts';
 import type { CapacitySettings } from './settings.ts';
 import type { Phase, TimelinePoint } from './timeline.ts';
 
-/** Prints how a run goes: a line for each point, which is one a second. */
+/** Prints the progress of a run: one line for each point, which is one a second. */
 export class Progress implements RunListener {
   readonly #stream: NodeJS.WritableStream;
   readonly #settings: CapacitySettings;

@@ -9,13 +9,13 @@ import type { Phase, TimelinePoint } from './timeline.ts';
 
 const INTERVAL_MS = 1_000;
 
-/** A shorter interval is left to the next one: its rates would be noise. */
+/** A shorter interval is merged into the next one, because its rates would be noise. */
 const SHORTEST_INTERVAL_MS = 300;
 
-/** The kernel holds a process up while it adds up its memory: every so many intervals. */
+/** Memory is read in one of this many intervals, because the kernel pauses a process while it adds up its memory. */
 const MEMORY_EVERY = 5;
 
-/** What is watched. */
+/** What a recorder watches. */
 export interface Watched {
   readonly load: Load;
   readonly publisher: Publisher;
@@ -24,13 +24,13 @@ export interface Watched {
   readonly cores: number;
 }
 
-/** Writes down, once a second, where a run stands. */
+/** Records the state of a run once a second. */
 export class Recorder {
   readonly timeline: TimelinePoint[] = [];
   readonly #watched: Watched;
   readonly #onPoint: (point: TimelinePoint) => void;
   readonly #startedAt = performance.now();
-  /** Latencies while it was published. */
+  /** Latencies during publishing and draining. */
   readonly #latency = new LatencyHistogram();
   #lastAt = performance.now();
   #last: LoadSample | undefined;
@@ -44,12 +44,12 @@ export class Recorder {
     this.#onPoint = onPoint;
   }
 
-  /** Percentiles of everything that was measured while it was published, and after it. */
+  /** Percentiles of all latencies that were measured during publishing and draining. */
   get latency(): Percentiles | undefined {
     return this.#latency.percentiles();
   }
 
-  /** Records until `over` settles, and then what is left of an interval; rejects when it does. */
+  /** Records until `over` settles, and then the rest of the interval. Rejects if `over` rejects. */
   async during<T>(phase: Phase, over: Promise<T>): Promise<T> {
     let isOver = false;
     const settled = over.then(
@@ -70,7 +70,7 @@ export class Recorder {
     return await over;
   }
 
-  /** Memory of the server's processes in bytes; undefined where it cannot be read. */
+  /** Memory of the server's processes in bytes; undefined if it cannot be read. */
   async serverMemory(): Promise<number | undefined> {
     const { serverPids } = this.#watched;
     if (!CAN_READ_PROCESS_USAGE || serverPids.length === 0) return undefined;
@@ -78,7 +78,7 @@ export class Recorder {
     return all.reduce((total, { pssBytes }) => total + pssBytes, 0);
   }
 
-  /** CPU time that the server's processes have spent so far, in s; undefined likewise. */
+  /** CPU time of the server's processes since their start, in s; undefined if it cannot be read. */
   async serverCpuSeconds(): Promise<number | undefined> {
     const { serverPids } = this.#watched;
     if (!CAN_READ_PROCESS_USAGE || serverPids.length === 0) return undefined;
@@ -102,7 +102,7 @@ export class Recorder {
     for (const counts of sample.latencies) latency.add(counts);
     if (phase === 'publishing' || phase === 'draining') this.#latency.add(latency.counts());
     const last = this.#last;
-    // A publisher counts from its own start.
+    // Each publisher counts from its own start.
     const sent = Math.max(0, published.sent - this.#lastSent);
     const point: TimelinePoint = {
       seconds: (now - this.#startedAt) / 1_000,
@@ -130,7 +130,7 @@ export class Recorder {
     this.#onPoint(point);
   }
 
-  /** The first interval began with a server that was started just before. */
+  /** Leaves out the first interval, in which the server was still starting. */
   #serverCores(cpuSeconds: number, seconds: number): number | undefined {
     return this.#last === undefined ? undefined : (cpuSeconds - this.#lastServerCpu) / seconds;
   }

@@ -9,7 +9,7 @@ export interface ReportFiles {
   readonly html: string;
 }
 
-/** Writes both reports of a run into its results folder and answers where they are. */
+/** Writes both reports of a run into its results folder and returns their paths. */
 export async function writeReports(
   outcome: Outcome,
   sections: readonly Section[],
@@ -28,7 +28,7 @@ export async function writeReports(
   return files;
 }
 
-/** All but the Redis URL, which may hold a password, and what only processes can read. */
+/** Returns everything but the Redis URL, which may hold a password, and fields that only programs can read. */
 export function publicData(outcome: Outcome, criteria: readonly Criterion[]): unknown {
   const { settings, totals, ...rest } = outcome;
   const { target, channelNames: _, ...otherSettings } = settings;

@@ -36,13 +36,13 @@ describe('the reports of a run', () => {
     }
   });
 
-  it('say what a client and a delivery cost', () => {
+  it('show the cost of a client and of a delivery', () => {
     const lines = terminalReport(summarize(goodOutcome()), [], false).join('\n');
     expect(lines).toMatch(/with all clients, quiet +51 MiB: 10.2 KiB a client/);
     expect(lines).toMatch(/CPU time +0.02 s: 20 µs a delivery/);
   });
 
-  it('leave out what is not known of a server elsewhere', () => {
+  it('leave out what is unknown of a server on another machine', () => {
     const remote = goodOutcome({
       server: undefined,
       timeline: [timelinePoint({ serverCores: undefined, serverMemoryBytes: undefined })],
@@ -71,7 +71,7 @@ describe('the reports of a run', () => {
 describe('progressLine', () => {
   const { settings } = goodOutcome();
 
-  it('shows how far connecting and publishing are', () => {
+  it('shows the progress of connecting and publishing', () => {
     const connecting = timelinePoint({
       phase: 'connecting',
       openConnections: 40,
@@ -84,7 +84,7 @@ describe('progressLine', () => {
     expect(publishing).toMatch(/^publishing 10 of 30 s, 100 deliveries\/s, p99 3 ms/);
   });
 
-  it('does not run over its end', () => {
+  it('never shows more seconds than the run has', () => {
     expect(progressLine(timelinePoint(), settings, 99)).toMatch(/^publishing 30 of 30 s/);
   });
 });

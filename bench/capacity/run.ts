@@ -17,25 +17,25 @@ const REST_MS = 3_000;
 /** How long the last publications may take to arrive, in ms. */
 const DRAIN_DEADLINE_MS = 30_000;
 
-/** How long weak clients may take to read what waits for them, in ms. */
+/** How long weak clients may take to read everything that is queued for them, in ms. */
 const RELEASE_DEADLINE_MS = 10_000;
 
 const LOOK_AGAIN_MS = 200;
 
-/** A full interval at the end, in which nothing should arrive any more, in ms. */
+/** One more interval at the end, in ms. Nothing should arrive in it. */
 const LAST_LOOK_MS = 1_000;
 
-/** Told of what happens. */
+/** Receives the progress of a run. */
 export interface RunListener {
-  /** One line about what is being done. */
+  /** One line about the step that begins. */
   note(line: string): void;
   point(point: TimelinePoint): void;
 }
 
 /**
- * Carries out a run: connects, rests, publishes, waits for what is on its way. Rejects when it
- * cannot be carried out, which is also so when not one client gets subscribed; what else a run finds out is
- * never a rejection. Leaves nothing running.
+ * Carries out a run: connects, rests, publishes, and waits until everything was delivered. Rejects if it cannot be
+ * carried out, which includes that no client gets subscribed. Every other result is part of the outcome and never a
+ * rejection. Leaves no process running.
  */
 export async function runCapacity(
   settings: CapacitySettings,
@@ -100,7 +100,8 @@ export async function runCapacity(
   const cpuAfter = await recorder.serverCpuSeconds();
   const endMemoryBytes = await recorder.serverMemory();
   const weak = settings.slowShare + settings.stalledShare > 0;
-  if (weak) listener.note('letting slow and stalled clients read what waits for them');
+  if (weak)
+    listener.note('letting slow and stalled clients read everything that is queued for them');
   const released = weak ? await release(load, published.published) : undefined;
 
   return {
@@ -121,7 +122,9 @@ export async function runCapacity(
   };
 }
 
-/** So long history is kept after the last publication, in ms: of a run only the channels' positions stay in Redis. */
+/**
+ * How long history is kept after the last publication, in ms. Afterwards only the channels' positions stay in Redis.
+ */
 const HISTORY_TTL_MS = 60_000;
 
 function historyTerms(historySize: number): SequencedTerms | undefined {
@@ -136,7 +139,7 @@ async function connectPublisher(plan: PublisherPlan): Promise<Publisher> {
   }
 }
 
-/** Until every steady client has all, or the deadline. */
+/** Waits until every steady client has received everything, or until the deadline. */
 async function waitForDeliveries(load: Load, published: readonly number[]): Promise<Verdict> {
   const deadline = performance.now() + DRAIN_DEADLINE_MS;
   for (;;) {
@@ -147,7 +150,10 @@ async function waitForDeliveries(load: Load, published: readonly number[]): Prom
   }
 }
 
-/** Until every weak client that is still connected has all or was told what it missed. */
+/**
+ * Waits until every weak client that is still connected has received everything or the notices of what it missed, or
+ * until the deadline.
+ */
 async function release(load: Load, published: readonly number[]): Promise<Verdict> {
   await load.release();
   const deadline = performance.now() + RELEASE_DEADLINE_MS;

@@ -31,7 +31,7 @@ describe('readCapacitySettings', () => {
     expect(read({}, [name])).toMatchObject({ name, connections, mode, channelsPerClient: 1 });
   });
 
-  it('every preset gives each client half a publication a second or more', () => {
+  it('every preset gives each client at least half a publication a second', () => {
     for (const { mode, channels, channelsPerClient, publishRate } of Object.values(PRESETS)) {
       const heldChannels = mode === 'all' ? channels : channelsPerClient;
       expect((publishRate * heldChannels) / channels).toBeGreaterThanOrEqual(0.5);
@@ -44,7 +44,7 @@ describe('readCapacitySettings', () => {
     expect(connectionsPerProcess).toBe(13_334);
   });
 
-  it('lets the environment win over the preset, and hands EDGE_ variables on', () => {
+  it('prefers the environment to the preset, and passes EDGE_ variables on', () => {
     const env = { TARGET_CONNECTIONS: '12', CHANNELS: '2', EDGE_WORKERS: '2', EDGES: '4' };
     const settings = read({ ...env, RESULTS_DIR: 'out' }, ['high']);
     expect(settings).toMatchObject({
@@ -60,7 +60,7 @@ describe('readCapacitySettings', () => {
     });
   });
 
-  it('takes a deployment that runs elsewhere', () => {
+  it('accepts a deployment that runs elsewhere', () => {
     const env = { TARGET_URLS: 'ws://a:1/ws, ws://b:2/ws', REDIS_URL: 'redis://r:6379' };
     expect(read(env).target).toEqual({
       kind: 'remote',
@@ -69,13 +69,13 @@ describe('readCapacitySettings', () => {
     });
   });
 
-  it('takes ws:// and wss:// URLs, with or without a port', () => {
+  it('accepts ws:// and wss:// URLs, with or without a port', () => {
     const urls = ['ws://a/ws', 'wss://b/ws?c=d', 'wss://[::1]:8443/ws'];
     const env = { TARGET_URLS: urls.join(','), REDIS_URL: 'redis://r:6379' };
     expect(read(env).target).toMatchObject({ urls });
   });
 
-  it('tells all mistakes at once', () => {
+  it('reports all mistakes at once', () => {
     const mistakes = mistakesOf(
       {
         TARGET_CONNECTIONS: 'many',

@@ -6,10 +6,7 @@ import { MIN_PAYLOAD_BYTES } from '../load/publication-payload.ts';
 import { SUBSCRIPTION_MODES } from '../load/subscription-plan.ts';
 import { BIG_RAMP_RATE, PRESETS, type Preset, TRIAL } from './presets.ts';
 
-/**
- * Connections that one process, edge or load, is given by default. Some systems allow a process
- * 20,000 open files and no more.
- */
+/** Connections that one process, edge or load, gets by default. Some systems allow a process only 20,000 open files. */
 const CONNECTIONS_PER_PROCESS = 15_000;
 
 const NAMED: readonly (readonly [string, Preset])[] = [
@@ -29,16 +26,16 @@ ${NAMED.map(describePreset).join('\n')}
   RAMP_RATE            clients opened a second (${TRIAL.rampRate}; ${BIG_RAMP_RATE} in high and ultimate)
   DURATION             how long to publish, in seconds
   SUBSCRIPTION_MODE    all | single | random: all channels, the first one, or some by chance
-  CHANNELS_PER_CLIENT  how many, for random (${TRIAL.channelsPerClient})
-  CHANNELS             how many channels there are
-  CHANNEL_PREFIX       their names begin so (capacity): capacity.0, capacity.1, …
+  CHANNELS_PER_CLIENT  channels of each client, for random (${TRIAL.channelsPerClient})
+  CHANNELS             number of channels
+  CHANNEL_PREFIX       prefix of their names (capacity): capacity.0, capacity.1, …
   PUBLISH_RATE         publications a second, over all channels
   PAYLOAD_BYTES        size of each, at least ${MIN_PAYLOAD_BYTES} (150)
-  HISTORY_SIZE         publications that a channel keeps (0). With 1 or more they are published by the publish
-                       script, with offsets, as the ingest does it; with 0 by plain PUBLISH
+  HISTORY_SIZE         publications that a channel keeps (0). If 1 or more, they are published by the publish
+                       script, with offsets, as ingest does; if 0, by plain PUBLISH
   SLOW_SHARE           share of clients that read slowly, from 0 to 1 (0). Over loopback the kernel holds some
-                       MB for each before the edge feels anything: publish more than that
-  SLOW_BYTES_PER_SECOND  how fast these read (2000)
+                       MB for each before the edge's queues fill: publish more than that
+  SLOW_BYTES_PER_SECOND  bytes a second that each of these reads (2000)
   STALLED_SHARE        share of clients that read nothing once subscribed (0)
 
   EDGES                edges to start here, on loopback; variables that begin with EDGE_ go to them
@@ -53,7 +50,7 @@ ${NAMED.map(describePreset).join('\n')}
   MAX_P99_MS           highest 99th percentile of the latency, in ms (1000)
   RESULTS_DIR          where the report goes (results)
 
-It exits with 1 when a criterion is not met, with 2 when a setting is wrong.
+Exit code 1: a criterion is not met. Exit code 2: a setting is wrong.
 `;
 
 function describePreset([name, preset]: readonly [string, Preset]): string {
@@ -62,7 +59,7 @@ function describePreset([name, preset]: readonly [string, Preset]): string {
   return `  ${name.padEnd(10)} ${connections} clients, ${held}, ${publishRate} publications/s, ${duration} s`;
 }
 
-/** Where the load goes. */
+/** The servers that receive the load. */
 export type TargetSettings =
   | {
       readonly kind: 'local';
@@ -73,11 +70,11 @@ export type TargetSettings =
   | { readonly kind: 'remote'; readonly urls: readonly string[]; readonly redisUrl: string };
 
 export interface CapacitySettings extends Preset {
-  /** The preset's name; `trial` when none was named. */
+  /** The preset's name; `trial` if none was named. */
   readonly name: string;
   readonly channelNames: readonly string[];
   readonly payloadBytes: number;
-  /** Publications that the history of a channel keeps; 0 for publications without offsets. */
+  /** Publications that the history of a channel keeps; 0: publications without offsets. */
   readonly historySize: number;
   /** Shares of the clients, from 0 to 1. */
   readonly slowShare: number;
@@ -94,10 +91,10 @@ export interface CapacitySettings extends Preset {
   readonly resultsFolder: string;
 }
 
-/** Files that an edge or a load process needs besides its connections. */
+/** Files that an edge or a load process opens besides its connections. */
 const SPARE_FILES = 500;
 
-/** Higher ones are a slip of the keyboard. */
+/** A higher number is a typing error. */
 const MAX_CONNECTIONS = 2_000_000;
 const MAX_RATE = 1_000_000;
 const MAX_CHANNELS = 1_000_000;
@@ -113,9 +110,9 @@ const MAX_PAYLOAD_BYTES = 64 * 1024;
 /**
  * Reads the settings.
  *
- * @param args what was typed behind the command: a preset's name or nothing.
- * @param openFiles how many files a process may open here; undefined when that is not known.
- * @param folder what `RESULTS_DIR` is relative to.
+ * @param args the arguments of the command: a preset's name or nothing.
+ * @param openFiles how many files a process may open here; undefined if unknown.
+ * @param folder the folder that `RESULTS_DIR` is relative to.
  * @throws ConfigError with all mistakes.
  */
 export function readCapacitySettings(

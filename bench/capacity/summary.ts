@@ -2,13 +2,13 @@ import type { Delivered, Reasons } from '../load/load-plan.ts';
 import { bytesText, countText, msText, shortText } from './number-text.ts';
 import type { Outcome } from './outcome.ts';
 
-/** A heading and what stands below it, as pairs of a name and a value. */
+/** A heading, and the pairs of name and value below it. */
 export interface Section {
   readonly heading: string;
   readonly rows: readonly (readonly [name: string, value: string])[];
 }
 
-/** What a run found out, for people: the same in the terminal and in the report. */
+/** Summarizes a run for people: the same in the terminal and in the report. */
 export function summarize(outcome: Outcome): readonly Section[] {
   return [
     setUp(outcome),
@@ -50,7 +50,10 @@ function connections({ settings, totals, connectSeconds }: Outcome): Section {
         'subscribed',
         `${countText(totals.subscribed)} of ${countText(settings.connections)} (${shortText(share)} %)`,
       ],
-      ['in', `${shortText(connectSeconds)} s, ${countText(totals.subscribed / connectSeconds)}/s`],
+      [
+        'connected within',
+        `${shortText(connectSeconds)} s, ${countText(totals.subscribed / connectSeconds)}/s`,
+      ],
       ['failed', reasonsText(totals.failed)],
       ['disconnected, by close code', reasonsText(totals.disconnected)],
       ['asked to reconnect elsewhere', countText(totals.reconnectNotices)],
@@ -85,7 +88,7 @@ function deliveries(outcome: Outcome): Section {
         `${countText(steady.missing)}, ${countText(steady.disordered)}`,
       ],
       [
-        'gaps told, publications in them',
+        'gap notices, publications in them',
         `${countText(totals.gaps)}, ${countText(totals.gapLost)}`,
       ],
       ['latency p50, p90', `${msText(latency?.p50)}, ${msText(latency?.p90)}`],
@@ -111,7 +114,7 @@ function weakClients({ settings, released, totals }: Outcome): readonly Section[
         ['stalled', weakText(stalled)],
         ['disconnected, by close code', reasonsText(totals.weakDisconnected)],
         [
-          'did the edge feel it',
+          'did queues of the edge fill',
           noticed
             ? 'yes: a stalled client cannot read its close code, 4008, and sees 1006'
             : 'no: buffers of the kernel held it all; publish more, or larger payloads',
@@ -123,7 +126,7 @@ function weakClients({ settings, released, totals }: Outcome): readonly Section[
 
 function weakText({ connections, ended, exact, told, short }: Delivered): string {
   const untold = short - told;
-  return `${countText(connections)} stayed: ${countText(exact)} got all, ${countText(told)} were told exactly what they missed, ${countText(untold)} were not; ${countText(ended)} were disconnected`;
+  return `${countText(connections)} stayed: ${countText(exact)} received all, ${countText(told)} were told exactly what they missed, ${countText(untold)} were not; ${countText(ended)} were disconnected`;
 }
 
 function server({ server: cost, deliveries: delivered, totals }: Outcome): readonly Section[] {
@@ -167,7 +170,7 @@ function loadSide({ timeline, published, bottlenecks }: Outcome): Section {
   };
 }
 
-/** How often each reason came, the most frequent first. */
+/** Lists reasons with their counts, the most frequent first. */
 export function reasonsText(reasons: Reasons): string {
   const parts = Object.entries(reasons)
     .sort(([, a], [, b]) => b - a)

@@ -2,21 +2,23 @@ import { bringRedis, type ServiceProcess, startService } from '@tradewind/dev';
 import { eventually } from '../../test/support/wait.ts';
 import type { TargetSettings } from './settings.ts';
 
-/** How long edges may take to have their own subscription proven, in ms. */
+/** How long edges may take to prove their own subscription, in ms. */
 const READY_DEADLINE_MS = 30_000;
 
-/** What the load is put on. */
+/** The servers that receive the load. */
 export interface Target extends AsyncDisposable {
   /** WebSocket URLs. */
   readonly urls: readonly string[];
   readonly redisUrl: string;
-  /** The processes of its edges where they run on this machine; empty otherwise. */
+  /** The processes of its edges if they run on this machine; empty otherwise. */
   readonly pids: readonly number[];
   /** One line for the report; holds no password. */
   readonly description: string;
 }
 
-/** Starts Redis and edges, or takes those that run elsewhere. Ends what it started. */
+/**
+ * Starts Redis and edges, or uses those that run elsewhere. Disposing of the target ends what this function started.
+ */
 export async function openTarget(
   settings: TargetSettings,
   report: (line: string) => void,

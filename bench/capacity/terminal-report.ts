@@ -6,7 +6,7 @@ const GREEN = '\x1b[32m';
 const RED = '\x1b[31m';
 const PLAIN = '\x1b[0m';
 
-/** The tables that end a run, as lines. */
+/** The tables at the end of a run, as lines. */
 export function terminalReport(
   sections: readonly Section[],
   criteria: readonly Criterion[],

@@ -7,7 +7,7 @@ function seconds(count: number, changes: Partial<TimelinePoint>): TimelinePoint[
 }
 
 describe('findBottlenecks', () => {
-  it('finds none where the load side has reserves', () => {
+  it('finds no bottleneck if the load side has reserves', () => {
     expect(findBottlenecks(seconds(20, {}), 2)).toEqual([]);
   });
 
@@ -16,7 +16,7 @@ describe('findBottlenecks', () => {
     ['a load process was late', { loadDelayMs: 101 }],
     ['the publisher was late', { publisherBehindMs: 101 }],
     ['2 cores were busy', { machineCores: 1.95 }],
-  ])('says that %s, once it was so for more than a twentieth', (what, changes) => {
+  ])('reports that %s, if it was so in more than a twentieth of the seconds', (what, changes) => {
     expect(findBottlenecks([...seconds(19, {}), ...seconds(1, changes)], 2)).toEqual([]);
     const found = findBottlenecks([...seconds(18, {}), ...seconds(2, changes)], 2);
     expect(found).toHaveLength(1);
@@ -24,7 +24,7 @@ describe('findBottlenecks', () => {
     expect(found[0]).toContain('2 of 20 s');
   });
 
-  it('looks only at the time in which it was published', () => {
+  it('looks only at the seconds of publishing', () => {
     expect(findBottlenecks(seconds(20, { phase: 'connecting', loadUtilization: 1 }), 2)).toEqual(
       [],
     );

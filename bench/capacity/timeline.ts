@@ -1,11 +1,11 @@
 import type { Percentiles } from '@tradewind/dev';
 
-/** Sections of a run, in this order. */
+/** Phases of a run, in this order. */
 export type Phase = 'connecting' | 'resting' | 'publishing' | 'draining';
 
-/** What was seen in one interval of about a second. Rates are a second. */
+/** Measurements of one interval of about a second. Rates are per second. */
 export interface TimelinePoint {
-  /** End of the interval, in s since the beginning. */
+  /** End of the interval, in s since the start. */
   readonly seconds: number;
   readonly phase: Phase;
   readonly openConnections: number;
@@ -13,34 +13,34 @@ export interface TimelinePoint {
   readonly publishedRate: number;
   readonly deliveredRate: number;
   readonly receivedBytesRate: number;
-  /** Of steady clients, publish to receive; undefined when nothing came. */
+  /** Of steady clients, publish to receive; undefined if nothing was received. */
   readonly latency: Percentiles | undefined;
-  /** Cores' worth of work; the server's is undefined when it runs elsewhere. */
+  /** Busy cores; the server's are undefined if it runs elsewhere. */
   readonly serverCores: number | undefined;
   readonly loadCores: number;
   readonly machineCores: number;
-  /** Proportional set size of all edges; undefined when not read in this interval. */
+  /** Proportional set size of all edges, in bytes; undefined if it was not read in this interval. */
   readonly serverMemoryBytes: number | undefined;
-  /** Of the load process that was worst. */
+  /** Of the busiest load process. */
   readonly loadUtilization: number;
   readonly loadDelayMs: number;
-  /** How late the publisher was at worst, in ms; 0 while it does not publish. */
+  /** The highest delay of the publisher, in ms; 0 while it does not publish. */
   readonly publisherBehindMs: number;
 }
 
-/** A load process above this share of its time has no reserve: what waits for it, it made wait. */
+/** A load process that is busy for more than this share of its time has no reserve: it delays what it measures. */
 const FULL_UTILIZATION = 0.9;
 
-/** A load process, or the publisher, that is this late adds that to what it measures, in ms. */
+/** A load process or publisher that is later than this, in ms, adds the delay to the latencies that it measures. */
 const LATE_MS = 100;
 
-/** Cores of the machine that are busy, as a share, above which all processes on it wait. */
+/** If a larger share of the machine's cores is busy, all its processes wait for each other. */
 const FULL_MACHINE = 0.95;
 
-/** A full second now and then is the machine's affair; from this share on it shapes the result. */
+/** The share of seconds in which a bottleneck is tolerated. More of them shape the result. */
 const TOLERATED_SHARE = 0.05;
 
-/** Sentences that say where the load side, and not the server, may have set the limit. */
+/** Returns sentences that say where the load side, and not the server, may have set the limit. */
 export function findBottlenecks(timeline: readonly TimelinePoint[], cores: number): string[] {
   const points = timeline.filter(({ phase }) => phase === 'publishing');
   const found: string[] = [];

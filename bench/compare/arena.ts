@@ -15,7 +15,7 @@ import {
 import { type CoreUsage, watchCores } from './core-usage.ts';
 import { LOAD_CORE, SERVER_CORE } from './cores.ts';
 
-/** What clients do, whoever serves them. */
+/** The load of clients, the same for every server. */
 export interface LoadShape {
   readonly clients: number;
   readonly channels: number;
@@ -23,97 +23,96 @@ export interface LoadShape {
   /** For the mode `random`. */
   readonly channelsPerClient: number;
   readonly payloadBytes: number;
-  /** One latency is measured of so many publications that a client receives; each costs the load time. */
+  /** The latency of one in this many publications of a client is measured; each costs the load process time. */
   readonly sampleEvery: number;
-  /** The share of the clients that stop reading as soon as they are subscribed, from 0 to 1. */
+  /** The share of clients that stop reading once they are subscribed, from 0 to 1. */
   readonly stalled: number;
-  /** Connections that are opened a second; {@link RAMP_PER_SECOND} unless said otherwise. */
+  /** Connections opened a second; default {@link RAMP_PER_SECOND}. */
   readonly rampPerSecond?: number;
 }
 
-/** Who serves: a contender and how it is set up. */
+/** The server under test: a contender and its settings. */
 export interface Subject {
-  /** What tables call it. */
+  /** Its name in tables. */
   readonly label: string;
   readonly contender: Contender['name'];
-  /** More environment variables. */
+  /** Environment variables besides those of the contender. */
   readonly settings: Readonly<Record<string, string>>;
 }
 
 /** One run at one rate. */
 export interface Trial {
-  /** What was offered, in publications per second over all channels. */
+  /** The offered rate, in publications per second over all channels. */
   readonly rate: number;
   readonly seconds: number;
   readonly published: number;
   readonly expected: number;
   readonly received: number;
   readonly disconnected: number;
-  /** From the last publication until everybody had everything, in ms; undefined if that took too long. */
+  /** From the last publication until every client had received everything, in ms; undefined if that took too long. */
   readonly backlogMs: number | undefined;
-  /** Whether everybody who reads got everything in time, once, and was not disconnected. */
+  /** Whether every reading client received everything once and in time, and was not disconnected. */
   readonly whole: boolean;
-  /** Clients that were not disconnected; the five counts that follow are among these. */
+  /** Clients that were not disconnected; the five counts that follow are a part of these. */
   readonly stayed: number;
-  /** Clients that miss something, and those that received something twice. */
+  /** Clients that missed something, and those that received something twice. */
   readonly short: number;
   readonly over: number;
   /**
-   * Of the short ones those that were told exactly how much they miss; those that were told no gap;
-   * and those that were told of less than they miss, by gaps that all have a number.
+   * Of the short ones: those whose gap notices gave the exact number, those without a gap notice, and those whose gap
+   * notices all had a number, with a sum below what they missed.
    */
   readonly told: number;
   readonly untold: number;
   readonly undertold: number;
-  /** `gap` frames that came, and the losses that they gave a number. */
+  /** `gap` frames received, and the sum of the losses in them. */
   readonly gaps: number;
   readonly gapLost: number;
   readonly deliveriesPerSecond: number;
-  /** CPU of the server, user and system, from the first publication until everything had arrived. */
+  /** CPU of the server, user and system, from the first publication until everything had been delivered. */
   readonly cpuMicrosPerDelivery: number;
-  /** From when a publication was due until a client had read it; a sample of all. */
+  /** From the time at which a publication was due until a client had read it; sampled. */
   readonly latency: Percentiles | undefined;
-  /** How busy the server's core and the load's core were, from 0 to 1; polling in vain does not count. */
+  /** How busy the server's core and the load's core were, from 0 to 1; without polling in vain. */
   readonly serverCore: number;
   readonly loadCore: number;
-  /** How late the publisher was at worst, in ms. It is part of every latency. */
+  /** The highest delay of the publisher, in ms. It is part of every latency. */
   readonly publisherBehindMs: number;
 }
 
 /** A server, its clients and a publisher. */
 export interface Arena extends AsyncDisposable {
   readonly server: RunningContender;
-  /** The deliveries that one publication makes, on average. */
+  /** Deliveries that one publication causes, on average. */
   readonly fanOut: number;
   /**
-   * Offers publications at this rate, in publications per second, and sees what arrives.
+   * Offers publications at this rate, in publications per second, and measures what arrives.
    *
-   * @param settleMs how long what was published may be on its way after the last publication; see
-   *   {@link BACKLOG_LIMIT_MS}.
+   * @param settleMs how long publications may take to arrive after the last one, in ms; see {@link BACKLOG_LIMIT_MS}.
    */
   trial(rate: number, seconds: number, settleMs?: number): Promise<Trial>;
-  /** Publishes at this rate, in publications per second, until it is disposed; nothing is measured. */
+  /** Publishes at this rate, in publications per second, until it is disposed; measures nothing. */
   keepPublishing(rate: number): Promise<AsyncDisposable>;
-  /** Stalled clients vanish, without a close frame; resolves when they have gone on this side. */
+  /** Drops stalled clients without a close frame; resolves after they have gone on this side. */
   dropStalled(): Promise<void>;
 }
 
-/** A backlog of this much after the last publication is none, in ms. */
+/** A backlog of up to this, in ms after the last publication, counts as none. */
 export const BACKLOG_LIMIT_MS = 2_000;
 
-/** How often it is checked whether everything has arrived, in ms. */
+/** How often delivery is checked for completeness, in ms. */
 const POLL_MS = 50;
 
-/** Connections that are opened a second. Any contender can take that many. */
+/** Connections opened a second. Every contender can accept this many. */
 const RAMP_PER_SECOND = 2_000;
 
-/** The same choice of channels for every contender and run. */
+/** Gives every contender and run the same choice of channels. */
 const SEED = 20_260_114;
 
 /**
  * Starts a server and connects all clients. Rejects if one of them does not get subscribed.
  *
- * @param sequenced what becomes of publications with offsets; without it they have none.
+ * @param sequenced the terms of publications with offsets; if undefined, publications have none.
  */
 export async function openArena(
   subject: Subject,
@@ -157,12 +156,12 @@ export function channelNames(shape: LoadShape): readonly string[] {
   return Array.from({ length: shape.channels }, (_, i) => `SYMBOL-${i}.trade`);
 }
 
-/** How many of a shape's clients read. */
+/** The number of a shape's clients that read. */
 export function steadyClients(shape: LoadShape): number {
   return shape.clients - Math.floor(shape.clients * shape.stalled);
 }
 
-/** Starts a process for the clients, which do not connect yet. The caller ends it. */
+/** Starts a process for the clients without connecting them. The caller ends it. */
 export async function startClients(
   server: RunningContender,
   contender: Contender,
@@ -210,7 +209,7 @@ interface Offer {
   readonly settleMs: number;
 }
 
-/** What was seen of one trial. */
+/** The measurements of one trial. */
 interface Observations {
   readonly before: LoadSample;
   readonly after: LoadSample;
@@ -220,7 +219,7 @@ interface Observations {
   /** CPU time of the server, in s. */
   readonly cpu: number;
   readonly cores: CoreUsage;
-  /** The CPU time that the load polled in vain, in ms. */
+  /** The CPU time that the load spent on polling in vain, in ms. */
   readonly idleMs: number;
 }
 
@@ -241,7 +240,7 @@ async function runTrial({ server, publisher, load }: Parts, offer: Offer): Promi
   return { before, after, totals, delivered, backlogMs, cpu, cores, idleMs };
 }
 
-/** The server may have died of the load: then its CPU time is unknown. */
+/** Returns the server's CPU time, which is unknown if the server died of the load. */
 async function cpuSeconds(pid: number): Promise<number> {
   try {
     const { user, system } = await readCpuTime(pid);
@@ -251,7 +250,7 @@ async function cpuSeconds(pid: number): Promise<number> {
   }
 }
 
-/** Waits until every client that is still there has everything, or was told exactly what it lost. */
+/** Waits until every connected client has received everything or the exact number of what it lost. */
 async function awaitDelivery(
   load: Load,
   published: readonly number[],

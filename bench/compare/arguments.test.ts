@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { COMMANDS, readBenchArguments } from './arguments.ts';
 
 describe('readBenchArguments', () => {
-  it.each(COMMANDS)('knows %s, and leaves what was not asked for to the command', (command) => {
+  it.each(COMMANDS)('knows %s, and leaves missing options to the command', (command) => {
     expect(readBenchArguments([command])).toEqual({
       command,
       seconds: undefined,
@@ -34,7 +34,7 @@ describe('readBenchArguments', () => {
     });
   });
 
-  it('finds another checkout from the folder in which npm was called', () => {
+  it('resolves another checkout from the folder in which npm was called', () => {
     const root = WORKSPACE_ROOT.replace(/\/$/, '');
     expect(
       readBenchArguments(['wide', '--against', 'bun,edge@../..'], join(root, 'bench/compare')),
@@ -45,7 +45,7 @@ describe('readBenchArguments', () => {
     });
   });
 
-  it('says which checkout cannot be used, why, and what can', () => {
+  it('says which checkout cannot be used, why, and which can', () => {
     expect(() =>
       readBenchArguments(['saturation', '--against', 'edge@nowhere'], '/home/ada'),
     ).toThrow(
@@ -54,7 +54,7 @@ describe('readBenchArguments', () => {
     );
   });
 
-  it('reads what memory takes', () => {
+  it('reads the options of memory', () => {
     const line = 'memory --clients 15000 --seconds 75 --pairs 5 --payload 15000';
     expect(readBenchArguments(line.split(' '))).toMatchObject({
       command: 'memory',
@@ -80,7 +80,7 @@ describe('readBenchArguments', () => {
     ['wide --short', '--short: only saturation, predecessor, memory, safety'],
     ['memory --short --quick', '--short and --quick: only one of them'],
     ['wide --speed 3', "'--speed'"],
-  ])('says what is wrong with "%s"', (line, message) => {
+  ])('names the mistake in "%s"', (line, message) => {
     expect(() => readBenchArguments(line.split(' ').filter(Boolean))).toThrow(message);
   });
 });

@@ -12,50 +12,49 @@ import {
 export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
 
   saturation   the highest rate that is delivered whole: edge against the others
-  overload     the edge at twice that rate: alive, answering, telling every loss
+  overload     the edge at twice that rate: alive, answering, reporting every loss
   predecessor  7,000 clients on 5 channels: CPU per delivery at 33,000/s, latency at 420,000/s
   wide         5,000 clients, each on 20 of 2,000 channels, a million deliveries/s
   workers      hub and 2 worker threads against one thread, on the same core
   memory       15,000 idle clients, then 5,000 of which 1,000 stall: bytes each, p99 of the others
-  heartbeats   14,000 clients that came within 5 s: latency with pings against without, and the turns of an idle edge
+  heartbeats   14,000 clients that connect within 5 s: latency with pings against without, and the turns of an idle edge
   index        what the subscription index costs at 10 to 1,000,000 subscriptions
   safety       what offsets cost an edge while nothing is lost: the publish script against plain PUBLISH
   hot-path     time and allocations per delivery, from the index to the socket
 
   --seconds N        length of a measured run (30; memory 120; heartbeats 60)
   --pairs N          alternating pairs (5; predecessor 15, safety 6), or rounds of memory's four runs
-  --clients N        clients (as above; saturation and safety 1,000; memory both)
+  --clients N        clients (default above; saturation and safety 1,000; memory: both kinds)
   --payload BYTES    payload of a publication (500; memory 15,000)
   --against A,B      opponents of the edge in saturation, predecessor and wide: ws-per-client, ws-shared, socket.io,
                      bun, edge@PATH; in workers and memory edge@PATH alone
   --workers N        worker threads for workers (2)
   --help             this text
-  --quick            100 clients, 3 s, one pair: shows that it works and nothing else (saturation still searches,
+  --quick            100 clients, 3 s, one pair: shows only that it works (saturation still searches,
                      for 6 minutes against all)
   --short            saturation, predecessor, memory or safety in at most five minutes on a quiet machine
 
-edge@PATH is the edge of another installed checkout of this project. It is started as ours is: by its own Node, from
+edge@PATH is the edge of another installed checkout of this project. It starts in the same way: by its own Node, from
 its own services/edge/src/main.ts, with the same settings and the flags of its own unit. There are ten pairs of 8 s, and
-the sides take turns in coming first; memory has ten pairs with idle clients, and none with clients that stall.
-Verdicts stand below the table. At most 2 % slower: the interval of the ratio does not begin above 1.02. At most 300
-bytes more a connection: that of the difference does not begin above 300. A verdict takes six pairs; one that failed makes the exit code 1.
-PATH begins where npm was called, unless it is absolute.
+the sides take turns in being first; memory has ten pairs with idle clients, and none with clients that stall.
+Verdicts are below the table. At most 2 % slower: the interval of the ratio does not begin above 1.02. At most 300
+bytes more a connection: that of the difference does not begin above 300. A verdict needs six pairs; if
+one failed, the exit code is 1. A relative PATH starts from the folder in which npm was called.
 
---short shows whether a change did something large. None of it has enough pairs for an interval that holds with
-95 %, nor for a verdict. Other options replace what it sets, and may make it longer.
-  saturation   one pair against bun, runs of 5 s; cannot tell rates apart that are within 10 %, nor on a busy machine
-               any
-  predecessor  two pairs against bun, runs of 8 s; cannot tell a slow pair from a slow edge, nor anything of
-               ws-per-client
-  memory       15,000 idle clients, one edge left alone and one collected; cannot tell what clients cost that stall
-  safety       two pairs, runs of 8 s; tells whether positions are read, and no ratio within 10 %
+--short shows whether a change had a large effect. It has too few pairs for an interval with 95 % confidence, and for a
+verdict. Other options override its settings, and may make it longer.
+  saturation   one pair against bun, runs of 5 s; cannot distinguish rates within 10 %, and none on a busy machine
+  predecessor  two pairs against bun, runs of 8 s; cannot distinguish a slow pair from a slow edge, and
+               does not measure ws-per-client
+  memory       15,000 idle clients, one edge left alone and one collected; does not measure clients that stall
+  safety       two pairs, runs of 8 s; shows whether positions are read, and no ratio within 10 %
 
-As they come, saturation takes about an hour, predecessor an hour and a half, memory an hour, the others
+With defaults, saturation takes about an hour, predecessor an hour and a half, memory an hour, the others
 that compare 10 to 30, overload three, heartbeats 25, index and hot-path one. --pairs and --seconds make them shorter. Against one
 edge@PATH saturation and predecessor take about half an hour, memory an hour.
 
-The server has core 0 to itself; clients, publisher and Redis share core 1. Nothing else should run. As root on
-Linux all of it has a network of its own, past the machine's packet filter.
+Only the server uses core 0; clients, publisher and Redis share core 1. Nothing else should run. As root on
+Linux everything runs in a network of its own, without the machine's packet filter.
 `;
 
 export const COMMANDS = [
@@ -72,21 +71,21 @@ export const COMMANDS = [
 ] as const;
 export type Command = (typeof COMMANDS)[number];
 
-/** What was asked for; undefined is the command's own default. */
+/** The options of the command line; undefined stands for the command's own default. */
 export interface BenchArguments {
   readonly command: Command;
   readonly seconds: number | undefined;
   readonly pairs: number | undefined;
   readonly clients: number | undefined;
   readonly payloadBytes: number | undefined;
-  /** A checkout has an absolute path, and is installed. */
+  /** The path of a checkout is absolute, and the checkout is installed. */
   readonly against: readonly Contender['name'][] | undefined;
   readonly workers: number | undefined;
   readonly quick: boolean;
   readonly short: boolean;
 }
 
-/** A mistake of whoever typed the command; its message is all that needs to be shown. */
+/** A mistake in the command line; its message is all that must be shown. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -94,14 +93,14 @@ export class UsageError extends Error {
 /** Longest measured run, in s: a day. */
 const MAX_SECONDS = 86_400;
 const MAX_PAIRS = 1_000;
-/** A load process holds them all, and a process may have 20,000 files on many machines. */
+/** One load process holds all clients, and many machines allow a process 20,000 files. */
 const MAX_CLIENTS = 19_000;
-/** The smallest payload holds its time, and the largest is what an edge takes. */
+/** The smallest payload has room for its time; the largest is the limit of an edge. */
 const MIN_PAYLOAD_BYTES = 32;
 const MAX_PAYLOAD_BYTES = 64 * 1024;
 const MAX_WORKERS = 64;
 
-/** What may be named as an opponent, by the commands that take one. */
+/** The opponents that a command accepts. */
 const OPPONENTS: Readonly<Partial<Record<Command, 'anything' | 'edge@PATH'>>> = {
   saturation: 'anything',
   predecessor: 'anything',
@@ -113,10 +112,10 @@ const OPPONENTS: Readonly<Partial<Record<Command, 'anything' | 'edge@PATH'>>> = 
 const WITH_SHORT_FORM: readonly Command[] = ['saturation', 'predecessor', 'memory', 'safety'];
 
 /**
- * Reads the command line; `help` where that is asked for. Throws a {@link UsageError} that names the
- * first mistake.
+ * Reads the command line; returns `help` if help is requested. Throws a {@link UsageError} that names the first
+ * mistake.
  *
- * @param folder where the paths of other checkouts begin that are relative.
+ * @param folder the folder that relative paths of other checkouts start from.
  */
 export function readBenchArguments(
   args: readonly string[],

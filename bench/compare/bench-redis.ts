@@ -1,12 +1,12 @@
 import { bringRedisServer, findFreePort, startRedisServer } from '@tradewind/dev';
 import { moveToCore } from './cores.ts';
 
-/** A Redis that nobody else uses. Its owner ends it. */
+/** A Redis that only one benchmark uses. Its owner ends it. */
 export interface BenchRedis extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Starts a Redis that keeps nothing on disk, on one core. */
+/** Starts a Redis on one core that writes nothing to disk. */
 export async function startBenchRedis(
   core: number,
   report: (line: string) => void,

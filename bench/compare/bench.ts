@@ -1,4 +1,4 @@
-// `npm run bench`: compares the edge with what else one could take, on this machine.
+// `npm run bench`: compares the edge with its alternatives, on this machine.
 import { bringRedisServer } from '@tradewind/dev';
 import { BENCH_USAGE, type BenchArguments, readBenchArguments, UsageError } from './arguments.ts';
 import { startBenchRedis } from './bench-redis.ts';
@@ -12,12 +12,12 @@ import { writeResult } from './results.ts';
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-/** Progress is for whoever waits; the result alone goes to stdout. */
+/** Progress goes to stderr; only the result goes to stdout. */
 function report(line: string): void {
   console.error(`${new Date().toISOString().slice(11, 19)}  ${line}`);
 }
 
-/** Answers the exit code: a failed verdict has been printed, and is one. */
+/** Returns the exit code. A failed verdict is printed and sets it. */
 async function bench(asked: BenchArguments, args: readonly string[]): Promise<number> {
   await using stack = new AsyncDisposableStack();
   await moveToLoadCore();
@@ -40,13 +40,13 @@ async function bench(asked: BenchArguments, args: readonly string[]): Promise<nu
 
 async function main(args: readonly string[]): Promise<number> {
   try {
-    // The workspace's root is the folder that npm runs us in, whichever it was called in.
+    // npm runs this program in the workspace's root; INIT_CWD is the folder in which npm was called.
     const asked = readBenchArguments(args, process.env.INIT_CWD);
     if (asked === 'help') {
       console.log(BENCH_USAGE);
       return 0;
     }
-    // What has to be fetched is fetched here: a network of one's own leads nowhere.
+    // Installs what must be downloaded before the network is left: a network of its own has no way out.
     await bringRedisServer(report);
     if (currentNetwork() === 'machine' && (await bringOwnNetwork(report))) {
       return await runAgainInOwnNetwork();
@@ -62,7 +62,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-// Children die with us, however we end; also when whoever started us is killed.
+// Children end with this process, for whatever reason it ends; it also ends if its parent is killed.
 process.on('disconnect', () => process.exit(EXIT_FAILED));
 process.channel?.unref();
 process.exitCode = await main(process.argv.slice(2));

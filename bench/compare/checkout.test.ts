@@ -18,7 +18,7 @@ async function write(path: string, text = ''): Promise<void> {
   await writeFile(join(root, path), text);
 }
 
-/** As it is after `git clone`. */
+/** Prepares a folder as `git clone` leaves it. */
 async function clone(): Promise<void> {
   await write('package.json', '{"name":"tradewind"}');
   await write('services/edge/package.json', '{"dependencies":{"ws":"8.18.0"}}');
@@ -39,14 +39,14 @@ describe('checkoutFault', () => {
     expect(checkoutFault(root)).toBeUndefined();
   });
 
-  it('tells what is no folder', async () => {
+  it('reports a path that is not a folder', async () => {
     await write('file');
     expect(checkoutFault(join(root, 'nowhere'))).toBe('is no folder');
     expect(checkoutFault(join(root, 'file'))).toBe('is no folder');
     expect(checkoutFault('')).toBe('is no folder');
   });
 
-  it('tells what is no checkout of this project', async () => {
+  it('reports a folder that is not a checkout of this project', async () => {
     expect(checkoutFault(root)).toBe('is no checkout of tradewind');
     await clone();
     await write('package.json', '{"name":"headwind"}');
@@ -55,7 +55,7 @@ describe('checkoutFault', () => {
     expect(checkoutFault(root)).toBe('is no checkout of tradewind');
   });
 
-  it('tells what is not installed, or not as it says by now', async () => {
+  it('reports a checkout that is not installed, or whose installation is out of date', async () => {
     await clone();
     expect(checkoutFault(root)).toMatch(
       /^is not installed: node_modules\/\.bin\/node, services\/edge\/node_modules\/ws missing;/,

@@ -4,8 +4,8 @@ import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { CHECKOUT_EDGE, CHECKOUT_NODE } from './contenders.ts';
 
 /**
- * Why the edge of another checkout cannot be started, as the end of a sentence that begins with the folder;
- * undefined where it can.
+ * Returns why the edge of another checkout cannot be started, as the end of a sentence that begins with the folder.
+ * Undefined if it can be started.
  *
  * @param root an absolute path.
  */
@@ -33,7 +33,7 @@ function readManifest(folder: string): Manifest | undefined {
   }
 }
 
-/** Its Node, and what its edge imports; a link that leads nowhere is missing too. */
+/** Missing parts among its Node and the imports of its edge; a broken link counts as missing. */
 function missingParts(root: string): readonly string[] {
   const edge = 'services/edge';
   const imports = Object.keys(readManifest(join(root, edge))?.dependencies ?? {});

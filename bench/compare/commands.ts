@@ -50,11 +50,11 @@ import {
   WIDE_RATE,
 } from './subjects.ts';
 
-/** What a command came to: lines for a person, and all that was measured. */
+/** The result of a command: lines for a person, and all measurements. */
 export interface BenchOutcome {
   readonly text: string;
   readonly result: unknown;
-  /** What had to hold and did not; a run that has such ends with an exit code of 1. */
+  /** Conditions that were not met. If there are any, the exit code is 1. */
   readonly failures?: readonly string[];
 }
 
@@ -62,29 +62,29 @@ const DEFAULT_SECONDS = 30;
 const DEFAULT_PAIRS = 5;
 const PREDECESSOR_PAIRS = 15;
 const DEFAULT_WORKERS = 2;
-/** So long that a core that sends 10 MiB to each of 5,000 is less than half busy meanwhile. */
+/** Long enough that a core that sends 10 MiB to each of 5,000 clients is less than half busy. */
 const STALLED_SECONDS = 120;
 const IDLE_SERVERS = 3;
-/** By then an edge has pinged every client once, at its default of 25 s. */
+/** Long enough for an edge to ping every client once, at its default of 25 s. */
 const IDLE_SECONDS = 40;
 const HEARTBEATS_SECONDS = 60;
 const HEARTBEATS_PAIRS = 3;
-/** As few clients as have one among them that stalls. */
+/** The fewest clients of which one stalls. */
 const LEAST_STALLED_CLIENTS = 5;
-/** As few as a verdict takes. */
+/** The fewest pairs that give a verdict. */
 const SAFETY_PAIRS = 6;
-/** Against another checkout; less tells no verdict, or hides a slow side behind the luck of a pair. */
+/** Pairs against another checkout. Fewer give no verdict, or let the luck of one pair hide a slow side. */
 const CHECKOUT_PAIRS = 10;
 const CHECKOUT_SECONDS = 8;
-/** Each command in at most five minutes, on two cores that nobody else uses. */
+/** Limits every command to at most five minutes, on two cores that nobody else uses. */
 const SHORT = {
   pairs: 2,
   seconds: 8,
-  /** Where the search of an edge begins, and bun's: it carries nearly as much. */
+  /** Where the search begins, for an edge and for bun, which carries nearly as much. */
   search: { firstRate: 4_000, resolution: 1.1 },
-  /** A rate that does not hold for as long costs three times that. */
+  /** The final rate is tried this long; a rate that fails costs three times that. */
   saturatedSeconds: 5,
-  /** A search takes as long as its luck: on a busy machine two pairs took six and a half minutes. */
+  /** The duration of a search varies: on a busy machine two pairs took six and a half minutes. */
   saturationPairs: 1,
   idleServers: 1,
 };
@@ -97,7 +97,7 @@ const QUICK = {
 
 type Report = (line: string) => void;
 
-/** Runs what was asked for. `redisUrl` is asked for only by what needs a Redis. */
+/** Runs a command. `redisUrl` is called only by commands that need a Redis. */
 export async function runCommand(
   asked: BenchArguments,
   redisUrl: () => Promise<string>,
@@ -250,11 +250,11 @@ async function measureMemory(
   return { text, result: { idle, stalled } };
 }
 
-/** A comparison as the command describes it, before what was asked for. */
+/** A comparison with the defaults of its command, before options are applied. */
 interface FixedRateCase {
   readonly title: string;
   readonly shape: LoadShape;
-  /** With as many clients as the shape has; fewer clients get as much each. */
+  /** With the shape's number of clients; fewer clients receive the same rate each. */
   readonly deliveriesPerSecond: number;
   readonly base: Subject;
   readonly opponents: readonly Subject[];
@@ -297,7 +297,7 @@ function shapeOf(shape: LoadShape, asked: BenchArguments): LoadShape {
   };
 }
 
-/** In the short form at most one of those that are usual: all of them take their time. */
+/** In the short form, at most one of the usual opponents, because each takes time. */
 function opponentsOf(asked: BenchArguments, usual: readonly ContenderName[]): readonly Subject[] {
   const chosen = asked.short ? usual.filter((name) => name === 'bun') : usual;
   return (asked.against ?? chosen).map(subjectOf);
@@ -312,7 +312,7 @@ function searchOf(asked: BenchArguments): SearchTerms {
   return meetsCheckout(asked) ? FINE_SEARCH : USUAL_SEARCH;
 }
 
-/** Of memory, rounds are asked for by --pairs, and idle edges only where they are compared in pairs. */
+/** For memory, `--pairs` sets the rounds, and idle edges follow it only if they are compared in pairs. */
 function serversOf(asked: BenchArguments): number {
   if (asked.short) return asked.pairs ?? SHORT.idleServers;
   if (meetsCheckout(asked)) return pairsOf(asked, CHECKOUT_PAIRS);

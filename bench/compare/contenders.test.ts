@@ -14,7 +14,7 @@ it('starts the edge with the allocator’s settings of its unit', async () => {
   );
 });
 
-it('starts the edge of another checkout as ours, from its own folder by its own Node', async () => {
+it('starts the edge of another checkout in the same way, in its own folder by its own Node', async () => {
   await using stack = new AsyncDisposableStack();
   const root = await realpath(await mkdtemp(join(tmpdir(), 'checkout-')));
   stack.defer(() => rm(root, { recursive: true }));

@@ -8,7 +8,7 @@ import { onServerCore } from './cores.ts';
 export const CONTENDER_NAMES = ['edge', 'ws-per-client', 'ws-shared', 'socket.io', 'bun'] as const;
 export type ContenderName = (typeof CONTENDER_NAMES)[number];
 
-/** The edge of another checkout of this project; behind the `@` is its root folder. */
+/** The edge of another checkout of this project; the text after the `@` is its root folder. */
 export type CheckoutName = `edge@${string}`;
 
 /** Bun, as npm installs it. */
@@ -17,41 +17,41 @@ export const BUN = `${WORKSPACE_ROOT}test/node_modules/.bin/bun`;
 /** How long a contender may take to listen, in ms. */
 const LISTENING_DEADLINE_MS = 20_000;
 
-/** How long an edge may take to be linked to Redis, in ms. */
+/** How long an edge may take to link to Redis, in ms. */
 const READY_DEADLINE_MS = 10_000;
 
 /** A server under test. */
 export interface Contender {
   readonly name: ContenderName | CheckoutName;
-  /** The checkout that it is of: the folder in which the command is run. */
+  /** The root of the checkout that it belongs to: the folder in which the command runs. */
   readonly root: string;
-  /** The command, as it can be typed. */
+  /** The command and its arguments, as one types them. */
   readonly command: readonly string[];
   readonly dialect: DialectChoice;
-  /** Where clients connect, behind the port. */
+  /** The path that clients connect to. */
   readonly path: string;
-  /** Whether each client's `seq` counts what it was sent, so that a hole in it is a loss. */
+  /** Whether each client's `seq` counts its own publications, so that a hole in it is a loss. */
   readonly numbersPerClient: boolean;
-  /** How it is set up, besides where Redis is. */
+  /** Its environment, without the URL of Redis. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
 const FOLDER = 'bench/compare/contenders';
 
-/** What an edge is started from, in each checkout: its own Node and its own entry point. */
+/** What starts an edge in each checkout: its own Node and its own entry point. */
 export const CHECKOUT_NODE = 'node_modules/.bin/node';
 export const CHECKOUT_EDGE = 'services/edge/src/main.ts';
 
-/** The unit with which machines start an edge, in each checkout. */
+/** The unit that starts an edge on machines, in each checkout. */
 const CHECKOUT_UNIT = 'infra/systemd/tradewind-edge.service';
 
-/** How infra/systemd/tradewind-edge.service has the C library give memory back. */
+/** The C library's settings in infra/systemd/tradewind-edge.service, which make it return memory. */
 export const ALLOCATOR_SETTINGS = {
   MALLOC_MMAP_THRESHOLD_: '16384',
   MALLOC_TRIM_THRESHOLD_: '131072',
 };
 
-/** The edge as its unit starts it, except for limits that are about other things than speed. */
+/** The environment of the edge's unit, without limits that do not concern speed. */
 const EDGE_ENVIRONMENT = {
   ...ALLOCATOR_SETTINGS,
   PORT: '0',
@@ -79,7 +79,7 @@ function withNode(
   };
 }
 
-/** Every checkout's edge gets the same environment, and the flags of Node that its own unit has. */
+/** An edge of any checkout: the same environment, and the Node flags of that checkout's own unit. */
 function edgeOf(name: Contender['name'], root: string): Contender {
   const flags = nodeFlags(readFileSync(join(root, CHECKOUT_UNIT), 'utf8'));
   return {
@@ -88,7 +88,7 @@ function edgeOf(name: Contender['name'], root: string): Contender {
   };
 }
 
-/** What stands between Node and the program in the line of a unit that starts it. */
+/** Returns the flags between Node and the program in a unit's start line. */
 function nodeFlags(unit: string): readonly string[] {
   const [, ...args] = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
   return args.slice(0, -1);
@@ -129,9 +129,9 @@ export interface RunningContender extends OwnedProcess {
 }
 
 /**
- * Starts a contender on the server's core and resolves when it listens.
+ * Starts a contender on the server's core and resolves once it listens.
  *
- * @param settings more environment variables, e.g. `EDGE_WORKERS`.
+ * @param settings additional environment variables, e.g. `EDGE_WORKERS`.
  */
 export async function startContender(
   contender: Contender,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-/** What each core has done since the machine started, in ticks. */
+/** Ticks of each core since the machine started. */
 type CoreTicks = ReadonlyMap<number, { readonly busy: number; readonly all: number }>;
 
 /** The share of its time that a core was busy, from 0 to 1, by core number. */

@@ -7,51 +7,51 @@ import type { RunningContender } from './contenders.ts';
 /** Memory of an edge, in bytes. */
 export interface EdgeMemory {
   readonly pssBytes: number;
-  /** The part of it that belongs to no file: what does not depend on who else runs the same program. */
+  /** The part of it that belongs to no file, and does not depend on other processes of the same program. */
   readonly anonymousBytes: number;
-  /** What V8 says is in use on its heap, and outside of it for buffers. */
+  /** Used bytes on V8's heap, and outside of it in buffers. */
   readonly heapBytes: number;
   readonly externalBytes: number;
-  /** Whether its PSS had come to rest when it was read. */
+  /** Whether its PSS was stable when it was read. */
   readonly settled: boolean;
 }
 
-/** PSS has come to rest when it moves by no more than this, in bytes, for so long, in ms. */
+/** PSS is stable if it moves by no more than this, in bytes, for this long, in ms. */
 const REST_BYTES = 512 * 1024;
 const REST_MS = 3_000;
 const POLL_MS = 500;
 
-/** How long to wait for that, in ms; then it is read as it is. */
+/** How long to wait for a stable PSS, in ms; afterwards it is read as it is. */
 const SETTLE_DEADLINE_MS = 60_000;
 
 /** How long an admin page may take to answer, in ms: the edge may be busy. */
 const ADMIN_DEADLINE_MS = 20_000;
 
-/** As much of an edge of the benchmarks as its memory is read through. */
+/** The parts of a benchmark's edge that its memory is read through. */
 export interface MeasuredEdge extends Inspectable {
   readonly pid: number;
   metrics(): Promise<Metrics>;
 }
 
-/** The edge of a contender that is one. It stays its owner's to end. */
+/** Returns the edge of a contender that is an edge. Its owner still ends it. */
 export function measuredEdge({ name, pid, output, adminUrl }: RunningContender): MeasuredEdge {
   if (adminUrl === undefined) throw new Error(`${name} has no admin port`);
   return { pid, output, metrics: () => readMetrics(adminUrl) };
 }
 
-/** As it is at this moment, garbage included. */
+/** Reads its memory at this moment, garbage included. */
 export async function readEdgeMemory(edge: MeasuredEdge): Promise<EdgeMemory> {
   const { pssBytes, anonymousBytes } = await readMemory(edge.pid);
   return { pssBytes, anonymousBytes, ...(await readHeap(edge)), settled: false };
 }
 
-/** As it is when its PSS has come to rest; nothing is asked of it to get there. */
+/** Reads its memory once its PSS is stable, without making it collect. */
 export async function readSettledMemory(edge: MeasuredEdge): Promise<EdgeMemory> {
   const pss = await settledPss(edge.pid);
   return { ...pss, ...(await readHeap(edge)) };
 }
 
-/** After a forced collection, for which the edge was started with `INSPECTABLE`. */
+/** Reads its memory after a forced collection; the edge must have been started with `INSPECTABLE`. */
 export async function readCollectedMemory(edge: MeasuredEdge): Promise<EdgeMemory> {
   const { heapUsed, external } = await collectGarbage(edge);
   const pss = await settledPss(edge.pid);

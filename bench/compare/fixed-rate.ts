@@ -9,13 +9,13 @@ import { AT_MOST_SLOWER, failuresOf, judge, judgeWhole, type Verdict } from './v
 export interface FixedRatePlan {
   readonly title: string;
   readonly shape: LoadShape;
-  /** Offered, over all clients. */
+  /** Offered deliveries a second, over all clients. */
   readonly deliveriesPerSecond: number;
   readonly base: Subject;
   readonly opponents: readonly Subject[];
   readonly pairs: number;
   readonly seconds: number;
-  /** Of the same load before each measured run. */
+  /** Seconds of the same load before each measured run. */
   readonly warmUpSeconds: number;
 }
 
@@ -36,23 +36,23 @@ export interface FixedRateResult extends FixedRatePlan {
   readonly ratios: readonly FixedRateRatio[];
 }
 
-/** The base's quantities divided by an opponent's. */
+/** The base's values divided by an opponent's. */
 interface FixedRateRatio {
   readonly opponent: string;
   readonly cpuPerDelivery: RatioSummary;
   readonly p99: RatioSummary;
-  /** Where the opponent is another checkout's edge. */
+  /** Only if the opponent is another checkout's edge. */
   readonly verdicts: readonly Verdict[];
 }
 
 /**
- * So long that code is compiled, buffers have grown and V8 has put its heap in order, in s. It goes on to
- * compile for 3 to 5 s under a load that takes all of a core, and collects the whole heap once, 8 s after many
- * clients have come, if little is allocated by then: that costs as much as a tenth of a run of 4 s.
+ * Warm-up in s: long enough for compilation, growth of buffers and V8's first heap collections. Compilation takes 3 to
+ * 5 s under a load that takes all of a core. If little has been allocated, V8 collects the whole heap once, 8 s after
+ * many clients have connected: that costs as much as a tenth of a run of 4 s.
  */
 export const WARM_UP_SECONDS = 10;
 
-/** Offers all subjects the same, each time with a fresh server and fresh clients. */
+/** Offers all subjects the same load, each time with a fresh server and fresh clients. */
 export async function compareAtFixedRate(
   plan: FixedRatePlan,
   redisUrl: string,
@@ -96,7 +96,7 @@ function ratioOf(pairs: readonly Pair<Subject, Trial>[], opponent: Subject): Fix
   return { ...shared, verdicts };
 }
 
-/** The verdicts that were broken. */
+/** The verdicts that failed. */
 export function fixedRateFailures({ ratios }: FixedRateResult): readonly string[] {
   return failuresOf(ratios.flatMap(({ verdicts }) => verdicts));
 }
@@ -116,7 +116,7 @@ function sideOf(pairs: readonly Pair<Subject, Trial>[], base: Subject, subject: 
   };
 }
 
-/** The lines that a person reads. */
+/** The result as lines for people. */
 export function describeFixedRate(result: FixedRateResult): string {
   const { title, base, sides, ratios, shape, deliveriesPerSecond, seconds } = result;
   const rows = sides.map((side) => [

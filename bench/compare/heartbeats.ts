@@ -7,27 +7,27 @@ import { compare, measurementsOf, measurePairs } from './pairs.ts';
 import { median, type RatioSummary } from './ratio.ts';
 import { formatNumber, formatRatio, formatTable } from './table.ts';
 
-/** Clients that came together, left alone and then published to, with pings and without. */
+/** Clients that connect together, idle and then receive publications, with pings and without. */
 export interface HeartbeatsPlan {
-  /** Both were started with `INSPECTABLE`. */
+  /** Both must have been started with `INSPECTABLE`. */
   readonly base: Subject;
   readonly opponent: Subject;
   readonly shape: LoadShape;
   readonly publicationsPerSecond: number;
   readonly pairs: number;
   readonly seconds: number;
-  /** How long nothing is published before, in s. */
+  /** Seconds without publications before the trial. */
   readonly idleSeconds: number;
   readonly warmUpSeconds: number;
 }
 
-/** The turns of the main thread's event loop in CPU time, and its collections, while nothing was published; ms. */
+/** CPU time of the main thread's turns, and its collections, while nothing was published; in ms. */
 export interface IdleTurns {
-  /** CPU of the edge over that time, user and system, per second. */
+  /** CPU of the edge during that time, user and system, in ms per second. */
   readonly cpuMsPerSecond: number;
   readonly p99Ms: number;
   readonly longestMs: number;
-  /** The longest collection, which is part of a turn. */
+  /** The longest collection, which is a part of a turn. */
   readonly longestCollectionMs: number;
 }
 
@@ -44,15 +44,15 @@ export interface HeartbeatsResult extends HeartbeatsPlan {
   readonly p999: RatioSummary;
 }
 
-/** What pings may make of latencies, and how long a turn of an edge may be on which nothing is published, in ms. */
+/** How much pings may add to latencies, and how long a turn of an edge without publications may take, in ms. */
 const MOST_P99_RATIO = 1.2;
 const MOST_P999_RATIO = 1.5;
 const LONGEST_TURN_MS = 5;
 
-/** After the clients have come and before anything is measured, in s. */
+/** Pause between the last connection and the first measurement, in s. */
 const SETTLE_SECONDS = 5;
 
-/** How often a turn may end that is measured, in ms: shorter ones count together. */
+/** The timer's interval in ms: turns shorter than it are counted together. */
 const TURN_RESOLUTION_MS = 1;
 
 export async function measureHeartbeats(
@@ -88,7 +88,7 @@ export async function measureHeartbeats(
   };
 }
 
-/** What had to hold and did not. */
+/** The conditions that were not met. */
 export function heartbeatsFailures(result: HeartbeatsResult): readonly string[] {
   const { withPings, without, p99, p999 } = result;
   const failures: string[] = [];
@@ -104,7 +104,7 @@ export function heartbeatsFailures(result: HeartbeatsResult): readonly string[] 
   return failures;
 }
 
-/** The lines that a person reads. */
+/** The result as lines for people. */
 export function describeHeartbeats(result: HeartbeatsResult): string {
   const { base, opponent, withPings, without, shape, publicationsPerSecond, seconds } = result;
   const rowOf = (label: string, runs: readonly HeartbeatsRun[]): string[] => {
@@ -140,7 +140,7 @@ export function describeHeartbeats(result: HeartbeatsResult): string {
   ].join('\n');
 }
 
-/** The edge is asked before and afterwards only: to ask takes it a turn of some ms. */
+/** The edge is queried only before and afterwards, because a query costs it a turn of some ms. */
 async function measureTurns(edge: RunningContender, seconds: number): Promise<IdleTurns> {
   const cpuBefore = await cpuMs(edge.pid);
   await sleep(seconds * 1_000);
@@ -152,8 +152,8 @@ async function measureTurns(edge: RunningContender, seconds: number): Promise<Id
 }
 
 /**
- * Runs in the edge; what it comes to is a promise. A turn is known by the CPU time that the thread took from one call of a
- * timer to the next: what other processes do meanwhile does not count, and a turn is never longer than that.
+ * Runs in the edge and returns a promise of the turns. The length of a turn is the CPU time of the thread between two
+ * calls of a timer. CPU time of other processes does not count, and a turn is never longer than the measured value.
  */
 function watchTurns(seconds: number): string {
   return `new Promise((resolve) => {

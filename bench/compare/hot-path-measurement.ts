@@ -11,32 +11,32 @@ import {
 } from '@tradewind/fanout';
 import { encodePublicationBody } from '@tradewind/protocol';
 
-/** What to measure: the way of a publication from the index into a socket, without the socket. */
+/** The load of a measurement: the path of a publication from the index into a socket, without the socket. */
 export interface HotPathLoad {
   readonly clients: number;
-  /** A publication's payload in bytes. */
+  /** The payload of a publication, in bytes. */
   readonly payloadBytes: number;
-  /** Publications that are delivered before the clients are flushed: how much a write carries. */
+  /** Publications delivered before each flush: the number that one write carries. */
   readonly batch: number;
-  /** Deliveries to measure, after as many to warm up. */
+  /** Deliveries to measure, after the same number as warm-up. */
   readonly deliveries: number;
 }
 
-/** Per delivery: one publication to one client. */
+/** Costs per delivery, which is one publication to one client. */
 export interface HotPathCost {
   readonly deliverNs: number;
   readonly writeNs: number;
-  /** What was allocated on the JavaScript heap, in bytes. */
+  /** Bytes allocated on the JavaScript heap. */
   readonly heapBytes: number;
-  /** The same outside of it, in buffers. */
+  /** Bytes allocated outside of it, in buffers. */
   readonly bufferBytes: number;
-  /** Times that the heap shrank meanwhile: then `heapBytes` is too low. */
+  /** How often the heap shrank during the measurement; if it did, `heapBytes` is too low. */
   readonly collections: number;
 }
 
 /**
- * As much of the edge's writer as is measured. The edge is a program that exports nothing, so its files
- * are loaded by their paths.
+ * The measured part of the edge's writer. The edge is a program that exports nothing, so its files are loaded by their
+ * paths.
  */
 interface FrameWriterModule {
   readonly FrameWriter: new (
@@ -64,7 +64,7 @@ interface Client {
 
 const CHANNEL = 'BTC.trade';
 
-/** Of these, the hot path only ever reaches the slots. They are the edge's defaults. */
+/** The edge's defaults. The hot path only ever reaches the slots. */
 const OUTBOX_LIMITS = {
   slots: 512,
   bytes: 1024 * 1024,
@@ -73,13 +73,13 @@ const OUTBOX_LIMITS = {
   controlBytes: 512 * 1024,
 };
 
-/** Different publications that take turns, so that no branch knows the one that it saw before. */
+/** Distinct publications that take turns, so that no branch sees the same one twice in a row. */
 const PUBLICATIONS = 64;
 
-/** A shift of the heap's size is read so often, in flushes. */
+/** The heap's size is read every this many flushes. */
 const FLUSHES_PER_READING = 8;
 
-/** Measures {@link deliver} and the edge's `FrameWriter.write` into a sink that takes everything. */
+/** Measures {@link deliver} and the edge's `FrameWriter.write` into a sink that accepts everything. */
 export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
   const room = `${WORKSPACE_ROOT}services/edge/src/outbound`;
   const { FrameWriter } = (await import(`${room}/frame-writer.ts`)) as FrameWriterModule;
@@ -140,7 +140,7 @@ export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
   };
 }
 
-/** Adds up how a quantity grows, over the times that it shrinks. */
+/** Adds up the growth of a quantity, and ignores the times that it shrinks. */
 class GrowthMeter {
   grown = 0;
   shrunk = 0;

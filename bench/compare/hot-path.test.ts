@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { runHotPath } from './hot-path.ts';
 
-/** Enough that what is allocated once, and by compiling, does not show. */
+/** Enough to hide what is allocated once, and by compiling. */
 const DELIVERIES = 1_000_000;
 const LOAD = { clients: 1_000, payloadBytes: 500, deliveries: DELIVERIES };
 
@@ -9,8 +9,8 @@ const LOAD = { clients: 1_000, payloadBytes: 500, deliveries: DELIVERIES };
 const DEADLINE_MS = 60_000;
 
 /**
- * A delivery allocates nothing. A write does: the view of the buffer that it hands to the socket
- * takes 133 bytes. The slack is a third of the smallest thing on the heap, a boxed number.
+ * A delivery allocates nothing. A write allocates 133 bytes: the view of the buffer that it gives to the socket. The
+ * slack is a third of the smallest object on the heap, a boxed number.
  */
 const BYTES_PER_WRITE = 133;
 const SLACK_BYTES = 4;

@@ -7,16 +7,16 @@ import type { HotPathCost, HotPathLoad } from './hot-path-measurement.ts';
 const PROGRAM = fileURLToPath(new URL('./hot-path-process.ts', import.meta.url));
 
 /**
- * A young generation so large that nothing is collected while allocations are counted, in MiB: at
- * 100 bytes each, a million deliveries take 95.
+ * A young generation in MiB that is large enough to count allocations without a collection: a million deliveries of 100
+ * bytes each take 95.
  */
 const YOUNG_GENERATION_MIB = 512;
 
-/** Measures the hot path in a process of its own, whose heap holds nothing else. */
+/** Measures the hot path in a process whose heap holds nothing else. */
 export async function runHotPath(load: HotPathLoad): Promise<HotPathCost> {
   const { stdout } = await promisify(execFile)(WORKSPACE_NODE, [
     '--expose-gc',
-    // Code is compiled when it is hot, not when a busy machine gets to it: else boxed numbers count.
+    // Code is compiled once it is hot, also on a busy machine; otherwise boxed numbers count.
     '--single-threaded',
     `--min-semi-space-size=${YOUNG_GENERATION_MIB}`,
     `--max-semi-space-size=${YOUNG_GENERATION_MIB}`,

@@ -12,7 +12,7 @@ function memory(pssBytes: number): EdgeMemory {
   return { pssBytes, ...parts, settled: true };
 }
 
-/** An edge of 60 MB whose clients take so many bytes each. */
+/** An edge of 60 MB whose clients take `bytesEach` bytes each. */
 function run(bytesEach: number): IdleRun {
   return { start: memory(60e6), connected: memory(60e6 + CLIENTS * bytesEach) };
 }
@@ -40,14 +40,14 @@ function compared(bytes: number): IdleResult {
 }
 
 describe('describeIdle', () => {
-  it('says what a client takes above the start, of each kind of edge', () => {
+  it('shows what a client takes above the start, for each kind of edge', () => {
     const text = describeIdle(ALONE);
     expect(text).toMatch(/^left alone +60 +150 +6,000 +6,000 to 6,000 +3,000 +1,500 +0$/m);
     expect(text).toMatch(/^collected before both readings +60 +135 +5,000 /m);
     expect(text).not.toContain('verdict');
   });
 
-  it('says what it takes beyond one of another checkout, and whether that is too much', () => {
+  it('shows what it takes more than one of another checkout, and whether that is too much', () => {
     const text = describeIdle(compared(310));
     expect(text).toMatch(/^edge@\/base, left alone +60 +149 +5,900 /m);
     expect(text).toContain('edge - edge@/base, collected before both readings: 310 (310 to 310');
@@ -57,7 +57,7 @@ describe('describeIdle', () => {
     expect(idleFailures(compared(-10))).toEqual([]);
   });
 
-  it('says when memory was read before it had come to rest', () => {
+  it('reports memory that was read before it was stable', () => {
     const restless = { ...run(6_000), connected: { ...memory(150e6), settled: false } };
     const sides = [{ label: 'edge', runs: [{ ...runs(6_000, 5_000), untouched: restless }] }];
     expect(describeIdle({ ...ALONE, sides })).toContain('PSS had not come to rest in 1 readings');

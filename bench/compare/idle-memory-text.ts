@@ -11,7 +11,7 @@ import { median } from './ratio.ts';
 import { formatNumber, formatRatio, formatTable } from './table.ts';
 import { AT_MOST_LARGER, failuresOf, judge, type Verdict } from './verdict.ts';
 
-/** What a connection may cost that only waits, in bytes of PSS. */
+/** The goal for an idle connection, in bytes of PSS. */
 const GOAL_BYTES = 9_000;
 
 const MEGABYTE = 1e6;
@@ -21,7 +21,7 @@ const KIND_LABELS: Readonly<Record<IdleKind, string>> = {
   collected: 'collected before both readings',
 };
 
-/** The lines that a person reads. */
+/** The result as lines for people. */
 export function describeIdle(result: IdleResult): string {
   const { shape, base, servers, idleSeconds, sides, differences } = result;
   const rows = sides.flatMap(({ label, runs }) =>
@@ -68,7 +68,7 @@ export function describeIdle(result: IdleResult): string {
   ].join('\n');
 }
 
-/** The verdicts that were broken. */
+/** The verdicts that failed. */
 export function idleFailures({ differences }: IdleResult): readonly string[] {
   return failuresOf(differences.map(verdictOn));
 }

@@ -17,26 +17,26 @@ import {
 import { compareDifferences, measurementsOf, measurePairs } from './pairs.ts';
 import type { RatioSummary } from './ratio.ts';
 
-/** What to connect, and how often, each time to a fresh edge. */
+/** The clients to connect, and how often, each time to a fresh edge. */
 export interface IdlePlan {
   readonly shape: LoadShape;
   readonly base: Subject;
-  /** Edges of other checkouts, with which the base is compared. */
+  /** Edges of other checkouts to compare the base with. */
   readonly opponents: readonly Subject[];
-  /** Fresh edges of each kind on each side; pairs where there is an opponent. */
+  /** Fresh edges of each kind on each side; pairs if there is an opponent. */
   readonly servers: number;
-  /** How long the clients only wait before the edge's memory is read, in s. */
+  /** How long the clients idle before the edge's memory is read, in s. */
   readonly idleSeconds: number;
 }
 
 /**
- * How an edge is treated: left alone as in production, or made to collect its garbage before both readings. These
- * are different processes: a collection changes how far a heap grows afterwards.
+ * How an edge is treated: left alone as in production, or made to collect its garbage before both readings. Each kind
+ * needs its own process, because a collection changes how far a heap grows afterwards.
  */
 export const IDLE_KINDS = ['untouched', 'collected'] as const;
 export type IdleKind = (typeof IDLE_KINDS)[number];
 
-/** What one edge held before its clients came and when all were there. */
+/** Memory of one edge before its clients connected and after all had. */
 export interface IdleRun {
   readonly start: EdgeMemory;
   readonly connected: EdgeMemory;
@@ -45,7 +45,7 @@ export interface IdleRun {
 /** One edge of each kind, one right after the other. */
 export type IdleRuns = Readonly<Record<IdleKind, IdleRun>>;
 
-/** What a connection to the base takes beyond one to an opponent, in bytes. */
+/** What a connection to the base takes more than one to an opponent, in bytes. */
 export interface IdleDifference {
   readonly opponent: string;
   readonly kind: IdleKind;
@@ -57,7 +57,7 @@ export interface IdleResult extends IdlePlan {
   readonly differences: readonly IdleDifference[];
 }
 
-/** Measures what connections cost that only wait, and what they cost on other checkouts' edges. */
+/** Measures the memory of idle connections, and compares it with that of other checkouts' edges. */
 export async function measureIdle(
   plan: IdlePlan,
   redisUrl: string,
@@ -92,7 +92,7 @@ export async function measureIdle(
   };
 }
 
-/** What an edge holds above its start for each client, in bytes. */
+/** Bytes above its start that an edge holds for each client. */
 export function bytesEach(
   { start, connected }: IdleRun,
   clients: number,
@@ -114,7 +114,7 @@ async function measureServer(
   const settings = { ...subject.settings, ...(kind === 'collected' ? INSPECTABLE : {}) };
   const server = stack.use(await startContender(contender, redisUrl, settings));
   const edge = measuredEdge(server);
-  // PSS counts Node's own pages in part, so all that shares them has to be there before the start is read.
+  // PSS counts a share of Node's own pages, so all processes that share them must run before the start is read.
   const load = stack.use(await startClients(server, contender, shape, channelNames(shape)));
   await load.sample();
   const start = await read(edge);

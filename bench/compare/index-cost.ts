@@ -10,38 +10,37 @@ import {
 } from '@tradewind/fanout';
 import { median } from './ratio.ts';
 
-/** Channels that each client of an index holds, from {@link LEAST_WHOLE} subscriptions on. */
+/** Channels of each client in indexes of {@link LEAST_WHOLE} or more subscriptions. */
 const CHANNELS_PER_CLIENT = 10;
 
 /**
- * So many subscriptions make a hundred clients, which is what an operation is timed on. An index with
- * fewer is there a hundred times, and each is given one operation in turn: a single one is too short to be timed.
+ * The subscriptions of a hundred clients, over which an operation is timed. Smaller indexes are built a hundred times,
+ * and each gets one operation in turn, because a single operation is too short to be timed.
  */
 const LEAST_WHOLE = 1_000;
 const SMALL_NODES = 100;
 
 /**
- * In a small index, so that there too each channel has more subscribers than the one that comes or goes:
- * the first one makes its channel's entry and the last one deletes it, which is other work.
+ * Channels of each client in a small index. With two, a channel always has more subscribers than the one that joins or
+ * leaves: the first subscriber of a channel makes its entry and the last one deletes it, which is different work.
  */
 const SMALL_CHANNELS_PER_CLIENT = 2;
 const SMALL_SUBSCRIBERS_PER_CHANNEL = 2;
 
-/** Stands for the writes. */
+/** Replaces the writes. */
 const TAKE_ALL = { take: () => true };
 
-/** Subscribers that each channel of an index has, unless that made fewer than twenty channels. */
+/** Subscribers of each channel of an index, unless that would make fewer than twenty channels. */
 const SUBSCRIBERS_PER_CHANNEL = 100;
 
 /** Operations that one round times at least, in passes over the chosen clients or channels. */
 const OPERATIONS_PER_ROUND = 10_000;
 
 /**
- * What the operations reach. `near`: a hundred clients that come and go and twenty channels that are
- * published to, at every size: what the algorithm costs while a CPU's caches hold it. `far`: up to ten
- * thousand of both all over the index, as a node's clients come and go: that, and the memory that
- * caches cannot hold. The clients that receive the publications are the channels' subscribers, and so
- * they differ with the size: see {@link Delivered}.
+ * The clients and channels of the operations. `near`: at every size, a hundred clients join and leave and twenty
+ * channels are published to. That measures the algorithm in a CPU's caches. `far`: up to ten thousand of both all over
+ * the index, like a node's clients. That adds memory that caches cannot hold. The receivers of the publications are the
+ * channels' subscribers, so their number differs with the size: see {@link Delivered}.
  */
 export type Reach = 'near' | 'far';
 
@@ -50,30 +49,30 @@ const REACHED: Readonly<Record<Reach, { readonly clients: number; readonly chann
   far: { clients: OPERATIONS_PER_ROUND, channels: OPERATIONS_PER_ROUND },
 };
 
-/** Whom publishing once to each of the channels reaches. */
+/** The receivers of one publication to each of the channels. */
 export interface Delivered {
   readonly channels: number;
-  /** On average over the channels: what one publication costs is shared by so many. */
+  /** On average over the channels: the cost of one publication is shared by this many. */
   readonly subscribersPerChannel: number;
-  /** Different clients, whose queues are written to. */
+  /** Distinct clients, whose queues are written to. */
   readonly clients: number;
 }
 
 /** What the operations of an index cost at one size, in ns: medians over the rounds. */
 export interface IndexCost {
-  /** Subscriptions that it holds meanwhile. */
+  /** Subscriptions that the index holds during the measurement. */
   readonly subscriptions: number;
   readonly reach: Reach;
-  /** One `add` of a subscription that is new. */
+  /** One `add` of a new subscription. */
   readonly addNs: number;
   /** One `remove` of a subscription. */
   readonly removeNs: number;
   /** One `removeClient`, divided by the channels that each client holds. */
   readonly removeClientPerChannelNs: number;
   readonly channelsPerClient: number;
-  /** Different clients that `add`, `remove` and `removeClient` are called for. */
+  /** Distinct clients that `add`, `remove` and `removeClient` are called for. */
   readonly clients: number;
-  /** One publication to all subscribers of a channel, divided by them. */
+  /** One publication to all subscribers of a channel, divided by their number. */
   readonly deliverNs: number;
   readonly delivered: Delivered;
 }
@@ -85,12 +84,12 @@ interface Node {
 }
 
 interface Client {
-  /** The one that it is in. */
+  /** The index that it belongs to. */
   readonly index: SubscriptionIndex<Client>;
   readonly outbox: Outbox;
   readonly queueId: number;
   readonly group: number;
-  /** The numbers of the channels that it holds. */
+  /** The numbers of its channels. */
   readonly channels: readonly number[];
 }
 
@@ -98,7 +97,7 @@ interface Client {
  * Times the operations of a `SubscriptionIndex` that holds this many subscriptions.
  *
  * @param subscriptions a multiple of 10, and of 1,000 from there on.
- * @param rounds how often each operation's round is timed.
+ * @param rounds how often the round of each operation is timed.
  */
 export async function measureIndexCost(
   subscriptions: number,
@@ -136,18 +135,18 @@ export async function measureIndexCost(
 }
 
 interface TestBed {
-  /** The same names in each node. */
+  /** Channel names, the same in each node. */
   readonly channels: readonly string[];
   readonly channelsPerClient: number;
-  /** The clients to reach, in the order of the operations. */
+  /** The clients of the operations, in their order. */
   readonly clients: readonly Client[];
-  /** Publications to the channels to reach, and next to each the node that it goes to. */
+  /** Publications to the chosen channels, each with the node that it goes to. */
   readonly publications: readonly Publication[];
   readonly publicationNodes: readonly Node[];
   readonly delivered: Delivered;
 }
 
-/** How many indexes of one size there are, and of what each consists. */
+/** The number of indexes of one size, and their parts. */
 interface Layout {
   readonly nodes: number;
   readonly channelsPerClient: number;
@@ -202,7 +201,7 @@ function whomTheyReach(publications: readonly Publication[], nodes: readonly Nod
   };
 }
 
-/** A node with so many subscriptions, spread evenly over the channels. */
+/** Makes a node with this many subscriptions, spread evenly over the channels. */
 function createNode(
   subscriptions: number,
   channelsPerClient: number,
@@ -233,7 +232,7 @@ function createNode(
   return { index, queues, clients };
 }
 
-/** Adds to each client a channel that it does not hold, and removes it again. */
+/** Adds to each client a channel that it does not have, and removes it again. */
 function timeAddAndRemove({ channels, clients }: TestBed): {
   readonly addNs: number;
   readonly removeNs: number;
@@ -255,7 +254,7 @@ function timeAddAndRemove({ channels, clients }: TestBed): {
   return { addNs: adding.nsPerOperation, removeNs: removing.nsPerOperation };
 }
 
-/** Removes the clients and lets them come back. */
+/** Removes the clients and adds them again. */
 function timeRemoveClient({ channels, channelsPerClient, clients }: TestBed): number {
   const removing = new Stopwatch();
   while (removing.operations < OPERATIONS_PER_ROUND) {
@@ -269,7 +268,7 @@ function timeRemoveClient({ channels, channelsPerClient, clients }: TestBed): nu
   return removing.nsPerOperation;
 }
 
-/** Delivers to each of the channels once, and forgets what waits. */
+/** Delivers to each of the channels once, and empties the queues. */
 function timeDeliver({ publications, publicationNodes, delivered }: TestBed): number {
   const delivering = new Stopwatch();
   const round = createDeliveryRound<Client>();
@@ -287,7 +286,10 @@ function timeDeliver({ publications, publicationNodes, delivered }: TestBed): nu
   return delivering.nsPerOperation;
 }
 
-/** Elements far from each other, different ones as long as there are so many: 7,919 is a prime that no number of elements in use is a multiple of. */
+/**
+ * Picks elements far from each other, distinct ones as long as there are enough: 7,919 is a prime that divides none of
+ * the element counts in use.
+ */
 function scattered<T>(elements: readonly T[], count: number): readonly T[] {
   const STRIDE = 7_919;
   return Array.from({ length: count }, (_, i) => elements[(i * STRIDE) % elements.length] as T);

@@ -26,7 +26,7 @@ function sizes(): string[] {
 }
 
 describe('boundSendBuffers', () => {
-  it('bounds them until it is disposed', () => {
+  it('bounds them until it is disposed of', () => {
     const before = sizes();
     {
       using buffers = boundSendBuffers(path);
@@ -37,12 +37,12 @@ describe('boundSendBuffers', () => {
     expect(process.listeners('SIGINT').map(({ name }) => name)).not.toContain('restoreAndEnd');
   });
 
-  it('says why it could not', () => {
+  it('says why it failed', () => {
     using buffers = boundSendBuffers(folder);
     expect(buffers.failure).toContain('EISDIR');
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('gives them back at %s', async (signal) => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('restores them at %s', async (signal) => {
     const before = sizes();
     const script = `import { boundSendBuffers } from ${JSON.stringify(MODULE)};
       boundSendBuffers(${JSON.stringify(path)});

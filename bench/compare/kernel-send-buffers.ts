@@ -4,28 +4,27 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const TCP_WMEM = '/proc/sys/net/ipv4/tcp_wmem';
 
 /**
- * As production bounds them: 16 KiB to begin with, at most 64 KiB a socket, so that 40,000 stalled
- * clients hold less than 3 GiB of kernel memory. The smallest is the kernel's own default.
+ * The bounds of production: 16 KiB at first, at most 64 KiB a socket, so that 40,000 stalled clients hold less than 3
+ * GiB of kernel memory. The smallest size is the kernel's default.
  */
 const PRODUCTION = '4096 16384 65536';
 
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** The kernel's send buffers for as long as it is not disposed. */
+/** Bounds of the kernel's send buffers, until they are disposed of. */
 export interface SendBuffers extends Disposable {
-  /** Smallest, first and largest size of the sockets that are opened now, in bytes. */
+  /** Smallest, first and largest size for sockets opened from now on, in bytes. */
   readonly sizes: string;
-  /** Why they could not be bounded; undefined when they are. */
+  /** Why they could not be bounded; undefined if they are. */
   readonly failure: string | undefined;
 }
 
 /**
- * Bounds the send buffers of all sockets that are opened from here on in the network that this program is in,
- * where the machine lets us, and
- * gives them back their sizes when it is disposed, and also when this process ends by itself or by
- * a signal that can be heard.
+ * Bounds the send buffers of all sockets that are opened from now on in this program's network, if the machine allows
+ * it. Restores the sizes when it is disposed of, and also if this process exits or receives a signal that it can
+ * handle.
  *
- * @param path where the sizes are kept.
+ * @param path the file of the sizes.
  */
 export function boundSendBuffers(path: string = TCP_WMEM): SendBuffers {
   let before: string;

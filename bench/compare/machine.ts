@@ -8,7 +8,7 @@ import { bringRedisServer, WORKSPACE_ROOT } from '@tradewind/dev';
 import { BUN, CHECKOUT_NODE, type CheckoutName, rootOf } from './contenders.ts';
 import { currentNetwork, type Network } from './own-network.ts';
 
-/** What a result was measured on and with. */
+/** The machine and versions of a result. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
@@ -16,7 +16,7 @@ export interface Machine {
   readonly kernel: string;
   /** Versions by name, e.g. `node`. */
   readonly versions: Readonly<Record<string, string>>;
-  /** Processes that wanted a core before anything was started: the load average of the last minute. */
+  /** The load average of the last minute, before anything was started: processes that wanted a core. */
   readonly loadAverage: number;
   readonly commit: string;
   /** Commit and Node of each other checkout. */
@@ -30,7 +30,7 @@ const NETWORKS: Readonly<Record<Network, string>> = {
     "the machine's: whoever may not make another (root on Linux) also pays for its packet filter",
 };
 
-/** @param checkouts what the edge is compared with, besides contenders of its own checkout. */
+/** @param checkouts the other checkouts that the edge is compared with. */
 export async function describeMachine(checkouts: readonly CheckoutName[]): Promise<Machine> {
   const cores = cpus();
   const others = checkouts.map(async (name) => [name, await describeCheckout(rootOf(name))]);
@@ -54,7 +54,7 @@ export async function describeMachine(checkouts: readonly CheckoutName[]): Promi
   };
 }
 
-/** The lines in which a machine is printed above a table. */
+/** The lines about a machine above a table. */
 export function machineLines(machine: Machine): string[] {
   const { cpu, cores, memoryGiB, kernel, versions, loadAverage, commit, checkouts, network } =
     machine;

@@ -2,7 +2,9 @@ import { runHotPath } from './hot-path.ts';
 import { type IndexCost, measureIndexCost, type Reach } from './index-cost.ts';
 import { formatNumber, formatTable } from './table.ts';
 
-/** In an index of 10 or 1,000 nothing is further away than in `near`: `far` begins with 1,000, to show that. */
+/**
+ * Sizes of the indexes. `far` begins with 1,000, where nothing is further away than in `near`, to show exactly that.
+ */
 const INDEX_SIZES: Readonly<Record<Reach, readonly number[]>> = {
   near: [10, 1_000, 100_000, 1_000_000],
   far: [1_000, 100_000, 1_000_000],
@@ -12,18 +14,18 @@ const INDEX_ROUNDS = 15;
 const QUICK_INDEX_ROUNDS = 3;
 const REACHES: readonly Reach[] = ['near', 'far'];
 
-/** Publications that one write carries: one at low rates, dozens under load. */
+/** Publications in one write: one at low rates, dozens under load. */
 const BATCHES = [1, 4, 16, 64];
 const HOT_PATH_CLIENTS = 1_000;
 const HOT_PATH_DELIVERIES = 2_000_000;
 
-/** Smaller by so much when it is only to be shown that it works. */
+/** Divides the sizes of a run that only shows that the benchmark works. */
 const QUICK_DIVISOR = 10;
 
 /** Measures the subscription index at several sizes. Prints nothing. */
 export async function benchmarkIndex(quick: boolean): Promise<readonly IndexCost[]> {
   const rounds = quick ? QUICK_INDEX_ROUNDS : INDEX_ROUNDS;
-  // Not counted: or the first row would show how long it takes until all of it is compiled.
+  // A warm-up that is not counted; otherwise the first row would include compilation.
   for (const size of INDEX_SIZES.near.slice(0, 2)) {
     await measureIndexCost(size, 'near', INDEX_ROUNDS);
   }
@@ -41,7 +43,7 @@ function count(whole: number): string {
   return whole.toLocaleString('en-US');
 }
 
-/** The lines that a person reads. */
+/** The result as lines for people. */
 export function describeIndexCosts(costs: readonly IndexCost[]): string {
   const rows = costs.map((cost) => [
     `${cost.reach}, ${count(cost.subscriptions)}`,

@@ -4,34 +4,34 @@ import { type LoadShape, openArena, type Subject, type Trial } from './arena.ts'
 import { SaturationFinder, USUAL_SEARCH } from './saturation.ts';
 import { formatNumber } from './table.ts';
 
-/** How an edge bore more than it can carry. */
+/** The behaviour of an edge under more load than it can carry. */
 export interface Overload {
-  /** What it can carry, and what it was offered, in publications per second. */
+  /** The rate that it can carry, and the rate that was offered, in publications per second. */
   readonly saturation: number;
   readonly trial: Trial;
-  /** Requests to its admin port meanwhile, those that failed, and the slowest answer in ms. */
+  /** Requests to its admin port during the trial, those that failed, and the slowest answer in ms. */
   readonly asked: number;
   readonly unanswered: number;
   readonly slowestAnswerMs: number;
   readonly alive: boolean;
   /**
-   * Times that Redis cut the edge off for not reading fast enough. What is lost then has no number,
-   * and the edge tells it by a `gap` without one.
+   * How often Redis disconnected the edge because it did not read fast enough. The edge does not know the number of
+   * such losses, and sends a `gap` without one.
    */
   readonly linkLosses: number | undefined;
 }
 
-/** How many times what it can carry is offered. */
+/** The offered rate as a multiple of the rate that the edge can carry. */
 const FACTOR = 2;
 
-/** How often its admin port is asked, and how long an answer may take, in ms. */
+/** How often its admin port is queried, and how long an answer may take, in ms. */
 const ASK_EVERY_MS = 250;
 const ANSWER_DEADLINE_MS = 5_000;
 
-/** How long it may take to hand out what still waits when the overload is over, in ms. */
+/** How long it may take to empty its queues after the overload, in ms. */
 const SETTLE_MS = 30_000;
 
-/** Finds what an edge can carry, then offers a fresh one twice that. */
+/** Finds the rate that an edge can carry, then offers twice that to a fresh one. */
 export async function measureOverload(
   subject: Subject,
   shape: LoadShape,
@@ -62,7 +62,7 @@ export async function measureOverload(
   };
 }
 
-/** How long each answer took, in ms; undefined where none came. */
+/** How long each answer took, in ms; undefined if there was none. */
 async function askUntil(end: AbortSignal, url: string): Promise<(number | undefined)[]> {
   const times: (number | undefined)[] = [];
   while (!end.aborted) {
@@ -84,7 +84,7 @@ async function answersNow(url: string): Promise<boolean> {
   }
 }
 
-/** Undefined when the edge does not say, as one that is dead. */
+/** Undefined if the edge does not answer, for example because it is dead. */
 async function readLinkLosses(url: string): Promise<number | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_DEADLINE_MS) });
@@ -94,30 +94,30 @@ async function readLinkLosses(url: string): Promise<number | undefined> {
   }
 }
 
-/** What an edge under overload owes and did not do; nothing when it passed. */
+/** The duties that an edge failed under overload; empty if it passed. */
 export function overloadFailures(overload: Overload): readonly string[] {
   const { alive, asked, unanswered, trial } = overload;
   const { stayed, untold, undertold, over } = trial;
   const failures: string[] = [];
-  if (!alive) failures.push('the server is not alive');
-  if (asked === 0) failures.push('its admin port was never asked');
+  if (!alive) failures.push('the server is dead');
+  if (asked === 0) failures.push('its admin port was never queried');
   if (unanswered > 0)
     failures.push(`its admin port did not answer ${unanswered} of ${asked} times`);
-  if (stayed === 0) failures.push('no client was left to be told');
-  if (untold > 0) failures.push(`${untold} clients that are short were told no gap`);
-  if (undertold > 0) failures.push(`${undertold} clients were told of less than they miss`);
+  if (stayed === 0) failures.push('no client stayed connected');
+  if (untold > 0) failures.push(`${untold} short clients got no gap notice`);
+  if (undertold > 0) failures.push(`${undertold} clients got gap notices of less than they missed`);
   if (over > 0) failures.push(`${over} clients received something twice`);
   return failures;
 }
 
 function verdictText(failures: readonly string[], short: number, loose: number): string {
   if (failures.length > 0) return `FAILED: ${failures.join('; ')}`;
-  if (short === 0) return 'passed, but nobody was short: there was no loss to be told';
+  if (short === 0) return 'passed, but nobody was short: there was no loss';
   if (loose === 0) return 'passed';
-  return `passed; ${loose} clients were told a loss without a number, or a larger one than they miss`;
+  return `passed; ${loose} clients got a notice of a loss without a number, or of a larger one than they missed`;
 }
 
-/** The lines that a person reads. */
+/** The result as lines for people. */
 export function describeOverload(overload: Overload): string {
   const { saturation, trial, asked, unanswered, slowestAnswerMs, alive, linkLosses } = overload;
   const { received, expected, disconnected, stayed, gaps, gapLost } = trial;
@@ -125,15 +125,15 @@ export function describeOverload(overload: Overload): string {
   const loose = short - told - untold - undertold;
   const failures = overloadFailures(overload);
   return [
-    `Overload: ${formatNumber(trial.rate)} publications/s where ${formatNumber(saturation)} can be carried`,
+    `Overload: ${formatNumber(trial.rate)} publications/s where ${formatNumber(saturation)} are the highest rate`,
     '',
     `server         ${alive ? 'alive' : 'NOT alive'} at the end`,
     `admin port     answered ${asked - unanswered} of ${asked}, the slowest in ${formatNumber(slowestAnswerMs)} ms`,
     `deliveries     ${formatNumber(received)} of ${formatNumber(expected)}`,
     `clients        ${disconnected} disconnected; ${short} of the ${stayed} others are short`,
-    `short clients  ${untold} told no gap (0 is the goal), ${undertold} told of less than they miss (0 is the goal), ` +
-      `${told} told exactly, ${loose} told that nobody knows how much, or of more`,
-    `gap frames     ${gaps}, with ${formatNumber(gapLost)} losses; Redis cut the edge off ${linkLosses ?? '?'} times`,
+    `short clients  ${untold} without a gap notice (0 is the goal), ${undertold} with notices of less than they missed (0 is the goal), ` +
+      `${told} with the exact number, ${loose} with a notice without a number, or of more`,
+    `gap frames     ${gaps}, with ${formatNumber(gapLost)} losses; Redis disconnected the edge ${linkLosses ?? '?'} times`,
     `verdict        ${verdictText(failures, short, loose)}`,
   ].join('\n');
 }

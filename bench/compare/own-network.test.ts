@@ -6,7 +6,7 @@ import { startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { describe, expect, it } from 'vitest';
 import { bringOwnNetwork, withOwnNetwork } from './own-network.ts';
 
-/** Listens on its loopback, connects to itself and to a port of the machine's, and tells what came of it. */
+/** Listens on its loopback, connects to itself and to a port of the machine, and reports both results. */
 const LOOK_AROUND = `
   const net = require('node:net');
   const [, machinePort] = process.argv;
@@ -45,18 +45,18 @@ describe.skipIf(!isPossible)('a network of its own', () => {
     });
   });
 
-  it('is what a program that runs itself again finds, with its arguments; its exit code is told', async () => {
+  it('is found by a program that runs itself again, with its arguments; its exit code is returned', async () => {
     await using program = await startProgram(['a b', '--c']);
     const found = await program.waitForLine(toObject, OUTPUT_DEADLINE_MS);
     expect(found).toMatchObject({ network: 'own', args: ['a b', '--c'] });
     expect(await program.exited).toMatchObject({ code: 3 });
   });
 
-  it('is left when whoever made it is killed', async () => {
+  it('ends if the process that made it is killed', async () => {
     await using program = await startProgram(['stay']);
     await program.waitForLine(toObject, OUTPUT_DEADLINE_MS);
     program.signal('SIGKILL');
-    // That is told when nobody holds its output any more, which the program that it started does.
+    // The end is reported once nobody holds the program's output, and the program that it started holds it too.
     expect(await program.exited).toMatchObject({ signal: 'SIGKILL' });
   });
 });

@@ -5,13 +5,13 @@ import { constants } from 'node:os';
 import { promisify } from 'node:util';
 import { bringFromDebian } from '@tradewind/dev';
 
-/** A network of its own has no interface that is up, the loopback no more than others. */
+/** A new network has no interface that is up, not even the loopback. */
 const BEHIND_LOOPBACK = 'ip link set lo up && exec "$@"';
 
-/** Tells a program that was run again which network it has left. */
+/** Names, for a program that was run again, the network that it has left. */
 const NETWORK_LEFT = 'TRADEWIND_BENCH_NETWORK_LEFT';
 
-/** What a run uses: the machine's, or one that nobody else is in and that has no packet filter. */
+/** The network of a run: the machine's, or a new one that nobody else is in and that has no packet filter. */
 export type Network = 'machine' | 'own';
 
 /** The network that this program is in. */
@@ -21,9 +21,9 @@ export function currentNetwork(): Network {
 }
 
 /**
- * The command line by which a command gets a network of its own with nothing but a loopback, as `unshare` of
- * util-linux makes it. What other programs leave in the machine's, as Docker does with its packet filter and
- * the bridge's hooks, is passed by each packet there, and makes each write dearer.
+ * Returns the command line that gives a command a network with nothing but a loopback, by `unshare` of util-linux. In
+ * the machine's network each packet passes what other programs have installed there, such as Docker's packet filter and
+ * hooks of its bridge, and each write costs more.
  */
 export function withOwnNetwork(
   command: readonly string[],
@@ -32,8 +32,8 @@ export function withOwnNetwork(
 }
 
 /**
- * Whether this machine lets us: on Linux, as root, with `ip` of iproute2. Where that alone is missing it is
- * installed by apt, if that needs nobody's leave.
+ * Whether this machine allows it: on Linux, as root, with `ip` of iproute2. If only `ip` is missing, apt installs it,
+ * if that needs no permission.
  */
 export async function bringOwnNetwork(report: (line: string) => void): Promise<boolean> {
   if (!(await succeeds('unshare', ['--net', 'true']))) return false;
@@ -43,8 +43,8 @@ export async function bringOwnNetwork(report: (line: string) => void): Promise<b
 }
 
 /**
- * Runs this program again in a network of its own, with the same arguments and output, and returns its exit
- * code. It gets a channel to us, which ends when we do: then it is to end as well.
+ * Runs this program again in a network of its own, with the same arguments and output, and returns its exit code. The
+ * new process has a channel to this one and ends when the channel closes.
  */
 export async function runAgainInOwnNetwork(): Promise<number> {
   const [program, args] = withOwnNetwork([process.execPath, ...process.argv.slice(1)]);
@@ -63,7 +63,7 @@ async function succeeds(program: string, args: readonly string[]): Promise<boole
   );
 }
 
-/** Undefined where the kernel has no such thing. */
+/** Undefined if the kernel has no network namespaces. */
 function nameOfNetwork(): string | undefined {
   try {
     return readlinkSync('/proc/self/ns/net');

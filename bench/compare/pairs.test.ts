@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { compare, compareDifferences, measurementsOf, measurePairs } from './pairs.ts';
 
 describe('measurePairs', () => {
-  it('measures the base right beside each opponent, and after it in every other round', async () => {
+  it('measures the base next to each opponent, and after it in every other round', async () => {
     const order: string[] = [];
     await measurePairs('edge', ['bun', 'ws'], 3, async (subject) => order.push(subject));
     expect(order.join(' ')).toBe('edge bun edge ws bun edge ws edge edge bun edge ws');

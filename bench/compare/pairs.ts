@@ -1,6 +1,6 @@
 import { type RatioSummary, summarizeRatios } from './ratio.ts';
 
-/** What the two subjects of one pair came to, measured one right after the other. */
+/** The measurements of the two subjects of one pair, taken one right after the other. */
 export interface Pair<S, T> {
   readonly base: T;
   readonly opponent: S;
@@ -8,9 +8,9 @@ export interface Pair<S, T> {
 }
 
 /**
- * Measures in pairs of neighbours: base, first opponent, base, second opponent, …, and all of it again. In every
- * other round the opponent of each pair comes first. So whatever changes on the machine meanwhile changes for both
- * sides of a ratio, and neither side always comes after the other.
+ * Measures in pairs of neighbours: base, first opponent, base, second opponent, …, and then all of it again. In every
+ * other round the opponent of each pair comes first. A change on the machine therefore affects both sides of a ratio,
+ * and no side always comes second.
  */
 export async function measurePairs<S, T>(
   base: S,
@@ -43,7 +43,7 @@ export function compare<S, T>(
   return summarizeRatios(ratios);
 }
 
-/** The base's quantity less the opponent's, as {@link compare} takes their ratio. */
+/** The base's quantity minus the opponent's, summarized as {@link compare} summarizes their ratio. */
 export function compareDifferences<S, T>(
   pairs: readonly Pair<S, T>[],
   opponent: S,
@@ -55,7 +55,7 @@ export function compareDifferences<S, T>(
   return summarizeRatios(differences);
 }
 
-/** All that was measured of one subject, in the order of the measurements. */
+/** All measurements of one subject, in their order. */
 export function measurementsOf<S, T>(
   pairs: readonly Pair<S, T>[],
   base: S,

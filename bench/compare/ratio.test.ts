@@ -10,7 +10,7 @@ describe('median', () => {
 });
 
 describe('summarizeRatios', () => {
-  it('takes the ranks that tables of the sign test give for 15 pairs: the 4th and the 12th', () => {
+  it('uses the ranks that tables of the sign test give for 15 pairs: the 4th and the 12th', () => {
     const ratios = Array.from({ length: 15 }, (_, i) => 15 - i);
     expect(summarizeRatios(ratios)).toEqual({
       median: 8,
@@ -20,7 +20,7 @@ describe('summarizeRatios', () => {
     });
   });
 
-  it('says nothing when one of the ratios is no number', () => {
+  it('is NaN if one of the ratios is not a number', () => {
     expect(summarizeRatios([1, Number.NaN, 2, 3, 4, 5, 6])).toMatchObject({
       median: Number.NaN,
       low: Number.NaN,
@@ -28,7 +28,7 @@ describe('summarizeRatios', () => {
     });
   });
 
-  it('takes the outermost ratios and says how little that is when there are few', () => {
+  it('uses the outermost ratios if there are few, and gives their low confidence', () => {
     expect(summarizeRatios([1.2, 1.0, 1.1])).toMatchObject({
       low: 1.0,
       high: 1.2,

@@ -1,17 +1,17 @@
-/** The least confidence with which an interval is to hold the true median. Six ratios are enough for it. */
+/** The confidence with which an interval must hold the true median. It needs six ratios. */
 export const CONFIDENCE = 0.95;
 
-/** What a series of ratios says, or one of differences. */
+/** A summary of a series of ratios or of differences. */
 export interface RatioSummary {
   readonly median: number;
   /** Two of the ratios, between which the true median lies with `confidence`. */
   readonly low: number;
   readonly high: number;
-  /** Up to 1; below 0.95 where there are fewer than six ratios. */
+  /** Up to 1; below 0.95 if there are fewer than six ratios. */
   readonly confidence: number;
 }
 
-/** The middle value, or the mean of the middle two; NaN of nothing. */
+/** The middle value, or the mean of the middle two; NaN if there are no values. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
@@ -21,10 +21,9 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * The median of pairwise ratios with the interval of its order statistics, which assumes nothing
- * about how they are distributed: the number of ratios below the true median is binomial with one
- * half, so the narrowest symmetric pair of ratios that is wide enough can be read from its tail. All is NaN
- * when one of the ratios is: it has no place among the others.
+ * Returns the median of pairwise ratios with the interval of its order statistics, which assumes nothing about their
+ * distribution. The number of ratios below the true median is binomial with one half, so its tail gives the narrowest
+ * symmetric pair of ratios that is wide enough. If one of the ratios is NaN, all results are, because NaN has no rank.
  */
 export function summarizeRatios(ratios: readonly number[]): RatioSummary {
   const isWhole = !ratios.some(Number.isNaN);
@@ -43,7 +42,7 @@ export function summarizeRatios(ratios: readonly number[]): RatioSummary {
   };
 }
 
-/** How likely the median lies between the values at `rank` and at the same rank from the end. */
+/** The probability that the median lies between the values at `rank` and at the same rank from the end. */
 function coverage(count: number, rank: number): number {
   let ways = 1;
   let tail = 0;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { callsOf, parseRedisReading, redisUsageBetween } from './redis-usage.ts';
 
-/** As Redis 7 answers `INFO cpu commandstats`. */
+/** The answer of Redis 7 to `INFO cpu commandstats`. */
 function info(user: number, system: number, calls: Readonly<Record<string, number>>): string {
   const stats = Object.entries(calls).map(
     ([name, count]) => `cmdstat_${name}:calls=${count},usec=9,usec_per_call=1.00,rejected_calls=3`,
@@ -17,7 +17,7 @@ function info(user: number, system: number, calls: Readonly<Record<string, numbe
   return ['# CPU', ...cpu, '', '# Commandstats', ...stats, ''].join('\r\n');
 }
 
-it('tells what a Redis did between two readings, without the readings', () => {
+it('returns what a Redis did between two readings, without the readings', () => {
   const before = info(1.25, 0.5, { mget: 10, 'pubsub|numsub': 3, info: 4, ping: 2 });
   const after = info(2, 0.75, { mget: 25, 'pubsub|numsub': 5, info: 5, ping: 2, set: 1 });
   const usage = redisUsageBetween(parseRedisReading(before, 500), parseRedisReading(after, 2_500));

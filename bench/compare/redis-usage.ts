@@ -1,23 +1,23 @@
 import type { Redis } from 'ioredis';
 
-/** What a Redis has done since it started. */
+/** Counters of a Redis since it started. */
 export interface RedisReading {
   /** ms on the clock of `performance.now`. */
   readonly atMs: number;
   /** CPU time, user and system, of all its threads. */
   readonly cpuSeconds: number;
-  /** Executed commands by name; those that a script calls count as well. */
+  /** Executed commands by name, including those that a script calls. */
   readonly calls: ReadonlyMap<string, number>;
 }
 
-/** What it did between two moments. */
+/** Its work between two readings. */
 export interface RedisUsage {
   readonly seconds: number;
   readonly cpuSeconds: number;
   readonly calls: Readonly<Record<string, number>>;
 }
 
-/** How a reading asks. It counts itself, so that it is left out. */
+/** The command of a reading. It counts itself, so it is left out. */
 const READING_COMMAND = 'info';
 
 export async function readRedis(redis: Redis): Promise<RedisReading> {
@@ -48,7 +48,7 @@ export function redisUsageBetween(before: RedisReading, after: RedisReading): Re
   };
 }
 
-/** How many commands that was. */
+/** The number of commands that were executed. */
 export function callsOf(usage: RedisUsage): number {
   return Object.values(usage.calls).reduce((sum, count) => sum + count, 0);
 }

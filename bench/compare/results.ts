@@ -3,18 +3,18 @@ import { join } from 'node:path';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
 import type { Machine } from './machine.ts';
 
-/** Where results are kept; git ignores it. */
+/** The folder of results; git ignores it. */
 const FOLDER = join(WORKSPACE_ROOT, 'results');
 
-/** What every result file holds, besides the result. */
+/** Every result file holds this besides the result. */
 export interface ResultContext {
-  /** What was typed. */
+  /** The command line. */
   readonly command: string;
   readonly startedAt: string;
   readonly machine: Machine;
 }
 
-/** Writes a result as JSON, under a name that no other run has, and returns its path. */
+/** Writes a result as JSON into a new file and returns its path. */
 export async function writeResult(
   name: string,
   context: ResultContext,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { leastHeld, ReturnWatch, type UnforcedReturn } from './return-watch.ts';
 
-/** One reading a second, from the first on; the last one stays. Bound 100, deadline 60 s. */
+/** One reading a second, from the first on; the last one repeats. Bound 100, deadline 60 s. */
 function watch(readings: readonly number[]): UnforcedReturn {
   const watching = new ReturnWatch(100, 60);
   for (let seconds = 0; ; seconds += 1) {
@@ -11,20 +11,20 @@ function watch(readings: readonly number[]): UnforcedReturn {
 }
 
 describe('ReturnWatch', () => {
-  it('says since when memory has been within its bound', () => {
+  it('reports since when memory has been within its bound', () => {
     expect(watch([300, 200, 100, 90])).toEqual({ pssBytes: 90, isBack: true, seconds: 2 });
   });
 
-  it('does not take a moment between two collections for it', () => {
+  it('does not count a moment between two collections', () => {
     const found = watch([300, 90, 90, 300, 300, 90]);
     expect(found).toEqual({ pssBytes: 90, isBack: true, seconds: 5 });
   });
 
-  it('gives up at its deadline, and says what is held then', () => {
+  it('gives up at its deadline, and reports what is held then', () => {
     expect(watch([300, 150])).toEqual({ pssBytes: 150, isBack: false, seconds: 60 });
   });
 
-  it('lets what came at the last moment stay for as long as all else', () => {
+  it('measures a return at the last moment for as long as any other', () => {
     const late = [...Array.from({ length: 59 }, () => 300), 90];
     expect(watch(late)).toEqual({ pssBytes: 90, isBack: true, seconds: 59 });
   });
@@ -34,11 +34,11 @@ describe('leastHeld', () => {
   const held = (readings: readonly number[]) =>
     leastHeld(readings.map((pssBytes, seconds) => ({ seconds, pssBytes })));
 
-  it('takes the best 5 s, and of them the most', () => {
+  it('uses the best 5 s, and the highest reading in them', () => {
     expect(held([300, 300, 100, 110, 90, 100, 120, 100, 300, 90])).toBe(120);
   });
 
-  it('finds nothing in less time than that', () => {
+  it('finds nothing in a shorter time', () => {
     expect(held([100, 100, 100, 100, 100])).toBe(Number.POSITIVE_INFINITY);
     expect(held([])).toBe(Number.POSITIVE_INFINITY);
   });

@@ -1,25 +1,28 @@
-/** Memory counts as back when it has been within its bound for so long, in s: garbage makes it go up and down. */
+/**
+ * Memory counts as returned after it has been within its bound for this long, in s, because garbage makes it rise and
+ * fall.
+ */
 export const BACK_FOR_SECONDS = 5;
 
-/** What came back of the memory that clients held, without anything being done for it. */
+/** The return of memory that clients held, without a forced collection. */
 export interface UnforcedReturn {
-  /** PSS when it was last read, in bytes. */
+  /** The last reading of PSS, in bytes. */
   readonly pssBytes: number;
-  /** Whether it was back before the watch was given up. */
+  /** Whether memory had returned before the watch gave up. */
   readonly isBack: boolean;
-  /** From when the clients had left until it was back, or until the watch was given up, in s. */
+  /** From the departure of the clients until memory had returned or the watch gave up, in s. */
   readonly seconds: number;
 }
 
-/** PSS in bytes, and when it was read, in s. */
+/** PSS in bytes, and the time of the reading in s. */
 export interface PssReading {
   readonly seconds: number;
   readonly pssBytes: number;
 }
 
 /**
- * The least that PSS stayed at or below for {@link BACK_FOR_SECONDS}, in bytes: what {@link ReturnWatch} asks
- * whether it came to. Infinite when the readings are of less time than that.
+ * The lowest bound that PSS kept for {@link BACK_FOR_SECONDS}, in bytes: {@link ReturnWatch} tests for such a bound.
+ * Infinite if the readings cover less time than that.
  */
 export function leastHeld(readings: readonly PssReading[]): number {
   let least = Number.POSITIVE_INFINITY;
@@ -33,16 +36,16 @@ export function leastHeld(readings: readonly PssReading[]): number {
   return least;
 }
 
-/** Watches PSS come back. It has no clock: each reading says when it was taken. */
+/** Watches PSS return to a bound. It has no clock: each reading has its time. */
 export class ReturnWatch {
   readonly #boundBytes: number;
   readonly #deadlineSeconds: number;
   #withinSince: number | undefined;
 
   /**
-   * @param boundBytes what it has to come down to.
-   * @param deadlineSeconds when it is given up. What is within the bound by then may still stay there
-   *   for as long as it takes to count.
+   * @param boundBytes the bound to return to.
+   * @param deadlineSeconds when the watch gives up. If PSS is within the bound at that time, the watch continues until
+   * the return counts or fails.
    */
   constructor(boundBytes: number, deadlineSeconds: number) {
     this.#boundBytes = boundBytes;
@@ -50,7 +53,7 @@ export class ReturnWatch {
   }
 
   /**
-   * Takes a reading; undefined while further ones are needed.
+   * Adds a reading; returns undefined while more are needed.
    *
    * @param seconds since the clients had left.
    */

@@ -28,7 +28,7 @@ function result(changes: Partial<SafetyResult> = {}): SafetyResult {
 }
 
 describe('describeSafety', () => {
-  it('gives medians of both ways, and the most positions that a run read', () => {
+  it('shows medians of both ways, and the highest number of positions that a run read', () => {
     const lines = describeSafety(result()).split('\n');
     const rowOf = (name: string) =>
       lines
@@ -42,7 +42,7 @@ describe('describeSafety', () => {
 });
 
 describe('safetyFailures', () => {
-  it('is empty while both bars are held and no position was read', () => {
+  it('is empty if both bars are met and no position was read', () => {
     expect(safetyFailures(result())).toEqual([]);
   });
 

@@ -15,11 +15,11 @@ export interface SafetyPlan {
   readonly publicationsPerSecond: number;
   readonly pairs: number;
   readonly seconds: number;
-  /** Of the same load before each measured run. */
+  /** Seconds of the same load before each measured run. */
   readonly warmUpSeconds: number;
 }
 
-/** How publications are made: without terms by plain PUBLISH. */
+/** A way to publish: by the script if it has terms, otherwise by plain PUBLISH. */
 interface Way {
   readonly label: string;
   readonly sequenced: SequencedTerms | undefined;
@@ -27,7 +27,7 @@ interface Way {
 
 export interface SafetyRun {
   readonly trial: Trial;
-  /** What Redis did meanwhile. */
+  /** Redis' work during the run. */
   readonly redis: RedisUsage;
 }
 
@@ -41,19 +41,19 @@ export interface SafetyResult {
   readonly plan: SafetyPlan;
   readonly script: SafetySide;
   readonly plain: SafetySide;
-  /** The script's, divided by those of plain PUBLISH. */
+  /** The script's values, divided by those of plain PUBLISH. */
   readonly cpuPerDelivery: RatioSummary;
   readonly p99: RatioSummary;
 }
 
-/** What offsets may cost an edge while publications follow each other. Issue 17 set both bars. */
+/** The most that offsets may cost an edge while publications follow each other. Issue 17 set both bars. */
 const CPU_BAR: Bar = { most: 1.05, text: 'at most 5 % more' };
 const P99_BAR: Bar = { most: 1.1, text: 'at most 10 % more' };
 
-/** How an edge reads positions; Redis counts the commands under these names. The publish script runs neither. */
+/** The commands by which an edge reads positions, as Redis counts them. The publish script runs neither. */
 const POSITION_READS = ['getrange', 'mget'];
 
-/** Publishes the same in both ways, each time with a fresh edge and fresh clients. */
+/** Publishes the same payloads in both ways, each time with a fresh edge and fresh clients. */
 export async function measureSafety(
   plan: SafetyPlan,
   redisUrl: string,
@@ -93,12 +93,12 @@ export async function measureSafety(
   };
 }
 
-/** What had to hold and did not. */
+/** The conditions that were not met. */
 export function safetyFailures(result: SafetyResult): readonly string[] {
   return failuresOf(verdictsOf(result));
 }
 
-/** The lines that a person reads. */
+/** The result as lines for people. */
 export function describeSafety(result: SafetyResult): string {
   const { plan, script, plain, cpuPerDelivery, p99 } = result;
   const { shape, publicationsPerSecond, seconds } = plan;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Attempt, searchSaturation } from './saturation-search.ts';
 
-/** Searches a server that carries `short` publications a second for a while, and `long` for good. */
+/** Searches with a server that carries `short` publications a second for a while, and `long` permanently. */
 async function search(start: number, short: number, long = short) {
   const attempts: Attempt[] = [];
   const found = await searchSaturation({

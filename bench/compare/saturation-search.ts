@@ -1,30 +1,29 @@
 /** One try at an offered rate. */
 export interface Attempt {
-  /** What is offered, in publications per second. */
+  /** The offered rate, in publications per second. */
   readonly rate: number;
-  /** Whether everybody got everything in time. */
+  /** Whether every client received everything in time. */
   readonly whole: boolean;
 }
 
 export interface SearchOptions {
-  /** Where to begin, in publications per second. */
+  /** The first rate to try, in publications per second. */
   readonly start: number;
   /** The search ends when the highest rate that passed and the lowest that failed are this near: 1.05. */
   readonly resolution: number;
   /** Tries a rate for a short time. */
   tryShort(rate: number): Promise<boolean>;
-  /** Tries a rate for as long as it is to hold. */
+  /** Tries a rate for as long as it must hold. */
   tryLong(rate: number): Promise<boolean>;
   report(attempt: Attempt & { readonly kind: 'short' | 'long' }): void;
 }
 
-/** Below this rate the search gives up: nothing gets through at all. Publications per second. */
+/** Below this rate the search gives up, in publications per second: the server carries nothing. */
 const LEAST_RATE = 0.5;
 
 /**
- * The highest rate that is delivered whole for as long as `tryLong` tries it, by doubling and then
- * bisection with short tries; each long try that fails costs one step of the resolution. Undefined
- * when not even the least rate holds.
+ * Returns the highest rate that is delivered whole in `tryLong`. It doubles and then bisects with short tries; each
+ * long try that fails lowers the rate by one step of the resolution. Undefined if not even the lowest rate holds.
  */
 export async function searchSaturation(options: SearchOptions): Promise<number | undefined> {
   const { resolution, report } = options;

@@ -32,11 +32,11 @@ function result(slowdown: number): SaturationResult {
 }
 
 describe('saturation against another checkout', () => {
-  it('gives the ratio by which ours is the slower one, and the verdict on it', () => {
+  it('shows the ratio by which our edge is slower, and its verdict', () => {
     const slow = result(1.05);
     const text = describeSaturation(slow);
     expect(text).toContain(
-      'deliveries/s, edge@/base / edge (above 1 edge is the slower one): 1.050 (1.050 to 1.050',
+      'deliveries/s, edge@/base / edge (above 1 edge is slower): 1.050 (1.050 to 1.050',
     );
     expect(text).toMatch(/at most 2 % slower: FAILED/);
     expect(saturationFailures(slow)).toHaveLength(1);

@@ -13,26 +13,26 @@ import { isOtherEdge } from './subjects.ts';
 import { formatNumber, formatRatio, formatShare, formatTable } from './table.ts';
 import { AT_MOST_SLOWER, failuresOf, judge, type Verdict } from './verdict.ts';
 
-/** How to look for saturation. */
+/** The terms of a saturation measurement. */
 export interface SaturationPlan {
   readonly shape: LoadShape;
   readonly base: Subject;
   readonly opponents: readonly Subject[];
   readonly pairs: number;
-  /** How long the rate has to hold. */
+  /** How long the rate must hold, in s. */
   readonly seconds: number;
   readonly search: SearchTerms;
 }
 
-/** How a rate is searched for. */
+/** The terms of a search. */
 export interface SearchTerms {
-  /** Where the first search begins, in publications per second. */
+  /** The first rate of the first search, in publications per second. */
   readonly firstRate: number;
-  /** A search goes on until it knows its answer to this factor. */
+  /** A search ends once it knows its result to this factor. */
   readonly resolution: number;
 }
 
-/** The highest rate of one search, and the run that held it; undefined if nothing got through. */
+/** The highest rate of one search, and the run that held it; undefined if the server carried nothing. */
 export interface Saturation {
   readonly subject: string;
   readonly trial: Trial | undefined;
@@ -43,43 +43,43 @@ export interface SaturationResult extends SaturationPlan {
   readonly ratios: readonly SaturationRatio[];
 }
 
-/** How the base compares with an opponent. */
+/** The base compared with one opponent. */
 interface SaturationRatio {
   readonly opponent: string;
   /** The base's deliveries per second divided by the opponent's. */
   readonly deliveries: RatioSummary;
-  /** The reciprocal, where the opponent is another checkout's edge; undefined where it is not. */
+  /** The reciprocal if the opponent is another checkout's edge; undefined otherwise. */
   readonly slowdown: RatioSummary | undefined;
   readonly verdicts: readonly Verdict[];
 }
 
-/** The first rate is what the slowest contender carries. */
+/** The first rate is the one that the slowest contender carries. */
 export const USUAL_SEARCH: SearchTerms = { firstRate: 50, resolution: 1.05 };
 
-/** Two edges that carry within 2 % of each other would be one to a search that knows its answer to 5 %. */
+/** A search with a resolution of 5 % could not tell two edges apart that are within 2 %. */
 export const FINE_SEARCH: SearchTerms = { firstRate: 50, resolution: 1.02 };
 
-/** How long the tries of a search are, in s. */
+/** How long a try of a search lasts, in s. */
 const SHORT_SECONDS = 3;
 
 /**
- * How long a new server is warmed up at half the rate before its first try, in s: V8 goes on to compile for 3 to 5 s
- * under a load that takes all of a core, and a server that still does would fail at rates that it carries.
+ * How long a new server is warmed up at half the rate before its first try, in s. V8 compiles for 3 to 5 s under a load
+ * that takes all of a core, and a server that still compiles would fail at rates that it carries.
  */
 const WARM_UP_SECONDS = 5;
 
 /**
- * In a short try a backlog of 2 s would hide that two thirds more is offered than carried, and the
- * long one, in which it hides 7 %, would have to find out step by step. The same 7 % here, in ms.
+ * The backlog that a short try tolerates, in ms: 7 % of the try. A backlog of 2 s would pass two thirds more than the
+ * server carries; it is 7 % of a long try, which would then have to find the rate step by step.
  */
 const SHORT_BACKLOG_MS = 250;
 
-/** Above this share, the load's core has nothing left to give. */
+/** Above this share the load's core has no reserve. */
 const LOAD_CORE_IS_FULL = 0.97;
 
 /**
- * One subject's searches. A server that failed a try is replaced: what it still holds back would
- * count against its next.
+ * The searches of one subject. A server that failed a try is replaced, because its backlog would count against its next
+ * try.
  */
 export class SaturationFinder implements AsyncDisposable {
   readonly #subject: Subject;
@@ -105,7 +105,7 @@ export class SaturationFinder implements AsyncDisposable {
     this.#start = firstRate;
   }
 
-  /** @param seconds how long the rate has to hold. */
+  /** @param seconds how long the rate must hold. */
   async find(seconds: number): Promise<Saturation> {
     let held: Trial | undefined;
     const rate = await searchSaturation({
@@ -180,17 +180,17 @@ function ratioOf(pairs: readonly Pair<Subject, Saturation>[], opponent: Subject)
   const carried = ({ trial }: Saturation): number => trial?.deliveriesPerSecond ?? 0;
   const shared = { opponent: opponent.label, deliveries: compare(pairs, opponent, carried) };
   if (!isOtherEdge(opponent)) return { ...shared, slowdown: undefined, verdicts: [] };
-  // By the reciprocals, since a pair's ratio is that of its base to its opponent.
+  // From the reciprocals, because a pair's ratio is that of its base to its opponent.
   const slowdown = compare(pairs, opponent, (found) => 1 / carried(found));
   return { ...shared, slowdown, verdicts: [judge('deliveries/s', slowdown, AT_MOST_SLOWER)] };
 }
 
-/** The verdicts that were broken. */
+/** The verdicts that failed. */
 export function saturationFailures({ ratios }: SaturationResult): readonly string[] {
   return failuresOf(ratios.flatMap(({ verdicts }) => verdicts));
 }
 
-/** The lines that a person reads. */
+/** The result as lines for people. */
 export function describeSaturation(result: SaturationResult): string {
   const { shape, base, sides, ratios, seconds, search } = result;
   const rows = sides.map(({ label, searches }) => {
@@ -222,7 +222,7 @@ export function describeSaturation(result: SaturationResult): string {
       slowdown === undefined
         ? formatRatio(`deliveries/s, ${base.label} / ${opponent}`, deliveries)
         : formatRatio(
-            `deliveries/s, ${opponent} / ${base.label} (above 1 ${base.label} is the slower one)`,
+            `deliveries/s, ${opponent} / ${base.label} (above 1 ${base.label} is slower)`,
             slowdown,
           ),
       ...verdicts.map(({ line }) => line),

@@ -13,7 +13,7 @@ function memory(pss: number): EdgeMemory {
   return { pssBytes: pss * MEGABYTE, anonymousBytes, ...inUse, settled: true };
 }
 
-/** A run with so many MB of PSS: when publishing was over, after a collection, and after they left. */
+/** A run with these MB of PSS: after publishing, after a collection, and after the stalled clients left. */
 function run(published: number, collected: number, left: number, p99: number): StalledRun {
   const latency = { p50: 1, p90: 1, p99, p999: 1, max: 1, samples: 1 };
   return {
@@ -28,7 +28,7 @@ function run(published: number, collected: number, left: number, p99: number): S
   };
 }
 
-/** Clients that left: so many MB of PSS before, and when it was read last. */
+/** A departure with these MB of PSS: before it, and at the last reading. */
 function leaving(before: number, left: number, isBack: boolean, seconds: number): LeavingRun {
   return {
     trial: { whole: true } as Trial,
@@ -60,7 +60,7 @@ const RESULT: StalledResult = {
 };
 
 describe('describeStalled', () => {
-  it('says what each stalled client costs, and what stays behind when it has left', () => {
+  it('says what each stalled client costs, and what remains after it has left', () => {
     const text = describeStalled(RESULT);
     expect(text).toMatch(/PSS, above no client: 50\.000/);
     expect(text).toMatch(/PSS, above a client that reads: 40\.000/);
@@ -71,7 +71,7 @@ describe('describeStalled', () => {
     expect(text).toMatch(/stalled \/ all reading: 0\.700/);
   });
 
-  it('says what came back by itself, and when', () => {
+  it('shows what was returned without a collection, and when', () => {
     const text = describeStalled(RESULT);
     expect(text).toMatch(/PSS before they left, above no client: 55\.000/);
     expect(text).toMatch(/PSS held since 31 s after they left, above no client: 13\.000/);

@@ -13,10 +13,10 @@ import { formatNumber, formatRatio, formatShare, formatTable } from './table.ts'
 const KILOBYTE = 1e3;
 const MEGABYTE = 1e6;
 
-/** How much later others may be served. */
+/** The most that the p99 of other clients may grow by, as a ratio. */
 const GOAL_P99_RATIO = 1.1;
 
-/** The lines that a person reads. */
+/** The result as lines for people. */
 export function describeStalled(result: StalledResult): string {
   const { shape, seconds, steadyClients, stalledClients, roundsMeasured } = result;
   const { tcpWmem, tcpWmemFailure } = result;
@@ -45,7 +45,7 @@ export function describeStalled(result: StalledResult): string {
     `Stalled: ${steadyClients} clients that read and ${stalledClients} that do not, ` +
       `${shape.channels} channel, ${shape.payloadBytes} bytes`,
     `at least ${formatNumber(least / MEGABYTE)} MB towards each in ${seconds} s; medians over ` +
-      `${roundsMeasured.length} rounds; memory in MB, when publishing is over`,
+      `${roundsMeasured.length} rounds; memory in MB, after publishing`,
     tcpWmemFailure === undefined
       ? `kernel send buffers bounded: net.ipv4.tcp_wmem ${tcpWmem}`
       : `kernel send buffers NOT bounded: net.ipv4.tcp_wmem ${tcpWmem} (${tcpWmemFailure})`,
@@ -54,7 +54,7 @@ export function describeStalled(result: StalledResult): string {
     '',
     ...memoryLines(roundsMeasured, stalledClients),
     '',
-    `p99 of those that read; at most ${GOAL_P99_RATIO} is the goal`,
+    `p99 of clients that read; at most ${GOAL_P99_RATIO} is the goal`,
     formatRatio(
       '  stalled / all reading',
       over(roundsMeasured, (r) => p99(r.stalled) / p99(r.reading)),
@@ -122,7 +122,7 @@ function memoryLines(rounds: readonly StalledRound[], clients: number): string[]
   ];
 }
 
-/** What came back by itself; `line` gives bytes in KB for each client that stalled. */
+/** The lines about memory that was returned without a collection; `line` gives bytes in KB for each stalled client. */
 function leavingLines(
   rounds: readonly StalledRound[],
   line: (label: string, bytes: (round: StalledRound) => number) => string,
@@ -135,7 +135,7 @@ function leavingLines(
   const slow = most(({ leaving }) => leaving.slowDisconnects);
   const refusals = formatNumber(median(rounds.map(({ leaving }) => leaving.refusals)));
   return [
-    'KB for each client that stalled, on edges that were left alone: nothing forced, publishing went on',
+    'KB for each client that stalled, on edges without a forced collection, while publishing continued',
     line('PSS before they left, above no client', ({ leaving, without }) => {
       return leaving.publishedPssBytes - pss(without.published);
     }),
@@ -162,7 +162,7 @@ function pss({ pssBytes }: EdgeMemory): number {
   return pssBytes;
 }
 
-/** What V8 says is in use. */
+/** Bytes that V8 reports as used. */
 function inUse({ heapBytes, externalBytes }: EdgeMemory): number {
   return heapBytes + externalBytes;
 }

@@ -20,14 +20,14 @@ import {
 import { boundSendBuffers } from './kernel-send-buffers.ts';
 import { leastHeld, type PssReading, ReturnWatch, type UnforcedReturn } from './return-watch.ts';
 
-/** Clients of which some stall, and how long everybody is sent to. */
+/** Clients of which some stall, and how long publications are sent. */
 export interface StalledPlan {
   readonly shape: LoadShape;
   readonly seconds: number;
   readonly rounds: number;
 }
 
-/** One edge: what it bore, and its memory. */
+/** The load on one edge, and its memory. */
 export interface StalledRun {
   readonly trial: Trial;
   /** Bytes of payload that the measured run sent towards each client. */
@@ -35,36 +35,45 @@ export interface StalledRun {
   /** Publications that full queues refused, and clients that were disconnected as slow. */
   readonly refusals: number;
   readonly slowDisconnects: number;
-  /** Open connections when publishing was over, as the edge counts them. */
+  /** Open connections after publishing, as the edge counts them. */
   readonly connections: number;
-  /** When publishing was over: as it was, and after a collection. */
+  /** After publishing: at once, and after a collection. */
   readonly published: EdgeMemory;
   readonly publishedCollected: EdgeMemory;
-  /** When those that stalled had gone: after a collection. */
+  /** After a collection once the stalled clients had left. */
   readonly leftCollected: EdgeMemory;
 }
 
 /**
- * An edge whose stalled clients leave, and which is left alone: nothing forces a collection until what
- * came back by itself has been read, neither while they are there nor when they have left.
+ * An edge whose stalled clients leave. Nothing forces a collection, neither before nor after they leave, until the
+ * memory that was returned by itself has been read.
  */
 export interface LeavingRun {
   readonly trial: Trial;
-  /** As of {@link StalledRun}, of the whole run: without refusals nobody stalled, and who was disconnected did not leave. */
+  /**
+   * As in {@link StalledRun}, over the whole run. Without refusals no client stalled, and a client that was
+   * disconnected did not leave.
+   */
   readonly refusals: number;
   readonly slowDisconnects: number;
-  /** PSS when publishing at the measured rate was over for a moment, before they left, in bytes. */
+  /** PSS in a pause of publishing before they left, in bytes. */
   readonly publishedPssBytes: number;
-  /** While publishing went on at the same rate to those that read. */
+  /** While publishing continued at the same rate to the clients that read. */
   readonly left: UnforcedReturn;
-  /** Then, as {@link StalledRun.leftCollected}. */
+  /** Afterwards, as in {@link StalledRun.leftCollected}. */
   readonly leftCollected: EdgeMemory;
 }
 
-/** One round: the same clients, without those that stall, with them, with all of them reading, and with them until they leave. */
+/**
+ * One round of the same clients: without those that stall, with them, with all of them reading, and with them until
+ * they leave.
+ */
 export interface StalledRound {
   readonly without: StalledRun;
-  /** What PSS of the edge without them came down to while publishing went on, in bytes: `leaving` is to come down to that. */
+  /**
+   * The lowest stable PSS of the edge without stalled clients while publishing continued, in bytes: the bound for
+   * `leaving`.
+   */
   readonly withoutPublishingPssBytes: number;
   readonly stalled: StalledRun;
   readonly reading: StalledRun;
@@ -72,52 +81,53 @@ export interface StalledRound {
 }
 
 export interface StalledResult extends StalledPlan {
-  /** The clients that stall, and those that do not. */
+  /** The number of clients that stall, and of those that do not. */
   readonly stalledClients: number;
   readonly steadyClients: number;
   readonly tcpWmem: string;
-  /** Why the kernel's send buffers could not be bounded; undefined when they were. */
+  /** Why the kernel's send buffers could not be bounded; undefined if they were. */
   readonly tcpWmemFailure: string | undefined;
   readonly roundsMeasured: readonly StalledRound[];
 }
 
-/** What is sent towards each client in a measured run, in bytes of payload: 10 MiB. */
+/** Payload bytes sent towards each client in a measured run: 10 MiB. */
 export const BYTES_TOWARDS_EACH = 10 * 1024 * 1024;
 
 /**
- * The longest run, in s: nobody may be disconnected as slow while it is measured, and the longest
- * that an edge puts up with is 600 s, warm-up and what follows included.
+ * The longest run, in s. No client may be disconnected as slow during the measurement, and the longest time that an
+ * edge tolerates is 600 s, including warm-up and what follows.
  */
 export const LONGEST_STALLED_SECONDS = 500;
 
-/** The same load before the measured run, so that code is compiled and buffers have grown, in s. */
+/** Seconds of the same load before the measured run, for compilation and growth of buffers. */
 const WARM_UP_SECONDS = 3;
 
 /** How long an edge may take to notice that clients have vanished, in ms. */
 const LEFT_DEADLINE_MS = 30_000;
 
-/** An edge gives up what clients needed that left within 2 s: after so long, in ms, it has. */
+/** An edge frees what clients needed within 2 s after they left; after this long, in ms, it has. */
 const GIVE_UP_MS = 4_000;
 
-/** What a stalled client may cost, in bytes of process memory. */
+/** The goal for a stalled client, in bytes of process memory. */
 export const GOAL_BYTES = 64e3;
 
 /**
- * What a client that stalled may still hold when its memory counts as back, in bytes: a tenth of that. Garbage makes
- * two fresh edges differ by some MB at any moment, which is KB for each of a thousand clients: less shows nothing.
+ * Bytes that a departed client may still hold for its memory to count as returned: a tenth of the goal. Garbage makes
+ * two fresh edges differ by some MB at any moment, which is KB for each of a thousand clients, so a lower bound would
+ * show nothing.
  */
 export const BACK_BYTES = GOAL_BYTES / 10;
 
-/** How long memory may take to come back by itself, in s. Nothing but V8 and the allocator gives it back. */
+/** How long memory may take to be returned by itself, in s. Only V8 and the allocator return it. */
 const BACK_DEADLINE_SECONDS = 60;
 
-/** How often PSS is read meanwhile, in ms. The kernel answers; the edge does nothing for it. */
+/** How often PSS is read during that time, in ms. The kernel answers; the edge is not involved. */
 const WATCH_MS = 500;
 
-/** How long PSS is read of an edge that nobody stalled on, in s. */
+/** How long PSS is read of an edge without stalled clients, in s. */
 const BASELINE_SECONDS = 40;
 
-/** Stalled clients are not disconnected, neither as slow nor because they answer no ping. */
+/** Stalled clients are not disconnected, neither as slow nor for a missing pong. */
 const SUBJECT: Subject = {
   label: 'edge',
   contender: 'edge',
@@ -130,8 +140,8 @@ const SUBJECT: Subject = {
 };
 
 /**
- * Measures what clients cost that stall, in rounds: without them, with them, with the same ones
- * reading, and with them until they leave. So each comparison is one of neighbours, each with a fresh edge and fresh clients.
+ * Measures the cost of clients that stall, in rounds: without them, with them, with the same ones reading, and with
+ * them until they leave. Each comparison is one of neighbours, each with a fresh edge and fresh clients.
  */
 export async function measureStalled(
   plan: StalledPlan,
@@ -207,7 +217,10 @@ async function measureRun(
   };
 }
 
-/** Those that stall leave, and the edge is left alone until its PSS is at most `backBytes`, or does not get there. */
+/**
+ * Makes the stalled clients leave, and waits without touching the edge until its PSS is at most `backBytes`, or until
+ * the deadline.
+ */
 async function measureLeaving(
   { shape, seconds }: StalledPlan,
   backBytes: number,
@@ -219,7 +232,7 @@ async function measureLeaving(
   const trial = await warmedTrial(arena, shape, seconds);
   const { pssBytes: publishedPssBytes } = await readMemory(edge.pid);
   const left = await watchLeaving(arena, edge, rateOf(shape, seconds), backBytes);
-  // Only now: what the edge would do to answer is not to be what brings its memory back.
+  // Not earlier: the work of answering could itself make the edge return memory.
   await untilConnected(edge, steadyClients(shape));
   const metrics = await edge.metrics();
   const refusals = metrics.sum('tradewind_edge_refusals_total') ?? 0;
@@ -232,7 +245,7 @@ async function measureLeaving(
   return { trial, refusals, slowDisconnects, publishedPssBytes, left, leftCollected };
 }
 
-/** What an edge's PSS comes down to while publishing goes on, in bytes. */
+/** The lowest stable PSS of an edge while publishing continues, in bytes. */
 async function restingPss(arena: Arena, edge: MeasuredEdge, rate: number): Promise<number> {
   await using _publishing = await arena.keepPublishing(rate);
   const startedAt = performance.now();
@@ -264,7 +277,7 @@ async function watchLeaving(
   }
 }
 
-/** At which everybody is sent what is to be sent towards each, in publications per second. */
+/** The rate at which each client is sent the planned bytes, in publications per second. */
 function rateOf(shape: LoadShape, seconds: number): number {
   return Math.ceil(BYTES_TOWARDS_EACH / shape.payloadBytes) / seconds;
 }

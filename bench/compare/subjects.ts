@@ -3,24 +3,24 @@ import type { SequencedTerms } from '../load/publisher-plan.ts';
 import type { LoadShape, Subject } from './arena.ts';
 import { type Contender, isCheckout } from './contenders.ts';
 
-/** A contender as it comes. The edge has one worker, and that in its main thread. */
+/** A contender with its defaults. The edge has one worker, in its main thread. */
 export function subjectOf(contender: Contender['name']): Subject {
   return { label: contender, contender, settings: {} };
 }
 
-/** Whether a subject is the edge of another checkout, which ours must not be slower or larger than. */
+/** Whether a subject is the edge of another checkout. Ours must not be slower or larger than it. */
 export function isOtherEdge({ contender }: Subject): boolean {
   return isCheckout(contender);
 }
 
-/** An edge with this many workers: 1 is one thread for all, more are threads beside the hub's. */
+/** An edge with this many workers: with 1, one thread does everything; with more, they are threads beside the hub's. */
 export function edgeWithWorkers(workers: number, contender: Contender['name'] = 'edge'): Subject {
   const threads = workers === 1 ? 'one thread' : `hub + ${workers} workers`;
   const label = contender === 'edge' ? threads : `${threads}, ${contender}`;
   return { label, contender, settings: { EDGE_WORKERS: String(workers) } };
 }
 
-/** Everybody on one channel. That makes millions of deliveries a second, and tens of thousands of latencies suffice. */
+/** All clients on one channel: millions of deliveries a second, of which tens of thousands of latencies suffice. */
 export const CROWD: LoadShape = {
   clients: 1_000,
   channels: 1,
@@ -31,7 +31,7 @@ export const CROWD: LoadShape = {
   stalled: 0,
 };
 
-/** What the predecessor carried: everybody on all of five channels. */
+/** The load that the predecessor carried: all clients on all of five channels. */
 export const PREDECESSOR: LoadShape = {
   ...CROWD,
   clients: 7_000,
@@ -39,7 +39,7 @@ export const PREDECESSOR: LoadShape = {
   sampleEvery: 20,
 };
 
-/** Each client on a choice of its own. */
+/** Each client on its own choice of channels. */
 export const WIDE: LoadShape = {
   ...CROWD,
   clients: 5_000,
@@ -49,7 +49,7 @@ export const WIDE: LoadShape = {
   sampleEvery: 20,
 };
 
-/** A crowd that comes within 5 s, to channels on which little happens. */
+/** A crowd that connects within 5 s, to channels with few publications. */
 export const GATHERED: LoadShape = {
   ...CROWD,
   clients: 14_000,
@@ -58,7 +58,9 @@ export const GATHERED: LoadShape = {
   rampPerSecond: 2_800,
 };
 
-/** An edge that says how long its turns are, and one whose clients are never pinged while that is measured. */
+/**
+ * An edge that reports how long its turns are, and one that does so and never pings its clients during the measurement.
+ */
 export const EDGE_WITH_PINGS: Subject = {
   label: 'with pings',
   contender: 'edge',
@@ -70,13 +72,12 @@ export const EDGE_WITHOUT_PINGS: Subject = {
   settings: { ...INSPECTABLE, EDGE_PING_SECONDS: '3600' },
 };
 
-/** Connected and subscribed, and nothing comes. */
+/** Connected and subscribed, without publications. */
 export const IDLE: LoadShape = { ...CROWD, clients: 15_000 };
 
 /**
- * A fifth of the clients stall. A write costs the same whatever its size, so large payloads bring
- * the bytes that a stalled client has to be sent in a time in which the server is not busy; a frame
- * of this size fits into the smallest write that an edge cuts what waits into, of 16 KiB.
+ * A fifth of the clients stall. A write costs the same for every size, so large payloads send a stalled client its
+ * bytes while the server is not busy. A frame of this size fits into the smallest write of an edge, which is 16 KiB.
  */
 export const PARTLY_STALLED: LoadShape = {
   ...CROWD,
@@ -86,7 +87,7 @@ export const PARTLY_STALLED: LoadShape = {
   stalled: 0.2,
 };
 
-/** Each client on one of some channels, so that a publication, with what it costs, reaches few. */
+/** Each client on one of several channels, so that a publication and its cost reach few clients. */
 export const SPREAD: LoadShape = {
   ...CROWD,
   channels: 20,
@@ -95,16 +96,16 @@ export const SPREAD: LoadShape = {
   sampleEvery: 20,
 };
 
-/** Publications per second that go with the spread. */
+/** Publications per second of the spread load. */
 export const SPREAD_PUBLICATIONS = 1_000;
 
-/** What ingest gives each publication by default. */
+/** Ingest's defaults. */
 export const USUAL_HISTORY: SequencedTerms = { historySize: 1_000, historyTtlMs: 600_000 };
 
 /** Publications per second on all channels of the gathered crowd together. */
 export const GATHERED_PUBLICATIONS = 5;
 
-/** Deliveries per second that go with the others. */
+/** Deliveries per second of the other loads. */
 export const CROWD_RATE = 1_000_000;
 export const PREDECESSOR_RATE = 33_000;
 export const PREDECESSOR_BURST_RATE = 420_000;

@@ -24,7 +24,7 @@ describe('numbers', () => {
     expect(formatShare(0.984)).toBe('98 %');
   });
 
-  it('of a ratio stand with their interval, unless one pair is all there is', () => {
+  it('show a ratio with its interval, unless there is only one pair', () => {
     const ratio = { median: 1.5, low: 1.4, high: 1.625, confidence: 0.9648 };
     expect(formatRatio('a / b', ratio)).toBe('a / b: 1.500 (1.400 to 1.625, 96.5 %)');
     expect(formatRatio('a / b', { ...ratio, confidence: 0 })).toContain('too few pairs');

@@ -1,6 +1,6 @@
 import type { RatioSummary } from './ratio.ts';
 
-/** Lays out rows in columns that are as wide as their widest cell; all but the first to the right. */
+/** Formats rows in columns as wide as their widest cell; all but the first are aligned to the right. */
 export function formatTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],
@@ -19,7 +19,7 @@ export function formatTable(
   return [line(header), rule, ...rows.map(line)].join('\n');
 }
 
-/** Three significant digits, with thousands apart: `4,120,000`, `17.3`, `0.94`; `-` for no number. */
+/** Three significant digits with thousands separators: `4,120,000`, `17.3`, `0.94`; `-` for no number. */
 export function formatNumber(value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return '-';
   return Number(value.toPrecision(3)).toLocaleString('en-US', { maximumSignificantDigits: 3 });
@@ -30,7 +30,7 @@ export function formatShare(share: number): string {
   return Number.isFinite(share) ? `${Math.round(share * 100)} %` : '-';
 }
 
-/** One line: the median ratio, its interval, and how sure that is; one pair alone has none. */
+/** One line: the median ratio, its interval, and its confidence; a single pair has no interval. */
 export function formatRatio(label: string, ratio: RatioSummary, digits = 3): string {
   const { confidence } = ratio;
   const [median, low, high] = [ratio.median, ratio.low, ratio.high].map((x) => x.toFixed(digits));

@@ -8,7 +8,7 @@ function tenFrom(low: number, step: number) {
 }
 
 describe('judge', () => {
-  it('passes while the interval begins no higher than the bar', () => {
+  it('passes if the interval begins no higher than the bar', () => {
     const verdict = judge('p99', tenFrom(1.01, 0.01), AT_MOST_SLOWER);
     expect(verdict.failed).toBe(false);
     expect(verdict.line).toBe(
@@ -16,7 +16,7 @@ describe('judge', () => {
     );
   });
 
-  it('fails when all of the interval is above it', () => {
+  it('fails if all of the interval is above it', () => {
     const verdict = judge('p99', tenFrom(1.011, 0.01), AT_MOST_SLOWER);
     expect(verdict.failed).toBe(true);
     expect(verdict.line).toContain('FAILED, the interval begins at 1.021, above 1.02');
@@ -24,7 +24,7 @@ describe('judge', () => {
     expect(judge('bytes', tenFrom(290, 10), AT_MOST_LARGER).failed).toBe(false);
   });
 
-  it('tells nothing of fewer than six pairs, nor of a run without a value', () => {
+  it('decides nothing from fewer than six pairs, nor of a run without a value', () => {
     const five = judge('p99', summarizeRatios([2, 2, 2, 2, 2]), AT_MOST_SLOWER);
     expect(five.line).toContain('NOT TOLD, fewer than six pairs');
     expect(judge('p99', summarizeRatios([2, 2, 2, 2, 2, 2]), AT_MOST_SLOWER).failed).toBe(true);
@@ -35,7 +35,7 @@ describe('judge', () => {
 });
 
 describe('judgeWhole', () => {
-  it('fails when fewer of our runs are whole', () => {
+  it('fails if fewer of our runs are whole', () => {
     expect(judgeWhole(10, 10, 10).failed).toBe(false);
     expect(judgeWhole(10, 9, 10).failed).toBe(false);
     expect(failuresOf([judgeWhole(9, 10, 10)])).toEqual([

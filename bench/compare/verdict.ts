@@ -1,29 +1,29 @@
 import { CONFIDENCE, type RatioSummary } from './ratio.ts';
 
-/** What our edge may cost more than another checkout's. */
+/** The most that our edge may cost compared with another checkout's. */
 export interface Bar {
-  /** What the interval of the measurement may begin at, at most. */
+  /** The highest value at which the interval of the measurement may begin. */
   readonly most: number;
   readonly text: string;
 }
 
-/** For ratios of which more than 1 means that ours is the slower one. Issue 15 set it, and the next bar too. */
+/** For ratios above 1 if ours is slower. Issue 15 set it, and the next bar too. */
 export const AT_MOST_SLOWER: Bar = { most: 1.02, text: 'at most 2 % slower' };
 
 /** For differences in the bytes of a connection. */
 export const AT_MOST_LARGER: Bar = { most: 300, text: 'at most 300 bytes more' };
 
-/** Whether a bar was held: the line that says so, and whether that is a failure. */
+/** Whether a bar was met: the line that says so, and whether it failed. */
 export interface Verdict {
   readonly line: string;
   readonly failed: boolean;
 }
 
 /**
- * A bar is held while the interval does not lie above it as a whole. Neither held nor broken is one of which too
- * little was measured: an interval of few pairs begins at the luckiest of them.
+ * Judges a measurement. The bar is met unless all of the interval lies above it. Too few measurements give no verdict,
+ * because an interval of few pairs begins at the luckiest of them.
  *
- * @param what the quantity that was measured, as the table calls it.
+ * @param what the name of the measured quantity in the table.
  */
 export function judge(what: string, measured: RatioSummary, bar: Bar): Verdict {
   const { low, confidence } = measured;
@@ -44,7 +44,7 @@ export function judge(what: string, measured: RatioSummary, bar: Bar): Verdict {
   };
 }
 
-/** What our edge delivers whole, the other one's load is to be no easier than. */
+/** Our edge must deliver at least as many whole runs as the other one. */
 export function judgeWhole(ours: number, theirs: number, runs: number): Verdict {
   const line = `verdict  runs that are whole, no fewer: ${ours} and ${theirs} of ${runs}`;
   return ours < theirs
@@ -52,7 +52,7 @@ export function judgeWhole(ours: number, theirs: number, runs: number): Verdict 
     : { line: `${line}, passed`, failed: false };
 }
 
-/** The lines of those that failed, which end a run with an exit code of 1. */
+/** The lines of the verdicts that failed. Any of them sets the exit code to 1. */
 export function failuresOf(verdicts: readonly Verdict[]): readonly string[] {
   return verdicts.filter(({ failed }) => failed).map(({ line }) => line);
 }

@@ -2,25 +2,25 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { WORKSPACE_NODE } from '@tradewind/dev';
 
-/** What a child process can be asked: for each method, what it is given and what it answers. */
+/** The calls that a child process answers: for each method its argument and its result. */
 export type CallTable = Record<string, { readonly argument: unknown; readonly result: unknown }>;
 
-/** The child's side: one function for each method. What it throws rejects the call. */
+/** The child's side: one function for each method. An error that it throws rejects the call. */
 export type CallHandlers<Table extends CallTable> = {
   readonly [Method in keyof Table]: (
     argument: Table[Method]['argument'],
   ) => Table[Method]['result'] | Promise<Table[Method]['result']>;
 };
 
-/** A child process that answers calls. It ends when its parent does, in whatever way. */
+/** A child process that answers calls. It ends if its parent ends, for whatever reason. */
 export interface CalledChild<Table extends CallTable> extends AsyncDisposable {
   readonly pid: number;
-  /** Rejects when the child fails at it, or has ended before it answered. */
+  /** Rejects if the child fails, or ends before it answers. */
   call<Method extends keyof Table & string>(
     method: Method,
     argument: Table[Method]['argument'],
   ): Promise<Table[Method]['result']>;
-  /** Kills it and resolves when it has ended. */
+  /** Kills it and resolves after it has ended. */
   stop(): Promise<void>;
 }
 
@@ -34,10 +34,10 @@ type Answer =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly failure: Failure };
 
-/** What a child failed with. */
+/** An error of a child. */
 interface Failure {
   readonly message: string;
-  /** The child's own. */
+  /** The stack in the child. */
   readonly stack: string | undefined;
 }
 
@@ -47,7 +47,7 @@ interface Waiting {
 }
 
 /**
- * Starts a script that calls {@link serveCalls}. What it writes goes to our stderr.
+ * Starts a script that calls {@link serveCalls}. Its output goes to our stderr.
  *
  * @param script a `file:` URL of a TypeScript file.
  * @param core the CPU core to pin it to (by `taskset`), or undefined for any.
@@ -61,7 +61,7 @@ export async function startCalledChild<Table extends CallTable>(
   const child = spawn(command as string, args, {
     stdio: ['ignore', process.stderr, process.stderr, 'ipc'],
     serialization: 'advanced',
-    // A group of its own: Ctrl-C reaches only the owner, who decides the order of ending.
+    // A process group of its own: Ctrl-C reaches only the owner, who decides the order of ending.
     detached: true,
   });
   await once(child, 'spawn');
@@ -108,7 +108,7 @@ export async function startCalledChild<Table extends CallTable>(
   };
 }
 
-/** Answers the parent's calls until it goes; then ends this process. */
+/** Answers the parent's calls until the parent ends, then ends this process. */
 export function serveCalls<Table extends CallTable>(handlers: CallHandlers<Table>): void {
   process.on('disconnect', () => process.exit());
   process.on('message', (message) => {

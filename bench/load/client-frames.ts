@@ -5,7 +5,7 @@ const MASKED = 0x80;
 const OPCODE = { text: 1, close: 8, pong: 10 } as const;
 const MASK_BYTES = 4;
 
-/** One frame as a client sends it: in one piece and masked (RFC 6455, section 5.3). */
+/** Encodes one frame as a client sends it: unfragmented and masked (RFC 6455, section 5.3). */
 export function encodeClientFrame(kind: keyof typeof OPCODE, payload: Uint8Array): Buffer {
   const { length } = payload;
   const extended = length < 126 ? 0 : length < 65_536 ? 2 : 8;
@@ -27,7 +27,7 @@ export function encodeClientText(text: string): Buffer {
   return encodeClientFrame('text', Buffer.from(text));
 }
 
-/** A close frame with a code and no reason. */
+/** Encodes a close frame with a code and no reason. */
 export function encodeClientClose(code: number): Buffer {
   return encodeClientFrame('close', Buffer.of(code >> 8, code & 0xff));
 }

@@ -18,7 +18,7 @@ function converse(choice: DialectChoice, channels: readonly string[], answers: r
 }
 
 describe('the tradewind dialect', () => {
-  it('subscribes in requests of 128 channels, and is done when the last one is', () => {
+  it('subscribes in requests of 128 channels, and has subscribed after the last answer', () => {
     const channels = Array.from({ length: 130 }, (_, i) => `c${i}`);
     const said = converse({ kind: 'tradewind' }, channels, [
       '{"type":"welcome"}',
@@ -31,7 +31,7 @@ describe('the tradewind dialect', () => {
     expect(said.slice(2)).toEqual(['(subscribed)']);
   });
 
-  it('notices refusals, losses and notices', () => {
+  it('reports refusals, losses and reconnect notices', () => {
     const said = converse(
       { kind: 'tradewind' },
       ['a'],
@@ -55,7 +55,7 @@ describe('the tradewind dialect', () => {
 });
 
 describe('the plain dialect', () => {
-  it('sends what it is given, with the channels in it', () => {
+  it('sends its message with the channels in it', () => {
     const plain = { kind: 'plain', subscribe: '{"c":$CHANNELS}', acknowledgement: 'OK' } as const;
     expect(converse(plain, ['a$&b', 'c'], [])).toEqual(['{"c":["a$&b","c"]}']);
     expect(converse(plain, ['a'], ['OK']).slice(1)).toEqual(['(subscribed)']);

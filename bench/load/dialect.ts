@@ -1,7 +1,7 @@
 import { MAX_CHANNELS_PER_REQUEST } from '@tradewind/protocol';
 import { type FrameShape, NOT_A_PUBLICATION, UNNUMBERED } from './frame-counter.ts';
 
-/** What the server speaks, as it travels to the load processes. */
+/** The protocol of a server, in the form that is sent to the load processes. */
 export type DialectChoice =
   | { readonly kind: 'tradewind' }
   /** JSON text frames of any shape. */
@@ -10,21 +10,20 @@ export type DialectChoice =
       /** Sent after the upgrade; `$CHANNELS` in it becomes the JSON list of the channels' names. */
       readonly subscribe: string;
       /**
-       * How the text frame begins with which the server confirms, at most 64 bytes of ASCII; all
-       * frames that do not begin so are publications. Undefined: nothing confirms, and a
-       * connection counts as subscribed when its message is sent.
+       * The beginning of the text frame by which the server confirms, at most 64 bytes of ASCII. All other frames are
+       * publications. Undefined: the server does not confirm, and a connection counts as subscribed once its message is
+       * sent.
        */
       readonly acknowledgement: string | undefined;
     }
   /**
-   * socket.io v4 over engine.io v4 over a WebSocket, in the default namespace. The client emits
-   * `subscribe` with the list of channels and an acknowledgement callback, which the server has to
-   * call; every event that the server emits is a publication. The URL is
-   * `ws://host:port/socket.io/?EIO=4&transport=websocket`.
+   * socket.io v4 over engine.io v4 over a WebSocket, in the default namespace. The client emits `subscribe` with the
+   * list of channels and an acknowledgement callback, which the server must call. Every event that the server emits is
+   * a publication. The URL is `ws://host:port/socket.io/?EIO=4&transport=websocket`.
    */
   | { readonly kind: 'socket.io' };
 
-/** What a dialect can do with and learn about one connection. */
+/** One connection, as a dialect sees it: what it can send, and what it reports. */
 export interface DialectSession {
   readonly channels: readonly string[];
   send(text: string): void;
@@ -32,18 +31,18 @@ export interface DialectSession {
   subscribed(): void;
   /** The server refuses to serve this connection. */
   refused(reason: string): void;
-  /** The server tells a loss, with how many publications it was, if it knows. */
+  /** The server reports a loss, with the number of publications if it knows it. */
   gap(lost: number | undefined): void;
-  /** The server asks to come back on another connection. */
+  /** The server asks the client to reconnect elsewhere. */
   reconnect(): void;
 }
 
-/** How to subscribe at a server, and how to read what it sends. Holds no state. */
+/** How to subscribe at a server, and how to read its frames. Holds no state. */
 export interface Dialect {
   readonly shape: FrameShape;
-  /** The upgrade went through. */
+  /** The upgrade has succeeded. */
   opened(session: DialectSession): void;
-  /** A text frame came that is no publication. */
+  /** A text frame arrived that is not a publication. */
   control(text: string, session: DialectSession): void;
 }
 
@@ -112,10 +111,10 @@ const TRADEWIND: Dialect = {
   },
 };
 
-/** The id of the request that is answered last; the others are numbered. */
+/** The id of the last request; the others are numbered. */
 const LAST_ID = 'last';
 
-/** What is read of an edge's frame; everything else in it is ignored. */
+/** The fields of an edge's frame that are read; all others are ignored. */
 interface TradewindControl {
   readonly type?: string;
   readonly id?: number | string;
@@ -154,7 +153,7 @@ const SOCKET_CONNECT = '40';
 const SOCKET_DISCONNECT = '41';
 const SOCKET_CONNECT_ERROR = '44';
 const SOCKET_EVENT = Buffer.from('42');
-/** An event that asks for acknowledgement 0, and that acknowledgement. */
+/** The prefix of an event that requests acknowledgement 0, and of that acknowledgement. */
 const SOCKET_EVENT_0 = '420';
 const SOCKET_ACKNOWLEDGEMENT_0 = '430';
 

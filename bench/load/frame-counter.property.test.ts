@@ -10,7 +10,7 @@ interface Frame {
   readonly payload: string;
 }
 
-/** Sizes on both sides of the three forms of a frame's length, and of a sample. */
+/** Sizes on both sides of the bounds between the three forms of a frame's length, and of the sample's size. */
 const size = fc.oneof(
   fc.nat(200),
   fc.nat(2_000),
@@ -48,7 +48,7 @@ function frame(first: number, payload: string): Frame {
   return { first, payload };
 }
 
-/** What a decoder says that has the whole stream and all the time. */
+/** A simple decoder that gets the whole stream at once, as the oracle. */
 function decode(
   frames: readonly Frame[],
   isPublication: RegExp,
@@ -83,7 +83,7 @@ function decode(
   return { heard, counts };
 }
 
-/** Feeds the stream in pieces, each in memory that is overwritten afterwards, as sockets do it. */
+/** Feeds the stream in pieces. Each piece is overwritten after the call, as the memory of sockets is. */
 function count(
   choice: DialectChoice,
   stream: Buffer,

@@ -22,7 +22,7 @@ function start(sampleEvery = 1_000) {
 }
 
 describe('FrameCounter', () => {
-  it('counts publications and bytes, and hands over what is not a publication', () => {
+  it('counts publications and bytes, and reports every frame that is not a publication', () => {
     const { counter, heard } = start();
     const stream = Buffer.concat([
       serverFrame(TEXT, '{"type":"welcome"}'),
@@ -44,7 +44,7 @@ describe('FrameCounter', () => {
     });
   });
 
-  it('counts a publication when its last byte is there, not before', () => {
+  it('counts a publication at its last byte, not before', () => {
     const { counter } = start();
     const frame = publication(1, 'x'.repeat(1_000));
     counter.push(frame.subarray(0, -1));
@@ -59,7 +59,7 @@ describe('FrameCounter', () => {
     expect(counter.counts).toMatchObject({ publications: 3, missing: 6, disordered: 0 });
   });
 
-  it('does not take what comes late or twice for a new beginning', () => {
+  it('does not take a late or repeated number for a new sequence', () => {
     const { counter } = start();
     counter.push(Buffer.concat([1, 2, 5, 3, 5, 6].map((seq) => publication(seq))));
     expect(counter.counts).toMatchObject({ missing: 2, disordered: 2 });
@@ -86,7 +86,7 @@ describe('FrameCounter', () => {
     }
   });
 
-  it('takes a close frame without a code, and reads nothing after it', () => {
+  it('accepts a close frame without a code, and reads nothing after it', () => {
     const { counter, heard } = start();
     counter.push(Buffer.concat([serverFrame(CLOSE, ''), publication(1)]));
     counter.push(publication(2));

@@ -1,14 +1,14 @@
-/** What a connection has received, and what is odd about it. Plain numbers; they only grow. */
+/** Counts of one connection's frames and their irregularities. Plain numbers that only grow. */
 export interface FrameCounts {
-  /** Publications that came whole. */
+  /** Publications that arrived whole. */
   publications: number;
   /** All other text frames. */
   controls: number;
   /** Bytes, frame headers included. */
   bytes: number;
-  /** Numbers of the sequence that were passed over. */
+  /** Numbers of the sequence that were skipped. */
   missing: number;
-  /** Publications whose number was not above all before it. */
+  /** Publications whose number was not above all numbers before it. */
   disordered: number;
 }
 
@@ -16,18 +16,18 @@ export function createFrameCounts(): FrameCounts {
   return { publications: 0, controls: 0, bytes: 0, missing: 0, disordered: 0 };
 }
 
-/** What {@link FrameShape.read} answers for a frame that is no publication. */
+/** {@link FrameShape.read} returns this for a frame that is not a publication. */
 export const NOT_A_PUBLICATION = -1;
 
-/** What {@link FrameShape.read} answers for a publication that carries no number. */
+/** {@link FrameShape.read} returns this for a publication without a number. */
 export const UNNUMBERED = 0;
 
-/** How a server's publications are told from its other text frames, by their first bytes. */
+/** How to tell a server's publications from its other text frames by their first bytes. */
 export interface FrameShape {
-  /** How much of a payload `read` has to see, in bytes; all of it when it is shorter. */
+  /** Bytes of a payload that `read` must see; the whole payload if it is shorter. */
   readonly prefixBytes: number;
   /**
-   * Looks at a text frame's payload, which lies from `start` to `end`.
+   * Reads a text frame's payload, which lies from `start` to `end`.
    *
    * @returns the publication's number from 1, {@link UNNUMBERED} or {@link NOT_A_PUBLICATION}.
    */
@@ -35,27 +35,27 @@ export interface FrameShape {
 }
 
 /**
- * What a {@link FrameCounter} reports, in the order of the frames. The bytes are lent: they change
- * after the call.
+ * Receives the reports of a {@link FrameCounter}, in the order of the frames. The bytes are lent: they change after the
+ * call.
  */
 export interface FrameListener {
-  /** A text frame that is no publication, whole. */
+  /** A whole text frame that is not a publication. */
   control(payload: Buffer): void;
-  /** One of the publications, when all of it has come: its first {@link SAMPLE_BYTES} bytes. */
+  /** The first {@link SAMPLE_BYTES} bytes of a sampled publication, after all of it has arrived. */
   sample(start: Buffer): void;
-  /** The server closes, with this code; 1005 when it says none. Nothing is read after it. */
+  /** The server closes with this code, or with 1005 if it gives none. Nothing is read after it. */
   closing(code: number): void;
   /** The server pings. */
   ping(payload: Buffer): void;
 }
 
 /**
- * How much of a sampled publication is shown, in bytes: an envelope with the longest channel name
- * takes 230, and the time stands at the beginning of the payload.
+ * Bytes of a sampled publication that are reported: an envelope with the longest channel name takes 230, and the time
+ * stands at the beginning of the payload.
  */
 export const SAMPLE_BYTES = 320;
 
-/** A control frame that is kept until all of it has come; answers to a request stay far below. */
+/** The largest control frame that is buffered until all of it has arrived; answers to a request stay far below. */
 const MAX_CONTROL_BYTES = 1024 * 1024;
 
 const FIN_AND_RESERVED = 0xf0;
@@ -69,11 +69,10 @@ const NO_STATUS_RECEIVED = 1005;
 const MORE_IS_NEEDED = -1;
 
 /**
- * Counts the frames of a server's byte stream without parsing their payloads: of each frame it
- * reads the header and as few bytes as its {@link FrameShape} asks for. So one process counts
- * millions of frames a second, and the load is not what a measurement measures.
- *
- * Text frames have to be unmasked and in one piece, as servers that broadcast write them.
+ * Counts the frames of a server's byte stream without parsing their payloads. It reads the header of each frame and the
+ * few bytes that its {@link FrameShape} needs, so one process counts millions of frames a second, and a measurement
+ * measures the server and not the load.
+ * Text frames must be unmasked and unfragmented, as servers that broadcast write them.
  */
 export class FrameCounter {
   readonly counts: FrameCounts;
@@ -82,9 +81,9 @@ export class FrameCounter {
   readonly #sampleEvery: number;
   #untilSample: number;
   #highest = 0;
-  /** A frame's beginning, or a whole control frame, of which more is to come. */
+  /** The beginning of a frame, or of a control frame, of which more is to follow. */
   #pending: Buffer | undefined;
-  /** Bytes of the current publication that are still to come and to be passed over. */
+  /** Bytes of the current publication that have not arrived and will be skipped. */
   #skip = 0;
   /** The number of that publication, and its beginning if it is sampled. */
   #skippedNumber = UNNUMBERED;
@@ -92,8 +91,8 @@ export class FrameCounter {
   #closed = false;
 
   /**
-   * @param sampleEvery every so many publications, one is shown to the listener.
-   * @param firstSample the first one that is: from 1 to `sampleEvery`, spread over connections.
+   * @param sampleEvery one in this many publications is reported to the listener.
+   * @param firstSample the index of the first one, from 1 to `sampleEvery`; spread over the connections.
    */
   constructor(
     shape: FrameShape,

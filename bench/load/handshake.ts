@@ -8,17 +8,17 @@ const ACCEPT_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 const HEADER_END = Buffer.from('\r\n\r\n');
 
-/** What the server made of an upgrade, once its answer has come. */
+/** The server's answer to an upgrade. */
 export type HandshakeAnswer =
   | { readonly accepted: true /** What came behind the header. */; readonly rest: Buffer }
   | { readonly accepted: false /** Short, e.g. `http 503`. */; readonly reason: string };
 
 /**
- * The upgrade to one WebSocket URL. One serves all connections of a process: the key proves that
- * the server speaks the protocol, and nothing demands that each connection has its own.
+ * The upgrade to one WebSocket URL. One request serves all connections of a process: the key proves that the server
+ * speaks the protocol, and connections may share it.
  */
 export class Handshake {
-  /** The request, whole. */
+  /** The whole request. */
   readonly request: Buffer;
   readonly #accept: string;
 
@@ -40,7 +40,7 @@ export class Handshake {
     );
   }
 
-  /** Reads all that has come so far; undefined while the header's end is not there yet. */
+  /** Reads the bytes so far; undefined until the end of the header has arrived. */
   read(bytes: Buffer): HandshakeAnswer | undefined {
     const end = bytes.indexOf(HEADER_END);
     if (end === -1) {

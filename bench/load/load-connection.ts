@@ -21,15 +21,18 @@ const CONNECTION_LOST = 1006;
 const NORMAL_CLOSE = 1000;
 
 /**
- * All connections of a process read into this memory, one after the other: what they count they
- * count at once. So a connection costs no buffer, and a read no allocation.
+ * All connections of a process read into this memory, one after the other, and count the bytes at once. A connection
+ * therefore costs no buffer, and a read no allocation.
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024);
 
-/** A slow connection takes steps of this size; over TLS all that one read of the socket brought, up to 64 KiB. */
+/**
+ * A slow connection reads in steps of this size. Over TLS a step is everything that one read of the socket returned, up
+ * to 64 KiB.
+ */
 const SLOW_READ_BUFFER = Buffer.allocUnsafeSlow(4 * 1024);
 
-/** What connections of one process share. */
+/** Shared by the connections of one process. */
 export interface ConnectionSetup {
   readonly dialect: Dialect;
   readonly sampleEvery: number;
@@ -37,15 +40,15 @@ export interface ConnectionSetup {
   readonly latency: LatencyHistogram;
   readonly slowBytesPerSecond: number;
   readonly stallAfterMs: number;
-  /** Called whenever bytes come. */
+  /** Called for every piece of data that arrives. */
   readonly dataCame: () => void;
-  /** Called once for each connection: it is subscribed, or has failed. */
+  /** Called once for each connection, after it has subscribed or failed. */
   readonly settled: (failure: string | undefined) => void;
-  /** Called once for each connection that was subscribed and ended without our doing. */
+  /** Called once for each connection that was subscribed and that the server or the network ended. */
   readonly disconnected: (reading: Reading, reason: string) => void;
 }
 
-/** Where to connect to, and from where. */
+/** Where to connect to, and from which address. */
 export interface Route {
   readonly host: string;
   readonly port: number;
@@ -55,29 +58,29 @@ export interface Route {
   readonly handshake: Handshake;
 }
 
-/** How the server of a `wss:` URL is reached. */
+/** How to reach the server of a `wss:` URL. */
 export interface SecureRoute {
-  /** One serves all connections of a process; without it Node makes one for each. */
+  /** Shared by all connections of a process; otherwise Node makes one for each. */
   readonly context: SecureContext;
-  /** The name that the server is told (SNI); undefined for an address, of which RFC 6066 says that it is not sent. */
+  /** The server name (SNI); undefined for an IP address, which RFC 6066 excludes. */
   readonly serverName: string | undefined;
 }
 
 type State = 'upgrading' | 'subscribing' | 'subscribed' | 'ended';
 
-/** One client: connects, subscribes, and counts what it is sent. */
+/** One client: connects, subscribes, and counts what it receives. */
 export class LoadConnection implements FrameListener, DialectSession {
   readonly channels: readonly string[];
   /** The same by number. */
   readonly channelNumbers: readonly number[];
   readonly reading: Reading;
-  /** `gap` frames, the losses that they told, and notices to come back elsewhere. */
+  /** `gap` frames, the losses in them, and reconnect notices. */
   gaps = 0;
   gapLost = 0;
-  /** Those of the `gap` frames that gave their losses no number. */
+  /** The `gap` frames without a number of losses. */
   unnumberedGaps = 0;
   reconnectNotices = 0;
-  /** Settles when it has ended. */
+  /** Settles after the connection has ended. */
   readonly ended: Promise<void>;
   readonly #setup: ConnectionSetup;
   readonly #handshake: Handshake;
@@ -85,15 +88,15 @@ export class LoadConnection implements FrameListener, DialectSession {
   readonly #counter: FrameCounter;
   #state: State = 'upgrading';
   #wasSubscribed = false;
-  /** What has come of the upgrade's answer. */
+  /** The bytes of the upgrade's answer so far. */
   #answer: Buffer | undefined;
   #failure: string | undefined;
   #closeCode = CONNECTION_LOST;
   #closing = false;
   #timer: NodeJS.Timeout | undefined;
-  /** Whether it reads no further until it is released or its pause is over. */
+  /** Whether it has stopped reading, until it is released or its pause is over. */
   #paused = false;
-  /** When a slow connection has taken its time over all that it has read, in ms of `performance.now()`. */
+  /** Until when a slow connection pauses for the bytes that it has read, in ms of `performance.now()`. */
   #busyUntil = 0;
   #released = false;
   #markedPublications = 0;
@@ -161,7 +164,7 @@ export class LoadConnection implements FrameListener, DialectSession {
     return this.#state === 'subscribed';
   }
 
-  /** Whether it was subscribed once, whatever became of it. */
+  /** Whether it has ever been subscribed. */
   get wasSubscribed(): boolean {
     return this.#wasSubscribed;
   }
@@ -171,7 +174,7 @@ export class LoadConnection implements FrameListener, DialectSession {
     return this.counts.publications - this.#markedPublications;
   }
 
-  /** What it was told of losses since the mark. */
+  /** The losses that the server reported to it since the mark. */
   get toldSinceMark(): ToldLosses {
     return {
       gaps: this.gaps - this.#markedGaps,
@@ -187,7 +190,7 @@ export class LoadConnection implements FrameListener, DialectSession {
     this.#markedUnnumberedGaps = this.unnumberedGaps;
   }
 
-  /** From now on reads as fast as it can. */
+  /** Makes the connection read as fast as it can. */
   release(): void {
     this.#released = true;
     if (this.#state !== 'subscribed') return;
@@ -195,7 +198,7 @@ export class LoadConnection implements FrameListener, DialectSession {
     this.#resume();
   }
 
-  /** Ends it, with a close frame where the server still listens; resolves when it has ended. */
+  /** Ends it, with a close frame if the server still listens; resolves after it has ended. */
   async close(): Promise<void> {
     if (this.#state === 'ended') return;
     this.#closing = true;
@@ -211,7 +214,7 @@ export class LoadConnection implements FrameListener, DialectSession {
     await this.ended;
   }
 
-  /** Ends it at once and without a word, as a client that vanishes; resolves when it has ended. */
+  /** Ends it at once without a close frame, as a client that vanishes; resolves after it has ended. */
   async drop(): Promise<void> {
     if (this.#state === 'ended') return;
     this.#closing = true;
@@ -295,8 +298,8 @@ export class LoadConnection implements FrameListener, DialectSession {
   }
 
   /**
-   * Reads no further for as long as it may take over the bytes that it has just read. TLS hands over
-   * all that it has decrypted, also when it reads no further: each piece adds to the pause.
+   * Stops reading for the time that the bytes just read may take. TLS hands over everything that it has decrypted even
+   * while reading is stopped: each piece adds to the pause.
    */
   #rest(bytes: number): void {
     this.#pause();
@@ -318,7 +321,7 @@ export class LoadConnection implements FrameListener, DialectSession {
   }
 
   #vanish(): void {
-    // Node resets no TLS connection. The kernel still does, where bytes wait that were not read.
+    // Node cannot reset a TLS connection. The kernel still resets it if unread bytes are left.
     if (this.#socket instanceof TLSSocket) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
   }
@@ -328,7 +331,7 @@ export class LoadConnection implements FrameListener, DialectSession {
     this.#socket.destroy();
   }
 
-  /** The close code, and where there was no close frame also the fault. */
+  /** The close code. Without a close frame, also the fault. */
   #howItEnded(): string {
     const code = String(this.#closeCode);
     return this.#closeCode === CONNECTION_LOST && this.#failure ? this.#failure : code;

@@ -1,4 +1,4 @@
-// A child process that is many clients. Started by startLoad, in load.ts.
+// A child process that holds many clients. Started by startLoad, in load.ts.
 import { isIP } from 'node:net';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -100,7 +100,7 @@ function secureRoute(host: string): SecureRoute {
   return { context: createSecureContext(), serverName: isIP(host) === 0 ? host : undefined };
 }
 
-/** Connections that all have the same channels share one list. */
+/** Returns a function that gives connections with the same channels one shared list. */
 function channelChooser(plan: ProcessPlan): (index: number) => readonly number[] {
   const { mode, channelsPerClient, seed } = plan;
   const subscriptions = { mode, channels: plan.channels.length, channelsPerClient, seed };

@@ -58,7 +58,7 @@ async function connected(changes: Partial<LoadPlan> = {}): Promise<Load> {
   return load;
 }
 
-/** Sends a publication on every channel to its subscribers; answers how many, by channel. */
+/** Sends a publication on every channel to its subscribers; returns their number by channel. */
 function publish(times: number, filler = ''): readonly number[] {
   for (const [client, channels] of subscribers) {
     for (let i = 0; i < times * channels.length; i += 1) {
@@ -108,7 +108,7 @@ describe('a load', () => {
     expect(percentiles.max).toBeLessThan(5_000);
   });
 
-  it('tells of each client that is short what it was told, and of nobody else', async () => {
+  it('reports for each client that misses something what the server told it, and for nobody else', async () => {
     server.removeAllListeners('connection');
     server.on('connection', (client) => {
       client.on('message', (data) => {
@@ -147,7 +147,7 @@ describe('a load', () => {
     });
   });
 
-  it('tells how connections ended that the server ended', async () => {
+  it('reports how the server ended connections', async () => {
     await using load = await connected({ connections: 3 });
     const [first, second] = [...server.clients];
     first!.close(4008, 'slow');
@@ -160,7 +160,7 @@ describe('a load', () => {
     expect(steady).toMatchObject({ connections: 1, ended: 2 });
   });
 
-  it('tells why connections failed', async () => {
+  it('reports why connections failed', async () => {
     const refusing = createServer((_request, response) => response.end());
     refusing.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 503 Full\r\n\r\n'));
     refusing.listen(0, '127.0.0.1');
@@ -216,7 +216,7 @@ async function holdAndRelease(changes: Partial<LoadPlan>): Promise<void> {
 }
 
 describe.runIf(await bringOpenssl())('a load over TLS', () => {
-  /** A terminator in front of the server, whose certificate is trusted, and its URL by name or address. */
+  /** Starts a terminator in front of the server with a trusted certificate; returns its URL by name or address. */
   async function secured(host: string) {
     const terminator = await startTlsTerminator((server.address() as AddressInfo).port);
     vi.stubEnv('NODE_EXTRA_CA_CERTS', terminator.certificateFile);
@@ -236,7 +236,7 @@ describe.runIf(await bringOpenssl())('a load over TLS', () => {
     expect(new Set(terminator.serverNames)).toEqual(new Set([name]));
   });
 
-  it('tells by its code why a certificate was not accepted, and which failures were others', async () => {
+  it('reports the code of a certificate that was refused, and keeps other failures apart', async () => {
     const { terminator, urls } = await secured('127.0.0.1');
     await using _ = terminator;
     vi.stubEnv('NODE_EXTRA_CA_CERTS', undefined);
@@ -255,7 +255,7 @@ describe.runIf(await bringOpenssl())('a load over TLS', () => {
     await holdAndRelease({ urls });
   });
 
-  it('has slow clients that read no faster than they should, whatever TLS hands over at once', async () => {
+  it('has slow clients that read no faster than they should, however much TLS hands over at once', async () => {
     const { terminator, urls } = await secured('127.0.0.1');
     await using _ = terminator;
     const slow = { reading: { slow: 0.5, stalled: 0 }, slowBytesPerSecond: 1_000_000 };
@@ -263,7 +263,7 @@ describe.runIf(await bringOpenssl())('a load over TLS', () => {
     const startedAt = performance.now();
     const published = publish(100, 'x'.repeat(10_000));
     await eventually(async () => (await load.verdict(published)).slow.exact === 1);
-    // 2 MB; the last step, of 64 KiB at most, is followed by a pause that nobody waits for.
+    // 2 MB; the test does not wait for the pause after the last step of at most 64 KiB.
     expect(performance.now() - startedAt).toBeGreaterThan(1_800);
   });
 

@@ -14,41 +14,41 @@ import type {
 const LOAD_PROCESS = new URL('./load-process.ts', import.meta.url);
 
 /**
- * Source addresses of one process on loopback. Linux gives out 28,232 source ports an address by
- * default; a process with its 19,000 connections stays well below that on each.
+ * Source addresses of one process on loopback. Linux gives out 28,232 source ports an address by default; a process
+ * with 19,000 connections stays well below that on each.
  */
 const SOURCES_PER_PROCESS = 4;
 
-/** Clients in processes of their own, which end with it. */
+/** Clients in processes that end with the disposal of the load. */
 export interface Load extends AsyncDisposable {
   /** The load processes. */
   readonly pids: readonly number[];
-  /** Opens all connections; resolves when each is subscribed or has failed. Once. */
+  /** Opens all connections; resolves after each has subscribed or failed. Call it once. */
   connect(): Promise<void>;
-  /** Where all processes together stand; latencies and effort are those since the call before. */
+  /** The state of all processes together. Latencies and effort are those since the call before. */
   sample(): Promise<LoadSample>;
-  /** The CPU time, in ms, that all of them spent on polling in vain since it was asked last. */
+  /** The CPU time, in ms, that all processes spent on polling in vain since the last call. */
   takeIdleMs(): Promise<number>;
   /** Counts deliveries, and measures latencies, from here. */
   mark(): Promise<void>;
   /**
-   * Compares what each connection received since the mark with what was published on its channels
-   * since then. Asked again it looks again, so that what is still on its way can be waited for.
+   * Compares what each connection received since the mark with what was published on its channels since then. Each call
+   * compares anew, so a caller can wait for what is still on its way.
    *
-   * @param published how many publications, by channel number.
+   * @param published publications by channel number.
    */
   verdict(published: readonly number[]): Promise<Verdict>;
-  /** Lets slow and stalled connections read all that waits for them, from now on. */
+  /** Lets slow and stalled connections read everything that is queued for them, from now on. */
   release(): Promise<void>;
-  /** Slow and stalled connections vanish, without a close frame; resolves when they have ended. */
+  /** Drops slow and stalled connections without a close frame; resolves after they have ended. */
   dropWeak(): Promise<void>;
   /** Closes all connections and ends the processes. Can be called more than once. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts the processes that a plan needs; they connect when told to. Each call rejects when one of
- * them has ended, for instance because the machine ran out of memory. The caller ends it.
+ * Starts the processes that a plan needs; they connect on `connect`. Each call rejects if one of them has ended, for
+ * example because the machine ran out of memory. The caller ends the load.
  */
 export async function startLoad(plan: LoadPlan): Promise<Load> {
   const step = Math.max(1, Math.ceil(plan.connections / plan.connectionsPerProcess));
@@ -109,8 +109,8 @@ export async function startLoad(plan: LoadPlan): Promise<Load> {
 }
 
 /**
- * On Linux all of 127.0.0.0/8 is ours: processes get addresses of their own there, other ones each
- * time, so that the ports of an earlier run that still wait to be free are in nobody's way.
+ * Chooses source addresses. On Linux all of 127.0.0.0/8 is local. Each process gets addresses of its own, and other
+ * ones in each run, so ports of an earlier run that are not yet free are not in the way.
  */
 function sourceAddresses(urls: readonly string[]): (process: number) => readonly string[] {
   const hosts = urls.map((url) => new URL(url).hostname);
@@ -124,7 +124,7 @@ function sourceAddresses(urls: readonly string[]): (process: number) => readonly
     });
 }
 
-/** The sum of what processes, or sections of a run, have seen. */
+/** Adds up the samples of processes, or of sections of a run. */
 export function mergeSamples(samples: readonly LoadSample[]): LoadSample {
   const sum = (pick: (sample: LoadSample) => number): number =>
     samples.reduce((total, sample) => total + pick(sample), 0);

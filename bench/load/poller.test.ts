@@ -3,20 +3,20 @@ import { expect, it } from 'vitest';
 import { eventually } from '../../test/support/wait.ts';
 import { Poller } from './poller.ts';
 
-it('looks for a while after data has come, counts what was in vain, and stops', async () => {
+it('looks for a while after data has come, counts the time spent in vain, and stops', async () => {
   const poller = new Poller();
   expect(poller.takeIdleMs()).toBe(0);
   let idleMs = 0;
   await eventually(
     () => {
-      // Each time it looks for a ms, of which this thread has the core for as long as others leave it to it.
+      // Each time it looks for a ms. This thread has the core for that time unless others take it.
       poller.came();
       idleMs += poller.takeIdleMs();
       return idleMs >= 1;
     },
     { deadlineMs: 10_000 },
   );
-  // It stops a ms after the last; one that went on would have the core for all of the time that nobody else has it.
+  // It stops a ms after the last data. Without the stop it would take all of the core that nobody else uses.
   await eventually(async () => {
     poller.takeIdleMs();
     await sleep(50);
@@ -31,7 +31,7 @@ it('does not count looks that found something', async () => {
     poller.came();
     await turn();
   }
-  // Between the last turn and the count there may be one look in vain, and the kernel may count by ticks of 10 ms.
+  // One look in vain may lie between the last turn and the count, and the kernel may count by ticks of 10 ms.
   expect(poller.takeIdleMs()).toBeLessThan(25);
 });
 
@@ -39,7 +39,7 @@ it('does not count the time in which the core did something else', async () => {
   const poller = new Poller();
   poller.came();
   await turn();
-  // The thread waits, as it does while another process has the core.
+  // The thread sleeps, as if another process had the core.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
   await turn();
   await turn();

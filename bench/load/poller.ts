@@ -1,23 +1,23 @@
 /**
- * How long an event loop that looks for data goes on when none comes, in ms. A server that writes to thousands of
- * clients in turn writes to one every 10 µs.
+ * How long an event loop keeps looking for data if none arrives, in ms. A server that writes to thousands of clients in
+ * turn writes to one every 10 µs.
  */
 const PATIENCE_MS = 1;
 
 /**
- * Keeps an event loop from sleeping while data comes. A process that sleeps has to be woken for what comes next, by
- * the core that sends it: on a virtual machine that costs the sender 2 to 3 µs, and whether it
- * happens depends on how fast the sender is. Between machines nobody pays that.
+ * Keeps an event loop from sleeping while data arrives. The core that sends data must wake a process that sleeps: on a
+ * virtual machine that costs the sender 2 to 3 µs, and whether it happens depends on the speed of the sender. Between
+ * machines nobody pays that.
  */
 export class Poller {
   #isLooking = false;
   #hasCome = false;
   #cameAt = 0;
-  /** The thread's CPU time at the last look, in ms. */
+  /** The thread's CPU time at the last reading, in ms. */
   #spentMs = 0;
   #idleMs = 0;
 
-  /** Data came. */
+  /** Reports that data has arrived. */
   came(): void {
     this.#hasCome = true;
     if (this.#isLooking) return;
@@ -27,8 +27,8 @@ export class Poller {
   }
 
   /**
-   * The CPU time that it spent on looking in vain since the last call, in ms. It is not the time that went by: that may
-   * have been somebody else's, who shares the core. Linux tells it in steps of some ms, which even out over seconds.
+   * The CPU time spent on looking in vain since the last call, in ms. It is not elapsed time, which may have gone to
+   * another process on the same core. Linux reports it in steps of some ms, which even out over seconds.
    */
   takeIdleMs(): number {
     const idleMs = this.#idleMs;

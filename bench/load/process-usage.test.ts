@@ -28,7 +28,7 @@ describe.runIf(CAN_READ_PROCESS_USAGE)('of this very process', () => {
     expect((await readThreads(process.pid)).map(({ id }) => id)).toContain(process.pid);
   });
 
-  it('there is none of a process that does not exist', async () => {
+  it('usage of a process that does not exist is refused', async () => {
     await expect(readCpuTime(2 ** 22 + 1)).rejects.toThrow('ENOENT');
   });
 });

@@ -15,23 +15,23 @@ export interface ThreadUsage extends CpuTime {
 }
 
 export interface MemoryUsage {
-  /** Proportional set size: memory that is shared with other processes counts in part. */
+  /** Proportional set size in bytes: each process gets its share of memory that several use. */
   readonly pssBytes: number;
-  /** The part of it that is no file's: heaps, buffers and stacks, but no program's own pages. */
+  /** The part of it that belongs to no file, in bytes: heaps, buffers and stacks, but not the pages of programs. */
   readonly anonymousBytes: number;
   readonly rssBytes: number;
 }
 
-/** Whether this system tells what other processes use; only Linux does, in /proc. */
+/** Whether this system reports what other processes use; only Linux does, in /proc. */
 export const CAN_READ_PROCESS_USAGE = process.platform === 'linux';
 
-/** CPU time of a process, its ended threads included. Rejects when it has ended. */
+/** CPU time of a process, with its ended threads. Rejects if it has ended. */
 export async function readCpuTime(pid: number): Promise<CpuTime> {
   const { user, system } = parseStat(await readFile(`/proc/${pid}/stat`, 'utf8'));
   return { user, system };
 }
 
-/** CPU time of each of a process's threads. Rejects when the process has ended. */
+/** CPU time of each thread of a process. Rejects if the process has ended. */
 export async function readThreads(pid: number): Promise<readonly ThreadUsage[]> {
   const ids = await readdir(`/proc/${pid}/task`);
   const threads = await Promise.all(
@@ -48,8 +48,8 @@ export async function readThreads(pid: number): Promise<readonly ThreadUsage[]> 
 }
 
 /**
- * Memory of a process. The kernel walks all of its pages for this, which takes it some ms for each
- * GB: not for every second. Rejects when the process has ended or belongs to someone else.
+ * Memory of a process. The kernel walks all of its pages for this, which takes some ms for each GB, so do not read it
+ * every second. Rejects if the process has ended or belongs to someone else.
  */
 export async function readMemory(pid: number): Promise<MemoryUsage> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { MIN_PAYLOAD_BYTES, PublishCommand } from './publication-payload.ts';
 import { readSentTime } from './sent-time.ts';
 
-it('writes a command for a JSON payload of exactly the size asked for, with the time in it', () => {
+it('writes a command for a JSON payload of exactly the requested size, with the time in it', () => {
   const time = fc.integer({ min: 1e15, max: 9e15 });
   fc.assert(
     fc.property(fc.integer({ min: MIN_PAYLOAD_BYTES, max: 700 }), time, (size, micros) => {

@@ -9,13 +9,13 @@ const TIME_PREFIX = '{"t":';
 const FILLER_PREFIX = ',"p":"';
 const FILLER_SUFFIX = '"}';
 
-/** The smallest payload that holds a time, in bytes. */
+/** The smallest payload that has room for a time, in bytes. */
 export const MIN_PAYLOAD_BYTES = TIME_PREFIX.length + TIME_DIGITS + 1;
 
 /**
- * The command that publishes a JSON payload of exactly `payloadBytes` bytes that says when it was to be sent, with
- * as many trades as find room: `{"t":1795416898073123,"trades":[…],"p":"…"}`. It is encoded once; only the
- * digits change.
+ * The command that publishes a JSON payload of exactly `payloadBytes` bytes. The payload has the time at which it was
+ * due, and the trades that fit: `{"t":1795416898073123,"trades":[…],"p":"…"}`. It is encoded once; only the digits
+ * change.
  */
 export class PublishCommand {
   readonly bytes: Buffer;
@@ -23,7 +23,7 @@ export class PublishCommand {
 
   /**
    * @param payloadBytes at least {@link MIN_PAYLOAD_BYTES}.
-   * @param sequenced by EVALSHA of the publish script, with these terms; without them by PUBLISH.
+   * @param sequenced publishes by EVALSHA of the publish script on these terms; if undefined, by PUBLISH.
    */
   constructor(channel: string, payloadBytes: number, sequenced?: SequencedTerms) {
     const payload = payloadOf(payloadBytes);
@@ -48,7 +48,7 @@ export class PublishCommand {
   }
 }
 
-/** Without an idempotency key: a connection that fails ends the run. */
+/** Has no idempotency key, because a failed connection ends the run. */
 function scriptCall(
   channel: string,
   payload: string,
@@ -60,8 +60,8 @@ function scriptCall(
 }
 
 /**
- * One trade as an exchange prints it. A payload of one long string would be no measure: it is parsed and made
- * into JSON again several times as fast as what people publish.
+ * One trade as an exchange prints it. A payload of one long string would mislead: it is parsed and encoded several
+ * times faster than what people publish.
  */
 const TRADE =
   '{"symbol":"ETH","id":"1206419187","ts":1675329600138,"side":"buy","price":"1666.8","size":"26.062"}';

@@ -1,8 +1,8 @@
-/** What becomes of publications that are given an offset. */
+/** The terms of publications that get an offset. */
 export interface SequencedTerms {
   /** Publications that the history of a channel keeps; 0: none. */
   readonly historySize: number;
-  /** How long it is kept after the last one, in ms; 0: for ever. */
+  /** How long it is kept after the last publication, in ms; 0: for ever. */
   readonly historyTtlMs: number;
 }
 
@@ -14,11 +14,11 @@ export interface PublisherPlan {
   readonly channels: readonly string[];
   /** The CPU core to pin the publisher to, or undefined. */
   readonly core: number | undefined;
-  /** By the publish script, on these terms; without them by plain PUBLISH. */
+  /** If set, publishes by the publish script on these terms; otherwise by plain PUBLISH. */
   readonly sequenced?: SequencedTerms | undefined;
 }
 
-/** How to publish, from one `start` to the next `stop`. */
+/** Rate and size of publications, from one `start` to the next `stop`. */
 export interface PublishingRate {
   /** Publications a second, over all channels. */
   readonly ratePerSecond: number;
@@ -26,14 +26,14 @@ export interface PublishingRate {
   readonly payloadBytes: number;
 }
 
-/** Where the publisher stands, since its `start`. */
+/** The progress of the publisher since its `start`. */
 export interface PublisherSample {
   /** Publications handed to the connection, and those that Redis has answered. */
   readonly sent: number;
   readonly confirmed: number;
   /**
-   * How far it was behind its schedule at worst since the sample before, in ms. Times in payloads
-   * are the scheduled ones, so it is part of every latency; about 1 is the timer's grain.
+   * The highest delay behind its schedule since the sample before, in ms. Times in payloads are the scheduled ones, so
+   * it is part of every latency; the timer's resolution accounts for about 1.
    */
   readonly maxBehindMs: number;
   /** CPU time of this process since it was started, in s. */
@@ -44,20 +44,20 @@ export interface PublisherTotals {
   /** Publications that Redis accepted, by channel number. */
   readonly published: readonly number[];
   readonly total: number;
-  /** Publications that Redis refused, and what it said about the first. */
+  /** Publications that Redis refused, and its first error. */
   readonly refused: number;
   readonly refusal: string | undefined;
   /** From the first to the last publication, in s. */
   readonly seconds: number;
-  /** The worst since `start`, in ms. */
+  /** The highest delay since `start`, in ms. */
   readonly maxBehindMs: number;
 }
 
-/** What the publisher process can be asked. */
+/** The calls that the publisher process answers. */
 export type PublisherCalls = {
   connect: { argument: PublisherPlan; result: undefined };
   start: { argument: PublishingRate; result: undefined };
   sample: { argument: undefined; result: PublisherSample };
-  /** Publishes no more; answers when Redis has answered all. */
+  /** Stops publishing; answers after Redis has answered everything. */
   stop: { argument: undefined; result: PublisherTotals };
 };

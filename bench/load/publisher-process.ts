@@ -12,13 +12,13 @@ import type {
 } from './publisher-plan.ts';
 import { RedisPipeline } from './redis-pipeline.ts';
 
-/** How often due publications are sent, in ms; the timer's finest grain. */
+/** How often due publications are sent, in ms: the timer's finest resolution. */
 const TICK_MS = 1;
 
-/** Commands leave in pieces of about this size, in bytes. */
+/** Commands are written in pieces of about this size, in bytes. */
 const BATCH_BYTES = 64 * 1024;
 
-/** How long Redis may take to answer what was published, after the last of it, in ms. */
+/** How long Redis may take to answer the last publications, in ms. */
 const CONFIRM_DEADLINE_MS = 30_000;
 const CONFIRM_INTERVAL_MS = 5;
 
@@ -28,7 +28,7 @@ let sequenced: SequencedTerms | undefined;
 let run: Run | undefined;
 let tick: NodeJS.Timeout | undefined;
 
-/** What happens from one `start` to its `stop`. */
+/** The state between one `start` and its `stop`. */
 interface Run {
   readonly commands: readonly PublishCommand[];
   readonly startMicros: number;
@@ -42,7 +42,7 @@ interface Run {
   recentBehindMicros: number;
 }
 
-/** Publication `n` is due `n` intervals after the start, whatever became of those before it. */
+/** Publication `n` is due `n` intervals after the start, independent of those before it. */
 function dueMicros(of: Run, publication: number): number {
   return of.startMicros + publication * of.microsBetween;
 }
@@ -71,7 +71,7 @@ function sendBatch(of: Run, to: RedisPipeline, due: number): void {
   to.write(batch.subarray(0, end));
 }
 
-/** Replies come in the order of the commands, so they tell the channel. */
+/** Replies arrive in the order of the commands, so their position gives the channel. */
 function takeReply(refusal: string | undefined): void {
   if (run === undefined) return;
   const channel = run.replies % run.published.length;
@@ -88,7 +88,7 @@ function sample(): PublisherSample {
   const { user, system } = process.cpuUsage();
   const cpuSeconds = (user + system) / 1e6;
   if (run === undefined) return { sent: 0, confirmed: 0, maxBehindMs: 0, cpuSeconds };
-  // What waits for its turn right now is behind as well.
+  // A publication that is due now and not sent yet is behind as well.
   const waiting = tick === undefined ? 0 : nowMicros() - dueMicros(run, run.sent);
   const behind = Math.max(run.recentBehindMicros, waiting);
   run.recentBehindMicros = 0;

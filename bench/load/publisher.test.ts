@@ -7,7 +7,7 @@ import { startRedis } from '../../test/support/redis.ts';
 import { eventually } from '../../test/support/wait.ts';
 import { startPublisher } from './publisher.ts';
 
-/** As much of Redis as a publisher talks to. */
+/** The part of Redis that a publisher uses. */
 let redis: Server;
 let url: string;
 let text = '';
@@ -33,7 +33,7 @@ beforeEach(async () => {
       const count = text.split('PUBLISH').length - 1;
       let replies = '';
       for (; commands < count; commands += 1) replies += answer(commands);
-      // In pieces that end anywhere, as a network may bring them.
+      // In pieces that end anywhere, as on a network.
       socket.write(replies.slice(0, 3));
       socket.write(replies.slice(3));
     });
@@ -49,7 +49,7 @@ afterEach(() => {
 });
 
 describe('a publisher', () => {
-  it('publishes at its rate on all channels in turn, and says how much', async () => {
+  it('publishes at its rate on all channels in turn, and reports the totals', async () => {
     await using publisher = await startPublisher({
       redisUrl: url,
       channels: ['a', 'b', 'c'],
@@ -67,7 +67,7 @@ describe('a publisher', () => {
     expect(totals).toMatchObject({ refused: 0, refusal: undefined });
     const times = [...text.matchAll(/\{"t":(\d{16}),/g)].map(([, time]) => Number(time));
     expect(times).toHaveLength(totals.total);
-    // The schedule's times, evenly spaced whenever the timer fired.
+    // The times are the schedule's: evenly spaced, independent of when the timer fired.
     for (let i = 1; i < times.length; i += 1) {
       expect(Math.abs(times[i]! - times[i - 1]! - 500)).toBeLessThanOrEqual(1);
     }
@@ -88,7 +88,7 @@ describe('a publisher', () => {
     expect(totals.published[1]).toBe(totals.total);
   });
 
-  it('gives its publications offsets when it is told to, and counts them all the same', async () => {
+  it('publishes with offsets if asked to, and counts them in the same way', async () => {
     await using server = await startRedis();
     await using publisher = await startPublisher({
       redisUrl: server.url,
@@ -113,7 +113,7 @@ describe('a publisher', () => {
     }
   });
 
-  it('says why Redis does not let it in', async () => {
+  it('reports why Redis refuses its login', async () => {
     const withPassword = url.replace('//', '//user:wrong@');
     await expect(
       startPublisher({ redisUrl: withPassword, channels: ['a'], core: undefined }),

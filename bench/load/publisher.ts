@@ -10,15 +10,15 @@ import type {
 const PUBLISHER_PROCESS = new URL('./publisher-process.ts', import.meta.url);
 
 /**
- * Publishes on a schedule, in a process of its own that ends with it. The schedule does not wait
- * for anyone: what is late is sent late, and says when it was due.
+ * Publishes on a schedule, in a process that ends with the disposal of the publisher. The schedule waits for nobody: a
+ * late publication is sent late, and holds the time at which it was due.
  */
 export interface Publisher extends AsyncDisposable {
   readonly pid: number;
-  /** Begins to publish; after `stop` also again. */
+  /** Begins to publish; also again after `stop`. */
   start(rate: PublishingRate): Promise<void>;
   sample(): Promise<PublisherSample>;
-  /** Publishes no more; resolves when Redis has answered all. Rejects when it does not within 30 s. */
+  /** Stops publishing; resolves after Redis has answered everything. Rejects if that takes more than 30 s. */
   stop(): Promise<PublisherTotals>;
 }
 

@@ -6,7 +6,7 @@ import { RedisPipeline } from './redis-pipeline.ts';
 
 const SCRIPT_ANSWER = '*3\r\n$11\r\nk3x9k3x9k3x\r\n:12\r\n:0\r\n';
 
-it('counts replies of every form that publishing gets, wherever the network cuts them', async () => {
+it('counts every form of reply to publishing, wherever the network cuts it', async () => {
   const stream = `:1\r\n${SCRIPT_ANSWER}-NOPERM no\r\n$3\r\n-no\r\n*0\r\n${SCRIPT_ANSWER}:0\r\n`;
   const expected = [undefined, undefined, 'NOPERM no', undefined, undefined, undefined, undefined];
   for (let cut = 1; cut < stream.length; cut += 1) {
@@ -38,7 +38,7 @@ it('counts replies of every form that publishing gets, wherever the network cuts
   }
 });
 
-it('gives up a Redis that accepts and says nothing, and names it', async () => {
+it('gives up on a Redis that accepts and never answers, and names it', async () => {
   await using server = createServer((socket) => {
     socket.on('error', () => {}).resume();
   });

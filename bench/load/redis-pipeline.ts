@@ -5,10 +5,10 @@ import { connect as connectTls } from 'node:tls';
 /** How long Redis may take to accept the connection and the password, in ms. */
 const CONNECT_DEADLINE_MS = 5_000;
 
-/** Commands that Redis has not read and that are kept here; above it no more are taken, in bytes. */
+/** Bytes of commands that are buffered until Redis reads them; above it no more are accepted. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
-/** A line of a reply: an integer, an error, or a text without line feeds. */
+/** The longest line of a reply: an integer, an error, or a text without line feeds. */
 const LONGEST_LINE_BYTES = 4 * 1024;
 
 const LINE_FEED = 0x0a;
@@ -16,23 +16,23 @@ const ERROR_REPLY = '-'.charCodeAt(0);
 const ARRAY_REPLY = '*'.charCodeAt(0);
 const TEXT_REPLY = '$'.charCodeAt(0);
 
-/** A command as Redis reads it. */
+/** Encodes a command for Redis. */
 export function encodeCommand(words: readonly string[]): Buffer {
   const encoded = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
   return Buffer.from(`*${words.length}\r\n${encoded.join('')}`);
 }
 
 /**
- * A connection that only publishes: commands are written as bytes, many at a time, and replies are
- * counted. A client library costs more for each command than Redis does. Of replies it knows as much as
- * these commands get: no missing texts (`$-1`), and none with a line feed.
+ * A connection that only publishes: commands are written as bytes, many at a time, and replies are counted. A client
+ * library costs more for each command than Redis does. It understands only the replies that these commands get: no
+ * missing texts (`$-1`), and no text with a line feed.
  */
 export class RedisPipeline {
   readonly #socket: Socket;
   readonly #onReply: (refusal: string | undefined) => void;
   #partial: Buffer | undefined;
   #asked: PromiseWithResolvers<void> | undefined;
-  /** What is yet to come of the reply that is being read: its values, and whether a text is next. */
+  /** What is missing of the current reply: its number of values, and whether a text is next. */
   #valuesLeft = 1;
   #isText = false;
   #failure: Error | undefined;
@@ -47,10 +47,10 @@ export class RedisPipeline {
   }
 
   /**
-   * Connects and gives the password that the URL holds. Rejects when Redis does not let us in, or not in time.
+   * Connects and sends the password of the URL. Rejects if Redis refuses the login or does not answer in time.
    *
-   * @param onReply called for each command's reply, in order, with what Redis says against it.
-   * @param deadlineMs until Redis must have let us in, in ms.
+   * @param onReply called for each command's reply, in order, with Redis' error if there is one.
+   * @param deadlineMs how long connecting and login may take, in ms.
    */
   static async connect(
     redisUrl: string,
@@ -78,7 +78,7 @@ export class RedisPipeline {
     }
   }
 
-  /** Bytes that wait here for Redis to read them. */
+  /** Bytes that are buffered here until Redis reads them. */
   get waitingBytes(): number {
     return this.#socket.writableLength;
   }
@@ -87,12 +87,12 @@ export class RedisPipeline {
     return this.waitingBytes > MAX_WAITING_BYTES;
   }
 
-  /** Why the connection is of no use any more. */
+  /** Why the connection has failed; undefined while it works. */
   get failure(): Error | undefined {
     return this.#failure;
   }
 
-  /** Writes whole commands. The bytes are Redis' from now on. */
+  /** Writes whole commands. The connection owns the bytes from now on. */
   write(commands: Buffer): void {
     this.#socket.write(commands);
   }
@@ -101,7 +101,7 @@ export class RedisPipeline {
     this.#socket.destroy();
   }
 
-  /** Waits for the reply to one command while no other is under way. Rejects with what Redis says against it. */
+  /** Waits for the reply to one command while no other is in flight. Rejects with Redis' error. */
   async ask(command: readonly string[]): Promise<void> {
     this.#asked = Promise.withResolvers();
     this.#socket.write(encodeCommand(command));
@@ -155,7 +155,7 @@ export class RedisPipeline {
   }
 }
 
-/** Of a host with several addresses Node gives an error without a message, which has a code. */
+/** Describes an error. If a host has several addresses, Node's error has a code and no message. */
 function whyNot({ name, message, code }: NodeJS.ErrnoException): string {
   return message || (code ?? name);
 }

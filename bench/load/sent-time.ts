@@ -3,8 +3,8 @@ const TIME_KEY = Buffer.from('"t":');
 const LONGEST_TIME_DIGITS = 17;
 
 /**
- * When a publication was to be sent, in µs since the Unix epoch: the number behind the first
- * `"t":` in its beginning. Undefined when there is none.
+ * Reads when a publication was due, in µs since the Unix epoch: the number after the first `"t":` in its beginning.
+ * Undefined if there is none.
  */
 export function readSentTime(start: Buffer): number | undefined {
   const key = start.indexOf(TIME_KEY);

@@ -1,4 +1,4 @@
-/** One frame as a server sends it: unmasked. For tests. */
+/** Encodes one frame as a server sends it: unmasked. For tests. */
 export function serverFrame(first: number, payload: Uint8Array | string): Buffer {
   const bytes = Buffer.from(payload);
   const header = Buffer.alloc(bytes.length < 126 ? 2 : bytes.length < 65_536 ? 4 : 10);

@@ -1,21 +1,20 @@
-/** What a connection was told of what it lost. */
+/** The losses that the server reported to a connection. */
 export interface ToldLosses {
-  /** `gap` frames that came. */
+  /** `gap` frames received. */
   readonly gaps: number;
-  /** Those of them without a number: the server does not know how much was lost. */
+  /** The `gap` frames without a number: the server does not know how much was lost. */
   readonly unnumberedGaps: number;
-  /** Publications that the others told to be lost, added up. */
+  /** The sum of the numbers in the other `gap` frames. */
   readonly lost: number;
 }
 
 /**
- * How a connection that misses something was told of it. `exact`: of all of it. `under`: of less, and
- * no gap said that the number is not known, so some of it was lost in silence. `untold`: not at all.
- * `loose`: by a gap without a number, or of more than it misses.
+ * How exactly a server reported to a connection what it missed. `exact`: all of it. `under`: less, and no gap without a
+ * number, so a part was lost in silence. `untold`: no gap. `loose`: a gap without a number, or more than it missed.
  */
 export type Telling = 'exact' | 'loose' | 'under' | 'untold';
 
-/** @param missed publications that did not come; at least 1. */
+/** @param missed publications that were not received; at least 1. */
 export function tellingOf(missed: number, { gaps, unnumberedGaps, lost }: ToldLosses): Telling {
   if (gaps === 0) return 'untold';
   if (lost === missed) return 'exact';

@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { channelsOf, readingOf } from './subscription-plan.ts';
 
 describe('channelsOf', () => {
-  it('takes all, or the first, or some', () => {
+  it('chooses all channels, or the first, or some', () => {
     const plan = { channels: 4, channelsPerClient: 2, seed: 1 };
     expect(channelsOf({ ...plan, mode: 'all' }, 9)).toEqual([0, 1, 2, 3]);
     expect(channelsOf({ ...plan, mode: 'single' }, 9)).toEqual([0]);
     expect(channelsOf({ ...plan, mode: 'random' }, 9)).toHaveLength(2);
   });
 
-  it('chooses different channels that exist, the same ones each time', () => {
+  it('chooses distinct channels that exist, the same ones each time', () => {
     const plan = fc.record({
       mode: fc.constant('random' as const),
       channels: fc.integer({ min: 1, max: 50 }),

@@ -1,29 +1,29 @@
 import { createRandom } from '../../test/support/random.ts';
 
 /**
- * Which channels a connection subscribes to. `all`: all of them; `single`: the first one, together
- * with everyone else; `random`: some that it alone decides on.
+ * Which channels a connection subscribes to. `all`: all of them; `single`: the first one, as every connection;
+ * `random`: some, chosen for each connection.
  */
 export const SUBSCRIPTION_MODES = ['all', 'single', 'random'] as const;
 export type SubscriptionMode = (typeof SUBSCRIPTION_MODES)[number];
 
 export interface SubscriptionPlan {
   readonly mode: SubscriptionMode;
-  /** Channels that exist; they are numbered from 0. */
+  /** The number of channels; they are numbered from 0. */
   readonly channels: number;
-  /** For `random`: how many different ones each connection takes, at most all. */
+  /** For `random`: how many distinct channels each connection subscribes to, at most all. */
   readonly channelsPerClient: number;
   readonly seed: number;
 }
 
-/** The numbers of the channels of a connection. The same plan and connection give the same ones. */
+/** Returns the numbers of the channels of a connection. The same plan and connection give the same ones. */
 export function channelsOf(plan: SubscriptionPlan, connection: number): readonly number[] {
   if (plan.mode === 'all') return Array.from({ length: plan.channels }, (_, i) => i);
   if (plan.mode === 'single') return [0];
   const random = createRandom(plan.seed + Math.imul(connection, 0x9e3779b1));
   const wanted = Math.min(plan.channelsPerClient, plan.channels);
   const chosen = new Set<number>();
-  // Floyd's sampling: one draw a channel, however many of all are taken.
+  // Floyd's sampling: one draw a channel, even if nearly all are chosen.
   for (let last = plan.channels - wanted; last < plan.channels; last += 1) {
     const drawn = random.below(last + 1);
     chosen.add(chosen.has(drawn) ? last : drawn);
@@ -31,7 +31,7 @@ export function channelsOf(plan: SubscriptionPlan, connection: number): readonly
   return [...chosen];
 }
 
-/** How a connection reads: as fast as it can, slowly, or after a while not at all. */
+/** How a connection reads: as fast as it can, slowly, or not at all after a while. */
 export type Reading = 'steady' | 'slow' | 'stalled';
 
 /** Shares of all connections, from 0 to 1, at most 1 together; the others read steadily. */
@@ -40,7 +40,7 @@ export interface ReadingShares {
   readonly stalled: number;
 }
 
-/** How a connection reads. Those of a kind are spread evenly over all. */
+/** Returns how a connection reads. Slow and stalled ones are spread evenly over all. */
 export function readingOf(shares: ReadingShares, connection: number): Reading {
   const weak = shares.slow + shares.stalled;
   if (!isChosen(connection, weak)) return 'steady';

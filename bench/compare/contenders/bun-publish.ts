@@ -1,7 +1,7 @@
-// Bun's own: topics of Bun.serve, fed by Bun's own Redis client. Run by Bun, not by Node.
+// Bun's own fan-out: topics of Bun.serve, fed by Bun's Redis client. Bun runs this file, not Node.
 import { announce, redisUrl, type SubscribeMessage, subscribedAnswer } from './contract.ts';
 
-/** As much of Bun as is used here. Its own types would replace Node's in the whole workspace. */
+/** The part of Bun that is used here. Bun's own types would replace Node's in the whole workspace. */
 interface BunSocket {
   send(text: string): number;
   subscribe(topic: string): void;

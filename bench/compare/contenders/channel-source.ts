@@ -2,14 +2,11 @@ import { Redis } from 'ioredis';
 
 /** The channels that a Node contender receives from Redis. */
 export interface ChannelSource {
-  /** Subscribes to the channels that nobody asked for before; resolves when all of them flow. */
+  /** Subscribes to channels that are not subscribed yet; resolves once all of them flow. */
   subscribe(channels: readonly string[]): Promise<void>;
 }
 
-/**
- * A subscriber connection as ioredis' README shows it: one subscription a channel, however many
- * clients want it.
- */
+/** Opens a subscriber connection as ioredis' README shows it: one subscription a channel, for all its clients. */
 export function openChannelSource(
   url: string,
   onMessage: (channel: string, payload: string) => void,

@@ -1,4 +1,4 @@
-// Rooms of socket.io, over WebSocket only: it encodes a packet once for the whole room.
+// Rooms of socket.io, over WebSocket only: it encodes a packet once for a whole room.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Server } from 'socket.io';

@@ -1,4 +1,4 @@
-// What one writes first with `ws`: each client has its own `seq`, so each gets its own JSON.
+// The usual first program with `ws`: each client has its own `seq`, so each gets its own JSON.
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { openChannelSource } from './channel-source.ts';

@@ -1,4 +1,4 @@
-// The next step with `ws`: no numbers of a client's own, so that one string serves everybody.
+// The next step with `ws`: without a sequence for each client, so that one string serves all.
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { openChannelSource } from './channel-source.ts';

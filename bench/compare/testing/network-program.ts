@@ -1,6 +1,6 @@
 /**
- * Run by own-network.test.ts: runs itself again in a network of its own, where it prints its network and its arguments,
- * and ends with code 3; with the argument `stay` it stays until its parent ends.
+ * A program for own-network.test.ts. It runs itself again in a network of its own, where it prints its network and its
+ * arguments and ends with code 3. With the argument `stay` it runs until its parent ends.
  */
 import { currentNetwork, runAgainInOwnNetwork } from '../own-network.ts';
 
