@@ -1,12 +1,12 @@
 import { DIRECTLY, type FleetNode, type Reach } from './reach.ts';
 
-/** What a node's `/readyz` says, or that nobody answers. */
+/** The answer of a node's `/readyz`, or that there was none. */
 export type NodeState =
   | { readonly kind: 'ready' }
   | { readonly kind: 'unready'; readonly reasons: readonly string[] }
   | { readonly kind: 'unreachable'; readonly cause: string };
 
-/** Nobody answered: the node may have done what it was asked all the same. */
+/** There was no answer. The node may have executed the request all the same. */
 export class UnansweredError extends Error {
   override readonly name = 'UnansweredError';
 }
@@ -14,28 +14,28 @@ export class UnansweredError extends Error {
 /** How long an admin port may take to answer, in ms. */
 const ANSWER_DEADLINE_MS = 5_000;
 
-/** How far apart the tokens are read again, in ms: not at each refusal. */
+/** The shortest time between two readings of the tokens, in ms. */
 const REREAD_AFTER_MS = 5_000;
 
 const UNAUTHORIZED = 401;
 const NOT_FOUND = 404;
 
-/** Talks to the admin ports of nodes, with the token that each of them knows. */
+/** Talks to the admin ports of nodes, with the token that each of them accepts. */
 export class AdminClient {
   readonly #reread: () => Promise<readonly string[]>;
   readonly #reach: Reach;
-  /** Newest first. Those that were known before stay: nodes know them until they are replaced. */
+  /** Newest first. Older tokens stay, because nodes accept them until they are replaced. */
   #tokens: readonly string[];
   #rereadAt = Number.NEGATIVE_INFINITY;
-  /** The latest reading; it may be under way. */
+  /** The latest reading, which may still be in progress. */
   #rereading: Promise<void> = Promise.resolve();
-  /** By a node's name, the token that it took last. */
+  /** The last token that each node accepted, by the node's name. */
   readonly #taken = new Map<string, string>();
 
   /**
-   * @param tokens those that nodes may know, the newest first; none where they ask for none.
-   * @param reach what leads to the nodes; its owner ends it.
-   * @param reread reads the tokens again, when a node has refused all of them: one may be changed during a roll.
+   * @param tokens tokens that nodes may accept, the newest first; empty if admin ports require none.
+   * @param reach the way to the nodes; its owner ends it.
+   * @param reread reads the tokens again after a node has refused all of them: a token may be changed during a roll.
    */
   constructor(
     tokens: readonly string[] = [],
@@ -59,33 +59,34 @@ export class AdminClient {
     }
   }
 
-  /** Begins the drain; once more does nothing. Rejects when the node does not agree to. */
+  /** Begins the drain; a second call does nothing. Rejects if the node does not accept. */
   async drain(node: FleetNode): Promise<void> {
     await this.#expect(node, 'POST', '/drain');
   }
 
-  /** Whether a node takes one of the tokens. Rejects when it does not answer. */
+  /** Whether a node accepts one of the tokens. Rejects if it does not answer. */
   async takesToken(node: FleetNode): Promise<boolean> {
-    // What an edge and an ingest both have, and show to nobody else.
+    // Edge and ingest both have this path, and both require the token for it.
     const response = await this.#answer(node, 'GET', '/metrics');
     await response.body?.cancel();
     return response.status !== UNAUTHORIZED;
   }
 
   /**
-   * How many clients a node holds. Undefined where it is of a kind that holds none, such as an ingest. Rejects when it
-   * does not say.
+   * The number of clients of a node. Undefined if it is of a kind that has none, such as ingest. Rejects if it does not
+   * answer.
    */
   async connections(node: FleetNode): Promise<number | undefined> {
     const response = await this.#answer(node, 'GET', '/debug/index');
     if (response.status === NOT_FOUND) return undefined;
     const answer = await expectDone(node, 'GET', '/debug/index', response).json();
     const { connections } = answer as { readonly connections?: number };
-    if (typeof connections !== 'number') throw new Error(`${node.name} tells no connections`);
+    if (typeof connections !== 'number')
+      throw new Error(`${node.name} does not report its connections`);
     return connections;
   }
 
-  /** Has a node send clients to other nodes. Rejects when it does not agree to. */
+  /** Makes a node send clients to other nodes. Rejects if it does not accept. */
   async shed(node: FleetNode, count: number, overSeconds: number): Promise<void> {
     await this.#expect(node, 'POST', `/shed?count=${count}&overSeconds=${overSeconds}`);
   }
@@ -102,7 +103,7 @@ export class AdminClient {
     }
   }
 
-  /** Tries the tokens until one is taken; what was refused for its token has not been carried out. */
+  /** Tries the tokens until one is accepted. A request that was refused for its token has not been executed. */
   async #askWithToken(node: FleetNode, method: 'GET' | 'POST', path: string): Promise<Response> {
     const tried = new Set<string>();
     for (;;) {
@@ -116,7 +117,7 @@ export class AdminClient {
     }
   }
 
-  /** The token to try next: the one that the node took last, then the newest. Undefined when none is left. */
+  /** The token to try next: the one that the node accepted last, then the newest. Undefined if none is left. */
   async #nextToken(node: FleetNode, tried: ReadonlySet<string>): Promise<string | undefined> {
     const find = () => {
       const candidates = [this.#taken.get(node.name), ...this.#tokens];
@@ -128,7 +129,7 @@ export class AdminClient {
       this.#rereadAt = performance.now();
       this.#rereading = this.#readAgain();
     }
-    // Nodes are asked side by side: all that refuse wait for the same tokens.
+    // Nodes are queried in parallel: all that refuse wait for the same reading.
     await this.#rereading;
     return find();
   }

@@ -3,26 +3,26 @@ import { type AdminClient, UnansweredError } from './admin-client.ts';
 import type { FleetNode } from './reach.ts';
 import type { Report } from './report.ts';
 
-/** How a drain is waited for. Times in ms. */
+/** How to wait for a drain. Times in ms. */
 export interface DrainSettings {
-  /** What a node takes at most for its drain: its `DRAIN_SECONDS`. */
+  /** The longest drain of a node: its `DRAIN_SECONDS`. */
   readonly plannedDrainMs: number;
-  /** How long it may take to end: that, its stop, and a reserve. */
+  /** How long it may take to end: its drain, its stop, and a reserve. */
   readonly drainTimeoutMs: number;
-  /** How often it is asked. */
+  /** The interval between two requests. */
   readonly pollMs: number;
 }
 
-/** Unanswered questions in a row after which a node is not just slow. */
+/** After this many unanswered requests in a row a node is more than slow. */
 export const UNREACHABLE_IN_A_ROW = 3;
 
 /**
- * Drains a node, and resolves when it has ended. That nobody answers any more is not enough to believe it: a tunnel
- * that dropped, or a firewall, looks the same, and the node would be replaced with its clients on it. Nor
- * does the state of its machine tell, which goes on running. So one of these must be added:
- * - the last that it told was that it had no clients;
- * - the time that it takes at most for its drain has passed since it began;
- * - it answers again and knows of no drain: a supervisor has started it anew.
+ * Drains a node, and resolves after it has ended. A missing answer is no proof: a dropped tunnel or a firewall looks
+ * the same, and the node would be replaced with its clients on it. The state of its machine is no proof either, because
+ * the machine keeps running. One of these must be added:
+ * - its last answer was that it had no clients;
+ * - the longest time of a drain has passed since the drain began;
+ * - it answers again and is not draining: a supervisor has started it anew.
  */
 export async function drainNode(
   node: FleetNode,
@@ -48,7 +48,7 @@ export async function drainNode(
       if (clients === 0 || elapsedMs >= plannedDrainMs) return;
       if (unreachable === UNREACHABLE_IN_A_ROW) {
         report(
-          `${node.name}: does not answer any more, last seen with ${clients ?? 'an unknown number of'} clients; ` +
+          `${node.name}: no longer answers, last seen with ${clients ?? 'an unknown number of'} clients; ` +
             `waiting until ${plannedDrainMs / 1_000} s after its drain began`,
         );
       }

@@ -3,13 +3,13 @@ import { createStaticFleet, fillIn } from './fleet.ts';
 
 const NODE = { name: "o'edge 1", adminUrl: 'http://10.0.0.4:9080' };
 
-it('fills a node into a command as one word of the shell', () => {
+it('inserts a node into a command as one word of the shell', () => {
   expect(fillIn('replace {node} at {url}; {other}', NODE)).toBe(
     `replace 'o'\\''edge 1' at 'http://10.0.0.4:9080'; {other}`,
   );
 });
 
-it('runs the command, and says when it fails', async () => {
+it('runs the command, and reports its failure', async () => {
   const fleet = createStaticFleet([NODE], {
     replace: 'test {node} = "o\'edge 1"',
     remove: 'exit 3',

@@ -2,41 +2,41 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { FleetNode } from './reach.ts';
 
-/** The nodes that are rolled, and what makes a new one of an old one. */
+/** The nodes of a roll, and how a new node is made from an old one. */
 export interface Fleet {
   /** All nodes as of now: a replacement may have another name. */
   list(): Promise<readonly FleetNode[]>;
-  /** Replaces a node that has drained. Rejects when that fails; the new node need not be ready yet. */
+  /** Replaces a drained node. Rejects if that fails; the new node need not be ready yet. */
   replace(node: FleetNode): Promise<void>;
-  /** Takes a node that has drained away for good. */
+  /** Removes a drained node permanently. */
   remove(node: FleetNode): Promise<void>;
-  /** Adds `count` nodes of the newest kind. Rejects when that fails; they need not be ready yet. */
+  /** Adds `count` nodes of the newest kind. Rejects if that fails; they need not be ready yet. */
   add(count: number): Promise<void>;
-  /** Deletes what nodes were made from and none needs any more. Resolves with the names of what is gone. */
+  /** Deletes templates that no node needs any more. Resolves with the names of the deleted ones. */
   deleteUnusedTemplates(): Promise<readonly string[]>;
 }
 
-/** Shell commands in which `{node}` and `{url}` stand for a node's name and admin URL. */
+/** Shell commands in which `{node}` and `{url}` are replaced by a node's name and admin URL. */
 export interface FleetCommands {
-  /** Undefined: nothing is run, because something else brings a drained node back. */
+  /** Undefined: no command is run, because something else restarts a drained node. */
   readonly replace: string | undefined;
   readonly remove: string | undefined;
 }
 
-/** Nodes that are named one by one, and keep their addresses. */
+/** Nodes that are listed one by one and keep their addresses. */
 export function createStaticFleet(nodes: readonly FleetNode[], commands: FleetCommands): Fleet {
   return {
     list: async () => nodes,
     replace: (node) => runFor(node, commands.replace),
     remove: (node) => runFor(node, commands.remove),
     add: async () => {
-      throw new Error('nodes that are named one by one cannot be added to');
+      throw new Error('no nodes can be added to nodes that are listed one by one');
     },
     deleteUnusedTemplates: async () => [],
   };
 }
 
-/** Runs a command of the operator's in a shell, with its output beside ours. */
+/** Runs a command of the operator in a shell; its output goes to ours. */
 export async function runFor(node: FleetNode, command: string | undefined): Promise<void> {
   if (command === undefined) return;
   const child = spawn('sh', ['-c', fillIn(command, node)], {
@@ -46,7 +46,7 @@ export async function runFor(node: FleetNode, command: string | undefined): Prom
   if (code !== 0) throw new Error(`${node.name}: the command ended with ${signal ?? code}`);
 }
 
-/** Puts a node's name and URL into a command, each as one word of the shell. */
+/** Inserts a node's name and URL into a command, each as one word of the shell. */
 export function fillIn(command: string, node: FleetNode): string {
   const words: Readonly<Record<string, string>> = { node: node.name, url: node.adminUrl };
   return command.replace(/\{(node|url)\}/g, (_all, key: string) => {

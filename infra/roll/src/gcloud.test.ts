@@ -9,7 +9,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-it('takes answers of megabytes: a hundred machines with all that is known of them', async () => {
+it('accepts answers of megabytes: a hundred machines with all their fields', async () => {
   const MEGABYTES = 4;
   await installGcloud(`head -c ${MEGABYTES * 1_024 * 1_024} /dev/zero`);
   expect(await createGcloud()(['compute', 'instances', 'list'])).toHaveLength(
@@ -17,12 +17,12 @@ it('takes answers of megabytes: a hundred machines with all that is known of the
   );
 });
 
-it('asks no questions, and tells what gcloud said when it fails', async () => {
+it('asks no questions, and reports the error of gcloud', async () => {
   await installGcloud('echo "ERROR: no $1" >&2; exit 1');
   await expect(createGcloud()(['version'])).rejects.toThrow('ERROR: no --quiet');
 });
 
-it('ends a call that is under way', async () => {
+it('ends a call in progress', async () => {
   await installGcloud('exec sleep 60');
   const end = new AbortController();
   const call = createGcloud(end.signal)(['version']);

@@ -18,57 +18,61 @@ afterEach(async () => {
   await cloud[Symbol.asyncDispose]();
 });
 
-it('reaches nodes that have no address here, by one tunnel each, and ends them', TEST, async () => {
-  const reach = createIapReach(ADMIN_PORT, 'p');
+it(
+  'reaches nodes without a reachable address, by one tunnel each, and ends them',
+  TEST,
+  async () => {
+    const reach = createIapReach(ADMIN_PORT, 'p');
+    const admin = new AdminClient([FAKE_TOKEN], reach);
+    cloud.nodes[1]!.connections = 7;
+    await Promise.all([1, 2].map(() => admin.state(node('edge-1'))));
+    expect(await admin.state(node('edge-1'))).toEqual({ kind: 'ready' });
+    expect(await admin.connections(node('edge-2'))).toBe(7);
+    expect(cloud.asked).toEqual([
+      'compute start-iap-tunnel edge-1 9080',
+      'compute start-iap-tunnel edge-2 9080',
+    ]);
+    expect(cloud.openTunnels).toEqual(['edge-1', 'edge-2']);
+    await reach[Symbol.asyncDispose]();
+    expect(cloud.openTunnels).toEqual([]);
+  },
+);
+
+it('reopens a dropped tunnel, and closes those to nodes that are gone', TEST, async () => {
+  await using reach = createIapReach(ADMIN_PORT, undefined);
   const admin = new AdminClient([FAKE_TOKEN], reach);
-  cloud.nodes[1]!.connections = 7;
-  await Promise.all([1, 2].map(() => admin.state(node('edge-1'))));
-  expect(await admin.state(node('edge-1'))).toEqual({ kind: 'ready' });
-  expect(await admin.connections(node('edge-2'))).toBe(7);
-  expect(cloud.asked).toEqual([
-    'compute start-iap-tunnel edge-1 9080',
-    'compute start-iap-tunnel edge-2 9080',
-  ]);
-  expect(cloud.openTunnels).toEqual(['edge-1', 'edge-2']);
-  await reach[Symbol.asyncDispose]();
-  expect(cloud.openTunnels).toEqual([]);
+  await admin.state(node('edge-1'));
+  const { pid } = cloud.tunnels[0]!;
+  process.kill(pid, 'SIGKILL');
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), DEADLINE);
+  await vi.waitFor(
+    async () => expect(await admin.state(node('edge-1'))).toEqual({ kind: 'ready' }),
+    DEADLINE,
+  );
+  expect(cloud.tunnels).toHaveLength(2);
+  await admin.state(node('edge-2'));
+  reach.keepOnly([node('edge-2')]);
+  await vi.waitFor(() => expect(cloud.openTunnels).toEqual(['edge-2']), DEADLINE);
 });
 
 it(
-  'opens a tunnel again that was dropped, and lets go of those to nodes that are gone',
+  'reports the error of gcloud if there is no way, and tries again the next time',
   TEST,
   async () => {
     await using reach = createIapReach(ADMIN_PORT, undefined);
     const admin = new AdminClient([FAKE_TOKEN], reach);
-    await admin.state(node('edge-1'));
-    const { pid } = cloud.tunnels[0]!;
-    process.kill(pid, 'SIGKILL');
-    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), DEADLINE);
-    await vi.waitFor(
-      async () => expect(await admin.state(node('edge-1'))).toEqual({ kind: 'ready' }),
-      DEADLINE,
-    );
-    expect(cloud.tunnels).toHaveLength(2);
-    await admin.state(node('edge-2'));
-    reach.keepOnly([node('edge-2')]);
-    await vi.waitFor(() => expect(cloud.openTunnels).toEqual(['edge-2']), DEADLINE);
+    await cloud.nodes[0]!.stop();
+    expect(await admin.state(node('edge-1'))).toEqual({
+      kind: 'unreachable',
+      cause: expect.stringMatching(/^no tunnel to edge-1: gcloud ended with 1 \(ERROR.*4003/),
+    });
+    await cloud.nodes[0]!.start();
+    expect(await admin.state(node('edge-1'))).toEqual({ kind: 'ready' });
+    expect(await admin.state({ name: 'edge-9', adminUrl: 'http://192.0.2.9:9080' })).toMatchObject({
+      cause: 'no tunnel to edge-9: its zone is not known',
+    });
   },
 );
-
-it('tells what gcloud says when there is no way, and tries again the next time', TEST, async () => {
-  await using reach = createIapReach(ADMIN_PORT, undefined);
-  const admin = new AdminClient([FAKE_TOKEN], reach);
-  await cloud.nodes[0]!.stop();
-  expect(await admin.state(node('edge-1'))).toEqual({
-    kind: 'unreachable',
-    cause: expect.stringMatching(/^no tunnel to edge-1: gcloud ended with 1 \(ERROR.*4003/),
-  });
-  await cloud.nodes[0]!.start();
-  expect(await admin.state(node('edge-1'))).toEqual({ kind: 'ready' });
-  expect(await admin.state({ name: 'edge-9', adminUrl: 'http://192.0.2.9:9080' })).toMatchObject({
-    cause: 'no tunnel to edge-9: its zone is not known',
-  });
-});
 
 function node(name: string): FleetNode {
   return { name, zone: 'europe-west4-a', adminUrl: 'http://192.0.2.1:9080' };

@@ -2,8 +2,8 @@ import { type IapTunnel, openIapTunnel } from './iap-tunnel.ts';
 import type { FleetNode, Reach } from './reach.ts';
 
 /**
- * Reaches admin ports through Identity-Aware Proxy, from a machine that has no way into the network: a tunnel
- * per node, opened when it is first needed, and again when it has ended.
+ * Reaches admin ports through Identity-Aware Proxy, from a machine outside of the network. There is one tunnel per
+ * node. It opens at the first request, and again if it has ended.
  *
  * @param adminPort the port of the nodes.
  * @param project undefined: gcloud's own.

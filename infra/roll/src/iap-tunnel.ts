@@ -1,28 +1,28 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-/** How long gcloud may take to open a tunnel, in ms: it takes 2 s, and many begin at once. */
+/** How long gcloud may take to open a tunnel, in ms: it takes 2 s, and many open at once. */
 const OPEN_DEADLINE_MS = 60_000;
 
-/** How long it may take to end when it is told to, in ms, before it is killed. */
+/** How long a tunnel may take to end after SIGTERM, in ms, before it is killed. */
 const END_GRACE_MS = 2_000;
 
-/** Of what it says, the latest lines are kept for an error message. */
+/** The latest lines of gcloud's output that are kept for an error message. */
 const MAX_LINES = 20;
 
-/** gcloud says this once it holds the port. The port that it "picks" before may be another's by then. */
+/** gcloud prints this once it holds the port. Another process may have taken the port that it "picks" earlier. */
 const LISTENING = /^Listening on port \[(\d+)\]/;
 
-/** A TCP tunnel to one port of one machine: a gcloud of our own, which is ended with us. */
+/** A TCP tunnel to one port of one machine: a gcloud process that ends with ours. */
 export interface IapTunnel {
-  /** The port of localhost that leads there. Rejects with gcloud's reason when there is no way. */
+  /** The port on localhost. Rejects with gcloud's reason if there is no way. */
   readonly port: Promise<number>;
-  /** Settles when it has ended, by itself or by `end`. Never rejects. */
+  /** Settles after it has ended, by itself or by `end`. Never rejects. */
   readonly ended: Promise<void>;
   end(): Promise<void>;
 }
 
-/** Opens a tunnel. Whoever opens it ends it. */
+/** Opens a tunnel. The caller ends it. */
 export function openIapTunnel(options: {
   readonly instance: string;
   readonly port: number;
@@ -36,10 +36,10 @@ export function openIapTunnel(options: {
     '--local-host-port=localhost:0',
   ];
   const child = spawn('gcloud', args, {
-    // Without it, Python keeps the line that tells the port to itself, since it writes to no terminal.
+    // Otherwise Python buffers the line with the port, because it does not write to a terminal.
     env: { ...process.env, PYTHONUNBUFFERED: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A process group, since gcloud may be a script around what opens the tunnel.
+    // A process group, because gcloud may be a script around the process that opens the tunnel.
     detached: true,
   });
   const watch = endWithUs(child);
@@ -59,7 +59,7 @@ export function openIapTunnel(options: {
   return { port: readPort(child, instance), ended, end };
 }
 
-/** Resolves with the port that gcloud says it listens on. */
+/** Resolves with the port that gcloud reports. */
 function readPort(child: ChildProcess, instance: string): Promise<number> {
   const lines: string[] = [];
   const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -94,8 +94,8 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 }
 
 /**
- * Has the tunnel end when this process dies in whatever way: a shell waits for the end of a pipe that only we
- * hold open. Returns what calls it off.
+ * Ends the tunnel if this process dies, for whatever reason: a shell waits for the end of a pipe that only this process
+ * holds open. Returns a function that cancels it.
  */
 function endWithUs(child: ChildProcess): () => void {
   if (child.pid === undefined) return () => {};

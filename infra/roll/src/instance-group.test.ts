@@ -33,7 +33,7 @@ it('finds the running nodes of an instance group at their internal addresses', a
   ]);
 });
 
-it('asks for no machines where the group has none', async () => {
+it('asks for no machines if the group has none', async () => {
   const fleet = createInstanceGroupFleet(GROUP, NO_COMMANDS, async (args) => {
     expect(args).toContain('list-instances');
     return '[]';

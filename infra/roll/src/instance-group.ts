@@ -11,17 +11,17 @@ export interface InstanceGroup {
   readonly adminPort: number;
 }
 
-/** What is read of `list-instances`. */
+/** The fields of `list-instances` that are read. */
 interface Member {
   /** `https://…/zones/<zone>/instances/<name>`. */
   readonly instance: string;
-  /** What the VM was made from; absent while it is being made. */
+  /** The template of the VM; absent while the VM is being created. */
   readonly version?: { readonly instanceTemplate?: string };
 }
 
-/** What is read of the group itself. */
+/** The fields of the group that are read. */
 interface Group {
-  /** How many VMs it is told to have. */
+  /** The configured number of VMs. */
   readonly targetSize: number;
   readonly versions?: readonly { readonly instanceTemplate?: string }[];
 }
@@ -29,10 +29,10 @@ interface Group {
 /** The label that Terraform gives to the templates of a group. */
 const GROUP_LABEL = 'tradewind-group';
 
-/** How gcloud says that a group does not exist (any more). */
+/** gcloud's message for a group that does not exist (any more). */
 const NOT_FOUND = /was not found|notFound/;
 
-/** What is read of `instances list`. */
+/** The fields of `instances list` that are read. */
 interface Instance {
   readonly name: string;
   readonly status: string;
@@ -47,8 +47,8 @@ const TEMPLATE_FIELDS = '--format=value(name)';
 const INSTANCE_FIELDS = '--format=json(name,status,zone,networkInterfaces[].networkIP)';
 
 /**
- * The running nodes of an instance group at their internal addresses, by means of `gcloud`. A replacement is
- * made from the group's newest template.
+ * The running nodes of an instance group at their internal addresses, through `gcloud`. A replacement is made from the
+ * group's newest template.
  */
 export function createInstanceGroupFleet(
   group: InstanceGroup,
@@ -70,7 +70,7 @@ export function createInstanceGroupFleet(
     ) as Group;
   }
 
-  /** The names of the templates that the group or one of its VMs refers to; none when the group is gone. */
+  /** The names of the templates that the group or one of its VMs refers to; none if the group is gone. */
   async function templatesInUse(): Promise<ReadonlySet<string>> {
     try {
       const { versions = [] } = await describe();

@@ -37,7 +37,7 @@ describe('the command, with an instance group behind Identity-Aware Proxy', {
     expect(cloud.openTunnels).toEqual([]);
   });
 
-  it('keeps its capacity with a surge, and shrinks by the number that it is told', async () => {
+  it('keeps its capacity with a surge, and shrinks by the given number', async () => {
     const [first] = cloud.nodes;
     const surge = run([...GROUP, ...SECRET, ...QUICK, '--drain-seconds', '2', '--surge', '2']);
     expect(await surge.exitCode).toBe(0);
@@ -60,7 +60,7 @@ describe('the command, with an instance group behind Identity-Aware Proxy', {
     expect(cloud.hadEnded).not.toContain(false);
   });
 
-  it('deletes all templates of a group that is gone, and none when gcloud cannot say what is used', async () => {
+  it('deletes all templates of a group that is gone, and none if gcloud cannot list those in use', async () => {
     cloud.intercept = (args) =>
       args.includes('describe') ? { stdout: '', error: 'PERMISSION_DENIED' } : undefined;
     const refused = run([...GROUP, '--clean-templates']);
@@ -75,7 +75,7 @@ describe('the command, with an instance group behind Identity-Aware Proxy', {
     expect(cloud.templates).toEqual([]);
   });
 
-  it('does not replace a node whose tunnel is dropped while it drains', async () => {
+  it('does not replace a node whose tunnel drops while it drains', async () => {
     for (const node of cloud.nodes) {
       node.connections = 12;
       node.drainMs = 3_000;
@@ -90,7 +90,7 @@ describe('the command, with an instance group behind Identity-Aware Proxy', {
   });
 
   it.each(['SIGTERM', 'SIGKILL'] as const)(
-    'takes its tunnels along when it ends by %s',
+    'ends its tunnels when it ends by %s',
     async (signal) => {
       for (const node of cloud.nodes) node.drainMs = NEVER_MS;
       const roll = run([...GROUP, ...SECRET]);
@@ -130,7 +130,7 @@ describe('the command, with an instance group behind Identity-Aware Proxy', {
     expect(cloud.openTunnels).toEqual([]);
   });
 
-  it('says what is wrong with the token', async () => {
+  it('reports what is wrong with the token', async () => {
     const open = run([...GROUP]);
     expect(await open.exitCode).toBe(1);
     expect(open.lines.at(-1)).toMatch(/nothing was touched: edge-1, edge-2, edge-3 answered 401/);
@@ -143,7 +143,7 @@ describe('the command, with an instance group behind Identity-Aware Proxy', {
   });
 });
 
-it('ends with 2 when the command line is wrong, and tells how it is right', async () => {
+it('ends with 2 if the command line is wrong, and points to the options', async () => {
   const wrong = run(['--iap']);
   expect(await wrong.exitCode).toBe(2);
   expect(wrong.lines[0]).toBe('name the nodes by --node or by --mig');

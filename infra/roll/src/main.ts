@@ -13,7 +13,7 @@ import { watchFleet } from './watch.ts';
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-/** What a shell adds to a signal's number. */
+/** A shell adds this to a signal's number. */
 const EXIT_SIGNALLED = 128;
 
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
@@ -62,7 +62,7 @@ function createReach({ iap, nodes }: RollCommand): Reach {
   return iap && 'region' in nodes ? createIapReach(nodes.adminPort, nodes.project) : DIRECTLY;
 }
 
-/** Carries a command out, until a signal comes. Resolves with the exit code, when nothing is left of it. */
+/** Executes a command until a signal arrives. Resolves with the exit code after everything has ended. */
 async function runUntilSignalled(command: RollCommand): Promise<number> {
   const end = new AbortController();
   const signalled = new Promise<number>((resolve) => {
@@ -70,7 +70,7 @@ async function runUntilSignalled(command: RollCommand): Promise<number> {
       process.once(signal, () => {
         end.abort();
         if (command.task.kind !== 'watch') {
-          console.error(`${signal}: a node that was told to drain goes on, and is not replaced`);
+          console.error(`${signal}: a node that is draining continues, and is not replaced`);
         }
         resolve(command.task.kind === 'watch' ? 0 : EXIT_SIGNALLED + number);
       });
@@ -91,10 +91,10 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     const isUsage = error instanceof UsageError;
     console.error((error as Error).message);
-    if (isUsage) console.error('(npm run roll -- --help tells the options)');
+    if (isUsage) console.error('(npm run roll -- --help lists the options)');
     return isUsage ? EXIT_USAGE : EXIT_FAILED;
   }
 }
 
-// What a signal cut short may still wait for something: nobody waits for that.
+// Operations that a signal interrupted may still be pending; nobody waits for them.
 process.exit(await main(process.argv.slice(2)));

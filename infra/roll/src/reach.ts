@@ -1,24 +1,24 @@
-/** A node, by its name and where its admin port is. */
+/** A node: its name and the address of its admin port. */
 export interface FleetNode {
   readonly name: string;
-  /** E.g. `http://10.0.0.4:9080`, without a slash at its end: the node's own, whatever leads there. */
+  /** E.g. `http://10.0.0.4:9080`, without a slash at its end: the node's own address, independent of the way to it. */
   readonly adminUrl: string;
-  /** Where a machine of an instance group runs, e.g. `europe-west4-a`. */
+  /** The zone of a machine of an instance group, e.g. `europe-west4-a`. */
   readonly zone?: string;
 }
 
-/** How admin ports are reached from here. */
+/** The way to admin ports from this machine. */
 export interface Reach extends AsyncDisposable {
   /**
-   * Where a node's admin port is reached right now, without a slash at the end; it may be elsewhere the
-   * next time. Rejects when there is no way to it.
+   * The URL by which a node's admin port is reachable now, without a slash at the end; the next call may return another
+   * one. Rejects if there is no way.
    */
   urlOf(node: FleetNode): Promise<string>;
-  /** Gives up what leads to other nodes than these. */
+  /** Closes the ways to all nodes but these. */
   keepOnly(nodes: readonly FleetNode[]): void;
 }
 
-/** At the nodes' own addresses. */
+/** Reaches nodes at their own addresses. */
 export const DIRECTLY: Reach = {
   urlOf: async ({ adminUrl }) => adminUrl,
   keepOnly() {},

@@ -5,17 +5,17 @@ import type { Fleet } from './fleet.ts';
 import type { FleetNode } from './reach.ts';
 import type { Report } from './report.ts';
 
-/** How long nodes are waited for, and watched. Times in ms. */
+/** How long to wait for nodes, and to watch them. Times in ms. */
 export interface ReadySettings {
   /** How long a replacement may take until it is ready. */
   readonly readyTimeoutMs: number;
   /** How long all nodes must then stay ready before the next one is touched. */
   readonly healthWindowMs: number;
-  /** How often nodes are asked. */
+  /** The interval between two looks. */
   readonly pollMs: number;
 }
 
-/** A node that is not ready, and why. */
+/** A node that is not ready, and the reason. */
 interface UnreadyNode {
   readonly node: FleetNode;
   readonly state: Exclude<NodeState, { readonly kind: 'ready' }>;
@@ -41,9 +41,9 @@ export function describeUnready(unready: readonly UnreadyNode[]): string {
 }
 
 /**
- * Resolves when as many nodes as before are ready, and have been for the health window. A node that says
- * itself that it is not ready ends the window at once; one that does not answer, only when it is asked again in
- * vain; and a list that cannot be had says nothing about the nodes: it is asked for again.
+ * Resolves after as many nodes as before are ready and have been for the health window. A node that reports that it is
+ * not ready ends the window at once. A node that does not answer ends it only if a second request fails. A list that
+ * cannot be read says nothing about the nodes, and is requested again.
  */
 export async function untilReadyAgain(
   fleet: Fleet,
@@ -79,7 +79,7 @@ export async function untilReadyAgain(
 
 type Look =
   | { readonly kind: 'ready'; readonly why?: undefined }
-  /** A node says so itself, or is gone from the list. */
+  /** A node reports it, or is missing from the list. */
   | { readonly kind: 'unready'; readonly why: string }
   /** A node does not answer. */
   | { readonly kind: 'doubtful'; readonly why: string }

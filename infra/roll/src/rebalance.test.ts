@@ -21,7 +21,7 @@ afterEach(async () => {
 });
 
 describe('planShed', () => {
-  it('has nodes above the average give what they have above it', () => {
+  it('makes nodes shed what they have above the average', () => {
     expect(planShed([1_000, 1_000, 0], 2_000)).toEqual([333, 333, 0]);
     expect(planShed([], 300)).toEqual([]);
   });
@@ -31,7 +31,7 @@ describe('planShed', () => {
     expect(planShed([1_000, 1_000, 0], 1)).toEqual([1, 0, 0]);
   });
 
-  it('moves as much as it may, and never below the average', () => {
+  it('moves as much as allowed, and never below the average', () => {
     const inputs = fc.tuple(fc.array(fc.nat(10_000), { maxLength: 10 }), fc.nat(10_000));
     fc.assert(
       fc.property(inputs, ([connections, limit]) => {
@@ -51,13 +51,13 @@ describe('planShed', () => {
 });
 
 describe('isEven', () => {
-  it('is about shares of the average', () => {
+  it('measures shares of the average', () => {
     expect(isEven([105, 95, 100], SETTINGS)).toBe(true);
     expect(isEven([115, 95, 90], SETTINGS)).toBe(false);
     expect(isEven([], SETTINGS)).toBe(true);
   });
 
-  it('takes no handful of clients for an imbalance', () => {
+  it('does not count a handful of clients as an imbalance', () => {
     expect(isEven([1, 0, 0], SETTINGS)).toBe(true);
     expect(isEven([150, 50], SETTINGS)).toBe(false);
     expect(isEven([150, 50], { ...SETTINGS, leastOff: 100 })).toBe(true);
@@ -65,7 +65,7 @@ describe('isEven', () => {
 });
 
 describe('rebalanceFleet', { timeout: TIMEOUT_MS }, () => {
-  it('has the fuller nodes shed until all hold the same', async () => {
+  it('makes the fuller nodes shed until all hold the same', async () => {
     const [first, second, third] = await startNodes([500, 500, 0]);
     for (const node of [first, second]) {
       node.onShed = (count) => {
@@ -86,7 +86,7 @@ describe('rebalanceFleet', { timeout: TIMEOUT_MS }, () => {
     expect(first.asked).toEqual(['shed 50 over 1']);
   });
 
-  it('makes room on nodes that are full: for that they were given another', async () => {
+  it('makes room on nodes that are full: a node was added for that', async () => {
     const [first, second] = await startNodes([500, 500, 0]);
     for (const node of [first, second]) {
       node.reasons = ['full'];
@@ -99,17 +99,17 @@ describe('rebalanceFleet', { timeout: TIMEOUT_MS }, () => {
     expect(await rebalance(SETTINGS)).toEqual([333, 333, 334]);
   });
 
-  it('does not count nodes that are not ready for another reason, whether full or not', async () => {
+  it('does not count nodes that are not ready for another reason, even if they are full', async () => {
     const [, second, third] = await startNodes([100, 100, 0]);
     third.reasons = ['draining'];
     expect(await rebalance(SETTINGS)).toEqual([100, 100]);
     second.reasons = ['full', 'subscription_link_down'];
     await expect(rebalance(SETTINGS)).rejects.toThrow(
-      'there must be two nodes that take part, and there are 1',
+      'at least two nodes must take part, and there are 1',
     );
   });
 
-  it('sends nobody away when all nodes are full', async () => {
+  it('sends nobody away if all nodes are full', async () => {
     const [first, second] = await startNodes([500, 100]);
     for (const node of [first, second]) node.reasons = ['full'];
     await expect(rebalance(SETTINGS)).rejects.toThrow('no node has room for more clients');

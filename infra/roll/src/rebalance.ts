@@ -4,41 +4,41 @@ import type { Fleet } from './fleet.ts';
 import type { FleetNode } from './reach.ts';
 import { type Report, RollError } from './report.ts';
 
-/** How clients are moved to nodes with fewer. */
+/** How to move clients to nodes with fewer. */
 export interface RebalanceSettings {
   /** How far a node may be from the average, as a share of it, e.g. 0.1. */
   readonly tolerance: number;
-  /** Clients that a node must be off the average at least: a handful more or less is no imbalance. */
+  /** A node counts as uneven only if it differs from the average by at least this many clients. */
   readonly leastOff: number;
-  /** The time over which each round's clients are moved, in s. */
+  /** The duration over which each round's clients are moved, in s. */
   readonly overSeconds: number;
-  /** Of all clients, the share that may be moved in one second, on average over a round. */
+  /** The share of all clients that may be moved in one second, on average over a round. */
   readonly maxSharePerSecond: number;
-  /** Rounds after which something else is wrong: a balancer that does not follow the load, say. */
+  /** After this many rounds something else is wrong, for example a balancer that ignores the load. */
   readonly maxRounds: number;
 }
 
-/** What the nodes hold that take part. */
+/** The clients of the nodes that take part. */
 export interface Balance {
   readonly nodes: readonly FleetNode[];
   /** In the order of the nodes. */
   readonly connections: readonly number[];
   readonly average: number;
-  /** How many of them can take clients: those that are not full. */
+  /** Nodes that can accept clients, because they are not full. */
   readonly withRoom: number;
-  /** Names of nodes that drain, of which somebody takes the clients away already. */
+  /** Names of draining nodes, whose clients somebody moves already. */
   readonly draining: readonly string[];
 }
 
-/** Clients that have left are seen as gone by their node within this time, in ms. */
+/** Within this time, in ms, a node notices that clients have left. */
 const SETTLE_MS = 2_000;
 
-/** Of a round, the share over which the notices are spread; see `planDeparture` of the edge. */
+/** The share of a round over which the notices are spread; see `planDeparture` of the edge. */
 const NOTICE_SHARE = 0.5;
 
 /**
- * Asks every node what it holds. A node that is not ready gets no clients, so it does not take part: unless it is so
- * because it is full. To make room on full nodes is what nodes are added for.
+ * Reads the clients of every node. A node that is not ready gets no clients and does not take part, unless it is
+ * unready because it is full: nodes are added exactly to make room on full nodes.
  */
 export async function readBalance(fleet: Fleet, admin: AdminClient): Promise<Balance> {
   const listed = await fleet.list();
@@ -53,7 +53,9 @@ export async function readBalance(fleet: Fleet, admin: AdminClient): Promise<Bal
     nodes.map(async (node) => {
       const held = await admin.connections(node);
       if (held === undefined) {
-        throw new RollError(`${node.name} tells no connections: only edges are rebalanced`);
+        throw new RollError(
+          `${node.name} does not report its connections: only edges are rebalanced`,
+        );
       }
       return held;
     }),
@@ -78,8 +80,8 @@ export function isEven(
 }
 
 /**
- * What each node sends away, in the order of `connections`: what it has above the average, and at most `limit`
- * in all, shared in proportion.
+ * The clients that each node sheds, in the order of `connections`: those above the average, and at most `limit` in all,
+ * shared in proportion.
  */
 export function planShed(connections: readonly number[], limit: number): readonly number[] {
   const average = averageOf(connections);
@@ -97,10 +99,10 @@ export function planShed(connections: readonly number[], limit: number): readonl
 }
 
 /**
- * Has nodes above the average shed clients, once, and resolves when those have gone.
+ * Makes nodes above the average shed clients once, and resolves after these have left.
  *
- * @param end ends the waiting; who was told to leave leaves.
- * @throws RollError when there is nowhere to go.
+ * @param end ends the waiting; clients that were asked to leave still leave.
+ * @throws RollError if no node has room.
  */
 export async function shedOnce(
   { nodes, connections, withRoom }: Balance,
@@ -126,10 +128,10 @@ export async function shedOnce(
 }
 
 /**
- * Has nodes above the average shed clients, round by round, until all are within the tolerance. Resolves
- * with what each holds then.
+ * Makes nodes above the average shed clients, round by round, until all are within the tolerance. Resolves with the
+ * final clients of each.
  *
- * @throws RollError when that is not so after `maxRounds`, or when there is nowhere to go.
+ * @throws RollError if that takes more than `maxRounds`, or if no node has room.
  */
 export async function rebalanceFleet(
   fleet: Fleet,
@@ -141,7 +143,7 @@ export async function rebalanceFleet(
     const balance = await readBalance(fleet, admin);
     const { nodes, connections } = balance;
     if (nodes.length < 2) {
-      throw new RollError(`there must be two nodes that take part, and there are ${nodes.length}`);
+      throw new RollError(`at least two nodes must take part, and there are ${nodes.length}`);
     }
     const list = describeBalance(balance);
     report(list);

@@ -36,7 +36,7 @@ it('drains, replaces and awaits one node after the other, with the others ready 
   expect(lines.at(-1)).toBe('3 of 3 replaced');
 });
 
-it('replaces several at a time where it is told to, but never all', async () => {
+it('replaces several at a time if asked to, but never all', async () => {
   const { fleet, story } = await startFleet(3);
   await rollFleet(fleet, new AdminClient(), { ...SETTINGS, parallel: 2 }, () => {});
   expect(story).toHaveLength(3);
@@ -44,7 +44,7 @@ it('replaces several at a time where it is told to, but never all', async () => 
   await expect(all).rejects.toThrow('3 at a time would leave none of 3 nodes');
 });
 
-it('knows a node that its supervisor has started again', async () => {
+it('recognizes a node that its supervisor has started again', async () => {
   const { fleet, story } = await startFleet(2, () => {});
   for (const node of nodes) {
     node.drainMs = 100;
@@ -64,7 +64,7 @@ it('touches nothing while a node is not ready', async () => {
   expect(nodes.flatMap(({ asked }) => asked)).toEqual([]);
 });
 
-it('stops at a node that does not end, and says what is done and left', async () => {
+it('stops at a node that does not end, and reports which nodes are done and left', async () => {
   const { fleet } = await startFleet(3);
   nodes[1]!.drainMs = NEVER_MS;
   const settings = { ...SETTINGS, plannedDrainMs: 100, drainTimeoutMs: 200 };
@@ -75,7 +75,7 @@ it('stops at a node that does not end, and says what is done and left', async ()
   expect(nodes[2]!.asked).toEqual([]);
 });
 
-it('stops when a replacement does not get ready', async () => {
+it('stops if a replacement does not get ready', async () => {
   const { fleet } = await startFleet(2, () => {});
   const settings = { ...SETTINGS, readyTimeoutMs: 200 };
   const rolled = rollFleet(fleet, new AdminClient(), settings, () => {});
@@ -85,7 +85,7 @@ it('stops when a replacement does not get ready', async () => {
   expect(nodes[1]!.asked).toEqual([]);
 });
 
-it('stops when a replacement does not stay ready', async () => {
+it('stops if a replacement does not stay ready', async () => {
   const { fleet } = await startFleet(2, async (node) => {
     await node.start();
     setTimeout(() => node.reasons.push('full'), 100);
@@ -95,7 +95,7 @@ it('stops when a replacement does not stay ready', async () => {
   await expect(rolled).rejects.toThrow('not healthy: edge-1 is unready (full)');
 });
 
-it('is not stopped by a list that cannot be had, nor by one question without an answer', async () => {
+it('is not stopped by a list that cannot be read, nor by one unanswered request', async () => {
   const { fleet, story, lines } = await startFleet(2);
   const settings = { ...SETTINGS, healthWindowMs: 500 };
   let looks = 0;
@@ -123,7 +123,7 @@ it('is not stopped by a list that cannot be had, nor by one question without an 
   expect(story).toHaveLength(2);
 });
 
-it('stops when the nodes cannot be listed for as long as it waits for one', async () => {
+it('stops if the nodes cannot be listed for as long as it waits for one', async () => {
   const { fleet } = await startFleet(2);
   let looks = 0;
   const broken: Fleet = {
@@ -140,7 +140,7 @@ it('stops when the nodes cannot be listed for as long as it waits for one', asyn
   );
 });
 
-it('stops when a replacement does not answer any more', async () => {
+it('stops if a replacement no longer answers', async () => {
   const { fleet } = await startFleet(2, async (node) => {
     await node.start();
     setTimeout(() => void node.stop(), 100);
@@ -150,7 +150,7 @@ it('stops when a replacement does not answer any more', async () => {
   await expect(rolled).rejects.toThrow('not healthy: edge-1 is unreachable');
 });
 
-it('stops when the command fails', async () => {
+it('stops if the command fails', async () => {
   const { fleet } = await startFleet(2, () => {
     throw new Error('no quota');
   });
@@ -158,11 +158,11 @@ it('stops when the command fails', async () => {
   await expect(rolled).rejects.toThrow('stopped at edge-1: no quota; replaced: none');
 });
 
-it('touches nothing while a node takes no token that was given', async () => {
+it('touches nothing if a node accepts none of the tokens', async () => {
   const { fleet, story } = await startFleet(3, (node) => node.start(), 'sesame');
   nodes[1]!.token = 'the one before';
   const admin = new AdminClient(['sesame']);
-  const why = 'nothing was touched: edge-2 answered 401: no token that they take was given';
+  const why = 'nothing was touched: edge-2 answered 401: they accept none of the tokens';
   const surge = { ...SETTINGS, surge: 1 };
   await expect(rollFleet(fleet, admin, surge, () => {})).rejects.toThrow(why);
   await expect(removeNodes(fleet, 1, admin, SETTINGS, () => {})).rejects.toThrow(why);
@@ -174,18 +174,18 @@ it('touches nothing while a node takes no token that was given', async () => {
   expect(story).toHaveLength(3);
 });
 
-it('removes one node, where the others can do without it', async () => {
+it('removes one node, if the others can do without it', async () => {
   const { fleet, story } = await startFleet(2);
   const admin = new AdminClient();
   await expect(removeNode(fleet, 'edge-9', admin, SETTINGS, () => {})).rejects.toThrow(
-    'no node is called edge-9; there are edge-1, edge-2',
+    'there is no node edge-9, only edge-1, edge-2',
   );
   await removeNode(fleet, 'edge-2', admin, SETTINGS, () => {});
   expect(story).toEqual(['remove edge-2']);
   expect(nodes.map(({ name, isRunning }) => [name, isRunning])).toEqual([['edge-1', true]]);
 });
 
-it('removes as many nodes as it is told to, those with the fewest clients, and says what to write', async () => {
+it('removes the given number of nodes, those with the fewest clients, and prints the new count', async () => {
   const { fleet, story, lines } = await startFleet(4);
   for (const [i, clients] of [30, 10, 40, 20].entries()) nodes[i]!.connections = clients;
   const admin = new AdminClient();
@@ -204,7 +204,7 @@ it('removes nodes that hold no clients, as an ingest does', async () => {
   expect(story).toEqual(['remove edge-1']);
 });
 
-it('stops removing when one of those that stay is not ready any more', async () => {
+it('stops removing if one of those that stay is no longer ready', async () => {
   const { fleet, story } = await startFleet(4);
   const first = nodes[0]!;
   const impaired: Fleet = {
@@ -221,7 +221,7 @@ it('stops removing when one of those that stay is not ready any more', async () 
   expect(story).toEqual([`remove ${first.name}`]);
 });
 
-it('adds nodes first and removes as many of the old ones in the end, so that there are never fewer', async () => {
+it('adds nodes first and removes as many old ones at the end, so that there are never fewer', async () => {
   const { fleet, story, lines } = await startFleet(3);
   const old = [...nodes];
   const settings = { ...SETTINGS, surge: 1 };
@@ -239,7 +239,7 @@ it('adds nodes first and removes as many of the old ones in the end, so that the
   );
 });
 
-it('says that added nodes are still there when a roll with a surge stops', async () => {
+it('reports that added nodes are still there if a roll with a surge stops', async () => {
   const { fleet } = await startFleet(2, () => {
     throw new Error('no quota');
   });
@@ -251,7 +251,7 @@ it('says that added nodes are still there when a roll with a surge stops', async
   await expect(tooMany).rejects.toThrow('a surge of 9 is more than the 3 nodes that there are');
 });
 
-it('tries the token before as well, and reads again when one is changed during the roll', async () => {
+it('also tries the previous token, and reads again after a change during the roll', async () => {
   const { fleet } = await startFleet(
     2,
     async (node) => {
@@ -270,7 +270,7 @@ it('tries the token before as well, and reads again when one is changed during t
     await sleep(100);
     return ['newest', 'new'];
   });
-  // All of them refuse at once, and one of them reads.
+  // All of them refuse at once, and one reading serves all.
   await rollFleet(fleet, admin, { ...SETTINGS, surge: 2, parallel: 2 }, () => {});
   expect(reads).toBe(1);
 });

@@ -10,23 +10,23 @@ import {
 } from './ready-again.ts';
 import { type Report, RollError } from './report.ts';
 
-/** How a roll goes about it. */
+/** The course of a roll. */
 export interface RollSettings extends DrainSettings, ReadySettings {
   /** Nodes that are replaced, or removed, at the same time. */
   readonly parallel: number;
-  /** Nodes that are added before the first one is drained, so that the fleet keeps its capacity; 0 for none. */
+  /** Nodes that are added before the first one is drained, so that the fleet keeps its capacity; 0: none. */
   readonly surge: number;
 }
 
 /**
- * Until a VM that was ordered is ready, in ms, for the estimate only: Google makes it in about a minute, it boots,
- * fetches and starts the service in another one, and the group looks at it now and then.
+ * How long a new VM takes to become ready, in ms, for the estimate only. Google creates it in about a minute, booting,
+ * downloading and starting the service take another one, and the group checks it at intervals.
  */
 const REPLACEMENT_ESTIMATE_MS = 150_000;
 
 /**
- * Replaces every node of a fleet, a few at a time, and stops at the first one that does not come back. With a surge,
- * further nodes come first, and as many of the old ones are removed in the end instead of being replaced.
+ * Replaces every node of a fleet, a few at a time, and stops at the first one that does not become ready again. A surge
+ * adds nodes first, and as many old nodes are removed at the end instead of being replaced.
  */
 export async function rollFleet(
   fleet: Fleet,
@@ -107,7 +107,7 @@ export async function deleteUnusedTemplates(fleet: Fleet, report: Report): Promi
   report(`templates deleted that no node uses: ${deleted.join(', ') || 'none'}`);
 }
 
-/** Drains one node and takes it away, where the others are ready to hold its clients. */
+/** Drains one node and removes it, if the others are ready to hold its clients. */
 export async function removeNode(
   fleet: Fleet,
   name: string,
@@ -119,13 +119,13 @@ export async function removeNode(
   const node = nodes.find((candidate) => candidate.name === name);
   if (node === undefined) {
     const names = nodes.map((each) => each.name).join(', ');
-    throw new RollError(`no node is called ${name}; there are ${names || 'none'}`);
+    throw new RollError(`there is no node ${name}, only ${names || 'none'}`);
   }
   await expectTokenTaken([node], admin);
   await removeAll(fleet, [node], admin, settings, report);
 }
 
-/** Drains `count` nodes, those with the fewest clients first, and takes them away, a few at a time. */
+/** Drains `count` nodes, those with the fewest clients first, and removes them, a few at a time. */
 export async function removeNodes(
   fleet: Fleet,
   count: number,
@@ -170,7 +170,7 @@ async function removeAll(
   );
 }
 
-/** @param removed nodes that were taken away before. */
+/** @param removed nodes that were removed before. */
 async function expectAllReady(
   nodes: readonly FleetNode[],
   admin: AdminClient,
@@ -182,13 +182,16 @@ async function expectAllReady(
   throw new RollError(`${before}: ${describeUnready(unready)}`);
 }
 
-/** Who is refused in the middle leaves a group of which some nodes are new, and what was added. */
+/**
+ * Ensures that every node accepts a token before anything changes. A refusal in the middle would leave a group of which
+ * some nodes are new, and the added nodes.
+ */
 async function expectTokenTaken(nodes: readonly FleetNode[], admin: AdminClient): Promise<void> {
   const areTaken = await Promise.all(nodes.map((node) => admin.takesToken(node)));
   const refusing = nodes.filter((_, i) => !areTaken[i]).map(({ name }) => name);
   if (refusing.length === 0) return;
   throw new RollError(
-    `nothing was touched: ${refusing.join(', ')} answered 401: no token that they take was given`,
+    `nothing was touched: ${refusing.join(', ')} answered 401: they accept none of the tokens`,
   );
 }
 

@@ -27,7 +27,7 @@ it('reads an instance group and the other commands', () => {
   });
 });
 
-it('reads a surge, by which as many are replaced at a time, and a number of nodes to remove', () => {
+it('reads a surge, which also sets the nodes at a time, and a number of nodes to remove', () => {
   const group = ['--mig', 'edges', '--region', 'r'];
   expect(read([...group, '--surge', '3']).roll).toMatchObject({ surge: 3, parallel: 3 });
   expect(read([...group, '--surge', '3', '--parallel', '1']).roll).toMatchObject({ parallel: 1 });
@@ -35,12 +35,12 @@ it('reads a surge, by which as many are replaced at a time, and a number of node
   expect(read([...group, '--clean-templates']).task).toEqual({ kind: 'clean-templates' });
 });
 
-it('waits for a longer drain by as much longer', () => {
+it('extends the timeout by a longer drain', () => {
   const { roll } = read(['--node', 'http://a', '--drain-seconds', '300']);
   expect(roll).toMatchObject({ plannedDrainMs: 300_000, drainTimeoutMs: 330_000 });
 });
 
-it('asks for more before it moves clients unasked', () => {
+it('needs a larger imbalance to move clients unasked', () => {
   const command = read(['--node', 'http://a', '--watch', '--interval', '5']);
   expect(command).toMatchObject({
     task: { kind: 'watch' },
@@ -50,7 +50,7 @@ it('asks for more before it moves clients unasked', () => {
   expect(read(['--node', 'http://a', '--rebalance']).rebalance.leastOff).toBe(1);
 });
 
-it('takes the token from where it is told to, and from the environment otherwise', () => {
+it('reads the token from the named place, and from the environment otherwise', () => {
   const env = { ADMIN_TOKEN: 'sesame' };
   const node = ['--node', 'http://a'];
   expect(read(node).token).toEqual({ kind: 'none' });
@@ -76,10 +76,7 @@ it.each([
   [['--node', 'http://a', '--watch', '--rebalance'], 'are commands of their own'],
   [['--node', 'http://a', '--iap'], '--iap needs --mig'],
   [['--node', 'http://a', '--drain-timeout', '59'], '--drain-timeout must not be less'],
-  [
-    ['--node', 'http://a', '--token-file', 'a', '--token-secret', 'b'],
-    'are two places of one token',
-  ],
+  [['--node', 'http://a', '--token-file', 'a', '--token-secret', 'b'], 'cannot be combined'],
   [['--node', 'http://a', '--surge', '1'], '--surge needs --mig'],
   [['--mig', 'a', '--region', 'r', '--surge', '1', '--watch'], '--surge is for a roll'],
   [

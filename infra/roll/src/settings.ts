@@ -17,35 +17,35 @@ NODES, one of:
 
 WHAT, one of:
   (nothing)                  replaces all nodes, a few at a time; then as --clean-templates
-  --remove NAME              drains one node and takes it away
+  --remove NAME              drains one node and removes it
   --remove-count N           the same with N nodes, those with the fewest clients
   --clean-templates          with --mig: deletes the group's templates that no VM uses; also when the group is gone
   --rebalance                has nodes above the average shed clients slowly
-  --watch                    goes on looking, and rebalances when nodes stay uneven; ends on SIGTERM
+  --watch                    looks repeatedly, and rebalances if nodes stay uneven; ends on SIGTERM
 
 TOKEN of the admin ports, one of:
-  --token-file FILE          a file holds it; twice for the new token and the one before
-  --token-secret NAME        Secret Manager does, by means of gcloud: the newest two versions are tried
-  ADMIN_TOKEN                the environment does
+  --token-file FILE          a file with the token; give it twice for the new and the previous token
+  --token-secret NAME        a secret in Secret Manager, read by gcloud: the newest two versions are tried
+  ADMIN_TOKEN                the environment variable with the token
 
 OPTIONS
   --replace COMMAND          replaces a drained node; {node} and {url} are filled in
-  --remove-command COMMAND   takes a drained node away
-  --parallel N               nodes at a time (1, with --surge as many as that)
-  --surge N                  with --mig: adds N nodes first, so that the others need not carry more
-  --poll SECONDS             between two questions to a node that is waited for (1)
-  --drain-seconds SECONDS    that a node takes at most for its drain: its DRAIN_SECONDS (60)
+  --remove-command COMMAND   removes a drained node
+  --parallel N               nodes at a time (1; with --surge N: N)
+  --surge N                  with --mig: adds N nodes first, so that the others carry no more than before
+  --poll SECONDS             between two requests to a node that the roll waits for (1)
+  --drain-seconds SECONDS    the longest drain of a node: its DRAIN_SECONDS (60)
   --drain-timeout SECONDS    until a drained node must have ended (30 more than that)
   --ready-timeout SECONDS    until its replacement must be ready (300)
-  --health-window SECONDS    for which all must then stay ready (15)
+  --health-window SECONDS    for which all nodes must then stay ready (15)
   --over SECONDS             of each round of a rebalance (60)
-  --tolerance SHARE          of the average that a node may be off (0.1)
+  --tolerance SHARE          how far a node may be from the average, as a share of it (0.1)
   --max-share SHARE          of all clients that may be moved in a second (0.02)
-  --least-off N              clients that a node must be off the average (1, with --watch 100)
+  --least-off N              least difference from the average, in clients (1; with --watch: 100)
   --max-rounds N             of a rebalance (5)
   --interval SECONDS         between two looks of --watch (20)
   --looks N                  in a row that must find nodes uneven (3)
-  --rest SECONDS             for which they are left alone when N rounds did not help (900)`;
+  --rest SECONDS             for which nodes are left alone after N rounds without success (900)`;
 
 /** The command line is wrong; the message says how. */
 export class UsageError extends Error {
@@ -72,13 +72,15 @@ export interface RollCommand {
   readonly watch: WatchSettings;
 }
 
-/** Beyond its drain, what a node is given to end: up to 10 s for its stop, and a reserve. */
+/** How long a node may take to end after its drain, in ms: up to 10 s for its stop, and a reserve. */
 const END_RESERVE_MS = 30_000;
 
-/** More than any group has. */
+/** More nodes than any group has. */
 const MOST_NODES = 1_000;
 
-/** By how many clients a node must be off: someone who looks on wants it even, and a watch wants it quiet. */
+/**
+ * The least difference from the average, in clients: an operator who asks wants it even, and a watch must stay quiet.
+ */
 const LEAST_OFF = { asked: '1', watching: '100' } as const;
 
 const OPTIONS = {
@@ -118,7 +120,7 @@ const OPTIONS = {
  * Reads the command line.
  *
  * @param variables the environment.
- * @throws UsageError where it is wrong.
+ * @throws UsageError if it is wrong.
  */
 export function readRollCommand(
   args: readonly string[],
@@ -173,12 +175,12 @@ export function readRollCommand(
 
 function checkTogether({ iap, nodes, roll, task }: RollCommand): void {
   const isGroup = 'region' in nodes;
-  if (iap && !isGroup) throw new UsageError('--iap needs --mig: it goes by names and zones');
+  if (iap && !isGroup) throw new UsageError('--iap needs --mig: it needs names and zones');
   if (task.kind === 'clean-templates' && !isGroup) {
-    throw new UsageError('--clean-templates needs --mig: other nodes have none');
+    throw new UsageError('--clean-templates needs --mig: other nodes have no templates');
   }
   if (roll.surge > 0 && !isGroup) {
-    throw new UsageError('--surge needs --mig: other nodes cannot be added to by themselves');
+    throw new UsageError('--surge needs --mig: other nodes cannot be added');
   }
   if (roll.surge > 0 && task.kind !== 'roll') {
     throw new UsageError('--surge is for a roll');
@@ -244,7 +246,7 @@ function readTokenSource(
 ): TokenSource {
   const { 'token-file': paths, 'token-secret': name, project } = values;
   if (paths !== undefined && name !== undefined) {
-    throw new UsageError('--token-file and --token-secret are two places of one token');
+    throw new UsageError('--token-file and --token-secret cannot be combined');
   }
   if (paths !== undefined) return { kind: 'file', paths };
   if (name !== undefined) return { kind: 'secret', name, project };

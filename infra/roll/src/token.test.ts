@@ -37,7 +37,7 @@ it('reads the newest two enabled versions of a secret', async () => {
   await expect(readTokens(source, async () => '')).rejects.toThrow('no enabled version');
 });
 
-it('reads it from the environment, or has none', async () => {
+it('reads it from the environment; without it there is none', async () => {
   expect(await readTokens({ kind: 'variable', text: 'sesame' }, NO_GCLOUD)).toEqual(['sesame']);
   expect(await readTokens({ kind: 'none' }, NO_GCLOUD)).toEqual([]);
 });

@@ -1,26 +1,28 @@
 import { readFileSync } from 'node:fs';
 import type { Gcloud } from './gcloud.ts';
 
-/** Where the bearer token of the admin ports is. */
+/** The place of the admin ports' bearer token. */
 export type TokenSource =
   | { readonly kind: 'none' }
   | { readonly kind: 'variable'; readonly text: string }
   /** One token a file, the newest first. */
   | { readonly kind: 'file'; readonly paths: readonly string[] }
-  /** A secret in Secret Manager; without a project, in gcloud's own. */
+  /** A secret in Secret Manager, in gcloud's own project if none is given. */
   | { readonly kind: 'secret'; readonly name: string; readonly project: string | undefined };
 
-/** The variable that an edge reads its own from. */
+/** An edge reads its token from this variable. */
 export const TOKEN_VARIABLE = 'ADMIN_TOKEN';
 
-/** A node that was not rolled since the last change knows the version before; one change is rolled out at a time. */
+/**
+ * The current version and the previous one, which a node accepts if it was not rolled since the last change. One change
+ * is rolled out at a time.
+ */
 const VERSIONS_IN_USE = 2;
 
 /**
- * Reads the tokens that nodes may know, the newest first; none where the admin ports ask for none. Nodes learn of a new
- * token when they are replaced, so that the one before is in use until the roll is over.
- *
- * Rejects when a token is not where it should be, or empty.
+ * Reads the tokens that nodes may accept, the newest first; empty if admin ports require none. A node learns a new
+ * token only by being replaced, so the previous token is in use until the roll has ended.
+ * Rejects if a token is missing or empty.
  */
 export async function readTokens(source: TokenSource, gcloud: Gcloud): Promise<readonly string[]> {
   const tokens = (await textsOf(source, gcloud)).map((text) => text.trim());

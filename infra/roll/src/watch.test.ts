@@ -26,7 +26,7 @@ afterEach(async () => {
   await Promise.all(nodes.splice(0).map((node) => node[Symbol.asyncDispose]()));
 });
 
-it('rebalances full nodes when one is added, and goes on looking', TEST, async () => {
+it('rebalances full nodes when one is added, and keeps looking', TEST, async () => {
   await addNodes(500, 500);
   const lines = watch();
   await linesUntil(lines, 'even');
@@ -45,7 +45,7 @@ it('rebalances full nodes when one is added, and goes on looking', TEST, async (
   expect(nodes.map(({ connections }) => connections)).toEqual([333, 333, 334]);
 });
 
-it('does nothing about what it saw fewer times than it must', TEST, async () => {
+it('does nothing about an imbalance that it saw too few times', TEST, async () => {
   await addNodes(100, 50);
   const lines = watch({ ...WATCH, looks: 1_000 });
   await linesUntil(lines, 'uneven');
@@ -56,7 +56,7 @@ it('does nothing about what it saw fewer times than it must', TEST, async () => 
   expect(shed()).toEqual([]);
 });
 
-it('leaves a fleet alone that somebody rolls', TEST, async () => {
+it('leaves a fleet alone during a roll', TEST, async () => {
   await addNodes(100, 50, 10);
   nodes[2]!.reasons = ['draining'];
   const lines = watch({ ...WATCH, looks: 1 });
@@ -66,7 +66,7 @@ it('leaves a fleet alone that somebody rolls', TEST, async () => {
   expect(lines[1]).toBe('uneven');
 });
 
-it('gives a fleet a rest when its rounds do not help', TEST, async () => {
+it('gives a fleet a rest if its rounds do not help', TEST, async () => {
   await addNodes(100, 50);
   for (const node of nodes) node.onShed = () => {};
   const lines = watch({ ...WATCH, looks: 1 });
@@ -77,9 +77,10 @@ it('gives a fleet a rest when its rounds do not help', TEST, async () => {
   expect(shed()).toHaveLength(2);
 });
 
-it('tells what goes wrong once, and looks again', TEST, async () => {
+it('reports an error once, and looks again', TEST, async () => {
   await addNodes(100, 50);
-  const WRONG_TOKEN = 'no telling: edge-1 tells no connections: only edges are rebalanced';
+  const WRONG_TOKEN =
+    'no telling: edge-1 does not report its connections: only edges are rebalanced';
   nodes[0]!.isWithoutIndex = true;
   const lines = watch();
   await linesUntil(lines, WRONG_TOKEN);
@@ -97,7 +98,7 @@ it('ends in the middle of a round', TEST, async () => {
   expect(lines.at(-1)).toBe('edge-1: sheds 25 over 3600 s');
 });
 
-/** Adds nodes, of which those that shed give their clients to the one with the fewest. */
+/** Adds nodes that give their clients, when they shed, to the node with the fewest. */
 async function addNodes(...connections: readonly number[]): Promise<void> {
   for (const count of connections) {
     const node = await FakeNode.start(`edge-${nodes.length + 1}`);

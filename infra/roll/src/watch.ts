@@ -13,28 +13,28 @@ import type { Report } from './report.ts';
 
 /** When a watched fleet is rebalanced. Times in ms. */
 export interface WatchSettings {
-  /** From one look to the next. */
+  /** The interval between two looks. */
   readonly intervalMs: number;
-  /** Looks in a row that must find it uneven: clients that just come and go are no reason. */
+  /** Looks in a row that must find it uneven, because clients always come and go. */
   readonly looks: number;
   /**
-   * How long it is left alone after as many rounds as may be did not make it even: moving clients has
-   * not helped then, and each further round would move them again.
+   * How long a fleet is left alone after the last allowed round did not make it even. Moving clients has not helped
+   * then, and each further round would move them again.
    */
   readonly restMs: number;
 }
 
-/** What one look found. */
+/** The result of one look. */
 type Finding =
   | { readonly kind: 'even' }
   | { readonly kind: 'uneven'; readonly balance: Balance }
-  /** It cannot be told, or is not to be acted on now. */
+  /** The balance is unknown, or must not be acted on now. */
   | { readonly kind: 'unclear'; readonly why: string };
 
 /**
- * Looks at a fleet again and again, and rebalances it when it stays uneven, as it is after a scale-out: a round,
- * another look, another round. It leaves a fleet alone in which a node drains, since whoever rolls it moves
- * the clients already. Whatever goes wrong is told, and looked at again. Resolves when `end` aborts, and not before.
+ * Looks at a fleet repeatedly, and rebalances it if it stays uneven, as after a scale-out: a round, another look,
+ * another round. It leaves a fleet alone while a node drains, because a roll moves the clients already. It reports
+ * every error and looks again. Resolves after `end` aborts, and not before.
  */
 export async function watchFleet(
   fleet: Fleet,
@@ -94,7 +94,7 @@ function describe(finding: Finding): string {
   return finding.kind === 'unclear' ? `no telling: ${finding.why}` : finding.kind;
 }
 
-/** A report that is silent while its line stays the same. */
+/** A report that skips a line equal to the last one. */
 function onChange(report: Report): Report {
   let last: string | undefined;
   return (line) => {

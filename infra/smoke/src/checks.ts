@@ -4,7 +4,7 @@ import { ask, publish } from './ingest-client.ts';
 import type { SmokeSettings } from './settings.ts';
 import { PROMPTLY_MS, RefusedError, SmokeClient } from './smoke-client.ts';
 
-/** What a check found, as one sentence; or that it does not apply. Rejecting means that it failed. */
+/** The result of a check in one sentence, or why it does not apply. A check that fails rejects. */
 export type Finding = { readonly confirmed: string } | { readonly skipped: string };
 
 export interface Check {
@@ -12,7 +12,7 @@ export interface Check {
   run(settings: SmokeSettings): Promise<Finding>;
 }
 
-/** Publications whose order is looked at. */
+/** Publications whose order is checked. */
 const ORDERED = 50;
 
 /** A header that no honest client sends: above the 16 KiB that nodes and most balancers allow. */
@@ -21,15 +21,15 @@ const HUGE_HEADER_BYTES = 65_536;
 /** A header as large as cookies and tokens of real clients make it. */
 const LARGE_HEADER_BYTES = 6_144;
 
-/** Fewer days than that are left when a renewal has been missed. */
+/** If fewer days are left, a renewal has been missed. */
 const CERTIFICATE_DAYS = 14;
 
 const DAY_MS = 86_400_000;
 
-/** Connections that are opened to see over how many nodes the balancer spreads them, for each node. */
+/** Connections per node that show over how many nodes the balancer spreads clients. */
 const CONNECTIONS_PER_NODE = 8;
 
-/** In the order in which they are run: what others rely on comes first. */
+/** In the order of execution: a check comes after those that it relies on. */
 export const CHECKS: readonly Check[] = [
   { name: 'certificate', run: checkCertificate },
   { name: 'welcome', run: checkWelcome },
@@ -123,7 +123,7 @@ async function checkRights(settings: SmokeSettings): Promise<Finding> {
     () => undefined,
     (error: Error) => error.message,
   );
-  if (refused === undefined) throw new Error('ingest took a publication with a wrong token');
+  if (refused === undefined) throw new Error('ingest accepted a publication with a wrong token');
   if (!refused.includes('401')) throw new Error(refused);
   return { confirmed: 'ingest refuses a wrong token (401)' };
 }
@@ -140,9 +140,9 @@ async function checkHeaders(settings: SmokeSettings): Promise<Finding> {
     (error: Error) =>
       error instanceof RefusedError ? `status ${error.status}` : 'a closed connection',
   );
-  if (refusal === undefined) throw new Error(`a header of ${HUGE_HEADER_BYTES} bytes was let in`);
+  if (refusal === undefined) throw new Error(`a header of ${HUGE_HEADER_BYTES} bytes was accepted`);
   return {
-    confirmed: `${node} takes a header of ${LARGE_HEADER_BYTES} bytes; one of ${HUGE_HEADER_BYTES} ends in ${refusal}`,
+    confirmed: `${node} accepts a header of ${LARGE_HEADER_BYTES} bytes; one of ${HUGE_HEADER_BYTES} ends in ${refusal}`,
   };
 }
 
@@ -200,7 +200,7 @@ async function checkDrain(settings: SmokeSettings): Promise<Finding> {
       return client;
     }),
   ).catch(() => {
-    throw new Error(`no client was told to reconnect within ${drainSeconds} s`);
+    throw new Error(`no client was asked to reconnect within ${drainSeconds} s`);
   });
   const { afterMs, deadlineMs } = told.notice as NonNullable<SmokeClient['notice']>;
   await sleep(afterMs);
@@ -215,17 +215,17 @@ async function checkDrain(settings: SmokeSettings): Promise<Finding> {
   if (!isElsewhere) throw new Error(`the new connection reached ${told.welcome.node} again`);
   if (told.closedWith !== 1012) throw new Error(`closed with ${told.closedWith}, not 1012`);
   return {
-    confirmed: `${told.welcome.node} told its client before it closed with 1012; ${successor.welcome.node} served it on`,
+    confirmed: `${told.welcome.node} notified its client before it closed with 1012; ${successor.welcome.node} served it on`,
   };
 }
 
-/** As many connections as reach every node, in all likelihood. */
+/** Opens enough connections to reach every node in all likelihood. */
 function connectToEveryNode(settings: SmokeSettings): Promise<SmokeClient[]> {
   const count = settings.nodes * CONNECTIONS_PER_NODE;
   return Promise.all(Array.from({ length: count }, () => SmokeClient.connect(settings)));
 }
 
-/** Nobody else's: what is published here is not seen by real clients. */
+/** Returns a channel that nobody uses, so that real clients see no test publications. */
 function inventChannel(): string {
   return `smoke.${Date.now().toString(36)}.${Math.random().toString(36).slice(2, 10)}`;
 }

@@ -3,13 +3,13 @@ import { request as requestHttps } from 'node:https';
 import type { SmokeSettings } from './settings.ts';
 import { PROMPTLY_MS } from './smoke-client.ts';
 
-/** An HTTP answer, as far as a check looks at it. */
+/** The parts of an HTTP answer that checks read. */
 export interface HttpAnswer {
   readonly status: number;
   readonly body: string;
 }
 
-/** One request over HTTP or HTTPS, trusting what the settings trust. Rejects without an answer. */
+/** Sends one request over HTTP or HTTPS with the certificates of the settings. Rejects if there is no answer. */
 export function ask(
   settings: SmokeSettings,
   method: 'GET' | 'POST',
@@ -41,7 +41,7 @@ export function ask(
   });
 }
 
-/** Publishes a payload as it is. Rejects when ingest does not take it. */
+/** Publishes a payload unchanged. Rejects if ingest refuses it. */
 export async function publish(
   settings: SmokeSettings,
   channel: string,

@@ -4,7 +4,7 @@ import { readSmokeSettings, SMOKE_USAGE, type SmokeSettings, UsageError } from '
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-/** Runs all checks, also after one has failed, and tells how many did. */
+/** Runs all checks, also after one has failed, and returns the number of failures. */
 async function runChecks(settings: SmokeSettings): Promise<number> {
   let failed = 0;
   for (const { name, run } of CHECKS) {
@@ -29,7 +29,7 @@ async function main(args: readonly string[]): Promise<number> {
     return (await runChecks(readSmokeSettings(args))) === 0 ? 0 : EXIT_FAILED;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    console.error(`${error.message}\n(npm run smoke -- --help tells the options)`);
+    console.error(`${error.message}\n(npm run smoke -- --help lists the options)`);
     return EXIT_USAGE;
   }
 }

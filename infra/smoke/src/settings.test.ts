@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { readSmokeSettings } from './settings.ts';
 
-it('reads where to go, and stays idle for 90 s by default', () => {
+it('reads the addresses, and stays idle for 90 s by default', () => {
   expect(readSmokeSettings(['wss://ws.test/ws', '--ingest', 'https://in.test/'])).toMatchObject({
     ingestUrl: 'https://in.test',
     token: undefined,

@@ -17,15 +17,15 @@ export class UsageError extends Error {
 }
 
 export interface SmokeSettings {
-  /** Where clients connect. */
+  /** The URL of the edges. */
   readonly webSocketUrl: URL;
-  /** Where ingest listens, without a slash at its end. */
+  /** The URL of ingest, without a slash at its end. */
   readonly ingestUrl: string;
   readonly token: string | undefined;
   readonly certificateAuthority: string | undefined;
   readonly idleSeconds: number;
   readonly nodes: number;
-  /** 0: not at all. */
+  /** 0: the check is skipped. */
   readonly drainSeconds: number;
 }
 
@@ -41,7 +41,7 @@ const OPTIONS = {
 /**
  * Reads the command line.
  *
- * @throws UsageError where it is wrong.
+ * @throws UsageError if it is wrong.
  */
 export function readSmokeSettings(args: readonly string[]): SmokeSettings {
   const { values, positionals } = parse(args);

@@ -3,7 +3,7 @@ import type { Reconnect, ServerMessage, Welcome } from '@tradewind/protocol';
 import { WebSocket } from 'ws';
 import type { SmokeSettings } from './settings.ts';
 
-/** How long what should happen at once may take over a real network, in ms. */
+/** How long an immediate answer may take over a real network, in ms. */
 export const PROMPTLY_MS = 10_000;
 
 export interface SmokePublication {
@@ -12,11 +12,11 @@ export interface SmokePublication {
   readonly data: string;
 }
 
-/** A subscriber that keeps what it is sent. */
+/** A subscriber that keeps everything it receives. */
 export class SmokeClient implements AsyncDisposable {
   readonly welcome: Welcome;
   readonly publications: SmokePublication[] = [];
-  /** WebSocket pings of the node. */
+  /** Pings received from the node. */
   pings = 0;
   notice: Reconnect | undefined;
   /** The close code, once it has ended. */
@@ -39,9 +39,9 @@ export class SmokeClient implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the welcome read. Rejects with {@link RefusedError} when the answer is not 101.
+   * Resolves after the welcome has been read. Rejects with {@link RefusedError} if the answer is not 101.
    *
-   * @param headers more headers for the handshake.
+   * @param headers additional headers of the handshake.
    */
   static async connect(
     settings: SmokeSettings,
@@ -77,7 +77,7 @@ export class SmokeClient implements AsyncDisposable {
     });
   }
 
-  /** Resolves when the node has confirmed the subscription. */
+  /** Resolves after the node has confirmed the subscription. */
   async subscribe(channel: string): Promise<void> {
     this.#socket.send(JSON.stringify({ type: 'subscribe', id: 1, channels: [channel] }));
     await this.waitFor('the subscription', () => {
@@ -88,7 +88,7 @@ export class SmokeClient implements AsyncDisposable {
     });
   }
 
-  /** Resolves when `holds` does; it is asked now, after every frame and at the end. */
+  /** Resolves once `holds` returns true; it is called now, after every frame and at the end. */
   waitFor(what: string, holds: () => boolean, deadlineMs = PROMPTLY_MS): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (act: () => void): void => {
@@ -137,7 +137,7 @@ export class SmokeClient implements AsyncDisposable {
   }
 }
 
-/** The handshake was answered with something else than 101. */
+/** The handshake was answered with another status than 101. */
 export class RefusedError extends Error {
   override readonly name = 'RefusedError';
   readonly status: number;

@@ -12,32 +12,32 @@ export interface TunnelTarget {
   readonly port: number;
 }
 
-/** What the fake gcloud does: prints, fails, or is a tunnel. */
+/** What the fake gcloud does: it prints, fails, or acts as a tunnel. */
 export type FakeAnswer =
   | { readonly stdout: string; readonly error: string }
   | { readonly tunnelTo: TunnelTarget };
 
-/** The bearer token of the fake nodes; it is also what the fake Secret Manager holds. */
+/** The bearer token of the fake nodes, which the fake Secret Manager holds too. */
 export const FAKE_TOKEN = 'sesame';
 
 const SHIM = fileURLToPath(new URL('fake-gcloud.ts', import.meta.url));
 const ZONE = 'europe-west4-a';
 
 /**
- * An instance group of fake nodes, and a `gcloud` for the PATH that knows no other. Their addresses lead
- * nowhere: they are reached through tunnels only. A machine that is replaced comes back under another name.
+ * An instance group of fake nodes, and a `gcloud` for the PATH that knows only this group. The nodes' addresses are not
+ * reachable: only tunnels lead to them. The replacement of a machine has another name.
  */
 export class FakeCloud implements AsyncDisposable {
   readonly nodes: FakeNode[] = [];
-  /** The templates that there are. */
+  /** The existing templates. */
   readonly templates = ['oldest', 'older', 'newest'];
-  /** What gcloud was asked, without its options. */
+  /** The calls of gcloud, without options. */
   readonly asked: string[] = [];
   /** The processes of the tunnels that were opened, in order. */
   readonly tunnels: { readonly instance: string; readonly pid: number }[] = [];
   /** Whether each node had ended when it was replaced, in order. */
   readonly hadEnded: boolean[] = [];
-  /** What a test answers itself. */
+  /** Answers calls for a test. */
   intercept: (args: readonly string[]) => FakeAnswer | undefined = () => undefined;
   readonly #folder: string;
   readonly #server: Server;
@@ -61,7 +61,7 @@ export class FakeCloud implements AsyncDisposable {
     return cloud;
   }
 
-  /** What a process needs to find this gcloud and no other. */
+  /** The environment that makes a process find this gcloud and no other. */
   get environment(): Readonly<Record<string, string>> {
     const { port } = this.#server.address() as AddressInfo;
     return {
@@ -70,7 +70,7 @@ export class FakeCloud implements AsyncDisposable {
     };
   }
 
-  /** The tunnels whose processes are there. */
+  /** The tunnels whose processes exist. */
   get openTunnels(): readonly string[] {
     return this.tunnels.filter(({ pid }) => isAlive(pid)).map(({ instance }) => instance);
   }
@@ -156,7 +156,7 @@ export class FakeCloud implements AsyncDisposable {
   }
 }
 
-/** Whether a process is there. */
+/** Whether a process exists. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -179,7 +179,7 @@ function zoneUrl(): string {
 }
 
 function machine(name: string) {
-  // Of a block that is set aside for documents: nobody answers there.
+  // From a block that is reserved for documentation: nobody answers there.
   const networkInterfaces = [{ networkIP: '192.0.2.1' }];
   return { name, status: 'RUNNING', zone: zoneUrl(), networkInterfaces };
 }

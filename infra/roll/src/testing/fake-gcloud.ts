@@ -1,7 +1,7 @@
 /**
- * What tests have on the PATH as `gcloud`: asks the test at FAKE_CLOUD_URL what to answer (a `FakeAnswer` to a POST of
- * `{"args":[…],"pid":…}`), and plays a tunnel as gcloud 528 does, which tells its port on stdout, and with Python's
- * buffer between never to a pipe.
+ * The `gcloud` on the PATH of tests. It asks the test at FAKE_CLOUD_URL for its answer (a `FakeAnswer` to a POST of
+ * `{"args":[…],"pid":…}`), and acts as a tunnel as gcloud 528 does: it prints its port on stdout, which Python's buffer
+ * never lets through to a pipe.
  */
 import { connect, createServer, type Socket } from 'node:net';
 import type { FakeAnswer, TunnelTarget } from './fake-cloud.ts';

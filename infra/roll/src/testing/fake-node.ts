@@ -2,23 +2,23 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FleetNode } from '../reach.ts';
 
-/** An admin port as a node has it, in the hands of a test. */
+/** A node's admin port under the control of a test. */
 export class FakeNode implements AsyncDisposable, FleetNode {
   readonly name: string;
   adminUrl = '';
   connections = 0;
   reasons: string[] = [];
-  /** What it was asked to do, in order. */
+  /** The requests that it received, in order. */
   readonly asked: string[] = [];
   /** How long its drain takes, in ms. */
   drainMs = 20;
-  /** Whether something starts it again as soon as it has ended. */
+  /** Whether it restarts as soon as it has ended. */
   restartsByItself = false;
-  /** Whether it tells nothing of what it holds. */
+  /** Whether it does not report its clients. */
   isWithoutIndex = false;
-  /** What happens when it is told to shed. */
+  /** Called when it is asked to shed. */
   onShed: (count: number) => void = () => {};
-  /** The bearer token that it knows; undefined: none. */
+  /** The bearer token that it accepts; undefined: none is required. */
   token: string | undefined;
   #server: Server | undefined;
   #port = 0;
@@ -42,7 +42,7 @@ export class FakeNode implements AsyncDisposable, FleetNode {
     return this.#server !== undefined;
   }
 
-  /** Serves, ready and without clients, at the same address as before. */
+  /** Serves again, ready and without clients, at the same address as before. */
   async start(): Promise<void> {
     this.reasons = [];
     const server = createServer((request, response) => {
