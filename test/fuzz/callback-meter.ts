@@ -2,34 +2,34 @@ import { createHook, executionAsyncResource } from 'node:async_hooks';
 import { WebSocket } from 'ws';
 
 /**
- * Loaded into a service before its own code (`--import`), and never imported by a test: measures the CPU time
- * of its thread from one callback of the event loop to the next, so that whatever an input sets off is seen,
- * wherever it is done. The product knows nothing of it. `costs.ts` reads what it found.
+ * Loaded into a service before its own code (`--import`), and never imported by a test. It measures the CPU time of its
+ * thread from one callback of the event loop to the next, and so finds the whole cost of an input, wherever the work is
+ * done. The product knows nothing of it. `costs.ts` reads its results.
  */
 
-/** CPU time that one callback, or the handling of one message within it, took. */
+/** CPU time of one callback, or of the handling of one message in it. */
 interface Cost {
   readonly cpuMs: number;
-  /** What the event loop called: `TCP`, `Timeout`, `Immediate`, and so on; or `message`. */
+  /** The caller of the callback: `TCP`, `Timeout`, `Immediate`, and so on; or `message`. */
   readonly kind: string;
-  /** Messages of clients that were handled in it. */
+  /** Client messages that were handled in it. */
   readonly messages: number;
   /** Their bytes. */
   readonly bytes: number;
-  /** The beginning of the first of them. */
+  /** The beginning of the first of these messages. */
   readonly text: string;
 }
 
-/** The most expensive ones that are kept. */
+/** The number of most expensive costs that are kept. */
 const KEPT = 8;
 
-/** Of a message, in characters. */
+/** The kept part of a message, in characters. */
 const TEXT_LENGTH = 240;
 
 class Costliest {
   readonly costs: Cost[] = [];
 
-  /** Whether a cost of so much would be kept. */
+  /** Whether a cost of `cpuMs` would be kept. */
   keeps(cpuMs: number): boolean {
     const least = this.costs.at(-1);
     return this.costs.length < KEPT || least === undefined || cpuMs > least.cpuMs;
@@ -60,7 +60,7 @@ function cpuMs(): number {
   return (user + system) / 1_000;
 }
 
-/** A callback begins: what was used since the one before is that one's, with its microtasks and ticks. */
+/** A callback begins: the CPU time since the previous one belongs to that one, with its microtasks and ticks. */
 function endCallback(next: string): void {
   const now = cpuMs();
   const used = now - startedAt;
@@ -76,7 +76,7 @@ function endCallback(next: string): void {
   text = '';
 }
 
-/** What ticks and microtasks look like: they run at the end of the callback that set them off. */
+/** The names of ticks and microtasks, which run at the end of the callback that scheduled them. */
 const WITHIN_CALLBACK = new Set(['', 'Object', 'AsyncResource']);
 
 createHook({
@@ -111,8 +111,8 @@ WebSocket.prototype.emit = function emitAndMeter(this: WebSocket, event, ...args
 
 Object.assign(globalThis, {
   /**
-   * What was found since the last time, as JSON. A callback that this interrupts goes on to be measured,
-   * without the time of this call.
+   * Returns the costs since the last call, as JSON. The callback that this interrupts is measured further, without the
+   * time of this call.
    */
   takeCosts(): string {
     const askedAt = cpuMs();
@@ -132,7 +132,7 @@ Object.assign(globalThis, {
     startedAt += cpuMs() - askedAt;
     return text;
   },
-  /** Charges nobody with what was used up to now: garbage that was asked to be collected, say. */
+  /** Charges nobody with the CPU time so far, for example after a garbage collection that a test forced. */
   forgetCosts(): void {
     callbacks = new Costliest();
     messages = new Costliest();

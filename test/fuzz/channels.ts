@@ -1,17 +1,17 @@
 import { Redis } from 'ioredis';
 
-/** The epoch that all channels with a history are in. */
+/** The epoch of all channels with a history. */
 export const EPOCH = 'abc';
 
-/** The bytes of a payload that costs the least to read, and of one that edges take just so. */
+/** The size of the cheapest payload, and of the largest payload that edges accept. */
 const SMALL_BYTES = 100;
 const USUAL_BYTES = 500;
 const LARGE_BYTES = 30_000;
 
-/** Larger than edges take (`EDGE_MAX_PUBLICATION_BYTES`). */
+/** Larger than edges accept (`EDGE_MAX_PUBLICATION_BYTES`). */
 const TOO_LARGE_BYTES = 70_000;
 
-/** A `meta` that is none, in bytes. */
+/** The size of an invalid `meta`, in bytes. */
 const HUGE_META_BYTES = 1_000_000;
 
 interface History {
@@ -25,17 +25,17 @@ const numbered = (name: string, count: number): readonly string[] =>
 const payloads = (count: number, bytes: number): readonly string[] =>
   Array.from({ length: count }, () => `"${'x'.repeat(bytes - 2)}"`);
 
-/** Channels by what is behind them in Redis; the names that a grammar of inputs takes from. */
+/** Channels by their state in Redis; a grammar of inputs chooses from these names. */
 export const CHANNELS = {
-  /** No history, and never a publication. */
+  /** No history, and never any publication. */
   absent: numbered('absent', 40),
   short: numbered('short', 8),
   long: numbered('long', 8),
-  /** Longer than a replay may be. */
+  /** Longer than the longest replay. */
   tooLong: numbered('toolong', 4),
-  /** In the middle of the history stand publications that cannot be delivered. */
+  /** With undeliverable publications in the middle of the history. */
   broken: numbered('broken', 4),
-  /** What stands in Redis is not what belongs there. */
+  /** With the wrong kind of value in Redis. */
   odd: ['odd.huge', 'odd.list', 'odd.text', 'odd.log'],
 } as const;
 
@@ -54,7 +54,7 @@ const HISTORIES: readonly History[] = [
   },
 ];
 
-/** Writes the histories of {@link CHANNELS} as the publish script would have. */
+/** Writes the histories of {@link CHANNELS} as the publish script would. */
 export async function prepareChannels(redisUrl: string): Promise<void> {
   const redis = new Redis(redisUrl);
   try {

@@ -1,21 +1,21 @@
-/** What was counted up to a moment; it only grows. */
+/** Counts up to a moment; they only grow. */
 export interface TrafficSample {
   /** On a monotonic clock, in ms. */
   readonly atMs: number;
-  /** Bytes that came from clients, or from one. */
+  /** Bytes from all clients, or from one. */
   readonly inBytes: number;
-  /** Bytes that this made the service read, or send. */
+  /** Bytes that these made the service read or send. */
   readonly outBytes: number;
 }
 
-/** What may go out: at once, with time, and for each byte that came in. */
+/** The allowed output: at once, per time, and for each byte of input. */
 export interface TrafficAllowance {
   readonly burstBytes: number;
   readonly bytesPerSecond: number;
   readonly bytesPerByte: number;
 }
 
-/** What went out in a window, and what might have. */
+/** The output of a window, and the allowed output. */
 export interface Window {
   readonly fromMs: number;
   readonly toMs: number;
@@ -24,15 +24,15 @@ export interface Window {
   readonly allowedBytes: number;
 }
 
-/** The time over which bytes are held against one another, in ms. */
+/** The time over which bytes are compared, in ms. */
 const WINDOW_MS = 10_000;
 
 /**
- * The window of ten seconds, or of all the time if that is less, that came closest to what is allowed, or went
- * furthest beyond it; undefined without two samples.
+ * Returns the window of ten seconds, or of the whole time if that is shorter, that came closest to its allowance or
+ * exceeded it most. Undefined if there are fewer than two samples.
  *
  * @param samples oldest first.
- * @param lagMs for how long before the window something may have been sent that is answered in it.
+ * @param lagMs how long before the window a request may have been sent whose answer lies in it.
  */
 export function worstWindow(
   samples: readonly TrafficSample[],
@@ -60,7 +60,7 @@ export function worstWindow(
   return worst;
 }
 
-/** How much of what is allowed went out: above 1 it was too much. */
+/** The used share of the allowance: more than 1 is too much. */
 export function usedShare({ outBytes, allowedBytes }: Window): number {
   return outBytes / allowedBytes;
 }

@@ -1,47 +1,50 @@
 import { evaluateIn, INSPECTABLE, type Inspectable } from '../support/inspector.ts';
 import type { ServiceEnvironment } from '../support/service.ts';
 
-/** CPU time that one callback of the event loop, or one message within it, took. */
+/** CPU time of one callback of the event loop, or of one message in it. */
 export interface Cost {
   readonly cpuMs: number;
-  /** What the event loop called: `TCP`, `Timeout` and so on; or `message`. */
+  /** The caller of the callback: `TCP`, `Timeout` and so on; or `message`. */
   readonly kind: string;
-  /** Messages of clients that were handled in it. */
+  /** Client messages that were handled in it. */
   readonly messages: number;
   /** Their bytes. */
   readonly bytes: number;
-  /** The beginning of the first of them. */
+  /** The beginning of the first of these messages. */
   readonly text: string;
 }
 
-/** What a service's main thread has used. */
+/** The use of CPU and memory by a service's main thread. */
 export interface Costs {
-  /** The most expensive callbacks since the last look, with their microtasks; the worst first. */
+  /** The most expensive callbacks since the last call, with their microtasks; the worst first. */
   readonly callbacks: readonly Cost[];
-  /** The most expensive messages since the last look, without what is left to later; the worst first. */
+  /** The most expensive messages since the last call, without deferred work; the worst first. */
   readonly messages: readonly Cost[];
   /** Since the start. */
   readonly callbackCount: number;
   readonly messageCount: number;
   readonly messageBytes: number;
   readonly threadCpuMs: number;
-  /** Of the heap and of buffers, in bytes; not collected before. */
+  /** Bytes of heap and buffers, without a collection before. */
   readonly memoryBytes: number;
 }
 
 const METER = new URL('callback-meter.ts', import.meta.url).href;
 
-/** Settings of a service under which {@link takeCosts} can be asked of it. */
+/** Settings of a service that make {@link takeCosts} possible. */
 export const METERED: ServiceEnvironment = {
   NODE_OPTIONS: `${INSPECTABLE.NODE_OPTIONS} --import=${METER}`,
 };
 
-/** What a service that was started with {@link METERED} has used; the costliest since the last call. */
+/**
+ * Returns the costs of a service that was started with {@link METERED}; the most expensive ones are those since the
+ * last call.
+ */
 export async function takeCosts(service: Inspectable): Promise<Costs> {
   return JSON.parse(String(await evaluateIn(service, 'takeCosts()'))) as Costs;
 }
 
-/** Charges nothing with what it has used up to now: to be called when it was made to collect its garbage. */
+/** Charges nothing with the CPU time so far: call it after a forced collection. */
 export async function forgetCosts(service: Inspectable): Promise<void> {
   await evaluateIn(service, 'forgetCosts()');
 }

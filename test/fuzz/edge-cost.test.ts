@@ -4,10 +4,10 @@ import { type Crowd, type EdgeFuzzOptions, type EdgeFuzzReport, fuzzEdge } from 
 import { CROWD, conditionsFor, FEW, FEW_ODD, ROWDY_CROWD } from './edge-runs.ts';
 import { complaintsAbout, formatSummary } from './verdict.ts';
 
-/** Another than the default makes other inputs; `npm run fuzz` takes one by chance. */
+/** Another seed makes other inputs; `npm run fuzz` chooses one at random. */
 const SEED = Number(process.env.FUZZ_SEED ?? 15);
 
-/** Handles a message in the square of its length, and never lets go of what it made of it. */
+/** Handles a message in quadratic time, and never releases its result. */
 const SQUARE = `
   const { parse } = JSON;
   globalThis.kept = [];
@@ -19,7 +19,7 @@ const SQUARE = `
     return parse(text);
   }`;
 
-/** With it no history is too long to be replayed, which is a bound of its own beside those that are switched off. */
+/** With it no history is too long for a replay. This bound is separate from the limits that are switched off. */
 const LARGE_RING_BYTES = String(256 * 1024 * 1024);
 
 async function fuzz(
@@ -41,8 +41,8 @@ async function run(...args: Parameters<typeof fuzz>): Promise<readonly string[]>
 }
 
 /**
- * The same seed makes the same inputs, so what they cost too much they cost twice; what a busy machine or a
- * collection of garbage costs does not come again at once. What the first run complained of is printed.
+ * Runs twice if the first run fails: the same seed makes the same inputs, so an input that costs too much does so
+ * twice, while a busy machine or a garbage collection does not repeat. The complaints of the first run are printed.
  */
 async function expectWorthIt(crowd: Crowd, messages: number, redisDelayMs = 50): Promise<void> {
   const complaints = await run(crowd, messages, { redisDelayMs });
@@ -51,11 +51,11 @@ async function expectWorthIt(crowd: Crowd, messages: number, redisDelayMs = 50):
   expect(await run(crowd, messages, { redisDelayMs })).toEqual([]);
 }
 
-it('nothing that a crowd of clients sends costs an edge more than it is worth', async () => {
+it('no input of a crowd of clients costs an edge more than allowed', async () => {
   await expectWorthIt(CROWD, shortOrLong(2_500, 20_000));
 });
 
-it('nor what is no message of the protocol; a handling in the square of its bytes is noticed', async () => {
+it('nor does an input that is not a message of the protocol; quadratic handling is noticed', async () => {
   await expectWorthIt(ROWDY_CROWD, shortOrLong(1_000, 10_000));
   expect(await run(ROWDY_CROWD, 500, { sabotage: SQUARE, leaveMs: 1_000 })).toEqual([
     expect.stringContaining('of CPU time at once'),
@@ -64,15 +64,15 @@ it('nor what is no message of the protocol; a handling in the square of its byte
   ]);
 });
 
-it('few that ask for the past again and again get no more than limits allow; without these they get it', async () => {
+it('few clients that request history again and again get no more than limits allow; without limits they do', async () => {
   const limited = await fuzz(FEW, 400, { redisDelayMs: 0 });
   expect(complaintsAbout(limited)).toEqual([]);
   const env = { EDGE_LIMITS: 'report', EDGE_RING_BYTES: LARGE_RING_BYTES };
   const unlimited = await fuzz(FEW, 400, { redisDelayMs: 0, env });
-  // The clients end their questions early, so that what is too much by the oracle is not reached on each machine.
+  // The clients end their requests early, so the oracle's bound is not exceeded on every machine.
   expect(unlimited.redis.outBytes).toBeGreaterThan(5 * limited.redis.outBytes);
 });
 
-it('few that resume channels of which Redis holds what is none get no more either', async () => {
+it('few clients that resume channels with wrong values in Redis get no more either', async () => {
   await expectWorthIt(FEW_ODD, 250, 0);
 });

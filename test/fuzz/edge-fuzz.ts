@@ -20,90 +20,90 @@ import { WARM_UP_BYTES } from './edge-runs.ts';
 import { FuzzClient } from './fuzz-client.ts';
 import { type Appetite, InputGrammar } from './input-grammar.ts';
 
-/** Who sends, and how fast. */
+/** The clients of a run, and their pace. */
 export interface Crowd {
   /** Clients at the same time. */
   readonly clients: number;
-  /** Messages that one sends at once when it has come. */
+  /** Messages that a client sends at once after it has connected. */
   readonly burst: number;
-  /** Messages that one sends a second; each client has one of these paces. */
+  /** Messages a second; each client has one of these paces. */
   readonly paces: readonly number[];
-  /** Messages after which one leaves, and another comes. */
+  /** A client leaves after this many messages, and another one connects. */
   readonly messagesEach: number;
-  /** One in so many reads nothing of what it is sent; 0 for none. */
+  /** One in this many clients reads nothing; 0: none. */
   readonly deafEvery: number;
   readonly appetite: Appetite;
 }
 
 export interface EdgeFuzzOptions {
   readonly seed: number;
-  /** Messages that the edge is to read, of all clients together. */
+  /** Messages that the edge must read, from all clients together. */
   readonly messages: number;
-  /** How they are sent. */
+  /** The clients that send them. */
   readonly crowd: Crowd;
-  /** What each reply of Redis is late by, in ms. */
+  /** The delay of each reply of Redis, in ms. */
   readonly redisDelayMs: number;
   /** Settings of the edge. */
   readonly env?: ServiceEnvironment;
   /** A fault that is planted into the edge as JavaScript, for a control. */
   readonly sabotage?: string;
-  /** How long the edge may take to give back what clients needed that have left, in ms. */
+  /** How long the edge may take to release the memory of departed clients, in ms. */
   readonly leaveMs?: number;
-  /** What may be read from Redis, by the whole node. */
+  /** Bytes that the whole node may read from Redis. */
   readonly redis: TrafficAllowance;
-  /** What may be sent to one client. */
+  /** Bytes that one client may be sent. */
   readonly sent: TrafficAllowance;
 }
 
-/** What inputs have cost. */
+/** The costs of the inputs. */
 export interface EdgeFuzzReport {
-  /** Messages that the edge read; what was sent to it while it closed is none. */
+  /** Messages that the edge read, without those sent to it while it closed a connection. */
   readonly messages: number;
   /** Clients at the same time. */
   readonly clients: number;
   readonly connections: number;
   readonly seconds: number;
   readonly inBytes: number;
-  /** CPU time of the edge's thread in all, in ms. */
+  /** CPU time of the edge's thread in total, in ms. */
   readonly cpuMs: number;
   /** The worst first. */
   readonly callbacks: readonly Cost[];
   readonly handlings: readonly Cost[];
-  /** What was read from Redis, where that came closest to what is allowed. */
+  /** Bytes read from Redis, in the window closest to its allowance. */
   readonly redis: Window;
-  /** The same of what was sent to one client. */
+  /** The same for bytes sent to one client. */
   readonly sent: Window;
-  /** What it held more than before with all clients still there, collected, in bytes. */
+  /** Growth of collected memory with all clients connected, in bytes. */
   readonly heldBytes: number;
-  /** And after they had left. */
+  /** Growth after they had left. */
   readonly leftBytes: number;
   readonly fatalLines: readonly string[];
 }
 
-/** How often all clients get their turn, in ms. */
+/** The interval between the turns of all clients, in ms. */
 const TURN_MS = 20;
 
 const SAMPLE_MS = 500;
 
-/** How long the edge may take to let go of clients that have left, and of their channels, in ms. */
+/** How long the edge may take to forget departed clients and their channels, in ms. */
 const LEAVE_MS = 10_000;
 
-/** How many of the most expensive are reported. */
+/** The number of most expensive costs that are reported. */
 const REPORTED = 8;
 
-/** One of the clients that send at the same time; when it is closed another takes its place. */
+/** One of the clients that send at the same time. If it is closed, another one takes its place. */
 interface Place {
   readonly client: FuzzClient;
   /** Messages a second. */
   readonly pace: number;
-  /** Messages that it may send by now. */
+  /** Messages that it may send now. */
   credit: number;
   /** Messages that it has sent. */
   messages: number;
   readonly samples: TrafficSample[];
 }
 
-/** Starts an edge, sends it inputs of a grammar, and reports what they cost. Ends all that it started. */
+/** Starts an edge, sends it inputs of a grammar, and reports their costs. Ends everything that it started. */
 export async function fuzzEdge(options: EdgeFuzzOptions): Promise<EdgeFuzzReport> {
   const { seed, redisDelayMs, crowd, leaveMs = LEAVE_MS } = options;
   const random = createRandom(seed);
@@ -198,7 +198,7 @@ export async function fuzzEdge(options: EdgeFuzzOptions): Promise<EdgeFuzzReport
     turnedAt = now;
     await sleep(TURN_MS);
   }
-  // What is under way is charged, too.
+  // Work in progress is charged, too.
   for (let ms = 0; ms < lagMs; ms += SAMPLE_MS) {
     await sleep(SAMPLE_MS);
     await look();
@@ -213,7 +213,7 @@ export async function fuzzEdge(options: EdgeFuzzOptions): Promise<EdgeFuzzReport
   await eventually(async () => expectNobody(await debugIndex(edge)), { deadlineMs: LEAVE_MS });
   const memory = (one: typeof before): number => one.heapUsed + one.external;
   let leftBytes = Number.POSITIVE_INFINITY;
-  // What clients needed is given back over some seconds.
+  // The memory of clients is released over some seconds.
   for (let ms = 0; ms < leaveMs && leftBytes > WARM_UP_BYTES; ms += SAMPLE_MS) {
     leftBytes = memory(await collectGarbage(edge)) - memory(before);
     if (leftBytes > WARM_UP_BYTES) await sleep(SAMPLE_MS);
@@ -235,7 +235,7 @@ export async function fuzzEdge(options: EdgeFuzzOptions): Promise<EdgeFuzzReport
   };
 }
 
-/** Whether no client is there any more, and none of their channels. */
+/** Ensures that no client and none of their channels is left. */
 function expectNobody(index: Awaited<ReturnType<typeof debugIndex>>): boolean {
   return index.connections === 0 && index.redisChannels === 0;
 }
@@ -250,7 +250,7 @@ function keepWorst(kept: Cost[], more: readonly Cost[]): void {
   kept.length = Math.min(kept.length, REPORTED);
 }
 
-/** Bytes that a Redis has sent to everyone but us. */
+/** Bytes that a Redis has sent to all clients but this one. */
 class RedisOutput implements Disposable {
   readonly #redis: Redis;
   #ours = 0;

@@ -5,33 +5,35 @@ import type { Crowd } from './edge-fuzz.ts';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** CPU time of the edge's thread that whatever one input sets off may take in one turn of its loop, in ms. */
+/** CPU time that one input may cost the edge's thread in one turn of its loop, in ms. */
 export const MOST_CPU_MS = 50;
 
-/** Memory that may be held for one client: a full queue (`EDGE_QUEUE_BYTES`), its answers and its channels, in bytes. */
+/**
+ * Memory that may be held for one client, in bytes: a full queue (`EDGE_QUEUE_BYTES`), its answers and its channels.
+ */
 export const HELD_BYTES_EACH = 1.5 * MIB;
 
 /**
- * What the heap of an edge that has just started grows by in any case, in bytes: code, caches and pools, 4 MiB
- * for the publication log (`EDGE_RING_BYTES`) and as much for replays. 15 MB were seen.
+ * Growth of the heap of any fresh edge, in bytes: code, caches and pools, 4 MiB for the publication log
+ * (`EDGE_RING_BYTES`) and as much for replays. 15 MB were seen.
  */
 export const WARM_UP_BYTES = 24 * MIB;
 
-/** Clients as they are let in by default: each sends what it may at once, goes on for a while, and leaves. */
+/** Clients under the default limits: each sends its burst at once, continues for a while, and leaves. */
 export const CROWD: Crowd = {
   clients: 40,
   burst: 100,
-  // A little less than each may send, and twice that.
+  // A little less than the limit of a client, and twice that.
   paces: [45, 45, 100],
   messagesEach: 600,
   deafEvery: 4,
   appetite: 'messages',
 };
 
-/** The same with what is no message of the protocol, too. */
+/** The same with inputs that are not messages of the protocol. */
 export const ROWDY_CROWD: Crowd = { ...CROWD, appetite: 'everything' };
 
-/** Few that stay, and may send more than by default: what they are sent must not depend on that. */
+/** Few clients that stay, and may send more than by default, which must not increase what they are sent. */
 export const FEW: Crowd = {
   clients: 4,
   burst: 50,
@@ -41,10 +43,10 @@ export const FEW: Crowd = {
   appetite: 'past',
 };
 
-/** The same for what is odd in Redis. */
+/** The same for channels with odd values in Redis. */
 export const FEW_ODD: Crowd = { ...FEW, appetite: 'odd' };
 
-/** Who sends, in one run after the other, and which share of all messages: those of few cost much more. */
+/** The crowds of consecutive runs, and their shares of all messages: those of few clients cost much more. */
 export const RUNS = [
   { crowd: CROWD, share: 0.8 },
   { crowd: ROWDY_CROWD, share: 0.17 },
@@ -52,14 +54,16 @@ export const RUNS = [
   { crowd: FEW_ODD, share: 0.01 },
 ] as const;
 
-/** What one byte of a client may make a node read from Redis, and send to it, beyond what limits allow anyway. */
+/**
+ * Bytes that one byte of a client may make a node read from Redis, and send to it, besides what limits allow anyway.
+ */
 const READ_BYTES_A_BYTE = 1_000;
 const SENT_BYTES_A_BYTE = 100;
 
-/** A replay is sent whole even if that uses its client's budget up: half of `EDGE_RING_BYTES` at most. */
+/** A replay is sent whole even if it exhausts its client's budget: at most half of `EDGE_RING_BYTES`. */
 const LARGEST_REPLAY_BYTES = 2 * MIB;
 
-/** The edge's own limits of what is read and sent, in bytes (`docs/limits.md`: `history_reads`, `replay`). */
+/** The edge's own limits for reads and replays, in bytes (`docs/limits.md`: `history_reads`, `replay`). */
 interface PastLimits {
   readonly readPerSecond: number;
   readonly readBurst: number;
@@ -74,7 +78,7 @@ const DEFAULTS: PastLimits = {
   sentBurst: 32 * MIB,
 };
 
-/** So tight that a few clients come up against it within seconds. */
+/** Tight enough for a few clients to reach them within seconds. */
 const TIGHT: PastLimits = {
   readPerSecond: 256 * KIB,
   readBurst: 512 * KIB,
@@ -82,7 +86,7 @@ const TIGHT: PastLimits = {
   sentBurst: 256 * KIB,
 };
 
-/** What an edge has to be told to let {@link FEW} ask so often, and to tighten what they are answered. */
+/** Settings that let {@link FEW} send that many requests, and tighten the limits of their answers. */
 const FEW_MAY_ASK: ServiceEnvironment = {
   EDGE_REQUEST_RATE: '100000',
   EDGE_REQUEST_BURST: '100000',
@@ -92,7 +96,7 @@ const FEW_MAY_ASK: ServiceEnvironment = {
   EDGE_REPLAY_BURST_BYTES: String(TIGHT.sentBurst),
 };
 
-/** The settings under which a crowd is let loose on an edge, and what follows from them. */
+/** The settings of an edge for a crowd, and the allowances that follow from them. */
 export function conditionsFor(crowd: Crowd): {
   readonly env: ServiceEnvironment;
   readonly redis: TrafficAllowance;

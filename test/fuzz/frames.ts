@@ -13,10 +13,10 @@ export type Opcode = keyof typeof OPCODES;
 const FIN = 0x80;
 const MASKED = 0x80;
 
-/** A mask of zeros is one, too (RFC 6455, 5.3 asks only a client that means well for more). */
+/** The mask. Zeros are a valid mask, too (RFC 6455, 5.3 demands more only of honest clients). */
 const MASK_BYTES = 4;
 
-/** One frame as a client sends it; by default the last of its message. */
+/** Encodes one frame as a client sends it; by default the last of its message. */
 export function clientFrame(opcode: Opcode, payload: string | Uint8Array, isLast = true): Buffer {
   const body = Buffer.from(payload);
   const extended = body.length < 126 ? 0 : body.length < 65_536 ? 2 : 8;

@@ -3,13 +3,13 @@ import { connect, type Socket } from 'node:net';
 import { Handshake } from '../../bench/load/handshake.ts';
 import { clientFrame } from './frames.ts';
 
-/** How long a handshake may take, in ms; a machine that is busy included. */
+/** How long a handshake may take, in ms, also on a busy machine. */
 const HANDSHAKE_MS = 20_000;
 
-/** Bytes that wait here for a server which does not read; nothing more is sent before it has. */
+/** Bytes that may be buffered here for a server that does not read. Above it nothing more is sent. */
 const MOST_WAITING = 256 * 1024;
 
-/** A client that sends whatever it is given, reads everything, and counts bytes both ways, handshake included. */
+/** A client that sends arbitrary bytes, reads everything, and counts bytes both ways, handshake included. */
 export class FuzzClient implements Disposable {
   /** ms of `performance.now()`. */
   readonly openedAt = performance.now();
@@ -24,15 +24,15 @@ export class FuzzClient implements Disposable {
     });
     socket.on('end', () => socket.destroy());
     socket.on('data', (bytes) => {
-      // The server's ping has no payload, and stands alone or at the end of what is read.
+      // The server's ping has no payload, and is alone or last in what is read.
       if (bytes.at(-2) === 0x89 && bytes.at(-1) === 0) this.send(clientFrame('pong', ''));
     });
   }
 
   /**
-   * Rejects when the server does not upgrade.
+   * Rejects if the server does not upgrade.
    *
-   * @param reads whether it takes what it is sent.
+   * @param reads whether it reads what it is sent.
    */
   static async connect(wsUrl: string, reads = true): Promise<FuzzClient> {
     const url = new URL(wsUrl);
@@ -59,17 +59,17 @@ export class FuzzClient implements Disposable {
     return this.#isOpen;
   }
 
-  /** Whether the server has still to take some of what was sent. */
+  /** Whether the server has not yet read a part of what was sent. */
   get isFull(): boolean {
     return this.#socket.writableLength > MOST_WAITING;
   }
 
-  /** Bytes that the server was sent. */
+  /** Bytes sent to the server. */
   get sentBytes(): number {
     return this.#socket.bytesWritten - this.#socket.writableLength;
   }
 
-  /** Bytes that the server sent. */
+  /** Bytes received from the server. */
   get receivedBytes(): number {
     return this.#socket.bytesRead;
   }

@@ -4,10 +4,10 @@ import { startRedis } from '../support/redis.ts';
 import { startIngest, untilLinked } from '../support/service.ts';
 import { type Cost, forgetCosts, METERED, takeCosts } from './costs.ts';
 
-/** Bytes of a body, a little less than ingest takes (`INGEST_MAX_BODY_BYTES`). */
+/** Bytes of a body, a little less than ingest accepts (`INGEST_MAX_BODY_BYTES`). */
 const BODY_BYTES = 1_000_000;
 
-/** CPU time that one turn of ingest's loop may take for a body: 0.06 µs a byte were seen at most. */
+/** CPU time that one turn of ingest's loop may take for a body: at most 0.06 µs a byte were seen. */
 const MOST_MICROS_A_BYTE = 0.25;
 
 const stack = new AsyncDisposableStack();
@@ -20,12 +20,12 @@ beforeAll(async () => {
 });
 afterAll(() => stack.disposeAsync());
 
-/** As many of a piece as a body has room for. */
+/** Repeats a piece as often as a body has room for it. */
 function filled(piece: string, [before, after] = ['', '']): string {
   return before + piece.repeat(Math.floor(BODY_BYTES / piece.length)) + after;
 }
 
-/** A list of so many entries. */
+/** A list of `count` entries. */
 function entries(count: number, entry: (index: number) => string): string {
   return `[${Array.from({ length: count }, (_, i) => entry(i)).join()}]`;
 }
@@ -54,7 +54,7 @@ const BODIES: readonly (readonly [string, string])[] = [
   ],
 ];
 
-/** Sends a body and answers with the most expensive turn of ingest's loop since. */
+/** Sends a body and returns the most expensive turn of ingest's loop since. */
 async function costOf(body: string, contentType = 'application/json'): Promise<Cost> {
   await forgetCosts(ingest);
   const response = await fetch(`${ingest.url}/v1/publish`, {
@@ -64,7 +64,7 @@ async function costOf(body: string, contentType = 'application/json'): Promise<C
   });
   await response.text();
   expect([200, 207, 400, 413]).toContain(response.status);
-  // The next callback ends the one that answered.
+  // The next callback ends the measurement of the one that answered.
   await fetch(`${ingest.url}/readyz`);
   return (await takeCosts(ingest)).callbacks[0]!;
 }
@@ -74,12 +74,12 @@ it.each(BODIES)('reads %s at a cost that grows with the bytes', async (_, body) 
   expect(cpuMs).toBeLessThan((MOST_MICROS_A_BYTE * BODY_BYTES) / 1_000);
 });
 
-it('reads a megabyte of lines that hold nothing', async () => {
+it('reads a megabyte of empty lines', async () => {
   const { cpuMs } = await costOf('\n'.repeat(BODY_BYTES), 'application/x-ndjson');
   expect(cpuMs).toBeLessThan((MOST_MICROS_A_BYTE * BODY_BYTES) / 1_000);
 });
 
-it('notices when a body is gone over again for each of its entries', async () => {
+it('notices a body that is read again for each of its entries', async () => {
   await evaluateIn(
     ingest,
     `globalThis.parse = JSON.parse; JSON.parse = (text) => {

@@ -3,9 +3,9 @@ import type { createRandom } from '../support/random.ts';
 import { CHANNELS, EPOCH } from './channels.ts';
 import { clientFrame } from './frames.ts';
 
-/** What one client sends in one piece: a message, or some that belong together. */
+/** One input of a client: a message, or several that belong together. */
 export interface Input {
-  /** Which production of the grammar it is. */
+  /** The production of the grammar that made it. */
   readonly kind: string;
   /** Frames, ready to be sent. */
   readonly bytes: Buffer;
@@ -13,35 +13,35 @@ export interface Input {
 }
 
 /**
- * What a client sends: valid messages, junk among them, or only what makes it be sent the past again and again;
- * `odd` is that for channels of which Redis holds what does not belong there.
+ * The inputs of a client: valid messages, these and junk, or only requests that make an edge send history again and
+ * again; `odd` does the latter for channels with wrong values in Redis.
  */
 export type Appetite = 'messages' | 'everything' | 'past' | 'odd';
 
-/** What a production comes to before it is cut into frames. */
+/** The result of a production before it is cut into frames. */
 type Message = Readonly<Record<string, unknown>>;
 
-/** Names that every object of JavaScript has, and their like. */
+/** Names that every object of JavaScript has, and similar ones. */
 const INHERITED = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'prototype', 'length'];
 
 const RESERVED = ['tw:probe:x', 'tw:heartbeat', 'tw:'];
 
 const BAD_NAMES = ['', ' ', 'a b', '{x}', '*', 'x'.repeat(129), 'ä', '\u0000', '"', '-x'];
 
-/** A frame's payload that edges still take, in bytes, is 32 KiB by default. */
+/** The largest payload of a frame that edges accept, in bytes: 32 KiB by default. */
 const LARGEST_FRAME = 32 * 1024;
 
 const FROM_THE_START: Message = { since: { epoch: EPOCH, offset: 0 } };
 
-/** How often one message is sent in a row. */
+/** How often one message is repeated. */
 const REPEATS = [2, 3, 5, 10, 30, 100];
 
-/** One in so many inputs is no message of the protocol. */
+/** One in this many inputs is not a message of the protocol. */
 const JUNK_EVERY = 8;
 
 /**
- * Makes inputs by chance, the same from the same seed. They are valid messages for the most part, and those
- * that a client which means harm would send: everything twice, all that is large, and again.
+ * Makes random inputs, the same ones from the same seed. Most are valid messages. Others are those of a hostile client:
+ * repeated, as large as possible, and again.
  */
 export class InputGrammar {
   readonly #random: ReturnType<typeof createRandom>;
@@ -81,7 +81,7 @@ export class InputGrammar {
     }
   }
 
-  /** Leaves and comes back for the history, which costs the most for the least. */
+  /** Leaves and joins again for the history: the highest cost for the smallest input. */
   #churn(count: number): readonly Message[] {
     const names = this.#names(count);
     return [
@@ -96,7 +96,7 @@ export class InputGrammar {
     return this.#glut(this.#pick([long, long, tooLong, tooLong, broken, odd]));
   }
 
-  /** Leaves some of these, and comes back for all that they hold. */
+  /** Leaves some of these channels, and joins them again for their whole history. */
   #glut(
     kind: readonly string[],
     pasts: readonly Message[] = [{ history: 1_000 }, FROM_THE_START],
@@ -133,7 +133,7 @@ export class InputGrammar {
     return this.#isOneIn(2) ? { channel, history } : { channel, since };
   }
 
-  /** One name only, many of the same, or all different: what was held, waits, or never was. */
+  /** One name, the same name several times, or distinct names: of channels that are held, pending, or never were. */
   #names(count: number): string[] {
     const kinds = Object.values(CHANNELS);
     switch (this.#random.below(6)) {
@@ -272,7 +272,7 @@ export class InputGrammar {
     return from[this.#random.below(from.length)] as T;
   }
 
-  /** Both included. */
+  /** Bounds included. */
   #between(least: number, most: number): number {
     return least + this.#random.below(most - least + 1);
   }

@@ -5,13 +5,13 @@ import { fuzzEdge } from './edge-fuzz.ts';
 import { conditionsFor, RUNS } from './edge-runs.ts';
 import { complaintsAbout, formatReport } from './verdict.ts';
 
-/** Sets the seed, to make the same inputs again. */
+/** Sets the seed, to repeat the same inputs. */
 const SEED_VARIABLE = 'FUZZ_SEED';
 
-/** Messages that are sent in all, unless the first argument says another number. */
+/** Messages in total, unless the first argument is another number. */
 const MESSAGES = 100_000;
 
-/** What replies of Redis are late by, in ms. */
+/** The delays of Redis' replies, in ms. */
 const DELAYS_MS = [0, 50, 2_000];
 
 const USAGE = `npm run fuzz -- [MESSAGES]

@@ -17,13 +17,13 @@ afterAll(async () => {
 
 const edge = () => tier.edges[0]!;
 
-/** Uses CPU time of the thread, and not merely time. */
+/** Uses CPU time of the thread; sleeping would not count. */
 const BURN = `globalThis.burn = (ms) => {
   const cpuMs = () => { const { user, system } = process.threadCpuUsage(); return (user + system) / 1_000; };
   for (const end = cpuMs() + ms; cpuMs() < end; );
 }; 0`;
 
-it('charges a message with what is done at once, and its callback with what it leaves to a microtask', async () => {
+it('charges a message with its immediate work, and its callback with the work in a microtask', async () => {
   await using client = await TestClient.connect(edge().wsUrl);
   await evaluateIn(
     edge(),
@@ -46,7 +46,7 @@ it('charges a message with what is done at once, and its callback with what it l
   expect(callbacks[0]?.messages).toBeGreaterThan(0);
 });
 
-it('charges a timer that a message has set with what it does', async () => {
+it('charges a timer that a message has set with its own work', async () => {
   await evaluateIn(edge(), 'setTimeout(() => burn(70), 1); 0');
   const dear: Cost[] = [];
   await eventually(async () => {

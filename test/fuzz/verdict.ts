@@ -3,7 +3,7 @@ import type { Cost } from './costs.ts';
 import type { EdgeFuzzReport } from './edge-fuzz.ts';
 import { HELD_BYTES_EACH, MOST_CPU_MS, WARM_UP_BYTES } from './edge-runs.ts';
 
-/** What is wrong with what inputs have cost; empty if nothing is. */
+/** The complaints about the costs of inputs; empty if there are none. */
 export function complaintsAbout(report: EdgeFuzzReport): readonly string[] {
   const complaints: string[] = [];
   const { callbacks, redis, sent, heldBytes, leftBytes } = report;
@@ -16,19 +16,19 @@ export function complaintsAbout(report: EdgeFuzzReport): readonly string[] {
   const holdable = WARM_UP_BYTES + report.clients * HELD_BYTES_EACH;
   if (heldBytes > holdable) complaints.push(`held ${mb(heldBytes)} of ${mb(holdable)} allowed`);
   if (leftBytes > WARM_UP_BYTES) {
-    complaints.push(`kept ${mb(leftBytes)} when all had left, of ${mb(WARM_UP_BYTES)} allowed`);
+    complaints.push(`kept ${mb(leftBytes)} after all had left, of ${mb(WARM_UP_BYTES)} allowed`);
   }
   for (const line of report.fatalLines) complaints.push(`a fault: ${line}`);
   return complaints;
 }
 
-/** What people read of a run: its sums, and its worst. */
+/** A run for people: its sums, and its worst costs. */
 export function formatReport(report: EdgeFuzzReport): string {
   return [
     formatSummary(report),
     'the most expensive callbacks of the loop:',
     ...report.callbacks.map((cost) => `  ${formatCost(cost)}`),
-    'the most expensive messages, without what is left to later:',
+    'the most expensive messages, without deferred work:',
     ...report.handlings.map((cost) => `  ${formatCost(cost)}`),
   ].join('\n');
 }

@@ -6,12 +6,12 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A certificate authority of a test's own, and its files, until it is disposed of. */
+/** A certificate authority of one test, and its files, until it is disposed of. */
 export interface TestAuthority extends AsyncDisposable {
   /** Its certificate, PEM. */
   readonly pem: string;
   readonly certificateFile: string;
-  /** Issues a certificate with this common name, and without alternative names unless some are given. */
+  /** Issues a certificate with this common name, and with alternative names only if they are given. */
   issue(commonName: string, alternativeNames?: string): Promise<CertificateFiles>;
 }
 
@@ -20,7 +20,7 @@ export interface CertificateFiles {
   readonly keyFile: string;
 }
 
-/** Makes one. Needs `openssl`. */
+/** Makes an authority. Needs `openssl`. */
 export async function createTestAuthority(): Promise<TestAuthority> {
   const folder = await mkdtemp(join(tmpdir(), 'test-authority-'));
   const certificateFile = join(folder, 'authority.pem');

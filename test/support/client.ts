@@ -8,26 +8,26 @@ import type {
 } from '@tradewind/protocol';
 import { WebSocket } from 'ws';
 
-/** How long a client waits for what it was promised, in ms; slow machines included. */
+/** How long a client waits for an answer, in ms, also on slow machines. */
 const DEFAULT_DEADLINE_MS = 15_000;
 
-/** Frames that a client keeps; a test that sends more is told so instead of running out of memory. */
+/** Frames that a client keeps. A test that sends more fails with an error instead of running out of memory. */
 const MAX_FRAMES = 2_000_000;
 
-/** A publication as it came, with its exact bytes. */
+/** A received publication, with its exact bytes. */
 export interface ReceivedPublication {
   readonly seq: number;
   readonly channel: string;
   readonly offset: number | undefined;
   /** When it was published, ms since the Unix epoch. */
   readonly ts: number;
-  /** The text of `data`, byte for byte as it stood in the frame. */
+  /** The text of `data`, byte for byte as in the frame. */
   readonly data: string;
   /** When it was read here, ms since the Unix epoch. */
   readonly receivedAt: number;
 }
 
-/** How many frames of both kinds had come before this one. */
+/** The number of frames of both kinds that had arrived before this one. */
 export interface Ordered {
   readonly index: number;
 }
@@ -37,7 +37,7 @@ export interface Closed {
   readonly reason: string;
 }
 
-/** A channel to subscribe to: its name, or its name and where to begin. */
+/** A channel to subscribe to: its name, or its name and its starting position. */
 export type ChannelChoice =
   | string
   | {
@@ -46,22 +46,22 @@ export type ChannelChoice =
       readonly history?: number;
     };
 
-/** The answer to one subscribe request, all its frames together. */
+/** The answer to one subscribe request, with all its frames. */
 export interface SubscribeAnswer {
   readonly channels: readonly SubscribedChannel[];
   readonly rejected: readonly RejectedChannel[];
 }
 
 export interface ConnectOptions {
-  /** Subscribed to before `connect` resolves; a rejection makes it reject. */
+  /** Subscribed to before `connect` resolves. If one is rejected, `connect` rejects. */
   readonly channels?: readonly ChannelChoice[];
-  /** More headers for the upgrade, e.g. `origin`. */
+  /** Additional headers of the upgrade, e.g. `origin`. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Subprotocols to offer; none by default. */
   readonly protocols?: readonly string[];
 }
 
-/** A subscriber that writes down everything it is sent. */
+/** A subscriber that records everything it receives. */
 export class TestClient implements AsyncDisposable {
   readonly welcome: Welcome;
   /** Publications in the order of their arrival. */
@@ -77,7 +77,7 @@ export class TestClient implements AsyncDisposable {
   #frames = 0;
   #nextId = 1;
 
-  /** For {@link connect}: `first` are the frames that came before, the welcome among them. */
+  /** For {@link connect}: `first` are the frames that arrived earlier, the welcome among them. */
   private constructor(socket: WebSocket, closed: Promise<Closed>, first: readonly string[]) {
     this.#socket = socket;
     this.closed = closed;
@@ -94,8 +94,8 @@ export class TestClient implements AsyncDisposable {
   }
 
   /**
-   * Connects to an edge (`ws://127.0.0.1:8080/ws`), waits for its welcome and subscribes to
-   * `channels`. Rejects when the upgrade is refused, with the HTTP status in the message.
+   * Connects to an edge (`ws://127.0.0.1:8080/ws`), waits for its welcome and subscribes to `channels`. If the upgrade
+   * is refused, rejects with the HTTP status in the message.
    */
   static async connect(wsUrl: string, options: ConnectOptions = {}): Promise<TestClient> {
     const socket = new WebSocket(wsUrl, [...(options.protocols ?? [])], {
@@ -136,7 +136,7 @@ export class TestClient implements AsyncDisposable {
     return client;
   }
 
-  /** Subscribes and waits for the answer's last frame. Rejects when an `error` answers instead. */
+  /** Subscribes and waits for the answer's last frame. Rejects if the answer is an `error`. */
   async subscribe(channels: readonly ChannelChoice[]): Promise<SubscribeAnswer> {
     const id = this.request({ type: 'subscribe', channels });
     await this.waitFor(() => this.#answers(id).some((answer) => answer.done));
@@ -153,20 +153,20 @@ export class TestClient implements AsyncDisposable {
     await this.waitFor(() => this.#answer(id, 'unsubscribed') !== undefined);
   }
 
-  /** A round trip: everything that the edge had sent before its answer has been read by then. */
+  /** A round trip. Everything that the edge had sent before its answer has then been read. */
   async ping(deadlineMs = DEFAULT_DEADLINE_MS): Promise<void> {
     const id = this.request({ type: 'ping' });
     await this.waitFor(() => this.#answer(id, 'pong') !== undefined, deadlineMs);
   }
 
-  /** Sends a request with a fresh id, which it returns, and waits for nothing. */
+  /** Sends a request with a new id, returns the id, and does not wait. */
   request(message: Readonly<Record<string, unknown>>): number {
     const id = this.#nextId++;
     this.sendText(JSON.stringify({ id, ...message }));
     return id;
   }
 
-  /** Sends a text frame as it is. */
+  /** Sends a text frame unchanged. */
   sendText(text: string): void {
     this.#socket.send(text);
   }
@@ -186,7 +186,7 @@ export class TestClient implements AsyncDisposable {
     return this.#socket.readyState === WebSocket.OPEN;
   }
 
-  /** What came on one channel, oldest first. */
+  /** The publications of one channel, oldest first. */
   publicationsOn(channel: string): (ReceivedPublication & Ordered)[] {
     return this.publications.filter((publication) => publication.channel === channel);
   }
@@ -201,8 +201,8 @@ export class TestClient implements AsyncDisposable {
   }
 
   /**
-   * Resolves when `holds` does; it is asked now and after every frame. Rejects at the deadline, or
-   * as soon as the connection has ended without it.
+   * Resolves once `holds` returns true; it is called now and after every frame. Rejects at the deadline, or as soon as
+   * the connection has ended without it.
    */
   waitFor(holds: (client: this) => boolean, deadlineMs = DEFAULT_DEADLINE_MS): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -234,7 +234,7 @@ export class TestClient implements AsyncDisposable {
     });
   }
 
-  /** Stops reading the socket, so that the edge feels a client that does not keep up. */
+  /** Stops reading the socket, as a client that does not keep up. */
   pause(): void {
     this.#socket.pause();
   }
@@ -300,7 +300,7 @@ export class TestClient implements AsyncDisposable {
   }
 }
 
-/** `data` is the envelope's last field; the key cannot occur earlier, as names hold no quotes. */
+/** `data` is the envelope's last field; the key cannot occur earlier, because names hold no quotes. */
 function dataOf(text: string): string {
   const key = '"data":';
   const start = text.indexOf(key);

@@ -1,16 +1,16 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 
-/** Stands between a client and its Redis, and speaks in the client's name or falls silent. */
+/** A proxy between a client and its Redis that can send commands in the client's name, or fall silent. */
 export interface CommandProxy extends AsyncDisposable {
   readonly url: string;
-  /** Sends a command on every open connection; its reply goes to the client, which did not ask. */
+  /** Sends a command on every open connection; its reply goes to the client, which did not send it. */
   inject(...command: readonly string[]): void;
   /** While true, no byte passes either way and every socket stays open: a half-open connection. */
   blackhole: boolean;
 }
 
-/** Starts a proxy to a port of 127.0.0.1. The caller ends it, or lets `await using` do so. */
+/** Starts a proxy to a port of 127.0.0.1. The caller ends it, for example by `await using`. */
 export async function startCommandProxy(redisPort: number): Promise<CommandProxy> {
   const toRedis = new Set<Socket>();
   const sockets = new Set<Socket>();
@@ -43,7 +43,7 @@ export async function startCommandProxy(redisPort: number): Promise<CommandProxy
     blackhole: false,
     inject(...command) {
       const words = command.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
-      // Between two commands, since a client hands each to its socket in one piece.
+      // Between two commands, because a client writes each to its socket in one piece.
       for (const redis of toRedis) redis.write(`*${command.length}\r\n${words.join('')}`);
     },
     async [Symbol.asyncDispose]() {

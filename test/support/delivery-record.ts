@@ -1,28 +1,28 @@
 import type { Gap, Position, PublicationMessage } from '@tradewind/protocol';
 import type { Application } from './document-client.ts';
 
-/** Where every publication went: payloads are `{"n":1}`, `{"n":2}`, … in the order of publishing on a channel. */
+/** The positions of all publications. Payloads are `{"n":1}`, `{"n":2}`, … in the order of publishing on a channel. */
 export interface Published {
-  /** Where the publication with this number went; undefined if there is none. */
+  /** The position of the publication with this number; undefined if there is none. */
   positionOf(channel: string, n: number): Position | undefined;
-  /** Where the channel ends. */
+  /** The end of the channel. */
   endOf(channel: string): Position | undefined;
 }
 
-/** One thing that a client gave its application. */
+/** One event that a client gave its application. */
 type Given =
   | { readonly kind: 'used'; readonly n: number; readonly offset: number }
   | { readonly kind: 'lost'; readonly gap: Gap }
   | { readonly kind: 'begins'; readonly at: Position | undefined };
 
-/** What a client gave its application, written down. */
+/** Records what a client gave its application. */
 export class DeliveryRecord implements Application {
   readonly #given = new Map<string, Given[]>();
-  /** Why publications were reported as lost. */
+  /** The reasons of the reported losses. */
   readonly gapReasons = new Set<string>();
   readonly gaveUps: string[] = [];
   hasStopped = false;
-  /** What had no offset. */
+  /** Publications without an offset. */
   readonly plain: PublicationMessage[] = [];
 
   used(publication: PublicationMessage): void {
@@ -48,7 +48,10 @@ export class DeliveryRecord implements Application {
     this.hasStopped = true;
   }
 
-  /** How many things of one kind were given; beginnings only where something had been used before. */
+  /**
+   * The number of events of one kind; a `begins` counts only if the application had used something of the channel
+   * before.
+   */
   count(kind: Given['kind']): number {
     let count = 0;
     for (const given of this.#given.values()) {
@@ -59,8 +62,9 @@ export class DeliveryRecord implements Application {
   }
 
   /**
-   * Each breach of the promise: every offset once, in order, or told. Where a client begins anew it may begin
-   * anywhere behind what it has had, unless it says where it is. To be asked when it must have come to the end.
+   * Returns each breach of the promise: every offset once, in order, or reported as lost. A client that begins anew may
+   * begin anywhere after what it has received, unless it states its position. Call it only after the client must have
+   * reached the end.
    */
   faultsOf(channel: string, published: Published): string[] {
     const faults: string[] = [];
@@ -95,7 +99,7 @@ export class DeliveryRecord implements Application {
     return faults.map((fault) => `${channel}: ${fault}`);
   }
 
-  /** Whether what was given last of a channel is its end. */
+  /** Whether the last event of a channel is at its end. */
   isAtEnd(channel: string, published: Published): boolean {
     return text(this.#last(channel, published)) === text(published.endOf(channel));
   }

@@ -4,7 +4,7 @@ import { DocumentClient, type WireEvents } from './document-client.ts';
 
 const CHANNEL = 'BTC.trade';
 
-/** One connection in the hands of a test. */
+/** One connection under the control of a test. */
 class ScriptedWire {
   readonly events: WireEvents;
   readonly sent: Record<string, unknown>[] = [];
@@ -34,13 +34,13 @@ class ScriptedWire {
     });
   }
 
-  /** The `subscribe` that was sent last. */
+  /** The last `subscribe` that was sent. */
   get asked(): Record<string, unknown> | undefined {
     return this.sent.findLast(({ type }) => type === 'subscribe');
   }
 }
 
-/** A client on a clock that a test turns. */
+/** Makes a client with a clock that the test controls. */
 function setUp() {
   const wires: ScriptedWire[] = [];
   const timers = new Set<{ readonly at: number; readonly act: () => void }>();
@@ -77,7 +77,7 @@ function setUp() {
 }
 
 describe('DocumentClient', () => {
-  it('ignores what it does not know', () => {
+  it('ignores frames and fields that it does not know', () => {
     const { client, wire } = setUp();
     wire.welcome();
     wire.tell({ type: 'news', of: 'a later release' });
@@ -85,7 +85,7 @@ describe('DocumentClient', () => {
     expect(wire.closedWith).toBeUndefined();
   });
 
-  it('sends a request again after `retryAfterMs`, and gives up what is not retryable', () => {
+  it('sends a request again after `retryAfterMs`, and gives up a request that is not retryable', () => {
     const { record, wire, pass } = setUp();
     wire.welcome();
     const first = wire.asked!;
@@ -100,7 +100,7 @@ describe('DocumentClient', () => {
     expect(record.gaveUps).toEqual([`${CHANNEL} bad_message`]);
   });
 
-  it('asks again for a rejected channel after `retryAfterMs`', () => {
+  it('subscribes again to a rejected channel after `retryAfterMs`', () => {
     const { wire, pass } = setUp();
     wire.welcome();
     const first = wire.asked!;
@@ -112,7 +112,7 @@ describe('DocumentClient', () => {
     expect(wire.asked).not.toBe(first);
   });
 
-  it('goes on after an error without an id', () => {
+  it('continues after an error without an id', () => {
     const { record, wire, pass } = setUp();
     wire.welcome();
     const first = wire.asked;
@@ -122,7 +122,7 @@ describe('DocumentClient', () => {
     expect(record.gaveUps).toEqual([]);
   });
 
-  it('connects again when the first connection fails, each time after a longer wait', () => {
+  it('connects again if the first connection fails, each time after a longer wait', () => {
     const { wires, pass } = setUp();
     for (const boundMs of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
       wires.at(-1)!.events.closed(undefined);
@@ -180,7 +180,7 @@ describe('DocumentClient', () => {
     expect(wires).toHaveLength(2);
   });
 
-  it('keeps the old connection when the new one fails, and tries again', () => {
+  it('keeps the old connection if the new one fails, and tries again', () => {
     const { client, record, wires, wire: old, pass } = setUp();
     old.welcome();
     old.tell({
@@ -200,7 +200,7 @@ describe('DocumentClient', () => {
     });
   });
 
-  it('gives a silent connection up', () => {
+  it('gives up a silent connection', () => {
     const { wires, wire, pass } = setUp();
     wire.welcome();
     pass(20_000);

@@ -21,56 +21,56 @@ export interface Wire {
   close(code: number): void;
 }
 
-/** What one connection tells its client, in order, and nothing behind `closed` or `refused`. */
+/** The events of one connection, in order, with none after `closed` or `refused`. */
 export interface WireEvents {
   frame(text: string): void;
-  /** Instead of 101 came this HTTP status. */
+  /** The answer was this HTTP status instead of 101. */
   refused(status: number, retryAfterSeconds: number | undefined): void;
-  /** @param code undefined where there was none, or none that can be read. */
+  /** @param code undefined if there was none, or none that can be read. */
   closed(code: number | undefined): void;
 }
 
-/** Where a client runs. */
+/** The client's environment. */
 export interface Surroundings {
-  /** Opens a connection to any node. Its events come after this has returned. */
+  /** Opens a connection to any node. Its events arrive after this has returned. */
   open(events: WireEvents): Wire;
-  /** Calls `act` after so many ms, unless what it returns is called before. */
+  /** Calls `act` after `ms`, unless the returned function is called earlier. */
   after(ms: number, act: () => void): () => void;
   /** From 0, inclusive, to 1. */
   random(): number;
 }
 
-/** What the client gives the application, in order. */
+/** Everything that the client gives the application, in order. */
 export interface Application {
   used(publication: PublicationMessage): void;
   lost(gap: Gap): void;
   /**
-   * What follows on the channel does not continue what came before.
+   * The following publications of the channel do not continue the previous ones.
    *
-   * @param at where the client is now; undefined where the next publication will say.
+   * @param at the client's position; undefined if the next publication will give it.
    */
   begins(channel: string, at: Position | undefined): void;
-  /** The channel was refused for good. */
+  /** The channel was refused permanently. */
   gaveUp(channel: string, code: string): void;
   /** The client will not connect again. */
   stopped(): void;
 }
 
-/** What a client knows of one channel. */
+/** The client's knowledge of one channel. */
 export interface Channel {
   readonly name: string;
-  /** How many of the latest to begin with. */
+  /** The number of latest publications to begin with. */
   readonly history: number | undefined;
   /** Whether the application wants it. */
   isWanted: boolean;
   epoch: string | undefined;
   offset: number | undefined;
   isHeld: boolean;
-  /** Asked for, and not answered yet. */
+  /** Requested, and not answered yet. */
   isAsked: boolean;
-  /** Whether that asked to continue. */
+  /** Whether the request had a `since`. */
   askedSince: boolean;
-  /** It was rejected for now, and its wait is not over. */
+  /** It was rejected, and its wait is not over. */
   isWaiting: boolean;
 }
 
@@ -80,7 +80,7 @@ interface Session {
   welcome: Welcome | undefined;
   /** Requests without their last answer: their channels by their ids. */
   readonly requests: Map<unknown, readonly Channel[]>;
-  /** Ends the wait for silence. */
+  /** Ends the wait that detects silence. */
   endSilence: () => void;
 }
 
@@ -103,7 +103,7 @@ class Waits {
   }
 }
 
-/** A rule of docs/protocol.md: what it says, word for word, and what it makes of that. */
+/** A rule of docs/protocol.md: its text, word for word, and its implementation here. */
 interface Rule<Args extends readonly unknown[], Result> {
   readonly sentence: string;
   readonly act: (client: DocumentClient, ...args: Args) => Result;
@@ -116,7 +116,7 @@ function rule<Args extends readonly unknown[], Result>(
   return { sentence, act };
 }
 
-/** Every numbered rule of docs/protocol.md, in its order; a test holds the two together. */
+/** Every numbered rule of docs/protocol.md, in its order; a test compares the two. */
 export const RULES = {
   open: rule(
     'Open one connection to any node, and use the frames of one connection at a time.',
@@ -362,15 +362,15 @@ export const RULES = {
 export type Rules = typeof RULES;
 export type RuleName = keyof Rules;
 
-/** A channel that a client wants, and how many of its latest publications it begins with. */
+/** A channel that a client wants, and the number of its latest publications to begin with. */
 export interface Wanted {
   readonly channel: string;
   readonly history?: number;
 }
 
 /**
- * A client made of the rules of docs/protocol.md and of nothing else. What is not a rule here is plumbing: which
- * frame calls which rule.
+ * A client made of the rules of docs/protocol.md and of nothing else. Everything here that is not a rule only decides
+ * which frame calls which rule.
  */
 export class DocumentClient {
   readonly application: Application;
@@ -381,7 +381,7 @@ export class DocumentClient {
   current: Session | undefined;
   /** The connection that is being opened, or whose `welcome` has not come. */
   opening: Session | undefined;
-  /** How often each rule was followed. */
+  /** The number of times that each rule was followed. */
   readonly followed = new Map<RuleName, number>();
   readonly #surroundings: Surroundings;
   readonly #rules: Rules;
@@ -390,7 +390,7 @@ export class DocumentClient {
   #isStopped = false;
   #lastId = 0;
 
-  /** @param changes rules that are followed otherwise than the document says: for controls. */
+  /** @param changes rules that differ from the document, for controls. */
   constructor(
     wanted: readonly Wanted[],
     application: Application,
@@ -417,12 +417,12 @@ export class DocumentClient {
     return this.#isStopped;
   }
 
-  /** Whether it holds all that it wants. */
+  /** Whether it holds all channels that it wants. */
   get isLive(): boolean {
     return [...this.channels.values()].every(({ isWanted, isHeld }) => isHeld || !isWanted);
   }
 
-  /** The application wants a channel no longer, or again. It stays where it is in it. */
+  /** The application no longer wants a channel, or wants it again. The position in the channel stays. */
   want(name: string, isWanted: boolean): void {
     const channel = this.channels.get(name);
     const session = this.current;
@@ -434,7 +434,7 @@ export class DocumentClient {
     } else this.#askForAll();
   }
 
-  /** Leaves, and does not come back. */
+  /** Leaves permanently. */
   stop(): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
@@ -539,7 +539,7 @@ export class DocumentClient {
     this.application.gaveUp(channel.name, code);
   }
 
-  /** What belonged to a connection is over. */
+  /** Ends everything that belonged to a connection. */
   ended(session: Session): void {
     session.endSilence();
     for (const channel of this.channels.values()) {

@@ -1,13 +1,16 @@
 import { expect } from 'vitest';
 import type { StateOutcome } from './redis-state-scenes.ts';
 
-/** Publications of one loss, at most, at one every 20 ms. */
+/** The most publications that one loss can cost, at one every 20 ms. */
 const MISSED_BY_A_LOSS = 25;
 
-/** Holds an outcome to what is promised: what Redis delivers is delivered, and a link that it serves stays. */
+/**
+ * Compares an outcome with the promise: everything that Redis delivers reaches the client, and a link that Redis serves
+ * stays.
+ */
 export function expectServed(outcome: StateOutcome): void {
   const { loses } = outcome;
-  // What Redis writes to a connection that it, or the node, ends is gone: of one loss, at most.
+  // Bytes that Redis writes to a connection that ends are lost: at most those of one loss.
   expect(outcome.missed, `missed, of ${outcome.delivered}`).toBeLessThanOrEqual(
     loses ? MISSED_BY_A_LOSS : 0,
   );

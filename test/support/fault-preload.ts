@@ -1,12 +1,12 @@
 /**
- * A setting that has a service run `code` before itself, in each of its threads: what a test does to a
- * process without anything in the product that exists for tests.
+ * A setting that makes a service run `code` before itself, in each of its threads. A test changes a process by it, and
+ * the product needs no code for tests.
  */
 export function preloaded(code: string): Readonly<Record<string, string>> {
   return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}` };
 }
 
-/** Lets a process open so many files. `prlimit` belongs to every Linux. */
+/** Limits the files that a process may open. Every Linux has `prlimit`. */
 export function withDescriptors(most: number): string {
   return `
     import { execFileSync } from 'node:child_process';
@@ -27,7 +27,7 @@ export const HIDDEN_DESCRIPTOR_LIMIT = `
   syncBuiltinESMExports();
 `;
 
-/** Has a server turn further connections away instead of closing those that wait. */
+/** Makes a server refuse further connections instead of closing those that wait. */
 export const NO_CONNECTION_LEAVES = `
   import { PlainConnections } from '${new URL('../../packages/runtime/src/plain-connections.ts', import.meta.url)}';
   const most = Number(process.env.HTTP_MAX_CONNECTIONS);
@@ -41,7 +41,7 @@ export const NO_CONNECTION_LEAVES = `
   };
 `;
 
-/** Has a server keep connections open behind an answer, and so read what nobody asked for. */
+/** Makes a server keep connections open after an answer, and so read a body that nobody requested. */
 export const REFUSED_BODIES_ARE_READ = `
   import { ServerResponse } from 'node:http';
   const { writeHead } = ServerResponse.prototype;

@@ -3,8 +3,8 @@ import { REDIS_KIND_VARIABLE } from './redis.ts';
 import { obstacleToContainers } from './redis-container.ts';
 
 /**
- * Runs once before the integration suite: finds out where its Redis servers can run, says it, and
- * settles it for every test file. Rejects when there is neither Docker nor a way to a redis-server.
+ * Runs once before the integration suite: finds out where its Redis servers can run, reports it, and sets it for every
+ * test file. Rejects if there is neither Docker nor a way to a redis-server.
  */
 export async function setup(): Promise<void> {
   const report = (line: string): void => console.log(line);

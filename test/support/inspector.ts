@@ -8,23 +8,23 @@ export interface CollectedMemory {
   readonly rss: number;
 }
 
-/** As much of a process as is needed to find its inspector. */
+/** The parts of a process that are needed to find its inspector. */
 export type Inspectable = Pick<OwnedProcess, 'output'>;
 
-/** Setting for {@link import('./service.ts').startEdge} under which its inspector listens. */
+/** Setting for {@link import('./service.ts').startEdge} that makes its inspector listen. */
 export const INSPECTABLE = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
 
 /** How long the other process may take to answer, in ms. */
 const ANSWER_DEADLINE_MS = 20_000;
 
 /**
- * Makes an edge that was started with {@link INSPECTABLE} collect all garbage, and reads its
- * memory. It is asked from outside, so that nothing in the product exists for the tests.
+ * Makes an edge that was started with {@link INSPECTABLE} collect all garbage, and reads its memory. The inspector does
+ * this from outside, so the product needs no code for tests.
  */
 export async function collectGarbage(edge: Inspectable): Promise<CollectedMemory> {
   const inspector = await connect(edge);
   try {
-    // Finalizers of buffers run between collections, so one is not enough.
+    // Finalizers of buffers run between collections, so one collection is not enough.
     for (let round = 0; round < 3; round += 1) await ask(inspector, 'HeapProfiler.collectGarbage');
     const answer = await ask(inspector, 'Runtime.evaluate', {
       expression: 'JSON.stringify(process.memoryUsage())',
@@ -35,7 +35,7 @@ export async function collectGarbage(edge: Inspectable): Promise<CollectedMemory
   }
 }
 
-/** Evaluates an expression in a process' main thread; its value has to be JSON. */
+/** Evaluates an expression in a process' main thread; its value must be JSON. */
 export async function evaluateIn(inspectable: Inspectable, expression: string): Promise<unknown> {
   const inspector = await connect(inspectable);
   try {
@@ -53,8 +53,8 @@ export async function evaluateIn(inspectable: Inspectable, expression: string): 
 }
 
 /**
- * The value of an expression in the main thread of an edge that was started with {@link INSPECTABLE}, or what it
- * promises. It has to be JSON.
+ * Returns the value of an expression in the main thread of an edge that was started with {@link INSPECTABLE}, or the
+ * result of its promise. It must be JSON.
  */
 export async function evaluateInMain(edge: Inspectable, expression: string): Promise<unknown> {
   const inspector = await connect(edge);
@@ -72,8 +72,8 @@ export async function evaluateInMain(edge: Inspectable, expression: string): Pro
 }
 
 /**
- * Runs an expression in one of an edge's worker threads, as a fault that the product knows nothing
- * of, and does not wait for its value. Workers are counted from 0 in the order of their start.
+ * Runs an expression in one of an edge's worker threads, as a fault that the product does not know, and does not wait
+ * for its value. Workers are counted from 0 in the order of their start.
  */
 export async function runInWorker(
   edge: Inspectable,
@@ -90,15 +90,15 @@ export async function runInWorker(
 }
 
 /**
- * Stops one of an edge's worker threads for a while; resolves when it goes on. It takes no core meanwhile, which
- * others may need: what they are late by is then what it makes them wait.
+ * Stops one of an edge's worker threads for a while; resolves after it runs again. It uses no core meanwhile, so any
+ * delay of other threads is caused by waiting for it.
  */
 export async function freezeWorker(edge: Inspectable, worker: number, ms: number): Promise<void> {
   const { thawed } = await beginFreeze(edge, worker, ms);
   await thawed;
 }
 
-/** The same, but resolves when the worker is about to freeze, in its next turn; `thawed` when it goes on. */
+/** The same, but resolves before the worker freezes, in its next turn; `thawed` resolves after it runs again. */
 export async function beginFreeze(
   edge: Inspectable,
   worker: number,
@@ -119,8 +119,8 @@ export async function beginFreeze(
 }
 
 /**
- * How many connected sockets each of an edge's worker threads holds, in the order of their start.
- * The runtime is asked and not the product, so what the product counts can be held against it.
+ * Returns the connected sockets of each of an edge's worker threads, in the order of their start. The runtime reports
+ * them and not the product, so the product's counts can be compared with them.
  */
 export async function socketsOfWorkers(edge: Inspectable): Promise<readonly number[]> {
   const inspector = await connect(edge);
@@ -137,7 +137,7 @@ export async function socketsOfWorkers(edge: Inspectable): Promise<readonly numb
   }
 }
 
-/** Sessions with all worker threads, in the order of their start. */
+/** Opens sessions with all worker threads, in the order of their start. */
 async function attachToWorkers(inspector: WebSocket): Promise<readonly string[]> {
   const sessions: string[] = [];
   inspector.on('message', (data) => {
@@ -154,7 +154,7 @@ function chosen(attached: readonly string[], worker: number): string {
   return session;
 }
 
-/** The number of every request to a worker: each session sees one. */
+/** The number of every request to a worker: each session gets only one. */
 const WORKER_REQUEST_ID = 1;
 
 async function send(inspector: WebSocket, sessionId: string, expression: string): Promise<void> {
@@ -163,7 +163,7 @@ async function send(inspector: WebSocket, sessionId: string, expression: string)
   await ask(inspector, 'NodeWorker.sendMessageToWorker', { sessionId, message });
 }
 
-/** Waits for the value, or what it promises, which has to be JSON. Rejects when the expression throws. */
+/** Waits for the value, or the result of its promise, which must be JSON. Rejects if the expression throws. */
 async function evaluate(
   inspector: WebSocket,
   sessionId: string,

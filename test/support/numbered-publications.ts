@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { TestClient } from './client.ts';
 
-/** Publications that are under way; `stop` ends them and resolves with how many there were. */
+/** A running series of publications; `stop` ends it and resolves with their number. */
 export interface NumberedPublications {
   stop(): Promise<number>;
 }
@@ -31,12 +31,12 @@ export function publishNumbered(
 }
 
 /**
- * The number of the last publication of {@link publishNumbered} that a client received or was told
- * the loss of. The client is to have no other channel.
+ * Returns the number of the last publication of {@link publishNumbered} that a client received or that a `gap` reported
+ * as lost. The client must have no other channel.
  *
- * @param after the number of the last publication from before it subscribed.
- * @throws Error where a publication is missing without a `gap` of exactly its place and size before
- *   the next one, or where `seq` passes over a number that no `gap` tells.
+ * @param after the number of the last publication before it subscribed.
+ * @throws Error if a publication is missing without a `gap` of exactly its place and size before the next one, or if
+ * `seq` skips a number that no `gap` reports.
  */
 export function lastAccountedFor(client: TestClient, channel: string, after = 0): number {
   const frames = [...client.publicationsOn(channel), ...gapsOn(client, channel)];
@@ -63,7 +63,7 @@ export function lastAccountedFor(client: TestClient, channel: string, after = 0)
   return last + told;
 }
 
-/** The `gap` frames that a client got for one channel, oldest first. */
+/** The `gap` frames that a client received for one channel, oldest first. */
 export function gapsOn(client: TestClient, channel: string) {
   return client.controlsOf('gap').filter((gap) => gap.channel === channel);
 }

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 
-/** How long a limit is offered more than it allows, in ms. */
+/** How long more than a limit allows is offered, in ms. */
 export const OFFERED_MS = Number(process.env.LIMITS_SECONDS ?? 3) * 1_000;
 
-/** How many times what it allows. */
+/** The offered rate as a multiple of the limit. */
 export const TIMES = 3;
 
-/** How far what is accepted may be from the rate times the time, as a share. */
+/** The largest difference between the accepted number and the rate times the time, as a share. */
 const TOLERANCE = 0.05;
 
-/** Calls `each` so many times a second, late ones included, for {@link OFFERED_MS}. */
+/** Calls `each` `perSecond` times a second, late calls included, for {@link OFFERED_MS}. */
 export async function offer(perSecond: number, each: (number: number) => void): Promise<void> {
   const begun = performance.now();
   for (let offered = 0; ; ) {
@@ -21,7 +21,7 @@ export async function offer(perSecond: number, each: (number: number) => void): 
   }
 }
 
-/** @param slack beside the tolerance. */
+/** @param slack an absolute allowance besides the tolerance. */
 export function expectRate(accepted: number, allowed: number, slack: number): void {
   expect(accepted).toBeGreaterThanOrEqual(allowed * (1 - TOLERANCE) - slack);
   expect(accepted).toBeLessThanOrEqual(allowed * (1 + TOLERANCE) + slack);

@@ -1,14 +1,17 @@
 import type { Position } from '@tradewind/protocol';
 import { type Channel, RULES, type Rules } from './document-client.ts';
 
-/** What docs/protocol.md said once: the offset of `subscribed` counts at once. It loses what was to be replayed. */
+/**
+ * An earlier rule of docs/protocol.md: the offset of `subscribed` counts at once. It loses publications that were about
+ * to be replayed.
+ */
 export const AT_ONCE: Partial<Rules> = {
   recovered: { ...RULES.recovered, act: (_client, channel, answer) => takeBoth(channel, answer) },
   noReplay: { ...RULES.noReplay, act: (_client, channel, answer) => takeBoth(channel, answer) },
 };
 
 /**
- * What README said once: the epoch of the last `subscribed` or `resync`, the offset of the last publication or
+ * An earlier rule of README: the epoch of the last `subscribed` or `resync`, with the offset of the last publication or
  * `gap`. It pairs a new epoch with an offset of the old one.
  */
 export const MIXED: Partial<Rules> = {

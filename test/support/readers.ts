@@ -2,13 +2,13 @@ import { type Load, startLoad } from '../../bench/load/load.ts';
 import type { LoadPlan } from '../../bench/load/load-plan.ts';
 import type { TestEdge } from './service.ts';
 
-/** What a test says about its readers; the other settings of a load do not matter to it. */
+/** The settings of a test's readers; the other settings of a load do not matter to it. */
 export type ReadersPlan = Pick<LoadPlan, 'connections' | 'channels' | 'mode'> &
   Partial<Pick<LoadPlan, 'channelsPerClient'>>;
 
 /**
- * Connects many clients in a process of their own, which read as fast as they can and are counted
- * instead of written down. Rejects when one of them is not subscribed. The caller ends them.
+ * Connects many clients in one process. They read as fast as they can and are counted instead of recorded. Rejects if
+ * one of them is not subscribed. The caller ends them.
  */
 export async function connectReaders(edge: TestEdge, plan: ReadersPlan): Promise<Load> {
   await using stack = new AsyncDisposableStack();

@@ -13,12 +13,12 @@ import { eventually } from './wait.ts';
 /** How long a container may take to accept connections, in ms. */
 const READY_DEADLINE_MS = 30_000;
 
-/** How long a Redis that is up may take to answer a PING, in ms. */
+/** How long a running Redis may take to answer a PING, in ms. */
 const ANSWER_MS = 1_000;
 
 /**
- * Why no Redis container can run here, in words: Docker does not answer, or has no image and
- * cannot pull it. Undefined when one can; the image is there by then.
+ * Returns why no Redis container can run here: Docker does not answer, or has no image and cannot pull it. Undefined if
+ * one can run; the image has then been pulled.
  */
 export async function obstacleToContainers(): Promise<string | undefined> {
   try {
@@ -32,14 +32,14 @@ export async function obstacleToContainers(): Promise<string | undefined> {
 }
 
 /**
- * Ryuk, testcontainers' cleaner, would be a second image to pull. It is not needed: a container is
- * removed by `stop`, or by a watcher when this process dies.
+ * Ryuk, testcontainers' cleaner, would be a second image to pull. It is not needed: `stop` removes a container, or a
+ * watcher does if this process dies.
  */
 process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true';
 
 /**
- * Waits for a PONG. Not for the line in the log, as at the first start: after a restart the line is
- * looked for from the moment that Docker notes as the start, and now and then Redis is quicker.
+ * Waits for a PONG, not for the line in the log as at the first start. After a restart the line is searched from the
+ * moment that Docker records as the start, and Redis is sometimes quicker.
  */
 async function untilItAnswers(host: string, port: number): Promise<void> {
   await eventually(

@@ -12,29 +12,34 @@ import { eventually } from './wait.ts';
 const CHANNEL = 'BTC.trade';
 const PUBLISH_EVERY_MS = 20;
 
-/** How long a Redis that is told to load slowly takes for each key, in µs, and what fills another with so many keys. */
+/**
+ * How long a slowly loading Redis takes for each key, in µs, and the script that fills another one with enough keys.
+ */
 const LOAD_KEY_US = 1_000;
 const FILL = "for i = 1, tonumber(ARGV[1]) do redis.call('SET', 'key:' .. i, 'value') end";
 
-/** Waits of up to 5 s before a node connects again, its probe, and a slow machine's share, in ms. */
+/**
+ * How long a node may take to be back, in ms: waits of up to 5 s before it connects again, its probe, and a slow
+ * machine.
+ */
 const BACK_MS = 15_000;
 
 interface Scene {
   readonly redis: RedisNode;
   readonly passwordFile: string;
-  /** Where it saves. */
+  /** The folder for its data. */
   readonly folder: string;
   /** How long Redis is in the state, in s. */
   readonly seconds: number;
-  /** What {@link StateCase.begin} started, and the end of the scene ends. */
+  /** Everything that {@link StateCase.begin} started; the end of the scene ends it. */
   readonly owned: AsyncDisposableStack;
 }
 
-/** A state of Redis, how it comes about and how it ends. */
+/** A state of Redis: how it begins and ends. */
 interface StateCase {
-  /** What the log must say. */
+  /** A word that the log must contain. */
   readonly word: string;
-  /** Links are lost on purpose, or left: by that what is published meanwhile is missed, once. */
+  /** Whether links are lost or replaced on purpose, so that publications are missed once. */
   readonly loses: boolean;
   begin(scene: Scene): Promise<unknown>;
   end(scene: Scene): Promise<unknown>;
@@ -178,7 +183,7 @@ export type RedisStateName = keyof typeof STATES;
 
 export const REDIS_STATE_NAMES = Object.keys(STATES) as readonly RedisStateName[];
 
-/** Publishes numbers one after the other. Returns those that Redis gave to a subscriber. */
+/** Publishes numbers one after the other. Returns those that Redis delivered to a subscriber. */
 function startLoad(redis: RedisNode) {
   const { control } = redis;
   const publisher = control.duplicate({ retryStrategy: () => null });
@@ -210,8 +215,8 @@ function startLoad(redis: RedisNode) {
 }
 
 /**
- * What one might write: asks for a write once a second, and takes an error for no answer. Returns how often it
- * was cut off.
+ * A naive probe as a control: it requests a write once a second, and treats an error as no answer. Returns how often it
+ * closed its connection.
  */
 function startNaiveLink({ host, port }: RedisNode) {
   const link = new Redis({
@@ -242,31 +247,31 @@ function startNaiveLink({ host, port }: RedisNode) {
   };
 }
 
-/** What came of a state under load. */
+/** The outcome of a state under load. */
 export interface StateOutcome {
-  /** Whether links are lost, or left, on purpose. */
+  /** Whether links are lost or replaced on purpose. */
   readonly loses: boolean;
-  /** What the log must say, and the log. */
+  /** The word that the log must contain, and the log. */
   readonly word: string;
   readonly log: string;
-  /** Publications that Redis gave to a subscriber, and those of them that the client has not got. */
+  /** Publications that Redis delivered to a subscriber, and those of them that the client did not receive. */
   readonly delivered: number;
   readonly missed: number;
   readonly degraded: number;
-  /** Connections that the node made meanwhile, and how many it may make. */
+  /** Connections that the node made during the state, and the highest number allowed. */
   readonly connections: number;
   readonly mayConnect: number;
-  /** How often a naive link was cut off: the control. */
+  /** How often a naive link was closed: the control. */
   readonly naiveLosses: number;
   readonly naiveLossesBefore: number;
 }
 
-/** The first seven or eight connections of a link come fast, and then one of both each second at most. */
+/** The first seven or eight connections of a link follow quickly, and then at most one of both links each second. */
 const QUICK_CONNECTIONS = 18;
 
 /**
- * Brings a Redis of its own into a state and back, under load and with an edge and a client on it. Rejects when
- * what flowed before does not flow again within 15 s.
+ * Brings a Redis of its own into a state and back, under load and with an edge and a client. Rejects if publications do
+ * not flow again within 15 s.
  */
 export async function playRedisState(name: RedisStateName, seconds: number): Promise<StateOutcome> {
   const state: StateCase = STATES[name];

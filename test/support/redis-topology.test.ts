@@ -10,11 +10,14 @@ import { eventually } from './wait.ts';
 /** Long enough for an answer on loopback, in ms. */
 const SILENCE_MS = 150;
 
-/** A Sentinel needs seconds to agree and promote; one that did not get to run trusts nothing for 30 s (TILT). In ms. */
+/**
+ * A Sentinel needs seconds to agree and promote; one that the machine did not run for a while distrusts everything for
+ * 30 s (TILT). In ms.
+ */
 const FAILOVER_DEADLINE_MS = 60_000;
 
 describe('startRedisNode', () => {
-  it('restarts empty, or with what was saved', async () => {
+  it('restarts empty, or with saved data', async () => {
     await using redis = await startRedisNode();
     await redis.control.set('key', 'saved');
     await redis.save();
@@ -53,7 +56,7 @@ describe('startRedisNode', () => {
 });
 
 describe('startReplicatedPair', () => {
-  it('loses exactly the writes that it is to lose', async () => {
+  it('loses exactly the writes that it must lose', async () => {
     await using pair = await startReplicatedPair();
     await pair.master.control.rpush('list', 'kept');
     await pair.loseWrites(async () => {
@@ -65,7 +68,7 @@ describe('startReplicatedPair', () => {
 });
 
 describe('startSentinels', () => {
-  it('promote the replica when the master is gone', async () => {
+  it('promote the replica if the master is gone', async () => {
     await using master = await startRedisNode();
     await using replica = await startRedisNode({ replicaOf: master });
     await using sentinels = await startSentinels({

@@ -13,10 +13,10 @@ import { Redis } from 'ioredis';
 import { TcpFaultProxy } from './tcp-fault-proxy.ts';
 import { eventually } from './wait.ts';
 
-/** How long a replica, a Sentinel or a reloaded Redis may take, in ms; slow machines included. */
+/** How long a replica, a Sentinel or a reloaded Redis may take, in ms, also on slow machines. */
 const SETTLE_DEADLINE_MS = 20_000;
 
-/** Commands that a monitor keeps; a test that sees more is told so. */
+/** Commands that a monitor keeps. A test that sees more fails with an error. */
 const MAX_MONITORED = 1_000_000;
 
 export interface RedisAddress {
@@ -27,41 +27,41 @@ export interface RedisAddress {
 export interface RedisNodeOptions {
   /** Arguments for `redis-server`, after those that keep it small and on loopback. */
   readonly args?: readonly string[];
-  /** Follows this one from the start; resolves when it is in step. */
+  /** Replicates this one from the start; the start resolves after it is in sync. */
   readonly replicaOf?: RedisAddress;
 }
 
-/** A `redis-server` process of a test's own. Its address never changes. */
+/** A `redis-server` process of one test. Its address never changes. */
 export interface RedisNode extends RedisAddress, AsyncDisposable {
   readonly url: string;
-  /** A connection straight to it, for looking and for faults. It reconnects; do not end it. */
+  /** A direct connection to it, for checks and faults. It reconnects; do not end it. */
   readonly control: Redis;
-  /** SIGKILL: connections break, data is gone but for what was saved. */
+  /** SIGKILL: connections break, and unsaved data is lost. */
   kill(): Promise<void>;
-  /** SIGSTOP: every connection stays open and nothing is answered. */
+  /** SIGSTOP: every connection stays open without answers. */
   pause(): void;
   /** SIGCONT. */
   resume(): void;
   /** Writes all data to disk, for a later {@link restart}. */
   save(): Promise<void>;
-  /** Killed if it still runs, then started on the same port: empty, or with what was saved. */
+  /** Kills it if it still runs, then starts it on the same port: empty, or with the saved data. */
   restart(data: 'empty' | 'saved'): Promise<void>;
   /** Becomes a master. */
   promote(): Promise<void>;
-  /** Becomes a replica of another; does not wait until it is in step. */
+  /** Becomes a replica of another one; does not wait until it is in sync. */
   follow(master: RedisAddress): Promise<void>;
-  /** How often each command was called since the start or the last reset, by its lower-case name. */
+  /** The number of calls of each command since the start or the last reset, by its lower-case name. */
   commandCalls(): Promise<ReadonlyMap<string, number>>;
   /** Everything it executes from now on. The caller ends it. */
   monitor(): Promise<RedisMonitor>;
 }
 
 export interface RedisMonitor extends Disposable {
-  /** Commands in their order, each with its words. Live; do not change it. */
+  /** Commands in their order, each with its words. Live; do not modify it. */
   readonly commands: readonly (readonly string[])[];
 }
 
-/** Starts a Redis process and resolves when it answers. The caller ends it. */
+/** Starts a Redis process and resolves after it answers. The caller ends it. */
 export async function startRedisNode(options: RedisNodeOptions = {}): Promise<RedisNode> {
   const program = await redisProgram();
   const port = await findFreePort();
@@ -130,19 +130,19 @@ export async function startRedisNode(options: RedisNodeOptions = {}): Promise<Re
   return node;
 }
 
-/** A master and its replica, with a proxy on the way between them. */
+/** A master and its replica, with a proxy between them. */
 export interface ReplicatedPair extends AsyncDisposable {
   readonly master: RedisNode;
   readonly replica: RedisNode;
   readonly replication: TcpFaultProxy;
   /**
-   * Cuts the replica off, lets `write` happen on the master, kills the master and promotes the
-   * replica: what `write` did is lost, although it was acknowledged.
+   * Disconnects the replica, lets `write` happen on the master, kills the master and promotes the replica. The writes
+   * are lost although they were acknowledged.
    */
   loseWrites(write: () => Promise<void>): Promise<void>;
 }
 
-/** Starts a master and a replica that is in step with it. The caller ends them. */
+/** Starts a master and a replica that is in sync with it. The caller ends them. */
 export async function startReplicatedPair(): Promise<ReplicatedPair> {
   await using stack = new AsyncDisposableStack();
   const master = stack.use(await startRedisNode());
@@ -170,7 +170,7 @@ export interface SentinelOptions {
   readonly master: RedisAddress;
   readonly masterName: string;
   readonly count: number;
-  /** How long the master must be silent before a Sentinel believes it down, in ms. */
+  /** How long the master must be silent before a Sentinel considers it down, in ms. */
   readonly downAfterMs: number;
 }
 
@@ -178,17 +178,17 @@ export interface SentinelOptions {
 export interface Sentinels extends AsyncDisposable {
   readonly masterName: string;
   readonly addresses: readonly RedisAddress[];
-  /** Where they say that the master is. */
+  /** The master's address according to them. */
   master(): Promise<RedisAddress>;
 }
 
 /**
- * How long Sentinels may take to find each other and the replica, in ms. One that did not get to run for 2 s trusts
- * nothing that it sees for 30 s (TILT), and then asks for replicas every 10 s.
+ * How long Sentinels may take to find each other and the replica, in ms. One that did not run for 2 s distrusts
+ * everything that it sees for 30 s (TILT), and then requests replicas every 10 s.
  */
 const SENTINELS_DEADLINE_MS = 60_000;
 
-/** Starts Sentinels and resolves when they know each other and a replica. The caller ends them. */
+/** Starts Sentinels and resolves after they know each other and a replica. The caller ends them. */
 export async function startSentinels(options: SentinelOptions): Promise<Sentinels> {
   await using stack = new AsyncDisposableStack();
   const program = await redisProgram();
@@ -247,7 +247,7 @@ export async function startSentinels(options: SentinelOptions): Promise<Sentinel
   };
 }
 
-/** How many commands a Redis executes over `ms`, by name; INFO itself is left out. */
+/** The commands that a Redis executes during `ms`, by name; without INFO itself. */
 export async function commandsWithin(
   node: RedisNode,
   ms: number,
@@ -275,7 +275,7 @@ async function untilInStep(replica: RedisNode): Promise<void> {
   );
 }
 
-/** Resolves when the one replica has everything that was written so far. */
+/** Resolves after the one replica has everything that was written so far. */
 async function untilAcknowledged(master: RedisNode): Promise<void> {
   await master.control.set('tw:in-step', '1');
   const replicas = await master.control.wait(1, SETTLE_DEADLINE_MS);
@@ -308,7 +308,7 @@ function parseCommandCalls(info: string): Map<string, number> {
   return calls;
 }
 
-/** A flat list of names and values, as Sentinel answers, as a map. */
+/** Makes a map of a flat list of names and values, which is Sentinel's format. */
 function flatMap(reply: unknown): Map<string, string> {
   const words = reply as readonly string[];
   const map = new Map<string, string>();

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { startRedis } from './redis.ts';
 import { eventually } from './wait.ts';
 
-/** How long a server that is frozen on purpose must stay silent before the test believes it, in ms. */
+/** How long a server that was frozen on purpose must stay silent to convince the test, in ms. */
 const SILENCE_MS = 300;
 
 function connect(url: string): Redis {

@@ -8,13 +8,13 @@ import {
 import { obstacleToContainers, startRedisContainer } from './redis-container.ts';
 
 export interface StartRedisOptions {
-  /** Arguments for `redis-server`, after the ones that keep it small and on loopback. */
+  /** Arguments for `redis-server`, after those that keep it small and on loopback. */
   readonly args?: readonly string[];
-  /** Where it runs; by default a container where Docker answers, and a process otherwise. */
+  /** Where it runs. Default: a container if Docker answers, and otherwise a process. */
   readonly kind?: 'container' | 'process';
 }
 
-/** A Redis of a test's own, and the faults that can befall it. Address and port never change. */
+/** A Redis of one test, and the faults that can happen to it. Address and port never change. */
 export interface TestRedis extends AsyncDisposable {
   readonly kind: 'container' | 'process';
   readonly url: string;
@@ -22,22 +22,22 @@ export interface TestRedis extends AsyncDisposable {
   readonly port: number;
   /** Dies at once, as by SIGKILL; its data is gone. */
   kill(): Promise<void>;
-  /** Killed if it still runs, then started again, empty, on the same port. */
+  /** Kills it if it still runs, then starts it again, empty, on the same port. */
   restart(): Promise<void>;
-  /** Stops to run, with every connection left open: what a stuck machine looks like. */
+  /** Stops it with every connection left open, like a stuck machine. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
-  /** Ends it for good; can be called more than once. */
+  /** Ends it permanently; may be called more than once. */
   stop(): Promise<void>;
 }
 
 /**
- * Says where {@link startRedis} starts servers: `container` or `process`. The integration suite
- * sets it once for all its files, after finding out what this machine offers.
+ * Decides where {@link startRedis} starts servers: `container` or `process`. The integration suite sets it once for all
+ * its files, after it has found out what this machine offers.
  */
 export const REDIS_KIND_VARIABLE = 'TEST_REDIS';
 
-/** Starts a Redis and resolves when it accepts connections. The caller ends it. */
+/** Starts a Redis and resolves after it accepts connections. The caller ends it. */
 export async function startRedis(options: StartRedisOptions = {}): Promise<TestRedis> {
   const kind = options.kind ?? process.env[REDIS_KIND_VARIABLE] ?? (await kindThatRunsHere());
   const args = options.args ?? [];

@@ -3,25 +3,24 @@ export type RespValue = Buffer | null | readonly RespValue[];
 
 /** One whole frame of a Redis connection. */
 export interface RespFrame {
-  /** Its bytes, as they came. */
+  /** Its bytes, unchanged. */
   readonly bytes: Buffer;
   /** Its first byte as a character: `>` is a push, `-` an error, `*` an array. */
   readonly type: string;
   readonly value: RespValue;
 }
 
-/** A frame may not be larger, in bytes: a stream that is not RESP must not fill the memory. */
+/** The largest frame, in bytes: a stream that is not RESP must not fill the memory. */
 const MAX_FRAME_BYTES = 64 * 2 ** 20;
 
-/** Cuts one direction of a Redis connection into its frames, RESP2 and RESP3 alike. */
+/** Splits one direction of a Redis connection into its frames, for RESP2 and RESP3. */
 export class RespFrames {
   #unread: Buffer = Buffer.alloc(0);
 
   /**
-   * Takes a chunk and returns the frames that are complete by now. Their bytes are views into what
-   * was taken.
+   * Adds a chunk and returns the frames that are complete. Their bytes are views into the chunks.
    *
-   * @throws Error when the stream is not RESP.
+   * @throws Error if the stream is not RESP.
    */
   take(chunk: Buffer): RespFrame[] {
     this.#unread = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
@@ -48,7 +47,7 @@ export function commandWords(value: RespValue): string[] {
   );
 }
 
-/** A command as RESP, as a client would send it. */
+/** Encodes a command in RESP, as a client does. */
 export function encodeCommand(words: readonly string[]): Buffer {
   const bulks = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
   return Buffer.from(`*${words.length}\r\n${bulks.join('')}`);

@@ -27,16 +27,16 @@ describe('startEdge, startIngest and TestClient', () => {
     expect((await edge.metrics()).sum('tradewind_edge_connections')).toBe(1);
   });
 
-  it('end cleanly when told to', async () => {
+  it('end cleanly on request', async () => {
     const edge = await startEdge({ REDIS_URL: redis.url });
     expect(await edge.stop()).toEqual({ code: 0, signal: null });
   });
 
-  it('reject with the reason when the service does not start', async () => {
+  it('reject with the reason if the service does not start', async () => {
     await expect(startEdge({ WS_MAX_CONNECTIONS: 'many' })).rejects.toThrow('WS_MAX_CONNECTIONS');
   });
 
-  it('tell when the connection ended instead of waiting on', async () => {
+  it('report the end of the connection instead of waiting further', async () => {
     const edge = await startEdge({ REDIS_URL: redis.url });
     await using client = await TestClient.connect(edge.wsUrl);
     const waiting = client.waitFor(() => false);

@@ -27,7 +27,7 @@ it('gives each new connection to the backend with the fewest', async () => {
   await eventually(() => balancer.connections.c === 5);
 });
 
-it('gives no more to a backend that is taken out, checks it no more, and leaves what it has open', async () => {
+it('gives no more to a backend that is removed, no longer checks it, and leaves its connections open', async () => {
   const [first, second] = await Promise.all([startBackend('a'), startBackend('b')]);
   await using balancer = await TcpBalancer.start([first, second], CHECKS);
   await open(balancer);
@@ -41,11 +41,11 @@ it('gives no more to a backend that is taken out, checks it no more, and leaves 
   expect(balancer.connections.a).toBe(1);
   const [checksOfFirst, checksOfSecond] = [first.checks(), second.checks()];
   await eventually(() => second.checks() >= checksOfSecond + 3);
-  // One check may have been under way.
+  // One check may have been in progress.
   expect(first.checks()).toBeLessThanOrEqual(checksOfFirst + 1);
 });
 
-it('gives no more to a backend after two failed checks, keeps what it has, and takes it back', async () => {
+it('gives no more to a backend after two failed checks, keeps its connections, and takes it back', async () => {
   const [first, second] = await Promise.all([startBackend('a'), startBackend('b')]);
   await using balancer = await TcpBalancer.start([first, second], CHECKS);
   for (let i = 0; i < 4; i += 1) await open(balancer);

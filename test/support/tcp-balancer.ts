@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A backend, as a balancer knows it. */
+/** A backend of a balancer. */
 export interface Backend {
   readonly name: string;
   readonly host: string;
@@ -9,13 +9,13 @@ export interface Backend {
 }
 
 export interface TcpBalancerOptions {
-  /** How often each backend's `/readyz` is asked, in ms. */
+  /** The interval of requests to each backend's `/readyz`, in ms. */
   readonly checkEveryMs: number;
-  /** Failed checks in a row after which a backend gets no more connections; one success undoes it. */
+  /** After this many failed checks in a row a backend gets no more connections; one success undoes it. */
   readonly failures: number;
 }
 
-/** What Google's balancers are configured with here. */
+/** The settings of Google's balancers in this project. */
 const DEFAULTS: TcpBalancerOptions = { checkEveryMs: 5_000, failures: 2 };
 
 /** How long a check may take, in ms. */
@@ -30,9 +30,9 @@ interface Member {
 }
 
 /**
- * A load balancer as small as can be: passes TCP connections on to the backend with the fewest, among
- * those whose checks succeed. What is open stays open when a check fails, as with a real one. A backend
- * that is new gets connections after its first good check.
+ * A minimal load balancer: gives each TCP connection to the backend with the fewest, among those whose checks succeed.
+ * Open connections stay open if a check fails, as with a real one. A new backend gets connections after its first
+ * successful check.
  */
 export class TcpBalancer implements AsyncDisposable {
   readonly #options: TcpBalancerOptions;
@@ -70,7 +70,7 @@ export class TcpBalancer implements AsyncDisposable {
     );
   }
 
-  /** Adds a backend, and resolves when it was checked once. */
+  /** Adds a backend, and resolves after its first check. */
   async add(backend: Backend): Promise<void> {
     const sockets = new Set<Socket>();
     const member: Member = { backend, sockets, failed: 0, isUp: false, isRemoved: false };
@@ -86,7 +86,7 @@ export class TcpBalancer implements AsyncDisposable {
     );
   }
 
-  /** Takes a backend out for good: it gets no more connections, and keeps those that are open. */
+  /** Removes a backend permanently: it gets no more connections, and keeps the open ones. */
   remove(name: string): void {
     for (const member of this.#members) if (member.backend.name === name) member.isRemoved = true;
   }
@@ -114,7 +114,7 @@ export class TcpBalancer implements AsyncDisposable {
       server.destroy();
     });
     server.once('close', () => client.destroy());
-    // What breaks is closed, and closing one side closes the other.
+    // A broken socket is closed, and closing one side closes the other.
     client.on('error', () => {});
     server.on('error', () => {});
     client.pipe(server);

@@ -6,7 +6,7 @@ import { eventually } from './wait.ts';
 
 const CHANNEL = 'BTC.trade';
 
-/** Long enough for a loopback to have delivered what it was going to, in ms. */
+/** Long enough for loopback to deliver everything in flight, in ms. */
 const SILENCE_MS = 150;
 
 let stack: AsyncDisposableStack;
@@ -57,7 +57,7 @@ async function within(ms: number, promise: Promise<unknown>): Promise<'settled' 
 }
 
 describe('TcpFaultProxy', () => {
-  it('passes everything on, and knows links by their names', async () => {
+  it('passes everything on, and identifies links by their names', async () => {
     const client = await connect('tradewind-edge-1-commands');
     const large = 'x'.repeat(3 * 2 ** 20);
     await client.set('key', large);
@@ -87,7 +87,7 @@ describe('TcpFaultProxy', () => {
     expect(performance.now() - before).toBeGreaterThan(350);
   });
 
-  it('swallows all in a black hole with sockets open, for the chosen links, and gives it back', async () => {
+  it('swallows everything in a black hole with sockets open, for the chosen links, and delivers it later', async () => {
     const { client, received } = await subscribe();
     const other = await connect('tradewind-edge-1-commands');
     const fault = proxy.impose({ blackhole: true }, linksOf('subscriber'));
@@ -111,7 +111,7 @@ describe('TcpFaultProxy', () => {
     expect(await answer).toBe('OK');
   });
 
-  it('does not tell Redis of a client that leaves through a black hole', async () => {
+  it('does not let Redis notice a client that leaves through a black hole', async () => {
     const { client } = await subscribe();
     const fault = proxy.impose({ blackhole: true });
     client.disconnect();
@@ -133,7 +133,7 @@ describe('TcpFaultProxy', () => {
     expect(proxy.links).toEqual([]);
   });
 
-  it('refuses, and leads elsewhere', async () => {
+  it('refuses connections, and changes their target', async () => {
     const other = stack.use(await startRedisNode());
     await other.control.set('who', 'other');
     proxy.refuse(true);
@@ -156,7 +156,7 @@ describe('TcpFaultProxy', () => {
       expect(received).toEqual(['e1', '1', 'e2', '2', 'e3', 'e4', '4', 'e5', '5']);
     });
 
-    it(`drops a reply and cuts in RESP${protocol}: done, and not known`, async () => {
+    it(`drops a reply and cuts in RESP${protocol}: executed, and not known`, async () => {
       const client = await connect('tradewind-edge-1-commands', protocol);
       const trap = proxy.dropReplyThenCut(([name]) => name === 'set');
       const end = ended(client);
@@ -196,7 +196,7 @@ describe('TcpFaultProxy', () => {
     expect(client.status).toBe('ready');
   });
 
-  it('tells the commands that pass', async () => {
+  it('reports the commands that pass', async () => {
     const seen: string[] = [];
     using _watch = proxy.watchCommands(([name], link) => seen.push(`${link.name} ${name}`));
     const client = await connect('tradewind-edge-1-commands');

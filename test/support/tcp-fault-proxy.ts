@@ -4,25 +4,25 @@ import { findFreePort } from '@tradewind/dev';
 import { commandWords, type RespFrame, RespFrames } from './resp-frames.ts';
 import { type PipeWeather, TcpPipe } from './tcp-pipe.ts';
 
-/** Which way bytes travel: to the one who connected, or to the one that was connected to. */
+/** The direction of bytes: to the side that connected, or to the side that was connected to. */
 export type Direction = 'to-client' | 'to-server';
 
-/** A connection through the proxy, as far as a fault needs to know it. */
+/** A connection through the proxy, with the fields that a fault needs. */
 export interface ProxiedLink {
   /** From 1, in the order of connecting. */
   readonly number: number;
-  /** What it named itself by CLIENT SETNAME; undefined before, and where frames are not read. */
+  /** Its name by CLIENT SETNAME; undefined before, and if frames are not read. */
   readonly name: string | undefined;
 }
 
-/** Which connections a fault is for. Asked again for every frame, as names come late. */
+/** The connections that a fault affects. It is evaluated for every frame, because names arrive late. */
 export type LinkFilter = (link: ProxiedLink) => boolean;
 
 /** A fault that lasts until it is lifted. */
 export interface Weather {
   readonly delayMs?: number;
   readonly bytesPerSecond?: number;
-  /** Nothing arrives while sockets stay open; what was sent arrives when it is lifted. */
+  /** Nothing arrives while sockets stay open; everything arrives after the fault is lifted. */
   readonly blackhole?: boolean;
   /** Both ways by default. */
   readonly direction?: Direction;
@@ -39,9 +39,9 @@ export interface PublishedMessage {
   readonly payload: string;
 }
 
-/** A fault that happens a number of times. */
+/** A fault that happens a limited number of times. */
 export interface Trap extends Disposable {
-  /** Resolves when it has happened as often as it was to. Rejects when it is lifted before. */
+  /** Resolves after it has happened as often as requested. Rejects if it is lifted earlier. */
   readonly sprung: Promise<void>;
   /** How often it has happened. */
   readonly count: number;
@@ -50,20 +50,20 @@ export interface Trap extends Disposable {
 export interface TrapOptions {
   /** All links by default. */
   readonly links?: LinkFilter;
-  /** The first one that matches is number 1, which is the default. */
+  /** The number of the first match that is affected, from 1; default 1. */
   readonly nth?: number;
-  /** How many in a row, from the n-th: 1 by default. `Infinity` until it is lifted. */
+  /** The number of matches affected in a row, from the n-th; default 1. `Infinity`: until it is lifted. */
   readonly times?: number;
 }
 
 export interface TcpFaultProxyOptions {
   readonly host: string;
   readonly port: number;
-  /** `redis` reads frames, which the faults named after them need; `bytes` does not. */
+  /** `redis` reads frames, which faults on commands, messages and replies need; `bytes` does not. */
   readonly speaks: 'bytes' | 'redis';
 }
 
-/** The role that an edge's or ingest's link to Redis names itself by, of one node or of all. */
+/** Chooses the links with a role of an edge or ingest, of one node or of all. The links name themselves by it. */
 export function linksOf(role: 'subscriber' | 'commands', node?: string): LinkFilter {
   const end = node === undefined ? `-${role}` : `-${node}-${role}`;
   return ({ name }) => name?.endsWith(end) === true;
@@ -72,7 +72,7 @@ export function linksOf(role: 'subscriber' | 'commands', node?: string): LinkFil
 const EVERY_LINK: LinkFilter = () => true;
 const CLEAR: PipeWeather = { delayMs: 0, bytesPerSecond: undefined, blackhole: false };
 
-/** Where a trap's effect lies: what is done with the frame that it is for. */
+/** A trap's effect: what happens to the matching frame. */
 type Snare =
   | { readonly kind: 'swallow-message'; readonly matches: MessageFilter }
   | { readonly kind: 'cut-message'; readonly matches: MessageFilter }
@@ -84,8 +84,8 @@ type Snare =
   | { readonly kind: 'drop-reply'; readonly matches: CommandFilter };
 
 /**
- * A TCP proxy in this process that does to connections what networks do. Starts on a free port of
- * 127.0.0.1; owns all its sockets. Faults that overlap add up.
+ * A TCP proxy in this process that simulates faults of networks. Starts on a free port of 127.0.0.1; owns all its
+ * sockets. Overlapping faults add up.
  */
 export class TcpFaultProxy implements AsyncDisposable {
   readonly host = '127.0.0.1';
@@ -115,7 +115,7 @@ export class TcpFaultProxy implements AsyncDisposable {
     return proxy;
   }
 
-  /** Where it is reached as a Redis. */
+  /** Its URL as a Redis. */
   get url(): string {
     return `redis://${this.host}:${this.port}`;
   }
@@ -125,17 +125,17 @@ export class TcpFaultProxy implements AsyncDisposable {
     return [...this.#links];
   }
 
-  /** New connections go there; those that are open stay where they are. */
+  /** Connects new connections to this target; open ones keep theirs. */
   retarget(target: { readonly host: string; readonly port: number }): void {
     this.#target = { host: target.host, port: target.port };
   }
 
-  /** New connections are reset at once while true. */
+  /** While true, new connections are reset at once. */
   refuse(refusing: boolean): void {
     this.#refusing = refusing;
   }
 
-  /** Lets a fault befall links, those to come included, until it is lifted. */
+  /** Applies a fault to links, including future ones, until it is lifted. */
   impose(weather: Weather, links: LinkFilter = EVERY_LINK): Disposable {
     const imposed = { ...weather, links };
     this.#weathers.add(imposed);
@@ -148,30 +148,30 @@ export class TcpFaultProxy implements AsyncDisposable {
     };
   }
 
-  /** Ends connections from both sides, in order (FIN). Returns how many. */
+  /** Ends connections from both sides, in order (FIN). Returns their number. */
   cut(links: LinkFilter = EVERY_LINK): number {
     return this.#each(links, (link) => link.cut());
   }
 
-  /** Ends connections from both sides by RST. Returns how many. */
+  /** Ends connections from both sides by RST. Returns their number. */
   reset(links: LinkFilter = EVERY_LINK): number {
     return this.#each(links, (link) => link.reset());
   }
 
-  /** Keeps published messages from subscribers; all else passes. */
+  /** Drops published messages to subscribers; everything else passes. */
   swallowMessage(matches: MessageFilter, options: TrapOptions = {}): Trap {
     return this.#arm({ kind: 'swallow-message', matches }, options);
   }
 
-  /** Lets half of a published message through, then cuts its connection. */
+  /** Lets half of a published message pass, then ends its connection. */
   cutMidMessage(matches: MessageFilter, options: TrapOptions = {}): Trap {
     return this.#arm({ kind: 'cut-message', matches }, options);
   }
 
   /**
-   * Keeps a command from Redis. With `answer` (RESP) its sender is told that in the reply's turn,
-   * and goes on in good faith; without, nothing that is sent after it on this connection arrives
-   * either, as behind a packet that is lost for good.
+   * Drops a command to Redis. With `answer` (RESP) its sender gets that answer at the reply's turn, and continues.
+   * Without it nothing that is sent later on this connection arrives either, as after a packet that is lost
+   * permanently.
    */
   swallowCommand(
     matches: CommandFilter,
@@ -181,12 +181,15 @@ export class TcpFaultProxy implements AsyncDisposable {
     return this.#arm({ kind: 'swallow-command', matches, answer }, options);
   }
 
-  /** Lets a command through, keeps back its reply and cuts the connection: done, and not known. */
+  /**
+   * Lets a command pass, drops its reply and ends the connection: the command was executed, and its sender does not
+   * know.
+   */
   dropReplyThenCut(matches: CommandFilter, options: TrapOptions = {}): Trap {
     return this.#arm({ kind: 'drop-reply', matches }, options);
   }
 
-  /** Tells every command that reaches the proxy, swallowed ones included. */
+  /** Reports every command that reaches the proxy, swallowed ones included. */
   watchCommands(listener: (words: readonly string[], link: ProxiedLink) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
@@ -289,7 +292,7 @@ class ArmedTrap implements Trap {
     this.#settle = { resolve, reject };
   }
 
-  /** Counts one that matches; whether it is for this one. */
+  /** Counts one match; returns whether it must be affected. */
   step(): boolean {
     this.#seen += 1;
     if (this.#seen < this.#nth) return false;
@@ -314,7 +317,7 @@ interface LinkOwner {
   ended(): void;
 }
 
-/** What waits for its turn among the replies: an answer of ours, or a reply to keep back. */
+/** An entry in the queue of replies: an answer of ours, or a reply to drop. */
 type Awaited =
   | { readonly reply: number; readonly kind: 'insert'; readonly bytes: Buffer }
   | { readonly reply: number; readonly kind: 'drop' };
@@ -331,7 +334,7 @@ class Link implements ProxiedLink {
   readonly #commands = new RespFrames();
   readonly #replies = new RespFrames();
   readonly #awaited: Awaited[] = [];
-  /** Replies that Redis owes or has given for the commands let through. */
+  /** Replies that Redis still owes for the commands that passed. */
   #repliesDue = 0;
   #repliesSeen = 0;
   #resp3 = false;
@@ -430,13 +433,13 @@ class Link implements ProxiedLink {
     this.#toServer.push(frame.bytes);
   }
 
-  /** Puts an answer of ours where Redis' own would have stood. */
+  /** Inserts an answer of ours in place of Redis' reply. */
   #insert(bytes: Buffer): void {
     if (this.#repliesSeen === this.#repliesDue) this.#toClient.push(bytes);
     else this.#awaited.push({ reply: this.#repliesDue, kind: 'insert', bytes });
   }
 
-  /** (Un)subscribing is answered by pushes in RESP3, and by an array a channel in RESP2. */
+  /** (Un)subscribing is answered by pushes in RESP3, and by one array for each channel in RESP2. */
   #repliesTo(words: readonly string[]): number {
     if (!/^[sp]?(un)?subscribe$/i.test(words[0] ?? '')) return 1;
     return this.#resp3 ? 0 : Math.max(1, words.length - 1);
@@ -455,7 +458,7 @@ class Link implements ProxiedLink {
     }
   }
 
-  /** Returns false when the connection was cut. */
+  /** Returns false if the connection was ended. */
   #passMessage(frame: RespFrame, message: PublishedMessage): boolean {
     const snare = this.#owner.snareOf(
       ['swallow-message', 'cut-message'],
@@ -469,7 +472,7 @@ class Link implements ProxiedLink {
     return false;
   }
 
-  /** Returns false when the connection was cut. */
+  /** Returns false if the connection was ended. */
   #passReply(frame: RespFrame): boolean {
     this.#repliesSeen += 1;
     if (this.#awaited[0]?.kind === 'drop' && this.#awaited[0].reply === this.#repliesSeen) {

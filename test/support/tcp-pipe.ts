@@ -1,16 +1,16 @@
 import type { Socket } from 'node:net';
 
-/** What befalls the bytes of one direction. */
+/** The faults of one direction. */
 export interface PipeWeather {
   /** Each byte arrives this many ms later; 0 for none. */
   readonly delayMs: number;
-  /** Undefined for as fast as they come. */
+  /** Undefined: without a limit. */
   readonly bytesPerSecond: number | undefined;
-  /** Nothing arrives, not even the end; what is sent waits, as TCP would send it again. */
+  /** Nothing arrives, not even the end. Bytes that are sent wait, because TCP would send them again. */
   readonly blackhole: boolean;
 }
 
-/** Bytes that wait in a pipe before its source is read no further: the peer feels it then. */
+/** Bytes that wait in a pipe before its source is no longer read, so that the peer notices. */
 const MAX_WAITING_BYTES = 256 * 1024;
 
 /** Throttled bytes travel in pieces of this size. */
@@ -35,7 +35,7 @@ export class TcpPipe {
   #sourceEnded = false;
   #closed = false;
 
-  /** @param weather asked whenever bytes come or could go on. */
+  /** @param weather called whenever bytes arrive or could continue. */
   constructor(source: Socket, sink: Socket, weather: () => PipeWeather) {
     this.#source = source;
     this.#sink = sink;
@@ -48,7 +48,7 @@ export class TcpPipe {
     }
   }
 
-  /** Sends bytes on, through the weather of now. */
+  /** Sends bytes on, under the current faults. */
   push(bytes: Buffer): void {
     if (this.#closed || bytes.length === 0) return;
     const { delayMs, bytesPerSecond } = this.#weather();
@@ -65,13 +65,13 @@ export class TcpPipe {
     this.flow();
   }
 
-  /** The source has ended: so does the sink, once all that was sent before has arrived. */
+  /** Reports the end of the source. The sink ends after everything that was sent before has arrived. */
   end(): void {
     this.#sourceEnded = true;
     this.flow();
   }
 
-  /** Goes on with what may go on now; to be called when the weather has changed. */
+  /** Sends what may be sent now; call it after the faults have changed. */
   flow(): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
@@ -92,7 +92,7 @@ export class TcpPipe {
     if (this.#sourceEnded && !blackhole && this.#waiting.length === 0) this.#sink.end();
   }
 
-  /** Forgets what waits; nothing is sent from here on. */
+  /** Drops everything that waits; nothing is sent afterwards. */
   close(): void {
     this.#closed = true;
     this.#waiting.length = 0;

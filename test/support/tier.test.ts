@@ -5,12 +5,12 @@ import { eventually } from './wait.ts';
 
 const LEAK = '(node:1) MaxListenersExceededWarning: Possible EventEmitter memory leak detected.';
 
-it('fatalLines finds faults that nothing handled, and leaks of listeners', () => {
+it('fatalLines finds unhandled faults, and leaks of listeners', () => {
   const fatal = ['{"level":"fatal"}', 'Unhandled rejection', 'uncaughtException', LEAK];
   expect(fatalLines({ output: ['{"level":"warn"}', ...fatal] })).toEqual(fatal);
 });
 
-it('collectFatalLines keeps what the output has long forgotten', async () => {
+it('collectFatalLines keeps lines that the output has dropped', async () => {
   const script = `console.error(${JSON.stringify(LEAK)}); for (let i = 0; i < 5000; i += 1) console.log(i)`;
   await using service = await startProcess({
     ...{ name: 'talkative', command: process.execPath, args: ['-e', script] },

@@ -3,13 +3,13 @@ import { type StartRedisOptions, startRedis, type TestRedis } from './redis.ts';
 import { type ServiceEnvironment, startEdge, type TestEdge } from './service.ts';
 import { eventually } from './wait.ts';
 
-/** A Redis and edges on it. Ends with all of its processes. */
+/** A Redis and its edges. Disposing of it ends all of its processes. */
 export interface Tier extends AsyncDisposable {
   readonly redis: TestRedis;
-  /** A connection for publishing and looking, as any backend would have one. */
+  /** A connection for publishing and checks, as a backend would have. */
   readonly backend: Redis;
   readonly edges: readonly TestEdge[];
-  /** How many edges are subscribed to a channel, as Redis sees it. */
+  /** The number of edges that are subscribed to a channel, according to Redis. */
   subscribers(channel: string): Promise<number>;
 }
 
@@ -19,7 +19,7 @@ export interface TierOptions {
   readonly redis?: StartRedisOptions;
 }
 
-/** Starts a tier and resolves when every edge is ready. */
+/** Starts a tier and resolves after every edge is ready. */
 export async function startTier(options: TierOptions): Promise<Tier> {
   const stack = new AsyncDisposableStack();
   try {
@@ -62,7 +62,7 @@ export async function isReady(edge: TestEdge): Promise<boolean> {
   return (await fetch(`${edge.url}/readyz`)).ok;
 }
 
-/** What an edge's `/debug/index` shows. */
+/** The fields of an edge's `/debug/index`. */
 export interface DebugIndex {
   readonly connections: number;
   readonly channels: number;
@@ -75,10 +75,10 @@ export async function debugIndex(edge: TestEdge): Promise<DebugIndex> {
   return (await (await fetch(`${edge.adminUrl}/debug/index`)).json()) as DebugIndex;
 }
 
-/** More than any test takes, in ms. */
+/** Longer than any test, in ms. */
 const LONGEST_TEST_MS = 3_600_000;
 
-/** Log lines of a service that nobody wants to see: faults that nothing handled, and leaks of listeners. */
+/** Log lines of a service that must not appear: unhandled faults, and leaks of listeners. */
 const FATAL = /"level":"fatal"|unhandled|uncaught|MaxListenersExceededWarning/i;
 
 export function fatalLines(service: { readonly output: readonly string[] }): readonly string[] {
@@ -86,8 +86,8 @@ export function fatalLines(service: { readonly output: readonly string[] }): rea
 }
 
 /**
- * Collects the {@link fatalLines} of a service from its start to its end: its output keeps only the latest
- * lines, and a test under load writes far more.
+ * Collects the {@link fatalLines} of a service from its start to its end. Its output keeps only the latest lines, and a
+ * test under load writes far more.
  */
 export function collectFatalLines(
   service: Pick<TestEdge, 'output' | 'waitForLine'>,
@@ -96,7 +96,7 @@ export function collectFatalLines(
   const collect = (line: string): undefined => {
     if (FATAL.test(line)) collected.push(line);
   };
-  // It waits for nothing, until the service ends.
+  // It never matches, so it sees every line until the service ends.
   service.waitForLine(collect, LONGEST_TEST_MS).catch(() => {});
   return collected;
 }

@@ -10,18 +10,18 @@ import { bringFromDebian } from '@tradewind/dev';
 
 const run = promisify(execFile);
 
-/** Speaks TLS on 127.0.0.1 and passes the bytes on, as the load balancer of a deployment does. */
+/** Terminates TLS on 127.0.0.1 and passes the bytes on, like the load balancer of a deployment. */
 export interface TlsTerminator extends AsyncDisposable {
   readonly port: number;
-  /** Its certificate, for `localhost` and 127.0.0.1: a PEM file that `NODE_EXTRA_CA_CERTS` can name, until it ends. */
+  /** Its certificate for `localhost` and 127.0.0.1: a PEM file for `NODE_EXTRA_CA_CERTS`, until the terminator ends. */
   readonly certificateFile: string;
-  /** The server names (SNI) that clients asked for, false for none; one for each connection that was secured. */
+  /** The server names (SNI) that clients sent, false for none; one for each connection that was secured. */
   readonly serverNames: readonly (string | false)[];
 }
 
 /**
- * Whether there is an `openssl`, which {@link startTlsTerminator} needs for its certificate; as root on
- * Debian, installed by apt when there is none.
+ * Whether there is an `openssl`, which {@link startTlsTerminator} needs for its certificate. As root on Debian it is
+ * installed by apt if it is missing.
  */
 export async function bringOpenssl(): Promise<boolean> {
   const find = () =>
@@ -33,9 +33,9 @@ export async function bringOpenssl(): Promise<boolean> {
 }
 
 /**
- * Starts one with a certificate that it has just signed itself. The caller ends it, and its connections with it.
+ * Starts a terminator with a certificate that it has signed itself. The caller ends it, and its connections with it.
  *
- * @param port where it passes the bytes on to, on 127.0.0.1.
+ * @param port the port on 127.0.0.1 that receives the bytes.
  */
 export async function startTlsTerminator(port: number): Promise<TlsTerminator> {
   await using stack = new AsyncDisposableStack();
@@ -51,7 +51,7 @@ export async function startTlsTerminator(port: number): Promise<TlsTerminator> {
   const sockets = new Set<Socket>();
   const own = (socket: Socket, other: Socket): void => {
     sockets.add(socket);
-    // What breaks is closed, and closing one side closes the other.
+    // A broken socket is closed, and closing one side closes the other.
     socket.on('error', () => {});
     socket.once('close', () => {
       sockets.delete(socket);
@@ -68,7 +68,7 @@ export async function startTlsTerminator(port: number): Promise<TlsTerminator> {
     client.pipe(backend);
     backend.pipe(client);
   });
-  // Also those whose handshake never ends, for which closing would wait.
+  // Includes those whose handshake never ends, for which closing would wait.
   server.on('connection', (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));

@@ -2,13 +2,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createRandom } from './random.ts';
 
-/** A recording that lies beside a checkout where there is one. */
+/** A recording beside the checkout, if there is one. */
 const RECORDING = new URL('../../../shared/data/trades-eth-usdt.ndjson', import.meta.url);
 
-/** How many trades {@link recordedTrades} gives. */
+/** The number of trades that {@link recordedTrades} returns. */
 export const RECORDED_TRADES = 1_000;
 
-/** The lines of 1,000 trades on ETH: a recording of a real exchange, or trades of the same shape. */
+/** Returns the lines of 1,000 trades on ETH: a recording of a real exchange, or trades of the same shape. */
 export function recordedTrades(): readonly string[] {
   if (!existsSync(RECORDING)) return madeUpTrades();
   return readFileSync(fileURLToPath(RECORDING), 'utf8').trimEnd().split('\n');

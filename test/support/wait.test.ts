@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { eventually } from './wait.ts';
 
 describe('eventually', () => {
-  it('returns the first answer that neither throws nor is false', async () => {
+  it('returns the first result that is not false, once the check does not throw', async () => {
     let asked = 0;
     const answer = await eventually(() => {
       asked += 1;

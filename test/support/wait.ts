@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** How often a check is repeated, in ms. */
 const INTERVAL_MS = 20;
 
-/** How long to wait for what should happen at once, in ms; slow machines included. */
+/** How long to wait for what should happen at once, in ms, also on slow machines. */
 const DEFAULT_DEADLINE_MS = 15_000;
 
 export interface EventuallyOptions {
@@ -11,9 +11,8 @@ export interface EventuallyOptions {
 }
 
 /**
- * Repeats `check` until it neither throws nor answers false, and returns its answer. At the
- * deadline it rejects with the last failure as the cause. For what can only be asked for; what can
- * be listened to is better listened to.
+ * Repeats `check` until it neither throws nor returns false, and returns its result. At the deadline it rejects with
+ * the last failure as the cause. Use it only if there is no event to wait for.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
@@ -25,7 +24,7 @@ export async function eventually<T>(
     try {
       const answer = await check();
       if (answer !== false) return answer;
-      failure = new Error('the check answered false');
+      failure = new Error('the check returned false');
     } catch (error) {
       failure = error;
     }
