@@ -8,15 +8,15 @@ import { eventually } from '../support/wait.ts';
 const CHANNEL = 'BTC.trade';
 const PUBLICATIONS = 500;
 
-/** Positions that edges read: each is a GETRANGE, or part of an MGET where the ACL forbids that. */
+/** Counts the positions that edges read: each is a GETRANGE, or part of an MGET if the ACL forbids GETRANGE. */
 async function positionsRead(redis: RedisNode): Promise<number> {
   const calls = await redis.commandCalls();
   return (calls.get('getrange') ?? 0) + (calls.get('mget') ?? 0);
 }
 
-it('reads no position while publications follow each other, and one when a header does not', async () => {
+it('reads no position while publications follow each other, and one if a header does not follow', async () => {
   await using redis = await startRedisNode();
-  // Looks at a quiet channel's end read positions, too; a test on a busy machine may be quiet for a second.
+  // Tail checks of quiet channels read positions, too, and on a busy machine the test may be quiet for a second.
   await using edge = await startEdge({ REDIS_URL: redis.url, EDGE_TAIL_CHECK_SECONDS: '0' });
   await untilLinked(edge);
   await using publisher = startScriptPublisher(redis.url);

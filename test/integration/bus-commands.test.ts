@@ -73,7 +73,7 @@ describe('RedisCommands on a real Redis', () => {
     expect(received).toEqual([...numbers, '\xff\xfe\x00']);
   });
 
-  it('rejects at once while Redis is down, and nothing of it is executed afterwards', async () => {
+  it('rejects at once while Redis is down, and executes nothing of it afterwards', async () => {
     const { received, linked } = await startReceiver('a');
     const { commands, events } = startCommands();
     await eventually(() => commands.available);
@@ -113,7 +113,7 @@ describe('RedisCommands on a real Redis', () => {
     expect(events).toEqual(['available', 'unavailable', 'available']);
   });
 
-  it('passes on what Redis refuses', async () => {
+  it('passes errors of Redis on', async () => {
     await withAdmin((admin) =>
       admin.call('ACL', 'SETUSER', 'ingest', 'on', '>secret', '+@all', 'resetchannels', '&a'),
     );
@@ -126,7 +126,7 @@ describe('RedisCommands on a real Redis', () => {
     });
   });
 
-  it('is unavailable while Redis loads or has no master, and comes back by itself', async () => {
+  it('is unavailable while Redis loads or has no master, and recovers by itself', async () => {
     const { commands, events } = startCommands();
     await eventually(() => commands.available);
     await withAdmin(async (admin) => {
@@ -140,7 +140,7 @@ describe('RedisCommands on a real Redis', () => {
     expect(events).toEqual(['available', 'unavailable', 'available']);
   });
 
-  it('never sends a publish again whose reply was lost', async () => {
+  it('never repeats a publish whose reply was lost', async () => {
     const { commands } = startCommands();
     await eventually(() => commands.available);
     await redis.freeze();

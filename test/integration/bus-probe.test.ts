@@ -11,10 +11,10 @@ import { startCommandProxy } from '../support/command-proxy.ts';
 import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
 import { eventually } from '../support/wait.ts';
 
-/** Within which a link that does not do its work is given up, in ms; 3 s and a slow machine's share. */
+/** A broken link is replaced within this time, in ms: 3 s, and some more for a slow machine. */
 const DETECTED_MS = 3_500;
 
-/** How long a control is watched for what the protected one found, in ms. */
+/** How long a control is watched for the fault that the probe finds, in ms. */
 const WATCHED_MS = 4_500;
 
 interface Observed {
@@ -46,7 +46,7 @@ function settings(url: string): RedisSettings {
   };
 }
 
-/** What an edge's command link does: a write, and the probe behind it. */
+/** The work of an edge's command link: a write, and the probe after it. */
 function heartbeatOver(connection: Redis): ProbeOptions['heartbeat'] {
   return async (name, token) => {
     try {
@@ -128,7 +128,7 @@ async function untilLost({ link }: Observed): Promise<string> {
   );
 }
 
-/** Resolves after `ms`: nothing is to happen, which no event can tell. */
+/** Resolves after `ms`: no event shows that nothing happens. */
 async function watch(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -215,7 +215,7 @@ describe('the probe of a subscription', () => {
       () => redis.control.call('CLIENT', 'KILL', 'TYPE', 'pubsub'),
       () => undefined,
     ],
-  ])('comes back when Redis was %s', async (_how, harm, heal) => {
+  ])('recovers after Redis was %s', async (_how, harm, heal) => {
     const observed = await observe(redis.url, ['a'], commandsTo(redis.url));
     await harm();
     const harmedAt = performance.now();
@@ -239,7 +239,7 @@ describe('the probe of a subscription', () => {
     await eventually(() => observed.subscriber.linked);
   });
 
-  it('comes back when Redis cut it off for its output buffer', async () => {
+  it('recovers after Redis has closed it because of its output buffer', async () => {
     const observed = await observe(redis.url, ['a'], commandsTo(redis.url));
     await redis.control.config('SET', 'client-output-buffer-limit', 'pubsub 1mb 1mb 1');
     const burst = "for i = 1, 30 do redis.call('PUBLISH', 'a', string.rep('x', 1000000)) end";
@@ -262,7 +262,7 @@ describe('the probe of a subscription', () => {
     expect(failures).toEqual([]);
   });
 
-  it('tells once that the ACL forbids the probe, and goes on without it', async () => {
+  it('reports once that the ACL forbids the probe, and continues without it', async () => {
     await redis.control.call(
       'ACL',
       'SETUSER',
@@ -344,14 +344,14 @@ describe('RedisSubscriber.readPositions on a real Redis', () => {
       const [position] = await subscriber.readPositions(['a']);
       if (position === undefined) continue;
       expect(position.epoch).toBe('k3x9');
-      // Each offset is followed by noise; what was told must reach at least the position that was read.
+      // Noise follows each offset. The client must have received at least the position that was read.
       const told = Number(messages.findLast((message) => message.length < 20)?.slice(2) ?? 0);
       expect(told).toBeGreaterThanOrEqual(position.offset);
     }
     expect(offset).toBe(6_000);
   });
 
-  it('reads thousands in order, and nothing from what holds no position', async () => {
+  it('reads thousands in order, and no position from other values', async () => {
     const { subscriber } = await observe(redis.url, ['a'], undefined);
     await redis.control.mset({
       '{channel-3}:meta': 'k3x9:118',
@@ -367,7 +367,7 @@ describe('RedisSubscriber.readPositions on a real Redis', () => {
     expect(positions.filter((position) => position !== undefined)).toHaveLength(2);
   });
 
-  it('rejects within 3 s when Redis freezes under the read', async () => {
+  it('rejects within 3 s if Redis freezes during the read', async () => {
     const { subscriber } = await observe(redis.url, ['a'], undefined);
     redis.pause();
     const pausedAt = performance.now();

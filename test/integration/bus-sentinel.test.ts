@@ -18,10 +18,10 @@ import {
 } from '../support/redis-topology.ts';
 import { eventually } from '../support/wait.ts';
 
-/** After which the Sentinels of these tests believe a master down, in ms. */
+/** The silence after which the Sentinels of these tests consider a master down, in ms. */
 const DOWN_AFTER_MS = 1_000;
 
-/** From the loss of the master to subscriptions on the new one, in ms: the Sentinels' time and ours. */
+/** From the loss of the master to subscriptions on the new one, in ms: time of the Sentinels and of the bus. */
 const FAILOVER_MS = 10_000;
 
 let stack: AsyncDisposableStack;
@@ -124,7 +124,7 @@ async function subscribersOf(node: RedisNode, channel: string): Promise<number> 
 }
 
 describe('Redis by Sentinels', () => {
-  it('follows the master when it is killed, for subscriptions and for commands', async () => {
+  it('follows the master after it was killed, for subscriptions and for commands', async () => {
     const { subscriber, subscribed, messages, link } = observe({}, heartbeatByHand());
     const commands = new RedisCommands(settings(), { available() {}, unavailable() {} });
     stack.defer(() => commands.stop());
@@ -149,7 +149,7 @@ describe('Redis by Sentinels', () => {
     expect(link.filter((event) => event === 'restored').length).toBeGreaterThanOrEqual(2);
   });
 
-  it('follows the master when it hangs', async () => {
+  it('follows the master if it hangs', async () => {
     const { subscriber, subscribed, messages } = observe({}, heartbeatByHand());
     subscriber.want('a');
     subscriber.start();
@@ -180,7 +180,7 @@ describe('Redis by Sentinels', () => {
     await eventually(async () => (await commands.publish('a', 'x')) >= 1);
   });
 
-  it('asks the next Sentinel when one is gone or hangs, and says when none answers', async () => {
+  it('asks the next Sentinel if one is gone or hangs, and reports if none answers', async () => {
     const gone = '127.0.0.1:1';
     const mute = createServer().listen(0, '127.0.0.1');
     stack.defer(() => void mute.close());
@@ -202,7 +202,7 @@ describe('Redis by Sentinels', () => {
     await eventually(() => unknown.link.length === 1);
   });
 
-  it('leaves a master that the Sentinels have replaced and that does not know it', async () => {
+  it('leaves a master that the Sentinels have replaced without its knowledge', async () => {
     const commands = new RedisCommands(settings(), { available() {}, unavailable() {} });
     stack.defer(() => commands.stop());
     const observed = observe({}, (name, token) => commands.heartbeat(name, token));
@@ -213,9 +213,9 @@ describe('Redis by Sentinels', () => {
     commands.start();
     await eventually(() => subscriber.linked && commands.available && control.status === 'ready');
 
-    // What a restart of the Sentinels leaves of those who waited for their word.
+    // Callers that waited for the Sentinels settle after the restart, in either way.
     await Promise.all(guards().map((guard) => guard.call('CLIENT', 'KILL', 'TYPE', 'pubsub')));
-    // As if it were cut off from the others: nobody but us reaches it, and it goes on as a master.
+    // Isolated from the others: only this test reaches it, and it remains a master.
     await master.control.call('ACL', 'SETUSER', 'default', '-replicaof', '-slaveof');
     await guards()[0]!.call('SENTINEL', 'FAILOVER', sentinels.masterName);
     await eventually(async () => (await sentinels.master()).port === replica.port, {
@@ -244,7 +244,7 @@ describe('Redis by Sentinels', () => {
       return counts.reduce((sum, count) => sum + Number(count), 0);
     };
     const before = await accepted();
-    // The Sentinels have few other reasons to be connected to, since they know each other by now.
+    // The Sentinels know each other by then and have few other connections.
     await eventually(async () => (await accepted()) >= before + 3);
     await subscriber.stop();
     const after = await accepted();
@@ -253,7 +253,7 @@ describe('Redis by Sentinels', () => {
   });
 });
 
-/** A connection to each Sentinel, for looking and for faults. */
+/** Opens a connection to each Sentinel, for checks and faults. */
 function guards(): readonly Redis[] {
   return sentinels.addresses.map(({ host, port }) => {
     const guard = new Redis({ host, port });

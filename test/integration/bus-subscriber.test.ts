@@ -101,7 +101,7 @@ describe('RedisSubscriber on a real Redis', () => {
     ).toEqual([0, 0, 0, 0, 0]);
   });
 
-  it('lets the subscriptions at Redis follow what is wanted', async () => {
+  it('makes the subscriptions at Redis follow the wanted channels', async () => {
     const { subscriber, messages, subscribed } = observe();
     subscriber.start();
     for (const channel of names(10)) subscriber.want(channel);
@@ -140,7 +140,7 @@ describe('RedisSubscriber on a real Redis', () => {
     await eventually(() => messages.length === 1);
   });
 
-  it('notices a frozen Redis within 3 s, and is back when it thaws', async () => {
+  it('notices a frozen Redis within 3 s, and recovers after it thaws', async () => {
     const { subscriber, subscribed, link } = observe();
     subscriber.want('a');
     subscriber.start();
@@ -155,7 +155,7 @@ describe('RedisSubscriber on a real Redis', () => {
     await eventually(async () => (await subscriptions(['a'])) === 1);
   });
 
-  it('isolates the one channel that the ACL forbids, and gets it when it is permitted', async () => {
+  it('isolates the one channel that the ACL forbids, and subscribes to it once it is permitted', async () => {
     const channels = names(200);
     const forbidden = 'channel-123';
     const allowed = channels.filter((channel) => channel !== forbidden).map((name) => `&${name}`);
@@ -184,7 +184,7 @@ describe('RedisSubscriber on a real Redis', () => {
     expect(link).toEqual(['restored']);
   });
 
-  it('keeps the others when the ACL takes a channel away', async () => {
+  it('keeps the other channels after the ACL has forbidden one', async () => {
     await admin.call('ACL', 'SETUSER', 'edge', 'on', '>secret', '+@all', 'allchannels');
     const { subscriber, subscribed, refusals, link } = observe({
       url: redis.url.replace('redis://', 'redis://edge:secret@'),
@@ -223,7 +223,7 @@ describe('RedisSubscriber on a real Redis', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('ends where it should after wants and unwants race with lost links', async () => {
+  it('ends in the wanted state after wants and unwants race with lost links', async () => {
     const channels = names(40);
     const wanted = new Set<string>();
     const { subscriber, subscribed } = observe();

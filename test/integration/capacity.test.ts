@@ -9,7 +9,7 @@ import { bringOpenssl, startTlsTerminator } from '../support/tls-terminator.ts';
 import { eventually } from '../support/wait.ts';
 
 const CAPACITY = [WORKSPACE_NODE, 'bench/capacity/main.ts'];
-/** How late it comes is not what these tests are about. */
+/** A small load; its latency does not matter to these tests. */
 const SMALL = {
   TARGET_CONNECTIONS: '60',
   RAMP_RATE: '200',
@@ -18,7 +18,7 @@ const SMALL = {
   MAX_P99_MS: '30000',
 };
 
-/** What a run starts, by what is in the command. */
+/** The processes of a run, by a part of their commands. */
 const PARTS = ['services/edge', 'redis-server', 'publisher-process', 'load-process'];
 
 /** Longer than a small run takes, in ms. */
@@ -49,7 +49,7 @@ describe('npm run capacity', () => {
     expect(totals.subscribed).toBe(60);
   });
 
-  it('loads a tier that runs, by its ws:// URLs', async () => {
+  it('loads a running tier by its ws:// URLs', async () => {
     await using tier = await startTier({ edges: 2 });
     const TARGET_URLS = tier.edges.map(({ wsUrl }) => wsUrl).join(',');
     const running = { TARGET_URLS, REDIS_URL: tier.redis.url };
@@ -87,7 +87,7 @@ describe('npm run capacity', () => {
     },
   );
 
-  it('publishes nothing when not one client gets connected, and says why', async () => {
+  it('publishes nothing if no client gets connected, and says why', async () => {
     await using redis = await startRedis();
     const dead = { TARGET_URLS: 'ws://127.0.0.1:1/ws', REDIS_URL: redis.url };
     await using run = await start(CAPACITY, { ...SMALL, ...dead, DURATION: '3000' });
@@ -106,7 +106,7 @@ describe('npm run capacity', () => {
     expect(output).not.toMatch(/secret|^ +at /m);
   });
 
-  // Only Linux tells whose children they are once their parents are gone.
+  // Only Linux still knows the former parent of a process whose parent has ended.
   it.runIf(process.platform === 'linux')(
     'ends with the npm that started it, and all that it started with it',
     async () => {
@@ -132,7 +132,7 @@ describe('npm run capacity', () => {
   );
 });
 
-/** The data of the one run that wrote a report. */
+/** Reads the data of the one run that wrote a report. */
 async function report() {
   const data = (await readdir(folder)).find((name) => name.endsWith('.json')) as string;
   return JSON.parse(await readFile(join(folder, data), 'utf8'));
@@ -158,7 +158,7 @@ async function ended(run: OwnedProcess) {
   return await run.exited.finally(() => clearTimeout(late));
 }
 
-/** A process, and what it was started as. */
+/** A process and its command at the start. */
 interface Started {
   readonly pid: number;
   readonly command: string;
@@ -175,7 +175,7 @@ async function descendantsOf(ancestor: number): Promise<readonly Started[]> {
   return await Promise.all(found.map(async (pid) => ({ pid, command: await commandOf(pid) })));
 }
 
-/** Those that have not ended; a process that only waits for its parent has no command any more. */
+/** Returns those that have not ended; a process that only waits for its parent has no command any more. */
 async function stillThere(started: readonly Started[]): Promise<readonly Started[]> {
   const commands = await Promise.all(started.map(({ pid }) => commandOf(pid)));
   return started.filter(({ command }, i) => command !== '' && commands[i] === command);

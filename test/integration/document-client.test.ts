@@ -16,7 +16,7 @@ import { createRandom } from '../support/random.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
-/** The same choices again; what the processes do in between is theirs. */
+/** Repeats the same choices; the timing of the processes stays different. */
 const SEED_VARIABLE = 'DOCUMENT_SEED';
 const SEED = Number(process.env[SEED_VARIABLE] ?? Date.now() % 1_000_000);
 
@@ -26,23 +26,26 @@ const SCRIPT = readFileSync(
 );
 
 const CHANNELS = ['BTC.trade', 'ETH.trade'];
-/** Only some have it, and stop reading: its publications are large. */
+/** Only some clients want it, and they stop reading: its publications are large. */
 const LARGE = 'large.trade';
 const STALLED = 4;
 const LARGE_BYTES = 60_000;
 
-/** In each part of the scenario a client is cut after 0 to 23 frames, comes back, and is cut so again. */
+/**
+ * In each part of the scenario a client is disconnected after 0 to 23 frames, reconnects, and is disconnected again in
+ * the same way.
+ */
 const CUTS = 24;
 
 const HISTORY_SIZE = 30;
 const HISTORY_TTL_MS = 600_000;
 
-/** Waits, which are random, come from the shortest tenth of what the document allows. */
+/** Random waits are drawn from the shortest tenth of what the document allows. */
 const SHORTEST = 0.1;
 
 const SETTLE_DEADLINE_MS = 20_000;
 
-/** Publishes by the published script, and knows where everything went. */
+/** Publishes by the published script, and knows the position of every publication. */
 class Publisher implements Published {
   readonly #redis: Redis;
   readonly #positions = new Map<string, Position[]>();
@@ -71,13 +74,13 @@ class Publisher implements Published {
   }
 }
 
-/** A connection to a real edge, which can be cut behind any frame. */
+/** A connection to a real edge that can be cut after any frame. */
 class RealWire implements Wire {
   readonly #socket: WebSocket;
   readonly #events: WireEvents;
   #isOver = false;
 
-  /** @param isCut asked at the start, and after each frame, whether to cut here. */
+  /** @param isCut called at the start and after each frame: whether to cut here. */
   constructor(url: string, events: WireEvents, isCut: (frames: number) => boolean) {
     this.#events = events;
     this.#socket = new WebSocket(url, { perMessageDeflate: false });
@@ -146,7 +149,7 @@ class RealWire implements Wire {
   }
 }
 
-/** A client on real edges, with all that its test does to it. */
+/** A client on real edges, and everything that its test does to it. */
 class Subject implements Disposable {
   readonly record = new DeliveryRecord();
   readonly client: DocumentClient;
@@ -181,7 +184,7 @@ class Subject implements Disposable {
     this.client.start();
   }
 
-  /** The present connection, and the next one, are cut after so many more frames. */
+  /** Cuts the present connection, and the next one, after the configured number of further frames. */
   arm(): void {
     this.#cutsLeft = 2;
     this.#before = this.#frames;
@@ -246,7 +249,7 @@ class Subject implements Disposable {
   }
 }
 
-/** Publishes on both channels, with something to do for the others between two publications. */
+/** Publishes on both channels, and lets the others work between two publications. */
 async function publishSome(publisher: Publisher, count: number): Promise<void> {
   for (let i = 0; i < count; i += 1) {
     for (const channel of CHANNELS) await publisher.publish(channel);
@@ -335,7 +338,7 @@ it('a client that does what docs/protocol.md says, cut at every frame, uses each
   for (let i = 0; i < 250; i += 1) {
     await publisher.publish(LARGE, undefined, 'x'.repeat(LARGE_BYTES));
   }
-  // Those that were stalled have much to read before they are told, and are not cut in it.
+  // Stalled clients have much to read before their next gap, and are not cut during that.
   for (const subject of all) if (!stalled.includes(subject)) subject.arm();
   for (const subject of stalled) subject.stall(false);
   await publishSome(publisher, 3);

@@ -57,7 +57,7 @@ it('sends 500 clients away in time on SIGTERM, and loses nothing that was queued
   expect(Math.max(...deadlines) - Math.min(...deadlines)).toBeGreaterThan(1_500);
 });
 
-it('waits for a client that reads late, until all that was queued for it is written', async () => {
+it('waits for a client that reads late, until everything that was queued for it is written', async () => {
   const PUBLICATIONS = 250;
   const payload = JSON.stringify({ text: 'x'.repeat(60_000) });
   await using tier = await startTier({

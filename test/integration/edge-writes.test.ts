@@ -9,7 +9,7 @@ it.runIf(HAS_SEND).each([
   [{}, { writes: 'send' }],
   [{ EDGE_WRITES: 'send', EDGE_WORKERS: '2' }, { writes: 'send' }],
   [{ EDGE_WRITES: 'stream' }, { writes: 'stream' }],
-])('says how it writes, and delivers, with %j', async (env, said) => {
+])('logs how it writes, and delivers, with %j', async (env, said) => {
   await using tier: Tier = await startTier({ edges: 1, env });
   const [edge] = tier.edges as [TestEdge];
   const listening = edge.output.find((line) => line.includes('"msg":"listening"')) ?? '{}';

@@ -29,7 +29,7 @@ afterAll(async () => {
 
 const edge = () => tier.edges[0]!;
 
-/** Proves that the edge still serves: a new client gets what is published next. */
+/** Proves that the edge still serves: a new client receives the next publication. */
 async function expectToServe(): Promise<void> {
   await using client = await TestClient.connect(edge().wsUrl, { channels: ['alive.trade'] });
   await tier.backend.publish('alive.trade', '"yes"');
@@ -87,13 +87,13 @@ it.each([
   expect(await tier.subscribers(channel)).toBe(0);
 });
 
-it('says that a channel has no history to whoever asks for it', async () => {
+it('answers every request for history that a channel has none', async () => {
   await using client = await TestClient.connect(edge().wsUrl);
   const { channels } = await client.subscribe([
     { channel: 'BTC.trade', since: { epoch: 'a1', offset: 5 } },
     { channel: 'ETH.trade', history: 10 },
   ]);
-  // Whether there is none is looked up for the one that `since` was sent for.
+  // The end of the history is read only for the channel with a `since`.
   const inOrder = channels.toSorted((a, b) => a.channel.localeCompare(b.channel));
   expect(inOrder).toMatchObject([
     { channel: 'BTC.trade', recovered: false, reason: 'no_history' },
@@ -149,7 +149,7 @@ it('caps what 100 clients with 10,000 names each can take of Redis and of memory
   await expectToServe();
 });
 
-it('passes on whatever backends publish without letting it out of the envelope', async () => {
+it('passes on every payload of backends without letting it escape the envelope', async () => {
   await using client = await TestClient.connect(edge().wsUrl, { channels: ['BTC.trade'] });
   const counted = async (metric: string, reason: string) =>
     (await edge().metrics()).sum(metric, { reason }) ?? 0;
@@ -182,7 +182,7 @@ it('passes on whatever backends publish without letting it out of the envelope',
   await expectToServe();
 });
 
-it('disconnects a client that sends on after it was told to slow down', async () => {
+it('disconnects a client that keeps sending after `rate_limited`', async () => {
   const client = await TestClient.connect(edge().wsUrl);
   for (let i = 0; i < 1_000; i += 1) client.sendText('{"type":"ping"}');
   expect(await client.closed).toEqual({ code: 4029, reason: 'rate_limited' });

@@ -7,7 +7,7 @@ import { startEdge, startIngest, untilLinked } from '../support/service.ts';
 const ROOT = new URL('../../', import.meta.url);
 const DOCUMENT = readFileSync(new URL('docs/http.md', ROOT), 'utf8');
 
-/** Where routes are written down, as a path in quotes. */
+/** Source files that name routes as paths in quotes. */
 const SOURCES = [
   'packages/runtime/src/admin.ts',
   'services/edge/src/node/shed-route.ts',
@@ -73,7 +73,7 @@ describe('docs/http.md', () => {
   });
 });
 
-/** A request as the document has it, and the whole answer. */
+/** Sends a request of the document; returns the whole answer. */
 async function exchange(
   port: number,
   { line, headers, body }: Pick<Example, 'line' | 'headers' | 'body'>,
@@ -109,7 +109,7 @@ function withLowerCaseName(header: string): string {
   return header.replace(/^[^:]+/, (name) => name.toLowerCase());
 }
 
-/** What is written, with `…` for anything. At a line's end it stands for all that follows. */
+/** Makes a pattern of the document's text, in which `…` matches anything. At a line's end it matches the rest. */
 function patternOf(written: string): RegExp {
   const parts = written.split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}\n?$`, 's');

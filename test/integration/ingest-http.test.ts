@@ -10,7 +10,7 @@ import { eventually } from '../support/wait.ts';
 
 interface Heard {
   readonly channel: string;
-  /** What stands behind the header, in Latin 1, so that every byte is one character. */
+  /** The bytes after the header, in Latin 1, so that every byte is one character. */
   readonly payload: string;
 }
 
@@ -41,7 +41,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   heard = [];
-  // ioredis' own resubscription rejects unhandled when the connection ends in the middle of it.
+  // If the connection ends during ioredis' own resubscription, that rejects and nobody handles it.
   subscriber = new Redis(redis.port, redis.host, { autoResubscribe: false });
   subscriber.on('error', () => undefined);
   subscriber.on('messageBuffer', (channel: Buffer, payload: Buffer) => {
@@ -52,7 +52,7 @@ beforeEach(async () => {
       payload: payload.subarray(start).toString('latin1'),
     });
   });
-  // The same trades are posted in several tests, and Redis would know them.
+  // Several tests post the same trades, and Redis would remember their keys.
   await subscriber.flushall();
   await subscriber.subscribe('BTC.trade', 'ETH.trade', 'a/b', 'end');
 });
@@ -106,7 +106,7 @@ describe('what a subscriber of Redis receives', () => {
     );
   });
 
-  it('is the good part of a request, whose answer tells the rest', async () => {
+  it('is the good part of a request, whose answer reports the rest', async () => {
     const { status, answer } = await post('/v1/trades', [TRADES[0], 'x', '{}'].join('\n'), NDJSON);
     expect(status).toBe(207);
     expect(answer).toMatchObject({
@@ -123,7 +123,7 @@ describe('what a subscriber of Redis receives', () => {
 });
 
 describe('limits', () => {
-  it('are told with the statuses of the table', async () => {
+  it('are reported with the statuses of the table', async () => {
     await using limited = await startIngest({
       REDIS_URL: redis.url,
       INGEST_TOKENS: 'sesame',
@@ -157,7 +157,7 @@ describe('limits', () => {
 });
 
 describe('a Redis that dies', () => {
-  it('costs no acknowledged publication, and nothing stale comes when it is back', async () => {
+  it('costs no acknowledged publication, and nothing stale arrives after it is back', async () => {
     await redis.kill();
     await eventually(async () => (await readiness()).degraded);
     const requests = [
@@ -186,7 +186,7 @@ describe('a Redis that dies', () => {
     expect(await heardUntilEnd()).toEqual([{ channel: 'ETH.trade', payload: 'fresh' }]);
   });
 
-  it('that only stopped to answer leaves a doubt, and it is told', async () => {
+  it('that only stopped answering leaves a doubt, and the answer says so', async () => {
     await redis.freeze();
     try {
       const { status, answer } = await post('/v1/channels/ETH.trade', 'perhaps');
@@ -223,7 +223,7 @@ describe('the end of the service', () => {
     }
   });
 
-  it('comes after a while in which requests are accepted and the balancer is told', async () => {
+  it('comes after a period in which requests are accepted and the balancer sees it', async () => {
     const service = await startIngest({
       REDIS_URL: redis.url,
       DRAIN_SECONDS: '60',
@@ -257,7 +257,7 @@ describe('the end of the service', () => {
 });
 
 describe('a start that cannot be', () => {
-  it('tells all mistakes of the environment and ends', async () => {
+  it('reports all mistakes of the environment and ends', async () => {
     const start = startIngest({ REDIS_URL: 'http://x', HOST: '0.0.0.0', LOG_LEVEL: 'loud' });
     await expect(start).rejects.toThrow(/exit code 78/);
     await expect(start).rejects.toThrow(/REDIS_URL: /);
@@ -285,7 +285,7 @@ async function post(
   };
 }
 
-/** Everything that was heard before a last message, sent now, on the same link as the others. */
+/** Returns everything received before a last message, which is sent now on the same link as the others. */
 async function heardUntilEnd(): Promise<readonly Heard[]> {
   const publisher = new Redis(redis.port, redis.host);
   await publisher.publish('end', 'end');

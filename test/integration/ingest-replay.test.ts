@@ -42,7 +42,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   heard = [];
-  // ioredis' own resubscription rejects unhandled when the connection ends in the middle of it.
+  // If the connection ends during ioredis' own resubscription, that rejects and nobody handles it.
   subscriber = new Redis(redis.port, redis.host, { autoResubscribe: false });
   subscriber.on('error', () => undefined);
   subscriber.on('messageBuffer', (_channel: Buffer, payload: Buffer) => {
@@ -70,7 +70,7 @@ describe('the replay command', () => {
     expect(heard).toEqual(LINES);
   });
 
-  it('keeps the trades’ own pace, so many times faster', async () => {
+  it('keeps the trades’ own pace, multiplied by a factor', async () => {
     const { code, summary } = await run([file, '--speed', '10']);
     expect(code).toBe(0);
     expect((summary as { seconds: number }).seconds).toBeGreaterThanOrEqual(0.299);
@@ -93,7 +93,7 @@ describe('the replay command', () => {
     expect(refused.stderr).toContain('401');
   });
 
-  it('publishes nothing twice in a run that goes on, whichever way it goes', async () => {
+  it('publishes nothing twice in a run that is continued, by either way of publishing', async () => {
     await using ingest = await startIngest({ REDIS_URL: redis.url });
     await untilLinked(ingest);
     const half = join(folder, 'half.ndjson');
@@ -111,7 +111,7 @@ describe('the replay command', () => {
     expect(heard).toEqual([...LINES, ...LINES.slice(0, 150)]);
   });
 
-  it('slows down to what the ingest service allows, and loses nothing', async () => {
+  it('slows down to the rate of the ingest service, and loses nothing', async () => {
     await using ingest = await startIngest({
       REDIS_URL: redis.url,
       INGEST_PUBLICATIONS_PER_SECOND: '120',
@@ -136,11 +136,11 @@ describe('the replay command', () => {
     running.child.kill('SIGINT');
     const { code, stderr } = await running.done;
     expect(code).toBe(130);
-    // What the service refused to take yet is not in doubt.
+    // Trades that the service has refused so far are not in doubt.
     expect(stderr).toMatch(/^replay: to go on at line \d+, .* --run-id .*\n$/);
   });
 
-  it('tells invalid lines by their numbers and goes on', async () => {
+  it('reports invalid lines by their numbers and continues', async () => {
     const broken = join(folder, 'broken.ndjson');
     await writeFile(broken, [LINES[0], '{"symbol":"ETH"}', '', 'x', LINES[1]].join('\n'));
     const { code, summary, stderr } = await run([broken]);
@@ -149,7 +149,7 @@ describe('the replay command', () => {
     expect(stderr).toMatch(/line 2: bad_trade.*\n.*line 4: bad_json/);
   });
 
-  it('stops with the line number when Redis goes away', async () => {
+  it('stops with the line number if Redis goes away', async () => {
     const running = start([file, '--speed', '0.5']);
     await eventually(() => heard.length > 3);
     await redis.kill();
@@ -164,13 +164,13 @@ describe('the replay command', () => {
     }
   });
 
-  it('says so when Redis was never there', async () => {
+  it('reports a Redis that was never there', async () => {
     const { code, stderr } = await run([file], { REDIS_URL: 'redis://127.0.0.1:1' });
     expect(code).toBe(1);
     expect(stderr).toMatch(/Redis is not available: .*ECONNREFUSED/);
   });
 
-  it('tells on SIGINT the command that goes on, which publishes the rest and nothing twice', async () => {
+  it('prints on SIGINT the command that continues, which publishes the rest and nothing twice', async () => {
     const environment = { INGEST_IDEMPOTENCY_SECONDS: '0' };
     const running = start([file, '--speed', '0.5'], environment);
     await eventually(() => heard.length > 3);
@@ -186,19 +186,19 @@ describe('the replay command', () => {
     await eventually(() => heard.length >= LINES.length);
     expect(heard).toEqual(LINES);
 
-    // Without the line, and with nothing remembered, all of it is published again.
+    // Without the line number, and with no keys remembered, everything is published again.
     const { runId } = summary as { runId: string };
     const again = await run([file, '--rate', '100000', '--run-id', runId], environment);
     expect(again.summary).toMatchObject({ published: LINES.length, duplicates: 0 });
   });
 
-  it('begins at no line that is not there', async () => {
+  it('does not begin at a line that does not exist', async () => {
     const { code, stderr } = await run([file, '--from-line', '301']);
     expect(code).toBe(1);
     expect(stderr).toBe(`replay: there is no line 301: ${file} has 300\n`);
   });
 
-  it('explains itself when it is asked to, and when it is called wrongly', async () => {
+  it('prints its usage on request, and if its arguments are wrong', async () => {
     const helped = await run(['--help']);
     expect(helped).toMatchObject({ code: 0, stderr: '' });
     expect(helped.stdout).toMatch(/^usage: /);

@@ -16,7 +16,10 @@ const HISTORY = { INGEST_HISTORY_SIZE: '100000' };
 /** How long Redis is away, in ms: at least twice as long as a trade may wait. */
 const AWAY_MS = shortOrLong(4_000, 10_000);
 
-/** What the clocks of a machine and of Redis on it may differ by, in ms: they are the same. */
+/**
+ * The largest difference between the clocks of a machine and of its Redis, in ms: rounding only, because they are the
+ * same clock.
+ */
 const ROUNDING_MS = 2;
 
 type TestIngest = Awaited<ReturnType<typeof startIngest>>;
@@ -29,7 +32,7 @@ interface Entry {
   readonly id: number;
 }
 
-/** What became of one request. */
+/** The outcome of one request. */
 interface Attempt {
   readonly id: number;
   readonly startedAt: number;
@@ -51,7 +54,7 @@ let redis: TestRedis;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ingest-sequenced-'));
-  // A key is remembered for as long as Redis remembers anything: here it does not forget in a crash.
+  // A key is remembered as long as Redis keeps its data, so this Redis keeps it through a crash.
   const persistent = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--dir', folder];
   redis = await startRedis({ args: persistent, kind: 'process' });
 });
@@ -61,10 +64,10 @@ afterEach(async () => {
 });
 
 describe('a Redis that is away', () => {
-  it('for longer than trades may wait costs no trade and doubles none, when callers repeat what failed', async () => {
+  it('for longer than trades may wait loses no trade and doubles none, if callers repeat failed requests', async () => {
     await using ingest = await start({ INGEST_MAX_AGE_MS: '2000', INGEST_QUEUE_ITEMS: '1000' });
     const live = await subscribe();
-    // All who come while it is away call again and again: more than 1,024 of them could not connect.
+    // All requests during the outage fail and are repeated: more than 1,024 callers could not connect.
     const callers = startCallers(ingest, { perSecond: 70, repeat: true });
     await eventually(() => callers.accepted.size > 100);
 
@@ -72,7 +75,7 @@ describe('a Redis that is away', () => {
     const diedAt = Date.now();
     let mostQueued = 0;
     const refused = () => callers.attempts.filter(({ status }) => status !== 200).length;
-    // Where a machine is busy, fewer call in that time: it goes on until they have filled the queue.
+    // On a busy machine fewer requests arrive in that time, so it continues until the queue is full.
     const hasBeenFelt = () => mostQueued > 50 && refused() > 100;
     while (Date.now() < diedAt + AWAY_MS || (!hasBeenFelt() && Date.now() < diedAt + 30_000)) {
       const metrics = await ingest.metrics();
@@ -95,7 +98,7 @@ describe('a Redis that is away', () => {
     expect(failed.length).toBeGreaterThan(100);
     for (const { status, retryAfter, body } of failed) {
       expect({ status, retryAfter }).toEqual({ status: 503, retryAfter: '1' });
-      // Too late: its time was over between here and Redis.
+      // Too late: its time ended between ingest and Redis.
       expect(['unavailable', 'too_late']).toContain(body.error?.code);
     }
     const metrics = await ingest.metrics();
@@ -121,7 +124,7 @@ describe('a Redis that is away', () => {
     expectOnceEach(await history(), callers.sent);
   });
 
-  it('turns away what the queue has no room for', async () => {
+  it('refuses publications for which the queue has no room', async () => {
     await using ingest = await start({
       INGEST_MAX_AGE_MS: '3000',
       INGEST_MAX_ITEMS: '20',
@@ -141,7 +144,7 @@ describe('a Redis that is away', () => {
 });
 
 describe('a Redis that is frozen', () => {
-  it('executes nothing that is too old when it thaws, and answers for the rest are true', async () => {
+  it('executes nothing that is too old after it thaws, and answers for the rest are true', async () => {
     await using ingest = await start({ INGEST_MAX_AGE_MS: '1000' });
     const callers = startCallers(ingest, { perSecond: 100, repeat: false });
     await freeze(callers, 4_000);
@@ -164,7 +167,7 @@ describe('a Redis that is frozen', () => {
     expect(oldest).toBeGreaterThan(2_000);
   });
 
-  it('doubles nothing, when callers repeat what failed', async () => {
+  it('doubles nothing, if callers repeat failed requests', async () => {
     await using ingest = await start({ INGEST_MAX_AGE_MS: '1000' });
     const live = await subscribe();
     const callers = startCallers(ingest, { perSecond: 100, repeat: true });
@@ -193,13 +196,13 @@ describe('one trade', () => {
     expect(metrics.sum('tradewind_ingest_duplicates_total')).toBe(99);
   });
 
-  it('is published each time when keys are switched off', async () => {
+  it('is published each time if keys are switched off', async () => {
     await using ingest = await start({ INGEST_IDEMPOTENCY_SECONDS: '0' });
     await Promise.all(range(10).map(() => post(ingest, 7)));
     expect((await history()).map(({ id }) => id)).toEqual(range(10).map(() => 7));
   });
 
-  it('comes twice when an answer is lost, keys are switched off, and its caller repeats it', async () => {
+  it('is published twice if an answer is lost, keys are switched off, and its caller repeats it', async () => {
     await using ingest = await start({
       INGEST_IDEMPOTENCY_SECONDS: '0',
       INGEST_MAX_AGE_MS: '10000',
@@ -212,7 +215,7 @@ describe('one trade', () => {
 });
 
 describe('a Redis that is full', () => {
-  it('is told as such, and waited for by nobody', async () => {
+  it('is reported as full, and nobody waits for it', async () => {
     await using ingest = await start({ INGEST_MAX_AGE_MS: '60000' });
     const admin = connect();
     await admin.config('SET', 'maxmemory', '1');
@@ -231,7 +234,7 @@ describe('a Redis that is full', () => {
 });
 
 describe('a Redis that was demoted', () => {
-  it('is waited for until it may be written to', async () => {
+  it('delays publications until it accepts writes', async () => {
     await using ingest = await start({ INGEST_MAX_AGE_MS: '30000' });
     const admin = connect();
     await admin.replicaof('127.0.0.1', '1');
@@ -260,7 +263,7 @@ function connect(): Redis {
   return client;
 }
 
-/** What a subscriber hears that comes back by itself, and hears nothing while it is away. */
+/** Records what a subscriber receives that reconnects by itself, and receives nothing while it is away. */
 async function subscribe(): Promise<readonly Entry[]> {
   const heard: Entry[] = [];
   const subscriber = connect();
@@ -306,7 +309,7 @@ async function post(ingest: TestIngest, id: number): Promise<Attempt> {
   };
 }
 
-/** Callers that post trades numbered from 0, each repeating its own until it is accepted, or not. */
+/** Starts callers that post trades numbered from 0. Each repeats its own until it is accepted, or does not repeat. */
 function startCallers(
   ingest: TestIngest,
   options: { readonly perSecond: number; readonly repeat: boolean },
@@ -345,7 +348,7 @@ function startCallers(
   };
 }
 
-/** Freezes Redis in the middle of the callers' work, and ends that when it is over. */
+/** Freezes Redis in the middle of the callers' work, and stops them after it has thawed. */
 async function freeze(callers: ReturnType<typeof startCallers>, ms: number): Promise<void> {
   await eventually(() => callers.accepted.size > 50);
   await redis.freeze();
@@ -361,7 +364,9 @@ function expectOnceEach(log: readonly Entry[], sent: number): void {
   expect(log.map(({ offset }) => offset)).toEqual(range(sent).map((n) => n + 1));
 }
 
-/** A subscriber heard nothing twice, in order, and nothing that the history does not hold. */
+/**
+ * Expects that a subscriber received nothing twice, everything in order, and nothing that is missing from the history.
+ */
 function expectToBelongTo(live: readonly Entry[], log: readonly Entry[]): void {
   expect(live.length).toBeGreaterThan(100);
   const offsets = live.map(({ offset }) => offset);
@@ -370,7 +375,7 @@ function expectToBelongTo(live: readonly Entry[], log: readonly Entry[]): void {
   for (const entry of live) expect(byOffset.get(entry.offset)).toEqual(entry);
 }
 
-/** How long after the request that it answers, or that came last before it, each was published, ms. */
+/** Returns for each publication its age in ms: the time since its request, or since the last request before it. */
 function agesOf(log: readonly Entry[], attempts: readonly Attempt[]): readonly number[] {
   const starts = new Map<number, number[]>();
   for (const { id, startedAt } of attempts) {
@@ -382,9 +387,9 @@ function agesOf(log: readonly Entry[], attempts: readonly Attempt[]): readonly n
   });
 }
 
-/** Ingest counts from when it has read a request: that is not before the request began. */
+/** Ingest counts from the time at which it has read a request, which is not before the request began. */
 function expectInTime(log: readonly Entry[], attempts: readonly Attempt[], maxAgeMs: number): void {
-  // What a request takes from its caller to being read, on a busy machine, in ms.
+  // The time from a caller's request until ingest has read it, on a busy machine, in ms.
   const onTheWayMs = 500;
   expect(Math.max(...agesOf(log, attempts))).toBeLessThanOrEqual(maxAgeMs + onTheWayMs);
 }

@@ -4,7 +4,7 @@ import { createRandom } from '../support/random.ts';
 import { debugIndex, startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
-/** Room for ten thousand requests at once: this suite is about agreement, not about limits. */
+/** Limits with room for ten thousand requests at once, because this suite does not test limits. */
 const UNLIMITED = {
   EDGE_REQUEST_RATE: '100000',
   EDGE_REQUEST_BURST: '100000',

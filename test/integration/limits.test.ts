@@ -47,7 +47,7 @@ afterAll(async () => {
 
 const enforcing = () => tier.edges[0]!;
 
-/** What a client had of requests: at once, and then over a time by the edge's own clock. */
+/** Offers requests; returns how many were accepted at once, and later per second of the edge's own clock. */
 async function offerRequests(edge: TestEdge) {
   await using client = await TestClient.connect(edge.wsUrl);
   for (let i = 0; i < REQUESTS.burst * 1.5; i += 1) client.request({ type: 'ping' });
@@ -66,7 +66,7 @@ async function offerRequests(edge: TestEdge) {
 const answersOf = (client: TestClient): number =>
   client.controlsOf('pong').length + client.controlsOf('error').length;
 
-/** The same of channels named in subscribes. */
+/** The same for channels named in subscribes. */
 async function offerMentions(edge: TestEdge) {
   await using client = await TestClient.connect(edge.wsUrl);
   const { seconds, accepted } = { seconds: [] as number[], accepted: [] as number[] };
@@ -93,7 +93,7 @@ async function offerMentions(edge: TestEdge) {
   };
 }
 
-/** The same of bytes of history. */
+/** The same for bytes of history. */
 async function offerReplays(edge: TestEdge) {
   await using client = await TestClient.connect(edge.wsUrl);
   const begun = performance.now();
@@ -105,7 +105,7 @@ async function offerReplays(edge: TestEdge) {
     const replayed = channels[0]?.replayed ?? 0;
     await client.waitFor(() => client.publications.length === before + replayed);
     if (channels.length > 0) await client.unsubscribe(['h']);
-    // Each attempt is a mention, too.
+    // Each attempt is also a mention.
     await sleep(1_000 / MENTIONS.perSecond);
   }
   const bytes = client.publications.length * (HISTORY.bytes / HISTORY.publications);
@@ -128,7 +128,7 @@ describe('three times what a limit allows', { timeout: 20_000 + 3 * OFFERED_MS }
     expect(mentions.atOnce).toBeLessThanOrEqual(MENTIONS.burst + 1);
     expectRate(mentions.later, MENTIONS.perSecond * mentions.seconds, 1);
 
-    // What is begun is finished.
+    // A replay that has begun is finished.
     expectRate(replays.bytes, REPLAY.burst + REPLAY.perSecond * replays.seconds, HISTORY.bytes);
     expect(replays.retryAfterMs).toBeGreaterThan(0);
 
@@ -141,7 +141,7 @@ describe('three times what a limit allows', { timeout: 20_000 + 3 * OFFERED_MS }
     }
   });
 
-  it('is carried out and counted with EDGE_LIMITS=report', async () => {
+  it('is executed and counted with EDGE_LIMITS=report', async () => {
     const [requests, mentions, replays] = await Promise.all([
       offerRequests(trying),
       offerMentions(trying),
@@ -161,8 +161,8 @@ describe('three times what a limit allows', { timeout: 20_000 + 3 * OFFERED_MS }
   });
 });
 
-describe('a client that goes on regardless', () => {
-  it('has its answers, errors with its ids, and the code of the close, in this order', async () => {
+describe('a client that ignores its limits', () => {
+  it('gets its answers, errors with its ids, and the code of the close, in this order', async () => {
     const client = await TestClient.connect(enforcing().wsUrl);
     const ids = Array.from({ length: 600 }, () => client.request({ type: 'ping' }));
     expect(await client.closed).toEqual({ code: 4029, reason: 'rate_limited' });
@@ -176,7 +176,7 @@ describe('a client that goes on regardless', () => {
     );
   });
 
-  it('is closed with its twentieth mistake, and not where budgets are tried', async () => {
+  it('is closed at its twentieth mistake, but not if budgets only report', async () => {
     const client = await TestClient.connect(enforcing().wsUrl);
     await using tried = await TestClient.connect(trying.wsUrl);
     for (let i = 0; i < 30; i += 1) {
@@ -194,7 +194,7 @@ describe('a node that is full of invented names', () => {
   const CLIENTS = 4;
   const EACH = 40;
 
-  it('has a channel for a client that holds few, and none for one more that holds many', async () => {
+  it('accepts a channel of a client that holds few, and refuses one of a client that holds many', async () => {
     const invaders = await Promise.all(
       Array.from({ length: CLIENTS }, () => TestClient.connect(enforcing().wsUrl)),
     );
@@ -211,7 +211,7 @@ describe('a node that is full of invented names', () => {
     const [last] = invaders.slice(-1) as [TestClient];
     await last.unsubscribe(['invented3.0']);
     await using late = await TestClient.connect(enforcing().wsUrl, { channels: ['ETH.trade'] });
-    // The control: for whoever holds as many as they do the node is full.
+    // The control: the node is full for a client that holds as many as the others.
     let asked = 0;
     await eventually(async () => {
       asked += 1;

@@ -7,7 +7,7 @@ import { eventually } from '../support/wait.ts';
 
 const TIMEOUT_MS = 30_000 + 2 * OFFERED_MS;
 
-/** What each client may do is no limit here. */
+/** Settings without limits for a single client. */
 const OPEN: ServiceEnvironment = {
   EDGE_SUBSCRIBE_RATE: '100000',
   EDGE_MAX_CHANNELS_PER_CLIENT: '65536',
@@ -21,7 +21,7 @@ const REPORT: ServiceEnvironment = { EDGE_LIMITS: 'report' };
 /** New channels a second of a node; twice as many at once. */
 const SUBSCRIBES = { perSecond: 100, burst: 200, aRequest: 15 };
 
-/** Asks for new channels three times as fast as a node may subscribe to them. */
+/** Requests new channels three times as fast as a node may subscribe to them. */
 async function offerSubscribes(tier: Tier) {
   await using client = await TestClient.connect(tier.edges[0]!.wsUrl);
   const names = (n: number, count: number) => Array.from({ length: count }, (_, i) => `n${n}.${i}`);
@@ -60,7 +60,7 @@ it.concurrent(
 const HISTORY_READS = { perSecond: 65_536, burst: 131_072 };
 const READ = { publications: 40, bytes: 40_000, clients: 6 };
 
-/** Has clients ask for histories that nobody has at hand, again and again. */
+/** Makes clients request, repeatedly, histories that no worker has in memory. */
 async function offerHistoryReads(tier: Tier) {
   const { backend } = tier;
   const [edge] = tier.edges as [(typeof tier.edges)[number]];
@@ -95,7 +95,7 @@ async function offerHistoryReads(tier: Tier) {
 }
 
 it.concurrent(
-  'Redis sends a node history at its rate, and the burst once; who waits is told in time',
+  'Redis sends a node history at its rate, and the burst once; clients that wait are answered in time',
   async () => {
     const rate = String(HISTORY_READS.perSecond);
     const env = { ...OPEN, EDGE_HISTORY_READ_BYTES_PER_SECOND: rate, EDGE_REQUEST_RATE: '10000' };
@@ -104,7 +104,7 @@ it.concurrent(
     console.log(
       `history_reads: ${bytes} bytes in ${ms | 0} ms, asked ${reads} times, ${longestMs | 0} ms at the longest`,
     );
-    // What is begun is finished, of what the budget was not used up for.
+    // A read that has begun is finished, even if the budget was nearly used up.
     const { perSecond, burst } = HISTORY_READS;
     expectRate(bytes, burst + (ms / 1_000) * perSecond, 2 * READ.bytes);
     expect(longestMs).toBeLessThan(6_000);

@@ -17,8 +17,8 @@ afterEach(async () => {
   await tier?.[Symbol.asyncDispose]();
 });
 
-it('survives Redis being killed and started again under load, and tells its clients', async () => {
-  // Shorter than the outage, so that some are refused.
+it('survives Redis being killed and started again under load, and notifies its clients', async () => {
+  // Shorter than the outage, so that some publications are refused.
   await using ingest = await startIngest({ REDIS_URL: tier.redis.url, INGEST_MAX_AGE_MS: '300' });
   const clients = await Promise.all(
     [0, 1, 0, 1].map((i) => TestClient.connect(tier.edges[i]!.wsUrl, { channels: [CHANNEL] })),
@@ -63,7 +63,7 @@ it('survives Redis being killed and started again under load, and tells its clie
   await tier.redis.restart();
   for (const client of clients) {
     await client.waitFor(() => client.controlsOf('restored').length === 1);
-    // The first one when the channel had its first publication, the second since Redis is empty.
+    // The first epoch began with the channel's first publication, the second one because Redis is empty.
     await client.waitFor(() => client.controlsOf('resync').length === 2);
     expect(client.controlsOf('gap')).toEqual([]);
   }
@@ -93,7 +93,7 @@ it('survives Redis being killed and started again under load, and tells its clie
   }
 });
 
-it('notices within 3 s that Redis is frozen, and goes on when it thaws', async () => {
+it('notices within 3 s that Redis is frozen, and continues after it thaws', async () => {
   await using client = await TestClient.connect(tier.edges[0]!.wsUrl, { channels: [CHANNEL] });
   const unprotected = new Redis(tier.redis.url);
   await unprotected.subscribe(CHANNEL);
@@ -111,7 +111,7 @@ it('notices within 3 s that Redis is frozen, and goes on when it thaws', async (
   await client.waitFor(() => client.publications.some(({ data }) => data === '{"back":true}'));
 });
 
-it('tells subscribers when Redis takes a channel away, and lets the others flow', async () => {
+it('notifies subscribers after the ACL has forbidden a channel, and lets the others flow', async () => {
   const [edge] = tier.edges as [(typeof tier.edges)[0]];
   await using client = await TestClient.connect(edge.wsUrl, {
     channels: [CHANNEL, 'ETH.trade'],

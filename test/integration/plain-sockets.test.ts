@@ -16,7 +16,7 @@ import { startEdge, startIngest, type TestEdge, untilLinked } from '../support/s
 import { startTier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
-/** Readiness must tell the truth within a second; the other one is for a machine that is busy. */
+/** How soon readiness must be correct, in ms: one second, and another one for a busy machine. */
 const READINESS_MS = 2_000;
 
 const WORKERS = ['1', '3'] as const;
@@ -27,7 +27,7 @@ afterEach(() => {
 });
 
 describe.each(WORKERS)('an edge with EDGE_WORKERS=%s', (workers) => {
-  it('admits clients while idle connections take every place for plain ones', async () => {
+  it('admits clients while idle connections occupy every place for plain ones', async () => {
     const PLAIN = 30;
     await using tier = await startTier({
       edges: 1,
@@ -66,7 +66,7 @@ describe.each(WORKERS)('an edge with EDGE_WORKERS=%s', (workers) => {
   });
 });
 
-it('(control) idle connections keep clients out where none of them is closed', async () => {
+it('(control) idle connections keep clients out if none of them is closed', async () => {
   await using tier = await startTier({
     edges: 1,
     env: {
@@ -84,7 +84,7 @@ it('(control) idle connections keep clients out where none of them is closed', a
 describe.runIf(process.platform === 'linux').each(WORKERS)(
   'with few descriptors and EDGE_WORKERS=%s',
   (workers) => {
-    it('an edge holds fewer clients, says so, and keeps its links and its admin port', async () => {
+    it('an edge holds fewer clients, reports it, and keeps its links and its admin port', async () => {
       await using tier = await startTier({
         edges: 1,
         env: { ...preloaded(withDescriptors(120)), EDGE_WORKERS: workers },
@@ -112,7 +112,7 @@ describe.runIf(process.platform === 'linux').each(WORKERS)(
 );
 
 it.runIf(process.platform === 'linux')(
-  '(control) an edge that does not know its limit runs out of descriptors: nobody is told, but by the log',
+  '(control) an edge that does not know its limit runs out of descriptors: only the log shows it',
   async () => {
     await using tier = await startTier({
       edges: 1,
@@ -130,7 +130,7 @@ it.runIf(process.platform === 'linux')(
   },
 );
 
-describe('bodies that nobody asked for', () => {
+describe('bodies that nobody requested', () => {
   let redis: TestRedis;
   beforeAll(async () => {
     redis = await startRedis();
@@ -139,7 +139,7 @@ describe('bodies that nobody asked for', () => {
     await redis?.[Symbol.asyncDispose]();
   });
 
-  /** What the kernels of both sides hold, and then some. */
+  /** More than the kernels of both sides can buffer. */
   const MOST_TAKEN_BYTES = 16e6;
 
   async function takenOf(port: number, line: string): Promise<number> {
@@ -175,7 +175,7 @@ describe('bodies that nobody asked for', () => {
     }
   });
 
-  it('(control) are read to their ends where connections stay open', async () => {
+  it('(control) are read to their ends if connections stay open', async () => {
     await using edge = await startEdge({
       ...preloaded(REFUSED_BODIES_ARE_READ),
       REDIS_URL: redis.url,
@@ -214,13 +214,13 @@ describe('bodies that nobody asked for', () => {
     return { status, answers: [...new Set(answers)].toSorted() };
   }
 
-  it('that come slowly, of one token, keep no other token from publishing, and end', async () => {
+  it('that arrive slowly, of one token, keep no other token from publishing, and end', async () => {
     const { status, answers } = await othersPublishWhileOneIsSlow({});
     expect(status).toBe(200);
     expect(answers).toEqual(['408', '429']);
   });
 
-  it('(control) keep it from publishing where one token may have every place', async () => {
+  it('(control) keep it from publishing if one token may have every place', async () => {
     const env = { INGEST_MAX_IN_FLIGHT_PER_TOKEN: String(IN_FLIGHT) };
     const { status } = await othersPublishWhileOneIsSlow(env);
     expect(status).toBe(429);
@@ -234,7 +234,7 @@ function open(port: number): Socket {
   return socket;
 }
 
-/** Opens connections that have been answered, if they were not turned away, and wait for nothing. */
+/** Opens connections that have been answered, unless they were refused, and then stay idle. */
 async function openIdle(port: number, count: number): Promise<void> {
   for (let i = 0; i < count; i += 1) {
     const socket = open(port);
@@ -244,7 +244,7 @@ async function openIdle(port: number, count: number): Promise<void> {
   }
 }
 
-/** Connects clients until one is refused, and rejects with how. */
+/** Connects clients until one is refused, and rejects with the reason. */
 async function fill(edge: TestEdge, clients: TestClient[]): Promise<never> {
   for (;;) clients.push(await TestClient.connect(edge.wsUrl));
 }

@@ -21,7 +21,7 @@ interface Answer {
   readonly body: { readonly error?: { readonly code?: string } };
 }
 
-/** What an edge answers over HTTP. */
+/** Returns an edge's answer over HTTP. */
 function ask(url: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = request(url, { headers }, (response) => {
@@ -93,7 +93,7 @@ it('an edge refuses handshakes, greets and closes as docs/protocol.md says', asy
   expect(await other.closed).toEqual({ code: 1012, reason: 'draining' });
 });
 
-it('an edge declines compression, and speaks its subprotocol when none is asked for', async () => {
+it('an edge declines compression, and uses its subprotocol if none is requested', async () => {
   await using tier = await startTier({ edges: 1 });
   const socket = new WebSocket(tier.edges[0]!.wsUrl, { perMessageDeflate: true });
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));

@@ -15,7 +15,7 @@ const DOCUMENT = readFileSync(`${ROOT}/docs/publishing.md`, 'utf8');
 /** How long one run of an example may take, in ms. */
 const RUN_DEADLINE_MS = 20_000;
 
-/** apt included. */
+/** Includes an installation by apt. */
 const TEST_DEADLINE_MS = 300_000;
 
 let redis: TestRedis;
@@ -101,7 +101,7 @@ describe('docs/publishing.md', () => {
     TEST_DEADLINE_MS,
   );
 
-  it('names rights that suffice for a publisher and for an edge, and no more', async ({ skip }) => {
+  it('lists sufficient and necessary rights for a publisher and for an edge', async ({ skip }) => {
     const version = /redis_version:(\d+)/.exec(await admin.info('server'))?.[1];
     if (Number(version) < 7) skip('selectors came with Redis 7');
     for (const user of ['publisher', 'edge']) await admin.call('ACL', 'SETUSER', ...rulesOf(user));
@@ -135,10 +135,10 @@ describe('docs/publishing.md', () => {
   });
 });
 
-/** A user's name and rules, as the document has them. */
+/** The name and rules of a user in the document. */
 function rulesOf(user: string): readonly string[] {
   const rule = new RegExp(`^ACL SETUSER (${user} .*)$`, 'm').exec(DOCUMENT)?.[1];
-  // What stands in parentheses is one argument.
+  // Text in parentheses is one argument.
   return rule?.match(/\([^)]*\)|\S+/g) ?? [];
 }
 

@@ -17,7 +17,7 @@ const onceBound = (channel: number, key: number): number => 192 + channel + key;
 const logBound = (channel: number, size: number, payload: number): number =>
   12_288 + channel + 1.4 * size * (payload + 32);
 
-/** More than one node of a stream holds, so that every state of its first and last node is seen. */
+/** More publications than one node of a stream holds, to measure every state of its first and last node. */
 const MEASURED_PUBLICATIONS = 210;
 
 let redis: TestRedis;

@@ -51,7 +51,7 @@ async function startCommands(url = redis.url): Promise<RedisCommands> {
   return commands;
 }
 
-/** What subscribers of `channel` receive, header and payload. */
+/** Collects what subscribers of `channel` receive, header and payload. */
 async function startReceiver(channel: string): Promise<string[]> {
   const received: string[] = [];
   const subscriber = new Redis(redis.url);
@@ -79,7 +79,7 @@ function payloadOf(message: string): string {
   return header.kind === 'sequenced' ? bytes.subarray(header.payloadAt).toString() : header.kind;
 }
 
-/** Bytes that Redis has sent to anybody so far. */
+/** Bytes that Redis has sent to all clients so far. */
 async function sentBytes(): Promise<number> {
   return Number(/total_net_output_bytes:(\d+)/.exec(await admin.info('stats'))?.[1]);
 }
@@ -120,7 +120,7 @@ describe('a sequenced publication', () => {
     expect(await admin.ttl(metaKey('a'))).toBe(-1);
   });
 
-  it('keeps any bytes as they are', async () => {
+  it('keeps any bytes unchanged', async () => {
     const commands = await startCommands();
     const payload = Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256));
     await commands.publishSequenced(publication({ payload }));
@@ -128,7 +128,7 @@ describe('a sequenced publication', () => {
     expect(publications[0]?.payload).toEqual(payload);
   });
 
-  it('is read of a meta only as far as a position goes, where the ACL allows it', async () => {
+  it('has its position read from meta without the rest of meta, if the ACL allows it', async () => {
     const HUGE = 20 * 1024 * 1024;
     await admin.call('ACL', 'SETUSER', 'before', 'on', '>secret', '+@all', '-getrange', '~*', '&*');
     const limited = await startCommands();
@@ -156,7 +156,7 @@ describe('a sequenced publication', () => {
     expect(await admin.get(metaKey('a'))).toBe('old:100000000000000');
     await admin.set(metaKey('a'), 'old:9007199254740990');
     await admin.del(logKey('a'));
-    // Not by the answer: ioredis reads the integers next to 2^53 wrong.
+    // Does not use the answer, because ioredis reads integers near 2^53 wrongly.
     await commands.publishSequenced(publication());
     const last = { epoch: 'old', offset: Number.MAX_SAFE_INTEGER };
     const history = await commands.readHistory('a', last.offset, 1);
@@ -170,7 +170,7 @@ describe('a sequenced publication', () => {
     expect(received[1]).toContain('@1:old:9007199254740991:');
   });
 
-  it('keeps exactly as much history as was asked for, for as long as was asked for', async () => {
+  it('keeps exactly the requested length of history, for exactly the requested time', async () => {
     const commands = await startCommands();
     const log = logKey('a');
     for (let index = 0; index < 10; index += 1)
@@ -190,7 +190,7 @@ describe('a sequenced publication', () => {
     expect(publications.map(({ offset }) => offset)).toEqual([14]);
   });
 
-  it('begins a new epoch without the old history when meta is gone', async () => {
+  it('begins a new epoch without the old history if meta is gone', async () => {
     const commands = await startCommands();
     const first = await commands.publishSequenced(publication());
     await commands.publishSequenced(publication());
@@ -202,7 +202,7 @@ describe('a sequenced publication', () => {
     expect(publications.map(({ payload }) => payload.toString())).toEqual(['new']);
   });
 
-  it('drops a history that is ahead of meta, which was set back by hand', async () => {
+  it('drops a history that is ahead of meta, which was reset by hand', async () => {
     const commands = await startCommands();
     for (let index = 0; index < 5; index += 1) await commands.publishSequenced(publication());
     await admin.set(metaKey('a'), 'hand:2');
@@ -213,7 +213,7 @@ describe('a sequenced publication', () => {
 });
 
 describe('an idempotency key', () => {
-  it('publishes once, however often and over whichever connection it is used', async () => {
+  it('publishes once, for any number of uses over any connections', async () => {
     const received = await startReceiver('a');
     const commands = await startCommands();
     const call = publication({ idempotencyKey: 'trade-1' });
@@ -246,7 +246,7 @@ describe('an idempotency key', () => {
     expect(await commands.publishSequenced(call)).toMatchObject({ offset: 2, duplicate: false });
   });
 
-  it('answers also when it is too late to publish', async () => {
+  it('also answers if it is too late to publish', async () => {
     const commands = await startCommands();
     const call = publication({ idempotencyKey: 'k' });
     const first = await commands.publishSequenced(call);
@@ -258,7 +258,7 @@ describe('an idempotency key', () => {
 });
 
 describe('notAfterMs', () => {
-  it('keeps a frozen Redis from executing what has become stale; without it, it is executed', async () => {
+  it('keeps a frozen Redis from executing a stale publication, which is executed without it', async () => {
     const received = await startReceiver('a');
     const commands = await startCommands();
     await commands.publishSequenced(publication({ payload: 'before' }));
@@ -277,7 +277,7 @@ describe('notAfterMs', () => {
     expect(received.map(payloadOf)).toEqual(['before', 'control', 'after']);
   });
 
-  it('is told as TWLATE when Redis paused past it', async () => {
+  it('is reported as TWLATE if Redis paused past it', async () => {
     const commands = await startCommands();
     await commands.publishSequenced(publication());
     await admin.client('PAUSE', 300, 'WRITE');
@@ -289,7 +289,7 @@ describe('notAfterMs', () => {
 });
 
 describe('numbers with leading zeros', () => {
-  it('are the numbers that they spell, wherever they stand', async () => {
+  it('are read as the same numbers everywhere', async () => {
     const received = await startReceiver('a');
     const args = ['a', 'x', '0100', '0600000', 'k', '0600000', '04102444800000'];
     const call = () => admin.eval(PUBLISH_SCRIPT.text, 2, ...publishKeys('a'), ...args);
@@ -408,12 +408,12 @@ describe('a refused publication changes nothing', () => {
   ] as const)('%s, as docs/publishing.md explains', async (word, happen) => {
     const received = await startReceiver('a');
     await happen();
-    // Not over a link of ours, which would be down by then.
+    // Not over a link of the bus, which would be down by then.
     await expect(
       admin.eval(PUBLISH_SCRIPT.text, 2, ...publishKeys('a'), ...publishArguments(publication())),
     ).rejects.toThrow(new RegExp(`^${word} `));
     if (word === 'BUSY') await admin.script('KILL');
-    // The script goes on for a moment after it was killed.
+    // The script continues for a moment after it was killed.
     await eventually(() => admin.call('REPLICAOF', 'NO', 'ONE'));
     expect(await dump()).toEqual({});
     expect(received).toEqual([]);
@@ -427,7 +427,7 @@ describe('a refused publication changes nothing', () => {
     const before = await dump();
     await admin.call('REPLICAOF', '127.0.0.1', '1');
     const readonly = { name: 'RedisRefusedError', code: 'READONLY' };
-    // The first refusal costs the link, which looks for the master anew.
+    // The first refusal ends the link, which then looks for the master again.
     const isRefused = (call: () => Promise<unknown>): Promise<void> =>
       eventually(async () => {
         await expect(call()).rejects.toMatchObject(readonly);
@@ -465,7 +465,7 @@ describe('a refused publication changes nothing', () => {
 });
 
 describe('SCRIPT FLUSH', () => {
-  /** Publishes numbers through `commands` while the scripts are flushed again and again. */
+  /** Publishes numbers through `commands` while the scripts are flushed repeatedly. */
   async function publishUnderFlushes(commands: RedisCommands, name: string, total: number) {
     const outcomes: Promise<PublishedPosition | undefined>[] = [];
     for (let number = 0; number < total; number += 1) {
@@ -504,7 +504,7 @@ describe('SCRIPT FLUSH', () => {
     expect(await flushesNoticed()).toBeGreaterThan(0);
   });
 
-  it('keeps the order of each of two publishers, and what is rejected was not executed', async () => {
+  it('keeps the order of each of two publishers, and executes nothing that it rejected', async () => {
     const received = await startReceiver('a');
     const publishers = [await startCommands(), await startCommands()];
     const total = 5_000;
@@ -568,7 +568,7 @@ describe('the epoch script', () => {
     expect(publications.map(({ offset }) => offset)).toEqual([1, 2, 3]);
   });
 
-  it('gives a channel without meta its first epoch, only to who expects none', async () => {
+  it('gives a channel without meta its first epoch, only for a caller that expects none', async () => {
     const commands = await startCommands();
     expect(await commands.startEpoch('a', 'old')).toEqual({ changed: false, epoch: '', offset: 0 });
     await admin.xadd(logKey('a'), '7-0', 't', '1', 'p', 'stale');
@@ -582,7 +582,7 @@ describe('the epoch script', () => {
     expect(await commands.publishSequenced(publication())).toMatchObject({ epoch: start.epoch });
   });
 
-  it('refuses what it cannot read', async () => {
+  it('refuses invalid input', async () => {
     const commands = await startCommands();
     await expect(commands.startEpoch('a{', '')).rejects.toMatchObject({ code: 'TWARG' });
     await admin.set(metaKey('a'), 'broken');
@@ -593,7 +593,7 @@ describe('the epoch script', () => {
 });
 
 describe('reading', () => {
-  it('gives a part of the history, and refuses what is not one', async () => {
+  it('returns a part of the history, and refuses invalid parts', async () => {
     const commands = await startCommands();
     expect(await commands.readHistory('a', 0, 10)).toMatchObject({
       position: undefined,
@@ -609,7 +609,7 @@ describe('reading', () => {
     await expect(commands.readHistory('b', 0, 1)).rejects.toMatchObject({ code: 'WRONGTYPE' });
   });
 
-  it('tells one server from another, and nothing where INFO is forbidden', async () => {
+  it('distinguishes servers, and returns nothing if INFO is forbidden', async () => {
     const commands = await startCommands();
     const identity = await commands.serverIdentity();
     expect(identity).toMatch(/^[0-9a-f]{40}:[0-9a-f]{40}$/);
@@ -621,7 +621,7 @@ describe('reading', () => {
     await eventually(async () => expect(await commands.serverIdentity()).not.toBe(identity));
   });
 
-  it('writes a heartbeat that expires and is heard', async () => {
+  it('writes a heartbeat that expires and is published', async () => {
     const received = await startReceiver('tw:probe:edge-1');
     const commands = await startCommands();
     await commands.heartbeat('edge-1', 'token-1');

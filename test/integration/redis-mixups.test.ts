@@ -8,10 +8,10 @@ import { eventually } from '../support/wait.ts';
 
 const DOCUMENT = readFileSync(new URL('../../docs/publishing.md', import.meta.url), 'utf8');
 
-/** How long a node may take to find out, in ms; slow machines included. */
+/** How long a node may take to find out, in ms, also on slow machines. */
 const DEADLINE_MS = 15_000;
 
-/** The rules of a user, as the document gives them for `ACL SETUSER`. */
+/** The rules of a user in the document, as arguments of `ACL SETUSER`. */
 function rulesOf(user: string): readonly string[] {
   const [, rules] = new RegExp(`^ACL SETUSER ${user} (.*)$`, 'm').exec(DOCUMENT) ?? [];
   return rules!.match(/\([^)]*\)|\S+/g)!;
@@ -49,7 +49,7 @@ it('an edge with the user of a publisher is not ready, and says why; with its ow
   expect(await metricOf(right, 'tradewind_edge_probes_refused_total')).toBe(0);
 });
 
-it('an edge that reads another database than is written to says so; in the same one it delivers', async () => {
+it('an edge that reads another database than publishers write to reports it; in the same one it delivers', async () => {
   await using redis = await startRedisNode();
   await using elsewhere = await startEdge({
     REDIS_URL: `${redis.url}/1`,

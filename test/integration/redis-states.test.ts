@@ -2,7 +2,9 @@ import { describe, it } from 'vitest';
 import { expectServed } from '../support/expect-redis-state.ts';
 import { playRedisState, type RedisStateName } from '../support/redis-state-scenes.ts';
 
-/** Long enough for a link that takes an error for no answer to be cut off twice. `npm run chaos` has all states, 30 s each. */
+/**
+ * Long enough for a link that treats an error as no answer to close twice. `npm run chaos` has all states, 30 s each.
+ */
 const SECONDS = 4;
 
 const STATES: readonly RedisStateName[] = [

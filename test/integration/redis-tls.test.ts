@@ -16,7 +16,7 @@ if (!hasOpenssl || program === undefined) {
   console.log('SKIPPED Redis over TLS: it needs openssl and a redis-server');
 }
 
-/** How Memorystore names its server: the address as common name, and no alternative name. */
+/** The form of Memorystore's certificates: the address as common name, and no alternative name. */
 const ADDRESS = '127.0.0.1';
 
 let authority: TestAuthority;

@@ -41,7 +41,7 @@ it.each([1, 3])(
   },
 );
 
-it('refuses what it cannot read, and a node that drains', async () => {
+it('refuses invalid input, and refuses everything while the node drains', async () => {
   await using tier = await startTier({
     edges: 1,
     env: { DRAIN_SECONDS: '20', DRAIN_ACCEPT_SECONDS: '10' },
@@ -52,7 +52,7 @@ it('refuses what it cannot read, and a node that drains', async () => {
   await post('/drain');
   await eventually(async () => (await post('/shed?count=1&overSeconds=1')).status === 503);
   edge.signal('SIGTERM');
-  // Two signals that come before either is handled are one.
+  // Two signals that arrive before either is handled count as one.
   await edge.waitForLine((line) => line.includes('"signals":1') || undefined, SIGNAL_DEADLINE_MS);
   edge.signal('SIGTERM');
 });

@@ -9,10 +9,10 @@ import { eventually } from '../support/wait.ts';
 const CHANNEL = 'BTC.trade';
 const MIB = 2 ** 20;
 
-/** What a kernel may swallow for a stalled peer on loopback, and then some. */
+/** More than a kernel buffers for a stalled peer on loopback. */
 const BYTES_TOWARDS_EACH = 12 * MIB;
 
-/** Above its size before the clients came, once they are gone and garbage is collected. */
+/** The size of the edge, above its size without clients, after they have left and garbage was collected. */
 const RETURNED_WITHIN_MIB = 24;
 
 interface Flood {
@@ -21,7 +21,7 @@ interface Flood {
   readonly perSecond: number;
 }
 
-/** Sends a flood past stalled and reading clients alike; returns how many publications it had. */
+/** Sends a flood to stalled and reading clients; returns its number of publications. */
 async function flood(tier: Tier, { payloadBytes, perSecond }: Omit<Flood, 'stalled'>) {
   const publications = Math.ceil(BYTES_TOWARDS_EACH / payloadBytes);
   const startedAt = performance.now();
@@ -34,7 +34,7 @@ async function flood(tier: Tier, { payloadBytes, perSecond }: Omit<Flood, 'stall
   return publications;
 }
 
-/** Watches the fullest queue of an edge until `done`; returns the most that was seen. */
+/** Watches the fullest queue of an edge until `done`; returns the highest value seen. */
 async function watchQueues(edge: TestEdge, done: () => boolean) {
   const peak = { depth: 0, bytes: 0 };
   while (!done()) {
@@ -117,7 +117,7 @@ it('bounds the queue in bytes as well as in slots', async () => {
   expect(peak.depth).toBeLessThan(512);
 }, 90_000);
 
-it('takes no burst for slowness: 2,000 publications at once to clients that read', async () => {
+it('does not treat a burst as slowness: 2,000 publications at once to clients that read', async () => {
   await using tier = await startTier({ edges: 1 });
   const [edge] = tier.edges as [(typeof tier.edges)[0]];
   const clients = await Promise.all(
@@ -130,7 +130,7 @@ it('takes no burst for slowness: 2,000 publications at once to clients that read
   for (const client of clients) {
     await client.waitFor(() => client.publications.length === 2_000);
     expect(client.publications.every(({ seq }, i) => seq === i + 1)).toBe(true);
-    // What a queue refused, as it may where the kernel takes in less than all of this, came from the log.
+    // Publications that a full queue refused, because the kernel accepted less, came from the log.
     expect(client.controlsOf('gap')).toEqual([]);
   }
   const metrics = await edge.metrics();
@@ -138,7 +138,7 @@ it('takes no burst for slowness: 2,000 publications at once to clients that read
   await Promise.all(clients.map((client) => client.close()));
 });
 
-/** Stalls a client during a flood, lets it read again, and returns what it got in the end. */
+/** Stalls a client during a flood, lets it read again, and returns what it received in the end. */
 async function stallAndReturn(logBytes: number) {
   await using tier = await startTier({
     edges: 1,
@@ -168,7 +168,7 @@ async function stallAndReturn(logBytes: number) {
   };
 }
 
-it('gives a client that stalls and comes back in time all that it missed', async () => {
+it('sends everything that was missed to a client that stalls and reads again in time', async () => {
   const { published, received, gaps, caughtUp } = await stallAndReturn(16 * MIB);
   expect(gaps).toEqual([]);
   expect(received.map(({ seq }) => seq)).toEqual(numbersTo(published));
@@ -176,7 +176,7 @@ it('gives a client that stalls and comes back in time all that it missed', async
   expect(caughtUp).toBeGreaterThan(0);
 });
 
-it('gives it what the log still holds, and tells it of the rest in one exact gap', async () => {
+it('sends it what the log still holds, and reports the rest in one exact gap', async () => {
   const { published, received, gaps, caughtUp } = await stallAndReturn(MIB);
   expect(gaps).toMatchObject([{ channel: CHANNEL, reason: 'slow' }]);
   const lost = gaps[0]!.lost as number;
@@ -191,7 +191,7 @@ it('gives it what the log still holds, and tells it of the rest in one exact gap
   );
 });
 
-it('tells it exactly what it missed where nothing is kept', async () => {
+it('reports exactly what it missed if the log keeps nothing', async () => {
   const { published, received, last, gaps, caughtUp } = await stallAndReturn(0);
   expect(gaps).toMatchObject([
     { channel: CHANNEL, lost: published - received.length, reason: 'slow' },

@@ -10,7 +10,7 @@ import { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
 
 const run = promisify(execFile);
 
-/** To a Redis in another region and back, in ms; 15 ms one way were enough to make a start fail. */
+/** Round trip to a Redis in another region, in ms; 15 ms one way made a start fail once. */
 const FAR_AWAY_MS = 100;
 
 const PORTS = [
@@ -40,7 +40,7 @@ it('npm start runs with a Redis that is far away', async () => {
   expect(JSON.parse(stdout)).toMatchObject({ ok: true, missing: 0, duplicates: 0 });
 });
 
-it('pnpm install --frozen-lockfile works by hand, on what git holds', async () => {
+it('pnpm install --frozen-lockfile works by hand, on the files in git', async () => {
   const { stdout } = await run('git', ['ls-files', '*package.json', 'pnpm-*'], {
     cwd: WORKSPACE_ROOT,
   });
@@ -53,7 +53,7 @@ it('pnpm install --frozen-lockfile works by hand, on what git holds', async () =
     const { packageManager } = (
       await import(join(WORKSPACE_ROOT, 'package.json'), { with: { type: 'json' } })
     ).default;
-    // What is needed is in npm's cache and pnpm's store: this workspace was installed from them.
+    // All packages are in npm's cache and pnpm's store, because this workspace was installed from them.
     const args = [
       '--yes',
       '--prefer-offline',

@@ -21,7 +21,7 @@ afterAll(async () => {
 const UNREADABLE = Buffer.from([0xff]);
 const TOO_LARGE = Buffer.from(JSON.stringify('x'.repeat(MAX_PUBLICATION_BYTES)));
 
-/** Publishes by the script as any backend would. Returns the channel's epoch. */
+/** Publishes by the script like a backend. Returns the channel's epoch. */
 async function publish(channel: string, payloads: readonly (Buffer | string)[]): Promise<string> {
   let epoch = '';
   for (const payload of payloads) {
@@ -34,7 +34,7 @@ async function publish(channel: string, payloads: readonly (Buffer | string)[]):
   return epoch;
 }
 
-/** All of a channel that a client was sent, in its order: offsets, and gaps. */
+/** Everything of a channel that a client received, in order: offsets, and gaps. */
 function story(client: TestClient, channel: string): string[] {
   const gaps = client.controlsOf('gap').filter((gap) => gap.channel === channel);
   return [...client.publicationsOn(channel), ...gaps]
@@ -49,7 +49,7 @@ async function resume(edge: number, channel: string, since: { epoch: string; off
   return { answer: channels[0], told: story(client, channel) };
 }
 
-it('a resume across what cannot be delivered tells it in its place, on the node that had it live and on one that reads it', async () => {
+it('a resume across undeliverable publications reports them in their place, on the node that received them live and on one that reads them', async () => {
   const channel = 'UNDELIVERABLE.trade';
   await using live = await TestClient.connect(tier.edges[0]!.wsUrl, { channels: [channel] });
   const epoch = await publish(channel, ['1', '2', UNREADABLE, '4', TOO_LARGE, UNREADABLE, '7']);
@@ -66,7 +66,7 @@ it('a resume across what cannot be delivered tells it in its place, on the node 
   }
 });
 
-it('a resume across entries that were deleted from the history tells those, and gives the rest', async () => {
+it('a resume across entries that were deleted from the history reports those, and replays the rest', async () => {
   const channel = 'DELETED.trade';
   const epoch = await publish(channel, ['1', '2', '3', '4', '5', '6', '7', '8', '9']);
   await tier.backend.xdel(`{${channel}}:log`, '3-0', '6-0', '7-0', '9-0');
@@ -76,7 +76,7 @@ it('a resume across entries that were deleted from the history tells those, and 
   expect(told).toEqual(all);
 });
 
-it('control: what left the history from its beginning is no gap, and the resume is not recovered', async () => {
+it('control: entries trimmed from the beginning of the history are no gap, and the resume is not recovered', async () => {
   const channel = 'TRIMMED.trade';
   const epoch = await publish(channel, ['1', '2', '3', '4']);
   await tier.backend.xtrim(`{${channel}}:log`, 'MAXLEN', 1);

@@ -8,16 +8,16 @@ import { startTier } from '../support/tier.ts';
 const CHANNEL = 'BTC.trade';
 const BULK_CHANNEL = 'BULK';
 
-/** The kernel gives a connection to either worker: with so many it is given to both at last. */
+/** The kernel gives each connection to either worker; with this many, each worker certainly gets one. */
 const MOST_CLIENTS = 64;
 
-/** Twice what the hub keeps for a worker: 600 publications of 60 kB are 36 MB. */
+/** Twice the bytes that the hub keeps for a worker: 600 publications of 60 kB are 36 MB. */
 const BULK = { publications: 600, payload: JSON.stringify('x'.repeat(60_000)) };
 
-/** While it is frozen a worker misses twice as many of the sequenced channel. */
+/** During a freeze of this length, in ms, a worker misses twice as many publications of the sequenced channel. */
 const FROZEN_MS = 6_000;
 
-/** Lets a worker miss something of a channel; returns what each client was told, gaps as `from..to`. */
+/** Makes a worker miss publications of a channel; returns what each client received, gaps as `from..to`. */
 async function letWorkerMiss(historySize: number) {
   await using tier = await startTier({ edges: 1, env: { ...INSPECTABLE, EDGE_WORKERS: '2' } });
   const [edge] = tier.edges as [(typeof tier.edges)[0]];
@@ -46,7 +46,7 @@ async function letWorkerMiss(historySize: number) {
   return { published, told, isOpen: clients.every(({ isOpen }) => isOpen) };
 }
 
-/** Clients of a channel, at least one of them on each worker. */
+/** Connects clients of a channel, at least one of them on each worker. */
 async function connectToEachWorker(edge: TestEdge, channel: string): Promise<TestClient[]> {
   const before = await socketsOfWorkers(edge);
   const clients: TestClient[] = [];
@@ -65,7 +65,7 @@ it('fills in from history what a worker missed because it was behind', async () 
   expect(isOpen).toBe(true);
 });
 
-it('tells exactly what history no longer holds of that', async () => {
+it('reports exactly what history no longer holds of that', async () => {
   const { published, told } = await letWorkerMiss(100);
   const behind = told.filter(({ gaps }) => gaps.length > 0);
   expect(behind.length, 'the other worker was not frozen').toBeLessThan(told.length);

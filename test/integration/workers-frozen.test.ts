@@ -18,30 +18,33 @@ import { eventually } from '../support/wait.ts';
 
 const WORKERS = 3;
 const CLIENTS = 30;
-/** Few, so that much crosses to each worker and little of it leaves again; on one worker all in one of 177,147 runs. */
+/**
+ * A small number, so that much crosses to each worker and little leaves it again. All of them are on one worker in one
+ * of 177,147 runs.
+ */
 const READERS = 12;
 const CHANNEL = 'BTC.trade';
 const BULK_CHANNEL = 'BULK';
 const MIB = 2 ** 20;
 
-/** What the hub holds at most for one worker that does not work it off, in bytes. */
+/** Bytes that the hub holds at most for one worker that falls behind. */
 const WORKER_BACKLOG_BYTES = 16 * MIB;
 
 /**
- * 16 MiB a second: what is kept in ten seconds without a bound stands out from any heap, and a worker that
- * merely lost its core for half a second is far from the bound.
+ * 16 MiB a second. Ten seconds of it without a bound are larger than any normal heap, and a worker that merely lost its
+ * core for half a second stays far below the bound.
  */
 const BULK = { ratePerSecond: 400, payloadBytes: 40 * 1024 };
 
 /**
- * Beside the backlog: what the heaps of four threads grow by between their collections, in bytes; 50 MiB
- * were seen. Without a bound on the backlog the node grew by 158 MiB.
+ * Allowed growth besides the backlog, in bytes: the heaps of four threads between their collections. 50 MiB were seen.
+ * Without a bound on the backlog the node grew by 158 MiB.
  */
 const MEMORY_SLACK_BYTES = 96 * MIB;
 
 /**
- * The least share of what the other workers delivered a second before that they deliver meanwhile. What waited
- * for the frozen one would be delivered by nobody until it goes on.
+ * The least share of their earlier rate that the other workers must deliver during the freeze. If they waited for the
+ * frozen one, nobody would deliver anything until it continues.
  */
 const LEAST_SHARE = 0.25;
 
@@ -51,7 +54,7 @@ const WARM_UP_MS = 2_000;
 /** How long latencies are measured before the freeze, in ms. */
 const BASELINE_MS = 3_000;
 
-/** At the end of a freeze nothing is measured any more, in ms: it may end a little early or late. */
+/** The end of a freeze that is not measured, in ms, because it may end a little early or late. */
 const MARGIN_MS = 1_000;
 
 let tier: Tier;
@@ -65,9 +68,9 @@ beforeEach(async () => {
     env: {
       ...INSPECTABLE,
       EDGE_WORKERS: String(WORKERS),
-      // What workers keep for slow clients is bounded apart, and would fill up while one of them is frozen.
+      // The memory that workers keep for slow clients has its own bound, and would grow while one of them is frozen.
       EDGE_RING_BYTES: '0',
-      // The sockets that are counted are to be those of clients, not of a question whether it is ready.
+      // The counted sockets must be those of clients, not of readiness requests.
       HTTP_KEEP_ALIVE_SECONDS: '1',
     },
   });
@@ -83,7 +86,7 @@ afterEach(async () => {
   await tier?.[Symbol.asyncDispose]();
 });
 
-/** When a freeze was asked for, and when the worker went on; ms since the Unix epoch. */
+/** When a freeze was requested, and when the worker continued; ms since the Unix epoch. */
 interface Freeze {
   readonly askedAt: number;
   readonly endedAt: number;
@@ -95,7 +98,7 @@ async function freeze(worker: number, ms: number): Promise<Freeze> {
   return { askedAt, endedAt: Date.now() };
 }
 
-/** Clients of the frozen worker: those that were sent nothing in the middle of the freeze. */
+/** Returns the clients of the frozen worker: those that received nothing in the middle of the freeze. */
 function frozenIn({ askedAt, endedAt }: Freeze): ReadonlySet<TestClient> {
   const isWithin = (time: number): boolean =>
     time > askedAt + MARGIN_MS && time < endedAt - MARGIN_MS;
@@ -105,7 +108,7 @@ function frozenIn({ askedAt, endedAt }: Freeze): ReadonlySet<TestClient> {
   return new Set(silent);
 }
 
-/** How many sockets each worker holds, when all of `total` are there and no other is. */
+/** Returns the sockets of each worker, once all `total` clients and no others are connected. */
 async function settledSockets(total: number): Promise<readonly number[]> {
   return await eventually(async () => {
     const each = await socketsOfWorkers(edge);
@@ -114,14 +117,14 @@ async function settledSockets(total: number): Promise<readonly number[]> {
   });
 }
 
-/** Whether a client was told a gap and has been sent publications again since. */
+/** Whether a client got a gap notice and publications after it. */
 function isFollowedUp(client: TestClient): boolean {
   const [gap] = gapsOn(client, CHANNEL);
   const last = client.publications.at(-1);
   return gap !== undefined && last !== undefined && last.index > gap.index;
 }
 
-/** How many publications readers receive over the next `ms`, by the second. */
+/** Counts the publications that readers receive over the next `ms`, for each second. */
 async function receivedPerSecond(load: Load, ms: number): Promise<number> {
   const { publications: before } = await load.sample();
   const startedAt = performance.now();
@@ -130,7 +133,7 @@ async function receivedPerSecond(load: Load, ms: number): Promise<number> {
   return (publications - before) / ((performance.now() - startedAt) / 1_000);
 }
 
-/** The edge's resident memory at worst over the next `ms`, in bytes. */
+/** The highest resident memory of the edge over the next `ms`, in bytes. */
 async function peakMemory(ms: number): Promise<number> {
   const until = performance.now() + ms;
   let peak = 0;
@@ -141,7 +144,7 @@ async function peakMemory(ms: number): Promise<number> {
   return peak;
 }
 
-it('lets a worker that was frozen for a while catch up with everything; the others are not held up', async () => {
+it('lets a worker that was frozen for a while catch up with everything; the others are not delayed', async () => {
   const FROZEN_MS = 4_000;
   const frozen = frozenIn(await freeze(0, FROZEN_MS));
   expect(frozen.size).toBeGreaterThan(0);
@@ -156,7 +159,7 @@ it('lets a worker that was frozen for a while catch up with everything; the othe
   }
 });
 
-// What it misses must outgrow any heap, which takes ten seconds of much to publish.
+// The missed bytes must exceed any normal heap, and publishing that much takes ten seconds.
 it.runIf(IS_LONG)(
   'bounds what it keeps for a worker that is frozen for long, and tells its clients exactly the rest',
   async () => {
@@ -220,7 +223,7 @@ it.runIf(IS_LONG)(
     });
     expect(steady).toMatchObject({ ended: 0, over: 0, disordered: 0, told: frozenReaders });
     const lostBytes = ((steady.expected - steady.received) / frozenReaders) * BULK.payloadBytes;
-    // Kept for the worker, it would have broken the bound on memory.
+    // If they had been kept for the worker, the bound on memory would have been exceeded.
     expect(lostBytes).toBeGreaterThan(WORKER_BACKLOG_BYTES + MEMORY_SLACK_BYTES);
   },
 );

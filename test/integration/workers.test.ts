@@ -10,13 +10,12 @@ import { eventually } from '../support/wait.ts';
 const WORKERS = 3;
 const CHANNEL = 'BTC.trade';
 
-/** How soon clients of a lost worker are to be subscribed again, in ms after it was made to end. */
+/** How soon clients of a lost worker must be subscribed again, in ms after it was ended. */
 const BACK_WITHIN_MS = 2_000;
 
 /**
- * The kernel deals each connection to a worker by a hash, so their numbers scatter: with 1,500 on
- * each, one is off by 10 % (4.7 standard deviations) in less than one of 100,000 runs; with 500 on
- * each it would be one of 54.
+ * The kernel assigns each connection to a worker by a hash, so their numbers scatter. With 1,500 on each, one differs
+ * by 10 % (4.7 standard deviations) in less than one of 100,000 runs; with 500 on each it would be one of 54.
  */
 const SPREAD_CONNECTIONS = 4_500;
 const SPREAD_TOLERANCE = 0.1;
@@ -49,11 +48,11 @@ function connectMany(count: number): Promise<TestClient[]> {
 
 interface Return {
   readonly client: TestClient;
-  /** When it was subscribed, on the monotonic clock. */
+  /** When it was subscribed, in ms of the monotonic clock. */
   readonly at: number;
 }
 
-/** Connects again at once, and as often as it takes within the time that there is. */
+/** Reconnects at once, and as often as needed within the allowed time. */
 async function comeBack(): Promise<Return> {
   const client = await eventually(() => TestClient.connect(edge.wsUrl, { channels: [CHANNEL] }), {
     deadlineMs: BACK_WITHIN_MS,
