@@ -16,7 +16,7 @@ import {
   type ServiceSettings,
   type UnknownVariable,
 } from '@tradewind/runtime';
-import { CHANNEL_PATTERN_GRAMMAR } from './clients/channel-filter.ts';
+import { CHANNEL_PATTERN_GRAMMAR } from './auth/channel-filter.ts';
 import type { WriteMode } from './outbound/socket-send.ts';
 
 /** All settings of an edge. A test holds the table of docs/configuration.md to it. */

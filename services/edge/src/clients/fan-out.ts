@@ -13,6 +13,7 @@ import {
 } from '@tradewind/fanout';
 import type { CloseReason, ErrorCode, GapReason, Welcome } from '@tradewind/protocol';
 import type { WebSocket } from 'ws';
+import type { Rights } from '../auth/rights.ts';
 import type {
   Acknowledgement,
   Feed,
@@ -39,7 +40,7 @@ import { DueTimes } from './due-times.ts';
 import { gapNotice, gapOf, resyncNotice } from './loss-notices.ts';
 import { Membership, type ReadableIndex } from './membership.ts';
 import { Requests } from './requests.ts';
-import { type Rights, Session, type SessionLimits } from './session.ts';
+import { Session, type SessionLimits } from './session.ts';
 import { StateNotices } from './state-notices.ts';
 import { createFanOutStatistics } from './statistics.ts';
 import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { rightsTo } from '../auth/rights.ts';
 import { AttendedTime, BEATS_PER_SECOND } from './attended-time.ts';
 import { Session, type SessionLimits } from './session.ts';
 
@@ -67,7 +68,7 @@ function start({ begin = 0, silentSeconds = SILENT_SECONDS } = {}) {
   time.beat = begin;
   const session = new Session({
     id: 'session',
-    rights: { allows: () => true },
+    rights: rightsTo(() => true),
     limits: { ...LIMITS, silentSeconds },
     time,
     phase: 0,

@@ -1,11 +1,7 @@
 import { type Rate, TokenBucket } from '@tradewind/runtime';
+import type { Rights } from '../auth/rights.ts';
 import { type AttendedTime, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
 import { Liveness, type LivenessLimits } from './liveness.ts';
-
-/** What a client may read. Sessions may share one. */
-export interface Rights {
-  allows(channel: string): boolean;
-}
 
 /** What every session of a worker may do. */
 export interface SessionLimits {

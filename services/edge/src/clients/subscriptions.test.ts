@@ -1,6 +1,7 @@
 import { PublicationLog } from '@tradewind/fanout';
 import type { ErrorCode, Position, RequestId, SubscribeRequest } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
+import { rightsTo } from '../auth/rights.ts';
 import { LimitGuard, type LimitName } from '../limits.ts';
 import { Membership } from './membership.ts';
 import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
@@ -41,7 +42,7 @@ describe('Subscriptions: subscribing', () => {
 
   it('answers in several frames as channels are settled, and is done with the last', () => {
     const { subscribe, upstream } = setUp();
-    const client = createTestConnection({ rights: { allows: (name) => name !== 'x' } });
+    const client = createTestConnection({ rights: rightsTo((name) => name !== 'x') });
     subscribe(client, 1, ['a', 'x', 'b', 'c']);
     upstream.acknowledge(['b']);
     upstream.refuse(['c'], 'unavailable');
@@ -153,7 +154,7 @@ describe('Subscriptions: limits', () => {
 
   it('asks each client’s own rights', () => {
     const { subscribe, upstream, other } = setUp();
-    const client = createTestConnection({ rights: { allows: (name) => name.startsWith('own/') } });
+    const client = createTestConnection({ rights: rightsTo((name) => name.startsWith('own/')) });
     subscribe(client, 1, ['own/a', 'b']);
     subscribe(other, 2, ['b']);
     expect(client.sent()).toEqual([frame(1, [], [['b', 'channel_not_allowed']], false)]);
@@ -162,7 +163,7 @@ describe('Subscriptions: limits', () => {
 
   it('takes nobody for asking who asks only for what can never be had', () => {
     const { subscriptions, subscribe, other } = setUp();
-    const client = createTestConnection({ rights: { allows: () => false } });
+    const client = createTestConnection({ rights: rightsTo(() => false) });
     subscribe(client, 1, ['x']);
     expect(client.connection.session.hasAsked).toBe(false);
     subscriptions.available = false;

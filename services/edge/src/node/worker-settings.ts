@@ -4,8 +4,9 @@ import {
   DEFAULT_CLIENT_TIMEOUT_MS,
   MAX_CHANNELS_PER_REQUEST,
 } from '@tradewind/protocol';
+import { compileChannelPatterns } from '../auth/channel-filter.ts';
+import { rightsTo } from '../auth/rights.ts';
 import { BEATS_PER_SECOND } from '../clients/attended-time.ts';
-import { compileChannelPatterns } from '../clients/channel-filter.ts';
 import type { FanOutSettings } from '../clients/fan-out.ts';
 import { type EdgeConfig, SPARE_CONTROLS } from '../config.ts';
 import { maxBodyBytes } from '../hub/encode-publication.ts';
@@ -34,7 +35,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
       maxHistory: config.maxHistory,
       replayRate: config.replayRate,
     },
-    rights: { allows: compileChannelPatterns(config.channelPatterns) },
+    rights: rightsTo(compileChannelPatterns(config.channelPatterns)),
     liveness: {
       pingAfterBeats: config.pingSeconds * BEATS_PER_SECOND,
       deadAfterBeats: config.pongSeconds * BEATS_PER_SECOND,

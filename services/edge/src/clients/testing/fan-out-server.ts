@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type CloseReason, type ErrorCode, WEBSOCKET_PATH } from '@tradewind/protocol';
+import { rightsTo } from '../../auth/rights.ts';
 import type { Limited, LimitName } from '../../limits.ts';
 import { acceptUpgrades } from '../../node/upgrade.ts';
 import { JSON_FRAMES } from '../../outbound/json-frames.ts';
@@ -116,7 +117,7 @@ export const DEFAULTS: FanOutSettings = {
     maxHistory: 1_000,
     replayRate: { perSecond: 1, burst: 1_000_000_000 },
   },
-  rights: { allows: () => true },
+  rights: rightsTo(() => true),
   liveness: { pingAfterBeats: 1_200, deadAfterBeats: 1_200 },
   enforcesRates: true,
   maxErrors: 20,

@@ -11,13 +11,14 @@ import {
 import type { CloseReason, ServerMessage } from '@tradewind/protocol';
 import type { Rate } from '@tradewind/runtime';
 import { WebSocket } from 'ws';
+import { type Rights, rightsTo } from '../../auth/rights.ts';
 import { FrameWriter } from '../../outbound/frame-writer.ts';
 import { JSON_FRAMES } from '../../outbound/json-frames.ts';
 import { NO_DESCRIPTOR } from '../../outbound/socket-send.ts';
 import { FakeSink } from '../../outbound/testing/fake-sink.ts';
 import { AttendedTime, BEATS_PER_SECOND } from '../attended-time.ts';
 import { Connection, type ConnectionOwner } from '../connection.ts';
-import { type Rights, Session } from '../session.ts';
+import { Session } from '../session.ts';
 
 export const LIMITS: OutboxLimits = {
   slots: 512,
@@ -139,7 +140,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     log: new PublicationLog(0),
     requestRate: PLENTY,
     subscribeRate: PLENTY,
-    rights: { allows: () => true },
+    rights: rightsTo(() => true),
     silentSeconds: 1_000_000,
     isWindowed: false,
     ...changes,

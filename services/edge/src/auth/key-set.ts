@@ -1,0 +1,93 @@
+import { createPublicKey, type JsonWebKey, webcrypto } from 'node:crypto';
+import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+
+/** The keys that tokens are verified with. They are all of one family of algorithms, so none can stand in for another. */
+export interface KeySet {
+  /** What a token's `alg` may be. */
+  readonly algorithms: readonly string[];
+  readonly find: JWTVerifyGetKey;
+}
+
+/** The least length of an HS256 key, in bytes (RFC 7518, 3.2). */
+export const LEAST_SECRET_BYTES = 32;
+
+/** The least length of an RSA key, in bits (RFC 7518, 3.3). */
+const LEAST_RSA_BITS = 2_048;
+
+/** Keys of one set: more than an issuer rotates through. */
+const MAX_KEYS = 64;
+
+/** `alg` names of each kind of key. */
+const FAMILIES: Readonly<Record<string, readonly string[]>> = {
+  RSA: ['RS256'],
+  'EC P-256': ['ES256'],
+  'OKP Ed25519': ['EdDSA', 'Ed25519'],
+};
+
+/**
+ * The key that an HS256 key file holds: its bytes, without a line feed at the end.
+ *
+ * @throws Error when it is too short.
+ */
+export async function readSecret(content: Buffer): Promise<KeySet> {
+  const bytes = content.at(-1) === 0x0a ? content.subarray(0, -1) : content;
+  if (bytes.length < LEAST_SECRET_BYTES) {
+    throw new Error(
+      `an HS256 key must have at least ${LEAST_SECRET_BYTES} bytes; this one has ${bytes.length}`,
+    );
+  }
+  const algorithm = { name: 'HMAC', hash: 'SHA-256' };
+  const key = await webcrypto.subtle.importKey('raw', bytes, algorithm, false, ['verify']);
+  return { algorithms: ['HS256'], find: async () => key };
+}
+
+/**
+ * The keys of a JWK set (RFC 7517).
+ *
+ * @throws Error that says what is wrong with the set. It holds nothing of a key.
+ */
+export function readJwkSet(content: Buffer): KeySet {
+  const { keys } = parse(content);
+  if (!Array.isArray(keys) || keys.length === 0 || keys.length > MAX_KEYS) {
+    throw new Error(`a JWK set must have 1 to ${MAX_KEYS} \`keys\``);
+  }
+  const families = new Set(keys.map((key, i) => familyOf(key, i + 1)));
+  if (families.size > 1) {
+    throw new Error(`the keys of a set must be of one kind; these are ${[...families].join(', ')}`);
+  }
+  const [family = ''] = families;
+  return {
+    algorithms: FAMILIES[family] ?? [],
+    find: createLocalJWKSet({ keys } as JSONWebKeySet),
+  };
+}
+
+function parse(content: Buffer): { readonly keys?: unknown } {
+  try {
+    return (JSON.parse(content.toString()) ?? {}) as { readonly keys?: unknown };
+  } catch {
+    // What JSON.parse says quotes the text.
+    throw new Error('a JWK set must be JSON');
+  }
+}
+
+function familyOf(key: JsonWebKey, number: number): string {
+  const { kty, crv, d } = key ?? {};
+  const family = crv === undefined ? String(kty) : `${kty} ${crv}`;
+  if (!Object.hasOwn(FAMILIES, family)) {
+    throw new Error(
+      `key ${number} of a JWK set must be one of ${Object.keys(FAMILIES).join(', ')}; HS256 keys have a file of their own`,
+    );
+  }
+  if (d !== undefined) throw new Error(`key ${number} of the JWK set must not be private`);
+  let bits: number | undefined;
+  try {
+    bits = createPublicKey({ key, format: 'jwk' }).asymmetricKeyDetails?.modulusLength;
+  } catch {
+    throw new Error(`key ${number} of the JWK set must be well-formed`);
+  }
+  if (bits !== undefined && bits < LEAST_RSA_BITS) {
+    throw new Error(`key ${number} of the JWK set must have at least ${LEAST_RSA_BITS} bits`);
+  }
+  return family;
+}

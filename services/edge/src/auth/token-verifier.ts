@@ -1,0 +1,174 @@
+import { createHash } from 'node:crypto';
+import { errors, type JWTPayload, jwtVerify } from 'jose';
+import type { KeySet } from './key-set.ts';
+import { RIGHTS_CLAIM, type Rights, readRights } from './rights.ts';
+
+/** Who a client is, what it may read, and until when. Sessions with the same token share one. */
+export interface Identity {
+  readonly subject: string;
+  /** When it ends, in ms since the Unix epoch: the token's `exp` and the tolerance. */
+  readonly expiresAt: number;
+  readonly rights: Rights;
+}
+
+/** Why a token was refused, for logs and for whoever makes tokens. */
+export type RefusalCause =
+  | 'too_large'
+  | 'malformed'
+  | 'algorithm'
+  | 'key'
+  | 'signature'
+  | 'type'
+  | 'claims'
+  | 'rights'
+  | 'expired'
+  | 'busy';
+
+/** A token that is not accepted, with the code that the client is answered with. */
+export interface Refusal {
+  readonly code: 'unauthorized' | 'token_expired' | 'rate_limited';
+  readonly cause: RefusalCause;
+}
+
+/** What tokens must say. */
+export interface TokenRules {
+  /** What `iss` must be; undefined when it may be anything. */
+  readonly issuer: string | undefined;
+  /** What `aud` must be or hold; undefined when it may be anything. */
+  readonly audience: string | undefined;
+  /** What the node offers; no token goes beyond it. */
+  readonly offered: Rights;
+}
+
+/** The largest token, in bytes. It is refused before anything of it is parsed. */
+export const MAX_TOKEN_BYTES = 8_192;
+
+/** How far the clocks of issuer and node may be apart, in seconds. */
+export const CLOCK_TOLERANCE_SECONDS = 10;
+
+/** Verified tokens that a worker remembers, so that clients which reconnect cost it no signature; about 1 KiB each. */
+const MAX_REMEMBERED_TOKENS = 10_000;
+
+/** Verifications of a worker that are in flight. Each holds a token of up to 8 KiB. */
+export const MAX_VERIFICATIONS = 2_048;
+
+/** The longest subject, in UTF-16 units: it stands in memory and in answers. */
+const MAX_SUBJECT_LENGTH = 256;
+
+/** What `typ` may be, where a token has one: other kinds of JWT are meant for other uses. */
+const TYPES: readonly string[] = ['jwt', 'at+jwt'];
+
+/** Three parts of base64url. Everything else is not worth a look. */
+const COMPACT_FORM = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+/** Verifies the tokens of one worker's clients. */
+export class TokenVerifier {
+  readonly #keys: () => KeySet;
+  readonly #rules: TokenRules;
+  readonly #clock: () => number;
+  readonly #maxRemembered: number;
+  readonly #remembered = new Map<string, Identity>();
+  #inFlight = 0;
+
+  /**
+   * @param keys the keys that count now.
+   * @param clock ms since the Unix epoch.
+   * @param maxRemembered verified tokens that it remembers.
+   */
+  constructor(
+    keys: () => KeySet,
+    rules: TokenRules,
+    clock = Date.now,
+    maxRemembered = MAX_REMEMBERED_TOKENS,
+  ) {
+    this.#keys = keys;
+    this.#rules = rules;
+    this.#clock = clock;
+    this.#maxRemembered = maxRemembered;
+  }
+
+  /** Tokens that are remembered. */
+  get remembered(): number {
+    return this.#remembered.size;
+  }
+
+  /** Forgets verified tokens, because the keys have changed. Whoever is connected stays until its token expires. */
+  forget(): void {
+    this.#remembered.clear();
+  }
+
+  /** Verifies one token. Never throws, and never says anything of the token's text. */
+  async verify(token: string): Promise<Identity | Refusal> {
+    if (token.length > MAX_TOKEN_BYTES) return { code: 'unauthorized', cause: 'too_large' };
+    if (!COMPACT_FORM.test(token)) return { code: 'unauthorized', cause: 'malformed' };
+    const hash = createHash('sha256').update(token).digest('base64');
+    const known = this.#remembered.get(hash);
+    if (known !== undefined && known.expiresAt > this.#clock()) return known;
+    this.#remembered.delete(hash);
+    if (this.#inFlight >= MAX_VERIFICATIONS) return { code: 'rate_limited', cause: 'busy' };
+    const keys = this.#keys();
+    this.#inFlight += 1;
+    try {
+      const identity = await this.#verifyWith(keys, token);
+      // A key that was replaced meanwhile may not outlive itself here.
+      if ('subject' in identity && keys === this.#keys()) this.#remember(hash, identity);
+      return identity;
+    } catch (error) {
+      return refusalOf(error);
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  async #verifyWith(keys: KeySet, token: string): Promise<Identity | Refusal> {
+    const { issuer, audience } = this.#rules;
+    const { payload, protectedHeader } = await jwtVerify(token, keys.find, {
+      algorithms: [...keys.algorithms],
+      requiredClaims: ['exp', 'sub'],
+      clockTolerance: CLOCK_TOLERANCE_SECONDS,
+      currentDate: new Date(this.#clock()),
+      ...(issuer === undefined ? {} : { issuer }),
+      ...(audience === undefined ? {} : { audience }),
+    });
+    const { typ } = protectedHeader;
+    if (typ !== undefined && !TYPES.includes(typ.toLowerCase().replace(/^application\//, ''))) {
+      return { code: 'unauthorized', cause: 'type' };
+    }
+    return this.#identityOf(payload);
+  }
+
+  #identityOf({ sub, exp, [RIGHTS_CLAIM]: claim }: JWTPayload): Identity | Refusal {
+    if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT_LENGTH) {
+      return { code: 'unauthorized', cause: 'claims' };
+    }
+    const expiresAt = (Number(exp) + CLOCK_TOLERANCE_SECONDS) * 1_000;
+    if (!Number.isSafeInteger(Math.floor(expiresAt))) {
+      return { code: 'unauthorized', cause: 'claims' };
+    }
+    const rights = readRights(claim, this.#rules.offered);
+    if (rights === undefined) return { code: 'unauthorized', cause: 'rights' };
+    return { subject: sub, expiresAt, rights };
+  }
+
+  #remember(hash: string, identity: Identity): void {
+    if (this.#remembered.size >= this.#maxRemembered) {
+      const [oldest = ''] = this.#remembered.keys();
+      this.#remembered.delete(oldest);
+    }
+    this.#remembered.set(hash, identity);
+  }
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof errors.JWTExpired) return { code: 'token_expired', cause: 'expired' };
+  return { code: 'unauthorized', cause: causeOf(error) };
+}
+
+function causeOf(error: unknown): RefusalCause {
+  if (error instanceof errors.JWSSignatureVerificationFailed) return 'signature';
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'algorithm';
+  if (error instanceof errors.JWTClaimValidationFailed) return 'claims';
+  if (error instanceof errors.JWKSNoMatchingKey) return 'key';
+  if (error instanceof errors.JWKSMultipleMatchingKeys) return 'key';
+  return 'malformed';
+}
