@@ -60,9 +60,7 @@ export class FrameWriter {
   readonly #large: BufferRow;
   readonly #small: BufferRow;
 
-  /**
-   * @param send for writes with a descriptor.
-   */
+  /** @param send for writes with a descriptor. */
   constructor(format: WireFormat, send: DirectSend = sendNothing) {
     this.#send = send;
     this.format = format;
