@@ -52,7 +52,7 @@ export interface NodeEvents extends HubEvents {
   descriptorsShort(limit: number, asked: DescriptorShares, given: DescriptorShares): void;
   /** A connection to the admin port was closed because there were too many. */
   adminConnectionClosed(): void;
-  /** There is no `send`: frames are written by `write` instead. */
+  /** There is no `send`: frames go through the streams instead. */
   sendUnavailable(error: unknown): void;
   /** Redis refuses the probe of this node. */
   probeRefused(error: Error): void;
