@@ -15,6 +15,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   overload     the edge at twice that rate: alive, answering, reporting every loss
   predecessor  7,000 clients on 5 channels: CPU per delivery at 33,000/s, latency at 420,000/s
   wide         5,000 clients, each on 20 of 2,000 channels, a million deliveries/s
+  writes       what send saves against the sockets' streams (EDGE_WRITES)
   workers      hub and 2 worker threads against one thread, on the same core
   memory       15,000 idle clients, then 5,000 of which 1,000 stall: bytes each, p99 of the others
   heartbeats   14,000 clients that connect within 5 s: latency with pings against without, and the turns of an idle edge
@@ -63,6 +64,7 @@ export const COMMANDS = [
   'predecessor',
   'wide',
   'workers',
+  'writes',
   'memory',
   'safety',
   'heartbeats',

@@ -30,8 +30,10 @@ import {
 import { LONGEST_STALLED_SECONDS, measureStalled } from './stalled-memory.ts';
 import { describeStalled } from './stalled-memory-text.ts';
 import {
+  CALM_RATE,
   CROWD,
   CROWD_RATE,
+  EDGE_THROUGH_STREAMS,
   EDGE_WITH_PINGS,
   EDGE_WITHOUT_PINGS,
   edgeWithWorkers,
@@ -179,6 +181,30 @@ export async function runCommand(
       const result = await measureSafety(safetyPlan(asked), await redisUrl(), report);
       return { text: describeSafety(result), result, failures: safetyFailures(result) };
     }
+    case 'writes':
+      return await runFixedRates(asked, await redisUrl(), report, DEFAULT_PAIRS, [
+        {
+          title: 'send against streams, each client on five channels',
+          shape: PREDECESSOR,
+          deliveriesPerSecond: PREDECESSOR_RATE,
+          base: subjectOf('edge'),
+          opponents: [EDGE_THROUGH_STREAMS],
+        },
+        {
+          title: 'send against streams, each client on 20 of 2,000 channels',
+          shape: WIDE,
+          deliveriesPerSecond: CALM_RATE,
+          base: subjectOf('edge'),
+          opponents: [EDGE_THROUGH_STREAMS],
+        },
+        {
+          title: 'send against streams, each client on one channel',
+          shape: CROWD,
+          deliveriesPerSecond: CALM_RATE,
+          base: subjectOf('edge'),
+          opponents: [EDGE_THROUGH_STREAMS],
+        },
+      ]);
     case 'workers': {
       const workers = asked.workers ?? DEFAULT_WORKERS;
       const base = edgeWithWorkers(workers);

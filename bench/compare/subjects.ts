@@ -20,6 +20,13 @@ export function edgeWithWorkers(workers: number, contender: Contender['name'] = 
   return { label, contender, settings: { EDGE_WORKERS: String(workers) } };
 }
 
+/** An edge that writes only through the streams of its sockets. */
+export const EDGE_THROUGH_STREAMS: Subject = {
+  label: 'through streams',
+  contender: 'edge',
+  settings: { EDGE_WRITES: 'stream' },
+};
+
 /** All clients on one channel: millions of deliveries a second, of which tens of thousands of latencies suffice. */
 export const CROWD: LoadShape = {
   clients: 1_000,
@@ -110,3 +117,9 @@ export const CROWD_RATE = 1_000_000;
 export const PREDECESSOR_RATE = 33_000;
 export const PREDECESSOR_BURST_RATE = 420_000;
 export const WIDE_RATE = 1_000_000;
+
+/**
+ * A rate that leaves the server's core half idle, in deliveries per second. A full core gathers more into each write instead of
+ * taking more CPU, which hides what a write costs.
+ */
+export const CALM_RATE = 50_000;
