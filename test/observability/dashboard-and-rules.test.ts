@@ -24,8 +24,8 @@ import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
 /**
- * These belong to the integration suite: real processes, a real Redis, one file at a time, and no
- * fault or load that would need minutes. What is not there on its machine is said and skipped.
+ * Part of the integration suite: real processes, a real Redis, one file at a time, and no fault or load that takes
+ * minutes. Without the programs it is skipped, with a message.
  */
 const programs = await bringPrometheus(console.log);
 if (programs === undefined) console.log(`SKIPPED test/observability: ${HOW_TO_INSTALL_PROMETHEUS}`);
@@ -36,16 +36,16 @@ const CHANNELS = ['BTC.trade', 'ETH.trade'];
 /** One edge with hub and fan-out in one thread, and one with workers: both export the same names. */
 const WORKERS = ['1', '2'];
 
-/** Between two publications, in ms: enough for a rate, little for the machine. */
+/** The pause between two publications, in ms: frequent enough for a rate, and little load. */
 const PUBLISH_EVERY_MS = 20;
 
-/** How soon the first values must be there, in ms: several scrapes and rule evaluations a second apart. */
+/** How soon the first values must exist, in ms: several scrapes and rule evaluations, each a second apart. */
 const DATA_DEADLINE_MS = 30_000;
 
-/** For rates on panels; the scrapes are a second apart. */
+/** For rates on panels; scrapes are a second apart. */
 const RATE_INTERVAL = '10s';
 
-/** Metrics that have a series only when something is wrong. */
+/** Metrics that have a series only during a fault. */
 const ONLY_IN_A_FAULT: Readonly<Record<string, string>> = {
   tradewind_edge_requests_rejected_total: 'labelled by the code of an error that a client made',
   tradewind_ingest_rate_limited_total: 'labelled by a limit that was reached',
@@ -96,11 +96,11 @@ describe.skipIf(programs === undefined)('a Prometheus that scrapes two edges und
 
   afterAll(() => stack.disposeAsync());
 
-  it('passes promtool: rules are well-formed, and each alert fires when it should', async () => {
+  it('passes promtool: rules are well-formed, and each alert fires in its test', async () => {
     expect(await findRuleFaults(programs!.promtool)).toBe('');
   });
 
-  it('passes promtool: every service exports metrics as Prometheus wants them named', async () => {
+  it('passes promtool: every service names its metrics as Prometheus demands', async () => {
     for (const { adminUrl } of services) {
       const page = await (await fetch(`${adminUrl}/metrics`)).text();
       expect(await findMetricFaults(programs!.promtool, page)).toBe('');
@@ -139,7 +139,7 @@ describe.skipIf(programs === undefined)('a Prometheus that scrapes two edges und
   });
 
   it('sees both edges, each thread of both, and the rates by their known names', async () => {
-    // A scrape or an evaluation of the rules may be missing at any one moment.
+    // At any moment a scrape or a rule evaluation may be missing.
     await eventually(
       async () => {
         const threads = await query(
@@ -164,13 +164,13 @@ async function startTierEdge(tier: Tier, env: Record<string, string>): Promise<S
   return await startEdge({ REDIS_URL: tier.redis.url, ...env });
 }
 
-/** What became of the load so far. */
+/** The outcome of the load so far. */
 interface PublishedLoad {
   published: number;
   readonly failures: string[];
 }
 
-/** One publication that fails is written down, and does not end the load. */
+/** Records a publication that fails, and continues the load. */
 async function publishUntil(
   ended: AbortSignal,
   ingest: ServiceProcess,
@@ -196,7 +196,7 @@ function describeLoad({ published, failures }: PublishedLoad): string {
   return `${published} publications and ${failures.length} failures, the last ${failures.at(-1)}`;
 }
 
-/** The example configuration with our targets, a scrape a second, and the rules where they are. */
+/** The example configuration with our targets, a scrape a second, and the paths of the rules. */
 async function exampleFor(
   edges: readonly ServiceProcess[],
   ingest: ServiceProcess,
@@ -213,7 +213,7 @@ async function exampleFor(
   return ours;
 }
 
-/** Waits for values; or, for what cannot have any yet, makes sure that there are none. */
+/** Waits for values. If a query cannot have any yet, ensures that it has none. */
 async function expectData(prometheus: PrometheusServer, name: string, expr: string): Promise<void> {
   const reads = metricNamesIn(expr);
   const recorded = await rulesOf(prometheus);
@@ -255,7 +255,7 @@ async function query(prometheus: PrometheusServer, expr: string): Promise<readon
   return data.result;
 }
 
-/** What was scraped and how that went, for the message of a failure. */
+/** The scraped targets and their states, for the message of a failure. */
 async function targetsOf(prometheus: PrometheusServer): Promise<unknown> {
   const { data } = (await (await fetch(`${prometheus.url}/api/v1/targets`)).json()) as {
     readonly data: { readonly activeTargets: readonly Readonly<Record<string, unknown>>[] };

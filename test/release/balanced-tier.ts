@@ -13,14 +13,14 @@ import { TcpBalancer, type TcpBalancerOptions } from '../support/tcp-balancer.ts
 
 export const ADMIN_TOKEN = 'a-token-of-operators';
 
-/** Where an edge is and stays, whether it runs or not. */
+/** The name and address of an edge, whether it runs or not. */
 export interface EdgePlace {
   readonly name: string;
   readonly port: number;
   readonly adminPort: number;
 }
 
-/** Redis, an ingest, and edges behind a balancer, with the settings that the units ship. */
+/** Redis, an ingest, and edges behind a balancer, with the settings of the shipped units. */
 export interface BalancedTier extends AsyncDisposable {
   readonly redisUrl: string;
   readonly ingest: ServiceProcess;
@@ -28,9 +28,9 @@ export interface BalancedTier extends AsyncDisposable {
   readonly places: readonly EdgePlace[];
   /** The edge that runs at a place. */
   edgeAt(name: string): TestEdge;
-  /** Starts the first edge at a place, or one in the place of one that has ended; resolves when it is linked. */
+  /** Starts the first edge at a place, or a new one after the last has ended; resolves after it is linked. */
   start(name: string): Promise<void>;
-  /** Has the balancer know of a place. */
+  /** Adds a place to the balancer. */
   announce(name: string): Promise<void>;
 }
 
@@ -41,9 +41,9 @@ export function shippedSettings(service: 'edge' | 'ingest'): ServiceEnvironment 
 }
 
 /**
- * @param names of the places for edges; none where something else brings them.
- * @param checks how the balancer asks whether edges are ready.
- * @param env what the edges have beside what their unit ships.
+ * @param names of the places for edges; empty if something else starts edges.
+ * @param checks how the balancer checks whether edges are ready.
+ * @param env settings of the edges besides those of their unit.
  */
 export async function startBalancedTier(
   names: readonly string[],
@@ -67,7 +67,7 @@ async function startIn(
 ): Promise<BalancedTier> {
   const redis = owned.use(await startRedis());
   const ingest = await startIngest({ ...shippedSettings('ingest'), REDIS_URL: redis.url });
-  // Nobody waits for the drain of a test that is over; nor below.
+  // A test that is over does not wait for the drain; the same holds below.
   owned.defer(async () => void (await ingest.stop(0)));
   const places: EdgePlace[] = [];
   for (const name of names) {

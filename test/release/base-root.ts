@@ -8,11 +8,11 @@ import type { UnitFile } from '@tradewind/release';
 
 const run = promisify(execFile);
 
-/** The libraries of Debian packages that every Debian has: libc6, libgcc-s1, libstdc++6. */
+/** The libraries of packages that every Debian has: libc6, libgcc-s1, libstdc++6. */
 const BASE_LIBRARY =
   /^(ld-linux-x86-64\.so\.2|lib(c|m|dl|pthread|rt)\.so\.\d|libgcc_s\.so\.1|libstdc\+\+\.so\.6)$/;
 
-/** `nobody`: a service must need no more rights than that. */
+/** `nobody`: a service must not need more rights. */
 const USER = '65534:65534';
 
 /** An empty root folder of a system, for `chroot`. */
@@ -20,16 +20,13 @@ export interface BaseRoot extends AsyncDisposable {
   readonly folder: string;
   /** Unpacks a tarball below it. */
   unpack(tarball: string, folder: string): Promise<void>;
-  /**
-   * Copies what `program`, a path below it, is linked to. Rejects when that is more than what a base
-   * system has.
-   */
+  /** Copies the libraries of `program`, a path below it. Rejects if a base system does not have one of them. */
   addLibrariesOf(program: string): Promise<void>;
   /** Starts a unit's command line in it, with the unit's variables and `env`, as nobody. */
   start(unit: UnitFile, env: Readonly<Record<string, string>>): Promise<OwnedProcess>;
 }
 
-/** Makes one with nothing in it but `/proc`: not even a shell. */
+/** Makes a root with nothing but `/proc` in it, not even a shell. */
 export async function createBaseRoot(): Promise<BaseRoot> {
   const folder = await mkdtemp(`${tmpdir()}/tradewind-root-`);
   await run('chmod', ['755', folder]);
@@ -70,7 +67,7 @@ export async function createBaseRoot(): Promise<BaseRoot> {
   };
 }
 
-/** Resolves with the ports that a service says it listens on. */
+/** Resolves with the ports in a service's log. */
 export async function untilListening(
   service: OwnedProcess,
 ): Promise<{ readonly port: number; readonly adminPort: number }> {

@@ -11,13 +11,13 @@ import {
 
 export const CLIENTS = Number(process.env.RELEASE_TEST_CLIENTS ?? 2_000);
 
-/** 200 publications a second, and 20,000 deliveries: what two cores carry beside everything else here. */
+/** 200 publications a second, and 20,000 deliveries: the load that two cores carry besides everything else here. */
 export const CHANNELS = Array.from({ length: 20 }, (_, i) => `C${i}.trade`);
 
-/** Clients that begin to connect at once, when the load starts. */
+/** Clients that connect at once when the load starts. */
 const RAMP = 100;
 
-/** How long everyone may take to have the last publication, in ms. */
+/** How long every client may take to receive the last publication, in ms. */
 const CAUGHT_UP_WITHIN_MS = 20_000;
 
 export interface ClientsUnderLoad extends Disposable {
@@ -25,7 +25,7 @@ export interface ClientsUnderLoad extends Disposable {
   readonly ledger: ResumingClientLedger;
 }
 
-/** Connects all clients through the tier's balancer. Whoever starts them lets go of them. */
+/** Connects all clients through the tier's balancer. The caller ends them. */
 export async function startClients({ balancer }: BalancedTier): Promise<ClientsUnderLoad> {
   const ledger = createLedger();
   const url = `ws://127.0.0.1:${balancer.port}/ws`;
@@ -34,7 +34,7 @@ export async function startClients({ balancer }: BalancedTier): Promise<ClientsU
     const size = Math.min(RAMP, CLIENTS - clients.length);
     const batch = Array.from({ length: size }, (_, i) => {
       const channel = CHANNELS[(clients.length + i) % CHANNELS.length] as string;
-      // A node that is full refuses; the next try may get another.
+      // A full node refuses; the next attempt may reach another one.
       return eventually(() => ResumingClient.start(url, channel, ledger), { deadlineMs: 20_000 });
     });
     clients.push(...(await Promise.all(batch)));
@@ -48,24 +48,24 @@ export async function startClients({ balancer }: BalancedTier): Promise<ClientsU
   };
 }
 
-/** What clients went through. */
+/** The experiences of all clients. */
 export interface Verdict {
   readonly moves: number;
-  /** Those moves after which the new connection went on where the old one was left. */
+  /** Moves after which the new connection continued where the old one had ended. */
   readonly recoveries: number;
   /** The most moves in one second. */
   readonly burst: number;
-  /** How often a client was left without a connection. */
+  /** How often a client had no connection. */
   readonly cutOff: number;
-  /** Publications that did not come, over all clients, and the clients that miss one. */
+  /** Publications that were not received, over all clients, and the clients that miss one. */
   readonly missed: number;
   readonly clientsThatMiss: number;
-  /** What clients were told of losses, a line each time. */
+  /** The losses that were reported to clients, one line each. */
   readonly losses: readonly string[];
   readonly duplicates: number;
 }
 
-/** Waits until everyone has the last publication, then looks for holes, duplicates and bursts; and prints them. */
+/** Waits until every client has the last publication, then counts holes, duplicates and bursts, and prints them. */
 export async function judge(
   { clients, ledger }: ClientsUnderLoad,
   { last, perSecond }: Published,
@@ -73,7 +73,7 @@ export async function judge(
   await eventually(() => clients.every((client) => client.last === last), {
     deadlineMs: CAUGHT_UP_WITHIN_MS,
   });
-  // The load was one: the machine kept half of its pace at least.
+  // The load was real: the machine kept at least half of its pace.
   expect(perSecond).toBeGreaterThan((CHANNELS.length * PER_CHANNEL_AND_SECOND) / 2);
   const missing = clients.map((client) => countMissing(client, last));
   const verdict = {
@@ -95,7 +95,7 @@ export async function judge(
   return verdict;
 }
 
-/** Holds that nobody missed anything, nothing came twice, and nobody was cut off. */
+/** Expects that no client missed anything, received anything twice, or was without a connection. */
 export function expectNothingMissed(verdict: Verdict): void {
   const { moves, recoveries, missed, duplicates, losses, cutOff } = verdict;
   expect({ missed, duplicates, losses, cutOff }).toEqual({

@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net';
 
 const ACCESS_TOKEN = 'a-token-of-the-service-account';
 
-/** Compute Engine's metadata server, Cloud Storage and Secret Manager, as far as a start-up script asks. */
+/** The parts of Compute Engine's metadata server, Cloud Storage and Secret Manager that a start-up script uses. */
 export interface CloudStandIn extends AsyncDisposable {
   readonly url: string;
-  /** Paths that were asked for, in order. */
+  /** Requested paths, in order. */
   readonly asked: readonly string[];
 }
 

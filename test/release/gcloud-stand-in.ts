@@ -5,27 +5,30 @@ import { tmpdir } from 'node:os';
 import { json } from 'node:stream/consumers';
 import { WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 
-/** What plays `gcloud` for the tests of `infra/roll`: it asks what to answer, and is a tunnel itself. */
+/**
+ * The program that acts as `gcloud` in tests of `infra/roll`: it asks the test for its answer, and is itself the
+ * tunnel.
+ */
 const PROGRAM = `${WORKSPACE_ROOT}infra/roll/src/testing/fake-gcloud.ts`;
 
-/** What it prints, or where its tunnel leads. */
+/** Its output, or the target of its tunnel. */
 export type GcloudAnswer = string | { readonly tunnelTo: { host: string; port: number } };
 
 /** Options by their names, without dashes. */
 export type Options = ReadonlyMap<string, string>;
 
-/** Answers one command. What it throws, gcloud prints as its error, and ends with 1. */
+/** Answers one command. gcloud prints a thrown error as its own, and ends with 1. */
 export type GcloudCommand = (words: readonly string[], options: Options) => GcloudAnswer;
 
-/** A `gcloud` for the PATH of a process that knows certain commands and no others. */
+/** A `gcloud` on the PATH of a process that knows certain commands and no others. */
 export interface GcloudStandIn extends AsyncDisposable {
-  /** What a process needs to find it. */
+  /** The environment that makes a process find it. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
 /**
- * @param commands by `compute instances list` and the like, with the names of the options that each takes; what comes
- * after those words is passed on.
+ * @param commands by words such as `compute instances list`, with the names of the options that each accepts; further
+ * words are passed to the command.
  */
 export async function startGcloudStandIn(
   commands: Readonly<Record<string, readonly [options: readonly string[], GcloudCommand]>>,
@@ -75,8 +78,8 @@ export async function startGcloudStandIn(
 }
 
 /**
- * Prints values as gcloud does with `--format=json(…)`: of each, only what the format names. Without that a wrong name
- * would show first at Google's.
+ * Prints values like gcloud with `--format=json(…)`: of each value only the fields that the format names. Otherwise a
+ * wrong name would first be noticed at Google.
  */
 export function printJson(format: string | undefined, value: object): string {
   const [, names] = /^json\((.*)\)$/.exec(format ?? '') ?? [];

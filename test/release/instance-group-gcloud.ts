@@ -11,7 +11,7 @@ const COMPUTE = `https://www.googleapis.com/compute/v1/projects/${PROJECT}`;
 const IN_GROUP = 'compute instance-groups managed';
 const PLACE = ['region', 'project'];
 
-/** Starts a `gcloud` that knows one group, and of gcloud's commands those by which groups are rolled. */
+/** Starts a `gcloud` that knows one group, and the commands by which groups are rolled. */
 export async function startInstanceGroupGcloud(group: InstanceGroup): Promise<GcloudStandIn> {
   function expectGroup([name]: readonly string[], options: Options): void {
     expectProject(options);
@@ -41,7 +41,7 @@ export async function startInstanceGroupGcloud(group: InstanceGroup): Promise<Gc
       (words, options) => {
         expectGroup(words, options);
         const size = Number(options.get('size'));
-        // Google would choose the machines itself, and cut their clients.
+        // Google would choose the machines itself, and cut their clients off.
         if (size < group.targetSize) throw new Error('a roll must not make a group smaller so');
         group.resize(size);
         return '';
@@ -82,7 +82,7 @@ export async function startInstanceGroupGcloud(group: InstanceGroup): Promise<Gc
         expectProject(options);
         const { address, zone, adminPort } = group.running(name).options;
         if (options.get('zone') !== zone) throw new Error(`${name} was not found in that zone`);
-        // What the firewall lets tunnels through to.
+        // The firewall lets tunnels reach only this port.
         if (Number(port) !== adminPort) throw new Error("[4003: 'failed to connect to backend']");
         return { tunnelTo: { host: address, port: adminPort } };
       },
@@ -142,7 +142,7 @@ function templateUrl(name: string): string {
   return `${COMPUTE}/regions/${REGION}/instanceTemplates/${name}`;
 }
 
-/** As `list-instances` shows a machine. */
+/** A machine in the form of `list-instances`. */
 function describeMember({ options, status }: VirtualMachine): object {
   const { name, zone, template } = options;
   return {
@@ -152,7 +152,7 @@ function describeMember({ options, status }: VirtualMachine): object {
   };
 }
 
-/** As `instances list` does. */
+/** A machine in the form of `instances list`. */
 function describeMachine({ options, status }: VirtualMachine): object {
   const { name, zone, address } = options;
   return {

@@ -11,36 +11,36 @@ const ZONES = ['a', 'b', 'c'].map((letter) => `${REGION}-${letter}`);
 /** The secret that holds the token of the admin ports. */
 export const TOKEN_SECRET = 'admin-token';
 
-/** How long machines may take to be ready, in ms. */
+/** How long machines may take to become ready, in ms. */
 const READY_WITHIN_MS = 30_000;
 
 export interface InstanceGroupOptions {
   readonly name: string;
   readonly service: ServiceName;
-  /** Machines that it has from the start, made from the last of the templates. */
+  /** The number of machines at the start, made from the newest template. */
   readonly size: number;
   /** Names of the group's templates, the newest last. */
   readonly templates: readonly string[];
   /** The token of the admin ports, the first version of the secret. */
   readonly token: string;
-  /** What each machine's service has beside its token and its addresses. */
+  /** Settings of each machine's service besides its token and its addresses. */
   readonly settings: ServiceEnvironment;
-  /** Sends clients to the machines whose services are ready. */
+  /** Sends clients to machines whose services are ready. */
   readonly balancer: TcpBalancer;
 }
 
 /**
  * A regional managed instance group of Compute Engine whose machines are real services on loopback, with its templates
- * and the secret of its admin ports. As there, what is asked for happens later: machines are listed while they are
- * made and while they go. A machine that is replaced comes back under another name.
+ * and the secret of its admin ports. As at Google, requests take effect later: machines are listed while they are being
+ * made and while they are being removed. The replacement of a machine has another name.
  */
 export class InstanceGroup implements AsyncDisposable {
   readonly name: string;
-  /** Those of the group, as of now. */
+  /** The present machines of the group. */
   readonly machines: VirtualMachine[] = [];
-  /** Those that are gone, in order. */
+  /** Removed machines, in order. */
   readonly removed: VirtualMachine[] = [];
-  /** Templates in this project and region, each with the group whose label it has. */
+  /** Templates in this project and region, each with the group of its label. */
   readonly templates = new Map<string, string>();
   /** Enabled versions of the secret, the newest last. */
   readonly tokens: string[];
@@ -61,7 +61,7 @@ export class InstanceGroup implements AsyncDisposable {
     for (const template of options.templates) this.addTemplate(template);
   }
 
-  /** Resolves when all machines are ready. */
+  /** Resolves after all machines are ready. */
   static async start(options: InstanceGroupOptions): Promise<InstanceGroup> {
     const group = new InstanceGroup(options, await findFreePort(), await findFreePort());
     try {
@@ -74,17 +74,17 @@ export class InstanceGroup implements AsyncDisposable {
     }
   }
 
-  /** How many machines it is told to have. */
+  /** The configured number of machines. */
   get targetSize(): number {
     return this.#targetSize;
   }
 
-  /** What new machines are made from. */
+  /** The template of new machines. */
   get newestTemplate(): string {
     return this.#newestTemplate;
   }
 
-  /** How `npm run roll` is told of it. */
+  /** The options of `npm run roll` for it. */
   get rollOptions(): readonly string[] {
     return [
       ...['--mig', this.name, '--region', REGION, '--project', PROJECT],
@@ -92,13 +92,13 @@ export class InstanceGroup implements AsyncDisposable {
     ];
   }
 
-  /** How many machines are ready right now. */
+  /** The number of machines that are ready now. */
   async countReady(): Promise<number> {
     const all = await Promise.all(this.machines.map((machine) => machine.isReady()));
     return all.filter((isReady) => isReady).length;
   }
 
-  /** Resolves when it has as many machines as it is told to have, all of them ready and known to the balancer. */
+  /** Resolves after it has the configured number of machines, all of them ready and known to the balancer. */
   async untilAllReady(): Promise<void> {
     const { balancer } = this.#options;
     await eventually(
@@ -110,7 +110,7 @@ export class InstanceGroup implements AsyncDisposable {
     );
   }
 
-  /** A template that is new, as by an apply; where it is of this group, machines are made from it from now on. */
+  /** Adds a new template, like an apply. If it belongs to this group, machines are made from it from now on. */
   addTemplate(name: string, group = this.name): void {
     this.templates.set(name, group);
     if (group === this.name) this.#newestTemplate = name;
@@ -124,31 +124,31 @@ export class InstanceGroup implements AsyncDisposable {
     ]);
   }
 
-  /** Grows, as by an apply with a greater number. */
+  /** Grows, like an apply with a greater number. */
   resize(size: number): void {
     for (; this.#targetSize < size; this.#targetSize += 1) this.#make();
   }
 
-  /** Takes a machine away for another one. Throws where none runs that is called so. */
+  /** Replaces a machine by another one. Throws if no machine with this name runs. */
   replace(name: string): void {
     this.#takeAway(name);
     this.#make();
   }
 
-  /** Takes a machine away for good. Throws where none runs that is called so. */
+  /** Removes a machine permanently. Throws if no machine with this name runs. */
   remove(name: string): void {
     this.#takeAway(name);
     this.#targetSize -= 1;
   }
 
-  /** Throws where none runs that is called so. */
+  /** Throws if no machine with this name runs. */
   running(name: string): VirtualMachine {
     const machine = this.machines.find((each) => each.name === name);
     if (machine?.status === 'RUNNING') return machine;
     throw new Error(`the instance ${name} is not a running one of ${this.name}`);
   }
 
-  /** Ends all machines. Rejects with what went wrong with them, if something did. */
+  /** Ends all machines. Rejects with their failures, if there are any. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const machine of this.machines) if (machine.status !== 'STOPPING') this.#end(machine);
     const ended = await Promise.allSettled(this.#going);
@@ -185,7 +185,7 @@ export class InstanceGroup implements AsyncDisposable {
       this.machines.splice(this.machines.indexOf(machine), 1);
       this.removed.push(machine);
     });
-    // Whoever disposes of the group is told what went wrong.
+    // The disposal of the group reports failures.
     gone.catch(() => {});
     this.#going.push(gone);
   }

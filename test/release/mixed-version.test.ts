@@ -17,7 +17,7 @@ const ROUNDS = 50;
 const obstacle = obstacleToReleaseBefore();
 if (obstacle !== undefined) console.warn(`mixed versions: skipped: ${obstacle}`);
 
-/** N is this workspace, N−1 the release before; `docs/publishing.md` says in which order they are rolled. */
+/** N is this workspace, N−1 the release before; `docs/publishing.md` describes the order in which they are rolled. */
 describe.skipIf(obstacle !== undefined)(`mixed versions${obstacle ? `: ${obstacle}` : ''}`, () => {
   let before: ReleaseBefore;
   let owned: AsyncDisposableStack;
@@ -40,7 +40,7 @@ describe.skipIf(obstacle !== undefined)(`mixed versions${obstacle ? `: ${obstacl
     await owned.disposeAsync();
   });
 
-  it('first the edges: an old one and a new one give their clients the same, from old publishers', async () => {
+  it('first the edges: an old one and a new one deliver the same from old publishers', async () => {
     const clients = [await clientOf(await oldEdge()), await clientOf(await newEdge())];
     const ingest = await oldIngest();
     const sent = await publishInTurn([(data) => post(ingest, data), plain]);
@@ -55,7 +55,7 @@ describe.skipIf(obstacle !== undefined)(`mixed versions${obstacle ? `: ${obstacl
   it('then the publishers: an old one, a new one and a plain PUBLISH share a channel on new edges', async () => {
     const edges = [await newEdge(), await newEdge()] as const;
     const ingests = [await oldIngest(), await newIngest()] as const;
-    // What the first new publication begins is told as a new epoch to those who were there before.
+    // The epoch that the first new publication begins is reported as new to earlier clients.
     await post(ingests[1], '{"first":true}');
     const clients = [await clientOf(edges[0]), await clientOf(edges[1])];
     const sent = await publishInTurn([
@@ -77,7 +77,7 @@ describe.skipIf(obstacle !== undefined)(`mixed versions${obstacle ? `: ${obstacl
     }
   });
 
-  it('not the other way round: an old edge drops and counts what a new publisher sends, and goes on with the rest', async () => {
+  it('not the other way round: an old edge drops and counts publications of a new publisher, and delivers the rest', async () => {
     const old = await oldEdge();
     const clients = [await clientOf(old), await clientOf(await newEdge())] as const;
     const ingest = await newIngest();
@@ -96,7 +96,7 @@ describe.skipIf(obstacle !== undefined)(`mixed versions${obstacle ? `: ${obstacl
     ).toBe(sent.length - plainOnes.length);
   });
 
-  it('and back: a client that resumes on an old edge is told that it is not possible there', async () => {
+  it('and back: a client that resumes on an old edge gets the answer that this is not possible there', async () => {
     const client = await TestClient.connect(wsUrl(await oldEdge()));
     owned.use(client);
     const since = { epoch: 'k3x9', offset: 118 };
@@ -152,13 +152,13 @@ async function post(ingest: { readonly port: number }, data: string): Promise<vo
   if (!answer.ok) throw new Error(`ingest answered ${answer.status}: ${await answer.text()}`);
 }
 
-/** Publishes numbered payloads, each by the next publisher, one after the other. Resolves with all of them. */
+/** Publishes numbered payloads one after the other, each by the next publisher. Resolves with all of them. */
 async function publishInTurn(
   publishers: readonly ((data: string) => Promise<void>)[],
 ): Promise<readonly string[]> {
   const sent: string[] = [];
   for (let n = 1; n <= ROUNDS * publishers.length; n += 1) {
-    // Numbers of one length, so that they can be sorted; bytes that a parser would print otherwise.
+    // Numbers of equal length can be sorted, and these bytes change if a parser prints them again.
     const data = `{"n":${1_000 + n}, "price":1.10}`;
     sent.push(data);
     await publishers[(n - 1) % publishers.length]?.(data);

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Requests a second; each holds so many publications of every channel. */
+/** Requests a second; each holds several publications of every channel. */
 const ROUNDS_PER_SECOND = 5;
 const NUMBERS_PER_ROUND = 2;
 
 /** Publications a second on each channel. */
 export const PER_CHANNEL_AND_SECOND = ROUNDS_PER_SECOND * NUMBERS_PER_ROUND;
 
-/** How far behind its pace it may be and still catch up, in ms. */
+/** How far behind its schedule it may be and still catch up, in ms. */
 const MAX_BEHIND_MS = 1_000;
 
-/** What was published: `{"n":1}`, `{"n":2}`, … on each channel. */
+/** The publications: `{"n":1}`, `{"n":2}`, … on each channel. */
 export interface Published {
   /** The last number, the same on every channel. */
   readonly last: number;
@@ -19,11 +19,11 @@ export interface Published {
 
 /** A steady load on channels, through an ingest. */
 export interface NumberedLoad {
-  /** Stops, and tells what there was. Rejects with what went wrong, if something did. */
+  /** Stops, and resolves with the publications. Rejects with the failure, if there was one. */
   stop(): Promise<Published>;
 }
 
-/** Publishes `{"n":1}` everywhere, so that all channels have offsets, and then goes on at its pace. */
+/** Publishes `{"n":1}` on every channel, so that all have offsets, and then continues at its pace. */
 export async function startNumberedLoad(
   ingestUrl: string,
   channels: readonly string[],
@@ -54,7 +54,7 @@ export async function startNumberedLoad(
       await sleep(Math.max(0, dueAt - performance.now()));
     }
   })();
-  // Whoever stops it is told; until then a failure must not end the process.
+  // `stop` reports a failure; until then it must not end the process.
   done.catch(() => {});
   return {
     async stop() {

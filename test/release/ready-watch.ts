@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { InstanceGroup } from './instance-group.ts';
 
-/** How often the machines are asked, in ms. */
+/** The interval at which the machines are checked, in ms. */
 const EVERY_MS = 100;
 
-/** What was seen of a group's capacity. */
+/** A group's capacity over a time. */
 export interface ReadyCounts {
   /** The fewest machines that were ready at once. */
   readonly least: number;
@@ -12,7 +12,7 @@ export interface ReadyCounts {
   readonly looks: number;
 }
 
-/** Looks again and again at how many machines are ready. */
+/** Repeatedly counts the machines that are ready. */
 export interface ReadyWatch {
   stop(): Promise<ReadyCounts>;
 }

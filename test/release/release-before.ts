@@ -16,8 +16,8 @@ import { eventually } from '../support/wait.ts';
 import { untilListening } from './base-root.ts';
 
 /**
- * The last commit of release 0.1, which knows no offsets: what is N−1 to the present protocol. When that is
- * changed, this becomes the last commit before the change.
+ * The last commit of release 0.1, which knows no offsets: N−1 of the present protocol. If the protocol changes, set
+ * this to the last commit before the change.
  */
 export const COMMIT_BEFORE = 'd441574410415e4de139ddc5d57393f657776541';
 
@@ -26,9 +26,9 @@ const PACKAGE_GROUPS = ['packages', 'services'] as const;
 /** How long an old service may take to reach Redis, in ms. */
 const LINK_DEADLINE_MS = 10_000;
 
-/** The services of that release, as they were written, on the packages that are installed for the present ones. */
+/** The services of that release in their original source, with the packages installed for the present ones. */
 export interface ReleaseBefore extends AsyncDisposable {
-  /** Starts one and resolves when it is linked to Redis. The caller ends it. */
+  /** Starts a service and resolves after it is linked to Redis. The caller ends it. */
   start(service: ServiceName, env: ServiceEnvironment): Promise<OldService>;
 }
 
@@ -37,7 +37,7 @@ export interface OldService extends OwnedProcess {
   readonly adminPort: number;
 }
 
-/** Why the old release cannot be had here, or undefined. */
+/** Returns why the old release is not available here, or undefined. */
 export function obstacleToReleaseBefore(): string | undefined {
   try {
     execFileSync('git', ['cat-file', '-e', `${COMMIT_BEFORE}^{commit}`], {
@@ -50,7 +50,7 @@ export function obstacleToReleaseBefore(): string | undefined {
   }
 }
 
-/** Unpacks it. */
+/** Unpacks the release. */
 export async function unpackReleaseBefore(): Promise<ReleaseBefore> {
   const folder = await mkdtemp(`${tmpdir()}/tradewind-before-`);
   const dispose = () => rm(folder, { recursive: true, force: true });
@@ -80,8 +80,8 @@ async function unpack(folder: string): Promise<void> {
 }
 
 /**
- * Gives a package what it depends on: packages of the same release, and installed ones of the same version. Where
- * that is not installed any more, the present one has to do, and it is said.
+ * Links the dependencies of a package: packages of the same release, and installed ones of the same version. If that
+ * version is no longer installed, the present one is used, and a line reports it.
  *
  * @param path of the package, e.g. `services/edge`.
  */

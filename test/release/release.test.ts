@@ -12,7 +12,7 @@ import { type BaseRoot, createBaseRoot, untilListening } from './base-root.ts';
 
 const IS_ROOT = process.getuid?.() === 0;
 const HAS_SYSTEMD = has('systemd-analyze');
-/** Settings as `/etc/tradewind/*.env` would hold them. */
+/** Settings in the form of `/etc/tradewind/*.env`. */
 const ENV = { HOST: '127.0.0.1', PORT: '0', ADMIN_PORT: '0' };
 
 let folder: string;
@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 
 describe.runIf(IS_ROOT)('the tarballs', () => {
-  it('are the same, byte for byte, when they are made again', async () => {
+  it('are the same, byte for byte, if they are made again', async () => {
     const again = await mkdtemp(`${tmpdir()}/tradewind-release-`);
     try {
       expect(await makeRelease(again)).toEqual(release);
@@ -37,13 +37,13 @@ describe.runIf(IS_ROOT)('the tarballs', () => {
     }
   });
 
-  it('have the checksums that are told', () => {
+  it('have the reported checksums', () => {
     for (const { file } of release.artifacts) {
       execFileSync('sha256sum', ['--check', '--strict', `${file}.sha256`], { cwd: folder });
     }
   });
 
-  it('hold nothing that ties them to the machine that made them', async () => {
+  it('contain nothing of the machine that made them', async () => {
     await using root = await unpacked('edge');
     const app = `${root.folder}/opt/tradewind/edge-1/app`;
     const entries = await readdir(app, { recursive: true, withFileTypes: true });
@@ -131,7 +131,7 @@ describe.runIf(IS_ROOT)('in a root with nothing but base libraries', () => {
 });
 
 describe.runIf(IS_ROOT && HAS_SYSTEMD)('systemd-analyze verify', () => {
-  it('accepts the units where they are installed, and would not accept a broken one', async () => {
+  it('has units that systemd accepts where they are installed; it refuses a broken one', async () => {
     await using root = await unpacked('edge', 'ingest');
     await cp('/lib/systemd/system', `${root.folder}/lib/systemd/system`, {
       recursive: true,

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerMessage } from '@tradewind/protocol';
 import { WebSocket } from 'ws';
 
-/** How long a client waits before it connects again after a loss, in ms, at most. */
+/** The longest pause before a client reconnects after a loss, in ms. */
 const RETRY_MS = 500;
 
-/** The greatest number of a publication that a client can note. */
+/** The highest number of a publication that a client can record. */
 const MAX_NUMBER = 20_000;
 
 interface Position {
@@ -13,17 +13,17 @@ interface Position {
   offset: number;
 }
 
-/** What clients have seen, all together. Times are ms on the monotonic clock. */
+/** The events of all clients together. Times are in ms of the monotonic clock. */
 export interface ResumingClientLedger {
-  /** When a connection was given up for a new one. */
+  /** When a connection was replaced by a new one. */
   readonly movedAt: number[];
-  /** When a client was left without a connection. */
+  /** When a client had no connection left. */
   readonly strandedAt: number[];
   /** Answers to `since` with `recovered: true`. */
   recoveries: number;
-  /** Publications that came twice, or out of order. */
+  /** Publications that were received twice, or out of order. */
   duplicates: number;
-  /** `gap` and `resync` frames, and answers to `since` that are anything else than recovered. */
+  /** `gap` and `resync` frames, and answers to `since` that are not recovered. */
   readonly losses: string[];
 }
 
@@ -32,17 +32,16 @@ export function createLedger(): ResumingClientLedger {
 }
 
 /**
- * A client of one sequenced channel that follows the protocol's advice: on a `reconnect` notice it opens the
- * new connection first, and takes up its channel there with `since`. Payloads are `{"n":1}`, `{"n":2}`, … at
- * those offsets.
+ * A client of one sequenced channel that follows the protocol's advice: at a `reconnect` notice it opens the new
+ * connection first, and resumes its channel there with `since`. Payloads are `{"n":1}`, `{"n":2}`, … at those offsets.
  */
 export class ResumingClient {
   readonly channel: string;
-  /** The channel's offset when it was subscribed to first, which is also the number of what came before. */
+  /** The channel's offset at the first subscription, which equals the number of the last earlier publication. */
   startsAfter = 0;
-  /** How often each number came, by the number. */
+  /** How often each number was received, by the number. */
   readonly received = new Uint8Array(MAX_NUMBER);
-  /** The greatest number so far. */
+  /** The highest number so far. */
   last = 0;
   readonly #url: string;
   readonly #ledger: ResumingClientLedger;
@@ -57,7 +56,7 @@ export class ResumingClient {
     this.#ledger = ledger;
   }
 
-  /** Resolves when it holds its channel. Rejects when it gets no connection. */
+  /** Resolves after it holds its channel. Rejects if it gets no connection. */
   static async start(
     url: string,
     channel: string,
@@ -73,7 +72,7 @@ export class ResumingClient {
     this.#current?.terminate();
   }
 
-  /** Opens a connection, takes the channel up on it, and lets go of the one before. */
+  /** Opens a connection, resumes the channel on it, and closes the previous one. */
   async #connect(): Promise<void> {
     const socket = new WebSocket(this.#url, { perMessageDeflate: false });
     const before = this.#current;
@@ -110,7 +109,7 @@ export class ResumingClient {
   }
 
   #subscribe(socket: WebSocket, before: WebSocket | undefined): void {
-    // From here on nothing of the old connection counts, so `since` is exactly what was taken.
+    // From now on the old connection does not count, so `since` is exactly the last used offset.
     before?.removeAllListeners('message');
     before?.close(1000);
     const channel = { channel: this.channel, since: this.#position };
@@ -151,7 +150,7 @@ export class ResumingClient {
   }
 }
 
-/** The most of `times` that fall into one second. */
+/** The highest number of `times` within one second. */
 export function mostInOneSecond(times: readonly number[]): number {
   const SECOND_MS = 1_000;
   const sorted = [...times].sort((a, b) => a - b);

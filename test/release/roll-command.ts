@@ -8,9 +8,9 @@ import {
 import type { BalancedTier } from './balanced-tier.ts';
 
 /**
- * Starts `npm run roll -- ARGS`, as an operator does. Whoever starts it ends it.
+ * Starts `npm run roll -- ARGS`, like an operator. The caller ends it.
  *
- * @param env what it sees of the environment, beside the PATH.
+ * @param env its environment besides the PATH.
  */
 export async function startRollCommand(
   args: readonly string[],
@@ -25,7 +25,7 @@ export async function startRollCommand(
   });
 }
 
-/** The places of a tier, as the command is told of nodes that are named one by one. */
+/** The options that name the places of a tier one by one. */
 export function nodeOptions({ places }: BalancedTier): readonly string[] {
   return places.flatMap(({ name, adminPort }) => [
     '--node',
@@ -33,7 +33,7 @@ export function nodeOptions({ places }: BalancedTier): readonly string[] {
   ]);
 }
 
-/** Waits for its end. Rejects when it goes on for longer, in ms. */
+/** Waits for its end. Rejects if it takes longer, in ms. */
 export async function untilEnded(roll: OwnedProcess, deadlineMs: number): Promise<ProcessExit> {
   const late = Promise.withResolvers<never>();
   const fail = (): void => late.reject(new Error(`not within ${deadlineMs} ms: ${roll.output}`));

@@ -22,12 +22,12 @@ import { startNumberedLoad } from './numbered-load.ts';
 import { type ReadyCounts, watchReady } from './ready-watch.ts';
 import { startRollCommand, untilEnded } from './roll-command.ts';
 
-/** A drain that is shorter than the shipped one, for a balancer that looks more often; in s. */
+/** A drain shorter than the shipped one, for a balancer that checks more often; in s. */
 const DRAIN_SECONDS = 10;
 const DRAIN = { DRAIN_SECONDS: String(DRAIN_SECONDS), DRAIN_ACCEPT_SECONDS: '2' };
 const BALANCER = { checkEveryMs: 500, failures: 2 };
 
-/** What the command is told for such machines. */
+/** Options of the command for such machines. */
 const QUICK = [
   ...['--drain-seconds', String(DRAIN_SECONDS), '--ready-timeout', '30'],
   ...['--health-window', '2', '--poll', '0.5'],
@@ -36,7 +36,7 @@ const QUICK = [
 /** Longer than each of the commands takes, in ms: at most five drains, and as many machines. */
 const ENDED_WITHIN_MS = 150_000;
 
-/** How long clients that were cut off may take to come back, in ms; busy machines included. */
+/** How long clients without a connection may take to reconnect, in ms, also on a busy machine. */
 const BACK_WITHIN_MS = 60_000;
 
 const OLD_TOKEN = 'the-token-before';
@@ -53,7 +53,7 @@ afterEach(async () => {
 });
 
 describe(`a group of real edges, under ${CLIENTS} clients that resume`, () => {
-  it('rolls with a surge: as many are ready as it is meant to have, at any time, and nobody notices', async () => {
+  it('rolls with a surge: the configured number is always ready, and no client notices', async () => {
     const tier = await startGroup(3, { templates: ['edges-1', 'edges-2'] });
     group.addTemplate('edges-3');
     const { verdict, ready } = await underLoad(tier, async () => {
@@ -69,7 +69,7 @@ describe(`a group of real edges, under ${CLIENTS} clients that resume`, () => {
     expect(verdict.moves).toBeGreaterThan(CLIENTS / 2);
   });
 
-  it('cuts clients off where machines are replaced without a drain, and tells those that miss something', async () => {
+  it('disconnects clients if machines are replaced without a drain, and reports losses to those that miss something', async () => {
     // Less than is published while most clients are away.
     const tier = await startGroup(3, { settings: { EDGE_MAX_HISTORY: '2' } });
     const { verdict, ready } = await underLoad(tier, async ({ clients, ledger }) => {
@@ -80,7 +80,8 @@ describe(`a group of real edges, under ${CLIENTS} clients that resume`, () => {
         ...['--minimal-action=replace', '--most-disruptive-allowed-action=replace'],
       ]);
       await group.untilAllReady();
-      // Who is back must get something new: what came last while it was away is among what is lost.
+      // A reconnected client must receive something new, because the last publications of its absence may be among the
+      // losses.
       const { strandedAt, movedAt } = ledger;
       const areBack = () => strandedAt.length > 0 && movedAt.length === strandedAt.length;
       await eventually(areBack, { deadlineMs: BACK_WITHIN_MS });
@@ -111,7 +112,7 @@ describe(`a group of real edges, under ${CLIENTS} clients that resume`, () => {
     expect(verdict.moves).toBeGreaterThan(CLIENTS / 2);
   });
 
-  it('shrinks a group of ingests as well, which have no clients to tell of', async () => {
+  it('also shrinks a group of ingests, which have no clients', async () => {
     await startGroup(2, { service: 'ingest' });
     const { code, lines } = await roll(['--token-secret', TOKEN_SECRET, '--remove-count', '1']);
     expect(code).toBe(0);
@@ -120,7 +121,7 @@ describe(`a group of real edges, under ${CLIENTS} clients that resume`, () => {
     expectDrainedFirst(1);
   });
 
-  it('goes on when the token is changed in the middle of a roll, and rolls the mixed group with both', async () => {
+  it('continues if the token is changed in the middle of a roll, and rolls the mixed group with both', async () => {
     const tier = await startGroup(3, { token: OLD_TOKEN });
     const { verdict, ready } = await underLoad(tier, async () => {
       const first = await startRoll(['--iap', '--token-secret', TOKEN_SECRET]);
@@ -144,7 +145,7 @@ describe(`a group of real edges, under ${CLIENTS} clients that resume`, () => {
     expectNothingMissed(verdict);
     expect(group.machines.map(({ token }) => token)).toEqual([NEW_TOKEN, NEW_TOKEN, NEW_TOKEN]);
     expectDrainedFirst(6);
-    // What a surge is for.
+    // The purpose of a surge.
     expect(ready.least).toBe(2);
   });
 
@@ -173,7 +174,7 @@ interface GroupOptions {
   readonly service?: ServiceName;
   readonly templates?: readonly string[];
   readonly token?: string;
-  /** Of the machines' services, beside the shipped ones. */
+  /** Settings of the machines' services besides the shipped ones. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
@@ -193,7 +194,7 @@ async function startGroup(size: number, groupOptions: GroupOptions = {}): Promis
   return tier;
 }
 
-/** Has all clients there while something is done, and tells what they and the group went through. */
+/** Keeps all clients connected during an action, and returns the experiences of the clients and the group. */
 async function underLoad(
   tier: BalancedTier,
   act: (clients: ClientsUnderLoad) => Promise<void>,
@@ -236,7 +237,7 @@ async function tokenFile(token: string): Promise<string> {
   return `${folder}/token`;
 }
 
-/** So many machines were taken away, and the service of each had ended by itself before. */
+/** Expects that `count` machines were removed, and that the service of each had ended by itself before. */
 function expectDrainedFirst(count: number): void {
   expect(group.removed.map(({ hadEnded }) => hadEnded)).toEqual(Array(count).fill(true));
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 
-/** `npm run test:release`: minutes, as root on Debian for the most part; a file name filters. */
+/** `npm run test:release`: takes minutes, mostly as root on Debian; a file name filters. */
 const child = spawn(
   WORKSPACE_NODE,
   ['node_modules/vitest/vitest.mjs', 'run', '--project=release', ...process.argv.slice(2)],

@@ -18,13 +18,13 @@ describe.runIf(IS_ROOT || hasShellcheck())('shellcheck', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
   });
 
-  it('would not accept a faulty one', () => {
+  it('does not accept a faulty one', () => {
     const { status } = spawnSync('shellcheck', ['-'], { input: '#!/bin/sh\nrm -r $1\n' });
     expect(status).not.toBe(0);
   });
 });
 
-/** Every file that git knows and that begins as a shell script does. */
+/** Every file in git that begins like a shell script. */
 function scripts(): string[] {
   const args = [
     'grep',

@@ -8,7 +8,7 @@ import { startIngest, untilLinked } from '../support/service.ts';
 import { TcpBalancer } from '../support/tcp-balancer.ts';
 import { startTier } from '../support/tier.ts';
 
-it('confirms a tier of two edges, a drain included, and fails where something is wrong', async () => {
+it('confirms a tier of two edges, a drain included, and fails if something is wrong', async () => {
   await using tier = await startTier({
     edges: 2,
     env: { DRAIN_SECONDS: '12', DRAIN_ACCEPT_SECONDS: '4', EDGE_PING_SECONDS: '1' },

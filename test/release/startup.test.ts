@@ -18,7 +18,7 @@ const SECRET = 'projects/p/secrets/redis-password/versions/1';
 const ADMIN_SECRET = 'projects/p/secrets/admin-token/versions/1';
 const WRONG_SHA256 = '0'.repeat(64);
 
-/** The programs of a running system that the script calls; what they are asked is written down. */
+/** Programs of a running system that the script calls; their arguments are recorded. */
 const STUBBED = ['systemctl', 'sysctl'];
 
 let folder: string;
@@ -40,7 +40,7 @@ describe.runIf(IS_ROOT && existsSync(STARTUP))('the start-up script of an edge',
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('brings a release that starts with its settings and secrets', async () => {
+  it('installs a release that starts with its settings and secrets', async () => {
     await using redis = await startRedis({ args: ['--requirepass', 'sesame'] });
     await using root = await createBaseRoot();
     const result = await boot(root.folder, artifact().sha256, redis.url);
@@ -55,7 +55,7 @@ describe.runIf(IS_ROOT && existsSync(STARTUP))('the start-up script of an edge',
     expect(env).toMatchObject({ EDGE_NODE_ID: 'edge-xk3f', ADMIN_TOKEN: 'open-sesame' });
     const unit = `${root.folder}/etc/systemd/system/tradewind-edge.service`;
     await root.addLibrariesOf(`/opt/tradewind/edge-${release.version}/bin/node`);
-    // On a machine, what holds the secrets belongs to the service's group, which does not exist here.
+    // On a machine, the files with secrets belong to the service's group, which does not exist here.
     await chmod(`${root.folder}/etc/tradewind`, 0o755);
     await chmod(`${root.folder}/etc/tradewind/redis-password`, 0o644);
     await using edge = await root.start(readUnitFile(await readFile(unit, 'utf8')), env);
@@ -70,7 +70,7 @@ describe.runIf(IS_ROOT && existsSync(STARTUP))('the start-up script of an edge',
     expect(again.asked.some((path) => path.endsWith('.tar.gz'))).toBe(false);
   });
 
-  it('starts nothing that does not have the checksum, and leaves none of it behind', async () => {
+  it('starts nothing with a wrong checksum, and leaves no part of it behind', async () => {
     await using root = await createBaseRoot();
     const result = await boot(root.folder, WRONG_SHA256, 'redis://127.0.0.1:1');
     expect(result.code).not.toBe(0);
@@ -89,7 +89,7 @@ function artifact() {
   return found;
 }
 
-/** Runs the script as a VM would at boot, with everything that it changes below `root`. */
+/** Runs the script like a VM at boot, with all its changes below `root`. */
 async function boot(root: string, sha256: string, redisUrl: string) {
   const { file } = artifact();
   await using cloud = await startCloudStandIn(
@@ -125,7 +125,7 @@ async function boot(root: string, sha256: string, redisUrl: string) {
   return { code, output: pieces.join(''), calls: called, asked: cloud.asked };
 }
 
-/** Fills a template in as Terraform's `templatefile` does; every variable must be given. */
+/** Renders a template like Terraform's `templatefile`; every variable must be given. */
 async function render(path: string, values: Readonly<Record<string, string>>): Promise<string> {
   const template = await readFile(path, 'utf8');
   return template.replace(/\$\{(\w+)\}/g, (_all, name: string) => {

@@ -2,15 +2,15 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WORKSPACE_NODE } from '@tradewind/dev';
 
-/** Brings nodes back for `npm run roll -- --replace`, as `ssh {node} systemctl start` would. */
+/** Restarts nodes for `npm run roll -- --replace`, like `ssh {node} systemctl start`. */
 export interface Supervisor extends AsyncDisposable {
-  /** What `--replace` runs. */
+  /** The command for `--replace`. */
   readonly command: string;
-  /** Names of the nodes that were brought back, in order. */
+  /** Names of the restarted nodes, in order. */
   readonly replaced: readonly string[];
 }
 
-/** @param start starts what is called so; the command fails when it rejects. */
+/** @param start starts the node with this name; if it rejects, the command fails. */
 export async function startSupervisor(start: (name: string) => Promise<void>): Promise<Supervisor> {
   const replaced: string[] = [];
   const server = createServer(async (request, response) => {

@@ -18,17 +18,17 @@ import { type Published, startNumberedLoad } from './numbered-load.ts';
 import { nodeOptions, startRollCommand, untilEnded } from './roll-command.ts';
 import { startSupervisor } from './supervisor.ts';
 
-/** Of all clients, the share that may be moved in any second. */
+/** The share of all clients that may be moved in any second. */
 const MAX_SHARE = 0.1;
 
-/** How far a node may be from its share of clients when the tier has settled. */
+/** How far a node may be from its share of clients once the tier has settled. */
 const TOLERANCE = 0.1;
 const SETTLED_WITHIN_MS = 120_000;
 
-/** For each of three nodes: its drain, its start, and the time in which it is watched; and a reserve. */
+/** For each of three nodes: its drain, its start, the time in which it is watched, and a reserve. */
 const ROLLED_WITHIN_MS = 3 * 110_000;
 
-it('rolls three edges under load: nobody misses anything, nothing comes twice, nobody is cut off', async () => {
+it('rolls three edges under load: nobody misses anything, receives anything twice, or is without a connection', async () => {
   await using tier = await startTier(['edge-1', 'edge-2', 'edge-3']);
   const load = await startNumberedLoad(tier.ingest.url, CHANNELS);
   using clients = await startClients(tier);
@@ -78,7 +78,7 @@ it('scales out under load from two full edges to three, each with its share with
   await expectGentleMoves(clients, await load.stop());
 });
 
-/** Holds that clients moved, in no burst, and noticed nothing else. */
+/** Expects that clients moved without a burst, and noticed nothing else. */
 async function expectGentleMoves(clients: ClientsUnderLoad, published: Published): Promise<void> {
   const verdict = await judge(clients, published);
   expectNothingMissed(verdict);
@@ -86,7 +86,7 @@ async function expectGentleMoves(clients: ClientsUnderLoad, published: Published
   expect(verdict.burst).toBeLessThanOrEqual(Math.ceil(CLIENTS * MAX_SHARE));
 }
 
-/** A tier of which `running` are there from the start; for the `later` ones there is a place. */
+/** A tier of which `running` run from the start; the `later` ones have a place. */
 async function startTier(
   running: readonly string[],
   later: readonly string[] = [],

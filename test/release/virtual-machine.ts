@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceName, ServiceProcess } from '@tradewind/dev';
 import { type ServiceEnvironment, startEdge, startIngest } from '../support/service.ts';
 
-/** How long Google takes to make a machine, and to take it away, in ms: some 60 s there. */
+/** How long a machine takes to be made, and to be removed, in ms; about 60 s at Google. */
 const MADE_AFTER_MS = 500;
 const GONE_AFTER_MS = 500;
 
@@ -12,34 +12,34 @@ const READY_DEADLINE_MS = 5_000;
 export interface MachineOptions {
   readonly name: string;
   readonly zone: string;
-  /** Its own on loopback, e.g. `127.0.1.7`. */
+  /** Its own address on loopback, e.g. `127.0.1.7`. */
   readonly address: string;
   readonly port: number;
   readonly adminPort: number;
   readonly template: string;
   readonly service: ServiceName;
   readonly settings: ServiceEnvironment;
-  /** The token of the admin ports that its start-up script finds when it boots. */
+  /** Reads the token of the admin ports, as its start-up script does at boot. */
   readonly readToken: () => string;
 }
 
-/** A machine of an instance group: one service at an address of its own, which the machine ends with itself. */
+/** A machine of an instance group: one service at an address of its own, which ends with the machine. */
 export class VirtualMachine {
   readonly options: MachineOptions;
   status: 'PROVISIONING' | 'RUNNING' | 'STOPPING' = 'PROVISIONING';
-  /** Undefined before it has booted; the same of its token. */
+  /** Undefined before it has booted; so is its token. */
   service: ServiceProcess | undefined;
   token: string | undefined;
-  /** Whether its service had ended by itself, with 0, when the machine was taken away. */
+  /** Whether its service had ended by itself, with 0, before the machine was removed. */
   hadEnded = false;
   #exit: number | null | undefined;
   readonly #booted: Promise<void>;
 
-  /** @param whenUp is called when its service listens. */
+  /** @param whenUp called once its service listens. */
   constructor(options: MachineOptions, whenUp: () => void) {
     this.options = options;
     this.#booted = this.#boot(whenUp);
-    // Whoever takes it away is told.
+    // `end` reports a failure.
     this.#booted.catch(() => {});
   }
 
@@ -62,8 +62,8 @@ export class VirtualMachine {
   }
 
   /**
-   * Takes it away, with whatever runs on it: who drains first needs no mercy. Resolves when it is gone; rejects when its
-   * service never came up.
+   * Removes the machine, with everything that runs on it: a drained service has ended already. Resolves after it is
+   * gone; rejects if its service never started.
    */
   async end(): Promise<void> {
     this.status = 'STOPPING';
