@@ -73,7 +73,7 @@ export const COMMANDS = [
 ] as const;
 export type Command = (typeof COMMANDS)[number];
 
-/** The options of the command line; undefined stands for the command's own default. */
+/** The options of the command line; undefined means the command's own default. */
 export interface BenchArguments {
   readonly command: Command;
   readonly seconds: number | undefined;

@@ -26,8 +26,7 @@ export interface Machine {
 
 const NETWORKS: Readonly<Record<Network, string>> = {
   own: 'one of its own: no packet filter, nobody else',
-  machine:
-    "the machine's: whoever may not make another (root on Linux) also pays for its packet filter",
+  machine: "the machine's, with the cost of its packet filter: another one needs root on Linux",
 };
 
 /** @param checkouts the other checkouts that the edge is compared with. */

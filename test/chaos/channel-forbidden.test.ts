@@ -7,18 +7,18 @@ import { Scenario } from './scenario.ts';
 const FORBIDDEN = 'BTC.trade';
 const OTHER = 'ETH.trade';
 
-it('A7: one channel is forbidden: the others flow, and it comes back when it may', async () => {
+it('A7: one channel is forbidden: the others flow, and it is subscribed again once it is permitted', async () => {
   await using scenario = await Scenario.start();
   const { control } = scenario.redis;
   const publisher = scenario.publish({ channels: [FORBIDDEN, OTHER], ratePerSecond: 100 });
   await scenario.until(() => publisher.acknowledged > 1, 'trades flow');
   const [forbidden] = await scenario.connect({ channels: [FORBIDDEN] });
   const [other] = await scenario.connect({ channels: [OTHER] });
-  // The control: it asks for both again in one command, which Redis refuses for the one.
+  // The control: it subscribes to both again in one command, which Redis refuses because of the one.
   const naive = scenario.use(
     await NaiveSubscriber.start(scenario.proxy.url, [FORBIDDEN, OTHER], scenario.ledger),
   );
-  await scenario.until(() => naive.oracle.counts.publications > 0, 'it is given trades');
+  await scenario.until(() => naive.oracle.counts.publications > 0, 'it receives trades');
   await control.call('ACL', 'SETUSER', 'default', 'resetchannels', `&${OTHER}`, '&tw:*');
   scenario.proxy.cut(linksOf('subscriber'));
   await scenario.until(() => !forbidden!.live, 'the forbidden channel is given up');

@@ -1,13 +1,13 @@
 import type { Position } from '@tradewind/protocol';
 import type { Complaint } from './complaint.ts';
 
-/** What was asked of the edge for a channel and not answered yet. */
+/** A request to the edge for a channel that is not answered yet. */
 export interface Asked {
   readonly since: Position | undefined;
   readonly history: number | undefined;
 }
 
-/** From and to, both included. */
+/** From and to, both inclusive. */
 export interface Range {
   readonly epoch: string;
   readonly from: number;
@@ -15,39 +15,39 @@ export interface Range {
 }
 
 export interface Delivery {
-  /** Which run of consecutive offsets it belongs to. */
+  /** The number of the run of consecutive offsets that it belongs to. */
   readonly run: number;
   readonly position: Position;
   readonly payload: string;
 }
 
-/** What an oracle remembers of one channel. */
+/** An oracle's record of one channel. */
 export class ChannelRecord {
   readonly name: string;
   held = false;
   asked: Asked | undefined;
-  /** Everything up to here is delivered, told as lost, or was complained about. */
+  /** Everything up to here was delivered, reported as lost, or complained about. */
   position: Position | undefined;
-  /** Where the client began in this epoch: nothing up to here was asked for. */
+  /** The client's start in this epoch: it requested nothing up to here. */
   begin = 0;
   readonly pastEpochs = new Set<string>();
   readonly gaps: Range[] = [];
   readonly holes: Range[] = [];
-  /** The `subscribed` whose replay is not over: how many come, and up to where. */
+  /** The `subscribed` whose replay is not complete: the number that is missing, and its end. */
   replay: { left: number; readonly upTo: number } | undefined;
-  /** The last delivery that is proven, or waits before those in {@link unproven}. */
+  /** The last delivery that is proven, or that waits before those in {@link unproven}. */
   lastProven: Delivery | undefined;
   readonly unproven: Delivery[] = [];
-  /** Counts the resyncs and fresh beginnings, behind which nothing need follow from before. */
+  /** Counts resyncs and new beginnings. After one, nothing need continue from before. */
   run = 0;
-  /** The largest number in a payload so far. */
+  /** The highest number in a payload so far. */
   number = 0;
-  /** For publications without an offset: how many a `gap` told as lost since the last one. */
+  /** For publications without an offset: how many a `gap` has reported as lost since the last one. */
   plainTold = 0;
   plain = 0;
-  /** New epochs that the client was told of while it knew another one. */
+  /** Reports of a new epoch while the client knew another one. */
   epochsTold = 0;
-  /** What was told as lost, or not recovered, in words. */
+  /** Reports of losses, and of answers without recovery, in words. */
   readonly badNews: Pick<Complaint, 'kind' | 'detail'>[] = [];
 
   constructor(name: string) {

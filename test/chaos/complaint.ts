@@ -1,34 +1,34 @@
-/** What a client can rightly complain about. */
+/** The valid complaints of a client. */
 export type ComplaintKind =
-  /** Came before, by its offset or by the number in its payload. */
+  /** It was delivered before, by its offset or by the number in its payload. */
   | 'duplicate'
-  /** An offset that was passed over before, or that lies before where the client began. */
+  /** An offset that was skipped earlier, or that lies before the client's start. */
   | 'reorder'
-  /** Offsets that were neither delivered nor told as lost, noticed by what came after. */
+  /** Offsets that were neither delivered nor reported as lost, as later ones show. */
   | 'silent-hole'
-  /** The last publications of a channel have not come: a hole that nothing came after. */
+  /** The last publications of a channel were not delivered: a hole without later publications. */
   | 'missing'
-  /** It stands further than its channel in Redis does: what it was given has been lost since, untold. */
+  /** The client's position is after the end of its channel in Redis: deliveries were lost later without a report. */
   | 'beyond'
-  /** Not what the publisher was told to be at this position. */
+  /** Not the payload that the publisher was told to have this position. */
   | 'wrong-payload'
   /** Nobody published this. */
   | 'unknown-publication'
-  /** A `gap` that does not begin after the last position, or miscounts, or tells what is not lost. */
+  /** A `gap` that does not begin after the last position, has a wrong count, or reports delivered publications. */
   | 'bad-gap'
   /** A `resync` without a new epoch. */
   | 'bad-resync'
-  /** A `subscribed` that contradicts itself or the request. */
+  /** A `subscribed` that contradicts itself or its request. */
   | 'bad-answer'
-  /** `seq` goes back, or passes over more than what is told as lost. */
+  /** `seq` decreases, or skips more than what is reported as lost. */
   | 'bad-seq'
   /** A frame of a channel that the client does not hold. */
   | 'not-subscribed'
-  /** A `gap`, told truly, where nothing was expected to be lost. */
+  /** A correct `gap` in a scenario that expects no losses. */
   | 'told-lost'
-  /** A `recovered: false` within one epoch, told truly, where nothing was expected to be lost. */
+  /** A correct `recovered: false` within one epoch in a scenario that expects no losses. */
   | 'not-recovered'
-  /** More or fewer new epochs of a channel than were expected, told truly. */
+  /** More or fewer new epochs of a channel than expected, correctly reported. */
   | 'epochs-told';
 
 export interface Complaint {
@@ -39,15 +39,15 @@ export interface Complaint {
 }
 
 /**
- * What a client may be told that it does not get. The truth is a promise that holds in any case; how much
- * of it may be bad news depends on what the history can hold.
+ * The losses that a client may be told of. Reports must be correct in any case; how many losses are allowed depends on
+ * what the history can hold.
  */
 export interface Expectation {
-  /** `nothing`: the history held all that was missed, so a `gap` or `recovered: false` is a fault. */
+  /** `nothing`: the history held everything that was missed, so a `gap` or `recovered: false` is a fault. */
   readonly lost: 'nothing' | 'told';
-  /** New epochs of each channel, or of this one, the first not counted; `any` where chance decides. */
+  /** New epochs of each channel, or of this one, without the first; `any` if chance decides. */
   readonly epochs: number | 'any' | ((channel: string) => number);
 }
 
-/** Whatever is told truly is fine. */
+/** Every correct report is accepted. */
 export const ANY_NEWS: Expectation = { lost: 'told', epochs: 'any' };

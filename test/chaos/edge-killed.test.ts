@@ -5,7 +5,7 @@ import { Scenario } from './scenario.ts';
 const CHANNELS = ['BTC.trade', 'ETH.trade'];
 const CLIENTS = 1_000;
 
-/** Kills the first of two edges under load, and waits until trades flow to all again. */
+/** Kills the first of two edges under load, and waits until trades flow to all clients again. */
 async function killAnEdge(scenario: Scenario, resumes: boolean): Promise<void> {
   const publisher = scenario.publish({ channels: CHANNELS, ratePerSecond: 50 });
   await scenario.connect({ channels: CHANNELS, count: CLIENTS, resumes, jitterMs: 3_000 });
@@ -17,7 +17,7 @@ async function killAnEdge(scenario: Scenario, resumes: boolean): Promise<void> {
   await scenario.settle();
 }
 
-it('C3: an edge is killed under 1,000 clients: all go on at the other, and miss nothing', async () => {
+it('C3: an edge is killed under 1,000 clients: all continue at the other, and miss nothing', async () => {
   await using scenario = await Scenario.start({ edges: 2 });
   await killAnEdge(scenario, true);
   expect(scenario.count('recovered')).toBeGreaterThanOrEqual((CLIENTS / 2) * CHANNELS.length);
@@ -25,7 +25,7 @@ it('C3: an edge is killed under 1,000 clients: all go on at the other, and miss 
   await scenario.verify();
 });
 
-it('C3, control: clients that do not say where they were have holes', async () => {
+it('C3, control: clients that do not send their position have holes', async () => {
   await using scenario = await Scenario.start({ edges: 2 });
   await killAnEdge(scenario, false);
   await scenario.expectComplaints(['silent-hole', 'missing']);

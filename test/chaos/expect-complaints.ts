@@ -1,8 +1,8 @@
 import type { Complaint, ComplaintKind } from './complaint.ts';
 
 /**
- * For a control: throws unless somebody complains, and in these ways only. A control that fails for
- * another reason than the one it is there to show proves nothing.
+ * For a control: throws unless a client complains, and only in these ways. A control that fails for another reason
+ * proves nothing.
  */
 export function expectComplaints(
   complaints: readonly Complaint[],
@@ -15,7 +15,7 @@ export function expectComplaints(
   throw new Error(`without the protection ${kinds.join(' or ')} was expected, but ${said}`);
 }
 
-/** For a control: resolves when `assertions` fail, and rejects when they hold all the same. */
+/** For a control: resolves if `assertions` fail, and rejects if they hold. */
 export async function expectToFail(assertions: () => void | Promise<void>): Promise<void> {
   try {
     await assertions();

@@ -8,7 +8,7 @@ const CHANNEL = 'BTC.trade';
 const KEPT = 30;
 const LOST = 20;
 
-/** Once fewer than were lost, once as many, and once far more: the last looks like progress. */
+/** Fewer than were lost, as many, and many more: the last case looks like progress. */
 for (const further of [5, LOST, 60]) {
   it(`A13: a failover loses the last ${LOST} writes, and ${further} more are published before the edge is back`, async () => {
     await using pair = await startReplicatedPair();
@@ -23,11 +23,11 @@ for (const further of [5, LOST, 60]) {
 
     await pair.loseWrites(async () => {
       for (let i = 0; i < LOST; i += 1) await publisher.publishOne(CHANNEL);
-      expect(await scenario.settle(), 'what will be lost was delivered').toBe(true);
+      expect(await scenario.settle(), 'the writes that will be lost were delivered').toBe(true);
       scenario.proxy.refuse(true);
       scenario.proxy.cut();
     });
-    // The promoted one goes on to count where the replica stood; the numbers go on, too.
+    // The promoted one continues with the replica's offsets; the payloads' numbers continue, too.
     const { replica } = pair;
     scenario.movesTo(replica);
     let number = KEPT + LOST;
@@ -38,11 +38,11 @@ for (const further of [5, LOST, 60]) {
     };
     await scenario.until(async () => (await replica.control.ping()) === 'PONG', 'it answers');
     for (let i = 0; i < further; i += 1) await publish();
-    expect(scenario.count('epochs'), 'nobody is told yet').toBe(0);
+    expect(scenario.count('epochs'), 'nobody is notified yet').toBe(0);
     scenario.proxy.retarget(replica);
     scenario.proxy.refuse(false);
     const told = (): boolean => clients.every(({ oracle }) => oracle.counts.epochs === 1);
-    await scenario.until(told, 'clients are told of a new epoch');
+    await scenario.until(told, 'clients are notified of a new epoch');
     await scenario.until(() => naive.redis.status === 'ready', 'the naive one is back');
     for (let i = 0; i < 10; i += 1) await publish();
     await scenario.verify({ epochs: 1 });

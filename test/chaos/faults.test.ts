@@ -5,7 +5,7 @@ import { planEachFault, planFaults } from './faults.ts';
 const NODES = 3;
 const LASTS_MS = 60_000;
 
-it('plans each fault at least once, and for as long as asked', () => {
+it('plans each fault at least once, and for the requested time', () => {
   const plan = planFaults(createRandom(1), NODES, LASTS_MS);
   const names = new Set(plan.map(({ name }) => name));
   expect(names.size).toBe(planEachFault(createRandom(2), NODES).length);
@@ -13,7 +13,7 @@ it('plans each fault at least once, and for as long as asked', () => {
   expect(sum).toBeGreaterThanOrEqual(LASTS_MS);
 });
 
-it('plans the same for the same seed, and something else for another', () => {
+it('makes the same plan from the same seed, and another one from another', () => {
   const plan = (seed: number) => planFaults(createRandom(seed), NODES, LASTS_MS);
   expect(plan(7)).toEqual(plan(7));
   expect(plan(7)).not.toEqual(plan(8));

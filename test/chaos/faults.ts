@@ -4,31 +4,31 @@ import { linksOf } from '../support/tcp-fault-proxy.ts';
 import type { NumberedPublisher } from './publisher.ts';
 import type { Scenario } from './scenario.ts';
 
-/** The longest pause between two faults, and the longest that one lasts, in ms. */
+/** The longest pause between two faults, and the longest duration of one, in ms. */
 const LONGEST_MS = 3_000;
 
-/** Published messages that one fault swallows at most. */
+/** The most published messages that one fault swallows. */
 const MOST_SWALLOWED = 20;
 
-/** What a fault needs to know of the tier that it befalls. */
+/** The parts of a scenario that a fault needs. */
 export interface Tier {
   readonly scenario: Scenario;
-  /** Those who repeat what was not answered. */
+  /** Publishers that repeat unanswered publications. */
   readonly repeating: readonly NumberedPublisher[];
 }
 
-/** One choice of what goes wrong, made before anything does. */
+/** The random choices of one fault, made before the run. */
 export interface FaultChoice {
   readonly name: string;
   /** Counted from 0 in the order of the start. */
   readonly node: number;
   readonly lastsMs: number;
   readonly pauseMs: number;
-  /** For choices that depend on how many clients there are. */
+  /** For choices that depend on the number of clients. */
   readonly seed: number;
 }
 
-/** Begins, lasts, and is over when it resolves. */
+/** A fault; it is over when the promise resolves. */
 type Fault = (tier: Tier, choice: FaultChoice) => Promise<void>;
 
 const FAULTS: Readonly<Record<string, Fault>> = {
@@ -45,7 +45,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     redis.resume();
   },
   async 'restart Redis empty'({ scenario: { redis }, repeating }) {
-    // With its data go the idempotency keys: what it had executed and not answered would come twice.
+    // Idempotency keys vanish with the data: publications that were executed and not answered would be published twice.
     for (const publisher of repeating) await publisher.hold();
     await redis.kill();
     for (const publisher of repeating) publisher.go();
@@ -92,7 +92,7 @@ function nameOf(node: number): string {
   return `edge-${node + 1}`;
 }
 
-/** Each fault there is once, in random order. */
+/** Every fault once, in random order. */
 export function planEachFault(random: Scenario['random'], nodes: number): FaultChoice[] {
   const names = Object.keys(FAULTS);
   const plan: FaultChoice[] = [];
@@ -103,7 +103,7 @@ export function planEachFault(random: Scenario['random'], nodes: number): FaultC
   return plan;
 }
 
-/** Each fault once, and more at random until they fill so many ms. The same seed plans the same. */
+/** Every fault once, and more at random until they fill `ms`. The same seed makes the same plan. */
 export function planFaults(
   random: Scenario['random'],
   nodes: number,
@@ -126,16 +126,16 @@ function choose(name: string, random: Scenario['random'], nodes: number): FaultC
   };
 }
 
-/** Lets faults happen one after the other. */
+/** Executes faults one after the other. */
 export async function suffer(tier: Tier, plan: readonly FaultChoice[]): Promise<void> {
   for (const choice of plan) {
-    // What is over at once is left its time all the same, so that a plan lasts as long as it says.
+    // A fault that is over at once still gets its time, so that a plan lasts as long as it says.
     await Promise.all([FAULTS[choice.name]!(tier, choice), sleep(choice.lastsMs)]);
     await sleep(choice.pauseMs);
   }
 }
 
-/** A plan in words, for whoever has to find out what went wrong. */
+/** A plan in words, to find out what went wrong. */
 export function describePlan(plan: readonly FaultChoice[]): string {
   return plan
     .map(({ name, node, lastsMs, pauseMs }) => {

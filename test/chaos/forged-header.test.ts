@@ -4,7 +4,7 @@ import { Scenario } from './scenario.ts';
 const CHANNEL = 'BTC.trade';
 const CLIENTS = 3;
 
-/** Publishes headers by hand between publications that are in order. */
+/** Publishes headers by hand between publications in order. */
 async function forge(
   scenario: Scenario,
   headersOf: (epoch: string, offset: number) => readonly string[],
@@ -20,7 +20,7 @@ async function forge(
   }
 }
 
-it('headers that do not follow move nothing: what is in order is delivered, nothing else is', async () => {
+it('headers that do not follow move nothing: publications in order are delivered, and no others', async () => {
   await using scenario = await Scenario.start();
   await forge(scenario, (epoch, offset) => [
     `@1:${epoch}:${offset + 1_000}:${Date.now()};"far"`,
@@ -34,7 +34,7 @@ it('headers that do not follow move nothing: what is in order is delivered, noth
   expect(scenario.count('beginnings'), 'the one that begins the channel').toBe(CLIENTS);
 });
 
-it('control: one that follows is believed, so whoever may PUBLISH on the channel can do harm', async () => {
+it('control: a header that follows is believed, so a user who may PUBLISH on the channel can do harm', async () => {
   await using scenario = await Scenario.start();
   await forge(scenario, (epoch, offset) => [`@1:${epoch}:${offset + 1}:${Date.now()};"next"`]);
   await scenario.expectComplaints([

@@ -3,7 +3,7 @@ import { Ledger } from './ledger.ts';
 import { Oracle } from './oracle.ts';
 import type { ServerFrame } from './server-frame.ts';
 
-/** What happens to a client, one after the other. */
+/** One event in the life of a client. */
 export type Step =
   | { readonly kind: 'publish'; readonly channel: number; readonly answeredLate: boolean }
   | { readonly kind: 'lose'; readonly channel: number; readonly count: number }
@@ -11,7 +11,7 @@ export type Step =
   | { readonly kind: 'new-epoch'; readonly channel: number }
   | { readonly kind: 'reconnect'; readonly missed: number; readonly recovered: boolean };
 
-/** What an oracle is told, in order. */
+/** An input of an oracle. */
 export type Event =
   | { readonly kind: 'frame'; readonly frame: ServerFrame }
   | { readonly kind: 'connected' }
@@ -26,11 +26,11 @@ export type Event =
 
 export const CHANNELS = ['BTC.trade', 'ETH.trade'];
 
-/** The events of a client to whom an edge that makes no mistake is good. */
+/** The events of a client of an edge that makes no mistake. */
 export function correctStream(steps: readonly Step[]): Event[] {
   const events: Event[] = [];
   const states = CHANNELS.map((channel) => {
-    // An answer may come after the delivery, but answers of a channel come in their order.
+    // An answer may come after the delivery, but the answers of a channel come in order.
     const late: Event[] = [];
     return { channel, epoch: 1, offset: 0, number: 0, late };
   });
@@ -108,7 +108,7 @@ export function correctStream(steps: readonly Step[]): Event[] {
   return [...events, ...states.flatMap(({ late }) => late), ...found];
 }
 
-/** Feeds events to an oracle, from which the client takes its `since`, and returns it. */
+/** Feeds events to an oracle, which supplies the client's `since`, and returns it. */
 export function feed(events: readonly Event[]): Oracle {
   const ledger = new Ledger();
   const oracle = new Oracle('client', ledger);

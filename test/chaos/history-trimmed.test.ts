@@ -5,10 +5,10 @@ import { Scenario } from './scenario.ts';
 const CHANNEL = 'BTC.trade';
 const HISTORY = 100;
 
-/** More than the history holds, and less than a node would replay. */
+/** More than the history holds, and less than the longest replay of a node. */
 const MISSED = 200;
 
-/** A client comes back after it has missed some; what it is answered, and what it is given. */
+/** A client resumes after it has missed publications; returns its answer, and the replay. */
 async function comeBack(scenario: Scenario, historySize: number) {
   const publisher = scenario.publish({ channels: [CHANNEL], ratePerSecond: 0, historySize });
   await using client = await TestClient.connect(scenario.edges[0]!.wsUrl, { channels: [CHANNEL] });
@@ -16,14 +16,14 @@ async function comeBack(scenario: Scenario, historySize: number) {
   await client.waitFor(({ publications }) => publications.length === 1);
   const since = scenario.ledger.head(CHANNEL)!;
   for (let i = 0; i < MISSED; i += 1) await publisher.publishOne(CHANNEL);
-  // To another node: the first one was there and has it all in its own memory.
+  // On another node, because the first one received everything and has it in memory.
   await using late = await TestClient.connect(scenario.edges[1]!.wsUrl);
   const { channels } = await late.subscribe([{ channel: CHANNEL, since }]);
   await late.ping();
   return { answer: channels[0]!, given: late.publications.map(({ offset }) => offset) };
 }
 
-it('A12: what a client missed is no longer in the history: it is told so, and given no part of it', async () => {
+it('A12: publications that a client missed are no longer in the history: it is not recovered, and gets no part of them', async () => {
   await using scenario = await Scenario.start({ edges: 2 });
   const { answer, given } = await comeBack(scenario, HISTORY);
   const head = scenario.ledger.head(CHANNEL)!;
@@ -31,7 +31,7 @@ it('A12: what a client missed is no longer in the history: it is told so, and gi
   expect(given).toEqual([]);
 });
 
-it('A12, control: where the history is not trimmed the same client is given all of it', async () => {
+it('A12, control: if the history is not trimmed, the same client gets all of them', async () => {
   await using scenario = await Scenario.start({ edges: 2 });
   const { answer, given } = await comeBack(scenario, MISSED + 1);
   const head = scenario.ledger.head(CHANNEL)!;

@@ -7,7 +7,7 @@ import { Scenario } from './scenario.ts';
 const CHANNEL = 'BTC.trade';
 const TIMES = 100;
 
-/** Publishes 100 times at once, with the link cut in the middle, and once more. */
+/** Publishes the same 100 times at once, with the link cut in the middle, and once more. */
 async function sendOften(
   scenario: Scenario,
   payloadOf: (time: number) => string,
@@ -42,7 +42,7 @@ it('the same idempotency key 100 times at once and across a reconnect is one pub
   expect(await sendOften(scenario, () => '"the same"', { idempotencyKey: 'trade-1' })).toBe(1);
 });
 
-it('control: without a key each is one of its own', async () => {
+it('control: without a key each is a separate publication', async () => {
   await using scenario = await Scenario.start();
   expect(await sendOften(scenario, (time) => `"the same ${time}"`, {})).toBeGreaterThan(1);
 });

@@ -3,33 +3,33 @@ import { expect, it } from 'vitest';
 import type { ServiceEnvironment } from '../support/service.ts';
 import { Scenario } from './scenario.ts';
 
-/** One for each caller, who waits for an answer before the next: together far more than ingest keeps. */
+/** One for each caller, which waits for an answer before the next: together far more than ingest queues. */
 const CHANNELS = Array.from({ length: 120 }, (_, i) => `outage.${i}`);
 const RATE = 600;
 const QUEUE_ITEMS = 50;
 
 const AWAY_MS = 30_000;
 
-/** Long enough for the control to keep something that is stale then. */
+/** Long enough that the control's queue holds stale trades. */
 const AWAY_SHORTLY_MS = 9_000;
 
-/** No trade may be published this long after ingest was given it, in ms. */
+/** The highest allowed age of a published trade, in ms since ingest received it. */
 const MAX_AGE_MS = 5_000;
 
-/** From a caller to ingest, on a machine that is busy, in ms. */
+/** The time from a caller to ingest on a busy machine, in ms. */
 const ON_THE_WAY_MS = 1_500;
 
-/** Between two looks at the queue, in ms. */
+/** The interval between two readings of the queue, in ms. */
 const LOOK_EVERY_MS = 200;
 
-/** What ingest showed, and what became of trades, over an outage of Redis. */
+/** The readings of ingest, and the outcome of trades, during an outage of Redis. */
 interface Outage {
-  /** The most publications in the queue, and the greatest age of one there, in ms. */
+  /** The most publications in the queue, and the highest age of one there, in ms. */
   readonly mostQueued: number;
   readonly oldestQueuedMs: number;
   readonly expired: number;
   readonly turnedAway: number;
-  /** Of all that was delivered, the longest time from its caller to Redis, in ms. */
+  /** Of all delivered trades, the longest time from the caller to Redis, in ms. */
   readonly oldestPublishedMs: number;
 }
 
@@ -72,7 +72,7 @@ async function outlast(
   return { mostQueued, oldestQueuedMs, expired, turnedAway, oldestPublishedMs };
 }
 
-it('A9: Redis is away for 30 s under many callers: ingest keeps little, and publishes nothing stale', async () => {
+it('A9: Redis is away for 30 s under many callers: ingest queues little, and publishes nothing stale', async () => {
   await using scenario = await Scenario.start();
   const env = { INGEST_MAX_AGE_MS: String(MAX_AGE_MS) };
   const outage = await outlast(scenario, env, AWAY_MS);
@@ -84,7 +84,7 @@ it('A9: Redis is away for 30 s under many callers: ingest keeps little, and publ
   await scenario.verify({ epochs: 1 });
 });
 
-it('A9, control: without a limit of age what was kept is published, however stale', async () => {
+it('A9, control: without a limit of age the queue is published, even if it is stale', async () => {
   await using scenario = await Scenario.start();
   const outage = await outlast(scenario, { INGEST_MAX_AGE_MS: '0' }, AWAY_SHORTLY_MS);
   expect(outage.expired).toBe(0);

@@ -9,8 +9,8 @@ import {
 const ANSWER_DEADLINE_MS = 15_000;
 
 /**
- * Publishes over HTTP through an ingest, as a backend without Redis would. Requests that are under way
- * at once may arrive in any order: who wants theirs kept has one in flight at a time.
+ * Publishes over HTTP through an ingest, like a backend without Redis. Concurrent requests may arrive in any order; a
+ * caller that needs an order must have one request in flight at a time.
  */
 export function ingestPublisher(url: string): SequencedPublisher {
   return {

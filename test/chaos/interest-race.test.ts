@@ -8,24 +8,24 @@ const CHANNELS = Array.from({ length: 40 }, (_, i) => `race.${i}`);
 const CLIENTS = 8;
 const OPERATIONS = 10_000;
 
-/** Operations that are sent without waiting for the answers of those before. */
+/** Operations that are sent without waiting for earlier answers. */
 const AT_ONCE = 50;
 
-/** No limits on how often clients may ask, and a channel that nobody wants is let go at once. */
+/** No limits on the rate of requests, and a channel without interest is unsubscribed at once. */
 const HASTY = {
   ...{ EDGE_LINGER_MS: '0', EDGE_NODE_SUBSCRIBE_RATE: '1000000', EDGE_SUBSCRIBE_RATE: '100000' },
   ...{ EDGE_REQUEST_RATE: '100000', EDGE_REQUEST_BURST: '100000' },
 };
 
-/** What clients do to their interest in channels. */
+/** Actions of clients on their interest in channels. */
 interface Subscribers {
   join(client: number, channel: string): void;
   leave(client: number, channel: string): void;
-  /** Resolves when what this client did so far has been answered. */
+  /** Resolves after everything that this client did so far has been answered. */
   answered(client: number): Promise<void>;
 }
 
-/** Lets clients join and leave at random; returns what each holds in the end. */
+/** Lets clients join and leave at random; returns the channels that each holds in the end. */
 async function race(scenario: Scenario, subscribers: Subscribers): Promise<Set<string>[]> {
   const { random } = scenario;
   const held = Array.from({ length: CLIENTS }, () => new Set<string>());
@@ -45,7 +45,7 @@ async function race(scenario: Scenario, subscribers: Subscribers): Promise<Set<s
   return held;
 }
 
-/** Waits until Redis holds exactly the channels that anybody holds. */
+/** Waits until Redis has exactly the channels that any client holds. */
 async function expectInRedis(scenario: Scenario, held: readonly Set<string>[]): Promise<void> {
   const wanted = [...new Set(held.flatMap((channels) => [...channels]))].sort();
   const { control } = scenario.redis;
@@ -60,7 +60,7 @@ async function expectInRedis(scenario: Scenario, held: readonly Set<string>[]): 
   );
 }
 
-it('A11: 10,000 random subscribes and unsubscribes end with what was wanted, in Redis too', async () => {
+it('A11: 10,000 random subscribes and unsubscribes end with the wanted channels, in Redis too', async () => {
   await using scenario = await Scenario.start({ env: HASTY });
   const [edge] = scenario.edges;
   const clients: TestClient[] = [];
@@ -87,7 +87,7 @@ it('A11: 10,000 random subscribes and unsubscribes end with what was wanted, in 
   }
 });
 
-it('A11, control: a count for each channel that waits for Redis is wrong in the end', async () => {
+it('A11, control: a count for each channel that changes after the answer of Redis is wrong in the end', async () => {
   await using scenario = await Scenario.start({ edges: 0 });
   using interest = new NaiveInterest(scenario.redis.url);
   const mine = Array.from({ length: CLIENTS }, () => new Set<string>());

@@ -1,16 +1,16 @@
 import type { Position } from '@tradewind/protocol';
 
-/** What one answer of the publisher said, in one life of its epoch. */
+/** The publisher's answers in one epoch. */
 interface Epoch {
   /**
-   * Offset → payload, once for each life: a failover can lose acknowledged writes, and the offsets
-   * are given out again under the same epoch until somebody proves it.
+   * Offset → payload, for each life. A failover can lose acknowledged writes, and their offsets are used again under
+   * the same epoch until a node proves it.
    */
   readonly lives: Life[];
 }
 
 interface Life {
-  /** The first offset that this life gave out; what is below belongs to the one before. */
+  /** The first offset of this life; lower offsets belong to the life before. */
   readonly from: number;
   last: number;
   readonly payloads: Map<number, string>;
@@ -24,8 +24,8 @@ interface Channel {
 }
 
 /**
- * What was published, as the publisher was answered: the truth that clients are held to. Shared by
- * the publisher, who writes it, and all oracles.
+ * Publications as they were acknowledged to the publisher: the truth that clients are compared with. The publisher
+ * writes it, and all oracles read it.
  */
 export class Ledger {
   readonly #channels = new Map<string, Channel>();
@@ -55,8 +55,8 @@ export class Ledger {
   }
 
   /**
-   * Where the channel stands in Redis, read when nothing is published any more. Its epoch may be one that
-   * a node began, so that no answer ever named it.
+   * The channel's end in Redis, read after the last publication. A node may have begun its epoch, so that no answer
+   * ever named it.
    */
   found(channel: string, position: Position): void {
     const known = this.#channel(channel);
@@ -66,17 +66,19 @@ export class Ledger {
     known.tail = position;
   }
 
-  /** Where everybody has to be: as read from Redis, or as was answered last; undefined before both. */
+  /**
+   * The position that every client must reach: as read from Redis, or as answered last; undefined if there is neither.
+   */
   head(channel: string): Position | undefined {
     return this.#channels.get(channel)?.head;
   }
 
-  /** The same, only as read from Redis. */
+  /** The same, but only as read from Redis. */
   tail(channel: string): Position | undefined {
     return this.#channels.get(channel)?.tail;
   }
 
-  /** Channels on which anything was published, or found. */
+  /** Channels with any publication, or with an end that was read. */
   get channels(): readonly string[] {
     return [...this.#channels.keys()];
   }
@@ -85,31 +87,31 @@ export class Ledger {
     return this.#channels.get(channel)?.epochs.has(epoch) === true;
   }
 
-  /** Whether the outcome of publishing `payload` was never learnt. */
+  /** Whether the outcome of publishing `payload` never became known. */
   isUncertain(channel: string, payload: string): boolean {
     return this.#channels.get(channel)?.uncertain.has(payload) === true;
   }
 
-  /** Whether any outcome on the channel was never learnt, so that offsets may be nobody's. */
+  /** Whether any outcome on the channel never became known, so that offsets may be unknown. */
   hasUncertain(channel: string): boolean {
     return (this.#channels.get(channel)?.uncertain.size ?? 0) > 0;
   }
 
-  /** The largest offset that was answered in an epoch, over its lives; 0 for none. */
+  /** The largest offset that was answered in an epoch, over its lives; 0: none. */
   last(channel: string, epoch: string): number {
     const lives = this.#channels.get(channel)?.epochs.get(epoch)?.lives ?? [];
     return Math.max(0, ...lives.map((life) => life.last));
   }
 
-  /** Whether anything was answered for this position, in any life. */
+  /** Whether any answer had this position, in any life. */
   knows(channel: string, { epoch, offset }: Position): boolean {
     const lives = this.#channels.get(channel)?.epochs.get(epoch)?.lives ?? [];
     return lives.some((life) => life.payloads.has(offset));
   }
 
   /**
-   * The lives of its epoch, counted from 0, in which this position holds this payload: as a rule one
-   * or none. What a life took over from the one before is in both.
+   * The lives of its epoch, counted from 0, in which this position has this payload: usually one or none. An entry that
+   * a life took over from the one before is in both.
    */
   livesWith(channel: string, { epoch, offset }: Position, payload: string): readonly number[] {
     const lives = this.#channels.get(channel)?.epochs.get(epoch)?.lives ?? [];
@@ -123,8 +125,8 @@ export class Ledger {
   }
 
   /**
-   * Whether this payload was answered under this offset in an earlier epoch: a node that begins a new
-   * epoch takes over what Redis holds, and delivers of it what nobody was given before.
+   * Whether an answer had this payload and offset in an earlier epoch. A node that begins a new epoch takes over what
+   * Redis holds, and delivers the publications that nobody received before.
    */
   wasTakenOver(channel: string, { epoch, offset }: Position, payload: string): boolean {
     const epochs = this.#channels.get(channel)?.epochs ?? new Map<string, Epoch>();

@@ -5,7 +5,7 @@ import { DETECTION_MS, Scenario } from './scenario.ts';
 const CHANNEL = 'BTC.trade';
 const QUIET = 'ETH.trade';
 
-/** Loses one publication of a channel on its way to the edge's subscriber link only, and `after` follow. */
+/** Loses one publication of a channel on the way to the edge's subscriber link only; `after` more follow. */
 async function loseOne(scenario: Scenario, after: number): Promise<void> {
   const publisher = scenario.publish({ channels: [CHANNEL, QUIET], ratePerSecond: 0 });
   await scenario.connect({ channels: [CHANNEL, QUIET], count: 3 });
@@ -19,28 +19,28 @@ async function loseOne(scenario: Scenario, after: number): Promise<void> {
   for (let i = 0; i < after; i += 1) await publisher.publishOne(CHANNEL);
 }
 
-it('a publication that is lost on the subscriber link, and the last of its channel, comes within 3 s', async () => {
+it('a publication that is lost on the subscriber link, and the last of its channel, is delivered within 3 s', async () => {
   await using scenario = await Scenario.start();
   await loseOne(scenario, 0);
   expect(await scenario.settle(DETECTION_MS)).toBe(true);
   await scenario.verify();
 });
 
-it('control: without tail checks it never comes, and nobody is told', async () => {
+it('control: without tail checks it is never delivered, and nobody is notified', async () => {
   await using scenario = await Scenario.start({ env: { EDGE_TAIL_CHECK_SECONDS: '0' } });
   await loseOne(scenario, 0);
   await scenario.expectComplaints(['missing']);
 });
 
 it('one that is lost in the middle is delivered in its place', async () => {
-  // Without tail checks, so that what follows shows it.
+  // Without tail checks, so that the next publication reveals it.
   await using scenario = await Scenario.start({ env: { EDGE_TAIL_CHECK_SECONDS: '0' } });
   await loseOne(scenario, 10);
   expect(await scenario.settle(DETECTION_MS)).toBe(true);
   await scenario.verify();
 });
 
-it('control: without reading history it is told, not delivered', async () => {
+it('control: without reading history it is reported, not delivered', async () => {
   await using scenario = await Scenario.start({ env: { EDGE_MAX_HISTORY: '0' } });
   await loseOne(scenario, 10);
   await scenario.expectComplaints(['told-lost']);

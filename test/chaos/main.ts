@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 
-/** `npm run chaos -- FILTER`: the scenarios whose file's path contains FILTER, or all of them. */
+/** `npm run chaos -- FILTER`: the scenarios whose path contains FILTER, or all of them. */
 const child = spawn(
   WORKSPACE_NODE,
   ['node_modules/vitest/vitest.mjs', 'run', '--project=chaos', ...process.argv.slice(2)],

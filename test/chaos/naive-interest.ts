@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis';
 
 /**
- * Interest in channels as everybody writes it first: a count for each, and a command when it leaves or
- * returns to zero, which is changed once Redis has answered. The control of whoever reconciles instead.
+ * The usual first solution for interest in channels: a count for each, and a command whenever it leaves or returns to
+ * zero; the count changes after Redis has answered. The control for reconciliation.
  */
 export class NaiveInterest implements Disposable {
   readonly #redis: Redis;
@@ -29,7 +29,7 @@ export class NaiveInterest implements Disposable {
     });
   }
 
-  /** Resolves when all commands so far have been answered. */
+  /** Resolves after all commands so far have been answered. */
   async settled(): Promise<void> {
     await Promise.all(this.#running);
   }

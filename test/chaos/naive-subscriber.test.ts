@@ -11,7 +11,7 @@ import { startScriptPublisher } from './script-publisher.ts';
 
 const CHANNELS = ['BTC.trade', 'ETH.trade'];
 
-/** What a naive subscriber complains about after `act`, under load. */
+/** Returns the complaints of a naive subscriber after `act`, under load. */
 async function complaintsAfter(
   act: (redis: RedisNode, proxy: TcpFaultProxy) => Promise<void>,
 ): Promise<readonly Complaint[]> {
@@ -37,7 +37,7 @@ async function complaintsAfter(
   const { publications } = naive.oracle.counts;
   await eventually(() => naive.oracle.counts.publications > publications + 100);
   await publisher.stop();
-  // A message may be under way for as long as a round trip takes.
+  // A message may be in flight for as long as a round trip takes.
   await naive.redis.ping();
   return naive.finish();
 }
@@ -46,7 +46,7 @@ it('has no reason to complain while nothing breaks', async () => {
   expect(await complaintsAfter(async () => {})).toEqual([]);
 });
 
-it('loses what is published while its link is away, and is told by nobody', async () => {
+it('loses publications while its link is down, without any report', async () => {
   const complaints = await complaintsAfter(async (redis) => {
     await redis.control.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
   });
@@ -62,7 +62,7 @@ it('loses a single message that the proxy swallows', async () => {
   expect(complaints).toMatchObject([{ kind: 'silent-hole', channel: 'BTC.trade' }]);
 });
 
-it('takes the publications of a Redis that came back empty for what they are not', async () => {
+it('mistakes the publications of a Redis that restarted empty', async () => {
   const complaints = await complaintsAfter(async (redis) => redis.restart('empty'));
   expectComplaints(complaints, [
     'duplicate',

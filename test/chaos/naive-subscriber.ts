@@ -3,15 +3,15 @@ import type { Complaint } from './complaint.ts';
 import type { Ledger } from './ledger.ts';
 import { Oracle } from './oracle.ts';
 
-/** What ioredis needs to find Redis. */
+/** The options by which ioredis finds Redis. */
 type Whereabouts = Pick<RedisOptions, 'host' | 'port' | 'sentinels' | 'name'>;
 
 const HEADER = /^@1:(\w+):(\d+):\d+;/;
 
 /**
- * What everybody writes first: a Redis client with its defaults, which subscribes and believes what
- * comes. It stands beside an edge as the control of every fault on that link: its oracle has to
- * complain. Plain publications are passed on without an offset.
+ * The usual first solution: a Redis client with its defaults, which subscribes and believes every message. It is the
+ * control of each fault on an edge's link: its oracle must complain. Plain publications are passed on without an
+ * offset.
  */
 export class NaiveSubscriber implements Disposable {
   readonly oracle: Oracle;
@@ -23,23 +23,23 @@ export class NaiveSubscriber implements Disposable {
     this.oracle = new Oracle('naive', ledger);
     this.redis = new Redis({
       ...where,
-      // Named as an edge's link is, so that the same faults befall it.
+      // Named like an edge's link, so that the same faults affect it.
       connectionName: 'tradewind-naive-subscriber',
-      // ioredis does the very same, but its rejection has nobody to catch it and would end the test run.
+      // ioredis does the same, but nothing handles its rejection, which would end the test run.
       autoResubscribe: false,
     });
     this.redis.on('error', () => {});
     this.redis.on('message', (channel, message) => this.#take(channel, message));
     this.redis.on('ready', () => this.redis.subscribe(...channels).catch(() => {}));
     this.oracle.connected();
-    // From here on it misses what does not come, be it from the first publication on.
+    // From now on every missing message counts, from the first publication on.
     for (const channel of channels) this.oracle.asked(channel);
   }
 
   /**
-   * Resolves when it is subscribed. The caller ends it.
+   * Resolves after it has subscribed. The caller ends it.
    *
-   * @param where a URL, or what ioredis needs to find Redis by Sentinels.
+   * @param where a URL, or options by which ioredis finds Redis through Sentinels.
    */
   static async start(where: string | Whereabouts, channels: readonly string[], ledger: Ledger) {
     const { hostname: host, port } = new URL(typeof where === 'string' ? where : 'redis://none');
@@ -49,7 +49,7 @@ export class NaiveSubscriber implements Disposable {
     return subscriber;
   }
 
-  /** Ends it and returns what it complains about. */
+  /** Ends it and returns its complaints. */
   finish(): readonly Complaint[] {
     this.redis.disconnect();
     return this.oracle.finish();

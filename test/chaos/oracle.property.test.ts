@@ -25,12 +25,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 const publish: Step = { kind: 'publish', channel: 0, answeredLate: false };
 
-/** Streams in which the first channel gets four publications in a row, with something around them. */
+/** Streams in which the first channel gets four publications in a row, with other events around them. */
 const streams = fc
   .tuple(fc.array(step, { maxLength: 30 }), fc.array(step, { maxLength: 30 }))
   .map(([before, after]) => ({
     events: correctStream([...before, publish, publish, publish, publish, ...after]),
-    /** Where the four begin among the frames of publications. */
+    /** The index of the first of the four among the publications. */
     first: correctStream([...before, publish]).findLastIndex(isPublication),
   }));
 
@@ -48,14 +48,14 @@ function frame(value: ServerFrame): Event {
   return { kind: 'frame', frame: value };
 }
 
-/** The indexes of the four publications among all events: answers stand between them. */
+/** The indexes of the four publications among all events; answers lie between them. */
 function four(events: readonly Event[], first: number): readonly number[] {
   const found: number[] = [];
   for (let i = first; found.length < 4; i += 1) if (isPublication(events[i]!)) found.push(i);
   return found;
 }
 
-/** Does one thing wrong with the second of the four publications. */
+/** Makes one mistake with the second of the four publications. */
 type Defect = (events: Event[], at: readonly number[]) => void;
 
 const DEFECTS: Record<string, { readonly expected: ComplaintKind; readonly inject: Defect }> = {
@@ -63,35 +63,35 @@ const DEFECTS: Record<string, { readonly expected: ComplaintKind; readonly injec
     expected: 'silent-hole',
     inject: (events, [, second]) => void events.splice(second!, 1),
   },
-  'one comes twice': {
+  'one is delivered twice': {
     expected: 'duplicate',
     inject: (events, [, second]) => void events.splice(second! + 1, 0, events[second!]!),
   },
-  'two change places': {
+  'two are swapped': {
     expected: 'reorder',
     inject: (events, [, second, third]) => {
       [events[second!], events[third!]] = [events[third!]!, events[second!]!];
     },
   },
-  'one carries something else': {
+  'one has another payload': {
     expected: 'wrong-payload',
     inject: (events, [, second]) => {
       events[second!] = frame({ ...publicationAt(events, second!), data: '"other"' });
     },
   },
-  'one is told as lost and delivered': {
+  'one is reported as lost and delivered': {
     expected: 'reorder',
     inject: (events, [, second]) => {
       events.splice(second!, 0, gapFor(events, second!));
     },
   },
-  'one is delivered and told as lost': {
+  'one is delivered and reported as lost': {
     expected: 'bad-gap',
     inject: (events, [, second]) => {
       events.splice(second! + 1, 0, gapFor(events, second!));
     },
   },
-  'one is told as lost twice': {
+  'one is reported as lost twice': {
     expected: 'bad-gap',
     inject: (events, [, second]) => {
       const gap = gapFor(events, second!);
@@ -106,7 +106,7 @@ const DEFECTS: Record<string, { readonly expected: ComplaintKind; readonly injec
       events.splice(second!, 1, gap);
     },
   },
-  'a gap miscounts': {
+  'a gap has a wrong count': {
     expected: 'bad-gap',
     inject: (events, [, second]) => {
       const gap = gapFor(events, second!);
@@ -122,14 +122,14 @@ const DEFECTS: Record<string, { readonly expected: ComplaintKind; readonly injec
       events.splice(second!, 0, frame({ type: 'resync', ...resync }));
     },
   },
-  'a number is given twice': {
+  'a number is used twice': {
     expected: 'bad-seq',
     inject: (events, [first, second]) => {
       const { seq } = publicationAt(events, first!);
       events[second!] = frame({ ...publicationAt(events, second!), seq });
     },
   },
-  'one comes after the channel was given up': {
+  'one is delivered after the channel was unsubscribed': {
     expected: 'not-subscribed',
     inject: (events, [, second]) => {
       events.splice(second!, 0, frame({ type: 'unsubscribed', channels: [CHANNELS[0]!] }));
@@ -169,7 +169,7 @@ function gapFor(events: readonly Event[], index: number): Event {
   return frame({ type: 'gap', channel: name, epoch, ...range, reason: 'slow' });
 }
 
-it('has nothing to say against a stream without a fault', () => {
+it('has no complaint about a stream without a fault', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
       expect(feed(correctStream(steps)).complaints).toEqual([]);
@@ -178,7 +178,7 @@ it('has nothing to say against a stream without a fault', () => {
 });
 
 for (const [name, { expected, inject }] of Object.entries(DEFECTS)) {
-  it(`finds it when ${name}: ${expected}`, () => {
+  it(`finds the fault if ${name}: ${expected}`, () => {
     fc.assert(
       fc.property(streams, ({ events, first }) => {
         const spoilt = [...events];

@@ -30,7 +30,7 @@ function kinds(oracle: Oracle, expected?: Expectation): string[] {
   return oracle.finish(expected).map(({ kind }) => kind);
 }
 
-/** The client comes back, says where it was, and gets this answer. */
+/** The client reconnects, sends its position, and gets this answer. */
 function resume(oracle: Oracle, answer: object): void {
   oracle.connected();
   oracle.asked(CHANNEL, oracle.position(CHANNEL));
@@ -39,7 +39,7 @@ function resume(oracle: Oracle, answer: object): void {
 }
 
 describe('Oracle', () => {
-  it('misses the last publication of a channel', () => {
+  it('notices that the last publication of a channel is missing', () => {
     const { ledger, oracle } = start(0);
     publish(ledger, 1, 1);
     publish(ledger, 2, 2);
@@ -48,17 +48,17 @@ describe('Oracle', () => {
     expect(kinds(oracle)).toEqual(['missing']);
   });
 
-  it('sees a failover that gave offsets out again and was told to nobody', () => {
+  it('notices a failover that used offsets again and was reported to nobody', () => {
     const { ledger, oracle } = start(0);
     for (const n of [1, 2, 3]) publish(ledger, n, n);
     for (const n of [1, 2, 3]) oracle.take(publication(n, n, n));
-    // 2 and 3 are lost, and 2 to 4 given out under the same epoch.
+    // 2 and 3 are lost, and 2 to 4 are used again under the same epoch.
     for (const n of [4, 5, 6]) publish(ledger, n - 2, n);
     oracle.take(publication(4, 4, 6));
     expect(kinds(oracle)).toEqual(['silent-hole']);
   });
 
-  it('accepts a failover whose lost writes this client never saw', () => {
+  it('accepts a failover whose lost writes this client never received', () => {
     const { ledger, oracle } = start(0);
     for (const n of [1, 2, 3]) publish(ledger, n, n);
     oracle.take(publication(1, 1, 1));
@@ -68,7 +68,7 @@ describe('Oracle', () => {
     expect(kinds(oracle)).toEqual([]);
   });
 
-  it('accepts a failover after which a new epoch was told', () => {
+  it('accepts a failover after which a new epoch was reported', () => {
     const { ledger, oracle } = start(0);
     for (const n of [1, 2]) publish(ledger, n, n);
     for (const n of [1, 2]) oracle.take(publication(n, n, n));
@@ -81,7 +81,7 @@ describe('Oracle', () => {
     expect(kinds(oracle)).toEqual([]);
   });
 
-  it('sees a payload that was published twice under two offsets', () => {
+  it('notices a payload that was published twice under two offsets', () => {
     const { ledger, oracle } = start(0);
     publish(ledger, 1, 1);
     ledger.uncertain(CHANNEL, '{"n":2}');
@@ -91,14 +91,14 @@ describe('Oracle', () => {
     expect(kinds(oracle)).toContain('duplicate');
   });
 
-  it('lets pass what was published with an unknown outcome', () => {
+  it('accepts publications with an unknown outcome', () => {
     const { ledger, oracle } = start(0);
     ledger.uncertain(CHANNEL, '{"n":1}');
     oracle.take(publication(1, 1, 1));
     expect(kinds(oracle)).toEqual([]);
   });
 
-  it('sees what a client missed that came back without saying where it was', () => {
+  it('notices what a client missed that reconnected without its position', () => {
     const { ledger, oracle } = start(0);
     for (const n of [1, 2, 3]) publish(ledger, n, n);
     oracle.take(publication(1, 1, 1));
@@ -109,7 +109,7 @@ describe('Oracle', () => {
     expect(kinds(oracle)).toEqual(['silent-hole']);
   });
 
-  it('sees a recovery that is only partial', () => {
+  it('notices a partial recovery', () => {
     const { ledger, oracle } = start(0);
     for (const n of [1, 2, 3]) publish(ledger, n, n);
     oracle.take(publication(1, 1, 1));
@@ -128,7 +128,7 @@ describe('Oracle', () => {
     expect(new Set(kinds(oracle))).toEqual(new Set(['bad-answer', 'silent-hole']));
   });
 
-  it('minds a gap that is told truly where nothing was to be lost', () => {
+  it('complains about a correct gap if losses are not expected', () => {
     for (const [expected, found] of [
       [NO_NEWS, ['told-lost']],
       [undefined, []],
@@ -142,7 +142,7 @@ describe('Oracle', () => {
     }
   });
 
-  it('minds that it is not recovered where nothing was to be lost', () => {
+  it('complains about an answer without recovery if losses are not expected', () => {
     const { ledger, oracle } = start(0);
     publish(ledger, 1, 1);
     resume(oracle, { offset: 1, recovered: false, reason: 'history_trimmed' });
@@ -150,7 +150,7 @@ describe('Oracle', () => {
     expect(oracle.counts).toMatchObject({ recovered: 0, notRecovered: 1, epochs: 0 });
   });
 
-  it('counts new epochs, by whichever frame it is told of them, and not the first one', () => {
+  it('counts new epochs in every kind of frame, without the first one', () => {
     const oracle = new Oracle('client', new Ledger());
     oracle.connected();
     oracle.asked(CHANNEL);
@@ -163,13 +163,13 @@ describe('Oracle', () => {
     expect(kinds(oracle, { lost: 'nothing', epochs: 1 })).toEqual(['epochs-told']);
   });
 
-  it('misses a channel whose epoch in Redis it was never told of', () => {
+  it('complains about a channel whose epoch in Redis was never reported', () => {
     const { ledger, oracle } = start(0);
     ledger.found(CHANNEL, { epoch: 'b', offset: 0 });
     expect(kinds(oracle)).toEqual(['missing']);
   });
 
-  it('is not content in an epoch that Redis does not know', () => {
+  it('complains about an epoch that Redis does not have', () => {
     const { ledger, oracle } = start(0);
     publish(ledger, 1, 1);
     oracle.take(publication(1, 1, 1));
@@ -179,7 +179,7 @@ describe('Oracle', () => {
     expect(kinds(oracle)).toEqual(['missing']);
   });
 
-  it('sees that it stands further than Redis', () => {
+  it('notices that it is ahead of Redis', () => {
     const { ledger, oracle } = start(0);
     for (const n of [1, 2]) publish(ledger, n, n);
     for (const n of [1, 2]) oracle.take(publication(n, n, n));
@@ -187,7 +187,7 @@ describe('Oracle', () => {
     expect(kinds(oracle)).toEqual(['beyond']);
   });
 
-  it('sees a gap that tells what nobody published', () => {
+  it('notices a gap of publications that nobody published', () => {
     const { ledger, oracle } = start(0);
     publish(ledger, 1, 1);
     oracle.take(publication(1, 1, 1));
@@ -196,7 +196,7 @@ describe('Oracle', () => {
     expect(kinds(oracle)).toEqual(['bad-gap']);
   });
 
-  it('follows plain publications by the numbers that they carry', () => {
+  it('follows plain publications by the numbers in their payloads', () => {
     const { oracle } = start(0);
     const plain = (seq: number, n: number): ServerFrame => ({
       ...{ type: undefined, seq, channel: CHANNEL, data: `{"n":${n}}` },
@@ -209,7 +209,7 @@ describe('Oracle', () => {
     expect(kinds(oracle)).toEqual(['silent-hole']);
   });
 
-  it('sees numbers that were passed over and never told', () => {
+  it('notices numbers that were skipped and never reported', () => {
     const { ledger, oracle } = start(0);
     publish(ledger, 1, 1);
     oracle.take(publication(2, 1, 1));

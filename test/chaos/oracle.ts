@@ -7,27 +7,27 @@ import { type PublicationFrame, payloadNumber, type ServerFrame } from './server
 /** Complaints that are kept in full; all are counted. */
 const MAX_COMPLAINTS = 50;
 
-/** Deliveries that may wait for the publisher's answer; the answers of seconds. */
+/** Deliveries that may wait for the publisher's answer: those of some seconds. */
 const MAX_UNPROVEN = 100_000;
 
 /**
- * What one client was promised and was given. It is fed every frame in order, over all of the
- * client's connections, and complains about whatever breaks the promise: no duplicate, no reorder,
- * and every offset either delivered or told as lost, once.
+ * Compares what one client received with the promise. It reads every frame in order, over all of the client's
+ * connections, and complains about each breach: no duplicate, no reorder, and every offset either delivered or reported
+ * as lost, once.
  */
 export class Oracle {
   readonly client: string;
   readonly complaints: Complaint[] = [];
-  /** All complaints, those beyond what is kept included. */
+  /** The number of all complaints, including those that are not kept. */
   complaintCount = 0;
-  /** What came: for tests that want to see that something happened at all. */
+  /** Counts of what was received, for tests that need to see that something happened. */
   readonly counts = {
     publications: 0,
     gaps: 0,
     lost: 0,
-    /** New epochs told to who knew another, by a `resync` or by the answer to a `since`. */
+    /** New epochs reported to a client that knew another one, by a `resync` or by the answer to a `since`. */
     epochs: 0,
-    /** First epochs of channels that were subscribed to before anything was published on them. */
+    /** First epochs of channels that were subscribed to before their first publication. */
     beginnings: 0,
     recovered: 0,
     /** `recovered: false` within one epoch. */
@@ -40,7 +40,7 @@ export class Oracle {
   readonly #ledger: Ledger;
   readonly #channels = new Map<string, ChannelRecord>();
   #lastSeq = 0;
-  /** Numbers passed over on this connection, less those that a gap has told. */
+  /** Numbers skipped on this connection, minus those that a gap has reported. */
   #seqOwed = 0;
   #seqToldUnknown = false;
 
@@ -67,12 +67,12 @@ export class Oracle {
     }
   }
 
-  /** The client asks for a channel, from `since` on where it is given. */
+  /** The client requests a channel, from `since` on if it is given. */
   asked(channel: string, since?: Position, history?: number): void {
     this.#record(channel).asked = { since, history };
   }
 
-  /** Where the client would continue; undefined when it knows no epoch of the channel. */
+  /** The position from which the client would resume; undefined if it knows no epoch of the channel. */
   position(channel: string): Position | undefined {
     return this.#channels.get(channel)?.position;
   }
@@ -81,7 +81,7 @@ export class Oracle {
     return this.#channels.get(channel)?.held === true;
   }
 
-  /** Takes the next frame. */
+  /** Reads the next frame. */
   take(frame: ServerFrame): void {
     switch (frame.type) {
       case undefined:
@@ -108,7 +108,7 @@ export class Oracle {
     }
   }
 
-  /** Channels on which the client is not where Redis is, or has not come to where the publisher was. */
+  /** Channels on which the client is not at Redis' position, or has not reached the publisher's. */
   behind(): readonly string[] {
     const late: string[] = [];
     for (const { name, position } of this.#channels.values()) {
@@ -120,14 +120,14 @@ export class Oracle {
   }
 
   /**
-   * The last check, when all is quiet: what has not come is missing, what nobody published is told, and
-   * so is bad news beyond what was expected. Nothing may be fed after it.
+   * The last check, after everything has settled. It complains about undelivered publications, about reports of
+   * publications that do not exist, and about more losses than expected. Do not feed it afterwards.
    */
   finish(expected: Expectation = ANY_NEWS): readonly Complaint[] {
     for (const channel of this.behind()) {
       const { epoch, offset } = this.#ledger.head(channel)!;
       const at = describe(this.#record(channel).position);
-      this.#complain('missing', channel, `it is at ${at}, the last is ${epoch}/${offset}`);
+      this.#complain('missing', channel, `the client is at ${at}, the last is ${epoch}/${offset}`);
     }
     for (const record of this.#channels.values()) {
       this.#prove(record, true);
@@ -135,7 +135,7 @@ export class Oracle {
       this.#checkNews(record, expected);
     }
     if (this.#seqOwed > 0 && !this.#seqToldUnknown)
-      this.#complain('bad-seq', '', `${this.#seqOwed} numbers were passed over and not told`);
+      this.#complain('bad-seq', '', `${this.#seqOwed} numbers were skipped and not reported`);
     return this.complaints;
   }
 
@@ -145,7 +145,11 @@ export class Oracle {
     if (tail !== undefined && position?.epoch === tail.epoch && position.offset > tail.offset)
       this.#complain('beyond', name, `it is at ${describe(position)}, Redis at ${describe(tail)}`);
     if (replay !== undefined && replay.left > 0)
-      this.#complain('bad-answer', name, `${replay.left} announced as replayed never came`);
+      this.#complain(
+        'bad-answer',
+        name,
+        `${replay.left} announced as replayed were never received`,
+      );
     if (this.#ledger.hasUncertain(name)) return;
     for (const { epoch, from, to } of gaps) {
       if (this.#ledger.knowsEpoch(name, epoch) && to > this.#ledger.last(name, epoch))
@@ -174,7 +178,7 @@ export class Oracle {
     }
     const { position } = record;
     if (position === undefined) {
-      this.#complain('bad-answer', channel, `offset ${offset} before any epoch was told`);
+      this.#complain('bad-answer', channel, `offset ${offset} before any epoch was reported`);
       return;
     }
     const { epoch } = position;
@@ -199,7 +203,7 @@ export class Oracle {
     this.#lastSeq = seq;
   }
 
-  /** The publisher numbers what it publishes on a channel, so a number that is not new came twice. */
+  /** The publisher numbers its publications on a channel, so a number that is not new is a duplicate. */
   #checkNumber(record: ChannelRecord, data: string, offset: number | undefined): void {
     const number = payloadNumber(data);
     if (number === undefined) return;
@@ -218,7 +222,8 @@ export class Oracle {
     const includes = (range: Range): boolean =>
       range.epoch === epoch && range.from <= offset && offset <= range.to;
     const at = `${epoch}/${offset}, it is at ${record.position?.offset}`;
-    if (record.gaps.some(includes)) this.#complain('reorder', record.name, `told as lost: ${at}`);
+    if (record.gaps.some(includes))
+      this.#complain('reorder', record.name, `reported as lost: ${at}`);
     else if (record.holes.some(includes) || offset <= record.begin)
       this.#complain('reorder', record.name, at);
     else this.#complain('duplicate', record.name, at);
@@ -245,7 +250,7 @@ export class Oracle {
     record.replay = undefined;
   }
 
-  /** Holds deliveries against the publisher's answers, which may come later than they. */
+  /** Compares deliveries with the publisher's answers, which may arrive later. */
   #prove(record: ChannelRecord, last: boolean): void {
     const { name, unproven } = record;
     let proven = 0;
@@ -273,14 +278,21 @@ export class Oracle {
     this.#complain(kind, channel, `${describe(position)} is ${payload.slice(0, 80)}`);
   }
 
-  /** Two in a row must belong to one life of the epoch; else what lies between was never told. */
+  /**
+   * Two consecutive deliveries must belong to one life of the epoch. Otherwise the loss between them was never
+   * reported.
+   */
   #checkLife(record: ChannelRecord, { run, position }: Delivery, lives: readonly number[]): void {
     const before = record.lastProven;
     if (before === undefined || before.run !== run) return;
     const livesBefore = this.#ledger.livesWith(record.name, before.position, before.payload);
     if (lives.some((life) => livesBefore.includes(life))) return;
     const crossing = `${describe(before.position)} and ${describe(position)}`;
-    this.#complain('silent-hole', record.name, `a failover lies between ${crossing}, untold`);
+    this.#complain(
+      'silent-hole',
+      record.name,
+      `a failover lies between ${crossing}, without a report`,
+    );
   }
 
   #gap(gap: Gap): void {
@@ -289,7 +301,7 @@ export class Oracle {
     this.counts.gaps += 1;
     this.counts.lost += lost ?? 0;
     if (lost === undefined) this.#seqToldUnknown = true;
-    // May go below zero: a gap can be told before the number that it explains, and a lost link has none.
+    // May become negative: a gap can arrive before the number that it explains, and a lost link has no number.
     else this.#seqOwed -= lost;
     record.plainTold += lost ?? Number.POSITIVE_INFINITY;
     this.#hearBadNews(record, 'told-lost', gap);
@@ -316,7 +328,7 @@ export class Oracle {
     this.#skipReplay(record, from, to);
   }
 
-  /** What is told as lost within a replay was announced among those replayed, or was not: both do. */
+  /** A loss within a replay may count among the announced publications or not; both are correct. */
   #skipReplay(record: ChannelRecord, from: number, to: number): void {
     const { replay } = record;
     if (replay === undefined || from > replay.upTo) return;
@@ -385,7 +397,7 @@ export class Oracle {
     record.number = 0;
   }
 
-  /** Without `since`, what happened while the client was away is told by nobody. */
+  /** Without `since`, publications during the client's absence are reported by nobody. */
   #joined(record: ChannelRecord, now: Position, replayed: number): void {
     const { position } = record;
     if (position?.epoch === now.epoch && now.offset - replayed > position.offset)

@@ -6,25 +6,25 @@ import { Scenario } from './scenario.ts';
 const CHANNEL = 'BTC.trade';
 const RATE = 500;
 
-/** Read by the edge, and by nobody whom we hold to anything: plain, and so lost for good. */
+/** A plain channel that only the edge reads, and no oracle: its publications are lost permanently. */
 const FILLER = 'filler';
 
-/** Bytes of one filler; some dozens overrun what kernel and Redis keep for a reader that stands still. */
+/** Bytes of one filler; some dozens overrun what kernel and Redis buffer for a reader that is stalled. */
 const FILLER_BYTES = 60_000;
 const MOST_FILLERS = 1_000;
 
-/** How long the edge's event loop stands still, in ms. */
+/** How long the edge's event loop is stalled, in ms. */
 const STALLED_MS = 3_000;
 
-/** The id of the edge's subscription in CLIENT LIST; undefined when Redis has closed it. */
+/** The id of the edge's subscription in CLIENT LIST; undefined after Redis has closed it. */
 async function subscriptionId({ redis }: Scenario): Promise<string | undefined> {
   const list = String(await redis.control.call('CLIENT', 'LIST', 'TYPE', 'pubsub'));
   return / ?id=(\d+) .* name=\S+-edge-1-subscriber /.exec(list)?.[1];
 }
 
-/** Stops the edge for 3 s, in which Redis runs out of patience with it. Resolves when all is quiet again. */
+/** Stalls the edge for 3 s, during which Redis closes its link. Resolves after everything has settled. */
 async function stall(scenario: Scenario): Promise<void> {
-  // No proxy in between: it would read what the edge does not.
+  // Without a proxy, which would read what the edge does not.
   const edge = await scenario.startEdge({ REDIS_URL: scenario.redis.url });
   await scenario.redis.control.config('SET', 'client-output-buffer-limit', 'pubsub 1mb 1mb 1');
   const publisher = scenario.publish({ channels: [CHANNEL], ratePerSecond: RATE });
@@ -48,19 +48,19 @@ async function stall(scenario: Scenario): Promise<void> {
   await scenario.until(isBack, 'the edge has subscribed anew');
   expect(await subscriptionId(scenario)).not.toBe(before);
   const { acknowledged } = publisher;
-  await scenario.until(() => publisher.acknowledged > acknowledged + RATE, 'trades flow on');
+  await scenario.until(() => publisher.acknowledged > acknowledged + RATE, 'trades continue');
   await publisher.stop();
   const metrics = await edge.metrics();
   expect(metrics.sum('tradewind_edge_redis_link_losses_total')).toBe(1);
 }
 
-it('A6: an edge stands still for 3 s and Redis closes its link: what it missed is read from history', async () => {
+it('A6: an edge stalls for 3 s and Redis closes its link: missed publications are read from history', async () => {
   await using scenario = await Scenario.start({ edges: 0 });
   await stall(scenario);
   await scenario.verify();
 });
 
-it('A6, control: without reading history what was missed is told, not delivered', async () => {
+it('A6, control: without reading history missed publications are reported, not delivered', async () => {
   await using scenario = await Scenario.start({ edges: 0, env: { EDGE_MAX_HISTORY: '0' } });
   await stall(scenario);
   await scenario.expectComplaints(['told-lost']);

@@ -9,10 +9,10 @@ import { startScriptPublisher } from './script-publisher.ts';
 
 const CHANNEL = 'BTC.trade';
 
-/** The last message of a channel; no publication is like it. */
+/** The last message of a channel; no publication equals it. */
 const END = 'end';
 
-/** Long enough for some publications at the rate of these tests, in ms. */
+/** Long enough for several publications at the rate of these tests, in ms. */
 const HELD_MS = 100;
 
 let redis: RedisNode;
@@ -29,7 +29,7 @@ afterAll(async () => {
   await redis?.[Symbol.asyncDispose]();
 });
 
-/** How often Redis was asked to publish. */
+/** The number of publish calls at Redis. */
 async function scriptCalls(): Promise<number> {
   const calls = await redis.commandCalls();
   return (calls.get('eval') ?? 0) + (calls.get('evalsha') ?? 0);
@@ -57,7 +57,7 @@ async function published(
   });
   await act(publisher);
   await publisher.stop();
-  // What Redis published before this comes before it.
+  // Everything that Redis published earlier arrives earlier.
   await redis.control.publish(CHANNEL, END);
   await eventually(() => received.at(-1) === END);
   received.pop();
@@ -75,7 +75,7 @@ async function loseOneReply(publisher: NumberedPublisher): Promise<void> {
 }
 
 describe('NumberedPublisher', () => {
-  it('writes down what was answered', async () => {
+  it('records the answers', async () => {
     const { ledger, received, acknowledged } = await published(async (publisher) => {
       await eventually(() => publisher.acknowledged >= 20);
     }, 'repeat');
@@ -91,7 +91,7 @@ describe('NumberedPublisher', () => {
     }
   });
 
-  it('has nothing under way while it is held, and goes on', async () => {
+  it('has nothing in flight while it is held, and continues', async () => {
     const { received, acknowledged } = await published(async (publisher) => {
       await eventually(() => publisher.acknowledged > 10);
       await publisher.hold();
@@ -106,7 +106,7 @@ describe('NumberedPublisher', () => {
     expect(received).toHaveLength(acknowledged);
   });
 
-  it('leaves nothing open about what was certainly not published', async () => {
+  it('records no doubt about publications that were certainly not executed', async () => {
     const ledger = new Ledger();
     const outcomes = [new NotPublishedError('refused'), new Error('who knows')];
     const via = {
@@ -122,7 +122,7 @@ describe('NumberedPublisher', () => {
     expect(ledger.hasUncertain(CHANNEL)).toBe(true);
   });
 
-  it('publishes once what it repeats under a key, and twice without one', async () => {
+  it('publishes repetitions with a key once, and twice without one', async () => {
     const once = await published(loseOneReply, 'repeat');
     expect(once.received).toHaveLength(once.acknowledged);
     const twice = await published(loseOneReply, 'repeat-without-key');

@@ -1,21 +1,21 @@
 import type { Ledger } from './ledger.ts';
 
 export interface PublishOptions {
-  /** The same again is answered as the first time, and published once. */
+  /** A repetition gets the first answer and is not published again. */
   readonly idempotencyKey?: string;
-  /** Redis refuses it after this time of its own clock, ms since the Unix epoch. */
+  /** Redis refuses it after this time of its own clock, in ms since the Unix epoch. */
   readonly notAfterMs?: number;
 }
 
-/** Where a publication went. */
+/** The position of a publication. */
 export interface Published {
   readonly epoch: string;
   readonly offset: number;
-  /** Whether it had been published before, under its idempotency key. */
+  /** Whether it had been published earlier, under its idempotency key. */
   readonly duplicate: boolean;
 }
 
-/** It was not published and never will be; any other error leaves that open. */
+/** It was not published and never will be; after any other error that is unknown. */
 export class NotPublishedError extends Error {
   override readonly name = 'NotPublishedError';
 }
@@ -23,8 +23,8 @@ export class NotPublishedError extends Error {
 /** A way to publish with an offset: the script, or ingest in front of it. */
 export interface SequencedPublisher extends Disposable {
   /**
-   * Publishes in the order of the calls. Rejects with a {@link NotPublishedError} when it was not, and with
-   * any other error when nobody knows.
+   * Publishes in the order of the calls. Rejects with a {@link NotPublishedError} if it was not published, and with any
+   * other error if the outcome is unknown.
    */
   publish(channel: string, payload: string, options?: PublishOptions): Promise<Published>;
 }
@@ -36,35 +36,35 @@ export interface PublisherOptions {
   /** Publications a second, over all channels. */
   readonly ratePerSecond: number;
   /**
-   * What is done about a publication whose outcome is not known. `skip`: nothing, the next one
-   * follows. `repeat`: again until it is answered, under an idempotency key; the channel waits.
-   * `repeat-without-key`: the same without the key, as a control.
+   * What happens after an unknown outcome. `skip`: nothing, the next publication follows. `repeat`: the same again
+   * until it is answered, under an idempotency key; the channel waits. `repeat-without-key`: the same without the key,
+   * as a control.
    */
   readonly onUnknown?: 'skip' | 'repeat' | 'repeat-without-key';
-  /** Publications of one channel that may wait for an answer; more are left out. 2,000 by default. */
+  /** Publications of one channel that may wait for an answer; further ones are left out. Default: 2,000. */
   readonly maxInFlight?: number;
 }
 
-/** How often publications are started, in ms. */
+/** The interval at which publications are started, in ms. */
 const TICK_MS = 10;
 
-/** The answers of some seconds. */
+/** Enough for the answers of some seconds. */
 const DEFAULT_MAX_IN_FLIGHT = 2_000;
 
-/** Between two attempts at the same publication, in ms. */
+/** The pause between two attempts at the same publication, in ms. */
 const REPEAT_MS = 50;
 
 interface ChannelState {
   readonly channel: string;
   number: number;
   inFlight: number;
-  /** While set, the channel waits for this one. */
+  /** Whether the channel waits for a publication that is repeated. */
   repeating: boolean;
 }
 
 /**
- * Publishes `{"n":1,"at":…}`, `{"n":2,"at":…}`, … on each channel at a rate (`at` in ms since the Unix
- * epoch), and writes what was answered into the ledger. Owns its timer; `via` stays the caller's.
+ * Publishes `{"n":1,"at":…}`, `{"n":2,"at":…}`, … on each channel at a rate (`at` in ms since the Unix epoch), and
+ * writes the answers into the ledger. Owns its timer; the caller owns `via`.
  */
 export class NumberedPublisher implements AsyncDisposable {
   readonly #options: PublisherOptions;
@@ -77,7 +77,7 @@ export class NumberedPublisher implements AsyncDisposable {
   #due = 0;
   #next = 0;
   acknowledged = 0;
-  /** Refused, not sent, or of an outcome that nobody knows. */
+  /** Publications that were refused, not sent, or have an unknown outcome. */
   failed = 0;
 
   constructor(options: PublisherOptions) {
@@ -88,7 +88,7 @@ export class NumberedPublisher implements AsyncDisposable {
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
-  /** Publishes one more on a channel now. Rejects when it is not acknowledged. */
+  /** Publishes one more on a channel now. Rejects if it is not acknowledged. */
   async publishOne(channel: string): Promise<void> {
     const state = this.#states.find((each) => each.channel === channel);
     if (state === undefined) throw new Error(`no channel ${channel}`);
@@ -96,20 +96,20 @@ export class NumberedPublisher implements AsyncDisposable {
   }
 
   /**
-   * Starts nothing until {@link go}; resolves when all that was started has been answered. Before Redis
-   * loses data and keys with it: what it has executed and not answered would be published once more.
+   * Starts nothing until {@link go}; resolves after everything that was started has been answered. Call it before Redis
+   * loses data and keys: publications that were executed and not answered would be published again.
    */
   async hold(): Promise<void> {
     this.#held = true;
     await Promise.all(this.#running);
   }
 
-  /** Goes on at its rate. */
+  /** Continues at its rate. */
   go(): void {
     this.#held = false;
   }
 
-  /** Publishes nothing more; resolves when all that was started has been answered or given up. */
+  /** Stops publishing; resolves after everything that was started has been answered or given up. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#timer);
@@ -142,7 +142,7 @@ export class NumberedPublisher implements AsyncDisposable {
     const payload = `{"n":${number},"at":${Date.now()}}`;
     const key = onUnknown === 'repeat' ? { idempotencyKey: `chaos-${number}` } : {};
     state.inFlight += 1;
-    // One after the other, or what follows would overtake what is repeated.
+    // One after the other; otherwise the next ones would overtake the one that is repeated.
     state.repeating = onUnknown !== 'skip';
     try {
       do {

@@ -10,13 +10,13 @@ const SLOTS = 512;
 const FILLER_BYTES = 60_000;
 const MOST_FILLERS = 1_000;
 
-/** Fillers between two looks at the queue; far fewer than it holds. */
+/** Fillers between two readings of the queue; far fewer than it holds. */
 const FILLERS_AT_ONCE = 10;
 
-/** How long a queue has to stand still until its socket counts as blocked for good, in ms. */
+/** After this time without movement a queue's socket counts as blocked, in ms. */
 const STILL_MS = 500;
 
-/** Nobody is disconnected for being slow, and only slots bound the queue. */
+/** No client is disconnected as slow, and only slots bound the queue. */
 const PATIENT = {
   ...{ EDGE_SLOW_GRACE_MS: '600000', EDGE_SLOW_MAX_LAG_MS: '600000' },
   ...{ EDGE_QUEUE_BYTES: '67108864', EDGE_WORKERS: '1' },
@@ -25,13 +25,13 @@ const PATIENT = {
 /** Nothing that a queue refuses is kept for later. */
 const NO_RING = { EDGE_RING_BYTES: '0' };
 
-/** What became of a client's queue that was filled up to a number of publications. */
+/** The outcome of filling a client's queue with a number of publications. */
 interface Outcome {
-  /** Publications that waited when the last one had come. */
+  /** Queued publications after the last one had arrived. */
   readonly depth: number;
   readonly refused: number;
   readonly caughtUp: number;
-  /** What the client was told, once it read again. */
+  /** The gap notices that the client received after it had read again. */
   readonly gaps: readonly Gap[];
 }
 
@@ -39,7 +39,7 @@ async function read(scenario: Scenario, metric: string): Promise<number> {
   return (await scenario.edges[0]!.metrics()).sum(`tradewind_edge_${metric}`) ?? 0;
 }
 
-/** Publishes until the edge has some waiting, and goes on having them. Returns how many wait. */
+/** Publishes until the edge's queue is permanently not empty. Returns its length. */
 async function block(scenario: Scenario): Promise<number> {
   const filler = JSON.stringify('x'.repeat(FILLER_BYTES));
   let waiting = 0;
@@ -58,7 +58,7 @@ async function block(scenario: Scenario): Promise<number> {
   return waiting;
 }
 
-/** Fills the queue of a client that does not read up to exactly so many publications; then it reads on. */
+/** Fills the queue of a client that does not read with exactly this many publications; then the client reads. */
 async function fillTo(scenario: Scenario, publications: number): Promise<Outcome> {
   const publisher = scenario.publish({ channels: [CHANNEL], ratePerSecond: 0 });
   await publisher.publishOne(CHANNEL);
@@ -96,7 +96,7 @@ for (const publications of [SLOTS - 1, SLOTS]) {
   });
 }
 
-it(`B5: of ${SLOTS + 1} the last is refused, and exactly that one is told`, async () => {
+it(`B5: of ${SLOTS + 1} the last is refused, and exactly that one is reported`, async () => {
   await using scenario = await start(NO_RING);
   const outcome = await fillTo(scenario, SLOTS + 1);
   const { offset } = scenario.ledger.head(CHANNEL)!;
@@ -105,7 +105,7 @@ it(`B5: of ${SLOTS + 1} the last is refused, and exactly that one is told`, asyn
   await scenario.verify({ lost: 'told' });
 });
 
-it(`B5: of ${SLOTS + 1} the last is refused, and given later where a log holds it`, async () => {
+it(`B5: of ${SLOTS + 1} the last is refused, and delivered later if a log holds it`, async () => {
   await using scenario = await start({});
   const outcome = await fillTo(scenario, SLOTS + 1);
   expect(outcome).toEqual({ depth: SLOTS, refused: 1, caughtUp: 1, gaps: [] });

@@ -7,19 +7,22 @@ import { Scenario } from './scenario.ts';
 const CHANNELS = Array.from({ length: 10_000 }, (_, i) => `quiet.${i}`);
 const CHANNELS_PER_CLIENT = 500;
 
-/** By then the looks that follow a publication have backed off to 8 s and more, in ms. */
+/** After this time, in ms, the checks after a publication have backed off to 8 s and more. */
 const BACKED_OFF_MS = 10_000;
 const MEASURED_MS = 10_000;
 
-/** The same for the control, where each second is like any other. */
+/** The same for the control, where every second is alike. */
 const SETTLED_MS = 2_000;
 const MEASURED_SHORTLY_MS = 4_000;
 
-/** What Redis may be asked in a second: in commands, and in channels whose position is read, one by one in large batches. */
+/**
+ * The most that Redis may be asked in a second: in commands, and in channels whose position is read, singly or in large
+ * batches.
+ */
 const COMMANDS_PER_SECOND = 500;
 const POSITIONS_PER_SECOND = 2_500;
 
-/** What an idle edge with 10,000 quiet channels asks Redis in a second. */
+/** The commands of an idle edge with 10,000 quiet channels in a second. */
 async function costOfQuiet(env: ServiceEnvironment, quietMs: number, measuredMs: number) {
   await using scenario = await Scenario.start({
     env: { EDGE_NODE_SUBSCRIBE_RATE: '1000000', EDGE_SUBSCRIBE_RATE: '100000', ...env },
@@ -46,10 +49,10 @@ async function costOfQuiet(env: ServiceEnvironment, quietMs: number, measuredMs:
 it('10,000 quiet channels on an idle edge cost Redis fewer than 500 commands a second', async () => {
   const { commands, positions } = await costOfQuiet({}, BACKED_OFF_MS, MEASURED_MS);
   expect(commands).toBeLessThan(COMMANDS_PER_SECOND);
-  expect(positions, 'channels that are asked about').toBeLessThan(POSITIONS_PER_SECOND);
+  expect(positions, 'channels whose position is read').toBeLessThan(POSITIONS_PER_SECOND);
 });
 
-it('control: looking at each once a second, as if it were busy, asks for far more', async () => {
+it('control: checking each once a second, like a busy one, costs far more', async () => {
   const env = { EDGE_TAIL_CHECK_SECONDS: '1' };
   const { positions } = await costOfQuiet(env, SETTLED_MS, MEASURED_SHORTLY_MS);
   expect(positions).toBeGreaterThan(POSITIONS_PER_SECOND);

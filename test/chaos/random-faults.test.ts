@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { describePlan, type FaultChoice, planEachFault, planFaults, suffer } from './faults.ts';
 import { Scenario } from './scenario.ts';
 
-/** By the script, which leaves open what was not answered; and through ingest, under idempotency keys. */
+/** By the script, which leaves unanswered publications in doubt; and through ingest, with idempotency keys. */
 const SCRIPT_CHANNELS = ['BTC.trade', 'ETH.trade'];
 const INGEST_CHANNELS = ['SOL.trade', 'XRP.trade'];
 const CHANNELS = [...SCRIPT_CHANNELS, ...INGEST_CHANNELS];
@@ -12,10 +12,10 @@ const EDGES = 3;
 const CLIENTS = 60;
 const LASTS_MS = 60_000;
 
-/** What dropping clients and killing a node once each make at least of: resumed channels, replayed trades. */
+/** The least that dropping clients once and killing a node once must cause: resumed channels, replayed trades. */
 const LEAST_RESUMED = 100;
 
-/** Resolves when all of it has happened, trades flow again and nothing is published any more. */
+/** Resolves after all faults have happened, trades flow again and publishing has stopped. */
 async function run(scenario: Scenario, plan: readonly FaultChoice[]): Promise<void> {
   const ingest = await scenario.startIngest();
   const script = scenario.publish({ channels: SCRIPT_CHANNELS, ratePerSecond: RATE });
@@ -49,9 +49,9 @@ it('E1: three edges under random faults for 60 s: no client has a reason to comp
   expect(scenario.count('replayed')).toBeGreaterThan(LEAST_RESUMED);
 });
 
-it('E1, control: the same faults on edges that read no history: what was missed is told, not delivered', async () => {
+it('E1, control: the same faults on edges that read no history: missed publications are reported, not delivered', async () => {
   await using scenario = await Scenario.start({ edges: EDGES, env: { EDGE_MAX_HISTORY: '0' } });
-  // Each of them once and half as long: what is told does not depend on it.
+  // Each fault once and half as long: reporting does not depend on the duration.
   const plan = planEachFault(scenario.random, EDGES).map((each) => {
     return { ...each, lastsMs: each.lastsMs / 2, pauseMs: each.pauseMs / 2 };
   });

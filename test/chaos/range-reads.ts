@@ -1,17 +1,16 @@
 import type { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
 
-/** Reads of channels' histories that went through a proxy. */
+/** Reads of channels' histories through a proxy. */
 export interface RangeReads extends Disposable {
-  /** The most that one node has read one channel's history since the last call. */
+  /** The most reads of one channel's history by one node since the last call. */
   takeMost(): number;
 }
 
 /**
  * Counts reads for each node and history from now on. The caller ends it.
- *
- * A page that begins where the one before it ended goes on with the same read. That holds where histories have no
- * holes: a full page ends its own number of entries behind its beginning. What was read already, and what follows a
- * page that was not full, counts as another read.
+ * A page that begins where the previous one ended belongs to the same read. That is true for histories without holes: a
+ * full page ends after its number of entries. A page of entries that were read already, or one after a page that was
+ * not full, counts as another read.
  */
 export function countRangeReads(proxy: TcpFaultProxy): RangeReads {
   let counts = new Map<string, number>();

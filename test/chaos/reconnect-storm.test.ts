@@ -6,18 +6,18 @@ import { Scenario } from './scenario.ts';
 const EDGES = 2;
 const CLIENTS = 5_000;
 
-/** Clients that connect at the same time in the beginning. */
+/** Clients that connect at the same time at the beginning. */
 const BATCH = 500;
 const JITTER_MS = 5_000;
 const FULL_SERVICE_MS = 60_000;
 const CHANNELS = Array.from({ length: 100 }, (_, i) => `storm.${i}`);
 
-/** How late an edge’s timers may be in the storm, at the 99th percentile, in s; clients have its core, too. */
+/** How late an edge’s timers may be in the storm, at the 99th percentile, in s; clients use its core, too. */
 const LAG_P99_SECONDS = 0.25;
 
-it('B8: 5,000 clients are dropped at once and come back within a minute, with nothing missing', async () => {
+it('B8: 5,000 clients are dropped at once and are back within a minute, with nothing missing', async () => {
   await using scenario = await Scenario.start({ edges: 0 });
-  // No proxy in between: it shares a thread with the clients, and would be as busy as they are.
+  // Without a proxy, which shares a thread with the clients, and would be as busy as they are.
   for (let i = 0; i < EDGES; i += 1) await scenario.startEdge({ REDIS_URL: scenario.redis.url });
   const publisher = scenario.publish({ channels: CHANNELS, ratePerSecond: 50 });
   await scenario.until(() => publisher.acknowledged > CHANNELS.length, 'all channels have begun');
@@ -25,7 +25,7 @@ it('B8: 5,000 clients are dropped at once and come back within a minute, with no
   for (let i = 0; i < CLIENTS; i += BATCH)
     await scenario.connect({ channels, count: BATCH, jitterMs: JITTER_MS });
   using monitor = await scenario.redis.monitor();
-  // The lag is told since the last reading.
+  // The lag is the one since the last reading.
   const lags = (): Promise<number[]> =>
     Promise.all(
       scenario.edges.map(
@@ -40,7 +40,7 @@ it('B8: 5,000 clients are dropped at once and come back within a minute, with no
   await scenario.until(back, 'all are back', FULL_SERVICE_MS);
   expect(Math.max(...(await lags()))).toBeLessThan(LAG_P99_SECONDS);
   await publisher.stop();
-  // Each edge asks again for what it has let go meanwhile; the probes are no part of it.
+  // Each edge subscribes again to the channels that it gave up meanwhile; the probes do not count.
   const subscribes = monitor.commands.filter(
     ([name = '', channel = '']) => /^subscribe$/i.test(name) && !channel.startsWith('tw:'),
   );
@@ -49,7 +49,7 @@ it('B8: 5,000 clients are dropped at once and come back within a minute, with no
   expect(scenario.count('recovered')).toBe(CLIENTS);
 });
 
-/** Clients that an edge may hold, and as many more that come at once without jitter. */
+/** The limit of an edge's clients, and as many more that connect at once without jitter. */
 const MOST = 50;
 const CROWD = 200;
 
@@ -59,7 +59,7 @@ interface Attempt {
   readonly retryAfter: string | undefined;
 }
 
-/** Connects once, and says how that went. The scenario ends what was accepted. */
+/** Connects once, and returns the outcome. The scenario ends accepted connections. */
 async function attempt(scenario: Scenario): Promise<Attempt> {
   const socket = new WebSocket(scenario.urls[0]!, { perMessageDeflate: false });
   scenario.use({ [Symbol.dispose]: () => socket.terminate() });
@@ -76,19 +76,19 @@ async function attempt(scenario: Scenario): Promise<Attempt> {
   return await promise;
 }
 
-/** A crowd comes to an edge that is full but for nobody; returns how each fared. */
+/** A crowd connects to an edge that is almost full; returns the outcome of each. */
 async function crowd(scenario: Scenario): Promise<readonly Attempt[]> {
   const publisher = scenario.publish({ channels: CHANNELS, ratePerSecond: 200 });
   await scenario.until(() => publisher.acknowledged > CHANNELS.length, 'all channels have begun');
   await scenario.connect({ channels: CHANNELS, count: MOST });
   const attempts = await Promise.all(Array.from({ length: CROWD }, () => attempt(scenario)));
   const { acknowledged } = publisher;
-  await scenario.until(() => publisher.acknowledged > acknowledged + 200, 'trades flow on');
+  await scenario.until(() => publisher.acknowledged > acknowledged + 200, 'trades continue');
   await publisher.stop();
   return attempts;
 }
 
-/** Throws unless all of a crowd were turned away and told when to come back. */
+/** Throws unless all of a crowd were refused with a time to retry. */
 function expectTurnedAway(attempts: readonly Attempt[]): void {
   for (const each of attempts) {
     expect(each).toMatchObject({ accepted: false, status: 503 });
@@ -96,7 +96,7 @@ function expectTurnedAway(attempts: readonly Attempt[]): void {
   }
 }
 
-it('B9: a full edge turns a crowd away with 503 and a time to come back, and its clients notice nothing', async () => {
+it('B9: a full edge refuses a crowd with 503 and a time to retry, and its clients notice nothing', async () => {
   await using scenario = await Scenario.start({ env: { WS_MAX_CONNECTIONS: String(MOST) } });
   expectTurnedAway(await crowd(scenario));
   expect(scenario.count('connections')).toBe(MOST);

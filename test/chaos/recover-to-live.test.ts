@@ -5,12 +5,12 @@ const CHANNEL = 'BTC.trade';
 const INTERLEAVINGS = 1_000;
 const CLIENTS = 40;
 
-/** Of the control: holes show at once. */
+/** For the control, whose holes appear at once. */
 const FEW = 200;
 
 /**
- * A client leaves between publications and comes back to the other node at a random moment between further
- * ones, so many times over all of them. Each is live when it leaves, so that every time counts.
+ * A client leaves between publications and resumes at the other node at a random moment between further ones, `rounds`
+ * times over all clients. Each is live when it leaves, so that every time counts.
  */
 async function interleave(scenario: Scenario, times: number, resumes: boolean): Promise<void> {
   const publisher = scenario.publish({ channels: [CHANNEL], ratePerSecond: 0 });
@@ -42,10 +42,10 @@ it('B7: publications at the boundary of replay and live, in 1,000 seeded interle
   await scenario.verify();
 });
 
-it('B7, control: clients that do not say where they were have holes', async () => {
+it('B7, control: clients that do not send their position have holes', async () => {
   await using scenario = await Scenario.start({ edges: 2 });
   await interleave(scenario, FEW, false);
-  // The other node may be behind the first by what is on its way, so that some come twice.
+  // The other node may be behind the first by the messages in flight, so some are delivered twice.
   await scenario.expectComplaints(['silent-hole', 'missing', 'duplicate', 'reorder']);
   const kinds = scenario.clients.flatMap(({ oracle }) => oracle.complaints.map(({ kind }) => kind));
   expect(kinds).toContain('silent-hole');

@@ -8,13 +8,13 @@ const CHANNELS = ['BTC.trade', 'ETH.trade', 'SOL.trade', 'XRP.trade'];
 const RATE = 2_000;
 const FROZEN_MS = 10_000;
 
-/** The control need only be noticed. */
+/** The control must only notice it. */
 const FROZEN_SHORTLY_MS = 4_000;
 
-/** More than one channel gets in the time until publishers notice, too: one read brings all of it. */
+/** More publications than one channel gets until publishers notice as well, so that one read returns all of them. */
 const ONE_READ = '10000';
 
-/** Freezes Redis under load. Returns how often a node read a channel's history for that. */
+/** Freezes Redis under load. Returns the number of reads of a channel's history by one node. */
 async function freeze(scenario: Scenario, frozenMs: number): Promise<number> {
   const publisher = scenario.publish({ channels: CHANNELS, ratePerSecond: RATE });
   const clients = await scenario.connect({ channels: CHANNELS, count: 8 });
@@ -27,7 +27,7 @@ async function freeze(scenario: Scenario, frozenMs: number): Promise<number> {
   scenario.redis.pause();
   const frozenAt = performance.now();
   const degraded = (): boolean => clients.every(({ oracle }) => oracle.counts.degraded === 1);
-  await scenario.until(degraded, 'clients are told', DETECTION_MS);
+  await scenario.until(degraded, 'clients are notified', DETECTION_MS);
   expect(naive.redis.status, 'the control: a naive subscriber notices nothing').toBe('ready');
   await sleep(frozenMs - (performance.now() - frozenAt));
   scenario.redis.resume();
@@ -45,7 +45,7 @@ it('A2: Redis is frozen for 10 s under 2,000 publications a second: noticed with
   await scenario.verify();
 });
 
-it('A2, control: without reading history what was missed is told, not delivered', async () => {
+it('A2, control: without reading history missed publications are reported, not delivered', async () => {
   await using scenario = await Scenario.start({ env: { EDGE_MAX_HISTORY: '0' } });
   expect(await freeze(scenario, FROZEN_SHORTLY_MS)).toBe(0);
   await scenario.expectComplaints(['told-lost']);

@@ -9,16 +9,16 @@ import { DETECTION_MS, Scenario } from './scenario.ts';
 const CHANNELS = ['BTC.trade', 'ETH.trade', 'SOL.trade', 'XRP.trade'];
 const RATE = 2_000;
 
-/** How long Redis is away, in ms. */
+/** How long Redis is down, in ms. */
 const AWAY_MS = 3_000;
 
-/** How soon trades flow again once Redis is back, in ms; the naive one needs as long. */
+/** How soon trades flow again after Redis is back, in ms; the naive one needs as long. */
 const RESUMED_MS = 2_000;
 
-/** More than one channel gets until the nodes are back: one read brings all of it. */
+/** More publications than one channel gets until the nodes are back, so that one read returns all of them. */
 const ONE_READ = '10000';
 
-it('A1: Redis is killed under 2,000 publications a second and comes back empty: a new epoch is told, and trades flow again', async () => {
+it('A1: Redis is killed under 2,000 publications a second and restarts empty: a new epoch is reported, and trades flow again', async () => {
   await using scenario = await Scenario.start({ edges: 2, env: { EDGE_MAX_HISTORY: ONE_READ } });
   const publisher = scenario.publish({ channels: CHANNELS, ratePerSecond: RATE });
   const clients = await scenario.connect({ channels: CHANNELS, count: 8 });
@@ -30,14 +30,14 @@ it('A1: Redis is killed under 2,000 publications a second and comes back empty: 
 
   await scenario.redis.kill();
   const degraded = (): boolean => clients.every(({ oracle }) => oracle.counts.degraded === 1);
-  await scenario.until(degraded, 'clients are told', DETECTION_MS);
+  await scenario.until(degraded, 'clients are notified', DETECTION_MS);
   for (const edge of scenario.edges) expect(await isReady(edge)).toBe(true);
   await sleep(AWAY_MS);
-  expect(scenario.count('epochs'), 'nobody is told yet').toBe(0);
+  expect(scenario.count('epochs'), 'nobody is notified yet').toBe(0);
   await scenario.redis.restart('empty');
   const told = (): boolean =>
     clients.every(({ oracle }) => oracle.counts.epochs === CHANNELS.length);
-  await scenario.until(told, 'the new epoch of every channel is told', RESUMED_MS);
+  await scenario.until(told, 'the new epoch of every channel is reported', RESUMED_MS);
 
   const { acknowledged } = publisher;
   await scenario.until(() => publisher.acknowledged > acknowledged + RATE, 'trades flow again');

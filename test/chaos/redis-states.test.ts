@@ -10,7 +10,7 @@ describe.concurrent('A15: Redis, under load,', () => {
     const outcome = await playRedisState(name, SECONDS);
     const { connections, naiveLosses, missed, delivered } = outcome;
     console.log(
-      `${name}: ${connections} connections in ${SECONDS} s (a naive link was cut off ${naiveLosses} times), missed ${missed} of ${delivered}`,
+      `${name}: ${connections} connections in ${SECONDS} s (a naive link was closed ${naiveLosses} times), missed ${missed} of ${delivered}`,
     );
     expectServed(outcome);
   });

@@ -2,12 +2,12 @@ import { metaKey } from '@tradewind/bus';
 import type { Position } from '@tradewind/protocol';
 import type { Redis } from 'ioredis';
 
-/** Keys in one MGET, so that no question holds Redis up for long. */
+/** Keys in one MGET, so that no command delays Redis for long. */
 const KEYS_PER_READ = 1_000;
 
 /**
- * Where channels stand in Redis, straight from their `meta` (`<epoch>:<offset>`); those without one are left
- * out. Read here and not by the product, which is what is held against it.
+ * Reads the ends of channels in Redis directly from their `meta` (`<epoch>:<offset>`); channels without one are left
+ * out. The product's code is not used, because it is compared with the result.
  */
 export async function readTails(
   redis: Redis,

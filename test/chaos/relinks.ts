@@ -1,6 +1,6 @@
 import { linksOf, type TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
 
-/** A subscriber link of a node that something befell. */
+/** A fault on a subscriber link of a node. */
 export interface Incident {
   readonly node: string;
   /** The link's number at the proxy. */
@@ -9,13 +9,13 @@ export interface Incident {
   readonly at: number;
 }
 
-/** When nodes subscribed on new links. */
+/** Records when nodes subscribe on new links. */
 export interface Relinks extends Disposable {
-  /** The links that are there now, of which something befalls each. */
+  /** The present links, each with a fault that happens now. */
   incidents(): readonly Incident[];
   /**
-   * How long after an incident its node subscribed to a channel on a newer link, in ms: by then it has
-   * noticed, and connected. Undefined while it has not.
+   * How long after an incident its node subscribed to a channel on a newer link, in ms: it has then noticed and
+   * connected. Undefined until it has.
    */
   after(incident: Incident): number | undefined;
 }

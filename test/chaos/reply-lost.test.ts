@@ -4,7 +4,7 @@ import { Scenario } from './scenario.ts';
 
 const CHANNEL = 'BTC.trade';
 
-/** Cuts the publisher's link several times after Redis has executed, before it has answered. */
+/** Cuts the publisher's link several times after Redis has executed and before it has answered. */
 async function loseReplies(scenario: Scenario, onUnknown: 'repeat' | 'repeat-without-key') {
   await scenario.connect({ channels: [CHANNEL], count: 3 });
   const via = scenario.scriptPublisher(scenario.proxy.url);
@@ -21,15 +21,15 @@ async function loseReplies(scenario: Scenario, onUnknown: 'repeat' | 'repeat-wit
   await publisher.stop();
 }
 
-it('A8: a reply is lost after Redis has published: each trade comes once', async () => {
+it('A8: a reply is lost after Redis has published: each trade is published once', async () => {
   await using scenario = await Scenario.start();
   await loseReplies(scenario, 'repeat');
   await scenario.verify();
 });
 
-it('A8, control: without idempotency keys it comes twice', async () => {
+it('A8, control: without idempotency keys it is published twice', async () => {
   await using scenario = await Scenario.start();
   await loseReplies(scenario, 'repeat-without-key');
-  // The first of the two is one whose answer never came.
+  // The first of the two is the one whose answer was lost.
   await scenario.expectComplaints(['duplicate', 'unknown-publication']);
 });

@@ -6,15 +6,15 @@ import { Scenario } from './scenario.ts';
 
 const CHANNEL = 'BTC.trade';
 
-/** What the history holds, what a node replays at most, and what was published: each more than the last. */
+/** The size of the history, the longest replay of a node, and the number of publications, in rising order. */
 const HISTORY = 300;
 const REPLAYED = 400;
 const PUBLISHED = 500;
 
-/** Where a client says that it was, from the channel's end, and how many it gets or why it gets none. */
+/** The position that a client sends, relative to the channel's end, and its replay or the reason why it gets none. */
 interface Case {
   readonly what: string;
-  /** Publications that it missed; negative for one that is further than the channel. */
+  /** Publications that it missed; negative if its position is after the channel's end. */
   readonly missed: number;
   readonly epoch?: string;
   readonly expected: number | string;
@@ -24,12 +24,12 @@ const RECOVERABLE: readonly Case[] = [
   { what: 'at the tail', missed: 0, expected: 0 },
   { what: 'one behind', missed: 1, expected: 1 },
   { what: 'within', missed: 100, expected: 100 },
-  { what: 'the last that is whole', missed: HISTORY, expected: HISTORY },
+  { what: 'the last position with a whole replay', missed: HISTORY, expected: HISTORY },
 ];
 
 const NOT_RECOVERABLE: readonly Case[] = [
   { what: 'one too far', missed: HISTORY + 1, expected: 'history_trimmed' },
-  { what: 'more than is replayed', missed: REPLAYED + 1, expected: 'history_too_long' },
+  { what: 'more than the longest replay', missed: REPLAYED + 1, expected: 'history_too_long' },
   { what: 'the beginning', missed: PUBLISHED, expected: 'history_too_long' },
   { what: 'another epoch', missed: 0, epoch: 'other', expected: 'epoch_changed' },
   { what: 'the future', missed: -5, expected: 'offset_ahead' },
@@ -44,7 +44,7 @@ async function start(maxHistory: number): Promise<Scenario> {
   return scenario;
 }
 
-/** Throws unless a client that comes from there is answered, and given, what is expected. */
+/** Throws unless a client with that position gets the expected answer and replay. */
 async function resume(scenario: Scenario, { what, missed, epoch, expected }: Case): Promise<void> {
   const head = scenario.ledger.head(CHANNEL)!;
   const since: Position = { epoch: epoch ?? head.epoch, offset: head.offset - missed };
@@ -67,7 +67,7 @@ it('B6: a resume within, at the edge of and outside the history, of another epoc
   for (const each of [...RECOVERABLE, ...NOT_RECOVERABLE]) await resume(scenario, each);
 });
 
-it('B6, control: a node that reads no history resumes nobody', async () => {
+it('B6, control: a node that does not read history recovers nobody', async () => {
   await using scenario = await start(0);
   for (const each of RECOVERABLE) await expectToFail(() => resume(scenario, each));
 });

@@ -74,7 +74,7 @@ it('continues after the last offset that it has', async () => {
   expect(client.oracle.counts).toMatchObject({ connections: 2, recovered: 1, replayed: 1 });
 });
 
-it('misses what was published while it was away when it does not say where it was', async () => {
+it('misses what was published while it was away if it does not send its position', async () => {
   const ledger = new Ledger();
   await using client = clientOf(ledger, false);
   await eventually(() => asked.length === 1);
@@ -88,7 +88,7 @@ it('misses what was published while it was away when it does not say where it wa
   expect(client.oracle.finish().map(({ kind }) => kind)).toEqual(['silent-hole']);
 });
 
-it('asks again for what is refused for now', async () => {
+it('requests a channel again that was refused temporarily', async () => {
   await using client = clientOf(new Ledger(), true);
   await eventually(() => asked.length === 1);
   const rejected = [{ channel: CHANNEL, code: 'unavailable' }];
@@ -98,7 +98,7 @@ it('asks again for what is refused for now', async () => {
   await eventually(() => client.live);
 });
 
-it('is away from the moment it is dropped, and reads nothing more of what it left', async () => {
+it('is away from the moment it is dropped, and reads nothing more of the old connection', async () => {
   const ledger = new Ledger();
   await using client = clientOf(ledger, true);
   await eventually(() => asked.length === 1);

@@ -5,17 +5,17 @@ import { readServerFrame, type ServerFrame } from './server-frame.ts';
 
 export interface ResumingClientOptions {
   readonly name: string;
-  /** Edges, tried one after the other; the first one first. */
+  /** Edges, tried one after the other, in this order. */
   readonly urls: readonly string[];
   readonly channels: readonly string[];
   readonly ledger: Ledger;
   /** Numbers from 0 to 1 that spread reconnects. */
   readonly random: () => number;
-  /** Whether it says where it was when it comes back; false as a control. */
+  /** Whether it sends its position when it reconnects; false as a control. */
   readonly resumes?: boolean;
   /** The longest wait before a reconnect, in ms. */
   readonly jitterMs?: number;
-  /** Source address, so that many clients find ports enough. */
+  /** Source address; several of them give many clients enough ports. */
   readonly localAddress?: string;
 }
 
@@ -24,15 +24,15 @@ const DEFAULT_JITTER_MS = 500;
 /** How long a handshake may take, in ms. */
 const HANDSHAKE_DEADLINE_MS = 5_000;
 
-/** After this, a channel that was refused for now is asked for again, in ms. */
+/** The pause before a temporarily refused channel is requested again, in ms. */
 const REJECTED_RETRY_MS = 300;
 
 /** The most channels that one request may name. */
 const CHANNELS_PER_REQUEST = 128;
 
 /**
- * A client that stays: it reconnects for as long as it is not stopped, continues each channel where
- * it was, and shows everything to its oracle. It keeps no frames.
+ * A client that stays: it reconnects until it is stopped, resumes each channel at its position, and shows everything to
+ * its oracle. It keeps no frames.
  */
 export class ResumingClient implements AsyncDisposable {
   readonly oracle: Oracle;
@@ -42,12 +42,12 @@ export class ResumingClient implements AsyncDisposable {
   #retryTimer: NodeJS.Timeout | undefined;
   #next = 0;
   #stopped = false;
-  /** Whether the connection was given up here, and its end is not known yet. */
+  /** Whether the client has dropped the connection, and its end has not been reported yet. */
   #dropped = false;
   /** Handshakes that failed, and connections that ended. */
   failures = 0;
   lastCloseCode: number | undefined;
-  /** Told every frame; for tests that want to see more than the oracle counts. */
+  /** Called with every frame, for tests that need more than the oracle's counts. */
   onFrame: ((frame: ServerFrame) => void) | undefined;
 
   constructor(options: ResumingClientOptions) {
@@ -61,12 +61,12 @@ export class ResumingClient implements AsyncDisposable {
     return this.#options.channels.every((channel) => this.oracle.isHeld(channel));
   }
 
-  /** Whether it is live and has come as far as the publisher was answered. */
+  /** Whether it is live and has reached the publisher's last acknowledged position. */
   get settled(): boolean {
     return this.live && this.oracle.behind().length === 0;
   }
 
-  /** Cuts the connection without a close frame; it comes back by itself. Nothing more is read of it. */
+  /** Ends the connection without a close frame; the client reconnects by itself. Nothing more is read of it. */
   drop(): void {
     this.#dropped = true;
     this.oracle.disconnected();
@@ -81,7 +81,7 @@ export class ResumingClient implements AsyncDisposable {
     this.#socket?.resume();
   }
 
-  /** Leaves, and does not come back. */
+  /** Leaves permanently. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);

@@ -20,28 +20,28 @@ import { readTails } from './redis-tails.ts';
 import { ResumingClient, type ResumingClientOptions } from './resuming-client.ts';
 import { type ScriptPublisherOptions, startScriptPublisher } from './script-publisher.ts';
 
-/** Sets the seed of every scenario, to replay one that failed. */
+/** Sets the seed of every scenario, to repeat one that failed. */
 const SEED_VARIABLE = 'CHAOS_SEED';
 
-/** How long all clients may take to have everything, once nothing is broken any more, in ms. */
+/** How long all clients may take to have everything after the last fault, in ms. */
 export const SETTLE_DEADLINE_MS = 20_000;
 
-/** What detection and repair of a lost link or message may take, in ms. */
+/** How long detection and repair of a lost link or message may take, in ms. */
 export const DETECTION_MS = 3_000;
 
-/** Clients that share one source address: it has 28,000 ports, some of them in other use. */
+/** Clients that share one source address, which has 28,000 ports; some of them are in use. */
 const CLIENTS_PER_ADDRESS = 2_000;
 
 export interface ScenarioOptions {
-  /** 1 by default. */
+  /** Default: 1. */
   readonly edges?: number;
-  /** Settings of all edges; what is given here wins. */
+  /** Settings of all edges; they override the scenario's own. */
   readonly env?: ServiceEnvironment;
-  /** The Redis to begin with; by default one is started, and ended with the scenario. */
+  /** The first Redis. Default: one is started, and ended with the scenario. */
   readonly redis?: RedisNode;
 }
 
-/** What a scenario expects in the end: nothing lost, and no new epoch, unless it says otherwise. */
+/** The expected end of a scenario. Default: nothing lost, and no new epoch. */
 export interface Verification extends Partial<Expectation> {
   /** How long clients may take to have everything, in ms. */
   readonly deadlineMs?: number;
@@ -51,30 +51,30 @@ const NO_NEWS: Expectation = { lost: 'nothing', epochs: 0 };
 
 export interface ClientsOptions
   extends Partial<Omit<ResumingClientOptions, 'name' | 'channels' | 'ledger' | 'localAddress'>> {
-  /** The same for all, or by the client's number in this call, from 0. */
+  /** The same for all clients, or by the client's number in this call, from 0. */
   readonly channels: readonly string[] | ((index: number) => readonly string[]);
   readonly count?: number;
 }
 
 /**
- * A Redis, edges that reach it through a fault proxy, clients with oracles and a ledger that they
- * are held to. It ends all that it started.
+ * A Redis, edges that reach it through a fault proxy, clients with oracles, and a ledger that they are compared with.
+ * It ends everything that it started.
  */
 export class Scenario implements AsyncDisposable {
   readonly seed: number;
-  /** For a scenario's own choices: nothing else draws from it, so a seed makes the same ones. */
+  /** For a scenario's own choices. Nothing else draws from it, so a seed makes the same choices. */
   readonly random: ReturnType<typeof createRandom>;
   readonly redis: RedisNode;
-  /** Between edges and Redis. Publishers go past it unless told otherwise. */
+  /** Between edges and Redis. Publishers bypass it by default. */
   readonly proxy: TcpFaultProxy;
   readonly ledger = new Ledger();
   readonly edges: TestEdge[] = [];
   readonly clients: ResumingClient[] = [];
-  /** The Redis that holds what counts: the first one, until {@link movesTo}. */
+  /** The Redis with the valid data: the first one, until {@link movesTo}. */
   #master: RedisNode;
   readonly #stack: AsyncDisposableStack;
   readonly #env: ServiceEnvironment;
-  /** What edges and ingests wrote that nobody wants to see, those that were killed included. */
+  /** Log lines of edges and ingests that must not appear, including those of killed ones. */
   readonly #fatalLines: (readonly string[])[] = [];
   readonly #jitter: ReturnType<typeof createRandom>;
 
@@ -95,7 +95,7 @@ export class Scenario implements AsyncDisposable {
     this.#env = env;
   }
 
-  /** Starts Redis, proxy and edges; resolves when the edges are linked. */
+  /** Starts Redis, proxy and edges; resolves after the edges are linked. */
   static async start(options: ScenarioOptions = {}): Promise<Scenario> {
     await using stack = new AsyncDisposableStack();
     const seed = Number(process.env[SEED_VARIABLE] ?? randomInt(2 ** 31));
@@ -117,7 +117,7 @@ export class Scenario implements AsyncDisposable {
     return this.edges.map(({ wsUrl }) => wsUrl);
   }
 
-  /** Starts one more edge, named `edge-1`, `edge-2`, …, and resolves when it is linked. */
+  /** Starts another edge, named `edge-1`, `edge-2`, …, and resolves after it is linked. */
   async startEdge(env: ServiceEnvironment = {}): Promise<TestEdge> {
     const edge = await this.#launch(this.edges.length, env);
     this.edges.push(edge);
@@ -125,7 +125,7 @@ export class Scenario implements AsyncDisposable {
     return edge;
   }
 
-  /** Starts an edge that has died again, under its name and on its port; does not wait for its link. */
+  /** Restarts an edge that has died, under its name and on its port; does not wait for its link. */
   async restartEdge(dead: TestEdge): Promise<TestEdge> {
     const index = this.edges.indexOf(dead);
     await dead.exited;
@@ -147,7 +147,7 @@ export class Scenario implements AsyncDisposable {
     return edge;
   }
 
-  /** Starts an ingest, straight on the first Redis unless told otherwise; resolves when it is linked. */
+  /** Starts an ingest, by default directly on the first Redis; resolves after it is linked. */
   async startIngest(env: ServiceEnvironment = {}) {
     const ingest = this.#stack.use(await startIngest({ REDIS_URL: this.redis.url, ...env }));
     this.#fatalLines.push(collectFatalLines(ingest));
@@ -155,12 +155,12 @@ export class Scenario implements AsyncDisposable {
     return { ...ingest, publisher: ingestPublisher(ingest.url) };
   }
 
-  /** From here on this Redis holds what counts: it took the first one's place. */
+  /** From now on this Redis has the valid data: it has replaced the first one. */
   movesTo(master: RedisNode): void {
     this.#master = master;
   }
 
-  /** Connects clients to the edges in turn; resolves when all hold their channels. */
+  /** Connects clients to the edges in turn; resolves after all hold their channels. */
   async connect(options: ClientsOptions): Promise<readonly ResumingClient[]> {
     const { count = 1, channels, ...rest } = options;
     const added: ResumingClient[] = [];
@@ -184,11 +184,11 @@ export class Scenario implements AsyncDisposable {
     return added;
   }
 
-  /** Publishes numbered payloads straight to Redis by the script, or by `via`. */
+  /** Publishes numbered payloads directly to Redis by the script, or by `via`. */
   publish(
     options: Pick<PublisherOptions, 'channels' | 'ratePerSecond' | 'onUnknown' | 'maxInFlight'> & {
       readonly via?: SequencedPublisher;
-      /** Of the script, where there is no `via`. */
+      /** For the script, if there is no `via`. */
       readonly historySize?: number;
     },
   ): NumberedPublisher {
@@ -198,17 +198,17 @@ export class Scenario implements AsyncDisposable {
     return publisher;
   }
 
-  /** A way to publish by the script, to the first Redis unless told otherwise. */
+  /** A way to publish by the script, by default to the first Redis. */
   scriptPublisher(url = this.redis.url, options?: ScriptPublisherOptions): SequencedPublisher {
     return this.#stack.use(startScriptPublisher(url, options));
   }
 
-  /** Ends something with the scenario, before what was started earlier. */
+  /** Ends something with the scenario, before everything that was started earlier. */
   use<T extends AsyncDisposable | Disposable>(resource: T): T {
     return this.#stack.use(resource);
   }
 
-  /** Waits until `holds`; at the deadline it rejects with `what` and the seed. */
+  /** Waits until `holds` returns true; rejects at the deadline with `what` and the seed. */
   async until(
     holds: () => boolean | Promise<boolean>,
     what: string,
@@ -220,12 +220,12 @@ export class Scenario implements AsyncDisposable {
   }
 
   /**
-   * Waits at most `deadlineMs` until every client is live and exactly where Redis is, and says whether. To
-   * be called when nothing is published: what `meta` says then is the end.
+   * Waits at most `deadlineMs` until every client is live and exactly at Redis' position; returns whether that
+   * happened. Call it after the last publication, because `meta` then has the end.
    */
   async settle(deadlineMs = SETTLE_DEADLINE_MS): Promise<boolean> {
     const settled = async (): Promise<boolean> => {
-      // Anew each time, as an edge may yet begin an epoch.
+      // Read again each time, because an edge may still begin an epoch.
       const tails = await readTails(this.#master.control, this.ledger.channels);
       for (const [channel, tail] of tails) this.ledger.found(channel, tail);
       return this.clients.every((client) => client.settled);
@@ -236,7 +236,7 @@ export class Scenario implements AsyncDisposable {
     );
   }
 
-  /** Stops all clients and returns what they complain about; bad news only as far as it is not expected. */
+  /** Stops all clients and returns their complaints; losses count only beyond those expected. */
   async complaints(expected: Expectation = ANY_NEWS): Promise<readonly Complaint[]> {
     const away = this.clients.filter(({ live }) => !live);
     await Promise.all(this.clients.map((client) => client.stop()));
@@ -247,8 +247,8 @@ export class Scenario implements AsyncDisposable {
   }
 
   /**
-   * Waits until every client has everything, and throws when any complains, or a service broke. By default
-   * nothing may have been told as lost and no epoch may have ended: history was long enough for the fault.
+   * Waits until every client has everything, and throws if one complains or a service failed. By default nothing may
+   * have been reported as lost and no epoch may have ended, because the history was long enough for the fault.
    */
   async verify({ deadlineMs, ...expected }: Verification = {}): Promise<void> {
     await this.settle(deadlineMs);
@@ -262,7 +262,7 @@ export class Scenario implements AsyncDisposable {
     throw new Error(`${lines.length} complaints (${SEED_VARIABLE}=${this.seed}):\n${shown}`);
   }
 
-  /** For a control: expects what {@link verify} does, and throws unless clients complain in these ways. */
+  /** For a control: expects the same as {@link verify}, and throws unless clients complain in these ways. */
   async expectComplaints(
     kinds: readonly ComplaintKind[],
     { deadlineMs = DETECTION_MS, ...expected }: Verification = {},
@@ -276,7 +276,7 @@ export class Scenario implements AsyncDisposable {
     }
   }
 
-  /** A sum over the clients of what their oracles counted. */
+  /** A sum over the clients of one count of their oracles. */
   count(what: keyof ResumingClient['oracle']['counts']): number {
     return this.clients.reduce((sum, { oracle }) => sum + oracle.counts[what], 0);
   }

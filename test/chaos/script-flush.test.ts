@@ -10,7 +10,7 @@ const RATE = 200;
 const FLUSHES = 20;
 const FLUSH_EVERY_MS = 50;
 
-/** Publishes by one way while Redis forgets its scripts again and again. */
+/** Publishes while Redis repeatedly forgets its scripts. */
 async function flushWhile(scenario: Scenario, via: SequencedPublisher): Promise<NumberedPublisher> {
   await scenario.connect({ channels: [CHANNEL], count: 3 });
   const publisher = scenario.publish({
@@ -25,7 +25,7 @@ async function flushWhile(scenario: Scenario, via: SequencedPublisher): Promise<
   return publisher;
 }
 
-/** Loads the script once and trusts Redis to remember it, as its documentation of old suggests. */
+/** Loads the script once and relies on Redis to remember it, as older documentation of Redis suggests. */
 async function forgetfulPublisher(redis: Redis): Promise<SequencedPublisher> {
   await redis.script('LOAD', PUBLISH_SCRIPT.text);
   return {
@@ -49,7 +49,7 @@ it('A15: Redis forgets the script while trades are published: none is refused', 
   await scenario.verify();
 });
 
-it('A15, control: who sends nothing but its digest is refused from the first flush on', async () => {
+it('A15, control: a publisher that only sends its digest is refused from the first flush on', async () => {
   await using scenario = await Scenario.start();
   const via = await forgetfulPublisher(scenario.redis.control);
   const publisher = await flushWhile(scenario, via);

@@ -1,19 +1,19 @@
 import { RedisCommands, RedisRefusedError, RedisUnavailableError } from '@tradewind/bus';
 import { NotPublishedError, type PublishOptions, type SequencedPublisher } from './publisher.ts';
 
-/** Publications that a channel's history keeps: those of 10 s, should one get all of a scenario's. */
+/** Publications in a channel's history: those of 10 s, even if one channel gets all of a scenario's. */
 const HISTORY_SIZE = 20_000;
 const HISTORY_TTL_MS = 300_000;
 const IDEMPOTENCY_WINDOW_MS = 120_000;
 
 export interface ScriptPublisherOptions {
-  /** Publications that a channel's history keeps; by default more than any fault here makes anybody miss. */
+  /** Publications in a channel's history. Default: more than any client can miss by a fault here. */
   readonly historySize?: number;
 }
 
 /**
- * Publishes by the publish script, over a connection of its own; waits for the first link, never for
- * a later one. The caller ends it.
+ * Publishes by the publish script, over its own connection; waits for the first link, never for a later one. The caller
+ * ends it.
  */
 export function startScriptPublisher(
   url: string,
@@ -47,7 +47,7 @@ export function startScriptPublisher(
   };
 }
 
-/** Whether it is known that Redis did not execute it. */
+/** Whether Redis certainly did not execute it. */
 function isCertain(error: unknown): boolean {
   if (error instanceof RedisUnavailableError) return error.outcome === 'not-sent';
   return error instanceof RedisRefusedError;

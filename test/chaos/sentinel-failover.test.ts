@@ -5,27 +5,27 @@ import { expectComplaints } from './expect-complaints.ts';
 import { NaiveSubscriber } from './naive-subscriber.ts';
 import { Scenario } from './scenario.ts';
 
-/** Those on which the failover loses writes, and one whose writes had all been replicated. */
+/** Channels on which the failover loses writes, and one whose writes had all been replicated. */
 const LOSING = ['BTC.trade', 'ETH.trade', 'SOL.trade'];
 const SPARED = 'DOGE.trade';
 const CHANNELS = [...LOSING, SPARED];
 
 const RATE = 300;
 
-/** After which a Sentinel believes the master down, in ms. */
+/** The silence after which a Sentinel considers the master down, in ms. */
 const DOWN_AFTER_MS = 1_000;
 
-/** Until Sentinels have agreed and promoted, on a machine that is busy, in ms. */
+/** How long Sentinels may take to agree and promote on a busy machine, in ms. */
 const FAILOVER_MS = 30_000;
 
-/** Until edges and ingest have found the new master by themselves, in ms. */
+/** How long edges and ingest may take to find the new master by themselves, in ms. */
 const FOUND_MS = 10_000;
 
-it('A13: the master is killed under load and Sentinels promote a replica that lags: nothing is lost untold', async () => {
+it('A13: the master is killed under load and Sentinels promote a replica that lags: nothing is lost without a report', async () => {
   await using topology = new AsyncDisposableStack();
   const master = topology.use(await startRedisNode());
   const { host, port } = master;
-  // All know the master by this address, or Sentinels would set the replica right; but only replication lags.
+  // All use this address of the master; otherwise Sentinels would correct the replica. Only replication lags.
   const way = topology.use(await TcpFaultProxy.start({ host, port, speaks: 'bytes' }));
   const replica = topology.use(await startRedisNode({ replicaOf: way }));
   const replication = new Set(way.links);
@@ -57,9 +57,12 @@ it('A13: the master is killed under load and Sentinels promote a replica that la
 
   way.impose({ blackhole: true }, (link) => replication.has(link));
   const { acknowledged } = publisher;
-  await scenario.until(() => publisher.acknowledged > acknowledged + RATE, 'writes to be lost');
+  await scenario.until(
+    () => publisher.acknowledged > acknowledged + RATE,
+    'writes that will be lost',
+  );
   await publisher.hold();
-  expect(await scenario.settle(), 'what will be lost was delivered').toBe(true);
+  expect(await scenario.settle(), 'the writes that will be lost were delivered').toBe(true);
   scenario.movesTo(replica);
   await master.kill();
   publisher.go();
@@ -69,7 +72,7 @@ it('A13: the master is killed under load and Sentinels promote a replica that la
     (await replica.control.info('replication')).includes('role:master');
   await scenario.until(promoted, 'the replica is the master', FAILOVER_MS);
   const told = (): boolean => clients.every(({ oracle }) => oracle.counts.epochs === LOSING.length);
-  await scenario.until(told, 'clients are told of new epochs', FOUND_MS);
+  await scenario.until(told, 'clients are notified of new epochs', FOUND_MS);
   const before = publisher.acknowledged;
   await scenario.until(() => publisher.acknowledged > before + RATE, 'trades flow again');
   await spared.publishOne(SPARED);

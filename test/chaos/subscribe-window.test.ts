@@ -7,15 +7,15 @@ import { Scenario } from './scenario.ts';
 const CHANNEL = 'BTC.trade';
 const ROUNDS = 20;
 
-/** Rounds that have to hit the window; a busy machine may miss some. */
+/** Rounds that must hit the window; a busy machine may miss some. */
 const HITS = 16;
 
-/** How long a confirmation is under way, in ms: the window. Far less than a link may be silent. */
+/** How long a confirmation is in flight, in ms: the window. A link may be silent for far longer. */
 const WINDOW_MS = 200;
 
 /**
- * Cuts the edge's subscriber link again and again when Redis has confirmed SUBSCRIBE and the confirmation is
- * still under way, with a publication in between. Returns how often it came in between.
+ * Repeatedly cuts the edge's subscriber link after Redis has confirmed SUBSCRIBE and while the confirmation is in
+ * flight, with a publication in between. Returns how often the publication was in between.
  */
 async function cutInWindow(scenario: Scenario, rounds: number): Promise<number> {
   const publisher = scenario.publish({ channels: [CHANNEL], ratePerSecond: 500 });
@@ -27,7 +27,7 @@ async function cutInWindow(scenario: Scenario, rounds: number): Promise<number> 
     const { promise, resolve } = Promise.withResolvers<void>();
     const late = scenario.proxy.impose({ delayMs: WINDOW_MS, direction: 'to-client' }, edge);
     const watch = scenario.proxy.watchCommands(([name = '', ...channels], link) => {
-      // The probe subscribes as well, and so does the naive one.
+      // The probe and the naive subscriber send SUBSCRIBE, too.
       if (/^subscribe$/i.test(name) && edge(link) && channels.includes(CHANNEL)) resolve();
     });
     scenario.proxy.cut(linksOf('subscriber'));
@@ -46,7 +46,7 @@ async function cutInWindow(scenario: Scenario, rounds: number): Promise<number> 
   return hits;
 }
 
-/** Whether Redis holds the edge's subscription. */
+/** Whether Redis has the edge's subscription. */
 async function isSubscribed({ redis }: Scenario): Promise<boolean> {
   const list = String(await redis.control.call('CLIENT', 'LIST', 'TYPE', 'pubsub'));
   const edges = list.split('\n').filter((line) => / name=\S+-edge-1-subscriber /.test(line));
@@ -63,7 +63,7 @@ it('A10: the link is cut between SUBSCRIBE and its confirmation, with publicatio
   expectComplaints(naive.finish(), ['silent-hole', 'missing']);
 });
 
-it('A10, control: without reading history what was published in between is told, not delivered', async () => {
+it('A10, control: without reading history the publications in between are reported, not delivered', async () => {
   await using scenario = await Scenario.start({ env: { EDGE_MAX_HISTORY: '0' } });
   await cutInWindow(scenario, 3);
   await scenario.expectComplaints(['told-lost']);

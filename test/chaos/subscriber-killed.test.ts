@@ -6,17 +6,17 @@ import { countRangeReads } from './range-reads.ts';
 import { type Incident, watchRelinks } from './relinks.ts';
 import { DETECTION_MS, Scenario } from './scenario.ts';
 
-/** They get three quarters of all publications, so that every kill makes each of them miss some. */
+/** These get three quarters of all publications, so that every kill makes each of them miss some. */
 const HOT = ['BTC.trade', 'ETH.trade', 'SOL.trade', 'XRP.trade'];
 
-/** More than two batches of a SUBSCRIBE. */
+/** More than two batches of SUBSCRIBE. */
 const WIDE = Array.from({ length: 1_100 }, (_, i) => `wide.${i}`);
 const CHANNELS_PER_CLIENT = 400;
 
 const KILLS = 50;
 const KILL_EVERY_MS = 200;
 
-/** Of both links together; the first ones come back at once. */
+/** Kills of both links together; the first reconnects are immediate. */
 const HITS = 10;
 
 /** Channels that one SUBSCRIBE may name. */
@@ -39,15 +39,15 @@ it('A5: subscribers are killed five times a second for 10 s under 2,000 publicat
   const naive = scenario.use(await NaiveSubscriber.start(scenario.proxy.url, HOT, scenario.ledger));
   using reads = countRangeReads(scenario.proxy);
 
-  // Once alone, so that what one incident costs can be told.
+  // One kill alone, to measure the cost of one incident.
   await killSubscribers(scenario);
   const told = (): boolean => scenario.clients.every(({ oracle }) => oracle.counts.degraded === 1);
-  await scenario.until(told, 'clients are told', DETECTION_MS);
+  await scenario.until(told, 'clients are notified', DETECTION_MS);
   const restored = (): boolean =>
     scenario.clients.every(({ oracle }) => oracle.counts.restored === 1);
   await scenario.until(restored, 'the links are back');
   const { acknowledged } = hot;
-  await scenario.until(() => hot.acknowledged > acknowledged + 1_000, 'trades flow on');
+  await scenario.until(() => hot.acknowledged > acknowledged + 1_000, 'trades continue');
   expect(reads.takeMost(), 'reads for one channel, incident and node').toBe(1);
 
   let largestBatch = 0;
@@ -64,7 +64,7 @@ it('A5: subscribers are killed five times a second for 10 s under 2,000 publicat
   await scenario.until(() => incidents.every((each) => relinks.after(each)), 'all are noticed');
   const slowest = Math.max(...incidents.map((each) => relinks.after(each)!));
   expect(slowest, 'until the last node noticed a kill').toBeLessThan(DETECTION_MS);
-  // A link that is killed again and again comes back more slowly: 1 to 2 s at last.
+  // A link that is killed repeatedly reconnects more slowly: in the end after 1 to 2 s.
   expect(incidents.length, 'kills that hit a link').toBeGreaterThan(HITS);
   await Promise.all([hot.stop(), wide.stop()]);
   await scenario.settle();
@@ -77,7 +77,7 @@ it('A5: subscribers are killed five times a second for 10 s under 2,000 publicat
   expectComplaints(naive.finish(), ['silent-hole', 'missing']);
 });
 
-it('A5, control: without reading history what was missed is told, not delivered', async () => {
+it('A5, control: without reading history missed publications are reported, not delivered', async () => {
   await using scenario = await Scenario.start({ env: { EDGE_MAX_HISTORY: '0' } });
   const publisher = scenario.publish({ channels: HOT, ratePerSecond: 2_000 });
   await scenario.connect({ channels: HOT });

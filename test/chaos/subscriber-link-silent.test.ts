@@ -8,7 +8,7 @@ import { DETECTION_MS, Scenario } from './scenario.ts';
 
 const CHANNELS = ['BTC.trade', 'ETH.trade'];
 
-/** Silences what subscriber links there are; returns what a naive one complains about that suffers the same. */
+/** Silences the present subscriber links; returns the complaints of a naive one with the same fault. */
 async function silence(scenario: Scenario): Promise<readonly Complaint[]> {
   const publisher = scenario.publish({ channels: CHANNELS, ratePerSecond: 200 });
   const clients = await scenario.connect({ channels: CHANNELS, count: 5 });
@@ -16,33 +16,33 @@ async function silence(scenario: Scenario): Promise<readonly Complaint[]> {
     await NaiveSubscriber.start(scenario.proxy.url, CHANNELS, scenario.ledger),
   );
   await scenario.until(() => publisher.acknowledged > 200, 'trades flow');
-  // Only what is there now: a link that is made anew goes another way.
+  // Only present links: a new link is not affected.
   const silent = new Set(scenario.proxy.links.filter(linksOf('subscriber')));
   using _fault = scenario.proxy.impose({ blackhole: true }, (link) => silent.has(link));
   const degraded = (): boolean => clients.every(({ oracle }) => oracle.counts.degraded >= 1);
-  await scenario.until(degraded, 'clients are told', DETECTION_MS);
+  await scenario.until(degraded, 'clients are notified', DETECTION_MS);
   const restored = (): boolean => clients.every(({ oracle }) => oracle.counts.restored >= 1);
   await scenario.until(restored, 'the link is replaced');
   await publisher.stop();
   await scenario.settle();
-  // Before the fault is lifted, since then it would be given what TCP kept for it.
+  // Before the fault is lifted, because afterwards TCP would deliver what it kept.
   return naive.finish();
 }
 
-it('A3: only the subscriber link falls silent, sockets stay open: noticed, replaced, and made up for', async () => {
+it('A3: only the subscriber link falls silent, sockets stay open: noticed, replaced, and repaired', async () => {
   await using scenario = await Scenario.start();
   const complaintsOfNaive = await silence(scenario);
   await scenario.verify();
   expectComplaints(complaintsOfNaive, ['missing']);
 });
 
-it('A3, control: without reading history what was missed is told, not delivered', async () => {
+it('A3, control: without reading history missed publications are reported, not delivered', async () => {
   await using scenario = await Scenario.start({ env: { EDGE_MAX_HISTORY: '0' } });
   await silence(scenario);
   await scenario.expectComplaints(['told-lost']);
 });
 
-/** Leads subscriber links to a Redis that answers every PING and that nobody publishes to. */
+/** Connects subscriber links to a Redis that answers every PING and that nobody publishes to. */
 async function detach(scenario: Scenario): Promise<void> {
   const other = scenario.use(await startRedisNode());
   const publisher = scenario.publish({ channels: CHANNELS, ratePerSecond: 100 });
@@ -57,15 +57,15 @@ async function detach(scenario: Scenario): Promise<void> {
   await publisher.stop();
 }
 
-it('A4: Redis answers, and nothing comes: the probe finds it out, not PING', async () => {
-  // Without tail checks, so that it is the probe which is seen.
+it('A4: Redis answers, and nothing is delivered: the probe notices, not PING', async () => {
+  // Without tail checks, so that only the probe can notice.
   await using scenario = await Scenario.start({ env: { EDGE_TAIL_CHECK_SECONDS: '0' } });
   await detach(scenario);
-  expect(await scenario.settle(2 * DETECTION_MS), 'found out, and made up for').toBe(true);
+  expect(await scenario.settle(2 * DETECTION_MS), 'noticed and repaired').toBe(true);
   await scenario.verify();
 });
 
-it('A4, control: without the probe clients starve and the node stays green', async () => {
+it('A4, control: without the probe clients get nothing and the node stays ready', async () => {
   const env = { EDGE_TAIL_CHECK_SECONDS: '0', EDGE_PROBE: 'false' };
   await using scenario = await Scenario.start({ env });
   await detach(scenario);

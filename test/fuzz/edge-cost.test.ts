@@ -64,7 +64,7 @@ it('nor does an input that is not a message of the protocol; quadratic handling 
   ]);
 });
 
-it('few clients that request history again and again get no more than limits allow; without limits they do', async () => {
+it('few clients that request history repeatedly get no more than limits allow; without limits they do', async () => {
   const limited = await fuzz(FEW, 400, { redisDelayMs: 0 });
   expect(complaintsAbout(limited)).toEqual([]);
   const env = { EDGE_LIMITS: 'report', EDGE_RING_BYTES: LARGE_RING_BYTES };

@@ -44,7 +44,7 @@ const BODIES: readonly (readonly [string, string])[] = [
   ['deep lists', nested(BODY_BYTES / 2)],
   ['deep data', entries(16, () => `{"channel":"c","data":${nested(30_000)}}`)],
   ['deep objects', `${'{"a":'.repeat(160_000)}1${'}'.repeat(160_000)}`],
-  ['one field, again and again', filled('"channel":"c",', ['{', '"data":1}'])],
+  ['one field, repeated', filled('"channel":"c",', ['{', '"data":1}'])],
   ['a huge number', '9'.repeat(BODY_BYTES)],
   ['huge numbers', entries(15, () => `{"channel":"c","data":${'9'.repeat(60_000)}}`)],
   ['a text without an end', filled('\\"', ['{"channel":"', ''])],

@@ -24,7 +24,7 @@ it('reads no position while publications follow each other, and one if a header 
   await publisher.publish(CHANNEL, 'the first of an epoch');
   await client.waitFor(() => client.publications.length === 1);
   const before = await positionsRead(redis);
-  expect(before, 'control: where the channel stands was read').toBeGreaterThan(0);
+  expect(before, 'control: the position was read').toBeGreaterThan(0);
 
   for (let n = 0; n < PUBLICATIONS; n += 1) await publisher.publish(CHANNEL, String(n));
   await client.waitFor(() => client.publications.length === 1 + PUBLICATIONS);

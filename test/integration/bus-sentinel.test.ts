@@ -244,7 +244,7 @@ describe('Redis by Sentinels', () => {
       return counts.reduce((sum, count) => sum + Number(count), 0);
     };
     const before = await accepted();
-    // The Sentinels know each other by then and have few other connections.
+    // The Sentinels know each other at this point and open few other connections.
     await eventually(async () => (await accepted()) >= before + 3);
     await subscriber.stop();
     const after = await accepted();

@@ -199,7 +199,7 @@ describe('RedisSubscriber on a real Redis', () => {
     expect(refusals).toMatchObject([{ channel: 'b', code: 'NOPERM' }]);
   });
 
-  it('survives being killed again and again without leaking listeners', async () => {
+  it('survives being killed repeatedly without leaking listeners', async () => {
     const channels = names(50);
     const { subscriber, subscribed, link } = observe();
     for (const channel of channels) subscriber.want(channel);

@@ -63,7 +63,7 @@ describe('npm run capacity', () => {
   });
 
   it.runIf(CAN_SIGN)(
-    'loads one by a wss:// URL, if Node is told whom to trust, and says why not otherwise',
+    'loads one by a wss:// URL if Node trusts its certificate, and reports the reason otherwise',
     async () => {
       await using tier = await startTier({ edges: 1 });
       await using terminator = await startTlsTerminator(tier.edges[0]!.port);

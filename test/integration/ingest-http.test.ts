@@ -256,7 +256,7 @@ describe('the end of the service', () => {
   });
 });
 
-describe('a start that cannot be', () => {
+describe('a start that fails', () => {
   it('reports all mistakes of the environment and ends', async () => {
     const start = startIngest({ REDIS_URL: 'http://x', HOST: '0.0.0.0', LOG_LEVEL: 'loud' });
     await expect(start).rejects.toThrow(/exit code 78/);

@@ -51,7 +51,7 @@ it.concurrent(
 
     await using open = await startTier({ edges: 1, env: { ...env, ...REPORT } });
     const control = await offerSubscribes(open);
-    expect(control.later, 'control: where it is only reported').toBe(control.offered);
+    expect(control.later, 'control: if it is only reported').toBe(control.offered);
   },
   TIMEOUT_MS,
 );
@@ -111,7 +111,7 @@ it.concurrent(
 
     await using open = await startTier({ edges: 1, env: { ...env, ...REPORT } });
     const control = await offerHistoryReads(open);
-    expect(control.bytes, 'control: where it is only reported').toBeGreaterThan(TIMES * bytes);
+    expect(control.bytes, 'control: if it is only reported').toBeGreaterThan(TIMES * bytes);
   },
   TIMEOUT_MS,
 );
@@ -120,7 +120,7 @@ it.concurrent(
 const PUBLICATIONS = 100;
 
 it.concurrent(
-  'an ingest takes publications at its rate, and the burst once',
+  'an ingest accepts publications at its rate, and the burst once',
   async () => {
     await using tier = await startTier({ edges: 1 });
     const offerPublications = async (perSecond: number) => {

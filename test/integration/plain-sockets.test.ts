@@ -112,7 +112,7 @@ describe.runIf(process.platform === 'linux').each(WORKERS)(
 );
 
 it.runIf(process.platform === 'linux')(
-  '(control) an edge that does not know its limit runs out of descriptors: only the log shows it',
+  '(control) an edge that does not know its limit runs out of descriptors, and only its log shows it',
   async () => {
     await using tier = await startTier({
       edges: 1,

@@ -58,7 +58,7 @@ describe('docs/publishing.md', () => {
     'names shell commands that publish',
     async ({ skip }) => {
       const cli = await bringRedisCli(console.log);
-      if (cli === undefined) return skip('there is no redis-cli here, and apt cannot bring it');
+      if (cli === undefined) return skip('there is no redis-cli here, and apt cannot install it');
       const received = await startReceiver('BTC.trade');
       const commands = [...DOCUMENT.matchAll(/```sh\n([\s\S]*?)```/g)].map(
         ([, text]) => text ?? '',
@@ -83,7 +83,7 @@ describe('docs/publishing.md', () => {
       const python = await bringPythonWithRedis(console.log);
       if (python === undefined)
         return skip(
-          'there is no python3 with redis-py here, and apt cannot bring it (python3-redis)',
+          'there is no python3 with redis-py here, and apt cannot install it (python3-redis)',
         );
       await admin.call('ACL', 'SETUSER', ...rulesOf('publisher'));
       const url = urlOf('publisher');

@@ -364,7 +364,7 @@ describe('a refused publication changes nothing', () => {
   });
 
   it.each([{ renewed: false }, { renewed: true }])(
-    'OOM when Redis is full, a new epoch $renewed',
+    'OOM if Redis is full, a new epoch $renewed',
     async ({ renewed }) => {
       const received = await startReceiver('a');
       const commands = await startCommands();
@@ -408,7 +408,7 @@ describe('a refused publication changes nothing', () => {
   ] as const)('%s, as docs/publishing.md explains', async (word, happen) => {
     const received = await startReceiver('a');
     await happen();
-    // Not over a link of the bus, which would be down by then.
+    // Not over a link of the bus, which would be down.
     await expect(
       admin.eval(PUBLISH_SCRIPT.text, 2, ...publishKeys('a'), ...publishArguments(publication())),
     ).rejects.toThrow(new RegExp(`^${word} `));

@@ -71,7 +71,7 @@ const ROUTES: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 it.each(Object.entries(ROUTES))(
-  'brings 1,000 recorded trades whole and in order to 100 clients, by %s',
+  'delivers 1,000 recorded trades whole and in order to 100 clients, by %s',
   async (_, publish) => {
     expect(LINES).toHaveLength(RECORDED_TRADES);
     const clients = await Promise.all(

@@ -9,7 +9,7 @@ const CLIENTS = 60;
 const SIGNAL_DEADLINE_MS = 5_000;
 
 it.each([1, 3])(
-  'sheds some of its clients over %i workers, and serves the others on',
+  'sheds some of its clients over %i workers, and continues to serve the others',
   async (workers) => {
     await using tier = await startTier({ edges: 1, env: { EDGE_WORKERS: String(workers) } });
     const [edge] = tier.edges as [(typeof tier.edges)[0]];

@@ -161,7 +161,7 @@ it('lets a worker that was frozen for a while catch up with everything; the othe
 
 // The missed bytes must exceed any normal heap, and publishing that much takes ten seconds.
 it.runIf(IS_LONG)(
-  'bounds what it keeps for a worker that is frozen for long, and tells its clients exactly the rest',
+  'bounds what it keeps for a worker that is frozen for long, and reports the exact rest to its clients',
   async () => {
     const FROZEN_MS = 10_000;
     const clientsOf = await settledSockets(CLIENTS);

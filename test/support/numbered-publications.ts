@@ -51,10 +51,10 @@ export function lastAccountedFor(client: TestClient, channel: string, after = 0)
       continue;
     }
     const { n } = JSON.parse(frame.data) as { readonly n: number };
-    if (n !== last + told + 1) throw new Error(`${n} follows ${last}, told were ${told}`);
+    if (n !== last + told + 1) throw new Error(`${n} follows ${last}, reported as lost: ${told}`);
     const passedOver = frame.seq - lastSeq - 1;
     if (passedOver < 0 || passedOver > told) {
-      throw new Error(`seq ${frame.seq} follows ${lastSeq}, told were ${told}`);
+      throw new Error(`seq ${frame.seq} follows ${lastSeq}, reported as lost: ${told}`);
     }
     last = n;
     lastSeq = frame.seq;

@@ -88,7 +88,7 @@ async function checkPlainHttp(settings: SmokeSettings): Promise<Finding> {
   const url = settings.webSocketUrl.href.replace(/^ws/, 'http');
   const { status } = await ask(settings, 'GET', url);
   if (status !== 426) throw new Error(`a plain GET was answered with ${status}, not 426`);
-  return { confirmed: 'a plain GET reaches a node and is told to upgrade (426)' };
+  return { confirmed: 'a plain GET reaches a node, which demands an upgrade (426)' };
 }
 
 async function checkBytes(settings: SmokeSettings): Promise<Finding> {
