@@ -26,8 +26,8 @@ export function createBearerFinder(
     if (token === undefined) return undefined;
     const candidate = digest(token);
     let found: number | undefined;
-    for (const [place, expected] of digests.entries()) {
-      if (timingSafeEqual(candidate, expected)) found = place;
+    for (const [index, expected] of digests.entries()) {
+      if (timingSafeEqual(candidate, expected)) found = index;
     }
     return found;
   };

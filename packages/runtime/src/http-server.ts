@@ -96,9 +96,9 @@ export function createHttpServer(options: {
     response: ServerResponse,
     answer: RequestListener = route,
   ): void {
-    plain.asked(request.socket, response);
+    plain.beginAnswer(request.socket, response);
     response.once('close', () => {
-      plain.answered(request.socket, response);
+      plain.endAnswer(request.socket, response);
       // A request in flight when the server began to close leaves its connection idle and open.
       if (closing !== undefined) setImmediate(() => server.closeIdleConnections());
     });
@@ -132,9 +132,9 @@ export function createHttpServer(options: {
     sockets.add(socket);
     socket.once('close', () => {
       sockets.delete(socket);
-      plain.forget(socket);
+      plain.remove(socket);
     });
-    const tooMany = plain.opened(socket);
+    const tooMany = plain.add(socket);
     if (tooMany === undefined) return;
     tooMany.destroy();
     connectionClosed?.();
@@ -149,7 +149,7 @@ export function createHttpServer(options: {
     get isFull() {
       return plain.isFull;
     },
-    upgraded: (socket) => plain.forget(socket),
+    upgraded: (socket) => plain.remove(socket),
     listen: (host, port, { reusePort } = { reusePort: false }) =>
       listenOn(server, { host, port, reusePort, portSetting }),
     async close(deadlineMs = DEFAULT_CLOSE_DEADLINE_MS) {

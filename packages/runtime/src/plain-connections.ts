@@ -26,7 +26,7 @@ export class PlainConnections {
   }
 
   /** Adds a connection. Returns the connection that the caller must end for it, which may be the same one. */
-  opened(socket: Socket): Socket | undefined {
+  add(socket: Socket): Socket | undefined {
     if (this.#waiting.size + this.#busy.size < this.#most) {
       this.#waiting.add(socket);
       return undefined;
@@ -34,13 +34,13 @@ export class PlainConnections {
     const [longest] = this.#waiting;
     const leaves = longest ?? this.#unread();
     if (leaves === undefined) return socket;
-    this.forget(leaves);
+    this.remove(leaves);
     this.#waiting.add(socket);
     return leaves;
   }
 
   /** Notes that a request has arrived, except for its body, and is being answered. */
-  asked(socket: Socket, response: ServerResponse): void {
+  beginAnswer(socket: Socket, response: ServerResponse): void {
     this.#waiting.delete(socket);
     const responses = this.#busy.get(socket);
     if (responses === undefined) this.#busy.set(socket, new Set([response]));
@@ -48,7 +48,7 @@ export class PlainConnections {
   }
 
   /** Notes that the answer is complete, or will never be. */
-  answered(socket: Socket, response: ServerResponse): void {
+  endAnswer(socket: Socket, response: ServerResponse): void {
     const responses = this.#busy.get(socket);
     if (responses === undefined) return;
     responses.delete(response);
@@ -58,7 +58,7 @@ export class PlainConnections {
   }
 
   /** Removes a connection that has ended, or that speaks another protocol now. */
-  forget(socket: Socket): void {
+  remove(socket: Socket): void {
     this.#waiting.delete(socket);
     this.#busy.delete(socket);
   }

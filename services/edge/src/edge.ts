@@ -41,18 +41,21 @@ const READINESS_INTERVAL_MS = 250;
  *
  * @throws Error with a message that names the setting to change.
  */
-export async function startEdge(asked: EdgeConfig, lifecycle: Lifecycle): Promise<RunningService> {
-  const logger = createLogger({ name: 'edge', level: asked.logLevel }).child({
-    node: asked.nodeId,
+export async function startEdge(
+  configured: EdgeConfig,
+  lifecycle: Lifecycle,
+): Promise<RunningService> {
+  const logger = createLogger({ name: 'edge', level: configured.logLevel }).child({
+    node: configured.nodeId,
   });
   Buffer.poolSize = BODY_BLOCK_BYTES;
   const metrics = createMetrics();
   const events = createNodeEvents(logger, metrics);
-  for (const variable of asked.unknownVariables) events.unknownVariable(variable);
-  const writes = availableMode(asked.writes, events.sendUnavailable);
-  const descriptors = shareDescriptors(asked, events);
+  for (const variable of configured.unknownVariables) events.unknownVariable(variable);
+  const writes = availableMode(configured.writes, events.sendUnavailable);
+  const descriptors = shareDescriptors(configured, events);
   const config: EdgeConfig = {
-    ...asked,
+    ...configured,
     writes,
     maxConnections: descriptors.clients,
     httpMaxConnections: descriptors.plain,

@@ -226,14 +226,14 @@ export function readCounter(
   help: string,
   value: () => number,
 ): void {
-  let told = 0;
+  let reported = 0;
   metrics.counter({
     name,
     help,
     collect() {
       const total = value();
-      this.inc(total - told);
-      told = total;
+      this.inc(total - reported);
+      reported = total;
     },
   });
 }
