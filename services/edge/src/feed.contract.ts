@@ -1,6 +1,6 @@
 import type { Position } from '@tradewind/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { END_OF_CHANNEL, type Feed } from './feed.ts';
+import type { Feed } from './feed.ts';
 
 /**
  * An implementation of {@link Feed}, and what a test lets happen upstream of it. A publication's data is its offset.
@@ -12,6 +12,9 @@ export interface FeedUnderTest extends AsyncDisposable {
   /** The node's number and position of each channel, by its latest acknowledgement. */
   readonly refs: ReadonlyMap<string, number>;
   readonly positions: ReadonlyMap<string, Position | undefined>;
+  /** Calls the feed's method; the answer is told as a line. */
+  readHistory(channel: string, from: number): void;
+  confirmEnd(channel: string): void;
   /** Where a channel stands in Redis. Without a call it has no history. */
   place(channel: string, position: Position): void;
   /** Redis confirms the subscription to a channel. */
@@ -154,7 +157,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       await hold('a');
       await hold('b');
       under.publish('a');
-      feed.readHistory('a', 1);
+      under.readHistory('a', 1);
       const before = under.told.length;
       feed.drop('a');
       under.publish('a');
@@ -203,7 +206,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       await hold('a');
       under.publish('a', 2);
       await under.news();
-      expect(toldWithin(() => feed.readHistory('a', 3))).toEqual([]);
+      expect(toldWithin(() => under.readHistory('a', 3))).toEqual([]);
       expect(await under.news()).toEqual(['history a 3,4,5,6']);
       under.publish('a');
       expect(await under.news()).toEqual(['published a 7']);
@@ -212,7 +215,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     it('is answered with nothing that is newer than what was published on the feed before', async () => {
       await hold('a');
       under.publish('a');
-      feed.readHistory('a', 1);
+      under.readHistory('a', 1);
       under.publish('a', 2);
       let last = 4;
       for (const line of await under.news()) {
@@ -230,15 +233,15 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       await hold('a');
       under.publishBehindLost('a');
       await under.news();
-      feed.readHistory('a', 3);
+      under.readHistory('a', 3);
       expect(await under.news()).toEqual(['history a 3,4,trimmed 5-5,6']);
     });
 
     it('brings nothing when it is about the end, and comes behind all until there', async () => {
       await hold('a');
       under.publish('a', 2);
-      expect(toldWithin(() => feed.readHistory('a', END_OF_CHANNEL))).toEqual([]);
-      expect(await under.news()).toEqual(['published a 5', 'published a 6', 'history a ']);
+      expect(toldWithin(() => under.confirmEnd('a'))).toEqual([]);
+      expect(await under.news()).toEqual(['published a 5', 'published a 6', 'end a confirmed']);
     });
 
     it('is answered with a code where the channel has no position', async () => {
@@ -246,15 +249,15 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       await under.news();
       under.confirm('a');
       await under.news();
-      expect(toldWithin(() => feed.readHistory('a', 1))).toEqual([]);
+      expect(toldWithin(() => under.readHistory('a', 1))).toEqual([]);
       expect(await under.news()).toEqual(['history a unavailable']);
     });
 
     it('may be followed by another', async () => {
       await hold('a');
-      feed.readHistory('a', 3);
+      under.readHistory('a', 3);
       expect(await under.news()).toEqual(['history a 3,4']);
-      feed.readHistory('a', 4);
+      under.readHistory('a', 4);
       expect(await under.news()).toEqual(['history a 4']);
     });
   });
@@ -288,11 +291,11 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
 
     it('answers each question about the end, with a code', async () => {
       await hold('a');
-      feed.readHistory('a', END_OF_CHANNEL);
+      under.confirmEnd('a');
       under.cutOff();
-      expect(await under.news()).toContain('history a unavailable');
-      feed.readHistory('a', END_OF_CHANNEL);
-      expect(await under.news()).toEqual(['history a unavailable']);
+      expect(await under.news()).toContain('end a unavailable');
+      under.confirmEnd('a');
+      expect(await under.news()).toEqual(['end a unavailable']);
     });
   });
 }

@@ -55,9 +55,6 @@ export function nothingOf(channel: string, epoch: string): HistoryAnswer {
   return { channel, epoch, publications: [], gaps: [] };
 }
 
-/** Pass instead of an offset to ask only for the channel's current end. */
-export const END_OF_CHANNEL = Number.POSITIVE_INFINITY;
-
 /**
  * What a fan-out worker asks of the hub. The worker knows nothing else of Redis.
  *
@@ -74,14 +71,21 @@ export interface Feed {
   /** Says that no client of this worker wants the channel any more. Nothing further arrives for it. */
   drop(channel: string): void;
   /**
-   * Reads the channel's publications from this offset up to the latest one. With {@link END_OF_CHANNEL} it asks instead
-   * whether the channel has gone further than the node knew: the feed first brings what the node did not know, and then an
-   * empty answer.
+   * Reads the channel's publications from this offset up to the latest one. `onAnswer` is called in its place in the feed,
+   * once, unless the channel is dropped or refused before. The answer carries a code if the node knows no position or
+   * cannot read.
    *
-   * The channel must be acknowledged, and only one answer per channel may be outstanding. `onHistory` answers once, unless
-   * the channel is dropped or refused before. The answer carries a code if the node knows no position or is cut off.
+   * The channel must be acknowledged, and only one read of it may be outstanding.
    */
-  readHistory(channel: string, from: number): void;
+  readHistory(channel: string, from: number, onAnswer: (answer: HistoryAnswer) => void): void;
+  /**
+   * Asks whether the channel has gone further than the node knew, or into another epoch. The feed first brings what the
+   * node did not know. Then `onConfirmed` is called in its place in the feed, once, unless the channel is dropped or
+   * refused before; with a code if the end cannot be read.
+   *
+   * The channel must be acknowledged.
+   */
+  confirmEnd(channel: string, onConfirmed: (code: ErrorCode | undefined) => void): void;
 }
 
 /**
@@ -96,7 +100,6 @@ export interface FeedListener {
   onPublication(publication: Publication): void;
   onGap(notice: GapNotice): void;
   onResync(notice: ResyncNotice): void;
-  onHistory(answer: HistoryAnswer): void;
   /** The node has been cut off from Redis since then (ms since the Unix epoch). */
   onDegraded(since: number): void;
   onRestored(): void;

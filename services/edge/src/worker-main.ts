@@ -25,8 +25,8 @@ const host = new ClientListener({
   metrics,
   connectionCount: new ConnectionCount(connectionMemory, slot),
   connect(listener) {
-    feed = new WorkerPort((changes, consumedBytes) => {
-      post({ kind: 'interest', changes, consumedBytes });
+    feed = new WorkerPort((calls, consumedBytes) => {
+      post({ kind: 'feed-calls', calls, consumedBytes });
     }, listener);
     return feed;
   },

@@ -3,7 +3,6 @@ import { Gaps } from '@tradewind/fanout';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { cases } from '../../../../test/support/length.ts';
-import { END_OF_CHANNEL } from '../feed.ts';
 import { publicationOf } from './testing/fake-upstream.ts';
 import { type FakeClient, FanOutUnderTest } from './testing/fan-out-under-test.ts';
 import { ReplayOracle } from './testing/replay-oracle.ts';
@@ -108,6 +107,7 @@ class World implements Disposable {
       this.#count(oracle);
     }
     expect(this.#server.upstream.questions.size).toBe(0);
+    expect(this.#server.upstream.ends.size).toBe(0);
   }
 
   [Symbol.dispose](): void {
@@ -195,15 +195,14 @@ class World implements Disposable {
   /** By chance it fails, or was read before the latest publications. */
   #answer(channel: string, chance: number): void {
     const { upstream } = this.#server;
+    if (upstream.ends.has(channel)) {
+      upstream.answerEnd(channel, chance === 9 ? 'unavailable' : undefined);
+    }
     const from = upstream.questions.get(channel);
     if (from === undefined) return;
     const { epoch, offset, oldest, holes } = this.#of(channel);
     if (chance === 9) {
       upstream.answer(channel, epoch, [], 'unavailable');
-      return;
-    }
-    if (from === END_OF_CHANNEL) {
-      upstream.answer(channel, epoch, []);
       return;
     }
     const end = Math.min(offset, from + MAX_HISTORY - 1);

@@ -201,8 +201,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     resume(other, 95);
     server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
     const tooLong = { channel: 'a', epoch: EPOCH, publications: [], gaps: [], tooLongBefore: 51 };
-    server.upstream.questions.delete('a');
-    server.upstream.listener.onHistory(tooLong);
+    server.upstream.answerWith(tooLong);
     const reason = 'history_too_long';
     expect(client.answers()).toMatchObject([{ recovered: false, reason, replayed: 0 }]);
     server.upstream.answer('a', EPOCH, publicationsOf('a', 96, 100));

@@ -14,14 +14,7 @@ import {
 import type { CloseReason, ErrorCode, GapReason, Welcome } from '@tradewind/protocol';
 import type { WebSocket } from 'ws';
 import type { Rights } from '../auth/rights.ts';
-import type {
-  Acknowledgement,
-  Feed,
-  FeedListener,
-  GapNotice,
-  HistoryAnswer,
-  ResyncNotice,
-} from '../feed.ts';
+import type { Acknowledgement, Feed, FeedListener, GapNotice, ResyncNotice } from '../feed.ts';
 import { type Limited, LimitGuard } from '../limits.ts';
 import { FlushRound } from '../outbound/flush-round.ts';
 import { FlushScheduler } from '../outbound/flush-scheduler.ts';
@@ -288,10 +281,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const subscribers = this.index.get(notice.channel);
     this.#events.resyncTold(subscribers.length);
     for (const connection of subscribers) connection.sendInOrder(noticeIn(connection.format));
-  }
-
-  onHistory(answer: HistoryAnswer): void {
-    this.#subscriptions.takeHistory(answer);
   }
 
   onDegraded(since: number): void {

@@ -1,7 +1,6 @@
 import { isHole, type Replay } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
-import { END_OF_CHANNEL } from '../feed.ts';
 import type { LimitGuard } from '../limits.ts';
 import type { Connection } from './connection.ts';
 import type { ReplayPlan } from './replay-plan.ts';
@@ -45,8 +44,9 @@ export class ReplayCharges {
     plan: ReplayPlan,
   ): boolean {
     if (pending.chargedBytes > 0) return true;
+    if (plan.kind === 'confirm-end') return true;
     const mustRead = plan.kind === 'read';
-    if (mustRead ? plan.from === END_OF_CHANNEL : plan.offsets === 0) return true;
+    if (!mustRead && plan.offsets === 0) return true;
     const now = this.#clock();
     connection.session.replayBudget ??= new TokenBucket(this.#rate, now);
     const { replayBudget } = connection.session;

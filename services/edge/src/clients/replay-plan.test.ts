@@ -1,7 +1,6 @@
 import { PublicationLog, ReplayMemory } from '@tradewind/fanout';
 import type { ErrorCode, Position } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
-import { END_OF_CHANNEL } from '../feed.ts';
 import { planReplay, type ReadProgress } from './replay-plan.ts';
 import { ReplaySource } from './replay-source.ts';
 import { publicationsOf } from './testing/fake-upstream.ts';
@@ -67,9 +66,9 @@ describe('planReplay', () => {
     ['an offset ahead of ours', at(101), 'offset_ahead'],
     ['another epoch', at(95, 'other'), 'epoch_changed'],
   ] as const)('believes in %s only when the node has looked', (_, since, reason) => {
-    expect(plan({ since })).toEqual({ kind: 'read', from: END_OF_CHANNEL });
+    expect(plan({ since })).toEqual({ kind: 'confirm-end' });
     const asked: ReadProgress = { end: 'pending', failure: undefined };
-    expect(plan({ since }, { asked })).toEqual({ kind: 'read', from: END_OF_CHANNEL });
+    expect(plan({ since }, { asked })).toEqual({ kind: 'confirm-end' });
     const answered: ReadProgress = { end: 'read', failure: undefined };
     expect(plan({ since }, { asked: answered })).toEqual(notRecovered(reason));
     expect(plan({ since, history: 3 }, { asked: answered })).toEqual(notRecovered(reason, 3));
@@ -110,7 +109,7 @@ describe('planReplay', () => {
     const history = new ReplaySource('a', new PublicationLog(0), new ReplayMemory(0, () => {}));
     const answered: ReadProgress = { end: 'read', failure: undefined };
     const asked = { history, asked: answered };
-    expect(plan({ since: at(5) }, { history })).toEqual({ kind: 'read', from: END_OF_CHANNEL });
+    expect(plan({ since: at(5) }, { history })).toEqual({ kind: 'confirm-end' });
     expect(plan({ since: at(5) }, asked)).toEqual(notRecovered('no_history'));
     expect(plan({ since: at(5) }, { history, asked: failed('unavailable') })).toEqual(
       notRecovered('unavailable'),

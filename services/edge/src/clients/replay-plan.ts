@@ -1,5 +1,4 @@
 import type { ChannelRequest, ErrorCode, Position } from '@tradewind/protocol';
-import { END_OF_CHANNEL } from '../feed.ts';
 import type { ReplaySource } from './replay-source.ts';
 
 /** How a subscriber gets the publications of a channel that it asked for. */
@@ -14,7 +13,9 @@ export type ReplayPlan =
       readonly offsets: number;
     }
   /** Publications from this offset on must be read first; see `Feed.readHistory`. */
-  | { readonly kind: 'read'; readonly from: number };
+  | { readonly kind: 'read'; readonly from: number }
+  /** The node must confirm where the channel ends; see `Feed.confirmEnd`. */
+  | { readonly kind: 'confirm-end' };
 
 /** What was read for a client since its request came. */
 export interface ReadProgress {
@@ -48,7 +49,7 @@ export function planReplay(
     if (since === undefined) return { kind: 'replay', recovered: true, offsets: 0 };
     if (progress.end === 'read') return notRecovered('no_history');
     return progress.failure === undefined
-      ? { kind: 'read', from: END_OF_CHANNEL }
+      ? { kind: 'confirm-end' }
       : notRecovered(progress.failure);
   }
   if (since === undefined) return snapshot(wanted ?? 0, position, source, progress, undefined);
@@ -66,7 +67,7 @@ function continueFrom(
 ): ReplayPlan | ErrorCode {
   const missed = position.offset - since.offset;
   if (since.epoch !== position.epoch || missed < 0) {
-    if (end !== 'read') return failure ?? { kind: 'read', from: END_OF_CHANNEL };
+    if (end !== 'read') return failure ?? { kind: 'confirm-end' };
     return since.epoch === position.epoch ? 'offset_ahead' : 'epoch_changed';
   }
   if (missed > maxHistory) return 'history_too_long';

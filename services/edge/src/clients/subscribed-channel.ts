@@ -1,6 +1,6 @@
 import { inOrder, type PublicationLog, type ReplayMemory } from '@tradewind/fanout';
 import type { ChannelRequest } from '@tradewind/protocol';
-import { END_OF_CHANNEL, type HistoryAnswer } from '../feed.ts';
+import type { HistoryAnswer } from '../feed.ts';
 import type { Connection } from './connection.ts';
 import type { HistoryBounds } from './history-bounds.ts';
 import type { ReadProgress } from './replay-plan.ts';
@@ -37,39 +37,22 @@ export class SubscribedChannel {
   readonly replaySource: ReplaySource;
   /** Clients that wait for the acknowledgement, or for the channel's history. */
   readonly waiting = new Map<Connection, PendingSubscription>();
-  #pendingRead: number | undefined;
-  /** Whether the pending read began in this turn. Only then may a client that asks for the same share it. */
-  #isReadFresh = false;
+  #isReading = false;
 
   constructor(name: string, log: PublicationLog, memory: ReplayMemory, bounds: HistoryBounds) {
     this.name = name;
     this.replaySource = new ReplaySource(name, log, memory, bounds);
   }
 
-  /** The first offset of the read that the hub has not answered; undefined without one. See `Feed.readHistory`. */
-  get pendingRead(): number | undefined {
-    return this.#pendingRead;
-  }
-
-  /** Lets a client that begins to wait share a read of the channel's end, if that began in this turn. */
-  shareRead({ progress }: PendingSubscription): void {
-    if (this.#isReadFresh && this.#pendingRead === END_OF_CHANNEL) progress.end = 'pending';
+  /** Whether the hub has yet to answer a read. See `Feed.readHistory`. */
+  get isReading(): boolean {
+    return this.#isReading;
   }
 
   /** Begins a read for all who wait. The caller asks the hub. */
   beginRead(from: number): void {
-    this.#pendingRead = from;
-    if (from !== END_OF_CHANNEL) {
-      this.replaySource.beginRead(from);
-      return;
-    }
-    this.#isReadFresh = true;
-    queueMicrotask(() => {
-      this.#isReadFresh = false;
-    });
-    for (const { progress } of this.waiting.values()) {
-      if (progress.end === 'unread') progress.end = 'pending';
-    }
+    this.#isReading = true;
+    this.replaySource.beginRead(from);
   }
 
   /**
@@ -78,13 +61,10 @@ export class SubscribedChannel {
    * @returns the bytes of the publications that it brought; undefined if it brought none.
    */
   endRead(answer: HistoryAnswer): number | undefined {
-    const isEnd = this.#pendingRead === END_OF_CHANNEL;
-    this.#pendingRead = undefined;
+    this.#isReading = false;
     const { code } = answer;
-    for (const { progress } of this.waiting.values()) {
-      if (code !== undefined) progress.failure = code;
-      else if (isEnd && progress.end === 'pending') progress.end = 'read';
-    }
+    if (code !== undefined)
+      for (const { progress } of this.waiting.values()) progress.failure = code;
     return this.#store(answer);
   }
 

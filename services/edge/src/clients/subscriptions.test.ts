@@ -126,7 +126,7 @@ describe('Subscriptions: subscribing', () => {
     subscriptions.subscribe(client.connection, { ...request(1, []), channels }, 0);
     upstream.acknowledge(['a']);
     expect(client.sent(), 'another node may have had the first publication already').toEqual([]);
-    upstream.answer('a', '', []);
+    upstream.answerEnd('a');
     expect(client.sent()).toMatchObject([
       { channels: [{ channel: 'a', recovered: false, replayed: 0, reason: 'no_history' }] },
     ]);

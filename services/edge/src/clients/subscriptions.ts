@@ -7,7 +7,7 @@ import {
   type UnsubscribeRequest,
 } from '@tradewind/protocol';
 import type { Rate } from '@tradewind/runtime';
-import type { Acknowledgement, Feed, GapNotice, HistoryAnswer, ResyncNotice } from '../feed.ts';
+import type { Acknowledgement, Feed, GapNotice, ResyncNotice } from '../feed.ts';
 import type { LimitGuard } from '../limits.ts';
 import type { Connection } from './connection.ts';
 import { HistoryBounds } from './history-bounds.ts';
@@ -164,11 +164,6 @@ export class Subscriptions {
   /** See {@link WaitingClients.serve}. */
   serveWaiting(until: number): boolean {
     return this.#waiting.serve(until);
-  }
-
-  takeHistory(answer: HistoryAnswer): void {
-    const channel = this.#channels.get(answer.channel);
-    if (channel !== undefined) this.#waiting.takeHistory(channel, answer);
   }
 
   /** Call it when a publication with an offset is in the log, before it is delivered. */

@@ -1,6 +1,6 @@
 import type { Replay, ReplayMemory } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
-import { END_OF_CHANNEL, type Feed, type HistoryAnswer } from '../feed.ts';
+import type { Feed, HistoryAnswer } from '../feed.ts';
 import type { Connection } from './connection.ts';
 import type { Membership } from './membership.ts';
 import { ReplayAdmission } from './replay-admission.ts';
@@ -76,7 +76,6 @@ export class WaitingClients {
 
   add(connection: Connection, channel: SubscribedChannel, pending: PendingSubscription): void {
     channel.waiting.set(connection, pending);
-    channel.shareRead(pending);
     const channels = this.#channelsOf.get(connection) ?? new Set();
     this.#channelsOf.set(connection, channels.add(channel));
   }
@@ -101,7 +100,7 @@ export class WaitingClients {
     for (const connection of [...channel.waiting.keys()]) this.#stop(connection, channel);
     this.#late.delete(channel);
     this.#admission.remove(channel);
-    this.#endRead(channel.pendingRead, undefined);
+    if (channel.isReading) this.#admission.endRead(undefined);
     return pending;
   }
 
@@ -141,16 +140,6 @@ export class WaitingClients {
     if (taken < waiting.length) this.#admission.delay(channel);
     this.#parts.onIdle(channel);
     return taken < waiting.length;
-  }
-
-  /** Takes the hub's answer to a read, and lets everyone who waited for it join. */
-  takeHistory(channel: SubscribedChannel, answer: HistoryAnswer): void {
-    const { pendingRead } = channel;
-    if (pendingRead === undefined) return;
-    this.#endRead(pendingRead, channel.endRead(answer));
-    const joined: Joined[] = [];
-    this.joinAll(channel, joined);
-    sendReplies(joined);
   }
 
   /** Counts a second of waiting. Call {@link serve} afterwards for those who have waited too long. */
@@ -211,10 +200,11 @@ export class WaitingClients {
       joined.push({ connection, pending, replay: undefined });
       return undefined;
     }
-    if (plan === 'delayed' || plan.kind === 'read') {
+    if (plan === 'delayed' || plan.kind !== 'replay') {
       this.add(connection, channel, pending);
-      if (plan !== 'delayed') return plan.from;
-      this.#admission.delay(channel);
+      if (plan === 'delayed') this.#admission.delay(channel);
+      else if (plan.kind === 'read') return plan.from;
+      else this.#confirmEnd(connection, channel, pending);
       return undefined;
     }
     membership.join(connection, channel.name);
@@ -235,32 +225,52 @@ export class WaitingClients {
     const { maxHistory } = this.#parts;
     if (delayedSeconds >= MAX_DELAY_SECONDS) return notRecovered('unavailable');
     let plan = planReplay(request, replaySource, maxHistory, progress);
-    if (plan.kind === 'read' && plan.from !== END_OF_CHANNEL && this.memory.maxBytes === 0) {
+    if (plan.kind === 'read' && this.memory.maxBytes === 0) {
       const failed = { ...progress, failure: 'history_too_long' } as const;
       plan = planReplay(request, replaySource, maxHistory, failed);
     }
-    if (plan.kind === 'read' || plan.offsets === 0 || replaySource.hasReadAnswer) return plan;
+    if (plan.kind !== 'replay' || plan.offsets === 0 || replaySource.hasReadAnswer) return plan;
     return this.memory.hasRoom ? plan : 'delayed';
   }
 
   /** A channel has one read at a time. A client that needs more than it brings reads when it has ended. */
   #read(channel: SubscribedChannel, from: number): void {
-    if (channel.pendingRead !== undefined) return;
-    if (from !== END_OF_CHANNEL) {
-      if (!this.#admission.mayRead) {
-        this.#admission.delay(channel);
-        return;
-      }
-      this.#admission.beginRead();
+    if (channel.isReading) return;
+    if (!this.#admission.mayRead) {
+      this.#admission.delay(channel);
+      return;
     }
+    this.#admission.beginRead();
     channel.beginRead(from);
-    this.#parts.feed.readHistory(channel.name, from);
+    this.#parts.feed.readHistory(channel.name, from, (answer) => this.#endRead(channel, answer));
   }
 
-  /** @param bytes of the answer; undefined if it brought nothing, or nobody waits for it any more. */
-  #endRead(pendingRead: number | undefined, bytes: number | undefined): void {
-    if (pendingRead === undefined || pendingRead === END_OF_CHANNEL) return;
-    this.#admission.endRead(bytes);
+  /** Takes the hub's answer to a read, and lets everyone who waits join. */
+  #endRead(channel: SubscribedChannel, answer: HistoryAnswer): void {
+    this.#admission.endRead(channel.endRead(answer));
+    const joined: Joined[] = [];
+    this.joinAll(channel, joined);
+    sendReplies(joined);
+  }
+
+  /** Asks for a client whether the channel has gone further than this node knows, unless that was asked already. */
+  #confirmEnd(
+    connection: Connection,
+    channel: SubscribedChannel,
+    pending: PendingSubscription,
+  ): void {
+    const { progress } = pending;
+    if (progress.end !== 'unread') return;
+    progress.end = 'pending';
+    this.#parts.feed.confirmEnd(channel.name, (code) => {
+      if (channel.waiting.get(connection) !== pending) return;
+      if (code === undefined) progress.end = 'read';
+      else progress.failure = code;
+      this.#stop(connection, channel);
+      const joined: Joined[] = [];
+      this.join(connection, channel, pending, joined);
+      sendReplies(joined);
+    });
   }
 
   #stop(connection: Connection, channel: SubscribedChannel): void {

@@ -2,14 +2,14 @@ import { readHeader } from '@tradewind/bus';
 import type { Publication } from '@tradewind/fanout';
 import { Gaps } from '@tradewind/fanout';
 import type { ErrorCode, GapReason, Position, UndeliverableReason } from '@tradewind/protocol';
-import { type Acknowledgement, type FeedListener, nothingOf } from '../feed.ts';
+import type { Acknowledgement, FeedListener } from '../feed.ts';
 import { ChannelSequence, type SequenceLimits } from '../sequence/channel-sequence.ts';
 import type { HistoryPage, Message } from '../sequence/message.ts';
 import { FIRST_ACTION, type SequenceAction } from '../sequence/sequence-action.ts';
 import type { HeaderFault, SequenceListener } from '../sequence/sequence-listener.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import { encodePublication } from './encode-publication.ts';
-import { EndRequests } from './end-requests.ts';
+import { EndRequests, type OnEndConfirmed } from './end-requests.ts';
 import { type EncodedHistory, HistoryRequests } from './history-requests.ts';
 
 /** What is wrong with a message's header. */
@@ -213,12 +213,9 @@ export class HubChannel implements SequenceListener {
     return position === undefined ? { channel: name, ref } : { channel: name, ref, position };
   }
 
-  #answerEnd(listeners: readonly FeedListener[], code: ErrorCode | undefined): void {
-    if (listeners.length === 0) return;
+  #answerEnd(requests: readonly OnEndConfirmed[], code: ErrorCode | undefined): void {
+    if (requests.length === 0) return;
     this.#context.acknowledgements.send();
-    const answer = nothingOf(this.name, this.sequence.epoch);
-    for (const listener of listeners) {
-      listener.onHistory(code === undefined ? answer : { ...answer, code });
-    }
+    for (const onConfirmed of requests) onConfirmed(code);
   }
 }

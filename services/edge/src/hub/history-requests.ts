@@ -8,6 +8,7 @@ interface Request {
   readonly askedAt: number;
   /** The channel's offset when the request came: an answer must reach so far. */
   until: number;
+  readonly onAnswer: (answer: HistoryAnswer) => void;
 }
 
 /** A part of a channel's history as workers are given it; see `HistoryAnswer`. */
@@ -60,8 +61,13 @@ export class HistoryRequests {
     return Math.min(...[...this.#requests.values()].map(({ askedAt }) => askedAt));
   }
 
-  add(listener: FeedListener, from: number, until: number): void {
-    this.#requests.set(listener, { from, until, askedAt: performance.now() });
+  add(
+    listener: FeedListener,
+    from: number,
+    until: number,
+    onAnswer: (answer: HistoryAnswer) => void,
+  ): void {
+    this.#requests.set(listener, { from, until, onAnswer, askedAt: performance.now() });
   }
 
   /** A new epoch begins after this offset. How far the old one had gone says nothing about it. */
@@ -90,17 +96,15 @@ export class HistoryRequests {
       if (isSameEpoch && (request.from < from || request.until > end)) continue;
       this.#requests.delete(listener);
       const isTooLong = isSameEpoch && request.from < tooLongBefore;
-      listener.onHistory(isTooLong ? { ...answer, tooLongBefore } : answer);
+      request.onAnswer(isTooLong ? { ...answer, tooLongBefore } : answer);
     }
   }
 
   /** Tells all workers that their requests cannot be answered. */
   fail(epoch: string, code: ErrorCode): void {
-    const listeners = [...this.#requests.keys()];
+    const requests = [...this.#requests.values()];
     this.#requests.clear();
-    for (const listener of listeners) {
-      listener.onHistory({ ...nothingOf(this.#channel, epoch), code });
-    }
+    for (const { onAnswer } of requests) onAnswer({ ...nothingOf(this.#channel, epoch), code });
   }
 }
 

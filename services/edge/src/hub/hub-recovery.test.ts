@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { END_OF_CHANNEL } from '../feed.ts';
 import {
   answers,
   createHub,
@@ -91,11 +90,11 @@ describe('Hub: without the right to read where a channel stands', () => {
     hub.message('a', sequenced(5));
     hub.message('a', Buffer.from('"plain"'));
     hub.message('a', sequenced(6));
-    feed.readHistory('a', END_OF_CHANNEL);
+    feed.confirmEnd('a');
     await answers();
     expect(told.news()).toEqual([
       ...['acknowledged a', 'published a 5', 'published a plain', 'published a 6'],
-      'history a not_available',
+      'end a not_available',
     ]);
     expect(hub.channels).toBe(1);
     expect(reported.filter((line) => line.startsWith('recovery'))).toHaveLength(2);

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { END_OF_CHANNEL } from '../feed.ts';
 import type { HubLimits } from './hub.ts';
 import { answers, refusalOf, StoreError } from './testing/hub-under-test.ts';
 import { createLiveHub, entries, entry, type LiveHub, NOW, sequenced } from './testing/live-hub.ts';
@@ -41,9 +40,9 @@ describe('Hub: a request for history', () => {
     store.logs.set('a', entries(5, 6));
     hub.message('a', sequenced(6));
     await answers();
-    feed.readHistory('a', END_OF_CHANNEL);
+    feed.confirmEnd('a');
     await answers();
-    expect(told.news()).toEqual(['published a 5', 'published a 6', 'history a ']);
+    expect(told.news()).toEqual(['published a 5', 'published a 6', 'end a confirmed']);
   });
 
   it('has a gap in the place of what is missing, or cannot be delivered', async () => {
@@ -98,7 +97,7 @@ describe('Hub: a request for history', () => {
       'a',
       Array.from({ length: 1_000 }, (_, i) => long(i + 1)),
     );
-    feed.readHistory('a', END_OF_CHANNEL);
+    feed.confirmEnd('a');
     await answers();
     told.news();
     store.bytesRead = 0;
@@ -114,8 +113,8 @@ describe('Hub: a request for history', () => {
 
   it('is read for anew when it comes within the answer to another one', async () => {
     const { store, feed, told } = await live();
-    const answered = told.onHistory.bind(told);
-    told.onHistory = (answer) => {
+    const answered = told.recordHistory.bind(told);
+    told.recordHistory = (answer) => {
       answered(answer);
       if (told.told.length < 3) feed.readHistory('a', 3);
     };
@@ -188,7 +187,7 @@ describe('Hub: a request for history', () => {
     });
     store.positions.set('a', { epoch: 'E', offset: 25 });
     store.logs.set('a', entries(1, 25));
-    feed.readHistory('a', END_OF_CHANNEL);
+    feed.confirmEnd('a');
     for (let i = 0; i < 3; i += 1) await answers();
     told.news();
     for (const from of [5, 15]) {

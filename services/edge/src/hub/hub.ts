@@ -1,10 +1,11 @@
 import type { ErrorCode } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
-import { END_OF_CHANNEL, type Feed, type FeedListener, nothingOf } from '../feed.ts';
+import { type Feed, type FeedListener, type HistoryAnswer, nothingOf } from '../feed.ts';
 import { type Limited, LimitGuard } from '../limits.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { type ChannelContext, type ChannelEvents, HubChannel } from './channel.ts';
 import type { ChannelStore } from './channel-store.ts';
+import type { OnEndConfirmed } from './end-requests.ts';
 import { Recovery, type RecoveryEvents, type RecoverySettings } from './recovery.ts';
 import { RedisLinkState } from './redis-link-state.ts';
 import { UnusedChannels } from './unused-channels.ts';
@@ -64,7 +65,7 @@ export interface HubFeed extends Feed {
    * Like {@link Feed.readHistory}, for publications that the worker itself did not get. They are read at once, the oldest
    * first, so that a long stretch takes several answers.
    */
-  fillIn(channel: string, from: number): void;
+  fillIn(channel: string, from: number, onAnswer: (answer: HistoryAnswer) => void): void;
   /** Detaches the worker. It counts as having dropped all channels, and hears nothing more. */
   close(): void;
 }
@@ -148,8 +149,11 @@ export class Hub {
     return {
       declare: (channel, others = 0) => this.#declare(channel, others, listener),
       drop: (channel) => this.#drop(channel, listener),
-      readHistory: (channel, from) => this.#readHistory(channel, from, listener, 'requests'),
-      fillIn: (channel, from) => this.#readHistory(channel, from, listener, 'fillIns'),
+      readHistory: (channel, from, onAnswer) =>
+        this.#readHistory(channel, from, listener, onAnswer, 'requests'),
+      fillIn: (channel, from, onAnswer) =>
+        this.#readHistory(channel, from, listener, onAnswer, 'fillIns'),
+      confirmEnd: (channel, onConfirmed) => this.#confirmEnd(channel, listener, onConfirmed),
       close: () => this.#disconnect(listener),
     };
   }
@@ -344,22 +348,38 @@ export class Hub {
     name: string,
     from: number,
     listener: FeedListener,
+    onAnswer: (answer: HistoryAnswer) => void,
     kind: 'requests' | 'fillIns',
   ): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
     const { position } = channel.sequence;
-    if (from === END_OF_CHANNEL && channel.state === 'live') {
-      channel.endRequests.add(listener);
-    } else if (from !== END_OF_CHANNEL && position !== undefined) {
-      channel[kind].add(listener, from, position.offset);
-    } else {
-      queueMicrotask(() => {
-        if (!channel.isHeld || !channel.listeners.has(listener)) return;
-        listener.onHistory({ ...nothingOf(name, ''), code: 'unavailable' });
-      });
+    if (position === undefined) {
+      this.#answerSoon(channel, listener, () =>
+        onAnswer({ ...nothingOf(name, ''), code: 'unavailable' }),
+      );
+      return;
     }
+    channel[kind].add(listener, from, position.offset, onAnswer);
     this.#recovery.serve(channel);
+  }
+
+  #confirmEnd(name: string, listener: FeedListener, onConfirmed: OnEndConfirmed): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    if (channel.state !== 'live') {
+      this.#answerSoon(channel, listener, () => onConfirmed('unavailable'));
+      return;
+    }
+    channel.endRequests.add(listener, onConfirmed);
+    this.#recovery.serve(channel);
+  }
+
+  /** Answers once the call that asked has returned. */
+  #answerSoon(channel: HubChannel, listener: FeedListener, answer: () => void): void {
+    queueMicrotask(() => {
+      if (channel.isHeld && channel.listeners.has(listener)) answer();
+    });
   }
 
   /** The channel is subscribed again. Its position is read, and compared if the server is another one. */

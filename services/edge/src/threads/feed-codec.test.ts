@@ -14,6 +14,7 @@ function callsIn(buffers: readonly Uint8Array<ArrayBuffer>[]): unknown[] {
     onResync: (...args) => calls.push(['onResync', ...args]),
     onHistory: ({ publications, ...answer }) =>
       calls.push(['onHistory', answer, publications.map(({ offset }) => offset)]),
+    onEndConfirmed: (answer) => calls.push(['onEndConfirmed', answer]),
     onDegraded: (...args) => calls.push(['onDegraded', ...args]),
     onRestored: () => calls.push(['onRestored']),
   };

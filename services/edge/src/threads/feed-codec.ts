@@ -10,7 +10,17 @@ export interface NumberedChannel {
 
 export interface NumberedAcknowledgement extends Acknowledgement, NumberedChannel {}
 
-export interface NumberedHistory extends HistoryAnswer, NumberedChannel {}
+/** The answer to a read; `number` is that of the worker's call. */
+export interface NumberedHistory extends HistoryAnswer {
+  readonly number: number;
+}
+
+/** The answer to a request to confirm a channel's end; `number` is that of the worker's call. */
+export interface NumberedEnd {
+  readonly channel: string;
+  readonly number: number;
+  readonly code?: ErrorCode;
+}
 
 /**
  * A {@link FeedListener} whose answers carry declaration numbers. Its calls cross from the hub's thread to a
@@ -23,6 +33,7 @@ export interface NumberedFeedListener {
   onGap(notice: GapNotice): void;
   onResync(notice: ResyncNotice): void;
   onHistory(answer: NumberedHistory): void;
+  onEndConfirmed(answer: NumberedEnd): void;
   onDegraded(since: number): void;
   onRestored(): void;
 }
@@ -165,6 +176,9 @@ export class FeedUnpacker {
         this.#listener.onHistory({ ...call[1], publications });
         break;
       }
+      case 'onEndConfirmed':
+        this.#listener.onEndConfirmed(call[1]);
+        break;
       case 'onDegraded':
         this.#listener.onDegraded(call[1]);
         break;

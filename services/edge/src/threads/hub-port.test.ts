@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Hole } from '@tradewind/fanout';
+import type { Hole, Publication } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { publicationOf, publicationsOf } from '../clients/testing/fake-upstream.ts';
-import { END_OF_CHANNEL, type FeedListener } from '../feed.ts';
+import type { FeedListener, HistoryAnswer } from '../feed.ts';
 import { HubPort } from './hub-port.ts';
-import type { InterestChange } from './worker-messages.ts';
+import type { FeedCall } from './worker-messages.ts';
 import { WorkerPort } from './worker-port.ts';
 
 const BACKLOG_BYTES = 10_000;
@@ -15,7 +15,7 @@ const EPOCH = 'k3x9';
 function connectEnds(hasHistory = true) {
   const told: unknown[] = [];
   const toWorker: (readonly Uint8Array<ArrayBuffer>[])[] = [];
-  const toHub: { changes: readonly InterestChange[]; consumedBytes: number }[] = [];
+  const toHub: { calls: readonly FeedCall[]; consumedBytes: number }[] = [];
   const listener: FeedListener = {
     onPublication: ({ channel, offset }) =>
       told.push(offset === 0 ? ['published', channel] : ['published', channel, offset]),
@@ -23,48 +23,56 @@ function connectEnds(hasHistory = true) {
     onRefused: (channels, code) => told.push(['refused', ...channels, code]),
     onGap: (notice) => told.push(['gap', notice]),
     onResync: (notice) => told.push(['resync', notice]),
-    onHistory: ({ channel, publications, gaps, code }) => {
-      const offsets = [...publications.map(({ offset }) => offset), ...gaps];
-      told.push(code === undefined ? ['history', channel, ...offsets] : ['history', channel, code]);
-    },
     onDegraded: (since) => told.push(['degraded', since]),
     onRestored: () => told.push(['restored']),
   };
   const asked: [channel: string, from: number][] = [];
+  const onAnswers: ((answer: HistoryAnswer) => void)[] = [];
   const fillIns: [channel: string, from: number][] = [];
-  const ask = (channel: string, from: number): void => {
+  const ends: ((code: ErrorCode | undefined) => void)[] = [];
+  const ask = (channel: string, from: number, onAnswer: (answer: HistoryAnswer) => void): void => {
     asked.push([channel, from]);
+    onAnswers.push(onAnswer);
   };
   const hubEnd = new HubPort({
     post: (buffers) => toWorker.push(buffers),
     history: hasHistory
       ? {
           readHistory: ask,
-          fillIn(channel, from) {
+          fillIn(channel, from, onAnswer) {
             fillIns.push([channel, from]);
-            ask(channel, from);
+            ask(channel, from, onAnswer);
           },
+          confirmEnd: (_channel, onConfirmed) => ends.push(onConfirmed),
         }
       : undefined,
     backlogBytes: BACKLOG_BYTES,
   });
   const workerEnd = new WorkerPort(
-    (changes, consumedBytes) => toHub.push({ changes, consumedBytes }),
+    (calls, consumedBytes) => toHub.push({ calls, consumedBytes }),
     listener,
   );
   return {
-    ...{ told, asked, fillIns, toWorker, hubEnd, workerEnd },
+    ...{ told, asked, fillIns, ends, toWorker, hubEnd, workerEnd },
+    readHistory(channel: string, from: number) {
+      workerEnd.readHistory(channel, from, ({ publications, gaps, code }) => {
+        const offsets = [...publications.map(({ offset }) => offset), ...gaps];
+        told.push(
+          code === undefined ? ['history', channel, ...offsets] : ['history', channel, code],
+        );
+      });
+    },
+    confirmEnd(channel: string) {
+      workerEnd.confirmEnd(channel, (code) => told.push(['end', channel, code]));
+    },
     async deliverToWorker() {
       await nextTurn();
       for (const buffers of toWorker.splice(0)) workerEnd.receive(buffers);
     },
     async deliverToHub() {
       await nextTurn();
-      for (const { changes, consumedBytes } of toHub.splice(0)) {
-        for (const [channel, declaration, from] of changes) {
-          if (from === undefined) hubEnd.setDeclaration(channel, declaration);
-          else hubEnd.requestHistory(channel, from);
-        }
+      for (const { calls, consumedBytes } of toHub.splice(0)) {
+        for (const call of calls) hubEnd.handle(call, { declare() {}, drop() {} });
         hubEnd.confirmBytes(consumedBytes);
       }
     },
@@ -75,7 +83,11 @@ function connectEnds(hasHistory = true) {
         ({ offset }) => !gaps.some((gap) => offset >= gap.from && offset <= gap.to),
       );
       const answer = { channel, epoch, publications, gaps };
-      hubEnd.onHistory(code === undefined ? answer : { ...answer, code });
+      onAnswers.shift()?.(code === undefined ? answer : { ...answer, code });
+    },
+    answerTooLong(channel: string, tooLongBefore: number, publications: readonly Publication[]) {
+      asked.shift();
+      onAnswers.shift()?.({ channel, epoch: EPOCH, publications, gaps: [], tooLongBefore });
     },
   };
 }
@@ -272,7 +284,7 @@ describe('what a worker misses because it is behind', () => {
     ends.workerEnd.declare('a');
     await ends.deliverToHub();
     ends.hubEnd.onAcknowledged([{ channel: 'a', ref: 1, position: { epoch: EPOCH, offset: 10 } }]);
-    ends.workerEnd.readHistory('a', 8);
+    ends.readHistory('a', 8);
     await ends.deliverToHub();
     await nextTurn();
     const gap = { from: 9, to: 9, reason: 'unreadable' } as const;
@@ -287,12 +299,12 @@ describe('what a worker misses because it is behind', () => {
     await workOff(ends);
     expect(ends.fillIns).toEqual([['a', missed]]);
     ends.answer(missed, missed);
-    ends.workerEnd.readHistory('a', 1);
+    ends.readHistory('a', 1);
     await ends.deliverToHub();
     await nextTurn();
     const posted = ends.hubEnd.unconsumedBytes;
     const publications = publicationsOf('a', 5, missed).map((one) => one);
-    ends.hubEnd.onHistory({ channel: 'a', epoch: EPOCH, publications, gaps: [], tooLongBefore: 5 });
+    ends.answerTooLong('a', 5, publications);
     await nextTurn();
     expect(ends.hubEnd.unconsumedBytes - posted).toBeLessThan(300);
     await ends.deliverToWorker();
@@ -402,7 +414,7 @@ describe('a history that a worker requests', () => {
     ends.hubEnd.onAcknowledged(channels.map((channel) => ({ channel, ref: 1, position })));
     for (let i = 0; i < 7; i += 1) ends.hubEnd.onPublication(publicationOf('b', 'x'.repeat(1_000)));
     await nextTurn();
-    for (const channel of channels) ends.workerEnd.readHistory(channel, 5);
+    for (const channel of channels) ends.readHistory(channel, 5);
     await ends.deliverToHub();
     await nextTurn();
     expect(ends.asked).toEqual([]);
@@ -416,31 +428,65 @@ describe('a history that a worker requests', () => {
     );
   });
 
-  it.each([5, END_OF_CHANNEL])(
-    'is answered behind what it misses of the channel: from %d on',
-    async (from) => {
-      const ends = connectEnds();
-      ends.workerEnd.declare('a');
-      await ends.deliverToHub();
-      const position = { epoch: EPOCH, offset: 10 };
-      ends.hubEnd.onAcknowledged([{ channel: 'a', ref: 1, position }]);
-      ends.workerEnd.readHistory('a', from);
-      await ends.deliverToHub();
-      await nextTurn();
-      expect(ends.asked).toEqual([['a', from]]);
-      const missed = await fillUp(ends, 'a', 10);
-      ends.answer(5, missed);
-      await workOff(ends);
-      expect(ends.asked).toEqual([['a', missed]]);
-      ends.answer(missed, missed);
-      await workOff(ends);
-      expect(ends.asked).toEqual([['a', from]]);
-      ends.answer(missed, missed);
-      await workOff(ends);
-      expect(ends.told.slice(-2)).toEqual([
-        ['published', 'a', missed],
-        ['history', 'a', missed],
-      ]);
-    },
-  );
+  it('is answered behind what it misses of the channel', async () => {
+    const ends = connectEnds();
+    ends.workerEnd.declare('a');
+    await ends.deliverToHub();
+    const position = { epoch: EPOCH, offset: 10 };
+    ends.hubEnd.onAcknowledged([{ channel: 'a', ref: 1, position }]);
+    ends.readHistory('a', 5);
+    await ends.deliverToHub();
+    await nextTurn();
+    expect(ends.asked).toEqual([['a', 5]]);
+    const missed = await fillUp(ends, 'a', 10);
+    ends.answer(5, missed);
+    await workOff(ends);
+    expect(ends.asked).toEqual([['a', missed]]);
+    ends.answer(missed, missed);
+    await workOff(ends);
+    expect(ends.asked).toEqual([['a', 5]]);
+    ends.answer(missed, missed);
+    await workOff(ends);
+    expect(ends.told.slice(-2)).toEqual([
+      ['published', 'a', missed],
+      ['history', 'a', missed],
+    ]);
+  });
+
+  it('is told the end of a channel behind what it misses of it', async () => {
+    const ends = connectEnds();
+    ends.workerEnd.declare('a');
+    await ends.deliverToHub();
+    const position = { epoch: EPOCH, offset: 10 };
+    ends.hubEnd.onAcknowledged([{ channel: 'a', ref: 1, position }]);
+    ends.confirmEnd('a');
+    await ends.deliverToHub();
+    await nextTurn();
+    expect(ends.ends).toHaveLength(1);
+    const missed = await fillUp(ends, 'a', 10);
+    ends.ends.shift()?.(undefined);
+    await workOff(ends);
+    expect(ends.ends, 'the hub is asked again behind what is filled in').toEqual([]);
+    ends.answer(missed, missed);
+    await workOff(ends);
+    ends.ends.shift()?.(undefined);
+    await workOff(ends);
+    expect(ends.told.slice(-2)).toEqual([
+      ['published', 'a', missed],
+      ['end', 'a', undefined],
+    ]);
+  });
+
+  it('is not told the end of a channel that it dropped meanwhile', async () => {
+    const ends = connectEnds();
+    ends.workerEnd.declare('a');
+    ends.confirmEnd('a');
+    await ends.deliverToHub();
+    await nextTurn();
+    ends.workerEnd.drop('a');
+    ends.workerEnd.declare('a');
+    ends.ends.shift()?.('unavailable');
+    await ends.deliverToWorker();
+    expect(ends.told).toEqual([]);
+  });
 });

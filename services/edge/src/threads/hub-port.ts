@@ -2,13 +2,20 @@ import { firstOffsetOf, inOrder, isHole, lastOffsetOf, type Publication } from '
 import type { ErrorCode, GapReason } from '@tradewind/protocol';
 import type {
   Acknowledgement,
+  Feed,
   FeedListener,
   GapNotice,
   HistoryAnswer,
   ResyncNotice,
 } from '../feed.ts';
 import { FeedPacker, type NumberedChannel } from './feed-codec.ts';
-import { type HistoryReader, MissedPublications, WorkerReads } from './worker-backlog.ts';
+import {
+  type HistoryReader,
+  MissedPublications,
+  type RequestedRead,
+  WorkerReads,
+} from './worker-backlog.ts';
+import type { FeedCall } from './worker-messages.ts';
 
 /**
  * The most feed, in bytes, that may have been posted to a worker without having been handled. At 100,000 publications
@@ -17,7 +24,7 @@ import { type HistoryReader, MissedPublications, WorkerReads } from './worker-ba
  */
 export const WORKER_BACKLOG_BYTES = 16 * 1024 * 1024;
 
-const NO_HISTORY: HistoryReader = { readHistory() {}, fillIn() {} };
+const NO_HISTORY: HistoryReader = { readHistory() {}, fillIn() {}, confirmEnd() {} };
 
 /** What a {@link HubPort} is made of. */
 export interface HubPortSettings {
@@ -51,6 +58,9 @@ export class HubPort implements FeedListener {
    */
   readonly #missed = new Map<string, MissedPublications>();
   readonly #reads: WorkerReads;
+  /** Numbers of the worker's requests to confirm a channel's end that the hub was not asked yet, by channel. */
+  readonly #ends = new Map<string, number[]>();
+  readonly #history: HistoryReader;
   readonly #hasHistory: boolean;
   /** The current epoch of each channel that has one. */
   readonly #epochs = new Map<string, string>();
@@ -63,7 +73,15 @@ export class HubPort implements FeedListener {
   constructor({ post, history, backlogBytes = WORKER_BACKLOG_BYTES }: HubPortSettings) {
     this.#post = post;
     this.#hasHistory = history !== undefined;
-    this.#reads = new WorkerReads(history ?? NO_HISTORY, backlogBytes / 2);
+    this.#history = history ?? NO_HISTORY;
+    this.#reads = new WorkerReads(
+      this.#history,
+      {
+        onRequested: (read, answer) => this.#answerRead(read, answer),
+        onFilledIn: (missed, answer) => this.#takeMissed(missed, answer),
+      },
+      backlogBytes / 2,
+    );
     this.#backlogBytes = backlogBytes;
   }
 
@@ -73,18 +91,29 @@ export class HubPort implements FeedListener {
   }
 
   /**
-   * Notes that the worker declared a channel under this number, or dropped it (undefined). The owner must call this
-   * before it tells the hub.
+   * Makes a call of the worker. History is read as soon as the worker is not behind.
+   *
+   * @param feed the hub's feed for this worker.
    */
-  setDeclaration(channel: string, declaration: number | undefined): void {
-    if (declaration === undefined) this.#forget(channel);
-    else this.#declarations.set(channel, declaration);
-  }
-
-  /** Reads a channel's history for the worker, as soon as the worker is not behind. */
-  requestHistory(channel: string, from: number): void {
-    this.#reads.request(channel, from);
-    this.#schedule();
+  handle(call: FeedCall, feed: Pick<Feed, 'declare' | 'drop'>): void {
+    const { channel } = call;
+    switch (call.kind) {
+      case 'declare':
+        this.#declarations.set(channel, call.number);
+        feed.declare(channel, call.others);
+        break;
+      case 'drop':
+        this.#forget(channel);
+        feed.drop(channel);
+        break;
+      case 'read-history':
+        this.#reads.request(channel, call);
+        this.#schedule();
+        break;
+      case 'confirm-end':
+        this.#requestEnd(channel, call.number);
+        break;
+    }
   }
 
   /** The worker has handled `bytes` of the feed. */
@@ -155,25 +184,6 @@ export class HubPort implements FeedListener {
     this.#schedule();
   }
 
-  onHistory(answer: HistoryAnswer): void {
-    const { channel, publications } = answer;
-    const missed = this.#missed.get(channel);
-    const bytes = publications.reduce((sum, { body }) => sum + body.length, 0);
-    const read = this.#reads.finish(channel, bytes);
-    if (typeof read !== 'number') {
-      if (missed !== undefined && read === missed) this.#fillInFrom(answer, missed);
-    } else if (missed === undefined) {
-      // The worker would use nothing of an answer that is too long.
-      const isTaken = answer.tooLongBefore === undefined;
-      const sent = isTaken ? answer : { ...answer, publications: [], gaps: [] };
-      this.#packer.history({ ...sent, ...this.#numbered(channel) });
-    } else {
-      // The answer would overtake what is missed, so it is read again after that.
-      this.#reads.request(channel, read);
-    }
-    this.#schedule();
-  }
-
   onDegraded(since: number): void {
     this.#packer.call('onDegraded', since);
     this.#schedule();
@@ -181,6 +191,51 @@ export class HubPort implements FeedListener {
 
   onRestored(): void {
     this.#packer.call('onRestored');
+    this.#schedule();
+  }
+
+  #answerRead(read: RequestedRead, answer: HistoryAnswer): void {
+    const { channel } = answer;
+    if (this.#missed.has(channel)) {
+      // The answer would overtake what is missed, so it is read again after that.
+      this.#reads.request(channel, read);
+    } else {
+      // The worker would use nothing of an answer that is too long.
+      const isTaken = answer.tooLongBefore === undefined;
+      const sent = isTaken ? answer : { ...answer, publications: [], gaps: [] };
+      this.#packer.history({ ...sent, number: read.number });
+    }
+    this.#schedule();
+  }
+
+  #takeMissed(missed: MissedPublications, answer: HistoryAnswer): void {
+    if (this.#missed.get(answer.channel) === missed) this.#fillInFrom(answer, missed);
+    this.#schedule();
+  }
+
+  #requestEnd(channel: string, number: number): void {
+    this.#ends.set(channel, [...(this.#ends.get(channel) ?? []), number]);
+    this.#schedule();
+  }
+
+  /** Asks the hub for the ends of channels of which the worker misses nothing: an answer must not overtake that. */
+  #confirmEnds(): void {
+    for (const [channel, numbers] of this.#ends) {
+      if (this.#missed.has(channel)) continue;
+      this.#ends.delete(channel);
+      for (const number of numbers) {
+        this.#history.confirmEnd(channel, (code) => this.#answerEnd(channel, number, code));
+      }
+    }
+  }
+
+  #answerEnd(channel: string, number: number, code: ErrorCode | undefined): void {
+    if (this.#missed.has(channel)) {
+      this.#requestEnd(channel, number);
+      return;
+    }
+    const answer = { channel, number };
+    this.#packer.call('onEndConfirmed', code === undefined ? answer : { ...answer, code });
     this.#schedule();
   }
 
@@ -261,6 +316,7 @@ export class HubPort implements FeedListener {
     this.#epochs.delete(channel);
     this.#missed.delete(channel);
     this.#reads.forget(channel);
+    this.#ends.delete(channel);
   }
 
   #numbered(channel: string): NumberedChannel {
@@ -280,6 +336,7 @@ export class HubPort implements FeedListener {
     const buffers = this.#packer.take();
     for (const { byteLength } of buffers) this.#unconsumedBytes += byteLength;
     if (buffers.length > 0) this.#post(buffers);
+    this.#confirmEnds();
     this.#reads.start(this.#missed, this.#freeOfHalf);
   }
 }

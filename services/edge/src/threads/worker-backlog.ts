@@ -1,5 +1,6 @@
 import type { Publication } from '@tradewind/fanout';
 import { PendingReads } from '../clients/replay-admission.ts';
+import type { HistoryAnswer } from '../feed.ts';
 import type { HubFeed } from '../hub/hub.ts';
 
 /** What a worker misses of one channel. */
@@ -59,26 +60,39 @@ export class MissedPublications {
   }
 }
 
-/** A read of history that is under way: the offset from which the worker asked for it, or the record that it fills in. */
-export type WorkerRead = number | MissedPublications;
+/** A read that the worker asked for; `number` is that of its call. */
+export interface RequestedRead {
+  readonly number: number;
+  readonly from: number;
+}
 
 /** The hub's way to read a channel's history. */
-export type HistoryReader = Pick<HubFeed, 'fillIn' | 'readHistory'>;
+export type HistoryReader = Pick<HubFeed, 'fillIn' | 'readHistory' | 'confirmEnd'>;
+
+/** Hears of the reads of a {@link WorkerReads}. */
+export interface WorkerReadsListener {
+  /** The hub has answered a read that the worker asked for. */
+  onRequested(read: RequestedRead, answer: HistoryAnswer): void;
+  /** The hub has answered a read of what the worker missed. */
+  onFilledIn(missed: MissedPublications, answer: HistoryAnswer): void;
+}
 
 /** The reads of history for one worker, at most one a channel at a time. */
 export class WorkerReads {
   readonly #reader: HistoryReader;
-  /** The offsets from which the worker asked for history and has no answer yet, by channel. */
-  readonly #requested = new Map<string, number>();
+  readonly #listener: WorkerReadsListener;
+  /** Reads that the worker asked for and that have not started. */
+  readonly #requested = new Map<string, RequestedRead>();
   /** Channels with a read to start, in the order in which they must start. */
   readonly #toStart = new Set<string>();
   /** Reads that the hub has not answered yet. */
-  readonly #underWay = new Map<string, WorkerRead>();
+  readonly #underWay = new Map<string, RequestedRead | MissedPublications>();
   readonly #budget: PendingReads;
 
   /** @param bytes the most that all answers together may take. */
-  constructor(reader: HistoryReader, bytes: number) {
+  constructor(reader: HistoryReader, listener: WorkerReadsListener, bytes: number) {
     this.#reader = reader;
+    this.#listener = listener;
     this.#budget = new PendingReads(bytes);
   }
 
@@ -87,8 +101,8 @@ export class WorkerReads {
   }
 
   /** Takes a request of the worker; see `Feed.readHistory`. */
-  request(channel: string, from: number): void {
-    this.#requested.set(channel, from);
+  request(channel: string, read: RequestedRead): void {
+    this.#requested.set(channel, read);
     this.#toStart.add(channel);
   }
 
@@ -108,22 +122,11 @@ export class WorkerReads {
       if (!this.#budget.mayBegin(freeBytes)) return;
       if (this.#underWay.has(channel)) continue;
       this.#toStart.delete(channel);
-      const read = missed.get(channel) ?? this.#requested.get(channel);
-      if (read === undefined) continue;
-      this.#underWay.set(channel, read);
-      this.#budget.begin();
-      if (typeof read === 'number') this.#reader.readHistory(channel, read);
-      else this.#reader.fillIn(channel, read.from);
+      const missing = missed.get(channel);
+      const requested = this.#requested.get(channel);
+      if (missing !== undefined) this.#fillIn(channel, missing);
+      else if (requested !== undefined) this.#read(channel, requested);
     }
-  }
-
-  /** Ends the read that the hub answered with `bytes`, and returns it. Undefined when nobody waits for it any more. */
-  finish(channel: string, bytes: number): WorkerRead | undefined {
-    const read = this.#underWay.get(channel);
-    this.#end(channel, bytes);
-    if (typeof read === 'number') this.#requested.delete(channel);
-    else if (this.#requested.has(channel)) this.#toStart.add(channel);
-    return read;
   }
 
   /** Forgets a channel that the worker dropped: an answer to its read is ignored. */
@@ -131,6 +134,42 @@ export class WorkerReads {
     this.#requested.delete(channel);
     this.#toStart.delete(channel);
     this.#end(channel, undefined);
+  }
+
+  #fillIn(channel: string, missed: MissedPublications): void {
+    this.#begin(channel, missed);
+    this.#reader.fillIn(channel, missed.from, (answer) => {
+      if (!this.#finish(channel, missed, answer)) return;
+      if (this.#requested.has(channel)) this.#toStart.add(channel);
+      this.#listener.onFilledIn(missed, answer);
+    });
+  }
+
+  #read(channel: string, read: RequestedRead): void {
+    this.#requested.delete(channel);
+    this.#begin(channel, read);
+    this.#reader.readHistory(channel, read.from, (answer) => {
+      if (this.#finish(channel, read, answer)) this.#listener.onRequested(read, answer);
+    });
+  }
+
+  #begin(channel: string, read: RequestedRead | MissedPublications): void {
+    this.#underWay.set(channel, read);
+    this.#budget.begin();
+  }
+
+  /** Returns whether somebody still waits for the read. */
+  #finish(
+    channel: string,
+    read: RequestedRead | MissedPublications,
+    { publications }: HistoryAnswer,
+  ): boolean {
+    if (this.#underWay.get(channel) !== read) return false;
+    this.#end(
+      channel,
+      publications.reduce((sum, { body }) => sum + body.length, 0),
+    );
+    return true;
   }
 
   #end(channel: string, bytes: number | undefined): void {

@@ -14,16 +14,24 @@ export interface WorkerStart {
 }
 
 /**
- * A change of a worker's interest. Without an offset, the worker declares the channel under a number, or drops it
- * (undefined). With an offset, it reads the history of a channel that it has declared, from that offset on. `others`:
- * see `Feed.declare`.
+ * A call of a worker to its feed (see `Feed`). Each call that is answered has a number of its own, which the answer
+ * carries. Numbers grow with each call of a worker.
  */
-export type InterestChange = readonly [
-  channel: string,
-  declaration: number | undefined,
-  historyFrom?: number | undefined,
-  others?: number | undefined,
-];
+export type FeedCall =
+  | {
+      readonly kind: 'declare';
+      readonly channel: string;
+      readonly number: number;
+      readonly others: number;
+    }
+  | { readonly kind: 'drop'; readonly channel: string }
+  | {
+      readonly kind: 'read-history';
+      readonly channel: string;
+      readonly number: number;
+      readonly from: number;
+    }
+  | { readonly kind: 'confirm-end'; readonly channel: string; readonly number: number };
 
 /** From the hub's thread to a worker's. Feed and requests travel on one port, in order. */
 export type ToWorker =
@@ -39,8 +47,8 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'listening' }
   | {
-      readonly kind: 'interest';
-      readonly changes: readonly InterestChange[];
+      readonly kind: 'feed-calls';
+      readonly calls: readonly FeedCall[];
       /** Bytes of the feed that the worker has handled since its last message. */
       readonly consumedBytes: number;
     }

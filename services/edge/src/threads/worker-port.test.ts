@@ -2,11 +2,11 @@ import { MessageChannel } from 'node:worker_threads';
 import { describeFeed } from '../feed.contract.ts';
 import { openHubFeed } from '../hub/testing/hub-feed-under-test.ts';
 import { HubPort } from './hub-port.ts';
-import type { InterestChange } from './worker-messages.ts';
+import type { FeedCall } from './worker-messages.ts';
 import { WorkerPort } from './worker-port.ts';
 
-interface Interest {
-  readonly changes: readonly InterestChange[];
+interface Posted {
+  readonly calls: readonly FeedCall[];
   readonly consumedBytes: number;
 }
 
@@ -20,28 +20,21 @@ describeFeed('the feed across a port', () =>
           buffers.map(({ buffer }) => buffer),
         ),
       history: {
-        readHistory: (channel, from) => hubFeed.readHistory(channel, from),
-        fillIn: (channel, from) => hubFeed.fillIn(channel, from),
+        readHistory: (channel, from, onAnswer) => hubFeed.readHistory(channel, from, onAnswer),
+        fillIn: (channel, from, onAnswer) => hubFeed.fillIn(channel, from, onAnswer),
+        confirmEnd: (channel, onConfirmed) => hubFeed.confirmEnd(channel, onConfirmed),
       },
     });
     const hubFeed = hub.connect(hubEnd);
     const workerEnd = new WorkerPort(
-      (changes, consumedBytes) => workerSide.postMessage({ changes, consumedBytes }),
+      (calls, consumedBytes) => workerSide.postMessage({ calls, consumedBytes }),
       listener,
     );
     workerSide.on('message', (buffers: readonly Uint8Array<ArrayBuffer>[]) =>
       workerEnd.receive(buffers),
     );
-    hubSide.on('message', ({ changes, consumedBytes }: Interest) => {
-      for (const [channel, declaration, from, others] of changes) {
-        if (from !== undefined) {
-          hubEnd.requestHistory(channel, from);
-          continue;
-        }
-        hubEnd.setDeclaration(channel, declaration);
-        if (declaration === undefined) hubFeed.drop(channel);
-        else hubFeed.declare(channel, others);
-      }
+    hubSide.on('message', ({ calls, consumedBytes }: Posted) => {
+      for (const call of calls) hubEnd.handle(call, hubFeed);
       hubEnd.confirmBytes(consumedBytes);
     });
     return {

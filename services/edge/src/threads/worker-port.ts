@@ -1,16 +1,30 @@
 import type { ErrorCode } from '@tradewind/protocol';
-import type { Feed, FeedListener } from '../feed.ts';
-import { FeedUnpacker, type NumberedAcknowledgement, type NumberedChannel } from './feed-codec.ts';
-import type { InterestChange } from './worker-messages.ts';
+import type { Feed, FeedListener, HistoryAnswer } from '../feed.ts';
+import {
+  FeedUnpacker,
+  type NumberedAcknowledgement,
+  type NumberedChannel,
+  type NumberedEnd,
+  type NumberedHistory,
+} from './feed-codec.ts';
+import type { FeedCall } from './worker-messages.ts';
+
+/** A read that the hub has not answered. */
+interface PendingRead {
+  readonly number: number;
+  readonly onAnswer: (answer: HistoryAnswer) => void;
+}
+
+type OnEndConfirmed = (code: ErrorCode | undefined) => void;
 
 /**
- * A worker's end of the port to the hub in another thread. It gathers changes of interest and posts them once a turn.
+ * A worker's end of the port to the hub in another thread. It gathers the calls of the feed and posts them once a turn.
  *
- * Declarations and their answers carry numbers. An answer that was on its way while the worker dropped the channel
+ * Calls and their answers carry numbers. An answer that was on its way while the worker dropped the channel
  * and declared it again belongs to the old declaration, and is ignored.
  */
 export class WorkerPort implements Feed {
-  readonly #post: (changes: readonly InterestChange[], consumedBytes: number) => void;
+  readonly #post: (calls: readonly FeedCall[], consumedBytes: number) => void;
   readonly #listener: FeedListener;
   readonly #declarations = new Map<string, number>();
   /**
@@ -19,13 +33,16 @@ export class WorkerPort implements Feed {
    */
   readonly #acknowledged = new Set<string>();
   readonly #unpacker: FeedUnpacker;
-  #lastDeclaration = 0;
-  #changes: InterestChange[] = [];
+  readonly #reads = new Map<string, PendingRead>();
+  /** Requests to confirm a channel's end, by channel and number. */
+  readonly #ends = new Map<string, Map<number, OnEndConfirmed>>();
+  #lastNumber = 0;
+  #calls: FeedCall[] = [];
   #consumedBytes = 0;
   #scheduled: NodeJS.Immediate | undefined;
 
   constructor(
-    post: (changes: readonly InterestChange[], consumedBytes: number) => void,
+    post: (calls: readonly FeedCall[], consumedBytes: number) => void,
     listener: FeedListener,
   ) {
     this.#post = post;
@@ -40,9 +57,8 @@ export class WorkerPort implements Feed {
       onResync: (notice) => {
         if (this.#acknowledged.has(notice.channel)) listener.onResync(notice);
       },
-      onHistory: (answer) => {
-        if (this.#isCurrent(answer.channel, answer.declaration)) listener.onHistory(answer);
-      },
+      onHistory: (answer) => this.#answerRead(answer),
+      onEndConfirmed: (answer) => this.#answerEnd(answer),
       onDegraded: (since) => listener.onDegraded(since),
       onRestored: () => listener.onRestored(),
       onAcknowledged: (acknowledgements) => this.#acknowledge(acknowledgements),
@@ -51,19 +67,27 @@ export class WorkerPort implements Feed {
   }
 
   declare(channel: string, others = 0): void {
-    this.#lastDeclaration += 1;
-    this.#declarations.set(channel, this.#lastDeclaration);
-    this.#change([channel, this.#lastDeclaration, undefined, others]);
+    const number = this.#nextNumber();
+    this.#declarations.set(channel, number);
+    this.#call({ kind: 'declare', channel, number, others });
   }
 
   drop(channel: string): void {
-    this.#declarations.delete(channel);
-    this.#acknowledged.delete(channel);
-    this.#change([channel, undefined]);
+    this.#forget(channel);
+    this.#call({ kind: 'drop', channel });
   }
 
-  readHistory(channel: string, from: number): void {
-    this.#change([channel, this.#declarations.get(channel), from]);
+  readHistory(channel: string, from: number, onAnswer: (answer: HistoryAnswer) => void): void {
+    const number = this.#nextNumber();
+    this.#reads.set(channel, { number, onAnswer });
+    this.#call({ kind: 'read-history', channel, number, from });
+  }
+
+  confirmEnd(channel: string, onConfirmed: OnEndConfirmed): void {
+    const number = this.#nextNumber();
+    const ends = this.#ends.get(channel) ?? new Map<number, OnEndConfirmed>();
+    this.#ends.set(channel, ends.set(number, onConfirmed));
+    this.#call({ kind: 'confirm-end', channel, number });
   }
 
   /** Makes the calls that the hub posted. */
@@ -92,27 +116,51 @@ export class WorkerPort implements Feed {
     const current = numbered
       .filter(({ channel, declaration }) => this.#isCurrent(channel, declaration))
       .map(({ channel }) => channel);
-    for (const channel of current) {
-      this.#declarations.delete(channel);
-      this.#acknowledged.delete(channel);
-    }
+    for (const channel of current) this.#forget(channel);
     if (current.length > 0) this.#listener.onRefused(current, code);
+  }
+
+  #answerRead({ number, ...answer }: NumberedHistory): void {
+    const read = this.#reads.get(answer.channel);
+    if (read?.number !== number) return;
+    this.#reads.delete(answer.channel);
+    read.onAnswer(answer);
+  }
+
+  #answerEnd({ channel, number, code }: NumberedEnd): void {
+    const ends = this.#ends.get(channel);
+    const onConfirmed = ends?.get(number);
+    ends?.delete(number);
+    if (ends?.size === 0) this.#ends.delete(channel);
+    onConfirmed?.(code);
+  }
+
+  #forget(channel: string): void {
+    this.#declarations.delete(channel);
+    this.#acknowledged.delete(channel);
+    this.#reads.delete(channel);
+    this.#ends.delete(channel);
   }
 
   #isCurrent(channel: string, declaration: number): boolean {
     return this.#declarations.get(channel) === declaration;
   }
 
-  #change(change: InterestChange): void {
-    this.#changes.push(change);
+  #nextNumber(): number {
+    this.#lastNumber += 1;
+    return this.#lastNumber;
+  }
+
+  #call(call: FeedCall): void {
+    this.#calls.push(call);
     this.#schedule();
   }
 
   #schedule(): void {
     this.#scheduled ??= setImmediate(() => {
       this.#scheduled = undefined;
-      this.#post(this.#changes, this.#consumedBytes);
-      this.#changes = [];
+      this.#post(this.#calls, this.#consumedBytes);
+      this.#calls = [];
       this.#consumedBytes = 0;
     });
   }

@@ -132,16 +132,8 @@ export class WorkerThread {
       case 'listening':
         this.#listens.resolve();
         break;
-      case 'interest':
-        for (const [channel, declaration, historyFrom, others] of message.changes) {
-          if (historyFrom !== undefined) {
-            this.#hubPort.requestHistory(channel, historyFrom);
-            continue;
-          }
-          this.#hubPort.setDeclaration(channel, declaration);
-          if (declaration === undefined) this.#feed.drop(channel);
-          else this.#feed.declare(channel, others);
-        }
+      case 'feed-calls':
+        for (const call of message.calls) this.#hubPort.handle(call, this.#feed);
         this.#hubPort.confirmBytes(message.consumedBytes);
         break;
       case 'answer':
@@ -156,8 +148,9 @@ export class WorkerThread {
   }
 
   readonly #historyReader: HistoryReader = {
-    readHistory: (channel, from) => this.#feed.readHistory(channel, from),
-    fillIn: (channel, from) => this.#feed.fillIn(channel, from),
+    readHistory: (channel, from, onAnswer) => this.#feed.readHistory(channel, from, onAnswer),
+    fillIn: (channel, from, onAnswer) => this.#feed.fillIn(channel, from, onAnswer),
+    confirmEnd: (channel, onConfirmed) => this.#feed.confirmEnd(channel, onConfirmed),
   };
 
   #request(about: 'metrics' | 'index'): Promise<Answer | undefined> {

@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Position } from '@tradewind/protocol';
 import { describeFeed, type FeedUnderTest } from '../../feed.contract.ts';
-import { END_OF_CHANNEL } from '../../feed.ts';
 import { RecordingWorker } from '../../hub/testing/hub-under-test.ts';
 import { FakeUpstream, publicationOf } from './fake-upstream.ts';
 
@@ -19,6 +18,14 @@ class PlayedUpstream implements FeedUnderTest {
   readonly told = this.#worker.told;
   readonly refs = this.#worker.refs;
   readonly positions = this.#worker.positions;
+
+  readHistory(channel: string, from: number): void {
+    this.feed.readHistory(channel, from, (answer) => this.#worker.recordHistory(answer));
+  }
+
+  confirmEnd(channel: string): void {
+    this.feed.confirmEnd(channel, (code) => this.#worker.recordEnd(channel, code));
+  }
 
   place(channel: string, position: Position): void {
     this.#places.set(channel, position);
@@ -67,6 +74,9 @@ class PlayedUpstream implements FeedUnderTest {
     await nextTurn();
     if (!this.#isLinked) this.#refuseWaiting();
     for (const [channel, from] of [...this.#upstream.questions]) this.#answer(channel, from);
+    for (const channel of [...this.#upstream.ends.keys()]) {
+      this.#upstream.answerEnd(channel, this.#isLinked ? undefined : 'unavailable');
+    }
     return this.#worker.news();
   }
 
@@ -92,7 +102,7 @@ class PlayedUpstream implements FeedUnderTest {
 
   #answer(channel: string, from: number): void {
     const place = this.#places.get(channel);
-    if (place === undefined || (from === END_OF_CHANNEL && !this.#isLinked)) {
+    if (place === undefined) {
       this.#upstream.answer(channel, '', [], 'unavailable');
       return;
     }

@@ -1,10 +1,10 @@
 import type { Hole, Publication } from '@tradewind/fanout';
 import { type ErrorCode, encodePublicationBody, type Position } from '@tradewind/protocol';
 import {
-  END_OF_CHANNEL,
   type Feed,
   type FeedListener,
   type GapNotice,
+  type HistoryAnswer,
   nothingOf,
   type ResyncNotice,
 } from '../../feed.ts';
@@ -18,10 +18,13 @@ import type { Subscriptions } from '../subscriptions.ts';
 export class FakeUpstream implements Feed {
   /** Channels that are declared and neither dropped nor refused. */
   readonly wanted = new Set<string>();
-  /** Every call, as `+channel`, `-channel` or `?channel from`. */
+  /** Every call, as `+channel`, `-channel`, `?channel from` or `?channel end`. */
   readonly calls: string[] = [];
   /** Where those channels begin whose past was asked for, and is awaited. */
   readonly questions = new Map<string, number>();
+  readonly #onAnswer = new Map<string, (answer: HistoryAnswer) => void>();
+  /** Requests to confirm a channel's end that are not answered. */
+  readonly ends = new Map<string, ((code: ErrorCode | undefined) => void)[]>();
   readonly #acknowledged = new Set<string>();
   #listener: FeedListener | undefined;
   #refs = 0;
@@ -52,13 +55,29 @@ export class FakeUpstream implements Feed {
     if (!this.wanted.delete(channel)) throw new Error(`${channel} is dropped undeclared`);
     this.#acknowledged.delete(channel);
     this.questions.delete(channel);
+    this.ends.delete(channel);
   }
 
-  readHistory(channel: string, from: number): void {
+  readHistory(channel: string, from: number, onAnswer: (answer: HistoryAnswer) => void): void {
     this.calls.push(`?${channel} ${from}`);
     if (!this.#acknowledged.has(channel)) throw new Error(`${channel} is not acknowledged`);
     if (this.questions.has(channel)) throw new Error(`${channel} is asked about twice`);
     this.questions.set(channel, from);
+    this.#onAnswer.set(channel, onAnswer);
+  }
+
+  confirmEnd(channel: string, onConfirmed: (code: ErrorCode | undefined) => void): void {
+    this.calls.push(`?${channel} end`);
+    if (!this.#acknowledged.has(channel)) throw new Error(`${channel} is not acknowledged`);
+    this.ends.set(channel, [...(this.ends.get(channel) ?? []), onConfirmed]);
+  }
+
+  /** Answers all requests to confirm the channel's end. */
+  answerEnd(channel: string, code?: ErrorCode): void {
+    const ends = this.ends.get(channel);
+    if (ends === undefined) throw new Error(`nobody asked for the end of ${channel}`);
+    this.ends.delete(channel);
+    for (const onConfirmed of ends) onConfirmed(code);
   }
 
   /** Answers what was asked about a channel. Returns from where on it was asked. */
@@ -71,11 +90,14 @@ export class FakeUpstream implements Feed {
   ): number {
     const from = this.questions.get(channel);
     if (from === undefined) throw new Error(`nothing was asked about ${channel}`);
-    this.questions.delete(channel);
-    const past = from === END_OF_CHANNEL ? {} : { publications, gaps };
-    const answer = { ...nothingOf(channel, epoch), ...past };
-    this.listener.onHistory(code === undefined ? answer : { ...answer, code });
+    const answer = { ...nothingOf(channel, epoch), publications, gaps };
+    this.answerWith(code === undefined ? answer : { ...answer, code });
     return from;
+  }
+
+  answerWith(answer: HistoryAnswer): void {
+    this.questions.delete(answer.channel);
+    this.#onAnswer.get(answer.channel)?.(answer);
   }
 
   /** Acknowledges channels that are declared, all those that wait for it by default. */
@@ -98,6 +120,7 @@ export class FakeUpstream implements Feed {
       this.wanted.delete(channel);
       this.#acknowledged.delete(channel);
       this.questions.delete(channel);
+      this.ends.delete(channel);
     }
     this.listener.onRefused(channels, code);
   }
@@ -143,7 +166,6 @@ export function listenerOf(subscriptions: Subscriptions): FeedListener {
     onPublication: unexpected,
     onGap: unexpected,
     onResync: unexpected,
-    onHistory: (answer) => subscriptions.takeHistory(answer),
     onDegraded: unexpected,
     onRestored: unexpected,
   };

@@ -49,6 +49,12 @@ export async function openHubFeed(
   await news();
   return {
     ...{ feed, news, told: worker.told, refs: worker.refs, positions: worker.positions },
+    readHistory(channel, from) {
+      feed.readHistory(channel, from, (answer) => worker.recordHistory(answer));
+    },
+    confirmEnd(channel) {
+      feed.confirmEnd(channel, (code) => worker.recordEnd(channel, code));
+    },
     place(channel, position) {
       store.positions.set(channel, position);
       const offsets = Array.from({ length: position.offset }, (_, i) => i + 1);

@@ -134,12 +134,18 @@ export class RecordingWorker implements FeedListener {
     this.told.push(`resync ${channel} ${epoch} ${offset}`);
   }
 
-  onHistory({ channel, publications, gaps, code, tooLongBefore }: HistoryAnswer): void {
+  /** For `Feed.readHistory`. */
+  recordHistory({ channel, publications, gaps, code, tooLongBefore }: HistoryAnswer): void {
     const offsets = inOrder(publications, gaps).map((item) =>
       isHole(item) ? `${item.reason} ${item.from}-${item.to}` : `${item.offset}`,
     );
     const limit = tooLongBefore === undefined ? '' : `too long before ${tooLongBefore} `;
     this.told.push(`history ${channel} ${limit}${code ?? offsets.join()}`);
+  }
+
+  /** For `Feed.confirmEnd`. */
+  recordEnd(channel: string, code: ErrorCode | undefined): void {
+    this.told.push(`end ${channel} ${code ?? 'confirmed'}`);
   }
 
   onDegraded(): void {
@@ -162,7 +168,14 @@ export interface HubUnderTest {
   readonly store: FakeChannelStore;
   /** What the hub reported, one line an event. */
   readonly reported: string[];
-  worker(): Promise<{ readonly feed: HubFeed; readonly worker: RecordingWorker }>;
+  worker(): Promise<{ readonly feed: RecordedFeed; readonly worker: RecordingWorker }>;
+}
+
+/** The feed of a {@link RecordingWorker}, which records the answers. */
+export interface RecordedFeed extends Pick<HubFeed, 'declare' | 'drop' | 'close'> {
+  readHistory(channel: string, from: number): void;
+  fillIn(channel: string, from: number): void;
+  confirmEnd(channel: string): void;
 }
 
 /** The error with which Redis refuses a SUBSCRIBE. */
@@ -223,8 +236,18 @@ export function createHub(
       const feed = hub.connect(worker);
       await answers();
       worker.news();
-      return { feed, worker };
+      return { feed: recordFeed(feed, worker), worker };
     },
+  };
+}
+
+function recordFeed(feed: HubFeed, worker: RecordingWorker): RecordedFeed {
+  const record = (answer: HistoryAnswer): void => worker.recordHistory(answer);
+  return {
+    ...feed,
+    readHistory: (channel, from) => feed.readHistory(channel, from, record),
+    fillIn: (channel, from) => feed.fillIn(channel, from, record),
+    confirmEnd: (channel) => feed.confirmEnd(channel, (code) => worker.recordEnd(channel, code)),
   };
 }
 

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import type { HistoryEntry } from '../../sequence/message.ts';
-import type { HubFeed, HubLimits } from '../hub.ts';
-import { answers, createHub, type HubUnderTest, type RecordingWorker } from './hub-under-test.ts';
+import type { HubLimits } from '../hub.ts';
+import {
+  answers,
+  createHub,
+  type HubUnderTest,
+  type RecordedFeed,
+  type RecordingWorker,
+} from './hub-under-test.ts';
 
 /** ms since the Unix epoch. */
 export const NOW = 1_795_416_898_000;
@@ -30,7 +36,7 @@ export function sequenced(offset: number, epoch = 'E', publishedAt = timeOf(offs
 }
 
 export interface LiveHub extends HubUnderTest {
-  readonly feed: HubFeed;
+  readonly feed: RecordedFeed;
   readonly told: RecordingWorker;
   /** Publishes these offsets of epoch E: position, history and message. */
   publish(...offsets: number[]): void;
