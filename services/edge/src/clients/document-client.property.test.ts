@@ -357,7 +357,15 @@ afterEach(() => {
 /** Frames that the nodes here never send; `document-client.test.ts` plays them. */
 const NOT_PLAYED: readonly RuleName[] = ['unknown', 'otherError'];
 
-describe('a client that does what docs/protocol.md says, cut at every frame', () => {
+/**
+ * How long each of these tests may take, in ms. The first takes 15 to 30 s of a core; the rest is for a machine that is busy.
+ * One that times out goes on beside the next, with the same fake timers, and fails that too.
+ */
+const TIMEOUT_MS = shortOrLong(240_000, 2_400_000);
+
+describe('a client that does what docs/protocol.md says, cut at every frame', {
+  timeout: TIMEOUT_MS,
+}, () => {
   it('uses each offset once and in order, or reports it, whatever happens', async () => {
     const { failed, summary } = await playAll({ runs: RUNS, isPeaceful: false });
     expect(textOf(failed)).toBe('');
