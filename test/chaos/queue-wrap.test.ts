@@ -23,7 +23,7 @@ const PATIENT = {
 };
 
 /** Nothing that a queue refuses is kept for later. */
-const NO_RING = { EDGE_RING_BYTES: '0' };
+const NO_LOG = { EDGE_RING_BYTES: '0' };
 
 /** The outcome of filling a client's queue with a number of publications. */
 interface Outcome {
@@ -89,7 +89,7 @@ async function start(env: ServiceEnvironment): Promise<Scenario> {
 
 for (const publications of [SLOTS - 1, SLOTS]) {
   it(`B5: ${publications} publications fit into a queue of ${SLOTS}: none is refused`, async () => {
-    await using scenario = await start(NO_RING);
+    await using scenario = await start(NO_LOG);
     const outcome = await fillTo(scenario, publications);
     expect(outcome).toEqual({ depth: publications, refused: 0, caughtUp: 0, gaps: [] });
     await scenario.verify();
@@ -97,7 +97,7 @@ for (const publications of [SLOTS - 1, SLOTS]) {
 }
 
 it(`B5: of ${SLOTS + 1} the last is refused, and exactly that one is reported`, async () => {
-  await using scenario = await start(NO_RING);
+  await using scenario = await start(NO_LOG);
   const outcome = await fillTo(scenario, SLOTS + 1);
   const { offset } = scenario.ledger.head(CHANNEL)!;
   expect(outcome).toMatchObject({ depth: SLOTS, refused: 1, caughtUp: 0 });
@@ -113,7 +113,7 @@ it(`B5: of ${SLOTS + 1} the last is refused, and delivered later if a log holds 
 });
 
 it(`B5, control: of ${SLOTS} the last does not fit into a queue of one slot less`, async () => {
-  await using scenario = await start({ ...NO_RING, EDGE_QUEUE_SLOTS: String(SLOTS - 1) });
+  await using scenario = await start({ ...NO_LOG, EDGE_QUEUE_SLOTS: String(SLOTS - 1) });
   const outcome = await fillTo(scenario, SLOTS);
   expect(outcome).toMatchObject({ depth: SLOTS - 1, refused: 1, caughtUp: 0 });
   await scenario.expectComplaints(['told-lost']);

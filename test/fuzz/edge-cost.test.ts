@@ -60,7 +60,7 @@ it('nor does an input that is not a message of the protocol; quadratic handling 
   expect(await run(ROWDY_CROWD, 500, { sabotage: SQUARE, leaveMs: 1_000 })).toEqual([
     expect.stringContaining('of CPU time at once'),
     expect.stringContaining('held'),
-    expect.stringContaining('when all had left'),
+    expect.stringContaining('after all had left'),
   ]);
 });
 
