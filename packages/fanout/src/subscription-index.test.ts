@@ -30,6 +30,16 @@ describe('SubscriptionIndex', () => {
     expect(index.get('BTC.trade')).toEqual([]);
   });
 
+  it('gives the channels of one subscriber, in an array that the caller owns', () => {
+    const index = new SubscriptionIndex<Client>();
+    for (const channel of ['BTC.trade', 'ETH.trade']) index.add(channel, alice);
+    index.add('SOL.trade', bob);
+    const channels = index.channelsOf(alice);
+    for (const channel of channels) index.remove(channel, alice);
+    expect(channels).toEqual(['BTC.trade', 'ETH.trade']);
+    expect(index.channelsOf(alice)).toEqual([]);
+  });
+
   it('keeps the groups of a channel apart for deliveries, and together for everything else', () => {
     const index = new SubscriptionIndex<Client>();
     for (const client of [carol, alice, bob]) index.add('BTC.trade', client);

@@ -126,6 +126,11 @@ export class SubscriptionIndex<S extends QueueOwner> {
     return count;
   }
 
+  /** The channels that a subscriber receives. The caller owns the array. */
+  channelsOf(subscriber: S): string[] {
+    return Array.from(this.#positions.get(subscriber)?.keys() ?? [], ({ channel }) => channel);
+  }
+
   /** How many channels a subscriber receives. */
   held(subscriber: S): number {
     return this.#positions.get(subscriber)?.size ?? 0;

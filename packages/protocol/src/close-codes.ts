@@ -1,13 +1,13 @@
 /** What a client should do after a close. */
-export type CloseAction = 'resume' | 'back-off' | 'stop';
+export type CloseAction = 'resume' | 'back-off' | 'renew' | 'stop';
 
 /** One reason why a connection ends. */
 export interface CloseCodeRow {
   /** The WebSocket close code. */
   readonly code: number;
   /**
-   * `resume`: reconnect after a short random delay and continue. `back-off`: reconnect, but wait longer each time. `stop`:
-   * another try would end in the same way.
+   * `resume`: reconnect after a short random delay and continue. `back-off`: reconnect, but wait longer each time. `renew`: get a
+   * new token, then reconnect and continue. `stop`: another try would end in the same way.
    */
   readonly action: CloseAction;
   /** One line for people. */
@@ -37,7 +37,12 @@ export const CLOSE_CODES = {
     'back-off',
     'The client went on sending after it was told to slow down, or made too many mistakes.',
   ),
-  unauthorized: row(4401, 'stop', 'Reserved: the token was refused or has expired.'),
+  unauthorized: row(
+    4401,
+    'stop',
+    'The token was refused, or none came in time. Try once with a new token.',
+  ),
+  token_expired: row(4402, 'renew', 'The token has expired, and no new one came within the grace.'),
 } as const satisfies Record<string, CloseCodeRow>;
 
 /** A name out of {@link CLOSE_CODES}. */

@@ -8,6 +8,7 @@ const DOCUMENT = readFileSync(new URL('../../../docs/codes.md', import.meta.url)
 const WHAT_TO_DO: Record<CloseAction, string> = {
   resume: 'Reconnect after a short random delay and resume.',
   'back-off': 'Reconnect, waiting longer each time.',
+  renew: 'Get a new token, reconnect and resume.',
   stop: 'Do not reconnect.',
 };
 

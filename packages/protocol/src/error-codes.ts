@@ -13,6 +13,7 @@ export interface ErrorCodeRow {
  * docs/codes.md to this one.
  */
 export const ERROR_CODES = {
+  auth_required: row(401, false, 'This node asks who you are: send `auth` with a token first.'),
   bad_channel: row(400, false, 'The name does not match the channel grammar.'),
   bad_handshake: row(400, false, 'The WebSocket handshake does not follow RFC 6455.'),
   bad_history: row(400, false, '`history` is not an integer within the announced limit.'),
@@ -32,6 +33,7 @@ export const ERROR_CODES = {
   draining: row(503, true, 'This node is shutting down; connect again elsewhere.'),
   epoch_changed: row(410, false, 'The channel has a new epoch; `since` belongs to an earlier one.'),
   expectation_failed: row(417, false, 'Nothing but `100-continue` can be expected.'),
+  history_not_allowed: row(403, false, 'The token gives no right to the history of the channel.'),
   history_too_long: row(
     413,
     false,
@@ -51,11 +53,13 @@ export const ERROR_CODES = {
   not_available: row(501, false, 'The feature is part of the protocol, but not of this release.'),
   not_found: row(404, false, 'No such path.'),
   offset_ahead: row(409, false, '`since` lies beyond the last publication of the channel.'),
+  origin_not_allowed: row(403, false, 'Pages of this origin may not connect here.'),
   publication_too_large: row(413, false, 'The payload is larger than the limit.'),
   rate_limited: row(429, true, 'Too many requests; slow down.'),
   request_timeout: row(408, true, 'The request came too slowly.'),
   reserved_channel: row(403, false, 'Names that begin with `tw:` are reserved.'),
   storage_full: row(503, true, 'Redis has no memory left to keep it in.'),
+  token_expired: row(401, false, 'The token has expired; get a new one.'),
   too_late: row(503, true, 'Redis came to it when it was too old, and did not publish it.'),
   too_many_channels: row(409, false, 'The connection holds as many channels as it may.'),
   too_many_channels_per_request: row(400, false, 'One request may name at most 128 channels.'),

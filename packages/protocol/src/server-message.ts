@@ -54,6 +54,23 @@ export interface Subscribed {
   readonly done: boolean;
 }
 
+/** The answer to `auth`, and to a token in the handshake. */
+export interface Authenticated {
+  readonly type: 'authenticated';
+  readonly id?: RequestId | undefined;
+  readonly subject: string;
+  /** Time until the token expires, in ms. */
+  readonly expiresInMs: number;
+}
+
+/** The token expires soon: a new one must be sent by `auth`. */
+export interface Expiring {
+  readonly type: 'expiring';
+  readonly expiresInMs: number;
+  /** Time after that until the connection is closed, in ms. */
+  readonly graceMs: number;
+}
+
 export interface Unsubscribed {
   readonly type: 'unsubscribed';
   readonly id?: RequestId | undefined;
@@ -120,6 +137,8 @@ export interface ErrorMessage {
 
 export type ServerMessage =
   | Welcome
+  | Authenticated
+  | Expiring
   | Subscribed
   | Unsubscribed
   | Pong

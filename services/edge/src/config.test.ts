@@ -14,6 +14,12 @@ const DEFAULTS = {
   logLevel: 'info',
   maxConnections: 40_000,
   channelPatterns: ['*'],
+  auth: 'none',
+  jwtSecretFile: undefined,
+  jwtKeysFile: undefined,
+  jwtIssuer: undefined,
+  jwtAudience: undefined,
+  origins: [],
   queueSlots: 512,
   queueBytes: 1_048_576,
   logBytes: 4_194_304,
@@ -193,6 +199,32 @@ describe('readEdgeConfig: variables that must fit together', () => {
       ]);
     });
     onPlatform('linux', () => expect(mistakesOf({ EDGE_WORKERS: '2' })).toEqual([]));
+  });
+  it('needs one kind of keys for tokens, and tokens for keys', () => {
+    const needsOne =
+      'EDGE_AUTH: jwt needs one of EDGE_JWT_HS256_KEY_FILE and EDGE_JWT_KEYS_FILE, and not both';
+    const secret = { EDGE_JWT_HS256_KEY_FILE: '/k' };
+    const keys = { EDGE_JWT_KEYS_FILE: '/k' };
+    expect(mistakesOf({ EDGE_AUTH: 'jwt' })).toEqual([needsOne]);
+    expect(mistakesOf({ EDGE_AUTH: 'jwt', ...secret, ...keys })).toEqual([needsOne]);
+    expect(mistakesOf({ EDGE_AUTH: 'jwt', ...secret })).toEqual([]);
+    expect(mistakesOf({ EDGE_AUTH: 'jwt', ...keys })).toEqual([]);
+    expect(mistakesOf(secret)).toEqual(['EDGE_JWT_HS256_KEY_FILE: needs EDGE_AUTH=jwt']);
+    expect(mistakesOf(keys)).toEqual(['EDGE_JWT_KEYS_FILE: needs EDGE_AUTH=jwt']);
+  });
+
+  it.each(['https://app.example', 'http://localhost:3000', 'http://[::1]:8080'])(
+    'takes the origin %s',
+    (origin) => {
+      expect(readEdgeConfig({ EDGE_ORIGINS: origin }).origins).toEqual([origin]);
+    },
+  );
+
+  it.each([
+    ...['*', 'null', 'app.example', 'https://*.example', 'https://App.example'],
+    ...['https://app.example/', 'https://app.example:443', 'http://app.example:80'],
+  ])('refuses the origin %s, which no browser sends', (origin) => {
+    expect(mistakesOf({ EDGE_ORIGINS: origin })).toHaveLength(1);
   });
 });
 

@@ -35,6 +35,18 @@ export interface EdgeConfig extends ServiceSettings {
   readonly probes: boolean;
   /** `EDGE_CHANNELS`: what clients may subscribe to; `*` stands for anything. */
   readonly channelPatterns: readonly string[];
+  /** `EDGE_AUTH`: whether clients must say who they are, by a JWT. */
+  readonly auth: 'jwt' | 'none';
+  /** `EDGE_JWT_HS256_KEY_FILE`: the file of the key that tokens are verified with by HS256. */
+  readonly jwtSecretFile: string | undefined;
+  /** `EDGE_JWT_KEYS_FILE`: the file of the public keys, a JWK set. */
+  readonly jwtKeysFile: string | undefined;
+  /** `EDGE_JWT_ISSUER`: what `iss` must be. */
+  readonly jwtIssuer: string | undefined;
+  /** `EDGE_JWT_AUDIENCE`: what `aud` must be or hold. */
+  readonly jwtAudience: string | undefined;
+  /** `EDGE_ORIGINS`: the web pages that may connect; none for all. */
+  readonly origins: readonly string[];
   /** `EDGE_QUEUE_SLOTS`: publications that may wait for one client. */
   readonly queueSlots: number;
   /** `EDGE_QUEUE_BYTES`: bytes that may wait for one client. */
@@ -90,6 +102,12 @@ export interface EdgeConfig extends ServiceSettings {
   /** `DRAIN_ACCEPT_SECONDS`: the first part of that, in which the node still accepts while the balancer notices. */
   readonly drainAcceptSeconds: number;
 }
+
+/**
+ * The share of `WS_MAX_CONNECTIONS` that may be connected without having said who they are: what a stranger can occupy.
+ * Each worker counts its own.
+ */
+export const UNIDENTIFIED_SHARE = 0.05;
 
 /** The part of a drain that is reserved for the last close handshakes and for stopping, in seconds. */
 export const DRAIN_RESERVE_SECONDS = 2;
@@ -157,6 +175,12 @@ function read(env: EnvironmentReader): EdgeConfig {
     tailCheckSeconds: int('EDGE_TAIL_CHECK_SECONDS', 30, 0, 3_600),
     probes: env.boolean('EDGE_PROBE', { default: true }),
     channelPatterns: env.list('EDGE_CHANNELS', { default: ['*'], allowed: CHANNEL_PATTERN }),
+    auth: env.choice('EDGE_AUTH', AUTH),
+    jwtSecretFile: env.optionalString('EDGE_JWT_HS256_KEY_FILE'),
+    jwtKeysFile: env.optionalString('EDGE_JWT_KEYS_FILE'),
+    jwtIssuer: env.optionalString('EDGE_JWT_ISSUER'),
+    jwtAudience: env.optionalString('EDGE_JWT_AUDIENCE'),
+    origins: env.list('EDGE_ORIGINS', { default: [], allowed: ORIGIN }),
     queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, 65_536),
     queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
     logBytes: int('EDGE_RING_BYTES', 4 * MIB, 0, 1024 * MIB),
@@ -204,6 +228,7 @@ function rejectContradictions(
   if (config.channelPatterns.length === 0) {
     env.reject('EDGE_CHANNELS', 'must hold a pattern; * offers every channel');
   }
+  rejectIdentityContradictions(env, config);
   const leastQueueBytes = 2 * (config.maxPublicationBytes + KIB);
   if (config.queueBytes < leastQueueBytes) {
     env.reject(
@@ -229,12 +254,40 @@ function rejectContradictions(
   }
 }
 
+/** Keys without `EDGE_AUTH=jwt` are a mistake that would otherwise leave the node open. */
+function rejectIdentityContradictions(
+  env: EnvironmentReader,
+  config: Pick<EdgeConfig, 'auth' | 'jwtSecretFile' | 'jwtKeysFile'>,
+): void {
+  const { auth, jwtSecretFile, jwtKeysFile } = config;
+  const hasSecret = jwtSecretFile !== undefined;
+  const hasKeys = jwtKeysFile !== undefined;
+  if (auth === 'jwt' && hasSecret === hasKeys) {
+    env.reject(
+      'EDGE_AUTH',
+      'jwt needs one of EDGE_JWT_HS256_KEY_FILE and EDGE_JWT_KEYS_FILE, and not both',
+    );
+  }
+  if (auth === 'none' && (hasSecret || hasKeys)) {
+    const name = hasSecret ? 'EDGE_JWT_HS256_KEY_FILE' : 'EDGE_JWT_KEYS_FILE';
+    env.reject(name, 'needs EDGE_AUTH=jwt');
+  }
+}
+
+const AUTH = { default: 'none', choices: ['jwt', 'none'] } as const;
 const WRITES = { default: 'send', choices: ['send', 'stream'] } as const;
 const LIMITS = { default: 'enforce', choices: ['enforce', 'report'] } as const;
 
 const NODE_ID = {
   pattern: /^[A-Za-z0-9_.-]{1,64}$/,
   description: '1 to 64 letters, digits, dots, hyphens or underscores',
+};
+
+/** An origin as browsers send it (RFC 6454, 6.2), without the default port. */
+const ORIGIN = {
+  pattern:
+    /^(?!http:.*:80$|https:.*:443$)https?:\/\/(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[1-9][0-9]{0,4})?$/,
+  description: 'http:// or https://, a host in lower case and a port unless it is the default',
 };
 
 const CHANNEL_PATTERN = {

@@ -10,6 +10,7 @@ import {
   createLogger,
   createMetrics,
   DescriptorWatch,
+  isLoopback,
   type Lifecycle,
   printMetrics,
   type RunningService,
@@ -22,11 +23,13 @@ import { BODY_BLOCK_BYTES } from './hub/encode-publication.ts';
 import { Hub } from './hub/hub.ts';
 import { shareDescriptors } from './node/descriptor-shares.ts';
 import { createHealth } from './node/health.ts';
+import { openIdentity } from './node/identity.ts';
 import { createLocalPool, type FanOutPool } from './node/local-pool.ts';
 import { createShedRoute } from './node/shed.ts';
+import { offeredRights } from './node/worker-settings.ts';
 import { availableMode } from './outbound/socket-send.ts';
 import { addDescriptions } from './telemetry/debug-index.ts';
-import { createNodeEvents } from './telemetry/events.ts';
+import { createKeyEvents, createNodeEvents } from './telemetry/events.ts';
 import { registerLoopGauges, registerNodeGauges } from './telemetry/gauges.ts';
 import { WorkerPool } from './threads/worker-pool.ts';
 
@@ -60,6 +63,10 @@ export async function startEdge(
     maxConnections: descriptors.clients,
     httpMaxConnections: descriptors.plain,
   };
+  if (config.auth === 'none' && !isLoopback(config.host)) events.identityOff(config.host);
+  const identity = await openIdentity(config, offeredRights(config), createKeyEvents(logger));
+  // Each worker thread watches the keys for itself. Here they are only tried out.
+  if (config.workers > 1) identity?.stop();
   const { passwordFile, sentinelPasswordFile, ...endpoint } = config.redis;
   const redis: RedisSettings = {
     ...endpoint,
@@ -108,7 +115,7 @@ export async function startEdge(
   const hub = new Hub(subscriber, store, hubLimits(config), events);
   const pool: FanOutPool =
     config.workers === 1
-      ? createLocalPool(config, logger, hub)
+      ? createLocalPool(config, logger, hub, identity?.verifier)
       : new WorkerPool(WORKER_ENTRY, config, hub, events);
   registerNodeGauges(metrics, {
     ...{ hub, pool, config, source: subscriber },
@@ -168,6 +175,7 @@ export async function startEdge(
     clearInterval(readinessTimer);
     descriptorWatch.stop();
     endLoopGauges();
+    identity?.stop();
     await pool.stop();
     hub.stop();
     await Promise.all([subscriber.stop(), commands.stop(), admin.close(0)]);

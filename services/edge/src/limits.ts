@@ -10,6 +10,7 @@ export type RateLimitName =
 /** The limits that bound memory. They are always enforced. */
 export type MemoryLimitName =
   | 'connections'
+  | 'unidentified'
   | 'http_connections'
   | 'admin_connections'
   | 'message_bytes'

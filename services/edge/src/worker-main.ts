@@ -2,6 +2,9 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { createLogger, createMetrics } from '@tradewind/runtime';
 import { ClientListener } from './node/client-listener.ts';
 import { ConnectionCount } from './node/connection-count.ts';
+import { openIdentity } from './node/identity.ts';
+import { offeredRights } from './node/worker-settings.ts';
+import { createKeyEvents } from './telemetry/events.ts';
 import { registerLoopGauges } from './telemetry/gauges.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './threads/worker-messages.ts';
 import { WorkerPort } from './threads/worker-port.ts';
@@ -15,15 +18,18 @@ const { config, port: sharedPort, slot, connectionMemory } = workerData as Worke
 
 const metrics = createMetrics({ withDefaults: false });
 const endLoopGauges = registerLoopGauges(metrics);
+const logger = createLogger({ name: 'edge', level: config.logLevel }).child({
+  node: config.nodeId,
+  worker: slot,
+});
+const identity = await openIdentity(config, offeredRights(config), createKeyEvents(logger));
 let feed: WorkerPort | undefined;
 const host = new ClientListener({
   config,
-  logger: createLogger({ name: 'edge', level: config.logLevel }).child({
-    node: config.nodeId,
-    worker: slot,
-  }),
+  logger,
   metrics,
   connectionCount: new ConnectionCount(connectionMemory, slot),
+  tokens: identity?.verifier,
   connect(listener) {
     feed = new WorkerPort((calls, consumedBytes) => {
       post({ kind: 'feed-calls', calls, consumedBytes });
@@ -72,6 +78,7 @@ async function handle(message: ToWorker): Promise<void> {
     case 'stop':
       clearInterval(alive);
       endLoopGauges();
+      identity?.stop();
       feed?.close();
       await host.stop();
       port.close();

@@ -289,7 +289,15 @@ export class Connection implements Subscriber, Dated {
     else if (verdict === 'dead') this.terminate('heartbeat_timeout');
     else if (!this.isOpen) return;
     else if (verdict === 'silent') this.close('silent');
+    else if (verdict === 'unidentified') this.close('unauthorized');
+    else if (verdict === 'expired') this.close('token_expired');
+    else if (verdict === 'expiring') this.#tellExpiring();
     else if (verdict === 'ping') this.#ping();
+  }
+
+  #tellExpiring(): void {
+    const { identity } = this.session;
+    if (identity !== undefined) this.send({ type: 'expiring', ...identity.notice(Date.now()) });
   }
 
   #ping(): void {

@@ -14,6 +14,7 @@ import {
 import type { CloseReason, ErrorCode, GapReason, Welcome } from '@tradewind/protocol';
 import type { WebSocket } from 'ws';
 import type { Rights } from '../auth/rights.ts';
+import type { TokenVerifier } from '../auth/token-verifier.ts';
 import type { Acknowledgement, Feed, FeedListener, GapNotice, ResyncNotice } from '../feed.ts';
 import { type Limited, LimitGuard } from '../limits.ts';
 import { FlushRound } from '../outbound/flush-round.ts';
@@ -28,6 +29,7 @@ import {
 } from '../outbound/socket-send.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
 import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './attended-time.ts';
+import { Authentication, type AuthenticationFault } from './authentication.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { DueTimes } from './due-times.ts';
 import { gapNotice, gapOf, resyncNotice } from './loss-notices.ts';
@@ -47,8 +49,10 @@ export interface FanOutSettings extends SessionLimits {
   /** Bytes of recent publications that are kept for clients that are behind or resume; 0 for none. */
   readonly logBytes: number;
   readonly subscriptions: SubscriptionLimits;
-  /** The rights of every client. */
+  /** The rights of every client. Where the node asks for tokens, each client has those of its token instead. */
   readonly rights: Rights;
+  /** Verifies who clients are. Undefined where the node does not ask. */
+  readonly tokens?: Pick<TokenVerifier, 'verify'> | undefined;
   /** Whether requests beyond a rate are refused, or only counted. */
   readonly enforcesRates: boolean;
   /** Errors of a client within `ERROR_WINDOW_MS`; the last of them closes it. */
@@ -72,6 +76,9 @@ export interface FanOutEvents {
   clientOpened(): void;
   clientClosed(reason: CloseReason, session: string): void;
   requestRejected(code: ErrorCode): void;
+  /** A client said who it is, or sent a new token. */
+  identified(): void;
+  tokenRefused(fault: AuthenticationFault): void;
   limited: Limited;
   /** A client asked to continue a channel, or for its history. */
   recovered(outcome: RecoveryOutcome): void;
@@ -115,6 +122,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   #nextServe: NodeJS.Immediate | undefined;
   readonly #flushScheduler: FlushScheduler;
   #opened = 0;
+  #unidentified = 0;
   #isStopped = false;
   /** The part of all queues that is trimmed next. */
   #nextTrim = 0;
@@ -145,6 +153,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
       events.requestRejected,
       guard,
       settings.maxErrors,
+      this.#authenticationWith(settings.tokens),
+      events.tokenRefused,
     );
     this.#flushRound = new FlushRound(this.#round.dirty, (publishedAt) => {
       events.delivered(Date.now() - publishedAt);
@@ -182,19 +192,35 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#publicationLog.bytes;
   }
 
+  /** Connections whose clients must say who they are and have not yet. */
+  get unidentified(): number {
+    return this.#unidentified;
+  }
+
   /** All connections, including those that are being closed. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
   }
 
-  /** Takes over a connection whose handshake is done. `format` is the one of the settings' formats that it chose. */
-  open(webSocket: WebSocket, socket: Socket, format = this.#settings.formats[0]): Connection {
+  /**
+   * Takes over a connection whose handshake is done.
+   *
+   * @param format the one of the settings' formats that the client chose.
+   * @param token came in the handshake. It is ignored where the node asks for none.
+   */
+  open(
+    webSocket: WebSocket,
+    socket: Socket,
+    format = this.#settings.formats[0],
+    token?: string,
+  ): Connection {
     const group = this.#settings.formats.indexOf(format);
     const { node, ...welcome } = this.#settings.welcome;
     this.#opened += 1;
     const session = new Session({
       id: randomUUID(),
       rights: this.#settings.rights,
+      mustIdentify: this.#settings.tokens !== undefined,
       limits: this.#settings,
       time: this.#time,
       phase: (this.#opened * GOLDEN_SECTION) % 1,
@@ -224,6 +250,10 @@ export class FanOut implements FeedListener, ConnectionOwner {
       ...welcome,
     });
     this.#notices.sendTo(connection);
+    if (session.identity !== undefined) {
+      this.#unidentified += 1;
+      if (token !== undefined) void this.#requests.authenticate(connection, token, undefined);
+    }
     return connection;
   }
 
@@ -341,6 +371,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
   onClosed(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection);
     this.#due.remove(connection);
+    const { identity } = connection.session;
+    if (identity !== undefined && identity.current === undefined) this.#unidentified -= 1;
     this.#events.clientClosed(reason, connection.session.id);
   }
 
@@ -352,6 +384,19 @@ export class FanOut implements FeedListener, ConnectionOwner {
     nearlyFull.length = 0;
     slow.length = 0;
     if (!this.#flushRound.isEmpty) this.#flushScheduler.schedule();
+  }
+
+  #authenticationWith(tokens: FanOutSettings['tokens']): Authentication | undefined {
+    if (tokens === undefined) return undefined;
+    return new Authentication({
+      verify: (token) => tokens.verify(token),
+      applyRights: (connection) => this.#subscriptions.applyRights(connection),
+      onIdentified: (connection, isFirst) => {
+        if (isFirst) this.#unidentified -= 1;
+        this.#due.hasten(connection, connection.dueAt);
+        this.#events.identified();
+      },
+    });
   }
 
   #tick(): void {

@@ -17,7 +17,15 @@ export interface MembershipListener {
 /** The index as all others see it. */
 export type ReadableIndex = Pick<
   SubscriptionIndex<Connection>,
-  'channels' | 'subscriptions' | 'get' | 'audience' | 'count' | 'held' | 'has' | 'counts'
+  | 'channels'
+  | 'subscriptions'
+  | 'get'
+  | 'audience'
+  | 'channelsOf'
+  | 'count'
+  | 'held'
+  | 'has'
+  | 'counts'
 >;
 
 /** Who receives which channel on one worker: the only writer of its {@link SubscriptionIndex}. */

@@ -25,6 +25,8 @@ const FIELDS: {
   },
   subscribed: { id: true, channels: true, rejected: true, done: true },
   unsubscribed: { id: true, channels: true, reason: true },
+  authenticated: { id: true, subject: true, expiresInMs: true },
+  expiring: { expiresInMs: true, graceMs: true },
   gap: { channel: true, epoch: true, from: true, to: true, lost: true, reason: true },
   resync: { channel: true, epoch: true, offset: true, reason: true },
   degraded: { since: true },

@@ -7,6 +7,7 @@ import {
 } from '@tradewind/protocol';
 import type { LimitGuard } from '../limits.ts';
 import { oncePerFormat } from '../outbound/wire-format.ts';
+import { type Authentication, type AuthenticationFault, explain } from './authentication.ts';
 import type { Connection } from './connection.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
@@ -32,6 +33,9 @@ export const MAX_PENDING_PONGS = 1_024;
  */
 export const ERROR_WINDOW_MS = 5_000;
 
+/** When a token may be sent again that was not verified because too many are, in ms. */
+const VERIFY_AGAIN_MS = 1_000;
+
 const decoder = new TextDecoder();
 const BINARY_NOT_AVAILABLE = errorMessage(
   'not_available',
@@ -46,17 +50,25 @@ export class Requests {
   readonly #onRejected: (code: ErrorCode) => void;
   readonly #guard: LimitGuard;
   readonly #maxErrors: number;
+  readonly #authentication: Authentication | undefined;
+  readonly #onTokenRefused: (fault: AuthenticationFault) => void;
 
   /**
    * @param onRejected hears of each request that was answered with an error.
    * @param maxErrors errors within {@link ERROR_WINDOW_MS}; the last of them ends the connection.
+   * @param authentication undefined where the node asks nobody who they are.
+   * @param onTokenRefused hears of each token that was refused.
    */
   constructor(
     subscriptions: Subscriptions,
     onRejected: (code: ErrorCode) => void,
     guard: LimitGuard,
     maxErrors: number,
+    authentication?: Authentication,
+    onTokenRefused: (fault: AuthenticationFault) => void = () => undefined,
   ) {
+    this.#authentication = authentication;
+    this.#onTokenRefused = onTokenRefused;
     this.#maxErrors = maxErrors;
     this.#guard = guard;
     this.#subscriptions = subscriptions;
@@ -97,9 +109,37 @@ export class Requests {
     this.#mayIgnore(connection);
   }
 
+  /** Verifies a token that came with `auth`, or in the handshake (then without an `id`). The answer follows. */
+  async authenticate(
+    connection: Connection,
+    token: string,
+    id: RequestId | undefined,
+  ): Promise<void> {
+    const fault = await this.#authentication?.identify(connection, token, id);
+    if (fault === undefined) return;
+    this.#onTokenRefused(fault);
+    if (!connection.isOpen) return;
+    const { code } = fault;
+    const retryAfterMs = code === 'rate_limited' ? VERIFY_AGAIN_MS : undefined;
+    this.#refuse(connection, code, explain(fault), id, performance.now(), retryAfterMs);
+    // A client that has an identity keeps it until that ends.
+    if (code === 'rate_limited' || connection.session.identity?.current !== undefined) return;
+    connection.flush();
+    connection.close(code);
+  }
+
   #dispatch(connection: Connection, message: ClientMessage, now: number): void {
+    const { identity } = connection.session;
+    if (identity !== undefined && message.type !== 'auth' && identity.current === undefined) {
+      this.#refuse(connection, 'auth_required', 'Send `auth` first.', message.id, now);
+      return;
+    }
     switch (message.type) {
       case 'subscribe':
+        if (identity?.leftMs(Date.now()) === 0) {
+          this.#refuse(connection, 'token_expired', 'Send a new token first.', message.id, now);
+          break;
+        }
         this.#subscriptions.subscribe(connection, message, now);
         if (message.channels.length === 0) this.#countError(connection, now);
         break;
@@ -110,6 +150,10 @@ export class Requests {
         connection.send({ type: 'pong', id: message.id, serverTime: Date.now() });
         break;
       case 'auth':
+        if (identity !== undefined) {
+          void this.authenticate(connection, message.token, message.id);
+          break;
+        }
         this.#refuse(
           connection,
           'not_available',
@@ -146,9 +190,10 @@ export class Requests {
     message: string,
     id: RequestId | undefined,
     now: number,
+    retryAfterMs?: number,
   ): void {
     this.#onRejected(code);
-    connection.send(errorMessage(code, message, id));
+    connection.send(errorMessage(code, message, id, retryAfterMs));
     this.#countError(connection, now);
   }
 

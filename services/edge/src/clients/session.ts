@@ -2,6 +2,7 @@ import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { Rights } from '../auth/rights.ts';
 import { type AttendedTime, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
 import { Liveness, type LivenessLimits } from './liveness.ts';
+import { type IdentityVerdict, SessionIdentity } from './session-identity.ts';
 
 /** What every session of a worker may do. */
 export interface SessionLimits {
@@ -18,7 +19,10 @@ export interface SessionLimits {
 export interface SessionParts {
   /** Names the session in `welcome` and in logs. */
   readonly id: string;
+  /** What it may read from the start on. */
   readonly rights: Rights;
+  /** Whether the client must say who it is before it may ask for anything. */
+  readonly mustIdentify?: boolean;
   readonly limits: SessionLimits;
   /** The worker's. */
   readonly time: AttendedTime;
@@ -29,12 +33,15 @@ export interface SessionParts {
 }
 
 /** What the session's connection must do: see {@link Session.judge}. */
-export type SessionVerdict = 'fine' | 'ping' | 'dead' | 'silent';
+export type SessionVerdict = 'ping' | 'dead' | 'silent' | IdentityVerdict;
 
 /** Who a client is and what it may do, whatever carries its bytes. */
 export class Session {
   readonly id: string;
-  readonly rights: Rights;
+  /** What the client may read. It changes with each token that is accepted. */
+  rights: Rights;
+  /** Who the client is; undefined where the node does not ask. */
+  readonly identity: SessionIdentity | undefined;
   readonly liveness: Liveness;
   readonly requestBudget: TokenBucket;
   readonly subscribeBudget: TokenBucket;
@@ -49,9 +56,10 @@ export class Session {
   /** The beat by which the client must have asked for a channel. */
   readonly #silentAt: number;
 
-  constructor({ id, rights, limits, time, phase, now }: SessionParts) {
+  constructor({ id, rights, mustIdentify, limits, time, phase, now }: SessionParts) {
     this.id = id;
     this.rights = rights;
+    this.identity = mustIdentify === true ? new SessionIdentity(time, phase) : undefined;
     this.liveness = new Liveness(limits.liveness, time, phase);
     this.requestBudget = new TokenBucket(limits.requestRate, now);
     this.subscribeBudget = new TokenBucket(limits.subscribeRate, now);
@@ -60,15 +68,24 @@ export class Session {
 
   /** The beat at which to {@link judge} next. It changes with each call, and once the client has asked for a channel. */
   get dueAt(): number {
-    return Math.min(this.liveness.dueAt, this.hasAsked ? NEVER : this.#silentAt);
+    const dueAt = Math.min(this.liveness.dueAt, this.hasAsked ? NEVER : this.#silentAt);
+    return this.identity === undefined ? dueAt : Math.min(dueAt, this.identity.dueAt);
   }
 
   /**
-   * What is due at this beat. After `ping` the caller must send one. `dead` and `silent` end the connection: the client
-   * answered no ping, or has asked for no channel in time.
+   * What is due at this beat. After `ping` the caller must send one, and after `expiring` a notice. `dead`, `silent`,
+   * `unidentified` and `expired` end the connection: the client answered no ping, has asked for no channel in time, has
+   * sent no token that was accepted, or no new one.
    */
   judge(beat: number): SessionVerdict {
     const verdict = this.liveness.check();
-    return verdict !== 'dead' && !this.hasAsked && beat >= this.#silentAt ? 'silent' : verdict;
+    if (verdict === 'dead') return verdict;
+    if (this.identity !== undefined) {
+      // A notice that is due together with a ping comes at the next beat.
+      if (verdict === 'ping' && beat < this.identity.closeAt) return verdict;
+      const identityVerdict = this.identity.judge(beat);
+      if (identityVerdict !== 'fine') return identityVerdict;
+    }
+    return !this.hasAsked && beat >= this.#silentAt ? 'silent' : verdict;
   }
 }

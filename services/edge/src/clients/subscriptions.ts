@@ -122,6 +122,18 @@ export class Subscriptions {
     connection.send({ type: 'unsubscribed', id: request.id, channels: request.channels });
   }
 
+  /** Takes from a client what it holds or waits for beyond its rights. It is told with `channel_not_allowed`. */
+  applyRights(connection: Connection): void {
+    const { rights } = connection.session;
+    const isBeyond = (name: string): boolean => !rights.allows(name);
+    for (const name of this.#membership.index.channelsOf(connection).filter(isBeyond)) {
+      this.#membership.leave(connection, name, 'channel_not_allowed');
+    }
+    for (const name of this.#waiting.channelsOf(connection).filter(isBeyond)) {
+      this.#cancel(connection, name, 'channel_not_allowed');
+    }
+  }
+
   /** Removes a client whose connection ends. */
   removeClient(connection: Connection): void {
     this.#membership.leaveAll(connection);
@@ -214,7 +226,7 @@ export class Subscriptions {
     const held = this.#membership.index.held(connection) + this.#waiting.count(connection);
     const code = this.#refusal(session, request, held);
     if (code === undefined || ERROR_CODES[code].retryable) session.hasAsked = true;
-    const pending = pendingSubscription(reply, request);
+    const pending = pendingSubscription(reply, request, pastFault(session, request));
     if (code !== undefined) reply.addRejected(name, code);
     else if (channel?.ref !== undefined) this.#waiting.join(connection, channel, pending, joined);
     else this.#waiting.add(connection, channel ?? this.#declare(name, held), pending);
@@ -227,9 +239,9 @@ export class Subscriptions {
     held: number,
   ): ErrorCode | undefined {
     if (!rights.allows(channel)) return 'channel_not_allowed';
-    const { maxHistory } = this.#limits;
+    const maxHistory = Math.min(this.#limits.maxHistory, rights.maxHistory);
     if (maxHistory > 0 && history > maxHistory) return 'bad_history';
-    if (held >= this.#limits.maxChannelsPerClient) {
+    if (held >= Math.min(this.#limits.maxChannelsPerClient, rights.maxChannels)) {
       this.#guard.isFull('client_channels');
       return 'too_many_channels';
     }
@@ -244,14 +256,14 @@ export class Subscriptions {
     return channel;
   }
 
-  #cancel(connection: Connection, name: string): void {
+  #cancel(connection: Connection, name: string, code: ErrorCode = 'cancelled'): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
     const pending = this.#waiting.remove(connection, channel);
     if (pending === undefined) return;
     const replies = new Set<SubscribeReply>();
     for (const each of [pending.reply, ...pending.others]) {
-      replies.add(each.addRejected(name, 'cancelled'));
+      replies.add(each.addRejected(name, code));
     }
     for (const reply of replies) reply.send();
     this.#releaseIfUnwanted(name);
@@ -265,4 +277,11 @@ export class Subscriptions {
     this.#waiting.removeChannel(channel);
     this.#feed.drop(name);
   }
+}
+
+/** Why a client gets nothing of a channel's past. Undefined when it may, or does not ask. */
+function pastFault({ rights }: Session, request: ChannelRequest): ErrorCode | undefined {
+  if (request.since === undefined && request.history === undefined) return undefined;
+  const isAllowed = rights.maxHistory > 0 && rights.allowsHistory(request.channel);
+  return isAllowed ? undefined : 'history_not_allowed';
 }

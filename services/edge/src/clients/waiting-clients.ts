@@ -87,6 +87,11 @@ export class WaitingClients {
     return pending;
   }
 
+  /** The names of the channels that a client waits for. */
+  channelsOf(connection: Connection): string[] {
+    return Array.from(this.#channelsOf.get(connection) ?? [], ({ name }) => name);
+  }
+
   /** Removes a client. Returns the channels that it waited for. */
   removeClient(connection: Connection): SubscribedChannel[] {
     const channels = [...(this.#channelsOf.get(connection) ?? [])];
@@ -220,9 +225,11 @@ export class WaitingClients {
   }
 
   /** `delayed`: there is no memory for the replay. A replay that was just read is always admitted, so it is read once. */
-  #plan({ request, progress, delayedSeconds }: PendingSubscription, channel: SubscribedChannel) {
+  #plan(pending: PendingSubscription, channel: SubscribedChannel) {
+    const { request, progress, delayedSeconds, pastFault, reply } = pending;
     const { replaySource } = channel;
-    const { maxHistory } = this.#parts;
+    const maxHistory = Math.min(this.#parts.maxHistory, reply.connection.session.rights.maxHistory);
+    if (pastFault !== undefined) return notRecovered(pastFault);
     if (delayedSeconds >= MAX_DELAY_SECONDS) return notRecovered('unavailable');
     let plan = planReplay(request, replaySource, maxHistory, progress);
     if (plan.kind === 'read' && this.memory.maxBytes === 0) {

@@ -11,9 +11,10 @@ import {
   type Readiness,
   type Route,
 } from '@tradewind/runtime';
+import type { TokenVerifier } from '../auth/token-verifier.ts';
 import { FanOut } from '../clients/fan-out.ts';
 import type { EdgeConfig } from '../config.ts';
-import { DRAIN_RESERVE_SECONDS } from '../config.ts';
+import { DRAIN_RESERVE_SECONDS, UNIDENTIFIED_SHARE } from '../config.ts';
 import type { Feed, FeedListener } from '../feed.ts';
 import { describeFanOut, type FanOutDescription } from '../telemetry/debug-index.ts';
 import { createFanOutEvents } from '../telemetry/events.ts';
@@ -52,6 +53,8 @@ export interface ClientListenerParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly connectionCount: ConnectionCount;
+  /** Verifies who clients are. Undefined where the node does not ask. */
+  readonly tokens?: TokenVerifier | undefined;
   /** Connects the worker to the hub. The feed calls `listener`. */
   readonly connect: (listener: FeedListener) => Feed;
 }
@@ -69,10 +72,10 @@ export class ClientListener {
   #refusing = false;
 
   constructor(parts: ClientListenerParts) {
-    const { config, logger, metrics, connectionCount, connect } = parts;
+    const { config, logger, metrics, connectionCount, tokens, connect } = parts;
     const events = createFanOutEvents(logger, metrics);
     this.#parts = parts;
-    const settings = fanOutSettings(config);
+    const settings = fanOutSettings(config, tokens);
     this.#fanOut = new FanOut(
       settings,
       {
@@ -100,14 +103,20 @@ export class ClientListener {
       },
       connectionClosed: events.httpConnectionClosed,
     });
+    const maxUnidentified = Math.ceil(
+      (config.maxConnections * UNIDENTIFIED_SHARE) / config.workers,
+    );
     acceptUpgrades(this.#front.server, config, settings.formats, {
       refusal: () => {
         if (this.#refusing) return 'draining';
-        return connectionCount.total >= config.maxConnections ? 'node_full' : undefined;
+        if (connectionCount.total >= config.maxConnections) return 'node_full';
+        if (this.#fanOut.unidentified < maxUnidentified) return undefined;
+        events.limited('unidentified', true);
+        return 'rate_limited';
       },
-      admitted: (webSocket, socket, format) => {
+      admitted: (webSocket, socket, format, token) => {
         this.#front.upgraded(socket);
-        this.#fanOut.open(webSocket, socket, format);
+        this.#fanOut.open(webSocket, socket, format, token);
       },
       rejected: events.handshakeRejected,
     });

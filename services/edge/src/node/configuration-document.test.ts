@@ -48,6 +48,11 @@ describe('docs/configuration.md', () => {
       'REDIS_SENTINEL_PASSWORD_FILE: none',
       'EDGE_NODE_ID: `edge-`, host name, process id',
       'EDGE_WORKERS: cores − 1, at least 1',
+      'EDGE_JWT_HS256_KEY_FILE: none',
+      'EDGE_JWT_KEYS_FILE: none',
+      'EDGE_JWT_ISSUER: none',
+      'EDGE_JWT_AUDIENCE: none',
+      'EDGE_ORIGINS: none',
     ]);
   });
 

@@ -1,4 +1,5 @@
 import { createMetrics, type Logger, type MetricObjects, type Readiness } from '@tradewind/runtime';
+import type { TokenVerifier } from '../auth/token-verifier.ts';
 import type { EdgeConfig } from '../config.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
@@ -26,13 +27,19 @@ export interface FanOutPool {
 }
 
 /** A pool of one worker, in the thread of the hub. */
-export function createLocalPool(config: EdgeConfig, logger: Logger, hub: Hub): FanOutPool {
+export function createLocalPool(
+  config: EdgeConfig,
+  logger: Logger,
+  hub: Hub,
+  tokens?: TokenVerifier,
+): FanOutPool {
   const connectionCount = new ConnectionCount(createConnectionMemory(1), 0);
   const host = new ClientListener({
     config,
     logger,
     metrics: createMetrics({ withDefaults: false }),
     connectionCount,
+    tokens,
     connect: (listener) => hub.connect(listener),
   });
   return {

@@ -67,6 +67,53 @@ describe('acceptUpgrades', { timeout: TIMEOUT_MS }, () => {
     expect(/sec-websocket-protocol: tradewind\.v1\.json\r\n/i.test(answer)).toBe(chosen);
   });
 
+  it('takes a token from among the subprotocols, and answers with the protocol alone', async () => {
+    const seen: string[] = [];
+    const tokens = {
+      async verify(token: string) {
+        seen.push(token);
+        return { code: 'unauthorized', cause: 'key' } as const;
+      },
+    };
+    await using server = await FanOutServer.start({ tokens });
+    const offered = 'tradewind.token.aa.bb.cc, tradewind.v1.json';
+    const answer = await handshake(server.port, '/ws', { 'sec-websocket-protocol': offered });
+    expect(answer).toContain('HTTP/1.1 101 ');
+    expect(answer).toMatch(/\r\nsec-websocket-protocol: tradewind\.v1\.json\r\n/i);
+    expect(answer).not.toContain('aa.bb.cc');
+    expect(seen).toEqual(['aa.bb.cc']);
+  });
+
+  it('refuses a token that comes without a protocol', async () => {
+    await using server = await FanOutServer.start();
+    const offered = { 'sec-websocket-protocol': 'tradewind.token.aa.bb.cc' };
+    expect(await handshake(server.port, '/ws', offered)).toContain('unsupported_protocol');
+  });
+
+  it.each([
+    [{ origin: 'https://app.example' }, 'HTTP/1.1 101'],
+    [{ origin: 'http://app.example' }, 'origin_not_allowed'],
+    [{ origin: 'https://app.example:8443' }, 'origin_not_allowed'],
+    [{ origin: 'https://app.example.evil' }, 'origin_not_allowed'],
+    [{ origin: 'null' }, 'origin_not_allowed'],
+    [{ origin: '' }, 'origin_not_allowed'],
+    [{}, 'origin_not_allowed'],
+  ])(
+    'with a list of origins and without tokens, answers %j with %s',
+    async (headers: Readonly<Record<string, string>>, expected) => {
+      await using server = await FanOutServer.start({}, ['https://app.example']);
+      expect(await handshake(server.port, '/ws', headers)).toContain(expected);
+    },
+  );
+
+  it('lets a client without an origin connect where it needs a token', async () => {
+    const tokens = { verify: async () => ({ code: 'unauthorized', cause: 'key' }) as const };
+    await using server = await FanOutServer.start({ tokens }, ['https://app.example']);
+    expect(await handshake(server.port, '/ws', {})).toContain('HTTP/1.1 101');
+    const foreign = { origin: 'https://evil.example' };
+    expect(await handshake(server.port, '/ws', foreign)).toContain('origin_not_allowed');
+  });
+
   it('declines permessage-deflate, since frames go to the socket as they are', async () => {
     await using server = await FanOutServer.start();
     const client = new WebSocket(server.url, { perMessageDeflate: true });

@@ -6,15 +6,27 @@ import { endWithError, parseTarget } from '@tradewind/runtime';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { MAX_PENDING_PONGS } from '../clients/requests.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
+import { type OriginPolicy, originFault } from './origins.ts';
 
 /** Decides about handshakes, and owns the connections that result. */
 export interface Admission {
   /** The reason why no client is admitted now. Undefined when clients are admitted. */
   refusal(): ErrorCode | undefined;
-  /** @param format the one that the client chose, or the first one when it asked for none. */
-  admitted(webSocket: WebSocket, socket: Socket, format: WireFormat): void;
+  /**
+   * @param format the one that the client chose, or the first one when it asked for none.
+   * @param token the one that it offered among the subprotocols.
+   */
+  admitted(
+    webSocket: WebSocket,
+    socket: Socket,
+    format: WireFormat,
+    token: string | undefined,
+  ): void;
   rejected(code: ErrorCode): void;
 }
+
+/** Begins the subprotocol value that holds a token, for browsers, which can set no header. It is never answered. */
+const TOKEN_PREFIX = 'tradewind.token.';
 
 /** The version of the protocol that RFC 6455 describes. `ws` would also speak version 8. */
 const WEBSOCKET_VERSION = '13';
@@ -51,7 +63,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
  */
 export function acceptUpgrades(
   server: Server,
-  limits: { readonly maxMessageBytes: number },
+  policy: OriginPolicy & { readonly maxMessageBytes: number },
   formats: readonly [WireFormat, ...WireFormat[]],
   admission: Admission,
 ): void {
@@ -60,7 +72,7 @@ export function acceptUpgrades(
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: limits.maxMessageBytes,
+    maxPayload: policy.maxMessageBytes,
     maxFragments: MAX_FRAGMENTS,
     maxBufferedChunks: MAX_BUFFERED_CHUNKS,
     closeTimeout: CLOSE_TIMEOUT_MS,
@@ -75,7 +87,7 @@ export function acceptUpgrades(
   });
 
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    const code = handshakeFault(request, formats) ?? admission.refusal();
+    const code = handshakeFault(request, formats, policy) ?? admission.refusal();
     if (code !== undefined) {
       admission.rejected(code);
       reject(stream, code);
@@ -85,7 +97,7 @@ export function acceptUpgrades(
     const socket = stream as Socket;
     webSocketServer.handleUpgrade(request, socket, head, (webSocket) => {
       const chosen = formats.find(({ subprotocol }) => subprotocol === webSocket.protocol);
-      admission.admitted(webSocket, socket, chosen ?? formats[0]);
+      admission.admitted(webSocket, socket, chosen ?? formats[0], tokenOf(request));
     });
   });
 }
@@ -93,13 +105,24 @@ export function acceptUpgrades(
 function handshakeFault(
   request: IncomingMessage,
   formats: readonly WireFormat[],
+  policy: OriginPolicy,
 ): ErrorCode | undefined {
   if (parseTarget(request.url ?? '').path !== WEBSOCKET_PATH) return 'not_found';
   if (request.headers['sec-websocket-version'] !== WEBSOCKET_VERSION) return 'unsupported_version';
-  const offered = request.headers['sec-websocket-protocol'];
-  if (offered === undefined) return undefined;
-  const protocols = offered.split(',').map((protocol) => protocol.trim());
+  const fault = originFault(request.headers.origin, policy);
+  if (fault !== undefined) return fault;
+  const protocols = offeredBy(request);
+  if (protocols === undefined) return undefined;
   return firstSpoken(formats, protocols) === undefined ? 'unsupported_protocol' : undefined;
+}
+
+function offeredBy({ headers }: IncomingMessage): string[] | undefined {
+  return headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim());
+}
+
+function tokenOf(request: IncomingMessage): string | undefined {
+  const value = offeredBy(request)?.find((protocol) => protocol.startsWith(TOKEN_PREFIX));
+  return value?.slice(TOKEN_PREFIX.length);
 }
 
 /** The first offered subprotocol that is spoken here. A client names them in the order of its preference. */

@@ -5,7 +5,8 @@ import {
   MAX_CHANNELS_PER_REQUEST,
 } from '@tradewind/protocol';
 import { compileChannelPatterns } from '../auth/channel-filter.ts';
-import { rightsTo } from '../auth/rights.ts';
+import { type Rights, rightsTo } from '../auth/rights.ts';
+import type { TokenVerifier } from '../auth/token-verifier.ts';
 import { BEATS_PER_SECOND } from '../clients/attended-time.ts';
 import type { FanOutSettings } from '../clients/fan-out.ts';
 import { type EdgeConfig, SPARE_CONTROLS } from '../config.ts';
@@ -17,8 +18,17 @@ import { needsSendWindow } from '../outbound/send-window.ts';
 /** The most that a control frame takes on average, in bytes. A gap with the longest names is smaller. */
 const CONTROL_BYTES = 512;
 
-/** The limits that a worker applies to its clients, from the configuration of the node. */
-export function fanOutSettings(config: EdgeConfig): FanOutSettings {
+/** What the node offers to everyone, tokens or not. */
+export function offeredRights({ channelPatterns }: EdgeConfig): Rights {
+  return rightsTo(compileChannelPatterns(channelPatterns));
+}
+
+/**
+ * The limits that a worker applies to its clients, from the configuration of the node.
+ *
+ * @param tokens verifies who clients are. Undefined where the node does not ask.
+ */
+export function fanOutSettings(config: EdgeConfig, tokens?: TokenVerifier): FanOutSettings {
   const controls = config.maxChannelsPerClient + SPARE_CONTROLS;
   return {
     outbox: {
@@ -35,7 +45,8 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
       maxHistory: config.maxHistory,
       replayRate: config.replayRate,
     },
-    rights: rightsTo(compileChannelPatterns(config.channelPatterns)),
+    rights: offeredRights(config),
+    tokens,
     liveness: {
       pingAfterBeats: config.pingSeconds * BEATS_PER_SECOND,
       deadAfterBeats: config.pongSeconds * BEATS_PER_SECOND,
@@ -52,7 +63,7 @@ export function fanOutSettings(config: EdgeConfig): FanOutSettings {
     isWindowed: needsSendWindow(),
     welcome: {
       node: config.nodeId,
-      auth: 'none',
+      auth: tokens === undefined ? 'none' : 'required',
       heartbeat: { clientPingMs: DEFAULT_CLIENT_PING_MS, timeoutMs: DEFAULT_CLIENT_TIMEOUT_MS },
       limits: {
         maxMessageBytes: config.maxMessageBytes,

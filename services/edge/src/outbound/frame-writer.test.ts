@@ -60,7 +60,7 @@ describe('JSON_FRAMES.encodeFrame', () => {
     const bodies = PAYLOAD_LENGTHS.map((length) => Buffer.from(`,"data":"${'é'.repeat(length)}"}`));
     const server = createServer();
     const accepted = Promise.withResolvers<Socket>();
-    acceptUpgrades(server, { maxMessageBytes: 1_024 }, [JSON_FRAMES], {
+    acceptUpgrades(server, { maxMessageBytes: 1_024, origins: [], auth: 'none' }, [JSON_FRAMES], {
       refusal: () => undefined,
       admitted: (_webSocket, socket) => accepted.resolve(socket),
       rejected: (code) => accepted.reject(new Error(code)),

@@ -13,6 +13,7 @@ import {
   type Metrics,
   type UnknownVariable,
 } from '@tradewind/runtime';
+import type { KeyFileEvents } from '../auth/key-file.ts';
 import type { FanOutEvents } from '../clients/fan-out.ts';
 import type { HeaderRejection } from '../hub/channel.ts';
 import type { HubEvents } from '../hub/hub.ts';
@@ -42,6 +43,8 @@ const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
 
 /** The events of a node's main thread. */
 export interface NodeEvents extends HubEvents {
+  /** The node listens on an address that others reach, and asks nobody who they are. */
+  identityOff(host: string): void;
   /** A probe found that no data flows on the subscription. The second failure in a row replaces the link. */
   probeFailed(cause: string): void;
   /** The process or the system has no descriptor left: connections are accepted and closed at once. */
@@ -251,6 +254,9 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
       exhausted.inc();
       limited.error('descriptors_exhausted', { error: error.message });
     },
+    identityOff(host) {
+      logger.warn({ host, setting: 'EDGE_AUTH' }, 'identity_off');
+    },
     unknownVariable({ name, nearest }) {
       logger.warn({ variable: name, nearest }, 'unknown_setting');
     },
@@ -323,6 +329,12 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
     'reason',
     CLOSE_REASONS,
   );
+  const authentications = metrics.labelledCounter(
+    'tradewind_edge_authentications_total',
+    'Tokens of clients, by outcome: accepted, or why they were refused',
+    'outcome',
+    ['accepted'],
+  );
   const rejections = metrics.labelledCounter(
     'tradewind_edge_requests_rejected_total',
     'Client requests answered with an error, by code',
@@ -368,6 +380,13 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
       if (reason === 'slow') limited.warn('client_slow', { session });
       else logger.debug({ session, reason }, 'client_closed');
     },
+    identified() {
+      authentications.inc({ outcome: 'accepted' });
+    },
+    tokenRefused({ code, cause }) {
+      authentications.inc({ outcome: cause });
+      limited.info(`token_refused_${cause}`, { code, cause });
+    },
     requestRejected(code) {
       rejections.inc({ code });
     },
@@ -382,6 +401,18 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
     },
     delivered(lagMs) {
       lag.observe(Math.max(0, lagMs) / 1_000);
+    },
+  };
+}
+
+/** What happens to the keys that tokens are verified with. */
+export function createKeyEvents(logger: Logger): KeyFileEvents {
+  return {
+    keysRead(path) {
+      logger.info({ path }, 'keys_read');
+    },
+    keysUnreadable(path, cause) {
+      logger.warn({ path, cause }, 'keys_unreadable');
     },
   };
 }

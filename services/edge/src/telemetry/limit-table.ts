@@ -1,6 +1,6 @@
 import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
 import { ERROR_WINDOW_MS, MAX_PENDING_PONGS } from '../clients/requests.ts';
-import type { EdgeConfig } from '../config.ts';
+import { type EdgeConfig, UNIDENTIFIED_SHARE } from '../config.ts';
 import type { LimitName, MemoryLimitName } from '../limits.ts';
 import { ANSWER_DEADLINE_MS, MARK_BYTES, MOST_UNANSWERED } from '../outbound/send-window.ts';
 
@@ -16,6 +16,14 @@ export const EDGE_LIMITS = {
     variables: ['WS_MAX_CONNECTIONS'],
     told: '503 `node_full` with `Retry-After`',
     countedBy: 'tradewind_edge_handshakes_total{outcome="node_full"}',
+    enforced: 'always',
+  },
+  unidentified: {
+    what: 'open WebSockets whose clients have not said who they are, where `EDGE_AUTH` is `jwt`; each for 5 s at most',
+    per: 'node',
+    amount: (config) => `${Math.ceil(config.maxConnections * UNIDENTIFIED_SHARE)}`,
+    variables: ['WS_MAX_CONNECTIONS'],
+    told: '429 `rate_limited` with `Retry-After`; after 5 s: closed with 4401 `unauthorized`',
     enforced: 'always',
   },
   http_connections: {

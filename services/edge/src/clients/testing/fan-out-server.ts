@@ -29,6 +29,18 @@ export class RecordedEvents implements FanOutEvents {
     this.closed.push(reason);
   }
 
+  /** Why tokens were refused. */
+  readonly causes: string[] = [];
+  identifications = 0;
+
+  identified(): void {
+    this.identifications += 1;
+  }
+
+  readonly tokenRefused = ({ cause }: { readonly cause: string }): void => {
+    this.causes.push(cause);
+  };
+
   readonly requestRejected = (code: ErrorCode): void => {
     this.rejected.push(code);
   };
@@ -62,21 +74,26 @@ export class FanOutServer implements AsyncDisposable {
   readonly #server = createServer((_request, response) => response.writeHead(404).end());
   readonly #clients: RawClient[] = [];
 
-  private constructor(settings: FanOutSettings) {
+  private constructor(settings: FanOutSettings, origins: readonly string[]) {
+    const auth = settings.tokens === undefined ? 'none' : 'jwt';
     this.fanOut = new FanOut(settings, this.events, this.upstream.connect);
-    acceptUpgrades(this.#server, { maxMessageBytes: MAX_MESSAGE_BYTES }, settings.formats, {
+    const policy = { maxMessageBytes: MAX_MESSAGE_BYTES, origins, auth } as const;
+    acceptUpgrades(this.#server, policy, settings.formats, {
       refusal: () => this.refusal,
-      admitted: (webSocket, socket, format) => {
+      admitted: (webSocket, socket, format, token) => {
         this.sockets.push(socket);
-        this.fanOut.open(webSocket, socket, format);
+        this.fanOut.open(webSocket, socket, format, token);
       },
       rejected: (code) => this.handshakesRefused.push(code),
     });
   }
 
   /** Starts with the source reachable. */
-  static async start(changes: Partial<FanOutSettings> = {}): Promise<FanOutServer> {
-    const server = new FanOutServer({ ...DEFAULTS, ...changes });
+  static async start(
+    changes: Partial<FanOutSettings> = {},
+    origins: readonly string[] = [],
+  ): Promise<FanOutServer> {
+    const server = new FanOutServer({ ...DEFAULTS, ...changes }, origins);
     await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
     server.upstream.listener.onRestored();
     return server;
