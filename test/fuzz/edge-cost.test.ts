@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { shortOrLong } from '../support/length.ts';
-import { type Crowd, type EdgeFuzzOptions, type EdgeFuzzReport, fuzzEdge } from './edge-fuzz.ts';
+import type { Crowd } from './crowd.ts';
+import { type EdgeFuzzOptions, type EdgeFuzzReport, fuzzEdge } from './edge-fuzz.ts';
 import { CROWD, conditionsFor, FEW, FEW_ODD, ROWDY_CROWD } from './edge-runs.ts';
 import { complaintsAbout, formatSummary } from './verdict.ts';
 
@@ -20,7 +21,7 @@ const SQUARE = `
   }`;
 
 /** With it no history is too long for a replay. This bound is separate from the limits that are switched off. */
-const LARGE_RING_BYTES = String(256 * 1024 * 1024);
+const LARGE_LOG_BYTES = String(256 * 1024 * 1024);
 
 async function fuzz(
   crowd: Crowd,
@@ -67,7 +68,7 @@ it('nor does an input that is not a message of the protocol; quadratic handling 
 it('few clients that request history repeatedly get no more than limits allow; without limits they do', async () => {
   const limited = await fuzz(FEW, 400, { redisDelayMs: 0 });
   expect(complaintsAbout(limited)).toEqual([]);
-  const env = { EDGE_LIMITS: 'report', EDGE_RING_BYTES: LARGE_RING_BYTES };
+  const env = { EDGE_LIMITS: 'report', EDGE_RING_BYTES: LARGE_LOG_BYTES };
   const unlimited = await fuzz(FEW, 400, { redisDelayMs: 0, env });
   // The clients end their requests early, so the oracle's bound is not exceeded on every machine.
   expect(unlimited.redis.outBytes).toBeGreaterThan(5 * limited.redis.outBytes);

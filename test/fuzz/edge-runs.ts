@@ -1,6 +1,6 @@
 import type { ServiceEnvironment } from '../support/service.ts';
 import type { TrafficAllowance } from './cost-oracle.ts';
-import type { Crowd } from './edge-fuzz.ts';
+import type { Crowd } from './crowd.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

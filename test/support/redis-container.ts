@@ -7,7 +7,7 @@ import {
   watchForOurDeath,
 } from '@tradewind/dev';
 import { GenericContainer, getContainerRuntimeClient, ImageName, Wait } from 'testcontainers';
-import type { TestRedis } from './redis.ts';
+import type { TestRedis } from './test-redis.ts';
 import { eventually } from './wait.ts';
 
 /** How long a container may take to accept connections, in ms. */

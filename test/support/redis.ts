@@ -6,29 +6,15 @@ import {
   startRedisServer,
 } from '@tradewind/dev';
 import { obstacleToContainers, startRedisContainer } from './redis-container.ts';
+import type { TestRedis } from './test-redis.ts';
+
+export type { TestRedis } from './test-redis.ts';
 
 export interface StartRedisOptions {
   /** Arguments for `redis-server`, after those that keep it small and on loopback. */
   readonly args?: readonly string[];
   /** Where it runs. Default: a container if Docker answers, and otherwise a process. */
   readonly kind?: 'container' | 'process';
-}
-
-/** A Redis of one test, and the faults that can happen to it. Address and port never change. */
-export interface TestRedis extends AsyncDisposable {
-  readonly kind: 'container' | 'process';
-  readonly url: string;
-  readonly host: string;
-  readonly port: number;
-  /** Dies at once, as by SIGKILL; its data is gone. */
-  kill(): Promise<void>;
-  /** Kills it if it still runs, then starts it again, empty, on the same port. */
-  restart(): Promise<void>;
-  /** Stops it with every connection left open, like a stuck machine. */
-  freeze(): Promise<void>;
-  thaw(): Promise<void>;
-  /** Ends it permanently; may be called more than once. */
-  stop(): Promise<void>;
 }
 
 /**
