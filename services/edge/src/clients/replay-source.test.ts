@@ -62,7 +62,7 @@ function offsets(from: number, to: number): number[] {
   return publicationsOf('a', from, to).map(({ offset }) => offset);
 }
 
-describe('ChannelHistory: what came on the feed', () => {
+describe('ReplaySource: what came on the feed', () => {
   it('is held from the first publication on, and nothing before it', () => {
     const { history, publish } = setUp();
     expect(history.find(101)).toEqual({ kind: 'held' });
@@ -97,7 +97,7 @@ describe('ChannelHistory: what came on the feed', () => {
   });
 });
 
-describe('ChannelHistory: what the node answers', () => {
+describe('ReplaySource: what the node answers', () => {
   it('is open until it comes, and final then, until it is forgotten', () => {
     const { history, ask } = setUp();
     const answer = ask(61);
@@ -178,7 +178,7 @@ describe('ChannelHistory: what the node answers', () => {
   });
 });
 
-describe('ChannelHistory: what nobody can have', () => {
+describe('ReplaySource: what nobody can have', () => {
   it('keeps its place in what came on the feed, and is no reason to ask', () => {
     const { history, publish } = setUp();
     publish(101, 102);
@@ -224,7 +224,7 @@ describe('ChannelHistory: what nobody can have', () => {
   });
 });
 
-describe('ChannelHistory: an excerpt', () => {
+describe('ReplaySource: an excerpt', () => {
   it('is shared, and counts once, as long as someone holds it', () => {
     const { history, memory, ask } = setUp();
     ask(41)();

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How long a test waits for what should come at once, in ms; slow machines included. */
+/** How long a test waits for an event that should come at once, in ms, on a slow machine too. */
 const DEFAULT_DEADLINE_MS = 10_000;
 
 /** For tests over real sockets, in ms: longer than the waits in them, so that these can say what failed. */
 export const TIMEOUT_MS = 30_000;
 
-/** How often the condition is looked at, in ms. */
+/** The interval between looks at the condition, in ms. */
 const INTERVAL_MS = 5;
 
-/** Resolves when `condition` holds; rejects at the deadline, saying what was waited for. */
+/** Resolves when `condition` holds. Rejects at the deadline with the name of what it waited for. */
 export async function until(
   condition: () => boolean,
   what: string,

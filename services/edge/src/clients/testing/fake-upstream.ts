@@ -11,16 +11,15 @@ import {
 import type { Subscriptions } from '../subscriptions.ts';
 
 /**
- * The upstream of one fan-out worker, which answers when the test says so. It throws when the
- * contract of `Feed` is broken: a channel is declared twice, or dropped while not declared, or asked about
- * while an answer is awaited.
+ * The hub of one fan-out worker, which answers when the test says so. It throws when the worker breaks the contract of
+ * `Feed`: it declares a channel twice, drops one that is not declared, or reads one whose read is pending.
  */
 export class FakeUpstream implements Feed {
   /** Channels that are declared and neither dropped nor refused. */
   readonly wanted = new Set<string>();
   /** Every call, as `+channel`, `-channel`, `?channel from` or `?channel end`. */
   readonly calls: string[] = [];
-  /** Where those channels begin whose past was asked for, and is awaited. */
+  /** The first offset of each pending read, by channel. */
   readonly questions = new Map<string, number>();
   readonly #onAnswer = new Map<string, (answer: HistoryAnswer) => void>();
   /** Requests to confirm a channel's end that are not answered. */
@@ -36,7 +35,7 @@ export class FakeUpstream implements Feed {
   };
 
   get listener(): FeedListener {
-    if (this.#listener === undefined) throw new Error('nobody is connected');
+    if (this.#listener === undefined) throw new Error('no worker is connected');
     return this.#listener;
   }
 
@@ -61,7 +60,7 @@ export class FakeUpstream implements Feed {
   readHistory(channel: string, from: number, onAnswer: (answer: HistoryAnswer) => void): void {
     this.calls.push(`?${channel} ${from}`);
     if (!this.#acknowledged.has(channel)) throw new Error(`${channel} is not acknowledged`);
-    if (this.questions.has(channel)) throw new Error(`${channel} is asked about twice`);
+    if (this.questions.has(channel)) throw new Error(`${channel} is read twice at once`);
     this.questions.set(channel, from);
     this.#onAnswer.set(channel, onAnswer);
   }
@@ -80,7 +79,7 @@ export class FakeUpstream implements Feed {
     for (const onConfirmed of ends) onConfirmed(code);
   }
 
-  /** Answers what was asked about a channel. Returns from where on it was asked. */
+  /** Answers the pending read of a channel. Returns the first offset that was asked for. */
   answer(
     channel: string,
     epoch: string,
@@ -89,7 +88,7 @@ export class FakeUpstream implements Feed {
     gaps: readonly Hole[] = [],
   ): number {
     const from = this.questions.get(channel);
-    if (from === undefined) throw new Error(`nothing was asked about ${channel}`);
+    if (from === undefined) throw new Error(`no read of ${channel} is pending`);
     const answer = { ...nothingOf(channel, epoch), publications, gaps };
     this.answerWith(code === undefined ? answer : { ...answer, code });
     return from;
@@ -100,7 +99,7 @@ export class FakeUpstream implements Feed {
     this.#onAnswer.get(answer.channel)?.(answer);
   }
 
-  /** Acknowledges channels that are declared, all those that wait for it by default. */
+  /** Acknowledges channels that are declared, by default all of them. */
   acknowledge(channels: readonly string[] = [...this.wanted], position?: Position): void {
     const fresh = channels.filter((channel) => !this.#acknowledged.has(channel));
     this.listener.onAcknowledged(
@@ -125,7 +124,7 @@ export class FakeUpstream implements Feed {
     this.listener.onRefused(channels, code);
   }
 
-  /** Of a channel that is not acknowledged, nothing is told: neither here nor below. */
+  /** Does nothing for a channel that is not acknowledged. So do the methods below. */
   publish(channel: string, data: unknown, offset = 0): void {
     if (!this.#acknowledged.has(channel)) return;
     this.listener.onPublication(publicationOf(channel, data, offset));
@@ -158,7 +157,7 @@ export function publicationOf(channel: string, data: unknown, offset = 0): Publi
   };
 }
 
-/** As much of a fan-out worker as concerns subscriptions. */
+/** The part of a fan-out worker that concerns subscriptions. */
 export function listenerOf(subscriptions: Subscriptions): FeedListener {
   return {
     onAcknowledged: (acknowledgements) => subscriptions.startChannels(acknowledgements),
@@ -172,5 +171,5 @@ export function listenerOf(subscriptions: Subscriptions): FeedListener {
 }
 
 function unexpected(): never {
-  throw new Error('this test plays no such event');
+  throw new Error('this test must not play such an event');
 }

@@ -12,13 +12,13 @@ import { LIMITS } from './test-connection.ts';
 
 const MAX_MESSAGE_BYTES = 32 * 1024;
 
-/** What a fan-out worker reported. */
+/** Records what a fan-out worker reports. */
 export class RecordedEvents implements FanOutEvents {
   opened = 0;
   readonly closed: CloseReason[] = [];
   readonly rejected: ErrorCode[] = [];
   readonly lagsMs: number[] = [];
-  /** What went beyond a limit: its name, and whether it was refused. */
+  /** The limits that were exceeded, and whether the excess was refused. */
   readonly beyond: (readonly [LimitName, boolean])[] = [];
 
   clientOpened(): void {
@@ -60,12 +60,12 @@ export class RecordedEvents implements FanOutEvents {
   }
 }
 
-/** A fan-out worker behind a real HTTP server on a free port, with an upstream that a test plays. */
+/** A fan-out worker behind a real HTTP server on a free port, with a hub that the test plays. */
 export class FanOutServer implements AsyncDisposable {
   readonly upstream = new FakeUpstream();
   readonly events = new RecordedEvents();
   readonly fanOut: FanOut;
-  /** Why handshakes are refused, as long as they are to be. */
+  /** The code that refuses handshakes; undefined admits them. */
   refusal: ErrorCode | undefined;
   /** The codes that handshakes were refused with. */
   readonly handshakesRefused: ErrorCode[] = [];
@@ -88,7 +88,7 @@ export class FanOutServer implements AsyncDisposable {
     });
   }
 
-  /** Starts with the source reachable. */
+  /** Starts as a node that reaches Redis. */
   static async start(
     changes: Partial<FanOutSettings> = {},
     origins: readonly string[] = [],
@@ -107,7 +107,7 @@ export class FanOutServer implements AsyncDisposable {
     return `ws://127.0.0.1:${this.port}${WEBSOCKET_PATH}`;
   }
 
-  /** A client that has connected and, if it asked for channels, holds them. */
+  /** A client that has connected and holds these channels. */
   async client(channels: readonly string[] = []): Promise<RawClient> {
     const client = await RawClient.connect(this.port);
     this.#clients.push(client);

@@ -17,7 +17,7 @@ export interface Received {
   readonly [field: string]: unknown;
 }
 
-/** A client of a {@link FanOutUnderTest}, whose socket stalls and drains when the test says so. */
+/** A client of a {@link FanOutUnderTest}. Its socket stalls and drains when the test says so. */
 export class FakeClient {
   readonly webSocket = new FakeWebSocket();
   readonly sink = new FakeSink();
@@ -40,20 +40,20 @@ export class FakeClient {
     this.#fanOut.onMessage(this.connection, Buffer.from(JSON.stringify(message)), false);
   }
 
-  /** Its socket takes nothing any more, and the node has noticed. */
+  /** Makes its socket take no more bytes, and the node notice that. */
   stall(): void {
     this.sink.stalled = true;
     this.request({ type: 'ping' });
     this.flush();
   }
 
-  /** Its socket takes all that waits, round after round. */
+  /** Makes its socket take all that waits, round after round. */
   drain(): void {
     this.sink.drain();
     while (this.connection.outbox.size > 0 || this.connection.outbox.isBehind) this.flush();
   }
 
-  /** Writes what waits, as far as the socket takes it. */
+  /** Writes as much of what waits as the socket takes. */
   flush(): void {
     this.connection.flush();
     const bytes = Buffer.concat(this.sink.copies.slice(this.#decoded));
@@ -62,7 +62,7 @@ export class FakeClient {
     for (const { payload } of frames) this.received.push(JSON.parse(payload.toString()));
   }
 
-  /** The offsets that it was sent of a channel, as far as they have been flushed. */
+  /** Flushes, and returns the offsets that it was sent of a channel. */
   offsets(channel: string): number[] {
     this.flush();
     return this.received
@@ -70,13 +70,13 @@ export class FakeClient {
       .map(({ offset }) => Number(offset));
   }
 
-  /** The control frames of a type that it was sent. */
+  /** Flushes, and returns the control frames of a type that it was sent. */
   controls(type: string): Received[] {
     this.flush();
     return this.received.filter((message) => message.type === type);
   }
 
-  /** What the answers to its subscribes say, channel by channel. */
+  /** The channels in the replies to its `subscribe` requests. */
   answers(): Received[] {
     return this.controls('subscribed').flatMap(({ channels }) => channels as Received[]);
   }
@@ -86,7 +86,7 @@ export class FakeClient {
   }
 }
 
-/** A fan-out worker whose upstream and sockets are in the hands of a test. */
+/** A fan-out worker whose hub and sockets the test plays. */
 export class FanOutUnderTest implements Disposable {
   readonly upstream = new FakeUpstream();
   readonly events = new RecordedEvents();
@@ -102,7 +102,7 @@ export class FanOutUnderTest implements Disposable {
     return new FakeClient(this.fanOut);
   }
 
-  /** A client that has a channel, which stands at this position. */
+  /** A client that holds a channel whose latest position is this one. */
   subscriber(channel: string, epoch: string, offset: number): FakeClient {
     const client = this.client();
     client.request({ type: 'subscribe', channels: [channel] });

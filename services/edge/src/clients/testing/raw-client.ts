@@ -15,17 +15,17 @@ import { until } from './deadline.ts';
 const ACCEPT_SALT = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const END_OF_HEADER = '\r\n\r\n';
 
-/** A server frame's JSON, control frames and publications alike. */
+/** The JSON of a frame of the server: a control message or a publication. */
 export type Message = Readonly<Record<string, unknown>>;
 
 /**
  * A WebSocket client on a bare socket. It answers pings, and can do what `ws` would not: stop reading, reset the
- * connection, and see each byte that comes, also after a close frame.
+ * connection, and see each byte that arrives, even after a close frame.
  */
 export class RawClient {
-  /** Every frame in order of arrival; nothing is left out after a close frame. */
+  /** Every frame in order of arrival, including those after a close frame. */
   readonly frames: DecodedFrame[] = [];
-  /** Whether the server has ended the connection, in whichever way. */
+  /** Whether the server has ended the connection in any way. */
   ended = false;
   readonly #socket: Socket;
   readonly #decoder = new FrameDecoder();
@@ -37,7 +37,7 @@ export class RawClient {
     });
   }
 
-  /** Connects to a port of this machine and does the handshake. */
+  /** Connects to a local port and does the handshake. */
   static async connect(port: number): Promise<RawClient> {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true });
     socket.on('error', () => socket.destroy());
@@ -62,7 +62,7 @@ export class RawClient {
     return this.messages.filter((message) => message.type === type);
   }
 
-  /** The code in the server's close frame, or undefined as long as there was none. */
+  /** The code in the server's close frame; undefined before it arrives. */
   get closeCode(): number | undefined {
     return this.frames.find(({ opcode }) => opcode === CLOSE)?.payload.readUInt16BE(0);
   }
@@ -71,7 +71,7 @@ export class RawClient {
     this.send(TEXT, Buffer.from(JSON.stringify(message)));
   }
 
-  /** Subscribes and waits until all of the answer has come. */
+  /** Subscribes, and waits for the last frame of the reply. */
   async subscribe(channels: readonly string[]): Promise<void> {
     const id = `subscribe ${channels.join()}`.slice(0, 64);
     this.request({ type: 'subscribe', id, channels });
@@ -87,7 +87,7 @@ export class RawClient {
     this.send(CLOSE, payload);
   }
 
-  /** What is sent from here on leaves in one piece, with `uncork`. */
+  /** Holds back what is sent from here on. `uncork` sends it in one piece. */
   cork(): void {
     this.#socket.cork();
   }
@@ -105,7 +105,7 @@ export class RawClient {
     this.#socket.resume();
   }
 
-  /** Says with a FIN, and without a close frame, that nothing more comes from here. */
+  /** Ends its half of the connection with a FIN, without a close frame. */
   end(): void {
     this.#socket.end();
   }
@@ -119,7 +119,7 @@ export class RawClient {
     this.#socket.destroy();
   }
 
-  /** Sends a whole frame, whatever it is, of up to 65,535 bytes. */
+  /** Sends any frame of up to 65,535 bytes. */
   send(opcode: number, payload: Buffer): void {
     const mask = randomBytes(4);
     const masked = payload.map((byte, i) => byte ^ (mask[i % 4] as number));

@@ -1,13 +1,13 @@
 import type { Received } from './fan-out-under-test.ts';
 
-/** A channel as one client may know it. */
+/** What one client knows of a channel. */
 interface Known {
   epoch: string;
-  /** The offset that must come next, or be told as lost; undefined: the first of the replay. */
+  /** The offset that must come next or be told as lost; undefined before the first one of a replay. */
   next: number | undefined;
-  /** Up to this offset nothing may be told as lost: it was promised as a replay. */
+  /** Offsets up to this one were promised as a replay, and must not be told as lost. */
   promised: number;
-  /** Publications of the replay that are still to come. */
+  /** Publications of the replay that have not arrived yet. */
   left: number;
 }
 
@@ -20,7 +20,7 @@ export class ReplayOracle {
   readonly #known = new Map<string, Known>();
   readonly #ends: ReadonlyMap<string, number>;
   readonly #undeliverable: ReadonlySet<string>;
-  /** Where each request, by its id, asked to continue from. */
+  /** The position from which each request asked to continue, by its id. */
   readonly asked = new Map<number, { readonly epoch: string; readonly offset: number }>();
   #seq = 0;
   replayed = 0;
@@ -28,7 +28,7 @@ export class ReplayOracle {
   pierced = 0;
   lost = 0;
   recovered = 0;
-  /** Why what it asked for was not recovered. */
+  /** The reasons of replays that were not recovered. */
   readonly reasons = new Set<unknown>();
 
   /**
@@ -40,7 +40,7 @@ export class ReplayOracle {
     this.#undeliverable = undeliverable;
   }
 
-  /** Where a client would continue the channel: undefined if it knows nothing of it. */
+  /** The position from which a client would continue the channel; undefined if it knows none. */
   positionOf(channel: string): { epoch: string; offset: number } | undefined {
     const known = this.#known.get(channel);
     if (known === undefined || (known.next === undefined && known.left > 0)) return undefined;

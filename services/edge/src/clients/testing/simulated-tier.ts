@@ -17,25 +17,25 @@ import { FanOut, type FanOutSettings } from '../fan-out.ts';
 import { DEFAULTS, RecordedEvents } from './fan-out-server.ts';
 import { FakeWebSocket } from './test-connection.ts';
 
-/** What a client is told of its connection. */
+/** What a client hears of its connection. */
 interface WireEvents {
   frame(text: string): void;
   refused(status: number, retryAfterSeconds: number | undefined): void;
   closed(code: number | undefined): void;
 }
 
-/** How one connection is to fare. */
+/** What happens to one connection. */
 export interface Fate {
-  /** Frames that reach the client before the connection is cut; infinite if it is not. */
+  /** Frames that reach the client before the connection ends; infinite if it does not. */
   readonly frames: number;
-  /** How it ends then: it breaks, or nothing arrives any more. */
+  /** How it ends: it breaks, or nothing arrives any more. */
   readonly end: 'cut' | 'silence';
 }
 
-/** The status of a handshake that a full node refuses, and after how many seconds it may be repeated. */
+/** The status of a handshake that a full node refuses, and the seconds after which it may be repeated. */
 const FULL = { status: 503, retryAfterSeconds: 1 };
 
-/** One node: the real hub and the real fan-out, between a Redis and sockets that a test plays. */
+/** One node: the real hub and fan-out, between a Redis and sockets that a test plays. */
 export class SimulatedNode {
   readonly fanOut: FanOut;
   readonly #hub: HubUnderTest;
@@ -52,7 +52,7 @@ export class SimulatedNode {
     );
   }
 
-  /** Redis confirms what the hub asked for since the last call. */
+  /** Makes Redis confirm the subscriptions that the hub asked for since the last call. */
   subscribe(): void {
     const { hub, source } = this.#hub;
     const fresh = new Set<string>();
@@ -73,7 +73,7 @@ export class SimulatedNode {
     if (this.#subscribed.has(channel)) this.#hub.hub.message(channel, message);
   }
 
-  /** Redis takes back what it allowed. */
+  /** Makes Redis forbid a channel that it allowed. */
   refuse(channel: string): void {
     if (this.#subscribed.delete(channel)) this.#hub.hub.refused(channel, refusalOf('NOPERM'));
   }
@@ -150,7 +150,7 @@ export class SimulatedWire {
     return this.#isOver;
   }
 
-  /** Takes the connection as far as it goes now. Returns whether anything happened. */
+  /** Advances the connection as far as possible now. Returns whether anything happened. */
   advance(): boolean {
     if (this.#isOver) return false;
     if (this.#connection === undefined) return this.#open();
@@ -197,7 +197,7 @@ export class SimulatedWire {
     return true;
   }
 
-  /** The connection ends, and both sides learn of it. */
+  /** Ends the connection, and tells both sides. */
   #end(code: number | undefined): void {
     const NO_CLOSE_FRAME = 1006;
     this.#isOver = true;
@@ -206,13 +206,13 @@ export class SimulatedWire {
   }
 }
 
-/** What Redis holds of a channel, and where each number went. */
+/** What Redis holds of a channel, and the position of each number. */
 interface SimulatedChannel {
   n: number;
   readonly positions: Map<number, Position>;
 }
 
-/** How a publication fares on its way. */
+/** What happens to a publication on its way. */
 export type Payload = 'fine' | 'unreadable' | 'too_large';
 
 export interface TierSettings {
@@ -220,11 +220,11 @@ export interface TierSettings {
   readonly fanOut: Partial<FanOutSettings>;
   /** Publications that Redis keeps of a channel. */
   readonly historySize: number;
-  /** How long a question is on its way to Redis, in ms on the clock of the test. */
+  /** How long a request takes to reach Redis, in ms on the clock of the test. */
   readonly delayMs: () => number;
 }
 
-/** A Redis that takes its time: what is asked is on its way for so many ms. */
+/** A Redis whose requests take `delayMs` to reach it. */
 class DistantChannelStore extends FakeChannelStore {
   readonly #delayMs: () => number;
 
@@ -303,13 +303,13 @@ export class SimulatedTier {
     else this.#store.faults.history = new StoreError('passing');
   }
 
-  /** Redis keeps only so many of the latest. */
+  /** Makes Redis keep only this many of the latest publications. */
   trim(name: string, kept: number): void {
     const log = this.#store.logs.get(name) ?? [];
     this.#store.logs.set(name, log.slice(log.length - Math.min(log.length, kept)));
   }
 
-  /** Redis forgets all about the channel. */
+  /** Makes Redis forget the channel. */
   forget(name: string): void {
     this.#store.positions.delete(name);
     this.#store.logs.delete(name);
@@ -327,7 +327,7 @@ export class SimulatedTier {
     return this.#store.positions.get(name);
   }
 
-  /** Lets the nodes do what they can without the clock. */
+  /** Lets the nodes do what needs no clock. */
   async turns(): Promise<void> {
     for (const node of this.nodes) node.subscribe();
     await answers();

@@ -28,14 +28,14 @@ export const LIMITS: OutboxLimits = {
   controlBytes: 512 * 1024,
 };
 
-/** As much of a `ws` connection as ours uses, in the hands of a test. */
+/** The part of a `ws` connection that ours uses, played by a test. */
 export class FakeWebSocket extends EventEmitter {
   readyState: number = WebSocket.OPEN;
   readonly closes: { readonly code: number; readonly reason: string }[] = [];
-  /** When it was closed first, ms on the monotonic clock. */
+  /** When it was first closed, in ms on the monotonic clock. */
   closedAt: number | undefined;
   pings = 0;
-  /** Payloads of the pings, without those that had none. */
+  /** The payloads of those pings that had one. */
   readonly marks: Buffer[] = [];
   terminated = false;
   paused = false;
@@ -60,14 +60,14 @@ export class FakeWebSocket extends EventEmitter {
     this.readyState = WebSocket.CLOSING;
   }
 
-  /** The connection is over, as `ws` tells it. */
+  /** Ends the connection as `ws` reports it. */
   end(code: number): void {
     this.readyState = WebSocket.CLOSED;
     this.emit('close', code, Buffer.alloc(0));
   }
 }
 
-/** What the owner was told, in order; flushes at once what wants to be flushed. */
+/** Records what the owner is told, in order. Flushes at once. */
 export class RecordingOwner implements ConnectionOwner {
   readonly told: string[] = [];
   readonly losses: ReadonlyMap<string, number | undefined>[] = [];
@@ -110,7 +110,7 @@ export interface TestConnection {
   readonly connection: Connection;
   readonly webSocket: FakeWebSocket;
   readonly sink: FakeSink;
-  /** Another second of its owner's time passes, and it does what is due then. */
+  /** Advances the worker's time by a second, and tends the connection. */
   passSecond(): void;
   /** The control frames that were written so far. */
   sent(): ServerMessage[];
@@ -120,7 +120,7 @@ export interface TestConnectionOptions {
   readonly owner: ConnectionOwner;
   readonly limits: OutboxLimits;
   readonly slow: SlowPolicy;
-  /** To hold each publication before it is offered. */
+  /** Must hold each publication before it is offered. */
   readonly log: PublicationLog;
   readonly requestRate: Rate;
   readonly subscribeRate: Rate;
