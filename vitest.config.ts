@@ -23,6 +23,7 @@ const ALONE = [
   'test/integration/drain.test.ts',
   'test/integration/hostile-input.test.ts',
   'test/integration/limits.test.ts',
+  'test/integration/node-limits.test.ts',
   'test/integration/slow-clients.test.ts',
   'test/integration/workers.test.ts',
   'test/integration/workers-frozen.test.ts',

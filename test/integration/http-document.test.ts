@@ -10,7 +10,7 @@ const DOCUMENT = readFileSync(new URL('docs/http.md', ROOT), 'utf8');
 /** Source files that name routes as paths in quotes. */
 const SOURCES = [
   'packages/runtime/src/admin.ts',
-  'services/edge/src/node/shed-route.ts',
+  'services/edge/src/node/shed.ts',
   'services/ingest/src/http/routes.ts',
 ] as const;
 

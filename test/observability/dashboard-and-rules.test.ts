@@ -49,7 +49,6 @@ const RATE_INTERVAL = '10s';
 const ONLY_IN_A_FAULT: Readonly<Record<string, string>> = {
   tradewind_edge_requests_rejected_total: 'labelled by the code of an error that a client made',
   tradewind_ingest_rate_limited_total: 'labelled by a limit that was reached',
-  tradewind_ingest_unauthorized_total: 'labelled by the route that someone had no token for',
 };
 
 interface RecordingOrAlert {
