@@ -176,7 +176,7 @@ it('gives a client all that it missed, or tells it, whatever the log still holds
     cases(500),
   );
   expect(Math.min(caughtUp, lost)).toBeGreaterThan(100);
-}, 60_000);
+});
 
 it('never gives a client what was published while it did not receive the channel', () => {
   fc.assert(
@@ -185,7 +185,7 @@ it('never gives a client what was published while it did not receive the channel
     }),
     cases(500),
   );
-}, 60_000);
+});
 
 it('loses nothing as long as the log holds all of it', () => {
   fc.assert(
@@ -196,4 +196,4 @@ it('loses nothing as long as the log holds all of it', () => {
     }),
     cases(300),
   );
-}, 60_000);
+});

@@ -223,7 +223,7 @@ it('equals a list after any sequence of operations', () => {
     }),
     cases(500),
   );
-}, 60_000);
+});
 
 it('finds room for one of the largest publications whenever losses were taken', () => {
   fc.assert(

@@ -109,4 +109,4 @@ it('equals a map of sets after any sequence of operations', () => {
     }),
     cases(200),
   );
-}, 60_000);
+});

@@ -83,7 +83,7 @@ it('never throws, whatever the text is', () => {
     }),
     cases(1_000),
   );
-}, 30_000);
+});
 
 it('gives out nothing unchecked, however close to a request a message is', () => {
   fc.assert(
@@ -92,7 +92,7 @@ it('gives out nothing unchecked, however close to a request a message is', () =>
     }),
     cases(1_000),
   );
-}, 30_000);
+});
 
 it('settles every channel of a subscribe exactly once, in order', () => {
   fc.assert(
@@ -135,4 +135,4 @@ it('reads back every well-formed request as what was sent', () => {
     }),
     cases(500),
   );
-}, 30_000);
+});

@@ -98,7 +98,7 @@ describe('checkPayload', () => {
       }),
       cases(2_000),
     );
-  }, 30_000);
+  });
 });
 
 describe('encodePublicationBody', () => {
@@ -145,7 +145,7 @@ describe('encodePublicationBody', () => {
       }),
       cases(1_000),
     );
-  }, 30_000);
+  });
 
   it('copies the payload, so the buffer that Redis filled may be reused', () => {
     const json = bytesOf('"first"');
