@@ -11,6 +11,9 @@ const COMPUTE = `https://www.googleapis.com/compute/v1/projects/${PROJECT}`;
 const IN_GROUP = 'compute instance-groups managed';
 const PLACE = ['region', 'project'];
 
+/** The action of the group on a machine, by the status of the machine. */
+const ACTIONS = { PROVISIONING: 'CREATING', RUNNING: 'NONE', STOPPING: 'DELETING' } as const;
+
 /** Starts a `gcloud` that knows one group, and the commands by which groups are rolled. */
 export async function startInstanceGroupGcloud(group: InstanceGroup): Promise<GcloudStandIn> {
   function expectGroup([name]: readonly string[], options: Options): void {
@@ -148,6 +151,7 @@ function describeMember({ options, status }: VirtualMachine): object {
   return {
     instance: `${COMPUTE}/zones/${zone}/instances/${name}`,
     instanceStatus: status,
+    currentAction: ACTIONS[status],
     version: { instanceTemplate: templateUrl(template) },
   };
 }

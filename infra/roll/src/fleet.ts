@@ -6,10 +6,14 @@ import type { FleetNode } from './reach.ts';
 export interface Fleet {
   /** All nodes as of now: a replacement may have another name. */
   list(): Promise<readonly FleetNode[]>;
+  /** Names of machines that do not run: they are being made, or cannot be made. They hold no clients. */
+  listIdle(): Promise<readonly string[]>;
   /** Replaces a drained node. Rejects if that fails; the new node need not be ready yet. */
   replace(node: FleetNode): Promise<void>;
   /** Removes a drained node permanently. */
   remove(node: FleetNode): Promise<void>;
+  /** Removes a machine that does not run. */
+  removeIdle(name: string): Promise<void>;
   /** Adds `count` nodes of the newest kind. Rejects if that fails; they need not be ready yet. */
   add(count: number): Promise<void>;
   /** Deletes templates that no node needs any more. Resolves with the names of the deleted ones. */
@@ -27,8 +31,12 @@ export interface FleetCommands {
 export function createStaticFleet(nodes: readonly FleetNode[], commands: FleetCommands): Fleet {
   return {
     list: async () => nodes,
+    listIdle: async () => [],
     replace: (node) => runFor(node, commands.replace),
     remove: (node) => runFor(node, commands.remove),
+    removeIdle: async (name) => {
+      throw new Error(`${name} is not a machine of a group`);
+    },
     add: async () => {
       throw new Error('no nodes can be added to nodes that are listed one by one');
     },

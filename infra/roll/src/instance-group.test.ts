@@ -11,8 +11,8 @@ it('finds the running nodes of an instance group at their internal addresses', a
     asked.push(args.join(' '));
     if (args.includes('list-instances')) {
       return JSON.stringify([
-        { instance: `${ZONES}/z-a/instances/edge-a` },
-        { instance: `${ZONES}/z-b/instances/edge-b` },
+        { instance: `${ZONES}/z-a/instances/edge-a`, instanceStatus: 'RUNNING' },
+        { instance: `${ZONES}/z-b/instances/edge-b`, instanceStatus: 'STAGING' },
       ]);
     }
     return JSON.stringify([
@@ -26,11 +26,35 @@ it('finds the running nodes of an instance group at their internal addresses', a
   await fleet.replace(node);
   await fleet.remove(node);
   expect(asked).toEqual([
-    'compute instance-groups managed list-instances edges --region=europe-west4 --project=p --format=json(instance,version.instanceTemplate)',
+    'compute instance-groups managed list-instances edges --region=europe-west4 --project=p --format=json(instance,instanceStatus,currentAction,version.instanceTemplate)',
     'compute instances list --filter=name=(edge-a edge-b) --project=p --format=json(name,status,zone,networkInterfaces[].networkIP)',
     'compute instance-groups managed update-instances edges --region=europe-west4 --project=p --instances=edge-a --minimal-action=replace --most-disruptive-allowed-action=replace',
     'compute instance-groups managed delete-instances edges --region=europe-west4 --project=p --instances=edge-a',
   ]);
+});
+
+it('takes a machine for idle by what the group says, and not one that it lets go of', async () => {
+  const asked: string[] = [];
+  const member = (name: string, instanceStatus?: string, currentAction?: string) => ({
+    instance: `${ZONES}/z-a/instances/${name}`,
+    instanceStatus,
+    currentAction,
+  });
+  const fleet = createInstanceGroupFleet(GROUP, NO_COMMANDS, async (args) => {
+    asked.push(args.join(' '));
+    return JSON.stringify([
+      member('serves', 'RUNNING', 'NONE'),
+      member('cannot-be-made', undefined, 'CREATING'),
+      member('is-being-made', 'STAGING', 'CREATING'),
+      member('goes', 'STOPPING', 'DELETING'),
+      member('is-let-go', 'TERMINATED', 'ABANDONING'),
+    ]);
+  });
+  expect(await fleet.listIdle()).toEqual(['cannot-be-made', 'is-being-made']);
+  await fleet.removeIdle('cannot-be-made');
+  expect(asked.at(-1)).toBe(
+    'compute instance-groups managed delete-instances edges --region=europe-west4 --project=p --instances=cannot-be-made',
+  );
 });
 
 it('asks for no machines if the group has none', async () => {

@@ -15,6 +15,10 @@ export interface InstanceGroup {
 interface Member {
   /** `https://…/zones/<zone>/instances/<name>`. */
   readonly instance: string;
+  /** Absent while the machine does not exist. */
+  readonly instanceStatus?: string;
+  /** The action of the group on the machine, e.g. `NONE`. */
+  readonly currentAction?: string;
   /** The template of the VM; absent while the VM is being created. */
   readonly version?: { readonly instanceTemplate?: string };
 }
@@ -32,6 +36,9 @@ const GROUP_LABEL = 'tradewind-group';
 /** gcloud's message for a group that does not exist (any more). */
 const NOT_FOUND = /was not found|notFound/;
 
+/** Actions on a machine that is leaving the group. */
+const LEAVING: readonly (string | undefined)[] = ['DELETING', 'ABANDONING'];
+
 /** The fields of `instances list` that are read. */
 interface Instance {
   readonly name: string;
@@ -41,7 +48,8 @@ interface Instance {
   readonly networkInterfaces?: readonly { readonly networkIP?: string }[];
 }
 
-const MEMBER_FIELDS = '--format=json(instance,version.instanceTemplate)';
+const MEMBER_FIELDS =
+  '--format=json(instance,instanceStatus,currentAction,version.instanceTemplate)';
 const GROUP_FIELDS = '--format=json(targetSize,versions[].instanceTemplate)';
 const TEMPLATE_FIELDS = '--format=value(name)';
 const INSTANCE_FIELDS = '--format=json(name,status,zone,networkInterfaces[].networkIP)';
@@ -83,6 +91,10 @@ export function createInstanceGroupFleet(
     }
   }
 
+  async function deleteInstance(name: string): Promise<void> {
+    await gcloud([...inGroup, 'delete-instances', group.name, ...region, `--instances=${name}`]);
+  }
+
   return {
     async list() {
       const paths = (await members()).map(({ instance }) =>
@@ -102,6 +114,13 @@ export function createInstanceGroupFleet(
         return [node];
       });
     },
+    // The status in the group decides: a machine that `instances list` leaves out may run all the same.
+    async listIdle() {
+      return (await members())
+        .filter(({ instanceStatus }) => instanceStatus !== 'RUNNING')
+        .filter(({ currentAction }) => !LEAVING.includes(currentAction))
+        .map(({ instance }) => lastPart(instance));
+    },
     async replace(node) {
       if (commands.replace !== undefined) return await runFor(node, commands.replace);
       await gcloud([
@@ -111,10 +130,9 @@ export function createInstanceGroupFleet(
     },
     async remove(node) {
       if (commands.remove !== undefined) return await runFor(node, commands.remove);
-      await gcloud([
-        ...[...inGroup, 'delete-instances', group.name, ...region, `--instances=${node.name}`],
-      ]);
+      await deleteInstance(node.name);
     },
+    removeIdle: deleteInstance,
     async add(count) {
       const size = (await describe()).targetSize + count;
       await gcloud([...inGroup, 'resize', group.name, ...region, `--size=${size}`]);

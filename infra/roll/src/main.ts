@@ -70,7 +70,10 @@ async function runUntilSignalled(command: RollCommand): Promise<number> {
       process.once(signal, () => {
         end.abort();
         if (command.task.kind !== 'watch') {
-          console.error(`${signal}: a node that is draining continues, and is not replaced`);
+          const added = command.roll.surge > 0 ? '; added nodes stay' : '';
+          console.error(
+            `${signal}: a node that is draining continues, and is not replaced${added}`,
+          );
         }
         resolve(command.task.kind === 'watch' ? 0 : EXIT_SIGNALLED + number);
       });

@@ -16,7 +16,7 @@ export interface ReadySettings {
 }
 
 /** A node that is not ready, and the reason. */
-interface UnreadyNode {
+export interface UnreadyNode {
   readonly node: FleetNode;
   readonly state: Exclude<NodeState, { readonly kind: 'ready' }>;
 }

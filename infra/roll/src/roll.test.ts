@@ -251,6 +251,59 @@ it('reports that added nodes are still there if a roll with a surge stops', asyn
   await expect(tooMany).rejects.toThrow('a surge of 9 is more than the 3 nodes that there are');
 });
 
+it('ends a surge that failed by removing what it left, and not nodes that serve', async () => {
+  const { fleet, story, idle, lines } = await startFleet(3);
+  for (const node of nodes) node.connections = 10;
+  const failing: Fleet = {
+    ...fleet,
+    async add() {
+      await fleet.add(1);
+      nodes.at(-1)!.reasons = ['not_linked_yet'];
+      idle.push('never-made');
+    },
+  };
+  const admin = new AdminClient();
+  const settings = { ...SETTINGS, surge: 2, readyTimeoutMs: 200 };
+  const rolled = rollFleet(failing, admin, settings, () => {});
+  await expect(rolled).rejects.toThrow('added and still there: 2 (--remove-count 2 ends that)');
+  const again = rollFleet(failing, admin, settings, () => {});
+  await expect(again).rejects.toThrow('nothing was touched: never-made must run first, or go');
+  await removeNodes(failing, 2, admin, SETTINGS, (line) => lines.push(line));
+  expect(story).toEqual(['add 1', 'remove never-made, which does not run', 'remove new-1']);
+  expect(nodes.map(({ name, asked }) => [name, asked])).toEqual([
+    ['edge-1', []],
+    ['edge-2', []],
+    ['edge-3', []],
+  ]);
+  expect(lines.at(-1)).toBe('3 nodes are left: write 3 as the count before the next apply');
+});
+
+it('removes nothing while a node that is not ready holds clients, drains, or does not answer', async () => {
+  const { fleet, story } = await startFleet(3);
+  const last = nodes[2]!;
+  const removing = () => removeNodes(fleet, 1, new AdminClient(), SETTINGS, () => {});
+  last.reasons = ['full'];
+  last.connections = 10;
+  await expect(removing()).rejects.toThrow('nothing was touched: edge-3 is unready (full)');
+  last.reasons = ['draining'];
+  last.connections = 0;
+  await expect(removing()).rejects.toThrow('nothing was touched: edge-3 is unready (draining)');
+  await last.stop();
+  await expect(removing()).rejects.toThrow('nothing was touched: edge-3 is unreachable');
+  expect(story).toEqual([]);
+});
+
+it('counts machines that do not run among those that are left, and removes one by its name', async () => {
+  const { fleet, story, idle, lines } = await startFleet(3);
+  idle.push('never-made', 'being-made');
+  const admin = new AdminClient();
+  await removeNode(fleet, 'edge-3', admin, SETTINGS, (line) => lines.push(line));
+  expect(lines.at(-1)).toBe('4 nodes are left: write 4 as the count before the next apply');
+  await removeNode(fleet, 'never-made', admin, SETTINGS, (line) => lines.push(line));
+  expect(story).toEqual(['remove edge-3', 'remove never-made, which does not run']);
+  expect(lines.at(-1)).toBe('3 nodes are left: write 3 as the count before the next apply');
+});
+
 it('also tries the previous token, and reads again after a change during the roll', async () => {
   const { fleet } = await startFleet(
     2,
@@ -282,6 +335,7 @@ async function startFleet(
 ) {
   for (let i = 1; i <= count; i += 1) nodes.push(await FakeNode.start(`edge-${i}`, token));
   const story: string[] = [];
+  const idle: string[] = [];
   const fleet: Fleet = {
     list: async () => [...nodes],
     async replace(node) {
@@ -300,6 +354,11 @@ async function startFleet(
       for (let i = 1; i <= extra; i += 1) nodes.push(await FakeNode.start(`new-${i}`, token));
     },
     deleteUnusedTemplates: async () => [],
+    listIdle: async () => [...idle],
+    async removeIdle(name) {
+      story.push(`remove ${name}, which does not run`);
+      idle.splice(idle.indexOf(name), 1);
+    },
   };
-  return { fleet, story, lines: [] as string[] };
+  return { fleet, story, idle, lines: [] as string[] };
 }

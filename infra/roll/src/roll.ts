@@ -6,6 +6,7 @@ import {
   describeUnready,
   findUnready,
   type ReadySettings,
+  type UnreadyNode,
   untilReadyAgain,
 } from './ready-again.ts';
 import { type Report, RollError } from './report.ts';
@@ -45,6 +46,7 @@ export async function rollFleet(
   if (surge === 0 && nodes.length > 1 && parallel >= nodes.length) {
     throw new RollError(`${parallel} at a time would leave none of ${nodes.length} nodes`);
   }
+  await expectNoneIdle(fleet);
   await expectAllReady(nodes, admin);
   await expectTokenTaken(nodes, admin);
   const rounds = Math.ceil(nodes.length / parallel);
@@ -116,16 +118,23 @@ export async function removeNode(
   report: Report,
 ): Promise<void> {
   const nodes = await fleet.list();
+  const idle = await fleet.listIdle();
   const node = nodes.find((candidate) => candidate.name === name);
+  if (node === undefined && idle.includes(name)) {
+    return await removeAll(fleet, [], [name], admin, settings, report);
+  }
   if (node === undefined) {
-    const names = nodes.map((each) => each.name).join(', ');
+    const names = [...nodes.map((each) => each.name), ...idle].join(', ');
     throw new RollError(`there is no node ${name}, only ${names || 'none'}`);
   }
   await expectTokenTaken([node], admin);
-  await removeAll(fleet, [node], admin, settings, report);
+  await removeAll(fleet, [node], [], admin, settings, report);
 }
 
-/** Drains `count` nodes, those with the fewest clients first, and removes them, a few at a time. */
+/**
+ * Drains `count` nodes and removes them, a few at a time. What a failed surge leaves goes first: machines that do not
+ * run, then nodes that are not ready and hold no clients. The nodes with the fewest clients follow.
+ */
 export async function removeNodes(
   fleet: Fleet,
   count: number,
@@ -134,19 +143,28 @@ export async function removeNodes(
   report: Report,
 ): Promise<void> {
   const nodes = await fleet.list();
-  await expectAllReady(nodes, admin);
+  const idle = (await fleet.listIdle()).slice(0, count);
+  const unready = await findUnready(nodes, admin);
+  // A node that does not answer may hold clients, and another command may be draining a node.
+  const isAnswer = ({ state }: UnreadyNode) =>
+    state.kind === 'unready' && !state.reasons.includes('draining');
+  expectNone(unready.filter((each) => !isAnswer(each)));
   await expectTokenTaken(nodes, admin);
   const held = await Promise.all(nodes.map((node) => admin.connections(node)));
-  const byClients = nodes
-    .map((node, i) => ({ node, clients: held[i] ?? 0 }))
-    .toSorted((one, other) => one.clients - other.clients);
-  const chosen = byClients.slice(0, count).map(({ node }) => node);
-  await removeAll(fleet, chosen, admin, settings, report);
+  const clientsOf = new Map(nodes.map(({ name }, i) => [name, held[i] ?? 0]));
+  const clients = ({ name }: FleetNode): number => clientsOf.get(name) ?? 0;
+  expectNone(unready.filter(({ node }) => clients(node) > 0));
+  const useless = unready.map(({ node }) => node);
+  const serving = nodes.filter((node) => !useless.includes(node));
+  const inOrder = [...useless, ...serving.toSorted((one, other) => clients(one) - clients(other))];
+  const chosen = inOrder.slice(0, count - idle.length);
+  await removeAll(fleet, chosen, idle, admin, settings, report);
 }
 
 async function removeAll(
   fleet: Fleet,
   chosen: readonly FleetNode[],
+  idle: readonly string[],
   admin: AdminClient,
   settings: RollSettings,
   report: Report,
@@ -155,8 +173,13 @@ async function removeAll(
   const names = new Set(chosen.map(({ name }) => name));
   const staying = before.filter(({ name }) => !names.has(name));
   if (staying.length === 0) throw new RollError(`of ${before.length} nodes one must stay`);
+  const idleStaying = (await fleet.listIdle()).filter((name) => !idle.includes(name));
+  for (const name of idle) {
+    await fleet.removeIdle(name);
+    report(`${name}: removed, it did not run`);
+  }
   for (let i = 0; i < chosen.length; i += settings.parallel) {
-    const removed = chosen.slice(0, i).map(({ name }) => name);
+    const removed = [...idle, ...chosen.slice(0, i).map(({ name }) => name)];
     await expectAllReady(staying, admin, removed);
     const batch = chosen.slice(i, i + settings.parallel);
     await Promise.all(batch.map((node) => drainNode(node, admin, settings, report)));
@@ -165,9 +188,8 @@ async function removeAll(
       report(`${node.name}: removed`);
     }
   }
-  report(
-    `${staying.length} nodes are left: write ${staying.length} as the count before the next apply`,
-  );
+  const left = staying.length + idleStaying.length;
+  report(`${left} nodes are left: write ${left} as the count before the next apply`);
 }
 
 /** @param removed nodes that were removed before. */
@@ -176,10 +198,22 @@ async function expectAllReady(
   admin: AdminClient,
   removed: readonly string[] = [],
 ): Promise<void> {
-  const unready = await findUnready(nodes, admin);
+  expectNone(await findUnready(nodes, admin), removed);
+}
+
+function expectNone(unready: readonly UnreadyNode[], removed: readonly string[] = []): void {
   if (unready.length === 0) return;
   const before = removed.length === 0 ? 'nothing was touched' : `removed: ${removed.join(', ')}`;
   throw new RollError(`${before}: ${describeUnready(unready)}`);
+}
+
+/** A machine that starts during a roll may be made from the old template, and would stay as it is. */
+async function expectNoneIdle(fleet: Fleet): Promise<void> {
+  const idle = await fleet.listIdle();
+  if (idle.length === 0) return;
+  throw new RollError(
+    `nothing was touched: ${idle.join(', ')} must run first, or go (--remove-count takes such ones first)`,
+  );
 }
 
 /**

@@ -16,6 +16,10 @@ it('reads tokens from files, without the line breaks at their ends', async () =>
     expect(await read('new', 'old')).toEqual(['sesame', 'abracadabra']);
     await expect(read('empty')).rejects.toThrow('a token of the admin ports is empty (file)');
     await expect(read('nowhere')).rejects.toThrow('ENOENT');
+    writeFileSync(`${folder}/two`, 'sesame\nabracadabra\n');
+    await expect(read('new', 'two')).rejects.toThrow(
+      /^a token of the admin ports is not one word of ASCII \(file\)$/,
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -26,9 +30,9 @@ it('reads the newest two enabled versions of a secret', async () => {
   const source = { kind: 'secret', name: 'edge-admin-token', project: 'p' } as const;
   const tokens = await readTokens(source, async (args) => {
     asked.push(args.join(' '));
-    return args.includes('list') ? '7\n5\n' : `token ${args[3]}\n`;
+    return args.includes('list') ? '7\n5\n' : `token-${args[3]}\n`;
   });
-  expect(tokens).toEqual(['token 7', 'token 5']);
+  expect(tokens).toEqual(['token-7', 'token-5']);
   expect(asked).toEqual([
     'secrets versions list edge-admin-token --project=p --filter=state=enabled --sort-by=~createTime --limit=2 --format=value(name.basename())',
     'secrets versions access 7 --secret=edge-admin-token --project=p',

@@ -13,6 +13,9 @@ export type TokenSource =
 /** An edge reads its token from this variable. */
 export const TOKEN_VARIABLE = 'ADMIN_TOKEN';
 
+/** A token that a header can carry. */
+const WORD = /^[\x21-\x7e]+$/;
+
 /**
  * The current version and the previous one, which a node accepts if it was not rolled since the last change. One change
  * is rolled out at a time.
@@ -22,11 +25,15 @@ const VERSIONS_IN_USE = 2;
 /**
  * Reads the tokens that nodes may accept, the newest first; empty if admin ports require none. A node learns a new
  * token only by being replaced, so the previous token is in use until the roll has ended.
- * Rejects if a token is missing or empty.
+ * Rejects if a token is missing, empty or not one word. No header can carry such a token, and the error of the request
+ * would show it.
  */
 export async function readTokens(source: TokenSource, gcloud: Gcloud): Promise<readonly string[]> {
   const tokens = (await textsOf(source, gcloud)).map((text) => text.trim());
   if (tokens.includes('')) throw new Error(`a token of the admin ports is empty (${source.kind})`);
+  if (!tokens.every((token) => WORD.test(token))) {
+    throw new Error(`a token of the admin ports is not one word of ASCII (${source.kind})`);
+  }
   return tokens;
 }
 

@@ -97,6 +97,8 @@ export class FakeCloud implements AsyncDisposable {
         return print(
           this.nodes.map(({ name }) => ({
             instance: `${zoneUrl()}/instances/${name}`,
+            instanceStatus: 'RUNNING',
+            currentAction: 'NONE',
             version: { instanceTemplate: templateUrl(name.includes('new') ? 'newest' : 'older') },
           })),
         );
