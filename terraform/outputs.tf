@@ -26,6 +26,11 @@ output "edge_ip_address" {
 output "edge_target_size" {
   description = "Number of edges that the group is told to have; not set while an autoscaler decides."
   value       = module.vms["edge"].target_size
+
+  precondition {
+    condition     = local.lowered["edge"] == 0
+    error_message = local.why_not["edge"]
+  }
 }
 
 output "how_to_check" {
@@ -49,7 +54,7 @@ output "how_to_publish" {
       local.uses_memorystore ? "In a network that is peered with it: not by Redis. Memorystore is behind a peering of its own, and peerings do not pass on. Use ingest, or put the tier into your network (network.existing)." : "In a network that is peered with it: the same, where Redis' firewall and its name reach that far. What modules/redis_vm makes lets client_ranges in, and has a name in the tier's network only: use its address, or forward the name.",
     ],
     [local.ingest_url == null ? "Elsewhere: by ingest, which this tier does not have (ingest)." :
-      "${local.is_internal ? "In a network that is peered or joined with it, in the same region" : "Anywhere"}: curl -X POST ${local.ingest_url}/v1/channels/<channel> -H 'Authorization: Bearer <token>' -d '<payload>'${local.is_internal ? "; elsewhere: with ingest.balancer.exposure = external" : ""}"
+      "${local.is_internal ? "In it, or in a network that is peered or joined with it, in the same region" : "Anywhere"}: curl -X POST ${local.ingest_url}/v1/channels/<channel> -H 'Authorization: Bearer <token>' -d '<payload>'${local.is_internal ? "; elsewhere: with ingest.balancer.exposure = external" : ""}"
     ],
   ))
 }
@@ -64,6 +69,16 @@ output "how_to_roll" {
 output "ingest_group" {
   description = "Name of ingest's managed instance group, for infra/roll; null without an ingest."
   value       = var.ingest == null ? null : module.vms["ingest"].group_name
+}
+
+output "ingest_target_size" {
+  description = "Number of VMs that ingest's group is told to have; null without an ingest."
+  value       = var.ingest == null ? null : module.vms["ingest"].target_size
+
+  precondition {
+    condition     = lookup(local.lowered, "ingest", 0) == 0
+    error_message = lookup(local.why_not, "ingest", "-")
+  }
 }
 
 output "ingest_url" {

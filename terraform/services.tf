@@ -80,6 +80,25 @@ module "vms" {
   depends_on = [time_sleep.apis]
 }
 
+# How many VMs each group has. Here and not in a module that waits for the APIs: what such a module reads is read after the
+# change where that switches an API on, and then it is too late to refuse it. Through a local value: what refers to the
+# modules themselves waits for them as well.
+data "google_compute_region_instance_group" "now" {
+  for_each = local.instance_groups
+
+  self_link = each.value
+}
+
+locals {
+  instance_groups = { for name, group in local.groups : name => module.vms[name].instance_group }
+
+  sizes = { for name, group in data.google_compute_region_instance_group.now : name => group.size }
+
+  # By how many VMs a plan would lower each group; with an autoscaler it decides nothing.
+  lowered = { for name, group in local.groups : name => max(0, local.sizes[name] - coalesce(module.vms[name].target_size, local.sizes[name])) }
+  why_not = { for name, group in local.groups : name => "The group ${var.name}-${name} has ${local.sizes[name]} VMs. Lowering its number to ${local.sizes[name] - local.lowered[name]} here would cut clients without a word. Drain and remove VMs first, then write the number that this prints: npm run roll -- --mig ${var.name}-${name} --admin-port ${group.admin_port} --region ${var.region} --project ${var.project_id} --remove-count ${local.lowered[name]} (with the token's options of how_to_roll). While a roll with --surge is under way, wait for its end." }
+}
+
 # Adds VMs only: it cannot know which clients it would cut. It refers to the group, not the other way
 # round, so that switching it on or off leaves the group as it is.
 resource "google_compute_region_autoscaler" "edge" {

@@ -186,6 +186,11 @@ variable "ingest" {
   }
 
   validation {
+    condition     = alltrue([for ingest in var.ingest[*] : ingest.balancer.exposure != "internal" || (ingest.balancer.host == null && ingest.balancer.certificate == null)])
+    error_message = "ingest.balancer.host and certificate are for the exposure external: an internal balancer has an address and no TLS, and would ignore them."
+  }
+
+  validation {
     condition     = alltrue([for ingest in var.ingest[*] : ingest.balancer.host == null || can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", ingest.balancer.host))])
     error_message = "ingest.balancer.host must be a lower-case host name, such as ingest.example.com."
   }
@@ -295,8 +300,8 @@ variable "redis" {
   }
 
   validation {
-    condition     = var.redis == null || can(regex("^rediss?://[^@?]+$", var.redis.url))
-    error_message = "redis.url must be a redis: or rediss: URL without a user or a password, which anybody who sees a VM's settings could read."
+    condition     = var.redis == null || can(regex("^rediss?://[^@?\\s\"'`$\\\\]+$", var.redis.url))
+    error_message = "redis.url must be a redis: or rediss: URL without a user or a password, which anybody who sees a VM's settings could read, and without blanks and quotes."
   }
 
   validation {

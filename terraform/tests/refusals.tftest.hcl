@@ -176,3 +176,26 @@ run "refuses_11" {
 
   expect_failures = [var.ingest]
 }
+
+# A line break behind a URL, which would begin another setting.
+run "refuses_12" {
+  command = plan
+
+  variables {
+    memorystore = null
+    redis       = { url = "redis://10.1.2.3:6379\nHOST=127.0.0.1", passwords = { edge = "edge", ingest = "ingest" } }
+  }
+
+  expect_failures = [var.redis]
+}
+
+# A certificate that an internal balancer would ignore.
+run "refuses_13" {
+  command = plan
+
+  variables {
+    ingest = { tokens_secret_id = "ingest-tokens", balancer = { certificate = { domains = ["ingest.example.com"] } } }
+  }
+
+  expect_failures = [var.ingest]
+}

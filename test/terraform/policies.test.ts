@@ -82,13 +82,14 @@ const BREACHES: Readonly<Record<string, { code: string; fault: string }>> = {
     code: 'resource "google_service_account" "x" {}',
     fault: 'fixture: google_service_account.x does not set create_ignore_already_exists',
   },
-  'a group is not made smaller unawares: its size is read while planning': {
-    code: `resource "google_compute_region_instance_group_manager" "x" {}
-      data "google_compute_region_instance_group" "x" {
-        self_link = google_compute_region_instance_group_manager.x.instance_group
-      }`,
-    fault:
-      'fixture: google_compute_region_instance_group_manager.x can be made smaller without a word',
+  'no group is made smaller unawares: its size is read while planning': {
+    code: `resource "google_project_service" "api" {}
+      data "google_compute_region_instance_group" "now" { for_each = local.instance_groups }
+      output "edge_target_size" {
+        precondition { condition = local.lowered["edge"] == 0 }
+      }
+      output "ingest_target_size" {}`,
+    fault: 'fixture: the group ingest can be made smaller without a word',
   },
   'a peering that Google still holds stops no destroy': {
     code: 'resource "google_service_networking_connection" "x" {}',

@@ -190,19 +190,22 @@ export const POLICIES: readonly Policy[] = [
     if (argument === undefined || resource.body[argument] === true) return [];
     return [`does not set ${argument}`];
   }),
-  policy(
-    'a group is not made smaller unawares: its size is read while planning',
-    (resource, module) => {
-      if (!/region_instance_group_manager$/.test(resource.type)) return [];
-      const read = module.data.find(({ type }) => type === 'google_compute_region_instance_group');
-      // A reference to the group itself would have it read after the change.
-      const isEarly = /^\$\{local\./.test(String(read?.body.self_link));
-      const isAsked = JSON.stringify(module.outputs.target_size?.precondition ?? '').includes(
-        '.size',
-      );
-      return isEarly && isAsked ? [] : ['can be made smaller without a word'];
+  {
+    name: 'no group is made smaller unawares: its size is read while planning',
+    faults: ({ path, resources, data, outputs }) => {
+      if (!resources.some(({ type }) => type === 'google_project_service')) return [];
+      const read = data.find(({ type }) => type === 'google_compute_region_instance_group');
+      // What refers to a module or a group itself, or waits for something, is read after the change.
+      const isEarly =
+        /^\$\{local\./.test(String(read?.body.for_each)) && read?.body.depends_on === undefined;
+      return ['edge', 'ingest']
+        .filter((group) => {
+          const { precondition } = outputs[`${group}_target_size`] ?? {};
+          return !isEarly || !JSON.stringify(precondition ?? '').includes('local.lowered');
+        })
+        .map((group) => `${path}: the group ${group} can be made smaller without a word`);
     },
-  ),
+  },
   policy('a peering that Google still holds stops no destroy', (resource) => {
     if (resource.type !== 'google_service_networking_connection') return [];
     return resource.body.deletion_policy === 'ABANDON' ? [] : ['is refused its end for days'];

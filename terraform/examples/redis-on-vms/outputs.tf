@@ -19,7 +19,7 @@ output "how_to_roll" {
 }
 
 output "quotas" {
-  description = "What the chosen sizes need of the region's quotas."
+  description = "What the tier's sizes need of the region's quotas. The two Redis VMs come on top: the CPUs of redis_machine_type, and 40 GB of SSD each."
   value       = module.tier.quotas
 }
 

@@ -1,5 +1,5 @@
 output "redis" {
-  description = "What the tier takes as redis.existing: URL, authority, secrets of edge and ingest, and for each publisher its secret."
+  description = "What the tier takes as redis: URL, authority, secrets of edge and ingest, and for each publisher its secret."
   value = {
     url        = "${local.uses_tls ? "rediss" : "redis"}://${local.host_name}:6379"
     ca_pem     = local.uses_tls ? var.tls.ca_pem : ""

@@ -37,8 +37,6 @@ locals {
     local.admin_is_open ? { "admin-token" = "${local.secret_path}/${var.admin.token_secret_id}/versions/latest" } : {},
   )
 
-  in_place = "--region ${var.region} --project ${var.project_id}"
-
   startup_script = templatefile("${path.module}/../../startup/vm-startup.sh.tftpl", {
     service             = var.service
     version             = var.release_version
@@ -178,16 +176,6 @@ resource "google_compute_region_instance_group_manager" "vm" {
   lifecycle {
     ignore_changes = [distribution_policy_zones]
   }
-}
-
-# How many VMs the group has. Through a local value: what refers to the group itself is read after a change of the group, and
-# not while it is planned.
-locals {
-  instance_group = google_compute_region_instance_group_manager.vm.instance_group
-}
-
-data "google_compute_region_instance_group" "vm" {
-  self_link = local.instance_group
 }
 
 # Alive: the event loop turns. Not ready is no reason to replace a VM, or an outage of Redis would

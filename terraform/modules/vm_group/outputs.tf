@@ -36,9 +36,4 @@ output "startup_script" {
 output "target_size" {
   description = "Number of VMs that the group is told to have; not set while an autoscaler decides."
   value       = var.target_size
-
-  precondition {
-    condition     = coalesce(var.target_size, data.google_compute_region_instance_group.vm.size) >= data.google_compute_region_instance_group.vm.size
-    error_message = "The group ${var.name} has ${data.google_compute_region_instance_group.vm.size} VMs. Lowering its number to ${coalesce(var.target_size, 0)} here would cut clients without a word. Drain and remove VMs first, then write the number that this prints: npm run roll -- --mig ${var.name} --admin-port ${var.admin.port} ${local.in_place} --remove-count ${data.google_compute_region_instance_group.vm.size - coalesce(var.target_size, 0)} (with the token's options of how_to_roll). While a roll with --surge is under way, wait for its end."
-  }
 }
