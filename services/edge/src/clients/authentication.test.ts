@@ -164,6 +164,20 @@ describe('a node that asks for tokens', { timeout: TIMEOUT_MS }, () => {
     ]);
   });
 
+  it('gives nothing of the past to a client whose right to it ended while it waited', async () => {
+    await using server = await start({ logBytes: 1_000_000 });
+    const client = await server.client();
+    await authenticate(client, 'both');
+    client.request({ type: 'subscribe', id: 1, channels: [{ channel: 'a', history: 5 }] });
+    await until(() => server.upstream.wanted.size === 1, 'the interest');
+    await authenticate(client, 'noHistory');
+    server.upstream.acknowledge(['a'], { epoch: 'e', offset: 9 });
+    await until(() => client.controls('subscribed').length === 1, 'the answer');
+    expect(client.controls('subscribed').flatMap(({ channels }) => channels)).toEqual([
+      expect.objectContaining({ channel: 'a', recovered: false, reason: 'history_not_allowed' }),
+    ]);
+  });
+
   it('holds a client to the limits of its token', async () => {
     await using server = await start();
     const client = await server.client();

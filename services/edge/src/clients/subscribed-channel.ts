@@ -1,5 +1,5 @@
 import { inOrder, type PublicationLog, type ReplayMemory } from '@tradewind/fanout';
-import type { ChannelRequest, ErrorCode } from '@tradewind/protocol';
+import type { ChannelRequest } from '@tradewind/protocol';
 import type { HistoryAnswer } from '../feed.ts';
 import type { Connection } from './connection.ts';
 import type { HistoryBounds } from './history-bounds.ts';
@@ -15,8 +15,6 @@ export interface PendingSubscription {
   readonly others: SubscribeReply[];
   readonly request: ChannelRequest;
   readonly progress: ReadProgress;
-  /** Why the client gets nothing of the past that it asks for. Undefined when it may. */
-  readonly pastFault: ErrorCode | undefined;
   /** Bytes that the client's replay budget was charged for it so far. */
   chargedBytes: number;
   /** Seconds that it has waited for memory or for its turn to read, although the channel flows. */
@@ -26,10 +24,9 @@ export interface PendingSubscription {
 export function pendingSubscription(
   reply: SubscribeReply,
   request: ChannelRequest,
-  pastFault?: ErrorCode,
 ): PendingSubscription {
   const progress: ReadProgress = { end: 'unread', failure: undefined };
-  return { reply, others: [], request, progress, pastFault, chargedBytes: 0, delayedSeconds: 0 };
+  return { reply, others: [], request, progress, chargedBytes: 0, delayedSeconds: 0 };
 }
 
 /** A channel that a client of this worker holds or waits for. */

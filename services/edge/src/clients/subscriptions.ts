@@ -226,7 +226,7 @@ export class Subscriptions {
     const held = this.#membership.index.held(connection) + this.#waiting.count(connection);
     const code = this.#refusal(session, request, held);
     if (code === undefined || ERROR_CODES[code].retryable) session.hasAsked = true;
-    const pending = pendingSubscription(reply, request, pastFault(session, request));
+    const pending = pendingSubscription(reply, request);
     if (code !== undefined) reply.addRejected(name, code);
     else if (channel?.ref !== undefined) this.#waiting.join(connection, channel, pending, joined);
     else this.#waiting.add(connection, channel ?? this.#declare(name, held), pending);
@@ -277,11 +277,4 @@ export class Subscriptions {
     this.#waiting.removeChannel(channel);
     this.#feed.drop(name);
   }
-}
-
-/** Why a client gets nothing of a channel's past. Undefined when it may, or does not ask. */
-function pastFault({ rights }: Session, request: ChannelRequest): ErrorCode | undefined {
-  if (request.since === undefined && request.history === undefined) return undefined;
-  const isAllowed = rights.maxHistory > 0 && rights.allowsHistory(request.channel);
-  return isAllowed ? undefined : 'history_not_allowed';
 }

@@ -1,5 +1,6 @@
 import type { Replay, ReplayMemory } from '@tradewind/fanout';
-import type { ErrorCode } from '@tradewind/protocol';
+import type { ChannelRequest, ErrorCode } from '@tradewind/protocol';
+import type { Rights } from '../auth/rights.ts';
 import type { Feed, HistoryAnswer } from '../feed.ts';
 import type { Connection } from './connection.ts';
 import type { Membership } from './membership.ts';
@@ -226,10 +227,12 @@ export class WaitingClients {
 
   /** `delayed`: there is no memory for the replay. A replay that was just read is always admitted, so it is read once. */
   #plan(pending: PendingSubscription, channel: SubscribedChannel) {
-    const { request, progress, delayedSeconds, pastFault, reply } = pending;
+    const { request, progress, delayedSeconds, reply } = pending;
     const { replaySource } = channel;
-    const maxHistory = Math.min(this.#parts.maxHistory, reply.connection.session.rights.maxHistory);
-    if (pastFault !== undefined) return notRecovered(pastFault);
+    const { rights } = reply.connection.session;
+    const maxHistory = Math.min(this.#parts.maxHistory, rights.maxHistory);
+    const refusal = historyRefusal(rights, request);
+    if (refusal !== undefined) return notRecovered(refusal);
     if (delayedSeconds >= MAX_DELAY_SECONDS) return notRecovered('unavailable');
     let plan = planReplay(request, replaySource, maxHistory, progress);
     if (plan.kind === 'read' && this.memory.maxBytes === 0) {
@@ -300,4 +303,14 @@ export function sendReplies(joined: readonly Joined[]): void {
     connection.scheduleReplay(replay);
     replay.excerpt.release();
   }
+}
+
+/**
+ * Why a client gets nothing of the past that it asks for; undefined if it may have it. Asked when the client joins and not
+ * when it asks, because its rights may have become narrower meanwhile.
+ */
+function historyRefusal(rights: Rights, request: ChannelRequest): ErrorCode | undefined {
+  if (request.since === undefined && request.history === undefined) return undefined;
+  const isAllowed = rights.maxHistory > 0 && rights.allowsHistory(request.channel);
+  return isAllowed ? undefined : 'history_not_allowed';
 }
