@@ -60,7 +60,8 @@ describe('createHttpPublisher', () => {
 
   it('runs out of patience with a limit that never lets it in, however long it asks for', async () => {
     const { publisher, requests } = await start([[429, { 'retry-after': '86400' }, LIMITED]], {
-      patienceMs: 50,
+      // More than the first request takes on a busy machine.
+      patienceMs: 1_000,
     });
     const failure = await publisher.publish(X, TERMS).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(RedisRefusedError);
