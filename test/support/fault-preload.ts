@@ -31,13 +31,14 @@ export const HIDDEN_DESCRIPTOR_LIMIT = `
 export const NO_CONNECTION_LEAVES = `
   import { PlainConnections } from '${new URL('../../packages/runtime/src/plain-connections.ts', import.meta.url)}';
   const most = Number(process.env.HTTP_MAX_CONNECTIONS);
-  const { opened } = PlainConnections.prototype;
+  const { add } = PlainConnections.prototype;
+  if (add === undefined) throw new Error('PlainConnections has no method add: the fault would not be there');
   let open = 0;
-  PlainConnections.prototype.opened = function (socket) {
+  PlainConnections.prototype.add = function (socket) {
     if (open >= most) return socket;
     open += 1;
     socket.once('close', () => { open -= 1; });
-    return opened.call(this, socket);
+    return add.call(this, socket);
   };
 `;
 
