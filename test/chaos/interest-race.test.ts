@@ -87,19 +87,26 @@ it('A11: 10,000 random subscribes and unsubscribes end with the wanted channels,
   }
 });
 
+/** Races of the control. By chance the naive count is right after about one race in twelve. */
+const CONTROL_RACES = 5;
+
 it('A11, control: a count for each channel that changes after the answer of Redis is wrong in the end', async () => {
   await using scenario = await Scenario.start({ edges: 0 });
-  using interest = new NaiveInterest(scenario.redis.url);
-  const mine = Array.from({ length: CLIENTS }, () => new Set<string>());
-  const held = await race(scenario, {
-    join(client, channel) {
-      if (!mine[client]!.has(channel)) interest.join(channel);
-      mine[client]!.add(channel);
-    },
-    leave(client, channel) {
-      if (mine[client]!.delete(channel)) interest.leave(channel);
-    },
-    answered: () => interest.settled(),
+  await expectToFail(async () => {
+    for (let i = 0; i < CONTROL_RACES; i += 1) {
+      using interest = new NaiveInterest(scenario.redis.url);
+      const mine = Array.from({ length: CLIENTS }, () => new Set<string>());
+      const held = await race(scenario, {
+        join(client, channel) {
+          if (!mine[client]!.has(channel)) interest.join(channel);
+          mine[client]!.add(channel);
+        },
+        leave(client, channel) {
+          if (mine[client]!.delete(channel)) interest.leave(channel);
+        },
+        answered: () => interest.settled(),
+      });
+      await expectInRedis(scenario, held);
+    }
   });
-  await expectToFail(() => expectInRedis(scenario, held));
 });
