@@ -1,7 +1,7 @@
 /** Latencies above this count as this, in µs: ten minutes. */
 const MAX_MICROSECONDS = 600_000_000;
 
-/** Counters of a range: a range ends at twice its beginning, so its values are told apart to 0.1 %. */
+/** Counters of a range. A range ends at twice its beginning, so a counter covers at most 0.1 % of its values. */
 const COUNTERS_A_RANGE = 1_024;
 
 /** Below this each value, in µs, has a counter of its own. */
