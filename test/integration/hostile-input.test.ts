@@ -16,6 +16,8 @@ beforeAll(async () => {
       ...INSPECTABLE,
       EDGE_MAX_CHANNELS: String(MAX_CHANNELS),
       EDGE_MAX_CHANNELS_PER_CLIENT: String(MAX_CHANNELS_PER_CLIENT),
+      // A client must reach its channels, however fast the machine sends: the rate would refuse the rest before.
+      EDGE_SUBSCRIBE_RATE: '100000',
       EDGE_NODE_SUBSCRIBE_RATE: '100000',
       EDGE_CHANNELS: '*.trade,flood.*',
       EDGE_LINGER_MS: '100',
