@@ -30,8 +30,8 @@ describe('boundSendBuffers', () => {
     const before = sizes();
     {
       using buffers = boundSendBuffers(path);
-      expect(buffers).toMatchObject({ sizes: '4096 16384 65536', failure: undefined });
-      expect(sizes().at(-1)).toBe('65536');
+      expect(buffers).toMatchObject({ sizes: '4096 16384 131072', failure: undefined });
+      expect(sizes().at(-1)).toBe('131072');
     }
     expect(sizes()).toEqual(before);
     expect(process.listeners('SIGINT').map(({ name }) => name)).not.toContain('restoreAndEnd');
@@ -56,7 +56,7 @@ describe('boundSendBuffers', () => {
       cwd: undefined,
     });
     await owner.waitForLine((line) => line === 'bounded' || undefined, BOUNDED_DEADLINE_MS);
-    expect(sizes().at(-1)).toBe('65536');
+    expect(sizes().at(-1)).toBe('131072');
     owner.signal(signal);
     expect(await owner.exited).toEqual({ code: null, signal });
     expect(sizes()).toEqual(before);

@@ -1,13 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { DEPLOYED_BUFFERS } from './deployed-buffers.ts';
 
 /** The smallest, first and largest size of a TCP socket's send buffer on this machine, in bytes. */
 const TCP_WMEM = '/proc/sys/net/ipv4/tcp_wmem';
 
-/**
- * The bounds of production: 16 KiB at first, at most 64 KiB a socket, so that 40,000 stalled clients hold less than 3
- * GiB of kernel memory. The smallest size is the kernel's default.
- */
-const PRODUCTION = '4096 16384 65536';
+/** The sizes that we deploy. */
+const DEPLOYED = DEPLOYED_BUFFERS.find(({ path }) => path === TCP_WMEM)?.value ?? '';
 
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -35,7 +33,7 @@ export function boundSendBuffers(path: string = TCP_WMEM): SendBuffers {
     return { sizes: 'unknown', failure: message, [Symbol.dispose]() {} };
   }
   try {
-    writeFileSync(path, PRODUCTION);
+    writeFileSync(path, DEPLOYED);
   } catch (error) {
     const { message } = error as Error;
     return { sizes: before, failure: message, [Symbol.dispose]() {} };

@@ -45,6 +45,12 @@ describe.skipIf(!isPossible)('a network of its own', () => {
     });
   });
 
+  it('buffers for a socket as much as a machine that we deploy', async () => {
+    const read = ['sh', '-c', 'cat /proc/sys/net/ipv4/tcp_wmem'] as const;
+    const { stdout } = await promisify(execFile)(...withOwnNetwork(read));
+    expect(stdout.trim().split(/\s+/)).toEqual(['4096', '16384', '131072']);
+  });
+
   it('is found by a program that runs itself again, with its arguments; its exit code is returned', async () => {
     await using program = await startProgram(['a b', '--c']);
     const found = await program.waitForLine(toObject, OUTPUT_DEADLINE_MS);

@@ -4,9 +4,18 @@ import { readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { promisify } from 'node:util';
 import { bringFromDebian } from '@tradewind/dev';
+import { DEPLOYED_BUFFERS } from './deployed-buffers.ts';
 
-/** A new network has no interface that is up, not even the loopback. */
-const BEHIND_LOOPBACK = 'ip link set lo up && exec "$@"';
+/**
+ * A new network has no interface that is up, not even the loopback. Its buffers have the sizes that we deploy: the
+ * kernel's own, 4 MiB a socket, would hide for some seconds that a server falls behind, and would hide it longer for
+ * the one that hands the kernel more at a time.
+ */
+const BEHIND_LOOPBACK = [
+  'ip link set lo up',
+  ...DEPLOYED_BUFFERS.map(({ path, value }) => `echo '${value}' > ${path}`),
+  'exec "$@"',
+].join(' && ');
 
 /** Names, for a program that was run again, the network that it has left. */
 const NETWORK_LEFT = 'TRADEWIND_BENCH_NETWORK_LEFT';
@@ -21,8 +30,8 @@ export function currentNetwork(): Network {
 }
 
 /**
- * Returns the command line that gives a command a network with nothing but a loopback, by `unshare` of util-linux. In
- * the machine's network each packet passes what other programs have installed there, such as Docker's packet filter and
+ * Returns the command line that gives a command a network with nothing but a loopback, by `unshare` of util-linux, whose
+ * sockets have the buffers that we deploy. In the machine's network each packet passes what other programs have installed there, such as Docker's packet filter and
  * hooks of its bridge, and each write costs more.
  */
 export function withOwnNetwork(
