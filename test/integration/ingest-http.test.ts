@@ -1,5 +1,9 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { readHeader } from '@tradewind/bus';
 import { Redis } from 'ioredis';
@@ -256,12 +260,55 @@ describe('the end of the service', () => {
   });
 });
 
+describe('a file of tokens', () => {
+  const fileOf = (...entries: readonly (readonly [token: string, channels: string])[]) =>
+    JSON.stringify({
+      tokens: entries.map(([token, channels]) => ({
+        name: token,
+        hash: `sha256:${createHash('sha256').update(token).digest('hex')}`,
+        channels: [channels],
+        rights: ['publish'],
+      })),
+    });
+
+  it('counts again when it changes, and goes on as it was while it has a mistake', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tradewind-tokens-'));
+    const path = join(folder, 'tokens.json');
+    async function put(text: string): Promise<void> {
+      await writeFile(`${path}.new`, text);
+      await rename(`${path}.new`, path);
+    }
+    await put(fileOf(['first', 'ETH.*']));
+    await using service = await startIngest({
+      REDIS_URL: redis.url,
+      INGEST_TOKENS_FILE: path,
+    });
+    await untilAvailable(service);
+    const statusOf = async (token: string, channel = 'ETH.trade') => {
+      const headers = { authorization: `Bearer ${token}` };
+      return (await post(`/v1/channels/${channel}`, 'x', headers, service.url)).status;
+    };
+    expect(await statusOf('first')).toBe(200);
+    expect(await statusOf('first', 'BTC.trade')).toBe(403);
+    expect(await statusOf('second')).toBe(401);
+
+    await put('{"tokens":');
+    await service.waitForLine((line) => line.includes('tokens_unreadable') || undefined, 15_000);
+    expect(await statusOf('first')).toBe(200);
+
+    await put(fileOf(['second', 'BTC.*']));
+    await eventually(async () => (await statusOf('second', 'BTC.trade')) === 200);
+    expect(await statusOf('first')).toBe(401);
+    await rm(folder, { recursive: true });
+  });
+});
+
 describe('a start that fails', () => {
   it('reports all mistakes of the environment and ends', async () => {
     const start = startIngest({ REDIS_URL: 'http://x', HOST: '0.0.0.0', LOG_LEVEL: 'loud' });
     await expect(start).rejects.toThrow(/exit code 78/);
     await expect(start).rejects.toThrow(/REDIS_URL: /);
-    await expect(start).rejects.toThrow(/INGEST_TOKENS: must hold a token/);
+    await expect(start).rejects.toThrow(/INGEST_TOKENS_FILE: must be set/);
     await expect(start).rejects.toThrow(/LOG_LEVEL: "loud"/);
   });
 

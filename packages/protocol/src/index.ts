@@ -1,4 +1,5 @@
 export * from './channel.ts';
+export * from './channel-filter.ts';
 export * from './client-message.ts';
 export * from './close-codes.ts';
 export * from './error-codes.ts';

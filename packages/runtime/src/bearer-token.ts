@@ -3,6 +3,11 @@ import type { IncomingMessage } from 'node:http';
 
 const BEARER = /^Bearer +(\S+) *$/i;
 
+/** The token that a request carries as `Authorization: Bearer`; undefined if it carries none. */
+export function readBearerToken({ headers }: IncomingMessage): string | undefined {
+  return BEARER.exec(headers.authorization ?? '')?.[1];
+}
+
 /**
  * Makes a check whether a request carries one of the tokens as `Authorization: Bearer`. Its time tells nothing about
  * the tokens: it compares digests of equal length, always with all of them.
@@ -12,24 +17,14 @@ const BEARER = /^Bearer +(\S+) *$/i;
 export function createBearerCheck(
   tokens: readonly string[],
 ): (request: IncomingMessage) => boolean {
-  const find = createBearerFinder(tokens);
-  return (request) => find(request) !== undefined;
-}
-
-/** Like {@link createBearerCheck}, but returns the index of the token among `tokens`. */
-export function createBearerFinder(
-  tokens: readonly string[],
-): (request: IncomingMessage) => number | undefined {
   const digests = tokens.map(digest);
-  return function find(request) {
-    const token = BEARER.exec(request.headers.authorization ?? '')?.[1];
-    if (token === undefined) return undefined;
+  return function check(request) {
+    const token = readBearerToken(request);
+    if (token === undefined) return false;
     const candidate = digest(token);
-    let found: number | undefined;
-    for (const [index, expected] of digests.entries()) {
-      if (timingSafeEqual(candidate, expected)) found = index;
-    }
-    return found;
+    let isKnown = false;
+    for (const expected of digests) isKnown = timingSafeEqual(candidate, expected) || isKnown;
+    return isKnown;
   };
 }
 

@@ -15,3 +15,4 @@ export * from './service.ts';
 export * from './service-settings.ts';
 export * from './token-bucket.ts';
 export * from './unknown-variables.ts';
+export * from './watched-files.ts';

@@ -2,6 +2,7 @@ import { availableParallelism, hostname } from 'node:os';
 import { checkRedisUrl } from '@tradewind/bus';
 import { MOST_QUEUE_ENTRIES } from '@tradewind/fanout';
 import {
+  CHANNEL_PATTERN_GRAMMAR,
   DEFAULT_MAX_HISTORY,
   DEFAULT_MAX_MESSAGE_BYTES,
   DEFAULT_MAX_PUBLICATION_BYTES,
@@ -16,7 +17,6 @@ import {
   type ServiceSettings,
   type UnknownVariable,
 } from '@tradewind/runtime';
-import { CHANNEL_PATTERN_GRAMMAR } from './auth/channel-filter.ts';
 import type { WriteMode } from './outbound/socket-send.ts';
 
 /** All settings of an edge. A test holds the table of docs/configuration.md to it. */

@@ -30,7 +30,7 @@ describe('readIngestConfig', () => {
 
   it('wants tokens where others can reach it', () => {
     expect(mistakesOf({ HOST: '0.0.0.0' })).toEqual([
-      'INGEST_TOKENS: must hold a token when HOST ("0.0.0.0") is not loopback',
+      'INGEST_TOKENS_FILE: must be set when HOST ("0.0.0.0") is not loopback',
     ]);
     expect(read({ HOST: '0.0.0.0', INGEST_TOKENS: 'one,two' }).tokens).toEqual(['one', 'two']);
   });

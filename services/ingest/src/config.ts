@@ -7,6 +7,7 @@ import {
   type ServiceSettings,
   type UnknownVariable,
 } from '@tradewind/runtime';
+import { readTokenEntries, type TokenEntry } from './access/token-entries.ts';
 import type { PublishQueueSettings } from './publishing/publish-queue.ts';
 import type { HistorySettings } from './publishing/redis-publisher.ts';
 
@@ -33,8 +34,15 @@ export interface IngestConfig {
   /** Variables that look like settings of ingest and are none. */
   readonly unknownVariables: readonly UnknownVariable[];
   readonly service: ServiceSettings;
-  /** `INGEST_TOKENS`: a request needs one of them. Empty: open, which is accepted only on loopback. */
+  /** `INGEST_TOKENS`: tokens with all rights. */
   readonly tokens: readonly string[];
+  /**
+   * `INGEST_TOKENS_FILE`: tokens with their rights, as the file had them at the start. Without it and without `tokens`,
+   * everybody may do everything, which is accepted only on loopback.
+   */
+  readonly tokenFile:
+    | { readonly path: string; readonly entries: readonly TokenEntry[] }
+    | undefined;
   readonly limits: IngestLimits;
   readonly publishing: PublishingSettings;
   readonly queue: Pick<PublishQueueSettings, 'maxItems' | 'maxBytes'>;
@@ -92,7 +100,7 @@ export function readIngestConfig(environment: EnvironmentReader): IngestConfig {
   }
   return {
     service,
-    tokens: readTokens(environment, service.host),
+    ...readTokens(environment, service.host),
     limits,
     publishing: readPublishing(environment),
     queue: readQueue(environment, limits),
@@ -187,12 +195,16 @@ function readLimits(environment: EnvironmentReader): IngestLimits {
   };
 }
 
-function readTokens(environment: EnvironmentReader, host: string): readonly string[] {
+function readTokens(
+  environment: EnvironmentReader,
+  host: string,
+): Pick<IngestConfig, 'tokens' | 'tokenFile'> {
   const tokens = environment.secretList('INGEST_TOKENS');
-  if (tokens.length === 0 && !isLoopback(host)) {
+  const path = environment.optionalString('INGEST_TOKENS_FILE');
+  if (tokens.length === 0 && path === undefined && !isLoopback(host)) {
     environment.reject(
-      'INGEST_TOKENS',
-      `must hold a token when HOST (${JSON.stringify(host)}) is not loopback`,
+      'INGEST_TOKENS_FILE',
+      `must be set when HOST (${JSON.stringify(host)}) is not loopback`,
     );
   }
   tokens.forEach((token, index) => {
@@ -200,5 +212,18 @@ function readTokens(environment: EnvironmentReader, host: string): readonly stri
       environment.reject('INGEST_TOKENS', `token ${index + 1} has characters no header can carry`);
     }
   });
-  return tokens;
+  const entries = readTokenFile(environment);
+  const tokenFile = path === undefined || entries === undefined ? undefined : { path, entries };
+  return { tokens, tokenFile };
+}
+
+function readTokenFile(environment: EnvironmentReader): readonly TokenEntry[] | undefined {
+  const text = environment.fileContents('INGEST_TOKENS_FILE');
+  if (text === undefined) return undefined;
+  try {
+    return readTokenEntries(Buffer.from(text));
+  } catch (error) {
+    environment.reject('INGEST_TOKENS_FILE', (error as Error).message);
+    return undefined;
+  }
 }

@@ -5,6 +5,8 @@ import {
   type Metrics,
   type UnknownVariable,
 } from '@tradewind/runtime';
+import type { CallerLimit } from './access/caller.ts';
+import type { Right } from './access/token-entries.ts';
 import { LIMITED_TOTAL } from './limits.ts';
 import type { ItemResult } from './publishing/publish.ts';
 import type { PublishQueueEvents } from './publishing/publish-queue.ts';
@@ -22,7 +24,19 @@ export interface IngestEvents extends PublishQueueEvents {
   /** A request has been answered, or its peer has gone. */
   requestDone(route: RouteName, status: number | 'aborted', seconds: number): void;
   unauthorized(route: RouteName): void;
-  rateLimited(route: RouteName, limit: 'in_flight' | 'in_flight_per_token' | 'publications'): void;
+  /** A token does not give the right that the route needs. */
+  rightMissing(route: RouteName, caller: string, right: Right): void;
+  rateLimited(
+    route: RouteName,
+    limit: 'in_flight' | 'in_flight_per_token' | 'publications' | CallerLimit,
+    caller: string,
+  ): void;
+  /** `INGEST_TOKENS` holds tokens, each of which may do everything. */
+  tokensWithAllRights(count: number): void;
+  /** The file of tokens has changed, and counts. */
+  tokensRead(path: string, count: number): void;
+  /** The file of tokens has changed, and is of no use. The tokens of before go on. */
+  tokensUnreadable(path: string, cause: string): void;
   /** A payload is not JSON; clients get it as a JSON string. */
   textPayload(): void;
   /** The items of a request have their results. */
@@ -108,9 +122,19 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     'route',
     ROUTE_NAMES,
   );
+  const rightsMissing = metrics.labelledCounter(
+    'tradewind_ingest_rights_missing_total',
+    'Requests with a token that does not give the right to them.',
+    'route',
+    ROUTE_NAMES,
+  );
+  const tokensUnreadable = metrics.counter({
+    name: 'tradewind_ingest_tokens_unreadable_total',
+    help: 'Times that the file of tokens had changed and was of no use.',
+  });
   const rateLimited = metrics.counter({
     name: LIMITED_TOTAL,
-    help: 'Requests refused because of a limit on all of them together.',
+    help: 'Requests refused because of a limit on all of them together, or on a token.',
     labelNames: ['route', 'limit'],
   });
   const closedConnections = metrics.counter({
@@ -149,9 +173,23 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
       unauthorized.inc({ route });
       limited.warn('unauthorized', { route });
     },
-    rateLimited(route, limit) {
+    rightMissing(route, caller, right) {
+      rightsMissing.inc({ route });
+      limited.warn('right_missing', { route, caller, right });
+    },
+    rateLimited(route, limit, caller) {
       rateLimited.inc({ route, limit });
-      limited.warn('rate_limited', { route, limit });
+      limited.warn('rate_limited', { route, limit, caller });
+    },
+    tokensWithAllRights(count) {
+      logger.warn({ count }, 'tokens_with_all_rights');
+    },
+    tokensRead(path, count) {
+      logger.info({ path, count }, 'tokens_read');
+    },
+    tokensUnreadable(path, cause) {
+      tokensUnreadable.inc();
+      logger.warn({ path, cause }, 'tokens_unreadable');
     },
     textPayload() {
       texts.inc();

@@ -16,7 +16,10 @@ import {
   MAX_ADMIN_CONNECTIONS,
   type RunningService,
   readDescriptorLimit,
+  WatchedFiles,
 } from '@tradewind/runtime';
+import { Callers } from './access/callers.ts';
+import { readTokenEntries } from './access/token-entries.ts';
 import type { IngestConfig } from './config.ts';
 import { createEvents, type IngestEvents } from './events.ts';
 import { registerGauges } from './gauges.ts';
@@ -35,7 +38,7 @@ export async function startIngest(
   config: IngestConfig,
   lifecycle: Lifecycle,
 ): Promise<RunningService> {
-  const { service, limits, tokens, publishing, drainMs, drainAcceptMs } = config;
+  const { service, limits, publishing, drainMs, drainAcceptMs } = config;
   const logger = createLogger({ name: 'ingest', level: service.logLevel });
   const metrics = createMetrics();
   const admission: Admission = { requestsInFlight: 0, draining: false };
@@ -57,6 +60,8 @@ export async function startIngest(
     requestsInFlight: () => admission.requestsInFlight,
     queue: () => queue.state,
   });
+  const callers = createCallers(config, events);
+  const tokenFile = await watchTokens(config, callers, events);
   let leaving = false;
   const descriptors = new DescriptorWatch(events.descriptorsExhausted);
   const health = createHealth(() => ({
@@ -75,7 +80,7 @@ export async function startIngest(
     connectionClosed: events.httpConnectionClosed,
     routes: [
       ...healthRoutes(health),
-      ...createRoutes({ publisher, queue, events, limits, tokens, admission }),
+      ...createRoutes({ publisher, queue, events, limits, callers, admission }),
     ],
   });
   const admin = createAdmin({
@@ -111,11 +116,39 @@ export async function startIngest(
     async stop() {
       await server.close(0);
       descriptors.stop();
+      tokenFile?.stop();
       queue.stop();
       await redis.stop();
       await admin.close(0);
     },
   };
+}
+
+function createCallers({ tokens, tokenFile, limits }: IngestConfig, events: IngestEvents): Callers {
+  if (tokens.length > 0) events.tokensWithAllRights(tokens.length);
+  const largest = { items: limits.maxItems, bytes: limits.maxBodyBytes };
+  return new Callers(tokens, tokenFile?.entries, largest);
+}
+
+/** Reads the file of tokens again when it changes, until the caller stops the result; undefined if there is no file. */
+async function watchTokens(
+  { tokenFile }: IngestConfig,
+  callers: Callers,
+  events: IngestEvents,
+): Promise<{ stop(): void } | undefined> {
+  if (tokenFile === undefined) return undefined;
+  const { path } = tokenFile;
+  const files = await WatchedFiles.open({
+    paths: [path],
+    parse: ([bytes]) => readTokenEntries(bytes ?? new Uint8Array()),
+    changed(entries) {
+      callers.replace(entries);
+      events.tokensRead(path, entries.length);
+    },
+    unusable: (cause) => events.tokensUnreadable(path, cause),
+  });
+  callers.replace(files.value);
+  return files;
 }
 
 /**

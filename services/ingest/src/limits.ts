@@ -65,6 +65,22 @@ export const INGEST_LIMITS = {
     told: '429 `rate_limited` with `Retry-After`',
     enforced: 'always',
   },
+  token_publications: {
+    what: 'publications, where its entry has `publicationsPerSecond`',
+    per: 'token',
+    amount: () => 'none; at once: a second of it, or one request',
+    variables: ['INGEST_TOKENS_FILE', 'INGEST_MAX_ITEMS'],
+    told: '429 `rate_limited` with `Retry-After`',
+    enforced: 'always',
+  },
+  token_bytes: {
+    what: 'bytes of payloads, where its entry has `bytesPerSecond`',
+    per: 'token',
+    amount: () => 'none; at once: a second of it, or one request',
+    variables: ['INGEST_TOKENS_FILE', 'INGEST_MAX_BODY_BYTES'],
+    told: '429 `rate_limited` with `Retry-After`',
+    enforced: 'always',
+  },
   body_pace: {
     what: 'bytes of a body that has taken 2 s already',
     per: 'request',

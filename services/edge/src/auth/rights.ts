@@ -2,7 +2,7 @@ import {
   CHANNEL_PATTERN_GRAMMAR,
   type ChannelFilter,
   compileChannelPatterns,
-} from './channel-filter.ts';
+} from '@tradewind/protocol';
 
 /** What a client may read. Sessions may share one. */
 export interface Rights {

@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os';
 import {
+  compileChannelPatterns,
   DEFAULT_CLIENT_PING_MS,
   DEFAULT_CLIENT_TIMEOUT_MS,
   MAX_CHANNELS_PER_REQUEST,
 } from '@tradewind/protocol';
-import { compileChannelPatterns } from '../auth/channel-filter.ts';
 import { type Rights, rightsTo } from '../auth/rights.ts';
 import type { TokenVerifier } from '../auth/token-verifier.ts';
 import { BEATS_PER_SECOND } from '../clients/attended-time.ts';

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { RedisRefusedError, RedisUnavailableError } from '@tradewind/bus';
@@ -11,6 +13,8 @@ import {
   readConfig,
 } from '@tradewind/runtime';
 import { afterEach, describe, expect, it } from 'vitest';
+import { Callers } from '../access/callers.ts';
+import type { TokenEntry } from '../access/token-entries.ts';
 import { readIngestConfig } from '../config.ts';
 import { createEvents } from '../events.ts';
 import { registerGauges } from '../gauges.ts';
@@ -422,6 +426,92 @@ describe('limits', () => {
   });
 });
 
+describe('tokens with rights', () => {
+  const hashOf = (token: string) => createHash('sha256').update(token).digest('hex');
+
+  function entry(token: string, changes: Partial<TokenEntry> = {}): TokenEntry {
+    const everything = { channels: ['*'], rights: ['publish'], rates: {} } as const;
+    return { name: token, hash: hashOf(token), ...everything, ...changes };
+  }
+
+  async function startWith(entries: readonly TokenEntry[], environment = {}) {
+    const started = await start({ INGEST_TOKENS: 'old', ...environment });
+    started.callers.replace(entries);
+    const as = (token: string) => ({ authorization: `Bearer ${token}` });
+    return { ...started, as };
+  }
+
+  it('refuse a channel outside of the patterns, and in a batch that item alone', async () => {
+    const { post, as, publisher } = await startWith([entry('a', { channels: ['BTC.*'] })]);
+    expect(await post('/v1/channels/ETH.trade', 'x', as('a'))).toMatchObject({
+      status: 403,
+      body: { error: { code: 'channel_not_allowed', retryable: false } },
+    });
+    const two = '[{"channel":"ETH.trade","data":1},{"channel":"BTC.trade","data":2}]';
+    expect(await post('/v1/publish', two, as('a'))).toMatchObject({
+      status: 207,
+      body: { results: [{ error: { code: 'channel_not_allowed' } }, { channel: 'BTC.trade' }] },
+    });
+    const trade = '{"symbol":"ETH","id":7,"ts":1,"side":"buy","price":"1","size":"2"}';
+    expect(await post('/v1/trades', trade, as('a'))).toMatchObject({ status: 403 });
+    expect(publisher.published).toEqual(['BTC.trade 2']);
+  });
+
+  it('refuse a token without the right to publish, before its body is read', async () => {
+    const { post, as, publisher, metrics } = await startWith([entry('a', { rights: ['revoke'] })]);
+    expect(await post('/v1/channels/c', 'x', as('a'))).toMatchObject({
+      status: 403,
+      body: { error: { code: 'right_missing', retryable: false } },
+    });
+    expect(publisher.calls).toBe(0);
+    expect(await metrics.text()).toContain(
+      'tradewind_ingest_rights_missing_total{route="channel"} 1',
+    );
+  });
+
+  it('refuse a request beyond the rate of its token, and let the others go on', async () => {
+    const rates = { publicationsPerSecond: 1 };
+    const { post, as, publisher } = await startWith([entry('a', { rates }), entry('b')], {
+      INGEST_MAX_ITEMS: '2',
+    });
+    const two = '[{"channel":"c","data":1},{"channel":"c","data":2}]';
+    expect((await post('/v1/publish', two, as('a'))).status).toBe(200);
+    const refused = await post('/v1/publish', two, as('a'));
+    expect(refused).toMatchObject({ status: 429, body: { error: { code: 'rate_limited' } } });
+    expect(refused.headers.get('retry-after')).toBe('2');
+    for (let i = 0; i < 3; i += 1)
+      expect((await post('/v1/publish', two, as('b'))).status).toBe(200);
+    expect(publisher.calls).toBe(8);
+  });
+
+  it('count bytes of what may be published, and nothing of what is refused', async () => {
+    const rates = { bytesPerSecond: 1 };
+    const { post, as } = await startWith([entry('a', { rates, channels: ['c'] })], {
+      INGEST_MAX_BODY_BYTES: '1024',
+      INGEST_MAX_PUBLICATION_BYTES: '1024',
+    });
+    const large = 'x'.repeat(1_000);
+    expect((await post('/v1/channels/d', large, as('a'))).status).toBe(403);
+    expect((await post('/v1/channels/c', large, as('a'))).status).toBe(200);
+    const refused = await post('/v1/channels/c', large, as('a'));
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(900);
+  });
+
+  it('spend nothing of a token when the rate of all requests is reached', async () => {
+    const rates = { publicationsPerSecond: 1 };
+    const { post, as, callers } = await startWith([entry('a', { rates }), entry('b')], {
+      INGEST_PUBLICATIONS_PER_SECOND: '1',
+      INGEST_MAX_ITEMS: '4',
+    });
+    const four = `[${Array.from({ length: 4 }, () => '{"channel":"c","data":1}').join(',')}]`;
+    expect((await post('/v1/publish', four, as('b'))).status).toBe(200);
+    expect((await post('/v1/publish', four, as('a'))).status).toBe(429);
+    const { budget } = callers.find({ headers: as('a') } as unknown as IncomingMessage)!;
+    expect(budget.take(performance.now(), 4, 0)).toBeUndefined();
+  });
+});
+
 describe('while draining', () => {
   it('takes nothing more', async () => {
     const { post, admission } = await start();
@@ -504,6 +594,7 @@ async function start(environment: Record<string, string> = {}) {
   const {
     limits,
     tokens,
+    tokenFile,
     queue: queueLimits,
     publishing,
   } = readConfig(
@@ -520,10 +611,12 @@ async function start(environment: Record<string, string> = {}) {
     requestsInFlight: () => admission.requestsInFlight,
     queue: () => queue.state,
   });
+  const largest = { items: limits.maxItems, bytes: limits.maxBodyBytes };
+  const callers = new Callers(tokens, tokenFile?.entries, largest);
   const server = createHttpServer({
     logger,
     limits: DEFAULT_HTTP_LIMITS,
-    routes: createRoutes({ publisher, queue, events, limits, tokens, admission }),
+    routes: createRoutes({ publisher, queue, events, limits, callers, admission }),
   });
   opened.push(server);
   const port = await server.listen('127.0.0.1', 0);
@@ -534,5 +627,5 @@ async function start(environment: Record<string, string> = {}) {
     const answer = (await response.json()) as unknown;
     return { status: response.status, headers: response.headers, body: answer };
   }
-  return { port, post, publisher, queue, admission, metrics };
+  return { port, post, publisher, queue, admission, metrics, callers };
 }

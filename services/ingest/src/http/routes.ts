@@ -1,11 +1,14 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import { createBearerFinder, type Route, type RouteMatch, TokenBucket } from '@tradewind/runtime';
+import { type Route, type RouteMatch, TokenBucket } from '@tradewind/runtime';
+import type { Caller } from '../access/caller.ts';
+import type { Callers } from '../access/callers.ts';
 import type { IngestLimits } from '../config.ts';
 import type { IngestEvents, RouteName } from '../events.ts';
-import { refusal } from '../publishing/faults.ts';
+import { fault, refusal } from '../publishing/faults.ts';
 import type { Item } from '../publishing/item.ts';
 import type { ItemResult } from '../publishing/publish.ts';
 import type { PublishQueue } from '../publishing/publish-queue.ts';
+import { admitCaller } from './admit-caller.ts';
 import { answerMany, answerOne } from './answer.ts';
 import { batchFormatOf, itemsOf, type SourceValue } from './batch.ts';
 import { BodyPlaces } from './body-places.ts';
@@ -30,46 +33,65 @@ const IN_FLIGHT_MESSAGES = {
     `${maxInFlightPerToken} requests of this token are being read already.`,
 } as const;
 
+/** The message for each rate of a token that is spent. */
+const SPENT_MESSAGES = {
+  token_publications: 'The token has spent its publications of this second.',
+  token_bytes: 'The token has spent its bytes of this second.',
+} as const;
+
 /** Creates the routes for publishing: `/v1/channels/<channel>`, `/v1/publish` and `/v1/trades`. */
 export function createRoutes(options: {
   readonly publisher: { readonly available: boolean };
   readonly queue: Pick<PublishQueue, 'submit'>;
   readonly events: IngestEvents;
   readonly limits: IngestLimits;
-  readonly tokens: readonly string[];
+  readonly callers: Callers;
   readonly admission: Admission;
 }): readonly Route[] {
-  const { publisher, queue, events, limits, tokens, admission } = options;
+  const { publisher, queue, events, limits, admission } = options;
   const { maxBodyBytes, maxItems, maxPublicationBytes, publicationsPerSecond } = limits;
   const bucket = new TokenBucket(
     { perSecond: publicationsPerSecond, burst: Math.max(publicationsPerSecond, maxItems) },
     performance.now(),
   );
   const places = new BodyPlaces(limits);
-  const findToken = createBearerFinder(tokens);
 
-  function publish(route: RouteName, items: readonly Item[]): Promise<readonly ItemResult[]> {
-    const wanted = items.filter((item) => item.ok).length;
-    if (publisher.available && !bucket.take(performance.now(), wanted)) {
-      events.rateLimited(route, 'publications');
-      const message = `All requests together may publish ${publicationsPerSecond} per second.`;
-      throw refusal('rate_limited', message, Math.ceil(bucket.waitMs(wanted) / 1_000));
-    }
+  function publish(
+    route: RouteName,
+    caller: Caller,
+    asked: readonly Item[],
+  ): Promise<readonly ItemResult[]> {
+    const items = asked.map((item) => allowed(item, caller));
+    // What cannot be published now spends nothing of a rate.
+    if (publisher.available) takeRates(route, caller, items);
     return queue.submit(items);
   }
 
-  /** Takes a place for the request's body, and returns the place's holder. */
-  function admit(route: RouteName, request: IncomingMessage): string {
-    const token = findToken(request);
-    if (token === undefined && tokens.length > 0) {
-      events.unauthorized(route);
-      throw refusal('unauthorized');
+  function takeRates(route: RouteName, { name, budget }: Caller, items: readonly Item[]): void {
+    const publications = items.flatMap((item) => (item.ok ? [item.publication] : []));
+    const wanted = publications.length;
+    const bytes = publications.reduce((sum, each) => sum + each.bytes, 0);
+    const now = performance.now();
+    const spent = budget.take(now, wanted, bytes);
+    if (spent !== undefined) {
+      events.rateLimited(route, spent.limit, name);
+      throw refusal('rate_limited', SPENT_MESSAGES[spent.limit], Math.ceil(spent.waitMs / 1_000));
     }
+    if (!bucket.take(now, wanted)) {
+      budget.giveBack(now, wanted, bytes);
+      events.rateLimited(route, 'publications', name);
+      const message = `All requests together may publish ${publicationsPerSecond} per second.`;
+      throw refusal('rate_limited', message, Math.ceil(bucket.waitMs(wanted) / 1_000));
+    }
+  }
+
+  /** Takes a place for the request's body, which the caller of the request holds by its name. */
+  function admit(route: RouteName, request: IncomingMessage): Caller {
+    const caller = admitCaller(options, route, request, 'publish');
     if (admission.draining) throw refusal('draining');
-    const holder = token === undefined ? String(request.socket.remoteAddress) : String(token);
-    const limit = places.take(holder);
-    if (limit === undefined) return holder;
-    events.rateLimited(route, limit);
+    const limit = places.take(caller.name);
+    if (limit === undefined) return caller;
+    events.rateLimited(route, limit, caller.name);
     throw refusal('rate_limited', IN_FLIGHT_MESSAGES[limit](limits));
   }
 
@@ -94,11 +116,11 @@ export function createRoutes(options: {
           const status = response.writableFinished ? response.statusCode : 'aborted';
           events.requestDone(route, status, (performance.now() - startedAt) / 1_000);
         });
-        const holder = admit(route, request);
+        const caller = admit(route, request);
         admission.requestsInFlight += 1;
         return read(request, response, match)
-          .finally(() => places.giveBack(holder))
-          .then((items) => publish(route, items))
+          .finally(() => places.giveBack(caller.name))
+          .then((items) => publish(route, caller, items))
           .then((results) => {
             events.itemsDone(route, results);
             answer(response, results);
@@ -155,4 +177,11 @@ export function createRoutes(options: {
       return (source) => tradeEntry(source, maxPublicationBytes, origin);
     }),
   ];
+}
+
+/** Refuses an item whose channel its caller may not publish to. */
+function allowed(item: Item, caller: Caller): Item {
+  if (!item.ok || caller.mayPublish(item.publication.channel)) return item;
+  const message = 'The token gives no right to publish to this channel.';
+  return { ok: false, error: fault('channel_not_allowed', message) };
 }

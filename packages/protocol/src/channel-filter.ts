@@ -1,7 +1,7 @@
-/** Returns whether a node offers a channel to clients. */
+/** Returns whether patterns name a channel. */
 export type ChannelFilter = (channel: string) => boolean;
 
-/** A pattern of `EDGE_CHANNELS`: a channel name in which `*` matches any characters, also none. */
+/** A pattern of settings and of tokens: a channel name in which `*` matches any characters, also none. */
 export const CHANNEL_PATTERN_GRAMMAR = /^[A-Za-z0-9_.:/@*-]{1,128}$/;
 
 /**
