@@ -20,6 +20,7 @@ const DEFAULTS = {
   jwtIssuer: undefined,
   jwtAudience: undefined,
   origins: [],
+  trustedProxies: undefined,
   queueSlots: 512,
   queueBytes: 1_048_576,
   logBytes: 4_194_304,

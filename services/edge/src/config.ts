@@ -18,6 +18,7 @@ import {
   type UnknownVariable,
 } from '@tradewind/runtime';
 import type { WriteMode } from './outbound/socket-send.ts';
+import { isNetwork } from './owners/trusted-proxies.ts';
 
 /** All settings of an edge. A test holds the table of docs/configuration.md to it. */
 export interface EdgeConfig extends ServiceSettings {
@@ -47,6 +48,11 @@ export interface EdgeConfig extends ServiceSettings {
   readonly jwtAudience: string | undefined;
   /** `EDGE_ORIGINS`: the web pages that may connect; none for all. */
   readonly origins: readonly string[];
+  /**
+   * `EDGE_TRUSTED_PROXIES`: addresses and networks of the proxies in front; none for `direct`. Undefined when nobody said
+   * whether there are any: then the address of a connection may be that of a balancer, and nothing is limited by it.
+   */
+  readonly trustedProxies: readonly string[] | undefined;
   /** `EDGE_QUEUE_SLOTS`: publications that may wait for one client. */
   readonly queueSlots: number;
   /** `EDGE_QUEUE_BYTES`: bytes that may wait for one client. */
@@ -181,6 +187,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     jwtIssuer: env.optionalString('EDGE_JWT_ISSUER'),
     jwtAudience: env.optionalString('EDGE_JWT_AUDIENCE'),
     origins: env.list('EDGE_ORIGINS', { default: [], allowed: ORIGIN }),
+    trustedProxies: readTrustedProxies(env),
     queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, 65_536),
     queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
     logBytes: int('EDGE_RING_BYTES', 4 * MIB, 0, 1024 * MIB),
@@ -294,6 +301,28 @@ const CHANNEL_PATTERN = {
   pattern: CHANNEL_PATTERN_GRAMMAR,
   description: 'a channel name in which * stands for anything',
 };
+
+/** The value of `EDGE_TRUSTED_PROXIES` where clients connect without a proxy. */
+const DIRECT = 'direct';
+
+/** The most entries of `EDGE_TRUSTED_PROXIES`: each is compared with the address of every handshake. */
+const MOST_TRUSTED_PROXIES = 256;
+
+function readTrustedProxies(env: EnvironmentReader): readonly string[] | undefined {
+  const entries = env.list('EDGE_TRUSTED_PROXIES', { default: [] });
+  if (entries.length === 0) return undefined;
+  if (entries.length === 1 && entries[0] === DIRECT) return [];
+  for (const entry of entries.filter((each) => !isNetwork(each))) {
+    env.reject(
+      'EDGE_TRUSTED_PROXIES',
+      `${JSON.stringify(entry)} must be ${DIRECT} alone, or an IP address or a network such as 10.0.0.0/8`,
+    );
+  }
+  if (entries.length > MOST_TRUSTED_PROXIES) {
+    env.reject('EDGE_TRUSTED_PROXIES', `must have ${MOST_TRUSTED_PROXIES} entries at most`);
+  }
+  return entries;
+}
 
 /** One thread for each core, less one for the hub. One thread in all where ports cannot be shared. */
 function defaultWorkers(): number {

@@ -71,6 +71,16 @@ export interface FanOutSettings extends SessionLimits {
   readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime' | 'protocol'>;
 }
 
+/** What is known of a client when its handshake is done. */
+export interface Arrival {
+  /** The one of the settings' formats that the client chose. The first one unless it is given. */
+  readonly format?: WireFormat;
+  /** The token that came in the handshake. It is ignored where the node asks for none. */
+  readonly token?: string | undefined;
+  /** See {@link Session}. */
+  readonly address?: string;
+}
+
 /** What a fan-out worker reports to telemetry. */
 export interface FanOutEvents {
   clientOpened(): void;
@@ -202,23 +212,15 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#connections;
   }
 
-  /**
-   * Takes over a connection whose handshake is done.
-   *
-   * @param format the one of the settings' formats that the client chose.
-   * @param token came in the handshake. It is ignored where the node asks for none.
-   */
-  open(
-    webSocket: WebSocket,
-    socket: Socket,
-    format = this.#settings.formats[0],
-    token?: string,
-  ): Connection {
+  /** Takes over a connection whose handshake is done. */
+  open(webSocket: WebSocket, socket: Socket, arrival: Arrival = {}): Connection {
+    const { format = this.#settings.formats[0], token, address = '' } = arrival;
     const group = this.#settings.formats.indexOf(format);
     const { node, ...welcome } = this.#settings.welcome;
     this.#opened += 1;
     const session = new Session({
       id: randomUUID(),
+      address,
       rights: this.#settings.rights,
       mustIdentify: this.#settings.tokens !== undefined,
       limits: this.#settings,

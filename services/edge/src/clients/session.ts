@@ -19,6 +19,8 @@ export interface SessionLimits {
 export interface SessionParts {
   /** Names the session in `welcome` and in logs. */
   readonly id: string;
+  /** The client's IP address in its canonical text, as far as the node knows it. Empty where there is none. */
+  readonly address?: string;
   /** What it may read from the start on. */
   readonly rights: Rights;
   /** Whether the client must say who it is before it may ask for anything. */
@@ -38,6 +40,8 @@ export type SessionVerdict = 'ping' | 'dead' | 'silent' | IdentityVerdict;
 /** Who a client is and what it may do, whatever carries its bytes. */
 export class Session {
   readonly id: string;
+  /** See {@link SessionParts}. */
+  readonly address: string;
   /** What the client may read. It changes with each token that is accepted. */
   rights: Rights;
   /** Who the client is; undefined where the node does not ask. */
@@ -56,8 +60,9 @@ export class Session {
   /** The beat by which the client must have asked for a channel. */
   readonly #silentAt: number;
 
-  constructor({ id, rights, mustIdentify, limits, time, phase, now }: SessionParts) {
+  constructor({ id, address = '', rights, mustIdentify, limits, time, phase, now }: SessionParts) {
     this.id = id;
+    this.address = address;
     this.rights = rights;
     this.identity = mustIdentify === true ? new SessionIdentity(time, phase) : undefined;
     this.liveness = new Liveness(limits.liveness, time, phase);

@@ -59,7 +59,7 @@ function open({ fanOut }: FanOutUnderTest, format: WireFormat) {
   const connection = fanOut.open(
     webSocket as unknown as WebSocket,
     sink as unknown as Socket,
-    format,
+    { format },
   );
   const request = (message: object): void =>
     fanOut.onMessage(connection, Buffer.from(JSON.stringify(message)), false);

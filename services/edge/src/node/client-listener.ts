@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { ERROR_CODES, WEBSOCKET_PATH } from '@tradewind/protocol';
 import {
   createHttpServer,
@@ -16,6 +17,8 @@ import { FanOut } from '../clients/fan-out.ts';
 import type { EdgeConfig } from '../config.ts';
 import { DRAIN_RESERVE_SECONDS, UNIDENTIFIED_SHARE } from '../config.ts';
 import type { Feed, FeedListener } from '../feed.ts';
+import { canonicalAddress } from '../owners/client-address.ts';
+import { TrustedProxies } from '../owners/trusted-proxies.ts';
 import { describeFanOut, type FanOutDescription } from '../telemetry/debug-index.ts';
 import { createFanOutEvents } from '../telemetry/events.ts';
 import { registerFanOutGauges } from '../telemetry/gauges.ts';
@@ -106,7 +109,12 @@ export class ClientListener {
     const maxUnidentified = Math.ceil(
       (config.maxConnections * UNIDENTIFIED_SHARE) / config.workers,
     );
+    const proxies = new TrustedProxies(config.trustedProxies ?? []);
     acceptUpgrades(this.#front.server, config, settings.formats, {
+      addressOf({ socket, headers }) {
+        const peer = canonicalAddress(socket.remoteAddress ?? '') ?? '';
+        return peer === '' ? peer : proxies.clientOf(peer, forwardedFor(headers));
+      },
       refusal: () => {
         if (this.#refusing) return 'draining';
         if (connectionCount.total >= config.maxConnections) return 'node_full';
@@ -114,9 +122,9 @@ export class ClientListener {
         events.limited('unidentified', true);
         return 'rate_limited';
       },
-      admitted: (webSocket, socket, format, token) => {
+      admitted: (webSocket, socket, handshake) => {
         this.#front.upgraded(socket);
-        this.#fanOut.open(webSocket, socket, format, token);
+        this.#fanOut.open(webSocket, socket, handshake);
       },
       rejected: events.handshakeRejected,
     });
@@ -161,6 +169,11 @@ export class ClientListener {
     await this.#fanOut.stop();
     await this.#front.close(0);
   }
+}
+
+/** Node joins several headers of this name by commas, in their order. */
+function forwardedFor(headers: IncomingHttpHeaders): string | undefined {
+  return headers['x-forwarded-for'] as string | undefined;
 }
 
 /** The share of one worker, since the kernel spreads connections over the workers. */

@@ -53,6 +53,7 @@ describe('docs/configuration.md', () => {
       'EDGE_JWT_ISSUER: none',
       'EDGE_JWT_AUDIENCE: none',
       'EDGE_ORIGINS: none',
+      'EDGE_TRUSTED_PROXIES: none',
     ]);
   });
 

@@ -8,21 +8,24 @@ import { MAX_PENDING_PONGS } from '../clients/requests.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
 import { type OriginPolicy, originFault } from './origins.ts';
 
+/** What a client's handshake says of it. */
+export interface Handshake {
+  /** The client's IP address in its canonical text. Empty if it was gone before anybody asked. */
+  readonly address: string;
+  /** The format that the client chose, or the first one when it asked for none. */
+  readonly format: WireFormat;
+  /** The token that it offered among the subprotocols. */
+  readonly token: string | undefined;
+}
+
 /** Decides about handshakes, and owns the connections that result. */
 export interface Admission {
-  /** The reason why no client is admitted now. Undefined when clients are admitted. */
-  refusal(): ErrorCode | undefined;
-  /**
-   * @param format the one that the client chose, or the first one when it asked for none.
-   * @param token the one that it offered among the subprotocols.
-   */
-  admitted(
-    webSocket: WebSocket,
-    socket: Socket,
-    format: WireFormat,
-    token: string | undefined,
-  ): void;
-  rejected(code: ErrorCode): void;
+  /** The address of the client that asks. */
+  addressOf(request: IncomingMessage): string;
+  /** The reason why this client is not admitted now. Undefined when it is. */
+  refusal(address: string): ErrorCode | undefined;
+  admitted(webSocket: WebSocket, socket: Socket, handshake: Handshake): void;
+  rejected(code: ErrorCode, address: string): void;
 }
 
 /** Begins the subprotocol value that holds a token, for browsers, which can set no header. It is never answered. */
@@ -81,15 +84,16 @@ export function acceptUpgrades(
   };
   const webSocketServer = new WebSocketServer(options);
 
-  webSocketServer.on('wsClientError', (_error, socket) => {
-    admission.rejected('bad_handshake');
+  webSocketServer.on('wsClientError', (_error, socket, request) => {
+    admission.rejected('bad_handshake', admission.addressOf(request));
     reject(socket, 'bad_handshake');
   });
 
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    const code = handshakeFault(request, formats, policy) ?? admission.refusal();
+    const address = admission.addressOf(request);
+    const code = handshakeFault(request, formats, policy) ?? admission.refusal(address);
     if (code !== undefined) {
-      admission.rejected(code);
+      admission.rejected(code, address);
       reject(stream, code);
       return;
     }
@@ -97,7 +101,8 @@ export function acceptUpgrades(
     const socket = stream as Socket;
     webSocketServer.handleUpgrade(request, socket, head, (webSocket) => {
       const chosen = formats.find(({ subprotocol }) => subprotocol === webSocket.protocol);
-      admission.admitted(webSocket, socket, chosen ?? formats[0], tokenOf(request));
+      const format = chosen ?? formats[0];
+      admission.admitted(webSocket, socket, { address, format, token: tokenOf(request) });
     });
   });
 }

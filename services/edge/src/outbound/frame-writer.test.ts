@@ -61,6 +61,7 @@ describe('JSON_FRAMES.encodeFrame', () => {
     const server = createServer();
     const accepted = Promise.withResolvers<Socket>();
     acceptUpgrades(server, { maxMessageBytes: 1_024, origins: [], auth: 'none' }, [JSON_FRAMES], {
+      addressOf: () => '',
       refusal: () => undefined,
       admitted: (_webSocket, socket) => accepted.resolve(socket),
       rejected: (code) => accepted.reject(new Error(code)),

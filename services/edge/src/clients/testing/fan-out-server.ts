@@ -79,10 +79,11 @@ export class FanOutServer implements AsyncDisposable {
     this.fanOut = new FanOut(settings, this.events, this.upstream.connect);
     const policy = { maxMessageBytes: MAX_MESSAGE_BYTES, origins, auth } as const;
     acceptUpgrades(this.#server, policy, settings.formats, {
+      addressOf: ({ socket }) => socket.remoteAddress ?? '',
       refusal: () => this.refusal,
-      admitted: (webSocket, socket, format, token) => {
+      admitted: (webSocket, socket, handshake) => {
         this.sockets.push(socket);
-        this.fanOut.open(webSocket, socket, format, token);
+        this.fanOut.open(webSocket, socket, handshake);
       },
       rejected: (code) => this.handshakesRefused.push(code),
     });
