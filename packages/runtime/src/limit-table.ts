@@ -1,5 +1,12 @@
 /** What the limit applies to: each connection, say, or a whole node. */
-export type LimitOwner = 'address' | 'channel' | 'connection' | 'node' | 'request' | 'token';
+export type LimitOwner =
+  | 'address'
+  | 'channel'
+  | 'connection'
+  | 'node'
+  | 'request'
+  | 'subject'
+  | 'token';
 
 /** One limit of a service, as docs/limits.md lists it. */
 export interface Limit<Config> {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TokenBucket } from './token-bucket.ts';
+import { dividedRate, narrowedRate, TokenBucket } from './token-bucket.ts';
 
 describe('TokenBucket', () => {
   it('allows a burst, then the rate', () => {
@@ -43,6 +43,20 @@ describe('TokenBucket', () => {
     expect([bucket.take(3_000, 21), bucket.take(3_000, 20)]).toEqual([false, true]);
   });
 
+  it('keeps what it has when its rate changes, up to the new burst', () => {
+    const wide = { perSecond: 10, burst: 20 };
+    const bucket = new TokenBucket(wide, 0);
+    bucket.take(0, 15);
+    bucket.changeRate(0, { perSecond: 1, burst: 2 });
+    expect([bucket.take(0, 3), bucket.take(0, 2), bucket.take(999)]).toEqual([false, true, false]);
+    bucket.changeRate(1_000, wide);
+    expect([bucket.take(1_000, 2), bucket.take(1_000), bucket.take(1_100)]).toEqual([
+      false,
+      true,
+      true,
+    ]);
+  });
+
   it('never allows more than the burst and the rate over any stretch of time', () => {
     const rates = fc.record({
       perSecond: fc.integer({ min: 1, max: 1_000 }),
@@ -66,5 +80,27 @@ describe('TokenBucket', () => {
         });
       }),
     );
+  });
+});
+
+describe('dividedRate', () => {
+  it('rounds up, so that nobody gets nothing', () => {
+    expect(dividedRate({ perSecond: 10, burst: 21 }, 3)).toEqual({ perSecond: 4, burst: 7 });
+    expect(dividedRate({ perSecond: 1, burst: 1 }, 64)).toEqual({ perSecond: 1, burst: 1 });
+  });
+});
+
+describe('narrowedRate', () => {
+  const rate = { perSecond: 50, burst: 200 };
+
+  it('makes the burst smaller in the same proportion', () => {
+    expect(narrowedRate(rate, 5)).toEqual({ perSecond: 5, burst: 20 });
+    expect(narrowedRate({ perSecond: 50, burst: 10 }, 1)).toEqual({ perSecond: 1, burst: 1 });
+  });
+
+  it('is never wider', () => {
+    for (const perSecond of [50, 51, Number.POSITIVE_INFINITY]) {
+      expect(narrowedRate(rate, perSecond)).toEqual(rate);
+    }
   });
 });

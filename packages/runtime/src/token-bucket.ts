@@ -4,9 +4,21 @@ export interface Rate {
   readonly burst: number;
 }
 
+/** The part of a rate that one of `count` gets, rounded up, so that none gets nothing. */
+export function dividedRate({ perSecond, burst }: Rate, count: number): Rate {
+  return { perSecond: Math.ceil(perSecond / count), burst: Math.ceil(burst / count) };
+}
+
+/** A rate of at most `perSecond`, whose burst is smaller in the same proportion. Never wider than `rate`. */
+export function narrowedRate(rate: Rate, perSecond: number): Rate {
+  if (perSecond >= rate.perSecond) return rate;
+  const burst = Math.max(1, Math.ceil((rate.burst * perSecond) / rate.perSecond));
+  return { perSecond, burst: Math.min(rate.burst, burst) };
+}
+
 /** A token bucket: allows a burst, and after that a rate. It reads no clock of its own. */
 export class TokenBucket {
-  readonly #rate: Rate;
+  #rate: Rate;
   #tokens: number;
   #updatedAt: number;
 
@@ -32,6 +44,13 @@ export class TokenBucket {
   charge(now: number, count: number): void {
     this.#earn(now);
     this.#tokens = Math.min(this.#rate.burst, this.#tokens - count);
+  }
+
+  /** Earns and saves by another rate from now on. What was saved is kept up to the new burst. */
+  changeRate(now: number, rate: Rate): void {
+    this.#earn(now);
+    this.#rate = rate;
+    this.#tokens = Math.min(rate.burst, this.#tokens);
   }
 
   /** Time from the last call until there are `count` tokens, in whole ms. 0 if there are. */

@@ -1,0 +1,75 @@
+import { type Rate, TokenBucket } from '@tradewind/runtime';
+
+/**
+ * What all connections of one owner share, by name. `handshakes`: connections and handshakes. `refusals`: handshakes beyond
+ * that which are told so. `requests`: requests. `channels`: channels that the worker did not hold. `replay`: bytes of
+ * publications of the past.
+ */
+export type BudgetName = 'handshakes' | 'refusals' | 'requests' | 'channels' | 'replay';
+
+/** What one owner may have and do on one worker. */
+export interface OwnerLimits {
+  /** Open WebSockets. */
+  readonly connections: number;
+  /** Open connections that are no WebSockets, or not yet. */
+  readonly plain: number;
+  /** A budget without a rate has no limit. */
+  readonly rates: Partial<Readonly<Record<BudgetName, Rate>>>;
+}
+
+/** An address or a subject, and what its connections on one worker have together. */
+export class Owner {
+  /** The network of an address (see `networkOf`), or a subject. */
+  readonly key: string;
+  connections = 0;
+  plain = 0;
+  readonly #limits: OwnerLimits;
+  /** Those that were needed so far. The others are full. */
+  readonly #budgets: Partial<Record<BudgetName, TokenBucket>> = {};
+
+  constructor(key: string, limits: OwnerLimits) {
+    this.key = key;
+    this.#limits = limits;
+  }
+
+  /** Whether something of the owner is open. */
+  get isHeld(): boolean {
+    return this.connections + this.plain > 0;
+  }
+
+  /** Whether it has as many WebSockets as it may. */
+  get isFull(): boolean {
+    return this.connections >= this.#limits.connections;
+  }
+
+  /** Whether it has as many connections that are no WebSockets as it may. */
+  get isFullOfPlain(): boolean {
+    return this.plain >= this.#limits.plain;
+  }
+
+  /**
+   * Takes all of `count` from a budget, or nothing.
+   *
+   * @param now ms on the monotonic clock.
+   */
+  take(name: BudgetName, now: number, count = 1): boolean {
+    return this.#budget(name, now)?.take(now, count) ?? true;
+  }
+
+  /** Takes what was spent already; see `TokenBucket.charge`. */
+  charge(name: BudgetName, now: number, count: number): void {
+    this.#budget(name, now)?.charge(now, count);
+  }
+
+  /** Time from the last call until a budget holds `count`, in whole ms. 0 if it does. */
+  waitMs(name: BudgetName, count = 1): number {
+    return this.#budgets[name]?.waitMs(count) ?? 0;
+  }
+
+  #budget(name: BudgetName, now: number): TokenBucket | undefined {
+    const rate = this.#limits.rates[name];
+    if (rate === undefined) return undefined;
+    this.#budgets[name] ??= new TokenBucket(rate, now);
+    return this.#budgets[name];
+  }
+}
