@@ -71,10 +71,21 @@ export interface HttpServer {
   close(deadlineMs?: number): Promise<void>;
 }
 
+/** Decides about connections before anything of them is read: before HTTP, and before TLS. */
+export interface ConnectionGate {
+  /** Whether a connection must not be served. Then the gate has ended it already. */
+  refuses(socket: Socket): boolean;
+  /** Reads what precedes HTTP, if anything does, and calls `serve` when it has; now or later, once. Or ends the connection. */
+  open(socket: Socket, serve: () => void): void;
+  /** A connection that was not refused has ended. */
+  closed(socket: Socket): void;
+}
+
 /**
  * Makes a server that does not listen yet.
  *
  * @param options.portSetting the variable that errors name.
+ * @param options.gate decides about each connection. Without one, all are served.
  * @param options.connectionClosed is called for each connection that is closed because there are too many.
  */
 export function createHttpServer(options: {
@@ -83,8 +94,9 @@ export function createHttpServer(options: {
   readonly limits: HttpLimits;
   readonly portSetting?: string;
   readonly connectionClosed?: () => void;
+  readonly gate?: ConnectionGate;
 }): HttpServer {
-  const { logger, limits, portSetting = 'PORT', connectionClosed } = options;
+  const { logger, limits, portSetting = 'PORT', connectionClosed, gate } = options;
   const drops = new LogLimiter(logger);
   const plain = new PlainConnections(limits.maxPlainConnections);
   const route = createRouter(logger, options.routes);
@@ -128,13 +140,23 @@ export function createHttpServer(options: {
   });
   server.on('connect', (_request, socket) => endWithError(socket, SERVER_ERRORS.methodNotAllowed));
   server.on('clientError', answerClientError);
+  // Node's own listener, which begins to read. The gate comes before it.
+  const listeners = server.listeners('connection');
+  server.removeAllListeners('connection');
   server.on('connection', (socket) => {
+    if (gate?.refuses(socket) === true) return;
     sockets.add(socket);
     socket.once('close', () => {
       sockets.delete(socket);
       plain.remove(socket);
+      gate?.closed(socket);
     });
+    const serveSocket = (): void => {
+      for (const listener of listeners) listener.call(server, socket);
+    };
     const tooMany = plain.add(socket);
+    if (tooMany !== socket && gate === undefined) serveSocket();
+    else if (tooMany !== socket) gate?.open(socket, serveSocket);
     if (tooMany === undefined) return;
     tooMany.destroy();
     connectionClosed?.();

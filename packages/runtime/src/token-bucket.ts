@@ -16,6 +16,14 @@ export function narrowedRate(rate: Rate, perSecond: number): Rate {
   return { perSecond, burst: Math.min(rate.burst, burst) };
 }
 
+/** The larger of two rates, and of their bursts. */
+export function widerRate(one: Rate, other: Rate): Rate {
+  return {
+    perSecond: Math.max(one.perSecond, other.perSecond),
+    burst: Math.max(one.burst, other.burst),
+  };
+}
+
 /** A token bucket: allows a burst, and after that a rate. It reads no clock of its own. */
 export class TokenBucket {
   #rate: Rate;

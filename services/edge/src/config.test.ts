@@ -21,6 +21,11 @@ const DEFAULTS = {
   jwtAudience: undefined,
   origins: [],
   trustedProxies: undefined,
+  proxyProtocol: 'none',
+  addressMaxConnections: 2_000,
+  addressHandshakeRate: { perSecond: 50, burst: 250 },
+  subjectMaxConnections: 500,
+  subjectRequestRate: { perSecond: 500, burst: 2_000 },
   queueSlots: 512,
   queueBytes: 1_048_576,
   logBytes: 4_194_304,
@@ -50,6 +55,10 @@ const INTEGERS = [
   ['PORT', 0, 65_535],
   ['ADMIN_PORT', 0, 65_535],
   ['WS_MAX_CONNECTIONS', 1, 1_000_000],
+  ['EDGE_ADDRESS_MAX_CONNECTIONS', 1, 1_000_000],
+  ['EDGE_ADDRESS_HANDSHAKE_RATE', 1, 100_000],
+  ['EDGE_SUBJECT_MAX_CONNECTIONS', 1, 1_000_000],
+  ['EDGE_SUBJECT_REQUEST_RATE', 1, 1_000_000],
   ['EDGE_QUEUE_SLOTS', 8, 65_536],
   ['EDGE_QUEUE_BYTES', 65_536, 67_108_864],
   ['EDGE_RING_BYTES', 0, 1_073_741_824],
@@ -212,6 +221,38 @@ describe('readEdgeConfig: variables that must fit together', () => {
     expect(mistakesOf({ EDGE_AUTH: 'jwt', ...keys })).toEqual([]);
     expect(mistakesOf(secret)).toEqual(['EDGE_JWT_HS256_KEY_FILE: needs EDGE_AUTH=jwt']);
     expect(mistakesOf(keys)).toEqual(['EDGE_JWT_KEYS_FILE: needs EDGE_AUTH=jwt']);
+  });
+
+  it('needs trusted proxies for the PROXY protocol', () => {
+    const needs =
+      'EDGE_PROXY_PROTOCOL: v1 needs EDGE_TRUSTED_PROXIES: from anybody else such a header is a claim';
+    expect(mistakesOf({ EDGE_PROXY_PROTOCOL: 'v1' })).toEqual([needs]);
+    const direct = { EDGE_PROXY_PROTOCOL: 'v1', EDGE_TRUSTED_PROXIES: 'direct' };
+    expect(mistakesOf(direct)).toEqual([needs]);
+    expect(mistakesOf({ ...direct, EDGE_TRUSTED_PROXIES: '10.0.0.0/8, fd00::1' })).toEqual([]);
+  });
+
+  it.each([
+    ['10.0.0.0/8', ['10.0.0.0/8']],
+    [' 35.191.0.0/16 , 130.211.0.0/22,::1', ['35.191.0.0/16', '130.211.0.0/22', '::1']],
+    ['direct', []],
+    [',', undefined],
+  ])('takes the proxies %j', (value, proxies) => {
+    expect(readEdgeConfig({ EDGE_TRUSTED_PROXIES: value }).trustedProxies).toEqual(proxies);
+  });
+
+  it.each(['localhost', '10.0.0.0/33', 'direct,10.0.0.1', '*'])(
+    'refuses the proxies %j',
+    (value) => {
+      expect(mistakesOf({ EDGE_TRUSTED_PROXIES: value })).toHaveLength(1);
+    },
+  );
+
+  it('takes 256 proxies and no more', () => {
+    const proxies = (count: number) =>
+      Array.from({ length: count }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
+    expect(mistakesOf({ EDGE_TRUSTED_PROXIES: proxies(256).join() })).toEqual([]);
+    expect(mistakesOf({ EDGE_TRUSTED_PROXIES: proxies(257).join() })).toHaveLength(1);
   });
 
   it.each(['https://app.example', 'http://localhost:3000', 'http://[::1]:8080'])(

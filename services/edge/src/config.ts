@@ -53,6 +53,16 @@ export interface EdgeConfig extends ServiceSettings {
    * whether there are any: then the address of a connection may be that of a balancer, and nothing is limited by it.
    */
   readonly trustedProxies: readonly string[] | undefined;
+  /** `EDGE_PROXY_PROTOCOL`: the version of the PROXY protocol that trusted proxies speak, if they do. */
+  readonly proxyProtocol: 'none' | 'v1';
+  /** `EDGE_ADDRESS_MAX_CONNECTIONS`: clients of one address. */
+  readonly addressMaxConnections: number;
+  /** `EDGE_ADDRESS_HANDSHAKE_RATE`: connections and handshakes per address and second; the burst is five times that. */
+  readonly addressHandshakeRate: Rate;
+  /** `EDGE_SUBJECT_MAX_CONNECTIONS`: clients of one subject. */
+  readonly subjectMaxConnections: number;
+  /** `EDGE_SUBJECT_REQUEST_RATE`: requests per subject and second; the burst is four times that. */
+  readonly subjectRequestRate: Rate;
   /** `EDGE_QUEUE_SLOTS`: publications that may wait for one client. */
   readonly queueSlots: number;
   /** `EDGE_QUEUE_BYTES`: bytes that may wait for one client. */
@@ -115,6 +125,18 @@ export interface EdgeConfig extends ServiceSettings {
  */
 export const UNIDENTIFIED_SHARE = 0.05;
 
+/**
+ * The share of `HTTP_MAX_CONNECTIONS` that one address may have open: with it, four addresses are needed to push out those
+ * of others. By default it is as many as one address may open at once.
+ */
+export const ADDRESS_PLAIN_SHARE = 0.25;
+
+/**
+ * The number of addresses, or subjects, that it takes at least to use up what a node may ask of Redis
+ * (`EDGE_NODE_SUBSCRIBE_RATE`, `EDGE_HISTORY_READ_BYTES_PER_SECOND`): whatever one does, four fifths are left to others.
+ */
+export const LEAST_OWNERS = 5;
+
 /** The part of a drain that is reserved for the last close handshakes and for stopping, in seconds. */
 export const DRAIN_RESERVE_SECONDS = 2;
 
@@ -129,6 +151,12 @@ const MAX_WORKERS = 64;
 
 /** Platforms on which several threads may accept on one port and share its connections evenly. */
 const REUSE_PORT_PLATFORMS: readonly NodeJS.Platform[] = ['linux'];
+
+/** An office that loses its node comes back at once: five seconds' worth of handshakes. */
+const ADDRESS_BURST_SECONDS = 5;
+
+/** As many as `EDGE_REQUEST_BURST` is of `EDGE_REQUEST_RATE` by default. */
+const SUBJECT_BURST_SECONDS = 4;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -173,6 +201,8 @@ function read(env: EnvironmentReader): EdgeConfig {
     64 * KIB,
     1024 * MIB,
   );
+  const addressHandshakes = int('EDGE_ADDRESS_HANDSHAKE_RATE', 50, 1, 100_000);
+  const subjectRequests = int('EDGE_SUBJECT_REQUEST_RATE', 500, 1, 1_000_000);
   const config: Omit<EdgeConfig, 'unknownVariables'> = {
     ...service,
     nodeId: env.string('EDGE_NODE_ID', { default: defaultNodeId(), allowed: NODE_ID }),
@@ -188,6 +218,17 @@ function read(env: EnvironmentReader): EdgeConfig {
     jwtAudience: env.optionalString('EDGE_JWT_AUDIENCE'),
     origins: env.list('EDGE_ORIGINS', { default: [], allowed: ORIGIN }),
     trustedProxies: readTrustedProxies(env),
+    proxyProtocol: env.choice('EDGE_PROXY_PROTOCOL', PROXY_PROTOCOL),
+    addressMaxConnections: int('EDGE_ADDRESS_MAX_CONNECTIONS', 2_000, 1, 1_000_000),
+    addressHandshakeRate: {
+      perSecond: addressHandshakes,
+      burst: ADDRESS_BURST_SECONDS * addressHandshakes,
+    },
+    subjectMaxConnections: int('EDGE_SUBJECT_MAX_CONNECTIONS', 500, 1, 1_000_000),
+    subjectRequestRate: {
+      perSecond: subjectRequests,
+      burst: SUBJECT_BURST_SECONDS * subjectRequests,
+    },
     queueSlots: int('EDGE_QUEUE_SLOTS', 512, 8, 65_536),
     queueBytes: int('EDGE_QUEUE_BYTES', MIB, 64 * KIB, 64 * MIB),
     logBytes: int('EDGE_RING_BYTES', 4 * MIB, 0, 1024 * MIB),
@@ -236,6 +277,12 @@ function rejectContradictions(
     env.reject('EDGE_CHANNELS', 'must hold a pattern; * offers every channel');
   }
   rejectIdentityContradictions(env, config);
+  if (config.proxyProtocol !== 'none' && (config.trustedProxies ?? []).length === 0) {
+    env.reject(
+      'EDGE_PROXY_PROTOCOL',
+      `${config.proxyProtocol} needs EDGE_TRUSTED_PROXIES: from anybody else such a header is a claim`,
+    );
+  }
   const leastQueueBytes = 2 * (config.maxPublicationBytes + KIB);
   if (config.queueBytes < leastQueueBytes) {
     env.reject(
@@ -282,6 +329,7 @@ function rejectIdentityContradictions(
 }
 
 const AUTH = { default: 'none', choices: ['jwt', 'none'] } as const;
+const PROXY_PROTOCOL = { default: 'none', choices: ['none', 'v1'] } as const;
 const WRITES = { default: 'send', choices: ['send', 'stream'] } as const;
 const LIMITS = { default: 'enforce', choices: ['enforce', 'report'] } as const;
 

@@ -64,6 +64,9 @@ export async function startEdge(
     httpMaxConnections: descriptors.plain,
   };
   if (config.auth === 'none' && !isLoopback(config.host)) events.identityOff(config.host);
+  if (config.trustedProxies === undefined && !isLoopback(config.host)) {
+    events.addressLimitsOff(config.host);
+  }
   const identity = await openIdentity(config, offeredRights(config), createKeyEvents(logger));
   // Each worker thread watches the keys for itself. Here they are only tried out.
   if (config.workers > 1) identity?.stop();

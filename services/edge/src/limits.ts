@@ -4,6 +4,10 @@ export type RateLimitName =
   | 'errors'
   | 'mentions'
   | 'replay'
+  | 'address_handshakes'
+  | 'address_channels'
+  | 'subject_requests'
+  | 'subject_replay'
   | 'node_subscribes'
   | 'history_reads';
 
@@ -13,6 +17,9 @@ export type MemoryLimitName =
   | 'unidentified'
   | 'http_connections'
   | 'admin_connections'
+  | 'address_connections'
+  | 'address_http_connections'
+  | 'subject_connections'
   | 'message_bytes'
   | 'pongs'
   | 'client_channels'

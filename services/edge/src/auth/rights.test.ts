@@ -22,11 +22,19 @@ describe('readRights', () => {
   });
 
   it('gives nothing that the node does not offer, and no limit that is wider than the node’s', () => {
-    const offered = { ...rightsTo((channel) => channel !== 'x'), maxChannels: 5, maxHistory: 7 };
-    const claim = { channels: ['*'], history: ['*'], limits: { maxChannels: 9, maxHistory: 3 } };
+    const own = { maxChannels: 5, maxHistory: 7, requestsPerSecond: 50, replayBytesPerSecond: 9 };
+    const offered = { ...rightsTo((channel) => channel !== 'x'), ...own };
+    const limits = {
+      maxChannels: 9,
+      maxHistory: 3,
+      requestsPerSecond: 5,
+      replayBytesPerSecond: 10,
+    };
+    const claim = { channels: ['*'], history: ['*'], limits };
     const rights = readRights(claim, offered) as Rights;
     expect([rights.allows('x'), rights.allowsHistory('x')]).toEqual([false, false]);
     expect([rights.maxChannels, rights.maxHistory]).toEqual([5, 3]);
+    expect([rights.requestsPerSecond, rights.replayBytesPerSecond]).toEqual([5, 9]);
   });
 
   it('takes 64 globs of 128 characters', () => {
@@ -48,6 +56,9 @@ describe('readRights', () => {
     ['a limit that is misspelt', { limits: { maxChanels: 1 } }],
     ['a limit that is no number', { limits: { maxChannels: '1' } }],
     ['a limit below 0', { limits: { maxHistory: -1 } }],
+    ['a rate of requests of 0', { limits: { requestsPerSecond: 0 } }],
+    ['a rate of replays that is no integer', { limits: { replayBytesPerSecond: 0.5 } }],
+    ['a limit that every object has', { limits: { constructor: 1 } }],
     ['limits that are no object', { limits: 1 }],
   ])('gives no rights for %s', (_what, claim) => {
     expect(readRights(claim, ALL)).toBeUndefined();

@@ -14,6 +14,10 @@ export interface Rights {
   readonly maxChannels: number;
   /** Publications of one channel that the client may ask for at once; the node's own limit holds as well. */
   readonly maxHistory: number;
+  /** Requests a second of one connection; the node's own limit holds as well. */
+  readonly requestsPerSecond: number;
+  /** Bytes of publications of the past a second that one connection is sent; the node's own limit holds as well. */
+  readonly replayBytesPerSecond: number;
 }
 
 /** Globs in one list of a token. More belong into fewer, wider globs. */
@@ -22,16 +26,21 @@ export const MAX_GLOBS = 64;
 /** The name of the claim that holds a client's rights. */
 export const RIGHTS_CLAIM = 'tw';
 
-const LIMITS = ['maxChannels', 'maxHistory'] as const;
+/** The limits of a token, each with the least that it may be: at a rate of 0 a client could never do anything. */
+const LEAST = { maxChannels: 0, maxHistory: 0, requestsPerSecond: 1, replayBytesPerSecond: 1 };
+
+type TokenLimits = Readonly<Record<keyof typeof LEAST, number>>;
+
+const NO_LIMITS: TokenLimits = {
+  maxChannels: Number.POSITIVE_INFINITY,
+  maxHistory: Number.POSITIVE_INFINITY,
+  requestsPerSecond: Number.POSITIVE_INFINITY,
+  replayBytesPerSecond: Number.POSITIVE_INFINITY,
+};
 
 /** Rights to these channels and their history, without limits but the node's. */
 export function rightsTo(allows: ChannelFilter): Rights {
-  return {
-    allows,
-    allowsHistory: allows,
-    maxChannels: Number.POSITIVE_INFINITY,
-    maxHistory: Number.POSITIVE_INFINITY,
-  };
+  return { allows, allowsHistory: allows, ...NO_LIMITS };
 }
 
 /**
@@ -48,12 +57,13 @@ export function readRights(claim: unknown, offered: Rights): Rights | undefined 
   const history = readGlobs(claim.history);
   const limits = readLimits(claim.limits);
   if (channels === undefined || history === undefined || limits === undefined) return undefined;
-  const { maxChannels = offered.maxChannels, maxHistory = offered.maxHistory } = limits;
   return {
     allows: (channel) => channels(channel) && offered.allows(channel),
     allowsHistory: (channel) => history(channel) && offered.allowsHistory(channel),
-    maxChannels: Math.min(maxChannels, offered.maxChannels),
-    maxHistory: Math.min(maxHistory, offered.maxHistory),
+    maxChannels: Math.min(limits.maxChannels, offered.maxChannels),
+    maxHistory: Math.min(limits.maxHistory, offered.maxHistory),
+    requestsPerSecond: Math.min(limits.requestsPerSecond, offered.requestsPerSecond),
+    replayBytesPerSecond: Math.min(limits.replayBytesPerSecond, offered.replayBytesPerSecond),
   };
 }
 
@@ -66,14 +76,16 @@ function readGlobs(value: unknown): ChannelFilter | undefined {
   return compileChannelPatterns(value);
 }
 
-function readLimits(value: unknown): Partial<Record<(typeof LIMITS)[number], number>> | undefined {
-  if (value === undefined) return {};
+function readLimits(value: unknown): TokenLimits | undefined {
+  if (value === undefined) return NO_LIMITS;
   if (!isRecord(value)) return undefined;
   const isKnown = Object.entries(value).every(
     ([name, limit]) =>
-      LIMITS.some((known) => known === name) && Number.isSafeInteger(limit) && Number(limit) >= 0,
+      Object.hasOwn(LEAST, name) &&
+      Number.isSafeInteger(limit) &&
+      Number(limit) >= LEAST[name as keyof typeof LEAST],
   );
-  return isKnown ? value : undefined;
+  return isKnown ? { ...NO_LIMITS, ...value } : undefined;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -15,6 +15,7 @@ const ANSWERS: Readonly<Record<string, () => Identity | Refusal>> = {
   both: () => identity('u1', BOTH),
   onlyA: () => identity('u1', ONLY_A),
   other: () => identity('u2', BOTH),
+  slowRequests: () => identity('u1', { ...BOTH, requestsPerSecond: 10 }),
   noHistory: () => identity('u1', { ...BOTH, allowsHistory: () => false }),
   oneChannel: () => identity('u1', { ...BOTH, maxChannels: 1, maxHistory: 5 }),
   short: () => ({ ...identity('u1', BOTH), expiresAt: Date.now() + 1_000 }),
@@ -191,6 +192,29 @@ describe('a node that asks for tokens', { timeout: TIMEOUT_MS }, () => {
     ]);
   });
 
+  it('holds a client to the rate of requests of its token, and a refresh earns nothing', async () => {
+    const requestRate = { perSecond: 1_000, burst: 1_000 };
+    await using server = await start({ requestRate });
+    const client = await server.client();
+    await authenticate(client, 'slowRequests');
+    for (let i = 0; i < 5; i += 1) client.request({ type: 'ping', id: i });
+    client.request({ type: 'auth', id: 'again', token: 'slowRequests' });
+    for (let i = 0; i < 20; i += 1) client.request({ type: 'ping', id: i });
+    await until(() => client.controls('error').length > 0, 'a refusal');
+    await until(
+      () => client.controls('pong').length + client.controls('error').length === 25,
+      'all answers',
+    );
+    // Ten at once, one of which is the new token, and what a busy machine lets it earn meanwhile.
+    expect(client.controls('pong').length).toBeLessThanOrEqual(15);
+    expect(client.controls('error')[0]).toMatchObject({ code: 'rate_limited' });
+
+    const wide = await server.client();
+    await authenticate(wide, 'other');
+    for (let i = 0; i < 25; i += 1) wide.request({ type: 'ping', id: i });
+    await until(() => wide.controls('pong').length === 25, 'control: all answers');
+  });
+
   it('tells that a token ends, refuses new channels after it, and closes with 4402', async () => {
     await using server = await start();
     const client = await server.client();
@@ -215,6 +239,72 @@ describe('a node that asks for tokens', { timeout: TIMEOUT_MS }, () => {
     expect(server.upstream.calls).toEqual([]);
   });
 });
+
+describe('the limits of one subject', { timeout: TIMEOUT_MS }, () => {
+  const UNLIMITED = { connections: 1_000, plain: 0, rates: {} };
+
+  it('hold for its connections, and not for those of another', async () => {
+    await using server = await start({ subjectLimits: { ...UNLIMITED, connections: 2 } });
+    const [first, second, third] = [
+      await server.client(),
+      await server.client(),
+      await server.client(),
+    ];
+    await authenticate(first, 'both');
+    await authenticate(second, 'both');
+    third.request({ type: 'auth', id: 1, token: 'both' });
+    await until(() => third.closeCode !== undefined, 'the close');
+    expect(third.controls('error')).toMatchObject([{ id: 1, code: 'rate_limited' }]);
+    expect(third.closeCode).toBe(4029);
+    expect(server.events.beyond).toEqual([['subject_connections', true]]);
+    await authenticate(await server.client(), 'other');
+    // A new token of a client that is connected is no further connection.
+    await authenticate(second, 'onlyA');
+    await until(() => server.fanOut.connections.size === 3, 'its end');
+    first.destroy();
+    await until(() => server.fanOut.connections.size === 2, 'the end of another one');
+    await authenticate(await server.client(), 'both');
+  });
+
+  it('hold for the requests of all its connections together', async () => {
+    const rates = { requests: { perSecond: 1, burst: 10 } };
+    await using server = await start({ subjectLimits: { ...UNLIMITED, rates } });
+    const [first, second, other] = [
+      await server.client(),
+      await server.client(),
+      await server.client(),
+    ];
+    await authenticate(first, 'both');
+    await authenticate(second, 'both');
+    await authenticate(other, 'other');
+    for (const client of [first, second, other]) {
+      for (let i = 0; i < 8; i += 1) client.request({ type: 'ping', id: i });
+    }
+    const count = (type: string) => countOf([first, second], type);
+    await until(() => count('pong') + count('error') === 16, 'all answers');
+    await until(() => other.controls('pong').length === 8, 'the other one’s answers');
+    expect(count('error')).toBeGreaterThanOrEqual(4);
+    const [refused] = [...first.controls('error'), ...second.controls('error')];
+    expect(refused).toMatchObject({ code: 'rate_limited', retryable: true });
+    expect(refused?.retryAfterMs).toBeGreaterThan(0);
+    expect(server.events.beyond).toContainEqual(['subject_requests', true]);
+  });
+
+  it('are only counted where budgets are not enforced, but for its connections', async () => {
+    const rates = { requests: { perSecond: 1, burst: 1 } };
+    const limits = { subjectLimits: { ...UNLIMITED, rates }, enforcesRates: false };
+    await using server = await start(limits);
+    const client = await server.client();
+    await authenticate(client, 'both');
+    for (let i = 0; i < 8; i += 1) client.request({ type: 'ping', id: i });
+    await until(() => client.controls('pong').length === 8, 'all answers');
+    expect(server.events.beyond).toContainEqual(['subject_requests', false]);
+  });
+});
+
+function countOf(clients: readonly RawClient[], type: string): number {
+  return clients.reduce((sum, client) => sum + client.controls(type).length, 0);
+}
 
 function identity(subject: string, rights: Rights): Identity {
   return { subject, expiresAt: Date.now() + LIFE_MS, rights };

@@ -5,13 +5,15 @@ import type { Connection } from './connection.ts';
 /** Why an `auth` request is answered with an error. */
 export interface AuthenticationFault {
   readonly code: Refusal['code'];
-  readonly cause: RefusalCause | 'subject' | 'pending';
+  readonly cause: RefusalCause | 'subject' | 'pending' | 'connections';
 }
 
 /** What {@link Authentication} needs. */
 export interface AuthenticationParts {
   /** Never rejects. */
   readonly verify: (token: string) => Promise<Identity | Refusal>;
+  /** Whether a client without an identity may have this one. It may not if its subject has as many connections as it may. */
+  readonly admits: (connection: Connection, identity: Identity) => boolean;
   /** The rights of a client have changed: takes what it holds beyond them. */
   readonly applyRights: (connection: Connection) => void;
   /** A token was accepted. `isFirst` says that the client had no identity before. */
@@ -51,9 +53,12 @@ export class Authentication {
     if (current !== undefined && current.subject !== result.subject) {
       return { code: 'unauthorized', cause: 'subject' };
     }
+    if (current === undefined && !this.#parts.admits(connection, result)) {
+      return { code: 'rate_limited', cause: 'connections' };
+    }
     const now = Date.now();
     identity.accept(result, now);
-    session.rights = result.rights;
+    session.applyRights(result.rights, performance.now());
     this.#parts.applyRights(connection);
     const expiresInMs = identity.leftMs(now);
     connection.send({ type: 'authenticated', id, subject: result.subject, expiresInMs });
@@ -74,6 +79,7 @@ const MESSAGES: Readonly<Record<AuthenticationFault['cause'], string>> = {
   expired: 'The token has expired.',
   busy: 'Too many tokens are being verified.',
   subject: 'A connection keeps its subject; open another one for another subject.',
+  connections: 'The subject has as many connections as it may.',
   pending: 'A token of this connection is being verified.',
 };
 

@@ -28,6 +28,8 @@ import {
   type WriteMode,
 } from '../outbound/socket-send.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
+import type { Owner, OwnerLimits } from '../owners/owner.ts';
+import { OwnerTable } from '../owners/owner-table.ts';
 import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './attended-time.ts';
 import { Authentication, type AuthenticationFault } from './authentication.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
@@ -51,6 +53,8 @@ export interface FanOutSettings extends SessionLimits {
   readonly subscriptions: SubscriptionLimits;
   /** The rights of every client. Where the node asks for tokens, each client has those of its token instead. */
   readonly rights: Rights;
+  /** What the clients of one subject may have and do together. */
+  readonly subjectLimits: OwnerLimits;
   /** Verifies who clients are. Undefined where the node does not ask. */
   readonly tokens?: Pick<TokenVerifier, 'verify'> | undefined;
   /** Whether requests beyond a rate are refused, or only counted. */
@@ -79,12 +83,14 @@ export interface Arrival {
   readonly token?: string | undefined;
   /** See {@link Session}. */
   readonly address?: string;
+  /** See {@link Session}. It counts the connection already. */
+  readonly addressOwner?: Owner | undefined;
 }
 
 /** What a fan-out worker reports to telemetry. */
 export interface FanOutEvents {
   clientOpened(): void;
-  clientClosed(reason: CloseReason, session: string): void;
+  clientClosed(reason: CloseReason, session: Session): void;
   requestRejected(code: ErrorCode): void;
   /** A client said who it is, or sent a new token. */
   identified(): void;
@@ -121,6 +127,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #subscriptions: Subscriptions;
   readonly #requests: Requests;
   readonly #connections = new Set<Connection>();
+  readonly #subjects: OwnerTable;
   /** The writer of each format. Its index is the group of the connections that chose the format. */
   readonly #writers: readonly FrameWriter[];
   readonly #round = createDeliveryRound<Connection>();
@@ -148,6 +155,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#writers = settings.formats.map((format) => new FrameWriter(format, send));
     this.#publicationLog = new PublicationLog(settings.logBytes);
     this.#queues = new SendQueues(settings.outbox);
+    this.#subjects = new OwnerTable(settings.subjectLimits);
     this.#events = events;
     const guard = new LimitGuard(settings.enforcesRates, events.limited);
     this.#subscriptions = new Subscriptions(
@@ -163,7 +171,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       events.requestRejected,
       guard,
       settings.maxErrors,
-      this.#authenticationWith(settings.tokens),
+      this.#authenticationWith(settings.tokens, guard),
       events.tokenRefused,
     );
     this.#flushRound = new FlushRound(this.#round.dirty, (publishedAt) => {
@@ -214,13 +222,14 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   /** Takes over a connection whose handshake is done. */
   open(webSocket: WebSocket, socket: Socket, arrival: Arrival = {}): Connection {
-    const { format = this.#settings.formats[0], token, address = '' } = arrival;
+    const { format = this.#settings.formats[0], token, address = '', addressOwner } = arrival;
     const group = this.#settings.formats.indexOf(format);
     const { node, ...welcome } = this.#settings.welcome;
     this.#opened += 1;
     const session = new Session({
       id: randomUUID(),
       address,
+      addressOwner,
       rights: this.#settings.rights,
       mustIdentify: this.#settings.tokens !== undefined,
       limits: this.#settings,
@@ -373,9 +382,10 @@ export class FanOut implements FeedListener, ConnectionOwner {
   onClosed(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection);
     this.#due.remove(connection);
-    const { identity } = connection.session;
+    const { identity, subjectOwner } = connection.session;
     if (identity !== undefined && identity.current === undefined) this.#unidentified -= 1;
-    this.#events.clientClosed(reason, connection.session.id);
+    if (subjectOwner !== undefined) this.#subjects.closed(subjectOwner, 'connections');
+    this.#events.clientClosed(reason, connection.session);
   }
 
   /** Does what a delivery left to do, once its loop is over. */
@@ -388,10 +398,23 @@ export class FanOut implements FeedListener, ConnectionOwner {
     if (!this.#flushRound.isEmpty) this.#flushScheduler.schedule();
   }
 
-  #authenticationWith(tokens: FanOutSettings['tokens']): Authentication | undefined {
+  #authenticationWith(
+    tokens: FanOutSettings['tokens'],
+    guard: LimitGuard,
+  ): Authentication | undefined {
     if (tokens === undefined) return undefined;
     return new Authentication({
       verify: (token) => tokens.verify(token),
+      admits: ({ session }, { subject }) => {
+        const owner = this.#subjects.find(subject);
+        if (owner.isFull) {
+          guard.isFull('subject_connections');
+          return false;
+        }
+        this.#subjects.opened(owner, 'connections');
+        session.subjectOwner = owner;
+        return true;
+      },
       applyRights: (connection) => this.#subscriptions.applyRights(connection),
       onIdentified: (connection, isFirst) => {
         if (isFirst) this.#unidentified -= 1;

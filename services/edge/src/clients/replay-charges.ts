@@ -1,10 +1,11 @@
 import { isHole, type Replay } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
-import { type Rate, TokenBucket } from '@tradewind/runtime';
+import { narrowedRate, type Rate, TokenBucket } from '@tradewind/runtime';
 import type { LimitGuard } from '../limits.ts';
 import type { Connection } from './connection.ts';
 import type { ReplayPlan } from './replay-plan.ts';
 import type { ReplaySource } from './replay-source.ts';
+import type { Session } from './session.ts';
 import type { PendingSubscription } from './subscribed-channel.ts';
 
 /**
@@ -47,14 +48,15 @@ export class ReplayCharges {
     if (plan.kind === 'confirm-end') return true;
     const mustRead = plan.kind === 'read';
     if (!mustRead && plan.offsets === 0) return true;
+    const { session } = connection;
     const now = this.#clock();
-    connection.session.replayBudget ??= new TokenBucket(this.#rate, now);
-    const { replayBudget } = connection.session;
-    if (!replayBudget.take(now, 0) && this.#guard.refuses('replay')) return false;
+    if (!this.#budgetOf(session, now).take(now, 0) && this.#guard.refuses('replay')) return false;
+    const isShared = session.replayOwner?.take('replay', now, 0) ?? true;
+    if (!isShared && this.#guard.refuses('subject_replay')) return false;
     if (mustRead) {
       const count = (source.position?.offset ?? 0) - plan.from + 1;
       pending.chargedBytes = count * EXPECTED_PUBLICATION_BYTES;
-      replayBudget.charge(now, pending.chargedBytes);
+      this.#charge(session, pending.chargedBytes);
     }
     return true;
   }
@@ -66,13 +68,31 @@ export class ReplayCharges {
    * @param reason why not all is replayed; undefined if all is.
    */
   chargeActual(
-    { session: { replayBudget } }: Connection,
+    { session }: Connection,
     { chargedBytes }: PendingSubscription,
     replay: Replay | undefined,
     reason: ErrorCode | undefined,
   ): void {
-    if (replay !== undefined) replayBudget?.charge(this.#clock(), bytesOf(replay) - chargedBytes);
-    else if (reason === 'unavailable') replayBudget?.charge(this.#clock(), -chargedBytes);
+    if (replay !== undefined) this.#charge(session, bytesOf(replay) - chargedBytes);
+    else if (reason === 'unavailable') this.#charge(session, -chargedBytes);
+  }
+
+  /** Time until a client may ask again that {@link admits} has refused, in ms. */
+  waitMs({ session: { replayBudget, replayOwner } }: Connection): number {
+    return Math.max(replayBudget?.waitMs(0) ?? 0, replayOwner?.waitMs('replay', 0) ?? 0);
+  }
+
+  #budgetOf(session: Session, now: number): TokenBucket {
+    const rate = narrowedRate(this.#rate, session.rights.replayBytesPerSecond);
+    session.replayBudget ??= new TokenBucket(rate, now);
+    session.replayBudget.changeRate(now, rate);
+    return session.replayBudget;
+  }
+
+  #charge({ replayBudget, replayOwner }: Session, bytes: number): void {
+    const now = this.#clock();
+    replayBudget?.charge(now, bytes);
+    replayOwner?.charge('replay', now, bytes);
   }
 }
 

@@ -9,6 +9,7 @@ import type { LimitGuard } from '../limits.ts';
 import { oncePerFormat } from '../outbound/wire-format.ts';
 import { type Authentication, type AuthenticationFault, explain } from './authentication.ts';
 import type { Connection } from './connection.ts';
+import type { Session } from './session.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 /** Requests of one client that are ignored before it is disconnected. */
@@ -77,7 +78,7 @@ export class Requests {
 
   /** @param now ms on the monotonic clock. */
   handle(connection: Connection, data: Buffer, isBinary: boolean, now: number): void {
-    const isBeyond = !connection.session.requestBudget.take(now) && this.#guard.refuses('requests');
+    const isBeyond = this.#isBeyond(connection.session, now);
     if (!isBeyond)
       connection.session.ignoredRequests = Math.max(
         0,
@@ -105,8 +106,7 @@ export class Requests {
    * Charges a WebSocket ping or pong like a request. `ws` has answered it already, which costs as much as a reply of ours.
    */
   handleControlFrame(connection: Connection, now: number): void {
-    if (connection.session.requestBudget.take(now) || !this.#guard.refuses('requests')) return;
-    this.#mayIgnore(connection);
+    if (this.#isBeyond(connection.session, now)) this.#mayIgnore(connection);
   }
 
   /** Verifies a token that came with `auth`, or in the handshake (then without an `id`). The answer follows. */
@@ -120,8 +120,13 @@ export class Requests {
     this.#onTokenRefused(fault);
     if (!connection.isOpen) return;
     const { code } = fault;
-    const retryAfterMs = code === 'rate_limited' ? VERIFY_AGAIN_MS : undefined;
+    const isFull = fault.cause === 'connections';
+    const retryAfterMs = code === 'rate_limited' && !isFull ? VERIFY_AGAIN_MS : undefined;
     this.#refuse(connection, code, explain(fault), id, performance.now(), retryAfterMs);
+    if (isFull) {
+      disconnect(connection);
+      return;
+    }
     // A client that has an identity keeps it until that ends.
     if (code === 'rate_limited' || connection.session.identity?.current !== undefined) return;
     connection.flush();
@@ -164,6 +169,13 @@ export class Requests {
     }
   }
 
+  /** Whether a request is beyond the rate of its client, or of the client's subject, and must be ignored for it. */
+  #isBeyond({ requestBudget, subjectOwner }: Session, now: number): boolean {
+    if (!requestBudget.take(now)) return this.#guard.refuses('requests');
+    const isShared = subjectOwner?.take('requests', now) ?? true;
+    return !isShared && this.#guard.refuses('subject_requests');
+  }
+
   /** Counts an ignored request. Returns false if it was one too many: then the connection has ended. */
   #mayIgnore(connection: Connection): boolean {
     connection.session.ignoredRequests += 1;
@@ -173,14 +185,11 @@ export class Requests {
   }
 
   #slowDown(connection: Connection, id: RequestId | undefined): void {
+    const { requestBudget, subjectOwner } = connection.session;
+    const waitMs = Math.max(requestBudget.waitMs(), subjectOwner?.waitMs('requests') ?? 0);
     this.#onRejected('rate_limited');
     connection.send(
-      errorMessage(
-        'rate_limited',
-        'Too many requests; this one was ignored.',
-        id,
-        connection.session.requestBudget.waitMs(),
-      ),
+      errorMessage('rate_limited', 'Too many requests; this one was ignored.', id, waitMs),
     );
   }
 

@@ -1,5 +1,6 @@
-import { type Rate, TokenBucket } from '@tradewind/runtime';
+import { narrowedRate, type Rate, TokenBucket } from '@tradewind/runtime';
 import type { Rights } from '../auth/rights.ts';
+import type { Owner } from '../owners/owner.ts';
 import { type AttendedTime, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
 import { Liveness, type LivenessLimits } from './liveness.ts';
 import { type IdentityVerdict, SessionIdentity } from './session-identity.ts';
@@ -21,6 +22,8 @@ export interface SessionParts {
   readonly id: string;
   /** The client's IP address in its canonical text, as far as the node knows it. Empty where there is none. */
   readonly address?: string;
+  /** The address, as far as limits are counted by it; undefined where they are not. */
+  readonly addressOwner?: Owner | undefined;
   /** What it may read from the start on. */
   readonly rights: Rights;
   /** Whether the client must say who it is before it may ask for anything. */
@@ -42,6 +45,10 @@ export class Session {
   readonly id: string;
   /** See {@link SessionParts}. */
   readonly address: string;
+  /** What the client shares with all others of its address; see {@link SessionParts}. */
+  readonly addressOwner: Owner | undefined;
+  /** What the client shares with all others of its subject. Undefined until it has said who it is. */
+  subjectOwner: Owner | undefined;
   /** What the client may read. It changes with each token that is accepted. */
   rights: Rights;
   /** Who the client is; undefined where the node does not ask. */
@@ -57,18 +64,48 @@ export class Session {
   errorTimes: number[] | undefined;
   /** Whether the client ever asked for a channel that it can have, now or later. */
   hasAsked = false;
+  readonly #requestRate: Rate;
   /** The beat by which the client must have asked for a channel. */
   readonly #silentAt: number;
 
-  constructor({ id, address = '', rights, mustIdentify, limits, time, phase, now }: SessionParts) {
+  constructor(parts: SessionParts) {
+    const {
+      id,
+      address = '',
+      addressOwner,
+      rights,
+      mustIdentify,
+      limits,
+      time,
+      phase,
+      now,
+    } = parts;
     this.id = id;
     this.address = address;
+    this.addressOwner = addressOwner;
+    this.#requestRate = limits.requestRate;
     this.rights = rights;
     this.identity = mustIdentify === true ? new SessionIdentity(time, phase) : undefined;
     this.liveness = new Liveness(limits.liveness, time, phase);
     this.requestBudget = new TokenBucket(limits.requestRate, now);
     this.subscribeBudget = new TokenBucket(limits.subscribeRate, now);
     this.#silentAt = time.beat + limits.silentSeconds * BEATS_PER_SECOND;
+  }
+
+  /** Whose reads of the past these are: the subject's, or the address' where nobody is asked. */
+  get replayOwner(): Owner | undefined {
+    return this.subjectOwner ?? this.addressOwner;
+  }
+
+  /** Whose new channels these are: the address', or the subject's where addresses are not known. */
+  get channelOwner(): Owner | undefined {
+    return this.addressOwner ?? this.subjectOwner;
+  }
+
+  /** Gives the client the rights of a token that was accepted, and the rate of requests that they allow. */
+  applyRights(rights: Rights, now: number): void {
+    this.rights = rights;
+    this.requestBudget.changeRate(now, narrowedRate(this.#requestRate, rights.requestsPerSecond));
   }
 
   /** The beat at which to {@link judge} next. It changes with each call, and once the client has asked for a channel. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { rightsTo } from '../auth/rights.ts';
+import { OwnerTable } from '../owners/owner-table.ts';
 import { frame, request, setUp } from './testing/subscriptions-under-test.ts';
 import { createTestConnection } from './testing/test-connection.ts';
 
@@ -239,6 +240,52 @@ describe('Subscriptions: limits', () => {
       { id: 3, channels: [{ channel: 'a' }], rejected: [{ channel: 'b', code: 'rate_limited' }] },
     ]);
     expect([...upstream.wanted]).toEqual(['a']);
+  });
+
+  describe('new channels of one address', () => {
+    const owners = () =>
+      new OwnerTable({
+        connections: 10,
+        plain: 0,
+        rates: { channels: { perSecond: 1, burst: 2 } },
+      });
+
+    it('are so many for all of its clients, and none of those that others hold', () => {
+      const table = owners();
+      const addressOwner = table.find('203.0.113.7');
+      const [client, other] = [
+        createTestConnection({ addressOwner }),
+        createTestConnection({ addressOwner }),
+      ];
+      const stranger = createTestConnection({ addressOwner: table.find('203.0.113.8') });
+      const { subscribe, upstream, beyond } = setUp();
+      subscribe(client, 1, ['a', 'b'], 0);
+      upstream.acknowledge();
+      subscribe(other, 2, ['a', 'c'], 0);
+      const rejected = [{ channel: 'c', code: 'rate_limited', retryAfterMs: 1_000 }];
+      expect(other.sent()).toMatchObject([{ id: 2, channels: [{ channel: 'a' }], rejected }]);
+      expect(beyond).toEqual(['address_channels']);
+      subscribe(stranger, 3, ['d'], 0);
+      subscribe(other, 4, ['c'], 1_000);
+      expect([...upstream.wanted]).toEqual(['a', 'b', 'd', 'c']);
+    });
+
+    it('are only counted where rates are not enforced', () => {
+      const addressOwner = owners().find('203.0.113.7');
+      const client = createTestConnection({ addressOwner });
+      const { subscribe, upstream, beyond } = setUp({}, 1_000, false);
+      subscribe(client, 1, ['a', 'b', 'c'], 0);
+      expect([...upstream.wanted]).toEqual(['a', 'b', 'c']);
+      expect(beyond).toEqual(['address_channels']);
+    });
+
+    it('belong to the subject where addresses are not known', () => {
+      const client = createTestConnection();
+      client.connection.session.subjectOwner = owners().find('u1');
+      const { subscribe, upstream } = setUp();
+      subscribe(client, 1, ['a', 'b', 'c'], 0);
+      expect([...upstream.wanted]).toEqual(['a', 'b']);
+    });
   });
 
   it('only counts what goes beyond the rate where rates are not enforced', () => {

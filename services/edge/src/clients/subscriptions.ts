@@ -104,7 +104,7 @@ export class Subscriptions {
       const isPaid = subscribeBudget.take(now);
       if (this.#confirmIfHeld(connection, wanted.channel, reply)) continue;
       if (isPaid || !this.#guard.refuses('mentions')) {
-        this.#subscribeOne(connection, wanted, reply, joined);
+        this.#subscribeOne(connection, wanted, reply, joined, now);
         continue;
       }
       connection.session.hasAsked = true;
@@ -214,6 +214,7 @@ export class Subscriptions {
     request: ChannelRequest,
     reply: SubscribeReply,
     joined: Joined[],
+    now: number,
   ): void {
     const name = request.channel;
     const channel = this.#channels.get(name);
@@ -228,6 +229,8 @@ export class Subscriptions {
     if (code === undefined || ERROR_CODES[code].retryable) session.hasAsked = true;
     const pending = pendingSubscription(reply, request);
     if (code !== undefined) reply.addRejected(name, code);
+    else if (channel === undefined && this.#isBeyondNewChannels(session, now))
+      reply.addRejected(name, 'rate_limited', session.channelOwner?.waitMs('channels'));
     else if (channel?.ref !== undefined) this.#waiting.join(connection, channel, pending, joined);
     else this.#waiting.add(connection, channel ?? this.#declare(name, held), pending);
   }
@@ -246,6 +249,12 @@ export class Subscriptions {
       return 'too_many_channels';
     }
     return this.available ? undefined : 'unavailable';
+  }
+
+  /** Whether the owner of this client's new channels has had as many as it may for now, so that others get theirs. */
+  #isBeyondNewChannels({ channelOwner }: Session, now: number): boolean {
+    const isShared = channelOwner?.take('channels', now) ?? true;
+    return !isShared && this.#guard.refuses('address_channels');
   }
 
   #declare(name: string, others: number): SubscribedChannel {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { rightsTo } from '../auth/rights.ts';
+import { OwnerTable } from '../owners/owner-table.ts';
 import { publicationsOf } from './testing/fake-upstream.ts';
 import {
   EPOCH,
@@ -150,6 +152,52 @@ describe('WaitingClients', () => {
       resume(client, 5, since);
       upstream.acknowledge(['a'], position);
       expect(upstream.answer('a', EPOCH, past)).toBe(91);
+    });
+
+    it('is so for all clients of one owner, who is the subject, or else the address', () => {
+      const limits = { connections: 10, plain: 0 };
+      const rates = { replay: { perSecond: 100, burst: 1 } };
+      const table = new OwnerTable({ ...limits, rates });
+      const { beyond, log, resume, unsubscribe, upstream } = setUp();
+      const [first, second, stranger] = [1, 2, 3].map(() =>
+        createTestConnection({ log, addressOwner: table.find('203.0.113.7') }),
+      ) as [TestConnection, TestConnection, TestConnection];
+      stranger.connection.session.subjectOwner = table.find('u1');
+      resume(first, 1, since);
+      upstream.acknowledge(['a'], position);
+      upstream.answer('a', EPOCH, past);
+      unsubscribe(first, 2, ['a']);
+      resume(second, 3, since);
+      upstream.acknowledge(['a'], position);
+      const rejected = [{ channel: 'a', code: 'rate_limited' }];
+      expect(second.sent().at(-1)).toMatchObject({ id: 3, channels: [], rejected, done: true });
+      expect(beyond).toEqual(['subject_replay']);
+      resume(stranger, 4, since);
+      upstream.acknowledge(['a'], position);
+      upstream.answer('a', EPOCH, past);
+      expect(story(stranger).slice(1)).toEqual(past.map(({ offset }) => offset));
+    });
+
+    it('is less where the token says so', () => {
+      const { clock, log, resume, unsubscribe, upstream } = setUp({
+        replayRate: { perSecond: 1_000_000, burst: 1_000_000 },
+      });
+      const narrow = { ...rightsTo(() => true), replayBytesPerSecond: 100 };
+      const client = createTestConnection({ log, rights: narrow });
+      resume(client, 1, since);
+      upstream.acknowledge(['a'], position);
+      upstream.answer('a', EPOCH, past);
+      unsubscribe(client, 2, ['a']);
+      resume(client, 3, since);
+      upstream.acknowledge(['a'], position);
+      const retryAfterMs = (historyBytes - 100) * 10;
+      const rejected = [{ channel: 'a', code: 'rate_limited', retryAfterMs }];
+      expect(client.sent().at(-1)).toMatchObject({ id: 3, channels: [], rejected });
+      clock.now = retryAfterMs;
+      resume(client, 4, since);
+      upstream.acknowledge(['a'], position);
+      upstream.answer('a', EPOCH, past);
+      expect(story(client).at(-1)).toBe(100);
     });
 
     it('only counts it where budgets are not enforced', () => {

@@ -198,7 +198,7 @@ export class WaitingClients {
     const { membership, charges, onRecovered } = this.#parts;
     const plan = this.#plan(pending, channel);
     if (plan !== 'delayed' && !charges.admits(connection, pending, replaySource, plan)) {
-      const waitMs = connection.session.replayBudget?.waitMs(0);
+      const waitMs = charges.waitMs(connection);
       for (const reply of [pending.reply, ...pending.others]) {
         reply.addRejected(channel.name, 'rate_limited', waitMs);
       }

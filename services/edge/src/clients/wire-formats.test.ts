@@ -56,11 +56,9 @@ function onceEach(make: (publication: Publication) => Uint8Array): WireFormat['b
 function open({ fanOut }: FanOutUnderTest, format: WireFormat) {
   const webSocket = new FakeWebSocket();
   const sink = new FakeSink();
-  const connection = fanOut.open(
-    webSocket as unknown as WebSocket,
-    sink as unknown as Socket,
-    { format },
-  );
+  const connection = fanOut.open(webSocket as unknown as WebSocket, sink as unknown as Socket, {
+    format,
+  });
   const request = (message: object): void =>
     fanOut.onMessage(connection, Buffer.from(JSON.stringify(message)), false);
   return {

@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { ERROR_CODES, WEBSOCKET_PATH } from '@tradewind/protocol';
 import {
   createHttpServer,
@@ -17,13 +16,16 @@ import { FanOut } from '../clients/fan-out.ts';
 import type { EdgeConfig } from '../config.ts';
 import { DRAIN_RESERVE_SECONDS, UNIDENTIFIED_SHARE } from '../config.ts';
 import type { Feed, FeedListener } from '../feed.ts';
-import { canonicalAddress } from '../owners/client-address.ts';
+import { LimitGuard } from '../limits.ts';
+import { OwnerTable } from '../owners/owner-table.ts';
 import { TrustedProxies } from '../owners/trusted-proxies.ts';
 import { describeFanOut, type FanOutDescription } from '../telemetry/debug-index.ts';
 import { createFanOutEvents } from '../telemetry/events.ts';
 import { registerFanOutGauges } from '../telemetry/gauges.ts';
 import type { ConnectionCount } from './connection-count.ts';
 import { sendAway, waitUntilGone } from './drain.ts';
+import { addressLimits } from './owner-limits.ts';
+import { PeerGate } from './peer-gate.ts';
 import { Shedder } from './shed.ts';
 import { acceptUpgrades, VERSION_HEADERS } from './upgrade.ts';
 import { fanOutSettings } from './worker-settings.ts';
@@ -79,6 +81,15 @@ export class ClientListener {
     const events = createFanOutEvents(logger, metrics);
     this.#parts = parts;
     const settings = fanOutSettings(config, tokens);
+    const gate = new PeerGate({
+      proxies: new TrustedProxies(config.trustedProxies ?? []),
+      readsPreface: config.proxyProtocol === 'v1',
+      addresses:
+        config.trustedProxies === undefined ? undefined : new OwnerTable(addressLimits(config)),
+      guard: new LimitGuard(config.enforcesRates, events.limited),
+      mostUnread: plainConnectionsOfWorker(config),
+      onPrefaceFault: events.proxyHeaderRefused,
+    });
     this.#fanOut = new FanOut(
       settings,
       {
@@ -89,6 +100,7 @@ export class ClientListener {
         },
         clientClosed(reason, session) {
           connectionCount.closed();
+          gate.left(session.addressOwner);
           events.clientClosed(reason, session);
         },
       },
@@ -105,16 +117,14 @@ export class ClientListener {
         maxPlainConnections: plainConnectionsOfWorker(config),
       },
       connectionClosed: events.httpConnectionClosed,
+      gate,
     });
     const maxUnidentified = Math.ceil(
       (config.maxConnections * UNIDENTIFIED_SHARE) / config.workers,
     );
-    const proxies = new TrustedProxies(config.trustedProxies ?? []);
     acceptUpgrades(this.#front.server, config, settings.formats, {
-      addressOf({ socket, headers }) {
-        const peer = canonicalAddress(socket.remoteAddress ?? '') ?? '';
-        return peer === '' ? peer : proxies.clientOf(peer, forwardedFor(headers));
-      },
+      addressOf: (request) => gate.addressOf(request),
+      excess: (request, address) => gate.refusal(request, address),
       refusal: () => {
         if (this.#refusing) return 'draining';
         if (connectionCount.total >= config.maxConnections) return 'node_full';
@@ -123,8 +133,9 @@ export class ClientListener {
         return 'rate_limited';
       },
       admitted: (webSocket, socket, handshake) => {
+        const addressOwner = gate.entered(socket, handshake.address);
         this.#front.upgraded(socket);
-        this.#fanOut.open(webSocket, socket, handshake);
+        this.#fanOut.open(webSocket, socket, { ...handshake, addressOwner });
       },
       rejected: events.handshakeRejected,
     });
@@ -169,11 +180,6 @@ export class ClientListener {
     await this.#fanOut.stop();
     await this.#front.close(0);
   }
-}
-
-/** Node joins several headers of this name by commas, in their order. */
-function forwardedFor(headers: IncomingHttpHeaders): string | undefined {
-  return headers['x-forwarded-for'] as string | undefined;
 }
 
 /** The share of one worker, since the kernel spreads connections over the workers. */

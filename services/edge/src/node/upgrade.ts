@@ -22,8 +22,10 @@ export interface Handshake {
 export interface Admission {
   /** The address of the client that asks. */
   addressOf(request: IncomingMessage): string;
-  /** The reason why this client is not admitted now. Undefined when it is. */
-  refusal(address: string): ErrorCode | undefined;
+  /** Charges the handshake to its address. Returns a code if that has had too many, or has too much. */
+  excess(request: IncomingMessage, address: string): ErrorCode | undefined;
+  /** The reason why no client is admitted now. Undefined when clients are admitted. */
+  refusal(): ErrorCode | undefined;
   admitted(webSocket: WebSocket, socket: Socket, handshake: Handshake): void;
   rejected(code: ErrorCode, address: string): void;
 }
@@ -91,7 +93,10 @@ export function acceptUpgrades(
 
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     const address = admission.addressOf(request);
-    const code = handshakeFault(request, formats, policy) ?? admission.refusal(address);
+    const code =
+      admission.excess(request, address) ??
+      handshakeFault(request, formats, policy) ??
+      admission.refusal();
     if (code !== undefined) {
       admission.rejected(code, address);
       reject(stream, code);

@@ -14,6 +14,7 @@ import { maxBodyBytes } from '../hub/encode-publication.ts';
 import { roundSpacing } from '../outbound/flush-scheduler.ts';
 import { JSON_FRAMES } from '../outbound/json-frames.ts';
 import { needsSendWindow } from '../outbound/send-window.ts';
+import { subjectLimits } from './owner-limits.ts';
 
 /** The most that a control frame takes on average, in bytes. A gap with the longest names is smaller. */
 const CONTROL_BYTES = 512;
@@ -46,6 +47,7 @@ export function fanOutSettings(config: EdgeConfig, tokens?: TokenVerifier): FanO
       replayRate: config.replayRate,
     },
     rights: offeredRights(config),
+    subjectLimits: subjectLimits(config),
     tokens,
     liveness: {
       pingAfterBeats: config.pingSeconds * BEATS_PER_SECOND,

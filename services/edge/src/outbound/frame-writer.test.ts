@@ -62,6 +62,7 @@ describe('JSON_FRAMES.encodeFrame', () => {
     const accepted = Promise.withResolvers<Socket>();
     acceptUpgrades(server, { maxMessageBytes: 1_024, origins: [], auth: 'none' }, [JSON_FRAMES], {
       addressOf: () => '',
+      excess: () => undefined,
       refusal: () => undefined,
       admitted: (_webSocket, socket) => accepted.resolve(socket),
       rejected: (code) => accepted.reject(new Error(code)),

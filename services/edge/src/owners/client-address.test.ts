@@ -15,12 +15,18 @@ describe('canonicalAddress', () => {
     expect(canonicalAddress(text)).toBe(address);
   });
 
-  it.each(['', 'unknown', '203.0.113', '203.0.113.256', '203.0.113.7:80', '010.0.0.1', '[::1]', ':::1'])(
-    'of %j is none',
-    (text) => {
-      expect(canonicalAddress(text)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    'unknown',
+    '203.0.113',
+    '203.0.113.256',
+    '203.0.113.7:80',
+    '010.0.0.1',
+    '[::1]',
+    ':::1',
+  ])('of %j is none', (text) => {
+    expect(canonicalAddress(text)).toBeUndefined();
+  });
 });
 
 describe('networkOf', () => {

@@ -17,7 +17,7 @@ describe('an owner', () => {
     expect(other.take('handshakes', 0, 2)).toBe(true);
     expect(one.take('handshakes', 1_000)).toBe(true);
     one.charge('replay', 0, 1_500);
-    expect([one.take('replay', 4_999, 0), one.take('replay', 5_000, 0)]).toEqual([false, true]);
+    expect([one.take('replay', 4_999, 0), one.take('replay', 5_001, 0)]).toEqual([false, true]);
   });
 
   it('has no limit where none is set', () => {

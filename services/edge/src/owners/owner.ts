@@ -7,6 +7,12 @@ import { type Rate, TokenBucket } from '@tradewind/runtime';
  */
 export type BudgetName = 'handshakes' | 'refusals' | 'requests' | 'channels' | 'replay';
 
+/**
+ * Refusals that one owner is told on one worker; what is beyond is reset unread. A client that meets its limit learns why,
+ * and a flood costs no more than an accept each.
+ */
+export const TOLD_REFUSALS: Rate = { perSecond: 10, burst: 20 };
+
 /** What one owner may have and do on one worker. */
 export interface OwnerLimits {
   /** Open WebSockets. */

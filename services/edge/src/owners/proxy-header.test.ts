@@ -27,9 +27,15 @@ describe('readProxyHeader', () => {
   it.each([
     ['HTTP', 'GET /ws HTTP/1.1\r\n'],
     ['the beginning of HTTP', 'G'],
+    ['a method that begins alike', 'PROPFIND / HTTP/1.1\r\n'],
     ['TLS', '\x16\x03\x01\x02'],
     ['version 2', '\r\n\r\n\0\r\nQUIT\n!'],
     ['lower case', 'proxy TCP4 203.0.113.7 10.0.0.1 1 2\r\n'],
+  ])('finds none in %s', (_what, bytes) => {
+    expect(read(bytes)).toEqual({ kind: 'absent' });
+  });
+
+  it.each([
     ['another family', 'PROXY UDP4 203.0.113.7 10.0.0.1 1 2\r\n'],
     ['IPv6 as TCP4', 'PROXY TCP4 2001:db8::1 fd00::1 1 2\r\n'],
     ['IPv4 as TCP6', 'PROXY TCP6 203.0.113.7 10.0.0.1 1 2\r\n'],

@@ -14,7 +14,9 @@ const FIELDS = 6;
 export type ProxyHeader =
   /** The end of the header has not arrived. */
   | { readonly kind: 'incomplete' }
-  /** It is no header. */
+  /** They begin otherwise: with what the proxy says for itself, as a health check does. */
+  | { readonly kind: 'absent' }
+  /** They begin like a header, and are none. */
   | { readonly kind: 'malformed' }
   | {
       readonly kind: 'complete';
@@ -25,12 +27,13 @@ export type ProxyHeader =
     };
 
 const INCOMPLETE: ProxyHeader = { kind: 'incomplete' };
+const ABSENT: ProxyHeader = { kind: 'absent' };
 const MALFORMED: ProxyHeader = { kind: 'malformed' };
 
 /** Reads a header of version 1 of the PROXY protocol (haproxy.org, proxy-protocol.txt), which precedes all bytes of the client. */
 export function readProxyHeader(bytes: Buffer): ProxyHeader {
   const known = Math.min(bytes.length, BEGIN.length);
-  if (bytes.compare(BEGIN, 0, known, 0, known) !== 0) return MALFORMED;
+  if (bytes.compare(BEGIN, 0, known, 0, known) !== 0) return ABSENT;
   const end = bytes.subarray(0, MAX_PROXY_HEADER_BYTES).indexOf(END);
   if (end === -1) return bytes.length < MAX_PROXY_HEADER_BYTES ? INCOMPLETE : MALFORMED;
   const fields = bytes.toString('latin1', 0, end).split(' ');

@@ -39,12 +39,15 @@ const HEADER_REJECTIONS = Object.keys({
 } satisfies Record<HeaderRejection, true>);
 const GAP_REASONS: readonly GapReason[] = ['slow', 'trimmed', 'unreadable', 'too_large', 'link'];
 const HISTORY_CAUSES: readonly HistoryCause[] = ['repair', 'resume'];
+const PROXY_HEADER_FAULTS = ['malformed', 'late', 'closed'];
 const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
 
 /** The events of a node's main thread. */
 export interface NodeEvents extends HubEvents {
   /** The node listens on an address that others reach, and asks nobody who they are. */
   identityOff(host: string): void;
+  /** The node listens on an address that others reach, and nobody said whether there are proxies in front of it. */
+  addressLimitsOff(host: string): void;
   /** A probe found that no data flows on the subscription. The second failure in a row replaces the link. */
   probeFailed(cause: string): void;
   /** The process or the system has no descriptor left: connections are accepted and closed at once. */
@@ -81,6 +84,8 @@ export interface ClientListenerEvents extends FanOutEvents {
   handshakeRejected(code: ErrorCode): void;
   /** A connection that was no client was closed because there were too many. */
   httpConnectionClosed(): void;
+  /** A connection of a trusted proxy was closed because its header of the PROXY protocol was bad, or did not come. */
+  proxyHeaderRefused(cause: string): void;
 }
 
 /** One function for each event of the main thread, which holds its counter and its log line. */
@@ -257,6 +262,9 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     identityOff(host) {
       logger.warn({ host, setting: 'EDGE_AUTH' }, 'identity_off');
     },
+    addressLimitsOff(host) {
+      logger.warn({ host, setting: 'EDGE_TRUSTED_PROXIES' }, 'address_limits_off');
+    },
     unknownVariable({ name, nearest }) {
       logger.warn({ variable: name, nearest }, 'unknown_setting');
     },
@@ -323,6 +331,12 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
     name: 'tradewind_edge_http_connections_closed_total',
     help: 'Connections to the public port that were no WebSockets and were closed because there were too many',
   });
+  const refusedProxyHeaders = metrics.labelledCounter(
+    'tradewind_edge_proxy_headers_refused_total',
+    'Connections of trusted proxies that were closed because they had a bad header of the PROXY protocol, by cause',
+    'cause',
+    PROXY_HEADER_FAULTS,
+  );
   const disconnects = metrics.labelledCounter(
     'tradewind_edge_disconnects_total',
     'Connections that ended, by reason (the names of the close codes)',
@@ -375,10 +389,14 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
     httpConnectionClosed() {
       closedConnections.inc();
     },
+    proxyHeaderRefused(cause) {
+      refusedProxyHeaders.inc({ cause });
+      limited.warn(`proxy_header_${cause}`, { cause });
+    },
     clientClosed(reason: CloseReason, session) {
       disconnects.inc({ reason });
-      if (reason === 'slow') limited.warn('client_slow', { session });
-      else logger.debug({ session, reason }, 'client_closed');
+      if (reason === 'slow') limited.warn('client_slow', { session: session.id });
+      else logger.debug({ session: session.id, reason }, 'client_closed');
     },
     identified() {
       authentications.inc({ outcome: 'accepted' });

@@ -1,8 +1,14 @@
-import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
+import { dividedRate, type Limit, MAX_ADMIN_CONNECTIONS, widerRate } from '@tradewind/runtime';
 import { ERROR_WINDOW_MS, MAX_PENDING_PONGS } from '../clients/requests.ts';
-import { type EdgeConfig, UNIDENTIFIED_SHARE } from '../config.ts';
+import {
+  ADDRESS_PLAIN_SHARE,
+  type EdgeConfig,
+  LEAST_OWNERS,
+  UNIDENTIFIED_SHARE,
+} from '../config.ts';
 import type { LimitName, MemoryLimitName } from '../limits.ts';
 import { ANSWER_DEADLINE_MS, MARK_BYTES, MOST_UNANSWERED } from '../outbound/send-window.ts';
+import { TOLD_REFUSALS } from '../owners/owner.ts';
 
 /**
  * Every limit of an edge: the rows of docs/limits.md. The comment at the place of enforcement says what each guards
@@ -43,6 +49,64 @@ export const EDGE_LIMITS = {
     told: 'the one that has waited longest for its next request is closed',
     countedBy: 'tradewind_edge_admin_connections_closed_total',
     enforced: 'always',
+  },
+  address_connections: {
+    what: 'open WebSockets',
+    per: 'address',
+    amount: (config) => `${config.addressMaxConnections}`,
+    variables: ['EDGE_ADDRESS_MAX_CONNECTIONS'],
+    told: '429 `rate_limited` with `Retry-After`',
+    enforced: 'always',
+  },
+  address_http_connections: {
+    what: 'connections to the public port that are no WebSockets, or not yet',
+    per: 'address',
+    amount: (config) => `${Math.ceil(config.httpMaxConnections * ADDRESS_PLAIN_SHARE)}`,
+    variables: ['HTTP_MAX_CONNECTIONS'],
+    told: 'nothing: the new one is reset',
+    enforced: 'always',
+  },
+  address_handshakes: {
+    what: 'connections, or handshakes that a trusted proxy passes on',
+    per: 'address',
+    amount: (config) => rate(config.addressHandshakeRate),
+    variables: ['EDGE_ADDRESS_HANDSHAKE_RATE'],
+    told: `429 \`rate_limited\` with \`Retry-After\`; connections beyond ${TOLD_REFUSALS.perSecond} more a second are reset`,
+    enforced: 'unless report',
+  },
+  address_channels: {
+    what: 'channels that no client of the worker held; where addresses are not known, of a subject',
+    per: 'address',
+    amount: ({ subscribeRate, nodeSubscribeRate }) =>
+      rate(widerRate(subscribeRate, dividedRate(nodeSubscribeRate, LEAST_OWNERS))),
+    variables: ['EDGE_NODE_SUBSCRIBE_RATE'],
+    told: 'rejected with `rate_limited` and `retryAfterMs`',
+    enforced: 'unless report',
+  },
+  subject_connections: {
+    what: 'open WebSockets',
+    per: 'subject',
+    amount: (config) => `${config.subjectMaxConnections}`,
+    variables: ['EDGE_SUBJECT_MAX_CONNECTIONS'],
+    told: 'error `rate_limited`; closed with 4029 `rate_limited`',
+    enforced: 'always',
+  },
+  subject_requests: {
+    what: 'requests, as `requests` counts them',
+    per: 'subject',
+    amount: (config) => rate(config.subjectRequestRate),
+    variables: ['EDGE_SUBJECT_REQUEST_RATE'],
+    told: 'as `requests`',
+    enforced: 'unless report',
+  },
+  subject_replay: {
+    what: 'bytes of publications of the past; where nobody is asked who they are, of an address',
+    per: 'subject',
+    amount: ({ replayRate, historyReadRate }) =>
+      rate(widerRate(replayRate, dividedRate(historyReadRate, LEAST_OWNERS))),
+    variables: ['EDGE_HISTORY_READ_BYTES_PER_SECOND'],
+    told: 'as `replay`',
+    enforced: 'unless report',
   },
   message_bytes: {
     what: 'bytes of a frame from a client',

@@ -14,7 +14,16 @@ const METRICS = readFileSync(new URL('../../../../docs/metrics.md', import.meta.
 const LIMITS: readonly (readonly [string, Limit<EdgeConfig>])[] = Object.entries(EDGE_LIMITS);
 
 /** What a refusal may carry beside a code. */
-const FIELDS = ['gap', 'id', 'reason', 'retryAfterMs', 'Retry-After', 'unsubscribed'];
+const FIELDS = [
+  'gap',
+  'replay',
+  'requests',
+  'id',
+  'reason',
+  'retryAfterMs',
+  'Retry-After',
+  'unsubscribed',
+];
 
 describe('docs/limits.md, Edge', () => {
   it('lists every limit with its default, and no other', () => {

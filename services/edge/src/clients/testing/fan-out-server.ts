@@ -80,6 +80,7 @@ export class FanOutServer implements AsyncDisposable {
     const policy = { maxMessageBytes: MAX_MESSAGE_BYTES, origins, auth } as const;
     acceptUpgrades(this.#server, policy, settings.formats, {
       addressOf: ({ socket }) => socket.remoteAddress ?? '',
+      excess: () => undefined,
       refusal: () => this.refusal,
       admitted: (webSocket, socket, handshake) => {
         this.sockets.push(socket);
@@ -136,6 +137,7 @@ export const DEFAULTS: FanOutSettings = {
     replayRate: { perSecond: 1, burst: 1_000_000_000 },
   },
   rights: rightsTo(() => true),
+  subjectLimits: { connections: 1_000, plain: 0, rates: {} },
   liveness: { pingAfterBeats: 1_200, deadAfterBeats: 1_200 },
   enforcesRates: true,
   maxErrors: 20,

@@ -16,6 +16,7 @@ import { FrameWriter } from '../../outbound/frame-writer.ts';
 import { JSON_FRAMES } from '../../outbound/json-frames.ts';
 import { NO_DESCRIPTOR } from '../../outbound/socket-send.ts';
 import { FakeSink } from '../../outbound/testing/fake-sink.ts';
+import type { Owner } from '../../owners/owner.ts';
 import { AttendedTime, BEATS_PER_SECOND } from '../attended-time.ts';
 import { Connection, type ConnectionOwner } from '../connection.ts';
 import { Session } from '../session.ts';
@@ -128,6 +129,7 @@ export interface TestConnectionOptions {
   /** Longer than any test lasts by default. */
   readonly silentSeconds: number;
   readonly isWindowed: boolean;
+  readonly addressOwner: Owner | undefined;
 }
 
 const PLENTY: Rate = { perSecond: 1, burst: 1_000_000 };
@@ -143,6 +145,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     rights: rightsTo(() => true),
     silentSeconds: 1_000_000,
     isWindowed: false,
+    addressOwner: undefined,
     ...changes,
   };
   const webSocket = new FakeWebSocket();
@@ -150,6 +153,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
   const time = new AttendedTime(0);
   const session = new Session({
     id: 'session',
+    addressOwner: options.addressOwner,
     rights: options.rights,
     limits: {
       requestRate: options.requestRate,
