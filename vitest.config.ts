@@ -20,6 +20,7 @@ const ALONE = [
   'test/fuzz/edge-cost.test.ts',
   'test/fuzz/ingest-cost.test.ts',
   'test/fuzz/meter.test.ts',
+  'test/integration/address-fairness.test.ts',
   'test/integration/drain.test.ts',
   'test/integration/hostile-input.test.ts',
   'test/integration/limits.test.ts',

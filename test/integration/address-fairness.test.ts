@@ -1,0 +1,108 @@
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { HandshakeFlood } from '../support/handshake-flood.ts';
+import { IS_LONG, shortOrLong } from '../support/length.ts';
+import type { ServiceEnvironment, TestEdge } from '../support/service.ts';
+import { startTier } from '../support/tier.ts';
+
+const SECONDS = Number(process.env.FLOOD_SECONDS ?? shortOrLong(4, 60));
+const FLOOD_RATE = Number(process.env.FLOOD_RATE ?? shortOrLong(500, 2_000));
+
+/** Those beside whom the flood goes on: an address each, and one handshake a second each. */
+const OTHERS = 50;
+const FLOODER = '127.0.66.1';
+
+/** How long one of the others waits for its answer, in ms. */
+const PATIENCE_MS = 5_000;
+
+const NODE: ServiceEnvironment = { EDGE_WORKERS: '1', WS_MAX_CONNECTIONS: '1000' };
+
+const REQUEST = [
+  'GET /ws HTTP/1.1',
+  'host: localhost',
+  'upgrade: websocket',
+  'connection: Upgrade',
+  'sec-websocket-version: 13',
+  'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==',
+  '\r\n',
+].join('\r\n');
+
+/** One handshake. Returns the ms from the connect to the 101; undefined if there was none. */
+function handshake(port: number, localAddress: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const begun = performance.now();
+    const socket = connect({ host: '127.0.0.1', port, localAddress, noDelay: true });
+    const end = (ms: number | undefined): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(ms);
+    };
+    const timer = setTimeout(() => end(undefined), PATIENCE_MS);
+    socket.on('error', () => end(undefined));
+    socket.once('close', () => end(undefined));
+    socket.once('data', (bytes) => {
+      const isAdmitted = bytes.toString('latin1').startsWith('HTTP/1.1 101 ');
+      end(isAdmitted ? performance.now() - begun : undefined);
+    });
+    socket.write(REQUEST);
+  });
+}
+
+/** The others' handshakes for a while: the share that was admitted, and the 99th percentile of their times, in ms. */
+async function measureOthers(port: number) {
+  const begun = performance.now();
+  const answers: Promise<number | undefined>[] = [];
+  for (let second = 0; second < SECONDS; second += 1) {
+    for (let other = 0; other < OTHERS; other += 1) {
+      const at = (second + other / OTHERS) * 1_000;
+      await sleep(Math.max(0, begun + at - performance.now()));
+      answers.push(handshake(port, `127.0.10.${other + 1}`));
+    }
+  }
+  const times = (await Promise.all(answers)).filter((ms) => ms !== undefined);
+  const sorted = times.toSorted((a, b) => a - b);
+  const p99 = sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.POSITIVE_INFINITY;
+  return { admitted: times.length / answers.length, p99 };
+}
+
+async function measureBesideFlood({ port }: TestEdge) {
+  const alone = await measureOthers(port);
+  await using flood = new HandshakeFlood({
+    port,
+    localAddress: FLOODER,
+    perSecond: FLOOD_RATE,
+  });
+  const beside = await measureOthers(port);
+  const outcome = await flood.outcome();
+  console.log(`${FLOOD_RATE}/s for ${SECONDS} s:`, JSON.stringify({ alone, beside, outcome }));
+  return { alone, beside, outcome };
+}
+
+it('one address that floods the node with handshakes keeps nobody else out', {
+  timeout: 60_000 + 3 * SECONDS * 1_000,
+}, async () => {
+  const env = { ...NODE, EDGE_TRUSTED_PROXIES: 'direct', EDGE_ADDRESS_MAX_CONNECTIONS: '500' };
+  await using tier = await startTier({ edges: 1, env });
+  const [edge] = tier.edges as [TestEdge];
+  const { alone, beside, outcome } = await measureBesideFlood(edge);
+  expect(outcome.sent).toBeGreaterThan(0.9 * FLOOD_RATE * SECONDS);
+  expect(outcome.admitted).toBeLessThanOrEqual(500);
+  expect(beside.admitted).toBeGreaterThanOrEqual(0.99);
+  // The machine may be busy with other tests; the long form has it for itself.
+  const [times, leastMs] = IS_LONG ? [1.5, 20] : [3, 250];
+  expect(beside.p99).toBeLessThanOrEqual(Math.max(times * alone.p99, leastMs));
+  const metrics = await edge.metrics();
+  const limit = 'address_handshakes';
+  expect(metrics.sum('tradewind_edge_limited_total', { limit })).toBeGreaterThan(0);
+});
+
+it('(control) without limits by address it takes every place, and others are refused', {
+  timeout: 60_000 + 3 * SECONDS * 1_000,
+}, async () => {
+  await using tier = await startTier({ edges: 1, env: NODE });
+  const [edge] = tier.edges as [TestEdge];
+  const { beside, outcome } = await measureBesideFlood(edge);
+  expect(outcome.admitted).toBeGreaterThan(500);
+  expect(beside.admitted).toBeLessThan(0.9);
+});
