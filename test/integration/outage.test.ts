@@ -56,7 +56,7 @@ it('survives Redis being killed and started again under load, and notifies its c
   }
   const late = await TestClient.connect(tier.edges[0]!.wsUrl);
   expect((await late.subscribe([CHANNEL])).rejected).toEqual([
-    { channel: CHANNEL, code: 'unavailable' },
+    { channel: CHANNEL, code: 'unavailable', retryAfterMs: expect.any(Number) },
   ]);
   await late.close();
 
@@ -65,6 +65,8 @@ it('survives Redis being killed and started again under load, and notifies its c
     await client.waitFor(() => client.controlsOf('restored').length === 1);
     // The first epoch began with the channel's first publication, the second one because Redis is empty.
     await client.waitFor(() => client.controlsOf('resync').length === 2);
+    const reasons = client.controlsOf('resync').map(({ reason }) => reason);
+    expect(reasons).toEqual(['started', 'history_lost']);
     expect(client.controlsOf('gap')).toEqual([]);
   }
   const before = acknowledged.length;
@@ -126,7 +128,7 @@ it('notifies subscribers after the ACL has forbidden a channel, and lets the oth
   await tier.backend.publish('ETH.trade', '1');
   await client.waitFor(() => client.publicationsOn('ETH.trade').length === 1);
   expect((await client.subscribe([CHANNEL])).rejected).toEqual([
-    { channel: CHANNEL, code: 'unavailable' },
+    { channel: CHANNEL, code: 'unavailable', retryAfterMs: expect.any(Number) },
   ]);
 
   await tier.backend.call('ACL', 'SETUSER', 'default', 'allchannels');

@@ -77,13 +77,15 @@ it('an edge refuses handshakes, greets and closes as docs/protocol.md says', asy
     expect(answer.headers['retry-after'] !== undefined, code).toBe(isLater);
   }
 
-  const { type, index, heartbeat, limits, ...fields } = client.welcome as typeof client.welcome & {
-    readonly index: number;
-  };
+  const { type, index, heartbeat, limits, reconnect, ...fields } =
+    client.welcome as typeof client.welcome & {
+      readonly index: number;
+    };
   const names = [
     ...Object.keys(fields),
     ...Object.keys(heartbeat).map((name) => `heartbeat.${name}`),
     ...Object.keys(limits).map((name) => `limits.${name}`),
+    ...Object.keys(reconnect).map((name) => `reconnect.${name}`),
   ];
   for (const name of names) expect(DOCUMENT).toContain(`\n| \`${name}\` | `);
 

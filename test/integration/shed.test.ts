@@ -28,10 +28,15 @@ it.each([1, 3])(
     await eventually(async () => (await debugIndex(edge)).connections === CLIENTS - 20);
     const told = clients.filter((client) => client.controlsOf('reconnect').length > 0);
     expect(told).toHaveLength(20);
-    for (const client of told) expect((await client.closed).code).toBe(1012);
+    for (const client of told) {
+      expect(client.controlsOf('reconnect')).toMatchObject([{ reason: 'rebalancing' }]);
+      expect((await client.closed).code).toBe(1012);
+    }
 
     expect((await fetch(`${edge.url}/readyz`)).status).toBe(200);
     await using newcomer = await TestClient.connect(edge.wsUrl, { channels: ['a'] });
+    // 8,000 a second, with the connections of all workers.
+    expect(newcomer.welcome.reconnect).toEqual({ spreadMs: Math.ceil((CLIENTS - 20 + 1) / 8) });
     await tier.backend.publish('a', '1');
     const staying = clients.filter((client) => !told.includes(client));
     for (const client of [...staying, newcomer]) {

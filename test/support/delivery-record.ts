@@ -13,7 +13,8 @@ export interface Published {
 type Given =
   | { readonly kind: 'used'; readonly n: number; readonly offset: number }
   | { readonly kind: 'lost'; readonly gap: Gap }
-  | { readonly kind: 'begins'; readonly at: Position | undefined };
+  | { readonly kind: 'begins'; readonly at: Position | undefined }
+  | { readonly kind: 'started'; readonly at: Position };
 
 /** Records what a client gave its application. */
 export class DeliveryRecord implements Application {
@@ -38,6 +39,10 @@ export class DeliveryRecord implements Application {
 
   begins(channel: string, at: Position | undefined): void {
     this.#of(channel).push({ kind: 'begins', at });
+  }
+
+  started(channel: string, at: Position): void {
+    this.#of(channel).push({ kind: 'started', at });
   }
 
   gaveUp(channel: string, code: string): void {
@@ -72,7 +77,10 @@ export class DeliveryRecord implements Application {
     let lastNumber = 0;
     for (const each of this.#of(channel)) {
       if (each.kind === 'begins') last = each.at;
-      else if (each.kind === 'lost') {
+      else if (each.kind === 'started') {
+        if (last !== undefined) faults.push(`started ${text(each.at)} at ${text(last)}`);
+        last = each.at;
+      } else if (each.kind === 'lost') {
         const { epoch, from, to } = each.gap;
         if (epoch === undefined || from === undefined || to === undefined) continue;
         if (last !== undefined && (epoch !== last.epoch || from > last.offset + 1)) {
@@ -108,7 +116,7 @@ export class DeliveryRecord implements Application {
     const last = this.#of(channel).at(-1);
     if (last === undefined) return undefined;
     if (last.kind === 'used') return published.positionOf(channel, last.n);
-    if (last.kind === 'begins') return last.at;
+    if (last.kind === 'begins' || last.kind === 'started') return last.at;
     const { epoch, to } = last.gap;
     return epoch === undefined || to === undefined ? undefined : { epoch, offset: to };
   }

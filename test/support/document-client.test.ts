@@ -4,6 +4,9 @@ import { DocumentClient, type WireEvents } from './document-client.ts';
 
 const CHANNEL = 'BTC.trade';
 
+/** As a node with 40,000 connections says. */
+const SPREAD_MS = 5_000;
+
 /** One connection under the control of a test. */
 class ScriptedWire {
   readonly events: WireEvents;
@@ -31,6 +34,7 @@ class ScriptedWire {
       type: 'welcome',
       heartbeat: { clientPingMs: 20_000, timeoutMs: 10_000 },
       limits: { maxChannelsPerRequest: 128 },
+      reconnect: { spreadMs: SPREAD_MS },
     });
   }
 
@@ -209,7 +213,34 @@ describe('DocumentClient', () => {
     expect(wire.closedWith).toBeUndefined();
     pass(1);
     expect(wire.closedWith).toBe(1_000);
-    pass(1_000);
+    pass(SPREAD_MS);
     expect(wires).toHaveLength(2);
+  });
+
+  it.each([
+    ['no code', undefined, SPREAD_MS],
+    ['1006', 1006, SPREAD_MS],
+    ['1012', 1012, 1_000],
+  ])('spreads its return after %s over %i ms', (_what, code, boundMs) => {
+    const { wires, wire, pass } = setUp();
+    wire.welcome();
+    wire.events.closed(code);
+    pass(boundMs - 1);
+    expect(wires).toHaveLength(1);
+    pass(1);
+    expect(wires).toHaveLength(2);
+  });
+
+  it('takes the first epoch of a channel as its beginning, and reports no loss', () => {
+    const { client, record, wire } = setUp();
+    wire.welcome();
+    const answer = { type: 'subscribed', id: wire.asked!.id, done: true };
+    wire.tell({ ...answer, channels: [{ channel: CHANNEL, ref: 1 }] });
+    wire.tell({ seq: 1, channel: CHANNEL, offset: 1, ts: 1, data: { n: 1 } });
+    const begun = record.count('begins');
+    wire.tell({ type: 'resync', channel: CHANNEL, epoch: 'e', offset: 0, reason: 'started' });
+    expect(record.count('begins')).toBe(begun);
+    expect(record.count('started')).toBe(1);
+    expect(client.channels.get(CHANNEL)).toMatchObject({ epoch: 'e', offset: 0 });
   });
 });

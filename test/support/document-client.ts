@@ -50,6 +50,8 @@ export interface Application {
    * @param at the client's position; undefined if the next publication will give it.
    */
   begins(channel: string, at: Position | undefined): void;
+  /** The channel begins to have offsets, behind this position. Nothing was lost. */
+  started(channel: string, at: Position): void;
   /** The channel was refused permanently. */
   gaveUp(channel: string, code: string): void;
   /** The client will not connect again. */
@@ -92,8 +94,9 @@ const LARGEST_BOUND_MS = 30_000;
 class Waits {
   #boundMs = FIRST_BOUND_MS;
 
-  reset(): void {
-    this.#boundMs = FIRST_BOUND_MS;
+  /** @param leastMs the bound of the next wait, if it is more than that of a first one. */
+  reset(leastMs = 0): void {
+    this.#boundMs = Math.max(FIRST_BOUND_MS, leastMs);
   }
 
   next(random: number): number {
@@ -126,7 +129,7 @@ export const RULES = {
     },
   ),
   welcome: rule(
-    'Send nothing before `welcome`, and note its `heartbeat` and `limits`.',
+    'Send nothing before `welcome`, and note its `heartbeat`, `limits` and `reconnect`.',
     (_client, session: Session, welcome: Welcome) => {
       session.welcome = welcome;
     },
@@ -262,10 +265,12 @@ export const RULES = {
     },
   ),
   begins: rule(
-    'Report at every `subscribed` that rule 13 does not cover, and at every `resync`, that what follows does not continue what came before.',
-    (client, { name, epoch, offset }: Channel, isReplayed: boolean) => {
+    'Report at every `subscribed` that rule 13 does not cover, and at every `resync` whose reason is not `started`, that what follows does not continue what came before.',
+    (client, { name, epoch, offset }: Channel, isReplayed: boolean, reason?: string) => {
       const isKnown = epoch !== undefined && offset !== undefined && !isReplayed;
-      client.application.begins(name, isKnown ? { epoch, offset } : undefined);
+      const position = isKnown ? { epoch, offset } : undefined;
+      if (reason === 'started' && position) client.application.started(name, position);
+      else client.application.begins(name, position);
     },
   ),
 
@@ -344,9 +349,11 @@ export const RULES = {
     (client, waits: Waits): number => waits.next(client.random()),
   ),
   resetWait: rule(
-    'The bound is 1 s again when a connection that said `welcome` ends with a code after which one resumes.',
-    (client, action: CloseAction) => {
-      if (action === 'resume') client.connectWaits.reset();
+    'The bound is 1 s again when a connection that said `welcome` ends with a code after which one resumes; after 1006 it is `reconnect.spreadMs` of that `welcome`, where that is more.',
+    (client, action: CloseAction, code: number | undefined, { welcome }: Session) => {
+      const isLost = code === undefined || code === CLOSE_CODES.connection_lost.code;
+      const leastMs = isLost ? welcome?.reconnect.spreadMs : undefined;
+      if (action === 'resume') client.connectWaits.reset(leastMs);
     },
   ),
   refused: rule(
@@ -568,7 +575,7 @@ export class DocumentClient {
     if (session === this.opening) this.opening = undefined;
     else {
       this.#forget(session);
-      this.follow('resetWait', action);
+      this.follow('resetWait', action, code, session);
     }
     this.follow('ended', action);
   }
@@ -700,7 +707,7 @@ export class DocumentClient {
     const channel = this.channels.get(resync.channel);
     if (channel === undefined) return;
     this.follow('resync', channel, resync);
-    this.follow('begins', channel, false);
+    this.follow('begins', channel, false, resync.reason);
   }
 
   #error(session: Session, error: ErrorMessage): void {

@@ -26,6 +26,11 @@ export interface Welcome {
   readonly protocol: string;
   readonly auth: 'none' | 'required';
   readonly heartbeat: { readonly clientPingMs: number; readonly timeoutMs: number };
+  /**
+   * `spreadMs`: the time over which the clients of this node must spread their return, should it end without a notice. It
+   * grows with the number of connections; in ms, 1 at least.
+   */
+  readonly reconnect: { readonly spreadMs: number };
   readonly limits: AnnouncedLimits;
 }
 
@@ -99,12 +104,15 @@ export interface Gap {
   readonly reason: GapReason;
 }
 
+/** Why a new epoch begins: `started` says that the channel had no offsets before, so nothing was lost. */
+export type ResyncReason = 'started' | 'history_lost';
+
 export interface Resync {
   readonly type: 'resync';
   readonly channel: string;
   readonly epoch: string;
   readonly offset: number;
-  readonly reason: 'history_lost';
+  readonly reason: ResyncReason;
 }
 
 export interface Degraded {
@@ -117,13 +125,16 @@ export interface Restored {
   readonly type: 'restored';
 }
 
+/** Why a client must leave: the node ends, or it keeps running and has more clients than others. */
+export type ReconnectReason = 'draining' | 'rebalancing';
+
 export interface Reconnect {
   readonly type: 'reconnect';
   /** When the client should open a new connection, in ms from now. */
   readonly afterMs: number;
   /** When the node closes this connection, in ms from now. */
   readonly deadlineMs: number;
-  readonly reason: 'draining';
+  readonly reason: ReconnectReason;
 }
 
 export interface ErrorMessage {

@@ -159,7 +159,7 @@ describe('readEdgeConfig: EDGE_WRITES', () => {
     ['stream', 'stream'],
   ])('%s: %s', (value, writes) => {
     const config = readEdgeConfig({ EDGE_WRITES: value });
-    expect(fanOutSettings(config).writes).toBe(writes);
+    expect(fanOutSettings(config, () => 0).writes).toBe(writes);
   });
 });
 
@@ -180,7 +180,7 @@ describe('readEdgeConfig: variables that must fit together', () => {
     ]);
     const most = { ...channels, EDGE_QUEUE_SLOTS: String(130_560 - 65_536) };
     expect(mistakesOf(most)).toEqual([]);
-    const { slots, controls } = fanOutSettings(readEdgeConfig(most)).outbox;
+    const { slots, controls } = fanOutSettings(readEdgeConfig(most), () => 0).outbox;
     expect(slots + controls).toBe(MOST_QUEUE_ENTRIES);
   });
 

@@ -452,6 +452,21 @@ describe('FanOut: what has its place between publications', () => {
     expect(told.at(-1)).toBe('40');
   });
 
+  it.each([
+    ['started', 'the first epoch of a channel', undefined, 0],
+    ['history_lost', 'the first one, if not all of it follows', undefined, 3],
+    ['history_lost', 'any later one', { epoch: 'E', offset: 7 }, 0],
+  ])('says %s at %s', (reason, _which, position, offset) => {
+    using server = new FanOutUnderTest();
+    const client = server.client();
+    client.request({ type: 'subscribe', channels: ['a'] });
+    server.upstream.acknowledge(['a'], position);
+    server.upstream.resync({ channel: 'a', epoch: 'NEW', offset });
+    expect(client.controls('resync')).toEqual([
+      { type: 'resync', channel: 'a', epoch: 'NEW', offset, reason },
+    ]);
+  });
+
   it('tells a gap of the feed behind what is owed, with its own reason', () => {
     using server = new FanOutUnderTest();
     const client = server.subscriber('a', EPOCH, 0);

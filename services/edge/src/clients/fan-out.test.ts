@@ -10,7 +10,7 @@ import type { Message } from './testing/raw-client.ts';
 
 describe('FanOut', { timeout: TIMEOUT_MS }, () => {
   it('welcomes each client with a session of its own and what the node allows', async () => {
-    await using server = await FanOutServer.start();
+    await using server = await FanOutServer.start({ nodeConnections: () => 40_000 });
     const clients = [await server.client(), await server.client()];
     await until(() => clients.every(({ messages }) => messages.length > 0), 'both welcomes');
     const welcomes = clients.map(({ messages }) => messages[0] as Message);
@@ -21,6 +21,7 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
         protocol: 'tradewind.v1.json',
         auth: 'none',
         limits: { maxChannelsPerRequest: 128 },
+        reconnect: { spreadMs: 5_000 },
       });
       expect(Math.abs(Date.now() - Number(welcome.serverTime))).toBeLessThan(60_000);
     }

@@ -36,6 +36,7 @@ import { Connection, type ConnectionOwner } from './connection.ts';
 import { DueTimes } from './due-times.ts';
 import { gapNotice, gapOf, resyncNotice } from './loss-notices.ts';
 import { Membership, type ReadableIndex } from './membership.ts';
+import { reconnectSpreadMs } from './reconnect-spread.ts';
 import { Requests } from './requests.ts';
 import { Session, type SessionLimits } from './session.ts';
 import { StateNotices } from './state-notices.ts';
@@ -71,8 +72,10 @@ export interface FanOutSettings extends SessionLimits {
   readonly writes: WriteMode;
   /** Whether the bytes that a client has not read must be bounded; see `needsSendWindow`. */
   readonly isWindowed: boolean;
+  /** The number of connections of the whole node, the one that is being opened included. */
+  readonly nodeConnections: () => number;
   /** The parts of `welcome` that are the same for every client. */
-  readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime' | 'protocol'>;
+  readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime' | 'protocol' | 'reconnect'>;
 }
 
 /** What is known of a client when its handshake is done. */
@@ -259,6 +262,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       node,
       protocol: format.subprotocol,
       ...welcome,
+      reconnect: { spreadMs: reconnectSpreadMs(this.#settings.nodeConnections()) },
     });
     this.#notices.sendTo(connection);
     if (session.identity !== undefined) {

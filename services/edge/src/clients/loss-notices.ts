@@ -15,15 +15,21 @@ export function gapNotice(gap: GapNotice): (format: WireFormat) => EncodedNotice
   });
 }
 
-/** The notice of a new epoch, encoded once for each format that asks for it. */
+/**
+ * The notice of a new epoch, encoded once for each format that asks for it.
+ *
+ * @param endedEpoch empty if the channel had no offsets. An epoch that then begins at offset 0 is its first one here, and
+ *   all of it follows.
+ */
 export function resyncNotice(
   resync: ResyncNotice,
   endedEpoch: string,
 ): (format: WireFormat) => EncodedNotice {
   const { channel } = resync;
+  const reason = endedEpoch === '' && resync.offset === 0 ? 'started' : 'history_lost';
   const missing = { kind: 'epoch-end', epoch: endedEpoch } as const;
   return oncePerFormat((format) => {
-    const frame = format.encodeControl({ type: 'resync', ...resync, reason: 'history_lost' });
+    const frame = format.encodeControl({ type: 'resync', ...resync, reason });
     return { channel, missing, frame };
   });
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type {
   Gap,
   PublicationMessage,
+  Resync,
   ServerMessage,
   SubscribedChannel,
 } from '@tradewind/protocol';
@@ -21,7 +22,7 @@ const FIELDS: {
 } = {
   welcome: {
     ...{ session: true, node: true, serverTime: true, protocol: true },
-    ...{ auth: true, heartbeat: true, limits: true },
+    ...{ auth: true, heartbeat: true, limits: true, reconnect: true },
   },
   subscribed: { id: true, channels: true, rejected: true, done: true },
   unsubscribed: { id: true, channels: true, reason: true },
@@ -44,6 +45,10 @@ const SUBSCRIBED_CHANNEL: Named<SubscribedChannel> = {
 };
 const GAP_REASONS: { readonly [Reason in Gap['reason']]: true } = {
   ...{ slow: true, trimmed: true, link: true, unreadable: true, too_large: true },
+};
+
+const RESYNC_REASONS: { readonly [Reason in Resync['reason']]: true } = {
+  ...{ started: true, history_lost: true },
 };
 
 /** The cells of the table that follows a text, without its head. */
@@ -91,9 +96,12 @@ describe('docs/protocol.md', () => {
     );
   });
 
-  it('lists exactly the reasons of a gap', () => {
+  it('lists exactly the reasons of a gap and of a resync', () => {
     const rows = tableAfter('without it nobody knows. Its `reason`:');
     expect(firstNames(rows)).toEqual(Object.keys(GAP_REASONS));
+    expect(firstNames(tableAfter('The `reason` of a `resync`:'))).toEqual(
+      Object.keys(RESYNC_REASONS),
+    );
   });
 
   it('lists exactly the fields of `welcome`, those of its objects included', () => {
@@ -103,7 +111,7 @@ describe('docs/protocol.md', () => {
     const documented = tableAfter('Of `welcome`:').flatMap(([cell]) => namesIn(cell));
     expect(documented.toSorted()).toEqual(
       [
-        ...['session', 'serverTime', 'protocol', ...Object.keys(rest)],
+        ...['session', 'serverTime', 'protocol', 'reconnect.spreadMs', ...Object.keys(rest)],
         ...[...nested('heartbeat', heartbeat), ...nested('limits', limits)],
       ].toSorted(),
     );

@@ -49,6 +49,8 @@ export class Session {
   readonly addressOwner: Owner | undefined;
   /** What the client shares with all others of its subject. Undefined until it has said who it is. */
   subjectOwner: Owner | undefined;
+  /** 0 ≤ phase < 1, spread evenly over the clients: what happens to many at once comes to each at its phase. */
+  readonly phase: number;
   /** What the client may read. It changes with each token that is accepted. */
   rights: Rights;
   /** Who the client is; undefined where the node does not ask. */
@@ -84,6 +86,7 @@ export class Session {
     this.address = address;
     this.addressOwner = addressOwner;
     this.#requestRate = limits.requestRate;
+    this.phase = phase;
     this.rights = rights;
     this.identity = mustIdentify === true ? new SessionIdentity(time, phase) : undefined;
     this.liveness = new Liveness(limits.liveness, time, phase);

@@ -6,6 +6,7 @@ import type {
   SubscribeRequest,
 } from '@tradewind/protocol';
 import type { Connection } from './connection.ts';
+import { retryWaitMs } from './retry-waits.ts';
 
 /**
  * The reply to one `subscribe` request, in one or several frames. Each channel is confirmed as soon as its client joined,
@@ -30,8 +31,12 @@ export class SubscribeReply {
     this.#subscribed.push(channel);
   }
 
-  /** @param retryAfterMs after which the client may ask again, if that is known. */
-  addRejected(channel: string, code: ErrorCode, retryAfterMs?: number): this {
+  /** @param retryAfterMs after which the client may ask again; without it the code decides ({@link retryWaitMs}). */
+  addRejected(
+    channel: string,
+    code: ErrorCode,
+    retryAfterMs = retryWaitMs(code, this.connection.session.phase),
+  ): this {
     this.#pending -= 1;
     this.#rejected.push(
       retryAfterMs === undefined ? { channel, code } : { channel, code, retryAfterMs },

@@ -80,7 +80,7 @@ export class ClientListener {
     const { config, logger, metrics, connectionCount, tokens, connect } = parts;
     const events = createFanOutEvents(logger, metrics);
     this.#parts = parts;
-    const settings = fanOutSettings(config, tokens);
+    const settings = fanOutSettings(config, () => connectionCount.total, tokens);
     const gate = new PeerGate({
       proxies: new TrustedProxies(config.trustedProxies ?? []),
       readsPreface: config.proxyProtocol === 'v1',
@@ -156,7 +156,7 @@ export class ClientListener {
     this.#refusing = true;
     const { connections } = this.#fanOut;
     const lastMoment = performance.now() + windowMs + CLOSE_HANDSHAKES_MS;
-    await sendAway(connections, windowMs, hurry);
+    await sendAway(connections, windowMs, 'draining', hurry);
     const leftMs = lastMoment - performance.now();
     await waitUntilGone(connections, hurry.aborted ? CLOSE_HANDSHAKES_MS : leftMs);
   }

@@ -44,7 +44,7 @@ describe('sendAway', () => {
     const { clients, connections } = someClients(8);
     const plan = planAll(8, SHORT_WINDOW_MS);
     const startedAt = performance.now();
-    const done = sendAway(connections, SHORT_WINDOW_MS, new AbortController().signal);
+    const done = sendAway(connections, SHORT_WINDOW_MS, 'draining', new AbortController().signal);
     await until(() => clients.every(({ sent }) => sent().length > 0), 'the notices');
     expect(clients.map(({ sent }) => sent())).toEqual(
       plan.map((departure) => [{ type: 'reconnect', ...departure, reason: 'draining' }]),
@@ -62,7 +62,7 @@ describe('sendAway', () => {
     const client = clients[0] as TestConnection;
     client.sink.stalled = true;
     client.connection.send({ type: 'pong', id: 1, serverTime: 0 });
-    await sendAway(connections, SHORT_WINDOW_MS, new AbortController().signal);
+    await sendAway(connections, SHORT_WINDOW_MS, 'draining', new AbortController().signal);
     expect(client.webSocket.closes).toEqual([]);
     client.sink.drain();
     expect(client.sent().map(({ type }) => type)).toEqual(['pong', 'reconnect']);
@@ -71,19 +71,19 @@ describe('sendAway', () => {
 
   it('is over as soon as everyone has left', async () => {
     const { connections } = someClients(3);
-    const done = sendAway(connections, HOURS_MS, new AbortController().signal);
+    const done = sendAway(connections, HOURS_MS, 'draining', new AbortController().signal);
     connections.clear();
     await done;
   });
 
   it('has nothing to do without clients', async () => {
-    await sendAway(new Set(), HOURS_MS, new AbortController().signal);
+    await sendAway(new Set(), HOURS_MS, 'draining', new AbortController().signal);
   });
 
   it('closes everyone at once in a hurry', async () => {
     const { clients, connections } = someClients(10);
     const hurry = new AbortController();
-    const done = sendAway(connections, HOURS_MS, hurry.signal);
+    const done = sendAway(connections, HOURS_MS, 'draining', hurry.signal);
     expect(clients.flatMap(({ webSocket }) => webSocket.closes)).toEqual([]);
     hurry.abort();
     await done;
@@ -92,7 +92,7 @@ describe('sendAway', () => {
 
   it('copes with clients that leave on their own in between', async () => {
     const { clients, connections } = someClients(3);
-    const done = sendAway(connections, SHORT_WINDOW_MS, new AbortController().signal);
+    const done = sendAway(connections, SHORT_WINDOW_MS, 'draining', new AbortController().signal);
     const leaver = clients[1] as TestConnection;
     leaver.webSocket.end(1000);
     connections.delete(leaver.connection);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ReconnectReason } from '@tradewind/protocol';
 import type { Connection } from '../clients/connection.ts';
 import { inTurns } from '../clients/turn-budget.ts';
 
@@ -36,11 +37,13 @@ export function planDeparture(index: number, count: number, windowMs: number): D
  * Sends all clients away within `windowMs`. Each gets a notice, and at its own deadline a close after all that was
  * queued for it. Returns when the last deadline is past or every client has left.
  *
+ * @param reason what the notice says.
  * @param hurry closes every client at once when it aborts.
  */
 export async function sendAway(
   connections: ReadonlySet<Connection>,
   windowMs: number,
+  reason: ReconnectReason,
   hurry: AbortSignal,
 ): Promise<void> {
   const leaving: readonly Leaving[] = [...connections].map((connection, index, { length }) => ({
@@ -49,7 +52,7 @@ export async function sendAway(
   }));
   const startedAt = performance.now();
   await inTurns(leaving, ({ connection, departure }) => {
-    connection.send({ type: 'reconnect', ...departure, reason: 'draining' });
+    connection.send({ type: 'reconnect', ...departure, reason });
   });
   let next = 0;
   while (next < leaving.length && connections.size > 0) {

@@ -54,6 +54,7 @@ describe('Shedder', () => {
     const told = clients.filter(({ sent }) => sent().some(({ type }) => type === 'reconnect'));
     const closed = clients.filter(({ webSocket }) => webSocket.closes.length > 0);
     expect(told).toHaveLength(5);
+    for (const { sent } of told) expect(sent()).toMatchObject([{ reason: 'rebalancing' }]);
     expect(closed).toEqual(told);
     for (const { webSocket } of closed) {
       expect(webSocket.closes).toEqual([{ code: 1012, reason: 'draining' }]);

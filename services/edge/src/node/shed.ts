@@ -98,7 +98,7 @@ export class Shedder {
     const staying = [...this.#connections].filter((connection) => !this.#leaving.has(connection));
     const chosen = new Set(chooseRandomly(staying, count));
     for (const connection of chosen) this.#leaving.add(connection);
-    await sendAway(chosen, windowMs, this.#end.signal);
+    await sendAway(chosen, windowMs, 'rebalancing', this.#end.signal);
     for (const connection of chosen) this.#leaving.delete(connection);
   }
 

@@ -27,9 +27,14 @@ export function offeredRights({ channelPatterns }: EdgeConfig): Rights {
 /**
  * The limits that a worker applies to its clients, from the configuration of the node.
  *
+ * @param connections the number of connections of the whole node.
  * @param tokens verifies who clients are. Undefined where the node does not ask.
  */
-export function fanOutSettings(config: EdgeConfig, tokens?: TokenVerifier): FanOutSettings {
+export function fanOutSettings(
+  config: EdgeConfig,
+  connections: () => number,
+  tokens?: TokenVerifier,
+): FanOutSettings {
   const controls = config.maxChannelsPerClient + SPARE_CONTROLS;
   return {
     outbox: {
@@ -63,6 +68,7 @@ export function fanOutSettings(config: EdgeConfig, tokens?: TokenVerifier): FanO
     formats: [JSON_FRAMES],
     writes: config.writes,
     isWindowed: needsSendWindow(),
+    nodeConnections: connections,
     welcome: {
       node: config.nodeId,
       auth: tokens === undefined ? 'none' : 'required',

@@ -171,7 +171,7 @@ export const EDGE_LIMITS = {
     per: 'node',
     amount: (config) => `${config.maxChannels}`,
     variables: ['EDGE_MAX_CHANNELS'],
-    told: 'rejected with `node_channels_full`; while full, names that never carried anything give way, first those of clients that hold most: `unsubscribed` with this `reason`',
+    told: 'rejected with `node_channels_full` and `retryAfterMs`; while full, names that never carried anything give way, first those of clients that hold most: `unsubscribed` with this `reason`',
     enforced: 'always',
   },
   node_subscribes: {
@@ -179,7 +179,7 @@ export const EDGE_LIMITS = {
     per: 'node',
     amount: (config) => rate(config.nodeSubscribeRate),
     variables: ['EDGE_NODE_SUBSCRIBE_RATE'],
-    told: 'rejected with `rate_limited`',
+    told: 'rejected with `rate_limited` and `retryAfterMs`',
     enforced: 'unless report',
   },
   history_reads: {

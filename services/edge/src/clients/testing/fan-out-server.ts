@@ -149,6 +149,7 @@ export const DEFAULTS: FanOutSettings = {
   formats: [JSON_FRAMES],
   writes: 'stream',
   isWindowed: false,
+  nodeConnections: () => 1,
   welcome: {
     node: 'edge-under-test',
     auth: 'none',

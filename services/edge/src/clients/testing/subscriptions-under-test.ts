@@ -2,6 +2,7 @@ import { PublicationLog } from '@tradewind/fanout';
 import type { ErrorCode, Position, RequestId, SubscribeRequest } from '@tradewind/protocol';
 import { LimitGuard, type LimitName } from '../../limits.ts';
 import { Membership } from '../membership.ts';
+import { retryWaitMs } from '../retry-waits.ts';
 import { type SubscriptionLimits, Subscriptions } from '../subscriptions.ts';
 import type { RecoveryOutcome } from '../waiting-clients.ts';
 import { FakeUpstream, listenerOf, publicationsOf } from './fake-upstream.ts';
@@ -98,7 +99,13 @@ export function frame(
     channels: subscribed.map(([channel, ref]) => ({ channel, ref })),
     ...(rejected.length === 0
       ? {}
-      : { rejected: rejected.map(([channel, code]) => ({ channel, code })) }),
+      : { rejected: rejected.map(([channel, code]) => rejectedChannel(channel, code)) }),
     done,
   };
+}
+
+/** A client of {@link createTestConnection} has the phase 0. */
+function rejectedChannel(channel: string, code: ErrorCode) {
+  const retryAfterMs = retryWaitMs(code, 0);
+  return retryAfterMs === undefined ? { channel, code } : { channel, code, retryAfterMs };
 }
