@@ -7,10 +7,13 @@ import { ChannelSequence, type SequenceLimits } from '../sequence/channel-sequen
 import type { HistoryPage, Message } from '../sequence/message.ts';
 import { FIRST_ACTION, type SequenceAction } from '../sequence/sequence-action.ts';
 import type { HeaderFault, SequenceListener } from '../sequence/sequence-listener.ts';
-import type { Acknowledgements } from './acknowledgements.ts';
+import {
+  type Acknowledgements,
+  ChannelWaiters,
+  type EncodedHistory,
+  type OnEndConfirmed,
+} from './channel-waiters.ts';
 import { encodePublication } from './encode-publication.ts';
-import { EndRequests, type OnEndConfirmed } from './end-requests.ts';
-import { type EncodedHistory, HistoryRequests } from './history-requests.ts';
 
 /** What is wrong with a message's header. */
 export type HeaderRejection = HeaderFault | 'unknown_header' | 'bad_header';
@@ -65,20 +68,14 @@ export class HubChannel implements SequenceListener {
   action: SequenceAction = FIRST_ACTION;
   /** The workers that want it. */
   readonly listeners = new Set<FeedListener>();
-  /** Those of them that were not told yet that it is `live`. */
-  readonly unacknowledged = new Set<FeedListener>();
-  /** Requests of workers whose clients resume. */
-  readonly requests: HistoryRequests;
-  /** Requests of workers that missed something themselves. */
-  readonly fillIns: HistoryRequests;
-  readonly endRequests = new EndRequests();
+  /** Those of them that wait for something. */
+  readonly waiters: ChannelWaiters;
   readonly #context: ChannelContext;
 
   constructor(name: string, ref: number, context: ChannelContext) {
     this.name = name;
     this.ref = ref;
-    this.requests = new HistoryRequests(name);
-    this.fillIns = new HistoryRequests(name);
+    this.waiters = new ChannelWaiters(name);
     this.#context = context;
     this.sequence = new ChannelSequence(context.sequence, this);
   }
@@ -90,8 +87,9 @@ export class HubChannel implements SequenceListener {
 
   /** Tells the workers that were not told yet that the channel is live. They hear what follows from here on. */
   acknowledge(): void {
-    this.#context.acknowledgements.add(this.unacknowledged, this.#acknowledgement);
-    this.unacknowledged.clear();
+    const { unacknowledged } = this.waiters;
+    this.#context.acknowledgements.add(unacknowledged, this.#acknowledgement);
+    unacknowledged.clear();
   }
 
   /**
@@ -145,12 +143,12 @@ export class HubChannel implements SequenceListener {
 
   /** Answers the workers that asked for the channel's end, now that everything up to it was delivered. */
   answerEndRequests(): void {
-    this.#answerEnd(this.endRequests.takeAnswered(), undefined);
+    this.#answerEnd(this.waiters.endRequests.takeAnswered(), undefined);
   }
 
   /** Tells the workers that asked for the channel's end that it cannot be read. */
   failEndRequests(code: ErrorCode): void {
-    this.#answerEnd(this.endRequests.takeAll(), code);
+    this.#answerEnd(this.waiters.endRequests.takeAll(), code);
   }
 
   // The sequence's listener.
@@ -193,8 +191,7 @@ export class HubChannel implements SequenceListener {
 
   onResync(position: Position): void {
     this.#context.events.resynced(this.name, position);
-    this.requests.enterEpoch(position.offset);
-    this.fillIns.enterEpoch(position.offset);
+    this.waiters.enterEpoch(position.offset);
     this.#context.acknowledgements.send();
     for (const listener of this.listeners) listener.onResync({ channel: this.name, ...position });
   }

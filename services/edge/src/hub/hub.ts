@@ -2,10 +2,9 @@ import type { ErrorCode } from '@tradewind/protocol';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 import { type Feed, type FeedListener, type HistoryAnswer, nothingOf } from '../feed.ts';
 import { type Limited, LimitGuard } from '../limits.ts';
-import { Acknowledgements } from './acknowledgements.ts';
 import { type ChannelContext, type ChannelEvents, HubChannel } from './channel.ts';
 import type { ChannelStore } from './channel-store.ts';
-import type { OnEndConfirmed } from './end-requests.ts';
+import { Acknowledgements, type OnEndConfirmed } from './channel-waiters.ts';
 import { Recovery, type RecoveryEvents, type RecoverySettings } from './recovery.ts';
 import { RedisLinkState } from './redis-link-state.ts';
 import { UnusedChannels } from './unused-channels.ts';
@@ -252,7 +251,7 @@ export class Hub {
     const channel = known ?? this.#subscribe(name, others);
     this.#unused.noteInterest(channel, others);
     channel.listeners.add(listener);
-    channel.unacknowledged.add(listener);
+    channel.waiters.unacknowledged.add(listener);
     this.#lingering.delete(name);
     queueMicrotask(() => {
       if (channel.isHeld && channel.state === 'live') channel.acknowledge();
@@ -292,10 +291,7 @@ export class Hub {
 
   #drop(name: string, listener: FeedListener): void {
     const channel = this.#channels.get(name);
-    channel?.unacknowledged.delete(listener);
-    channel?.requests.drop(listener);
-    channel?.fillIns.drop(listener);
-    channel?.endRequests.drop(listener);
+    channel?.waiters.drop(listener);
     if (channel?.listeners.delete(listener) !== true || channel.listeners.size > 0) return;
     this.#lingering.set(name, performance.now() + this.#limits.lingerMs);
     this.#lingerTimer ??= setTimeout(this.#releaseLingering, this.#limits.lingerMs);
@@ -337,8 +333,8 @@ export class Hub {
   }
 
   /** Refuses the workers that only wait for the channel: it is not live, and they may retry. */
-  #refuseUnacknowledged({ name, unacknowledged }: HubChannel): void {
-    for (const listener of [...unacknowledged]) {
+  #refuseUnacknowledged({ name, waiters }: HubChannel): void {
+    for (const listener of [...waiters.unacknowledged]) {
       this.#drop(name, listener);
       listener.onRefused([name], 'unavailable');
     }
@@ -360,7 +356,7 @@ export class Hub {
       );
       return;
     }
-    channel[kind].add(listener, from, position.offset, onAnswer);
+    channel.waiters[kind].add(listener, from, position.offset, onAnswer);
     this.#recovery.serve(channel);
   }
 
@@ -371,7 +367,7 @@ export class Hub {
       this.#answerSoon(channel, listener, () => onConfirmed('unavailable'));
       return;
     }
-    channel.endRequests.add(listener, onConfirmed);
+    channel.waiters.endRequests.add(listener, onConfirmed);
     this.#recovery.serve(channel);
   }
 

@@ -1,4 +1,4 @@
-import type { ErrorCode, Position } from '@tradewind/protocol';
+import type { Position } from '@tradewind/protocol';
 import type { Rate } from '@tradewind/runtime';
 import type { LimitGuard } from '../limits.ts';
 import type { SequenceAction } from '../sequence/sequence-action.ts';
@@ -89,7 +89,7 @@ export class Recovery {
       (error) => store.faultOf(error) === 'lasting',
       {
         onSent(channel) {
-          if (channel.sequence.positionAsked(Date.now())) channel.endRequests.markReading();
+          if (channel.sequence.positionAsked(Date.now())) channel.waiters.endRequests.markReading();
         },
         onPosition: (channel, position) => this.#takePosition(channel, position),
         onFailed: (channel, error) => this.#failPosition(channel, error),
@@ -98,7 +98,7 @@ export class Recovery {
     this.#checks = new IdleChannelChecks(settings.idleCheckMs, performance.now());
     this.#budget = new HistoryBudget(settings.historyReadRate, guard, {
       onReady: (channel) => this.serve(channel),
-      onLate: (channel) => channel.requests.fail(channel.sequence.epoch, 'unavailable'),
+      onLate: (channel) => channel.waiters.requests.fail(channel.sequence.epoch, 'unavailable'),
     });
     this.#pages = new HistoryPages(store, settings, (bytes) => {
       this.#events.historyBytesRead(bytes);
@@ -131,9 +131,9 @@ export class Recovery {
   /** Does what the channel's sequence returned last, and serves the workers that wait. Must be called when one may. */
   serve(channel: HubChannel): void {
     if (!channel.isHeld) return;
-    const { sequence, endRequests } = channel;
+    const { sequence, waiters } = channel;
     if (!needsOperation(channel.action)) channel.answerEndRequests();
-    if (endRequests.isWaiting) channel.action = sequence.check();
+    if (waiters.endRequests.isWaiting) channel.action = sequence.check();
     if (channel.action.kind === 'compare-soon') this.#suspicious.add(channel);
     if (channel.action.kind === 'read-position') this.#positions.request(channel);
     const operation = operationFor(channel);
@@ -179,7 +179,8 @@ export class Recovery {
   #failLate(): void {
     const latest = performance.now() - LONGEST_WAIT_MS;
     for (const channels of [this.#waiting, this.#delayed]) {
-      for (const { requests, sequence } of channels) {
+      for (const { waiters, sequence } of channels) {
+        const { requests } = waiters;
         if (requests.isEmpty || requests.askedAt > latest) continue;
         requests.fail(sequence.epoch, 'unavailable');
       }
@@ -192,7 +193,8 @@ export class Recovery {
       this.#waiting.add(channel);
       return;
     }
-    if (operation === 'resume' && !this.#budget.allows(channel, channel.requests.askedAt)) return;
+    if (operation === 'resume' && !this.#budget.allows(channel, channel.waiters.requests.askedAt))
+      return;
     const token = Symbol(channel.name);
     this.#operations.set(channel, token);
     const isCurrent = (): boolean => this.#operations.get(channel) === token;
@@ -267,11 +269,11 @@ export class Recovery {
 
   #takePosition(channel: HubChannel, position: Position | undefined): void {
     if (!channel.isHeld) return;
-    const { sequence, endRequests } = channel;
+    const { sequence, waiters } = channel;
     const isAwaited = sequence.awaitsPosition;
     const action = sequence.positionRead(position);
-    if (isAwaited) endRequests.markAnswered();
-    else endRequests.putBack();
+    if (isAwaited) waiters.endRequests.markAnswered();
+    else waiters.endRequests.putBack();
     this.follow(channel, action);
   }
 
@@ -292,7 +294,7 @@ export class Recovery {
 
   /** Redis is away, or has too much to do. The sequence waits; workers are told at once. */
   #unavailable(channel: HubChannel, operation: Operation, cause: string): void {
-    failRequests(channel, 'unavailable');
+    channel.waiters.failHistory(channel.sequence.epoch, 'unavailable');
     if (!isForWorkers(operation)) this.#delay(channel, cause);
   }
 
@@ -304,13 +306,14 @@ export class Recovery {
   #refused(channel: HubChannel, operation: Operation, error: Error): void {
     this.#events.recoveryRefused(channel.name, error);
     if (operation === 'epoch') channel.action = channel.sequence.epochRefused();
-    else failRequests(channel, 'not_available');
+    else channel.waiters.failHistory(channel.sequence.epoch, 'not_available');
     if (operation === 'repair') channel.action = channel.sequence.historyUnavailable();
   }
 }
 
 /** The sequence comes first, then what workers missed, and then what their clients resume with. */
-function operationFor({ action, requests, fillIns }: HubChannel): Operation | undefined {
+function operationFor({ action, waiters }: HubChannel): Operation | undefined {
+  const { requests, fillIns } = waiters;
   if (action.kind === 'start-epoch') return 'epoch';
   if (action.kind === 'read-history') return 'repair';
   if (!fillIns.isEmpty) return 'fill-in';
@@ -324,10 +327,6 @@ function needsOperation({ kind }: SequenceAction): boolean {
 
 function isForWorkers(operation: Operation): boolean {
   return operation === 'fill-in' || operation === 'resume';
-}
-
-function failRequests({ requests, fillIns, sequence }: HubChannel, code: ErrorCode): void {
-  for (const each of [fillIns, requests]) each.fail(sequence.epoch, code);
 }
 
 function takeAll<T>(set: Set<T>): T[] {

@@ -1,8 +1,8 @@
 import type { HistoryPage } from '../sequence/message.ts';
 import type { HubChannel } from './channel.ts';
+import type { HistoryRequests } from './channel-waiters.ts';
 import type { HistoryBudget } from './history-budget.ts';
 import type { HistoryPages } from './history-pages.ts';
-import type { HistoryRequests } from './history-requests.ts';
 
 /** Reads the history of a channel for the workers that wait for it. */
 export class WorkerHistory {
@@ -22,7 +22,7 @@ export class WorkerHistory {
    * if the operation was not superseded. It answers the workers, and returns false if the read is older than what was known.
    */
   async fillIn(channel: HubChannel): Promise<() => boolean> {
-    const { fillIns } = channel;
+    const { fillIns } = channel.waiters;
     const { from, until } = fillIns;
     // One entry more at the beginning: an offset that is missing after it was not trimmed, but is a gap.
     const first = Math.max(1, from - 1);
@@ -35,7 +35,8 @@ export class WorkerHistory {
 
   /** The same for workers whose clients resume: the latest first, up to the most that may be replayed. */
   async resume(channel: HubChannel): Promise<() => boolean> {
-    const { requests, sequence } = channel;
+    const { sequence, waiters } = channel;
+    const { requests } = waiters;
     const { from, until } = requests;
     const present = sequence.position;
     if (present === undefined) return () => answer(channel, requests, NOTHING_READ);
