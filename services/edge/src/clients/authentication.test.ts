@@ -10,7 +10,7 @@ const LIFE_MS = 600_000;
 const ONLY_A = rightsTo((channel) => channel === 'a');
 const BOTH = rightsTo((channel) => channel === 'a' || channel === 'b');
 
-/** What a verifier makes of a token that says it. */
+/** The verdict of a verifier for a token that names it. */
 const ANSWERS: Readonly<Record<string, () => Identity | Refusal>> = {
   both: () => identity('u1', BOTH),
   onlyA: () => identity('u1', ONLY_A),

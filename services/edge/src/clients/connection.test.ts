@@ -16,7 +16,7 @@ const MEDIUM = 'x'.repeat(3_000);
 const CAUTIOUS_WRITE_BYTES = 16 * 1024;
 
 describe('Connection: writing', () => {
-  it('goes on only when every one of its writes has gone through', async () => {
+  it('writes again only after the kernel has taken every earlier write', async () => {
     const { connection, sink } = createTestConnection();
     offer(connection, MEDIUM, 21);
     connection.flush();
@@ -33,7 +33,7 @@ describe('Connection: writing', () => {
     expect(seqs(sink)).toEqual(Array.from({ length: 51 }, (_, i) => i + 1));
   });
 
-  it('is cautious after a write was left behind, and no longer after one that was not', () => {
+  it('writes smaller pieces after the kernel left one behind, until it takes one whole', () => {
     const { connection, sink } = createTestConnection();
     sink.stalled = true;
     offer(connection, 'x'.repeat(1_000), 150);
@@ -94,7 +94,7 @@ describe('Connection: writing', () => {
   });
 });
 
-describe('Connection: what the node owes to a client that does not read', () => {
+describe('Connection: notices for a client that does not read', () => {
   const limits = { ...LIMITS, controls: 4 };
 
   function stall(log = new PublicationLog(0)) {
@@ -106,7 +106,7 @@ describe('Connection: what the node owes to a client that does not read', () => 
     return parts;
   }
 
-  it('is no strike: gaps without room are told once, later, and before anything newer', () => {
+  it('wait where there is no room, do not count against it, and come once before anything newer', () => {
     const log = new PublicationLog(0);
     const { connection, webSocket, sink } = stall(log);
     const gap: Gap = { type: 'gap', channel: 'a', reason: 'link' };
@@ -126,7 +126,7 @@ describe('Connection: what the node owes to a client that does not read', () => 
     expect(payloads.slice(-3, -1)).toEqual(gaps);
   });
 
-  it('is told the state of the node once there is room, unless it has been told of it', () => {
+  it('tell the state of the node once there is room, unless it was told already', () => {
     const { connection, webSocket, sink } = stall();
     const degraded = [1, 2].map((since) => encodeServerMessage({ type: 'degraded', since }));
     const states = () =>
@@ -148,8 +148,8 @@ describe('Connection: what the node owes to a client that does not read', () => 
   });
 });
 
-describe('Connection: a window of what is written and not read', () => {
-  /** With its frame a write of its own, and two of them are more than 120 KiB. */
+describe('Connection: a window of bytes that are written and not read', () => {
+  /** With its frame it fills one write, and two of them are more than 120 KiB. */
   const LARGEST = 'x'.repeat(65_000);
 
   it('shuts after a quarter of a MiB, whatever the kernel takes, and opens with each answer', async () => {
@@ -174,7 +174,7 @@ describe('Connection: a window of what is written and not read', () => {
 
   it.each(['kernel', 'answer'])('waits for the %s too, when that comes last', async (last) => {
     const { connection, webSocket, sink } = createTestConnection({ isWindowed: true });
-    // A larger frame than all of the window, which the kernel does not take either.
+    // The frame is larger than the whole window, and the kernel does not take it either.
     sink.stalled = true;
     offer(connection, 'x'.repeat(300_000), 1);
     offer(connection, 'later', 1);
@@ -215,7 +215,7 @@ describe('Connection: a window of what is written and not read', () => {
     expect(charged()).toBe(4);
   });
 
-  it('goes on when a client answers the latest ping only, whatever that was sent for', async () => {
+  it('opens when a client answers only the latest ping, whatever that was sent for', async () => {
     const { connection, passSecond, webSocket } = createTestConnection({ isWindowed: true });
     offer(connection, LARGEST, 20);
     connection.flush();
@@ -230,7 +230,7 @@ describe('Connection: a window of what is written and not read', () => {
 
   it.each([
     [
-      'holds up replays after 8 s, though it reads all the time',
+      'blocks replay memory after 8 s, although it reads all the time',
       2_000,
       [...Array(7).fill(false), true],
     ],
@@ -254,7 +254,7 @@ describe('Connection: a window of what is written and not read', () => {
     expect(held).toEqual(expected);
   });
 
-  it('is slow when it does not answer, as with a kernel that takes nothing', async () => {
+  it('counts a client that does not answer as slow, like one whose kernel takes nothing', async () => {
     const { connection, webSocket } = createTestConnection({
       isWindowed: true,
       slow: { graceMs: 60_000, maxLagMs: 5_000 },
@@ -282,7 +282,7 @@ describe('Connection: ending', () => {
     expect(webSocket.closes).toEqual([{ code: 1012, reason: 'draining' }]);
   });
 
-  it('does not close before the kernel has the last write, however long that takes', () => {
+  it('closes only after the kernel has the last write, however long that takes', () => {
     const { connection, webSocket, sink } = createTestConnection();
     sink.stalled = true;
     offer(connection, LARGE, 1);
@@ -321,7 +321,7 @@ describe('Connection: ending', () => {
     expect(owner.reasons, 'the first reason is the reason').toEqual(['draining']);
   });
 
-  it('drops what waits when it is closed at once, and takes nothing more', () => {
+  it('drops everything that waits when it is closed at once, and takes nothing more', () => {
     const { connection, webSocket, sink } = createTestConnection();
     offer(connection, 'dropped', 3);
     connection.close('rate_limited');
@@ -332,7 +332,7 @@ describe('Connection: ending', () => {
     expect(webSocket.closes).toEqual([{ code: 4029, reason: 'rate_limited' }]);
   });
 
-  it('reads on while it is being closed, as a reset would hide the close code, but not for ever', () => {
+  it('continues to read for a limited time while it closes, because a reset would hide the close code', () => {
     const { connection, webSocket } = createTestConnection();
     connection.close('rate_limited');
     for (let i = 0; i < 5_000; i += 1) webSocket.emit('ping', Buffer.alloc(0));
@@ -342,7 +342,7 @@ describe('Connection: ending', () => {
     expect(webSocket.paused).toBe(true);
   });
 
-  it('passes on nothing that comes after it began to end', () => {
+  it('passes on no message that arrives after it began to end', () => {
     const owner = new RecordingOwner();
     const { connection, webSocket } = createTestConnection({ owner });
     webSocket.emit('message', Buffer.from('{}'), false);
@@ -405,7 +405,7 @@ describe('Connection: each second', () => {
     expect(leaving.webSocket.closes).toEqual([{ code: 1012, reason: 'draining' }]);
   });
 
-  it('charges a client for no answer that its own request came before', () => {
+  it('does not charge a client for the pong to our ping, even behind a request of its own', () => {
     const owner = new RecordingOwner();
     const { passSecond, webSocket } = createTestConnection({ owner });
     while (webSocket.pings === 0) passSecond();
@@ -416,7 +416,7 @@ describe('Connection: each second', () => {
     ]);
   });
 
-  it.each(['message', 'ping', 'pong'])('takes a %s for a sign of life', (event) => {
+  it.each(['message', 'ping', 'pong'])('counts a %s as a sign of life', (event) => {
     const { passSecond, webSocket } = createTestConnection();
     for (let second = 1; second < 50; second += 1) {
       passSecond();
@@ -425,7 +425,7 @@ describe('Connection: each second', () => {
     expect(webSocket).toMatchObject({ pings: 0, terminated: false });
   });
 
-  it('takes it for a sign of life when bytes that lay around are taken', () => {
+  it('counts it as a sign of life when the kernel takes bytes that waited', () => {
     const { connection, passSecond, webSocket, sink } = createTestConnection();
     for (let second = 1; second < 50; second += 1) {
       sink.stalled = true;
@@ -436,7 +436,7 @@ describe('Connection: each second', () => {
     expect(webSocket.terminated).toBe(false);
   });
 
-  it('disconnects a client that is behind for too long, although nothing new is published', () => {
+  it('disconnects a client that is behind too long, even if nothing new is published', () => {
     const { connection, webSocket, sink } = createTestConnection({
       slow: { graceMs: 60_000, maxLagMs: 5_000 },
     });
@@ -450,7 +450,7 @@ describe('Connection: each second', () => {
   });
 });
 
-/** Like the fan-out: a loss becomes a gap in the same outbox. */
+/** Turns a loss into a gap in the same outbox, as the fan-out does. */
 class GapTellingOwner extends RecordingOwner {
   override onLosses(connection: Connection, losses: readonly Loss[]): void {
     for (const { channel, missing } of losses) {
@@ -459,7 +459,7 @@ class GapTellingOwner extends RecordingOwner {
   }
 }
 
-/** What was written until now is called back. */
+/** Runs the callbacks of all writes so far. */
 async function callbacks(): Promise<void> {
   await new Promise(process.nextTick);
 }

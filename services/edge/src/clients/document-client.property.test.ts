@@ -18,12 +18,12 @@ import {
 } from './testing/simulated-tier.ts';
 import { LIMITS } from './testing/test-connection.ts';
 
-/** A run that failed is repeated alone with its seed in this variable. */
+/** Repeats one run: the seed that a failed run printed. */
 const SEED_VARIABLE = 'DOCUMENT_SEED';
 const RUNS = shortOrLong(625, 10_000);
 const PEACEFUL_RUNS = shortOrLong(150, 3_000);
 
-/** Runs beyond the first ones that have failed once: a node that drains had clients that were behind. */
+/** Later seeds that failed once: a node drained while clients were behind. */
 const FOUND = [13_673, 16_489];
 
 const CHANNELS = ['a', 'b'];
@@ -33,7 +33,7 @@ const STEPS = 40;
 /** The first two connections of a client are cut after 0 to 24 frames each: every pair of these in 625 runs. */
 const CUTS = 25;
 
-/** Half a second of the world's clock at a time, until all have everything: some reconnects' worth. */
+/** The run settles in steps of half a second of the test's clock. There is time for several reconnects. */
 const SETTLE_STEPS = 400;
 const SETTLE_STEP_MS = 500;
 
@@ -75,7 +75,7 @@ interface Seat {
   readonly wires: SimulatedWire[];
 }
 
-/** One run: clients that do what the document says, and whatever may happen to them. */
+/** One run: clients that follow the document, and everything that happens to them. */
 class Run {
   readonly #tier: SimulatedTier;
   readonly #random: ReturnType<typeof createRandom>;
@@ -103,7 +103,7 @@ class Run {
     );
   }
 
-  /** Returns what was wrong, one line each. */
+  /** Returns each fault as one line. */
   async play(): Promise<string[]> {
     for (let i = 0; i < STEPS; i += 1) {
       this.#do(this.#one(this.#steps));
@@ -187,7 +187,7 @@ class Run {
     }, deadlineMs);
   }
 
-  /** Everything works again, until everyone has come to the end of every channel. */
+  /** Repairs everything, and waits until every client has reached the end of every channel. */
   async #settle(): Promise<string[]> {
     this.#isQuiet = true;
     this.#tier.isReadable = true;
@@ -223,7 +223,7 @@ class Run {
     );
   }
 
-  /** Until nothing moves any more. */
+  /** Advances all connections until nothing moves any more. */
   #advance(): void {
     for (let moves = true; moves; ) {
       moves = false;
@@ -282,7 +282,7 @@ interface Outcome {
   readonly faults: readonly string[];
 }
 
-/** What all runs together have come to. */
+/** The totals of all runs. */
 class Summary {
   readonly followed = new Map<RuleName, number>();
   readonly given = { used: 0, lost: 0, begins: 0 };
@@ -314,11 +314,11 @@ async function playOne(
 interface Plan {
   readonly runs: number;
   readonly isPeaceful: boolean;
-  /** Rules that are followed otherwise. */
+  /** Rules that differ from the document. */
   readonly changes?: Partial<Rules>;
 }
 
-/** Runs that may fail before the rest is not played any more. */
+/** The number of failed runs after which the rest is skipped. */
 const ENOUGH = 5;
 
 async function playAll({ runs, isPeaceful, changes = {} }: Plan) {
@@ -375,7 +375,7 @@ describe('a client that does what docs/protocol.md says, cut at every frame', {
     expect(Object.keys(RULES).filter((name) => !followed.includes(name))).toEqual(NOT_PLAYED);
   });
 
-  it('uses everything, and begins nowhere anew, as long as it is all there', async () => {
+  it('uses every publication and never begins anew while Redis still holds everything', async () => {
     const { failed, summary } = await playAll({ runs: PEACEFUL_RUNS, isPeaceful: true });
     expect(textOf(failed)).toBe('');
     expect(summary.given).toMatchObject({ lost: 0, begins: 0 });

@@ -11,7 +11,7 @@ class Member implements Dated {
 }
 
 describe('DueTimes', () => {
-  it('serves whoever is due and nobody else, as a list would', () => {
+  it('serves exactly the connections that are due, as a plain list would', () => {
     const steps = fc.array(
       fc.record({ what: fc.constantFrom('add', 'remove', 'hasten', 'serve'), n: fc.nat(99) }),
       { maxLength: 300 },
@@ -47,7 +47,7 @@ describe('DueTimes', () => {
     );
   });
 
-  it('serves some at a time and goes on where it stopped, each once', () => {
+  it('serves some in each turn, continues where it stopped, and serves each once', () => {
     const due = new DueTimes<Member>();
     const members = addMany(due, 200);
     let turns = 1;
@@ -56,7 +56,7 @@ describe('DueTimes', () => {
     expect(turns).toBeGreaterThanOrEqual(200);
   });
 
-  it('bears that whoever is served removes itself, and others that wait', () => {
+  it('allows a connection that is served to remove itself and others', () => {
     const due = new DueTimes<Member>();
     const members = addMany(due, 3);
     const [first, second, third] = members as [Member, Member, Member];
@@ -75,7 +75,7 @@ describe('DueTimes', () => {
     expect(new Set(added.map(({ dueSlot: dueNumber }) => dueNumber))).toEqual(new Set([0, 1]));
   });
 
-  it('forgets who was removed', () => {
+  it('forgets connections that were removed', () => {
     const due = new DueTimes<Member>();
     const [member] = addMany(due, 1) as [Member];
     due.remove(member);

@@ -39,7 +39,7 @@ describe('FanOut when connections end', { timeout: TIMEOUT_MS }, () => {
       await new Promise(setImmediate);
     }
     client.sendClose(1000);
-    // The answer stands behind what the socket holds, and the outbox holds still more.
+    // The answer waits behind the socket's bytes, and the outbox holds more.
     await witness.subscribe(['a']);
     const { lastSequence } = connection.outbox;
     client.resume();
@@ -48,7 +48,7 @@ describe('FanOut when connections end', { timeout: TIMEOUT_MS }, () => {
     expect(client.publications.length).toBeLessThan(lastSequence);
   });
 
-  it('ends a client that sends 600 WebSocket pings at once with the code, and not by a cut', async () => {
+  it('closes a client that sends 600 WebSocket pings at once with a code, and does not cut it', async () => {
     const requestRate = { perSecond: 1, burst: 200 };
     await using server = await FanOutServer.start({ requestRate });
     const client = await server.client();
@@ -100,7 +100,7 @@ describe('FanOut when connections end', { timeout: TIMEOUT_MS }, () => {
     expect(server.events.closed).toEqual(['draining']);
   });
 
-  it('survives resets in mid-stream, and each client that opened is told as closed once', async () => {
+  it('survives resets in mid-stream, and reports each client that opened as closed once', async () => {
     await using server = await FanOutServer.start();
     const witness = await server.client(['a']);
     const clients = await Promise.all(Array.from({ length: 30 }, () => server.client(['a', 'b'])));
@@ -122,7 +122,7 @@ describe('FanOut when connections end', { timeout: TIMEOUT_MS }, () => {
     expect([...server.upstream.wanted]).toEqual([]);
   });
 
-  it('holds a half-closed peer for as long as it takes to write, and no longer', async () => {
+  it('keeps a half-closed peer only until everything is written', async () => {
     await using server = await FanOutServer.start();
     const client = await server.client(['a']);
     client.end();

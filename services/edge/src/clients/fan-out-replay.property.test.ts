@@ -11,10 +11,10 @@ import { LIMITS } from './testing/test-connection.ts';
 const CHANNELS = ['a', 'b'];
 const CLIENTS = 3;
 const MAX_HISTORY = 12;
-/** What a publication counts in the publication log, about. */
+/** The approximate size of a publication in the publication log, in bytes. */
 const PUBLICATION_BYTES = 350;
 
-/** What Redis holds of a channel, and the hub has passed on. */
+/** A channel as Redis holds it and the hub has passed it on. */
 interface Truth {
   epoch: string;
   offset: number;
@@ -27,19 +27,19 @@ interface Truth {
 interface Seat {
   client: FakeClient;
   oracle: ReplayOracle;
-  /** How much of what the client received the oracle has heard. */
+  /** The number of the client's frames that the oracle has checked. */
   heard: number;
-  /** Where it was in the channels that it left, or the client before it. */
+  /** The last positions in channels that it left, or that its predecessor had. */
   readonly left: Map<string, { readonly epoch: string; readonly offset: number }>;
 }
 
-/** Clients that come, go, resume, stall and read, on channels whose history is asked for and answered late. */
+/** Clients that come, go, resume, stall and read, on channels whose history is answered late. */
 class World implements Disposable {
   readonly #server: FanOutUnderTest;
   readonly #truth = new Map<string, Truth>();
   /** The last offset of each epoch that is over. */
   readonly #ends = new Map<string, number>();
-  /** `epoch offset` of all that nobody can have. */
+  /** `epoch offset` of each undeliverable publication. */
   readonly #undeliverable = new Set<string>();
   readonly #seats: Seat[];
   #epochs = 0;
@@ -85,7 +85,7 @@ class World implements Disposable {
     for (const seat of this.#seats) this.#hear(seat);
   }
 
-  /** All is answered and read: everyone knows everything up to the present. */
+  /** Answers and reads everything: then every client is at the present. */
   async end(): Promise<void> {
     for (let i = 0; i < 50; i += 1) {
       for (const channel of CHANNELS) {
@@ -192,7 +192,7 @@ class World implements Disposable {
     upstream.acknowledge([channel], { epoch, offset });
   }
 
-  /** By chance it fails, or was read before the latest publications. */
+  /** Answers a read. By chance it fails, or is older than the latest publications. */
   #answer(channel: string, chance: number): void {
     const { upstream } = this.#server;
     if (upstream.ends.has(channel)) {
@@ -269,7 +269,7 @@ function stepsOf(weights: Readonly<Record<string, number>>): fc.Arbitrary<Step[]
   return fc.array(fc.oneof(...kinds), { minLength: 50, maxLength: 250, size: 'max' });
 }
 
-/** With gaps in the history, and nothing else that loses anything. */
+/** Gaps in the history, and no other loss. */
 const HOLES = { gap: 3 };
 const PEACE = { publish: 8, acknowledge: 4, answer: 6, resume: 8, history: 3, leave: 2 };
 const READERS = { stall: 2, drain: 2, reconnect: 3 };
@@ -298,7 +298,7 @@ it('tells each client everything once and in order, or that it is lost, whatever
   expect(seen.pierced).toBeGreaterThan(50);
 });
 
-it('lets everyone recover across what nobody can have, and loses nothing else', async () => {
+it('lets every client recover across undeliverable publications, and loses no others', async () => {
   const reasons = new Set<unknown>();
   let recovered = 0;
   let pierced = 0;
@@ -317,7 +317,7 @@ it('lets everyone recover across what nobody can have, and loses nothing else', 
   expect([...reasons].sort()).toEqual(['history_too_long', 'unavailable']);
 });
 
-it('loses nothing, and lets everyone recover who can, as long as it is all there', async () => {
+it('loses nothing and lets every client recover while the history is complete', async () => {
   const reasons = new Set<unknown>();
   let recovered = 0;
   await fc.assert(

@@ -48,7 +48,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     expect(client.received.filter(({ seq }) => seq).map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it('tells what nobody can have in its place, and recovers', () => {
+  it('tells undeliverable publications as gaps in their place, and recovers', () => {
     using server = new FanOutUnderTest();
     const client = server.client();
     resume(client, 7);
@@ -85,7 +85,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     expect(server.upstream.calls, 'the log knows of the gaps').toEqual(['+a', '?a 8']);
   });
 
-  it('tells each of hundreds of gaps in one replay, also to who reads nothing for some time', () => {
+  it('tells each of hundreds of gaps in one replay, also to a client that pauses reading', () => {
     using server = new FanOutUnderTest();
     const LAST = 600;
     const clients = [server.client(), server.client()];
@@ -107,7 +107,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
-  it('tells a gap in its place, too, where unread answers leave no room for it', () => {
+  it('tells a gap in its place even where unread answers leave no room for it', () => {
     const expected = ['answer', '1', `gap ${EPOCH} 2..2 unreadable`, '3', `resync next 0`];
     const outbox = { ...LIMITS, controlBytes: 3_000 };
     for (let pings = 0; pings < 50; pings += 1) {
@@ -133,7 +133,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     throw new Error('no answer was without room');
   });
 
-  it('asks for nothing that came on the feed', () => {
+  it('reads no publication that came on the feed', () => {
     using server = new FanOutUnderTest();
     server.subscriber('a', EPOCH, 5);
     publish(server, 6, 20);
@@ -143,7 +143,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     expect(server.upstream.calls).toEqual(['+a']);
   });
 
-  it('has all of 1,000 clients recover that resume a cold channel, with one question', () => {
+  it('lets 1,000 clients that resume a cold channel recover with one read', () => {
     using server = new FanOutUnderTest();
     const clients = Array.from({ length: 1_000 }, () => server.client());
     for (const [i, client] of clients.entries()) resume(client, 10 + (i % 50));
@@ -159,7 +159,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
-  it('has all of them recover when the channel flows, with a second question for the earlier ones', () => {
+  it('lets all of them recover while the channel flows, with a second read for the earlier ones', () => {
     using server = new FanOutUnderTest();
     server.subscriber('a', EPOCH, 100);
     const clients = Array.from({ length: 1_000 }, () => server.client());
@@ -172,7 +172,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
-  it('says that the history is trimmed only when the answer says so, to all who wait for as much', () => {
+  it('says that the history is trimmed only if the answer says so, to every client that needs as much', () => {
     using server = new FanOutUnderTest();
     const [one, other, third] = [server.client(), server.client(), server.client()];
     for (const client of [one, other]) resume(client, 0);
@@ -194,7 +194,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     ]);
   });
 
-  it('has nothing read again of what is too long, also for who leaves and comes back; who wants less gets it', () => {
+  it('never reads a history again that is too long, also for a client that comes back; one that wants less gets it', () => {
     using server = new FanOutUnderTest();
     const [client, other] = [server.client(), server.client()];
     resume(client, 0);
@@ -215,7 +215,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     expect(server.upstream.calls).toEqual(['+a', '?a 1', '?a 96', '-a', '+a']);
   });
 
-  it('keeps the order when a page ends before what was published meanwhile', () => {
+  it('keeps the order when a page ends before publications that came meanwhile', () => {
     using server = new FanOutUnderTest({
       subscriptions: {
         maxChannelsPerClient: 9,
@@ -233,7 +233,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     expect(story(client)).toEqual(['answer', '7', '8', '9', '10', '11', '12']);
   });
 
-  it('does not depend on the log for what is published while an answer is awaited', () => {
+  it('keeps publications that come during a read apart from the log', () => {
     using server = new FanOutUnderTest({ logBytes: 10_000 });
     const client = server.client();
     resume(client, 7);
@@ -245,7 +245,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     expect(client.offsets('a')).toEqual(numbers(8, 12));
   });
 
-  it('answers everyone with the code of a question that cannot be answered', () => {
+  it('answers every waiting client with the code of a read that failed', () => {
     using server = new FanOutUnderTest();
     const [one, earlier, ahead] = [server.client(), server.client(), server.client()];
     resume(one, 50);
@@ -262,7 +262,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     expect(server.upstream.questions.size).toBe(0);
   });
 
-  it('takes an answer of another epoch for none, and one of before a new epoch for nothing', () => {
+  it('treats an answer of another epoch as no answer, and ignores one from before a new epoch', () => {
     using server = new FanOutUnderTest();
     const client = server.client();
     resume(client, 50);
@@ -279,7 +279,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     expect(other.answers()).toMatchObject([{ epoch: 'next', recovered: true, replayed: 10 }]);
   });
 
-  it('takes of an answer with a hole what is behind it', () => {
+  it('uses the part of an answer behind its last hole', () => {
     using server = new FanOutUnderTest();
     const client = server.client();
     resume(client, 5, EPOCH, 6);
@@ -301,7 +301,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     return numbers(1, 1_000).map((offset) => publicationOf(channel, DATA, offset));
   }
 
-  it('are kept in full, however much one client is promised', async () => {
+  it('are kept in full, however large one promise is', async () => {
     using server = new FanOutUnderTest({ logBytes: 4 * KIB * KIB });
     const client = server.client();
     const channels = CHANNELS.map((channel) => ({ channel, history: 1_000 }));
@@ -322,7 +322,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     for (const channel of CHANNELS) expect(client.offsets(channel)).toEqual(numbers(1, 1_000));
   });
 
-  it('wait for room while a client reads nothing, and its connection ends for it', async () => {
+  it('wait for memory while a client reads nothing, and end the connection of that client', async () => {
     using server = new FanOutUnderTest({ logBytes: 2 * KIB * KIB });
     const stalled = server.client();
     stalled.stall();
@@ -349,7 +349,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     expect(other.answers()).toMatchObject([{ recovered: true, replayed: 10 }]);
   });
 
-  it('outlast whatever is published meanwhile', () => {
+  it('survive any number of publications meanwhile', () => {
     using server = new FanOutUnderTest({ logBytes: 20_000, outbox: { ...LIMITS, slots: 8 } });
     const client = server.client();
     client.stall();
@@ -363,7 +363,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     expect(client.controls('gap')).toMatchObject([{ epoch: EPOCH, from: 101, reason: 'slow' }]);
   });
 
-  it('are not held for a client in whose queue they find room', () => {
+  it('take no replay memory if the client’s queue has room', () => {
     using server = new FanOutUnderTest();
     const client = server.client();
     client.stall();
@@ -374,7 +374,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     expect([outbox.depth, outbox.isPromised, outbox.isBehind]).toEqual([20, false, false]);
   });
 
-  it('are kept, or the connection ends: nobody is spared by being told of their loss', () => {
+  it('are kept, or the connection ends: a gap never replaces them', () => {
     using server = new FanOutUnderTest({
       outbox: { ...LIMITS, slots: 8 },
       slow: { graceMs: 60_000, maxLagMs: 1_000 },
@@ -389,7 +389,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     expect(client.webSocket.closes).toMatchObject([{ reason: 'slow' }]);
   });
 
-  it('of one replay that is too long by itself are not made', () => {
+  it('are not made for one replay that is too long by itself', () => {
     using server = new FanOutUnderTest({ logBytes: 10_000 });
     const client = server.client();
     resume(client, 0);
@@ -399,7 +399,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     expect(client.answers()).toMatchObject([outcome]);
   });
 
-  it('of a channel that is left and taken up again while behind are kept', () => {
+  it('are kept for a channel that a client leaves and takes up again while it is behind', () => {
     using server = new FanOutUnderTest();
     const client = server.subscriber('a', EPOCH, 0);
     client.stall();
@@ -419,8 +419,8 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
   });
 });
 
-describe('FanOut: what has its place between publications', () => {
-  it('tells what was owed of an epoch under that epoch, then the new one', () => {
+describe('FanOut: notices between publications', () => {
+  it('sends the pending publications of an epoch under that epoch, then the new one', () => {
     using server = new FanOutUnderTest({ outbox: { ...LIMITS, slots: 2 } });
     const client = server.client();
     client.stall();
@@ -434,7 +434,7 @@ describe('FanOut: what has its place between publications', () => {
     expect(story(client)).toEqual(['answer', '6', '7', '8', '9', '10', '11', 'resync NEW 8', '9']);
   });
 
-  it('tells what is lost of an epoch under that epoch too', () => {
+  it('tells losses of an epoch under that epoch, too', () => {
     using server = new FanOutUnderTest({ logBytes: 1_000 });
     const client = server.subscriber('a', 'E', 0);
     client.stall();
@@ -467,7 +467,7 @@ describe('FanOut: what has its place between publications', () => {
     ]);
   });
 
-  it('tells a gap of the feed behind what is owed, with its own reason', () => {
+  it('tells a gap of the feed behind pending publications, with its own reason', () => {
     using server = new FanOutUnderTest();
     const client = server.subscriber('a', EPOCH, 0);
     client.stall();

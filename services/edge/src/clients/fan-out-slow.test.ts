@@ -17,7 +17,7 @@ const SLOTS = 512;
 const PUBLICATIONS_AT_MOST = 20_000;
 
 describe('FanOut with a client that stops reading', { timeout: TIMEOUT_MS }, () => {
-  it('fills its queue to 512 and no further, and disconnects it as slow', async () => {
+  it('queues 512 publications for it and no more, and disconnects it as slow', async () => {
     const graceMs = 200;
     await using server = await FanOutServer.start({ slow: { graceMs, maxLagMs: 60_000 } });
     const reader = await server.client(['a']);
@@ -51,7 +51,7 @@ describe('FanOut with a client that stops reading', { timeout: TIMEOUT_MS }, () 
     expect(reader.controls('gap')).toEqual([]);
   });
 
-  it('gives up interest in its channels at once, before the socket is gone', async () => {
+  it('drops its channels at once, before the socket is gone', async () => {
     await using server = await FanOutServer.start({ slow: { graceMs: 0, maxLagMs: 60_000 } });
     const stalled = await server.client(['a']);
     const connection = lastConnection(server);
@@ -118,7 +118,7 @@ describe('FanOut with a client that stops reading', { timeout: TIMEOUT_MS }, () 
     expect(client.controls('gap')).toMatchObject([{ channel: 'b', lost: 10 }]);
   });
 
-  it('blames nobody for a burst that is over before the grace', async () => {
+  it('disconnects no client for a burst that ends within the grace', async () => {
     await using server = await FanOutServer.start({ slow: { graceMs: 5_000, maxLagMs: 60_000 } });
     const client = await server.client(['a']);
     client.pause();
@@ -156,7 +156,7 @@ describe('FanOut with a client that stops reading', { timeout: TIMEOUT_MS }, () 
     expect(server.fanOut.statistics.refusals).toBe(0);
   });
 
-  it('reports the lag of what went to sockets, not of what a stalled client left lying', async () => {
+  it('reports the lag of publications that sockets took, not of those that a stalled client left', async () => {
     await using server = await FanOutServer.start();
     const client = await server.client(['a']);
     const connection = lastConnection(server);
@@ -190,12 +190,12 @@ function numbersFrom(first: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => first + i);
 }
 
-/** Where the gap of a channel came. */
+/** The index of a channel's gap among the frames. */
 function order(client: RawClient, channel: string): number {
   return client.controls('gap').findIndex((gap) => gap.channel === channel);
 }
 
-/** The gaps stand behind everything of before the loss, and before everything after it. */
+/** Expects each gap behind every publication before the loss, and before every later one. */
 function expectGapBetween(client: RawClient, lastOfBefore: number): void {
   const { messages } = client;
   const first = messages.findIndex(({ type }) => type === 'gap');

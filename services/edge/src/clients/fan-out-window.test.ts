@@ -7,30 +7,30 @@ import { FanOutServer } from './testing/fan-out-server.ts';
 import type { RawClient } from './testing/raw-client.ts';
 
 const DATA = 'x'.repeat(20_000);
-/** 8 MB, and more than any kernel here takes in for one client. */
+/** 8 MB: more than any kernel here buffers for one client. */
 const PUBLICATIONS = 400;
 const CLIENTS = 4;
 
-/** What the kernel may hold for one client that does not read, in bytes, on both ends of its connection. */
+/** The most that the kernel may hold for one client that does not read, in bytes, on both ends of its connection. */
 const GOAL_BYTES = 512 * 1024;
 
-/** Kernels that take in little by themselves have nothing to show here. */
+/** A kernel that buffers little by itself shows nothing here. */
 describe.runIf(process.platform === 'linux' && needsSendWindow())(
-  'FanOut with clients that do not read, where the kernel would take in much',
+  'FanOut with clients that do not read, where the kernel would buffer much',
   { timeout: TIMEOUT_MS },
   () => {
-    it('leaves little with the kernel for each, and all to those that read', async () => {
+    it('leaves few bytes in the kernel for each, and gives readers everything', async () => {
       const { heldBytes, reader } = await publish(true);
       expect(heldBytes).toBeLessThan(GOAL_BYTES);
       expect(reader).toEqual(Array.from({ length: PUBLICATIONS }, (_, i) => i + 1));
     });
 
-    it('would leave more there without a window (control)', async () => {
+    it('leaves more there without a window (control)', async () => {
       const { heldBytes } = await publish(false);
       expect(heldBytes).toBeGreaterThan(GOAL_BYTES);
     });
 
-    it('goes on from where it stopped when a client reads again', async () => {
+    it('continues where it stopped when a client reads again', async () => {
       await using server = await FanOutServer.start({ isWindowed: true });
       const client = await server.client(['a']);
       client.pause();
@@ -42,7 +42,7 @@ describe.runIf(process.platform === 'linux' && needsSendWindow())(
   },
 );
 
-/** Publishes to clients of which all but one have stopped to read; what the kernel holds for each of these. */
+/** Publishes to clients of which all but one have stopped reading. Returns the bytes that the kernel holds for each of these. */
 async function publish(isWindowed: boolean) {
   await using server = await FanOutServer.start({ isWindowed });
   const reader = await server.client(['a']);

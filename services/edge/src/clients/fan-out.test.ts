@@ -43,13 +43,13 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     expect(throughStream === 0).toBe(writes !== 'stream');
   });
 
-  it('tells the queue of flushes how much came in, and whether anyone waits for it', async () => {
+  it('tells the flush round how many bytes came in, and whether a client waits for them', async () => {
     const mark = vi.spyOn(FlushRound.prototype, 'mark');
     try {
       await using server = await FanOutServer.start();
       const client = await server.client(['a']);
       server.upstream.publish('a', 'x'.repeat(1_000));
-      // Nobody is in the index as long as all who want the channel wait for its past.
+      // The index is empty while all clients of the channel wait for its past.
       server.upstream.listener.onPublication(publicationOf('b', 'x'.repeat(1_000)));
       await until(() => client.publications.length === 1, 'the publication');
       const told = mark.mock.calls.map(([, bytes, isQueued]) => [bytes > 1_000, isQueued]);
@@ -62,7 +62,7 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
-  it('gives up the memory that clients needed that stalled and left, within seconds', () => {
+  it('returns the memory of clients that stalled and left within seconds', () => {
     vi.useFakeTimers();
     try {
       using server = new FanOutUnderTest();
@@ -84,7 +84,7 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
-  it('acknowledges a subscription only after upstream did', async () => {
+  it('confirms a subscription only after upstream has acknowledged it', async () => {
     await using server = await FanOutServer.start();
     const client = await server.client();
     client.request({ type: 'subscribe', id: 1, channels: ['a'] });
@@ -99,7 +99,7 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     ]);
   });
 
-  it('answers before the first publication, and sends none of before', async () => {
+  it('answers before the first publication, and sends none from before', async () => {
     await using server = await FanOutServer.start();
     const client = await server.client();
     client.request({ type: 'subscribe', id: 1, channels: ['a'] });
@@ -114,7 +114,7 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     ]);
   });
 
-  it('numbers what it sends to each client on its own, over all channels', async () => {
+  it('numbers the publications of each client separately, over all channels', async () => {
     await using server = await FanOutServer.start();
     const both = await server.client(['a', 'b']);
     const onlyB = await server.client(['b']);
@@ -130,7 +130,7 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     expect(onlyB.publications.map(({ seq }) => seq)).toEqual([1, 2, 3]);
   });
 
-  it('sends nothing of a channel behind its unsubscribed', async () => {
+  it('sends nothing of a channel behind its `unsubscribed`', async () => {
     await using server = await FanOutServer.start();
     const client = await server.client(['a']);
     const other = await server.client(['a']);
@@ -177,7 +177,7 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     client.terminate();
   });
 
-  it('tells everyone that the node is cut off, later clients too, and that it is back', async () => {
+  it('tells all clients, later ones too, that the node is cut off and that it is back', async () => {
     await using server = await FanOutServer.start();
     const early = await server.client(['a']);
     server.upstream.listener.onDegraded(1_234);
@@ -213,7 +213,7 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     expect(server.fanOut.bytesOut - before).toBe(received);
   });
 
-  it('closes a client that has asked for nothing by the time allowed', async () => {
+  it('closes a client that has asked for no channel in time', async () => {
     await using server = await FanOutServer.start({ silentSeconds: 1 });
     const silent = await server.client();
     const subscriber = await server.client(['a']);

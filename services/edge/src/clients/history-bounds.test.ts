@@ -6,7 +6,7 @@ function setUp() {
   return { clock, bounds: new HistoryBounds(() => clock.now) };
 }
 
-it('keeps what is known for good of an epoch, and nothing of it in another', () => {
+it('keeps the lasting facts of an epoch, and none of them in another', () => {
   const { bounds } = setUp();
   bounds.recordTrimmed('a', 'E', 20);
   bounds.recordTrimmed('a', 'E', 10);
@@ -17,7 +17,7 @@ it('keeps what is known for good of an epoch, and nothing of it in another', () 
   expect(bounds.of('a', 'F')).toEqual({ trimmedBefore: 5, tooLongBefore: 0 });
 });
 
-it('looks again after a minute whether a history is still too long', () => {
+it('asks again after a minute whether a history is still too long', () => {
   const { bounds, clock } = setUp();
   bounds.recordTooLong('a', 'E', 90);
   clock.now += 59_999;

@@ -7,7 +7,7 @@ const PONG = 10 * BEATS_PER_SECOND;
 const LIMITS = { pingAfterBeats: PING, deadAfterBeats: PONG };
 
 describe('Liveness', () => {
-  it('pings a silent peer once, and takes it for dead when the answer does not come', () => {
+  it('pings a silent peer once, and calls it dead if no answer comes', () => {
     const { liveness, time } = start();
     const verdicts = beats(time, liveness, PING + PONG);
     const pingedAt = verdicts.indexOf('ping') + 1;
@@ -17,13 +17,13 @@ describe('Liveness', () => {
     expect(verdicts.indexOf('dead') + 1).toBe(PING + PONG);
   });
 
-  it('stays with dead until someone acts on it', () => {
+  it('stays dead until the owner acts on it', () => {
     const { liveness, time } = start();
     beats(time, liveness, PING + PONG);
     expect(beats(time, liveness, 2)).toEqual(['dead', 'dead']);
   });
 
-  it('begins anew with each sign of life, also after a ping', () => {
+  it('starts its interval again with each sign of life, also after a ping', () => {
     const { liveness, time } = start();
     beats(time, liveness, PING + PONG - 1);
     liveness.recordLife();
@@ -31,7 +31,7 @@ describe('Liveness', () => {
     expect(beats(time, liveness, PING / 2)).toContain('ping');
   });
 
-  it('pings no peer that says something often enough', () => {
+  it('pings no peer that sends often enough', () => {
     const { liveness, time } = start();
     for (let i = 0; i < 1_000; i += 1) {
       expect(beats(time, liveness, PING / 2)).not.toContain('ping');
@@ -39,14 +39,14 @@ describe('Liveness', () => {
     }
   });
 
-  it('gives a peer that was pinged late all of its time for the answer', () => {
+  it('gives a peer that was pinged late the full time for its answer', () => {
     const { liveness, time } = start();
     time.beat += 3 * PING;
     expect(liveness.check()).toBe('ping');
     expect(beats(time, liveness, PONG)).toEqual([...Array(PONG - 1).fill('fine'), 'dead']);
   });
 
-  it('needs a look only when it says so', () => {
+  it('needs a check only when it says so', () => {
     for (const answers of [true, false]) {
       const { liveness, time } = start(0.3);
       const all: [number, LivenessVerdict][] = [];
@@ -68,7 +68,7 @@ describe('Liveness', () => {
   });
 });
 
-describe('Pings of 10,000 peers that came at once and say everything at once', () => {
+describe('Pings of 10,000 peers that came together and send together', () => {
   const PEERS = 10_000;
   /** Spread over half of an interval, a beat has 1 in 250 of them on average. */
   const MOST_PER_BEAT = (1.2 * PEERS) / (PING / 2);
@@ -90,7 +90,7 @@ describe('Pings of 10,000 peers that came at once and say everything at once', (
     expectSpread(time, peers, look);
   });
 
-  it('would not be, if what a peer says began its interval (control)', () => {
+  it('are not, if each message of a peer starts its interval (control)', () => {
     const time = new AttendedTime(0);
     const peers = Array.from({ length: PEERS }, (_, i) => ({
       silentBeats: Math.floor(((i * 0.618034) % 1) * PING),
@@ -108,7 +108,7 @@ describe('Pings of 10,000 peers that came at once and say everything at once', (
     look: () => readonly Peer[],
   ): void {
     for (let interval = 0; interval < 3; interval += 1) {
-      // All subscribe, say; from then on they only answer pings.
+      // All subscribe; from then on they only answer pings.
       for (const peer of peers) peer.recordLife();
       let pinged = 0;
       let most = 0;

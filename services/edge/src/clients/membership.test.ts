@@ -4,7 +4,7 @@ import { publicationOf } from './testing/fake-upstream.ts';
 import { createTestConnection, LIMITS } from './testing/test-connection.ts';
 
 describe('Membership', () => {
-  it('tells its listeners who joined which channel, and who left it why', () => {
+  it('tells its listeners who joined and left which channel, and why', () => {
     const { membership, told, client, other } = setUp();
     membership.join(client.connection, 'a');
     membership.join(other.connection, 'a');
@@ -20,7 +20,7 @@ describe('Membership', () => {
     expect(membership.index.subscriptions).toBe(0);
   });
 
-  it('takes a channel from one client, which is told why, and from no other', () => {
+  it('takes a channel from one client and no other, and tells that client why', () => {
     const { membership, client, other } = setUp();
     for (const each of [client, other]) {
       membership.join(each.connection, 'a');
@@ -35,7 +35,7 @@ describe('Membership', () => {
     expect(membership.index.count('b')).toBe(2);
   });
 
-  it('owes a client nothing more of a channel that was taken from it', () => {
+  it('sends a client nothing more of a channel that was taken from it', () => {
     const { membership } = setUp();
     const client = createTestConnection({ limits: { ...LIMITS, slots: 1 } });
     const { outbox } = client.connection;
@@ -46,7 +46,7 @@ describe('Membership', () => {
     expect(outbox.misses('a')).toBe(false);
   });
 
-  it('answers nobody who asked for it, and changes nothing for who holds nothing', () => {
+  it('tells nothing to a client that asked to leave, and ignores one that holds nothing', () => {
     const { membership, told, client, other } = setUp();
     membership.join(client.connection, 'a');
     expect(membership.leave(client.connection, 'a', 'unsubscribed')).toBe(true);
@@ -57,7 +57,7 @@ describe('Membership', () => {
     expect([...client.sent(), ...other.sent(), ...told]).toEqual([]);
   });
 
-  it('takes channels from everyone, and tells each client of all of its own in one frame', () => {
+  it('takes channels from all clients, and tells each in one frame of all that it held', () => {
     const { membership, told, client, other } = setUp();
     membership.join(client.connection, 'a');
     membership.join(client.connection, 'b');
@@ -76,7 +76,7 @@ describe('Membership', () => {
     expect([...membership.index.counts()]).toEqual([['c', 1]]);
   });
 
-  it('tells listeners, and not the client, of all that a connection held when it ended', () => {
+  it('tells listeners, and not the client, which channels a connection held when it ended', () => {
     const { membership, told, client } = setUp();
     membership.join(client.connection, 'a');
     membership.join(client.connection, 'b');

@@ -20,7 +20,7 @@ function setUp(bytes = 1_000) {
 }
 
 describe('ReplayAdmission', () => {
-  it('lets channels go on in their order when there is room again, and not within the call', async () => {
+  it('continues channels in their order when there is room again, and not within the call', async () => {
     const { admission, resumed, channel } = setUp();
     admission.memory.take(1_000);
     expect(admission.mayRead).toBe(false);
@@ -33,7 +33,7 @@ describe('ReplayAdmission', () => {
     expect(admission.waitsForMemory).toBe(false);
   });
 
-  it('reads few histories at once', async () => {
+  it('reads a bounded number of histories at once', async () => {
     const { admission, resumed, channel } = setUp();
     for (let i = 0; i < 4; i += 1) {
       expect(admission.mayRead).toBe(true);
@@ -47,7 +47,7 @@ describe('ReplayAdmission', () => {
     expect(resumed).toEqual(['a']);
   });
 
-  it('forgets a channel that nobody wants any more', async () => {
+  it('forgets a channel that no client wants any more', async () => {
     const { admission, resumed, channel } = setUp();
     admission.memory.take(1_000);
     const gone = channel('a');
@@ -71,7 +71,7 @@ function beginAll(reads: PendingReads, freeBytes: number): number {
 }
 
 describe('PendingReads', () => {
-  it('allows few reads at first, many small ones, and no two that would not fit', () => {
+  it('allows few reads at first, then many small ones, and never two that would not fit', () => {
     const reads = new PendingReads(BYTES);
     expect(beginAll(reads, BYTES)).toBe(4);
     for (let i = 0; i < 4; i += 1) reads.end(10);
@@ -82,7 +82,7 @@ describe('PendingReads', () => {
     expect(beginAll(reads, 1_200)).toBe(2);
   });
 
-  it('allows one, however large it may be, as long as anything is free', () => {
+  it('allows one read of any size while anything is free', () => {
     const reads = new PendingReads(BYTES);
     expect([reads.mayBegin(1), reads.mayBegin(0)]).toEqual([true, false]);
   });

@@ -37,11 +37,11 @@ function notRecovered(reason: ErrorCode, offsets = 0) {
 }
 
 describe('planReplay', () => {
-  it('replays nothing to whoever asks for nothing', () => {
+  it('replays nothing to a client that asks for nothing', () => {
     expect(plan({})).toEqual({ kind: 'replay', recovered: undefined, offsets: 0 });
   });
 
-  it('continues from `since` on, also when nothing was missed', () => {
+  it('continues from `since`, also if nothing was missed', () => {
     expect(plan({ since: at(95) })).toEqual({ kind: 'replay', recovered: true, offsets: 5 });
     expect(plan({ since: at(100) })).toEqual({ kind: 'replay', recovered: true, offsets: 0 });
   });
@@ -50,12 +50,12 @@ describe('planReplay', () => {
     expect(plan({ history: 10 })).toEqual({ kind: 'replay', recovered: true, offsets: 10 });
   });
 
-  it('has the node asked for what is not here', () => {
+  it('asks the node for publications that are not here', () => {
     expect(plan({ since: at(60) })).toEqual({ kind: 'read', from: 61 });
     expect(plan({ history: 20 })).toEqual({ kind: 'read', from: 81 });
   });
 
-  it('does not continue what is longer than it may be, and falls back to `history`', () => {
+  it('does not replay more than the limit, and falls back to `history`', () => {
     expect(plan({ since: at(49) })).toEqual(notRecovered('history_too_long'));
     expect(plan({ since: at(50) })).toEqual({ kind: 'read', from: 51 });
     expect(plan({ since: at(10), history: 7 })).toEqual(notRecovered('history_too_long', 7));
@@ -74,7 +74,7 @@ describe('planReplay', () => {
     expect(plan({ since, history: 3 }, { asked: answered })).toEqual(notRecovered(reason, 3));
   });
 
-  it('asks nothing more after a failure, and gives what is here', () => {
+  it('asks no more after a failure, and gives the publications that are here', () => {
     const asked = failed('unavailable');
     for (const since of [at(60), at(101), at(95, 'other')]) {
       expect(plan({ since }, { asked })).toEqual(notRecovered('unavailable'));
@@ -83,7 +83,7 @@ describe('planReplay', () => {
     expect(plan({ since: at(95) }, { asked })).toMatchObject({ recovered: true });
   });
 
-  it('says why when the node has not got it either, and gives what there is', () => {
+  it('says why if the node lacks them too, and gives the rest', () => {
     const history = historyAt100();
     history.beginRead(61);
     history.storeRead(EPOCH, publicationsOf('a', 81, 100));
@@ -91,7 +91,7 @@ describe('planReplay', () => {
     expect(plan({ history: 30 }, { history })).toEqual(notRecovered('history_trimmed', 20));
   });
 
-  it('asks for nothing that has left the history, and for what is left of it', () => {
+  it('asks only for the part that the history still holds', () => {
     const history = historyAt100();
     history.beginRead(61);
     history.storeRead(EPOCH, publicationsOf('a', 81, 100));
@@ -105,7 +105,7 @@ describe('planReplay', () => {
     );
   });
 
-  it('knows channels without history, and nodes without', () => {
+  it('handles channels without history, and nodes without', () => {
     const history = new ReplaySource('a', new PublicationLog(0), new ReplayMemory(0, () => {}));
     const answered: ReadProgress = { end: 'read', failure: undefined };
     const asked = { history, asked: answered };

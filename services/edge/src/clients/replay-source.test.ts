@@ -62,8 +62,8 @@ function offsets(from: number, to: number): number[] {
   return publicationsOf('a', from, to).map(({ offset }) => offset);
 }
 
-describe('ReplaySource: what came on the feed', () => {
-  it('is held from the first publication on, and nothing before it', () => {
+describe('ReplaySource: publications of the feed', () => {
+  it('are held from the first one on', () => {
     const { history, publish } = setUp();
     expect(history.find(101)).toEqual({ kind: 'held' });
     publish(101, 110);
@@ -74,7 +74,7 @@ describe('ReplaySource: what came on the feed', () => {
     expect(history.takeLatest(0)).toBeUndefined();
   });
 
-  it('is held behind the last hole only, of this epoch only, and past publications without offsets', () => {
+  it('are held only of this epoch and behind the last hole, across publications without offsets', () => {
     const { history, publish, plain } = setUp();
     publish(101, 102);
     history.addGap(hole(103, 103));
@@ -88,7 +88,7 @@ describe('ReplaySource: what came on the feed', () => {
     expect(history.find(106)).toEqual({ kind: 'unread', oldest: 107 });
   });
 
-  it('is held no longer than the log does', () => {
+  it('are held as long as the log holds them', () => {
     const { history, publish } = setUp(0, 10_000);
     publish(1, 200);
     const found = history.find(1);
@@ -97,8 +97,8 @@ describe('ReplaySource: what came on the feed', () => {
   });
 });
 
-describe('ReplaySource: what the node answers', () => {
-  it('is open until it comes, and final then, until it is forgotten', () => {
+describe('ReplaySource: answers of the node', () => {
+  it('are pending until they come, and final until they are forgotten', () => {
     const { history, ask } = setUp();
     const answer = ask(61);
     expect(history.find(61)).toEqual({ kind: 'unread', oldest: 101 });
@@ -111,7 +111,7 @@ describe('ReplaySource: what the node answers', () => {
     expect(history.find(71)).toEqual({ kind: 'unread', oldest: 101 });
   });
 
-  it('is whole up to the present: what was published since it was asked for is behind it', () => {
+  it('reach the present: publications since the request are appended', () => {
     const { history, log, publish, ask } = setUp(100, 20_000);
     const answer = ask(91);
     publish(101, 103);
@@ -121,7 +121,7 @@ describe('ReplaySource: what the node answers', () => {
     expect(offsetsOf(history.takeLatest(13))).toEqual(offsets(91, 103));
   });
 
-  it('is worth nothing without its end, and only what is behind a hole in it', () => {
+  it('count only behind their last hole, and not at all without their end', () => {
     const { history, ask } = setUp();
     ask(91)(publicationsOf('a', 91, 99));
     expect(history.find(95)).toEqual({ kind: 'gone', oldest: 101, reason: 'history_trimmed' });
@@ -130,13 +130,13 @@ describe('ReplaySource: what the node answers', () => {
     expect(offsetsOf(history.takeLatest(5))).toEqual(offsets(96, 100));
   });
 
-  it('is taken as it is ordered: neither twice, nor newer than the channel', () => {
+  it('are used in order, never twice, and never beyond the channel’s end', () => {
     const { history, ask } = setUp();
     ask(98)([...publicationsOf('a', 98, 100), ...publicationsOf('a', 99, 102)]);
     expect(offsetsOf(history.takeLatest(3))).toEqual([98, 99, 100]);
   });
 
-  it('means nothing after a new epoch has begun, and that one has begun if it is of another', () => {
+  it('are ignored after a new epoch has begun, and show a new epoch if they are of another', () => {
     const { history, ask } = setUp();
     const answer = ask(91);
     history.beginAt({ epoch: 'next', offset: 100 });
@@ -146,7 +146,7 @@ describe('ReplaySource: what the node answers', () => {
     expect(history.find(95)).toEqual({ kind: 'gone', oldest: 101, reason: 'epoch_changed' });
   });
 
-  it('is not taken when it would take more than half of the memory for replays', () => {
+  it('are refused if they would take more than half of the memory for replays', () => {
     const { history, ask } = setUp(100, 20_000);
     ask(41)();
     expect(history.find(41)).toEqual({ kind: 'gone', oldest: 101, reason: 'history_too_long' });
@@ -154,7 +154,7 @@ describe('ReplaySource: what the node answers', () => {
     expect(history.find(81)).toEqual({ kind: 'held' });
   });
 
-  it('is not asked for again while the node says that it is too long; less of it is', () => {
+  it('are not requested again while the node says that they are too long; a shorter part is', () => {
     const { history, publish, ask } = setUp();
     ask(1);
     history.rejectRead(EPOCH, 61);
@@ -169,7 +169,7 @@ describe('ReplaySource: what the node answers', () => {
     expect(history.find(1)).toMatchObject({ kind: 'unread' });
   });
 
-  it('does not gather without end what is published while it is awaited', () => {
+  it('are given up if too much is published while they are pending', () => {
     const { history, publish, ask } = setUp(100, 20_000);
     const answer = ask(91);
     publish(101, 180);
@@ -178,8 +178,8 @@ describe('ReplaySource: what the node answers', () => {
   });
 });
 
-describe('ReplaySource: what nobody can have', () => {
-  it('keeps its place in what came on the feed, and is no reason to ask', () => {
+describe('ReplaySource: undeliverable publications', () => {
+  it('keep their place among those of the feed, and cause no read', () => {
     const { history, publish } = setUp();
     publish(101, 102);
     history.addGap(hole(103, 103, 'unreadable'));
@@ -196,7 +196,7 @@ describe('ReplaySource: what nobody can have', () => {
     expect(told(history.takeLatest(1))).toEqual(['too_large 107..107']);
   });
 
-  it('keeps its place in what the node answers, and in what came since it was asked', () => {
+  it('keep their place in an answer, and among those that came since the request', () => {
     const { history, publish, ask } = setUp();
     const answer = ask(91);
     history.addGap(hole(101, 101, 'slow'));
@@ -211,7 +211,7 @@ describe('ReplaySource: what nobody can have', () => {
     ]);
   });
 
-  it('is remembered of the feed to a bound: of what is older the node knows', () => {
+  it('are remembered of the feed up to a bound: the node knows the older ones', () => {
     const { history, publish } = setUp();
     for (let offset = 101; offset <= 300; offset += 2) {
       history.addGap(hole(offset, offset, 'unreadable'));
@@ -225,7 +225,7 @@ describe('ReplaySource: what nobody can have', () => {
 });
 
 describe('ReplaySource: an excerpt', () => {
-  it('is shared, and counts once, as long as someone holds it', () => {
+  it('is shared, and counts once, while a client holds it', () => {
     const { history, memory, ask } = setUp();
     ask(41)();
     const replays = [60, 30, 10].map((count) => history.takeLatest(count) as Replay);
@@ -241,7 +241,7 @@ describe('ReplaySource: an excerpt', () => {
     expect(history.find(41)).toMatchObject({ kind: 'unread' });
   });
 
-  it('grows with what came since, for whoever needs much of it', () => {
+  it('grows with newer publications, for a client that needs much of it', () => {
     const { history, publish, ask } = setUp();
     ask(61)();
     const first = history.takeLatest(40);

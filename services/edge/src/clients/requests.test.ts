@@ -69,7 +69,7 @@ describe('Requests', () => {
     expect(upstream.calls).toEqual([]);
   });
 
-  it('answers a binary frame with an error and goes on', () => {
+  it('answers a binary frame with an error and continues', () => {
     const { requests, ask, client, rejected } = setUp();
     requests.handle(client.connection, Buffer.from('{"type":"ping"}'), true, 0);
     ask('{"type":"ping","id":1}');
@@ -80,7 +80,7 @@ describe('Requests', () => {
     expect(rejected).toEqual(['not_available']);
   });
 
-  it('takes whatever is sent, and answers it', () => {
+  it('answers whatever is sent, and never throws', () => {
     const fields = fc.record(
       {
         type: fc.oneof(fc.constantFrom('subscribe', 'unsubscribe', 'ping', 'auth'), fc.jsonValue()),
@@ -107,8 +107,8 @@ describe('Requests', () => {
   });
 });
 
-describe('Requests: what is unusual and allowed', () => {
-  it('takes names that every object has for names', () => {
+describe('Requests: unusual and allowed', () => {
+  it('accepts names that every object has as channel names', () => {
     const { ask, client, upstream } = setUp();
     const names = ['constructor', 'toString', 'valueOf', 'hasOwnProperty'];
     ask(JSON.stringify({ type: 'subscribe', id: 1, channels: [...names, '__proto__'] }));
@@ -143,7 +143,7 @@ describe('Requests: what is unusual and allowed', () => {
 });
 
 describe('Requests: the rate', () => {
-  it('ignores what is over the rate, says so with the time to wait, and answers again later', () => {
+  it('ignores requests beyond the rate, tells the wait, and answers again later', () => {
     const { ask, client, rejected } = setUp({ perSecond: 2, burst: 2 });
     for (const id of [1, 2, 3]) ask(`{"type":"ping","id":${id}}`);
     ask('{"type":"ping","id":4}', 500);
@@ -156,7 +156,7 @@ describe('Requests: the rate', () => {
     expect(rejected).toEqual(['rate_limited']);
   });
 
-  it('closes the connection of a client that goes on regardless', () => {
+  it('closes the connection of a client that continues regardless', () => {
     const { ask, client } = setUp({ perSecond: 1, burst: 1 });
     for (let i = 0; i <= 200; i += 1) ask('{"type":"ping"}');
     expect(client.webSocket.closes).toEqual([]);
@@ -176,7 +176,7 @@ describe('Requests: the rate', () => {
     expect(client.webSocket.closes).toEqual([{ code: 4029, reason: 'rate_limited' }]);
   });
 
-  it('writes what was answered before it closes the connection', () => {
+  it('writes the pending answers before it closes the connection', () => {
     const { ask, client } = setUp({ perSecond: 1, burst: 10 });
     for (let id = 1; id <= 600; id += 1) ask(`{"type":"ping","id":${id}}`);
     const sent = client.sent();
@@ -187,14 +187,14 @@ describe('Requests: the rate', () => {
     expect(client.webSocket.closes).toEqual([{ code: 4029, reason: 'rate_limited' }]);
   });
 
-  it('only counts what is over the rate where rates are not enforced', () => {
+  it('only counts requests beyond the rate where rates are not enforced', () => {
     const { ask, client, beyond } = setUp({ perSecond: 1, burst: 1 }, false);
     for (let i = 0; i < 600; i += 1) ask('{"type":"ping"}');
     expect(client.sent()).toHaveLength(600);
     expect(beyond).toEqual(Array(599).fill('requests'));
   });
 
-  it('limits each client by itself', () => {
+  it('limits each client separately', () => {
     const { requests, ask, client } = setUp({ perSecond: 1, burst: 1 });
     const other = createTestConnection({ requestRate: { perSecond: 1, burst: 1 } });
     ask('{"type":"ping"}');
@@ -230,7 +230,7 @@ describe('Requests: errors', () => {
     expect(beyond).toEqual([]);
   });
 
-  it('does not count what is right, or what a node refuses', () => {
+  it('does not count correct requests, or those that the node refuses', () => {
     const { ask, client } = setUp();
     for (let i = 0; i < 30; i += 1) ask('{"type":"subscribe","channels":["!!","a"]}');
     for (let i = 0; i < 30; i += 1) ask('{"type":"ping"}');

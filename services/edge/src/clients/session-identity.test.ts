@@ -41,7 +41,7 @@ describe('SessionIdentity', () => {
     expect(identity.notice(START).graceMs).toBeLessThanOrEqual(2_000);
   });
 
-  it('counts from the new token on once it is accepted', () => {
+  it('counts from the new token once that is accepted', () => {
     const { identity, time } = start();
     identity.accept(endingIn(60_000), START);
     time.beat = 50 * BEATS_PER_SECOND;
@@ -50,7 +50,7 @@ describe('SessionIdentity', () => {
     expect(identity.leftMs(START + 50_000)).toBe(550_000);
   });
 
-  it('closes clients whose tokens end together apart: no second has twice the mean', () => {
+  it('spreads the closes of clients whose tokens end together: no second has twice the mean', () => {
     const seconds = new Map<number, number>();
     const golden = (Math.sqrt(5) - 1) / 2;
     for (let i = 0; i < CLIENTS; i += 1) {

@@ -8,7 +8,7 @@ import { createTestConnection, LIMITS, type TestConnection } from './testing/tes
 const ONE_A_TURN = Number.NEGATIVE_INFINITY;
 
 describe('StateNotices', () => {
-  it('tell each client of the state, one frame for all, and nobody twice', () => {
+  it('tell each client the state once, with one frame for all', () => {
     const { notices, clients } = start(3);
     notices.setDegraded(7);
     tellAll(notices);
@@ -20,7 +20,7 @@ describe('StateNotices', () => {
     expect(clients.map(({ sent }) => sent())).toEqual([told, told, told]);
   });
 
-  it('tell nobody of a state that was over before their turn came', () => {
+  it('tell no client of a state that ended before its turn came', () => {
     const { notices, clients } = start(3);
     notices.setDegraded(7);
     notices.sendSome(ONE_A_TURN);
@@ -33,7 +33,7 @@ describe('StateNotices', () => {
     ]);
   });
 
-  it('leave everybody with the last state, in order, whenever it changes and whoever comes and goes', () => {
+  it('leave every client with the last state, in order, whenever it changes and clients come and go', () => {
     const step = fc.constantFrom(
       ...(['degraded', 'restored', 'tell', 'tell', 'come', 'go', 'fill', 'drain'] as const),
     );

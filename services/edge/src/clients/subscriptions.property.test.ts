@@ -36,7 +36,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 describe('Subscriptions, in any order of events', () => {
-  it('holds interest exactly while someone holds or waits, and settles every request once', () => {
+  it('declares a channel exactly while a client holds it or waits for it, and settles every request once', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const world = new World();
@@ -51,7 +51,7 @@ describe('Subscriptions, in any order of events', () => {
   });
 });
 
-/** The real thing next to the simplest model of it. `FakeUpstream` throws on a broken alternation. */
+/** The real subscriptions beside the simplest model of them. `FakeUpstream` throws on a broken alternation. */
 class World {
   readonly #membership = new Membership();
   readonly #upstream = new FakeUpstream();

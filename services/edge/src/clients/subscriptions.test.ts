@@ -25,7 +25,7 @@ describe('Subscriptions: subscribing', () => {
     expect(upstream.calls).toEqual(['+a']);
   });
 
-  it('asks upstream once for all who wait for the same channel', () => {
+  it('asks upstream once for all clients that wait for the same channel', () => {
     const { subscribe, upstream, client, other, index } = setUp();
     subscribe(client, 1, ['a']);
     subscribe(other, 2, ['a']);
@@ -50,7 +50,7 @@ describe('Subscriptions: subscribing', () => {
     ]);
   });
 
-  it('packs what upstream acknowledges together into one frame', () => {
+  it('packs channels that upstream acknowledges together into one frame', () => {
     const { subscribe, upstream, client } = setUp();
     subscribe(client, 1, ['a', 'b', 'c']);
     upstream.acknowledge(['a', 'b', 'c']);
@@ -127,7 +127,7 @@ describe('Subscriptions: subscribing', () => {
     ]);
   });
 
-  it('says that it got all of a history that has not begun', () => {
+  it('says that a history that has not begun is complete', () => {
     const { subscriptions, upstream, client } = setUp();
     const channels = [{ channel: 'a', since: undefined, history: 20 }];
     subscriptions.subscribe(client.connection, { ...request(1, []), channels }, 0);
@@ -147,7 +147,7 @@ describe('Subscriptions: limits', () => {
     expect(upstream.calls).toEqual([]);
   });
 
-  it('asks each client’s own rights', () => {
+  it('checks each client’s own rights', () => {
     const { subscribe, upstream, other } = setUp();
     const client = createTestConnection({ rights: rightsTo((name) => name.startsWith('own/')) });
     subscribe(client, 1, ['own/a', 'b']);
@@ -156,7 +156,7 @@ describe('Subscriptions: limits', () => {
     expect([...upstream.wanted]).toEqual(['own/a', 'b']);
   });
 
-  it('takes nobody for asking who asks only for what can never be had', () => {
+  it('counts a request for channels that can never be had as no request', () => {
     const { subscriptions, subscribe, other } = setUp();
     const client = createTestConnection({ rights: rightsTo(() => false) });
     subscribe(client, 1, ['x']);
@@ -176,7 +176,7 @@ describe('Subscriptions: limits', () => {
     expect(upstream.calls).toEqual(['+a', '+b', '+c']);
   });
 
-  it('rejects new channels as unavailable while the source is away, and holds no interest', () => {
+  it('rejects new channels as unavailable while the source is away, and declares none', () => {
     const { subscribe, subscriptions, upstream, client, other } = setUp();
     subscribe(other, 1, ['a']);
     upstream.acknowledge(['a']);
@@ -227,7 +227,7 @@ describe('Subscriptions: limits', () => {
     expect(beyond).toEqual(['mentions', 'mentions']);
   });
 
-  it('charges for a channel that is held, and for a name that is none, and answers for both', () => {
+  it('charges for a channel that is held and for an invalid name, and answers for both', () => {
     const rated = createTestConnection({ subscribeRate: { perSecond: 1, burst: 4 } });
     const { subscribe, subscriptions, upstream } = setUp();
     subscribe(rated, 1, ['a'], 0);
@@ -288,7 +288,7 @@ describe('Subscriptions: limits', () => {
     });
   });
 
-  it('only counts what goes beyond the rate where rates are not enforced', () => {
+  it('only counts channels beyond the rate where rates are not enforced', () => {
     const rated = createTestConnection({ subscribeRate: { perSecond: 1, burst: 1 } });
     const { subscribe, upstream, beyond } = setUp({}, 1_000_000, false);
     subscribe(rated, 1, ['a', 'b', 'c'], 0);
@@ -344,7 +344,7 @@ describe('Subscriptions: ending', () => {
     expect(upstream.calls).toEqual([]);
   });
 
-  it('forgets a connection that leaves, with what it holds and what it waits for', () => {
+  it('forgets a connection that leaves, with the channels that it holds and waits for', () => {
     const { subscribe, subscriptions, upstream, client, other, index } = setUp();
     subscribe(client, 1, ['held', 'both']);
     upstream.acknowledge(['held', 'both']);
@@ -368,7 +368,7 @@ describe('Subscriptions: ending', () => {
     expect(upstream.calls).toEqual(['+a', '-a']);
   });
 
-  it('rejects whoever waits for a refused channel and tells whoever holds one', () => {
+  it('rejects clients that wait for a refused channel, and tells those that hold one', () => {
     const { subscribe, upstream, client, other, index } = setUp();
     subscribe(client, 1, ['a', 'b']);
     upstream.acknowledge(['a', 'b']);
@@ -384,7 +384,7 @@ describe('Subscriptions: ending', () => {
     expect(upstream.calls, 'refused counts as dropped').toEqual(['+a', '+b', '+c', '+d']);
   });
 
-  it('declares a refused channel anew when someone asks again', () => {
+  it('declares a refused channel again when a client asks again', () => {
     const { subscribe, upstream, client } = setUp();
     subscribe(client, 1, ['a']);
     upstream.refuse(['a'], 'node_channels_full');

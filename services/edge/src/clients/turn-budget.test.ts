@@ -3,13 +3,13 @@ import { inTurns, TURN_BUDGET_MS } from './turn-budget.ts';
 
 const ITEMS = 50;
 
-/** So long that one item uses up a turn. */
+/** Works until the budget of a whole turn is used up. */
 function dawdle(): void {
   const until = performance.now() + TURN_BUDGET_MS;
   while (performance.now() < until);
 }
 
-it('acts on each item once and in order, and lets other things happen in between', async () => {
+it('acts on each item once and in order, and lets other work run in between', async () => {
   const items = Array.from({ length: ITEMS }, (_, i) => i);
   const done: number[] = [];
   let turns = 0;
@@ -28,7 +28,7 @@ it('acts on each item once and in order, and lets other things happen in between
   expect(turns).toBeGreaterThanOrEqual(ITEMS - 1);
 });
 
-it('bears that the items change meanwhile', async () => {
+it('allows the items to change meanwhile', async () => {
   const items = new Set([1, 2, 3]);
   const done: number[] = [];
   await inTurns(items, (item) => {

@@ -20,7 +20,7 @@ describe('WaitingClients', () => {
       .map(({ id, offset }) => (offset === undefined ? `answer ${id}` : offset));
   }
 
-  it('sends the answer first, what it promises right behind, and each client its own part', () => {
+  it('sends the answer first, the promised replay right behind it, and each client its own part', () => {
     const { resume, upstream, client, other, recovered } = setUp();
     resume(client, 1, { epoch: EPOCH, offset: 97 });
     resume(other, 2, { epoch: EPOCH, offset: 98 });
@@ -45,7 +45,7 @@ describe('WaitingClients', () => {
     });
   });
 
-  it('sends nothing to whoever cancels before the answer comes', () => {
+  it('sends nothing to a client that cancels before the answer comes', () => {
     const { resume, unsubscribe, upstream, client, other } = setUp();
     resume(client, 1, { epoch: EPOCH, offset: 97 });
     resume(other, 2, { epoch: EPOCH, offset: 98 });
@@ -56,7 +56,7 @@ describe('WaitingClients', () => {
     expect(story(other)).toEqual(['answer 2', 99, 100]);
   });
 
-  it('asks about a few channels at a time, and goes on with the others as answers come', async () => {
+  it('reads a few channels at a time, and continues with the others as answers come', async () => {
     const { subscriptions, upstream, client } = setUp();
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
     const since = { epoch: EPOCH, offset: 99 };
@@ -100,7 +100,7 @@ describe('WaitingClients', () => {
       return { ...parts, client };
     }
 
-    it('finishes what was begun, then says when to ask again, and asks nothing of the node', () => {
+    it('finishes a replay that was begun, then says when to ask again, and reads nothing', () => {
       const { clock, client, resume, upstream, beyond } = setUpOwing();
       resume(client, 3, since);
       upstream.acknowledge(['a'], position);
@@ -117,7 +117,7 @@ describe('WaitingClients', () => {
       expect(story(client).slice(-11)).toEqual(['answer 4', ...past.map(({ offset }) => offset)]);
     });
 
-    it('lets a client have what is live, and one that has missed nothing', () => {
+    it('admits a client that wants only live publications, or has missed nothing', () => {
       const { client, resume, subscribe, upstream } = setUpOwing();
       resume(client, 3, position);
       subscribe(client, 4, ['b']);
@@ -128,7 +128,7 @@ describe('WaitingClients', () => {
       ]);
     });
 
-    it('lets go of no channel that others hold or wait for', () => {
+    it('drops no channel that others hold or wait for', () => {
       const { client, other, resume, subscribe, upstream } = setUpOwing();
       resume(client, 3, since);
       resume(other, 4, since);
@@ -142,7 +142,7 @@ describe('WaitingClients', () => {
       expect([...upstream.wanted]).toEqual(['a']);
     });
 
-    it('gives back what Redis was asked for while it was away', () => {
+    it('refunds a read that Redis did not answer', () => {
       const { client, clock, resume, unsubscribe, upstream } = setUpOwing();
       clock.now = 60_000;
       resume(client, 3, since);
@@ -200,7 +200,7 @@ describe('WaitingClients', () => {
       expect(story(client).at(-1)).toBe(100);
     });
 
-    it('only counts it where budgets are not enforced', () => {
+    it('only counts the excess where budgets are not enforced', () => {
       const { client, resume, upstream, beyond } = setUpOwing(false);
       resume(client, 3, since);
       upstream.acknowledge(['a'], position);
@@ -233,7 +233,7 @@ describe('WaitingClients', () => {
     expect(served(), 'control: in a turn that has time for all').toBe(100);
   });
 
-  it('keeps nobody waiting for room for longer than ten seconds', () => {
+  it('keeps no client waiting for memory longer than ten seconds', () => {
     const { resume, unsubscribe, subscriptions, upstream, other, log } = setUpFull();
     const held = { epoch: EPOCH, offset: 97 };
     expect(subscriptions.waitsForMemory, 'nobody waits yet').toBe(false);
@@ -258,7 +258,7 @@ describe('WaitingClients', () => {
     expect(subscriptions.waitsForMemory, 'who cancels waits no more').toBe(false);
   });
 
-  it('continues nothing that was missed where replays may hold nothing', () => {
+  it('continues no channel where replays may hold no memory', () => {
     const { resume, upstream, client, other } = setUp({}, 0);
     resume(client, 1, { epoch: EPOCH, offset: 97 });
     resume(other, 2, { epoch: EPOCH, offset: 100 });

@@ -14,7 +14,7 @@ import { FakeWebSocket, LIMITS } from './testing/test-connection.ts';
 const BINARY_FRAME = 0x82;
 const NUMBER_BYTES = 4;
 
-/** A format that nobody speaks: binary frames of a number of 32 bits and a payload; 0 stands before a control message. */
+/** A format for this test: binary frames of a 32-bit number and a payload; the number of a control message is 0. */
 const NUMBERED: WireFormat = {
   subprotocol: 'numbered.test',
   overheadBytes: 4 + NUMBER_BYTES,
@@ -109,7 +109,7 @@ describe('two formats on one node', () => {
     for (const [i, client] of clients.entries()) {
       client.request({ type: 'subscribe', channels: ['a'] });
       server.upstream.acknowledge();
-      // Each has other numbers than the one before it.
+      // Its numbers differ from those of the client before it.
       for (let n = 0; n <= 9 * i; n += 1) server.upstream.publish('a', n);
       client.received();
     }
@@ -120,7 +120,7 @@ describe('two formats on one node', () => {
     listener.onResync({ channel: 'a', epoch: 'next', offset: 0 });
     const told = () => clients.map((client, i) => client.received().slice(before[i]));
     const allAreTold = (state: string) => () => told().every((texts) => texts.includes(state));
-    // Clients are told some in a turn: on a busy core not all in the first one.
+    // Each turn tells some clients: on a busy core not all in the first one.
     listener.onDegraded(1);
     await until(allAreTold('degraded'), 'degraded');
     listener.onRestored();
@@ -160,7 +160,7 @@ describe('two formats on one node', () => {
   });
 });
 
-it('makes what many clients share once for each format', () => {
+it('encodes a shared frame once for each format', () => {
   let made = 0;
   const shared = oncePerFormat(({ subprotocol }) => {
     made += 1;
