@@ -54,6 +54,7 @@ export default defineConfig({
           name: 'unit',
           include: [
             'packages/*/src/**/*.test.ts',
+            'packages/*/*.test.ts',
             'services/*/src/**/*.test.ts',
             'infra/**/*.test.ts',
             'test/terraform/**/*.test.ts',

@@ -4,6 +4,7 @@ import { dirname, join, normalize, relative, sep } from 'node:path';
 import {
   ALLOWED_DEPENDENCIES,
   BENCH_LOAD,
+  FURTHER_ENTRIES,
   MAIN_LINES_BELOW,
   ROOMS,
   TEST_SUPPORT,
@@ -79,6 +80,8 @@ function fileFaults(owner: WorkspacePackage, file: SourceFile): string[] {
 function importFault(owner: WorkspacePackage, path: string, specifier: string): string | undefined {
   const isTest =
     isTestFile(path) || owner.name === '@tradewind/test' || owner.name === '@tradewind/bench';
+  // What builds a package stands beside its `src`, and is no part of it.
+  const isBuild = path === `${owner.folder}/build.ts`;
   if (specifier.startsWith('.')) {
     const target = normalize(join(dirname(path), specifier));
     if (!relative(owner.folder, target).startsWith('..')) return roomFault(path, target, specifier);
@@ -89,14 +92,16 @@ function importFault(owner: WorkspacePackage, path: string, specifier: string): 
   }
   if (isBuiltin(specifier)) {
     if (!specifier.startsWith('node:')) return `imports ${specifier}; write node:${specifier}`;
-    const isFree = isTest || !WITHOUT_NODE.includes(owner.name);
+    const isFree = isTest || isBuild || !WITHOUT_NODE.includes(owner.name);
     return isFree ? undefined : `imports ${specifier}; ${owner.name} must run without Node`;
   }
   const dependency = packageNameOf(specifier);
-  if (dependency.startsWith('@tradewind/') && dependency !== specifier) {
+  const isEntry = dependency === specifier || FURTHER_ENTRIES.includes(specifier);
+  if (dependency.startsWith('@tradewind/') && !isEntry) {
     return `imports ${specifier}, which reaches inside ${dependency}`;
   }
   if (owner.dependencies.includes(dependency) || dependency === owner.name) return undefined;
+  if (isBuild && owner.developmentDependencies.includes(dependency)) return undefined;
   const isForTests =
     TEST_TOOLS.includes(dependency) || owner.developmentDependencies.includes(dependency);
   if (isTest && isForTests) return undefined;
@@ -159,11 +164,11 @@ async function packageFolders(root: string): Promise<string[]> {
 
 async function readPackage(root: string, folder: string): Promise<WorkspacePackage> {
   const text = await readFile(join(root, folder, 'package.json'), 'utf8');
-  const { name, dependencies = {}, devDependencies = {} } = JSON.parse(text);
+  const { name, dependencies = {}, peerDependencies = {}, devDependencies = {} } = JSON.parse(text);
   return {
     name,
     folder,
-    dependencies: Object.keys(dependencies),
+    dependencies: [...Object.keys(dependencies), ...Object.keys(peerDependencies)],
     developmentDependencies: Object.keys(devDependencies),
   };
 }
@@ -171,7 +176,7 @@ async function readPackage(root: string, folder: string): Promise<WorkspacePacka
 async function readSources(root: string, folder: string): Promise<SourceFile[]> {
   const files: SourceFile[] = [];
   for (const entry of await entriesOf(join(root, folder))) {
-    if (entry.name === 'node_modules') continue;
+    if (entry.name === 'node_modules' || entry.name === 'dist') continue;
     const path = `${folder}/${entry.name}`;
     if (entry.isDirectory()) files.push(...(await readSources(root, path)));
     else if (/\.[cm]?[jt]s$/.test(entry.name)) {

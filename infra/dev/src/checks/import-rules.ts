@@ -10,7 +10,8 @@ export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>>
   '@tradewind/fanout': [],
   '@tradewind/runtime': ['pino', 'prom-client'],
   '@tradewind/bus': ['@tradewind/protocol', 'ioredis'],
-  '@tradewind/client': ['@tradewind/protocol'],
+  // react is an optional peer of one entry.
+  '@tradewind/client': ['@tradewind/protocol', 'react'],
   '@tradewind/ingest': ['@tradewind/bus', '@tradewind/protocol', '@tradewind/runtime'],
   '@tradewind/edge': [
     '@tradewind/bus',
@@ -30,7 +31,17 @@ export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>>
 };
 
 /** Packages that must run in a browser or do no I/O: outside of tests they must not import a module of Node. */
-export const WITHOUT_NODE: readonly string[] = ['@tradewind/protocol', '@tradewind/fanout'];
+export const WITHOUT_NODE: readonly string[] = [
+  '@tradewind/protocol',
+  '@tradewind/fanout',
+  '@tradewind/client',
+];
+
+/** What packages offer beside their main entry. */
+export const FURTHER_ENTRIES: readonly string[] = [
+  '@tradewind/client/react',
+  '@tradewind/client/store',
+];
 
 /** The root's development tools that tests may import without naming them again. */
 export const TEST_TOOLS: readonly string[] = ['vitest', 'fast-check'];
@@ -89,6 +100,23 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
       'redis-states',
       'redis-limits',
     ],
+  },
+  'packages/client/src': {
+    index: 'anything',
+    connect: 'anything',
+    client: 'anything',
+    types: ['errors'],
+    errors: [],
+    deferred: [],
+    surroundings: [],
+    'exact-numbers': [],
+    store: ['types'],
+    react: ['store', 'types'],
+    consumers: ['types', 'errors'],
+    channels: ['consumers', 'types', 'errors', 'deferred', 'surroundings'],
+    page: ['types', 'surroundings'],
+    connection: ['channels', 'page', 'types', 'errors', 'deferred', 'surroundings'],
+    testing: 'anything',
   },
   'services/ingest/src': {
     main: 'anything',

@@ -1,0 +1,129 @@
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const OUT = join(HERE, 'dist');
+
+/** The entries of the package, and what each may take in a browser: bytes, minified, by gzip -9. */
+const ENTRIES: Readonly<Record<string, number>> = {
+  index: 13 * 1024,
+  store: 1024,
+  react: 1024,
+};
+
+const OWN = /^\.\/(index|store)\.ts$/;
+
+/**
+ * Writes the package as it is published to `dist/`, and returns what each entry takes in a browser. Only `react` is left
+ * outside. Throws if an entry is larger than it may be, or if a type of the workspace would be missing.
+ */
+export async function buildPackage(out = OUT): Promise<Readonly<Record<string, number>>> {
+  await rm(out, { recursive: true, force: true });
+  await mkdir(out, { recursive: true });
+  const sizes: Record<string, number> = {};
+  for (const [entry, limit] of Object.entries(ENTRIES)) {
+    await bundle(entry, join(out, `${entry}.js`), false);
+    const minified = await bundle(entry, join(out, `${entry}.min.js`), true);
+    const bytes = gzipSync(minified, { level: 9 }).length;
+    if (bytes > limit) throw new Error(`${entry} takes ${bytes} bytes; it may take ${limit}`);
+    sizes[entry] = bytes;
+  }
+  await writeTypes(out);
+  for (const file of ['README.md', 'CHANGELOG.md'])
+    await copyFile(join(HERE, file), join(out, file));
+  await copyFile(join(HERE, '../../LICENSE'), join(out, 'LICENSE'));
+  await writeFile(join(out, 'package.json'), await publishedManifest());
+  return sizes;
+}
+
+/** Bundles an entry with what it uses of the workspace, and returns the text. */
+async function bundle(entry: string, file: string, minify: boolean): Promise<string> {
+  const suffix = minify ? '.min.js' : '.js';
+  const build = await rolldown({
+    input: join(HERE, `src/${entry}.ts`),
+    external: (id: string) => id === 'react' || (entry !== 'index' && OWN.test(id)),
+    platform: 'neutral',
+    tsconfig: false,
+  });
+  const { output } = await build.write({
+    file,
+    format: 'esm',
+    minify,
+    paths: (id: string) => id.replace(OWN, (_, name) => `./${name}${suffix}`),
+  });
+  await build.close();
+  return output[0].code;
+}
+
+/** Writes the declarations that the entries reach. */
+async function writeTypes(out: string): Promise<void> {
+  const emitted = join(out, 'emitted');
+  const all = join(emitted, 'packages/client/src');
+  await promisify(execFile)(process.execPath, [
+    ...[
+      join(HERE, '../../node_modules/typescript/bin/tsc'),
+      '--project',
+      join(HERE, 'tsconfig.build.json'),
+    ],
+    ...['--outDir', emitted],
+  ]).catch((error: { readonly stdout?: string }) => {
+    throw new Error(`tsc: ${error.stdout}`);
+  });
+  const waiting = Object.keys(ENTRIES).map((entry) => `${entry}.d.ts`);
+  const seen = new Set<string>();
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    if (seen.has(name)) continue;
+    seen.add(name);
+    const text = await readFile(join(all, name), 'utf8');
+    if (text.includes('@tradewind/'))
+      throw new Error(`${name} needs a package that is not published`);
+    const folder = dirname(name);
+    for (const [, path] of text.matchAll(/from '(\.[^']+)\.ts'/g))
+      waiting.push(join(folder, `${path}.d.ts`));
+    await mkdir(join(out, folder), { recursive: true });
+    const head = name === 'types.d.ts' ? '/// <reference lib="esnext.disposable" />\n' : '';
+    await writeFile(join(out, name), head + text.replaceAll(/(from '\.[^']+)\.ts'/g, "$1.js'"));
+  }
+  await rm(emitted, { recursive: true });
+}
+
+async function publishedManifest(): Promise<string> {
+  const {
+    name,
+    version,
+    description,
+    license,
+    type,
+    sideEffects,
+    peerDependencies,
+    peerDependenciesMeta,
+  } = JSON.parse(await readFile(join(HERE, 'package.json'), 'utf8'));
+  const exports = Object.fromEntries(
+    Object.keys(ENTRIES).map((entry) => [
+      entry === 'index' ? '.' : `./${entry}`,
+      { types: `./${entry}.d.ts`, default: `./${entry}.js` },
+    ]),
+  );
+  return `${JSON.stringify(
+    {
+      ...{ name, version, description, license, type, sideEffects },
+      ...{ engines: { node: '>=20' }, exports: { ...exports, './min': './index.min.js' } },
+      files: ['*.js', '**/*.d.ts', 'CHANGELOG.md'],
+      ...{ peerDependencies, peerDependenciesMeta },
+    },
+    null,
+    2,
+  )}\n`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const [entry, bytes] of Object.entries(await buildPackage())) {
+    console.log(`${entry.padEnd(6)} ${bytes} of ${ENTRIES[entry]} bytes, minified and by gzip`);
+  }
+  console.log('npm pack ./dist');
+}

@@ -1,0 +1,451 @@
+import type { PublicationMessage } from '@tradewind/protocol';
+import type { Consumer, ConsumerOwner } from '../consumers/consumer.ts';
+import { Listener } from '../consumers/listener.ts';
+import { Reader } from '../consumers/reader.ts';
+import { type Deferred, deferred } from '../deferred.ts';
+import { ChannelError, ClosedError } from '../errors.ts';
+import type { Cancel } from '../surroundings.ts';
+import type {
+  Channel,
+  ChannelOptions,
+  ChannelState,
+  ConsumerOptions,
+  Gap,
+  Handlers,
+  Item,
+  IterateOptions,
+  Position,
+  Publication,
+  StandardSchema,
+  SubscribedInfo,
+  Subscription,
+} from '../types.ts';
+import type { Hold, NewResync } from './hold.ts';
+import { Tail } from './tail.ts';
+
+/** A channel continues at most once in this time for consumers that were paused: each time is a `subscribe`. */
+const CONTINUE_EVERY_MS = 1_000;
+
+/** What a channel needs of its client. */
+export interface ChannelHost {
+  readonly lingerMs: number;
+  now(): number;
+  monotonic(): number;
+  after(ms: number, act: () => void): Cancel;
+  guard(call: () => void): void;
+  /** Throws `ClosedError` if the client is closed. */
+  assertOpen(): void;
+  /** The channel has its first consumer: where it begins. */
+  activated(channel: HeldChannel): Position | undefined;
+  /** Nobody has read it for a while. */
+  released(channel: HeldChannel): void;
+  /** What the channel wants of its connection has changed. */
+  reconcile(channel: HeldChannel): void;
+  /** The first answer, or the end of the replay. */
+  progressed(channel: HeldChannel): void;
+  channelChanged(channel: HeldChannel): void;
+  told(item: Gap | (NewResync & { readonly kind: 'resync'; readonly channel: string })): void;
+  invalid(error: ChannelError): void;
+  duplicate(): void;
+  lagOf(ts: number): number | undefined;
+}
+
+/** A channel, its consumers, and where they are. It knows connections only as its holds. */
+export class HeldChannel implements Channel<unknown>, ConsumerOwner {
+  readonly name: string;
+  readonly #host: ChannelHost;
+  readonly #consumers = new Set<Consumer>();
+  state: ChannelState = { name: 'idle' };
+  epoch: string | undefined;
+  /** The largest offset that was received. */
+  offset: number | undefined;
+  latest: Publication<unknown> | undefined;
+  /** The hold that counts: the newest that was answered. */
+  primary: Hold | undefined;
+  /** Whether a connection has carried it since it was activated. */
+  wasLive = false;
+  /** Rejections in a row. */
+  rejections = 0;
+  /** Whether it waits for a retry. */
+  isWaiting = false;
+  #since: Position | undefined;
+  history = 0;
+  #schema: StandardSchema<unknown> | undefined;
+  #invalid: 'report' | 'throw' = 'report';
+  #tail: Tail | undefined;
+  #quietSince: number | undefined;
+  /** Whether it has consumers, or just had. */
+  #isActive = false;
+  #endLinger: Cancel | undefined;
+  #endContinue: Cancel | undefined;
+  #continuedAt = Number.NEGATIVE_INFINITY;
+  readonly #ready = new Map<Consumer, Deferred<SubscribedInfo>>();
+
+  constructor(name: string, host: ChannelHost) {
+    this.name = name;
+    this.#host = host;
+  }
+
+  /** Options of a later call add to those of an earlier one. */
+  configure({ since, history, schema, invalid }: ChannelOptions<unknown>): void {
+    if (since !== undefined) this.#since = since;
+    if (history !== undefined) this.history = Math.max(this.history, history);
+    if (this.history > 0) this.#tail ??= new Tail();
+    if (schema !== undefined) this.#schema = schema;
+    if (invalid !== undefined) this.#invalid = invalid;
+  }
+
+  get position(): Position | undefined {
+    const { epoch, offset } = this;
+    return epoch === undefined || offset === undefined ? undefined : { epoch, offset };
+  }
+
+  get quietSince(): number | undefined {
+    return this.state.name === 'live' ? this.#quietSince : undefined;
+  }
+
+  subscribe(
+    consumer: ((publication: Publication<unknown>) => void) | Handlers<unknown>,
+    { signal }: ConsumerOptions = {},
+  ): Subscription {
+    signal?.throwIfAborted();
+    const handlers = typeof consumer === 'function' ? { publication: consumer } : consumer;
+    const listener = new Listener(this, handlers);
+    const ready = deferred<SubscribedInfo>();
+    const unsubscribe = (): void => {
+      signal?.removeEventListener('abort', unsubscribe);
+      listener.stop();
+      ready.reject(signal?.aborted ? signal.reason : new ClosedError());
+      this.leave(listener);
+    };
+    signal?.addEventListener('abort', unsubscribe);
+    this.#ready.set(listener, ready);
+    try {
+      this.#add(listener);
+    } catch (error) {
+      this.#ready.delete(listener);
+      throw error;
+    }
+    if (this.primary !== undefined) this.#resolveReady();
+    return { ready: ready.promise, unsubscribe, [Symbol.dispose]: unsubscribe };
+  }
+
+  messages(
+    options: IterateOptions = {},
+  ): AsyncIterableIterator<Publication<unknown>> & AsyncDisposable {
+    return this.#read(options, false) as AsyncIterableIterator<Publication<unknown>> &
+      AsyncDisposable;
+  }
+
+  items(options: IterateOptions = {}): AsyncIterableIterator<Item<unknown>> & AsyncDisposable {
+    return this.#read(options, true);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Publication<unknown>> {
+    return this.messages();
+  }
+
+  // For its consumers.
+
+  leave(consumer: Consumer): void {
+    this.#ready.delete(consumer);
+    if (!this.#consumers.delete(consumer)) return;
+    if (this.#consumers.size > 0) {
+      this.#host.reconcile(this);
+      return;
+    }
+    this.#endLinger = this.#host.after(this.#host.lingerMs, () => this.#release());
+  }
+
+  continueAgain(consumer: Consumer): void {
+    if (this.#endContinue !== undefined) return;
+    const wait = this.#continuedAt + CONTINUE_EVERY_MS - this.#host.monotonic();
+    this.#endContinue = this.#host.after(Math.max(0, wait), () => {
+      this.#endContinue = undefined;
+      this.#continuedAt = this.#host.monotonic();
+      if (this.#consumers.has(consumer) || this.needsRewind) this.#host.reconcile(this);
+    });
+  }
+
+  guard(call: () => void): void {
+    this.#host.guard(call);
+  }
+
+  later(act: () => void): void {
+    this.#host.after(0, act);
+  }
+
+  // For its client.
+
+  /** Whether a connection should carry it. */
+  get isWanted(): boolean {
+    if (this.#endLinger !== undefined) return true;
+    for (const { isPaused, wantsBack } of this.#consumers) {
+      if (!isPaused || (wantsBack && this.#endContinue === undefined)) return true;
+    }
+    return false;
+  }
+
+  get isRead(): boolean {
+    return this.#consumers.size > 0;
+  }
+
+  get needsRewind(): boolean {
+    return this.#endContinue === undefined && this.returning.length > 0;
+  }
+
+  /** Paused consumers that would continue. */
+  get returning(): readonly Consumer[] {
+    return [...this.#consumers].filter(({ isPaused, wantsBack }) => isPaused && wantsBack);
+  }
+
+  /** Where a `subscribe` must continue: behind what the consumer has that is furthest back. */
+  get askSince(): Position | undefined {
+    const { epoch, offset } = this;
+    if (epoch === undefined || offset === undefined) return undefined;
+    let since = offset;
+    for (const consumer of this.#consumers) {
+      if (consumer.isPaused && !consumer.wantsBack) continue;
+      if (consumer.epoch === epoch && consumer.offset !== undefined) {
+        since = Math.min(since, consumer.offset);
+      }
+    }
+    return { epoch, offset: since };
+  }
+
+  /** Up to where the application has used it: where another page would continue. */
+  get used(): Position | undefined {
+    let least = this.position;
+    for (const { used } of this.#consumers) {
+      if (used?.epoch === least?.epoch && used !== undefined && used.offset < least!.offset) {
+        least = used;
+      }
+    }
+    return least;
+  }
+
+  get waiting(): number {
+    let sum = 0;
+    for (const consumer of this.#consumers) sum += consumer.waiting;
+    return sum;
+  }
+
+  setState(state: ChannelState): void {
+    if (!this.#isActive) return;
+    if (state.name === this.state.name && state.name !== 'retrying') return;
+    this.state = state;
+    this.#host.channelChanged(this);
+    for (const consumer of [...this.#consumers]) consumer.state(state);
+  }
+
+  /** It cannot be had: its iterators end, and listeners stay. */
+  fail(error: ChannelError): void {
+    this.setState({ name: 'failed', error });
+    for (const ready of this.#ready.values()) ready.reject(error);
+    this.#endIterators(error);
+  }
+
+  /** The client is closed. */
+  end(error: unknown): void {
+    this.#endLinger?.();
+    this.#endContinue?.();
+    for (const ready of this.#ready.values()) ready.reject(error ?? new ClosedError());
+    for (const consumer of [...this.#consumers]) consumer.end(error);
+    this.#consumers.clear();
+    this.#endLinger?.();
+    this.#endLinger = undefined;
+    this.primary = undefined;
+    this.setState({ name: 'idle' });
+    this.#isActive = false;
+  }
+
+  // For its holds.
+
+  adopt(hold: Hold): void {
+    if (!this.#isActive) return;
+    this.primary = hold;
+    this.wasLive = true;
+    this.rejections = 0;
+  }
+
+  answered(hold: Hold): void {
+    this.#quietSince = this.#host.now();
+    const isQuiet = hold.askedFor === 'handover' || hold.askedFor === 'rewind';
+    if (!hold.isLive && !isQuiet) this.setState({ name: 'recovering' });
+    this.#resolveReady();
+    this.#host.progressed(this);
+  }
+
+  /** The past has come. */
+  replayed(hold: Hold): void {
+    const { position } = this;
+    if (hold.askedFor === 'resume' && hold.isRecovered && position !== undefined) {
+      const recovered = { kind: 'recovered', channel: this.name, ...position } as const;
+      for (const consumer of [...this.#consumers]) consumer.recovered(recovered);
+    }
+    this.setState({ name: 'live' });
+    this.#host.progressed(this);
+  }
+
+  /** Its offsets begin here. */
+  begin(epoch: string, offset: number | undefined): void {
+    this.epoch = epoch;
+    this.offset = offset;
+    for (const consumer of this.#consumers) consumer.start(epoch, offset);
+  }
+
+  deliver(hold: Hold, frame: PublicationMessage, replayed: boolean, characters: number): void {
+    const { offset, ts } = frame;
+    if (hold !== this.primary) {
+      const follows =
+        this.offset !== undefined && hold.epoch === this.epoch && offset === this.offset + 1;
+      if (!follows) {
+        this.#host.duplicate();
+        return;
+      }
+    }
+    const isNew = offset === undefined || this.offset === undefined || offset > this.offset;
+    if (isNew && offset !== undefined) this.offset = offset;
+    const data = this.#checked(frame);
+    if (data === undefined) return;
+    const lagMs = replayed ? undefined : this.#host.lagOf(ts);
+    const publication: Publication<unknown> = {
+      kind: 'publication',
+      channel: this.name,
+      data: data.value,
+      ts,
+      ...(offset !== undefined && { offset, epoch: hold.epoch! }),
+      replayed,
+      ...(lagMs !== undefined && { lagMs }),
+    };
+    if (isNew) {
+      this.latest = publication;
+      this.#tail?.add(publication, characters);
+      if (!replayed) this.#quietSince = this.#host.now();
+    }
+    let isTaken = false;
+    let isPaused = false;
+    for (const consumer of this.#consumers) {
+      if (consumer.publication(publication, characters)) isTaken = true;
+      isPaused ||= consumer.isPaused;
+    }
+    if (!isTaken && !isNew) this.#host.duplicate();
+    if (isPaused && !this.isWanted) this.#host.reconcile(this);
+  }
+
+  lost(gap: Omit<Gap, 'kind' | 'channel'>): void {
+    const told: Gap = { kind: 'gap', channel: this.name, ...gap };
+    const isNew = gap.to === undefined || this.offset === undefined || gap.to > this.offset;
+    if (isNew) {
+      if (gap.to !== undefined && gap.epoch === this.epoch) this.offset = gap.to;
+      this.#tail?.add(told);
+      this.#host.told(told);
+    }
+    for (const consumer of [...this.#consumers]) consumer.gap(told);
+  }
+
+  /** What follows does not continue what came before. */
+  restart(resync: NewResync): void {
+    const told = { kind: 'resync', channel: this.name, ...resync } as const;
+    this.epoch = resync.epoch;
+    this.offset = resync.offset;
+    this.#tail?.clear();
+    this.#host.told(told);
+    for (const consumer of [...this.#consumers]) consumer.resync(told);
+  }
+
+  duplicate(): void {
+    this.#host.duplicate();
+  }
+
+  #read(options: IterateOptions, tellsAll: boolean): Reader {
+    const reader = new Reader(this, this.name, options, tellsAll);
+    if (!reader.isOver) this.#add(reader);
+    return reader;
+  }
+
+  #add(consumer: Consumer): void {
+    this.#host.assertOpen();
+    this.#endLinger?.();
+    this.#endLinger = undefined;
+    this.#consumers.add(consumer);
+    if (!this.#isActive) this.#activate();
+    const past = this.#tail?.last(this.history) ?? [];
+    const first = past[0]?.item;
+    if (first?.kind !== 'publication') consumer.start(this.epoch, this.offset);
+    else {
+      consumer.start(first.epoch, first.offset === undefined ? undefined : first.offset - 1);
+      // Nobody expects to be called before `subscribe` has returned.
+      queueMicrotask(() => {
+        if (!this.#consumers.has(consumer)) return;
+        for (const { item, characters } of past) {
+          if (item.kind === 'gap') consumer.gap(item);
+          else consumer.publication({ ...item, replayed: true }, characters);
+        }
+      });
+    }
+    if (this.state.name === 'failed') {
+      this.isWaiting = false;
+      this.setState({ name: 'subscribing' });
+    }
+    this.#host.reconcile(this);
+  }
+
+  #activate(): void {
+    this.#isActive = true;
+    this.wasLive = false;
+    this.rejections = 0;
+    const from = this.#host.activated(this);
+    const since = this.#since ?? from;
+    this.epoch = since?.epoch;
+    this.offset = since?.offset;
+    this.setState({ name: 'subscribing' });
+  }
+
+  #release(): void {
+    this.#endLinger = undefined;
+    this.#host.released(this);
+    this.epoch = undefined;
+    this.offset = undefined;
+    this.#since = undefined;
+    this.latest = undefined;
+    this.#tail?.clear();
+    // What a connection still sends of it belongs to nobody.
+    this.primary = undefined;
+    this.setState({ name: 'idle' });
+    this.#isActive = false;
+  }
+
+  #resolveReady(): void {
+    const { name: channel, epoch, offset } = this;
+    const info = {
+      channel,
+      ...(epoch !== undefined && { epoch }),
+      ...(offset !== undefined && { offset }),
+    };
+    for (const ready of this.#ready.values()) ready.resolve(info);
+    this.#ready.clear();
+  }
+
+  #checked({ data }: PublicationMessage): { readonly value: unknown } | undefined {
+    if (this.#schema === undefined) return { value: data };
+    let problem: unknown;
+    try {
+      const result = this.#schema['~standard'].validate(data);
+      if ('value' in result && result.issues === undefined) return result;
+      problem = 'issues' in result ? result.issues : undefined;
+    } catch (error) {
+      problem = error;
+    }
+    const error = new ChannelError(this.name, 'invalid_data', false, problem);
+    this.#host.invalid(error);
+    if (this.#invalid === 'throw') this.#endIterators(error);
+    return undefined;
+  }
+
+  #endIterators(error: ChannelError): void {
+    for (const consumer of [...this.#consumers]) {
+      if (consumer instanceof Reader) consumer.end(error);
+    }
+  }
+}

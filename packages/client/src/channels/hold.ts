@@ -1,0 +1,186 @@
+import type { Gap, PublicationMessage, SubscribedChannel } from '@tradewind/protocol';
+import type { Consumer } from '../consumers/consumer.ts';
+import type { GapReason, Position, Resync } from '../types.ts';
+import type { HeldChannel } from './channel.ts';
+
+/** `resync` as it is on the wire; a node of an earlier release has no `started`. */
+export interface ResyncFrame {
+  readonly epoch: string;
+  readonly offset: number;
+  readonly reason?: string;
+}
+
+/** How a channel came to be asked for. */
+export type AskedFor = 'first' | 'resume' | 'rewind' | 'handover';
+
+/** Why publications are missing that history cannot bring. */
+const LOSS_REASONS: Readonly<Record<AskedFor, GapReason>> = {
+  first: 'away',
+  resume: 'away',
+  rewind: 'trimmed',
+  handover: 'handover',
+};
+
+/**
+ * One channel on one connection, from its `subscribe` to its end. It follows the connection's stream of the channel, finds what is
+ * missing in it, and gives the channel what follows. While the client moves, a channel has two holds.
+ */
+export class Hold {
+  readonly channel: HeldChannel;
+  readonly askedFor: AskedFor;
+  /** What was asked for. */
+  readonly since: Position | undefined;
+  phase: 'asked' | 'held' | 'leaving' = 'asked';
+  epoch: string | undefined;
+  /** Up to where this connection has sent the channel; undefined before the first offset. */
+  #at: number | undefined;
+  #replayLeft = 0;
+  /** Whether all behind `since` follows. */
+  isRecovered = false;
+  /** Why the next offset may jump; undefined once it may not. */
+  #mayJump: GapReason | undefined;
+  readonly #returning: readonly Consumer[];
+
+  /** @param returning consumers that were paused, and continue with this hold's replay. */
+  constructor(
+    channel: HeldChannel,
+    askedFor: AskedFor,
+    since: Position | undefined,
+    returning: readonly Consumer[],
+  ) {
+    this.channel = channel;
+    this.askedFor = askedFor;
+    this.since = since;
+    this.#returning = returning;
+  }
+
+  /** Whether all of the past has come. */
+  get isLive(): boolean {
+    return this.phase === 'held' && this.#replayLeft === 0;
+  }
+
+  answered(answer: SubscribedChannel): void {
+    const { channel } = this;
+    const { epoch, offset = 0, replayed = 0 } = answer;
+    const before = this.since ?? channel.position;
+    const wasLive = channel.wasLive;
+    this.phase = 'held';
+    this.epoch = epoch;
+    this.#replayLeft = replayed;
+    channel.adopt(this);
+    for (const consumer of this.#returning) {
+      consumer.isPaused = false;
+      consumer.wantsBack = false;
+    }
+    if (epoch === undefined) {
+      if (before !== undefined) channel.restart({ reason: 'history_lost' });
+      else if (wasLive) channel.lost({ reason: this.#lossReason });
+    } else if (this.since !== undefined && answer.recovered === true) {
+      this.isRecovered = true;
+      this.#at = this.since.offset;
+    } else if (
+      before?.epoch === epoch &&
+      offset >= before.offset &&
+      answer.reason !== 'offset_ahead'
+    ) {
+      this.#at = before.offset;
+      this.#mayJump = this.#lossReason;
+      if (replayed === 0) this.#reach(offset);
+    } else {
+      this.#at = replayed === 0 ? offset : undefined;
+      if (before !== undefined || wasLive) {
+        const reason =
+          before === undefined
+            ? 'started'
+            : before.epoch === epoch
+              ? 'offset_ahead'
+              : 'epoch_changed';
+        channel.restart({ epoch, ...(replayed === 0 && { offset }), reason });
+      } else channel.begin(epoch, this.#at);
+    }
+    channel.answered(this);
+    if (this.#replayLeft === 0) channel.replayed(this);
+  }
+
+  publication(frame: PublicationMessage, characters: number): void {
+    const { offset } = frame;
+    const isReplayed = this.#replayLeft > 0;
+    if (offset !== undefined) {
+      if (this.#at !== undefined) {
+        if (offset <= this.#at) {
+          this.channel.duplicate();
+          return;
+        }
+        this.#reach(offset - 1);
+      }
+      this.#at = offset;
+      this.#mayJump = undefined;
+    }
+    this.channel.deliver(this, frame, isReplayed, characters);
+    if (!isReplayed) return;
+    this.#replayLeft -= 1;
+    if (this.#replayLeft === 0) this.channel.replayed(this);
+  }
+
+  gap({ epoch = this.epoch, from, to, lost, reason }: Gap): void {
+    if (from === undefined || to === undefined) {
+      this.#lost({ reason, ...(lost !== undefined && { lost }) });
+      return;
+    }
+    if (epoch !== this.epoch) return;
+    if (this.#at !== undefined) {
+      if (to <= this.#at) return;
+      this.#reach(from - 1);
+    }
+    const first = Math.max(from, (this.#at ?? 0) + 1);
+    this.#at = to;
+    this.#mayJump = undefined;
+    const known = first === from ? lost : to - first + 1;
+    this.#lost({
+      ...(epoch !== undefined && { epoch }),
+      from: first,
+      to,
+      ...(known !== undefined && { lost: known }),
+      reason,
+    });
+  }
+
+  resync({ epoch, offset, reason }: ResyncFrame): void {
+    const wasPlain = this.epoch === undefined;
+    this.epoch = epoch;
+    this.#at = offset;
+    this.#mayJump = undefined;
+    if (this.channel.primary !== this) return;
+    this.channel.restart({
+      epoch,
+      offset,
+      reason: wasPlain || reason === 'started' ? 'started' : 'history_lost',
+    });
+  }
+
+  get #lossReason(): GapReason {
+    return LOSS_REASONS[this.askedFor];
+  }
+
+  /** Tells what is missing up to `offset`, which this connection has reached. */
+  #reach(offset: number): void {
+    const at = this.#at!;
+    if (offset <= at) return;
+    this.#at = offset;
+    this.#lost({
+      ...(this.epoch !== undefined && { epoch: this.epoch }),
+      from: at + 1,
+      to: offset,
+      lost: offset - at,
+      reason: this.#mayJump ?? 'unannounced',
+    });
+  }
+
+  /** The other connection of a move may still have it, if this is not the one that counts. */
+  #lost(gap: Parameters<HeldChannel['lost']>[0]): void {
+    if (this.channel.primary === this) this.channel.lost(gap);
+  }
+}
+
+/** A resync before it is given its kind and channel. */
+export type NewResync = Omit<Resync, 'kind' | 'channel'>;

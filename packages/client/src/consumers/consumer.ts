@@ -1,0 +1,94 @@
+import type { ChannelState, Gap, Position, Publication, Recovered, Resync } from '../types.ts';
+
+/** What a consumer needs of its channel. */
+export interface ConsumerOwner {
+  /** The consumer has ended, and takes nothing more. */
+  leave(consumer: Consumer): void;
+  /** The consumer is paused, and would take what lies behind its position. */
+  continueAgain(consumer: Consumer): void;
+  /** Calls a function of the application and reports what it throws. */
+  guard(call: () => void): void;
+  /** Calls `act` in a later turn of the event loop. */
+  later(act: () => void): void;
+}
+
+/**
+ * One who reads a channel. It has a position of its own, because a channel may be sent again for the sake of another
+ * consumer: what lies behind the position is not taken twice.
+ */
+export abstract class Consumer {
+  /** The epoch and offset up to which it has been given everything; `offset` is undefined before the first. */
+  epoch: string | undefined;
+  offset: number | undefined;
+  /**
+   * Whether it refuses publications, because too many wait. It ends with the answer to a `subscribe` that continues at this
+   * consumer's position: what is live meanwhile would leave a hole.
+   */
+  isPaused = false;
+  /** Whether it is paused and would continue. */
+  wantsBack = false;
+
+  /** Begins behind this position. */
+  start(epoch: string | undefined, offset: number | undefined): void {
+    this.epoch = epoch;
+    this.offset = offset;
+  }
+
+  /**
+   * Offers a publication, which is shared and must not be changed. Returns whether it was taken.
+   *
+   * @param characters of its frame.
+   */
+  publication(publication: Publication<unknown>, characters: number): boolean {
+    const { epoch, offset } = publication;
+    if (offset !== undefined) {
+      if (this.isPaused) return false;
+      if (epoch === this.epoch && this.offset !== undefined && offset <= this.offset) return false;
+      this.epoch = epoch;
+      this.offset = offset;
+    }
+    this.take(publication, characters);
+    return true;
+  }
+
+  gap(gap: Gap): void {
+    const { epoch, to } = gap;
+    let own = gap;
+    if (to !== undefined) {
+      if (this.isPaused) return;
+      if (epoch === this.epoch && this.offset !== undefined) {
+        if (to <= this.offset) return;
+        if (gap.from! <= this.offset)
+          own = { ...gap, from: this.offset + 1, lost: to - this.offset };
+      }
+      this.epoch = epoch;
+      this.offset = to;
+    }
+    this.lost(own);
+  }
+
+  resync(resync: Resync): void {
+    this.epoch = resync.epoch;
+    this.offset = resync.offset;
+    this.lost(resync);
+  }
+
+  /** Everything up to here has been used by the application. */
+  get used(): Position | undefined {
+    const { epoch, offset } = this;
+    return epoch === undefined || offset === undefined ? undefined : { epoch, offset };
+  }
+
+  /** Publications that wait in it. */
+  get waiting(): number {
+    return 0;
+  }
+
+  /** A connection was resumed without a loss. */
+  recovered(_recovered: Recovered): void {}
+  state(_state: ChannelState): void {}
+  /** The channel is over: with an error, or because the client was closed. */
+  abstract end(error?: unknown): void;
+  protected abstract take(publication: Publication<unknown>, characters: number): void;
+  protected abstract lost(item: Gap | Resync): void;
+}

@@ -1,0 +1,70 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { toStore } from './store.ts';
+import { settle } from './testing/fake-runtime.ts';
+import { Bench } from './testing/fake-socket.ts';
+
+const CHANNEL = 'BTC.trade';
+
+let frames: (() => void)[] = [];
+
+beforeEach(() => {
+  frames = [];
+  vi.stubGlobal('requestAnimationFrame', (act: () => void) => frames.push(act));
+  vi.stubGlobal('cancelAnimationFrame', () => {});
+});
+afterEach(() => vi.unstubAllGlobals());
+
+function frame(): void {
+  for (const act of frames.splice(0)) act();
+}
+
+it('tells at most once a frame, and loses nothing in between', async () => {
+  const bench = new Bench();
+  const store = toStore(bench.client.channel(CHANNEL));
+  const offsets: unknown[] = [];
+  store.subscribe(({ items }) => offsets.push(items.map(({ offset }) => offset)));
+  const socket = await bench.live(CHANNEL);
+  for (const offset of [11, 12, 14]) socket.publish(CHANNEL, offset);
+  frame();
+  socket.publish(CHANNEL, 15);
+  frame();
+  frame();
+  expect(offsets).toEqual([[], [11, 12, 14], [11, 12, 14, 15]]);
+  expect(store.get()).toMatchObject({
+    ...{ state: { name: 'live' }, latest: { offset: 15 } },
+    missed: { count: 1, gaps: [{ from: 13, to: 13 }] },
+  });
+  expect(store.get()).toBe(store.get());
+  await bench.client.close();
+});
+
+it('keeps the latest only', async () => {
+  const bench = new Bench();
+  const store = toStore(bench.client.channel(CHANNEL), { limit: 3 });
+  store.subscribe(() => {});
+  const socket = await bench.live(CHANNEL, 0);
+  for (let offset = 1; offset <= 50; offset += 1) socket.publish(CHANNEL, offset);
+  frame();
+  expect(store.get().items.map(({ offset }) => offset)).toEqual([48, 49, 50]);
+  await bench.client.close();
+});
+
+it('goes on over a double mount, and begins anew behind a hole', async () => {
+  const bench = new Bench();
+  const store = toStore(bench.client.channel(CHANNEL));
+  const unsubscribe = store.subscribe(() => {});
+  const socket = await bench.live(CHANNEL);
+  socket.publish(CHANNEL, 11);
+  frame();
+  unsubscribe();
+  const again = store.subscribe(() => {});
+  expect(store.get().items).toHaveLength(1);
+  again();
+  socket.publish(CHANNEL, 12);
+  store.subscribe(() => {});
+  expect(store.get().items).toEqual([]);
+  await settle();
+  expect(socket.requests('subscribe')).toHaveLength(1);
+  expect(socket.requests('unsubscribe')).toHaveLength(0);
+  await bench.client.close();
+});

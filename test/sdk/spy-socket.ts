@@ -1,0 +1,38 @@
+import type { WebSocketConstructor, WebSocketLike } from '@tradewind/client';
+
+/** What a client did with its sockets. */
+export interface SocketSpy {
+  readonly WebSocket: WebSocketConstructor;
+  readonly sockets: readonly WebSocketLike[];
+  /** Frames that were sent, of all sockets. */
+  readonly sent: readonly { readonly socket: number; readonly message: SentMessage }[];
+  /** Sockets that are open or being opened. */
+  open(): number;
+}
+
+export interface SentMessage {
+  readonly type: string;
+  readonly channels?: readonly (string | { readonly channel: string })[];
+}
+
+/** Wraps the runtime's WebSocket, which the scenarios use in all runtimes. */
+export function spyOnSockets(Base: WebSocketConstructor): SocketSpy {
+  const sockets: WebSocketLike[] = [];
+  const sent: { socket: number; message: SentMessage }[] = [];
+  const made = function make(url: string, protocols?: string | string[]): WebSocketLike {
+    const socket = new Base(url, protocols);
+    const number = sockets.push(socket) - 1;
+    const send = socket.send.bind(socket);
+    socket.send = (text: string): void => {
+      sent.push({ socket: number, message: JSON.parse(text) });
+      send(text);
+    };
+    return socket;
+  };
+  return {
+    WebSocket: made as unknown as WebSocketConstructor,
+    sockets,
+    sent,
+    open: () => sockets.filter(({ readyState }) => readyState < 2).length,
+  };
+}
