@@ -5,6 +5,7 @@ import { HandshakeFlood } from '../support/handshake-flood.ts';
 import { IS_LONG, shortOrLong } from '../support/length.ts';
 import type { ServiceEnvironment, TestEdge } from '../support/service.ts';
 import { startTier } from '../support/tier.ts';
+import { eventually } from '../support/wait.ts';
 
 const SECONDS = Number(process.env.FLOOD_SECONDS ?? shortOrLong(4, 60));
 const FLOOD_RATE = Number(process.env.FLOOD_RATE ?? shortOrLong(500, 2_000));
@@ -16,7 +17,10 @@ const FLOODER = '127.0.66.1';
 /** How long one of the others waits for its answer, in ms. */
 const PATIENCE_MS = 5_000;
 
-const NODE: ServiceEnvironment = { EDGE_WORKERS: '1', WS_MAX_CONNECTIONS: '1000' };
+/** The clients that the node has room for: fewer than the flood has asked for before the others are measured. */
+const PLACES = 500;
+
+const NODE: ServiceEnvironment = { EDGE_WORKERS: '1', WS_MAX_CONNECTIONS: String(PLACES) };
 
 const REQUEST = [
   'GET /ws HTTP/1.1',
@@ -66,43 +70,49 @@ async function measureOthers(port: number) {
   return { admitted: times.length / answers.length, p99 };
 }
 
-async function measureBesideFlood({ port }: TestEdge) {
+/** Measures the others alone, and then beside a flood that has asked for twice the places that there are. */
+async function measureBesideFlood(edge: TestEdge) {
+  const { port } = edge;
   const alone = await measureOthers(port);
   await using flood = new HandshakeFlood({
     port,
     localAddress: FLOODER,
     perSecond: FLOOD_RATE,
   });
+  await eventually(async () => (await flood.outcome()).sent >= 2 * PLACES);
+  const cpuBefore = await cpuSecondsOf(edge);
   const beside = await measureOthers(port);
+  const cpu = ((await cpuSecondsOf(edge)) - cpuBefore) / SECONDS;
   const outcome = await flood.outcome();
-  console.log(`${FLOOD_RATE}/s for ${SECONDS} s:`, JSON.stringify({ alone, beside, outcome }));
+  console.log(`${FLOOD_RATE}/s for ${SECONDS} s:`, JSON.stringify({ alone, beside, outcome, cpu }));
   return { alone, beside, outcome };
 }
 
-it('one address that floods the node with handshakes keeps nobody else out', {
-  timeout: 60_000 + 3 * SECONDS * 1_000,
-}, async () => {
-  const env = { ...NODE, EDGE_TRUSTED_PROXIES: 'direct', EDGE_ADDRESS_MAX_CONNECTIONS: '500' };
-  await using tier = await startTier({ edges: 1, env });
+async function cpuSecondsOf(edge: TestEdge): Promise<number> {
+  return (await edge.metrics()).sum('process_cpu_seconds_total');
+}
+
+const TIMEOUT = { timeout: 60_000 + 3 * SECONDS * 1_000 };
+
+it('one address that floods the node with handshakes keeps nobody else out', TIMEOUT, async () => {
+  const MOST = 300;
+  const limits = { EDGE_TRUSTED_PROXIES: 'direct', EDGE_ADDRESS_MAX_CONNECTIONS: String(MOST) };
+  await using tier = await startTier({ edges: 1, env: { ...NODE, ...limits } });
   const [edge] = tier.edges as [TestEdge];
   const { alone, beside, outcome } = await measureBesideFlood(edge);
-  expect(outcome.sent).toBeGreaterThan(0.9 * FLOOD_RATE * SECONDS);
-  expect(outcome.admitted).toBeLessThanOrEqual(500);
+  expect(outcome.admitted).toBeLessThanOrEqual(MOST);
   expect(beside.admitted).toBeGreaterThanOrEqual(0.99);
-  // The machine may be busy with other tests; the long form has it for itself.
-  const [times, leastMs] = IS_LONG ? [1.5, 20] : [3, 250];
-  expect(beside.p99).toBeLessThanOrEqual(Math.max(times * alone.p99, leastMs));
+  // `npm test` runs beside whatever else the machine does, and times of one run may differ by more than this.
+  if (IS_LONG) expect(beside.p99).toBeLessThanOrEqual(Math.max(1.5 * alone.p99, 20));
   const metrics = await edge.metrics();
   const limit = 'address_handshakes';
   expect(metrics.sum('tradewind_edge_limited_total', { limit })).toBeGreaterThan(0);
 });
 
-it('(control) without limits by address it takes every place, and others are refused', {
-  timeout: 60_000 + 3 * SECONDS * 1_000,
-}, async () => {
+it('(control) without limits by address it takes every place', TIMEOUT, async () => {
   await using tier = await startTier({ edges: 1, env: NODE });
   const [edge] = tier.edges as [TestEdge];
   const { beside, outcome } = await measureBesideFlood(edge);
-  expect(outcome.admitted).toBeGreaterThan(500);
-  expect(beside.admitted).toBeLessThan(0.9);
+  expect(outcome.admitted).toBeGreaterThanOrEqual(PLACES);
+  expect(beside.admitted).toBeLessThan(0.5);
 });
