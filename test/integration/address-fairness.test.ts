@@ -89,7 +89,7 @@ async function measureBesideFlood(edge: TestEdge) {
 }
 
 async function cpuSecondsOf(edge: TestEdge): Promise<number> {
-  return (await edge.metrics()).sum('process_cpu_seconds_total');
+  return (await edge.metrics()).sum('process_cpu_seconds_total') ?? 0;
 }
 
 const TIMEOUT = { timeout: 60_000 + 3 * SECONDS * 1_000 };
