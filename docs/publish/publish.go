@@ -1,14 +1,31 @@
-// Publishes with an offset: go run publish.go CHANNEL PAYLOAD [IDEMPOTENCY_KEY]
+// Package publish publishes to Tradewind's channels through Redis, each publication once. Copy this file and
+// tradewind_publish_1.lua.
 //
-// Needs github.com/redis/go-redis/v9. REDIS_URL says where Redis is.
-package main
+//	settings := &redis.Options{Addr: "127.0.0.1:6379", ContextTimeoutEnabled: true, MaxRetries: -1}
+//	publisher := publish.New(func() *redis.Client { return redis.NewClient(settings) }, publish.Options{})
+//	defer publisher.Close()
+//	published, err := publisher.Publish(ctx, publish.Publication{Channel: "BTC.trade", Data: trade, Key: trade.ID})
+//
+// It needs github.com/redis/go-redis/v9. docs/publishing.md has the contract, conformance.json what it is tested with. It starts no
+// goroutine and keeps no queue.
+package publish
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	_ "embed"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"log"
-	"os"
+	"math"
+	mathrand "math/rand/v2"
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -17,47 +34,419 @@ import (
 var scriptText string
 
 const (
-	historySize  = 100
-	historyTTLMs = 3_600_000
-	windowMs     = 600_000
-	notAfterMs   = 0 // any time; or time.Now().UnixMilli() + 5_000
+	scriptName  = "tradewind_publish_1"
+	scriptSHA   = "eef3b757beb9043a1b1cac49affd78d5af7f1d41"
+	maxKeyBytes = 128
+	// Publications in one pipeline.
+	pipelineSize = 512
+	// Waits between tries are drawn from 0 to the first, doubled with each try, up to the second.
+	firstWait, maxWait = 25 * time.Millisecond, time.Second
+	// A try takes six round trips at most; with less time left, none is begun.
+	lastTry = 20 * time.Millisecond
+	// How long an answer may take before the connection counts as lost.
+	answerTimeout = 2 * time.Second
+	// Redis' clock is asked this often, and again after this long.
+	clockMeasurements, clockCountsFor = 5, time.Minute
 )
 
-// Sends EVALSHA, and EVAL when Redis does not know the script.
-var tradewindPublish = redis.NewScript(scriptText)
+var (
+	channelGrammar = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}$`)
+	epochGrammar   = regexp.MustCompile(`^[A-Za-z0-9]{1,16}$`)
+	// Before version 7, Redis puts the script's line in front.
+	firstWord = regexp.MustCompile(`^(?:@\w+: \d+: )?-?([A-Z][A-Z0-9_]+)(?: |$)`)
+	// Ends by itself: the same call again may succeed.
+	passing = setOf("LOADING BUSY UNKILLABLE OOM MISCONF CLUSTERDOWN TRYAGAIN NOSCRIPT READONLY MASTERDOWN NOREPLICAS NOFUNCTION TWLATE CONNECTION TIMEOUT")
+	// The server may no longer be the master, or is silent: only a new connection helps.
+	stale = setOf("READONLY MASTERDOWN NOREPLICAS TIMEOUT")
+)
 
-// publish returns epoch, offset, and whether the idempotency key was known.
-func publish(ctx context.Context, client *redis.Client, channel, payload, key string) (string, int64, bool, error) {
-	keys := []string{"{" + channel + "}:meta", "{" + channel + "}:log"}
-	reply, err := tradewindPublish.Run(ctx, client, keys,
-		channel, payload, historySize, historyTTLMs, key, windowMs, notAfterMs).Slice()
-	if err != nil {
-		return "", 0, false, err
-	}
-	return reply[0].(string), reply[1].(int64), reply[2].(int64) == 1, nil
+// Options of a publisher; 0 stands for the default, in brackets.
+type Options struct {
+	History             int           // publications that a channel keeps, up to 100,000 (1,000); negative: none
+	HistoryTTL          time.Duration // how long they outlive the last one (1 h)
+	KeyWindow           time.Duration // how long Redis remembers a key (10 min); longer than any repetition
+	Deadline            time.Duration // how long a call goes on trying (5 s); Redis publishes nothing of it later than that
+	MaxPublicationBytes int           // the edges' EDGE_MAX_PUBLICATION_BYTES (65,536)
 }
 
-func main() {
-	if len(os.Args) < 3 {
-		log.Fatal("usage: publish CHANNEL PAYLOAD [IDEMPOTENCY_KEY]")
+// Publication is text ([]byte or string, as it is) or anything that encoding/json takes. Without a Key it gets a random one.
+type Publication struct {
+	Channel string
+	Data    any
+	Key     string
+}
+
+// Published is where a publication stands. Duplicate: Redis knew the key, by an earlier call or by a try whose answer was lost.
+type Published struct {
+	Epoch     string
+	Offset    int64
+	Duplicate bool
+}
+
+// Error says that a publication was not published, or that nobody knows.
+type Error struct {
+	// Code is the first word of Redis' answer, or BAD_CHANNEL, BAD_KEY, BAD_PAYLOAD, TOO_LARGE (refused here), CONNECTION, TIMEOUT,
+	// NOFUNCTION, OVERTAKEN (a later one of the channel was published, this one was not), BAD_REPLY.
+	Code, Message, Channel, Key string
+	// Retryable: the same call with the same key may succeed later.
+	Retryable bool
+	// Unknown: it may have been published. Repeat it with the same key, which publishes it at most once.
+	Unknown bool
+}
+
+func (e *Error) Error() string { return e.Channel + ": " + e.Code + ": " + e.Message }
+
+// Result has either Err or where the publication stands.
+type Result struct {
+	Published
+	Err *Error
+}
+
+// Publisher may be used by many goroutines.
+type Publisher struct {
+	connect func() *redis.Client
+	options Options
+
+	mutex        sync.Mutex
+	client       *redis.Client
+	usesFunction bool
+	isLoaded     bool
+	measuredAt   time.Time
+	clockOffset  time.Duration
+}
+
+// New makes a publisher that owns the clients that connect makes. It makes another one when the server is demoted or silent.
+func New(connect func() *redis.Client, options Options) *Publisher {
+	setDefault(&options.History, 1_000)
+	setDefault(&options.HistoryTTL, time.Hour)
+	setDefault(&options.KeyWindow, 10*time.Minute)
+	setDefault(&options.Deadline, 5*time.Second)
+	setDefault(&options.MaxPublicationBytes, 65_536)
+	options.History = max(options.History, 0)
+	if options.KeyWindow <= options.Deadline {
+		panic("publish: KeyWindow must be longer than Deadline")
 	}
-	url := os.Getenv("REDIS_URL")
-	if url == "" {
-		url = "redis://127.0.0.1:6379"
+	client := connect()
+	if settings := client.Options(); !settings.ContextTimeoutEnabled || settings.MaxRetries > 0 {
+		panic("publish: the client must have ContextTimeoutEnabled: true, MaxRetries: -1; its own waits would outlast the deadline")
 	}
-	options, err := redis.ParseURL(url)
+	return &Publisher{connect: connect, options: options, client: client}
+}
+
+// Close ends the connections.
+func (p *Publisher) Close() error { return p.currentClient().Close() }
+
+// Publish publishes one. The error is an *Error.
+func (p *Publisher) Publish(ctx context.Context, publication Publication) (Published, error) {
+	result := p.PublishMany(ctx, []Publication{publication})[0]
+	if result.Err != nil {
+		return Published{}, result.Err
+	}
+	return result.Published, nil
+}
+
+type call struct {
+	Publication
+	payload                                    []byte
+	isDone, isUnknown, lacksScript, byFunction bool
+	lastFailure                                answer
+	result                                     Result
+}
+
+type answer struct {
+	published     Published
+	code, message string // empty if published
+	isUnknown     bool
+}
+
+// PublishMany publishes in pipelines, in the order of each channel, and returns one result each. The deadline, or that of ctx if it is
+// earlier, is one for all.
+func (p *Publisher) PublishMany(ctx context.Context, publications []Publication) []Result {
+	deadline := time.Now().Add(p.options.Deadline)
+	if earlier, ok := ctx.Deadline(); ok && earlier.Before(deadline) {
+		deadline = earlier
+	}
+	calls := make([]*call, len(publications))
+	var sendable []*call
+	for i, publication := range publications {
+		calls[i] = p.prepare(publication)
+		if !calls[i].isDone {
+			sendable = append(sendable, calls[i])
+		}
+	}
+	for len(sendable) > 0 {
+		size := min(pipelineSize, len(sendable))
+		p.settle(ctx, sendable[:size], deadline)
+		sendable = sendable[size:]
+	}
+	results := make([]Result, len(calls))
+	for i, each := range calls {
+		results[i] = each.result
+	}
+	return results
+}
+
+func (p *Publisher) prepare(publication Publication) *call {
+	c := &call{Publication: publication}
+	if c.Key == "" {
+		c.Key = rand.Text()
+	}
+	if !channelGrammar.MatchString(c.Channel) || strings.HasPrefix(c.Channel, "tw:") {
+		c.fail("BAD_CHANNEL", "must be [A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127} and not begin with tw:")
+		return c
+	}
+	if len(c.Key) > maxKeyBytes || !utf8.ValidString(c.Key) {
+		c.fail("BAD_KEY", fmt.Sprintf("the key must have 1 to %d bytes of UTF-8", maxKeyBytes))
+		return c
+	}
+	var err error
+	switch data := c.Data.(type) {
+	case []byte:
+		c.payload = data
+	case string:
+		c.payload = []byte(data)
+	default:
+		c.payload, err = encodeJSON(data)
+	}
+	if err != nil || !utf8.Valid(c.payload) {
+		c.fail("BAD_PAYLOAD", fmt.Sprintf("the payload is not UTF-8 or no JSON: %v", err))
+		return c
+	}
+	// Text that is no JSON reaches clients as a JSON string, so it counts escaped.
+	size, most := len(c.payload), p.options.MaxPublicationBytes
+	if size <= most && 6*size+2 > most && !json.Valid(c.payload) {
+		escaped, _ := encodeJSON(string(c.payload))
+		size = len(escaped)
+	}
+	if size > most {
+		c.fail("TOO_LARGE", fmt.Sprintf("it is sent with more than %d bytes", most))
+	}
+	return c
+}
+
+func (p *Publisher) settle(ctx context.Context, calls []*call, deadline time.Time) {
+	for wait := firstWait; time.Now().Before(deadline) && ctx.Err() == nil; {
+		isRefusedForm := p.take(calls, p.round(calls, deadline))
+		var open []*call
+		for _, each := range calls {
+			if !each.isDone {
+				open = append(open, each)
+			}
+		}
+		if calls = open; len(calls) == 0 {
+			return
+		}
+		if isRefusedForm {
+			continue
+		}
+		left := time.Until(deadline)
+		if left > lastTry { // the last wait leaves time for a last try
+			left = min(mathrand.N(wait), left-lastTry)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(left):
+		}
+		wait = min(2*wait, maxWait)
+	}
+	for _, each := range calls {
+		if each.lastFailure.code == "" {
+			each.lastFailure = answer{code: "TIMEOUT", message: "the deadline has passed"}
+		}
+		each.fail(each.lastFailure.code, each.lastFailure.message)
+	}
+}
+
+// One pipeline; one answer each.
+func (p *Publisher) round(calls []*call, deadline time.Time) []answer {
+	answers := make([]answer, len(calls))
+	client := p.currentClient()
+	ctx, cancel := context.WithTimeout(context.Background(), max(time.Millisecond, min(answerTimeout, time.Until(deadline))))
+	defer cancel()
+	notAfter, err := p.redisTime(ctx, client, deadline)
 	if err != nil {
-		log.Fatal(err)
+		for i := range answers {
+			answers[i] = failureOf(err)
+			answers[i].isUnknown = false
+		}
+		p.learn(client, &call{}, answers[0])
+		return answers
 	}
-	key := ""
-	if len(os.Args) > 3 {
-		key = os.Args[3]
+	p.mutex.Lock()
+	isLoaded, usesFunction := p.isLoaded, p.usesFunction
+	p.mutex.Unlock()
+	pipeline := client.Pipeline()
+	commands := make([]*redis.Cmd, len(calls))
+	channels := map[string]bool{}
+	for i, c := range calls {
+		words := []any{"evalsha", scriptSHA}
+		c.byFunction = usesFunction
+		if usesFunction {
+			words = []any{"fcall", scriptName}
+		} else if !channels[c.Channel] && (c.lacksScript || !isLoaded && len(calls) > 1) {
+			words = []any{"eval", scriptText}
+		}
+		channels[c.Channel] = true
+		commands[i] = pipeline.Do(ctx, append(words, 2, "{"+c.Channel+"}:meta", "{"+c.Channel+"}:log", c.Channel, c.payload,
+			p.options.History, p.options.HistoryTTL.Milliseconds(), c.Key, p.options.KeyWindow.Milliseconds(), notAfter)...)
 	}
-	client := redis.NewClient(options)
-	defer client.Close()
-	epoch, offset, duplicate, err := publish(context.Background(), client, os.Args[1], os.Args[2], key)
-	if err != nil {
-		log.Fatal(err)
+	pipeline.Exec(ctx) // each command has its own error
+	for i, command := range commands {
+		reply, err := command.Slice()
+		if err != nil && command.Err() != nil {
+			answers[i] = failureOf(err)
+		} else {
+			answers[i] = readReply(reply)
+		}
+		if answers[i].code != "" {
+			p.learn(client, calls[i], answers[i])
+		}
 	}
-	fmt.Println(epoch, offset, duplicate)
+	return answers
+}
+
+// Takes over what one round brought. Returns whether a call stays open that was refused only for its form.
+func (p *Publisher) take(calls []*call, answers []answer) (isRefusedForm bool) {
+	published := map[string]bool{}
+	// Backwards: of a refused call it must be known whether a later one of its channel has passed.
+	for i := len(calls) - 1; i >= 0; i-- {
+		c, a := calls[i], answers[i]
+		if a.code == "" {
+			published[c.Channel] = true
+			c.isDone, c.result = true, Result{Published: a.published}
+			p.mutex.Lock()
+			p.isLoaded = true
+			p.mutex.Unlock()
+			continue
+		}
+		c.isUnknown = c.isUnknown || a.isUnknown
+		isForm := isOtherForm(c, a)
+		// What Redis said before tells more than that the deadline cut the last try short.
+		if a.code != "TIMEOUT" || c.lastFailure.code == "" {
+			c.lastFailure = a
+		}
+		if !isForm && !passing[a.code] {
+			c.fail(a.code, a.message)
+		} else if published[c.Channel] && !c.isUnknown {
+			c.fail("OVERTAKEN", a.message)
+		} else {
+			isRefusedForm = isRefusedForm || isForm
+		}
+	}
+	return isRefusedForm
+}
+
+// Whether Redis would take the same call in another form.
+func isOtherForm(c *call, a answer) bool {
+	isForbidden := strings.Contains(a.message, "'eval'") || strings.Contains(a.message, "'evalsha'")
+	return a.code == "NOSCRIPT" || a.code == "NOPERM" && isForbidden && !c.byFunction
+}
+
+// Draws the consequences of a failure for the next try.
+func (p *Publisher) learn(used *redis.Client, c *call, a answer) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	c.lacksScript = c.lacksScript || a.code == "NOSCRIPT"
+	p.usesFunction = p.usesFunction || a.code == "NOPERM" && isOtherForm(c, a)
+	if a.code == "NOSCRIPT" || a.isUnknown {
+		p.isLoaded = false
+	}
+	if passing[a.code] && a.code != "NOSCRIPT" {
+		p.measuredAt = time.Time{}
+	}
+	if stale[a.code] && p.client == used {
+		p.client = p.connect()
+		used.Close()
+	}
+}
+
+func (p *Publisher) currentClient() *redis.Client {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.client
+}
+
+// The moment on Redis' clock, in ms, measured by the quickest of some answers.
+func (p *Publisher) redisTime(ctx context.Context, client *redis.Client, moment time.Time) (int64, error) {
+	p.mutex.Lock()
+	offset, isFresh := p.clockOffset, time.Since(p.measuredAt) < clockCountsFor
+	p.mutex.Unlock()
+	if !isFresh {
+		best := time.Duration(math.MaxInt64)
+		for range clockMeasurements {
+			sent := time.Now()
+			theirs, err := client.Time(ctx).Result()
+			if err != nil {
+				return 0, err
+			}
+			if roundTrip := time.Since(sent); roundTrip < best {
+				best, offset = roundTrip, theirs.Sub(sent.Add(roundTrip/2).Round(0))
+			}
+		}
+		p.mutex.Lock()
+		p.clockOffset, p.measuredAt = offset, time.Now()
+		p.mutex.Unlock()
+	}
+	return moment.Add(offset).UnixMilli() + 1, nil
+}
+
+func (c *call) fail(code, message string) {
+	// The script looks for the key before it looks at the clock: what is late now was not published before.
+	isUnknown := c.isUnknown && code != "TWLATE"
+	c.isDone = true
+	c.result = Result{Err: &Error{code, message, c.Channel, c.Key, passing[code] || code == "OVERTAKEN", isUnknown}}
+}
+
+func failureOf(err error) answer {
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		var network net.Error
+		if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
+			return answer{code: "TIMEOUT", message: err.Error(), isUnknown: true}
+		}
+		return answer{code: "CONNECTION", message: err.Error(), isUnknown: true}
+	}
+	code, message := "ERR", reply.Error()
+	if word := firstWord.FindStringSubmatch(message); word != nil {
+		code = word[1]
+	}
+	if code == "ERR" && strings.Contains(message, "Function not found") {
+		code = "NOFUNCTION"
+	}
+	return answer{code: code, message: message}
+}
+
+func readReply(reply []any) answer {
+	if len(reply) == 3 {
+		epoch, hasEpoch := reply[0].(string)
+		offset, hasOffset := reply[1].(int64)
+		if hasEpoch && hasOffset && epochGrammar.MatchString(epoch) && offset >= 1 {
+			return answer{published: Published{epoch, offset, reply[2] == int64(1)}}
+		}
+	}
+	return answer{code: "BAD_REPLY", message: scriptName + " gave an answer that is not its own", isUnknown: true}
+}
+
+// JSON without the escapes for HTML.
+func encodeJSON(value any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
+}
+
+func setDefault[T comparable](value *T, standard T) {
+	var zero T
+	if *value == zero {
+		*value = standard
+	}
+}
+
+func setOf(words string) map[string]bool {
+	set := map[string]bool{}
+	for _, word := range strings.Fields(words) {
+		set[word] = true
+	}
+	return set
 }

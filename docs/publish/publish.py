@@ -1,32 +1,297 @@
-"""Publishes with an offset: python3 publish.py CHANNEL PAYLOAD [IDEMPOTENCY_KEY]
+"""Publishes to Tradewind's channels through Redis, each publication once. Copy this file and tradewind_publish_1.lua.
 
-Needs redis-py (Debian: python3-redis). REDIS_URL says where Redis is.
+    client = redis.Redis.from_url("redis://127.0.0.1:6379", socket_timeout=2)
+    publisher = Publisher(client)
+    publisher.publish("BTC.trade", {"price": "64123.5"}, key="trade-1")
+
+Needs redis-py 4.3 or later (Debian: python3-redis) and Python 3.9. docs/publishing.md has the contract, conformance.json what it is
+tested with. It starts no thread and keeps no queue.
 """
 
-import os
+import hashlib
+import json
 import pathlib
-import sys
+import random
+import re
+import time
+import uuid
+from dataclasses import dataclass
 
 import redis
 
-HISTORY_SIZE = 100
-HISTORY_TTL_MS = 3_600_000
-WINDOW_MS = 600_000
-NOT_AFTER_MS = 0  # any time; or int(time.time() * 1000) + 5_000
+SCRIPT_NAME = "tradewind_publish_1"
+SCRIPT_TEXT = pathlib.Path(__file__).with_name(SCRIPT_NAME + ".lua").read_bytes()
+SCRIPT_SHA = hashlib.sha1(SCRIPT_TEXT).hexdigest()
 
-script_text = pathlib.Path(__file__).with_name("tradewind_publish_1.lua").read_text("utf-8")
-client = redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379"))
-# Sends EVALSHA, and loads the text when Redis does not know it.
-tradewind_publish = client.register_script(script_text)
+CHANNEL = re.compile(r"(?!tw:)[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}")
+MAX_KEY_BYTES = 128
+# Publications in one pipeline.
+PIPELINE = 512
+# Waits between tries are drawn from 0 to the first number of seconds, doubled with each try, up to the second.
+FIRST_WAIT, MAX_WAIT = 0.025, 1.0
+# A try takes six round trips at most; with fewer seconds left, none is begun.
+LAST_TRY = 0.02
+# Redis' clock is asked this often, and again after this many seconds.
+CLOCK_MEASUREMENTS, CLOCK_COUNTS_FOR = 5, 60.0
+
+# Ends by itself: the same call again may succeed.
+PASSING = frozenset(
+    "LOADING BUSY UNKILLABLE OOM MISCONF CLUSTERDOWN TRYAGAIN NOSCRIPT READONLY MASTERDOWN NOREPLICAS NOFUNCTION TWLATE"
+    " CONNECTION TIMEOUT".split()
+)
+# The server may no longer be the master, or is silent: only a new connection helps.
+STALE = frozenset("READONLY MASTERDOWN NOREPLICAS TIMEOUT".split())
+# redis-py leaves the first word out where it has a class for the error, which depends on its version.
+WORD_OF_CLASS = {
+    "NoScriptError": "NOSCRIPT",
+    "BusyLoadingError": "LOADING",
+    "ReadOnlyError": "READONLY",
+    "OutOfMemoryError": "OOM",
+    "MasterDownError": "MASTERDOWN",
+    "NoPermissionError": "NOPERM",
+    "ClusterDownError": "CLUSTERDOWN",
+    "TryAgainError": "TRYAGAIN",
+    "MovedError": "MOVED",
+    "AuthenticationError": "NOAUTH",
+    "AuthenticationWrongNumberOfArgsError": "NOAUTH",
+    "AuthorizationError": "NOPERM",
+}
 
 
-def publish(channel, payload, idempotency_key=""):
-    """Returns epoch, offset, and whether the idempotency key was known."""
-    keys = ["{%s}:meta" % channel, "{%s}:log" % channel]
-    args = [channel, payload, HISTORY_SIZE, HISTORY_TTL_MS, idempotency_key, WINDOW_MS, NOT_AFTER_MS]
-    epoch, offset, duplicate = tradewind_publish(keys=keys, args=args)
-    return epoch.decode(), offset, duplicate == 1
+@dataclass(frozen=True)
+class Published:
+    """Where a publication stands. `duplicate`: Redis knew the key, by an earlier call or by a try whose answer was lost."""
+
+    epoch: str
+    offset: int
+    duplicate: bool
 
 
-if __name__ == "__main__":
-    print(*publish(*sys.argv[1:]))
+class PublishError(Exception):
+    """Was not published, or nobody knows.
+
+    code: the first word of Redis' answer, or BAD_CHANNEL, BAD_KEY, BAD_PAYLOAD, TOO_LARGE (refused here), CONNECTION, TIMEOUT,
+        NOFUNCTION, OVERTAKEN (a later one of the channel was published, this one was not), BAD_REPLY
+    retryable: the same call with the same key may succeed later
+    published: "no", or "unknown": repeat it with the same key, which publishes it at most once
+    """
+
+    def __init__(self, code, message, channel, key, published="no"):
+        super().__init__(f"{channel}: {code}: {message}")
+        self.code, self.channel, self.key, self.published = code, channel, key, published
+        self.retryable = code in PASSING or code == "OVERTAKEN"
+
+
+class Publisher:
+    """Publishes over a client of the caller's, which must have a `socket_timeout`, shorter than the deadline.
+
+    history: publications that a channel keeps, 0 to 100,000
+    history_ttl_ms: how long they outlive the last one; 0: for ever
+    key_window_ms: how long Redis remembers a key; must be longer than any repetition
+    deadline_ms: how long a call goes on trying; Redis publishes nothing of it later than that
+    max_publication_bytes: the edges' EDGE_MAX_PUBLICATION_BYTES
+    """
+
+    def __init__(
+        self,
+        client,
+        history=1_000,
+        history_ttl_ms=3_600_000,
+        key_window_ms=600_000,
+        deadline_ms=5_000,
+        max_publication_bytes=65_536,
+    ):
+        if not client.get_connection_kwargs().get("socket_timeout"):
+            raise ValueError("give the client a socket_timeout: without one a lost connection blocks for ever")
+        if key_window_ms <= deadline_ms:
+            raise ValueError("key_window_ms must be longer than deadline_ms")
+        self._client = client
+        self._settings = [str(history), str(history_ttl_ms)]
+        self._key_window_ms = key_window_ms
+        self._deadline_ms = deadline_ms
+        self._max_bytes = max_publication_bytes
+        self._uses_function = False
+        self._is_loaded = False
+        self._clock = None  # measured at, Redis' clock minus ours; both in seconds
+
+    def publish(self, channel, data, key=None, deadline_ms=None):
+        """Publishes str and bytes as they are, anything else as JSON. Returns Published or raises PublishError."""
+        [result] = self.publish_many([(channel, data, key)], deadline_ms)
+        if isinstance(result, PublishError):
+            raise result
+        return result
+
+    def publish_many(self, publications, deadline_ms=None):
+        """Publishes (channel, data) or (channel, data, key) in pipelines, in their order on each channel.
+
+        Returns one Published or PublishError each, in the order given. The deadline is one for all.
+        """
+        patience = min(deadline_ms or self._deadline_ms, self._key_window_ms) / 1_000
+        deadline = time.monotonic() + patience
+        calls = [_Call(self._max_bytes, *publication) for publication in publications]
+        sendable = [call for call in calls if call.result is None]
+        for start in range(0, len(sendable), PIPELINE):
+            self._settle(sendable[start : start + PIPELINE], deadline)
+        return [call.result for call in calls]
+
+    def _settle(self, calls, deadline):
+        wait = FIRST_WAIT
+        while time.monotonic() < deadline:
+            is_refused_form = self._take(calls, self._round(calls, deadline))
+            calls = [call for call in calls if call.result is None]
+            if not calls:
+                return
+            if not is_refused_form:
+                left = deadline - time.monotonic()
+                # The last wait leaves time for a last try.
+                time.sleep(max(0, left if left <= LAST_TRY else min(random.uniform(0, wait), left - LAST_TRY)))
+                wait = min(2 * wait, MAX_WAIT)
+        for call in calls:
+            call.fail(*(call.last_failure or ("TIMEOUT", "the deadline has passed")))
+
+    def _round(self, calls, deadline):
+        """One pipeline; a Published or a (code, message, is_unknown) each."""
+        try:
+            not_after_ms = self._redis_time_ms(deadline)
+        except redis.RedisError as error:
+            code, message, _ = _failure(error)
+            return [(code, message, False)] * len(calls)
+        pipeline = self._client.pipeline(transaction=False)
+        channels = set()
+        for call in calls:
+            is_first = call.channel not in channels
+            channels.add(call.channel)
+            with_text = is_first and (call.lacks_script or (not self._is_loaded and len(calls) > 1))
+            call.by_function = self._uses_function
+            words = ("EVAL", SCRIPT_TEXT) if with_text else ("EVALSHA", SCRIPT_SHA)
+            pipeline.execute_command(
+                *(("FCALL", SCRIPT_NAME) if call.by_function else words),
+                *("2", "{%s}:meta" % call.channel, "{%s}:log" % call.channel),
+                *(call.channel, call.payload, *self._settings),
+                *(call.key, str(self._key_window_ms), str(not_after_ms)),
+            )
+        try:
+            replies = pipeline.execute(raise_on_error=False)
+        except redis.RedisError as error:
+            # redis-py raises LOADING from the middle of a pipeline, of which a part may have been executed.
+            code, message, is_unknown = _failure(error)
+            return [(code, message, is_unknown or len(calls) > 1)] * len(calls)
+        return [_failure(reply) if isinstance(reply, Exception) else _read(reply) for reply in replies]
+
+    def _take(self, calls, answers):
+        published = set()
+        is_refused_form = False
+        # Backwards: of a refused call it must be known whether a later one of its channel has passed.
+        for call, answer in reversed(list(zip(calls, answers))):
+            if isinstance(answer, Published):
+                published.add(call.channel)
+                call.result = answer
+                self._is_loaded = True
+                continue
+            code, message, is_unknown = answer
+            call.is_unknown = call.is_unknown or is_unknown
+            is_form = self._learn(call, code, message)
+            # What Redis said before tells more than that the deadline cut the last try short.
+            if code != "TIMEOUT" or call.last_failure is None:
+                call.last_failure = (code, message)
+            if not (is_form or code in PASSING):
+                call.fail(code, message)
+            elif call.channel in published and not call.is_unknown:
+                call.fail("OVERTAKEN", message)
+            else:
+                is_refused_form = is_refused_form or is_form
+        return is_refused_form
+
+    def _learn(self, call, code, message):
+        """Returns whether Redis would take the same call in another form."""
+        if code in ("NOSCRIPT", "CONNECTION", "TIMEOUT"):
+            self._is_loaded = False
+        if code in PASSING and code != "NOSCRIPT":
+            self._clock = None
+        if code in STALE:
+            self._client.connection_pool.disconnect()
+        if code == "NOSCRIPT":
+            call.lacks_script = True
+            return True
+        is_forbidden = code == "NOPERM" and ("'eval'" in message or "'evalsha'" in message)
+        if is_forbidden and not call.by_function:
+            self._uses_function = True
+            return True
+        return False
+
+    def _redis_time_ms(self, moment):
+        """`moment` of our monotonic clock on Redis' clock, which is measured by the quickest of some answers."""
+        if self._clock is None or time.monotonic() - self._clock[0] > CLOCK_COUNTS_FOR:
+            measured = []
+            for _ in range(CLOCK_MEASUREMENTS):
+                sent = time.monotonic()
+                seconds, microseconds = self._client.time()
+                received = time.monotonic()
+                measured.append((received - sent, seconds + microseconds / 1e6 - (sent + received) / 2))
+            self._clock = (time.monotonic(), min(measured)[1])
+        return int((moment + self._clock[1]) * 1_000) + 1
+
+
+class _Call:
+    def __init__(self, max_bytes, channel, data, key=None):
+        self.channel = channel
+        self.key = str(uuid.uuid4()) if key is None else key
+        self.result = self.last_failure = None
+        self.is_unknown = self.lacks_script = self.by_function = False
+        if not CHANNEL.fullmatch(channel):
+            return self.fail("BAD_CHANNEL", "must be [A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127} and not begin with tw:")
+        try:
+            if not 1 <= len(self.key.encode()) <= MAX_KEY_BYTES:
+                return self.fail("BAD_KEY", f"the key must have 1 to {MAX_KEY_BYTES} bytes")
+        except UnicodeError as error:
+            return self.fail("BAD_KEY", str(error))
+        try:
+            if isinstance(data, (bytes, bytearray, memoryview)):
+                text = str(data, "utf-8")
+            elif isinstance(data, str):
+                text = data
+            else:
+                text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            self.payload = text.encode()
+        except (TypeError, ValueError) as error:
+            return self.fail("BAD_PAYLOAD", str(error))
+        # Text that is no JSON reaches clients as a JSON string, so it counts escaped, with up to 6 bytes for one.
+        size = len(self.payload)
+        if size <= max_bytes < 6 * size + 2:
+            try:
+                json.loads(text)
+            except ValueError:
+                size = len(json.dumps(text, ensure_ascii=False).encode())
+        if size > max_bytes:
+            self.fail("TOO_LARGE", f"it is sent with more than {max_bytes} bytes")
+
+    def fail(self, code, message):
+        # The script looks for the key before it looks at the clock: what is late now was not published before.
+        is_unknown = self.is_unknown and code != "TWLATE"
+        self.result = PublishError(code, message, self.channel, self.key, "unknown" if is_unknown else "no")
+
+
+def _failure(error):
+    """code, message, and whether Redis may have executed the call."""
+    message = str(error)
+    code = WORD_OF_CLASS.get(type(error).__name__)
+    if code is None and isinstance(error, redis.TimeoutError):
+        return "TIMEOUT", message, True
+    if code is None and not isinstance(error, redis.ResponseError):
+        return "CONNECTION", message, True
+    if "Function not found" in message:
+        code = "NOFUNCTION"
+    # Before version 7, Redis puts the script's line in front. redis-py leaves out ERR.
+    word = re.match(r"(?:@\w+: \d+: )?-?([A-Z][A-Z0-9_]+)(?: |$)", message)
+    return code or (word.group(1) if word else "ERR"), message, False
+
+
+def _read(reply):
+    try:
+        epoch, offset, duplicate = reply
+        epoch = epoch.decode() if isinstance(epoch, bytes) else epoch
+        if re.fullmatch("[A-Za-z0-9]{1,16}", epoch) and int(offset) >= 1:
+            return Published(epoch, int(offset), int(duplicate) == 1)
+    except (TypeError, ValueError, AttributeError):
+        pass
+    return "BAD_REPLY", f"{SCRIPT_NAME} gave an answer that is not its own", True

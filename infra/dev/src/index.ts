@@ -8,6 +8,7 @@ export * from './processes/bring-publishers.ts';
 export * from './processes/bring-redis.ts';
 export * from './processes/death-watch.ts';
 export * from './processes/debian.ts';
+export * from './processes/find-program.ts';
 export * from './processes/free-port.ts';
 export * from './processes/latency-histogram.ts';
 export * from './processes/metrics-text.ts';

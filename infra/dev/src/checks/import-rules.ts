@@ -12,6 +12,8 @@ export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>>
   '@tradewind/bus': ['@tradewind/protocol', 'ioredis'],
   // react is an optional peer of one entry.
   '@tradewind/client': ['@tradewind/protocol', 'react'],
+  '@tradewind/publisher': [],
+  '@tradewind/cli': ['@tradewind/client', '@tradewind/publisher', 'ioredis'],
   '@tradewind/ingest': ['@tradewind/bus', '@tradewind/protocol', '@tradewind/runtime'],
   '@tradewind/edge': [
     '@tradewind/bus',

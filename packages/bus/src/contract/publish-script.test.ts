@@ -26,7 +26,14 @@ describe('the publish script', () => {
     expect(PUBLISH_SCRIPT.text).toContain(`if #once > ${MAX_IDEMPOTENCY_KEY_BYTES} then`);
   });
 
-  it.each(['publishing.md', 'publish/publish.java'])('has the SHA-1 that docs/%s names', (name) => {
+  it.each([
+    ...[
+      'publishing.md',
+      'publish/publish.go',
+      'publish/Publisher.java',
+      'publish/conformance.json',
+    ],
+  ])('has the SHA-1 that docs/%s names', (name) => {
     expect(document(name)).toContain(PUBLISH_SCRIPT.sha);
   });
 

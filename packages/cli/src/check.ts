@@ -1,0 +1,123 @@
+import { createPublisher } from '@tradewind/publisher';
+import type { Redis } from 'ioredis';
+import { describeFailure } from './describe-failure.ts';
+import { EdgeSession } from './edge-session.ts';
+import { connectRedis } from './redis.ts';
+import type { ChannelSettings } from './settings.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Publications that must arrive. */
+const PUBLICATIONS = 5;
+
+/** How long an edge may take for each answer, in ms. */
+const ANSWER_DEADLINE_MS = 5_000;
+
+interface Finding {
+  readonly check: 'redis' | 'edge' | 'welcome' | 'trades';
+  readonly ok: boolean;
+  readonly found: string;
+}
+
+/**
+ * Asks Redis and an edge what they are, and sends trades from one to the other. Prints what it finds, goes on after a failure, and
+ * resolves with whether all is well.
+ */
+export async function checkDeployment(
+  settings: ChannelSettings,
+  terminal: Terminal,
+): Promise<boolean> {
+  await using stack = new AsyncDisposableStack();
+  const findings: Finding[] = [];
+  const attempt = async <T>(
+    check: Finding['check'],
+    find: () => Promise<{ readonly found: string; readonly value: T }>,
+  ): Promise<T | undefined> => {
+    let finding: Finding;
+    let result: T | undefined;
+    try {
+      const { found, value } = await find();
+      finding = { check, ok: true, found };
+      result = value;
+    } catch (error) {
+      finding = { check, ok: false, found: describeFailure(error) };
+    }
+    findings.push(finding);
+    const { ok, found } = finding;
+    if (settings.json) terminal.print(JSON.stringify(finding));
+    else terminal.print(`${ok ? 'ok    ' : 'FAILED'}  ${check.padEnd(8)} ${found}`);
+    return result;
+  };
+
+  const redis = await attempt('redis', async () => {
+    const value = await connectRedis(settings.redisUrl);
+    stack.defer(() => value.disconnect());
+    return { found: await describeRedis(value, settings.redisUrl), value };
+  });
+  await attempt('edge', async () => ({ found: await askReadiness(settings.edgeUrl), value: true }));
+  const session = await attempt('welcome', async () => {
+    const startedAt = performance.now();
+    const value = stack.use(await EdgeSession.open(settings, ANSWER_DEADLINE_MS));
+    const { node, protocol, auth, serverTime } = value.welcome;
+    const ms = Math.round(performance.now() - startedAt);
+    const apart = Math.abs(Date.now() - serverTime);
+    const tokens = auth === 'required' ? 'the token was accepted' : 'it asks for no token';
+    const found = `${node} speaks ${protocol} after ${ms} ms, ${tokens}; clocks are ${apart} ms apart`;
+    return { found, value };
+  });
+  if (redis !== undefined && session !== undefined)
+    await attempt('trades', async () => ({
+      ...{ found: await sendTrades(redis, session, settings.channel), value: true },
+    }));
+  return findings.every(({ ok }) => ok);
+}
+
+async function describeRedis(redis: Redis, url: string): Promise<string> {
+  const { host } = new URL(url);
+  // A publisher's user may have no right to INFO, and needs none.
+  const info = await redis.info('server').catch(() => '');
+  const version = /^redis_version:(\S+)/m.exec(info)?.[1];
+  const sent = Date.now();
+  const [seconds, microseconds] = await redis.time();
+  const theirs = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
+  const apart = Math.abs(Math.round(theirs - (sent + Date.now()) / 2));
+  return `${version === undefined ? 'Redis' : `Redis ${version}`} at ${host}; clocks are ${apart} ms apart`;
+}
+
+/** Rejects unless the edge calls itself ready. */
+async function askReadiness(edgeUrl: URL): Promise<string> {
+  const url = new URL('/readyz', edgeUrl.href.replace(/^ws/, 'http'));
+  const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_DEADLINE_MS) }).catch(
+    (error: Error & { cause?: Error }) => {
+      throw new Error(`${url.href}: ${error.cause?.message || error.message}`);
+    },
+  );
+  const text = (await response.text()).trim();
+  if (!response.ok)
+    throw new Error(`${url.href} answers ${response.status}: ${text.slice(0, 200)}`);
+  const { degraded } = JSON.parse(text) as { degraded?: boolean };
+  if (degraded) throw new Error(`${url.href}: ready, but cut off from Redis (degraded)`);
+  return `${url.href} answers that it is ready`;
+}
+
+/** Publishes and waits for each at the edge. */
+async function sendTrades(redis: Redis, session: EdgeSession, channel: string): Promise<string> {
+  await session.subscribe(channel);
+  const publisher = createPublisher(redis, { history: 0 });
+  const delays: number[] = [];
+  for (let i = 1; i <= PUBLICATIONS; i += 1) {
+    const startedAt = performance.now();
+    const { offset } = await publisher.publish(channel, { check: i, at: Date.now() });
+    const arrived = await session.publication(channel, offset).catch(async (error: Error) => {
+      const [, listeners] = (await redis.pubsub('NUMSUB', channel)) as [string, number];
+      const hint =
+        Number(listeners) === 0
+          ? 'Nobody is subscribed in this Redis: does the edge use another one?'
+          : 'The edge is subscribed, but does not pass it on.';
+      throw new Error(`publication ${i} of ${PUBLICATIONS}: ${error.message}. ${hint}`);
+    });
+    delays.push(arrived - startedAt);
+  }
+  delays.sort((a, b) => a - b);
+  const median = delays[delays.length >> 1]!.toFixed(1);
+  return `${PUBLICATIONS} of ${PUBLICATIONS} on ${channel} went through Redis to the edge and back, ${median} ms (median)`;
+}

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { readCommand, UsageError } from './settings.ts';
+
+describe('readCommand', () => {
+  it('takes Redis from the option, then from REDIS_URL', () => {
+    const environment = { REDIS_URL: 'redis://environment:1' };
+    const urlOf = (...args: string[]): string => {
+      const command = readCommand(['channel', 'a', ...args], environment);
+      return command.name === 'channel' ? command.settings.redisUrl : '';
+    };
+    expect(urlOf()).toBe('redis://environment:1');
+    expect(urlOf('--redis', 'rediss://option:2')).toBe('rediss://option:2');
+    expect(readCommand(['channel', 'a'], {})).toMatchObject({
+      settings: { redisUrl: 'redis://127.0.0.1:6379' },
+    });
+  });
+
+  it('reads the payload from the input where none, or -, is named', () => {
+    const payloadOf = (...args: string[]) => readCommand(['pub', 'a', ...args], {});
+    expect(payloadOf()).toMatchObject({ settings: { payload: undefined } });
+    expect(payloadOf('-')).toMatchObject({ settings: { payload: undefined } });
+    expect(payloadOf('{}')).toMatchObject({ settings: { payload: '{}', history: 1_000 } });
+  });
+
+  it('shows the help without a command, and wherever it is asked for', () => {
+    for (const args of [[], ['--help'], ['help'], ['pub', '--help']])
+      expect(readCommand(args, {})).toEqual({ name: 'help' });
+  });
+
+  it.each([
+    [['publish', 'a'], 'publish'],
+    [['pub'], 'names'],
+    [['pub', 'a', 'b', 'c'], 'names'],
+    [['pub', 'a', '--keys', 'k'], '--keys'],
+    [['pub', 'a', '--lines', '--key', 'k'], '--key'],
+    [['pub', 'a', 'payload', '--lines'], '--lines'],
+    [['pub', 'a', '--history', '1.5'], '--history'],
+    [['channel', 'a', '--redis', 'http://x'], 'redis:'],
+    [['check', '--edge', 'https://x'], 'ws:'],
+    [['check', '--token-file', '/nowhere'], '--token-file'],
+  ])('refuses %j', (args, text) => {
+    expect(() => readCommand(args, {})).toThrow(UsageError);
+    expect(() => readCommand(args, {})).toThrow(text);
+  });
+
+  it('does not repeat a URL, which may hold a password', () => {
+    const args = ['channel', 'a', '--redis', 'http://user:secret@x'];
+    expect(() => readCommand(args, {})).toThrow(/^(?!.*secret)/);
+  });
+});

@@ -1,0 +1,166 @@
+import { readFileSync } from 'node:fs';
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+
+export const USAGE = `tradewind COMMAND
+
+  pub CHANNEL [PAYLOAD|-]     publishes, and prints the channel, the epoch and the offset
+      --key KEY               publishes once for this key, however often it is called (10 minutes)
+      --lines                 publishes each line of the input
+      --history N             how many publications the channel's history keeps (1000)
+      Without PAYLOAD, or with -, the payload is read from the input, without its last line feed.
+  channel CHANNEL             prints epoch, offset and history of a channel, and how many nodes listen
+  check                       asks an edge and Redis what they are, and whether trades flow from one to the other
+      --channel CHANNEL       the channel to try it with (tradewind.check)
+
+Options of all commands:
+  --redis URL                 Redis (REDIS_URL, or redis://127.0.0.1:6379)
+  --edge URL                  an edge, or the balancer before edges (ws://127.0.0.1:8080/ws)
+  --token-file FILE           holds the token that edges want of clients
+  --json                      prints JSON, one object a line
+  --help`;
+
+/** The command line is wrong; the message says how. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** What every command may be told. */
+export interface CommonSettings {
+  readonly redisUrl: string;
+  readonly edgeUrl: URL;
+  readonly token: string | undefined;
+  readonly json: boolean;
+}
+
+export interface PubSettings extends CommonSettings {
+  readonly channel: string;
+  /** Undefined: it is read from the input. */
+  readonly payload: string | undefined;
+  readonly key: string | undefined;
+  readonly lines: boolean;
+  readonly history: number;
+}
+
+export interface ChannelSettings extends CommonSettings {
+  readonly channel: string;
+}
+
+export type Command =
+  | { readonly name: 'help' }
+  | { readonly name: 'pub'; readonly settings: PubSettings }
+  | { readonly name: 'channel'; readonly settings: ChannelSettings }
+  | { readonly name: 'check'; readonly settings: ChannelSettings };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const COMMON = {
+  redis: { type: 'string' },
+  edge: { type: 'string', default: 'ws://127.0.0.1:8080/ws' },
+  'token-file': { type: 'string' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const satisfies ParseArgsOptionsConfig;
+
+const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
+
+/** The history that `pub` keeps by default: that of the publisher library. */
+const DEFAULT_HISTORY = '1000';
+
+/** The most that the publish script takes. */
+const MAX_HISTORY = 100_000;
+
+/**
+ * Reads the command line.
+ *
+ * @throws UsageError if it is wrong.
+ */
+export function readCommand(args: readonly string[], environment: Environment): Command {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === 'help' || rest.includes('--help'))
+    return { name: 'help' };
+  switch (name) {
+    case 'pub': {
+      const { values, positionals } = parse(rest, {
+        ...COMMON,
+        key: { type: 'string' },
+        lines: { type: 'boolean', default: false },
+        history: { type: 'string', default: DEFAULT_HISTORY },
+      });
+      const [channel, payload = '-'] = expectNames(positionals, 1, 2);
+      const { key, lines } = values;
+      if (lines && key !== undefined)
+        throw new UsageError('--key is for one publication, not for --lines');
+      if (lines && payload !== '-')
+        throw new UsageError('--lines reads the input, so name no payload');
+      const settings = {
+        ...common(values, environment),
+        ...{ channel: channel!, payload: payload === '-' ? undefined : payload, key, lines },
+        history: readInteger('history', values.history, MAX_HISTORY),
+      };
+      return { name, settings };
+    }
+    case 'channel': {
+      const { values, positionals } = parse(rest, COMMON);
+      const [channel] = expectNames(positionals, 1, 1);
+      return { name, settings: { ...common(values, environment), channel: channel! } };
+    }
+    case 'check': {
+      const options = {
+        ...COMMON,
+        channel: { type: 'string', default: 'tradewind.check' },
+      } as const;
+      const { values, positionals } = parse(rest, options);
+      expectNames(positionals, 0, 0);
+      return { name, settings: { ...common(values, environment), channel: values.channel } };
+    }
+    default:
+      throw new UsageError(`there is no command ${JSON.stringify(name)}`);
+  }
+}
+
+function parse<const T extends ParseArgsOptionsConfig>(args: readonly string[], options: T) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function expectNames(names: readonly string[], least: number, most: number): readonly string[] {
+  if (names.length >= least && names.length <= most) return names;
+  throw new UsageError(`${names.length} names were given, but ${least} to ${most} are expected`);
+}
+
+function common(
+  values: { redis?: string; edge: string; 'token-file'?: string; json: boolean },
+  environment: Environment,
+): CommonSettings {
+  const redisUrl = values.redis ?? environment.REDIS_URL ?? DEFAULT_REDIS_URL;
+  return {
+    redisUrl: readUrl(redisUrl, ['redis:', 'rediss:']).href,
+    edgeUrl: readUrl(values.edge, ['ws:', 'wss:']),
+    token: readToken(values['token-file']),
+    json: values.json,
+  };
+}
+
+function readUrl(text: string, protocols: readonly string[]): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && protocols.includes(url.protocol)) return url;
+  // Not the text itself, which may hold a password.
+  throw new UsageError(`a URL must begin with ${protocols.join('// or ')}//`);
+}
+
+function readInteger(name: string, text: string, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 0 && value <= most) return value;
+  throw new UsageError(`--${name} must be an integer from 0 to ${most}`);
+}
+
+function readToken(path: string | undefined): string | undefined {
+  try {
+    return path === undefined ? undefined : readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    throw new UsageError(`--token-file: ${(error as Error).message}`);
+  }
+}

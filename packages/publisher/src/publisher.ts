@@ -1,0 +1,323 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { encodePayload, refusalOf } from './check-publication.ts';
+import {
+  type Failure,
+  failureOf,
+  isForbidden,
+  isPassing,
+  needsNewConnection,
+  PublishError,
+} from './publish-error.ts';
+import { SCRIPT_NAME, SCRIPT_SHA, SCRIPT_TEXT } from './publish-script.ts';
+import { RedisClock } from './redis-clock.ts';
+import { type PublisherRedis, type RedisArgument, RedisConnection } from './redis-connection.ts';
+
+/** The most publications in one pipeline: with the largest payloads, 32 MiB that Redis and the client may have to hold. */
+const PIPELINE = 512;
+
+/** Waits between tries are drawn from 0 to this many ms, doubled with each try, up to the second number. */
+const FIRST_WAIT_MS = 25;
+const MAX_WAIT_MS = 1_000;
+
+/** A try takes six round trips at most; with less time than this left, in ms, none is begun. */
+const LAST_TRY_MS = 20;
+
+/** How long an answer may take, in ms, before the connection counts as lost. Redis answers within a few. */
+const ANSWER_MS = 2_000;
+
+/** Text and bytes are published as they are, UTF-8; everything else as JSON. Decimals should be strings: a double loses digits. */
+export type PublicationData = string | Uint8Array | number | boolean | null | object;
+
+export interface PublisherOptions {
+  /** How many publications a channel's history keeps: 0 to 100,000; default 1,000. */
+  readonly history?: number;
+  /** How long the history outlives its last publication, in ms; 0: for ever; default an hour. */
+  readonly historyTtlMs?: number;
+  /** How long Redis remembers a key, in ms; default ten minutes. Must be longer than any repetition. */
+  readonly keyWindowMs?: number;
+  /** How long a call goes on trying, in ms; default 5,000. Redis publishes nothing of it later than that. */
+  readonly deadlineMs?: number;
+  /** The edges' `EDGE_MAX_PUBLICATION_BYTES`; default 65,536. */
+  readonly maxPublicationBytes?: number;
+}
+
+export interface CallOptions {
+  /** As {@link PublisherOptions.deadlineMs}, for this call; at most `keyWindowMs`. */
+  readonly deadlineMs?: number;
+}
+
+export interface PublishOptions extends CallOptions {
+  /** The idempotency key, such as a trade's id: 1 to 128 bytes. Default: a random one for this call. */
+  readonly key?: string;
+}
+
+export interface Publication {
+  readonly channel: string;
+  readonly data: PublicationData;
+  readonly key?: string;
+}
+
+/** Where a publication stands in its channel. */
+export interface Published {
+  readonly epoch: string;
+  readonly offset: number;
+  /** Redis knew the key: by an earlier call, or by a try of this one whose answer was lost. It was published once. */
+  readonly duplicate: boolean;
+}
+
+export type PublishResult =
+  | ({ readonly ok: true } & Published)
+  | { readonly ok: false; readonly error: PublishError };
+
+export interface Publisher {
+  /**
+   * Publishes one. Calls that run at the same time may change places when one of them is repeated; where order counts, await each, or
+   * use {@link publishMany}. Rejects with a {@link PublishError} and nothing else.
+   */
+  publish(channel: string, data: PublicationData, options?: PublishOptions): Promise<Published>;
+  /**
+   * Publishes many in pipelines, in their order on each channel. Resolves with one result each, in the order given, and never
+   * rejects. The deadline is one for all.
+   */
+  publishMany(
+    publications: readonly Publication[],
+    options?: CallOptions,
+  ): Promise<PublishResult[]>;
+}
+
+/** One publication on its way. */
+interface Call {
+  readonly channel: string;
+  readonly key: string;
+  readonly payload: RedisArgument;
+  /** A try may have been executed. */
+  isUnknown: boolean;
+  /** Redis answered that it does not know the script. */
+  lacksScript: boolean;
+  /** The last try called the Function library. */
+  byFunction: boolean;
+  /** The number of the connection that it was sent over. */
+  connection: number;
+  /** Why the tries so far have failed. */
+  lastFailure: Failure | undefined;
+  result: PublishResult | undefined;
+}
+
+type Answer = { readonly published: Published } | { readonly failure: Failure };
+
+/**
+ * Makes a publisher on a connection of the caller's, who ends it. It should have none but this use, because it is replaced when it
+ * leads to a demoted master or falls silent.
+ *
+ * @throws RangeError if `keyWindowMs` is not longer than `deadlineMs`: a late repetition would publish twice.
+ */
+export function createPublisher(redis: PublisherRedis, options: PublisherOptions = {}): Publisher {
+  return new RedisPublisher(new RedisConnection(redis), {
+    history: options.history ?? 1_000,
+    historyTtlMs: options.historyTtlMs ?? 3_600_000,
+    keyWindowMs: options.keyWindowMs ?? 600_000,
+    deadlineMs: options.deadlineMs ?? 5_000,
+    maxPublicationBytes: options.maxPublicationBytes ?? 65_536,
+  });
+}
+
+class RedisPublisher implements Publisher {
+  readonly #connection: RedisConnection;
+  readonly #clock: RedisClock;
+  readonly #options: Required<PublisherOptions>;
+  /** The user may not EVAL, so the Function library is called. */
+  #usesFunction = false;
+  /** Redis has the script: it executed it, and the connection was not lost since. */
+  #isLoaded = false;
+
+  constructor(connection: RedisConnection, options: Required<PublisherOptions>) {
+    if (options.keyWindowMs <= options.deadlineMs)
+      throw new RangeError('keyWindowMs must be longer than deadlineMs');
+    this.#connection = connection;
+    this.#clock = new RedisClock(connection);
+    this.#options = options;
+  }
+
+  async publish(channel: string, data: PublicationData, options: PublishOptions = {}) {
+    const { key = randomUUID() } = options;
+    const [result] = await this.publishMany([{ channel, data, key }], options);
+    if (!result!.ok) throw result!.error;
+    const { epoch, offset, duplicate } = result!;
+    return { epoch, offset, duplicate };
+  }
+
+  async publishMany(publications: readonly Publication[], options: CallOptions = {}) {
+    const { deadlineMs = this.#options.deadlineMs } = options;
+    const deadline = performance.now() + Math.min(deadlineMs, this.#options.keyWindowMs);
+    const calls = publications.map((publication) => this.#prepare(publication));
+    const sendable = calls.filter(({ result }) => result === undefined);
+    for (let i = 0; i < sendable.length; i += PIPELINE)
+      await this.#settle(sendable.slice(i, i + PIPELINE), deadline);
+    return calls.map(({ result }) => result!);
+  }
+
+  #prepare({ channel, data, key = randomUUID() }: Publication): Call {
+    const encoded =
+      refusalOf(channel, key) ?? encodePayload(data, this.#options.maxPublicationBytes);
+    const isRefused = 'code' in encoded;
+    const call: Call = {
+      ...{ channel, key, payload: isRefused ? '' : encoded.payload },
+      ...{ isUnknown: false, lacksScript: false, byFunction: false, connection: 0 },
+      ...{ lastFailure: undefined, result: undefined },
+    };
+    if (isRefused) fail(call, { ...encoded, isUnknown: false });
+    return call;
+  }
+
+  /** Gives each call a result, in as many rounds as the deadline allows. */
+  async #settle(calls: readonly Call[], deadline: number): Promise<void> {
+    let open = calls;
+    for (let waits = 0; ; ) {
+      if (performance.now() >= deadline) {
+        for (const call of open) fail(call, call.lastFailure ?? TOO_LATE);
+        return;
+      }
+      const answers = await this.#round(open, deadline);
+      const isRefusedForm = this.#take(open, answers);
+      open = open.filter(({ result }) => result === undefined);
+      if (open.length === 0) return;
+      // Redis takes the same call in another form: there is nothing to wait for.
+      if (isRefusedForm) continue;
+      const most = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** waits);
+      waits += 1;
+      const left = deadline - performance.now();
+      // The last wait leaves time for a last try.
+      await sleep(left <= LAST_TRY_MS ? left : Math.min(Math.random() * most, left - LAST_TRY_MS));
+    }
+  }
+
+  /**
+   * Takes over what one round brought, and leaves calls without a result that are worth another. Returns whether one of these was
+   * refused only for its form.
+   */
+  #take(calls: readonly Call[], answers: readonly Answer[]): boolean {
+    const published = new Set<string>();
+    let isRefusedForm = false;
+    // From the last to the first: of a refused call it must be known whether a later one of its channel has passed.
+    for (let i = calls.length - 1; i >= 0; i -= 1) {
+      const call = calls[i]!;
+      const answer = answers[i]!;
+      if ('published' in answer) {
+        published.add(call.channel);
+        call.result = { ok: true, ...answer.published };
+        this.#isLoaded = true;
+        continue;
+      }
+      const { failure } = answer;
+      call.isUnknown ||= failure.isUnknown;
+      const isForm = this.#learn(call, failure);
+      // What Redis said before tells more than that the deadline cut the last try short.
+      if (failure.code !== 'TIMEOUT') call.lastFailure = failure;
+      else call.lastFailure ??= failure;
+      if (!isForm && !isPassing(failure.code)) fail(call, failure);
+      else if (published.has(call.channel) && !call.isUnknown)
+        fail(call, { ...failure, code: 'OVERTAKEN' });
+      else isRefusedForm ||= isForm;
+    }
+    return isRefusedForm;
+  }
+
+  /** Draws the consequences of a failure for the next try. Returns whether Redis would take the same call in another form. */
+  #learn(call: Call, failure: Failure): boolean {
+    const { code } = failure;
+    if (code === 'NOSCRIPT' || code === 'CONNECTION' || code === 'TIMEOUT') this.#isLoaded = false;
+    // Another server may answer next, and its clock is another.
+    if (code !== 'NOSCRIPT' && isPassing(code)) this.#clock.forget();
+    if (needsNewConnection(code)) this.#connection.replace(call.connection);
+    if (code === 'NOSCRIPT') call.lacksScript = true;
+    else if (call.byFunction || !isForbidden(failure, 'eval', 'evalsha')) return false;
+    else this.#usesFunction = true;
+    return true;
+  }
+
+  /** Sends the calls in one pipeline; one answer each, at the deadline at the latest. */
+  async #round(calls: readonly Call[], deadline: number): Promise<Answer[]> {
+    for (const call of calls) call.connection = this.#connection.number;
+    let timer: NodeJS.Timeout | undefined;
+    const patience = Math.max(1, Math.min(ANSWER_MS, deadline - performance.now()));
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Silence()), patience);
+    });
+    silence.catch(() => {});
+    try {
+      const notAfterMs = await Promise.race([this.#clock.at(deadline), silence]);
+      const channels = new Set<string>();
+      const sent = calls.map((call) => {
+        const isFirst = !channels.has(call.channel);
+        channels.add(call.channel);
+        // A pipeline repeats nothing by itself, and a Cluster's nodes know their scripts apart. One call alone may ask first.
+        const withText = isFirst && (call.lacksScript || (!this.#isLoaded && calls.length > 1));
+        call.byFunction = this.#usesFunction;
+        return this.#connection.send(this.#words(call, notAfterMs, withText));
+      });
+      return await Promise.all(sent.map((reply) => answerOf(Promise.race([reply, silence]))));
+    } catch (error) {
+      // The clock was asked, so no call has been sent.
+      const failure = { ...failureOfAnswer(error), isUnknown: false };
+      return calls.map(() => ({ failure }));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #words({ channel, payload, key }: Call, notAfterMs: number, withText: boolean): RedisArgument[] {
+    const { history, historyTtlMs, keyWindowMs } = this.#options;
+    const script = withText ? ['eval', SCRIPT_TEXT] : ['evalsha', SCRIPT_SHA];
+    return [
+      ...(this.#usesFunction ? ['fcall', SCRIPT_NAME] : script),
+      ...['2', `{${channel}}:meta`, `{${channel}}:log`],
+      ...[channel, payload, String(history), String(historyTtlMs)],
+      ...[key, String(keyWindowMs), String(notAfterMs)],
+    ];
+  }
+}
+
+/** The deadline of all passed before this one was sent. */
+const TOO_LATE: Failure = {
+  code: 'TIMEOUT',
+  message: 'the deadline has passed',
+  isUnknown: false,
+};
+
+/** No answer came in time. */
+class Silence extends Error {
+  override readonly message = 'Redis did not answer';
+}
+
+function failureOfAnswer(error: unknown): Failure {
+  if (!(error instanceof Silence)) return failureOf(error);
+  return { code: 'TIMEOUT', message: error.message, isUnknown: true };
+}
+
+async function answerOf(reply: Promise<unknown>): Promise<Answer> {
+  try {
+    return readReply(await reply);
+  } catch (error) {
+    return { failure: failureOfAnswer(error) };
+  }
+}
+
+function readReply(reply: unknown): Answer {
+  const [epoch, offset, duplicate] = Array.isArray(reply) ? (reply as unknown[]) : [];
+  const published = {
+    epoch: String(epoch),
+    offset: Number(offset),
+    duplicate: Number(duplicate) === 1,
+  };
+  if (/^[A-Za-z0-9]{1,16}$/.test(published.epoch) && published.offset >= 1) return { published };
+  const message = `${SCRIPT_NAME} gave an answer that is not its own`;
+  return { failure: { code: 'BAD_REPLY', message, isUnknown: true } };
+}
+
+function fail(call: Call, failure: Failure): void {
+  // The script looks for the key before it looks at the clock: what is late now was not published before.
+  const isUnknown = failure.isUnknown || (call.isUnknown && failure.code !== 'TWLATE');
+  const error = new PublishError({ ...failure, isUnknown }, call.channel, call.key);
+  call.result = { ok: false, error };
+}

@@ -1,0 +1,160 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { TestClient } from '../support/client.ts';
+import { startRedis } from '../support/redis.ts';
+import { startTier, type Tier } from '../support/tier.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+
+let tier: Tier;
+
+beforeAll(async () => {
+  tier = await startTier({ edges: 1 });
+});
+
+afterAll(async () => {
+  await tier?.[Symbol.asyncDispose]();
+});
+
+interface Run {
+  readonly code: number;
+  readonly out: readonly string[];
+  readonly err: string;
+}
+
+/** Runs `tradewind` to its end, on the tier unless `args` say otherwise. */
+async function tradewind(args: readonly string[], input?: string | Buffer): Promise<Run> {
+  const target = ['--redis', tier.redis.url, '--edge', tier.edges[0]!.wsUrl];
+  const own = target.filter((_, i) => !args.includes(target[i - (i % 2)]!));
+  const child = spawn(process.execPath, [PROGRAM, ...args, ...own], { env: {} });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (chunk) => {
+    out += String(chunk);
+  });
+  child.stderr.on('data', (chunk) => {
+    err += String(chunk);
+  });
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, out: out.split('\n').filter(Boolean), err };
+}
+
+describe('tradewind pub', () => {
+  it('publishes to whoever is subscribed, once for a key', async () => {
+    const channel = 'cli.pub';
+    await using client = await TestClient.connect(tier.edges[0]!.wsUrl, { channels: [channel] });
+    const args = ['pub', channel, '{"price":"1.10"}', '--key', 'trade-1'];
+    const first = await tradewind(args);
+    expect(first).toMatchObject({ code: 0, err: '' });
+    expect(first.out).toEqual([expect.stringMatching(/^cli\.pub [a-z0-9]+:1$/)]);
+    expect((await tradewind(args)).out).toEqual([`${first.out[0]} (published before)`]);
+    await tradewind(['pub', channel, '2']);
+    await client.waitFor(() => client.publications.length === 2);
+    expect(client.publications.map(({ offset, data }) => [offset, data])).toEqual([
+      [1, '{"price":"1.10"}'],
+      [2, '2'],
+    ]);
+  });
+
+  it('reads a payload, or lines of them, from its input', async () => {
+    const channel = 'cli.input';
+    await using client = await TestClient.connect(tier.edges[0]!.wsUrl, { channels: [channel] });
+    expect(await tradewind(['pub', channel, '-'], 'one\npayload\n')).toMatchObject({ code: 0 });
+    const lines = await tradewind(['pub', channel, '--lines', '--json'], '1\n2\n3\n');
+    expect(lines.out.map((line) => JSON.parse(line).offset)).toEqual([2, 3, 4]);
+    await client.waitFor(() => client.publications.length === 4);
+    expect(client.publications.map(({ data }) => data)).toEqual(['"one\\npayload"', '1', '2', '3']);
+  });
+
+  it('says what was not published, and ends with 1', async () => {
+    const refused = await tradewind(['pub', 'not a channel', '1']);
+    expect(refused).toMatchObject({ code: 1, out: [] });
+    expect(refused.err).toMatch(/^BAD_CHANNEL: .*It was not published/);
+    const some = await tradewind(['pub', 'cli.some', '--lines'], `1\n${'x'.repeat(70_000)}\n3\n`);
+    expect(some).toMatchObject({ code: 1 });
+    expect(some.out).toHaveLength(2);
+    expect(some.err).toMatch(/^TOO_LARGE: /);
+  });
+
+  it('says which Redis it does not reach', async () => {
+    const run = await tradewind(['pub', 'a', '1', '--redis', 'redis://user:secret@127.0.0.1:1']);
+    expect(run).toMatchObject({ code: 1, out: [] });
+    expect(run.err).toMatch(/^Redis at 127\.0\.0\.1:1: .*ECONNREFUSED/);
+    expect(run.err).not.toContain('secret');
+  });
+});
+
+describe('tradewind channel', () => {
+  it('shows epoch, offset, history and how many nodes listen', async () => {
+    const channel = 'cli.channel';
+    await using _ = await TestClient.connect(tier.edges[0]!.wsUrl, { channels: [channel] });
+    await tradewind(['pub', channel, '--lines', '--history', '2'], '1\n2\n3\n');
+    const { out } = await tradewind(['channel', channel]);
+    expect(out).toEqual([
+      channel,
+      expect.stringMatching(/^ {2}epoch {4}[a-z0-9]+$/),
+      '  offset   3',
+      expect.stringMatching(
+        /^ {2}history {2}2 publications, offsets 2 to 3, .* kept for 60 min more$/,
+      ),
+      '  nodes    1 listens',
+    ]);
+    const facts = JSON.parse((await tradewind(['channel', channel, '--json'])).out[0]!);
+    expect(facts).toMatchObject({
+      channel,
+      offset: 3,
+      history: { first: 2, last: 3 },
+      listeners: 1,
+    });
+  });
+
+  it('says that nothing is there', async () => {
+    const { code, out } = await tradewind(['channel', 'cli.nothing']);
+    expect(code).toBe(0);
+    expect(out.join()).toContain('nothing was published');
+  });
+});
+
+describe('tradewind check', () => {
+  it('finds that trades flow', async () => {
+    const { code, out, err } = await tradewind(['check']);
+    expect({ code, err }, out.join('\n')).toEqual({ code: 0, err: '' });
+    expect(out.map((line) => line.split(/ +/).slice(0, 2))).toEqual([
+      ['ok', 'redis'],
+      ['ok', 'edge'],
+      ['ok', 'welcome'],
+      ['ok', 'trades'],
+    ]);
+    expect(out.at(-1)).toContain('5 of 5');
+  });
+
+  it('finds that the edge has another Redis, and ends with 1', async () => {
+    await using other = await startRedis();
+    const { code, out } = await tradewind(['check', '--redis', other.url]);
+    expect(code).toBe(1);
+    expect(out.at(-1)).toMatch(/^FAILED {2}trades .*another one\?$/);
+  });
+
+  it('goes on when the edge is not there', async () => {
+    const { code, out } = await tradewind(['check', '--json', '--edge', 'ws://127.0.0.1:1/ws']);
+    expect(code).toBe(1);
+    expect(out.map((line) => JSON.parse(line))).toMatchObject([
+      { check: 'redis', ok: true },
+      { check: 'edge', ok: false },
+      { check: 'welcome', ok: false, found: expect.stringContaining('127.0.0.1:1') },
+    ]);
+  });
+});
+
+it('tells a wrong command line apart, and helps', async () => {
+  const wrong = await tradewind(['publish']);
+  expect(wrong).toMatchObject({ code: 2, out: [] });
+  expect(wrong.err).toContain('--help');
+  const help = await tradewind(['--help']);
+  expect(help.code).toBe(0);
+  expect(help.out[0]).toContain('tradewind COMMAND');
+});
