@@ -1,4 +1,13 @@
-import { RedisCommands, type RedisSettings, RedisSubscriber } from '@tradewind/bus';
+import {
+  MAX_REVOCATIONS,
+  REVOCATION_CHANNEL,
+  REVOCATIONS_KEY,
+  RedisCommands,
+  type RedisSettings,
+  RedisSubscriber,
+  readRevocation,
+  writeRevocation,
+} from '@tradewind/bus';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -138,6 +147,49 @@ describe('RedisCommands on a real Redis', () => {
     });
     await eventually(() => commands.available);
     expect(events).toEqual(['available', 'unavailable', 'available']);
+  });
+
+  it('keeps revocations, tells of each at once, and removes those that have ended for long', async () => {
+    const { received } = await startReceiver(REVOCATION_CHANNEL);
+    const { commands } = startCommands();
+    await eventually(() => commands.available);
+    expect(await commands.readRevocations()).toEqual({ revocations: [], leftOut: 0 });
+    const now = Date.now();
+    const ended = { subject: 'gone', until: now - 3_600_000 };
+    const [first, second] = [
+      { subject: 'u1', issuedBefore: 7, until: now + 60_000 },
+      { tokenId: 'ü', until: now + 120_000 },
+    ];
+    await withAdmin((admin) => admin.zadd(REVOCATIONS_KEY, ended.until, writeRevocation(ended)));
+    expect(await commands.revoke(first, now)).toBe(1);
+    await commands.revoke(first, now);
+    await commands.revoke(second, now);
+    await withAdmin((admin) => admin.zadd(REVOCATIONS_KEY, now, 'junk'));
+    expect(await commands.readRevocations()).toEqual({ revocations: [second, first], leftOut: 1 });
+    await eventually(() => received.length === 3);
+    const told = received.map((text) => readRevocation(Buffer.from(text, 'latin1')));
+    expect(told).toEqual([first, first, second]);
+  });
+
+  it('keeps a bounded number of revocations, and reads no more than that', async () => {
+    const { commands } = startCommands();
+    await eventually(() => commands.available);
+    const until = Date.now() + 60_000;
+    await withAdmin(async (admin) => {
+      const pipeline = admin.pipeline();
+      for (let i = 0; i < MAX_REVOCATIONS; i += 1) {
+        pipeline.zadd(REVOCATIONS_KEY, until, writeRevocation({ subject: `u${i}`, until }));
+      }
+      await pipeline.exec();
+    });
+    const one = { subject: 'one too many', until };
+    expect(await commands.revoke(one, Date.now())).toBeUndefined();
+    await withAdmin((admin) => admin.zadd(REVOCATIONS_KEY, until + 1, writeRevocation(one)));
+    const { revocations, leftOut } = await commands.readRevocations();
+    expect([revocations.length, leftOut]).toEqual([MAX_REVOCATIONS, 1]);
+    expect(revocations[0]).toEqual(one);
+    // What has ended makes room.
+    expect(await commands.revoke(one, until + 3_600_000)).toBe(0);
   });
 
   it('never repeats a publish whose reply was lost', async () => {

@@ -10,6 +10,7 @@ const DOCUMENT = readFileSync(new URL('docs/http.md', ROOT), 'utf8');
 /** Source files that name routes as paths in quotes. */
 const SOURCES = [
   'packages/runtime/src/admin.ts',
+  'services/edge/src/node/sessions-route.ts',
   'services/edge/src/node/shed.ts',
   'services/ingest/src/http/routes.ts',
 ] as const;
@@ -55,7 +56,7 @@ describe('docs/http.md', () => {
     });
     expect(paths.length).toBeGreaterThan(8);
     for (const path of [...paths, '/ws']) {
-      expect(DOCUMENT).toMatch(new RegExp(`### \`(GET|POST) ${path}(<channel>)?\``));
+      expect(DOCUMENT).toMatch(new RegExp(`### \`(GET|POST) ${path}(<channel>|<sub>/[a-z]+)?\``));
     }
   });
 

@@ -5,6 +5,7 @@ export * from './contract/function-library.ts';
 export * from './contract/history.ts';
 export * from './contract/publication-header.ts';
 export * from './contract/publish-script.ts';
+export * from './contract/revocation.ts';
 export { type RedisScript, UnexpectedReplyError } from './contract/script.ts';
 export { RedisRefusedError, RedisUnavailableError } from './redis-errors.ts';
 export { checkRedisUrl, type RedisMode, type RedisSettings } from './redis-settings.ts';

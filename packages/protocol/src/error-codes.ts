@@ -69,7 +69,11 @@ export const ERROR_CODES = {
   too_many_channels: row(409, false, 'The connection holds as many channels as it may.'),
   too_many_channels_per_request: row(400, false, 'One request may name at most 128 channels.'),
   unauthorized: row(401, false, 'A valid bearer token is needed.'),
-  unavailable: row(503, true, 'The source (Redis) does not answer right now.'),
+  unavailable: row(
+    503,
+    true,
+    'The source (Redis) does not answer right now, or there are no keys for tokens.',
+  ),
   unknown_type: row(400, false, 'No request of this type exists.'),
   unsupported_media_type: row(
     415,

@@ -17,6 +17,7 @@ const DEFAULTS = {
   auth: 'none',
   jwtSecretFile: undefined,
   jwtKeysFile: undefined,
+  jwksUrl: undefined,
   jwtIssuer: undefined,
   jwtAudience: undefined,
   origins: [],
@@ -212,13 +213,17 @@ describe('readEdgeConfig: variables that must fit together', () => {
   });
   it('needs one kind of keys for tokens, and tokens for keys', () => {
     const needsOne =
-      'EDGE_AUTH: jwt needs one of EDGE_JWT_HS256_KEY_FILE and EDGE_JWT_KEYS_FILE, and not both';
+      'EDGE_AUTH: jwt needs exactly one of EDGE_JWT_HS256_KEY_FILE, EDGE_JWT_KEYS_FILE, EDGE_JWKS_URL';
+    const url = { EDGE_JWKS_URL: 'https://id.example/jwks' };
     const secret = { EDGE_JWT_HS256_KEY_FILE: '/k' };
     const keys = { EDGE_JWT_KEYS_FILE: '/k' };
     expect(mistakesOf({ EDGE_AUTH: 'jwt' })).toEqual([needsOne]);
     expect(mistakesOf({ EDGE_AUTH: 'jwt', ...secret, ...keys })).toEqual([needsOne]);
     expect(mistakesOf({ EDGE_AUTH: 'jwt', ...secret })).toEqual([]);
     expect(mistakesOf({ EDGE_AUTH: 'jwt', ...keys })).toEqual([]);
+    expect(mistakesOf({ EDGE_AUTH: 'jwt', ...url })).toEqual([]);
+    expect(mistakesOf({ EDGE_AUTH: 'jwt', ...url, ...secret })).toEqual([needsOne]);
+    expect(mistakesOf(url)).toEqual(['EDGE_JWKS_URL: needs EDGE_AUTH=jwt']);
     expect(mistakesOf(secret)).toEqual(['EDGE_JWT_HS256_KEY_FILE: needs EDGE_AUTH=jwt']);
     expect(mistakesOf(keys)).toEqual(['EDGE_JWT_KEYS_FILE: needs EDGE_AUTH=jwt']);
   });
@@ -253,6 +258,15 @@ describe('readEdgeConfig: variables that must fit together', () => {
       Array.from({ length: count }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
     expect(mistakesOf({ EDGE_TRUSTED_PROXIES: proxies(256).join() })).toEqual([]);
     expect(mistakesOf({ EDGE_TRUSTED_PROXIES: proxies(257).join() })).toHaveLength(1);
+  });
+
+  it.each([
+    ...['http://id.example/', 'https://', 'https://u:planted@id.example/', 'id.example'],
+    ...['https://id.example/#k', 'https://id example/', 'https://id.example:port/'],
+  ])('fetches no keys from %s, and quotes nothing of it', (url) => {
+    expect(mistakesOf({ EDGE_AUTH: 'jwt', EDGE_JWKS_URL: url })).toEqual([
+      'EDGE_JWKS_URL: must be an https:// URL without a user name',
+    ]);
   });
 
   it.each(['https://app.example', 'http://localhost:3000', 'http://[::1]:8080'])(

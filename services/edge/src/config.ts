@@ -42,6 +42,8 @@ export interface EdgeConfig extends ServiceSettings {
   readonly jwtSecretFile: string | undefined;
   /** `EDGE_JWT_KEYS_FILE`: the file of the public keys, a JWK set. */
   readonly jwtKeysFile: string | undefined;
+  /** `EDGE_JWKS_URL`: where the public keys are fetched from. */
+  readonly jwksUrl: string | undefined;
   /** `EDGE_JWT_ISSUER`: what `iss` must be. */
   readonly jwtIssuer: string | undefined;
   /** `EDGE_JWT_AUDIENCE`: what `aud` must be or hold. */
@@ -214,6 +216,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     auth: env.choice('EDGE_AUTH', AUTH),
     jwtSecretFile: env.optionalString('EDGE_JWT_HS256_KEY_FILE'),
     jwtKeysFile: env.optionalString('EDGE_JWT_KEYS_FILE'),
+    jwksUrl: env.secret('EDGE_JWKS_URL'),
     jwtIssuer: env.optionalString('EDGE_JWT_ISSUER'),
     jwtAudience: env.optionalString('EDGE_JWT_AUDIENCE'),
     origins: env.list('EDGE_ORIGINS', { default: [], allowed: ORIGIN }),
@@ -311,20 +314,24 @@ function rejectContradictions(
 /** Keys without `EDGE_AUTH=jwt` are a mistake that would otherwise leave the node open. */
 function rejectIdentityContradictions(
   env: EnvironmentReader,
-  config: Pick<EdgeConfig, 'auth' | 'jwtSecretFile' | 'jwtKeysFile'>,
+  config: Pick<EdgeConfig, 'auth' | 'jwtSecretFile' | 'jwtKeysFile' | 'jwksUrl'>,
 ): void {
-  const { auth, jwtSecretFile, jwtKeysFile } = config;
-  const hasSecret = jwtSecretFile !== undefined;
-  const hasKeys = jwtKeysFile !== undefined;
-  if (auth === 'jwt' && hasSecret === hasKeys) {
-    env.reject(
-      'EDGE_AUTH',
-      'jwt needs one of EDGE_JWT_HS256_KEY_FILE and EDGE_JWT_KEYS_FILE, and not both',
-    );
+  const sources = Object.entries({
+    EDGE_JWT_HS256_KEY_FILE: config.jwtSecretFile,
+    EDGE_JWT_KEYS_FILE: config.jwtKeysFile,
+    EDGE_JWKS_URL: config.jwksUrl,
+  });
+  const given = sources.filter(([, value]) => value !== undefined).map(([name]) => name);
+  if (config.auth === 'jwt' && given.length !== 1) {
+    const names = sources.map(([name]) => name).join(', ');
+    env.reject('EDGE_AUTH', `jwt needs exactly one of ${names}`);
   }
-  if (auth === 'none' && (hasSecret || hasKeys)) {
-    const name = hasSecret ? 'EDGE_JWT_HS256_KEY_FILE' : 'EDGE_JWT_KEYS_FILE';
-    env.reject(name, 'needs EDGE_AUTH=jwt');
+  const { jwksUrl } = config;
+  if (jwksUrl !== undefined && !(JWKS_URL.test(jwksUrl) && URL.canParse(jwksUrl))) {
+    env.reject('EDGE_JWKS_URL', 'must be an https:// URL without a user name');
+  }
+  if (config.auth === 'none') {
+    for (const name of given) env.reject(name, 'needs EDGE_AUTH=jwt');
   }
 }
 
@@ -344,6 +351,9 @@ const ORIGIN = {
     /^(?!http:.*:80$|https:.*:443$)https?:\/\/(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[1-9][0-9]{0,4})?$/,
   description: 'http:// or https://, a host in lower case and a port unless it is the default',
 };
+
+/** A user name and a password belong into no URL. */
+const JWKS_URL = /^https:\/\/[^\s/?#@]+([/?][^\s#@]*)?$/;
 
 const CHANNEL_PATTERN = {
   pattern: CHANNEL_PATTERN_GRAMMAR,

@@ -24,7 +24,9 @@ import { Hub } from './hub/hub.ts';
 import { shareDescriptors } from './node/descriptor-shares.ts';
 import { createHealth } from './node/health.ts';
 import { openIdentity } from './node/identity.ts';
+import { IdentitySources } from './node/identity-sources.ts';
 import { createLocalPool, type FanOutPool } from './node/local-pool.ts';
+import { createSessionsRoute } from './node/sessions-route.ts';
 import { createShedRoute } from './node/shed.ts';
 import { offeredRights } from './node/worker-settings.ts';
 import { availableMode } from './outbound/socket-send.ts';
@@ -67,7 +69,10 @@ export async function startEdge(
   if (config.trustedProxies === undefined && !isLoopback(config.host)) {
     events.addressLimitsOff(config.host);
   }
-  const identity = await openIdentity(config, offeredRights(config), createKeyEvents(logger));
+  const identity = await openIdentity(config, offeredRights(config), {
+    ...createKeyEvents(logger),
+    unknownKey: () => sources.requestKeys(),
+  });
   // Each worker thread watches the keys for itself. Here they are only tried out.
   if (config.workers > 1) identity?.stop();
   const { passwordFile, sentinelPasswordFile, ...endpoint } = config.redis;
@@ -90,11 +95,19 @@ export async function startEdge(
   const subscriber: RedisSubscriber = new RedisSubscriber(
     redis,
     {
-      message: (channel, payload) => hub.message(channel, payload),
-      subscribed: (channels) => hub.subscribed(channels),
-      refused: (channel, error) => hub.refused(channel, error),
+      message(channel, payload) {
+        if (!sources.takes(channel, payload)) hub.message(channel, payload);
+      },
+      subscribed(channels) {
+        sources.subscribed(channels);
+        hub.subscribed(channels);
+      },
+      refused(channel, error) {
+        if (!sources.takesRefusal(channel, error)) hub.refused(channel, error);
+      },
       linkLost(cause) {
         linkLostAt = performance.now();
+        sources.revocations?.linkLost();
         hub.linkLost(cause);
         tellReadiness();
       },
@@ -109,6 +122,7 @@ export async function startEdge(
   const commands = new RedisCommands(redis, {
     available() {
       commandsAvailableAt = performance.now();
+      sources.revocations?.commandsAvailable();
       events.commandsAvailable();
     },
     unavailable: events.commandsUnavailable,
@@ -116,12 +130,15 @@ export async function startEdge(
   });
   const store = createChannelStore(commands, subscriber);
   const hub = new Hub(subscriber, store, hubLimits(config), events);
+  const sources = new IdentitySources(config, commands, events, (update) => {
+    pool.updateIdentity(update);
+  });
   const pool: FanOutPool =
     config.workers === 1
-      ? createLocalPool(config, logger, hub, identity?.verifier)
-      : new WorkerPool(WORKER_ENTRY, config, hub, events);
+      ? createLocalPool(config, logger, hub, identity)
+      : new WorkerPool(WORKER_ENTRY, config, hub, events, sources);
   registerNodeGauges(metrics, {
-    ...{ hub, pool, config, source: subscriber },
+    ...{ hub, pool, config, source: subscriber, identity: sources },
     isReady: () => health.readiness().ready,
   });
   const endLoopGauges = registerLoopGauges(metrics);
@@ -140,6 +157,7 @@ export async function startEdge(
         ? Math.max(linkLostAt, commandsAvailableAt)
         : undefined,
     provenOnce: subscriber.provenOnce,
+    hadKeys: sources.jwks?.wasFetched ?? true,
     probeRefused: subscriber.probeRefusal?.state.lasts === 'lasting',
   }));
   const tellReadiness = (): void => pool.setReadiness(health.readiness());
@@ -165,6 +183,7 @@ export async function startEdge(
           pool.shed(count, overSeconds * 1_000);
         },
       }),
+      createSessionsRoute((subject) => pool.sessionsOf(subject)),
     ],
     debugIndex: async () => ({
       ...addDescriptions(await pool.describe()),
@@ -179,6 +198,7 @@ export async function startEdge(
     descriptorWatch.stop();
     endLoopGauges();
     identity?.stop();
+    sources.stop();
     await pool.stop();
     hub.stop();
     await Promise.all([subscriber.stop(), commands.stop(), admin.close(0)]);
@@ -188,6 +208,7 @@ export async function startEdge(
     // The links start first, because a worker thread accepts while others still start, and its clients ask at once.
     subscriber.start();
     commands.start();
+    sources.start(subscriber);
     const port = await pool.listen();
     const adminPort = await admin.listen(config.adminHost, config.adminPort);
     logger.info({ port, adminPort, workers: config.workers, writes }, 'listening');

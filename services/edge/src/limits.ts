@@ -25,7 +25,8 @@ export type MemoryLimitName =
   | 'client_channels'
   | 'node_channels'
   | 'queue'
-  | 'unread';
+  | 'unread'
+  | 'revocations';
 
 /** The name of any limit of an edge. `telemetry/limit-table.ts` says what each allows. */
 export type LimitName = RateLimitName | MemoryLimitName;

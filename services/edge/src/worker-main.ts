@@ -14,7 +14,8 @@ const ALIVE_INTERVAL_MS = 1_000;
 
 if (parentPort === null) throw new Error('worker-main.ts runs in a worker thread only');
 const port = parentPort;
-const { config, port: sharedPort, slot, connectionMemory } = workerData as WorkerStart;
+const start = workerData as WorkerStart;
+const { config, port: sharedPort, slot, connectionMemory } = start;
 
 const metrics = createMetrics({ withDefaults: false });
 const endLoopGauges = registerLoopGauges(metrics);
@@ -22,14 +23,18 @@ const logger = createLogger({ name: 'edge', level: config.logLevel }).child({
   node: config.nodeId,
   worker: slot,
 });
-const identity = await openIdentity(config, offeredRights(config), createKeyEvents(logger));
+const identity = await openIdentity(config, offeredRights(config), {
+  ...createKeyEvents(logger),
+  unknownKey: () => post({ kind: 'unknown-key' }),
+});
+for (const update of start.identity) identity?.update(update);
 let feed: WorkerPort | undefined;
 const host = new ClientListener({
   config,
   logger,
   metrics,
   connectionCount: new ConnectionCount(connectionMemory, slot),
-  tokens: identity?.verifier,
+  identity,
   connect(listener) {
     feed = new WorkerPort((calls, consumedBytes) => {
       post({ kind: 'feed-calls', calls, consumedBytes });
@@ -54,6 +59,9 @@ async function handle(message: ToWorker): Promise<void> {
     case 'readiness':
       host.setReadiness(message.readiness);
       break;
+    case 'identity':
+      host.updateIdentity(message.update);
+      break;
     case 'drain':
       await host.drain(message.windowMs, hurry.signal);
       post({ kind: 'drained' });
@@ -66,12 +74,12 @@ async function handle(message: ToWorker): Promise<void> {
       break;
     case 'request': {
       const { request, about } = message;
-      const asksForMetrics = about === 'metrics';
       post({
         kind: 'answer',
         request,
-        metrics: asksForMetrics ? await host.metrics() : undefined,
-        index: asksForMetrics ? undefined : host.describe(),
+        metrics: about === 'metrics' ? await host.metrics() : undefined,
+        index: about === 'index' ? host.describe() : undefined,
+        sessions: typeof about === 'object' ? await host.sessionsOf(about.sessionsOf) : undefined,
       });
       break;
     }

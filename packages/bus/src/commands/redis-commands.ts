@@ -11,6 +11,14 @@ import {
   readPublishReply,
   type SequencedPublication,
 } from '../contract/publish-script.ts';
+import {
+  MAX_REVOCATIONS,
+  REVOCATION_CHANNEL,
+  REVOCATIONS_KEY,
+  type Revocation,
+  readRevocation,
+  writeRevocation,
+} from '../contract/revocation.ts';
 import { RedisLink } from '../link/redis-link.ts';
 import { isInfoHidden, readServerIdentity } from '../link/server-identity.ts';
 import {
@@ -45,6 +53,17 @@ export interface HeartbeatOutcome {
   /** The number of the link's connection that published it, from 1. */
   readonly connection: number;
 }
+
+/** The revocations that Redis keeps. */
+export interface KeptRevocations {
+  /** Those that end last come first. At most `MAX_REVOCATIONS`. */
+  readonly revocations: readonly Revocation[];
+  /** How many were left out, because there were too many or because they are none. */
+  readonly leftOut: number;
+}
+
+/** How long an ended revocation stays in Redis at least, in ms: more than the clocks of those who write there differ. */
+const ENDED_KEPT_MS = 300_000;
 
 interface Pending extends Flight {
   readonly bytes: number;
@@ -222,6 +241,41 @@ export class RedisCommands {
       await this.publish(probeChannel(name), token);
       return { refusal: error, connection };
     }
+  }
+
+  /** Reads the revocations that are kept, ended ones included. Rejects as {@link publish} does. */
+  async readRevocations(): Promise<KeptRevocations> {
+    const most = MAX_REVOCATIONS + 1;
+    const texts = await this.#run(0, (redis) =>
+      redis.zrange(REVOCATIONS_KEY, '+inf', '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, most),
+    );
+    const revocations = texts
+      .slice(0, MAX_REVOCATIONS)
+      .map((text) => readRevocation(text))
+      .filter((revocation) => revocation !== undefined);
+    return { revocations, leftOut: texts.length - revocations.length };
+  }
+
+  /**
+   * Keeps a revocation until it ends, and publishes it in the same step. Resolves with the number of nodes that Redis told at
+   * once, or with undefined if it keeps `MAX_REVOCATIONS` already and did nothing. Rejects as {@link publish} does; after the
+   * outcome `unknown` it may be repeated.
+   *
+   * @param now ms since the Unix epoch.
+   */
+  async revoke(revocation: Revocation, now: number): Promise<number | undefined> {
+    const text = writeRevocation(revocation);
+    const [, kept] = await this.#transact(0, (transaction) =>
+      transaction
+        .zremrangebyscore(REVOCATIONS_KEY, '-inf', now - ENDED_KEPT_MS)
+        .zcard(REVOCATIONS_KEY),
+    );
+    // Two callers at the same time may exceed it by one. The readers' bound holds all the same.
+    if (Number(kept) >= MAX_REVOCATIONS) return undefined;
+    const replies = await this.#transact(text.length, (transaction) =>
+      transaction.zadd(REVOCATIONS_KEY, revocation.until, text).publish(REVOCATION_CHANNEL, text),
+    );
+    return Number(replies.at(-1));
   }
 
   /** Whether a Redis that refuses writes for this reason still delivers publications, by its own account. */

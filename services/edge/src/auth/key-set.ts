@@ -46,9 +46,11 @@ export async function readSecret(content: Buffer): Promise<KeySet> {
  *
  * @throws Error that says what is wrong with the set. It holds nothing of a key.
  */
-export function readJwkSet(content: Buffer): KeySet {
-  const { keys } = parse(content);
-  if (!Array.isArray(keys) || keys.length === 0 || keys.length > MAX_KEYS) {
+export function readJwkSet(content: Uint8Array): KeySet {
+  const { keys: all } = parse(content);
+  // An issuer publishes keys for encryption beside these. No token is verified with one.
+  const keys = Array.isArray(all) ? all.filter((key) => (key?.use ?? 'sig') === 'sig') : [];
+  if (keys.length === 0 || keys.length > MAX_KEYS) {
     throw new Error(`a JWK set must have 1 to ${MAX_KEYS} \`keys\``);
   }
   const families = new Set(keys.map((key, i) => familyOf(key, i + 1)));
@@ -62,9 +64,9 @@ export function readJwkSet(content: Buffer): KeySet {
   };
 }
 
-function parse(content: Buffer): { readonly keys?: unknown } {
+function parse(content: Uint8Array): { readonly keys?: unknown } {
   try {
-    return (JSON.parse(content.toString()) ?? {}) as { readonly keys?: unknown };
+    return (JSON.parse(Buffer.from(content).toString()) ?? {}) as { readonly keys?: unknown };
   } catch {
     // What JSON.parse says quotes the text.
     throw new Error('a JWK set must be JSON');

@@ -153,11 +153,7 @@ describe('TokenVerifier', () => {
   it('remembers a token until it expires, or until the keys change', async () => {
     let now = Date.now();
     let keys = secret;
-    const under = new TokenVerifier(
-      () => keys,
-      RULES,
-      () => now,
-    );
+    const under = new TokenVerifier(() => keys, RULES, { clock: () => now });
     const token = await makeToken({ claims: { exp: nowSeconds() + 60 } });
     const first = await under.verify(token);
     keys = await readSecret(Buffer.alloc(32, 7));
@@ -173,13 +169,70 @@ describe('TokenVerifier', () => {
 
   it('remembers no refusal, and a bounded number of tokens', async () => {
     const most = 20;
-    const under = new TokenVerifier(() => secret, RULES, Date.now, most);
+    const under = new TokenVerifier(() => secret, RULES, { maxRemembered: most });
     await under.verify(await makeToken({ key: Buffer.alloc(32, 1) }));
     expect(under.remembered).toBe(0);
     for (let i = 0; i < most + 10; i += 1) {
       await under.verify(await makeToken({ claims: { jti: String(i) } }));
     }
     expect(under.remembered).toBe(most);
+  });
+
+  it('says that there are no keys, and verifies again once there are', async () => {
+    let keys: KeySet | undefined;
+    const under = new TokenVerifier(() => keys, RULES);
+    const token = await makeToken();
+    expect(await under.verify(token)).toEqual({ code: 'unavailable', cause: 'no_keys' });
+    keys = secret;
+    expect(await under.verify(token)).toMatchObject({ subject: 'u1' });
+  });
+
+  it('asks for newer keys when it does not know the key of a token, and for nothing else', async () => {
+    let asked = 0;
+    const keys = readJwkSet(jwkSet(rsa.jwk));
+    const under = new TokenVerifier(() => keys, RULES, { onUnknownKey: () => void asked++ });
+    const make = (kid: string, claims = {}) =>
+      makeToken({ header: { alg: 'RS256', kid }, key: rsa.privateKey, claims });
+    await under.verify(await make('rsa-1'));
+    await under.verify(await make('rsa-1', { exp: 1 }));
+    await under.verify(unsignedToken({ alg: 'RS256', kid: 'rsa-1' }, {}));
+    await under.verify('no token');
+    expect(asked).toBe(0);
+    await under.verify(await make('rsa-2'));
+    expect(asked).toBe(1);
+  });
+
+  it('refuses a revoked token, also one that it remembers, and nothing else for that', async () => {
+    const revoked = new Set<string | undefined>();
+    const under = new TokenVerifier(() => secret, RULES, {
+      isRevoked: ({ tokenId }) => revoked.has(tokenId),
+    });
+    const [a, b] = await Promise.all(['a', 'b'].map((jti) => makeToken({ claims: { jti } })));
+    expect(await under.verify(a as string)).toMatchObject({ tokenId: 'a', issuedAt: 0 });
+    revoked.add('a');
+    const refusal = { code: 'unauthorized', cause: 'revoked' };
+    expect(await under.verify(a as string)).toEqual(refusal);
+    under.forget();
+    expect(await under.verify(a as string)).toEqual(refusal);
+    expect(await under.verify(b as string)).toMatchObject({ tokenId: 'b' });
+  });
+
+  it('refuses a token that was revoked while it was verified', async () => {
+    let isRevoked = false;
+    const under = new TokenVerifier(() => secret, RULES, { isRevoked: () => isRevoked });
+    const answer = under.verify(await makeToken());
+    isRevoked = true;
+    expect(await answer).toEqual({ code: 'unauthorized', cause: 'revoked' });
+  });
+
+  it.each([7, 'j'.repeat(257), null])('refuses the token id %j', async (jti) => {
+    const token = await makeToken({ claims: { jti } as never });
+    expect(await verifier().verify(token)).toEqual({ code: 'unauthorized', cause: 'claims' });
+  });
+
+  it('tells when a token was issued', async () => {
+    const token = await makeToken({ claims: { iat: 1_795_417_498 } });
+    expect(await verifier().verify(token)).toMatchObject({ issuedAt: 1_795_417_498 });
   });
 
   it('refuses what would be one verification in flight too many, and goes on afterwards', async () => {

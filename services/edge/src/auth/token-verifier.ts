@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { errors, type JWTPayload, jwtVerify } from 'jose';
 import type { KeySet } from './key-set.ts';
+import type { RevocableToken } from './revocation-table.ts';
 import { RIGHTS_CLAIM, type Rights, readRights } from './rights.ts';
 
 /** Who a client is, what it may read, and until when. Sessions with the same token share one. */
-export interface Identity {
-  readonly subject: string;
+export interface Identity extends RevocableToken {
   /** When it ends, in ms since the Unix epoch: the token's `exp` and the tolerance. */
   readonly expiresAt: number;
   readonly rights: Rights;
@@ -22,11 +22,13 @@ export type RefusalCause =
   | 'claims'
   | 'rights'
   | 'expired'
-  | 'busy';
+  | 'busy'
+  | 'no_keys'
+  | 'revoked';
 
 /** A token that is not accepted, with the code that the client is answered with. */
 export interface Refusal {
-  readonly code: 'unauthorized' | 'token_expired' | 'rate_limited';
+  readonly code: 'unauthorized' | 'token_expired' | 'rate_limited' | 'unavailable';
   readonly cause: RefusalCause;
 }
 
@@ -52,8 +54,8 @@ const MAX_REMEMBERED_TOKENS = 10_000;
 /** Verifications of a worker that are in flight. Each holds a token of up to 8 KiB. */
 export const MAX_VERIFICATIONS = 2_048;
 
-/** The longest subject, in UTF-16 units: it stands in memory and in answers. */
-const MAX_SUBJECT_LENGTH = 256;
+/** The longest subject or token id, in UTF-16 units: they stand in memory, and a revocation can name no longer one. */
+const MAX_NAME_LENGTH = 256;
 
 /** What `typ` may be, where a token has one: other kinds of JWT are meant for other uses. */
 const TYPES: readonly string[] = ['jwt', 'at+jwt'];
@@ -61,30 +63,46 @@ const TYPES: readonly string[] = ['jwt', 'at+jwt'];
 /** Three parts of base64url. Everything else is not worth a look. */
 const COMPACT_FORM = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
+/** What a {@link TokenVerifier} may be told besides. */
+export interface VerifierOptions {
+  /** ms since the Unix epoch. */
+  readonly clock?: () => number;
+  /** Verified tokens that it remembers. */
+  readonly maxRemembered?: number;
+  /** Called for each token whose key is not among the keys: there may be newer ones. */
+  readonly onUnknownKey?: () => void;
+  /** Whether a token that is good otherwise is accepted no longer. */
+  readonly isRevoked?: (token: RevocableToken) => boolean;
+}
+
 /** Verifies the tokens of one worker's clients. */
 export class TokenVerifier {
-  readonly #keys: () => KeySet;
+  readonly #keys: () => KeySet | undefined;
   readonly #rules: TokenRules;
   readonly #clock: () => number;
   readonly #maxRemembered: number;
+  readonly #onUnknownKey: () => void;
+  readonly #isRevoked: (token: RevocableToken) => boolean;
   readonly #remembered = new Map<string, Identity>();
   #inFlight = 0;
 
-  /**
-   * @param keys the keys that count now.
-   * @param clock ms since the Unix epoch.
-   * @param maxRemembered verified tokens that it remembers.
-   */
+  /** @param keys the keys that count now; undefined while there are none. */
   constructor(
-    keys: () => KeySet,
+    keys: () => KeySet | undefined,
     rules: TokenRules,
-    clock = Date.now,
-    maxRemembered = MAX_REMEMBERED_TOKENS,
+    {
+      clock = Date.now,
+      maxRemembered = MAX_REMEMBERED_TOKENS,
+      onUnknownKey = () => undefined,
+      isRevoked = () => false,
+    }: VerifierOptions = {},
   ) {
     this.#keys = keys;
     this.#rules = rules;
     this.#clock = clock;
     this.#maxRemembered = maxRemembered;
+    this.#onUnknownKey = onUnknownKey;
+    this.#isRevoked = isRevoked;
   }
 
   /** Tokens that are remembered. */
@@ -103,21 +121,30 @@ export class TokenVerifier {
     if (!COMPACT_FORM.test(token)) return { code: 'unauthorized', cause: 'malformed' };
     const hash = createHash('sha256').update(token).digest('base64');
     const known = this.#remembered.get(hash);
-    if (known !== undefined && known.expiresAt > this.#clock()) return known;
+    if (known !== undefined && known.expiresAt > this.#clock()) return this.#unlessRevoked(known);
     this.#remembered.delete(hash);
     if (this.#inFlight >= MAX_VERIFICATIONS) return { code: 'rate_limited', cause: 'busy' };
     const keys = this.#keys();
+    if (keys === undefined) return { code: 'unavailable', cause: 'no_keys' };
     this.#inFlight += 1;
     try {
       const identity = await this.#verifyWith(keys, token);
       // A key that was replaced meanwhile may not outlive itself here.
-      if ('subject' in identity && keys === this.#keys()) this.#remember(hash, identity);
-      return identity;
+      if ('code' in identity) return identity;
+      if (keys === this.#keys()) this.#remember(hash, identity);
+      return this.#unlessRevoked(identity);
     } catch (error) {
-      return refusalOf(error);
+      const refusal = refusalOf(error);
+      if (refusal.cause === 'key') this.#onUnknownKey();
+      return refusal;
     } finally {
       this.#inFlight -= 1;
     }
+  }
+
+  /** Asked last and without a pause before the answer, so that no revocation comes between. */
+  #unlessRevoked(identity: Identity): Identity | Refusal {
+    return this.#isRevoked(identity) ? { code: 'unauthorized', cause: 'revoked' } : identity;
   }
 
   async #verifyWith(keys: KeySet, token: string): Promise<Identity | Refusal> {
@@ -137,8 +164,11 @@ export class TokenVerifier {
     return this.#identityOf(payload);
   }
 
-  #identityOf({ sub, exp, [RIGHTS_CLAIM]: claim }: JWTPayload): Identity | Refusal {
-    if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT_LENGTH) {
+  #identityOf({ sub, exp, iat, jti, [RIGHTS_CLAIM]: claim }: JWTPayload): Identity | Refusal {
+    if (typeof sub !== 'string' || sub === '' || sub.length > MAX_NAME_LENGTH) {
+      return { code: 'unauthorized', cause: 'claims' };
+    }
+    if (jti !== undefined && (typeof jti !== 'string' || jti.length > MAX_NAME_LENGTH)) {
       return { code: 'unauthorized', cause: 'claims' };
     }
     const expiresAt = (Number(exp) + CLOCK_TOLERANCE_SECONDS) * 1_000;
@@ -147,7 +177,8 @@ export class TokenVerifier {
     }
     const rights = readRights(claim, this.#rules.offered);
     if (rights === undefined) return { code: 'unauthorized', cause: 'rights' };
-    return { subject: sub, expiresAt, rights };
+    const issuedAt = typeof iat === 'number' ? iat : 0;
+    return { subject: sub, tokenId: jti, issuedAt, expiresAt, rights };
   }
 
   #remember(hash: string, identity: Identity): void {

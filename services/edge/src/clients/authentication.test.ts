@@ -23,6 +23,7 @@ const ANSWERS: Readonly<Record<string, () => Identity | Refusal>> = {
   forged: () => ({ code: 'unauthorized', cause: 'signature' }),
   late: () => ({ code: 'token_expired', cause: 'expired' }),
   busy: () => ({ code: 'rate_limited', cause: 'busy' }),
+  noKeys: () => ({ code: 'unavailable', cause: 'no_keys' }),
 };
 
 const TOKENS: FanOutSettings['tokens'] = {
@@ -71,6 +72,20 @@ describe('a node that asks for tokens', { timeout: TIMEOUT_MS }, () => {
     expect(client.controls('error')).toMatchObject([{ id: 1, code }]);
     expect(client.closeCode).toBe(closeCode);
     await until(() => server.fanOut.unidentified === 0, 'its end');
+  });
+
+  it('sends a client away without blame that cannot be verified for want of keys, and keeps others', async () => {
+    await using server = await start();
+    const [client, connected] = [await server.client(), await server.client()];
+    await authenticate(connected, 'both');
+    for (const each of [client, connected]) {
+      each.request({ type: 'auth', id: 1, token: 'noKeys' });
+      await until(() => each.controls('error').length === 1, 'the error');
+      expect(each.controls('error')[0]).toMatchObject({ code: 'unavailable', retryable: true });
+    }
+    await until(() => client.closeCode !== undefined, 'the close');
+    expect(client.closeCode).toBe(1011);
+    await authenticate(connected, 'onlyA');
   });
 
   it('lets a client try again whose token could not be verified now', async () => {
@@ -226,6 +241,50 @@ describe('a node that asks for tokens', { timeout: TIMEOUT_MS }, () => {
     expect(client.closeCode).toBe(4402);
   });
 
+  it('closes every connection whose token is revoked, sends nothing more to it, and keeps the others', async () => {
+    await using server = await start();
+    const clients = await Promise.all([1, 2, 3, 4].map(() => server.client()));
+    const [first, second, other, unknown] = clients as [RawClient, RawClient, RawClient, RawClient];
+    for (const client of [first, second]) await authenticate(client, 'both');
+    await authenticate(other, 'other');
+    for (const client of [first, second, other]) await subscribe(server, client, ['a']);
+    server.upstream.publish('a', 1);
+    await until(() => first.publications.length === 1, 'the publication before');
+    const ended = server.fanOut.endRevoked(({ subject }) => subject === 'u1');
+    server.upstream.publish('a', 2);
+    await ended;
+    await until(() => first.closeCode !== undefined && second.closeCode !== undefined, 'the ends');
+    expect([first.closeCode, second.closeCode]).toEqual([4401, 4401]);
+    await until(() => other.publications.length === 2, 'the publication after');
+    expect([first, second].map(({ publications }) => publications.length)).toEqual([1, 1]);
+    expect([other, unknown].map(({ closeCode }) => closeCode)).toEqual([undefined, undefined]);
+    expect(server.events.revoked).toHaveLength(2);
+    await until(() => server.fanOut.connections.size === 2, 'their ends');
+  });
+
+  it('looks at everyone again for what is revoked while it looks', async () => {
+    await using server = await start();
+    const clients = await Promise.all([server.client(), server.client()]);
+    const [early, late] = clients as [RawClient, RawClient];
+    await authenticate(early, 'both');
+    await authenticate(late, 'other');
+    const revoked = new Set<string>();
+    const looked: string[] = [];
+    const isRevoked = ({ subject }: Identity): boolean => {
+      looked.push(subject);
+      // While it looks at the second one, the first one is revoked.
+      if (subject === 'u2' && revoked.size === 0) {
+        revoked.add('u1');
+        void server.fanOut.endRevoked(isRevoked);
+      }
+      return revoked.has(subject);
+    };
+    await server.fanOut.endRevoked(isRevoked);
+    await until(() => early.closeCode !== undefined, 'the end');
+    expect(looked.slice(0, 2)).toEqual(['u1', 'u2']);
+    expect(late.closeCode).toBeUndefined();
+  });
+
   it('refuses to subscribe with a token that has ended', async () => {
     await using server = await start();
     const client = await server.client();
@@ -307,7 +366,8 @@ function countOf(clients: readonly RawClient[], type: string): number {
 }
 
 function identity(subject: string, rights: Rights): Identity {
-  return { subject, expiresAt: Date.now() + LIFE_MS, rights };
+  const expiresAt = Date.now() + LIFE_MS;
+  return { subject, tokenId: undefined, issuedAt: 0, expiresAt, rights };
 }
 
 function start(changes: Partial<FanOutSettings> = {}): Promise<FanOutServer> {

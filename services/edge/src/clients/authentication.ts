@@ -77,6 +77,8 @@ const MESSAGES: Readonly<Record<AuthenticationFault['cause'], string>> = {
   claims: 'A claim of the token is missing or wrong: exp, nbf, sub, iss or aud.',
   rights: 'The `tw` claim of the token is malformed.',
   expired: 'The token has expired.',
+  revoked: 'The token was revoked.',
+  no_keys: 'The keys that tokens are verified with cannot be fetched right now.',
   busy: 'Too many tokens are being verified.',
   subject: 'A connection keeps its subject; open another one for another subject.',
   connections: 'The subject has as many connections as it may.',

@@ -14,7 +14,7 @@ import {
 import type { CloseReason, ErrorCode, GapReason, Welcome } from '@tradewind/protocol';
 import type { WebSocket } from 'ws';
 import type { Rights } from '../auth/rights.ts';
-import type { TokenVerifier } from '../auth/token-verifier.ts';
+import type { Identity, TokenVerifier } from '../auth/token-verifier.ts';
 import type { Acknowledgement, Feed, FeedListener, GapNotice, ResyncNotice } from '../feed.ts';
 import { type Limited, LimitGuard } from '../limits.ts';
 import { FlushRound } from '../outbound/flush-round.ts';
@@ -98,6 +98,8 @@ export interface FanOutEvents {
   /** A client said who it is, or sent a new token. */
   identified(): void;
   tokenRefused(fault: AuthenticationFault): void;
+  /** A connection is closed because its token was revoked. */
+  sessionRevoked(session: string): void;
   limited: Limited;
   /** A client asked to continue a channel, or for its history. */
   recovered(outcome: RecoveryOutcome): void;
@@ -144,6 +146,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
   #opened = 0;
   #unidentified = 0;
   #isStopped = false;
+  /** Whether connections are looked through for revoked tokens, and whether that must be done once more. */
+  #revoking: 'no' | 'yes' | 'again' = 'no';
   /** The part of all queues that is trimmed next. */
   #nextTrim = 0;
 
@@ -281,6 +285,27 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#flushScheduler.stop();
   }
 
+  /**
+   * Closes the connections whose tokens are revoked, and drops what waits for them. Some are looked at in a turn; a call that comes
+   * meanwhile makes it look at all of them again.
+   */
+  async endRevoked(isRevoked: (identity: Identity) => boolean): Promise<void> {
+    if (this.#revoking !== 'no') {
+      this.#revoking = 'again';
+      return;
+    }
+    do {
+      this.#revoking = 'yes';
+      await inTurns(this.#connections, (connection) => {
+        const current = connection.session.identity?.current;
+        if (current === undefined || !connection.isOpen || !isRevoked(current)) return;
+        this.#events.sessionRevoked(connection.session.id);
+        connection.close('unauthorized');
+      });
+    } while (this.#wasAskedAgain());
+    this.#revoking = 'no';
+  }
+
   // What the hub tells.
 
   onPublication(publication: Publication): void {
@@ -400,6 +425,10 @@ export class FanOut implements FeedListener, ConnectionOwner {
     nearlyFull.length = 0;
     slow.length = 0;
     if (!this.#flushRound.isEmpty) this.#flushScheduler.schedule();
+  }
+
+  #wasAskedAgain(): boolean {
+    return this.#revoking === 'again';
   }
 
   #authenticationWith(

@@ -34,8 +34,11 @@ export const MAX_PENDING_PONGS = 1_024;
  */
 export const ERROR_WINDOW_MS = 5_000;
 
-/** When a token may be sent again that was not verified because too many are, in ms. */
-const VERIFY_AGAIN_MS = 1_000;
+/** When a token may be sent again that could not be verified, in ms: because too many are, or because there are no keys. */
+const VERIFY_AGAIN_MS: Partial<Record<ErrorCode, number>> = {
+  rate_limited: 1_000,
+  unavailable: 10_000,
+};
 
 const decoder = new TextDecoder();
 const BINARY_NOT_AVAILABLE = errorMessage(
@@ -121,7 +124,7 @@ export class Requests {
     if (!connection.isOpen) return;
     const { code } = fault;
     const isFull = fault.cause === 'connections';
-    const retryAfterMs = code === 'rate_limited' && !isFull ? VERIFY_AGAIN_MS : undefined;
+    const retryAfterMs = isFull ? undefined : VERIFY_AGAIN_MS[code];
     this.#refuse(connection, code, explain(fault), id, performance.now(), retryAfterMs);
     if (isFull) {
       disconnect(connection);
@@ -130,7 +133,8 @@ export class Requests {
     // A client that has an identity keeps it until that ends.
     if (code === 'rate_limited' || connection.session.identity?.current !== undefined) return;
     connection.flush();
-    connection.close(code);
+    // It must come back, and not take its token for a bad one.
+    connection.close(code === 'unavailable' ? 'internal' : code);
   }
 
   #dispatch(connection: Connection, message: ClientMessage, now: number): void {

@@ -51,20 +51,29 @@ describe('SessionIdentity', () => {
   });
 
   it('spreads the closes of clients whose tokens end together: no second has twice the mean', () => {
-    const seconds = new Map<number, number>();
     const golden = (Math.sqrt(5) - 1) / 2;
-    for (let i = 0; i < CLIENTS; i += 1) {
-      const { identity } = start((i * golden) % 1);
-      identity.accept(endingIn(600_000), START);
-      identity.judge(identity.dueAt);
-      const second = Math.floor(identity.dueAt / BEATS_PER_SECOND);
-      seconds.set(second, (seconds.get(second) ?? 0) + 1);
-    }
+    const seconds = closesPerSecond((i) => (i * golden) % 1);
     const mean = CLIENTS / seconds.size;
     expect(seconds.size).toBeGreaterThanOrEqual(25);
     expect(Math.max(...seconds.values())).toBeLessThanOrEqual(2 * mean);
   });
+
+  it('control: clients of one phase are closed in one second', () => {
+    expect([...closesPerSecond(() => 0.5).values()]).toEqual([CLIENTS]);
+  });
 });
+
+function closesPerSecond(phaseOf: (i: number) => number): Map<number, number> {
+  const seconds = new Map<number, number>();
+  for (let i = 0; i < CLIENTS; i += 1) {
+    const { identity } = start(phaseOf(i));
+    identity.accept(endingIn(600_000), START);
+    identity.judge(identity.dueAt);
+    const second = Math.floor(identity.dueAt / BEATS_PER_SECOND);
+    seconds.set(second, (seconds.get(second) ?? 0) + 1);
+  }
+  return seconds;
+}
 
 function start(phase = 0) {
   const time = new AttendedTime(0);
@@ -72,5 +81,6 @@ function start(phase = 0) {
 }
 
 function endingIn(ms: number) {
-  return { subject: 'u1', expiresAt: START + ms, rights: rightsTo(() => true) };
+  const rights = rightsTo(() => true);
+  return { subject: 'u1', tokenId: undefined, issuedAt: 0, expiresAt: START + ms, rights };
 }

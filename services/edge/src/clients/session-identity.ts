@@ -30,6 +30,7 @@ export class SessionIdentity {
   #closeAt: number;
   #noticeAt = NEVER;
   #graceMs = 0;
+  #identifiedAt = 0;
   /** Whether a token of the client is being verified. It may have one at a time. */
   isVerifying = false;
 
@@ -43,6 +44,11 @@ export class SessionIdentity {
   /** Undefined until a token was accepted. */
   get current(): Identity | undefined {
     return this.#current;
+  }
+
+  /** When the first token was accepted, in ms since the Unix epoch; 0 before. */
+  get identifiedAt(): number {
+    return this.#identifiedAt;
   }
 
   /** The beat at which the connection ends unless a token is accepted before. */
@@ -62,6 +68,7 @@ export class SessionIdentity {
     const noticeMs = Math.min(2 * NOTICE_MS, mostMs) * (0.5 + 0.5 * this.#phase);
     const graceShare = LEAST_GRACE_SHARE + (1 - LEAST_GRACE_SHARE) * this.#phase;
     this.#graceMs = Math.round(Math.min(GRACE_MS, mostMs) * graceShare);
+    if (this.#current === undefined) this.#identifiedAt = now;
     this.#current = identity;
     this.#noticeAt = this.#time.beat + Math.floor((leftMs - noticeMs) / BEAT_MS);
     this.#closeAt = this.#time.beat + Math.ceil((leftMs + this.#graceMs) / BEAT_MS);

@@ -11,7 +11,7 @@ import {
   type Readiness,
   type Route,
 } from '@tradewind/runtime';
-import type { TokenVerifier } from '../auth/token-verifier.ts';
+import type { IdentityUpdate } from '../auth/identity-update.ts';
 import { FanOut } from '../clients/fan-out.ts';
 import type { EdgeConfig } from '../config.ts';
 import { DRAIN_RESERVE_SECONDS, UNIDENTIFIED_SHARE } from '../config.ts';
@@ -22,8 +22,10 @@ import { TrustedProxies } from '../owners/trusted-proxies.ts';
 import { describeFanOut, type FanOutDescription } from '../telemetry/debug-index.ts';
 import { createFanOutEvents } from '../telemetry/events.ts';
 import { registerFanOutGauges } from '../telemetry/gauges.ts';
+import { listSessions, type SessionList } from '../telemetry/session-list.ts';
 import type { ConnectionCount } from './connection-count.ts';
 import { sendAway, waitUntilGone } from './drain.ts';
+import type { NodeIdentity } from './identity.ts';
 import { addressLimits } from './owner-limits.ts';
 import { PeerGate } from './peer-gate.ts';
 import { Shedder } from './shed.ts';
@@ -58,8 +60,8 @@ export interface ClientListenerParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly connectionCount: ConnectionCount;
-  /** Verifies who clients are. Undefined where the node does not ask. */
-  readonly tokens?: TokenVerifier | undefined;
+  /** Knows who clients are. Undefined where the node does not ask. */
+  readonly identity?: NodeIdentity | undefined;
   /** Connects the worker to the hub. The feed calls `listener`. */
   readonly connect: (listener: FeedListener) => Feed;
 }
@@ -77,10 +79,10 @@ export class ClientListener {
   #refusing = false;
 
   constructor(parts: ClientListenerParts) {
-    const { config, logger, metrics, connectionCount, tokens, connect } = parts;
+    const { config, logger, metrics, connectionCount, identity, connect } = parts;
     const events = createFanOutEvents(logger, metrics);
     this.#parts = parts;
-    const settings = fanOutSettings(config, () => connectionCount.total, tokens);
+    const settings = fanOutSettings(config, () => connectionCount.total, identity?.verifier);
     const gate = new PeerGate({
       proxies: new TrustedProxies(config.trustedProxies ?? []),
       readsPreface: config.proxyProtocol === 'v1',
@@ -151,6 +153,14 @@ export class ClientListener {
     this.#readiness = readiness;
   }
 
+  /** Takes what the main thread tells of tokens, and closes the connections that it ends. */
+  updateIdentity(update: IdentityUpdate): void {
+    const { identity } = this.#parts;
+    identity?.update(update);
+    if (update.kind !== 'revocations' || identity === undefined) return;
+    void this.#fanOut.endRevoked((current) => identity.isRevoked(current));
+  }
+
   /** Refuses new clients and sends all clients away within `windowMs`. */
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
     this.#refusing = true;
@@ -172,6 +182,10 @@ export class ClientListener {
 
   describe(): FanOutDescription {
     return describeFanOut(this.#fanOut);
+  }
+
+  sessionsOf(subject: string): Promise<SessionList> {
+    return listSessions(this.#fanOut, subject);
   }
 
   /** Stops the worker and closes its port. Terminates every connection that is left. */

@@ -50,6 +50,7 @@ describe('docs/configuration.md', () => {
       'EDGE_WORKERS: cores − 1, at least 1',
       'EDGE_JWT_HS256_KEY_FILE: none',
       'EDGE_JWT_KEYS_FILE: none',
+      'EDGE_JWKS_URL: none',
       'EDGE_JWT_ISSUER: none',
       'EDGE_JWT_AUDIENCE: none',
       'EDGE_ORIGINS: none',

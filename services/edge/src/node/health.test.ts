@@ -12,6 +12,7 @@ const SERVING: EdgeCondition = {
   isolatedSince: undefined,
   provenOnce: true,
   probeRefused: false,
+  hadKeys: true,
 };
 
 const LONG_AGO = NOW - LINK_GRACE_MS;
@@ -59,6 +60,11 @@ const CASES: readonly (readonly [
     'may not probe any more, as every other node',
     { probeRefused: true },
     { ready: true, degraded: false, reasons: ['probe_refused'] },
+  ],
+  [
+    'has not fetched the keys for tokens yet',
+    { hadKeys: false },
+    { ready: false, degraded: false, reasons: ['no_keys_yet'] },
   ],
   [
     'drains, full, after Redis went away',

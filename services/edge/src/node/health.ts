@@ -18,6 +18,8 @@ export interface EdgeCondition {
   readonly isolatedSince: number | undefined;
   /** Whether a probe that it published has ever come back. True when it does not probe. */
   readonly provenOnce: boolean;
+  /** Whether it ever had keys to verify tokens with. True where it asks for no tokens. */
+  readonly hadKeys: boolean;
   /** Whether Redis refuses its probe until somebody acts. */
   readonly probeRefused: boolean;
 }
@@ -29,13 +31,13 @@ export const LINK_GRACE_MS = 2_000;
  * Whether a balancer should send clients to this edge. When Redis is away for all nodes, all stay ready and say
  * `degraded`: a shared outage must not empty the balancer. A node is not ready when it alone cannot subscribe
  * although Redis answers it. It is not ready either before its first link, or before data has proven its first
- * subscription. A node whose probe is refused later stays ready and says so, because a change in Redis concerns all
+ * subscription, or before it had keys for tokens. A node whose probe is refused later stays ready and says so, because a change in Redis concerns all
  * nodes.
  *
  * @param now ms of the same monotonic clock.
  */
 export function judgeReadiness(condition: EdgeCondition, now: number): Readiness {
-  const { degraded, isolatedSince, everLinked, provenOnce, probeRefused } = condition;
+  const { degraded, isolatedSince, everLinked, provenOnce, probeRefused, hadKeys } = condition;
   const cutOffAlone = isolatedSince !== undefined && now - isolatedSince >= LINK_GRACE_MS;
   const reasons = [
     ...(condition.draining ? ['draining'] : []),
@@ -43,6 +45,7 @@ export function judgeReadiness(condition: EdgeCondition, now: number): Readiness
     ...(condition.descriptorsExhausted ? ['descriptors_exhausted'] : []),
     ...(everLinked ? [] : ['not_linked_yet']),
     ...(cutOffAlone ? ['subscription_link_down'] : []),
+    ...(hadKeys ? [] : ['no_keys_yet']),
     ...(everLinked && !provenOnce && !probeRefused ? ['not_proven_yet'] : []),
     ...(!provenOnce && probeRefused ? ['probe_refused'] : []),
   ];

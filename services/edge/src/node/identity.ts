@@ -1,23 +1,51 @@
+import type { IdentityUpdate } from '../auth/identity-update.ts';
 import { KeyFile, type KeyFileEvents, type KeyLocation } from '../auth/key-file.ts';
+import { type KeySet, readJwkSet } from '../auth/key-set.ts';
+import { type RevocableToken, RevocationTable } from '../auth/revocation-table.ts';
 import type { Rights } from '../auth/rights.ts';
 import { TokenVerifier } from '../auth/token-verifier.ts';
 import type { EdgeConfig } from '../config.ts';
 
-/** Verifies tokens with keys that are read again when their file changes. */
+/** Verifies the tokens of one worker's clients, with keys and revocations that change while it runs. */
 export interface NodeIdentity {
   readonly verifier: TokenVerifier;
-  /** Ends the watch of the file. */
+  /** Whether the token of a client that is connected was revoked. */
+  isRevoked(token: RevocableToken): boolean;
+  /** Takes what the main thread tells. */
+  update(update: IdentityUpdate): void;
+  /** Ends the watch of the file, if there is one. */
   stop(): void;
 }
 
 /** The settings that say who may connect. */
 export type IdentitySettings = Pick<
   EdgeConfig,
-  'auth' | 'jwtSecretFile' | 'jwtKeysFile' | 'jwtIssuer' | 'jwtAudience'
+  'auth' | 'jwtSecretFile' | 'jwtKeysFile' | 'jwksUrl' | 'jwtIssuer' | 'jwtAudience'
 >;
 
+/** What a worker says about the tokens of its clients. */
+export interface IdentityListener extends KeyFileEvents {
+  /** A token named a key that is not known: newer keys must be fetched, where they come from a URL. */
+  unknownKey(): void;
+}
+
+/** The keys of one worker. */
+interface WorkerKeys {
+  /** Undefined while there are none. */
+  readonly current: KeySet | undefined;
+  /** Takes a set that the main thread fetched. */
+  receive(jwkSet: Uint8Array | undefined): void;
+  /** Calls the listener after each change. */
+  onChanged(listener: () => void): void;
+  stop(): void;
+}
+
+/** The least time between two requests for newer keys, in ms: a flood of tokens with unknown keys is none of messages. */
+const ASK_INTERVAL_MS = 1_000;
+
 /**
- * Opens the keys that `EDGE_AUTH=jwt` needs. The caller owns the result. Undefined with `EDGE_AUTH=none`.
+ * Opens what `EDGE_AUTH=jwt` needs in one worker. The caller owns the result. Undefined with `EDGE_AUTH=none`. With
+ * `EDGE_JWKS_URL` there are no keys before the first {@link NodeIdentity.update}.
  *
  * @param offered what the node offers; no token goes beyond it.
  * @throws Error with a message that names the setting to change.
@@ -25,9 +53,31 @@ export type IdentitySettings = Pick<
 export async function openIdentity(
   settings: IdentitySettings,
   offered: Rights,
-  events: KeyFileEvents,
+  listener: IdentityListener,
 ): Promise<NodeIdentity | undefined> {
   if (settings.auth === 'none') return undefined;
+  const { jwtIssuer: issuer, jwtAudience: audience, jwksUrl } = settings;
+  const keys = jwksUrl === undefined ? await openKeyFile(settings, listener) : receivedKeys();
+  const revocations = new RevocationTable();
+  const isRevoked: NodeIdentity['isRevoked'] = (token) => revocations.covers(token, Date.now());
+  const verifier = new TokenVerifier(
+    () => keys.current,
+    { issuer, audience, offered },
+    { onUnknownKey: atMostOnceIn(ASK_INTERVAL_MS, () => listener.unknownKey()), isRevoked },
+  );
+  keys.onChanged(() => verifier.forget());
+  return {
+    verifier,
+    isRevoked,
+    update(update) {
+      if (update.kind === 'keys') keys.receive(update.jwkSet);
+      else for (const each of update.revocations) revocations.add(each, Date.now());
+    },
+    stop: () => keys.stop(),
+  };
+}
+
+async function openKeyFile(settings: IdentitySettings, events: KeyFileEvents): Promise<WorkerKeys> {
   const { variable, ...location } = locationOf(settings);
   let file: KeyFile;
   try {
@@ -35,10 +85,42 @@ export async function openIdentity(
   } catch (error) {
     throw new Error(`${variable}: ${location.path}: ${(error as Error).message}`);
   }
-  const { jwtIssuer: issuer, jwtAudience: audience } = settings;
-  const verifier = new TokenVerifier(() => file.keys, { issuer, audience, offered });
-  file.onChanged(() => verifier.forget());
-  return { verifier, stop: () => file.stop() };
+  return {
+    get current() {
+      return file.keys;
+    },
+    receive() {},
+    onChanged: (listener) => file.onChanged(listener),
+    stop: () => file.stop(),
+  };
+}
+
+function receivedKeys(): WorkerKeys {
+  let current: KeySet | undefined;
+  let changed = (): void => undefined;
+  return {
+    get current() {
+      return current;
+    },
+    receive(jwkSet) {
+      current = jwkSet === undefined ? undefined : readJwkSet(jwkSet);
+      changed();
+    },
+    onChanged(listener) {
+      changed = listener;
+    },
+    stop() {},
+  };
+}
+
+function atMostOnceIn(intervalMs: number, act: () => void): () => void {
+  let lastAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = performance.now();
+    if (now - lastAt < intervalMs) return;
+    lastAt = now;
+    act();
+  };
 }
 
 function locationOf(settings: IdentitySettings): KeyLocation & { readonly variable: string } {

@@ -1,10 +1,12 @@
 import { createMetrics, type Logger, type MetricObjects, type Readiness } from '@tradewind/runtime';
-import type { TokenVerifier } from '../auth/token-verifier.ts';
+import type { IdentityUpdate } from '../auth/identity-update.ts';
 import type { EdgeConfig } from '../config.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
+import type { SessionList } from '../telemetry/session-list.ts';
 import { ClientListener } from './client-listener.ts';
 import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
+import type { NodeIdentity } from './identity.ts';
 
 /** All fan-out workers of a node, as the main thread sees them. */
 export interface FanOutPool {
@@ -17,12 +19,16 @@ export interface FanOutPool {
    */
   listen(): Promise<number>;
   setReadiness(readiness: Readiness): void;
+  /** Tells the verifiers of all workers. */
+  updateIdentity(update: IdentityUpdate): void;
   /** Refuses new clients and sends all clients away within `windowMs`. */
   drain(windowMs: number, hurry: AbortSignal): Promise<void>;
   /** Sends `count` clients away within `windowMs`, and continues to admit others. Returns at once. */
   shed(count: number, windowMs: number): void;
   metrics(): Promise<readonly MetricObjects[]>;
   describe(): Promise<readonly FanOutDescription[]>;
+  /** The sessions of a subject, on each worker that answers in time. */
+  sessionsOf(subject: string): Promise<readonly SessionList[]>;
   stop(): Promise<void>;
 }
 
@@ -31,7 +37,7 @@ export function createLocalPool(
   config: EdgeConfig,
   logger: Logger,
   hub: Hub,
-  tokens?: TokenVerifier,
+  identity?: NodeIdentity,
 ): FanOutPool {
   const connectionCount = new ConnectionCount(createConnectionMemory(1), 0);
   const host = new ClientListener({
@@ -39,7 +45,7 @@ export function createLocalPool(
     logger,
     metrics: createMetrics({ withDefaults: false }),
     connectionCount,
-    tokens,
+    identity,
     connect: (listener) => hub.connect(listener),
   });
   return {
@@ -48,10 +54,12 @@ export function createLocalPool(
     },
     listen: () => host.listen(config.host, config.port, false),
     setReadiness: (readiness) => host.setReadiness(readiness),
+    updateIdentity: (update) => host.updateIdentity(update),
     drain: (windowMs, hurry) => host.drain(windowMs, hurry),
     shed: (count, windowMs) => void host.shed(count, windowMs),
     metrics: async () => [await host.metrics()],
     describe: async () => [host.describe()],
+    sessionsOf: async (subject) => [await host.sessionsOf(subject)],
     stop: () => host.stop(),
   };
 }

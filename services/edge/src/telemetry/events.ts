@@ -13,7 +13,9 @@ import {
   type Metrics,
   type UnknownVariable,
 } from '@tradewind/runtime';
+import type { JwksEvents } from '../auth/jwks-source.ts';
 import type { KeyFileEvents } from '../auth/key-file.ts';
+import type { RevocationEvents } from '../auth/revocation-source.ts';
 import type { FanOutEvents } from '../clients/fan-out.ts';
 import type { HeaderRejection } from '../hub/channel.ts';
 import type { HubEvents } from '../hub/hub.ts';
@@ -43,7 +45,7 @@ const PROXY_HEADER_FAULTS = ['malformed', 'late', 'closed'];
 const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
 
 /** The events of a node's main thread. */
-export interface NodeEvents extends HubEvents {
+export interface NodeEvents extends HubEvents, JwksEvents, RevocationEvents {
   /** The node listens on an address that others reach, and asks nobody who they are. */
   identityOff(host: string): void;
   /** The node listens on an address that others reach, and nobody said whether there are proxies in front of it. */
@@ -183,6 +185,16 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     name: 'tradewind_edge_redis_writes_refused',
     help: '1 while Redis refuses the node’s writes but still delivers what is published; one a node',
   });
+  const keyFetches = metrics.labelledCounter(
+    'tradewind_edge_jwks_fetches_total',
+    'Fetches of the keys for tokens (EDGE_JWKS_URL), by outcome',
+    'outcome',
+    ['fetched', 'failed'],
+  );
+  const ignoredRevocations = metrics.counter({
+    name: 'tradewind_edge_revocations_ignored_total',
+    help: 'Revocations in Redis that are none, or that the node has no room for',
+  });
   const lostWorkers = metrics.counter({
     name: 'tradewind_edge_workers_lost_total',
     help: 'Fan-out workers that ended unasked and were replaced',
@@ -264,6 +276,35 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     },
     addressLimitsOff(host) {
       logger.warn({ host, setting: 'EDGE_TRUSTED_PROXIES' }, 'address_limits_off');
+    },
+    keysFetched(isNew) {
+      keyFetches.inc({ outcome: 'fetched' });
+      if (isNew) logger.info('keys_fetched');
+    },
+    keysFetchFailed(cause) {
+      keyFetches.inc({ outcome: 'failed' });
+      logger.warn({ cause }, 'keys_fetch_failed');
+    },
+    keysEnded() {
+      logger.error('keys_ended');
+    },
+    revocationsRead(count, leftOut) {
+      logger.info({ count, leftOut }, 'revocations_read');
+      if (leftOut > 0) ignoredRevocations.inc(leftOut);
+    },
+    revocationsUnreadable(cause) {
+      limited.warn('revocations_unreadable', { cause });
+    },
+    revocationsRefused(cause) {
+      limited.warn('revocations_refused', { cause });
+    },
+    revocationMalformed() {
+      ignoredRevocations.inc();
+      limited.warn('revocation_malformed');
+    },
+    revocationsFull() {
+      ignoredRevocations.inc();
+      limited.error('revocations_full');
     },
     unknownVariable({ name, nearest }) {
       logger.warn({ variable: name, nearest }, 'unknown_setting');
@@ -349,6 +390,10 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
     'outcome',
     ['accepted'],
   );
+  const revoked = metrics.counter({
+    name: 'tradewind_edge_sessions_revoked_total',
+    help: 'Connections that were closed because their token was revoked',
+  });
   const rejections = metrics.labelledCounter(
     'tradewind_edge_requests_rejected_total',
     'Client requests answered with an error, by code',
@@ -404,6 +449,10 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
     tokenRefused({ code, cause }) {
       authentications.inc({ outcome: cause });
       limited.info(`token_refused_${cause}`, { code, cause });
+    },
+    sessionRevoked(session) {
+      revoked.inc();
+      limited.info('session_revoked', { session });
     },
     requestRejected(code) {
       rejections.inc({ code });

@@ -41,6 +41,7 @@ describe('registerNodeGauges', () => {
       hub: { channels: 0, watchedChannels: 0, degradedSince: undefined },
       pool: { connections: 0 },
       source: { probeAgeMs: 1_500 },
+      identity: { jwks: undefined, revocations: undefined },
       config: { maxConnections: 7, memoryLimitBytes: 64 * MIB },
       isReady: () => ready,
     } as NodeGaugeSources);

@@ -25,6 +25,12 @@ export interface NodeGaugeSources {
   readonly pool: { readonly connections: number };
   readonly source: { readonly probeAgeMs: number | undefined };
   readonly config: Pick<EdgeConfig, 'maxConnections' | 'memoryLimitBytes'>;
+  readonly identity: {
+    /** Undefined where keys come from no URL. */
+    readonly jwks: { readonly ageMs: number } | undefined;
+    /** Undefined where clients need no token. */
+    readonly revocations: { readonly size: number; readonly isCurrent: boolean } | undefined;
+  };
   /** Whether a balancer should send clients here. */
   readonly isReady: () => boolean;
 }
@@ -34,7 +40,7 @@ export interface NodeGaugeSources {
  * predecessor, so that its dashboards still work.
  */
 export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources): void {
-  const { hub, pool, config, source, isReady } = sources;
+  const { hub, pool, config, source, identity, isReady } = sources;
   const baseline = process.memoryUsage.rss();
   const memoryLimit = memoryLimitBytes(config.memoryLimitBytes);
   readGauge(
@@ -57,6 +63,24 @@ export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources):
     'tradewind_edge_probe_age_seconds',
     'Age of the newest probe that came back from Redis; 0 where no probe can be sent',
     () => (source.probeAgeMs ?? 0) / 1_000,
+  );
+  readGauge(
+    metrics,
+    'tradewind_edge_jwks_age_seconds',
+    'Time since the keys for tokens were fetched (EDGE_JWKS_URL); 0 where none are',
+    () => (identity.jwks?.ageMs ?? 0) / 1_000,
+  );
+  readGauge(
+    metrics,
+    'tradewind_edge_revocations',
+    'Revocations that it holds',
+    () => identity.revocations?.size ?? 0,
+  );
+  readGauge(
+    metrics,
+    'tradewind_edge_revocations_unread',
+    '1 while it may lack revocations that Redis keeps: cut off, or not allowed to read them',
+    () => (identity.revocations?.isCurrent === false ? 1 : 0),
   );
   readGauge(
     metrics,

@@ -1,4 +1,5 @@
 import { dividedRate, type Limit, MAX_ADMIN_CONNECTIONS, widerRate } from '@tradewind/runtime';
+import { MAX_TABLE_ENTRIES } from '../auth/revocation-table.ts';
 import { ERROR_WINDOW_MS, MAX_PENDING_PONGS } from '../clients/requests.ts';
 import {
   ADDRESS_PLAIN_SHARE,
@@ -207,6 +208,15 @@ export const EDGE_LIMITS = {
     variables: [],
     told: 'nothing: what comes then waits in the queue',
     countedBy: 'tradewind_edge_refusals_total',
+    enforced: 'always',
+  },
+  revocations: {
+    what: 'revocations that are known, where `EDGE_AUTH` is `jwt`',
+    per: 'node',
+    amount: () => `${MAX_TABLE_ENTRIES}`,
+    variables: [],
+    told: 'nothing: a further one is not heeded, and logged; ingest refuses to make it',
+    countedBy: 'tradewind_edge_revocations_ignored_total',
     enforced: 'always',
   },
 } as const satisfies {

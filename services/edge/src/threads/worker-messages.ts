@@ -1,6 +1,8 @@
 import type { MetricObjects, Readiness } from '@tradewind/runtime';
+import type { IdentityUpdate } from '../auth/identity-update.ts';
 import type { EdgeConfig } from '../config.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
+import type { SessionList } from '../telemetry/session-list.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
@@ -11,6 +13,8 @@ export interface WorkerStart {
   readonly slot: number;
   /** For `ConnectionCount`. */
   readonly connectionMemory: SharedArrayBuffer;
+  /** What the verifier must know before it verifies the first token. Later updates come as messages. */
+  readonly identity: readonly IdentityUpdate[];
 }
 
 /**
@@ -33,15 +37,19 @@ export type FeedCall =
     }
   | { readonly kind: 'confirm-end'; readonly channel: string; readonly number: number };
 
+/** What a worker can be asked about: its metrics, its index, or the sessions of a subject. */
+export type Enquiry = 'metrics' | 'index' | { readonly sessionsOf: string };
+
 /** From the hub's thread to a worker's. Feed and requests travel on one port, in order. */
 export type ToWorker =
   | { readonly kind: 'feed'; readonly buffers: readonly Uint8Array<ArrayBuffer>[] }
   | { readonly kind: 'readiness'; readonly readiness: Readiness }
+  | { readonly kind: 'identity'; readonly update: IdentityUpdate }
   | { readonly kind: 'drain'; readonly windowMs: number }
   | { readonly kind: 'hurry' }
   | { readonly kind: 'shed'; readonly count: number; readonly windowMs: number }
   | { readonly kind: 'stop' }
-  | { readonly kind: 'request'; readonly request: number; readonly about: 'metrics' | 'index' };
+  | { readonly kind: 'request'; readonly request: number; readonly about: Enquiry };
 
 /** From a worker's thread to the hub's. */
 export type FromWorker =
@@ -53,10 +61,13 @@ export type FromWorker =
       readonly consumedBytes: number;
     }
   | { readonly kind: 'alive' }
+  /** A token named a key that the worker does not know. */
+  | { readonly kind: 'unknown-key' }
   | { readonly kind: 'drained' }
   | {
       readonly kind: 'answer';
       readonly request: number;
       readonly metrics: MetricObjects | undefined;
       readonly index: FanOutDescription | undefined;
+      readonly sessions: SessionList | undefined;
     };

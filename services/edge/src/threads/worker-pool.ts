@@ -1,9 +1,11 @@
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listenOn, type MetricObjects, type Readiness, sumMetrics } from '@tradewind/runtime';
+import type { IdentityUpdate } from '../auth/identity-update.ts';
 import type { EdgeConfig } from '../config.ts';
 import type { Hub } from '../hub/hub.ts';
 import { ConnectionCount, createConnectionMemory } from '../node/connection-count.ts';
+import type { IdentitySources } from '../node/identity-sources.ts';
 import type { FanOutPool } from '../node/local-pool.ts';
 import { divideShed } from '../node/shed.ts';
 import type { NodeEvents } from '../telemetry/events.ts';
@@ -28,6 +30,7 @@ export class WorkerPool implements FanOutPool {
   readonly #config: EdgeConfig;
   readonly #hub: Hub;
   readonly #events: NodeEvents;
+  readonly #identity: Pick<IdentitySources, 'current' | 'requestKeys'>;
   readonly #connectionMemory: SharedArrayBuffer;
   readonly #connectionCount: ConnectionCount;
   readonly #workers: WorkerThread[] = [];
@@ -40,7 +43,14 @@ export class WorkerPool implements FanOutPool {
   #readiness: Readiness | undefined;
 
   /** @param entry the program that each thread runs: `worker-main`. */
-  constructor(entry: URL, config: EdgeConfig, hub: Hub, events: NodeEvents) {
+  constructor(
+    entry: URL,
+    config: EdgeConfig,
+    hub: Hub,
+    events: NodeEvents,
+    identity: Pick<IdentitySources, 'current' | 'requestKeys'>,
+  ) {
+    this.#identity = identity;
     this.#entry = entry;
     this.#config = config;
     this.#hub = hub;
@@ -70,6 +80,10 @@ export class WorkerPool implements FanOutPool {
     for (const worker of this.#workers) worker.setReadiness(readiness);
   }
 
+  updateIdentity(update: IdentityUpdate): void {
+    for (const worker of this.#workers) worker.updateIdentity(update);
+  }
+
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
     this.#ending.abort();
     await Promise.all(this.#workers.map((worker) => worker.drain(windowMs, hurry)));
@@ -92,6 +106,11 @@ export class WorkerPool implements FanOutPool {
     return answers.filter((answer) => answer !== undefined);
   }
 
+  async sessionsOf(subject: string) {
+    const lists = await Promise.all(this.#workers.map((worker) => worker.sessionsOf(subject)));
+    return lists.filter((list) => list !== undefined);
+  }
+
   async stop(): Promise<void> {
     this.#ending.abort();
     clearInterval(this.#watch);
@@ -99,11 +118,15 @@ export class WorkerPool implements FanOutPool {
   }
 
   #start(slot: number): WorkerThread {
-    const start = { config: this.#config, port: this.#port, slot };
     const worker = new WorkerThread(
       this.#entry,
-      { ...start, connectionMemory: this.#connectionMemory },
+      {
+        ...{ config: this.#config, port: this.#port, slot },
+        connectionMemory: this.#connectionMemory,
+        identity: this.#identity.current(),
+      },
       this.#hub,
+      () => this.#identity.requestKeys(),
     );
     this.#workers[slot] = worker;
     if (this.#readiness !== undefined) worker.setReadiness(this.#readiness);

@@ -1,12 +1,14 @@
 import { Worker } from 'node:worker_threads';
 import type { MetricObjects, Readiness } from '@tradewind/runtime';
+import type { IdentityUpdate } from '../auth/identity-update.ts';
 import type { Hub, HubFeed } from '../hub/hub.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
+import type { SessionList } from '../telemetry/session-list.ts';
 import { fanOutThreadName } from '../telemetry/thread-cpu.ts';
 import { HubPort } from './hub-port.ts';
 import type { HistoryReader } from './worker-backlog.ts';
 import { WORKER_RESOURCE_LIMITS } from './worker-heap.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
+import type { Enquiry, FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
 /** Time for a worker to answer a request, in ms. After it the page is answered without the worker. */
 const ANSWER_DEADLINE_MS = 1_000;
@@ -34,6 +36,7 @@ export class WorkerThread {
   readonly #worker: Worker;
   readonly #hubPort: HubPort;
   readonly #feed: HubFeed;
+  readonly #onUnknownKey: () => void;
   readonly #pendingRequests = new Map<number, (answer: Answer | undefined) => void>();
   readonly #listens = Promise.withResolvers<void>();
   readonly #drained = Promise.withResolvers<void>();
@@ -43,8 +46,12 @@ export class WorkerThread {
   #lastSeenAt = performance.now();
   #lastMetrics: MetricObjects = [];
 
-  /** @param entry the program that the thread runs: `worker-main`. */
-  constructor(entry: URL, start: WorkerStart, hub: Hub) {
+  /**
+   * @param entry the program that the thread runs: `worker-main`.
+   * @param onUnknownKey hears of tokens whose key the worker does not know.
+   */
+  constructor(entry: URL, start: WorkerStart, hub: Hub, onUnknownKey: () => void) {
+    this.#onUnknownKey = onUnknownKey;
     this.#worker = new Worker(entry, {
       workerData: start,
       name: fanOutThreadName(start.slot),
@@ -90,6 +97,10 @@ export class WorkerThread {
     this.#post({ kind: 'readiness', readiness });
   }
 
+  updateIdentity(update: IdentityUpdate): void {
+    this.#post({ kind: 'identity', update });
+  }
+
   /** Resolves when all its clients are gone, when their time is over, or when the thread has ended. */
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
     const onHurry = (): void => this.#post({ kind: 'hurry' });
@@ -117,6 +128,11 @@ export class WorkerThread {
     return (await this.#request('index'))?.index;
   }
 
+  /** The sessions of a subject. Undefined when it does not answer in time. */
+  async sessionsOf(subject: string): Promise<SessionList | undefined> {
+    return (await this.#request({ sessionsOf: subject }))?.sessions;
+  }
+
   /** Stops the thread. Terminates it after {@link STOP_DEADLINE_MS}. */
   async stop(): Promise<void> {
     this.#stopping = true;
@@ -142,6 +158,9 @@ export class WorkerThread {
       case 'drained':
         this.#drained.resolve();
         break;
+      case 'unknown-key':
+        this.#onUnknownKey();
+        break;
       case 'alive':
         break;
     }
@@ -153,7 +172,7 @@ export class WorkerThread {
     confirmEnd: (channel, onConfirmed) => this.#feed.confirmEnd(channel, onConfirmed),
   };
 
-  #request(about: 'metrics' | 'index'): Promise<Answer | undefined> {
+  #request(about: Enquiry): Promise<Answer | undefined> {
     const request = ++this.#lastRequest;
     return new Promise((resolve) => {
       const settle = (answer: Answer | undefined): void => {

@@ -41,6 +41,13 @@ export class RecordedEvents implements FanOutEvents {
     this.causes.push(cause);
   };
 
+  /** Sessions whose tokens were revoked. */
+  readonly revoked: string[] = [];
+
+  sessionRevoked(session: string): void {
+    this.revoked.push(session);
+  }
+
   readonly requestRejected = (code: ErrorCode): void => {
     this.rejected.push(code);
   };

@@ -1,0 +1,209 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { REVOCATIONS_KEY, RedisCommands } from '@tradewind/bus';
+import { Redis } from 'ioredis';
+import { afterAll, expect, it } from 'vitest';
+import { TestClient } from '../support/client.ts';
+import { shortOrLong } from '../support/length.ts';
+import { startRedis } from '../support/redis.ts';
+import { startEdge, type TestEdge, untilLinked } from '../support/service.ts';
+import { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
+import { type Claims, hs256, makeToken, nowSeconds } from '../support/tokens.ts';
+import { eventually } from '../support/wait.ts';
+
+const KEY = 'a secret key of at least 32 bytes';
+const folder = mkdtempSync(join(tmpdir(), 'tradewind-revocation-'));
+const keyFile = join(folder, 'key');
+writeFileSync(keyFile, KEY);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Connections of the subject that is revoked, over three edges. */
+const CONNECTIONS = shortOrLong(150, 1_000);
+
+/** How long one edge is cut off from Redis, in ms. */
+const CUT_OFF_MS = shortOrLong(4_000, 20_000);
+
+/** Within this time of the revocation, the relink or the start, in ms, the connections must be gone. */
+const GONE_MS = 1_000;
+
+function tokenOf(sub: string, changes: Claims = {}): string {
+  const claims = { sub, iat: nowSeconds() - 60, exp: nowSeconds() + 600, tw: { channels: ['a'] } };
+  return makeToken({ alg: 'HS256' }, { ...claims, ...changes }, hs256(KEY));
+}
+
+/** Authenticates a new connection. Resolves with its code if it is refused. */
+async function connect(edge: TestEdge, token: string): Promise<TestClient | number> {
+  const client = await TestClient.connect(edge.wsUrl);
+  client.request({ type: 'auth', token });
+  try {
+    await client.waitFor(() => client.controlsOf('authenticated').length === 1);
+    return client;
+  } catch {
+    return (await client.closed).code;
+  }
+}
+
+async function connectMany(edge: TestEdge, token: string, count: number): Promise<Crowd> {
+  const clients = await Promise.all(Array.from({ length: count }, () => connect(edge, token)));
+  return new Crowd(clients as TestClient[]);
+}
+
+/** Clients, and when the last one ended. */
+class Crowd {
+  readonly clients: readonly TestClient[];
+  readonly codes = new Set<number>();
+  readonly allGone: Promise<number>;
+
+  constructor(clients: readonly TestClient[]) {
+    this.clients = clients;
+    this.allGone = Promise.all(
+      clients.map(async ({ closed }) => {
+        this.codes.add((await closed).code);
+      }),
+    ).then(() => performance.now());
+  }
+
+  get open(): number {
+    return this.clients.filter(({ isOpen }) => isOpen).length;
+  }
+}
+
+/** A subject is revoked while one edge is cut off from Redis and one is stopped. */
+async function scene(isKept: boolean) {
+  const stack = new AsyncDisposableStack();
+  const redis = stack.use(await startRedis());
+  const proxy = stack.use(
+    await TcpFaultProxy.start({ host: redis.host, port: redis.port, speaks: 'bytes' }),
+  );
+  const start = async (name: string, url: string, workers: number) => {
+    const edge = stack.use(
+      await startEdge({
+        ...{ REDIS_URL: url, EDGE_NODE_ID: name, EDGE_WORKERS: String(workers) },
+        ...{ EDGE_AUTH: 'jwt', EDGE_JWT_HS256_KEY_FILE: keyFile },
+      }),
+    );
+    await untilLinked(edge);
+    return edge;
+  };
+  const [one, cutOff, restarted] = await Promise.all([
+    start('edge-1', redis.url, 1),
+    start('edge-2', proxy.url, 2),
+    start('edge-3', redis.url, 2),
+  ]);
+  const token = tokenOf('u1');
+  const share = Math.floor(CONNECTIONS / 3);
+  const onOne = await connectMany(one, token, share);
+  const onCutOff = await connectMany(cutOff, token, share);
+  const onRestarted = await connectMany(restarted, token, share);
+  const others = await Promise.all([one, cutOff].map((edge) => connect(edge, tokenOf('u2'))));
+
+  proxy.refuse(true);
+  proxy.reset();
+  await cutOff.waitForLine((line) => line.includes('"degraded"') || undefined, 10_000);
+  await restarted.stop();
+  await onRestarted.allGone;
+
+  const admin = new Redis(redis.url);
+  stack.defer(() => admin.disconnect());
+  const revokedAt = performance.now();
+  await revoke(redis.url, 'u1');
+  const goneOnOne = (await onOne.allGone) - revokedAt;
+  if (!isKept) await admin.del(REVOCATIONS_KEY);
+  await sleep(CUT_OFF_MS);
+  const openWhileCutOff = onCutOff.open;
+  proxy.refuse(false);
+  await cutOff.waitForLine((line) => line.includes('"restored"') || undefined, 20_000);
+  const restoredAt = performance.now();
+  const again = await start('edge-3', redis.url, 2);
+  const startedAt = performance.now();
+  return {
+    ...{ stack, one, cutOff, again, token, share, onOne, onCutOff, others },
+    ...{ goneOnOne, openWhileCutOff, restoredAt, startedAt },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** Revokes all tokens of a subject that were issued so far. */
+async function revoke(url: string, subject: string): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const commands = new RedisCommands(
+    { url, password: undefined, certificateAuthority: undefined, connectionName: 'test' },
+    { available: resolve, unavailable() {} },
+  );
+  commands.start();
+  await promise;
+  const issuedBefore = nowSeconds() + 1;
+  await commands.revoke({ subject, issuedBefore, until: Date.now() + 600_000 }, Date.now());
+  await commands.stop();
+}
+
+it('ends a revoked subject within a second on each node: cut off and restarted ones too', async () => {
+  await using after = await scene(true);
+  const { one, cutOff, again, token, share, onOne, onCutOff } = after;
+  expect(after.openWhileCutOff).toBe(share);
+  const goneOnCutOff = (await onCutOff.allGone) - after.restoredAt;
+  console.log(
+    `${3 * share} connections: gone ${Math.round(after.goneOnOne)} ms after the revocation, ${Math.round(goneOnCutOff)} ms after the relink`,
+  );
+  expect(after.goneOnOne).toBeLessThan(GONE_MS);
+  expect(goneOnCutOff).toBeLessThan(GONE_MS);
+  expect([...onOne.codes, ...onCutOff.codes]).toEqual([4401, 4401]);
+  await sleep(Math.max(0, after.startedAt + GONE_MS - performance.now()));
+  for (const edge of [one, cutOff, again]) {
+    expect(await connect(edge, token)).toBe(4401);
+    await using newer = (await connect(
+      edge,
+      tokenOf('u1', { iat: nowSeconds() + 1 }),
+    )) as TestClient;
+    expect(newer.isOpen).toBe(true);
+  }
+  for (const other of after.others) expect((other as TestClient).isOpen).toBe(true);
+  for (const edge of [one, cutOff, again]) {
+    const page = await edge.metrics();
+    expect(page.sum('tradewind_edge_revocations')).toBe(1);
+    expect(page.sum('tradewind_edge_revocations_unread')).toBe(0);
+  }
+});
+
+it('control: where Redis keeps nothing, a node that was cut off or restarted goes on', async () => {
+  await using after = await scene(false);
+  const { one, cutOff, again, token, share, onCutOff } = after;
+  expect(after.goneOnOne).toBeLessThan(GONE_MS);
+  await sleep(2 * GONE_MS);
+  expect(onCutOff.open).toBe(share);
+  for (const edge of [cutOff, again]) {
+    await using client = (await connect(edge, token)) as TestClient;
+    expect(client.isOpen).toBe(true);
+  }
+  expect(await connect(one, token)).toBe(4401);
+});
+
+it('reads what is kept as soon as its user may, and says so until then', async () => {
+  await using stack = new AsyncDisposableStack();
+  const redis = stack.use(await startRedis());
+  const admin = new Redis(redis.url);
+  stack.defer(() => admin.disconnect());
+  await admin.acl('SETUSER', 'edge', 'on', '>secret', '~*', '&*', '+@all', '-zrange');
+  await revoke(redis.url, 'u1');
+  const url = new URL(redis.url);
+  url.username = 'edge';
+  url.password = 'secret';
+  const edge = stack.use(
+    await startEdge({
+      ...{ REDIS_URL: url.href, EDGE_WORKERS: '2' },
+      ...{ EDGE_AUTH: 'jwt', EDGE_JWT_HS256_KEY_FILE: keyFile },
+    }),
+  );
+  await untilLinked(edge);
+  await edge.waitForLine((line) => line.includes('revocations_unreadable') || undefined, 5_000);
+  expect((await edge.metrics()).sum('tradewind_edge_revocations_unread')).toBe(1);
+  const early = (await connect(edge, tokenOf('u1'))) as TestClient;
+  await admin.acl('SETUSER', 'edge', '+zrange');
+  expect((await early.closed).code).toBe(4401);
+  await eventually(async () => {
+    const page = await edge.metrics();
+    return page.sum('tradewind_edge_revocations_unread') === 0;
+  });
+});
