@@ -1,6 +1,3 @@
-import { readFileSync } from 'node:fs';
-import type { Position } from '@tradewind/protocol';
-import type { Redis } from 'ioredis';
 import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { DeliveryRecord, type Published } from '../support/delivery-record.ts';
@@ -13,17 +10,13 @@ import {
 } from '../support/document-client.ts';
 import { AT_ONCE, MIXED } from '../support/old-document-rules.ts';
 import { createRandom } from '../support/random.ts';
+import { ScriptPublisher } from '../support/script-publisher.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
 /** Repeats the same choices; the timing of the processes stays different. */
 const SEED_VARIABLE = 'DOCUMENT_SEED';
 const SEED = Number(process.env[SEED_VARIABLE] ?? Date.now() % 1_000_000);
-
-const SCRIPT = readFileSync(
-  new URL('../../docs/publish/tradewind_publish_1.lua', import.meta.url),
-  'utf8',
-);
 
 const CHANNELS = ['BTC.trade', 'ETH.trade'];
 /** Only some clients want it, and they stop reading: its publications are large. */
@@ -38,41 +31,11 @@ const LARGE_BYTES = 60_000;
 const CUTS = 24;
 
 const HISTORY_SIZE = 30;
-const HISTORY_TTL_MS = 600_000;
 
 /** Random waits are drawn from the shortest tenth of what the document allows. */
 const SHORTEST = 0.1;
 
 const SETTLE_DEADLINE_MS = 20_000;
-
-/** Publishes by the published script, and knows the position of every publication. */
-class Publisher implements Published {
-  readonly #redis: Redis;
-  readonly #positions = new Map<string, Position[]>();
-
-  constructor(redis: Redis) {
-    this.#redis = redis;
-  }
-
-  async publish(channel: string, payload?: Buffer, pad = ''): Promise<void> {
-    const positions = this.#positions.get(channel) ?? [];
-    this.#positions.set(channel, positions);
-    const bytes = payload ?? Buffer.from(JSON.stringify({ n: positions.length + 1, pad }));
-    const [epoch, offset] = (await this.#redis.eval(
-      ...([SCRIPT, 2, `{${channel}}:meta`, `{${channel}}:log`] as const),
-      ...([channel, bytes, HISTORY_SIZE, HISTORY_TTL_MS, '', 0, 0] as const),
-    )) as [string, number];
-    positions.push({ epoch, offset });
-  }
-
-  positionOf(channel: string, n: number): Position | undefined {
-    return this.#positions.get(channel)?.[n - 1];
-  }
-
-  endOf(channel: string): Position | undefined {
-    return this.#positions.get(channel)?.at(-1);
-  }
-}
 
 /** A connection to a real edge that can be cut after any frame. */
 class RealWire implements Wire {
@@ -250,7 +213,7 @@ class Subject implements Disposable {
 }
 
 /** Publishes on both channels, and lets the others work between two publications. */
-async function publishSome(publisher: Publisher, count: number): Promise<void> {
+async function publishSome(publisher: ScriptPublisher, count: number): Promise<void> {
   for (let i = 0; i < count; i += 1) {
     for (const channel of CHANNELS) await publisher.publish(channel);
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -266,7 +229,7 @@ it('a client that does what docs/protocol.md says, cut at every frame, uses each
       ...{ DRAIN_SECONDS: '5' },
     },
   });
-  const publisher = new Publisher(tier.backend);
+  const publisher = new ScriptPublisher(tier.backend, HISTORY_SIZE);
   await publishSome(publisher, 8);
   await publisher.publish(LARGE);
 

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { createClient } from '@redis/client';
-import { bringPythonWithRedis, findProgram } from '@tradewind/dev';
+import { bringPythonWith, findProgram, REDIS_PY } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import {
   type DriverOptions,
@@ -72,7 +72,7 @@ async function startBuilt(
 }
 
 async function buildPython(): Promise<readonly string[] | string> {
-  const python = await bringPythonWithRedis(console.log);
+  const python = await bringPythonWith(REDIS_PY, console.log);
   if (python === undefined) return 'there is no python3 with redis-py here (python3-redis)';
   return [python, join(HERE, 'python', 'driver.py')];
 }

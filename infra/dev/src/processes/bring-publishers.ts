@@ -15,17 +15,36 @@ export async function bringRedisCli(report: Report): Promise<string | undefined>
   return await bringFromDebian(findRedisCli, ['redis-tools'], report);
 }
 
-/**
- * Returns a `python3` that has redis-py. As root on Debian it is installed by apt if there is none. If it cannot be had, the
- * function reports that and returns undefined.
- */
-export async function bringPythonWithRedis(report: Report): Promise<string | undefined> {
-  return await bringFromDebian(findPythonWithRedis, ['python3', 'python3-redis'], report);
+/** A Python module that an example needs, and Debian's package of it. */
+export interface PythonModule {
+  readonly name: string;
+  readonly debianPackage: string;
 }
 
-async function findPythonWithRedis(): Promise<string | undefined> {
+/** For the examples of publishing. */
+export const REDIS_PY: PythonModule = { name: 'redis', debianPackage: 'python3-redis' };
+
+/** For the examples of clients and tokens. */
+export const WEBSOCKETS_PY: PythonModule = {
+  name: 'websockets',
+  debianPackage: 'python3-websockets',
+};
+export const PYJWT: PythonModule = { name: 'jwt', debianPackage: 'python3-jwt' };
+
+/**
+ * Returns a `python3` that has a module. As root on Debian it is installed by apt if there is none. If it cannot be had, the
+ * function reports that and returns undefined.
+ */
+export async function bringPythonWith(
+  { name, debianPackage }: PythonModule,
+  report: Report,
+): Promise<string | undefined> {
+  return await bringFromDebian(() => findPythonWith(name), ['python3', debianPackage], report);
+}
+
+async function findPythonWith(module: string): Promise<string | undefined> {
   for (const python of PYTHONS) {
-    const has = await promisify(execFile)(python, ['-c', 'import redis'], {
+    const has = await promisify(execFile)(python, ['-c', `import ${module}`], {
       timeout: IMPORT_DEADLINE_MS,
     }).then(
       () => true,
