@@ -40,7 +40,7 @@ output "how_to_check" {
     [for ingest in var.ingest[*] : "gcloud compute backend-services get-health ${var.name}-ingest ${local.is_internal ? "--region ${var.region}" : "--global"} --project ${var.project_id}"],
     # Through an edge to the address within the network, beside the test.
     [for balancer in module.internal_balancer : "gcloud compute ssh EDGE_VM --zone ZONE --project ${var.project_id} --tunnel-through-iap -- -N -L 8081:${balancer.ip_address}:80" if var.network.iap_ssh],
-    [for ingest in var.ingest[*] : "npm run smoke -- wss://${local.edge_host}/ws --ingest ${local.is_internal && var.network.iap_ssh ? "http://127.0.0.1:8081" : local.ingest_url} --token-file FILE --nodes ${var.edge_count}"],
+    [for ingest in var.ingest[*] : "npm run smoke -- wss://${local.edge_host}/ws --ingest ${local.is_internal && var.network.iap_ssh ? "http://127.0.0.1:8081" : local.ingest_url} --token-file FILE${var.edge.auth.kind == "jwt" ? " --client-token-file CLIENT_TOKEN" : length(var.edge.origins) > 0 ? " --origin ${var.edge.origins[0]}" : ""} --nodes ${var.edge_count}"],
   ))
 }
 

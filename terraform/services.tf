@@ -4,6 +4,28 @@ locals {
   edge_host  = var.edge.balancer.host != null ? var.edge.balancer.host : var.edge.balancer.certificate.domains[0]
   ingest_url = var.ingest == null ? null : local.is_internal ? "http://${module.internal_balancer[0].ip_address}" : "https://${var.ingest.balancer.host != null ? var.ingest.balancer.host : var.ingest.balancer.certificate.domains[0]}"
 
+  # Files on an edge, and the secrets that they hold.
+  edge_secret_files = { for file, secret in { "jwt-key" = var.edge.auth.hs256_secret_id, "jwt-keys.json" = var.edge.auth.keys_secret_id } : file => secret if secret != null }
+
+  # The balancer does TLS, and says who the client is: in X-Forwarded-For, before its own address, or by the PROXY protocol.
+  edge_environment = merge(
+    {
+      EDGE_AUTH             = var.edge.auth.kind
+      EDGE_PLAIN_BEHIND_TLS = "true"
+      EDGE_TRUSTED_PROXIES  = join(",", concat(data.google_compute_lb_ip_ranges.google.http_ssl_tcp_internal, [module.edge_balancer.ip_address], var.edge.trusted_proxies))
+      WS_MAX_CONNECTIONS    = tostring(var.edge.max_connections)
+    },
+    var.edge.balancer.kind == "connections" && var.edge.balancer.proxy_protocol ? { EDGE_PROXY_PROTOCOL = "v1" } : {},
+    length(var.edge.origins) == 0 ? {} : { EDGE_ORIGINS = join(",", var.edge.origins) },
+    { for name, value in {
+      EDGE_JWKS_URL           = var.edge.auth.jwks_url
+      EDGE_JWT_AUDIENCE       = var.edge.auth.audience
+      EDGE_JWT_HS256_KEY_FILE = var.edge.auth.hs256_secret_id == null ? null : "/etc/tradewind/jwt-key"
+      EDGE_JWT_ISSUER         = var.edge.auth.issuer
+      EDGE_JWT_KEYS_FILE      = var.edge.auth.keys_secret_id == null ? null : "/etc/tradewind/jwt-keys.json"
+    } : name => value if value != null },
+  )
+
   groups = merge(
     { edge = {
       port             = 8080
@@ -13,7 +35,8 @@ locals {
       machine          = var.edge.machine
       release          = var.release.edge
       drain_seconds    = var.edge.drain_seconds
-      environment      = merge(var.edge.environment, { WS_MAX_CONNECTIONS = tostring(var.edge.max_connections) })
+      environment      = var.edge.environment
+      secret_files     = local.edge_secret_files
       secret_variables = {}
     } },
     { for ingest in var.ingest[*] : "ingest" => {
@@ -26,6 +49,7 @@ locals {
       # Requests are short: what is in flight when the balancer has noticed has the rest of it.
       drain_seconds    = 30
       environment      = ingest.environment
+      secret_files     = {}
       secret_variables = { INGEST_TOKENS = ingest.tokens_secret_id }
     } },
   )
@@ -43,6 +67,9 @@ locals {
   }]
 }
 
+# The addresses of Google's front ends.
+data "google_compute_lb_ip_ranges" "google" {}
+
 module "vms" {
   source   = "./modules/vm_group"
   for_each = toset(concat(["edge"], var.ingest == null ? [] : ["ingest"]))
@@ -54,7 +81,8 @@ module "vms" {
   zones            = local.zones
   port             = local.groups[each.key].port
   admin            = { port = local.groups[each.key].admin_port, token_secret_id = one(module.admin[*].token_secret_id) }
-  environment      = merge(local.groups[each.key].environment, { DRAIN_SECONDS = tostring(local.groups[each.key].drain_seconds) })
+  environment      = merge(local.groups[each.key].environment, each.key == "edge" ? local.edge_environment : {}, { DRAIN_SECONDS = tostring(local.groups[each.key].drain_seconds) })
+  secret_files     = local.groups[each.key].secret_files
   secret_variables = local.groups[each.key].secret_variables
 
   # What an autoscaler added is kept when it is switched off only if edge_count says so: README.md, "Change it".
@@ -142,6 +170,7 @@ module "edge_balancer" {
   throttle_interval_sec  = var.edge.balancer.throttle.interval_sec
   throttle_preview       = var.edge.balancer.throttle.preview
   connection_limit       = var.edge.max_connections
+  proxy_protocol         = var.edge.balancer.proxy_protocol
   instance_group         = module.vms["edge"].instance_group
   port                   = local.groups.edge.port
 

@@ -66,8 +66,18 @@ variable "deletion_protection" {
 }
 
 variable "edge" {
-  description = "The edges: balancer (kind application; connections for an SSL proxy that counts them; none between the two; certificate; the host that clients ask for, by default the certificate's first domain; idle timeout; throttle by address, preview to log it only), clients of one edge (max_connections, half of the files that its process may open), seconds from the order to drain until all clients are gone (20 to 60), machine, further environment (docs/configuration.md)."
+  description = "The edges: balancer (kind application; connections for an SSL proxy that counts them, and tells edges clients' addresses by the PROXY protocol unless proxy_protocol is false; none between the two; certificate; the host that clients ask for, by default the certificate's first domain; idle timeout; throttle by address, preview to log it only), clients of one edge (max_connections, half of the files that its process may open), seconds from the order to drain until all clients are gone (20 to 60), machine, further environment (docs/configuration.md). auth, which has no default, says whom edges serve: kind jwt with one of hs256_secret_id (the key) and keys_secret_id (a JWK set), secrets that exist and hold a version, or jwks_url; or kind none, for everybody. origins are the web pages that may connect, all where it is empty; trusted_proxies the networks of further proxies, such as a CDN, in front of the balancer."
   type = object({
+    auth = object({
+      kind            = string
+      hs256_secret_id = optional(string)
+      keys_secret_id  = optional(string)
+      jwks_url        = optional(string)
+      issuer          = optional(string)
+      audience        = optional(string)
+    })
+    origins         = optional(list(string), [])
+    trusted_proxies = optional(list(string), [])
     balancer = object({
       kind = optional(string, "application")
       host = optional(string)
@@ -77,6 +87,7 @@ variable "edge" {
       })
       timeout_sec          = optional(number, 86400)
       draining_timeout_sec = optional(number, 60)
+      proxy_protocol       = optional(bool, true)
       throttle = optional(object({
         requests     = optional(number, 6000)
         interval_sec = optional(number, 60)
@@ -120,7 +131,47 @@ variable "edge" {
   }
 
   validation {
-    condition     = length(setintersection(keys(var.edge.environment), ["ADMIN_HOST", "ADMIN_PORT", "DRAIN_ACCEPT_SECONDS", "DRAIN_SECONDS", "EDGE_NODE_ID", "HOST", "HTTP_KEEP_ALIVE_SECONDS", "PORT", "REDIS_CA_FILE", "REDIS_PASSWORD_FILE", "REDIS_URL", "WS_MAX_CONNECTIONS"])) == 0
+    condition     = contains(["jwt", "none"], var.edge.auth.kind)
+    error_message = "edge.auth.kind must be jwt, by which clients say who they are, or none, which lets everybody read everything."
+  }
+
+  validation {
+    condition     = length(compact([var.edge.auth.hs256_secret_id, var.edge.auth.keys_secret_id, var.edge.auth.jwks_url])) == (var.edge.auth.kind == "jwt" ? 1 : 0)
+    error_message = "edge.auth needs one of hs256_secret_id, keys_secret_id and jwks_url with the kind jwt, and none of them with the kind none."
+  }
+
+  validation {
+    condition     = var.edge.auth.kind == "jwt" || (var.edge.auth.issuer == null && var.edge.auth.audience == null)
+    error_message = "edge.auth.issuer and audience are of tokens, which the kind none does not ask for."
+  }
+
+  validation {
+    condition     = alltrue([for secret in compact([var.edge.auth.hs256_secret_id, var.edge.auth.keys_secret_id]) : can(regex("^[A-Za-z0-9_-]{1,255}$", secret))])
+    error_message = "edge.auth.hs256_secret_id and keys_secret_id are IDs of secrets, without the path before them."
+  }
+
+  validation {
+    condition     = var.edge.auth.jwks_url == null || can(regex("^https://[^@\\s\"'`$\\\\]+$", var.edge.auth.jwks_url))
+    error_message = "edge.auth.jwks_url must be a https: URL without a user, blanks and quotes."
+  }
+
+  validation {
+    condition     = var.edge.auth.jwks_url == null || var.network.nat || var.network.existing != null
+    error_message = "edge.auth.jwks_url needs network.nat = true: without it VMs have no way out, and would not start. Or give the keys as a secret (keys_secret_id)."
+  }
+
+  validation {
+    condition     = alltrue([for origin in var.edge.origins : can(regex("^https?://([a-z0-9._-]+|\\[[0-9a-f:.]+\\])(:[1-9][0-9]{0,4})?$", origin))])
+    error_message = "edge.origins are origins as browsers send them, such as https://app.example.com: a scheme, a host in lower case, and a port unless it is the default."
+  }
+
+  validation {
+    condition     = alltrue([for network in var.edge.trusted_proxies : can(cidrhost(network, 0)) || can(cidrhost("${network}/32", 0)) || can(cidrhost("${network}/128", 0))])
+    error_message = "edge.trusted_proxies are networks such as 203.0.113.0/24, or addresses."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.edge.environment), ["ADMIN_HOST", "ADMIN_PORT", "DRAIN_ACCEPT_SECONDS", "DRAIN_SECONDS", "EDGE_AUTH", "EDGE_JWKS_URL", "EDGE_JWT_AUDIENCE", "EDGE_JWT_HS256_KEY_FILE", "EDGE_JWT_ISSUER", "EDGE_JWT_KEYS_FILE", "EDGE_NODE_ID", "EDGE_ORIGINS", "EDGE_PLAIN_BEHIND_TLS", "EDGE_PROXY_PROTOCOL", "EDGE_TLS_CERT_FILE", "EDGE_TLS_KEY_FILE", "EDGE_TRUSTED_PROXIES", "HOST", "HTTP_KEEP_ALIVE_SECONDS", "PORT", "REDIS_CA_FILE", "REDIS_PASSWORD_FILE", "REDIS_URL", "WS_MAX_CONNECTIONS"])) == 0
     error_message = "edge.environment holds a variable that Terraform sets itself."
   }
 }

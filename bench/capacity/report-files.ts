@@ -31,7 +31,7 @@ export async function writeReports(
 /** Returns everything but the Redis URL, which may hold a password, and fields that only programs can read. */
 export function publicData(outcome: Outcome, criteria: readonly Criterion[]): unknown {
   const { settings, totals, ...rest } = outcome;
-  const { target, channelNames: _, ...otherSettings } = settings;
+  const { target, channelNames: _, tokens: _secret, ...otherSettings } = settings;
   const { redisUrl: __, ...openTarget } = { redisUrl: '', ...target };
   const { latencies: ___, ...openTotals } = totals;
   return {

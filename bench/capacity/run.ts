@@ -48,7 +48,7 @@ export async function runCapacity(
   await using target = await openTarget(settings.target, (line) => listener.note(line));
   await using load = await startLoad({
     urls: target.urls,
-    dialect: { kind: 'tradewind' },
+    dialect: { kind: 'tradewind', tokens: settings.tokens },
     connections: settings.connections,
     rampPerSecond: settings.rampRate,
     channels: settings.channelNames,

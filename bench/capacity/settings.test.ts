@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ConfigError } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { PRESETS } from './presets.ts';
@@ -42,6 +45,19 @@ describe('readCapacitySettings', () => {
     const { target, connectionsPerProcess } = read({}, ['ultimate']);
     expect(target).toEqual({ kind: 'local', edges: 3, environment: {} });
     expect(connectionsPerProcess).toBe(13_334);
+  });
+
+  it('reads tokens of clients, and names their file when it cannot', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'capacity-settings-'));
+    try {
+      const TOKEN_FILE = join(folder, 'tokens');
+      writeFileSync(TOKEN_FILE, 'aa.bb.cc\ndd.ee.ff\n');
+      expect(read({ TOKEN_FILE }).tokens).toEqual(['aa.bb.cc', 'dd.ee.ff']);
+      expect(read().tokens).toEqual([]);
+      expect(mistakesOf({ TOKEN_FILE: '/nowhere' })).toContain('TOKEN_FILE: the file "/nowhere"');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('prefers the environment to the preset, and passes EDGE_ variables on', () => {

@@ -43,6 +43,9 @@ ${NAMED.map(describePreset).join('\n')}
                        NODE_EXTRA_CA_CERTS names the file of a private CA
   REDIS_URL            where to publish; needed with TARGET_URLS, otherwise a Redis is started if it is not set
 
+  TOKEN_FILE           a file of tokens (JWT), one a line, which clients use in turn; for edges with EDGE_AUTH=jwt. They
+                       must allow the channels above, and last for longer than the run
+
   LOAD_PROCESSES       processes that hold the clients (one for each ${CONNECTIONS_PER_PROCESS})
   SAMPLE_EVERY         of how many publications to one client the latency of one is measured (20)
   SEED                 decides what random clients subscribe to (1)
@@ -80,6 +83,8 @@ export interface CapacitySettings extends Preset {
   readonly slowShare: number;
   readonly stalledShare: number;
   readonly slowBytesPerSecond: number;
+  /** What clients say who they are with, in turn; none where edges do not ask. Secret. */
+  readonly tokens: readonly string[];
   readonly target: TargetSettings;
   readonly connectionsPerProcess: number;
   readonly sampleEvery: number;
@@ -169,6 +174,7 @@ function read(
     slowShare: share(env, 'SLOW_SHARE'),
     stalledShare: share(env, 'STALLED_SHARE'),
     slowBytesPerSecond: int('SLOW_BYTES_PER_SECOND', 2_000, 1, MAX_RATE * 1_000),
+    tokens: env.fileContents('TOKEN_FILE')?.split(/\s+/).filter(Boolean) ?? [],
     target: readTarget(env, environment, connections),
     connectionsPerProcess: Math.ceil(connections / processes),
     sampleEvery: int('SAMPLE_EVERY', 20, 1, MAX_RATE),

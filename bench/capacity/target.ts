@@ -45,14 +45,16 @@ export async function openTarget(
     edges.push(stack.use(await startService('edge', env)));
   }
   for (const edge of edges) {
-    const isReady = async (): Promise<boolean> => (await fetch(`${edge.url}/readyz`)).ok;
+    const isReady = async (): Promise<boolean> => (await fetch(`${edge.adminUrl}/readyz`)).ok;
     await eventually(isReady, { deadlineMs: READY_DEADLINE_MS });
   }
   const owned = stack.move();
+  const isSecure = settings.environment.EDGE_TLS_CERT_FILE !== undefined;
+  const origin = isSecure ? 'wss://localhost' : 'ws://127.0.0.1';
   const told = Object.entries(settings.environment).map(([name, value]) => ` ${name}=${value}`);
   const count = `${edges.length} ${edges.length === 1 ? 'edge' : 'edges'}`;
   return {
-    urls: edges.map((edge) => `ws://127.0.0.1:${edge.port}/ws`),
+    urls: edges.map((edge) => `${origin}:${edge.port}/ws`),
     redisUrl: redis.url,
     pids: edges.map((edge) => edge.pid),
     description: `${count} started here, on loopback, like the load${told.join('')}`,

@@ -31,6 +31,29 @@ describe('the tradewind dialect', () => {
     expect(said.slice(2)).toEqual(['(subscribed)']);
   });
 
+  it('says who it is before it subscribes, each connection by the next token', () => {
+    const said: string[] = [];
+    const session = {
+      channels: ['a'],
+      send: (text: string) => said.push(text),
+      subscribed: () => said.push('(subscribed)'),
+      refused: (reason: string) => said.push(`(refused: ${reason})`),
+      gap: () => {},
+      reconnect: () => {},
+    };
+    const dialect = createDialect({ kind: 'tradewind', tokens: ['one', 'two'] });
+    for (let connection = 0; connection < 3; connection += 1) dialect.opened(session);
+    expect(said.splice(0).map((text) => JSON.parse(text))).toEqual(
+      ['one', 'two', 'one'].map((token) => ({ type: 'auth', token })),
+    );
+    dialect.control('{"type":"welcome","auth":"required"}', session);
+    dialect.control('{"type":"authenticated","subject":"u","expiresInMs":1}', session);
+    expect(JSON.parse(said.shift() ?? '')).toMatchObject({ type: 'subscribe', channels: ['a'] });
+    dialect.control('{"type":"subscribed","id":"last","channels":[],"done":true}', session);
+    dialect.control('{"type":"error","code":"unauthorized"}', session);
+    expect(said).toEqual(['(subscribed)', '(refused: unauthorized)']);
+  });
+
   it('reports refusals, losses and reconnect notices', () => {
     const said = converse(
       { kind: 'tradewind' },

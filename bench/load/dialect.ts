@@ -3,7 +3,11 @@ import { type FrameShape, NOT_A_PUBLICATION, UNNUMBERED } from './frame-counter.
 
 /** The protocol of a server, in the form that is sent to the load processes. */
 export type DialectChoice =
-  | { readonly kind: 'tradewind' }
+  | {
+      readonly kind: 'tradewind';
+      /** The tokens by which connections say who they are, in turn. None where edges ask for none. */
+      readonly tokens?: readonly string[];
+    }
   /** JSON text frames of any shape. */
   | {
       readonly kind: 'plain';
@@ -37,7 +41,7 @@ export interface DialectSession {
   reconnect(): void;
 }
 
-/** How to subscribe at a server, and how to read its frames. Holds no state. */
+/** How to subscribe at a server, and how to read its frames. It holds no state of a connection. */
 export interface Dialect {
   readonly shape: FrameShape;
   /** The upgrade has succeeded. */
@@ -49,7 +53,7 @@ export interface Dialect {
 export function createDialect(choice: DialectChoice): Dialect {
   switch (choice.kind) {
     case 'tradewind':
-      return TRADEWIND;
+      return choice.tokens?.length ? identifiedDialect(choice.tokens) : TRADEWIND;
     case 'plain':
       return plainDialect(choice.subscribe, choice.acknowledgement);
     case 'socket.io':
@@ -110,6 +114,23 @@ const TRADEWIND: Dialect = {
     }
   },
 };
+
+/** Like {@link TRADEWIND}, but a token comes before the first request. Tokens must last for longer than the load. */
+function identifiedDialect(tokens: readonly string[]): Dialect {
+  let next = 0;
+  return {
+    ...TRADEWIND,
+    opened(session) {
+      session.send(JSON.stringify({ type: 'auth', token: tokens[next % tokens.length] }));
+      next += 1;
+    },
+    control(text, session) {
+      const { type } = JSON.parse(text) as TradewindControl;
+      if (type === 'authenticated') TRADEWIND.opened(session);
+      else TRADEWIND.control(text, session);
+    },
+  };
+}
 
 /** The id of the last request; the others are numbered. */
 const LAST_ID = 'last';

@@ -12,7 +12,7 @@ override_module {
 variables {
   project_id = "a-project"
   region     = "europe-west1"
-  edge       = { balancer = { certificate = { domains = ["stream.example.com"] } } }
+  edge       = { auth = { kind = "none" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
   ingest     = { tokens_secret_id = "ingest-tokens" }
 
   admin_token = "0123456789abcdef0123456789abcdef"

@@ -15,7 +15,7 @@ override_module {
 variables {
   project_id = "a-project"
   region     = "europe-west1"
-  edge       = { balancer = { certificate = { domains = ["stream.example.com"] } } }
+  edge       = { auth = { kind = "none" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
   ingest     = { tokens_secret_id = "ingest-tokens" }
 
   admin_token = "0123456789abcdef0123456789abcdef"
@@ -40,7 +40,7 @@ run "refuses_1" {
     region      = "europe-west1-b"
     edge_count  = 0
     admin_token = null
-    edge        = { balancer = { certificate = { self_links = ["projects/a-project/global/sslCertificates/mine"] } } }
+    edge        = { auth = { kind = "none" }, balancer = { certificate = { self_links = ["projects/a-project/global/sslCertificates/mine"] } } }
     ingest      = { tokens_secret_id = "ingest-tokens", balancer = { exposure = "public" } }
   }
 
@@ -53,7 +53,7 @@ run "refuses_2" {
 
   variables {
     edge_count = 101
-    edge       = { balancer = { host = "203.0.113.7", certificate = { domains = ["stream.example.com"] } } }
+    edge       = { auth = { kind = "none" }, balancer = { host = "203.0.113.7", certificate = { domains = ["stream.example.com"] } } }
     ingest     = { tokens_secret_id = "ingest-tokens", balancer = { exposure = "external" } }
     zones      = ["europe-west1-b"]
   }
@@ -67,7 +67,7 @@ run "refuses_3" {
 
   variables {
     edge_count = 2.5
-    edge       = { drain_seconds = 61, balancer = { certificate = { domains = ["stream.example.com"] } } }
+    edge       = { auth = { kind = "none" }, drain_seconds = 61, balancer = { certificate = { domains = ["stream.example.com"] } } }
     ingest     = { tokens_secret_id = "ingest-tokens", balancer = { timeout_sec = 1 } }
     zones      = ["europe-west1-b", "europe-west10-a"]
   }
@@ -81,7 +81,7 @@ run "refuses_4" {
 
   variables {
     autoscaler  = { max_count = 101 }
-    edge        = { drain_seconds = 19, balancer = { certificate = { domains = ["stream.example.com"] } } }
+    edge        = { auth = { kind = "none" }, drain_seconds = 19, balancer = { certificate = { domains = ["stream.example.com"] } } }
     release     = { bucket = "releases", edge = { version = "1", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" } }
     memorystore = null
   }
@@ -96,7 +96,7 @@ run "refuses_5" {
   variables {
     edge_count = 3
     autoscaler = { max_count = 2 }
-    edge       = { max_connections = 500001, balancer = { certificate = { domains = ["stream.example.com"] } } }
+    edge       = { auth = { kind = "none" }, max_connections = 500001, balancer = { certificate = { domains = ["stream.example.com"] } } }
     redis      = { url = "redis://redis.example.internal:6379", passwords = { edge = "redis", ingest = "redis" } }
   }
 
@@ -109,7 +109,7 @@ run "refuses_6" {
 
   variables {
     autoscaler  = { max_count = 5, cpu_target = 0.95 }
-    edge        = { environment = { REDIS_URL = "redis://elsewhere" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+    edge        = { auth = { kind = "none" }, environment = { REDIS_URL = "redis://elsewhere" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
     memorystore = null
     redis       = { url = "redis://edge:hush@redis.example.internal:6379", passwords = { edge = "redis-edge", ingest = "redis-ingest" } }
     publishers  = ["serviceAccount:pricing@a-project.iam.gserviceaccount.com"]
@@ -124,7 +124,7 @@ run "refuses_7" {
 
   variables {
     autoscaler  = { max_count = 5, connections_target = 1 }
-    edge        = { balancer = { timeout_sec = 30, certificate = { domains = ["stream.example.com"] } } }
+    edge        = { auth = { kind = "none" }, balancer = { timeout_sec = 30, certificate = { domains = ["stream.example.com"] } } }
     memorystore = null
     redis       = { url = "redis://redis.example.internal:6379", passwords = { edge = "redis-edge" } }
   }
@@ -198,4 +198,126 @@ run "refuses_13" {
   }
 
   expect_failures = [var.ingest]
+}
+
+# What says whom edges serve, one fault in each.
+run "refuses_keys_by_a_url_without_a_way_out" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "jwt", jwks_url = "https://id.example.com/jwks.json" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "refuses_tokens_without_a_key" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "jwt" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "refuses_tokens_with_two_keys" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "jwt", hs256_secret_id = "key", keys_secret_id = "keys" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "refuses_a_key_without_tokens" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "none", hs256_secret_id = "key" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "refuses_an_issuer_without_tokens" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "none", issuer = "https://id.example.com" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "refuses_another_kind" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "basic" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "refuses_a_key_by_its_path" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "jwt", hs256_secret_id = "projects/p/secrets/key" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "refuses_keys_by_a_plain_url" {
+  command = plan
+
+  variables {
+    edge    = { auth = { kind = "jwt", jwks_url = "http://id.example.com/jwks.json" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+    network = { nat = true }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "refuses_an_origin_with_a_path" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "none" }, origins = ["https://app.example.com/"], balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "refuses_any_origin" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "none" }, origins = ["*"], balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "refuses_a_proxy_by_its_name" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "none" }, trusted_proxies = ["proxy.example.com"], balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "refuses_identity_by_the_environment" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "none" }, environment = { EDGE_AUTH = "jwt" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
 }

@@ -19,7 +19,7 @@ override_module {
 variables {
   project_id = "a-project"
   region     = "europe-west1"
-  edge       = { balancer = { certificate = { domains = ["stream.example.com"] } } }
+  edge       = { auth = { kind = "none" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
   edge_count = 3
   ingest     = { tokens_secret_id = "ingest-tokens", count = 3 }
 

@@ -12,7 +12,7 @@ override_module {
 variables {
   project_id = "a-project"
   region     = "europe-west1"
-  edge       = { balancer = { certificate = { domains = ["stream.example.com"] } } }
+  edge       = { auth = { kind = "none" }, balancer = { certificate = { domains = ["stream.example.com"] } } }
   ingest     = { tokens_secret_id = "ingest-tokens" }
 
   admin_token = "0123456789abcdef0123456789abcdef"
@@ -42,7 +42,7 @@ run "quotas_of_other_machines" {
 
   variables {
     autoscaler = { max_count = 10 }
-    edge       = { machine = { type = "n2-standard-8", disk_size_gb = 50 }, balancer = { certificate = { domains = ["stream.example.com"] } } }
+    edge       = { auth = { kind = "none" }, machine = { type = "n2-standard-8", disk_size_gb = 50 }, balancer = { certificate = { domains = ["stream.example.com"] } } }
   }
 
   assert {
@@ -68,7 +68,7 @@ run "balanced_by_connections" {
   command = plan
 
   variables {
-    edge = { balancer = { kind = "connections", certificate = { domains = ["stream.example.com"] } } }
+    edge = { auth = { kind = "none" }, balancer = { kind = "connections", certificate = { domains = ["stream.example.com"] } } }
   }
 
   assert {

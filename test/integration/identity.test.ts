@@ -203,15 +203,6 @@ it('uses a new key within seconds, and refuses tokens of the old one', async () 
   await authenticate(connected, makeToken(HS, claims(), hs256(key)));
 });
 
-it.each([
-  ['0.0.0.0', true],
-  ['127.0.0.1', false],
-])('warns at the start that nobody is asked, on %s: %s', async (host, isWarned) => {
-  await using tier = await startTier({ edges: 1, env: { HOST: host } });
-  const [edge] = tier.edges as [(typeof tier.edges)[0]];
-  expect(edge.output.some((line) => line.includes('identity_off'))).toBe(isWarned);
-});
-
 it('does not start without usable keys, and names the setting', async () => {
   const short = join(folder, 'short');
   writeFileSync(short, 'planted-short-key');

@@ -59,6 +59,8 @@ export interface ConnectOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Subprotocols to offer; none by default. */
   readonly protocols?: readonly string[];
+  /** PEM of the authority to trust, for `wss:`. */
+  readonly ca?: string;
 }
 
 /** A subscriber that records everything it receives. */
@@ -101,6 +103,7 @@ export class TestClient implements AsyncDisposable {
     const socket = new WebSocket(wsUrl, [...(options.protocols ?? [])], {
       headers: { ...options.headers },
       perMessageDeflate: false,
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
     });
     const closed = new Promise<Closed>((resolve) => {
       socket.once('close', (code, reason) => resolve({ code, reason: reason.toString() }));

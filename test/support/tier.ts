@@ -39,7 +39,10 @@ export async function startTier(options: TierOptions): Promise<Tier> {
       };
       edges.push(stack.use(await startEdge(env)));
     }
-    for (const edge of edges) await eventually(() => isReady(edge));
+    // The public port of an edge with a certificate does not speak to `fetch`, which does not know its authority.
+    const isSecure = options.env?.EDGE_TLS_CERT_FILE !== undefined;
+    const ready = async (edge: TestEdge) => (await fetch(`${edge.adminUrl}/readyz`)).ok;
+    for (const edge of edges) await eventually(() => (isSecure ? ready(edge) : isReady(edge)));
     const owned = stack.move();
     return {
       redis,

@@ -120,7 +120,7 @@ describe('the start-up script of a VM', () => {
     await expect(start()).rejects.toThrow('may not fetch');
     const group = readFileSync(`${TERRAFORM_ROOT}modules/vm_group/main.tf`, 'utf8');
     const versions = group.match(/local\.secret_path\}\/.*?\/versions\/\w+/g) ?? [];
-    expect(versions).toHaveLength(3);
+    expect(versions).toHaveLength(4);
     for (const version of versions) expect(version).toMatch(/\/versions\/latest$/);
   });
 

@@ -63,6 +63,13 @@ describe('the Compose file', () => {
     },
   );
 
+  it('says that its edges are plain and ask for no tokens, without which they would not start', () => {
+    for (const name of ['edge-1', 'edge-2']) {
+      const asked = { EDGE_AUTH: 'none', EDGE_PLAIN_BEHIND_TLS: 'true' };
+      expect(compose.services[name]?.environment).toMatchObject(asked);
+    }
+  });
+
   it('holds settings for Prometheus and Grafana that are YAML, and scrapes every service', () => {
     for (const { content } of Object.values(compose.configs)) parse(content);
     const text = compose.configs.prometheus?.content ?? '';

@@ -33,6 +33,7 @@ const CONNECTIONS_PER_NODE = 8;
 export const CHECKS: readonly Check[] = [
   { name: 'certificate', run: checkCertificate },
   { name: 'welcome', run: checkWelcome },
+  { name: 'identity', run: checkIdentity },
   { name: 'plain HTTP', run: checkPlainHttp },
   { name: 'bytes', run: checkBytes },
   { name: 'order', run: checkOrder },
@@ -82,6 +83,21 @@ async function checkWelcome(settings: SmokeSettings): Promise<Finding> {
   const { node, protocol, serverTime } = client.welcome;
   const apartMs = Math.abs(Date.now() - serverTime);
   return { confirmed: `${node} speaks ${protocol} after ${ms} ms; clocks are ${apartMs} ms apart` };
+}
+
+async function checkIdentity(settings: SmokeSettings): Promise<Finding> {
+  await using stranger = await SmokeClient.connect({ ...settings, clientToken: undefined });
+  const { auth, node } = stranger.welcome;
+  if (auth === 'none') return { skipped: 'nodes ask no client who it is (EDGE_AUTH=none)' };
+  if (settings.clientToken === undefined) throw new Error('give --client-token-file');
+  const refused = await stranger.subscribe(inventChannel()).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  if (refused === undefined) throw new Error(`${node} served a client without a token`);
+  if (!refused.includes('auth_required')) throw new Error(refused);
+  await using client = await SmokeClient.connect(settings);
+  return { confirmed: `${client.welcome.node} takes the token, and serves nobody without one` };
 }
 
 async function checkPlainHttp(settings: SmokeSettings): Promise<Finding> {

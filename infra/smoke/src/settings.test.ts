@@ -5,6 +5,8 @@ it('reads the addresses, and stays idle for 90 s by default', () => {
   expect(readSmokeSettings(['wss://ws.test/ws', '--ingest', 'https://in.test/'])).toMatchObject({
     ingestUrl: 'https://in.test',
     token: undefined,
+    clientToken: undefined,
+    origin: undefined,
     idleSeconds: 90,
     nodes: 1,
     drainSeconds: 0,
@@ -20,6 +22,10 @@ it.each([
     '--idle-seconds must be an integer',
   ],
   [['wss://a', '--ingest', 'https://b', '--token-file', '/nowhere'], '--token-file: ENOENT'],
+  [
+    ['wss://a', '--ingest', 'https://b', '--client-token-file', '/nowhere'],
+    '--client-token-file: ENOENT',
+  ],
 ] as const)('refuses %j', (args, message) => {
   expect(() => readSmokeSettings(args)).toThrow(message);
 });

@@ -6,6 +6,8 @@ export const SMOKE_USAGE = `npm run smoke -- wss://HOST/ws --ingest https://HOST
 Runs against a real deployment, in about two minutes, and prints what it confirms.
 
   --token-file FILE       holds a bearer token of ingest
+  --client-token-file FILE  holds a token of a client (a JWT) that may read smoke.*, for edges with EDGE_AUTH=jwt
+  --origin ORIGIN         what clients say which page they are of, for edges with EDGE_ORIGINS (nothing)
   --ca-file FILE          PEM certificates to trust instead of the system's
   --idle-seconds N        how long a connection stays idle: longer than any idle timeout on the way (90)
   --nodes N               nodes that clients must be spread over (1)
@@ -22,6 +24,10 @@ export interface SmokeSettings {
   /** The URL of ingest, without a slash at its end. */
   readonly ingestUrl: string;
   readonly token: string | undefined;
+  /** The token of clients. Undefined: they have none. */
+  readonly clientToken: string | undefined;
+  /** The `Origin` of clients. Undefined: they send none. */
+  readonly origin: string | undefined;
   readonly certificateAuthority: string | undefined;
   readonly idleSeconds: number;
   readonly nodes: number;
@@ -32,6 +38,8 @@ export interface SmokeSettings {
 const OPTIONS = {
   ingest: { type: 'string' },
   'token-file': { type: 'string' },
+  'client-token-file': { type: 'string' },
+  origin: { type: 'string' },
   'ca-file': { type: 'string' },
   'idle-seconds': { type: 'string', default: '90' },
   nodes: { type: 'string', default: '1' },
@@ -52,6 +60,8 @@ export function readSmokeSettings(args: readonly string[]): SmokeSettings {
     webSocketUrl: readUrl(target, ['ws:', 'wss:']),
     ingestUrl: readUrl(values.ingest ?? '', ['http:', 'https:']).href.replace(/\/$/, ''),
     token: readFile('token-file', values['token-file'])?.trim(),
+    clientToken: readFile('client-token-file', values['client-token-file'])?.trim(),
+    origin: values.origin,
     certificateAuthority: readFile('ca-file', values['ca-file']),
     idleSeconds: readInteger('idle-seconds', values['idle-seconds'], 0, 3_600),
     nodes: readInteger('nodes', values.nodes, 1, 1_000),

@@ -39,7 +39,8 @@ export class SmokeClient implements AsyncDisposable {
   }
 
   /**
-   * Resolves after the welcome has been read. Rejects with {@link RefusedError} if the answer is not 101.
+   * Resolves after the welcome has been read, and after the node has accepted the token, where there is one and the node asks for
+   * it. Rejects with {@link RefusedError} if the answer is not 101.
    *
    * @param headers additional headers of the handshake.
    */
@@ -48,9 +49,20 @@ export class SmokeClient implements AsyncDisposable {
     headers: Readonly<Record<string, string>> = {},
     protocols: readonly string[] = [],
   ): Promise<SmokeClient> {
-    const { webSocketUrl, certificateAuthority } = settings;
+    const client = await SmokeClient.#open(settings, headers, protocols);
+    const { clientToken: token } = settings;
+    if (token !== undefined && client.welcome.auth === 'required') await client.#identify(token);
+    return client;
+  }
+
+  static async #open(
+    settings: SmokeSettings,
+    headers: Readonly<Record<string, string>>,
+    protocols: readonly string[],
+  ): Promise<SmokeClient> {
+    const { webSocketUrl, certificateAuthority, origin } = settings;
     const socket = new WebSocket(webSocketUrl, [...protocols], {
-      headers: { ...headers },
+      headers: { ...(origin === undefined ? {} : { origin }), ...headers },
       perMessageDeflate: false,
       handshakeTimeout: PROMPTLY_MS,
       ...(certificateAuthority === undefined ? {} : { ca: certificateAuthority }),
@@ -110,6 +122,15 @@ export class SmokeClient implements AsyncDisposable {
       const timer = setTimeout(() => settle(() => reject(late)), deadlineMs);
       this.#watchers.add(look);
       look();
+    });
+  }
+
+  async #identify(token: string): Promise<void> {
+    this.#socket.send(JSON.stringify({ type: 'auth', token }));
+    await this.waitFor('the answer to the token', () => {
+      const answer = this.#answers.shift();
+      if (answer === undefined || answer.type === 'authenticated') return answer !== undefined;
+      throw new Error(`the token was refused: ${JSON.stringify(answer)}`);
     });
   }
 

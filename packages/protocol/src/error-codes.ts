@@ -48,6 +48,11 @@ export const ERROR_CODES = {
     false,
     'The history does not reach back so far any more. One publication in it that cannot be had is a `gap` in the replay, and no reason.',
   ),
+  host_not_allowed: row(
+    421,
+    false,
+    'This port asks for no token, and so it answers to loopback names only.',
+  ),
   internal: row(500, true, 'A fault of the node; it is logged there.'),
   message_too_large: row(413, false, 'The request is larger than the announced limit.'),
   method_not_allowed: row(405, false, 'The path exists, but not for this HTTP method.'),

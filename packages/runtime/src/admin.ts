@@ -3,6 +3,7 @@ import { HttpError, SERVER_ERRORS, sendJson, sendText } from './http-error.ts';
 import { createHttpServer, DEFAULT_HTTP_LIMITS, type HttpServer } from './http-server.ts';
 import type { Logger } from './logger.ts';
 import type { MetricsText } from './metrics.ts';
+import { pageFault } from './page-guard.ts';
 import type { Handler, Route } from './router.ts';
 
 /** The most connections to the admin port: a scraper, a health checker and a few people. */
@@ -51,7 +52,8 @@ export function healthRoutes(health: HealthSource): readonly Route[] {
  * The server for operators: health, `/metrics`, `/debug/index`, `POST /drain` and the service's own `routes`. It does
  * not listen yet.
  *
- * @param options.token a bearer token that everything but the health routes needs. Undefined for none.
+ * @param options.token a bearer token that everything but the health routes needs. Undefined for none: then the port answers to
+ *   loopback names only, and to no page of another origin (see {@link pageFault}).
  * @param options.onDrain begins the drain and returns at once. It may be called more than once.
  * @param options.debugIndex returns what `/debug/index` shows, or a promise of it. Without it the path does not
  *   exist.
@@ -105,6 +107,7 @@ export function createAdmin(options: {
       maxPlainConnections: options.maxConnections ?? MAX_ADMIN_CONNECTIONS,
     },
     portSetting: 'ADMIN_PORT',
+    refusal: options.token === undefined ? pageFault : undefined,
     routes: [...healthRoutes(options.health), ...guard(guarded, options.token)],
   });
 }

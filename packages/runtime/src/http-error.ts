@@ -34,6 +34,12 @@ export class HttpError extends Error {
 export const SERVER_ERRORS = {
   badMessage: row(400, 'bad_message', false, 'The request is not valid HTTP.'),
   unauthorized: row(401, 'unauthorized', false, 'A valid bearer token is needed.'),
+  originNotAllowed: row(
+    403,
+    'origin_not_allowed',
+    false,
+    'Pages of this origin may not connect here.',
+  ),
   notFound: row(404, 'not_found', false, 'No such path.'),
   methodNotAllowed: row(
     405,
@@ -48,6 +54,12 @@ export const SERVER_ERRORS = {
     'expectation_failed',
     false,
     'Nothing but `100-continue` can be expected.',
+  ),
+  hostNotAllowed: row(
+    421,
+    'host_not_allowed',
+    false,
+    'This port asks for no token, and so it answers to loopback names only.',
   ),
   internal: row(500, 'internal', true, 'A fault of the node; it is logged there.'),
 } as const satisfies Record<string, HttpErrorDetails>;

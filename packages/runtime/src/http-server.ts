@@ -5,6 +5,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { endWithError, type HttpErrorDetails, SERVER_ERRORS, sendError } from './http-error.ts';
@@ -13,10 +14,12 @@ import { LogLimiter } from './log-limiter.ts';
 import type { Logger } from './logger.ts';
 import { PlainConnections } from './plain-connections.ts';
 import { createRouter, type Route } from './router.ts';
+import type { TlsCredentials } from './tls-credentials.ts';
+import { onSecured } from './tls-handshakes.ts';
 
 /** The limits of one peer, and of all peers together, of an HTTP server. */
 export interface HttpLimits {
-  /** Time for the whole header of a request, in ms. */
+  /** Time for the whole header of a request, and for a TLS handshake before it, in ms. */
   readonly headersTimeoutMs: number;
   /** Time for the whole request, in ms. */
   readonly requestTimeoutMs: number;
@@ -47,6 +50,9 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
 /** Time between two checks of Node for connections that are over time, in ms. The default of 30 s is too coarse. */
 const TIMEOUT_CHECK_INTERVAL_MS = 1_000;
 
+/** Errors of a connection that was not secured: nothing can be answered on it. */
+const TLS_FAILURE = /^(ERR_SSL_|ERR_TLS_|EPROTO$)/;
+
 /** Time for requests in flight to finish when the server closes, in ms. */
 export const DEFAULT_CLOSE_DEADLINE_MS = 5_000;
 
@@ -64,6 +70,8 @@ export interface HttpServer {
    * @throws Error with a message that names the setting to change, when the address cannot be used.
    */
   listen(host: string, port: number, options?: { readonly reusePort: boolean }): Promise<number>;
+  /** Uses another certificate for connections that come from now on. Only with a server that has one. */
+  setTls(credentials: TlsCredentials): void;
   /**
    * Refuses new connections, lets requests in flight finish, and destroys what is left after `deadlineMs`, upgraded
    * sockets included. Does nothing before `listen`. It may be called again; the earliest deadline holds.
@@ -77,6 +85,8 @@ export interface ConnectionGate {
   refuses(socket: Socket): boolean;
   /** Reads what precedes HTTP, if anything does, and calls `serve` when it has; now or later, once. Or ends the connection. */
   open(socket: Socket, serve: () => void): void;
+  /** The TLS handshake of a connection is done: its requests have the second socket. */
+  secured(accepted: Socket, secured: Socket): void;
   /** A connection that was not refused has ended. */
   closed(socket: Socket): void;
 }
@@ -87,6 +97,8 @@ export interface ConnectionGate {
  * @param options.portSetting the variable that errors name.
  * @param options.gate decides about each connection. Without one, all are served.
  * @param options.connectionClosed is called for each connection that is closed because there are too many.
+ * @param options.refusal why a request is refused whatever its route. Undefined when it is not.
+ * @param options.tls the server's certificate. Undefined for a server without TLS.
  */
 export function createHttpServer(options: {
   readonly logger: Logger;
@@ -95,8 +107,10 @@ export function createHttpServer(options: {
   readonly portSetting?: string;
   readonly connectionClosed?: () => void;
   readonly gate?: ConnectionGate;
+  readonly refusal?: ((request: IncomingMessage) => HttpErrorDetails | undefined) | undefined;
+  readonly tls?: TlsCredentials | undefined;
 }): HttpServer {
-  const { logger, limits, portSetting = 'PORT', connectionClosed, gate } = options;
+  const { logger, limits, portSetting = 'PORT', connectionClosed, gate, refusal, tls } = options;
   const drops = new LogLimiter(logger);
   const plain = new PlainConnections(limits.maxPlainConnections);
   const route = createRouter(logger, options.routes);
@@ -114,25 +128,36 @@ export function createHttpServer(options: {
       // A request in flight when the server began to close leaves its connection idle and open.
       if (closing !== undefined) setImmediate(() => server.closeIdleConnections());
     });
-    answer(request, response);
+    const fault = refusal?.(request);
+    if (fault === undefined) {
+      answer(request, response);
+      return;
+    }
+    drops.warn(`request_refused_${fault.code}`, { code: fault.code, portSetting });
+    sendError(response, fault);
   }
 
-  const server: Server = createServer(
-    {
-      // Other upgrades (`h2c`, which some HTTP clients offer on every request) are ignored, as RFC 9110 allows: the
-      // request is answered as if it had not asked. Every upgrade is ignored where nobody listens for upgrades,
-      // because Node would close its connection silently.
-      shouldUpgradeCallback: (request) =>
-        server.listenerCount('upgrade') > 0 &&
-        request.headers.upgrade?.toLowerCase() === 'websocket',
-      headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.requestTimeoutMs,
-      keepAliveTimeout: limits.keepAliveTimeoutMs,
-      maxHeaderSize: limits.maxHeaderBytes,
-      connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
-    },
-    (request, response) => serve(request, response),
-  );
+  const httpOptions = {
+    // Other upgrades (`h2c`, which some HTTP clients offer on every request) are ignored, as RFC 9110 allows: the
+    // request is answered as if it had not asked. Every upgrade is ignored where nobody listens for upgrades,
+    // because Node would close its connection silently.
+    shouldUpgradeCallback: (request: IncomingMessage) =>
+      server.listenerCount('upgrade') > 0 && request.headers.upgrade?.toLowerCase() === 'websocket',
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    maxHeaderSize: limits.maxHeaderBytes,
+    connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+  };
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
+    serve(request, response);
+  const secureServer: SecureServer | undefined =
+    tls &&
+    createSecureServer(
+      { ...httpOptions, ...tls, handshakeTimeout: limits.headersTimeoutMs },
+      onRequest,
+    );
+  const server: Server = secureServer ?? createServer(httpOptions, onRequest);
   // Node would ask for the body before anybody decided whether it is wanted. So the reader of the body asks for it.
   server.on('checkContinue', (request, response) => serve(request, response));
   server.on('checkExpectation', (request, response) => {
@@ -145,26 +170,39 @@ export function createHttpServer(options: {
   server.removeAllListeners('connection');
   server.on('connection', (socket) => {
     if (gate?.refuses(socket) === true) return;
+    socket.once('close', () => gate?.closed(socket));
+    if (!take(socket)) return;
+    const serveSocket = (): void => {
+      for (const listener of listeners) listener.call(server, socket);
+    };
+    if (gate === undefined) serveSocket();
+    else gate.open(socket, serveSocket);
+  });
+  if (secureServer !== undefined) {
+    onSecured(secureServer, (accepted, secured) => {
+      plain.remove(accepted);
+      gate?.secured(accepted, secured);
+      take(secured);
+    });
+  }
+
+  /** Counts a connection by the socket that its requests have. Returns whether it has a place. */
+  function take(socket: Socket): boolean {
     sockets.add(socket);
     socket.once('close', () => {
       sockets.delete(socket);
       plain.remove(socket);
-      gate?.closed(socket);
     });
-    const serveSocket = (): void => {
-      for (const listener of listeners) listener.call(server, socket);
-    };
     const tooMany = plain.add(socket);
-    if (tooMany !== socket && gate === undefined) serveSocket();
-    else if (tooMany !== socket) gate?.open(socket, serveSocket);
-    if (tooMany === undefined) return;
+    if (tooMany === undefined) return true;
     tooMany.destroy();
     connectionClosed?.();
     drops.warn('connection_dropped', {
       maxPlainConnections: limits.maxPlainConnections,
       portSetting,
     });
-  });
+    return tooMany !== socket;
+  }
 
   return {
     server,
@@ -172,6 +210,7 @@ export function createHttpServer(options: {
       return plain.isFull;
     },
     upgraded: (socket) => plain.remove(socket),
+    setTls: (credentials) => secureServer?.setSecureContext(credentials),
     listen: (host, port, { reusePort } = { reusePort: false }) =>
       listenOn(server, { host, port, reusePort, portSetting }),
     async close(deadlineMs = DEFAULT_CLOSE_DEADLINE_MS) {
@@ -187,7 +226,8 @@ export function createHttpServer(options: {
 }
 
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  const isUnsecured = TLS_FAILURE.test(error.code ?? '');
+  if (error.code === 'ECONNRESET' || isUnsecured || !socket.writable) {
     socket.destroy();
     return;
   }

@@ -1,8 +1,12 @@
 import { MOST_QUEUE_ENTRIES } from '@tradewind/fanout';
 import { ConfigError } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
+import { createTestAuthority } from '../../../test/support/certificates.ts';
+import { bringOpenssl } from '../../../test/support/tls-terminator.ts';
 import { readEdgeConfig } from './config.ts';
 import { fanOutSettings } from './node/worker-settings.ts';
+
+const HAS_OPENSSL = await bringOpenssl();
 
 /** What an operator gets without setting anything; changing one of these is a breaking change. */
 const DEFAULTS = {
@@ -14,6 +18,9 @@ const DEFAULTS = {
   logLevel: 'info',
   maxConnections: 40_000,
   channelPatterns: ['*'],
+  tlsCertFile: undefined,
+  tlsKeyFile: undefined,
+  isPlainBehindTls: false,
   auth: 'none',
   jwtSecretFile: undefined,
   jwtKeysFile: undefined,
@@ -211,6 +218,59 @@ describe('readEdgeConfig: variables that must fit together', () => {
     });
     onPlatform('linux', () => expect(mistakesOf({ EDGE_WORKERS: '2' })).toEqual([]));
   });
+
+  it.each(['0.0.0.0', '10.0.0.5', '::', 'edge.example'])(
+    'starts on %s only when TLS and tokens, or their absence, are asked for by name',
+    (host) => {
+      const isReached = `when HOST ("${host}") is not loopback`;
+      const tls = `EDGE_PLAIN_BEHIND_TLS: "false" must be true ${isReached} and EDGE_TLS_CERT_FILE is not set; true says that what clients connect to does TLS in front of this node`;
+      const auth = `EDGE_AUTH: "" must be one of jwt, none ${isReached}; none lets everybody read every channel that is offered`;
+      expect(mistakesOf({ HOST: host })).toEqual([tls, auth]);
+      expect(mistakesOf({ HOST: host, EDGE_AUTH: '', PORT: 'x' })).toEqual([
+        'PORT: "x" must be an integer from 0 to 65535',
+        ...[tls, auth],
+      ]);
+      expect(mistakesOf({ HOST: host, EDGE_AUTH: 'none' })).toEqual([tls]);
+      expect(mistakesOf({ HOST: host, EDGE_PLAIN_BEHIND_TLS: 'true' })).toEqual([auth]);
+      const asked = { HOST: host, EDGE_AUTH: 'none', EDGE_PLAIN_BEHIND_TLS: 'true' };
+      expect(mistakesOf(asked)).toEqual([]);
+    },
+  );
+
+  it.each(['127.0.0.1', 'localhost', '::1', '127.8.8.8'])('starts on %s with neither', (host) => {
+    expect(readEdgeConfig({ HOST: host })).toMatchObject({ auth: 'none', isPlainBehindTls: false });
+  });
+
+  it.runIf(HAS_OPENSSL)(
+    'wants a certificate and its key, and no word of a balancer that does TLS beside them',
+    async () => {
+      await using authority = await createTestAuthority();
+      const [one, other] = await Promise.all([authority.issue('a'), authority.issue('b')]);
+      const cert = { EDGE_TLS_CERT_FILE: one.certificateFile };
+      const tls = { ...cert, EDGE_TLS_KEY_FILE: one.keyFile };
+      expect(mistakesOf({ ...tls, HOST: '0.0.0.0', EDGE_AUTH: 'none' })).toEqual([]);
+      expect(mistakesOf(cert)).toEqual([
+        'EDGE_TLS_KEY_FILE: must be set together with EDGE_TLS_CERT_FILE',
+      ]);
+      expect(mistakesOf({ EDGE_TLS_KEY_FILE: one.keyFile })).toEqual([
+        'EDGE_TLS_CERT_FILE: must be set together with EDGE_TLS_KEY_FILE',
+      ]);
+      expect(mistakesOf({ ...cert, EDGE_TLS_KEY_FILE: '/no/such' })).toEqual([
+        'EDGE_TLS_KEY_FILE: the file "/no/such" cannot be read (ENOENT)',
+      ]);
+      expect(mistakesOf({ ...tls, EDGE_PLAIN_BEHIND_TLS: 'true' })).toEqual([
+        'EDGE_PLAIN_BEHIND_TLS: "true" must be false where EDGE_TLS_CERT_FILE is set',
+      ]);
+      for (const wrong of [other.keyFile, one.certificateFile]) {
+        const [mistake, ...rest] = mistakesOf({ ...cert, EDGE_TLS_KEY_FILE: wrong });
+        expect(mistake).toMatch(
+          /^EDGE_TLS_CERT_FILE: ".*\.pem": a certificate and its private key, both PEM, are needed \([\w ]+\)$/,
+        );
+        expect(rest).toEqual([]);
+      }
+    },
+  );
+
   it('needs one kind of keys for tokens, and tokens for keys', () => {
     const needsOne =
       'EDGE_AUTH: jwt needs exactly one of EDGE_JWT_HS256_KEY_FILE, EDGE_JWT_KEYS_FILE, EDGE_JWKS_URL';

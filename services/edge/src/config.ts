@@ -10,8 +10,10 @@ import {
 } from '@tradewind/protocol';
 import type { Rate } from '@tradewind/runtime';
 import {
+  credentialsFault,
   type Environment,
   type EnvironmentReader,
+  isLoopback,
   readConfig,
   readServiceSettings,
   type ServiceSettings,
@@ -36,6 +38,11 @@ export interface EdgeConfig extends ServiceSettings {
   readonly probes: boolean;
   /** `EDGE_CHANNELS`: what clients may subscribe to; `*` stands for anything. */
   readonly channelPatterns: readonly string[];
+  /** `EDGE_TLS_CERT_FILE` and `EDGE_TLS_KEY_FILE`: the certificate of the public port; both or none. */
+  readonly tlsCertFile: string | undefined;
+  readonly tlsKeyFile: string | undefined;
+  /** `EDGE_PLAIN_BEHIND_TLS`: whether the public port is plain on purpose, because something in front of it does TLS. */
+  readonly isPlainBehindTls: boolean;
   /** `EDGE_AUTH`: whether clients must say who they are, by a JWT. */
   readonly auth: 'jwt' | 'none';
   /** `EDGE_JWT_HS256_KEY_FILE`: the file of the key that tokens are verified with by HS256. */
@@ -213,6 +220,9 @@ function read(env: EnvironmentReader): EdgeConfig {
     tailCheckSeconds: int('EDGE_TAIL_CHECK_SECONDS', 30, 0, 3_600),
     probes: env.boolean('EDGE_PROBE', { default: true }),
     channelPatterns: env.list('EDGE_CHANNELS', { default: ['*'], allowed: CHANNEL_PATTERN }),
+    tlsCertFile: env.optionalString('EDGE_TLS_CERT_FILE'),
+    tlsKeyFile: env.optionalString('EDGE_TLS_KEY_FILE'),
+    isPlainBehindTls: env.boolean('EDGE_PLAIN_BEHIND_TLS', { default: false }),
     auth: env.choice('EDGE_AUTH', AUTH),
     jwtSecretFile: env.optionalString('EDGE_JWT_HS256_KEY_FILE'),
     jwtKeysFile: env.optionalString('EDGE_JWT_KEYS_FILE'),
@@ -279,6 +289,8 @@ function rejectContradictions(
   if (config.channelPatterns.length === 0) {
     env.reject('EDGE_CHANNELS', 'must hold a pattern; * offers every channel');
   }
+  rejectTlsContradictions(env, config);
+  if (!isLoopback(config.host)) rejectUnsafePublicStart(env, config);
   rejectIdentityContradictions(env, config);
   if (config.proxyProtocol !== 'none' && (config.trustedProxies ?? []).length === 0) {
     env.reject(
@@ -308,6 +320,54 @@ function rejectContradictions(
   }
   if (config.workers > 1 && !REUSE_PORT_PLATFORMS.includes(process.platform)) {
     env.reject('EDGE_WORKERS', `only 1 is possible on ${process.platform}, which has no reusePort`);
+  }
+}
+
+function rejectTlsContradictions(
+  env: EnvironmentReader,
+  config: Pick<EdgeConfig, 'tlsCertFile' | 'tlsKeyFile' | 'isPlainBehindTls'>,
+): void {
+  const { tlsCertFile, tlsKeyFile, isPlainBehindTls } = config;
+  if (tlsCertFile !== undefined && tlsKeyFile === undefined) {
+    env.reject('EDGE_TLS_KEY_FILE', 'must be set together with EDGE_TLS_CERT_FILE');
+  }
+  if (tlsKeyFile !== undefined && tlsCertFile === undefined) {
+    env.reject('EDGE_TLS_CERT_FILE', 'must be set together with EDGE_TLS_KEY_FILE');
+  }
+  const cert = env.fileContents('EDGE_TLS_CERT_FILE');
+  const key = env.fileContents('EDGE_TLS_KEY_FILE');
+  if (cert !== undefined && key !== undefined) {
+    const fault = credentialsFault({ cert, key });
+    if (fault !== undefined) {
+      env.reject('EDGE_TLS_CERT_FILE', `${JSON.stringify(tlsCertFile)}: ${fault}`);
+    }
+  }
+  if (isPlainBehindTls && tlsCertFile !== undefined) {
+    env.reject('EDGE_PLAIN_BEHIND_TLS', '"true" must be false where EDGE_TLS_CERT_FILE is set');
+  }
+}
+
+/**
+ * On an address that others reach, an edge without TLS or without tokens is often a setting that was forgotten, and nothing else
+ * would show it. So both must be asked for by name.
+ */
+function rejectUnsafePublicStart(
+  env: EnvironmentReader,
+  config: Pick<EdgeConfig, 'host' | 'tlsCertFile' | 'isPlainBehindTls'>,
+): void {
+  const { host, tlsCertFile, isPlainBehindTls } = config;
+  const isReached = `when HOST (${JSON.stringify(host)}) is not loopback`;
+  if (tlsCertFile === undefined && !isPlainBehindTls) {
+    env.reject(
+      'EDGE_PLAIN_BEHIND_TLS',
+      `"false" must be true ${isReached} and EDGE_TLS_CERT_FILE is not set; true says that what clients connect to does TLS in front of this node`,
+    );
+  }
+  if (!env.isSet('EDGE_AUTH')) {
+    env.reject(
+      'EDGE_AUTH',
+      `"" must be one of jwt, none ${isReached}; none lets everybody read every channel that is offered`,
+    );
   }
 }
 

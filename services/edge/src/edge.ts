@@ -21,6 +21,7 @@ import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
 import { createChannelStore } from './hub/channel-store.ts';
 import { BODY_BLOCK_BYTES } from './hub/encode-publication.ts';
 import { Hub } from './hub/hub.ts';
+import { openCertificate } from './node/certificate.ts';
 import { shareDescriptors } from './node/descriptor-shares.ts';
 import { createHealth } from './node/health.ts';
 import { openIdentity } from './node/identity.ts';
@@ -57,7 +58,9 @@ export async function startEdge(
   const metrics = createMetrics();
   const events = createNodeEvents(logger, metrics);
   for (const variable of configured.unknownVariables) events.unknownVariable(variable);
-  const writes = availableMode(configured.writes, events.sendUnavailable);
+  // Bytes that go past a TLS socket would not be encrypted.
+  const asked = configured.tlsCertFile === undefined ? configured.writes : 'stream';
+  const writes = availableMode(asked, events.sendUnavailable);
   const descriptors = shareDescriptors(configured, events);
   const config: EdgeConfig = {
     ...configured,
@@ -65,10 +68,12 @@ export async function startEdge(
     maxConnections: descriptors.clients,
     httpMaxConnections: descriptors.plain,
   };
-  if (config.auth === 'none' && !isLoopback(config.host)) events.identityOff(config.host);
-  if (config.trustedProxies === undefined && !isLoopback(config.host)) {
-    events.addressLimitsOff(config.host);
+  if (!isLoopback(config.host)) {
+    if (config.auth === 'none') events.identityOff(config.host);
+    if (config.tlsCertFile === undefined) events.plainBehindTls(config.host);
+    if (config.trustedProxies === undefined) events.addressLimitsOff(config.host);
   }
+  const certificate = await openCertificate(config, events, (renewed) => pool.setTls(renewed));
   const identity = await openIdentity(config, offeredRights(config), {
     ...createKeyEvents(logger),
     unknownKey: () => sources.requestKeys(),
@@ -130,13 +135,14 @@ export async function startEdge(
   });
   const store = createChannelStore(commands, subscriber);
   const hub = new Hub(subscriber, store, hubLimits(config), events);
+  const tls = certificate?.credentials;
   const sources = new IdentitySources(config, commands, events, (update) => {
     pool.updateIdentity(update);
   });
   const pool: FanOutPool =
     config.workers === 1
-      ? createLocalPool(config, logger, hub, identity)
-      : new WorkerPool(WORKER_ENTRY, config, hub, events, sources);
+      ? createLocalPool(config, logger, hub, identity, tls)
+      : new WorkerPool(WORKER_ENTRY, config, hub, events, sources, tls);
   registerNodeGauges(metrics, {
     ...{ hub, pool, config, source: subscriber, identity: sources },
     isReady: () => health.readiness().ready,
@@ -199,6 +205,7 @@ export async function startEdge(
     endLoopGauges();
     identity?.stop();
     sources.stop();
+    certificate?.stop();
     await pool.stop();
     hub.stop();
     await Promise.all([subscriber.stop(), commands.stop(), admin.close(0)]);

@@ -15,7 +15,7 @@ const ALIVE_INTERVAL_MS = 1_000;
 if (parentPort === null) throw new Error('worker-main.ts runs in a worker thread only');
 const port = parentPort;
 const start = workerData as WorkerStart;
-const { config, port: sharedPort, slot, connectionMemory } = start;
+const { config, tls, port: sharedPort, slot, connectionMemory } = start;
 
 const metrics = createMetrics({ withDefaults: false });
 const endLoopGauges = registerLoopGauges(metrics);
@@ -35,6 +35,7 @@ const host = new ClientListener({
   metrics,
   connectionCount: new ConnectionCount(connectionMemory, slot),
   identity,
+  tls,
   connect(listener) {
     feed = new WorkerPort((calls, consumedBytes) => {
       post({ kind: 'feed-calls', calls, consumedBytes });
@@ -61,6 +62,9 @@ async function handle(message: ToWorker): Promise<void> {
       break;
     case 'identity':
       host.updateIdentity(message.update);
+      break;
+    case 'tls':
+      host.setTls(message.credentials);
       break;
     case 'drain':
       await host.drain(message.windowMs, hurry.signal);

@@ -14,6 +14,7 @@ import {
   healthRoutes,
   type Lifecycle,
   MAX_ADMIN_CONNECTIONS,
+  pageFault,
   type RunningService,
   readDescriptorLimit,
   WatchedFiles,
@@ -62,6 +63,7 @@ export async function startIngest(
   });
   const callers = createCallers(config, events);
   const tokenFile = await watchTokens(config, callers, events);
+  const isOpen = config.tokens.length === 0 && config.tokenFile === undefined;
   let leaving = false;
   const descriptors = new DescriptorWatch(events.descriptorsExhausted);
   const health = createHealth(() => ({
@@ -78,6 +80,7 @@ export async function startIngest(
       maxPlainConnections: connections.plain,
     },
     connectionClosed: events.httpConnectionClosed,
+    refusal: isOpen ? pageFault : undefined,
     routes: [
       ...healthRoutes(health),
       ...createRoutes({ publisher, queue, events, limits, callers, admission }),

@@ -17,6 +17,7 @@ module "tier" {
   }
 
   edge = {
+    auth     = { kind = "jwt", hs256_secret_id = var.jwt_key_secret_id }
     balancer = { certificate = { domains = [var.domain] } }
   }
 }

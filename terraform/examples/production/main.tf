@@ -16,6 +16,8 @@ module "tier" {
   publishers          = var.publishers
 
   edge = {
+    auth     = var.auth
+    origins  = var.origins
     balancer = { certificate = { domains = [var.domain] } }
   }
 

@@ -11,6 +11,17 @@ variable "admin_token_version" {
   default     = 1
 }
 
+variable "auth" {
+  description = "Whom edges serve: kind jwt with the secret that holds the key of tokens (hs256_secret_id) or a JWK set (keys_secret_id); or kind none, for everybody."
+  type = object({
+    kind            = string
+    hs256_secret_id = optional(string)
+    keys_secret_id  = optional(string)
+    issuer          = optional(string)
+    audience        = optional(string)
+  })
+}
+
 variable "deletion_protection" {
   description = "false before the tier is taken down, with an apply."
   type        = bool
@@ -42,6 +53,12 @@ variable "ingest_tokens_secret_id" {
 variable "operators" {
   description = "Who rolls: IAM members that may read the admin ports' token."
   type        = list(string)
+}
+
+variable "origins" {
+  description = "Web pages that may connect, such as https://app.example.com. Empty: all."
+  type        = list(string)
+  default     = []
 }
 
 variable "project_id" {

@@ -18,6 +18,7 @@ module "tier" {
   deletion_protection = var.deletion_protection
 
   edge = {
+    auth     = { kind = "jwt", hs256_secret_id = var.jwt_key_secret_id }
     balancer = { certificate = { domains = [var.domain] } }
   }
 

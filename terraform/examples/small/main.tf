@@ -14,6 +14,7 @@ module "tier" {
   deletion_protection = false
 
   edge = {
+    auth            = { kind = "jwt", hs256_secret_id = var.jwt_key_secret_id }
     balancer        = { certificate = { domains = [var.domain] } }
     machine         = { type = "e2-standard-2" }
     max_connections = 20000

@@ -10,6 +10,11 @@ variable "domain" {
   type        = string
 }
 
+variable "jwt_key_secret_id" {
+  description = "ID of the secret, which exists and holds a version, of the key that clients' tokens are signed with (HS256)."
+  type        = string
+}
+
 variable "project_id" {
   description = "Project that everything is made in."
   type        = string

@@ -3,6 +3,7 @@
 locals {
   is_application = var.kind == "application"
   is_connections = var.kind == "connections"
+  proxy_header   = local.is_connections && var.proxy_protocol ? "PROXY_V1" : "NONE"
   managed        = length(var.certificate_domains) > 0
   domains        = { for domain in var.certificate_domains : domain => "${var.name}-${substr(sha256(domain), 0, 8)}" }
 
@@ -74,6 +75,7 @@ resource "google_compute_health_check" "ready" {
   http_health_check {
     port         = var.port
     request_path = "/readyz"
+    proxy_header = local.proxy_header
   }
 }
 
@@ -252,8 +254,8 @@ resource "google_compute_target_ssl_proxy" "connections" {
   ssl_certificates = local.certificates
   ssl_policy       = google_compute_ssl_policy.modern.id
 
-  # The edge does not read the PROXY protocol, so clients' addresses are not known behind this balancer.
-  proxy_header = "NONE"
+  # By it the edge knows clients' addresses.
+  proxy_header = local.proxy_header
 }
 
 resource "google_compute_global_forwarding_rule" "connections" {

@@ -80,6 +80,13 @@ variable "project_id" {
   nullable    = false
 }
 
+variable "proxy_protocol" {
+  description = "Whether, where kind is connections, each connection to a VM begins with a header of the PROXY protocol, version 1, which names the client. VMs must expect it."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "throttle_interval_sec" {
   description = "Seconds that throttle_requests are counted for."
   type        = number

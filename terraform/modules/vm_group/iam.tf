@@ -32,6 +32,15 @@ resource "google_secret_manager_secret_iam_member" "redis_password" {
   member    = google_service_account.vm.member
 }
 
+resource "google_secret_manager_secret_iam_member" "files" {
+  for_each = var.secret_files
+
+  project   = var.project_id
+  secret_id = each.value
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.vm.member
+}
+
 resource "google_secret_manager_secret_iam_member" "variables" {
   for_each = local.secret_variables
 

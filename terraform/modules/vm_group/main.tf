@@ -34,6 +34,7 @@ locals {
   secret_path      = "projects/${var.project_id}/secrets"
   secret_files = merge(
     { "redis-password" = "${local.secret_path}/${var.redis_password_secret_id}/versions/latest" },
+    { for file, secret in var.secret_files : file => "${local.secret_path}/${secret}/versions/latest" },
     local.admin_is_open ? { "admin-token" = "${local.secret_path}/${var.admin.token_secret_id}/versions/latest" } : {},
   )
 
@@ -118,6 +119,7 @@ resource "google_compute_region_instance_template" "vm" {
   }
 
   depends_on = [
+    google_secret_manager_secret_iam_member.files,
     google_secret_manager_secret_iam_member.redis_password,
     google_secret_manager_secret_iam_member.variables,
     google_storage_bucket_iam_member.release,
@@ -179,7 +181,8 @@ resource "google_compute_region_instance_group_manager" "vm" {
 }
 
 # Alive: the event loop turns. Not ready is no reason to replace a VM, or an outage of Redis would
-# replace them all.
+# replace them all. An edge may expect a header of the PROXY protocol or not, and VMs of both kinds are there until a roll has
+# ended: so its check sends one, and takes any answer in HTTP, since an edge that expects none answers with 400.
 resource "google_compute_health_check" "alive" {
   project             = var.project_id
   name                = "${var.name}-alive"
@@ -188,9 +191,23 @@ resource "google_compute_health_check" "alive" {
   healthy_threshold   = 1
   unhealthy_threshold = 10
 
-  http_health_check {
-    port         = var.port
-    request_path = "/healthz"
+  dynamic "http_health_check" {
+    for_each = var.service == "edge" ? [] : [var.port]
+
+    content {
+      port         = http_health_check.value
+      request_path = "/healthz"
+    }
+  }
+
+  dynamic "tcp_health_check" {
+    for_each = var.service == "edge" ? [var.port] : []
+
+    content {
+      port     = tcp_health_check.value
+      request  = "PROXY UNKNOWN\r\nGET /healthz HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n"
+      response = "HTTP/1.1 "
+    }
   }
 }
 

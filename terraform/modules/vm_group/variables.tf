@@ -165,6 +165,18 @@ variable "release_version" {
   }
 }
 
+variable "secret_files" {
+  description = "Files in /etc/tradewind whose contents are secrets: name to secret ID, in the same project. VMs read the latest version when they start."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for file, secret in var.secret_files : can(regex("^[a-z][a-z0-9.-]*$", file)) && can(regex("^[A-Za-z0-9_-]{1,255}$", secret))])
+    error_message = "secret_files holds names in lower case, and IDs of secrets without the path before them."
+  }
+}
+
 variable "secret_variables" {
   description = "Environment variables whose values are secrets: variable to secret ID, in the same project. VMs read the latest version when they start."
   type        = map(string)

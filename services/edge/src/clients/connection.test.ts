@@ -393,6 +393,31 @@ describe('Connection: each second', () => {
     expect(owner.reasons).toEqual(['heartbeat_timeout']);
   });
 
+  it.each([
+    [true, ['heartbeat_timeout']],
+    [false, []],
+  ])(
+    'takes a write that was blocked by another of the same turn for no sign of life over TLS (TLS: %s)',
+    (isEncrypted, reasons) => {
+      const owner = new RecordingOwner();
+      const { connection, webSocket, sink, passSecond } = createTestConnection({ owner });
+      sink.encrypted = isEncrypted;
+      while (webSocket.pings === 0) passSecond();
+      for (let second = 0; second < 3 && !webSocket.terminated; second += 1) {
+        sink.stalled = true;
+        for (let write = 0; write < 2; write += 1) {
+          offer(connection, 'a', 1);
+          connection.flush();
+        }
+        expect(connection.outbox.blocked).toBe(true);
+        sink.drain();
+        passSecond();
+      }
+      if (webSocket.terminated) webSocket.end(1006);
+      expect(owner.reasons).toEqual(reasons);
+    },
+  );
+
   it('closes a client that asks for no channel in time, and lets one that is sent away read on', () => {
     const [silent, leaving] = [createTestConnection(SILENT), createTestConnection(SILENT)];
     leaving.sink.stalled = true;

@@ -335,8 +335,10 @@ export class Connection implements Subscriber, Dated {
     this.#waitsForAnswer = this.#window?.isShut === true;
     if (this.#waitsForAnswer) return;
     this.outbox.blocked = false;
+    // Over TLS a second write in one turn is blocked by the first, and nothing of that comes from the client.
+    const isByTls = this.#socket.encrypted === true && this.#blockedSince === this.#time.beat;
+    if (!isByTls) this.session.liveness.recordLife();
     this.#blockedSince = UNBLOCKED;
-    this.session.liveness.recordLife();
     this.flush();
   }
 

@@ -10,6 +10,7 @@ import {
   type Metrics,
   type Readiness,
   type Route,
+  type TlsCredentials,
 } from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
 import { FanOut } from '../clients/fan-out.ts';
@@ -62,6 +63,8 @@ export interface ClientListenerParts {
   readonly connectionCount: ConnectionCount;
   /** Knows who clients are. Undefined where the node does not ask. */
   readonly identity?: NodeIdentity | undefined;
+  /** The certificate of the port. Undefined for a port without TLS. */
+  readonly tls?: TlsCredentials | undefined;
   /** Connects the worker to the hub. The feed calls `listener`. */
   readonly connect: (listener: FeedListener) => Feed;
 }
@@ -79,7 +82,7 @@ export class ClientListener {
   #refusing = false;
 
   constructor(parts: ClientListenerParts) {
-    const { config, logger, metrics, connectionCount, identity, connect } = parts;
+    const { config, logger, metrics, connectionCount, identity, tls, connect } = parts;
     const events = createFanOutEvents(logger, metrics);
     this.#parts = parts;
     const settings = fanOutSettings(config, () => connectionCount.total, identity?.verifier);
@@ -120,6 +123,7 @@ export class ClientListener {
       },
       connectionClosed: events.httpConnectionClosed,
       gate,
+      tls,
     });
     const maxUnidentified = Math.ceil(
       (config.maxConnections * UNIDENTIFIED_SHARE) / config.workers,
@@ -159,6 +163,11 @@ export class ClientListener {
     identity?.update(update);
     if (update.kind !== 'revocations' || identity === undefined) return;
     void this.#fanOut.endRevoked((current) => identity.isRevoked(current));
+  }
+
+  /** Uses another certificate for connections that come from now on. */
+  setTls(credentials: TlsCredentials): void {
+    this.#front.setTls(credentials);
   }
 
   /** Refuses new clients and sends all clients away within `windowMs`. */

@@ -1,4 +1,10 @@
-import { createMetrics, type Logger, type MetricObjects, type Readiness } from '@tradewind/runtime';
+import {
+  createMetrics,
+  type Logger,
+  type MetricObjects,
+  type Readiness,
+  type TlsCredentials,
+} from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
 import type { EdgeConfig } from '../config.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -21,6 +27,8 @@ export interface FanOutPool {
   setReadiness(readiness: Readiness): void;
   /** Tells the verifiers of all workers. */
   updateIdentity(update: IdentityUpdate): void;
+  /** Uses another certificate for connections that come from now on. */
+  setTls(credentials: TlsCredentials): void;
   /** Refuses new clients and sends all clients away within `windowMs`. */
   drain(windowMs: number, hurry: AbortSignal): Promise<void>;
   /** Sends `count` clients away within `windowMs`, and continues to admit others. Returns at once. */
@@ -38,6 +46,7 @@ export function createLocalPool(
   logger: Logger,
   hub: Hub,
   identity?: NodeIdentity,
+  tls?: TlsCredentials,
 ): FanOutPool {
   const connectionCount = new ConnectionCount(createConnectionMemory(1), 0);
   const host = new ClientListener({
@@ -46,6 +55,7 @@ export function createLocalPool(
     metrics: createMetrics({ withDefaults: false }),
     connectionCount,
     identity,
+    tls,
     connect: (listener) => hub.connect(listener),
   });
   return {
@@ -55,6 +65,7 @@ export function createLocalPool(
     listen: () => host.listen(config.host, config.port, false),
     setReadiness: (readiness) => host.setReadiness(readiness),
     updateIdentity: (update) => host.updateIdentity(update),
+    setTls: (credentials) => host.setTls(credentials),
     drain: (windowMs, hurry) => host.drain(windowMs, hurry),
     shed: (count, windowMs) => void host.shed(count, windowMs),
     metrics: async () => [await host.metrics()],

@@ -77,6 +77,12 @@ export class PeerGate implements ConnectionGate {
   }
 
   /** See `ConnectionGate`. */
+  secured(accepted: Socket, secured: Socket): void {
+    const peer = this.#peers.get(accepted);
+    if (peer !== undefined) this.#peers.set(secured, peer);
+  }
+
+  /** See `ConnectionGate`. */
   closed(socket: Socket): void {
     const peer = this.#peers.get(socket);
     if (peer !== undefined) this.#endPlain(peer);

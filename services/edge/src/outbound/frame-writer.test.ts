@@ -231,6 +231,35 @@ describe('FrameWriter', () => {
     expect(decoded(frames)).toHaveLength(30);
   });
 
+  it('does not take a write over TLS, which is unfinished until the next turn, for a blocked socket', () => {
+    const { writer, outbox, sink, write } = setUp();
+    sink.encrypted = true;
+    sink.stalled = true;
+    for (let i = 1; i <= 10; i += 1) offer(outbox, 'x'.repeat(100));
+    write();
+    expect(outbox.blocked).toBe(false);
+    const [frames] = sink.writes as [Uint8Array];
+    expect(frames.buffer.byteLength, 'a copy, and no more').toBe(frames.length);
+    const held = Buffer.from(frames);
+    writeToAnother(writer, 1_000, false);
+    expect(held.equals(frames)).toBe(true);
+    offer(outbox, 'y');
+    write();
+    expect(outbox.blocked, 'what was left before is left still').toBe(true);
+    sink.drain();
+    expect(seqs(sink)).toEqual(Array.from({ length: 11 }, (_, i) => i + 1));
+  });
+
+  it('leaves a TLS socket that the peer does not read two writes, and no more', () => {
+    const { outbox, sink, write } = setUp();
+    sink.encrypted = true;
+    sink.stalled = true;
+    for (let i = 1; i <= 400; i += 1) offer(outbox, 'x'.repeat(1_000));
+    for (let turn = 0; turn < 5; turn += 1) write();
+    expect(sink.writes).toHaveLength(2);
+    expect(sink.writableLength).toBeLessThanOrEqual(2 * WRITE_BYTES);
+  });
+
   it('counts every byte that it wrote, headers included', () => {
     const { writer, outbox, sink, write } = setUp();
     for (let i = 1; i <= 200; i += 1) offer(outbox, 'x'.repeat(i * 7));

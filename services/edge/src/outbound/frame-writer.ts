@@ -10,6 +10,8 @@ export interface ByteSink {
   readonly writableLength: number;
   /** False once it was destroyed or ended. */
   readonly writable: boolean;
+  /** Whether it encrypts what is written, as a `tls.TLSSocket` does. */
+  readonly encrypted?: boolean;
   write(bytes: Uint8Array, written?: (error?: Error | null) => void): boolean;
 }
 
@@ -118,9 +120,12 @@ export class FrameWriter {
     isDirect: boolean,
   ): boolean {
     const rest = row.at(i).bytes.subarray(taken, length);
-    const isCopied = isDirect || sink.writableLength > 0;
+    const wasEmpty = sink.writableLength === 0;
+    // TLS counts each write as unfinished until the next turn, so what shows that the kernel is behind is what was left before.
+    const isEncrypted = sink.encrypted === true;
+    const isCopied = isDirect || !wasEmpty || isEncrypted;
     sink.write(isCopied ? new Uint8Array(rest) : rest);
-    if (sink.writableLength === 0) return false;
+    if (sink.writableLength === 0 || (isEncrypted && wasEmpty)) return false;
     if (!isCopied) row.giveAway(i);
     return true;
   }

@@ -7,10 +7,12 @@ import {
   type UndeliverableReason,
 } from '@tradewind/protocol';
 import {
+  certificateEndsAt,
   type DescriptorShares,
   type Logger,
   LogLimiter,
   type Metrics,
+  type TlsCredentials,
   type UnknownVariable,
 } from '@tradewind/runtime';
 import type { JwksEvents } from '../auth/jwks-source.ts';
@@ -46,10 +48,16 @@ const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
 
 /** The events of a node's main thread. */
 export interface NodeEvents extends HubEvents, JwksEvents, RevocationEvents {
+  /** The certificate of the public port counts from now on, at the start too. */
+  certificateRead(path: string, credentials: TlsCredentials): void;
+  /** The files of the certificate have changed, and are not usable. The certificate of before goes on. */
+  certificateUnusable(path: string, cause: string): void;
   /** The node listens on an address that others reach, and asks nobody who they are. */
   identityOff(host: string): void;
   /** The node listens on an address that others reach, and nobody said whether there are proxies in front of it. */
   addressLimitsOff(host: string): void;
+  /** The node listens on an address that others reach, without TLS. */
+  plainBehindTls(host: string): void;
   /** A probe found that no data flows on the subscription. The second failure in a row replaces the link. */
   probeFailed(cause: string): void;
   /** The process or the system has no descriptor left: connections are accepted and closed at once. */
@@ -305,6 +313,16 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     revocationsFull() {
       ignoredRevocations.inc();
       limited.error('revocations_full');
+    },
+    plainBehindTls(host) {
+      logger.warn({ host, setting: 'EDGE_PLAIN_BEHIND_TLS' }, 'plain_behind_tls');
+    },
+    certificateRead(path, credentials) {
+      const endsAt = new Date(certificateEndsAt(credentials)).toISOString();
+      logger.info({ path, endsAt }, 'certificate_read');
+    },
+    certificateUnusable(path, cause) {
+      logger.warn({ path, cause }, 'certificate_unusable');
     },
     unknownVariable({ name, nearest }) {
       logger.warn({ variable: name, nearest }, 'unknown_setting');

@@ -1,4 +1,4 @@
-import type { MetricObjects, Readiness } from '@tradewind/runtime';
+import type { MetricObjects, Readiness, TlsCredentials } from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
 import type { EdgeConfig } from '../config.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
@@ -7,6 +7,8 @@ import type { SessionList } from '../telemetry/session-list.ts';
 /** What a worker thread is started with. */
 export interface WorkerStart {
   readonly config: EdgeConfig;
+  /** The latest certificate of the port. Undefined for a port without TLS. */
+  readonly tls: TlsCredentials | undefined;
   /** The TCP port that all workers share. */
   readonly port: number;
   /** The number of the worker, from 0. A replacement keeps the number. */
@@ -45,6 +47,7 @@ export type ToWorker =
   | { readonly kind: 'feed'; readonly buffers: readonly Uint8Array<ArrayBuffer>[] }
   | { readonly kind: 'readiness'; readonly readiness: Readiness }
   | { readonly kind: 'identity'; readonly update: IdentityUpdate }
+  | { readonly kind: 'tls'; readonly credentials: TlsCredentials }
   | { readonly kind: 'drain'; readonly windowMs: number }
   | { readonly kind: 'hurry' }
   | { readonly kind: 'shed'; readonly count: number; readonly windowMs: number }

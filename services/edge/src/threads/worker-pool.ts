@@ -1,6 +1,12 @@
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { listenOn, type MetricObjects, type Readiness, sumMetrics } from '@tradewind/runtime';
+import {
+  listenOn,
+  type MetricObjects,
+  type Readiness,
+  sumMetrics,
+  type TlsCredentials,
+} from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
 import type { EdgeConfig } from '../config.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -41,20 +47,26 @@ export class WorkerPool implements FanOutPool {
   readonly #watch: NodeJS.Timeout;
   #port = 0;
   #readiness: Readiness | undefined;
+  #tls: TlsCredentials | undefined;
 
-  /** @param entry the program that each thread runs: `worker-main`. */
+  /**
+   * @param entry the program that each thread runs: `worker-main`.
+   * @param tls the certificate of the port. Undefined for a port without TLS.
+   */
   constructor(
     entry: URL,
     config: EdgeConfig,
     hub: Hub,
     events: NodeEvents,
     identity: Pick<IdentitySources, 'current' | 'requestKeys'>,
+    tls?: TlsCredentials | undefined,
   ) {
     this.#identity = identity;
     this.#entry = entry;
     this.#config = config;
     this.#hub = hub;
     this.#events = events;
+    this.#tls = tls;
     this.#connectionMemory = createConnectionMemory(config.workers);
     this.#connectionCount = new ConnectionCount(this.#connectionMemory, 0);
     this.#watch = setInterval(() => {
@@ -82,6 +94,11 @@ export class WorkerPool implements FanOutPool {
 
   updateIdentity(update: IdentityUpdate): void {
     for (const worker of this.#workers) worker.updateIdentity(update);
+  }
+
+  setTls(credentials: TlsCredentials): void {
+    this.#tls = credentials;
+    for (const worker of this.#workers) worker.setTls(credentials);
   }
 
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
@@ -121,7 +138,7 @@ export class WorkerPool implements FanOutPool {
     const worker = new WorkerThread(
       this.#entry,
       {
-        ...{ config: this.#config, port: this.#port, slot },
+        ...{ config: this.#config, tls: this.#tls, port: this.#port, slot },
         connectionMemory: this.#connectionMemory,
         identity: this.#identity.current(),
       },

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { MetricObjects, Readiness } from '@tradewind/runtime';
+import type { MetricObjects, Readiness, TlsCredentials } from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
 import type { Hub, HubFeed } from '../hub/hub.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
@@ -99,6 +99,10 @@ export class WorkerThread {
 
   updateIdentity(update: IdentityUpdate): void {
     this.#post({ kind: 'identity', update });
+  }
+
+  setTls(credentials: TlsCredentials): void {
+    this.#post({ kind: 'tls', credentials });
   }
 
   /** Resolves when all its clients are gone, when their time is over, or when the thread has ended. */

@@ -23,7 +23,9 @@ variables {
   domain     = "stream.example.com"
 
   admin_token = "0123456789abcdef0123456789abcdef"
-  publishers  = ["serviceAccount:pricing@a-project.iam.gserviceaccount.com"]
+
+  jwt_key_secret_id = "jwt-key"
+  publishers        = ["serviceAccount:pricing@a-project.iam.gserviceaccount.com"]
 
   network_id    = "projects/host/global/networks/shared"
   subnetwork_id = "projects/host/regions/europe-west1/subnetworks/backends"

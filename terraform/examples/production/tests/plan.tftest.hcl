@@ -23,6 +23,8 @@ variables {
   domain     = "stream.example.com"
 
   admin_token = "0123456789abcdef0123456789abcdef"
+  auth        = { kind = "jwt", hs256_secret_id = "jwt-key" }
+  origins     = ["https://app.example.com"]
   zones       = ["europe-west1-b", "europe-west1-c", "europe-west1-d"]
   email       = "operators@example.com"
   operators   = ["group:operators@example.com"]

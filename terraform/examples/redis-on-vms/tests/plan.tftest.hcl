@@ -24,6 +24,8 @@ variables {
 
   admin_token = "0123456789abcdef0123456789abcdef"
 
+  jwt_key_secret_id = "jwt-key"
+
   # A test ends with a destroy.
   deletion_protection = false
 

@@ -24,6 +24,8 @@ variables {
 
   admin_token = "0123456789abcdef0123456789abcdef"
 
+  jwt_key_secret_id = "jwt-key"
+
   release = {
     bucket = "releases"
     edge   = { version = "1.2.3", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }

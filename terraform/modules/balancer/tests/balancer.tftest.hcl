@@ -72,13 +72,33 @@ run "connections" {
   }
 
   assert {
-    condition     = google_compute_target_ssl_proxy.connections[0].proxy_header == "NONE" && google_compute_global_forwarding_rule.connections[0].load_balancing_scheme == "EXTERNAL_MANAGED"
-    error_message = "the edge reads no PROXY protocol"
+    condition     = google_compute_target_ssl_proxy.connections[0].proxy_header == "PROXY_V1" && google_compute_health_check.ready.http_health_check[0].proxy_header == "PROXY_V1"
+    error_message = "the edge learns who the client is, and health checks speak as the balancer does"
+  }
+
+  assert {
+    condition     = google_compute_global_forwarding_rule.connections[0].load_balancing_scheme == "EXTERNAL_MANAGED"
+    error_message = "a global external balancer"
   }
 
   assert {
     condition     = length(google_compute_backend_service.application) == 0 && length(google_compute_security_policy.throttle) == 0
     error_message = "one balancer, not two"
+  }
+}
+
+run "connections_without_a_header" {
+  command = plan
+
+  variables {
+    kind             = "connections"
+    connection_limit = 40000
+    proxy_protocol   = false
+  }
+
+  assert {
+    condition     = google_compute_target_ssl_proxy.connections[0].proxy_header == "NONE" && google_compute_health_check.ready.http_health_check[0].proxy_header == "NONE"
+    error_message = "VMs that do not expect it are not sent it"
   }
 }
 

@@ -65,8 +65,8 @@ run "group" {
   }
 
   assert {
-    condition     = google_compute_health_check.alive.http_health_check[0].request_path == "/healthz"
-    error_message = "auto-healing asks whether the process is alive, not whether it is ready"
+    condition     = strcontains(google_compute_health_check.alive.tcp_health_check[0].request, "\r\nGET /healthz ") && startswith(google_compute_health_check.alive.tcp_health_check[0].request, "PROXY UNKNOWN\r\n") && length(google_compute_health_check.alive.http_health_check) == 0
+    error_message = "auto-healing asks whether the process is alive, not whether it is ready, and an edge with a balancer of either kind answers"
   }
 
   assert {
@@ -151,6 +151,22 @@ run "handed_back" {
   assert {
     condition     = output.group_id == run.made.group_id && output.target_size == 7
     error_message = "switching it off must not rebuild the group"
+  }
+}
+
+run "secret_files" {
+  variables {
+    secret_files = { "jwt-key" = "jwt" }
+  }
+
+  assert {
+    condition     = strcontains(output.startup_script, "secret_files='${base64encode("admin-token projects/a-project/secrets/tw-admin-token/versions/latest\njwt-key projects/a-project/secrets/jwt/versions/latest\nredis-password projects/a-project/secrets/redis-auth/versions/latest\n")}'")
+    error_message = "the script writes each secret into its file"
+  }
+
+  assert {
+    condition     = google_secret_manager_secret_iam_member.files["jwt-key"].secret_id == "jwt"
+    error_message = "the VMs may read it"
   }
 }
 

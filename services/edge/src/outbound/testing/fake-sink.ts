@@ -14,6 +14,8 @@ export class FakeSink implements ByteSink {
   readonly copies: Buffer[] = [];
   readonly writable = true;
   stalled = false;
+  /** Set for a socket over TLS, which is best stalled too: it finishes no write within the turn. */
+  encrypted = false;
   readonly #waiting: { readonly length: number; readonly written: Written }[] = [];
 
   get writableLength(): number {
