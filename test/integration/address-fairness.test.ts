@@ -20,7 +20,13 @@ const PATIENCE_MS = 5_000;
 /** The clients that the node has room for: fewer than the flood has asked for before the others are measured. */
 const PLACES = 500;
 
-const NODE: ServiceEnvironment = { EDGE_WORKERS: '1', WS_MAX_CONNECTIONS: String(PLACES) };
+/** Nobody is closed for silence, so what is admitted is what is open. */
+const NODE: ServiceEnvironment = {
+  EDGE_WORKERS: '1',
+  WS_MAX_CONNECTIONS: String(PLACES),
+  EDGE_SILENT_SECONDS: '3600',
+  EDGE_PING_SECONDS: '3600',
+};
 
 const REQUEST = [
   'GET /ws HTTP/1.1',
