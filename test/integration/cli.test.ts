@@ -1,12 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { TestClient } from '../support/client.ts';
 import { startRedis } from '../support/redis.ts';
+import { startEdge, untilLinked } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
+import { hs256, makeToken, nowSeconds } from '../support/tokens.ts';
+import { eventually } from '../support/wait.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+
+const KEY = 'key-of-the-tests-of-the-command-line';
 
 let tier: Tier;
 
@@ -88,6 +96,52 @@ describe('tradewind pub', () => {
   });
 });
 
+describe('tradewind sub', () => {
+  it('prints what comes on channels, numbers as they were written', async () => {
+    const running = tradewind(['sub', 'cli.sub', 'cli.other', '--count', '3', '--json']);
+    await eventually(async () => (await tier.subscribers('cli.other')) === 1);
+    await eventually(async () => (await tier.subscribers('cli.sub')) === 1);
+    await tradewind(['pub', 'cli.sub', '{"price":1.10}']);
+    await tradewind(['pub', 'cli.other', 'text']);
+    await tier.backend.publish('cli.sub', '3');
+    const { code, out, err } = await running;
+    expect({ code, err }).toEqual({ code: 0, err: 'connected to edge-1\n' });
+    const items = out.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'publication');
+    expect(items).toMatchObject([
+      { channel: 'cli.sub', offset: 1 },
+      { channel: 'cli.other', offset: 1, data: 'text' },
+      { channel: 'cli.sub', data: 3 },
+    ]);
+    expect(out.join()).toContain('"data":{"price":1.10}');
+  });
+
+  it('continues behind a position, and begins with history', async () => {
+    const channel = 'cli.since';
+    const { out } = await tradewind(['pub', channel, '--lines'], '1\n2\n3\n4\n');
+    const since = out[1]!.split(' ')[1]!;
+    const later = await tradewind(['sub', channel, '--since', since, '--count', '2']);
+    const lines = later.out.filter((line) => !line.startsWith('!'));
+    expect(lines.map((line) => line.split(' ')[1])).toEqual(['3', '4']);
+    const latest = await tradewind(['sub', channel, '--history', '3', '--count', '3']);
+    expect(latest.out.map((line) => line.split(' ').at(-1))).toEqual(['2', '3', '4']);
+  });
+
+  it('says why a channel cannot be had, and ends with 1', async () => {
+    const run = await tradewind(['sub', 'tw:probe:edge-1']);
+    expect(run).toMatchObject({ code: 1, out: [] });
+    expect(run.err).toMatch(/tw:probe:edge-1/);
+  });
+
+  it('says that it waits while no edge answers, and ends when it is told to', async () => {
+    const child = spawn(process.execPath, [PROGRAM, 'sub', 'a', '--edge', 'ws://127.0.0.1:1/ws']);
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const [note] = (await once(child.stderr, 'data')) as [Buffer];
+    expect(String(note)).toMatch(/Trying again in/);
+    child.kill('SIGINT');
+    expect((await once(child, 'close'))[0]).toBe(0);
+  });
+});
+
 describe('tradewind channel', () => {
   it('shows epoch, offset, history and how many nodes listen', async () => {
     const channel = 'cli.channel';
@@ -148,6 +202,36 @@ describe('tradewind check', () => {
       { check: 'welcome', ok: false, found: expect.stringContaining('127.0.0.1:1') },
     ]);
   });
+});
+
+it('shows an edge its token', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tradewind-cli-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const [keyFile, tokenFile] = [join(folder, 'key'), join(folder, 'token')];
+  const claims = { sub: 'u1', exp: nowSeconds() + 600, tw: { channels: ['tradewind.check'] } };
+  await writeFile(keyFile, KEY);
+  await writeFile(tokenFile, `${makeToken({ alg: 'HS256', typ: 'JWT' }, claims, hs256(KEY))}\n`);
+  await using edge = await startEdge({
+    ...{ REDIS_URL: tier.redis.url, EDGE_AUTH: 'jwt', EDGE_JWT_HS256_KEY_FILE: keyFile },
+  });
+  await untilLinked(edge);
+  const check = ['check', '--edge', edge.wsUrl];
+  const without = await tradewind(check);
+  expect(without.code).toBe(1);
+  expect(without.out.at(-1)).toMatch(/^FAILED {2}welcome .*asks for a token/);
+  const accepted = await tradewind([...check, '--token-file', tokenFile]);
+  expect(accepted.out.join('\n')).toContain('as u1');
+  expect(accepted.code).toBe(0);
+  const refused = await tradewind([
+    'sub',
+    'secret',
+    '--edge',
+    edge.wsUrl,
+    '--token-file',
+    tokenFile,
+  ]);
+  expect(refused).toMatchObject({ code: 1, out: [] });
+  expect(refused.err).toContain('secret: channel_not_allowed');
 });
 
 it('tells a wrong command line apart, and helps', async () => {

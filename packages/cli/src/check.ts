@@ -1,7 +1,7 @@
+import { type Client, connect, type Session } from '@tradewind/client';
 import { createPublisher } from '@tradewind/publisher';
 import type { Redis } from 'ioredis';
 import { describeFailure } from './describe-failure.ts';
-import { EdgeSession } from './edge-session.ts';
 import { connectRedis } from './redis.ts';
 import type { ChannelSettings } from './settings.ts';
 import type { Terminal } from './terminal.ts';
@@ -54,19 +54,19 @@ export async function checkDeployment(
     return { found: await describeRedis(value, settings.redisUrl), value };
   });
   await attempt('edge', async () => ({ found: await askReadiness(settings.edgeUrl), value: true }));
-  const session = await attempt('welcome', async () => {
+  const client = await attempt('welcome', async () => {
     const startedAt = performance.now();
-    const value = stack.use(await EdgeSession.open(settings, ANSWER_DEADLINE_MS));
-    const { node, protocol, auth, serverTime } = value.welcome;
+    const value = stack.use(openClient(settings));
+    const { node, subject } = await untilAccepted(value).catch((error: Error) => {
+      throw new Error(`${settings.edgeUrl.host}: ${error.message}`);
+    });
     const ms = Math.round(performance.now() - startedAt);
-    const apart = Math.abs(Date.now() - serverTime);
-    const tokens = auth === 'required' ? 'the token was accepted' : 'it asks for no token';
-    const found = `${node} speaks ${protocol} after ${ms} ms, ${tokens}; clocks are ${apart} ms apart`;
-    return { found, value };
+    const who = subject === undefined ? '' : `, as ${subject}`;
+    return { found: `${node} accepts this client after ${ms} ms${who}`, value };
   });
-  if (redis !== undefined && session !== undefined)
+  if (redis !== undefined && client !== undefined)
     await attempt('trades', async () => ({
-      ...{ found: await sendTrades(redis, session, settings.channel), value: true },
+      ...{ found: await sendTrades(redis, client, settings.channel), value: true },
     }));
   return findings.every(({ ok }) => ok);
 }
@@ -99,25 +99,64 @@ async function askReadiness(edgeUrl: URL): Promise<string> {
   return `${url.href} answers that it is ready`;
 }
 
+function openClient({ edgeUrl, token }: ChannelSettings): Client {
+  return connect(edgeUrl, token === undefined ? {} : { token });
+}
+
+/** Rejects with the first failure: a check does not go on trying, as the client would. */
+async function untilAccepted(client: Client): Promise<Session> {
+  const failed = new AbortController();
+  using _ = client.on('state', ({ state }) => {
+    if (state.name === 'waiting') failed.abort(state.cause);
+  });
+  const late = AbortSignal.timeout(ANSWER_DEADLINE_MS);
+  return await client.ready({ signal: AbortSignal.any([failed.signal, late]) });
+}
+
 /** Publishes and waits for each at the edge. */
-async function sendTrades(redis: Redis, session: EdgeSession, channel: string): Promise<string> {
-  await session.subscribe(channel);
+async function sendTrades(redis: Redis, client: Client, channel: string): Promise<string> {
+  /** Offset → when it came, by `performance.now()`; a publication may be here before its own call has returned. */
+  const arrivals = new Map<number, PromiseWithResolvers<number>>();
+  const arrival = (offset: number): PromiseWithResolvers<number> => {
+    const known = arrivals.get(offset) ?? Promise.withResolvers<number>();
+    arrivals.set(offset, known);
+    return known;
+  };
+  using subscription = client.channel(channel).subscribe(({ offset }) => {
+    if (offset !== undefined) arrival(offset).resolve(performance.now());
+  });
+  await within(subscription.ready, `no answer to subscribing to ${channel}`);
   const publisher = createPublisher(redis, { history: 0 });
   const delays: number[] = [];
   for (let i = 1; i <= PUBLICATIONS; i += 1) {
     const startedAt = performance.now();
     const { offset } = await publisher.publish(channel, { check: i, at: Date.now() });
-    const arrived = await session.publication(channel, offset).catch(async (error: Error) => {
+    const late = `publication ${i} of ${PUBLICATIONS} did not come`;
+    const arrivedAt = await within(arrival(offset).promise, late).catch(async (error: Error) => {
       const [, listeners] = (await redis.pubsub('NUMSUB', channel)) as [string, number];
       const hint =
         Number(listeners) === 0
           ? 'Nobody is subscribed in this Redis: does the edge use another one?'
           : 'The edge is subscribed, but does not pass it on.';
-      throw new Error(`publication ${i} of ${PUBLICATIONS}: ${error.message}. ${hint}`);
+      throw new Error(`${error.message}. ${hint}`);
     });
-    delays.push(arrived - startedAt);
+    delays.push(arrivedAt - startedAt);
   }
   delays.sort((a, b) => a - b);
   const median = delays[delays.length >> 1]!.toFixed(1);
   return `${PUBLICATIONS} of ${PUBLICATIONS} on ${channel} went through Redis to the edge and back, ${median} ms (median)`;
+}
+
+/** Rejects with a sentence after {@link ANSWER_DEADLINE_MS}. */
+async function within<T>(promise: Promise<T>, sentence: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `${sentence} within ${ANSWER_DEADLINE_MS} ms`;
+    timer = setTimeout(() => reject(new Error(message)), ANSWER_DEADLINE_MS);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -3,6 +3,7 @@ import { checkDeployment } from './check.ts';
 import { describeFailure } from './describe-failure.ts';
 import { publishFromTerminal } from './pub.ts';
 import { readCommand, USAGE, UsageError } from './settings.ts';
+import { followChannels } from './sub.ts';
 import type { Terminal } from './terminal.ts';
 
 export type { Terminal } from './terminal.ts';
@@ -20,6 +21,8 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
         return 0;
       case 'pub':
         return (await publishFromTerminal(command.settings, terminal)) ? 0 : EXIT_FAILED;
+      case 'sub':
+        return (await followChannels(command.settings, terminal)) ? 0 : EXIT_FAILED;
       case 'channel':
         await describeChannel(command.settings, terminal);
         return 0;

@@ -22,6 +22,12 @@ describe('readCommand', () => {
     expect(payloadOf('{}')).toMatchObject({ settings: { payload: '{}', history: 1_000 } });
   });
 
+  it('reads a position as pub prints it', () => {
+    expect(readCommand(['sub', 'a', '--since', 'k3x9:17', '--count', '2'], {})).toMatchObject({
+      settings: { channels: ['a'], since: { epoch: 'k3x9', offset: 17 }, count: 2 },
+    });
+  });
+
   it('shows the help without a command, and wherever it is asked for', () => {
     for (const args of [[], ['--help'], ['help'], ['pub', '--help']])
       expect(readCommand(args, {})).toEqual({ name: 'help' });
@@ -35,6 +41,11 @@ describe('readCommand', () => {
     [['pub', 'a', '--lines', '--key', 'k'], '--key'],
     [['pub', 'a', 'payload', '--lines'], '--lines'],
     [['pub', 'a', '--history', '1.5'], '--history'],
+    [['sub'], 'names'],
+    [['sub', 'a', '--since', '17'], 'EPOCH:OFFSET'],
+    [['sub', 'a', '--since', 'k:99999999999999999'], 'EPOCH:OFFSET'],
+    [['sub', 'a', 'b', '--since', 'k:1'], '--since'],
+    [['sub', 'a', '--count', '0'], '--count'],
     [['channel', 'a', '--redis', 'http://x'], 'redis:'],
     [['check', '--edge', 'https://x'], 'ws:'],
     [['check', '--token-file', '/nowhere'], '--token-file'],

@@ -8,6 +8,10 @@ export const USAGE = `tradewind COMMAND
       --lines                 publishes each line of the input
       --history N             how many publications the channel's history keeps (1000)
       Without PAYLOAD, or with -, the payload is read from the input, without its last line feed.
+  sub CHANNEL…                prints what comes, and what is lost, until Ctrl-C
+      --since EPOCH:OFFSET    continues behind this position (one channel)
+      --history N             begins with the latest N publications
+      --count N               ends after N publications
   channel CHANNEL             prints epoch, offset and history of a channel, and how many nodes listen
   check                       asks an edge and Redis what they are, and whether trades flow from one to the other
       --channel CHANNEL       the channel to try it with (tradewind.check)
@@ -41,6 +45,14 @@ export interface PubSettings extends CommonSettings {
   readonly history: number;
 }
 
+export interface SubSettings extends CommonSettings {
+  readonly channels: readonly string[];
+  readonly since: { readonly epoch: string; readonly offset: number } | undefined;
+  readonly history: number | undefined;
+  /** Publications after which it ends; undefined: never. */
+  readonly count: number | undefined;
+}
+
 export interface ChannelSettings extends CommonSettings {
   readonly channel: string;
 }
@@ -48,6 +60,7 @@ export interface ChannelSettings extends CommonSettings {
 export type Command =
   | { readonly name: 'help' }
   | { readonly name: 'pub'; readonly settings: PubSettings }
+  | { readonly name: 'sub'; readonly settings: SubSettings }
   | { readonly name: 'channel'; readonly settings: ChannelSettings }
   | { readonly name: 'check'; readonly settings: ChannelSettings };
 
@@ -65,6 +78,12 @@ const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
 
 /** The history that `pub` keeps by default: that of the publisher library. */
 const DEFAULT_HISTORY = '1000';
+
+/** Channels of one `sub`; an edge allows a client so many by default. */
+const MAX_CHANNELS = 512;
+
+/** Publications after which a `sub` may be told to end: any number that counts exactly. */
+const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 
 /** The most that the publish script takes. */
 const MAX_HISTORY = 100_000;
@@ -96,6 +115,22 @@ export function readCommand(args: readonly string[], environment: Environment): 
         ...common(values, environment),
         ...{ channel: channel!, payload: payload === '-' ? undefined : payload, key, lines },
         history: readInteger('history', values.history, MAX_HISTORY),
+      };
+      return { name, settings };
+    }
+    case 'sub': {
+      const { values, positionals } = parse(rest, {
+        ...COMMON,
+        ...{ since: { type: 'string' }, history: { type: 'string' }, count: { type: 'string' } },
+      });
+      const channels = expectNames(positionals, 1, MAX_CHANNELS);
+      const { since, history, count } = values;
+      if (since !== undefined && channels.length > 1)
+        throw new UsageError('--since is a position in one channel');
+      const settings = {
+        ...{ ...common(values, environment), channels, since: readPosition(since) },
+        history: history === undefined ? undefined : readInteger('history', history, MAX_HISTORY),
+        count: count === undefined ? undefined : readInteger('count', count, MAX_COUNT, 1),
       };
       return { name, settings };
     }
@@ -151,10 +186,19 @@ function readUrl(text: string, protocols: readonly string[]): URL {
   throw new UsageError(`a URL must begin with ${protocols.join('// or ')}//`);
 }
 
-function readInteger(name: string, text: string, most: number): number {
+function readInteger(name: string, text: string, most: number, least = 0): number {
   const value = Number(text);
-  if (Number.isInteger(value) && value >= 0 && value <= most) return value;
-  throw new UsageError(`--${name} must be an integer from 0 to ${most}`);
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new UsageError(`--${name} must be an integer from ${least} to ${most}`);
+}
+
+/** A position as `pub` prints it. */
+function readPosition(text: string | undefined): SubSettings['since'] {
+  if (text === undefined) return undefined;
+  const [, epoch, offset] = /^([A-Za-z0-9]{1,16}):(\d{1,16})$/.exec(text) ?? [];
+  if (epoch === undefined || !Number.isSafeInteger(Number(offset)))
+    throw new UsageError('--since must be EPOCH:OFFSET, as pub and channel print them');
+  return { epoch, offset: Number(offset) };
 }
 
 function readToken(path: string | undefined): string | undefined {

@@ -41,15 +41,19 @@ describe('renderView', () => {
 
   it('gives lines to publish and to subscribe that are whole', () => {
     const text = renderView(STATE).join('\n');
-    expect(text).toContain(`redis-cli -p 25509 PUBLISH COIN0.trade '{"price":"1"}'`);
+    expect(text).toContain('export REDIS_URL=redis://127.0.0.1:25509\n');
+    expect(text).toContain(`npx tradewind pub COIN0.trade '{"price":"1"}'\n`);
+    expect(text).toContain('npx tradewind sub COIN0.trade --edge ws://127.0.0.1:65535/ws\n');
+    expect(text).toContain('npx tradewind channel COIN0.trade\n');
     expect(text).toContain(`curl -d '{"price":"1"}' http://127.0.0.1:8081/v1/channels/COIN0.trade`);
-    expect(text).toContain('npx wscat -c ws://127.0.0.1:65535/ws');
   });
 
   it('shows no password of a given Redis', () => {
     const url = 'redis://:secret@10.0.0.5:6379';
     const redis = { ...STATE.redis, url, origin: 'environment' } as const;
-    expect(renderView({ ...STATE, redis }).join('\n')).not.toContain('secret');
+    const text = renderView({ ...STATE, redis }).join('\n');
+    expect(text).not.toContain('secret');
+    expect(text).not.toContain('export');
   });
 
   it('says what is wrong', () => {

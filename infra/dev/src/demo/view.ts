@@ -6,9 +6,11 @@ const MAX_CHANNEL_ROWS = 6;
 /** What the view is drawn for: the size that every terminal has. */
 const WIDTH = 80;
 
+/** Where `npx tradewind` finds an edge without being told. */
+const DEFAULT_EDGE_URL = 'ws://127.0.0.1:8080/ws';
+
 /** The live view as lines of at most 80 characters, at most 24 of them. */
 export function renderView(state: DemoState): string[] {
-  const channel = state.channels[0]?.name;
   return [
     `Tradewind   ${clock(state.seconds)}   Redis ${redisLabel(state)}   Ctrl-C ends everything`,
     `trades      ${state.trades}`,
@@ -31,14 +33,25 @@ export function renderView(state: DemoState): string[] {
     'channel                last price',
     ...channelRows(state),
     '',
-    'Publish, from any backend:',
-    `  ${state.redis.cli} PUBLISH ${channel} '{"price":"1"}'`,
-    `  curl -d '{"price":"1"}' ${state.ingestUrl}/v1/channels/${channel}`,
-    'Subscribe:',
-    `  npx wscat -c ${state.edges[0]?.wsUrl} -w 3600 -x \\`,
-    `    '{"type":"subscribe","channels":["${channel}"]}'`,
+    ...tryingOut(state),
     ...(state.problem === undefined ? [] : [`! ${state.problem}`]),
   ].map((line) => line.slice(0, WIDTH));
+}
+
+/** Commands for another terminal: whole lines of at most {@link WIDTH} characters, because they are for copying. */
+function tryingOut({ channels, edges, redis, ingestUrl }: DemoState): string[] {
+  const channel = channels[0]?.name;
+  const wsUrl = edges[0]?.wsUrl;
+  const edge = wsUrl === DEFAULT_EDGE_URL ? '' : ` --edge ${wsUrl}`;
+  return [
+    'In another terminal:',
+    // A Redis that REDIS_URL names has it there as well, and its URL may hold a password.
+    ...(redis.origin === 'environment' ? [] : [`  export REDIS_URL=${redis.url}`]),
+    `  npx tradewind sub ${channel}${edge}`,
+    `  npx tradewind pub ${channel} '{"price":"1"}'`,
+    `  npx tradewind channel ${channel}`,
+    `  curl -d '{"price":"1"}' ${ingestUrl}/v1/channels/${channel}`,
+  ];
 }
 
 /** The same in one line, for where nothing can be redrawn. */

@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest';
+import { keepNumbers } from './keep-numbers.ts';
+import { lineOf } from './sub.ts';
+
+const TS = Date.UTC(2026, 10, 30, 12, 34, 56, 789);
+
+it('prints what came, and what was lost, as lines', () => {
+  const base = { kind: 'publication', channel: 'a', ts: TS, replayed: false } as const;
+  const items = [
+    { ...base, offset: 17, data: { price: '1.10' } },
+    { ...base, data: 'text' },
+    { kind: 'gap', channel: 'a', epoch: 'k', from: 18, to: 20, lost: 3, reason: 'slow' },
+    { kind: 'gap', channel: 'a', reason: 'link' },
+    { kind: 'resync', channel: 'a', epoch: 'm', offset: 0, reason: 'history_lost' },
+    { kind: 'recovered', channel: 'a', epoch: 'm', offset: 7 },
+  ] as const;
+  expect(items.map(lineOf)).toEqual([
+    'a 17 12:34:56.789 {"price":"1.10"}',
+    'a - 12:34:56.789 "text"',
+    '! a gap: 18 to 20, 3 lost (slow)',
+    '! a gap: publications, unknown lost (link)',
+    '! a resync: epoch m from 0 (history_lost)',
+    '! a recovered: nothing was lost up to 7',
+  ]);
+});
+
+it('keeps numbers as they were written', () => {
+  const text = '{"price":1.10,"size":12345678901234567890,"list":[1e3,"1.10",true]}';
+  expect(JSON.stringify(JSON.parse(text, keepNumbers))).toBe(text);
+});
