@@ -17,8 +17,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(out, { recursive: true }));
 
-it('takes at most 13 KiB in a browser, and 1 KiB for store and hook', () => {
-  expect(sizes.index).toBeLessThanOrEqual(13_312);
+it('takes at most 12.5 KiB in a browser, and 1 KiB for store and hook', () => {
+  expect(sizes.index).toBeLessThanOrEqual(12_800);
   expect(sizes.store).toBeLessThanOrEqual(1_024);
   expect(sizes.react).toBeLessThanOrEqual(1_024);
 });

@@ -114,10 +114,14 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     'exact-numbers': [],
     store: ['types'],
     react: ['store', 'types'],
+    core: ['types', 'errors', 'surroundings'],
+    timers: ['surroundings'],
     consumers: ['types', 'errors'],
-    channels: ['consumers', 'types', 'errors', 'deferred', 'surroundings'],
-    page: ['types', 'surroundings'],
-    connection: ['channels', 'page', 'types', 'errors', 'deferred', 'surroundings'],
+    channels: ['consumers', 'core', 'types', 'errors', 'deferred', 'surroundings'],
+    page: ['core', 'timers', 'types'],
+    connection: [
+      ...['channels', 'page', 'core', 'timers', 'types', 'errors', 'deferred', 'surroundings'],
+    ],
     testing: 'anything',
   },
   'services/ingest/src': {

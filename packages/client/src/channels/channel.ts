@@ -2,6 +2,7 @@ import type { PublicationMessage } from '@tradewind/protocol';
 import type { Consumer, ConsumerOwner } from '../consumers/consumer.ts';
 import { Listener } from '../consumers/listener.ts';
 import { Reader } from '../consumers/reader.ts';
+import type { Core } from '../core.ts';
 import { type Deferred, deferred } from '../deferred.ts';
 import { ChannelError, ClosedError } from '../errors.ts';
 import type { Cancel } from '../surroundings.ts';
@@ -26,34 +27,25 @@ import { Tail } from './tail.ts';
 /** A channel continues at most once in this time for consumers that were paused: each time is a `subscribe`. */
 const CONTINUE_EVERY_MS = 1_000;
 
-/** What a channel needs of its client. */
-export interface ChannelHost {
-  readonly lingerMs: number;
-  now(): number;
-  monotonic(): number;
-  after(ms: number, act: () => void): Cancel;
-  guard(call: () => void): void;
-  /** Throws `ClosedError` if the client is closed. */
-  assertOpen(): void;
-  /** The channel has its first consumer: where it begins. */
-  activated(channel: HeldChannel): Position | undefined;
+/** What a channel needs of the connections. */
+export interface ChannelOwner {
+  readonly freshness: { lagOf(ts: number): number | undefined };
+  readonly positions: { load(channel: string): Position | undefined; changed(): void };
+  /** The channel has its first consumer. */
+  activated(channel: HeldChannel): void;
   /** Nobody has read it for a while. */
   released(channel: HeldChannel): void;
   /** What the channel wants of its connection has changed. */
   reconcile(channel: HeldChannel): void;
   /** The first answer, or the end of the replay. */
   progressed(channel: HeldChannel): void;
-  channelChanged(channel: HeldChannel): void;
-  told(item: Gap | (NewResync & { readonly kind: 'resync'; readonly channel: string })): void;
-  invalid(error: ChannelError): void;
-  duplicate(): void;
-  lagOf(ts: number): number | undefined;
 }
 
 /** A channel, its consumers, and where they are. It knows connections only as its holds. */
 export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   readonly name: string;
-  readonly #host: ChannelHost;
+  readonly #core: Core;
+  readonly #owner: ChannelOwner;
   readonly #consumers = new Set<Consumer>();
   state: ChannelState = { name: 'idle' };
   epoch: string | undefined;
@@ -81,9 +73,10 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   #continuedAt = Number.NEGATIVE_INFINITY;
   readonly #ready = new Map<Consumer, Deferred<SubscribedInfo>>();
 
-  constructor(name: string, host: ChannelHost) {
+  constructor(name: string, core: Core, owner: ChannelOwner) {
     this.name = name;
-    this.#host = host;
+    this.#core = core;
+    this.#owner = owner;
   }
 
   /** Options of a later call add to those of an earlier one. */
@@ -151,28 +144,30 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     this.#ready.delete(consumer);
     if (!this.#consumers.delete(consumer)) return;
     if (this.#consumers.size > 0) {
-      this.#host.reconcile(this);
+      this.#owner.reconcile(this);
       return;
     }
-    this.#endLinger = this.#host.after(this.#host.lingerMs, () => this.#release());
+    const { surroundings, settings } = this.#core;
+    this.#endLinger = surroundings.after(settings.lingerMs, () => this.#release());
   }
 
-  continueAgain(consumer: Consumer): void {
+  continueAgain(): void {
     if (this.#endContinue !== undefined) return;
-    const wait = this.#continuedAt + CONTINUE_EVERY_MS - this.#host.monotonic();
-    this.#endContinue = this.#host.after(Math.max(0, wait), () => {
+    const { surroundings } = this.#core;
+    const wait = this.#continuedAt + CONTINUE_EVERY_MS - surroundings.monotonic();
+    this.#endContinue = surroundings.after(Math.max(0, wait), () => {
       this.#endContinue = undefined;
-      this.#continuedAt = this.#host.monotonic();
-      if (this.#consumers.has(consumer) || this.needsRewind) this.#host.reconcile(this);
+      this.#continuedAt = surroundings.monotonic();
+      this.#owner.reconcile(this);
     });
   }
 
   guard(call: () => void): void {
-    this.#host.guard(call);
+    this.#core.guard(call);
   }
 
   later(act: () => void): void {
-    this.#host.after(0, act);
+    this.#core.surroundings.after(0, act);
   }
 
   // For its client.
@@ -184,10 +179,6 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       if (!isPaused || (wantsBack && this.#endContinue === undefined)) return true;
     }
     return false;
-  }
-
-  get isRead(): boolean {
-    return this.#consumers.size > 0;
   }
 
   get needsRewind(): boolean {
@@ -234,7 +225,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     if (!this.#isActive) return;
     if (state.name === this.state.name && state.name !== 'retrying') return;
     this.state = state;
-    this.#host.channelChanged(this);
+    this.#core.emit('channel', { channel: this.name, state });
     for (const consumer of [...this.#consumers]) consumer.state(state);
   }
 
@@ -269,11 +260,11 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   }
 
   answered(hold: Hold): void {
-    this.#quietSince = this.#host.now();
+    this.#quietSince = this.#core.surroundings.now();
     const isQuiet = hold.askedFor === 'handover' || hold.askedFor === 'rewind';
     if (!hold.isLive && !isQuiet) this.setState({ name: 'recovering' });
     this.#resolveReady();
-    this.#host.progressed(this);
+    this.#owner.progressed(this);
   }
 
   /** The past has come. */
@@ -284,7 +275,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       for (const consumer of [...this.#consumers]) consumer.recovered(recovered);
     }
     this.setState({ name: 'live' });
-    this.#host.progressed(this);
+    this.#owner.progressed(this);
   }
 
   /** Its offsets begin here. */
@@ -300,7 +291,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       const follows =
         this.offset !== undefined && hold.epoch === this.epoch && offset === this.offset + 1;
       if (!follows) {
-        this.#host.duplicate();
+        this.duplicate();
         return;
       }
     }
@@ -308,7 +299,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     if (isNew && offset !== undefined) this.offset = offset;
     const data = this.#checked(frame);
     if (data === undefined) return;
-    const lagMs = replayed ? undefined : this.#host.lagOf(ts);
+    const lagMs = replayed ? undefined : this.#owner.freshness.lagOf(ts);
     const publication: Publication<unknown> = {
       kind: 'publication',
       channel: this.name,
@@ -321,7 +312,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     if (isNew) {
       this.latest = publication;
       this.#tail?.add(publication, characters);
-      if (!replayed) this.#quietSince = this.#host.now();
+      if (!replayed) this.#quietSince = this.#core.surroundings.now();
     }
     let isTaken = false;
     let isPaused = false;
@@ -329,8 +320,9 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       if (consumer.publication(publication, characters)) isTaken = true;
       isPaused ||= consumer.isPaused;
     }
-    if (!isTaken && !isNew) this.#host.duplicate();
-    if (isPaused && !this.isWanted) this.#host.reconcile(this);
+    if (!isTaken && !isNew) this.duplicate();
+    this.#owner.positions.changed();
+    if (isPaused && !this.isWanted) this.#owner.reconcile(this);
   }
 
   lost(gap: Omit<Gap, 'kind' | 'channel'>): void {
@@ -339,7 +331,9 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     if (isNew) {
       if (gap.to !== undefined && gap.epoch === this.epoch) this.offset = gap.to;
       this.#tail?.add(told);
-      this.#host.told(told);
+      const { gaps } = this.#core;
+      gaps[gap.reason] = (gaps[gap.reason] ?? 0) + 1;
+      this.#core.emit('gap', told);
     }
     for (const consumer of [...this.#consumers]) consumer.gap(told);
   }
@@ -350,12 +344,12 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     this.epoch = resync.epoch;
     this.offset = resync.offset;
     this.#tail?.clear();
-    this.#host.told(told);
+    this.#core.emit('resync', told);
     for (const consumer of [...this.#consumers]) consumer.resync(told);
   }
 
   duplicate(): void {
-    this.#host.duplicate();
+    this.#core.counts.duplicates += 1;
   }
 
   #read(options: IterateOptions, tellsAll: boolean): Reader {
@@ -365,7 +359,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   }
 
   #add(consumer: Consumer): void {
-    this.#host.assertOpen();
+    if (this.#core.isClosed) throw new ClosedError();
     this.#endLinger?.();
     this.#endLinger = undefined;
     this.#consumers.add(consumer);
@@ -388,23 +382,23 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       this.isWaiting = false;
       this.setState({ name: 'subscribing' });
     }
-    this.#host.reconcile(this);
+    this.#owner.reconcile(this);
   }
 
   #activate(): void {
     this.#isActive = true;
     this.wasLive = false;
     this.rejections = 0;
-    const from = this.#host.activated(this);
-    const since = this.#since ?? from;
+    const since = this.#since ?? this.#owner.positions.load(this.name);
     this.epoch = since?.epoch;
     this.offset = since?.offset;
     this.setState({ name: 'subscribing' });
+    this.#owner.activated(this);
   }
 
   #release(): void {
     this.#endLinger = undefined;
-    this.#host.released(this);
+    this.#owner.released(this);
     this.epoch = undefined;
     this.offset = undefined;
     this.#since = undefined;
@@ -438,7 +432,8 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       problem = error;
     }
     const error = new ChannelError(this.name, 'invalid_data', false, problem);
-    this.#host.invalid(error);
+    this.#core.counts.invalid += 1;
+    this.#core.report(error);
     if (this.#invalid === 'throw') this.#endIterators(error);
     return undefined;
   }

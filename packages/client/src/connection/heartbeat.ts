@@ -1,19 +1,11 @@
-import type { Cancel, Surroundings } from '../surroundings.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { Timers } from '../timers.ts';
 
 /** How often it is looked whether time passes as it should, ms: a wake-up is noticed within it. */
 const TICK_MS = 1_000;
 
 /** A timer that is this late, or clocks that differ by this much, mean that the machine or the page slept. */
 const ASLEEP_MS = 2_000;
-
-export interface HeartbeatSettings {
-  /** A `ping` is sent after this time without a frame, ms. */
-  readonly pingMs: number;
-  /** The connection is dead if no frame follows within this time, ms. */
-  readonly timeoutMs: number;
-  /** The same after a hint that it might be dead, ms. */
-  readonly probeMs: number;
-}
 
 export interface HeartbeatOwner {
   ping(): void;
@@ -28,70 +20,77 @@ export interface HeartbeatOwner {
  */
 export class Heartbeat {
   readonly #surroundings: Surroundings;
-  readonly #settings: HeartbeatSettings;
+  readonly #pingMs: number;
+  readonly #timeoutMs: number;
+  readonly #probeMs: number;
   readonly #owner: HeartbeatOwner;
-  #heardAt: number;
-  #deadline: number | undefined;
-  #wall = 0;
-  #monotonic = 0;
-  #cancel: Cancel | undefined;
+  readonly #timers: Timers<'tick'>;
+  #heardAt = 0;
+  #deadline = Number.POSITIVE_INFINITY;
 
-  constructor(surroundings: Surroundings, settings: HeartbeatSettings, owner: HeartbeatOwner) {
+  /**
+   * @param pingMs a `ping` is sent after this time without a frame.
+   * @param timeoutMs the connection is dead if no frame follows within this time.
+   * @param probeMs the same after a hint that it might be dead.
+   */
+  constructor(
+    surroundings: Surroundings,
+    pingMs: number,
+    timeoutMs: number,
+    probeMs: number,
+    owner: HeartbeatOwner,
+  ) {
     this.#surroundings = surroundings;
-    this.#settings = settings;
+    this.#pingMs = pingMs;
+    this.#timeoutMs = timeoutMs;
+    this.#probeMs = probeMs;
     this.#owner = owner;
-    this.#heardAt = surroundings.monotonic();
+    this.#timers = new Timers(surroundings);
+    this.heard();
     this.#arm();
   }
 
   /** A frame has arrived. */
   heard(): void {
     this.#heardAt = this.#surroundings.monotonic();
-    this.#deadline = undefined;
+    this.#deadline = Number.POSITIVE_INFINITY;
   }
 
   /** Something hints that the connection might be dead. */
   probe(): void {
-    this.#ask(this.#settings.probeMs);
+    this.#ask(this.#probeMs);
     this.#arm();
   }
 
   stop(): void {
-    this.#cancel?.();
+    this.#timers.clearAll();
   }
 
   #ask(withinMs: number): void {
     const deadline = this.#surroundings.monotonic() + withinMs;
-    if (this.#deadline !== undefined && this.#deadline <= deadline) return;
+    if (this.#deadline <= deadline) return;
     this.#deadline = deadline;
     this.#owner.ping();
   }
 
   #arm(): void {
-    const { pingMs, timeoutMs } = this.#settings;
-    this.#cancel?.();
-    this.#wall = this.#surroundings.now();
-    this.#monotonic = this.#surroundings.monotonic();
-    const left = (this.#deadline ?? Number.POSITIVE_INFINITY) - this.#monotonic;
-    const ms = Math.max(0, Math.min(TICK_MS, pingMs, timeoutMs, left));
-    this.#cancel = this.#surroundings.after(ms, () => this.#tick(ms));
-  }
-
-  #tick(expectedMs: number): void {
+    const wall = this.#surroundings.now();
     const monotonic = this.#surroundings.monotonic();
-    const passed = monotonic - this.#monotonic;
-    const wallPassed = this.#surroundings.now() - this.#wall;
-    if (passed - expectedMs > ASLEEP_MS || Math.abs(wallPassed - passed) > ASLEEP_MS) {
-      this.#deadline = undefined;
-      this.#owner.woke();
-      this.#ask(this.#settings.probeMs);
-    } else if (this.#deadline !== undefined && monotonic >= this.#deadline) {
-      this.stop();
-      this.#owner.dead();
-      return;
-    } else if (monotonic - this.#heardAt >= this.#settings.pingMs) {
-      this.#ask(this.#settings.timeoutMs);
-    }
-    this.#arm();
+    const left = this.#deadline - monotonic;
+    const ms = Math.max(0, Math.min(TICK_MS, this.#pingMs, this.#timeoutMs, left));
+    this.#timers.set('tick', ms, () => {
+      const now = this.#surroundings.monotonic();
+      const passed = now - monotonic;
+      const difference = Math.abs(this.#surroundings.now() - wall - passed);
+      if (passed - ms > ASLEEP_MS || difference > ASLEEP_MS) {
+        this.#deadline = Number.POSITIVE_INFINITY;
+        this.#owner.woke();
+        this.#ask(this.#probeMs);
+      } else if (now >= this.#deadline) {
+        this.#owner.dead();
+        return;
+      } else if (now - this.#heardAt >= this.#pingMs) this.#ask(this.#timeoutMs);
+      this.#arm();
+    });
   }
 }

@@ -1,6 +1,5 @@
 import type { CloseAction, ErrorMessage, Welcome } from '@tradewind/protocol';
-import type { HeldChannel } from '../channels/channel.ts';
-import type { AskedFor, Hold } from '../channels/hold.ts';
+import type { Core } from '../core.ts';
 import {
   AuthError,
   ConnectError,
@@ -9,14 +8,8 @@ import {
   TimeoutError,
   TradewindError,
 } from '../errors.ts';
-import type { Cancel, Surroundings } from '../surroundings.ts';
-import type {
-  ClientOptions,
-  Session,
-  UrlSource,
-  WebSocketConstructor,
-  WebSocketLike,
-} from '../types.ts';
+import { Timers } from '../timers.ts';
+import type { Session, WebSocketConstructor, WebSocketLike } from '../types.ts';
 import { CONNECTION_LOST, closeMeaning, TOKEN_EXPIRED, UNAUTHORIZED } from './codes.ts';
 import { type Frame, parseFrame } from './frames.ts';
 import type { Freshness } from './freshness.ts';
@@ -29,14 +22,19 @@ import { resumeWait } from './waits.ts';
 export const SUBPROTOCOL = 'tradewind.v1.json';
 
 const NORMAL = 1000;
+
+/** States of a WebSocket. */
 const OPEN = 1;
+const CLOSED = 3;
 
 /** The part of a token's life after which a new one is fetched: 0.8, give or take a tenth. */
-const RENEW_AFTER = 0.8;
-const RENEW_SPREAD = 0.1;
+const RENEW_AFTER = 0.7;
+const RENEW_SPREAD = 0.2;
 
-/** `welcome` of a node that says how wide its clients should spread when it dies. */
-type WelcomeFrame = Welcome & { readonly reconnect?: { readonly spreadMs?: number } };
+/** A node of an earlier release does not say how wide its clients should spread. */
+type WelcomeFrame = Omit<Welcome, 'reconnect'> & {
+  readonly reconnect?: { readonly spreadMs: number };
+};
 
 /** Why a connection ended. */
 export interface LinkEnd {
@@ -46,127 +44,87 @@ export interface LinkEnd {
   readonly code: number;
 }
 
-/** Options with their defaults. */
-export interface LinkSettings
-  extends Required<
-    Pick<
-      ClientOptions,
-      'connectTimeoutMs' | 'requestTimeoutMs' | 'probeTimeoutMs' | 'tokenTimeoutMs'
-    >
-  > {
-  readonly url: UrlSource;
-  readonly token: ClientOptions['token'];
-  readonly heartbeat: NonNullable<ClientOptions['heartbeat']>;
-  readonly reviver: ClientOptions['reviver'];
-  readonly waits: { readonly firstMs: number; readonly maxMs: number };
-  webSocket(): WebSocketConstructor;
-}
-
-export interface LinkOwner {
-  readonly settings: LinkSettings;
-  readonly surroundings: Surroundings;
+export interface LinkOwner extends RequestsOwner<Link> {
   readonly freshness: Freshness;
   /** A node has accepted this client. */
   accepted(link: Link): void;
   ended(link: Link, end: LinkEnd): void;
-  degraded(link: Link, since: number | undefined): void;
+  degraded(link: Link): void;
   mustMove(link: Link, afterMs: number, deadlineMs: number): void;
-  woke(): void;
-  received(): void;
-  ignored(): void;
-  /** Something failed that the connection survives. */
-  report(error: unknown): void;
-  askedFor(link: Link, channel: HeldChannel): AskedFor;
-  rejected(link: Link, channel: HeldChannel, code: string, retryAfterMs: number | undefined): void;
-  left(link: Link, channel: HeldChannel): void;
-  answered(link: Link, channel: HeldChannel): void;
 }
 
 /**
  * One connection, from the token to its end. Each attempt has a link of its own, and a link that is over tells its owner
  * nothing more: an old socket can do no harm, and one that opens late is closed.
  */
-export class Link implements RequestsOwner {
-  readonly requestTimeoutMs: number;
+export class Link {
+  readonly requests: Requests<Link>;
+  readonly timers: Timers<unknown>;
   session: Session | undefined;
   degradedSince: number | undefined;
-  /** Up to how many ms the server asks clients to spread when the node dies. */
+  /** Over how many ms the server asks its clients to spread when it dies. */
   spreadMs = 0;
+  readonly #core: Core;
   readonly #owner: LinkOwner;
   readonly #attempt: number;
   readonly #isRefused: boolean;
   readonly #abort = new AbortController();
-  readonly #cancels = new Set<Cancel>();
-  #requests: Requests | undefined;
   #heartbeat: Heartbeat | undefined;
   #socket: WebSocketLike | undefined;
-  #welcome: WelcomeFrame | undefined;
   #closed: (() => void) | undefined;
   #isOver = false;
+  #isWelcome = false;
   #isRenewing = false;
+  /** The session that begins when the token is accepted. */
+  #pending: Session | undefined;
   /** The code by which a token was refused; the close that follows may get lost. */
   #refusal: number | undefined;
-  #pingedAt = 0;
-  #openedAt = 0;
+  /** When something was sent whose answer tells the server's clock. */
+  #askedAt = 0;
   #lastId = 0;
 
   /**
    * @param attempt attempts that failed before, from 0.
    * @param isRefused whether the last token was refused.
    */
-  constructor(owner: LinkOwner, attempt: number, isRefused: boolean) {
+  constructor(core: Core, owner: LinkOwner, attempt: number, isRefused: boolean) {
+    this.#core = core;
     this.#owner = owner;
     this.#attempt = attempt;
     this.#isRefused = isRefused;
-    this.requestTimeoutMs = owner.settings.requestTimeoutMs;
-  }
-
-  get holds(): ReadonlyMap<string, Hold> {
-    return this.#requests?.holds ?? new Map();
-  }
-
-  get requests(): Requests | undefined {
-    return this.#requests;
-  }
-
-  get limits(): Session['limits'] {
-    return this.#welcome!.limits;
+    this.timers = new Timers(core.surroundings);
+    this.requests = new Requests(core, owner, this);
   }
 
   /** Connects. It never rejects: a failure is an end like any other. */
   async open(): Promise<void> {
-    const { url: source, tokenTimeoutMs } = this.#owner.settings;
-    const { surroundings } = this.#owner;
-    let url: string | URL;
-    let token: string | undefined;
+    const { settings, surroundings } = this.#core;
+    const { url: source, tokenTimeoutMs } = settings;
     try {
-      url =
+      const url =
         typeof source === 'function'
           ? await withDeadline('The URL', tokenTimeoutMs, this.#abort.signal, surroundings, source)
           : source;
-      token = await this.#token(this.#isRefused ? 'refused' : 'connect');
+      const token = await this.#token(this.#isRefused ? 'refused' : 'connect');
+      if (!this.#isOver) this.#connect(String(url), token);
     } catch (error) {
-      this.#end(
-        error instanceof TradewindError ? error : new ConnectError('No URL could be had.', error),
-        error instanceof AuthError ? 'stop' : 'resume',
-      );
-      return;
+      const known =
+        error instanceof TradewindError ? error : new ConnectError('No URL could be had.', error);
+      this.#end(known, error instanceof AuthError ? 'stop' : 'resume');
     }
-    if (!this.#isOver) this.#connect(String(url), token);
   }
 
   /** Ends the connection; its owner is not told. Resolves when the socket is closed. */
-  close(code = NORMAL): Promise<void> {
-    this.#finish();
-    const socket = this.#socket;
-    if (socket === undefined || socket.readyState === 3) return Promise.resolve();
+  close(): Promise<void> {
+    this.#isOver = true;
+    this.#heartbeat?.stop();
+    this.timers.clearAll();
+    this.#abort.abort();
     return new Promise((resolve) => {
+      const socket = this.#socket;
       this.#closed = resolve;
-      try {
-        socket.close(code);
-      } catch {
-        resolve();
-      }
+      if (socket === undefined || socket.readyState === CLOSED) resolve();
+      else socket.close(NORMAL);
     });
   }
 
@@ -175,71 +133,26 @@ export class Link implements RequestsOwner {
     this.#heartbeat?.probe();
   }
 
-  ask(channel: HeldChannel): void {
-    this.#requests?.ask(channel);
-  }
-
-  // For its requests.
-
-  after(ms: number, act: () => void): Cancel {
-    const cancel = this.#owner.surroundings.after(ms, () => {
-      this.#cancels.delete(end);
-      act();
-    });
-    const end = (): void => {
-      this.#cancels.delete(end);
-      cancel();
-    };
-    this.#cancels.add(end);
-    return end;
-  }
-
   send(message: object): void {
-    if (this.#isOver || this.#socket?.readyState !== OPEN) return;
-    try {
+    if (!this.#isOver && this.#socket?.readyState === OPEN) {
       this.#socket.send(JSON.stringify(message));
-    } catch (error) {
-      this.#end(new ConnectError('Nothing can be sent.', error), 'resume');
     }
   }
 
-  askedFor(channel: HeldChannel): AskedFor {
-    return this.#owner.askedFor(this, channel);
-  }
-
-  rejected(channel: HeldChannel, code: string, retryAfterMs: number | undefined): void {
-    this.#owner.rejected(this, channel, code, retryAfterMs);
-  }
-
-  left(channel: HeldChannel): void {
-    this.#owner.left(this, channel);
-  }
-
-  answered(channel: HeldChannel): void {
-    this.#owner.answered(this, channel);
-  }
-
-  ignored(): void {
-    this.#owner.ignored();
-  }
-
   #token(reason: 'connect' | 'expiring' | 'refused'): Promise<string> | undefined {
-    const { settings, surroundings } = this.#owner;
-    if (settings.token === undefined) return undefined;
-    return obtainToken(
-      settings.token,
-      { reason, attempt: this.#attempt },
-      settings.tokenTimeoutMs,
-      this.#abort.signal,
-      surroundings,
-    );
+    const { settings, surroundings } = this.#core;
+    const { token, tokenTimeoutMs } = settings;
+    if (token === undefined) return undefined;
+    const context = { reason, attempt: this.#attempt };
+    return obtainToken(token, context, tokenTimeoutMs, this.#abort.signal, surroundings);
   }
 
   #connect(url: string, token: string | undefined): void {
-    const { settings, surroundings } = this.#owner;
+    const { settings, surroundings } = this.#core;
     let socket: WebSocketLike;
     try {
-      const WebSocket = settings.webSocket();
+      const WebSocket =
+        settings.webSocket ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket!;
       socket = new WebSocket(url, SUBPROTOCOL);
     } catch (error) {
       // A URL that is none, or a runtime without WebSockets: the next attempt would end in the same way.
@@ -247,12 +160,9 @@ export class Link implements RequestsOwner {
       return;
     }
     this.#socket = socket;
-    this.#openedAt = surroundings.monotonic();
-    const endTimeout = this.after(settings.connectTimeoutMs, () =>
-      this.#end(
-        new ConnectError('The connection took too long.', new TimeoutError('welcome')),
-        'resume',
-      ),
+    this.#askedAt = surroundings.monotonic();
+    this.timers.set('answer', settings.connectTimeoutMs, () =>
+      this.#end(new ConnectError('No answer came.', new TimeoutError('welcome')), 'resume'),
     );
     socket.addEventListener('open', () => {
       if (this.#isOver) socket.close(NORMAL);
@@ -260,198 +170,162 @@ export class Link implements RequestsOwner {
     socket.addEventListener('error', () => {});
     socket.addEventListener('close', ({ code }: { readonly code: number }) => {
       this.#closed?.();
-      this.#socketClosed(code);
+      this.#lost(this.#refusal ?? code);
     });
-    socket.addEventListener('message', ({ data }: { readonly data: unknown }) => {
+    socket.addEventListener('message', ({ data }: { readonly data: string }) => {
       if (this.#isOver) return;
       let frame: Frame;
       try {
-        frame = parseFrame(data as string, settings.reviver);
+        frame = parseFrame(data, settings.reviver);
       } catch (error) {
         this.#end(new ProtocolError('A frame is not JSON.', error), 'resume');
         return;
       }
       this.#heartbeat?.heard();
-      if (this.#welcome !== undefined) this.#use(frame, (data as string).length);
-      else if (frame.type === 'welcome') {
-        endTimeout();
-        this.#welcomed(frame, token);
-      }
+      if (this.#isWelcome) this.#use(frame, data.length);
+      else if (frame.type === 'welcome') this.#welcomed(frame, token);
     });
   }
 
   #welcomed(welcome: WelcomeFrame, token: string | undefined): void {
-    const { settings, surroundings, freshness } = this.#owner;
-    const { heartbeat, serverTime, auth, reconnect } = welcome;
-    this.#welcome = welcome;
+    const { settings, surroundings } = this.#core;
+    const { session: id, node, limits, heartbeat, serverTime, auth, reconnect } = welcome;
+    const session: Session = { id, node, limits };
+    this.#isWelcome = true;
     this.spreadMs = reconnect?.spreadMs ?? 0;
-    // TCP, the handshake and `welcome`: two ways there and back, more with TLS.
-    freshness.measured(serverTime, (surroundings.monotonic() - this.#openedAt) / 2);
+    // TCP, the handshake and `welcome` are two ways there and back, more with TLS.
+    this.#tells(serverTime, 2);
     this.#heartbeat = new Heartbeat(
       surroundings,
-      {
-        pingMs: settings.heartbeat.pingMs ?? heartbeat.clientPingMs,
-        timeoutMs: settings.heartbeat.timeoutMs ?? heartbeat.timeoutMs,
-        probeMs: settings.probeTimeoutMs,
-      },
+      settings.pingMs ?? heartbeat.clientPingMs,
+      settings.timeoutMs ?? heartbeat.timeoutMs,
+      settings.probeTimeoutMs,
       {
         ping: () => {
-          this.#pingedAt = surroundings.monotonic();
-          this.send({ type: 'ping', id: this.#nextId() });
+          this.#askedAt = surroundings.monotonic();
+          this.#ask('ping', {});
         },
-        woke: () => this.#owner.woke(),
+        woke: () => this.#owner.freshness.forget(),
         dead: () => this.#lost(CONNECTION_LOST),
       },
     );
-    if (auth !== 'required') this.#accepted(undefined);
+    if (auth !== 'required') this.#accepted(session);
     else if (token === undefined) {
-      this.#end(
-        new AuthError('The node asks for a token, and there is none.'),
-        'stop',
-        UNAUTHORIZED,
-      );
+      this.#end(new AuthError('The node asks for a token.'), 'stop');
     } else {
-      this.send({ type: 'auth', id: this.#nextId(), token });
-      this.after(settings.requestTimeoutMs, () => {
-        if (this.session === undefined)
-          this.#end(new TimeoutError('The answer to the token'), 'resume');
-      });
+      this.#pending = session;
+      this.#ask('auth', { token });
+      this.timers.set('answer', settings.requestTimeoutMs, () =>
+        this.#end(new TimeoutError('The answer to the token'), 'resume'),
+      );
     }
   }
 
-  #accepted(subject: string | undefined): void {
-    const { session: id, node, limits } = this.#welcome!;
-    this.session = { id, node, limits, ...(subject !== undefined && { subject }) };
-    // Requests have ids from 2^20 on: their answers cannot be taken for those to a ping or a token.
-    this.#requests = new Requests(this, 2 ** 20);
+  #accepted(session: Session): void {
+    this.timers.clear('answer');
+    this.session = session;
     this.#owner.accepted(this);
   }
 
   #use(frame: Frame, characters: number): void {
+    const { counts, surroundings } = this.#core;
     if (frame.type === undefined) {
-      this.#owner.received();
-      const hold = this.holds.get(frame.channel);
-      if (hold === undefined || hold.phase === 'asked') this.ignored();
+      counts.received += 1;
+      const hold = this.requests.holds.get(frame.channel);
+      if (hold === undefined || hold.phase === 'asked') counts.ignored += 1;
       else hold.publication(frame, characters);
       return;
     }
     switch (frame.type) {
-      case 'authenticated':
-        if (this.session === undefined) this.#accepted(frame.subject);
-        this.#renewAfter(
-          frame.expiresInMs *
-            (RENEW_AFTER + RENEW_SPREAD * (2 * this.#owner.surroundings.random() - 1)),
-        );
+      case 'authenticated': {
+        const { subject, expiresInMs } = frame;
+        if (this.session === undefined) this.#accepted({ ...this.#pending!, subject });
+        const part = RENEW_AFTER + RENEW_SPREAD * surroundings.random();
+        this.timers.set('renew', part * expiresInMs, () => this.#renew('expiring', 0));
         break;
+      }
       case 'expiring':
         this.#renew('expiring', 0);
         break;
       case 'subscribed':
-        this.#requests?.subscribed(frame);
-        break;
       case 'unsubscribed':
-        this.#requests?.unsubscribed(frame);
+        this.requests[frame.type](frame as never);
         break;
       case 'gap':
-        this.holds.get(frame.channel)?.gap(frame);
-        break;
       case 'resync':
-        this.holds.get(frame.channel)?.resync(frame);
+        this.requests.holds.get(frame.channel)?.[frame.type](frame as never);
         break;
       case 'degraded':
       case 'restored':
         this.degradedSince = frame.type === 'degraded' ? frame.since : undefined;
-        if (this.session !== undefined) this.#owner.degraded(this, this.degradedSince);
+        this.#owner.degraded(this);
         break;
       case 'reconnect':
         this.#owner.mustMove(this, frame.afterMs, frame.deadlineMs);
         break;
       case 'pong':
-        this.#owner.freshness.measured(
-          frame.serverTime,
-          this.#owner.surroundings.monotonic() - this.#pingedAt,
-        );
+        this.#tells(frame.serverTime, 1);
         break;
       case 'error':
         this.#failed(frame);
         break;
       default:
-        this.ignored();
+        counts.ignored += 1;
     }
   }
 
+  /** The server told its clock after so many ways there and back. */
+  #tells(serverTime: number, ways: number): void {
+    const ms = this.#core.surroundings.monotonic() - this.#askedAt;
+    this.#owner.freshness.measured(serverTime, ms / ways);
+  }
+
   #failed(error: ErrorMessage): void {
-    if (this.#requests?.failed(error)) return;
-    if (error.code === 'unauthorized') this.#refusal = UNAUTHORIZED;
-    else if (error.code === 'token_expired') this.#refusal = TOKEN_EXPIRED;
-    else return;
+    if (this.requests.failed(error)) return;
+    const { code } = error;
+    if (code !== 'unauthorized' && code !== 'token_expired') return;
     // A refused renewal changes nothing: the old token goes on until its end.
-    if (this.session === undefined) return;
-    this.#refusal = undefined;
-    this.#renewLater('refused', 1);
+    if (this.session !== undefined) this.#renewLater('refused', 1);
+    else this.#refusal = code === 'unauthorized' ? UNAUTHORIZED : TOKEN_EXPIRED;
   }
 
-  #renewAfter(ms: number): void {
-    this.after(ms, () => this.#renew('expiring', 0));
-  }
-
-  /** Gets a new token and sends it on this connection. */
-  #renew(reason: 'expiring' | 'refused', failures: number): void {
-    // A token that is a string has no successor.
-    if (this.#isRenewing || this.#isOver || typeof this.#owner.settings.token !== 'function')
-      return;
+  /** Gets a new token and sends it on this connection. A token that is a string has no successor. */
+  async #renew(reason: 'expiring' | 'refused', failures: number): Promise<void> {
+    if (this.#isRenewing || typeof this.#core.settings.token !== 'function') return;
     this.#isRenewing = true;
-    Promise.resolve(this.#token(reason)).then(
-      (token) => {
-        this.#isRenewing = false;
-        if (token !== undefined) this.send({ type: 'auth', id: this.#nextId(), token });
-      },
-      (error: unknown) => {
-        this.#isRenewing = false;
-        if (this.#isOver) return;
-        this.#owner.report(error);
+    try {
+      this.#ask('auth', { token: await this.#token(reason) });
+    } catch (error) {
+      if (!this.#isOver) {
+        this.#core.report(error);
         this.#renewLater(reason, failures + 1);
-      },
-    );
+      }
+    }
+    this.#isRenewing = false;
   }
 
   #renewLater(reason: 'expiring' | 'refused', failures: number): void {
-    const { settings, surroundings } = this.#owner;
-    const ms = settings.waits.firstMs + resumeWait(failures, surroundings.random(), settings.waits);
-    this.after(ms, () => this.#renew(reason, failures));
+    const { settings, surroundings } = this.#core;
+    const ms = settings.firstMs + resumeWait(failures, surroundings.random(), settings);
+    this.timers.set('renew', ms, () => this.#renew(reason, failures));
   }
 
-  #nextId(): number {
+  #ask(type: 'ping' | 'auth', fields: object): void {
     this.#lastId += 1;
-    return this.#lastId;
-  }
-
-  #socketClosed(code: number): void {
-    if (this.#isOver) return;
-    this.#lost(this.#refusal ?? code);
+    this.send({ type, id: this.#lastId, ...fields });
   }
 
   #lost(closeCode: number): void {
     const { code, name, action } = closeMeaning(closeCode);
-    if (this.#welcome === undefined && code === CONNECTION_LOST) {
-      this.#end(new ConnectError('No node accepted the connection.'), 'resume');
-      return;
-    }
-    this.#end(new ConnectionLostError(code, name, action !== 'stop'), action, code);
+    if (this.#isWelcome || code !== CONNECTION_LOST) {
+      this.#end(new ConnectionLostError(code, name, action !== 'stop'), action, code);
+    } else this.#end(new ConnectError('No node accepted the connection.'), 'resume');
   }
 
   #end(error: TradewindError, action: CloseAction, code = CONNECTION_LOST): void {
     if (this.#isOver) return;
-    // Its `close` event may come a minute later, or never.
+    // The socket's own `close` event may come a minute later, or never.
     void this.close();
     this.#owner.ended(this, { error, action, code });
-  }
-
-  #finish(): void {
-    this.#isOver = true;
-    this.#heartbeat?.stop();
-    this.#requests?.stop();
-    for (const cancel of [...this.#cancels]) cancel();
-    this.#abort.abort();
   }
 }

@@ -1,7 +1,8 @@
 import type { ErrorMessage, RejectedChannel, Subscribed, Unsubscribed } from '@tradewind/protocol';
 import type { HeldChannel } from '../channels/channel.ts';
 import { type AskedFor, Hold } from '../channels/hold.ts';
-import type { Cancel } from '../surroundings.ts';
+import type { Core } from '../core.ts';
+import type { Timers } from '../timers.ts';
 import type { Session } from '../types.ts';
 
 /** Requests that may be without an answer at a time. */
@@ -10,46 +11,47 @@ const WINDOW = 8;
 /** What a request takes besides its channels, in bytes: far more than its longest form. */
 const ENVELOPE_BYTES = 128;
 
-export interface RequestsOwner {
-  readonly limits: Session['limits'];
+/** Requests have ids from here on, so that no answer to a `ping` or `auth` is taken for one of theirs. */
+const FIRST_ID = 2 ** 20;
+
+/** The connection that carries the requests. */
+export interface RequestLink {
+  readonly session: Session | undefined;
+  readonly timers: Timers<unknown>;
   send(message: object): void;
-  after(ms: number, act: () => void): Cancel;
-  readonly requestTimeoutMs: number;
   /** A request has no answer: is the connection alive? */
   probe(): void;
+}
+
+export interface RequestsOwner<Link> {
   askedFor(channel: HeldChannel): AskedFor;
-  rejected(channel: HeldChannel, code: string, retryAfterMs: number | undefined): void;
+  rejected(link: Link, channel: HeldChannel, code: string, retryAfterMs: number | undefined): void;
   /** A channel is no longer held or asked for. */
-  left(channel: HeldChannel): void;
-  answered(channel: HeldChannel): void;
-  ignored(): void;
+  left(link: Link, channel: HeldChannel): void;
+  reconcile(channel: HeldChannel): void;
 }
 
 interface Request {
-  readonly type: 'subscribe' | 'unsubscribe';
+  readonly isSubscribe: boolean;
   readonly channels: Set<HeldChannel>;
-  cancel: Cancel;
 }
 
 /** What one connection asks its node for: which channels it holds, and the requests that are under way. */
-export class Requests {
+export class Requests<Link extends RequestLink> {
   readonly holds = new Map<string, Hold>();
-  readonly #owner: RequestsOwner;
+  readonly #core: Core;
+  readonly #owner: RequestsOwner<Link>;
+  readonly #link: Link;
   readonly #asking = new Set<HeldChannel>();
   readonly #leaving = new Set<HeldChannel>();
-  readonly #open = new Map<number, Request>();
-  #lastId: number;
+  readonly #open = new Map<unknown, Request>();
+  #lastId = FIRST_ID;
   #isScheduled = false;
-  #isOver = false;
 
-  /** @param lastId ids from here on are free. */
-  constructor(owner: RequestsOwner, lastId: number) {
+  constructor(core: Core, owner: RequestsOwner<Link>, link: Link) {
+    this.#core = core;
     this.#owner = owner;
-    this.#lastId = lastId;
-  }
-
-  isAskingFor(channel: HeldChannel): boolean {
-    return this.#asking.has(channel);
+    this.#link = link;
   }
 
   ask(channel: HeldChannel): void {
@@ -74,92 +76,80 @@ export class Requests {
     this.#schedule();
   }
 
-  stop(): void {
-    this.#isOver = true;
-    for (const { cancel } of this.#open.values()) cancel();
-    this.#open.clear();
-  }
-
   subscribed({ id, channels, rejected = [], done }: Subscribed): void {
-    const request = this.#answerTo(id, done);
+    const request = this.#answered(id, done);
     for (const answer of channels) {
       const hold = this.holds.get(answer.channel);
-      if (hold === undefined || hold.phase !== 'asked') {
-        this.#owner.ignored();
+      if (hold?.phase !== 'asked') {
+        this.#core.counts.ignored += 1;
         continue;
       }
       request?.channels.delete(hold.channel);
       hold.answered(answer);
-      this.#owner.answered(hold.channel);
+      this.#owner.reconcile(hold.channel);
     }
     for (const { channel, code, retryAfterMs } of rejected) {
-      this.#rejected(channel, code, retryAfterMs, request);
+      const hold = this.#drop(channel);
+      if (hold === undefined) continue;
+      request?.channels.delete(hold.channel);
+      this.#owner.rejected(this.#link, hold.channel, code, retryAfterMs);
     }
-    if (!done) return;
     // A node answers for every channel. One that it forgot would never come.
-    for (const channel of request?.channels ?? [])
-      this.#rejected(channel.name, 'internal', undefined);
+    if (done && request !== undefined) this.#fail(request, 'internal', undefined);
   }
 
   unsubscribed({ id, channels, reason }: Unsubscribed): void {
-    this.#answerTo(id, true);
+    this.#answered(id, true);
     for (const name of channels) {
-      const hold = this.holds.get(name);
+      const hold = this.#drop(name);
       if (hold === undefined) continue;
-      if (reason === undefined) this.#gone(hold);
-      else this.#rejected(name, reason, undefined);
+      if (reason === undefined) this.#owner.left(this.#link, hold.channel);
+      else this.#owner.rejected(this.#link, hold.channel, reason, undefined);
     }
   }
 
   /** Returns whether the error answers a request of these. */
   failed({ id, code, retryAfterMs }: ErrorMessage): boolean {
-    const request = this.#open.get(id as number);
+    const request = this.#open.get(id);
     if (request === undefined) return false;
-    this.#answerTo(id, true);
-    for (const channel of request.channels) {
-      if (request.type === 'subscribe') this.#rejected(channel.name, code, retryAfterMs);
-      else this.#gone(this.holds.get(channel.name));
-    }
+    this.#answered(id, true);
+    this.#fail(request, code, retryAfterMs);
     return true;
   }
 
-  #rejected(
-    name: string,
+  #fail(
+    { isSubscribe, channels }: Request,
     code: RejectedChannel['code'],
     retryAfterMs: number | undefined,
-    request?: Request,
   ): void {
+    for (const channel of channels) {
+      this.#drop(channel.name);
+      if (isSubscribe) this.#owner.rejected(this.#link, channel, code, retryAfterMs);
+      else this.#owner.left(this.#link, channel);
+    }
+  }
+
+  #drop(name: string): Hold | undefined {
     const hold = this.holds.get(name);
     if (hold === undefined) {
-      this.#owner.ignored();
-      return;
-    }
-    request?.channels.delete(hold.channel);
-    this.#drop(hold);
-    this.#owner.rejected(hold.channel, code, retryAfterMs);
-  }
-
-  #gone(hold: Hold | undefined): void {
-    if (hold === undefined) return;
-    this.#drop(hold);
-    this.#owner.left(hold.channel);
-  }
-
-  #drop(hold: Hold): void {
-    this.holds.delete(hold.channel.name);
-    this.#leaving.delete(hold.channel);
-    if (hold.channel.primary === hold) hold.channel.primary = undefined;
-  }
-
-  #answerTo(id: unknown, done: boolean): Request | undefined {
-    const request = this.#open.get(id as number);
-    if (request === undefined) {
-      if (id !== undefined) this.#owner.ignored();
+      this.#core.counts.ignored += 1;
       return undefined;
     }
-    request.cancel();
+    this.holds.delete(name);
+    this.#leaving.delete(hold.channel);
+    if (hold.channel.primary === hold) hold.channel.primary = undefined;
+    return hold;
+  }
+
+  #answered(id: unknown, done: boolean): Request | undefined {
+    const request = this.#open.get(id);
+    if (request === undefined) {
+      if (id !== undefined) this.#core.counts.ignored += 1;
+      return undefined;
+    }
+    this.#link.timers.clear(request);
     if (done) {
-      this.#open.delete(id as number);
+      this.#open.delete(id);
       this.#schedule();
     }
     return request;
@@ -171,98 +161,80 @@ export class Requests {
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
-      this.#fill();
+      while (this.#open.size < WINDOW && (this.#unsubscribe() || this.#subscribe()));
     });
-  }
-
-  #fill(): void {
-    while (!this.#isOver && this.#open.size < WINDOW) {
-      const isSent = this.#unsubscribe() || this.#subscribe();
-      if (!isSent) return;
-    }
   }
 
   #unsubscribe(): boolean {
-    const channels = this.#take(this.#leaving, (channel) => {
-      const hold = this.holds.get(channel.name);
-      return hold?.phase === 'leaving' ? channel.name : undefined;
-    });
-    return this.#request('unsubscribe', channels);
+    return this.#request(false, this.#leaving, ({ name }) =>
+      this.holds.get(name)?.phase === 'leaving' ? name : undefined,
+    );
   }
 
   #subscribe(): boolean {
-    const { limits } = this.#owner;
-    const channels = this.#take(this.#asking, (channel) => {
-      if (!channel.isWanted || this.holds.has(channel.name)) return undefined;
-      if (this.holds.size >= limits.maxChannels) {
-        this.#owner.rejected(channel, 'too_many_channels', undefined);
+    const { maxChannels, maxHistory } = this.#link.session!.limits;
+    return this.#request(true, this.#asking, (channel) => {
+      const { name } = channel;
+      if (!channel.isWanted || this.holds.has(name)) return undefined;
+      if (this.holds.size >= maxChannels) {
+        this.#owner.rejected(this.#link, channel, 'too_many_channels', undefined);
         return undefined;
       }
       const since = channel.askSince;
-      const history = Math.min(channel.history, limits.maxHistory);
+      const history = Math.min(channel.history, maxHistory) || undefined;
       this.holds.set(
-        channel.name,
+        name,
         new Hold(channel, this.#owner.askedFor(channel), since, channel.returning),
       );
-      if (since === undefined && history === 0) return channel.name;
-      return { channel: channel.name, since, ...(history > 0 && { history }) };
+      return since === undefined && history === undefined
+        ? name
+        : { channel: name, since, history };
     });
-    return this.#request('subscribe', channels);
   }
 
-  /** Takes as many channels as one frame may have. */
-  #take(
+  /** Sends a request with as many channels as one frame may have. Returns whether there was one. */
+  #request(
+    isSubscribe: boolean,
     from: Set<HeldChannel>,
     itemOf: (channel: HeldChannel) => unknown,
-  ): readonly (readonly [HeldChannel, unknown])[] {
-    const { maxChannelsPerRequest, maxMessageBytes } = this.#owner.limits;
-    const taken: (readonly [HeldChannel, unknown])[] = [];
+  ): boolean {
+    const { maxChannelsPerRequest, maxMessageBytes } = this.#link.session!.limits;
+    const channels: unknown[] = [];
+    const request: Request = { isSubscribe, channels: new Set() };
     let bytes = ENVELOPE_BYTES;
     for (const channel of from) {
-      // A name and an epoch are ASCII; this is the most that they take with `since` and `history`.
+      // Names and epochs are ASCII. This is the most that a channel takes with `since` and `history`.
       const most = channel.name.length + ENVELOPE_BYTES;
-      if (taken.length === maxChannelsPerRequest) break;
-      if (taken.length > 0 && bytes + most > maxMessageBytes) break;
+      if (channels.length === maxChannelsPerRequest) break;
+      if (channels.length > 0 && bytes + most > maxMessageBytes) break;
       from.delete(channel);
       const item = itemOf(channel);
       if (item === undefined) continue;
       bytes += JSON.stringify(item).length + 1;
-      taken.push([channel, item]);
+      channels.push(item);
+      request.channels.add(channel);
     }
-    return taken;
-  }
-
-  #request(type: Request['type'], taken: readonly (readonly [HeldChannel, unknown])[]): boolean {
-    if (taken.length === 0) return false;
+    if (channels.length === 0) return false;
     this.#lastId += 1;
     const id = this.#lastId;
-    const message = { type, id, channels: taken.map(([, item]) => item) };
-    const request: Request = {
-      type,
-      channels: new Set(taken.map(([channel]) => channel)),
-      cancel: () => {},
-    };
     this.#open.set(id, request);
-    this.#owner.send(message);
+    this.#link.send({ type: isSubscribe ? 'subscribe' : 'unsubscribe', id, channels });
     this.#await(id, request);
     return true;
   }
 
   /** A request that nobody answers is asked about by a probe, and sent again if that is answered. */
   #await(id: number, request: Request): void {
-    const { requestTimeoutMs } = this.#owner;
-    request.cancel = this.#owner.after(requestTimeoutMs, () => {
-      this.#owner.probe();
-      request.cancel = this.#owner.after(requestTimeoutMs, () => {
+    const { timers } = this.#link;
+    const { requestTimeoutMs } = this.#core.settings;
+    timers.set(request, requestTimeoutMs, () => {
+      this.#link.probe();
+      timers.set(request, requestTimeoutMs, () => {
         this.#open.delete(id);
         for (const channel of request.channels) {
-          const hold = this.holds.get(channel.name);
-          if (hold === undefined) continue;
-          if (request.type === 'unsubscribe') this.#leaving.add(channel);
-          else {
-            this.holds.delete(channel.name);
-            this.#asking.add(channel);
-          }
+          if (!this.holds.has(channel.name)) continue;
+          if (request.isSubscribe) this.holds.delete(channel.name);
+          (request.isSubscribe ? this.#asking : this.#leaving).add(channel);
         }
         this.#schedule();
       });

@@ -1,5 +1,6 @@
 import type { HeldChannel } from '../channels/channel.ts';
-import type { Cancel, Surroundings } from '../surroundings.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { Timers } from '../timers.ts';
 
 /** Channels whose waits end within this time are asked for together, ms. */
 const TOGETHER_MS = 20;
@@ -7,13 +8,14 @@ const TOGETHER_MS = 20;
 /** Channels that were rejected, and when each is asked for again. It has one timer for all. */
 export class Retries {
   readonly #surroundings: Surroundings;
-  readonly #due: (channels: readonly HeldChannel[]) => void;
+  readonly #due: (channel: HeldChannel) => void;
   readonly #waiting = new Map<HeldChannel, number>();
-  #cancel: Cancel | undefined;
+  readonly #timers: Timers<'retry'>;
 
-  constructor(surroundings: Surroundings, due: (channels: readonly HeldChannel[]) => void) {
+  constructor(surroundings: Surroundings, due: (channel: HeldChannel) => void) {
     this.#surroundings = surroundings;
     this.#due = due;
+    this.#timers = new Timers(surroundings);
   }
 
   add(channel: HeldChannel, ms: number): void {
@@ -34,21 +36,22 @@ export class Retries {
 
   clear(): void {
     this.#waiting.clear();
-    this.#cancel?.();
+    this.#arm();
   }
 
   #arm(): void {
-    this.#cancel?.();
+    this.#timers.clearAll();
     if (this.#waiting.size === 0) return;
     let first = Number.POSITIVE_INFINITY;
     for (const at of this.#waiting.values()) first = Math.min(first, at);
-    const ms = Math.max(0, first - this.#surroundings.monotonic());
-    this.#cancel = this.#surroundings.after(ms, () => {
+    this.#timers.set('retry', Math.max(0, first - this.#surroundings.monotonic()), () => {
       const until = this.#surroundings.monotonic() + TOGETHER_MS;
-      const due = [...this.#waiting].filter(([, at]) => at <= until).map(([channel]) => channel);
-      for (const channel of due) this.#waiting.delete(channel);
+      for (const [channel, at] of this.#waiting) {
+        if (at > until) continue;
+        this.#waiting.delete(channel);
+        this.#due(channel);
+      }
       this.#arm();
-      this.#due(due);
     });
   }
 }

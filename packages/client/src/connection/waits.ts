@@ -1,13 +1,12 @@
-/** Full jitter: nobody comes back at the time at which all others do. */
+/** Bounds of waits, in ms: of the first one, and the largest. */
 export interface WaitSettings {
-  /** The bound of the first wait, ms. */
   readonly firstMs: number;
-  /** The largest bound, ms. */
   readonly maxMs: number;
 }
 
 /**
- * A wait before an attempt, in ms: from 0 to a bound that doubles with each attempt.
+ * A wait before an attempt, in ms: at random from 0 to a bound that doubles with each attempt, so that nobody comes back at
+ * the time at which all others do.
  *
  * @param attempt attempts that failed before, from 0.
  * @param random from 0 to 1.

@@ -5,7 +5,7 @@ export interface ConsumerOwner {
   /** The consumer has ended, and takes nothing more. */
   leave(consumer: Consumer): void;
   /** The consumer is paused, and would take what lies behind its position. */
-  continueAgain(consumer: Consumer): void;
+  continueAgain(): void;
   /** Calls a function of the application and reports what it throws. */
   guard(call: () => void): void;
   /** Calls `act` in a later turn of the event loop. */

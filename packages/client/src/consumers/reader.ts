@@ -293,7 +293,7 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
     const bytes = this.#characters * BYTES_PER_CHARACTER;
     if (this.#queue.size > buffer / 2 || bytes > bufferBytes / 2) return;
     this.wantsBack = true;
-    this.#owner.continueAgain(this);
+    this.#owner.continueAgain();
   }
 
   #settle({ resolve, reject }: Waiter): void {
