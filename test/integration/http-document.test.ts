@@ -12,6 +12,7 @@ const SOURCES = [
   'packages/runtime/src/admin.ts',
   'services/edge/src/node/sessions-route.ts',
   'services/edge/src/node/shed.ts',
+  'services/ingest/src/http/revocation-routes.ts',
   'services/ingest/src/http/routes.ts',
 ] as const;
 

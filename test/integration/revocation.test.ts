@@ -2,13 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { REVOCATIONS_KEY, RedisCommands } from '@tradewind/bus';
+import { REVOCATIONS_KEY } from '@tradewind/bus';
+import type { ServiceProcess } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { afterAll, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
 import { shortOrLong } from '../support/length.ts';
 import { startRedis } from '../support/redis.ts';
-import { startEdge, type TestEdge, untilLinked } from '../support/service.ts';
+import { startEdge, startIngest, type TestEdge, untilLinked } from '../support/service.ts';
 import { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
 import { type Claims, hs256, makeToken, nowSeconds } from '../support/tokens.ts';
 import { eventually } from '../support/wait.ts';
@@ -82,6 +83,7 @@ async function scene(isKept: boolean) {
       await startEdge({
         ...{ REDIS_URL: url, EDGE_NODE_ID: name, EDGE_WORKERS: String(workers) },
         ...{ EDGE_AUTH: 'jwt', EDGE_JWT_HS256_KEY_FILE: keyFile },
+        EDGE_SUBJECT_MAX_CONNECTIONS: '10000',
       }),
     );
     await untilLinked(edge);
@@ -107,8 +109,10 @@ async function scene(isKept: boolean) {
 
   const admin = new Redis(redis.url);
   stack.defer(() => admin.disconnect());
+  const ingest = stack.use(await startIngest({ REDIS_URL: redis.url, INGEST_TOKENS: 'a-token' }));
+  await untilLinked(ingest);
   const revokedAt = performance.now();
-  await revoke(redis.url, 'u1');
+  await disconnect(ingest, 'u1');
   const goneOnOne = (await onOne.allGone) - revokedAt;
   if (!isKept) await admin.del(REVOCATIONS_KEY);
   await sleep(CUT_OFF_MS);
@@ -125,18 +129,19 @@ async function scene(isKept: boolean) {
   };
 }
 
-/** Revokes all tokens of a subject that were issued so far. */
+/** Has all tokens of a subject revoked that were issued so far. */
 async function revoke(url: string, subject: string): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const commands = new RedisCommands(
-    { url, password: undefined, certificateAuthority: undefined, connectionName: 'test' },
-    { available: resolve, unavailable() {} },
-  );
-  commands.start();
-  await promise;
-  const issuedBefore = nowSeconds() + 1;
-  await commands.revoke({ subject, issuedBefore, until: Date.now() + 600_000 }, Date.now());
-  await commands.stop();
+  await using ingest = await startIngest({ REDIS_URL: url, INGEST_TOKENS: 'a-token' });
+  await untilLinked(ingest);
+  await disconnect(ingest, subject);
+}
+
+async function disconnect(ingest: ServiceProcess, subject: string): Promise<void> {
+  const response = await fetch(`${ingest.url}/v1/subjects/${subject}/disconnect`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer a-token' },
+  });
+  expect(response.status).toBe(200);
 }
 
 it('ends a revoked subject within a second on each node: cut off and restarted ones too', async () => {

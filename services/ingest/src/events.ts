@@ -1,3 +1,4 @@
+import type { Revocation } from '@tradewind/bus';
 import {
   type DescriptorShares,
   type Logger,
@@ -11,10 +12,15 @@ import { LIMITED_TOTAL } from './limits.ts';
 import type { ItemResult } from './publishing/publish.ts';
 import type { PublishQueueEvents } from './publishing/publish-queue.ts';
 
-/** The routes by which publications arrive. They are values of a label, so the set is closed. */
-export type RouteName = 'channel' | 'publish' | 'trades';
+/** The routes by which tokens of clients are revoked. */
+export type RevocationRoute = 'disconnect' | 'revoke';
 
+/** The routes for publishers and for logins. They are values of a label, so the set is closed. */
+export type RouteName = 'channel' | 'publish' | 'trades' | RevocationRoute;
+
+/** The routes by which publications arrive. */
 const ROUTE_NAMES: readonly RouteName[] = ['channel', 'publish', 'trades'];
+const REVOCATION_ROUTES: readonly RevocationRoute[] = ['disconnect', 'revoke'];
 
 /** The events of this service. Each has its counter and its log line. */
 export interface IngestEvents extends PublishQueueEvents {
@@ -37,6 +43,10 @@ export interface IngestEvents extends PublishQueueEvents {
   tokensRead(path: string, count: number): void;
   /** The file of tokens has changed, and is of no use. The tokens of before go on. */
   tokensUnreadable(path: string, cause: string): void;
+  /** Tokens of clients were revoked, by whom. */
+  revoked(route: RevocationRoute, caller: string, revocation: Revocation): void;
+  /** Redis did not keep a revocation, and the caller was told. */
+  revocationFailed(route: RevocationRoute, cause: string | undefined): void;
   /** A payload is not JSON; clients get it as a JSON string. */
   textPayload(): void;
   /** The items of a request have their results. */
@@ -120,13 +130,25 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     'tradewind_ingest_unauthorized_total',
     'Requests without a valid token.',
     'route',
-    ROUTE_NAMES,
+    [...ROUTE_NAMES, ...REVOCATION_ROUTES],
   );
   const rightsMissing = metrics.labelledCounter(
     'tradewind_ingest_rights_missing_total',
     'Requests with a token that does not give the right to them.',
     'route',
-    ROUTE_NAMES,
+    [...ROUTE_NAMES, ...REVOCATION_ROUTES],
+  );
+  const revocations = metrics.labelledCounter(
+    'tradewind_ingest_revocations_total',
+    'Revocations of clients’ tokens that Redis keeps.',
+    'route',
+    REVOCATION_ROUTES,
+  );
+  const failedRevocations = metrics.labelledCounter(
+    'tradewind_ingest_revocations_failed_total',
+    'Revocations that Redis did not keep, and whose callers were told.',
+    'route',
+    REVOCATION_ROUTES,
   );
   const tokensUnreadable = metrics.counter({
     name: 'tradewind_ingest_tokens_unreadable_total',
@@ -190,6 +212,14 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     tokensUnreadable(path, cause) {
       tokensUnreadable.inc();
       logger.warn({ path, cause }, 'tokens_unreadable');
+    },
+    revoked(route, caller, revocation) {
+      revocations.inc({ route });
+      logger.info({ route, caller, ...revocation }, 'revoked');
+    },
+    revocationFailed(route, cause) {
+      failedRevocations.inc({ route });
+      limited.error('revocation_failed', { route, cause });
     },
     textPayload() {
       texts.inc();

@@ -24,6 +24,7 @@ import { readTokenEntries } from './access/token-entries.ts';
 import type { IngestConfig } from './config.ts';
 import { createEvents, type IngestEvents } from './events.ts';
 import { registerGauges } from './gauges.ts';
+import { createRevocationRoutes } from './http/revocation-routes.ts';
 import { type Admission, createRoutes } from './http/routes.ts';
 import { PublishQueue } from './publishing/publish-queue.ts';
 import { createRedisPublisher, redisSettings } from './publishing/redis-publisher.ts';
@@ -84,6 +85,7 @@ export async function startIngest(
     routes: [
       ...healthRoutes(health),
       ...createRoutes({ publisher, queue, events, limits, callers, admission }),
+      ...createRevocationRoutes({ redis, events, callers, admission }),
     ],
   });
   const admin = createAdmin({

@@ -1,3 +1,4 @@
+import { MAX_REVOCATIONS } from '@tradewind/bus';
 import { type Limit, MAX_ADMIN_CONNECTIONS } from '@tradewind/runtime';
 import type { IngestConfig } from './config.ts';
 import { MIN_BODY_BYTES_PER_SECOND } from './http/request-body.ts';
@@ -79,6 +80,15 @@ export const INGEST_LIMITS = {
     amount: () => 'none; at once: a second of it, or one request',
     variables: ['INGEST_TOKENS_FILE', 'INGEST_MAX_BODY_BYTES'],
     told: '429 `rate_limited` with `Retry-After`',
+    enforced: 'always',
+  },
+  revocations: {
+    what: 'revocations of clients’ tokens that are in force',
+    per: 'node',
+    amount: () => `${MAX_REVOCATIONS}, of all nodes together`,
+    variables: [],
+    told: '503 `storage_full` with `Retry-After`',
+    countedBy: 'tradewind_ingest_revocations_failed_total',
     enforced: 'always',
   },
   body_pace: {
