@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { HistoryEntry } from './message.ts';
-import { RecentlyDelivered } from './recently-delivered.ts';
+import { PublicationFingerprints, RecentlyDelivered } from './recently-delivered.ts';
 
 const NOW = 1_795_416_898_000;
 
@@ -47,5 +47,50 @@ describe('RecentlyDelivered', () => {
     expect(recent.differsFrom(entry(5, 'another'))).toBe(true);
     expect(recent.differsFrom(entry(9, 'another'))).toBe(false);
     expect(recent.isOlderThan(entry(9)), 'nothing of it was delivered').toBe(false);
+  });
+});
+
+describe('fingerprints of publications', () => {
+  it('tell the same publication from another under its offset, by payload and by time', () => {
+    const prints = new PublicationFingerprints();
+    for (let offset = 1; offset <= 20; offset += 1) prints.remember(entry(offset));
+    expect(prints.has(entry(20))).toBe(true);
+    expect(prints.has(entry(7))).toBe(true);
+    expect(prints.has(entry(7, 'another'))).toBe(false);
+    expect(prints.has({ ...entry(7), publishedAt: 1 })).toBe(false);
+    expect(prints.has(entry(21))).toBeUndefined();
+    expect(prints.has(entry(0))).toBeUndefined();
+  });
+
+  it('tell short payloads apart that were published within some ms', () => {
+    const prints = new PublicationFingerprints();
+    prints.remember({ offset: 1, publishedAt: 1_000_000, payload: Buffer.from('0') });
+    for (let ms = 0; ms < 64; ms += 1) {
+      for (let digit = 1; digit <= 9; digit += 1) {
+        const another = {
+          offset: 1,
+          publishedAt: 1_000_000 + ms,
+          payload: Buffer.from(`${digit}`),
+        };
+        expect(prints.has(another), `${digit} after ${ms} ms`).toBe(false);
+      }
+    }
+  });
+
+  it('go back 256 publications, however many there were', () => {
+    const prints = new PublicationFingerprints();
+    for (let offset = 1; offset <= 1_000; offset += 1) prints.remember(entry(offset));
+    expect(prints.has(entry(745))).toBe(true);
+    expect(prints.has(entry(744))).toBeUndefined();
+  });
+
+  it('do not reach over a hole, nor over a clear', () => {
+    const prints = new PublicationFingerprints();
+    prints.remember(entry(1));
+    prints.remember(entry(3));
+    expect(prints.has(entry(1))).toBeUndefined();
+    expect(prints.has(entry(3))).toBe(true);
+    prints.clear();
+    expect(prints.has(entry(3))).toBeUndefined();
   });
 });
