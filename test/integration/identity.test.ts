@@ -169,6 +169,50 @@ describe.each([1, 3])('over %i workers', (workers) => {
   });
 });
 
+it.each([1, 3])(
+  'logs who came, from where, and why they left, over %i workers',
+  async (workers) => {
+    const env = {
+      EDGE_AUTH: 'jwt',
+      EDGE_JWT_HS256_KEY_FILE: keyFile,
+      EDGE_WORKERS: String(workers),
+    };
+    const origin = 'https://app.example';
+    await using tier = await startTier({ edges: 1, env: { ...env, EDGE_ORIGINS: origin } });
+    const [edge] = tier.edges as [(typeof tier.edges)[0]];
+    const line = (event: string) =>
+      edge.waitForLine((text) => {
+        if (!text.includes(`"${event}"`)) return undefined;
+        return JSON.parse(text) as Readonly<Record<string, unknown>>;
+      }, 5_000);
+    const foreign = { headers: { origin: 'https://evil.example' } };
+    await expect(TestClient.connect(edge.wsUrl, foreign)).rejects.toThrow('403');
+    await using client = await TestClient.connect(edge.wsUrl, { headers: { origin } });
+    const { session } = client.welcome;
+    const where = {
+      log: 'security',
+      address: expect.stringContaining('127.0.0.1'),
+      origin,
+      session,
+    };
+    await authenticate(client, makeToken(HS, claims(), hs256(KEY)));
+    client.request({ type: 'auth', token: makeToken(HS, claims({ sub: 'u2' }), hs256(KEY)) });
+    await client.waitFor(() => client.controlsOf('error').length === 1);
+    await client.close();
+    expect(await line('handshake_rejected_origin_not_allowed')).toMatchObject({
+      ...{ log: 'security', origin: 'https://evil.example', code: 'origin_not_allowed' },
+    });
+    expect(await line('client_connected')).toMatchObject(where);
+    expect(await line('client_identified')).toMatchObject({ ...where, subject: 'u1' });
+    expect(await line('token_refused_subject')).toMatchObject({ ...where, subject: 'u1' });
+    expect(await line('client_closed')).toMatchObject({
+      ...where,
+      subject: 'u1',
+      reason: 'normal',
+    });
+  },
+);
+
 it('holds few clients that have not said who they are, and has room for more once they have', async () => {
   // One in twenty.
   const limit = { WS_MAX_CONNECTIONS: '20', EDGE_WORKERS: '1' };

@@ -3,7 +3,7 @@ import { LogLimiter } from './log-limiter.ts';
 import { createLogger } from './logger.ts';
 
 describe('LogLimiter', () => {
-  it('logs an event once per interval and then tells how many were left out', () => {
+  it('logs an event at its rate and then tells how many were left out', () => {
     const { limiter, lines, clock } = setUp();
     limiter.warn('redis_unavailable', { cause: 'timeout' });
     limiter.warn('redis_unavailable', { cause: 'timeout' });
@@ -16,6 +16,19 @@ describe('LogLimiter', () => {
       ['timeout', undefined],
       ['refused', 2],
       ['refused', undefined],
+    ]);
+  });
+
+  it('logs a burst at once where there may be one', () => {
+    const { limiter, lines, clock } = setUp({ perSecond: 2, burst: 3 });
+    for (let n = 0; n < 1_000; n += 1) limiter.info('client_connected', { n });
+    clock.now = 500;
+    limiter.info('client_connected');
+    expect(lines().map(({ n, suppressed }) => [n, suppressed])).toEqual([
+      [0, undefined],
+      [1, undefined],
+      [2, undefined],
+      [undefined, 997],
     ]);
   });
 
@@ -38,13 +51,13 @@ describe('LogLimiter', () => {
   });
 });
 
-function setUp() {
+function setUp(rate = { perSecond: 1, burst: 1 }) {
   const written: string[] = [];
   const clock = { now: 0 };
   const destination = { write: (line: string) => void written.push(line) };
   const logger = createLogger({ name: 'test', level: 'info', destination });
   return {
-    limiter: new LogLimiter(logger, 1_000, () => clock.now),
+    limiter: new LogLimiter(logger, rate, () => clock.now),
     lines: () => written.map((line) => JSON.parse(line) as Record<string, unknown>),
     clock,
   };

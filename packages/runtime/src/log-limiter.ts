@@ -1,38 +1,35 @@
 import type { Logger } from './logger.ts';
+import { type Rate, TokenBucket } from './token-bucket.ts';
 
 /** The most event names that are remembered. Further ones share one allowance, so that memory stays bounded. */
 const MAX_EVENTS = 256;
 const OVERFLOW = '';
 
-/** Time between two lines of one event by default, in ms: a flood stays readable and a fault stays visible. */
-export const DEFAULT_LOG_INTERVAL_MS = 10_000;
+/** Lines of one event by default: one in ten seconds. A flood stays readable and a fault stays visible. */
+const DEFAULT_LOG_RATE: Rate = { perSecond: 0.1, burst: 1 };
 
 interface Allowance {
-  nextAt: number;
+  readonly lines: TokenBucket;
   suppressed: number;
 }
 
 /**
- * Logs an event that may occur thousands of times a second, at most once in each interval. The next line tells in
- * `suppressed` how many were left out; metrics have the exact counts.
+ * Logs an event that may occur thousands of times a second, at a bounded rate. The next line tells in `suppressed` how
+ * many were left out; metrics have the exact counts.
  */
 export class LogLimiter {
   readonly #logger: Logger;
-  readonly #intervalMs: number;
+  readonly #rate: Rate;
   readonly #now: () => number;
   readonly #allowances = new Map<string, Allowance>();
 
   /**
-   * @param intervalMs time between two lines of the same event, in ms.
+   * @param rate lines of one event.
    * @param now a clock in ms that never goes back.
    */
-  constructor(
-    logger: Logger,
-    intervalMs = DEFAULT_LOG_INTERVAL_MS,
-    now = (): number => performance.now(),
-  ) {
+  constructor(logger: Logger, rate = DEFAULT_LOG_RATE, now = (): number => performance.now()) {
     this.#logger = logger;
-    this.#intervalMs = intervalMs;
+    this.#rate = rate;
     this.#now = now;
   }
 
@@ -57,23 +54,22 @@ export class LogLimiter {
     fields: Readonly<Record<string, unknown>>,
   ): void {
     const now = this.#now();
-    const allowance = this.#allowanceOf(event);
-    if (now < allowance.nextAt) {
+    const allowance = this.#allowanceOf(event, now);
+    if (!allowance.lines.take(now)) {
       allowance.suppressed += 1;
       return;
     }
     const { suppressed } = allowance;
-    allowance.nextAt = now + this.#intervalMs;
     allowance.suppressed = 0;
     this.#logger[level](suppressed === 0 ? fields : { ...fields, suppressed }, event);
   }
 
-  #allowanceOf(event: string): Allowance {
+  #allowanceOf(event: string, now: number): Allowance {
     const key =
       this.#allowances.has(event) || this.#allowances.size < MAX_EVENTS ? event : OVERFLOW;
     let allowance = this.#allowances.get(key);
     if (allowance === undefined) {
-      allowance = { nextAt: Number.NEGATIVE_INFINITY, suppressed: 0 };
+      allowance = { lines: new TokenBucket(this.#rate, now), suppressed: 0 };
       this.#allowances.set(key, allowance);
     }
     return allowance;

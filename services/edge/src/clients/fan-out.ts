@@ -86,18 +86,20 @@ export interface Arrival {
   readonly token?: string | undefined;
   /** See {@link Session}. */
   readonly address?: string;
+  /** See {@link Session}. */
+  readonly origin?: string | undefined;
   /** See {@link Session}. It counts the connection already. */
   readonly addressOwner?: Owner | undefined;
 }
 
 /** What a fan-out worker reports to telemetry. */
 export interface FanOutEvents {
-  clientOpened(): void;
+  clientOpened(session: Session): void;
   clientClosed(reason: CloseReason, session: Session): void;
   requestRejected(code: ErrorCode): void;
-  /** A client said who it is, or sent a new token. */
-  identified(): void;
-  tokenRefused(fault: AuthenticationFault): void;
+  /** A client said who it is, or sent a new token. `isFirst` says which. */
+  identified(session: Session, isFirst: boolean): void;
+  tokenRefused(fault: AuthenticationFault, session: Session): void;
   /** A connection is closed because its token was revoked. */
   sessionRevoked(session: string): void;
   limited: Limited;
@@ -229,13 +231,20 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   /** Takes over a connection whose handshake is done. */
   open(webSocket: WebSocket, socket: Socket, arrival: Arrival = {}): Connection {
-    const { format = this.#settings.formats[0], token, address = '', addressOwner } = arrival;
+    const {
+      format = this.#settings.formats[0],
+      token,
+      address = '',
+      origin,
+      addressOwner,
+    } = arrival;
     const group = this.#settings.formats.indexOf(format);
     const { node, ...welcome } = this.#settings.welcome;
     this.#opened += 1;
     const session = new Session({
       id: randomUUID(),
       address,
+      origin,
       addressOwner,
       rights: this.#settings.rights,
       mustIdentify: this.#settings.tokens !== undefined,
@@ -258,7 +267,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     });
     this.#connections.add(connection);
     this.#due.add(connection, connection.dueAt);
-    this.#events.clientOpened();
+    this.#events.clientOpened(session);
     connection.send({
       type: 'welcome',
       session: session.id,
@@ -452,7 +461,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       onIdentified: (connection, isFirst) => {
         if (isFirst) this.#unidentified -= 1;
         this.#due.hasten(connection, connection.dueAt);
-        this.#events.identified();
+        this.#events.identified(connection.session, isFirst);
       },
     });
   }

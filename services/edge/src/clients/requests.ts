@@ -55,7 +55,7 @@ export class Requests {
   readonly #guard: LimitGuard;
   readonly #maxErrors: number;
   readonly #authentication: Authentication | undefined;
-  readonly #onTokenRefused: (fault: AuthenticationFault) => void;
+  readonly #onTokenRefused: (fault: AuthenticationFault, session: Session) => void;
 
   /**
    * @param onRejected hears of each request that was answered with an error.
@@ -69,7 +69,7 @@ export class Requests {
     guard: LimitGuard,
     maxErrors: number,
     authentication?: Authentication,
-    onTokenRefused: (fault: AuthenticationFault) => void = () => undefined,
+    onTokenRefused: (fault: AuthenticationFault, session: Session) => void = () => undefined,
   ) {
     this.#authentication = authentication;
     this.#onTokenRefused = onTokenRefused;
@@ -120,7 +120,7 @@ export class Requests {
   ): Promise<void> {
     const fault = await this.#authentication?.identify(connection, token, id);
     if (fault === undefined) return;
-    this.#onTokenRefused(fault);
+    this.#onTokenRefused(fault, connection.session);
     if (!connection.isOpen) return;
     const { code } = fault;
     const isFull = fault.cause === 'connections';

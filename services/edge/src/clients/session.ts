@@ -22,6 +22,8 @@ export interface SessionParts {
   readonly id: string;
   /** The client's IP address in its canonical text, as far as the node knows it. Empty where there is none. */
   readonly address?: string;
+  /** The web page that the client runs in, as its browser says. Undefined outside of browsers. */
+  readonly origin?: string | undefined;
   /** The address, as far as limits are counted by it; undefined where they are not. */
   readonly addressOwner?: Owner | undefined;
   /** What it may read from the start on. */
@@ -45,6 +47,8 @@ export class Session {
   readonly id: string;
   /** See {@link SessionParts}. */
   readonly address: string;
+  /** See {@link SessionParts}. */
+  readonly origin: string | undefined;
   /** What the client shares with all others of its address; see {@link SessionParts}. */
   readonly addressOwner: Owner | undefined;
   /** What the client shares with all others of its subject. Undefined until it has said who it is. */
@@ -74,6 +78,7 @@ export class Session {
     const {
       id,
       address = '',
+      origin,
       addressOwner,
       rights,
       mustIdentify,
@@ -84,6 +89,7 @@ export class Session {
     } = parts;
     this.id = id;
     this.address = address;
+    this.origin = origin;
     this.addressOwner = addressOwner;
     this.#requestRate = limits.requestRate;
     this.phase = phase;

@@ -99,9 +99,9 @@ export class ClientListener {
       settings,
       {
         ...events,
-        clientOpened() {
+        clientOpened(session) {
           connectionCount.opened();
-          events.clientOpened();
+          events.clientOpened(session);
         },
         clientClosed(reason, session) {
           connectionCount.closed();

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { ErrorCode } from '@tradewind/protocol';
 
 /** Which web pages may connect. */
@@ -19,4 +20,15 @@ export function originFault(
   if (origins.length === 0) return undefined;
   const isAllowed = origin === undefined ? auth === 'jwt' : origins.includes(origin);
   return isAllowed ? undefined : 'origin_not_allowed';
+}
+
+/** The longest origin that is kept, in characters: a host name of 253, a scheme and a port. */
+export const MAX_ORIGIN_LENGTH = 267;
+
+/** The web page that a request says it comes from, cut to {@link MAX_ORIGIN_LENGTH}. Undefined outside of browsers. */
+export function originOf({ headers }: Pick<IncomingMessage, 'headers'>): string | undefined {
+  const { origin } = headers;
+  if (origin === undefined || origin.length <= MAX_ORIGIN_LENGTH) return origin;
+  // A slice of the string would keep all of it alive.
+  return Buffer.from(origin.slice(0, MAX_ORIGIN_LENGTH)).toString();
 }

@@ -6,12 +6,14 @@ import { endWithError, parseTarget } from '@tradewind/runtime';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { MAX_PENDING_PONGS } from '../clients/requests.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
-import { type OriginPolicy, originFault } from './origins.ts';
+import { type OriginPolicy, originFault, originOf } from './origins.ts';
 
 /** What a client's handshake says of it. */
 export interface Handshake {
   /** The client's IP address in its canonical text. Empty if it was gone before anybody asked. */
   readonly address: string;
+  /** See `originOf`. */
+  readonly origin: string | undefined;
   /** The format that the client chose, or the first one when it asked for none. */
   readonly format: WireFormat;
   /** The token that it offered among the subprotocols. */
@@ -27,7 +29,7 @@ export interface Admission {
   /** The reason why no client is admitted now. Undefined when clients are admitted. */
   refusal(): ErrorCode | undefined;
   admitted(webSocket: WebSocket, socket: Socket, handshake: Handshake): void;
-  rejected(code: ErrorCode, address: string): void;
+  rejected(code: ErrorCode, from: Pick<Handshake, 'address' | 'origin'>): void;
 }
 
 /** Begins the subprotocol value that holds a token, for browsers, which can set no header. It is never answered. */
@@ -87,18 +89,20 @@ export function acceptUpgrades(
   const webSocketServer = new WebSocketServer(options);
 
   webSocketServer.on('wsClientError', (_error, socket, request) => {
-    admission.rejected('bad_handshake', admission.addressOf(request));
+    const from = { address: admission.addressOf(request), origin: originOf(request) };
+    admission.rejected('bad_handshake', from);
     reject(socket, 'bad_handshake');
   });
 
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     const address = admission.addressOf(request);
+    const from = { address, origin: originOf(request) };
     const code =
       admission.excess(request, address) ??
       handshakeFault(request, formats, policy) ??
       admission.refusal();
     if (code !== undefined) {
-      admission.rejected(code, address);
+      admission.rejected(code, from);
       reject(stream, code);
       return;
     }
@@ -107,7 +111,7 @@ export function acceptUpgrades(
     webSocketServer.handleUpgrade(request, socket, head, (webSocket) => {
       const chosen = formats.find(({ subprotocol }) => subprotocol === webSocket.protocol);
       const format = chosen ?? formats[0];
-      admission.admitted(webSocket, socket, { address, format, token: tokenOf(request) });
+      admission.admitted(webSocket, socket, { ...from, format, token: tokenOf(request) });
     });
   });
 }

@@ -19,12 +19,14 @@ import type { JwksEvents } from '../auth/jwks-source.ts';
 import type { KeyFileEvents } from '../auth/key-file.ts';
 import type { RevocationEvents } from '../auth/revocation-source.ts';
 import type { FanOutEvents } from '../clients/fan-out.ts';
+import type { Session } from '../clients/session.ts';
 import type { HeaderRejection } from '../hub/channel.ts';
 import type { HubEvents } from '../hub/hub.ts';
 import type { HistoryCause } from '../hub/recovery.ts';
 import type { Limited } from '../limits.ts';
 import { readCounter } from './gauges.ts';
 import { EDGE_LIMITS, LIMITED_TOTAL } from './limit-table.ts';
+import { SecurityLog } from './security-log.ts';
 
 /** Buckets for the time from the timestamp of a publication to the sockets, in seconds: 1 ms to 5 s. */
 const LAG_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -91,7 +93,7 @@ export interface NodeEvents extends HubEvents, JwksEvents, RevocationEvents {
 
 /** The events of a fan-out worker and of the port that it serves. */
 export interface ClientListenerEvents extends FanOutEvents {
-  handshakeRejected(code: ErrorCode): void;
+  handshakeRejected(code: ErrorCode, from: Pick<Session, 'address' | 'origin'>): void;
   /** A connection that was no client was closed because there were too many. */
   httpConnectionClosed(): void;
   /** A connection of a trusted proxy was closed because its header of the PROXY protocol was bad, or did not come. */
@@ -380,6 +382,7 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
 /** One function for each event of a fan-out worker, which holds its counter and its log line. */
 export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientListenerEvents {
   const limited = new LogLimiter(logger);
+  const security = new SecurityLog(logger);
   const handshakes = metrics.labelledCounter(
     'tradewind_edge_handshakes_total',
     'WebSocket handshakes, by outcome: accepted, or the code they were rejected with',
@@ -442,12 +445,13 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
 
   return {
     limited: limitedEvent(limited, metrics),
-    clientOpened() {
+    clientOpened(session) {
       handshakes.inc({ outcome: 'accepted' });
+      security.connected(session);
     },
-    handshakeRejected(code) {
+    handshakeRejected(code, from) {
       handshakes.inc({ outcome: code });
-      limited.info(`handshake_rejected_${code}`, { code });
+      security.handshakeRejected(code, from);
     },
     httpConnectionClosed() {
       closedConnections.inc();
@@ -456,17 +460,18 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
       refusedProxyHeaders.inc({ cause });
       limited.warn(`proxy_header_${cause}`, { cause });
     },
-    clientClosed(reason: CloseReason, session) {
+    clientClosed(reason, session) {
       disconnects.inc({ reason });
       if (reason === 'slow') limited.warn('client_slow', { session: session.id });
-      else logger.debug({ session: session.id, reason }, 'client_closed');
+      security.closed(session, reason);
     },
-    identified() {
+    identified(session, isFirst) {
       authentications.inc({ outcome: 'accepted' });
+      security.identified(session, isFirst);
     },
-    tokenRefused({ code, cause }) {
-      authentications.inc({ outcome: cause });
-      limited.info(`token_refused_${cause}`, { code, cause });
+    tokenRefused(fault, session) {
+      authentications.inc({ outcome: fault.cause });
+      security.tokenRefused(fault, session);
     },
     sessionRevoked(session) {
       revoked.inc();
