@@ -29,9 +29,9 @@ class ScriptedWire {
     this.events.frame(JSON.stringify(message));
   }
 
-  welcome(): void {
+  welcome(auth = 'none'): void {
     this.tell({
-      type: 'welcome',
+      ...{ type: 'welcome', auth },
       heartbeat: { clientPingMs: 20_000, timeoutMs: 10_000 },
       limits: { maxChannelsPerRequest: 128 },
       reconnect: { spreadMs: SPREAD_MS },
@@ -49,6 +49,7 @@ function setUp() {
   const wires: ScriptedWire[] = [];
   const timers = new Set<{ readonly at: number; readonly act: () => void }>();
   const record = new DeliveryRecord();
+  const tokens: (string | undefined)[] = [];
   let now = 0;
   const client = new DocumentClient([{ channel: CHANNEL }], record, {
     open(events) {
@@ -62,11 +63,13 @@ function setUp() {
       return () => timers.delete(timer);
     },
     random: () => 1,
+    token: (use) => use(tokens.shift()),
   });
   client.start();
   return {
     client,
     record,
+    tokens,
     wires,
     get wire(): ScriptedWire {
       return wires.at(-1)!;
@@ -202,6 +205,78 @@ describe('DocumentClient', () => {
     expect(wires[2]!.asked).toMatchObject({
       channels: [{ channel: CHANNEL, since: { epoch: 'e', offset: 5 } }],
     });
+  });
+
+  it('subscribes after `authenticated`, and refreshes its token on the same connection', () => {
+    const { tokens, wires, wire } = setUp();
+    tokens.push('t1', 't2');
+    wire.welcome('required');
+    expect(wire.sent).toEqual([{ type: 'auth', id: 1, token: 't1' }]);
+    wire.tell({ type: 'authenticated', id: 1, subject: 'u', expiresInMs: 1_000 });
+    expect(wire.asked).toMatchObject({ channels: [{ channel: CHANNEL }] });
+    wire.tell({ type: 'expiring', expiresInMs: 500, graceMs: 500 });
+    expect(wire.sent.at(-1)).toMatchObject({ type: 'auth', token: 't2' });
+    const error = { type: 'error', code: 'unauthorized', message: '', retryable: false };
+    wire.tell({ ...error, id: wire.sent.at(-1)?.id });
+    expect(wire.closedWith).toBeUndefined();
+    expect(wires).toHaveLength(1);
+  });
+
+  it('subscribes after the next `authenticated` to what came too late for the token', () => {
+    const { tokens, record, wire, pass } = setUp();
+    tokens.push('t1', 't2');
+    wire.welcome('required');
+    wire.tell({ type: 'authenticated', id: 1, subject: 'u', expiresInMs: 0 });
+    const late = wire.asked!;
+    const error = { type: 'error', code: 'token_expired', message: '', retryable: false };
+    wire.tell({ ...error, id: late.id });
+    pass(60_000);
+    expect(wire.asked).toBe(late);
+    wire.tell({ type: 'expiring', expiresInMs: 0, graceMs: 500 });
+    wire.tell({ type: 'authenticated', id: wire.sent.at(-1)?.id, subject: 'u', expiresInMs: 9 });
+    expect(wire.asked).not.toBe(late);
+    expect(record.gaveUps).toEqual([]);
+  });
+
+  it('sends a token again that could not be verified', () => {
+    const { tokens, wire, pass } = setUp();
+    tokens.push('t1');
+    wire.welcome('required');
+    const error = { type: 'error', code: 'rate_limited', message: '', retryable: true };
+    wire.tell({ ...error, id: 1, retryAfterMs: 1_000 });
+    pass(1_000);
+    expect(wire.sent.at(-1)).toMatchObject({ type: 'auth', token: 't1' });
+    expect(wire.sent).toHaveLength(2);
+  });
+
+  it('reconnects with a new token after 4402, and with the same one after a break', () => {
+    const { tokens, wires, pass } = setUp();
+    tokens.push('t1', 't2');
+    for (const [code, token] of [
+      [undefined, 't1'],
+      [4402, 't1'],
+      [undefined, 't2'],
+    ] as const) {
+      const wire = wires.at(-1)!;
+      wire.welcome('required');
+      expect(wire.sent).toMatchObject([{ token }]);
+      wire.tell({ type: 'authenticated', id: 1, subject: 'u', expiresInMs: 1_000 });
+      wire.events.closed(code);
+      pass(code === undefined ? SPREAD_MS : 1_000);
+    }
+    expect(wires).toHaveLength(4);
+  });
+
+  it('stops when two tokens were refused, and not when it had none to send', () => {
+    const { tokens, record, wires, pass } = setUp();
+    tokens.push(undefined, 't1', undefined, 't2');
+    for (const isStopped of [false, false, false, true]) {
+      const wire = wires.at(-1)!;
+      wire.welcome('required');
+      wire.events.closed(4401);
+      pass(30_000);
+      expect(record.hasStopped).toBe(isStopped);
+    }
   });
 
   it('gives up a silent connection', () => {

@@ -38,6 +38,8 @@ export interface Surroundings {
   after(ms: number, act: () => void): () => void;
   /** From 0, inclusive, to 1. */
   random(): number;
+  /** Gets a new token and calls `use`, at once or later; with undefined if there is none to be had. */
+  token?(use: (token: string | undefined) => void): void;
 }
 
 /** Everything that the client gives the application, in order. */
@@ -80,8 +82,12 @@ export interface Channel {
 interface Session {
   readonly wire: Wire;
   welcome: Welcome | undefined;
-  /** Requests without their last answer: their channels by their ids. */
-  readonly requests: Map<unknown, readonly Channel[]>;
+  /** Requests without their last answer: their channels by their ids, or that it is a token. */
+  readonly requests: Map<unknown, readonly Channel[] | 'token'>;
+  /** Whether a token was sent on it. */
+  sentToken: boolean;
+  /** Whether a token was accepted on it. */
+  isIdentified: boolean;
   /** Ends the wait that detects silence. */
   endSilence: () => void;
 }
@@ -161,7 +167,7 @@ export const RULES = {
   ),
 
   subscribe: rule(
-    'After `welcome`, subscribe to every channel that you want, with at most `limits.maxChannelsPerRequest` channels in one `subscribe`.',
+    'After `welcome`, or after `authenticated` where `welcome` says `"auth":"required"`, subscribe to every channel that you want, with at most `limits.maxChannelsPerRequest` channels in one `subscribe`.',
     (client, session: Session, { limits }: Welcome) => {
       const wanted = [...client.channels.values()].filter(
         (channel) => channel.isWanted && client.follow('askOnce', channel),
@@ -315,11 +321,17 @@ export const RULES = {
   ),
 
   requestFailed: rule(
-    'An `error` with an `id` means that this request was not carried out: send it again after a wait if it is `retryable`, and give it up otherwise.',
-    (client, channels: readonly Channel[], error: ErrorMessage) => {
-      for (const channel of channels) client.answered(channel);
-      const wanted = channels.filter(({ isWanted }) => isWanted);
+    'An `error` with an `id` means that this request was not carried out: send it again after a wait if it is `retryable`, and give it up otherwise, unless its code is `token_expired`.',
+    (client, session: Session, asked: readonly Channel[] | 'token', error: ErrorMessage) => {
+      if (asked === 'token') {
+        if (error.retryable) client.sendTokenAfter(error.retryAfterMs, session);
+        else if (session.isIdentified) client.follow('noNewToken');
+        return;
+      }
+      for (const channel of asked) client.answered(channel);
+      const wanted = asked.filter(({ isWanted }) => isWanted);
       if (error.retryable) client.askLater(wanted, error.retryAfterMs);
+      else if (error.code === 'token_expired') client.follow('askAgain', wanted);
       else for (const channel of wanted) client.giveUp(channel, error.code);
     },
   ),
@@ -331,10 +343,10 @@ export const RULES = {
   ),
 
   ended: rule(
-    'When a connection ends, also one that never said `welcome`, stop if `docs/codes.md` says so for its code, and otherwise connect again after a wait.',
-    (client, action: CloseAction) => {
-      if (action === 'stop') client.stop();
-      else client.reopen(undefined);
+    'When a connection ends, also one that never said `welcome`, stop if `docs/codes.md` says so for its code and it is not 4401, and otherwise connect again after a wait.',
+    (client, action: CloseAction, code: number | undefined) => {
+      if (action === 'stop' && code !== CLOSE_CODES.unauthorized.code) client.stop();
+      else if (!client.isStopped) client.reopen(undefined);
     },
   ),
   code: rule(
@@ -349,11 +361,12 @@ export const RULES = {
     (client, waits: Waits): number => waits.next(client.random()),
   ),
   resetWait: rule(
-    'The bound is 1 s again when a connection that said `welcome` ends with a code after which one resumes; after 1006 it is `reconnect.spreadMs` of that `welcome`, where that is more.',
-    (client, action: CloseAction, code: number | undefined, { welcome }: Session) => {
+    'The bound is 1 s again when a connection that said `welcome` ends with a code after which one resumes, or one that said `authenticated` with 4402; after 1006 it is `reconnect.spreadMs` of that `welcome`, where that is more.',
+    (client, action: CloseAction, code: number | undefined, session: Session) => {
       const isLost = code === undefined || code === CLOSE_CODES.connection_lost.code;
-      const leastMs = isLost ? welcome?.reconnect.spreadMs : undefined;
-      if (action === 'resume') client.connectWaits.reset(leastMs);
+      const leastMs = isLost ? session.welcome?.reconnect.spreadMs : undefined;
+      const isRenewed = action === 'renew' && session.isIdentified;
+      if (action === 'resume' || isRenewed) client.connectWaits.reset(leastMs);
     },
   ),
   refused: rule(
@@ -362,6 +375,42 @@ export const RULES = {
       client.opening = undefined;
       if (status === 429 || status >= 500) client.reopen(retryAfterSeconds ?? 0);
       else client.stop();
+    },
+  ),
+
+  sendToken: rule(
+    'Where `welcome` says `"auth":"required"`, send a token by `auth`, unless the handshake had one, and nothing else before `authenticated`.',
+    (client, session: Session) => client.sendToken(session),
+  ),
+  expiring: rule(
+    'At `expiring`, get a new token for the same subject, and send it by `auth` on the same connection.',
+    (client, session: Session) => client.sendToken(session),
+  ),
+  noNewToken: rule(
+    'If a new token is refused there, or if you cannot get one, go on with the connection as it is.',
+    () => {},
+  ),
+  askAgain: rule(
+    'If a `subscribe` was answered with `token_expired`, send it again after the next `authenticated`.',
+    (client, channels: readonly Channel[]) => {
+      for (const channel of channels) {
+        channel.isWaiting = true;
+        client.askAtAuthenticated.add(channel);
+      }
+    },
+  ),
+  newToken: rule(
+    'Get a new token for each connection that you open after one that ended with 4401 or 4402.',
+    (client) => {
+      client.token = undefined;
+    },
+  ),
+  twoRefused: rule(
+    'After 4401, stop if two tokens were refused with it and none was accepted between them.',
+    (client, { sentToken, isIdentified }: Session) => {
+      if (isIdentified || !sentToken) return;
+      client.refusedTokens += 1;
+      if (client.refusedTokens === 2) client.stop();
     },
   ),
 };
@@ -388,6 +437,12 @@ export class DocumentClient {
   current: Session | undefined;
   /** The connection that is being opened, or whose `welcome` has not come. */
   opening: Session | undefined;
+  /** The last token that it got, until it is too old or was refused. */
+  token: string | undefined;
+  /** Tokens that were refused since the last one that was accepted. */
+  refusedTokens = 0;
+  /** Channels whose `subscribe` came too late for the token. */
+  readonly askAtAuthenticated = new Set<Channel>();
   /** The number of times that each rule was followed. */
   readonly followed = new Map<RuleName, number>();
   readonly #surroundings: Surroundings;
@@ -435,7 +490,7 @@ export class DocumentClient {
     const session = this.current;
     if (channel === undefined || channel.isWanted === isWanted) return;
     channel.isWanted = isWanted;
-    if (session === undefined) return;
+    if (session === undefined || !mayAsk(session)) return;
     if (!isWanted) {
       this.send(session, { type: 'unsubscribe', id: this.nextId(), channels: [name] });
     } else this.#askForAll();
@@ -495,6 +550,7 @@ export class DocumentClient {
       }),
       welcome: undefined,
       requests: new Map(),
+      ...{ sentToken: false, isIdentified: false },
       endSilence: () => {},
     };
     return session;
@@ -515,6 +571,30 @@ export class DocumentClient {
 
   send(session: Session, message: object): void {
     session.wire.send(JSON.stringify(message));
+  }
+
+  /** Gets a token if there is none to reuse, and sends it. */
+  sendToken(session: Session): void {
+    const use = (token: string | undefined): void => {
+      if (session !== this.current) return;
+      this.token = token;
+      if (token === undefined) {
+        this.follow('noNewToken');
+        return;
+      }
+      session.sentToken = true;
+      const id = this.nextId();
+      session.requests.set(id, 'token');
+      this.send(session, { type: 'auth', id, token });
+    };
+    if (this.token !== undefined && !session.isIdentified) use(this.token);
+    else this.#surroundings.token?.(use);
+  }
+
+  sendTokenAfter(retryAfterMs: number | undefined, session: Session): void {
+    this.after(this.follow('requestWait', retryAfterMs), () => {
+      if (session === this.current) this.sendToken(session);
+    });
   }
 
   ask(session: Session, channels: readonly Channel[]): void {
@@ -577,7 +657,10 @@ export class DocumentClient {
       this.#forget(session);
       this.follow('resetWait', action, code, session);
     }
-    this.follow('ended', action);
+    const { unauthorized, token_expired } = CLOSE_CODES;
+    if (code === unauthorized.code || code === token_expired.code) this.follow('newToken');
+    if (code === unauthorized.code) this.follow('twoRefused', session);
+    this.follow('ended', action, code);
   }
 
   // Which frame calls which rule.
@@ -596,7 +679,15 @@ export class DocumentClient {
 
   #askForAll(): void {
     const session = this.current;
-    if (session?.welcome !== undefined) this.follow('subscribe', session, session.welcome);
+    if (session?.welcome === undefined || !mayAsk(session)) return;
+    this.follow('subscribe', session, session.welcome);
+  }
+
+  /** The node answers requests from here on, or again. */
+  #begin(): void {
+    for (const channel of this.askAtAuthenticated) channel.isWaiting = false;
+    this.askAtAuthenticated.clear();
+    this.#askForAll();
   }
 
   #frame(session: Session, text: string): void {
@@ -605,7 +696,8 @@ export class DocumentClient {
     if (session === this.opening && message.type === 'welcome') {
       this.follow('welcome', session, message);
       this.follow('replaced', session);
-      this.follow('subscribe', session, message);
+      if (mayAsk(session)) this.#begin();
+      else this.follow('sendToken', session);
     } else if (session === this.current) this.#use(session, message);
     session.endSilence();
     if (session.welcome !== undefined) this.follow('silence', session, session.welcome);
@@ -618,6 +710,15 @@ export class DocumentClient {
     switch (message.type) {
       case undefined:
         this.#publication(message);
+        break;
+      case 'authenticated':
+        session.isIdentified = true;
+        session.requests.delete(message.id);
+        this.refusedTokens = 0;
+        this.#begin();
+        break;
+      case 'expiring':
+        this.follow('expiring', session);
         break;
       case 'subscribed':
         this.#subscribed(session, message);
@@ -711,11 +812,16 @@ export class DocumentClient {
   }
 
   #error(session: Session, error: ErrorMessage): void {
-    const channels = session.requests.get(error.id);
+    const asked = session.requests.get(error.id) ?? [];
     session.requests.delete(error.id);
     if (error.id === undefined) this.follow('otherError');
-    else this.follow('requestFailed', channels ?? [], error);
+    else this.follow('requestFailed', session, asked, error);
   }
+}
+
+/** Whether the node takes requests other than `auth` on this connection. */
+function mayAsk({ welcome, isIdentified }: Session): boolean {
+  return welcome !== undefined && (welcome.auth !== 'required' || isIdentified);
 }
 
 function isLarger(offset: number, than: number | undefined): boolean {

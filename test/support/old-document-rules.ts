@@ -23,6 +23,11 @@ export const MIXED: Partial<Rules> = {
   resync: { ...RULES.resync, act: (_client, channel, resync) => takeEpoch(channel, resync) },
 };
 
+/** The token that ended is sent again. */
+export const OLD_TOKEN: Partial<Rules> = {
+  newToken: { ...RULES.newToken, act: () => {} },
+};
+
 function takeBoth(channel: Channel, { epoch, offset }: Partial<Position>): void {
   channel.epoch = epoch;
   channel.offset = offset;

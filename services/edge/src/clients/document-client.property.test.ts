@@ -7,8 +7,11 @@ import {
   type Rules,
 } from '../../../../test/support/document-client.ts';
 import { shortOrLong } from '../../../../test/support/length.ts';
-import { AT_ONCE, MIXED } from '../../../../test/support/old-document-rules.ts';
+import { AT_ONCE, MIXED, OLD_TOKEN } from '../../../../test/support/old-document-rules.ts';
 import { createRandom } from '../../../../test/support/random.ts';
+import { rightsTo } from '../auth/rights.ts';
+import type { Identity, Refusal } from '../auth/token-verifier.ts';
+import { DEFAULTS } from './testing/fan-out-server.ts';
 import {
   type Fate,
   type SimulatedNode,
@@ -22,6 +25,7 @@ import { LIMITS } from './testing/test-connection.ts';
 const SEED_VARIABLE = 'DOCUMENT_SEED';
 const RUNS = shortOrLong(625, 10_000);
 const PEACEFUL_RUNS = shortOrLong(150, 3_000);
+const TOKEN_RUNS = shortOrLong(100, 3_000);
 
 /** Later seeds that failed once: a node drained while clients were behind. */
 const FOUND = [13_673, 16_489];
@@ -75,18 +79,53 @@ interface Seat {
   readonly wires: SimulatedWire[];
 }
 
+/** A login that is sometimes away, and sometimes gives tokens that no node accepts. */
+class SimulatedLogin {
+  readonly #random: ReturnType<typeof createRandom>;
+  isQuiet = false;
+
+  constructor(random: ReturnType<typeof createRandom>) {
+    this.#random = random;
+  }
+
+  /**
+   * Tokens last for 15 to 45 s.
+   *
+   * @param mayMislead whether the client may be given one that is refused; two in a row would end it.
+   */
+  token(client: string, mayMislead: boolean): string | undefined {
+    const luck = this.isQuiet ? 6 : this.#random.below(6);
+    if (luck === 0) return undefined;
+    if (luck === 1 && mayMislead) return 'forged';
+    return `${client} ${Date.now() + 15_000 + this.#random.below(30_000)}`;
+  }
+
+  async verify(token: string): Promise<Identity | Refusal> {
+    const [subject = '', expiresAt] = token.split(' ');
+    if (expiresAt === undefined) return { code: 'unauthorized', cause: 'signature' };
+    if (Number(expiresAt) <= Date.now()) return { code: 'token_expired', cause: 'expired' };
+    const rights = rightsTo(() => true);
+    return { subject, tokenId: undefined, issuedAt: 0, expiresAt: Number(expiresAt), rights };
+  }
+}
+
 /** One run: clients that follow the document, and everything that happens to them. */
 class Run {
   readonly #tier: SimulatedTier;
   readonly #random: ReturnType<typeof createRandom>;
   readonly #steps: readonly StepName[];
   readonly seats: readonly Seat[];
+  readonly #login: SimulatedLogin | undefined;
   #isQuiet = false;
 
-  constructor(seed: number, isPeaceful: boolean, changes: Partial<Rules>) {
+  constructor(seed: number, { isPeaceful, changes = {}, hasTokens = false }: Plan) {
     this.#random = createRandom(seed);
+    this.#login = hasTokens ? new SimulatedLogin(this.#random) : undefined;
+    const { hub, fanOut, historySize } = isPeaceful ? PEACE : TROUBLE;
+    const welcome = { ...DEFAULTS.welcome, auth: 'required' } as const;
     this.#tier = new SimulatedTier({
-      ...(isPeaceful ? PEACE : TROUBLE),
+      ...{ hub, historySize },
+      fanOut: this.#login === undefined ? fanOut : { ...fanOut, welcome, tokens: this.#login },
       delayMs: () => (this.#isQuiet || this.#random.below(2) === 0 ? 0 : this.#random.below(800)),
     });
     const weights: Readonly<Partial<Record<StepName, number>>> = isPeaceful
@@ -109,6 +148,8 @@ class Run {
       this.#do(this.#one(this.#steps));
       if (this.#random.below(3) > 0) await this.#tier.turns();
       this.#advance();
+      // A token that was sent is verified before the clock goes on.
+      if (this.#login !== undefined) await this.#tier.turns();
     }
     return await this.#settle();
   }
@@ -190,6 +231,7 @@ class Run {
   /** Repairs everything, and waits until every client has reached the end of every channel. */
   async #settle(): Promise<string[]> {
     this.#isQuiet = true;
+    if (this.#login !== undefined) this.#login.isQuiet = true;
     this.#tier.isReadable = true;
     for (const node of this.#tier.nodes) {
       node.restoreLink();
@@ -202,6 +244,7 @@ class Run {
       if (i === 0) for (const channel of CHANNELS) this.#tier.publish(channel);
       await this.#tier.turns();
       this.#advance();
+      if (this.#login !== undefined) await this.#tier.turns();
       isDone = i > 0 && this.seats.every((seat) => this.#isAtEnd(seat));
       vi.advanceTimersByTime(SETTLE_STEP_MS);
     }
@@ -256,6 +299,7 @@ class Run {
           return () => clearTimeout(timer);
         },
         random: () => this.#random.next(),
+        token: (use) => use(this.#login?.token(`client-${seed}`, client.refusedTokens === 0)),
       },
       changes,
     );
@@ -295,13 +339,8 @@ class Summary {
   }
 }
 
-async function playOne(
-  seed: number,
-  isPeaceful: boolean,
-  changes: Partial<Rules>,
-  summary: Summary,
-): Promise<Outcome> {
-  const run = new Run(seed, isPeaceful, changes);
+async function playOne(seed: number, plan: Plan, summary: Summary): Promise<Outcome> {
+  const run = new Run(seed, plan);
   try {
     const faults = await run.play();
     for (const seat of run.seats) summary.add(seat);
@@ -316,19 +355,22 @@ interface Plan {
   readonly isPeaceful: boolean;
   /** Rules that differ from the document. */
   readonly changes?: Partial<Rules>;
+  /** Whether the nodes ask for tokens. */
+  readonly hasTokens?: boolean;
 }
 
 /** The number of failed runs after which the rest is skipped. */
 const ENOUGH = 5;
 
-async function playAll({ runs, isPeaceful, changes = {} }: Plan) {
+async function playAll(plan: Plan) {
+  const { runs } = plan;
   const only = process.env[SEED_VARIABLE];
   const summary = new Summary();
   const failed: Outcome[] = [];
   const all = [...Array.from({ length: runs }, (_, i) => i), ...FOUND];
   const seeds = only === undefined ? all : [Number(only)];
   for (const seed of seeds) {
-    const outcome = await playOne(seed, isPeaceful, changes, summary);
+    const outcome = await playOne(seed, plan, summary);
     if (outcome.faults.length > 0) failed.push(outcome);
     if (failed.length >= ENOUGH) break;
   }
@@ -357,6 +399,11 @@ afterEach(() => {
 /** Frames that the nodes here never send; `document-client.test.ts` plays them. */
 const NOT_PLAYED: readonly RuleName[] = ['unknown', 'otherError'];
 
+/** What only clients with tokens do. */
+const TOKEN_RULES: readonly RuleName[] = [
+  ...(['sendToken', 'expiring', 'noNewToken', 'askAgain', 'newToken', 'twoRefused'] as const),
+];
+
 /**
  * How long each of these tests may take, in ms. The first takes 15 to 30 s of a core; the rest is for a machine that is busy.
  * One that times out goes on beside the next, with the same fake timers, and fails that too.
@@ -372,13 +419,35 @@ describe('a client that does what docs/protocol.md says, cut at every frame', {
     if (process.env[SEED_VARIABLE] !== undefined) return;
     expect(Math.min(...Object.values(summary.given))).toBeGreaterThan(RUNS);
     const followed = Object.keys(RULES).filter((name) => summary.followed.has(name as RuleName));
-    expect(Object.keys(RULES).filter((name) => !followed.includes(name))).toEqual(NOT_PLAYED);
+    expect(Object.keys(RULES).filter((name) => !followed.includes(name))).toEqual([
+      ...NOT_PLAYED,
+      ...TOKEN_RULES,
+    ]);
   });
 
   it('uses every publication and never begins anew while Redis still holds everything', async () => {
     const { failed, summary } = await playAll({ runs: PEACEFUL_RUNS, isPeaceful: true });
     expect(textOf(failed)).toBe('');
     expect(summary.given).toMatchObject({ lost: 0, begins: 0 });
+  });
+
+  it('does so with tokens that end, are refused or cannot be had', async () => {
+    const plan = { runs: TOKEN_RUNS, hasTokens: true };
+    const troubled = await playAll({ ...plan, isPeaceful: false });
+    expect(textOf(troubled.failed)).toBe('');
+    const peaceful = await playAll({ ...plan, isPeaceful: true });
+    expect(textOf(peaceful.failed)).toBe('');
+    expect(peaceful.summary.given).toMatchObject({ lost: 0, begins: 0 });
+    if (process.env[SEED_VARIABLE] !== undefined) return;
+    const followed = (name: RuleName) =>
+      troubled.summary.followed.has(name) || peaceful.summary.followed.has(name);
+    expect(TOKEN_RULES.filter((name) => !followed(name))).toEqual([]);
+  });
+
+  it('control: one that comes back with the token that ended never gets anything again', async () => {
+    const changes = OLD_TOKEN;
+    const { failed } = await playAll({ runs: 10, isPeaceful: true, hasTokens: true, changes });
+    expect(failed.length).toBeGreaterThan(1);
   });
 
   it('control: one that takes the offset of a `subscribed` at once loses publications', async () => {
