@@ -41,6 +41,19 @@ describe.runIf(IS_ROOT)('the tarballs', () => {
     for (const { file } of release.artifacts) {
       execFileSync('sha256sum', ['--check', '--strict', `${file}.sha256`], { cwd: folder });
     }
+    execFileSync('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: folder });
+  });
+
+  it('come with lists of their parts, and with a statement that names all of these files', async () => {
+    const statement = JSON.parse(await readFile(join(folder, 'provenance.json'), 'utf8'));
+    const named = (statement.subject as { readonly name: string }[]).map(({ name }) => name);
+    expect(named).toEqual(release.artifacts.flatMap(({ file, sbom }) => [file, sbom.file]));
+    for (const { service, sbom } of release.artifacts) {
+      const { components } = JSON.parse(await readFile(join(folder, sbom.file), 'utf8'));
+      const names = (components as { readonly name: string }[]).map(({ name }) => name);
+      expect(names).toEqual(expect.arrayContaining(['node', 'ioredis', 'pino']));
+      expect(names.includes('ws'), service).toBe(service === 'edge');
+    }
   });
 
   it('contain nothing of the machine that made them', async () => {
