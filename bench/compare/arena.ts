@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LatencyHistogram, type Percentiles } from '@tradewind/dev';
+import type { DialectChoice } from '../load/dialect.ts';
 import { type Load, startLoad } from '../load/load.ts';
 import type { Delivered, LoadSample } from '../load/load-plan.ts';
 import { readCpuTime } from '../load/process-usage.ts';
@@ -38,6 +39,8 @@ export interface Subject {
   readonly contender: Contender['name'];
   /** Environment variables besides those of the contender. */
   readonly settings: Readonly<Record<string, string>>;
+  /** How clients talk to it, if not as to the contender. */
+  readonly dialect?: DialectChoice;
 }
 
 /** One run at one rate. */
@@ -126,7 +129,8 @@ export async function openArena(
   const channels = channelNames(shape);
   const publisherPlan = { redisUrl, channels, core: LOAD_CORE, sequenced };
   const publisher = stack.use(await startPublisher(publisherPlan));
-  const load = stack.use(await startClients(server, contender, shape, channels));
+  const dialect = subject.dialect ?? contender.dialect;
+  const load = stack.use(await startClients(server, dialect, shape, channels));
   await connectClients(load, subject.label, shape.clients);
   const owned = stack.move();
   const held = shape.mode === 'random' ? shape.channelsPerClient : shape.channels;
@@ -164,13 +168,13 @@ export function steadyClients(shape: LoadShape): number {
 /** Starts a process for the clients without connecting them. The caller ends it. */
 export async function startClients(
   server: RunningContender,
-  contender: Contender,
+  dialect: DialectChoice,
   shape: LoadShape,
   channels: readonly string[],
 ): Promise<Load> {
   return await startLoad({
     urls: [server.url],
-    dialect: contender.dialect,
+    dialect,
     connections: shape.clients,
     rampPerSecond: shape.rampPerSecond ?? RAMP_PER_SECOND,
     channels,

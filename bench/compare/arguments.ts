@@ -19,6 +19,8 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   workers      hub and 2 worker threads against one thread, on the same core
   memory       15,000 idle clients, then 5,000 of which 1,000 stall: bytes each, p99 of the others
   heartbeats   14,000 clients that connect within 5 s: latency with pings against without, and the turns of an idle edge
+  identity     what tokens cost: CPU and bytes a connection, and CPU per delivery, with EDGE_AUTH=jwt against none
+  storm        10,000 clients with tokens that come at once: until all are there, and what 500 others notice
   index        what the subscription index costs at 10 to 1,000,000 subscriptions
   safety       what offsets cost an edge while nothing is lost: the publish script against plain PUBLISH
   hot-path     time and allocations per delivery, from the index to the socket
@@ -33,7 +35,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   --help             this text
   --quick            100 clients, 3 s, one pair: shows only that it works (saturation still searches,
                      for 6 minutes against all)
-  --short            saturation, predecessor, memory or safety in at most five minutes on a quiet machine
+  --short            saturation, predecessor, memory, safety or identity in at most five minutes on a quiet machine
 
 edge@PATH is the edge of another installed checkout of this project. It starts in the same way: by its own Node, from
 its own services/edge/src/main.ts, with the same settings and the flags of its own unit. There are ten pairs of 8 s, and
@@ -49,6 +51,7 @@ verdict. Other options override its settings, and may make it longer.
                does not measure ws-per-client
   memory       15,000 idle clients, one edge left alone and one collected; does not measure clients that stall
   safety       two pairs, runs of 8 s; shows whether positions are read, and no ratio within 10 %
+  identity     two pairs, runs of 8 s
 
 With defaults, saturation takes about an hour, predecessor an hour and a half, memory an hour, the others
 that compare 10 to 30, overload three, heartbeats 25, index and hot-path one. --pairs and --seconds make them shorter. Against one
@@ -68,6 +71,8 @@ export const COMMANDS = [
   'memory',
   'safety',
   'heartbeats',
+  'identity',
+  'storm',
   'index',
   'hot-path',
 ] as const;
@@ -111,7 +116,9 @@ const OPPONENTS: Readonly<Partial<Record<Command, 'anything' | 'edge@PATH'>>> = 
   memory: 'edge@PATH',
 };
 
-const WITH_SHORT_FORM: readonly Command[] = ['saturation', 'predecessor', 'memory', 'safety'];
+const WITH_SHORT_FORM: readonly Command[] = [
+  ...(['saturation', 'predecessor', 'memory', 'safety', 'identity'] as const),
+];
 
 /**
  * Reads the command line; returns `help` if help is requested. Throws a {@link UsageError} that names the first

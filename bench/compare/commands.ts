@@ -9,6 +9,7 @@ import {
   WARM_UP_SECONDS,
 } from './fixed-rate.ts';
 import { describeHeartbeats, heartbeatsFailures, measureHeartbeats } from './heartbeats.ts';
+import { describeIdentity, measureIdentity, withIdentity } from './identity.ts';
 import { measureIdle } from './idle-memory.ts';
 import { describeIdle, idleFailures } from './idle-memory-text.ts';
 import {
@@ -29,6 +30,7 @@ import {
 } from './saturation.ts';
 import { LONGEST_STALLED_SECONDS, measureStalled } from './stalled-memory.ts';
 import { describeStalled } from './stalled-memory-text.ts';
+import { describeStorm, measureStorm, stormFailures } from './storm.ts';
 import {
   CALM_RATE,
   CROWD,
@@ -46,6 +48,7 @@ import {
   PREDECESSOR_RATE,
   SPREAD,
   SPREAD_PUBLICATIONS,
+  STORM,
   subjectOf,
   USUAL_HISTORY,
   WIDE,
@@ -71,6 +74,9 @@ const IDLE_SERVERS = 3;
 const IDLE_SECONDS = 40;
 const HEARTBEATS_SECONDS = 60;
 const HEARTBEATS_PAIRS = 3;
+/** Enough for an interval. */
+const IDENTITY_PAIRS = 6;
+const STORM_SECONDS = 15;
 /** The fewest clients of which one stalls. */
 const LEAST_STALLED_CLIENTS = 5;
 /** The fewest pairs that give a verdict. */
@@ -147,6 +153,14 @@ export async function runCommand(
       };
       const result = await measureHeartbeats(plan, await redisUrl(), report);
       return { text: describeHeartbeats(result), result, failures: heartbeatsFailures(result) };
+    }
+    case 'identity':
+      return await runIdentity(asked, await redisUrl(), report);
+    case 'storm': {
+      const clients = asked.clients ?? (asked.quick ? QUICK.clients : STORM.clients);
+      const plan = { ...STORM, clients, seconds: secondsOf(asked, STORM_SECONDS) };
+      const result = await measureStorm(plan, await redisUrl(), report);
+      return { text: describeStorm(result), result, failures: stormFailures(result) };
     }
     case 'predecessor':
       return await runFixedRates(asked, await redisUrl(), report, PREDECESSOR_PAIRS, [
@@ -229,6 +243,32 @@ export async function runCommand(
       ]);
     }
   }
+}
+
+async function runIdentity(
+  asked: BenchArguments,
+  redisUrl: string,
+  report: Report,
+): Promise<BenchOutcome> {
+  const shape = { ...shapeOf(IDLE, asked), payloadBytes: IDLE.payloadBytes };
+  return await withIdentity(shape.clients, async (base) => {
+    const plan = {
+      ...{ base, opponent: subjectOf('edge'), shape },
+      pairs: pairsOf(asked, IDENTITY_PAIRS),
+    };
+    const connections = await measureIdentity(plan, redisUrl, report);
+    const deliveries = await runFixedRates(asked, redisUrl, report, IDENTITY_PAIRS, [
+      {
+        title: 'Tokens against none, each client on five channels',
+        shape: PREDECESSOR,
+        deliveriesPerSecond: PREDECESSOR_RATE,
+        base,
+        opponents: [plan.opponent],
+      },
+    ]);
+    const text = [describeIdentity(connections), deliveries.text].join('\n\n');
+    return { text, result: { connections, deliveries: deliveries.result } };
+  });
 }
 
 function safetyPlan(asked: BenchArguments): SafetyPlan {

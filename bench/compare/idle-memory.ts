@@ -115,7 +115,8 @@ async function measureServer(
   const server = stack.use(await startContender(contender, redisUrl, settings));
   const edge = measuredEdge(server);
   // PSS counts a share of Node's own pages, so all processes that share them must run before the start is read.
-  const load = stack.use(await startClients(server, contender, shape, channelNames(shape)));
+  const { dialect } = contender;
+  const load = stack.use(await startClients(server, dialect, shape, channelNames(shape)));
   await load.sample();
   const start = await read(edge);
   await connectClients(load, subject.label, shape.clients);

@@ -2,6 +2,7 @@ import { INSPECTABLE } from '../../test/support/inspector.ts';
 import type { SequencedTerms } from '../load/publisher-plan.ts';
 import type { LoadShape, Subject } from './arena.ts';
 import { type Contender, isCheckout } from './contenders.ts';
+import type { StormPlan } from './storm.ts';
 
 /** A contender with its defaults. The edge has one worker, in its main thread. */
 export function subjectOf(contender: Contender['name']): Subject {
@@ -77,6 +78,13 @@ export const EDGE_WITHOUT_PINGS: Subject = {
   label: 'without',
   contender: 'edge',
   settings: { ...INSPECTABLE, EDGE_PING_SECONDS: '3600' },
+};
+
+/** Clients that come at once, and others that are there and notice as little as possible. */
+export const STORM: Omit<StormPlan, 'seconds'> = {
+  clients: 10_000,
+  present: { ...CROWD, clients: 500, sampleEvery: 1, rampPerSecond: 500 },
+  publicationsPerSecond: 20,
 };
 
 /** Connected and subscribed, without publications. */

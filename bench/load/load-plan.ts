@@ -30,6 +30,11 @@ export interface LoadPlan {
   readonly connectionsPerProcess: number;
   /** CPU cores to pin the processes to, in turn; empty for none. */
   readonly cores: readonly number[];
+  /**
+   * Whether a connection that fails before it is subscribed is opened again, after a wait as docs/protocol.md has it. Then connecting
+   * ends when all are subscribed, and each failure counts in `failed`.
+   */
+  readonly retries?: boolean;
   /** Whether the processes stay awake while data arrives: see `Poller`. Only for a core that nobody else needs. */
   readonly polls: boolean;
 }
@@ -54,7 +59,7 @@ export interface LoadSample {
   readonly subscribed: number;
   /** Open and subscribed now. */
   readonly open: number;
-  /** Connections that never subscribed, by reason. */
+  /** Connections that never subscribed, by reason; those that were opened again too. */
   readonly failed: Reasons;
   /**
    * Steady connections that the server or the network ended after they had subscribed: by close code, or by the fault

@@ -30,6 +30,11 @@ import { channelsOf, type Reading, readingOf } from './subscription-plan.ts';
 /** How often due connections are opened, in ms. */
 const RAMP_TICK_MS = 10;
 
+/** The bounds of waits before a connection is opened again, and the `Retry-After` of an edge, in ms. */
+const FIRST_RETRY_MS = 1_000;
+const LARGEST_RETRY_MS = 30_000;
+const RETRY_AFTER_MS = 5_000;
+
 /** Resolution of the event loop's delay, in ms. */
 const DELAY_RESOLUTION_MS = 10;
 
@@ -62,6 +67,24 @@ async function connectAll(plan: ProcessPlan): Promise<undefined> {
       add(reading === 'steady' ? disconnected : weakDisconnected, reason);
     },
   };
+  const attempts = new Uint8Array(count);
+  /** Opens the connection of this index among those of the process, again after each failure where that is asked for. */
+  const open = (at: number): void => {
+    const index = plan.first + at * plan.step;
+    const numbers = chooseChannels(index);
+    const names = numbers.map((number) => plan.channels[number]!);
+    const reading = readingOf(plan.reading, index);
+    const again = (failure: string): void => {
+      add(failed, failure);
+      setTimeout(open, retryWaitMs(failure, (attempts[at] as number)++), at);
+    };
+    const settledOnce = (failure: string | undefined): void => {
+      if (failure === undefined) setup.settled(failure);
+      else again(failure);
+    };
+    const own = plan.retries === true ? { ...setup, settled: settledOnce } : setup;
+    connections[at] = new LoadConnection(own, routeOf(index, at), names, numbers, reading);
+  };
   const routeOf = routes(plan);
   const chooseChannels = channelChooser(plan);
   const rampPerSecond = plan.rampPerSecond / plan.step;
@@ -69,17 +92,17 @@ async function connectAll(plan: ProcessPlan): Promise<undefined> {
   while (connections.length < count) {
     const seconds = (performance.now() - startedAt) / 1_000;
     const due = Math.min(count, Math.ceil(seconds * rampPerSecond));
-    while (connections.length < due) {
-      const index = plan.first + connections.length * plan.step;
-      const numbers = chooseChannels(index);
-      const names = numbers.map((number) => plan.channels[number]!);
-      const reading = readingOf(plan.reading, index);
-      const route = routeOf(index, connections.length);
-      connections.push(new LoadConnection(setup, route, names, numbers, reading));
-    }
+    while (connections.length < due) open(connections.length);
     await sleep(RAMP_TICK_MS);
   }
   return await promise;
+}
+
+/** Rules 35 and 37 of docs/protocol.md: a random part of a bound that doubles, and no less than an edge's `Retry-After`. */
+function retryWaitMs(failure: string, attempt: number): number {
+  const boundMs = Math.min(LARGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempt);
+  const isRefused = failure === 'http 429' || failure === 'http 503';
+  return Math.max(isRefused ? RETRY_AFTER_MS : 0, Math.random() * boundMs);
 }
 
 function routes(plan: ProcessPlan): (index: number, ownIndex: number) => Route {
