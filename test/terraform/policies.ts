@@ -160,10 +160,9 @@ export const POLICIES: readonly Policy[] = [
   }),
   policy('health checks are apart: alive for healing, ready for balancing', (resource) => {
     if (/^google_compute_(region_)?health_check$/.test(resource.type)) {
+      const [http] = nestedBlocks(resource.body, 'http_health_check');
       const wanted = { alive: '/healthz', ready: '/readyz' }[resource.name];
-      const asked = pathsAsked(resource.body);
-      const isOnlyThis = asked.length > 0 && asked.every((path) => path === wanted);
-      return isOnlyThis ? [] : [`asks ${asked.join() || undefined}, not ${wanted}`];
+      return http?.request_path === wanted ? [] : [`asks ${http?.request_path}, not ${wanted}`];
     }
     if (!/^google_compute_(region_)?backend_service$/.test(resource.type)) return [];
     const checks = JSON.stringify(resource.body.health_checks ?? '');
@@ -330,16 +329,6 @@ function policy(
         ),
       ),
   };
-}
-
-/** The paths that a health check asks for, over HTTP or by bytes that are a request. */
-function pathsAsked(body: HclResource['body']): string[] {
-  return [
-    ...nestedBlocks(body, 'http_health_check').map(({ request_path: path }) => String(path)),
-    ...nestedBlocks(body, 'tcp_health_check').map(
-      ({ request }) => /GET (\S+) HTTP/.exec(String(request))?.[1] ?? 'nothing',
-    ),
-  ];
 }
 
 function withoutBraces(expression: unknown): string {

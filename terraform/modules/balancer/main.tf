@@ -75,7 +75,6 @@ resource "google_compute_health_check" "ready" {
   http_health_check {
     port         = var.port
     request_path = "/readyz"
-    proxy_header = local.proxy_header
   }
 }
 
@@ -254,7 +253,7 @@ resource "google_compute_target_ssl_proxy" "connections" {
   ssl_certificates = local.certificates
   ssl_policy       = google_compute_ssl_policy.modern.id
 
-  # By it the edge knows clients' addresses.
+  # By it the edge knows clients' addresses. Health checks have none: the edge answers its proxies without one too.
   proxy_header = local.proxy_header
 }
 

@@ -181,8 +181,8 @@ resource "google_compute_region_instance_group_manager" "vm" {
 }
 
 # Alive: the event loop turns. Not ready is no reason to replace a VM, or an outage of Redis would
-# replace them all. An edge may expect a header of the PROXY protocol or not, and VMs of both kinds are there until a roll has
-# ended: so its check sends one, and takes any answer in HTTP, since an edge that expects none answers with 400.
+# replace them all. Behind an SSL proxy too it sends no header of the PROXY protocol, without which an edge answers a proxy that
+# speaks for itself: so it heals VMs alike that expect one and that do not, until a roll has ended.
 resource "google_compute_health_check" "alive" {
   project             = var.project_id
   name                = "${var.name}-alive"
@@ -191,23 +191,9 @@ resource "google_compute_health_check" "alive" {
   healthy_threshold   = 1
   unhealthy_threshold = 10
 
-  dynamic "http_health_check" {
-    for_each = var.service == "edge" ? [] : [var.port]
-
-    content {
-      port         = http_health_check.value
-      request_path = "/healthz"
-    }
-  }
-
-  dynamic "tcp_health_check" {
-    for_each = var.service == "edge" ? [var.port] : []
-
-    content {
-      port     = tcp_health_check.value
-      request  = "PROXY UNKNOWN\r\nGET /healthz HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n"
-      response = "HTTP/1.1 "
-    }
+  http_health_check {
+    port         = var.port
+    request_path = "/healthz"
   }
 }
 
