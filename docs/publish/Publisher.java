@@ -36,7 +36,7 @@ import redis.clients.jedis.exceptions.JedisException;
  */
 public final class Publisher {
   private static final String NAME = "tradewind_publish_1";
-  private static final String SHA = "eef3b757beb9043a1b1cac49affd78d5af7f1d41";
+  private static final String SHA = "b7f5eae056f2d60f669b9d8de9eac81cdbe2a27e";
   private static final Pattern CHANNEL = Pattern.compile("(?!tw:)[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}");
   private static final Pattern EPOCH = Pattern.compile("[A-Za-z0-9]{1,16}");
   /** Before version 7, Redis puts the script's line in front. */

@@ -35,7 +35,7 @@ var scriptText string
 
 const (
 	scriptName  = "tradewind_publish_1"
-	scriptSHA   = "eef3b757beb9043a1b1cac49affd78d5af7f1d41"
+	scriptSHA   = "b7f5eae056f2d60f669b9d8de9eac81cdbe2a27e"
 	maxKeyBytes = 128
 	// Publications in one pipeline.
 	pipelineSize = 512

@@ -1,13 +1,12 @@
-# Users of a Redis of our own, as lines of its ACL file. docs/publishing.md ("Rights") says what a publisher and an edge
-# need, and a test holds the two to each other; here DEL reaches a channel's log only, which is all that the scripts
-# delete. Needs read_secret, and Redis 7 or Valkey for what stands in parentheses.
+# Users of a Redis of our own, as lines of its ACL file: those of infra/redis/users.acl, with each publisher's own channels. A
+# test holds the two to each other. Needs read_secret, and Redis 7 or Valkey for what stands in parentheses.
 
 # publisher_rules PATTERN…: channels, with * for anything, and alone for all but tw:*, on which edges prove their links.
-# What a script may do is what its caller may.
+# What a function may do is what its caller may.
 publisher_rules() {
   local channel
   printf 'resetkeys resetchannels -@all'
-  printf ' %s' +ping '+client|setname' +publish +eval +evalsha '+script|load'
+  printf ' %s' +ping '+client|setname' +publish '+fcall|tradewind_publish_1'
   printf ' %s' +get +set +type +time +xadd +pexpire +persist
   for channel in "$@"; do
     if [ "$channel" = '*' ]; then printf ' &[^t]* &t[^w]* &tw[^:]*'; else printf ' &%s' "$channel"; fi
@@ -18,11 +17,17 @@ publisher_rules() {
   printf ')\n'
 }
 
+# Publishes to all channels, and revokes tokens.
+ingest_rules() {
+  printf '%s' "$(publisher_rules '*')"
+  printf ' +multi +exec (+zadd +zcard +zremrangebyscore ~tw:revocations) (+publish &tw:revoked)\n'
+}
+
 # Reads, starts epochs, writes its own heartbeat, and publishes to its probe alone.
 edge_rules() {
   printf 'resetkeys ~{*}:meta ~{*}:log ~tw:heartbeat:* resetchannels &* -@all'
   printf ' %s' +ping '+client|setname' +info +subscribe +unsubscribe '+pubsub|numsub' +multi +exec
-  printf ' %s' +get +getrange +mget +set +xrange +eval +evalsha +type +time '(+del ~{*}:log)' '(+publish &tw:probe:*)'
+  printf ' %s' +get +getrange +mget +set +xrange '+fcall|tradewind_epoch_1' +type +time '(+del ~{*}:log)' '(+publish &tw:probe:*)' '(+zrange %R~tw:revocations)'
   printf '\n'
 }
 
@@ -32,7 +37,7 @@ rules_of() {
   shift
   case $user in
   edge) edge_rules ;;
-  ingest) publisher_rules '*' ;;
+  ingest) ingest_rules ;;
   replication) printf 'resetkeys resetchannels -@all +psync +replconf +ping\n' ;;
   admin) printf '~* &* +@all\n' ;;
   *) publisher_rules "$@" ;;

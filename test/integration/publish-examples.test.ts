@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { RedisCommands, readHeader } from '@tradewind/bus';
+import { FUNCTION_LIBRARY, RedisCommands, readHeader } from '@tradewind/bus';
 import { bringRedisCli } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
@@ -48,6 +48,14 @@ async function startReceiver(channel: string): Promise<Buffer[]> {
   return received;
 }
 
+/** Runs shell commands of the document. */
+async function runShell(cli: string, text: string): Promise<void> {
+  await run('sh', '-ec', text.replaceAll('redis-cli', `"${cli}" -e -u "$REDIS_URL"`));
+}
+
+const SHELL = [...DOCUMENT.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text]) => text ?? '');
+const makesUsers = (text: string): boolean => text.includes('ACL SETUSER');
+
 describe('docs/publishing.md', () => {
   it(
     'names shell commands that publish',
@@ -55,12 +63,9 @@ describe('docs/publishing.md', () => {
       const cli = await bringRedisCli(console.log);
       if (cli === undefined) return skip('there is no redis-cli here, and apt cannot install it');
       const received = await startReceiver('BTC.trade');
-      const commands = [...DOCUMENT.matchAll(/```sh\n([\s\S]*?)```/g)].map(
-        ([, text]) => text ?? '',
-      );
+      const commands = SHELL.filter((text) => !makesUsers(text));
       expect(commands).toHaveLength(2);
-      for (const text of commands)
-        await run('sh', '-ec', text.replaceAll('redis-cli', `"${cli}" -u "$REDIS_URL"`));
+      for (const text of commands) await runShell(cli, text);
       await eventually(() => received.length === 2);
       for (const [index, message] of received.entries()) {
         const header = readHeader(message);
@@ -72,55 +77,58 @@ describe('docs/publishing.md', () => {
     TEST_DEADLINE_MS,
   );
 
-  it('lists sufficient and necessary rights for a publisher and for an edge', async ({ skip }) => {
-    const version = /redis_version:(\d+)/.exec(await admin.info('server'))?.[1];
-    if (Number(version) < 7) skip('selectors came with Redis 7');
-    for (const user of ['publisher', 'edge']) await admin.call('ACL', 'SETUSER', ...rulesOf(user));
-    const [publisher, edge] = await Promise.all([startAs('publisher'), startAs('edge')]);
-    const publication = {
-      channel: 'BTC.trade',
-      payload: 'x',
-      historySize: 10,
-      historyTtlMs: 1_000,
-      idempotencyKey: 'k',
-      idempotencyWindowMs: 1_000,
-    };
-    const { epoch } = await publisher.publishSequenced(publication);
-    await publisher.publishSequenced({ ...publication, idempotencyKey: '', historyTtlMs: 0 });
-    await publisher.publishSequenced({ ...publication, idempotencyKey: '', historySize: 0 });
-    await publisher.publish('BTC.trade', 'plain');
+  it(
+    'names shell commands that make users with sufficient and necessary rights',
+    async ({ skip }) => {
+      const cli = await bringRedisCli(console.log);
+      if (cli === undefined) return skip('there is no redis-cli here, and apt cannot install it');
+      await admin.function('LOAD', FUNCTION_LIBRARY);
+      const commands = SHELL.filter(makesUsers);
+      expect(commands).toHaveLength(1);
+      await runShell(cli, commands[0]!);
+      const [edge, ingest, pricing] = await Promise.all([
+        startAs('edge:secret-1'),
+        startAs('ingest:secret-2'),
+        startAs('pricing:secret-3'),
+      ]);
+      const publication = {
+        channel: 'ETH.trade',
+        payload: 'x',
+        historySize: 10,
+        historyTtlMs: 1_000,
+        idempotencyKey: 'k',
+        idempotencyWindowMs: 1_000,
+      };
+      const { epoch } = await pricing.publishSequenced(publication);
+      await pricing.publishSequenced({ ...publication, idempotencyKey: '', historyTtlMs: 0 });
+      await ingest.publishSequenced({ ...publication, idempotencyKey: '', historySize: 0 });
+      await pricing.publish('ETH.trade', 'plain');
 
-    const { position } = await edge.readHistory('BTC.trade', 0, 10);
-    expect(position).toEqual({ epoch, offset: 3 });
-    expect(await edge.startEpoch('BTC.trade', epoch)).toMatchObject({ changed: true });
-    expect(await edge.startEpoch('new', undefined)).toMatchObject({ changed: true });
-    await edge.heartbeat('edge-1', 'token');
-    expect(await edge.serverIdentity()).toBeDefined();
-    const forbidden = await Promise.allSettled([
-      edge.publish('BTC.trade', 'x'),
-      edge.publishSequenced({ ...publication, idempotencyKey: '' }),
-      publisher.heartbeat('edge-1', 'token'),
-    ]);
-    for (const outcome of forbidden)
-      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'NOPERM' } });
-  });
+      const { position } = await edge.readHistory('ETH.trade', 0, 10);
+      expect(position).toEqual({ epoch, offset: 3 });
+      expect(await edge.startEpoch('ETH.trade', epoch)).toMatchObject({ changed: true });
+      expect(await edge.startEpoch('new', undefined)).toMatchObject({ changed: true });
+      await edge.heartbeat('edge-1', 'token');
+      expect(await edge.serverIdentity()).toBeDefined();
+      const forbidden = await Promise.allSettled([
+        edge.publish('ETH.trade', 'x'),
+        edge.publishSequenced({ ...publication, idempotencyKey: '' }),
+        ingest.heartbeat('edge-1', 'token'),
+        pricing.publish('BTC.trade', 'x'),
+        pricing.publishSequenced({ ...publication, channel: 'BTC.trade' }),
+      ]);
+      for (const outcome of forbidden)
+        expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'NOPERM' } });
+    },
+    TEST_DEADLINE_MS,
+  );
 });
 
-/** The name and rules of a user in the document. */
-function rulesOf(user: string): readonly string[] {
-  const rule = new RegExp(`^ACL SETUSER (${user} .*)$`, 'm').exec(DOCUMENT)?.[1];
-  // Text in parentheses is one argument.
-  return rule?.match(/\([^)]*\)|\S+/g) ?? [];
-}
-
-function urlOf(user: string): string {
-  return redis.url.replace('redis://', `redis://${user}:secret@`);
-}
-
-async function startAs(user: string): Promise<RedisCommands> {
+/** Connects as a user. @param login name and password, as in a URL. */
+async function startAs(login: string): Promise<RedisCommands> {
   const commands = new RedisCommands(
     {
-      url: urlOf(user),
+      url: redis.url.replace('redis://', `redis://${login}@`),
       password: undefined,
       certificateAuthority: undefined,
       connectionName: 'tradewind-test',

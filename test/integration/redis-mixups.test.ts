@@ -1,21 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { startScriptPublisher } from '../chaos/script-publisher.ts';
 import { TestClient } from '../support/client.ts';
 import { startRedisNode } from '../support/redis-topology.ts';
+import { rulesOf } from '../support/redis-with-users.ts';
 import { startEdge, type TestEdge, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 
-const DOCUMENT = readFileSync(new URL('../../docs/publishing.md', import.meta.url), 'utf8');
-
 /** How long a node may take to find out, in ms, also on slow machines. */
 const DEADLINE_MS = 15_000;
-
-/** The rules of a user in the document, as arguments of `ACL SETUSER`. */
-function rulesOf(user: string): readonly string[] {
-  const [, rules] = new RegExp(`^ACL SETUSER ${user} (.*)$`, 'm').exec(DOCUMENT) ?? [];
-  return rules!.match(/\([^)]*\)|\S+/g)!;
-}
 
 async function readiness(edge: TestEdge) {
   const response = await fetch(`${edge.adminUrl}/readyz`);
@@ -30,11 +22,11 @@ async function metricOf({ adminUrl }: TestEdge, name: string): Promise<number> {
 
 it('an edge with the user of a publisher is not ready, and says why; with its own it is', async () => {
   await using redis = await startRedisNode();
-  for (const user of ['publisher', 'edge'])
-    await redis.control.call('ACL', 'SETUSER', user, ...rulesOf(user));
+  for (const user of ['ingest', 'edge'] as const)
+    await redis.control.call('ACL', 'SETUSER', user, '>secret', ...rulesOf(user));
   const url = (user: string) => `redis://${user}:secret@${redis.host}:${redis.port}`;
 
-  await using wrong = await startEdge({ REDIS_URL: url('publisher'), EDGE_NODE_ID: 'wrong' });
+  await using wrong = await startEdge({ REDIS_URL: url('ingest'), EDGE_NODE_ID: 'wrong' });
   await eventually(async () => (await readiness(wrong)).reasons.includes('probe_refused'), {
     deadlineMs: DEADLINE_MS,
   });

@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { FUNCTION_LIBRARY } from '@tradewind/bus';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { shortOrLong } from '../support/length.ts';
 import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
+import { rulesOf } from '../support/redis-with-users.ts';
 import { type CommandFilter, TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
 import { eventually } from '../support/wait.ts';
 import { LIBRARIES, removeBuilds } from './libraries.ts';
@@ -17,11 +18,8 @@ const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
 /** A deadline for calls that must fail, in ms. */
 const SHORT_DEADLINE_MS = 800;
 
-const DOCUMENT = readFileSync(new URL('../../docs/publishing.md', import.meta.url), 'utf8');
-const FUNCTIONS = readFileSync(
-  new URL('../../docs/publish/tradewind_functions_1.lua', import.meta.url),
-  'utf8',
-);
+/** What a user needs beside the rights of its role to send scripts. */
+const SCRIPTS = ['+eval', '+evalsha', '+script|load'];
 
 const isPublish: CommandFilter = ([name = '']) => /^(evalsha|eval|fcall)$/i.test(name);
 
@@ -37,7 +35,7 @@ describe.each(LIBRARIES)('$name', (library) => {
 
   beforeAll(async () => {
     // By arguments, because it must survive a restart.
-    const user = ['--user', 'publisher', ...rulesOf('publisher')];
+    const user = ['--user', 'publisher', '>secret', ...rulesOf('ingest'), ...SCRIPTS];
     redis = await startRedisNode({ args: [...DURABLE, ...user] });
     proxy = await TcpFaultProxy.start({ host: redis.host, port: redis.port, speaks: 'redis' });
     proxy.watchCommands((words, { number }) => {
@@ -62,7 +60,7 @@ describe.each(LIBRARIES)('$name', (library) => {
   afterEach(() => proxy.refuse(false));
 
   async function setUser(name: string, rules: readonly string[]): Promise<void> {
-    await redis.control.call('ACL', 'SETUSER', name, ...rules);
+    await redis.control.call('ACL', 'SETUSER', name, '>secret', ...rules);
   }
 
   function urlOf(user: string): string {
@@ -262,10 +260,8 @@ describe.each(LIBRARIES)('$name', (library) => {
   }) => {
     const version = /redis_version:(\d+)/.exec(await redis.control.info('server'))?.[1];
     if (Number(version) < 7) skip('functions came with Redis 7');
-    const forbidden = ['+eval', '+evalsha', '+script|load'];
-    const rules = rulesOf('publisher').filter((rule) => !forbidden.includes(rule));
-    await setUser('caller', [...rules, '+fcall']);
-    await redis.control.call('FUNCTION', 'LOAD', 'REPLACE', FUNCTIONS);
+    await setUser('caller', rulesOf('ingest'));
+    await redis.control.call('FUNCTION', 'LOAD', 'REPLACE', FUNCTION_LIBRARY);
     const started = await library.start(urlOf('caller'));
     if (typeof started === 'string') return skip(started);
     await using caller = started;
@@ -283,8 +279,7 @@ describe.each(LIBRARIES)('$name', (library) => {
   });
 
   it('is refused a channel that the user may not publish to', async ({ skip }) => {
-    const rules = rulesOf('publisher').map((rule) => (rule.startsWith('&') ? '&BTC.*' : rule));
-    await setUser('narrow', rules);
+    await setUser('narrow', [...rulesOf('publisher'), ...SCRIPTS]);
     const started = await library.start(urlOf('narrow'));
     if (typeof started === 'string') return skip(started);
     await using narrow = started;
@@ -307,10 +302,3 @@ describe.each(LIBRARIES)('$name', (library) => {
     expect(history).toEqual(results.map((_, i) => `${i}`));
   });
 });
-
-/** The rules of a user in the document. */
-function rulesOf(user: string): readonly string[] {
-  const rule = new RegExp(`^ACL SETUSER ${user} (.*)$`, 'm').exec(DOCUMENT)?.[1];
-  if (rule === undefined) throw new Error(`docs/publishing.md has no user ${user}`);
-  return rule.split(' ');
-}

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { RedisCommands } from '@tradewind/bus';
+import { FUNCTION_LIBRARY, RedisCommands } from '@tradewind/bus';
 import {
   bringRedisServer,
   findFreePort,
@@ -17,12 +17,12 @@ import { startEdge, startIngest, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 import { startGoogleStandIn } from './google-stand-in.ts';
 import { encoded, REDIS_VALUES, renderStartup } from './startup.ts';
-import { createVmRoot, makeTarball, type VmRoot } from './vm-root.ts';
+import { createVmRoot, makeTarball, REDIS_RELEASE, type VmRoot } from './vm-root.ts';
 
 /** Services and servers are started. */
 const DEADLINE_MS = 60_000;
 
-const DOCUMENT = fileURLToPath(new URL('../../docs/publishing.md', import.meta.url));
+const ROLES = fileURLToPath(new URL('../../infra/redis/users.acl', import.meta.url));
 
 /** As Terraform writes them down: a user, the version of its secret, a publisher's channels. */
 const USERS = ['admin', 'edge', 'ingest', 'pricing', 'replication'] as const;
@@ -43,6 +43,7 @@ beforeAll(async () => {
   port = await findFreePort();
   server = await startServer(port);
   admin = connectAs('admin', port);
+  await admin.function('LOAD', FUNCTION_LIBRARY);
 }, 300_000);
 
 afterAll(async () => {
@@ -57,7 +58,7 @@ const secretOf = (user: User): string => `projects/p/secrets/redis-${user}/versi
 /** Runs the start-up script of a Redis VM, which writes the users. */
 async function bootRedisVm(): Promise<void> {
   await using google = await startGoogleStandIn();
-  const tarball = await makeTarball({ 'valkey-server': '#!/bin/sh\n' });
+  const tarball = await makeTarball(REDIS_RELEASE);
   google.objects.set('releases/valkey-8.1.4.tar.gz', tarball);
   for (const user of USERS) google.secrets.set(secretOf(user), `${passwordOf(user)}\n`);
   const lines = USERS.map((user) => `${user} ${secretOf(user)}${CHANNELS[user] ?? ''}\n`);
@@ -99,36 +100,43 @@ const RIGHTS: Readonly<Record<User, { may: readonly string[]; mayNot: readonly s
       ...['PING', 'INFO', 'SUBSCRIBE SOL.trade', 'UNSUBSCRIBE SOL.trade', 'PUBSUB NUMSUB a'],
       ...['GET {SOL.trade}:meta', 'MGET {a}:meta {b}:meta', 'XRANGE {SOL.trade}:log - +'],
       ...['SET tw:heartbeat:edge-1 x', 'GET tw:heartbeat:edge-1', 'PUBLISH tw:probe:edge-1 x'],
-      ...['EVAL return 2 {a}:meta {a}:log', 'SET {a}:meta x', 'DEL {a}:log', 'MULTI', 'EXEC'],
+      ...['FCALL tradewind_epoch_1 2 {a}:meta {a}:log', 'SET {a}:meta x', 'DEL {a}:log'],
+      ...['MULTI', 'EXEC'],
     ],
     mayNot: [
       ...['PUBLISH SOL.trade x', 'XADD {a}:log * p x', 'DEL {a}:meta', 'SET tw:other x'],
       ...['PSUBSCRIBE *', 'SCAN 0', 'KEYS *', 'FLUSHALL', 'CONFIG GET *', 'ACL LIST'],
       ...['CLIENT LIST', 'SCRIPT FLUSH', 'REPLICAOF NO ONE', 'MONITOR', 'GET {a}:once:k'],
+      ...['FCALL tradewind_publish_1 2 {a}:meta {a}:log', 'EVAL return 2 {a}:meta {a}:log'],
     ],
   },
   ingest: {
     may: [
       ...['PUBLISH twin.trade x', 'PUBLISH trx.trade x', 'PUBLISH tWx x'],
-      ...['PING', 'PUBLISH SOL.trade x', 'EVAL return 2 {a}:meta {a}:log', 'SET {a}:meta x'],
+      ...['PING', 'PUBLISH SOL.trade x', 'SET {a}:meta x'],
+      'FCALL tradewind_publish_1 2 {a}:meta {a}:log',
       ...['XADD {a}:log * p x', 'PEXPIRE {a}:log 1', 'SET {a}:once:k x', 'DEL {a}:log', 'TIME'],
     ],
     mayNot: [
       ...['PUBLISH tw:probe:edge-1 x', 'PUBLISH tw:x x'],
       ...['SUBSCRIBE SOL.trade', 'XRANGE {a}:log - +', 'DEL {a}:meta', 'DEL {a}:once:k', 'INFO'],
       ...['SET tw:heartbeat:edge-1 x', 'SCAN 0', 'KEYS *', 'FLUSHALL', 'SCRIPT FLUSH', 'ACL LIST'],
+      ...['EVAL return 0', 'FCALL tradewind_epoch_1 2 {a}:meta {a}:log', 'FUNCTION LOAD x'],
     ],
   },
   pricing: {
     may: [
       ...['PUBLISH BTC.trade x', 'PUBLISH ETH.trade x', 'SET {BTC.trade}:meta x', 'PING'],
-      ...['EVAL return 2 {BTC.trade}:meta {BTC.trade}:log', 'XADD {ETH.trade}:log * p x'],
+      ...['FCALL tradewind_publish_1 2 {BTC.trade}:meta {BTC.trade}:log'],
+      'XADD {ETH.trade}:log * p x',
       // What clears a history; Redis cannot tell a script that deletes from a user who does.
       'DEL {BTC.trade}:log',
     ],
     mayNot: [
       ...['PUBLISH ETH.quote x', 'PUBLISH SOL.trade x', 'PUBLISH tw:probe:edge-1 x'],
-      ...['SET {SOL.trade}:meta x', 'EVAL return 2 {SOL.trade}:meta {SOL.trade}:log'],
+      ...['SET {SOL.trade}:meta x', 'EVAL return 2 {BTC.trade}:meta {BTC.trade}:log'],
+      ...['FCALL tradewind_publish_1 2 {SOL.trade}:meta {SOL.trade}:log', 'SCRIPT LOAD x'],
+      ...['FCALL tradewind_epoch_1 2 {BTC.trade}:meta {BTC.trade}:log', 'EVALSHA x 0'],
       ...['DEL {BTC.trade}:meta', 'DEL {BTC.trade}:once:k', 'DEL {SOL.trade}:log', 'DEL x'],
       ...['SCAN 0', 'KEYS *', 'FLUSHALL', 'FLUSHDB', 'SUBSCRIBE BTC.trade', 'INFO', 'UNLINK x'],
       ...['XRANGE {BTC.trade}:log - +', 'CONFIG GET *', 'ACL LIST', 'EXPIRE {BTC.trade}:meta 1'],
@@ -165,15 +173,20 @@ describe('a Redis of our own', () => {
     await expect(nobody.get('x')).rejects.toThrow('NOAUTH');
   });
 
-  it('gives publishers and edges what docs/publishing.md lists, and nothing else', async () => {
-    const rules = [...readFileSync(DOCUMENT, 'utf8').matchAll(/^ACL SETUSER (\S+) (.*)$/gm)];
-    const documented = new Map(rules.map(([, user, rule]) => [user, rightsIn(rule ?? '')]));
-    const lines = (await root.installed('etc/tradewind-redis/users.acl')).split('\n');
-    const given = (user: User) => rightsIn(lines.find((line) => line.startsWith(`user ${user} `)));
-    expect(given('edge')).toEqual(documented.get('edge'));
-    expect(given('ingest')).toEqual(documented.get('publisher'));
-    expect(given('pricing').commands).toEqual(documented.get('publisher')?.commands);
-    expect(given('pricing').keys.length).toBe(6);
+  it('gives each role what infra/redis/users.acl gives it, and nothing else', async () => {
+    const rulesOf = (file: string, user: string): string => {
+      const line = file.split('\n').find((each) => each.startsWith(`user ${user} on `)) ?? '';
+      return line.replace(/^user \S+ on (#\S+ )?/, '');
+    };
+    const roles = readFileSync(ROLES, 'utf8');
+    const written = await root.installed('etc/tradewind-redis/users.acl');
+    for (const user of ['admin', 'edge', 'ingest']) {
+      expect(wordsOf(rulesOf(written, user))).toEqual(wordsOf(rulesOf(roles, user)));
+    }
+    const example = rulesOf(roles, 'publisher');
+    expect(wordsOf(rulesOf(written, 'pricing'))).toEqual(
+      wordsOf(`${example} ${example.replaceAll('BTC.*', 'ETH.trade')}`),
+    );
   });
 
   it('has its publishers publish to their channels, with every form of history', async () => {
@@ -265,13 +278,9 @@ describe('a Redis of our own', () => {
   );
 });
 
-/** What an ACL rule gives, wherever it stands: in parentheses, only to what stands there with it. */
-function rightsIn(rule = ''): Record<'commands' | 'keys' | 'channels', readonly string[]> {
-  const words = rule.replace(/[()]/g, ' ').split(/\s+/);
-  const beginning = (sign: string) => [
-    ...new Set(words.filter((word) => word.startsWith(sign)).sort()),
-  ];
-  return { commands: beginning('+'), keys: beginning('~'), channels: beginning('&') };
+/** The words of an ACL rule, each once, wherever they stand: in parentheses, they are for what stands there with them. */
+function wordsOf(rule: string): readonly string[] {
+  return [...new Set(rule.replace(/[()]/g, ' ').trim().split(/\s+/))].sort();
 }
 
 async function startCommands(user: User): Promise<RedisCommands> {

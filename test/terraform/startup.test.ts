@@ -1,16 +1,17 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { FUNCTION_LIBRARY } from '@tradewind/bus';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type GoogleStandIn, startGoogleStandIn } from './google-stand-in.ts';
 import { TERRAFORM_ROOT } from './hcl.ts';
 import { encoded, REDIS_VALUES, renderStartup, VM_VALUES } from './startup.ts';
-import { createVmRoot, makeTarball, type VmRoot } from './vm-root.ts';
+import { createVmRoot, makeTarball, REDIS_RELEASE, type VmRoot } from './vm-root.ts';
 
 const run = promisify(execFile);
 
@@ -36,7 +37,7 @@ let sha256: string;
 beforeEach(async () => {
   root = await createVmRoot();
   google = await startGoogleStandIn();
-  const tarball = await makeTarball(RELEASE);
+  const tarball = await makeTarball({ ...RELEASE, ...REDIS_RELEASE });
   sha256 = createHash('sha256').update(tarball).digest('hex');
   google.objects.set('releases/edge.tar.gz', tarball);
   google.secrets.set('projects/p/secrets/redis/versions/1', 'hush\n');
@@ -199,6 +200,27 @@ describe('the start-up script of a Redis', () => {
     expect(configuration).toMatch(/^port 6379\nmaxmemory \d+kb\n/);
     expect(configuration).toContain('masterauth "one,two"\n');
     expect(await root.calls()).toMatch(/systemctl start tradewind-redis\.service\n$/);
+    expect(await root.installed('opt/tradewind/valkey-8.1.4/bin/valkey-cli.loaded')).toBe(
+      FUNCTION_LIBRARY,
+    );
+  });
+
+  it('loads no functions into a replica, which gets them from its primary', async () => {
+    const script = renderStartup('redis-startup.sh.tftpl', {
+      ...REDIS_VALUES,
+      object: 'edge.tar.gz',
+      sha256,
+      users_base64: encoded('admin projects/p/secrets/redis/versions/1\n'),
+      replication_secret: 'projects/p/secrets/tokens/versions/latest',
+      root: root.path,
+      ...google.hosts,
+    });
+    await root.boot(script);
+    const client = join(root.path, 'opt/tradewind/valkey-8.1.4/bin/valkey-cli');
+    await rm(`${client}.loaded`);
+    await writeFile(`${client}.role`, 'slave\n');
+    await root.boot(script);
+    await expect(readFile(`${client}.loaded`)).rejects.toThrow('ENOENT');
   });
 });
 

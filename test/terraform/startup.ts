@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { FUNCTION_LIBRARY } from '@tradewind/bus';
 import { TERRAFORM_ROOT } from './hcl.ts';
 
 /** A start-up script as Terraform's `templatefile` would make it. Throws for a value that is missing. */
@@ -13,11 +14,12 @@ export function renderStartup(
     ...values,
   };
   const text = readFileSync(`${TERRAFORM_ROOT}startup/${template}`, 'utf8');
-  return text.replace(/\$\{(\w+)\}/g, (_, name: string) => {
+  const filled = text.replace(/(?<!\$)\$\{(\w+)\}/g, (_, name: string) => {
     const value = all[name];
     if (value === undefined) throw new Error(`${template} needs ${name}`);
     return value;
   });
+  return filled.replaceAll('$${', '${');
 }
 
 /** Text as the templates take it, in base64: no quoting, whatever it holds. */
@@ -57,9 +59,10 @@ export const REDIS_VALUES = {
   object: 'valkey-8.1.4.tar.gz',
   sha256: '0'.repeat(64),
   configuration_base64: '',
-  users_base64: '',
+  users_base64: encoded('admin projects/p/secrets/admin/versions/latest\n'),
   secret_files_base64: '',
   ca_base64: '',
+  library_base64: encoded(FUNCTION_LIBRARY),
   replication_secret: 'projects/p/secrets/replication/versions/latest',
   memory_percent: '60',
 };

@@ -1,13 +1,23 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
 /** Commands of a VM that a test must not run; what they were told is written down. */
 const STUBS = ['systemctl', 'sysctl'];
+
+/** The release of a Redis whose client answers as a primary's would, and keeps the library that it was told to load. */
+export const REDIS_RELEASE = {
+  'bin/valkey-server': '#!/bin/sh\n',
+  'bin/valkey-cli': `#!/bin/sh
+case "$*" in
+  *' ROLE') cat "$0.role" 2>/dev/null || echo master ;;
+  *' FUNCTION LOAD REPLACE') cat >"$0.loaded" ;;
+esac\n`,
+};
 
 /** A folder that stands for a VM's `/`, below which start-up scripts write. */
 export interface VmRoot extends AsyncDisposable {
@@ -62,6 +72,7 @@ export async function makeTarball(files: Readonly<Record<string, string>>): Prom
     const content = join(folder, 'content');
     await mkdir(content);
     for (const [name, text] of Object.entries(files)) {
+      await mkdir(dirname(join(content, name)), { recursive: true });
       await writeFile(join(content, name), text, { mode: 0o755 });
     }
     await run('tar', ['-czf', join(folder, 'x.tar.gz'), '-C', content, '.']);

@@ -6,6 +6,7 @@ export * from './observability/prometheus-server.ts';
 export * from './observability/promql.ts';
 export * from './processes/bring-publishers.ts';
 export * from './processes/bring-redis.ts';
+export * from './processes/bring-valkey.ts';
 export * from './processes/death-watch.ts';
 export * from './processes/debian.ts';
 export * from './processes/find-program.ts';

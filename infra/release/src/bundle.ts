@@ -30,9 +30,9 @@ const DEFINITIONS = {
 /** How a module names another that it does not import: the file of a thread that it starts. */
 const THREAD_FILE = /(new URL\(\s*['"])(\.{1,2}\/[^'"]+)\.ts(['"],\s*import\.meta\.url\s*,?\s*\))/g;
 
-/** How a module reads a script that lies beside it. */
+/** How a module reads a script. */
 const SCRIPT_FILE =
-  /readFileSync\(\s*new URL\(\s*['"](\.\/[^'"]+\.lua)['"],\s*import\.meta\.url\s*,?\s*\),\s*['"]utf8['"]\s*,?\s*\)/g;
+  /readFileSync\(\s*new URL\(\s*['"](\.{1,2}\/[^'"]+\.lua)['"],\s*import\.meta\.url\s*,?\s*\),\s*['"]utf8['"]\s*,?\s*\)/g;
 
 /**
  * Bundles a service and all that it imports into a few files that Node runs as they are. What is

@@ -1,12 +1,12 @@
 export * from './commands/redis-commands.ts';
 export * from './contract/channel-keys.ts';
 export * from './contract/epoch-script.ts';
-export * from './contract/function-library.ts';
 export * from './contract/history.ts';
 export * from './contract/publication-header.ts';
 export * from './contract/publish-script.ts';
 export * from './contract/revocation.ts';
-export { type RedisScript, UnexpectedReplyError } from './contract/script.ts';
+export { FUNCTION_LIBRARY, type RedisScript, UnexpectedReplyError } from './contract/script.ts';
+export type { UnmendedFault } from './link/server-version.ts';
 export { RedisRefusedError, RedisUnavailableError } from './redis-errors.ts';
 export { checkRedisUrl, type RedisMode, type RedisSettings } from './redis-settings.ts';
 export { REDIS_STATES, type RedisState } from './redis-states.ts';

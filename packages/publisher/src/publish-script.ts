@@ -2,10 +2,14 @@
 export const SCRIPT_NAME = 'tradewind_publish_1';
 
 /** The SHA-1 of {@link SCRIPT_TEXT}. */
-export const SCRIPT_SHA = 'eef3b757beb9043a1b1cac49affd78d5af7f1d41';
+export const SCRIPT_SHA = 'b7f5eae056f2d60f669b9d8de9eac81cdbe2a27e';
 
 /** `docs/publish/tradewind_publish_1.lua`, byte for byte, because a published package must carry it. A test compares the two. */
-export const SCRIPT_TEXT = `-- tradewind_publish_1: publishes with an offset and a history. See docs/publishing.md.
+export const SCRIPT_TEXT = `-- The scripts of Tradewind, version 1. docs/publishing.md says how they are called.
+-- EVAL and SCRIPT LOAD take this file as it is: it publishes with an offset and a history.
+-- FUNCTION LOAD takes it with this line before it, and it is then a library of two functions:
+-- #!lua name=tradewind_functions_1
+
 local MAX_OFFSET = 9007199254740991 -- 2^53-1, so that every client can hold it in a double
 
 local function refuse(code, reason)
@@ -167,6 +171,39 @@ local function publish(keys, args)
   if once ~= '' then redis.call('SET', once_key, position, 'PX', digits(window)) end
   redis.call('PUBLISH', channel, '@1:' .. position .. ':' .. digits(now) .. ';' .. payload)
   return { epoch, offset, 0 }
+end
+
+-- Starts a new epoch if the present one is the expected one. Edges call it; a publisher need not.
+local function start_epoch(keys, args)
+  if #keys ~= 2 or #args ~= 1 then return refuse('TWARG', 'needs 2 keys and 1 argument') end
+  local meta_key, log_key, expected = keys[1], keys[2], args[1]
+  local tag = string.match(meta_key, '^({[A-Za-z0-9][A-Za-z0-9_.:/@%-]*}):meta$')
+  if not tag or log_key ~= tag .. ':log' then
+    return refuse('TWARG', 'the keys must be {<channel>}:meta and {<channel>}:log')
+  end
+
+  local refusal, epoch, offset = read_position(meta_key)
+  if refusal then return refusal end
+  refusal = check_log(log_key)
+  if refusal then return refusal end
+  if (epoch or '') ~= expected then return { 0, epoch or '', offset or 0 } end
+  if not may('SET', meta_key, '') or (not epoch and not may('DEL', log_key)) then
+    return refuse('NOPERM', 'this user may not write the keys of ' .. tag)
+  end
+
+  local started = new_epoch(redis.call('TIME'), epoch)
+  -- The first write is one that Redis refuses when it is full, as DEL is not.
+  local written = redis.pcall('SET', meta_key, started .. ':' .. digits(offset or 0))
+  if written.err then return written end
+  if not epoch then redis.call('DEL', log_key) end
+  return { 1, started, offset or 0 }
+end
+
+-- Redis has this only while it loads a library.
+if redis.register_function then
+  redis.register_function('tradewind_publish_1', publish)
+  redis.register_function('tradewind_epoch_1', start_epoch)
+  return
 end
 
 return publish(KEYS, ARGV)

@@ -132,6 +132,7 @@ export async function startEdge(
     },
     unavailable: events.commandsUnavailable,
     stillUnavailable: events.commandsUnavailable,
+    unmended: events.redisUnmended,
   });
   const store = createChannelStore(commands, subscriber);
   const hub = new Hub(subscriber, store, hubLimits(config), events);

@@ -1,4 +1,4 @@
-import type { Revocation } from '@tradewind/bus';
+import type { Revocation, UnmendedFault } from '@tradewind/bus';
 import {
   type DescriptorShares,
   type Logger,
@@ -63,6 +63,8 @@ export interface IngestEvents extends PublishQueueEvents {
   redisUnavailable(cause: string): void;
   /** Redis is still unavailable, for a cause that was not reported before. */
   redisStillUnavailable(cause: string): void;
+  /** Redis has a fault by its version. */
+  redisUnmended(fault: UnmendedFault): void;
   drainTookTooLong(requestsInFlight: number): void;
 }
 
@@ -281,6 +283,9 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     },
     redisStillUnavailable(cause) {
       limited.error('redis_still_unavailable', { cause });
+    },
+    redisUnmended(fault) {
+      logger.warn({ ...fault }, 'redis_unmended');
     },
     drainTookTooLong(inFlight) {
       logger.warn({ requestsInFlight: inFlight }, 'drain_deadline');

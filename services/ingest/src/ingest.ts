@@ -54,6 +54,7 @@ export async function startIngest(
     },
     unavailable: (cause) => events.redisUnavailable(cause),
     stillUnavailable: (cause) => events.redisStillUnavailable(cause),
+    unmended: (fault) => events.redisUnmended(fault),
   });
   const connections = shareDescriptors(service.httpMaxConnections, events);
   const publisher = createRedisPublisher(redis, publishing);

@@ -36,6 +36,13 @@ locals {
       # An edge that reads nothing for so long is cut off, and repairs what it missed from history.
       "client-output-buffer-limit pubsub ${var.pubsub_output_buffer.hard_mb}mb ${var.pubsub_output_buffer.soft_mb}mb ${var.pubsub_output_buffer.soft_seconds}",
       "client-output-buffer-limit replica 256mb 128mb 60",
+      # What a publisher can cost is bounded as in infra/redis/redis.conf.
+      "client-output-buffer-limit normal 512mb 256mb 60",
+      "client-query-buffer-limit 4mb",
+      "proto-max-bulk-len 1mb",
+      "lazyfree-lazy-user-del yes",
+      "lazyfree-lazy-server-del yes",
+      "lazyfree-lazy-expire yes",
       "appendonly yes",
       "appendfsync everysec",
       "repl-backlog-size 64mb",
@@ -126,6 +133,7 @@ resource "google_compute_instance" "vm" {
       ]) : "")
       ca_base64           = base64encode(local.uses_tls ? var.tls.ca_pem : "")
       replication_secret  = "${local.secret_path}/${var.passwords.replication}/versions/latest"
+      library_base64      = base64encode("#!lua name=tradewind_functions_1\n${file("${path.module}/../../../docs/publish/tradewind_publish_1.lua")}")
       memory_percent      = var.memory_percent
       root                = ""
       metadata_host       = "http://metadata.google.internal"

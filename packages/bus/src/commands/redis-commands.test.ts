@@ -21,6 +21,7 @@ function commandsOf(redis: FakeRedis): { commands: RedisCommands; events: string
     {
       available: () => events.push('available'),
       unavailable: (cause) => events.push(`unavailable: ${cause}`),
+      unmended: ({ version, mendedBy }) => events.push(`unmended: ${version} ${mendedBy}`),
     },
   );
   onTestFinished(() => commands.stop());
@@ -49,6 +50,17 @@ describe('RedisCommands', () => {
       redis.commands.filter(([name]) => name === 'publish').map(([, , bytes]) => bytes),
     ).toEqual(['\xff\x00\r\n', '1', '2', '\xc3\xbc']);
     expect(events).toEqual(['available']);
+  });
+
+  it('tells once a version that Redis does not mend a fault', async () => {
+    const greeting = '%2\r\n+server\r\n+redis\r\n+version\r\n+7.0.15\r\n';
+    const redis = await fakeRedis(([name]) => (name === 'hello' ? greeting : undefined));
+    const { commands, events } = await startedCommands(redis);
+    commands.reconnect('again');
+    await vi.waitFor(() => expect(events.filter((event) => event === 'available')).toHaveLength(2));
+    expect(events.filter((event) => event.startsWith('unmended'))).toEqual([
+      'unmended: 7.0.15 7.2.11',
+    ]);
   });
 
   it('rejects at once, and for good, while there is no link', async () => {

@@ -21,6 +21,7 @@ import {
 } from '../contract/revocation.ts';
 import { RedisLink } from '../link/redis-link.ts';
 import { isInfoHidden, readServerIdentity } from '../link/server-identity.ts';
+import { type UnmendedFault, unmendedFault } from '../link/server-version.ts';
 import {
   describeError,
   isCommandForbidden,
@@ -44,6 +45,8 @@ export interface RedisCommandsEvents {
   unavailable(cause: string): void;
   /** Commands are still rejected, for a cause that was not reported in this outage. At most `MAX_FURTHER_CAUSES` an outage. */
   stillUnavailable?(cause: string): void;
+  /** Redis has a fault by its version, which a distribution may have mended without another version. Told once a version. */
+  unmended?(fault: UnmendedFault): void;
 }
 
 /** The result of a heartbeat that was published. */
@@ -82,6 +85,8 @@ export class RedisCommands {
   readonly #pending = new Set<Pending>();
   #pendingBytes = 0;
   #connection = 0;
+  /** The latest version whose fault was told. */
+  #unmendedVersion: string | undefined;
   /** Redis forbids GETRANGE, because the ACL is of an earlier release. Reset with each connection. */
   #readsWhole = false;
 
@@ -93,6 +98,7 @@ export class RedisCommands {
         this.#connection += 1;
         this.#readsWhole = false;
         this.#events.available();
+        this.#tellUnmended();
       },
       pulse: () => {},
       down: (cause) => {
@@ -297,6 +303,13 @@ export class RedisCommands {
         return reply;
       });
     });
+  }
+
+  #tellUnmended(): void {
+    const fault = unmendedFault(this.#link.serverVersion);
+    if (fault === undefined || fault.version === this.#unmendedVersion) return;
+    this.#unmendedVersion = fault.version;
+    this.#events.unmended?.(fault);
   }
 
   #run<T>(bytes: number, send: (redis: Redis, flight: Flight) => Promise<T>): Promise<T> {

@@ -4,13 +4,24 @@ import { type FakeAnswer, startFakeRedis } from '../link/testing/fake-redis.ts';
 import { RedisCommands } from './redis-commands.ts';
 
 const NOSCRIPT = '-NOSCRIPT No matching script.\r\n';
+const NO_FUNCTION = '-ERR Function not found\r\n';
+const FORBIDDEN = "-NOPERM User u has no permissions to run the 'eval' command\r\n";
 
-/** A command link to a Redis that answers script calls as told: payloads seen come as `eval:p`. */
-async function startedCommands(answer: (payload: string, command: string) => string) {
+const SCRIPTS = ['eval', 'evalsha'];
+const ALL = ['fcall', ...SCRIPTS];
+
+/**
+ * A command link to a Redis that answers script calls as told: payloads seen come as `eval:p`. By default it does not know
+ * FCALL at all.
+ */
+async function startedCommands(
+  answer: (payload: string, command: string) => string,
+  answered = SCRIPTS,
+) {
   const calls: string[] = [];
   const events: string[] = [];
   const scripted: FakeAnswer = ([name = '', ...args]) => {
-    if (name !== 'eval' && name !== 'evalsha') return undefined;
+    if (!answered.includes(name)) return undefined;
     const payload = args[5] ?? '';
     calls.push(`${name}:${payload}`);
     return answer(payload, name);
@@ -121,6 +132,47 @@ describe('ScriptCalls', () => {
       { reason: { outcome: 'not-sent' } },
       { reason: { outcome: 'unknown' } },
     ]);
+  });
+
+  it('calls the function where Redis has it, and sends no script', async () => {
+    const { redis, calls, publish } = await startedCommands(done, ALL);
+    await Promise.all([publish('1'), publish('2')]);
+    expect(calls).toEqual(['fcall:1', 'fcall:2']);
+    expect(redis.commands.find(([name]) => name === 'fcall')?.[1]).toBe(PUBLISH_SCRIPT.name);
+  });
+
+  it('sends the script in the order of the calls where Redis has no function', async () => {
+    const answer = (_payload: string, command: string) =>
+      command === 'fcall' ? NO_FUNCTION : done();
+    const { calls, publish } = await startedCommands(answer, ALL);
+    const all = await Promise.all([publish('1'), publish('2'), publish('3')]);
+    expect(calls.slice(0, 3)).toEqual(['fcall:1', 'fcall:2', 'fcall:3']);
+    expect(calls.slice(3)).toEqual(['eval:1', 'evalsha:2', 'evalsha:3']);
+    const offsets = all.map((position) => position.offset);
+    expect(offsets).toEqual([...offsets].sort((a, b) => a - b));
+  });
+
+  it('sends the script where the user may not call functions', async () => {
+    const forbidden = "-NOPERM User u has no permissions to run the 'fcall' command\r\n";
+    const answer = (_payload: string, command: string) =>
+      command === 'fcall' ? forbidden : done();
+    const { calls, publish } = await startedCommands(answer, ALL);
+    await publish('1');
+    await publish('2');
+    expect(calls).toEqual(['fcall:1', 'eval:1', 'evalsha:2']);
+  });
+
+  it('tells a user who may not send scripts that the function is missing, until it is loaded', async () => {
+    let isLoaded = false;
+    const answer = (_payload: string, command: string) => {
+      if (command !== 'fcall') return FORBIDDEN;
+      return isLoaded ? done() : NO_FUNCTION;
+    };
+    const { calls, publish } = await startedCommands(answer, ALL);
+    await expect(publish('1')).rejects.toMatchObject({ message: 'ERR Function not found' });
+    isLoaded = true;
+    await publish('2');
+    expect(calls).toEqual(['fcall:1', 'eval:1', 'fcall:2']);
   });
 
   it('passes on what the script refuses, and sends it once', async () => {

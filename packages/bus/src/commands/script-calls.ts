@@ -7,6 +7,22 @@ export interface Flight {
   sent: boolean;
 }
 
+/** How Redis is asked to run a script. */
+type CallForm = 'function' | 'text' | 'sha';
+
+/**
+ * The replies by which Redis says that it did not run the script, and would by another form. Some managed services rename or
+ * hide FCALL, and it is unknown then.
+ */
+const REFUSES: Readonly<Record<CallForm, RegExp>> = {
+  function: /^ERR (Function not found|unknown command)|^NOPERM .*'fcall/i,
+  text: /^NOSCRIPT/,
+  sha: /^NOSCRIPT/,
+};
+
+/** The user may not send scripts. */
+const FORBIDS_SCRIPTS = /^NOPERM .*'eval(sha)?'/i;
+
 interface ScriptCall {
   readonly flight: Flight;
   /** Calls of one lane are executed in their order. */
@@ -20,11 +36,15 @@ interface ScriptCall {
 /**
  * The calls of one script on one connection. They are executed in their order, each at most once.
  *
- * The first call on a connection carries the text, later calls its SHA-1. After a SCRIPT FLUSH Redis refuses every call in
- * flight without executing it. Refused calls are kept, and later calls wait behind them. When the last call in flight is
- * answered, all of them are sent again in their order, the first with the text.
+ * A connection begins with calls of the function, by FCALL: a user who may not send scripts has nothing else. If Redis has no such
+ * function, or the user may not call it, the next call carries the text (EVAL), and later calls its SHA-1 (EVALSHA). If the
+ * user may not send those either, the next call is one of the function again, which an operator may have loaded by then.
  *
- * Only another client can break that order: it loads the same text while calls are in flight, so that Redis refuses an
+ * Redis refuses every call in flight without executing it when it has no such function, and after a SCRIPT FLUSH.
+ * Refused calls are kept, and later calls wait behind them. When the last call in flight is answered, all of them are
+ * sent again in their order, the first with the text.
+ *
+ * Only another client can break that order: it loads the text or the library while calls are in flight, so that Redis refuses an
  * earlier call and executes a later one. The earlier call is then rejected as not executed and not sent again, since it
  * would be executed out of order.
  */
@@ -32,7 +52,9 @@ export class ScriptCalls {
   readonly #script: RedisScript;
   /** Counts connections. Answers on an earlier one are ignored. */
   #connection = 0;
-  #textSent = false;
+  #form: CallForm = 'function';
+  /** Why Redis refused to call the function, on this connection. */
+  #functionRefusal: unknown;
   #inFlight = 0;
   #refused: ScriptCall[] = [];
   #held: ScriptCall[] = [];
@@ -65,7 +87,8 @@ export class ScriptCalls {
   /** Forgets every call in flight, because the connection is lost. The caller settles them. */
   connectionLost(): void {
     this.#connection += 1;
-    this.#textSent = false;
+    this.#form = 'function';
+    this.#functionRefusal = undefined;
     this.#inFlight = 0;
     this.#refused = [];
     this.#held = [];
@@ -74,15 +97,11 @@ export class ScriptCalls {
 
   #send(redis: Redis, call: ScriptCall): void {
     const connection = this.#connection;
-    const { keys, args } = call;
-    const { sha, text } = this.#script;
+    const form = this.#form;
     call.flight.sent = true;
     this.#inFlight += 1;
-    const reply = this.#textSent
-      ? redis.evalsha(sha, keys.length, ...keys, ...args)
-      : redis.eval(text, keys.length, ...keys, ...args);
-    this.#textSent = true;
-    reply.then(
+    if (form === 'text') this.#form = 'sha';
+    request(redis, form, this.#script, call).then(
       (value) => {
         if (connection !== this.#connection) return;
         if (this.#refused.length > 0) this.#overtaken.set(call.lane, this.#refused.length);
@@ -94,13 +113,21 @@ export class ScriptCalls {
           call.reject(error);
           return;
         }
-        if (isUnknownScript(error)) {
+        if (REFUSES[form].test(replyText(error))) {
+          if (form === 'function') this.#functionRefusal = error;
           call.flight.sent = false;
           this.#refused.push(call);
-        } else call.reject(error);
+        } else call.reject(this.#reasonOf(error));
         this.#answered(redis);
       },
     );
+  }
+
+  /** What the caller is told. A user who may not send scripts can only have the function, so its refusal counts. */
+  #reasonOf(error: unknown): unknown {
+    if (!FORBIDS_SCRIPTS.test(replyText(error))) return error;
+    this.#form = 'function';
+    return this.#functionRefusal ?? error;
   }
 
   #answered(redis: Redis): void {
@@ -112,13 +139,13 @@ export class ScriptCalls {
     this.#refused = [];
     this.#held = [];
     this.#overtaken.clear();
-    this.#textSent = false;
+    this.#form = 'text';
     for (const [index, call] of refused.entries()) {
       if (index < (overtaken.get(call.lane) ?? 0))
         call.reject(
           new RedisUnavailableError(
             'not-sent',
-            'the script was flushed, and a later call was executed before this one',
+            'Redis did not have the script, and executed a later call before this one',
           ),
         );
       else this.#send(redis, call);
@@ -127,6 +154,18 @@ export class ScriptCalls {
   }
 }
 
-function isUnknownScript(error: unknown): boolean {
-  return isErrorReply(error) && describeError(error).startsWith('NOSCRIPT');
+function request(
+  redis: Redis,
+  form: CallForm,
+  { name, text, sha }: RedisScript,
+  { keys, args }: ScriptCall,
+): Promise<unknown> {
+  if (form === 'function') return redis.fcall(name, keys.length, ...keys, ...args);
+  if (form === 'text') return redis.eval(text, keys.length, ...keys, ...args);
+  return redis.evalsha(sha, keys.length, ...keys, ...args);
+}
+
+/** The reply of Redis; empty if the error is none. */
+function replyText(error: unknown): string {
+  return isErrorReply(error) ? describeError(error) : '';
 }

@@ -1,5 +1,4 @@
-import { CHANNEL_LUA, EPOCH_FUNCTION_LUA } from './lua.ts';
-import { defineScript, UnexpectedReplyError } from './script.ts';
+import { defineScript, SCRIPT_FILE, UnexpectedReplyError } from './script.ts';
 
 /** What became of an attempt to start a new epoch. */
 export interface EpochStart {
@@ -17,7 +16,7 @@ export interface EpochStart {
  */
 export const EPOCH_SCRIPT = defineScript(
   'tradewind_epoch_1',
-  `-- tradewind_epoch_1: starts a new epoch if the present one is the expected one.\n${CHANNEL_LUA}\n${EPOCH_FUNCTION_LUA}\nreturn start_epoch(KEYS, ARGV)\n`,
+  SCRIPT_FILE.replace(/return publish\(KEYS, ARGV\)\n$/, 'return start_epoch(KEYS, ARGV)\n'),
 );
 
 /** @throws {UnexpectedReplyError} when it is not the answer of this script. */

@@ -1,11 +1,10 @@
 import { logKey, metaKey } from './channel-keys.ts';
-import { CHANNEL_LUA, PUBLISH_FUNCTION_LUA } from './lua.ts';
-import { defineScript, type ScriptArgument, UnexpectedReplyError } from './script.ts';
+import { defineScript, SCRIPT_FILE, type ScriptArgument, UnexpectedReplyError } from './script.ts';
 
-/** Entries of history that one channel can be given: MAX_HISTORY of `lua/publish.lua`. Bounds what a single trim can cost Redis. */
+/** Entries of history that one channel can be given: MAX_HISTORY of the script. Bounds what a single trim can cost Redis. */
 export const MAX_HISTORY_SIZE = 100_000;
 
-/** An idempotency key, in bytes, as in `lua/publish.lua`. Each is stored for its whole window. */
+/** An idempotency key, in bytes, as in the script. Each is stored for its whole window. */
 export const MAX_IDEMPOTENCY_KEY_BYTES = 128;
 
 /** What is published with an offset. */
@@ -33,14 +32,8 @@ export interface PublishedPosition {
   readonly duplicate: boolean;
 }
 
-/**
- * The text that EVAL takes and whose SHA-1 EVALSHA takes; `docs/publishing.md` has its keys, arguments and answer,
- * `docs/publish` the text as one file.
- */
-export const PUBLISH_SCRIPT = defineScript(
-  'tradewind_publish_1',
-  `-- tradewind_publish_1: publishes with an offset and a history. See docs/publishing.md.\n${CHANNEL_LUA}\n${PUBLISH_FUNCTION_LUA}\nreturn publish(KEYS, ARGV)\n`,
-);
+/** Publishes with an offset and a history; `docs/publishing.md` has its keys, arguments and answer. */
+export const PUBLISH_SCRIPT = defineScript('tradewind_publish_1', SCRIPT_FILE);
 
 /** The KEYS of a publish, in their order. */
 export function publishKeys(channel: string): readonly [meta: string, log: string] {

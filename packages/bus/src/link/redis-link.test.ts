@@ -98,6 +98,30 @@ describe('RedisLink', () => {
     expect(events[0]).toBe('down: WRONGPASS invalid username-password pair');
   });
 
+  it.concurrent('asks nothing of a server that is too old, and takes the one that comes after it', async () => {
+    let version = '6.2.20';
+    const greeting = () => `%3\r\n+server\r\n+redis\r\n+version\r\n+${version}\r\n+proto\r\n:3\r\n`;
+    const redis = await fakeRedis((command) => (named(command, 'hello') ? greeting() : undefined));
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toHaveLength(1));
+    expect(events).toEqual(['down: it is redis 6.2.20, and Tradewind needs 7.0 or later']);
+    expect(redis.commands.some((command) => named(command, 'ping'))).toBe(false);
+    version = '7.0.15';
+    await vi.waitFor(() => expect(events.at(-1)).toBe('up'), { timeout: 5_000 });
+    expect(link.serverVersion).toEqual({ server: 'redis', version: '7.0.15' });
+  });
+
+  it.concurrent('takes a server that does not know HELLO for one that is too old', async () => {
+    const redis = await fakeRedis((command) =>
+      named(command, 'hello') ? '-ERR unknown command `hello`\r\n' : undefined,
+    );
+    const { link, events } = linkTo(redis.url);
+    link.start();
+    await vi.waitFor(() => expect(events).toHaveLength(1));
+    expect(events[0]).toMatch(/^down: it is redis 5 or older/);
+  });
+
   it.concurrent('stays down while PING is answered with an error, without connecting again', async () => {
     let loading = true;
     const redis = await fakeRedis((command) =>

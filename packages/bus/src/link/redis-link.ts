@@ -20,6 +20,7 @@ import { MasterWatch } from './master-watch.ts';
 import { Reconnection } from './reconnection.ts';
 import { connectorTo } from './sentinel-connector.ts';
 import { Sentinels } from './sentinels.ts';
+import { Greeting, type ServerVersion, versionFault } from './server-version.ts';
 
 const LOOK_INTERVAL_MS = SILENCE_LIMIT_MS / SILENT_LOOKS;
 
@@ -47,7 +48,7 @@ function actionFor(error: Error): LinkAction {
 }
 
 /**
- * One connection to Redis that is either proven or replaced. It connects, reconnects until it is stopped, and sends a
+ * One connection to a Redis of 7.0 or later that is either proven or replaced. It connects, reconnects until it is stopped, and sends a
  * PING once a second. TCP alone does not show a dead server: the kernel of a frozen Redis still acknowledges packets.
  * An error reply counts as an answer; `REDIS_STATES` says what the link must do about it.
  *
@@ -62,6 +63,7 @@ export class RedisLink {
   readonly #settings: RedisSettings;
   readonly #role: RedisRole;
   readonly #watch: MasterWatch | undefined;
+  readonly #greeting: Greeting;
   readonly #reconnection = new Reconnection();
   readonly #left: LeftServers;
   #phase: 'new' | 'started' | 'stopped' = 'new';
@@ -93,12 +95,13 @@ export class RedisLink {
       retryStrategy: () => this.#nextWait(this.redis.stream.bytesRead > 0),
       reconnectOnError: (error) => this.#leaves(error),
     });
+    this.#greeting = new Greeting(this.redis);
     this.redis.on('error', (error) => {
       this.#lastError = describeError(error);
       if (isErrorReply(error)) this.#unauthenticated ||= actionFor(error) === 'authenticate';
     });
     this.redis.on('connect', () => this.#connected());
-    this.redis.on('ready', () => this.#ping());
+    this.redis.on('ready', () => this.#greeted());
     this.redis.on('close', () => this.#lose(this.#lastError, 'Redis closed the connection'));
     this.redis.on('end', () => this.#startOver());
   }
@@ -106,6 +109,11 @@ export class RedisLink {
   /** Whether the connection answered a PING and was not cut since. */
   get up(): boolean {
     return this.#up;
+  }
+
+  /** What the server of this connection says that it is; undefined if it does not say. */
+  get serverVersion(): ServerVersion | undefined {
+    return this.#greeting.version;
   }
 
   /** Whether a command sent now reaches the socket. If false, ioredis rejects it without sending it. */
@@ -217,6 +225,13 @@ export class RedisLink {
     this.redis.stream.once('data', (bytes: Buffer) => this.#firstBytes(bytes));
     this.#watch?.start();
     this.#awaitAnswer();
+  }
+
+  /** A server that is too old is left before anything is asked of it, and tried again: it may have been replaced. */
+  #greeted(): void {
+    const fault = versionFault(this.#greeting.version);
+    if (fault === undefined) this.#ping();
+    else this.cut(fault);
   }
 
   #ping(): void {

@@ -1,4 +1,4 @@
-import type { RedisRefusedError } from '@tradewind/bus';
+import type { RedisRefusedError, UnmendedFault } from '@tradewind/bus';
 import {
   CLOSE_CODES,
   type CloseReason,
@@ -82,6 +82,8 @@ export interface NodeEvents extends HubEvents, JwksEvents, RevocationEvents {
   stillDegraded(cause: string): void;
   commandsAvailable(): void;
   commandsUnavailable(cause: string): void;
+  /** Redis has a fault by its version. */
+  redisUnmended(fault: UnmendedFault): void;
   workerStarted(slot: number): void;
   /** A worker ended although nobody stopped it. */
   workerLost(slot: number, cause: string): void;
@@ -359,6 +361,9 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     },
     commandsUnavailable(cause) {
       logger.warn({ cause }, 'redis_commands_unavailable');
+    },
+    redisUnmended(fault) {
+      logger.warn({ ...fault }, 'redis_unmended');
     },
     workerStarted(slot) {
       logger.info({ slot }, 'worker_started');
