@@ -1,6 +1,7 @@
 import { connect } from '@tradewind/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SCENARIOS, Scene, type Sdk } from '../sdk/scenarios.ts';
+import { controlSdk, WITHOUT_DEDUPE, WITHOUT_GENERATIONS } from '../sdk/control-sdk.ts';
+import { SCENARIOS, type Scenario, Scene, type Sdk } from '../sdk/scenarios.ts';
 import { startTierDriver, type TierDriver } from '../sdk/tier-driver.ts';
 import { shortOrLong } from '../support/length.ts';
 import { createRandom } from '../support/random.ts';
@@ -8,9 +9,14 @@ import { createRandom } from '../support/random.ts';
 /** Repeats the same choices; the timing of the processes stays different. */
 const SEED = Number(process.env.SDK_SEED ?? Date.now() % 1_000_000);
 
-/** Runs of the scenario that is made by chance. */
+/** The scenario that is made by chance, and its runs. */
 const BY_CHANCE = 25;
 const SEEDS = shortOrLong(10, 200);
+
+/** A control fails in one of so many runs. */
+const CONTROL_SEEDS = 20;
+/** What a control has lost does not come, however long one waits. */
+const CONTROL_WITHIN_MS = 2_000;
 
 const SDK: Sdk = { connect, WebSocket: globalThis.WebSocket };
 
@@ -21,24 +27,48 @@ beforeAll(async () => {
 });
 afterAll(() => driver?.[Symbol.asyncDispose]());
 
+/** Runs a scenario, and returns every breach of the promise and whatever it failed by. */
+async function faultsOf(
+  sdk: Sdk,
+  { number, run }: Scenario,
+  seed: number,
+  withinMs?: number,
+): Promise<readonly string[]> {
+  const name = `s${number}-${seed}-${runs++}`;
+  const scene = new Scene(sdk, driver, name, createRandom(seed).next, withinMs);
+  const faults: string[] = [];
+  try {
+    await run(scene);
+  } catch (error) {
+    faults.push(String(error));
+  }
+  for (const edge of driver.urls.keys()) {
+    for (const fault of ['clear', 'accept', 'edge'] as const) await driver.fault(edge, fault);
+  }
+  return [...faults, ...(await scene.end())];
+}
+/** Each run has channels of its own. */
+let runs = 0;
+
 describe('the SDK on two real edges', () => {
-  for (const { number, title, run } of SCENARIOS) {
-    const seeds = number === BY_CHANCE ? SEEDS : 1;
-    for (let i = 0; i < seeds; i += 1) {
+  for (const scenario of SCENARIOS) {
+    const { number, title } = scenario;
+    for (let i = 0; i < (number === BY_CHANCE ? SEEDS : 1); i += 1) {
       const seed = SEED + i;
-      const name = seeds === 1 ? `${number}: ${title}` : `${number}: ${title}, SDK_SEED=${seed}`;
-      it(name, async () => {
-        const scene = new Scene(SDK, driver, `s${number}-${seed}`, createRandom(seed).next);
-        try {
-          await run(scene);
-        } finally {
-          for (const edge of driver.urls.keys()) {
-            for (const fault of ['clear', 'accept', 'edge'] as const)
-              await driver.fault(edge, fault);
-          }
-          expect(await scene.end()).toEqual([]);
-        }
+      const name = number === BY_CHANCE ? `${title}, SDK_SEED=${seed}` : title;
+      it(`${number}: ${name}`, async () => {
+        expect(await faultsOf(SDK, scenario, seed)).toEqual([]);
       });
     }
   }
+
+  it.each([WITHOUT_DEDUPE, WITHOUT_GENERATIONS])('control: fails $name', async (removal) => {
+    const sdk = await controlSdk(removal);
+    const scenario = SCENARIOS.find(({ number }) => number === BY_CHANCE)!;
+    for (let seed = 1; seed <= CONTROL_SEEDS; seed += 1) {
+      const faults = await faultsOf(sdk, scenario, seed, CONTROL_WITHIN_MS);
+      if (faults.length > 0) return;
+    }
+    expect.fail('it kept the promise');
+  });
 });

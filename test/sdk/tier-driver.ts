@@ -43,6 +43,8 @@ export async function startTierDriver(): Promise<TierDriver> {
       EDGE_SUBSCRIBE_RATE: '10000',
       EDGE_REQUEST_RATE: '1000',
       EDGE_REPLAY_RATE_BYTES: '33554432',
+      EDGE_MAX_CHANNELS_PER_CLIENT: '12000',
+      EDGE_NODE_SUBSCRIBE_RATE: '100000',
     };
     const start = async (name: string): Promise<TestEdge> => {
       const edge = await startEdge({ ...env, EDGE_NODE_ID: name });

@@ -116,7 +116,7 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     react: ['store', 'types'],
     core: ['types', 'errors', 'surroundings'],
     timers: ['surroundings'],
-    consumers: ['types', 'errors'],
+    consumers: ['types', 'errors', 'deferred'],
     channels: ['consumers', 'core', 'types', 'errors', 'deferred', 'surroundings'],
     page: ['core', 'timers', 'types'],
     connection: [

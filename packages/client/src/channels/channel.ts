@@ -3,7 +3,7 @@ import type { Consumer, ConsumerOwner } from '../consumers/consumer.ts';
 import { Listener } from '../consumers/listener.ts';
 import { Reader } from '../consumers/reader.ts';
 import type { Core } from '../core.ts';
-import { type Deferred, deferred } from '../deferred.ts';
+import { deferred } from '../deferred.ts';
 import { ChannelError, ClosedError } from '../errors.ts';
 import type { Cancel } from '../surroundings.ts';
 import type {
@@ -71,7 +71,6 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   #endLinger: Cancel | undefined;
   #endContinue: Cancel | undefined;
   #continuedAt = Number.NEGATIVE_INFINITY;
-  readonly #ready = new Map<Consumer, Deferred<SubscribedInfo>>();
 
   constructor(name: string, core: Core, owner: ChannelOwner) {
     this.name = name;
@@ -105,6 +104,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     const handlers = typeof consumer === 'function' ? { publication: consumer } : consumer;
     const listener = new Listener(this, handlers);
     const ready = deferred<SubscribedInfo>();
+    listener.ready = ready;
     const unsubscribe = (): void => {
       signal?.removeEventListener('abort', unsubscribe);
       listener.stop();
@@ -112,13 +112,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       this.leave(listener);
     };
     signal?.addEventListener('abort', unsubscribe);
-    this.#ready.set(listener, ready);
-    try {
-      this.#add(listener);
-    } catch (error) {
-      this.#ready.delete(listener);
-      throw error;
-    }
+    this.#add(listener);
     if (this.primary !== undefined) this.#resolveReady();
     return { ready: ready.promise, unsubscribe, [Symbol.dispose]: unsubscribe };
   }
@@ -141,7 +135,6 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   // For its consumers.
 
   leave(consumer: Consumer): void {
-    this.#ready.delete(consumer);
     if (!this.#consumers.delete(consumer)) return;
     if (this.#consumers.size > 0) {
       this.#owner.reconcile(this);
@@ -232,7 +225,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   /** It cannot be had: its iterators end, and listeners stay. */
   fail(error: ChannelError): void {
     this.setState({ name: 'failed', error });
-    for (const ready of this.#ready.values()) ready.reject(error);
+    for (const { ready } of this.#consumers) ready?.reject(error);
     this.#endIterators(error);
   }
 
@@ -240,8 +233,10 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   end(error: unknown): void {
     this.#endLinger?.();
     this.#endContinue?.();
-    for (const ready of this.#ready.values()) ready.reject(error ?? new ClosedError());
-    for (const consumer of [...this.#consumers]) consumer.end(error);
+    for (const consumer of [...this.#consumers]) {
+      consumer.ready?.reject(error ?? new ClosedError());
+      consumer.end(error);
+    }
     this.#consumers.clear();
     this.#endLinger?.();
     this.#endLinger = undefined;
@@ -417,8 +412,10 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       ...(epoch !== undefined && { epoch }),
       ...(offset !== undefined && { offset }),
     };
-    for (const ready of this.#ready.values()) ready.resolve(info);
-    this.#ready.clear();
+    for (const consumer of this.#consumers) {
+      consumer.ready?.resolve(info);
+      consumer.ready = undefined;
+    }
   }
 
   #checked({ data }: PublicationMessage): { readonly value: unknown } | undefined {

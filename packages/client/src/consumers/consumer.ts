@@ -1,4 +1,13 @@
-import type { ChannelState, Gap, Position, Publication, Recovered, Resync } from '../types.ts';
+import type { Deferred } from '../deferred.ts';
+import type {
+  ChannelState,
+  Gap,
+  Position,
+  Publication,
+  Recovered,
+  Resync,
+  SubscribedInfo,
+} from '../types.ts';
 
 /** What a consumer needs of its channel. */
 export interface ConsumerOwner {
@@ -27,6 +36,8 @@ export abstract class Consumer {
   isPaused = false;
   /** Whether it is paused and would continue. */
   wantsBack = false;
+  /** Waits for the channel to be confirmed. */
+  ready: Deferred<SubscribedInfo> | undefined;
 
   /** Begins behind this position. */
   start(epoch: string | undefined, offset: number | undefined): void {
