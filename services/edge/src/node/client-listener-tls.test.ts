@@ -56,6 +56,17 @@ describe.runIf(HAS_OPENSSL)('the limits of one address, over TLS', { timeout: TI
     for (let i = 0; i < 6; i += 1) expect(await edge.handshake(CLIENT)).toBe('101');
   });
 
+  it('charge a handshake once', async () => {
+    const edge = await start({ EDGE_TRUSTED_PROXIES: 'direct', EDGE_ADDRESS_HANDSHAKE_RATE: '1' });
+    const answers: string[] = [];
+    // A busy machine earns some more meanwhile.
+    while (answers.at(-1) !== '429' && answers.length < 50) {
+      answers.push(await edge.handshake(CLIENT));
+    }
+    expect(answers.slice(0, 5)).toEqual(Array(5).fill('101'));
+    expect(answers.at(-1)).toBe('429');
+  });
+
   it('hold for what a proxy names before TLS, in one segment with the handshake', async () => {
     const env = { EDGE_TRUSTED_PROXIES: PROXY, EDGE_PROXY_PROTOCOL: 'v1' };
     const edge = await start({ ...env, EDGE_ADDRESS_MAX_CONNECTIONS: '1' });

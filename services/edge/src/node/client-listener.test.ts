@@ -1,11 +1,7 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
-import { connect as connectSecurely } from 'node:tls';
-import { createLogger, createMetrics, type TlsCredentials } from '@tradewind/runtime';
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createTestAuthority } from '../../../../test/support/certificates.ts';
-import { bringOpenssl } from '../../../../test/support/tls-terminator.ts';
+import { createLogger, createMetrics } from '@tradewind/runtime';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { FanOut } from '../clients/fan-out.ts';
 import { TIMEOUT_MS, until } from '../clients/testing/deadline.ts';
 import { FakeUpstream } from '../clients/testing/fake-upstream.ts';
@@ -22,8 +18,6 @@ const HEADER = 'PROXY TCP4 203.0.113.7 10.0.0.1 51234 443\r\n';
 const HEALTH = 'GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n';
 const TOO_MANY = 'HTTP/1.1 429 ';
 const ADMITTED = 'HTTP/1.1 101 ';
-
-const HAS_OPENSSL = await bringOpenssl();
 
 const ended: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -140,57 +134,6 @@ describe('the PROXY protocol', { timeout: TIMEOUT_MS }, () => {
   });
 });
 
-describe.runIf(HAS_OPENSSL)('behind TLS of the edge', { timeout: TIMEOUT_MS }, () => {
-  let tls: TlsCredentials;
-  beforeAll(async () => {
-    await using authority = await createTestAuthority();
-    const { certificateFile, keyFile } = await authority.issue('localhost');
-    const [cert, key] = await Promise.all([
-      readFile(certificateFile, 'utf8'),
-      readFile(keyFile, 'utf8'),
-    ]);
-    tls = { cert, key };
-  });
-
-  /** A handshake over TLS on a connection that begins with these bytes. Returns the first line of the answer. */
-  async function handshakeOver(peer: Peer, preface = ''): Promise<string> {
-    if (preface !== '') await peer.sendAndWait(preface);
-    peer.socket.removeAllListeners('data');
-    const secured = connectSecurely({ socket: peer.socket, rejectUnauthorized: false });
-    secured.on('error', () => undefined);
-    secured.write(upgrade());
-    const [answer] = (await Promise.race([
-      once(secured, 'data'),
-      once(secured, 'close').then(() => ['']),
-    ])) as [Buffer | string];
-    return answer.toString('latin1').slice(0, ADMITTED.length);
-  }
-
-  it('the PROXY protocol comes before it', async () => {
-    const env = { EDGE_TRUSTED_PROXIES: PROXY, EDGE_PROXY_PROTOCOL: 'v1', EDGE_WRITES: 'stream' };
-    const edge = await start({ ...env, EDGE_ADDRESS_MAX_CONNECTIONS: '1' }, tls);
-    expect(await handshakeOver(edge.connect(PROXY), HEADER)).toBe(ADMITTED);
-    expect(edge.addresses()).toEqual(['203.0.113.7']);
-    expect(await handshakeOver(edge.connect(PROXY), HEADER)).toBe(TOO_MANY);
-    const other = HEADER.replace('203.0.113.7', '203.0.113.8');
-    expect(await handshakeOver(edge.connect(PROXY), other)).toBe(ADMITTED);
-  });
-
-  it('a handshake is counted once, and a connection as plain until it is done', async () => {
-    const env = { EDGE_TRUSTED_PROXIES: 'direct', EDGE_WRITES: 'stream' };
-    const limits = { EDGE_ADDRESS_HANDSHAKE_RATE: '1', HTTP_MAX_CONNECTIONS: '8' };
-    const edge = await start({ ...env, ...limits }, tls);
-    const answers: string[] = [];
-    while (answers.at(-1) !== TOO_MANY && answers.length < 50) {
-      answers.push(await handshakeOver(edge.connect(CLIENT)));
-    }
-    expect(answers.slice(0, 5)).toEqual(Array(5).fill(ADMITTED));
-    expect(answers.at(-1)).toBe(TOO_MANY);
-    expect(await handshakeOver(edge.connect(OTHER))).toBe(ADMITTED);
-    expect(await edge.limited('address_http_connections')).toBe(0);
-  });
-});
-
 describe('the limits of one address', { timeout: TIMEOUT_MS }, () => {
   const DIRECT = { EDGE_TRUSTED_PROXIES: 'direct' };
 
@@ -303,7 +246,7 @@ function upgrade(headers = ''): string {
 }
 
 /** A client listener on a free port, with one worker and a hub that the test plays. */
-async function start(env: Readonly<Record<string, string>>, tls?: TlsCredentials) {
+async function start(env: Readonly<Record<string, string>>) {
   const config = readEdgeConfig({ EDGE_WORKERS: '1', LOG_LEVEL: 'silent', ...env });
   const metrics = createMetrics({ withDefaults: false });
   const upstream = new FakeUpstream();
@@ -312,7 +255,6 @@ async function start(env: Readonly<Record<string, string>>, tls?: TlsCredentials
     logger: createLogger({ name: 'edge', level: config.logLevel }),
     metrics,
     connectionCount: new ConnectionCount(createConnectionMemory(1), 0),
-    tls,
     connect: (listening) => upstream.connect(listening),
   });
   const port = await listener.listen('127.0.0.1', 0, false);

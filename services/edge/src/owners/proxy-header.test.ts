@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cases } from '../../../../test/support/length.ts';
 import { MAX_PROXY_HEADER_BYTES, readProxyHeader } from './proxy-header.ts';
 
 const HEADER = 'PROXY TCP4 203.0.113.7 10.0.0.1 51234 443\r\n';
@@ -57,5 +59,23 @@ describe('readProxyHeader', () => {
     const header = `PROXY UNKNOWN ${'x'.repeat(MAX_PROXY_HEADER_BYTES - 16)}\r\n`;
     expect(header).toHaveLength(MAX_PROXY_HEADER_BYTES);
     expect(read(header).kind).toBe('complete');
+  });
+
+  it('says the same of the whole as of the part by which it decided, whatever the bytes', () => {
+    const junk = fc.uint8Array({ maxLength: 150 }).map((bytes) => Buffer.from(bytes));
+    const header = fc.constantFrom('PROXY ', HEADER, 'PROXY UNKNOWN', 'PROXY TCP4 203.0.113.7 ');
+    const begun = fc
+      .tuple(header, junk)
+      .map(([text, rest]) => Buffer.concat([Buffer.from(text), rest]));
+    fc.assert(
+      fc.property(fc.oneof(junk, begun), (bytes) => {
+        const whole = readProxyHeader(bytes);
+        for (let length = 0; length <= bytes.length; length += 1) {
+          const part = readProxyHeader(bytes.subarray(0, length));
+          if (part.kind !== 'incomplete') expect(part).toEqual(whole);
+        }
+      }),
+      cases(500),
+    );
   });
 });
