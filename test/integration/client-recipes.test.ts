@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -27,6 +28,17 @@ const RECIPES = fileURLToPath(new URL('../../docs/clients/', import.meta.url));
 const BROWSER = readFileSync(`${RECIPES}subscribe.js`, 'utf8');
 const CHANNELS = ['BTC.trade', 'ETH.trade'];
 const HISTORY_SIZE = 1_000;
+
+/** Near the limit of a publication, and beyond what some libraries take by default. */
+const LARGE_BYTES = 65_000;
+
+/** What a node says that says nothing more. */
+const SILENT_WELCOME = {
+  type: 'welcome',
+  heartbeat: { clientPingMs: 200, timeoutMs: 200 },
+  limits: { maxChannelsPerRequest: 128 },
+  reconnect: { spreadMs: 1 },
+};
 
 /** The most lines of the recipe for browsers, without comments and lines that only close what is open. */
 const MAX_BROWSER_LINES = 80;
@@ -118,8 +130,17 @@ const inPython: Start = async (url, on, stack) => {
 };
 
 const inGo: Start = async (url, on, stack) => {
+  goBuild ??= buildInGo();
+  const { program, missing } = await goBuild;
+  if (program !== undefined) await startRecipe(on, stack, program, url, ...CHANNELS);
+  return missing;
+};
+
+let goBuild: ReturnType<typeof buildInGo> | undefined;
+
+async function buildInGo(): Promise<{ readonly program?: string; readonly missing?: string }> {
   const go = await findProgram(['go']);
-  if (go === undefined) return 'there is no go here';
+  if (go === undefined) return { missing: 'there is no go here' };
   copyFileSync(`${RECIPES}subscribe.go`, join(folder, 'subscribe.go'));
   const run = async (...args: string[]) => await promisify(execFile)(go, args, { cwd: folder });
   await run('mod', 'init', 'recipe');
@@ -127,11 +148,10 @@ const inGo: Start = async (url, on, stack) => {
     () => true,
     () => false,
   );
-  if (!isHere) return `go cannot get ${GO_MODULE}`;
+  if (!isHere) return { missing: `go cannot get ${GO_MODULE}` };
   await run('build', '-o', 'recipe', '.');
-  await startRecipe(on, stack, join(folder, 'recipe'), url, ...CHANNELS);
-  return undefined;
-};
+  return { program: join(folder, 'recipe') };
+}
 
 const inJava: Start = async (url, on, stack) => {
   const java = await findProgram(['java']);
@@ -163,7 +183,8 @@ async function startRecipe(
 ): Promise<void> {
   const recipe = await startProgram(stack, command, ...args);
   const take = (line: string): undefined => {
-    if (line.startsWith('{')) on(JSON.parse(line) as Told);
+    // A line that is too long is cut, within the padding of a large publication.
+    if (line.startsWith('{')) on(JSON.parse(line.replace(/x+$/, '"}}')) as Told);
   };
   // It matches no line, so it sees all of them until the program ends.
   recipe.waitForLine(take, PLAY_DEADLINE_MS).catch(() => {});
@@ -263,6 +284,10 @@ async function play(tier: Tier, stack: AsyncDisposableStack): Promise<void> {
   await publishSome(50);
   await settle('a kill');
 
+  for (const channel of CHANNELS)
+    await publisher.publish(channel, undefined, 'x'.repeat(LARGE_BYTES));
+  await settle('a large publication');
+
   for (const channel of CHANNELS) await publisher.publish(channel, Buffer.from([0xff]));
   await publishSome(2);
   await settle('a publication that cannot be delivered');
@@ -297,6 +322,31 @@ describe('docs/clients: over a drain and a kill', () => {
   it('control: a client that forgets its place begins anew on each node', () => {
     expect(control.count('begins')).toBeGreaterThan(CHANNELS.length);
   });
+});
+
+describe('docs/clients: a node that is silent', () => {
+  it.for(['subscribe.js in Node', 'subscribe.go', 'subscribe.java'])(
+    '%s gives the connection up and opens another',
+    { timeout: PLAY_DEADLINE_MS },
+    async (name, { skip }) => {
+      const server = new WebSocketServer({ port: 0, host: '127.0.0.1', autoPong: false });
+      await using stack = new AsyncDisposableStack();
+      stack.defer(() => {
+        for (const socket of server.clients) socket.terminate();
+        server.close();
+      });
+      let opened = 0;
+      server.on('connection', (socket) => {
+        opened += 1;
+        socket.send(JSON.stringify(SILENT_WELCOME));
+      });
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const missing = await STARTS[name]!(`ws://127.0.0.1:${port}`, () => {}, stack);
+      if (missing !== undefined) return skip(missing);
+      await eventually(() => opened > 1, { deadlineMs: STEP_DEADLINE_MS });
+    },
+  );
 });
 
 it('docs/clients/subscribe.js is short', () => {
