@@ -44,7 +44,8 @@ ${NAMED.map(describePreset).join('\n')}
   REDIS_URL            where to publish; needed with TARGET_URLS, otherwise a Redis is started if it is not set
 
   TOKEN_FILE           a file of tokens (JWT), one a line, which clients use in turn; for edges with EDGE_AUTH=jwt. They
-                       must allow the channels above, and last for longer than the run
+                       must allow the channels above, last for longer than the run, and have as many subjects as
+                       EDGE_SUBJECT_MAX_CONNECTIONS makes necessary
 
   LOAD_PROCESSES       processes that hold the clients (one for each ${CONNECTIONS_PER_PROCESS})
   SAMPLE_EVERY         of how many publications to one client the latency of one is measured (20)

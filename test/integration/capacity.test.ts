@@ -1,11 +1,13 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type OwnedProcess, startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createTestAuthority } from '../support/certificates.ts';
 import { startRedis } from '../support/redis.ts';
 import { startTier } from '../support/tier.ts';
 import { bringOpenssl, startTlsTerminator } from '../support/tls-terminator.ts';
+import { hs256, makeToken, nowSeconds } from '../support/tokens.ts';
 import { eventually } from '../support/wait.ts';
 
 const CAPACITY = [WORKSPACE_NODE, 'bench/capacity/main.ts'];
@@ -84,6 +86,41 @@ describe('npm run capacity', () => {
       expect(verdict.stalled).toMatchObject({ connections: 6, received: 0 });
       expect(released.stalled).toMatchObject({ connections: 6, exact: 6 });
       expect(totals).toMatchObject({ subscribed: 60, failed: {} });
+    },
+  );
+
+  it.runIf(CAN_SIGN)(
+    'loads an edge with a certificate of its own that asks for tokens, and reports none of them',
+    async () => {
+      await using authority = await createTestAuthority();
+      const edge = await authority.issue('an edge', 'DNS:localhost');
+      const key = 'a key of HS256 for the edge of this test';
+      const [keyFile, tokenFile] = ['key', 'tokens'].map((name) => join(folder, name));
+      await writeFile(keyFile!, key);
+      const tokens = ['one', 'two'].map((sub) => {
+        const claims = { sub, exp: nowSeconds() + 600, tw: { channels: ['capacity.*'] } };
+        return makeToken({ alg: 'HS256' }, claims, hs256(key));
+      });
+      await writeFile(tokenFile!, tokens.join('\n'));
+      const env = {
+        ...{ EDGE_TLS_CERT_FILE: edge.certificateFile, EDGE_TLS_KEY_FILE: edge.keyFile },
+        ...{ EDGE_AUTH: 'jwt', EDGE_JWT_HS256_KEY_FILE: keyFile! },
+        ...{ NODE_EXTRA_CA_CERTS: authority.certificateFile, RESULTS_DIR: join(folder, 'r') },
+      };
+      await using strangers = await start(CAPACITY, { ...SMALL, ...env });
+      expect((await ended(strangers)).code).toBe(1);
+      expect(strangers.output.join('\n')).toMatch(/60 × auth_required/);
+
+      await using run = await start(CAPACITY, { ...SMALL, ...env, TOKEN_FILE: tokenFile! });
+      const { code } = await ended(run);
+      expect({ code, output: run.output.join('\n') }).toMatchObject({ code: 0 });
+      const files = await readdir(join(folder, 'r'));
+      expect(files.length).toBeGreaterThan(0);
+      for (const file of files) {
+        const text = await readFile(join(folder, 'r', file), 'utf8');
+        for (const token of tokens) expect(text).not.toContain(token);
+      }
+      for (const token of tokens) expect(run.output.join('\n')).not.toContain(token);
     },
   );
 

@@ -95,6 +95,13 @@ describe('acceptUpgrades', { timeout: TIMEOUT_MS }, () => {
     [{ origin: 'http://app.example' }, 'origin_not_allowed'],
     [{ origin: 'https://app.example:8443' }, 'origin_not_allowed'],
     [{ origin: 'https://app.example.evil' }, 'origin_not_allowed'],
+    [{ origin: 'HTTPS://app.example' }, 'origin_not_allowed'],
+    [{ origin: 'https://app.example/' }, 'origin_not_allowed'],
+    [{ origin: 'https://sub.app.example' }, 'origin_not_allowed'],
+    [{ origin: 'https://app.example\r\norigin: https://evil.example' }, 'origin_not_allowed'],
+    [{ origin: 'https://evil.example\r\norigin: https://app.example' }, 'origin_not_allowed'],
+    [{ origin: 'https://app.example https://evil.example' }, 'origin_not_allowed'],
+    [{ 'sec-websocket-origin': 'https://app.example' }, 'origin_not_allowed'],
     [{ origin: 'null' }, 'origin_not_allowed'],
     [{ origin: '' }, 'origin_not_allowed'],
     [{}, 'origin_not_allowed'],
@@ -110,8 +117,27 @@ describe('acceptUpgrades', { timeout: TIMEOUT_MS }, () => {
     const tokens = { verify: async () => ({ code: 'unauthorized', cause: 'key' }) as const };
     await using server = await FanOutServer.start({ tokens }, ['https://app.example']);
     expect(await handshake(server.port, '/ws', {})).toContain('HTTP/1.1 101');
-    const foreign = { origin: 'https://evil.example' };
-    expect(await handshake(server.port, '/ws', foreign)).toContain('origin_not_allowed');
+    for (const origin of ['https://evil.example', 'null', '']) {
+      expect(await handshake(server.port, '/ws', { origin })).toContain('origin_not_allowed');
+    }
+  });
+
+  it('judges the origin before it looks at a token', async () => {
+    const seen: string[] = [];
+    const tokens = {
+      async verify(token: string) {
+        seen.push(token);
+        return { code: 'unauthorized', cause: 'key' } as const;
+      },
+    };
+    await using server = await FanOutServer.start({ tokens }, ['https://app.example']);
+    const offered = { 'sec-websocket-protocol': 'tradewind.v1.json, tradewind.token.aa.bb.cc' };
+    const foreign = { ...offered, origin: 'https://evil.example' };
+    const answer = await handshake(server.port, '/ws', foreign);
+    expect(answer).toContain('HTTP/1.1 403 ');
+    expect(seen).toEqual([]);
+    await handshake(server.port, '/ws', { ...offered, origin: 'https://app.example' });
+    await until(() => seen.length > 0, 'control: the token of a page that may connect');
   });
 
   it('declines permessage-deflate, since frames go to the socket as they are', async () => {
