@@ -143,3 +143,9 @@ export const SENTINEL_ANSWER_MS = 1_000;
  * interval is that of a link's other proofs; with 100 nodes and 3 Sentinels, each Sentinel is asked 67 times a second.
  */
 export const SENTINEL_LOOK_INTERVAL_MS = 1_000;
+
+/** The interval at which a node writes its state for the console, in ms. The console calls a node silent after two. */
+export const NODE_STATE_INTERVAL_MS = 1_000;
+
+/** How long a node whose state Redis refused does not write it, in ms. */
+export const NODE_STATE_REFUSED_WAIT_MS = 30_000;

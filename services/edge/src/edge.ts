@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  NodeHeartbeat,
   type ProbeOptions,
   RedisCommands,
   type RedisSettings,
@@ -34,6 +35,9 @@ import { availableMode } from './outbound/socket-send.ts';
 import { addDescriptions } from './telemetry/debug-index.ts';
 import { createKeyEvents, createNodeEvents } from './telemetry/events.ts';
 import { registerLoopGauges, registerNodeGauges } from './telemetry/gauges.ts';
+import { memoryLimitBytes } from './telemetry/memory-limit.ts';
+import { NodeStateReader } from './telemetry/node-state.ts';
+import { createNodeTally, RecentEvents, tallied } from './telemetry/node-tally.ts';
 import { WorkerPool } from './threads/worker-pool.ts';
 
 /** The program of a fan-out thread. It stands here because a release keeps entry points side by side. */
@@ -56,7 +60,9 @@ export async function startEdge(
   });
   Buffer.poolSize = BODY_BLOCK_BYTES;
   const metrics = createMetrics();
-  const events = createNodeEvents(logger, metrics);
+  const tally = createNodeTally();
+  const recent = new RecentEvents();
+  const events = tallied(createNodeEvents(logger, metrics), tally, recent);
   for (const variable of configured.unknownVariables) events.unknownVariable(variable);
   // Bytes that go past a TLS socket would not be encrypted.
   const asked = configured.tlsCertFile === undefined ? configured.writes : 'stream';
@@ -200,8 +206,11 @@ export async function startEdge(
     }),
   });
 
+  let heartbeat: NodeHeartbeat | undefined;
+
   async function stop(): Promise<void> {
     clearInterval(readinessTimer);
+    heartbeat?.stop();
     descriptorWatch.stop();
     endLoopGauges();
     identity?.stop();
@@ -219,6 +228,23 @@ export async function startEdge(
     sources.start(subscriber);
     const port = await pool.listen();
     const adminPort = await admin.listen(config.adminHost, config.adminPort);
+    const state = new NodeStateReader({
+      node: config.nodeId,
+      admin: `${config.adminHost}:${adminPort}`,
+      readiness: () => ({ ...health.readiness(), draining }),
+      degradedSince: () => hub.degradedSince,
+      clients: () => pool.read(),
+      channels: () => hub.channels,
+      probeAgeMs: () => subscriber.probeAgeMs,
+      connectionsLimit: config.maxConnections,
+      memoryLimitBytes: memoryLimitBytes(config.memoryLimitBytes),
+      ...{ tally, recent },
+    });
+    heartbeat = new NodeHeartbeat(commands, {
+      readState: () => state.read(),
+      takeEvents: () => recent.takeIfChanged(),
+      eventsNotWritten: () => recent.notWritten(),
+    });
     logger.info({ port, adminPort, workers: config.workers, writes }, 'listening');
   } catch (error) {
     await stop();

@@ -44,7 +44,7 @@ const host = new ClientListener({
   },
 });
 const hurry = new AbortController();
-const alive = setInterval(() => post({ kind: 'alive' }), ALIVE_INTERVAL_MS);
+const alive = setInterval(() => post({ kind: 'alive', reading: host.read() }), ALIVE_INTERVAL_MS);
 
 port.on('message', (message: ToWorker) => {
   void handle(message);

@@ -1,5 +1,6 @@
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RedisCommands } from '@tradewind/bus';
+import { NodeHeartbeat, RedisCommands } from '@tradewind/bus';
 import {
   countOpenDescriptors,
   createAdmin,
@@ -26,6 +27,7 @@ import { createEvents, type IngestEvents } from './events.ts';
 import { registerGauges } from './gauges.ts';
 import { createRevocationRoutes } from './http/revocation-routes.ts';
 import { type Admission, createRoutes } from './http/routes.ts';
+import { createStateReader } from './node-state.ts';
 import { PublishQueue } from './publishing/publish-queue.ts';
 import { createRedisPublisher, redisSettings } from './publishing/redis-publisher.ts';
 
@@ -44,15 +46,21 @@ export async function startIngest(
   const logger = createLogger({ name: 'ingest', level: service.logLevel });
   const metrics = createMetrics();
   const admission: Admission = { requestsInFlight: 0, draining: false };
-  const events = createEvents(logger, metrics);
+  let unavailableSince: number | undefined;
+  const counts = { accepted: 0, refused: 0 };
+  const events = countItems(createEvents(logger, metrics), counts);
   for (const variable of config.unknownVariables) events.unknownVariable(variable);
 
   const redis: RedisCommands = new RedisCommands(redisSettings(service.redis, 'tradewind-ingest'), {
     available() {
+      unavailableSince = undefined;
       events.redisAvailable();
       queue.resume();
     },
-    unavailable: (cause) => events.redisUnavailable(cause),
+    unavailable(cause) {
+      unavailableSince ??= Date.now();
+      events.redisUnavailable(cause);
+    },
     stillUnavailable: (cause) => events.redisStillUnavailable(cause),
     unmended: (fault) => events.redisUnmended(fault),
   });
@@ -103,6 +111,21 @@ export async function startIngest(
   const port = await server.listen(service.host, service.port);
   const adminPort = await admin.listen(service.adminHost, service.adminPort);
   events.listening(port, adminPort);
+  const heartbeat = new NodeHeartbeat(redis, {
+    readState: createStateReader({
+      // The port tells apart two that run on one machine.
+      node: `ingest-${hostname()}-${port}`,
+      startedAt: Date.now(),
+      admin: `${service.adminHost}:${adminPort}`,
+      readiness: () => health.readiness(),
+      isLeaving: () => leaving,
+      degradedSince: () => unavailableSince,
+      counts,
+      queued: () => queue.state.publications,
+    }),
+    takeEvents: () => undefined,
+    eventsNotWritten() {},
+  });
 
   return {
     async drain(hurry) {
@@ -120,6 +143,7 @@ export async function startIngest(
       clearTimeout(deadline);
     },
     async stop() {
+      heartbeat.stop();
       await server.close(0);
       descriptors.stop();
       tokenFile?.stop();
@@ -195,4 +219,20 @@ function createHealth(
 /** Waits, or returns early when `hurry` aborts. */
 async function pause(ms: number, hurry: AbortSignal): Promise<void> {
   if (ms > 0) await sleep(ms, undefined, { signal: hurry }).catch(() => undefined);
+}
+
+/** The events, which also count what the console shows. */
+function countItems(
+  events: IngestEvents,
+  counts: { accepted: number; refused: number },
+): IngestEvents {
+  return {
+    ...events,
+    itemsDone(route, results) {
+      const accepted = results.filter(({ ok }) => ok).length;
+      counts.accepted += accepted;
+      counts.refused += results.length - accepted;
+      events.itemsDone(route, results);
+    },
+  };
 }

@@ -4,6 +4,19 @@ import { META_READ_BYTES } from '../contract/channel-meta.ts';
 import { EPOCH_SCRIPT, type EpochStart, readEpochReply } from '../contract/epoch-script.ts';
 import { type ChannelHistory, readHistoryReply } from '../contract/history.ts';
 import {
+  encodeNodeState,
+  MAX_NODES,
+  NODE_EVENTS_EXPIRY_MS,
+  NODE_STATE_EXPIRY_MS,
+  NODES_KEY,
+  type NodeEvent,
+  type NodeState,
+  nodeEventsKey,
+  nodeStateKey,
+  readNodeEvents,
+  readNodeState,
+} from '../contract/node-state.ts';
+import {
   PUBLISH_SCRIPT,
   type PublishedPosition,
   publishArguments,
@@ -282,6 +295,49 @@ export class RedisCommands {
       transaction.zadd(REVOCATIONS_KEY, revocation.until, text).publish(REVOCATION_CHANNEL, text),
     );
     return Number(replies.at(-1));
+  }
+
+  /**
+   * Writes what a node says of itself, and its last events if there are new ones. Nodes that have been silent for as long
+   * as a state is kept leave the set. Rejects as {@link publish} does.
+   *
+   * @param at ms of the node's clock.
+   */
+  async writeNodeState(
+    state: NodeState,
+    events: readonly NodeEvent[] | undefined,
+    at: number,
+  ): Promise<void> {
+    const { node } = state;
+    const text = encodeNodeState(state);
+    await this.#transact(text.length, (transaction) => {
+      transaction
+        .set(nodeStateKey(node), text, 'PX', NODE_STATE_EXPIRY_MS)
+        .zadd(NODES_KEY, at, node)
+        .zremrangebyscore(NODES_KEY, '-inf', at - NODE_STATE_EXPIRY_MS);
+      if (events === undefined) return transaction;
+      return transaction.set(
+        nodeEventsKey(node),
+        JSON.stringify(events),
+        'PX',
+        NODE_EVENTS_EXPIRY_MS,
+      );
+    });
+  }
+
+  /** The last states of all nodes that wrote one within ten minutes, at most 1,000. Rejects as {@link publish} does. */
+  async readNodeStates(): Promise<readonly NodeState[]> {
+    const nodes = await this.#run(0, (redis) => redis.zrange(NODES_KEY, String(-MAX_NODES), '-1'));
+    if (nodes.length === 0) return [];
+    const texts = await this.#run(0, (redis) => redis.mget(nodes.map(nodeStateKey)));
+    return texts.map(readNodeState).filter((state) => state !== undefined);
+  }
+
+  /** The last events of each of `nodes`, in their order. Rejects as {@link publish} does. */
+  async readNodeEvents(nodes: readonly string[]): Promise<readonly (readonly NodeEvent[])[]> {
+    if (nodes.length === 0) return [];
+    const texts = await this.#run(0, (redis) => redis.mget(nodes.map(nodeEventsKey)));
+    return texts.map(readNodeEvents);
   }
 
   /** Whether a Redis that refuses writes for this reason still delivers publications, by its own account. */

@@ -20,9 +20,11 @@ import type { Feed, FeedListener } from '../feed.ts';
 import { LimitGuard } from '../limits.ts';
 import { OwnerTable } from '../owners/owner-table.ts';
 import { TrustedProxies } from '../owners/trusted-proxies.ts';
+import { type ClientReading, readClients } from '../telemetry/client-reading.ts';
 import { describeFanOut, type FanOutDescription } from '../telemetry/debug-index.ts';
 import { createFanOutEvents } from '../telemetry/events.ts';
 import { registerFanOutGauges } from '../telemetry/gauges.ts';
+import { createClientTally, talliedClients } from '../telemetry/node-tally.ts';
 import { listSessions, type SessionList } from '../telemetry/session-list.ts';
 import type { ConnectionCount } from './connection-count.ts';
 import { sendAway, waitUntilGone } from './drain.ts';
@@ -78,12 +80,13 @@ export class ClientListener {
   readonly #fanOut: FanOut;
   readonly #front: HttpServer;
   readonly #shedder: Shedder;
+  readonly #tally = createClientTally();
   #readiness: Readiness = { ready: false, degraded: true, reasons: ['starting'] };
   #refusing = false;
 
   constructor(parts: ClientListenerParts) {
     const { config, logger, metrics, connectionCount, identity, tls, connect } = parts;
-    const events = createFanOutEvents(logger, metrics);
+    const events = talliedClients(createFanOutEvents(logger, metrics), this.#tally);
     this.#parts = parts;
     const settings = fanOutSettings(config, () => connectionCount.total, identity?.verifier);
     const gate = new PeerGate({
@@ -187,6 +190,11 @@ export class ClientListener {
 
   metrics(): Promise<MetricObjects> {
     return this.#parts.metrics.objects();
+  }
+
+  /** What the console shows of the clients. */
+  read(): ClientReading {
+    return readClients(this.#fanOut, this.#tally);
   }
 
   describe(): FanOutDescription {

@@ -8,6 +8,7 @@ import {
 import type { IdentityUpdate } from '../auth/identity-update.ts';
 import type { EdgeConfig } from '../config.ts';
 import type { Hub } from '../hub/hub.ts';
+import type { ClientReading } from '../telemetry/client-reading.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import type { SessionList } from '../telemetry/session-list.ts';
 import { ClientListener } from './client-listener.ts';
@@ -37,6 +38,8 @@ export interface FanOutPool {
   describe(): Promise<readonly FanOutDescription[]>;
   /** The sessions of a subject, on each worker that answers in time. */
   sessionsOf(subject: string): Promise<readonly SessionList[]>;
+  /** What the console shows of the clients; with worker threads, as each last told it. */
+  read(): ClientReading;
   stop(): Promise<void>;
 }
 
@@ -71,6 +74,7 @@ export function createLocalPool(
     metrics: async () => [await host.metrics()],
     describe: async () => [host.describe()],
     sessionsOf: async (subject) => [await host.sessionsOf(subject)],
+    read: () => host.read(),
     stop: () => host.stop(),
   };
 }

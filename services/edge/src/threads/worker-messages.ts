@@ -1,6 +1,7 @@
 import type { MetricObjects, Readiness, TlsCredentials } from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
 import type { EdgeConfig } from '../config.ts';
+import type { ClientReading } from '../telemetry/client-reading.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import type { SessionList } from '../telemetry/session-list.ts';
 
@@ -63,7 +64,8 @@ export type FromWorker =
       /** Bytes of the feed that the worker has handled since its last message. */
       readonly consumedBytes: number;
     }
-  | { readonly kind: 'alive' }
+  /** A sign of life, once a second. */
+  | { readonly kind: 'alive'; readonly reading: ClientReading }
   /** A token named a key that the worker does not know. */
   | { readonly kind: 'unknown-key' }
   | { readonly kind: 'drained' }

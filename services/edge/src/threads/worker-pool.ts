@@ -14,6 +14,7 @@ import { ConnectionCount, createConnectionMemory } from '../node/connection-coun
 import type { IdentitySources } from '../node/identity-sources.ts';
 import type { FanOutPool } from '../node/local-pool.ts';
 import { divideShed } from '../node/shed.ts';
+import { addReadings, type ClientReading, totalsOfReading } from '../telemetry/client-reading.ts';
 import type { NodeEvents } from '../telemetry/events.ts';
 import { WorkerThread } from './worker-thread.ts';
 
@@ -42,6 +43,7 @@ export class WorkerPool implements FanOutPool {
   readonly #workers: WorkerThread[] = [];
   /** Counters of workers that have ended, so that the totals of the node never go back. */
   #endedTotals: MetricObjects = [];
+  #endedReading = addReadings([]);
   /** Aborts when the node begins to end. From then on no worker is replaced. */
   readonly #ending = new AbortController();
   readonly #watch: NodeJS.Timeout;
@@ -128,6 +130,11 @@ export class WorkerPool implements FanOutPool {
     return lists.filter((list) => list !== undefined);
   }
 
+  read(): ClientReading {
+    const living = this.#workers.map(({ lastReading }) => lastReading);
+    return addReadings([this.#endedReading, ...living.filter((each) => each !== undefined)]);
+  }
+
   async stop(): Promise<void> {
     this.#ending.abort();
     clearInterval(this.#watch);
@@ -160,6 +167,10 @@ export class WorkerPool implements FanOutPool {
       this.#connectionCount.reset(slot);
       if (cause === undefined) return;
       this.#events.workerLost(slot, cause);
+      const last = worker.takeReading();
+      if (last !== undefined) {
+        this.#endedReading = addReadings([this.#endedReading, totalsOfReading(last)]);
+      }
       this.#endedTotals = await sumMetrics([this.#endedTotals, totalsOf(worker.lastMetrics)]);
       const wasStable = performance.now() - startedAt > STABLE_AFTER_MS;
       waitMs = wasStable ? REPLACE_AFTER_MS : Math.min(waitMs * 2, REPLACE_AFTER_MAX_MS);

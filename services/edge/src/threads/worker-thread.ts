@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { MetricObjects, Readiness, TlsCredentials } from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
 import type { Hub, HubFeed } from '../hub/hub.ts';
+import type { ClientReading } from '../telemetry/client-reading.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import type { SessionList } from '../telemetry/session-list.ts';
 import { fanOutThreadName } from '../telemetry/thread-cpu.ts';
@@ -45,6 +46,7 @@ export class WorkerThread {
   #failure: string | undefined;
   #lastSeenAt = performance.now();
   #lastMetrics: MetricObjects = [];
+  #lastReading: ClientReading | undefined;
 
   /**
    * @param entry the program that the thread runs: `worker-main`.
@@ -84,6 +86,18 @@ export class WorkerThread {
   /** Its last known metrics, for when it cannot answer any more. */
   get lastMetrics(): MetricObjects {
     return this.#lastMetrics;
+  }
+
+  /** What it last said of its clients, at most a second ago while it is alive. */
+  get lastReading(): ClientReading | undefined {
+    return this.#lastReading;
+  }
+
+  /** Returns what it last said of its clients, and forgets it: a worker that has ended has none. */
+  takeReading(): ClientReading | undefined {
+    const reading = this.#lastReading;
+    this.#lastReading = undefined;
+    return reading;
   }
 
   /** Terminates a worker that has shown no sign of life for {@link WORKER_SILENCE_MS}. `ended` resolves then. */
@@ -166,6 +180,7 @@ export class WorkerThread {
         this.#onUnknownKey();
         break;
       case 'alive':
+        this.#lastReading = message.reading;
         break;
     }
   }

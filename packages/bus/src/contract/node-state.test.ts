@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import {
+  EDGE_FIGURES,
+  encodeNodeState,
+  LAG_BOUNDS_MS,
+  MAX_NODE_STATE_BYTES,
+  type NodeState,
+  readNodeEvents,
+  readNodeState,
+} from './node-state.ts';
+
+/** A state as large as it gets: every figure at a size that a node reaches within years. */
+const LARGE: NodeState = {
+  kind: 'edge',
+  node: 'projects-of-a-company-edge-europe-west3-a-x7k2-0001',
+  release: '10.12.14',
+  beat: 31_536_000,
+  startedAt: 1_795_416_898_073,
+  health: 'unready',
+  reasons: ['draining'],
+  degradedSince: 1_795_416_898_073,
+  admin: '10.200.200.200:9080',
+  figures: Object.fromEntries(Object.keys(EDGE_FIGURES).map((name) => [name, 123_456_789_012])),
+  lag: [...LAG_BOUNDS_MS, 0].map(() => 12_345_678),
+};
+
+describe('the state of a node', () => {
+  it('is read as it was written', () => {
+    expect(readNodeState(encodeNodeState(LARGE))).toEqual(LARGE);
+  });
+
+  it('has at most 1,024 bytes, also with many reasons, which are left out then', () => {
+    const reasons = Array.from({ length: 40 }, (_, i) => `a-reason-with-a-long-name-${i}`);
+    const text = encodeNodeState({ ...LARGE, reasons });
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(MAX_NODE_STATE_BYTES);
+    expect(readNodeState(text)?.reasons.length).toBeLessThan(40);
+  });
+
+  it.each([
+    ['nothing', null],
+    ['no JSON', '{'],
+    ['a list', '[]'],
+    ['no object', 'null'],
+    ['an unknown kind', JSON.stringify({ ...LARGE, kind: 'other' })],
+    ['no name', JSON.stringify({ ...LARGE, node: 7 })],
+    ['a figure that is none', JSON.stringify({ ...LARGE, figures: { connections: 'many' } })],
+    ['reasons that are none', JSON.stringify({ ...LARGE, reasons: [1] })],
+    ['no lag', JSON.stringify({ ...LARGE, lag: undefined })],
+  ])('is not read from %s', (_what, text) => {
+    expect(readNodeState(text)).toBeUndefined();
+  });
+});
+
+describe('the events of a node', () => {
+  it('are read without those that are none', () => {
+    const good = { at: 1, event: 'degraded', detail: 'the link was lost' };
+    expect(readNodeEvents(JSON.stringify([good, { at: 'x' }, null]))).toEqual([good]);
+    expect(readNodeEvents('{"at":1}')).toEqual([]);
+  });
+});

@@ -1,0 +1,147 @@
+import type { NodeEvent } from '@tradewind/bus';
+import { LAG_BOUNDS_MS, MAX_NODE_EVENTS } from '@tradewind/bus';
+import type { ClientListenerEvents, NodeEvents } from './events.ts';
+
+/** The longest detail of an event, in characters. */
+const MAX_DETAIL_CHARACTERS = 128;
+
+/** What the main thread of a node has counted since its start. */
+export interface NodeTally {
+  received: number;
+  receivedBytes: number;
+  lost: number;
+  repaired: number;
+  linkLosses: number;
+  workersLost: number;
+}
+
+/** What a fan-out worker has counted since its start. */
+export interface ClientTally {
+  opened: number;
+  closed: number;
+  closedSlow: number;
+  gaps: number;
+  /** Samples of the time to the sockets by `LAG_BOUNDS_MS`, and above the last. */
+  readonly lag: number[];
+}
+
+export function createNodeTally(): NodeTally {
+  return { received: 0, receivedBytes: 0, lost: 0, repaired: 0, linkLosses: 0, workersLost: 0 };
+}
+
+export function createClientTally(): ClientTally {
+  const lag = Array.from({ length: LAG_BOUNDS_MS.length + 1 }, () => 0);
+  return { opened: 0, closed: 0, closedSlow: 0, gaps: 0, lag };
+}
+
+/** The last events of a node. */
+export class RecentEvents {
+  readonly #events: NodeEvent[] = [];
+  #count = 0;
+  #changed = false;
+
+  /** Events since the start. */
+  get count(): number {
+    return this.#count;
+  }
+
+  add(event: string, detail: string): void {
+    this.#events.push({ at: Date.now(), event, detail: detail.slice(0, MAX_DETAIL_CHARACTERS) });
+    if (this.#events.length > MAX_NODE_EVENTS) this.#events.shift();
+    this.#count += 1;
+    this.#changed = true;
+  }
+
+  /** The last events, if one came since the last call; otherwise undefined. */
+  takeIfChanged(): readonly NodeEvent[] | undefined {
+    if (!this.#changed) return undefined;
+    this.#changed = false;
+    return [...this.#events];
+  }
+
+  /** The next call of {@link takeIfChanged} returns them again, because they were not written. */
+  notWritten(): void {
+    this.#changed = true;
+  }
+}
+
+/** The events of a node's main thread, which also count and remember what the console shows. */
+export function tallied(events: NodeEvents, tally: NodeTally, recent: RecentEvents): NodeEvents {
+  return {
+    ...events,
+    received(channel, bytes) {
+      tally.received += 1;
+      tally.receivedBytes += bytes;
+      events.received(channel, bytes);
+    },
+    lost(channel, count, reason) {
+      tally.lost += count ?? 1;
+      recent.add(`lost_${reason}`, `${channel}: ${count ?? 'an unknown number'}`);
+      events.lost(channel, count, reason);
+    },
+    repaired(channel, publications) {
+      tally.repaired += publications;
+      recent.add('repaired', `${channel}: ${publications}`);
+      events.repaired(channel, publications);
+    },
+    epochStarted(channel) {
+      recent.add('epoch_started', channel);
+      events.epochStarted(channel);
+    },
+    degraded(cause) {
+      tally.linkLosses += 1;
+      recent.add('degraded', cause);
+      events.degraded(cause);
+    },
+    restored(afterMs) {
+      recent.add('restored', `after ${Math.round(afterMs)} ms`);
+      events.restored(afterMs);
+    },
+    workerLost(slot, cause) {
+      tally.workersLost += 1;
+      recent.add('worker_lost', `${slot}: ${cause.split('\n', 1)[0]}`);
+      events.workerLost(slot, cause);
+    },
+    drainStarted(connections) {
+      recent.add('drain_started', `${connections} clients`);
+      events.drainStarted(connections);
+    },
+    drainEnded(leftOver) {
+      recent.add('drain_ended', `${leftOver} clients left over`);
+      events.drainEnded(leftOver);
+    },
+    shedStarted(count, overSeconds) {
+      recent.add('shed_started', `${count} clients over ${overSeconds} s`);
+      events.shedStarted(count, overSeconds);
+    },
+  };
+}
+
+/** The events of a fan-out worker, which also count what the console shows. */
+export function talliedClients(
+  events: ClientListenerEvents,
+  tally: ClientTally,
+): ClientListenerEvents {
+  return {
+    ...events,
+    clientOpened(...args) {
+      tally.opened += 1;
+      events.clientOpened(...args);
+    },
+    clientClosed(reason, ...rest) {
+      tally.closed += 1;
+      if (reason === 'slow') tally.closedSlow += 1;
+      events.clientClosed(reason, ...rest);
+    },
+    gapTold(reason, clients) {
+      tally.gaps += clients;
+      events.gapTold(reason, clients);
+    },
+    delivered(lagMs) {
+      const at = LAG_BOUNDS_MS.findIndex((bound) => lagMs <= bound);
+      const bucket = at === -1 ? LAG_BOUNDS_MS.length : at;
+      tally.lag[bucket] = (tally.lag[bucket] ?? 0) + 1;
+      events.delivered(lagMs);
+    },
+  };
+}
