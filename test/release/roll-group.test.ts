@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
-import type { ServiceName } from '@tradewind/dev';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../support/wait.ts';
 import { type BalancedTier, shippedSettings, startBalancedTier } from './balanced-tier.ts';
@@ -173,7 +172,7 @@ describe(`a group of real edges, under ${CLIENTS} clients that resume`, () => {
 });
 
 interface GroupOptions {
-  readonly service?: ServiceName;
+  readonly service?: 'edge' | 'ingest';
   readonly templates?: readonly string[];
   readonly token?: string;
   /** Settings of the machines' services besides the shipped ones. */

@@ -19,6 +19,9 @@ export async function runChecks(): Promise<CheckResult[]> {
   return await Promise.all([
     toolCheck('lint and format', 'biome', ['check', '--colors=off', '.']),
     toolCheck('types', 'tsc', ['--project', '.', '--pretty', 'false']),
+    toolCheck('types of the console’s page', 'tsc', [
+      ...['--project', 'services/console/page', '--pretty', 'false'],
+    ]),
     importCheck(),
     ruleCheck(),
   ]);

@@ -1,5 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ServiceProcess, startService } from '../processes/service-process.ts';
+import {
+  type ServiceName,
+  type ServiceProcess,
+  startService,
+} from '../processes/service-process.ts';
 import type { StartSettings } from './settings.ts';
 
 /** How long a service may take from listening to being ready, in ms: a Redis that is far away needs some round trips. */
@@ -20,13 +24,14 @@ export interface Edge {
 
 export interface Cluster extends AsyncDisposable {
   readonly ingest: ServiceProcess;
+  readonly console: ServiceProcess;
   readonly edges: readonly Edge[];
   /** Rejects if one of its processes ends unasked; never resolves. */
   readonly failed: Promise<never>;
 }
 
 /**
- * Starts ingest and two edges over one Redis, and resolves when all are ready. If one does not become ready, it ends all of
+ * Starts ingest, two edges and the console over one Redis, and resolves when all are ready. If one does not become ready, it ends all of
  * them and rejects.
  */
 export async function startCluster(
@@ -35,7 +40,7 @@ export async function startCluster(
 ): Promise<Cluster> {
   await using stack = new AsyncDisposableStack();
   const start = async (
-    service: 'edge' | 'ingest',
+    service: ServiceName,
     env: Readonly<Record<string, string>>,
     port: number,
     adminPort: number,
@@ -50,8 +55,9 @@ export async function startCluster(
     process: await start('edge', { ...SHORT_DRAIN, EDGE_NODE_ID: name }, port, adminPort),
     wsUrl: `ws://127.0.0.1:${port}/ws`,
   });
-  const [ingest, ...edges] = await allOrThrow([
+  const [ingest, operators, ...edges] = await allOrThrow([
     start('ingest', SHORT_DRAIN, ports.START_INGEST_PORT, ports.START_INGEST_ADMIN_PORT),
+    start('console', {}, ports.START_CONSOLE_PORT, ports.START_CONSOLE_ADMIN_PORT),
     startEdge('edge-1', ports.START_EDGE_1_PORT, ports.START_EDGE_1_ADMIN_PORT),
     startEdge('edge-2', ports.START_EDGE_2_PORT, ports.START_EDGE_2_ADMIN_PORT),
   ]);
@@ -59,7 +65,7 @@ export async function startCluster(
   let stopping = false;
   const owned = stack.move();
   const failed = Promise.race(
-    [ingest, ...edges.map((edge) => edge.process)].map(async ({ name, pid, exited }) => {
+    [ingest, operators, ...edges.map((edge) => edge.process)].map(async ({ name, pid, exited }) => {
       const { code, signal } = await exited;
       if (stopping) return await new Promise<never>(() => {});
       throw new Error(`${name} (process ${pid}) ended with ${signal ?? `exit code ${code}`}`);
@@ -68,6 +74,7 @@ export async function startCluster(
   failed.catch(() => {});
   return {
     ingest,
+    console: operators,
     edges,
     failed,
     async [Symbol.asyncDispose]() {

@@ -24,6 +24,7 @@ export interface DemoState {
   readonly redis: Pick<BroughtRedis, 'url' | 'origin' | 'cli'>;
   readonly trades: string;
   readonly ingestUrl: string;
+  readonly consoleUrl: string;
   /** How long the feed has run, in s. */
   readonly seconds: number;
   readonly published: number;
@@ -59,6 +60,7 @@ export async function startDemo(settings: StartSettings, report: Report): Promis
   stack.defer(() => redis.stop());
   const cluster = stack.use(await startCluster(settings.ports, redis.url));
   const edges = cluster.edges.map(({ wsUrl }) => wsUrl).join(' and ');
+  report(`The console is at ${cluster.console.url}`);
   report(`Redis runs (${redis.cli}), ingest at ${cluster.ingest.url}, edges at ${edges}`);
 
   const ledger = new TradeLedger();
@@ -102,6 +104,7 @@ export async function startDemo(settings: StartSettings, report: Report): Promis
         redis,
         trades: feed.state.ended ? `${source.label}, at its end` : source.label,
         ingestUrl: cluster.ingest.url,
+        consoleUrl: cluster.console.url,
         seconds: elapsedSeconds(),
         published: ledger.accepted,
         edges: monitors.map(({ edge, reading }) => ({

@@ -10,6 +10,7 @@ const STATE: DemoState = {
   },
   trades: 'synthetic (12/s for each of 5 symbols)',
   ingestUrl: 'http://127.0.0.1:8081',
+  consoleUrl: 'http://127.0.0.1:8090',
   seconds: 3_725,
   published: 223_500,
   edges: ['edge-1', 'edge-2'].map((name) => ({

@@ -1,7 +1,7 @@
 import type { DemoState } from './demo.ts';
 
 /** Channels that the table shows; a recorded file may hold more. */
-const MAX_CHANNEL_ROWS = 6;
+const MAX_CHANNEL_ROWS = 5;
 
 /** What the view is drawn for: the size that every terminal has. */
 const WIDTH = 80;
@@ -13,6 +13,7 @@ const DEFAULT_EDGE_URL = 'ws://127.0.0.1:8080/ws';
 export function renderView(state: DemoState): string[] {
   return [
     `Tradewind   ${clock(state.seconds)}   Redis ${redisLabel(state)}   Ctrl-C ends everything`,
+    `console     ${state.consoleUrl}`,
     `trades      ${state.trades}`,
     `published   ${count(state.published)}   delivered ${count(state.delivered)}`,
     `checked     ${verdict(state)}`,

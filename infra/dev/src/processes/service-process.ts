@@ -18,15 +18,16 @@ const ADMIN_DEADLINE_MS = 5_000;
 /** The variables of our own environment that a service may see: a stray REDIS_URL is not one. */
 const INHERITED_VARIABLES = ['PATH', 'HOME', 'TMPDIR', 'NODE_EXTRA_CA_CERTS'];
 
-export type ServiceName = 'edge' | 'ingest';
+export type ServiceName = 'edge' | 'ingest' | 'console';
 
 /** The flags with which a service's unit starts Node (`infra/systemd`, whose tests hold it to this table). */
 export const NODE_FLAGS: Readonly<Record<ServiceName, readonly string[]>> = {
   edge: ['--max-semi-space-size=16'],
   ingest: [],
+  console: [],
 };
 
-/** A running edge or ingest, started as in production. */
+/** A running service, started as in production. */
 export interface ServiceProcess extends OwnedProcess {
   /** Where it serves, e.g. `http://127.0.0.1:8080`. */
   readonly url: string;

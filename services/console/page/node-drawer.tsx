@@ -1,0 +1,133 @@
+import { useState } from 'preact/hooks';
+import type { NodeRow } from '../src/fleet/fleet.ts';
+import { bytes, duration, percent, timeOfDay, whole } from './format.ts';
+import { act, mayAct, nodes, snapshot } from './live.ts';
+
+/** Time over which the clients of a shed move, in s: so long that the other nodes accept them without a queue. */
+const SHED_SECONDS = 30;
+
+/** The share of a node's clients that one shed moves. */
+const SHED_SHARE = 0.1;
+
+/** All that is known of one node, and what an operator may do with it. */
+export function NodeDrawer(props: { readonly node: string; readonly onClose: () => void }) {
+  const row = nodes.value.find(({ node }) => node === props.node);
+  if (row === undefined) return null;
+  const events = (snapshot.value?.events ?? []).filter(({ node }) => node === row.node);
+  return (
+    <aside class="drawer" aria-label={`Node ${row.node}`}>
+      <div class="drawer-head">
+        <h2>{row.node}</h2>
+        <button type="button" class="quiet" onClick={props.onClose} aria-label="Close">
+          ✕
+        </button>
+      </div>
+      <dl>
+        {figuresOf(row).map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <h3>Its last events</h3>
+      {events.length === 0 ? (
+        <p class="nothing">None.</p>
+      ) : (
+        <ol class="events">
+          {events.map((event) => (
+            <li key={`${event.at} ${event.event} ${event.detail}`}>
+              <time>{timeOfDay(event.at)}</time>
+              <code>{event.event}</code>
+              <span class="detail">{event.detail}</span>
+            </li>
+          ))}
+        </ol>
+      )}
+      {row.kind === 'edge' && <Actions row={row} />}
+    </aside>
+  );
+}
+
+function figuresOf(row: NodeRow): readonly (readonly [string, string])[] {
+  const up = duration(Date.now() - row.startedAt);
+  return [
+    ['State', row.health === 'silent' ? `silent for ${duration(row.silentMs)}` : row.health],
+    ['Release', row.release],
+    ['Runs for', up],
+    ['Admin port', row.admin],
+    ['Clients', `${whole(row.connections)} of ${whole(row.connectionsLimit)}`],
+    ['Subscriptions', `${whole(row.subscriptions)} on ${whole(row.channels)} channels`],
+    ['Publications in', `${whole(row.received)} a second`],
+    ['Deliveries', `${whole(row.deliveries)} a second`],
+    ['Bytes out', `${bytes(row.sentBytes)} a second`],
+    [
+      'p99 to socket',
+      row.p99Ms === undefined ? 'nothing measured' : `at most ${whole(row.p99Ms)} ms`,
+    ],
+    ['Fullest queue', `${whole(row.queueMax)} of 512`],
+    ['Closed as slow, 5 min', whole(row.slow)],
+    ['Losses told, 5 min', whole(row.gaps)],
+    ['Busiest thread', `${percent(row.busy)} of a core`],
+    ['Memory', `${percent(row.memory)} of its limit`],
+    ['Newest probe', row.probeAgeMs < 0 ? 'none' : `${whole(row.probeAgeMs)} ms ago`],
+  ];
+}
+
+function Actions({ row }: { readonly row: NodeRow }) {
+  const [wanted, setWanted] = useState<'drain' | 'shed' | undefined>(undefined);
+  const [typed, setTyped] = useState('');
+  const [result, setResult] = useState<string | undefined>(undefined);
+  if (!mayAct.value) {
+    return <p class="nothing">Actions need a login: start the console with CONSOLE_TOKEN_FILE.</p>;
+  }
+  const shedCount = Math.max(1, Math.round(row.connections * SHED_SHARE));
+  const others = nodes.value.filter(
+    ({ node, kind, health }) => kind === 'edge' && health === 'ready' && node !== row.node,
+  );
+  const room = others.reduce((sum, each) => sum + each.connectionsLimit - each.connections, 0);
+  const what =
+    wanted === 'drain'
+      ? `All ${whole(row.connections)} clients of ${row.node} move, and it stops. `
+      : `${whole(shedCount)} of the ${whole(row.connections)} clients of ${row.node} move within ${SHED_SECONDS} s. `;
+  const where = `${others.length} other edges have room for ${whole(room)}.`;
+  return (
+    <div class="actions">
+      <h3>Actions</h3>
+      <div class="row">
+        <button type="button" onClick={() => setWanted('drain')}>
+          Drain…
+        </button>
+        <button type="button" onClick={() => setWanted('shed')}>
+          Move {percent(SHED_SHARE)} of its clients…
+        </button>
+      </div>
+      {wanted !== undefined && (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (typed !== row.node) return;
+            const verb =
+              wanted === 'drain' ? 'drain' : `shed?count=${shedCount}&overSeconds=${SHED_SECONDS}`;
+            void act(row.node, verb).then(setResult);
+            setWanted(undefined);
+            setTyped('');
+          }}
+        >
+          <p>
+            {what}
+            {where}
+          </p>
+          <label>
+            Type <code>{row.node}</code> to confirm
+            <input value={typed} onInput={({ currentTarget }) => setTyped(currentTarget.value)} />
+          </label>
+          <button type="submit" class="danger" disabled={typed !== row.node}>
+            {wanted === 'drain' ? 'Drain it' : 'Move them'}
+          </button>
+        </form>
+      )}
+      {result !== undefined && <p role="status">{result}</p>}
+    </div>
+  );
+}

@@ -1,0 +1,212 @@
+import { useState } from 'preact/hooks';
+import type { NodeRow } from '../src/fleet/fleet.ts';
+import { Sparkline } from './chart.tsx';
+import { bytes, percent, short, whole } from './format.ts';
+import { nodeLines, nodes } from './live.ts';
+
+/** What each state of a node looks like. */
+const STATES: Readonly<
+  Record<NodeRow['health'], { readonly tone: string; readonly icon: string }>
+> = {
+  ready: { tone: 'good', icon: '●' },
+  unready: { tone: 'warn', icon: '▲' },
+  draining: { tone: 'warn', icon: '▽' },
+  degraded: { tone: 'bad', icon: '■' },
+  silent: { tone: 'muted', icon: '○' },
+};
+
+interface Column {
+  readonly title: string;
+  readonly of: (row: NodeRow) => number;
+  readonly show: (row: NodeRow) => string;
+  /** Left out on a narrow page, unless it is what the table is sorted by. */
+  readonly isWide: boolean;
+  /** Whether a value far from the others' is marked. */
+  readonly hasOutliers?: boolean;
+}
+
+const COLUMNS: readonly Column[] = [
+  {
+    title: 'Clients',
+    of: ({ connections }) => connections,
+    show: ({ connections }) => whole(connections),
+    isWide: false,
+  },
+  {
+    title: 'Deliveries/s',
+    of: ({ deliveries }) => deliveries,
+    show: ({ deliveries }) => short(deliveries),
+    isWide: true,
+    hasOutliers: true,
+  },
+  {
+    title: 'p99',
+    of: ({ p99Ms }) => p99Ms ?? 0,
+    show: ({ p99Ms }) => (p99Ms === undefined ? '–' : `≤ ${whole(p99Ms)} ms`),
+    isWide: true,
+    hasOutliers: true,
+  },
+  {
+    title: 'Queue max',
+    of: ({ queueMax }) => queueMax,
+    show: ({ queueMax }) => whole(queueMax),
+    isWide: true,
+  },
+  {
+    title: 'Slow, 5 min',
+    of: ({ slow }) => slow,
+    show: ({ slow }) => whole(slow),
+    isWide: true,
+    hasOutliers: true,
+  },
+  {
+    title: 'Busy',
+    of: ({ busy }) => busy,
+    show: ({ busy }) => percent(busy),
+    isWide: true,
+    hasOutliers: true,
+  },
+  {
+    title: 'Memory',
+    of: ({ memory }) => memory,
+    show: ({ memory }) => percent(memory),
+    isWide: true,
+    hasOutliers: true,
+  },
+  {
+    title: 'A client',
+    of: ({ bytesPerConnection }) => bytesPerConnection,
+    show: ({ connections, bytesPerConnection }) =>
+      connections < 100 ? '–' : bytes(bytesPerConnection),
+    isWide: true,
+  },
+];
+
+/** A value is an outlier beyond this many median absolute deviations from the median. */
+const OUTLIER_DEVIATIONS = 3;
+
+/** Outliers are looked for among at least this many nodes. */
+const LEAST_NODES = 4;
+
+/** One row a node, with what is unlike the others' marked. */
+export function NodeTable(props: {
+  readonly filter: string;
+  readonly onOpen: (node: string) => void;
+}) {
+  const [sorted, setSorted] = useState<string | undefined>(undefined);
+  const column = COLUMNS.find(({ title }) => title === sorted);
+  const matching = nodes.value.filter(({ node }) => node.includes(props.filter));
+  const rows =
+    column === undefined ? matching : matching.toSorted((a, b) => column.of(b) - column.of(a));
+  const edges = nodes.value.filter(({ kind, health }) => kind === 'edge' && health !== 'silent');
+  const outliers = new Map(
+    COLUMNS.map(({ title, of, hasOutliers }) => [
+      title,
+      hasOutliers === true ? outlierTest(edges.map(of)) : () => false,
+    ]),
+  );
+  return (
+    <div class="card scroll">
+      <h2>Nodes</h2>
+      <table class="nodes">
+        <thead>
+          <tr>
+            <th>Node</th>
+            <th>State</th>
+            <th class="wide">60 s</th>
+            {COLUMNS.map(({ title, isWide }) => (
+              <th
+                key={title}
+                class={`number ${isWide && sorted !== title ? 'wide' : ''}`}
+                aria-sort={sorted === title ? 'descending' : undefined}
+              >
+                <button
+                  type="button"
+                  class="quiet"
+                  onClick={() => setSorted(sorted === title ? undefined : title)}
+                >
+                  {title}
+                  {sorted === title ? ' ↓' : ''}
+                </button>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <Row key={row.node} row={row} sorted={sorted} outliers={outliers} {...props} />
+          ))}
+        </tbody>
+      </table>
+      {rows.length === 0 && (
+        <p class="nothing">
+          {nodes.value.length === 0
+            ? 'No node has told its state. An edge tells it once a second, as soon as it reaches this Redis.'
+            : 'No node matches.'}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function Row(props: {
+  readonly row: NodeRow;
+  readonly sorted: string | undefined;
+  readonly outliers: ReadonlyMap<string, (value: number) => boolean>;
+  readonly onOpen: (node: string) => void;
+}) {
+  const { row, sorted, outliers } = props;
+  const { tone, icon } = STATES[row.health];
+  const silence = row.health === 'silent' ? ` ${Math.floor(row.silentMs / 1_000)} s` : '';
+  return (
+    <tr class={row.health === 'silent' ? 'gone' : ''}>
+      <td>
+        <button type="button" class="link" data-row onClick={() => props.onOpen(row.node)}>
+          {row.node}
+        </button>
+        {row.kind === 'ingest' && <span class="kind">ingest</span>}
+      </td>
+      <td class={`state ${tone}`}>
+        <span aria-hidden="true">{icon}</span> {row.health}
+        {silence}
+      </td>
+      <td class="wide">
+        <Sparkline
+          values={nodeLines.value.get(row.node) ?? []}
+          label={`Deliveries of ${row.node} within a minute`}
+        />
+      </td>
+      {COLUMNS.map(({ title, of, show, isWide }) => {
+        const isOutlier = row.health !== 'silent' && outliers.get(title)?.(of(row)) === true;
+        const classes = [
+          'number',
+          isWide && sorted !== title ? 'wide' : '',
+          isOutlier ? 'outlier' : '',
+        ];
+        return (
+          <td key={title} class={classes.join(' ')}>
+            {isOutlier && <span title="unlike the other nodes">◆ </span>}
+            {show(row)}
+          </td>
+        );
+      })}
+    </tr>
+  );
+}
+
+/** Tells values that lie far from the median, measured by the median of all distances from it. */
+function outlierTest(values: readonly number[]): (value: number) => boolean {
+  if (values.length < LEAST_NODES) return () => false;
+  const middle = median(values);
+  const deviation = median(values.map((value) => Math.abs(value - middle)));
+  // Where most are equal the deviation is 0; a tenth of the median is then no outlier yet.
+  const unit = Math.max(deviation, Math.abs(middle) * 0.1, 1e-9);
+  return (value) => Math.abs(value - middle) > OUTLIER_DEVIATIONS * unit;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  const upper = sorted[half] ?? 0;
+  return sorted.length % 2 === 1 ? upper : ((sorted[half - 1] ?? 0) + upper) / 2;
+}

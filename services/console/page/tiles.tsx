@@ -1,0 +1,85 @@
+import { Sparkline } from './chart.tsx';
+import { bytes, percent, short, whole } from './format.ts';
+import { seconds, snapshot } from './live.ts';
+
+/** What a gigabyte from a virtual machine to the internet costs, in dollars: Google's first tier of Premium egress. */
+const DOLLARS_PER_GIGABYTE = 0.12;
+
+const SECONDS_A_DAY = 86_400;
+
+/** Six figures, each with its line of 15 minutes and its limit. */
+export function Tiles() {
+  const shown = snapshot.value;
+  if (shown === undefined) return <p class="nothing">Waiting for the console.</p>;
+  const { point, connectionsLimit, lostLastHour, repairedLastHour } = shown;
+  const full = connectionsLimit === 0 ? 0 : point.clients / connectionsLimit;
+  const dollars = (point.sentBytes / 1e9) * DOLLARS_PER_GIGABYTE * SECONDS_A_DAY;
+  const slowShare = point.clients === 0 ? 0 : point.slow / point.clients;
+  return (
+    <div class="tiles">
+      <Tile
+        title="Clients"
+        figure="clients"
+        value={whole(point.clients)}
+        limit={`${percent(full)} of ${whole(connectionsLimit)}`}
+        isBad={full > 0.9}
+      />
+      <Tile
+        title="Deliveries a second"
+        figure="deliveries"
+        value={short(point.deliveries)}
+        limit={`${whole(shown.nodes.reduce((sum, { received }) => sum + received, 0))} publications in`}
+      />
+      <Tile
+        title="p99, publication to socket"
+        figure="p99Ms"
+        value={
+          point.p99Ms === null || Number.isNaN(point.p99Ms) ? '–' : `≤ ${whole(point.p99Ms)} ms`
+        }
+        limit="alert above 100 ms"
+        isBad={point.p99Ms > 100}
+      />
+      <Tile
+        title="Losses told, last hour"
+        figure="lost"
+        value={whole(lostLastHour)}
+        limit={`${whole(repairedLastHour)} repaired from history`}
+        isBad={lostLastHour > 0}
+      />
+      <Tile
+        title="Closed as slow, last minute"
+        figure="slow"
+        value={whole(point.slow)}
+        limit={`${percent(slowShare)} of clients`}
+        isBad={slowShare > 0.01}
+      />
+      <Tile
+        title="Bytes out a second"
+        figure="sentBytes"
+        value={bytes(point.sentBytes)}
+        limit={`≈ $${whole(dollars)} a day of egress`}
+      />
+    </div>
+  );
+}
+
+function Tile(props: {
+  readonly title: string;
+  readonly figure: string;
+  readonly value: string;
+  readonly limit: string;
+  readonly isBad?: boolean;
+}) {
+  const line = (seconds.value[props.figure] ?? []).filter((_, i) => i % 10 === 9);
+  return (
+    <div class={`card tile${props.isBad === true ? ' bad' : ''}`}>
+      <h2>
+        {props.isBad === true && <span aria-hidden="true">▲ </span>}
+        {props.title}
+      </h2>
+      <p class="figure">{props.value}</p>
+      <p class="limit">{props.limit}</p>
+      <Sparkline values={line} label={`${props.title} within 15 minutes`} />
+    </div>
+  );
+}

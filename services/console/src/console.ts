@@ -1,0 +1,160 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type NodeState, RedisCommands } from '@tradewind/bus';
+import {
+  createAdmin,
+  createHttpServer,
+  createLogger,
+  createMetrics,
+  DEFAULT_HTTP_LIMITS,
+  endWithError,
+  type HealthSource,
+  healthRoutes,
+  type Lifecycle,
+  type RunningService,
+  rereadSecret,
+} from '@tradewind/runtime';
+import type { ConsoleConfig } from './config.ts';
+import { Fleet } from './fleet/fleet.ts';
+import { Guard } from './http/guard.ts';
+import { buildPage } from './http/page-assets.ts';
+import { createRoutes, viewerRefusal } from './http/routes.ts';
+import { MAX_VIEWERS, Viewers } from './http/viewers.ts';
+
+/** Time between two readings of all nodes, in ms: nodes write once a second. */
+const TICK_MS = 1_000;
+
+/** The path of the WebSocket that a page listens to. */
+const LIVE_PATH = '/v1/live';
+
+/** Time for answers in flight when the console stops, in ms. */
+const CLOSE_MS = 1_000;
+
+/**
+ * Starts the console: it reads what all nodes say of themselves from Redis, remembers it, and shows it to operators. The
+ * caller owns the result.
+ *
+ * @throws Error with a message that names the setting to change.
+ */
+export async function startConsole(
+  config: ConsoleConfig,
+  lifecycle: Lifecycle,
+): Promise<RunningService> {
+  const { service, token, hosts, nodesToken, nodeNetworks } = config;
+  const logger = createLogger({ name: 'console', level: service.logLevel });
+  for (const { name, nearest } of config.unknownVariables) {
+    logger.warn({ variable: name, nearest }, 'unknown_setting');
+  }
+  const { passwordFile, sentinelPasswordFile, ...endpoint } = service.redis;
+  let blindSince: number | undefined = performance.now();
+  const redis = new RedisCommands(
+    {
+      ...endpoint,
+      rereadPassword: () => rereadSecret(passwordFile),
+      rereadSentinelPassword: () => rereadSecret(sentinelPasswordFile),
+      connectionName: 'tradewind-console',
+    },
+    {
+      available: () => logger.info('redis_available'),
+      unavailable: (cause) => logger.warn({ cause }, 'redis_unavailable'),
+      stillUnavailable: (cause) => logger.warn({ cause }, 'redis_still_unavailable'),
+    },
+  );
+  const fleet = new Fleet();
+  const viewers = new Viewers();
+  const guard = new Guard(token, hosts);
+  const snapshot = () => fleet.snapshot(performance.now(), Date.now(), blindSince);
+
+  async function tick(): Promise<void> {
+    const states = await readStates();
+    const now = performance.now();
+    blindSince = states === undefined ? (blindSince ?? now) : undefined;
+    fleet.tick(states, now, Date.now());
+    if (viewers.count > 0) viewers.send(JSON.stringify({ kind: 'tick', ...snapshot() }));
+  }
+
+  async function readStates(): Promise<readonly NodeState[] | undefined> {
+    try {
+      const states = await redis.readNodeStates();
+      const news = new Set(fleet.nodesWithNews(states));
+      const changed = states.filter(({ node }) => news.has(node));
+      const events = await redis.readNodeEvents(changed.map(({ node }) => node));
+      changed.forEach((state, i) => {
+        fleet.takeEvents(state, events[i] ?? []);
+      });
+      return states;
+    } catch {
+      return undefined;
+    }
+  }
+
+  let ticking = false;
+  const timer = setInterval(() => {
+    if (ticking) return;
+    ticking = true;
+    void tick().finally(() => {
+      ticking = false;
+    });
+  }, TICK_MS);
+
+  const health: HealthSource = {
+    readiness: () => ({
+      ready: true,
+      degraded: blindSince !== undefined,
+      reasons: blindSince === undefined ? [] : ['redis_unavailable'],
+    }),
+  };
+  const server = createHttpServer({
+    logger,
+    limits: {
+      ...DEFAULT_HTTP_LIMITS,
+      keepAliveTimeoutMs: service.httpKeepAliveMs,
+      maxPlainConnections: service.httpMaxConnections,
+    },
+    routes: [
+      ...healthRoutes(health),
+      ...createRoutes({
+        ...{ logger, guard, nodesToken, nodeNetworks },
+        assets: await buildPage(),
+        node: (name) => snapshot().nodes.find(({ node }) => node === name),
+      }),
+    ],
+  });
+  server.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    const refusal = viewerRefusal(guard, request);
+    if (refusal !== undefined) return endWithError(socket, refusal);
+    if (request.url !== LIVE_PATH || viewers.isFull) {
+      const message = viewers.isFull ? `${MAX_VIEWERS} pages are open.` : 'No such path.';
+      const details = { status: viewers.isFull ? 503 : 404, code: 'not_found', retryable: true };
+      return endWithError(socket, { ...details, message });
+    }
+    viewers.accept(request, socket, head, () =>
+      JSON.stringify({ kind: 'history', history: fleet.history.columns(), ...snapshot() }),
+    );
+  });
+  const admin = createAdmin({
+    logger,
+    metrics: createMetrics(),
+    health,
+    token: service.adminToken,
+    onDrain: () => lifecycle.requestDrain(),
+  });
+
+  async function stop(): Promise<void> {
+    clearInterval(timer);
+    viewers.stop();
+    await Promise.all([server.close(CLOSE_MS), redis.stop(), admin.close(0)]);
+  }
+
+  try {
+    redis.start();
+    const port = await server.listen(service.host, service.port);
+    const adminPort = await admin.listen(service.adminHost, service.adminPort);
+    logger.info({ port, adminPort }, 'listening');
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { drain: async () => undefined, stop };
+}

@@ -1,0 +1,155 @@
+import { lagQuantile, type NodeRecord } from './node-record.ts';
+import {
+  BUSY_SHARE,
+  FULL_SHARE,
+  GAPS_PER_SECOND,
+  LAG_SECONDS,
+  LINK_LOSSES,
+  MEMORY_SHARE,
+  PROBE_AGE_SECONDS,
+  passed,
+  type Severity,
+  SLOW_SHARE,
+  type Threshold,
+  WORKERS_LOST,
+} from './thresholds.ts';
+
+/** A node whose state has not changed for this time, in ms, is silent: it writes one a second. */
+export const SILENT_AFTER_MS = 2_000;
+
+/** What a problem is about, in the order of trust: a loss outweighs everything. */
+export const PROBLEM_KINDS = ['loss', 'silence', 'latency', 'saturation'] as const;
+export type ProblemKind = (typeof PROBLEM_KINDS)[number];
+
+/** Something that is wrong with a node now. */
+export interface Problem {
+  readonly node: string;
+  readonly kind: ProblemKind;
+  readonly severity: Severity;
+  /** The alert, which is also the entry in the runbook. */
+  readonly alert: string;
+  /** What is seen, without the node's name. */
+  readonly sentence: string;
+}
+
+/** All that is wrong with a node, by the thresholds of the alerts. */
+export function problemsOf(record: NodeRecord, now: number): readonly Problem[] {
+  const { state } = record;
+  const { node } = state;
+  const silentMs = record.silentMs(now);
+  if (silentMs > SILENT_AFTER_MS) {
+    const seconds = Math.floor(silentMs / 1_000);
+    const clients = state.figures.connections ?? 0;
+    const sentence =
+      state.kind === 'edge'
+        ? `is silent for ${seconds} s; it held ${number(clients)} clients`
+        : `is silent for ${seconds} s`;
+    return [{ node, kind: 'silence', severity: 'critical', alert: 'TargetDown', sentence }];
+  }
+  return state.kind === 'edge' ? problemsOfEdge(record) : problemsOfIngest(record);
+}
+
+function problemsOfEdge(record: NodeRecord): readonly Problem[] {
+  const { node, figures, health, reasons, degradedSince } = record.state;
+  const problems: Problem[] = [];
+  function add(kind: ProblemKind, threshold: Threshold | undefined, sentence: string): void {
+    if (threshold === undefined) return;
+    const { severity, alert } = threshold;
+    problems.push({ node, kind, severity, alert, sentence });
+  }
+  if (degradedSince !== undefined) {
+    problems.push({
+      node,
+      kind: 'silence',
+      severity: 'critical',
+      alert: 'EdgeDegraded',
+      sentence: 'is cut off from Redis: its clients get nothing',
+    });
+  }
+  if (health === 'unready') {
+    problems.push({
+      node,
+      kind: 'silence',
+      severity: 'warning',
+      alert: 'EdgeNotReady',
+      sentence: `gets no clients from the balancer: ${reasons.join(', ') || 'not ready'}`,
+    });
+  }
+  const probeAge = (figures.probeAgeMs ?? -1) / 1_000;
+  add(
+    'silence',
+    passed(probeAge, PROBE_AGE_SECONDS),
+    `last saw its own probe ${probeAge.toFixed(0)} s ago`,
+  );
+  const gaps = record.rate('gaps', 300);
+  add(
+    'loss',
+    passed(gaps, GAPS_PER_SECOND),
+    `tells its clients of ${gaps.toFixed(1)} losses a second`,
+  );
+  const lag = lagQuantile(record.lagSamples(300), 0.99) ?? 0;
+  add('latency', passed(lag / 1_000, LAG_SECONDS), `reaches its sockets after ${lag} ms (p99)`);
+  const connections = figures.connections ?? 0;
+  const slow = record.increase('closedSlow', 300);
+  const share = slow / Math.max(1, connections + slow);
+  add(
+    'latency',
+    passed(share, SLOW_SHARE),
+    `closed ${percent(share)} of its clients as slow within 5 minutes`,
+  );
+  const memory = (figures.memoryBytes ?? 0) / Math.max(1, figures.memoryLimitBytes ?? 1);
+  add('saturation', passed(memory, MEMORY_SHARE), `uses ${percent(memory)} of its memory limit`);
+  const busy = record.busyShare(120);
+  add(
+    'saturation',
+    passed(busy, BUSY_SHARE),
+    `uses ${percent(busy)} of a core in its busiest thread`,
+  );
+  const full = connections / Math.max(1, figures.connectionsLimit ?? 1);
+  add('saturation', passed(full, FULL_SHARE), `holds ${percent(full)} of the clients that it may`);
+  const links = record.increase('linkLosses', 900);
+  add(
+    'silence',
+    passed(links, LINK_LOSSES),
+    `lost its link to Redis ${links} times within 15 minutes`,
+  );
+  const workers = record.increase('workersLost', 600);
+  add(
+    'silence',
+    passed(workers, WORKERS_LOST),
+    `lost ${workers} fan-out workers and replaced them`,
+  );
+  return problems;
+}
+
+function problemsOfIngest({ state }: NodeRecord): readonly Problem[] {
+  const { node, reasons, degradedSince, health } = state;
+  if (degradedSince === undefined && health === 'ready') return [];
+  const cut = degradedSince !== undefined;
+  return [
+    {
+      node,
+      kind: 'silence',
+      severity: cut ? 'critical' : 'warning',
+      alert: cut ? 'IngestRedisUnavailable' : 'IngestRefusing',
+      sentence: cut
+        ? 'cannot reach Redis and refuses every publication'
+        : `takes no publications: ${reasons.join(', ') || 'not ready'}`,
+    },
+  ];
+}
+
+/** The worst first: critical before warning, then by kind. */
+export function worstFirst(problems: readonly Problem[]): readonly Problem[] {
+  const weight = ({ severity, kind }: Problem): number =>
+    (severity === 'critical' ? 0 : PROBLEM_KINDS.length) + PROBLEM_KINDS.indexOf(kind);
+  return problems.toSorted((a, b) => weight(a) - weight(b) || a.node.localeCompare(b.node));
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-US');
+}

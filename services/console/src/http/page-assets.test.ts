@@ -1,0 +1,15 @@
+import { describe, expect, it } from 'vitest';
+import { buildPage, MAX_PAGE_GZIP_BYTES } from './page-assets.ts';
+
+describe('the page', () => {
+  it('is small, whole, and asks no other host for anything', async () => {
+    const assets = await buildPage();
+    expect([...assets.keys()]).toEqual(['/', '/page.js', '/page.css']);
+    const bytes = [...assets.values()].reduce((sum, { gzipped }) => sum + gzipped.length, 0);
+    expect(bytes).toBeLessThan(MAX_PAGE_GZIP_BYTES);
+    const html = String(assets.get('/')?.body);
+    expect(html).not.toMatch(/(?:src|href)="https?:/);
+    expect(html).not.toContain('<script>');
+    expect(String(assets.get('/page.css')?.body)).not.toContain('url(');
+  });
+});

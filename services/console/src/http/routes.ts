@@ -1,0 +1,190 @@
+import type { IncomingMessage } from 'node:http';
+import { type BlockList, isIP } from 'node:net';
+import {
+  type Handler,
+  HttpError,
+  type HttpErrorDetails,
+  type Logger,
+  type Route,
+  SERVER_ERRORS,
+  sendJson,
+} from '@tradewind/runtime';
+import type { NodeRow } from '../fleet/fleet.ts';
+import type { Guard } from './guard.ts';
+import { type ActionResult, askNode, type NodeAction } from './node-actions.ts';
+import type { Asset } from './page-assets.ts';
+
+/**
+ * Nothing but our own files; the page has no inline script. Styles are set by the charts' library on elements, which a style
+ * sheet cannot do.
+ */
+const PAGE_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** Headers of every answer of the page. */
+const PAGE_HEADERS = {
+  'content-security-policy': PAGE_POLICY,
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+} as const;
+
+/** The most clients that one shed moves, and the longest time that it takes, as the nodes have it. */
+const MAX_SHED = { count: 1_000_000, overSeconds: 3_600 };
+
+const LOGIN_REQUIRED: HttpErrorDetails = {
+  ...{ status: 401, code: 'unauthorized', retryable: false },
+  message: 'An operator must log in.',
+};
+
+const TOO_MANY_LOGINS: HttpErrorDetails = {
+  ...{ status: 429, code: 'rate_limited', retryable: true },
+  message: 'Too many wrong tokens came lately.',
+};
+
+/** What the routes are made of. */
+export interface RouteParts {
+  readonly logger: Logger;
+  readonly guard: Guard;
+  readonly assets: ReadonlyMap<string, Asset>;
+  /** The row of a node; undefined if the console knows none of that name. */
+  readonly node: (name: string) => NodeRow | undefined;
+  /** The nodes' `ADMIN_TOKEN`. It goes to addresses in `nodeNetworks` alone. */
+  readonly nodesToken: string | undefined;
+  readonly nodeNetworks: BlockList;
+}
+
+/** All routes of the console. */
+export function createRoutes(parts: RouteParts): readonly Route[] {
+  const { guard, assets } = parts;
+  const guarded = (handler: Handler): Handler => {
+    return (request, response, match) => {
+      const refusal = guard.refusal(request);
+      if (refusal !== undefined) throw new HttpError(refusal);
+      return handler(request, response, match);
+    };
+  };
+  const pages = [...assets].map(([path, asset]): Route => {
+    const handler = guarded((request, response) => {
+      const headers = { ...PAGE_HEADERS, etag: asset.etag, 'cache-control': 'no-cache' };
+      if (request.headers['if-none-match'] === asset.etag) {
+        response.writeHead(304, headers).end();
+        return;
+      }
+      const zips = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+      const body = zips ? asset.gzipped : asset.body;
+      response.writeHead(200, {
+        ...headers,
+        'content-type': asset.type,
+        'content-length': body.length,
+        vary: 'accept-encoding',
+        ...(zips ? { 'content-encoding': 'gzip' } : {}),
+      });
+      response.end(request.method === 'HEAD' ? undefined : body);
+    });
+    return { method: 'GET', path, handler };
+  });
+  return [
+    ...pages,
+    { method: 'GET', path: '/v1/session', handler: guarded(session(parts)) },
+    { method: 'POST', path: '/v1/login', handler: guarded(login(parts)) },
+    { method: 'POST', path: '/v1/nodes/*', handler: guarded(act(parts)) },
+  ];
+}
+
+/** What a page asks first: whether it must log in, and whether it may act. */
+function session({ guard }: RouteParts): Handler {
+  return (request, response) => {
+    const loggedIn = guard.hasLogin && guard.maySee(request, Date.now());
+    sendJson(response, 200, { hasLogin: guard.hasLogin, loggedIn });
+  };
+}
+
+function login({ guard, logger }: RouteParts): Handler {
+  return (request, response) => {
+    const [, token = ''] = /^Bearer (.+)$/.exec(request.headers.authorization ?? '') ?? [];
+    const isSecure = request.headers['x-forwarded-proto'] === 'https';
+    const result = guard.login(token, isSecure, Date.now());
+    if (typeof result === 'object') {
+      logger.info({ address: request.socket.remoteAddress }, 'operator_logged_in');
+      sendJson(response, 200, { loggedIn: true }, { 'set-cookie': result.cookie });
+      return;
+    }
+    logger.warn({ address: request.socket.remoteAddress, reason: result }, 'operator_refused');
+    throw new HttpError(result === 'wrong' ? SERVER_ERRORS.unauthorized : TOO_MANY_LOGINS);
+  };
+}
+
+/** `POST /v1/nodes/NODE/drain` and `POST /v1/nodes/NODE/shed?count=N&overSeconds=S`. */
+function act(parts: RouteParts): Handler {
+  const { guard, logger } = parts;
+  return async (request, response, { rest, query }) => {
+    if (!guard.mayAct(request, Date.now())) throw new HttpError(LOGIN_REQUIRED);
+    const [name = '', verb = ''] = rest.split('/');
+    const node = parts.node(decode(name));
+    if (node === undefined) throw new HttpError(SERVER_ERRORS.notFound);
+    const action = readAction(verb, query);
+    if (action === undefined) throw new HttpError(SERVER_ERRORS.badMessage);
+    const result = await ask(parts, node, action);
+    logger.info(
+      { ...action, node: node.node, ...result, address: request.socket.remoteAddress },
+      'operator_action',
+    );
+    sendJson(response, result.done ? 202 : 502, result);
+  };
+}
+
+async function ask(parts: RouteParts, node: NodeRow, action: NodeAction): Promise<ActionResult> {
+  if (!isWithin(parts.nodeNetworks, node.admin)) {
+    const message = `${node.admin} is in none of CONSOLE_NODE_NETWORKS, so the console does not send it a token`;
+    return { done: false, message };
+  }
+  return await askNode(node.admin, parts.nodesToken, action);
+}
+
+/** Whether an address `host:port` is an IP address in one of the networks. A name could lead anywhere. */
+function isWithin(networks: BlockList, address: string): boolean {
+  const host = address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+  const family = isIP(host);
+  return family !== 0 && networks.check(host, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+function readAction(verb: string, query: URLSearchParams): NodeAction | undefined {
+  if (verb === 'drain') return { kind: 'drain' };
+  if (verb !== 'shed') return undefined;
+  const count = readInteger(query.get('count'), MAX_SHED.count);
+  const overSeconds = readInteger(query.get('overSeconds'), MAX_SHED.overSeconds);
+  if (count === undefined || overSeconds === undefined) return undefined;
+  return { kind: 'shed', count, overSeconds };
+}
+
+function readInteger(text: string | null, most: number): number | undefined {
+  if (text === null || !/^[1-9][0-9]{0,6}$/.test(text)) return undefined;
+  return Number(text) <= most ? Number(text) : undefined;
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}
+
+/** Why a request for the WebSocket must be refused. */
+export function viewerRefusal(
+  guard: Guard,
+  request: IncomingMessage,
+): HttpErrorDetails | undefined {
+  const refusal = guard.refusal(request);
+  if (refusal !== undefined) return refusal;
+  return guard.maySee(request, Date.now()) ? undefined : LOGIN_REQUIRED;
+}

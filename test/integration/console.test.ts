@@ -1,0 +1,163 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ServiceProcess, startService } from '@tradewind/dev';
+import { afterAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { TestClient } from '../support/client.ts';
+import { startTier } from '../support/tier.ts';
+import { eventually } from '../support/wait.ts';
+
+const TOKEN = 'a-token-of-an-operator-with-enough';
+const folder = mkdtempSync(join(tmpdir(), 'tradewind-console-'));
+const tokenFile = join(folder, 'token');
+writeFileSync(tokenFile, TOKEN);
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** An edge notices within 3 s that Redis stands still. The rest is for a machine with other work. */
+const DEGRADED_DEADLINE_MS = 15_000;
+
+/** What these tests read of a message. */
+interface Shown {
+  readonly verdict: { readonly word: string; readonly sentence: string };
+  readonly nodes: readonly { node: string; kind: string; health: string; connections: number }[];
+  readonly events: readonly { readonly node: string; readonly event: string }[];
+}
+
+/** A page that is open. */
+class Viewer implements Disposable {
+  readonly #socket: WebSocket;
+  #shown: Shown | undefined;
+
+  constructor(service: ServiceProcess, headers: Readonly<Record<string, string>> = {}) {
+    this.#socket = new WebSocket(`${service.url.replace('http', 'ws')}/v1/live`, { headers });
+    this.#socket.on('message', (data) => {
+      this.#shown = JSON.parse(String(data)) as Shown;
+    });
+    this.#socket.on('error', () => {});
+  }
+
+  get shown(): Shown {
+    if (this.#shown === undefined) throw new Error('nothing was shown yet');
+    return this.#shown;
+  }
+
+  /** The row of a node. */
+  node(name: string) {
+    return this.shown.nodes.find(({ node }) => node === name);
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.terminate();
+  }
+}
+
+async function startConsole(
+  redisUrl: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<ServiceProcess> {
+  return await startService('console', { REDIS_URL: redisUrl, ...env });
+}
+
+/** Sends a request with headers that `fetch` does not allow. Resolves with the status, a cookie and the body. */
+async function send(
+  url: string,
+  options: { readonly method?: string; readonly headers?: Readonly<Record<string, string>> } = {},
+): Promise<{ readonly status: number; readonly cookie: string; readonly body: string }> {
+  return await new Promise((resolve, reject) => {
+    const call = request(url, options, (answer) => {
+      let body = '';
+      answer.setEncoding('utf8');
+      answer.on('data', (part: string) => {
+        body += part;
+      });
+      answer.on('end', () => {
+        const [cookie = ''] = answer.headers['set-cookie'] ?? [];
+        resolve({ status: answer.statusCode ?? 0, cookie: cookie.split(';')[0] ?? '', body });
+      });
+    });
+    call.on('error', reject);
+    call.end();
+  });
+}
+
+describe.each([1, 3])('the console, with edges of %i workers', (workers) => {
+  it('shows clients, a killed edge with its last figures, and Redis that stands still', async () => {
+    await using tier = await startTier({ edges: 2, env: { EDGE_WORKERS: String(workers) } });
+    await using service = await startConsole(tier.redis.url);
+    using viewer = new Viewer(service);
+    const [edge, other] = tier.edges as [(typeof tier.edges)[0], (typeof tier.edges)[0]];
+    await using client = await TestClient.connect(edge.wsUrl);
+    await client.subscribe(['BTC.trade']);
+    await eventually(() => viewer.node('edge-1')?.connections === 1);
+    expect(viewer.shown.verdict.word).toBe('Healthy');
+
+    edge.signal('SIGKILL');
+    await edge.exited;
+    const killedAt = performance.now();
+    await eventually(() => viewer.node('edge-1')?.health === 'silent');
+    // Two seconds of silence, and a tick. The rest is for a machine with other work.
+    expect(performance.now() - killedAt).toBeLessThan(6_000);
+    expect(viewer.node('edge-1')).toMatchObject({ connections: 1 });
+    expect(viewer.node('edge-2')).toMatchObject({ health: 'ready' });
+    expect(viewer.shown.verdict).toMatchObject({ word: 'Failing' });
+
+    await tier.redis.freeze();
+    await eventually(() => viewer.shown.verdict.word === 'Blind');
+    await other.waitForLine(
+      (line) => line.includes('"degraded"') || undefined,
+      DEGRADED_DEADLINE_MS,
+    );
+    await tier.redis.thaw();
+    await eventually(() => viewer.node('edge-2')?.health === 'ready');
+    await eventually(() =>
+      viewer.shown.events.some(({ node, event }) => node === 'edge-2' && event === 'restored'),
+    );
+  });
+});
+
+describe('the console', () => {
+  it('gives a foreign host or page nothing', async () => {
+    await using tier = await startTier({ edges: 1 });
+    await using service = await startConsole(tier.redis.url);
+    expect((await send(service.url)).status).toBe(200);
+    for (const path of ['/', '/page.js', '/v1/session']) {
+      const rebound = await send(`${service.url}${path}`, { headers: { host: 'evil.example' } });
+      expect(rebound.status).toBe(421);
+      const foreign = { headers: { origin: 'https://evil.example' } };
+      expect((await send(`${service.url}${path}`, foreign)).status).toBe(403);
+    }
+    using foreign = new Viewer(service, { origin: 'https://evil.example' });
+    using own = new Viewer(service);
+    await eventually(() => own.shown.nodes.length === 1);
+    expect(() => foreign.shown).toThrow('nothing was shown yet');
+  });
+
+  it('drains an edge for an operator who has logged in, and for nobody else', async () => {
+    await using tier = await startTier({ edges: 1 });
+    await using service = await startConsole(tier.redis.url, { CONSOLE_TOKEN_FILE: tokenFile });
+    const origin = service.url;
+    const drain = `${service.url}/v1/nodes/edge-1/drain`;
+    const action = { origin, 'x-tradewind-console': '1' };
+    const [edge] = tier.edges as [(typeof tier.edges)[0]];
+
+    expect((await send(drain, { method: 'POST', headers: action })).status).toBe(401);
+    const wrong = { authorization: 'Bearer wrong', origin };
+    const login = `${service.url}/v1/login`;
+    expect((await send(login, { method: 'POST', headers: wrong })).status).toBe(401);
+    const right = { authorization: `Bearer ${TOKEN}`, origin };
+    const { status, cookie } = await send(login, { method: 'POST', headers: right });
+    expect(status).toBe(200);
+    // A form of another page would carry the cookie, but neither our header nor our origin.
+    expect((await send(drain, { method: 'POST', headers: { cookie } })).status).toBe(401);
+
+    using viewer = new Viewer(service, { cookie, origin });
+    await eventually(() => viewer.node('edge-1')?.health === 'ready');
+    const answer = await send(drain, { method: 'POST', headers: { ...action, cookie } });
+    expect(answer).toMatchObject({ status: 202 });
+    expect((await edge.exited).code).toBe(0);
+    expect(service.output.join('\n')).not.toContain(TOKEN);
+  });
+});
