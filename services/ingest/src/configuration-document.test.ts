@@ -11,6 +11,7 @@ const DEFAULTS = {
 };
 const ROWS = readFileSync(DOCUMENT, 'utf8')
   .split('\n## Ingest\n')[1]!
+  .split('\n## ')[0]!
   .split('\n')
   .filter((line) => line.startsWith('| `'))
   .map((line) => {

@@ -84,7 +84,7 @@ describe('RedisLink', () => {
     const attempts = vi.fn();
     link.redis.on('reconnecting', attempts);
     link.start();
-    await vi.waitFor(() => expect(attempts.mock.calls.length).toBeGreaterThan(2), 2_000);
+    await vi.waitFor(() => expect(attempts.mock.calls.length).toBeGreaterThan(2), 15_000);
     expect(events).toEqual([expect.stringMatching(/^down: .*ECONNREFUSED/)]);
   });
 
