@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -55,5 +55,10 @@ it('makes a program of the command line', async () => {
     bin: { tradewind: './main.js' },
     dependencies: { ioredis: expect.any(String) },
   });
-  await promisify(execFile)(process.execPath, ['--check', join(out, 'main.js')]);
+  // Nothing but what its package.json names.
+  await mkdir(join(out, 'node_modules'));
+  const ioredis = new URL('../../../packages/cli/node_modules/ioredis', import.meta.url);
+  await symlink(await realpath(ioredis), join(out, 'node_modules', 'ioredis'));
+  const { stdout } = await promisify(execFile)(process.execPath, [join(out, 'main.js'), '--help']);
+  expect(stdout).toMatch(/^tradewind COMMAND/);
 });

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { rolldown } from 'rolldown';
@@ -39,7 +39,9 @@ export async function buildLibrary(
   await mkdir(out, { recursive: true });
   const manifest = JSON.parse(await readFile(join(source, 'package.json'), 'utf8')) as Manifest;
   if (manifest.bin === undefined) await compile(source, out);
-  else for (const path of Object.values(manifest.bin)) await bundle(source, path, out);
+  else
+    for (const path of Object.values(manifest.bin))
+      await bundle(source, path, installedOf(manifest), out);
   const published = `${JSON.stringify(publishedManifest(manifest), undefined, 2)}\n`;
   await writeFile(join(out, 'package.json'), published);
   for (const name of DOCUMENTS) await cp(join(source, name), join(out, name));
@@ -49,9 +51,7 @@ export async function buildLibrary(
 /** The `package.json` that is published, made of the workspace's. */
 export function publishedManifest(manifest: Manifest): Record<string, unknown> {
   const { private: _, scripts, devDependencies, bin, dependencies, exports, ...rest } = manifest;
-  const installed = Object.entries(dependencies ?? {})
-    .filter(([, version]) => !isOurs(version))
-    .map(([name, version]) => [name, `^${version}`] as const);
+  const installed = installedOf(manifest).map((name) => [name, `^${dependencies![name]}`] as const);
   const entry = builtName(exports);
   return {
     ...rest,
@@ -78,12 +78,22 @@ async function compile(source: string, out: string): Promise<void> {
   });
 }
 
-async function bundle(source: string, path: string, out: string): Promise<void> {
+/** What a user installs with it; what is of the workspace is in the bundle. */
+function installedOf({ dependencies = {} }: Manifest): readonly string[] {
+  return Object.keys(dependencies).filter((name) => !dependencies[name]!.startsWith('workspace:'));
+}
+
+async function bundle(
+  source: string,
+  path: string,
+  installed: readonly string[],
+  out: string,
+): Promise<void> {
   const build = await rolldown({
     cwd: source,
     input: path,
     platform: 'node',
-    external: (id) => /^[^./]/.test(id) && !id.startsWith('@tradewind/') && !isAbsolute(id),
+    external: [...installed],
     transform: { target: 'node22' },
     onLog(_level, log) {
       throw new Error(`bundling ${path}: ${log.message}`);
@@ -94,11 +104,6 @@ async function bundle(source: string, path: string, out: string): Promise<void> 
   } finally {
     await build.close();
   }
-}
-
-/** A version as the workspace's packages have each other's. */
-function isOurs(version: string): boolean {
-  return version.startsWith('workspace:');
 }
 
 /** Where a source stands once it is built. */
