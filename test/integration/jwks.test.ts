@@ -4,9 +4,11 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { REVOCATION_CHANNEL, writeRevocation } from '@tradewind/bus';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
 import { TestClient } from '../support/client.ts';
+import { INSPECTABLE, runInWorker } from '../support/inspector.ts';
 import { shortOrLong } from '../support/length.ts';
 import { startEdge } from '../support/service.ts';
 import { startTier } from '../support/tier.ts';
@@ -200,6 +202,43 @@ describe.runIf(hasOpenssl)('keys from a URL', () => {
     client.request({ type: 'auth', token: signed(RSA, claims()) });
     expect((await client.closed).code).toBe(1011);
     expect(client.controlsOf('error')).toMatchObject([{ code: 'unavailable', retryable: true }]);
+  });
+
+  it.each([1, 2])('brings the keys to %i workers', async (workers) => {
+    behaviour = 'answers';
+    keys = [jwkOf(known, 'known')];
+    const env = { ...environment(), EDGE_WORKERS: String(workers) };
+    await using tier = await startTier({ edges: 1, env });
+    const [edge] = tier.edges as [(typeof tier.edges)[0]];
+    for (let i = 0; i < 8; i += 1) {
+      await using client = await TestClient.connect(edge.wsUrl);
+      expect(await answerTo(client, signed(RSA, claims()))).toBe('authenticated');
+    }
+  });
+
+  it('gives workers that are replaced the keys and the revocations that there are', async () => {
+    behaviour = 'answers';
+    keys = [jwkOf(known, 'known')];
+    const env = { ...environment(), EDGE_WORKERS: '2', ...INSPECTABLE };
+    await using tier = await startTier({ edges: 1, env });
+    const [edge] = tier.edges as [(typeof tier.edges)[0]];
+    // It is not kept: the new workers can have it from the main thread alone.
+    const revocation = { subject: 'u2', until: Date.now() + 600_000 };
+    await tier.backend.publish(REVOCATION_CHANNEL, writeRevocation(revocation));
+    const read = async (metric: string) => (await edge.metrics()).sum(metric);
+    await eventually(async () => (await read('tradewind_edge_revocations')) === 1);
+    behaviour = 'hangs';
+    for (const worker of [0, 1]) {
+      await runInWorker(edge, worker, `setTimeout(() => { throw new Error('a test') }, 0)`);
+    }
+    await eventually(async () => (await read('tradewind_edge_workers_lost_total')) === 2);
+    await eventually(async () => (await TestClient.connect(edge.wsUrl)).terminate());
+    for (let i = 0; i < 16; i += 1) {
+      await using client = await TestClient.connect(edge.wsUrl);
+      const sub = i % 2 === 0 ? 'u1' : 'u2';
+      const answer = await answerTo(client, signed(RSA, claims({ sub })));
+      expect([sub, answer]).toEqual([sub, sub === 'u1' ? 'authenticated' : 'unauthorized']);
+    }
   });
 
   it('does not trust a certificate that leads to none that is known', async () => {
