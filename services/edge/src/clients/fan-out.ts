@@ -29,7 +29,6 @@ import {
 } from '../outbound/socket-send.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
 import type { Owner, OwnerLimits } from '../owners/owner.ts';
-import { OwnerTable } from '../owners/owner-table.ts';
 import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './attended-time.ts';
 import { Authentication, type AuthenticationFault } from './authentication.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
@@ -41,6 +40,7 @@ import { Requests } from './requests.ts';
 import { Session, type SessionLimits } from './session.ts';
 import { StateNotices } from './state-notices.ts';
 import { createFanOutStatistics } from './statistics.ts';
+import { SubjectConnections } from './subject-connections.ts';
 import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
 import { endOfBudget, inTurns } from './turn-budget.ts';
 import type { RecoveryOutcome } from './waiting-clients.ts';
@@ -134,7 +134,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #subscriptions: Subscriptions;
   readonly #requests: Requests;
   readonly #connections = new Set<Connection>();
-  readonly #subjects: OwnerTable;
+  readonly #subjects: SubjectConnections;
   /** The writer of each format. Its index is the group of the connections that chose the format. */
   readonly #writers: readonly FrameWriter[];
   readonly #round = createDeliveryRound<Connection>();
@@ -164,9 +164,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#writers = settings.formats.map((format) => new FrameWriter(format, send));
     this.#publicationLog = new PublicationLog(settings.logBytes);
     this.#queues = new SendQueues(settings.outbox);
-    this.#subjects = new OwnerTable(settings.subjectLimits);
     this.#events = events;
     const guard = new LimitGuard(settings.enforcesRates, events.limited);
+    this.#subjects = new SubjectConnections(settings.subjectLimits, guard);
     this.#subscriptions = new Subscriptions(
       this.#membership,
       settings.subscriptions,
@@ -180,7 +180,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       events.requestRejected,
       guard,
       settings.maxErrors,
-      this.#authenticationWith(settings.tokens, guard),
+      this.#authenticationWith(settings.tokens),
       events.tokenRefused,
     );
     this.#flushRound = new FlushRound(this.#round.dirty, (publishedAt) => {
@@ -420,9 +420,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
   onClosed(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection);
     this.#due.remove(connection);
-    const { identity, subjectOwner } = connection.session;
+    const { identity } = connection.session;
     if (identity !== undefined && identity.current === undefined) this.#unidentified -= 1;
-    if (subjectOwner !== undefined) this.#subjects.closed(subjectOwner, 'connections');
+    this.#subjects.leave(connection.session);
     this.#events.clientClosed(reason, connection.session);
   }
 
@@ -440,23 +440,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#revoking === 'again';
   }
 
-  #authenticationWith(
-    tokens: FanOutSettings['tokens'],
-    guard: LimitGuard,
-  ): Authentication | undefined {
+  #authenticationWith(tokens: FanOutSettings['tokens']): Authentication | undefined {
     if (tokens === undefined) return undefined;
     return new Authentication({
       verify: (token) => tokens.verify(token),
-      admits: ({ session }, { subject }) => {
-        const owner = this.#subjects.find(subject);
-        if (owner.isFull) {
-          guard.isFull('subject_connections');
-          return false;
-        }
-        this.#subjects.opened(owner, 'connections');
-        session.subjectOwner = owner;
-        return true;
-      },
+      admits: ({ session }, { subject }) => this.#subjects.admit(session, subject),
       applyRights: (connection) => this.#subscriptions.applyRights(connection),
       onIdentified: (connection, isFirst) => {
         if (isFirst) this.#unidentified -= 1;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { createLogger, createMetrics } from '@tradewind/runtime';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { FanOut } from '../clients/fan-out.ts';
@@ -13,6 +14,11 @@ import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
 const PROXY = '127.0.0.2';
 const CLIENT = '127.0.1.1';
 const OTHER = '127.0.1.2';
+
+/** Accepts IPv4 too, whose peers are shown as IPv6. Without IPv6 on this machine it is the IPv4 one. */
+const BOTH_FAMILIES = networkInterfaces().lo?.some(({ family }) => family === 'IPv6')
+  ? '::'
+  : '0.0.0.0';
 
 const HEADER = 'PROXY TCP4 203.0.113.7 10.0.0.1 51234 443\r\n';
 const HEALTH = 'GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n';
@@ -36,6 +42,13 @@ describe('the address of a client', { timeout: TIMEOUT_MS }, () => {
     const headers = ['198.51.100.1', `203.0.113.7:5, ${PROXY}`].map((v) => `X-Forwarded-For: ${v}`);
     await edge.handshake(PROXY, headers.join('\r\n'));
     expect(edge.addresses()).toEqual(['203.0.113.7']);
+  });
+
+  it('is the IPv4 address where a socket that accepts both shows it as IPv6', async () => {
+    const edge = await start({ EDGE_TRUSTED_PROXIES: '127.0.0.0/24' }, BOTH_FAMILIES);
+    await edge.handshake(CLIENT, 'x-forwarded-for: 203.0.113.7');
+    await edge.handshake(PROXY, 'x-forwarded-for: 203.0.113.7');
+    expect(edge.addresses()).toEqual([CLIENT, '203.0.113.7']);
   });
 
   it('is that of its connection where nobody said whether there are proxies', async () => {
@@ -246,7 +259,7 @@ function upgrade(headers = ''): string {
 }
 
 /** A client listener on a free port, with one worker and a hub that the test plays. */
-async function start(env: Readonly<Record<string, string>>) {
+async function start(env: Readonly<Record<string, string>>, host = '127.0.0.1') {
   const config = readEdgeConfig({ EDGE_WORKERS: '1', LOG_LEVEL: 'silent', ...env });
   const metrics = createMetrics({ withDefaults: false });
   const upstream = new FakeUpstream();
@@ -257,7 +270,7 @@ async function start(env: Readonly<Record<string, string>>) {
     connectionCount: new ConnectionCount(createConnectionMemory(1), 0),
     connect: (listening) => upstream.connect(listening),
   });
-  const port = await listener.listen('127.0.0.1', 0, false);
+  const port = await listener.listen(host, 0, false);
   ended.push(() => listener.stop());
   const metric = async (name: string, labels: Readonly<Record<string, string>> = {}) => {
     const found = (await metrics.objects()).find((each) => each.name === name);
