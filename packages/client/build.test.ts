@@ -37,16 +37,15 @@ it('packs what it needs and nothing else', async () => {
       'errors.d.ts',
       'exact-numbers.d.ts',
     ],
-    ...['index.d.ts', 'index.js', 'index.min.js', 'package.json', 'page/session-positions.d.ts'],
     ...[
-      'react.d.ts',
-      'react.js',
-      'react.min.js',
-      'store.d.ts',
-      'store.js',
-      'store.min.js',
-      'types.d.ts',
+      'index.d.ts',
+      'index.js',
+      'index.min.d.ts',
+      'index.min.js',
+      'package.json',
+      'page/session-positions.d.ts',
     ],
+    ...['react.d.ts', 'react.js', 'store.d.ts', 'store.js', 'types.d.ts'],
   ]);
 });
 

@@ -27,8 +27,10 @@ export async function buildPackage(out = OUT): Promise<Readonly<Record<string, n
   await mkdir(out, { recursive: true });
   const sizes: Record<string, number> = {};
   for (const [entry, limit] of Object.entries(ENTRIES)) {
-    await bundle(entry, join(out, `${entry}.js`), false);
-    const minified = await bundle(entry, join(out, `${entry}.min.js`), true);
+    await writeFile(join(out, `${entry}.js`), await bundle(entry, false));
+    const minified = await bundle(entry, true);
+    // For pages without a bundler.
+    if (entry === 'index') await writeFile(join(out, 'index.min.js'), minified);
     const bytes = gzipSync(minified, { level: 9 }).length;
     if (bytes > limit) throw new Error(`${entry} takes ${bytes} bytes; it may take ${limit}`);
     sizes[entry] = bytes;
@@ -42,19 +44,17 @@ export async function buildPackage(out = OUT): Promise<Readonly<Record<string, n
 }
 
 /** Bundles an entry with what it uses of the workspace, and returns the text. */
-async function bundle(entry: string, file: string, minify: boolean): Promise<string> {
-  const suffix = minify ? '.min.js' : '.js';
+async function bundle(entry: string, minify: boolean): Promise<string> {
   const build = await rolldown({
     input: join(HERE, `src/${entry}.ts`),
     external: (id: string) => id === 'react' || (entry !== 'index' && OWN.test(id)),
     platform: 'neutral',
     tsconfig: false,
   });
-  const { output } = await build.write({
-    file,
+  const { output } = await build.generate({
     format: 'esm',
     minify,
-    paths: (id: string) => id.replace(OWN, (_, name) => `./${name}${suffix}`),
+    paths: (id: string) => id.replace(OWN, './$1.js'),
   });
   await build.close();
   return output[0].code;
@@ -89,6 +89,7 @@ async function writeTypes(out: string): Promise<void> {
     const head = name === 'types.d.ts' ? '/// <reference lib="esnext.disposable" />\n' : '';
     await writeFile(join(out, name), head + text.replaceAll(/(from '\.[^']+)\.ts'/g, "$1.js'"));
   }
+  await writeFile(join(out, 'index.min.d.ts'), "export * from './index.js';\n");
   await rm(emitted, { recursive: true });
 }
 
@@ -112,7 +113,11 @@ async function publishedManifest(): Promise<string> {
   return `${JSON.stringify(
     {
       ...{ name, version, description, license, type, sideEffects },
-      ...{ engines: { node: '>=20' }, exports: { ...exports, './min': './index.min.js' } },
+      engines: { node: '>=20' },
+      exports: {
+        ...exports,
+        './index.min.js': { types: './index.min.d.ts', default: './index.min.js' },
+      },
       files: ['*.js', '**/*.d.ts', 'CHANGELOG.md'],
       ...{ peerDependencies, peerDependenciesMeta },
     },

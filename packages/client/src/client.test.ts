@@ -457,12 +457,38 @@ describe('iterators', () => {
     await items.next();
     await items.next();
     await bench.runtime.pass(0);
-    expect(socket.asked.at(-1)).toEqual({ channel: CHANNEL, since: { epoch: 'e1', offset: 14 } });
+    expect(socket.asked.at(-1)).toEqual({
+      ...{ channel: CHANNEL, since: { epoch: 'e1', offset: 14 }, history: 1_000 },
+    });
     socket.answer(CHANNEL, { epoch: 'e1', offset: 15, recovered: true, replayed: 1 });
     socket.publish(CHANNEL, 15);
     const rest = [await items.next(), await items.next(), await items.next()];
     expect(short(rest.map(({ value }) => value))).toEqual([13, 14, 15]);
     expect(bench.events.gap).toEqual([]);
+  });
+
+  it('costs the others nothing when history does not reach back to a slow one', async () => {
+    const bench = new Bench();
+    const channel = bench.client.channel(CHANNEL);
+    const fast = bench.collect(channel.items());
+    const slow = channel.items({ buffer: 4, overflow: 'pause' });
+    const socket = await bench.live(CHANNEL);
+    for (let offset = 11; offset <= 16; offset += 1) {
+      socket.publish(CHANNEL, offset);
+      await settle();
+    }
+    const seen = [await slow.next(), await slow.next()];
+    await bench.runtime.pass(0);
+    socket.released();
+    await settle();
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 18, recovered: false, replayed: 3 });
+    for (const offset of [16, 17, 18]) socket.publish(CHANNEL, offset);
+    for (let i = 0; i < 4; i += 1) seen.push(await slow.next());
+    expect(short(seen.map(({ value }) => value))).toEqual([
+      ...[11, 12, 13, 14, 'gap 15-15 trimmed', 16],
+    ]);
+    await settle();
+    expect(short(fast.items)).toEqual([11, 12, 13, 14, 15, 16, 17, 18]);
   });
 
   it('pauses for one consumer while another reads on, and neither loses anything', async () => {
@@ -752,6 +778,46 @@ describe('moving to another node', () => {
     await settle();
     expect(short(items.items)).toEqual(['plain', 'gap undefined-undefined handover', 'plain']);
     expect(old.closedWith).toBe(1000);
+  });
+
+  it('tells what neither connection brought', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL).items());
+    const old = await bench.live(CHANNEL);
+    old.tell(NOTICE);
+    await bench.runtime.pass(1_000);
+    const next = await bench.accept();
+    next.answer(CHANNEL, { epoch: 'e1', offset: 12, recovered: true, replayed: 2 });
+    // The new connection would bring these, and dies.
+    old.tell({
+      type: 'gap',
+      channel: CHANNEL,
+      epoch: 'e1',
+      from: 11,
+      to: 12,
+      lost: 2,
+      reason: 'slow',
+    });
+    old.publish(CHANNEL, 13);
+    next.ends();
+    old.publish(CHANNEL, 14);
+    await settle();
+    expect(short(items.items)).toEqual(['gap 11-13 handover', 14]);
+  });
+
+  it('moves again after a move that the first connection did not live to see', async () => {
+    const bench = new Bench();
+    bench.client.channel(CHANNEL).subscribe(() => {});
+    const old = await bench.live(CHANNEL);
+    old.tell(NOTICE);
+    await bench.runtime.pass(1_000);
+    old.ends(1012);
+    const next = await bench.accept();
+    next.answer(CHANNEL, { epoch: 'e1', offset: 10, recovered: true, replayed: 0 });
+    expect(bench.client.state).not.toHaveProperty('leaving');
+    next.tell(NOTICE);
+    await bench.runtime.pass(1_000);
+    expect(bench.sockets).toHaveLength(3);
   });
 
   it('leaves the old connection at its deadline', async () => {

@@ -290,6 +290,11 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
         return;
       }
     }
+    if (offset !== undefined && this.offset !== undefined && offset > this.offset + 1) {
+      // A connection that counts again, because its successor died, was not listened to meanwhile.
+      const [from, to] = [this.offset + 1, offset - 1];
+      this.lost({ epoch: hold.epoch!, from, to, lost: to - from + 1, reason: 'handover' });
+    }
     const isNew = offset === undefined || this.offset === undefined || offset > this.offset;
     if (isNew && offset !== undefined) this.offset = offset;
     const data = this.#checked(frame);

@@ -212,6 +212,7 @@ export class Connections implements LinkOwner, ChannelOwner {
       this.#leaving = undefined;
       this.#timers.clear('move');
       this.#moving.clear();
+      if (this.#current === undefined) this.#moveDeadline = undefined;
     }
     this.#detach(link);
     const final = this.#finalErrorOf(link, end);
@@ -348,7 +349,6 @@ export class Connections implements LinkOwner, ChannelOwner {
   }
 
   #wait(link: Link, end: LinkEnd): void {
-    this.#moveDeadline = undefined;
     if (!this.#isNeeded) this.#setState({ name: 'idle' });
     else if (this.#isOffline) this.pause('offline');
     else {

@@ -193,6 +193,8 @@ export class Link {
     const session: Session = { id, node, limits };
     this.#isWelcome = true;
     this.spreadMs = reconnect?.spreadMs ?? 0;
+    // Another node has another clock.
+    this.#owner.freshness.forget();
     // TCP, the handshake and `welcome` are two ways there and back, more with TLS.
     this.#tells(serverTime, 2);
     this.#heartbeat = new Heartbeat(

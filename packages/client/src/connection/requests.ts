@@ -181,11 +181,11 @@ export class Requests<Link extends RequestLink> {
         return undefined;
       }
       const since = channel.askSince;
-      const history = Math.min(channel.history, maxHistory) || undefined;
-      this.holds.set(
-        name,
-        new Hold(channel, this.#owner.askedFor(channel), since, channel.returning),
-      );
+      const askedFor = this.#owner.askedFor(channel);
+      // If history does not reach back to a slow consumer, the others must not lose what is live meanwhile.
+      const most = askedFor === 'rewind' ? maxHistory : channel.history;
+      const history = Math.min(most, maxHistory) || undefined;
+      this.holds.set(name, new Hold(channel, askedFor, since, channel.returning));
       return since === undefined && history === undefined
         ? name
         : { channel: name, since, history };
