@@ -5,7 +5,11 @@ import { createHttpServer, DEFAULT_HTTP_LIMITS, type HttpServer } from './http-s
 import { createLogger } from './logger.ts';
 import { createMetrics } from './metrics.ts';
 
-const logger = createLogger({ name: 'test', level: 'silent' });
+const written: string[] = [];
+const logger = createLogger({
+  ...{ name: 'test', level: 'info' },
+  destination: { write: (line) => void written.push(line) },
+});
 const opened: HttpServer[] = [];
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((server) => server.close(0)));
@@ -67,6 +71,12 @@ describe('createAdmin', () => {
       expect((await fetch(url + path, { method, headers })).ok).toBe(true);
     }
     expect(drains()).toBe(1);
+    const refusals = written.filter((line) => line.includes('"admin_refused"'));
+    expect(refusals.map((line) => JSON.parse(line))).toMatchObject(
+      ['/metrics', '/debug/index', '/own', '/drain'].map((route) => ({
+        ...{ log: 'security', address: '127.0.0.1', route },
+      })),
+    );
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
   });

@@ -5,6 +5,7 @@ import type { Logger } from './logger.ts';
 import type { MetricsText } from './metrics.ts';
 import { pageFault } from './page-guard.ts';
 import type { Handler, Route } from './router.ts';
+import { createSecurityLog } from './security-log.ts';
 
 /** The most connections to the admin port: a scraper, a health checker and a few people. */
 export const MAX_ADMIN_CONNECTIONS = 64;
@@ -108,16 +109,23 @@ export function createAdmin(options: {
     },
     portSetting: 'ADMIN_PORT',
     refusal: options.token === undefined ? pageFault : undefined,
-    routes: [...healthRoutes(options.health), ...guard(guarded, options.token)],
+    routes: [...healthRoutes(options.health), ...guard(guarded, options.token, options.logger)],
   });
 }
 
-function guard(routes: readonly Route[], token: string | undefined): readonly Route[] {
+function guard(
+  routes: readonly Route[],
+  token: string | undefined,
+  logger: Logger,
+): readonly Route[] {
   if (token === undefined) return routes;
   const isAuthorized = createBearerCheck([token]);
+  const securityLog = createSecurityLog(logger);
   return routes.map((route) => {
     const handler: Handler = (request, response, match) => {
       if (!isAuthorized(request)) {
+        const { remoteAddress: address } = request.socket;
+        securityLog.info('admin_refused', { address, route: route.path });
         throw new HttpError(SERVER_ERRORS.unauthorized, { 'www-authenticate': 'Bearer' });
       }
       return route.handler(request, response, match);

@@ -13,6 +13,7 @@ export * from './page-guard.ts';
 export * from './release.ts';
 export * from './request-target.ts';
 export * from './router.ts';
+export * from './security-log.ts';
 export * from './service.ts';
 export * from './service-settings.ts';
 export * from './tls-credentials.ts';

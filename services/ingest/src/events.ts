@@ -1,5 +1,6 @@
 import type { Revocation, UnmendedFault } from '@tradewind/bus';
 import {
+  createSecurityLog,
   type DescriptorShares,
   type Logger,
   LogLimiter,
@@ -29,9 +30,10 @@ export interface IngestEvents extends PublishQueueEvents {
   listening(port: number, adminPort: number): void;
   /** A request has been answered, or its peer has gone. */
   requestDone(route: RouteName, status: number | 'aborted', seconds: number): void;
-  unauthorized(route: RouteName): void;
+  /** @param address of the connection, which may be a balancer's. */
+  unauthorized(route: RouteName, address: string | undefined): void;
   /** A token does not give the right that the route needs. */
-  rightMissing(route: RouteName, caller: string, right: Right): void;
+  rightMissing(route: RouteName, caller: string, right: Right, address: string | undefined): void;
   rateLimited(
     route: RouteName,
     limit: 'in_flight' | 'in_flight_per_token' | 'publications' | CallerLimit,
@@ -74,6 +76,7 @@ const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /** Registers the service's counters. */
 export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
   const limited = new LogLimiter(logger);
+  const securityLog = createSecurityLog(logger);
   const requests = metrics.counter({
     name: 'tradewind_ingest_requests_total',
     help: 'Requests done, by route and HTTP status; aborted: the peer left before the answer.',
@@ -193,13 +196,13 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
       requests.inc({ route, status });
       requestSeconds.observe({ route }, seconds);
     },
-    unauthorized(route) {
+    unauthorized(route, address) {
       unauthorized.inc({ route });
-      limited.warn('unauthorized', { route });
+      securityLog.warn('unauthorized', { route, address });
     },
-    rightMissing(route, caller, right) {
+    rightMissing(route, caller, right, address) {
       rightsMissing.inc({ route });
-      limited.warn('right_missing', { route, caller, right });
+      securityLog.warn('right_missing', { route, caller, right, address });
     },
     rateLimited(route, limit, caller) {
       rateLimited.inc({ route, limit });

@@ -101,7 +101,7 @@ export interface FanOutEvents {
   identified(session: Session, isFirst: boolean): void;
   tokenRefused(fault: AuthenticationFault, session: Session): void;
   /** A connection is closed because its token was revoked. */
-  sessionRevoked(session: string): void;
+  sessionRevoked(session: Session): void;
   limited: Limited;
   /** A client asked to continue a channel, or for its history. */
   recovered(outcome: RecoveryOutcome): void;
@@ -308,7 +308,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       await inTurns(this.#connections, (connection) => {
         const current = connection.session.identity?.current;
         if (current === undefined || !connection.isOpen || !isRevoked(current)) return;
-        this.#events.sessionRevoked(connection.session.id);
+        this.#events.sessionRevoked(connection.session);
         connection.close('unauthorized');
       });
     } while (this.#wasAskedAgain());

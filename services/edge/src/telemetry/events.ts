@@ -480,7 +480,7 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
     },
     sessionRevoked(session) {
       revoked.inc();
-      limited.info('session_revoked', { session });
+      security.revoked(session);
     },
     requestRejected(code) {
       rejections.inc({ code });

@@ -1,9 +1,9 @@
-import { createLogger } from '@tradewind/runtime';
+import { createLogger, SECURITY_LOG_RATE } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { rightsTo } from '../auth/rights.ts';
 import { AttendedTime } from '../clients/attended-time.ts';
 import { Session } from '../clients/session.ts';
-import { SECURITY_LOG_RATE, SecurityLog } from './security-log.ts';
+import { SecurityLog } from './security-log.ts';
 
 const PEER = { address: '192.0.2.1', origin: 'https://app.example' };
 const LIMITS = {
@@ -43,6 +43,7 @@ describe('SecurityLog', () => {
     session.identity?.accept({ ...token, expiresAt, rights: session.rights }, Date.now());
     log.identified(session, true);
     log.identified(session, false);
+    log.revoked(session);
     log.closed(session, 'token_expired');
     log.handshakeRejected('origin_not_allowed', PEER);
     const who = { log: 'security', level: 'info', ...PEER };
@@ -52,6 +53,7 @@ describe('SecurityLog', () => {
       { ...who, msg: 'token_refused_signature', session: 's1', code: 'unauthorized' },
       { ...known, msg: 'client_identified' },
       { ...known, msg: 'client_refreshed' },
+      { ...known, msg: 'session_revoked' },
       { ...known, msg: 'client_closed', reason: 'token_expired' },
       { ...who, msg: 'handshake_rejected_origin_not_allowed' },
     ]);

@@ -18,11 +18,11 @@ export function admitCaller(
 ): Caller {
   const caller = callers.find(request);
   if (caller === undefined) {
-    events.unauthorized(route);
+    events.unauthorized(route, request.socket.remoteAddress);
     throw refusal('unauthorized');
   }
   if (!caller.rights.has(right)) {
-    events.rightMissing(route, caller.name, right);
+    events.rightMissing(route, caller.name, right, request.socket.remoteAddress);
     throw refusal('right_missing', `The token does not give the right \`${right}\`.`);
   }
   return caller;

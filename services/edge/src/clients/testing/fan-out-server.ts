@@ -44,8 +44,8 @@ export class RecordedEvents implements FanOutEvents {
   /** Sessions whose tokens were revoked. */
   readonly revoked: string[] = [];
 
-  sessionRevoked(session: string): void {
-    this.revoked.push(session);
+  sessionRevoked({ id }: { readonly id: string }): void {
+    this.revoked.push(id);
   }
 
   readonly requestRejected = (code: ErrorCode): void => {
