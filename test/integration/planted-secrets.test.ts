@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -9,6 +9,7 @@ import type { ServiceProcess } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { createTestAuthority } from '../support/certificates.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startEdge, startIngest, untilLinked } from '../support/service.ts';
 import { hs256, makeToken, nowSeconds } from '../support/tokens.ts';
@@ -48,6 +49,11 @@ class Plants {
     const text = `planted-${randomBytes(20).toString('hex')}`;
     this.all.push({ what, forms: formsOf(text), belongsIn });
     return text;
+  }
+
+  /** Plants a text that is there already. */
+  add(what: string, text: string): void {
+    this.all.push({ what, forms: formsOf(text), belongsIn: [] });
   }
 
   /** Plants a token, with a claim that is a secret itself. */
@@ -197,11 +203,16 @@ it('shows none of the planted secrets anywhere, and finds what is shown on purpo
   const ingestAdmin = plants.secret('the token of ingest’s admin port');
   const publisher = plants.secret('the token of a publisher');
   const unusedPublisher = plants.secret('a token of a publisher that nobody uses');
-  const common = { LOG_LEVEL: 'trace', EDGE_WORKERS: '2' };
+  const namedPublisher = plants.secret('the token of a publisher that has an entry');
+  const hash = `sha256:${createHash('sha256').update(namedPublisher).digest('hex')}`;
+  const entry = { name: 'pricing', hash, channels: ['*'], rights: ['publish'] };
+  const common = {
+    ...{ LOG_LEVEL: 'trace', EDGE_WORKERS: '2', REDIS_URL: redis.url },
+    REDIS_PASSWORD_FILE: file('redis', redisPassword),
+  };
   const edge = stack.use(
     await startEdge({
       ...common,
-      ...{ REDIS_URL: redis.url, REDIS_PASSWORD_FILE: file('redis', redisPassword) },
       ...{ EDGE_AUTH: 'jwt', EDGE_JWT_HS256_KEY_FILE: file('key', plants.key) },
       ...{ EDGE_ORIGINS: ORIGIN, ADMIN_TOKEN: admin },
     }),
@@ -211,9 +222,24 @@ it('shows none of the planted secrets anywhere, and finds what is shown on purpo
       LOG_LEVEL: 'trace',
       REDIS_URL: redis.url.replace('redis://', `redis://ingest:${userPassword}@`),
       ...{ INGEST_TOKENS: `${publisher},${unusedPublisher}`, ADMIN_TOKEN: ingestAdmin },
+      INGEST_TOKENS_FILE: file('tokens.json', JSON.stringify({ tokens: [entry] })),
+    }),
+  );
+  const authority = stack.use(await createTestAuthority());
+  const { certificateFile, keyFile } = await authority.issue('localhost');
+  plants.add('the key of TLS', readFileSync(keyFile, 'utf8').split('\n')[3] ?? '');
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const jwks = (jwk: object) => JSON.stringify({ keys: [jwk] });
+  const keysFile = file('keys.json', jwks(publicKey.export({ format: 'jwk' })));
+  const tlsEdge = stack.use(
+    await startEdge({
+      ...common,
+      ...{ EDGE_AUTH: 'jwt', EDGE_JWT_KEYS_FILE: keysFile, EDGE_WORKERS: '1' },
+      ...{ EDGE_TLS_CERT_FILE: certificateFile, EDGE_TLS_KEY_FILE: keyFile },
     }),
   );
   await untilLinked(edge);
+  await untilLinked(tlsEdge);
   await untilLinked(ingest);
 
   // What clients send.
@@ -279,6 +305,7 @@ it('shows none of the planted secrets anywhere, and finds what is shown on purpo
   const payload = plants.secret('a payload', ['Redis’ MONITOR', 'answers']);
   const channel = `/v1/channels/${CHANNEL}`;
   expect(await post(channel, bearer(publisher), JSON.stringify({ payload }))).toBe(200);
+  expect(await post(channel, bearer(namedPublisher), '1')).toBe(200);
   const wrong = bearer(plants.secret('a wrong token of a publisher'));
   expect(await post(channel, wrong, plants.secret('a payload that is refused'))).toBe(401);
   const basic = Buffer.from(`user:${plants.secret('a basic password')}`).toString('base64');
@@ -303,6 +330,26 @@ it('shows none of the planted secrets anywhere, and finds what is shown on purpo
     await answers.raw(adminPort, broken);
   }
 
+  // Files that were spoilt: what is said of them must not hold a part of them.
+  file('key', plants.secret('a key that is too short').slice(0, 20));
+  plants.add(
+    'a key that is too short, as it is written',
+    readFileSync(join(folder, 'key'), 'utf8'),
+  );
+  file('tokens.json', plants.secret('a token that was written where its hash belongs'));
+  const jwk = privateKey.export({ format: 'jwk' });
+  plants.add('a private key where the public one belongs', String(jwk.d));
+  file('keys.json', jwks(jwk));
+  writeFileSync(keyFile, `-----BEGIN PRIVATE KEY-----\n${plants.secret('a broken key of TLS')}\n`);
+  for (const [service, event] of [
+    [edge, 'keys_unreadable'],
+    [tlsEdge, 'keys_unreadable'],
+    [tlsEdge, 'certificate_unusable'],
+    [ingest, 'tokens_unreadable'],
+  ] as const) {
+    await service.waitForLine((line) => line.includes(event) || undefined, 20_000);
+  }
+
   // What must be found, to show that the search looks everywhere.
   const shown = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', 'control-argument']);
   stack.defer(() => void shown.kill('SIGKILL'));
@@ -310,13 +357,16 @@ it('shows none of the planted secrets anywhere, and finds what is shown on purpo
   await eventually(() => commands.some((command) => command.includes('control-channel')));
   await eventually(() => edge.output.some((line) => line.includes('control-origin')));
 
-  const log = [...edge.output, ...ingest.output].join('\n');
+  const log = [edge, tlsEdge, ingest].flatMap(({ output }) => output).join('\n');
   const metricsOf = async (service: ServiceProcess, token: string) =>
     await textOf(`${service.adminUrl}/metrics`, token);
+  const pages = ['/debug/index', '/v1/subjects/a-subject/sessions'].map(
+    (path) => `${edge.adminUrl}${path}`,
+  );
   const places: Readonly<Record<Place, string>> = {
     log,
     metrics: `${await metricsOf(edge, admin)}${await metricsOf(ingest, ingestAdmin)}`,
-    'debug page': await textOf(`${edge.adminUrl}/debug/index`, admin),
+    'debug page': (await Promise.all(pages.map((page) => textOf(page, admin)))).join('\n'),
     answers: answers.texts.join('\n'),
     'Redis’ MONITOR': commands.join('\n'),
     'command lines': commandLines(),
@@ -338,5 +388,7 @@ it('shows none of the planted secrets anywhere, and finds what is shown on purpo
     ]),
   );
   // With an endless memory for tests: the latest 2,000 lines of each service are all that it wrote.
-  expect(Math.max(edge.output.length, ingest.output.length)).toBeLessThan(2_000);
+  expect(Math.max(edge.output.length, ingest.output.length, tlsEdge.output.length)).toBeLessThan(
+    2_000,
+  );
 }, 120_000);
