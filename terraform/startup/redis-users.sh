@@ -17,17 +17,27 @@ publisher_rules() {
   printf ')\n'
 }
 
+# What a node says of itself, for the console.
+node_state='(+set +zadd +zremrangebyscore ~tw:node:* ~tw:nodes)'
+
 # Publishes to all channels, and revokes tokens.
 ingest_rules() {
   printf '%s' "$(publisher_rules '*')"
-  printf ' +multi +exec (+zadd +zcard +zremrangebyscore ~tw:revocations) (+publish &tw:revoked)\n'
+  printf ' +multi +exec (+zadd +zcard +zremrangebyscore ~tw:revocations) (+publish &tw:revoked) %s\n' "$node_state"
 }
 
 # Reads, starts epochs, writes its own heartbeat, and publishes to its probe alone.
 edge_rules() {
   printf 'resetkeys ~{*}:meta ~{*}:log ~tw:heartbeat:* resetchannels &* -@all'
   printf ' %s' +ping '+client|setname' +info +subscribe +unsubscribe '+pubsub|numsub' +multi +exec
-  printf ' %s' +get +getrange +mget +set +xrange '+fcall|tradewind_epoch_1' +type +time '(+del ~{*}:log)' '(+publish &tw:probe:*)' '(+zrange %R~tw:revocations)'
+  printf ' %s' +get +getrange +mget +set +xrange '+fcall|tradewind_epoch_1' +type +time '(+del ~{*}:log)' '(+publish &tw:probe:*)' '(+zrange %R~tw:revocations)' "$node_state"
+  printf '\n'
+}
+
+# Reads what nodes say of themselves.
+console_rules() {
+  printf 'resetkeys %%R~tw:node:* %%R~tw:nodes resetchannels -@all'
+  printf ' %s' +ping '+client|setname' +info +zrange +mget
   printf '\n'
 }
 
@@ -38,6 +48,7 @@ rules_of() {
   case $user in
   edge) edge_rules ;;
   ingest) ingest_rules ;;
+  console) console_rules ;;
   replication) printf 'resetkeys resetchannels -@all +psync +replconf +ping\n' ;;
   admin) printf '~* &* +@all\n' ;;
   *) publisher_rules "$@" ;;

@@ -87,6 +87,17 @@ const NOT_ITS_OWN: Readonly<Record<Exclude<Role, 'admin'>, readonly string[]>> =
     'DEL {BTC.a}:meta',
     'INFO',
   ],
+  console: [
+    ...OPERATORS,
+    epochCall('BTC.a'),
+    publishCall('BTC.a'),
+    'PUBLISH BTC.a 1',
+    'SUBSCRIBE BTC.a',
+    'GET {BTC.a}:meta',
+    'SET tw:node:edge-1:state x',
+    'ZADD tw:nodes 1 edge-1',
+    'ZRANGE tw:revocations 0 -1',
+  ],
   publisher: [
     ...OPERATORS,
     epochCall('BTC.a'),
@@ -145,7 +156,7 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
   );
 
   it(
-    'serve an edge, ingest and a publisher, to whom Redis refuses nothing that they ask for',
+    'serve an edge, ingest, a console and a publisher, to whom Redis refuses nothing that they ask for',
     async ({ skip }) => {
       const { admin, urlOf } = server(skip);
       await admin.call('ACL', 'LOG', 'RESET');
@@ -175,6 +186,8 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
       expect((await post('4')).status).toBe(200);
       await client.waitFor(() => client.publications.length === 5);
       expect(client.publications.map(({ data }) => data)).toEqual(['1', '2', '3', '"plain"', '4']);
+      const reader = await startCommands(urlOf('console'));
+      await eventually(async () => (await reader.readNodeStates()).length === 2);
       expect(await admin.call('ACL', 'LOG')).toEqual([]);
     },
     DEADLINE_MS,

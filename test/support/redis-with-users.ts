@@ -13,7 +13,7 @@ const FOLDER = new URL('../../infra/redis/', import.meta.url);
 export const PASSWORD = 'a-password';
 
 /** The users of `infra/redis/users.acl`, but for `default`, who is off. */
-export type Role = 'admin' | 'edge' | 'ingest' | 'publisher';
+export type Role = 'admin' | 'edge' | 'ingest' | 'console' | 'publisher';
 
 /** What a user of `infra/redis/users.acl` may do, as arguments of `ACL SETUSER`; without a password. */
 export function rulesOf(role: Role): readonly string[] {
