@@ -5,6 +5,12 @@ import { refusal } from '../publishing/faults.ts';
 /** How long a revocation holds if the request does not say, in s: longer than tokens should live. */
 export const DEFAULT_REVOCATION_SECONDS = 86_400;
 
+/**
+ * How far `issuedBefore` may lie ahead of our clock, in s: more than clocks differ. A time in milliseconds would revoke every
+ * token to come, and nothing takes that back.
+ */
+const MAX_AHEAD_SECONDS = 60;
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
@@ -31,7 +37,7 @@ export function readDisconnect(subject: string, body: Buffer, now: number): Revo
   if (blocked === true) return { subject, until };
   // Tokens of this very second are included: `iat` has no fraction as a rule.
   const endOfSecond = Math.floor(now / 1_000) + 1;
-  return { subject, issuedBefore: readTime(issuedBefore) ?? endOfSecond, until };
+  return { subject, issuedBefore: readTime(issuedBefore, now) ?? endOfSecond, until };
 }
 
 /**
@@ -43,7 +49,7 @@ export function readDisconnect(subject: string, body: Buffer, now: number): Revo
 export function readTokenRevocation(body: Buffer, now: number): Revocation {
   const fields = readFields(body, ['jti', 'issuedBefore', 'seconds']);
   const { jti: tokenId } = fields;
-  const issuedBefore = readTime(fields.issuedBefore);
+  const issuedBefore = readTime(fields.issuedBefore, now);
   if ((tokenId === undefined) === (issuedBefore === undefined)) {
     throw refusal('bad_message', 'Either `jti` or `issuedBefore` says which tokens are revoked.');
   }
@@ -76,10 +82,13 @@ function readFields(body: Buffer, known: readonly string[]): Fields {
   return value as Fields;
 }
 
-function readTime(value: unknown): number | undefined {
+function readTime(value: unknown, now: number): number | undefined {
   if (value === undefined) return undefined;
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw refusal('bad_message', '`issuedBefore` must be an integer: seconds since 1970.');
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
+    throw refusal('bad_message', '`issuedBefore` must be an integer: seconds since 1970.');
+  }
+  if (value <= now / 1_000 + MAX_AHEAD_SECONDS) return value;
+  throw refusal('bad_message', '`issuedBefore` lies ahead; it is in seconds, not milliseconds.');
 }
 
 function readUntil({ seconds = DEFAULT_REVOCATION_SECONDS }: Fields, now: number): number {

@@ -101,6 +101,8 @@ it.each<[string, object | string, string]>([
   ['/v1/subjects/u1/disconnect', { issued_before: 7 }, 'bad_message'],
   ['/v1/subjects/u1/disconnect', { issuedBefore: '7' }, 'bad_message'],
   ['/v1/subjects/u1/disconnect', { issuedBefore: -1 }, 'bad_message'],
+  ['/v1/subjects/u1/disconnect', { issuedBefore: Date.now() }, 'bad_message'],
+  ['/v1/tokens/revoke', { issuedBefore: Date.now() }, 'bad_message'],
   ['/v1/subjects/u1/disconnect', { blocked: false }, 'bad_message'],
   ['/v1/subjects/u1/disconnect', { blocked: true, issuedBefore: 7 }, 'bad_message'],
   ['/v1/subjects/u1/disconnect', { seconds: 0 }, 'bad_message'],
