@@ -224,6 +224,61 @@ describe('the limits of one address', { timeout: TIMEOUT_MS }, () => {
     expect(await behind('2001:db8:0:1::1')).toBe(ADMITTED);
   });
 
+  it.each([
+    ['of its own', DIRECT, CLIENT, ''],
+    [
+      'that a proxy names',
+      { EDGE_TRUSTED_PROXIES: PROXY, EDGE_PROXY_PROTOCOL: 'v1' },
+      PROXY,
+      HEADER,
+    ],
+  ])('are all free again once its connections have ended, however they did: %s', async (...row) => {
+    const [, env, source, header] = row;
+    const edge = await start({
+      ...env,
+      EDGE_ADDRESS_MAX_CONNECTIONS: '5',
+      EDGE_ADDRESS_HANDSHAKE_RATE: '100000',
+      HTTP_MAX_CONNECTIONS: '16',
+    });
+    const half = Math.floor(upgrade().length / 2);
+    const ways: readonly ((peer: Peer) => Promise<void>)[] = [
+      async (peer) => void peer.socket.destroy(),
+      async (peer) => void peer.socket.resetAndDestroy(),
+      async (peer) => void peer.socket.end(),
+      async (peer) => await peer.sendAndWait(header.slice(0, 10)),
+      async (peer) => await peer.sendAndWait(header + upgrade().slice(0, half)),
+      async (peer) => peer.send(`${header}junk\r\n\r\n`),
+      async (peer) => peer.send(header + HEALTH),
+      async (peer) => peer.send(header + upgrade().replace('/ws', '/other')),
+      async (peer) => peer.send(header + upgrade()),
+      async (peer) => {
+        peer.send(header + upgrade());
+        await until(() => peer.received !== '' || peer.isOver, 'an answer');
+      },
+    ];
+    for (let i = 0; i < 30 * ways.length; i += 1) {
+      const peer = edge.connect(source);
+      const way = ways[(i * 7) % ways.length] as (peer: Peer) => Promise<void>;
+      await way(peer);
+      if (i % 3 === 0) peer.socket.resetAndDestroy();
+      else peer.socket.destroy();
+    }
+    await until(() => edge.addresses().length === 0, 'the end of all clients');
+    await vi.waitFor(async () => {
+      const clients = await Promise.all(
+        Array.from({ length: 4 }, async () => {
+          const peer = edge.connect(source);
+          peer.send(header + upgrade());
+          await until(() => peer.received !== '' || peer.isOver, 'an answer');
+          return peer;
+        }),
+      );
+      const admitted = clients.filter(({ received }) => received.includes(ADMITTED));
+      if (admitted.length < 4) for (const { socket } of clients) socket.destroy();
+      expect(admitted).toHaveLength(4);
+    });
+  });
+
   it('are only counted with EDGE_LIMITS=report, but for what is held in memory', async () => {
     const edge = await start({
       ...DIRECT,
