@@ -1,4 +1,10 @@
-import { FUNCTION_LIBRARY, publishKeys, RedisCommands } from '@tradewind/bus';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FUNCTION_LIBRARY, publishKeys, REVOCATION_CHANNEL, RedisCommands } from '@tradewind/bus';
+import { bringRedisCli, findFreePort, startProcess } from '@tradewind/dev';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { TestClient } from '../support/client.ts';
 import {
@@ -11,6 +17,8 @@ import {
 } from '../support/redis-with-users.ts';
 import { startEdge, startIngest, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
+
+const START = fileURLToPath(new URL('../../infra/redis/start.sh', import.meta.url));
 
 /** Includes the time in which pip fetches Valkey. */
 const START_DEADLINE_MS = 240_000;
@@ -76,6 +84,8 @@ const NOT_ITS_OWN: Readonly<Record<Exclude<Role, 'admin'>, readonly string[]>> =
     'DEL {BTC.a}:meta',
     'GET {BTC.a}:once:k',
     'SET another-key 1',
+    'ZADD tw:revocations 1 x',
+    'PUBLISH tw:revoked x',
   ],
   ingest: [
     ...OPERATORS,
@@ -85,6 +95,7 @@ const NOT_ITS_OWN: Readonly<Record<Exclude<Role, 'admin'>, readonly string[]>> =
     'XRANGE {BTC.a}:log - +',
     'SET tw:heartbeat:edge-1 x',
     'DEL {BTC.a}:meta',
+    'ZRANGE tw:revocations 0 -1',
     'INFO',
   ],
   console: [
@@ -111,6 +122,8 @@ const NOT_ITS_OWN: Readonly<Record<Exclude<Role, 'admin'>, readonly string[]>> =
     'XADD {ETH.a}:log * p 1',
     'DEL {BTC.a}:meta',
     'DEL {BTC.a}:once:k',
+    'ZADD tw:revocations 1 x',
+    'PUBLISH tw:revoked x',
   ],
 };
 
@@ -253,6 +266,25 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
     DEADLINE_MS,
   );
 
+  it('let ingest revoke tokens, and an edge hear and read of it', async ({ skip }) => {
+    const { admin, urlOf } = server(skip);
+    await admin.call('ACL', 'LOG', 'RESET');
+    const ingest = await startCommands(urlOf('ingest'));
+    const edge = await startCommands(urlOf('edge'));
+    const subscriber = new Redis(urlOf('edge'), {
+      ...{ enableReadyCheck: false, disableClientInfo: true },
+    });
+    onTestFinished(() => subscriber.disconnect());
+    const heard: string[] = [];
+    subscriber.on('message', (_channel, text) => heard.push(text));
+    await subscriber.subscribe(REVOCATION_CHANNEL);
+    const revocation = { subject: 'u1', until: Date.now() + 60_000 };
+    expect(await ingest.revoke(revocation, Date.now())).toBe(1);
+    expect((await edge.readRevocations()).revocations).toEqual([revocation]);
+    await eventually(() => heard.length === 1);
+    expect(await admin.call('ACL', 'LOG')).toEqual([]);
+  });
+
   it('refuse publications with a clear word until the functions are loaded, and take them then', async ({
     skip,
   }) => {
@@ -264,6 +296,46 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
     await expect(call()).rejects.toMatchObject({ message: 'ERR Function not found' });
     await bare.admin.function('LOAD', FUNCTION_LIBRARY);
     expect(await call()).toMatchObject({ offset: 1 });
+  });
+});
+
+describe('infra/redis/start.sh', () => {
+  it('starts what Compose runs: users, functions and limits', { timeout: DEADLINE_MS }, async ({
+    skip,
+  }) => {
+    const isHere = (await bringServer('redis')) !== undefined && (await bringRedisCli(console.log));
+    if (!isHere) skip('redis-server and redis-cli are not both here');
+    const port = await findFreePort();
+    const folder = await mkdtemp(join(tmpdir(), 'tradewind-start-'));
+    await using _ = await startProcess({
+      name: 'start.sh',
+      command: 'sh',
+      args: [START, '--bind', '127.0.0.1'],
+      env: { ...process.env, REDIS_PORT: String(port), REDIS_PASSWORD: 'a-password' },
+      cwd: folder,
+    });
+    const url = `redis://edge:a-password@127.0.0.1:${port}`;
+    const edge = new Redis(url, { enableReadyCheck: false });
+    onTestFinished(() => edge.disconnect());
+    edge.on('error', () => undefined);
+    // What the health check of Compose asks.
+    const call = epochCall('x').split(' ').slice(1);
+    await eventually(async () => {
+      expect(await edge.call('FCALL', ...call)).toEqual([0, '', 0]);
+    });
+    const ingest = await startCommands(url.replace('edge', 'ingest'));
+    expect(await ingest.publishSequenced(publication('BTC.trade', '1'))).toMatchObject({
+      offset: 1,
+    });
+    const tooLarge = 'x'.repeat(1_048_577);
+    await expect(ingest.publish('BTC.trade', tooLarge)).rejects.toThrow();
+    const nobody = new Redis(port, '127.0.0.1', { enableReadyCheck: false });
+    onTestFinished(() => nobody.disconnect());
+    nobody.on('error', () => undefined);
+    await expect(nobody.get('x')).rejects.toThrow('NOAUTH');
+    const withoutPassword = await connectRaw(port, 'publisher').catch(String);
+    expect(withoutPassword).toContain('WRONGPASS');
+    await rm(folder, { recursive: true });
   });
 });
 

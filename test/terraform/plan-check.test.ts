@@ -62,6 +62,8 @@ describe('terraform', () => {
       const copy = await mkdtemp(join(tmpdir(), 'tradewind-terraform-'));
       try {
         await cp(join(TERRAFORM_ROOT, '..', 'infra'), join(copy, 'infra'), { recursive: true });
+        const scripts = 'docs/publish';
+        await cp(join(TERRAFORM_ROOT, '..', scripts), join(copy, scripts), { recursive: true });
         await cp(TERRAFORM_ROOT, join(copy, 'terraform'), { recursive: true });
         for (const path of modulePaths()) {
           const folder = join(copy, 'terraform', path);
