@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { WatchedFiles } from '@tradewind/runtime';
 import { type KeySet, readJwkSet, readSecret } from './key-set.ts';
 
 /** Where the keys are. */
@@ -15,47 +15,44 @@ export interface KeyFileEvents {
   keysUnreadable(path: string, cause: string): void;
 }
 
-/** The largest key file, in bytes: 64 RSA keys of 8,192 bits fit. */
-const MAX_FILE_BYTES = 128 * 1024;
-
-/** Time between two looks at the file, in ms. */
-const POLL_INTERVAL_MS = 2_000;
-
 /** A file of keys, which is read again when it changes. */
 export class KeyFile {
-  readonly #location: KeyLocation;
-  readonly #events: KeyFileEvents;
-  readonly #onChanged: Set<() => void> = new Set();
-  #keys: KeySet;
-  #version: string;
-  #timer: NodeJS.Timeout | undefined;
-  #isStopped = false;
+  readonly #onChanged: Set<() => void>;
+  readonly #file: WatchedFiles<KeySet>;
 
-  private constructor(location: KeyLocation, events: KeyFileEvents, loaded: Loaded) {
-    this.#location = location;
-    this.#events = events;
-    this.#keys = loaded.keys;
-    this.#version = loaded.version;
+  private constructor(file: WatchedFiles<KeySet>, onChanged: Set<() => void>) {
+    this.#file = file;
+    this.#onChanged = onChanged;
   }
 
   /**
    * Reads the file and watches it until {@link stop}. The caller owns the result.
    *
-   * @param pollMs time between two looks.
+   * @param pollMs time between two looks; that of {@link WatchedFiles} by default.
    * @throws Error that says why there are no usable keys.
    */
   static async open(
-    location: KeyLocation,
+    { kind, path }: KeyLocation,
     events: KeyFileEvents,
-    pollMs = POLL_INTERVAL_MS,
+    pollMs?: number,
   ): Promise<KeyFile> {
-    const file = new KeyFile(location, events, await load(location));
-    file.#watch(pollMs);
-    return file;
+    const onChanged = new Set<() => void>();
+    const file = await WatchedFiles.open<KeySet>({
+      paths: [path],
+      parse: ([bytes = Buffer.alloc(0)]) =>
+        kind === 'secret' ? readSecret(bytes) : readJwkSet(bytes),
+      changed() {
+        events.keysRead(path);
+        for (const listener of onChanged) listener();
+      },
+      unusable: (cause) => events.keysUnreadable(path, cause),
+      ...(pollMs === undefined ? {} : { pollMs }),
+    });
+    return new KeyFile(file, onChanged);
   }
 
   get keys(): KeySet {
-    return this.#keys;
+    return this.#file.value;
   }
 
   /** Calls the listener after each change of the keys. */
@@ -64,53 +61,6 @@ export class KeyFile {
   }
 
   stop(): void {
-    this.#isStopped = true;
-    clearTimeout(this.#timer);
+    this.#file.stop();
   }
-
-  #watch(pollMs: number): void {
-    this.#timer = setTimeout(async () => {
-      await this.#look();
-      if (!this.#isStopped) this.#watch(pollMs);
-    }, pollMs);
-  }
-
-  async #look(): Promise<void> {
-    const { path } = this.#location;
-    let version = 'unreadable';
-    try {
-      version = await versionOf(path);
-      if (version === this.#version) return;
-      const loaded = await load(this.#location);
-      if (this.#isStopped) return;
-      this.#version = loaded.version;
-      this.#keys = loaded.keys;
-      this.#events.keysRead(path);
-      for (const listener of this.#onChanged) listener();
-    } catch (error) {
-      // It is told once, not at every look.
-      if (this.#isStopped || version === this.#version) return;
-      this.#version = version;
-      this.#events.keysUnreadable(path, (error as Error).message);
-    }
-  }
-}
-
-interface Loaded {
-  readonly keys: KeySet;
-  readonly version: string;
-}
-
-async function load({ kind, path }: KeyLocation): Promise<Loaded> {
-  const version = await versionOf(path);
-  const content = await readFile(path);
-  return { version, keys: kind === 'secret' ? await readSecret(content) : readJwkSet(content) };
-}
-
-/** Changes with the file. A link that leads elsewhere is another file, as with secrets that are mounted. */
-async function versionOf(path: string): Promise<string> {
-  const { mtimeMs, ino, size } = await stat(path);
-  if (size > MAX_FILE_BYTES)
-    throw new Error(`a key file must have at most ${MAX_FILE_BYTES} bytes`);
-  return `${ino} ${mtimeMs} ${size}`;
 }
