@@ -78,6 +78,16 @@ class Crowd {
   }
 }
 
+interface Sessions {
+  readonly total: number;
+  readonly sessions: readonly { readonly channels: number; readonly address: string }[];
+}
+
+async function sessionsOf(edge: TestEdge, subject: string): Promise<Sessions> {
+  const response = await fetch(`${edge.adminUrl}/v1/subjects/${subject}/sessions`);
+  return (await response.json()) as Sessions;
+}
+
 /** A subject is revoked while one edge is cut off from Redis and one is stopped. */
 async function scene(isKept: boolean) {
   const stack = new AsyncDisposableStack();
@@ -109,6 +119,8 @@ async function scene(isKept: boolean) {
   const others = await Promise.all(
     [one, cutOff].map((edge) => connectMany(edge, tokenOf('u2'), 1)),
   );
+
+  for (const edge of [one, cutOff]) expect((await sessionsOf(edge, 'u1')).total).toBe(share);
 
   proxy.refuse(true);
   proxy.reset();
@@ -174,6 +186,9 @@ it('ends a revoked subject within a second on each node: cut off and restarted o
     expect(newer.isOpen).toBe(true);
   }
   expect(after.others.map(({ open }) => open)).toEqual([1, 1]);
+  expect((await sessionsOf(cutOff, 'u1')).total).toBe(0);
+  const { sessions } = await sessionsOf(cutOff, 'u2');
+  expect(sessions).toMatchObject([{ channels: 1, address: '127.0.0.1' }]);
   for (const edge of [one, cutOff, again]) {
     const page = await edge.metrics();
     expect(page.sum('tradewind_edge_revocations')).toBe(1);
@@ -220,4 +235,30 @@ it('reads what is kept as soon as its user may, and says so until then', async (
     const page = await edge.metrics();
     return page.sum('tradewind_edge_revocations_unread') === 0;
   });
+});
+
+it('heeds what is kept where it may not subscribe, serves its clients, and says so', async () => {
+  await using stack = new AsyncDisposableStack();
+  const redis = stack.use(await startRedis());
+  const admin = new Redis(redis.url);
+  stack.defer(() => admin.disconnect());
+  const channels = ['resetchannels', '&a', '&tw:probe:*'];
+  await admin.acl('SETUSER', 'edge', 'on', '>secret', '~*', '+@all', ...channels);
+  await revoke(redis.url, 'u1');
+  const url = new URL(redis.url);
+  url.username = 'edge';
+  url.password = 'secret';
+  const edge = stack.use(
+    await startEdge({
+      ...{ REDIS_URL: url.href, EDGE_WORKERS: '1' },
+      ...{ EDGE_AUTH: 'jwt', EDGE_JWT_HS256_KEY_FILE: keyFile },
+    }),
+  );
+  await untilLinked(edge);
+  await edge.waitForLine((line) => line.includes('revocations_refused') || undefined, 5_000);
+  await edge.waitForLine((line) => line.includes('revocations_read') || undefined, 5_000);
+  expect(await connect(edge, tokenOf('u1'))).toBe(4401);
+  await using client = (await connect(edge, tokenOf('u2'))) as TestClient;
+  expect((await client.subscribe(['a'])).channels).toHaveLength(1);
+  expect((await edge.metrics()).sum('tradewind_edge_revocations_unread')).toBe(1);
 });

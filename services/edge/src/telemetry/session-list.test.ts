@@ -32,6 +32,7 @@ it('lists the sessions of one subject, and nobody else', { timeout: TIMEOUT_MS }
   expect(first).toEqual({
     session: clients[0]?.controls('welcome')[0]?.session,
     ...{ tokenId: 'j1', expiresAt, channels: 2, since: expect.any(Number) },
+    address: expect.any(String),
   });
   expect(first?.since).toBeGreaterThanOrEqual(before);
   expect(second).toMatchObject({ tokenId: null, channels: 0 });
@@ -39,7 +40,12 @@ it('lists the sessions of one subject, and nobody else', { timeout: TIMEOUT_MS }
 });
 
 it('adds up workers, and names a bounded number', () => {
-  const session = { session: 's', tokenId: null, since: 0, expiresAt: 0, channels: 0 };
+  const session = {
+    ...{ session: 's', address: '', tokenId: null },
+    since: 0,
+    expiresAt: 0,
+    channels: 0,
+  };
   const list = { total: 2_000, sessions: Array.from({ length: LISTED_SESSIONS }, () => session) };
   const sum = addSessionLists([list, list]);
   expect(sum.total).toBe(4_000);

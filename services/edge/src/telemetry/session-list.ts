@@ -8,6 +8,8 @@ export const LISTED_SESSIONS = 1_000;
 export interface ListedSession {
   /** As in `welcome`, and in logs. */
   readonly session: string;
+  /** Where the client comes from, as far as the node knows it; empty where it does not. */
+  readonly address: string;
   /** The `jti` of its token; null without one. */
   readonly tokenId: string | null;
   /** Since when it has had an identity, in ms since the Unix epoch. */
@@ -30,13 +32,14 @@ export async function listSessions(fanOut: FanOut, subject: string): Promise<Ses
   const sessions: ListedSession[] = [];
   let total = 0;
   await inTurns(fanOut.connections, (connection) => {
-    const { id, identity } = connection.session;
+    const { id, identity, address } = connection.session;
     const { current } = identity ?? {};
     if (identity === undefined || current?.subject !== subject || !connection.isOpen) return;
     total += 1;
     if (sessions.length >= LISTED_SESSIONS) return;
     sessions.push({
       session: id,
+      address,
       tokenId: current.tokenId ?? null,
       since: identity.identifiedAt,
       expiresAt: current.expiresAt,
