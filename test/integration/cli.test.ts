@@ -4,9 +4,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { FUNCTION_LIBRARY } from '@tradewind/bus';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { TestClient } from '../support/client.ts';
 import { startRedis } from '../support/redis.ts';
+import { rulesOf } from '../support/redis-with-users.ts';
 import { startEdge, untilLinked } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { hs256, makeToken, nowSeconds } from '../support/tokens.ts';
@@ -33,10 +35,14 @@ interface Run {
 }
 
 /** Runs `tradewind` to its end, on the tier unless `args` say otherwise. */
-async function tradewind(args: readonly string[], input?: string | Buffer): Promise<Run> {
+async function tradewind(
+  args: readonly string[],
+  input?: string | Buffer,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Run> {
   const target = ['--redis', tier.redis.url, '--edge', tier.edges[0]!.wsUrl];
   const own = target.filter((_, i) => !args.includes(target[i - (i % 2)]!));
-  const child = spawn(process.execPath, [PROGRAM, ...args, ...own], { env: {} });
+  const child = spawn(process.execPath, [PROGRAM, ...args, ...own], { env: environment });
   onTestFinished(() => void child.kill('SIGKILL'));
   let [out, err] = ['', ''];
   child.stdout.on('data', (chunk) => {
@@ -94,6 +100,23 @@ describe('tradewind pub', () => {
     expect(run.err).toMatch(/^Redis at 127\.0\.0\.1:1: .*ECONNREFUSED/);
     expect(run.err).not.toContain('secret');
   });
+});
+
+it('logs in as a publisher, who may call the function and nothing else', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tradewind-cli-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await tier.backend.call('FUNCTION', 'LOAD', 'REPLACE', FUNCTION_LIBRARY);
+  await tier.backend.call('ACL', 'SETUSER', 'pricing', '>secret', ...rulesOf('publisher'));
+  await writeFile(join(folder, 'password'), 'secret\n');
+  const { host, port } = tier.redis;
+  const redis = ['--redis', `redis://pricing@${host}:${port}`];
+  const environment = { REDIS_PASSWORD_FILE: join(folder, 'password') };
+  const published = await tradewind(['pub', 'BTC.cli', '1', ...redis], undefined, environment);
+  expect(published).toMatchObject({ code: 0, err: '' });
+  const refused = await tradewind(['pub', 'ETH.cli', '1', ...redis], undefined, environment);
+  expect(refused.err).toMatch(/^ETH\.cli: NOPERM .*It was not published/);
+  const checked = ['check', '--channel', 'BTC.check', ...redis];
+  expect((await tradewind(checked, undefined, environment)).code).toBe(0);
 });
 
 describe('tradewind sub', () => {

@@ -25,10 +25,11 @@ export interface ChannelFacts {
 
 /** Prints what Redis holds of a channel. */
 export async function describeChannel(
-  { channel, redisUrl, json }: ChannelSettings,
+  settings: ChannelSettings,
   terminal: Terminal,
 ): Promise<void> {
-  const redis = await connectRedis(redisUrl);
+  const { channel, json } = settings;
+  const redis = await connectRedis(settings);
   try {
     const facts = await readChannel(redis, channel);
     if (json) return terminal.print(JSON.stringify(facts));

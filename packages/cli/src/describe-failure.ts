@@ -8,5 +8,9 @@ export function describeFailure(error: unknown): string {
     error.published === 'no'
       ? 'It was not published'
       : `It may have been published; repeat it with --key ${error.key}`;
-  return `${error.code}: ${error.message}. ${outcome}.`;
+  // Redis' own words begin with the code.
+  const cause = error.message.includes(error.code)
+    ? error.message
+    : `${error.code}: ${error.message}`;
+  return `${cause}. ${outcome}.`;
 }

@@ -19,7 +19,7 @@ export async function publishFromTerminal(
   const payload = settings.lines
     ? undefined
     : (settings.payload ?? (await readAll(terminal.input)));
-  const redis = await connectRedis(settings.redisUrl);
+  const redis = await connectRedis(settings);
   try {
     const publisher = createPublisher(redis, { history: settings.history });
     if (payload === undefined) return await publishLines(publisher, settings, terminal);

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import type { CommonSettings } from './settings.ts';
 
 /** How long Redis may take to accept a connection, in ms. */
 const CONNECT_DEADLINE_MS = 3_000;
@@ -7,9 +8,14 @@ const CONNECT_DEADLINE_MS = 3_000;
  * Connects to Redis once. Rejects with a sentence that names the server if that fails. The caller ends the connection by
  * `disconnect`.
  */
-export async function connectRedis(url: string): Promise<Redis> {
-  const { host } = new URL(url);
-  const redis = new Redis(url, {
+export async function connectRedis(
+  settings: Pick<CommonSettings, 'redisUrl' | 'redisPassword'>,
+): Promise<Redis> {
+  const url = new URL(settings.redisUrl);
+  const { host } = url;
+  if (settings.redisPassword !== undefined)
+    url.password = encodeURIComponent(settings.redisPassword);
+  const redis = new Redis(url.href, {
     ...{ lazyConnect: true, retryStrategy: (times: number) => 50 * times },
     ...{
       connectTimeout: CONNECT_DEADLINE_MS,

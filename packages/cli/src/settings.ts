@@ -17,7 +17,7 @@ export const USAGE = `tradewind COMMAND
       --channel CHANNEL       the channel to try it with (tradewind.check)
 
 Options of all commands:
-  --redis URL                 Redis (REDIS_URL, or redis://127.0.0.1:6379)
+  --redis URL                 Redis (REDIS_URL, or redis://127.0.0.1:6379; its password may be in REDIS_PASSWORD_FILE)
   --edge URL                  an edge, or the balancer before edges (ws://127.0.0.1:8080/ws)
   --token-file FILE           holds the token that edges want of clients
   --json                      prints JSON, one object a line
@@ -31,6 +31,8 @@ export class UsageError extends Error {
 /** What every command may be told. */
 export interface CommonSettings {
   readonly redisUrl: string;
+  /** Of `REDIS_PASSWORD_FILE`; it wins over the URL's. */
+  readonly redisPassword: string | undefined;
   readonly edgeUrl: URL;
   readonly token: string | undefined;
   readonly json: boolean;
@@ -173,8 +175,9 @@ function common(
   const redisUrl = values.redis ?? environment.REDIS_URL ?? DEFAULT_REDIS_URL;
   return {
     redisUrl: readUrl(redisUrl, ['redis:', 'rediss:']).href,
+    redisPassword: readSecret('REDIS_PASSWORD_FILE', environment.REDIS_PASSWORD_FILE),
     edgeUrl: readUrl(values.edge, ['ws:', 'wss:']),
-    token: readToken(values['token-file']),
+    token: readSecret('--token-file', values['token-file']),
     json: values.json,
   };
 }
@@ -201,10 +204,10 @@ function readPosition(text: string | undefined): SubSettings['since'] {
   return { epoch, offset: Number(offset) };
 }
 
-function readToken(path: string | undefined): string | undefined {
+function readSecret(name: string, path: string | undefined): string | undefined {
   try {
     return path === undefined ? undefined : readFileSync(path, 'utf8').trim();
   } catch (error) {
-    throw new UsageError(`--token-file: ${(error as Error).message}`);
+    throw new UsageError(`${name}: ${(error as Error).message}`);
   }
 }
