@@ -38,6 +38,8 @@ export class ChannelRecord {
   /** The last delivery that is proven, or that waits before those in {@link unproven}. */
   lastProven: Delivery | undefined;
   readonly unproven: Delivery[] = [];
+  /** Whether the node has told an epoch since it answered the last `subscribe`. */
+  isToldEpoch = false;
   /** Counts resyncs and new beginnings. After one, nothing need continue from before. */
   run = 0;
   /** The highest number in a payload so far. */

@@ -16,7 +16,7 @@ export type ComplaintKind =
   | 'unknown-publication'
   /** A `gap` that does not begin after the last position, has a wrong count, or reports delivered publications. */
   | 'bad-gap'
-  /** A `resync` without a new epoch. */
+  /** A `resync` without a new epoch, or with a reason that is not its own. */
   | 'bad-resync'
   /** A `subscribed` that contradicts itself or its request. */
   | 'bad-answer'

@@ -155,12 +155,23 @@ describe('Oracle', () => {
     oracle.connected();
     oracle.asked(CHANNEL);
     oracle.take({ type: 'subscribed', channels: [{ channel: CHANNEL, ref: 1 }], done: true });
-    const resync = { type: 'resync', channel: CHANNEL, reason: 'history_lost' } as const;
-    oracle.take({ ...resync, epoch: 'a', offset: 0 });
-    oracle.take({ ...resync, epoch: 'b', offset: 0 });
+    const resync = { type: 'resync', channel: CHANNEL, offset: 0 } as const;
+    oracle.take({ ...resync, epoch: 'a', reason: 'started' });
+    oracle.take({ ...resync, epoch: 'b', reason: 'history_lost' });
     resume(oracle, { epoch: 'c', recovered: false, reason: 'epoch_changed' });
     expect(oracle.counts).toMatchObject({ beginnings: 1, epochs: 2, notRecovered: 0 });
     expect(kinds(oracle, { lost: 'nothing', epochs: 1 })).toEqual(['epochs-told']);
+  });
+
+  it('complains about a first epoch that is told as lost history, and about the reverse', () => {
+    const oracle = new Oracle('client', new Ledger());
+    oracle.connected();
+    oracle.asked(CHANNEL);
+    oracle.take({ type: 'subscribed', channels: [{ channel: CHANNEL, ref: 1 }], done: true });
+    const resync = { type: 'resync', channel: CHANNEL, offset: 0 } as const;
+    oracle.take({ ...resync, epoch: 'a', reason: 'history_lost' });
+    oracle.take({ ...resync, epoch: 'b', reason: 'started' });
+    expect(kinds(oracle)).toEqual(['bad-resync', 'bad-resync']);
   });
 
   it('complains about a channel whose epoch in Redis was never reported', () => {

@@ -335,8 +335,12 @@ export class Oracle {
     replay.left = Math.min(replay.left, Math.max(0, replay.upTo - to));
   }
 
-  #resync({ channel, epoch, offset }: Resync): void {
+  #resync({ channel, epoch, offset, reason }: Resync): void {
     const record = this.#record(channel);
+    const isStart = !record.isToldEpoch && offset === 0;
+    if (isStart !== (reason === 'started'))
+      this.#complain('bad-resync', channel, `${reason} with ${epoch}/${offset}`);
+    record.isToldEpoch = true;
     if (record.position === undefined) this.counts.beginnings += 1;
     else this.#hearOfEpoch(record);
     if (!record.held) this.#complain('not-subscribed', channel, `a resync to ${epoch}`);
@@ -357,6 +361,7 @@ export class Oracle {
     record.asked = undefined;
     if (record.held) return;
     record.held = true;
+    record.isToldEpoch = epoch !== undefined;
     if (epoch === undefined || offset === undefined) {
       if (asked?.since !== undefined && recovered !== false)
         this.#complain('bad-answer', channel, 'neither position nor recovered:false to a since');
