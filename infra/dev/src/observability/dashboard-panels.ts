@@ -208,6 +208,55 @@ export const ROWS: readonly Row[] = [
     ],
   },
   {
+    title: 'Identity',
+    panels: [
+      {
+        title: 'Tokens',
+        unit: 'ops',
+        queries: [
+          {
+            expr: `sum by (outcome) (rate(tradewind_edge_authentications_total{${EDGE}}${RATE}))`,
+            legend: '{{outcome}}',
+          },
+        ],
+      },
+      {
+        title: 'Age of the keys from EDGE_JWKS_URL',
+        unit: 's',
+        queries: [{ expr: `tradewind_edge_jwks_age_seconds{${EDGE}}`, legend: '{{instance}}' }],
+      },
+      {
+        title: 'Fetches of keys',
+        unit: 'ops',
+        queries: [
+          {
+            expr: `sum by (outcome) (rate(tradewind_edge_jwks_fetches_total{${EDGE}}${RATE}))`,
+            legend: '{{outcome}}',
+          },
+        ],
+      },
+      {
+        title: 'Revocations: known, lacking, made, and connections closed for them',
+        unit: 'short',
+        queries: [
+          { expr: `tradewind_edge_revocations{${EDGE}}`, legend: '{{instance}} knows' },
+          {
+            expr: `sum(tradewind_edge_revocations_unread{${EDGE}})`,
+            legend: 'nodes that may lack some',
+          },
+          {
+            expr: `sum(increase(tradewind_ingest_revocations_total{${INGEST}}${RATE}))`,
+            legend: 'made',
+          },
+          {
+            expr: `sum(increase(tradewind_edge_sessions_revoked_total{${EDGE}}${RATE}))`,
+            legend: 'connections closed',
+          },
+        ],
+      },
+    ],
+  },
+  {
     title: 'Redis link',
     panels: [
       {

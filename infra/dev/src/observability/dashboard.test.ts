@@ -15,6 +15,7 @@ describe('infra/grafana/tradewind.json', () => {
       'Overview',
       'Fan-out',
       'Recovery',
+      'Identity',
       'Redis link',
       'Ingest',
       'Memory and CPU of each node',
