@@ -9,7 +9,9 @@ export type Fault =
   | 'silent'
   /** What clients send does not arrive; what the edge sends does. */
   | 'deaf'
-  /** The last two end. */
+  /** Everything arrives 60 ms later. */
+  | 'slow'
+  /** The last three end. */
   | 'clear'
   /** New connections are reset, or end at the edge again. */
   | 'refuse'
@@ -42,6 +44,8 @@ export interface Driver {
   /** Takes the history of a channel away, so that its next publication begins an epoch. */
   forget(channel: string): Promise<void>;
   fault(edge: number, fault: Fault): Promise<void>;
+  /** Redis ends and starts again, empty. */
+  restartRedis(): Promise<void>;
   /** A token for the channels `BTC.*`. */
   token(kind: 'good' | 'forged' | 'expired'): Promise<string>;
 }

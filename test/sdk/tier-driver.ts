@@ -30,7 +30,8 @@ export async function startTierDriver(): Promise<TierDriver> {
   const stack = new AsyncDisposableStack();
   try {
     const redis = stack.use(await startRedis());
-    const backend = new Redis(redis.url);
+    const backend = new Redis(redis.url, { retryStrategy: () => 50, maxRetriesPerRequest: null });
+    backend.on('error', () => {});
     stack.defer(() => backend.disconnect());
     const folder = await mkdtemp(join(tmpdir(), 'tradewind-sdk-'));
     stack.defer(() => rm(folder, { recursive: true }));
@@ -107,6 +108,9 @@ export async function startTierDriver(): Promise<TierDriver> {
         case 'deaf':
           weather.push(proxy.impose({ blackhole: true, direction: 'to-server' }));
           break;
+        case 'slow':
+          weather.push(proxy.impose({ delayMs: 60 }));
+          break;
         case 'clear':
           for (const each of weather.splice(0)) each[Symbol.dispose]();
           break;
@@ -161,6 +165,9 @@ export async function startTierDriver(): Promise<TierDriver> {
       },
       async fault(edge, fault) {
         await act(nodes[edge]!, fault, edge);
+      },
+      async restartRedis() {
+        await redis.restart();
       },
       async token(kind) {
         const claims = {
