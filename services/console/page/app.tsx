@@ -45,9 +45,11 @@ export function App() {
       const { target, key } = event;
       const types = target instanceof HTMLInputElement;
       if (key === 'Escape') {
+        const isOpen = document.querySelector('aside, dialog') !== null;
         setOpened(undefined);
         setHelps(false);
-        search.current?.blur();
+        // What was open leaves the focus where it was opened; then keys are the page's again.
+        if (!isOpen && document.activeElement instanceof HTMLElement) document.activeElement.blur();
       } else if (!types && key === '/') {
         event.preventDefault();
         search.current?.focus();
