@@ -12,6 +12,13 @@ export interface ListenAddress {
 }
 
 /**
+ * Connections that wait in the kernel until they are accepted, as far as `net.core.somaxconn` allows. Node asks for 511 by default: of
+ * 10,000 clients that come at once the others would get no answer, and try again after 1, 2, 4 … s. An edge accepts some
+ * thousands a second, so the last of them waits for some seconds, and a client waits 10 s for its `welcome`.
+ */
+const BACKLOG = 16_384;
+
+/**
  * Listens from now on and returns the port.
  *
  * @throws Error with a plain message that names the setting to change.
@@ -23,7 +30,7 @@ export async function listenOn(server: Server, address: ListenAddress): Promise<
     }
     server.once('error', fail);
     const { host, port, reusePort } = address;
-    server.listen({ host, port, reusePort }, () => {
+    server.listen({ host, port, reusePort, backlog: BACKLOG }, () => {
       server.off('error', fail);
       resolve();
     });
