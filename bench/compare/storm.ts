@@ -53,6 +53,9 @@ const GIVE_UP_SECONDS = 120;
 /** More than any number of clients: all at once. */
 const AT_ONCE = 1_000_000;
 
+/** Nothing is published on it: what those who come cost is their coming. */
+const QUIET_CHANNEL = 'quiet.trade';
+
 const LOOP_LAG = 'tradewind_edge_event_loop_lag_p99_seconds';
 
 /**
@@ -79,7 +82,7 @@ export async function measureStorm(
     const present = stack.use(await startClients(server, dialect, plan.present, channels));
     await connectClients(present, 'those who are there', plan.present.clients);
     for (const pid of [...present.pids, publisher.pid]) comeFirst(pid, report);
-    const coming = stack.use(await startComing(plan, server.url, channels));
+    const coming = stack.use(await startComing(plan, server.url));
     const ratePerSecond = plan.publicationsPerSecond;
     await publisher.start({ ratePerSecond, payloadBytes: plan.present.payloadBytes });
 
@@ -129,13 +132,9 @@ export async function measureStorm(
 }
 
 /** Starts a process for those who come, without connecting them. */
-async function startComing(
-  plan: StormPlan,
-  url: string,
-  channels: readonly string[],
-): Promise<Load> {
+async function startComing(plan: StormPlan, url: string): Promise<Load> {
   return await startLoad({
-    ...{ urls: [url], dialect: identified(plan.clients), channels },
+    ...{ urls: [url], dialect: identified(plan.clients), channels: [QUIET_CHANNEL] },
     ...{ connections: plan.clients, rampPerSecond: AT_ONCE },
     ...{ mode: 'all', channelsPerClient: 1, seed: 1, sampleEvery: 1_000 },
     ...{ reading: { slow: 0, stalled: 0 }, slowBytesPerSecond: 1, stallAfterMs: 0 },
