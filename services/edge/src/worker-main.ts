@@ -4,8 +4,8 @@ import { ClientListener } from './node/client-listener.ts';
 import { ConnectionCount } from './node/connection-count.ts';
 import { openIdentity } from './node/identity.ts';
 import { offeredRights } from './node/worker-settings.ts';
-import { createKeyEvents } from './telemetry/events.ts';
 import { registerLoopGauges } from './telemetry/gauges.ts';
+import { createKeyEvents } from './telemetry/identity-events.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './threads/worker-messages.ts';
 import { WorkerPort } from './threads/worker-port.ts';
 

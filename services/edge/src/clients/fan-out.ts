@@ -37,6 +37,7 @@ import { gapNotice, gapOf, resyncNotice } from './loss-notices.ts';
 import { Membership, type ReadableIndex } from './membership.ts';
 import { reconnectSpreadMs } from './reconnect-spread.ts';
 import { Requests } from './requests.ts';
+import { RevokedSessions } from './revoked-sessions.ts';
 import { Session, type SessionLimits } from './session.ts';
 import { StateNotices } from './state-notices.ts';
 import { createFanOutStatistics } from './statistics.ts';
@@ -133,6 +134,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #events: FanOutEvents;
   readonly #subscriptions: Subscriptions;
   readonly #requests: Requests;
+  readonly #revokedSessions: RevokedSessions;
   readonly #connections = new Set<Connection>();
   readonly #subjects: SubjectConnections;
   /** The writer of each format. Its index is the group of the connections that chose the format. */
@@ -148,8 +150,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
   #opened = 0;
   #unidentified = 0;
   #isStopped = false;
-  /** Whether connections are looked through for revoked tokens, and whether that must be done once more. */
-  #revoking: 'no' | 'yes' | 'again' = 'no';
   /** The part of all queues that is trimmed next. */
   #nextTrim = 0;
 
@@ -165,6 +165,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#publicationLog = new PublicationLog(settings.logBytes);
     this.#queues = new SendQueues(settings.outbox);
     this.#events = events;
+    this.#revokedSessions = new RevokedSessions(this.#connections, (session) => {
+      events.sessionRevoked(session);
+    });
     const guard = new LimitGuard(settings.enforcesRates, events.limited);
     this.#subjects = new SubjectConnections(settings.subjectLimits, guard);
     this.#subscriptions = new Subscriptions(
@@ -294,25 +297,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#flushScheduler.stop();
   }
 
-  /**
-   * Closes the connections whose tokens are revoked, and drops what waits for them. Some are looked at in a turn; a call that comes
-   * meanwhile makes it look at all of them again.
-   */
-  async endRevoked(isRevoked: (identity: Identity) => boolean): Promise<void> {
-    if (this.#revoking !== 'no') {
-      this.#revoking = 'again';
-      return;
-    }
-    do {
-      this.#revoking = 'yes';
-      await inTurns(this.#connections, (connection) => {
-        const current = connection.session.identity?.current;
-        if (current === undefined || !connection.isOpen || !isRevoked(current)) return;
-        this.#events.sessionRevoked(connection.session);
-        connection.close('unauthorized');
-      });
-    } while (this.#wasAskedAgain());
-    this.#revoking = 'no';
+  /** See {@link RevokedSessions.end}. */
+  endRevoked(isRevoked: (identity: Identity) => boolean): Promise<void> {
+    return this.#revokedSessions.end(isRevoked);
   }
 
   // What the hub tells.
@@ -434,10 +421,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
     nearlyFull.length = 0;
     slow.length = 0;
     if (!this.#flushRound.isEmpty) this.#flushScheduler.schedule();
-  }
-
-  #wasAskedAgain(): boolean {
-    return this.#revoking === 'again';
   }
 
   #authenticationWith(tokens: FanOutSettings['tokens']): Authentication | undefined {

@@ -8,9 +8,6 @@ import {
 } from '../auth/revocation-source.ts';
 import type { IdentitySettings } from './identity.ts';
 
-/** What the sources report. */
-export interface IdentitySourceEvents extends JwksEvents, RevocationEvents {}
-
 /** The subscriber's part that they use. */
 export interface RevocationChannel {
   want(channel: string): void;
@@ -28,7 +25,7 @@ export class IdentitySources {
   constructor(
     settings: IdentitySettings,
     store: RevocationStore,
-    events: IdentitySourceEvents,
+    events: JwksEvents & RevocationEvents,
     onUpdate: (update: IdentityUpdate) => void,
   ) {
     const { auth, jwksUrl } = settings;

@@ -15,9 +15,6 @@ import {
   type TlsCredentials,
   type UnknownVariable,
 } from '@tradewind/runtime';
-import type { JwksEvents } from '../auth/jwks-source.ts';
-import type { KeyFileEvents } from '../auth/key-file.ts';
-import type { RevocationEvents } from '../auth/revocation-source.ts';
 import type { FanOutEvents } from '../clients/fan-out.ts';
 import type { Session } from '../clients/session.ts';
 import type { HeaderRejection } from '../hub/channel.ts';
@@ -25,6 +22,7 @@ import type { HubEvents } from '../hub/hub.ts';
 import type { HistoryCause } from '../hub/recovery.ts';
 import type { Limited } from '../limits.ts';
 import { readCounter } from './gauges.ts';
+import { createIdentityEvents, type IdentityEvents } from './identity-events.ts';
 import { EDGE_LIMITS, LIMITED_TOTAL } from './limit-table.ts';
 import { SecurityLog } from './security-log.ts';
 
@@ -49,7 +47,7 @@ const PROXY_HEADER_FAULTS = ['malformed', 'late', 'closed'];
 const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
 
 /** The events of a node's main thread. */
-export interface NodeEvents extends HubEvents, JwksEvents, RevocationEvents {
+export interface NodeEvents extends HubEvents, IdentityEvents {
   /** The certificate of the public port counts from now on, at the start too. */
   certificateRead(path: string, credentials: TlsCredentials): void;
   /** The files of the certificate have changed, and are not usable. The certificate of before goes on. */
@@ -197,22 +195,13 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     name: 'tradewind_edge_redis_writes_refused',
     help: '1 while Redis refuses the node’s writes but still delivers what is published; one a node',
   });
-  const keyFetches = metrics.labelledCounter(
-    'tradewind_edge_jwks_fetches_total',
-    'Fetches of the keys for tokens (EDGE_JWKS_URL), by outcome',
-    'outcome',
-    ['fetched', 'failed'],
-  );
-  const ignoredRevocations = metrics.counter({
-    name: 'tradewind_edge_revocations_ignored_total',
-    help: 'Revocations in Redis that are none, or that the node has no room for',
-  });
   const lostWorkers = metrics.counter({
     name: 'tradewind_edge_workers_lost_total',
     help: 'Fan-out workers that ended unasked and were replaced',
   });
 
   return {
+    ...createIdentityEvents(logger, limited, metrics),
     limited: limitedEvent(limited, metrics),
     received(_channel, bytes) {
       received += 1;
@@ -288,35 +277,6 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     },
     addressLimitsOff(host) {
       logger.warn({ host, setting: 'EDGE_TRUSTED_PROXIES' }, 'address_limits_off');
-    },
-    keysFetched(isNew) {
-      keyFetches.inc({ outcome: 'fetched' });
-      if (isNew) logger.info('keys_fetched');
-    },
-    keysFetchFailed(cause) {
-      keyFetches.inc({ outcome: 'failed' });
-      logger.warn({ cause }, 'keys_fetch_failed');
-    },
-    keysEnded() {
-      logger.error('keys_ended');
-    },
-    revocationsRead(count, leftOut) {
-      logger.info({ count, leftOut }, 'revocations_read');
-      if (leftOut > 0) ignoredRevocations.inc(leftOut);
-    },
-    revocationsUnreadable(cause) {
-      limited.warn('revocations_unreadable', { cause });
-    },
-    revocationsRefused(cause) {
-      limited.warn('revocations_refused', { cause });
-    },
-    revocationMalformed() {
-      ignoredRevocations.inc();
-      limited.warn('revocation_malformed');
-    },
-    revocationsFull() {
-      ignoredRevocations.inc();
-      limited.error('revocations_full');
     },
     plainBehindTls(host) {
       logger.warn({ host, setting: 'EDGE_PLAIN_BEHIND_TLS' }, 'plain_behind_tls');
@@ -496,18 +456,6 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
     },
     delivered(lagMs) {
       lag.observe(Math.max(0, lagMs) / 1_000);
-    },
-  };
-}
-
-/** What happens to the keys that tokens are verified with. */
-export function createKeyEvents(logger: Logger): KeyFileEvents {
-  return {
-    keysRead(path) {
-      logger.info({ path }, 'keys_read');
-    },
-    keysUnreadable(path, cause) {
-      logger.warn({ path, cause }, 'keys_unreadable');
     },
   };
 }
