@@ -40,7 +40,8 @@ ${NAMED.map(describePreset).join('\n')}
 
   EDGES                edges to start here, on loopback; variables that begin with EDGE_ go to them
   TARGET_URLS          or: ws:// or wss:// URLs of a deployment, comma-separated. Certificates are verified;
-                       NODE_EXTRA_CA_CERTS names the file of a private CA
+                       NODE_EXTRA_CA_CERTS names the file of a private CA. To its edges this machine is one address:
+                       EDGE_ADDRESS_MAX_CONNECTIONS and EDGE_ADDRESS_HANDSHAKE_RATE must allow the clients
   REDIS_URL            where to publish; needed with TARGET_URLS, otherwise a Redis is started if it is not set
 
   TOKEN_FILE           a file of tokens (JWT), one a line, which clients use in turn; for edges with EDGE_AUTH=jwt. They
