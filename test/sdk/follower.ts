@@ -5,19 +5,30 @@ import type { Channel, Item, IterateOptions, Position } from '@tradewind/client'
  * a resync.
  */
 export class Follower {
+  /** What it was given, the latest `keep` of it. */
   readonly items: Item<{ readonly n: number }>[] = [];
+  /** Every breach of the promise. */
+  readonly faults: string[] = [];
   readonly channel: string;
   error: unknown;
   isOver = false;
   readonly #wake = new Set<() => void>();
+  readonly #keep: number;
+  #at: Position | undefined;
+  #lastNumber = 0;
   readonly #iterator: AsyncIterableIterator<Item<{ readonly n: number }>>;
 
-  /** @param delayMs the time that it takes for each item. */
+  /**
+   * @param delayMs the time that it takes for each item.
+   * @param keep how many items it keeps.
+   */
   constructor(
     channel: Channel<{ readonly n: number }>,
     options: IterateOptions = {},
     delayMs: () => number = () => 0,
+    keep = Number.POSITIVE_INFINITY,
   ) {
+    this.#keep = keep;
     this.channel = channel.name;
     this.#iterator = channel.items(options);
     void this.#read(delayMs);
@@ -25,12 +36,7 @@ export class Follower {
 
   /** Up to where it was given the channel. */
   get position(): Position | undefined {
-    for (let i = this.items.length - 1; i >= 0; i -= 1) {
-      const item = this.items[i]!;
-      const offset = item.kind === 'gap' ? item.to : item.offset;
-      if (offset !== undefined && item.epoch !== undefined) return { epoch: item.epoch, offset };
-    }
-    return undefined;
+    return this.#at;
   }
 
   get gaps(): readonly string[] {
@@ -78,43 +84,41 @@ export class Follower {
     );
   }
 
-  /** Every breach of the promise. */
-  get faults(): readonly string[] {
-    const faults: string[] = [];
-    let at: Position | undefined;
-    let isNew = false;
-    let lastNumber = 0;
-    for (const item of this.items) {
-      if (item.kind === 'resync') {
-        isNew = item.offset === undefined;
-        at = isNew ? undefined : { epoch: item.epoch!, offset: item.offset! };
-        continue;
-      }
-      if (item.kind === 'recovered' || item.epoch === undefined) continue;
-      const [from, to] = item.kind === 'gap' ? [item.from, item.to] : [item.offset, item.offset];
-      if (from === undefined || to === undefined) continue;
-      if (at !== undefined && (at.epoch !== item.epoch || from !== at.offset + 1)) {
-        faults.push(`${item.kind} ${item.epoch} ${from}-${to} behind ${at.epoch} ${at.offset}`);
-      }
-      if (item.kind === 'gap' && item.reason === 'unannounced')
-        faults.push(`unannounced ${from}-${to}`);
-      if (item.kind === 'publication') {
-        if (item.data.n <= lastNumber) faults.push(`number ${item.data.n} behind ${lastNumber}`);
-        lastNumber = item.data.n;
-      }
-      at = { epoch: item.epoch, offset: to };
-    }
-    return faults;
-  }
-
   async end(): Promise<void> {
     await this.#iterator.return?.();
+  }
+
+  #judge(item: Item<{ readonly n: number }>): void {
+    if (item.kind === 'resync') {
+      const { epoch, offset } = item;
+      this.#at = epoch === undefined || offset === undefined ? undefined : { epoch, offset };
+      return;
+    }
+    if (item.kind === 'recovered' || item.epoch === undefined) return;
+    const [from, to] = item.kind === 'gap' ? [item.from, item.to] : [item.offset, item.offset];
+    if (from === undefined || to === undefined) return;
+    const { epoch } = item;
+    if (this.#at !== undefined && (this.#at.epoch !== epoch || from !== this.#at.offset + 1)) {
+      const { epoch: atEpoch, offset } = this.#at;
+      this.faults.push(`${item.kind} ${epoch} ${from}-${to} behind ${atEpoch} ${offset}`);
+    }
+    if (item.kind === 'gap' && item.reason === 'unannounced') {
+      this.faults.push(`unannounced ${from}-${to}`);
+    }
+    if (item.kind === 'publication') {
+      const { n } = item.data;
+      if (n <= this.#lastNumber) this.faults.push(`number ${n} behind ${this.#lastNumber}`);
+      this.#lastNumber = n;
+    }
+    this.#at = { epoch, offset: to };
   }
 
   async #read(delayMs: () => number): Promise<void> {
     try {
       for await (const item of this.#iterator) {
         this.items.push(item);
+        if (this.items.length > this.#keep) this.items.shift();
+        this.#judge(item);
         for (const wake of [...this.#wake]) wake();
         const ms = delayMs();
         if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));

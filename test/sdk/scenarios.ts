@@ -77,7 +77,7 @@ export class Scene {
   follow(
     client: Client,
     channel: string | number = 'a',
-    ...rest: [options?: object, delayMs?: () => number]
+    ...rest: [options?: object, delayMs?: () => number, keep?: number]
   ): Follower {
     const follower = new Follower(
       client.channel(this.name(channel)) as Channel<{ readonly n: number }>,

@@ -1,0 +1,66 @@
+import { connect } from '@tradewind/client';
+import { expect, it } from 'vitest';
+import type { Fault } from '../sdk/driver.ts';
+import { pause, Scene } from '../sdk/scenarios.ts';
+import { startTierDriver } from '../sdk/tier-driver.ts';
+import { IS_LONG, shortOrLong } from '../support/length.ts';
+import { createRandom } from '../support/random.ts';
+
+const SEED = Number(process.env.SDK_SEED ?? Date.now() % 1_000_000);
+const CLIENTS = shortOrLong(30, 500);
+const DURATION_MS = shortOrLong(10_000, 600_000);
+
+const CHANNELS = 4;
+
+/** What a client may hold at the end more than at the first third, in bytes: far less than what it was sent. */
+const GROWTH_BYTES = 100_000;
+
+it(
+  `keeps its promise to ${CLIENTS} clients through faults, SDK_SEED=${SEED}`,
+  async () => {
+    await using driver = await startTierDriver();
+    const random = createRandom(SEED);
+    const scene = new Scene({ connect, WebSocket }, driver, `soak-${SEED}`, random.next, 60_000);
+    const clients = Array.from({ length: CLIENTS }, () =>
+      scene.client({ heartbeat: { pingMs: 1_000, timeoutMs: 3_000 } }),
+    );
+    for (const [i, client] of clients.entries()) {
+      scene.follow(client, i % CHANNELS, {}, () => 0, 10);
+    }
+    for (const [i, client] of clients.entries()) await scene.live(client, i % CHANNELS);
+
+    const heaps: number[] = [];
+    const faults: readonly (Fault | 'redis')[] = [
+      ...(['cut', 'reset', 'shed', 'silent', 'deaf', 'slow', 'kill', 'redis'] as const),
+    ];
+    for (const end = Date.now() + DURATION_MS; Date.now() < end; ) {
+      const fault = faults[random.below(faults.length)]!;
+      const edge = random.below(driver.urls.length);
+      if (fault === 'redis') await driver.restartRedis();
+      else await driver.fault(edge, fault);
+      const lasts = fault === 'silent' || fault === 'deaf' || fault === 'slow';
+      for (
+        const until = Date.now() + (lasts ? 3_000 : 1_000);
+        Date.now() < until;
+        await pause(20)
+      ) {
+        await driver.publish(scene.name(random.below(CHANNELS)), 1);
+      }
+      if (fault === 'kill') await driver.fault(edge, 'start');
+      await scene.both('clear');
+      heaps.push(process.memoryUsage().heapUsed);
+    }
+    for (let i = 0; i < CHANNELS; i += 1) {
+      const end = await driver.publish(scene.name(i), 1);
+      for (const follower of scene.followers) {
+        if (follower.channel === scene.name(i)) await follower.reaches(end, scene.withinMs);
+      }
+    }
+    expect(await scene.end()).toEqual([]);
+    // Nothing collects garbage in so short a time.
+    if (!IS_LONG) return;
+    const third = heaps.slice(0, Math.ceil(heaps.length / 3));
+    expect(Math.min(...heaps.slice(-3)) - Math.max(...third)).toBeLessThan(CLIENTS * GROWTH_BYTES);
+  },
+  DURATION_MS + 240_000,
+);
