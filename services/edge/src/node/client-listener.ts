@@ -28,6 +28,7 @@ import { createClientTally, talliedClients } from '../telemetry/node-tally.ts';
 import { listSessions, type SessionList } from '../telemetry/session-list.ts';
 import type { ConnectionCount } from './connection-count.ts';
 import { sendAway, waitUntilGone } from './drain.ts';
+import { frontPage } from './front-page.ts';
 import type { NodeIdentity } from './identity.ts';
 import { addressLimits } from './owner-limits.ts';
 import { PeerGate } from './peer-gate.ts';
@@ -118,7 +119,11 @@ export class ClientListener {
     registerFanOutGauges(metrics, this.#fanOut);
     this.#front = createHttpServer({
       logger,
-      routes: [...healthRoutes({ readiness: () => this.#readiness }), UPGRADE_REQUIRED],
+      routes: [
+        ...healthRoutes({ readiness: () => this.#readiness }),
+        UPGRADE_REQUIRED,
+        frontPage(config.nodeId),
+      ],
       limits: {
         ...DEFAULT_HTTP_LIMITS,
         keepAliveTimeoutMs: config.httpKeepAliveMs,

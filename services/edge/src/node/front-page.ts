@@ -1,0 +1,48 @@
+import { WEBSOCKET_PATH } from '@tradewind/protocol';
+import { type Route, sendText } from '@tradewind/runtime';
+
+/** Nothing but the page's own style. */
+const HEADERS = {
+  'content-type': 'text/html; charset=utf-8',
+  'content-security-policy':
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+} as const;
+
+/** `GET /`, for people who open the address of an edge: what this is, and how to connect. */
+export function frontPage(nodeId: string): Route {
+  const page = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Tradewind edge</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 12vh auto; padding: 0 1.5rem; }
+pre { padding: 1rem; border-radius: 8px; background: light-dark(#f1f3f5, #1b2229); overflow: auto; }
+</style>
+<h1>This is a Tradewind edge</h1>
+<p>Its name is <b>${escapeText(nodeId)}</b>. It sends live trades to whoever watches their channel, over a WebSocket at <code>${WEBSOCKET_PATH}</code>. There is nothing to see here.</p>
+<p>In a browser, in Node, Deno or Bun:</p>
+<pre>import { connect } from '@tradewind/client';
+
+const client = connect('wss://this-host${WEBSOCKET_PATH}');
+for await (const { data } of client.channel('BTC.trade')) {
+  console.log(data);
+}</pre>
+<p>Without it: connect to <code>${WEBSOCKET_PATH}</code> with the subprotocol <code>tradewind.v1.json</code>, and send</p>
+<pre>{"type":"subscribe","id":"1","channels":["BTC.trade"]}</pre>
+<p>Operators open the console, which is a service of its own. Every frame is in <code>docs/protocol.md</code>.</p>
+</html>
+`;
+  return {
+    method: 'GET',
+    path: '/',
+    handler: (_request, response) => sendText(response, 200, page, HEADERS),
+  };
+}
+
+function escapeText(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+}
