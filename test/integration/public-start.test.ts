@@ -5,6 +5,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
 import { TestClient } from '../support/client.ts';
+import { INSPECTABLE, runInWorker, socketsOfWorkers } from '../support/inspector.ts';
 import { startEdge, type TestEdge } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { bringOpenssl } from '../support/tls-terminator.ts';
@@ -140,23 +141,15 @@ describe.runIf(HAS_OPENSSL)('an edge with a certificate', () => {
         ...trust(),
         channels: ['a'],
       });
-      const shown = async (): Promise<Set<string>> => {
-        const names = Array.from({ length: 12 }, async () => {
-          const socket = await secure(edge.port, authority.pem);
-          const { CN } = socket.getPeerCertificate().subject;
-          socket.destroy();
-          return String(CN);
-        });
-        return new Set(await Promise.all(names));
-      };
-      expect(await shown()).toEqual(new Set(['first']));
+      const shown = () => shownBy(edge, authority.pem);
+      expect(await shown()).toEqual(['first']);
 
       await writeFile(tlsEnv().EDGE_TLS_CERT_FILE, 'no certificate');
       await edge.waitForLine(isEvent('certificate_unusable'), 20_000);
-      expect(await shown()).toEqual(new Set(['first']));
+      expect(await shown()).toEqual(['first']);
 
       await useCertificate('second');
-      await eventually(async () => [...(await shown())].join() === 'second', {
+      await eventually(async () => (await shown()).join() === 'second', {
         deadlineMs: 20_000,
       });
       const key = await readFile(tlsEnv().EDGE_TLS_KEY_FILE, 'utf8');
@@ -167,7 +160,36 @@ describe.runIf(HAS_OPENSSL)('an edge with a certificate', () => {
       await connected.waitFor(() => connected.publications.length === 1);
     });
   });
+
+  it('gives a worker that is replaced the certificate that counts, whatever the files hold by then', async () => {
+    await useCertificate('first');
+    const env = { EDGE_WORKERS: '3', ...INSPECTABLE, ...tlsEnv() };
+    await using edge = await startEdge({ ...NO_REDIS, ...env });
+    await useCertificate('second');
+    const isSecond = async () => (await shownBy(edge, authority.pem)).join() === 'second';
+    await eventually(isSecond, { deadlineMs: 20_000 });
+    await writeFile(tlsEnv().EDGE_TLS_KEY_FILE, 'no key');
+    await edge.waitForLine(isEvent('certificate_unusable'), 20_000);
+    for (let lost = 1; lost <= 3; lost += 1) {
+      // The one that has run for longest.
+      await runInWorker(edge, 0, `setTimeout(() => { throw new Error('a fault in the test') })`);
+      await eventually(() => edge.output.filter(isEvent('worker_lost')).length === lost);
+      await eventually(async () => (await socketsOfWorkers(edge)).length === 3);
+    }
+    expect(await shownBy(edge, authority.pem)).toEqual(['second']);
+  });
 });
+
+/** Whose certificate an edge shows to each of twelve connections, which reach all of its workers. */
+async function shownBy(edge: TestEdge, ca: string): Promise<string[]> {
+  const names = Array.from({ length: 12 }, async () => {
+    const socket = await secure(edge.port, ca);
+    const { CN } = socket.getPeerCertificate().subject;
+    socket.destroy();
+    return String(CN);
+  });
+  return [...new Set(await Promise.all(names))];
+}
 
 function isEvent(event: string): (line: string) => true | undefined {
   return (line) => line.includes(`"msg":"${event}"`) || undefined;
