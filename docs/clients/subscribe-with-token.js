@@ -1,4 +1,4 @@
-// Follows channels from a browser, with a token: import { follow } from './client.js'
+// Follows channels from a browser, with a token: import { follow } from './subscribe-with-token.js'
 // `getToken` resolves with a token of your login, and rejects when there is none to be had.
 export async function follow(url, getToken, channels, onPublication) {
   const positions = new Map();

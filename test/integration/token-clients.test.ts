@@ -16,7 +16,7 @@ import { Login } from '../support/login.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
-const EXAMPLES = fileURLToPath(new URL('../../docs/clients/', import.meta.url));
+const EXAMPLE = fileURLToPath(new URL('../../docs/clients/subscribe-with-token.', import.meta.url));
 const SCRIPT = readFileSync(
   new URL('../../docs/publish/tradewind_publish_1.lua', import.meta.url),
   'utf8',
@@ -132,7 +132,7 @@ describe.concurrent('docs/clients: a token, its refresh, its end and the way bac
       await using stack = new AsyncDisposableStack();
       const files = {
         '/': page(tier.edges[0]!.wsUrl),
-        '/client.js': readFileSync(`${EXAMPLES}client.js`, 'utf8'),
+        '/client.js': readFileSync(`${EXAMPLE}js`, 'utf8'),
       };
       const login = stack.use(await Login.start(KEY, 'browser', files));
       login.lifeSeconds = 4;
@@ -158,7 +158,7 @@ describe.concurrent('docs/clients: a token, its refresh, its end and the way bac
       const login = stack.use(await Login.start(KEY, 'python'));
       login.lifeSeconds = 4;
       const args = [tier.edges[0]!.wsUrl, `${login.url}/token`, CHANNEL];
-      const example = await start(stack, python, `${EXAMPLES}client.py`, ...args);
+      const example = await start(stack, python, `${EXAMPLE}py`, ...args);
       await play('python', login, () => example.output);
     },
     TEST_DEADLINE_MS,
@@ -185,8 +185,8 @@ describe.concurrent('docs/clients: a token, its refresh, its end and the way bac
   );
 });
 
-it.each(['client.js', 'client.py', 'client.go'])('docs/clients/%s is short', (file) => {
-  const text = readFileSync(`${EXAMPLES}${file}`, 'utf8')
+it.each(['js', 'py', 'go'])('docs/clients/subscribe-with-token.%s is short', (kind) => {
+  const text = readFileSync(`${EXAMPLE}${kind}`, 'utf8')
     .replace(/^""".*?"""$/ms, '')
     .replace(/^import \(.*?^\)$/ms, '');
   const lines = text.split('\n').filter((line) => {
@@ -200,7 +200,7 @@ it.each(['client.js', 'client.py', 'client.go'])('docs/clients/%s is short', (fi
 async function buildInGo(): Promise<string | undefined> {
   const go = await findProgram(['go']);
   if (go === undefined) return undefined;
-  copyFileSync(`${EXAMPLES}client.go`, join(folder, 'client.go'));
+  copyFileSync(`${EXAMPLE}go`, join(folder, 'client.go'));
   const run = async (...args: string[]) => await promisify(execFile)(go, args, { cwd: folder });
   await run('mod', 'init', 'example');
   const isHere = await run('get', GO_MODULE).then(

@@ -1,4 +1,4 @@
-// Follows a channel with a token: go run client.go WS_URL TOKEN_FILE CHANNEL
+// Follows a channel with a token: go run subscribe-with-token.go WS_URL TOKEN_FILE CHANNEL
 //
 // Needs github.com/coder/websocket. TOKEN_FILE holds a token of your login; something of yours keeps it fresh.
 package main
