@@ -138,7 +138,7 @@ export class ClientListener {
     );
     acceptUpgrades(this.#front.server, config, settings.formats, {
       addressOf: (request) => gate.addressOf(request),
-      excess: (request, address) => gate.refusal(request, address),
+      excess: (request, address) => gate.excess(request, address),
       refusal: () => {
         if (this.#refusing) return 'draining';
         if (connectionCount.total >= config.maxConnections) return 'node_full';

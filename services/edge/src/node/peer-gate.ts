@@ -98,7 +98,7 @@ export class PeerGate implements ConnectionGate {
   }
 
   /** Charges a handshake to its address. Returns the code with which it must be refused; undefined if it need not be. */
-  refusal({ socket }: IncomingMessage, address: string): ErrorCode | undefined {
+  excess({ socket }: IncomingMessage, address: string): ErrorCode | undefined {
     const owner = this.#ownerOf(address);
     if (owner === undefined) return undefined;
     const { guard } = this.#parts;
