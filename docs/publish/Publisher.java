@@ -8,8 +8,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ThreadLocalRandom;
@@ -46,6 +48,8 @@ public final class Publisher {
   private static final int PIPELINE = 512;
   /** Waits between tries are drawn from 0 to the first, doubled with each try, up to the second. */
   private static final long FIRST_WAIT_MS = 25, MAX_WAIT_MS = 1_000;
+  /** With this notAfterMs Redis publishes nothing, but answers to a key that it knows. */
+  private static final String LONG_AGO = "1";
   /** A try takes six round trips at most; with less time left, none is begun. */
   private static final long LAST_TRY_MS = 20;
   /** Redis' clock is asked this often, and again after this long. */
@@ -111,7 +115,9 @@ public final class Publisher {
   private static final class Call {
     String channel, key;
     byte[] payload;
-    boolean isUnknown, lacksScript, byFunction;
+    boolean isUnknown, isOvertaken, lacksScript, byFunction;
+    /** The next try only asks whether it was published. Others of its channel wait for the answer. */
+    boolean onlyAsks;
     Failure lastFailure;
     Result result;
 
@@ -212,7 +218,7 @@ public final class Publisher {
     }
   }
 
-  /** One pipeline; a Published or a Failure each. */
+  /** One pipeline; a Published or a Failure each, and null for those that wait for others. */
   private List<Object> round(List<Call> calls, long deadline) {
     List<Object> answers = new ArrayList<>();
     String notAfterMs;
@@ -223,11 +229,14 @@ public final class Publisher {
       for (Call call : calls) answers.add(new Failure(failure.code(), failure.message(), false));
       return answers;
     }
+    Set<String> asking = new HashSet<>();
+    for (Call call : calls) if (call.onlyAsks) asking.add(call.channel);
+    List<Call> sent = calls.stream().filter(call -> call.onlyAsks || !asking.contains(call.channel)).toList();
     List<Response<Object>> replies = new ArrayList<>();
     JedisException lost = null;
     try (Pipeline pipeline = redis.pipelined()) {
       Set<String> channels = new HashSet<>();
-      for (Call call : calls) {
+      for (Call call : sent) {
         boolean isFirst = channels.add(call.channel);
         boolean withText = isFirst && (call.lacksScript || (!isLoaded && calls.size() > 1));
         call.byFunction = usesFunction;
@@ -236,13 +245,18 @@ public final class Publisher {
         String tag = "{" + call.channel + "}";
         replies.add(pipeline.sendCommand(command, script, encode("2"), encode(tag + ":meta"), encode(tag + ":log"),
             encode(call.channel), call.payload, encode("" + options.history()), encode("" + options.historyTtlMs()),
-            encode(call.key), encode("" + options.keyWindowMs()), encode(notAfterMs)));
+            encode(call.key), encode("" + options.keyWindowMs()), encode(call.onlyAsks ? LONG_AGO : notAfterMs)));
       }
       pipeline.sync();
     } catch (JedisException error) {
       lost = error;
     }
-    for (int i = 0; i < calls.size(); i++) {
+    for (Call call : calls) {
+      int i = sent.indexOf(call);
+      if (i == -1) {
+        answers.add(null);
+        continue;
+      }
       try {
         answers.add(read(replies.get(i).get()));
       } catch (JedisDataException reply) {
@@ -255,10 +269,11 @@ public final class Publisher {
     return answers;
   }
 
+  /** Takes over what one round brought. Returns whether another round can begin at once. */
   private boolean take(List<Call> calls, List<Object> answers) {
     Set<String> published = new HashSet<>();
+    Map<String, Integer> open = new HashMap<>();
     boolean isRefusedForm = false;
-    // Backwards: of a refused call it must be known whether a later one of its channel has passed.
     for (int i = calls.size() - 1; i >= 0; i--) {
       Call call = calls.get(i);
       if (answers.get(i) instanceof Published where) {
@@ -267,15 +282,27 @@ public final class Publisher {
         isLoaded = true;
         continue;
       }
-      Failure failure = (Failure) answers.get(i);
-      call.isUnknown |= failure.isUnknown();
-      boolean isForm = learn(call, failure);
-      // What Redis said before tells more than that the deadline cut the last try short.
-      if (!failure.code().equals("TIMEOUT") || call.lastFailure == null) call.lastFailure = failure;
-      if (!isForm && !PASSING.contains(failure.code())) call.fail(failure.code(), failure.message());
-      else if (published.contains(call.channel) && !call.isUnknown) call.fail("OVERTAKEN", failure.message());
-      else isRefusedForm |= isForm;
+      if (answers.get(i) instanceof Failure failure) {
+        boolean isForm = learn(call, failure);
+        call.isUnknown |= failure.isUnknown();
+        // What Redis said before tells more than that the deadline cut the last try short.
+        if (!failure.code().equals("TIMEOUT") || call.lastFailure == null) call.lastFailure = failure;
+        isRefusedForm |= isForm;
+        if (call.onlyAsks && failure.code().equals("TWLATE")) {
+          call.isUnknown = call.onlyAsks = false;
+          isRefusedForm = true;
+        } else if (!isForm && !PASSING.contains(failure.code())) {
+          call.fail(failure.code(), failure.message());
+          continue;
+        }
+      }
+      call.isOvertaken |= published.contains(call.channel);
+      if (call.isOvertaken && !call.isUnknown) call.fail("OVERTAKEN", "a later publication of the channel was published");
+      else open.merge(call.channel, 1, Integer::sum);
     }
+    // If a later one was published, an earlier one must not be any more. So it is asked first which of them were.
+    for (Call call : calls)
+      call.onlyAsks |= call.result == null && call.isUnknown && (call.isOvertaken || open.get(call.channel) > 1);
     return isRefusedForm;
   }
 

@@ -41,6 +41,8 @@ const (
 	pipelineSize = 512
 	// Waits between tries are drawn from 0 to the first, doubled with each try, up to the second.
 	firstWait, maxWait = 25 * time.Millisecond, time.Second
+	// With this notAfterMs Redis publishes nothing, but answers to a key that it knows.
+	longAgo = int64(1)
 	// A try takes six round trips at most; with less time left, none is begun.
 	lastTry = 20 * time.Millisecond
 	// How long an answer may take before the connection counts as lost.
@@ -147,10 +149,11 @@ func (p *Publisher) Publish(ctx context.Context, publication Publication) (Publi
 
 type call struct {
 	Publication
-	payload                                    []byte
-	isDone, isUnknown, lacksScript, byFunction bool
-	lastFailure                                answer
-	result                                     Result
+	payload                                                 []byte
+	isDone, isUnknown, isOvertaken, lacksScript, byFunction bool
+	onlyAsks                                                bool // the next try only asks whether it was published; others of its channel wait for the answer
+	lastFailure                                             answer
+	result                                                  Result
 }
 
 type answer struct {
@@ -277,8 +280,14 @@ func (p *Publisher) round(calls []*call, deadline time.Time) []answer {
 	p.mutex.Unlock()
 	pipeline := client.Pipeline()
 	commands := make([]*redis.Cmd, len(calls))
-	channels := map[string]bool{}
+	asking, channels := map[string]bool{}, map[string]bool{}
+	for _, c := range calls {
+		asking[c.Channel] = asking[c.Channel] || c.onlyAsks
+	}
 	for i, c := range calls {
+		if asking[c.Channel] && !c.onlyAsks {
+			continue
+		}
 		words := []any{"evalsha", scriptSHA}
 		c.byFunction = usesFunction
 		if usesFunction {
@@ -287,11 +296,18 @@ func (p *Publisher) round(calls []*call, deadline time.Time) []answer {
 			words = []any{"eval", scriptText}
 		}
 		channels[c.Channel] = true
+		latest := notAfter
+		if c.onlyAsks {
+			latest = longAgo
+		}
 		commands[i] = pipeline.Do(ctx, append(words, 2, "{"+c.Channel+"}:meta", "{"+c.Channel+"}:log", c.Channel, c.payload,
-			p.options.History, p.options.HistoryTTL.Milliseconds(), c.Key, p.options.KeyWindow.Milliseconds(), notAfter)...)
+			p.options.History, p.options.HistoryTTL.Milliseconds(), c.Key, p.options.KeyWindow.Milliseconds(), latest)...)
 	}
 	pipeline.Exec(ctx) // each command has its own error
 	for i, command := range commands {
+		if command == nil {
+			continue
+		}
 		reply, err := command.Slice()
 		if err != nil && command.Err() != nil {
 			answers[i] = failureOf(err)
@@ -305,13 +321,12 @@ func (p *Publisher) round(calls []*call, deadline time.Time) []answer {
 	return answers
 }
 
-// Takes over what one round brought. Returns whether a call stays open that was refused only for its form.
+// Takes over what one round brought. Returns whether another round can begin at once.
 func (p *Publisher) take(calls []*call, answers []answer) (isRefusedForm bool) {
-	published := map[string]bool{}
-	// Backwards: of a refused call it must be known whether a later one of its channel has passed.
+	published, open := map[string]bool{}, map[string]int{}
 	for i := len(calls) - 1; i >= 0; i-- {
 		c, a := calls[i], answers[i]
-		if a.code == "" {
+		if a.published.Epoch != "" {
 			published[c.Channel] = true
 			c.isDone, c.result = true, Result{Published: a.published}
 			p.mutex.Lock()
@@ -319,19 +334,31 @@ func (p *Publisher) take(calls []*call, answers []answer) (isRefusedForm bool) {
 			p.mutex.Unlock()
 			continue
 		}
-		c.isUnknown = c.isUnknown || a.isUnknown
-		isForm := isOtherForm(c, a)
-		// What Redis said before tells more than that the deadline cut the last try short.
-		if a.code != "TIMEOUT" || c.lastFailure.code == "" {
-			c.lastFailure = a
-		}
-		if !isForm && !passing[a.code] {
-			c.fail(a.code, a.message)
-		} else if published[c.Channel] && !c.isUnknown {
-			c.fail("OVERTAKEN", a.message)
-		} else {
+		if a.code != "" { // none: it waited for others
+			isForm := isOtherForm(c, a)
+			c.isUnknown = c.isUnknown || a.isUnknown
+			// What Redis said before tells more than that the deadline cut the last try short.
+			if a.code != "TIMEOUT" || c.lastFailure.code == "" {
+				c.lastFailure = a
+			}
 			isRefusedForm = isRefusedForm || isForm
+			if c.onlyAsks && a.code == "TWLATE" {
+				c.isUnknown, c.onlyAsks, isRefusedForm = false, false, true
+			} else if !isForm && !passing[a.code] {
+				c.fail(a.code, a.message)
+				continue
+			}
 		}
+		c.isOvertaken = c.isOvertaken || published[c.Channel]
+		if c.isOvertaken && !c.isUnknown {
+			c.fail("OVERTAKEN", "a later publication of the channel was published")
+		} else {
+			open[c.Channel]++
+		}
+	}
+	// If a later one was published, an earlier one must not be any more. So it is asked first which of them were.
+	for _, c := range calls {
+		c.onlyAsks = c.onlyAsks || c.isUnknown && (c.isOvertaken || open[c.Channel] > 1)
 	}
 	return isRefusedForm
 }

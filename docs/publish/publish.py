@@ -8,6 +8,7 @@ Needs redis-py 4.3 or later (Debian: python3-redis) and Python 3.9. docs/publish
 tested with. It starts no thread and keeps no queue.
 """
 
+import collections
 import hashlib
 import json
 import pathlib
@@ -29,6 +30,8 @@ MAX_KEY_BYTES = 128
 PIPELINE = 512
 # Waits between tries are drawn from 0 to the first number of seconds, doubled with each try, up to the second.
 FIRST_WAIT, MAX_WAIT = 0.025, 1.0
+# With this notAfterMs Redis publishes nothing, but answers to a key that it knows.
+LONG_AGO = "1"
 # A try takes six round trips at most; with fewer seconds left, none is begun.
 LAST_TRY = 0.02
 # Redis' clock is asked this often, and again after this many seconds.
@@ -150,7 +153,9 @@ class Publisher:
             call.fail(*(call.last_failure or ("TIMEOUT", "the deadline has passed")))
 
     def _round(self, calls, deadline):
-        """One pipeline; a Published or a (code, message, is_unknown) each."""
+        """One pipeline; a Published or a (code, message, is_unknown) each, and None for those that wait for others."""
+        asking = {call.channel for call in calls if call.only_asks}
+        sent = [call for call in calls if call.only_asks or call.channel not in asking]
         try:
             not_after_ms = self._redis_time_ms(deadline)
         except redis.RedisError as error:
@@ -158,7 +163,7 @@ class Publisher:
             return [(code, message, False)] * len(calls)
         pipeline = self._client.pipeline(transaction=False)
         channels = set()
-        for call in calls:
+        for call in sent:
             is_first = call.channel not in channels
             channels.add(call.channel)
             with_text = is_first and (call.lacks_script or (not self._is_loaded and len(calls) > 1))
@@ -168,38 +173,52 @@ class Publisher:
                 *(("FCALL", SCRIPT_NAME) if call.by_function else words),
                 *("2", "{%s}:meta" % call.channel, "{%s}:log" % call.channel),
                 *(call.channel, call.payload, *self._settings),
-                *(call.key, str(self._key_window_ms), str(not_after_ms)),
+                *(call.key, str(self._key_window_ms), LONG_AGO if call.only_asks else str(not_after_ms)),
             )
         try:
             replies = pipeline.execute(raise_on_error=False)
         except redis.RedisError as error:
-            # redis-py raises LOADING from the middle of a pipeline, of which a part may have been executed.
+            # redis-py does not tell which calls were answered before.
             code, message, is_unknown = _failure(error)
-            return [(code, message, is_unknown or len(calls) > 1)] * len(calls)
-        return [_failure(reply) if isinstance(reply, Exception) else _read(reply) for reply in replies]
+            answers = {call: (code, message, is_unknown or len(sent) > 1) for call in sent}
+        else:
+            told = [_failure(reply) if isinstance(reply, Exception) else _read(reply) for reply in replies]
+            answers = dict(zip(sent, told))
+        return [answers.get(call) for call in calls]
 
     def _take(self, calls, answers):
-        published = set()
+        published, waiting = set(), []
         is_refused_form = False
-        # Backwards: of a refused call it must be known whether a later one of its channel has passed.
         for call, answer in reversed(list(zip(calls, answers))):
             if isinstance(answer, Published):
                 published.add(call.channel)
                 call.result = answer
                 self._is_loaded = True
                 continue
-            code, message, is_unknown = answer
-            call.is_unknown = call.is_unknown or is_unknown
-            is_form = self._learn(call, code, message)
-            # What Redis said before tells more than that the deadline cut the last try short.
-            if code != "TIMEOUT" or call.last_failure is None:
-                call.last_failure = (code, message)
-            if not (is_form or code in PASSING):
-                call.fail(code, message)
-            elif call.channel in published and not call.is_unknown:
-                call.fail("OVERTAKEN", message)
-            else:
+            if answer is not None:
+                code, message, is_unknown = answer
+                is_form = self._learn(call, code, message)
+                call.is_unknown = call.is_unknown or is_unknown
+                # What Redis said before tells more than that the deadline cut the last try short.
+                if code != "TIMEOUT" or call.last_failure is None:
+                    call.last_failure = (code, message)
                 is_refused_form = is_refused_form or is_form
+                if call.only_asks and code == "TWLATE":
+                    call.is_unknown = call.only_asks = False
+                    is_refused_form = True
+                elif not (is_form or code in PASSING):
+                    call.fail(code, message)
+                    continue
+            call.is_overtaken = call.is_overtaken or call.channel in published
+            if call.is_overtaken and not call.is_unknown:
+                call.fail("OVERTAKEN", "a later publication of the channel was published")
+            else:
+                waiting.append(call)
+        # If a later one was published, an earlier one must not be any more. So it is asked first which of them were.
+        open_of = collections.Counter(call.channel for call in waiting)
+        for call in waiting:
+            is_asked = call.is_unknown and (call.is_overtaken or open_of[call.channel] > 1)
+            call.only_asks = call.only_asks or is_asked
         return is_refused_form
 
     def _learn(self, call, code, message):
@@ -237,7 +256,7 @@ class _Call:
         self.channel = channel
         self.key = str(uuid.uuid4()) if key is None else key
         self.result = self.last_failure = None
-        self.is_unknown = self.lacks_script = self.by_function = False
+        self.is_unknown = self.is_overtaken = self.only_asks = self.lacks_script = self.by_function = False
         if not CHANNEL.fullmatch(channel):
             return self.fail("BAD_CHANNEL", "must be [A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127} and not begin with tw:")
         try:

@@ -23,6 +23,9 @@ const MAX_WAIT_MS = 1_000;
 /** A try takes six round trips at most; with less time than this left, in ms, none is begun. */
 const LAST_TRY_MS = 20;
 
+/** A `notAfterMs` with which Redis publishes nothing, but answers to a key that it knows. */
+const LONG_AGO = '1';
+
 /** How long an answer may take, in ms, before the connection counts as lost. Redis answers within a few. */
 const ANSWER_MS = 2_000;
 
@@ -93,6 +96,10 @@ interface Call {
   readonly payload: RedisArgument;
   /** A try may have been executed. */
   isUnknown: boolean;
+  /** A later one of its channel was published, so it must not be any more. */
+  isOvertaken: boolean;
+  /** The next try only asks whether it was published. Others of its channel wait for the answer. */
+  onlyAsks: boolean;
   /** Redis answered that it does not know the script. */
   lacksScript: boolean;
   /** The last try called the Function library. */
@@ -163,7 +170,14 @@ class RedisPublisher implements Publisher {
     const isRefused = 'code' in encoded;
     const call: Call = {
       ...{ channel, key, payload: isRefused ? '' : encoded.payload },
-      ...{ isUnknown: false, lacksScript: false, byFunction: false, connection: 0 },
+      ...{
+        isUnknown: false,
+        isOvertaken: false,
+        onlyAsks: false,
+        lacksScript: false,
+        byFunction: false,
+        connection: 0,
+      },
       ...{ lastFailure: undefined, result: undefined },
     };
     if (isRefused) fail(call, { ...encoded, isUnknown: false });
@@ -194,32 +208,47 @@ class RedisPublisher implements Publisher {
 
   /**
    * Takes over what one round brought, and leaves calls without a result that are worth another. Returns whether one of these was
-   * refused only for its form.
+   * refused only for its form, so that another round can begin at once.
    */
-  #take(calls: readonly Call[], answers: readonly Answer[]): boolean {
+  #take(calls: readonly Call[], answers: readonly (Answer | undefined)[]): boolean {
     const published = new Set<string>();
+    const open = new Map<string, number>();
     let isRefusedForm = false;
-    // From the last to the first: of a refused call it must be known whether a later one of its channel has passed.
     for (let i = calls.length - 1; i >= 0; i -= 1) {
       const call = calls[i]!;
-      const answer = answers[i]!;
-      if ('published' in answer) {
-        published.add(call.channel);
+      const answer = answers[i];
+      const { channel } = call;
+      if (answer !== undefined && 'published' in answer) {
+        published.add(channel);
         call.result = { ok: true, ...answer.published };
         this.#isLoaded = true;
         continue;
       }
-      const { failure } = answer;
-      call.isUnknown ||= failure.isUnknown;
-      const isForm = this.#learn(call, failure);
-      // What Redis said before tells more than that the deadline cut the last try short.
-      if (failure.code !== 'TIMEOUT') call.lastFailure = failure;
-      else call.lastFailure ??= failure;
-      if (!isForm && !isPassing(failure.code)) fail(call, failure);
-      else if (published.has(call.channel) && !call.isUnknown)
-        fail(call, { ...failure, code: 'OVERTAKEN' });
-      else isRefusedForm ||= isForm;
+      if (answer !== undefined) {
+        const { failure } = answer;
+        const isForm = this.#learn(call, failure);
+        call.isUnknown ||= failure.isUnknown;
+        // What Redis said before tells more than that the deadline cut the last try short.
+        if (failure.code !== 'TIMEOUT') call.lastFailure = failure;
+        else call.lastFailure ??= failure;
+        isRefusedForm ||= isForm;
+        if (call.onlyAsks && failure.code === 'TWLATE') {
+          call.isUnknown = false;
+          call.onlyAsks = false;
+          isRefusedForm = true;
+        } else if (!isForm && !isPassing(failure.code)) {
+          fail(call, failure);
+          continue;
+        }
+      }
+      call.isOvertaken ||= published.has(channel);
+      if (call.isOvertaken && !call.isUnknown) fail(call, OVERTAKEN);
+      else open.set(channel, (open.get(channel) ?? 0) + 1);
     }
+    // If a later one was published, an earlier one must not be any more. So it is asked first which of them were; ioredis may even
+    // have sent them again by itself.
+    for (const call of calls)
+      call.onlyAsks ||= call.isUnknown && (call.isOvertaken || (open.get(call.channel) ?? 0) > 1);
     return isRefusedForm;
   }
 
@@ -236,8 +265,9 @@ class RedisPublisher implements Publisher {
     return true;
   }
 
-  /** Sends the calls in one pipeline; one answer each, at the deadline at the latest. */
-  async #round(calls: readonly Call[], deadline: number): Promise<Answer[]> {
+  /** Sends the calls in one pipeline; one answer each at the deadline at the latest, and none to those that wait for others. */
+  async #round(calls: readonly Call[], deadline: number): Promise<(Answer | undefined)[]> {
+    const asking = new Set(calls.filter(({ onlyAsks }) => onlyAsks).map(({ channel }) => channel));
     for (const call of calls) call.connection = this.#connection.number;
     let timer: NodeJS.Timeout | undefined;
     const patience = Math.max(1, Math.min(ANSWER_MS, deadline - performance.now()));
@@ -249,6 +279,7 @@ class RedisPublisher implements Publisher {
       const notAfterMs = await Promise.race([this.#clock.at(deadline), silence]);
       const channels = new Set<string>();
       const sent = calls.map((call) => {
+        if (asking.has(call.channel) && !call.onlyAsks) return undefined;
         const isFirst = !channels.has(call.channel);
         channels.add(call.channel);
         // A pipeline repeats nothing by itself, and a Cluster's nodes know their scripts apart. One call alone may ask first.
@@ -256,7 +287,9 @@ class RedisPublisher implements Publisher {
         call.byFunction = this.#usesFunction;
         return this.#connection.send(this.#words(call, notAfterMs, withText));
       });
-      return await Promise.all(sent.map((reply) => answerOf(Promise.race([reply, silence]))));
+      return await Promise.all(
+        sent.map((reply) => reply && answerOf(Promise.race([reply, silence]))),
+      );
     } catch (error) {
       // The clock was asked, so no call has been sent.
       const failure = { ...failureOfAnswer(error), isUnknown: false };
@@ -266,17 +299,24 @@ class RedisPublisher implements Publisher {
     }
   }
 
-  #words({ channel, payload, key }: Call, notAfterMs: number, withText: boolean): RedisArgument[] {
+  #words(call: Call, notAfterMs: number, withText: boolean): RedisArgument[] {
+    const { channel, payload, key, onlyAsks } = call;
     const { history, historyTtlMs, keyWindowMs } = this.#options;
     const script = withText ? ['eval', SCRIPT_TEXT] : ['evalsha', SCRIPT_SHA];
     return [
       ...(this.#usesFunction ? ['fcall', SCRIPT_NAME] : script),
       ...['2', `{${channel}}:meta`, `{${channel}}:log`],
       ...[channel, payload, String(history), String(historyTtlMs)],
-      ...[key, String(keyWindowMs), String(notAfterMs)],
+      ...[key, String(keyWindowMs), onlyAsks ? LONG_AGO : String(notAfterMs)],
     ];
   }
 }
+
+const OVERTAKEN: Failure = {
+  code: 'OVERTAKEN',
+  message: 'a later publication of the channel was published',
+  isUnknown: false,
+};
 
 /** The deadline of all passed before this one was sent. */
 const TOO_LATE: Failure = {
@@ -316,7 +356,7 @@ function readReply(reply: unknown): Answer {
 }
 
 function fail(call: Call, failure: Failure): void {
-  // The script looks for the key before it looks at the clock: what is late now was not published before.
+  // Redis looks for the key before it looks at the clock: what is late now was not published before.
   const isUnknown = failure.isUnknown || (call.isUnknown && failure.code !== 'TWLATE');
   const error = new PublishError({ ...failure, isUnknown }, call.channel, call.key);
   call.result = { ok: false, error };
