@@ -48,9 +48,9 @@ locals {
       release    = var.release.ingest
       # Requests are short: what is in flight when the balancer has noticed has the rest of it.
       drain_seconds    = 30
-      environment      = ingest.environment
-      secret_files     = {}
-      secret_variables = { INGEST_TOKENS = ingest.tokens_secret_id }
+      environment      = merge(ingest.environment, ingest.token_file_secret_id == null ? {} : { INGEST_TOKENS_FILE = "/etc/tradewind/ingest-tokens.json" })
+      secret_files     = { for secret in ingest.token_file_secret_id[*] : "ingest-tokens.json" => secret }
+      secret_variables = { for secret in ingest.tokens_secret_id[*] : "INGEST_TOKENS" => secret }
     } },
   )
 

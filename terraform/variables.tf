@@ -189,10 +189,11 @@ variable "edge_count" {
 }
 
 variable "ingest" {
-  description = "Ingest: the secret, which exists and holds a version, of its publishers' tokens, separated by commas; number of VMs; balancer (exposure internal: HTTP within the network; external: HTTPS from everywhere, with certificate, host and throttle as the edges'); machine; further environment. null for none: publishers then write to Redis themselves."
+  description = "Ingest: the secret, which exists and holds a version, of its publishers' tokens: token_file_secret_id for a file of hashes, channels, rights and rates (INGEST_TOKENS_FILE in docs/configuration.md), tokens_secret_id for tokens with all rights, separated by commas; number of VMs; balancer (exposure internal: HTTP within the network; external: HTTPS from everywhere, with certificate, host and throttle as the edges'); machine; further environment. null for none: publishers then write to Redis themselves."
   type = object({
-    tokens_secret_id = string
-    count            = optional(number, 2)
+    token_file_secret_id = optional(string)
+    tokens_secret_id     = optional(string)
+    count                = optional(number, 2)
     balancer = optional(object({
       exposure = optional(string, "internal")
       host     = optional(string)
@@ -215,6 +216,11 @@ variable "ingest" {
     environment = optional(map(string), {})
   })
   default = null
+
+  validation {
+    condition     = alltrue([for ingest in var.ingest[*] : ingest.token_file_secret_id != null || ingest.tokens_secret_id != null])
+    error_message = "ingest needs token_file_secret_id or tokens_secret_id: it lets nobody in without a token."
+  }
 
   validation {
     condition     = alltrue([for ingest in var.ingest[*] : ingest.count >= 1 && ingest.count <= 20 && floor(ingest.count) == ingest.count])
@@ -252,7 +258,7 @@ variable "ingest" {
   }
 
   validation {
-    condition     = alltrue([for ingest in var.ingest[*] : length(setintersection(keys(ingest.environment), ["ADMIN_HOST", "ADMIN_PORT", "DRAIN_ACCEPT_SECONDS", "DRAIN_SECONDS", "HOST", "HTTP_KEEP_ALIVE_SECONDS", "INGEST_TOKENS", "PORT", "REDIS_CA_FILE", "REDIS_PASSWORD_FILE", "REDIS_URL"])) == 0])
+    condition     = alltrue([for ingest in var.ingest[*] : length(setintersection(keys(ingest.environment), ["ADMIN_HOST", "ADMIN_PORT", "DRAIN_ACCEPT_SECONDS", "DRAIN_SECONDS", "HOST", "HTTP_KEEP_ALIVE_SECONDS", "INGEST_TOKENS", "INGEST_TOKENS_FILE", "PORT", "REDIS_CA_FILE", "REDIS_PASSWORD_FILE", "REDIS_URL"])) == 0])
     error_message = "ingest.environment holds a variable that Terraform sets itself."
   }
 }

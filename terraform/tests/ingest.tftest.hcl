@@ -46,6 +46,34 @@ run "internal" {
   }
 }
 
+run "tokens_with_rights" {
+  command = plan
+
+  variables {
+    ingest = { token_file_secret_id = "ingest-token-file" }
+  }
+
+  assert {
+    condition     = module.vms["ingest"].environment["INGEST_TOKENS_FILE"] == "/etc/tradewind/ingest-tokens.json"
+    error_message = "ingest reads the file that the VM writes"
+  }
+
+  assert {
+    condition     = strcontains(base64decode(regex("secret_files='([^']*)'", module.vms["ingest"].startup_script)[0]), "ingest-tokens.json projects/a-project/secrets/ingest-token-file/versions/latest\n") && !strcontains(base64decode(regex("secret_variables='([^']*)'", module.vms["ingest"].startup_script)[0]), "INGEST_TOKENS ")
+    error_message = "the file is the secret's, and there are no tokens with all rights"
+  }
+}
+
+run "no_tokens" {
+  command = plan
+
+  variables {
+    ingest = { count = 1 }
+  }
+
+  expect_failures = [var.ingest]
+}
+
 run "external" {
   command = plan
 

@@ -159,6 +159,9 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
       const { port, admin } = server(skip);
       expect(commands.length).toBeGreaterThanOrEqual(40);
       await using connection = await connectRaw(port, role as Role);
+      // The control: they are commands, and it is the user that they are refused to.
+      for (const command of commands)
+        expect(await admin.call('ACL', 'DRYRUN', 'admin', ...command.split(' '))).toBe('OK');
       for (const command of commands) {
         await admin.call('ACL', 'LOG', 'RESET');
         expect(await connection.ask(command.split(' ')), command).toMatch(/^-NOPERM /);

@@ -38,7 +38,7 @@ locals {
       "client-output-buffer-limit replica 256mb 128mb 60",
       # What a publisher can cost is bounded as in infra/redis/redis.conf.
       "client-output-buffer-limit normal 512mb 256mb 60",
-      "client-query-buffer-limit 4mb",
+      "client-query-buffer-limit 64mb",
       "proto-max-bulk-len 1mb",
       "lazyfree-lazy-user-del yes",
       "lazyfree-lazy-server-del yes",
