@@ -35,7 +35,7 @@ variable "environment" {
   }
 
   validation {
-    condition     = length([for name in keys(var.environment) : name if can(regex("TOKEN|PASSWORD$|SECRET", name))]) == 0
+    condition     = length([for name in keys(var.environment) : name if can(regex("TOKEN|PASSWORD$|SECRET", name)) && !endswith(name, "_FILE")]) == 0
     error_message = "environment holds no secrets, which would be readable in the template's metadata: use secret_variables or secret_files."
   }
 }
