@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ServiceProcess } from '@tradewind/dev';
+import { type ServiceProcess, startService } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -214,7 +214,7 @@ it('shows none of the planted secrets anywhere, and finds what is shown on purpo
     await startEdge({
       ...common,
       ...{ EDGE_AUTH: 'jwt', EDGE_JWT_HS256_KEY_FILE: file('key', plants.key) },
-      ...{ EDGE_ORIGINS: ORIGIN, ADMIN_TOKEN: admin },
+      ...{ EDGE_ORIGINS: ORIGIN, ADMIN_TOKEN: admin, EDGE_NODE_ID: 'edge-planted' },
     }),
   );
   const ingest = stack.use(
@@ -236,6 +236,15 @@ it('shows none of the planted secrets anywhere, and finds what is shown on purpo
       ...common,
       ...{ EDGE_AUTH: 'jwt', EDGE_JWT_KEYS_FILE: keysFile, EDGE_WORKERS: '1' },
       ...{ EDGE_TLS_CERT_FILE: certificateFile, EDGE_TLS_KEY_FILE: keyFile },
+    }),
+  );
+  const operator = plants.secret('the token of an operator');
+  const shownTo = stack.use(
+    await startService('console', {
+      ...{ LOG_LEVEL: 'trace', REDIS_URL: redis.url },
+      ...{ REDIS_PASSWORD_FILE: file('redis', redisPassword) },
+      CONSOLE_TOKEN_FILE: file('operator', operator),
+      CONSOLE_ADMIN_TOKEN_FILE: file('admin', admin),
     }),
   );
   await untilLinked(edge);
@@ -330,6 +339,23 @@ it('shows none of the planted secrets anywhere, and finds what is shown on purpo
     await answers.raw(adminPort, broken);
   }
 
+  const login = async (token: string): Promise<string> => {
+    const init = { method: 'POST', headers: { ...bearer(token), origin: shownTo.url } };
+    const answer = await fetch(`${shownTo.url}/v1/login`, init);
+    answers.texts.push(`${answer.status} ${await answer.text()}`);
+    return answer.headers.get('set-cookie')?.split(';')[0] ?? '';
+  };
+  expect(await login(plants.secret('a wrong token of an operator'))).toBe('');
+  const cookie = await login(operator);
+  plants.add('the cookie of an operator', cookie.split('=')[1] ?? '');
+  await webSocket(`${shownTo.url.replace('http', 'ws')}/v1/live`, {
+    headers: { cookie, origin: shownTo.url },
+    until: 'edge-planted',
+  });
+  const drain = `${shownTo.url}/v1/nodes/nobody/drain`;
+  const action = { cookie, origin: shownTo.url, 'x-tradewind-console': '1' };
+  await answers.fetch(drain, { method: 'POST', headers: action });
+
   // Files that were spoilt: what is said of them must not hold a part of them.
   file('key', plants.secret('a key that is too short').slice(0, 20));
   plants.add(
@@ -357,7 +383,7 @@ it('shows none of the planted secrets anywhere, and finds what is shown on purpo
   await eventually(() => commands.some((command) => command.includes('control-channel')));
   await eventually(() => edge.output.some((line) => line.includes('control-origin')));
 
-  const log = [edge, tlsEdge, ingest].flatMap(({ output }) => output).join('\n');
+  const log = [edge, tlsEdge, ingest, shownTo].flatMap(({ output }) => output).join('\n');
   const metricsOf = async (service: ServiceProcess, token: string) =>
     await textOf(`${service.adminUrl}/metrics`, token);
   const pages = ['/debug/index', '/v1/subjects/a-subject/sessions'].map(
