@@ -1,7 +1,8 @@
 import { connect } from '@tradewind/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { controlSdk, WITHOUT_DEDUPE, WITHOUT_GENERATIONS } from '../sdk/control-sdk.ts';
-import { SCENARIOS, type Scenario, Scene, type Sdk } from '../sdk/scenarios.ts';
+import { SCENARIOS, type Scenario } from '../sdk/scenarios.ts';
+import { Scene, type Sdk } from '../sdk/scene.ts';
 import { startTierDriver, type TierDriver } from '../sdk/tier-driver.ts';
 import { shortOrLong } from '../support/length.ts';
 import { createRandom } from '../support/random.ts';

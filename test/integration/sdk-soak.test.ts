@@ -1,7 +1,7 @@
 import { connect } from '@tradewind/client';
 import { expect, it } from 'vitest';
 import type { Fault } from '../sdk/driver.ts';
-import { pause, Scene } from '../sdk/scenarios.ts';
+import { pause, Scene } from '../sdk/scene.ts';
 import { startTierDriver } from '../sdk/tier-driver.ts';
 import { IS_LONG, shortOrLong } from '../support/length.ts';
 import { createRandom } from '../support/random.ts';

@@ -1,6 +1,6 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { Sdk } from './scenarios.ts';
+import type { Sdk } from './scene.ts';
 
 const CLIENT = fileURLToPath(new URL('../../packages/client/', import.meta.url));
 

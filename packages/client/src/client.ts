@@ -1,10 +1,11 @@
 import { isChannelName } from '@tradewind/protocol';
 import { HeldChannel } from './channels/channel.ts';
 import { Connections } from './connection/connections.ts';
+import { PageHints } from './connection/page-hints.ts';
 import { Core, settingsOf } from './core.ts';
 import { deferred } from './deferred.ts';
 import { ChannelError, ClosedError, type TradewindError } from './errors.ts';
-import type { Cancel, Surroundings } from './surroundings.ts';
+import type { Surroundings } from './surroundings.ts';
 import type {
   Channel,
   ChannelOptions,
@@ -26,13 +27,13 @@ export class TradewindClient implements Client {
   readonly #forget = new FinalizationRegistry<string>((name) => {
     if (this.#known.get(name)?.deref() === undefined) this.#known.delete(name);
   });
-  readonly #endHints: Cancel | undefined;
+  readonly #hints: PageHints;
   #closing: Promise<void> | undefined;
 
   constructor(url: UrlSource, options: ClientOptions, surroundings: Surroundings) {
     this.#core = new Core(settingsOf(url, options), surroundings);
     this.#connections = new Connections(this.#core, (error) => void this.#close(error, error));
-    this.#endHints = surroundings.page?.listen((event) => this.#connections.hint(event));
+    this.#hints = new PageHints(this.#core, this.#connections);
     const { signal } = options;
     const abort = (): void => void this.#close(undefined, signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
@@ -133,7 +134,7 @@ export class TradewindClient implements Client {
 
   #close(error: TradewindError | undefined, reason: unknown): Promise<void> {
     if (this.#closing === undefined) {
-      this.#endHints?.();
+      this.#hints.stop();
       this.#closing = this.#connections.close(error);
       const { channels } = this.#connections;
       for (const channel of [...channels.values()]) channel.end(reason);

@@ -22,6 +22,7 @@ import type {
   Subscription,
 } from '../types.ts';
 import type { Hold, NewResync } from './hold.ts';
+import { validate } from './schema.ts';
 import { Tail } from './tail.ts';
 
 /** A channel continues at most once in this time for consumers that were paused: each time is a `subscribe`. */
@@ -425,15 +426,9 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
 
   #checked({ data }: PublicationMessage): { readonly value: unknown } | undefined {
     if (this.#schema === undefined) return { value: data };
-    let problem: unknown;
-    try {
-      const result = this.#schema['~standard'].validate(data);
-      if ('value' in result && result.issues === undefined) return result;
-      problem = 'issues' in result ? result.issues : undefined;
-    } catch (error) {
-      problem = error;
-    }
-    const error = new ChannelError(this.name, 'invalid_data', false, problem);
+    const result = validate(this.#schema, data);
+    if ('value' in result) return result;
+    const error = new ChannelError(this.name, 'invalid_data', false, result.problem);
     this.#core.counts.invalid += 1;
     this.#core.report(error);
     if (this.#invalid === 'throw') this.#endIterators(error);

@@ -3,7 +3,6 @@ import type { AskedFor, Hold } from '../channels/hold.ts';
 import type { Core } from '../core.ts';
 import { AuthError, ChannelError, ProtocolError, type TradewindError } from '../errors.ts';
 import { KeptPositions } from '../page/kept-positions.ts';
-import type { PageEvent } from '../surroundings.ts';
 import { Timers } from '../timers.ts';
 import type { ClientState, PauseReason } from '../types.ts';
 import { CONNECTION_LOST, isRetryable, TOKEN_EXPIRED, UNAUTHORIZED } from './codes.ts';
@@ -24,8 +23,8 @@ const RESTORED_WITHIN_MS = 1_000;
 /** How long `close` waits for the other side, ms. */
 const CLOSE_WITHIN_MS = 1_000;
 
-/** `connect`: the next attempt or the start of a move. `offline`: the page's word counts until then. */
-type TimerName = 'connect' | 'stable' | 'idle' | 'move' | 'hidden' | 'offline' | 'close';
+/** `connect`: the next attempt, or the start of a move. */
+type TimerName = 'connect' | 'stable' | 'idle' | 'move' | 'close';
 
 /**
  * The state machine: which connection is used, which is opened and which is left. It brings every connection to hold the
@@ -41,6 +40,8 @@ export class Connections implements LinkOwner, ChannelOwner {
   accepts = 0;
   /** Calls that wait for a connection. */
   waiters = 0;
+  /** Whether the page says that it has no network, and nothing has shown otherwise. */
+  isOffline = false;
   readonly #core: Core;
   readonly #timers: Timers<TimerName>;
   readonly #retries: Retries;
@@ -58,7 +59,6 @@ export class Connections implements LinkOwner, ChannelOwner {
   #attempt = 0;
   #refusals = 0;
   #protocolErrors = 0;
-  #isOffline = false;
 
   /** @param failed is told when the client has ended by itself. */
   constructor(core: Core, failed: (error: TradewindError) => void) {
@@ -101,6 +101,7 @@ export class Connections implements LinkOwner, ChannelOwner {
   resume(): void {
     if (this.state.name !== 'paused') return;
     this.#attempt = 0;
+    this.isOffline = false;
     this.#setState({ name: 'idle' });
     this.needed();
   }
@@ -279,38 +280,12 @@ export class Connections implements LinkOwner, ChannelOwner {
     this.reconcile(next);
   }
 
-  /** A page said something about itself or its network. Each of it is a hint and no more: none comes everywhere. */
-  hint({ type, persisted }: PageEvent): void {
-    const isHidden = this.#core.surroundings.page?.isHidden() === true;
-    const { settings } = this.#core;
-    switch (type) {
-      case 'offline':
-        this.#seemsOffline();
-        return;
-      case 'pagehide':
-      case 'freeze':
-        this.positions.save();
-        // A page with an open connection is not kept for the way back.
-        if (type === 'freeze' || persisted) this.pause('frozen');
-        return;
-      case 'visibilitychange':
-        this.#timers.clear('hidden');
-        if (!isHidden) break;
-        this.positions.save();
-        if (settings.hidden === 'pause') {
-          this.#timers.set('hidden', settings.pauseAfterMs, () => this.pause('hidden'));
-        }
-        return;
-      default:
-    }
-    const isNetwork = type === 'online' || type === 'change';
-    if (isNetwork) this.#isOffline = false;
-    const { state } = this;
-    if (state.name === 'paused') {
-      if (state.why !== 'asked' && !(state.why === 'hidden' && isHidden)) this.resume();
-    } else if (state.name === 'waiting' || (state.name === 'connecting' && isNetwork)) {
-      this.#connect();
-    } else this.#current?.probe();
+  /** The page or the network may be back: connects now, or finds out whether the connection lives. */
+  tryNow(isNetwork: boolean): void {
+    if (isNetwork) this.isOffline = false;
+    const { name } = this.state;
+    if (name === 'waiting' || (name === 'connecting' && isNetwork)) this.#connect();
+    else this.#current?.probe();
   }
 
   get #isNeeded(): boolean {
@@ -320,20 +295,6 @@ export class Connections implements LinkOwner, ChannelOwner {
   /** Whether there is a connection, or will be one. */
   get #isActive(): boolean {
     return !['idle', 'paused', 'closed'].includes(this.state.name);
-  }
-
-  #seemsOffline(): void {
-    const { settings } = this.#core;
-    if (this.#current === undefined) {
-      this.pause('offline');
-      return;
-    }
-    this.#isOffline = true;
-    this.#current.probe();
-    // It was not true, if the connection is still there after the probe.
-    this.#timers.set('offline', 2 * settings.probeTimeoutMs, () => {
-      this.#isOffline = false;
-    });
   }
 
   #connect(): void {
@@ -350,7 +311,7 @@ export class Connections implements LinkOwner, ChannelOwner {
 
   #wait(link: Link, end: LinkEnd): void {
     if (!this.#isNeeded) this.#setState({ name: 'idle' });
-    else if (this.#isOffline) this.pause('offline');
+    else if (this.isOffline) this.pause('offline');
     else {
       const attempt = this.#attempt;
       const ms = this.#nextWait(link, end);

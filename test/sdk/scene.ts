@@ -1,0 +1,187 @@
+import type { Channel, Client, ClientOptions, ClientState, UrlSource } from '@tradewind/client';
+import type { Driver, Fault } from './driver.ts';
+import { Follower } from './follower.ts';
+import { type SocketSpy, spyOnSockets } from './spy-socket.ts';
+
+/** The SDK as its users import it, and the runtime's own WebSocket. */
+export interface Sdk {
+  connect(url: UrlSource, options?: ClientOptions): Client;
+  readonly WebSocket: unknown;
+}
+
+const DEFAULT_WITHIN_MS = 20_000;
+
+/** One run of one scenario: everything in it works in every runtime. */
+export class Scene {
+  readonly driver: Driver;
+  readonly spy: SocketSpy;
+  readonly random: () => number;
+  readonly followers: Follower[] = [];
+  readonly states: ClientState[] = [];
+  readonly #sdk: Sdk;
+  readonly #clients: Client[] = [];
+  readonly #prefix: string;
+  #edge = 0;
+
+  /** How long something may take that happens at once on an idle machine, ms. */
+  readonly withinMs: number;
+
+  constructor(
+    sdk: Sdk,
+    driver: Driver,
+    name: string,
+    random: () => number,
+    withinMs = DEFAULT_WITHIN_MS,
+  ) {
+    this.withinMs = withinMs;
+    this.#sdk = sdk;
+    this.driver = driver;
+    this.random = random;
+    this.spy = spyOnSockets(sdk.WebSocket as never);
+    this.#prefix = `BTC.${name}`;
+  }
+
+  /** A channel of this scenario alone. */
+  name(channel: string | number = 'a'): string {
+    return `${this.#prefix}.${channel}`;
+  }
+
+  /** A client with short waits. Each connection goes to the next edge. */
+  client(options: ClientOptions = {}, url: UrlSource = () => this.nextUrl()): Client {
+    const client = this.#sdk.connect(url, {
+      backoff: { firstMs: 40, maxMs: 400, stableMs: 400 },
+      connectTimeoutMs: 5_000,
+      requestTimeoutMs: 5_000,
+      probeTimeoutMs: 500,
+      lingerMs: 50,
+      idleMs: 300,
+      webSocket: this.spy.WebSocket,
+      ...options,
+    });
+    client.on('state', ({ state }) => this.states.push(state));
+    this.#clients.push(client);
+    return client;
+  }
+
+  nextUrl(): string {
+    const { urls } = this.driver;
+    this.#edge = (this.#edge + 1) % urls.length;
+    return urls[this.#edge]!;
+  }
+
+  /** Does something to both edges. */
+  async both(fault: Fault): Promise<void> {
+    for (const edge of this.driver.urls.keys()) await this.driver.fault(edge, fault);
+  }
+
+  follow(
+    client: Client,
+    channel: string | number = 'a',
+    ...rest: [options?: object, delayMs?: () => number, keep?: number]
+  ): Follower {
+    const follower = new Follower(
+      client.channel(this.name(channel)) as Channel<{ readonly n: number }>,
+      ...rest,
+    );
+    this.followers.push(follower);
+    return follower;
+  }
+
+  /** Resolves when a client is in a state. */
+  async until(
+    client: Client,
+    name: ClientState['name'],
+    withinMs = this.withinMs,
+  ): Promise<ClientState> {
+    if (client.state.name === name) return client.state;
+    return await new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        listening[Symbol.dispose]();
+        reject(new Error(`not ${name} within ${withinMs} ms, but ${JSON.stringify(client.state)}`));
+      }, withinMs);
+      const listening = client.on('state', ({ state }) => {
+        if (state.name !== name) return;
+        clearTimeout(timer);
+        listening[Symbol.dispose]();
+        resolve(state);
+      });
+    });
+  }
+
+  async live(client: Client, channel: string | number = 'a'): Promise<void> {
+    const { state } = client.channel(this.name(channel));
+    if (state.name === 'live') return;
+    const { withinMs } = this;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () =>
+          reject(
+            new Error(`${channel} is ${JSON.stringify(client.channel(this.name(channel)).state)}`),
+          ),
+        withinMs,
+      );
+      const listening = client.on('channel', (change) => {
+        if (change.channel !== this.name(channel) || change.state.name !== 'live') return;
+        clearTimeout(timer);
+        listening[Symbol.dispose]();
+        resolve();
+      });
+    });
+  }
+
+  /** Publishes, and waits until all followers of the channel have it. */
+  async deliver(
+    channel: string | number,
+    count: number,
+    followers = this.followers,
+  ): Promise<void> {
+    const end = await this.driver.publish(this.name(channel), count);
+    for (const follower of followers)
+      if (!follower.isOver) await follower.reaches(end, this.withinMs);
+  }
+
+  /** How often a channel was subscribed to on each socket. */
+  subscribes(channel: string | number = 'a'): readonly number[] {
+    const counts = this.spy.sockets.map(() => 0);
+    for (const { socket, message } of this.spy.sent) {
+      if (message.type !== 'subscribe') continue;
+      const names = message.channels!.map((each) =>
+        typeof each === 'string' ? each : each.channel,
+      );
+      counts[socket]! += names.filter((name) => name === this.name(channel)).length;
+    }
+    return counts;
+  }
+
+  /** Ends everything, and returns what was wrong: breaches of the promise, and sockets that are left. */
+  async end(): Promise<readonly string[]> {
+    await Promise.all(this.#clients.map((client) => client.close()));
+    const faults = this.followers.flatMap(({ faults }) => faults);
+    if (this.spy.open() > 0) faults.push(`${this.spy.open()} sockets are left`);
+    return faults;
+  }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Throws if two values differ. */
+export function same(what: string, actual: unknown, expected: unknown): void {
+  const [is, should] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (is !== should) throw new Error(`${what}: ${is} instead of ${should}`);
+}
+
+export function holds(what: string, condition: boolean): void {
+  if (!condition) throw new Error(what);
+}
+
+/** Rejects with what `call` rejects with; throws if it does not. */
+export async function rejection(call: Promise<unknown>): Promise<unknown> {
+  try {
+    await call;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it did not reject');
+}
