@@ -161,7 +161,7 @@ variable "edge" {
   }
 
   validation {
-    condition     = alltrue([for origin in var.edge.origins : can(regex("^https?://([a-z0-9._-]+|\\[[0-9a-f:.]+\\])(:[1-9][0-9]{0,4})?$", origin))])
+    condition     = alltrue([for origin in var.edge.origins : can(regex("^https?://([a-z0-9.-]+|\\[[0-9a-f:.]+\\])(:[1-9][0-9]{0,4})?$", origin)) && !can(regex("^(http:.*:80|https:.*:443)$", origin))])
     error_message = "edge.origins are origins as browsers send them, such as https://app.example.com: a scheme, a host in lower case, and a port unless it is the default."
   }
 

@@ -292,6 +292,16 @@ run "refuses_an_origin_with_a_path" {
   expect_failures = [var.edge]
 }
 
+run "refuses_an_origin_with_the_default_port" {
+  command = plan
+
+  variables {
+    edge = { auth = { kind = "none" }, origins = ["https://app.example.com:443"], balancer = { certificate = { domains = ["stream.example.com"] } } }
+  }
+
+  expect_failures = [var.edge]
+}
+
 run "refuses_any_origin" {
   command = plan
 

@@ -89,6 +89,15 @@ describe('docs/configuration.md', () => {
   );
 });
 
+describe.each(['services.tf', 'variables.tf'])('terraform/%s', (name) => {
+  it('sets, and keeps for itself, only variables that an edge reads', () => {
+    const text = readFileSync(new URL(`../../../../terraform/${name}`, import.meta.url), 'utf8');
+    const named = new Set(text.match(/\b(EDGE|WS)_[A-Z0-9_]+\b/g));
+    expect(named.size).toBeGreaterThan(5);
+    expect(readBy(readEdgeConfig)).toEqual(expect.arrayContaining([...named]));
+  });
+});
+
 /** The names of the variables that `read` asks for. */
 function readBy(read: (environment: Environment) => unknown): string[] {
   const names = new Set<string>();
