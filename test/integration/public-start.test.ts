@@ -121,6 +121,30 @@ describe.runIf(HAS_OPENSSL)('an edge with a certificate', () => {
       await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
     });
 
+    it('closes a client that no longer answers, while the kernel takes all that it is sent', async () => {
+      const env = { EDGE_PING_SECONDS: '1', EDGE_PONG_SECONDS: '2' };
+      await using tier = await startSecure(env);
+      const [edge] = tier.edges as [TestEdge];
+      const options = { ...trust(), channels: ['a'] };
+      await using living = await TestClient.connect(urlOf(edge), options);
+      await using dead = await TestClient.connect(urlOf(edge), options);
+      dead.pause();
+      const publishing = setInterval(() => {
+        void tier.backend.pipeline().publish('a', '1').publish('a', '2').exec();
+      }, 10);
+      try {
+        const closed = { reason: 'heartbeat_timeout' };
+        await eventually(
+          async () => (await edge.metrics()).sum('tradewind_edge_disconnects_total', closed) === 1,
+          { deadlineMs: 30_000 },
+        );
+      } finally {
+        clearInterval(publishing);
+      }
+      expect(living.isOpen).toBe(true);
+      expect(living.controlsOf('gap')).toEqual([]);
+    });
+
     it('answers health over TLS, and closes what does not speak it', async () => {
       await using tier = await startSecure();
       const [edge] = tier.edges as [TestEdge];
