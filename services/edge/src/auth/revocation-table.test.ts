@@ -81,6 +81,17 @@ describe('RevocationTable', () => {
     );
   });
 
+  it('blocks a subject for no longer than was asked, whatever else is revoked meanwhile', () => {
+    const later = until + 1_000;
+    const disconnect: Revocation = { subject: 'u1', issuedBefore: 101, until: later };
+    const table = tableWith({ subject: 'u1', until }, disconnect);
+    for (const each of [table, tableWith(...table.entries())]) {
+      expect(each.covers(token({ issuedAt: 500 }), until - 1)).toBe(true);
+      expect(each.covers(token({ issuedAt: 500 }), until)).toBe(false);
+      expect(each.covers(token(), later - 1)).toBe(true);
+    }
+  });
+
   it('holds a bounded number, makes room from what has ended, and says when there is none', () => {
     const table = new RevocationTable(3);
     for (const subject of ['a', 'b']) table.add({ subject, until }, NOW);

@@ -11,21 +11,22 @@ export interface RevocableToken {
   readonly subject: string;
   /** The token's `jti`; undefined without one. */
   readonly tokenId: string | undefined;
-  /** The token's `iat`, in s since the Unix epoch; 0 without one. */
+  /** The token's `iat`, in s since the Unix epoch; 0 without one, or if it lies in the future. */
   readonly issuedAt: number;
 }
 
-/** Which tokens of a subject (or of all, or with an id) are revoked, and until when. */
+/** Which tokens of a subject (or of all, or with an id) are revoked, and until when. Ends are in ms since the Unix epoch. */
 interface Reach {
-  /** In s since the Unix epoch; Infinity for whenever they were issued. */
+  /** Whenever they were issued, up to this end; 0 for none. A short block must not last as long as another revocation does. */
+  readonly blockedUntil: number;
+  /** Those that were issued before, in s since the Unix epoch, up to `until`. */
   readonly issuedBefore: number;
-  /** In ms since the Unix epoch. */
   readonly until: number;
 }
 
 /**
- * The revocations in force. Several for the same tokens become one that reaches as far as all of them, so their order does
- * not matter and no revocation makes another one weaker.
+ * The revocations in force. Several with `issuedBefore` for the same tokens become one that reaches as far as all of them, and
+ * so do several without it. So their order does not matter, and no revocation makes another one weaker.
  */
 export class RevocationTable {
   readonly #max: number;
@@ -48,8 +49,11 @@ export class RevocationTable {
    * @returns false if there is no room for it.
    */
   add(revocation: Revocation, now: number): boolean {
-    const { subject, tokenId, issuedBefore = Number.POSITIVE_INFINITY, until } = revocation;
-    const reach = { issuedBefore, until };
+    const { subject, tokenId, issuedBefore, until } = revocation;
+    const reach =
+      issuedBefore === undefined
+        ? { blockedUntil: until, issuedBefore: 0, until: 0 }
+        : { blockedUntil: 0, issuedBefore, until };
     if (until <= now) return true;
     if (subject !== undefined) return this.#put(this.#bySubject, subject, reach, now);
     if (tokenId !== undefined) return this.#put(this.#byTokenId, tokenId, reach, now);
@@ -64,7 +68,8 @@ export class RevocationTable {
    */
   covers({ subject, tokenId, issuedAt }: RevocableToken, now: number): boolean {
     const reaches = (reach: Reach | undefined): boolean =>
-      reach !== undefined && issuedAt < reach.issuedBefore && now < reach.until;
+      reach !== undefined &&
+      (now < reach.blockedUntil || (issuedAt < reach.issuedBefore && now < reach.until));
     return (
       reaches(this.#ofAll) ||
       reaches(this.#bySubject.get(subject)) ||
@@ -74,10 +79,9 @@ export class RevocationTable {
 
   /** All entries, as revocations that make another table equal to this one. */
   entries(): Revocation[] {
-    const entries: Revocation[] = [];
-    if (this.#ofAll !== undefined) entries.push(this.#ofAll);
-    for (const [subject, reach] of this.#bySubject) entries.push({ subject, ...written(reach) });
-    for (const [tokenId, reach] of this.#byTokenId) entries.push({ tokenId, ...written(reach) });
+    const entries = this.#ofAll === undefined ? [] : written({}, this.#ofAll);
+    for (const [subject, reach] of this.#bySubject) entries.push(...written({ subject }, reach));
+    for (const [tokenId, reach] of this.#byTokenId) entries.push(...written({ tokenId }, reach));
     return entries;
   }
 
@@ -91,19 +95,28 @@ export class RevocationTable {
 
   #forgetEnded(now: number): void {
     for (const map of [this.#bySubject, this.#byTokenId]) {
-      for (const [name, { until }] of map) if (until <= now) map.delete(name);
+      for (const [name, { blockedUntil, until }] of map) {
+        if (Math.max(blockedUntil, until) <= now) map.delete(name);
+      }
     }
   }
 }
 
 function union(known: Reach | undefined, reach: Reach, now: number): Reach {
-  if (known === undefined || known.until <= now) return reach;
+  if (known === undefined) return reach;
   return {
-    issuedBefore: Math.max(known.issuedBefore, reach.issuedBefore),
+    blockedUntil: Math.max(known.blockedUntil, reach.blockedUntil),
+    // What has ended reaches no further by what is new.
+    issuedBefore: Math.max(known.until <= now ? 0 : known.issuedBefore, reach.issuedBefore),
     until: Math.max(known.until, reach.until),
   };
 }
 
-function written({ issuedBefore, until }: Reach): Pick<Revocation, 'issuedBefore' | 'until'> {
-  return Number.isFinite(issuedBefore) ? { issuedBefore, until } : { until };
+/** @param whose names the tokens. */
+function written(
+  whose: Pick<Revocation, 'subject' | 'tokenId'>,
+  { blockedUntil, issuedBefore, until }: Reach,
+): Revocation[] {
+  const blocked = blockedUntil === 0 ? [] : [{ ...whose, until: blockedUntil }];
+  return until === 0 ? blocked : [...blocked, { ...whose, issuedBefore, until }];
 }
