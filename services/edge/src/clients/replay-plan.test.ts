@@ -50,6 +50,13 @@ describe('planReplay', () => {
     expect(plan({ history: 10 })).toEqual({ kind: 'replay', recovered: true, offsets: 10 });
   });
 
+  it('begins with no more than the limit, which may be less than when the client asked', () => {
+    const narrower = { maxHistory: 3 };
+    expect(plan({ history: 10 }, narrower)).toMatchObject({ recovered: true, offsets: 3 });
+    const since = at(90);
+    expect(plan({ since, history: 10 }, narrower)).toEqual(notRecovered('history_too_long', 3));
+  });
+
   it('asks the node for publications that are not here', () => {
     expect(plan({ since: at(60) })).toEqual({ kind: 'read', from: 61 });
     expect(plan({ history: 20 })).toEqual({ kind: 'read', from: 81 });

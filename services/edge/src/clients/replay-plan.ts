@@ -52,10 +52,12 @@ export function planReplay(
       ? { kind: 'confirm-end' }
       : notRecovered(progress.failure);
   }
-  if (since === undefined) return snapshot(wanted ?? 0, position, source, progress, undefined);
+  // The client's token may have become narrower since it asked.
+  const latest = Math.min(wanted ?? 0, maxHistory);
+  if (since === undefined) return snapshot(latest, position, source, progress, undefined);
   const continued = continueFrom(since, position, source, maxHistory, progress);
   if (typeof continued !== 'string') return continued;
-  return snapshot(wanted ?? 0, position, source, progress, continued);
+  return snapshot(latest, position, source, progress, continued);
 }
 
 function continueFrom(
