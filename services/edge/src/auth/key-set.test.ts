@@ -1,4 +1,4 @@
-import { exportJWK, generateSecret } from 'jose';
+import { exportJWK, exportSPKI, generateSecret } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { LEAST_SECRET_BYTES, readJwkSet, readSecret } from './key-set.ts';
 import { createIssuer, jwkSet } from './testing/tokens.ts';
@@ -10,6 +10,15 @@ describe('readSecret', () => {
     await expect(readSecret(Buffer.alloc(LEAST_SECRET_BYTES))).resolves.toMatchObject({
       algorithms: ['HS256'],
     });
+  });
+
+  it('refuses a key of another kind, which may be public', async () => {
+    const { publicKey, jwk } = await createIssuer('RS256', 'a');
+    for (const file of [await exportSPKI(publicKey), JSON.stringify(jwk), jwkSet(jwk)]) {
+      await expect(readSecret(Buffer.from(file))).rejects.toThrow('must be a secret');
+    }
+    const line = `ssh-ed25519 ${'A'.repeat(68)} somebody`;
+    await expect(readSecret(Buffer.from(line))).rejects.toThrow('must be a secret');
   });
 });
 

@@ -17,6 +17,15 @@ const LEAST_RSA_BITS = 2_048;
 /** Keys of one set: more than an issuer rotates through. */
 const MAX_KEYS = 64;
 
+/**
+ * How files begin that hold another kind of key: PEM, a JWK or a set of them, a line of OpenSSH. Such a key may be public, and taken as a
+ * secret it would let everybody make tokens.
+ */
+const OTHER_KEYS = /^\s*(-----BEGIN |---- BEGIN |\{|(ssh|ecdsa)-)/;
+
+/** The first bytes of a file that tell. */
+const OTHER_KEYS_BEGIN_BYTES = 64;
+
 /** `alg` names of each kind of key. */
 const FAMILIES: Readonly<Record<string, readonly string[]>> = {
   RSA: ['RS256'],
@@ -27,7 +36,7 @@ const FAMILIES: Readonly<Record<string, readonly string[]>> = {
 /**
  * The key that an HS256 key file holds: its bytes, without a line feed at the end.
  *
- * @throws Error when it is too short.
+ * @throws Error when it is too short, or a key of another kind.
  */
 export async function readSecret(content: Buffer): Promise<KeySet> {
   const bytes = content.at(-1) === 0x0a ? content.subarray(0, -1) : content;
@@ -35,6 +44,9 @@ export async function readSecret(content: Buffer): Promise<KeySet> {
     throw new Error(
       `an HS256 key must have at least ${LEAST_SECRET_BYTES} bytes; this one has ${bytes.length}`,
     );
+  }
+  if (OTHER_KEYS.test(bytes.toString('latin1', 0, OTHER_KEYS_BEGIN_BYTES))) {
+    throw new Error('an HS256 key must be a secret, and not a key in PEM, JSON or OpenSSH');
   }
   const algorithm = { name: 'HMAC', hash: 'SHA-256' };
   const key = await webcrypto.subtle.importKey('raw', bytes, algorithm, false, ['verify']);

@@ -59,6 +59,8 @@ describe('readRights', () => {
     ['a rate of requests of 0', { limits: { requestsPerSecond: 0 } }],
     ['a rate of replays that is no integer', { limits: { replayBytesPerSecond: 0.5 } }],
     ['a limit that every object has', { limits: { constructor: 1 } }],
+    ['limits whose own name is misspelt', { channels: ['*'], limit: { maxChannels: 1 } }],
+    ['a name that objects inherit', JSON.parse('{"__proto__":{"channels":["*"]}}')],
     ['limits that are no object', { limits: 1 }],
   ])('gives no rights for %s', (_what, claim) => {
     expect(readRights(claim, ALL)).toBeUndefined();

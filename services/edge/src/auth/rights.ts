@@ -31,6 +31,9 @@ const LEAST = { maxChannels: 0, maxHistory: 0, requestsPerSecond: 1, replayBytes
 
 type TokenLimits = Readonly<Record<keyof typeof LEAST, number>>;
 
+/** What the claim may say. */
+const FIELDS: readonly string[] = ['channels', 'history', 'limits'];
+
 const NO_LIMITS: TokenLimits = {
   maxChannels: Number.POSITIVE_INFINITY,
   maxHistory: Number.POSITIVE_INFINITY,
@@ -53,6 +56,7 @@ export function rightsTo(allows: ChannelFilter): Rights {
 export function readRights(claim: unknown, offered: Rights): Rights | undefined {
   if (claim === undefined) return readRights({}, offered);
   if (!isRecord(claim)) return undefined;
+  if (Object.keys(claim).some((name) => !FIELDS.includes(name))) return undefined;
   const channels = readGlobs(claim.channels);
   const history = readGlobs(claim.history);
   const limits = readLimits(claim.limits);

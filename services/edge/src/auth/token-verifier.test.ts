@@ -105,6 +105,15 @@ describe('TokenVerifier', () => {
     expect(await verifier().verify(bearable)).toMatchObject({ subject: 'u1' });
   });
 
+  it('takes a token as issued before any time if its `iat` is none, so that a revocation reaches it', async () => {
+    const issuedAt = async (iat: number) =>
+      ((await verifier().verify(await makeToken({ claims: { iat } }))) as Identity).issuedAt;
+    const now = nowSeconds();
+    expect(await issuedAt(now + 30)).toBe(now + 30);
+    expect(await issuedAt(now + 90)).toBe(0);
+    expect(await issuedAt(now * 1_000)).toBe(0);
+  });
+
   it('refuses a token that is too large before anything of it is read', async () => {
     const padding = 'x'.repeat(MAX_TOKEN_BYTES);
     const large = await makeToken({ claims: { padding } });

@@ -48,6 +48,12 @@ export const MAX_TOKEN_BYTES = 8_192;
 /** How far the clocks of issuer and node may be apart, in seconds. */
 export const CLOCK_TOLERANCE_SECONDS = 10;
 
+/**
+ * How far ahead `iat` may lie, in seconds: more than clocks differ. What is further ahead is no time of issue (milliseconds, say), and
+ * a revocation of what was issued up to now would never reach the token.
+ */
+const MAX_AHEAD_SECONDS = 60;
+
 /** Verified tokens that a worker remembers, so that clients which reconnect cost it no signature; about 1 KiB each. */
 const MAX_REMEMBERED_TOKENS = 10_000;
 
@@ -177,7 +183,8 @@ export class TokenVerifier {
     }
     const rights = readRights(claim, this.#rules.offered);
     if (rights === undefined) return { code: 'unauthorized', cause: 'rights' };
-    const issuedAt = typeof iat === 'number' ? iat : 0;
+    const latest = this.#clock() / 1_000 + MAX_AHEAD_SECONDS;
+    const issuedAt = typeof iat === 'number' && iat <= latest ? iat : 0;
     return { subject: sub, tokenId: jti, issuedAt, expiresAt, rights };
   }
 
