@@ -9,7 +9,7 @@ publisher_rules() {
   printf ' %s' +ping '+client|setname' +publish '+fcall|tradewind_publish_1'
   printf ' %s' +get +set +type +time +xadd +pexpire +persist
   for channel in "$@"; do
-    if [ "$channel" = '*' ]; then printf ' &[^t]* &t[^w]* &tw[^:]*'; else printf ' &%s' "$channel"; fi
+    if [ "$channel" = '*' ]; then printf ' &[^t]* &t &t[^w]* &tw &tw[^:]*'; else printf ' &%s' "$channel"; fi
     printf ' ~{%s}:meta ~{%s}:log ~{%s}:once:*' "$channel" "$channel" "$channel"
   done
   printf ' (+del'

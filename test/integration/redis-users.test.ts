@@ -185,6 +185,11 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
       const post = (body: string) =>
         fetch(url, { method: 'POST', body, headers: { 'idempotency-key': `k${body}` } });
       expect((await post('1')).status).toBe(200);
+      // The names that come nearest to the reserved ones.
+      for (const channel of ['t', 'tw', 'twx']) {
+        const near = `${ingest.url}/v1/channels/${channel}`;
+        expect((await fetch(near, { method: 'POST', body: '1' })).status, channel).toBe(200);
+      }
       await using client = await TestClient.connect(edge.wsUrl, {
         channels: [{ channel: 'BTC.trade', history: 10 }],
       });

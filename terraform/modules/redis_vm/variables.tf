@@ -152,9 +152,11 @@ variable "publishers" {
       for publisher in values(var.publishers) : [
         length(publisher.channels) > 0,
         [for channel in publisher.channels : can(regex("^[A-Za-z0-9*][A-Za-z0-9_.:/@*-]{0,127}$", channel)) && !startswith(channel, "tw:")],
+        # Whoever may publish on tw:revoked can close any connection. `*` alone is written so that it leaves out what is reserved.
+        [for channel in publisher.channels : channel == "*" || !can(regex("^${replace(replace(channel, ".", "[.]"), "*", ".*")}$", "tw:revoked"))],
       ]
     ]))
-    error_message = "publishers' channels name at least one channel each, with * for anything, and none that begins with tw:."
+    error_message = "publishers' channels name at least one channel each, with * for anything, and none that begins with tw: or covers tw:revoked, as t* does."
   }
 }
 

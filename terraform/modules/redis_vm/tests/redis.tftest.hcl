@@ -183,6 +183,26 @@ run "refuses_reserved_channel" {
   expect_failures = [var.publishers]
 }
 
+run "refuses_channels_that_cover_revocations" {
+  command = plan
+
+  variables {
+    publishers = { pricing = { password = "p", channels = ["BTC.*", "t*"] } }
+  }
+
+  expect_failures = [var.publishers]
+}
+
+run "refuses_the_end_of_the_channel_of_revocations" {
+  command = plan
+
+  variables {
+    publishers = { pricing = { password = "p", channels = ["**d"] } }
+  }
+
+  expect_failures = [var.publishers]
+}
+
 run "refuses_publisher_of_nothing" {
   command = plan
 
