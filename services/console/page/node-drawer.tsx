@@ -51,11 +51,22 @@ export function NodeDrawer(props: { readonly node: string; readonly onClose: () 
 
 function figuresOf(row: NodeRow): readonly (readonly [string, string])[] {
   const up = duration(Date.now() - row.startedAt);
-  return [
+  const common = [
     ['State', row.health === 'silent' ? `silent for ${duration(row.silentMs)}` : row.health],
     ['Release', row.release],
     ['Runs for', up],
     ['Admin port', row.admin],
+  ] as const;
+  if (row.kind === 'ingest') {
+    return [
+      ...common,
+      ['Accepted', `${whole(row.accepted)} a second`],
+      ['Refused', `${whole(row.refused)} a second`],
+      ['Waiting for Redis', whole(row.queued)],
+    ];
+  }
+  return [
+    ...common,
     ['Clients', `${whole(row.connections)} of ${whole(row.connectionsLimit)}`],
     ['Subscriptions', `${whole(row.subscriptions)} on ${whole(row.channels)} channels`],
     ['Publications in', `${whole(row.received)} a second`],
@@ -69,7 +80,7 @@ function figuresOf(row: NodeRow): readonly (readonly [string, string])[] {
     ['Closed as slow, 5 min', whole(row.slow)],
     ['Losses told, 5 min', whole(row.gaps)],
     ['Busiest thread', `${percent(row.busy)} of a core`],
-    ['Memory', `${percent(row.memory)} of its limit`],
+    ['Memory', row.memory === undefined ? 'unknown' : `${percent(row.memory)} of its limit`],
     ['Newest probe', row.probeAgeMs < 0 ? 'none' : `${whole(row.probeAgeMs)} ms ago`],
   ];
 }

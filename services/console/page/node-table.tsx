@@ -68,8 +68,8 @@ const COLUMNS: readonly Column[] = [
   },
   {
     title: 'Memory',
-    of: ({ memory }) => memory,
-    show: ({ memory }) => percent(memory),
+    of: ({ memory }) => memory ?? 0,
+    show: ({ memory }) => (memory === undefined ? '–' : percent(memory)),
     isWide: true,
     hasOutliers: true,
   },
@@ -77,10 +77,13 @@ const COLUMNS: readonly Column[] = [
     title: 'A client',
     of: ({ bytesPerConnection }) => bytesPerConnection,
     show: ({ connections, bytesPerConnection }) =>
-      connections < 100 ? '–' : bytes(bytesPerConnection),
+      connections < LEAST_CLIENTS ? '–' : bytes(bytesPerConnection),
     isWide: true,
   },
 ];
+
+/** Below this number of clients, what the process takes for itself is most of a client's share. */
+const LEAST_CLIENTS = 5_000;
 
 /** A value is an outlier beyond this many median absolute deviations from the median. */
 const OUTLIER_DEVIATIONS = 3;
@@ -171,13 +174,16 @@ function Row(props: {
         {silence}
       </td>
       <td class="wide">
-        <Sparkline
-          values={nodeLines.value.get(row.node) ?? []}
-          label={`Deliveries of ${row.node} within a minute`}
-        />
+        {row.kind === 'edge' && (
+          <Sparkline
+            values={nodeLines.value.get(row.node) ?? []}
+            label={`Deliveries of ${row.node} within a minute`}
+          />
+        )}
       </td>
       {COLUMNS.map(({ title, of, show, isWide }) => {
-        const isOutlier = row.health !== 'silent' && outliers.get(title)?.(of(row)) === true;
+        const isOutlier =
+          row.kind === 'edge' && row.health !== 'silent' && outliers.get(title)?.(of(row)) === true;
         const classes = [
           'number',
           isWide && sorted !== title ? 'wide' : '',
@@ -186,7 +192,7 @@ function Row(props: {
         return (
           <td key={title} class={classes.join(' ')}>
             {isOutlier && <span title="unlike the other nodes">◆ </span>}
-            {show(row)}
+            {row.kind === 'edge' ? show(row) : ''}
           </td>
         );
       })}

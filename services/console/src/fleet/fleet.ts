@@ -44,9 +44,14 @@ export interface NodeRow {
   readonly gaps: number;
   /** Shares. */
   readonly busy: number;
-  readonly memory: number;
+  /** Undefined where the node tells no limit. */
+  readonly memory: number | undefined;
   readonly bytesPerConnection: number;
   readonly probeAgeMs: number;
+  /** Of an ingest: publications that it accepted and refused, a second, and that wait. */
+  readonly accepted: number;
+  readonly refused: number;
+  readonly queued: number;
 }
 
 /** An event of a node, for the strip. */
@@ -204,8 +209,12 @@ function toRow(record: NodeRecord, now: number): NodeRow {
     slow: record.increase('closedSlow', 300),
     gaps: record.increase('gaps', 300),
     busy: record.busyShare(RATE_SECONDS),
-    memory: memoryBytes / Math.max(1, figures.memoryLimitBytes ?? 1),
+    memory:
+      figures.memoryLimitBytes === undefined ? undefined : memoryBytes / figures.memoryLimitBytes,
     bytesPerConnection: connections === 0 ? 0 : memoryBytes / connections,
     probeAgeMs: figures.probeAgeMs ?? -1,
+    accepted: record.rate('accepted', RATE_SECONDS),
+    refused: record.rate('refused', RATE_SECONDS),
+    queued: figures.queued ?? 0,
   };
 }
