@@ -67,9 +67,11 @@ public final class Publisher {
    * @param keyWindowMs how long Redis remembers a key; longer than any repetition
    * @param deadlineMs how long a call goes on trying; Redis publishes nothing of it later than that
    * @param maxPublicationBytes the edges' EDGE_MAX_PUBLICATION_BYTES
+   * @param useFunction calls the Function library from the start, for a user who may send no script
    */
-  public record Options(int history, long historyTtlMs, long keyWindowMs, long deadlineMs, int maxPublicationBytes) {
-    public static final Options DEFAULT = new Options(1_000, 3_600_000, 600_000, 5_000, 65_536);
+  public record Options(int history, long historyTtlMs, long keyWindowMs, long deadlineMs, int maxPublicationBytes,
+      boolean useFunction) {
+    public static final Options DEFAULT = new Options(1_000, 3_600_000, 600_000, 5_000, 65_536, false);
 
     public Options {
       if (keyWindowMs <= deadlineMs) throw new IllegalArgumentException("keyWindowMs must be longer than deadlineMs");
@@ -140,6 +142,7 @@ public final class Publisher {
     this.redis = redis;
     this.text = Files.readAllBytes(script);
     this.options = options;
+    this.usesFunction = options.useFunction();
   }
 
   /** @throws PublishException and nothing else */

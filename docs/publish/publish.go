@@ -69,6 +69,7 @@ type Options struct {
 	KeyWindow           time.Duration // how long Redis remembers a key (10 min); longer than any repetition
 	Deadline            time.Duration // how long a call goes on trying (5 s); Redis publishes nothing of it later than that
 	MaxPublicationBytes int           // the edges' EDGE_MAX_PUBLICATION_BYTES (65,536)
+	UseFunction         bool          // calls the Function library from the start, for a user who may send no script
 }
 
 // Publication is text ([]byte or string, as it is) or anything that encoding/json takes. Without a Key it gets a random one.
@@ -132,7 +133,7 @@ func New(connect func() *redis.Client, options Options) *Publisher {
 	if settings := client.Options(); !settings.ContextTimeoutEnabled || settings.MaxRetries > 0 {
 		panic("publish: the client must have ContextTimeoutEnabled: true, MaxRetries: -1; its own waits would outlast the deadline")
 	}
-	return &Publisher{connect: connect, options: options, client: client}
+	return &Publisher{connect: connect, options: options, client: client, usesFunction: options.UseFunction}
 }
 
 // Close ends the connections.

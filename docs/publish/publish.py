@@ -93,6 +93,7 @@ class Publisher:
     key_window_ms: how long Redis remembers a key; must be longer than any repetition
     deadline_ms: how long a call goes on trying; Redis publishes nothing of it later than that
     max_publication_bytes: the edges' EDGE_MAX_PUBLICATION_BYTES
+    use_function: calls the Function library from the start, for a user who may send no script
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Publisher:
         key_window_ms=600_000,
         deadline_ms=5_000,
         max_publication_bytes=65_536,
+        use_function=False,
     ):
         if not client.get_connection_kwargs().get("socket_timeout"):
             raise ValueError("give the client a socket_timeout: without one a lost connection blocks for ever")
@@ -113,7 +115,7 @@ class Publisher:
         self._key_window_ms = key_window_ms
         self._deadline_ms = deadline_ms
         self._max_bytes = max_publication_bytes
-        self._uses_function = False
+        self._uses_function = use_function
         self._is_loaded = False
         self._clock = None  # measured at, Redis' clock minus ours; both in seconds
 

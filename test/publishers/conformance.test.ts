@@ -82,6 +82,12 @@ describe.each(LIBRARIES)('$name', (library) => {
     return entries.map(([, fields]) => fields[3]!);
   }
 
+  /** Entries of the ACL log that say that this user sent a script. */
+  async function forbiddenScripts(user: string): Promise<number> {
+    const entries = (await redis.control.call('ACL', 'LOG')) as readonly unknown[][];
+    return entries.filter((entry) => entry.includes(user) && entry.includes('evalsha')).length;
+  }
+
   const writable = ({ json }: VectorItem): boolean => json === undefined || library.encodesObjects;
 
   it.each(VECTORS.sent.filter(writable))('sends $name', async (vector) => {
@@ -304,8 +310,22 @@ describe.each(LIBRARIES)('$name', (library) => {
       'fcall',
       'fcall',
     ]);
+    expect(await forbiddenScripts('caller'), 'control: the script was tried').toBe(1);
     await redis.control.call('FUNCTION', 'FLUSH');
     expect(await publish(SHORT_DEADLINE_MS)).toMatchObject({ code: 'NOFUNCTION', retryable: true });
+  });
+
+  it('leaves nothing in the ACL log where it is told to call the function', async ({ skip }) => {
+    await setUser('quiet', rulesOf('ingest'));
+    await redis.control.call('FUNCTION', 'LOAD', 'REPLACE', FUNCTION_LIBRARY);
+    const started = await library.start(urlOf('quiet'), true);
+    if (typeof started === 'string') return skip(started);
+    await using quiet = started;
+    const items = ['1', '2'].map((text) => ({ channel: 'quiet', text }));
+    const results = await quiet.publish(items, { many: true });
+    expect(results).toMatchObject([{ offset: 1 }, { offset: 2 }]);
+    expect(calls.map(({ words }) => words[0]!.toLowerCase())).toEqual(['fcall', 'fcall']);
+    expect(await forbiddenScripts('quiet')).toBe(0);
   });
 
   it('is refused a channel that the user may not publish to', async ({ skip }) => {

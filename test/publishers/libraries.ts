@@ -39,36 +39,35 @@ export const LIBRARIES: readonly PublisherLibrary[] = [
   {
     name: 'TypeScript on ioredis',
     encodesObjects: true,
-    async start(url) {
+    async start(url, useFunction = false) {
       const redis = new Redis(url, { retryStrategy: () => 50 });
       redis.on('error', () => {});
-      return drivePackage(redis, () => redis.disconnect());
+      return drivePackage(redis, useFunction, () => redis.disconnect());
     },
   },
   {
     name: 'TypeScript on node-redis',
     encodesObjects: true,
-    async start(url) {
+    async start(url, useFunction = false) {
       const redis = createClient({ url, socket: { reconnectStrategy: () => 50 } });
       redis.on('error', () => {});
       await redis.connect();
-      return drivePackage(redis, () => redis.destroy());
+      return drivePackage(redis, useFunction, () => redis.destroy());
     },
   },
-  { name: 'Python', encodesObjects: true, start: (url) => startBuilt('python', url) },
-  { name: 'Go', encodesObjects: true, start: (url) => startBuilt('go', url) },
-  { name: 'Java', encodesObjects: false, start: (url) => startBuilt('java', url) },
+  { name: 'Python', encodesObjects: true, start: startBuilt('python') },
+  { name: 'Go', encodesObjects: true, start: startBuilt('go') },
+  { name: 'Java', encodesObjects: false, start: startBuilt('java') },
 ];
 
 const BUILDERS = { python: buildPython, go: buildGo, java: buildJava };
 
-async function startBuilt(
-  language: keyof typeof BUILDERS,
-  url: string,
-): Promise<PublisherDriver | string> {
-  if (!builds.has(language)) builds.set(language, BUILDERS[language]());
-  const command = await builds.get(language)!;
-  return typeof command === 'string' ? command : driveProcess(command, url);
+function startBuilt(language: keyof typeof BUILDERS): PublisherLibrary['start'] {
+  return async (url, useFunction = false) => {
+    if (!builds.has(language)) builds.set(language, BUILDERS[language]());
+    const command = await builds.get(language)!;
+    return typeof command === 'string' ? command : driveProcess(command, url, useFunction);
+  };
 }
 
 async function buildPython(): Promise<readonly string[] | string> {
@@ -136,11 +135,19 @@ function missing(what: string, failure: string): string {
 }
 
 /** Talks to a driver program: a line of JSON for each call, and one for each answer. */
-function driveProcess(command: readonly string[], url: string): PublisherDriver {
+function driveProcess(
+  command: readonly string[],
+  url: string,
+  useFunction: boolean,
+): PublisherDriver {
   const [program, ...args] = command;
   const child = spawn(program!, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, REDIS_URL: url, OPTIONS: JSON.stringify(VECTORS.options) },
+    env: {
+      ...process.env,
+      REDIS_URL: url,
+      OPTIONS: JSON.stringify({ ...VECTORS.options, useFunction }),
+    },
   });
   const waiting: PromiseWithResolvers<DriverResult[]>[] = [];
   const noise: string[] = [];

@@ -26,12 +26,16 @@ export interface PublisherLibrary {
   /** Whether it makes JSON of objects itself. */
   readonly encodesObjects: boolean;
   /** Resolves with a sentence where something is missing. The caller ends the driver. */
-  start(redisUrl: string): Promise<PublisherDriver | string>;
+  start(redisUrl: string, useFunction?: boolean): Promise<PublisherDriver | string>;
 }
 
 /** Drives `@tradewind/publisher` on a client that `end` ends. */
-export function drivePackage(redis: PublisherRedis, end: () => unknown): PublisherDriver {
-  const publisher = createPublisher(redis, VECTORS.options);
+export function drivePackage(
+  redis: PublisherRedis,
+  useFunction: boolean,
+  end: () => unknown,
+): PublisherDriver {
+  const publisher = createPublisher(redis, { ...VECTORS.options, useFunction });
   return {
     async publish(items, { many = false, deadlineMs = VECTORS.options.deadlineMs } = {}) {
       const publications = items.map((item) => ({

@@ -43,6 +43,11 @@ export interface PublisherOptions {
   readonly deadlineMs?: number;
   /** The edges' `EDGE_MAX_PUBLICATION_BYTES`; default 65,536. */
   readonly maxPublicationBytes?: number;
+  /**
+   * Calls the Function library from the start, for a user who may send no script. Default false: the script, until Redis says that
+   * the user may not. That works too, and leaves one line in the ACL log.
+   */
+  readonly useFunction?: boolean;
 }
 
 export interface CallOptions {
@@ -126,6 +131,7 @@ export function createPublisher(redis: PublisherRedis, options: PublisherOptions
     keyWindowMs: options.keyWindowMs ?? 600_000,
     deadlineMs: options.deadlineMs ?? 5_000,
     maxPublicationBytes: options.maxPublicationBytes ?? 65_536,
+    useFunction: options.useFunction ?? false,
   });
 }
 
@@ -134,7 +140,7 @@ class RedisPublisher implements Publisher {
   readonly #clock: RedisClock;
   readonly #options: Required<PublisherOptions>;
   /** The user may not EVAL, so the Function library is called. */
-  #usesFunction = false;
+  #usesFunction: boolean;
   /** Redis has the script: it executed it, and the connection was not lost since. */
   #isLoaded = false;
 
@@ -144,6 +150,7 @@ class RedisPublisher implements Publisher {
     this.#connection = connection;
     this.#clock = new RedisClock(connection);
     this.#options = options;
+    this.#usesFunction = options.useFunction;
   }
 
   async publish(channel: string, data: PublicationData, options: PublishOptions = {}) {

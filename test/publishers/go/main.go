@@ -57,6 +57,7 @@ func told(published publish.Published, err *publish.Error) any {
 func main() {
 	var options struct {
 		History, HistoryTTLMs, KeyWindowMs, DeadlineMs, MaxPublicationBytes int
+		UseFunction                                                         bool
 	}
 	if err := json.Unmarshal([]byte(os.Getenv("OPTIONS")), &options); err != nil {
 		log.Fatal(err)
@@ -74,6 +75,7 @@ func main() {
 		KeyWindow:           time.Duration(options.KeyWindowMs) * time.Millisecond,
 		Deadline:            time.Duration(options.DeadlineMs) * time.Millisecond,
 		MaxPublicationBytes: options.MaxPublicationBytes,
+		UseFunction:         options.UseFunction,
 	})
 	defer publisher.Close()
 	lines := bufio.NewReader(os.Stdin)

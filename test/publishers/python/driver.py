@@ -33,6 +33,7 @@ publisher = publish.Publisher(
     key_window_ms=options["keyWindowMs"],
     deadline_ms=options["deadlineMs"],
     max_publication_bytes=options["maxPublicationBytes"],
+    use_function=options["useFunction"],
 )
 for line in sys.stdin:
     request = json.loads(line)
