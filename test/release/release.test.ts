@@ -52,7 +52,8 @@ describe.runIf(IS_ROOT)('the tarballs', () => {
       const { components } = JSON.parse(await readFile(join(folder, sbom.file), 'utf8'));
       const names = (components as { readonly name: string }[]).map(({ name }) => name);
       expect(names).toEqual(expect.arrayContaining(['node', 'ioredis', 'pino']));
-      expect(names.includes('ws'), service).toBe(service === 'edge');
+      expect(names.includes('ws'), service).toBe(service !== 'ingest');
+      expect(names.includes('uplot'), service).toBe(service === 'console');
     }
   });
 
@@ -133,6 +134,20 @@ describe.runIf(IS_ROOT)('in a root with nothing but base libraries', () => {
     },
   );
 
+  it('a console starts by its unit, and serves its page', async () => {
+    await using redis = await startRedis();
+    await using root = await unpacked('console');
+    const env = { ...ENV, REDIS_URL: redis.url };
+    await using started = await root.start(await unitOf(root, 'console'), env);
+    const { port } = await untilListening(started);
+    const page = await fetch(`http://127.0.0.1:${port}/`);
+    expect(await page.text()).toContain('<script type="module" src="/page.js">');
+    const script = await fetch(`http://127.0.0.1:${port}/page.js`);
+    expect(script.headers.get('content-type')).toMatch(/^text\/javascript/);
+    started.signal('SIGTERM');
+    expect(await started.exited).toEqual({ code: 0, signal: null });
+  });
+
   it('the command that replays files starts too', async () => {
     await using root = await unpacked('ingest');
     const help = spawnSync('/usr/sbin/chroot', [
@@ -145,12 +160,12 @@ describe.runIf(IS_ROOT)('in a root with nothing but base libraries', () => {
 
 describe.runIf(IS_ROOT && HAS_SYSTEMD)('systemd-analyze verify', () => {
   it('has units that systemd accepts where they are installed; it refuses a broken one', async () => {
-    await using root = await unpacked('edge', 'ingest');
+    await using root = await unpacked('edge', 'ingest', 'console');
     await cp('/lib/systemd/system', `${root.folder}/lib/systemd/system`, {
       recursive: true,
       verbatimSymlinks: true,
     });
-    for (const service of ['edge', 'ingest']) {
+    for (const service of ['edge', 'ingest', 'console']) {
       expect(verify(root, service)).toEqual({ status: 0, output: '' });
     }
     const path = `${root.folder}/etc/systemd/system/tradewind-edge.service`;

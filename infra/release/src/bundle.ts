@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { type Plugin, rolldown } from 'rolldown';
+import { buildPage } from './built-page.ts';
 import type { ReleasedService } from './services.ts';
 
 /** One file of `app/`. */
@@ -42,6 +43,7 @@ const SCRIPT_FILE =
  * @throws Error when a module starts a thread whose file is not among the service's entries.
  */
 export async function bundleService(root: string, service: ReleasedService): Promise<Bundle> {
+  const page = await buildPage(root, service);
   const build = await rolldown({
     cwd: root,
     input: Object.fromEntries(
@@ -50,7 +52,7 @@ export async function bundleService(root: string, service: ReleasedService): Pro
     platform: 'node',
     external: LEFT_OUT,
     transform: { target: 'node24', define: DEFINITIONS },
-    plugins: [namedFiles(service.entries)],
+    plugins: [namedFiles(service.entries), ...(page === undefined ? [] : [page.plugin])],
     onLog(_level, log) {
       throw new Error(`bundling ${service.name}: ${log.message}`);
     },
@@ -65,7 +67,8 @@ export async function bundleService(root: string, service: ReleasedService): Pro
     const chunks = output.filter((file) => file.type === 'chunk');
     const files = chunks.map(({ fileName, code }) => ({ name: fileName, code }));
     files.sort((a, b) => (a.name < b.name ? -1 : 1));
-    return { files, modules: chunks.flatMap(({ moduleIds }) => moduleIds).sort() };
+    const modules = [...chunks.flatMap(({ moduleIds }) => moduleIds), ...(page?.modules ?? [])];
+    return { files, modules: modules.sort() };
   } finally {
     await build.close();
   }

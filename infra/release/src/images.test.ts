@@ -4,10 +4,18 @@ import { REDIS_IMAGE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { RELEASED_SERVICES } from './services.ts';
-import { readUnitFile } from './unit-file.ts';
+import { readUnitFile, type UnitFile } from './unit-file.ts';
+
+/** What the console asks of the token of its operators (docs/configuration.md). */
+const MIN_LOGIN_CHARACTERS = 22;
 
 /** As much of a Compose file as is looked at. */
 interface ComposeFile {
+  readonly networks: {
+    readonly default: {
+      readonly ipam: { readonly config: readonly { readonly subnet: string }[] };
+    };
+  };
   readonly services: Readonly<Record<string, ComposeService>>;
   readonly configs: Readonly<Record<string, { readonly content: string }>>;
 }
@@ -23,6 +31,7 @@ interface ComposeService {
   readonly stop_grace_period?: string;
   readonly healthcheck?: unknown;
   readonly environment?: Readonly<Record<string, string>>;
+  readonly configs?: readonly { readonly source: string; readonly target: string }[];
   readonly depends_on?: Readonly<Record<string, unknown>>;
   readonly ports?: readonly string[];
 }
@@ -35,7 +44,7 @@ const services = Object.entries(compose.services);
 describe('the Compose file', () => {
   it('holds the whole tier', () => {
     expect(services.map(([name]) => name).sort()).toEqual(
-      ['edge-1', 'edge-2', 'grafana', 'ingest', 'prometheus', 'redis'].sort(),
+      ['console', 'edge-1', 'edge-2', 'grafana', 'ingest', 'prometheus', 'redis'].sort(),
     );
     expect(compose.services.redis?.image).toBe(REDIS_IMAGE);
   });
@@ -44,7 +53,7 @@ describe('the Compose file', () => {
     '%s ends orderly, tells its health, and is open to this machine only',
     (_name, service) => {
       expect(service.init).toBe(true);
-      expect(service.stop_grace_period).toBe(service.build === undefined ? '10s' : '75s');
+      expect(service.stop_grace_period).toBe(`${stopSecondsOf(service)}s`);
       if (service.build === undefined) expect(service.healthcheck).toBeDefined();
       for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
       for (const other of Object.keys(service.depends_on ?? {})) {
@@ -62,6 +71,26 @@ describe('the Compose file', () => {
       expect(environment?.ADMIN_TOKEN).toBeTruthy();
     },
   );
+
+  it('publishes no port of the machine twice', () => {
+    const ports = services.flatMap(([, { ports = [] }]) => ports.map((port) => port.split(':')[1]));
+    expect(new Set(ports).size).toBe(ports.length);
+  });
+
+  it('gives the console a token to log in with, the token of the nodes, and no address but theirs to send it to', () => {
+    const { environment = {}, configs = [] } = compose.services.console ?? {};
+    const fileOf = (variable: string): string => {
+      const source = configs.find(({ target }) => target === environment[variable])?.source ?? '';
+      return compose.configs[source]?.content ?? '';
+    };
+    const [, login = ''] = /:-([^}]+)\}$/.exec(fileOf('CONSOLE_TOKEN_FILE')) ?? [];
+    expect(login.length).toBeGreaterThanOrEqual(MIN_LOGIN_CHARACTERS);
+    expect(fileOf('CONSOLE_ADMIN_TOKEN_FILE')).toBe(
+      compose.services['edge-1']?.environment?.ADMIN_TOKEN,
+    );
+    const [network] = compose.networks.default.ipam.config;
+    expect(environment.CONSOLE_NODE_NETWORKS).toBe(network?.subnet);
+  });
 
   it('says that its edges are plain and ask for no tokens, without which they would not start', () => {
     for (const name of ['edge-1', 'edge-2']) {
@@ -83,8 +112,7 @@ describe.each(RELEASED_SERVICES)('the image of $name', ({ name }) => {
   const text = readFileSync(`${WORKSPACE_ROOT}infra/images/${name}.Dockerfile`, 'utf8');
 
   it('starts what the unit starts, with the same variables', () => {
-    const path = `${WORKSPACE_ROOT}infra/systemd/tradewind-${name}.service`;
-    const unit = readUnitFile(readFileSync(path, 'utf8'));
+    const unit = unitOf(name);
     const command = /^ENTRYPOINT (\[.*\])$/m.exec(text)?.[1] ?? '[]';
     expect((JSON.parse(command) as string[]).join(' ')).toBe(unit.value('Service', 'ExecStart'));
     for (const [variable, value] of Object.entries(unit.environment)) {
@@ -99,3 +127,15 @@ describe.each(RELEASED_SERVICES)('the image of $name', ({ name }) => {
     ]);
   });
 });
+
+/** How long a service may take to stop, in s: as its unit says, if it is ours. */
+function stopSecondsOf({ build }: ComposeService): string {
+  if (build === undefined) return '10';
+  const name = /(\w+)\.Dockerfile$/.exec(build.dockerfile)?.[1] ?? '';
+  return unitOf(name).value('Service', 'TimeoutStopSec');
+}
+
+function unitOf(name: string): UnitFile {
+  const path = `${WORKSPACE_ROOT}infra/systemd/tradewind-${name}.service`;
+  return readUnitFile(readFileSync(path, 'utf8'));
+}

@@ -1,10 +1,15 @@
 /** A service that is released, and what of its source is started by name. */
 export interface ReleasedService {
-  readonly name: 'edge' | 'ingest';
+  readonly name: 'edge' | 'ingest' | 'console';
   /** Modules of `services/<name>/src` that become files of `app/`, without their extension. */
   readonly entries: readonly string[];
   /** Packages with native code, which it is released with as they are installed. */
   readonly native: readonly NativePackage[];
+  /**
+   * The module of `services/<name>/src` whose `buildPage` makes the page that browsers load. It runs when the release is made, and the
+   * release has its result in its place.
+   */
+  readonly pageBuilder?: string;
 }
 
 /** As much of a package as a program needs. */
@@ -35,4 +40,5 @@ const KOFFI: readonly NativePackage[] = [
 export const RELEASED_SERVICES: readonly ReleasedService[] = [
   { name: 'edge', entries: ['main', 'worker-main'], native: KOFFI },
   { name: 'ingest', entries: ['main', 'replay-main'], native: [] },
+  { name: 'console', entries: ['main'], native: [], pageBuilder: 'http/page-builder.ts' },
 ];

@@ -22,6 +22,9 @@ const UNITS = RELEASED_SERVICES.map(({ name }) => {
   return { name, unit: readUnitFile(text) };
 });
 
+/** Those that a balancer sends to, and that therefore drain. */
+const BALANCED = UNITS.filter(({ name }) => name !== 'console');
+
 describe.each(UNITS)('the unit of $name', ({ name, unit }) => {
   const service = (key: string): string => unit.value('Service', key);
 
@@ -33,21 +36,12 @@ describe.each(UNITS)('the unit of $name', ({ name, unit }) => {
     expect(service('EnvironmentFile')).toBe(`/etc/tradewind/${name}.env`);
   });
 
-  it('waits for the drain and for the stop, and the machine waits for both', () => {
-    const drainSeconds = Number(unit.environment.DRAIN_SECONDS);
+  it('waits for the stop, and the machine waits for it', () => {
     const stopSeconds = Number(service('TimeoutStopSec'));
-    expect(drainSeconds).toBeLessThanOrEqual(60);
-    expect(stopSeconds).toBe(75);
-    expect(stopSeconds).toBeGreaterThan(drainSeconds + STOP_DEADLINE_MS / 1_000);
+    expect(stopSeconds).toBeGreaterThan(STOP_DEADLINE_MS / 1_000);
     expect(stopSeconds).toBeLessThan(MACHINE_STOP_SECONDS);
     expect(service('KillSignal')).toBe('SIGTERM');
     expect(service('KillMode')).toBe('mixed');
-  });
-
-  it('accepts until the balancer has noticed, and keeps connections for longer than it does', () => {
-    const { DRAIN_ACCEPT_SECONDS, HTTP_KEEP_ALIVE_SECONDS } = unit.environment;
-    expect(Number(DRAIN_ACCEPT_SECONDS)).toBeGreaterThan(NOTICE_SECONDS);
-    expect(Number(HTTP_KEEP_ALIVE_SECONDS)).toBeGreaterThan(BALANCER_KEEP_ALIVE_SECONDS);
   });
 
   it('is started again after anything but a drain and mistakes in its settings', () => {
@@ -64,9 +58,31 @@ describe.each(UNITS)('the unit of $name', ({ name, unit }) => {
   });
 });
 
+describe.each(BALANCED)('the unit of $name, behind a balancer', ({ unit }) => {
+  it('waits for the drain and for the stop', () => {
+    const drainSeconds = Number(unit.environment.DRAIN_SECONDS);
+    const stopSeconds = Number(unit.value('Service', 'TimeoutStopSec'));
+    expect(drainSeconds).toBeLessThanOrEqual(60);
+    expect(stopSeconds).toBe(75);
+    expect(stopSeconds).toBeGreaterThan(drainSeconds + STOP_DEADLINE_MS / 1_000);
+  });
+
+  it('accepts until the balancer has noticed, and keeps connections for longer than it does', () => {
+    const { DRAIN_ACCEPT_SECONDS, HTTP_KEEP_ALIVE_SECONDS } = unit.environment;
+    expect(Number(DRAIN_ACCEPT_SECONDS)).toBeGreaterThan(NOTICE_SECONDS);
+    expect(Number(HTTP_KEEP_ALIVE_SECONDS)).toBeGreaterThan(BALANCER_KEEP_ALIVE_SECONDS);
+  });
+});
+
 it('lets an edge open a file for every client that a machine may hold', () => {
   const edge = UNITS.find(({ name }) => name === 'edge');
   expect(edge?.unit.value('Service', 'LimitNOFILE')).toBe('1048576');
   const sysctl = readFileSync(`${WORKSPACE_ROOT}infra/sysctl/60-tradewind.conf`, 'utf8');
   expect(sysctl).toMatch(/^fs\.nr_open = 1048576$/m);
+});
+
+it('lets a console take a bounded part of the memory, because it may share a machine with a node', () => {
+  const console = UNITS.find(({ name }) => name === 'console');
+  expect(console?.unit.value('Service', 'MemoryMax')).toMatch(/^\d+M$/);
+  expect(console?.unit.environment.HOST, 'it is open to its machine only').toBeUndefined();
 });

@@ -40,7 +40,7 @@ const MIN_TOKEN_CHARACTERS = 22;
 export function readConsoleConfig(environment: EnvironmentReader): ConsoleConfig {
   const service = readServiceSettings(environment, {
     defaultPort: 8_090,
-    defaultAdminPort: 9_090,
+    defaultAdminPort: 9_091,
     redisUrlFault: checkRedisUrl,
   });
   const token = environment.fileContents('CONSOLE_TOKEN_FILE')?.trim();

@@ -6,7 +6,7 @@ import { readConsoleConfig } from './config.ts';
 const DOCUMENT = new URL('../../../docs/configuration.md', import.meta.url);
 const DEFAULTS = {
   defaultPort: 8_090,
-  defaultAdminPort: 9_090,
+  defaultAdminPort: 9_091,
   redisUrlFault: () => undefined,
 };
 const ROWS = readFileSync(DOCUMENT, 'utf8')

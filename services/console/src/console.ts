@@ -17,7 +17,7 @@ import {
 import type { ConsoleConfig } from './config.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { Guard } from './http/guard.ts';
-import { buildPage } from './http/page-assets.ts';
+import { loadPage } from './http/page-assets.ts';
 import { createRoutes, viewerRefusal } from './http/routes.ts';
 import { MAX_VIEWERS, Viewers } from './http/viewers.ts';
 
@@ -115,7 +115,7 @@ export async function startConsole(
       ...healthRoutes(health),
       ...createRoutes({
         ...{ logger, guard, nodesToken, nodeNetworks },
-        assets: await buildPage(),
+        assets: await loadPage(),
         node: (name) => snapshot().nodes.find(({ node }) => node === name),
       }),
     ],

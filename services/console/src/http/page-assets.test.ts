@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { buildPage, MAX_PAGE_GZIP_BYTES } from './page-assets.ts';
+import { loadPage, MAX_PAGE_GZIP_BYTES } from './page-assets.ts';
 
 describe('the page', () => {
   it('is small, whole, and asks no other host for anything', async () => {
-    const assets = await buildPage();
+    const assets = await loadPage();
     expect([...assets.keys()]).toEqual(['/', '/page.js', '/page.css']);
     const bytes = [...assets.values()].reduce((sum, { gzipped }) => sum + gzipped.length, 0);
     expect(bytes).toBeLessThan(MAX_PAGE_GZIP_BYTES);
