@@ -5,6 +5,7 @@ import { pause, Scene } from '../sdk/scene.ts';
 import { startTierDriver } from '../sdk/tier-driver.ts';
 import { IS_LONG, shortOrLong } from '../support/length.ts';
 import { createRandom } from '../support/random.ts';
+import { eventually } from '../support/wait.ts';
 
 const SEED = Number(process.env.SDK_SEED ?? Date.now() % 1_000_000);
 const CLIENTS = shortOrLong(30, 500);
@@ -22,7 +23,11 @@ it(
     const random = createRandom(SEED);
     const scene = new Scene({ connect, WebSocket }, driver, `soak-${SEED}`, random.next, 60_000);
     const clients = Array.from({ length: CLIENTS }, () =>
-      scene.client({ heartbeat: { pingMs: 1_000, timeoutMs: 3_000 } }),
+      scene.client({
+        heartbeat: { pingMs: 1_000, timeoutMs: 3_000 },
+        // The spy keeps every socket.
+        webSocket: globalThis.WebSocket as never,
+      }),
     );
     for (const [i, client] of clients.entries()) {
       scene.follow(client, i % CHANNELS, {}, () => 0, 10);
@@ -57,6 +62,7 @@ it(
       }
     }
     expect(await scene.end()).toEqual([]);
+    await eventually(async () => (await driver.connections()) === 0);
     // Nothing collects garbage in so short a time.
     if (!IS_LONG) return;
     const third = heaps.slice(0, Math.ceil(heaps.length / 3));

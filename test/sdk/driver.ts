@@ -44,6 +44,8 @@ export interface Driver {
   /** Takes the history of a channel away, so that its next publication begins an epoch. */
   forget(channel: string): Promise<void>;
   fault(edge: number, fault: Fault): Promise<void>;
+  /** Connections of clients that are open at the proxies. */
+  connections(): Promise<number>;
   /** Redis ends and starts again, empty. */
   restartRedis(): Promise<void>;
   /** A token for the channels `BTC.*`. */

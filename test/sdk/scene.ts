@@ -17,7 +17,6 @@ export class Scene {
   readonly spy: SocketSpy;
   readonly random: () => number;
   readonly followers: Follower[] = [];
-  readonly states: ClientState[] = [];
   readonly #sdk: Sdk;
   readonly #clients: Client[] = [];
   readonly #prefix: string;
@@ -58,7 +57,6 @@ export class Scene {
       webSocket: this.spy.WebSocket,
       ...options,
     });
-    client.on('state', ({ state }) => this.states.push(state));
     this.#clients.push(client);
     return client;
   }

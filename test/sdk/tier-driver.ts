@@ -166,6 +166,9 @@ export async function startTierDriver(): Promise<TierDriver> {
       async fault(edge, fault) {
         await act(nodes[edge]!, fault, edge);
       },
+      async connections() {
+        return nodes.reduce((sum, { proxy }) => sum + proxy.links.length, 0);
+      },
       async restartRedis() {
         await redis.restart();
       },

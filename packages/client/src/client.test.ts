@@ -300,6 +300,22 @@ describe('a client', () => {
     expect(socket.asked.at(-1)!.channel).toBe('c');
   });
 
+  it('obeys the limits of the node that it comes back to', async () => {
+    const bench = new Bench();
+    for (const name of ['a', 'b', 'c', 'd']) {
+      bench.client.channel(name, { history: 50 }).subscribe(() => {});
+    }
+    (await bench.accept()).ends();
+    await bench.runtime.pass(500);
+    const limits = { ...LIMITS, maxChannels: 3, maxChannelsPerRequest: 2, maxHistory: 10 };
+    const socket = await bench.accept({ limits });
+    expect(socket.requests('subscribe').map(({ channels }) => channels.length)).toEqual([2, 1]);
+    expect(socket.asked).toEqual(['a', 'b', 'c'].map((channel) => ({ channel, history: 10 })));
+    expect(bench.client.channel('d').state).toMatchObject({
+      ...{ name: 'failed', error: { code: 'too_many_channels' } },
+    });
+  });
+
   it('asks again for what was rejected, when the node said', async () => {
     const bench = new Bench();
     bench.client.channel(CHANNEL).subscribe(() => {});

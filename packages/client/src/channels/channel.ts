@@ -42,6 +42,9 @@ export interface ChannelOwner {
   progressed(channel: HeldChannel): void;
 }
 
+/** A publication while it is made. */
+type NewPublication = { -readonly [K in keyof Publication<unknown>]: Publication<unknown>[K] };
+
 /** A channel, its consumers, and where they are. It knows connections only as its holds. */
 export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   readonly name: string;
@@ -301,15 +304,19 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     const data = this.#checked(frame);
     if (data === undefined) return;
     const lagMs = replayed ? undefined : this.#owner.freshness.lagOf(ts);
-    const publication: Publication<unknown> = {
+    const publication: NewPublication = {
       kind: 'publication',
       channel: this.name,
       data: data.value,
       ts,
-      ...(offset !== undefined && { offset, epoch: hold.epoch! }),
       replayed,
-      ...(lagMs !== undefined && { lagMs }),
     };
+    // Spreading what is optional would take as long as the parser.
+    if (offset !== undefined) {
+      publication.offset = offset;
+      publication.epoch = hold.epoch!;
+    }
+    if (lagMs !== undefined) publication.lagMs = lagMs;
     if (isNew) {
       this.latest = publication;
       this.#tail?.add(publication, characters);
