@@ -1,6 +1,7 @@
 import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LatencyHistogram, type Percentiles } from '@tradewind/dev';
+import { INSPECTABLE } from '../../test/support/inspector.ts';
 import { type Load, startLoad } from '../load/load.ts';
 import type { Reasons } from '../load/load-plan.ts';
 import { startPublisher } from '../load/publisher.ts';
@@ -11,6 +12,7 @@ import { LOAD_CORE, SERVER_CORE } from './cores.ts';
 import { measuredEdge } from './edge-memory.ts';
 import { identified, withIdentity } from './identity.ts';
 import { formatNumber, formatShare, formatTable } from './table.ts';
+import { type Turns, watchTurns } from './turns.ts';
 
 /** Clients with tokens that come at once, as after the end of another node, and clients that are there. */
 export interface StormPlan {
@@ -27,6 +29,8 @@ interface Stretch {
   readonly latency: Percentiles | undefined;
   /** Of the edge's busiest thread, in ms. */
   readonly loopLagP99Ms: number;
+  /** Without what other processes took from the machine. */
+  readonly turns: Turns;
   readonly serverCore: number;
   readonly loadCore: number;
 }
@@ -73,8 +77,11 @@ export async function measureStorm(
     await using stack = new AsyncDisposableStack();
     const contender = contenderOf(subject.contender);
     const dialect = subject.dialect ?? contender.dialect;
-    const server = stack.use(await startContender(contender, redisUrl, subject.settings));
+    const settings = { ...subject.settings, ...INSPECTABLE };
+    const server = stack.use(await startContender(contender, redisUrl, settings));
     const edge = measuredEdge(server);
+    // Its output keeps the latest lines only, and a storm writes many.
+    const inspectable = { output: [...server.output] };
     const channels = channelNames(plan.present);
     const publisher = stack.use(
       await startPublisher({ redisUrl, channels, core: LOAD_CORE, sequenced: undefined }),
@@ -92,9 +99,11 @@ export async function measureStorm(
       // A scrape begins the next stretch of the loop's lag.
       await edge.metrics();
       const endWatch = await watchCores();
+      const endTurns = await watchTurns(inspectable);
       const startedAt = performance.now();
       await wait();
       const seconds = (performance.now() - startedAt) / 1_000;
+      const turns = await endTurns();
       const cores = await endWatch();
       const lag = (await edge.metrics()).sum(LOOP_LAG) ?? Number.NaN;
       const idleMs = await present.takeIdleMs();
@@ -102,6 +111,7 @@ export async function measureStorm(
         seconds,
         latency: await latencyOf(present),
         loopLagP99Ms: lag * 1_000,
+        turns,
         serverCore: cores(SERVER_CORE),
         loadCore: cores(LOAD_CORE) - idleMs / 1_000 / seconds,
       };
@@ -187,10 +197,15 @@ export function describeStorm(result: StormResult): string {
     formatNumber(stretch.latency?.p50),
     formatNumber(stretch.latency?.p99),
     formatNumber(stretch.loopLagP99Ms),
+    formatNumber(stretch.turns.p99Ms),
+    formatNumber(stretch.turns.longestMs),
     formatShare(stretch.serverCore),
     formatShare(stretch.loadCore),
   ];
-  const header = ['', 's', 'p50 ms', 'p99 ms', 'loop p99 ms', 'server core', 'load core'];
+  const header = [
+    ...['', 's', 'p50 ms', 'p99 ms', 'loop p99 ms'],
+    ...['turns: CPU ms, p99', 'longest', 'server core', 'load core'],
+  ];
   const failures = stormFailures(result);
   return [
     `Storm: ${clients} clients with tokens at once, beside ${present.clients} that get ${publicationsPerSecond} publications a second`,
