@@ -134,9 +134,17 @@ export interface EdgeConfig extends ServiceSettings {
  */
 export const UNIDENTIFIED_SHARE = 0.05;
 
+/** Those of one worker. */
+export function unidentifiedOfWorker({
+  maxConnections,
+  workers,
+}: Pick<EdgeConfig, 'maxConnections' | 'workers'>): number {
+  return Math.ceil((maxConnections * UNIDENTIFIED_SHARE) / workers);
+}
+
 /**
- * The share of `HTTP_MAX_CONNECTIONS` that one address may have open: with it, four addresses are needed to push out those
- * of others. By default it is as many as one address may open at once.
+ * The share of `HTTP_MAX_CONNECTIONS` that one address may have open, and of the places for those who have not said who they are:
+ * with it, four addresses are needed to push out those of others. By default it is as many as one address may open at once.
  */
 export const ADDRESS_PLAIN_SHARE = 0.25;
 

@@ -282,7 +282,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     });
     this.#notices.sendTo(connection);
     if (session.identity !== undefined) {
-      this.#unidentified += 1;
+      this.#countUnidentified(session, 1);
       if (token !== undefined) void this.#requests.authenticate(connection, token, undefined);
     }
     return connection;
@@ -408,7 +408,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#connections.delete(connection);
     this.#due.remove(connection);
     const { identity } = connection.session;
-    if (identity !== undefined && identity.current === undefined) this.#unidentified -= 1;
+    if (identity !== undefined && identity.current === undefined) {
+      this.#countUnidentified(connection.session, -1);
+    }
     this.#subjects.leave(connection.session);
     this.#events.clientClosed(reason, connection.session);
   }
@@ -430,11 +432,16 @@ export class FanOut implements FeedListener, ConnectionOwner {
       admits: ({ session }, { subject }) => this.#subjects.admit(session, subject),
       applyRights: (connection) => this.#subscriptions.applyRights(connection),
       onIdentified: (connection, isFirst) => {
-        if (isFirst) this.#unidentified -= 1;
+        if (isFirst) this.#countUnidentified(connection.session, -1);
         this.#due.hasten(connection, connection.dueAt);
         this.#events.identified(connection.session, isFirst);
       },
     });
+  }
+
+  #countUnidentified({ addressOwner }: Session, change: 1 | -1): void {
+    this.#unidentified += change;
+    if (addressOwner !== undefined) addressOwner.unidentified += change;
   }
 
   #tick(): void {

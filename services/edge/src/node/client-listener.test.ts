@@ -1,14 +1,20 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { JSON_SUBPROTOCOL } from '@tradewind/protocol';
 import { createLogger, createMetrics } from '@tradewind/runtime';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { readSecret } from '../auth/key-set.ts';
+import { rightsTo } from '../auth/rights.ts';
+import { makeToken, SECRET } from '../auth/testing/tokens.ts';
+import { TokenVerifier } from '../auth/token-verifier.ts';
 import type { FanOut } from '../clients/fan-out.ts';
 import { TIMEOUT_MS, until } from '../clients/testing/deadline.ts';
 import { FakeUpstream } from '../clients/testing/fake-upstream.ts';
 import { readEdgeConfig } from '../config.ts';
 import { ClientListener } from './client-listener.ts';
 import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
+import type { NodeIdentity } from './identity.ts';
 
 /** Addresses of this machine. The first one is a proxy where a test says so, the others are clients. */
 const PROXY = '127.0.0.2';
@@ -279,6 +285,25 @@ describe('the limits of one address', { timeout: TIMEOUT_MS }, () => {
     });
   });
 
+  it('leave places to others who have not said who they are', async () => {
+    const identity = await identityOfTests();
+    const env = { ...DIRECT, WS_MAX_CONNECTIONS: '320' };
+    const edge = await start(env, '127.0.0.1', identity);
+    const answers: string[] = [];
+    for (let i = 0; i < 17; i += 1) answers.push((await edge.handshake(CLIENT)).received);
+    expect(answers.filter((answer) => answer.includes(ADMITTED))).toHaveLength(4);
+    expect(answers.at(-1)).toContain(TOO_MANY);
+    expect(await edge.limited('unidentified')).toBe(13);
+    const token = `sec-websocket-protocol: ${JSON_SUBPROTOCOL}, tradewind.token.${await makeToken()}`;
+    // Who says at once who it is holds none of these places.
+    for (let i = 0; i < 5; i += 1) {
+      const other = await edge.handshake(OTHER, token);
+      expect(other.received).toContain(ADMITTED);
+      await other.sees('"authenticated"');
+    }
+    expect(edge.addresses()).toHaveLength(9);
+  });
+
   it('are only counted with EDGE_LIMITS=report, but for what is held in memory', async () => {
     const edge = await start({
       ...DIRECT,
@@ -313,8 +338,24 @@ function upgrade(headers = ''): string {
   ].join('\r\n');
 }
 
+/** Accepts what `makeToken` makes. */
+async function identityOfTests(): Promise<NodeIdentity> {
+  const keys = await readSecret(SECRET);
+  const rules = { issuer: undefined, audience: undefined, offered: rightsTo(() => true) };
+  return {
+    verifier: new TokenVerifier(() => keys, rules),
+    isRevoked: () => false,
+    update() {},
+    stop() {},
+  };
+}
+
 /** A client listener on a free port, with one worker and a hub that the test plays. */
-async function start(env: Readonly<Record<string, string>>, host = '127.0.0.1') {
+async function start(
+  env: Readonly<Record<string, string>>,
+  host = '127.0.0.1',
+  identity?: NodeIdentity,
+) {
   const config = readEdgeConfig({ EDGE_WORKERS: '1', LOG_LEVEL: 'silent', ...env });
   const metrics = createMetrics({ withDefaults: false });
   const upstream = new FakeUpstream();
@@ -322,6 +363,7 @@ async function start(env: Readonly<Record<string, string>>, host = '127.0.0.1') 
     config,
     logger: createLogger({ name: 'edge', level: config.logLevel }),
     metrics,
+    identity,
     connectionCount: new ConnectionCount(createConnectionMemory(1), 0),
     connect: (listening) => upstream.connect(listening),
   });

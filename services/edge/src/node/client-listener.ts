@@ -15,7 +15,7 @@ import {
 import type { IdentityUpdate } from '../auth/identity-update.ts';
 import { FanOut } from '../clients/fan-out.ts';
 import type { EdgeConfig } from '../config.ts';
-import { DRAIN_RESERVE_SECONDS, UNIDENTIFIED_SHARE } from '../config.ts';
+import { DRAIN_RESERVE_SECONDS, unidentifiedOfWorker } from '../config.ts';
 import type { Feed, FeedListener } from '../feed.ts';
 import { LimitGuard } from '../limits.ts';
 import { OwnerTable } from '../owners/owner-table.ts';
@@ -133,9 +133,7 @@ export class ClientListener {
       gate,
       tls,
     });
-    const maxUnidentified = Math.ceil(
-      (config.maxConnections * UNIDENTIFIED_SHARE) / config.workers,
-    );
+    const maxUnidentified = unidentifiedOfWorker(config);
     acceptUpgrades(this.#front.server, config, settings.formats, {
       addressOf: (request) => gate.addressOf(request),
       excess: (request, address) => gate.excess(request, address),

@@ -9,6 +9,7 @@ describe('the limits of one owner on one worker', () => {
     expect(addressLimits(config(1))).toMatchObject({
       connections: 2_000,
       plain: 256,
+      unidentified: 500,
       rates: {
         handshakes: { perSecond: 50, burst: 250 },
         channels: { perSecond: 1_000, burst: 2_000 },
@@ -24,6 +25,7 @@ describe('the limits of one owner on one worker', () => {
     expect(addressLimits(config(3))).toMatchObject({
       connections: 667,
       plain: 86,
+      unidentified: 167,
       rates: { handshakes: { perSecond: 17, burst: 84 } },
     });
     expect(subjectLimits(config(3)).connections).toBe(167);

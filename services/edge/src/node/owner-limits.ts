@@ -1,8 +1,13 @@
 import { dividedRate, type Rate, widerRate } from '@tradewind/runtime';
-import { ADDRESS_PLAIN_SHARE, type EdgeConfig, LEAST_OWNERS } from '../config.ts';
+import {
+  ADDRESS_PLAIN_SHARE,
+  type EdgeConfig,
+  LEAST_OWNERS,
+  unidentifiedOfWorker,
+} from '../config.ts';
 import { type OwnerLimits, TOLD_REFUSALS } from '../owners/owner.ts';
 
-/** Connections other than clients that one address may have on each worker at least, however many workers there are. */
+/** Connections other than clients, or clients that are not known yet, that one address may have on each worker at least. */
 const LEAST_PLAIN = 4;
 
 /** What one address may have and do on one worker. The kernel spreads its connections over the workers. */
@@ -12,6 +17,10 @@ export function addressLimits(config: EdgeConfig): OwnerLimits {
   return {
     connections: Math.ceil(addressMaxConnections / workers),
     plain: Math.max(LEAST_PLAIN, plain),
+    unidentified: Math.max(
+      LEAST_PLAIN,
+      Math.ceil(unidentifiedOfWorker(config) * ADDRESS_PLAIN_SHARE),
+    ),
     rates: {
       handshakes: dividedRate(addressHandshakeRate, workers),
       refusals: TOLD_REFUSALS,

@@ -106,8 +106,8 @@ export class PeerGate implements ConnectionGate {
     const peer = this.#peers.get(socket);
     const isBeyond = peer?.owner === owner ? peer.isBeyond : this.#isBeyond(owner);
     if (isBeyond) return 'rate_limited';
-    if (!owner.isFull) return undefined;
-    guard.isFull('address_connections');
+    if (!owner.isFull && !owner.isFullOfUnidentified) return undefined;
+    guard.isFull(owner.isFull ? 'address_connections' : 'unidentified');
     return 'rate_limited';
   }
 

@@ -19,6 +19,8 @@ export interface OwnerLimits {
   readonly connections: number;
   /** Open connections that are no WebSockets, or not yet. */
   readonly plain: number;
+  /** Open WebSockets whose clients have not said who they are. Without it there is no limit but that of all WebSockets. */
+  readonly unidentified?: number;
   /** A budget without a rate has no limit. */
   readonly rates: Partial<Readonly<Record<BudgetName, Rate>>>;
 }
@@ -29,6 +31,8 @@ export class Owner {
   readonly key: string;
   connections = 0;
   plain = 0;
+  /** Of its {@link connections}, those whose clients must still say who they are. */
+  unidentified = 0;
   readonly #limits: OwnerLimits;
   /** Those that were needed so far. The others are full. */
   readonly #budgets: Partial<Record<BudgetName, TokenBucket>> = {};
@@ -51,6 +55,11 @@ export class Owner {
   /** Whether it has as many connections that are no WebSockets as it may. */
   get isFullOfPlain(): boolean {
     return this.plain >= this.#limits.plain;
+  }
+
+  /** Whether as many of its clients as may have not said who they are. */
+  get isFullOfUnidentified(): boolean {
+    return this.unidentified >= (this.#limits.unidentified ?? this.#limits.connections);
   }
 
   /**
