@@ -1,3 +1,4 @@
+export * from './address-to-reach.ts';
 export * from './admin.ts';
 export * from './bearer-token.ts';
 export * from './descriptors.ts';

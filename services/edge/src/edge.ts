@@ -7,6 +7,7 @@ import {
   RedisSubscriber,
 } from '@tradewind/bus';
 import {
+  addressToReach,
   createAdmin,
   createLogger,
   createMetrics,
@@ -231,7 +232,7 @@ export async function startEdge(
     const adminPort = await admin.listen(config.adminHost, config.adminPort);
     const state = new NodeStateReader({
       node: config.nodeId,
-      admin: `${config.adminHost}:${adminPort}`,
+      admin: addressToReach(config.adminHost, adminPort),
       readiness: () => ({ ...health.readiness(), draining }),
       degradedSince: () => hub.degradedSince,
       clients: () => pool.read(),

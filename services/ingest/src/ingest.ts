@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NodeHeartbeat, RedisCommands } from '@tradewind/bus';
 import {
+  addressToReach,
   countOpenDescriptors,
   createAdmin,
   createHttpServer,
@@ -116,7 +117,7 @@ export async function startIngest(
       // The port tells apart two that run on one machine.
       node: `ingest-${hostname()}-${port}`,
       startedAt: Date.now(),
-      admin: `${service.adminHost}:${adminPort}`,
+      admin: addressToReach(service.adminHost, adminPort),
       readiness: () => health.readiness(),
       isLeaving: () => leaving,
       degradedSince: () => unavailableSince,
