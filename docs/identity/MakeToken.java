@@ -13,10 +13,12 @@ import java.util.Map;
 public final class MakeToken {
     public static void main(String[] args) throws Exception {
         var key = Keys.hmacShaKeyFor(Files.readAllBytes(Path.of(args[0])));
+        var now = Instant.now();
         var globs = List.of("BTC.*");
         var token = Jwts.builder()
             .subject(args[1])
-            .expiration(Date.from(Instant.now().plusSeconds(600)))
+            .issuedAt(Date.from(now)) // A token without it is refused for as long as its subject is revoked.
+            .expiration(Date.from(now.plusSeconds(600)))
             .claim("tw", Map.of("channels", globs, "history", globs))
             .signWith(key, Jwts.SIG.HS256)
             .compact();

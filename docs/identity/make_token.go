@@ -17,10 +17,12 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	now := time.Now()
 	globs := []string{"BTC.*"}
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"sub": os.Args[2],
-		"exp": time.Now().Add(10 * time.Minute).Unix(),
+		"iat": now.Unix(), // A token without it is refused for as long as its subject is revoked.
+		"exp": now.Add(10 * time.Minute).Unix(),
 		"tw":  map[string]any{"channels": globs, "history": globs},
 	})
 	text, err := token.SignedString(key)
