@@ -159,7 +159,7 @@ describe('tradewind sub', () => {
     const child = spawn(process.execPath, [PROGRAM, 'sub', 'a', '--edge', 'ws://127.0.0.1:1/ws']);
     onTestFinished(() => void child.kill('SIGKILL'));
     const [note] = (await once(child.stderr, 'data')) as [Buffer];
-    expect(String(note)).toMatch(/Trying again in/);
+    expect(String(note)).toMatch(/^127\.0\.0\.1:1: .* Trying again in/);
     child.kill('SIGINT');
     expect((await once(child, 'close'))[0]).toBe(0);
   });

@@ -17,7 +17,7 @@ export async function followChannels(settings: SubSettings, terminal: Terminal):
     ...(token === undefined ? {} : { token }),
   });
   client.on('state', ({ state }) => {
-    const note = noteOf(state);
+    const note = noteOf(state, edgeUrl.host);
     if (note !== undefined) terminal.complain(note);
   });
   const options = {
@@ -45,14 +45,14 @@ export async function followChannels(settings: SubSettings, terminal: Terminal):
 }
 
 /** What somebody who waits for trades must know about the connection. */
-function noteOf(state: ClientState): string | undefined {
+function noteOf(state: ClientState, edge: string): string | undefined {
   if (state.name === 'online' && state.degradedSince !== undefined)
     return `${state.session.node} is cut off from Redis`;
   if (state.name === 'online' && state.leaving === undefined)
     return `connected to ${state.session.node}`;
   if (state.name !== 'waiting') return undefined;
   const ms = Math.max(0, state.retryAt - Date.now());
-  return `${state.cause.message} Trying again in ${(ms / 1_000).toFixed(1)} s.`;
+  return `${edge}: ${state.cause.message} Trying again in ${(ms / 1_000).toFixed(1)} s.`;
 }
 
 /** One line of text: the channel, the offset, when it was published, and what. */

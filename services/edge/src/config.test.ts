@@ -224,7 +224,7 @@ describe('readEdgeConfig: variables that must fit together', () => {
     (host) => {
       const isReached = `when HOST ("${host}") is not loopback`;
       const tls = `EDGE_PLAIN_BEHIND_TLS: "false" must be true ${isReached} and EDGE_TLS_CERT_FILE is not set; true says that what clients connect to does TLS in front of this node`;
-      const auth = `EDGE_AUTH: "" must be one of jwt, none ${isReached}; none lets everybody read every channel that is offered`;
+      const auth = `EDGE_AUTH: "" must be one of jwt, none ${isReached}; jwt needs one of EDGE_JWT_HS256_KEY_FILE, EDGE_JWT_KEYS_FILE, EDGE_JWKS_URL, and none lets everybody read every channel that is offered`;
       expect(mistakesOf({ HOST: host })).toEqual([tls, auth]);
       expect(mistakesOf({ HOST: host, EDGE_AUTH: '', PORT: 'x' })).toEqual([
         'PORT: "x" must be an integer from 0 to 65535',

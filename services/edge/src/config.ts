@@ -374,7 +374,7 @@ function rejectUnsafePublicStart(
   if (!env.isSet('EDGE_AUTH')) {
     env.reject(
       'EDGE_AUTH',
-      `"" must be one of jwt, none ${isReached}; none lets everybody read every channel that is offered`,
+      `"" must be one of jwt, none ${isReached}; jwt needs one of EDGE_JWT_HS256_KEY_FILE, EDGE_JWT_KEYS_FILE, EDGE_JWKS_URL, and none lets everybody read every channel that is offered`,
     );
   }
 }

@@ -4,7 +4,7 @@ import {
   type ServiceProcess,
   startService,
 } from '../processes/service-process.ts';
-import type { StartSettings } from './settings.ts';
+import type { PortSetting, StartSettings } from './settings.ts';
 
 /** How long a service may take from listening to being ready, in ms: a Redis that is far away needs some round trips. */
 const READY_DEADLINE_MS = 20_000;
@@ -30,6 +30,12 @@ export interface Cluster extends AsyncDisposable {
   readonly failed: Promise<never>;
 }
 
+/** Which settings of `npm start` a service's own two ports come from. */
+export interface PortNames {
+  readonly PORT: PortSetting;
+  readonly ADMIN_PORT: PortSetting;
+}
+
 /**
  * Starts ingest, two edges and the console over one Redis, and resolves when all are ready. If one does not become ready, it ends all of
  * them and rejects.
@@ -42,24 +48,34 @@ export async function startCluster(
   const start = async (
     service: ServiceName,
     env: Readonly<Record<string, string>>,
-    port: number,
-    adminPort: number,
+    names: PortNames,
   ): Promise<ServiceProcess> => {
-    const ownEnv = { REDIS_URL: redisUrl, PORT: String(port), ADMIN_PORT: String(adminPort) };
-    const started = stack.use(await startService(service, { ...ownEnv, ...env }));
+    const ownEnv = {
+      REDIS_URL: redisUrl,
+      PORT: String(ports[names.PORT]),
+      ADMIN_PORT: String(ports[names.ADMIN_PORT]),
+    };
+    const started = stack.use(
+      await startService(service, { ...ownEnv, ...env }).catch((error: Error) => {
+        throw new Error(inNamesOfStart(error.message, names), { cause: error });
+      }),
+    );
     await untilReady(started);
     return started;
   };
-  const startEdge = async (name: string, port: number, adminPort: number): Promise<Edge> => ({
+  const startEdge = async (name: string, names: PortNames): Promise<Edge> => ({
     name,
-    process: await start('edge', { ...SHORT_DRAIN, EDGE_NODE_ID: name }, port, adminPort),
-    wsUrl: `ws://127.0.0.1:${port}/ws`,
+    process: await start('edge', { ...SHORT_DRAIN, EDGE_NODE_ID: name }, names),
+    wsUrl: `ws://127.0.0.1:${ports[names.PORT]}/ws`,
   });
   const [ingest, operators, ...edges] = await allOrThrow([
-    start('ingest', SHORT_DRAIN, ports.START_INGEST_PORT, ports.START_INGEST_ADMIN_PORT),
-    start('console', {}, ports.START_CONSOLE_PORT, ports.START_CONSOLE_ADMIN_PORT),
-    startEdge('edge-1', ports.START_EDGE_1_PORT, ports.START_EDGE_1_ADMIN_PORT),
-    startEdge('edge-2', ports.START_EDGE_2_PORT, ports.START_EDGE_2_ADMIN_PORT),
+    start('ingest', SHORT_DRAIN, {
+      PORT: 'START_INGEST_PORT',
+      ADMIN_PORT: 'START_INGEST_ADMIN_PORT',
+    }),
+    start('console', {}, { PORT: 'START_CONSOLE_PORT', ADMIN_PORT: 'START_CONSOLE_ADMIN_PORT' }),
+    startEdge('edge-1', { PORT: 'START_EDGE_1_PORT', ADMIN_PORT: 'START_EDGE_1_ADMIN_PORT' }),
+    startEdge('edge-2', { PORT: 'START_EDGE_2_PORT', ADMIN_PORT: 'START_EDGE_2_ADMIN_PORT' }),
   ]);
 
   let stopping = false;
@@ -106,4 +122,14 @@ async function allOrThrow<const T extends readonly unknown[]>(
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   await Promise.allSettled(promises);
   return await Promise.all(promises);
+}
+
+/**
+ * The message of a service that could not start, with the variables of `npm start` in the place of the service's own: somebody else
+ * may have taken a port since it was found free.
+ */
+export function inNamesOfStart(message: string, names: PortNames): string {
+  return message.replace(/\bset (PORT|ADMIN_PORT) to another/g, (_, own: keyof PortNames) => {
+    return `set ${names[own]} to a free one`;
+  });
 }
