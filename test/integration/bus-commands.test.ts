@@ -192,6 +192,28 @@ describe('RedisCommands on a real Redis', () => {
     expect(await commands.revoke(one, until + 3_600_000)).toBe(0);
   });
 
+  it('makes room from revocations that another one covers, so that nobody can use all of it up', async () => {
+    const { commands } = startCommands();
+    await eventually(() => commands.available);
+    const until = Date.now() + 60_000;
+    await withAdmin(async (admin) => {
+      const pipeline = admin.pipeline();
+      for (let issuedBefore = 1; issuedBefore <= MAX_REVOCATIONS; issuedBefore += 1) {
+        const again = { subject: 'again', issuedBefore, until };
+        pipeline.zadd(REVOCATIONS_KEY, until, writeRevocation(again));
+      }
+      await pipeline.exec();
+    });
+    const other = { subject: 'other', until };
+    expect(await commands.revoke(other, Date.now())).toBe(0);
+    const { revocations, leftOut } = await commands.readRevocations();
+    expect(leftOut).toBe(0);
+    expect(revocations).toContainEqual(other);
+    expect(revocations).toContainEqual({ subject: 'again', issuedBefore: MAX_REVOCATIONS, until });
+    // A node learns from the one that is left what it would from all.
+    expect(revocations.length).toBeLessThan(MAX_REVOCATIONS);
+  });
+
   it('never repeats a publish whose reply was lost', async () => {
     const { commands } = startCommands();
     await eventually(() => commands.available);

@@ -95,7 +95,7 @@ const NOT_ITS_OWN: Readonly<Record<Exclude<Role, 'admin'>, readonly string[]>> =
     'XRANGE {BTC.a}:log - +',
     'SET tw:heartbeat:edge-1 x',
     'DEL {BTC.a}:meta',
-    'ZRANGE tw:revocations 0 -1',
+    'ZRANGE tw:nodes 0 -1',
     'INFO',
   ],
   console: [
@@ -287,6 +287,11 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
     subscriber.on('message', (_channel, text) => heard.push(text));
     await subscriber.subscribe(REVOCATION_CHANNEL);
     const revocation = { subject: 'u1', until: Date.now() + 60_000 };
+    for (const name of ['ZRANGE', 'ZREM']) {
+      const rest = name === 'ZREM' ? ['x'] : ['0', '-1'];
+      const tried = await admin.call('ACL', 'DRYRUN', 'ingest', name, 'tw:revocations', ...rest);
+      expect(tried, name).toBe('OK');
+    }
     expect(await ingest.revoke(revocation, Date.now())).toBe(1);
     expect((await edge.readRevocations()).revocations).toEqual([revocation]);
     await eventually(() => heard.length === 1);

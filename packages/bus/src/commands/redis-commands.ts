@@ -25,6 +25,7 @@ import {
   type SequencedPublication,
 } from '../contract/publish-script.ts';
 import {
+  coveredRevocations,
   MAX_REVOCATIONS,
   REVOCATION_CHANNEL,
   REVOCATIONS_KEY,
@@ -80,6 +81,9 @@ export interface KeptRevocations {
 
 /** How long an ended revocation stays in Redis at least, in ms: more than the clocks of those who write there differ. */
 const ENDED_KEPT_MS = 300_000;
+
+/** Revocations that are removed in one command, of up to 4,096 bytes each: 2 MB at most. The next call removes further ones. */
+const MAX_REMOVED_TOGETHER = 500;
 
 interface Pending extends Flight {
   readonly bytes: number;
@@ -277,8 +281,8 @@ export class RedisCommands {
 
   /**
    * Keeps a revocation until it ends, and publishes it in the same step. Resolves with the number of nodes that Redis told at
-   * once, or with undefined if it keeps `MAX_REVOCATIONS` already and did nothing. Rejects as {@link publish} does; after the
-   * outcome `unknown` it may be repeated.
+   * once, or with undefined if it keeps `MAX_REVOCATIONS` already, each of which says something, and did nothing. Rejects as
+   * {@link publish} does; after the outcome `unknown` it may be repeated.
    *
    * @param now ms since the Unix epoch.
    */
@@ -290,11 +294,32 @@ export class RedisCommands {
         .zcard(REVOCATIONS_KEY),
     );
     // Two callers at the same time may exceed it by one. The readers' bound holds all the same.
-    if (Number(kept) >= MAX_REVOCATIONS) return undefined;
+    if (Number(kept) >= MAX_REVOCATIONS && !(await this.#removeCoveredRevocations())) {
+      return undefined;
+    }
     const replies = await this.#transact(text.length, (transaction) =>
       transaction.zadd(REVOCATIONS_KEY, revocation.until, text).publish(REVOCATION_CHANNEL, text),
     );
     return Number(replies.at(-1));
+  }
+
+  /**
+   * Removes the revocations that say nothing beside the others: otherwise one user who logs out again and again would leave no room for
+   * the others. Returns whether there were any. An ACL of an earlier release forbids it.
+   */
+  async #removeCoveredRevocations(): Promise<boolean> {
+    try {
+      const texts = await this.#run(0, (redis) =>
+        redis.zrange(REVOCATIONS_KEY, '0', String(MAX_REVOCATIONS)),
+      );
+      const covered = coveredRevocations(texts).slice(0, MAX_REMOVED_TOGETHER);
+      if (covered.length === 0) return false;
+      await this.#run(0, (redis) => redis.zrem(REVOCATIONS_KEY, ...covered));
+      return true;
+    } catch (error) {
+      if (error instanceof RedisRefusedError) return false;
+      throw error;
+    }
   }
 
   /**

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readRevocation, writeRevocation } from './revocation.ts';
+import { coveredRevocations, readRevocation, writeRevocation } from './revocation.ts';
 
 describe('readRevocation', () => {
   it('reads back what was written', () => {
@@ -37,5 +37,30 @@ describe('readRevocation', () => {
     expect(readRevocation('{"sub":"u1","until":9,"why":"left"}')).toEqual({
       ...{ subject: 'u1', until: 9 },
     });
+  });
+});
+
+describe('coveredRevocations', () => {
+  const u1 = { subject: 'u1', issuedBefore: 20, until: 200 };
+
+  it('names those that another one of the same tokens makes needless', () => {
+    const needless = [
+      { subject: 'u1', issuedBefore: 10, until: 200 },
+      { subject: 'u1', issuedBefore: 20, until: 100 },
+    ].map(writeRevocation);
+    const needed = [
+      u1,
+      { subject: 'u1', issuedBefore: 10, until: 300 },
+      { subject: 'u1', until: 150 },
+      { subject: 'u2', issuedBefore: 10, until: 100 },
+      { tokenId: 'u1', until: 100 },
+      { issuedBefore: 10, until: 100 },
+    ].map(writeRevocation);
+    for (const texts of [
+      [...needless, ...needed],
+      [...needed, ...needless, 'junk'],
+    ]) {
+      expect(coveredRevocations(texts).sort()).toEqual(needless.toSorted());
+    }
   });
 });

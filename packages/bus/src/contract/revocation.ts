@@ -59,6 +59,31 @@ export function readRevocation(text: string | Buffer): Revocation | undefined {
   };
 }
 
+/**
+ * Those of the texts that say nothing beside the others: another one of the same tokens reaches as far and ends no earlier. A
+ * subject that is disconnected again and again has one that counts. Takes some 20 ms for {@link MAX_REVOCATIONS}.
+ */
+export function coveredRevocations(texts: readonly string[]): string[] {
+  const read = texts.flatMap((text) => {
+    const revocation = readRevocation(text);
+    return revocation === undefined ? [] : [{ text, revocation }];
+  });
+  const reach = ({ issuedBefore = Number.POSITIVE_INFINITY }: Revocation): number => issuedBefore;
+  // Whatever may cover another one comes before it.
+  read.sort(({ revocation: a }, { revocation: b }) =>
+    reach(a) === reach(b) ? b.until - a.until : reach(b) - reach(a),
+  );
+  const latestEnds = new Map<string, number>();
+  return read
+    .filter(({ revocation: { subject, tokenId, until } }) => {
+      const whose = JSON.stringify([subject, tokenId]);
+      const isCovered = (latestEnds.get(whose) ?? -1) >= until;
+      if (!isCovered) latestEnds.set(whose, until);
+      return isCovered;
+    })
+    .map(({ text }) => text);
+}
+
 function parse(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
