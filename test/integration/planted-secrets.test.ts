@@ -91,11 +91,13 @@ class Answers {
       readonly protocols?: readonly string[];
       readonly headers?: Readonly<Record<string, string>>;
       readonly frames?: readonly string[];
+      /** A part of the answer after which the frames are sent; the welcome unless it is given. */
+      readonly after?: string;
       /** A part of the answer that ends the exchange. */
       readonly until: string;
     },
   ): Promise<WebSocket> {
-    const { protocols = [], headers = {}, frames = [], until } = options;
+    const { protocols = [], headers = {}, frames = [], after = 'welcome', until } = options;
     const socket = new WebSocket(url, [...protocols], { headers: { origin: ORIGIN, ...headers } });
     const { promise, resolve } = Promise.withResolvers<void>();
     const note = (text: string): void => {
@@ -110,11 +112,14 @@ class Answers {
         note(`${JSON.stringify(response.rawHeaders)} ${Buffer.concat(pieces).toString()}`);
       });
     });
-    socket.on('message', (data) => note(String(data)));
-    socket.on('close', (code, reason) => note(`closed ${code} ${reason.toString()}`));
-    socket.once('message', () => {
+    let isSent = false;
+    socket.on('message', (data) => {
+      note(String(data));
+      if (isSent || !String(data).includes(after)) return;
+      isSent = true;
       for (const frame of frames) socket.send(frame);
     });
+    socket.on('close', (code, reason) => note(`closed ${code} ${reason.toString()}`));
     await Promise.race([promise, once(AbortSignal.timeout(15_000), 'abort')]);
     expect(this.texts.join('\n')).toContain(until);
     return socket;
@@ -274,6 +279,7 @@ it('shows none of the planted secrets anywhere, and finds what is shown on purpo
   await webSocket(wsUrl, {
     protocols: [tw, `tradewind.token.${plants.token('a token as a subprotocol')}`],
     frames: [JSON.stringify({ type: 'subscribe', channels: [CHANNEL, 'control-channel'] })],
+    after: 'authenticated',
     until: 'subscribed',
   });
   const forgedProtocol = plants.token('a forged token as a subprotocol', 'x'.repeat(32));
