@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Verdict } from '../src/fleet/verdict.ts';
 import { Chart, ColourProbes } from './chart.tsx';
 import { bytes, duration, short, timeOfDay, whole } from './format.ts';
 import {
@@ -32,6 +33,19 @@ const KEYS = [
   ['1 2 3', 'go to a section'],
   ['?', 'this help'],
 ] as const;
+
+/** What a card says before the console's first answer, which may bring anything. */
+const NOTHING_KNOWN = 'Not known yet.';
+
+/** The verdict as the header shows it. A page that has just been opened has heard nothing, and that is no fault. */
+function headline(verdict: Verdict | undefined, connected: boolean) {
+  if (verdict === undefined) {
+    return { ...VERDICTS.Empty, word: 'Waiting', sentence: 'The console has not answered yet.' };
+  }
+  if (connected) return { ...VERDICTS[verdict.word], ...verdict };
+  const sentence = 'The console does not answer; these are its last figures.';
+  return { ...VERDICTS.Blind, word: 'No console', sentence };
+}
 
 /** The one page of the console. */
 export function App() {
@@ -112,11 +126,7 @@ function Header(props: {
 }) {
   const verdict = snapshot.value?.verdict;
   const connected = isConnected.value;
-  const { tone, icon } = connected && verdict ? VERDICTS[verdict.word] : VERDICTS.Blind;
-  const word = connected ? (verdict?.word ?? 'Waiting') : 'No console';
-  const sentence = connected
-    ? (verdict?.sentence ?? '')
-    : 'The console does not answer; these are its last figures.';
+  const { tone, icon, word, sentence } = headline(verdict, connected);
   return (
     <header>
       <h1>Tradewind</h1>
@@ -155,7 +165,13 @@ function Problems({ onOpen }: { readonly onOpen: (node: string) => void }) {
       <h2>What is wrong</h2>
       {problems.length === 0 ? (
         <p class="nothing">
-          <span aria-hidden="true">✓</span> Nothing passes a threshold of the alerts.
+          {shown === undefined ? (
+            NOTHING_KNOWN
+          ) : (
+            <>
+              <span aria-hidden="true">✓</span> Nothing passes a threshold of the alerts.
+            </>
+          )}
         </p>
       ) : (
         <ul class="problems">
@@ -187,7 +203,11 @@ function Events() {
     <div class="card">
       <h2>What happened</h2>
       {events.length === 0 ? (
-        <p class="nothing">No event of a node within the last hour.</p>
+        <p class="nothing">
+          {snapshot.value === undefined
+            ? NOTHING_KNOWN
+            : 'No event of a node within the last hour.'}
+        </p>
       ) : (
         <ol class="events">
           {events.map((event) => (

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import type { NodeRow } from '../src/fleet/fleet.ts';
 import { Sparkline } from './chart.tsx';
 import { bytes, percent, short, whole } from './format.ts';
-import { nodeLines, nodes } from './live.ts';
+import { nodeLines, nodes, snapshot } from './live.ts';
 
 /** What each state of a node looks like. */
 const STATES: Readonly<
@@ -141,7 +141,7 @@ export function NodeTable(props: {
           ))}
         </tbody>
       </table>
-      {rows.length === 0 && (
+      {rows.length === 0 && snapshot.value !== undefined && (
         <p class="nothing">
           {nodes.value.length === 0
             ? 'No node has told its state. An edge tells it once a second, as soon as it reaches this Redis.'

@@ -77,7 +77,7 @@ const MESSAGES: Readonly<Record<AuthenticationFault['cause'], string>> = {
   claims: 'A claim of the token is missing or wrong: exp, nbf, sub, iss or aud.',
   rights: 'The `tw` claim of the token is malformed.',
   expired: 'The token has expired.',
-  revoked: 'The token was revoked.',
+  revoked: 'The token was revoked. One without `iat` counts as older than any revocation.',
   no_keys: 'The keys that tokens are verified with cannot be fetched right now.',
   busy: 'Too many tokens are being verified.',
   subject: 'A connection keeps its subject; open another one for another subject.',

@@ -33,6 +33,7 @@ for await (const { data } of client.channel('BTC.trade')) {
 }</pre>
 <p>Without it: connect to <code>${WEBSOCKET_PATH}</code> with the subprotocol <code>tradewind.v1.json</code>, and send</p>
 <pre>{"type":"subscribe","id":"1","channels":["BTC.trade"]}</pre>
+<p>Where <code>welcome</code> says <code>"auth":"required"</code>, a token comes first: <code>{"type":"auth","token":"…"}</code>. Your login makes it, as <code>docs/identity.md</code> says.</p>
 <p>Operators open the console, which is a service of its own. Every frame is in <code>docs/protocol.md</code>.</p>
 </html>
 `;
