@@ -152,6 +152,11 @@ export class Connection implements Subscriber, Dated {
     return this.#state === 'open';
   }
 
+  /** Whether nothing more is written to the client but a close frame. */
+  get isClosing(): boolean {
+    return this.#state === 'closing';
+  }
+
   /**
    * Whether the client has kept replay memory for too long: it read nothing for {@link STALLED_BEATS}, or not everything for
    * {@link PROMISE_BEATS}. Only a client whose socket is blocked is to blame.

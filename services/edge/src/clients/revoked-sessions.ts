@@ -32,7 +32,8 @@ export class RevokedSessions {
       this.#looking = 'yes';
       await inTurns(this.#connections, (connection) => {
         const current = connection.session.identity?.current;
-        if (current === undefined || !connection.isOpen || !isRevoked(current)) return;
+        // Someone who is sent away while the node drains still gets what waits, for as long as the drain takes.
+        if (current === undefined || connection.isClosing || !isRevoked(current)) return;
         this.#onRevoked(connection.session);
         connection.close('unauthorized');
       });

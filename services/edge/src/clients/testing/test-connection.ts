@@ -129,6 +129,8 @@ export interface TestConnectionOptions {
   /** Longer than any test lasts by default. */
   readonly silentSeconds: number;
   readonly isWindowed: boolean;
+  /** False by default. */
+  readonly mustIdentify: boolean;
   readonly addressOwner: Owner | undefined;
 }
 
@@ -145,6 +147,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     rights: rightsTo(() => true),
     silentSeconds: 1_000_000,
     isWindowed: false,
+    mustIdentify: false,
     addressOwner: undefined,
     ...changes,
   };
@@ -155,6 +158,7 @@ export function createTestConnection(changes: Partial<TestConnectionOptions> = {
     id: 'session',
     addressOwner: options.addressOwner,
     rights: options.rights,
+    mustIdentify: options.mustIdentify,
     limits: {
       requestRate: options.requestRate,
       subscribeRate: options.subscribeRate,
