@@ -3,6 +3,7 @@ import { findPrometheus, HOW_TO_INSTALL_PROMETHEUS } from '../observability/prom
 import { runTool } from '../processes/run-tool.ts';
 import { WORKSPACE_ROOT } from '../processes/service-process.ts';
 import { findImportFaults } from './check-imports.ts';
+import { findLinkFaults } from './check-links.ts';
 
 /** The result of one check. */
 export interface CheckResult {
@@ -23,6 +24,7 @@ export async function runChecks(): Promise<CheckResult[]> {
       ...['--project', 'services/console/page', '--pretty', 'false'],
     ]),
     importCheck(),
+    linkCheck(),
     ruleCheck(),
   ]);
 }
@@ -39,6 +41,11 @@ async function toolCheck(
 async function importCheck(): Promise<CheckResult> {
   const faults = await findImportFaults(WORKSPACE_ROOT);
   return { name: 'import directions', passed: faults.length === 0, output: faults.join('\n') };
+}
+
+async function linkCheck(): Promise<CheckResult> {
+  const faults = await findLinkFaults(WORKSPACE_ROOT);
+  return { name: 'links of documents', passed: faults.length === 0, output: faults.join('\n') };
 }
 
 async function ruleCheck(): Promise<CheckResult> {
