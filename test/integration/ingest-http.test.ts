@@ -211,7 +211,7 @@ describe('the end of the service', () => {
       const socket = connect(service.port, '127.0.0.1');
       const answer = text(socket);
       socket.write(
-        'POST /v1/channels/ETH.trade HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nla',
+        'POST /v1/channels/ETH.trade HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\nla',
       );
       await eventually(
         async () => (await service.metrics()).sum('tradewind_ingest_requests_in_flight') === 1,
