@@ -114,6 +114,22 @@ describe('TokenVerifier', () => {
     expect(await issuedAt(now * 1_000)).toBe(0);
   });
 
+  it('remembers long tokens only as far as they are short together', async () => {
+    const tokens = await Promise.all(
+      ['a', 'a', 'b', 'c', 'd'].map((sub) => makeToken({ claims: { sub, exp: 9e9 } })),
+    );
+    const [{ length } = ''] = tokens;
+    const most = { maxRememberedBytes: 3 * length };
+    const under = new TokenVerifier(() => secret, RULES, most);
+    await Promise.all(tokens.slice(0, 2).map((token) => under.verify(token)));
+    expect(under.remembered).toBe(1);
+    for (const token of tokens) await under.verify(token);
+    expect(under.remembered).toBe(3);
+    under.forget();
+    for (const token of tokens) await under.verify(token);
+    expect(under.remembered).toBe(3);
+  });
+
   it('refuses a token that is too large before anything of it is read', async () => {
     const padding = 'x'.repeat(MAX_TOKEN_BYTES);
     const large = await makeToken({ claims: { padding } });
