@@ -12,7 +12,7 @@ export type ContenderName = (typeof CONTENDER_NAMES)[number];
 export type CheckoutName = `edge@${string}`;
 
 /** Bun, as npm installs it. */
-export const BUN = `${WORKSPACE_ROOT}test/node_modules/.bin/bun`;
+export const BUN = `${WORKSPACE_ROOT}bench/node_modules/.bin/bun`;
 
 /** How long a contender may take to listen, in ms. */
 const LISTENING_DEADLINE_MS = 20_000;

@@ -1,6 +1,7 @@
 import { connect } from '@tradewind/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { controlSdk, WITHOUT_DEDUPE, WITHOUT_GENERATIONS } from '../sdk/control-sdk.ts';
+import { faultsOf } from '../sdk/run-scene.ts';
 import { SCENARIOS, type Scenario } from '../sdk/scenarios.ts';
 import { Scene, type Sdk } from '../sdk/scene.ts';
 import { startTierDriver, type TierDriver } from '../sdk/tier-driver.ts';
@@ -28,25 +29,14 @@ beforeAll(async () => {
 });
 afterAll(() => driver?.[Symbol.asyncDispose]());
 
-/** Runs a scenario, and returns every breach of the promise and whatever it failed by. */
-async function faultsOf(
+async function faultsOfRun(
   sdk: Sdk,
   { number, run }: Scenario,
   seed: number,
   withinMs?: number,
 ): Promise<readonly string[]> {
   const name = `s${number}-${seed}-${runs++}`;
-  const scene = new Scene(sdk, driver, name, createRandom(seed).next, withinMs);
-  const faults: string[] = [];
-  try {
-    await run(scene);
-  } catch (error) {
-    faults.push(String(error));
-  }
-  for (const edge of driver.urls.keys()) {
-    for (const fault of ['clear', 'accept', 'edge'] as const) await driver.fault(edge, fault);
-  }
-  return [...faults, ...(await scene.end())];
+  return await faultsOf(new Scene(sdk, driver, name, createRandom(seed).next, withinMs), run);
 }
 /** Each run has channels of its own. */
 let runs = 0;
@@ -58,7 +48,7 @@ describe('the SDK on two real edges', () => {
       const seed = SEED + i;
       const name = number === BY_CHANCE ? `${title}, SDK_SEED=${seed}` : title;
       it(`${number}: ${name}`, async () => {
-        expect(await faultsOf(SDK, scenario, seed)).toEqual([]);
+        expect(await faultsOfRun(SDK, scenario, seed)).toEqual([]);
       });
     }
   }
@@ -67,7 +57,7 @@ describe('the SDK on two real edges', () => {
     const sdk = await controlSdk(removal);
     const scenario = SCENARIOS.find(({ number }) => number === BY_CHANCE)!;
     for (let seed = 1; seed <= CONTROL_SEEDS; seed += 1) {
-      const faults = await faultsOf(sdk, scenario, seed, CONTROL_WITHIN_MS);
+      const faults = await faultsOfRun(sdk, scenario, seed, CONTROL_WITHIN_MS);
       if (faults.length > 0) return;
     }
     expect.fail('it kept the promise');

@@ -51,3 +51,9 @@ export interface Driver {
   /** A token for the channels `BTC.*`. */
   token(kind: 'good' | 'forged' | 'expired'): Promise<string>;
 }
+
+/** What a driver can be asked to do, by its name. */
+export const DRIVER_CALLS = [
+  ...(['publish', 'publishPlain', 'forget', 'fault', 'connections'] as const),
+  ...(['restartRedis', 'token'] as const),
+] satisfies readonly (keyof Driver)[];

@@ -1,0 +1,44 @@
+import { connect } from '@tradewind/client';
+import { createRandom } from '../support/random.ts';
+import type { Driver } from './driver.ts';
+import { PAGE_STEPS } from './page-steps.ts';
+import { bridgeAt, reachDriver } from './remote-driver.ts';
+import { faultsOf } from './run-scene.ts';
+import { SCENARIOS } from './scenarios.ts';
+import { Scene } from './scene.ts';
+
+/** What a runtime is asked to run. */
+export interface Work {
+  /** The number of a scenario, or the name of a step of a page. */
+  readonly step: number | string;
+  /** The scene's name, which its channels begin with. */
+  readonly name: string;
+  readonly seed: number;
+}
+
+/** Runs what the bridge asks for, one after the other, until the bridge is gone: then it rejects. */
+export async function workFor(bridgeUrl: string): Promise<void> {
+  const ask = bridgeAt(bridgeUrl);
+  const driver = await reachDriver(ask);
+  const self = Math.random();
+  for (;;) {
+    const work = (await ask('next', navigator.userAgent, self)) as Work;
+    await ask('done', await faultsOfWork(driver, work));
+  }
+}
+
+async function faultsOfWork(
+  driver: Driver,
+  { step, name, seed }: Work,
+): Promise<readonly string[]> {
+  const sdk = { connect, WebSocket: globalThis.WebSocket };
+  const scene = new Scene(sdk, driver, name, createRandom(seed).next);
+  const scenario = SCENARIOS.find(({ number }) => number === step);
+  if (scenario !== undefined) return await faultsOf(scene, scenario.run);
+  const pageStep = PAGE_STEPS[step];
+  if (pageStep === undefined) return [`there is no ${step}`];
+  const run = (): Promise<void> => pageStep.run(scene);
+  if (!pageStep.isLeft) return await faultsOf(scene, run);
+  await run();
+  return [];
+}

@@ -1,0 +1,128 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startProcess } from '@tradewind/dev';
+import { rolldown } from 'rolldown';
+import { openChromium } from '../support/browser.ts';
+import { startBridge } from './bridge.ts';
+import { DRIVER_CALLS, type Driver } from './driver.ts';
+import type { Work } from './remote-worker.ts';
+
+export type RuntimeName = 'chromium' | 'bun' | 'deno';
+
+/** Lines of a runtime's output that are shown when it ends too early. */
+const LAST_LINES = 20;
+
+/** A runtime that has imported the SDK. Disposing of it ends its processes. */
+export interface Runtime extends AsyncDisposable {
+  /** How it calls itself, for example `Bun/1.4.5`. */
+  readonly agent: string;
+  /** Runs one thing after the other, and resolves with the faults that were found. */
+  run(work: Work): Promise<readonly string[]>;
+  /** Loads the page again, and resolves when the SDK is imported again. */
+  reload(): Promise<void>;
+}
+
+/** Starts a runtime on the edges of a driver. Undefined where it is not installed. */
+export async function startRuntime(
+  name: RuntimeName,
+  driver: Driver,
+): Promise<Runtime | undefined> {
+  return name === 'chromium' ? await startPage(driver) : await startProgram(name, driver);
+}
+
+async function startProgram(name: 'bun' | 'deno', driver: Driver): Promise<Runtime | undefined> {
+  const command = findRuntime(name);
+  if (command === undefined) return undefined;
+  await using stack = new AsyncDisposableStack();
+  const worker = await bundleWorker();
+  const bridge = stack.use(await startBridge(worker, callsOf(driver)));
+  const folder = await mkdtemp(join(tmpdir(), `tradewind-${name}-`));
+  stack.defer(() => rm(folder, { recursive: true }));
+  const start = join(folder, 'start.mjs');
+  await writeFile(join(folder, 'worker.mjs'), worker);
+  await writeFile(
+    start,
+    `import { workFor } from './worker.mjs';\nawait workFor('${bridge.url}');\n`,
+  );
+  const program = stack.use(
+    await startProcess({
+      name,
+      command,
+      args: name === 'deno' ? ['run', '--allow-net=127.0.0.1', '--no-lock', start] : [start],
+      env: { PATH: process.env.PATH, HOME: folder, DENO_NO_UPDATE_CHECK: '1' },
+      cwd: folder,
+    }),
+  );
+  void program.exited.then(({ code, signal }) => {
+    const lines = program.output.slice(-LAST_LINES).join('\n');
+    bridge.fail(new Error(`${name} ended with ${signal ?? code}; its last output:\n${lines}`));
+  });
+  const agent = await bridge.arrived;
+  const owned = stack.move();
+  return {
+    agent,
+    run: (work) => bridge.run(work),
+    reload: () => Promise.reject(new Error(`${name} has no page`)),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function startPage(driver: Driver): Promise<Runtime | undefined> {
+  const browser = await openChromium();
+  if (browser === undefined) return undefined;
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => browser.close());
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const bridge = stack.use(await startBridge(await bundleWorker(), callsOf(driver)));
+  page.on('pageerror', (error) => bridge.fail(error));
+  await page.goto(bridge.url);
+  const agent = await bridge.arrived;
+  const owned = stack.move();
+  return {
+    agent,
+    run: (work) => bridge.run(work),
+    async reload() {
+      const anew = bridge.awaitAnew();
+      await page.reload();
+      await anew;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function callsOf(driver: Driver) {
+  const { urls, securedUrl } = driver;
+  return {
+    places: async () => ({ urls, securedUrl }),
+    ...Object.fromEntries(DRIVER_CALLS.map((name) => [name, driver[name].bind(driver)])),
+  };
+}
+
+/** The scenarios, the SDK and what they import, in one script that any runtime takes. */
+async function bundleWorker(): Promise<string> {
+  const build = await rolldown({
+    input: fileURLToPath(new URL('./remote-worker.ts', import.meta.url)),
+    platform: 'neutral',
+    tsconfig: false,
+  });
+  const { output } = await build.generate({ format: 'esm' });
+  await build.close();
+  return output[0].code;
+}
+
+/** The program itself: what npm puts before it would not pass our signals on. */
+function findRuntime(name: 'bun' | 'deno'): string | undefined {
+  const { resolve } = createRequire(import.meta.url);
+  try {
+    if (name === 'bun') return resolve('bun/bin/bun.exe');
+    const { platform, arch } = process;
+    const system = `${platform}-${arch}${platform === 'linux' ? '-glibc' : ''}`;
+    return createRequire(resolve('deno/package.json')).resolve(`@deno/${system}/deno`);
+  } catch {
+    return undefined;
+  }
+}
