@@ -75,6 +75,16 @@ describe.each(NAMES)('the SDK in %s', (name) => {
 
   if (name !== 'chromium') return;
 
+  for (const step of ['frozen', 'frozen-without-visibility', 'frozen-for-long']) {
+    it(`1: a tab that is ${step.replaceAll('-', ' ')}`, async ({ skip }) => {
+      expect(await faultsOf(skip, step)).toEqual([]);
+    });
+  }
+
+  it('24: a client that is closed or paused stays so when its tab goes on', async ({ skip }) => {
+    expect(await faultsOf(skip, 'closed-or-paused')).toEqual([]);
+  });
+
   it.for([true, false])('24: a reload, with positions: %s', async (keepsPositions, { skip }) => {
     const page = present(skip);
     runs += 1;

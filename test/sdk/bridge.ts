@@ -76,7 +76,6 @@ export async function startBridge(worker: string, calls: Calls): Promise<Bridge>
       'text/html',
       '<!doctype html><title>SDK</title><script type="module" src="/start.js"></script>',
     ],
-    '/elsewhere': ['text/html', '<!doctype html><title>Elsewhere</title>'],
     '/start.js': ['text/javascript', start(url)],
     '/worker.js': ['text/javascript', worker],
   });

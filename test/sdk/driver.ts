@@ -57,3 +57,14 @@ export const DRIVER_CALLS = [
   ...(['publish', 'publishPlain', 'forget', 'fault', 'connections'] as const),
   ...(['restartRedis', 'token'] as const),
 ] satisfies readonly (keyof Driver)[];
+
+/**
+ * What happens to the page that a scenario runs in. A call is answered at once, and done a moment later: a page that is
+ * frozen hears no answer.
+ */
+export interface PageDriver {
+  /** Freezes the page for at least `forMs`, and publishes `count` payloads meanwhile. */
+  freeze(channel: string, count: number, forMs: number): Promise<void>;
+}
+
+export const PAGE_CALLS = ['freeze'] satisfies readonly (keyof PageDriver)[];

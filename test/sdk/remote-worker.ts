@@ -1,8 +1,8 @@
 import { connect } from '@tradewind/client';
 import { createRandom } from '../support/random.ts';
-import type { Driver } from './driver.ts';
+import type { Driver, PageDriver } from './driver.ts';
 import { PAGE_STEPS } from './page-steps.ts';
-import { bridgeAt, reachDriver } from './remote-driver.ts';
+import { bridgeAt, reachDriver, reachPage } from './remote-driver.ts';
 import { faultsOf } from './run-scene.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { Scene } from './scene.ts';
@@ -20,15 +20,17 @@ export interface Work {
 export async function workFor(bridgeUrl: string): Promise<void> {
   const ask = bridgeAt(bridgeUrl);
   const driver = await reachDriver(ask);
+  const page = reachPage(ask);
   const self = Math.random();
   for (;;) {
     const work = (await ask('next', navigator.userAgent, self)) as Work;
-    await ask('done', await faultsOfWork(driver, work));
+    await ask('done', await faultsOfWork(driver, page, work));
   }
 }
 
 async function faultsOfWork(
   driver: Driver,
+  page: PageDriver,
   { step, name, seed }: Work,
 ): Promise<readonly string[]> {
   const sdk = { connect, WebSocket: globalThis.WebSocket };
@@ -37,7 +39,7 @@ async function faultsOfWork(
   if (scenario !== undefined) return await faultsOf(scene, scenario.run);
   const pageStep = PAGE_STEPS[step];
   if (pageStep === undefined) return [`there is no ${step}`];
-  const run = (): Promise<void> => pageStep.run(scene);
+  const run = (): Promise<void> => pageStep.run(scene, page);
   if (!pageStep.isLeft) return await faultsOf(scene, run);
   await run();
   return [];

@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startProcess } from '@tradewind/dev';
 import { rolldown } from 'rolldown';
-import { openChromium } from '../support/browser.ts';
-import { startBridge } from './bridge.ts';
-import { DRIVER_CALLS, type Driver } from './driver.ts';
+import { type Bridge, startBridge } from './bridge.ts';
+import { DRIVER_CALLS, type Driver, type PageDriver } from './driver.ts';
 import type { Work } from './remote-worker.ts';
+import { openTab } from './tab.ts';
 
 export type RuntimeName = 'chromium' | 'bun' | 'deno';
+
+/** How long a call for the page waits, so that its answer is there before it is done, ms. */
+const ANSWERED_WITHIN_MS = 200;
 
 /** Lines of a runtime's output that are shown when it ends too early. */
 const LAST_LINES = 20;
@@ -71,15 +74,32 @@ async function startProgram(name: 'bun' | 'deno', driver: Driver): Promise<Runti
 }
 
 async function startPage(driver: Driver): Promise<Runtime | undefined> {
-  const browser = await openChromium();
-  if (browser === undefined) return undefined;
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => browser.close());
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  const bridge = stack.use(await startBridge(await bundleWorker(), callsOf(driver)));
-  page.on('pageerror', (error) => bridge.fail(error));
-  await page.goto(bridge.url);
+  const folder = await mkdtemp(join(tmpdir(), 'tradewind-chromium-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const later = async (act: () => Promise<unknown>): Promise<void> => {
+    setTimeout(() => act().catch((error) => bridge.fail(error)), ANSWERED_WITHIN_MS);
+  };
+  const pageDriver: PageDriver = {
+    freeze: (channel, count, forMs) =>
+      later(async () => {
+        await tab!.send('Page.setWebLifecycleState', { state: 'frozen' });
+        const passed = new Promise((resolve) => setTimeout(resolve, forMs));
+        await driver.publish(channel, count);
+        await passed;
+        await tab!.send('Page.setWebLifecycleState', { state: 'active' });
+      }),
+  };
+  const calls = { ...callsOf(driver), ...pageDriver };
+  const bridge: Bridge = stack.use(await startBridge(await bundleWorker(), calls));
+  const tab = await openTab(folder, (method, params) => {
+    if (method === 'Runtime.exceptionThrown') bridge.fail(new Error(JSON.stringify(params)));
+  });
+  if (tab === undefined) return undefined;
+  stack.use(tab);
+  await tab.send('Runtime.enable');
+  await tab.send('Page.enable');
+  await tab.send('Page.navigate', { url: bridge.url });
   const agent = await bridge.arrived;
   const owned = stack.move();
   return {
@@ -87,7 +107,7 @@ async function startPage(driver: Driver): Promise<Runtime | undefined> {
     run: (work) => bridge.run(work),
     async reload() {
       const anew = bridge.awaitAnew();
-      await page.reload();
+      await tab.send('Page.reload');
       await anew;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
