@@ -127,8 +127,7 @@ export const SCENARIOS: readonly Scenario[] = [
       await scene.deliver('a', 5);
       followers.push(scene.follow(client));
       await scene.deliver('a', 1);
-      await scene.both('cut');
-      await scene.until(client, 'waiting');
+      await scene.bring(client, 'waiting', 'cut');
       followers.push(scene.follow(client));
       await scene.deliver('a', 3);
       const offsets = followers.map(({ items }) =>
@@ -382,8 +381,7 @@ export const SCENARIOS: readonly Scenario[] = [
       await live();
       const follower = scene.follow(client, 77);
       await scene.deliver(77, 3);
-      await scene.both('reset');
-      await scene.until(client, 'waiting');
+      await scene.bring(client, 'waiting', 'reset');
       await scene.deliver(77, 3);
       await live();
       same('losses', follower.gaps, []);
@@ -464,13 +462,14 @@ export const SCENARIOS: readonly Scenario[] = [
       });
       for (let i = 0; i < 20; i += 1) {
         await scene.until(client, 'online');
-        await scene.both('reset');
-        await scene.until(client, 'waiting');
+        await scene.bring(client, 'waiting', 'reset');
       }
+      // It may have come to the second edge before that one was reset.
+      holds('twenty attempts failed', attempts.length >= 20);
       same(
         'attempts are not forgotten',
         attempts,
-        Array.from({ length: 20 }, (_, i) => i),
+        attempts.map((_, i) => i),
       );
       await scene.live(client);
       await scene.deliver('a', 3, [follower]);

@@ -85,6 +85,11 @@ export class Scene {
     return follower;
   }
 
+  /** Does something to both edges that brings a client into a state, however briefly: a driver may answer after it has left it. */
+  async bring(client: Client, name: ClientState['name'], fault: Fault): Promise<void> {
+    await Promise.all([this.until(client, name), this.both(fault)]);
+  }
+
   /** Resolves when a client is in a state. */
   async until(
     client: Client,
