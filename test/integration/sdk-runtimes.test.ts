@@ -96,6 +96,10 @@ describe.each(NAMES)('the SDK in %s', (name) => {
     if (keepsPositions) expect(faults).toEqual([]);
     else expect(faults).toEqual([expect.stringContaining('the first offset')]);
   });
+
+  it('24: ten times to another page and back', async ({ skip }) => {
+    expect(await faultsOf(skip, 'back-and-forth')).toEqual([]);
+  });
 });
 
 /** Publishes on a channel until something is done, and a little more. */

@@ -10,6 +10,11 @@ export type Calls = Readonly<Record<string, (...args: never[]) => Promise<unknow
 const CONTENT_POLICY =
   "default-src 'none'; script-src 'self'; connect-src 'self' ws://127.0.0.1:* ; base-uri 'none'";
 
+/** Another page of the tab: it publishes what it was told to, and goes back. */
+const ELSEWHERE = `const body = sessionStorage.getItem('elsewhere');
+await fetch('/calls/publish', { method: 'POST', body });
+history.back();`;
+
 /** Between this process, which has edges and Redis, and a runtime that runs scenarios. */
 export interface Bridge extends AsyncDisposable {
   /** `http://127.0.0.1:PORT`; a browser opens it as a page. */
@@ -76,6 +81,11 @@ export async function startBridge(worker: string, calls: Calls): Promise<Bridge>
       'text/html',
       '<!doctype html><title>SDK</title><script type="module" src="/start.js"></script>',
     ],
+    '/elsewhere': [
+      'text/html',
+      '<!doctype html><script type="module" src="/elsewhere.js"></script>',
+    ],
+    '/elsewhere.js': ['text/javascript', ELSEWHERE],
     '/start.js': ['text/javascript', start(url)],
     '/worker.js': ['text/javascript', worker],
   });

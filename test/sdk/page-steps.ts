@@ -11,6 +11,7 @@ export interface PageStep {
 }
 
 interface PageEvent {
+  readonly persisted?: boolean;
   stopImmediatePropagation(): void;
 }
 
@@ -25,6 +26,7 @@ interface Target {
 /** What these steps use of a window: the tests are not compiled for a browser. */
 interface Window extends Target {
   readonly document: Target;
+  readonly location: { href: string };
   readonly sessionStorage: {
     getItem(key: string): string | null;
     setItem(key: string, value: string): void;
@@ -47,6 +49,9 @@ const LONGEST_TICK_MS = 1_500;
 
 /** A tab connects within this time after it goes on, ms. */
 const CONNECTS_WITHIN_MS = 100;
+
+/** How often the tab goes to another page and back. */
+const ROUNDS = 10;
 
 export const PAGE_STEPS: Readonly<Record<string, PageStep>> = {
   frozen: { run: (scene, page) => freeze(scene, page, FEW) },
@@ -78,6 +83,25 @@ export const PAGE_STEPS: Readonly<Record<string, PageStep>> = {
       await pause(500);
       same('states', [closed.state.name, paused.state.name], ['closed', 'paused']);
       same('sockets', scene.spy.open(), 0);
+    },
+  },
+
+  'back-and-forth': {
+    async run(scene) {
+      const client = scene.client();
+      const follower = scene.follow(client);
+      await scene.live(client);
+      await scene.deliver('a', 5);
+      PAGE.sessionStorage.setItem('elsewhere', JSON.stringify([scene.name(), 3]));
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const shown = once(PAGE, 'pageshow');
+        PAGE.location.href = '/elsewhere';
+        holds('the page was kept', (await shown).persisted === true);
+        await scene.deliver('a', 1);
+      }
+      same('publications', follower.count('publication'), 5 + ROUNDS * 4);
+      same('gaps', follower.gaps, []);
+      await settlesOnOneSocket(scene);
     },
   },
 
