@@ -81,10 +81,10 @@ const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
 /** The history that `pub` keeps by default: that of the publisher library. */
 const DEFAULT_HISTORY = '1000';
 
-/** Channels of one `sub`; an edge allows a client so many by default. */
+/** Channels of one `sub`: as many as an edge allows a client by default. */
 const MAX_CHANNELS = 512;
 
-/** Publications after which a `sub` may be told to end: any number that counts exactly. */
+/** The largest number of publications after which `sub` can end: the largest integer that a double holds exactly. */
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 
 /** The most that the publish script takes. */

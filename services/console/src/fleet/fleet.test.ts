@@ -89,6 +89,15 @@ describe('a fleet', () => {
     });
   });
 
+  it('remembers no more than 1,000 nodes, however many names are written', () => {
+    const watched = new Watched();
+    const named = (from: number) =>
+      Array.from({ length: 800 }, (_, i) => edge(`n${from + i}`, 1, { events: 1 }));
+    watched.tick(named(0));
+    watched.tick(named(800));
+    expect(watched.snapshot.nodes).toHaveLength(1_000);
+  });
+
   it('takes rates from differences, also when a node starts again and counts from 0', () => {
     const watched = new Watched();
     for (let beat = 1; beat <= 10; beat += 1) {

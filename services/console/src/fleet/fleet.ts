@@ -1,4 +1,4 @@
-import type { NodeEvent, NodeState } from '@tradewind/bus';
+import { MAX_NODES, type NodeEvent, type NodeState } from '@tradewind/bus';
 import { FleetHistory, type FleetPoint } from './fleet-history.ts';
 import { lagQuantile, NodeRecord } from './node-record.ts';
 import { type Problem, problemsOf, SILENT_AFTER_MS, worstFirst } from './problems.ts';
@@ -92,12 +92,14 @@ export class Fleet {
 
   /** Takes the events of a node in, which replace those before. */
   takeEvents(state: NodeState, events: readonly NodeEvent[]): void {
+    if (!this.#events.has(state.node) && this.#events.size >= MAX_NODES) return;
     this.#eventCounts.set(state.node, state.figures.events ?? 0);
     this.#events.set(state.node, events.slice(-MAX_EVENTS_A_NODE));
   }
 
   /**
-   * Takes what was read of all nodes in. Must be called once a second.
+   * Takes what was read of all nodes in. Must be called once a second. It remembers at most 1,000 nodes, silent ones
+   * included: a program that writes ever new names must not fill the memory.
    *
    * @param states undefined if Redis did not answer: then nothing is known of any node.
    * @param now ms of a monotonic clock.
@@ -110,7 +112,7 @@ export class Fleet {
       if (states !== undefined && record.silentMs(now) > KEEP_SILENT_MS) this.#forget(node);
     }
     for (const state of told.values()) {
-      if (this.#records.has(state.node)) continue;
+      if (this.#records.has(state.node) || this.#records.size >= MAX_NODES) continue;
       const record = new NodeRecord(state, now);
       record.tick(state, now);
       this.#records.set(state.node, record);
