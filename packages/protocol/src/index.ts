@@ -1,3 +1,6 @@
+export * from './binary-decoder.ts';
+export * from './binary-fault.ts';
+export * from './binary-publication.ts';
 export * from './channel.ts';
 export * from './channel-filter.ts';
 export * from './client-message.ts';
@@ -7,3 +10,4 @@ export * from './limits.ts';
 export * from './position.ts';
 export * from './publication.ts';
 export * from './server-message.ts';
+export * from './varint.ts';

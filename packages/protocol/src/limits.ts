@@ -21,6 +21,12 @@ export const DEFAULT_MAX_MESSAGE_BYTES = 32 * 1024;
 /** The largest payload of a publication by default, in bytes. Trades are a few hundred bytes. */
 export const DEFAULT_MAX_PUBLICATION_BYTES = 64 * 1024;
 
+/**
+ * The largest publication that others of its channel are deflated against, in bytes. A client keeps two of each channel, so 512
+ * channels take 8 MiB at most. Trades are a few hundred bytes, and an excerpt of an order book some thousand.
+ */
+export const MAX_REFERENCE_BYTES = 8 * 1024;
+
 /** The most publications of history that a client may ask one channel for, by default. */
 export const DEFAULT_MAX_HISTORY = 1_000;
 

@@ -37,8 +37,10 @@ export interface Welcome {
 /** One channel that a client now receives. */
 export interface SubscribedChannel {
   readonly channel: string;
-  /** The node's small number for the channel. Reserved for a binary protocol. */
+  /** The node's small number for the channel, from 1. Binary frames have it instead of the name. */
   readonly ref: number;
+  /** The base of the times in binary frames of the channel, ms since the Unix epoch. Absent where frames are not binary. */
+  readonly ts?: number;
   /** Absent while the channel has no history. */
   readonly epoch?: string;
   readonly offset?: number;
@@ -74,6 +76,20 @@ export interface Expiring {
   readonly expiresInMs: number;
   /** Time after that until the connection is closed, in ms. */
   readonly graceMs: number;
+}
+
+/**
+ * A publication of a channel, against which later ones are deflated. It comes before the first frame that needs it, and only where
+ * frames are binary. The latest two of a channel are live.
+ */
+export interface Reference {
+  readonly type: 'reference';
+  /** The channel's number in `subscribed`. */
+  readonly ref: number;
+  /** From 1. The next reference of the channel has the next number. */
+  readonly id: number;
+  /** The publication's payload, a JSON text of {@link MAX_REFERENCE_BYTES} in UTF-8 at most. */
+  readonly data: string;
 }
 
 export interface Unsubscribed {
@@ -151,6 +167,7 @@ export type ServerMessage =
   | Authenticated
   | Expiring
   | Subscribed
+  | Reference
   | Unsubscribed
   | Pong
   | Gap

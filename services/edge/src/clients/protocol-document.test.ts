@@ -25,6 +25,7 @@ const FIELDS: {
     ...{ auth: true, heartbeat: true, limits: true, reconnect: true },
   },
   subscribed: { id: true, channels: true, rejected: true, done: true },
+  reference: { ref: true, id: true, data: true },
   unsubscribed: { id: true, channels: true, reason: true },
   authenticated: { id: true, subject: true, expiresInMs: true },
   expiring: { expiresInMs: true, graceMs: true },
@@ -40,7 +41,7 @@ const PUBLICATION: Named<PublicationMessage> = {
   ...{ seq: true, channel: true, offset: true, ts: true, data: true },
 };
 const SUBSCRIBED_CHANNEL: Named<SubscribedChannel> = {
-  ...{ channel: true, ref: true, epoch: true, offset: true },
+  ...{ channel: true, ref: true, ts: true, epoch: true, offset: true },
   ...{ recovered: true, replayed: true, reason: true },
 };
 const GAP_REASONS: { readonly [Reason in Gap['reason']]: true } = {
