@@ -24,6 +24,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   index        what the subscription index costs at 10 to 1,000,000 subscriptions
   safety       what offsets cost an edge while nothing is lost: the publish script against plain PUBLISH
   hot-path     time and allocations per delivery, from the index to the socket
+  sdk          what the client's SDK costs a program: µs per publication, and what 10,000 channels hold
 
   --seconds N        length of a measured run (30; memory 120; heartbeats 60)
   --pairs N          alternating pairs (5; predecessor 15, safety 6), or rounds of memory's four runs
@@ -75,6 +76,7 @@ export const COMMANDS = [
   'storm',
   'index',
   'hot-path',
+  'sdk',
 ] as const;
 export type Command = (typeof COMMANDS)[number];
 

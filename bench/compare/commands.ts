@@ -28,6 +28,7 @@ import {
   saturationFailures,
   USUAL_SEARCH,
 } from './saturation.ts';
+import { describeSdkCost, runSdkCost, sdkCostFailures } from './sdk-cost.ts';
 import { LONGEST_STALLED_SECONDS, measureStalled } from './stalled-memory.ts';
 import { describeStalled } from './stalled-memory-text.ts';
 import { describeStorm, measureStorm, stormFailures } from './storm.ts';
@@ -120,6 +121,11 @@ export async function runCommand(
       const payloadBytes = asked.payloadBytes ?? CROWD.payloadBytes;
       const rows = await benchmarkHotPath(payloadBytes, asked.quick);
       return { text: describeHotPath(rows, payloadBytes), result: rows };
+    }
+    case 'sdk': {
+      const cost = await runSdkCost(asked.quick, asked.payloadBytes);
+      const text = describeSdkCost(cost, asked.payloadBytes);
+      return { text, result: cost, failures: sdkCostFailures(cost) };
     }
     case 'saturation': {
       const plan = {

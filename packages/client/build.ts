@@ -127,7 +127,7 @@ async function publishedManifest(): Promise<string> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const [entry, bytes] of Object.entries(await buildPackage())) {
+  for (const [entry, bytes] of Object.entries(await buildPackage(process.argv[2]))) {
     console.log(`${entry.padEnd(6)} ${bytes} of ${ENTRIES[entry]} bytes, minified and by gzip`);
   }
   console.log('npm pack ./dist');

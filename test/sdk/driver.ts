@@ -11,7 +11,9 @@ export type Fault =
   | 'deaf'
   /** Everything arrives 60 ms later. */
   | 'slow'
-  /** The last three end. */
+  /** Everything arrives 1.5 s later. */
+  | 'late'
+  /** The last four end. */
   | 'clear'
   /** New connections are reset, or end at the edge again. */
   | 'refuse'
@@ -21,8 +23,10 @@ export type Fault =
   | 'edge'
   /** The edge asks its clients to move within a second. */
   | 'shed'
-  /** The process is killed, or starts again. */
+  /** The process is killed, or is drained and ends. */
   | 'kill'
+  | 'drain'
+  /** It starts again. */
   | 'start';
 
 /**
@@ -65,6 +69,8 @@ export const DRIVER_CALLS = [
 export interface PageDriver {
   /** Freezes the page for at least `forMs`, and publishes `count` payloads meanwhile. */
   freeze(channel: string, count: number, forMs: number): Promise<void>;
+  /** Hides the page behind another one, publishes `count` payloads after `forMs`, and shows it again. */
+  hide(channel: string, count: number, forMs: number): Promise<void>;
 }
 
-export const PAGE_CALLS = ['freeze'] satisfies readonly (keyof PageDriver)[];
+export const PAGE_CALLS = ['freeze', 'hide'] satisfies readonly (keyof PageDriver)[];

@@ -86,6 +86,34 @@ export const PAGE_STEPS: Readonly<Record<string, PageStep>> = {
     },
   },
 
+  'hidden-and-paused': {
+    async run(scene, page) {
+      const client = scene.client({ hidden: 'pause', pauseAfterMs: 300 });
+      const follower = scene.follow(client);
+      const closed = scene.client({ hidden: 'pause', pauseAfterMs: 300 });
+      scene.follow(closed);
+      await scene.live(client);
+      await scene.live(closed);
+      await closed.close();
+      await scene.deliver('a', 5, [follower]);
+      const states: string[] = [];
+      client.on('state', ({ state }) => {
+        states.push(state.name === 'paused' ? state.why : state.name);
+      });
+      await page.hide(scene.name(), FEW, FROZEN_MS);
+      await scene.until(client, 'paused');
+      same('sockets while hidden', scene.spy.open(), 0);
+      await scene.until(client, 'online');
+      await scene.live(client);
+      await scene.deliver('a', 1, [follower]);
+      same('states', states, ['hidden', 'idle', 'connecting', 'online']);
+      same('the closed one', closed.state.name, 'closed');
+      same('gaps', follower.gaps, []);
+      same('publications', follower.count('publication'), 6 + FEW);
+      await scene.settlesOnOneSocket();
+    },
+  },
+
   'back-and-forth': {
     async run(scene) {
       const client = scene.client();
@@ -101,7 +129,7 @@ export const PAGE_STEPS: Readonly<Record<string, PageStep>> = {
       }
       same('publications', follower.count('publication'), 5 + ROUNDS * 4);
       same('gaps', follower.gaps, []);
-      await settlesOnOneSocket(scene);
+      await scene.settlesOnOneSocket();
     },
   },
 
@@ -164,7 +192,7 @@ async function freeze(scene: Scene, page: PageDriver, count: number): Promise<vo
   const isLost = count > HISTORY;
   same('gaps', follower.gaps, isLost ? [`away 6-${5 + count}`] : []);
   same('publications', follower.count('publication'), isLost ? 6 : 6 + count);
-  await settlesOnOneSocket(scene);
+  await scene.settlesOnOneSocket();
 }
 
 async function continueAfterReload(scene: Scene, keepsPositions: boolean): Promise<void> {
@@ -176,21 +204,10 @@ async function continueAfterReload(scene: Scene, keepsPositions: boolean): Promi
   await scene.deliver('a', 3);
   same('the first offset', firstOffset(follower), seen + 1);
   same('gaps', follower.gaps, []);
-  await settlesOnOneSocket(scene);
+  await scene.settlesOnOneSocket();
 }
 
 function firstOffset(follower: Follower): number | undefined {
   const first = follower.items.find(({ kind }) => kind === 'publication');
   return first?.kind === 'publication' ? first.offset : undefined;
-}
-
-/** Sockets that the client has given up are gone, from the network as well. */
-async function settlesOnOneSocket(scene: Scene): Promise<void> {
-  const start = Date.now();
-  for (;;) {
-    const counts = [scene.spy.open(), await scene.driver.connections()];
-    if (counts.every((count) => count === 1)) return;
-    holds(`sockets: ${counts}`, Date.now() - start < scene.withinMs);
-    await pause(50);
-  }
 }

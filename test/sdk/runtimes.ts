@@ -89,6 +89,12 @@ async function startPage(driver: Driver): Promise<Runtime | undefined> {
         await passed;
         await tab!.send('Page.setWebLifecycleState', { state: 'active' });
       }),
+    hide: (channel, count, forMs) =>
+      later(async () => {
+        await using _front = await tab!.cover();
+        await new Promise((resolve) => setTimeout(resolve, forMs));
+        await driver.publish(channel, count);
+      }),
   };
   const calls = { ...callsOf(driver), ...pageDriver };
   const bridge: Bridge = stack.use(await startBridge(await bundleWorker(), calls));
@@ -134,8 +140,8 @@ async function bundleWorker(): Promise<string> {
   return output[0].code;
 }
 
-/** The program itself: what npm puts before it would not pass our signals on. */
-function findRuntime(name: 'bun' | 'deno'): string | undefined {
+/** The program itself: what npm puts before it would not pass our signals on. Undefined where it is not installed. */
+export function findRuntime(name: 'bun' | 'deno'): string | undefined {
   const { resolve } = createRequire(import.meta.url);
   try {
     if (name === 'bun') return resolve('bun/bin/bun.exe');

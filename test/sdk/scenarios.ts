@@ -476,6 +476,40 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    number: 22,
+    title: 'a socket that does not finish closing, and handshakes that are answered too late',
+    async run(scene) {
+      const client = scene.client({
+        heartbeat: { pingMs: 300, timeoutMs: 600 },
+        connectTimeoutMs: 1_000,
+      });
+      const follower = scene.follow(client);
+      await scene.live(client);
+      await scene.deliver('a', 5);
+      // The close frame is not answered either. The other edge is well.
+      const first = scene.edge;
+      const silenced = scene.spy.sockets.at(-1)!;
+      await Promise.all([scene.until(client, 'waiting'), scene.driver.fault(first, 'silent')]);
+      await scene.live(client);
+      holds(`the old socket is in state ${silenced.readyState}`, silenced.readyState >= 2);
+      await scene.deliver('a', 5);
+      await scene.both('clear');
+      await scene.both('late');
+      for (let attempt = 0; attempt < 3; attempt += 1) {
+        if (attempt === 0) await scene.bring(client, 'waiting', 'reset');
+        else await scene.until(client, 'waiting');
+        await scene.until(client, 'connecting');
+      }
+      const end = await scene.driver.publish(scene.name(), 5);
+      await scene.both('clear');
+      await follower.reaches(end, scene.withinMs);
+      same('gaps', follower.gaps, []);
+      same('publications', follower.count('publication'), 15);
+      same('the most sockets at a time', scene.spy.most, 1);
+      await scene.settlesOnOneSocket();
+    },
+  },
+  {
     number: 25,
     title: 'faults by chance',
     async run(scene) {

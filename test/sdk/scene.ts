@@ -61,6 +61,11 @@ export class Scene {
     return client;
   }
 
+  /** The edge that the last connection went to. */
+  get edge(): number {
+    return this.#edge;
+  }
+
   nextUrl(): string {
     const { urls } = this.driver;
     this.#edge = (this.#edge + 1) % urls.length;
@@ -130,6 +135,17 @@ export class Scene {
         resolve();
       });
     });
+  }
+
+  /** Resolves when one socket is left, from the network as well. */
+  async settlesOnOneSocket(): Promise<void> {
+    const start = Date.now();
+    for (;;) {
+      const counts = [this.spy.open(), await this.driver.connections()];
+      if (counts.every((count) => count === 1)) return;
+      holds(`sockets: ${counts}`, Date.now() - start < this.withinMs);
+      await pause(50);
+    }
   }
 
   /** Publishes, and waits until all followers of the channel have it. */

@@ -8,6 +8,8 @@ export interface SocketSpy {
   readonly sent: readonly { readonly socket: number; readonly message: SentMessage }[];
   /** Sockets that are open or being opened. */
   open(): number;
+  /** The most of them at a time. */
+  readonly most: number;
 }
 
 export interface SentMessage {
@@ -19,9 +21,12 @@ export interface SentMessage {
 export function spyOnSockets(Base: WebSocketConstructor): SocketSpy {
   const sockets: WebSocketLike[] = [];
   const sent: { socket: number; message: SentMessage }[] = [];
+  const open = (): number => sockets.filter(({ readyState }) => readyState < 2).length;
+  let most = 0;
   const made = function make(url: string, protocols?: string | string[]): WebSocketLike {
     const socket = new Base(url, protocols);
     const number = sockets.push(socket) - 1;
+    most = Math.max(most, open());
     const send = socket.send.bind(socket);
     socket.send = (text: string): void => {
       sent.push({ socket: number, message: JSON.parse(text) });
@@ -33,6 +38,9 @@ export function spyOnSockets(Base: WebSocketConstructor): SocketSpy {
     WebSocket: made as unknown as WebSocketConstructor,
     sockets,
     sent,
-    open: () => sockets.filter(({ readyState }) => readyState < 2).length,
+    open,
+    get most() {
+      return most;
+    },
   };
 }

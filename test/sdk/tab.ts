@@ -15,6 +15,8 @@ type Answer = Readonly<Record<string, unknown>>;
 export interface Tab extends AsyncDisposable {
   /** Sends a command of the DevTools protocol to the tab. Rejects if it fails. */
   send(method: string, params?: object): Promise<Answer>;
+  /** Puts another tab in front of it. Disposing of the result closes that one again. */
+  cover(): Promise<AsyncDisposable>;
 }
 
 /**
@@ -66,6 +68,16 @@ export async function openTab(
   const owned = stack.move();
   return {
     send: (method, params) => send(method, params, sessionId),
+    async cover() {
+      const front = await send('Target.createTarget', { url: 'about:blank' });
+      await send('Target.activateTarget', { targetId: front.targetId });
+      return {
+        async [Symbol.asyncDispose]() {
+          await send('Target.closeTarget', { targetId: front.targetId });
+          await send('Target.activateTarget', { targetId });
+        },
+      };
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

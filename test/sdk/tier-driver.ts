@@ -111,6 +111,9 @@ export async function startTierDriver(): Promise<TierDriver> {
         case 'slow':
           weather.push(proxy.impose({ delayMs: 60 }));
           break;
+        case 'late':
+          weather.push(proxy.impose({ delayMs: 1_500 }));
+          break;
         case 'clear':
           for (const each of weather.splice(0)) each[Symbol.dispose]();
           break;
@@ -134,6 +137,12 @@ export async function startTierDriver(): Promise<TierDriver> {
           node.edge.signal('SIGKILL');
           await node.edge.exited;
           break;
+        case 'drain': {
+          const response = await fetch(`${node.edge.adminUrl}/drain`, { method: 'POST' });
+          await response.arrayBuffer();
+          await node.edge.exited;
+          break;
+        }
         case 'start': {
           const edge = await start(`sdk-${index + 1}`);
           nodes[index]!.edge = edge;
