@@ -55,6 +55,8 @@ export interface EdgeConfig extends ServiceSettings {
   readonly jwtIssuer: string | undefined;
   /** `EDGE_JWT_AUDIENCE`: what `aud` must be or hold. */
   readonly jwtAudience: string | undefined;
+  /** `EDGE_DEMO_URL`: a page that `GET /` points people to, as `npm start` sets it. */
+  readonly demoUrl: string | undefined;
   /** `EDGE_ORIGINS`: the web pages that may connect; none for all. */
   readonly origins: readonly string[];
   /**
@@ -237,6 +239,7 @@ function read(env: EnvironmentReader): EdgeConfig {
     jwksUrl: env.secret('EDGE_JWKS_URL'),
     jwtIssuer: env.optionalString('EDGE_JWT_ISSUER'),
     jwtAudience: env.optionalString('EDGE_JWT_AUDIENCE'),
+    demoUrl: env.optionalString('EDGE_DEMO_URL', { allowed: PAGE_URL }),
     origins: env.list('EDGE_ORIGINS', { default: [], allowed: ORIGIN }),
     trustedProxies: readTrustedProxies(env),
     proxyProtocol: env.choice('EDGE_PROXY_PROTOCOL', PROXY_PROTOCOL),
@@ -418,6 +421,12 @@ const ORIGIN = {
   pattern:
     /^(?!http:.*:80$|https:.*:443$)https?:\/\/(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[1-9][0-9]{0,4})?$/,
   description: 'http:// or https://, a host in lower case and a port unless it is the default',
+};
+
+/** A page that `GET /` links to. */
+const PAGE_URL = {
+  pattern: /^https?:\/\/[^\s<>"]+$/,
+  description: 'a URL that begins with http:// or https://',
 };
 
 /** A user name and a password belong into no URL. */

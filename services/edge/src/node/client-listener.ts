@@ -122,7 +122,7 @@ export class ClientListener {
       routes: [
         ...healthRoutes({ readiness: () => this.#readiness }),
         UPGRADE_REQUIRED,
-        frontPage(config.nodeId),
+        frontPage(config),
       ],
       limits: {
         ...DEFAULT_HTTP_LIMITS,

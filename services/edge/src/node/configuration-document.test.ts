@@ -56,6 +56,7 @@ describe('docs/configuration.md', () => {
       'EDGE_JWKS_URL: none',
       'EDGE_JWT_ISSUER: none',
       'EDGE_JWT_AUDIENCE: none',
+      'EDGE_DEMO_URL: none',
       'EDGE_ORIGINS: none',
       'EDGE_TRUSTED_PROXIES: none',
     ]);

@@ -1,5 +1,6 @@
 import { WEBSOCKET_PATH } from '@tradewind/protocol';
 import { type Route, sendText } from '@tradewind/runtime';
+import type { EdgeConfig } from '../config.ts';
 
 /** Nothing but the page's own style. */
 const HEADERS = {
@@ -11,7 +12,11 @@ const HEADERS = {
 } as const;
 
 /** `GET /`, for people who open the address of an edge: what this is, and how to connect. */
-export function frontPage(nodeId: string): Route {
+export function frontPage({ nodeId, demoUrl }: Pick<EdgeConfig, 'nodeId' | 'demoUrl'>): Route {
+  const demo =
+    demoUrl === undefined
+      ? ''
+      : `<p><a href="${escapeText(demoUrl)}">The demo</a> shows what it does: prices, and what happens when a node ends.</p>\n`;
   const page = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -24,7 +29,7 @@ pre { padding: 1rem; border-radius: 8px; background: light-dark(#f1f3f5, #1b2229
 </style>
 <h1>This is a Tradewind edge</h1>
 <p>Its name is <b>${escapeText(nodeId)}</b>. It sends live trades to whoever watches their channel, over a WebSocket at <code>${WEBSOCKET_PATH}</code>. There is nothing to see here.</p>
-<p>In a browser, in Node, Deno or Bun:</p>
+${demo}<p>In a browser, in Node, Deno or Bun:</p>
 <pre>import { connect } from '@tradewind/client';
 
 const client = connect('wss://this-host${WEBSOCKET_PATH}');
@@ -45,5 +50,5 @@ for await (const { data } of client.channel('BTC.trade')) {
 }
 
 function escapeText(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
