@@ -3,8 +3,9 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { findFreePort, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
+import { WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { expect, it } from 'vitest';
+import { freeStartPorts } from '../support/npm-start.ts';
 import { startRedis } from '../support/redis.ts';
 import { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
 
@@ -12,15 +13,6 @@ const run = promisify(execFile);
 
 /** Round trip to a Redis in another region, in ms; 15 ms one way made a start fail once. */
 const FAR_AWAY_MS = 100;
-
-const PORTS = [
-  'START_EDGE_1_PORT',
-  'START_EDGE_1_ADMIN_PORT',
-  'START_EDGE_2_PORT',
-  'START_EDGE_2_ADMIN_PORT',
-  'START_INGEST_PORT',
-  'START_INGEST_ADMIN_PORT',
-];
 
 it('npm start runs with a Redis that is far away', async () => {
   await using redis = await startRedis();
@@ -30,8 +22,7 @@ it('npm start runs with a Redis that is far away', async () => {
     speaks: 'bytes',
   });
   using _ = proxy.impose({ delayMs: FAR_AWAY_MS });
-  const env: NodeJS.ProcessEnv = { ...process.env, REDIS_URL: proxy.url };
-  for (const name of PORTS) env[name] = String(await findFreePort());
+  const env = { ...process.env, ...(await freeStartPorts()), REDIS_URL: proxy.url };
   const { stdout } = await run(WORKSPACE_NODE, ['infra/dev/src/start.ts', '--seconds', '2'], {
     cwd: WORKSPACE_ROOT,
     env,

@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Demo, startDemo } from './demo/demo.ts';
-import { Screen } from './demo/screen.ts';
 import { readStartSettings, START_USAGE, type StartSettings, UsageError } from './demo/settings.ts';
-import { renderLine, renderView } from './demo/view.ts';
+import { DEMO_HOST, startDemoServer } from './demo-page/demo-server.ts';
+import { Keys } from './terminal/keys.ts';
+import { renderFarewell, renderLine } from './terminal/plain-lines.ts';
+import { Screen } from './terminal/screen.ts';
+import { renderView } from './terminal/view.ts';
 
 /** How often the live view is drawn, in ms. */
-const REDRAW_MS = 500;
+const REDRAW_MS = 250;
 
 /** How often a line is printed where there is no terminal, in ms. */
 const LINE_MS = 5_000;
@@ -19,11 +22,18 @@ const INTERRUPTED = 130;
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
+/** The wish of a person that this ends. */
+interface Interrupt {
+  readonly signal: AbortSignal;
+  /** Does what Ctrl-C does. */
+  readonly request: () => void;
+}
+
 /**
  * Aborts at the first Ctrl-C or SIGTERM, or when the process that started this one ends. A second one ends everything at once:
  * children are killed when this process is gone.
  */
-function watchForInterrupt(): AbortSignal {
+function watchForInterrupt(): Interrupt {
   const interrupt = new AbortController();
   let interruptedAt: number | undefined;
   function onSignal(): void {
@@ -37,7 +47,7 @@ function watchForInterrupt(): AbortSignal {
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
   process.on('disconnect', onSignal);
   process.channel?.unref();
-  return interrupt.signal;
+  return { signal: interrupt.signal, request: onSignal };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -54,29 +64,74 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const settings = readStartSettings(args, process.env);
   const interrupt = watchForInterrupt();
-  const starting = startDemo(settings, (line) => console.error(line));
-  const demo = await Promise.race([starting, aborted(interrupt)]);
+  const { seconds, ports } = settings;
+  // Who kills a node during a measurement measures that.
+  const demoUrl =
+    seconds === undefined ? `http://${DEMO_HOST}:${ports.START_DEMO_PORT}` : undefined;
+  const starting = startDemo(settings, (line) => console.error(line), demoUrl);
+  const demo = await Promise.race([starting, aborted(interrupt.signal)]);
   // What has been started so far is not ours to see; it ends because we do.
   if (!demo) process.exit(INTERRUPTED);
   await using _ = demo;
-  return settings.seconds === undefined
-    ? await watch(demo, interrupt)
-    : await measure(demo, settings.seconds, interrupt);
+  if (seconds !== undefined) return await measure(demo, seconds, interrupt.signal);
+  await using _page = await startDemoServer(demo, ports.START_DEMO_PORT);
+  console.error(`The demo is at ${demoUrl}`);
+  await watch(demo, interrupt);
+  return 0;
 }
 
 /** Runs until Ctrl-C, with a live view where there is a terminal. */
-async function watch(demo: Demo, interrupt: AbortSignal): Promise<number> {
-  const isTerminal = process.stdout.isTTY;
-  using screen = isTerminal ? new Screen(process.stdout) : undefined;
-  const show = (): void => {
-    if (screen) screen.draw(renderView(demo.state()));
-    else console.log(renderLine(demo.state()));
-  };
-  if (screen) show();
-  const timer = setInterval(show, isTerminal ? REDRAW_MS : LINE_MS);
-  await aborted(interrupt);
+async function watch(demo: Demo, interrupt: Interrupt): Promise<void> {
+  if (process.stdout.isTTY) {
+    await watchOnTerminal(demo, interrupt);
+    console.log(renderFarewell(demo.state()));
+    return;
+  }
+  const timer = setInterval(() => console.log(renderLine(demo.state())), LINE_MS);
+  await aborted(interrupt.signal);
   clearInterval(timer);
-  return 0;
+}
+
+async function watchOnTerminal(demo: Demo, interrupt: Interrupt): Promise<void> {
+  const { stdout, stdin, env } = process;
+  using screen = new Screen(stdout, (env.NO_COLOR ?? '') === '');
+  const show = (): void => {
+    const { columns, rows } = stdout;
+    screen.draw(renderView(demo.state(), { columns, rows }, stdin.isTTY));
+  };
+  using _ = stdin.isTTY
+    ? new Keys(stdin, (key) => void press(demo, key).then(show), interrupt.request)
+    : undefined;
+  show();
+  stdout.on('resize', show);
+  const timer = setInterval(show, REDRAW_MS);
+  await aborted(interrupt.signal);
+  clearInterval(timer);
+  stdout.off('resize', show);
+}
+
+/** Does what a key is for. */
+async function press({ actions, note }: Demo, key: string): Promise<void> {
+  const fault = await actOn(actions, key);
+  if (fault !== undefined) note(fault);
+}
+
+function actOn(
+  actions: Demo['actions'],
+  key: string,
+): Promise<string | undefined> | string | undefined {
+  switch (key) {
+    case 'k':
+      return actions.kill();
+    case 'd':
+      return actions.drain();
+    case 'f':
+      return actions.freezeRedis();
+    case 'b':
+      return actions.burst();
+    default:
+      return undefined;
+  }
 }
 
 /** Runs for `--seconds` and prints the summary. */

@@ -23,6 +23,9 @@ export async function runChecks(): Promise<CheckResult[]> {
     toolCheck('types of the console’s page', 'tsc', [
       ...['--project', 'services/console/page', '--pretty', 'false'],
     ]),
+    toolCheck('types of the demo’s page', 'tsc', [
+      ...['--project', 'infra/dev/page', '--pretty', 'false'],
+    ]),
     importCheck(),
     linkCheck(),
     ruleCheck(),

@@ -33,7 +33,15 @@ export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>>
     'uplot',
     'ws',
   ],
-  '@tradewind/dev': ['ioredis', 'ws'],
+  // The demo: its page and its own clients are made with the SDK, and its port has the services' guards.
+  '@tradewind/dev': [
+    '@tradewind/client',
+    '@tradewind/runtime',
+    'esbuild',
+    'ioredis',
+    'preact',
+    'ws',
+  ],
   '@tradewind/release': ['@tradewind/dev', 'rolldown', 'tar-stream'],
   '@tradewind/roll': [],
   '@tradewind/smoke': ['@tradewind/protocol', 'ws'],
@@ -163,6 +171,8 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     observability: ['processes'],
     checks: ['observability', 'processes'],
     demo: ['processes'],
+    'demo-page': ['demo'],
+    terminal: ['demo'],
   },
 };
 

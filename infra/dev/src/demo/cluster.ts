@@ -4,6 +4,7 @@ import {
   type ServiceProcess,
   startService,
 } from '../processes/service-process.ts';
+import { DemoEdge, type EdgeCondition } from './demo-edge.ts';
 import type { PortSetting, StartSettings } from './settings.ts';
 
 /** How long a service may take from listening to being ready, in ms: a Redis that is far away needs some round trips. */
@@ -15,19 +16,14 @@ const READY_INTERVAL_MS = 50;
 /** The shortest drain that edges allow, because no client of a development machine must move. */
 const SHORT_DRAIN = { DRAIN_SECONDS: '3', DRAIN_ACCEPT_SECONDS: '0' };
 
-export interface Edge {
-  readonly name: string;
-  readonly process: ServiceProcess;
-  /** Where clients connect. */
-  readonly wsUrl: string;
-}
-
 export interface Cluster extends AsyncDisposable {
   readonly ingest: ServiceProcess;
   readonly console: ServiceProcess;
-  readonly edges: readonly Edge[];
+  readonly edges: readonly DemoEdge[];
   /** Rejects if one of its processes ends unasked; never resolves. */
   readonly failed: Promise<never>;
+  /** Like `failed`, but an edge does not count, because it starts again. */
+  readonly lost: Promise<never>;
 }
 
 /** Which settings of `npm start` a service's own two ports come from. */
@@ -36,14 +32,22 @@ export interface PortNames {
   readonly ADMIN_PORT: PortSetting;
 }
 
+/** What a cluster is started with. */
+export interface ClusterOptions {
+  readonly ports: StartSettings['ports'];
+  readonly redisUrl: string;
+  /** The page that edges point people to; undefined for none. */
+  readonly demoUrl: string | undefined;
+  /** Is told when an edge changes its condition, with the reason in words. */
+  readonly onEdge: (edge: string, condition: EdgeCondition, why: string) => void;
+}
+
 /**
  * Starts ingest, two edges and the console over one Redis, and resolves when all are ready. If one does not become ready, it ends all of
  * them and rejects.
  */
-export async function startCluster(
-  ports: StartSettings['ports'],
-  redisUrl: string,
-): Promise<Cluster> {
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const { ports, redisUrl, demoUrl, onEdge } = options;
   await using stack = new AsyncDisposableStack();
   const start = async (
     service: ServiceName,
@@ -55,44 +59,61 @@ export async function startCluster(
       PORT: String(ports[names.PORT]),
       ADMIN_PORT: String(ports[names.ADMIN_PORT]),
     };
-    const started = stack.use(
-      await startService(service, { ...ownEnv, ...env }).catch((error: Error) => {
-        throw new Error(inNamesOfStart(error.message, names), { cause: error });
+    const started = await startService(service, { ...ownEnv, ...env }).catch((error: Error) => {
+      throw new Error(inNamesOfStart(error.message, names), { cause: error });
+    });
+    try {
+      await untilReady(started);
+      return started;
+    } catch (error) {
+      await started.stop();
+      throw error;
+    }
+  };
+  const edgeEnv = { ...SHORT_DRAIN, ...(demoUrl !== undefined && { EDGE_DEMO_URL: demoUrl }) };
+  const startEdge = async (name: string, names: PortNames): Promise<DemoEdge> =>
+    stack.use(
+      await DemoEdge.start({
+        name,
+        wsUrl: `ws://127.0.0.1:${ports[names.PORT]}/ws`,
+        start: () => start('edge', { ...edgeEnv, EDGE_NODE_ID: name }, names),
+        onChange: (condition, why) => onEdge(name, condition, why),
       }),
     );
-    await untilReady(started);
-    return started;
-  };
-  const startEdge = async (name: string, names: PortNames): Promise<Edge> => ({
-    name,
-    process: await start('edge', { ...SHORT_DRAIN, EDGE_NODE_ID: name }, names),
-    wsUrl: `ws://127.0.0.1:${ports[names.PORT]}/ws`,
-  });
+  const own = async (started: Promise<ServiceProcess>): Promise<ServiceProcess> =>
+    stack.use(await started);
   const [ingest, operators, ...edges] = await allOrThrow([
-    start('ingest', SHORT_DRAIN, {
-      PORT: 'START_INGEST_PORT',
-      ADMIN_PORT: 'START_INGEST_ADMIN_PORT',
-    }),
-    start('console', {}, { PORT: 'START_CONSOLE_PORT', ADMIN_PORT: 'START_CONSOLE_ADMIN_PORT' }),
+    own(
+      start('ingest', SHORT_DRAIN, {
+        PORT: 'START_INGEST_PORT',
+        ADMIN_PORT: 'START_INGEST_ADMIN_PORT',
+      }),
+    ),
+    own(
+      start('console', {}, { PORT: 'START_CONSOLE_PORT', ADMIN_PORT: 'START_CONSOLE_ADMIN_PORT' }),
+    ),
     startEdge('edge-1', { PORT: 'START_EDGE_1_PORT', ADMIN_PORT: 'START_EDGE_1_ADMIN_PORT' }),
     startEdge('edge-2', { PORT: 'START_EDGE_2_PORT', ADMIN_PORT: 'START_EDGE_2_ADMIN_PORT' }),
   ]);
 
   let stopping = false;
   const owned = stack.move();
-  const failed = Promise.race(
-    [ingest, operators, ...edges.map((edge) => edge.process)].map(async ({ name, pid, exited }) => {
+  const lost = Promise.race(
+    [ingest, operators].map(async ({ name, pid, exited }) => {
       const { code, signal } = await exited;
       if (stopping) return await new Promise<never>(() => {});
       throw new Error(`${name} (process ${pid}) ended with ${signal ?? `exit code ${code}`}`);
     }),
   );
+  const failed = Promise.race([lost, ...edges.map((edge) => edge.failed)]);
+  lost.catch(() => {});
   failed.catch(() => {});
   return {
     ingest,
     console: operators,
     edges,
     failed,
+    lost,
     async [Symbol.asyncDispose]() {
       stopping = true;
       await owned.disposeAsync();

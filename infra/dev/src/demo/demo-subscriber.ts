@@ -1,94 +1,82 @@
-import { WebSocket } from 'ws';
-import type { Edge } from './cluster.ts';
+import { type Client, connect, type Publication, type StateChange } from '@tradewind/client';
 import { DeliveryCheck, type DeliveryCounts } from './delivery-check.ts';
 import type { Latency } from './latency.ts';
+import type { Move } from './move-report.ts';
 import type { TradeLedger } from './trade-ledger.ts';
 
 /** How long the first subscription may take to be confirmed, in ms. */
 const READY_DEADLINE_MS = 10_000;
 
-/** Pause before a lost connection is opened again, in ms. */
-const RECONNECT_MS = 1_000;
-
-/** The wait before a subscription that the edge refused for now is requested again, in ms. */
-const RESUBSCRIBE_MS = 250;
-
-/** The code of a rejection that does not depend on the request: the edge's link to Redis is not up (yet). */
-const NOT_NOW = 'unavailable';
-
-/** The edge to connect to. */
-export type EdgeAddress = Pick<Edge, 'name' | 'wsUrl'>;
+/** The first wait of a client that lost its node, in ms: short, because a demonstration is watched. */
+const FIRST_WAIT_MS = 500;
 
 export interface SubscriberOptions {
   readonly name: string;
-  readonly edge: EdgeAddress;
+  /** The node on which it begins, and to which it returns. */
+  readonly home: string;
+  /** The address of the edge to try, for each attempt. */
+  readonly nextUrl: () => string;
   readonly channels: readonly string[];
   readonly ledger: TradeLedger;
-  /** Records the latency of publications; shared by the subscribers of an edge. */
-  readonly latency: Latency;
+  /** Records the latency of live publications that a node delivered. */
+  readonly latencyOf: (node: string) => Latency | undefined;
   /** Called for every publication on a channel with a price, whoever published it. */
   readonly onPrice: (channel: string, price: string) => void;
+  /** Called when it is on another node, before what it missed comes. */
+  readonly onMove: (move: Move) => void;
 }
 
 /** The counts of one subscriber. */
 export interface SubscriberCounts extends DeliveryCounts {
-  /** Publications whose `seq` does not follow the one before. */
-  readonly sequenceBreaks: number;
-  /** Times that the connection was lost. */
-  readonly connectionsLost: number;
-}
-
-/** The fields of a server frame that are read; all others are ignored. */
-interface Frame {
-  readonly type?: string;
-  readonly done?: boolean;
-  readonly rejected?: readonly { readonly channel: string; readonly code: string }[];
-  readonly message?: string;
-  readonly seq?: number;
-  readonly channel?: string;
-  readonly data?: { readonly id?: unknown; readonly price?: unknown } | null;
+  /** Times that it came to another connection. */
+  readonly moves: number;
+  /** Trades that it missed meanwhile, and that history brought. */
+  readonly recovered: number;
+  /** Times that it was told of a gap. */
+  readonly gaps: number;
 }
 
 /**
- * A client that subscribes to some channels, as a bot would, and compares what it receives with the ledger. It reconnects
- * after a lost connection, and what it missed counts as missing.
+ * A client of the SDK that follows some channels, as a bot would, and compares what it receives with the ledger. After a lost
+ * connection it resumes on another node.
  */
 export class DemoSubscriber {
   readonly name: string;
-  readonly edge: EdgeAddress;
+  readonly home: string;
   readonly channels: readonly string[];
   readonly #options: SubscriberOptions;
   readonly #check: DeliveryCheck;
-  #socket: WebSocket | undefined;
-  #reconnect: NodeJS.Timeout | undefined;
-  #resubscribe: NodeJS.Timeout | undefined;
-  #stopped = false;
-  #lastSeq = 0;
-  #sequenceBreaks = 0;
-  #connectionsLost = 0;
+  readonly #client: Client;
+  #node: string | undefined;
+  #session: string | undefined;
+  #lostAt: number | undefined;
+  #moves = 0;
+  #recovered = 0;
+  #gaps = 0;
 
   private constructor(options: SubscriberOptions) {
     this.name = options.name;
-    this.edge = options.edge;
+    this.home = options.home;
     this.channels = options.channels;
     this.#options = options;
     this.#check = new DeliveryCheck(options.ledger, options.channels);
+    this.#client = connect(options.nextUrl, { backoff: { firstMs: FIRST_WAIT_MS, maxMs: 2_000 } });
+    this.#client.on('state', (change) => this.#takeState(change));
   }
 
   /**
-   * Connects and resolves when all channels are confirmed; everything that is published from then on must arrive. Repeats
-   * what the edge refuses for now. Rejects if the edge refuses for good, or takes longer than 10 s.
+   * Connects and resolves when all channels are confirmed; everything that is published from then on must arrive. Rejects
+   * if an edge refuses a channel for good, or if it takes longer than 10 s.
    */
   static async start(options: SubscriberOptions): Promise<DemoSubscriber> {
     const subscriber = new DemoSubscriber(options);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(
-      () => reject(new Error(`${options.edge.name} did not confirm a subscription in time`)),
-      READY_DEADLINE_MS,
-    );
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = new Error(`${options.home} did not confirm a subscription in time`);
+      timer = setTimeout(() => reject(error), READY_DEADLINE_MS);
+    });
     try {
-      subscriber.#connect(resolve, reject);
-      await promise;
+      await Promise.race([subscriber.#subscribe(), late]);
     } catch (error) {
       await subscriber.stop();
       throw error;
@@ -98,11 +86,17 @@ export class DemoSubscriber {
     return subscriber;
   }
 
+  /** The node that it is on; undefined while it has no connection. */
+  get node(): string | undefined {
+    return this.#node;
+  }
+
   counts(): SubscriberCounts {
     return {
       ...this.#check.counts(),
-      sequenceBreaks: this.#sequenceBreaks,
-      connectionsLost: this.#connectionsLost,
+      moves: this.#moves,
+      recovered: this.#recovered,
+      gaps: this.#gaps,
     };
   }
 
@@ -111,69 +105,64 @@ export class DemoSubscriber {
     return this.#check.pending();
   }
 
+  /** Moves back to its home without a hole, if it is elsewhere. */
+  goHome(): void {
+    if (this.#node !== undefined && this.#node !== this.home) this.#client.reconnect();
+  }
+
   /** Closes the connection for good and resolves when it has ended. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#reconnect);
-    clearTimeout(this.#resubscribe);
-    const socket = this.#socket;
-    if (!socket || socket.readyState === WebSocket.CLOSED) return;
-    const closed = new Promise((resolve) => socket.once('close', resolve));
-    socket.terminate();
-    await closed;
+    await this.#client.close();
   }
 
-  #connect(onReady: () => void, onRefused: (error: Error) => void): void {
-    const socket = new WebSocket(this.edge.wsUrl, { perMessageDeflate: false });
-    this.#socket = socket;
-    this.#lastSeq = 0;
-    socket.on('open', () => this.#subscribe(socket));
-    socket.on('message', (data) => {
-      const frame = JSON.parse(String(data)) as Frame;
-      if (frame.type === undefined) this.#takePublication(frame);
-      else this.#takeControl(frame, socket, onReady, onRefused);
-    });
-    socket.on('error', onRefused);
-    socket.on('close', () => {
-      clearTimeout(this.#resubscribe);
-      if (this.#stopped) return;
-      this.#connectionsLost += 1;
-      this.#reconnect = setTimeout(() => this.#connect(onReady, onRefused), RECONNECT_MS);
-    });
+  async #subscribe(): Promise<void> {
+    await Promise.all(
+      this.channels.map((channel) => {
+        const subscription = this.#client.channel(channel).subscribe({
+          publication: (publication) => this.#take(publication),
+          gap: () => {
+            this.#gaps += 1;
+          },
+        });
+        return subscription.ready;
+      }),
+    );
   }
 
-  #subscribe(socket: WebSocket): void {
-    if (socket.readyState !== WebSocket.OPEN) return;
-    socket.send(JSON.stringify({ type: 'subscribe', id: 1, channels: this.channels }));
-  }
-
-  #takeControl(
-    frame: Frame,
-    socket: WebSocket,
-    onReady: () => void,
-    onRefused: (error: Error) => void,
-  ): void {
-    if (frame.type === 'error') onRefused(new Error(`${this.edge.name}: ${frame.message}`));
-    if (frame.type !== 'subscribed') return;
-    const rejected = frame.rejected?.find(({ code }) => code !== NOT_NOW) ?? frame.rejected?.[0];
-    if (rejected?.code === NOT_NOW) {
-      // A channel that it already holds is answered again, and nothing changes.
-      clearTimeout(this.#resubscribe);
-      this.#resubscribe = setTimeout(() => this.#subscribe(socket), RESUBSCRIBE_MS);
-    } else if (rejected) {
-      onRefused(new Error(`${this.edge.name} rejected ${rejected.channel}: ${rejected.code}`));
-    } else if (frame.done) onReady();
-  }
-
-  #takePublication({ seq, channel, data }: Frame): void {
-    if (seq !== this.#lastSeq + 1) this.#sequenceBreaks += 1;
-    this.#lastSeq = seq ?? 0;
-    if (channel === undefined || data === null || typeof data !== 'object') return;
-    if (typeof data.price === 'string') this.#options.onPrice(channel, data.price);
-    const entry = this.#options.ledger.find(channel, String(data.id));
+  #take({ channel, data, replayed }: Publication<unknown>): void {
+    if (typeof data !== 'object' || data === null) return;
+    const { id, price } = data as { readonly id?: unknown; readonly price?: unknown };
+    if (typeof price === 'string') this.#options.onPrice(channel, price);
+    const entry = this.#options.ledger.find(channel, String(id));
     if (!entry) return;
     this.#check.take(channel, entry);
+    if (replayed) {
+      this.#recovered += 1;
+      return;
+    }
     const now = performance.now();
-    this.#options.latency.record(now - entry.offeredAt, now);
+    const latency = this.#node === undefined ? undefined : this.#options.latencyOf(this.#node);
+    latency?.record(now - entry.offeredAt, now);
+  }
+
+  #takeState({ state, previous }: StateChange): void {
+    if (state.name !== 'online') {
+      if (previous.name === 'online') this.#lostAt = performance.now();
+      this.#node = undefined;
+      return;
+    }
+    const { id, node } = state.session;
+    this.#node = node;
+    if (id === this.#session) return;
+    const isFirst = this.#session === undefined;
+    this.#session = id;
+    const lostAt = this.#lostAt;
+    this.#lostAt = undefined;
+    if (isFirst) return;
+    this.#moves += 1;
+    this.#options.onMove({
+      to: node,
+      awayMs: lostAt === undefined ? undefined : performance.now() - lostAt,
+    });
   }
 }

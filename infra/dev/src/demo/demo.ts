@@ -1,10 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BroughtRedis, bringRedis, type Report } from '../processes/bring-redis.ts';
-import { type Cluster, type Edge, startCluster } from './cluster.ts';
-import { DemoSubscriber } from './demo-subscriber.ts';
+import { findPortFrom } from '../processes/free-port.ts';
+import { type Cluster, startCluster } from './cluster.ts';
+import { DemoActions } from './demo-actions.ts';
+import type { EdgeCondition } from './demo-edge.ts';
+import { DemoSubscriber, type SubscriberOptions } from './demo-subscriber.ts';
 import { EdgeMonitor, type EdgeReading } from './edge-monitor.ts';
+import { type DemoEvent, EventLog } from './event-log.ts';
 import { Latency, type ShownPercentiles } from './latency.ts';
+import { MoveReport } from './move-report.ts';
+import { nodeChoice } from './node-choice.ts';
+import { type OwnChannel, OwnChannels } from './own-channels.ts';
 import { mustHaveFreePorts } from './ports.ts';
+import { RateHistory } from './rate-history.ts';
 import { recordedTrades } from './recorded-trades.ts';
 import type { StartSettings } from './settings.ts';
 import { type Summary, subscriberSummary, summarize } from './summary.ts';
@@ -19,28 +27,57 @@ const SETTLE_DEADLINE_MS = 5_000;
 /** The interval at which their arrival is checked, in ms. */
 const SETTLE_INTERVAL_MS = 20;
 
+/** The ports that are tried first for a Redis that is started here: 6390 and the next nine. */
+const FIRST_REDIS_PORT = 6_390;
+const REDIS_PORTS = 10;
+
+/** How long after an edge came back its clients return to it, in ms: long enough to see that it has none. */
+const RETURN_AFTER_MS = 3_000;
+
+/** What a view shows of one edge. */
+export interface EdgeState extends EdgeReading, ShownPercentiles {
+  readonly name: string;
+  readonly wsUrl: string;
+  readonly condition: EdgeCondition;
+}
+
 /** Everything that a view shows at one moment. */
 export interface DemoState {
-  readonly redis: Pick<BroughtRedis, 'url' | 'origin' | 'cli'>;
+  readonly redis: Pick<BroughtRedis, 'url' | 'origin' | 'cli'> & { readonly isFrozen: boolean };
   readonly trades: string;
   readonly ingestUrl: string;
   readonly consoleUrl: string;
+  /** The page for people; undefined if there is none. */
+  readonly demoUrl: string | undefined;
   /** How long the feed has run, in s. */
   readonly seconds: number;
   readonly published: number;
-  readonly edges: readonly (EdgeReading & ShownPercentiles & { name: string; wsUrl: string })[];
+  readonly edges: readonly EdgeState[];
   readonly channels: readonly { readonly name: string; readonly price: string | undefined }[];
+  /** Channels that the user published to. */
+  readonly ownChannels: readonly OwnChannel[];
+  /** The demo's own clients. */
+  readonly clients: number;
   readonly delivered: number;
+  /** Deliveries to the demo's own clients in each of the last seconds, oldest first. */
+  readonly deliveryRates: readonly number[];
   readonly outOfOrder: number;
   readonly duplicates: number;
   readonly missing: number;
-  /** The faults of this moment; empty if there is none. */
+  readonly moves: number;
+  readonly recovered: number;
+  /** Live, oldest first. */
+  readonly events: readonly DemoEvent[];
+  /** The faults of this moment; undefined if there is none. */
   readonly problem: string | undefined;
 }
 
 /** A small tier through which trades flow: `npm start` shows it. */
 export interface Demo extends AsyncDisposable {
+  readonly actions: DemoActions;
   state(): DemoState;
+  /** Shows a line among what happened. */
+  note(text: string): void;
   /** Resolves after the feed's last trade; rejects if a process ends unasked. */
   readonly ended: Promise<void>;
   /** Ends the feed, waits for trades in flight, and sums up. Must be called once only. */
@@ -50,74 +87,133 @@ export interface Demo extends AsyncDisposable {
 /**
  * Starts Redis, ingest, two edges and three subscribers on each, and feeds them trades. If a part cannot be started, it ends
  * all of them and rejects.
+ *
+ * @param demoUrl the page that edges point people to; undefined for none.
  */
-export async function startDemo(settings: StartSettings, report: Report): Promise<Demo> {
+export async function startDemo(
+  settings: StartSettings,
+  report: Report,
+  demoUrl: string | undefined,
+): Promise<Demo> {
   await mustHaveFreePorts(settings.ports);
   await using stack = new AsyncDisposableStack();
   const source = await openSource(settings);
   stack.defer(() => source.close());
-  const redis = await bringRedis(report);
+  const redis = await bringRedis(report, () => findPortFrom(FIRST_REDIS_PORT, REDIS_PORTS));
   stack.defer(() => redis.stop());
-  const cluster = stack.use(await startCluster(settings.ports, redis.url));
-  const edges = cluster.edges.map(({ wsUrl }) => wsUrl).join(' and ');
+  const log = new EventLog();
+  const subscribers: DemoSubscriber[] = [];
+  const timers = new Set<NodeJS.Timeout>();
+  stack.defer(() => {
+    for (const timer of timers) clearTimeout(timer);
+  });
+  function onEdge(edge: string, condition: EdgeCondition, why: string): void {
+    const tone = condition === 'ready' ? 'good' : condition === 'down' ? 'bad' : 'plain';
+    log.add(tone, `${edge} ${why}`);
+    if (condition !== 'ready') return;
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      for (const subscriber of subscribers) if (subscriber.home === edge) subscriber.goHome();
+    }, RETURN_AFTER_MS);
+    timers.add(timer);
+  }
+  const cluster = stack.use(
+    await startCluster({ ports: settings.ports, redisUrl: redis.url, demoUrl, onEdge }),
+  );
+  const addresses = cluster.edges.map(({ wsUrl }) => wsUrl).join(' and ');
   report(`The console is at ${cluster.console.url}`);
-  report(`Redis runs (${redis.cli}), ingest at ${cluster.ingest.url}, edges at ${edges}`);
+  report(`Redis runs (${redis.cli}), ingest at ${cluster.ingest.url}, edges at ${addresses}`);
 
   const ledger = new TradeLedger();
-  const latencies = new Map(cluster.edges.map((edge) => [edge, new Latency(performance.now())]));
+  const latencies = new Map(
+    cluster.edges.map(({ name }) => [name, new Latency(performance.now())]),
+  );
   const prices = new Map<string, string>();
-  const subscribers = await startSubscribers(cluster, stack, (edge, name, channels) => ({
+  type Count = 'delivered' | 'outOfOrder' | 'duplicates' | 'missing' | 'moves' | 'recovered';
+  function total(field: Count): number {
+    return subscribers.reduce((sum, subscriber) => sum + subscriber.counts()[field], 0);
+  }
+  const moves = stack.use(
+    new MoveReport(
+      () => ({ recovered: total('recovered'), missing: total('missing') }),
+      (tone, text) => log.add(tone, text),
+    ),
+  );
+  await startSubscribers(cluster, stack, subscribers, (home, name, choice) => ({
     name,
-    edge,
-    channels: channels(source.symbols).map(channelOf),
+    home,
+    nextUrl: nodeChoice(() => cluster.edges, home),
+    channels: choice(source.symbols).map(channelOf),
     ledger,
-    latency: latencies.get(edge)!,
+    latencyOf: (node) => latencies.get(node),
     onPrice: (channel, price) => prices.set(channel, price),
+    onMove: (move) => moves.take(move),
   }));
+  const known = source.symbols.map(channelOf);
+  // A Redis that somebody else runs may carry anything, and more than this process can hear.
+  const own =
+    redis.origin === 'environment'
+      ? undefined
+      : new OwnChannels(
+          redis.url,
+          known,
+          nodeChoice(() => cluster.edges, ''),
+        );
+  stack.defer(() => own?.stop());
   const monitors = cluster.edges.map((edge) => new EdgeMonitor(edge));
   stack.defer(() => {
     for (const monitor of monitors) monitor.stop();
   });
+  const actions = stack.use(new DemoActions(cluster.edges, redis, source, log));
 
   const feed = new TradeFeed(source, ledger, cluster.ingest.url);
   const stopFeed = new AbortController();
   const begun = performance.now();
   const running = feed.run(stopFeed.signal);
   stack.defer(() => stopFeed.abort());
+  const deliveryRates = stack.use(new RateHistory(() => total('delivered')));
   let problem: string | undefined;
-  const ended = Promise.race([running, cluster.failed, redis.failed]);
-  ended.catch((error: Error) => {
+  Promise.race([cluster.lost, redis.failed]).catch((error: Error) => {
     problem = error.message;
+    log.add('bad', error.message);
   });
+  const ended = Promise.race([running, cluster.failed, redis.failed]);
+  ended.catch(() => {});
 
   const elapsedSeconds = (): number => (performance.now() - begun) / 1_000;
-  function total(field: 'delivered' | 'outOfOrder' | 'duplicates' | 'missing'): number {
-    return subscribers.reduce((sum, subscriber) => sum + subscriber.counts()[field], 0);
-  }
-
   const owned = stack.move();
   return {
+    actions,
     ended,
+    note: (text) => log.add('plain', text),
     state() {
       const now = performance.now();
       return {
-        redis,
+        redis: { ...redis, isFrozen: actions.isFrozen },
         trades: feed.state.ended ? `${source.label}, at its end` : source.label,
         ingestUrl: cluster.ingest.url,
         consoleUrl: cluster.console.url,
+        demoUrl,
         seconds: elapsedSeconds(),
         published: ledger.accepted,
         edges: monitors.map(({ edge, reading }) => ({
           name: edge.name,
           wsUrl: edge.wsUrl,
+          condition: edge.condition,
           ...reading,
-          ...latencies.get(edge)!.recent(now),
+          ...latencies.get(edge.name)!.recent(now),
         })),
-        channels: source.symbols.map(channelOf).map((name) => ({ name, price: prices.get(name) })),
+        channels: known.map((name) => ({ name, price: prices.get(name) })),
+        ownChannels: own?.channels ?? [],
+        clients: subscribers.length,
         delivered: total('delivered'),
+        deliveryRates: deliveryRates.rates,
         outOfOrder: total('outOfOrder'),
         duplicates: total('duplicates'),
         missing: total('missing'),
+        moves: total('moves'),
+        recovered: total('recovered'),
+        events: log.events,
         problem: problem ?? feed.state.lastRefusal,
       };
     },
@@ -156,25 +252,20 @@ const CHOICES: Readonly<Record<string, Choice>> = {
   rest: (symbols) => (symbols.length > 1 ? symbols.slice(1) : symbols),
 };
 
-/** One subscriber of each choice on every edge. */
+/** Starts one subscriber of each choice on every edge, and adds them to `subscribers`. */
 async function startSubscribers(
   cluster: Cluster,
   stack: AsyncDisposableStack,
-  optionsOf: (
-    edge: Edge,
-    name: string,
-    choice: Choice,
-  ) => Parameters<typeof DemoSubscriber.start>[0],
-): Promise<DemoSubscriber[]> {
-  const subscribers: DemoSubscriber[] = [];
+  subscribers: DemoSubscriber[],
+  optionsOf: (home: string, name: string, choice: Choice) => SubscriberOptions,
+): Promise<void> {
   for (const edge of cluster.edges) {
     for (const [name, choice] of Object.entries(CHOICES)) {
-      const subscriber = await DemoSubscriber.start(optionsOf(edge, name, choice));
+      const subscriber = await DemoSubscriber.start(optionsOf(edge.name, name, choice));
       stack.defer(() => subscriber.stop());
       subscribers.push(subscriber);
     }
   }
-  return subscribers;
 }
 
 async function settle(subscribers: readonly DemoSubscriber[]): Promise<void> {

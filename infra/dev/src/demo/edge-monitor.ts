@@ -1,4 +1,4 @@
-import type { Edge } from './cluster.ts';
+import type { DemoEdge } from './demo-edge.ts';
 
 /** How often an edge's metrics are read, in ms. */
 const INTERVAL_MS = 1_000;
@@ -18,13 +18,13 @@ const NOTHING: EdgeReading = {
 
 /** Reads an edge's `/metrics` once a second until it is stopped. */
 export class EdgeMonitor {
-  readonly edge: Edge;
+  readonly edge: DemoEdge;
   readonly #timer: NodeJS.Timeout;
   #reading = NOTHING;
   #before: { readonly deliveries: number; readonly at: number } | undefined;
   #isAsking = false;
 
-  constructor(edge: Edge) {
+  constructor(edge: DemoEdge) {
     this.edge = edge;
     this.#timer = setInterval(() => this.#ask(), INTERVAL_MS);
     this.#ask();
@@ -42,7 +42,7 @@ export class EdgeMonitor {
     if (this.#isAsking) return;
     this.#isAsking = true;
     try {
-      const metrics = await this.edge.process.metrics();
+      const metrics = await this.edge.metrics();
       this.#reading = {
         clients: metrics.sum('tradewind_edge_connections'),
         channels: metrics.sum('ws_subscription_index_channels'),
@@ -50,6 +50,7 @@ export class EdgeMonitor {
       };
     } catch {
       this.#reading = NOTHING;
+      this.#before = undefined;
     } finally {
       this.#isAsking = false;
     }

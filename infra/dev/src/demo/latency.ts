@@ -3,6 +3,9 @@ import { LatencyHistogram } from '../processes/latency-histogram.ts';
 /** How long one half of the recent window lasts, in ms: percentiles cover the last 5 to 10 s. */
 const HALF_WINDOW_MS = 5_000;
 
+/** The first part of a run, in ms, in which compilers warm up: its latencies are left out where there are later ones. */
+const WARM_UP_MS = 4_000;
+
 /** In ms, to three significant digits; undefined while nothing was recorded. */
 export interface ShownPercentiles {
   readonly p50: number | undefined;
@@ -12,30 +15,39 @@ export interface ShownPercentiles {
 /** Times between publishing and receiving: all of them, and those of the last seconds. */
 export class Latency {
   readonly #all = new LatencyHistogram();
+  readonly #warmUp = new LatencyHistogram();
+  readonly #begun: number;
   #current = new LatencyHistogram();
   #previous = new LatencyHistogram();
   #turnedAt: number;
 
   /** @param now by `performance.now()`, as everywhere here, in ms. */
   constructor(now: number) {
+    this.#begun = now;
     this.#turnedAt = now;
   }
 
   record(milliseconds: number, now: number): void {
     this.#turn(now);
+    if (now - this.#begun < WARM_UP_MS) {
+      this.#warmUp.record(milliseconds * 1_000);
+      return;
+    }
     this.#all.record(milliseconds * 1_000);
     this.#current.record(milliseconds * 1_000);
   }
 
-  /** Of the last 5 to 10 s. */
+  /** Of the last 5 to 10 s; nothing in the first 4 s of a run. */
   recent(now: number): ShownPercentiles {
     this.#turn(now);
     return percentilesOf([this.#previous, this.#current]);
   }
 
-  /** The percentiles of everything that any of them recorded. */
+  /** The percentiles of everything that any of them recorded after the first 4 s, or in them if the run was shorter. */
   static overall(latencies: Iterable<Latency>): ShownPercentiles {
-    return percentilesOf(Array.from(latencies, (latency) => latency.#all));
+    const all = [...latencies];
+    const warm = percentilesOf(all.map((latency) => latency.#all));
+    return warm.p50 === undefined ? percentilesOf(all.map((latency) => latency.#warmUp)) : warm;
   }
 
   #turn(now: number): void {

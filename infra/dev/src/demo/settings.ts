@@ -10,7 +10,8 @@ export const START_USAGE = `usage: npm start -- [--seconds N] [--replay FILE [--
 
 Ports are set by START_EDGE_1_PORT (8080), START_EDGE_1_ADMIN_PORT (9080), START_EDGE_2_PORT
 (8082), START_EDGE_2_ADMIN_PORT (9082), START_INGEST_PORT (8081), START_INGEST_ADMIN_PORT (9081),
-START_CONSOLE_PORT (8090), START_CONSOLE_ADMIN_PORT (9091); the Redis to use by REDIS_URL.
+START_CONSOLE_PORT (8090), START_CONSOLE_ADMIN_PORT (9091), START_DEMO_PORT (8070); the Redis to
+use by REDIS_URL. Without it one is started on port 6390, or the next free one.
 `;
 
 /** The variables that set ports, and the default of each. */
@@ -23,6 +24,7 @@ const DEFAULT_PORTS = {
   START_INGEST_ADMIN_PORT: 9081,
   START_CONSOLE_PORT: 8090,
   START_CONSOLE_ADMIN_PORT: 9091,
+  START_DEMO_PORT: 8070,
 } as const;
 
 /** The name of the environment variable that moves a port. */

@@ -3,6 +3,7 @@ import type { ShownPercentiles } from './latency.ts';
 
 export interface SubscriberSummary extends SubscriberCounts {
   readonly name: string;
+  /** The edge on which it began. */
   readonly edge: string;
   readonly channels: readonly string[];
 }
@@ -32,11 +33,11 @@ export interface Summary {
 
 /** The counts of one subscriber at the end: every trade that has not arrived is missing. */
 export function subscriberSummary(subscriber: DemoSubscriber): SubscriberSummary {
-  const { name, edge, channels } = subscriber;
+  const { name, home, channels } = subscriber;
   const counts = subscriber.counts();
   return {
     name,
-    edge: edge.name,
+    edge: home,
     channels,
     ...counts,
     missing: counts.missing + subscriber.pending(),
@@ -60,7 +61,6 @@ export function summarize(
     ...complaint(sum('missing'), 'missing'),
     ...complaint(sum('duplicates'), 'delivered twice'),
     ...complaint(sum('outOfOrder'), 'out of order'),
-    ...complaint(sum('sequenceBreaks'), 'with an unexpected seq'),
   ];
   const { subscribers, latencyMs, ...rest } = run;
   return {

@@ -46,3 +46,14 @@ describe('syntheticTrades', () => {
     expect(await source.take(1_000, 1_000)).toEqual([]);
   });
 });
+
+it('makes a burst due at once, of all symbols', async () => {
+  const source = syntheticTrades(seeded(1));
+  source.burst?.(7);
+  const first = (await source.take(0, 5)) ?? [];
+  const rest = (await source.take(0, 5)) ?? [];
+  expect([first.length, rest.length]).toEqual([5, 2]);
+  expect(new Set(first.map(({ symbol }) => symbol)).size).toBe(5);
+  const ids = [...first, ...rest].map(({ symbol, id }) => `${symbol} ${id}`);
+  expect(new Set(ids).size).toBe(7);
+});

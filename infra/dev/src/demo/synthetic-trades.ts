@@ -45,11 +45,16 @@ export function syntheticTrades(random: () => number = Math.random): TradeSource
     made: 0,
     dueMs: pause(random),
   }));
+  let extra = 0;
   return {
     label: `synthetic (${TRADES_PER_SECOND}/s for each of ${MARKETS.length} symbols)`,
     symbols: MARKETS.map(({ symbol }) => symbol),
     async take(elapsedMs, most) {
       const trades: Trade[] = [];
+      for (; extra > 0 && trades.length < most; extra--) {
+        const stream = streams[extra % streams.length]!;
+        trades.push(nextTrade(stream, run, random));
+      }
       while (trades.length < most) {
         const stream = streams.reduce((one, other) => (other.dueMs < one.dueMs ? other : one));
         if (stream.dueMs > elapsedMs) break;
@@ -57,6 +62,9 @@ export function syntheticTrades(random: () => number = Math.random): TradeSource
         stream.dueMs += pause(random);
       }
       return trades;
+    },
+    burst(count) {
+      extra += count;
     },
     async close() {},
   };

@@ -15,7 +15,7 @@ const ANSWER_DEADLINE_MS = 10_000;
 export interface FeedState {
   /** Whether the source has ended. */
   readonly ended: boolean;
-  /** Why trades were refused lately, in ingest's words. */
+  /** Why a trade of the last request was refused, in ingest's words; undefined if all were published. */
   readonly lastRefusal: string | undefined;
 }
 
@@ -65,6 +65,7 @@ export class TradeFeed {
     const now = performance.now();
     const entries = trades.map(({ symbol, id }) => this.#ledger.offer(channelOf(symbol), id, now));
     const refusals = await this.#post(trades);
+    this.#lastRefusal = undefined;
     for (const [index, trade] of trades.entries()) {
       const refusal = refusals(index);
       if (refusal !== undefined) this.#lastRefusal = refusal;

@@ -20,6 +20,8 @@ export interface TradeSource {
    * @param elapsedMs time since the feed began, in ms; never less than before.
    */
   take(elapsedMs: number, most: number): Promise<readonly Trade[] | undefined>;
+  /** Makes `count` more trades due at once; missing where only recorded ones come. */
+  burst?(count: number): void;
   /** Lets go of what it reads from. */
   close(): Promise<void>;
 }

@@ -18,6 +18,8 @@ export interface BroughtRedis {
   readonly origin: 'environment' | 'process' | 'docker';
   /** The shell command to talk to it, such as `redis-cli -p 6379`; holds no password. */
   readonly cli: string;
+  /** Sends it a signal, SIGSTOP say; only to a child process. */
+  signal?(signal: NodeJS.Signals): void;
   /** Rejects if the child process ends unasked; never resolves. */
   readonly failed: Promise<never>;
   /** Ends a Redis that was started here; leaves any other one running. */
@@ -28,15 +30,20 @@ export interface BroughtRedis {
  * Finds or starts a Redis: the one that `REDIS_URL` names; else `redis-server` or `valkey-server` from the PATH; else a
  * container if Docker answers; else, as root on Debian, one that apt installs. If none of these is possible, it rejects with
  * what to do on this system.
+ *
+ * @param choosePort finds the port for one that is started here.
  */
-export async function bringRedis(report: Report): Promise<BroughtRedis> {
+export async function bringRedis(
+  report: Report,
+  choosePort: () => Promise<number> = findFreePort,
+): Promise<BroughtRedis> {
   const given = process.env.REDIS_URL;
   if (given) {
     await mustAnswer(given);
     const cli = 'redis-cli -u "$REDIS_URL"';
     return { url: given, origin: 'environment', cli, failed: never(), async stop() {} };
   }
-  const port = await findFreePort();
+  const port = await choosePort();
   const url = `redis://127.0.0.1:${port}`;
   const found = await findRedisServer();
   if (found === undefined && (await dockerAnswers())) {
@@ -58,6 +65,7 @@ export async function bringRedis(report: Report): Promise<BroughtRedis> {
     origin: 'process',
     cli: `${basename(program).replace('-server', '-cli')} -p ${port}`,
     failed,
+    signal: (signal) => server.signal(signal),
     async stop() {
       isStopping = true;
       await server.stop();

@@ -24,6 +24,17 @@ export async function findFreePort(): Promise<number> {
   throw new Error(`no free port found between ${FIRST_PORT} and ${LAST_PORT}`);
 }
 
+/**
+ * Returns the first free port of `count` ports from `first` on, so that what people copied yesterday is right today; any free
+ * one if all of them are taken.
+ */
+export async function findPortFrom(first: number, count: number): Promise<number> {
+  for (let port = first; port < first + count; port++) {
+    if (await isPortFree(port)) return port;
+  }
+  return await findFreePort();
+}
+
 /** Whether a server could listen on `port` of `host` now. Any refusal counts as no. */
 export function isPortFree(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {

@@ -1,110 +1,264 @@
-import type { DemoState } from './demo.ts';
+import type { DemoState, EdgeState } from '../demo/demo.ts';
+import type { DemoEvent } from '../demo/event-log.ts';
+import { bar, chart, spark } from './bars.ts';
+import { clock, count, faults, figure } from './figures.ts';
+import {
+  fit,
+  harmless,
+  type Line,
+  pad,
+  type Span,
+  type Style,
+  span,
+  widthOf,
+} from './styled-text.ts';
 
-/** Channels that the table shows; a recorded file may hold more. */
-const MAX_CHANNEL_ROWS = 5;
-
-/** What the view is drawn for: the size that every terminal has. */
-const WIDTH = 80;
+/** The size of a terminal. */
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
 
 /** Where `npx tradewind` finds an edge without being told. */
 const DEFAULT_EDGE_URL = 'ws://127.0.0.1:8080/ws';
 
-/** The live view as lines of at most 80 characters, at most 24 of them. */
-export function renderView(state: DemoState): string[] {
-  return [
-    `Tradewind   ${clock(state.seconds)}   Redis ${redisLabel(state)}   Ctrl-C ends everything`,
-    `console     ${state.consoleUrl}`,
-    `trades      ${state.trades}`,
-    `published   ${count(state.published)}   delivered ${count(state.delivered)}`,
-    `checked     ${verdict(state)}`,
-    '',
-    'edge     clients  channels  messages/s  p50 ms  p99 ms  address',
-    ...state.edges.map((edge) =>
-      [
-        edge.name.padEnd(8),
-        cell(edge.clients, 7),
-        cell(edge.channels, 9),
-        cell(edge.messagesPerSecond, 11),
-        cell(edge.p50, 7, 1),
-        cell(edge.p99, 7, 1),
-        ` ${edge.wsUrl}`,
-      ].join(' '),
-    ),
-    '',
-    'channel                last price',
-    ...channelRows(state),
-    '',
-    ...tryingOut(state),
-    ...(state.problem === undefined ? [] : [`! ${state.problem}`]),
-  ].map((line) => line.slice(0, WIDTH));
+/** From this width on channels and events stand side by side, the first in `CHANNEL_COLUMNS` columns. */
+const WIDE_COLUMNS = 110;
+const CHANNEL_COLUMNS = 46;
+
+/** Events that are shown whatever else must go. */
+const LEAST_EVENTS = 2;
+
+/** A table that is wider than this is hard to read along. */
+const MOST_TABLE_COLUMNS = 120;
+
+/** The measures of the chart of deliveries, which is shown from this many free lines on. */
+const CHART_ROWS = 8;
+const CHART_FROM_ROWS = 24;
+
+const EMPTY: Line = [];
+
+/** The keys that do something, as the last line shows them. */
+const KEYS = [
+  ['k', 'kill'],
+  ['d', 'drain'],
+  ['f', 'freeze Redis'],
+  ['b', 'burst'],
+  ['q', 'quit'],
+] as const;
+
+/**
+ * The live view: at most `rows` lines of at most `columns` columns. What matters least is left out where there is no room.
+ *
+ * @param hasKeys whether keys are read.
+ */
+export function renderView(state: DemoState, { columns, rows }: Size, hasKeys: boolean): Line[] {
+  const top = [
+    title(state),
+    EMPTY,
+    ...verdict(state, columns),
+    EMPTY,
+    ...nodes(state, Math.min(columns, MOST_TABLE_COLUMNS)),
+    EMPTY,
+  ];
+  const bottom = [links(state), footer(hasKeys)];
+  const commands = tryingOut(state).filter((line) => widthOf(line) <= columns);
+  const problem: Line[] =
+    state.problem === undefined ? [] : [[span(`! ${harmless(state.problem)}`, 'bad')]];
+  const room = rows - top.length - bottom.length - problem.length - 1;
+  const middle =
+    columns >= WIDE_COLUMNS
+      ? sideBySide(state, columns, room, commands)
+      : oneBelowTheOther(state, room, commands);
+  const lines = [...top, ...middle, ...problem, EMPTY, ...bottom];
+  const shown = lines.length > rows ? [...lines.slice(0, rows - 1), ...bottom.slice(-1)] : lines;
+  return shown.map((line) => fit(line, columns));
 }
 
-/** Commands for another terminal: whole lines of at most {@link WIDTH} characters, because they are for copying. */
-function tryingOut({ channels, edges, redis, ingestUrl }: DemoState): string[] {
-  const channel = channels[0]?.name;
+function title({ seconds, trades }: DemoState): Line {
+  return [span('Tradewind', 'bold'), span(`   ${clock(seconds)}   `), span(trades, 'dim')];
+}
+
+function verdict(state: DemoState, columns: number): Line[] {
+  const { published, delivered, clients, moves, recovered, deliveryRates } = state;
+  const isWhole = faults(state) === 0;
+  const style: Style = delivered === 0 ? 'dim' : isWhole ? 'good' : 'bad';
+  const mark = delivered === 0 ? '…' : isWhole ? '✓' : '✗';
+  const counts = [
+    `${mark} ${count(published)} published`,
+    `${count(state.missing)} lost`,
+    `${count(state.duplicates)} doubled`,
+    `${count(state.outOfOrder)} out of order`,
+  ].join('   ');
+  const moved = moves === 0 ? '' : `, ${count(recovered)} recovered in ${count(moves)} moves`;
+  const text = `  ${count(delivered)} delivered to ${clients} clients${moved}`;
+  const rate = deliveryRates.at(-1);
+  const rateText = rate === undefined ? '' : `  ${count(rate)}/s`;
+  const room = Math.min(columns, MOST_TABLE_COLUMNS) - text.length - rateText.length - 3;
+  return [
+    [span(counts, style)],
+    [
+      span(text),
+      span(room > 0 ? `   ${spark(deliveryRates, room)}` : '', 'accent'),
+      span(rateText, 'dim'),
+    ],
+  ];
+}
+
+const CONDITIONS: Readonly<Record<EdgeState['condition'] | 'frozen', Span>> = {
+  ready: span('● ready', 'good'),
+  draining: span('▲ draining', 'warn'),
+  down: span('■ down', 'bad'),
+  starting: span('◌ starting', 'warn'),
+  frozen: span('■ frozen', 'bad'),
+};
+
+/** The widths of the columns of the node table; the bar takes what is left. */
+const NAME = 8;
+const CONDITION = 11;
+const NUMBER = 8;
+
+function nodes(state: DemoState, columns: number): Line[] {
+  const barColumns = Math.max(0, columns - NAME - CONDITION - 4 * NUMBER - 1);
+  const most = Math.max(...state.edges.map(({ messagesPerSecond = 0 }) => messagesPerSecond), 1);
+  const heading = [
+    'NODE'.padEnd(NAME),
+    'STATE'.padEnd(CONDITION),
+    ...['CLIENTS', 'SENT/S'].map((text) => text.padStart(NUMBER)),
+    ' '.repeat(barColumns + 1),
+    ...['P50 MS', 'P99 MS'].map((text) => text.padStart(NUMBER)),
+  ].join('');
+  const { redis } = state;
+  const where = redis.origin === 'environment' ? 'of REDIS_URL' : `port ${new URL(redis.url).port}`;
+  return [
+    [span(heading, 'dim')],
+    ...state.edges.map((edge): Line => {
+      const { messagesPerSecond } = edge;
+      return [
+        span(edge.name.padEnd(NAME), 'bold'),
+        ...pad([CONDITIONS[edge.condition]], CONDITION),
+        span(figure(edge.clients).padStart(NUMBER)),
+        span(figure(messagesPerSecond).padStart(NUMBER)),
+        span(` ${bar(messagesPerSecond ?? 0, most, barColumns).padEnd(barColumns)}`, 'accent'),
+        span(figure(edge.p50, 1).padStart(NUMBER)),
+        span(figure(edge.p99, 1).padStart(NUMBER)),
+      ];
+    }),
+    [
+      span('redis'.padEnd(NAME), 'bold'),
+      ...pad([CONDITIONS[redis.isFrozen ? 'frozen' : 'ready']], CONDITION),
+      span(` ${where}`, 'dim'),
+    ],
+  ];
+}
+
+/** Channels, then what happened, then commands, each with as many lines as there is room for. */
+function oneBelowTheOther(state: DemoState, room: number, commands: readonly Line[]): Line[] {
+  const all = channelRows(state, Number.POSITIVE_INFINITY).length;
+  const forChannels = Math.min(all, Math.max(0, room - LEAST_EVENTS - 1));
+  const forRest = Math.max(0, room - forChannels - 1);
+  const forCommands = Math.max(0, Math.min(commands.length, forRest - LEAST_EVENTS));
+  const forEvents = Math.max(0, forRest - forCommands);
+  return [
+    ...channelRows(state, forChannels),
+    EMPTY,
+    ...eventRows(state.events, forEvents),
+    ...block(commands, forCommands),
+  ].slice(0, Math.max(0, room));
+}
+
+function sideBySide(
+  state: DemoState,
+  columns: number,
+  room: number,
+  commands: readonly Line[],
+): Line[] {
+  const forCommands = Math.max(0, Math.min(commands.length, room - 8));
+  const figures = room >= CHART_FROM_ROWS ? deliveries(state, columns) : [];
+  const height = Math.max(0, room - forCommands - figures.length - 1);
+  const left = channelRows(state, height);
+  const right = eventRows(state.events, Math.max(left.length, height - 1));
+  const both = Array.from({ length: Math.max(left.length, right.length) }, (_, at) => [
+    ...pad(left[at] ?? EMPTY, CHANNEL_COLUMNS),
+    ...fit(right[at] ?? EMPTY, columns - CHANNEL_COLUMNS),
+  ]);
+  return [...figures, ...both.slice(0, height), EMPTY, ...block(commands, forCommands)];
+}
+
+/** What the demo's clients were given in each of the last seconds. */
+function deliveries({ deliveryRates }: DemoState, columns: number): Line[] {
+  const width = Math.min(columns, MOST_TABLE_COLUMNS);
+  const most = count(Math.max(0, ...deliveryRates.slice(-width)));
+  return [
+    [span(`DELIVERIES IN EACH SECOND, AT MOST ${most}`, 'dim')],
+    ...chart(deliveryRates, width, CHART_ROWS).map((row): Line => [span(row, 'accent')]),
+    EMPTY,
+  ];
+}
+
+/** The channels of the user first to stay, because they look for them; at most `most` lines with the heading. */
+function channelRows({ channels, ownChannels }: DemoState, most: number): Line[] {
+  if (most < 2) return [];
+  const own = ownChannels.slice(0, Math.max(0, most - 2));
+  const room = most - 1 - own.length;
+  const shown = channels.slice(0, channels.length > room ? Math.max(0, room - 1) : room);
+  const more = channels.length - shown.length;
+  return [
+    [span('CHANNEL          LAST PRICE', 'dim')],
+    ...shown.map(({ name, price }): Line => {
+      return [span(name.padEnd(12)), span((price ?? '–').padStart(15), 'bold')];
+    }),
+    ...(more > 0 ? [[span(`and ${more} more`, 'dim')]] : []),
+    ...own.map(({ name, text }): Line => {
+      return [span(`${name} `), span(harmless(text ?? '–'), 'bold'), span('  yours', 'good')];
+    }),
+  ];
+}
+
+const TONES: Readonly<Record<DemoEvent['tone'], Span>> = {
+  good: span('✓ ', 'good'),
+  bad: span('■ ', 'bad'),
+  plain: span('→ ', 'dim'),
+};
+
+/** The latest events, the last one lowest. */
+function eventRows(events: readonly DemoEvent[], most: number): Line[] {
+  if (most <= 0) return [];
+  if (events.length === 0) return [[span('Press k, and watch the clients move.', 'dim')]];
+  return events
+    .slice(-most)
+    .map(({ seconds, tone, text }) => [
+      span(`${clock(seconds).padStart(5)} `, 'dim'),
+      TONES[tone],
+      span(harmless(text)),
+    ]);
+}
+
+/** The first commands; none if there is no room for two, of which one needs the other. */
+function block(commands: readonly Line[], most: number): readonly Line[] {
+  return most < 2 ? [] : commands.slice(0, most);
+}
+
+/** Commands for another terminal: whole lines, because they are for copying. */
+function tryingOut({ channels, edges, redis, ingestUrl }: DemoState): Line[] {
   const wsUrl = edges[0]?.wsUrl;
   const edge = wsUrl === DEFAULT_EDGE_URL ? '' : ` --edge ${wsUrl}`;
   return [
-    'In another terminal:',
     // A Redis that REDIS_URL names has it there as well, and its URL may hold a password.
-    ...(redis.origin === 'environment' ? [] : [`  export REDIS_URL=${redis.url}`]),
-    `  npx tradewind sub ${channel}${edge}`,
-    `  npx tradewind pub ${channel} '{"price":"1"}'`,
-    `  npx tradewind channel ${channel}`,
-    `  curl -d '{"price":"1"}' ${ingestUrl}/v1/channels/${channel}`,
-  ];
+    ...(redis.origin === 'environment' ? [] : [`export REDIS_URL=${redis.url}`]),
+    `npx tradewind pub hello '{"price":"1"}'`,
+    `npx tradewind sub ${channels[0]?.name}${edge}`,
+    'npx tradewind channel hello',
+    `curl -d '{"price":"1"}' ${ingestUrl}/v1/channels/hello`,
+  ].map((text) => [span('$ ', 'dim'), span(text)]);
 }
 
-/** The same in one line, for where nothing can be redrawn. */
-export function renderLine(state: DemoState): string {
-  const edges = state.edges.map(
-    ({ name, clients, messagesPerSecond, p50, p99 }) =>
-      `${name} ${figure(clients)} clients ${figure(messagesPerSecond)}/s p50 ${figure(p50, 1)} p99 ${figure(p99, 1)} ms`,
-  );
-  const problem = state.problem === undefined ? [] : [`! ${state.problem}`];
-  return [
-    clock(state.seconds),
-    `published ${state.published}`,
-    `delivered ${state.delivered}`,
-    verdict(state),
-    ...edges,
-    ...problem,
-  ].join(' | ');
+function links({ demoUrl, consoleUrl }: DemoState): Line {
+  const demo = demoUrl === undefined ? [] : [span('demo ', 'dim'), span(`${demoUrl}  `, 'accent')];
+  return [...demo, span('console ', 'dim'), span(consoleUrl, 'accent')];
 }
 
-function channelRows({ channels }: DemoState): string[] {
-  const shown = channels.slice(0, MAX_CHANNEL_ROWS - (channels.length > MAX_CHANNEL_ROWS ? 1 : 0));
-  const more = channels.length - shown.length;
-  return [
-    ...shown.map(({ name, price }) => `${name.padEnd(14)} ${(price ?? '-').padStart(18)}`),
-    ...(more > 0 ? [`… and ${more} more`] : []),
-  ];
-}
-
-function verdict({ delivered, outOfOrder, duplicates, missing }: DemoState): string {
-  if (delivered === 0) return 'nothing delivered yet';
-  return outOfOrder + duplicates + missing === 0
-    ? 'each once and in order'
-    : `out of order ${outOfOrder}, duplicates ${duplicates}, missing ${missing}`;
-}
-
-function redisLabel({ redis }: DemoState): string {
-  return redis.origin === 'environment' ? 'from REDIS_URL' : `on port ${new URL(redis.url).port}`;
-}
-
-function clock(seconds: number): string {
-  const whole = Math.floor(seconds);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en');
-}
-
-function figure(value: number | undefined, decimals = 0): string {
-  return value === undefined ? '-' : value.toFixed(decimals);
-}
-
-function cell(value: number | undefined, width: number, decimals = 0): string {
-  return figure(value, decimals).padStart(width);
+function footer(hasKeys: boolean): Line {
+  if (!hasKeys) return [span('Ctrl-C ends everything', 'dim')];
+  return KEYS.flatMap(([key, what]) => [span(` ${key} `, 'key'), span(` ${what}  `)]);
 }
