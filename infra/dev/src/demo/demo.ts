@@ -101,7 +101,9 @@ export async function startDemo(
   stack.defer(() => source.close());
   const redis = await bringRedis(report, () => findPortFrom(FIRST_REDIS_PORT, REDIS_PORTS));
   stack.defer(() => redis.stop());
-  const log = new EventLog();
+  let begun = performance.now();
+  const elapsedSeconds = (): number => (performance.now() - begun) / 1_000;
+  const log = new EventLog(elapsedSeconds);
   const subscribers: DemoSubscriber[] = [];
   const timers = new Set<NodeJS.Timeout>();
   stack.defer(() => {
@@ -168,7 +170,7 @@ export async function startDemo(
 
   const feed = new TradeFeed(source, ledger, cluster.ingest.url);
   const stopFeed = new AbortController();
-  const begun = performance.now();
+  begun = performance.now();
   const running = feed.run(stopFeed.signal);
   stack.defer(() => stopFeed.abort());
   const deliveryRates = stack.use(new RateHistory(() => total('delivered')));
@@ -180,7 +182,6 @@ export async function startDemo(
   const ended = Promise.race([running, cluster.failed, redis.failed]);
   ended.catch(() => {});
 
-  const elapsedSeconds = (): number => (performance.now() - begun) / 1_000;
   const owned = stack.move();
   return {
     actions,

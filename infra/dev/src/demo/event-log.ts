@@ -11,8 +11,13 @@ export interface DemoEvent {
 
 /** What happened to the demo, oldest first. */
 export class EventLog {
-  readonly #begun = performance.now();
+  readonly #seconds: () => number;
   readonly #events: DemoEvent[] = [];
+
+  /** @param seconds how long the demo has run, in s. */
+  constructor(seconds: () => number) {
+    this.#seconds = seconds;
+  }
 
   /** Live; do not change it. */
   get events(): readonly DemoEvent[] {
@@ -20,7 +25,7 @@ export class EventLog {
   }
 
   add(tone: DemoEvent['tone'], text: string): void {
-    const seconds = (performance.now() - this.#begun) / 1_000;
-    if (this.#events.push({ seconds, tone, text }) > MAX_EVENTS) this.#events.shift();
+    if (this.#events.push({ seconds: this.#seconds(), tone, text }) > MAX_EVENTS)
+      this.#events.shift();
   }
 }

@@ -1,5 +1,5 @@
 /** Seconds that are kept: as many as a wide terminal has columns for. */
-const MAX_SECONDS = 120;
+const MAX_SECONDS = 200;
 
 /** How often the counter is read, in ms. */
 const INTERVAL_MS = 1_000;

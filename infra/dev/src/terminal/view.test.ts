@@ -78,7 +78,7 @@ describe('renderView', () => {
 
   it('uses what room there is', () => {
     const quiet = { ...STATE, problem: undefined };
-    expect(textOf(quiet, { columns: 160, rows: 50 })).toContain('event 30');
+    expect(textOf(quiet, { columns: 160, rows: 50 })).toContain('event 40');
     expect(textOf(quiet, { columns: 160, rows: 50 })).toContain('DELIVERIES IN EACH SECOND');
     expect(textOf(quiet, { columns: 60, rows: 20 })).toContain('event 49');
   });

@@ -30,11 +30,15 @@ const CHANNEL_COLUMNS = 46;
 const LEAST_EVENTS = 2;
 
 /** A table that is wider than this is hard to read along. */
-const MOST_TABLE_COLUMNS = 120;
+const MOST_TABLE_COLUMNS = 200;
 
-/** The measures of the chart of deliveries, which is shown from this many free lines on. */
-const CHART_ROWS = 8;
+/** The lines of the chart of deliveries, which is shown from `CHART_FROM_ROWS` free lines on. */
+const LEAST_CHART_ROWS = 8;
+const MOST_CHART_ROWS = 16;
 const CHART_FROM_ROWS = 24;
+
+/** Lines that the chart leaves for channels and events. */
+const BESIDE_CHART_ROWS = 14;
 
 const EMPTY: Line = [];
 
@@ -70,7 +74,9 @@ export function renderView(state: DemoState, { columns, rows }: Size, hasKeys: b
     columns >= WIDE_COLUMNS
       ? sideBySide(state, columns, room, commands)
       : oneBelowTheOther(state, room, commands);
-  const lines = [...top, ...middle, ...problem, EMPTY, ...bottom];
+  const above = [...top, ...middle, ...problem];
+  const free = Math.max(1, rows - above.length - bottom.length);
+  const lines = [...above, ...Array.from({ length: free }, () => EMPTY), ...bottom];
   const shown = lines.length > rows ? [...lines.slice(0, rows - 1), ...bottom.slice(-1)] : lines;
   return shown.map((line) => fit(line, columns));
 }
@@ -93,7 +99,8 @@ function verdict(state: DemoState, columns: number): Line[] {
   const moved = moves === 0 ? '' : `, ${count(recovered)} recovered in ${count(moves)} moves`;
   const text = `  ${count(delivered)} delivered to ${clients} clients${moved}`;
   const rate = deliveryRates.at(-1);
-  const rateText = rate === undefined ? '' : `  ${count(rate)}/s`;
+  const known = rate === undefined ? '' : `  ${count(rate)}/s`;
+  const rateText = text.length + known.length <= columns ? known : '';
   const room = Math.min(columns, MOST_TABLE_COLUMNS) - text.length - rateText.length - 3;
   return [
     [span(counts, style)],
@@ -174,7 +181,11 @@ function sideBySide(
   commands: readonly Line[],
 ): Line[] {
   const forCommands = Math.max(0, Math.min(commands.length, room - 8));
-  const figures = room >= CHART_FROM_ROWS ? deliveries(state, columns) : [];
+  const chartRows = Math.min(MOST_CHART_ROWS, room - forCommands - BESIDE_CHART_ROWS);
+  const figures =
+    room >= CHART_FROM_ROWS
+      ? deliveries(state, columns, Math.max(LEAST_CHART_ROWS, chartRows))
+      : [];
   const height = Math.max(0, room - forCommands - figures.length - 1);
   const left = channelRows(state, height);
   const right = eventRows(state.events, Math.max(left.length, height - 1));
@@ -186,12 +197,12 @@ function sideBySide(
 }
 
 /** What the demo's clients were given in each of the last seconds. */
-function deliveries({ deliveryRates }: DemoState, columns: number): Line[] {
+function deliveries({ deliveryRates }: DemoState, columns: number, rows: number): Line[] {
   const width = Math.min(columns, MOST_TABLE_COLUMNS);
   const most = count(Math.max(0, ...deliveryRates.slice(-width)));
   return [
     [span(`DELIVERIES IN EACH SECOND, AT MOST ${most}`, 'dim')],
-    ...chart(deliveryRates, width, CHART_ROWS).map((row): Line => [span(row, 'accent')]),
+    ...chart(deliveryRates, width, rows).map((row): Line => [span(row, 'accent')]),
     EMPTY,
   ];
 }
