@@ -3,7 +3,7 @@ import type { Readiness } from '@tradewind/runtime';
 import { eventually } from './wait.ts';
 
 /** How long a service may take to reach a running Redis, in ms, also on slow machines. */
-const LINK_DEADLINE_MS = 10_000;
+const LINK_DEADLINE_MS = 30_000;
 
 /** Settings by the names of the environment variables, e.g. `REDIS_URL`. */
 export type ServiceEnvironment = Readonly<Record<string, string>>;
@@ -22,12 +22,22 @@ export interface TestEdge extends ServiceProcess {
  */
 export async function startEdge(env: ServiceEnvironment): Promise<TestEdge> {
   const edge = await startService('edge', { ...SHORT_DRAIN, ...env });
-  return { ...edge, wsUrl: `ws://127.0.0.1:${edge.port}/ws` };
+  return { ...endsAtOnce(edge), wsUrl: `ws://127.0.0.1:${edge.port}/ws` };
 }
 
 /** Starts a real ingest on free ports, like {@link startEdge}. */
 export async function startIngest(env: ServiceEnvironment): Promise<ServiceProcess> {
-  return await startService('ingest', { ...SHORT_DRAIN, ...env });
+  return endsAtOnce(await startService('ingest', { ...SHORT_DRAIN, ...env }));
+}
+
+/** The same service, without a drain when it is disposed of: nobody looks at it then. `stop` still drains. */
+function endsAtOnce(service: ServiceProcess): ServiceProcess {
+  return {
+    ...service,
+    async [Symbol.asyncDispose]() {
+      await service.stop(0);
+    },
+  };
 }
 
 /** Resolves after a service that was just started is ready and linked to Redis. */

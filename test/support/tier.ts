@@ -1,7 +1,6 @@
 import { Redis } from 'ioredis';
 import { type StartRedisOptions, startRedis, type TestRedis } from './redis.ts';
-import { type ServiceEnvironment, startEdge, type TestEdge } from './service.ts';
-import { eventually } from './wait.ts';
+import { type ServiceEnvironment, startEdge, type TestEdge, untilLinked } from './service.ts';
 
 /** A Redis and its edges. Disposing of it ends all of its processes. */
 export interface Tier extends AsyncDisposable {
@@ -19,7 +18,7 @@ export interface TierOptions {
   readonly redis?: StartRedisOptions;
 }
 
-/** Starts a tier and resolves after every edge is ready. */
+/** Starts a tier and resolves after every edge is ready and linked to its Redis. */
 export async function startTier(options: TierOptions): Promise<Tier> {
   const stack = new AsyncDisposableStack();
   try {
@@ -39,10 +38,8 @@ export async function startTier(options: TierOptions): Promise<Tier> {
       };
       edges.push(stack.use(await startEdge(env)));
     }
-    // The public port of an edge with a certificate does not speak to `fetch`, which does not know its authority.
-    const isSecure = options.env?.EDGE_TLS_CERT_FILE !== undefined;
-    const ready = async (edge: TestEdge) => (await fetch(`${edge.adminUrl}/readyz`)).ok;
-    for (const edge of edges) await eventually(() => (isSecure ? ready(edge) : isReady(edge)));
+    // An edge listens, and is ready, before it is linked: it would tell clients that come so early that it is unavailable.
+    for (const edge of edges) await untilLinked(edge);
     const owned = stack.move();
     return {
       redis,
