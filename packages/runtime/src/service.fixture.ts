@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { ConfigError } from './environment.ts';
 import { createLogger } from './logger.ts';
@@ -9,13 +10,14 @@ const logger = createLogger({ name: 'fixture', level: 'info' });
 
 await runService({
   name: 'fixture',
-  stopDeadlineMs: 300,
+  // Only those that never end reach it.
+  stopDeadlineMs: behaviour?.startsWith('endless') ? 300 : 30_000,
   async main(lifecycle) {
     if (behaviour === 'config-error') throw new ConfigError(['PORT: wrong', 'HOST: wrong']);
     if (behaviour === 'start-error') throw new Error('port 8080 is in use; set PORT to another');
     const holdsTheLoop = createServer().listen(0, '127.0.0.1');
     logger.info('starting');
-    if (behaviour === 'slow-start') await new Promise((resolve) => setTimeout(resolve, 150));
+    if (behaviour === 'slow-start') await once(process, 'SIGTERM');
     if (behaviour === 'endless-start') await new Promise(() => undefined);
     logger.info('started');
     if (behaviour === 'requests-drain') lifecycle.requestDrain();
