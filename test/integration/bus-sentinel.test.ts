@@ -21,8 +21,11 @@ import { eventually } from '../support/wait.ts';
 /** The silence after which the Sentinels of these tests consider a master down, in ms. */
 const DOWN_AFTER_MS = 1_000;
 
-/** From the loss of the master to subscriptions on the new one, in ms: time of the Sentinels and of the bus. */
-const FAILOVER_MS = 10_000;
+/**
+ * From the loss of the master to subscriptions on the new one, in ms: 10 s for the Sentinels and the bus, and room for an
+ * election that none of the Sentinels won.
+ */
+const FAILOVER_MS = 30_000;
 
 let stack: AsyncDisposableStack;
 let master: RedisNode;

@@ -16,6 +16,12 @@ import { eventually } from './wait.ts';
 /** How long a replica, a Sentinel or a reloaded Redis may take, in ms, also on slow machines. */
 const SETTLE_DEADLINE_MS = 20_000;
 
+/**
+ * How long Sentinels may take over one failover, in ms. They wait twice as long after an election that none of them won,
+ * which happens to three that find the master down at once.
+ */
+const FAILOVER_TIMEOUT_MS = 3_000;
+
 /** Commands that a monitor keeps. A test that sees more fails with an error. */
 const MAX_MONITORED = 1_000_000;
 
@@ -205,7 +211,7 @@ export async function startSentinels(options: SentinelOptions): Promise<Sentinel
       ...['bind 127.0.0.1', `port ${port}`, `dir ${folder}`, 'daemonize no'],
       `sentinel monitor ${name} ${master.host} ${master.port} ${quorum}`,
       `sentinel down-after-milliseconds ${name} ${downAfterMs}`,
-      `sentinel failover-timeout ${name} ${SETTLE_DEADLINE_MS}`,
+      `sentinel failover-timeout ${name} ${FAILOVER_TIMEOUT_MS}`,
     ];
     await writeFile(file, `${lines.join('\n')}\n`);
     stack.use(
