@@ -30,7 +30,8 @@ const TOKENS: FanOutSettings['tokens'] = {
   verify: async (token) => (ANSWERS[token] as () => Identity | Refusal)(),
 };
 
-describe('a node that asks for tokens', { timeout: TIMEOUT_MS }, () => {
+// Side by side, because many wait for the end of a connection that the client does not confirm.
+describe.concurrent('a node that asks for tokens', { timeout: TIMEOUT_MS }, () => {
   it('answers any other request with auth_required, and serves a client once it is known', async () => {
     await using server = await start();
     const client = await server.client();
@@ -299,7 +300,7 @@ describe('a node that asks for tokens', { timeout: TIMEOUT_MS }, () => {
   });
 });
 
-describe('the limits of one subject', { timeout: TIMEOUT_MS }, () => {
+describe.concurrent('the limits of one subject', { timeout: TIMEOUT_MS }, () => {
   const UNLIMITED = { connections: 1_000, plain: 0, rates: {} };
 
   it('hold for its connections, and not for those of another', async () => {
