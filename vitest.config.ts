@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Tests of the instruments that the chaos suite is made of: quick, and part of `npm test`. */
 const CHAOS_INSTRUMENTS = [
@@ -23,7 +24,6 @@ const ALONE = [
   'test/integration/address-fairness.test.ts',
   'test/integration/drain.test.ts',
   'test/integration/hostile-input.test.ts',
-  'test/integration/jwks.test.ts',
   'test/integration/limits.test.ts',
   'test/integration/node-limits.test.ts',
   'test/integration/publisher-cost.test.ts',
@@ -36,21 +36,75 @@ const ALONE = [
   'bench/load/publisher.test.ts',
   'test/observability/dashboard-and-rules.test.ts',
 ];
-// A file that moved would silently run beside others.
-for (const file of [...CHAOS_INSTRUMENTS, ...ALONE]) {
+
+/**
+ * The files that take longest, longest first; all of them mostly wait. They start first: one that started last would keep
+ * the others' cores idle at the end.
+ */
+const LONGEST = [
+  'test/publishers/conformance.test.ts',
+  'test/integration/bus-probe.test.ts',
+  'test/integration/ingest-sequenced.test.ts',
+  'test/integration/capacity.test.ts',
+  'test/integration/jwks.test.ts',
+  'test/integration/bus-sentinel.test.ts',
+  'test/integration/console-page.test.ts',
+  'infra/roll/src/main.test.ts',
+  'test/integration/public-start.test.ts',
+  'test/integration/sdk-scenarios.test.ts',
+  'test/integration/identity.test.ts',
+  'test/integration/publish-script.test.ts',
+  'test/integration/ingest-http.test.ts',
+  'test/integration/workers-behind.test.ts',
+  'test/integration/bus-subscriber.test.ts',
+  'test/integration/plain-sockets.test.ts',
+  'infra/roll/src/watch.test.ts',
+  'packages/bus/src/subscribe/subscription-probe.test.ts',
+  'packages/bus/src/link/redis-link.test.ts',
+];
+// A file that moved would silently run beside others, or late.
+for (const file of [...CHAOS_INSTRUMENTS, ...ALONE, ...LONGEST]) {
   if (!existsSync(new URL(file, import.meta.url))) throw new Error(`vitest.config.ts: no ${file}`);
 }
 
 const CORES = availableParallelism();
 
-/** Integration tests mostly wait: for a link to be given up, a probe, a Redis. Each file has its own Redis and ports. */
-const WAITING_FILES = Math.min(2 * CORES, 8);
+/**
+ * Test files that run side by side. Most integration tests wait: for a link to be given up, a probe, a Redis. Each file has
+ * its own Redis and ports.
+ */
+const FILES_AT_ONCE = Math.max(CORES + 1, Math.min(3 * CORES, 12));
+
+/**
+ * Starts the {@link LONGEST} files first, and mixes the others: unit tests compute while integration tests wait, so each
+ * project gives its files at a pace at which all projects end together.
+ */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const counts = new Map<string, number>();
+    const places = sorted.map(({ moduleId, project }) => {
+      const count = counts.get(project.name) ?? 0;
+      counts.set(project.name, count + 1);
+      return { count, first: LONGEST.findIndex((file) => moduleId.endsWith(`/${file}`)) };
+    });
+    const order = new Map(
+      sorted.map((file, i) => {
+        const { count, first } = places[i]!;
+        const rank = first < 0 ? count / counts.get(file.project.name)! : first - LONGEST.length;
+        return [file, rank] as const;
+      }),
+    );
+    return sorted.toSorted((a, b) => order.get(a)! - order.get(b)!);
+  }
+}
 
 /** `npm run test:long` takes its time: a property with ten times as many cases, say. */
 const TIMES = process.env.TEST_LENGTH === 'long' ? 10 : 1;
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -62,11 +116,11 @@ export default defineConfig({
             'infra/**/*.test.ts',
             'test/terraform/**/*.test.ts',
           ],
-          // One more than cores: some of them wait as well.
-          maxWorkers: CORES + 1,
+          maxWorkers: FILES_AT_ONCE,
           sequence: { groupOrder: 1 },
           // Properties are work, and a machine may be busy with much else.
           testTimeout: TIMES * 180_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -79,9 +133,9 @@ export default defineConfig({
           ],
           exclude: [...configDefaults.exclude, ...ALONE],
           globalSetup: ['test/support/global-setup.ts'],
-          maxWorkers: WAITING_FILES,
-          sequence: { groupOrder: 2 },
-          testTimeout: TIMES * 60_000,
+          maxWorkers: FILES_AT_ONCE,
+          sequence: { groupOrder: 1 },
+          testTimeout: TIMES * 120_000,
           hookTimeout: 120_000,
         },
       },
@@ -91,8 +145,8 @@ export default defineConfig({
           include: ALONE,
           globalSetup: ['test/support/global-setup.ts'],
           maxWorkers: 1,
-          sequence: { groupOrder: 3 },
-          testTimeout: TIMES * 60_000,
+          sequence: { groupOrder: 2 },
+          testTimeout: TIMES * 120_000,
           hookTimeout: 120_000,
         },
       },

@@ -9,7 +9,7 @@ import type {
 import { WebSocket } from 'ws';
 
 /** How long a client waits for an answer, in ms, also on slow machines. */
-const DEFAULT_DEADLINE_MS = 15_000;
+const DEFAULT_DEADLINE_MS = 30_000;
 
 /** Frames that a client keeps. A test that sends more fails with an error instead of running out of memory. */
 const MAX_FRAMES = 2_000_000;

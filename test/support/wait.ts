@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const INTERVAL_MS = 20;
 
 /** How long to wait for what should happen at once, in ms, also on slow machines. */
-const DEFAULT_DEADLINE_MS = 15_000;
+const DEFAULT_DEADLINE_MS = 30_000;
 
 export interface EventuallyOptions {
   readonly deadlineMs?: number;
