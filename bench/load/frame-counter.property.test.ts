@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { cases } from '../../test/support/length.ts';
+import { shortOrLong } from '../../test/support/length.ts';
 import { createDialect, type DialectChoice } from './dialect.ts';
 import { FrameCounter, SAMPLE_BYTES } from './frame-counter.ts';
 import { CLOSE, PING, PONG, serverFrame, TEXT } from './server-frame.fixture.ts';
@@ -149,7 +149,7 @@ it.each([
           expect(actual.counts).toEqual({ ...expected.counts, bytes: stream.length });
         },
       ),
-      cases(300),
+      { numRuns: shortOrLong(60, 3_000) },
     );
   },
   60_000,

@@ -53,7 +53,7 @@ async function expectWorthIt(crowd: Crowd, messages: number, redisDelayMs = 50):
 }
 
 it('no input of a crowd of clients costs an edge more than allowed', async () => {
-  await expectWorthIt(CROWD, shortOrLong(2_500, 20_000));
+  await expectWorthIt(CROWD, shortOrLong(1_500, 20_000));
 });
 
 it('nor does an input that is not a message of the protocol; quadratic handling is noticed', async () => {

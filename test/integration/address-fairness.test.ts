@@ -7,7 +7,7 @@ import type { ServiceEnvironment, TestEdge } from '../support/service.ts';
 import { startTier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
-const SECONDS = Number(process.env.FLOOD_SECONDS ?? shortOrLong(4, 60));
+const SECONDS = Number(process.env.FLOOD_SECONDS ?? shortOrLong(2, 60));
 const FLOOD_RATE = Number(process.env.FLOOD_RATE ?? shortOrLong(500, 2_000));
 
 /** Those beside whom the flood goes on: an address each, and one handshake a second each. */
@@ -76,10 +76,10 @@ async function measureOthers(port: number) {
   return { admitted: times.length / answers.length, p99 };
 }
 
-/** Measures the others alone, and then beside a flood that has asked for twice the places that there are. */
+/** Measures the others alone, which only the full length compares, and then beside a flood that has asked for twice the places that there are. */
 async function measureBesideFlood(edge: TestEdge) {
   const { port } = edge;
-  const alone = await measureOthers(port);
+  const alone = IS_LONG ? await measureOthers(port) : undefined;
   await using flood = new HandshakeFlood({
     port,
     localAddress: FLOODER,
@@ -109,7 +109,7 @@ it('one address that floods the node with handshakes keeps nobody else out', TIM
   expect(outcome.admitted).toBeLessThanOrEqual(MOST);
   expect(beside.admitted).toBeGreaterThanOrEqual(0.99);
   // `npm test` runs beside whatever else the machine does, and times of one run may differ by more than this.
-  if (IS_LONG) expect(beside.p99).toBeLessThanOrEqual(Math.max(1.5 * alone.p99, 20));
+  if (alone !== undefined) expect(beside.p99).toBeLessThanOrEqual(Math.max(1.5 * alone.p99, 20));
   const metrics = await edge.metrics();
   const limit = 'address_handshakes';
   expect(metrics.sum('tradewind_edge_limited_total', { limit })).toBeGreaterThan(0);

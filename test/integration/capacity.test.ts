@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type OwnedProcess, startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestAuthority } from '../support/certificates.ts';
+import { IS_LONG } from '../support/length.ts';
 import { startRedis } from '../support/redis.ts';
 import { startTier } from '../support/tier.ts';
 import { bringOpenssl, startTlsTerminator } from '../support/tls-terminator.ts';
@@ -64,7 +65,8 @@ describe('npm run capacity', () => {
     expect(totals).toMatchObject({ subscribed: 60, failed: {} });
   });
 
-  it.runIf(CAN_SIGN)(
+  // The next one is over TLS as well.
+  it.runIf(CAN_SIGN && IS_LONG)(
     'loads one by a wss:// URL if Node trusts its certificate, and reports the reason otherwise',
     async () => {
       await using tier = await startTier({ edges: 1 });

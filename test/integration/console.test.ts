@@ -6,6 +6,7 @@ import { type ServiceProcess, startService } from '@tradewind/dev';
 import { afterAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { TestClient } from '../support/client.ts';
+import { shortOrLong } from '../support/length.ts';
 import { startTier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -83,7 +84,7 @@ async function send(
   });
 }
 
-describe.each([1, 3])('the console, with edges of %i workers', (workers) => {
+describe.each(shortOrLong([3], [1, 3]))('the console, with edges of %i workers', (workers) => {
   it('shows clients, a killed edge with its last figures, and Redis that stands still', async () => {
     await using tier = await startTier({ edges: 2, env: { EDGE_WORKERS: String(workers) } });
     await using service = await startConsole(tier.redis.url);

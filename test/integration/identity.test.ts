@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
+import { IS_LONG } from '../support/length.ts';
 import { startTier } from '../support/tier.ts';
 import { type Claims, hs256, makeToken, nowSeconds, rs256 } from '../support/tokens.ts';
 
@@ -137,7 +138,7 @@ describe.each([1, 3])('over %i workers', (workers) => {
     const forged = makeToken(HS, claims({ planted: 'p' }), hs256('another key'));
     client.request({ type: 'auth', token: forged });
     await client.waitFor(() => client.controlsOf('error').length === 1);
-    await edge.waitForLine((line) => line.includes('token_refused_signature') || undefined, 5_000);
+    await edge.waitForLine((line) => line.includes('token_refused_signature') || undefined, 20_000);
     const log = edge.output.join('\n');
     expect(log).toContain('token_refused_signature');
     for (const secret of [KEY, wide, narrow, forged, wide.split('.')[2]!, forged.split('.')[2]!]) {
@@ -145,28 +146,32 @@ describe.each([1, 3])('over %i workers', (workers) => {
     }
   });
 
-  it('tells that a token ends, and closes with 4402; a new token for the same subject goes on', async () => {
-    await using tier = await startTier({ edges: 1, env: symmetric });
-    const [edge] = tier.edges as [(typeof tier.edges)[0]];
-    // A node bears clocks that differ by 10 s.
-    const exp = nowSeconds() - 2;
-    const short = makeToken(HS, claims({ exp }), hs256(KEY));
-    const [ending, renewing] = await Promise.all(
-      [0, 1].map(async () => {
-        const client = await TestClient.connect(edge.wsUrl);
-        await authenticate(client, short);
-        await client.subscribe(['a']);
-        return client;
-      }),
-    );
-    await using renewed = renewing!;
-    await authenticate(renewed, makeToken(HS, claims(), hs256(KEY)));
-    const { code, reason } = await ending!.closed;
-    expect([code, reason]).toEqual([4402, 'token_expired']);
-    expect(ending!.controlsOf('expiring')).toHaveLength(1);
-    await tier.backend.publish('a', '1');
-    await renewed.waitFor(() => renewed.publications.length === 1);
-  });
+  // It takes ten seconds: as much as clocks may differ.
+  it.runIf(workers > 1 || IS_LONG)(
+    'tells that a token ends, and closes with 4402; a new token for the same subject goes on',
+    async () => {
+      await using tier = await startTier({ edges: 1, env: symmetric });
+      const [edge] = tier.edges as [(typeof tier.edges)[0]];
+      // A node bears clocks that differ by 10 s.
+      const exp = nowSeconds() - 2;
+      const short = makeToken(HS, claims({ exp }), hs256(KEY));
+      const [ending, renewing] = await Promise.all(
+        [0, 1].map(async () => {
+          const client = await TestClient.connect(edge.wsUrl);
+          await authenticate(client, short);
+          await client.subscribe(['a']);
+          return client;
+        }),
+      );
+      await using renewed = renewing!;
+      await authenticate(renewed, makeToken(HS, claims(), hs256(KEY)));
+      const { code, reason } = await ending!.closed;
+      expect([code, reason]).toEqual([4402, 'token_expired']);
+      expect(ending!.controlsOf('expiring')).toHaveLength(1);
+      await tier.backend.publish('a', '1');
+      await renewed.waitFor(() => renewed.publications.length === 1);
+    },
+  );
 });
 
 it.each([1, 3])(
@@ -184,7 +189,7 @@ it.each([1, 3])(
       edge.waitForLine((text) => {
         if (!text.includes(`"${event}"`)) return undefined;
         return JSON.parse(text) as Readonly<Record<string, unknown>>;
-      }, 5_000);
+      }, 20_000);
     const foreign = { headers: { origin: 'https://evil.example' } };
     await expect(TestClient.connect(edge.wsUrl, foreign)).rejects.toThrow('403');
     await using client = await TestClient.connect(edge.wsUrl, { headers: { origin } });

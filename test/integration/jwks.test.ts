@@ -26,10 +26,11 @@ const jwkOf = ({ publicKey }: Keys, kid: string) => ({
 });
 
 const RSA = { alg: 'RS256', kid: 'known', typ: 'JWT' };
-const RATE = 1_000;
+/** Forged tokens a second. `npm test` runs beside other tests, which need a core as well. */
+const RATE = shortOrLong(200, 1_000);
 
 /** How long each fault of the issuer lasts while forged tokens come, in ms. */
-const FAULT_MS = shortOrLong(2_500, 35_000);
+const FAULT_MS = shortOrLong(1_500, 35_000);
 
 const hasOpenssl = await bringOpenssl();
 let authority: TestAuthority;
@@ -122,7 +123,7 @@ async function answerTo(client: TestClient, token: string): Promise<string> {
 }
 
 describe.runIf(hasOpenssl)('keys from a URL', () => {
-  it('refuses forged tokens at 1,000 a second, each with its code, and fetches at most once in 30 s', {
+  it(`refuses forged tokens at ${RATE} a second, each with its code, and fetches at most once in 30 s`, {
     timeout: 120_000 + 4 * FAULT_MS,
   }, async () => {
     keys = [jwkOf(known, 'known')];
@@ -191,7 +192,7 @@ describe.runIf(hasOpenssl)('keys from a URL', () => {
     behaviour = 'answers 500';
     await using tier = await startTier({ edges: 0 });
     await using edge = await startEdge({ ...environment(), REDIS_URL: tier.redis.url });
-    await edge.waitForLine((line) => line.includes('the status is 500') || undefined, 15_000);
+    await edge.waitForLine((line) => line.includes('the status is 500') || undefined, 30_000);
     await eventually(async () => {
       const { reasons } = (await (await fetch(`${edge.url}/readyz`)).json()) as {
         readonly reasons: readonly string[];
@@ -247,7 +248,7 @@ describe.runIf(hasOpenssl)('keys from a URL', () => {
     await using tier = await startTier({ edges: 0 });
     const { NODE_EXTRA_CA_CERTS: _none, ...env } = environment();
     await using edge = await startEdge({ ...env, REDIS_URL: tier.redis.url });
-    await edge.waitForLine((line) => /keys_fetch_failed/.test(line) || undefined, 15_000);
+    await edge.waitForLine((line) => /keys_fetch_failed/.test(line) || undefined, 30_000);
     expect(edge.output.join('\n')).toMatch(/certificate/);
   });
 });

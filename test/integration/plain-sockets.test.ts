@@ -124,7 +124,7 @@ it.runIf(process.platform === 'linux')(
     const edge = tier.edges[0]!;
     const clients: TestClient[] = [];
     await expect(fill(edge, clients)).rejects.toThrow(/socket hang up|ECONNRESET/);
-    await edge.waitForLine((line) => line.includes('"descriptors_exhausted"') || undefined, 5_000);
+    await edge.waitForLine((line) => line.includes('"descriptors_exhausted"') || undefined, 20_000);
     await expect(fetch(`${edge.adminUrl}/readyz`)).rejects.toThrow();
     for (const client of clients) await client.close();
   },

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
 import { TestClient } from '../support/client.ts';
 import { INSPECTABLE, runInWorker, socketsOfWorkers } from '../support/inspector.ts';
+import { shortOrLong } from '../support/length.ts';
 import { startEdge, type TestEdge } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { bringOpenssl } from '../support/tls-terminator.ts';
@@ -69,7 +70,7 @@ describe.runIf(HAS_OPENSSL)('an edge with a certificate', () => {
     await rm(folder, { recursive: true });
   });
 
-  describe.each([1, 3])('over %i workers', (workers) => {
+  describe.each(shortOrLong([3], [1, 3]))('over %i workers', (workers) => {
     async function startSecure(env: Readonly<Record<string, string>> = {}): Promise<Tier> {
       await useCertificate('first');
       const all = { EDGE_WORKERS: String(workers), ...tlsEnv(), ...env };

@@ -13,7 +13,7 @@ const SEED = Number(process.env.SDK_SEED ?? Date.now() % 1_000_000);
 
 /** The scenario that is made by chance, and its runs. */
 const BY_CHANCE = 25;
-const SEEDS = shortOrLong(10, 200);
+const SEEDS = shortOrLong(4, 200);
 
 /** A control fails in one of so many runs. */
 const CONTROL_SEEDS = 20;

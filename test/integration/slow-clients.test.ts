@@ -93,11 +93,11 @@ const SETTINGS = { ...INSPECTABLE, EDGE_SLOW_GRACE_MS: '500' };
 
 it('disconnects many stalled clients as slow at 512 slots, and nobody else notices', async () => {
   await using tier = await startTier({ edges: 1, env: SETTINGS });
-  const STALLED = shortOrLong(80, 200);
+  const STALLED = shortOrLong(40, 200);
   const { peak, metrics, before, after } = await runFlood(tier, {
     stalled: STALLED,
     payloadBytes: 1_800,
-    perSecond: 1_200,
+    perSecond: shortOrLong(2_400, 1_200),
   });
   expect(peak.depth).toBe(512);
   expect(metrics.sum('tradewind_edge_refusals_total')).toBeGreaterThanOrEqual(3 * STALLED);

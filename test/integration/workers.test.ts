@@ -30,7 +30,7 @@ beforeEach(async () => {
       ...INSPECTABLE,
       EDGE_WORKERS: String(WORKERS),
       EDGE_LINGER_MS: '100',
-      DRAIN_SECONDS: '8',
+      DRAIN_SECONDS: '4',
     },
   });
   edge = tier.edges[0]!;
