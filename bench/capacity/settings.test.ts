@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
+import { documentedCommands } from '../../test/support/document-commands.ts';
 import { PRESETS } from './presets.ts';
 import { type CapacitySettings, readCapacitySettings } from './settings.ts';
 
@@ -142,3 +143,10 @@ describe('readCapacitySettings', () => {
     expect(mistakesOf(env)).toContain(message);
   });
 });
+
+it.each(documentedCommands('npm run capacity').filter(({ args }) => !args.includes('--help')))(
+  'reads what $document says: $text',
+  ({ args, environment }) => {
+    expect(mistakesOf({ ...environment }, args, undefined)).toBe('none');
+  },
+);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { describe, expect, it } from 'vitest';
+import { documentedCommands } from '../../test/support/document-commands.ts';
 import { COMMANDS, readBenchArguments } from './arguments.ts';
 
 describe('readBenchArguments', () => {
@@ -83,4 +84,8 @@ describe('readBenchArguments', () => {
   ])('names the mistake in "%s"', (line, message) => {
     expect(() => readBenchArguments(line.split(' ').filter(Boolean))).toThrow(message);
   });
+});
+
+it.each(documentedCommands('npm run bench'))('reads what $document says: $text', ({ args }) => {
+  expect(() => readBenchArguments(args)).not.toThrow();
 });

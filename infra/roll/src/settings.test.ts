@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { documentedCommands } from '../../../test/support/document-commands.ts';
 import { readRollCommand } from './settings.ts';
 
 it('reads nodes by URL, with and without a name', () => {
@@ -92,3 +93,18 @@ it.each([
 function read(args: readonly string[]) {
   return readRollCommand(args, {});
 }
+
+/** What `…` stands for in the documents: the nodes of a command above. */
+const SHORTENED = [
+  '--node',
+  'edge-1=http://10.0.0.4:9080',
+  '--node',
+  'edge-2=http://10.0.0.5:9080',
+];
+const SHORTENED_GROUP = ['--region', 'europe-west4', '--token-secret', 'tradewind-admin-token'];
+
+it.each(documentedCommands('npm run roll'))('reads what $document says: $text', ({ args }) => {
+  const nodes = args.includes('--mig') ? SHORTENED_GROUP : SHORTENED;
+  const whole = args.flatMap((word) => (word === '…' ? nodes : [word]));
+  expect(() => readRollCommand(whole, {})).not.toThrow();
+});

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { documentedCommands } from '../../../test/support/document-commands.ts';
 import { readSmokeSettings } from './settings.ts';
 
 it('reads the addresses, and stays idle for 90 s by default', () => {
@@ -28,4 +29,8 @@ it.each([
   ],
 ] as const)('refuses %j', (args, message) => {
   expect(() => readSmokeSettings(args)).toThrow(message);
+});
+
+it.each(documentedCommands('npm run smoke'))('reads what $document says: $text', ({ args }) => {
+  expect(() => readSmokeSettings(args)).not.toThrow();
 });

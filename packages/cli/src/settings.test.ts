@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { documentedCommands } from '../../../test/support/document-commands.ts';
 import { readCommand, UsageError } from './settings.ts';
 
 describe('readCommand', () => {
@@ -58,4 +59,8 @@ describe('readCommand', () => {
     const args = ['channel', 'a', '--redis', 'http://user:secret@x'];
     expect(() => readCommand(args, {})).toThrow(/^(?!.*secret)/);
   });
+});
+
+it.each(documentedCommands('npx tradewind'))('reads what $document says: $text', ({ args }) => {
+  expect(() => readCommand(args, {})).not.toThrow();
 });

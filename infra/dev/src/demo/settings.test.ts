@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { documentedCommands } from '../../../../test/support/document-commands.ts';
 import { mustHaveFreePorts } from './ports.ts';
 import { readStartSettings, UsageError } from './settings.ts';
 
@@ -70,3 +71,10 @@ describe('mustHaveFreePorts', () => {
     await expect(mustHaveFreePorts({ START_INGEST_PORT: port })).resolves.toBeUndefined();
   });
 });
+
+it.each(documentedCommands('npm start').filter(({ args }) => !args.includes('--help')))(
+  'reads what $document says: $text',
+  ({ args, environment }) => {
+    expect(() => readStartSettings(args, environment)).not.toThrow();
+  },
+);
