@@ -199,8 +199,8 @@ export class PublicationLog {
 }
 
 /** What a publication takes up in memory, in bytes. */
-export function costOf({ body }: Publication): number {
-  return body.length + ENTRY_BYTES;
+export function costOf({ body, deflated }: Publication): number {
+  return body.length + (deflated?.bytes.length ?? 0) + ENTRY_BYTES;
 }
 
 /** The index of the first valid number that is at least `number`. */

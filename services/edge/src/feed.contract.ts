@@ -34,6 +34,14 @@ export interface FeedUnderTest extends AsyncDisposable {
   news(): Promise<readonly string[]>;
 }
 
+/** A feed that can deflate. */
+export interface DeflatingFeedUnderTest extends FeedUnderTest {
+  /** The payloads that came deflated, inflated against the reference that the listener was told last. */
+  readonly inflated: readonly string[];
+  /** Publishes this payload, which history does not keep. */
+  publishText(channel: string, text: string): void;
+}
+
 const EPOCH = 'E';
 
 /** What every implementation of {@link Feed} promises its listener. */
@@ -48,15 +56,6 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
   afterEach(async () => {
     await under[Symbol.asyncDispose]();
   });
-
-  /** Declares a channel that stands at offset 4, and returns when it is acknowledged. */
-  async function hold(channel: string): Promise<void> {
-    under.place(channel, { epoch: EPOCH, offset: 4 });
-    feed.declare(channel);
-    await under.news();
-    under.confirm(channel);
-    expect(await under.news()).toEqual([`acknowledged ${channel}`]);
-  }
 
   /** Calls the feed, and returns what the listener was told by the time that the call had returned. */
   function toldWithin(call: () => void): readonly string[] {
@@ -127,7 +126,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
 
     it('that is refused counts as dropped, and may be made again', async () => {
-      await hold('a');
+      await hold(under, 'a');
       under.refuse('a');
       under.publish('a');
       expect(await under.news()).toEqual(['refused a unavailable']);
@@ -140,8 +139,8 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
 
   describe(`${name}: a channel`, () => {
     it('is told in its order, whatever happens to others', async () => {
-      await hold('a');
-      await hold('b');
+      await hold(under, 'a');
+      await hold(under, 'b');
       under.publish('a');
       under.publish('b');
       under.publish('a');
@@ -154,8 +153,8 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
 
     it('is silent when it was dropped, also where something was on its way', async () => {
-      await hold('a');
-      await hold('b');
+      await hold(under, 'a');
+      await hold(under, 'b');
       under.publish('a');
       under.readHistory('a', 1);
       const before = under.told.length;
@@ -166,7 +165,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
 
     it('is silent from its drop until it is acknowledged again', async () => {
-      await hold('a');
+      await hold(under, 'a');
       under.publish('a');
       const before = under.told.length;
       feed.drop('a');
@@ -179,7 +178,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
 
     it('tells what will not arrive before what is newer', async () => {
-      await hold('a');
+      await hold(under, 'a');
       under.publish('a');
       under.publishBehindLost('a');
       under.publish('a');
@@ -192,7 +191,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
 
     it('tells a new epoch before anything of it', async () => {
-      await hold('a');
+      await hold(under, 'a');
       under.publish('a');
       expect(await under.news()).toEqual(['published a 5']);
       under.beginEpoch('a', 'F');
@@ -203,7 +202,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
 
   describe(`${name}: a question about the past`, () => {
     it('is answered once its call has returned, up to what was published before', async () => {
-      await hold('a');
+      await hold(under, 'a');
       under.publish('a', 2);
       await under.news();
       expect(toldWithin(() => under.readHistory('a', 3))).toEqual([]);
@@ -213,7 +212,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
 
     it('is answered with nothing that is newer than what was published on the feed before', async () => {
-      await hold('a');
+      await hold(under, 'a');
       under.publish('a');
       under.readHistory('a', 1);
       under.publish('a', 2);
@@ -230,7 +229,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
 
     it('names what nobody can have in its place', async () => {
-      await hold('a');
+      await hold(under, 'a');
       under.publishBehindLost('a');
       await under.news();
       under.readHistory('a', 3);
@@ -238,7 +237,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
 
     it('brings nothing when it is about the end, and comes behind all until there', async () => {
-      await hold('a');
+      await hold(under, 'a');
       under.publish('a', 2);
       expect(toldWithin(() => under.confirmEnd('a'))).toEqual([]);
       expect(await under.news()).toEqual(['published a 5', 'published a 6', 'end a confirmed']);
@@ -254,7 +253,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
 
     it('may be followed by another', async () => {
-      await hold('a');
+      await hold(under, 'a');
       under.readHistory('a', 3);
       expect(await under.news()).toEqual(['history a 3,4']);
       under.readHistory('a', 4);
@@ -264,7 +263,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
 
   describe(`${name}: a node that is cut off`, () => {
     it('says so, refuses what is not acknowledged, and says when it is back', async () => {
-      await hold('a');
+      await hold(under, 'a');
       feed.declare('b');
       await under.news();
       under.cutOff();
@@ -276,7 +275,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
 
     it('tells what was published meanwhile before anything newer', async () => {
-      await hold('a');
+      await hold(under, 'a');
       under.cutOff();
       under.publish('a', 2);
       under.restore();
@@ -290,7 +289,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
 
     it('answers each question about the end, with a code', async () => {
-      await hold('a');
+      await hold(under, 'a');
       under.confirmEnd('a');
       under.cutOff();
       expect(await under.news()).toContain('end a unavailable');
@@ -298,4 +297,78 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       expect(await under.news()).toEqual(['end a unavailable']);
     });
   });
+}
+
+/** What every implementation of {@link Feed} that can deflate promises its listener. */
+export function describeDeflating(name: string, open: () => Promise<DeflatingFeedUnderTest>): void {
+  let under: DeflatingFeedUnderTest;
+
+  beforeEach(async () => {
+    under = await open();
+  });
+  afterEach(async () => {
+    await under[Symbol.asyncDispose]();
+  });
+
+  describe(`${name}: deflated publications`, () => {
+    const textOf = (n: number) => `"trade ${n} of ETH at 1666.8 for 26.062, bought"`;
+
+    it('come while they are wanted, each reference before the first that needs it', async () => {
+      await hold(under, 'a');
+      under.publishText('a', textOf(1));
+      under.feed.wantDeflated('a', true);
+      await under.news();
+      for (const n of [2, 3, 4]) under.publishText('a', textOf(n));
+      expect((await under.news()).map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
+        'published a',
+        'reference 1',
+        'published a',
+        'published a',
+      ]);
+      expect(under.inflated).toEqual([3, 4].map(textOf));
+      under.feed.wantDeflated('a', false);
+      await under.news();
+      under.publishText('a', textOf(5));
+      expect(await under.news()).toHaveLength(1);
+      expect(under.inflated).toHaveLength(2);
+    });
+
+    it('have references with numbers that go on when they are wanted again', async () => {
+      await hold(under, 'a');
+      for (const _ of [1, 2]) {
+        under.feed.wantDeflated('a', true);
+        await under.news();
+        for (const n of [1, 2, 3]) under.publishText('a', textOf(n));
+        under.feed.wantDeflated('a', false);
+        await under.news();
+      }
+      expect(under.told.length).toBe(0);
+      under.feed.wantDeflated('a', true);
+      await under.news();
+      for (const n of [1, 2]) under.publishText('a', textOf(n));
+      expect(await under.news()).toContain('reference 3 of a');
+    });
+
+    it('do not come for a channel that is not wanted, or no longer', async () => {
+      under.feed.wantDeflated('a', true);
+      under.feed.wantDeflated('a', false);
+      await hold(under, 'a');
+      under.feed.wantDeflated('a', true);
+      under.feed.drop('a');
+      under.feed.declare('a');
+      await under.news();
+      for (const n of [1, 2, 3]) under.publishText('a', textOf(n));
+      await under.news();
+      expect(under.inflated).toEqual([]);
+    });
+  });
+}
+
+/** Declares a channel that stands at offset 4, and returns when it is acknowledged. */
+async function hold(under: FeedUnderTest, channel: string): Promise<void> {
+  under.place(channel, { epoch: EPOCH, offset: 4 });
+  under.feed.declare(channel);
+  await under.news();
+  under.confirm(channel);
+  expect(await under.news()).toEqual([`acknowledged ${channel}`]);
 }

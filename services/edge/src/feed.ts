@@ -1,11 +1,16 @@
-import type { Hole, Publication } from '@tradewind/fanout';
-import type { ErrorCode, GapReason, Position } from '@tradewind/protocol';
+import type { Hole, Publication, WireChannel, WireReference } from '@tradewind/fanout';
+import {
+  type ErrorCode,
+  encodeServerMessage,
+  type GapReason,
+  type Position,
+} from '@tradewind/protocol';
 
 /** A channel that the hub has subscribed to in Redis. */
 export interface Acknowledgement {
   readonly channel: string;
-  /** The node's small number for the channel. It stays the same while any worker of the node wants the channel. */
-  readonly ref: number;
+  /** Its number is the node's, and stays the same while any worker of the node wants the channel. */
+  readonly wire: WireChannel;
   /** The channel's latest publication; the feed continues after it. Absent while the channel has no history. */
   readonly position?: Position;
 }
@@ -71,6 +76,11 @@ export interface Feed {
   /** Says that no client of this worker wants the channel any more. Nothing further arrives for it. */
   drop(channel: string): void;
   /**
+   * Says whether a client of this worker reads binary frames of the channel. While one does, publications may arrive deflated, and each
+   * reference before the first publication that needs it. It has no effect on a channel that is not declared.
+   */
+  wantDeflated(channel: string, isWanted: boolean): void;
+  /**
    * Reads the channel's publications from this offset up to the latest one. `onAnswer` is called in its place in the feed,
    * once, unless the channel is dropped or refused before. The answer carries a code if the node knows no position or
    * cannot read.
@@ -98,9 +108,16 @@ export interface FeedListener {
   /** Publications of these channels do not arrive, or no longer do. The channels count as dropped. */
   onRefused(channels: readonly string[], code: ErrorCode): void;
   onPublication(publication: Publication): void;
+  /** The channel has another reference, which `wire` has already. The clients that read binary frames must be told it now. */
+  onReference(channel: string, wire: WireChannel): void;
   onGap(notice: GapNotice): void;
   onResync(notice: ResyncNotice): void;
   /** The node has been cut off from Redis since then (ms since the Unix epoch). */
   onDegraded(since: number): void;
   onRestored(): void;
+}
+
+/** A reference with the frame that tells it. */
+export function wireReference(ref: number, id: number, data: string): WireReference {
+  return { id, data, frame: encodeServerMessage({ type: 'reference', ref, id, data }) };
 }

@@ -10,6 +10,7 @@ import {
   PublicationLog,
   SendQueues,
   type SlowPolicy,
+  type WireChannel,
 } from '@tradewind/fanout';
 import type { CloseReason, ErrorCode, GapReason, Welcome } from '@tradewind/protocol';
 import type { WebSocket } from 'ws';
@@ -31,6 +32,7 @@ import type { WireFormat } from '../outbound/wire-format.ts';
 import type { Owner, OwnerLimits } from '../owners/owner.ts';
 import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './attended-time.ts';
 import { Authentication, type AuthenticationFault } from './authentication.ts';
+import { BinaryInterest } from './binary-interest.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { DueTimes } from './due-times.ts';
 import { gapNotice, gapOf, resyncNotice } from './loss-notices.ts';
@@ -170,11 +172,13 @@ export class FanOut implements FeedListener, ConnectionOwner {
     });
     const guard = new LimitGuard(settings.enforcesRates, events.limited);
     this.#subjects = new SubjectConnections(settings.subjectLimits, guard);
+    const feed = connect(this);
+    this.#membership.listen(new BinaryInterest(feed));
     this.#subscriptions = new Subscriptions(
       this.#membership,
       settings.subscriptions,
       this.#publicationLog,
-      connect(this),
+      feed,
       events.recovered,
       guard,
     );
@@ -312,8 +316,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
     let reached = 0;
     for (let group = 0; group < this.#writers.length; group += 1) {
       const audience = this.index.audience(publication.channel, group);
-      const { format } = this.#writers[group] as FrameWriter;
-      deliver(inFormat(publication, format), audience, this.#queues, now, this.#round);
+      if (audience.members.length === 0) continue;
+      const inFormat = this.#inFormat(publication, group, audience.members.length);
+      deliver(inFormat, audience, this.#queues, now, this.#round);
       reached += audience.members.length;
     }
     const refused = this.#round.refused - refusedBefore;
@@ -324,6 +329,13 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.statistics.deliveries += queued;
     this.#applyVerdicts();
     this.#flushRound.mark(publication.publishedAt, publication.body.length, queued > 0);
+  }
+
+  onReference(channel: string, { reference }: WireChannel): void {
+    if (reference === undefined) return;
+    for (const connection of this.index.get(channel)) {
+      if (connection.format.isBinary) connection.sendEncoded(reference.frame);
+    }
   }
 
   onAcknowledged(acknowledgements: readonly Acknowledgement[]): void {
@@ -415,6 +427,15 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#events.clientClosed(reason, connection.session);
   }
 
+  /** The publication with the body of a format, for this many clients. */
+  #inFormat(publication: Publication, group: number, clients: number): Publication {
+    const { format } = this.#writers[group] as FrameWriter;
+    const body = format.bodyOf(publication);
+    if (body === publication.body) return publication;
+    this.statistics.savedBytes += (publication.body.length - body.length) * clients;
+    return { ...publication, body };
+  }
+
   /** Does what a delivery left to do, once its loop is over. */
   #applyVerdicts(): void {
     const { nearlyFull, slow } = this.#round;
@@ -477,10 +498,4 @@ export class FanOut implements FeedListener, ConnectionOwner {
       connection.close('slow');
     return connection.dueAt;
   };
-}
-
-/** The publication with the body of a format. */
-function inFormat(publication: Publication, format: WireFormat): Publication {
-  const body = format.bodyOf(publication);
-  return body === publication.body ? publication : { ...publication, body };
 }

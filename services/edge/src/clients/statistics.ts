@@ -13,8 +13,17 @@ export interface FanOutStatistics {
   refusals: number;
   /** Refused publications that were queued after all, from the publication log. */
   caughtUp: number;
+  /** Bytes by which binary publications were shorter than text ones would have been, over all clients that they were offered to. */
+  savedBytes: number;
 }
 
 export function createFanOutStatistics(): FanOutStatistics {
-  return { broadcastIterations: 0, indexLookups: 0, deliveries: 0, refusals: 0, caughtUp: 0 };
+  return {
+    broadcastIterations: 0,
+    indexLookups: 0,
+    deliveries: 0,
+    refusals: 0,
+    caughtUp: 0,
+    savedBytes: 0,
+  };
 }

@@ -1,5 +1,10 @@
-import { inOrder, type PublicationLog, type ReplayMemory } from '@tradewind/fanout';
-import type { ChannelRequest } from '@tradewind/protocol';
+import {
+  inOrder,
+  type PublicationLog,
+  type ReplayMemory,
+  type WireChannel,
+} from '@tradewind/fanout';
+import type { SubscribedChannel as ChannelAnswer, ChannelRequest } from '@tradewind/protocol';
 import type { HistoryAnswer } from '../feed.ts';
 import type { Connection } from './connection.ts';
 import type { HistoryBounds } from './history-bounds.ts';
@@ -32,8 +37,8 @@ export function pendingSubscription(
 /** A channel that a client of this worker holds or waits for. */
 export class SubscribedChannel {
   readonly name: string;
-  /** The node's number for the channel; undefined until the hub has acknowledged it. */
-  ref: number | undefined;
+  /** Undefined until the hub has acknowledged the channel. */
+  wire: WireChannel | undefined;
   readonly replaySource: ReplaySource;
   /** Clients that wait for the acknowledgement, or for the channel's history. */
   readonly waiting = new Map<Connection, PendingSubscription>();
@@ -42,6 +47,18 @@ export class SubscribedChannel {
   constructor(name: string, log: PublicationLog, memory: ReplayMemory, bounds: HistoryBounds) {
     this.name = name;
     this.replaySource = new ReplaySource(name, log, memory, bounds);
+  }
+
+  /** What an answer says of it to a client that holds it. The channel must be acknowledged. */
+  answerFor({ format }: Connection): ChannelAnswer {
+    const { ref, ts } = this.wire as WireChannel;
+    const numbers = format.isBinary ? { ref, ts } : { ref };
+    return { channel: this.name, ...numbers, ...this.replaySource.position };
+  }
+
+  /** The frame that tells a client what binary publications refer to; undefined if there is nothing to tell it. */
+  referenceFor({ format }: Connection): Uint8Array | undefined {
+    return format.isBinary ? this.wire?.reference?.frame : undefined;
   }
 
   /** Whether the hub has yet to answer a read. See `Feed.readHistory`. */

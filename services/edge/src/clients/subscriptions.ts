@@ -143,10 +143,10 @@ export class Subscriptions {
   /** The hub acknowledged these channels: lets those who wait for them join. */
   startChannels(acknowledgements: readonly Acknowledgement[]): void {
     const joined: Joined[] = [];
-    for (const { channel: name, ref, position } of acknowledgements) {
+    for (const { channel: name, wire, position } of acknowledgements) {
       const channel = this.#channels.get(name);
       if (channel === undefined) continue;
-      channel.ref = ref;
+      channel.wire = wire;
       channel.replaySource.beginAt(position);
       this.#waiting.joinAll(channel, joined);
     }
@@ -204,8 +204,8 @@ export class Subscriptions {
   /** Returns false if the client does not hold the channel. */
   #confirmIfHeld(connection: Connection, name: string, reply: SubscribeReply): boolean {
     const channel = this.#channels.get(name);
-    if (channel?.ref === undefined || !this.#membership.index.has(name, connection)) return false;
-    reply.addSubscribed({ channel: name, ref: channel.ref, ...channel.replaySource.position });
+    if (channel?.wire === undefined || !this.#membership.index.has(name, connection)) return false;
+    reply.addSubscribed(channel.answerFor(connection));
     return true;
   }
 
@@ -231,7 +231,7 @@ export class Subscriptions {
     if (code !== undefined) reply.addRejected(name, code);
     else if (channel === undefined && this.#isBeyondNewChannels(session, now))
       reply.addRejected(name, 'rate_limited', session.channelOwner?.waitMs('channels'));
-    else if (channel?.ref !== undefined) this.#waiting.join(connection, channel, pending, joined);
+    else if (channel?.wire !== undefined) this.#waiting.join(connection, channel, pending, joined);
     else this.#waiting.add(connection, channel ?? this.#declare(name, held), pending);
   }
 

@@ -18,6 +18,8 @@ export interface Joined {
   readonly connection: Connection;
   readonly pending: PendingSubscription;
   readonly replay: Replay | undefined;
+  /** What it must be told behind the reply; see `SubscribedChannel.referenceFor`. */
+  readonly reference?: Uint8Array | undefined;
 }
 
 /**
@@ -193,8 +195,8 @@ export class WaitingClients {
     pending: PendingSubscription,
     joined: Joined[],
   ): number | undefined {
-    const { ref, replaySource } = channel;
-    if (ref === undefined) return undefined;
+    const { wire, replaySource } = channel;
+    if (wire === undefined) return undefined;
     const { membership, charges, onRecovered } = this.#parts;
     const plan = this.#plan(pending, channel);
     if (plan !== 'delayed' && !charges.admits(connection, pending, replaySource, plan)) {
@@ -215,13 +217,13 @@ export class WaitingClients {
     }
     membership.join(connection, channel.name);
     if (plan.recovered !== undefined) onRecovered(plan.reason ?? 'recovered');
-    const position = { channel: channel.name, ref, ...replaySource.position };
+    const position = channel.answerFor(connection);
     const replay = replaySource.takeLatest(plan.offsets);
     replay?.excerpt.hold();
     pending.reply.addSubscribed({ ...position, ...outcomeOf(plan, replay?.count ?? 0) });
     for (const other of pending.others) other.addSubscribed(position);
     charges.chargeActual(connection, pending, replay, plan.reason);
-    joined.push({ connection, pending, replay });
+    joined.push({ connection, pending, replay, reference: channel.referenceFor(connection) });
     return undefined;
   }
 
@@ -292,11 +294,14 @@ export class WaitingClients {
   }
 }
 
-/** Sends all replies, and then the replays that they promise. */
+/** Sends all replies, then what their binary publications refer to, and then the replays that they promise. */
 export function sendReplies(joined: readonly Joined[]): void {
   for (const { pending } of joined) {
     pending.reply.send();
     for (const other of pending.others) other.send();
+  }
+  for (const { connection, reference } of joined) {
+    if (reference !== undefined) connection.sendEncoded(reference);
   }
   for (const { connection, replay } of joined) {
     if (replay === undefined) continue;

@@ -17,6 +17,7 @@ const NUMBER_BYTES = 4;
 /** A format for this test: binary frames of a 32-bit number and a payload; the number of a control message is 0. */
 const NUMBERED: WireFormat = {
   subprotocol: 'numbered.test',
+  isBinary: false,
   overheadBytes: 4 + NUMBER_BYTES,
   encodeControl: encodeServerMessage,
   bodyOf: onceEach(({ body, channel, offset, publishedAt }) =>

@@ -1,12 +1,12 @@
 import { readHeader } from '@tradewind/bus';
-import type { Publication } from '@tradewind/fanout';
-import { Gaps } from '@tradewind/fanout';
+import { Gaps, type Publication, type WireChannel } from '@tradewind/fanout';
 import type { ErrorCode, GapReason, Position, UndeliverableReason } from '@tradewind/protocol';
-import type { Acknowledgement, FeedListener } from '../feed.ts';
+import { type Acknowledgement, type FeedListener, wireReference } from '../feed.ts';
 import { ChannelSequence, type SequenceLimits } from '../sequence/channel-sequence.ts';
 import type { HistoryPage, Message } from '../sequence/message.ts';
 import { FIRST_ACTION, type SequenceAction } from '../sequence/sequence-action.ts';
 import type { HeaderFault, SequenceListener } from '../sequence/sequence-listener.ts';
+import { ChannelReferences } from './channel-references.ts';
 import {
   type Acknowledgements,
   ChannelWaiters,
@@ -14,6 +14,7 @@ import {
   type OnEndConfirmed,
 } from './channel-waiters.ts';
 import { encodePublication } from './encode-publication.ts';
+import type { PayloadDeflater } from './payload-deflater.ts';
 
 /** What is wrong with a message's header. */
 export type HeaderRejection = HeaderFault | 'unknown_header' | 'bad_header';
@@ -37,6 +38,7 @@ export interface ChannelContext {
   /** The largest payload that is delivered, in bytes. */
   readonly maxPublicationBytes: number;
   readonly acknowledgements: Acknowledgements;
+  readonly deflater: PayloadDeflater;
   readonly events: ChannelEvents;
 }
 
@@ -46,8 +48,8 @@ export interface ChannelContext {
  */
 export class HubChannel implements SequenceListener {
   readonly name: string;
-  /** The node's small number for it. */
-  readonly ref: number;
+  /** What binary publications refer to. Its reference is the latest that all of {@link #binaryListeners} were told. */
+  readonly wire: WireChannel;
   /**
    * - `subscribing`: Redis has not confirmed the subscription.
    * - `positioning`: Redis has, but the channel's position is not known yet.
@@ -70,11 +72,17 @@ export class HubChannel implements SequenceListener {
   readonly listeners = new Set<FeedListener>();
   /** Those of them that wait for something. */
   readonly waiters: ChannelWaiters;
+  /** Those of {@link listeners} that want publications deflated. */
+  readonly #binaryListeners = new Set<FeedListener>();
+  /** Undefined while nobody wants publications deflated. */
+  #references: ChannelReferences | undefined;
+  /** The `id` of the latest reference. It goes on, so that no two references of the channel have the same. */
+  #lastReference = 0;
   readonly #context: ChannelContext;
 
   constructor(name: string, ref: number, context: ChannelContext) {
     this.name = name;
-    this.ref = ref;
+    this.wire = { ref, ts: Date.now(), reference: undefined };
     this.waiters = new ChannelWaiters(name);
     this.#context = context;
     this.sequence = new ChannelSequence(context.sequence, this);
@@ -90,6 +98,25 @@ export class HubChannel implements SequenceListener {
     const { unacknowledged } = this.waiters;
     this.#context.acknowledgements.add(unacknowledged, this.#acknowledgement);
     unacknowledged.clear();
+  }
+
+  /** See `Feed.wantDeflated`. Does nothing for a listener that does not want the channel. */
+  wantDeflated(listener: FeedListener, isWanted: boolean): void {
+    if (!isWanted) this.#dropDeflated(listener);
+    if (!isWanted || !this.listeners.has(listener)) return;
+    this.#binaryListeners.add(listener);
+    this.#references ??= new ChannelReferences(this.#context.deflater, this.#lastReference);
+    if (this.wire.reference === undefined) return;
+    queueMicrotask(() => {
+      if (this.#binaryListeners.has(listener)) listener.onReference(this.name, this.wire);
+    });
+  }
+
+  /** The listener no longer wants the channel. Returns false if it did not want it. */
+  drop(listener: FeedListener): boolean {
+    this.waiters.drop(listener);
+    this.#dropDeflated(listener);
+    return this.listeners.delete(listener);
   }
 
   /**
@@ -132,7 +159,7 @@ export class HubChannel implements SequenceListener {
         continue;
       }
       gaps.add(next ?? offset, offset - 1, 'trimmed');
-      const result = encodePublication(this.name, message, maxPublicationBytes);
+      const result = encodePublication(this.name, message, maxPublicationBytes, this.wire);
       if (result.ok) encoded.push(result.publication);
       else gaps.add(offset, offset, result.reason);
       next = offset + 1;
@@ -162,9 +189,9 @@ export class HubChannel implements SequenceListener {
     const { acknowledgements, maxPublicationBytes, events } = this.#context;
     acknowledgements.send();
     if (this.listeners.size === 0) return;
-    const result = encodePublication(this.name, message, maxPublicationBytes);
+    const result = encodePublication(this.name, message, maxPublicationBytes, this.wire);
     if (result.ok) {
-      for (const listener of this.listeners) listener.onPublication(result.publication);
+      this.#publish(result.publication, result.payload);
       return;
     }
     events.dropped(this.name, result.reason);
@@ -204,10 +231,39 @@ export class HubChannel implements SequenceListener {
     this.#context.events.repaired(this.name, count);
   }
 
+  #publish(publication: Publication, payload: Uint8Array): void {
+    const deflated = this.#references?.deflate(payload);
+    if (deflated === undefined) {
+      for (const listener of this.listeners) listener.onPublication(publication);
+      return;
+    }
+    this.#tellReference();
+    const both = { ...publication, deflated };
+    for (const listener of this.listeners) {
+      listener.onPublication(this.#binaryListeners.has(listener) ? both : publication);
+    }
+  }
+
+  /** Tells the reference that the next publication needs, unless it was told already. */
+  #tellReference(): void {
+    const current = this.#references?.current;
+    if (current === undefined || current.id === this.wire.reference?.id) return;
+    this.#lastReference = current.id;
+    const data = Buffer.from(current.bytes).toString();
+    this.wire.reference = wireReference(this.wire.ref, current.id, data);
+    for (const listener of this.#binaryListeners) listener.onReference(this.name, this.wire);
+  }
+
+  #dropDeflated(listener: FeedListener): void {
+    if (!this.#binaryListeners.delete(listener) || this.#binaryListeners.size > 0) return;
+    this.#references = undefined;
+    this.wire.reference = undefined;
+  }
+
   get #acknowledgement(): Acknowledgement {
-    const { name, ref } = this;
+    const { name, wire } = this;
     const { position } = this.sequence;
-    return position === undefined ? { channel: name, ref } : { channel: name, ref, position };
+    return position === undefined ? { channel: name, wire } : { channel: name, wire, position };
   }
 
   #answerEnd(requests: readonly OnEndConfirmed[], code: ErrorCode | undefined): void {

@@ -1,4 +1,4 @@
-import type { Publication } from '@tradewind/fanout';
+import type { Publication, WireChannel } from '@tradewind/fanout';
 import {
   encodePublicationBody,
   measurePayload,
@@ -8,7 +8,12 @@ import type { HistoryEntry } from '../sequence/message.ts';
 
 /** The publication, or why its payload cannot be delivered. */
 export type EncodedPublication =
-  | { readonly ok: true; readonly publication: Publication }
+  | {
+      readonly ok: true;
+      readonly publication: Publication;
+      /** What `data` has in the publication: JSON. It may share memory with the message. */
+      readonly payload: Uint8Array;
+    }
   | { readonly ok: false; readonly reason: UndeliverableReason };
 
 /**
@@ -25,11 +30,13 @@ export const BODY_BLOCK_BYTES = 16 * 1024;
  *
  * @param message its offset is 0 when it has none. The payload is copied, so its owner may reuse it.
  * @param maxPublicationBytes the largest payload that is delivered.
+ * @param wire see `Publication`.
  */
 export function encodePublication(
   channel: string,
   { offset, publishedAt, payload }: HistoryEntry,
   maxPublicationBytes: number,
+  wire?: WireChannel,
 ): EncodedPublication {
   const measured = measurePayload(payload, maxPublicationBytes);
   if (measured.kind === 'too_large' || measured.kind === 'unreadable') {
@@ -42,7 +49,8 @@ export function encodePublication(
     measured.json,
     Buffer.allocUnsafe,
   );
-  return { ok: true, publication: { channel, offset, body, publishedAt } };
+  const publication = { channel, offset, body, publishedAt, wire, deflated: undefined };
+  return { ok: true, publication, payload: measured.json };
 }
 
 /** The largest body that {@link encodePublication} makes, in bytes: the payload and the envelope around it. */

@@ -1,9 +1,11 @@
-import { describeFeed } from '../feed.contract.ts';
+import { describeDeflating, describeFeed } from '../feed.contract.ts';
 import { openHubFeed } from './testing/hub-feed-under-test.ts';
 
-describeFeed('the feed of a hub', () =>
+const open = () =>
   openHubFeed((hub, listener) => {
     const feed = hub.connect(listener);
     return { feed, close: () => feed.close() };
-  }),
-);
+  });
+
+describeFeed('the feed of a hub', open);
+describeDeflating('the feed of a hub', open);

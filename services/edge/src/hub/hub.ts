@@ -5,6 +5,7 @@ import { type Limited, LimitGuard } from '../limits.ts';
 import { type ChannelContext, type ChannelEvents, HubChannel } from './channel.ts';
 import type { ChannelStore } from './channel-store.ts';
 import { Acknowledgements, type OnEndConfirmed } from './channel-waiters.ts';
+import { type DeflateStatistics, PayloadDeflater } from './payload-deflater.ts';
 import { Recovery, type RecoveryEvents, type RecoverySettings } from './recovery.ts';
 import { RedisLinkState } from './redis-link-state.ts';
 import { UnusedChannels } from './unused-channels.ts';
@@ -85,14 +86,22 @@ export class Hub {
   /** Channels that no worker wants any more, and when to let go of them, in ms on the monotonic clock. Oldest first. */
   readonly #lingering = new Map<string, number>();
   readonly #unused = new UnusedChannels<HubChannel>();
+  readonly #deflater: PayloadDeflater;
   readonly #subscribeBudget: TokenBucket;
   readonly #guard: LimitGuard;
   #lingerTimer: NodeJS.Timeout | undefined;
   #lastRef = 0;
   readonly #link: RedisLinkState<HubChannel>;
 
-  constructor(source: Source, store: ChannelStore, limits: HubLimits, events: HubEvents) {
+  constructor(
+    source: Source,
+    store: ChannelStore,
+    limits: HubLimits,
+    events: HubEvents,
+    deflater = new PayloadDeflater(),
+  ) {
     this.#source = source;
+    this.#deflater = deflater;
     this.#limits = limits;
     this.#events = events;
     this.#guard = new LimitGuard(limits.enforcesRates, events.limited);
@@ -105,6 +114,7 @@ export class Hub {
         page: limits.maxHistory,
       },
       maxPublicationBytes: limits.maxPublicationBytes,
+      deflater: this.#deflater,
       acknowledgements: new Acknowledgements((name, listener) => this.#isListening(name, listener)),
       events,
     };
@@ -119,6 +129,11 @@ export class Hub {
   /** The number of channels that the node is, or wants to be, subscribed to, including those that linger. */
   get channels(): number {
     return this.#channels.size;
+  }
+
+  /** What deflating for binary frames did so far. */
+  get deflating(): DeflateStatistics {
+    return this.#deflater.statistics;
   }
 
   /** Since when the node has been cut off from Redis, in ms since the Unix epoch; undefined while it is linked. */
@@ -148,6 +163,8 @@ export class Hub {
     return {
       declare: (channel, others = 0) => this.#declare(channel, others, listener),
       drop: (channel) => this.#drop(channel, listener),
+      wantDeflated: (channel, isWanted) =>
+        this.#channels.get(channel)?.wantDeflated(listener, isWanted),
       readHistory: (channel, from, onAnswer) =>
         this.#readHistory(channel, from, listener, onAnswer, 'requests'),
       fillIn: (channel, from, onAnswer) =>
@@ -291,8 +308,7 @@ export class Hub {
 
   #drop(name: string, listener: FeedListener): void {
     const channel = this.#channels.get(name);
-    channel?.waiters.drop(listener);
-    if (channel?.listeners.delete(listener) !== true || channel.listeners.size > 0) return;
+    if (channel?.drop(listener) !== true || channel.listeners.size > 0) return;
     this.#lingering.set(name, performance.now() + this.#limits.lingerMs);
     this.#lingerTimer ??= setTimeout(this.#releaseLingering, this.#limits.lingerMs);
   }

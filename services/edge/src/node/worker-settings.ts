@@ -4,6 +4,7 @@ import {
   DEFAULT_CLIENT_PING_MS,
   DEFAULT_CLIENT_TIMEOUT_MS,
   MAX_CHANNELS_PER_REQUEST,
+  MAX_REFERENCE_BYTES,
 } from '@tradewind/protocol';
 import { type Rights, rightsTo } from '../auth/rights.ts';
 import type { TokenVerifier } from '../auth/token-verifier.ts';
@@ -11,13 +12,20 @@ import { BEATS_PER_SECOND } from '../clients/attended-time.ts';
 import type { FanOutSettings } from '../clients/fan-out.ts';
 import { type EdgeConfig, SPARE_CONTROLS } from '../config.ts';
 import { maxBodyBytes } from '../hub/encode-publication.ts';
+import { BINARY_FRAMES } from '../outbound/binary-frames.ts';
 import { roundSpacing } from '../outbound/flush-scheduler.ts';
 import { JSON_FRAMES } from '../outbound/json-frames.ts';
 import { needsSendWindow } from '../outbound/send-window.ts';
 import { subjectLimits } from './owner-limits.ts';
 
-/** The most that a control frame takes on average, in bytes. A gap with the longest names is smaller. */
+/** The most that a control frame takes on average, in bytes, references aside. A gap with the longest names is smaller. */
 const CONTROL_BYTES = 512;
+
+/**
+ * The most that a control frame with a reference takes, in bytes: each byte of a JSON text takes two in a string at most. Clients share these
+ * frames, so what waits of them in a queue is not the queue's memory.
+ */
+const REFERENCE_FRAME_BYTES = 2 * MAX_REFERENCE_BYTES + 128;
 
 /** What the node offers to everyone, tokens or not. */
 export function offeredRights({ channelPatterns }: EdgeConfig): Rights {
@@ -42,7 +50,7 @@ export function fanOutSettings(
       bytes: config.queueBytes,
       publicationBytes: maxBodyBytes(config.maxPublicationBytes),
       controls,
-      controlBytes: controls * CONTROL_BYTES,
+      controlBytes: controls * CONTROL_BYTES + config.maxChannelsPerClient * REFERENCE_FRAME_BYTES,
     },
     logBytes: config.logBytes,
     slow: { graceMs: config.slowGraceMs, maxLagMs: config.slowMaxLagMs },
@@ -65,7 +73,7 @@ export function fanOutSettings(
     silentSeconds: config.silentSeconds,
     flushMs: config.flushMs,
     roundSpacing: roundSpacing(config.workers, availableParallelism()),
-    formats: [JSON_FRAMES],
+    formats: [JSON_FRAMES, BINARY_FRAMES],
     writes: config.writes,
     isWindowed: needsSendWindow(),
     nodeConnections: connections,

@@ -1,15 +1,13 @@
 import { CONTROL } from '@tradewind/fanout';
 import { encodeServerMessage, JSON_SUBPROTOCOL } from '@tradewind/protocol';
+import { encodeHeader, LONGEST_HEADER_BYTES, TEXT_FRAME } from './frame-header.ts';
 import type { FrameMemory, SequenceRange, WireFormat } from './wire-format.ts';
 
-/** The first byte of a text frame in one piece: FIN is set (RFC 6455, section 5.2). */
-const TEXT_FRAME = 0x81;
 const LONGEST_SEQUENCE_DIGITS = 16;
 /** `{"seq":`, as two words that share a byte. */
 const PREFIX_BYTES = 7;
 const PREFIX_BEGIN = 0x7b227365;
 const PREFIX_END = 0x6571223a;
-const LONGEST_HEADER_BYTES = 10;
 
 /** 00 to 99 as two digits each: half as many divisions, and half as many stores. */
 const PAIRS_OF_DIGITS = Uint16Array.from(
@@ -26,6 +24,7 @@ const RANGES: readonly SequenceRange[] = Array.from(
 /** JSON in text frames, `tradewind.v1.json`: a publication is `{"seq":n` and its body, which is the same for everyone. */
 export const JSON_FRAMES: WireFormat = Object.freeze({
   subprotocol: JSON_SUBPROTOCOL,
+  isBinary: false,
   overheadBytes: LONGEST_HEADER_BYTES + PREFIX_BYTES + LONGEST_SEQUENCE_DIGITS,
   encodeControl: encodeServerMessage,
   bodyOf: ({ body }) => body,
@@ -42,7 +41,7 @@ function encodeFrame(
 ): number {
   const digits = sequence === CONTROL ? 0 : digitsOf(sequence);
   const prefix = digits === 0 ? 0 : PREFIX_BYTES + digits;
-  let at = encodeHeader(view, start, prefix + content.length);
+  let at = encodeHeader(view, start, TEXT_FRAME, prefix + content.length);
   if (prefix > 0) {
     view.setUint32(at, PREFIX_BEGIN);
     view.setUint32(at + 3, PREFIX_END);
@@ -51,22 +50,6 @@ function encodeFrame(
   }
   bytes.set(content, at);
   return at + content.length;
-}
-
-function encodeHeader(view: DataView, start: number, length: number): number {
-  if (length < 126) {
-    view.setUint16(start, (TEXT_FRAME << 8) | length);
-    return start + 2;
-  }
-  if (length < 65_536) {
-    view.setUint32(start, (TEXT_FRAME << 24) | (126 << 16) | length);
-    return start + 4;
-  }
-  view.setUint16(start, (TEXT_FRAME << 8) | 127);
-  // The upper half of the length: no memory here has 4 GiB.
-  view.setUint32(start + 2, 0);
-  view.setUint32(start + 6, length);
-  return start + LONGEST_HEADER_BYTES;
 }
 
 /** How many decimal digits a positive integer has. */

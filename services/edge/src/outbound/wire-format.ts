@@ -8,13 +8,18 @@ import type { ServerMessage } from '@tradewind/protocol';
 export interface WireFormat {
   /** The WebSocket subprotocol by which clients ask for it, and which `welcome` announces. */
   readonly subprotocol: string;
+  /**
+   * Whether publications name their channel by its number, and may be deflated. Then `subscribed` says what they refer to, and
+   * `reference` messages follow.
+   */
+  readonly isBinary: boolean;
   /** The most bytes that a frame has besides its content. */
   readonly overheadBytes: number;
   /** The payload of a control message. The caller owns it and may share it among clients of this format. */
   encodeControl(message: ServerMessage): Uint8Array;
   /**
-   * What all clients of this format are sent alike of a publication. The same publication must get the same bytes: a write
-   * is compared with the one before by identity.
+   * What all clients of this format are sent alike of a publication that is queued for them now. A write is compared with the
+   * one before by identity, so what is queued for many at once is made once.
    */
   bodyOf(publication: Publication): Uint8Array;
   /**

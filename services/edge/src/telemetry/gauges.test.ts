@@ -38,7 +38,13 @@ describe('registerNodeGauges', () => {
     const metrics = createMetrics({ withDefaults: false });
     let ready = false;
     registerNodeGauges(metrics, {
-      hub: { channels: 0, watchedChannels: 0, degradedSince: undefined },
+      hub: {
+        ...{ channels: 0, watchedChannels: 0, degradedSince: undefined },
+        deflating: {
+          ...{ deflated: 3, references: 1, ms: 1_500 },
+          raw: { first: 1, unshrinkable: 0, budget: 4 },
+        },
+      },
       pool: { connections: 0 },
       source: { probeAgeMs: 1_500 },
       identity: { jwks: undefined, revocations: undefined },
@@ -52,6 +58,9 @@ describe('registerNodeGauges', () => {
     expect(metricValue(objects, 'tradewind_edge_connections_limit')).toBe(7);
     expect(metricValue(objects, 'tradewind_edge_probe_age_seconds')).toBe(1.5);
     expect(metricValue(objects, 'tradewind_edge_memory_limit_bytes')).toBe(64 * MIB);
+    expect(metricValue(objects, 'tradewind_edge_deflated_total')).toBe(3);
+    expect(metricValue(objects, 'tradewind_edge_deflate_seconds_total')).toBe(1.5);
+    expect(await metrics.text()).toContain('deflate_raw_total{reason="budget"} 4');
     expect(await metrics.text()).toMatch(/thread_cpu_seconds_total\{thread="main"\} \d/);
   });
 });

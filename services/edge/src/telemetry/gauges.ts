@@ -112,7 +112,39 @@ export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources):
       return clients === 0 ? 0 : Math.max(0, process.memoryUsage.rss() - baseline) / clients;
     },
   );
+  registerDeflating(metrics, hub);
   registerThreadCpu(metrics);
+}
+
+/** What deflating for binary frames costs and does. Only the main thread deflates. */
+function registerDeflating(metrics: Metrics, hub: Hub): void {
+  readCounter(
+    metrics,
+    'tradewind_edge_deflated_total',
+    'Publications that were deflated for clients with binary frames, once for all of them',
+    () => hub.deflating.deflated,
+  );
+  readCounter(
+    metrics,
+    'tradewind_edge_deflate_references_total',
+    'Publications that became the reference against which others of their channel are deflated',
+    () => hub.deflating.references,
+  );
+  readCounter(
+    metrics,
+    'tradewind_edge_deflate_seconds_total',
+    'Time that the main thread spent on deflating',
+    () => hub.deflating.ms / 1_000,
+  );
+  metrics.counter({
+    name: 'tradewind_edge_deflate_raw_total',
+    help: 'Publications that went raw to clients with binary frames, by reason: the first of a channel, it does not shrink, or the time for deflating was used up (budget)',
+    labelNames: ['reason'],
+    collect() {
+      this.reset();
+      for (const [reason, count] of Object.entries(hub.deflating.raw)) this.inc({ reason }, count);
+    },
+  });
 }
 
 /**
@@ -177,6 +209,12 @@ export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
     'tradewind_edge_caught_up_total',
     'Refused publications that were queued after all, when the client’s socket had drained',
     () => statistics.caughtUp,
+  );
+  readCounter(
+    metrics,
+    'tradewind_edge_binary_bytes_saved_total',
+    'Bytes by which publications in binary frames were shorter than in text frames, over all clients',
+    () => statistics.savedBytes,
   );
   readCounter(
     metrics,

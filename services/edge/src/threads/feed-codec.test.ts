@@ -6,8 +6,17 @@ import { FeedPacker, FeedUnpacker, type NumberedFeedListener } from './feed-code
 function callsIn(buffers: readonly Uint8Array<ArrayBuffer>[]): unknown[] {
   const calls: unknown[] = [];
   const listener: NumberedFeedListener = {
-    onPublication: ({ channel, publishedAt, body }) =>
-      calls.push(['onPublication', channel, publishedAt, Buffer.from(body).toString()]),
+    onPublication: ({ channel, publishedAt, body, deflated }) =>
+      calls.push([
+        'onPublication',
+        channel,
+        publishedAt,
+        Buffer.from(body).toString(),
+        ...(deflated === undefined
+          ? []
+          : [deflated.reference, Buffer.from(deflated.bytes).toString()]),
+      ]),
+    onReference: (...args) => calls.push(['onReference', ...args]),
     onAcknowledged: (...args) => calls.push(['onAcknowledged', ...args]),
     onRefused: (...args) => calls.push(['onRefused', ...args]),
     onGap: (...args) => calls.push(['onGap', ...args]),
@@ -18,13 +27,13 @@ function callsIn(buffers: readonly Uint8Array<ArrayBuffer>[]): unknown[] {
     onDegraded: (...args) => calls.push(['onDegraded', ...args]),
     onRestored: () => calls.push(['onRestored']),
   };
-  const unpacker = new FeedUnpacker(listener);
+  const unpacker = new FeedUnpacker(listener, () => undefined);
   for (const buffer of buffers) unpacker.unpack(structuredClone(buffer));
   return calls;
 }
 
 const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}$/);
-const numbered = fc.record({ channel: name, declaration: fc.nat(), ref: fc.nat() });
+const numbered = fc.record({ channel: name, declaration: fc.nat(), ref: fc.nat(), ts: fc.nat() });
 
 const anyCall = fc.oneof(
   fc.tuple(
@@ -32,6 +41,18 @@ const anyCall = fc.oneof(
     name,
     fc.integer({ min: 0, max: 2 ** 53 - 1 }),
     fc.string({ unit: 'grapheme', maxLength: 400 }),
+  ),
+  fc.tuple(
+    fc.constant('onPublication' as const),
+    name,
+    fc.integer({ min: 0, max: 2 ** 53 - 1 }),
+    fc.string({ unit: 'grapheme', maxLength: 400 }),
+    fc.nat(),
+    fc.string({ unit: 'grapheme', maxLength: 100 }),
+  ),
+  fc.tuple(
+    fc.constant('onReference' as const),
+    fc.record({ channel: name, id: fc.nat(), data: fc.string({ unit: 'grapheme' }) }),
   ),
   fc.tuple(fc.constant('onAcknowledged' as const), fc.array(numbered, { maxLength: 5 })),
   fc.tuple(fc.constant('onDegraded' as const), fc.nat()),
@@ -45,8 +66,16 @@ describe('the feed between threads', () => {
         const packer = new FeedPacker();
         for (const call of calls) {
           if (call[0] === 'onPublication') {
-            const [, channel, publishedAt, text] = call;
-            packer.published({ channel, offset: 0, publishedAt, body: Buffer.from(text) });
+            const [, channel, publishedAt, text, reference, small = ''] = call;
+            const deflated =
+              reference === undefined ? undefined : { reference, bytes: Buffer.from(small) };
+            packer.published({
+              channel,
+              offset: 0,
+              publishedAt,
+              body: Buffer.from(text),
+              deflated,
+            });
           } else {
             packer.call(...call);
           }

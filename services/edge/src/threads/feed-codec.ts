@@ -1,6 +1,6 @@
-import type { Publication } from '@tradewind/fanout';
-import type { ErrorCode } from '@tradewind/protocol';
-import type { Acknowledgement, GapNotice, HistoryAnswer, ResyncNotice } from '../feed.ts';
+import type { DeflatedPayload, Publication, WireChannel } from '@tradewind/fanout';
+import type { ErrorCode, Position } from '@tradewind/protocol';
+import type { GapNotice, HistoryAnswer, ResyncNotice } from '../feed.ts';
 
 /** A channel, and the number of the worker's declaration of it to which an answer belongs. */
 export interface NumberedChannel {
@@ -8,7 +8,17 @@ export interface NumberedChannel {
   readonly declaration: number;
 }
 
-export interface NumberedAcknowledgement extends Acknowledgement, NumberedChannel {}
+export interface NumberedAcknowledgement extends NumberedChannel, Pick<WireChannel, 'ref' | 'ts'> {
+  /** See `Acknowledgement`. */
+  readonly position?: Position;
+}
+
+/** A reference as it crosses; see `WireReference`. */
+export interface CrossingReference {
+  readonly channel: string;
+  readonly id: number;
+  readonly data: string;
+}
 
 /** The answer to a read; `number` is that of the worker's call. */
 export interface NumberedHistory extends HistoryAnswer {
@@ -28,6 +38,7 @@ export interface NumberedEnd {
  */
 export interface NumberedFeedListener {
   onPublication(publication: Publication): void;
+  onReference(reference: CrossingReference): void;
   onAcknowledged(acknowledgements: readonly NumberedAcknowledgement[]): void;
   onRefused(channels: readonly NumberedChannel[], code: ErrorCode): void;
   onGap(notice: GapNotice): void;
@@ -44,15 +55,18 @@ export interface NumberedFeedListener {
  *
  * A record is a kind (1 byte), the length of its content (4 bytes, little-endian) and the content. The content of a
  * publication is its time and its offset (8 bytes each, doubles), the length of its channel (1 byte), its channel and
- * its body. A publication of the past has the same form and belongs to the next `onHistory`. The content of any other
- * call is JSON: `[name, …arguments]`.
+ * its body. A publication of the past has the same form and belongs to the next `onHistory`. A deflated publication has the
+ * number of its reference, the length of the deflated payload (4 bytes each) and that payload in front of its body. The content
+ * of any other call is JSON: `[name, …arguments]`.
  */
 const PUBLICATION = 0;
 const CALL = 1;
 const PAST_PUBLICATION = 2;
+const DEFLATED_PUBLICATION = 3;
 
 const HEADER_BYTES = 5;
 const NUMBER_BYTES = 8;
+const LENGTH_BYTES = 4;
 
 /** The packer starts a new buffer above this size, in bytes. A larger record gets a buffer of its own. */
 const BATCH_BYTES = 64 * 1024;
@@ -77,7 +91,8 @@ export class FeedPacker {
   }
 
   published(publication: Publication): void {
-    this.#publication(PUBLICATION, publication);
+    const kind = publication.deflated === undefined ? PUBLICATION : DEFLATED_PUBLICATION;
+    this.#publication(kind, publication);
   }
 
   /** Packs the publications of the answer as records before the call, so that they need not be JSON. */
@@ -86,12 +101,22 @@ export class FeedPacker {
     this.call('onHistory', { ...answer, publications: [] });
   }
 
-  #publication(kind: number, { channel, offset, publishedAt, body }: Publication): void {
-    let at = this.#begin(kind, 2 * NUMBER_BYTES + 1 + channel.length + body.length);
+  #publication(kind: number, publication: Publication): void {
+    const { channel, offset, publishedAt, body } = publication;
+    const deflated = kind === DEFLATED_PUBLICATION ? publication.deflated : undefined;
+    const deflatedBytes = deflated === undefined ? 0 : 2 * LENGTH_BYTES + deflated.bytes.length;
+    const headBytes = 2 * NUMBER_BYTES + 1 + channel.length;
+    let at = this.#begin(kind, headBytes + deflatedBytes + body.length);
     at = this.#buffer.writeDoubleLE(publishedAt, at);
     at = this.#buffer.writeDoubleLE(offset, at);
     at = this.#buffer.writeUInt8(channel.length, at);
     at += this.#buffer.write(channel, at, 'latin1');
+    if (deflated !== undefined) {
+      at = this.#buffer.writeUInt32LE(deflated.reference, at);
+      at = this.#buffer.writeUInt32LE(deflated.bytes.length, at);
+      this.#buffer.set(deflated.bytes, at);
+      at += deflated.bytes.length;
+    }
     this.#buffer.set(body, at);
     this.#end = at + body.length;
   }
@@ -135,11 +160,17 @@ export class FeedPacker {
 /** Unpacks the buffers of a {@link FeedPacker} and makes the calls. */
 export class FeedUnpacker {
   readonly #listener: NumberedFeedListener;
+  readonly #wireOf: (channel: string) => WireChannel | undefined;
   /** Publications of the past that were unpacked. The `onHistory` that follows takes them. */
   #past: Publication[] = [];
 
-  constructor(listener: NumberedFeedListener) {
+  /** @param wireOf returns what publications of a channel refer to; undefined for one that is not acknowledged. */
+  constructor(
+    listener: NumberedFeedListener,
+    wireOf: (channel: string) => WireChannel | undefined,
+  ) {
     this.#listener = listener;
+    this.#wireOf = wireOf;
   }
 
   /** The bodies of the publications are views into `bytes`. Nobody may write to `bytes` afterwards. */
@@ -150,9 +181,12 @@ export class FeedUnpacker {
       const kind = buffer[at];
       const start = at + HEADER_BYTES;
       at = start + buffer.readUInt32LE(at + 1);
-      if (kind === PUBLICATION) this.#listener.onPublication(unpackPublication(buffer, start, at));
-      else if (kind === PAST_PUBLICATION) this.#past.push(unpackPublication(buffer, start, at));
-      else this.#call(JSON.parse(buffer.toString('utf8', start, at)) as Call);
+      if (kind === CALL) this.#call(JSON.parse(buffer.toString('utf8', start, at)) as Call);
+      else if (kind === PAST_PUBLICATION) this.#past.push(this.#publication(buffer, start, at));
+      else {
+        const isDeflated = kind === DEFLATED_PUBLICATION;
+        this.#listener.onPublication(this.#publication(buffer, start, at, isDeflated));
+      }
     }
   }
 
@@ -163,6 +197,9 @@ export class FeedUnpacker {
         break;
       case 'onRefused':
         this.#listener.onRefused(call[1], call[2]);
+        break;
+      case 'onReference':
+        this.#listener.onReference(call[1]);
         break;
       case 'onGap':
         this.#listener.onGap(call[1]);
@@ -187,15 +224,28 @@ export class FeedUnpacker {
         break;
     }
   }
-}
 
-function unpackPublication(buffer: Buffer, start: number, end: number): Publication {
-  const nameAt = start + 2 * NUMBER_BYTES + 1;
-  const bodyAt = nameAt + (buffer[nameAt - 1] as number);
-  return {
-    channel: buffer.toString('latin1', nameAt, bodyAt),
-    publishedAt: buffer.readDoubleLE(start),
-    offset: buffer.readDoubleLE(start + NUMBER_BYTES),
-    body: buffer.subarray(bodyAt, end),
-  };
+  #publication(buffer: Buffer, start: number, end: number, isDeflated = false): Publication {
+    const nameAt = start + 2 * NUMBER_BYTES + 1;
+    const nameEnd = nameAt + (buffer[nameAt - 1] as number);
+    const channel = buffer.toString('latin1', nameAt, nameEnd);
+    let bodyAt = nameEnd;
+    let deflated: DeflatedPayload | undefined;
+    if (isDeflated) {
+      const bytesAt = nameEnd + 2 * LENGTH_BYTES;
+      bodyAt = bytesAt + buffer.readUInt32LE(nameEnd + LENGTH_BYTES);
+      deflated = {
+        bytes: buffer.subarray(bytesAt, bodyAt),
+        reference: buffer.readUInt32LE(nameEnd),
+      };
+    }
+    return {
+      channel,
+      publishedAt: buffer.readDoubleLE(start),
+      offset: buffer.readDoubleLE(start + NUMBER_BYTES),
+      body: buffer.subarray(bodyAt, end),
+      wire: this.#wireOf(channel),
+      deflated,
+    };
+  }
 }

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Hole, Publication } from '@tradewind/fanout';
+import type { Hole, Publication, WireChannel } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { publicationOf, publicationsOf } from '../clients/testing/fake-upstream.ts';
@@ -19,6 +19,7 @@ function connectEnds(hasHistory = true) {
   const listener: FeedListener = {
     onPublication: ({ channel, offset }) =>
       told.push(offset === 0 ? ['published', channel] : ['published', channel, offset]),
+    onReference: (channel, { reference }) => told.push(['reference', channel, reference?.id]),
     onAcknowledged: (list) => told.push(['acknowledged', ...list.map(({ channel }) => channel)]),
     onRefused: (channels, code) => told.push(['refused', ...channels, code]),
     onGap: (notice) => told.push(['gap', notice]),
@@ -26,6 +27,7 @@ function connectEnds(hasHistory = true) {
     onDegraded: (since) => told.push(['degraded', since]),
     onRestored: () => told.push(['restored']),
   };
+  const deflated: [channel: string, isWanted: boolean][] = [];
   const asked: [channel: string, from: number][] = [];
   const onAnswers: ((answer: HistoryAnswer) => void)[] = [];
   const fillIns: [channel: string, from: number][] = [];
@@ -53,7 +55,7 @@ function connectEnds(hasHistory = true) {
     listener,
   );
   return {
-    ...{ told, asked, fillIns, ends, toWorker, hubEnd, workerEnd },
+    ...{ told, asked, deflated, fillIns, ends, toWorker, hubEnd, workerEnd },
     readHistory(channel: string, from: number) {
       workerEnd.readHistory(channel, from, ({ publications, gaps, code }) => {
         const offsets = [...publications.map(({ offset }) => offset), ...gaps];
@@ -72,7 +74,11 @@ function connectEnds(hasHistory = true) {
     async deliverToHub() {
       await nextTurn();
       for (const { calls, consumedBytes } of toHub.splice(0)) {
-        for (const call of calls) hubEnd.handle(call, { declare() {}, drop() {} });
+        for (const call of calls)
+          hubEnd.handle(call, {
+            ...{ declare() {}, drop() {} },
+            wantDeflated: (channel, isWanted) => deflated.push([channel, isWanted]),
+          });
         hubEnd.confirmBytes(consumedBytes);
       }
     },
@@ -92,13 +98,18 @@ function connectEnds(hasHistory = true) {
   };
 }
 
+/** What acknowledges a channel with this number. */
+function wireOf(ref: number): WireChannel {
+  return { ref, ts: 1_000 * ref, reference: undefined };
+}
+
 type Ends = ReturnType<typeof connectEnds>;
 
 /** A worker that has channels without history. */
 async function hold(ends: Ends, ...channels: readonly string[]): Promise<void> {
   for (const channel of channels) ends.workerEnd.declare(channel);
   await ends.deliverToHub();
-  ends.hubEnd.onAcknowledged(channels.map((channel) => ({ channel, ref: 1 })));
+  ends.hubEnd.onAcknowledged(channels.map((channel) => ({ channel, wire: wireOf(1) })));
   await ends.deliverToWorker();
   await ends.deliverToHub();
   ends.told.length = 0;
@@ -108,7 +119,9 @@ async function hold(ends: Ends, ...channels: readonly string[]): Promise<void> {
 async function overflow(ends: Ends, channel = 'a'): Promise<number> {
   ends.workerEnd.declare(channel);
   await ends.deliverToHub();
-  ends.hubEnd.onAcknowledged([{ channel, ref: 1, position: { epoch: EPOCH, offset: 10 } }]);
+  ends.hubEnd.onAcknowledged([
+    { channel, wire: wireOf(1), position: { epoch: EPOCH, offset: 10 } },
+  ]);
   return fillUp(ends, channel, 10);
 }
 
@@ -172,7 +185,9 @@ describe('a worker and its hub across a port', () => {
     await hold(ends, 'plain');
     ends.workerEnd.declare('b');
     const first = await overflow(ends);
-    ends.hubEnd.onAcknowledged([{ channel: 'b', ref: 2, position: { epoch: EPOCH, offset: 0 } }]);
+    ends.hubEnd.onAcknowledged([
+      { channel: 'b', wire: wireOf(2), position: { epoch: EPOCH, offset: 0 } },
+    ]);
     await nextTurn();
     const before = ends.hubEnd.unconsumedBytes;
     const unreadable = { channel: 'b', epoch: EPOCH, lost: 1, reason: 'unreadable' } as const;
@@ -283,7 +298,9 @@ describe('what a worker misses because it is behind', () => {
     const ends = connectEnds();
     ends.workerEnd.declare('a');
     await ends.deliverToHub();
-    ends.hubEnd.onAcknowledged([{ channel: 'a', ref: 1, position: { epoch: EPOCH, offset: 10 } }]);
+    ends.hubEnd.onAcknowledged([
+      { channel: 'a', wire: wireOf(1), position: { epoch: EPOCH, offset: 10 } },
+    ]);
     ends.readHistory('a', 8);
     await ends.deliverToHub();
     await nextTurn();
@@ -375,7 +392,9 @@ describe('what a worker misses because it is behind', () => {
     expect(ends.asked).toEqual([]);
     ends.workerEnd.declare('a');
     await ends.deliverToHub();
-    ends.hubEnd.onAcknowledged([{ channel: 'a', ref: 2, position: { epoch: EPOCH, offset: 30 } }]);
+    ends.hubEnd.onAcknowledged([
+      { channel: 'a', wire: wireOf(2), position: { epoch: EPOCH, offset: 30 } },
+    ]);
     ends.hubEnd.onPublication(publicationOf('a', 'x', 31));
     await ends.deliverToWorker();
     expect(ends.told.slice(-3)).toEqual([
@@ -411,7 +430,7 @@ describe('a history that a worker requests', () => {
     for (const channel of channels) ends.workerEnd.declare(channel);
     await ends.deliverToHub();
     const position = { epoch: EPOCH, offset: 10 };
-    ends.hubEnd.onAcknowledged(channels.map((channel) => ({ channel, ref: 1, position })));
+    ends.hubEnd.onAcknowledged(channels.map((channel) => ({ channel, wire: wireOf(1), position })));
     for (let i = 0; i < 7; i += 1) ends.hubEnd.onPublication(publicationOf('b', 'x'.repeat(1_000)));
     await nextTurn();
     for (const channel of channels) ends.readHistory(channel, 5);
@@ -433,7 +452,7 @@ describe('a history that a worker requests', () => {
     ends.workerEnd.declare('a');
     await ends.deliverToHub();
     const position = { epoch: EPOCH, offset: 10 };
-    ends.hubEnd.onAcknowledged([{ channel: 'a', ref: 1, position }]);
+    ends.hubEnd.onAcknowledged([{ channel: 'a', wire: wireOf(1), position }]);
     ends.readHistory('a', 5);
     await ends.deliverToHub();
     await nextTurn();
@@ -458,7 +477,7 @@ describe('a history that a worker requests', () => {
     ends.workerEnd.declare('a');
     await ends.deliverToHub();
     const position = { epoch: EPOCH, offset: 10 };
-    ends.hubEnd.onAcknowledged([{ channel: 'a', ref: 1, position }]);
+    ends.hubEnd.onAcknowledged([{ channel: 'a', wire: wireOf(1), position }]);
     ends.confirmEnd('a');
     await ends.deliverToHub();
     await nextTurn();

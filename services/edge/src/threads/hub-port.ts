@@ -1,4 +1,11 @@
-import { firstOffsetOf, inOrder, isHole, lastOffsetOf, type Publication } from '@tradewind/fanout';
+import {
+  firstOffsetOf,
+  inOrder,
+  isHole,
+  lastOffsetOf,
+  type Publication,
+  type WireChannel,
+} from '@tradewind/fanout';
 import type { ErrorCode, GapReason } from '@tradewind/protocol';
 import type {
   Acknowledgement,
@@ -95,7 +102,7 @@ export class HubPort implements FeedListener {
    *
    * @param feed the hub's feed for this worker.
    */
-  handle(call: FeedCall, feed: Pick<Feed, 'declare' | 'drop'>): void {
+  handle(call: FeedCall, feed: Pick<Feed, 'declare' | 'drop' | 'wantDeflated'>): void {
     const { channel } = call;
     switch (call.kind) {
       case 'declare':
@@ -105,6 +112,9 @@ export class HubPort implements FeedListener {
       case 'drop':
         this.#forget(channel);
         feed.drop(channel);
+        break;
+      case 'want-deflated':
+        feed.wantDeflated(channel, call.isWanted);
         break;
       case 'read-history':
         this.#reads.request(channel, call);
@@ -145,13 +155,22 @@ export class HubPort implements FeedListener {
     this.#schedule();
   }
 
+  onReference(channel: string, { reference }: WireChannel): void {
+    if (reference === undefined) return;
+    const { id, data } = reference;
+    this.#packer.call('onReference', { channel, id, data });
+    this.#schedule();
+  }
+
   onAcknowledged(acknowledgements: readonly Acknowledgement[]): void {
     for (const { channel, position } of acknowledgements) {
       if (position !== undefined) this.#epochs.set(channel, position.epoch);
     }
     this.#packer.call(
       'onAcknowledged',
-      acknowledgements.map((one) => ({ ...one, ...this.#numbered(one.channel) })),
+      acknowledgements.map(({ channel, wire: { ref, ts }, ...one }) => {
+        return { ...one, ref, ts, ...this.#numbered(channel) };
+      }),
     );
     this.#schedule();
   }

@@ -32,6 +32,7 @@ export type FeedCall =
       readonly others: number;
     }
   | { readonly kind: 'drop'; readonly channel: string }
+  | { readonly kind: 'want-deflated'; readonly channel: string; readonly isWanted: boolean }
   | {
       readonly kind: 'read-history';
       readonly channel: string;

@@ -1,5 +1,5 @@
 import { MessageChannel } from 'node:worker_threads';
-import { describeFeed } from '../feed.contract.ts';
+import { describeDeflating, describeFeed } from '../feed.contract.ts';
 import { openHubFeed } from '../hub/testing/hub-feed-under-test.ts';
 import { HubPort } from './hub-port.ts';
 import type { FeedCall } from './worker-messages.ts';
@@ -10,7 +10,7 @@ interface Posted {
   readonly consumedBytes: number;
 }
 
-describeFeed('the feed across a port', () =>
+const open = () =>
   openHubFeed((hub, listener) => {
     const { port1: hubSide, port2: workerSide } = new MessageChannel();
     const hubEnd = new HubPort({
@@ -46,5 +46,7 @@ describeFeed('the feed across a port', () =>
         hubSide.close();
       },
     };
-  }),
-);
+  });
+
+describeFeed('the feed across a port', open);
+describeDeflating('the feed across a port', open);

@@ -1,10 +1,19 @@
+import type { WireChannel } from '@tradewind/fanout';
 import type { ErrorCode } from '@tradewind/protocol';
-import type { Feed, FeedListener, HistoryAnswer } from '../feed.ts';
 import {
+  type Acknowledgement,
+  type Feed,
+  type FeedListener,
+  type HistoryAnswer,
+  wireReference,
+} from '../feed.ts';
+import {
+  type CrossingReference,
   FeedUnpacker,
   type NumberedAcknowledgement,
   type NumberedChannel,
   type NumberedEnd,
+  type NumberedFeedListener,
   type NumberedHistory,
 } from './feed-codec.ts';
 import type { FeedCall } from './worker-messages.ts';
@@ -28,10 +37,10 @@ export class WorkerPort implements Feed {
   readonly #listener: FeedListener;
   readonly #declarations = new Map<string, number>();
   /**
-   * Channels that are acknowledged. A call about any other channel was on its way when the worker dropped it, and is
-   * ignored.
+   * Channels that are acknowledged, with what this thread's publications of them refer to. A call about any other channel was on
+   * its way when the worker dropped it, and is ignored.
    */
-  readonly #acknowledged = new Set<string>();
+  readonly #acknowledged = new Map<string, WireChannel>();
   readonly #unpacker: FeedUnpacker;
   readonly #reads = new Map<string, PendingRead>();
   /** Requests to confirm a channel's end, by channel and number. */
@@ -47,10 +56,11 @@ export class WorkerPort implements Feed {
   ) {
     this.#post = post;
     this.#listener = listener;
-    this.#unpacker = new FeedUnpacker({
+    const calls: NumberedFeedListener = {
       onPublication: (publication) => {
-        if (this.#acknowledged.has(publication.channel)) listener.onPublication(publication);
+        if (publication.wire !== undefined) listener.onPublication(publication);
       },
+      onReference: (reference) => this.#refer(reference),
       onGap: (notice) => {
         if (this.#acknowledged.has(notice.channel)) listener.onGap(notice);
       },
@@ -63,7 +73,8 @@ export class WorkerPort implements Feed {
       onRestored: () => listener.onRestored(),
       onAcknowledged: (acknowledgements) => this.#acknowledge(acknowledgements),
       onRefused: (refusals, code) => this.#refused(refusals, code),
-    });
+    };
+    this.#unpacker = new FeedUnpacker(calls, (channel) => this.#acknowledged.get(channel));
   }
 
   declare(channel: string, others = 0): void {
@@ -75,6 +86,10 @@ export class WorkerPort implements Feed {
   drop(channel: string): void {
     this.#forget(channel);
     this.#call({ kind: 'drop', channel });
+  }
+
+  wantDeflated(channel: string, isWanted: boolean): void {
+    this.#call({ kind: 'want-deflated', channel, isWanted });
   }
 
   readHistory(channel: string, from: number, onAnswer: (answer: HistoryAnswer) => void): void {
@@ -105,11 +120,21 @@ export class WorkerPort implements Feed {
   }
 
   #acknowledge(numbered: readonly NumberedAcknowledgement[]): void {
-    const current = numbered.filter(({ channel, declaration }) =>
-      this.#isCurrent(channel, declaration),
-    );
-    for (const { channel } of current) this.#acknowledged.add(channel);
+    const current: Acknowledgement[] = [];
+    for (const { channel, declaration, ref, ts, ...position } of numbered) {
+      if (!this.#isCurrent(channel, declaration)) continue;
+      const wire: WireChannel = { ref, ts, reference: undefined };
+      this.#acknowledged.set(channel, wire);
+      current.push({ channel, wire, ...position });
+    }
     if (current.length > 0) this.#listener.onAcknowledged(current);
+  }
+
+  #refer({ channel, id, data }: CrossingReference): void {
+    const wire = this.#acknowledged.get(channel);
+    if (wire === undefined) return;
+    wire.reference = wireReference(wire.ref, id, data);
+    this.#listener.onReference(channel, wire);
   }
 
   #refused(numbered: readonly NumberedChannel[], code: ErrorCode): void {

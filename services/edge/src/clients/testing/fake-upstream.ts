@@ -1,4 +1,4 @@
-import type { Hole, Publication } from '@tradewind/fanout';
+import type { DeflatedPayload, Hole, Publication, WireChannel } from '@tradewind/fanout';
 import { type ErrorCode, encodePublicationBody, type Position } from '@tradewind/protocol';
 import {
   type Feed,
@@ -7,6 +7,7 @@ import {
   type HistoryAnswer,
   nothingOf,
   type ResyncNotice,
+  wireReference,
 } from '../../feed.ts';
 import type { Subscriptions } from '../subscriptions.ts';
 
@@ -24,7 +25,9 @@ export class FakeUpstream implements Feed {
   readonly #onAnswer = new Map<string, (answer: HistoryAnswer) => void>();
   /** Requests to confirm a channel's end that are not answered. */
   readonly ends = new Map<string, ((code: ErrorCode | undefined) => void)[]>();
-  readonly #acknowledged = new Set<string>();
+  readonly #acknowledged = new Map<string, WireChannel>();
+  /** Channels that are wanted deflated. */
+  readonly deflated = new Set<string>();
   #listener: FeedListener | undefined;
   #refs = 0;
 
@@ -55,6 +58,11 @@ export class FakeUpstream implements Feed {
     this.#acknowledged.delete(channel);
     this.questions.delete(channel);
     this.ends.delete(channel);
+  }
+
+  wantDeflated(channel: string, isWanted: boolean): void {
+    if (isWanted) this.deflated.add(channel);
+    else this.deflated.delete(channel);
   }
 
   readHistory(channel: string, from: number, onAnswer: (answer: HistoryAnswer) => void): void {
@@ -89,7 +97,9 @@ export class FakeUpstream implements Feed {
   ): number {
     const from = this.questions.get(channel);
     if (from === undefined) throw new Error(`no read of ${channel} is pending`);
-    const answer = { ...nothingOf(channel, epoch), publications, gaps };
+    const wire = this.#acknowledged.get(channel);
+    const past = publications.map((publication) => ({ ...publication, wire }));
+    const answer = { ...nothingOf(channel, epoch), publications: past, gaps };
     this.answerWith(code === undefined ? answer : { ...answer, code });
     return from;
   }
@@ -105,11 +115,10 @@ export class FakeUpstream implements Feed {
     this.listener.onAcknowledged(
       fresh.map((channel) => {
         if (!this.wanted.has(channel)) throw new Error(`${channel} is not declared`);
-        this.#acknowledged.add(channel);
         this.#refs += 1;
-        return position === undefined
-          ? { channel, ref: this.#refs }
-          : { channel, ref: this.#refs, position };
+        const wire: WireChannel = { ref: this.#refs, ts: Date.now(), reference: undefined };
+        this.#acknowledged.set(channel, wire);
+        return position === undefined ? { channel, wire } : { channel, wire, position };
       }),
     );
   }
@@ -125,9 +134,18 @@ export class FakeUpstream implements Feed {
   }
 
   /** Does nothing for a channel that is not acknowledged. So do the methods below. */
-  publish(channel: string, data: unknown, offset = 0): void {
-    if (!this.#acknowledged.has(channel)) return;
-    this.listener.onPublication(publicationOf(channel, data, offset));
+  publish(channel: string, data: unknown, offset = 0, deflated?: DeflatedPayload): void {
+    const wire = this.#acknowledged.get(channel);
+    if (wire === undefined) return;
+    this.listener.onPublication({ ...publicationOf(channel, data, offset), wire, deflated });
+  }
+
+  /** Gives a channel another reference. */
+  refer(channel: string, id: number, data: string): void {
+    const wire = this.#acknowledged.get(channel);
+    if (wire === undefined) return;
+    wire.reference = wireReference(wire.ref, id, data);
+    this.listener.onReference(channel, wire);
   }
 
   gap(notice: GapNotice): void {
@@ -163,6 +181,7 @@ export function listenerOf(subscriptions: Subscriptions): FeedListener {
     onAcknowledged: (acknowledgements) => subscriptions.startChannels(acknowledgements),
     onRefused: (channels, code) => subscriptions.endChannels(channels, code),
     onPublication: unexpected,
+    onReference: unexpected,
     onGap: unexpected,
     onResync: unexpected,
     onDegraded: unexpected,

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Position } from '@tradewind/protocol';
-import type { FeedUnderTest } from '../../feed.contract.ts';
+import type { DeflatingFeedUnderTest } from '../../feed.contract.ts';
 import type { Feed, FeedListener } from '../../feed.ts';
 import type { Hub } from '../hub.ts';
 import { createHub, RecordingWorker, refusalOf } from './hub-under-test.ts';
@@ -18,7 +18,7 @@ const TURNS = 24;
 /** A feed from a hub whose Redis is under a test's control. */
 export async function openHubFeed(
   connect: (hub: Hub, listener: FeedListener) => HubConnection,
-): Promise<FeedUnderTest> {
+): Promise<DeflatingFeedUnderTest> {
   const { hub, source, store } = createHub();
   const worker = new RecordingWorker();
   const { feed, close } = connect(hub, worker);
@@ -49,6 +49,7 @@ export async function openHubFeed(
   await news();
   return {
     ...{ feed, news, told: worker.told, refs: worker.refs, positions: worker.positions },
+    inflated: worker.inflated,
     readHistory(channel, from) {
       feed.readHistory(channel, from, (answer) => worker.recordHistory(answer));
     },
@@ -73,6 +74,12 @@ export async function openHubFeed(
     },
     publish(channel, count = 1) {
       for (let i = 0; i < count; i += 1) deliver(channel, write(channel, next(channel)));
+    },
+    publishText(channel, text) {
+      const position = next(channel);
+      store.positions.set(channel, position);
+      const header = Buffer.from(`@1:${position.epoch}:${position.offset}:1;`);
+      deliver(channel, Buffer.concat([header, Buffer.from(text)]));
     },
     publishBehindLost(channel) {
       write(channel, next(channel), false);

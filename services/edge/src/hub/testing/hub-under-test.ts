@@ -1,6 +1,9 @@
+import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { inOrder, isHole, type Publication } from '@tradewind/fanout';
+import { inflateRawSync } from 'node:zlib';
+import { inOrder, isHole, type Publication, type WireChannel } from '@tradewind/fanout';
 import type { ErrorCode, Position } from '@tradewind/protocol';
+
 import type {
   Acknowledgement,
   FeedListener,
@@ -18,6 +21,7 @@ import {
   type Source,
   type SourceError,
 } from '../hub.ts';
+import { PayloadDeflater } from '../payload-deflater.ts';
 
 /** The link to Redis as the hub sees it. It records the wanted channels, and each call as `+channel` or `-channel`. */
 export class FakeSource implements Source {
@@ -107,10 +111,12 @@ export class RecordingWorker implements FeedListener {
   readonly told: string[] = [];
   readonly refs = new Map<string, number>();
   readonly positions = new Map<string, Position | undefined>();
+  /** The payloads that came deflated, inflated against the reference that it was told last. */
+  readonly inflated: string[] = [];
 
   onAcknowledged(acknowledgements: readonly Acknowledgement[]): void {
-    for (const { channel, ref, position } of acknowledgements) {
-      this.refs.set(channel, ref);
+    for (const { channel, wire, position } of acknowledgements) {
+      this.refs.set(channel, wire.ref);
       this.positions.set(channel, position);
     }
     this.told.push(`acknowledged ${acknowledgements.map(({ channel }) => channel).join()}`);
@@ -120,9 +126,18 @@ export class RecordingWorker implements FeedListener {
     this.told.push(`refused ${channels.join()} ${code}`);
   }
 
-  onPublication({ channel, body }: Publication): void {
+  onPublication({ channel, body, wire, deflated }: Publication): void {
+    if (deflated !== undefined) {
+      assert.equal(deflated.reference, wire?.reference?.id);
+      const dictionary = Buffer.from(wire?.reference?.data ?? '');
+      this.inflated.push(String(inflateRawSync(deflated.bytes, { dictionary })));
+    }
     const { data } = JSON.parse(`{"seq":1${Buffer.from(body)}`) as { data: unknown };
     this.told.push(`published ${channel} ${String(data)}`);
+  }
+
+  onReference(channel: string, { reference }: WireChannel): void {
+    this.told.push(`reference ${reference?.id} of ${channel}`);
   }
 
   onGap({ channel, from, to, reason }: GapNotice): void {
@@ -172,7 +187,7 @@ export interface HubUnderTest {
 }
 
 /** The feed of a {@link RecordingWorker}, which records the answers. */
-export interface RecordedFeed extends Pick<HubFeed, 'declare' | 'drop' | 'close'> {
+export interface RecordedFeed extends Pick<HubFeed, 'declare' | 'drop' | 'wantDeflated' | 'close'> {
   readHistory(channel: string, from: number): void;
   fillIn(channel: string, from: number): void;
   confirmEnd(channel: string): void;
@@ -182,6 +197,9 @@ export interface RecordedFeed extends Pick<HubFeed, 'declare' | 'drop' | 'close'
 export function refusalOf(code: string): SourceError {
   return Object.assign(new Error(code), { code });
 }
+
+/** By this clock deflating takes no time, so that a busy machine does not decide what a test sees. */
+const STOPPED_CLOCK = (): number => 0;
 
 /** A hub that is linked to Redis, unless the test says otherwise. */
 export function createHub(
@@ -223,7 +241,7 @@ export function createHub(
     idleCheckMs: 0,
     ...changes,
   };
-  const hub = new Hub(source, store, limits, events);
+  const hub = new Hub(source, store, limits, events, new PayloadDeflater(STOPPED_CLOCK));
   if (linked) hub.linkRestored();
   reported.length = 0;
   return {

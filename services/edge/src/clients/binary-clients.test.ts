@@ -1,0 +1,241 @@
+import type { Socket } from 'node:net';
+import { deflateRawSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import type { WebSocket } from 'ws';
+import { TextOfFrames } from '../../../../test/support/text-of-frames.ts';
+import { BINARY_FRAMES } from '../outbound/binary-frames.ts';
+import { JSON_FRAMES } from '../outbound/json-frames.ts';
+import { FakeSink } from '../outbound/testing/fake-sink.ts';
+import type { WireFormat } from '../outbound/wire-format.ts';
+import { publicationsOf } from './testing/fake-upstream.ts';
+import { FanOutUnderTest } from './testing/fan-out-under-test.ts';
+import { FakeWebSocket, LIMITS } from './testing/test-connection.ts';
+
+const FORMATS = [JSON_FRAMES, BINARY_FRAMES] as const;
+const EPOCH = 'k3x9';
+
+/** What a publication of this number says. */
+function textOf(n: number): string {
+  return `{"symbol":"ETH","id":${n},"price":"1666.${n}","size":"26.062"}`;
+}
+
+/** A client on a fake socket, and what it was sent, as text frames or as what stands for them. */
+function open({ fanOut }: FanOutUnderTest, format: WireFormat = BINARY_FRAMES) {
+  const webSocket = new FakeWebSocket();
+  const sink = new FakeSink();
+  const connection = fanOut.open(webSocket as unknown as WebSocket, sink as unknown as Socket, {
+    format,
+  });
+  const reader = new TextOfFrames();
+  const texts: string[] = [];
+  let read = 0;
+  function received(): string[] {
+    for (let i = 0; i < 100 && !connection.outbox.blocked; i += 1) connection.flush();
+    const { frames } = sink;
+    for (const { opcode, payload } of frames.slice(read)) {
+      const text = format.isBinary ? reader.textOf(opcode, payload) : String(payload);
+      if (text !== undefined) texts.push(text);
+    }
+    read = frames.length;
+    return texts;
+  }
+  return {
+    ...{ connection, sink, webSocket, reader, received },
+    request(message: object): void {
+      fanOut.onMessage(connection, Buffer.from(JSON.stringify(message)), false);
+    },
+    /** The numbers in the publications so far. */
+    numbers(): number[] {
+      const messages = received().map((text) => JSON.parse(text) as Record<string, unknown>);
+      return messages
+        .filter(({ type }) => type === undefined)
+        .map(({ data }) => (data as { id: number }).id);
+    },
+  };
+}
+
+/** A node with the channel `a`, which publishes deflated. */
+function start(settings: ConstructorParameters<typeof FanOutUnderTest>[0] = {}) {
+  const server = new FanOutUnderTest({ formats: FORMATS, ...settings });
+  let offset = 0;
+  let reference = { id: 0, data: '' };
+  return {
+    server,
+    [Symbol.dispose]: () => server[Symbol.dispose](),
+    refer(id: number): void {
+      reference = { id, data: textOf(1_000 + id) };
+      server.upstream.refer('a', id, reference.data);
+    },
+    publish(times = 1): void {
+      for (let i = 0; i < times; i += 1) {
+        offset += 1;
+        const data = textOf(offset);
+        const bytes = deflateRawSync(data, { dictionary: Buffer.from(reference.data) });
+        const deflated = reference.id === 0 ? undefined : { bytes, reference: reference.id };
+        server.upstream.publish('a', JSON.parse(data), offset, deflated);
+      }
+    },
+    subscriber(format?: WireFormat) {
+      const client = open(server, format);
+      client.request({ type: 'subscribe', channels: ['a'] });
+      server.upstream.acknowledge(undefined, { epoch: EPOCH, offset });
+      return client;
+    },
+  };
+}
+
+describe('a client with binary frames', () => {
+  it('gets what a client with text frames gets, and less of it', () => {
+    using node = start();
+    const [binary, text] = [node.subscriber(), node.subscriber(JSON_FRAMES)];
+    node.publish();
+    node.refer(1);
+    node.publish(20);
+    node.server.upstream.gap({ channel: 'a', reason: 'link' });
+    node.server.upstream.resync({ channel: 'a', epoch: 'next', offset: 0 });
+    expect(binary.received().slice(1)).toEqual(text.received().slice(1));
+    expect(binary.reader).toMatchObject({ publications: 21, references: 1 });
+    const bytesOf = (client: typeof text) => Buffer.concat(client.sink.copies).length;
+    expect(bytesOf(binary)).toBeLessThan(0.6 * bytesOf(text));
+    const { savedBytes } = node.server.fanOut.statistics;
+    expect(savedBytes).toBeGreaterThan(20 * 80);
+  });
+
+  it('is told the number and the base of times, and a client with text frames only the number', () => {
+    using node = start();
+    const answerOf = (client: ReturnType<typeof open>) => {
+      client.received();
+      const answer = client.sink.frames.find(({ payload }) => payload.includes('"subscribed"'));
+      return JSON.parse(String(answer?.payload)).channels[0];
+    };
+    expect(answerOf(node.subscriber())).toEqual({
+      ...{ channel: 'a', ref: 1, ts: expect.any(Number), epoch: EPOCH, offset: 0 },
+    });
+    expect(answerOf(node.subscriber(JSON_FRAMES))).toEqual({
+      ...{ channel: 'a', ref: 1, epoch: EPOCH, offset: 0 },
+    });
+  });
+
+  it('that comes later is told the reference with its answer', () => {
+    using node = start();
+    node.subscriber();
+    node.refer(1);
+    node.refer(2);
+    node.publish();
+    const late = node.subscriber();
+    expect(late.reader.references).toBe(0);
+    node.publish();
+    expect(late.numbers()).toEqual([2]);
+    expect(late.reader.references).toBe(1);
+  });
+
+  it('that asks again for a channel that it holds is told nothing twice', () => {
+    using node = start();
+    const client = node.subscriber();
+    node.refer(1);
+    client.request({ type: 'subscribe', channels: ['a'] });
+    node.publish();
+    expect(client.numbers()).toEqual([1]);
+    expect(client.reader.references).toBe(1);
+  });
+
+  it('that left a channel and comes back can read it', () => {
+    using node = start();
+    const [client] = [node.subscriber(), node.subscriber()];
+    node.refer(1);
+    node.publish();
+    client.request({ type: 'unsubscribe', channels: ['a'] });
+    client.request({ type: 'subscribe', channels: ['a'] });
+    node.publish();
+    expect(client.numbers()).toEqual([1, 2]);
+  });
+
+  it('reads a replay: deflated against what it was told, and raw otherwise', () => {
+    using node = start();
+    node.subscriber();
+    node.refer(1);
+    node.publish(3);
+    node.refer(2);
+    node.publish(3);
+    const client = open(node.server);
+    client.request({
+      type: 'subscribe',
+      channels: [{ channel: 'a', since: { epoch: EPOCH, offset: 0 } }],
+    });
+    expect(client.numbers()).toEqual([1, 2, 3, 4, 5, 6]);
+    const sizes = client.sink.frames.flatMap(({ opcode, payload }) =>
+      opcode === 2 ? [payload.length] : [],
+    );
+    expect(Math.min(...sizes.slice(0, 3))).toBeGreaterThan(Math.max(...sizes.slice(3)));
+  });
+
+  it('reads what the node had to read from history', () => {
+    using node = start();
+    node.subscriber();
+    node.refer(1);
+    node.server.upstream.resync({ channel: 'a', epoch: EPOCH, offset: 3 });
+    const client = open(node.server);
+    client.request({
+      type: 'subscribe',
+      channels: [{ channel: 'a', since: { epoch: EPOCH, offset: 0 } }],
+    });
+    node.server.upstream.answer('a', EPOCH, publicationsOf('a', 1, 3));
+    const data = client.received().flatMap((text) => JSON.parse(text).data ?? []);
+    expect(data).toEqual([1, 2, 3]);
+  });
+
+  it('that is slow catches up across references, and is told the same gap as a client with text frames', () => {
+    for (const logBytes of [1_000_000, 30_000]) {
+      using node = start({ outbox: { ...LIMITS, slots: 8 }, logBytes });
+      const clients = [node.subscriber(), node.subscriber(JSON_FRAMES)];
+      node.refer(1);
+      node.publish(2);
+      for (const { received, sink } of clients) {
+        received();
+        sink.stalled = true;
+      }
+      for (let round = 0; round < 10; round += 1) {
+        node.publish(10);
+        if (round % 3 === 2) node.refer(2 + round);
+        for (const { connection } of clients) connection.flush();
+      }
+      for (const { connection } of clients) expect(connection.outbox.isBehind).toBe(true);
+      for (const { sink } of clients) sink.drain();
+      node.publish(5);
+      const [binary, text] = clients.map(({ received }) => received().slice(1));
+      expect(binary).toEqual(text);
+      const gaps = binary?.filter((frame) => frame.includes('"gap"')).length;
+      expect(gaps).toBe(logBytes === 30_000 ? 1 : 0);
+    }
+  });
+
+  it('that is being sent away still gets what waits for it, though nobody holds the channel any more', () => {
+    using node = start({ outbox: { ...LIMITS, slots: 8 } });
+    const client = node.subscriber();
+    node.refer(1);
+    node.publish();
+    client.received();
+    client.sink.stalled = true;
+    node.publish(1);
+    client.connection.flush();
+    node.publish(20);
+    client.connection.finish('draining');
+    expect(node.server.upstream.wanted.has('a')).toBe(false);
+    client.sink.drain();
+    expect(client.numbers()).toEqual(Array.from({ length: 22 }, (_, i) => i + 1));
+    expect(client.webSocket.closes).toHaveLength(1);
+  });
+
+  it('makes its worker ask for deflated publications, exactly while there is one', () => {
+    using node = start();
+    const { upstream } = node.server;
+    node.subscriber(JSON_FRAMES);
+    expect(upstream.deflated.has('a')).toBe(false);
+    const clients = [node.subscriber(), node.subscriber()];
+    expect(upstream.deflated.has('a')).toBe(true);
+    clients[0]?.request({ type: 'unsubscribe', channels: ['a'] });
+    expect(upstream.deflated.has('a')).toBe(true);
+    clients[1]?.webSocket.end(1006);
+    expect(upstream.deflated.has('a')).toBe(false);
+  });
+});
