@@ -30,14 +30,14 @@ ingest_rules() {
 edge_rules() {
   printf 'resetkeys ~{*}:meta ~{*}:log ~tw:heartbeat:* resetchannels &* -@all'
   printf ' %s' +ping '+client|setname' +info +subscribe +unsubscribe '+pubsub|numsub' +multi +exec
-  printf ' %s' +get +getrange +mget +set +xrange '+fcall|tradewind_epoch_1' +type +time '(+del ~{*}:log)' '(+publish &tw:probe:*)' '(+zrange %R~tw:revocations)' "$node_state"
+  printf ' %s' +get +getrange +mget +set +xrange '+fcall|tradewind_epoch_1' +type +time '(+del ~{*}:log)' '(+publish &tw:probe:*)' '(+zrange %R~tw:revocations)' '(+get %R~tw:console:watch)' "$node_state"
   printf '\n'
 }
 
-# Reads what nodes say of themselves.
+# Reads what nodes say of themselves, and asks them.
 console_rules() {
   printf 'resetkeys %%R~tw:node:* %%R~tw:nodes resetchannels -@all'
-  printf ' %s' +ping '+client|setname' +info +zrange +mget
+  printf ' %s' +ping '+client|setname' +info +zrange +mget '(+set ~tw:console:watch)'
   printf '\n'
 }
 

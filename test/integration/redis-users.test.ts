@@ -84,6 +84,7 @@ const NOT_ITS_OWN: Readonly<Record<Exclude<Role, 'admin'>, readonly string[]>> =
     'DEL {BTC.a}:meta',
     'GET {BTC.a}:once:k',
     'SET another-key 1',
+    'SET tw:console:watch x',
     'ZADD tw:revocations 1 x',
     'PUBLISH tw:revoked x',
   ],
@@ -106,6 +107,8 @@ const NOT_ITS_OWN: Readonly<Record<Exclude<Role, 'admin'>, readonly string[]>> =
     'SUBSCRIBE BTC.a',
     'GET {BTC.a}:meta',
     'SET tw:node:edge-1:state x',
+    'SET tw:node:edge-1:answer x',
+    'GET tw:console:watch',
     'ZADD tw:nodes 1 edge-1',
     'ZRANGE tw:revocations 0 -1',
   ],
@@ -209,6 +212,12 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
       expect(client.publications.map(({ data }) => data)).toEqual(['1', '2', '3', '"plain"', '4']);
       const reader = await startCommands(urlOf('console'));
       await eventually(async () => (await reader.readNodeStates()).length === 2);
+      const nodes = (await reader.readNodeStates()).map(({ node }) => node);
+      await eventually(async () => {
+        await reader.writeConsoleWatch({ lists: [], channels: ['BTC.trade'], clients: [] });
+        const [answer] = await reader.readNodeAnswers(nodes);
+        return answer?.channels[0]?.channel === 'BTC.trade';
+      });
       expect(await admin.call('ACL', 'LOG')).toEqual([]);
     },
     DEADLINE_MS,

@@ -1,6 +1,7 @@
 export * from './commands/node-heartbeat.ts';
 export * from './commands/redis-commands.ts';
 export * from './contract/channel-keys.ts';
+export * from './contract/console-watch.ts';
 export * from './contract/epoch-script.ts';
 export * from './contract/history.ts';
 export * from './contract/node-state.ts';

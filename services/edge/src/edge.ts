@@ -33,6 +33,7 @@ import { createSessionsRoute } from './node/sessions-route.ts';
 import { createShedRoute } from './node/shed.ts';
 import { offeredRights } from './node/worker-settings.ts';
 import { availableMode } from './outbound/socket-send.ts';
+import { ChannelRates } from './telemetry/channel-rates.ts';
 import { addDescriptions } from './telemetry/debug-index.ts';
 import { createNodeEvents } from './telemetry/events.ts';
 import { registerLoopGauges, registerNodeGauges } from './telemetry/gauges.ts';
@@ -40,6 +41,7 @@ import { createKeyEvents } from './telemetry/identity-events.ts';
 import { memoryLimitBytes } from './telemetry/memory-limit.ts';
 import { NodeStateReader } from './telemetry/node-state.ts';
 import { createNodeTally, RecentEvents, tallied } from './telemetry/node-tally.ts';
+import { PageAnswers } from './telemetry/page-answers.ts';
 import { WorkerPool } from './threads/worker-pool.ts';
 
 /** The program of a fan-out thread. It stands here because a release keeps entry points side by side. */
@@ -64,7 +66,8 @@ export async function startEdge(
   const metrics = createMetrics();
   const tally = createNodeTally();
   const recent = new RecentEvents();
-  const events = tallied(createNodeEvents(logger, metrics), tally, recent);
+  const rates = new ChannelRates();
+  const events = tallied(createNodeEvents(logger, metrics, tally), tally, recent, rates);
   for (const variable of configured.unknownVariables) events.unknownVariable(variable);
   // Bytes that go past a TLS socket would not be encrypted.
   const asked = configured.tlsCertFile === undefined ? configured.writes : 'stream';
@@ -242,7 +245,14 @@ export async function startEdge(
       memoryLimitBytes: memoryLimitBytes(config.memoryLimitBytes),
       ...{ tally, recent },
     });
+    const answers = new PageAnswers({
+      ...{ node: config.nodeId, rates },
+      channels: () => hub.held(),
+      channel: (name) => hub.heldChannel(name),
+      askClients: (enquiry) => pool.askClients(enquiry),
+    });
     heartbeat = new NodeHeartbeat(commands, {
+      answer: (watch) => answers.answer(watch),
       readState: () => state.read(),
       takeEvents: () => recent.takeIfChanged(),
       eventsNotWritten: () => recent.notWritten(),

@@ -78,12 +78,14 @@ async function handle(message: ToWorker): Promise<void> {
       break;
     case 'request': {
       const { request, about } = message;
+      const { sessionsOf, forPages } = typeof about === 'object' ? about : {};
       post({
         kind: 'answer',
         request,
         metrics: about === 'metrics' ? await host.metrics() : undefined,
         index: about === 'index' ? host.describe() : undefined,
-        sessions: typeof about === 'object' ? await host.sessionsOf(about.sessionsOf) : undefined,
+        sessions: sessionsOf === undefined ? undefined : await host.sessionsOf(sessionsOf),
+        forPages: forPages === undefined ? undefined : await host.answer(forPages),
       });
       break;
     }

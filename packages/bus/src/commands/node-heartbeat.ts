@@ -1,3 +1,4 @@
+import type { ConsoleWatch, NodeAnswer } from '../contract/console-watch.ts';
 import type { NodeEvent, NodeState } from '../contract/node-state.ts';
 import { RedisRefusedError } from '../redis-errors.ts';
 import { NODE_STATE_INTERVAL_MS, NODE_STATE_REFUSED_WAIT_MS } from '../redis-limits.ts';
@@ -11,43 +12,74 @@ export interface NodeHeartbeatSources {
   takeEvents(): readonly NodeEvent[] | undefined;
   /** The events that were taken last were not written; the next call must return them again. */
   eventsNotWritten(): void;
+  /** Answers what pages ask; called with undefined while nobody asks. A node without it is not asked. */
+  answer?(watch: ConsoleWatch | undefined): Promise<NodeAnswer | undefined>;
 }
 
+/** The commands that a heartbeat uses. */
+export type HeartbeatCommands = Pick<
+  RedisCommands,
+  'writeNodeState' | 'readConsoleWatch' | 'writeNodeAnswer'
+>;
+
 /**
- * Writes the state of a node once a second while Redis takes it. A write that fails is dropped: the next one says more.
- * While one is under way there is no other. After a refusal it waits for half a minute, so that a user without the right
- * does not fill the log of Redis.
+ * Writes the state of a node once a second while Redis takes it, and answers what pages of a console ask. A write that fails is
+ * dropped: the next one says more. While one is under way there is no other. After a refusal it waits for half a minute, so that
+ * a user without the right does not fill the log of Redis. State and answers wait apart: a slow answer delays no state.
  */
 export class NodeHeartbeat {
-  readonly #commands: Pick<RedisCommands, 'writeNodeState'>;
-  readonly #sources: NodeHeartbeatSources;
   readonly #timer: NodeJS.Timeout;
-  #writing = false;
-  #silentUntil = 0;
 
-  constructor(commands: Pick<RedisCommands, 'writeNodeState'>, sources: NodeHeartbeatSources) {
-    this.#commands = commands;
-    this.#sources = sources;
-    this.#timer = setInterval(() => void this.#tell(), NODE_STATE_INTERVAL_MS);
+  constructor(commands: HeartbeatCommands, sources: NodeHeartbeatSources) {
+    const tell = patiently(() => tellState(commands, sources));
+    const answer = patiently(() => answerPages(commands, sources));
+    this.#timer = setInterval(() => {
+      tell();
+      if (sources.answer !== undefined) answer();
+    }, NODE_STATE_INTERVAL_MS);
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
+}
 
-  async #tell(): Promise<void> {
-    if (this.#writing || performance.now() < this.#silentUntil) return;
-    this.#writing = true;
-    const events = this.#sources.takeEvents();
-    try {
-      await this.#commands.writeNodeState(this.#sources.readState(), events, Date.now());
-    } catch (error) {
-      if (events !== undefined) this.#sources.eventsNotWritten();
-      if (error instanceof RedisRefusedError) {
-        this.#silentUntil = performance.now() + NODE_STATE_REFUSED_WAIT_MS;
-      }
-    } finally {
-      this.#writing = false;
-    }
+async function tellState(
+  commands: HeartbeatCommands,
+  sources: NodeHeartbeatSources,
+): Promise<void> {
+  const events = sources.takeEvents();
+  try {
+    await commands.writeNodeState(sources.readState(), events, Date.now());
+  } catch (error) {
+    if (events !== undefined) sources.eventsNotWritten();
+    throw error;
   }
+}
+
+async function answerPages(
+  commands: HeartbeatCommands,
+  sources: NodeHeartbeatSources,
+): Promise<void> {
+  const answer = await sources.answer?.(await commands.readConsoleWatch());
+  if (answer !== undefined) await commands.writeNodeAnswer(answer);
+}
+
+/** Calls `act` unless it is under way, or Redis refused it within the last half minute. */
+function patiently(act: () => Promise<void>): () => void {
+  let isActing = false;
+  let silentUntil = 0;
+  return () => {
+    if (isActing || performance.now() < silentUntil) return;
+    isActing = true;
+    act()
+      .catch((error: unknown) => {
+        if (error instanceof RedisRefusedError) {
+          silentUntil = performance.now() + NODE_STATE_REFUSED_WAIT_MS;
+        }
+      })
+      .finally(() => {
+        isActing = false;
+      });
+  };
 }

@@ -1,6 +1,17 @@
 import type { ChainableCommander, Redis } from 'ioredis';
 import { heartbeatKey, logKey, metaKey, probeChannel } from '../contract/channel-keys.ts';
 import { META_READ_BYTES } from '../contract/channel-meta.ts';
+import {
+  CONSOLE_WATCH_EXPIRY_MS,
+  CONSOLE_WATCH_KEY,
+  type ConsoleWatch,
+  encodeNodeAnswer,
+  NODE_ANSWER_EXPIRY_MS,
+  type NodeAnswer,
+  nodeAnswerKey,
+  readConsoleWatch,
+  readNodeAnswer,
+} from '../contract/console-watch.ts';
 import { EPOCH_SCRIPT, type EpochStart, readEpochReply } from '../contract/epoch-script.ts';
 import { type ChannelHistory, readHistoryReply } from '../contract/history.ts';
 import {
@@ -363,6 +374,34 @@ export class RedisCommands {
     if (nodes.length === 0) return [];
     const texts = await this.#run(0, (redis) => redis.mget(nodes.map(nodeEventsKey)));
     return texts.map(readNodeEvents);
+  }
+
+  /** Asks all edges, for five seconds. Rejects as {@link publish} does. */
+  async writeConsoleWatch(watch: ConsoleWatch): Promise<void> {
+    const text = JSON.stringify(watch);
+    await this.#run(text.length, (redis) =>
+      redis.set(CONSOLE_WATCH_KEY, text, 'PX', CONSOLE_WATCH_EXPIRY_MS),
+    );
+  }
+
+  /** What pages of a console ask for; undefined if nobody asks. Rejects as {@link publish} does. */
+  async readConsoleWatch(): Promise<ConsoleWatch | undefined> {
+    return readConsoleWatch(await this.#run(0, (redis) => redis.get(CONSOLE_WATCH_KEY)));
+  }
+
+  /** Writes what a node answers. Rejects as {@link publish} does. */
+  async writeNodeAnswer(answer: NodeAnswer): Promise<void> {
+    const text = encodeNodeAnswer(answer);
+    await this.#run(text.length, (redis) =>
+      redis.set(nodeAnswerKey(answer.node), text, 'PX', NODE_ANSWER_EXPIRY_MS),
+    );
+  }
+
+  /** What each of `nodes` answers; those that do not answer are left out. Rejects as {@link publish} does. */
+  async readNodeAnswers(nodes: readonly string[]): Promise<readonly NodeAnswer[]> {
+    if (nodes.length === 0) return [];
+    const texts = await this.#run(0, (redis) => redis.mget(nodes.map(nodeAnswerKey)));
+    return texts.map(readNodeAnswer).filter((answer) => answer !== undefined);
   }
 
   /** Whether a Redis that refuses writes for this reason still delivers publications, by its own account. */

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import type { ByteSink, FrameWriter } from '../outbound/frame-writer.ts';
 import { SendWindow } from '../outbound/send-window.ts';
 import { oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
-import { type AttendedTime, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
+import { type AttendedTime, BEAT_MS, BEATS_PER_SECOND, NEVER } from './attended-time.ts';
 import { reasonOfError, reasonOfPeerCode } from './close-reasons.ts';
 import type { Dated } from './due-times.ts';
 import type { EncodedNotice } from './loss-notices.ts';
@@ -155,6 +155,12 @@ export class Connection implements Subscriber, Dated {
   /** Whether nothing more is written to the client but a close frame. */
   get isClosing(): boolean {
     return this.#state === 'closing';
+  }
+
+  /** For how long its socket has taken no byte, in ms of attended time; 0 while it does. */
+  get stalledMs(): number {
+    if (this.#blockedSince === UNBLOCKED) return 0;
+    return (this.#time.beat - this.#blockedSince) * BEAT_MS;
   }
 
   /**

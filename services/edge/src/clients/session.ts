@@ -59,6 +59,8 @@ export class Session {
   rights: Rights;
   /** Who the client is; undefined where the node does not ask. */
   readonly identity: SessionIdentity | undefined;
+  /** When it was opened, in s since the Unix epoch: a small integer, which V8 keeps in the object itself. */
+  readonly openedSeconds = Math.floor(Date.now() / 1_000);
   readonly liveness: Liveness;
   readonly requestBudget: TokenBucket;
   readonly subscribeBudget: TokenBucket;

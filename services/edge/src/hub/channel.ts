@@ -93,6 +93,11 @@ export class HubChannel implements SequenceListener {
     return this.lastMessageAt > 0 || this.sequence.position !== undefined;
   }
 
+  /** Up to where everything was delivered or told as lost; undefined while the channel has no offsets. */
+  get position(): Position | undefined {
+    return this.sequence.position;
+  }
+
   /** Tells the workers that were not told yet that the channel is live. They hear what follows from here on. */
   acknowledge(): void {
     const { unacknowledged } = this.waiters;

@@ -59,6 +59,9 @@ export interface HubEvents extends ChannelEvents, RecoveryEvents {
   restored(afterMs: number): void;
 }
 
+/** A channel that a node holds, as telemetry sees it. */
+export type HeldChannel = Pick<HubChannel, 'name' | 'state' | 'lastMessageAt' | 'position'>;
+
 /** A worker's link to the hub. */
 export interface HubFeed extends Feed {
   /**
@@ -149,6 +152,16 @@ export class Hub {
   /** The number of channels that a worker wants. */
   get watchedChannels(): number {
     return this.#channels.size - this.#lingering.size;
+  }
+
+  /** The channels that the node is, or wants to be, subscribed to. They may change while one looks through them. */
+  held(): Iterable<HeldChannel> {
+    return this.#channels.values();
+  }
+
+  /** A channel that the node holds. */
+  heldChannel(name: string): HeldChannel | undefined {
+    return this.#channels.get(name);
   }
 
   /** Attaches a worker, which is first told whether the node is linked. */

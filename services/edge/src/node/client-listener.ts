@@ -22,10 +22,16 @@ import { OwnerTable } from '../owners/owner-table.ts';
 import { TrustedProxies } from '../owners/trusted-proxies.ts';
 import { type ClientReading, readClients } from '../telemetry/client-reading.ts';
 import { describeFanOut, type FanOutDescription } from '../telemetry/debug-index.ts';
+import { EndedClients } from '../telemetry/ended-clients.ts';
 import { createFanOutEvents } from '../telemetry/events.ts';
 import { registerFanOutGauges } from '../telemetry/gauges.ts';
 import { createClientTally, talliedClients } from '../telemetry/node-tally.ts';
 import { listSessions, type SessionList } from '../telemetry/session-list.ts';
+import {
+  answerClientEnquiry,
+  type ClientEnquiry,
+  type ClientEnquiryAnswer,
+} from '../telemetry/watched-clients.ts';
 import type { ConnectionCount } from './connection-count.ts';
 import { sendAway, waitUntilGone } from './drain.ts';
 import { frontPage } from './front-page.ts';
@@ -82,6 +88,7 @@ export class ClientListener {
   readonly #front: HttpServer;
   readonly #shedder: Shedder;
   readonly #tally = createClientTally();
+  readonly #ended = new EndedClients();
   #readiness: Readiness = { ready: false, degraded: true, reasons: ['starting'] };
   #refusing = false;
 
@@ -89,6 +96,7 @@ export class ClientListener {
     const { config, logger, metrics, connectionCount, identity, tls, connect } = parts;
     const events = talliedClients(createFanOutEvents(logger, metrics), this.#tally);
     this.#parts = parts;
+    const ended = this.#ended;
     const settings = fanOutSettings(config, () => connectionCount.total, identity?.verifier);
     const gate = new PeerGate({
       proxies: new TrustedProxies(config.trustedProxies ?? []),
@@ -110,6 +118,7 @@ export class ClientListener {
         clientClosed(reason, session) {
           connectionCount.closed();
           gate.left(session.addressOwner);
+          ended.add(reason, session);
           events.clientClosed(reason, session);
         },
       },
@@ -202,6 +211,11 @@ export class ClientListener {
 
   describe(): FanOutDescription {
     return describeFanOut(this.#fanOut);
+  }
+
+  /** What pages of a console ask of the clients. */
+  answer(enquiry: ClientEnquiry): Promise<ClientEnquiryAnswer> {
+    return answerClientEnquiry(this.#fanOut, this.#ended, enquiry);
   }
 
   sessionsOf(subject: string): Promise<SessionList> {

@@ -11,6 +11,7 @@ import type { Hub } from '../hub/hub.ts';
 import type { ClientReading } from '../telemetry/client-reading.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import type { SessionList } from '../telemetry/session-list.ts';
+import type { ClientEnquiry, ClientEnquiryAnswer } from '../telemetry/watched-clients.ts';
 import { ClientListener } from './client-listener.ts';
 import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
 import type { NodeIdentity } from './identity.ts';
@@ -38,6 +39,8 @@ export interface FanOutPool {
   describe(): Promise<readonly FanOutDescription[]>;
   /** The sessions of a subject, on each worker that answers in time. */
   sessionsOf(subject: string): Promise<readonly SessionList[]>;
+  /** What each worker that answers in time knows for pages of a console. */
+  askClients(enquiry: ClientEnquiry): Promise<readonly ClientEnquiryAnswer[]>;
   /** What the console shows of the clients; with worker threads, as each last told it. */
   read(): ClientReading;
   stop(): Promise<void>;
@@ -74,6 +77,7 @@ export function createLocalPool(
     metrics: async () => [await host.metrics()],
     describe: async () => [host.describe()],
     sessionsOf: async (subject) => [await host.sessionsOf(subject)],
+    askClients: async (enquiry) => [await host.answer(enquiry)],
     read: () => host.read(),
     stop: () => host.stop(),
   };

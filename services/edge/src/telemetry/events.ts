@@ -100,22 +100,30 @@ export interface ClientListenerEvents extends FanOutEvents {
   proxyHeaderRefused(cause: string): void;
 }
 
+/** What came from Redis since the start. */
+export interface ReceivedTally {
+  received: number;
+  receivedBytes: number;
+}
+
 /** One function for each event of the main thread, which holds its counter and its log line. */
-export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
+export function createNodeEvents(
+  logger: Logger,
+  metrics: Metrics,
+  tally: ReceivedTally = { received: 0, receivedBytes: 0 },
+): NodeEvents {
   const limited = new LogLimiter(logger);
-  let received = 0;
-  let receivedBytes = 0;
   readCounter(
     metrics,
     'tradewind_edge_publications_received_total',
     'Messages received from Redis',
-    () => received,
+    () => tally.received,
   );
   readCounter(
     metrics,
     'tradewind_edge_bytes_in_total',
     'Bytes of payload received from Redis',
-    () => receivedBytes,
+    () => tally.receivedBytes,
   );
   const dropped = metrics.labelledCounter(
     'tradewind_edge_publications_dropped_total',
@@ -204,8 +212,8 @@ export function createNodeEvents(logger: Logger, metrics: Metrics): NodeEvents {
     ...createIdentityEvents(logger, limited, metrics),
     limited: limitedEvent(limited, metrics),
     received(_channel, bytes) {
-      received += 1;
-      receivedBytes += bytes;
+      tally.received += 1;
+      tally.receivedBytes += bytes;
     },
     dropped(channel, reason) {
       dropped.inc({ reason });

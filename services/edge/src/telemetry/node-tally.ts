@@ -1,14 +1,13 @@
 import type { NodeEvent } from '@tradewind/bus';
 import { LAG_BOUNDS_MS, MAX_NODE_EVENTS } from '@tradewind/bus';
-import type { ClientListenerEvents, NodeEvents } from './events.ts';
+import type { ChannelRates } from './channel-rates.ts';
+import type { ClientListenerEvents, NodeEvents, ReceivedTally } from './events.ts';
 
 /** The longest detail of an event, in characters. */
 const MAX_DETAIL_CHARACTERS = 128;
 
 /** What the main thread of a node has counted since its start. */
-export interface NodeTally {
-  received: number;
-  receivedBytes: number;
+export interface NodeTally extends ReceivedTally {
   lost: number;
   repaired: number;
   linkLosses: number;
@@ -66,12 +65,16 @@ export class RecentEvents {
 }
 
 /** The events of a node's main thread, which also count and remember what the console shows. */
-export function tallied(events: NodeEvents, tally: NodeTally, recent: RecentEvents): NodeEvents {
+export function tallied(
+  events: NodeEvents,
+  tally: NodeTally,
+  recent: RecentEvents,
+  rates: ChannelRates,
+): NodeEvents {
   return {
     ...events,
     received(channel, bytes) {
-      tally.received += 1;
-      tally.receivedBytes += bytes;
+      rates.count(channel);
       events.received(channel, bytes);
     },
     lost(channel, count, reason) {

@@ -4,6 +4,7 @@ import type { EdgeConfig } from '../config.ts';
 import type { ClientReading } from '../telemetry/client-reading.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import type { SessionList } from '../telemetry/session-list.ts';
+import type { ClientEnquiry, ClientEnquiryAnswer } from '../telemetry/watched-clients.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
@@ -41,8 +42,11 @@ export type FeedCall =
     }
   | { readonly kind: 'confirm-end'; readonly channel: string; readonly number: number };
 
-/** What a worker can be asked about: its metrics, its index, or the sessions of a subject. */
-export type Enquiry = 'metrics' | 'index' | { readonly sessionsOf: string };
+/** What a worker can be asked about: its metrics, its index, the sessions of a subject, or what pages of a console ask. */
+export type Enquiry =
+  | 'metrics'
+  | 'index'
+  | { readonly sessionsOf?: string; readonly forPages?: ClientEnquiry };
 
 /** From the hub's thread to a worker's. Feed and requests travel on one port, in order. */
 export type ToWorker =
@@ -76,4 +80,5 @@ export type FromWorker =
       readonly metrics: MetricObjects | undefined;
       readonly index: FanOutDescription | undefined;
       readonly sessions: SessionList | undefined;
+      readonly forPages: ClientEnquiryAnswer | undefined;
     };

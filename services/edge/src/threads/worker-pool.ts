@@ -16,6 +16,7 @@ import type { FanOutPool } from '../node/local-pool.ts';
 import { divideShed } from '../node/shed.ts';
 import { addReadings, type ClientReading, totalsOfReading } from '../telemetry/client-reading.ts';
 import type { NodeEvents } from '../telemetry/events.ts';
+import type { ClientEnquiry } from '../telemetry/watched-clients.ts';
 import { WorkerThread } from './worker-thread.ts';
 
 /** Time until a lost worker is replaced, in ms. It doubles each time the replacement ends at once. */
@@ -128,6 +129,11 @@ export class WorkerPool implements FanOutPool {
   async sessionsOf(subject: string) {
     const lists = await Promise.all(this.#workers.map((worker) => worker.sessionsOf(subject)));
     return lists.filter((list) => list !== undefined);
+  }
+
+  async askClients(enquiry: ClientEnquiry) {
+    const answers = await Promise.all(this.#workers.map((worker) => worker.askClients(enquiry)));
+    return answers.filter((answer) => answer !== undefined);
   }
 
   read(): ClientReading {

@@ -6,6 +6,7 @@ import type { ClientReading } from '../telemetry/client-reading.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import type { SessionList } from '../telemetry/session-list.ts';
 import { fanOutThreadName } from '../telemetry/thread-cpu.ts';
+import type { ClientEnquiry, ClientEnquiryAnswer } from '../telemetry/watched-clients.ts';
 import { HubPort } from './hub-port.ts';
 import type { HistoryReader } from './worker-backlog.ts';
 import { WORKER_RESOURCE_LIMITS } from './worker-heap.ts';
@@ -149,6 +150,11 @@ export class WorkerThread {
   /** The sessions of a subject. Undefined when it does not answer in time. */
   async sessionsOf(subject: string): Promise<SessionList | undefined> {
     return (await this.#request({ sessionsOf: subject }))?.sessions;
+  }
+
+  /** What it knows for pages of a console. Undefined when it does not answer in time. */
+  async askClients(enquiry: ClientEnquiry): Promise<ClientEnquiryAnswer | undefined> {
+    return (await this.#request({ forPages: enquiry }))?.forPages;
   }
 
   /** Stops the thread. Terminates it after {@link STOP_DEADLINE_MS}. */

@@ -1,0 +1,133 @@
+import {
+  type ChannelOrder,
+  type ChannelPosition,
+  type ChannelReading,
+  type ConsoleWatch,
+  MAX_LISTED_CHANNELS,
+  type NodeAnswer,
+} from '@tradewind/bus';
+import { inTurns } from '../clients/turn-budget.ts';
+import type { HeldChannel } from '../hub/hub.ts';
+import type { ChannelRates } from './channel-rates.ts';
+import { Largest } from './largest.ts';
+import { addSearches, type ClientEnquiry, type ClientEnquiryAnswer } from './watched-clients.ts';
+
+/** What answers are made of. */
+export interface PageAnswerSources {
+  readonly node: string;
+  readonly rates: ChannelRates;
+  /** All channels that the node holds. */
+  readonly channels: () => Iterable<HeldChannel>;
+  readonly channel: (name: string) => HeldChannel | undefined;
+  /** Asks all workers; those that do not answer in time are left out. */
+  readonly askClients: (enquiry: ClientEnquiry) => Promise<readonly ClientEnquiryAnswer[]>;
+}
+
+/** Orders for which the main thread knows the measure. Subscribers are known to the workers. */
+type HubOrder = Exclude<ChannelOrder, 'subscribers'>;
+
+/** Answers what pages of a console ask of this node. While nobody asks it does nothing. */
+export class PageAnswers {
+  readonly #sources: PageAnswerSources;
+
+  constructor(sources: PageAnswerSources) {
+    this.#sources = sources;
+  }
+
+  /** @param watch undefined while nobody asks. */
+  async answer(watch: ConsoleWatch | undefined): Promise<NodeAnswer | undefined> {
+    const { node, rates, askClients } = this.#sources;
+    if (watch === undefined) {
+      rates.stop();
+      return undefined;
+    }
+    rates.beat(performance.now());
+    const byHub = await Promise.all(
+      watch.lists.map(({ order, text }) =>
+        order === 'subscribers' ? undefined : this.#list(order, text),
+      ),
+    );
+    const texts = watch.lists.filter(({ order }) => order === 'subscribers');
+    const named = [...new Set([...watch.channels, ...byHub.flatMap((list) => list ?? [])])];
+    const answers = await askClients({
+      channels: named,
+      mostSubscribed: texts.map(({ text }) => text),
+      most: MAX_LISTED_CHANNELS,
+      searches: watch.clients,
+    });
+    const subscribers = new Map(named.map((name, i) => [name, sum(answers, i)]));
+    const bySubscribers = texts.map((_, i) => mostSubscribed(answers, i));
+    return {
+      node,
+      lists: watch.lists.map((list, at) => {
+        const names = byHub[at];
+        const channels =
+          names === undefined
+            ? (bySubscribers[texts.indexOf(list)] ?? []).map(([name, count]) =>
+                this.#reading(name, count),
+              )
+            : names.map((name) => this.#reading(name, subscribers.get(name) ?? 0));
+        return { ...list, channels };
+      }),
+      channels: watch.channels.flatMap((name) => this.#position(name, subscribers.get(name) ?? 0)),
+      searches: watch.clients.map((text, i) =>
+        addSearches(
+          text,
+          answers.map(({ searches }) => searches[i]),
+        ),
+      ),
+    };
+  }
+
+  /** The names of the first channels of an order. */
+  async #list(order: HubOrder, text: string): Promise<readonly string[]> {
+    const { rates, channels } = this.#sources;
+    const now = performance.now();
+    const measure = ({ name, lastMessageAt }: HeldChannel): number =>
+      order === 'rate' ? rates.of(name) : now - lastMessageAt;
+    const largest = new Largest<HeldChannel>(MAX_LISTED_CHANNELS, measure);
+    await inTurns(channels(), (channel) => {
+      if (channel.name.includes(text)) largest.add(channel);
+    });
+    return largest.all.map(({ name }) => name);
+  }
+
+  #reading(channel: string, subscribers: number): ChannelReading {
+    const { rates, channel: held } = this.#sources;
+    const rate = Math.round(rates.of(channel) * 100) / 100;
+    const lastMessageAt = held(channel)?.lastMessageAt ?? 0;
+    const ageMs = lastMessageAt === 0 ? -1 : Math.round(performance.now() - lastMessageAt);
+    return { channel, rate, subscribers, ageMs };
+  }
+
+  #position(channel: string, subscribers: number): readonly ChannelPosition[] {
+    const held = this.#sources.channel(channel);
+    if (held === undefined) return [];
+    const isStarting = held.state === 'subscribing' || held.state === 'positioning';
+    return [
+      {
+        ...this.#reading(channel, subscribers),
+        ...held.position,
+        state: held.state === 'lost' ? 'lost' : isStarting ? 'starting' : 'live',
+      },
+    ];
+  }
+}
+
+function sum(answers: readonly ClientEnquiryAnswer[], at: number): number {
+  return answers.reduce((total, { subscribers }) => total + (subscribers[at] ?? 0), 0);
+}
+
+/** What the workers found together. A channel that only some listed counts their clients alone. */
+function mostSubscribed(
+  answers: readonly ClientEnquiryAnswer[],
+  at: number,
+): readonly (readonly [string, number])[] {
+  const counts = new Map<string, number>();
+  for (const answer of answers) {
+    for (const [channel, count] of answer.mostSubscribed[at] ?? []) {
+      counts.set(channel, (counts.get(channel) ?? 0) + count);
+    }
+  }
+  return [...counts].sort(([, a], [, b]) => b - a).slice(0, MAX_LISTED_CHANNELS);
+}

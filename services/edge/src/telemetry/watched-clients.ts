@@ -1,0 +1,110 @@
+import { type ClientSearch, type FoundClient, MAX_FOUND_CLIENTS } from '@tradewind/bus';
+import type { Connection } from '../clients/connection.ts';
+import type { FanOut } from '../clients/fan-out.ts';
+import { inTurns } from '../clients/turn-budget.ts';
+import type { EndedClients } from './ended-clients.ts';
+import { Largest } from './largest.ts';
+import { shownNetwork } from './shown-network.ts';
+import { matchesSession, whoIsShown } from './shown-session.ts';
+
+/** What the main thread asks the clients' side for pages of a console. */
+export interface ClientEnquiry {
+  /** Channels whose subscribers are counted. */
+  readonly channels: readonly string[];
+  /** Texts: of the channels whose names contain one, those with the most subscribers are wanted. */
+  readonly mostSubscribed: readonly string[];
+  /** How many of them. */
+  readonly most: number;
+  /** See `ConsoleWatch.clients`. */
+  readonly searches: readonly string[];
+}
+
+/** What a worker answers, in the order of the question. */
+export interface ClientEnquiryAnswer {
+  readonly subscribers: readonly number[];
+  readonly mostSubscribed: readonly (readonly (readonly [channel: string, count: number])[])[];
+  readonly searches: readonly ClientSearch[];
+}
+
+/** Answers for one worker. It looks through its channels and its clients, some in a turn. */
+export async function answerClientEnquiry(
+  fanOut: FanOut,
+  ended: EndedClients,
+  enquiry: ClientEnquiry,
+): Promise<ClientEnquiryAnswer> {
+  const { channels, mostSubscribed, most, searches } = enquiry;
+  const lists = mostSubscribed.map((text) => ({
+    text,
+    largest: new Largest<readonly [string, number]>(most, ([, count]) => count),
+  }));
+  if (lists.length > 0) {
+    await inTurns(fanOut.index.counts(), (counted) => {
+      for (const { text, largest } of lists) if (counted[0].includes(text)) largest.add(counted);
+    });
+  }
+  return {
+    subscribers: channels.map((channel) => fanOut.index.count(channel)),
+    mostSubscribed: lists.map(({ largest }) => largest.all),
+    searches: searches.length === 0 ? [] : await search(fanOut, ended, searches),
+  };
+}
+
+async function search(
+  fanOut: FanOut,
+  ended: EndedClients,
+  searches: readonly string[],
+): Promise<readonly ClientSearch[]> {
+  const results = searches.map((text) => ({
+    text,
+    largest: new Largest<Connection>(MAX_FOUND_CLIENTS, howFarBehind),
+  }));
+  await inTurns(fanOut.connections, (connection) => {
+    for (const { text, largest } of results) {
+      const isWanted = text === '' ? howFarBehind(connection) > 0 : matches(text, connection);
+      if (isWanted) largest.add(connection);
+    }
+  });
+  return results.map(({ text, largest }) => {
+    const open = largest.all.map((connection) => shownClient(fanOut, connection));
+    const gone = text === '' ? ended.unwished() : ended.find(text);
+    return { text, clients: [...open, ...gone] };
+  });
+}
+
+function matches(text: string, { session }: Connection): boolean {
+  const { id, identity, address } = session;
+  const subject = identity?.current?.subject;
+  const who = { session: id, ...(subject === undefined ? {} : { subject }) };
+  return matchesSession(text, { ...who, network: shownNetwork(address) });
+}
+
+/** A stalled client is worse than one with a long queue. */
+function howFarBehind({ outbox, stalledMs }: Connection): number {
+  return stalledMs * 1_000 + outbox.depth;
+}
+
+function shownClient(fanOut: FanOut, connection: Connection): FoundClient {
+  const { session, outbox, stalledMs } = connection;
+  return {
+    ...whoIsShown(session),
+    channels: fanOut.index.held(connection),
+    queue: outbox.depth,
+    stalledMs,
+    isBehind: outbox.isBehind,
+  };
+}
+
+/** The results of several workers as one: those that are still connected come first. */
+export function addSearches(
+  text: string,
+  answers: readonly (ClientSearch | undefined)[],
+): ClientSearch {
+  const clients = answers.flatMap((answer) => answer?.clients ?? []);
+  const open = clients.filter(({ endedAt }) => endedAt === undefined);
+  const gone = clients.filter(({ endedAt }) => endedAt !== undefined);
+  open.sort((a, b) => b.stalledMs - a.stalledMs || b.queue - a.queue);
+  gone.sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0));
+  const least = Math.min(gone.length, MAX_FOUND_CLIENTS / 2);
+  const shown = open.slice(0, MAX_FOUND_CLIENTS - least);
+  return { text, clients: [...shown, ...gone.slice(0, MAX_FOUND_CLIENTS - shown.length)] };
+}
