@@ -2,13 +2,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startService } from '@tradewind/dev';
+import { connect } from '@tradewind/client';
+import { type ServiceProcess, startService } from '@tradewind/dev';
 import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openChromium } from '../support/browser.ts';
 import { TestClient } from '../support/client.ts';
+import { startEdge, startIngest, untilLinked } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
+import { eventually } from '../support/wait.ts';
 
 const TOKEN = 'a-token-of-an-operator-with-enough';
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -38,17 +41,27 @@ afterAll(async () => {
 
 interface OpenPage extends AsyncDisposable {
   readonly tier: Tier;
+  readonly ingest: ServiceProcess;
   readonly page: Page;
   /** What the page complained of. */
   readonly faults: readonly string[];
 }
 
-/** Opens the console of two edges, logged in. */
-async function open(skip: (why: string) => void): Promise<OpenPage> {
+/** Opens the console of two edges; logged in, if there is a login. */
+async function open(
+  skip: (why: string) => void,
+  { hasLogin = true, edges = 2 } = {},
+): Promise<OpenPage> {
   if (browser === undefined) skip('there is no chromium here');
   await using stack = new AsyncDisposableStack();
-  const tier = stack.use(await startTier({ edges: 2 }));
-  const env = { REDIS_URL: tier.redis.url, CONSOLE_TOKEN_FILE: tokenFile };
+  const tier = stack.use(await startTier({ edges }));
+  const ingest = stack.use(await startIngest({ REDIS_URL: tier.redis.url }));
+  await untilLinked(ingest);
+  const env = {
+    REDIS_URL: tier.redis.url,
+    CONSOLE_EDGE_URLS: tier.edges.map(({ wsUrl }) => wsUrl).join(','),
+    ...(hasLogin ? { CONSOLE_TOKEN_FILE: tokenFile } : {}),
+  };
   const service = stack.use(await startService('console', env));
   const context = await browser!.newContext();
   stack.defer(() => context.close());
@@ -62,11 +75,14 @@ async function open(skip: (why: string) => void): Promise<OpenPage> {
     }
   });
   await page.goto(service.url);
-  await page.getByLabel('Token').fill(TOKEN);
-  await page.getByRole('button', { name: 'Log in' }).click();
-  await page.getByRole('status').filter({ hasText: 'Healthy' }).waitFor();
+  if (hasLogin) {
+    await page.getByLabel('Token').fill(TOKEN);
+    await page.getByRole('button', { name: 'Log in' }).click();
+  }
+  const word = edges === 0 ? 'Empty' : 'Healthy';
+  await page.getByRole('status').filter({ hasText: word }).waitFor();
   const owned = stack.move();
-  return { tier, page, faults, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { tier, ingest, page, faults, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** The row of a node. */
@@ -74,7 +90,155 @@ function row(page: Page, node: string) {
   return page.getByRole('row').filter({ has: page.getByRole('button', { name: node }) });
 }
 
+/** Publishes trades until it is disposed of. */
+function publishTrades(ingest: ServiceProcess, channel: string, everyMs: number): AsyncDisposable {
+  let isOver = false;
+  const done = (async () => {
+    for (let n = 1; !isOver; n += 1) {
+      const body = JSON.stringify({ price: String(64_000 + Math.sin(n / 9) * 40), n });
+      await fetch(`${ingest.url}/v1/channels/${channel}`, { method: 'POST', body });
+      await new Promise((resolve) => setTimeout(resolve, everyMs));
+    }
+  })();
+  return {
+    async [Symbol.asyncDispose]() {
+      isOver = true;
+      await done;
+    },
+  };
+}
+
+/** Offsets on the tape, the oldest first, with a 0 for each line that says that something is missing. */
+async function offsetsOnTape(page: Page): Promise<readonly number[]> {
+  const lines = (await page.evaluate(
+    "[...document.querySelectorAll('.tape li')].map(({ dataset }) => Number(dataset.offset ?? 0))",
+  )) as number[];
+  return lines.toReversed();
+}
+
 describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
+  it('shows the tape of a channel, on which no offset is missing or twice through a roll', async ({
+    skip,
+  }) => {
+    await using opened = await open(skip);
+    const { page, tier, ingest, faults } = opened;
+    const [first, second] = tier.edges as [(typeof tier.edges)[0], (typeof tier.edges)[0]];
+    let attempt = 0;
+    await using client = connect(() => [first, second][attempt++ % 2]!.wsUrl);
+    client.channel('BTC.trade').subscribe(() => {});
+    await client.ready();
+    await using trades = publishTrades(ingest, 'BTC.trade', 80);
+    await page.keyboard.press('4');
+    await page.getByRole('button', { name: 'BTC.trade' }).click();
+    const drawer = page.getByRole('complementary');
+    await drawer.getByText('over edge-1', { exact: true }).waitFor();
+    await drawer.getByRole('row').filter({ hasText: 'edge-1' }).waitFor();
+    await drawer.getByText('npx tradewind sub BTC.trade').waitFor();
+
+    first.signal('SIGTERM');
+    expect((await first.exited).code).toBe(0);
+    await drawer.getByText('over edge-2', { exact: true }).waitFor();
+    await eventually(() => client.state.name === 'online');
+    await using again = await startEdge({
+      REDIS_URL: tier.redis.url,
+      ...{ EDGE_NODE_ID: 'edge-1', PORT: String(first.port), DRAIN_SECONDS: '3' },
+      DRAIN_ACCEPT_SECONDS: '0',
+    });
+    await untilLinked(again);
+    second.signal('SIGTERM');
+    await drawer.getByText('over edge-1', { exact: true }).waitFor();
+    const before = Math.max(...(await offsetsOnTape(page)));
+    await eventually(async () => Math.max(...(await offsetsOnTape(page))) > before + 10);
+    const offsets = await offsetsOnTape(page);
+    expect(offsets).toEqual(Array.from(offsets, (_, i) => (offsets[0] ?? 0) + i));
+    expect(offsets.length).toBeGreaterThan(50);
+    expect(faults).toEqual([]);
+    void trades;
+  });
+
+  it('finds a stalled client by its session, and then why it ended', async ({ skip }) => {
+    await using opened = await open(skip);
+    const { page, tier } = opened;
+    const [edge] = tier.edges as [(typeof tier.edges)[0]];
+    await using client = await TestClient.connect(edge.wsUrl, { channels: ['BTC.book'] });
+    const { session } = client.welcome;
+    await page.getByLabel('Search nodes, channels and clients').fill(session);
+    const found = page.getByRole('row').filter({ hasText: session.slice(0, 8) });
+    await found.filter({ hasText: 'keeps up' }).waitFor();
+    client.pause();
+    const payload = 'x'.repeat(16_000);
+    const flood = async (): Promise<void> => {
+      for (let i = 0; i < 100; i += 1) await tier.backend.publish('BTC.book', payload);
+    };
+    await eventually(async () => {
+      await flood();
+      return await found.filter({ hasText: /reads nothing for|is behind/ }).isVisible();
+    });
+    await eventually(async () => {
+      await flood();
+      return await found.filter({ hasText: 'ended: slow' }).isVisible();
+    });
+    await found.getByRole('button').click();
+    const drawer = page.getByRole('complementary');
+    await drawer.getByText('It read more slowly than its channels publish.').waitFor();
+    await drawer.getByText('127.0.0.0/24').waitFor();
+  });
+
+  it('moves the clients of an edge that is drained from it', async ({ skip }) => {
+    await using opened = await open(skip);
+    const { page, tier } = opened;
+    const [first, second] = tier.edges as [(typeof tier.edges)[0], (typeof tier.edges)[0]];
+    let attempt = 0;
+    await using client = connect(() => [first, second][attempt++ % 2]!.wsUrl);
+    client.channel('BTC.trade').subscribe(() => {});
+    expect((await client.ready()).node).toBe('edge-1');
+    await page.getByRole('button', { name: 'edge-1' }).click();
+    await page.getByRole('button', { name: 'Drain…' }).click();
+    await page.getByLabel(/Type/).fill('edge-1');
+    await page.getByRole('button', { name: 'Drain it' }).click();
+    await eventually(
+      () => client.state.name === 'online' && client.state.session.node === 'edge-2',
+    );
+    await page.keyboard.press('Escape');
+    await row(page, 'edge-2').getByRole('cell', { name: '1', exact: true }).waitFor();
+  });
+
+  it('says that Redis stands still, and that it is back', async ({ skip }) => {
+    await using opened = await open(skip);
+    const { page, tier } = opened;
+    await tier.redis.freeze();
+    await page.getByRole('status').filter({ hasText: 'Blind' }).waitFor();
+    await tier.redis.thaw();
+    await page.getByRole('status').filter({ hasText: 'Healthy' }).waitFor();
+  });
+
+  it('shows everything and does nothing without a login', async ({ skip }) => {
+    await using opened = await open(skip, { hasLogin: false });
+    const { page } = opened;
+    await page.getByRole('button', { name: 'edge-1' }).click();
+    await page.getByText('Actions need a login').waitFor();
+    expect(await page.getByRole('button', { name: 'Drain…' }).count()).toBe(0);
+    const status = `fetch('/v1/nodes/edge-1/drain', {
+      method: 'POST', headers: { 'x-tradewind-console': '1' },
+    }).then(({ status }) => status)`;
+    expect(await page.evaluate(status)).toBe(401);
+  });
+
+  it('says what is missing where no edge has told its state', async ({ skip }) => {
+    await using opened = await open(skip, { edges: 0 });
+    await opened.page.getByText('No edge has told its state within ten minutes.').waitFor();
+  });
+
+  it('moves nothing for somebody who wants less motion', async ({ skip }) => {
+    await using opened = await open(skip);
+    const { page } = opened;
+    const animation = "getComputedStyle(document.querySelector('.drawer')).animationName";
+    await page.getByRole('button', { name: 'edge-1' }).click();
+    expect(await page.evaluate(animation)).toBe('slide');
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    expect(await page.evaluate(animation)).toBe('none');
+  });
+
   it('shows a killed edge, which stays with its last figures, and the verdict', async ({
     skip,
   }) => {
@@ -117,7 +281,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     await page.keyboard.press('Escape');
     await page.keyboard.press('j');
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'edge-2' }).waitFor();
+    await page.getByRole('heading', { name: 'edge-2', exact: true }).waitFor();
     await page.keyboard.press('Escape');
     await page.getByRole('complementary').waitFor({ state: 'detached' });
     await page.keyboard.press('Escape');
@@ -134,8 +298,15 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
 
   it.for(VIEWPORTS)('has no barrier that axe finds at $width', async (viewport, { skip }) => {
     await using opened = await open(skip);
-    const { page } = opened;
+    const { page, tier, ingest } = opened;
+    await using client = await TestClient.connect(tier.edges[0]!.wsUrl, {
+      channels: ['BTC.trade'],
+    });
+    await using trades = publishTrades(ingest, 'BTC.trade', 200);
     await page.setViewportSize(viewport);
+    await page.getByLabel('Search nodes, channels and clients').fill('BTC');
+    await page.getByRole('button', { name: 'BTC.trade' }).waitFor();
+    await page.getByLabel('Search nodes, channels and clients').fill('');
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
       await page.evaluate(AXE);
@@ -144,9 +315,18 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
         results.violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
       ).toEqual([]);
     }
-    await page.getByRole('button', { name: 'edge-1' }).click();
-    const results = (await page.evaluate('axe.run()')) as AxeResults;
-    expect(results.violations.map(({ id }) => id)).toEqual([]);
+    for (const name of ['edge-1', 'BTC.trade', client.welcome.session.slice(0, 8)]) {
+      await page.getByLabel('Search nodes, channels and clients').fill(name);
+      await page.getByRole('button', { name }).click();
+      await page.getByRole('complementary').waitFor();
+      if (name === 'BTC.trade') await page.locator('.tape li').first().waitFor();
+      const results = (await page.evaluate('axe.run()')) as AxeResults;
+      expect(
+        results.violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
+      ).toEqual([]);
+      await page.keyboard.press('Escape');
+    }
+    void trades;
     const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
     expect(await page.evaluate(overflow)).toBe(0);
   });

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { TestClient } from '../support/client.ts';
 import { shortOrLong } from '../support/length.ts';
+import { startIngest, untilLinked } from '../support/service.ts';
 import { startTier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -20,22 +21,52 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** An edge notices within 3 s that Redis stands still. The rest is for a machine with other work. */
 const DEGRADED_DEADLINE_MS = 15_000;
 
-/** What these tests read of a message. */
+/** What these tests read of a snapshot. Nodes come as columns. */
 interface Shown {
   readonly verdict: { readonly word: string; readonly sentence: string };
-  readonly nodes: readonly { node: string; kind: string; health: string; connections: number }[];
+  readonly nodes: {
+    readonly node?: readonly string[];
+    readonly health?: readonly string[];
+    readonly connections?: readonly number[];
+  };
   readonly events: readonly { readonly node: string; readonly event: string }[];
+}
+
+/** What these tests read of an answer to what a page looks at. */
+interface Answer {
+  readonly kind: string;
+  readonly channels?: readonly { readonly channel: string; readonly subscribers: number }[];
+  readonly nodes?: readonly {
+    readonly node: string;
+    readonly epoch?: string;
+    readonly offset?: number;
+  }[];
+  readonly clients?: readonly {
+    readonly node: string;
+    readonly session: string;
+    readonly network: string;
+    readonly reason?: string;
+  }[];
+  readonly items?: readonly { readonly kind: string; readonly offset?: number }[];
 }
 
 /** A page that is open. */
 class Viewer implements Disposable {
   readonly #socket: WebSocket;
   #shown: Shown | undefined;
+  /** The latest answer of each kind. */
+  readonly answers = new Map<string, Answer>();
+  /** Offsets on the tape. */
+  readonly offsets: number[] = [];
 
   constructor(service: ServiceProcess, headers: Readonly<Record<string, string>> = {}) {
     this.#socket = new WebSocket(`${service.url.replace('http', 'ws')}/v1/live`, { headers });
     this.#socket.on('message', (data) => {
-      this.#shown = JSON.parse(String(data)) as Shown;
+      const message = JSON.parse(String(data)) as Shown & Answer;
+      if (['history', 'tick'].includes(message.kind)) this.#shown = message;
+      else this.answers.set(message.kind, message);
+      const offsets = message.items?.flatMap(({ offset }) => offset ?? []);
+      if (message.kind === 'tape') this.offsets.push(...(offsets ?? []));
     });
     this.#socket.on('error', () => {});
   }
@@ -47,7 +78,14 @@ class Viewer implements Disposable {
 
   /** The row of a node. */
   node(name: string) {
-    return this.shown.nodes.find(({ node }) => node === name);
+    const { node = [], health = [], connections = [] } = this.shown.nodes;
+    const at = node.indexOf(name);
+    return at === -1 ? undefined : { health: health[at], connections: connections[at] };
+  }
+
+  /** Says what it looks at. */
+  ask(question: object): void {
+    this.#socket.send(JSON.stringify(question));
   }
 
   [Symbol.dispose](): void {
@@ -119,7 +157,80 @@ describe.each(shortOrLong([3], [1, 3]))('the console, with edges of %i workers',
   });
 });
 
+describe.each([1, 3])('what a page looks at, with edges of %i workers', (workers) => {
+  it('is answered by all edges: channels, positions, a client and its end, and a tape', async () => {
+    await using tier = await startTier({ edges: 2, env: { EDGE_WORKERS: String(workers) } });
+    await using ingest = await startIngest({ REDIS_URL: tier.redis.url });
+    await untilLinked(ingest);
+    const urls = tier.edges.map(({ wsUrl }) => wsUrl).join(',');
+    await using service = await startConsole(tier.redis.url, { CONSOLE_EDGE_URLS: urls });
+    using viewer = new Viewer(service);
+    await eventually(() => viewer.node('edge-2')?.health === 'ready');
+    const clients = await Promise.all(
+      tier.edges.map(({ wsUrl }) => TestClient.connect(wsUrl, { channels: ['BTC.trade'] })),
+    );
+    const { session } = clients[1]!.welcome;
+    const publish = async () => {
+      const url = `${ingest.url}/v1/channels/BTC.trade`;
+      expect((await fetch(url, { method: 'POST', body: '{"price":"7.5"}' })).status).toBe(200);
+    };
+    await publish();
+    expect(await tier.backend.exists('tw:console:watch')).toBe(0);
+    viewer.ask({ list: { order: 'rate', text: 'BTC' }, channel: 'BTC.trade', client: session });
+    await eventually(() => viewer.offsets.length === 1);
+    for (let i = 0; i < 9; i += 1) await publish();
+    await eventually(() => viewer.offsets.length === 10);
+    expect(viewer.offsets).toEqual(Array.from({ length: 10 }, (_, i) => i + 1));
+
+    // Two clients, and the console itself.
+    const listed = () => viewer.answers.get('channels')?.channels?.[0];
+    await eventually(() => listed()?.subscribers === 3);
+    expect(listed()?.channel).toBe('BTC.trade');
+    const positions = () => viewer.answers.get('channel')?.nodes ?? [];
+    await eventually(() => positions().filter(({ offset }) => offset === 10).length === 2);
+    expect(positions().map(({ node }) => node)).toEqual(['edge-1', 'edge-2']);
+    expect(new Set(positions().map(({ epoch }) => epoch)).size).toBe(1);
+    const found = () => viewer.answers.get('clients')?.clients ?? [];
+    await eventually(() => found().length === 1);
+    expect(found()[0]).toMatchObject({ node: 'edge-2', session, network: '127.0.0.0/24' });
+
+    await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+    await eventually(() => found()[0]?.reason !== undefined);
+    viewer.ask({});
+    await eventually(async () => (await tier.backend.exists('tw:console:watch')) === 0);
+    await eventually(async () => (await tier.backend.exists('tw:node:edge-1:answer')) === 0);
+  });
+});
+
 describe('the console', () => {
+  it('ends the connections of a subject through ingest, for an operator who has logged in', async () => {
+    const ingestTokens = join(folder, 'ingest-token');
+    writeFileSync(ingestTokens, 'a-token-of-the-console-for-ingest');
+    await using tier = await startTier({ edges: 1 });
+    await using ingest = await startIngest({
+      REDIS_URL: tier.redis.url,
+      INGEST_TOKENS: 'a-token-of-the-console-for-ingest',
+    });
+    await untilLinked(ingest);
+    await using service = await startConsole(tier.redis.url, {
+      CONSOLE_TOKEN_FILE: tokenFile,
+      CONSOLE_INGEST_URL: ingest.url,
+      CONSOLE_INGEST_TOKEN_FILE: ingestTokens,
+    });
+    const origin = service.url;
+    const action = { origin, 'x-tradewind-console': '1' };
+    const end = `${service.url}/v1/subjects/auth0%7Cu1/disconnect`;
+    expect((await send(end, { method: 'POST', headers: action })).status).toBe(401);
+    const { cookie } = await send(`${service.url}/v1/login`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${TOKEN}`, origin },
+    });
+    const answer = await send(end, { method: 'POST', headers: { ...action, cookie } });
+    expect(answer).toMatchObject({ status: 202 });
+    const [revocation = ''] = await tier.backend.zrange('tw:revocations', '0', '-1');
+    expect(revocation).toContain('auth0|u1');
+  });
+
   it('gives a foreign host or page nothing', async () => {
     await using tier = await startTier({ edges: 1 });
     await using service = await startConsole(tier.redis.url);
@@ -132,7 +243,7 @@ describe('the console', () => {
     }
     using foreign = new Viewer(service, { origin: 'https://evil.example' });
     using own = new Viewer(service);
-    await eventually(() => own.shown.nodes.length === 1);
+    await eventually(() => own.node('edge-1') !== undefined);
     expect(() => foreign.shown).toThrow('nothing was shown yet');
   });
 

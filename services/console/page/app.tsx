@@ -1,16 +1,17 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Verdict } from '../src/fleet/verdict.ts';
+import { login } from './actions.ts';
+import { ChannelDrawer } from './channel-drawer.tsx';
+import { ChannelTable } from './channel-table.tsx';
 import { Chart, ColourProbes } from './chart.tsx';
-import { bytes, duration, short, timeOfDay, whole } from './format.ts';
-import {
-  isConnected,
-  isFrozen,
-  login,
-  loginNeeded,
-  missedWhileFrozen,
-  snapshot,
-  toggleFreeze,
-} from './live.ts';
+import { ClientDrawer } from './client-drawer.tsx';
+import { ClientTable } from './client-table.tsx';
+import { EventStrip, eventFilter, lookOf } from './event-strip.tsx';
+import { bytes, short, timeOfDay, whole } from './format.ts';
+import { isFrozen, missedWhileFrozen, toggleFreeze } from './freeze.ts';
+import { RANGES, type Range, range, zoom } from './history.ts';
+import { isConnected, loginNeeded, snapshot } from './live.ts';
+import { areListsSeen, lookAt, openChannel, openNode, openSession, search } from './looking.ts';
 import { NodeDrawer } from './node-drawer.tsx';
 import { NodeTable } from './node-table.tsx';
 import { Tiles } from './tiles.tsx';
@@ -25,12 +26,13 @@ const VERDICTS = {
 } as const;
 
 const KEYS = [
-  ['/', 'search nodes'],
-  ['j k', 'next and previous node'],
-  ['Enter', 'open a node'],
+  ['/', 'search nodes, channels and clients'],
+  ['j k', 'next and previous row'],
+  ['Enter', 'open what the row names'],
   ['Esc', 'close'],
   ['Space', 'freeze'],
-  ['1 2 3', 'go to a section'],
+  ['1 2 3 4', 'go to a section'],
+  ['← →', 'on a chart: tell its values'],
   ['?', 'this help'],
 ] as const;
 
@@ -49,10 +51,8 @@ function headline(verdict: Verdict | undefined, connected: boolean) {
 
 /** The one page of the console. */
 export function App() {
-  const [opened, setOpened] = useState<string | undefined>(undefined);
-  const [filter, setFilter] = useState('');
   const [helps, setHelps] = useState(false);
-  const search = useRef<HTMLInputElement>(null);
+  const field = useRef<HTMLInputElement>(null);
 
   useEffect(() => {
     function onKey(event: KeyboardEvent): void {
@@ -60,18 +60,18 @@ export function App() {
       const types = target instanceof HTMLInputElement;
       if (key === 'Escape') {
         const isOpen = document.querySelector('aside, dialog') !== null;
-        setOpened(undefined);
+        lookAt({});
         setHelps(false);
         // What was open leaves the focus where it was opened; then keys are the page's again.
         if (!isOpen && document.activeElement instanceof HTMLElement) document.activeElement.blur();
       } else if (!types && key === '/') {
         event.preventDefault();
-        search.current?.focus();
+        field.current?.focus();
       } else if (!types && key === ' ' && !(target instanceof HTMLButtonElement)) {
         event.preventDefault();
         toggleFreeze();
       } else if (!types && key === '?') setHelps((before) => !before);
-      else if (!types && '123'.includes(key)) {
+      else if (!types && '1234'.includes(key)) {
         document.getElementById(`section-${key}`)?.scrollIntoView({ block: 'start' });
         document.getElementById(`section-${key}`)?.focus();
       } else if (!types && (key === 'j' || key === 'k')) moveFocus(key === 'j' ? 1 : -1);
@@ -84,21 +84,20 @@ export function App() {
   return (
     <>
       <ColourProbes />
-      <Header
-        search={search}
-        filter={filter}
-        onFilter={setFilter}
-        onHelp={() => setHelps(!helps)}
-      />
+      <Header field={field} onHelp={() => setHelps(!helps)} />
       <main>
         <section id="section-1" tabIndex={-1} aria-label="Is it healthy">
           <Tiles />
         </section>
         <section id="section-2" tabIndex={-1} aria-label="What is wrong" class="wrong">
-          <Problems onOpen={setOpened} />
+          <Problems />
           <Events />
         </section>
-        <section class="charts" aria-label="The last 15 minutes">
+        <section aria-label="What it did">
+          <ChartHead />
+          <EventStrip />
+        </section>
+        <section class="charts" aria-label="Charts">
           <Chart title="Deliveries a second" figure="deliveries" format={short} />
           <Chart
             title="p99, publication to socket"
@@ -109,19 +108,94 @@ export function App() {
           <Chart title="Bytes out a second" figure="sentBytes" format={(value) => bytes(value)} />
         </section>
         <section id="section-3" tabIndex={-1} aria-label="Nodes">
-          <NodeTable filter={filter} onOpen={setOpened} />
+          <NodeTable filter={search.value.trim()} />
         </section>
+        <Lists />
       </main>
-      {opened !== undefined && <NodeDrawer node={opened} onClose={() => setOpened(undefined)} />}
+      {openNode.value !== undefined && (
+        <NodeDrawer key={openNode.value} node={openNode.value} onClose={() => lookAt({})} />
+      )}
+      {openChannel.value !== undefined && (
+        <ChannelDrawer
+          key={openChannel.value}
+          channel={openChannel.value}
+          onClose={() => lookAt({})}
+        />
+      )}
+      {openSession.value !== undefined && (
+        <ClientDrawer
+          key={openSession.value}
+          session={openSession.value}
+          onClose={() => lookAt({})}
+        />
+      )}
       {helps && <Help onClose={() => setHelps(false)} />}
     </>
   );
 }
 
+/** Channels and clients, which edges are asked for only while they can be seen. */
+function Lists() {
+  const place = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const element = place.current;
+    if (element === null) return;
+    const observer = new IntersectionObserver((entries) => {
+      areListsSeen.value = entries.at(-1)?.isIntersecting === true;
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  return (
+    <section
+      ref={place}
+      id="section-4"
+      tabIndex={-1}
+      class="lists"
+      aria-label="Channels and clients"
+    >
+      <ChannelTable />
+      <ClientTable />
+    </section>
+  );
+}
+
+/** What time the charts show. */
+function ChartHead() {
+  return (
+    <div class="card-head">
+      <h2>What it did</h2>
+      <fieldset class="choice" aria-label="Time that charts show">
+        {zoom.value !== undefined && (
+          <button
+            type="button"
+            onClick={() => {
+              zoom.value = undefined;
+            }}
+          >
+            Show all of it
+          </button>
+        )}
+        {Object.entries(RANGES).map(([each, { name }]) => (
+          <button
+            key={each}
+            type="button"
+            aria-pressed={range.value === each}
+            onClick={() => {
+              range.value = each as Range;
+              zoom.value = undefined;
+            }}
+          >
+            {name}
+          </button>
+        ))}
+      </fieldset>
+    </div>
+  );
+}
+
 function Header(props: {
-  readonly search: { current: HTMLInputElement | null };
-  readonly filter: string;
-  readonly onFilter: (text: string) => void;
+  readonly field: { current: HTMLInputElement | null };
   readonly onHelp: () => void;
 }) {
   const verdict = snapshot.value?.verdict;
@@ -138,12 +212,15 @@ function Header(props: {
       </p>
       <div class="tools">
         <input
-          ref={props.search}
+          ref={props.field}
           type="search"
-          placeholder="Search nodes  /"
-          aria-label="Search nodes"
-          value={props.filter}
-          onInput={({ currentTarget }) => props.onFilter(currentTarget.value)}
+          placeholder="Search  /"
+          aria-label="Search nodes, channels and clients"
+          maxLength={200}
+          value={search.value}
+          onInput={({ currentTarget }) => {
+            search.value = currentTarget.value;
+          }}
         />
         <button type="button" aria-pressed={isFrozen.value} onClick={toggleFreeze}>
           {isFrozen.value ? `Continue (${missedWhileFrozen.value})` : 'Freeze'}
@@ -156,13 +233,15 @@ function Header(props: {
   );
 }
 
-function Problems({ onOpen }: { readonly onOpen: (node: string) => void }) {
+function Problems() {
   const shown = snapshot.value;
   const problems = shown?.problems ?? [];
   const more = (shown?.problemsInAll ?? 0) - problems.length;
   return (
     <div class="card">
-      <h2>What is wrong</h2>
+      <div class="card-head">
+        <h2>What is wrong</h2>
+      </div>
       {problems.length === 0 ? (
         <p class="nothing">
           {shown === undefined ? (
@@ -182,7 +261,7 @@ function Problems({ onOpen }: { readonly onOpen: (node: string) => void }) {
                 {problem.severity}
               </span>
               <span>
-                <button type="button" class="link" onClick={() => onOpen(problem.node)}>
+                <button type="button" class="link" onClick={() => lookAt({ node: problem.node })}>
                   {problem.node}
                 </button>{' '}
                 {problem.sentence}
@@ -198,10 +277,24 @@ function Problems({ onOpen }: { readonly onOpen: (node: string) => void }) {
 }
 
 function Events() {
-  const events = snapshot.value?.events ?? [];
+  const wanted = eventFilter.value;
+  const all = snapshot.value?.events ?? [];
+  const events = wanted === undefined ? all : all.filter(({ event }) => event === wanted);
   return (
     <div class="card">
-      <h2>What happened</h2>
+      <div class="card-head">
+        <h2>What happened</h2>
+        {wanted !== undefined && (
+          <button
+            type="button"
+            onClick={() => {
+              eventFilter.value = undefined;
+            }}
+          >
+            only {wanted} ✕
+          </button>
+        )}
+      </div>
       {events.length === 0 ? (
         <p class="nothing">
           {snapshot.value === undefined
@@ -214,7 +307,9 @@ function Events() {
             <li key={`${event.node} ${event.at} ${event.event} ${event.detail}`}>
               <time>{timeOfDay(event.at)}</time>
               <span class="node">{event.node}</span>
-              <code>{event.event}</code>
+              <span class={`state ${lookOf(event.event).tone}`}>
+                <span aria-hidden="true">{lookOf(event.event).icon}</span> {event.event}
+              </span>
               <span class="detail">{event.detail}</span>
             </li>
           ))}
@@ -269,14 +364,9 @@ function Login() {
   );
 }
 
-/** Moves the focus from one row of the node table to the next. */
+/** Moves the focus from one row of a table to the next, over all tables. */
 function moveFocus(step: number): void {
   const rows = [...document.querySelectorAll<HTMLElement>('[data-row]')];
   const at = rows.indexOf(document.activeElement as HTMLElement);
   rows[Math.min(rows.length - 1, Math.max(0, at + step))]?.focus();
-}
-
-/** How long something has lasted. */
-export function since(at: number): string {
-  return duration(Date.now() - at);
 }

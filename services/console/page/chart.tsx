@@ -1,9 +1,11 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import UPlot from 'uplot';
 import { timeOfDay } from './format.ts';
-import { seconds, snapshot } from './live.ts';
+import { RANGES, range, shown, zoom } from './history.ts';
+import { snapshot } from './live.ts';
+import type { TapeRow } from './looking.ts';
 
-/** What a chart shows of the last 15 minutes. */
+/** What a chart shows over the range that is chosen. */
 export interface ChartProps {
   readonly title: string;
   readonly figure: string;
@@ -11,24 +13,46 @@ export interface ChartProps {
 }
 
 const HEIGHT = 132;
+const PRICE_HEIGHT = 120;
 
 /** Rows of the table that a chart can be read as. */
 const TABLE_ROWS = 15;
 
 const CURSOR = UPlot.sync('charts');
+const FONT = '11px system-ui, sans-serif';
 
-/** A line over the last 15 minutes, with a mark for each event of a node. It can be read as a table, too. */
+/** A line over the last 15 minutes or 24 hours, with a mark for each event of a node. It can be read as a table, too. */
 export function Chart({ title, figure, format }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot | undefined>(undefined);
   const [asTable, setAsTable] = useState(false);
-  const times = (seconds.value.at ?? []) as number[];
-  const values = (seconds.value[figure] ?? []) as (number | null)[];
+  const [pointed, setPointed] = useState<number | undefined>(undefined);
+  const times = (shown.value.at ?? []) as number[];
+  const values = (shown.value[figure] ?? []) as (number | null)[];
+  const { words } = RANGES[range.value];
+  const zoomed = zoom.value;
 
   useEffect(() => {
     const element = place.current;
     if (element === null || asTable) return;
-    const made = new UPlot(options(element.clientWidth, format), [times, values], element);
+    const made = new UPlot(
+      {
+        ...options(element.clientWidth, HEIGHT, format),
+        cursor: {
+          sync: { key: CURSOR.key },
+          y: false,
+          drag: { x: true, y: false, setScale: false },
+        },
+        scales: { y: { range: (_plot, _least, most) => [0, (most || 1) * 1.1] } },
+        hooks: {
+          draw: [drawEvents],
+          setCursor: [({ cursor }) => setPointed(cursor.idx ?? undefined)],
+          setSelect: [zoomIn],
+        },
+      },
+      [times, values],
+      element,
+    );
     plot.current = made;
     const observer = new ResizeObserver(() => {
       made.setSize({ width: element.clientWidth, height: HEIGHT });
@@ -42,20 +66,33 @@ export function Chart({ title, figure, format }: ChartProps) {
   }, [asTable]);
 
   useEffect(() => {
-    plot.current?.setData([times, values]);
-  }, [times, values]);
+    const { current } = plot;
+    if (current === undefined) return;
+    const [min = 0, max = 0] = zoomed ?? [times[0], times.at(-1)];
+    current.batch(() => {
+      current.setData([times, values], false);
+      current.setScale('x', { min, max });
+    });
+  }, [times, values, zoomed]);
 
   const known = values.filter((value) => value !== null);
   const newest = known.at(-1);
-  const most = known.length === 0 ? 0 : Math.max(...known);
+  let most = 0;
+  for (const value of known) most = Math.max(most, value);
   const sentence =
     newest === undefined
       ? `${title}: nothing yet`
-      : `${title}: ${format(newest)} now, ${format(most)} at most within 15 minutes`;
+      : `${title}: ${format(newest)} now, ${format(most)} at most within ${words}`;
+  const value = pointed === undefined ? undefined : values[pointed];
+  const spoken =
+    pointed === undefined || value === undefined
+      ? ''
+      : `${timeOfDay((times[pointed] ?? 0) * 1_000)}  ${value === null ? 'unknown' : format(value)}`;
   return (
     <figure class="chart">
       <figcaption>
         <span>{title}</span>
+        <output>{spoken}</output>
         <button type="button" class="quiet" onClick={() => setAsTable(!asTable)}>
           {asTable ? 'as chart' : 'as table'}
         </button>
@@ -63,10 +100,77 @@ export function Chart({ title, figure, format }: ChartProps) {
       {asTable ? (
         <ValueTable title={title} times={times} values={values} format={format} />
       ) : (
-        <div ref={place} role="img" aria-label={sentence} />
+        <div
+          ref={place}
+          class="plot"
+          role="img"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys move the cursor, and its value is told.
+          tabIndex={0}
+          aria-label={`${sentence}. Arrow keys tell values.`}
+          onKeyDown={(event) => {
+            const { current } = plot;
+            const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+            if (step === undefined || current === undefined) return;
+            event.preventDefault();
+            const wide = step * Math.max(1, Math.round(times.length / 90));
+            const to = Math.min(
+              times.length - 1,
+              Math.max(0, (pointed ?? times.length - 1) + wide),
+            );
+            current.setCursor({ left: current.valToPos(times[to] ?? 0, 'x'), top: 10 });
+          }}
+          onDblClick={() => {
+            zoom.value = undefined;
+          }}
+        />
       )}
     </figure>
   );
+}
+
+/** The prices of a tape. */
+export function PriceChart({ rows }: { readonly rows: readonly TapeRow[] }) {
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<UPlot | undefined>(undefined);
+  const points = rows.flatMap((row) =>
+    row.kind === 'publication' && row.price !== undefined ? [[row.ts / 1_000, row.price]] : [],
+  );
+  const times = points.map(([time]) => time ?? 0);
+  const prices = points.map(([, price]) => price ?? 0);
+
+  useEffect(() => {
+    const element = place.current;
+    if (element === null) return;
+    const made = new UPlot(
+      {
+        ...options(element.clientWidth, PRICE_HEIGHT, priceText),
+        cursor: { show: false },
+      },
+      [times, prices],
+      element,
+    );
+    plot.current = made;
+    return () => made.destroy();
+  }, []);
+
+  useEffect(() => {
+    plot.current?.setData([times, prices]);
+  }, [rows]);
+
+  const latest = prices.at(-1) ?? 0;
+  return (
+    <div
+      ref={place}
+      class="plot"
+      role="img"
+      aria-label={`Price of the last ${prices.length} publications: ${priceText(latest)} now`}
+    />
+  );
+}
+
+/** As many digits as tell prices of one market apart. */
+function priceText(value: number): string {
+  return value.toLocaleString('en-US', { maximumSignificantDigits: 6 });
 }
 
 function ValueTable(props: {
@@ -75,11 +179,11 @@ function ValueTable(props: {
   readonly values: readonly (number | null)[];
   readonly format: (value: number) => string;
 }) {
-  const step = 60;
+  const step = Math.max(1, Math.floor(props.times.length / TABLE_ROWS));
   const rows = Array.from({ length: TABLE_ROWS }, (_, i) => props.times.length - 1 - i * step);
   return (
-    <div class="scroll">
-      <table>
+    <div class="scroll" tabIndex={-1}>
+      <table class="dense">
         <thead>
           <tr>
             <th>Time</th>
@@ -106,32 +210,29 @@ function ValueTable(props: {
   );
 }
 
-function options(width: number, format: (value: number) => string): UPlot.Options {
+function options(
+  width: number,
+  height: number,
+  format: (value: number) => string,
+): Omit<UPlot.Options, 'cursor'> {
   const axis = {
     stroke: () => token('--muted'),
     grid: { stroke: () => token('--line'), width: 1 },
+    ticks: { show: false },
+    font: FONT,
   };
   return {
     width,
-    height: HEIGHT,
+    height,
     legend: { show: false },
-    cursor: { sync: { key: CURSOR.key }, y: false },
-    scales: { y: { range: (_plot, _least, most) => [0, (most || 1) * 1.1] } },
     axes: [
       {
         ...axis,
         size: 24,
-        ticks: { show: false },
-        font: FONT,
-        values: (_plot, marks) => marks.map((mark) => timeOfDay(mark * 1_000).slice(0, 5)),
+        values: (_plot, marks, _axis, _space, step) =>
+          marks.map((mark) => timeOfDay(mark * 1_000).slice(0, step < 60 ? 8 : 5)),
       },
-      {
-        ...axis,
-        size: 56,
-        ticks: { show: false },
-        font: FONT,
-        values: (_plot, marks) => marks.map((mark) => format(mark)),
-      },
+      { ...axis, size: 60, values: (_plot, marks) => marks.map((mark) => format(mark)) },
     ],
     series: [
       {},
@@ -142,11 +243,16 @@ function options(width: number, format: (value: number) => string): UPlot.Option
         points: { show: false },
       },
     ],
-    hooks: { draw: [drawEvents] },
   };
 }
 
-const FONT = '11px system-ui, sans-serif';
+/** Shows the stretch that was dragged over, on all charts. A click is no stretch. */
+function zoomIn(plot: UPlot): void {
+  const { left, width } = plot.select;
+  if (width < 4) return;
+  zoom.value = [plot.posToVal(left, 'x'), plot.posToVal(left + width, 'x')];
+  plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+}
 
 /** A dashed line for each event of a node within the time that is shown. */
 function drawEvents(plot: UPlot): void {
@@ -188,7 +294,8 @@ export function Sparkline(props: {
   readonly label: string;
 }) {
   const { values, label } = props;
-  const most = Math.max(1e-9, ...values.map((value) => value ?? 0));
+  let most = 1e-9;
+  for (const value of values) most = Math.max(most, value ?? 0);
   const width = 72;
   const height = 18;
   const step = width / Math.max(1, values.length - 1);

@@ -46,3 +46,20 @@ export function duration(ms: number): string {
 export function timeOfDay(at: number): string {
   return new Date(at).toLocaleTimeString('en-GB');
 }
+
+/** The same with milliseconds. */
+export function timeOfDayMs(at: number): string {
+  return `${timeOfDay(at)}.${String(Math.floor(at) % 1_000).padStart(3, '0')}`;
+}
+
+/** A rate a second, with digits where it is small: 0.25, 12.3, 1,234. */
+export function rate(perSecond: number): string {
+  if (perSecond >= 100) return whole(perSecond);
+  if (perSecond === 0) return '0';
+  return perSecond >= 10 ? perSecond.toFixed(1) : perSecond.toFixed(2);
+}
+
+/** How long ago a moment was: with a digit for what is younger than ten seconds. */
+export function ago(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1_000).toFixed(1)} s` : duration(ms);
+}

@@ -1,14 +1,18 @@
 import { batch, computed, signal } from '@preact/signals';
+import { type Columns, toRows } from '../src/fleet/columns.ts';
 import type { NodeRow, Snapshot } from '../src/fleet/fleet.ts';
 import type { HistoryColumns } from '../src/fleet/fleet-history.ts';
+import { draw } from './freeze.ts';
+import { beginHistory, continueHistory, showHistory } from './history.ts';
+import { type Answer, takeAnswer, whenLooking } from './looking.ts';
 
-/** What the console sends: history once, and a snapshot a second. */
+type Told = Omit<Snapshot, 'nodes'> & { readonly nodes: Partial<Columns<NodeRow>> };
+
+/** What the console sends: history once, a snapshot a second, and what the page asked for. */
 type Message =
-  | ({ readonly kind: 'history'; readonly history: HistoryColumns } & Snapshot)
-  | ({ readonly kind: 'tick' } & Snapshot);
-
-/** Seconds that a chart of the last 15 minutes shows. */
-const SECONDS = 900;
+  | ({ readonly kind: 'history'; readonly history: HistoryColumns } & Told)
+  | ({ readonly kind: 'tick' } & Told)
+  | Answer;
 
 /** Waits between two attempts to reach the console, in ms. */
 const RETRY_MS = 1_000;
@@ -16,26 +20,35 @@ const RETRY_MS = 1_000;
 /** A console that has said nothing for this time, in ms, is away. */
 const SILENCE_MS = 4_000;
 
+/** The length of a node's line, in seconds. */
+const LINE_SECONDS = 60;
+
+/** What this console can do beside showing figures. */
+export interface Abilities {
+  /** Whether it shows what comes on a channel. */
+  readonly hasTape?: boolean;
+  /** Whether it can end the connections of a subject. */
+  readonly endsSubjects?: boolean;
+  /** An edge, for command lines. */
+  readonly edgeUrl?: string;
+}
+
 export const snapshot = signal<Snapshot | undefined>(undefined);
-/** The columns of the last 15 minutes, by the second: `at` in s of the wall clock, then one column a figure. */
-export const seconds = signal<Readonly<Record<string, readonly (number | null)[]>>>({});
 export const isConnected = signal(false);
-export const isFrozen = signal(false);
-/** Snapshots that came while the page was frozen. */
-export const missedWhileFrozen = signal(0);
 export const loginNeeded = signal(false);
 export const mayAct = signal(false);
+export const abilities = signal<Abilities>({});
 
 /** Rates of deliveries of each node, for the line in its row. */
 export const nodeLines = signal<ReadonlyMap<string, readonly number[]>>(new Map());
-
-/** The length of a node's line, in seconds. */
-const LINE_SECONDS = 60;
 
 export const nodes = computed<readonly NodeRow[]>(() => snapshot.value?.nodes ?? []);
 
 let socket: WebSocket | undefined;
 let lastHeardAt = 0;
+/** See {@link nodeLines}; also while the page is frozen. */
+let lines: ReadonlyMap<string, readonly number[]> = new Map();
+let lookedAt: string | undefined;
 
 /** Listens while the page can be seen. */
 export function listen(): void {
@@ -46,10 +59,15 @@ export function listen(): void {
   setInterval(() => {
     if (performance.now() - lastHeardAt > SILENCE_MS) isConnected.value = false;
   }, RETRY_MS);
+  whenLooking((question) => {
+    lookedAt = question;
+    if (socket?.readyState === WebSocket.OPEN) socket.send(question);
+  });
   connect();
 }
 
-function connect(): void {
+/** Asks the console who this is, and listens if it may. */
+export function connect(): void {
   if (document.hidden || (socket !== undefined && socket.readyState <= WebSocket.OPEN)) return;
   void askSession().then((asked) => {
     if (!asked) setTimeout(connect, RETRY_MS);
@@ -61,9 +79,13 @@ function connect(): void {
 async function askSession(): Promise<boolean> {
   try {
     const answer = await fetch('/v1/session');
-    const { hasLogin, loggedIn } = (await answer.json()) as Record<string, boolean>;
+    const { hasLogin, loggedIn, ...rest } = (await answer.json()) as Abilities & {
+      readonly hasLogin?: boolean;
+      readonly loggedIn?: boolean;
+    };
     loginNeeded.value = hasLogin === true && loggedIn !== true;
     mayAct.value = loggedIn === true;
+    abilities.value = rest;
     return answer.ok;
   } catch {
     return false;
@@ -74,6 +96,9 @@ function open(): void {
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
   const opened = new WebSocket(`${scheme}://${location.host}/v1/live`);
   socket = opened;
+  opened.onopen = () => {
+    if (lookedAt !== undefined) opened.send(lookedAt);
+  };
   opened.onmessage = ({ data }) => {
     lastHeardAt = performance.now();
     take(JSON.parse(String(data)) as Message);
@@ -89,82 +114,27 @@ function open(): void {
 function take(message: Message): void {
   batch(() => {
     isConnected.value = true;
-    if (message.kind === 'history') seconds.value = fromHistory(message.history);
-    else appendPoint(message);
-    appendLines(message.nodes);
-    if (isFrozen.value) {
-      missedWhileFrozen.value += 1;
-      return;
-    }
-    snapshot.value = message;
+    if (message.kind === 'history' || message.kind === 'tick') takeSnapshot(message);
+    else takeAnswer(message);
   });
 }
 
-function fromHistory({ at, seconds: columns }: HistoryColumns): Record<string, (number | null)[]> {
-  const newest = Math.floor(at / 1_000);
-  const times = Array.from({ length: SECONDS }, (_, i) => newest - SECONDS + 1 + i);
-  const own = Object.entries(columns).map(([name, values]) => [name, [...values]]);
-  return { at: times, ...Object.fromEntries(own) };
-}
-
-function appendPoint({ at, point }: Snapshot): void {
-  const before = seconds.value;
-  const times = before.at ?? [];
-  const time = Math.floor(at / 1_000);
-  const next: Record<string, readonly (number | null)[]> = {};
-  next.at = [...times.slice(-SECONDS + 1), time];
-  for (const [name, value] of Object.entries(point)) {
-    next[name] = [...(before[name] ?? []).slice(-SECONDS + 1), value ?? null];
-  }
-  seconds.value = next;
-}
-
-function appendLines(rows: readonly NodeRow[]): void {
-  nodeLines.value = new Map(
-    rows.map(({ node, deliveries }) => {
-      const line = nodeLines.value.get(node) ?? [];
+function takeSnapshot(message: Extract<Message, Told>): void {
+  const told: Snapshot = { ...message, nodes: toRows<NodeRow>(message.nodes) };
+  const { history } = message as { readonly history?: HistoryColumns };
+  draw('snapshot', () => {
+    snapshot.value = told;
+  });
+  if (history === undefined) continueHistory(told);
+  else beginHistory(history);
+  lines = new Map(
+    told.nodes.map(({ node, deliveries }) => {
+      const line = lines.get(node) ?? [];
       return [node, [...line.slice(-LINE_SECONDS + 1), deliveries]];
     }),
   );
-}
-
-/** Stops or continues to draw. What comes meanwhile is kept. */
-export function toggleFreeze(): void {
-  isFrozen.value = !isFrozen.value;
-  missedWhileFrozen.value = 0;
-}
-
-/** Logs an operator in. Returns what went wrong, or undefined. */
-export async function login(token: string): Promise<string | undefined> {
-  const answer = await fetch('/v1/login', {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}` },
-  }).catch(() => undefined);
-  if (answer === undefined) return 'The console does not answer.';
-  if (!answer.ok) return await errorOf(answer);
-  loginNeeded.value = false;
-  mayAct.value = true;
-  connect();
-  return undefined;
-}
-
-/** Asks a node to do something. Returns one line that says what became of it. */
-export async function act(node: string, verb: string): Promise<string> {
-  const answer = await fetch(`/v1/nodes/${encodeURIComponent(node)}/${verb}`, {
-    method: 'POST',
-    headers: { 'x-tradewind-console': '1' },
-  }).catch(() => undefined);
-  if (answer === undefined) return 'The console does not answer.';
-  const text = await answer.text();
-  try {
-    const body = JSON.parse(text);
-    return body.message ?? body.error?.message ?? text;
-  } catch {
-    return text;
-  }
-}
-
-async function errorOf(answer: Response): Promise<string> {
-  const body = await answer.json().catch(() => undefined);
-  return body?.error?.message ?? `The console answered ${answer.status}.`;
+  draw('history', () => {
+    showHistory();
+    nodeLines.value = lines;
+  });
 }

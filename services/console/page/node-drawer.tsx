@@ -1,7 +1,10 @@
 import { useState } from 'preact/hooks';
 import type { NodeRow } from '../src/fleet/fleet.ts';
+import { actOnNode } from './actions.ts';
+import { ConfirmForm } from './confirm-form.tsx';
+import { Drawer, Figures } from './drawer.tsx';
 import { bytes, duration, percent, timeOfDay, whole } from './format.ts';
-import { act, mayAct, nodes, snapshot } from './live.ts';
+import { mayAct, nodes, snapshot } from './live.ts';
 
 /** Time over which the clients of a shed move, in s: so long that the other nodes accept them without a queue. */
 const SHED_SECONDS = 30;
@@ -15,21 +18,8 @@ export function NodeDrawer(props: { readonly node: string; readonly onClose: () 
   if (row === undefined) return null;
   const events = (snapshot.value?.events ?? []).filter(({ node }) => node === row.node);
   return (
-    <aside class="drawer" aria-label={`Node ${row.node}`}>
-      <div class="drawer-head">
-        <h2>{row.node}</h2>
-        <button type="button" class="quiet" onClick={props.onClose} aria-label="Close">
-          ✕
-        </button>
-      </div>
-      <dl>
-        {figuresOf(row).map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+    <Drawer title={row.node} label={`Node ${row.node}`} onClose={props.onClose}>
+      <Figures rows={figuresOf(row)} />
       <h3>Its last events</h3>
       {events.length === 0 ? (
         <p class="nothing">None.</p>
@@ -45,7 +35,7 @@ export function NodeDrawer(props: { readonly node: string; readonly onClose: () 
         </ol>
       )}
       {row.kind === 'edge' && <Actions row={row} />}
-    </aside>
+    </Drawer>
   );
 }
 
@@ -87,7 +77,6 @@ function figuresOf(row: NodeRow): readonly (readonly [string, string])[] {
 
 function Actions({ row }: { readonly row: NodeRow }) {
   const [wanted, setWanted] = useState<'drain' | 'shed' | undefined>(undefined);
-  const [typed, setTyped] = useState('');
   const [result, setResult] = useState<string | undefined>(undefined);
   if (!mayAct.value) {
     return <p class="nothing">Actions need a login: start the console with CONSOLE_TOKEN_FILE.</p>;
@@ -114,29 +103,18 @@ function Actions({ row }: { readonly row: NodeRow }) {
         </button>
       </div>
       {wanted !== undefined && (
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            if (typed !== row.node) return;
+        <ConfirmForm
+          key={wanted}
+          what={what + where}
+          name={row.node}
+          button={wanted === 'drain' ? 'Drain it' : 'Move them'}
+          onConfirm={() => {
             const verb =
               wanted === 'drain' ? 'drain' : `shed?count=${shedCount}&overSeconds=${SHED_SECONDS}`;
-            void act(row.node, verb).then(setResult);
+            void actOnNode(row.node, verb).then(setResult);
             setWanted(undefined);
-            setTyped('');
           }}
-        >
-          <p>
-            {what}
-            {where}
-          </p>
-          <label>
-            Type <code>{row.node}</code> to confirm
-            <input value={typed} onInput={({ currentTarget }) => setTyped(currentTarget.value)} />
-          </label>
-          <button type="submit" class="danger" disabled={typed !== row.node}>
-            {wanted === 'drain' ? 'Drain it' : 'Move them'}
-          </button>
-        </form>
+        />
       )}
       {result !== undefined && <p role="status">{result}</p>}
     </div>

@@ -3,6 +3,7 @@ import type { NodeRow } from '../src/fleet/fleet.ts';
 import { Sparkline } from './chart.tsx';
 import { bytes, percent, short, whole } from './format.ts';
 import { nodeLines, nodes, snapshot } from './live.ts';
+import { lookAt } from './looking.ts';
 
 /** What each state of a node looks like. */
 const STATES: Readonly<
@@ -92,10 +93,7 @@ const OUTLIER_DEVIATIONS = 3;
 const LEAST_NODES = 4;
 
 /** One row a node, with what is unlike the others' marked. */
-export function NodeTable(props: {
-  readonly filter: string;
-  readonly onOpen: (node: string) => void;
-}) {
+export function NodeTable(props: { readonly filter: string }) {
   const [sorted, setSorted] = useState<string | undefined>(undefined);
   const column = COLUMNS.find(({ title }) => title === sorted);
   const matching = nodes.value.filter(({ node }) => node.includes(props.filter));
@@ -137,7 +135,7 @@ export function NodeTable(props: {
         </thead>
         <tbody>
           {rows.map((row) => (
-            <Row key={row.node} row={row} sorted={sorted} outliers={outliers} {...props} />
+            <Row key={row.node} row={row} sorted={sorted} outliers={outliers} />
           ))}
         </tbody>
       </table>
@@ -156,7 +154,6 @@ function Row(props: {
   readonly row: NodeRow;
   readonly sorted: string | undefined;
   readonly outliers: ReadonlyMap<string, (value: number) => boolean>;
-  readonly onOpen: (node: string) => void;
 }) {
   const { row, sorted, outliers } = props;
   const { tone, icon } = STATES[row.health];
@@ -164,7 +161,7 @@ function Row(props: {
   return (
     <tr class={row.health === 'silent' ? 'gone' : ''}>
       <td>
-        <button type="button" class="link" data-row onClick={() => props.onOpen(row.node)}>
+        <button type="button" class="link" data-row onClick={() => lookAt({ node: row.node })}>
           {row.node}
         </button>
         {row.kind === 'ingest' && <span class="kind">ingest</span>}

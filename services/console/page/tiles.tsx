@@ -1,6 +1,7 @@
 import { Sparkline } from './chart.tsx';
 import { bytes, percent, short, whole } from './format.ts';
-import { seconds, snapshot } from './live.ts';
+import { seconds } from './history.ts';
+import { snapshot } from './live.ts';
 
 /** What a gigabyte from a virtual machine to the internet costs, in dollars: Google's first tier of Premium egress. */
 const DOLLARS_PER_GIGABYTE = 0.12;

@@ -15,6 +15,14 @@ export interface ConsoleConfig {
   readonly token: string | undefined;
   /** `CONSOLE_HOSTS`: further names under which browsers reach it, besides those of the loopback, in lower case. */
   readonly hosts: readonly string[];
+  /** `CONSOLE_EDGE_URLS`: where edges serve clients, for tapes. Empty: there are no tapes. */
+  readonly edgeUrls: readonly string[];
+  /** `CONSOLE_EDGE_TOKEN_FILE`: the file of the token that edges want of clients. It is read for each connection. */
+  readonly edgeTokenFile: string | undefined;
+  /** `CONSOLE_INGEST_URL`: where a subject's connections are ended. Undefined: nobody ends them from here. */
+  readonly ingestUrl: string | undefined;
+  /** `CONSOLE_INGEST_TOKEN_FILE`: a token of ingest with the right `revoke`. */
+  readonly ingestToken: string | undefined;
   /** `CONSOLE_ADMIN_TOKEN_FILE`: the `ADMIN_TOKEN` of the nodes, for actions. */
   readonly nodesToken: string | undefined;
   /**
@@ -28,6 +36,16 @@ export interface ConsoleConfig {
 const HOST_NAME = {
   pattern: /^(?:[a-z0-9.-]+|\[[0-9a-f:]+\])$/,
   description: 'a host name in lower case, without a port',
+};
+
+const EDGE_URL = {
+  pattern: /^wss?:\/\/[^\s?#]+$/,
+  description: 'an URL such as wss://stream.example.com/ws',
+};
+
+const INGEST_URL = {
+  pattern: /^https?:\/\/[^\s?#/]+\/?$/,
+  description: 'an URL such as http://10.0.0.5:8081',
 };
 
 /** Where the nodes of one machine are. */
@@ -60,6 +78,10 @@ export function readConsoleConfig(environment: EnvironmentReader): ConsoleConfig
     service,
     token,
     hosts: environment.list('CONSOLE_HOSTS', { default: [], allowed: HOST_NAME }),
+    edgeUrls: environment.list('CONSOLE_EDGE_URLS', { default: [], allowed: EDGE_URL }),
+    edgeTokenFile: environment.optionalString('CONSOLE_EDGE_TOKEN_FILE'),
+    ingestUrl: environment.optionalString('CONSOLE_INGEST_URL', { allowed: INGEST_URL }),
+    ingestToken: environment.fileContents('CONSOLE_INGEST_TOKEN_FILE')?.trim(),
     nodeNetworks: readNetworks(environment),
     nodesToken: environment.fileContents('CONSOLE_ADMIN_TOKEN_FILE')?.trim(),
     unknownVariables: environment.unknown(['CONSOLE_', 'REDIS_']),

@@ -14,7 +14,9 @@ import {
   type RunningService,
   rereadSecret,
 } from '@tradewind/runtime';
+import { PageQuestions } from './asked/page-questions.ts';
 import type { ConsoleConfig } from './config.ts';
+import { toColumns } from './fleet/columns.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { Guard } from './http/guard.ts';
 import { loadPage } from './http/page-assets.ts';
@@ -40,7 +42,7 @@ export async function startConsole(
   config: ConsoleConfig,
   lifecycle: Lifecycle,
 ): Promise<RunningService> {
-  const { service, token, hosts, nodesToken, nodeNetworks } = config;
+  const { service, token, hosts, edgeUrls, edgeTokenFile } = config;
   const logger = createLogger({ name: 'console', level: service.logLevel });
   for (const { name, nearest } of config.unknownVariables) {
     logger.warn({ variable: name, nearest }, 'unknown_setting');
@@ -61,16 +63,30 @@ export async function startConsole(
     },
   );
   const fleet = new Fleet();
-  const viewers = new Viewers();
+  const questions = new PageQuestions(redis, {
+    urls: edgeUrls,
+    token: edgeTokenFile === undefined ? undefined : () => rereadSecret(edgeTokenFile) ?? '',
+  });
+  const viewers = new Viewers({
+    first: () => encode({ kind: 'history', history: fleet.history.columns() }),
+    asked: (viewer, text) => questions.asked(viewer, text),
+    left: (viewer) => questions.left(viewer),
+  });
   const guard = new Guard(token, hosts);
   const snapshot = () => fleet.snapshot(performance.now(), Date.now(), blindSince);
+  const encode = (rest: object): string => {
+    const { nodes, ...shown } = snapshot();
+    return JSON.stringify({ ...rest, ...shown, nodes: toColumns(nodes) });
+  };
 
   async function tick(): Promise<void> {
     const states = await readStates();
     const now = performance.now();
     blindSince = states === undefined ? (blindSince ?? now) : undefined;
     fleet.tick(states, now, Date.now());
-    if (viewers.count > 0) viewers.send(JSON.stringify({ kind: 'tick', ...snapshot() }));
+    if (viewers.count > 0) viewers.send(encode({ kind: 'tick' }));
+    // Redis that does not answer is the verdict already.
+    await questions.tick(fleet.livingEdges(now)).catch(() => undefined);
   }
 
   async function readStates(): Promise<readonly NodeState[] | undefined> {
@@ -114,7 +130,7 @@ export async function startConsole(
     routes: [
       ...healthRoutes(health),
       ...createRoutes({
-        ...{ logger, guard, nodesToken, nodeNetworks },
+        ...{ logger, guard, config, hasTape: questions.hasTape },
         assets: await loadPage(),
         node: (name) => snapshot().nodes.find(({ node }) => node === name),
       }),
@@ -129,9 +145,7 @@ export async function startConsole(
       const details = { status: viewers.isFull ? 503 : 404, code: 'not_found', retryable: true };
       return endWithError(socket, { ...details, message });
     }
-    viewers.accept(request, socket, head, () =>
-      JSON.stringify({ kind: 'history', history: fleet.history.columns(), ...snapshot() }),
-    );
+    viewers.accept(request, socket, head);
   });
   const admin = createAdmin({
     logger,
@@ -144,7 +158,7 @@ export async function startConsole(
   async function stop(): Promise<void> {
     clearInterval(timer);
     viewers.stop();
-    await Promise.all([server.close(CLOSE_MS), redis.stop(), admin.close(0)]);
+    await Promise.all([questions.stop(), server.close(CLOSE_MS), redis.stop(), admin.close(0)]);
   }
 
   try {

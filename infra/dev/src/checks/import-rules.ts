@@ -27,6 +27,7 @@ export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>>
   '@tradewind/console': [
     '@preact/signals',
     '@tradewind/bus',
+    '@tradewind/client',
     '@tradewind/runtime',
     'esbuild',
     'preact',
@@ -160,7 +161,9 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     console: 'anything',
     config: [],
     fleet: [],
-    http: ['fleet'],
+    tape: [],
+    asked: ['tape'],
+    http: ['fleet', 'config'],
   },
   'infra/dev/src': {
     index: 'anything',

@@ -90,7 +90,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       }),
     ),
     own(
-      start('console', {}, { PORT: 'START_CONSOLE_PORT', ADMIN_PORT: 'START_CONSOLE_ADMIN_PORT' }),
+      start('console', consoleSettings(ports), {
+        PORT: 'START_CONSOLE_PORT',
+        ADMIN_PORT: 'START_CONSOLE_ADMIN_PORT',
+      }),
     ),
     startEdge('edge-1', { PORT: 'START_EDGE_1_PORT', ADMIN_PORT: 'START_EDGE_1_ADMIN_PORT' }),
     startEdge('edge-2', { PORT: 'START_EDGE_2_PORT', ADMIN_PORT: 'START_EDGE_2_ADMIN_PORT' }),
@@ -118,6 +121,15 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       stopping = true;
       await owned.disposeAsync();
     },
+  };
+}
+
+/** What the console must know of the others. */
+function consoleSettings(ports: StartSettings['ports']): Readonly<Record<string, string>> {
+  const edges = [ports.START_EDGE_1_PORT, ports.START_EDGE_2_PORT];
+  return {
+    CONSOLE_EDGE_URLS: edges.map((port) => `ws://127.0.0.1:${port}/ws`).join(','),
+    CONSOLE_INGEST_URL: `http://127.0.0.1:${ports.START_INGEST_PORT}`,
   };
 }
 

@@ -31,6 +31,14 @@ export const HISTORY_MINUTES = 1_440;
 
 const SECONDS_A_MINUTE = 60;
 
+/** The most unknown seconds that are pushed at once: all of them. A clock that is put forward must not cost more. */
+const MOST_SKIPPED = HISTORY_MINUTES * SECONDS_A_MINUTE;
+
+/** A second of which nothing is known. */
+const UNKNOWN = Object.fromEntries(
+  POINT_FIGURES.map((name) => [name, Number.NaN]),
+) as unknown as FleetPoint;
+
 /** Figures of which a minute has the sum; of the others it has the largest. */
 const SUMMED: ReadonlySet<keyof FleetPoint> = new Set(['lost', 'repaired']);
 
@@ -41,8 +49,17 @@ type Minute = Record<keyof FleetPoint, number>;
 export interface HistoryColumns {
   /** ms of the wall clock at the newest second. */
   readonly at: number;
+  /** The same at the end of the newest minute; 0 before the first. */
+  readonly minuteAt: number;
   readonly seconds: Readonly<Record<string, readonly (number | null)[]>>;
   readonly minutes: Readonly<Record<string, readonly (number | null)[]>>;
+}
+
+/** A minute that is over. */
+export interface HistoryMinute {
+  /** ms of the wall clock at its end; 0 before the first. */
+  readonly at: number;
+  readonly figures: FleetPoint | undefined;
 }
 
 /** What the charts show. It lives in the process, so a page that is loaded again has it. 131 KB, whatever happens. */
@@ -52,22 +69,40 @@ export class FleetHistory {
   #minute: Minute | undefined;
   #secondsOfMinute = 0;
   #at = 0;
+  #newest: HistoryMinute = { at: 0, figures: undefined };
 
-  /** @param at ms of the wall clock. */
+  /** The newest minute that is over. */
+  get newestMinute(): HistoryMinute {
+    return this.#newest;
+  }
+
+  /**
+   * Takes a second in. Seconds between two calls for which there was none stay unknown.
+   *
+   * @param at ms of the wall clock.
+   */
   push(point: FleetPoint, at: number): void {
+    const skipped = this.#at === 0 ? 0 : Math.round((at - this.#at) / 1_000) - 1;
+    for (let i = 0; i < Math.min(skipped, MOST_SKIPPED); i += 1) this.#push(UNKNOWN, at);
+    this.#push(point, at);
+  }
+
+  #push(point: FleetPoint, at: number): void {
     this.#at = at;
     this.#minute = this.#minute === undefined ? { ...point } : merged(this.#minute, point);
     for (const [name, series] of this.#seconds) series.push(point[name]);
     this.#secondsOfMinute += 1;
     if (this.#secondsOfMinute < SECONDS_A_MINUTE) return;
     for (const [name, series] of this.#minutes) series.push(this.#minute[name]);
+    this.#newest = { at, figures: this.#minute };
     this.#minute = undefined;
     this.#secondsOfMinute = 0;
   }
 
   /** The sum of a figure over the last hour, or since the start. */
   sumOfLastHour(name: 'lost' | 'repaired'): number {
-    let sum = this.#minute?.[name] ?? 0;
+    const present = this.#minute?.[name] ?? 0;
+    let sum = Number.isNaN(present) ? 0 : present;
     for (let back = 0; back < 60; back += 1) {
       const value = this.#minutes.get(name)?.at(back) ?? Number.NaN;
       if (!Number.isNaN(value)) sum += value;
@@ -76,13 +111,20 @@ export class FleetHistory {
   }
 
   columns(): HistoryColumns {
-    return { at: this.#at, seconds: toColumns(this.#seconds), minutes: toColumns(this.#minutes) };
+    return {
+      at: this.#at,
+      minuteAt: this.#newest.at,
+      seconds: toColumns(this.#seconds),
+      minutes: toColumns(this.#minutes),
+    };
   }
 }
 
 function merged(minute: Minute, point: FleetPoint): Minute {
   const figures = POINT_FIGURES.map((name): [keyof FleetPoint, number] => {
-    if (SUMMED.has(name)) return [name, minute[name] + point[name]];
+    if (SUMMED.has(name) && !Number.isNaN(minute[name] + point[name])) {
+      return [name, minute[name] + point[name]];
+    }
     const larger = Number.isNaN(point[name]) || minute[name] > point[name];
     return [name, larger ? minute[name] : point[name]];
   });

@@ -37,6 +37,11 @@ class Watched {
     this.fleet.tick(states, this.#now, this.#now);
   }
 
+  /** Time in which nothing is told. */
+  skip(seconds: number): void {
+    this.#now += seconds * 1_000;
+  }
+
   get snapshot() {
     return this.fleet.snapshot(this.#now, this.#now, undefined);
   }
@@ -69,12 +74,42 @@ describe('a fleet', () => {
     expect(row).toMatchObject({ node: 'a', health: 'silent', connections: 7 });
     expect(watched.snapshot.verdict).toMatchObject({ word: 'Failing' });
     expect(watched.snapshot.verdict.sentence).toContain('it held 7 clients');
+    expect(watched.snapshot.events).toEqual([
+      { node: 'a', at: 1_000, event: 'silent', detail: 'held 7 clients' },
+    ]);
     // Its clients are no longer clients of the tier.
     expect(watched.snapshot.point.clients).toBe(0);
     for (let second = 0; second <= KEEP_SILENT_MS / 1_000; second += 1) {
       watched.tick([edge('b', 10 + second)]);
     }
     expect(watched.snapshot.nodes.map(({ node }) => node)).toEqual(['b']);
+  });
+
+  it('says that a node is back', () => {
+    const watched = new Watched();
+    for (let second = 0; second < 4; second += 1) watched.tick([edge('a', 1)]);
+    watched.tick([edge('a', 2)]);
+    expect(watched.snapshot.events.map(({ event }) => event)).toEqual(['back', 'silent']);
+  });
+
+  it('knows of no node that it fell silent while Redis did not answer', () => {
+    const watched = new Watched();
+    watched.tick([edge('a', 1)]);
+    for (let second = 0; second < 5; second += 1) watched.tick(undefined);
+    watched.tick([edge('a', 2)]);
+    expect(watched.snapshot.events).toEqual([]);
+  });
+
+  it('keeps a minute when sixty seconds are over, also those that it did not see', () => {
+    const watched = new Watched();
+    for (let second = 0; second < 20; second += 1) watched.tick([edge('a', second)]);
+    watched.skip(40);
+    for (let second = 0; second < 5; second += 1) watched.tick([edge('a', 20 + second)]);
+    const { seconds, minutes } = watched.fleet.history.columns();
+    expect(seconds.clients?.slice(-46, -45)).toEqual([0]);
+    expect(seconds.clients?.slice(-45, -5)).toEqual(Array(40).fill(null));
+    expect(minutes.clients?.slice(-2)).toEqual([null, 0]);
+    expect(watched.snapshot.minute.figures).toBeDefined();
   });
 
   it('forgets no node while Redis does not answer', () => {

@@ -1,7 +1,8 @@
 import { MAX_NODES, type NodeEvent, type NodeState } from '@tradewind/bus';
-import { FleetHistory, type FleetPoint } from './fleet-history.ts';
+import { FleetHistory, type FleetPoint, type HistoryMinute } from './fleet-history.ts';
 import { lagQuantile, NodeRecord } from './node-record.ts';
 import { type Problem, problemsOf, SILENT_AFTER_MS, worstFirst } from './problems.ts';
+import { type FleetEvent, Silences } from './silences.ts';
 import { judge, type Verdict } from './verdict.ts';
 
 /** How long a silent node stays with its last figures, in ms. */
@@ -54,17 +55,14 @@ export interface NodeRow {
   readonly queued: number;
 }
 
-/** An event of a node, for the strip. */
-export interface FleetEvent extends NodeEvent {
-  readonly node: string;
-}
-
 /** What the page shows at one moment. */
 export interface Snapshot {
   /** ms of the console's wall clock. */
   readonly at: number;
   readonly verdict: Verdict;
   readonly point: FleetPoint;
+  /** The newest minute that is over. */
+  readonly minute: HistoryMinute;
   /** Losses told, and publications repaired from history, within an hour or since the console started. */
   readonly lostLastHour: number;
   readonly repairedLastHour: number;
@@ -82,6 +80,7 @@ export class Fleet {
   readonly #records = new Map<string, NodeRecord>();
   readonly #events = new Map<string, readonly NodeEvent[]>();
   readonly #eventCounts = new Map<string, number>();
+  readonly #silences = new Silences();
 
   /** The nodes whose last events must be read again. */
   nodesWithNews(states: readonly NodeState[]): readonly string[] {
@@ -117,6 +116,7 @@ export class Fleet {
       record.tick(state, now);
       this.#records.set(state.node, record);
     }
+    if (states !== undefined) this.#silences.tick([...this.#records.values()], now, at);
     this.history.push(this.#point(now), at);
   }
 
@@ -139,6 +139,7 @@ export class Fleet {
         problems,
       }),
       point,
+      minute: this.history.newestMinute,
       lostLastHour: this.history.sumOfLastHour('lost'),
       repairedLastHour: this.history.sumOfLastHour('repaired'),
       connectionsLimit: ready.reduce((sum, row) => sum + row.connectionsLimit, 0),
@@ -149,9 +150,18 @@ export class Fleet {
       ),
       events: [...this.#events]
         .flatMap(([node, events]) => events.map((event) => ({ node, ...event })))
+        .concat(this.#silences.events)
         .toSorted((a, b) => b.at - a.at)
         .slice(0, MAX_EVENTS),
     };
+  }
+
+  /** The names of the edges that have told their state lately: those that can answer a question. */
+  livingEdges(now: number): readonly string[] {
+    return [...this.#records.values()]
+      .filter(({ state }) => state.kind === 'edge')
+      .filter((record) => record.silentMs(now) <= SILENT_AFTER_MS)
+      .map(({ state }) => state.node);
   }
 
   #forget(node: string): void {

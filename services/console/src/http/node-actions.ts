@@ -1,4 +1,5 @@
-import { request } from 'node:http';
+import { request as requestByHttp } from 'node:http';
+import { request as requestByTls } from 'node:https';
 
 /** What an operator may ask a node for. */
 export type NodeAction =
@@ -12,7 +13,7 @@ export interface ActionResult {
   readonly message: string;
 }
 
-/** Time for a node's admin port to answer, in ms. */
+/** Time for a node to answer, in ms. */
 const ANSWER_DEADLINE_MS = 5_000;
 
 /** The most bytes of an answer that are read. */
@@ -33,13 +34,40 @@ export function askNode(
     action.kind === 'drain'
       ? '/drain'
       : `/shed?count=${action.count}&overSeconds=${action.overSeconds}`;
+  return post(`http://${admin}${path}`, token);
+}
+
+/**
+ * Ends the connections of a subject to every edge, and revokes its tokens, through ingest.
+ *
+ * @param token a token of ingest with the right `revoke`.
+ */
+export async function endSubject(
+  ingestUrl: string | undefined,
+  token: string | undefined,
+  subject: string,
+): Promise<ActionResult> {
+  if (ingestUrl === undefined) {
+    const message = 'The console does not know ingest: CONSOLE_INGEST_URL is not set.';
+    return { done: false, message };
+  }
+  const path = `/v1/subjects/${encodeURIComponent(subject)}/disconnect`;
+  return await post(new URL(path, ingestUrl).href, token);
+}
+
+function post(url: string, token: string | undefined): Promise<ActionResult> {
+  const { protocol, host } = new URL(url);
+  const request = protocol === 'https:' ? requestByTls : requestByHttp;
   return new Promise((resolve) => {
     const call = request(
-      `http://${admin}${path}`,
+      url,
       {
         method: 'POST',
         timeout: ANSWER_DEADLINE_MS,
-        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        headers: {
+          'content-length': 0,
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        },
       },
       (answer) => {
         const { statusCode = 0 } = answer;
@@ -57,7 +85,7 @@ export function askNode(
     );
     call.on('timeout', () => call.destroy(new Error(`no answer within ${ANSWER_DEADLINE_MS} ms`)));
     call.on('error', ({ message }) => {
-      resolve({ done: false, message: `${admin} cannot be reached from the console: ${message}` });
+      resolve({ done: false, message: `${host} cannot be reached from the console: ${message}` });
     });
     call.end();
   });

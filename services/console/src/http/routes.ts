@@ -9,9 +9,10 @@ import {
   SERVER_ERRORS,
   sendJson,
 } from '@tradewind/runtime';
+import type { ConsoleConfig } from '../config.ts';
 import type { NodeRow } from '../fleet/fleet.ts';
 import type { Guard } from './guard.ts';
-import { type ActionResult, askNode, type NodeAction } from './node-actions.ts';
+import { type ActionResult, askNode, endSubject, type NodeAction } from './node-actions.ts';
 import type { Asset } from './page-assets.ts';
 
 /**
@@ -57,9 +58,12 @@ export interface RouteParts {
   readonly assets: ReadonlyMap<string, Asset>;
   /** The row of a node; undefined if the console knows none of that name. */
   readonly node: (name: string) => NodeRow | undefined;
-  /** The nodes' `ADMIN_TOKEN`. It goes to addresses in `nodeNetworks` alone. */
-  readonly nodesToken: string | undefined;
-  readonly nodeNetworks: BlockList;
+  readonly config: Pick<
+    ConsoleConfig,
+    'nodesToken' | 'nodeNetworks' | 'edgeUrls' | 'ingestUrl' | 'ingestToken'
+  >;
+  /** Whether the console can show what comes on a channel. */
+  readonly hasTape: boolean;
 }
 
 /** All routes of the console. */
@@ -97,14 +101,18 @@ export function createRoutes(parts: RouteParts): readonly Route[] {
     { method: 'GET', path: '/v1/session', handler: guarded(session(parts)) },
     { method: 'POST', path: '/v1/login', handler: guarded(login(parts)) },
     { method: 'POST', path: '/v1/nodes/*', handler: guarded(act(parts)) },
+    { method: 'POST', path: '/v1/subjects/*', handler: guarded(disconnect(parts)) },
   ];
 }
 
-/** What a page asks first: whether it must log in, and whether it may act. */
-function session({ guard }: RouteParts): Handler {
+/** What a page asks first: whether it must log in, whether it may act, and what this console can do. */
+function session({ guard, config, hasTape }: RouteParts): Handler {
   return (request, response) => {
-    const loggedIn = guard.hasLogin && guard.maySee(request, Date.now());
-    sendJson(response, 200, { hasLogin: guard.hasLogin, loggedIn });
+    const maySee = guard.maySee(request, Date.now());
+    const loggedIn = guard.hasLogin && maySee;
+    const [edgeUrl] = config.edgeUrls;
+    const abilities = { hasTape, endsSubjects: config.ingestUrl !== undefined, edgeUrl };
+    sendJson(response, 200, { hasLogin: guard.hasLogin, loggedIn, ...(maySee ? abilities : {}) });
   };
 }
 
@@ -142,12 +150,30 @@ function act(parts: RouteParts): Handler {
   };
 }
 
-async function ask(parts: RouteParts, node: NodeRow, action: NodeAction): Promise<ActionResult> {
-  if (!isWithin(parts.nodeNetworks, node.admin)) {
+/** `POST /v1/subjects/SUBJECT/disconnect`. */
+function disconnect({ guard, logger, config }: RouteParts): Handler {
+  return async (request, response, { rest }) => {
+    if (!guard.mayAct(request, Date.now())) throw new HttpError(LOGIN_REQUIRED);
+    const [name = '', verb = ''] = rest.split('/');
+    const subject = decode(name);
+    if (verb !== 'disconnect' || subject === '') throw new HttpError(SERVER_ERRORS.notFound);
+    const result = await endSubject(config.ingestUrl, config.ingestToken, subject);
+    const address = request.socket.remoteAddress;
+    logger.info({ kind: 'disconnect', subject, ...result, address }, 'operator_action');
+    sendJson(response, result.done ? 202 : 502, result);
+  };
+}
+
+async function ask(
+  { config }: RouteParts,
+  node: NodeRow,
+  action: NodeAction,
+): Promise<ActionResult> {
+  if (!isWithin(config.nodeNetworks, node.admin)) {
     const message = `${node.admin} is in none of CONSOLE_NODE_NETWORKS, so the console does not send it a token`;
     return { done: false, message };
   }
-  return await askNode(node.admin, parts.nodesToken, action);
+  return await askNode(node.admin, config.nodesToken, action);
 }
 
 /** Whether an address `host:port` is an IP address in one of the networks. A name could lead anywhere. */

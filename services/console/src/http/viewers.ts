@@ -5,15 +5,40 @@ import { type WebSocket, WebSocketServer } from 'ws';
 /** The most pages that are open at a time. */
 export const MAX_VIEWERS = 100;
 
-/** A viewer with more bytes than this that are not sent yet misses snapshots until it has read: it is paused, or far away. */
+/** A viewer with more bytes than this that are not sent yet misses messages until it has read: it is paused, or far away. */
 const MAX_BUFFERED_BYTES = 1_048_576;
 
-/** A viewer sends nothing but pongs. */
-const MAX_MESSAGE_BYTES = 1_024;
+/** A viewer sends what it looks at: three short texts. */
+const MAX_MESSAGE_BYTES = 4_096;
 
-/** The pages that are open. What is sent is encoded once for all of them. */
+/** What a viewer may send: more than somebody who types. A viewer that sends more is ended. */
+const MESSAGES_PER_MINUTE = 600;
+
+/** Time over which a viewer's messages are counted, in ms. */
+const COUNTED_MS = 60_000;
+
+/** One page. */
+export interface Viewer {
+  /** Sends a text, unless the page has not read what it was sent before. */
+  send(text: string | Buffer): void;
+}
+
+/** Hears what pages do. */
+export interface ViewerListener {
+  /** What a page that has just been opened is sent first. */
+  first(): string;
+  asked(viewer: Viewer, text: string): void;
+  left(viewer: Viewer): void;
+}
+
+/** The pages that are open. What is sent to several is encoded once. */
 export class Viewers {
   readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES });
+  readonly #listener: ViewerListener;
+
+  constructor(listener: ViewerListener) {
+    this.#listener = listener;
+  }
 
   get count(): number {
     return this.#server.clients.size;
@@ -23,26 +48,42 @@ export class Viewers {
     return this.count >= MAX_VIEWERS;
   }
 
-  /** Accepts a page. From then on it gets `first`, and everything that is sent. */
-  accept(request: IncomingMessage, socket: Duplex, head: Buffer, first: () => string): void {
-    this.#server.handleUpgrade(request, socket, head, (viewer: WebSocket) => {
-      viewer.on('error', () => viewer.terminate());
-      viewer.send(first());
+  /** Accepts a page. From then on it gets everything that is sent to all. */
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#server.handleUpgrade(request, socket, head, (webSocket: WebSocket) => {
+      const viewer: Viewer = { send: (text) => send(webSocket, text) };
+      let messages = 0;
+      let countedSince = performance.now();
+      webSocket.on('error', () => webSocket.terminate());
+      webSocket.on('close', () => this.#listener.left(viewer));
+      webSocket.on('message', (data, isBinary) => {
+        const now = performance.now();
+        if (now - countedSince > COUNTED_MS) {
+          countedSince = now;
+          messages = 0;
+        }
+        messages += 1;
+        if (isBinary || messages > MESSAGES_PER_MINUTE) webSocket.terminate();
+        else this.#listener.asked(viewer, String(data));
+      });
+      webSocket.send(this.#listener.first());
     });
   }
 
   /** Sends a text to all that can take it now. */
   send(text: string): void {
     const bytes = Buffer.from(text);
-    for (const viewer of this.#server.clients) {
-      const isBehind = viewer.bufferedAmount > MAX_BUFFERED_BYTES;
-      if (viewer.readyState === viewer.OPEN && !isBehind) viewer.send(bytes, { binary: false });
-    }
+    for (const webSocket of this.#server.clients) send(webSocket, bytes);
   }
 
   /** Ends all. */
   stop(): void {
-    for (const viewer of this.#server.clients) viewer.terminate();
+    for (const webSocket of this.#server.clients) webSocket.terminate();
     this.#server.close();
   }
+}
+
+function send(webSocket: WebSocket, text: string | Buffer): void {
+  const isBehind = webSocket.bufferedAmount > MAX_BUFFERED_BYTES;
+  if (webSocket.readyState === webSocket.OPEN && !isBehind) webSocket.send(text, { binary: false });
 }

@@ -1,0 +1,84 @@
+import type { ChannelOrder } from '@tradewind/bus';
+import { ago, rate, whole } from './format.ts';
+import { channels, lookAt, order, search } from './looking.ts';
+
+const ORDERS: readonly (readonly [ChannelOrder, string])[] = [
+  ['rate', 'Busiest'],
+  ['subscribers', 'Most subscribed'],
+  ['quiet', 'Quietest'],
+];
+
+/** The first hundred channels over all edges. */
+export function ChannelTable() {
+  const answer = channels.value;
+  const rows = answer?.rows ?? [];
+  const text = search.value.trim();
+  const isOld = answer !== undefined && (answer.text !== text || answer.order !== order.value);
+  return (
+    <div class="card">
+      <div class="card-head">
+        <h2>
+          Channels{text === '' ? '' : ` with “${text}”`}
+          {isOld && ' …'}
+        </h2>
+        <fieldset class="choice" aria-label="Order of channels">
+          {ORDERS.map(([each, name]) => (
+            <button
+              key={each}
+              type="button"
+              aria-pressed={order.value === each}
+              onClick={() => {
+                order.value = each;
+              }}
+            >
+              {name}
+            </button>
+          ))}
+        </fieldset>
+      </div>
+      <div class="scroll list" tabIndex={-1}>
+        <table>
+          <thead>
+            <tr>
+              <th>Channel</th>
+              <th class="number">Rate/s</th>
+              <th class="number">Subscribers</th>
+              <th class="number wide">Edges</th>
+              <th class="number">Last trade</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr key={row.channel}>
+                <td class="name">
+                  <button
+                    type="button"
+                    class="link"
+                    data-row
+                    title={row.channel}
+                    onClick={() => lookAt({ channel: row.channel })}
+                  >
+                    {row.channel}
+                  </button>
+                </td>
+                <td class="number">{rate(row.rate)}</td>
+                <td class="number">{whole(row.subscribers)}</td>
+                <td class="number wide">{whole(row.nodes)}</td>
+                <td class="number">{row.ageMs < 0 ? 'never' : ago(row.ageMs)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {rows.length === 0 && (
+        <p class="nothing">
+          {answer === undefined
+            ? 'The edges are being asked.'
+            : text === ''
+              ? 'No edge holds a channel: no client has subscribed.'
+              : 'No edge holds a channel with this name.'}
+        </p>
+      )}
+    </div>
+  );
+}

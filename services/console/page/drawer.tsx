@@ -1,0 +1,50 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+
+/** A panel beside the page. It takes the focus, and gives it back when it closes. */
+export function Drawer(props: {
+  readonly title: string;
+  readonly label: string;
+  readonly isWide?: boolean;
+  readonly onClose: () => void;
+  readonly children: ComponentChildren;
+}) {
+  const place = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const before = document.activeElement;
+    place.current?.focus();
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, []);
+  return (
+    <aside
+      ref={place}
+      class={`drawer${props.isWide === true ? ' broad' : ''}`}
+      aria-label={props.label}
+      tabIndex={-1}
+    >
+      <div class="drawer-head">
+        <h2>{props.title}</h2>
+        <button type="button" class="quiet" onClick={props.onClose} aria-label="Close">
+          ✕
+        </button>
+      </div>
+      {props.children}
+    </aside>
+  );
+}
+
+/** Names with their values. */
+export function Figures({ rows }: { readonly rows: readonly (readonly [string, string])[] }) {
+  return (
+    <dl>
+      {rows.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

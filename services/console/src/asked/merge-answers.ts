@@ -1,0 +1,107 @@
+import {
+  type ChannelPosition,
+  type FoundClient,
+  MAX_LISTED_CHANNELS,
+  type NodeAnswer,
+  type WatchedList,
+} from '@tradewind/bus';
+
+/** A channel over all edges. */
+export interface ChannelRow {
+  readonly channel: string;
+  /** Publications a second: the largest of all edges, because each that holds the channel gets all of them. */
+  readonly rate: number;
+  /** Clients of all edges. */
+  readonly subscribers: number;
+  /** Since the latest publication, in ms; -1 where none has come. */
+  readonly ageMs: number;
+  /** The edges that list it. */
+  readonly nodes: number;
+}
+
+/** A channel on one edge, for the drawer. */
+export interface ChannelOnNode extends ChannelPosition {
+  readonly node: string;
+}
+
+/** A client, and where it is or was. */
+export interface ClientOnNode extends FoundClient {
+  readonly node: string;
+}
+
+/** The most clients that a page is shown of one search. */
+const MAX_SHOWN_CLIENTS = 50;
+
+/** Of these at most so many that have ended, so that those that are connected have room. */
+const MAX_SHOWN_ENDS = 25;
+
+/** A list over all edges: what each listed, joined by channel. */
+export function mergeList(
+  list: WatchedList,
+  answers: readonly NodeAnswer[],
+): readonly ChannelRow[] {
+  const rows = new Map<string, ChannelRow>();
+  for (const { lists } of answers) {
+    const own = lists.find(({ order, text }) => order === list.order && text === list.text);
+    for (const { channel, rate, subscribers, ageMs } of own?.channels ?? []) {
+      const before = rows.get(channel);
+      rows.set(channel, {
+        channel,
+        rate: Math.max(rate, before?.rate ?? 0),
+        subscribers: subscribers + (before?.subscribers ?? 0),
+        ageMs: latest(ageMs, before?.ageMs ?? -1),
+        nodes: 1 + (before?.nodes ?? 0),
+      });
+    }
+  }
+  const measure = {
+    rate: ({ rate, subscribers }: ChannelRow) => rate + subscribers / 1e9,
+    subscribers: ({ subscribers }: ChannelRow) => subscribers,
+    quiet: ({ ageMs }: ChannelRow) => (ageMs < 0 ? Number.POSITIVE_INFINITY : ageMs),
+  }[list.order];
+  const sorted = [...rows.values()].sort(
+    (a, b) => compare(measure(b), measure(a)) || a.channel.localeCompare(b.channel),
+  );
+  return sorted.slice(0, MAX_LISTED_CHANNELS);
+}
+
+/** A channel on each edge that holds it, by the names of the edges. */
+export function mergeChannel(
+  channel: string,
+  answers: readonly NodeAnswer[],
+): readonly ChannelOnNode[] {
+  return answers
+    .flatMap(({ node, channels }) =>
+      channels
+        .filter((position) => position.channel === channel)
+        .map((position) => ({ node, ...position })),
+    )
+    .toSorted((a, b) => a.node.localeCompare(b.node, 'en', { numeric: true }));
+}
+
+/** What all edges found: the clients that are connected, the worst first, and then those that ended last. */
+export function mergeSearch(text: string, answers: readonly NodeAnswer[]): readonly ClientOnNode[] {
+  const clients = answers.flatMap(({ node, searches }) =>
+    searches
+      .filter((search) => search.text === text)
+      .flatMap((search) => search.clients.map((client) => ({ node, ...client }))),
+  );
+  const open = clients.filter(({ endedAt }) => endedAt === undefined);
+  const gone = clients.filter(({ endedAt }) => endedAt !== undefined);
+  open.sort((a, b) => b.stalledMs - a.stalledMs || b.queue - a.queue);
+  gone.sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0));
+  const ends = Math.min(gone.length, MAX_SHOWN_ENDS);
+  const shown = open.slice(0, MAX_SHOWN_CLIENTS - ends);
+  return [...shown, ...gone.slice(0, MAX_SHOWN_CLIENTS - shown.length)];
+}
+
+/** The age of the latest of two publications, each of which there may not have been. */
+function latest(one: number, other: number): number {
+  if (one < 0) return other;
+  return other < 0 ? one : Math.min(one, other);
+}
+
+/** Infinity minus itself is no number. */
+function compare(one: number, other: number): number {
+  return one === other ? 0 : one - other;
+}
