@@ -28,6 +28,7 @@ export async function runChecks(): Promise<CheckResult[]> {
     ]),
     importCheck(),
     linkCheck(),
+    toolCheck('spelling of documents', 'cspell', ['--no-progress', '--no-summary', '--no-color']),
     ruleCheck(),
   ]);
 }
