@@ -194,8 +194,8 @@ function NodeCard(props: {
 
 const CONDITIONS = {
   ready: { tone: 'good', icon: '●', text: 'ready' },
-  draining: { tone: 'warn', icon: '▲', text: 'draining: its clients move' },
-  down: { tone: 'bad', icon: '■', text: 'down; it starts again in some seconds' },
+  draining: { tone: 'warn', icon: '▲', text: 'draining, its clients move' },
+  down: { tone: 'bad', icon: '■', text: 'down, and starts again soon' },
   starting: { tone: 'warn', icon: '◌', text: 'starting' },
   frozen: { tone: 'bad', icon: '■', text: 'frozen' },
 } as const;
