@@ -11,6 +11,7 @@ export * from './log-limiter.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
 export * from './page-guard.ts';
+export * from './program.ts';
 export * from './release.ts';
 export * from './request-target.ts';
 export * from './router.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createMetrics } from './metrics.ts';
+import { RELEASE } from './release.ts';
 
 describe('createMetrics', () => {
   it('prints what is counted, and what a gauge collects, beside the process metrics', async () => {
@@ -19,6 +20,7 @@ describe('createMetrics', () => {
     expect(text).toContain('in_flight 5');
     expect(text).toContain('lag_seconds_bucket{le="1"} 1');
     expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+    expect(text).toContain(`tradewind_build_info{version="${RELEASE}"} 1`);
     expect(metrics.contentType).toContain('text/plain');
   });
 

@@ -9,6 +9,7 @@ import {
   type HistogramConfiguration,
   Registry,
 } from 'prom-client';
+import { RELEASE } from './release.ts';
 
 export type { Counter, Gauge, Histogram } from 'prom-client';
 
@@ -73,6 +74,13 @@ export function createMetrics({ withDefaults } = { withDefaults: true }): Metric
   if (withDefaults) {
     collectDefaultMetrics({ register: registry });
     for (const name of MISNAMED_GAUGES) registry.removeSingleMetric(name);
+    new Gauge({
+      name: 'tradewind_build_info',
+      help: 'Always 1; the label is the version of Tradewind that runs. Aggregate with sum.',
+      labelNames: ['version'],
+      aggregator: 'first',
+      registers,
+    }).set({ version: RELEASE }, 1);
   }
   return {
     labelledCounter(name, help, label, values) {

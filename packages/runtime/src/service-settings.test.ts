@@ -6,6 +6,7 @@ import { ConfigError, readConfig } from './environment.ts';
 import {
   isLoopback,
   readServiceSettings,
+  redisAddress,
   type ServiceDefaults,
   type ServiceSettings,
 } from './service-settings.ts';
@@ -186,3 +187,15 @@ function mistakesOf(environment: Record<string, string>, defaults = DEFAULTS): r
   }
   return [];
 }
+
+describe('redisAddress', () => {
+  it.each([
+    ['redis://127.0.0.1:6390', '127.0.0.1:6390'],
+    ['rediss://user:p%40ss@redis.example/2?x=y', 'redis.example:6379'],
+    ['redis://:secret@a:26379,b:26380/mymaster', 'a:26379,b:26380'],
+    ['redis://[::1]:6379', '[::1]:6379'],
+    ['redis://[::1]', '[::1]:6379'],
+  ])('tells where %s is, and no secret', (url, address) => {
+    expect(redisAddress({ url })).toBe(address);
+  });
+});

@@ -61,6 +61,7 @@ export interface ServiceDefaults {
 }
 
 const LOOPBACK = '127.0.0.1';
+const DEFAULT_REDIS_PORT = 6_379;
 const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
 const ADDRESS = { pattern: /^[A-Za-z0-9_.:%-]+$/, description: 'a host name or an IP address' };
 
@@ -112,6 +113,18 @@ export function readServiceSettings(
 /** Whether only this machine can reach what listens on `host`. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.[0-9]{1,3}){3}$/.test(host);
+}
+
+/**
+ * Where Redis is, for a message: `host:port`, or several of them in the mode `sentinel`. It holds neither a user name nor a
+ * password.
+ */
+export function redisAddress({ url }: Pick<RedisEndpoint, 'url'>): string {
+  const [, hosts = ''] = /^[a-z]+:\/\/(?:[^@/]*@)?([^/?#]*)/i.exec(url) ?? [];
+  return hosts
+    .split(',')
+    .map((host) => (/:\d+$/.test(host) ? host : `${host}:${DEFAULT_REDIS_PORT}`))
+    .join(',');
 }
 
 /** A URL for a message, without the part before its host and the part after its path. */

@@ -11,7 +11,9 @@ import {
   type HealthSource,
   healthRoutes,
   type Lifecycle,
+  RELEASE,
   type RunningService,
+  redisAddress,
   rereadSecret,
 } from '@tradewind/runtime';
 import { PageQuestions } from './asked/page-questions.ts';
@@ -48,6 +50,7 @@ export async function startConsole(
     logger.warn({ variable: name, nearest }, 'unknown_setting');
   }
   const { passwordFile, sentinelPasswordFile, ...endpoint } = service.redis;
+  const address = redisAddress(endpoint);
   let blindSince: number | undefined = performance.now();
   const redis = new RedisCommands(
     {
@@ -57,8 +60,8 @@ export async function startConsole(
       connectionName: 'tradewind-console',
     },
     {
-      available: () => logger.info('redis_available'),
-      unavailable: (cause) => logger.warn({ cause }, 'redis_unavailable'),
+      available: () => logger.info({ redis: address }, 'redis_available'),
+      unavailable: (cause) => logger.warn({ cause, redis: address }, 'redis_unavailable'),
       stillUnavailable: (cause) => logger.warn({ cause }, 'redis_still_unavailable'),
     },
   );
@@ -165,7 +168,7 @@ export async function startConsole(
     redis.start();
     const port = await server.listen(service.host, service.port);
     const adminPort = await admin.listen(service.adminHost, service.adminPort);
-    logger.info({ port, adminPort }, 'listening');
+    logger.info({ version: RELEASE, port, adminPort }, 'listening');
   } catch (error) {
     await stop();
     throw error;

@@ -1,8 +1,10 @@
-import { readConfig, runService } from '@tradewind/runtime';
+import { readConfig, runProgram } from '@tradewind/runtime';
 import { readConsoleConfig } from './config.ts';
 import { startConsole } from './console.ts';
 
-await runService({
+await runProgram({
   name: 'console',
-  main: (lifecycle) => startConsole(readConfig(process.env, readConsoleConfig), lifecycle),
+  purpose: 'shows operators all nodes on one page.',
+  readConfig: (environment) => readConfig(environment, readConsoleConfig),
+  start: startConsole,
 });

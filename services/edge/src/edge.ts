@@ -15,7 +15,9 @@ import {
   isLoopback,
   type Lifecycle,
   printMetrics,
+  RELEASE,
   type RunningService,
+  redisAddress,
   rereadSecret,
 } from '@tradewind/runtime';
 import { maxReplayBytes } from './clients/replay-source.ts';
@@ -67,7 +69,12 @@ export async function startEdge(
   const tally = createNodeTally();
   const recent = new RecentEvents();
   const rates = new ChannelRates();
-  const events = tallied(createNodeEvents(logger, metrics, tally), tally, recent, rates);
+  const events = tallied(
+    createNodeEvents(logger, metrics, redisAddress(configured.redis), tally),
+    tally,
+    recent,
+    rates,
+  );
   for (const variable of configured.unknownVariables) events.unknownVariable(variable);
   // Bytes that go past a TLS socket would not be encrypted.
   const asked = configured.tlsCertFile === undefined ? configured.writes : 'stream';
@@ -257,7 +264,10 @@ export async function startEdge(
       takeEvents: () => recent.takeIfChanged(),
       eventsNotWritten: () => recent.notWritten(),
     });
-    logger.info({ port, adminPort, workers: config.workers, writes }, 'listening');
+    logger.info(
+      { version: RELEASE, port, adminPort, workers: config.workers, writes },
+      'listening',
+    );
   } catch (error) {
     await stop();
     throw error;

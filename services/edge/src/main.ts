@@ -1,8 +1,10 @@
-import { runService } from '@tradewind/runtime';
+import { runProgram } from '@tradewind/runtime';
 import { readEdgeConfig } from './config.ts';
 import { startEdge } from './edge.ts';
 
-await runService({
+await runProgram({
   name: 'edge',
-  main: (lifecycle) => startEdge(readEdgeConfig(process.env), lifecycle),
+  purpose: 'sends each trade to the clients that follow its channel, over WebSockets.',
+  readConfig: readEdgeConfig,
+  start: startEdge,
 });

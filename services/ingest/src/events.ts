@@ -5,6 +5,7 @@ import {
   type Logger,
   LogLimiter,
   type Metrics,
+  RELEASE,
   type UnknownVariable,
 } from '@tradewind/runtime';
 import type { CallerLimit } from './access/caller.ts';
@@ -74,7 +75,7 @@ export interface IngestEvents extends PublishQueueEvents {
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Registers the service's counters. */
-export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
+export function createEvents(logger: Logger, metrics: Metrics, redis: string): IngestEvents {
   const limited = new LogLimiter(logger);
   const securityLog = createSecurityLog(logger);
   const requests = metrics.counter({
@@ -190,7 +191,7 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
       logger.warn({ variable: name, nearest }, 'unknown_setting');
     },
     listening(port, adminPort) {
-      logger.info({ port, adminPort }, 'listening');
+      logger.info({ version: RELEASE, port, adminPort }, 'listening');
     },
     requestDone(route, status, seconds) {
       requests.inc({ route, status });
@@ -277,12 +278,12 @@ export function createEvents(logger: Logger, metrics: Metrics): IngestEvents {
     },
     redisAvailable() {
       available.set(1);
-      logger.info('redis_available');
+      logger.info({ redis }, 'redis_available');
     },
     redisUnavailable(cause) {
       available.set(0);
       outages.inc();
-      limited.error('redis_unavailable', { cause });
+      limited.error('redis_unavailable', { cause, redis });
     },
     redisStillUnavailable(cause) {
       limited.error('redis_still_unavailable', { cause });

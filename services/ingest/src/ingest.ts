@@ -19,6 +19,7 @@ import {
   pageFault,
   type RunningService,
   readDescriptorLimit,
+  redisAddress,
   WatchedFiles,
 } from '@tradewind/runtime';
 import { Callers } from './access/callers.ts';
@@ -49,7 +50,7 @@ export async function startIngest(
   const admission: Admission = { requestsInFlight: 0, draining: false };
   let unavailableSince: number | undefined;
   const counts = { accepted: 0, refused: 0 };
-  const events = countItems(createEvents(logger, metrics), counts);
+  const events = countItems(createEvents(logger, metrics, redisAddress(service.redis)), counts);
   for (const variable of config.unknownVariables) events.unknownVariable(variable);
 
   const redis: RedisCommands = new RedisCommands(redisSettings(service.redis, 'tradewind-ingest'), {

@@ -1,8 +1,10 @@
-import { readConfig, runService } from '@tradewind/runtime';
+import { readConfig, runProgram } from '@tradewind/runtime';
 import { readIngestConfig } from './config.ts';
 import { startIngest } from './ingest.ts';
 
-await runService({
+await runProgram({
   name: 'ingest',
-  main: (lifecycle) => startIngest(readConfig(process.env, readIngestConfig), lifecycle),
+  purpose: 'takes trades over HTTP, and publishes each once.',
+  readConfig: (environment) => readConfig(environment, readIngestConfig),
+  start: startIngest,
 });

@@ -39,7 +39,7 @@ function rowsOfRegistered(): string[] {
       return real.histogram(configuration);
     },
   };
-  createEvents(createLogger({ name: 'ingest', level: 'silent' }), metrics);
+  createEvents(createLogger({ name: 'ingest', level: 'silent' }), metrics, '');
   registerGauges(metrics, {} as GaugeSources);
   return rows.toSorted();
 }

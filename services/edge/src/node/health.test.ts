@@ -29,22 +29,22 @@ const CASES: readonly (readonly [
   [
     'has never been linked, because Redis is away',
     { everLinked: false, degraded: true },
-    { ready: false, degraded: true, reasons: ['not_linked_yet', 'source_unreachable'] },
+    { ready: false, degraded: true, reasons: ['not_linked_yet', 'redis_unavailable'] },
   ],
   [
     'lost Redis altogether, as every other node did',
     { degraded: true },
-    { ready: true, degraded: true, reasons: ['source_unreachable'] },
+    { ready: true, degraded: true, reasons: ['redis_unavailable'] },
   ],
   [
     'lost only its subscriptions, a moment ago',
     { degraded: true, isolatedSince: JUST_NOW },
-    { ready: true, degraded: true, reasons: ['source_unreachable'] },
+    { ready: true, degraded: true, reasons: ['redis_unavailable'] },
   ],
   [
     'lost only its subscriptions, and they do not come back',
     { degraded: true, isolatedSince: LONG_AGO },
-    { ready: false, degraded: true, reasons: ['subscription_link_down', 'source_unreachable'] },
+    { ready: false, degraded: true, reasons: ['subscription_link_down', 'redis_unavailable'] },
   ],
   [
     'is linked, and has proven nothing yet',
@@ -69,7 +69,7 @@ const CASES: readonly (readonly [
   [
     'drains, full, after Redis went away',
     { draining: true, full: true, degraded: true },
-    { ready: false, degraded: true, reasons: ['draining', 'full', 'source_unreachable'] },
+    { ready: false, degraded: true, reasons: ['draining', 'full', 'redis_unavailable'] },
   ],
 ];
 

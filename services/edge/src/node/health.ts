@@ -52,7 +52,7 @@ export function judgeReadiness(condition: EdgeCondition, now: number): Readiness
   const ready = reasons.length === 0;
   const besides = [
     ...(provenOnce && probeRefused ? ['probe_refused'] : []),
-    ...(degraded ? ['source_unreachable'] : []),
+    ...(degraded ? ['redis_unavailable'] : []),
   ];
   return { ready, degraded, reasons: [...reasons, ...besides] };
 }

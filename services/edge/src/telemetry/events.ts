@@ -106,10 +106,15 @@ export interface ReceivedTally {
   receivedBytes: number;
 }
 
-/** One function for each event of the main thread, which holds its counter and its log line. */
+/**
+ * One function for each event of the main thread, which holds its counter and its log line.
+ *
+ * @param redis where Redis is, for the log: `host:port`.
+ */
 export function createNodeEvents(
   logger: Logger,
   metrics: Metrics,
+  redis: string,
   tally: ReceivedTally = { received: 0, receivedBytes: 0 },
 ): NodeEvents {
   const limited = new LogLimiter(logger);
@@ -264,13 +269,13 @@ export function createNodeEvents(
       logger.warn({ cause }, 'degraded');
     },
     neverLinked(cause) {
-      logger.warn({ cause }, 'not_linked_yet');
+      logger.warn({ cause, redis }, 'not_linked_yet');
     },
     linked(afterMs) {
-      logger.info({ afterMs }, 'linked');
+      logger.info({ afterMs, redis }, 'linked');
     },
     restored(afterMs) {
-      logger.info({ afterMs }, 'restored');
+      logger.info({ afterMs, redis }, 'restored');
     },
     probeFailed(cause) {
       failedProbes.inc();

@@ -69,7 +69,7 @@ describe('what alerts count', () => {
   it('begins at 0, so that Prometheus sees the first rise', async () => {
     const logger = createLogger({ name: 'edge', level: 'silent' });
     const node = createMetrics({ withDefaults: false });
-    createNodeEvents(logger, node);
+    createNodeEvents(logger, node, '');
     const worker = createMetrics({ withDefaults: false });
     createFanOutEvents(logger, worker);
     const text = await printMetrics([await node.objects(), await worker.objects()]);

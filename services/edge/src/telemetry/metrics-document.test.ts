@@ -46,7 +46,7 @@ function rowsOfRegistered(): string[] {
   const logger = createLogger({ name: 'edge', level: 'silent' });
   const config = { maxConnections: 1, memoryLimitBytes: 0 };
   const node = metrics();
-  createNodeEvents(logger, node);
+  createNodeEvents(logger, node, '');
   registerNodeGauges(node, { config } as NodeGaugeSources);
   registerLoopGauges(node)();
   const worker = metrics();

@@ -26,7 +26,7 @@ let revoked: Revocation[];
 let answer: () => Promise<number | undefined>;
 const admission = { requestsInFlight: 0, draining: false };
 const metrics = createMetrics();
-const events = createEvents(createLogger({ name: 'test', level: 'silent' }), metrics);
+const events = createEvents(createLogger({ name: 'test', level: 'silent' }), metrics, '');
 
 beforeEach(async () => {
   revoked = [];

@@ -605,7 +605,7 @@ async function start(environment: Record<string, string> = {}) {
   const metrics = createMetrics();
   const publisher = createFakePublisher();
   const admission: Admission = { requestsInFlight: 0, draining: false };
-  const events = createEvents(logger, metrics);
+  const events = createEvents(logger, metrics, '');
   const queue = new PublishQueue(publisher, { ...queueLimits, ...publishing }, events);
   registerGauges(metrics, {
     requestsInFlight: () => admission.requestsInFlight,
