@@ -44,7 +44,9 @@ function endsAtOnce(service: ServiceProcess): ServiceProcess {
 export async function untilLinked(service: ServiceProcess): Promise<void> {
   await eventually(
     async () => {
-      const response = await fetch(`${service.adminUrl}/readyz`);
+      // A connection that stayed open would count where a test counts connections or descriptors.
+      const headers = { connection: 'close' };
+      const response = await fetch(`${service.adminUrl}/readyz`, { headers });
       const { ready, degraded } = (await response.json()) as Readiness;
       return ready && !degraded;
     },
