@@ -16,7 +16,7 @@ const LISTENING_DEADLINE_MS = 20_000;
 const ADMIN_DEADLINE_MS = 5_000;
 
 /** The variables of our own environment that a service may see: a stray REDIS_URL is not one. */
-const INHERITED_VARIABLES = ['PATH', 'HOME', 'TMPDIR', 'NODE_EXTRA_CA_CERTS'];
+const INHERITED_VARIABLES = ['PATH', 'HOME', 'TMPDIR', 'NODE_EXTRA_CA_CERTS', 'NODE_COMPILE_CACHE'];
 
 export type ServiceName = 'edge' | 'ingest' | 'console';
 
