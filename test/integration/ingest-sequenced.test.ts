@@ -84,7 +84,7 @@ describe('a Redis that is away', () => {
     }
     await redis.restart();
     const backAt = Date.now();
-    await eventually(() => callers.lastAcceptedAt() > backAt + 1_000, { deadlineMs: 15_000 });
+    await eventually(() => callers.lastAcceptedAt() > backAt + 1_000, { deadlineMs: 30_000 });
     await callers.stop();
 
     const log = await history();
@@ -118,7 +118,7 @@ describe('a Redis that is away', () => {
     await sleep(2_000);
     await redis.restart();
     const backAt = Date.now();
-    await eventually(() => callers.lastAcceptedAt() > backAt + 500, { deadlineMs: 10_000 });
+    await eventually(() => callers.lastAcceptedAt() > backAt + 500, { deadlineMs: 30_000 });
     await callers.stop();
     expect(new Set(callers.attempts.map(({ status }) => status))).toEqual(new Set([200]));
     expectOnceEach(await history(), callers.sent);
@@ -355,7 +355,7 @@ async function freeze(callers: ReturnType<typeof startCallers>, ms: number): Pro
   await sleep(ms);
   await redis.thaw();
   const thawedAt = Date.now();
-  await eventually(() => callers.lastAcceptedAt() > thawedAt + 1_000, { deadlineMs: 15_000 });
+  await eventually(() => callers.lastAcceptedAt() > thawedAt + 1_000, { deadlineMs: 30_000 });
   await callers.stop();
 }
 
@@ -390,7 +390,7 @@ function agesOf(log: readonly Entry[], attempts: readonly Attempt[]): readonly n
 /** Ingest counts from the time at which it has read a request, which is not before the request began. */
 function expectInTime(log: readonly Entry[], attempts: readonly Attempt[], maxAgeMs: number): void {
   // The time from a caller's request until ingest has read it, on a busy machine, in ms.
-  const onTheWayMs = 500;
+  const onTheWayMs = 1_000;
   expect(Math.max(...agesOf(log, attempts))).toBeLessThanOrEqual(maxAgeMs + onTheWayMs);
 }
 

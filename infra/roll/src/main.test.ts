@@ -9,7 +9,7 @@ const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 const GROUP = ['--mig', 'edges', '--region', 'europe-west4', '--project', 'p', '--iap'];
 const SECRET = ['--token-secret', 'edge-admin-token'];
 const QUICK = ['--health-window', '0', '--poll', '0.1'];
-const DEADLINE = { timeout: 20_000, interval: 20 };
+const DEADLINE = { timeout: 60_000, interval: 20 };
 const NEVER_MS = 10_000_000;
 
 let cloud: FakeCloud;
@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 describe('the command, with an instance group behind Identity-Aware Proxy', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, () => {
   it('rolls it with a token of Secret Manager, and leaves no tunnel behind', async () => {
     const roll = run([...GROUP, ...SECRET, ...QUICK, '--drain-seconds', '2']);
