@@ -14,6 +14,7 @@ const ENTRIES: Readonly<Record<string, number>> = {
   index: 12.5 * 1024,
   store: 1024,
   react: 1024,
+  binary: 5 * 1024,
 };
 
 const OWN = /^\.\/(index|store)\.ts$/;
@@ -47,15 +48,20 @@ export async function buildPackage(out = OUT): Promise<Readonly<Record<string, n
 async function bundle(entry: string, minify: boolean): Promise<string> {
   const build = await rolldown({
     input: join(HERE, `src/${entry}.ts`),
-    external: (id: string) => id === 'react' || (entry !== 'index' && OWN.test(id)),
+    external: ['react'],
+    plugins: [
+      {
+        name: 'own-entries',
+        resolveId: (id) =>
+          entry !== 'index' && OWN.test(id)
+            ? { id: id.replace(OWN, './$1.js'), external: true }
+            : undefined,
+      },
+    ],
     platform: 'neutral',
     tsconfig: false,
   });
-  const { output } = await build.generate({
-    format: 'esm',
-    minify,
-    paths: (id: string) => id.replace(OWN, './$1.js'),
-  });
+  const { output } = await build.generate({ format: 'esm', minify });
   await build.close();
   return output[0].code;
 }
@@ -80,7 +86,7 @@ async function writeTypes(out: string): Promise<void> {
     if (seen.has(name)) continue;
     seen.add(name);
     const text = await readFile(join(all, name), 'utf8');
-    if (text.includes('@tradewind/'))
+    if (text.includes("'@tradewind/"))
       throw new Error(`${name} needs a package that is not published`);
     const folder = dirname(name);
     for (const [, path] of text.matchAll(/from '(\.[^']+)\.ts'/g))

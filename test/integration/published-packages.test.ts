@@ -19,7 +19,15 @@ const PACKAGES: Readonly<
   client: {
     build: ['packages/client/build.ts'],
     files: [
-      ...['connect.d.ts', 'errors.d.ts', 'exact-numbers.d.ts', 'index.d.ts', 'index.js'],
+      ...[
+        'binary.d.ts',
+        'binary.js',
+        'connect.d.ts',
+        'errors.d.ts',
+        'exact-numbers.d.ts',
+        'index.d.ts',
+        'index.js',
+      ],
       ...['index.min.d.ts', 'index.min.js', 'page/session-positions.d.ts'],
       ...['react.d.ts', 'react.js', 'store.d.ts', 'store.js', 'types.d.ts'],
     ],
@@ -39,11 +47,13 @@ const PACKAGES: Readonly<
 
 /** Programs that import the packages as their users do, and print what they got. */
 const PROGRAM = `import { connect, TradewindError } from '@tradewind/client';
+import { connect as connectBinary } from '@tradewind/client/binary';
 import { toStore } from '@tradewind/client/store';
 const client = connect('ws://127.0.0.1:9/ws');
 const store = toStore(client.channel('BTC.trade'));
 console.log(client.state.name, store.get().items.length, new TradewindError('a', 'b').code);
 await client.close();
+await connectBinary('ws://127.0.0.1:9/ws').close();
 `;
 const PRINTS = 'idle 0 a';
 

@@ -65,8 +65,8 @@ it(
       }
     }
     expect(await scene.end()).toEqual([]);
-    await eventually(async () => (await driver.connections()) === 0);
-    await eventually(() => timers() <= timersBefore);
+    await eventually(async () => expect(await driver.connections()).toBe(0));
+    await eventually(() => expect(timers()).toBeLessThanOrEqual(timersBefore));
     // Nothing collects garbage in so short a time.
     if (!IS_LONG) return;
     const third = heaps.slice(0, Math.ceil(heaps.length / 3));

@@ -1,4 +1,5 @@
 import { connect } from '@tradewind/client';
+import { connect as connectBinary } from '@tradewind/client/binary';
 import { createRandom } from '../support/random.ts';
 import type { Driver, PageDriver } from './driver.ts';
 import { PAGE_STEPS } from './page-steps.ts';
@@ -14,6 +15,8 @@ export interface Work {
   /** The scene's name, which its channels begin with. */
   readonly name: string;
   readonly seed: number;
+  /** Whether the clients take publications as binary frames. */
+  readonly isBinary?: boolean;
 }
 
 /** Runs what the bridge asks for, one after the other, until the bridge is gone: then it rejects. */
@@ -31,9 +34,12 @@ export async function workFor(bridgeUrl: string): Promise<void> {
 async function faultsOfWork(
   driver: Driver,
   page: PageDriver,
-  { step, name, seed }: Work,
+  { step, name, seed, isBinary }: Work,
 ): Promise<readonly string[]> {
-  const sdk = { connect, WebSocket: globalThis.WebSocket };
+  const sdk = {
+    connect: isBinary ? connectBinary : connect,
+    WebSocket: globalThis.WebSocket,
+  };
   const scene = new Scene(sdk, driver, name, createRandom(seed).next);
   const scenario = SCENARIOS.find(({ number }) => number === step);
   if (scenario !== undefined) return await faultsOf(scene, scenario.run);

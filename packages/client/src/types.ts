@@ -18,6 +18,8 @@ export interface TokenContext {
 /** What the SDK uses of a WebSocket. Browsers, Node from 22, Deno and Bun have one; `ws` is one too. */
 export interface WebSocketLike {
   readonly readyState: number;
+  /** Set to `arraybuffer` where publications are binary. */
+  binaryType?: string;
   send(text: string): void;
   close(code?: number, reason?: string): void;
   addEventListener(
@@ -65,6 +67,8 @@ export interface ClientOptions {
   readonly reviver?: Reviver;
   /** [`globalThis.WebSocket`] */
   readonly webSocket?: WebSocketConstructor;
+  /** A form of publications that is offered to nodes before JSON [none]: `connect` of `@tradewind/client/binary` sets it. */
+  readonly format?: WireFormat;
   readonly log?: (entry: LogEntry) => void;
 }
 
@@ -74,6 +78,33 @@ export type Reviver = (
   value: unknown,
   context?: { readonly source?: string },
 ) => unknown;
+
+/** A form in which nodes send publications, beside JSON. */
+export interface WireFormat {
+  readonly subprotocol: string;
+  /** Makes the decoder of one connection. */
+  decoder(limits: Session['limits']): WireDecoder;
+}
+
+/** What both methods throw is a `ProtocolError`, whose `cause` it becomes. */
+export interface WireDecoder {
+  /** Is given every text frame behind `welcome`, in order. */
+  told(message: object): void;
+  /** Reads a binary frame. Returns the publication, and how many characters its JSON has. */
+  publication(
+    frame: ArrayBuffer,
+    reviver: Reviver | undefined,
+  ): readonly [publication: ReceivedPublication, characters: number];
+}
+
+/** A publication as a node sends it. */
+export interface ReceivedPublication {
+  readonly seq: number;
+  readonly channel: string;
+  readonly offset?: number;
+  readonly ts: number;
+  readonly data: unknown;
+}
 
 export interface LogEntry {
   readonly event: string;

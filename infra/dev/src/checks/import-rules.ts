@@ -59,6 +59,7 @@ export const WITHOUT_NODE: readonly string[] = [
 
 /** What packages offer beside their main entry. */
 export const FURTHER_ENTRIES: readonly string[] = [
+  '@tradewind/client/binary',
   '@tradewind/client/react',
   '@tradewind/client/store',
 ];
@@ -132,6 +133,7 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     'exact-numbers': [],
     store: ['types'],
     react: ['store', 'types'],
+    binary: ['index', 'types'],
     core: ['types', 'errors', 'surroundings'],
     timers: ['surroundings'],
     consumers: ['types', 'errors', 'deferred'],

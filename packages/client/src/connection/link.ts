@@ -9,7 +9,7 @@ import {
   TradewindError,
 } from '../errors.ts';
 import { Timers } from '../timers.ts';
-import type { Session, WebSocketConstructor, WebSocketLike } from '../types.ts';
+import type { Session, WebSocketConstructor, WebSocketLike, WireDecoder } from '../types.ts';
 import { CONNECTION_LOST, closeMeaning, TOKEN_EXPIRED, UNAUTHORIZED } from './codes.ts';
 import { type Frame, parseFrame } from './frames.ts';
 import type { Freshness } from './freshness.ts';
@@ -71,6 +71,8 @@ export class Link {
   readonly #abort = new AbortController();
   #heartbeat: Heartbeat | undefined;
   #socket: WebSocketLike | undefined;
+  /** Of binary frames, if the node has chosen them. */
+  #decoder: WireDecoder | undefined;
   #closed: (() => void) | undefined;
   #isOver = false;
   #isWelcome = false;
@@ -153,7 +155,9 @@ export class Link {
     try {
       const WebSocket =
         settings.webSocket ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket!;
-      socket = new WebSocket(url, SUBPROTOCOL);
+      const { format } = settings;
+      socket = new WebSocket(url, format ? [format.subprotocol, SUBPROTOCOL] : SUBPROTOCOL);
+      if (format) socket.binaryType = 'arraybuffer';
     } catch (error) {
       // A URL that is none, or a runtime without WebSockets: the next attempt would end in the same way.
       this.#end(new ConnectError('No WebSocket can be made.', error, false), 'stop');
@@ -172,17 +176,22 @@ export class Link {
       this.#closed?.();
       this.#lost(this.#refusal ?? code);
     });
-    socket.addEventListener('message', ({ data }: { readonly data: string }) => {
+    socket.addEventListener('message', ({ data }: { readonly data: string | ArrayBuffer }) => {
       if (this.#isOver) return;
       let frame: Frame;
+      let characters: number;
       try {
-        frame = parseFrame(data, settings.reviver);
+        if (typeof data === 'string') {
+          frame = parseFrame(data, settings.reviver);
+          characters = data.length;
+          this.#decoder?.told(frame);
+        } else [frame, characters] = this.#decoder!.publication(data, settings.reviver);
       } catch (error) {
-        this.#end(new ProtocolError('A frame is not JSON.', error), 'resume');
+        this.#end(new ProtocolError('A frame cannot be read.', error), 'resume');
         return;
       }
       this.#heartbeat?.heard();
-      if (this.#isWelcome) this.#use(frame, data.length);
+      if (this.#isWelcome) this.#use(frame, characters);
       else if (frame.type === 'welcome') this.#welcomed(frame, token);
     });
   }
@@ -191,6 +200,9 @@ export class Link {
     const { settings, surroundings } = this.#core;
     const { session: id, node, limits, heartbeat, serverTime, auth, reconnect } = welcome;
     const session: Session = { id, node, limits };
+    if (settings.format?.subprotocol === welcome.protocol) {
+      this.#decoder = settings.format.decoder(limits);
+    }
     this.#isWelcome = true;
     this.spreadMs = reconnect?.spreadMs ?? 0;
     // Another node has another clock.
@@ -248,6 +260,8 @@ export class Link {
       }
       case 'expiring':
         this.#renew('expiring', 0);
+        break;
+      case 'reference':
         break;
       case 'subscribed':
       case 'unsubscribed':

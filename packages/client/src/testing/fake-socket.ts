@@ -22,6 +22,7 @@ export class FakeSocket implements WebSocketLike {
   readonly protocols: unknown;
   readonly sent: Sent[] = [];
   readyState = 0;
+  binaryType = 'blob';
   closedWith: number | undefined;
   /** Whether the other end answers a close. */
   answersClose = true;
@@ -65,6 +66,10 @@ export class FakeSocket implements WebSocketLike {
   }
 
   tellText(data: string): void {
+    this.#fire('message', { data });
+  }
+
+  tellBytes(data: ArrayBuffer): void {
     this.#fire('message', { data });
   }
 
