@@ -1,5 +1,6 @@
 import type { LoadShape, Subject } from './arena.ts';
 import { type BenchArguments, UsageError } from './arguments.ts';
+import { consoleFailures, describeConsole, measureConsole } from './console-cost.ts';
 import { type ContenderName, isCheckout } from './contenders.ts';
 import {
   compareAtFixedRate,
@@ -70,6 +71,8 @@ const PREDECESSOR_PAIRS = 15;
 const DEFAULT_WORKERS = 2;
 /** Long enough that a core that sends 10 MiB to each of 5,000 clients is less than half busy. */
 const STALLED_SECONDS = 120;
+const CONSOLE = { nodes: 100, channels: 10_000, viewers: 20 };
+const CONSOLE_SECONDS = 60;
 const IDLE_SERVERS = 3;
 /** Long enough for an edge to ping every client once, at its default of 25 s. */
 const IDLE_SECONDS = 40;
@@ -126,6 +129,14 @@ export async function runCommand(
       const cost = await runSdkCost(asked.quick, asked.payloadBytes);
       const text = describeSdkCost(cost, asked.payloadBytes);
       return { text, result: cost, failures: sdkCostFailures(cost) };
+    }
+    case 'console': {
+      const plan = {
+        ...(asked.quick ? { ...CONSOLE, nodes: 10, viewers: 2 } : CONSOLE),
+        seconds: secondsOf(asked, CONSOLE_SECONDS),
+      };
+      const cost = await measureConsole(plan, await redisUrl(), report);
+      return { text: describeConsole(cost), result: cost, failures: consoleFailures(cost) };
     }
     case 'saturation': {
       const plan = {

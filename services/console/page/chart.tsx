@@ -27,8 +27,12 @@ export function Chart({ title, figure, format }: ChartProps) {
   const plot = useRef<UPlot | undefined>(undefined);
   const [asTable, setAsTable] = useState(false);
   const [pointed, setPointed] = useState<number | undefined>(undefined);
-  const times = (shown.value.at ?? []) as number[];
-  const values = (shown.value[figure] ?? []) as (number | null)[];
+  // A canvas that nobody sees is not drawn.
+  const frame = useRef<HTMLElement>(null);
+  const isSeen = useSeen(frame);
+  const history = isSeen || asTable ? shown.value : shown.peek();
+  const times = (history.at ?? []) as number[];
+  const values = (history[figure] ?? []) as (number | null)[];
   const { words } = RANGES[range.value];
   const zoomed = zoom.value;
 
@@ -89,7 +93,7 @@ export function Chart({ title, figure, format }: ChartProps) {
       ? ''
       : `${timeOfDay((times[pointed] ?? 0) * 1_000)}  ${value === null ? 'unknown' : format(value)}`;
   return (
-    <figure class="chart">
+    <figure ref={frame} class="chart">
       <figcaption>
         <span>{title}</span>
         <output>{spoken}</output>
@@ -126,6 +130,21 @@ export function Chart({ title, figure, format }: ChartProps) {
       )}
     </figure>
   );
+}
+
+/** Whether a place is within the window. */
+function useSeen(place: { readonly current: Element | null }): boolean {
+  const [isSeen, setSeen] = useState(true);
+  useEffect(() => {
+    const { current } = place;
+    if (current === null) return;
+    const observer = new IntersectionObserver((entries) => {
+      setSeen(entries.at(-1)?.isIntersecting === true);
+    });
+    observer.observe(current);
+    return () => observer.disconnect();
+  }, []);
+  return isSeen;
 }
 
 /** The prices of a tape. */

@@ -15,12 +15,15 @@ export function toColumns<Row extends object>(rows: readonly Row[]): Partial<Col
 export function toRows<Row extends object>(columns: Partial<Columns<Row>>): readonly Row[] {
   const entries = Object.entries<readonly unknown[]>(columns as Record<string, unknown[]>);
   const [, first = []] = entries[0] ?? [];
-  return first.map((_, i) => {
-    const row = entries
-      .map(([name, values]) => [name, values[i]] as const)
-      .filter(([, value]) => value !== null && value !== undefined);
-    return Object.fromEntries(row) as Row;
-  });
+  // A page does this once a second for each node: plain loops take a third of the time.
+  const rows = first.map((): Record<string, unknown> => ({}));
+  for (const [name, values] of entries) {
+    for (const [i, row] of rows.entries()) {
+      const value = values[i];
+      if (value !== null && value !== undefined) row[name] = value;
+    }
+  }
+  return rows as readonly Row[];
 }
 
 function rounded(value: unknown): unknown {
