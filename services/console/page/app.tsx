@@ -39,6 +39,12 @@ const KEYS = [
 /** What a card says before the console's first answer, which may bring anything. */
 const NOTHING_KNOWN = 'Not known yet.';
 
+/** What it says where no problem is known, because nothing is. */
+const NOTHING_WRONG: Readonly<Record<string, string>> = {
+  Empty: 'There is no edge to judge.',
+  Blind: 'What nodes do is unknown while Redis does not answer.',
+};
+
 /** The verdict as the header shows it. A page that has just been opened has heard nothing, and that is no fault. */
 function headline(verdict: Verdict | undefined, connected: boolean) {
   if (verdict === undefined) {
@@ -244,13 +250,13 @@ function Problems() {
       </div>
       {problems.length === 0 ? (
         <p class="nothing">
-          {shown === undefined ? (
-            NOTHING_KNOWN
-          ) : (
-            <>
-              <span aria-hidden="true">✓</span> Nothing passes a threshold of the alerts.
-            </>
-          )}
+          {shown === undefined
+            ? NOTHING_KNOWN
+            : (NOTHING_WRONG[shown.verdict.word] ?? (
+                <>
+                  <span aria-hidden="true">✓</span> Nothing passes a threshold of the alerts.
+                </>
+              ))}
         </p>
       ) : (
         <ul class="problems">

@@ -15,6 +15,14 @@ export interface ChartProps {
 const HEIGHT = 132;
 const PRICE_HEIGHT = 120;
 
+/** Below this number of values points are drawn. */
+const LINE_POINTS = 4;
+
+/** Steps of figures, which are whole numbers: 1, 2, 5, 10 and so on. */
+const WHOLE_STEPS = Array.from({ length: 14 }, (_, i) =>
+  [1, 2, 5].map((digit) => digit * 10 ** i),
+).flat();
+
 /** Rows of the table that a chart can be read as. */
 const TABLE_ROWS = 15;
 
@@ -41,7 +49,7 @@ export function Chart({ title, figure, format }: ChartProps) {
     if (element === null || asTable) return;
     const made = new UPlot(
       {
-        ...options(element.clientWidth, HEIGHT, format),
+        ...options(element.clientWidth, HEIGHT, format, WHOLE_STEPS),
         cursor: {
           sync: { key: CURSOR.key },
           y: false,
@@ -229,10 +237,20 @@ function ValueTable(props: {
   );
 }
 
+function knownOf(values: readonly unknown[] | ArrayLike<unknown> | undefined): number {
+  let count = 0;
+  for (let i = 0; i < (values?.length ?? 0); i += 1) {
+    if (values?.[i] !== null && values?.[i] !== undefined) count += 1;
+  }
+  return count;
+}
+
+/** @param steps between two marks of the vertical axis; by default any. */
 function options(
   width: number,
   height: number,
   format: (value: number) => string,
+  steps?: number[],
 ): Omit<UPlot.Options, 'cursor'> {
   const axis = {
     stroke: () => token('--muted'),
@@ -251,7 +269,12 @@ function options(
         values: (_plot, marks, _axis, _space, step) =>
           marks.map((mark) => timeOfDay(mark * 1_000).slice(0, step < 60 ? 8 : 5)),
       },
-      { ...axis, size: 60, values: (_plot, marks) => marks.map((mark) => format(mark)) },
+      {
+        ...axis,
+        size: 60,
+        ...(steps === undefined ? {} : { incrs: steps }),
+        values: (_plot, marks) => marks.map((mark) => format(mark)),
+      },
     ],
     series: [
       {},
@@ -259,7 +282,8 @@ function options(
         stroke: () => token('--accent'),
         width: 1.5,
         fill: () => token('--accent-soft'),
-        points: { show: false },
+        // A line needs two points.
+        points: { show: (plot, series) => knownOf(plot.data[series]) < LINE_POINTS },
       },
     ],
   };
