@@ -14,15 +14,21 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import redis.clients.jedis.AbstractPipeline;
+import redis.clients.jedis.Connection;
+import redis.clients.jedis.ConnectionPool;
+import redis.clients.jedis.JedisCluster;
 import redis.clients.jedis.JedisPooled;
-import redis.clients.jedis.Pipeline;
 import redis.clients.jedis.Protocol.Command;
 import redis.clients.jedis.Response;
+import redis.clients.jedis.UnifiedJedis;
 import redis.clients.jedis.exceptions.JedisDataException;
 import redis.clients.jedis.exceptions.JedisException;
+import redis.clients.jedis.util.JedisClusterCRC16;
 
 /**
  * Publishes to Tradewind's channels through Redis, each publication once. Copy this file and tradewind_publish_1.lua.
@@ -33,12 +39,14 @@ import redis.clients.jedis.exceptions.JedisException;
  * Publisher.Published published = publisher.publish("BTC.trade", "{\"price\":\"64123.5\"}", "trade-1");
  * }</pre>
  *
+ * On a Cluster give it a JedisCluster; it publishes by SPUBLISH then, for edges of a Cluster.
+ *
  * Needs redis.clients:jedis 5.2 (and gson, which that brings) and Java 17. docs/publishing.md has the contract, conformance.json what it is tested with. A payload
  * is text, or bytes of UTF-8; make JSON of objects before. It starts no thread and keeps no queue. Threads may share it.
  */
 public final class Publisher {
   private static final String NAME = "tradewind_publish_1";
-  private static final String SHA = "b7f5eae056f2d60f669b9d8de9eac81cdbe2a27e";
+  private static final String SHA = "6488e9925bb82d9b2be92d23f97d022aa7ad4f9f";
   private static final Pattern CHANNEL = Pattern.compile("(?!tw:)[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}");
   private static final Pattern EPOCH = Pattern.compile("[A-Za-z0-9]{1,16}");
   /** Before version 7, Redis puts the script's line in front. */
@@ -68,10 +76,11 @@ public final class Publisher {
    * @param deadlineMs how long a call goes on trying; Redis publishes nothing of it later than that
    * @param maxPublicationBytes the edges' EDGE_MAX_PUBLICATION_BYTES
    * @param useFunction calls the Function library from the start, for a user who may send no script
+   * @param classic publishes by PUBLISH on a Cluster too, whose edges have REDIS_PUBSUB=classic
    */
   public record Options(int history, long historyTtlMs, long keyWindowMs, long deadlineMs, int maxPublicationBytes,
-      boolean useFunction) {
-    public static final Options DEFAULT = new Options(1_000, 3_600_000, 600_000, 5_000, 65_536, false);
+      boolean useFunction, boolean classic) {
+    public static final Options DEFAULT = new Options(1_000, 3_600_000, 600_000, 5_000, 65_536, false, false);
 
     public Options {
       if (keyWindowMs <= deadlineMs) throw new IllegalArgumentException("keyWindowMs must be longer than deadlineMs");
@@ -120,6 +129,8 @@ public final class Publisher {
     boolean isUnknown, isOvertaken, lacksScript, byFunction;
     /** The next try only asks whether it was published. Others of its channel wait for the answer. */
     boolean onlyAsks;
+    /** A Cluster's server said that another one has the slot, which a pipeline of Jedis does not follow, or is gone. */
+    boolean isRedirected;
     Failure lastFailure;
     Result result;
 
@@ -130,16 +141,28 @@ public final class Publisher {
     }
   }
 
-  private final JedisPooled redis;
+  private final UnifiedJedis redis;
+  /** The same, if it is one of a Cluster. */
+  private final JedisCluster cluster;
   private final byte[] text;
   private final Options options;
   private volatile boolean usesFunction, isLoaded;
-  /** When Redis' clock was measured, and what it was then minus ours; in ns and ms. */
-  private volatile long[] clock;
+  /** By slot, 0 without a Cluster: when the clock of its server was measured, and what it was then minus ours; in ns and ms. */
+  private final Map<Integer, long[]> clocks = new ConcurrentHashMap<>();
 
   /** The client remains the caller's. Its socket timeout (2 s by default) bounds how long one answer may take. */
   public Publisher(JedisPooled redis, Path script, Options options) throws IOException {
+    this(redis, null, script, options);
+  }
+
+  /** The same on a Cluster. What Jedis repeats there by itself can outlast the deadline by some seconds. */
+  public Publisher(JedisCluster redis, Path script, Options options) throws IOException {
+    this(redis, redis, script, options);
+  }
+
+  private Publisher(UnifiedJedis redis, JedisCluster cluster, Path script, Options options) throws IOException {
     this.redis = redis;
+    this.cluster = cluster;
     this.text = Files.readAllBytes(script);
     this.options = options;
     this.usesFunction = options.useFunction();
@@ -223,53 +246,94 @@ public final class Publisher {
 
   /** One pipeline; a Published or a Failure each, and null for those that wait for others. */
   private List<Object> round(List<Call> calls, long deadline) {
-    List<Object> answers = new ArrayList<>();
-    String notAfterMs;
-    try {
-      notAfterMs = Long.toString(redisTimeMs(deadline));
-    } catch (JedisException error) {
-      Failure failure = failureOf(error);
-      for (Call call : calls) answers.add(new Failure(failure.code(), failure.message(), false));
-      return answers;
-    }
     Set<String> asking = new HashSet<>();
     for (Call call : calls) if (call.onlyAsks) asking.add(call.channel);
-    List<Call> sent = calls.stream().filter(call -> call.onlyAsks || !asking.contains(call.channel)).toList();
-    List<Response<Object>> replies = new ArrayList<>();
+    Set<String> alone = new HashSet<>();
+    for (Call call : calls) if (call.isRedirected) alone.add(call.channel);
+    Map<String, Object> notAfterMs = new HashMap<>();
+    Map<Call, Object> answers = new HashMap<>();
+    Map<Call, Response<Object>> replies = new HashMap<>();
+    Set<String> channels = new HashSet<>();
     JedisException lost = null;
-    try (Pipeline pipeline = redis.pipelined()) {
-      Set<String> channels = new HashSet<>();
-      for (Call call : sent) {
+    try (AbstractPipeline pipeline = redis.pipelined()) {
+      for (Call call : calls) {
+        if (asking.contains(call.channel) && !call.onlyAsks) continue;
+        Object latest = notAfterMs.computeIfAbsent(call.channel, channel -> latestFor(channel, deadline));
+        if (latest instanceof Failure) {
+          answers.put(call, latest);
+          continue;
+        }
         boolean isFirst = channels.add(call.channel);
         boolean withText = isFirst && (call.lacksScript || (!isLoaded && calls.size() > 1));
         call.byFunction = usesFunction;
         Command command = call.byFunction ? Command.FCALL : withText ? Command.EVAL : Command.EVALSHA;
         byte[] script = call.byFunction ? encode(NAME) : withText ? text : encode(SHA);
         String tag = "{" + call.channel + "}";
-        replies.add(pipeline.sendCommand(command, script, encode("2"), encode(tag + ":meta"), encode(tag + ":log"),
-            encode(call.channel), call.payload, encode("" + options.history()), encode("" + options.historyTtlMs()),
-            encode(call.key), encode("" + options.keyWindowMs()), encode(call.onlyAsks ? LONG_AGO : notAfterMs)));
+        List<byte[]> keys = List.of(encode(tag + ":meta"), encode(tag + ":log"));
+        List<byte[]> words = new ArrayList<>(List.of(encode(call.channel), call.payload, encode("" + options.history()),
+            encode("" + options.historyTtlMs()), encode(call.key), encode("" + options.keyWindowMs()),
+            encode(call.onlyAsks ? LONG_AGO : (String) latest)));
+        if (cluster != null && !options.classic()) words.add(encode("sharded"));
+        if (alone.contains(call.channel)) answers.put(call, sendAlone(command, script, keys, words));
+        else if (command == Command.FCALL) replies.put(call, pipeline.fcall(script, keys, words));
+        else if (command == Command.EVAL) replies.put(call, pipeline.eval(script, keys, words));
+        else replies.put(call, pipeline.evalsha(script, keys, words));
       }
       pipeline.sync();
     } catch (JedisException error) {
       lost = error;
     }
-    for (Call call : calls) {
-      int i = sent.indexOf(call);
-      if (i == -1) {
-        answers.add(null);
-        continue;
-      }
+    for (Map.Entry<Call, Response<Object>> each : replies.entrySet()) {
       try {
-        answers.add(read(replies.get(i).get()));
+        answers.put(each.getKey(), read(each.getValue().get()));
       } catch (JedisDataException reply) {
-        answers.add(failureOf(reply));
+        answers.put(each.getKey(), failureOf(reply));
       } catch (RuntimeException unset) {
         // There is no answer to this one: the connection was lost on the way.
-        answers.add(failureOf(lost == null ? unset : lost));
+        answers.put(each.getKey(), failureOf(lost == null ? unset : lost));
       }
     }
-    return answers;
+    List<Object> told = new ArrayList<>();
+    for (Call call : calls) {
+      boolean isUnsent = lost != null && !answers.containsKey(call) && !(asking.contains(call.channel) && !call.onlyAsks);
+      told.add(isUnsent ? notSent(failureOf(lost)) : answers.get(call));
+    }
+    return told;
+  }
+
+  /** Follows redirections, and learns from them where the slots are. */
+  private Object sendAlone(Command command, byte[] script, List<byte[]> keys, List<byte[]> words) {
+    List<byte[]> all = new ArrayList<>(List.of(script, encode("2")));
+    all.addAll(keys);
+    all.addAll(words);
+    try {
+      return read(cluster.sendCommand(keys.get(0), command, all.toArray(new byte[0][])));
+    } catch (JedisException error) {
+      return failureOf(error);
+    }
+  }
+
+  /** The deadline on the clock of the channel's server, as text, or a Failure. */
+  private Object latestFor(String channel, long deadline) {
+    try {
+      return Long.toString(redisTimeMs(deadline, channel));
+    } catch (JedisException error) {
+      if (cluster != null) lookForServer(channel);
+      return notSent(failureOf(error));
+    }
+  }
+
+  /** Any command lets Jedis look again who has which slots. */
+  private void lookForServer(String channel) {
+    try {
+      cluster.type("{" + channel + "}:meta");
+    } catch (JedisException stillAway) {
+      // The next round tells.
+    }
+  }
+
+  private static Failure notSent(Failure failure) {
+    return new Failure(failure.code(), failure.message(), false);
   }
 
   /** Takes over what one round brought. Returns whether another round can begin at once. */
@@ -314,33 +378,49 @@ public final class Publisher {
     String code = failure.code();
     boolean isScriptMissing = code.equals("NOSCRIPT");
     if (isScriptMissing || code.equals("CONNECTION") || code.equals("TIMEOUT")) isLoaded = false;
-    if (PASSING.contains(code) && !isScriptMissing) clock = null;
-    if (STALE.contains(code)) redis.getPool().clear();
+    if (PASSING.contains(code) && !isScriptMissing) clocks.clear();
+    if (STALE.contains(code)) forgetConnections();
+    boolean isRedirection = cluster != null && (code.equals("MOVED") || code.equals("ASK"));
+    call.isRedirected = isRedirection || (cluster != null && code.equals("CONNECTION"));
     call.lacksScript |= isScriptMissing;
     boolean isForbidden = failure.message().contains("'eval'") || failure.message().contains("'evalsha'");
     boolean needsFunction = code.equals("NOPERM") && isForbidden && !call.byFunction;
     usesFunction |= needsFunction;
-    return isScriptMissing || needsFunction;
+    return isScriptMissing || needsFunction || isRedirection;
   }
 
-  /** A moment of System.nanoTime() on Redis' clock, which is measured by the quickest of some answers. */
-  private long redisTimeMs(long moment) {
-    long[] measured = clock;
+  private void forgetConnections() {
+    if (cluster != null) cluster.getClusterNodes().values().forEach(ConnectionPool::clear);
+    else ((JedisPooled) redis).getPool().clear();
+  }
+
+  /** A moment of System.nanoTime() on the clock of the channel's server, which is measured by the quickest of some answers. */
+  private long redisTimeMs(long moment, String channel) {
+    int slot = cluster == null ? 0 : JedisClusterCRC16.getSlot(channel);
+    long[] measured = clocks.get(slot);
     if (measured == null || System.nanoTime() - measured[0] > CLOCK_COUNTS_FOR_NS) {
       long best = Long.MAX_VALUE;
       measured = new long[2];
       for (int i = 0; i < CLOCK_MEASUREMENTS; i++) {
         long sent = System.nanoTime();
-        List<?> time = (List<?>) redis.sendCommand(Command.TIME);
+        List<?> time = askTime(slot);
         long roundTrip = System.nanoTime() - sent;
         if (roundTrip >= best) continue;
         best = roundTrip;
         long theirsMs = number(time.get(0)) * 1_000 + number(time.get(1)) / 1_000;
         measured = new long[] {sent + roundTrip, theirsMs - (sent + roundTrip / 2) / 1_000_000};
       }
-      clock = measured;
+      clocks.put(slot, measured);
     }
     return moment / 1_000_000 + measured[1] + 1;
+  }
+
+  private List<?> askTime(int slot) {
+    if (cluster == null) return (List<?>) redis.sendCommand(Command.TIME);
+    try (Connection connection = cluster.getConnectionFromSlot(slot)) {
+      connection.sendCommand(Command.TIME);
+      return connection.getBinaryMultiBulkReply();
+    }
   }
 
   private static Failure failureOf(RuntimeException error) {

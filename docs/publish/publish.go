@@ -6,6 +6,8 @@
 //	defer publisher.Close()
 //	published, err := publisher.Publish(ctx, publish.Publication{Channel: "BTC.trade", Data: trade, Key: trade.ID})
 //
+// On a Cluster connect returns a *redis.ClusterClient, of redis.ClusterOptions with the same two settings.
+//
 // It needs github.com/redis/go-redis/v9. docs/publishing.md has the contract, conformance.json what it is tested with. It starts no
 // goroutine and keeps no queue.
 package publish
@@ -35,7 +37,7 @@ var scriptText string
 
 const (
 	scriptName  = "tradewind_publish_1"
-	scriptSHA   = "b7f5eae056f2d60f669b9d8de9eac81cdbe2a27e"
+	scriptSHA   = "6488e9925bb82d9b2be92d23f97d022aa7ad4f9f"
 	maxKeyBytes = 128
 	// Publications in one pipeline.
 	pipelineSize = 512
@@ -70,6 +72,7 @@ type Options struct {
 	Deadline            time.Duration // how long a call goes on trying (5 s); Redis publishes nothing of it later than that
 	MaxPublicationBytes int           // the edges' EDGE_MAX_PUBLICATION_BYTES (65,536)
 	UseFunction         bool          // calls the Function library from the start, for a user who may send no script
+	Classic             bool          // publishes by PUBLISH on a Cluster too, whose edges have REDIS_PUBSUB=classic
 }
 
 // Publication is text ([]byte or string, as it is) or anything that encoding/json takes. Without a Key it gets a random one.
@@ -107,19 +110,25 @@ type Result struct {
 
 // Publisher may be used by many goroutines.
 type Publisher struct {
-	connect func() *redis.Client
+	connect func() redis.UniversalClient
 	options Options
 
 	mutex        sync.Mutex
-	client       *redis.Client
+	client       redis.UniversalClient
 	usesFunction bool
 	isLoaded     bool
-	measuredAt   time.Time
-	clockOffset  time.Duration
+	clocks       map[string]clock // by the server's address
 }
 
-// New makes a publisher that owns the clients that connect makes. It makes another one when the server is demoted or silent.
-func New(connect func() *redis.Client, options Options) *Publisher {
+// A server's clock, when it was measured, and what it was ahead of ours.
+type clock struct {
+	measuredAt time.Time
+	offset     time.Duration
+}
+
+// New makes a publisher that owns the clients that connect makes. It makes another one when the server is demoted or silent. On a
+// *redis.ClusterClient it publishes by SPUBLISH, for edges of a Cluster.
+func New[Client redis.UniversalClient](connect func() Client, options Options) *Publisher {
 	setDefault(&options.History, 1_000)
 	setDefault(&options.HistoryTTL, time.Hour)
 	setDefault(&options.KeyWindow, 10*time.Minute)
@@ -129,11 +138,23 @@ func New(connect func() *redis.Client, options Options) *Publisher {
 	if options.KeyWindow <= options.Deadline {
 		panic("publish: KeyWindow must be longer than Deadline")
 	}
-	client := connect()
-	if settings := client.Options(); !settings.ContextTimeoutEnabled || settings.MaxRetries > 0 {
+	var client redis.UniversalClient = connect()
+	hasTimeout, retries := false, 0
+	switch known := client.(type) {
+	case *redis.Client:
+		hasTimeout, retries = known.Options().ContextTimeoutEnabled, known.Options().MaxRetries
+	case *redis.ClusterClient:
+		hasTimeout, retries = known.Options().ContextTimeoutEnabled, known.Options().MaxRetries
+	default:
+		panic("publish: the client must be a *redis.Client or a *redis.ClusterClient")
+	}
+	if !hasTimeout || retries > 0 {
 		panic("publish: the client must have ContextTimeoutEnabled: true, MaxRetries: -1; its own waits would outlast the deadline")
 	}
-	return &Publisher{connect: connect, options: options, client: client, usesFunction: options.UseFunction}
+	return &Publisher{
+		connect: func() redis.UniversalClient { return connect() },
+		options: options, client: client, usesFunction: options.UseFunction, clocks: map[string]clock{},
+	}
 }
 
 // Close ends the connections.
@@ -153,6 +174,7 @@ type call struct {
 	payload                                                 []byte
 	isDone, isUnknown, isOvertaken, lacksScript, byFunction bool
 	onlyAsks                                                bool // the next try only asks whether it was published; others of its channel wait for the answer
+	isRedirected                                            bool // a Cluster's server said that another one has the slot, or is gone
 	lastFailure                                             answer
 	result                                                  Result
 }
@@ -267,26 +289,35 @@ func (p *Publisher) round(calls []*call, deadline time.Time) []answer {
 	client := p.currentClient()
 	ctx, cancel := context.WithTimeout(context.Background(), max(time.Millisecond, min(answerTimeout, time.Until(deadline))))
 	defer cancel()
-	notAfter, err := p.redisTime(ctx, client, deadline)
-	if err != nil {
-		for i := range answers {
-			answers[i] = failureOf(err)
-			answers[i].isUnknown = false
-		}
-		p.learn(client, &call{}, answers[0])
-		return answers
-	}
 	p.mutex.Lock()
 	isLoaded, usesFunction := p.isLoaded, p.usesFunction
 	p.mutex.Unlock()
-	pipeline := client.Pipeline()
 	commands := make([]*redis.Cmd, len(calls))
-	asking, channels := map[string]bool{}, map[string]bool{}
+	_, isCluster := client.(*redis.ClusterClient)
+	asking, alone, channels, latest := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]int64{}
 	for _, c := range calls {
 		asking[c.Channel] = asking[c.Channel] || c.onlyAsks
+		alone[c.Channel] = alone[c.Channel] || c.isRedirected
 	}
+	// A pipeline for each server, since one of a ClusterClient would repeat some of its commands, and so change their order.
+	pipelines := map[*redis.Client]redis.Pipeliner{}
 	for i, c := range calls {
 		if asking[c.Channel] && !c.onlyAsks {
+			continue
+		}
+		if _, isKnown := latest[c.Channel]; !isKnown {
+			notAfter, err := p.redisTime(ctx, client, c.Channel, deadline)
+			if err != nil { // its calls are not sent
+				latest[c.Channel] = 0
+				answers[i] = failureOf(err)
+				answers[i].isUnknown = false
+				p.learn(client, c, answers[i])
+				continue
+			}
+			latest[c.Channel] = notAfter
+		}
+		if latest[c.Channel] == 0 {
+			answers[i] = answer{code: "CONNECTION", message: "the server of the channel does not answer"}
 			continue
 		}
 		words := []any{"evalsha", scriptSHA}
@@ -297,14 +328,35 @@ func (p *Publisher) round(calls []*call, deadline time.Time) []answer {
 			words = []any{"eval", scriptText}
 		}
 		channels[c.Channel] = true
-		latest := notAfter
+		notAfter := latest[c.Channel]
 		if c.onlyAsks {
-			latest = longAgo
+			notAfter = longAgo
 		}
-		commands[i] = pipeline.Do(ctx, append(words, 2, "{"+c.Channel+"}:meta", "{"+c.Channel+"}:log", c.Channel, c.payload,
-			p.options.History, p.options.HistoryTTL.Milliseconds(), c.Key, p.options.KeyWindow.Milliseconds(), latest)...)
+		words = append(words, 2, "{"+c.Channel+"}:meta", "{"+c.Channel+"}:log", c.Channel, c.payload,
+			p.options.History, p.options.HistoryTTL.Milliseconds(), c.Key, p.options.KeyWindow.Milliseconds(), notAfter)
+		if isCluster && !p.options.Classic {
+			words = append(words, "sharded")
+		}
+		if alone[c.Channel] {
+			commands[i] = client.Do(ctx, words...) // is followed to another server
+			continue
+		}
+		server, err := serverOf(ctx, client, c.Channel)
+		if err != nil {
+			answers[i] = failureOf(err)
+			answers[i].isUnknown = false
+			continue
+		}
+		if pipelines[server] == nil {
+			pipelines[server] = server.Pipeline()
+		}
+		commands[i] = pipelines[server].Do(ctx, words...)
 	}
-	pipeline.Exec(ctx) // each command has its own error
+	var all sync.WaitGroup
+	for _, pipeline := range pipelines {
+		all.Go(func() { pipeline.Exec(ctx) }) // each command has its own error
+	}
+	all.Wait()
 	for i, command := range commands {
 		if command == nil {
 			continue
@@ -336,7 +388,7 @@ func (p *Publisher) take(calls []*call, answers []answer) (isRefusedForm bool) {
 			continue
 		}
 		if a.code != "" { // none: it waited for others
-			isForm := isOtherForm(c, a)
+			isForm := isOtherForm(c, a) || c.isRedirected && isRedirection(a)
 			c.isUnknown = c.isUnknown || a.isUnknown
 			// What Redis said before tells more than that the deadline cut the last try short.
 			if a.code != "TIMEOUT" || c.lastFailure.code == "" {
@@ -370,17 +422,25 @@ func isOtherForm(c *call, a answer) bool {
 	return a.code == "NOSCRIPT" || a.code == "NOPERM" && isForbidden && !c.byFunction
 }
 
+func isRedirection(a answer) bool { return a.code == "MOVED" || a.code == "ASK" }
+
 // Draws the consequences of a failure for the next try.
-func (p *Publisher) learn(used *redis.Client, c *call, a answer) {
+func (p *Publisher) learn(used redis.UniversalClient, c *call, a answer) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	c.lacksScript = c.lacksScript || a.code == "NOSCRIPT"
+	if cluster, isCluster := used.(*redis.ClusterClient); isCluster {
+		c.isRedirected = isRedirection(a) || a.code == "CONNECTION"
+		if c.isRedirected {
+			cluster.ReloadState(context.Background())
+		}
+	}
 	p.usesFunction = p.usesFunction || a.code == "NOPERM" && isOtherForm(c, a)
 	if a.code == "NOSCRIPT" || a.isUnknown {
 		p.isLoaded = false
 	}
 	if passing[a.code] && a.code != "NOSCRIPT" {
-		p.measuredAt = time.Time{}
+		clear(p.clocks)
 	}
 	if stale[a.code] && p.client == used {
 		p.client = p.connect()
@@ -388,34 +448,47 @@ func (p *Publisher) learn(used *redis.Client, c *call, a answer) {
 	}
 }
 
-func (p *Publisher) currentClient() *redis.Client {
+func (p *Publisher) currentClient() redis.UniversalClient {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	return p.client
 }
 
-// The moment on Redis' clock, in ms, measured by the quickest of some answers.
-func (p *Publisher) redisTime(ctx context.Context, client *redis.Client, moment time.Time) (int64, error) {
+func serverOf(ctx context.Context, client redis.UniversalClient, channel string) (*redis.Client, error) {
+	if cluster, isCluster := client.(*redis.ClusterClient); isCluster {
+		return cluster.MasterForKey(ctx, "{"+channel+"}:meta")
+	}
+	return client.(*redis.Client), nil
+}
+
+// The moment on the clock of the channel's server, in ms, measured by the quickest of some answers.
+func (p *Publisher) redisTime(ctx context.Context, client redis.UniversalClient, channel string, moment time.Time) (int64, error) {
+	server, err := serverOf(ctx, client, channel)
+	if err != nil {
+		return 0, err
+	}
+	address := server.Options().Addr
 	p.mutex.Lock()
-	offset, isFresh := p.clockOffset, time.Since(p.measuredAt) < clockCountsFor
+	known := p.clocks[address]
 	p.mutex.Unlock()
-	if !isFresh {
+	if time.Since(known.measuredAt) >= clockCountsFor {
 		best := time.Duration(math.MaxInt64)
 		for range clockMeasurements {
 			sent := time.Now()
-			theirs, err := client.Time(ctx).Result()
+			theirs, err := server.Time(ctx).Result()
 			if err != nil {
 				return 0, err
 			}
 			if roundTrip := time.Since(sent); roundTrip < best {
-				best, offset = roundTrip, theirs.Sub(sent.Add(roundTrip/2).Round(0))
+				best, known.offset = roundTrip, theirs.Sub(sent.Add(roundTrip/2).Round(0))
 			}
 		}
+		known.measuredAt = time.Now()
 		p.mutex.Lock()
-		p.clockOffset, p.measuredAt = offset, time.Now()
+		p.clocks[address] = known
 		p.mutex.Unlock()
 	}
-	return moment.Add(offset).UnixMilli() + 1, nil
+	return moment.Add(known.offset).UnixMilli() + 1, nil
 }
 
 func (c *call) fail(code, message string) {

@@ -4,6 +4,8 @@
     publisher = Publisher(client)
     publisher.publish("BTC.trade", {"price": "64123.5"}, key="trade-1")
 
+On a Cluster: redis.cluster.RedisCluster.from_url("redis://127.0.0.1:7000", socket_timeout=2).
+
 Needs redis-py 4.3 or later (Debian: python3-redis) and Python 3.9. docs/publishing.md has the contract, conformance.json what it is
 tested with. It starts no thread and keeps no queue.
 """
@@ -19,6 +21,7 @@ import uuid
 from dataclasses import dataclass
 
 import redis
+import redis.cluster
 
 SCRIPT_NAME = "tradewind_publish_1"
 SCRIPT_TEXT = pathlib.Path(__file__).with_name(SCRIPT_NAME + ".lua").read_bytes()
@@ -55,10 +58,15 @@ WORD_OF_CLASS = {
     "ClusterDownError": "CLUSTERDOWN",
     "TryAgainError": "TRYAGAIN",
     "MovedError": "MOVED",
+    "AskError": "ASK",
     "AuthenticationError": "NOAUTH",
     "AuthenticationWrongNumberOfArgsError": "NOAUTH",
     "AuthorizationError": "NOPERM",
 }
+
+
+# redis-py's error of a Cluster whose nodes it cannot reach is none of its others.
+REDIS_ERRORS = (redis.RedisError, redis.exceptions.RedisClusterException)
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,8 @@ class Publisher:
     deadline_ms: how long a call goes on trying; Redis publishes nothing of it later than that
     max_publication_bytes: the edges' EDGE_MAX_PUBLICATION_BYTES
     use_function: calls the Function library from the start, for a user who may send no script
+    sharded: publishes by SPUBLISH, for edges of a Cluster; by default where the client is a RedisCluster. False for a Cluster whose
+        edges have REDIS_PUBSUB=classic
     """
 
     def __init__(
@@ -105,6 +115,7 @@ class Publisher:
         deadline_ms=5_000,
         max_publication_bytes=65_536,
         use_function=False,
+        sharded=None,
     ):
         if not client.get_connection_kwargs().get("socket_timeout"):
             raise ValueError("give the client a socket_timeout: without one a lost connection blocks for ever")
@@ -117,7 +128,9 @@ class Publisher:
         self._max_bytes = max_publication_bytes
         self._uses_function = use_function
         self._is_loaded = False
-        self._clock = None  # measured at, Redis' clock minus ours; both in seconds
+        self._clocks = {}  # by server: measured at, Redis' clock minus ours; both in seconds
+        self._is_cluster = hasattr(client, "get_node_from_key")
+        self._sharded = ["sharded"] if (self._is_cluster if sharded is None else sharded) else []
 
     def publish(self, channel, data, key=None, deadline_ms=None):
         """Publishes str and bytes as they are, anything else as JSON. Returns Published or raises PublishError."""
@@ -157,35 +170,58 @@ class Publisher:
     def _round(self, calls, deadline):
         """One pipeline; a Published or a (code, message, is_unknown) each, and None for those that wait for others."""
         asking = {call.channel for call in calls if call.only_asks}
-        sent = [call for call in calls if call.only_asks or call.channel not in asking]
-        try:
-            not_after_ms = self._redis_time_ms(deadline)
-        except redis.RedisError as error:
-            code, message, _ = _failure(error)
-            return [(code, message, False)] * len(calls)
-        pipeline = self._client.pipeline(transaction=False)
+        ready = [call for call in calls if call.only_asks or call.channel not in asking]
+        answers, not_after_ms = {}, {}
+        for call in ready:
+            try:
+                if call.channel not in not_after_ms:
+                    not_after_ms[call.channel] = self._redis_time_ms(deadline, call.channel)
+            except REDIS_ERRORS as error:
+                code, message, _ = _failure(error)
+                not_after_ms[call.channel] = (code, message, False)
+            if isinstance(not_after_ms[call.channel], tuple):
+                answers[call] = not_after_ms[call.channel]
+        sent = [call for call in ready if call not in answers]
+        if not sent:
+            return [answers.get(call) for call in calls]
+        # A pipeline follows no redirection here: redis-py would repeat some of its commands, and so change their order.
+        alone = {call.channel for call in sent if call.is_redirected}
+        together = [call for call in sent if call.channel not in alone]
         channels = set()
+        pipeline = self._client.pipeline(transaction=False)
         for call in sent:
             is_first = call.channel not in channels
             channels.add(call.channel)
             with_text = is_first and (call.lacks_script or (not self._is_loaded and len(calls) > 1))
             call.by_function = self._uses_function
-            words = ("EVAL", SCRIPT_TEXT) if with_text else ("EVALSHA", SCRIPT_SHA)
-            pipeline.execute_command(
-                *(("FCALL", SCRIPT_NAME) if call.by_function else words),
-                *("2", "{%s}:meta" % call.channel, "{%s}:log" % call.channel),
-                *(call.channel, call.payload, *self._settings),
-                *(call.key, str(self._key_window_ms), LONG_AGO if call.only_asks else str(not_after_ms)),
+            script = ("EVAL", SCRIPT_TEXT) if with_text else ("EVALSHA", SCRIPT_SHA)
+            words = (
+                *(("FCALL", SCRIPT_NAME) if call.by_function else script),
+                *(2, "{%s}:meta" % call.channel, "{%s}:log" % call.channel),
+                *(call.channel, call.payload, *self._settings, call.key, str(self._key_window_ms)),
+                *(LONG_AGO if call.only_asks else str(not_after_ms[call.channel]), *self._sharded),
             )
+            if call.channel not in alone:
+                pipeline.execute_command(*words)
+                continue
+            try:
+                answers[call] = _read(self._client.execute_command(*words))
+            except REDIS_ERRORS as error:
+                answers[call] = _failure(error)
         try:
-            replies = pipeline.execute(raise_on_error=False)
-        except redis.RedisError as error:
+            if self._is_cluster:
+                replies = pipeline.send_cluster_commands(
+                    pipeline.command_stack, raise_on_error=False, allow_redirections=False
+                )
+            else:
+                replies = pipeline.execute(raise_on_error=False)
+        except REDIS_ERRORS as error:
             # redis-py does not tell which calls were answered before.
             code, message, is_unknown = _failure(error)
-            answers = {call: (code, message, is_unknown or len(sent) > 1) for call in sent}
+            answers.update((call, (code, message, is_unknown or len(together) > 1)) for call in together)
         else:
             told = [_failure(reply) if isinstance(reply, Exception) else _read(reply) for reply in replies]
-            answers = dict(zip(sent, told))
+            answers.update(zip(together, told))
         return [answers.get(call) for call in calls]
 
     def _take(self, calls, answers):
@@ -228,11 +264,18 @@ class Publisher:
         if code in ("NOSCRIPT", "CONNECTION", "TIMEOUT"):
             self._is_loaded = False
         if code in PASSING and code != "NOSCRIPT":
-            self._clock = None
+            self._clocks.clear()
         if code in STALE:
-            self._client.connection_pool.disconnect()
+            if self._is_cluster:
+                self._client.disconnect_connection_pools()
+            else:
+                self._client.connection_pool.disconnect()
+        # Alone a call is followed to another server, and redis-py looks again who has which slots.
+        call.is_redirected = self._is_cluster and code in ("MOVED", "ASK", "CONNECTION")
         if code == "NOSCRIPT":
             call.lacks_script = True
+            return True
+        if self._is_cluster and code in ("MOVED", "ASK"):
             return True
         is_forbidden = code == "NOPERM" and ("'eval'" in message or "'evalsha'" in message)
         if is_forbidden and not call.by_function:
@@ -240,17 +283,19 @@ class Publisher:
             return True
         return False
 
-    def _redis_time_ms(self, moment):
-        """`moment` of our monotonic clock on Redis' clock, which is measured by the quickest of some answers."""
-        if self._clock is None or time.monotonic() - self._clock[0] > CLOCK_COUNTS_FOR:
+    def _redis_time_ms(self, moment, channel):
+        """`moment` of our monotonic clock on the clock of the channel's server, measured by the quickest of some answers."""
+        node = self._client.get_node_from_key("{%s}:meta" % channel) if self._is_cluster else None
+        server = node and node.name
+        if server not in self._clocks or time.monotonic() - self._clocks[server][0] > CLOCK_COUNTS_FOR:
             measured = []
             for _ in range(CLOCK_MEASUREMENTS):
                 sent = time.monotonic()
-                seconds, microseconds = self._client.time()
+                seconds, microseconds = self._client.time(target_nodes=node) if node else self._client.time()
                 received = time.monotonic()
                 measured.append((received - sent, seconds + microseconds / 1e6 - (sent + received) / 2))
-            self._clock = (time.monotonic(), min(measured)[1])
-        return int((moment + self._clock[1]) * 1_000) + 1
+            self._clocks[server] = (time.monotonic(), min(measured)[1])
+        return int((moment + self._clocks[server][1]) * 1_000) + 1
 
 
 class _Call:
@@ -259,6 +304,7 @@ class _Call:
         self.key = str(uuid.uuid4()) if key is None else key
         self.result = self.last_failure = None
         self.is_unknown = self.is_overtaken = self.only_asks = self.lacks_script = self.by_function = False
+        self.is_redirected = False
         if not CHANNEL.fullmatch(channel):
             return self.fail("BAD_CHANNEL", "must be [A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127} and not begin with tw:")
         try:

@@ -35,6 +35,10 @@ local function read_string(key)
   if string.find(value.err, '^WRONGTYPE') then
     return refuse('TWTYPE', key .. ' must be a string')
   end
+  -- A node of a Cluster that is giving the slot away cannot tell whether the key never was, or has gone already.
+  if string.find(value.err, 'non local key') then
+    return refuse('TRYAGAIN', 'the slot of ' .. key .. ' is moving to another node')
+  end
   return value
 end
 
@@ -78,7 +82,9 @@ local MAX_HISTORY = 100000
 
 local function publish(keys, args)
   -- Checks. Nothing is written before all of them have passed.
-  if #keys ~= 2 or #args ~= 7 then return refuse('TWARG', 'needs 2 keys and 7 arguments') end
+  if #keys ~= 2 or #args < 7 or #args > 8 then
+    return refuse('TWARG', 'needs 2 keys and 7 or 8 arguments')
+  end
   local channel, payload, once = args[1], args[2], args[5]
   if #channel > 128 or not string.find(channel, '^[A-Za-z0-9][A-Za-z0-9_.:/@%-]*$') then
     return refuse('TWARG', 'the channel must be [A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}')
@@ -106,6 +112,13 @@ local function publish(keys, args)
   end
   local not_after = integer(args[7], 0, MAX_OFFSET)
   if not not_after then return refuse('TWARG', 'notAfterMs must be ms from 0 to 2^53-1') end
+  -- A Cluster sends what comes by SPUBLISH to the shard of the channel, and what comes by PUBLISH to all of its nodes.
+  local command = 'PUBLISH'
+  if args[8] == 'sharded' then
+    command = 'SPUBLISH'
+  elseif args[8] and args[8] ~= '' then
+    return refuse('TWARG', 'the eighth argument must be empty or "sharded"')
+  end
 
   local refusal, epoch, offset = read_position(meta_key)
   if refusal then return refusal end
@@ -132,8 +145,8 @@ local function publish(keys, args)
   offset = offset + 1
 
   local clears = renewed or size == 0
-  if not may('PUBLISH', channel, '') then
-    return refuse('NOPERM', 'this user may not PUBLISH to ' .. channel)
+  if not may(command, channel, '') then
+    return refuse('NOPERM', 'this user may not ' .. command .. ' to ' .. channel)
   end
   if not may('SET', meta_key, '')
     or (clears and not may('DEL', log_key))
@@ -162,7 +175,7 @@ local function publish(keys, args)
     if ttl > 0 then redis.call('PEXPIRE', log_key, digits(ttl)) else redis.call('PERSIST', log_key) end
   end
   if once ~= '' then redis.call('SET', once_key, position, 'PX', digits(window)) end
-  redis.call('PUBLISH', channel, '@1:' .. position .. ':' .. digits(now) .. ';' .. payload)
+  redis.call(command, channel, '@1:' .. position .. ':' .. digits(now) .. ';' .. payload)
   return { epoch, offset, 0 }
 end
 

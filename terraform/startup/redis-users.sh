@@ -1,12 +1,15 @@
 # Users of a Redis of our own, as lines of its ACL file: those of infra/redis/users.acl, with each publisher's own channels. A
 # test holds the two to each other. Needs read_secret, and Redis 7 or Valkey for what stands in parentheses.
 
+# What finds the nodes of a Cluster, and follows its redirections. The same lines serve a single Redis, which answers none of it.
+cluster_rules='+cluster|shards +cluster|slots +cluster|info +asking +readonly +command'
+
 # publisher_rules PATTERN…: channels, with * for anything, and alone for all but tw:*, on which edges prove their links.
 # What a function may do is what its caller may.
 publisher_rules() {
   local channel
   printf 'resetkeys resetchannels -@all'
-  printf ' %s' +ping '+client|setname' +publish '+fcall|tradewind_publish_1'
+  printf ' %s' +ping '+client|setname' "$cluster_rules" +publish +spublish '+fcall|tradewind_publish_1'
   printf ' %s' +get +set +type +time +xadd +pexpire +persist
   for channel in "$@"; do
     if [ "$channel" = '*' ]; then printf ' &[^t]* &t &t[^w]* &tw &tw[^:]*'; else printf ' &%s' "$channel"; fi
@@ -23,21 +26,21 @@ node_state='(+set +zadd +zremrangebyscore ~tw:node:* ~tw:nodes)'
 # Publishes to all channels, and revokes tokens.
 ingest_rules() {
   printf '%s' "$(publisher_rules '*')"
-  printf ' +multi +exec (+zadd +zcard +zremrangebyscore +zrange +zrem ~tw:revocations) (+publish &tw:revoked) %s\n' "$node_state"
+  printf ' +multi +exec (+zadd +zcard +zremrangebyscore +zrange +zrem ~tw:revocations) (+publish +spublish &tw:revoked) %s\n' "$node_state"
 }
 
 # Reads, starts epochs, writes its own heartbeat, and publishes to its probe alone.
 edge_rules() {
   printf 'resetkeys ~{*}:meta ~{*}:log ~tw:heartbeat:* resetchannels &* -@all'
-  printf ' %s' +ping '+client|setname' +info +subscribe +unsubscribe '+pubsub|numsub' +multi +exec
-  printf ' %s' +get +getrange +mget +set +xrange '+fcall|tradewind_epoch_1' +type +time '(+del ~{*}:log)' '(+publish &tw:probe:*)' '(+zrange %R~tw:revocations)' '(+get %R~tw:console:watch)' "$node_state"
+  printf ' %s' +ping '+client|setname' +info "$cluster_rules" +subscribe +unsubscribe '+pubsub|numsub' +ssubscribe +sunsubscribe '+pubsub|shardnumsub' +multi +exec
+  printf ' %s' +get +getrange +mget +set +xrange '+fcall|tradewind_epoch_1' +type +time '(+del ~{*}:log)' '(+publish +spublish &tw:probe:*)' '(+zrange %R~tw:revocations)' '(+get %R~tw:console:watch)' "$node_state"
   printf '\n'
 }
 
 # Reads what nodes say of themselves, and asks them.
 console_rules() {
   printf 'resetkeys %%R~tw:node:* %%R~tw:nodes resetchannels -@all'
-  printf ' %s' +ping '+client|setname' +info +zrange +mget '(+set ~tw:console:watch)'
+  printf ' %s' +ping '+client|setname' +info "$cluster_rules" +zrange +mget '(+set ~tw:console:watch)'
   printf '\n'
 }
 

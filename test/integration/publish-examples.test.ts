@@ -7,6 +7,7 @@ import { bringRedisCli } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startRedisCluster } from '../support/redis-cluster.ts';
 import { eventually } from '../support/wait.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -32,9 +33,14 @@ afterEach(async () => {
 });
 
 async function run(command: string, ...args: string[]): Promise<void> {
+  await runAt(redis.url, command, ...args);
+}
+
+/** @param url what `$REDIS_URL` is; its host and port are `$NODE`. */
+async function runAt(url: string, command: string, ...args: string[]): Promise<void> {
   await promisify(execFile)(command, args, {
     cwd: ROOT,
-    env: { ...process.env, REDIS_URL: redis.url },
+    env: { ...process.env, REDIS_URL: url, NODE: new URL(url).host },
     timeout: RUN_DEADLINE_MS,
   });
 }
@@ -55,6 +61,7 @@ async function runShell(cli: string, text: string): Promise<void> {
 
 const SHELL = [...DOCUMENT.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text]) => text ?? '');
 const makesUsers = (text: string): boolean => text.includes('ACL SETUSER');
+const isForCluster = (text: string): boolean => /redis-cli (-c|--cluster)/.test(text);
 const startsService = (text: string): boolean => text.includes('/src/main.ts');
 
 describe('docs/publishing.md', () => {
@@ -64,7 +71,9 @@ describe('docs/publishing.md', () => {
       const cli = await bringRedisCli(console.log);
       if (cli === undefined) return skip('there is no redis-cli here, and apt cannot install it');
       const received = await startReceiver('BTC.trade');
-      const commands = SHELL.filter((text) => !makesUsers(text) && !startsService(text));
+      const commands = SHELL.filter(
+        (text) => !makesUsers(text) && !startsService(text) && !isForCluster(text),
+      );
       expect(commands).toHaveLength(2);
       for (const text of commands) await runShell(cli, text);
       await eventually(() => received.length === 2);
@@ -73,6 +82,40 @@ describe('docs/publishing.md', () => {
         if (header.kind !== 'sequenced') throw new Error(header.kind);
         expect(header.offset).toBe(index + 1);
         expect(message.subarray(header.payloadAt).toString()).toBe('{"price":"64123.5"}');
+      }
+    },
+    TEST_DEADLINE_MS,
+  );
+
+  it(
+    'names shell commands that publish to a Cluster, by the script and by functions',
+    async ({ skip }) => {
+      const cli = await bringRedisCli(console.log);
+      if (cli === undefined) return skip('there is no redis-cli here, and apt cannot install it');
+      await using cluster = await startRedisCluster({ replicas: 0 });
+      const owner = await cluster.masterOf('BTC.trade');
+      const received: Buffer[] = [];
+      const subscriber = owner.control.duplicate();
+      onTestFinished(() => subscriber.disconnect());
+      subscriber.on('smessageBuffer', (_: Buffer, payload: Buffer) => received.push(payload));
+      await subscriber.ssubscribe('BTC.trade');
+      const commands = SHELL.filter(isForCluster);
+      expect(commands).toHaveLength(2);
+      // By a node that does not have the channel's slot.
+      const { url } = cluster.nodes.find((node) => node !== owner)!;
+      for (const text of commands)
+        await runAt(
+          url,
+          'sh',
+          '-ec',
+          text.replace(/redis-cli (-c)?/g, `"${cli}" -e -u "$REDIS_URL" $1`),
+        );
+      await eventually(() => received.length === 2);
+      expect(String(received[0])).toBe('{"price":"64123.5"}');
+      expect(readHeader(received[1]!)).toMatchObject({ kind: 'sequenced', offset: 1 });
+      for (const { control } of cluster.nodes) {
+        const libraries = (await control.function('LIST')) as unknown[];
+        expect(libraries).toHaveLength(1);
       }
     },
     TEST_DEADLINE_MS,

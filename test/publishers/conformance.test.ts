@@ -1,6 +1,8 @@
 import { FUNCTION_LIBRARY } from '@tradewind/bus';
+import { findFreePort } from '@tradewind/dev';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { IS_LONG, shortOrLong } from '../support/length.ts';
+import { CLUSTER_SLOTS } from '../support/redis-cluster.ts';
 import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
 import { rulesOf } from '../support/redis-with-users.ts';
 import { type CommandFilter, TcpFaultProxy, type Trap } from '../support/tcp-fault-proxy.ts';
@@ -24,6 +26,19 @@ const SCRIPTS = ['+eval', '+evalsha', '+script|load'];
 /** A refusal that ends by itself. */
 const OOM = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
 
+/** Arguments of a node that is a Cluster by itself, and is reached from outside at another port. */
+async function clusterArguments(announcedPort: number): Promise<readonly string[]> {
+  return [
+    ...['--cluster-enabled', 'yes', '--cluster-port', String(await findFreePort())],
+    ...['--cluster-announce-ip', '127.0.0.1', '--cluster-announce-port', String(announcedPort)],
+  ];
+}
+
+async function ownAllSlots({ control }: RedisNode): Promise<void> {
+  await control.call('CLUSTER', 'ADDSLOTSRANGE', '0', String(CLUSTER_SLOTS - 1));
+  await eventually(async () => String(await control.cluster('INFO')).includes('state:ok'));
+}
+
 const isPublish: CommandFilter = ([name = '']) => /^(evalsha|eval|fcall)$/i.test(name);
 
 afterAll(removeBuilds);
@@ -37,10 +52,14 @@ describe.each(LIBRARIES)('$name', (library) => {
   let calls: { readonly words: readonly string[]; readonly link: number }[] = [];
 
   beforeAll(async () => {
+    proxy = await TcpFaultProxy.start({ host: '127.0.0.1', port: 1, speaks: 'redis' });
     // By arguments, because it must survive a restart.
-    const user = ['--user', 'publisher', '>secret', ...rulesOf('ingest'), ...SCRIPTS];
-    redis = await startRedisNode({ args: [...DURABLE, ...user] });
-    proxy = await TcpFaultProxy.start({ host: redis.host, port: redis.port, speaks: 'redis' });
+    const rules = [...rulesOf('ingest'), ...(library.rights ?? []), ...SCRIPTS];
+    const user = ['--user', 'publisher', '>secret', ...rules];
+    const cluster = library.isCluster ? await clusterArguments(proxy.port) : [];
+    redis = await startRedisNode({ args: [...DURABLE, ...user, ...cluster] });
+    proxy.retarget(redis);
+    if (library.isCluster) await ownAllSlots(redis);
     proxy.watchCommands((words, { number }) => {
       if (isPublish(words)) calls.push({ words, link: number });
     });
@@ -63,7 +82,14 @@ describe.each(LIBRARIES)('$name', (library) => {
   afterEach(() => proxy.refuse(false));
 
   async function setUser(name: string, rules: readonly string[]): Promise<void> {
-    await redis.control.call('ACL', 'SETUSER', name, '>secret', ...rules);
+    await redis.control.call(
+      'ACL',
+      'SETUSER',
+      name,
+      '>secret',
+      ...rules,
+      ...(library.rights ?? []),
+    );
   }
 
   function urlOf(user: string): string {
@@ -95,7 +121,9 @@ describe.each(LIBRARIES)('$name', (library) => {
     const [seconds] = await redis.control.time();
     const result = await publishOne(item);
     expect(result).toMatchObject({ offset: 1, duplicate: false });
-    const words = calls[0]!.words.map(String);
+    const all = calls[0]!.words.map(String);
+    const words = library.isCluster ? all.slice(0, -1) : all;
+    if (library.isCluster) expect(all.at(-1)).toBe('sharded');
     if (vector.words !== undefined) {
       expect([words[0]!.toLowerCase(), ...words.slice(1, -1)]).toEqual(vector.words);
     }
@@ -137,7 +165,9 @@ describe.each(LIBRARIES)('$name', (library) => {
       expect(await historyOf(channel)).toHaveLength(1);
       expect(calls.length).toBeGreaterThan(1);
       expect(new Set(calls.map(({ words }) => words[9])).size, 'the same key').toBe(1);
-      if (then === 'reconnect') expect(calls[1]!.link).toBeGreaterThan(calls[0]!.link);
+      // A client of a Cluster finds the master by itself, without another connection.
+      if (then === 'reconnect' && !library.isCluster)
+        expect(calls[1]!.link).toBeGreaterThan(calls[0]!.link);
       if (then === 'otherwise') expect(calls[1]!.words[0]).toMatch(/^eval$/i);
     },
   );

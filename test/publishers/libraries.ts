@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { createClient } from '@redis/client';
 import { bringPythonWith, findProgram, REDIS_PY } from '@tradewind/dev';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import {
   type DriverOptions,
   type DriverResult,
@@ -35,10 +35,9 @@ export async function removeBuilds(): Promise<void> {
   builds.clear();
 }
 
-export const LIBRARIES: readonly PublisherLibrary[] = [
+const SINGLE: readonly PublisherLibrary[] = [
   {
-    name: 'TypeScript on ioredis',
-    encodesObjects: true,
+    ...{ name: 'TypeScript on ioredis', encodesObjects: true, isCluster: false },
     async start(url, useFunction = false) {
       const redis = new Redis(url, { retryStrategy: () => 50 });
       redis.on('error', () => {});
@@ -46,8 +45,7 @@ export const LIBRARIES: readonly PublisherLibrary[] = [
     },
   },
   {
-    name: 'TypeScript on node-redis',
-    encodesObjects: true,
+    ...{ name: 'TypeScript on node-redis', encodesObjects: true, isCluster: false },
     async start(url, useFunction = false) {
       const redis = createClient({ url, socket: { reconnectStrategy: () => 50 } });
       redis.on('error', () => {});
@@ -55,18 +53,60 @@ export const LIBRARIES: readonly PublisherLibrary[] = [
       return drivePackage(redis, useFunction, () => redis.destroy());
     },
   },
-  { name: 'Python', encodesObjects: true, start: startBuilt('python') },
-  { name: 'Go', encodesObjects: true, start: startBuilt('go') },
-  { name: 'Java', encodesObjects: false, start: startBuilt('java') },
+  ...builtLibraries(false),
 ];
+
+/** The same on clients of a Cluster. */
+export const CLUSTER_LIBRARIES: readonly PublisherLibrary[] = [
+  {
+    ...{ name: 'TypeScript on a Cluster of ioredis', encodesObjects: true, isCluster: true },
+    async start(url, useFunction = false) {
+      const redis = connectCluster(url);
+      return drivePackage(redis, useFunction, () => redis.disconnect());
+    },
+  },
+  ...builtLibraries(true),
+];
+
+export const LIBRARIES: readonly PublisherLibrary[] = [...SINGLE, ...CLUSTER_LIBRARIES];
+
+/** A `Cluster` of ioredis that finds the others by one node. The caller ends it. */
+export function connectCluster(url: string): Cluster {
+  const { hostname, port, username, password } = new URL(url);
+  const redis = new Cluster([{ host: hostname, port: Number(port) }], {
+    clusterRetryStrategy: () => 50,
+    redisOptions: { username: username || undefined, password: password || undefined },
+  });
+  redis.on('error', () => {});
+  return redis;
+}
 
 const BUILDERS = { python: buildPython, go: buildGo, java: buildJava };
 
-function startBuilt(language: keyof typeof BUILDERS): PublisherLibrary['start'] {
+function builtLibraries(isCluster: boolean): PublisherLibrary[] {
+  const where = isCluster ? ' on a Cluster' : '';
+  const start = (language: keyof typeof BUILDERS) => startBuilt(language, isCluster);
+  return [
+    {
+      ...{ name: `Python${where}`, encodesObjects: true, isCluster, start: start('python') },
+      // redis-py 4 asks a node whether it is one of a Cluster.
+      rights: isCluster ? ['+info'] : [],
+    },
+    { name: `Go${where}`, encodesObjects: true, isCluster, start: start('go') },
+    { name: `Java${where}`, encodesObjects: false, isCluster, start: start('java') },
+  ];
+}
+
+function startBuilt(
+  language: keyof typeof BUILDERS,
+  isCluster: boolean,
+): PublisherLibrary['start'] {
   return async (url, useFunction = false) => {
     if (!builds.has(language)) builds.set(language, BUILDERS[language]());
     const command = await builds.get(language)!;
-    return typeof command === 'string' ? command : driveProcess(command, url, useFunction);
+    return typeof command === 'string'
+      ? command
+      : driveProcess(command, url, useFunction, isCluster);
   };
 }
 
@@ -139,6 +179,7 @@ function driveProcess(
   command: readonly string[],
   url: string,
   useFunction: boolean,
+  isCluster: boolean,
 ): PublisherDriver {
   const [program, ...args] = command;
   const child = spawn(program!, args, {
@@ -146,6 +187,7 @@ function driveProcess(
     env: {
       ...process.env,
       REDIS_URL: url,
+      ...(isCluster ? { REDIS_CLUSTER: 'true' } : {}),
       OPTIONS: JSON.stringify({ ...VECTORS.options, useFunction }),
     },
   });

@@ -25,7 +25,15 @@ export interface PublisherLibrary {
   readonly name: string;
   /** Whether it makes JSON of objects itself. */
   readonly encodesObjects: boolean;
-  /** Resolves with a sentence where something is missing. The caller ends the driver. */
+  /** Whether it runs on the client of a Cluster. */
+  readonly isCluster: boolean;
+  /** What its Redis client asks for beside the rights of a publisher. */
+  readonly rights?: readonly string[];
+  /**
+   * Resolves with a sentence where something is missing. The caller ends the driver.
+   *
+   * @param redisUrl of Redis, or of one node of the Cluster.
+   */
   start(redisUrl: string, useFunction?: boolean): Promise<PublisherDriver | string>;
 }
 

@@ -10,6 +10,9 @@ const STALE = new Set(['READONLY', 'MASTERDOWN', 'NOREPLICAS', 'TIMEOUT']);
 /** A reply's first word. Before version 7, Redis puts the script's line in front: `@user_script: 108: -OOM …`. */
 const CODE = /^(?:@\w+: \d+: )?-?([A-Z][A-Z0-9_]+)(?: |$)/;
 
+/** How a Cluster of ioredis says that it has repeated a command for long enough; the last answer stands behind it. */
+const GIVEN_UP = /^Too many Cluster redirections\. Last error: (?:\w+: )?/;
+
 /** Why one try did not publish. */
 export interface Failure {
   readonly code: string;
@@ -63,12 +66,15 @@ export function needsNewConnection(code: string): boolean {
  * payload must not reach a log.
  */
 export function failureOf(error: unknown): Failure {
-  const message = error instanceof Error ? error.message || error.name : String(error);
+  const text = error instanceof Error ? error.message || error.name : String(error);
+  const message = text.replace(GIVEN_UP, '');
   const isSystemError = error instanceof Error && 'syscall' in error;
   const code = isSystemError ? undefined : CODE.exec(message)?.[1];
   if (code === undefined) return { code: 'CONNECTION', message, isUnknown: true };
   const isMissing = code === 'ERR' && /Function not found/.test(message);
-  return { code: isMissing ? 'NOFUNCTION' : code, message, isUnknown: false };
+  // Of the tries before the last one the client says nothing.
+  const isUnknown = message !== text;
+  return { code: isMissing ? 'NOFUNCTION' : code, message, isUnknown };
 }
 
 /** Whether the user may not run one of these commands at all, whatever its keys. @param commands in lower case. */

@@ -2,7 +2,7 @@
 export const SCRIPT_NAME = 'tradewind_publish_1';
 
 /** The SHA-1 of {@link SCRIPT_TEXT}. */
-export const SCRIPT_SHA = 'b7f5eae056f2d60f669b9d8de9eac81cdbe2a27e';
+export const SCRIPT_SHA = '6488e9925bb82d9b2be92d23f97d022aa7ad4f9f';
 
 /** `docs/publish/tradewind_publish_1.lua`, byte for byte, because a published package must carry it. A test compares the two. */
 export const SCRIPT_TEXT = `-- The scripts of Tradewind, version 1. docs/publishing.md says how they are called.
@@ -41,6 +41,10 @@ local function read_string(key)
   if type(value) ~= 'table' then return nil, value end
   if string.find(value.err, '^WRONGTYPE') then
     return refuse('TWTYPE', key .. ' must be a string')
+  end
+  -- A node of a Cluster that is giving the slot away cannot tell whether the key never was, or has gone already.
+  if string.find(value.err, 'non local key') then
+    return refuse('TRYAGAIN', 'the slot of ' .. key .. ' is moving to another node')
   end
   return value
 end
@@ -85,7 +89,9 @@ local MAX_HISTORY = 100000
 
 local function publish(keys, args)
   -- Checks. Nothing is written before all of them have passed.
-  if #keys ~= 2 or #args ~= 7 then return refuse('TWARG', 'needs 2 keys and 7 arguments') end
+  if #keys ~= 2 or #args < 7 or #args > 8 then
+    return refuse('TWARG', 'needs 2 keys and 7 or 8 arguments')
+  end
   local channel, payload, once = args[1], args[2], args[5]
   if #channel > 128 or not string.find(channel, '^[A-Za-z0-9][A-Za-z0-9_.:/@%-]*$') then
     return refuse('TWARG', 'the channel must be [A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}')
@@ -113,6 +119,13 @@ local function publish(keys, args)
   end
   local not_after = integer(args[7], 0, MAX_OFFSET)
   if not not_after then return refuse('TWARG', 'notAfterMs must be ms from 0 to 2^53-1') end
+  -- A Cluster sends what comes by SPUBLISH to the shard of the channel, and what comes by PUBLISH to all of its nodes.
+  local command = 'PUBLISH'
+  if args[8] == 'sharded' then
+    command = 'SPUBLISH'
+  elseif args[8] and args[8] ~= '' then
+    return refuse('TWARG', 'the eighth argument must be empty or "sharded"')
+  end
 
   local refusal, epoch, offset = read_position(meta_key)
   if refusal then return refusal end
@@ -139,8 +152,8 @@ local function publish(keys, args)
   offset = offset + 1
 
   local clears = renewed or size == 0
-  if not may('PUBLISH', channel, '') then
-    return refuse('NOPERM', 'this user may not PUBLISH to ' .. channel)
+  if not may(command, channel, '') then
+    return refuse('NOPERM', 'this user may not ' .. command .. ' to ' .. channel)
   end
   if not may('SET', meta_key, '')
     or (clears and not may('DEL', log_key))
@@ -169,7 +182,7 @@ local function publish(keys, args)
     if ttl > 0 then redis.call('PEXPIRE', log_key, digits(ttl)) else redis.call('PERSIST', log_key) end
   end
   if once ~= '' then redis.call('SET', once_key, position, 'PX', digits(window)) end
-  redis.call('PUBLISH', channel, '@1:' .. position .. ':' .. digits(now) .. ';' .. payload)
+  redis.call(command, channel, '@1:' .. position .. ':' .. digits(now) .. ';' .. payload)
   return { epoch, offset, 0 }
 end
 

@@ -11,7 +11,12 @@ import {
 } from './publish-error.ts';
 import { SCRIPT_NAME, SCRIPT_SHA, SCRIPT_TEXT } from './publish-script.ts';
 import { RedisClock } from './redis-clock.ts';
-import { type PublisherRedis, type RedisArgument, RedisConnection } from './redis-connection.ts';
+import {
+  type PublisherRedis,
+  type RedisArgument,
+  RedisConnection,
+  type Server,
+} from './redis-connection.ts';
 
 /** The most publications in one pipeline: with the largest payloads, 32 MiB that Redis and the client may have to hold. */
 const PIPELINE = 512;
@@ -48,6 +53,11 @@ export interface PublisherOptions {
    * the user may not. That works too, and leaves one line in the ACL log.
    */
   readonly useFunction?: boolean;
+  /**
+   * Publishes by SPUBLISH, for edges of a Cluster (`REDIS_MODE=cluster`). Default: true on a `Cluster` of ioredis, else false. False for
+   * a Cluster whose edges have `REDIS_PUBSUB=classic`; true for one of node-redis.
+   */
+  readonly sharded?: boolean;
 }
 
 export interface CallOptions {
@@ -109,8 +119,8 @@ interface Call {
   lacksScript: boolean;
   /** The last try called the Function library. */
   byFunction: boolean;
-  /** The number of the connection that it was sent over. */
-  connection: number;
+  /** The server that it was sent to. */
+  server: Server;
   /** Why the tries so far have failed. */
   lastFailure: Failure | undefined;
   result: PublishResult | undefined;
@@ -125,13 +135,15 @@ type Answer = { readonly published: Published } | { readonly failure: Failure };
  * @throws RangeError if `keyWindowMs` is not longer than `deadlineMs`: a late repetition would publish twice.
  */
 export function createPublisher(redis: PublisherRedis, options: PublisherOptions = {}): Publisher {
-  return new RedisPublisher(new RedisConnection(redis), {
+  const connection = new RedisConnection(redis);
+  return new RedisPublisher(connection, {
     history: options.history ?? 1_000,
     historyTtlMs: options.historyTtlMs ?? 3_600_000,
     keyWindowMs: options.keyWindowMs ?? 600_000,
     deadlineMs: options.deadlineMs ?? 5_000,
     maxPublicationBytes: options.maxPublicationBytes ?? 65_536,
     useFunction: options.useFunction ?? false,
+    sharded: options.sharded ?? connection.isCluster,
   });
 }
 
@@ -183,7 +195,7 @@ class RedisPublisher implements Publisher {
         onlyAsks: false,
         lacksScript: false,
         byFunction: false,
-        connection: 0,
+        server: this.#connection.serverOf(channel),
       },
       ...{ lastFailure: undefined, result: undefined },
     };
@@ -264,18 +276,36 @@ class RedisPublisher implements Publisher {
     const { code } = failure;
     if (code === 'NOSCRIPT' || code === 'CONNECTION' || code === 'TIMEOUT') this.#isLoaded = false;
     // Another server may answer next, and its clock is another.
-    if (code !== 'NOSCRIPT' && isPassing(code)) this.#clock.forget();
-    if (needsNewConnection(code)) this.#connection.replace(call.connection);
+    if (code !== 'NOSCRIPT' && isPassing(code)) this.#clock.forget(call.server);
+    if (needsNewConnection(code)) this.#connection.replace(call.server);
     if (code === 'NOSCRIPT') call.lacksScript = true;
     else if (call.byFunction || !isForbidden(failure, 'eval', 'evalsha')) return false;
     else this.#usesFunction = true;
     return true;
   }
 
-  /** Sends the calls in one pipeline; one answer each at the deadline at the latest, and none to those that wait for others. */
+  /** One answer each at the deadline at the latest, and none to those that wait for others. The servers of a Cluster are asked side by side. */
   async #round(calls: readonly Call[], deadline: number): Promise<(Answer | undefined)[]> {
+    const byServer = new Map<PublisherRedis, Call[]>();
+    for (const call of calls) {
+      call.server = this.#connection.serverOf(call.channel);
+      const { client } = call.server;
+      const others = byServer.get(client);
+      if (others === undefined) byServer.set(client, [call]);
+      else others.push(call);
+    }
+    const answers = new Map<Call, Answer | undefined>();
+    const rounds = [...byServer.values()].map(async (group) => {
+      const told = await this.#roundOfServer(group, deadline);
+      for (const [index, call] of group.entries()) answers.set(call, told[index]);
+    });
+    await Promise.all(rounds);
+    return calls.map((call) => answers.get(call));
+  }
+
+  /** Sends calls of one server in one pipeline. */
+  async #roundOfServer(calls: readonly Call[], deadline: number): Promise<(Answer | undefined)[]> {
     const asking = new Set(calls.filter(({ onlyAsks }) => onlyAsks).map(({ channel }) => channel));
-    for (const call of calls) call.connection = this.#connection.number;
     let timer: NodeJS.Timeout | undefined;
     const patience = Math.max(1, Math.min(ANSWER_MS, deadline - performance.now()));
     const silence = new Promise<never>((_, reject) => {
@@ -283,19 +313,31 @@ class RedisPublisher implements Publisher {
     });
     silence.catch(() => {});
     try {
-      const notAfterMs = await Promise.race([this.#clock.at(deadline), silence]);
-      const channels = new Set<string>();
-      const sent = calls.map((call) => {
-        if (asking.has(call.channel) && !call.onlyAsks) return undefined;
-        const isFirst = !channels.has(call.channel);
-        channels.add(call.channel);
-        // A pipeline repeats nothing by itself, and a Cluster's nodes know their scripts apart. One call alone may ask first.
-        const withText = isFirst && (call.lacksScript || (!this.#isLoaded && calls.length > 1));
-        call.byFunction = this.#usesFunction;
-        return this.#connection.send(this.#words(call, notAfterMs, withText));
-      });
+      const notAfterMs = await Promise.race([this.#clock.at(deadline, calls[0]!.server), silence]);
+      const byChannel = new Map<string, Call[]>();
+      for (const call of calls) {
+        if (asking.has(call.channel) && !call.onlyAsks) continue;
+        const others = byChannel.get(call.channel);
+        if (others === undefined) byChannel.set(call.channel, [call]);
+        else others.push(call);
+      }
+      const replies = new Map<Call, Promise<unknown>>();
+      for (const group of byChannel.values()) {
+        const commands = group.map((call, index) => {
+          // A pipeline repeats nothing by itself, and a Cluster's nodes know their scripts apart. One call alone may ask first.
+          const withText =
+            index === 0 && (call.lacksScript || (!this.#isLoaded && calls.length > 1));
+          call.byFunction = this.#usesFunction;
+          return this.#words(call, notAfterMs, withText);
+        });
+        const sent = this.#connection.sendInOrder(commands);
+        for (const [index, call] of group.entries()) replies.set(call, sent[index]!);
+      }
       return await Promise.all(
-        sent.map((reply) => reply && answerOf(Promise.race([reply, silence]))),
+        calls.map((call) => {
+          const reply = replies.get(call);
+          return reply && answerOf(Promise.race([reply, silence]));
+        }),
       );
     } catch (error) {
       // The clock was asked, so no call has been sent.
@@ -308,13 +350,14 @@ class RedisPublisher implements Publisher {
 
   #words(call: Call, notAfterMs: number, withText: boolean): RedisArgument[] {
     const { channel, payload, key, onlyAsks } = call;
-    const { history, historyTtlMs, keyWindowMs } = this.#options;
+    const { history, historyTtlMs, keyWindowMs, sharded } = this.#options;
     const script = withText ? ['eval', SCRIPT_TEXT] : ['evalsha', SCRIPT_SHA];
     return [
       ...(this.#usesFunction ? ['fcall', SCRIPT_NAME] : script),
       ...['2', `{${channel}}:meta`, `{${channel}}:log`],
       ...[channel, payload, String(history), String(historyTtlMs)],
       ...[key, String(keyWindowMs), onlyAsks ? LONG_AGO : String(notAfterMs)],
+      ...(sharded ? ['sharded'] : []),
     ];
   }
 }

@@ -62,10 +62,17 @@ func main() {
 	if err := json.Unmarshal([]byte(os.Getenv("OPTIONS")), &options); err != nil {
 		log.Fatal(err)
 	}
-	publisher := publish.New(func() *redis.Client {
+	_, isCluster := os.LookupEnv("REDIS_CLUSTER")
+	publisher := publish.New(func() redis.UniversalClient {
 		settings, err := redis.ParseURL(os.Getenv("REDIS_URL"))
 		if err != nil {
 			log.Fatal(err)
+		}
+		if isCluster {
+			return redis.NewClusterClient(&redis.ClusterOptions{
+				Addrs: []string{settings.Addr}, Username: settings.Username, Password: settings.Password,
+				ContextTimeoutEnabled: true, MaxRetries: -1,
+			})
 		}
 		settings.ContextTimeoutEnabled, settings.MaxRetries = true, -1
 		return redis.NewClient(settings)

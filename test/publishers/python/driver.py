@@ -7,6 +7,7 @@ import pathlib
 import sys
 
 import redis
+import redis.cluster
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / "docs" / "publish"))
@@ -27,7 +28,9 @@ def told(result):
 
 options = json.loads(os.environ["OPTIONS"])
 publisher = publish.Publisher(
-    redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=2),
+    (redis.cluster.RedisCluster if "REDIS_CLUSTER" in os.environ else redis.Redis).from_url(
+        os.environ["REDIS_URL"], socket_timeout=2
+    ),
     history=options["history"],
     history_ttl_ms=options["historyTtlMs"],
     key_window_ms=options["keyWindowMs"],
