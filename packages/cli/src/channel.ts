@@ -1,5 +1,4 @@
-import type { Redis } from 'ioredis';
-import { connectRedis } from './redis.ts';
+import { connectRedis, countListeners, type RedisClient } from './redis.ts';
 import type { ChannelSettings } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -41,7 +40,7 @@ export async function describeChannel(
 }
 
 /** Reads only what a publisher and an edge may read as well, in one transaction. */
-export async function readChannel(redis: Redis, channel: string): Promise<ChannelFacts> {
+export async function readChannel(redis: RedisClient, channel: string): Promise<ChannelFacts> {
   const log = `{${channel}}:log`;
   const replies = await redis
     .multi()
@@ -56,7 +55,6 @@ export async function readChannel(redis: Redis, channel: string): Promise<Channe
     return reply;
   }) as [string | null, number, Entry[], Entry[], number];
   const [epoch, offset] = meta?.split(':') ?? [];
-  const [, listeners] = (await redis.pubsub('NUMSUB', channel)) as [string, number];
   return {
     channel,
     epoch,
@@ -67,7 +65,7 @@ export async function readChannel(redis: Redis, channel: string): Promise<Channe
       ...{ firstAtMs: timeOf(first), lastAtMs: timeOf(last) },
       keptForMs: ttl < 0 ? undefined : ttl,
     },
-    listeners: Number(listeners),
+    listeners: await countListeners(redis, channel),
   };
 }
 

@@ -1,8 +1,7 @@
 import { type Client, connect, type Session } from '@tradewind/client';
 import { createPublisher } from '@tradewind/publisher';
-import type { Redis } from 'ioredis';
 import { describeFailure } from './describe-failure.ts';
-import { connectRedis } from './redis.ts';
+import { connectRedis, countListeners, hostsOf, type RedisClient } from './redis.ts';
 import type { ChannelSettings } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -66,13 +65,12 @@ export async function checkDeployment(
   });
   if (redis !== undefined && client !== undefined)
     await attempt('trades', async () => ({
-      ...{ found: await sendTrades(redis, client, settings.channel), value: true },
+      ...{ found: await sendTrades(redis, client, settings), value: true },
     }));
   return findings.every(({ ok }) => ok);
 }
 
-async function describeRedis(redis: Redis, url: string): Promise<string> {
-  const { host } = new URL(url);
+async function describeRedis(redis: RedisClient, url: string): Promise<string> {
   // A publisher's user may have no right to INFO, and needs none.
   const info = await redis.info('server').catch(() => '');
   const version = /^redis_version:(\S+)/m.exec(info)?.[1];
@@ -80,7 +78,7 @@ async function describeRedis(redis: Redis, url: string): Promise<string> {
   const [seconds, microseconds] = await redis.time();
   const theirs = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
   const apart = Math.abs(Math.round(theirs - (sent + Date.now()) / 2));
-  return `${version === undefined ? 'Redis' : `Redis ${version}`} at ${host}; clocks are ${apart} ms apart`;
+  return `${version === undefined ? 'Redis' : `Redis ${version}`} at ${hostsOf(url)}; clocks are ${apart} ms apart`;
 }
 
 /** Rejects unless the edge calls itself ready. */
@@ -114,7 +112,11 @@ async function untilAccepted(client: Client): Promise<Session> {
 }
 
 /** Publishes and waits for each at the edge. */
-async function sendTrades(redis: Redis, client: Client, channel: string): Promise<string> {
+async function sendTrades(
+  redis: RedisClient,
+  client: Client,
+  { channel, isCluster, isClassic }: ChannelSettings,
+): Promise<string> {
   /** Offset → when it came, by `performance.now()`; a publication may be here before its own call has returned. */
   const arrivals = new Map<number, PromiseWithResolvers<number>>();
   const arrival = (offset: number): PromiseWithResolvers<number> => {
@@ -126,7 +128,7 @@ async function sendTrades(redis: Redis, client: Client, channel: string): Promis
     if (offset !== undefined) arrival(offset).resolve(performance.now());
   });
   await within(subscription.ready, `no answer to subscribing to ${channel}`);
-  const publisher = createPublisher(redis, { history: 0 });
+  const publisher = createPublisher(redis, { history: 0, sharded: isCluster && !isClassic });
   const delays: number[] = [];
   for (let i = 1; i <= PUBLICATIONS; i += 1) {
     const startedAt = performance.now();
@@ -143,10 +145,9 @@ async function sendTrades(redis: Redis, client: Client, channel: string): Promis
 }
 
 /** Where a publication may have been lost. */
-async function hintOf(redis: Redis, channel: string): Promise<string> {
+async function hintOf(redis: RedisClient, channel: string): Promise<string> {
   try {
-    const [, listeners] = (await redis.pubsub('NUMSUB', channel)) as [string, number];
-    return Number(listeners) === 0
+    return (await countListeners(redis, channel)) === 0
       ? 'Nobody is subscribed in this Redis: does the edge use another one?'
       : 'The edge is subscribed, but does not pass it on.';
   } catch {

@@ -1,6 +1,7 @@
 import { describeChannel } from './channel.ts';
 import { checkDeployment } from './check.ts';
 import { describeFailure } from './describe-failure.ts';
+import { migrateFromTerminal } from './migrate.ts';
 import { publishFromTerminal } from './pub.ts';
 import { readCommand, USAGE, UsageError } from './settings.ts';
 import { followChannels } from './sub.ts';
@@ -28,6 +29,8 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
         return 0;
       case 'check':
         return (await checkDeployment(command.settings, terminal)) ? 0 : EXIT_FAILED;
+      case 'migrate':
+        return (await migrateFromTerminal(command.settings, terminal)) ? 0 : EXIT_FAILED;
     }
   } catch (error) {
     if (error instanceof UsageError) {

@@ -21,7 +21,10 @@ export async function publishFromTerminal(
     : (settings.payload ?? (await readAll(terminal.input)));
   const redis = await connectRedis(settings);
   try {
-    const publisher = createPublisher(redis, { history: settings.history });
+    const publisher = createPublisher(redis, {
+      history: settings.history,
+      sharded: settings.isCluster && !settings.isClassic,
+    });
     if (payload === undefined) return await publishLines(publisher, settings, terminal);
     const { channel, key } = settings;
     report(

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+import { readRedisUrl } from './redis.ts';
 
 export const USAGE = `tradewind COMMAND
 
@@ -15,9 +16,14 @@ export const USAGE = `tradewind COMMAND
   channel CHANNEL             prints epoch, offset and history of a channel, and how many nodes listen
   check                       asks an edge and Redis what they are, and whether trades flow from one to the other
       --channel CHANNEL       the channel to try it with (tradewind.check)
+  migrate --from URL --to URL copies channels, idempotency keys and revocations to another Redis, or to a Cluster; publishers must be paused
+      --running               copies ahead while they are not: run it once more without this when they are
+      --from-password-file FILE, --to-password-file FILE
+                              hold the passwords of the users that the URLs name
 
 Options of all commands:
   --redis URL                 Redis (REDIS_URL, or redis://127.0.0.1:6379; its password may be in REDIS_PASSWORD_FILE)
+  --cluster                   it is a node of a Cluster (REDIS_MODE=cluster, or a URL with several hosts: redis://a:6379,b:6379)
   --edge URL                  an edge, or the balancer before edges (ws://127.0.0.1:8080/ws)
   --token-file FILE           holds the token that edges want of clients
   --json                      prints JSON, one object a line
@@ -33,6 +39,10 @@ export interface CommonSettings {
   readonly redisUrl: string;
   /** Of `REDIS_PASSWORD_FILE`; it wins over the URL's. */
   readonly redisPassword: string | undefined;
+  /** `redisUrl` has nodes of a Cluster. */
+  readonly isCluster: boolean;
+  /** Edges of the Cluster subscribe by SUBSCRIBE (`REDIS_PUBSUB=classic`). */
+  readonly isClassic: boolean;
   readonly edgeUrl: URL;
   readonly token: string | undefined;
   readonly json: boolean;
@@ -59,17 +69,30 @@ export interface ChannelSettings extends CommonSettings {
   readonly channel: string;
 }
 
+export interface MigrateSettings {
+  readonly from: string;
+  readonly to: string;
+  /** Of their files; they win over the URLs'. */
+  readonly fromPassword: string | undefined;
+  readonly toPassword: string | undefined;
+  /** Publishers may run meanwhile. */
+  readonly running: boolean;
+  readonly json: boolean;
+}
+
 export type Command =
   | { readonly name: 'help' }
   | { readonly name: 'pub'; readonly settings: PubSettings }
   | { readonly name: 'sub'; readonly settings: SubSettings }
   | { readonly name: 'channel'; readonly settings: ChannelSettings }
-  | { readonly name: 'check'; readonly settings: ChannelSettings };
+  | { readonly name: 'check'; readonly settings: ChannelSettings }
+  | { readonly name: 'migrate'; readonly settings: MigrateSettings };
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const COMMON = {
   redis: { type: 'string' },
+  cluster: { type: 'boolean', default: false },
   edge: { type: 'string', default: 'ws://127.0.0.1:8080/ws' },
   'token-file': { type: 'string' },
   json: { type: 'boolean', default: false },
@@ -150,6 +173,25 @@ export function readCommand(args: readonly string[], environment: Environment): 
       expectNames(positionals, 0, 0);
       return { name, settings: { ...common(values, environment), channel: values.channel } };
     }
+    case 'migrate': {
+      const { values, positionals } = parse(rest, {
+        ...{ from: { type: 'string' }, to: { type: 'string' } },
+        ...{ 'from-password-file': { type: 'string' }, 'to-password-file': { type: 'string' } },
+        ...{ running: { type: 'boolean', default: false } },
+        ...{ json: { type: 'boolean', default: false } },
+      });
+      expectNames(positionals, 0, 0);
+      const { from, to, running, json } = values;
+      if (from === undefined || to === undefined)
+        throw new UsageError('migrate needs --from URL and --to URL');
+      if (from === to) throw new UsageError('--from and --to are the same Redis');
+      const settings = {
+        ...{ from: checkRedis(from), to: checkRedis(to), running, json },
+        fromPassword: readSecret('--from-password-file', values['from-password-file']),
+        toPassword: readSecret('--to-password-file', values['to-password-file']),
+      };
+      return { name, settings };
+    }
     default:
       throw new UsageError(`there is no command ${JSON.stringify(name)}`);
   }
@@ -169,12 +211,21 @@ function expectNames(names: readonly string[], least: number, most: number): rea
 }
 
 function common(
-  values: { redis?: string; edge: string; 'token-file'?: string; json: boolean },
+  values: {
+    redis?: string;
+    cluster: boolean;
+    edge: string;
+    'token-file'?: string;
+    json: boolean;
+  },
   environment: Environment,
 ): CommonSettings {
-  const redisUrl = values.redis ?? environment.REDIS_URL ?? DEFAULT_REDIS_URL;
+  const redisUrl = checkRedis(values.redis ?? environment.REDIS_URL ?? DEFAULT_REDIS_URL);
+  const hasMany = readRedisUrl(redisUrl)!.hosts.length > 1;
   return {
-    redisUrl: readUrl(redisUrl, ['redis:', 'rediss:']).href,
+    redisUrl,
+    isCluster: values.cluster || environment.REDIS_MODE === 'cluster' || hasMany,
+    isClassic: environment.REDIS_PUBSUB === 'classic',
     redisPassword: readSecret('REDIS_PASSWORD_FILE', environment.REDIS_PASSWORD_FILE),
     edgeUrl: readUrl(values.edge, ['ws:', 'wss:']),
     token: readSecret('--token-file', values['token-file']),
@@ -187,6 +238,12 @@ function readUrl(text: string, protocols: readonly string[]): URL {
   if (url !== undefined && protocols.includes(url.protocol)) return url;
   // Not the text itself, which may hold a password.
   throw new UsageError(`a URL must begin with ${protocols.join('// or ')}//`);
+}
+
+function checkRedis(text: string): string {
+  if (readRedisUrl(text) !== undefined) return text;
+  // Not the text itself, which may hold a password.
+  throw new UsageError('a URL of Redis must be redis://host:port, or rediss:// with TLS');
 }
 
 function readInteger(name: string, text: string, most: number, least = 0): number {

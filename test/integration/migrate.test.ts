@@ -1,0 +1,153 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { RedisCommands } from '@tradewind/bus';
+import { createPublisher } from '@tradewind/publisher';
+import { Cluster } from 'ioredis';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { shortOrLong } from '../support/length.ts';
+import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts';
+import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
+import { eventually } from '../support/wait.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+
+/** A Cluster of three masters starts, on a busy machine. */
+const START_DEADLINE_MS = 120_000;
+
+const DEADLINE_MS = 120_000;
+
+const CHANNELS = shortOrLong(200, 5_000);
+
+/** More than one page of the copy. */
+const LONG_HISTORY = 700;
+
+let source: RedisNode;
+let cluster: RedisCluster;
+let target: Cluster;
+
+beforeAll(async () => {
+  [source, cluster] = await Promise.all([startRedisNode(), startRedisCluster({ replicas: 0 })]);
+  target = new Cluster([{ host: '127.0.0.1', port: cluster.nodes[0]!.port }]);
+}, START_DEADLINE_MS);
+
+afterAll(async () => {
+  target?.disconnect();
+  await cluster?.[Symbol.asyncDispose]();
+  await source?.[Symbol.asyncDispose]();
+});
+
+interface Run {
+  readonly code: number;
+  readonly counts: Readonly<Record<string, unknown>>;
+  readonly err: string;
+}
+
+/** Runs `tradewind migrate` from the single Redis to the Cluster, of which it is told one node. */
+async function migrate(...options: readonly string[]): Promise<Run> {
+  const args = ['migrate', '--from', source.url, '--to', cluster.nodes[1]!.url, '--json'];
+  const child = spawn(process.execPath, [PROGRAM, ...args, ...options]);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (chunk) => {
+    out += String(chunk);
+  });
+  child.stderr.on('data', (chunk) => {
+    err += String(chunk);
+  });
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, counts: out === '' ? {} : JSON.parse(out), err };
+}
+
+async function publish(channel: string, count: number, key?: string): Promise<void> {
+  const publisher = createPublisher(source.control, { history: LONG_HISTORY, deadlineMs: 60_000 });
+  const publications = Array.from({ length: count }, (_, i) => ({
+    ...{ channel, data: `${channel} ${i}` },
+    ...(key === undefined ? {} : { key: `${key}-${i}` }),
+  }));
+  const results = await publisher.publishMany(publications);
+  expect(results.filter(({ ok }) => !ok)).toEqual([]);
+}
+
+/** What a client of the library sees of a channel: the position and all of its history. */
+async function dataOf(redis: Pick<Cluster, 'get' | 'xrange' | 'pttl'>, channel: string) {
+  const log = `{${channel}}:log`;
+  return { meta: await redis.get(`{${channel}}:meta`), log: await redis.xrange(log, '-', '+') };
+}
+
+it('copies channels, keys and revocations to a Cluster, once and again, and refuses what would lose something', {
+  timeout: DEADLINE_MS,
+}, async () => {
+  await publish('long', LONG_HISTORY, 'trade');
+  for (let i = 0; i < CHANNELS; i += 1) await publish(`channel-${i}`, 1 + (i % 3));
+  await source.control.set('{quiet}:meta', 'k3x9:9007199254740990');
+  await source.control.persist('{channel-0}:log');
+  await source.control.set('of-somebody-else', 'x');
+  const ingest = new RedisCommands(
+    {
+      ...{ url: source.url, password: undefined, certificateAuthority: undefined },
+      connectionName: 'tradewind-test',
+    },
+    { available() {}, unavailable() {} },
+  );
+  onTestFinished(() => ingest.stop());
+  ingest.start();
+  await eventually(() => ingest.available);
+  const revocation = { subject: 'u1', until: Date.now() + 600_000 };
+  await ingest.revoke(revocation, Date.now());
+
+  const first = await migrate();
+  expect(first.err).toBe('');
+  expect(first.code).toBe(0);
+  expect(first.counts).toMatchObject({
+    ...{ channels: CHANNELS + 2, copied: CHANNELS + 2, revocations: 1 },
+    ...{ leftAlone: 2, ahead: { count: 0 }, different: { count: 0 }, differentKeys: 0 },
+  });
+  for (const channel of ['long', 'quiet', 'channel-0', `channel-${CHANNELS - 1}`])
+    expect(await dataOf(target, channel)).toEqual(await dataOf(source.control, channel));
+  expect(await target.pttl('{channel-0}:log')).toBe(-1);
+  const [left, original] = await Promise.all([
+    target.pttl('{channel-1}:log'),
+    source.control.pttl('{channel-1}:log'),
+  ]);
+  expect(Math.abs(left - original)).toBeLessThan(10_000);
+  const owners = cluster.nodes.map(({ control }) => control.dbsize());
+  for (const size of await Promise.all(owners)) expect(size).toBeGreaterThan(CHANNELS / 10);
+
+  // A publication that is repeated after the migration is known there.
+  const moved = createPublisher(target, { history: LONG_HISTORY });
+  const repeated = await moved.publish('long', `long 3`, { key: 'trade-3' });
+  expect(repeated).toMatchObject({ offset: 4, duplicate: true });
+
+  // Again: nothing is left to do. Then what came since, and what an interrupted copy left behind.
+  expect(await migrate()).toMatchObject({ code: 0, counts: { copied: 0 } });
+  await publish('long', 3);
+  await target.del('{channel-2}:meta');
+  await target.xtrim('{channel-2}:log', 'MAXLEN', 1);
+  expect(await migrate()).toMatchObject({ code: 0, counts: { copied: 2, differentKeys: 0 } });
+  for (const channel of ['long', 'channel-2'])
+    expect(await dataOf(target, channel)).toEqual(await dataOf(source.control, channel));
+
+  // What was published to the Cluster already is not taken back.
+  await moved.publish('channel-5', 'newer');
+  const newer = await dataOf(target, 'channel-5');
+  const refused = await migrate();
+  expect(refused).toMatchObject({ code: 1, counts: { ahead: { names: ['channel-5'] } } });
+  expect(refused.err).toContain('channel-5');
+  expect(await dataOf(target, 'channel-5')).toEqual(newer);
+  await source.control.del('{channel-5}:meta');
+
+  // A publisher that runs.
+  let isRunning = true;
+  const running = (async () => {
+    while (isRunning) await publish('running', 1);
+  })();
+  const busy = await migrate();
+  expect(busy).toMatchObject({ code: 1, counts: {} });
+  expect(busy.err).toMatch(/^publishers are running: \d+ publications/);
+  const ahead = await migrate('--running');
+  isRunning = false;
+  await running;
+  expect(ahead).toMatchObject({ code: 1, counts: { different: { names: ['running'] } } });
+  expect(await migrate()).toMatchObject({ code: 0, counts: { copied: 1, differentKeys: 0 } });
+});
