@@ -37,6 +37,7 @@
         axes: options.axes.map((each, i) => ({
           ...each,
           ...axisStyle,
+          ...(i === 1 && options.scales.y.distr === LOGARITHMIC && { filter: readable }),
           grid:
             i === 1 && options.scales.y.distr === LOGARITHMIC
               ? { ...grid, filter: powersOfTen }
@@ -56,6 +57,14 @@
   /** Leaves one line of the grid for each power of ten: those between hide the plot. */
   function powersOfTen(_, values) {
     return values.map((value) => (Number.isInteger(Math.log10(value)) ? value : null));
+  }
+
+  /** Names the values that begin with 1, 2 or 5: with powers of ten alone there would be one or two. */
+  function readable(_, values) {
+    return values.map((value) => {
+      const first = Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9));
+      return [1, 2, 5].includes(first) ? value : null;
+    });
   }
 
   /** Shades every second band, and names a band if it is wide enough for its name. */

@@ -41,6 +41,24 @@ describe('htmlReport', () => {
     expect(html).not.toContain('A <fast> one');
   });
 
+  it('begins with the numbers that people look for, and says how to run it again', () => {
+    const [, body = ''] = reportOf(goodOutcome()).split('<main>');
+    const text = body.replaceAll(/<[^>]+>/g, ' ').replaceAll(/\s+/g, ' ');
+    expect(text).toMatch(/^ Clients 100 of 100, connected in 2 s Deliveries a second 100 /);
+    expect(text).toContain('Lost, doubled or out of order 0 of 1,000');
+    expect(text).toContain('Memory a client 10.2 KiB');
+    expect(text).toContain('up to 2 ms 40 40 %');
+    expect(text).toMatch(/to run it again TARGET_CONNECTIONS=100 .*npm run capacity/);
+    expect(reportOf(goodOutcome())).toContain('Tradewind 0.1.0, commit 0123456789ab');
+  });
+
+  it('has no heading twice', () => {
+    const html = reportOf(goodOutcome());
+    const headings = [...html.matchAll(/<(?:h2|figcaption)>([^<]*)</g)].map(([, text]) => text);
+    expect(headings.length).toBeGreaterThan(10);
+    expect(new Set(headings).size).toBe(headings.length);
+  });
+
   it('gives uPlot each plot with its data and its own figure', () => {
     const outcome = goodOutcome();
     const html = reportOf(outcome);
@@ -71,7 +89,7 @@ describe('htmlReport', () => {
     );
     expect(drawn[0]!.options).toMatchObject({
       width: 600,
-      series: [{ label: 'seconds' }, { stroke: '#123456' }, { stroke: '#123456' }],
+      series: [{ label: 'seconds' }, { stroke: '#123456' }],
     });
   });
 });

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { countText } from './number-text.ts';
+import { type Highlight, highlightsOf } from './highlights.ts';
+import { countText, shortText } from './number-text.ts';
 import type { Criterion, Outcome } from './outcome.ts';
 import { type Plot, plotsOf } from './plots.ts';
 import type { Section } from './summary.ts';
@@ -15,12 +16,15 @@ export function htmlReport(
   sections: readonly Section[],
   criteria: readonly Criterion[],
 ): string {
-  const { settings, startedAt, bottlenecks, timeline } = outcome;
+  const { settings, startedAt, bottlenecks, timeline, release, machine } = outcome;
   const plots = plotsOf(timeline);
   const uPlot = readUPlot();
   const failed = criteria.filter(({ met }) => !met).length;
-  const title = `Capacity: ${settings.name}, ${countText(settings.connections)} clients`;
-  const verdict = failed === 0 ? 'all criteria met' : `${failed} of ${criteria.length} not met`;
+  const title = `Capacity of Tradewind: ${settings.name}, ${countText(settings.connections)} clients`;
+  const verdict =
+    failed === 0
+      ? `✓ All ${criteria.length} criteria are met`
+      : `✗ ${failed} of ${criteria.length} criteria are not met`;
   const warning =
     bottlenecks.length === 0
       ? ''
@@ -34,12 +38,15 @@ export function htmlReport(
 <style>${uPlot.style}${STYLE}</style>
 <header>
 <h1>${escapeHtml(title)}</h1>
-<p><strong class="${failed === 0 ? 'pass' : 'fail'}">${verdict}</strong> · ${escapeHtml(startedAt.replace('T', ' ').slice(0, 19))} UTC</p>
+<p><strong class="${failed === 0 ? 'pass' : 'fail'}">${verdict}</strong></p>
+<p class="soft">Tradewind ${escapeHtml(release)} · ${escapeHtml(startedAt.replace('T', ' ').slice(0, 19))} UTC · ${escapeHtml(machine.cpu)}, ${machine.cores} cores</p>
 ${warning}
 </header>
 <main>
-<section class="wide"><h2>Criteria</h2>${criteriaTable(criteria)}</section>
+<section class="wide tiles" aria-label="The main numbers">${highlightsOf(outcome).map(tile).join('')}</section>
 ${plots.map(figure).join('\n')}
+${histogram(outcome.latencyBuckets)}
+<section class="wide"><h2>Criteria</h2>${criteriaTable(criteria)}</section>
 ${sections.map(sectionTable).join('\n')}
 </main>
 <script type="application/json" id="plots">${jsonForScript(plots)}</script>
@@ -70,6 +77,29 @@ function sectionTable({ heading, rows }: Section): string {
     ([name, value]) => `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
   );
   return `<section><h2>${escapeHtml(heading)}</h2><table>${cells.join('')}</table></section>`;
+}
+
+function tile({ label, value, note, isGood }: Highlight): string {
+  const tone = isGood === undefined ? '' : isGood ? ' pass' : ' fail';
+  return `<div class="tile${tone}"><h2>${escapeHtml(label)}</h2><p>${escapeHtml(value)}</p><small>${escapeHtml(note)}</small></div>`;
+}
+
+/** A table whose bars are as long as the buckets are full; nothing if no latency was measured. */
+function histogram(buckets: Outcome['latencyBuckets']): string {
+  const most = Math.max(...buckets.map(({ count }) => count), 1);
+  const total = buckets.reduce((sum, { count }) => sum + count, 0);
+  const rows = buckets.map(({ upToMs, count }) => {
+    const percent = shortText((100 * count) / total);
+    const width = ((100 * count) / most).toFixed(2);
+    return `<tr><th>up to ${countOrShort(upToMs)} ms</th><td class="bar"><i style="width:${width}%"></i></td><td>${countText(count)}</td><td>${percent} %</td></tr>`;
+  });
+  return buckets.length === 0
+    ? ''
+    : `<section><h2>How many deliveries took how long</h2><table class="histogram">${rows.join('')}</table></section>`;
+}
+
+function countOrShort(value: number): string {
+  return value < 1 ? shortText(value) : countText(value);
 }
 
 function figure({ title }: Plot): string {
@@ -104,6 +134,16 @@ h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.05rem; margin: 0 0 .4rem;
 main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 34rem), 1fr)); gap: 1.75rem 2rem; }
 .wide { grid-column: 1 / -1; }
 .warning { border-left: 4px solid var(--two); padding: .3rem .8rem; background: var(--band); }
+header p { margin: .3rem 0 0; } header { margin-bottom: 1.5rem; } .soft { color: var(--soft); }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: .8rem; }
+.tile { border: 1px solid var(--rule); border-radius: 10px; padding: .7rem 1rem; }
+.tile h2 { font-size: .85rem; font-weight: 600; color: var(--soft); margin: 0; }
+.tile p { font-size: 1.8rem; line-height: 1.3; font-weight: 650; margin: 0; letter-spacing: -.02em; font-variant-numeric: tabular-nums; }
+.tile small { color: var(--soft); }
+.histogram th, .histogram td { width: auto; white-space: nowrap; vertical-align: middle; }
+.histogram td { text-align: right; } .histogram .bar { width: 60%; }
+.histogram i { display: block; height: .9rem; min-width: 1px; background: var(--one); border-radius: 2px; }
+td { overflow-wrap: anywhere; }
 .pass { color: var(--pass); } .fail { color: var(--fail); font-weight: 600; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--rule); }

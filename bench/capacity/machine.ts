@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { cpus, release, totalmem, type } from 'node:os';
+import { promisify } from 'node:util';
+import { RELEASE } from '@tradewind/runtime';
 
 /** The machine on which a run took place. */
 export interface Machine {
@@ -19,6 +22,20 @@ export function describeMachine(): Machine {
     system: `${type()} ${release()}`,
     node: process.version,
   };
+}
+
+/** The version in the folder, and its commit, marked if files differ from it; only the version where git does not answer. */
+export async function describeRelease(folder: string): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(
+      'git',
+      ['describe', '--always', '--dirty=, with changes', '--exclude=*', '--abbrev=12'],
+      { cwd: folder },
+    );
+    return `${RELEASE}, commit ${stdout.trim()}`;
+  } catch {
+    return RELEASE;
+  }
 }
 
 /** How many files a process may open here; undefined if the system does not say. */

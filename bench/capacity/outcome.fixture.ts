@@ -77,6 +77,7 @@ export function goodOutcome(changes: Partial<Outcome> = {}): Outcome {
   return {
     settings: readCapacitySettings([], environment, undefined, '/tmp'),
     machine: { cpu: 'A <fast> one', cores: 2, memoryBytes: 2 ** 33, system: 'Linux', node: 'v24' },
+    release: '0.1.0, commit 0123456789ab',
     target: 'edges at ws://edge.example:8080, Redis at redis.example:6379',
     startedAt: '2026-11-23T10:00:00.000Z',
     connectSeconds: 2,
@@ -93,6 +94,11 @@ export function goodOutcome(changes: Partial<Outcome> = {}): Outcome {
     verdict: { steady: wholeDelivery(100), slow: NOBODY, stalled: NOBODY },
     released: undefined,
     latency: { p50: 1, p90: 2, p99: 3, p999: 4, max: 5, samples: 100 },
+    latencyBuckets: [
+      { upToMs: 1, count: 50 },
+      { upToMs: 2, count: 40 },
+      { upToMs: 5, count: 10 },
+    ],
     server: {
       startMemoryBytes: 50 * 2 ** 20,
       idleMemoryBytes: 51 * 2 ** 20,

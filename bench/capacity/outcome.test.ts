@@ -29,7 +29,7 @@ describe('judge', () => {
     [
       'high latency',
       { latency: { p50: 1, p90: 1, p99: 1_000.5, p999: 2_000, max: 2_000, samples: 9 } },
-      '1000.5 ms',
+      '1,001 ms',
     ],
     [
       'Redis refused',

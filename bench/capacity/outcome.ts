@@ -1,7 +1,9 @@
 import type { Percentiles } from '@tradewind/dev';
 import type { LoadSample, Verdict } from '../load/load-plan.ts';
 import type { PublisherTotals } from '../load/publisher-plan.ts';
+import type { LatencyBucket } from './latency-buckets.ts';
 import type { Machine } from './machine.ts';
+import { countText, msText } from './number-text.ts';
 import type { CapacitySettings } from './settings.ts';
 import type { TimelinePoint } from './timeline.ts';
 
@@ -20,6 +22,8 @@ export interface ServerCost {
 export interface Outcome {
   readonly settings: CapacitySettings;
   readonly machine: Machine;
+  /** What ran: the version, and the commit where there is one. */
+  readonly release: string;
   /** The servers under load, in one line. */
   readonly target: string;
   /** ISO 8601. */
@@ -36,6 +40,8 @@ export interface Outcome {
   /** The same after slow and stalled clients had read everything that was queued for them. */
   readonly released: Verdict | undefined;
   readonly latency: Percentiles | undefined;
+  /** How the latencies are distributed; empty if none was measured. */
+  readonly latencyBuckets: readonly LatencyBucket[];
   readonly server: ServerCost | undefined;
   readonly timeline: readonly TimelinePoint[];
   /** Reasons why the result may describe the load side and not the server; empty if there are none. */
@@ -65,32 +71,32 @@ export function judge(outcome: Outcome): readonly Criterion[] {
     {
       name: `at least ${percent(settings.minSuccessRate)} of the clients connected`,
       met: successRate >= settings.minSuccessRate,
-      found: `${percent(successRate)} (${totals.subscribed} of ${settings.connections})`,
+      found: `${percent(successRate)} (${countText(totals.subscribed)} of ${countText(settings.connections)})`,
     },
     {
       name: 'Redis took every publication',
       met: published.refused === 0 && published.total > 0,
       found:
         published.refusal === undefined
-          ? `${published.total} published`
+          ? `${countText(published.total)} published`
           : `${published.refused} refused: ${published.refusal}`,
     },
     {
       name: `every ${client} received every publication of its channels, once`,
       met: steady.connections > 0 && steady.exact === steady.connections,
-      found: `${steady.exact} of ${steady.connections} did; ${steady.short} received less, ${steady.over} more`,
+      found: `${countText(steady.exact)} of ${countText(steady.connections)} did; ${countText(steady.short)} received less, ${countText(steady.over)} more`,
     },
     {
       name: 'no number was left out or out of order',
       met: steady.missing === 0 && steady.disordered === 0,
-      found: `${steady.missing} left out, ${steady.disordered} out of order`,
+      found: `${countText(steady.missing)} left out, ${countText(steady.disordered)} out of order`,
     },
     { name: `no ${client} was disconnected as slow`, met: slow === 0, found: `${slow} were` },
     { name: `no ${client} lost its connection otherwise`, met: lost === 0, found: `${lost} did` },
     {
-      name: `the 99th percentile of the latency is at most ${settings.maxP99Ms} ms`,
+      name: `the 99th percentile of the latency is at most ${countText(settings.maxP99Ms)} ms`,
       met: latency !== undefined && latency.p99 <= settings.maxP99Ms,
-      found: latency === undefined ? 'nothing measured' : `${latency.p99} ms`,
+      found: latency === undefined ? 'nothing measured' : msText(latency.p99),
     },
   ];
 }

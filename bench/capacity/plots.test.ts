@@ -10,7 +10,7 @@ function plotOf(title: string, timeline: readonly TimelinePoint[]): Plot {
 
 describe('plotsOf', () => {
   it('has a label and a row of values for each line, from second 0', () => {
-    const plot = plotOf('Connections', [
+    const plot = plotOf('Clients over time', [
       timelinePoint({ seconds: 1, openConnections: 40, failedConnections: 1 }),
       timelinePoint({ seconds: 2, openConnections: 100, failedConnections: 2 }),
     ]);
@@ -32,10 +32,10 @@ describe('plotsOf', () => {
       timelinePoint({ seconds: 2, latency: undefined, serverMemoryBytes: undefined }),
       timelinePoint({ seconds: 3 }),
     ];
-    const latency = plotOf('Latency, publish to receive', timeline);
+    const latency = plotOf('Latency over time, publish to receive', timeline);
     expect(latency.data[1]).toEqual([null, 1, null, 1]);
     expect(latency.options.series[1]).toMatchObject({ spanGaps: false });
-    const memory = plotOf('Memory of the edges', timeline);
+    const memory = plotOf('Memory of the edges over time', timeline);
     expect(memory.data[1]).toEqual([null, 128, null, 128]);
     expect(memory.options.series[1]).toMatchObject({ spanGaps: true });
   });
@@ -46,7 +46,7 @@ describe('plotsOf', () => {
       timelinePoint({ seconds: 2, phase: 'connecting' }),
       timelinePoint({ seconds: 3, phase: 'publishing' }),
     ];
-    expect(plotOf('CPU', timeline).bands).toEqual([
+    expect(plotOf('CPU over time', timeline).bands).toEqual([
       { name: 'connecting', from: 0, to: 2 },
       { name: 'publishing', from: 2, to: 3 },
     ]);
@@ -56,7 +56,9 @@ describe('plotsOf', () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1e12, noNaN: true }), (ms) => {
         const latency = { p50: ms, p90: ms, p99: ms, p999: ms, max: ms, samples: 1 };
-        const { data } = plotOf('Latency, publish to receive', [timelinePoint({ latency })]);
+        const { data } = plotOf('Latency over time, publish to receive', [
+          timelinePoint({ latency }),
+        ]);
         for (const [, value] of data.slice(1)) expect(value).toBe(ms > 0 ? ms : null);
       }),
       { examples: [[0]] },

@@ -66,21 +66,27 @@ export function plotsOf(timeline: readonly TimelinePoint[]): readonly Plot[] {
     ],
     bands,
   });
+  const anyFailed = timeline.some(({ failedConnections }) => failedConnections > 0);
+  const failed: Line = { name: 'failed', pick: (point) => point.failedConnections };
   const serverCores: Line = { name: 'edges', pick: (point) => point.serverCores };
   const plots = [
-    plot('Connections', { label: 'clients' }, [
+    plot('Clients over time', { label: 'clients' }, [
       { name: 'open and subscribed', pick: (point) => point.openConnections },
-      { name: 'failed', pick: (point) => point.failedConnections },
+      ...(anyFailed ? [failed] : []),
     ]),
-    plot('Deliveries', { label: 'deliveries per second' }, [
+    plot('Deliveries over time', { label: 'deliveries per second' }, [
       { name: 'received by clients', pick: (point) => point.deliveredRate },
     ]),
-    plot('Latency, publish to receive', { label: 'ms (logarithmic)', isLogarithmic: true }, [
-      { name: 'median', pick: (point) => point.latency?.p50 },
-      { name: '99 %', pick: (point) => point.latency?.p99 },
-      { name: 'highest', pick: (point) => point.latency?.max },
-    ]),
-    plot('CPU', { label: 'busy cores' }, [
+    plot(
+      'Latency over time, publish to receive',
+      { label: 'ms (logarithmic)', isLogarithmic: true },
+      [
+        { name: 'median', pick: (point) => point.latency?.p50 },
+        { name: '99 %', pick: (point) => point.latency?.p99 },
+        { name: 'highest', pick: (point) => point.latency?.max },
+      ],
+    ),
+    plot('CPU over time', { label: 'busy cores' }, [
       ...(knowsServer ? [serverCores] : []),
       { name: 'load processes', pick: (point) => point.loadCores },
       { name: 'whole machine', pick: (point) => point.machineCores },
@@ -88,7 +94,7 @@ export function plotsOf(timeline: readonly TimelinePoint[]): readonly Plot[] {
   ];
   if (knowsServer) {
     plots.push(
-      plot('Memory of the edges', { label: 'MiB (PSS)' }, [
+      plot('Memory of the edges over time', { label: 'MiB (PSS)' }, [
         { name: 'all edges', pick: serverMebibytes, spansGaps: true },
       ]),
     );

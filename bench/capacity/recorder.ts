@@ -4,6 +4,7 @@ import type { Load } from '../load/load.ts';
 import type { LoadSample } from '../load/load-plan.ts';
 import { CAN_READ_PROCESS_USAGE, readCpuTime, readMemory } from '../load/process-usage.ts';
 import type { Publisher } from '../load/publisher.ts';
+import { type LatencyBucket, latencyBuckets } from './latency-buckets.ts';
 import { coresBusy, readCoreTimes } from './machine.ts';
 import type { Phase, TimelinePoint } from './timeline.ts';
 
@@ -49,6 +50,11 @@ export class Recorder {
     return this.#latency.percentiles();
   }
 
+  /** How they are distributed. */
+  get latencyBuckets(): readonly LatencyBucket[] {
+    return latencyBuckets(this.#latency);
+  }
+
   /** Records until `over` settles, and then the rest of the interval. Rejects if `over` rejects. */
   async during<T>(phase: Phase, over: Promise<T>): Promise<T> {
     let isOver = false;
@@ -88,7 +94,8 @@ export class Recorder {
 
   async #record(phase: Phase): Promise<void> {
     const { load, publisher, cores } = this.#watched;
-    const readsMemory = this.timeline.length % MEMORY_EVERY === 0;
+    // The last ones show what remains after publishing.
+    const readsMemory = phase === 'draining' || this.timeline.length % MEMORY_EVERY === 0;
     const [sample, published, serverCpu, serverMemoryBytes] = await Promise.all([
       load.sample(),
       publisher.sample(),

@@ -38,8 +38,9 @@ describe('the reports of a run', () => {
 
   it('show the cost of a client and of a delivery', () => {
     const lines = terminalReport(summarize(goodOutcome()), [], false).join('\n');
-    expect(lines).toMatch(/with all clients, quiet +51 MiB: 10.2 KiB a client/);
-    expect(lines).toMatch(/CPU time +0.02 s: 20 µs a delivery/);
+    expect(lines).toMatch(/memory with all clients, quiet +51 MiB: 10.2 KiB a client/);
+    expect(lines).toMatch(/to run it again +TARGET_CONNECTIONS=100 /);
+    expect(lines).toMatch(/CPU time while publishing +0.02 s: 20 µs a delivery/);
   });
 
   it('leave out what is unknown of a server on another machine', () => {
@@ -49,7 +50,7 @@ describe('the reports of a run', () => {
     });
     expect(terminalReport(summarize(remote), [], false).join('\n')).not.toContain('PSS');
     const titles = plotsOf(remote.timeline).map(({ title }) => title);
-    expect(titles).not.toContain('Memory of the edges');
+    expect(titles).not.toContain('Memory of the edges over time');
   });
 
   it('survive a run in which nothing worked', () => {

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { type Load, startLoad } from '../load/load.ts';
 import type { Verdict } from '../load/load-plan.ts';
 import { type Publisher, startPublisher } from '../load/publisher.ts';
 import type { PublisherPlan, SequencedTerms } from '../load/publisher-plan.ts';
-import { describeMachine } from './machine.ts';
+import { describeMachine, describeRelease } from './machine.ts';
 import type { Outcome, ServerCost } from './outcome.ts';
 import { Recorder } from './recorder.ts';
 import type { CapacitySettings } from './settings.ts';
@@ -43,6 +44,7 @@ export async function runCapacity(
 ): Promise<Outcome> {
   const startedAt = new Date().toISOString();
   const machine = describeMachine();
+  const version = await describeRelease(WORKSPACE_ROOT);
   const server = settings.target.kind === 'remote' ? '' : 'the server, ';
   listener.note(`starting ${server}the load and the publisher`);
   await using target = await openTarget(settings.target, (line) => listener.note(line));
@@ -107,6 +109,7 @@ export async function runCapacity(
   return {
     settings,
     machine,
+    release: target.pids.length === 0 ? `unknown; the load was of ${version}` : version,
     target: target.description,
     startedAt,
     connectSeconds,
@@ -116,6 +119,7 @@ export async function runCapacity(
     verdict,
     released,
     latency: recorder.latency,
+    latencyBuckets: recorder.latencyBuckets,
     server: serverCost(startMemoryBytes, idleMemoryBytes, endMemoryBytes, cpuBefore, cpuAfter),
     timeline: recorder.timeline,
     bottlenecks: findBottlenecks(recorder.timeline, cores),

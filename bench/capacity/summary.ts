@@ -1,6 +1,7 @@
 import type { Delivered, Reasons } from '../load/load-plan.ts';
 import { bytesText, countText, msText, shortText } from './number-text.ts';
 import type { Outcome } from './outcome.ts';
+import { runAgainCommand } from './run-again.ts';
 
 /** A heading, and the pairs of name and value below it. */
 export interface Section {
@@ -14,18 +15,20 @@ export function summarize(outcome: Outcome): readonly Section[] {
     setUp(outcome),
     connections(outcome),
     deliveries(outcome),
+    latencies(outcome),
     ...weakClients(outcome),
     ...server(outcome),
     loadSide(outcome),
   ];
 }
 
-function setUp({ settings, machine, target }: Outcome): Section {
+function setUp({ settings, machine, release, target, timeline }: Outcome): Section {
   const { cpu, cores, memoryBytes, system, node } = machine;
   const perClient = settings.mode === 'random' ? ` ${settings.channelsPerClient}` : '';
   return {
     heading: 'Setup',
     rows: [
+      ['version of Tradewind', release],
       ['preset', settings.name],
       ['machine', `${cpu}, ${cores} cores, ${bytesText(memoryBytes)}, ${system}, Node ${node}`],
       ['target', target],
@@ -37,8 +40,22 @@ function setUp({ settings, machine, target }: Outcome): Section {
             ? 'without offsets (plain PUBLISH)'
             : `with offsets, ${countText(settings.historySize)} a channel kept`),
       ],
+      ['phases', phasesText(timeline)],
+      ['to run it again', runAgainCommand(settings)],
     ],
   };
+}
+
+/** The phases of the run, each with its length. */
+function phasesText(timeline: Outcome['timeline']): string {
+  const ends = new Map(timeline.map(({ phase, seconds }) => [phase, seconds]));
+  let from = 0;
+  const parts = Array.from(ends, ([phase, to]) => {
+    const text = `${phase} ${shortText(to - from)} s`;
+    from = to;
+    return text;
+  });
+  return parts.length === 0 ? 'none' : parts.join(', ');
 }
 
 function connections({ settings, totals, connectSeconds }: Outcome): Section {
@@ -62,7 +79,7 @@ function connections({ settings, totals, connectSeconds }: Outcome): Section {
 }
 
 function deliveries(outcome: Outcome): Section {
-  const { published, verdict, latency, settings, totals } = outcome;
+  const { published, verdict, totals } = outcome;
   const { steady } = verdict;
   return {
     heading: 'Deliveries',
@@ -79,24 +96,26 @@ function deliveries(outcome: Outcome): Section {
         'clients that received exactly all',
         `${countText(steady.exact)} of ${countText(steady.connections)}`,
       ],
-      [
-        'expected and received by them',
-        `${countText(steady.expected)}, ${countText(steady.received)}`,
-      ],
-      [
-        'numbers left out, out of order',
-        `${countText(steady.missing)}, ${countText(steady.disordered)}`,
-      ],
-      [
-        'gap notices, publications in them',
-        `${countText(totals.gaps)}, ${countText(totals.gapLost)}`,
-      ],
-      ['latency p50, p90', `${msText(latency?.p50)}, ${msText(latency?.p90)}`],
-      [
-        'latency p99, p99.9, max',
-        `${msText(latency?.p99)}, ${msText(latency?.p999)}, ${msText(latency?.max)}`,
-      ],
-      ['latencies measured', `${countText(latency?.samples)}, one in ${settings.sampleEvery}`],
+      ['deliveries that had to arrive', countText(steady.expected)],
+      ['deliveries that arrived', countText(steady.received)],
+      ['publications left out', countText(steady.missing)],
+      ['publications out of order', countText(steady.disordered)],
+      ['gaps that were told', countText(totals.gaps)],
+      ['publications in these gaps', countText(totals.gapLost)],
+    ],
+  };
+}
+
+function latencies({ latency, settings }: Outcome): Section {
+  return {
+    heading: 'Latency, publish to receive',
+    rows: [
+      ['half within', msText(latency?.p50)],
+      ['90 % within', msText(latency?.p90)],
+      ['99 % within', msText(latency?.p99)],
+      ['99.9 % within', msText(latency?.p999)],
+      ['highest', msText(latency?.max)],
+      ['measured', `${countText(latency?.samples)}, one in ${settings.sampleEvery} of a client`],
     ],
   };
 }
@@ -137,15 +156,21 @@ function server({ server: cost, deliveries: delivered, totals }: Outcome): reado
   const micros = delivered === 0 ? undefined : (cpuSeconds * 1e6) / delivered;
   return [
     {
-      heading: 'Server (edges only; PSS)',
+      heading: 'Edges: memory (PSS) and CPU',
       rows: [
-        ['memory at the start', bytesText(startMemoryBytes)],
+        ['memory before the first client', bytesText(startMemoryBytes)],
         [
-          'with all clients, quiet',
+          'memory with all clients, quiet',
           `${bytesText(idleMemoryBytes)}: ${each(idleMemoryBytes)} a client`,
         ],
-        ['after publishing', `${bytesText(endMemoryBytes)}: ${each(endMemoryBytes)} a client`],
-        ['CPU time', `${shortText(cpuSeconds)} s: ${shortText(micros)} µs a delivery`],
+        [
+          'memory after publishing',
+          `${bytesText(endMemoryBytes)}: ${each(endMemoryBytes)} a client`,
+        ],
+        [
+          'CPU time while publishing',
+          `${shortText(cpuSeconds)} s: ${shortText(micros)} µs a delivery`,
+        ],
       ],
     },
   ];
@@ -160,10 +185,10 @@ function loadSide({ timeline, published, bottlenecks }: Outcome): Section {
     heading: 'Load side',
     rows: [
       ['busiest load process, worst second', `${shortText(utilization)} %`],
-      ['latest load process', msText(most((point) => point.loadDelayMs))],
-      ['latest publication', msText(published.maxBehindMs)],
+      ['worst delay of a load process', msText(most((point) => point.loadDelayMs))],
+      ['worst delay of a publication', msText(published.maxBehindMs)],
       [
-        'was it the bottleneck',
+        'did the load set the limit',
         bottlenecks.length === 0 ? 'no' : `it may have been: ${bottlenecks.join('; ')}`,
       ],
     ],

@@ -59,6 +59,12 @@ export class LatencyHistogram {
     this.#samples = 0;
   }
 
+  /** How many latencies are at most `microseconds`; those of the same counter count too. */
+  countUpTo(microseconds: number): number {
+    const most = counterOf(Math.min(MAX_MICROSECONDS, Math.floor(microseconds)));
+    return this.#counters.subarray(0, most + 1).reduce((sum, count) => sum + count, 0);
+  }
+
   /** Undefined when nothing was recorded. */
   percentiles(): Percentiles | undefined {
     if (this.#samples === 0) return undefined;
