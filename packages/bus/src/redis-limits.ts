@@ -90,6 +90,44 @@ export const REFUSED_RETRY_MIN_MS = 1_000;
 export const REFUSED_RETRY_MAX_MS = 30_000;
 
 /**
+ * Channels in one SSUBSCRIBE, which must be of one slot. A channel is its own hash tag, so that ten thousand channels of a cluster
+ * share a slot with less than one other: there is nothing to batch, and the commands are pipelined.
+ */
+export const SHARD_SUBSCRIBE_BATCH_CHANNELS = 1;
+
+/** SSUBSCRIBE and SUNSUBSCRIBE commands that wait for their acks: as many acks as {@link SUBSCRIBE_COMMANDS_IN_FLIGHT} have. */
+export const SHARD_SUBSCRIBE_COMMANDS_IN_FLIGHT = 4_096;
+
+/**
+ * The interval at which the nodes of a cluster are asked who owns which slots while all is well, in ms. Redis tells of every
+ * change where it matters: by MOVED, or by the end of a subscription.
+ */
+export const TOPOLOGY_INTERVAL_MS = 5_000;
+
+/**
+ * The same while a shard is away or a channel has no place, in ms. A promoted replica is found as soon; one hundred edges ask
+ * each of three nodes 400 times a second then, and an answer takes some 20 µs.
+ */
+export const TOPOLOGY_SOON_MS = 250;
+
+/** Nodes that are asked together. A majority of three is not needed: the epoch says which answer is the newest. */
+export const TOPOLOGY_NODES_ASKED = 3;
+
+/**
+ * How long a node may take to answer who owns which slots, in ms. A frozen node accepts connections and never answers.
+ */
+export const TOPOLOGY_ANSWER_MS = 1_000;
+
+/**
+ * How long only answers of an older epoch must come before one of them is believed, in ms: the cluster was set up anew then. A
+ * node that is cut off from the others keeps an old epoch, and is most likely not the only one that answers.
+ */
+export const OLDER_EPOCH_BELIEVED_MS = 30_000;
+
+/** Redirects that one command, or one subscription within {@link TOPOLOGY_SOON_MS}, follows: two nodes may disagree for a while. */
+export const MAX_REDIRECTS = 5;
+
+/**
  * Commands in flight on one command link. All that are sent in the 2.5 s before a dead link is noticed must fit:
  * 6,500 a second.
  */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import {
   checkRedisUrl,
+  clusterSeeds,
+  nodeSettings,
   type RedisSettings,
   redisOptions,
   sentinelSettings,
@@ -43,6 +45,26 @@ describe('checkRedisUrl', () => {
     ['redis://u:%ff@localhost', 'has a user or password whose percent-encoding is broken'],
   ])('says what is wrong with %s', (url, mistake) => {
     expect(checkRedisUrl(url)).toBe(mistake);
+  });
+
+  it.each(['redis://h', 'rediss://u:p%40@h:1,[::1]:2,j', 'redis://:p@h:1/0', 'redis://h,i'])(
+    'accepts %s of a cluster',
+    (url) => {
+      expect(checkRedisUrl(url, 'cluster')).toBeUndefined();
+    },
+  );
+
+  it.each([
+    ['h:1,i:2', 'must be a URL such as redis://redis-1:6379,redis-2:6379'],
+    ['redis://', 'must name nodes of the cluster as host:port, with commas between them'],
+    ['redis://h:1,,i:2', 'must name nodes of the cluster as host:port, with commas between them'],
+    ['redis://h:1,i:', 'must name nodes of the cluster as host:port, with commas between them'],
+    ['redis://h:99999', 'must name nodes of the cluster as host:port, with commas between them'],
+    ['redis://h:1/2', 'may not have a path: a cluster has one database, 0'],
+    ['redis://h:1?a=b', 'may not carry options'],
+    ['redis://u:100%@h:1', 'has a user or password whose percent-encoding is broken'],
+  ])('says what is wrong with %s of a cluster', (url, mistake) => {
+    expect(checkRedisUrl(url, 'cluster')).toBe(mistake);
   });
 
   it.each(['redis://h/m', 'redis://h:1,i:2,j/m', 'rediss://u@h:1/m/15', 'redis://:p@h:1/m-1.2_x'])(
@@ -159,5 +181,32 @@ describe('redisOptions', () => {
       autoResubscribe: false,
       connectionName: 'tradewind-edge-7-subscriber',
     });
+  });
+});
+
+describe('nodeSettings', () => {
+  it('connects to one node with the user and the secrets of the cluster', () => {
+    const cluster: RedisSettings = {
+      ...PLAIN,
+      mode: 'cluster',
+      url: 'rediss://us%40er:p%3Aw@10.0.0.1:7000,10.0.0.2',
+      certificateAuthority: 'PEM',
+    };
+    expect(clusterSeeds(cluster)).toEqual({
+      addresses: [
+        { host: '10.0.0.1', port: 7_000 },
+        { host: '10.0.0.2', port: 6_379 },
+      ],
+      tls: true,
+    });
+    const settings = nodeSettings(cluster, { host: '::1', port: 7_001 });
+    expect(redisOptions(settings, 'commands')).toMatchObject({
+      ...{ host: '::1', port: 7_001, username: 'us@er', password: 'p:w', db: 0 },
+      connectionName: 'tradewind-edge-7-commands',
+      tls: { ca: 'PEM' },
+    });
+    expect(nodeSettings({ ...PLAIN, mode: 'cluster' }, { host: 'h', port: 1 }).url).toBe(
+      'redis://h:1',
+    );
   });
 });

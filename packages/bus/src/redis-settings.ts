@@ -4,8 +4,11 @@ import type { RedisOptions } from 'ioredis';
 import { CONNECT_TIMEOUT_MS, DISCONNECT_TIMEOUT_MS, KEEP_ALIVE_MS } from './redis-limits.ts';
 import { checkIdentityByAddress } from './tls-identity.ts';
 
-/** `single`: one address, which may be a name. `sentinel`: Sentinels say where the master is. */
-export type RedisMode = 'single' | 'sentinel';
+/**
+ * `single`: one address, which may be a name. `sentinel`: Sentinels say where the master is. `cluster`: a Redis Cluster, whose
+ * nodes say who has which channels.
+ */
+export type RedisMode = 'single' | 'sentinel' | 'cluster';
 
 /** Where Redis is and how to authenticate. Secrets are given as contents, never as file names. */
 export interface RedisSettings {
@@ -15,7 +18,8 @@ export interface RedisSettings {
    * `redis://` or, for TLS, `rediss://`: `[user[:password]@]host[:port][/database]`. In the mode
    * `sentinel` the Sentinels and the name of the master:
    * `[user[:password]@]host[:port][,host[:port]…]/name[/database]`; user and password are those of Redis.
-   * Name every Sentinel: a majority of the named ones decides, and no other Sentinel is asked.
+   * Name every Sentinel: a majority of the named ones decides, and no other Sentinel is asked. In the mode `cluster` some nodes
+   * of the cluster: `[user[:password]@]host[:port][,host[:port]…]`. They name all others; name several, so that one may be away.
    */
   readonly url: string;
   /** The password of the Sentinels; undefined if they need none. Only in the mode `sentinel`. */
@@ -42,7 +46,7 @@ export interface RedisSettings {
 }
 
 /** What a connection is for. The role ends its name: `tradewind-edge-7-subscriber`. */
-export type RedisRole = 'subscriber' | 'commands';
+export type RedisRole = 'subscriber' | 'commands' | 'topology';
 
 /** Names `replyMapping` because ioredis derives the types of its replies from it. */
 type LegacyReplyOptions = RedisOptions & { readonly replyMapping: 'legacy' };
@@ -65,11 +69,17 @@ export interface SentinelSettings {
   readonly tls: ConnectionOptions | undefined;
 }
 
+/** The nodes of a cluster that are asked first. */
+export interface ClusterSeeds {
+  readonly addresses: readonly [HostAndPort, ...HostAndPort[]];
+  readonly tls: boolean;
+}
+
 interface RedisAddress {
   readonly tls: boolean;
-  /** Redis itself, or the Sentinels. */
+  /** Redis itself, the Sentinels, or some nodes of a cluster. */
   readonly hosts: readonly [HostAndPort, ...HostAndPort[]];
-  /** The name by which the Sentinels know the master; undefined in the mode `single`. */
+  /** The name by which the Sentinels know the master; undefined in the other modes. */
   readonly master: string | undefined;
   readonly username: string | undefined;
   readonly password: string | undefined;
@@ -140,7 +150,7 @@ export function redisOptions(settings: RedisSettings, role: RedisRole): LegacyRe
 }
 
 /**
- * Returns the Sentinels to ask for the master; undefined in the mode `single`.
+ * Returns the Sentinels to ask for the master; undefined in the other modes.
  *
  * @throws {TypeError} as {@link redisOptions} does.
  */
@@ -154,6 +164,26 @@ export function sentinelSettings(settings: RedisSettings): SentinelSettings | un
     rereadPassword: settings.rereadSentinelPassword,
     tls: tls ? trusting(settings.certificateAuthority) : undefined,
   };
+}
+
+/**
+ * Returns the nodes of a cluster to ask first.
+ *
+ * @throws {TypeError} as {@link redisOptions} does.
+ */
+export function clusterSeeds(settings: RedisSettings): ClusterSeeds {
+  const { hosts, tls } = checkedAddress(settings);
+  return { addresses: hosts, tls };
+}
+
+/** Returns the settings of a connection to one node of a cluster: user, passwords and authority are those of the cluster. */
+export function nodeSettings(settings: RedisSettings, { host, port }: HostAndPort): RedisSettings {
+  const { tls, username, password } = checkedAddress(settings);
+  const secret = password === undefined ? '' : `:${encodeURIComponent(password)}`;
+  const user = `${encodeURIComponent(username ?? '')}${secret}`;
+  const place = host.includes(':') ? `[${host}]` : host;
+  const url = `${tls ? 'rediss' : 'redis'}://${user === '' ? '' : `${user}@`}${place}:${port}`;
+  return { ...settings, mode: 'single', url };
 }
 
 function checkedAddress(settings: RedisSettings): RedisAddress {
@@ -184,7 +214,8 @@ function trusting(ca: string | undefined): ConnectionOptions {
 }
 
 function parseUrl(url: string, mode: RedisMode): RedisAddress | string {
-  return mode === 'single' ? parseRedisUrl(url) : parseSentinelUrl(url);
+  if (mode === 'single') return parseRedisUrl(url);
+  return mode === 'sentinel' ? parseSentinelUrl(url) : parseClusterUrl(url);
 }
 
 function parseRedisUrl(url: string): RedisAddress | string {
@@ -213,7 +244,9 @@ function parseSentinelUrl(url: string): RedisAddress | string {
   if (parts === null) return 'must be a URL such as redis://sentinel-1:26379,sentinel-2:26379/name';
   const [, scheme = '', userInfo = '', hostList = '', path = '', options] = parts;
   if (options !== undefined) return 'may not carry options';
-  const [first, ...others] = hostList.split(',').map(parseSentinel);
+  const [first, ...others] = hostList
+    .split(',')
+    .map((host) => parseHost(host, DEFAULT_SENTINEL_PORT));
   if (first === undefined || others.includes(undefined))
     return 'must name Sentinels as host:port, with commas between them';
   const [master = '', database = '0', ...rest] = path.split('/');
@@ -232,10 +265,32 @@ function parseSentinelUrl(url: string): RedisAddress | string {
   };
 }
 
-function parseSentinel(text: string): HostAndPort | undefined {
+/** Parsed by hand, as that of Sentinels. */
+function parseClusterUrl(url: string): RedisAddress | string {
+  const parts = URL_PARTS.exec(url);
+  if (parts === null) return 'must be a URL such as redis://redis-1:6379,redis-2:6379';
+  const [, scheme = '', userInfo = '', hostList = '', path = '', options] = parts;
+  if (options !== undefined) return 'may not carry options';
+  const [first, ...others] = hostList.split(',').map((host) => parseHost(host, DEFAULT_PORT));
+  if (first === undefined || others.includes(undefined))
+    return 'must name nodes of the cluster as host:port, with commas between them';
+  if (path !== '' && path !== '0') return 'may not have a path: a cluster has one database, 0';
+  const [username = '', ...password] = userInfo.split(':');
+  const credentials = decodeCredentials(username, password.join(':'));
+  if (credentials === undefined) return 'has a user or password whose percent-encoding is broken';
+  return {
+    tls: scheme.toLowerCase() === 'rediss',
+    hosts: [first, ...others.filter((node) => node !== undefined)],
+    master: undefined,
+    ...credentials,
+    database: 0,
+  };
+}
+
+function parseHost(text: string, defaultPort: number): HostAndPort | undefined {
   if (text === '' || text.endsWith(':') || !URL.canParse(`redis://${text}`)) return undefined;
   const { hostname, port } = new URL(`redis://${text}`);
-  return hostname === '' ? undefined : hostAndPort(hostname, port, DEFAULT_SENTINEL_PORT);
+  return hostname === '' ? undefined : hostAndPort(hostname, port, defaultPort);
 }
 
 function hostAndPort(hostname: string, port: string, defaultPort: number): HostAndPort {

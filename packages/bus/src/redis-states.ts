@@ -141,8 +141,15 @@ export const REDIS_STATES: readonly RedisState[] = [
     ...{ link: 'stay', waitMs: SOON_MS, lasts: 'passing' },
   },
   {
+    says: 'ASK',
+    state: 'its cluster moves this slot, and another node has the key already',
+    ...{ reads: 'refused', writes: 'refused', delivers: 'yes' },
+    ...{ link: 'stay', waitMs: SOON_MS, lasts: 'passing' },
+  },
+  {
     says: 'MOVED',
-    state: 'it is a node of a Redis Cluster, which is not supported',
+    state:
+      'it is a node of a Redis Cluster and another node has the slot; needs REDIS_MODE=cluster',
     ...{ reads: 'refused', writes: 'refused', delivers: 'yes' },
     ...{ link: 'stay', waitMs: LATER_MS, lasts: 'lasting' },
   },

@@ -81,11 +81,15 @@ describe('readServiceSettings', () => {
     expect(read({ PORT: '0', ADMIN_PORT: '0' }).port).toBe(0);
   });
 
-  it('says that REDIS_MODE=cluster is not available yet, and nothing of its URL', () => {
-    const defaults = { ...DEFAULTS, redisUrlFault: () => 'is wrong' };
-    expect(mistakesOf({ REDIS_MODE: 'cluster', REDIS_URL: 'redis://a:1,b:1' }, defaults)).toEqual([
-      'REDIS_MODE: "cluster" is not available in this release; use single or sentinel',
-    ]);
+  it('reads nodes of a cluster, and has their URL checked as one of a cluster', () => {
+    const url = 'redis://10.0.0.1:6379,10.0.0.2:6379';
+    const redisUrlFault = (_: string, mode: string) => `is checked as ${mode}`;
+    expect(read({ REDIS_MODE: 'cluster', REDIS_URL: url }).redis).toMatchObject({
+      ...{ mode: 'cluster', url },
+    });
+    expect(
+      mistakesOf({ REDIS_MODE: 'cluster', REDIS_URL: url }, { ...DEFAULTS, redisUrlFault }),
+    ).toEqual([`REDIS_URL: "${url}" is checked as cluster`]);
   });
 
   it('reads Sentinels, and has their URL checked as one of Sentinels', () => {

@@ -25,11 +25,11 @@ export interface ServiceSettings {
 
 /** Where Redis is, and how to authenticate. */
 export interface RedisEndpoint {
-  /** `REDIS_MODE`: whether `url` names Redis itself or the Sentinels that know where it is. */
+  /** `REDIS_MODE`: whether `url` names Redis itself, the Sentinels that know where it is, or nodes of a cluster. */
   readonly mode: RedisMode;
   /**
    * `REDIS_URL`: `redis:` or, with TLS, `rediss:`. It may carry a user name, a password and a database. In the mode
-   * `sentinel` it names several hosts and the master.
+   * `sentinel` it names several hosts and the master, in the mode `cluster` several hosts.
    */
   readonly url: string;
   /** The contents of `REDIS_PASSWORD_FILE`, without the line break at its end. */
@@ -47,7 +47,7 @@ export interface RedisEndpoint {
 }
 
 /** How Redis is set up. */
-export type RedisMode = 'single' | 'sentinel';
+export type RedisMode = 'single' | 'sentinel' | 'cluster';
 
 /** The fault of a Redis URL, as a phrase that follows it. Undefined when there is none. */
 export type RedisUrlCheck = (url: string, mode: RedisMode) => string | undefined;
@@ -151,17 +151,9 @@ export function readRedisEndpoint(
   environment: EnvironmentReader,
   redisUrlFault: RedisUrlCheck,
 ): RedisEndpoint {
-  const asked = environment.choice('REDIS_MODE', { default: 'single', choices: REDIS_MODES });
-  if (asked === 'cluster') {
-    environment.reject(
-      'REDIS_MODE',
-      '"cluster" is not available in this release; use single or sentinel',
-    );
-  }
-  const mode = asked === 'sentinel' ? 'sentinel' : 'single';
+  const mode = environment.choice('REDIS_MODE', { default: 'single', choices: REDIS_MODES });
   const url = environment.string('REDIS_URL', { default: DEFAULT_REDIS_URL });
-  // The URL of an unknown mode is not judged by the rules of another mode.
-  const fault = asked === 'cluster' ? undefined : redisUrlFault(url, mode);
+  const fault = redisUrlFault(url, mode);
   if (fault !== undefined) {
     environment.reject('REDIS_URL', `${JSON.stringify(withoutCredentials(url))} ${fault}`);
   }
@@ -176,7 +168,7 @@ export function readRedisEndpoint(
   const sentinelPassword = environment
     .fileContents('REDIS_SENTINEL_PASSWORD_FILE')
     ?.replace(LINE_BREAKS, '');
-  if (sentinelPassword !== undefined && asked !== 'sentinel') {
+  if (sentinelPassword !== undefined && mode !== 'sentinel') {
     environment.reject('REDIS_SENTINEL_PASSWORD_FILE', 'is used with REDIS_MODE=sentinel only');
   }
   const passwordFile = environment.optionalString('REDIS_PASSWORD_FILE');

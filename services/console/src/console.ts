@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type NodeState, RedisCommands } from '@tradewind/bus';
+import { createCommands, type NodeState } from '@tradewind/bus';
 import {
   createAdmin,
   createHttpServer,
@@ -52,7 +52,7 @@ export async function startConsole(
   const { passwordFile, sentinelPasswordFile, ...endpoint } = service.redis;
   const address = redisAddress(endpoint);
   let blindSince: number | undefined = performance.now();
-  const redis = new RedisCommands(
+  const redis = createCommands(
     {
       ...endpoint,
       rereadPassword: () => rereadSecret(passwordFile),

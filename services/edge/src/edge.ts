@@ -1,11 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  NodeHeartbeat,
-  type ProbeOptions,
-  RedisCommands,
-  type RedisSettings,
-  RedisSubscriber,
-} from '@tradewind/bus';
+import { NodeHeartbeat, REVOCATION_CHANNEL, type RedisSettings } from '@tradewind/bus';
 import {
   addressToReach,
   createAdmin,
@@ -22,7 +16,6 @@ import {
 } from '@tradewind/runtime';
 import { maxReplayBytes } from './clients/replay-source.ts';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
-import { createChannelStore } from './hub/channel-store.ts';
 import { BODY_BLOCK_BYTES } from './hub/encode-publication.ts';
 import { Hub } from './hub/hub.ts';
 import { openCertificate } from './node/certificate.ts';
@@ -31,6 +24,7 @@ import { createHealth } from './node/health.ts';
 import { openIdentity } from './node/identity.ts';
 import { IdentitySources } from './node/identity-sources.ts';
 import { createLocalPool, type FanOutPool } from './node/local-pool.ts';
+import { connectRedis } from './node/redis-connections.ts';
 import { createSessionsRoute } from './node/sessions-route.ts';
 import { createShedRoute } from './node/shed.ts';
 import { offeredRights } from './node/worker-settings.ts';
@@ -99,61 +93,69 @@ export async function startEdge(
   // Each worker thread watches the keys for itself. Here they are only tried out.
   if (config.workers > 1) identity?.stop();
   const { passwordFile, sentinelPasswordFile, ...endpoint } = config.redis;
-  const redis: RedisSettings = {
+  const settings: RedisSettings = {
     ...endpoint,
     rereadPassword: () => rereadSecret(passwordFile),
     rereadSentinelPassword: () => rereadSecret(sentinelPasswordFile),
     connectionName: `tradewind-${config.nodeId}`,
   };
-  const probe: ProbeOptions = {
-    name: config.nodeId,
-    heartbeat: (name, token) => commands.heartbeat(name, token),
-    probeFailed: events.probeFailed,
-    probeRefused: events.probeRefused,
-    writesRefused: events.writesRefused,
-    writesAccepted: events.writesAccepted,
-    linksAgree: () => store.linksAgree(),
-    strayed: () => commands.reconnect('the subscription leads to another server'),
-  };
-  const subscriber: RedisSubscriber = new RedisSubscriber(
-    redis,
+  const redis = connectRedis(
+    settings,
     {
       message(channel, payload) {
         if (!sources.takes(channel, payload)) hub.message(channel, payload);
       },
-      subscribed(channels) {
+      subscribed(channels, link) {
         sources.subscribed(channels);
-        hub.subscribed(channels);
+        hub.subscribed(channels, link);
       },
       refused(channel, error) {
         if (!sources.takesRefusal(channel, error)) hub.refused(channel, error);
       },
-      linkLost(cause) {
+      linkLost(cause, link) {
         linkLostAt = performance.now();
-        sources.revocations?.linkLost();
-        hub.linkLost(cause);
+        if (redis.source.linkOf === undefined || redis.source.linkOf(REVOCATION_CHANNEL) === link)
+          sources.revocations?.linkLost();
+        hub.linkLost(cause, link);
         tellReadiness();
       },
       linkStillLost: events.stillDegraded,
-      linkRestored() {
-        hub.linkRestored();
+      linkRestored(link) {
+        hub.linkRestored(link);
         tellReadiness();
       },
+      linkAdded: (link) => hub.linkAdded(link),
+      linkRemoved(link) {
+        hub.linkRemoved(link);
+        tellReadiness();
+      },
+      moved(channels) {
+        if (channels.includes(REVOCATION_CHANNEL)) sources.revocations?.linkLost();
+        hub.moved(channels);
+      },
     },
-    config.probes ? probe : undefined,
+    {
+      available() {
+        commandsAvailableAt = performance.now();
+        sources.revocations?.commandsAvailable();
+        events.commandsAvailable();
+      },
+      unavailable: events.commandsUnavailable,
+      stillUnavailable: events.commandsUnavailable,
+      unmended: events.redisUnmended,
+    },
+    config.probes
+      ? {
+          name: config.nodeId,
+          probeFailed: events.probeFailed,
+          probeRefused: events.probeRefused,
+          writesRefused: events.writesRefused,
+          writesAccepted: events.writesAccepted,
+        }
+      : undefined,
   );
-  const commands = new RedisCommands(redis, {
-    available() {
-      commandsAvailableAt = performance.now();
-      sources.revocations?.commandsAvailable();
-      events.commandsAvailable();
-    },
-    unavailable: events.commandsUnavailable,
-    stillUnavailable: events.commandsUnavailable,
-    unmended: events.redisUnmended,
-  });
-  const store = createChannelStore(commands, subscriber);
-  const hub = new Hub(subscriber, store, hubLimits(config), events);
+  const { commands } = redis;
+  const hub = new Hub(redis.source, redis.store, hubLimits(config), events);
   const tls = certificate?.credentials;
   const sources = new IdentitySources(config, commands, events, (update) => {
     pool.updateIdentity(update);
@@ -163,7 +165,7 @@ export async function startEdge(
       ? createLocalPool(config, logger, hub, identity, tls)
       : new WorkerPool(WORKER_ENTRY, config, hub, events, sources, tls);
   registerNodeGauges(metrics, {
-    ...{ hub, pool, config, source: subscriber, identity: sources },
+    ...{ hub, pool, config, source: redis, identity: sources },
     isReady: () => health.readiness().ready,
   });
   const endLoopGauges = registerLoopGauges(metrics);
@@ -178,12 +180,12 @@ export async function startEdge(
     everLinked: hub.everLinked,
     degraded: hub.degradedSince !== undefined,
     isolatedSince:
-      hub.degradedSince !== undefined && commands.available
+      hub.degradedSince !== undefined && redis.isCutOffAlone
         ? Math.max(linkLostAt, commandsAvailableAt)
         : undefined,
-    provenOnce: subscriber.provenOnce,
+    provenOnce: redis.provenOnce,
     hadKeys: sources.jwks?.wasFetched ?? true,
-    probeRefused: subscriber.probeRefusal?.state.lasts === 'lasting',
+    probeRefused: redis.probeRefusal?.state.lasts === 'lasting',
   }));
   const tellReadiness = (): void => pool.setReadiness(health.readiness());
   const readinessTimer = setInterval(tellReadiness, READINESS_INTERVAL_MS);
@@ -230,14 +232,13 @@ export async function startEdge(
     certificate?.stop();
     await pool.stop();
     hub.stop();
-    await Promise.all([subscriber.stop(), commands.stop(), admin.close(0)]);
+    await Promise.all([redis.stop(), admin.close(0)]);
   }
 
   try {
     // The links start first, because a worker thread accepts while others still start, and its clients ask at once.
-    subscriber.start();
-    commands.start();
-    sources.start(subscriber);
+    redis.start();
+    sources.start(redis.source);
     const port = await pool.listen();
     const adminPort = await admin.listen(config.adminHost, config.adminPort);
     const state = new NodeStateReader({
@@ -247,7 +248,7 @@ export async function startEdge(
       degradedSince: () => hub.degradedSince,
       clients: () => pool.read(),
       channels: () => hub.channels,
-      probeAgeMs: () => subscriber.probeAgeMs,
+      probeAgeMs: () => redis.probeAgeMs,
       connectionsLimit: config.maxConnections,
       memoryLimitBytes: memoryLimitBytes(config.memoryLimitBytes),
       ...{ tally, recent },

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NodeHeartbeat, RedisCommands } from '@tradewind/bus';
+import { type Commands, createCommands, NodeHeartbeat } from '@tradewind/bus';
 import {
   addressToReach,
   countOpenDescriptors,
@@ -53,7 +53,7 @@ export async function startIngest(
   const events = countItems(createEvents(logger, metrics, redisAddress(service.redis)), counts);
   for (const variable of config.unknownVariables) events.unknownVariable(variable);
 
-  const redis: RedisCommands = new RedisCommands(redisSettings(service.redis, 'tradewind-ingest'), {
+  const redis: Commands = createCommands(redisSettings(service.redis, 'tradewind-ingest'), {
     available() {
       unavailableSince = undefined;
       events.redisAvailable();

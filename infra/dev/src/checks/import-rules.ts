@@ -121,6 +121,10 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
       'redis-states',
       'redis-limits',
     ],
+    cluster: [
+      ...['subscribe', 'commands', 'link', 'contract'],
+      ...['redis-settings', 'redis-errors', 'redis-limits'],
+    ],
   },
   'packages/client/src': {
     index: 'anything',

@@ -1,6 +1,7 @@
+import type { Position } from '@tradewind/protocol';
 import type { ChainableCommander, Redis } from 'ioredis';
 import { heartbeatKey, logKey, metaKey, probeChannel } from '../contract/channel-keys.ts';
-import { META_READ_BYTES } from '../contract/channel-meta.ts';
+import { META_READ_BYTES, readMeta } from '../contract/channel-meta.ts';
 import {
   CONSOLE_WATCH_EXPIRY_MS,
   CONSOLE_WATCH_KEY,
@@ -36,6 +37,7 @@ import {
   type SequencedPublication,
 } from '../contract/publish-script.ts';
 import {
+  CLUSTER_REVOCATION_CHANNEL,
   coveredRevocations,
   MAX_REVOCATIONS,
   REVOCATION_CHANNEL,
@@ -82,6 +84,18 @@ export interface HeartbeatOutcome {
   readonly connection: number;
 }
 
+/** What `CLUSTER INFO` and `CLUSTER SHARDS` answered. */
+export interface ClusterReport {
+  readonly info: unknown;
+  readonly shards: unknown;
+}
+
+/** What differs on a node of a Redis Cluster. */
+export interface CommandsOptions {
+  /** It publishes by SPUBLISH, and keys that one transaction writes share a slot. Default: false. */
+  readonly isCluster?: boolean;
+}
+
 /** The revocations that Redis keeps. */
 export interface KeptRevocations {
   /** Those that end last come first. At most `MAX_REVOCATIONS`. */
@@ -117,10 +131,18 @@ export class RedisCommands {
   #unmendedVersion: string | undefined;
   /** Redis forbids GETRANGE, because the ACL is of an earlier release. Reset with each connection. */
   #readsWhole = false;
+  readonly #isCluster: boolean;
+  /** Whether the commands of this moment say ASKING first. */
+  #isAsking = false;
 
   /** @throws {TypeError} if the settings are invalid; see `checkRedisUrl`. */
-  constructor(settings: RedisSettings, events: RedisCommandsEvents) {
+  constructor(
+    settings: RedisSettings,
+    events: RedisCommandsEvents,
+    { isCluster = false }: CommandsOptions = {},
+  ) {
     this.#events = events;
+    this.#isCluster = isCluster;
     this.#link = new RedisLink(settings, 'commands', {
       up: () => {
         this.#connection += 1;
@@ -152,6 +174,20 @@ export class RedisCommands {
     this.#link.cut(cause);
   }
 
+  /**
+   * Makes a call of any other method as Redis wants it after an ASK: the node serves keys of a slot that it is still being given.
+   *
+   * @param call must send its first command before it returns.
+   */
+  asking<T>(call: () => T): T {
+    this.#isAsking = true;
+    try {
+      return call();
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
   /** Ends the connection and rejects every command in flight with the outcome `unknown`. */
   async stop(): Promise<void> {
     const stopped = this.#link.stop();
@@ -168,7 +204,11 @@ export class RedisCommands {
    */
   publish(channel: string, payload: Uint8Array | string): Promise<number> {
     const bytes = typeof payload === 'string' ? payload : asBuffer(payload);
-    return this.#run(Buffer.byteLength(bytes), (redis) => redis.publish(channel, bytes));
+    return this.#run(Buffer.byteLength(bytes), (redis) =>
+      this.#isCluster
+        ? (redis.spublish(channel, bytes) as Promise<number>)
+        : redis.publish(channel, bytes),
+    );
   }
 
   /**
@@ -223,6 +263,13 @@ export class RedisCommands {
     }
   }
 
+  /** Reads a channel's position; undefined if it has none. Rejects as {@link publish} does. */
+  async readPosition(channel: string): Promise<Position | undefined> {
+    const key = metaKey(channel);
+    const value = await this.#run(0, (redis) => redis.getrange(key, 0, META_READ_BYTES - 1));
+    return readMeta(value);
+  }
+
   /**
    * Starts a new epoch of a channel if its epoch is still `expectedEpoch`, or if it has no `meta` and `expectedEpoch`
    * is undefined. The channel keeps its offset and history; without `meta`, the offset begins at 0 and the history is
@@ -264,9 +311,10 @@ export class RedisCommands {
     const connection = this.#connection;
     try {
       await this.#transact(token.length, (transaction) =>
-        transaction
-          .set(heartbeatKey(name), token, 'PX', HEARTBEAT_EXPIRY_MS)
-          .publish(probeChannel(name), token),
+        this.#thenPublish(
+          transaction.set(heartbeatKey(name), token, 'PX', HEARTBEAT_EXPIRY_MS),
+          ...([probeChannel(name), token] as const),
+        ),
       );
       this.#link.serves();
       return { refusal: undefined, connection };
@@ -308,8 +356,9 @@ export class RedisCommands {
     if (Number(kept) >= MAX_REVOCATIONS && !(await this.#removeCoveredRevocations())) {
       return undefined;
     }
+    const channel = this.#isCluster ? CLUSTER_REVOCATION_CHANNEL : REVOCATION_CHANNEL;
     const replies = await this.#transact(text.length, (transaction) =>
-      transaction.zadd(REVOCATIONS_KEY, revocation.until, text).publish(REVOCATION_CHANNEL, text),
+      this.#thenPublish(transaction.zadd(REVOCATIONS_KEY, revocation.until, text), channel, text),
     );
     return Number(replies.at(-1));
   }
@@ -348,12 +397,12 @@ export class RedisCommands {
     const text = encodeNodeState(state);
     await this.#transact(text.length, (transaction) => {
       transaction
-        .set(nodeStateKey(node), text, 'PX', NODE_STATE_EXPIRY_MS)
+        .set(nodeStateKey(node, this.#isCluster), text, 'PX', NODE_STATE_EXPIRY_MS)
         .zadd(NODES_KEY, at, node)
         .zremrangebyscore(NODES_KEY, '-inf', at - NODE_STATE_EXPIRY_MS);
       if (events === undefined) return transaction;
       return transaction.set(
-        nodeEventsKey(node),
+        nodeEventsKey(node, this.#isCluster),
         JSON.stringify(events),
         'PX',
         NODE_EVENTS_EXPIRY_MS,
@@ -365,14 +414,18 @@ export class RedisCommands {
   async readNodeStates(): Promise<readonly NodeState[]> {
     const nodes = await this.#run(0, (redis) => redis.zrange(NODES_KEY, String(-MAX_NODES), '-1'));
     if (nodes.length === 0) return [];
-    const texts = await this.#run(0, (redis) => redis.mget(nodes.map(nodeStateKey)));
+    const texts = await this.#run(0, (redis) =>
+      redis.mget(nodes.map((node) => nodeStateKey(node, this.#isCluster))),
+    );
     return texts.map(readNodeState).filter((state) => state !== undefined);
   }
 
   /** The last events of each of `nodes`, in their order. Rejects as {@link publish} does. */
   async readNodeEvents(nodes: readonly string[]): Promise<readonly (readonly NodeEvent[])[]> {
     if (nodes.length === 0) return [];
-    const texts = await this.#run(0, (redis) => redis.mget(nodes.map(nodeEventsKey)));
+    const texts = await this.#run(0, (redis) =>
+      redis.mget(nodes.map((node) => nodeEventsKey(node, this.#isCluster))),
+    );
     return texts.map(readNodeEvents);
   }
 
@@ -393,15 +446,31 @@ export class RedisCommands {
   async writeNodeAnswer(answer: NodeAnswer): Promise<void> {
     const text = encodeNodeAnswer(answer);
     await this.#run(text.length, (redis) =>
-      redis.set(nodeAnswerKey(answer.node), text, 'PX', NODE_ANSWER_EXPIRY_MS),
+      redis.set(nodeAnswerKey(answer.node, this.#isCluster), text, 'PX', NODE_ANSWER_EXPIRY_MS),
     );
   }
 
   /** What each of `nodes` answers; those that do not answer are left out. Rejects as {@link publish} does. */
   async readNodeAnswers(nodes: readonly string[]): Promise<readonly NodeAnswer[]> {
     if (nodes.length === 0) return [];
-    const texts = await this.#run(0, (redis) => redis.mget(nodes.map(nodeAnswerKey)));
+    const keys = nodes.map((node) => nodeAnswerKey(node, this.#isCluster));
+    const texts = await this.#run(0, (redis) => redis.mget(keys));
     return texts.map(readNodeAnswer).filter((answer) => answer !== undefined);
+  }
+
+  /** What this node says of its cluster. Rejects as {@link publish} does. */
+  async readCluster(): Promise<ClusterReport> {
+    const [info, shards] = await Promise.all([
+      this.#run(0, (redis) => redis.call('CLUSTER', 'INFO')),
+      this.#run(0, (redis) => redis.call('CLUSTER', 'SHARDS')),
+    ]);
+    return { info, shards };
+  }
+
+  #thenPublish(transaction: ChainableCommander, channel: string, text: string): ChainableCommander {
+    return this.#isCluster
+      ? transaction.spublish(channel, text)
+      : transaction.publish(channel, text);
   }
 
   /** Whether a Redis that refuses writes for this reason still delivers publications, by its own account. */
@@ -441,6 +510,8 @@ export class RedisCommands {
       const pending: Pending = { bytes, reject, sent: true };
       this.#pending.add(pending);
       this.#pendingBytes += bytes;
+      // Its refusal shows in the command behind it.
+      if (this.#isAsking) this.#link.redis.asking().catch(() => {});
       send(this.#link.redis, pending).then(
         (reply) => {
           if (this.#settle(pending)) resolve(reply);

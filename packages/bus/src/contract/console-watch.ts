@@ -4,6 +4,7 @@
  */
 
 import type { CloseReason } from '@tradewind/protocol';
+import { NODES_TAG } from './node-state.ts';
 
 /** The key of what pages ask: a string, the JSON of {@link ConsoleWatch}. */
 export const CONSOLE_WATCH_KEY = 'tw:console:watch';
@@ -30,8 +31,8 @@ export const MAX_SEARCH_CHARACTERS = 200;
 export const MAX_NODE_ANSWER_BYTES = 65_536;
 
 /** The key of what a node answers: a string, the JSON of {@link NodeAnswer}. */
-export function nodeAnswerKey(node: string): string {
-  return `tw:node:${node}:answer`;
+export function nodeAnswerKey(node: string, isCluster = false): string {
+  return `tw:node:${isCluster ? NODES_TAG : ''}${node}:answer`;
 }
 
 /** What a list of channels begins with: the busiest, those with the most subscribers, or the most silent ones. */

@@ -18,14 +18,17 @@ export const MAX_NODE_EVENTS = 20;
 /** The most nodes that a reader asks for. */
 export const MAX_NODES = 1_000;
 
+/** In a Redis Cluster the names of all these keys carry the tag of the slot of {@link NODES_KEY}: one transaction writes them. */
+export const NODES_TAG = `{${NODES_KEY}}:`;
+
 /** The key of a node's state: a string, the JSON of {@link NodeState}. */
-export function nodeStateKey(node: string): string {
-  return `tw:node:${node}:state`;
+export function nodeStateKey(node: string, isCluster = false): string {
+  return `tw:node:${isCluster ? NODES_TAG : ''}${node}:state`;
 }
 
 /** The key of a node's last events: a string, a JSON array of {@link NodeEvent}, the oldest first. */
-export function nodeEventsKey(node: string): string {
-  return `tw:node:${node}:events`;
+export function nodeEventsKey(node: string, isCluster = false): string {
+  return `tw:node:${isCluster ? NODES_TAG : ''}${node}:events`;
 }
 
 /**

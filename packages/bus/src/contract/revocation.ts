@@ -8,6 +8,9 @@ export const REVOCATIONS_KEY = 'tw:revocations';
 /** The channel on which each new revocation is published, as it stands in the set. */
 export const REVOCATION_CHANNEL = 'tw:revoked';
 
+/** The same in a Redis Cluster, in the slot of {@link REVOCATIONS_KEY}: one transaction keeps and publishes. */
+export const CLUSTER_REVOCATION_CHANNEL = `${REVOCATION_CHANNEL}:{${REVOCATIONS_KEY}}`;
+
 /** The most revocations in force. A node holds all of them, and reads all of them after each relink: 5 MB at most. */
 export const MAX_REVOCATIONS = 10_000;
 

@@ -1,5 +1,5 @@
 import type { Position } from '@tradewind/protocol';
-import type { Redis } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 import { metaKey } from '../contract/channel-keys.ts';
 import { META_READ_BYTES, readMeta } from '../contract/channel-meta.ts';
 import type { RedisLink } from '../link/redis-link.ts';
@@ -13,6 +13,9 @@ import {
 } from '../redis-errors.ts';
 import { LINK_READS_IN_FLIGHT, POSITIONS_BATCH_KEYS } from '../redis-limits.ts';
 import { stateOfReply } from '../redis-states.ts';
+
+/** Where a channel stands, or why Redis did not tell. A channel without history has no position. */
+export type PositionOutcome = Position | undefined | RedisRefusedError;
 
 /**
  * Reads over a link that is also used for subscriptions. It rejects every read in flight when the link is lost, because
@@ -36,6 +39,18 @@ export class LinkReader {
       for (const value of await this.#metas(keys)) positions.push(readMeta(value));
     }
     return positions;
+  }
+
+  /** See `RedisSubscriber.readPositionsOrRefusals`. */
+  async positionsOrRefusals(channels: readonly string[]): Promise<readonly PositionOutcome[]> {
+    const outcomes: PositionOutcome[] = [];
+    for (let at = 0; at < channels.length; at += POSITIONS_BATCH_KEYS) {
+      const keys = channels.slice(at, at + POSITIONS_BATCH_KEYS).map(metaKey);
+      const replies = await this.#read((redis) => readEach(redis, keys));
+      for (const reply of replies)
+        outcomes.push(reply instanceof RedisRefusedError ? reply : readMeta(reply));
+    }
+    return outcomes;
   }
 
   /**
@@ -102,12 +117,30 @@ async function readStarts(
   redis: Redis,
   keys: readonly string[],
 ): Promise<readonly (string | null)[]> {
-  const pipeline = redis.pipeline();
-  for (const key of keys) pipeline.getrange(key, 0, META_READ_BYTES - 1);
-  const results = (await pipeline.exec()) ?? [];
+  const results = (await startsOf(redis, keys).exec()) ?? [];
   return results.map(([error, value]) => {
     if (error === null) return value as string;
     if (stateOfReply(error.message).says === 'WRONGTYPE') return null;
     throw error;
   });
+}
+
+/** The same, with each refusal in its place. A connection that is lost rejects. */
+async function readEach(
+  redis: Redis,
+  keys: readonly string[],
+): Promise<readonly (string | null | RedisRefusedError)[]> {
+  const results = (await startsOf(redis, keys).exec()) ?? [];
+  return results.map(([error, value]) => {
+    if (error === null) return value as string;
+    if (!isErrorReply(error)) throw error;
+    const refusal = new RedisRefusedError(describeError(error));
+    return refusal.code === 'WRONGTYPE' ? null : refusal;
+  });
+}
+
+function startsOf(redis: Redis, keys: readonly string[]): ChainableCommander {
+  const pipeline = redis.pipeline();
+  for (const key of keys) pipeline.getrange(key, 0, META_READ_BYTES - 1);
+  return pipeline;
 }

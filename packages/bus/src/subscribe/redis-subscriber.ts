@@ -1,14 +1,11 @@
+import type { EventEmitter } from 'node:events';
 import type { Position } from '@tradewind/protocol';
 import { RedisLink } from '../link/redis-link.ts';
 import { describeError, isErrorReply, RedisRefusedError } from '../redis-errors.ts';
-import {
-  REFUSED_RETRY_MAX_MS,
-  REFUSED_RETRY_MIN_MS,
-  SUBSCRIBE_BATCH_CHANNELS,
-  SUBSCRIBE_COMMANDS_IN_FLIGHT,
-} from '../redis-limits.ts';
+import { REFUSED_RETRY_MAX_MS, REFUSED_RETRY_MIN_MS } from '../redis-limits.ts';
 import type { RedisSettings } from '../redis-settings.ts';
-import { LinkReader } from './link-reader.ts';
+import { LinkReader, type PositionOutcome } from './link-reader.ts';
+import { CLASSIC, type PubSubKind } from './pubsub-kind.ts';
 import { type ProbeOptions, SubscriptionProbe } from './subscription-probe.ts';
 import { type SubscriptionCommand, SubscriptionTable } from './subscription-table.ts';
 
@@ -45,6 +42,11 @@ export interface RedisSubscriberEvents {
    * link, or until it is known that none can be sent.
    */
   linkRestored(): void;
+  /**
+   * Redis ended these subscriptions by itself: their slot went to another node. They are no longer wanted here. Only with sharded
+   * publish/subscribe.
+   */
+  ended?(channels: readonly string[]): void;
 }
 
 /**
@@ -55,13 +57,8 @@ export interface RedisSubscriberEvents {
 export class RedisSubscriber {
   readonly #events: RedisSubscriberEvents;
   readonly #link: RedisLink;
-  readonly #table = new SubscriptionTable({
-    batchChannels: SUBSCRIBE_BATCH_CHANNELS,
-    commandsInFlight: SUBSCRIBE_COMMANDS_IN_FLIGHT,
-    refusedRetryMinMs: REFUSED_RETRY_MIN_MS,
-    refusedRetryMaxMs: REFUSED_RETRY_MAX_MS,
-    random: Math.random,
-  });
+  readonly #kind: PubSubKind;
+  readonly #table: SubscriptionTable;
   readonly #reader: LinkReader;
   readonly #probe: SubscriptionProbe | undefined;
   #linked = false;
@@ -69,13 +66,28 @@ export class RedisSubscriber {
   #unproven = false;
   #stopped = false;
   #turn: NodeJS.Immediate | undefined;
+  #comparison: NodeJS.Immediate | undefined;
 
   /**
    * @param probe how to prove the link by data; without it, only the connection is watched.
+   * @param kind `SHARDED` on a node of a Redis Cluster.
    * @throws {TypeError} if the settings are invalid; see `checkRedisUrl`.
    */
-  constructor(settings: RedisSettings, events: RedisSubscriberEvents, probe?: ProbeOptions) {
+  constructor(
+    settings: RedisSettings,
+    events: RedisSubscriberEvents,
+    probe?: ProbeOptions,
+    kind: PubSubKind = CLASSIC,
+  ) {
     this.#events = events;
+    this.#kind = kind;
+    this.#table = new SubscriptionTable({
+      batchChannels: kind.batchChannels,
+      commandsInFlight: kind.commandsInFlight,
+      refusedRetryMinMs: REFUSED_RETRY_MIN_MS,
+      refusedRetryMaxMs: REFUSED_RETRY_MAX_MS,
+      random: Math.random,
+    });
     this.#link = new RedisLink(settings, 'subscriber', {
       up: () => this.#linkUp(),
       pulse: () => this.#pulse(),
@@ -84,14 +96,16 @@ export class RedisSubscriber {
     });
     this.#reader = new LinkReader(this.#link);
     if (probe !== undefined)
-      this.#probe = new SubscriptionProbe(this.#link, () => this.#table.held, probe, {
+      this.#probe = new SubscriptionProbe(this.#link, kind, () => this.#table.held, probe, {
         dead: (cause) => this.#link.cut(cause),
         settled: () => this.#trust(),
       });
     // Without a `message` listener, ioredis does not decode each payload as text.
-    this.#link.redis.on('messageBuffer', (channel: Buffer, payload: Buffer) =>
+    this.#link.redis.on(kind.message, (channel: Buffer, payload: Buffer) =>
       this.#receive(channel.toString(), payload),
     );
+    // ioredis does not say which subscription ended, but it keeps a list.
+    if (kind.held !== undefined) onMoved(this.#link.redis, () => this.#compareSoon());
   }
 
   /** Whether the link is up and all channels are restored: true from `linkRestored` to `linkLost`. */
@@ -128,6 +142,7 @@ export class RedisSubscriber {
     this.#stopped = true;
     this.#linked = false;
     clearImmediate(this.#turn);
+    clearImmediate(this.#comparison);
     this.#table.linkDown();
     this.#probe?.linkDown();
     this.#reader.abandon('the link was stopped');
@@ -159,6 +174,11 @@ export class RedisSubscriber {
    */
   readPositions(channels: readonly string[]): Promise<readonly (Position | undefined)[]> {
     return this.#reader.positions(channels);
+  }
+
+  /** The same, with the refusal of each channel in its place: some slots of a cluster may be on their way. */
+  readPositionsOrRefusals(channels: readonly string[]): Promise<readonly PositionOutcome[]> {
+    return this.#reader.positionsOrRefusals(channels);
   }
 
   /**
@@ -194,7 +214,9 @@ export class RedisSubscriber {
     const { redis } = this.#link;
     const { kind, channels } = command;
     const sent =
-      kind === 'subscribe' ? redis.subscribe(...channels) : redis.unsubscribe(...channels);
+      kind === 'subscribe'
+        ? this.#kind.subscribe(redis, channels)
+        : this.#kind.unsubscribe(redis, channels);
     sent.then(
       () => {
         this.#table.accepted(command);
@@ -210,10 +232,29 @@ export class RedisSubscriber {
       if (this.#table.awaits(command)) this.#link.cut(describeError(error));
       return;
     }
+    const refusal = new RedisRefusedError(describeError(error));
+    if (command.kind === 'unsubscribe' && refusal.code === 'MOVED') {
+      // A node that does not own the slot holds no subscription of it.
+      this.#table.accepted(command);
+      this.#reconcile();
+      return;
+    }
     const channel = this.#table.refused(command, performance.now());
-    if (channel !== undefined)
-      this.#events.refused(channel, new RedisRefusedError(describeError(error)));
+    if (channel !== undefined) this.#events.refused(channel, refusal);
     this.#reconcile();
+  }
+
+  /** After the answers that came in the same chunk have reached the table. */
+  #compareSoon(): void {
+    if (this.#comparison !== undefined || this.#stopped) return;
+    this.#comparison = setImmediate(() => {
+      this.#comparison = undefined;
+      if (!this.#link.writable || this.#kind.held === undefined) return;
+      const ended = this.#table.takeEnded(this.#kind.held(this.#link.redis));
+      for (const channel of ended) this.#table.unwant(channel);
+      if (ended.length > 0) this.#events.ended?.(ended);
+      this.#reconcile();
+    });
   }
 
   #receive(channel: string, payload: Buffer): void {
@@ -250,4 +291,9 @@ export class RedisSubscriber {
     this.#linked = false;
     this.#events.linkLost(cause);
   }
+}
+
+/** The event by which ioredis tells of a push that ended a subscription, and of a MOVED. Its types do not know it. */
+function onMoved(redis: EventEmitter, listener: () => void): void {
+  redis.on('moved', listener);
 }

@@ -9,13 +9,19 @@ import {
   UNSENT_LIMIT_MS,
 } from '../redis-limits.ts';
 import { LinkProbe, type ProbeVerdict } from './link-probe.ts';
+import type { PubSubKind } from './pubsub-kind.ts';
 
 /**
  * How a subscriber proves that publications reach it. The owner provides the functions; none may throw.
  */
 export interface ProbeOptions {
-  /** The node's own name. The probe uses the channel `tw:probe:<name>`. */
+  /**
+   * The node's own name. The probe uses the channel `tw:probe:<name>`. On a node of a Redis Cluster the name begins with a hash
+   * tag of a slot that this node owns, and is another one after {@link misplaced}.
+   */
   readonly name: string;
+  /** This node of a cluster does not own the slot of the probe any more. It has ended that subscription by itself. */
+  misplaced?(): void;
   /**
    * Writes to Redis and publishes `token` on `tw:probe:<name>` over a command connection; see `RedisCommands.heartbeat`.
    * Called at most once a second on a proven link and ten times a second before. It must settle, because it is not called
@@ -64,8 +70,8 @@ const TOKEN_BYTES = 16;
  * such answer.
  */
 export class SubscriptionProbe {
-  readonly channel: string;
   readonly #link: RedisLink;
+  readonly #kind: PubSubKind;
   readonly #held: () => number;
   readonly #options: ProbeOptions;
   readonly #events: SubscriptionProbeEvents;
@@ -96,15 +102,21 @@ export class SubscriptionProbe {
   /** @param held returns how many channels the connection holds besides the probe's, by Redis' answers so far. */
   constructor(
     link: RedisLink,
+    kind: PubSubKind,
     held: () => number,
     options: ProbeOptions,
     events: SubscriptionProbeEvents,
   ) {
-    this.channel = `tw:probe:${options.name}`;
     this.#link = link;
+    this.#kind = kind;
     this.#held = held;
     this.#options = options;
     this.#events = events;
+  }
+
+  /** The channel on which the tokens come. */
+  get channel(): string {
+    return `tw:probe:${this.#options.name}`;
   }
 
   /** See `RedisSubscriber.probeAgeMs`. */
@@ -167,7 +179,7 @@ export class SubscriptionProbe {
     }
     this.#checking = true;
     const connection = this.#connection;
-    this.#link.redis.subscribe(this.channel).then(
+    this.#kind.subscribe(this.#link.redis, [this.channel]).then(
       (reported) => {
         if (connection === this.#connection) this.#answered(Number(reported));
       },
@@ -176,6 +188,7 @@ export class SubscriptionProbe {
         this.#checking = false;
         if (!isErrorReply(error)) return;
         const refusal = new RedisRefusedError(describeError(error));
+        if (this.#isMisplaced(refusal)) return;
         this.#refused(refusal);
         this.#noCheckBefore = performance.now() + this.#backoff(refusal);
       },
@@ -251,6 +264,7 @@ export class SubscriptionProbe {
 
   #heartbeatFailed(token: string, error: unknown): void {
     this.#probe.notPublished(token);
+    if (error instanceof RedisRefusedError && this.#isMisplaced(error)) return;
     if (error instanceof RedisRefusedError) {
       this.#refused(error);
       this.#noHeartbeatBefore = performance.now() + this.#backoff(error);
@@ -275,6 +289,15 @@ export class SubscriptionProbe {
     this.#forbidden = error.state.lasts === 'lasting' && error.state.delivers === 'yes';
     // A passing state is proven over when a probe arrives; until then the link does not count as restored.
     if (this.#forbidden) this.#events.settled();
+  }
+
+  /** Whether the probe must have another slot. Then its next check uses one, soon. */
+  #isMisplaced({ code }: RedisRefusedError): boolean {
+    const { misplaced } = this.#options;
+    if (misplaced === undefined || code !== 'MOVED') return false;
+    misplaced();
+    this.#checkIn(PROBE_SOON_MS);
+    return true;
   }
 
   /** How long to wait after a refusal before the next attempt, beyond the usual interval, in ms. */

@@ -184,6 +184,27 @@ export class SubscriptionTable {
     return this.#postpone(channels[0] ?? '', now);
   }
 
+  /**
+   * Redis ended subscriptions by itself. Returns those channels that are still wanted here; the owner must let go of them or
+   * want them again.
+   *
+   * @param held what Redis holds for this link. A channel with a command in flight is not compared.
+   */
+  takeEnded(held: ReadonlySet<string>): string[] {
+    const ended: string[] = [];
+    for (const [channel, row] of this.#rows) {
+      if (row.actual !== 'present' || held.has(channel)) continue;
+      this.#held -= 1;
+      row.actual = 'absent';
+      row.reported = false;
+      this.#toReport.delete(channel);
+      this.#toUnsubscribe.delete(channel);
+      if (row.wanted) ended.push(channel);
+      else this.#forget(channel);
+    }
+    return ended;
+  }
+
   /** Lets refused channels whose wait is over be tried again. @param now ms of a monotonic clock. */
   retryDue(now: number): void {
     for (const [channel, notBefore] of this.#waiting) {

@@ -1,4 +1,6 @@
 import {
+  type ClusterCommands,
+  type ClusterSubscriber,
   type RedisCommands,
   RedisRefusedError,
   type RedisSubscriber,
@@ -35,13 +37,7 @@ export function createChannelStore(
 ): ChannelStore {
   return {
     readPositions: (channels) => subscriber.readPositions(channels),
-    readHistory: (channel, from, limit, to) => commands.readHistory(channel, from, limit, to),
-    async startEpoch(channel, expected) {
-      const { changed, epoch } = await commands.startEpoch(channel, expected);
-      if (changed || epoch !== '') return changed;
-      // The epoch that had to be replaced has vanished since.
-      return (await commands.startEpoch(channel, undefined)).changed;
-    },
+    ...readsAndWrites(commands),
     async linksAgree() {
       const [one, other] = await Promise.all([
         subscriber.serverIdentity(),
@@ -50,6 +46,36 @@ export function createChannelStore(
       return one === other || one === undefined || other === undefined;
     },
     faultOf,
+  };
+}
+
+/**
+ * The store over a cluster. Both connections to a shard go to the address that its nodes announce, and the shard's probe shows
+ * whether they lead to one server.
+ */
+export function createClusterStore(
+  commands: Pick<ClusterCommands, 'readHistory' | 'startEpoch'>,
+  subscriber: Pick<ClusterSubscriber, 'readPositions'>,
+): ChannelStore {
+  return {
+    readPositions: (channels) => subscriber.readPositions(channels),
+    ...readsAndWrites(commands),
+    linksAgree: async () => true,
+    faultOf,
+  };
+}
+
+function readsAndWrites(
+  commands: Pick<RedisCommands, 'readHistory' | 'startEpoch'>,
+): Pick<ChannelStore, 'readHistory' | 'startEpoch'> {
+  return {
+    readHistory: (channel, from, limit, to) => commands.readHistory(channel, from, limit, to),
+    async startEpoch(channel, expected) {
+      const { changed, epoch } = await commands.startEpoch(channel, expected);
+      if (changed || epoch !== '') return changed;
+      // The epoch that had to be replaced has vanished since.
+      return (await commands.startEpoch(channel, undefined)).changed;
+    },
   };
 }
 

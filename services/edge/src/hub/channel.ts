@@ -59,6 +59,8 @@ export class HubChannel implements SequenceListener {
   state: 'subscribing' | 'positioning' | 'live' | 'lost' = 'subscribing';
   /** See `LinkedChannel`. */
   server: string | undefined;
+  /** See `RoutedChannel`. */
+  link: string | undefined;
   /** False once the node has let it go. */
   isHeld = true;
   /** When a message of it last arrived, in ms on the monotonic clock. */

@@ -7,15 +7,20 @@ import type { ChannelStore } from './channel-store.ts';
 import { Acknowledgements, type OnEndConfirmed } from './channel-waiters.ts';
 import { type DeflateStatistics, PayloadDeflater } from './payload-deflater.ts';
 import { Recovery, type RecoveryEvents, type RecoverySettings } from './recovery.ts';
-import { RedisLinkState } from './redis-link-state.ts';
+import { ONLY_LINK, RedisLinks } from './redis-links.ts';
 import { UnusedChannels } from './unused-channels.ts';
 
-/** The hub's link to Redis, by which it subscribes. `RedisSubscriber` is one. */
+/** The hub's links to Redis, by which it subscribes. `RedisSubscriber` is one with a single link. */
 export interface Source {
   want(channel: string): void;
   unwant(channel: string): void;
   /** Resolves with the server, and the data on it, that the link leads to; undefined if Redis does not tell. */
-  serverIdentity(): Promise<string | undefined>;
+  serverIdentity(link: string): Promise<string | undefined>;
+  /**
+   * In a cluster: the link of the channel's shard, which is undefined while no master is known to have its slot. Without this
+   * method there is one link.
+   */
+  linkOf?(channel: string): string | undefined;
 }
 
 /** An error that Redis answered with; `RedisRefusedError` is one. */
@@ -94,7 +99,7 @@ export class Hub {
   readonly #guard: LimitGuard;
   #lingerTimer: NodeJS.Timeout | undefined;
   #lastRef = 0;
-  readonly #link: RedisLinkState<HubChannel>;
+  readonly #links: RedisLinks<HubChannel>;
 
   constructor(
     source: Source,
@@ -122,8 +127,8 @@ export class Hub {
       events,
     };
     this.#subscribeBudget = new TokenBucket(limits.subscribeRate, performance.now());
-    this.#link = new RedisLinkState(
-      () => source.serverIdentity(),
+    this.#links = new RedisLinks(
+      (link) => source.serverIdentity(link),
       (channel, isSameServer) => this.#relink(channel, isSameServer),
       Date.now(),
     );
@@ -139,14 +144,22 @@ export class Hub {
     return this.#deflater.statistics;
   }
 
-  /** Since when the node has been cut off from Redis, in ms since the Unix epoch; undefined while it is linked. */
+  /**
+   * Since when the node has been cut off from Redis, or from a shard of it, in ms since the Unix epoch; undefined while it is
+   * linked.
+   */
   get degradedSince(): number | undefined {
-    return this.#link.degradedSince;
+    return this.#links.degradedSince;
   }
 
-  /** Whether the node was ever linked to Redis since it started. */
+  /** Whether the node was ever linked to Redis since it started: to most shards, if there are several. */
   get everLinked(): boolean {
-    return this.#link.wasEverUp;
+    return this.#links.wereEverUp;
+  }
+
+  /** How many shards Redis has, and to how many of them the node is linked; without a cluster, one. */
+  get shards(): { readonly all: number; readonly up: number } {
+    return this.#links.counts;
   }
 
   /** The number of channels that a worker wants. */
@@ -169,8 +182,8 @@ export class Hub {
     this.#listeners.add(listener);
     queueMicrotask(() => {
       if (!this.#listeners.has(listener)) return;
-      const { degradedSince } = this.#link;
-      if (degradedSince === undefined) listener.onRestored();
+      const { degradedSince, areAllDown } = this.#links;
+      if (degradedSince === undefined || !areAllDown) listener.onRestored();
       else listener.onDegraded(degradedSince);
     });
     return {
@@ -196,7 +209,7 @@ export class Hub {
     this.#lingering.clear();
   }
 
-  // The listener of the link to Redis.
+  // The listener of the links to Redis. Where there is one, it has no name.
 
   message(name: string, message: Buffer): void {
     const channel = this.#channels.get(name);
@@ -206,19 +219,23 @@ export class Hub {
     if (action.kind !== 'nothing') this.#recovery.follow(channel, action);
   }
 
-  subscribed(names: readonly string[]): void {
+  subscribed(names: readonly string[], link = ONLY_LINK): void {
+    const state = this.#links.of({ link });
+    if (state === undefined) return;
     for (const name of names) {
       const channel = this.#channels.get(name);
       if (channel?.state === 'subscribing') {
+        channel.link = link;
         channel.state = 'positioning';
-        this.#link.add(channel);
+        state.add(channel);
         this.#recovery.watch(channel);
       } else if (channel?.state === 'lost') {
+        channel.link = link;
         channel.state = 'live';
-        this.#link.addAgain(channel);
+        state.addAgain(channel);
       }
     }
-    this.#link.identifyServer();
+    state.identifyServer();
   }
 
   /**
@@ -234,33 +251,80 @@ export class Hub {
     else this.#refuseUnacknowledged(channel);
   }
 
-  linkLost(cause: string): void {
-    if (this.#link.wasEverUp) this.#events.degraded(cause);
+  linkLost(cause: string, link = ONLY_LINK): void {
+    if (this.#links.of({ link })?.wasEverUp) this.#events.degraded(cause);
     else this.#events.neverLinked(cause);
     const since = Date.now();
-    const wasUp = this.#link.markLost(since);
-    this.#recovery.linkLost();
+    const wasUp = this.#links.markLost(link, since);
     for (const channel of [...this.#channels.values()]) {
-      if (channel.state === 'subscribing' || channel.state === 'positioning') {
-        this.#reject(channel.name, 'unavailable');
-      } else {
-        channel.state = 'lost';
-        channel.action = channel.sequence.unlinked();
-        channel.failEndRequests('unavailable');
-        this.#refuseUnacknowledged(channel);
-      }
+      if (channel.link === link) this.#loseChannel(channel);
     }
-    if (!wasUp) return;
+    if (!wasUp || !this.#links.areAllDown) return;
     for (const listener of this.#listeners) listener.onDegraded(since);
   }
 
-  linkRestored(): void {
-    this.#link.identifyServer();
-    const recovery = this.#link.markUp(Date.now());
+  linkRestored(link = ONLY_LINK): void {
+    const wereAllDown = this.#links.areAllDown;
+    this.#links.of({ link })?.identifyServer();
+    const recovery = this.#links.markUp(link, Date.now());
     if (recovery === undefined) return;
     if (recovery.isFirst) this.#events.linked(recovery.afterMs);
     else this.#events.restored(recovery.afterMs);
+    if (!wereAllDown) return;
     for (const listener of this.#listeners) listener.onRestored();
+  }
+
+  /** A shard of a cluster has a master, to which there is no link yet. */
+  linkAdded(link: string): void {
+    const wereAllDown = this.#links.areAllDown;
+    this.#links.add(link, Date.now());
+    if (this.#links.areAllDown && !wereAllDown) this.#tellDegraded();
+  }
+
+  /** A node of a cluster is no master of a shard any more. Its channels have moved. */
+  linkRemoved(link: string): void {
+    const wereAllDown = this.#links.areAllDown;
+    this.#links.remove(link);
+    this.#recovery.linkRemoved(link);
+    if (wereAllDown && !this.#links.areAllDown)
+      for (const listener of this.#listeners) listener.onRestored();
+    else if (!wereAllDown && this.#links.areAllDown) this.#tellDegraded();
+  }
+
+  /**
+   * These channels belong to another shard of the cluster now. What was subscribed is not until the next `subscribed`; a
+   * channel that waited for its first one goes on waiting.
+   */
+  moved(names: readonly string[]): void {
+    for (const name of names) {
+      const channel = this.#channels.get(name);
+      if (channel === undefined) continue;
+      if (channel.state !== 'subscribing') this.#loseChannel(channel);
+      this.#links.forget(channel);
+      channel.link = this.#linkOf(name);
+    }
+  }
+
+  #tellDegraded(): void {
+    const { degradedSince = Date.now() } = this.#links;
+    for (const listener of this.#listeners) listener.onDegraded(degradedSince);
+  }
+
+  /** Its subscription is lost. */
+  #loseChannel(channel: HubChannel): void {
+    if (channel.state === 'subscribing' || channel.state === 'positioning') {
+      this.#reject(channel.name, 'unavailable');
+      return;
+    }
+    channel.state = 'lost';
+    this.#recovery.unlinked(channel);
+    channel.action = channel.sequence.unlinked();
+    channel.failEndRequests('unavailable');
+    this.#refuseUnacknowledged(channel);
+  }
+
+  #linkOf(name: string): string | undefined {
+    return this.#source.linkOf === undefined ? ONLY_LINK : this.#source.linkOf(name);
   }
 
   #disconnect(listener: FeedListener): void {
@@ -270,8 +334,9 @@ export class Hub {
 
   #declare(name: string, others: number, listener: FeedListener): void {
     const known = this.#channels.get(name);
+    const isUp = this.#links.isUp(known === undefined ? this.#linkOf(name) : known.link);
     const code = known === undefined ? this.#refusal(others) : undefined;
-    if (this.#link.degradedSince !== undefined || code !== undefined) {
+    if (!isUp || code !== undefined) {
       queueMicrotask(() => {
         if (!this.#listeners.has(listener) || this.#isListening(name, listener)) return;
         listener.onRefused([name], code ?? 'unavailable');
@@ -313,6 +378,7 @@ export class Hub {
     this.#lastRef += 1;
     const channel = new HubChannel(name, this.#lastRef, this.#context);
     channel.others = others;
+    channel.link = this.#linkOf(name);
     this.#unused.add(channel);
     this.#channels.set(name, channel);
     this.#source.want(name);
@@ -419,7 +485,7 @@ export class Hub {
     if (channel !== undefined) {
       this.#recovery.forget(channel);
       this.#unused.delete(channel);
-      this.#link.forget(channel);
+      this.#links.forget(channel);
     }
     this.#lingering.delete(name);
     this.#channels.delete(name);

@@ -1,9 +1,12 @@
 import type { Position } from '@tradewind/protocol';
 
-/** Reads where channels stand, in the order of the names. A channel without history has no position. */
+/**
+ * Reads where channels stand, in the order of the names. A channel without history has no position. An error in a channel's
+ * place is about this channel alone.
+ */
 export type ReadPositions = (
   channels: readonly string[],
-) => Promise<readonly (Position | undefined)[]>;
+) => Promise<readonly (Position | Error | undefined)[]>;
 
 /** Hears of the reads of one reader. */
 export interface PositionListener<C> {
@@ -81,9 +84,15 @@ export class PositionReader<C extends { readonly name: string }> {
     for (const channel of channels) this.#listener.onSent(channel);
     const names = channels.map(({ name }) => name);
     const outcome = await this.#read(names).catch((error: Error) => error);
-    if (outcome instanceof Error) await this.#fail(channels, outcome);
-    else
-      for (const [i, channel] of channels.entries()) this.#listener.onPosition(channel, outcome[i]);
+    if (outcome instanceof Error) {
+      await this.#fail(channels, outcome);
+      return;
+    }
+    for (const [i, channel] of channels.entries()) {
+      const position = outcome[i];
+      if (position instanceof Error) this.#listener.onFailed(channel, position);
+      else this.#listener.onPosition(channel, position);
+    }
   }
 
   /** Redis may refuse one channel alone. It must not keep the others from being read. */

@@ -52,7 +52,8 @@ export class Recovery {
   readonly #settings: RecoverySettings;
   readonly #events: RecoveryEvents;
   readonly #reject: (channel: HubChannel) => void;
-  readonly #positions: PositionReader<HubChannel>;
+  /** One for each link: a shard that does not answer must not hold up the channels of the others. */
+  readonly #positions = new Map<string | undefined, PositionReader<HubChannel>>();
   readonly #checks: IdleChannelChecks<HubChannel>;
   readonly #pages: HistoryPages;
   readonly #budget: HistoryBudget<HubChannel>;
@@ -84,17 +85,6 @@ export class Recovery {
     this.#settings = settings;
     this.#events = events;
     this.#reject = reject;
-    this.#positions = new PositionReader(
-      (channels) => store.readPositions(channels),
-      (error) => store.faultOf(error) === 'lasting',
-      {
-        onSent(channel) {
-          if (channel.sequence.positionAsked(Date.now())) channel.waiters.endRequests.markReading();
-        },
-        onPosition: (channel, position) => this.#takePosition(channel, position),
-        onFailed: (channel, error) => this.#failPosition(channel, error),
-      },
-    );
     this.#checks = new IdleChannelChecks(settings.idleCheckMs, performance.now());
     this.#budget = new HistoryBudget(settings.historyReadRate, guard, {
       onReady: (channel) => this.serve(channel),
@@ -135,21 +125,27 @@ export class Recovery {
     if (!needsOperation(channel.action)) channel.answerEndRequests();
     if (waiters.endRequests.isWaiting) channel.action = sequence.check();
     if (channel.action.kind === 'compare-soon') this.#suspicious.add(channel);
-    if (channel.action.kind === 'read-position') this.#positions.request(channel);
+    if (channel.action.kind === 'read-position') this.#positionsOver(channel.link).request(channel);
     const operation = operationFor(channel);
     if (operation !== undefined) this.#operate(channel, operation);
   }
 
-  /** The link to Redis is lost. Reads that have not begun are cancelled. */
-  linkLost(): void {
-    this.#positions.clear();
+  /** The channel's subscription is lost. Its read of the position is cancelled if it has not begun. */
+  unlinked(channel: HubChannel): void {
+    this.#forgetPosition(channel);
     this.#agreement = undefined;
+  }
+
+  /** There is no such link any more, and no channel on it. */
+  linkRemoved(link: string): void {
+    this.#positions.get(link)?.stop();
+    this.#positions.delete(link);
   }
 
   /** The channel is let go. */
   forget(channel: HubChannel): void {
     channel.isHeld = false;
-    this.#positions.forget(channel);
+    this.#forgetPosition(channel);
     this.#operations.delete(channel);
     this.#budget.forget(channel);
     for (const set of [this.#waiting, this.#delayed, this.#suspicious]) set.delete(channel);
@@ -158,10 +154,32 @@ export class Recovery {
   /** Ends its timers. Results of what is under way are ignored. */
   stop(): void {
     clearInterval(this.#timer);
-    this.#positions.stop();
+    for (const reader of this.#positions.values()) reader.stop();
     this.#budget.stop();
     this.#operations.clear();
     for (const set of [this.#waiting, this.#delayed, this.#suspicious]) set.clear();
+  }
+
+  #forgetPosition(channel: HubChannel): void {
+    for (const reader of this.#positions.values()) reader.forget(channel);
+  }
+
+  #positionsOver(link: string | undefined): PositionReader<HubChannel> {
+    const known = this.#positions.get(link);
+    if (known !== undefined) return known;
+    const reader = new PositionReader<HubChannel>(
+      (channels) => this.#store.readPositions(channels),
+      (error) => this.#store.faultOf(error) === 'lasting',
+      {
+        onSent(channel) {
+          if (channel.sequence.positionAsked(Date.now())) channel.waiters.endRequests.markReading();
+        },
+        onPosition: (channel, position) => this.#takePosition(channel, position),
+        onFailed: (channel, error) => this.#failPosition(channel, error),
+      },
+    );
+    this.#positions.set(link, reader);
+    return reader;
   }
 
   #tick(): void {

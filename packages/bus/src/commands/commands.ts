@@ -1,0 +1,22 @@
+import type { RedisCommands } from './redis-commands.ts';
+
+/** The commands that a service sends, whether to one Redis or to a cluster. */
+export type Commands = Pick<
+  RedisCommands,
+  | 'available'
+  | 'start'
+  | 'stop'
+  | 'publish'
+  | 'publishSequenced'
+  | 'readHistory'
+  | 'startEpoch'
+  | 'readRevocations'
+  | 'revoke'
+  | 'writeNodeState'
+  | 'readNodeStates'
+  | 'readNodeEvents'
+  | 'writeConsoleWatch'
+  | 'readConsoleWatch'
+  | 'writeNodeAnswer'
+  | 'readNodeAnswers'
+>;
