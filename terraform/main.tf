@@ -3,7 +3,7 @@
 locals {
   uses_memorystore = var.memorystore != null
   is_internal      = try(var.ingest.balancer.exposure == "internal", false)
-  needs_iap        = var.network.iap_ssh || try(var.admin.iap_tunnels, false)
+  needs_iap        = var.network.iap_ssh || try(var.admin.iap_tunnels, false) || var.console != null
   network          = { network_id = module.network.network_id, subnetwork_id = module.network.subnetwork_id, project_id = module.network.network_project_id }
 
   # Memorystore and a Redis that is there say the same of themselves.
@@ -107,6 +107,44 @@ module "admin" {
   depends_on = [time_sleep.apis]
 }
 
+module "console" {
+  source = "./modules/console"
+  count  = var.console == null ? 0 : 1
+
+  name               = "${var.name}-console"
+  project_id         = var.project_id
+  zone               = local.zones[0]
+  network_id         = local.network.network_id
+  network_project_id = local.network.project_id
+  subnetwork_id      = local.network.subnetwork_id
+
+  machine_type = var.console.machine.type
+  image        = var.console.machine.image
+  disk_size_gb = var.console.machine.disk_size_gb
+
+  release_bucket  = var.release.bucket
+  release_version = var.release.console.version
+  release_sha256  = var.release.console.sha256
+  release_object  = var.release.console.object
+
+  redis_url                = local.redis.has_users ? replace(local.redis.url, "://", "://console@") : local.redis.url
+  redis_ca_pem             = local.redis.ca_pem
+  redis_password_secret_id = local.redis.passwords.console
+
+  token_secret_id        = var.console.token_secret_id
+  admin_token_secret_id  = module.admin[0].token_secret_id
+  edge_token_secret_id   = var.console.edge_token_secret_id
+  ingest_token_secret_id = var.console.ingest_token_secret_id
+
+  # Without a way out only what is within the network can be reached.
+  edge_urls     = coalesce(var.console.edge_urls, var.network.nat ? ["wss://${local.edge_host}/ws"] : [])
+  ingest_url    = local.is_internal || var.network.nat ? local.ingest_url : null
+  node_networks = coalesce(var.console.node_networks, [var.network.subnet_cidr])
+  nodes         = { for name, group in local.groups : name => { admin_port = group.admin_port, service_account_email = local.accounts[name] } }
+
+  depends_on = [time_sleep.apis]
+}
+
 module "monitoring" {
   source = "./modules/monitoring"
   count  = var.monitoring.enabled ? 1 : 0
@@ -150,5 +188,5 @@ resource "terraform_data" "protection" {
     command = "test ${self.output} = off || { echo 'The tier is protected, and nothing was destroyed. Set deletion_protection = false and apply first (README.md, Take it down).' >&2; exit 1; }"
   }
 
-  depends_on = [google_compute_region_autoscaler.edge, module.admin, module.edge_balancer, module.ingest_balancer, module.internal_balancer, module.monitoring, module.network, module.redis, module.vms]
+  depends_on = [google_compute_region_autoscaler.edge, module.admin, module.console, module.edge_balancer, module.ingest_balancer, module.internal_balancer, module.monitoring, module.network, module.redis, module.vms]
 }

@@ -5,7 +5,7 @@ output "admin_token_secret" {
 
 output "client_service_accounts" {
   description = "Service accounts of what connects to Redis, for the firewall of a Redis of your own."
-  value       = values(local.accounts)
+  value       = concat(values(local.accounts), module.console[*].service_account_email)
 }
 
 output "dns_records" {
@@ -42,6 +42,11 @@ output "how_to_check" {
     [for balancer in module.internal_balancer : "gcloud compute ssh EDGE_VM --zone ZONE --project ${var.project_id} --tunnel-through-iap -- -N -L 8081:${balancer.ip_address}:80" if var.network.iap_ssh],
     [for ingest in var.ingest[*] : "npm run smoke -- wss://${local.edge_host}/ws --ingest ${local.is_internal && var.network.iap_ssh ? "http://127.0.0.1:8081" : local.ingest_url} --token-file FILE${var.edge.auth.kind == "jwt" ? " --client-token-file CLIENT_TOKEN" : length(var.edge.origins) > 0 ? " --origin ${var.edge.origins[0]}" : ""} --nodes ${var.edge_count}"],
   ))
+}
+
+output "how_to_open_console" {
+  description = "How an operator opens the console: a tunnel of Identity-Aware Proxy, then http://localhost:8090 and the token; null without a console."
+  value       = one(module.console[*].how_to_open)
 }
 
 output "how_to_publish" {
@@ -96,8 +101,8 @@ output "network" {
 output "quotas" {
   description = "What the chosen sizes need of the region's quotas, with the VMs that a roll or a repair adds. What there is: gcloud compute regions describe REGION --flatten=quotas --format='table(quotas.metric,quotas.limit,quotas.usage)'. The machines' families count separately: CPUS for e2 and n1, else N2_CPUS and so on."
   value = merge(
-    { for metric in distinct(local.needs[*].metric) : metric => sum([for need in local.needs : need.cpus if need.metric == metric]) },
-    { SSD_TOTAL_GB = sum(local.needs[*].disk_gb), INSTANCES = sum(local.needs[*].vms) },
+    { for metric in distinct(local.all_needs[*].metric) : metric => sum([for need in local.all_needs : need.cpus if need.metric == metric]) },
+    { SSD_TOTAL_GB = sum(local.all_needs[*].disk_gb), INSTANCES = sum(local.all_needs[*].vms) },
   )
 }
 

@@ -65,6 +65,14 @@ locals {
     disk_gb = local.most[name] * group.machine.disk_size_gb
     vms     = local.most[name]
   }]
+
+  # A console's machine counts as well.
+  all_needs = concat(local.needs, [for console in var.console[*] : {
+    metric  = contains(["e2", "n1"], split("-", console.machine.type)[0]) ? "CPUS" : "${upper(split("-", console.machine.type)[0])}_CPUS"
+    cpus    = try(tonumber(regex("-([0-9]+)$", console.machine.type)[0]), 2)
+    disk_gb = console.machine.disk_size_gb
+    vms     = 1
+  }])
 }
 
 # The addresses of Google's front ends.

@@ -58,6 +58,33 @@ variable "autoscaler" {
   }
 }
 
+variable "console" {
+  description = "The console on a small VM, which operators open through a tunnel of Identity-Aware Proxy: the secret, which exists and holds a version, of the token that they log in with (22 characters or more); for tapes, where edges ask for tokens, the secret of one that they accept of a client; the secret of a token of ingest with the right revoke; where the nodes are, in a network that is there; edge_urls, by default the edges' balancer where the network has a way out (nat), and none elsewhere; machine. null: none."
+  type = object({
+    token_secret_id        = string
+    edge_token_secret_id   = optional(string)
+    edge_urls              = optional(list(string))
+    ingest_token_secret_id = optional(string)
+    node_networks          = optional(list(string))
+    machine = optional(object({
+      type         = optional(string, "e2-small")
+      image        = optional(string, "projects/debian-cloud/global/images/family/debian-12")
+      disk_size_gb = optional(number, 10)
+    }), {})
+  })
+  default = null
+
+  validation {
+    condition     = var.console == null || var.admin != null
+    error_message = "console needs admin: it drains and moves clients through the admin ports, with their token."
+  }
+
+  validation {
+    condition     = var.console == null || var.network.existing == null || try(length(var.console.node_networks) > 0, false)
+    error_message = "console.node_networks must be set in a network that is there: the ranges of the edges' and ingest's VMs."
+  }
+}
+
 variable "deletion_protection" {
   description = "Whether a destroy is refused before anything goes, and Memorystore's end by Google too. Taking the tier down begins with an apply that sets this to false."
   type        = bool
@@ -341,12 +368,12 @@ variable "publishers" {
 }
 
 variable "redis" {
-  description = "A Redis that is there, such as modules/redis_vm makes: URL without a password, authority as PEM, secrets of the edges' and ingest's passwords, whether edge and ingest are users of these names, and publishers' secrets by user, for how_to_publish. null: Memorystore is made."
+  description = "A Redis that is there, such as modules/redis_vm makes: URL without a password, authority as PEM, secrets of the edges', ingest's and the console's passwords, whether edge, ingest and console are users of these names, and publishers' secrets by user, for how_to_publish. null: Memorystore is made."
   type = object({
     url        = string
     ca_pem     = optional(string, "")
     has_users  = optional(bool, false)
-    passwords  = object({ edge = string, ingest = optional(string) })
+    passwords  = object({ edge = string, ingest = optional(string), console = optional(string) })
     publishers = optional(map(string), {})
   })
   default = null
@@ -365,6 +392,11 @@ variable "redis" {
     condition     = var.redis == null || alltrue([for secret in concat([try(var.redis.passwords.edge, "")], var.ingest == null ? [] : [try(coalesce(var.redis.passwords.ingest), "")]) : can(regex("^[A-Za-z0-9_-]{1,255}$", secret))])
     error_message = "redis.passwords are IDs of secrets, without the path before them, of the edges and, where there is an ingest, of ingest."
   }
+
+  validation {
+    condition     = var.redis == null || var.console == null || can(regex("^[A-Za-z0-9_-]{1,255}$", var.redis.passwords.console))
+    error_message = "redis.passwords.console must be the ID of a secret where there is a console."
+  }
 }
 
 variable "region" {
@@ -381,15 +413,21 @@ variable "region" {
 variable "release" {
   description = "What the VMs run: the bucket, and version and SHA-256 of each service's tarball, as npm run release prints them."
   type = object({
-    bucket = string
-    edge   = object({ version = string, sha256 = string, object = optional(string) })
-    ingest = optional(object({ version = string, sha256 = string, object = optional(string) }))
+    bucket  = string
+    edge    = object({ version = string, sha256 = string, object = optional(string) })
+    ingest  = optional(object({ version = string, sha256 = string, object = optional(string) }))
+    console = optional(object({ version = string, sha256 = string, object = optional(string) }))
   })
   nullable = false
 
   validation {
     condition     = var.ingest == null || var.release.ingest != null
     error_message = "release.ingest must be set where there is an ingest."
+  }
+
+  validation {
+    condition     = var.console == null || var.release.console != null
+    error_message = "release.console must be set where there is a console."
   }
 }
 

@@ -252,9 +252,9 @@ it('switches on every API that a resource needs', () => {
 
 it('has found what the policies speak of', () => {
   expect(countOf(/instance_template$/)).toBe(1);
-  expect(countOf(/^google_compute_instance$/)).toBe(1);
+  expect(countOf(/^google_compute_instance$/)).toBe(2);
   expect(countOf(/instance_group_manager$/)).toBe(1);
-  expect(countOf(/firewall$/)).toBe(7);
+  expect(countOf(/firewall$/)).toBe(9);
   expect(countOf(/backend_service$/)).toBe(3);
   expect(countOf(/_iam_member$/)).toBeGreaterThanOrEqual(9);
 });

@@ -9,7 +9,7 @@ output "redis" {
     url        = "rediss://${google_redis_instance.main.host}:${google_redis_instance.main.port}"
     ca_pem     = nonsensitive(join("\n", google_redis_instance.main.server_ca_certs[*].cert))
     has_users  = false
-    passwords  = { edge = google_secret_manager_secret.auth.secret_id, ingest = google_secret_manager_secret.auth.secret_id }
+    passwords  = { edge = google_secret_manager_secret.auth.secret_id, ingest = google_secret_manager_secret.auth.secret_id, console = google_secret_manager_secret.auth.secret_id }
     publishers = { default = google_secret_manager_secret.auth.secret_id }
   }
 

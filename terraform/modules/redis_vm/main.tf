@@ -9,7 +9,7 @@ locals {
 
   # What each user may do is said by startup/redis-users.sh: by its name, and a publisher by its channels.
   users = merge(
-    { for name, password in var.passwords : name => { password = password, channels = [] } },
+    { for name, password in var.passwords : name => { password = password, channels = [] } if password != null },
     var.publishers,
   )
   secrets = toset(concat([for user in values(local.users) : user.password], local.uses_tls ? [var.tls.certificate, var.tls.key] : []))

@@ -95,17 +95,18 @@ variable "network_project_id" {
 }
 
 variable "passwords" {
-  description = "IDs of secrets that exist and hold a password: of the operator's user, the edges, ingest and the replica."
+  description = "IDs of secrets that exist and hold a password: of the operator's user, the edges, ingest, the replica and, where there is one, the console."
   type = object({
     admin       = string
     edge        = string
     ingest      = string
     replication = string
+    console     = optional(string)
   })
   nullable = false
 
   validation {
-    condition     = alltrue([for secret in values(var.passwords) : can(regex("^[A-Za-z0-9_-]{1,255}$", secret))])
+    condition     = alltrue([for secret in values(var.passwords) : secret == null || can(regex("^[A-Za-z0-9_-]{1,255}$", secret))])
     error_message = "passwords are IDs of secrets, without the path before them."
   }
 }

@@ -35,7 +35,7 @@ run "memorystore" {
   }
 
   assert {
-    condition     = output.redis.passwords == { edge = "tw-redis-auth", ingest = "tw-redis-auth" } && !output.redis.has_users
+    condition     = output.redis.passwords == { edge = "tw-redis-auth", ingest = "tw-redis-auth", console = "tw-redis-auth" } && !output.redis.has_users
     error_message = "one password for all"
   }
 }
