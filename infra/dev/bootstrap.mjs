@@ -17,6 +17,7 @@ const COMMANDS = {
   fuzz: 'test/fuzz/main.ts',
   release: 'infra/release/src/main.ts',
   roll: 'infra/roll/src/main.ts',
+  sizing: 'bench/sizing/main.ts',
   smoke: 'infra/smoke/src/main.ts',
   'test:release': 'test/release/run.ts',
 };

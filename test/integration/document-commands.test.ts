@@ -28,6 +28,7 @@ const READ_BY: Readonly<Record<string, string>> = {
   'npm run bench': 'bench/compare/arguments.test.ts',
   'npm run capacity': 'bench/capacity/settings.test.ts',
   'npm run roll': 'infra/roll/src/settings.test.ts',
+  'npm run sizing': 'bench/sizing/tables.test.ts',
   'npm run smoke': 'infra/smoke/src/settings.test.ts',
   'npx tradewind': 'packages/cli/src/settings.test.ts',
 };

@@ -8,7 +8,7 @@ export const DOCUMENTS: readonly string[] = [
   ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'infra/README.md', 'terraform/README.md'],
   ...['clients', 'codes', 'configuration', 'first-apply', 'guarantees', 'http'].map(inDocs),
   ...['identity', 'limits', 'metrics', 'migration', 'performance', 'protocol'].map(inDocs),
-  ...['publishing', 'runbook'].map(inDocs),
+  ...['publishing', 'runbook', 'sizing'].map(inDocs),
   ...['cli', 'client', 'publisher'].map((name) => `packages/${name}/README.md`),
 ];
 

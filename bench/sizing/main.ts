@@ -1,0 +1,51 @@
+import { costsOf, measureRedis, type RedisCost } from './redis-core.ts';
+import { readSizingCommand, SIZING_USAGE } from './settings.ts';
+import {
+  checkTable,
+  fullTable,
+  sizeTable,
+  sourceTable,
+  unitTable,
+  WORKLOADS,
+  type Workload,
+} from './tables.ts';
+
+/** Edges in the two measurements of Redis, publications in a pipeline, and how long each takes, in s. */
+const SUBSCRIBERS = [2, 30] as const;
+const TOGETHER = [1, 64] as const;
+const SECONDS = 8;
+
+const EXIT_USAGE = 2;
+
+async function printRedisCosts(): Promise<void> {
+  for (const together of TOGETHER) {
+    const runs: RedisCost[] = [];
+    for (const subscribers of SUBSCRIBERS) {
+      const run = await measureRedis({ subscribers, seconds: SECONDS, together });
+      const micros = (run.cpuMicros / run.publications).toFixed(2);
+      console.log(
+        `${subscribers} subscribers: ${run.publications} publications, ${micros} µs each`,
+      );
+      runs.push(run);
+    }
+    const { publish, delivery } = costsOf(runs[0]!, runs[1]!);
+    const costs = `a publication ${publish.toFixed(2)} µs, each subscriber ${delivery.toFixed(2)} µs`;
+    console.log(`${together} together: ${costs}`);
+  }
+}
+
+function printTables(): void {
+  for (const part of [sourceTable(), unitTable(), checkTable(), fullTable()])
+    console.log(`${part}\n`);
+  for (const workload of Object.keys(WORKLOADS) as Workload[])
+    console.log(`${workload}\n\n${sizeTable(workload)}\n`);
+}
+
+const args = process.argv.slice(2);
+const command = readSizingCommand(args);
+if (command === 'tables') printTables();
+else if (command === 'redis') await printRedisCosts();
+else {
+  console.log(SIZING_USAGE.trimEnd());
+  if (!args.includes('--help')) process.exitCode = EXIT_USAGE;
+}
