@@ -9,11 +9,15 @@ root=${1:-}
 unit=$(basename "$here"/systemd/tradewind-*.service)
 service=${unit#tradewind-}
 service=${service%.service}
+home=${here#"$root"}
+link=/opt/tradewind/$service
+settings=/etc/tradewind/$service.env
+before=$(readlink "$root$link" || true)
 
 # The link tells the path as it will be on the system that is started.
 mkdir -p "$root/opt/tradewind" "$root/etc/systemd/system" "$root/etc/sysctl.d" "$root/etc/sysusers.d" \
   "$root/etc/tmpfiles.d" "$root/etc/tradewind"
-ln -sfn "${here#"$root"}" "$root/opt/tradewind/$service"
+ln -sfn "$home" "$root$link"
 cp "$here/systemd/$unit" "$root/etc/systemd/system/$unit"
 cp "$here/sysctl/60-tradewind.conf" "$root/etc/sysctl.d/60-tradewind.conf"
 cp "$here/systemd/sysusers.conf" "$root/etc/sysusers.d/tradewind.conf"
@@ -23,9 +27,27 @@ echo 'w- /sys/kernel/mm/transparent_hugepage/enabled - - - - madvise' >"$root/et
 # Settings may hold tokens; systemd reads them before it gives up its rights.
 chmod 0750 "$root/etc/tradewind"
 
-[ -z "$root" ] || exit 0
-systemd-sysusers /etc/sysusers.d/tradewind.conf
-chgrp tradewind /etc/tradewind
-sysctl --quiet --load /etc/sysctl.d/60-tradewind.conf
-systemd-tmpfiles --create /etc/tmpfiles.d/tradewind.conf
-systemctl daemon-reload
+if [ -z "$root" ]; then
+  systemd-sysusers /etc/sysusers.d/tradewind.conf
+  chgrp tradewind /etc/tradewind
+  sysctl --quiet --load /etc/sysctl.d/60-tradewind.conf
+  systemd-tmpfiles --create /etc/tmpfiles.d/tradewind.conf
+  systemctl daemon-reload
+fi
+
+cat <<END
+Tradewind $service $(cat "$here/VERSION" 2>/dev/null || echo '(no version)') is in place${root:+ below $root}; nothing was started.
+  $link -> $home${before:+ (before: $before)}
+  /etc/systemd/system/$unit
+  /etc/sysusers.d/tradewind.conf      the user and group tradewind
+  /etc/sysctl.d/60-tradewind.conf     sockets, queues and memory of the whole machine
+  /etc/tmpfiles.d/tradewind.conf      transparent huge pages of the whole machine: madvise
+Next:
+END
+if [ ! -e "$root$settings" ]; then
+  echo "  cp $link/examples/$service.env $settings    # then edit it; $link/docs/configuration.md"
+fi
+cat <<END
+  sh -c 'set -a; . $settings; exec $link/bin/node $link/app/main.js --check'
+  systemctl enable tradewind-$service && systemctl restart tradewind-$service
+END

@@ -6,8 +6,25 @@ import type { ReleasedService } from './services.ts';
 import type { TarballFile } from './tarball.ts';
 import type { ReleaseVersion } from './version.ts';
 
-/** Where the Node that is released lies, from the workspace's root. */
-export const NODE_BINARY = 'node_modules/node/bin/node';
+/**
+ * What whoever operates a node reads, and what watches it. They lie as in the repository, so that links between them lead somewhere. Decision
+ * records stay there.
+ */
+const OPERATORS_FILES = [
+  'CHANGELOG.md',
+  'docs/codes.md',
+  'docs/configuration.md',
+  'docs/guarantees.md',
+  'docs/http.md',
+  'docs/identity.md',
+  'docs/limits.md',
+  'docs/metrics.md',
+  'docs/runbook.md',
+  'infra/README.md',
+  'infra/prometheus/alerts.yml',
+  'infra/prometheus/recording-rules.yml',
+  'infra/grafana/tradewind.json',
+];
 
 /** Makes Node load the files beside it as modules without reading them first. */
 const MODULE_MARKER = `${JSON.stringify({ type: 'module' })}\n`;
@@ -18,11 +35,13 @@ export async function collectFiles(options: {
   readonly service: ReleasedService;
   readonly version: ReleaseVersion;
   readonly nodeVersion: string;
+  /** The Node that is released, as an absolute path. */
+  readonly nodeBinary: string;
   readonly bundle: Bundle;
   readonly native: NativeParts;
   readonly notices: string;
 }): Promise<TarballFile[]> {
-  const { root, service, version, nodeVersion, bundle, native, notices } = options;
+  const { root, service, version, nodeVersion, nodeBinary, bundle, native, notices } = options;
   const unit = `systemd/tradewind-${service.name}.service`;
   const files = [
     ...bundle.files.map(({ name, code }) => text(`app/${name}`, code)),
@@ -35,7 +54,14 @@ export async function collectFiles(options: {
     text('systemd/sysusers.conf', await readFile(`${root}/infra/systemd/sysusers.conf`)),
     text('sysctl/60-tradewind.conf', await readFile(`${root}/infra/sysctl/60-tradewind.conf`)),
     program('install.sh', await readFile(`${root}/infra/release/install.sh`)),
-    program('bin/node', await readFile(`${root}/${NODE_BINARY}`)),
+    program('bin/node', await readFile(nodeBinary)),
+    text(
+      `examples/${service.name}.env`,
+      await readFile(`${root}/infra/release/examples/${service.name}.env`),
+    ),
+    ...(await Promise.all(
+      OPERATORS_FILES.map(async (path) => text(path, await readFile(`${root}/${path}`))),
+    )),
   ];
   const manifest = {
     service: service.name,

@@ -1,12 +1,20 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { bundleService } from './bundle.ts';
 import { findPackages } from './bundled-packages.ts';
-import { collectFiles, NODE_BINARY } from './contents.ts';
+import { collectFiles } from './contents.ts';
 import { readIntegrities } from './lockfile.ts';
 import { readNativePackages } from './native-packages.ts';
 import { collectNotices } from './notices.ts';
+import {
+  fetchArm64Platform,
+  OWN_PLATFORM,
+  type ReleasePlatform,
+  x64Platform,
+} from './platforms.ts';
 import { createProvenance, type Subject } from './provenance.ts';
 import { createSbom } from './sbom.ts';
 import { RELEASED_SERVICES, type ReleasedService } from './services.ts';
@@ -16,6 +24,7 @@ import { type ReleaseVersion, readVersion } from './version.ts';
 /** One service's tarball. */
 export interface ReleaseArtifact {
   readonly service: ReleasedService['name'];
+  readonly platform: ReleasePlatform['name'];
   /** Its name in the output folder. */
   readonly file: string;
   readonly sha256: string;
@@ -35,30 +44,49 @@ export interface Release {
 /** Names nobody: whoever publishes releases passes a name of their own. */
 export const DEFAULT_BUILDER = 'urn:tradewind:builder:unnamed';
 
-/** The only platform that Node is released for here. */
-const PLATFORM = 'linux-x64';
-
 /**
  * Makes a tarball per service in `folder`, with a `.sha256` beside each that `sha256sum --check` reads and a `.cdx.json` that lists
  * its parts, `provenance.json` which says what they were made of, `SHA256SUMS` of all of these, `manifest.json` for programs and
- * `release.env` for Compose. Needs no network. The same commit makes the same bytes, on whichever machine.
+ * `release.env` for Compose. Needs no network, except for arm64. The same commit makes the same bytes, on whichever machine.
  *
- * @param builder names who makes the release, as a URI.
+ * @param options.builder names who makes the release, as a URI.
+ * @param options.arm64 whether there are tarballs for arm64 as well; they cannot be started here.
+ * @param options.report takes one line about the step that begins, or is done.
  * @throws Error on another platform than Linux on x64: the released Node is the workspace's own.
  */
-export async function makeRelease(folder: string, builder = DEFAULT_BUILDER): Promise<Release> {
-  if (`${process.platform}-${process.arch}` !== PLATFORM) {
-    throw new Error(
-      `a release is made on ${PLATFORM}; this is ${process.platform}-${process.arch}`,
-    );
-  }
+export async function makeRelease(
+  folder: string,
+  options: {
+    readonly builder?: string;
+    readonly arm64?: boolean;
+    readonly report?: (line: string) => void;
+  } = {},
+): Promise<Release> {
+  const { builder = DEFAULT_BUILDER, arm64 = false, report = () => {} } = options;
   const root = WORKSPACE_ROOT.replace(/\/$/, '');
+  const own = x64Platform(root);
+  if (OWN_PLATFORM !== own.name) {
+    throw new Error(`a release is made on ${own.name}; this is ${OWN_PLATFORM}`);
+  }
   const version = await readVersion(root);
   await mkdir(folder, { recursive: true });
   const lockfile = await readFile(`${root}/pnpm-lock.yaml`, 'utf8');
   const artifacts: ReleaseArtifact[] = [];
-  for (const service of RELEASED_SERVICES) {
-    artifacts.push(await makeArtifact({ root, folder, version, service, lockfile }));
+  async function makeAll(platform: ReleasePlatform): Promise<void> {
+    for (const service of RELEASED_SERVICES) {
+      report(`${service.name} ${version.version} for ${platform.name}`);
+      artifacts.push(await makeArtifact({ root, folder, version, service, lockfile, platform }));
+    }
+  }
+  await makeAll(own);
+  if (arm64) {
+    report('Node and native code for arm64, from the registry');
+    const fetched = await mkdtemp(join(tmpdir(), 'tradewind-arm64-'));
+    try {
+      await makeAll(await fetchArm64Platform(fetched, lockfile));
+    } finally {
+      await rm(fetched, { recursive: true });
+    }
   }
   const { version: name, commit } = version;
   const release: Release = { version: name, commit, node: process.version, artifacts };
@@ -81,18 +109,20 @@ async function makeArtifact(options: {
   readonly version: ReleaseVersion;
   readonly service: ReleasedService;
   readonly lockfile: string;
+  readonly platform: ReleasePlatform;
 }): Promise<ReleaseArtifact> {
-  const { root, folder, version, service, lockfile } = options;
+  const { root, folder, version, service, lockfile, platform } = options;
+  const { nodeBinary } = platform;
   const bundle = await bundleService(root, service);
   const nodeVersion = process.version;
-  const native = await readNativePackages(root, service);
+  const native = await readNativePackages(root, service, platform);
   const modules = [...bundle.modules, ...native.modules];
   const notices = await collectNotices(modules, nodeVersion, native.licences);
   const files = await collectFiles({
-    ...{ root, service, version, nodeVersion },
+    ...{ root, service, version, nodeVersion, nodeBinary },
     ...{ bundle, native, notices },
   });
-  const name = `tradewind-${service.name}-${version.version}-${PLATFORM}`;
+  const name = `tradewind-${service.name}-${version.version}-${platform.name}`;
   const file = `${name}.tar.gz`;
   const { sha256, bytes } = await writeTarball({
     target: `${folder}/${file}`,
@@ -103,10 +133,10 @@ async function makeArtifact(options: {
   const list = createSbom({
     ...{ service: service.name, version: version.version, committedAt: version.committedAt },
     ...{ sha256, packages: await findPackages(modules), integrities: readIntegrities(lockfile) },
-    node: { version: nodeVersion, sha256: digest(await readFile(`${root}/${NODE_BINARY}`)) },
+    node: { version: nodeVersion, sha256: digest(await readFile(nodeBinary)) },
   });
   const sbom = await write(folder, `${name}.cdx.json`, list);
-  return { service: service.name, file, sha256, bytes, sbom };
+  return { service: service.name, platform: platform.name, file, sha256, bytes, sbom };
 }
 
 async function write(folder: string, file: string, text: string): Promise<Subject> {

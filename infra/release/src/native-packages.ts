@@ -1,5 +1,6 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { ReleasePlatform } from './platforms.ts';
 import type { NativePackage, ReleasedService } from './services.ts';
 import type { TarballFile } from './tarball.ts';
 
@@ -14,7 +15,7 @@ export interface NativeParts {
 }
 
 /**
- * The packages with native code of a service, as they are installed in the workspace.
+ * The packages with native code of a service, as they are installed in the workspace, or fetched for the platform.
  *
  * @param root the workspace's folder, absolute.
  * @throws Error when a package or one of its files is not installed.
@@ -22,12 +23,14 @@ export interface NativeParts {
 export async function readNativePackages(
   root: string,
   service: ReleasedService,
+  platform: ReleasePlatform,
 ): Promise<NativeParts> {
   const files: TarballFile[] = [];
   const modules: string[] = [];
   const licences: string[] = [];
-  for (const one of service.native) {
-    const folder = await folderOf(root, service, one);
+  for (const native of service.native) {
+    const one = forProcessor(native, platform);
+    const folder = platform.packages.get(one.name) ?? (await folderOf(root, service, one));
     for (const file of one.files) {
       const path = join(folder, file);
       const contents = await readFile(path);
@@ -40,6 +43,12 @@ export async function readNativePackages(
     }
   }
   return { files, modules, licences };
+}
+
+function forProcessor(one: NativePackage, { processor }: ReleasePlatform): NativePackage {
+  if (one.isForProcessor !== true) return one;
+  const adapt = (text: string): string => text.replaceAll('x64', processor);
+  return { ...one, name: adapt(one.name), files: one.files.map(adapt) };
 }
 
 /** pnpm installs the dependencies of a package beside it. */

@@ -15,6 +15,8 @@ export interface ReleasedService {
 /** As much of a package as a program needs. */
 export interface NativePackage {
   readonly name: string;
+  /** Whether it is for one processor: `x64` in its name and files becomes that of the release. */
+  readonly isForProcessor?: boolean;
   /** The package that it is a dependency of, if that is not the service. */
   readonly of?: string;
   readonly files: readonly string[];
@@ -31,6 +33,7 @@ const KOFFI: readonly NativePackage[] = [
   },
   {
     name: '@koromix/koffi-linux-x64',
+    isForProcessor: true,
     of: 'koffi',
     files: ['package.json', 'index.js', 'linux_x64/koffi.node'],
   },
