@@ -321,6 +321,32 @@ describe('memory for what waits', () => {
   });
 });
 
+describe('an outbox that is asked before it is offered something', () => {
+  it('says whether a publication would be queued', () => {
+    const outbox = outboxWith({ slots: 3, bytes: 100 });
+    expect([outbox.hasRoomFor(100), outbox.hasRoomFor(101)]).toEqual([true, false]);
+    offerMany(outbox, 1, 0, 60);
+    expect([outbox.hasRoomFor(40), outbox.hasRoomFor(41)]).toEqual([true, false]);
+    offerMany(outbox, 2);
+    expect(outbox.hasRoomFor(1)).toBe(false);
+    outbox.blocked = true;
+    expect(offerMany(outbox, 1)).toEqual(['refused']);
+    shiftMany(outbox, 3);
+    expect(outbox.hasRoomFor(1), 'behind').toBe(false);
+  });
+
+  it('says whether a publication may still wait, by its seq', () => {
+    const outbox = outboxWith({});
+    expect(outbox.mayHold(0)).toBe(false);
+    offerMany(outbox, 3);
+    shift(outbox);
+    expect([1, 2, 3].map((sequence) => outbox.mayHold(sequence))).toEqual([false, true, true]);
+    expect(outbox.mayHold(0)).toBe(false);
+    shiftMany(outbox, 2);
+    expect(outbox.mayHold(3)).toBe(false);
+  });
+});
+
 /** Channel → publications, of what was lost. */
 function countsOf(
   losses: readonly Loss[] | undefined,

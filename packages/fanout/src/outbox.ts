@@ -193,6 +193,17 @@ export class Outbox {
     this.#backlog?.close(epochOf);
   }
 
+  /** Whether a publication whose body has this many bytes would be queued now, and not refused. */
+  hasRoomFor(bytes: number): boolean {
+    const { slots, bytes: mostBytes } = this.#queues.limits;
+    return !this.isBehind && this.depth < slots && this.bytes + bytes <= mostBytes;
+  }
+
+  /** Whether the publication that took this `seq` may still wait. 0 stands for none. */
+  mayHold(sequence: number): boolean {
+    return sequence > 0 && (this.isBehind || this.depth > this.lastSequence - sequence);
+  }
+
   /** Whether the client was promised a replay that is not all queued yet. */
   get isPromised(): boolean {
     return this.#backlog?.isPromised === true;

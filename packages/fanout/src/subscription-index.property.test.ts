@@ -41,6 +41,13 @@ type Operation = (
 ) => void;
 
 const OPERATIONS: Record<string, Operation> = {
+  addElsewhere(index, model, client, [channel, ...others]) {
+    const group = others.length % 5;
+    const isNew = addTo(model, channel, client);
+    const before = index.groupOf(channel, client);
+    expect(index.add(channel, client, group)).toBe(isNew);
+    expect(index.groupOf(channel, client)).toBe(isNew ? group : before);
+  },
   add(index, model, client, [channel]) {
     expect(index.add(channel, client)).toBe(addTo(model, channel, client));
   },
@@ -74,11 +81,13 @@ function expectEqual(index: SubscriptionIndex<Client>, model: Model): void {
     const expected = CLIENTS.filter((client) => model.get(channel)?.has(client) === true);
     const members = index.get(channel).toSorted((a, b) => a.number - b.number);
     expect(members).toEqual(expected);
-    const audiences = [0, 1, 2].map((group) => index.audience(channel, group));
+    const audiences = [0, 1, 2, 3, 4].map((group) => index.audience(channel, group));
     expect(audiences.flatMap((audience) => audience.members)).toEqual(index.get(channel));
     for (const [group, audience] of audiences.entries()) {
       expect(audience.queueIds).toEqual(audience.members.map(({ queueId }) => queueId));
-      expect(audience.members.every((client) => client.group === group)).toBe(true);
+      expect(audience.members.every((client) => index.groupOf(channel, client) === group)).toBe(
+        true,
+      );
     }
     expect(index.count(channel)).toBe(expected.length);
     expect(CLIENTS.filter((client) => index.has(channel, client))).toEqual(expected);
@@ -88,7 +97,7 @@ function expectEqual(index: SubscriptionIndex<Client>, model: Model): void {
 const step = fc.record({
   operation: fc.oneof(
     { weight: 6, arbitrary: fc.constantFrom('add', 'remove') },
-    { weight: 3, arbitrary: fc.constantFrom('addMultiple', 'removeMultiple') },
+    { weight: 3, arbitrary: fc.constantFrom('addMultiple', 'removeMultiple', 'addElsewhere') },
     { weight: 1, arbitrary: fc.constant('removeClient') },
   ),
   client: fc.constantFrom(...CLIENTS),

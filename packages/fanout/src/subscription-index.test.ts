@@ -101,4 +101,17 @@ describe('SubscriptionIndex', () => {
     expect(index.add('constructor', alice)).toBe(true);
     expect(index.get('constructor')).toEqual([alice]);
   });
+
+  it('puts a subscription into another group than its subscriber’s where it is told to', () => {
+    const index = new SubscriptionIndex<Client>();
+    index.add('BTC.trade', alice);
+    expect(index.add('BTC.trade', bob, 3)).toBe(true);
+    expect(index.add('BTC.trade', bob)).toBe(false);
+    expect(index.audience('BTC.trade').members).toEqual([alice]);
+    expect(index.audience('BTC.trade', 3).members).toEqual([bob]);
+    expect([index.count('BTC.trade'), index.groupOf('BTC.trade', bob)]).toEqual([2, 3]);
+    expect(index.remove('BTC.trade', bob)).toBe(true);
+    expect(index.groupOf('BTC.trade', bob)).toBeUndefined();
+    expect([...index.counts()]).toEqual([['BTC.trade', 1]]);
+  });
 });

@@ -4,7 +4,7 @@ export interface QueueOwner {
   readonly queueId: number;
   /**
    * Which of a channel's audiences it belongs to: a small integer, from 0. One audience is offered the same bytes, so
-   * subscribers that speak another format are in another group.
+   * subscribers that speak another format are in another group. A subscription may be put into another one than this.
    */
   readonly group: number;
 }
@@ -18,6 +18,7 @@ export interface Audience<S> {
 
 interface Entry<S> extends Audience<S> {
   readonly channel: string;
+  readonly group: number;
   readonly members: S[];
   readonly queueIds: number[];
 }
@@ -27,7 +28,8 @@ const NO_AUDIENCE: Audience<never> = Object.freeze({ members: NOBODY, queueIds: 
 
 /**
  * Who receives which channel. Every operation costs the same however large the index is. Only `removeClient` costs more
- * with the number of channels that its client holds, and everything with the number of groups.
+ * with the number of channels that its client holds, and everything with the number of groups. A subscriber is in one group of a
+ * channel at most.
  *
  * Invariant: for every member m at position p of an entry e, `#positions.get(m).get(e) === p`.
  */
@@ -48,15 +50,19 @@ export class SubscriptionIndex<S extends QueueOwner> {
     return this.#subscriptions;
   }
 
-  /** Adds a subscription. Returns false if it was there already. */
-  add(channel: string, subscriber: S): boolean {
-    const entry = this.#entryOf(channel, subscriber.group);
+  /**
+   * Adds a subscription. Returns false if it was there already, in any group.
+   *
+   * @param group the subscriber's own by default.
+   */
+  add(channel: string, subscriber: S, group = subscriber.group): boolean {
+    if (this.groupOf(channel, subscriber) !== undefined) return false;
+    const entry = this.#entryOf(channel, group);
     let held = this.#positions.get(subscriber);
     if (held === undefined) {
       held = new Map();
       this.#positions.set(subscriber, held);
     }
-    if (held.has(entry)) return false;
     held.set(entry, entry.members.push(subscriber) - 1);
     entry.queueIds.push(subscriber.queueId);
     this.#subscriptions += 1;
@@ -72,11 +78,11 @@ export class SubscriptionIndex<S extends QueueOwner> {
 
   /** Removes a subscription. Returns false if there was none. */
   remove(channel: string, subscriber: S): boolean {
-    const entry = this.#groups[subscriber.group]?.get(channel);
     const held = this.#positions.get(subscriber);
-    if (entry === undefined || held === undefined) return false;
-    const position = held.get(entry);
-    if (position === undefined) return false;
+    if (held === undefined) return false;
+    const entry = this.#heldEntry(channel, subscriber, held);
+    if (entry === undefined) return false;
+    const position = held.get(entry) as number;
     held.delete(entry);
     if (held.size === 0) this.#positions.delete(subscriber);
     this.#vacate(entry, position);
@@ -138,8 +144,13 @@ export class SubscriptionIndex<S extends QueueOwner> {
 
   /** Whether this subscriber receives this channel. */
   has(channel: string, subscriber: S): boolean {
-    const entry = this.#groups[subscriber.group]?.get(channel);
-    return entry !== undefined && this.#positions.get(subscriber)?.has(entry) === true;
+    return this.groupOf(channel, subscriber) !== undefined;
+  }
+
+  /** The group in which this subscriber receives this channel; undefined if it does not. */
+  groupOf(channel: string, subscriber: S): number | undefined {
+    const held = this.#positions.get(subscriber);
+    return held === undefined ? undefined : this.#heldEntry(channel, subscriber, held)?.group;
   }
 
   /** The channels with their numbers of subscribers: each channel once, those of the first group before the others. */
@@ -158,10 +169,24 @@ export class SubscriptionIndex<S extends QueueOwner> {
     let entry = entries.get(channel);
     if (entry === undefined) {
       if (!this.#isInAnotherGroup(channel, group)) this.#channels += 1;
-      entry = { channel, members: [], queueIds: [] };
+      entry = { channel, group, members: [], queueIds: [] };
       entries.set(channel, entry);
     }
     return entry;
+  }
+
+  #heldEntry(
+    channel: string,
+    { group }: S,
+    held: ReadonlyMap<Entry<S>, number>,
+  ): Entry<S> | undefined {
+    const own = this.#groups[group]?.get(channel);
+    if (own !== undefined && held.has(own)) return own;
+    for (const entries of this.#groups) {
+      const entry = entries.get(channel);
+      if (entry !== undefined && held.has(entry)) return entry;
+    }
+    return undefined;
   }
 
   #isInAnotherGroup(channel: string, group: number): boolean {
@@ -177,8 +202,8 @@ export class SubscriptionIndex<S extends QueueOwner> {
     const last = entry.members.pop() as S;
     entry.queueIds.pop();
     if (entry.members.length === 0) {
-      this.#groups[last.group]?.delete(entry.channel);
-      if (!this.#isInAnotherGroup(entry.channel, last.group)) this.#channels -= 1;
+      this.#groups[entry.group]?.delete(entry.channel);
+      if (!this.#isInAnotherGroup(entry.channel, entry.group)) this.#channels -= 1;
     }
     if (position === entry.members.length) return;
     entry.members[position] = last;

@@ -61,6 +61,37 @@ describe('parseClientMessage', () => {
     expect(parse({ type: 'ping' })).toEqual({ ok: true, message: { type: 'ping', id: undefined } });
   });
 
+  it('reads how often the latest publication is wanted, and ignores what else stands beside it', () => {
+    const wanted = [100, 250, 500, 1_000, 2_000].map((everyMs) => ({
+      channel: `c${everyMs}`,
+      latest: { everyMs, unknown: true },
+    }));
+    expect(requested(wanted)).toEqual(
+      wanted.map(({ channel, latest: { everyMs } }) => ({ channel, latest: { everyMs } })),
+    );
+  });
+
+  it.each([
+    null,
+    250,
+    '250',
+    [],
+    {},
+    { everyMs: null },
+    { everyMs: '250' },
+    { everyMs: [250] },
+    { everyMs: 0 },
+    { everyMs: -250 },
+    { everyMs: 249 },
+    { everyMs: 250.5 },
+    { everyms: 250 },
+  ])('rejects a channel with another `latest` than those of the contract: %j', (latest) => {
+    expect(rejections([{ channel: 'a', latest }, 'b'])).toEqual([
+      { channel: 'a', code: 'bad_latest' },
+    ]);
+    expect(requested([{ channel: 'a', latest }, 'b'])).toEqual([{ channel: 'b' }]);
+  });
+
   it.each([
     ['bad_json', ''],
     ['bad_json', 'ping'],

@@ -1,10 +1,21 @@
 import { isChannelName, isReservedChannel } from './channel.ts';
 import type { ErrorCode } from './error-codes.ts';
-import { MAX_CHANNEL_BYTES, MAX_CHANNELS_PER_REQUEST, MAX_REQUEST_ID_BYTES } from './limits.ts';
+import {
+  LATEST_INTERVALS_MS,
+  MAX_CHANNEL_BYTES,
+  MAX_CHANNELS_PER_REQUEST,
+  MAX_REQUEST_ID_BYTES,
+} from './limits.ts';
 import { isEpoch, isOffset, type Position } from './position.ts';
 
 /** A client's name for a request, which the answer repeats: an integer, or a string of up to 64 bytes. */
 export type RequestId = number | string;
+
+/** A subscription to the latest publication of a channel instead of to all of them. */
+export interface Latest {
+  /** How often at most, in ms: one of {@link LATEST_INTERVALS_MS}. */
+  readonly everyMs: number;
+}
 
 /** One channel of a `subscribe` request, already checked. */
 export interface ChannelRequest {
@@ -13,6 +24,8 @@ export interface ChannelRequest {
   readonly since: Position | undefined;
   /** Begin with this many of the latest publications. */
   readonly history: number | undefined;
+  /** Undefined: all publications. */
+  readonly latest?: Latest | undefined;
 }
 
 /** A channel of a request that cannot be served, with the reason. */
@@ -64,7 +77,7 @@ export type ParsedClientMessage =
 
 /**
  * Reads one text frame of a client. It never throws: a mistake of the client is returned as a fault with a code. Unknown
- * fields are ignored. A channel whose name, `since` or `history` is malformed does not spoil its request: `subscribe` lists it
+ * fields are ignored. A channel whose name, `since`, `history` or `latest` is malformed does not spoil its request: `subscribe` lists it
  * as rejected, and `unsubscribe` leaves it out, since nobody can hold it. The caller must check whether it offers a
  * channel, and whether `history` is within its limit.
  *
@@ -119,8 +132,12 @@ function parseSubscribe(id: RequestId | undefined, value: unknown): ParsedClient
     if (!isRecord(request) || typeof request.channel !== 'string') {
       return fault(id, 'bad_message', 'Each channel is a name, or an object with a channel.');
     }
-    const { channel, since, history } = request;
-    const code = channelNameFault(channel) ?? sinceFault(since) ?? historyFault(history);
+    const { channel, since, history, latest } = request;
+    const code =
+      channelNameFault(channel) ??
+      sinceFault(since) ??
+      historyFault(history) ??
+      latestFault(latest);
     if (code !== undefined) {
       rejected.push({ channel: channel.slice(0, MAX_CHANNEL_BYTES), code });
       continue;
@@ -129,6 +146,7 @@ function parseSubscribe(id: RequestId | undefined, value: unknown): ParsedClient
       channel,
       since: isPosition(since) ? { epoch: since.epoch, offset: since.offset } : undefined,
       history: isOffset(history) ? history : undefined,
+      latest: isLatest(latest) ? { everyMs: latest.everyMs } : undefined,
     });
   }
   return { ok: true, message: { type: 'subscribe', id, channels, rejected } };
@@ -169,6 +187,14 @@ function sinceFault(since: unknown): ErrorCode | undefined {
 
 function historyFault(history: unknown): ErrorCode | undefined {
   return history === undefined || isOffset(history) ? undefined : 'bad_history';
+}
+
+function latestFault(latest: unknown): ErrorCode | undefined {
+  return latest === undefined || isLatest(latest) ? undefined : 'bad_latest';
+}
+
+function isLatest(value: unknown): value is Latest {
+  return isRecord(value) && LATEST_INTERVALS_MS.includes(value.everyMs as number);
 }
 
 function isPosition(value: unknown): value is Position {

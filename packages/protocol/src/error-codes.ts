@@ -24,6 +24,7 @@ export const ERROR_CODES = {
     'The key is not 1 to 128 printable ASCII characters without spaces, quotes and backslashes.',
   ),
   bad_json: row(400, false, 'The text is not valid JSON.'),
+  bad_latest: row(400, false, '`latest` needs an `everyMs` of 100, 250, 500, 1000 or 2000.'),
   bad_message: row(400, false, 'The JSON does not have the shape that this request needs.'),
   bad_payload: row(400, false, 'The payload is not UTF-8, or not what this route accepts.'),
   bad_since: row(400, false, '`since` needs an epoch and an offset.'),

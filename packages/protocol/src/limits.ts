@@ -6,6 +6,12 @@
 /** The most channels in one `subscribe` or `unsubscribe` request. Bounds the work that one frame can cause. */
 export const MAX_CHANNELS_PER_REQUEST = 128;
 
+/**
+ * How often a client may have the latest publication of a channel, in ms (`latest` in a `subscribe`). Few, so that all who want
+ * the same interval share one timer.
+ */
+export const LATEST_INTERVALS_MS: readonly number[] = [100, 250, 500, 1_000, 2_000];
+
 /** The longest name of a channel, in bytes and in characters: it is ASCII. */
 export const MAX_CHANNEL_BYTES = 128;
 

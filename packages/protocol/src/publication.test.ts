@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cases } from '../../../test/support/length.ts';
-import { checkPayload, encodePublicationBody, payloadIn } from './publication.ts';
+import { checkPayload, encodeLatestBody, encodePublicationBody, payloadIn } from './publication.ts';
 import type { PublicationMessage } from './server-message.ts';
 
 const TS = 1_795_416_898_073;
@@ -153,4 +153,18 @@ describe('encodePublicationBody', () => {
     json.fill(0x21);
     expect(frameOf(body).data).toBe('first');
   });
+});
+
+describe('encodeLatestBody', () => {
+  it.each([undefined, 132])(
+    'adds how many were skipped, and keeps the payload: offset %s',
+    (offset) => {
+      const json = bytesOf('{"price": 1.10}');
+      const body = encodePublicationBody('BTC.trade', offset, TS, json);
+      const made = encodeLatestBody(body, 'BTC.trade', offset, TS, 124);
+      expect(frameOf(made)).toEqual({ ...frameOf(body), skipped: 124 });
+      expect(textOf(made).endsWith(',"skipped":124,"data":{"price": 1.10}}')).toBe(true);
+      expect(frameOf(body)).not.toHaveProperty('skipped');
+    },
+  );
 });

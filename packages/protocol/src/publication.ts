@@ -82,6 +82,29 @@ export function encodePublicationBody(
 }
 
 /**
+ * The body of a publication for those who were not sent the `skipped` ones before it: they asked for the latest one in each
+ * interval. {@link payloadIn} does not read it.
+ *
+ * @param body that {@link encodePublicationBody} made of the same channel, offset and ts.
+ * @param skipped at least 1.
+ */
+export function encodeLatestBody(
+  body: Uint8Array,
+  channel: string,
+  offset: number | undefined,
+  ts: number,
+  skipped: number,
+  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
+): Uint8Array {
+  const rest = body.subarray(headOf(channel, offset, ts).length);
+  const head = headOf(channel, offset, ts, skipped);
+  const made = allocate(head.length + rest.length);
+  encoder.encodeInto(head, made);
+  made.set(rest, head.length);
+  return made;
+}
+
+/**
  * The payload in a body that {@link encodePublicationBody} made of the same arguments: a view, not a copy. So the body in
  * another format can be made of this one where somebody wants it, and no publication carries a number for that.
  */
@@ -95,7 +118,8 @@ export function payloadIn(
 }
 
 /** One byte a character: the channel's alphabet is ASCII, and so is the rest. */
-function headOf(channel: string, offset: number | undefined, ts: number): string {
+function headOf(channel: string, offset: number | undefined, ts: number, skipped = 0): string {
   const position = offset === undefined ? '' : `"offset":${offset},`;
-  return `,"channel":"${channel}",${position}"ts":${ts},"data":`;
+  const left = skipped === 0 ? '' : `"skipped":${skipped},`;
+  return `,"channel":"${channel}",${position}"ts":${ts},${left}"data":`;
 }

@@ -1,4 +1,4 @@
-import type { RejectedChannel, RequestId } from './client-message.ts';
+import type { Latest, RejectedChannel, RequestId } from './client-message.ts';
 import { ERROR_CODES, type ErrorCode } from './error-codes.ts';
 
 /** The subprotocol that is spoken when a client asks for none. */
@@ -50,6 +50,10 @@ export interface SubscribedChannel {
   readonly replayed?: number;
   /** Why `recovered` is false. */
   readonly reason?: ErrorCode;
+  /** The client is sent the latest publication in each interval. Absent: all of them. */
+  readonly latest?: Latest;
+  /** How many offsets between `since` and the publication that follows are left out, because of `latest`. Absent: none. */
+  readonly skipped?: number;
 }
 
 export interface Subscribed {
@@ -184,6 +188,11 @@ export interface PublicationMessage {
   readonly offset?: number;
   /** When it was published, ms since the Unix epoch. */
   readonly ts: number;
+  /**
+   * How many publications of the channel came since the last one that this subscription was sent, and were left out because of
+   * `latest`. Absent: none.
+   */
+  readonly skipped?: number;
   readonly data: unknown;
 }
 

@@ -7,6 +7,7 @@ import { BINARY_FRAMES } from '../outbound/binary-frames.ts';
 import { JSON_FRAMES } from '../outbound/json-frames.ts';
 import { FakeSink } from '../outbound/testing/fake-sink.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
+import { until } from './testing/deadline.ts';
 import { publicationsOf } from './testing/fake-upstream.ts';
 import { FanOutUnderTest } from './testing/fan-out-under-test.ts';
 import { FakeWebSocket, LIMITS } from './testing/test-connection.ts';
@@ -137,6 +138,27 @@ describe('a client with binary frames', () => {
     node.publish();
     expect(client.numbers()).toEqual([1]);
     expect(client.reader.references).toBe(1);
+  });
+
+  it('that wants the latest gets it with what it skipped, also where the reference changes meanwhile', async () => {
+    using node = start();
+    const [binary, text] = [node.subscriber(), node.subscriber(JSON_FRAMES)];
+    const latest = { everyMs: 100 };
+    for (const { request } of [binary, text]) {
+      request({ type: 'subscribe', channels: [{ channel: 'a', latest }] });
+    }
+    node.refer(1);
+    node.publish(9);
+    // What is held back was deflated against the reference before this one.
+    node.refer(2);
+    const bothEndWith = (n: number) => () =>
+      [binary, text].every((client) => client.numbers().at(-1) === n);
+    await until(bothEndWith(9), 'the latest');
+    node.publish(5);
+    await until(bothEndWith(14), 'the next');
+    expect(binary.received().slice(1)).toEqual(text.received().slice(1));
+    expect(binary.received().at(-1)).toContain('"skipped":');
+    expect(binary.reader.references).toBe(2);
   });
 
   it('that left a channel and comes back can read it', () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import {
+  type Audience,
   createDeliveryRound,
   deliver,
   type Loss,
@@ -33,6 +34,7 @@ import type { Owner, OwnerLimits } from '../owners/owner.ts';
 import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './attended-time.ts';
 import { Authentication, type AuthenticationFault } from './authentication.ts';
 import { BinaryInterest } from './binary-interest.ts';
+import { Conflation } from './conflation.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { DueTimes } from './due-times.ts';
 import { gapNotice, gapOf, resyncNotice } from './loss-notices.ts';
@@ -127,14 +129,15 @@ const GOLDEN_SECTION = (Math.sqrt(5) - 1) / 2;
  * {@link Feed} tells it everything.
  */
 export class FanOut implements FeedListener, ConnectionOwner {
-  readonly #membership = new Membership();
-  readonly index: ReadableIndex = this.#membership.index;
+  readonly #membership: Membership;
+  readonly index: ReadableIndex;
   readonly statistics = createFanOutStatistics();
   readonly #settings: FanOutSettings;
   readonly #publicationLog: PublicationLog;
   readonly #queues: SendQueues;
   readonly #events: FanOutEvents;
   readonly #subscriptions: Subscriptions;
+  readonly #conflation: Conflation;
   readonly #requests: Requests;
   readonly #revokedSessions: RevokedSessions;
   readonly #connections = new Set<Connection>();
@@ -171,6 +174,13 @@ export class FanOut implements FeedListener, ConnectionOwner {
       events.sessionRevoked(session);
     });
     const guard = new LimitGuard(settings.enforcesRates, events.limited);
+    this.#membership = new Membership(settings.formats.length);
+    this.index = this.#membership.index;
+    this.#conflation = new Conflation(this.#membership, {
+      deliver: (publication, audience, skipped) =>
+        this.#deliverLatest(publication, audience, skipped),
+      tellGap: (notice, connections) => this.#tellGap(notice, connections),
+    });
     this.#subjects = new SubjectConnections(settings.subjectLimits, guard);
     const feed = connect(this);
     this.#membership.listen(new BinaryInterest(feed));
@@ -199,6 +209,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
       return goesOn;
     });
     this.#ticker = setInterval(() => this.#tick(), BEAT_MS);
+  }
+
+  /** Subscriptions to the latest of a channel. */
+  get latestSubscriptions(): number {
+    return this.#conflation.subscriptions;
   }
 
   /** Bytes written to client sockets so far, frame headers included. */
@@ -295,6 +310,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   /** Ends the worker: terminates everyone who is still connected, some in a turn. */
   async stop(): Promise<void> {
     clearInterval(this.#ticker);
+    this.#conflation.stop();
     clearImmediate(this.#nextServe);
     this.#isStopped = true;
     await inTurns(this.#connections, (connection) => connection.terminate('draining'));
@@ -329,6 +345,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.statistics.deliveries += queued;
     this.#applyVerdicts();
     this.#flushRound.mark(publication.publishedAt, publication.body.length, queued > 0);
+    this.#conflation.addPublication(publication);
   }
 
   onReference(channel: string, { reference }: WireChannel): void {
@@ -343,18 +360,22 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   onRefused(channels: readonly string[], code: ErrorCode): void {
+    for (const channel of channels) this.#conflation.settle(channel);
     this.#subscriptions.endChannels(channels, code);
   }
 
   onGap(notice: GapNotice): void {
-    const subscribers = this.index.get(notice.channel);
     this.#subscriptions.recordGap(notice);
-    this.#events.gapTold(notice.reason, subscribers.length);
-    const noticeIn = gapNotice(notice);
-    for (const connection of subscribers) connection.sendInOrder(noticeIn(connection.format));
+    const { channel } = notice;
+    this.#tellGap(
+      notice,
+      this.#writers.flatMap((_, group) => this.index.audience(channel, group).members),
+    );
+    this.#conflation.addGap(notice);
   }
 
   onResync(notice: ResyncNotice): void {
+    this.#conflation.settle(notice.channel);
     const noticeIn = resyncNotice(notice, this.#subscriptions.beginEpoch(notice));
     const subscribers = this.index.get(notice.channel);
     this.#events.resyncTold(subscribers.length);
@@ -427,13 +448,32 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#events.clientClosed(reason, connection.session);
   }
 
-  /** The publication with the body of a format, for this many clients. */
-  #inFormat(publication: Publication, group: number, clients: number): Publication {
+  /** Delivers to clients of one format that have the latest of a channel. Their queues refuse nothing of it. */
+  #deliverLatest(publication: Publication, audience: Audience<Connection>, skipped: number): void {
+    const clients = audience.members.length;
+    const { group } = audience.members[0] as Connection;
+    const inFormat = this.#inFormat(publication, group, clients, skipped);
+    deliver(inFormat, audience, this.#queues, performance.now(), this.#round);
+    this.statistics.broadcastIterations += clients;
+    this.statistics.deliveries += clients;
+    this.statistics.skipped += skipped * clients;
+    this.#applyVerdicts();
+  }
+
+  /** The publication with the body of a format, for this many clients that were not sent the `skipped` ones before it. */
+  #inFormat(publication: Publication, group: number, clients: number, skipped = 0): Publication {
     const { format } = this.#writers[group] as FrameWriter;
-    const body = format.bodyOf(publication);
+    const body = format.bodyOf(publication, skipped);
     if (body === publication.body) return publication;
-    this.statistics.savedBytes += (publication.body.length - body.length) * clients;
+    if (format.isBinary)
+      this.statistics.savedBytes += (publication.body.length - body.length) * clients;
     return { ...publication, body };
+  }
+
+  #tellGap(notice: GapNotice, connections: readonly Connection[]): void {
+    this.#events.gapTold(notice.reason, connections.length);
+    const noticeIn = gapNotice(notice);
+    for (const connection of connections) connection.sendInOrder(noticeIn(connection.format));
   }
 
   /** Does what a delivery left to do, once its loop is over. */

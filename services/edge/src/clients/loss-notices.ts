@@ -15,6 +15,20 @@ export function gapNotice(gap: GapNotice): (format: WireFormat) => EncodedNotice
   });
 }
 
+/** Two gaps of one channel and epoch as one, for those who are sent nothing between them; the reason is that of the second. */
+export function joinGaps(one: GapNotice | undefined, next: GapNotice): GapNotice {
+  if (one === undefined) return next;
+  const { channel, reason, epoch = one.epoch, to = one.to } = next;
+  const from = one.from ?? next.from;
+  const lost = one.lost === undefined || next.lost === undefined ? undefined : one.lost + next.lost;
+  return {
+    channel,
+    ...(epoch !== undefined && from !== undefined && to !== undefined && { epoch, from, to }),
+    ...(lost !== undefined && { lost }),
+    reason,
+  };
+}
+
 /**
  * The notice of a new epoch, encoded once for each format that asks for it.
  *

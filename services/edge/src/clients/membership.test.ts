@@ -95,7 +95,7 @@ function setUp() {
   const membership = new Membership();
   const told: unknown[][] = [];
   membership.listen({
-    onJoined: (...joined) => told.push(['joined', ...joined]),
+    onJoined: (connection, channel) => told.push(['joined', connection, channel]),
     onLeft: (...left) => told.push(['left', ...left]),
   });
   return { membership, told, client: createTestConnection(), other: createTestConnection() };

@@ -1,5 +1,5 @@
 import { SubscriptionIndex } from '@tradewind/fanout';
-import type { ErrorCode } from '@tradewind/protocol';
+import { type ErrorCode, LATEST_INTERVALS_MS } from '@tradewind/protocol';
 import type { Connection } from './connection.ts';
 
 /**
@@ -10,7 +10,10 @@ export type LeaveReason = 'unsubscribed' | 'disconnected' | ErrorCode;
 
 /** Hears of each change right after it was made. A listener must not change the membership itself. */
 export interface MembershipListener {
-  onJoined?(connection: Connection, channel: string): void;
+  /** @param everyMs how often the client has the latest publication; undefined if it has all of them. */
+  onJoined?(connection: Connection, channel: string, everyMs: number | undefined): void;
+  /** The client keeps the channel and has it in another way. */
+  onChanged?(connection: Connection, channel: string, everyMs: number | undefined): void;
   onLeft?(connection: Connection, channel: string, reason: LeaveReason): void;
 }
 
@@ -25,13 +28,24 @@ export type ReadableIndex = Pick<
   | 'count'
   | 'held'
   | 'has'
+  | 'groupOf'
   | 'counts'
 >;
 
-/** Who receives which channel on one worker: the only writer of its {@link SubscriptionIndex}. */
+/**
+ * Who receives which channel on one worker, and whether all of it or the latest in each interval: the only writer of its
+ * {@link SubscriptionIndex}. There the groups of the formats come first. Who has the latest in an interval is in that interval's
+ * group behind them, whatever the format, so a publication's way to those who want all passes by nobody else.
+ */
 export class Membership {
   readonly #index = new SubscriptionIndex<Connection>();
   readonly #listeners: MembershipListener[] = [];
+  readonly #formats: number;
+
+  /** @param formats how many formats clients may speak. */
+  constructor(formats = 1) {
+    this.#formats = formats;
+  }
 
   get index(): ReadableIndex {
     return this.#index;
@@ -42,10 +56,28 @@ export class Membership {
     this.#listeners.push(listener);
   }
 
-  /** Adds a subscription. The client must not hold the channel yet, and is answered by the caller in the same step. */
-  join(connection: Connection, channel: string): void {
-    if (!this.#index.add(channel, connection)) return;
-    for (const listener of this.#listeners) listener.onJoined?.(connection, channel);
+  /**
+   * Adds a subscription. The client must not hold the channel yet, and is answered by the caller in the same step.
+   *
+   * @param everyMs how often the client has the latest publication; undefined if it has all of them.
+   */
+  join(connection: Connection, channel: string, everyMs?: number): void {
+    if (!this.#index.add(channel, connection, this.#groupOf(connection, everyMs))) return;
+    for (const listener of this.#listeners) listener.onJoined?.(connection, channel, everyMs);
+  }
+
+  /** Changes how a client has a channel that it holds. What it was sent or refused so far stays as it is. */
+  change(connection: Connection, channel: string, everyMs: number | undefined): void {
+    if (this.everyMsOf(connection, channel) === everyMs) return;
+    if (!this.#index.remove(channel, connection)) return;
+    this.#index.add(channel, connection, this.#groupOf(connection, everyMs));
+    for (const listener of this.#listeners) listener.onChanged?.(connection, channel, everyMs);
+  }
+
+  /** How often a client has the latest publication of a channel; undefined if it has all of them, or none. */
+  everyMsOf(connection: Connection, channel: string): number | undefined {
+    const group = this.#index.groupOf(channel, connection) ?? 0;
+    return group < this.#formats ? undefined : LATEST_INTERVALS_MS[group - this.#formats];
   }
 
   /**
@@ -79,6 +111,11 @@ export class Membership {
     for (const channel of this.#index.removeClient(connection)) {
       this.#tellListeners(connection, channel, 'disconnected');
     }
+  }
+
+  #groupOf(connection: Connection, everyMs: number | undefined): number {
+    if (everyMs === undefined) return connection.group;
+    return this.#formats + LATEST_INTERVALS_MS.indexOf(everyMs);
   }
 
   #remove(connection: Connection, channel: string, reason: LeaveReason): boolean {

@@ -38,11 +38,11 @@ const FIELDS: {
   error: { id: true, code: true, message: true, retryable: true, retryAfterMs: true },
 };
 const PUBLICATION: Named<PublicationMessage> = {
-  ...{ seq: true, channel: true, offset: true, ts: true, data: true },
+  ...{ seq: true, channel: true, offset: true, ts: true, skipped: true, data: true },
 };
 const SUBSCRIBED_CHANNEL: Named<SubscribedChannel> = {
   ...{ channel: true, ref: true, ts: true, epoch: true, offset: true },
-  ...{ recovered: true, replayed: true, reason: true },
+  ...{ recovered: true, replayed: true, reason: true, latest: true, skipped: true },
 };
 const GAP_REASONS: { readonly [Reason in Gap['reason']]: true } = {
   ...{ slow: true, trimmed: true, link: true, unreadable: true, too_large: true },

@@ -1,5 +1,5 @@
 import { PublicationLog, ReplayMemory } from '@tradewind/fanout';
-import type { ErrorCode, Position } from '@tradewind/protocol';
+import type { ErrorCode, Latest, Position } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { planReplay, type ReadProgress } from './replay-plan.ts';
 import { ReplaySource } from './replay-source.ts';
@@ -22,11 +22,12 @@ function historyAt100(): ReplaySource {
 }
 
 function plan(
-  request: { readonly since?: Position; readonly history?: number },
+  request: { readonly since?: Position; readonly history?: number; readonly latest?: Latest },
   { asked = UNREAD, maxHistory = MAX_HISTORY, history = historyAt100() } = {},
 ) {
-  const { since, history: wanted } = request;
-  return planReplay({ channel: 'a', since, history: wanted }, history, maxHistory, asked);
+  const { since, history: wanted, latest } = request;
+  const asks = { channel: 'a', since, history: wanted, latest };
+  return planReplay(asks, history, maxHistory, asked);
 }
 
 const at = (offset: number, epoch = EPOCH): Position => ({ epoch, offset });
@@ -110,6 +111,20 @@ describe('planReplay', () => {
     expect(plan({ since: at(60), history: 5 }, { history })).toEqual(
       notRecovered('history_trimmed', 5),
     );
+  });
+
+  it('brings the newest alone to who wants the latest, however much that leaves out', () => {
+    const latest = { everyMs: 250 };
+    const one = { kind: 'replay', recovered: true, offsets: 1 };
+    expect(plan({ since: at(95), latest })).toEqual({ ...one, skipped: 4 });
+    expect(plan({ since: at(99), latest })).toEqual(one);
+    expect(plan({ since: at(100), latest })).toEqual({ ...one, offsets: 0 });
+    expect(plan({ since: at(1), latest }), 'beyond the limit').toEqual({ ...one, skipped: 98 });
+    expect(plan({ history: 10, latest })).toEqual({ ...one, offsets: 10 });
+    expect(plan({ since: at(1, 'other'), latest })).toEqual({ kind: 'confirm-end' });
+    const none = new ReplaySource('a', new PublicationLog(0), new ReplayMemory(0, () => {}));
+    none.beginAt(at(100));
+    expect(plan({ since: at(1), latest }, { history: none })).toEqual({ kind: 'read', from: 100 });
   });
 
   it('handles channels without history, and nodes without', () => {

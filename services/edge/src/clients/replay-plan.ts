@@ -1,4 +1,4 @@
-import type { ChannelRequest, ErrorCode, Position } from '@tradewind/protocol';
+import type { ChannelRequest, ErrorCode, Latest, Position } from '@tradewind/protocol';
 import type { ReplaySource } from './replay-source.ts';
 
 /** How a subscriber gets the publications of a channel that it asked for. */
@@ -11,6 +11,8 @@ export type ReplayPlan =
       readonly reason?: ErrorCode;
       /** The number of latest offsets to replay. Their publications, and the gaps between them, are all here. */
       readonly offsets: number;
+      /** Offsets behind `since` that are left out, because the client wants the latest one only. Absent: none. */
+      readonly skipped?: number;
     }
   /** Publications from this offset on must be read first; see `Feed.readHistory`. */
   | { readonly kind: 'read'; readonly from: number }
@@ -27,7 +29,7 @@ export interface ReadProgress {
 
 /**
  * Plans what to replay to a subscriber. `since` is continued completely or not at all. If it is not, the client begins
- * anew with `history`, if it asked for that too.
+ * anew with `history`, if it asked for that too. A client that wants the latest continues with the newest publication alone.
  *
  * @param maxHistory publications that are replayed at most; 0 for no history.
  * @param progress whether the channel's end was read. A client may be ahead of this node, since another node brought it
@@ -55,7 +57,7 @@ export function planReplay(
   // The client's token may have become narrower since it asked.
   const latest = Math.min(wanted ?? 0, maxHistory);
   if (since === undefined) return snapshot(latest, position, source, progress, undefined);
-  const continued = continueFrom(since, position, source, maxHistory, progress);
+  const continued = continueFrom(since, position, source, maxHistory, progress, request.latest);
   if (typeof continued !== 'string') return continued;
   return snapshot(latest, position, source, progress, continued);
 }
@@ -66,18 +68,21 @@ function continueFrom(
   source: ReplaySource,
   maxHistory: number,
   { end, failure }: ReadProgress,
+  latest: Latest | undefined,
 ): ReplayPlan | ErrorCode {
   const missed = position.offset - since.offset;
   if (since.epoch !== position.epoch || missed < 0) {
     if (end !== 'read') return failure ?? { kind: 'confirm-end' };
     return since.epoch === position.epoch ? 'offset_ahead' : 'epoch_changed';
   }
-  if (missed > maxHistory) return 'history_too_long';
-  const from = since.offset + 1;
+  if (missed > maxHistory && latest === undefined) return 'history_too_long';
+  const skipped = latest === undefined ? 0 : Math.max(0, missed - 1);
+  const from = since.offset + 1 + skipped;
   const found = source.find(from);
   if (found.kind === 'unread') return failure ?? { kind: 'read', from };
   if (found.kind === 'gone') return found.reason;
-  return { kind: 'replay', recovered: true, offsets: missed };
+  const offsets = missed - skipped;
+  return { kind: 'replay', recovered: true, offsets, ...(skipped > 0 && { skipped }) };
 }
 
 /** Plans the latest `wanted` publications, or as many as there are. */
@@ -111,11 +116,15 @@ function snapshot(
  * @param replayed the number of publications that the client is sent.
  */
 export function outcomeOf(
-  { recovered, reason }: Extract<ReplayPlan, { kind: 'replay' }>,
+  { recovered, reason, skipped }: Extract<ReplayPlan, { kind: 'replay' }>,
   replayed: number,
 ) {
   if (recovered === undefined) return {};
-  return { recovered, replayed, ...(reason === undefined ? {} : { reason }) };
+  return {
+    ...{ recovered, replayed },
+    ...(skipped !== undefined && { skipped }),
+    ...(reason === undefined ? {} : { reason }),
+  };
 }
 
 /** A plan that replays nothing, for this reason. */

@@ -15,6 +15,8 @@ export interface FanOutStatistics {
   caughtUp: number;
   /** Bytes by which binary publications were shorter than text ones would have been, over all clients that they were offered to. */
   savedBytes: number;
+  /** Publications that subscriptions to the latest were not sent, because a newer one came within the interval. */
+  skipped: number;
 }
 
 export function createFanOutStatistics(): FanOutStatistics {
@@ -25,5 +27,6 @@ export function createFanOutStatistics(): FanOutStatistics {
     refusals: 0,
     caughtUp: 0,
     savedBytes: 0,
+    skipped: 0,
   };
 }

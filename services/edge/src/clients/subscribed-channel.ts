@@ -4,7 +4,11 @@ import {
   type ReplayMemory,
   type WireChannel,
 } from '@tradewind/fanout';
-import type { SubscribedChannel as ChannelAnswer, ChannelRequest } from '@tradewind/protocol';
+import type {
+  SubscribedChannel as ChannelAnswer,
+  ChannelRequest,
+  Latest,
+} from '@tradewind/protocol';
 import type { HistoryAnswer } from '../feed.ts';
 import type { Connection } from './connection.ts';
 import type { HistoryBounds } from './history-bounds.ts';
@@ -18,7 +22,8 @@ export interface PendingSubscription {
   readonly reply: SubscribeReply;
   /** Replies to later requests of the client for the same channel. They get the position alone, and read nothing. */
   readonly others: SubscribeReply[];
-  readonly request: ChannelRequest;
+  /** A later request of the client for the channel replaces its `latest`. */
+  request: ChannelRequest;
   readonly progress: ReadProgress;
   /** Bytes that the client's replay budget was charged for it so far. */
   chargedBytes: number;
@@ -50,10 +55,11 @@ export class SubscribedChannel {
   }
 
   /** What an answer says of it to a client that holds it. The channel must be acknowledged. */
-  answerFor({ format }: Connection): ChannelAnswer {
+  answerFor({ format }: Connection, latest: Latest | undefined): ChannelAnswer {
     const { ref, ts } = this.wire as WireChannel;
     const numbers = format.isBinary ? { ref, ts } : { ref };
-    return { channel: this.name, ...numbers, ...this.replaySource.position };
+    const { position } = this.replaySource;
+    return { channel: this.name, ...numbers, ...position, ...(latest && { latest }) };
   }
 
   /** The frame that tells a client what binary publications refer to; undefined if there is nothing to tell it. */

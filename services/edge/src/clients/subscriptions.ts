@@ -102,7 +102,7 @@ export class Subscriptions {
     for (const wanted of request.channels) {
       // A channel that the client holds is confirmed even beyond the budget: `rejected` would say that it does not hold it.
       const isPaid = subscribeBudget.take(now);
-      if (this.#confirmIfHeld(connection, wanted.channel, reply)) continue;
+      if (this.#confirmIfHeld(connection, wanted, reply)) continue;
       if (isPaid || !this.#guard.refuses('mentions')) {
         this.#subscribeOne(connection, wanted, reply, joined, now);
         continue;
@@ -201,11 +201,16 @@ export class Subscriptions {
     return this.#channels.get(channel)?.replaySource.position?.epoch;
   }
 
-  /** Returns false if the client does not hold the channel. */
-  #confirmIfHeld(connection: Connection, name: string, reply: SubscribeReply): boolean {
+  /** Returns false if the client does not hold the channel. Otherwise the client has it from now on as this request says. */
+  #confirmIfHeld(
+    connection: Connection,
+    { channel: name, latest }: ChannelRequest,
+    reply: SubscribeReply,
+  ): boolean {
     const channel = this.#channels.get(name);
     if (channel?.wire === undefined || !this.#membership.index.has(name, connection)) return false;
-    reply.addSubscribed(channel.answerFor(connection));
+    this.#membership.change(connection, name, latest?.everyMs);
+    reply.addSubscribed(channel.answerFor(connection, latest));
     return true;
   }
 
@@ -221,6 +226,7 @@ export class Subscriptions {
     const earlier = channel?.waiting.get(connection);
     if (earlier !== undefined) {
       earlier.others.push(reply);
+      earlier.request = { ...earlier.request, latest: request.latest };
       return;
     }
     const { session } = connection;

@@ -215,9 +215,10 @@ export class WaitingClients {
       else this.#confirmEnd(connection, channel, pending);
       return undefined;
     }
-    membership.join(connection, channel.name);
+    const { latest } = pending.request;
+    membership.join(connection, channel.name, latest?.everyMs);
     if (plan.recovered !== undefined) onRecovered(plan.reason ?? 'recovered');
-    const position = channel.answerFor(connection);
+    const position = channel.answerFor(connection, latest);
     const replay = replaySource.takeLatest(plan.offsets);
     replay?.excerpt.hold();
     pending.reply.addSubscribed({ ...position, ...outcomeOf(plan, replay?.count ?? 0) });

@@ -14,15 +14,20 @@ import { FakeWebSocket, LIMITS } from './testing/test-connection.ts';
 const BINARY_FRAME = 0x82;
 const NUMBER_BYTES = 4;
 
+const payloadOnce = onceEach(({ body, channel, offset, publishedAt }) =>
+  payloadIn(body, channel, offset || undefined, publishedAt),
+);
+
 /** A format for this test: binary frames of a 32-bit number and a payload; the number of a control message is 0. */
 const NUMBERED: WireFormat = {
   subprotocol: 'numbered.test',
   isBinary: false,
   overheadBytes: 4 + NUMBER_BYTES,
   encodeControl: encodeServerMessage,
-  bodyOf: onceEach(({ body, channel, offset, publishedAt }) =>
-    payloadIn(body, channel, offset || undefined, publishedAt),
-  ),
+  bodyOf: (publication, skipped = 0) => {
+    const payload = payloadOnce(publication);
+    return skipped === 0 ? payload : Buffer.concat([Buffer.from(`skipped ${skipped}, `), payload]);
+  },
   encodeFrame({ bytes, view }: FrameMemory, start: number, sequence: number, content: Uint8Array) {
     view.setUint8(start, BINARY_FRAME);
     const length = NUMBER_BYTES + content.length;
@@ -44,7 +49,7 @@ const NUMBERED: WireFormat = {
 
 const FORMATS = [JSON_FRAMES, NUMBERED] as const;
 
-function onceEach(make: (publication: Publication) => Uint8Array): WireFormat['bodyOf'] {
+function onceEach(make: (publication: Publication) => Uint8Array): typeof make {
   const made = new WeakMap<Uint8Array, Uint8Array>();
   return (publication) => {
     const body = made.get(publication.body) ?? make(publication);
@@ -136,6 +141,22 @@ describe('two formats on one node', () => {
         'restored',
       ]),
     );
+  });
+
+  it('have the latest of one channel in one interval, each in its own words', async () => {
+    using server = new FanOutUnderTest({ formats: FORMATS });
+    const clients = FORMATS.map((format) => open(server, format));
+    const latest = { everyMs: 100 };
+    for (const { request } of clients) {
+      request({ type: 'subscribe', channels: [{ channel: 'a', latest }] });
+    }
+    server.upstream.acknowledge();
+    for (const n of [1, 2, 3, 4]) server.upstream.publish('a', n);
+    const [json, numbered] = clients.map((client) => () => client.received().slice(2));
+    await until(() => json?.().length === 2 && numbered?.().length === 2, 'the end of the window');
+    expect(json?.()).toEqual(['1: 1', '2: 4']);
+    expect(numbered?.()).toEqual(['1: 1', '2: skipped 2, 4']);
+    expect(clients[0]?.sink.frames.at(-1)?.payload.toString()).toContain('"skipped":2,"data":4}');
   });
 
   it('catch up from the one log', () => {

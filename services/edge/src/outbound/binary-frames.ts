@@ -35,10 +35,13 @@ export const BINARY_FRAMES: WireFormat = Object.freeze({
 } satisfies WireFormat);
 
 /** The payload is deflated only while all who may be sent this body were told its reference, and nothing newer. */
-function bodyOf({ channel, offset, publishedAt, body, wire, deflated }: Publication): Uint8Array {
+function bodyOf(
+  { channel, offset, publishedAt, body, wire, deflated }: Publication,
+  skipped = 0,
+): Uint8Array {
   if (wire === undefined) throw new Error(`a publication of ${channel} lacks the channel's number`);
   const { ref, ts, reference } = wire;
-  const position = { ref, offset, time: publishedAt - ts };
+  const position = { ref, offset, time: publishedAt - ts, skipped };
   if (
     deflated !== undefined &&
     (deflated.reference === 0 || deflated.reference === reference?.id)

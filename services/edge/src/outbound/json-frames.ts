@@ -1,5 +1,5 @@
-import { CONTROL } from '@tradewind/fanout';
-import { encodeServerMessage, JSON_SUBPROTOCOL } from '@tradewind/protocol';
+import { CONTROL, type Publication } from '@tradewind/fanout';
+import { encodeLatestBody, encodeServerMessage, JSON_SUBPROTOCOL } from '@tradewind/protocol';
 import { encodeHeader, LONGEST_HEADER_BYTES, TEXT_FRAME } from './frame-header.ts';
 import type { FrameMemory, SequenceRange, WireFormat } from './wire-format.ts';
 
@@ -27,11 +27,17 @@ export const JSON_FRAMES: WireFormat = Object.freeze({
   isBinary: false,
   overheadBytes: LONGEST_HEADER_BYTES + PREFIX_BYTES + LONGEST_SEQUENCE_DIGITS,
   encodeControl: encodeServerMessage,
-  bodyOf: ({ body }) => body,
+  bodyOf,
   encodeFrame,
   renumber: ({ view }, contentStart, sequence) => encodeDigits(view, contentStart, sequence),
   sequencesOfWidth: (sequence) => RANGES[digitsOf(sequence)] as SequenceRange,
 } satisfies WireFormat);
+
+function bodyOf({ body, channel, offset, publishedAt }: Publication, skipped = 0): Uint8Array {
+  if (skipped === 0) return body;
+  const sequenced = offset === 0 ? undefined : offset;
+  return encodeLatestBody(body, channel, sequenced, publishedAt, skipped, Buffer.allocUnsafe);
+}
 
 function encodeFrame(
   { bytes, view }: FrameMemory,

@@ -20,8 +20,10 @@ export interface WireFormat {
   /**
    * What all clients of this format are sent alike of a publication that is queued for them now. A write is compared with the
    * one before by identity, so what is queued for many at once is made once.
+   *
+   * @param skipped how many publications before it they were not sent, because they have the latest in each interval; 0 by default.
    */
-  bodyOf(publication: Publication): Uint8Array;
+  bodyOf(publication: Publication, skipped?: number): Uint8Array;
   /**
    * Encodes one WebSocket frame at `start` and returns where it ends. The content must be the last part of the frame.
    *

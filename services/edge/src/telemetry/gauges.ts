@@ -168,6 +168,13 @@ export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
   );
   readGauge(
     metrics,
+    'tradewind_edge_latest_subscriptions',
+    'Subscriptions to the latest of a channel in each interval',
+    () => fanOut.latestSubscriptions,
+    'sum',
+  );
+  readGauge(
+    metrics,
     'tradewind_edge_queue_depth_max',
     'Publications waiting in the fullest queue',
     () => fanOut.fullestQueue.publications,
@@ -215,6 +222,12 @@ export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
     'tradewind_edge_binary_bytes_saved_total',
     'Bytes by which publications in binary frames were shorter than in text frames, over all clients',
     () => statistics.savedBytes,
+  );
+  readCounter(
+    metrics,
+    'tradewind_edge_skipped_total',
+    'Publications that were not sent to a subscription to the latest, because a newer one came within its interval',
+    () => statistics.skipped,
   );
   readCounter(
     metrics,
