@@ -44,6 +44,7 @@ export type ChannelChoice =
       readonly channel: string;
       readonly since?: { readonly epoch: string; readonly offset: number };
       readonly history?: number;
+      readonly latest?: { readonly everyMs: number };
     };
 
 /** The answer to one subscribe request, with all its frames. */

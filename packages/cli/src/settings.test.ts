@@ -29,6 +29,13 @@ describe('readCommand', () => {
     });
   });
 
+  it('reads how often the latest is wanted', () => {
+    expect(readCommand(['sub', 'a', '--latest', '250'], {})).toMatchObject({
+      settings: { latest: { everyMs: 250 } },
+    });
+    expect(readCommand(['sub', 'a'], {})).toMatchObject({ settings: { latest: undefined } });
+  });
+
   it('shows the help without a command, and wherever it is asked for', () => {
     for (const args of [[], ['--help'], ['help'], ['pub', '--help']])
       expect(readCommand(args, {})).toEqual({ name: 'help' });
@@ -47,6 +54,7 @@ describe('readCommand', () => {
     [['sub', 'a', '--since', 'k:99999999999999999'], 'EPOCH:OFFSET'],
     [['sub', 'a', 'b', '--since', 'k:1'], '--since'],
     [['sub', 'a', '--count', '0'], '--count'],
+    [['sub', 'a', '--latest', '249'], '--latest'],
     [['channel', 'a', '--redis', 'http://x'], 'redis:'],
     [['check', '--edge', 'https://x'], 'ws:'],
     [['check', '--token-file', '/nowhere'], '--token-file'],

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+import type { Latest } from '@tradewind/client';
 import { readRedisUrl } from './redis.ts';
 
 export const USAGE = `tradewind COMMAND
@@ -12,6 +13,7 @@ export const USAGE = `tradewind COMMAND
   sub CHANNEL…                prints what comes, and what is lost, until Ctrl-C
       --since EPOCH:OFFSET    continues behind this position (one channel)
       --history N             begins with the latest N publications
+      --latest MS             prints the newest of each 100, 250, 500, 1000 or 2000 ms, and how many it skipped
       --count N               ends after N publications
   channel CHANNEL             prints epoch, offset and history of a channel, and how many nodes listen
   check                       asks an edge and Redis what they are, and whether trades flow from one to the other
@@ -61,6 +63,8 @@ export interface SubSettings extends CommonSettings {
   readonly channels: readonly string[];
   readonly since: { readonly epoch: string; readonly offset: number } | undefined;
   readonly history: number | undefined;
+  /** Undefined: every publication. */
+  readonly latest: Latest | undefined;
   /** Publications after which it ends; undefined: never. */
   readonly count: number | undefined;
 }
@@ -110,6 +114,9 @@ const MAX_CHANNELS = 512;
 /** The largest number of publications after which `sub` can end: the largest integer that a double holds exactly. */
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 
+/** How often edges send the latest, in ms. */
+const INTERVALS_MS = [100, 250, 500, 1_000, 2_000] as const;
+
 /** The most that the publish script takes. */
 const MAX_HISTORY = 100_000;
 
@@ -146,15 +153,17 @@ export function readCommand(args: readonly string[], environment: Environment): 
     case 'sub': {
       const { values, positionals } = parse(rest, {
         ...COMMON,
-        ...{ since: { type: 'string' }, history: { type: 'string' }, count: { type: 'string' } },
+        ...{ since: { type: 'string' }, history: { type: 'string' } },
+        ...{ latest: { type: 'string' }, count: { type: 'string' } },
       });
       const channels = expectNames(positionals, 1, MAX_CHANNELS);
-      const { since, history, count } = values;
+      const { since, history, latest, count } = values;
       if (since !== undefined && channels.length > 1)
         throw new UsageError('--since is a position in one channel');
       const settings = {
         ...{ ...common(values, environment), channels, since: readPosition(since) },
         history: history === undefined ? undefined : readInteger('history', history, MAX_HISTORY),
+        latest: latest === undefined ? undefined : readLatest(latest),
         count: count === undefined ? undefined : readInteger('count', count, MAX_COUNT, 1),
       };
       return { name, settings };
@@ -250,6 +259,12 @@ function readInteger(name: string, text: string, most: number, least = 0): numbe
   const value = Number(text);
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw new UsageError(`--${name} must be an integer from ${least} to ${most}`);
+}
+
+function readLatest(text: string): Latest {
+  const everyMs = INTERVALS_MS.find((ms) => String(ms) === text);
+  if (everyMs !== undefined) return { everyMs };
+  throw new UsageError(`--latest must be one of ${INTERVALS_MS.join(', ')}`);
 }
 
 /** A position as `pub` prints it. */

@@ -9,6 +9,7 @@ it('prints what came, and what was lost, as lines', () => {
   const items = [
     { ...base, offset: 17, data: { price: '1.10' } },
     { ...base, data: 'text' },
+    { ...base, offset: 30, skipped: 12, data: 1 },
     { kind: 'gap', channel: 'a', epoch: 'k', from: 18, to: 20, lost: 3, reason: 'slow' },
     { kind: 'gap', channel: 'a', reason: 'link' },
     { kind: 'resync', channel: 'a', epoch: 'm', offset: 0, reason: 'history_lost' },
@@ -17,6 +18,7 @@ it('prints what came, and what was lost, as lines', () => {
   expect(items.map(lineOf)).toEqual([
     'a 17 12:34:56.789 {"price":"1.10"}',
     'a - 12:34:56.789 "text"',
+    'a 30 12:34:56.789 1 (12 skipped)',
     '! a gap: 18 to 20, 3 lost (slow)',
     '! a gap: publications, unknown lost (link)',
     '! a resync: epoch m from 0 (history_lost)',

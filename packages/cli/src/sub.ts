@@ -9,7 +9,7 @@ import type { Terminal } from './terminal.ts';
  * Resolves with whether none of them failed.
  */
 export async function followChannels(settings: SubSettings, terminal: Terminal): Promise<boolean> {
-  const { channels, edgeUrl, token, json, since, history, count } = settings;
+  const { channels, edgeUrl, token, json, since, history, latest, count } = settings;
   const enough = new AbortController();
   const signal = AbortSignal.any([terminal.stopped, enough.signal]);
   await using client = connect(edgeUrl, {
@@ -23,6 +23,7 @@ export async function followChannels(settings: SubSettings, terminal: Terminal):
   const options = {
     ...(since === undefined ? {} : { since }),
     ...(history === undefined ? {} : { history }),
+    ...(latest === undefined ? {} : { latest }),
   };
   let left = count ?? Number.POSITIVE_INFINITY;
   const follow = async (name: string): Promise<boolean> => {
@@ -55,13 +56,14 @@ function noteOf(state: ClientState, edge: string): string | undefined {
   return `${edge}: ${state.cause.message} Trying again in ${(ms / 1_000).toFixed(1)} s.`;
 }
 
-/** One line of text: the channel, the offset, when it was published, and what. */
+/** One line of text: the channel, the offset, when it was published, what, and how many were skipped before it. */
 export function lineOf(item: Item<unknown>): string {
   const { channel } = item;
   switch (item.kind) {
     case 'publication': {
       const at = new Date(item.ts).toISOString().slice(11, 23);
-      return `${channel} ${item.offset ?? '-'} ${at} ${JSON.stringify(item.data)}`;
+      const skipped = item.skipped === undefined ? '' : ` (${item.skipped} skipped)`;
+      return `${channel} ${item.offset ?? '-'} ${at} ${JSON.stringify(item.data)}${skipped}`;
     }
     case 'gap': {
       const range = item.from === undefined ? 'publications' : `${item.from} to ${item.to}`;

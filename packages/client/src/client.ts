@@ -1,4 +1,4 @@
-import { isChannelName } from '@tradewind/protocol';
+import { isChannelName, LATEST_INTERVALS_MS } from '@tradewind/protocol';
 import { HeldChannel } from './channels/channel.ts';
 import { Connections } from './connection/connections.ts';
 import { PageHints } from './connection/page-hints.ts';
@@ -46,14 +46,19 @@ export class TradewindClient implements Client {
 
   channel<T = unknown>(name: string, options: ChannelOptions<T> = {}): Channel<T> {
     if (!isChannelName(name)) throw new ChannelError(String(name), 'bad_channel', false);
+    const { latest, ...own } = options;
+    if (latest !== undefined && !LATEST_INTERVALS_MS.includes(latest.everyMs)) {
+      throw new RangeError(`latest.everyMs must be one of ${LATEST_INTERVALS_MS}.`);
+    }
     let channel = this.#known.get(name)?.deref();
     if (channel === undefined) {
       channel = new HeldChannel(name, this.#core, this.#connections);
       this.#known.set(name, new WeakRef(channel));
       this.#forget.register(channel, name);
     }
-    channel.configure(options as ChannelOptions<unknown>);
-    return channel as Channel<unknown> as Channel<T>;
+    channel.configure(own as ChannelOptions<unknown>);
+    const shown = latest === undefined ? channel : channel.latestEvery(latest.everyMs);
+    return shown as Channel<unknown> as Channel<T>;
   }
 
   async ready({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Session> {

@@ -56,3 +56,20 @@ it('shows every publication, in StrictMode too, and subscribes once', async () =
   expect(socket.requests('unsubscribe')).toHaveLength(1);
   await bench.client.close();
 });
+
+it('asks for the latest, once for all renders', async () => {
+  const bench = new Bench();
+  const Price = () => {
+    const { state } = useChannel(CHANNEL, { client: bench.client, latest: { everyMs: 250 } });
+    return createElement('p', null, state.name);
+  };
+  let root!: ReactTestRenderer;
+  await act(async () => {
+    root = create(createElement(Price));
+  });
+  const socket = await bench.live(CHANNEL);
+  await act(async () => root.update(createElement(Price)));
+  expect(socket.asked).toEqual([{ channel: CHANNEL, latest: { everyMs: 250 } }]);
+  await act(async () => root.unmount());
+  await bench.client.close();
+});

@@ -184,7 +184,10 @@ export interface ClientEvents {
 
 export interface Client extends AsyncDisposable {
   readonly state: ClientState;
-  /** A channel of this name, always the same object. Throws `ChannelError` if the name cannot be one. */
+  /**
+   * A channel of this name, always the same object for the same `latest`. Throws `ChannelError` if the name cannot be one, and
+   * `RangeError` if there is no such interval.
+   */
   channel<T = unknown>(name: string, options?: ChannelOptions<T>): Channel<T>;
   /** Connects, and resolves when a node has accepted this client. Rejects when the client is closed or `signal` is aborted. */
   ready(options?: { readonly signal?: AbortSignal }): Promise<Session>;
@@ -225,11 +228,22 @@ export interface ClientStats {
   readonly channels: number;
 }
 
+/** The newest publication of each interval instead of all of them. */
+export interface Latest {
+  /** The interval, ms. */
+  readonly everyMs: 100 | 250 | 500 | 1_000 | 2_000;
+}
+
 export interface ChannelOptions<T> {
   /** Continue after this position. It wins over the store of positions. */
   readonly since?: Position;
   /** Begin with so many of the latest publications, at most what the server replays (1,000). */
   readonly history?: number;
+  /**
+   * Consumers of the channel that is returned get the newest publication of each interval, with what they `skipped`. Others of the
+   * same name get all that they want; while one of them wants more, the server sends more, and this client leaves it out.
+   */
+  readonly latest?: Latest;
   readonly schema?: StandardSchema<T>;
   /** What a refused publication does: an `error` event and nothing else ['report'], or it ends the channel's iterators. */
   readonly invalid?: 'report' | 'throw';
@@ -321,6 +335,8 @@ export interface Publication<T> {
   readonly replayed: boolean;
   /** How old it was when it came, by the server's clock. */
   readonly lagMs?: number;
+  /** How many came since the last one and were left out, because `latest` was asked for. They are not lost. */
+  readonly skipped?: number;
   /** What this consumer did not get since its last publication. */
   readonly missed?: Missed;
 }

@@ -22,6 +22,7 @@ import type {
   Subscription,
 } from '../types.ts';
 import type { Hold, NewResync } from './hold.ts';
+import { LatestChannel } from './latest-channel.ts';
 import { validate } from './schema.ts';
 import { Tail } from './tail.ts';
 
@@ -69,6 +70,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   #schema: StandardSchema<unknown> | undefined;
   #invalid: 'report' | 'throw' = 'report';
   #tail: Tail | undefined;
+  readonly #latestChannels = new Map<number, LatestChannel>();
   #quietSince: number | undefined;
   /** Whether it has consumers, or just had. */
   #isActive = false;
@@ -91,6 +93,13 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     if (invalid !== undefined) this.#invalid = invalid;
   }
 
+  /** The same channel for those who want the latest of each interval. */
+  latestEvery(everyMs: number): LatestChannel {
+    const known = this.#latestChannels.get(everyMs) ?? new LatestChannel(this, everyMs);
+    this.#latestChannels.set(everyMs, known);
+    return known;
+  }
+
   get position(): Position | undefined {
     const { epoch, offset } = this;
     return epoch === undefined || offset === undefined ? undefined : { epoch, offset };
@@ -103,6 +112,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   subscribe(
     consumer: ((publication: Publication<unknown>) => void) | Handlers<unknown>,
     { signal }: ConsumerOptions = {},
+    everyMs?: number,
   ): Subscription {
     signal?.throwIfAborted();
     const handlers = typeof consumer === 'function' ? { publication: consumer } : consumer;
@@ -116,20 +126,24 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       this.leave(listener);
     };
     signal?.addEventListener('abort', unsubscribe);
-    this.#add(listener);
+    this.#add(listener, everyMs);
     if (this.primary !== undefined) this.#resolveReady();
     return { ready: ready.promise, unsubscribe, [Symbol.dispose]: unsubscribe };
   }
 
   messages(
     options: IterateOptions = {},
+    everyMs?: number,
   ): AsyncIterableIterator<Publication<unknown>> & AsyncDisposable {
-    return this.#read(options, false) as AsyncIterableIterator<Publication<unknown>> &
+    return this.#read(options, false, everyMs) as AsyncIterableIterator<Publication<unknown>> &
       AsyncDisposable;
   }
 
-  items(options: IterateOptions = {}): AsyncIterableIterator<Item<unknown>> & AsyncDisposable {
-    return this.#read(options, true);
+  items(
+    options: IterateOptions = {},
+    everyMs?: number,
+  ): AsyncIterableIterator<Item<unknown>> & AsyncDisposable {
+    return this.#read(options, true, everyMs);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Publication<unknown>> {
@@ -140,6 +154,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
 
   leave(consumer: Consumer): void {
     if (!this.#consumers.delete(consumer)) return;
+    consumer.pace?.stop();
     if (this.#consumers.size > 0) {
       this.#owner.reconcile(this);
       return;
@@ -176,6 +191,17 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       if (!isPaused || (wantsBack && this.#endContinue === undefined)) return true;
     }
     return false;
+  }
+
+  /** How often the server must send the latest; undefined if it must send all, because somebody wants all. */
+  get everyMs(): number | undefined {
+    let least: number | undefined = Number.POSITIVE_INFINITY;
+    for (const { pace } of this.#consumers) {
+      if (pace === undefined) return undefined;
+      least = Math.min(least, pace.everyMs);
+    }
+    // While it lingers it stays as it is.
+    return least === Number.POSITIVE_INFINITY ? this.primary?.askedEveryMs : least;
   }
 
   get needsRewind(): boolean {
@@ -239,6 +265,8 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     this.#endContinue?.();
     for (const consumer of [...this.#consumers]) {
       consumer.ready?.reject(error ?? new ClosedError());
+      consumer.pace?.flush();
+      consumer.pace?.stop();
       consumer.end(error);
     }
     this.#consumers.clear();
@@ -284,7 +312,14 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     for (const consumer of this.#consumers) consumer.start(epoch, offset);
   }
 
-  deliver(hold: Hold, frame: PublicationMessage, replayed: boolean, characters: number): void {
+  /** @param skipped how many before it the server left out. */
+  deliver(
+    hold: Hold,
+    frame: PublicationMessage,
+    replayed: boolean,
+    characters: number,
+    skipped: number,
+  ): void {
     const { offset, ts } = frame;
     if (hold !== this.primary) {
       const follows =
@@ -294,9 +329,10 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
         return;
       }
     }
-    if (offset !== undefined && this.offset !== undefined && offset > this.offset + 1) {
+    const jumps = offset !== undefined && this.offset !== undefined && offset > this.offset + 1;
+    if (jumps && hold.everyMs === undefined) {
       // A connection that counts again, because its successor died, was not listened to meanwhile.
-      const [from, to] = [this.offset + 1, offset - 1];
+      const [from, to] = [this.offset! + 1, offset! - 1];
       this.lost({ epoch: hold.epoch!, from, to, lost: to - from + 1, reason: 'handover' });
     }
     const isNew = offset === undefined || this.offset === undefined || offset > this.offset;
@@ -317,6 +353,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       publication.epoch = hold.epoch!;
     }
     if (lagMs !== undefined) publication.lagMs = lagMs;
+    if (skipped > 0) publication.skipped = skipped;
     if (isNew) {
       this.latest = publication;
       this.#tail?.add(publication, characters);
@@ -360,14 +397,19 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     this.#core.counts.duplicates += 1;
   }
 
-  #read(options: IterateOptions, tellsAll: boolean): Reader {
+  #read(options: IterateOptions, tellsAll: boolean, everyMs: number | undefined): Reader {
     const reader = new Reader(this, this.name, options, tellsAll);
-    if (!reader.isOver) this.#add(reader);
+    if (!reader.isOver) this.#add(reader, everyMs);
     return reader;
   }
 
-  #add(consumer: Consumer): void {
+  #add(consumer: Consumer, everyMs: number | undefined): void {
     if (this.#core.isClosed) throw new ClosedError();
+    if (everyMs !== undefined) {
+      const { surroundings } = this.#core;
+      const servedMs = (): number => this.primary?.everyMs ?? 0;
+      consumer.slowDown(everyMs, servedMs, (ms, act) => surroundings.after(ms, act));
+    }
     this.#endLinger?.();
     this.#endLinger = undefined;
     this.#consumers.add(consumer);

@@ -32,6 +32,11 @@ export class Hold {
   readonly since: Position | undefined;
   phase: 'asked' | 'held' | 'leaving' = 'asked';
   epoch: string | undefined;
+  /** How often the latest was asked for, and is sent; undefined for all. A server of an earlier release sends all. */
+  askedEveryMs: number | undefined;
+  everyMs: number | undefined;
+  /** What the answer said that was left out before the first publication. */
+  #skipped = 0;
   /** Up to where this connection has sent the channel; undefined before the first offset. */
   #at: number | undefined;
   #replayLeft = 0;
@@ -52,6 +57,7 @@ export class Hold {
     this.askedFor = askedFor;
     this.since = since;
     this.#returning = returning;
+    this.askedEveryMs = channel.everyMs;
   }
 
   /** Whether all of the past has come. */
@@ -98,8 +104,15 @@ export class Hold {
         channel.restart({ epoch, ...(replayed === 0 && { offset }), reason });
       } else channel.begin(epoch, this.#at);
     }
+    this.everyMs = answer.latest?.everyMs;
+    this.#skipped = answer.skipped ?? 0;
     channel.answered(this);
     if (this.#replayLeft === 0) channel.replayed(this);
+  }
+
+  /** A later `subscribe` was answered: the channel comes in another way from here on. */
+  changed({ latest }: SubscribedChannel): void {
+    this.everyMs = latest?.everyMs;
   }
 
   publication(frame: PublicationMessage, characters: number): void {
@@ -116,7 +129,9 @@ export class Hold {
       this.#at = offset;
       this.#mayJump = undefined;
     }
-    this.channel.deliver(this, frame, isReplayed, characters);
+    const skipped = this.#skipped + (frame.skipped ?? 0);
+    this.#skipped = 0;
+    this.channel.deliver(this, frame, isReplayed, characters, skipped);
     if (!isReplayed) return;
     this.#replayLeft -= 1;
     if (this.#replayLeft === 0) this.channel.replayed(this);
@@ -167,6 +182,8 @@ export class Hold {
     const at = this.#at!;
     if (offset <= at) return;
     this.#at = offset;
+    // What is left out because of `latest` is not lost.
+    if (this.everyMs !== undefined) return;
     this.#lost({
       ...(this.epoch !== undefined && { epoch: this.epoch }),
       from: at + 1,

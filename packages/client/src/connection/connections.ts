@@ -157,6 +157,7 @@ export class Connections implements LinkOwner, ChannelOwner {
       this.#moved(channel);
     } else if (hold !== undefined) {
       if (channel.needsRewind) requests.leave(hold);
+      else if (hold.askedEveryMs !== channel.everyMs) requests.change(hold);
     } else if (oldHold !== undefined && (oldHold.phase !== 'held' || oldHold.epoch === undefined)) {
       // What the old connection is about to answer may bring a position. Without offsets nothing tells doubles: then the
       // old one is left first.

@@ -31,8 +31,14 @@ export interface RequestsOwner<Link> {
   reconcile(channel: HeldChannel): void;
 }
 
+/** `change` is a `subscribe` of channels that are held, with another `latest`. */
+type Kind = 'subscribe' | 'change' | 'unsubscribe';
+
+/** When a change that was refused is asked for again, ms, where the node does not say it. */
+const CHANGE_AGAIN_MS = 1_000;
+
 interface Request {
-  readonly isSubscribe: boolean;
+  readonly kind: Kind;
   readonly channels: Set<HeldChannel>;
 }
 
@@ -44,6 +50,7 @@ export class Requests<Link extends RequestLink> {
   readonly #link: Link;
   readonly #asking = new Set<HeldChannel>();
   readonly #leaving = new Set<HeldChannel>();
+  readonly #changing = new Set<HeldChannel>();
   readonly #open = new Map<unknown, Request>();
   #lastId = FIRST_ID;
   #isScheduled = false;
@@ -67,6 +74,13 @@ export class Requests<Link extends RequestLink> {
   /** Forgets all that has not been asked for yet, because another connection takes over. */
   stopAsking(): void {
     this.#asking.clear();
+    this.#changing.clear();
+  }
+
+  /** Asks for a held channel in the way in which its consumers want it now. */
+  change(hold: Hold): void {
+    this.#changing.add(hold.channel);
+    this.#schedule();
   }
 
   leave(hold: Hold): void {
@@ -80,6 +94,12 @@ export class Requests<Link extends RequestLink> {
     const request = this.#answered(id, done);
     for (const answer of channels) {
       const hold = this.holds.get(answer.channel);
+      if (request?.kind === 'change' && hold?.phase === 'held') {
+        request.channels.delete(hold.channel);
+        hold.changed(answer);
+        this.#owner.reconcile(hold.channel);
+        continue;
+      }
       if (hold?.phase !== 'asked') {
         this.#core.counts.ignored += 1;
         continue;
@@ -118,15 +138,29 @@ export class Requests<Link extends RequestLink> {
   }
 
   #fail(
-    { isSubscribe, channels }: Request,
+    { kind, channels }: Request,
     code: RejectedChannel['code'],
     retryAfterMs: number | undefined,
   ): void {
+    if (kind === 'change') {
+      for (const channel of channels) this.#changeLater(channel, retryAfterMs);
+      return;
+    }
     for (const channel of channels) {
       this.#drop(channel.name);
-      if (isSubscribe) this.#owner.rejected(this.#link, channel, code, retryAfterMs);
+      if (kind === 'subscribe') this.#owner.rejected(this.#link, channel, code, retryAfterMs);
       else this.#owner.left(this.#link, channel);
     }
+  }
+
+  /** It comes as before until then. */
+  #changeLater(channel: HeldChannel, retryAfterMs = CHANGE_AGAIN_MS): void {
+    const hold = this.holds.get(channel.name);
+    if (hold === undefined) return;
+    this.#link.timers.set(hold, retryAfterMs, () => {
+      hold.askedEveryMs = hold.everyMs;
+      this.#owner.reconcile(channel);
+    });
   }
 
   #drop(name: string): Hold | undefined {
@@ -137,6 +171,7 @@ export class Requests<Link extends RequestLink> {
     }
     this.holds.delete(name);
     this.#leaving.delete(hold.channel);
+    this.#link.timers.clear(hold);
     if (hold.channel.primary === hold) hold.channel.primary = undefined;
     return hold;
   }
@@ -161,19 +196,31 @@ export class Requests<Link extends RequestLink> {
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
-      while (this.#open.size < WINDOW && (this.#unsubscribe() || this.#subscribe()));
+      while (
+        this.#open.size < WINDOW &&
+        (this.#unsubscribe() || this.#change() || this.#subscribe())
+      );
     });
   }
 
   #unsubscribe(): boolean {
-    return this.#request(false, this.#leaving, ({ name }) =>
+    return this.#request('unsubscribe', this.#leaving, ({ name }) =>
       this.holds.get(name)?.phase === 'leaving' ? name : undefined,
     );
   }
 
+  #change(): boolean {
+    return this.#request('change', this.#changing, ({ name, everyMs }) => {
+      const hold = this.holds.get(name);
+      if (hold?.phase !== 'held' || hold.askedEveryMs === everyMs) return undefined;
+      hold.askedEveryMs = everyMs;
+      return everyMs === undefined ? name : { channel: name, latest: { everyMs } };
+    });
+  }
+
   #subscribe(): boolean {
     const { maxChannels, maxHistory } = this.#link.session!.limits;
-    return this.#request(true, this.#asking, (channel) => {
+    return this.#request('subscribe', this.#asking, (channel) => {
       const { name } = channel;
       if (!channel.isWanted || this.holds.has(name)) return undefined;
       if (this.holds.size >= maxChannels) {
@@ -185,22 +232,21 @@ export class Requests<Link extends RequestLink> {
       // If history does not reach back to a slow consumer, the others must not lose what is live meanwhile.
       const most = askedFor === 'rewind' ? maxHistory : channel.history;
       const history = Math.min(most, maxHistory) || undefined;
-      this.holds.set(name, new Hold(channel, askedFor, since, channel.returning));
-      return since === undefined && history === undefined
+      const hold = new Hold(channel, askedFor, since, channel.returning);
+      this.holds.set(name, hold);
+      const everyMs = hold.askedEveryMs;
+      const latest = everyMs === undefined ? undefined : { everyMs };
+      return since === undefined && history === undefined && latest === undefined
         ? name
-        : { channel: name, since, history };
+        : { channel: name, since, history, latest };
     });
   }
 
   /** Sends a request with as many channels as one frame may have. Returns whether there was one. */
-  #request(
-    isSubscribe: boolean,
-    from: Set<HeldChannel>,
-    itemOf: (channel: HeldChannel) => unknown,
-  ): boolean {
+  #request(kind: Kind, from: Set<HeldChannel>, itemOf: (channel: HeldChannel) => unknown): boolean {
     const { maxChannelsPerRequest, maxMessageBytes } = this.#link.session!.limits;
     const channels: unknown[] = [];
-    const request: Request = { isSubscribe, channels: new Set() };
+    const request: Request = { kind, channels: new Set() };
     let bytes = ENVELOPE_BYTES;
     for (const channel of from) {
       // Names and epochs are ASCII. This is the most that a channel takes with `since` and `history`.
@@ -218,7 +264,8 @@ export class Requests<Link extends RequestLink> {
     this.#lastId += 1;
     const id = this.#lastId;
     this.#open.set(id, request);
-    this.#link.send({ type: isSubscribe ? 'subscribe' : 'unsubscribe', id, channels });
+    const type = kind === 'unsubscribe' ? kind : 'subscribe';
+    this.#link.send({ type, id, channels });
     this.#await(id, request);
     return true;
   }
@@ -232,9 +279,15 @@ export class Requests<Link extends RequestLink> {
       timers.set(request, requestTimeoutMs, () => {
         this.#open.delete(id);
         for (const channel of request.channels) {
-          if (!this.holds.has(channel.name)) continue;
-          if (request.isSubscribe) this.holds.delete(channel.name);
-          (request.isSubscribe ? this.#asking : this.#leaving).add(channel);
+          const hold = this.holds.get(channel.name);
+          if (hold === undefined) continue;
+          if (request.kind === 'change') {
+            hold.askedEveryMs = hold.everyMs;
+            this.#changing.add(channel);
+            continue;
+          }
+          if (request.kind === 'subscribe') this.holds.delete(channel.name);
+          (request.kind === 'subscribe' ? this.#asking : this.#leaving).add(channel);
         }
         this.#schedule();
       });

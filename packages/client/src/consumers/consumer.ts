@@ -8,6 +8,7 @@ import type {
   Resync,
   SubscribedInfo,
 } from '../types.ts';
+import { type After, LatestPace } from './latest-pace.ts';
 
 /** What a consumer needs of its channel. */
 export interface ConsumerOwner {
@@ -39,6 +40,16 @@ export abstract class Consumer {
   /** Waits for the channel to be confirmed. */
   ready: Deferred<SubscribedInfo> | undefined;
 
+  /** Undefined: it wants every publication. */
+  pace: LatestPace | undefined;
+
+  /** From now on it takes the newest publication of each interval; see {@link LatestPace}. */
+  slowDown(everyMs: number, servedMs: () => number, after: After): void {
+    this.pace = new LatestPace(everyMs, servedMs, after, (publication, characters) =>
+      this.take(publication, characters),
+    );
+  }
+
   /** Begins behind this position. */
   start(epoch: string | undefined, offset: number | undefined): void {
     this.epoch = epoch;
@@ -58,7 +69,8 @@ export abstract class Consumer {
       this.epoch = epoch;
       this.offset = offset;
     }
-    this.take(publication, characters);
+    if (this.pace === undefined) this.take(publication, characters);
+    else this.pace.offer(publication, characters);
     return true;
   }
 
@@ -75,12 +87,14 @@ export abstract class Consumer {
       this.epoch = epoch;
       this.offset = to;
     }
+    this.pace?.flush();
     this.lost(own);
   }
 
   resync(resync: Resync): void {
     this.epoch = resync.epoch;
     this.offset = resync.offset;
+    this.pace?.flush();
     this.lost(resync);
   }
 

@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest';
+import { settle } from './testing/fake-runtime.ts';
+import { Bench, type FakeSocket } from './testing/fake-socket.ts';
+import type { Item, Publication } from './types.ts';
+
+const CHANNEL = 'BTC.trade';
+const LATEST = { latest: { everyMs: 250 } } as const;
+
+describe('a channel of which the latest is wanted', () => {
+  it('asks the server for it, and takes jumps of offsets for what they are', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL, LATEST).items());
+    const socket = await live(bench, 250);
+    expect(socket.asked).toEqual([{ channel: CHANNEL, ...LATEST }]);
+    socket.publish(CHANNEL, 11);
+    publish(socket, 30, 18);
+    await settle();
+    expect(short(items.items)).toEqual(['11', '30 after 18']);
+    expect(bench.events.gap).toEqual([]);
+  });
+
+  it('is told what is lost, and never what is skipped', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL, LATEST).items());
+    const socket = await live(bench, 250);
+    const gap = { type: 'gap', channel: CHANNEL, epoch: 'e1', from: 14, to: 19, lost: 2 };
+    socket.tell({ ...gap, reason: 'too_large' });
+    publish(socket, 30, 12);
+    await settle();
+    expect(short(items.items)).toEqual(['gap 14-19: 2', '30 after 12']);
+  });
+
+  it('resumes with the newest, and counts what was left out', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL, LATEST).items());
+    const first = await live(bench, 250);
+    first.publish(CHANNEL, 11);
+    first.ends();
+    await bench.runtime.pass(500);
+    const second = await bench.accept();
+    expect(second.asked).toEqual([
+      { channel: CHANNEL, since: { epoch: 'e1', offset: 11 }, ...LATEST },
+    ]);
+    second.answer(CHANNEL, {
+      ...{ epoch: 'e1', offset: 400, recovered: true, replayed: 1 },
+      ...{ skipped: 388, ...LATEST },
+    });
+    second.publish(CHANNEL, 400);
+    publish(second, 420, 19);
+    await settle();
+    expect(short(items.items)).toEqual(['11', '400 after 388', 'recovered', '420 after 19']);
+    expect(bench.events.gap).toEqual([]);
+  });
+
+  it('has all of it for who wants all, and as before for the other', async () => {
+    const bench = new Bench();
+    const slow = bench.collect(bench.client.channel(CHANNEL, LATEST));
+    const socket = await live(bench, 250);
+    const all = bench.collect(bench.client.channel(CHANNEL));
+    await settle();
+    expect(socket.asked.at(-1)).toEqual({ channel: CHANNEL });
+    expect(socket.requests('unsubscribe')).toEqual([]);
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 10 });
+    for (let offset = 11; offset <= 16; offset += 1) socket.publish(CHANNEL, offset);
+    await bench.runtime.pass(250);
+    expect(short(all.items)).toEqual(['11', '12', '13', '14', '15', '16']);
+    expect(short(slow.items)).toEqual(['11', '16 after 4']);
+    await bench.runtime.pass(1_000);
+    socket.publish(CHANNEL, 17);
+    await settle();
+    expect(short(slow.items).at(-1)).toBe('17');
+  });
+
+  it('goes back to the latest when nobody wants all any more', async () => {
+    const bench = new Bench();
+    bench.collect(bench.client.channel(CHANNEL, LATEST));
+    const subscription = bench.client.channel(CHANNEL).subscribe(() => {});
+    const socket = await live(bench, undefined);
+    expect(socket.asked).toEqual([{ channel: CHANNEL }]);
+    subscription.unsubscribe();
+    await settle();
+    expect(socket.asked.at(-1)).toEqual({ channel: CHANNEL, ...LATEST });
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 10, ...LATEST });
+    publish(socket, 20, 9);
+    await settle();
+    expect(bench.events.gap).toEqual([]);
+  });
+
+  it('is asked for in the shortest interval that anybody wants', async () => {
+    const bench = new Bench();
+    const slow = bench.collect(bench.client.channel(CHANNEL, { latest: { everyMs: 1_000 } }));
+    const fast = bench.collect(bench.client.channel(CHANNEL, LATEST));
+    const socket = await live(bench, 250);
+    expect(socket.asked).toEqual([{ channel: CHANNEL, ...LATEST }]);
+    publish(socket, 11, 0);
+    publish(socket, 20, 8);
+    publish(socket, 30, 9);
+    await bench.runtime.pass(999);
+    expect(short(fast.items)).toEqual(['11', '20 after 8', '30 after 9']);
+    expect(short(slow.items)).toEqual(['11']);
+    await bench.runtime.pass(1);
+    expect(short(slow.items)).toEqual(['11', '30 after 18']);
+  });
+
+  it('is made of all where the server is older and sends all', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL, LATEST).items());
+    const socket = await live(bench, undefined);
+    for (let offset = 11; offset <= 15; offset += 1) socket.publish(CHANNEL, offset);
+    socket.tell({
+      ...{ type: 'gap', channel: CHANNEL, epoch: 'e1', from: 16, to: 16 },
+      ...{ lost: 1, reason: 'slow' },
+    });
+    await settle();
+    expect(short(items.items)).toEqual(['11', '15 after 3', 'gap 16-16: 1']);
+    socket.publish(CHANNEL, 18);
+    await settle();
+    expect(short(items.items)).toHaveLength(4);
+    await bench.runtime.pass(250);
+    expect(short(items.items).slice(3)).toEqual(['gap 17-17: 1', '18']);
+    expect(socket.asked).toHaveLength(1);
+  });
+
+  it('asks again later when a change is refused, and keeps the channel', async () => {
+    const bench = new Bench();
+    bench.collect(bench.client.channel(CHANNEL, LATEST));
+    const socket = await live(bench, 250);
+    const all = bench.collect(bench.client.channel(CHANNEL));
+    await settle();
+    const { id } = socket.requests('subscribe').at(-1)!;
+    socket.tell({
+      ...{ type: 'error', id, code: 'rate_limited', message: '' },
+      ...{ retryable: true, retryAfterMs: 700 },
+    });
+    publish(socket, 20, 9);
+    await settle();
+    expect(short(all.items)).toEqual(['20 after 9']);
+    await bench.runtime.pass(699);
+    expect(socket.asked).toHaveLength(2);
+    await bench.runtime.pass(1);
+    expect(socket.asked).toHaveLength(3);
+    expect(socket.asked.at(-1)).toEqual({ channel: CHANNEL });
+  });
+
+  it('is the same object for the same interval, and refuses others', () => {
+    const { client } = new Bench();
+    expect(client.channel(CHANNEL, LATEST)).toBe(client.channel(CHANNEL, LATEST));
+    expect(client.channel(CHANNEL, LATEST)).not.toBe(client.channel(CHANNEL));
+    for (const everyMs of [0, 249, Number.NaN, '250'] as never[]) {
+      expect(() => client.channel(CHANNEL, { latest: { everyMs } })).toThrow(RangeError);
+    }
+  });
+
+  it('leaves no timer behind', async () => {
+    const bench = new Bench();
+    const subscription = bench.client.channel(CHANNEL, LATEST).subscribe(() => {});
+    const socket = await live(bench, undefined);
+    const before = bench.runtime.timers;
+    socket.publish(CHANNEL, 11);
+    socket.publish(CHANNEL, 12);
+    expect(bench.runtime.timers).toBe(before + 1);
+    subscription.unsubscribe();
+    await bench.client.close();
+    expect(bench.runtime.timers).toBe(0);
+  });
+});
+
+/** A socket on which the channel is held at offset 10; the server sends the latest every so many ms, or all. */
+async function live(bench: Bench, everyMs: number | undefined): Promise<FakeSocket> {
+  const socket = await bench.accept();
+  const latest = everyMs === undefined ? {} : { latest: { everyMs } };
+  socket.answer(CHANNEL, { epoch: 'e1', offset: 10, ...latest });
+  await settle();
+  return socket;
+}
+
+function publish(socket: FakeSocket, offset: number, skipped: number): void {
+  const ts = 1_796_000_000_000;
+  const count = skipped === 0 ? {} : { skipped };
+  socket.tell({ seq: offset, channel: CHANNEL, offset, ts, ...count, data: { n: offset } });
+}
+
+function short(items: readonly (Item<unknown> | Publication<unknown>)[]): string[] {
+  return items.map((item) => {
+    if (item.kind === 'gap') return `gap ${item.from}-${item.to}: ${item.lost}`;
+    if (item.kind !== 'publication') return item.kind;
+    return item.skipped === undefined ? `${item.offset}` : `${item.offset} after ${item.skipped}`;
+  });
+}
