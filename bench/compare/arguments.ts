@@ -21,6 +21,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   heartbeats   14,000 clients that connect within 5 s: latency with pings against without, and the turns of an idle edge
   identity     what tokens cost: CPU and bytes a connection, and CPU per delivery, with EDGE_AUTH=jwt against none
   storm        10,000 clients with tokens that come at once: until all are there, and what 500 others notice
+  latest       1,000 clients that want the latest four times a second beside 1,000 that want all: what they cost
   index        what the subscription index costs at 10 to 1,000,000 subscriptions
   safety       what offsets cost an edge while nothing is lost: the publish script against plain PUBLISH
   hot-path     time and allocations per delivery, from the index to the socket
@@ -75,6 +76,7 @@ export const COMMANDS = [
   'heartbeats',
   'identity',
   'storm',
+  'latest',
   'index',
   'hot-path',
   'sdk',

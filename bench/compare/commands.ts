@@ -13,6 +13,7 @@ import { describeHeartbeats, heartbeatsFailures, measureHeartbeats } from './hea
 import { describeIdentity, measureIdentity, withIdentity } from './identity.ts';
 import { measureIdle } from './idle-memory.ts';
 import { describeIdle, idleFailures } from './idle-memory-text.ts';
+import { describeLatest, latestFailures, measureLatest } from './latest.ts';
 import {
   benchmarkHotPath,
   benchmarkIndex,
@@ -44,6 +45,7 @@ import {
   GATHERED,
   GATHERED_PUBLICATIONS,
   IDLE,
+  LATEST,
   PARTLY_STALLED,
   PREDECESSOR,
   PREDECESSOR_BURST_RATE,
@@ -80,6 +82,7 @@ const HEARTBEATS_SECONDS = 60;
 const HEARTBEATS_PAIRS = 3;
 /** Enough for an interval. */
 const IDENTITY_PAIRS = 6;
+const LATEST_SECONDS = 10;
 const STORM_SECONDS = 15;
 /** The fewest clients of which one stalls. */
 const LEAST_STALLED_CLIENTS = 5;
@@ -178,6 +181,17 @@ export async function runCommand(
       const plan = { ...STORM, clients, seconds: secondsOf(asked, STORM_SECONDS) };
       const result = await measureStorm(plan, await redisUrl(), report);
       return { text: describeStorm(result), result, failures: stormFailures(result) };
+    }
+    case 'latest': {
+      const plan = {
+        ...LATEST,
+        shape: shapeOf(CROWD, asked),
+        pairs: pairsOf(asked, DEFAULT_PAIRS),
+        seconds: secondsOf(asked, LATEST_SECONDS),
+        warmUpSeconds: asked.quick ? QUICK.seconds : WARM_UP_SECONDS,
+      };
+      const result = await measureLatest(plan, await redisUrl(), report);
+      return { text: describeLatest(result), result, failures: latestFailures(result) };
     }
     case 'predecessor':
       return await runFixedRates(asked, await redisUrl(), report, PREDECESSOR_PAIRS, [

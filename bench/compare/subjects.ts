@@ -87,6 +87,13 @@ export const STORM: Omit<StormPlan, 'seconds'> = {
   publicationsPerSecond: 20,
 };
 
+/** As many clients want the latest of the crowd's channel as there are in the crowd. */
+export const LATEST = {
+  subject: subjectOf('edge'),
+  everyMs: 250,
+  publicationsPerSecond: 500,
+} as const;
+
 /** Connected and subscribed, without publications. */
 export const IDLE: LoadShape = { ...CROWD, clients: 15_000 };
 
