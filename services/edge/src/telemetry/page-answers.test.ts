@@ -28,7 +28,8 @@ class Node {
   constructor() {
     const now = performance.now();
     this.#hold('a', { lastMessageAt: now, position: { epoch: 'e', offset: 7 } });
-    this.#hold('b', { lastMessageAt: now - 1_000 });
+    // A second ago would be before the process began, where that is young: that counts as never.
+    this.#hold('b', { lastMessageAt: now / 2 });
     this.#hold('c', { lastMessageAt: 0, state: 'subscribing' });
   }
 
