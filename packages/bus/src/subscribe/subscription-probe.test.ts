@@ -144,7 +144,8 @@ describe('SubscriptionProbe', () => {
     const { events, beats } = sceneOf(redis, () => {
       throw new RedisUnavailableError('not-sent', 'down');
     });
-    await vi.waitFor(() => expect(beats.length).toBeGreaterThan(8), {
+    // Far more than one in each interval: ten in the first second of an idle machine, and fewer of a busy one.
+    await vi.waitFor(() => expect(beats.length).toBeGreaterThan(3), {
       timeout: 2 * PROBE_INTERVAL_MS,
     });
     expect(events).toEqual(['subscribed a']);
@@ -173,7 +174,7 @@ describe('SubscriptionProbe', () => {
       expect(events).not.toContain('restored');
       refused = false;
       await vi.waitFor(() => expect(events).toContain('restored'), {
-        timeout: 2 * PROBE_INTERVAL_MS,
+        timeout: 6 * PROBE_INTERVAL_MS,
       });
     },
   );
