@@ -22,6 +22,11 @@ export interface RedisSettings {
    * of the cluster: `[user[:password]@]host[:port][,host[:port]…]`. They name all others; name several, so that one may be away.
    */
   readonly url: string;
+  /**
+   * How a cluster's channels are published and subscribed to. `sharded`, the default: on the shard of each channel. `classic`: by PUBLISH and SUBSCRIBE,
+   * which a cluster sends to all of its nodes, for backends that know nothing else. Only in the mode `cluster`.
+   */
+  readonly pubsub?: 'sharded' | 'classic' | undefined;
   /** The password of the Sentinels; undefined if they need none. Only in the mode `sentinel`. */
   readonly sentinelPassword?: string | undefined;
   /** Takes precedence over the password in `url`. */

@@ -39,6 +39,7 @@ describe('readServiceSettings', () => {
       logLevel: 'info',
       redis: {
         mode: 'single',
+        pubsub: 'sharded',
         url: 'redis://127.0.0.1:6379',
         password: undefined,
         certificateAuthority: undefined,
@@ -90,6 +91,15 @@ describe('readServiceSettings', () => {
     expect(
       mistakesOf({ REDIS_MODE: 'cluster', REDIS_URL: url }, { ...DEFAULTS, redisUrlFault }),
     ).toEqual([`REDIS_URL: "${url}" is checked as cluster`]);
+  });
+
+  it('lets a cluster be used by PUBLISH and SUBSCRIBE, and nothing else', () => {
+    const cluster = { REDIS_MODE: 'cluster', REDIS_PUBSUB: 'classic' };
+    expect(read(cluster).redis.pubsub).toBe('classic');
+    expect(mistakesOf({ REDIS_PUBSUB: 'classic' })).toEqual([
+      'REDIS_PUBSUB: is used with REDIS_MODE=cluster only',
+    ]);
+    expect(mistakesOf({ ...cluster, REDIS_PUBSUB: 'both' })).toHaveLength(1);
   });
 
   it('reads Sentinels, and has their URL checked as one of Sentinels', () => {

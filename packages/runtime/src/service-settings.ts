@@ -32,6 +32,8 @@ export interface RedisEndpoint {
    * `sentinel` it names several hosts and the master, in the mode `cluster` several hosts.
    */
   readonly url: string;
+  /** `REDIS_PUBSUB`: how a cluster's channels are published and subscribed to. */
+  readonly pubsub: 'sharded' | 'classic';
   /** The contents of `REDIS_PASSWORD_FILE`, without the line break at its end. */
   readonly password: string | undefined;
   /**
@@ -79,6 +81,7 @@ const HTTP_KEEP_ALIVE = { default: 65, min: 1, max: 3_600 } as const;
 const HTTP_MAX_CONNECTIONS = { default: 1_024, min: 4, max: 65_536 } as const;
 
 const REDIS_MODES = ['single', 'sentinel', 'cluster'] as const;
+const REDIS_PUBSUBS = ['sharded', 'classic'] as const;
 const LINE_BREAKS = /[\r\n]+$/;
 const URL_WITH_PASSWORD = /^[a-z]+:\/\/[^:/?#]*:[^/?#]+@/i;
 
@@ -157,6 +160,13 @@ export function readRedisEndpoint(
   if (fault !== undefined) {
     environment.reject('REDIS_URL', `${JSON.stringify(withoutCredentials(url))} ${fault}`);
   }
+  const pubsub = environment.choice('REDIS_PUBSUB', {
+    default: 'sharded',
+    choices: REDIS_PUBSUBS,
+  });
+  if (pubsub === 'classic' && mode !== 'cluster') {
+    environment.reject('REDIS_PUBSUB', 'is used with REDIS_MODE=cluster only');
+  }
   const password = environment.fileContents('REDIS_PASSWORD_FILE')?.replace(LINE_BREAKS, '');
   if (fault === undefined && password !== undefined && URL_WITH_PASSWORD.test(url)) {
     environment.reject('REDIS_PASSWORD_FILE', 'REDIS_URL holds a password too; keep one of them');
@@ -174,5 +184,5 @@ export function readRedisEndpoint(
   const passwordFile = environment.optionalString('REDIS_PASSWORD_FILE');
   const sentinelPasswordFile = environment.optionalString('REDIS_SENTINEL_PASSWORD_FILE');
   const secrets = { password, passwordFile, sentinelPassword, sentinelPasswordFile };
-  return { mode, url, certificateAuthority, ...secrets };
+  return { mode, url, pubsub, certificateAuthority, ...secrets };
 }

@@ -4,7 +4,7 @@ import { type RedisRefusedError, RedisUnavailableError } from '../redis-errors.t
 import { MAX_REDIRECTS } from '../redis-limits.ts';
 import { type HostAndPort, nodeSettings, type RedisSettings } from '../redis-settings.ts';
 import type { PositionOutcome } from '../subscribe/link-reader.ts';
-import { SHARDED } from '../subscribe/pubsub-kind.ts';
+import { CLASSIC, SHARDED } from '../subscribe/pubsub-kind.ts';
 import { RedisSubscriber } from '../subscribe/redis-subscriber.ts';
 import type { ProbeOptions } from '../subscribe/subscription-probe.ts';
 import type { ClusterCommands } from './cluster-commands.ts';
@@ -297,7 +297,7 @@ export class ClusterSubscriber {
           },
         },
         this.#probe === undefined ? undefined : this.#probeOf(name, this.#probe),
-        SHARDED,
+        this.#settings.pubsub === 'classic' ? CLASSIC : SHARDED,
       ),
     };
     this.#shards.set(name, shard);

@@ -132,6 +132,8 @@ export class RedisCommands {
   /** Redis forbids GETRANGE, because the ACL is of an earlier release. Reset with each connection. */
   #readsWhole = false;
   readonly #isCluster: boolean;
+  /** Publishes by SPUBLISH. */
+  readonly #isSharded: boolean;
   /** Whether the commands of this moment say ASKING first. */
   #isAsking = false;
 
@@ -143,6 +145,7 @@ export class RedisCommands {
   ) {
     this.#events = events;
     this.#isCluster = isCluster;
+    this.#isSharded = isCluster && settings.pubsub !== 'classic';
     this.#link = new RedisLink(settings, 'commands', {
       up: () => {
         this.#connection += 1;
@@ -205,7 +208,7 @@ export class RedisCommands {
   publish(channel: string, payload: Uint8Array | string): Promise<number> {
     const bytes = typeof payload === 'string' ? payload : asBuffer(payload);
     return this.#run(Buffer.byteLength(bytes), (redis) =>
-      this.#isCluster
+      this.#isSharded
         ? (redis.spublish(channel, bytes) as Promise<number>)
         : redis.publish(channel, bytes),
     );
@@ -230,7 +233,7 @@ export class RedisCommands {
         flight,
         channel,
         publishKeys(channel),
-        publishArguments(owned),
+        publishArguments(owned, this.#isSharded),
       ),
     );
     return readPublishReply(reply);
@@ -468,7 +471,7 @@ export class RedisCommands {
   }
 
   #thenPublish(transaction: ChainableCommander, channel: string, text: string): ChainableCommander {
-    return this.#isCluster
+    return this.#isSharded
       ? transaction.spublish(channel, text)
       : transaction.publish(channel, text);
   }

@@ -40,8 +40,15 @@ export function publishKeys(channel: string): readonly [meta: string, log: strin
   return [metaKey(channel), logKey(channel)];
 }
 
-/** The ARGV of a publish, in their order. Shares the payload's memory. */
-export function publishArguments(publication: SequencedPublication): readonly ScriptArgument[] {
+/**
+ * The ARGV of a publish, in their order. Shares the payload's memory.
+ *
+ * @param isSharded the script publishes by SPUBLISH, to subscribers of a Cluster's shard.
+ */
+export function publishArguments(
+  publication: SequencedPublication,
+  isSharded = false,
+): readonly ScriptArgument[] {
   const { channel, payload, historySize, historyTtlMs } = publication;
   return [
     channel,
@@ -53,6 +60,7 @@ export function publishArguments(publication: SequencedPublication): readonly Sc
     publication.idempotencyKey ?? '',
     String(publication.idempotencyWindowMs),
     String(publication.notAfterMs ?? 0),
+    ...(isSharded ? ['sharded'] : []),
   ];
 }
 

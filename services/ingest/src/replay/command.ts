@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkRedisUrl, RedisCommands } from '@tradewind/bus';
+import { checkRedisUrl, createCommands } from '@tradewind/bus';
 import { DEFAULT_MAX_PUBLICATION_BYTES } from '@tradewind/protocol';
 import { ConfigError, type Environment, readConfig, readRedisEndpoint } from '@tradewind/runtime';
 import { readPublishing } from '../config.ts';
@@ -158,7 +158,7 @@ async function openPublisher(
   const { idempotencyWindowMs, maxAgeMs } = publishing;
   const connected = Promise.withResolvers<void>();
   let cause = 'no answer';
-  const redis = new RedisCommands(redisSettings(endpoint, 'tradewind-replay'), {
+  const redis = createCommands(redisSettings(endpoint, 'tradewind-replay'), {
     available: () => connected.resolve(),
     unavailable(reason) {
       cause = reason;

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestClient } from '../support/client.ts';
+import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts';
+import { startEdge, startIngest, untilLinked } from '../support/service.ts';
+import { eventually } from '../support/wait.ts';
+
+/** A Cluster and services start, on a busy machine. */
+const START_DEADLINE_MS = 120_000;
+
+const DEADLINE_MS = 90_000;
+
+/** Enough for each of three masters to have some. */
+const CHANNELS = Array.from({ length: 12 }, (_, i) => `ingest-${i}`);
+
+let cluster: RedisCluster;
+
+beforeAll(async () => {
+  cluster = await startRedisCluster({ replicas: 0 });
+}, START_DEADLINE_MS);
+
+afterAll(async () => {
+  await cluster?.[Symbol.asyncDispose]();
+});
+
+interface Line {
+  readonly channel: string;
+  readonly data: unknown;
+}
+
+/** Publishes lines in one request. Resolves with the results of each. */
+async function post(ingestUrl: string, lines: readonly Line[]): Promise<readonly unknown[]> {
+  const response = await fetch(`${ingestUrl}/v1/publish`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: lines.map((line) => JSON.stringify(line)).join('\n'),
+  });
+  const { results } = (await response.json()) as { results: readonly unknown[] };
+  return results;
+}
+
+async function historyOf(channel: string): Promise<unknown[]> {
+  const { control } = await cluster.masterOf(channel);
+  const entries = await control.xrange(`{${channel}}:log`, '-', '+');
+  return entries.map(([, fields]) => JSON.parse(fields[3]!));
+}
+
+const CLUSTER = { REDIS_MODE: 'cluster' } as const;
+
+describe('ingest on a Redis Cluster', () => {
+  it('publishes on all shards, once and in order, also while a slot moves', {
+    timeout: DEADLINE_MS,
+  }, async () => {
+    await using edge = await startEdge({ ...CLUSTER, REDIS_URL: cluster.url });
+    await using ingest = await startIngest({
+      ...{ ...CLUSTER, REDIS_URL: cluster.url, INGEST_MAX_AGE_MS: '60000' },
+    });
+    await untilLinked(edge);
+    await untilLinked(ingest);
+    await using client = await TestClient.connect(edge.wsUrl, { channels: CHANNELS });
+    const lines = Array.from({ length: 240 }, (_, i) => ({
+      ...{ channel: CHANNELS[i % CHANNELS.length]!, data: { number: i } },
+    }));
+    const results = await post(ingest.url, lines);
+    expect(results).toHaveLength(lines.length);
+    expect(results.filter((result) => !('offset' in (result as object)))).toEqual([]);
+    await client.waitFor(() => client.publications.length === lines.length);
+    const owners = new Set();
+    for (const channel of CHANNELS) {
+      owners.add(await cluster.masterOf(channel));
+      const sent = lines.filter((line) => line.channel === channel).map(({ data }) => data);
+      expect(await historyOf(channel)).toEqual(sent);
+      const received = client.publicationsOn(channel).map(({ data }) => JSON.parse(data));
+      expect(received).toEqual(sent);
+    }
+    expect(owners.size, 'control: all masters have some').toBe(3);
+
+    const [channel = ''] = CHANNELS;
+    const slot = await cluster.slotOf(channel);
+    const owner = await cluster.masterOf(channel);
+    const to = cluster.nodes.find((node) => node !== owner)!;
+    await cluster.beginMove(slot, to, 3);
+    const more = Array.from({ length: 30 }, (_, i) => ({ channel, data: { number: 240 + i } }));
+    const [moved] = await Promise.all([post(ingest.url, more), cluster.moveSlot(slot, to)]);
+    expect(moved.filter((result) => !('offset' in (result as object)))).toEqual([]);
+    const all = [...lines.filter((line) => line.channel === channel), ...more];
+    expect(await historyOf(channel)).toEqual(all.map(({ data }) => data));
+    expect(await cluster.masterOf(channel)).toBe(to);
+    await client.waitFor(() => client.publicationsOn(channel).length === all.length);
+    expect(client.publicationsOn(channel).map(({ data }) => JSON.parse(data))).toEqual(
+      all.map(({ data }) => data),
+    );
+  });
+
+  it('reaches by REDIS_PUBSUB=classic who can only PUBLISH and SUBSCRIBE', {
+    timeout: DEADLINE_MS,
+  }, async () => {
+    const classic = { ...CLUSTER, REDIS_URL: cluster.url, REDIS_PUBSUB: 'classic' };
+    await using edge = await startEdge(classic);
+    await using sharded = await startEdge({ ...CLUSTER, REDIS_URL: cluster.url });
+    await using ingest = await startIngest(classic);
+    for (const service of [edge, sharded, ingest]) await untilLinked(service);
+    const channels = CHANNELS.map((name) => `classic.${name}`);
+    await using client = await TestClient.connect(edge.wsUrl, { channels });
+    await using other = await TestClient.connect(sharded.wsUrl, { channels });
+    const lines = channels.map((channel) => ({ channel, data: channel }));
+    expect(await post(ingest.url, lines)).toHaveLength(lines.length);
+    await client.waitFor(() => client.publications.length === lines.length);
+    // A backend that knows nothing of Clusters is linked to whichever node it likes.
+    for (const [i, channel] of channels.entries())
+      await cluster.nodes[i % cluster.nodes.length]!.control.publish(channel, '"plain"');
+    await client.waitFor(() => client.publications.length === 2 * lines.length);
+    for (const channel of channels)
+      expect(client.publicationsOn(channel).map(({ data }) => data)).toEqual([
+        JSON.stringify(channel),
+        '"plain"',
+      ]);
+    // The control: who subscribes by SSUBSCRIBE is sent nothing of it.
+    expect(other.publications.filter(({ offset }) => offset === undefined)).toEqual([]);
+    expect((await fetch(`${edge.url}/readyz`)).status).toBe(200);
+  });
+
+  it('keeps revocations on the shard of their key', { timeout: DEADLINE_MS }, async () => {
+    await using ingest = await startIngest({ ...CLUSTER, REDIS_URL: cluster.url });
+    await untilLinked(ingest);
+    const response = await fetch(`${ingest.url}/v1/subjects/u1/disconnect`, { method: 'POST' });
+    expect(response.status).toBeLessThan(300);
+    await eventually(async () => {
+      const { control } = await cluster.masterOf('tw:revocations');
+      return (await control.zcard('tw:revocations')) === 1;
+    });
+  });
+});
