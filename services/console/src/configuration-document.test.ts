@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Environment, readConfig, readServiceSettings } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
+import { variablesRead } from '../../../test/support/variables-read.ts';
 import { readConsoleConfig } from './config.ts';
 
 const DOCUMENT = new URL('../../../docs/configuration.md', import.meta.url);
@@ -25,10 +26,10 @@ function read(environment: Environment) {
 
 describe('docs/configuration.md, Console', () => {
   it('lists every variable that the console reads beside the common ones, and no other', () => {
-    const common = readBy((env) =>
+    const common = variablesRead((env) =>
       readConfig(env, (reader) => readServiceSettings(reader, DEFAULTS)),
     );
-    const own = readBy(read).filter((name) => !common.includes(name));
+    const own = variablesRead(read).filter((name) => !common.includes(name));
     expect(ROWS.map(({ variable }) => variable).toSorted()).toEqual(own.toSorted());
   });
 
@@ -39,18 +40,3 @@ describe('docs/configuration.md, Console', () => {
     },
   );
 });
-
-function readBy(reading: (environment: Environment) => unknown): string[] {
-  const names = new Set<string>();
-  const environment = new Proxy<Environment>(
-    {},
-    {
-      get(_target, name) {
-        names.add(String(name));
-        return undefined;
-      },
-    },
-  );
-  reading(environment);
-  return [...names];
-}

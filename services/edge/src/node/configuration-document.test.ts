@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, type Environment, readConfig, readServiceSettings } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
+import { variablesRead } from '../../../../test/support/variables-read.ts';
 import { readEdgeConfig } from '../config.ts';
 
 interface Row {
@@ -19,12 +20,12 @@ const CODE = /^`([^`]*)`$/;
 describe('docs/configuration.md', () => {
   it('lists every variable that an edge reads, once, and no other', () => {
     const listed = ROWS.map(({ variable }) => variable);
-    expect(listed.toSorted()).toEqual(readBy(readEdgeConfig).toSorted());
+    expect(listed.toSorted()).toEqual(variablesRead(readEdgeConfig).toSorted());
   });
 
   it('marks as common what every service reads', () => {
     const defaults = { defaultPort: 1, defaultAdminPort: 2, redisUrlFault: () => undefined };
-    const common = readBy((env) =>
+    const common = variablesRead((env) =>
       readConfig(env, (reader) => readServiceSettings(reader, defaults)),
     );
     const marked = ROWS.filter((row) => row.common).map(({ variable }) => variable);
@@ -95,26 +96,9 @@ describe.each(['services.tf', 'variables.tf'])('terraform/%s', (name) => {
     const text = readFileSync(new URL(`../../../../terraform/${name}`, import.meta.url), 'utf8');
     const named = new Set(text.match(/\b(EDGE|WS)_[A-Z0-9_]+\b/g));
     expect(named.size).toBeGreaterThan(5);
-    expect(readBy(readEdgeConfig)).toEqual(expect.arrayContaining([...named]));
+    expect(variablesRead(readEdgeConfig)).toEqual(expect.arrayContaining([...named]));
   });
 });
-
-/** The names of the variables that `read` asks for. */
-function readBy(read: (environment: Environment) => unknown): string[] {
-  const names = new Set<string>();
-  read(
-    new Proxy<Environment>(
-      {},
-      {
-        get(_target, name) {
-          names.add(String(name));
-          return undefined;
-        },
-      },
-    ),
-  );
-  return [...names];
-}
 
 function rowsOf(section: string): Row[] {
   const text = readFileSync(DOCUMENT, 'utf8');

@@ -1,0 +1,18 @@
+/** The variables of a process, of which a reader sees none set. */
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The names of the variables that `read` asks for, where none is set. */
+export function variablesRead(read: (environment: Environment) => unknown): string[] {
+  const names = new Set<string>();
+  const environment = new Proxy<Environment>(
+    {},
+    {
+      get(_target, name) {
+        names.add(String(name));
+        return undefined;
+      },
+    },
+  );
+  read(environment);
+  return [...names];
+}
