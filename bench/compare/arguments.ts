@@ -26,7 +26,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   safety       what offsets cost an edge while nothing is lost: the publish script against plain PUBLISH
   hot-path     time and allocations per delivery, from the index to the socket
   sdk          what the client's SDK costs a program: µs per publication, and what 10,000 channels hold
-  console      what a console of 100 nodes with 20 pages costs Redis, itself and a browser
+  console      what a console of 100 nodes with 20 pages costs Redis, itself and a browser (four minutes)
 
   --seconds N        length of a measured run (30; memory 120; heartbeats 60; console 60)
   --pairs N          alternating pairs (5; predecessor 15, safety 6), or rounds of memory's four runs

@@ -12,4 +12,4 @@ EXPOSE 8090 9091
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
   CMD ["/opt/tradewind/console/bin/node", "-e", "fetch('http://127.0.0.1:8090/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["/opt/tradewind/console/bin/node", "/opt/tradewind/console/app/main.js"]
+ENTRYPOINT ["/opt/tradewind/console/bin/node", "--max-old-space-size=256", "/opt/tradewind/console/app/main.js"]

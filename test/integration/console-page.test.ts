@@ -172,7 +172,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     };
     await eventually(async () => {
       await flood();
-      return await found.filter({ hasText: /reads nothing for|is behind/ }).isVisible();
+      return await found.filter({ hasText: /reads nothing for|is behind|wait for it/ }).isVisible();
     });
     await eventually(async () => {
       await flood();
@@ -268,6 +268,46 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     await page.getByLabel(/Type/).fill('edge-1');
     await confirm.click();
     expect((await edge.exited).code).toBe(0);
+  });
+
+  it('drains an edge, and opens a channel, by keys alone', async ({ skip }) => {
+    await using opened = await open(skip);
+    const { page, tier } = opened;
+    const [edge, other] = tier.edges as [(typeof tier.edges)[0], (typeof tier.edges)[0]];
+    await using client = await TestClient.connect(other.wsUrl, { channels: ['BTC.trade'] });
+    await page.keyboard.press('/');
+    await page.keyboard.type('BTC.tr');
+    await page.getByRole('button', { name: 'BTC.trade' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'BTC.trade', exact: true }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('/');
+    await page.keyboard.press('ControlOrMeta+a');
+    await page.keyboard.type('edge-1');
+    await row(page, 'edge-2').waitFor({ state: 'detached' });
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Drain…' }).waitFor();
+    const tabTo = async (wanted: string): Promise<void> => {
+      await eventually(async () => {
+        await page.keyboard.press('Tab');
+        const { textContent, tagName } = (await page.evaluate(
+          '({ textContent: document.activeElement.textContent, tagName: document.activeElement.tagName })',
+        )) as Readonly<Record<string, string>>;
+        return textContent === wanted || tagName === wanted;
+      });
+    };
+    await tabTo('Drain…');
+    await page.keyboard.press('Enter');
+    await page.getByLabel(/Type/).waitFor();
+    await tabTo('INPUT');
+    await page.keyboard.type('edge-1');
+    await page.keyboard.press('Enter');
+    expect((await edge.exited).code).toBe(0);
+    expect(client.welcome.node).toBe('edge-2');
   });
 
   it('is worked by keys alone, keeps drawing off while frozen, and shows its past after a reload', async ({

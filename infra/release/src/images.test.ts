@@ -88,6 +88,9 @@ describe('the Compose file', () => {
     expect(fileOf('CONSOLE_ADMIN_TOKEN_FILE')).toBe(
       compose.services['edge-1']?.environment?.ADMIN_TOKEN,
     );
+    expect(fileOf('CONSOLE_INGEST_TOKEN_FILE')).toBe(
+      compose.services.ingest?.environment?.INGEST_TOKENS,
+    );
     const [network] = compose.networks.default.ipam.config;
     expect(environment.CONSOLE_NODE_NETWORKS).toBe(network?.subnet);
   });

@@ -2,6 +2,9 @@ import type { ClientOnNode } from '../src/asked/merge-answers.ts';
 import { duration, timeOfDay, whole } from './format.ts';
 import { clients, lookAt, search } from './looking.ts';
 
+/** From this many publications that wait a client is said not to keep up: as the edges have it. */
+const MANY_WAIT = 32;
+
 /** What a client is doing, in a word, with the look of it. */
 export function conditionOf(client: ClientOnNode): {
   readonly word: string;
@@ -13,6 +16,9 @@ export function conditionOf(client: ClientOnNode): {
   }
   if (client.stalledMs > 0) {
     return { word: `reads nothing for ${duration(client.stalledMs)}`, tone: 'bad', icon: '■' };
+  }
+  if (client.queue >= MANY_WAIT) {
+    return { word: `${whole(client.queue)} wait for it`, tone: 'warn', icon: '▲' };
   }
   if (client.isBehind) return { word: 'is behind', tone: 'warn', icon: '▲' };
   return { word: 'keeps up', tone: 'good', icon: '●' };

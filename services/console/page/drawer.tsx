@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 /** A panel beside the page. It takes the focus, and gives it back when it closes. */
 export function Drawer(props: {
@@ -10,7 +10,8 @@ export function Drawer(props: {
   readonly children: ComponentChildren;
 }) {
   const place = useRef<HTMLElement>(null);
-  useEffect(() => {
+  // Before the next key comes: a late one would take the focus from where that key put it.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     place.current?.focus();
     return () => {

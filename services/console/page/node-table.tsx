@@ -22,8 +22,8 @@ interface Column {
   readonly show: (row: NodeRow) => string;
   /** Left out on a narrow page, unless it is what the table is sorted by. */
   readonly isWide: boolean;
-  /** Whether a value far from the others' is marked. */
-  readonly hasOutliers?: boolean;
+  /** Whether a value far from the others' is marked: far above them, or on either side. */
+  readonly outliers?: 'above' | 'both';
 }
 
 const COLUMNS: readonly Column[] = [
@@ -38,14 +38,14 @@ const COLUMNS: readonly Column[] = [
     of: ({ deliveries }) => deliveries,
     show: ({ deliveries }) => short(deliveries),
     isWide: true,
-    hasOutliers: true,
+    outliers: 'both',
   },
   {
     title: 'p99',
     of: ({ p99Ms }) => p99Ms ?? 0,
     show: ({ p99Ms }) => (p99Ms === undefined ? '–' : `≤ ${whole(p99Ms)} ms`),
     isWide: true,
-    hasOutliers: true,
+    outliers: 'above',
   },
   {
     title: 'Queue max',
@@ -58,21 +58,21 @@ const COLUMNS: readonly Column[] = [
     of: ({ slow }) => slow,
     show: ({ slow }) => whole(slow),
     isWide: true,
-    hasOutliers: true,
+    outliers: 'above',
   },
   {
     title: 'Busy',
     of: ({ busy }) => busy,
     show: ({ busy }) => percent(busy),
     isWide: true,
-    hasOutliers: true,
+    outliers: 'above',
   },
   {
     title: 'Memory',
     of: ({ memory }) => memory ?? 0,
     show: ({ memory }) => (memory === undefined ? '–' : percent(memory)),
     isWide: true,
-    hasOutliers: true,
+    outliers: 'above',
   },
   {
     title: 'A client',
@@ -101,9 +101,9 @@ export function NodeTable(props: { readonly filter: string }) {
     column === undefined ? matching : matching.toSorted((a, b) => column.of(b) - column.of(a));
   const edges = nodes.value.filter(({ kind, health }) => kind === 'edge' && health !== 'silent');
   const outliers = new Map(
-    COLUMNS.map(({ title, of, hasOutliers }) => [
+    COLUMNS.map(({ title, of, outliers: sides }) => [
       title,
-      hasOutliers === true ? outlierTest(edges.map(of)) : () => false,
+      sides === undefined ? () => false : outlierTest(edges.map(of), sides),
     ]),
   );
   return (
@@ -198,13 +198,19 @@ function Row(props: {
 }
 
 /** Tells values that lie far from the median, measured by the median of all distances from it. */
-function outlierTest(values: readonly number[]): (value: number) => boolean {
+function outlierTest(
+  values: readonly number[],
+  sides: 'above' | 'both',
+): (value: number) => boolean {
   if (values.length < LEAST_NODES) return () => false;
   const middle = median(values);
   const deviation = median(values.map((value) => Math.abs(value - middle)));
   // Where most are equal the deviation is 0; a tenth of the median is then no outlier yet.
   const unit = Math.max(deviation, Math.abs(middle) * 0.1, 1e-9);
-  return (value) => Math.abs(value - middle) > OUTLIER_DEVIATIONS * unit;
+  return (value) => {
+    const distance = sides === 'above' ? value - middle : Math.abs(value - middle);
+    return distance > OUTLIER_DEVIATIONS * unit;
+  };
 }
 
 function median(values: readonly number[]): number {

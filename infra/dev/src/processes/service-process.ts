@@ -24,7 +24,8 @@ export type ServiceName = 'edge' | 'ingest' | 'console';
 export const NODE_FLAGS: Readonly<Record<ServiceName, readonly string[]>> = {
   edge: ['--max-semi-space-size=16'],
   ingest: [],
-  console: [],
+  // So that V8 collects before the unit's MemoryMax of 512 MiB: what it holds of 100 nodes is 45 MiB.
+  console: ['--max-old-space-size=256'],
 };
 
 /** A running service, started as in production. */

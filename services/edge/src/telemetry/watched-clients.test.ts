@@ -27,12 +27,13 @@ describe('what a worker knows for pages', () => {
     ]);
   });
 
-  it('finds a client by its session, and of all clients those that are stalled', async () => {
+  it('finds a client by its session, and of all clients those that are far behind', async () => {
     using worker = new FanOutUnderTest();
     const stalled = worker.subscriber('BTC.trade', 'e', 1);
     const other = worker.subscriber('BTC.trade', 'e', 1);
     stalled.stall();
-    worker.upstream.publish('BTC.trade', 'x', 2);
+    for (let offset = 2; offset < 42; offset += 1)
+      worker.upstream.publish('BTC.trade', 'x', offset);
     other.flush();
     const { id } = stalled.connection.session;
     const { searches } = await answerClientEnquiry(worker.fanOut, new EndedClients(), {
@@ -41,7 +42,7 @@ describe('what a worker knows for pages', () => {
     });
     const found = searches.map(({ clients }) => clients.map(({ session }) => session));
     expect(found).toEqual([[id], [id], [], [id]]);
-    expect(searches[0]?.clients[0]).toMatchObject({ queue: 1, channels: 1, network: '' });
+    expect(searches[0]?.clients[0]).toMatchObject({ queue: 40, channels: 1, network: '' });
   });
 
   it('remembers why the last 1,000 clients ended, and names those whose ends nobody wished for', async () => {

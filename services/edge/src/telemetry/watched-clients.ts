@@ -7,6 +7,10 @@ import { Largest } from './largest.ts';
 import { shownNetwork } from './shown-network.ts';
 import { matchesSession, whoIsShown } from './shown-session.ts';
 
+/** From this many publications that wait, or this time in ms without a byte read, a client is behind: less is of one turn. */
+const BEHIND_PUBLICATIONS = 32;
+const BEHIND_MS = 1_000;
+
 /** What the main thread asks the clients' side for pages of a console. */
 export interface ClientEnquiry {
   /** Channels whose subscribers are counted. */
@@ -60,7 +64,7 @@ async function search(
   }));
   await inTurns(fanOut.connections, (connection) => {
     for (const { text, largest } of results) {
-      const isWanted = text === '' ? howFarBehind(connection) > 0 : matches(text, connection);
+      const isWanted = text === '' ? isBehind(connection) : matches(text, connection);
       if (isWanted) largest.add(connection);
     }
   });
@@ -76,6 +80,10 @@ function matches(text: string, { session }: Connection): boolean {
   const subject = identity?.current?.subject;
   const who = { session: id, ...(subject === undefined ? {} : { subject }) };
   return matchesSession(text, { ...who, network: shownNetwork(address) });
+}
+
+function isBehind({ outbox, stalledMs }: Connection): boolean {
+  return stalledMs >= BEHIND_MS || outbox.isBehind || outbox.depth >= BEHIND_PUBLICATIONS;
 }
 
 /** A stalled client is worse than one with a long queue. */
