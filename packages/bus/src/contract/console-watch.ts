@@ -1,5 +1,5 @@
 /**
- * What pages of a console ask of all edges, and what an edge answers (docs/adr/0061-a-console-asks-through-one-key.md). Nobody
+ * What pages of a console ask of all edges, and what an edge answers (docs/adr/0068-a-console-asks-through-one-key.md). Nobody
  * answers while nobody asks.
  */
 
