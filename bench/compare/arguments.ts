@@ -57,7 +57,7 @@ verdict. Other options override its settings, and may make it longer.
   identity     two pairs, runs of 8 s
 
 With defaults, saturation takes about an hour, predecessor an hour and a half, memory an hour, the others
-that compare 10 to 30, overload three, heartbeats 25, index and hot-path one. --pairs and --seconds make them shorter. Against one
+that compare 10 to 30, overload three, heartbeats 25, latest five, index and hot-path one. --pairs and --seconds make them shorter. Against one
 edge@PATH saturation and predecessor take about half an hour, memory an hour.
 
 Only the server uses core 0; clients, publisher and Redis share core 1. Nothing else should run. As root on

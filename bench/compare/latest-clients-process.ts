@@ -47,9 +47,11 @@ let ages = new LatencyHistogram();
 async function connectOne({ url, channel, everyMs }: LatestClientsPlan): Promise<LatestClient> {
   const socket = new WebSocket(url, { perMessageDeflate: false });
   await once(socket, 'message');
-  socket.send(JSON.stringify({ type: 'subscribe', channels: [{ channel, latest: { everyMs } }] }));
+  const latest = everyMs === undefined ? {} : { latest: { everyMs } };
+  socket.send(JSON.stringify({ type: 'subscribe', channels: [{ channel, ...latest }] }));
   const [answer] = (await once(socket, 'message')) as [Buffer];
-  if (!String(answer).includes(`"latest":{"everyMs":${everyMs}}`)) throw new Error(String(answer));
+  const wanted = everyMs === undefined ? '"done":true' : `"latest":{"everyMs":${everyMs}}`;
+  if (!String(answer).includes(wanted)) throw new Error(String(answer));
   return new LatestClient(socket, ages);
 }
 

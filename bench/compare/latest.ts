@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Percentiles } from '@tradewind/dev';
 import { startCalledChild } from '../load/child-calls.ts';
+import { startPublisher } from '../load/publisher.ts';
 import { channelNames, type LoadShape, openArena, type Subject, type Trial } from './arena.ts';
 import { LOAD_CORE } from './cores.ts';
 import { median } from './ratio.ts';
@@ -22,7 +23,8 @@ export interface LatestClientsPlan {
   readonly url: string;
   readonly channel: string;
   readonly clients: number;
-  readonly everyMs: number;
+  /** Undefined: they want all of the channel. */
+  readonly everyMs: number | undefined;
 }
 
 /** What clients of the latest were sent since they connected. */
@@ -46,9 +48,13 @@ export type LatestCalls = {
 };
 
 export interface LatestRun {
-  /** CPU of the server in cores, with those who want all alone, and with the others beside them. */
+  /**
+   * CPU of the server in cores: with those who want all alone; with those who want the latest beside them; and with as many others
+   * beside them who want all of a channel that has one publication in each interval.
+   */
   readonly alone: number;
   readonly beside: number;
+  readonly sparse: number;
   readonly trials: readonly Trial[];
   /** What was published while those who want the latest were there. */
   readonly published: number;
@@ -60,7 +66,12 @@ export interface LatestResult extends LatestPlan {
   readonly runs: readonly LatestRun[];
   /** What the clients of the latest cost of what the others cost; the median of the runs. */
   readonly share: number;
+  /** What as many clients of a channel cost that has no more than that: one write a client and interval, and nothing else. */
+  readonly sparseShare: number;
 }
+
+/** The channel that has one publication in each interval. */
+const SPARSE_CHANNEL = 'SPARSE.trade';
 
 /** The most that those who want the latest may cost of what the others cost. */
 const MOST_SHARE = 0.02;
@@ -76,7 +87,8 @@ const SETTLE_MS = 3_000;
 
 /**
  * Measures the server with one half of the clients and with both, in turns. The half that wants the latest comes and
- * goes; the server and the other half stay.
+ * goes; the server and the other half stay. In each round others come as well who are sent as much without conflation: what a
+ * write costs nobody can save.
  */
 export async function measureLatest(
   plan: LatestPlan,
@@ -89,34 +101,50 @@ export async function measureLatest(
     new URL('latest-clients-process.ts', import.meta.url),
     LOAD_CORE,
   );
+  await using sparse = await startPublisher({
+    ...{ redisUrl, channels: [SPARSE_CHANNEL], core: LOAD_CORE, sequenced: undefined },
+  });
   const { url } = arena.server;
   const [channel = ''] = channelNames(shape);
   const { clients } = shape;
   await arena.trial(publicationsPerSecond, plan.warmUpSeconds);
   const runs: LatestRun[] = [];
-  for (let i = 0; i < plan.pairs; i += 1) {
-    const measureAlone = (): Promise<Trial> => arena.trial(publicationsPerSecond, seconds);
-    const before = i % 2 === 0 ? await measureAlone() : undefined;
-    await child.call('connect', { url, channel, clients, everyMs });
-    await sleep(SETTLE_MS);
-    const beside = await arena.trial(publicationsPerSecond, seconds);
-    await sleep(everyMs + 1_000);
-    const received = await child.call('received', undefined);
+  const measure = (): Promise<Trial> => arena.trial(publicationsPerSecond, seconds);
+  const leave = async (): Promise<void> => {
     await child.call('disconnect', undefined);
     await sleep(SETTLE_MS);
-    const alone = before ?? (await measureAlone());
+  };
+  for (let i = 0; i < plan.pairs; i += 1) {
+    const before = i % 2 === 0 ? await measure() : undefined;
+    await child.call('connect', { url, channel, clients, everyMs });
+    await sleep(SETTLE_MS);
+    const beside = await measure();
+    await sleep(everyMs + 1_000);
+    const received = await child.call('received', undefined);
+    await leave();
+    await child.call('connect', { url, channel: SPARSE_CHANNEL, clients, everyMs: undefined });
+    const ratePerSecond = 1_000 / everyMs;
+    await sparse.start({ ratePerSecond, payloadBytes: shape.payloadBytes });
+    await sleep(SETTLE_MS);
+    const besideSparse = await measure();
+    await sparse.stop();
+    await leave();
+    const alone = before ?? (await measure());
     const run = {
-      ...{ alone: coresOf(alone), beside: coresOf(beside), trials: [alone, beside] },
-      ...{ published: beside.published, seconds: beside.seconds, received },
+      ...{ alone: coresOf(alone), beside: coresOf(beside), sparse: coresOf(besideSparse) },
+      ...{ trials: [alone, beside, besideSparse], published: beside.published },
+      ...{ seconds: beside.seconds, received },
     };
     report(
-      `${formatNumber(run.alone)} cores alone, ${formatNumber(run.beside)} with both; ` +
-        `${received.least} to ${received.most} publications each, p50 ${formatNumber(received.age?.p50)} ms old`,
+      `${formatNumber(run.alone)} cores alone, ${formatNumber(run.beside)} with the latest, ` +
+        `${formatNumber(run.sparse)} with a sparse channel; ${received.least} to ${received.most} publications each, ` +
+        `p50 ${formatNumber(received.age?.p50)} ms old`,
     );
     runs.push(run);
   }
   const share = median(runs.map(({ alone, beside }) => (beside - alone) / alone));
-  return { ...plan, runs, share };
+  const sparseShare = median(runs.map((run) => (run.sparse - run.alone) / run.alone));
+  return { ...plan, runs, share, sparseShare };
 }
 
 function coresOf({ cpuMicrosPerDelivery, received, seconds }: Trial): number {
@@ -148,12 +176,13 @@ export function latestFailures({ runs, share, everyMs }: LatestResult): readonly
 
 /** The result as lines for people. */
 export function describeLatest(result: LatestResult): string {
-  const { shape, everyMs, publicationsPerSecond, seconds, runs, share } = result;
-  const rows = runs.map(({ alone, beside, received, trials, published }, i) => [
+  const { shape, everyMs, publicationsPerSecond, seconds, runs, share, sparseShare } = result;
+  const rows = runs.map(({ alone, beside, sparse, received, trials, published }, i) => [
     String(i + 1),
     formatNumber(alone),
     formatNumber(beside),
     percent((beside - alone) / alone),
+    percent((sparse - alone) / alone),
     `${received.least} to ${received.most}`,
     `${received.leastAccounted} to ${received.mostAccounted} of ${published}`,
     formatNumber(received.age?.p50),
@@ -161,7 +190,8 @@ export function describeLatest(result: LatestResult): string {
     trials.every(({ whole }) => whole) ? 'yes' : 'NO',
   ]);
   const header = [
-    ...['run', 'alone, cores', 'with both', 'the latest cost', 'sent to each', 'sent and skipped'],
+    ...['run', 'alone, cores', 'with both', 'the latest cost', 'sparse cost'],
+    ...['sent to each', 'sent and skipped'],
     ...['p50 age ms', 'p99', 'others whole'],
   ];
   const failures = latestFailures(result);
@@ -171,7 +201,7 @@ export function describeLatest(result: LatestResult): string {
     '',
     formatTable(header, rows),
     '',
-    `Those who want the latest cost ${percent(share)} of what the others cost (median)`,
+    `Those who want the latest cost ${percent(share)} of what the others cost (median); as many clients of a channel that has no more, ${percent(sparseShare)}`,
     ...(failures.length === 0 ? ['holds'] : failures.map((failure) => `FAILS: ${failure}`)),
   ].join('\n');
 }

@@ -130,7 +130,11 @@ export class InputGrammar {
       undefined,
     ]);
     const history = this.#pick<unknown>([0, 1, 100, 1_000, 1_000, 1_001, -1, '5', undefined]);
-    return this.#isOneIn(2) ? { channel, history } : { channel, since };
+    const latest = this.#pick<unknown>([
+      ...[undefined, undefined, undefined, { everyMs: 100 }, { everyMs: 250 }],
+      ...[{ everyMs: 2_000 }, { everyMs: 1 }, '250'],
+    ]);
+    return { channel, latest, ...(this.#isOneIn(2) ? { history } : { since }) };
   }
 
   /** One name, the same name several times, or distinct names: of channels that are held, pending, or never were. */

@@ -4,6 +4,7 @@ import { cases } from '../../../test/support/length.ts';
 import { isChannelName, isReservedChannel } from './channel.ts';
 import { type ParsedClientMessage, parseClientMessage } from './client-message.ts';
 import { ERROR_CODES } from './error-codes.ts';
+import { LATEST_INTERVALS_MS } from './limits.ts';
 import { isEpoch, isOffset } from './position.ts';
 
 const anyText = fc.string({ unit: 'binary' });
@@ -11,6 +12,7 @@ const channelName = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}$/);
 const openChannelName = channelName.filter((name) => !isReservedChannel(name));
 const epoch = fc.stringMatching(/^[A-Za-z0-9]{1,16}$/);
 const position = fc.record({ epoch, offset: fc.maxSafeNat() });
+const latest = fc.record({ everyMs: fc.constantFrom(...LATEST_INTERVALS_MS) });
 const shortText = fc.string({ unit: 'grapheme' }).filter((text) => Buffer.byteLength(text) <= 64);
 const requestId = fc.oneof(fc.maxSafeInteger(), shortText);
 
@@ -22,7 +24,10 @@ function mostly<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<unknown> {
 const channelItem = fc.oneof(
   mostly(fc.oneof(channelName, anyText)),
   fc.record(
-    { channel: mostly(channelName), since: mostly(position), history: mostly(fc.nat()) },
+    {
+      ...{ channel: mostly(channelName), since: mostly(position), history: mostly(fc.nat()) },
+      latest: mostly(latest),
+    },
     { requiredKeys: [] },
   ),
 );
@@ -55,10 +60,11 @@ function expectSound(parsed: ParsedClientMessage): void {
   const { message } = parsed;
   expectSoundId(message.id);
   if (message.type === 'subscribe') {
-    for (const { channel, since, history } of message.channels) {
+    for (const { channel, since, history, latest } of message.channels) {
       expect(isChannelName(channel) && !isReservedChannel(channel)).toBe(true);
       expect(since === undefined || (isEpoch(since.epoch) && isOffset(since.offset))).toBe(true);
       expect(history === undefined || isOffset(history)).toBe(true);
+      expect(latest === undefined || LATEST_INTERVALS_MS.includes(latest.everyMs)).toBe(true);
     }
     for (const { channel, code } of message.rejected) {
       expect(channel.length).toBeLessThanOrEqual(128);
@@ -115,6 +121,7 @@ it('reads back every well-formed request as what was sent', () => {
       channel: openChannelName,
       since: fc.option(position, { nil: undefined }),
       history: fc.option(fc.maxSafeNat(), { nil: undefined }),
+      latest: fc.option(latest, { nil: undefined }),
     }),
     { minLength: 1, maxLength: 128 },
   );
