@@ -14,11 +14,10 @@ import { eventually } from '../support/wait.ts';
 /** From the death of a master to publications of its channels again, in ms: the cluster's own time is most of it. */
 const FAILOVER_MS = 30_000;
 
-/** Publishes by SPUBLISH, as the script does on a cluster. */
 const SCRIPT = readFileSync(
   new URL('../../docs/publish/tradewind_publish_1.lua', import.meta.url),
   'utf8',
-).replaceAll("'PUBLISH'", "'SPUBLISH'");
+);
 
 let cluster: RedisCluster;
 let edge: TestEdge;
@@ -49,7 +48,7 @@ afterAll(async () => {
 /** Returns the offset. */
 async function publish(channel: string, payload: string): Promise<number> {
   const keys = [`{${channel}}:meta`, `{${channel}}:log`];
-  const args = [channel, payload, '1000', '600000', '', '0', '0'];
+  const args = [channel, payload, '1000', '600000', '', '0', '0', 'sharded'];
   const [, offset] = (await backend.eval(SCRIPT, 2, ...keys, ...args)) as [string, number];
   return offset;
 }

@@ -21,7 +21,8 @@ import { MAX_REDIRECTS } from '../redis-limits.ts';
 import { type HostAndPort, nodeSettings, type RedisSettings } from '../redis-settings.ts';
 import { ClusterMap } from './cluster-map.ts';
 import { hashSlot } from './hash-slot.ts';
-import { readRedirect } from './redirect.ts';
+import { OrderedCalls, type Target } from './ordered-calls.ts';
+import { type Redirect, readRedirect } from './redirect.ts';
 import { nodeName } from './slot-map.ts';
 
 /** Hears of changes of the map, beside the owner's events. No handler may throw. */
@@ -41,7 +42,8 @@ interface Node {
 
 /**
  * Commands to a Redis Cluster. There is one link to each master; each command goes to the master of its key's slot, and
- * follows a few redirects. Redis executes the calls of one channel in their order, except across a redirect.
+ * follows a few redirects. Redis executes the publications of one channel in the
+ * order of the calls.
  */
 export class ClusterCommands implements Commands {
   readonly map: ClusterMap;
@@ -49,6 +51,7 @@ export class ClusterCommands implements Commands {
   readonly #events: RedisCommandsEvents;
   readonly #nodes = new Map<string, Node>();
   readonly #listeners = new Set<ClusterListener>();
+  readonly #publishing: OrderedCalls<Node>;
   #isStopped = false;
 
   /**
@@ -65,6 +68,10 @@ export class ClusterCommands implements Commands {
         this.judge();
       },
       unknown: (cause) => events.unavailable(`no node says who owns the slots: ${cause}`),
+    });
+    this.#publishing = new OrderedCalls({
+      ownerOf: (key) => this.#ownerOf(hashSlot(key)),
+      follow: (redirect, node, key) => this.#redirected(redirect, node, hashSlot(key)),
     });
   }
 
@@ -110,7 +117,7 @@ export class ClusterCommands implements Commands {
   publish(channel: string, payload: Uint8Array | string): Promise<number> {
     // A copy: the call may be repeated after the caller has reused the memory.
     const owned = typeof payload === 'string' ? payload : Buffer.from(payload);
-    return this.#onSlotOf(channel, (commands) => commands.publish(channel, owned));
+    return this.#inOrder(channel, (commands) => commands.publish(channel, owned));
   }
 
   /** As `RedisCommands.publishSequenced`. */
@@ -118,7 +125,7 @@ export class ClusterCommands implements Commands {
     const { channel, payload } = publication;
     const owned =
       typeof payload === 'string' ? publication : { ...publication, payload: Buffer.from(payload) };
-    return this.#onSlotOf(channel, (commands) => commands.publishSequenced(owned));
+    return this.#inOrder(channel, (commands) => commands.publishSequenced(owned));
   }
 
   /** As `RedisCommands.readHistory`. */
@@ -255,28 +262,34 @@ export class ClusterCommands implements Commands {
     return node;
   }
 
+  #inOrder<T>(channel: string, call: (commands: RedisCommands) => Promise<T>): Promise<T> {
+    return this.#publishing.call(channel, (target) => send(target, call));
+  }
+
   /** The first attempt is sent before it returns. */
   async #onSlotOf<T>(key: string, call: (commands: RedisCommands) => Promise<T>): Promise<T> {
     const slot = hashSlot(key);
-    let node = this.#ownerOf(slot);
-    let isAsking = false;
+    let target: Target<Node> = { node: this.#ownerOf(slot), isAsking: false };
     for (let redirects = 0; ; redirects += 1) {
       try {
-        const { commands } = node;
-        return await (isAsking ? commands.asking(() => call(commands)) : call(commands));
+        return await send(target, call);
       } catch (error) {
         const redirect =
           error instanceof RedisRefusedError ? readRedirect(error.message) : undefined;
         if (redirect === undefined) throw error;
-        const { kind, to } = redirect;
-        const address = to.host === '' ? { host: node.address.host, port: to.port } : to;
-        if (kind === 'moved') this.map.moved(slot, address);
-        if (redirects === MAX_REDIRECTS || this.#isStopped)
+        if (redirects === MAX_REDIRECTS)
           throw new RedisUnavailableError('not-sent', `redirected ${redirects} times`);
-        isAsking = kind === 'ask';
-        node = isAsking ? this.#askable(address) : this.#ownerOf(slot);
+        target = this.#redirected(redirect, target.node, slot);
       }
     }
+  }
+
+  #redirected({ kind, to }: Redirect, { address }: Node, slot: number): Target<Node> {
+    const next = to.host === '' ? { host: address.host, port: to.port } : to;
+    if (this.#isStopped) throw new RedisUnavailableError('not-sent', 'the links were stopped');
+    if (kind === 'ask') return { node: this.#askable(next), isAsking: true };
+    this.map.moved(slot, next);
+    return { node: this.#ownerOf(slot), isAsking: false };
   }
 
   #ownerOf(slot: number): Node {
@@ -294,4 +307,11 @@ export class ClusterCommands implements Commands {
     this.map.settle(false);
     throw new RedisUnavailableError('not-sent', `${nodeName(address)} is given its first slot`);
   }
+}
+
+function send<T>(
+  { node: { commands }, isAsking }: Target<Node>,
+  call: (commands: RedisCommands) => Promise<T>,
+): Promise<T> {
+  return isAsking ? commands.asking(() => call(commands)) : call(commands);
 }

@@ -510,7 +510,7 @@ export class RedisCommands {
       return Promise.reject(new RedisUnavailableError('not-sent', obstacle));
 
     return new Promise((resolve, reject) => {
-      const pending: Pending = { bytes, reject, sent: true };
+      const pending: Pending = { bytes, reject, sent: true, isAsking: this.#isAsking };
       this.#pending.add(pending);
       this.#pendingBytes += bytes;
       // Its refusal shows in the command behind it.

@@ -5,6 +5,8 @@ import { describeError, isErrorReply, RedisUnavailableError } from '../redis-err
 /** Whether Redis may have executed a command. The outcome of a lost link depends on it. */
 export interface Flight {
   sent: boolean;
+  /** Whether each attempt must be preceded by ASKING; see `RedisCommands.asking`. */
+  readonly isAsking?: boolean;
 }
 
 /** How Redis is asked to run a script. */
@@ -101,6 +103,8 @@ export class ScriptCalls {
     call.flight.sent = true;
     this.#inFlight += 1;
     if (form === 'text') this.#form = 'sha';
+    // Its refusal shows in the command behind it.
+    if (call.flight.isAsking) redis.asking().catch(() => {});
     request(redis, form, this.#script, call).then(
       (value) => {
         if (connection !== this.#connection) return;
