@@ -58,20 +58,17 @@ async function subscribersOn(node: ClusterNode, channel: string): Promise<number
   return Number(count);
 }
 
-/** One channel on each shard of the start. */
+/** One channel on each of the three shards. */
 async function channelsOfAll(prefix: string): Promise<readonly string[]> {
-  const names: string[] = [];
-  for (const node of cluster.nodes.slice(0, 3)) {
-    const owned = (await cluster.seenBy(node)).filter(({ id }) => id === node.id);
-    for (let n = 0; ; n += 1) {
+  const [first] = cluster.nodes.filter(({ control }) => control.status === 'ready');
+  const shards = (await cluster.seenBy(first!)).filter(({ slots }) => slots.length > 0);
+  return shards.map(({ slots }) => {
+    for (let n = 0; n < 10_000; n += 1) {
       const slot = hashSlot(`${prefix}-${n}`);
-      if (!owned.some(({ slots }) => slots.some(([from, to]) => slot >= from && slot <= to)))
-        continue;
-      names.push(`${prefix}-${n}`);
-      break;
+      if (slots.some(([from, to]) => slot >= from && slot <= to)) return `${prefix}-${n}`;
     }
-  }
-  return names;
+    throw new Error('no name falls into this shard');
+  });
 }
 
 describe('an edge on a Redis Cluster', () => {
@@ -165,4 +162,35 @@ describe('an edge on a Redis Cluster', () => {
     await publish(channel, '3');
     await client.waitFor((seen) => seen.publicationsOn(channel).at(-1)?.data === '3');
   });
+});
+
+it('brings what is published by PUBLISH on any node with REDIS_PUBSUB=classic, also after a slot has moved', async () => {
+  await using classic = await startEdge({
+    ...{ REDIS_MODE: 'cluster', REDIS_PUBSUB: 'classic', REDIS_URL: cluster.url },
+    EDGE_NODE_ID: 'edge-classic',
+  });
+  await untilLinked(classic);
+  const channels = await channelsOfAll('classic');
+  await using client = await TestClient.connect(classic.wsUrl, { channels });
+  const publishClassic = async (channel: string, payload: string) => {
+    const keys = [`{${channel}}:meta`, `{${channel}}:log`];
+    await backend.eval(SCRIPT, 2, ...keys, channel, payload, '1000', '600000', '', '0', '0');
+  };
+  const running = cluster.nodes.filter(({ control }) => control.status === 'ready');
+  for (const channel of channels) {
+    for (const { control } of running) await control.publish(channel, '0');
+    await publishClassic(channel, '1');
+  }
+  await client.waitFor(({ publications }) => publications.length === 3 * (running.length + 1));
+
+  const [moving = ''] = channels;
+  const from = await cluster.masterOf(moving);
+  const to = await cluster.masterOf(channels[1]!);
+  await cluster.moveSlot(hashSlot(moving), to);
+  await publishClassic(moving, '2');
+  await cluster.moveSlot(hashSlot(moving), from);
+  await publishClassic(moving, '3');
+  const offsets = () => client.publicationsOn(moving).flatMap(({ offset }) => offset ?? []);
+  await client.waitFor(() => offsets().length === 3);
+  expect(offsets()).toEqual([1, 2, 3]);
 });

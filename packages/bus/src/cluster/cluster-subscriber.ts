@@ -59,7 +59,7 @@ interface Shard {
 const TAGS_TRIED = 12 * SLOTS;
 
 /**
- * The subscriptions of a node in a Redis Cluster, by sharded publish/subscribe. It holds one link to each master, and wants
+ * The subscriptions of a node in a Redis Cluster, by sharded publish/subscribe, or by classic with `RedisSettings.pubsub`. It holds one link to each master, and wants
  * each channel where its slot is. When a slot moves, a master fails or a node comes or goes, the channels concerned are
  * subscribed to elsewhere, and the owner hears which they are; the others are not touched.
  */
@@ -210,9 +210,13 @@ export class ClusterSubscriber {
     outcome: PositionOutcome,
   ): Promise<Position | Error | undefined> {
     if (!(outcome instanceof Error)) return outcome;
-    // After a MOVED the subscription has ended as well, and the channel is read where it is subscribed to next.
-    if (outcome.code === 'MOVED') return new RedisUnavailableError('not-sent', outcome.message);
-    if (outcome.code !== 'ASK') return outcome;
+    const redirect = readRedirect(outcome.message);
+    if (redirect === undefined) return outcome;
+    if (redirect.kind === 'moved') {
+      // It is read where it is subscribed to next.
+      if (redirect.to.host !== '') this.#cluster.map.moved(redirect.slot, redirect.to);
+      return new RedisUnavailableError('not-sent', outcome.message);
+    }
     return await this.#cluster.readPosition(channel).catch((error: Error) => error);
   }
 

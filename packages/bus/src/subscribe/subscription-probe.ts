@@ -17,10 +17,10 @@ import type { PubSubKind } from './pubsub-kind.ts';
 export interface ProbeOptions {
   /**
    * The node's own name. The probe uses the channel `tw:probe:<name>`. On a node of a Redis Cluster the name begins with a hash
-   * tag of a slot that this node owns, and is another one after {@link misplaced}.
+   * tag of a slot that this node owns, and may be another one after {@link misplaced}.
    */
   readonly name: string;
-  /** This node of a cluster does not own the slot of the probe any more. It has ended that subscription by itself. */
+  /** This node of a cluster does not own the slot of the probe any more. */
   misplaced?(): void;
   /**
    * Writes to Redis and publishes `token` on `tw:probe:<name>` over a command connection; see `RedisCommands.heartbeat`.
@@ -295,6 +295,8 @@ export class SubscriptionProbe {
   #isMisplaced({ code }: RedisRefusedError): boolean {
     const { misplaced } = this.#options;
     if (misplaced === undefined || code !== 'MOVED') return false;
+    // A node ends by itself what is sharded, and refuses this then. It would go on counting what is classic.
+    this.#kind.unsubscribe(this.#link.redis, [this.channel]).catch(() => {});
     misplaced();
     this.#checkIn(PROBE_SOON_MS);
     return true;
