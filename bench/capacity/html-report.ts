@@ -95,7 +95,7 @@ function histogram(buckets: Outcome['latencyBuckets']): string {
   });
   return buckets.length === 0
     ? ''
-    : `<section><h2>How many deliveries took how long</h2><table class="histogram">${rows.join('')}</table></section>`;
+    : `<section><h2>How long ${countText(total)} deliveries took</h2><table class="histogram">${rows.join('')}</table></section>`;
 }
 
 function countOrShort(value: number): string {

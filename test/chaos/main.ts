@@ -2,7 +2,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 
-/** `npm run chaos -- FILTER`: the scenarios whose path contains FILTER, or all of them. */
+const USAGE = `usage: npm run chaos [-- FILTER]
+
+Injects faults of links, Redis and nodes into real processes, and holds what clients get against an oracle. It takes minutes; FILTER runs only the
+scenarios whose path contains it. CHAOS_SEED=SEED makes the choices of a run that failed again; CONTRIBUTING.md has the other variables.`;
+
+if (process.argv.includes('--help')) {
+  console.log(USAGE);
+  process.exit(0);
+}
+
 const child = spawn(
   WORKSPACE_NODE,
   ['node_modules/vitest/vitest.mjs', 'run', '--project=chaos', ...process.argv.slice(2)],

@@ -45,7 +45,7 @@ const RUN_BY: Readonly<Record<string, string>> = {
 
 /** Commands that no test runs as they stand, by how they begin, and why. */
 const NOT_RUN: Readonly<Record<string, string>> = {
-  'export REDIS_URL=': 'has a placeholder for the port',
+  'export REDIS_URL=': 'npm start prints it, with the port that it took',
   'gcloud ': 'needs a project of Google',
   'tr -d ': 'hands a secret to gcloud',
   'openssl rand -hex': 'makes a secret for gcloud',
@@ -57,6 +57,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'tar -xzf tradewind-': 'npm run test:release installs a release',
   '/opt/tradewind/edge-<version>/install.sh': 'npm run test:release installs a release',
   'docker compose': 'wants images of a registry',
+  'cp /opt/tradewind/edge/examples/': 'infra/release/src/examples.test.ts tries the example',
   $EDITOR: 'is for a person',
   'systemctl enable': 'wants a systemd that runs',
   'npm install @tradewind/': 'is not on a registry yet',
