@@ -1,7 +1,12 @@
 import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
-import { describe, expect, it } from 'vitest';
-import { countOpenDescriptors, divideDescriptors, readDescriptorLimit } from './descriptors.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import {
+  countOpenDescriptors,
+  DescriptorWatch,
+  divideDescriptors,
+  readDescriptorLimit,
+} from './descriptors.ts';
 
 describe('divideDescriptors', () => {
   const WANTED = { clients: 40_000, plain: 1_024, admin: 64 };
@@ -18,6 +23,20 @@ describe('divideDescriptors', () => {
 
   it('leaves something for each kind where there is next to nothing', () => {
     expect(divideDescriptors(-5, WANTED)).toEqual({ clients: 1, plain: 4, admin: 4 });
+  });
+});
+
+describe('DescriptorWatch', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it('takes a missing file for no lack of descriptors, as in a root without devices', () => {
+    vi.useFakeTimers();
+    const ranOut = vi.fn();
+    const watch = new DescriptorWatch(ranOut, '/no/such/file');
+    vi.advanceTimersByTime(10_000);
+    watch.stop();
+    expect(ranOut).not.toHaveBeenCalled();
+    expect(watch.exhausted).toBe(false);
   });
 });
 

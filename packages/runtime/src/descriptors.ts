@@ -53,18 +53,26 @@ export function divideDescriptors(free: number, wanted: DescriptorShares): Descr
   return { clients, plain, admin };
 }
 
+/** The errors that say that the process, or the system, has no free descriptor. */
+const EXHAUSTED = ['EMFILE', 'ENFILE'];
+
 /**
  * Checks whether the process, or the system, has run out of descriptors. Nothing else tells: libuv accepts a
  * connection for which it has no descriptor and closes it silently.
  */
 export class DescriptorWatch {
   readonly #ranOut: (error: Error) => void;
+  readonly #file: string;
   readonly #timer: NodeJS.Timeout;
   #exhausted = false;
 
-  /** @param ranOut is called when a check finds no free descriptor and the check before found one. */
-  constructor(ranOut: (error: Error) => void) {
+  /**
+   * @param ranOut is called when a check finds no free descriptor and the check before found one.
+   * @param file what a check opens. It may be missing, as in a root without devices: that says nothing of descriptors.
+   */
+  constructor(ranOut: (error: Error) => void, file = devNull) {
     this.#ranOut = ranOut;
+    this.#file = file;
     this.#timer = setInterval(() => this.#look(), WATCH_INTERVAL_MS);
   }
 
@@ -79,11 +87,13 @@ export class DescriptorWatch {
 
   #look(): void {
     try {
-      closeSync(openSync(devNull, 'r'));
+      closeSync(openSync(this.#file, 'r'));
       this.#exhausted = false;
     } catch (error) {
-      if (!this.#exhausted) this.#ranOut(error as Error);
-      this.#exhausted = true;
+      const { code = '' } = error as NodeJS.ErrnoException;
+      const isExhausted = EXHAUSTED.includes(code);
+      if (isExhausted && !this.#exhausted) this.#ranOut(error as Error);
+      this.#exhausted = isExhausted;
     }
   }
 }
