@@ -23,6 +23,13 @@ const CHOSEN = shortOrLong(
   SCENARIOS,
 );
 
+/** A replay with and without history, by binary frames. */
+const SHORT_BINARY_NUMBERS = [8];
+const BINARY = shortOrLong(
+  SCENARIOS.filter(({ number }) => SHORT_BINARY_NUMBERS.includes(number)),
+  SCENARIOS,
+);
+
 /** The scenario that is made by chance, and its runs. Node has far more of them: they try the SDK rather than the runtime. */
 const BY_CHANCE = 25;
 const SEEDS = 20;
@@ -54,9 +61,10 @@ describe.each(NAMES)('the SDK in %s', (name) => {
     skip: (why: string) => void,
     step: number | string,
     seed = SEED,
+    isBinary = false,
   ): Promise<readonly string[]> {
     runs += 1;
-    return await present(skip).run({ step, name: `r${runs}-${seed}`, seed });
+    return await present(skip).run({ step, name: `r${runs}-${seed}`, seed, isBinary });
   }
 
   it('is imported, and reports what went wrong', async ({ skip }) => {
@@ -71,6 +79,12 @@ describe.each(NAMES)('the SDK in %s', (name) => {
         expect(await faultsOf(skip, number, seed)).toEqual([]);
       });
     }
+  }
+
+  for (const { number, title } of BINARY) {
+    it(`${number} by binary frames: ${title}, SDK_SEED=${SEED}`, async ({ skip }) => {
+      expect(await faultsOf(skip, number, SEED, true)).toEqual([]);
+    });
   }
 
   if (name !== 'chromium') return;

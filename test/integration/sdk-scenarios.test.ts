@@ -1,4 +1,5 @@
 import { connect } from '@tradewind/client';
+import { connect as connectBinary } from '@tradewind/client/binary';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { controlSdk, WITHOUT_DEDUPE, WITHOUT_GENERATIONS } from '../sdk/control-sdk.ts';
 import { faultsOf } from '../sdk/run-scene.ts';
@@ -21,6 +22,15 @@ const CONTROL_SEEDS = 20;
 const CONTROL_WITHIN_MS = 2_000;
 
 const SDK: Sdk = { connect, WebSocket: globalThis.WebSocket };
+const BINARY_SDK: Sdk = { ...SDK, connect: connectBinary, isBinary: true };
+
+/** What depends on frames most: replays, epochs, gaps, a slow consumer, and faults by chance. */
+const SHORT_BINARY_NUMBERS = [8, 12, 13, 19, BY_CHANCE];
+const BINARY_SEEDS = shortOrLong(3, 50);
+const BINARY_SCENARIOS = shortOrLong(
+  SCENARIOS.filter(({ number }) => SHORT_BINARY_NUMBERS.includes(number)),
+  SCENARIOS,
+);
 
 let driver: TierDriver;
 
@@ -49,6 +59,16 @@ describe('the SDK on two real edges', () => {
       const name = number === BY_CHANCE ? `${title}, SDK_SEED=${seed}` : title;
       it(`${number}: ${name}`, async () => {
         expect(await faultsOfRun(SDK, scenario, seed)).toEqual([]);
+      });
+    }
+  }
+
+  for (const scenario of BINARY_SCENARIOS) {
+    const { number, title } = scenario;
+    for (let i = 0; i < (number === BY_CHANCE ? BINARY_SEEDS : 1); i += 1) {
+      const seed = SEED + i;
+      it(`${number} by binary frames: ${title}, SDK_SEED=${seed}`, async () => {
+        expect(await faultsOfRun(BINARY_SDK, scenario, seed)).toEqual([]);
       });
     }
   }

@@ -39,6 +39,7 @@ async function faultsOfWork(
   const sdk = {
     connect: isBinary ? connectBinary : connect,
     WebSocket: globalThis.WebSocket,
+    isBinary: isBinary === true,
   };
   const scene = new Scene(sdk, driver, name, createRandom(seed).next);
   const scenario = SCENARIOS.find(({ number }) => number === step);

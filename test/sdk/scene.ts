@@ -7,6 +7,8 @@ import { type SocketSpy, spyOnSockets } from './spy-socket.ts';
 export interface Sdk {
   connect(url: UrlSource, options?: ClientOptions): Client;
   readonly WebSocket: unknown;
+  /** Whether its publications come as binary frames. */
+  readonly isBinary?: boolean;
 }
 
 const DEFAULT_WITHIN_MS = 20_000;
@@ -177,6 +179,9 @@ export class Scene {
     await Promise.all(this.#clients.map((client) => client.close()));
     const faults = this.followers.flatMap(({ faults }) => faults);
     if (this.spy.open() > 0) faults.push(`${this.spy.open()} sockets are left`);
+    const isRead = this.followers.some((follower) => follower.count('publication') > 0);
+    if (isRead && this.spy.binaryFrames > 0 !== (this.#sdk.isBinary === true))
+      faults.push(`${this.spy.binaryFrames} binary frames came`);
     return faults;
   }
 }

@@ -10,6 +10,8 @@ export interface SocketSpy {
   open(): number;
   /** The most of them at a time. */
   readonly most: number;
+  /** Binary frames that came. */
+  readonly binaryFrames: number;
 }
 
 export interface SentMessage {
@@ -23,10 +25,14 @@ export function spyOnSockets(Base: WebSocketConstructor): SocketSpy {
   const sent: { socket: number; message: SentMessage }[] = [];
   const open = (): number => sockets.filter(({ readyState }) => readyState < 2).length;
   let most = 0;
+  let binaryFrames = 0;
   const made = function make(url: string, protocols?: string | string[]): WebSocketLike {
     const socket = new Base(url, protocols);
     const number = sockets.push(socket) - 1;
     most = Math.max(most, open());
+    socket.addEventListener('message', ({ data }: { readonly data: unknown }) => {
+      if (typeof data !== 'string') binaryFrames += 1;
+    });
     const send = socket.send.bind(socket);
     socket.send = (text: string): void => {
       sent.push({ socket: number, message: JSON.parse(text) });
@@ -41,6 +47,9 @@ export function spyOnSockets(Base: WebSocketConstructor): SocketSpy {
     open,
     get most() {
       return most;
+    },
+    get binaryFrames() {
+      return binaryFrames;
     },
   };
 }
