@@ -4,14 +4,16 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { rolldown } from 'rolldown';
+import { transform } from 'esbuild';
+import { type Plugin, rolldown } from 'rolldown';
+import { SHORTENED_NAMES } from './shortened-names.ts';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const OUT = join(HERE, 'dist');
 
 /** The entries of the package, and what each may take in a browser: bytes, minified, by gzip -9. */
 const ENTRIES: Readonly<Record<string, number>> = {
-  index: 13.25 * 1024,
+  index: 12.75 * 1024,
   store: 1024,
   react: 1024,
   binary: 5 * 1024,
@@ -36,13 +38,37 @@ export async function buildPackage(out = OUT): Promise<Readonly<Record<string, n
     if (bytes > limit) throw new Error(`${entry} takes ${bytes} bytes; it may take ${limit}`);
     sizes[entry] = bytes;
   }
-  await writeTypes(out);
+  await checkNames(await writeTypes(out));
   for (const file of ['README.md', 'CHANGELOG.md'])
     await copyFile(join(HERE, file), join(out, file));
   await copyFile(join(HERE, '../../LICENSE'), join(out, 'LICENSE'));
   await writeFile(join(out, 'package.json'), await publishedManifest());
   return sizes;
 }
+
+const SHORTENED = new RegExp(`^(?:${SHORTENED_NAMES.join('|')})$`);
+
+/** Shortens the names that nobody else can know. */
+const SHORTEN: Plugin = {
+  name: 'shorten',
+  renderChunk: async (code) =>
+    (await transform(code, { mangleProps: SHORTENED, target: 'es2022', format: 'esm' })).code,
+};
+
+/** Throws if a name that would be shortened is one that others use. */
+async function checkNames(types: readonly string[]): Promise<void> {
+  const protocol = join(HERE, '../protocol/src');
+  const files = [...types, ...WIRE.map((name) => join(protocol, name))];
+  for (const file of files) {
+    const text = await readFile(file, 'utf8');
+    const names = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '').match(/\w+/g) ?? [];
+    const both = names.find((name) => SHORTENED.test(name));
+    if (both !== undefined) throw new Error(`${file}: ${both} must keep its name`);
+  }
+}
+
+/** Files of the protocol that say what a frame has. */
+const WIRE = ['server-message.ts', 'publication.ts', 'binary-decoder.ts'];
 
 /** Bundles an entry with what it uses of the workspace, and returns the text. */
 async function bundle(entry: string, minify: boolean): Promise<string> {
@@ -57,6 +83,7 @@ async function bundle(entry: string, minify: boolean): Promise<string> {
             ? { id: id.replace(OWN, './$1.js'), external: true }
             : undefined,
       },
+      SHORTEN,
     ],
     platform: 'neutral',
     tsconfig: false,
@@ -66,8 +93,8 @@ async function bundle(entry: string, minify: boolean): Promise<string> {
   return output[0].code;
 }
 
-/** Writes the declarations that the entries reach. */
-async function writeTypes(out: string): Promise<void> {
+/** Writes the declarations that the entries reach, and returns their paths. */
+async function writeTypes(out: string): Promise<readonly string[]> {
   const emitted = join(out, 'emitted');
   const all = join(emitted, 'packages/client/src');
   await promisify(execFile)(process.execPath, [
@@ -97,6 +124,7 @@ async function writeTypes(out: string): Promise<void> {
   }
   await writeFile(join(out, 'index.min.d.ts'), "export * from './index.js';\n");
   await rm(emitted, { recursive: true });
+  return [...seen].map((name) => join(out, name));
 }
 
 async function publishedManifest(): Promise<string> {

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { startProcess } from '@tradewind/dev';
 import { rolldown } from 'rolldown';
 import { type Bridge, startBridge } from './bridge.ts';
@@ -11,6 +13,8 @@ import type { Work } from './remote-worker.ts';
 import { openTab } from './tab.ts';
 
 export type RuntimeName = 'chromium' | 'bun' | 'deno';
+
+const BUILD = fileURLToPath(new URL('../../packages/client/build.ts', import.meta.url));
 
 /** How long a call for the page waits, so that its answer is there before it is done, ms. */
 const ANSWERED_WITHIN_MS = 200;
@@ -128,16 +132,34 @@ function callsOf(driver: Driver) {
   };
 }
 
-/** The scenarios, the SDK and what they import, in one script that any runtime takes. */
+/** The scenarios and the SDK as it is published, in one script that any runtime takes. It is made once. */
 async function bundleWorker(): Promise<string> {
-  const build = await rolldown({
-    input: fileURLToPath(new URL('./remote-worker.ts', import.meta.url)),
-    platform: 'neutral',
-    tsconfig: false,
-  });
-  const { output } = await build.generate({ format: 'esm' });
-  await build.close();
-  return output[0].code;
+  worker ??= makeWorker();
+  return await worker;
+}
+let worker: Promise<string> | undefined;
+
+async function makeWorker(): Promise<string> {
+  const out = await mkdtemp(join(tmpdir(), 'tradewind-client-'));
+  try {
+    await promisify(execFile)(process.execPath, [BUILD, out]);
+    const build = await rolldown({
+      input: fileURLToPath(new URL('./remote-worker.ts', import.meta.url)),
+      platform: 'neutral',
+      tsconfig: false,
+      resolve: {
+        alias: {
+          '@tradewind/client/binary': join(out, 'binary.js'),
+          '@tradewind/client': join(out, 'index.js'),
+        },
+      },
+    });
+    const { output } = await build.generate({ format: 'esm' });
+    await build.close();
+    return output[0].code;
+  } finally {
+    await rm(out, { recursive: true });
+  }
 }
 
 /** The program itself: what npm puts before it would not pass our signals on. Undefined where it is not installed. */
