@@ -51,6 +51,9 @@ const MOST_GROWTH = 1.1;
 /** Time for nodes and console to know each other, in ms. */
 const SETTLE_MS = 4_000;
 
+/** A trace of a minute has some 100 MB. */
+const MOST_TRACED_SECONDS = 60;
+
 /** How often memory is read in a run. */
 const MEMORY_READINGS = 20;
 
@@ -102,7 +105,7 @@ export async function measureConsole(
   const opened = browser === undefined ? undefined : await tracePage(browser, service.url);
   let page: PageTrace | undefined;
   const watched = await shares(plan.seconds, async () => {
-    page = await opened?.trace(plan.seconds * 1_000);
+    page = await opened?.trace(Math.min(plan.seconds, MOST_TRACED_SECONDS) * 1_000);
   });
   const half = await held();
   await sleep(plan.seconds * 1_000);

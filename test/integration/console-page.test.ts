@@ -43,6 +43,8 @@ interface OpenPage extends AsyncDisposable {
   readonly tier: Tier;
   readonly ingest: ServiceProcess;
   readonly page: Page;
+  /** Ends the console, and starts it again at its address. */
+  restart(): Promise<void>;
   /** What the page complained of. */
   readonly faults: readonly string[];
 }
@@ -62,7 +64,10 @@ async function open(
     CONSOLE_EDGE_URLS: tier.edges.map(({ wsUrl }) => wsUrl).join(','),
     ...(hasLogin ? { CONSOLE_TOKEN_FILE: tokenFile } : {}),
   };
-  const service = stack.use(await startService('console', env));
+  let service = await startService('console', env);
+  stack.defer(async () => {
+    await service.stop();
+  });
   const context = await browser!.newContext();
   stack.defer(() => context.close());
   const page = await context.newPage();
@@ -82,7 +87,11 @@ async function open(
   const word = edges === 0 ? 'Empty' : 'Healthy';
   await page.getByRole('status').filter({ hasText: word }).waitFor();
   const owned = stack.move();
-  return { tier, ingest, page, faults, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  const restart = async (): Promise<void> => {
+    await service.stop();
+    service = await startService('console', { ...env, PORT: String(service.port) });
+  };
+  return { tier, ingest, page, restart, faults, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** The row of a node. */
@@ -153,6 +162,25 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     expect(offsets).toEqual(Array.from(offsets, (_, i) => (offsets[0] ?? 0) + i));
     expect(offsets.length).toBeGreaterThan(50);
     expect(faults).toEqual([]);
+    void trades;
+  });
+
+  it('goes on with a tape after the console was started again', async ({ skip }) => {
+    await using opened = await open(skip, { hasLogin: false });
+    const { page, tier, ingest } = opened;
+    await using client = await TestClient.connect(tier.edges[0]!.wsUrl, {
+      channels: ['BTC.trade'],
+    });
+    await using trades = publishTrades(ingest, 'BTC.trade', 80);
+    await page.keyboard.press('4');
+    await page.getByRole('button', { name: 'BTC.trade' }).click();
+    await eventually(async () => (await offsetsOnTape(page)).length > 20);
+    const before = Math.max(...(await offsetsOnTape(page)));
+    await opened.restart();
+    await eventually(async () => Math.max(...(await offsetsOnTape(page))) > before + 20);
+    const offsets = await offsetsOnTape(page);
+    expect(offsets).toEqual(Array.from(offsets, (_, i) => (offsets[0] ?? 0) + i));
+    expect(client.welcome.node).toBe('edge-1');
     void trades;
   });
 

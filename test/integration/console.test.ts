@@ -53,6 +53,8 @@ interface Answer {
 /** A page that is open. */
 class Viewer implements Disposable {
   readonly #socket: WebSocket;
+  /** Resolves when the console has ended the page. */
+  readonly closed: Promise<unknown>;
   #shown: Shown | undefined;
   /** The latest answer of each kind. */
   readonly answers = new Map<string, Answer>();
@@ -69,6 +71,7 @@ class Viewer implements Disposable {
       if (message.kind === 'tape') this.offsets.push(...(offsets ?? []));
     });
     this.#socket.on('error', () => {});
+    this.closed = new Promise((resolve) => this.#socket.once('close', resolve));
   }
 
   get shown(): Shown {
@@ -85,7 +88,11 @@ class Viewer implements Disposable {
 
   /** Says what it looks at. */
   ask(question: object): void {
-    this.#socket.send(JSON.stringify(question));
+    this.say(JSON.stringify(question));
+  }
+
+  say(text: string): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text);
   }
 
   [Symbol.dispose](): void {
@@ -245,6 +252,21 @@ describe('the console', () => {
     using own = new Viewer(service);
     await eventually(() => own.node('edge-1') !== undefined);
     expect(() => foreign.shown).toThrow('nothing was shown yet');
+  });
+
+  it('ignores what is no question, and ends a page that asks without end', async () => {
+    await using tier = await startTier({ edges: 1 });
+    await using service = await startConsole(tier.redis.url);
+    using flood = new Viewer(service);
+    using other = new Viewer(service);
+    await eventually(() => flood.node('edge-1') !== undefined);
+    for (const text of ['', 'no JSON', '[]', '{"channel":7}']) flood.say(text);
+    flood.ask({ list: { order: 'rate', text: '' } });
+    await eventually(() => flood.answers.has('channels'));
+    for (let i = 0; i < 1_000; i += 1) flood.ask({ channel: `c${i}` });
+    await flood.closed;
+    await eventually(() => other.node('edge-1')?.health === 'ready');
+    expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
   });
 
   it('drains an edge for an operator who has logged in, and for nobody else', async () => {

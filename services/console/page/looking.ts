@@ -50,6 +50,8 @@ export const tapeState = signal<TapeState | undefined>(undefined);
 /** The rows of the tape, also while the page is frozen. */
 let rows: readonly TapeRow[] = [];
 let nextNumber = 0;
+/** See `TapeMessage`. */
+let begunAt: number | undefined;
 
 /** What the page looks at now. */
 function question(): Question {
@@ -144,7 +146,14 @@ function takeClients(text: string, found: readonly ClientOnNode[]): void {
 }
 
 /** Items are told apart by their number: what a page has already is not shown twice, and what it lacks is told. */
-function takeTape({ before, items, state }: TapeMessage): void {
+function takeTape(message: TapeMessage): void {
+  const { before, items, state } = message;
+  // The console has started again, or began another tape while the page was hidden.
+  if (message.begunAt !== begunAt) {
+    rows = [];
+    nextNumber = 0;
+    begunAt = message.begunAt;
+  }
   const isFirst = rows.length === 0;
   const lacks = isFirst ? 0 : Math.max(0, before - nextNumber);
   const news = items

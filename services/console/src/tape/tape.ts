@@ -50,6 +50,8 @@ export interface TapeMessage {
   readonly kind: 'tape';
   readonly channel: string;
   readonly state: TapeState;
+  /** Tells one tape of the channel from the next: when it began, in ms of the console's clock. */
+  readonly begunAt: number;
   /** The number of items before the first of `items`, since the tape began. A page that lacks some knows by it. */
   readonly before: number;
   readonly items: readonly TapeItem[];
@@ -73,6 +75,7 @@ export interface TapeSources {
 /** One channel as a client of the tier sees it, by our own SDK: it continues over drains and losses of connections, and tells gaps. */
 export class Tape {
   readonly channel: string;
+  readonly #begunAt = Date.now();
   readonly #close: () => Promise<void>;
   readonly #kept: TapeItem[] = [];
   #pending: TapeItem[] = [];
@@ -160,7 +163,8 @@ export class Tape {
   }
 
   #message(before: number, items: readonly TapeItem[]): TapeMessage {
-    return { kind: 'tape', channel: this.channel, state: this.#state, before, items };
+    const { channel } = this;
+    return { kind: 'tape', channel, state: this.#state, begunAt: this.#begunAt, before, items };
   }
 }
 

@@ -8,11 +8,13 @@ export class Tapes {
   readonly #sources: TapeSources;
   readonly #tapes = new Map<string, Tape>();
   readonly #timer: NodeJS.Timeout;
+  #wanted: readonly string[] = [];
 
   /** @param tell sends what has come to the pages that look at the channel. */
   constructor(sources: TapeSources, tell: (message: TapeMessage) => void) {
     this.#sources = sources;
     this.#timer = setInterval(() => {
+      this.#beginAndEnd();
       for (const tape of this.#tapes.values()) {
         const message = tape.take();
         if (message !== undefined) tell(message);
@@ -25,17 +27,9 @@ export class Tapes {
     return this.#sources.urls.length > 0;
   }
 
-  /** Begins and ends tapes, so that there is one for each of `channels`. */
+  /** From now on there is one tape for each of `channels`, within {@link TAPE_INTERVAL_MS}: a page that flips through channels opens few. */
   follow(channels: readonly string[]): void {
-    for (const [channel, tape] of this.#tapes) {
-      if (channels.includes(channel)) continue;
-      this.#tapes.delete(channel);
-      void tape.close();
-    }
-    if (!this.canRead) return;
-    for (const channel of channels) {
-      if (!this.#tapes.has(channel)) this.#tapes.set(channel, new Tape(channel, this.#sources));
-    }
+    this.#wanted = channels;
   }
 
   /** What a page that begins to look at a channel must have; undefined if there is no tape of it. */
@@ -48,5 +42,18 @@ export class Tapes {
     clearInterval(this.#timer);
     await Promise.all([...this.#tapes.values()].map((tape) => tape.close()));
     this.#tapes.clear();
+  }
+
+  #beginAndEnd(): void {
+    const channels = this.#wanted;
+    for (const [channel, tape] of this.#tapes) {
+      if (channels.includes(channel)) continue;
+      this.#tapes.delete(channel);
+      void tape.close();
+    }
+    if (!this.canRead) return;
+    for (const channel of channels) {
+      if (!this.#tapes.has(channel)) this.#tapes.set(channel, new Tape(channel, this.#sources));
+    }
   }
 }
