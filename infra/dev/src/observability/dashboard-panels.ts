@@ -102,6 +102,17 @@ export const ROWS: readonly Row[] = [
             legend: '{{instance}} subscriptions',
           },
           { expr: `ws_subscription_index_channels{${EDGE}}`, legend: '{{instance}} channels' },
+          {
+            expr: `tradewind_edge_latest_subscriptions{${EDGE}}`,
+            legend: '{{instance}} subscriptions to the latest',
+          },
+        ],
+      },
+      {
+        title: 'Left out for who wants the latest',
+        unit: 'ops',
+        queries: [
+          { expr: `rate(tradewind_edge_skipped_total{${EDGE}}${RATE})`, legend: '{{instance}}' },
         ],
       },
       {
