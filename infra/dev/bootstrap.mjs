@@ -24,6 +24,9 @@ const COMMANDS = {
 
 const OLDEST_NODE = 20;
 
+/** Shows a terminal's cursor, and leaves its alternate screen; what is so already stays so. */
+const SCREEN_OF_BEFORE = '\x1b[?25h\x1b[?1049l';
+
 /** How often it is looked whether npm is still there, in ms. */
 const PARENT_INTERVAL_MS = 500;
 
@@ -62,6 +65,8 @@ function run(command, args, stdio) {
     });
     child.on('close', (code, signal) => {
       clearInterval(watch);
+      // A live view that was killed could not show the cursor and the screen of before again.
+      if (signal === 'SIGKILL' && process.stdout.isTTY) process.stdout.write(SCREEN_OF_BEFORE);
       process.off('SIGINT', pass).off('SIGTERM', pass).off('SIGHUP', pass);
       resolve(code ?? 128 + (constants.signals[signal] ?? 0));
     });
@@ -92,7 +97,9 @@ function installedStamp() {
 
 async function install() {
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  console.error(`Installing the workspace with ${packageManager}`);
+  console.error(
+    `Installing the workspace with ${packageManager}: some 660 MB in node_modules, once; half a minute or more`,
+  );
   // stdout belongs to the command's own output; pnpm may not prompt, so it gets no terminal.
   return await run(
     'npx',

@@ -4,7 +4,13 @@ import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkRedisUrl, createCommands } from '@tradewind/bus';
 import { DEFAULT_MAX_PUBLICATION_BYTES } from '@tradewind/protocol';
-import { ConfigError, type Environment, readConfig, readRedisEndpoint } from '@tradewind/runtime';
+import {
+  ConfigError,
+  type Environment,
+  readConfig,
+  readRedisEndpoint,
+  redisAddress,
+} from '@tradewind/runtime';
 import { readPublishing } from '../config.ts';
 import type { Publisher, PublishTerms } from '../publishing/publish.ts';
 import { createRedisPublisher, redisSettings } from '../publishing/redis-publisher.ts';
@@ -177,7 +183,8 @@ async function openPublisher(
   waiting.abort();
   if (!redis.available && !signal.aborted) {
     await redis.stop();
-    throw new Error(`Redis is not available: ${cause}`);
+    const where = `REDIS_URL names ${redisAddress(endpoint)}; npm start prints its own`;
+    throw new Error(`Redis is not available: ${cause} (${where})`);
   }
   return {
     publisher: createRedisPublisher(redis, publishing),
