@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findRuntime } from '../sdk/runtimes.ts';
+import { IS_LONG } from '../support/length.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -35,7 +36,14 @@ const PACKAGES: Readonly<
   publisher: {
     build: ['infra/release/src/build-library-main.ts', 'packages/publisher'],
     files: [
-      ...['check-publication', 'index', 'publish-error', 'publish-script', 'publisher'],
+      ...[
+        'check-publication',
+        'cluster-slot',
+        'index',
+        'publish-error',
+        'publish-script',
+        'publisher',
+      ],
       ...['redis-clock', 'redis-connection'],
     ].flatMap((name) => [`${name}.d.ts`, `${name}.js`]),
   },
@@ -114,6 +122,7 @@ describe.each(Object.entries(PACKAGES))('%s', (name, { files }) => {
 
   it('has types that every module resolution of ESM finds', async ({ skip }) => {
     if (name === 'cli') skip('a program has no types');
+    if (name !== 'client' && !IS_LONG) skip('only in npm run test:long');
     const attw = join(ROOT, 'test/node_modules/@arethetypeswrong/cli/dist/index.js');
     const { stdout } = await run(process.execPath, [
       ...[attw, archives.get(name)!.path, '--profile', 'esm-only', '--no-color', '--no-emoji'],

@@ -23,9 +23,9 @@ import { LIMITS } from './testing/test-connection.ts';
 
 /** Repeats one run: the seed that a failed run printed. */
 const SEED_VARIABLE = 'DOCUMENT_SEED';
-const RUNS = shortOrLong(625, 10_000);
-const PEACEFUL_RUNS = shortOrLong(150, 3_000);
-const TOKEN_RUNS = shortOrLong(100, 3_000);
+const RUNS = shortOrLong(300, 10_000);
+const PEACEFUL_RUNS = shortOrLong(80, 3_000);
+const TOKEN_RUNS = shortOrLong(60, 3_000);
 
 /** Later seeds that failed once: a node drained while clients were behind. */
 const FOUND = [13_673, 16_489];
