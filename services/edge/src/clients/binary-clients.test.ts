@@ -1,16 +1,13 @@
-import type { Socket } from 'node:net';
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { WebSocket } from 'ws';
-import { TextOfFrames } from '../../../../test/support/text-of-frames.ts';
 import { BINARY_FRAMES } from '../outbound/binary-frames.ts';
 import { JSON_FRAMES } from '../outbound/json-frames.ts';
-import { FakeSink } from '../outbound/testing/fake-sink.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
 import { until } from './testing/deadline.ts';
 import { publicationsOf } from './testing/fake-upstream.ts';
 import { FanOutUnderTest } from './testing/fan-out-under-test.ts';
-import { FakeWebSocket, LIMITS } from './testing/test-connection.ts';
+import { FormatClient } from './testing/format-client.ts';
+import { LIMITS } from './testing/test-connection.ts';
 
 const FORMATS = [JSON_FRAMES, BINARY_FRAMES] as const;
 const EPOCH = 'k3x9';
@@ -20,39 +17,12 @@ function textOf(n: number): string {
   return `{"symbol":"ETH","id":${n},"price":"1666.${n}","size":"26.062"}`;
 }
 
-/** A client on a fake socket, and what it was sent, as text frames or as what stands for them. */
-function open({ fanOut }: FanOutUnderTest, format: WireFormat = BINARY_FRAMES) {
-  const webSocket = new FakeWebSocket();
-  const sink = new FakeSink();
-  const connection = fanOut.open(webSocket as unknown as WebSocket, sink as unknown as Socket, {
-    format,
-  });
-  const reader = new TextOfFrames();
-  const texts: string[] = [];
-  let read = 0;
-  function received(): string[] {
-    for (let i = 0; i < 100 && !connection.outbox.blocked; i += 1) connection.flush();
-    const { frames } = sink;
-    for (const { opcode, payload } of frames.slice(read)) {
-      const text = format.isBinary ? reader.textOf(opcode, payload) : String(payload);
-      if (text !== undefined) texts.push(text);
-    }
-    read = frames.length;
-    return texts;
-  }
-  return {
-    ...{ connection, sink, webSocket, reader, received },
-    request(message: object): void {
-      fanOut.onMessage(connection, Buffer.from(JSON.stringify(message)), false);
-    },
-    /** The numbers in the publications so far. */
-    numbers(): number[] {
-      const messages = received().map((text) => JSON.parse(text) as Record<string, unknown>);
-      return messages
-        .filter(({ type }) => type === undefined)
-        .map(({ data }) => (data as { id: number }).id);
-    },
-  };
+/** The numbers in the publications that a client has received. */
+function numbersOf(client: FormatClient): number[] {
+  const messages = client.received().map((text) => JSON.parse(text) as Record<string, unknown>);
+  return messages
+    .filter(({ type }) => type === undefined)
+    .map(({ data }) => (data as { id: number }).id);
 }
 
 /** A node with the channel `a`, which publishes deflated. */
@@ -76,8 +46,8 @@ function start(settings: ConstructorParameters<typeof FanOutUnderTest>[0] = {}) 
         server.upstream.publish('a', JSON.parse(data), offset, deflated);
       }
     },
-    subscriber(format?: WireFormat) {
-      const client = open(server, format);
+    subscriber(format: WireFormat = BINARY_FRAMES) {
+      const client = new FormatClient(server.fanOut, format);
       client.request({ type: 'subscribe', channels: ['a'] });
       server.upstream.acknowledge(undefined, { epoch: EPOCH, offset });
       return client;
@@ -96,15 +66,14 @@ describe('a client with binary frames', () => {
     node.server.upstream.resync({ channel: 'a', epoch: 'next', offset: 0 });
     expect(binary.received().slice(1)).toEqual(text.received().slice(1));
     expect(binary.reader).toMatchObject({ publications: 21, references: 1 });
-    const bytesOf = (client: typeof text) => Buffer.concat(client.sink.copies).length;
-    expect(bytesOf(binary)).toBeLessThan(0.6 * bytesOf(text));
+    expect(binary.bytes).toBeLessThan(0.6 * text.bytes);
     const { savedBytes } = node.server.fanOut.statistics;
     expect(savedBytes).toBeGreaterThan(20 * 80);
   });
 
   it('is told the number and the base of times, and a client with text frames only the number', () => {
     using node = start();
-    const answerOf = (client: ReturnType<typeof open>) => {
+    const answerOf = (client: FormatClient) => {
       client.received();
       const answer = client.sink.frames.find(({ payload }) => payload.includes('"subscribed"'));
       return JSON.parse(String(answer?.payload)).channels[0];
@@ -126,7 +95,7 @@ describe('a client with binary frames', () => {
     const late = node.subscriber();
     expect(late.reader.references).toBe(0);
     node.publish();
-    expect(late.numbers()).toEqual([2]);
+    expect(numbersOf(late)).toEqual([2]);
     expect(late.reader.references).toBe(1);
   });
 
@@ -136,7 +105,7 @@ describe('a client with binary frames', () => {
     node.refer(1);
     client.request({ type: 'subscribe', channels: ['a'] });
     node.publish();
-    expect(client.numbers()).toEqual([1]);
+    expect(numbersOf(client)).toEqual([1]);
     expect(client.reader.references).toBe(1);
   });
 
@@ -169,7 +138,7 @@ describe('a client with binary frames', () => {
     client.request({ type: 'unsubscribe', channels: ['a'] });
     client.request({ type: 'subscribe', channels: ['a'] });
     node.publish();
-    expect(client.numbers()).toEqual([1, 2]);
+    expect(numbersOf(client)).toEqual([1, 2]);
   });
 
   it('reads a replay: deflated against what it was told, and raw otherwise', () => {
@@ -179,12 +148,12 @@ describe('a client with binary frames', () => {
     node.publish(3);
     node.refer(2);
     node.publish(3);
-    const client = open(node.server);
+    const client = new FormatClient(node.server.fanOut, BINARY_FRAMES);
     client.request({
       type: 'subscribe',
       channels: [{ channel: 'a', since: { epoch: EPOCH, offset: 0 } }],
     });
-    expect(client.numbers()).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(numbersOf(client)).toEqual([1, 2, 3, 4, 5, 6]);
     const sizes = client.sink.frames.flatMap(({ opcode, payload }) =>
       opcode === 2 ? [payload.length] : [],
     );
@@ -196,7 +165,7 @@ describe('a client with binary frames', () => {
     node.subscriber();
     node.refer(1);
     node.server.upstream.resync({ channel: 'a', epoch: EPOCH, offset: 3 });
-    const client = open(node.server);
+    const client = new FormatClient(node.server.fanOut, BINARY_FRAMES);
     client.request({
       type: 'subscribe',
       channels: [{ channel: 'a', since: { epoch: EPOCH, offset: 0 } }],
@@ -212,9 +181,9 @@ describe('a client with binary frames', () => {
       const clients = [node.subscriber(), node.subscriber(JSON_FRAMES)];
       node.refer(1);
       node.publish(2);
-      for (const { received, sink } of clients) {
-        received();
-        sink.stalled = true;
+      for (const client of clients) {
+        client.received();
+        client.sink.stalled = true;
       }
       for (let round = 0; round < 10; round += 1) {
         node.publish(10);
@@ -224,7 +193,7 @@ describe('a client with binary frames', () => {
       for (const { connection } of clients) expect(connection.outbox.isBehind).toBe(true);
       for (const { sink } of clients) sink.drain();
       node.publish(5);
-      const [binary, text] = clients.map(({ received }) => received().slice(1));
+      const [binary, text] = clients.map((client) => client.received().slice(1));
       expect(binary).toEqual(text);
       const gaps = binary?.filter((frame) => frame.includes('"gap"')).length;
       expect(gaps).toBe(logBytes === 30_000 ? 1 : 0);
@@ -244,7 +213,7 @@ describe('a client with binary frames', () => {
     client.connection.finish('draining');
     expect(node.server.upstream.wanted.has('a')).toBe(false);
     client.sink.drain();
-    expect(client.numbers()).toEqual(Array.from({ length: 22 }, (_, i) => i + 1));
+    expect(numbersOf(client)).toEqual(Array.from({ length: 22 }, (_, i) => i + 1));
     expect(client.webSocket.closes).toHaveLength(1);
   });
 

@@ -2,15 +2,6 @@ import type { DeflatedPayload } from '@tradewind/fanout';
 import { MAX_REFERENCE_BYTES } from '@tradewind/protocol';
 import type { PayloadDeflater } from './payload-deflater.ts';
 
-/** The most publications that are deflated against one reference: by then the prices in it are old. */
-const REFERENCE_LIFE = 10_000;
-
-/**
- * How many publications are deflated before their reference is judged. With fewer, chance would renew it: each reference costs every
- * client a frame.
- */
-const WINDOW = 256;
-
 /** A reference is renewed when what is left of the payloads exceeds the least that it was by this factor. */
 const RENEWAL_RATIO = 1.1;
 
@@ -128,10 +119,11 @@ export class ChannelReferences {
     this.#windowUses += 1;
     this.#windowPayloadBytes += payload.length;
     this.#windowDeflatedBytes += deflatedBytes;
-    if (this.#windowUses < WINDOW) return;
+    const { window, life } = this.#deflater.terms;
+    if (this.#windowUses < window) return;
     const ratio = this.#windowDeflatedBytes / this.#windowPayloadBytes;
     this.#bestRatio = Math.min(this.#bestRatio, ratio);
-    const isStale = ratio > RENEWAL_RATIO * this.#bestRatio || this.#uses >= REFERENCE_LIFE;
+    const isStale = ratio > RENEWAL_RATIO * this.#bestRatio || this.#uses >= life;
     if (isStale && payload.length <= MAX_REFERENCE_BYTES) {
       this.#candidate = Uint8Array.from(payload);
     }

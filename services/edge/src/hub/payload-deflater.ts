@@ -27,6 +27,20 @@ const LEAST_CHUNK_BYTES = 64;
 const SMALLEST_WINDOW_BITS = 9;
 const LARGEST_WINDOW_BITS = 15;
 
+/** How long the references of channels last. */
+export interface ReferenceTerms {
+  /** The most publications that are deflated against one reference. */
+  readonly life: number;
+  /** How many publications are deflated before their reference is judged. */
+  readonly window: number;
+}
+
+/**
+ * After 10,000 trades the prices in a reference are old. With a window of less than some hundred, chance would renew it, and each reference costs
+ * every client a frame.
+ */
+const USUAL_TERMS: ReferenceTerms = { life: 10_000, window: 256 };
+
 /** Why a publication that somebody wanted deflated was not. */
 export type RawReason =
   /** The channel has nothing to deflate it against yet. */
@@ -52,13 +66,15 @@ export class PayloadDeflater {
     ...{ deflated: 0, references: 0, ms: 0 },
     raw: { first: 0, unshrinkable: 0, budget: 0 },
   };
+  readonly terms: ReferenceTerms;
   /** Its tokens are µs. */
   readonly #budget: TokenBucket;
   readonly #clock: () => number;
 
   /** @param clock ms that never go back. */
-  constructor(clock = (): number => performance.now()) {
+  constructor(clock = (): number => performance.now(), terms = USUAL_TERMS) {
     this.#clock = clock;
+    this.terms = terms;
     const rate = { perSecond: DEFLATE_SHARE * 1e6, burst: DEFLATE_BURST_MS * 1_000 };
     this.#budget = new TokenBucket(rate, clock());
   }

@@ -21,7 +21,7 @@ import {
   type Source,
   type SourceError,
 } from '../hub.ts';
-import { PayloadDeflater } from '../payload-deflater.ts';
+import { PayloadDeflater, type ReferenceTerms } from '../payload-deflater.ts';
 
 /** The link to Redis as the hub sees it. It records the wanted channels, and each call as `+channel` or `-channel`. */
 export class FakeSource implements Source {
@@ -206,6 +206,7 @@ export function createHub(
   changes: Partial<HubLimits> = {},
   linked = true,
   store = new FakeChannelStore(),
+  terms?: ReferenceTerms,
 ): HubUnderTest {
   const source = new FakeSource();
   const reported: string[] = [];
@@ -241,7 +242,7 @@ export function createHub(
     idleCheckMs: 0,
     ...changes,
   };
-  const hub = new Hub(source, store, limits, events, new PayloadDeflater(STOPPED_CLOCK));
+  const hub = new Hub(source, store, limits, events, new PayloadDeflater(STOPPED_CLOCK, terms));
   if (linked) hub.linkRestored();
   reported.length = 0;
   return {

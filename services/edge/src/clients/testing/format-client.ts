@@ -1,0 +1,56 @@
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+import { TextOfFrames } from '../../../../../test/support/text-of-frames.ts';
+import { FakeSink } from '../../outbound/testing/fake-sink.ts';
+import { FrameDecoder } from '../../outbound/testing/frame-decoder.ts';
+import type { WireFormat } from '../../outbound/wire-format.ts';
+import type { Connection } from '../connection.ts';
+import type { FanOut } from '../fan-out.ts';
+import { FakeWebSocket } from './test-connection.ts';
+
+/** More flushes than a queue takes to empty into a socket that takes bytes. */
+const FLUSHES = 100;
+
+/** A client of any format on a fake socket. What it receives is text frames, or what stands for them. */
+export class FormatClient {
+  readonly connection: Connection;
+  readonly webSocket = new FakeWebSocket();
+  readonly sink = new FakeSink();
+  readonly reader = new TextOfFrames();
+  readonly #fanOut: FanOut;
+  readonly #frames = new FrameDecoder();
+  readonly #texts: string[] = [];
+  #written = 0;
+
+  constructor(fanOut: FanOut, format: WireFormat) {
+    this.#fanOut = fanOut;
+    this.connection = fanOut.open(
+      this.webSocket as unknown as WebSocket,
+      this.sink as unknown as Socket,
+      { format },
+    );
+  }
+
+  request(message: object): void {
+    this.#fanOut.onMessage(this.connection, Buffer.from(JSON.stringify(message)), false);
+  }
+
+  /** Writes what waits, and returns all text frames so far, or what stands for them. */
+  received(): readonly string[] {
+    for (let i = 0; i < FLUSHES && !this.connection.outbox.blocked; i += 1) this.connection.flush();
+    const { copies } = this.sink;
+    const bytes = Buffer.concat(copies.slice(this.#written));
+    this.#written = copies.length;
+    const { isBinary } = this.connection.format;
+    for (const { opcode, payload } of this.#frames.push(bytes)) {
+      const text = isBinary ? this.reader.textOf(opcode, payload) : String(payload);
+      if (text !== undefined) this.#texts.push(text);
+    }
+    return this.#texts;
+  }
+
+  /** The bytes that were written to its socket. */
+  get bytes(): number {
+    return this.sink.copies.reduce((sum, { length }) => sum + length, 0);
+  }
+}
