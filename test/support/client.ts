@@ -1,12 +1,14 @@
-import type {
-  RejectedChannel,
-  RequestId,
-  ServerMessage,
-  Subscribed,
-  SubscribedChannel,
-  Welcome,
+import {
+  BINARY_SUBPROTOCOL,
+  type RejectedChannel,
+  type RequestId,
+  type ServerMessage,
+  type Subscribed,
+  type SubscribedChannel,
+  type Welcome,
 } from '@tradewind/protocol';
 import { WebSocket } from 'ws';
+import { TextOfFrames } from './text-of-frames.ts';
 
 /** How long a client waits for an answer, in ms, also on slow machines. */
 const DEFAULT_DEADLINE_MS = 30_000;
@@ -58,10 +60,21 @@ export interface ConnectOptions {
   readonly channels?: readonly ChannelChoice[];
   /** Additional headers of the upgrade, e.g. `origin`. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Subprotocols to offer; none by default. */
+  /** Subprotocols to offer; none by default. Binary frames are recorded as the text frames that they stand for. */
   readonly protocols?: readonly string[];
   /** PEM of the authority to trust, for `wss:`. */
   readonly ca?: string;
+}
+
+/** Makes text of a message; undefined for one that says nothing where frames are text. */
+type ReadFrame = (data: Buffer, isBinary: boolean) => string | undefined;
+
+function frameReader(isBinarySpoken: () => boolean): ReadFrame {
+  const TEXT = 1;
+  const BINARY = 2;
+  const reader = new TextOfFrames();
+  return (data, isBinary) =>
+    isBinarySpoken() ? reader.textOf(isBinary ? BINARY : TEXT, data) : String(data);
 }
 
 /** A subscriber that records everything it receives. */
@@ -74,26 +87,39 @@ export class TestClient implements AsyncDisposable {
   /** Settles when the connection has ended; never rejects. */
   readonly closed: Promise<Closed>;
 
+  /** Bytes of all messages since the welcome, without frame headers. */
+  bytes = 0;
   readonly #socket: WebSocket;
+  readonly #readFrame: ReadFrame;
   readonly #watchers = new Set<() => void>();
   #closedWith: Closed | undefined;
   #frames = 0;
   #nextId = 1;
 
   /** For {@link connect}: `first` are the frames that arrived earlier, the welcome among them. */
-  private constructor(socket: WebSocket, closed: Promise<Closed>, first: readonly string[]) {
+  private constructor(
+    socket: WebSocket,
+    closed: Promise<Closed>,
+    first: readonly string[],
+    readFrame: ReadFrame,
+  ) {
     this.#socket = socket;
     this.closed = closed;
     closed.then((how) => {
       this.#closedWith = how;
       this.#wake();
     });
+    this.#readFrame = readFrame;
     for (const text of first) this.#take(text);
     const welcome = this.controls[0];
     if (welcome?.type !== 'welcome') throw new Error(`no welcome came first, but ${first[0]}`);
     this.welcome = welcome;
     socket.removeAllListeners('message');
-    socket.on('message', (data) => this.#take(String(data)));
+    socket.on('message', (data, isBinary) => {
+      this.bytes += (data as Buffer).length;
+      const text = this.#readFrame(data as Buffer, isBinary);
+      if (text !== undefined) this.#take(text);
+    });
   }
 
   /**
@@ -116,8 +142,10 @@ export class TestClient implements AsyncDisposable {
       DEFAULT_DEADLINE_MS,
     );
     socket.on('error', reject);
-    socket.on('message', (data) => {
-      first.push(String(data));
+    const readFrame = frameReader(() => socket.protocol === BINARY_SUBPROTOCOL);
+    socket.on('message', (data, isBinary) => {
+      const text = readFrame(data as Buffer, isBinary);
+      if (text !== undefined) first.push(text);
       resolve();
     });
     closed.then(({ code, reason }) => reject(new Error(`closed with ${code} ${reason}`)));
@@ -129,7 +157,7 @@ export class TestClient implements AsyncDisposable {
     } finally {
       clearTimeout(timer);
     }
-    const client = new TestClient(socket, closed, first);
+    const client = new TestClient(socket, closed, first, readFrame);
     if (options.channels && options.channels.length > 0) {
       const { rejected } = await client.subscribe(options.channels);
       if (rejected.length > 0) {

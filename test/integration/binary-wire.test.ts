@@ -1,0 +1,138 @@
+import { BINARY_SUBPROTOCOL, JSON_SUBPROTOCOL } from '@tradewind/protocol';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { TestClient } from '../support/client.ts';
+import { INSPECTABLE, runInWorker, socketsOfWorkers } from '../support/inspector.ts';
+import { ScriptPublisher } from '../support/script-publisher.ts';
+import { startTier, type Tier } from '../support/tier.ts';
+import { recordedTrades } from '../support/trades.ts';
+import { eventually } from '../support/wait.ts';
+
+const CHANNEL = 'ETH.trade';
+const TRADES = recordedTrades();
+const PROTOCOLS = [JSON_SUBPROTOCOL, BINARY_SUBPROTOCOL];
+/** Of each subprotocol. The kernel spreads them over the workers. */
+const CLIENTS = 12;
+
+let tier: Tier;
+let publisher: ScriptPublisher;
+let published = 0;
+
+beforeEach(async () => {
+  tier = await startTier({
+    edges: 2,
+    env: { ...INSPECTABLE, EDGE_WORKERS: '2', EDGE_SLOW_GRACE_MS: '60000' },
+  });
+  publisher = new ScriptPublisher(tier.backend, 10_000);
+  published = 0;
+});
+
+afterEach(async () => {
+  await tier?.[Symbol.asyncDispose]();
+});
+
+async function publish(count: number, channel = CHANNEL): Promise<void> {
+  for (let i = 0; i < count; i += 1) {
+    await publisher.publish(channel, Buffer.from(TRADES[published % TRADES.length] as string));
+    published += 1;
+  }
+}
+
+/** What a client received of publications, as text. */
+function textsOf(client: TestClient): string[] {
+  return client.publications.map(({ offset, ts, data }) => `${offset} ${ts} ${data}`);
+}
+
+function connect(
+  protocol: string,
+  edge = 0,
+  channels: Parameters<typeof TestClient.connect>[1] = {},
+) {
+  const url = tier.edges[edge]?.wsUrl as string;
+  return TestClient.connect(url, { protocols: [protocol], channels: [CHANNEL], ...channels });
+}
+
+it('clients of both subprotocols get the same of one channel, byte for byte, one a quarter of the bytes', async () => {
+  const clients = await Promise.all(
+    Array.from({ length: CLIENTS }, () => PROTOCOLS.map((protocol) => connect(protocol))).flat(),
+  );
+  await publish(600);
+  await tier.backend.publish(CHANNEL, 'plain text, zwölf €');
+  for (const client of clients) await client.waitFor((one) => one.publications.length === 601);
+  const [first, ...others] = clients.map(textsOf);
+  expect(first?.slice(0, 600).map((text) => text.replace(/^\S+ \S+ /, ''))).toEqual(
+    TRADES.slice(0, 600),
+  );
+  for (const texts of others) expect(texts).toEqual(first);
+  const [text = 0, binary = 0] = clients.map(({ bytes }) => bytes);
+  console.log(`${binary} bytes against ${text}: ${((100 * binary) / text).toFixed(1)} %`);
+  expect(binary).toBeLessThan(0.3 * text);
+
+  const metrics = await tier.edges[0]?.metrics();
+  expect(metrics?.sum('tradewind_edge_deflated_total')).toBeGreaterThan(500);
+  expect(metrics?.sum('tradewind_edge_binary_bytes_saved_total')).toBeGreaterThan(
+    CLIENTS * 500 * 100,
+  );
+});
+
+it.each(PROTOCOLS)(
+  'a slow client with %s is told its gap and goes on',
+  async (protocol) => {
+    const [slow, steady] = await Promise.all([connect(protocol), connect(protocol)]);
+    await publish(50);
+    await slow.waitFor(({ publications }) => publications.length === 50);
+    slow.pause();
+    // Random digits do not shrink, so that the kernel's buffers fill.
+    const large = () => JSON.stringify(Array.from({ length: 3_000 }, () => Math.random()));
+    for (let n = 0; n < 700; n += 1) await publisher.publish(CHANNEL, Buffer.from(large()));
+    await steady.waitFor(({ publications }) => publications.length === 750);
+    slow.resume();
+    await publish(50);
+    const last = publisher.positionOf(CHANNEL, 800);
+    await slow.waitFor(({ publications }) => publications.at(-1)?.offset === last?.offset);
+    const gaps = slow.controlsOf('gap');
+    const lost = gaps.reduce((sum, gap) => sum + (gap.lost ?? 0), 0);
+    expect(slow.publications.length + lost).toBe(800);
+    const known = new Set(textsOf(steady));
+    for (const text of textsOf(slow)) expect(known.has(text)).toBe(true);
+  },
+  120_000,
+);
+
+it('a client resumes on another node, and after its worker was lost', async () => {
+  const client = await connect(BINARY_SUBPROTOCOL);
+  await publish(100);
+  await client.waitFor(({ publications }) => publications.length === 100);
+  const { epoch } = publisher.positionOf(CHANNEL, 1) as { epoch: string };
+  await client.terminate();
+  await publish(100);
+  const since = { epoch, offset: 100 };
+  const resumed = await connect(BINARY_SUBPROTOCOL, 1, { channels: [{ channel: CHANNEL, since }] });
+  await publish(100);
+  await resumed.waitFor(({ publications }) => publications.length === 200);
+  expect(resumed.publications.map(({ data }) => data)).toEqual(TRADES.slice(100, 300));
+
+  const edge = tier.edges[1] as NonNullable<(typeof tier.edges)[number]>;
+  const others = await Promise.all(PROTOCOLS.flatMap((one) => [connect(one, 1), connect(one, 1)]));
+  for (const worker of [0, 1]) {
+    await runInWorker(
+      edge,
+      worker,
+      `setTimeout(() => { throw new Error('a fault in the test') }, 0)`,
+    );
+    await eventually(async () => expect(await socketsOfWorkers(edge)).toHaveLength(2));
+    if (!resumed.isOpen) break;
+  }
+  await resumed.closed;
+  await publish(50);
+  const again = await eventually(() =>
+    connect(BINARY_SUBPROTOCOL, 1, {
+      channels: [{ channel: CHANNEL, since: { epoch, offset: 300 } }],
+    }),
+  );
+  await publish(50);
+  await again.waitFor(({ publications }) => publications.length === 100);
+  expect(again.publications.map(({ data }) => data)).toEqual(TRADES.slice(300, 400));
+  for (const other of others.filter(({ isOpen }) => isOpen)) {
+    await other.waitFor(({ publications }) => publications.at(-1)?.offset === 400);
+  }
+}, 120_000);
