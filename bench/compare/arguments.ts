@@ -26,6 +26,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   safety       what offsets cost an edge while nothing is lost: the publish script against plain PUBLISH
   hot-path     time and allocations per delivery, from the index to the socket
   sdk          what the client's SDK costs a program: µs per publication, and what 10,000 channels hold
+  wire-size    bytes of publications as binary frames against text frames and other ways, by what is published
   console      what a console of 100 nodes with 20 pages costs Redis, itself and a browser (four minutes)
 
   --seconds N        length of a measured run (30; memory 120; heartbeats 60; console 60)
@@ -80,6 +81,7 @@ export const COMMANDS = [
   'index',
   'hot-path',
   'sdk',
+  'wire-size',
   'console',
 ] as const;
 export type Command = (typeof COMMANDS)[number];

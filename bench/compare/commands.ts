@@ -58,6 +58,7 @@ import {
   WIDE,
   WIDE_RATE,
 } from './subjects.ts';
+import { describeWireSizes, measureWireSizes, wireSizeFailures } from './wire-size.ts';
 
 /** The result of a command: lines for a person, and all measurements. */
 export interface BenchOutcome {
@@ -140,6 +141,10 @@ export async function runCommand(
       };
       const cost = await measureConsole(plan, await redisUrl(), report);
       return { text: describeConsole(cost), result: cost, failures: consoleFailures(cost) };
+    }
+    case 'wire-size': {
+      const sizes = await measureWireSizes(asked.quick);
+      return { text: describeWireSizes(sizes), result: sizes, failures: wireSizeFailures(sizes) };
     }
     case 'saturation': {
       const plan = {

@@ -1,5 +1,6 @@
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { TextOfFrames } from '../../../../test/support/text-of-frames.ts';
 import { BINARY_FRAMES } from '../outbound/binary-frames.ts';
 import { JSON_FRAMES } from '../outbound/json-frames.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
@@ -47,7 +48,7 @@ function start(settings: ConstructorParameters<typeof FanOutUnderTest>[0] = {}) 
       }
     },
     subscriber(format: WireFormat = BINARY_FRAMES) {
-      const client = new FormatClient(server.fanOut, format);
+      const client = new FormatClient(server.fanOut, format, new TextOfFrames());
       client.request({ type: 'subscribe', channels: ['a'] });
       server.upstream.acknowledge(undefined, { epoch: EPOCH, offset });
       return client;
@@ -113,15 +114,15 @@ describe('a client with binary frames', () => {
     using node = start();
     const [binary, text] = [node.subscriber(), node.subscriber(JSON_FRAMES)];
     const latest = { everyMs: 100 };
-    for (const { request } of [binary, text]) {
-      request({ type: 'subscribe', channels: [{ channel: 'a', latest }] });
+    for (const client of [binary, text]) {
+      client.request({ type: 'subscribe', channels: [{ channel: 'a', latest }] });
     }
     node.refer(1);
     node.publish(9);
     // What is held back was deflated against the reference before this one.
     node.refer(2);
     const bothEndWith = (n: number) => () =>
-      [binary, text].every((client) => client.numbers().at(-1) === n);
+      [binary, text].every((client) => numbersOf(client).at(-1) === n);
     await until(bothEndWith(9), 'the latest');
     node.publish(5);
     await until(bothEndWith(14), 'the next');
@@ -148,7 +149,7 @@ describe('a client with binary frames', () => {
     node.publish(3);
     node.refer(2);
     node.publish(3);
-    const client = new FormatClient(node.server.fanOut, BINARY_FRAMES);
+    const client = new FormatClient(node.server.fanOut, BINARY_FRAMES, new TextOfFrames());
     client.request({
       type: 'subscribe',
       channels: [{ channel: 'a', since: { epoch: EPOCH, offset: 0 } }],
@@ -165,7 +166,7 @@ describe('a client with binary frames', () => {
     node.subscriber();
     node.refer(1);
     node.server.upstream.resync({ channel: 'a', epoch: EPOCH, offset: 3 });
-    const client = new FormatClient(node.server.fanOut, BINARY_FRAMES);
+    const client = new FormatClient(node.server.fanOut, BINARY_FRAMES, new TextOfFrames());
     client.request({
       type: 'subscribe',
       channels: [{ channel: 'a', since: { epoch: EPOCH, offset: 0 } }],

@@ -3,6 +3,7 @@ import type { Position } from '@tradewind/protocol';
 import { expect, it } from 'vitest';
 import { shortOrLong } from '../../../../test/support/length.ts';
 import { createRandom } from '../../../../test/support/random.ts';
+import { TextOfFrames } from '../../../../test/support/text-of-frames.ts';
 import { createHub, FakeChannelStore } from '../hub/testing/hub-under-test.ts';
 import { BINARY_FRAMES } from '../outbound/binary-frames.ts';
 import { JSON_FRAMES } from '../outbound/json-frames.ts';
@@ -94,8 +95,8 @@ class Pair {
 
   constructor({ fanOut }: Worker) {
     this.#clients = [
-      new FormatClient(fanOut, JSON_FRAMES),
-      new FormatClient(fanOut, BINARY_FRAMES),
+      new FormatClient(fanOut, JSON_FRAMES, new TextOfFrames()),
+      new FormatClient(fanOut, BINARY_FRAMES, new TextOfFrames()),
     ];
   }
 
@@ -166,7 +167,7 @@ class World {
     { maxHistory: MAX_HISTORY, maxPublicationBytes: 2_000, lingerMs: 0 },
     true,
     this.#store,
-    { life: 10, window: 4 },
+    { sample: 2, price: 0.1 },
   );
   readonly #subscribed = new Set<string>();
   readonly #workers: Worker[];

@@ -2,8 +2,12 @@ import type { DeflatedPayload } from '@tradewind/fanout';
 import { MAX_REFERENCE_BYTES } from '@tradewind/protocol';
 import type { PayloadDeflater } from './payload-deflater.ts';
 
-/** A reference is renewed when what is left of the payloads exceeds the least that it was by this factor. */
-const RENEWAL_RATIO = 1.1;
+/** What the frame that tells a reference has besides it, in bytes; a JSON string of it is about an eighth longer. */
+const REFERENCE_FRAME_BYTES = 50;
+const ESCAPED_LENGTH = 1.125;
+
+/** By how much the price may rise at most where another reference does not help. */
+const MOST_PRICE = 64;
 
 /** A reference must take at least a tenth off the payload after it, or nobody is told it. */
 const LEAST_USE = 0.9;
@@ -25,15 +29,19 @@ export class ChannelReferences {
   readonly #deflater: PayloadDeflater;
   readonly #lastId: number;
   #current: ChannelReference | undefined;
-  /** What becomes the reference if it proves useful for the next publication. It replaces the current one in any case. */
+  /** What becomes the first reference if it proves useful for the next publication. */
   #candidate: Uint8Array | undefined;
-  /** How many publications were deflated against the current reference. */
+  /** How many publications of the sample were deflated, and their mean size. A first reference has no sample: any size is waste. */
+  #sampled = Number.POSITIVE_INFINITY;
+  #sampleMean = 0;
+  /** Bytes by which publications since exceeded that mean: what the reference's age has cost a client. */
+  #waste = 0;
+  /** Publications since the reference was new, and their bytes. */
   #uses = 0;
-  #windowUses = 0;
-  #windowPayloadBytes = 0;
-  #windowDeflatedBytes = 0;
-  /** The least share that was left of the payloads of a window of this reference. */
-  #bestRatio = Number.POSITIVE_INFINITY;
+  #usedBytes = 0;
+  /** The mean size of publications with the reference before. */
+  #meanBefore = Number.POSITIVE_INFINITY;
+  #price = 1;
   #failures = 0;
   #rest = 0;
 
@@ -65,42 +73,57 @@ export class ChannelReferences {
       statistics.raw.budget += 1;
       return undefined;
     }
-    if (this.#candidate === undefined && this.#current === undefined) {
-      if (payload.length <= MAX_REFERENCE_BYTES) {
-        this.#candidate = Uint8Array.from(payload);
-        statistics.raw.first += 1;
-        return undefined;
-      }
+    if (this.#candidate !== undefined) return this.#tryCandidate(payload, this.#candidate);
+    if (this.#current === undefined) return this.#begin(payload);
+    const { id, bytes } = this.#current;
+    if (this.#isWorn(bytes) && payload.length <= MAX_REFERENCE_BYTES) {
+      // It serves the next one: this one would become nothing.
+      this.#candidate = Uint8Array.from(payload);
+    }
+    const deflated = this.#deflater.deflate(payload, bytes);
+    this.#count(deflated.length);
+    return this.#judged(payload, deflated, id);
+  }
+
+  #begin(payload: Uint8Array): DeflatedPayload | undefined {
+    if (payload.length > MAX_REFERENCE_BYTES) {
       return this.#judged(payload, this.#deflater.deflate(payload, undefined), 0);
     }
-    if (this.#candidate !== undefined) return this.#tryCandidate(payload, this.#candidate);
-    const { id, bytes } = this.#current as ChannelReference;
-    const deflated = this.#judged(payload, this.#deflater.deflate(payload, bytes), id);
-    if (deflated !== undefined) this.#count(payload, deflated.bytes.length);
-    return deflated;
+    this.#candidate = Uint8Array.from(payload);
+    this.#deflater.statistics.raw.first += 1;
+    return undefined;
   }
 
   /** A candidate that does not help gives way to this payload. */
   #tryCandidate(payload: Uint8Array, candidate: Uint8Array): DeflatedPayload | undefined {
-    const id = (this.#current?.id ?? this.#lastId) + 1;
     const bytes = this.#deflater.deflate(payload, candidate);
     this.#candidate = undefined;
     if (bytes.length <= LEAST_USE * payload.length) {
-      this.#current = { id, bytes: candidate };
-      this.#deflater.statistics.references += 1;
-      this.#uses = 0;
-      this.#beginWindow();
-      this.#bestRatio = Number.POSITIVE_INFINITY;
+      this.#refer(candidate);
     } else if (this.#current === undefined && payload.length <= MAX_REFERENCE_BYTES) {
       this.#candidate = Uint8Array.from(payload);
     }
-    return this.#judged(payload, bytes, id);
+    return this.#judged(
+      payload,
+      bytes,
+      this.#current?.bytes === candidate ? this.#current.id : UNTOLD,
+    );
+  }
+
+  #refer(bytes: Uint8Array): void {
+    this.#current = { id: (this.#current?.id ?? this.#lastId) + 1, bytes };
+    this.#deflater.statistics.references += 1;
+    this.#meanBefore = this.#uses === 0 ? Number.POSITIVE_INFINITY : this.#usedBytes / this.#uses;
+    this.#sampled = this.#current.id === this.#lastId + 1 ? Number.POSITIVE_INFINITY : 0;
+    this.#sampleMean = 0;
+    this.#waste = 0;
+    this.#uses = 0;
+    this.#usedBytes = 0;
   }
 
   /** What is sent of a payload. After many failures the channel rests, and begins with another reference. */
   #judged(payload: Uint8Array, bytes: Uint8Array, reference: number): DeflatedPayload | undefined {
-    const isTold = reference === 0 || reference === this.#current?.id;
-    if (isTold && bytes.length < payload.length) {
+    if (reference !== UNTOLD && bytes.length < payload.length) {
       this.#failures = 0;
       this.#deflater.statistics.deflated += 1;
       return { bytes, reference };
@@ -114,25 +137,27 @@ export class ChannelReferences {
     return undefined;
   }
 
-  #count(payload: Uint8Array, deflatedBytes: number): void {
+  #count(bytes: number): void {
+    const { sample } = this.#deflater.terms;
     this.#uses += 1;
-    this.#windowUses += 1;
-    this.#windowPayloadBytes += payload.length;
-    this.#windowDeflatedBytes += deflatedBytes;
-    const { window, life } = this.#deflater.terms;
-    if (this.#windowUses < window) return;
-    const ratio = this.#windowDeflatedBytes / this.#windowPayloadBytes;
-    this.#bestRatio = Math.min(this.#bestRatio, ratio);
-    const isStale = ratio > RENEWAL_RATIO * this.#bestRatio || this.#uses >= life;
-    if (isStale && payload.length <= MAX_REFERENCE_BYTES) {
-      this.#candidate = Uint8Array.from(payload);
+    this.#usedBytes += bytes;
+    if (this.#sampled >= sample) {
+      this.#waste = Math.max(0, this.#waste + bytes - this.#sampleMean);
+      return;
     }
-    this.#beginWindow();
+    this.#sampleMean = (this.#sampleMean * this.#sampled + bytes) / (this.#sampled + 1);
+    this.#sampled += 1;
+    if (this.#sampled < sample) return;
+    const hasHelped = this.#sampleMean < this.#meanBefore;
+    this.#price = hasHelped ? 1 : Math.min(MOST_PRICE, 2 * this.#price);
   }
 
-  #beginWindow(): void {
-    this.#windowUses = 0;
-    this.#windowPayloadBytes = 0;
-    this.#windowDeflatedBytes = 0;
+  /** Whether the reference's age has cost a client as much as another reference would. */
+  #isWorn({ length }: Uint8Array): boolean {
+    const cost = REFERENCE_FRAME_BYTES + ESCAPED_LENGTH * length;
+    return this.#waste > this.#price * this.#deflater.terms.price * cost;
   }
 }
+
+/** Instead of an id: nobody is told what a payload was deflated against. */
+const UNTOLD = -1;

@@ -27,19 +27,16 @@ const LEAST_CHUNK_BYTES = 64;
 const SMALLEST_WINDOW_BITS = 9;
 const LARGEST_WINDOW_BITS = 15;
 
-/** How long the references of channels last. */
+/** When the reference of a channel is renewed. */
 export interface ReferenceTerms {
-  /** The most publications that are deflated against one reference. */
-  readonly life: number;
-  /** How many publications are deflated before their reference is judged. */
-  readonly window: number;
+  /** How many publications behind a new reference show what it leaves of them. */
+  readonly sample: number;
+  /** How much of what a client is sent of a new reference must have been wasted on the one before it. */
+  readonly price: number;
 }
 
-/**
- * After 10,000 trades the prices in a reference are old. With a window of less than some hundred, chance would renew it, and each reference costs
- * every client a frame.
- */
-const USUAL_TERMS: ReferenceTerms = { life: 10_000, window: 256 };
+/** On recorded trades a sample of 8 to 32, and a price of a half, leave within 1 byte of the same. */
+const USUAL_TERMS: ReferenceTerms = { sample: 16, price: 1 };
 
 /** Why a publication that somebody wanted deflated was not. */
 export type RawReason =

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
-import { TextOfFrames } from '../../../../../test/support/text-of-frames.ts';
 import { FakeSink } from '../../outbound/testing/fake-sink.ts';
 import { FrameDecoder } from '../../outbound/testing/frame-decoder.ts';
 import type { WireFormat } from '../../outbound/wire-format.ts';
@@ -11,19 +10,31 @@ import { FakeWebSocket } from './test-connection.ts';
 /** More flushes than a queue takes to empty into a socket that takes bytes. */
 const FLUSHES = 100;
 
+/** What {@link FormatClient} needs of a reader of binary frames. */
+export interface FrameReader {
+  /** The text that a frame stands for; undefined if it says nothing where frames are text. */
+  textOf(opcode: number, payload: Uint8Array): string | undefined;
+  /** How many references came so far. */
+  readonly references: number;
+  /** How many binary publications came so far. */
+  readonly publications: number;
+}
+
 /** A client of any format on a fake socket. What it receives is text frames, or what stands for them. */
 export class FormatClient {
   readonly connection: Connection;
   readonly webSocket = new FakeWebSocket();
   readonly sink = new FakeSink();
-  readonly reader = new TextOfFrames();
+  readonly reader: FrameReader;
   readonly #fanOut: FanOut;
   readonly #frames = new FrameDecoder();
   readonly #texts: string[] = [];
   #written = 0;
 
-  constructor(fanOut: FanOut, format: WireFormat) {
+  /** @param reader reads binary frames: `TextOfFrames`. */
+  constructor(fanOut: FanOut, format: WireFormat, reader: FrameReader) {
     this.#fanOut = fanOut;
+    this.reader = reader;
     this.connection = fanOut.open(
       this.webSocket as unknown as WebSocket,
       this.sink as unknown as Socket,
