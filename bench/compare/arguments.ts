@@ -34,7 +34,7 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   --clients N        clients (default above; saturation and safety 1,000; memory: both kinds)
   --payload BYTES    payload of a publication (500; memory 15,000)
   --against A,B      opponents of the edge in saturation, predecessor and wide: ws-per-client, ws-shared, socket.io,
-                     bun, edge@PATH; in workers and memory edge@PATH alone
+                     bun, edge.v2 (the same edge with binary frames), edge@PATH; in workers and memory edge@PATH alone
   --workers N        worker threads for workers (2)
   --help             this text
   --quick            100 clients, 3 s, one pair: shows only that it works (saturation still searches,

@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type OwnedProcess, startProcess, WORKSPACE_ROOT } from '@tradewind/dev';
+import { BINARY_SUBPROTOCOL } from '@tradewind/protocol';
 import { eventually } from '../../test/support/wait.ts';
 import type { DialectChoice } from '../load/dialect.ts';
 import { onServerCore } from './cores.ts';
 
-export const CONTENDER_NAMES = ['edge', 'ws-per-client', 'ws-shared', 'socket.io', 'bun'] as const;
+export const CONTENDER_NAMES = [
+  ...(['edge', 'edge.v2', 'ws-per-client', 'ws-shared', 'socket.io', 'bun'] as const),
+] as const;
 export type ContenderName = (typeof CONTENDER_NAMES)[number];
 
 /** The edge of another checkout of this project; the text after the `@` is its root folder. */
@@ -96,6 +99,10 @@ function nodeFlags(unit: string): readonly string[] {
 
 const CONTENDERS: Readonly<Record<ContenderName, Contender>> = {
   edge: edgeOf('edge', WORKSPACE_ROOT),
+  'edge.v2': {
+    ...edgeOf('edge.v2', WORKSPACE_ROOT),
+    dialect: { kind: 'tradewind', subprotocol: BINARY_SUBPROTOCOL },
+  },
   'ws-per-client': withNode('ws-per-client', `${FOLDER}/ws-per-client.ts`, true),
   'ws-shared': withNode('ws-shared', `${FOLDER}/ws-shared.ts`, false),
   'socket.io': {

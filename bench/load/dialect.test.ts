@@ -1,3 +1,5 @@
+import { deflateRawSync } from 'node:zlib';
+import { encodeBinaryBody } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { createDialect, type DialectChoice } from './dialect.ts';
 
@@ -5,6 +7,7 @@ function converse(choice: DialectChoice, channels: readonly string[], answers: r
   const said: string[] = [];
   const session = {
     channels,
+    node: '',
     send: (text: string) => said.push(text),
     subscribed: () => said.push('(subscribed)'),
     refused: (reason: string) => said.push(`(refused: ${reason})`),
@@ -35,6 +38,7 @@ describe('the tradewind dialect', () => {
     const said: string[] = [];
     const session = {
       channels: ['a'],
+      node: '',
       send: (text: string) => said.push(text),
       subscribed: () => said.push('(subscribed)'),
       refused: (reason: string) => said.push(`(refused: ${reason})`),
@@ -99,5 +103,43 @@ describe('the socket.io dialect', () => {
     expect(converse({ kind: 'socket.io' }, ['a'], ['44{"message":"no"}'])).toEqual([
       '(refused: socket.io 44)',
     ]);
+  });
+});
+
+describe('the tradewind dialect with binary frames', () => {
+  const session = {
+    ...{ channels: ['a'], node: '' },
+    ...{ send() {}, subscribed() {}, refused() {}, gap() {}, reconnect() {} },
+  };
+
+  it('reads numbers of all widths', () => {
+    const { shape, subprotocol } = createDialect({
+      kind: 'tradewind',
+      subprotocol: 'tradewind.v2',
+    });
+    expect(subprotocol).toBe('tradewind.v2');
+    const read = (...bytes: number[]) => shape.readBinary?.(Buffer.from(bytes), 0, bytes.length);
+    expect(read(1, 9, 9)).toBe(1);
+    expect(read(0x80, 1, 9)).toBe(128);
+    expect(read(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f, 9)).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
+  it('reads the time in a payload: raw, deflated, and cut off', () => {
+    const dialect = createDialect({ kind: 'tradewind', subprotocol: 'tradewind.v2' });
+    const data = `{"t":1795416898000000,"p":"${'x'.repeat(600)}"}`;
+    const payload = Buffer.from(data.replace('8000000', '8073123'));
+    const frame = (reference?: number, dictionary?: Buffer) => {
+      const options = dictionary === undefined ? {} : { dictionary };
+      const bytes = reference === undefined ? payload : deflateRawSync(payload, options);
+      const body = encodeBinaryBody({ ref: 7, offset: 0, time: 0, payload: bytes, reference });
+      return Buffer.concat([Buffer.of(1), body]).subarray(0, 320);
+    };
+    dialect.control('{"type":"welcome","node":"edge-1"}', session);
+    expect(dialect.decode?.(frame(3), session), 'nobody told it').toBeUndefined();
+    dialect.control(JSON.stringify({ type: 'reference', ref: 7, id: 3, data }), session);
+    for (const bytes of [frame(), frame(0), frame(3, Buffer.from(data))]) {
+      expect(String(dialect.decode?.(bytes, session))).toContain('"t":1795416898073123');
+    }
+    expect(dialect.decode?.(frame(3), { ...session, node: 'edge-2' })).toBeUndefined();
   });
 });

@@ -1,4 +1,10 @@
-import { MAX_CHANNELS_PER_REQUEST } from '@tradewind/protocol';
+import { constants, inflateRawSync } from 'node:zlib';
+import {
+  BINARY_SUBPROTOCOL,
+  MAX_CHANNELS_PER_REQUEST,
+  parseBinaryFrame,
+  referenceLabel,
+} from '@tradewind/protocol';
 import { type FrameShape, NOT_A_PUBLICATION, UNNUMBERED } from './frame-counter.ts';
 
 /** The protocol of a server, in the form that is sent to the load processes. */
@@ -7,6 +13,8 @@ export type DialectChoice =
       readonly kind: 'tradewind';
       /** The tokens by which connections say who they are, in turn. None where edges ask for none. */
       readonly tokens?: readonly string[];
+      /** What is asked for in the handshake. Undefined asks for nothing, and gets text frames. */
+      readonly subprotocol?: typeof BINARY_SUBPROTOCOL;
     }
   /** JSON text frames of any shape. */
   | {
@@ -30,6 +38,8 @@ export type DialectChoice =
 /** One connection, as a dialect sees it: what it can send, and what it reports. */
 export interface DialectSession {
   readonly channels: readonly string[];
+  /** The name of the node, once it has said it. */
+  node: string;
   send(text: string): void;
   /** The server confirmed all channels. */
   subscribed(): void;
@@ -44,6 +54,10 @@ export interface DialectSession {
 /** How to subscribe at a server, and how to read its frames. It holds no state of a connection. */
 export interface Dialect {
   readonly shape: FrameShape;
+  /** The subprotocol to ask for; undefined for none. */
+  readonly subprotocol?: string;
+  /** Makes the beginning of a publication's payload of the beginning of its frame, where that is not as it was published. */
+  decode?(start: Buffer, session: DialectSession): Buffer | undefined;
   /** The upgrade has succeeded. */
   opened(session: DialectSession): void;
   /** A text frame arrived that is not a publication. */
@@ -53,7 +67,7 @@ export interface Dialect {
 export function createDialect(choice: DialectChoice): Dialect {
   switch (choice.kind) {
     case 'tradewind':
-      return choice.tokens?.length ? identifiedDialect(choice.tokens) : TRADEWIND;
+      return tradewindDialect(choice.tokens ?? [], choice.subprotocol);
     case 'plain':
       return plainDialect(choice.subscribe, choice.acknowledgement);
     case 'socket.io':
@@ -115,19 +129,73 @@ const TRADEWIND: Dialect = {
   },
 };
 
-/** Like {@link TRADEWIND}, but a token comes before the first request. Tokens must last for longer than the load. */
-function identifiedDialect(tokens: readonly string[]): Dialect {
-  let next = 0;
+function tradewindDialect(
+  tokens: readonly string[],
+  subprotocol: typeof BINARY_SUBPROTOCOL | undefined,
+): Dialect {
+  const dialect = subprotocol === undefined ? TRADEWIND : binaryDialect();
+  return tokens.length > 0 ? identifiedDialect(dialect, tokens) : dialect;
+}
+
+/** Binary frames. The connections of a process share the references of a node, because all of its clients are told the same. */
+function binaryDialect(): Dialect {
+  const references = new Map<string, Buffer>();
+  const nameOf = (node: string, ref: number, label: number): string => `${node} ${ref} ${label}`;
   return {
     ...TRADEWIND,
+    subprotocol: BINARY_SUBPROTOCOL,
+    shape: { ...TRADEWIND.shape, readBinary: readVarint },
+    control(text, session) {
+      const message = JSON.parse(text) as TradewindControl;
+      if (message.type === 'welcome') session.node = message.node ?? '';
+      else if (message.type !== 'reference') TRADEWIND.control(text, session);
+      else {
+        const { ref = 0, id: reference, data = '' } = message;
+        const label = referenceLabel(Number(reference));
+        references.set(nameOf(session.node, ref, label), Buffer.from(data));
+      }
+    },
+    decode(start, { node }) {
+      const { ref, label, payload } = parseBinaryFrame(start);
+      if (label === undefined) return Buffer.from(payload);
+      const dictionary = label === 0 ? undefined : references.get(nameOf(node, ref, label));
+      if (label > 0 && dictionary === undefined) return undefined;
+      // The frame may be longer than its beginning.
+      const options = { finishFlush: constants.Z_SYNC_FLUSH };
+      return inflateRawSync(
+        payload,
+        dictionary === undefined ? options : { ...options, dictionary },
+      );
+    },
+  };
+}
+
+/** A frame's number in seven bits a byte, the lowest first; see docs/protocol.md. */
+function readVarint(bytes: Buffer, start: number, end: number): number {
+  let number = 0;
+  let scale = 1;
+  for (let at = start; at < end; at += 1) {
+    const byte = bytes[at] as number;
+    number += (byte & 0x7f) * scale;
+    if (byte < 128) break;
+    scale *= 128;
+  }
+  return number === 0 ? NOT_A_PUBLICATION : number;
+}
+
+/** Like another dialect, but a token comes before the first request. Tokens must last for longer than the load. */
+function identifiedDialect(dialect: Dialect, tokens: readonly string[]): Dialect {
+  let next = 0;
+  return {
+    ...dialect,
     opened(session) {
       session.send(JSON.stringify({ type: 'auth', token: tokens[next % tokens.length] }));
       next += 1;
     },
     control(text, session) {
       const { type } = JSON.parse(text) as TradewindControl;
-      if (type === 'authenticated') TRADEWIND.opened(session);
-      else TRADEWIND.control(text, session);
+      if (type === 'authenticated') dialect.opened(session);
+      else dialect.control(text, session);
     },
   };
 }
@@ -143,6 +211,9 @@ interface TradewindControl {
   readonly rejected?: readonly { readonly code: string }[];
   readonly code?: string;
   readonly lost?: number;
+  readonly node?: string;
+  readonly ref?: number;
+  readonly data?: string;
 }
 
 function plainDialect(subscribe: string, acknowledgement: string | undefined): Dialect {

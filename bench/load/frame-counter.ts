@@ -32,6 +32,8 @@ export interface FrameShape {
    * @returns the publication's number from 1, {@link UNNUMBERED} or {@link NOT_A_PUBLICATION}.
    */
   read(bytes: Buffer, start: number, end: number): number;
+  /** The same for a binary frame. Without it there must be none. */
+  readBinary?(bytes: Buffer, start: number, end: number): number;
 }
 
 /**
@@ -62,6 +64,7 @@ const FIN_AND_RESERVED = 0xf0;
 const FIN = 0x80;
 const MASKED = 0x80;
 const OPCODE_TEXT = 1;
+const OPCODE_BINARY = 2;
 const OPCODE_CLOSE = 8;
 const OPCODE_PING = 9;
 const OPCODE_PONG = 10;
@@ -72,7 +75,7 @@ const MORE_IS_NEEDED = -1;
  * Counts the frames of a server's byte stream without parsing their payloads. It reads the header of each frame and the
  * few bytes that its {@link FrameShape} needs, so one process counts millions of frames a second, and a measurement
  * measures the server and not the load.
- * Text frames must be unmasked and unfragmented, as servers that broadcast write them.
+ * Frames must be unmasked and unfragmented, as servers that broadcast write them.
  */
 export class FrameCounter {
   readonly counts: FrameCounts;
@@ -169,10 +172,13 @@ export class FrameCounter {
       start = at + 10;
     }
     const end = start + length;
-    if (opcode !== OPCODE_TEXT) return this.#protocolFrame(opcode, bytes, start, end);
+    const isBinary = opcode === OPCODE_BINARY && this.#shape.readBinary !== undefined;
+    if (opcode !== OPCODE_TEXT && !isBinary) return this.#protocolFrame(opcode, bytes, start, end);
     const here = Math.min(end, bytes.length);
     if (here - start < Math.min(length, this.#shape.prefixBytes)) return MORE_IS_NEEDED;
-    const number = this.#shape.read(bytes, start, here);
+    const number =
+      (isBinary ? this.#shape.readBinary?.(bytes, start, here) : undefined) ??
+      this.#shape.read(bytes, start, here);
     if (number === NOT_A_PUBLICATION) return this.#control(bytes, start, end);
     if (here === end) {
       this.#count(number, this.#isSampled() ? sampleOf(bytes, start, end) : undefined);

@@ -33,6 +33,14 @@ describe('Handshake', () => {
     expect(fields).toContain(`Host: ${host}`);
   });
 
+  it('asks for a subprotocol, and takes no other', () => {
+    const binary = new Handshake(new URL('ws://127.0.0.1:1/ws'), 'tradewind.v2');
+    expect(binary.request.toString()).toContain('\r\nSec-WebSocket-Protocol: tradewind.v2\r\n');
+    const read = (extra: string) => binary.read(Buffer.from(accepted(binary, extra)));
+    expect(read('Sec-WebSocket-Protocol: tradewind.v2\r\n')).toMatchObject({ accepted: true });
+    expect(read('')).toEqual({ accepted: false, reason: 'another subprotocol' });
+  });
+
   it.each([
     ['http 503', 'HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\r\n{}'],
     ['http 200', 'HTTP/1.1 200 OK\r\n\r\n'],

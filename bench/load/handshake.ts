@@ -21,8 +21,11 @@ export class Handshake {
   /** The whole request. */
   readonly request: Buffer;
   readonly #accept: string;
+  readonly #subprotocol: string | undefined;
 
-  constructor(url: URL) {
+  /** @param subprotocol the one to ask for, which the server must choose; undefined asks for none. */
+  constructor(url: URL, subprotocol?: string) {
+    this.#subprotocol = subprotocol;
     const key = randomBytes(16).toString('base64');
     this.#accept = createHash('sha1')
       .update(key + ACCEPT_SUFFIX)
@@ -35,6 +38,7 @@ export class Handshake {
         'Connection: Upgrade',
         `Sec-WebSocket-Key: ${key}`,
         'Sec-WebSocket-Version: 13',
+        ...(subprotocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${subprotocol}`]),
         '\r\n',
       ].join('\r\n'),
     );
@@ -52,6 +56,8 @@ export class Handshake {
     if (status !== '101') return { accepted: false, reason: `http ${status ?? 'nonsense'}` };
     const accept = /\r\nsec-websocket-accept: *([^\r\n]*)/i.exec(header)?.[1]?.trim();
     if (accept !== this.#accept) return { accepted: false, reason: 'wrong accept key' };
+    const chosen = /\r\nsec-websocket-protocol: *([^\r\n]*)/i.exec(header)?.[1]?.trim();
+    if (chosen !== this.#subprotocol) return { accepted: false, reason: 'another subprotocol' };
     if (/\r\nsec-websocket-extensions:/i.test(header)) {
       return { accepted: false, reason: 'an extension was not asked for' };
     }

@@ -74,6 +74,7 @@ export class LoadConnection implements FrameListener, DialectSession {
   /** The same by number. */
   readonly channelNumbers: readonly number[];
   readonly reading: Reading;
+  node = '';
   /** `gap` frames, the losses in them, and reconnect notices. */
   gaps = 0;
   gapLost = 0;
@@ -258,7 +259,9 @@ export class LoadConnection implements FrameListener, DialectSession {
 
   sample(start: Buffer): void {
     if (this.reading !== 'steady') return;
-    const sent = readSentTime(start);
+    const { decode } = this.#setup.dialect;
+    const payload = decode === undefined ? start : decode(start, this);
+    const sent = payload === undefined ? undefined : readSentTime(payload);
     if (sent !== undefined) this.#setup.latency.record(nowMicros() - sent);
   }
 

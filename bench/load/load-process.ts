@@ -106,12 +106,13 @@ function retryWaitMs(failure: string, attempt: number): number {
 }
 
 function routes(plan: ProcessPlan): (index: number, ownIndex: number) => Route {
+  const { subprotocol } = createDialect(plan.dialect);
   const targets = plan.urls.map((text) => {
     const url = new URL(text);
     const host = url.hostname.replace(/^\[|\]$/g, '');
     const secure = url.protocol === 'wss:' ? secureRoute(host) : undefined;
     const port = Number(url.port || (secure === undefined ? 80 : 443));
-    return { host, port, secure, handshake: new Handshake(url) };
+    return { host, port, secure, handshake: new Handshake(url, subprotocol) };
   });
   return (index, ownIndex) => ({
     ...targets[index % targets.length]!,
