@@ -210,7 +210,10 @@ function Header(props: {
   return (
     <header>
       <h1>Tradewind</h1>
-      <p class={`verdict ${tone}`} role="status">
+      <p class="spoken" role="status">
+        {useSpoken(word, sentence)}
+      </p>
+      <p class={`verdict ${tone}`}>
         <strong>
           <span aria-hidden="true">{icon}</span> {word}
         </strong>
@@ -237,6 +240,24 @@ function Header(props: {
       </div>
     </header>
   );
+}
+
+/** Time between two announcements of a verdict, in ms: one that flickers must not talk without end. */
+const SPEAK_AFTER_MS = 5_000;
+
+/** What a screen reader is told: the verdict when its word changes, and not the seconds that it counts. */
+function useSpoken(word: string, sentence: string): string {
+  const [spoken, setSpoken] = useState('');
+  const spokenAt = useRef(Number.NEGATIVE_INFINITY);
+  useEffect(() => {
+    const waitMs = Math.max(0, spokenAt.current + SPEAK_AFTER_MS - performance.now());
+    const timer = setTimeout(() => {
+      spokenAt.current = performance.now();
+      setSpoken(`${word}: ${sentence}`);
+    }, waitMs);
+    return () => clearTimeout(timer);
+  }, [word]);
+  return spoken;
 }
 
 function Problems() {

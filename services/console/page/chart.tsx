@@ -34,6 +34,7 @@ export function Chart({ title, figure, format }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot | undefined>(undefined);
   const [asTable, setAsTable] = useState(false);
+  const [hasFocus, setFocus] = useState(false);
   const [pointed, setPointed] = useState<number | undefined>(undefined);
   // A canvas that nobody sees is not drawn.
   const frame = useRef<HTMLElement>(null);
@@ -104,7 +105,8 @@ export function Chart({ title, figure, format }: ChartProps) {
     <figure ref={frame} class="chart">
       <figcaption>
         <span>{title}</span>
-        <output>{spoken}</output>
+        {/* Of the charts whose cursors move together, the one with the focus speaks. */}
+        <output aria-live={hasFocus ? 'polite' : 'off'}>{spoken}</output>
         <button type="button" class="quiet" onClick={() => setAsTable(!asTable)}>
           {asTable ? 'as chart' : 'as table'}
         </button>
@@ -119,6 +121,8 @@ export function Chart({ title, figure, format }: ChartProps) {
           // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys move the cursor, and its value is told.
           tabIndex={0}
           aria-label={`${sentence}. Arrow keys tell values.`}
+          onFocus={() => setFocus(true)}
+          onBlur={() => setFocus(false)}
           onKeyDown={(event) => {
             const { current } = plot;
             const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
