@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createAdmin, healthRoutes, type Readiness } from './admin.ts';
-import { sendJson } from './http-error.ts';
-import { createHttpServer, DEFAULT_HTTP_LIMITS, type HttpServer } from './http-server.ts';
-import { createLogger } from './logger.ts';
+import { sendJson } from './http/http-error.ts';
+import { createHttpServer, DEFAULT_HTTP_LIMITS, type HttpServer } from './http/http-server.ts';
+import { createLogger } from './log/logger.ts';
 import { createMetrics } from './metrics.ts';
 
 const written: string[] = [];

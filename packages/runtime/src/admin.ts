@@ -1,11 +1,11 @@
-import { createBearerCheck } from './bearer-token.ts';
-import { HttpError, SERVER_ERRORS, sendJson, sendText } from './http-error.ts';
-import { createHttpServer, DEFAULT_HTTP_LIMITS, type HttpServer } from './http-server.ts';
-import type { Logger } from './logger.ts';
+import { createBearerCheck } from './http/bearer-token.ts';
+import { HttpError, SERVER_ERRORS, sendJson, sendText } from './http/http-error.ts';
+import { createHttpServer, DEFAULT_HTTP_LIMITS, type HttpServer } from './http/http-server.ts';
+import { pageFault } from './http/page-guard.ts';
+import type { Handler, Route } from './http/router.ts';
+import type { Logger } from './log/logger.ts';
+import { createSecurityLog } from './log/security-log.ts';
 import type { MetricsText } from './metrics.ts';
-import { pageFault } from './page-guard.ts';
-import type { Handler, Route } from './router.ts';
-import { createSecurityLog } from './security-log.ts';
 
 /** The most connections to the admin port: a scraper, a health checker and a few people. */
 export const MAX_ADMIN_CONNECTIONS = 64;

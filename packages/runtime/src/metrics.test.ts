@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createMetrics } from './metrics.ts';
-import { RELEASE } from './release.ts';
+import { RELEASE } from './settings/release.ts';
 
 describe('createMetrics', () => {
   it('prints what is counted, and what a gauge collects, beside the process metrics', async () => {

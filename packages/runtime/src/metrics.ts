@@ -9,7 +9,7 @@ import {
   type HistogramConfiguration,
   Registry,
 } from 'prom-client';
-import { RELEASE } from './release.ts';
+import { RELEASE } from './settings/release.ts';
 
 export type { Counter, Gauge, Histogram } from 'prom-client';
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { readConfig } from './environment.ts';
 import { runProgram } from './program.ts';
-import { RELEASE } from './release.ts';
+import { readConfig } from './settings/environment.ts';
+import { RELEASE } from './settings/release.ts';
 
 afterEach(() => {
   process.exitCode = undefined;

@@ -1,12 +1,12 @@
-import { ConfigError, type Environment } from './environment.ts';
-import { RELEASE } from './release.ts';
 import {
   CONFIG_ERROR_EXIT_CODE,
   type Lifecycle,
   type RunningService,
   runService,
 } from './service.ts';
-import type { UnknownVariable } from './unknown-variables.ts';
+import { ConfigError, type Environment } from './settings/environment.ts';
+import { RELEASE } from './settings/release.ts';
+import type { UnknownVariable } from './settings/unknown-variables.ts';
 
 /** EX_USAGE of sysexits.h. */
 const USAGE_EXIT_CODE = 64;

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { ConfigError } from './environment.ts';
-import { createLogger } from './logger.ts';
+import { createLogger } from './log/logger.ts';
 import { runService } from './service.ts';
+import { ConfigError } from './settings/environment.ts';
 
 /** A service that a test runs as a process of its own; the argument says how it behaves. */
 const behaviour = process.argv[2];

@@ -1,5 +1,5 @@
-import { ConfigError } from './environment.ts';
-import { createLogger, flushLogs, LOG_LEVELS, type Logger } from './logger.ts';
+import { createLogger, flushLogs, LOG_LEVELS, type Logger } from './log/logger.ts';
+import { ConfigError } from './settings/environment.ts';
 
 /** What the lifecycle needs of a service that has started. */
 export interface RunningService {

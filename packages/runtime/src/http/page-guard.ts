@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { isLoopback } from '../settings/service-settings.ts';
 import { type HttpErrorDetails, SERVER_ERRORS } from './http-error.ts';
-import { isLoopback } from './service-settings.ts';
 
 /** A `Host` header: an address in brackets or a name, and a port. */
 const HOST = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9.-]+))(?::[0-9]{1,5})?$/;

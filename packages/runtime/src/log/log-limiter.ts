@@ -1,5 +1,5 @@
+import { type Rate, TokenBucket } from '../token-bucket.ts';
 import type { Logger } from './logger.ts';
-import { type Rate, TokenBucket } from './token-bucket.ts';
 
 /** The most event names that are remembered. Further ones share one allowance, so that memory stays bounded. */
 const MAX_EVENTS = 256;

@@ -1,6 +1,6 @@
+import type { Rate } from '../token-bucket.ts';
 import { LogLimiter } from './log-limiter.ts';
 import type { Logger } from './logger.ts';
-import type { Rate } from './token-bucket.ts';
 
 /**
  * Lines of each event of a security log that one thread writes. A line takes some µs and 300 bytes: 10,000 clients that come at

@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createTestAuthority, type TestAuthority } from '../../../test/support/certificates.ts';
-import { bringOpenssl } from '../../../test/support/tls-terminator.ts';
+import { createTestAuthority, type TestAuthority } from '../../../../test/support/certificates.ts';
+import { bringOpenssl } from '../../../../test/support/tls-terminator.ts';
+import { createLogger } from '../log/logger.ts';
 import { sendJson } from './http-error.ts';
 import { createHttpServer, DEFAULT_HTTP_LIMITS, type HttpLimits } from './http-server.ts';
-import { createLogger } from './logger.ts';
 import { certificateEndsAt, credentialsFault, type TlsCredentials } from './tls-credentials.ts';
 
 const HOST = '127.0.0.1';

@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Logger } from '../log/logger.ts';
 import { HttpError, SERVER_ERRORS, sendError } from './http-error.ts';
-import type { Logger } from './logger.ts';
 import { parseTarget } from './request-target.ts';
 
 /** The parts of a path that a route matched. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { LOG_LEVELS, type LogLevel } from '../log/logger.ts';
 import type { EnvironmentReader } from './environment.ts';
-import { LOG_LEVELS, type LogLevel } from './logger.ts';
 
 /** The settings that every service reads from the environment. */
 export interface ServiceSettings {

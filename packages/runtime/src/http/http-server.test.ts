@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createLogger } from '../log/logger.ts';
 import { HttpError, sendJson } from './http-error.ts';
 import {
   createHttpServer,
@@ -11,7 +12,6 @@ import {
   type HttpLimits,
   type HttpServer,
 } from './http-server.ts';
-import { createLogger } from './logger.ts';
 import type { Route } from './router.ts';
 
 const HOST = '127.0.0.1';

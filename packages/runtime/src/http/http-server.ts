@@ -8,10 +8,10 @@ import {
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { LogLimiter } from '../log/log-limiter.ts';
+import type { Logger } from '../log/logger.ts';
 import { endWithError, type HttpErrorDetails, SERVER_ERRORS, sendError } from './http-error.ts';
 import { listenOn } from './listen.ts';
-import { LogLimiter } from './log-limiter.ts';
-import type { Logger } from './logger.ts';
 import { PlainConnections } from './plain-connections.ts';
 import { createRouter, type Route } from './router.ts';
 import type { TlsCredentials } from './tls-credentials.ts';
