@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Driver } from '../sdk/driver.ts';
 import { type Runtime, type RuntimeName, startRuntime } from '../sdk/runtimes.ts';
-import { SCENARIOS } from '../sdk/scenarios.ts';
+import { SCENARIOS } from '../sdk/scenarios/scenarios.ts';
 import { startTierDriver, type TierDriver } from '../sdk/tier-driver.ts';
 import { shortOrLong } from '../support/length.ts';
 

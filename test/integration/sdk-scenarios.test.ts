@@ -3,7 +3,7 @@ import { connect as connectBinary } from '@tradewind/client/binary';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { controlSdk, WITHOUT_DEDUPE, WITHOUT_GENERATIONS } from '../sdk/control-sdk.ts';
 import { faultsOf } from '../sdk/run-scene.ts';
-import { SCENARIOS, type Scenario } from '../sdk/scenarios.ts';
+import { SCENARIOS, type Scenario } from '../sdk/scenarios/scenarios.ts';
 import { Scene, type Sdk } from '../sdk/scene.ts';
 import { startTierDriver, type TierDriver } from '../sdk/tier-driver.ts';
 import { shortOrLong } from '../support/length.ts';

@@ -5,7 +5,7 @@ import type { Driver, PageDriver } from './driver.ts';
 import { PAGE_STEPS } from './page-steps.ts';
 import { bridgeAt, reachDriver, reachPage } from './remote-driver.ts';
 import { faultsOf } from './run-scene.ts';
-import { SCENARIOS } from './scenarios.ts';
+import { SCENARIOS } from './scenarios/scenarios.ts';
 import { Scene } from './scene.ts';
 
 /** What a runtime is asked to run. */
