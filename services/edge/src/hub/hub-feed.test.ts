@@ -1,4 +1,4 @@
-import { describeDeflating, describeFeed } from '../feed.contract.ts';
+import { describeDeflating, describeFeed } from './testing/feed.contract.ts';
 import { openHubFeed } from './testing/hub-feed-under-test.ts';
 
 const open = () =>

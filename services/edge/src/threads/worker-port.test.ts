@@ -1,5 +1,5 @@
 import { MessageChannel } from 'node:worker_threads';
-import { describeDeflating, describeFeed } from '../feed.contract.ts';
+import { describeDeflating, describeFeed } from '../hub/testing/feed.contract.ts';
 import { openHubFeed } from '../hub/testing/hub-feed-under-test.ts';
 import { HubPort } from './hub-port.ts';
 import type { FeedCall } from './worker-messages.ts';

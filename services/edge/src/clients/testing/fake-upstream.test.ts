@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Position } from '@tradewind/protocol';
-import { describeFeed, type FeedUnderTest } from '../../feed.contract.ts';
+import { describeFeed, type FeedUnderTest } from '../../hub/testing/feed.contract.ts';
 import { RecordingWorker } from '../../hub/testing/hub-under-test.ts';
 import { FakeUpstream, publicationOf } from './fake-upstream.ts';
 

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Position } from '@tradewind/protocol';
-import type { DeflatingFeedUnderTest } from '../../feed.contract.ts';
 import type { Feed, FeedListener } from '../../feed.ts';
 import type { Hub } from '../hub.ts';
+import type { DeflatingFeedUnderTest } from './feed.contract.ts';
 import { createHub, RecordingWorker, refusalOf } from './hub-under-test.ts';
 import { entry, sequenced } from './live-hub.ts';
 

@@ -1,6 +1,6 @@
 import type { Position } from '@tradewind/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Feed } from './feed.ts';
+import type { Feed } from '../../feed.ts';
 
 /**
  * An implementation of {@link Feed}, and what a test lets happen upstream of it. A publication's data is its offset.
