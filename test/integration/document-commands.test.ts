@@ -39,6 +39,7 @@ const HERE = 'test/integration/document-commands.test.ts';
 const RUN_BY: Readonly<Record<string, string>> = {
   'redis-cli -u "$REDIS_URL" PUBLISH': 'test/integration/readme-examples.test.ts',
   'curl -X POST http://127.0.0.1:8081/': 'test/integration/readme-examples.test.ts',
+  'npm install ./tradewind-client-': 'test/integration/client-readme.test.ts',
   'openssl req -x509': HERE,
   'EDGE_TLS_CERT_FILE=tls.crt': HERE,
 };
