@@ -156,6 +156,9 @@ describe('an edge on a Redis Cluster', () => {
     const offsets = client.publicationsOn(channel).map(({ offset }) => offset!);
     expect(offsets).toEqual(Array.from({ length: offsets.length }, (_, i) => i + 1));
     await untilLinked(edge);
+    await client.waitFor((seen) => seen.controlsOf('restored').length > 0);
+    expect(client.controlsOf('degraded').map((each) => each.channels)).toContainEqual([channel]);
+    expect(client.controlsOf('degraded').every((each) => each.channels?.length === 1)).toBe(true);
 
     await master.restart('empty');
     await cluster.untilWhole();

@@ -139,6 +139,8 @@ export interface Degraded {
   readonly type: 'degraded';
   /** When the node was cut off from its source, in ms since the Unix epoch. */
   readonly since: number;
+  /** Those of the client's channels that are cut off; absent: all are. Only where the source is a Redis Cluster. */
+  readonly channels?: readonly string[];
 }
 
 export interface Restored {

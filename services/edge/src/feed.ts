@@ -112,8 +112,13 @@ export interface FeedListener {
   onReference(channel: string, wire: WireChannel): void;
   onGap(notice: GapNotice): void;
   onResync(notice: ResyncNotice): void;
-  /** The node has been cut off from Redis since then (ms since the Unix epoch). */
-  onDegraded(since: number): void;
+  /**
+   * The node has been cut off from Redis since then (ms since the Unix epoch).
+   *
+   * @param channels the channels of this worker that are cut off, if it is not all: they are on a shard of a cluster that is
+   *   away. A later call replaces an earlier one.
+   */
+  onDegraded(since: number, channels?: readonly string[]): void;
   onRestored(): void;
 }
 

@@ -382,9 +382,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
     for (const connection of subscribers) connection.sendInOrder(noticeIn(connection.format));
   }
 
-  onDegraded(since: number): void {
-    this.#subscriptions.available = false;
-    this.#notices.setDegraded(since);
+  onDegraded(since: number, channels?: readonly string[]): void {
+    this.#subscriptions.available = channels !== undefined;
+    if (channels === undefined) this.#notices.setDegraded(since);
+    else
+      this.#notices.setCutOff(since, channels, (connection) => this.index.channelsOf(connection));
     this.#serveDue();
   }
 

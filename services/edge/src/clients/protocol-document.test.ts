@@ -31,7 +31,7 @@ const FIELDS: {
   expiring: { expiresInMs: true, graceMs: true },
   gap: { channel: true, epoch: true, from: true, to: true, lost: true, reason: true },
   resync: { channel: true, epoch: true, offset: true, reason: true },
-  degraded: { since: true },
+  degraded: { since: true, channels: true },
   restored: {},
   reconnect: { afterMs: true, deadlineMs: true, reason: true },
   pong: { id: true, serverTime: true },

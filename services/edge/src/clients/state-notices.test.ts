@@ -20,6 +20,28 @@ describe('StateNotices', () => {
     expect(clients.map(({ sent }) => sent())).toEqual([told, told, told]);
   });
 
+  it('tell each client which of its channels are cut off, and nothing to one that has none', () => {
+    const { notices, clients } = start(2);
+    const held = new Map(
+      clients.map(({ connection }, i) => [connection, i === 0 ? ['a', 'b'] : ['c']]),
+    );
+    const channelsOf = (connection: Connection) => held.get(connection) ?? [];
+    notices.setCutOff(7, ['b', 'x'], channelsOf);
+    tellAll(notices);
+    notices.setCutOff(7, ['a', 'b'], channelsOf);
+    tellAll(notices);
+    notices.setRestored();
+    tellAll(notices);
+    expect(clients.map(({ sent }) => sent())).toEqual([
+      [
+        { type: 'degraded', since: 7, channels: ['b'] },
+        { type: 'degraded', since: 7, channels: ['a', 'b'] },
+        { type: 'restored' },
+      ],
+      [],
+    ]);
+  });
+
   it('tell no client of a state that ended before its turn came', () => {
     const { notices, clients } = start(3);
     notices.setDegraded(7);

@@ -1,4 +1,4 @@
-import { oncePerFormat, type WireFormat } from '../outbound/wire-format.ts';
+import { oncePerFormat } from '../outbound/wire-format.ts';
 import type { Connection } from './connection.ts';
 
 /**
@@ -8,8 +8,8 @@ import type { Connection } from './connection.ts';
  */
 export class StateNotices {
   readonly #connections: ReadonlySet<Connection>;
-  /** The `degraded` notice in each format; undefined while the node is not degraded. */
-  #degraded: ((format: WireFormat) => Uint8Array) | undefined;
+  /** The notice for a client: undefined while nothing of it is cut off. */
+  #degraded: ((connection: Connection) => Uint8Array | undefined) | undefined;
   /** The clients whose turn has not come yet. */
   #untold: Iterator<Connection> | undefined;
 
@@ -20,7 +20,28 @@ export class StateNotices {
 
   /** Sets the state. Call {@link sendSome} to tell it. `since` is in ms since the Unix epoch. */
   setDegraded(since: number): void {
-    this.#degraded = oncePerFormat((format) => format.encodeControl({ type: 'degraded', since }));
+    const noticeIn = oncePerFormat((format) => format.encodeControl({ type: 'degraded', since }));
+    this.#degraded = ({ format }) => noticeIn(format);
+    this.#untold = this.#connections.values();
+  }
+
+  /**
+   * Sets the state: only these channels are cut off. Each client is told which of its own they are, and nothing if there are none.
+   * Call {@link sendSome} to tell it.
+   *
+   * @param channelsOf the channels that a client holds when its turn comes.
+   */
+  setCutOff(
+    since: number,
+    channels: readonly string[],
+    channelsOf: (connection: Connection) => readonly string[],
+  ): void {
+    const cutOff = new Set(channels);
+    this.#degraded = (connection) => {
+      const own = channelsOf(connection).filter((channel) => cutOff.has(channel));
+      if (own.length === 0) return undefined;
+      return connection.format.encodeControl({ type: 'degraded', since, channels: own });
+    };
     this.#untold = this.#connections.values();
   }
 
@@ -32,7 +53,7 @@ export class StateNotices {
 
   /** Tells one client the state, unless it was told that state last. */
   sendTo(connection: Connection): void {
-    connection.sendState(this.#degraded?.(connection.format));
+    connection.sendState(this.#degraded?.(connection));
   }
 
   /**

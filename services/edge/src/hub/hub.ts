@@ -90,6 +90,8 @@ export class Hub {
   readonly #recovery: Recovery;
   readonly #context: ChannelContext;
   readonly #listeners = new Set<FeedListener>();
+  /** How much of its channels each worker was told to be cut off. */
+  readonly #told = new Map<FeedListener, 'none' | 'some' | 'all'>();
   readonly #channels = new Map<string, HubChannel>();
   /** Channels that no worker wants any more, and when to let go of them, in ms on the monotonic clock. Oldest first. */
   readonly #lingering = new Map<string, number>();
@@ -182,9 +184,8 @@ export class Hub {
     this.#listeners.add(listener);
     queueMicrotask(() => {
       if (!this.#listeners.has(listener)) return;
-      const { degradedSince, areAllDown } = this.#links;
-      if (degradedSince === undefined || !areAllDown) listener.onRestored();
-      else listener.onDegraded(degradedSince);
+      this.#told.delete(listener);
+      this.#tellState(listener);
     });
     return {
       declare: (channel, others = 0) => this.#declare(channel, others, listener),
@@ -205,6 +206,7 @@ export class Hub {
     clearTimeout(this.#lingerTimer);
     this.#recovery.stop();
     this.#listeners.clear();
+    this.#told.clear();
     this.#channels.clear();
     this.#lingering.clear();
   }
@@ -259,36 +261,28 @@ export class Hub {
     for (const channel of [...this.#channels.values()]) {
       if (channel.link === link) this.#loseChannel(channel);
     }
-    if (!wasUp || !this.#links.areAllDown) return;
-    for (const listener of this.#listeners) listener.onDegraded(since);
+    if (wasUp) this.#tellStates();
   }
 
   linkRestored(link = ONLY_LINK): void {
-    const wereAllDown = this.#links.areAllDown;
     this.#links.of({ link })?.identifyServer();
     const recovery = this.#links.markUp(link, Date.now());
     if (recovery === undefined) return;
     if (recovery.isFirst) this.#events.linked(recovery.afterMs);
     else this.#events.restored(recovery.afterMs);
-    if (!wereAllDown) return;
-    for (const listener of this.#listeners) listener.onRestored();
+    this.#tellStates();
   }
 
   /** A shard of a cluster has a master, to which there is no link yet. */
   linkAdded(link: string): void {
-    const wereAllDown = this.#links.areAllDown;
     this.#links.add(link, Date.now());
-    if (this.#links.areAllDown && !wereAllDown) this.#tellDegraded();
   }
 
   /** A node of a cluster is no master of a shard any more. Its channels have moved. */
   linkRemoved(link: string): void {
-    const wereAllDown = this.#links.areAllDown;
     this.#links.remove(link);
     this.#recovery.linkRemoved(link);
-    if (wereAllDown && !this.#links.areAllDown)
-      for (const listener of this.#listeners) listener.onRestored();
-    else if (!wereAllDown && this.#links.areAllDown) this.#tellDegraded();
+    this.#tellStates();
   }
 
   /**
@@ -305,9 +299,25 @@ export class Hub {
     }
   }
 
-  #tellDegraded(): void {
-    const { degradedSince = Date.now() } = this.#links;
-    for (const listener of this.#listeners) listener.onDegraded(degradedSince);
+  #tellStates(): void {
+    for (const listener of this.#listeners) this.#tellState(listener);
+  }
+
+  /** Tells a worker which of its channels are cut off: none, all, or those of the shards that are away. */
+  #tellState(listener: FeedListener): void {
+    const { degradedSince = Date.now(), areAllDown } = this.#links;
+    const before = this.#told.get(listener);
+    if (areAllDown) {
+      this.#told.set(listener, 'all');
+      if (before !== 'all') listener.onDegraded(degradedSince);
+      return;
+    }
+    const cutOff: string[] = [];
+    for (const { name, link, listeners } of this.#channels.values())
+      if (!this.#links.isUp(link) && listeners.has(listener)) cutOff.push(name);
+    this.#told.set(listener, cutOff.length === 0 ? 'none' : 'some');
+    if (cutOff.length > 0) listener.onDegraded(degradedSince, cutOff);
+    else if (before !== 'none') listener.onRestored();
   }
 
   /** Its subscription is lost. */
@@ -329,6 +339,7 @@ export class Hub {
 
   #disconnect(listener: FeedListener): void {
     this.#listeners.delete(listener);
+    this.#told.delete(listener);
     for (const name of this.#channels.keys()) this.#drop(name, listener);
   }
 

@@ -60,6 +60,18 @@ export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources):
   );
   readGauge(
     metrics,
+    'tradewind_edge_redis_shards',
+    'Masters that have slots; 1 where Redis is no cluster',
+    () => hub.shards.all,
+  );
+  readGauge(
+    metrics,
+    'tradewind_edge_redis_shards_linked',
+    'Those of them to which the subscription link is up and proven',
+    () => hub.shards.up,
+  );
+  readGauge(
+    metrics,
     'tradewind_edge_probe_age_seconds',
     'Age of the newest probe that came back from Redis; 0 where no probe can be sent',
     () => (source.probeAgeMs ?? 0) / 1_000,

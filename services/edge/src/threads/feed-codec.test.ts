@@ -56,6 +56,7 @@ const anyCall = fc.oneof(
   ),
   fc.tuple(fc.constant('onAcknowledged' as const), fc.array(numbered, { maxLength: 5 })),
   fc.tuple(fc.constant('onDegraded' as const), fc.nat()),
+  fc.tuple(fc.constant('onDegraded' as const), fc.nat(), fc.array(name)),
   fc.tuple(fc.constant('onRestored' as const)),
 );
 

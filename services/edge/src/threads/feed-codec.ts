@@ -45,7 +45,7 @@ export interface NumberedFeedListener {
   onResync(notice: ResyncNotice): void;
   onHistory(answer: NumberedHistory): void;
   onEndConfirmed(answer: NumberedEnd): void;
-  onDegraded(since: number): void;
+  onDegraded(since: number, channels?: readonly string[]): void;
   onRestored(): void;
 }
 
@@ -217,7 +217,8 @@ export class FeedUnpacker {
         this.#listener.onEndConfirmed(call[1]);
         break;
       case 'onDegraded':
-        this.#listener.onDegraded(call[1]);
+        if (call[2] === undefined) this.#listener.onDegraded(call[1]);
+        else this.#listener.onDegraded(call[1], call[2]);
         break;
       case 'onRestored':
         this.#listener.onRestored();

@@ -203,8 +203,9 @@ export class HubPort implements FeedListener {
     this.#schedule();
   }
 
-  onDegraded(since: number): void {
-    this.#packer.call('onDegraded', since);
+  onDegraded(since: number, channels?: readonly string[]): void {
+    if (channels === undefined) this.#packer.call('onDegraded', since);
+    else this.#packer.call('onDegraded', since, channels);
     this.#schedule();
   }
 

@@ -69,7 +69,7 @@ export class WorkerPort implements Feed {
       },
       onHistory: (answer) => this.#answerRead(answer),
       onEndConfirmed: (answer) => this.#answerEnd(answer),
-      onDegraded: (since) => listener.onDegraded(since),
+      onDegraded: (since, channels) => listener.onDegraded(since, channels),
       onRestored: () => listener.onRestored(),
       onAcknowledged: (acknowledgements) => this.#acknowledge(acknowledgements),
       onRefused: (refusals, code) => this.#refused(refusals, code),

@@ -163,8 +163,8 @@ export class RecordingWorker implements FeedListener {
     this.told.push(`end ${channel} ${code ?? 'confirmed'}`);
   }
 
-  onDegraded(): void {
-    this.told.push('degraded');
+  onDegraded(_since: number, channels?: readonly string[]): void {
+    this.told.push(channels === undefined ? 'degraded' : `degraded ${channels.join()}`);
   }
 
   onRestored(): void {
