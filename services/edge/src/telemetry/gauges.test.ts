@@ -39,7 +39,7 @@ describe('registerNodeGauges', () => {
     let ready = false;
     registerNodeGauges(metrics, {
       hub: {
-        ...{ channels: 0, watchedChannels: 0, degradedSince: undefined },
+        ...{ channels: 0, watchedChannels: 0, degradedSince: undefined, shards: { all: 1, up: 1 } },
         deflating: {
           ...{ deflated: 3, references: 1, ms: 1_500 },
           raw: { first: 1, unshrinkable: 0, budget: 4 },
