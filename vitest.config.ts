@@ -43,6 +43,7 @@ const ALONE = [
  */
 const LONGEST = [
   'test/publishers/conformance.test.ts',
+  'test/publishers/cluster.test.ts',
   'test/integration/bus-probe.test.ts',
   'test/integration/ingest-sequenced.test.ts',
   'test/integration/capacity.test.ts',
@@ -54,6 +55,8 @@ const LONGEST = [
   'test/integration/sdk-scenarios.test.ts',
   'test/integration/identity.test.ts',
   'test/integration/publish-script.test.ts',
+  'test/integration/ingest-replay.test.ts',
+  'test/integration/cli.test.ts',
   'test/integration/ingest-http.test.ts',
   'test/integration/workers-behind.test.ts',
   'test/integration/bus-subscriber.test.ts',
