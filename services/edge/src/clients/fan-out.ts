@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import {
   type Audience,
+  type BodyOf,
   createDeliveryRound,
   deliver,
   type Loss,
@@ -22,6 +23,7 @@ import { type Limited, LimitGuard } from '../limits.ts';
 import { FlushRound } from '../outbound/flush-round.ts';
 import { FlushScheduler } from '../outbound/flush-scheduler.ts';
 import { FrameWriter } from '../outbound/frame-writer.ts';
+import { PastBodies } from '../outbound/past-bodies.ts';
 import {
   descriptorOf,
   loadSend,
@@ -144,6 +146,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #subjects: SubjectConnections;
   /** The writer of each format. Its index is the group of the connections that chose the format. */
   readonly #writers: readonly FrameWriter[];
+  /** What a client is sent of a publication of the past, by group. */
+  readonly #pastBodies: readonly BodyOf[];
   readonly #round = createDeliveryRound<Connection>();
   readonly #flushRound: FlushRound<Connection>;
   readonly #time = new AttendedTime(performance.now());
@@ -167,6 +171,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#settings = settings;
     const send = settings.writes === 'send' ? loadSend() : sendNothing;
     this.#writers = settings.formats.map((format) => new FrameWriter(format, send));
+    this.#pastBodies = settings.formats.map(({ isBinary, bodyOf }) =>
+      isBinary ? new PastBodies(bodyOf).bodyOf : bodyOf,
+    );
     this.#publicationLog = new PublicationLog(settings.logBytes);
     this.#queues = new SendQueues(settings.outbox);
     this.#events = events;
@@ -280,7 +287,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
       webSocket,
       socket,
       descriptor: this.#settings.writes === 'stream' ? NO_DESCRIPTOR : descriptorOf(socket),
-      outbox: new Outbox(this.#queues, this.#settings.slow, this.#publicationLog, format.bodyOf),
+      outbox: new Outbox(
+        this.#queues,
+        this.#settings.slow,
+        this.#publicationLog,
+        this.#pastBodies[group] as BodyOf,
+      ),
       group,
       time: this.#time,
       writer: this.#writers[group] as FrameWriter,

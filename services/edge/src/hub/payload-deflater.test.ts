@@ -33,6 +33,33 @@ describe('a deflater', () => {
     }
   });
 
+  it('has less time while its thread is busy', () => {
+    let now = 0;
+    let cost = 0;
+    let utilization = 0.95;
+    const clock = (): number => {
+      now += cost;
+      return now;
+    };
+    const deflater = new PayloadDeflater(clock, undefined, () => utilization);
+    const spend = (ms: number): void => {
+      cost = ms;
+      deflater.deflate(textOf(100, 1), undefined);
+      cost = 0;
+    };
+    now += 250;
+    expect(deflater.hasTime).toBe(true);
+    spend(20);
+    now += 100;
+    expect(deflater.hasTime, '6 of 10 ms are earned back').toBe(false);
+    now += 1_000;
+    expect(deflater.hasTime).toBe(true);
+    utilization = 0.5;
+    spend(20);
+    now += 250;
+    expect(deflater.hasTime).toBe(true);
+  });
+
   it('has no more time once it took its share, and has again later', () => {
     let now = 0;
     let cost = 0;
