@@ -26,7 +26,7 @@ node_state='(+set +zadd +zremrangebyscore ~tw:node:* ~tw:nodes)'
 # Publishes to all channels, and revokes tokens.
 ingest_rules() {
   printf '%s' "$(publisher_rules '*')"
-  printf ' +multi +exec (+zadd +zcard +zremrangebyscore +zrange +zrem ~tw:revocations) (+publish +spublish &tw:revoked) %s\n' "$node_state"
+  printf ' +multi +exec (+zadd +zcard +zremrangebyscore +zrange +zrem ~tw:revocations) (+publish +spublish &tw:revoked &tw:revoked:{tw:revocations}) %s\n' "$node_state"
 }
 
 # Reads, starts epochs, writes its own heartbeat, and publishes to its probe alone.

@@ -36,6 +36,11 @@ export interface RedisSettings {
    * have been rotated. Returns undefined if it cannot be read now; must not throw. Absent: the password never changes.
    */
   readonly rereadPassword?: (() => string | undefined) | undefined;
+  /**
+   * Calls its argument with each new password, before the old one ends, and returns what ends that. A connection for commands then says again who
+   * it is; one for subscriptions cannot, and uses it when it connects next. Absent: a new password is noticed when Redis refuses the old one.
+   */
+  readonly onPasswordChange?: ((listener: (password: string) => void) => () => void) | undefined;
   /** The same for `sentinelPassword`. */
   readonly rereadSentinelPassword?: (() => string | undefined) | undefined;
   /**

@@ -17,6 +17,8 @@ export * from './metrics.ts';
 export * from './program.ts';
 export * from './service.ts';
 export * from './settings/environment.ts';
+export * from './settings/google-token.ts';
+export * from './settings/redis-credentials.ts';
 export * from './settings/release.ts';
 export * from './settings/service-settings.ts';
 export * from './settings/unknown-variables.ts';

@@ -11,6 +11,7 @@ import {
   type HealthSource,
   healthRoutes,
   type Lifecycle,
+  openRedisCredentials,
   RELEASE,
   type RunningService,
   redisAddress,
@@ -49,16 +50,13 @@ export async function startConsole(
   for (const { name, nearest } of config.unknownVariables) {
     logger.warn({ variable: name, nearest }, 'unknown_setting');
   }
-  const { passwordFile, sentinelPasswordFile, ...endpoint } = service.redis;
-  const address = redisAddress(endpoint);
+  const credentials = openRedisCredentials(service.redis, {
+    tokenNotRenewed: (cause, leftMs) => logger.warn({ cause, leftMs }, 'redis_token_not_renewed'),
+  });
+  const address = redisAddress(service.redis);
   let blindSince: number | undefined = performance.now();
   const redis = createCommands(
-    {
-      ...endpoint,
-      rereadPassword: () => rereadSecret(passwordFile),
-      rereadSentinelPassword: () => rereadSecret(sentinelPasswordFile),
-      connectionName: 'tradewind-console',
-    },
+    { ...credentials.settings, connectionName: 'tradewind-console' },
     {
       available: () => logger.info({ redis: address }, 'redis_available'),
       unavailable: (cause) => logger.warn({ cause, redis: address }, 'redis_unavailable'),
@@ -162,6 +160,7 @@ export async function startConsole(
     clearInterval(timer);
     viewers.stop();
     await Promise.all([questions.stop(), server.close(CLOSE_MS), redis.stop(), admin.close(0)]);
+    credentials.stop();
   }
 
   try {

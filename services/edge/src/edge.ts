@@ -8,11 +8,11 @@ import {
   DescriptorWatch,
   isLoopback,
   type Lifecycle,
+  openRedisCredentials,
   printMetrics,
   RELEASE,
   type RunningService,
   redisAddress,
-  rereadSecret,
 } from '@tradewind/runtime';
 import { maxReplayBytes } from './clients/replay-source.ts';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
@@ -92,11 +92,11 @@ export async function startEdge(
   });
   // Each worker thread watches the keys for itself. Here they are only tried out.
   if (config.workers > 1) identity?.stop();
-  const { passwordFile, sentinelPasswordFile, ...endpoint } = config.redis;
+  const credentials = openRedisCredentials(config.redis, {
+    tokenNotRenewed: events.redisTokenNotRenewed,
+  });
   const settings: RedisSettings = {
-    ...endpoint,
-    rereadPassword: () => rereadSecret(passwordFile),
-    rereadSentinelPassword: () => rereadSecret(sentinelPasswordFile),
+    ...credentials.settings,
     connectionName: `tradewind-${config.nodeId}`,
   };
   const redis = connectRedis(
@@ -233,6 +233,7 @@ export async function startEdge(
     await pool.stop();
     hub.stop();
     await Promise.all([redis.stop(), admin.close(0)]);
+    credentials.stop();
   }
 
   try {

@@ -68,6 +68,8 @@ export interface IngestEvents extends PublishQueueEvents {
   redisStillUnavailable(cause: string): void;
   /** Redis has a fault by its version. */
   redisUnmended(fault: UnmendedFault): void;
+  /** The VM's token for Redis could not be renewed; the one before is good for so long, in ms. */
+  redisTokenNotRenewed(cause: string, leftMs: number): void;
   drainTookTooLong(requestsInFlight: number): void;
 }
 
@@ -287,6 +289,9 @@ export function createEvents(logger: Logger, metrics: Metrics, redis: string): I
     },
     redisStillUnavailable(cause) {
       limited.error('redis_still_unavailable', { cause });
+    },
+    redisTokenNotRenewed(cause, leftMs) {
+      logger.warn({ cause, leftMs }, 'redis_token_not_renewed');
     },
     redisUnmended(fault) {
       logger.warn({ ...fault }, 'redis_unmended');

@@ -16,6 +16,7 @@ import {
   healthRoutes,
   type Lifecycle,
   MAX_ADMIN_CONNECTIONS,
+  openRedisCredentials,
   pageFault,
   type RunningService,
   readDescriptorLimit,
@@ -31,7 +32,7 @@ import { createRevocationRoutes } from './http/revocation-routes.ts';
 import { type Admission, createRoutes } from './http/routes.ts';
 import { createStateReader } from './node-state.ts';
 import { PublishQueue } from './publishing/publish-queue.ts';
-import { createRedisPublisher, redisSettings } from './publishing/redis-publisher.ts';
+import { createRedisPublisher } from './publishing/redis-publisher.ts';
 
 /** Descriptors reserved for listeners, the link to Redis while it is replaced, Sentinels, and name resolution. */
 const KEPT_BACK_DESCRIPTORS = 16;
@@ -53,7 +54,11 @@ export async function startIngest(
   const events = countItems(createEvents(logger, metrics, redisAddress(service.redis)), counts);
   for (const variable of config.unknownVariables) events.unknownVariable(variable);
 
-  const redis: Commands = createCommands(redisSettings(service.redis, 'tradewind-ingest'), {
+  const credentials = openRedisCredentials(service.redis, {
+    tokenNotRenewed: events.redisTokenNotRenewed,
+  });
+  const redisSettings = { ...credentials.settings, connectionName: 'tradewind-ingest' };
+  const redis: Commands = createCommands(redisSettings, {
     available() {
       unavailableSince = undefined;
       events.redisAvailable();
@@ -151,6 +156,7 @@ export async function startIngest(
       tokenFile?.stop();
       queue.stop();
       await redis.stop();
+      credentials.stop();
       await admin.close(0);
     },
   };

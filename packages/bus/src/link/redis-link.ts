@@ -66,6 +66,7 @@ export class RedisLink {
   readonly #greeting: Greeting;
   readonly #reconnection = new Reconnection();
   readonly #left: LeftServers;
+  readonly #ignorePasswords: (() => void) | undefined;
   #phase: 'new' | 'started' | 'stopped' = 'new';
   #up = false;
   #upSince = 0;
@@ -104,6 +105,7 @@ export class RedisLink {
     this.redis.on('ready', () => this.#greeted());
     this.redis.on('close', () => this.#lose(this.#lastError, 'Redis closed the connection'));
     this.redis.on('end', () => this.#startOver());
+    this.#ignorePasswords = settings.onPasswordChange?.((password) => this.#authenticate(password));
   }
 
   /** Whether the connection answered a PING and was not cut since. */
@@ -158,11 +160,23 @@ export class RedisLink {
   async stop(): Promise<void> {
     const { status } = this.redis;
     this.#phase = 'stopped';
+    this.#ignorePasswords?.();
     this.#forgetConnection();
     const open = status === 'connecting' || status === 'connect' || status === 'ready';
     const ended = open ? new Promise((resolve) => this.redis.once('end', resolve)) : undefined;
     if (status !== 'wait') this.redis.disconnect();
     await ended;
+  }
+
+  /** Says again who it is, since the password before will end. Redis takes no AUTH on a connection that has subscribed. */
+  #authenticate(password: string): void {
+    const { options } = this.redis;
+    options.password = password;
+    if (this.#role === 'subscriber' || !this.writable) return;
+    const user = options.username ?? 'default';
+    this.redis.auth(user, password).catch((error: unknown) => {
+      if (isErrorReply(error)) this.cut(describeError(error));
+    });
   }
 
   #connect(): void {

@@ -40,6 +40,8 @@ describe('readServiceSettings', () => {
       redis: {
         mode: 'single',
         pubsub: 'sharded',
+        auth: 'password',
+        metadataHost: 'metadata.google.internal',
         url: 'redis://127.0.0.1:6379',
         password: undefined,
         certificateAuthority: undefined,
@@ -100,6 +102,21 @@ describe('readServiceSettings', () => {
       'REDIS_PUBSUB: is used with REDIS_MODE=cluster only',
     ]);
     expect(mistakesOf({ ...cluster, REDIS_PUBSUB: 'both' })).toHaveLength(1);
+  });
+
+  it('takes the account of the VM for who it is, by TLS and without a password', () => {
+    const google = { REDIS_AUTH: 'google', REDIS_URL: 'rediss://10.0.0.1' };
+    expect(read(google).redis).toMatchObject({ auth: 'google', password: undefined });
+    expect(read({ ...google, GCE_METADATA_HOST: '127.0.0.1:80' }).redis.metadataHost).toBe(
+      '127.0.0.1:80',
+    );
+    expect(mistakesOf({ ...google, REDIS_PASSWORD_FILE: passwordFile })).toEqual([
+      'REDIS_AUTH: is google, so there must be no password',
+    ]);
+    expect(mistakesOf({ ...google, REDIS_URL: 'redis://10.0.0.1' })).toEqual([
+      'REDIS_AUTH: is google, so REDIS_URL must begin with rediss:',
+    ]);
+    expect(mistakesOf({ ...google, REDIS_URL: 'redis://localhost' })).toEqual([]);
   });
 
   it('reads Sentinels, and has their URL checked as one of Sentinels', () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { LOG_LEVELS, type LogLevel } from '../log/logger.ts';
 import type { EnvironmentReader } from './environment.ts';
+import { METADATA_HOST } from './google-token.ts';
 
 /** The settings that every service reads from the environment. */
 export interface ServiceSettings {
@@ -34,6 +35,10 @@ export interface RedisEndpoint {
   readonly url: string;
   /** `REDIS_PUBSUB`: how a cluster's channels are published and subscribed to. */
   readonly pubsub: 'sharded' | 'classic';
+  /** `REDIS_AUTH`: whether a password says who this is, or the token of the account of the VM that it runs on. */
+  readonly auth: 'password' | 'google';
+  /** `GCE_METADATA_HOST`: where the VM's token is asked for; host and, unless 80, port. */
+  readonly metadataHost: string;
   /** The contents of `REDIS_PASSWORD_FILE`, without the line break at its end. */
   readonly password: string | undefined;
   /**
@@ -82,6 +87,10 @@ const HTTP_MAX_CONNECTIONS = { default: 1_024, min: 4, max: 65_536 } as const;
 
 const REDIS_MODES = ['single', 'sentinel', 'cluster'] as const;
 const REDIS_PUBSUBS = ['sharded', 'classic'] as const;
+const REDIS_AUTHS = ['password', 'google'] as const;
+
+/** A URL without TLS that does not leave the machine. */
+const PLAIN_LOOPBACK = /^redis:\/\/(127\.|localhost[:/]|localhost$|\[::1\])/i;
 const LINE_BREAKS = /[\r\n]+$/;
 const URL_WITH_PASSWORD = /^[a-z]+:\/\/[^:/?#]*:[^/?#]+@/i;
 
@@ -184,5 +193,28 @@ export function readRedisEndpoint(
   const passwordFile = environment.optionalString('REDIS_PASSWORD_FILE');
   const sentinelPasswordFile = environment.optionalString('REDIS_SENTINEL_PASSWORD_FILE');
   const secrets = { password, passwordFile, sentinelPassword, sentinelPasswordFile };
-  return { mode, url, pubsub, certificateAuthority, ...secrets };
+  const identity = readRedisIdentity(environment, url, passwordFile);
+  return { mode, url, pubsub, certificateAuthority, ...identity, ...secrets };
+}
+
+function readRedisIdentity(
+  environment: EnvironmentReader,
+  url: string,
+  passwordFile: string | undefined,
+): Pick<RedisEndpoint, 'auth' | 'metadataHost'> {
+  const auth = environment.choice('REDIS_AUTH', { default: 'password', choices: REDIS_AUTHS });
+  const metadataHost = environment.string('GCE_METADATA_HOST', {
+    default: METADATA_HOST,
+    allowed: ADDRESS,
+  });
+  if (auth === 'google') {
+    if (passwordFile !== undefined || URL_WITH_PASSWORD.test(url)) {
+      environment.reject('REDIS_AUTH', 'is google, so there must be no password');
+    }
+    // Whoever reads the token is this account, to all of Google that it may use.
+    if (!url.startsWith('rediss:') && !PLAIN_LOOPBACK.test(url)) {
+      environment.reject('REDIS_AUTH', 'is google, so REDIS_URL must begin with rediss:');
+    }
+  }
+  return { auth, metadataHost };
 }

@@ -82,6 +82,8 @@ export interface NodeEvents extends HubEvents, IdentityEvents {
   commandsUnavailable(cause: string): void;
   /** Redis has a fault by its version. */
   redisUnmended(fault: UnmendedFault): void;
+  /** The VM's token for Redis could not be renewed; the one before is good for so long, in ms. */
+  redisTokenNotRenewed(cause: string, leftMs: number): void;
   workerStarted(slot: number): void;
   /** A worker ended although nobody stopped it. */
   workerLost(slot: number, cause: string): void;
@@ -334,6 +336,9 @@ export function createNodeEvents(
     },
     commandsUnavailable(cause) {
       logger.warn({ cause }, 'redis_commands_unavailable');
+    },
+    redisTokenNotRenewed(cause, leftMs) {
+      logger.warn({ cause, leftMs }, 'redis_token_not_renewed');
     },
     redisUnmended(fault) {
       logger.warn({ ...fault }, 'redis_unmended');

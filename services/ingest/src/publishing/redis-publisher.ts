@@ -1,5 +1,4 @@
-import type { RedisCommands, RedisSettings } from '@tradewind/bus';
-import { type RedisEndpoint, rereadSecret } from '@tradewind/runtime';
+import type { RedisCommands } from '@tradewind/bus';
 import type { Publisher } from './publish.ts';
 
 /** How much a channel's history keeps. */
@@ -30,18 +29,5 @@ export function createRedisPublisher(
         notAfterMs,
       });
     },
-  };
-}
-
-/** Returns the settings of a connection to Redis. Passwords are read again after Redis has refused them. */
-export function redisSettings(
-  { passwordFile, sentinelPasswordFile, ...endpoint }: RedisEndpoint,
-  connectionName: string,
-): RedisSettings {
-  return {
-    ...endpoint,
-    connectionName,
-    rereadPassword: () => rereadSecret(passwordFile),
-    rereadSentinelPassword: () => rereadSecret(sentinelPasswordFile),
   };
 }

@@ -7,13 +7,14 @@ import { DEFAULT_MAX_PUBLICATION_BYTES } from '@tradewind/protocol';
 import {
   ConfigError,
   type Environment,
+  openRedisCredentials,
   readConfig,
   readRedisEndpoint,
   redisAddress,
 } from '@tradewind/runtime';
 import { readPublishing } from '../config.ts';
 import type { Publisher, PublishTerms } from '../publishing/publish.ts';
-import { createRedisPublisher, redisSettings } from '../publishing/redis-publisher.ts';
+import { createRedisPublisher } from '../publishing/redis-publisher.ts';
 import { continuedArguments, parseReplayArguments, REPLAY_USAGE, UsageError } from './arguments.ts';
 import { describeContinuation, type Memory } from './continuation.ts';
 import { createHttpPublisher, RATE_LIMIT_PATIENCE_MS } from './http-publisher.ts';
@@ -164,7 +165,13 @@ async function openPublisher(
   const { idempotencyWindowMs, maxAgeMs } = publishing;
   const connected = Promise.withResolvers<void>();
   let cause = 'no answer';
-  const redis = createCommands(redisSettings(endpoint, 'tradewind-replay'), {
+  const credentials = openRedisCredentials(endpoint, {
+    tokenNotRenewed(reason) {
+      cause = reason;
+    },
+  });
+  const settings = { ...credentials.settings, connectionName: 'tradewind-replay' };
+  const redis = createCommands(settings, {
     available: () => connected.resolve(),
     unavailable(reason) {
       cause = reason;
@@ -183,6 +190,7 @@ async function openPublisher(
   waiting.abort();
   if (!redis.available && !signal.aborted) {
     await redis.stop();
+    credentials.stop();
     const where = `REDIS_URL names ${redisAddress(endpoint)}; npm start prints its own`;
     throw new Error(`Redis is not available: ${cause} (${where})`);
   }
@@ -194,7 +202,10 @@ async function openPublisher(
     }),
     maxInFlight: REDIS_IN_FLIGHT,
     memory: { of: 'redis', seconds: idempotencyWindowMs / 1_000 },
-    close: () => redis.stop(),
+    async close() {
+      await redis.stop();
+      credentials.stop();
+    },
   };
 }
 
