@@ -2,12 +2,13 @@
 
 locals {
   uses_memorystore = var.memorystore != null
+  uses_cluster     = var.redis_cluster != null
   is_internal      = try(var.ingest.balancer.exposure == "internal", false)
   needs_iap        = var.network.iap_ssh || try(var.admin.iap_tunnels, false) || var.console != null
   network          = { network_id = module.network.network_id, subnetwork_id = module.network.subnetwork_id, project_id = module.network.network_project_id }
 
-  # Memorystore and a Redis that is there say the same of themselves.
-  redis = one(concat(var.redis[*], module.redis[*].redis))
+  # Memorystore, its Cluster and a Redis that is there say the same of themselves.
+  redis = one(concat(var.redis[*], module.redis[*].redis, module.redis_cluster[*].redis))
 
   # Whether or not they are all up just now: an outage is no reason to plan anything.
   region_zones = one(data.google_compute_zones.region[*].names)
@@ -18,7 +19,7 @@ locals {
     ["certificatemanager", "cloudresourcemanager", "compute", "iam", "logging", "monitoring", "secretmanager", "storage"],
     local.needs_iap ? ["iap"] : [],
     # A Redis that is there may be modules/redis_vm, which has a name.
-    local.uses_memorystore ? ["redis", "servicenetworking"] : ["dns"],
+    local.uses_memorystore ? ["redis", "servicenetworking"] : local.uses_cluster ? ["memorystore", "networkconnectivity"] : ["dns"],
     var.monitoring.enabled && var.monitoring.install_ops_agent ? ["osconfig"] : [],
   ))
 }
@@ -89,6 +90,47 @@ module "redis" {
   depends_on = [time_sleep.apis]
 }
 
+module "redis_cluster" {
+  source = "./modules/redis_cluster"
+  count  = local.uses_cluster ? 1 : 0
+
+  name                    = "${var.name}-redis"
+  project_id              = var.project_id
+  region                  = var.region
+  network_id              = local.network.network_id
+  network_project_id      = local.network.project_id
+  subnetwork_id           = local.network.subnetwork_id
+  makes_connection_policy = var.redis_cluster.makes_connection_policy
+  deletion_protection     = var.deletion_protection
+  shard_count             = var.redis_cluster.shard_count
+  replica_count           = var.redis_cluster.replica_count
+  node_type               = var.redis_cluster.node_type
+  engine_version          = var.redis_cluster.engine_version
+  maxmemory_policy        = var.redis_cluster.maxmemory_policy
+  maintenance_day         = var.redis_cluster.maintenance.day
+  maintenance_hour        = var.redis_cluster.maintenance.hour
+
+  depends_on = [time_sleep.apis]
+}
+
+# The Cluster's users are accounts: who may connect may publish and read everything. Here and not in its module, which the VMs wait for.
+resource "google_project_iam_member" "redis_clients" {
+  for_each = local.uses_cluster ? merge(
+    { for name, email in local.accounts : name => "serviceAccount:${email}" },
+    { for console in module.console : "console" => "serviceAccount:${console.service_account_email}" },
+    { for member in var.publishers : member => member },
+  ) : {}
+
+  project = var.project_id
+  role    = "roles/memorystore.dbConnectionUser"
+  member  = each.value
+
+  condition {
+    title      = "only-${var.name}-redis"
+    expression = "resource.name == \"projects/${var.project_id}/locations/${var.region}/instances/${var.name}-redis\""
+  }
+}
+
 module "admin" {
   source = "./modules/admin"
   count  = var.admin == null ? 0 : 1
@@ -130,6 +172,7 @@ module "console" {
   redis_url                = local.redis.has_users ? replace(local.redis.url, "://", "://console@") : local.redis.url
   redis_ca_pem             = local.redis.ca_pem
   redis_password_secret_id = local.redis.passwords.console
+  redis_mode               = local.uses_cluster ? "cluster" : "single"
 
   token_secret_id        = var.console.token_secret_id
   admin_token_secret_id  = module.admin[0].token_secret_id
@@ -188,5 +231,5 @@ resource "terraform_data" "protection" {
     command = "test ${self.output} = off || { echo 'The tier is protected, and nothing was destroyed. Set deletion_protection = false and apply first (README.md, Take it down).' >&2; exit 1; }"
   }
 
-  depends_on = [google_compute_region_autoscaler.edge, module.admin, module.console, module.edge_balancer, module.ingest_balancer, module.internal_balancer, module.monitoring, module.network, module.redis, module.vms]
+  depends_on = [google_compute_region_autoscaler.edge, module.admin, module.console, module.edge_balancer, module.ingest_balancer, module.internal_balancer, module.monitoring, module.network, module.redis, module.redis_cluster, module.vms]
 }

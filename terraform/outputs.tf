@@ -53,9 +53,11 @@ output "how_to_publish" {
   description = "How a backend publishes, by where it is."
   value = join("\n", concat(
     [
-      "In the network ${module.network.network_id}: PUBLISH <channel> <payload> at ${local.redis.url}",
+      "In the network ${module.network.network_id}: ${local.uses_cluster ? "SPUBLISH <channel> <payload> at ${local.redis.url}, by a client of a Cluster" : "PUBLISH <channel> <payload> at ${local.redis.url}"}",
+      local.uses_cluster ? "  Password: a token of an account in publishers, which is good for an hour: gcloud auth print-access-token, or the metadata server of its VM." :
       "  Password: gcloud secrets versions access latest --project=${var.project_id} --secret=<secret>, with ${join(", ", [for user, secret in local.redis.publishers : "${secret} for the user ${user}"])}.${local.uses_memorystore ? " Who may read it: publishers." : ""}",
       startswith(local.redis.url, "rediss") ? "  TLS: the authority is the output redis_ca_pem, in a file: redis-cli --tls --cacert FILE. docs/publishing.md has the commands." : "  Without TLS.",
+      local.uses_cluster ? "In a network that is peered with it: not by Redis. Its endpoints are in the tier's network. Use ingest." :
       local.uses_memorystore ? "In a network that is peered with it: not by Redis. Memorystore is behind a peering of its own, and peerings do not pass on. Use ingest, or put the tier into your network (network.existing)." : "In a network that is peered with it: the same, where Redis' firewall and its name reach that far. What modules/redis_vm makes lets client_ranges in, and has a name in the tier's network only: use its address, or forward the name.",
     ],
     [local.ingest_url == null ? "Elsewhere: by ingest, which this tier does not have (ingest)." :

@@ -112,6 +112,7 @@ module "vms" {
   redis_url                = local.redis.has_users ? replace(local.redis.url, "://", "://${each.key}@") : local.redis.url
   redis_ca_pem             = local.redis.ca_pem
   redis_password_secret_id = local.redis.passwords[each.key]
+  redis_mode               = local.uses_cluster ? "cluster" : "single"
 
   depends_on = [time_sleep.apis]
 }

@@ -356,14 +356,19 @@ variable "project_id" {
 }
 
 variable "publishers" {
-  description = "Who may read Memorystore's password, to publish into Redis: IAM members. Publishers that are not in its network use ingest."
+  description = "Who may read Memorystore's password, or connect to its Cluster, to publish into Redis: IAM members. Publishers that are not in its network use ingest."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
-    condition     = length(var.publishers) == 0 || var.memorystore != null
+    condition     = length(var.publishers) == 0 || var.memorystore != null || var.redis_cluster != null
     error_message = "publishers is for Memorystore: who may read the secrets of an existing Redis is said where they are."
+  }
+
+  validation {
+    condition     = var.redis_cluster == null || alltrue([for member in var.publishers : can(regex("^(user|serviceAccount):[^@ ]+@[^@ ]+$", member))])
+    error_message = "publishers to redis_cluster are users and service accounts, such as serviceAccount:pricing@my-project.iam.gserviceaccount.com: Memorystore's Cluster takes no groups."
   }
 }
 
@@ -379,8 +384,8 @@ variable "redis" {
   default = null
 
   validation {
-    condition     = (var.redis == null) == (var.memorystore != null)
-    error_message = "redis needs memorystore = null, and the other way round: one of them is set."
+    condition     = (var.redis == null ? 0 : 1) + (var.memorystore == null ? 0 : 1) + (var.redis_cluster == null ? 0 : 1) == 1
+    error_message = "one of redis, redis_cluster and memorystore must be set: redis and redis_cluster need memorystore = null."
   }
 
   validation {
@@ -397,6 +402,20 @@ variable "redis" {
     condition     = var.redis == null || var.console == null || can(regex("^[A-Za-z0-9_-]{1,255}$", var.redis.passwords.console))
     error_message = "redis.passwords.console must be the ID of a secret where there is a console."
   }
+}
+
+variable "redis_cluster" {
+  description = "Memorystore for Valkey as a Cluster, for more than one Redis carries (docs/sizing.md): shards, which may be changed while it serves, replicas of each, kind of node and version as Google writes them, what happens when memory is full, UTC weekday and hour of maintenance, and whether the network's policy for Private Service Connect is made or is there. It needs memorystore = null. null for none."
+  type = object({
+    shard_count             = number
+    replica_count           = optional(number, 1)
+    node_type               = optional(string, "HIGHMEM_MEDIUM")
+    engine_version          = optional(string, "VALKEY_8_0")
+    maxmemory_policy        = optional(string, "noeviction")
+    maintenance             = optional(object({ day = optional(string, "SUNDAY"), hour = optional(number, 3) }), {})
+    makes_connection_policy = optional(bool, true)
+  })
+  default = null
 }
 
 variable "region" {

@@ -331,3 +331,25 @@ run "refuses_identity_by_the_environment" {
 
   expect_failures = [var.edge]
 }
+
+run "refuses_a_cluster_beside_memorystore" {
+  command = plan
+
+  variables {
+    redis_cluster = { shard_count = 3 }
+  }
+
+  expect_failures = [var.redis]
+}
+
+run "refuses_a_group_for_a_cluster" {
+  command = plan
+
+  variables {
+    memorystore   = null
+    redis_cluster = { shard_count = 3 }
+    publishers    = ["group:all@example.com"]
+  }
+
+  expect_failures = [var.publishers]
+}

@@ -16,7 +16,11 @@ const VM_TYPES = [
 
 /** What an account of a VM may be given, each on the narrowest resource that has it. */
 const ALLOWED_ROLES: Readonly<Record<string, readonly string[]>> = {
-  google_project_iam_member: ['roles/logging.logWriter', 'roles/monitoring.metricWriter'],
+  google_project_iam_member: [
+    ...['roles/logging.logWriter', 'roles/monitoring.metricWriter'],
+    // Of one instance, by a condition: the instance itself has no policy that Terraform knows.
+    'roles/memorystore.dbConnectionUser',
+  ],
   google_secret_manager_secret_iam_member: ['roles/secretmanager.secretAccessor'],
   google_storage_bucket_iam_member: ['roles/storage.objectViewer'],
 };
@@ -49,7 +53,9 @@ const APIS: Readonly<Record<string, string>> = {
   google_certificate_manager_: 'certificatemanager',
   google_compute_: 'compute',
   google_dns_: 'dns',
+  google_memorystore_: 'memorystore',
   google_monitoring_: 'monitoring',
+  google_network_connectivity_: 'networkconnectivity',
   google_os_config_: 'osconfig',
   google_project_iam_: 'cloudresourcemanager',
   google_project_service: 'cloudresourcemanager',

@@ -24,11 +24,12 @@ locals {
       PORT                     = tostring(local.port)
       ADMIN_HOST               = "127.0.0.1"
       REDIS_URL                = var.redis_url
-      REDIS_PASSWORD_FILE      = "${local.settings}/redis-password"
       CONSOLE_TOKEN_FILE       = "${local.settings}/console-token"
       CONSOLE_ADMIN_TOKEN_FILE = "${local.settings}/admin-token"
       CONSOLE_NODE_NETWORKS    = join(",", var.node_networks)
     },
+    var.redis_password_secret_id == null ? { REDIS_AUTH = "google" } : { REDIS_PASSWORD_FILE = "${local.settings}/redis-password" },
+    var.redis_mode == "single" ? {} : { REDIS_MODE = var.redis_mode },
     var.redis_ca_pem == "" ? {} : { REDIS_CA_FILE = "${local.settings}/redis-ca.pem" },
     length(var.edge_urls) == 0 ? {} : { CONSOLE_EDGE_URLS = join(",", var.edge_urls) },
     var.edge_token_secret_id == null ? {} : { CONSOLE_EDGE_TOKEN_FILE = "${local.settings}/edge-token" },

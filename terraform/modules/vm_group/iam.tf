@@ -26,6 +26,8 @@ resource "google_storage_bucket_iam_member" "release" {
 }
 
 resource "google_secret_manager_secret_iam_member" "redis_password" {
+  count = local.has_password ? 1 : 0
+
   project   = var.project_id
   secret_id = var.redis_password_secret_id
   role      = "roles/secretmanager.secretAccessor"

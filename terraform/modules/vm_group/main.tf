@@ -3,11 +3,11 @@
 locals {
   object = coalesce(var.release_object, "tradewind-${var.service}-${var.release_version}-linux-x64.tar.gz")
 
+  has_password = var.redis_password_secret_id != null
   redis_environment = merge(
-    {
-      REDIS_URL           = var.redis_url
-      REDIS_PASSWORD_FILE = "/etc/tradewind/redis-password"
-    },
+    { REDIS_URL = var.redis_url },
+    local.has_password ? { REDIS_PASSWORD_FILE = "/etc/tradewind/redis-password" } : { REDIS_AUTH = "google" },
+    var.redis_mode == "single" ? {} : { REDIS_MODE = var.redis_mode },
     var.redis_ca_pem == "" ? {} : { REDIS_CA_FILE = "/etc/tradewind/redis-ca.pem" },
   )
   # Balancers notice that a VM drains at the second check that fails, 5 s apart: as long as that, and a little
@@ -33,7 +33,7 @@ locals {
   secret_variables = merge(var.secret_variables, local.admin_is_open ? { ADMIN_TOKEN = var.admin.token_secret_id } : {})
   secret_path      = "projects/${var.project_id}/secrets"
   secret_files = merge(
-    { "redis-password" = "${local.secret_path}/${var.redis_password_secret_id}/versions/latest" },
+    { for secret in var.redis_password_secret_id[*] : "redis-password" => "${local.secret_path}/${secret}/versions/latest" },
     { for file, secret in var.secret_files : file => "${local.secret_path}/${secret}/versions/latest" },
     local.admin_is_open ? { "admin-token" = "${local.secret_path}/${var.admin.token_secret_id}/versions/latest" } : {},
   )

@@ -103,10 +103,21 @@ variable "redis_ca_pem" {
   nullable    = false
 }
 
-variable "redis_password_secret_id" {
-  description = "ID of the secret, in the same project, that holds Redis' password."
+variable "redis_mode" {
+  description = "How Redis is set up: single, sentinel or cluster."
   type        = string
+  default     = "single"
   nullable    = false
+
+  validation {
+    condition     = contains(["single", "sentinel", "cluster"], var.redis_mode)
+    error_message = "redis_mode must be single, sentinel or cluster."
+  }
+}
+
+variable "redis_password_secret_id" {
+  description = "ID of the secret, in the same project, that holds Redis' password. null: the VMs' account is who they are, and its token the password."
+  type        = string
 }
 
 variable "redis_url" {
