@@ -1,5 +1,6 @@
 import { costsOf, measureRedis, type RedisCost } from './redis-core.ts';
 import { readSizingCommand, SIZING_USAGE } from './settings.ts';
+import { measureShards } from './shards.ts';
 import {
   checkTable,
   fullTable,
@@ -14,6 +15,9 @@ import {
 const SUBSCRIBERS = [2, 30] as const;
 const TOGETHER = [1, 64] as const;
 const SECONDS = 8;
+
+/** The load of one shard and of three. */
+const SHARD_LOAD = { perSecond: 2_000, seconds: 10 } as const;
 
 const EXIT_USAGE = 2;
 
@@ -34,6 +38,18 @@ async function printRedisCosts(): Promise<void> {
   }
 }
 
+async function printShardCosts(): Promise<void> {
+  for (const masters of [1, 3]) {
+    const cost = await measureShards(masters, SHARD_LOAD);
+    const each = (micros: readonly number[]): string =>
+      micros.map((one) => (one / cost.publications).toFixed(1)).join(', ');
+    console.log(
+      `${masters} masters, ${cost.publications} publications: Redis ${each(cost.redisMicros)} µs each, ` +
+        `edges ${each(cost.edgeMicros)} µs each; subscriptions ${cost.subscriptions.join(', ')} of ${cost.wanted}`,
+    );
+  }
+}
+
 function printTables(): void {
   for (const part of [sourceTable(), unitTable(), checkTable(), fullTable()])
     console.log(`${part}\n`);
@@ -45,6 +61,7 @@ const args = process.argv.slice(2);
 const command = readSizingCommand(args);
 if (command === 'tables') printTables();
 else if (command === 'redis') await printRedisCosts();
+else if (command === 'shards') await printShardCosts();
 else {
   console.log(SIZING_USAGE.trimEnd());
   if (!args.includes('--help')) process.exitCode = EXIT_USAGE;

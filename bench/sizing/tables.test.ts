@@ -104,5 +104,6 @@ it.each(documentedCommands('npm run sizing'))('reads what $document says: $text'
 it('shows its help for what it does not know', () => {
   expect(readSizingCommand(['--help'])).toBe('help');
   expect(readSizingCommand(['redish'])).toBe('help');
+  expect(readSizingCommand(['shards'])).toBe('shards');
   expect(readSizingCommand([])).toBe('tables');
 });
