@@ -17,11 +17,11 @@ it('names what is above its bound', () => {
       { consumers: '10 listeners', us: 3.1 },
       { consumers: '10 iterators', us: 9 },
     ],
-    ...{ channels: 10, heldBytes: 10_001, longestMs: 51, requests: 1, largestRequestBytes: 100 },
+    ...{ channels: 10, heldBytes: 10_241, longestMs: 51, requests: 1, largestRequestBytes: 100 },
   };
   expect(sdkCostFailures(cost)).toEqual([
     expect.stringContaining('10 listeners'),
-    expect.stringContaining('10001 bytes'),
+    expect.stringContaining('10241 bytes'),
     expect.stringContaining('51'),
   ]);
 });

@@ -6,14 +6,14 @@ import { formatNumber, formatTable } from './table.ts';
 
 const PROGRAM = fileURLToPath(new URL('./sdk-cost-process.ts', import.meta.url));
 
-/** The most that parsing a publication and handing it over may cost, in µs (docs/performance.md). */
+/** The most that parsing a publication and handing it over may cost, in µs of CPU time. */
 const MOST_US = 3;
 
 /** The consumers that {@link MOST_US} is promised to. */
 const PROMISED: readonly string[] = ['1 listener', '10 listeners', '1 iterator'];
 
-/** The most that a client may hold for its channels, in bytes: 1 KB each. */
-const MOST_BYTES_PER_CHANNEL = 1_000;
+/** The most that a client may hold for its channels, in bytes: 1 KiB each. */
+const MOST_BYTES_PER_CHANNEL = 1_024;
 
 /** The longest time for which a client may hold the event loop, in ms. */
 const LONGEST_HOLD_MS = 50;
@@ -32,7 +32,7 @@ export interface SdkLoad {
 
 export interface ConsumersCost {
   readonly consumers: string;
-  /** Of one publication to all of them, in µs. */
+  /** CPU time of one publication to all of them, in µs. */
   readonly us: number;
 }
 
@@ -40,7 +40,7 @@ export interface ChannelsCost {
   readonly channels: number;
   /** What the client holds for its channels, with a listener each, in bytes of the heap. */
   readonly heldBytes: number;
-  /** The longest turn of the event loop while it subscribes, loses its node and subscribes again, in ms. */
+  /** The longest turn of the event loop while it subscribes, loses its node and subscribes again, in ms of CPU time. */
   readonly longestMs: number;
   /** `subscribe` frames after the loss. */
   readonly requests: number;
@@ -69,12 +69,12 @@ export async function runSdkCost(
 export function describeSdkCost(cost: SdkCost, payloadBytes = LOAD.payloadBytes): string {
   const rows = cost.consumers.map(({ consumers, us }) => [consumers, formatNumber(us)]);
   return [
-    `SDK: µs per publication of ${payloadBytes} bytes, from the frame to its consumers, medians; the socket costs the same without it`,
+    `SDK: µs of CPU per publication of ${payloadBytes} bytes, from the frame to its consumers, medians; the socket costs the same without it`,
     '',
     formatTable(['consumers', 'µs'], rows),
     '',
     `${cost.channels} channels with a listener each hold ${formatNumber(cost.heldBytes / cost.channels)} bytes a channel.`,
-    `A lost node takes ${cost.requests} requests of at most ${cost.largestRequestBytes} bytes; the longest turn took ${formatNumber(cost.longestMs)} ms.`,
+    `A lost node takes ${cost.requests} requests of at most ${cost.largestRequestBytes} bytes; the longest turn took ${formatNumber(cost.longestMs)} ms of CPU.`,
   ].join('\n');
 }
 

@@ -70,7 +70,8 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   #schema: StandardSchema<unknown> | undefined;
   #invalid: 'report' | 'throw' = 'report';
   #tail: Tail | undefined;
-  readonly #latestChannels = new Map<number, LatestChannel>();
+  /** Most channels have none, and an empty map takes 200 bytes. */
+  #latestChannels: Map<number, LatestChannel> | undefined;
   #quietSince: number | undefined;
   /** Whether it has consumers, or just had. */
   #isActive = false;
@@ -95,6 +96,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
 
   /** The same channel for those who want the latest of each interval. */
   latestEvery(everyMs: number): LatestChannel {
+    this.#latestChannels ??= new Map();
     const known = this.#latestChannels.get(everyMs) ?? new LatestChannel(this, everyMs);
     this.#latestChannels.set(everyMs, known);
     return known;
