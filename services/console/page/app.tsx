@@ -30,7 +30,7 @@ const KEYS = [
   ['j k', 'next and previous row'],
   ['Enter', 'open what the row names'],
   ['Esc', 'close'],
-  ['Space', 'freeze'],
+  ['Space', 'freeze the page, or continue'],
   ['1 2 3 4', 'go to a section'],
   ['← →', 'on a chart: tell its values'],
   ['?', 'this help'],
@@ -217,7 +217,10 @@ function Header(props: {
         <strong>
           <span aria-hidden="true">{icon}</span> {word}
         </strong>
-        <span>{sentence}</span>
+        <span>
+          {isFrozen.value && 'This page is frozen. '}
+          {sentence}
+        </span>
       </p>
       <div class="tools">
         <input
@@ -232,7 +235,7 @@ function Header(props: {
           }}
         />
         <button type="button" aria-pressed={isFrozen.value} onClick={toggleFreeze}>
-          {isFrozen.value ? `Continue (${missedWhileFrozen.value})` : 'Freeze'}
+          {isFrozen.value ? `Continue (${missedWhileFrozen.value})` : 'Freeze page'}
         </button>
         <button type="button" class="quiet" aria-label="Help" onClick={props.onHelp}>
           ?
@@ -275,7 +278,7 @@ function Problems() {
             ? NOTHING_KNOWN
             : (NOTHING_WRONG[shown.verdict.word] ?? (
                 <>
-                  <span aria-hidden="true">✓</span> Nothing passes a threshold of the alerts.
+                  <span aria-hidden="true">✓</span> No threshold of an alert is passed.
                 </>
               ))}
         </p>

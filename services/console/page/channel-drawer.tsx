@@ -163,7 +163,7 @@ function Latency({
       )}
       {lags.length > 0 && (
         <>
-          Publication → console over {node ?? 'an edge'}: {whole(at(lags, 0.5))} ms, p99{' '}
+          Publication → console over {node ?? 'an edge'}: median {whole(at(lags, 0.5))} ms, p99{' '}
           {whole(at(lags, 0.99))} ms.
         </>
       )}
@@ -180,11 +180,11 @@ function TapeLine({ row }: { readonly row: TapeRow }) {
     return (
       <li data-offset={row.offset}>
         <time>{timeOfDayMs(row.ts)}</time>
-        <span class="offset">{row.offset ?? '–'}</span>
+        <span class="offset">{row.offset === undefined ? '–' : whole(row.offset)}</span>
         <span class="lag">
           {row.lagMs === undefined ? 'past' : `${whole(Math.max(0, row.lagMs))} ms`}
         </span>
-        <code>{row.text}</code>
+        <code title={row.text}>{row.text}</code>
       </li>
     );
   }

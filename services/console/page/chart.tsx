@@ -270,6 +270,8 @@ function options(
       {
         ...axis,
         size: 24,
+        // As wide as a time with seconds, and a gap.
+        space: 70,
         values: (_plot, marks, _axis, _space, step) =>
           marks.map((mark) => timeOfDay(mark * 1_000).slice(0, step < 60 ? 8 : 5)),
       },

@@ -68,7 +68,7 @@ function figuresOf(client: ClientOnNode): readonly (readonly [string, string])[]
     ['Channels', whole(client.channels)],
     ['Publications that wait', `${whole(client.queue)} of 512`],
     ['Reads nothing for', client.stalledMs === 0 ? '–' : duration(client.stalledMs)],
-    ['Misses some for now', client.isBehind ? 'yes' : 'no'],
+    ['Is behind', client.isBehind ? 'yes' : 'no'],
   ];
 }
 

@@ -66,7 +66,7 @@ export function EventStrip() {
   );
 }
 
-/** Marks that would lie on one another are one: a hundredth of the axis is as wide as a mark. */
+/** Marks that would lie on one another are one: a sixtieth of the axis is as wide as a mark. */
 function joined(
   events: readonly FleetEvent[],
   span: number,

@@ -13,7 +13,7 @@ const STATES: Readonly<
   unready: { tone: 'warn', icon: '▲' },
   draining: { tone: 'warn', icon: '▽' },
   degraded: { tone: 'bad', icon: '■' },
-  silent: { tone: 'muted', icon: '○' },
+  silent: { tone: 'bad', icon: '■' },
 };
 
 interface Column {
@@ -75,7 +75,7 @@ const COLUMNS: readonly Column[] = [
     outliers: 'above',
   },
   {
-    title: 'A client',
+    title: 'Memory/client',
     of: ({ bytesPerConnection }) => bytesPerConnection,
     show: ({ connections, bytesPerConnection }) =>
       connections < LEAST_CLIENTS ? '–' : bytes(bytesPerConnection),
@@ -114,7 +114,9 @@ export function NodeTable(props: { readonly filter: string }) {
           <tr>
             <th>Node</th>
             <th>State</th>
-            <th class="wide">60 s</th>
+            <th class="wide" title="Deliveries a second">
+              Last 60 s
+            </th>
             {COLUMNS.map(({ title, isWide }) => (
               <th
                 key={title}

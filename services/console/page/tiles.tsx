@@ -29,7 +29,7 @@ export function Tiles() {
         title="Deliveries a second"
         figure="deliveries"
         value={short(point.deliveries)}
-        limit={`${whole(shown.nodes.reduce((sum, { received }) => sum + received, 0))} publications in`}
+        limit={`${whole(shown.nodes.reduce((sum, { received }) => sum + received, 0))} publications/s in`}
       />
       <Tile
         title="p99, publication to socket"
@@ -37,7 +37,7 @@ export function Tiles() {
         value={
           point.p99Ms === null || Number.isNaN(point.p99Ms) ? '–' : `≤ ${whole(point.p99Ms)} ms`
         }
-        limit="alert above 100 ms"
+        limit="alert: 100 ms over 5 min"
         isBad={point.p99Ms > 100}
       />
       <Tile
@@ -74,11 +74,11 @@ function Tile(props: {
   const line = (seconds.value[props.figure] ?? []).filter((_, i) => i % 10 === 9);
   return (
     <div class={`card tile${props.isBad === true ? ' bad' : ''}`}>
-      <h2>
+      <h2>{props.title}</h2>
+      <p class="figure">
         {props.isBad === true && <span aria-hidden="true">▲ </span>}
-        {props.title}
-      </h2>
-      <p class="figure">{props.value}</p>
+        {props.value}
+      </p>
       <p class="limit">{props.limit}</p>
       <Sparkline values={line} label={`${props.title} within 15 minutes`} />
     </div>

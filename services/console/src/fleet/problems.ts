@@ -42,8 +42,8 @@ export function problemsOf(record: NodeRecord, now: number): readonly Problem[] 
     const clients = state.figures.connections ?? 0;
     const sentence =
       state.kind === 'edge'
-        ? `is silent for ${seconds} s; it held ${number(clients)} clients`
-        : `is silent for ${seconds} s`;
+        ? `has been silent for ${seconds} s; it held ${number(clients)} clients`
+        : `has been silent for ${seconds} s`;
     return [{ node, kind: 'silence', severity: 'critical', alert: 'TargetDown', sentence }];
   }
   return state.kind === 'edge' ? problemsOfEdge(record) : problemsOfIngest(record);
