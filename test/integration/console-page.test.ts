@@ -257,6 +257,36 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     await opened.page.getByText('There is no edge to judge.').waitFor();
   });
 
+  it('listens once, however often it is hidden and shown while the console takes its time', async ({
+    skip,
+  }) => {
+    await using opened = await open(skip, { hasLogin: false });
+    const { page } = opened;
+    const slow = Promise.withResolvers<void>();
+    let asked = 0;
+    let sockets = 0;
+    page.on('websocket', () => {
+      sockets += 1;
+    });
+    await page.route('**/v1/session', async (route) => {
+      asked += 1;
+      await slow.promise;
+      await route.continue();
+    });
+    const setHidden = (isHidden: boolean) =>
+      page.evaluate(`
+        Object.defineProperty(document, 'hidden', { value: ${isHidden}, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+      `);
+    for (const isHidden of [true, false, true, false, true, false]) await setHidden(isHidden);
+    await eventually(() => asked > 0);
+    slow.resolve();
+    await eventually(() => sockets > 0);
+    await page.keyboard.press('Space');
+    await page.getByRole('button', { name: /Continue \([3-9]/ }).waitFor();
+    expect(sockets).toBe(1);
+  });
+
   it('moves nothing for somebody who wants less motion', async ({ skip }) => {
     await using opened = await open(skip);
     const { page } = opened;

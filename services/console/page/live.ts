@@ -17,6 +17,9 @@ type Message =
 /** Waits between two attempts to reach the console, in ms. */
 const RETRY_MS = 1_000;
 
+/** How long the console may take to say who this is, in ms: a question without an answer must not be the last one. */
+const SESSION_DEADLINE_MS = 10_000;
+
 /** A console that has said nothing for this time, in ms, is away. */
 const SILENCE_MS = 4_000;
 
@@ -45,6 +48,8 @@ export const nodeLines = signal<ReadonlyMap<string, readonly number[]>>(new Map(
 export const nodes = computed<readonly NodeRow[]>(() => snapshot.value?.nodes ?? []);
 
 let socket: WebSocket | undefined;
+/** Whether the console is being asked who this is. */
+let asking = false;
 let lastHeardAt = 0;
 /** See {@link nodeLines}; also while the page is frozen. */
 let lines: ReadonlyMap<string, readonly number[]> = new Map();
@@ -68,17 +73,25 @@ export function listen(): void {
 
 /** Asks the console who this is, and listens if it may. */
 export function connect(): void {
-  if (document.hidden || (socket !== undefined && socket.readyState <= WebSocket.OPEN)) return;
+  if (asking || document.hidden || hasSocket()) return;
+  asking = true;
   void askSession().then((asked) => {
+    asking = false;
     if (!asked) setTimeout(connect, RETRY_MS);
     else if (!loginNeeded.value) open();
   });
 }
 
+function hasSocket(): boolean {
+  return socket !== undefined && socket.readyState <= WebSocket.OPEN;
+}
+
 /** Whether the console answered. */
 async function askSession(): Promise<boolean> {
   try {
-    const answer = await fetch('/v1/session');
+    const answer = await fetch('/v1/session', {
+      signal: AbortSignal.timeout(SESSION_DEADLINE_MS),
+    });
     const { hasLogin, loggedIn, ...rest } = (await answer.json()) as Abilities & {
       readonly hasLogin?: boolean;
       readonly loggedIn?: boolean;
@@ -93,6 +106,8 @@ async function askSession(): Promise<boolean> {
 }
 
 function open(): void {
+  // It may have been hidden since it asked.
+  if (document.hidden || hasSocket()) return;
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
   const opened = new WebSocket(`${scheme}://${location.host}/v1/live`);
   socket = opened;
