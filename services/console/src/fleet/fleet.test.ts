@@ -162,6 +162,21 @@ describe('a fleet', () => {
     ]);
   });
 
+  it('says of edges that are cut off from a shard that they are ready, as these say themselves', () => {
+    const watched = new Watched();
+    const cut = (node: string, beat: number) =>
+      edge(node, beat, { connections: 10 }, { degradedSince: 1, reasons: ['redis_unavailable'] });
+    for (let beat = 1; beat <= 5; beat += 1) watched.tick([cut('a', beat), cut('b', beat)]);
+    const { verdict, connectionsLimit, nodes } = watched.snapshot;
+    expect(verdict).toEqual({
+      word: 'Failing',
+      sentence:
+        'a is cut off from Redis, or from a shard of it: the channels there get nothing. 2 of 2 edges are ready. 1 more problem.',
+    });
+    expect(connectionsLimit).toBe(2_000);
+    expect(nodes.map(({ health }) => health)).toEqual(['degraded', 'degraded']);
+  });
+
   it('asks for the events of a node again only when it has new ones', () => {
     const { fleet } = new Watched();
     const state = edge('a', 1, { events: 3 });

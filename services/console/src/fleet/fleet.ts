@@ -66,7 +66,7 @@ export interface Snapshot {
   /** Losses told, and publications repaired from history, within an hour or since the console started. */
   readonly lostLastHour: number;
   readonly repairedLastHour: number;
-  /** The sum of what all ready edges may hold. */
+  /** The sum of what all edges may hold that say they are ready; one that is cut off from Redis may still say so. */
   readonly connectionsLimit: number;
   readonly problems: readonly Problem[];
   readonly problemsInAll: number;
@@ -125,8 +125,10 @@ export class Fleet {
     const records = [...this.#records.values()];
     const rows = records.map((record) => toRow(record, now));
     const problems = worstFirst(records.flatMap((record) => problemsOf(record, now)));
-    const edges = rows.filter(({ kind }) => kind === 'edge');
-    const ready = edges.filter(({ health }) => health === 'ready');
+    const edges = records.filter(({ state }) => state.kind === 'edge');
+    const ready = edges.filter(
+      (record) => record.state.health === 'ready' && record.silentMs(now) <= SILENT_AFTER_MS,
+    );
     const point = this.#point(now);
     return {
       at,
@@ -142,7 +144,10 @@ export class Fleet {
       minute: this.history.newestMinute,
       lostLastHour: this.history.sumOfLastHour('lost'),
       repairedLastHour: this.history.sumOfLastHour('repaired'),
-      connectionsLimit: ready.reduce((sum, row) => sum + row.connectionsLimit, 0),
+      connectionsLimit: ready.reduce(
+        (sum, { state }) => sum + (state.figures.connectionsLimit ?? 0),
+        0,
+      ),
       problems: problems.slice(0, MAX_PROBLEMS),
       problemsInAll: problems.length,
       nodes: rows.toSorted(

@@ -63,7 +63,7 @@ function problemsOfEdge(record: NodeRecord): readonly Problem[] {
       kind: 'silence',
       severity: 'critical',
       alert: 'EdgeDegraded',
-      sentence: 'is cut off from Redis: its clients get nothing',
+      sentence: 'is cut off from Redis, or from a shard of it: the channels there get nothing',
     });
   }
   if (health === 'unready') {
