@@ -1,3 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { type DisposableTempDir, mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { MOST_QUEUE_ENTRIES } from '@tradewind/fanout';
 import { ConfigError } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
@@ -7,6 +11,21 @@ import { readEdgeConfig } from './config.ts';
 import { fanOutSettings } from './node/worker-settings.ts';
 
 const HAS_OPENSSL = await bringOpenssl();
+
+const SECRET = 'a-secret-of-thirty-two-bytes-or-more';
+
+/** A set of one public key. */
+function jwkSet(): string {
+  const { publicKey } = generateKeyPairSync('ed25519');
+  return JSON.stringify({ keys: [publicKey.export({ format: 'jwk' })] });
+}
+
+/** Writes a file. Returns its path. */
+function file(folder: DisposableTempDir, name: string, content: string | Buffer): string {
+  const path = join(folder.path, name);
+  writeFileSync(path, content);
+  return path;
+}
 
 /** What an operator gets without setting anything; changing one of these is a breaking change. */
 const DEFAULTS = {
@@ -275,8 +294,9 @@ describe('readEdgeConfig: variables that must fit together', () => {
     const needsOne =
       'EDGE_AUTH: jwt needs exactly one of EDGE_JWT_HS256_KEY_FILE, EDGE_JWT_KEYS_FILE, EDGE_JWKS_URL';
     const url = { EDGE_JWKS_URL: 'https://id.example/jwks' };
-    const secret = { EDGE_JWT_HS256_KEY_FILE: '/k' };
-    const keys = { EDGE_JWT_KEYS_FILE: '/k' };
+    using folder = mkdtempDisposableSync(join(tmpdir(), 'tradewind-keys-'));
+    const secret = { EDGE_JWT_HS256_KEY_FILE: file(folder, 'secret', SECRET) };
+    const keys = { EDGE_JWT_KEYS_FILE: file(folder, 'keys', jwkSet()) };
     expect(mistakesOf({ EDGE_AUTH: 'jwt' })).toEqual([needsOne]);
     expect(mistakesOf({ EDGE_AUTH: 'jwt', ...secret, ...keys })).toEqual([needsOne]);
     expect(mistakesOf({ EDGE_AUTH: 'jwt', ...secret })).toEqual([]);
@@ -286,6 +306,25 @@ describe('readEdgeConfig: variables that must fit together', () => {
     expect(mistakesOf(url)).toEqual(['EDGE_JWKS_URL: needs EDGE_AUTH=jwt']);
     expect(mistakesOf(secret)).toEqual(['EDGE_JWT_HS256_KEY_FILE: needs EDGE_AUTH=jwt']);
     expect(mistakesOf(keys)).toEqual(['EDGE_JWT_KEYS_FILE: needs EDGE_AUTH=jwt']);
+  });
+
+  it('needs usable keys in the file for tokens, and tells nothing of them', () => {
+    using folder = mkdtempDisposableSync(join(tmpdir(), 'tradewind-keys-'));
+    const of = (name: string, path: string) => mistakesOf({ EDGE_AUTH: 'jwt', [name]: path });
+    const short = file(folder, 'short', 'too-short');
+    const none = join(folder.path, 'none');
+    expect(of('EDGE_JWT_HS256_KEY_FILE', short)).toEqual([
+      `EDGE_JWT_HS256_KEY_FILE: "${short}": an HS256 key must have at least 32 bytes; this one has 9`,
+    ]);
+    expect(of('EDGE_JWT_HS256_KEY_FILE', none)).toEqual([
+      `EDGE_JWT_HS256_KEY_FILE: the file "${none}" cannot be read (ENOENT)`,
+    ]);
+    expect(of('EDGE_JWT_KEYS_FILE', short)).toEqual([
+      `EDGE_JWT_KEYS_FILE: "${short}": a JWK set must be JSON`,
+    ]);
+    // Random bytes are no text: each of these would count for three as UTF-8.
+    const bytes = file(folder, 'bytes', Buffer.alloc(31, 0xff));
+    expect(of('EDGE_JWT_HS256_KEY_FILE', bytes)).toHaveLength(1);
   });
 
   it('needs trusted proxies for the PROXY protocol', () => {

@@ -19,6 +19,7 @@ import {
   type ServiceSettings,
   type UnknownVariable,
 } from '@tradewind/runtime';
+import { readJwkSet, secretOf } from './auth/key-set.ts';
 import type { WriteMode } from './outbound/socket-send.ts';
 import { isNetwork } from './owners/trusted-proxies.ts';
 
@@ -397,12 +398,34 @@ function rejectIdentityContradictions(
     const names = sources.map(([name]) => name).join(', ');
     env.reject('EDGE_AUTH', `jwt needs exactly one of ${names}`);
   }
+  if (config.auth === 'jwt' && given.length === 1) {
+    const { jwtSecretFile, jwtKeysFile } = config;
+    rejectUnusableKeys(env, 'EDGE_JWT_HS256_KEY_FILE', jwtSecretFile, secretOf);
+    rejectUnusableKeys(env, 'EDGE_JWT_KEYS_FILE', jwtKeysFile, readJwkSet);
+  }
   const { jwksUrl } = config;
   if (jwksUrl !== undefined && !(JWKS_URL.test(jwksUrl) && URL.canParse(jwksUrl))) {
     env.reject('EDGE_JWKS_URL', 'must be an https:// URL without a user name');
   }
   if (config.auth === 'none') {
     for (const name of given) env.reject(name, 'needs EDGE_AUTH=jwt');
+  }
+}
+
+/** `--check` must find what would keep every worker from starting. Workers read the file again, and when it changes. */
+function rejectUnusableKeys(
+  env: EnvironmentReader,
+  name: string,
+  path: string | undefined,
+  read: (content: Buffer) => unknown,
+): void {
+  const content = env.fileBytes(name);
+  if (content === undefined) return;
+  try {
+    read(content);
+  } catch (error) {
+    // It says nothing of a key.
+    env.reject(name, `${JSON.stringify(path)}: ${(error as Error).message}`);
   }
 }
 

@@ -148,11 +148,16 @@ export class EnvironmentReader {
 
   /** The UTF-8 contents of the file that the variable names. Undefined when it names none. */
   fileContents(name: string): string | undefined {
+    return this.fileBytes(name)?.toString();
+  }
+
+  /** As {@link fileContents}, of a file that need not be text. */
+  fileBytes(name: string): Buffer | undefined {
     const path = this.#value(name);
     if (path === undefined) return undefined;
     try {
-      const contents = readFileSync(path, 'utf8');
-      if (contents.trim() !== '') return contents;
+      const contents = readFileSync(path);
+      if (contents.toString().trim() !== '') return contents;
       this.reject(name, `the file ${JSON.stringify(path)} is empty`);
     } catch (error) {
       const cause = (error as NodeJS.ErrnoException).code ?? String(error);

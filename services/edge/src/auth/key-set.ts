@@ -39,6 +39,18 @@ const FAMILIES: Readonly<Record<string, readonly string[]>> = {
  * @throws Error when it is too short, or a key of another kind.
  */
 export async function readSecret(content: Buffer): Promise<KeySet> {
+  const algorithm = { name: 'HMAC', hash: 'SHA-256' };
+  const bytes = secretOf(content);
+  const key = await webcrypto.subtle.importKey('raw', bytes, algorithm, false, ['verify']);
+  return { algorithms: ['HS256'], find: async () => key };
+}
+
+/**
+ * The bytes of the key that an HS256 key file holds.
+ *
+ * @throws Error when it is too short, or a key of another kind.
+ */
+export function secretOf(content: Buffer): Buffer {
   const bytes = content.at(-1) === 0x0a ? content.subarray(0, -1) : content;
   if (bytes.length < LEAST_SECRET_BYTES) {
     throw new Error(
@@ -48,9 +60,7 @@ export async function readSecret(content: Buffer): Promise<KeySet> {
   if (OTHER_KEYS.test(bytes.toString('latin1', 0, OTHER_KEYS_BEGIN_BYTES))) {
     throw new Error('an HS256 key must be a secret, and not a key in PEM, JSON or OpenSSH');
   }
-  const algorithm = { name: 'HMAC', hash: 'SHA-256' };
-  const key = await webcrypto.subtle.importKey('raw', bytes, algorithm, false, ['verify']);
-  return { algorithms: ['HS256'], find: async () => key };
+  return bytes;
 }
 
 /**
