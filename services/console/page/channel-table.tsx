@@ -62,7 +62,13 @@ export function ChannelTable() {
                   </button>
                 </td>
                 <td class="number">{rate(row.rate)}</td>
-                <td class="number">{whole(row.subscribers)}</td>
+                <td
+                  class="number"
+                  title={row.isLeast ? 'Edges that do not list it here may have more.' : undefined}
+                >
+                  {row.isLeast && '≥ '}
+                  {whole(row.subscribers)}
+                </td>
                 <td class="number wide">{whole(row.nodes)}</td>
                 <td class="number">{row.ageMs < 0 ? 'never' : ago(row.ageMs)}</td>
               </tr>

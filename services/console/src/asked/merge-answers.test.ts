@@ -21,22 +21,43 @@ function client(session: string, changes: Partial<FoundClient> = {}): FoundClien
 describe('answers of several edges', () => {
   it('are one list: subscribers add up, and each edge has the same rate', () => {
     const lists = (...channels: ChannelReading[]) => ({ lists: [{ ...BUSIEST, channels }] });
-    const rows = mergeList(BUSIEST, [
-      answer('a', lists(reading('BTC', 10, 3, 50), reading('ETH', 1, 1, -1))),
-      answer('b', lists(reading('BTC', 9, 4, 20))),
-    ]);
+    const rows = mergeList(
+      BUSIEST,
+      [
+        answer('a', lists(reading('BTC', 10, 3, 50), reading('ETH', 1, 1, -1))),
+        answer('b', lists(reading('BTC', 9, 4, 20))),
+      ],
+      2,
+    );
     expect(rows).toEqual([
-      { channel: 'BTC', rate: 10, subscribers: 7, ageMs: 20, nodes: 2 },
-      { channel: 'ETH', rate: 1, subscribers: 1, ageMs: -1, nodes: 1 },
+      { channel: 'BTC', rate: 10, subscribers: 7, isLeast: false, ageMs: 20, nodes: 2 },
+      { channel: 'ETH', rate: 1, subscribers: 1, isLeast: false, ageMs: -1, nodes: 1 },
     ]);
     expect(
-      mergeList({ ...BUSIEST, text: 'x' }, [answer('a', lists(reading('BTC', 1, 1)))]),
+      mergeList({ ...BUSIEST, text: 'x' }, [answer('a', lists(reading('BTC', 1, 1)))], 1),
     ).toEqual([]);
+  });
+
+  it('say of subscribers that they are the least, where an edge lists other channels or has not answered', () => {
+    const lists = (...channels: ChannelReading[]) => ({ lists: [{ ...BUSIEST, channels }] });
+    const hundred = Array.from({ length: 100 }, (_, i) => reading(`c${i}`, 50, 1));
+    const few = answer('a', lists(reading('BTC', 60, 3), reading('c7', 50, 1)));
+    const least = (answers: readonly NodeAnswer[], edges: number) =>
+      Object.fromEntries(
+        mergeList(BUSIEST, answers, edges).map(({ channel, isLeast }) => [channel, isLeast]),
+      );
+    expect(least([few, answer('b', lists(...hundred))], 2)).toMatchObject({
+      BTC: true,
+      c7: false,
+      c8: false,
+    });
+    expect(least([few, answer('b', lists(...hundred.slice(1)))], 2)).toMatchObject({ BTC: false });
+    expect(least([few], 2)).toMatchObject({ BTC: true });
   });
 
   it('begin with the channels that never had a publication, where the quietest are asked for', () => {
     const channels = [reading('late', 0, 1, 900), reading('b', 0, 1, -1), reading('a', 0, 1, -1)];
-    const rows = mergeList(QUIETEST, [answer('a', { lists: [{ ...QUIETEST, channels }] })]);
+    const rows = mergeList(QUIETEST, [answer('a', { lists: [{ ...QUIETEST, channels }] })], 1);
     expect(rows.map(({ channel }) => channel)).toEqual(['a', 'b', 'late']);
   });
 

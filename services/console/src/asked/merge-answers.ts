@@ -11,8 +11,10 @@ export interface ChannelRow {
   readonly channel: string;
   /** Publications a second: the largest of all edges, because each that holds the channel gets all of them. */
   readonly rate: number;
-  /** Clients of all edges. */
+  /** Clients of the edges that list it. */
   readonly subscribers: number;
+  /** Whether an edge that does not list it may have more: one lists its first hundred, and one has not answered. */
+  readonly isLeast: boolean;
   /** Since the latest publication, in ms; -1 where none has come. */
   readonly ageMs: number;
   /** The edges that list it. */
@@ -35,20 +37,33 @@ const MAX_SHOWN_CLIENTS = 50;
 /** Of these at most so many that have ended, so that those that are connected have room. */
 const MAX_SHOWN_ENDS = 25;
 
-/** A list over all edges: what each listed, joined by channel. */
+/**
+ * A list over all edges: what each listed, joined by channel.
+ *
+ * @param edges the number of edges that were asked, whether they have answered or not.
+ */
 export function mergeList(
   list: WatchedList,
   answers: readonly NodeAnswer[],
+  edges: number,
 ): readonly ChannelRow[] {
   const rows = new Map<string, ChannelRow>();
+  /** Edges of which a channel that they do not list has no subscriber. */
+  let wholeLists = 0;
+  /** Of each channel, the other edges that list it. */
+  const inPartOfList = new Map<string, number>();
   for (const { lists } of answers) {
     const own = lists.find(({ order, text }) => order === list.order && text === list.text);
+    const isWhole = own !== undefined && own.channels.length < MAX_LISTED_CHANNELS;
+    if (isWhole) wholeLists += 1;
     for (const { channel, rate, subscribers, ageMs } of own?.channels ?? []) {
+      if (!isWhole) inPartOfList.set(channel, 1 + (inPartOfList.get(channel) ?? 0));
       const before = rows.get(channel);
       rows.set(channel, {
         channel,
         rate: Math.max(rate, before?.rate ?? 0),
         subscribers: subscribers + (before?.subscribers ?? 0),
+        isLeast: false,
         ageMs: latest(ageMs, before?.ageMs ?? -1),
         nodes: 1 + (before?.nodes ?? 0),
       });
@@ -62,7 +77,10 @@ export function mergeList(
   const sorted = [...rows.values()].sort(
     (a, b) => compare(measure(b), measure(a)) || a.channel.localeCompare(b.channel),
   );
-  return sorted.slice(0, MAX_LISTED_CHANNELS);
+  return sorted.slice(0, MAX_LISTED_CHANNELS).map((row) => {
+    const told = wholeLists + (inPartOfList.get(row.channel) ?? 0);
+    return { ...row, isLeast: told < edges };
+  });
 }
 
 /** A channel on each edge that holds it, by the names of the edges. */

@@ -65,7 +65,7 @@ export class PageQuestions {
     await this.#edges.writeConsoleWatch(watch);
     const answers = await this.#edges.readNodeAnswers(edges);
     for (const list of watch.lists) {
-      const channels = mergeList(list, answers);
+      const channels = mergeList(list, answers, edges.length);
       this.#sendTo(this.#questions.ofList(list), { kind: 'channels', ...list, channels });
     }
     for (const channel of watch.channels) {
