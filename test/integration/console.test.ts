@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ServiceProcess, startService } from '@tradewind/dev';
@@ -267,6 +269,26 @@ describe('the console', () => {
     await flood.closed;
     await eventually(() => other.node('edge-1')?.health === 'ready');
     expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
+  });
+
+  it('keeps a page open beside connections that say nothing', async () => {
+    await using tier = await startTier({ edges: 1 });
+    await using service = await startConsole(tier.redis.url, { HTTP_MAX_CONNECTIONS: '4' });
+    using viewer = new Viewer(service);
+    let isClosed = false;
+    void viewer.closed.then(() => {
+      isClosed = true;
+    });
+    await eventually(() => viewer.node('edge-1') !== undefined);
+    using waiting = new DisposableStack();
+    const sockets = Array.from({ length: 6 }, () => {
+      const socket = connect(service.port, '127.0.0.1').on('error', () => {});
+      waiting.defer(() => socket.destroy());
+      return socket.resume();
+    });
+    await Promise.race(sockets.map((socket) => once(socket, 'close')));
+    await eventually(() => sockets.filter((socket) => socket.closed).length === 2);
+    expect(isClosed).toBe(false);
   });
 
   it('drains an edge for an operator who has logged in, and for nobody else', async () => {

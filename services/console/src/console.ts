@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createCommands, type NodeState } from '@tradewind/bus';
 import {
@@ -146,6 +147,8 @@ export async function startConsole(
       const details = { status: viewers.isFull ? 503 : 404, code: 'not_found', retryable: true };
       return endWithError(socket, { ...details, message });
     }
+    // A page stays open: among connections that wait it would be the first to be closed.
+    server.upgraded(socket as Socket);
     viewers.accept(request, socket, head);
   });
   const admin = createAdmin({
