@@ -116,6 +116,7 @@ export default defineConfig({
             'packages/*/src/**/*.test.ts',
             'packages/*/*.test.ts',
             'services/*/src/**/*.test.ts',
+            'services/*/page/**/*.test.ts',
             'infra/**/*.test.ts',
             'test/terraform/**/*.test.ts',
           ],

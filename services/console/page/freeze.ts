@@ -17,6 +17,11 @@ export function draw(part: string, apply: () => void): void {
   if (part === 'snapshot') missedWhileFrozen.value += 1;
 }
 
+/** Forgets what is kept of parts that are no longer looked at. */
+export function forget(...parts: readonly string[]): void {
+  for (const part of parts) waiting.delete(part);
+}
+
 /** Stops or continues to draw. What comes meanwhile is kept. */
 export function toggleFreeze(): void {
   batch(() => {

@@ -3,7 +3,7 @@ import type { ChannelOrder } from '@tradewind/bus';
 import type { ChannelOnNode, ChannelRow, ClientOnNode } from '../src/asked/merge-answers.ts';
 import type { Question } from '../src/asked/questions.ts';
 import type { TapeItem, TapeMessage, TapeState } from '../src/tape/tape.ts';
-import { draw } from './freeze.ts';
+import { draw, forget } from './freeze.ts';
 
 /** What edges answer to the page. */
 export type Answer =
@@ -94,6 +94,7 @@ export function lookAt(name: {
 
 function lookAtChannel(channel: string | undefined): void {
   if (channel === openChannel.value) return;
+  forget('channel', 'tape');
   openChannel.value = channel;
   channelNodes.value = undefined;
   rows = [];
@@ -104,6 +105,7 @@ function lookAtChannel(channel: string | undefined): void {
 
 function lookAtClient(session: string | undefined): void {
   if (session === openSession.value) return;
+  forget('client');
   openSession.value = session;
   openClient.value = clients.value?.rows.filter((row) => row.session === session);
 }
