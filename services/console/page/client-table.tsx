@@ -5,6 +5,9 @@ import { clients, lookAt, search } from './looking.ts';
 /** From this many publications that wait a client is said not to keep up: as the edges have it. */
 const MANY_WAIT = 32;
 
+/** A client that reads nothing for this time, in ms, is behind: as the edges have it. Less is of one turn. */
+const BEHIND_MS = 1_000;
+
 /** What a client is doing, in a word, with the look of it. */
 export function conditionOf(client: ClientOnNode): {
   readonly word: string;
@@ -14,7 +17,7 @@ export function conditionOf(client: ClientOnNode): {
   if (client.endedAt !== undefined) {
     return { word: `ended: ${client.reason ?? 'unknown'}`, tone: 'muted', icon: '○' };
   }
-  if (client.stalledMs > 0) {
+  if (client.stalledMs >= BEHIND_MS) {
     return { word: `reads nothing for ${duration(client.stalledMs)}`, tone: 'bad', icon: '■' };
   }
   if (client.queue >= MANY_WAIT) {
