@@ -378,6 +378,10 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
   }) => {
     await using opened = await open(skip);
     const { page, tier } = opened;
+    // With such a key it is the browser that must act.
+    for (const key of ['Control+Space', 'Control+j', 'Alt+/']) await page.keyboard.press(key);
+    expect(await page.evaluate('document.activeElement.tagName')).toBe('BODY');
+    expect(await page.getByRole('button', { name: 'Freeze page' }).count()).toBe(1);
     await page.keyboard.press('/');
     await page.keyboard.type('edge-2');
     await row(page, 'edge-1').waitFor({ state: 'detached' });

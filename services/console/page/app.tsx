@@ -62,6 +62,8 @@ export function App() {
 
   useEffect(() => {
     function onKey(event: KeyboardEvent): void {
+      // These are the browser's.
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
       const { target, key } = event;
       const types = target instanceof HTMLInputElement;
       if (key === 'Escape') {
