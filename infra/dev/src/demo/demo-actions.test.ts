@@ -8,7 +8,10 @@ afterEach(() => void vi.useRealTimers());
 
 function edge(name: string, condition: EdgeCondition) {
   const kill = vi.fn();
-  return { edge: { name, condition, kill } as unknown as DemoEdge, kill };
+  return {
+    edge: { name, condition, isReady: condition === 'ready', kill } as unknown as DemoEdge,
+    kill,
+  };
 }
 
 it('kills only a node whose clients have another one to go to', () => {

@@ -88,11 +88,11 @@ export class DemoActions implements Disposable {
 
   /** Returns the edge, or why it must not end: its clients need another one that is ready. */
   #mayEnd(name: string | undefined): DemoEdge | string {
-    const ready = this.#edges.filter(({ condition }) => condition === 'ready');
+    const ready = this.#edges.filter(({ isReady }) => isReady);
     const edge = name === undefined ? ready[0] : this.#edges.find((one) => one.name === name);
     if (edge === undefined)
       return name === undefined ? 'No edge is ready.' : `There is no ${name}.`;
-    if (edge.condition !== 'ready') return `${edge.name} is not ready.`;
+    if (!edge.isReady) return `${edge.name} is not ready.`;
     return ready.length > 1 ? edge : 'The other edge is not ready yet: its clients could not move.';
   }
 }

@@ -33,8 +33,12 @@ describe('DemoEdge', () => {
   it('starts again after it was killed, which is no failure', async () => {
     const { edge, started, changes } = await startEdge();
     await using _ = edge;
+    expect(edge.isReady).toBe(true);
     edge.kill();
+    // Its clients must not be sent to it, though the process has not ended yet.
+    expect(edge).toMatchObject({ condition: 'ready', isReady: false });
     await vi.waitFor(() => expect(edge.condition).toBe('down'), DEADLINE);
+    await vi.waitFor(() => expect(edge.isReady).toBe(true), DEADLINE);
     await vi.waitFor(() => expect(edge.condition).toBe('ready'), DEADLINE);
     expect(started).toHaveLength(2);
     expect(changes).toEqual(['down: killed', 'starting: starts again', 'ready: is back']);

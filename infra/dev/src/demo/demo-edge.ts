@@ -57,6 +57,11 @@ export class DemoEdge implements AsyncDisposable {
     return this.#condition;
   }
 
+  /** Whether it is ready, and nobody has asked it to end: of a kill its condition tells later. */
+  get isReady(): boolean {
+    return this.#condition === 'ready' && this.#asked === undefined;
+  }
+
   /** Reads its `/metrics`; rejects if it does not answer. */
   metrics(): Promise<Metrics> {
     return this.#process.metrics();
@@ -70,12 +75,17 @@ export class DemoEdge implements AsyncDisposable {
 
   /** Lets it move its clients to other nodes and end. Rejects if it does not accept that. */
   async drain(): Promise<void> {
-    const answer = await fetch(`${this.#process.adminUrl}/drain`, {
-      method: 'POST',
-      signal: AbortSignal.timeout(DRAIN_ANSWER_MS),
-    });
-    if (!answer.ok) throw new Error(`${this.name} answered ${answer.status} to the drain`);
     this.#asked = 'drained';
+    try {
+      const answer = await fetch(`${this.#process.adminUrl}/drain`, {
+        method: 'POST',
+        signal: AbortSignal.timeout(DRAIN_ANSWER_MS),
+      });
+      if (!answer.ok) throw new Error(`${this.name} answered ${answer.status} to the drain`);
+    } catch (error) {
+      this.#asked = undefined;
+      throw error;
+    }
     this.#change('draining', 'drains: its clients move to other nodes');
   }
 
