@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { settle } from './testing/fake-runtime.ts';
 import { Bench, type FakeSocket } from './testing/fake-socket.ts';
-import type { Item, Publication } from './types.ts';
+import type { Item, Position, PositionStore, Publication } from './types.ts';
 
 const CHANNEL = 'BTC.trade';
 const LATEST = { latest: { everyMs: 250 } } as const;
@@ -119,6 +119,32 @@ describe('a channel of which the latest is wanted', () => {
     await bench.runtime.pass(250);
     expect(short(items.items).slice(3)).toEqual(['gap 17-17: 1', '18']);
     expect(socket.asked).toHaveLength(1);
+  });
+
+  it('keeps no position of what it holds back: another page continues before it', async () => {
+    const kept = new Map<string, Position | undefined>();
+    const positions: PositionStore = {
+      load: () => undefined,
+      save: (changed) => {
+        for (const [name, position] of changed) kept.set(name, position);
+      },
+    };
+    const bench = new Bench({ positions });
+    const given: number[] = [];
+    bench.client
+      .channel(CHANNEL, { latest: { everyMs: 2_000 } })
+      .subscribe(({ offset }) => void given.push(offset!));
+    const socket = await live(bench, undefined);
+    for (let offset = 11; offset <= 15; offset += 1) socket.publish(CHANNEL, offset);
+    await bench.runtime.pass(1_000);
+    expect(given).toEqual([11]);
+    expect(kept.get(CHANNEL)).toEqual({ epoch: 'e1', offset: 11 });
+    await bench.runtime.pass(1_000);
+    socket.publish(CHANNEL, 16);
+    await bench.runtime.pass(1_000);
+    expect(given).toEqual([11, 15]);
+    expect(kept.get(CHANNEL)).toEqual({ epoch: 'e1', offset: 15 });
+    await bench.client.close();
   });
 
   it('asks again later when a change is refused, and keeps the channel', async () => {

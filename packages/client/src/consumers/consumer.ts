@@ -63,6 +63,7 @@ export abstract class Consumer {
    */
   publication(publication: Publication<unknown>, characters: number): boolean {
     const { epoch, offset } = publication;
+    const before = this.pace === undefined ? undefined : this.#position;
     if (offset !== undefined) {
       if (this.isPaused) return false;
       if (epoch === this.epoch && this.offset !== undefined && offset <= this.offset) return false;
@@ -70,7 +71,7 @@ export abstract class Consumer {
       this.offset = offset;
     }
     if (this.pace === undefined) this.take(publication, characters);
-    else this.pace.offer(publication, characters);
+    else this.pace.offer(publication, characters, before);
     return true;
   }
 
@@ -100,6 +101,10 @@ export abstract class Consumer {
 
   /** Everything up to here has been used by the application. */
   get used(): Position | undefined {
+    return this.pace?.isHolding === true ? this.pace.behind : this.#position;
+  }
+
+  get #position(): Position | undefined {
     const { epoch, offset } = this;
     return epoch === undefined || offset === undefined ? undefined : { epoch, offset };
   }

@@ -1,4 +1,4 @@
-import type { Publication } from '../types.ts';
+import type { Position, Publication } from '../types.ts';
 
 /** Calls something after a time in ms. Returns what ends that. */
 export type After = (ms: number, act: () => void) => () => void;
@@ -20,6 +20,7 @@ export class LatestPace {
   readonly #after: After;
   readonly #take: Take;
   #held: Held | undefined;
+  #behind: Position | undefined;
   /** Publications before the held one that were left out. */
   #skipped = 0;
   #endInterval: (() => void) | undefined;
@@ -34,9 +35,21 @@ export class LatestPace {
     this.#take = take;
   }
 
-  offer(publication: Publication<unknown>, characters: number): void {
+  /** Whether a publication is held. */
+  get isHolding(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** While one is held: up to where publications were given or left out before it. */
+  get behind(): Position | undefined {
+    return this.#behind;
+  }
+
+  /** @param behind the consumer's position before this publication. */
+  offer(publication: Publication<unknown>, characters: number, behind: Position | undefined): void {
     const held = this.#held;
-    if (held !== undefined) this.#skipped += 1 + (held.publication.skipped ?? 0);
+    if (held === undefined) this.#behind = behind;
+    else this.#skipped += 1 + (held.publication.skipped ?? 0);
     this.#held = { publication, characters };
     const isServed = this.#servedMs() >= this.everyMs;
     if (isServed || publication.replayed || this.#endInterval === undefined) this.flush();
