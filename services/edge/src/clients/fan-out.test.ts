@@ -200,6 +200,25 @@ describe('FanOut', { timeout: TIMEOUT_MS }, () => {
     ]);
   });
 
+  it('rejects a channel that is cut off, although another client holds it, until it is back', () => {
+    using tier = new FanOutUnderTest();
+    const { listener } = tier.upstream;
+    const holder = tier.subscriber('a', 'E', 1);
+    tier.subscriber('b', 'E', 1);
+    listener.onDegraded(1_234, ['a']);
+    const late = tier.client();
+    late.request({ type: 'subscribe', channels: ['a', 'b'] });
+    expect(late.controls('subscribed')).toMatchObject([
+      { channels: [{ channel: 'b' }], rejected: [{ channel: 'a', code: 'unavailable' }] },
+    ]);
+    expect(holder.controls('degraded')).toEqual([
+      { type: 'degraded', since: 1_234, channels: ['a'] },
+    ]);
+    listener.onRestored();
+    late.request({ type: 'subscribe', channels: ['a'] });
+    expect(late.answers().map(({ channel }) => channel)).toEqual(['b', 'a']);
+  });
+
   it('counts the bytes that clients receive', async () => {
     await using server = await FanOutServer.start();
     const before = server.fanOut.bytesOut;

@@ -396,6 +396,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   onDegraded(since: number, channels?: readonly string[]): void {
     this.#subscriptions.available = channels !== undefined;
+    this.#subscriptions.cutOff = new Set(channels);
     if (channels === undefined) this.#notices.setDegraded(since);
     else
       this.#notices.setCutOff(since, channels, (connection) => this.index.channelsOf(connection));
@@ -404,6 +405,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   onRestored(): void {
     this.#subscriptions.available = true;
+    this.#subscriptions.cutOff = new Set();
     this.#notices.setRestored();
     this.#serveDue();
   }

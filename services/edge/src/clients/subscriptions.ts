@@ -33,6 +33,8 @@ export interface SubscriptionLimits {
   readonly replayRate: Rate;
 }
 
+const NOTHING: ReadonlySet<string> = new Set();
+
 /**
  * Subscriptions of one worker, from request to reply. {@link WaitingClients} has those that are not answered yet, and
  * {@link Membership} those that are.
@@ -50,6 +52,8 @@ export class Subscriptions {
   readonly #bounds = new HistoryBounds();
   /** Whether the node reaches Redis. While it does not, new subscriptions are rejected. */
   available = false;
+  /** Channels whose shard is away while the node reaches others. They are rejected, too, by those who do not hold them. */
+  cutOff: ReadonlySet<string> = NOTHING;
 
   /**
    * @param publicationLog replays may hold as many bytes again as it does.
@@ -254,7 +258,7 @@ export class Subscriptions {
       this.#guard.isFull('client_channels');
       return 'too_many_channels';
     }
-    return this.available ? undefined : 'unavailable';
+    return this.available && !this.cutOff.has(channel) ? undefined : 'unavailable';
   }
 
   /** Whether the owner of this client's new channels has had as many as it may for now, so that others get theirs. */
