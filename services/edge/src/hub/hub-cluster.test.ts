@@ -82,6 +82,23 @@ describe('a hub on several shards', () => {
     expect(store.calls.every((call) => / a( |$)/.test(call))).toBe(true);
   });
 
+  it('says once a turn which channels moved to a shard that is away, and nothing of those that moved to one that is up', async () => {
+    const { hub } = under;
+    hub.linkAdded('three');
+    shards.set('a', 'three').set('b', 'three').set('c', 'one');
+    hub.moved(['a']);
+    hub.moved(['b']);
+    hub.moved(['c']);
+    await answers();
+    expect(worker.news()).toEqual(['degraded a,b']);
+    shards.set('a', 'two');
+    hub.moved(['a']);
+    await answers();
+    expect(worker.news()).toEqual(['degraded b']);
+    hub.linkRestored('three');
+    expect(worker.news()).toEqual(['restored']);
+  });
+
   it('follows a promoted replica: a new link, channels that move to it, and the old link gone', async () => {
     const { hub } = under;
     hub.linkLost('killed', 'one');

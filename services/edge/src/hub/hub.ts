@@ -100,6 +100,7 @@ export class Hub {
   readonly #subscribeBudget: TokenBucket;
   readonly #guard: LimitGuard;
   #lingerTimer: NodeJS.Timeout | undefined;
+  #telling: NodeJS.Immediate | undefined;
   #lastRef = 0;
   readonly #links: RedisLinks<HubChannel>;
 
@@ -204,6 +205,7 @@ export class Hub {
   /** Lets go of everything. The source's owner must stop the source. */
   stop(): void {
     clearTimeout(this.#lingerTimer);
+    clearImmediate(this.#telling);
     this.#recovery.stop();
     this.#listeners.clear();
     this.#told.clear();
@@ -293,10 +295,20 @@ export class Hub {
     for (const name of names) {
       const channel = this.#channels.get(name);
       if (channel === undefined) continue;
+      const wasUp = this.#links.isUp(channel.link);
       if (channel.state !== 'subscribing') this.#loseChannel(channel);
       this.#links.forget(channel);
       channel.link = this.#linkOf(name);
+      if (this.#links.isUp(channel.link) !== wasUp) this.#tellStatesSoon();
     }
+  }
+
+  /** Once for all channels that move in this turn. */
+  #tellStatesSoon(): void {
+    this.#telling ??= setImmediate(() => {
+      this.#telling = undefined;
+      this.#tellStates();
+    });
   }
 
   #tellStates(): void {
