@@ -317,6 +317,8 @@ export class ClusterSubscriber {
         return name;
       },
       misplaced: () => {
+        // Until the next answer, which does not name this master any more.
+        if (this.#cluster.map.firstSlotOf(shard) === undefined) return;
         name = this.#probeName(shard, probe.name);
       },
       heartbeat: (own, token) => this.#cluster.heartbeat(shard, own, token),

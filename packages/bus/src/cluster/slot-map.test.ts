@@ -110,4 +110,12 @@ describe('SlotMap', () => {
     expect(map.take(answer)).toBe(true);
     expect(map.masters.has('[::1]:7002')).toBe(false);
   });
+
+  it('tells that a master is gone which gave away its last slot by a MOVED', () => {
+    const map = new SlotMap();
+    map.take(read([shard([0, 0], node(7_000)), shard([1, 16_383], node(7_001))]));
+    map.move(0, { host: '10.0.0.1', port: 7_001 });
+    expect(map.take(read([shard([0, 16_383], node(7_001))]))).toBe(true);
+    expect([...map.masters.keys()]).toEqual(['10.0.0.1:7001']);
+  });
 });

@@ -22,7 +22,7 @@ export class SlotMap {
     return this.#owners[slot];
   }
 
-  /** Takes over what an answer says. Returns whether anything is different. */
+  /** Takes over what an answer says. Returns whether anything is different: the owner of a slot, or who is a master at all. */
   take(answer: ClusterAnswer): boolean {
     const before = [...this.#owners];
     const addresses = new Map<string, HostAndPort>();
@@ -32,8 +32,11 @@ export class SlotMap {
       addresses.set(name, { host, port });
       for (const [from, to] of ranges) this.#owners.fill(name, from, to + 1);
     }
+    const isSameSet =
+      addresses.size === this.#addresses.size &&
+      [...addresses.keys()].every((name) => this.#addresses.has(name));
     this.#addresses = addresses;
-    return before.some((owner, slot) => owner !== this.#owners[slot]);
+    return !isSameSet || before.some((owner, slot) => owner !== this.#owners[slot]);
   }
 
   /** A node said that this slot belongs to another one. Returns whether that is news. */
