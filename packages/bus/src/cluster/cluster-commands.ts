@@ -27,8 +27,11 @@ import { nodeName } from './slot-map.ts';
 
 /** Hears of changes of the map, beside the owner's events. No handler may throw. */
 export interface ClusterListener {
-  /** The owners of some slots, or the masters, may have changed. The commands have a link to each master already. */
-  mapChanged(): void;
+  /**
+   * The owners of some slots, or the masters, may have changed; with `slot`, only the owner of this one. The commands have a
+   * link to each master already.
+   */
+  mapChanged(slot?: number): void;
   /** The nodes were asked again, and nothing changed. */
   mapUnchanged(): void;
   /** Whether it lacks nothing that another answer could bring. */
@@ -62,7 +65,7 @@ export class ClusterCommands implements Commands {
     this.#settings = settings;
     this.#events = events;
     this.map = new ClusterMap(settings, (name) => this.#askNode(name), {
-      changed: () => this.#follow(),
+      changed: (slot) => this.#follow(slot),
       unchanged: () => {
         for (const listener of this.#listeners) listener.mapUnchanged();
         this.judge();
@@ -222,10 +225,10 @@ export class ClusterCommands implements Commands {
   }
 
   /** Makes a link to each master of the map, and ends those to nodes that are none any more. */
-  #follow(): void {
+  #follow(slot?: number): void {
     const { masters } = this.map;
     for (const address of masters.values()) this.#link(address);
-    for (const listener of this.#listeners) listener.mapChanged();
+    for (const listener of this.#listeners) listener.mapChanged(slot);
     for (const [name, { commands }] of this.#nodes) {
       if (masters.has(name)) continue;
       this.#nodes.delete(name);

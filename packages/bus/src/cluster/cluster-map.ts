@@ -24,8 +24,8 @@ export type AskNode = (
 
 /** Events of a map. No handler may throw. */
 export interface ClusterMapEvents {
-  /** The owners of some slots, or the masters, may have changed. */
-  changed(): void;
+  /** The owners of some slots, or the masters, may have changed. With `slot`, only the owner of this one. */
+  changed(slot?: number): void;
   /** No node answers who owns the slots. Sent once until one does. */
   unknown(cause: string): void;
   /** A node was asked, and nothing changed. */
@@ -100,7 +100,7 @@ export class ClusterMap {
     if (this.#phase !== 'started') return;
     const isNews = this.#slots.move(slot, to);
     this.settle(false);
-    if (isNews) this.#events.changed();
+    if (isNews) this.#events.changed(slot);
   }
 
   /**

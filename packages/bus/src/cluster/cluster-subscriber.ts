@@ -70,6 +70,10 @@ export class ClusterSubscriber {
   readonly #probe: ClusterProbeOptions | undefined;
   readonly #shards = new Map<string, Shard>();
   readonly #places = new Map<string, Place>();
+  /** The channels of each slot that has any: a node that loses thousands of slots says so for each. */
+  readonly #bySlot = new Map<number, Set<string>>();
+  /** The number of channels without a shard. */
+  #placeless = 0;
   #ignore: (() => void) | undefined;
 
   /**
@@ -131,6 +135,8 @@ export class ClusterSubscriber {
     const shards = [...this.#shards.values()];
     this.#shards.clear();
     this.#places.clear();
+    this.#bySlot.clear();
+    this.#placeless = 0;
     await Promise.all(shards.map(({ subscriber }) => subscriber.stop()));
   }
 
@@ -140,14 +146,24 @@ export class ClusterSubscriber {
     if (this.#places.has(channel)) return;
     const place: Place = { slot: hashSlot(channel), shard: undefined, redirects: 0 };
     this.#places.set(channel, place);
+    this.#placeless += 1;
+    const neighbours = this.#bySlot.get(place.slot);
+    if (neighbours === undefined) this.#bySlot.set(place.slot, new Set([channel]));
+    else neighbours.add(channel);
     this.#put(channel, place);
   }
 
   /** No longer wants a channel. No message of it is delivered after the call. */
   unwant(name: string): void {
     const channel = inCluster(name);
-    const shard = this.#places.get(channel)?.shard;
+    const place = this.#places.get(channel);
+    if (place === undefined) return;
+    const { shard, slot } = place;
+    if (shard === undefined) this.#placeless -= 1;
     this.#places.delete(channel);
+    const neighbours = this.#bySlot.get(slot);
+    neighbours?.delete(channel);
+    if (neighbours?.size === 0) this.#bySlot.delete(slot);
     if (shard !== undefined) this.#shards.get(shard)?.subscriber.unwant(channel);
   }
 
@@ -222,7 +238,7 @@ export class ClusterSubscriber {
 
   #listener() {
     return {
-      mapChanged: () => this.#follow(),
+      mapChanged: (slot?: number) => this.#follow(slot),
       mapUnchanged: () => this.#putAgain(),
       isSettled: () => this.#isSettled,
     };
@@ -230,19 +246,23 @@ export class ClusterSubscriber {
 
   get #isSettled(): boolean {
     for (const { isUp } of this.#shards.values()) if (!isUp) return false;
-    for (const { shard } of this.#places.values()) if (shard === undefined) return false;
-    return true;
+    return this.#placeless === 0;
   }
 
-  /** Brings links and channels to where the map says. */
-  #follow(): void {
+  /** Brings links and channels to where the map says; with `slot`, only the channels of this one. */
+  #follow(slot?: number): void {
     const { masters } = this.#cluster.map;
     for (const [name, address] of masters) {
       if (!this.#shards.has(name)) this.#link(name, address);
     }
-    this.#move(
-      [...this.#places].filter(([, { slot, shard }]) => this.#cluster.map.ownerOf(slot) !== shard),
-    );
+    const misplaced: [string, Place][] = [];
+    const channels = slot === undefined ? this.#places.keys() : (this.#bySlot.get(slot) ?? []);
+    for (const channel of channels) {
+      const place = this.#places.get(channel);
+      if (place !== undefined && this.#cluster.map.ownerOf(place.slot) !== place.shard)
+        misplaced.push([channel, place]);
+    }
+    this.#move(misplaced);
     for (const [name, { subscriber }] of this.#shards) {
       if (masters.has(name)) continue;
       this.#shards.delete(name);
@@ -272,9 +292,15 @@ export class ClusterSubscriber {
   #put(channel: string, place: Place): void {
     const owner = this.#cluster.map.ownerOf(place.slot);
     const shard = owner === undefined ? undefined : this.#shards.get(owner);
-    place.shard = shard === undefined ? undefined : owner;
+    this.#assign(place, shard === undefined ? undefined : owner);
     if (shard !== undefined) shard.subscriber.want(channel);
     else this.#cluster.judge();
+  }
+
+  #assign(place: Place, shard: string | undefined): void {
+    if (place.shard === undefined) this.#placeless -= 1;
+    if (shard === undefined) this.#placeless += 1;
+    place.shard = shard;
   }
 
   #link(name: string, address: HostAndPort): void {
@@ -361,7 +387,7 @@ export class ClusterSubscriber {
       return;
     }
     shard.subscriber.unwant(channel);
-    place.shard = undefined;
+    this.#assign(place, undefined);
     place.redirects += 1;
     const { slot, to } = redirect;
     const address = to.host === '' ? { host: shard.address.host, port: to.port } : to;
@@ -371,7 +397,9 @@ export class ClusterSubscriber {
       return;
     }
     this.#cluster.map.moved(slot, address);
-    if (place.shard === undefined) this.#move([[channel, place]]);
+    // The owner may have let go of it when it heard that it moved.
+    if (place.shard === undefined && this.#places.get(channel) === place)
+      this.#move([[channel, place]]);
   }
 }
 

@@ -1,0 +1,169 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { type FakeRedis, resp, startFakeRedis } from '../link/testing/fake-redis.ts';
+import { RedisRefusedError } from '../redis-errors.ts';
+import type { HostAndPort } from '../redis-settings.ts';
+import type { ClusterCommands, ClusterListener } from './cluster-commands.ts';
+import { type ClusterProbeOptions, ClusterSubscriber } from './cluster-subscriber.ts';
+import { hashSlot, SLOTS } from './hash-slot.ts';
+import { nodeName, SlotMap } from './slot-map.ts';
+
+const PROBE: ClusterProbeOptions = { name: 'n', probeFailed: () => {}, probeRefused: () => {} };
+
+/** Longer than what is waited for takes on a busy machine, in ms. */
+const DEADLINE = { timeout: 10_000 };
+
+/** What a subscriber uses of `ClusterCommands`, with a map that the test writes. */
+class FakeCluster {
+  readonly slots = new SlotMap();
+  /** How often the subscriber asked who owns a slot. */
+  lookups = 0;
+  isSettled = false;
+  heartbeats = 0;
+  beat: (name: string, token: string) => void = () => {};
+  #listener: ClusterListener | undefined;
+
+  readonly map = this.#map();
+
+  listen(listener: ClusterListener): () => void {
+    this.#listener = listener;
+    return () => {};
+  }
+
+  judge(): void {
+    this.isSettled = this.#listener?.isSettled() === true;
+  }
+
+  own(masters: readonly HostAndPort[]): void {
+    const last = masters.length - 1;
+    const ranges = (i: number): [number, number][] => [i === last ? [i, SLOTS - 1] : [i, i]];
+    const shards = masters.map((master, i) => ({ ...master, ranges: ranges(i) }));
+    this.slots.take({ epoch: 1, isServing: true, masters: shards });
+    this.#listener?.mapChanged();
+  }
+
+  async heartbeat(_shard: string, name: string, token: string) {
+    this.heartbeats += 1;
+    this.beat(name, token);
+    return { refusal: undefined, connection: 1 };
+  }
+
+  async serverIdentity(): Promise<string | undefined> {
+    return undefined;
+  }
+
+  #map() {
+    const { slots } = this;
+    return {
+      isKnown: true,
+      get masters() {
+        return slots.masters;
+      },
+      ownerOf: (slot: number) => {
+        this.lookups += 1;
+        return slots.ownerOf(slot);
+      },
+      firstSlotOf: (name: string) => slots.firstSlotOf(name),
+      moved: (slot: number, to: HostAndPort) => {
+        const isNews = slots.move(slot, to);
+        if (isNews) this.#listener?.mapChanged(slot);
+      },
+    };
+  }
+}
+
+async function fakeNode(
+  answer: (channel: string) => string,
+): Promise<{ readonly redis: FakeRedis; readonly address: HostAndPort }> {
+  const redis = await startFakeRedis(([name, channel = '']) => {
+    if (name === 'ssubscribe') return answer(channel);
+    return name === 'sunsubscribe'
+      ? resp.unsubscribed(channel, 0).replace('$11\r\n', '$12\r\ns')
+      : undefined;
+  });
+  onTestFinished(() => redis[Symbol.asyncDispose]());
+  return { redis, address: { host: '127.0.0.1', port: Number(new URL(redis.url).port) } };
+}
+
+const accept = (channel: string, count = 1): string =>
+  resp.subscribed(channel, count).replace('$9\r\n', '$10\r\ns');
+
+function subscriberOf(cluster: FakeCluster, probe?: ClusterProbeOptions) {
+  const subscribed: string[] = [];
+  const restored: string[] = [];
+  const subscriber = new ClusterSubscriber(
+    {
+      mode: 'cluster',
+      url: 'redis://127.0.0.1:1',
+      password: undefined,
+      certificateAuthority: undefined,
+      connectionName: 'test',
+    },
+    cluster as unknown as ClusterCommands,
+    {
+      message: () => {},
+      subscribed: (channels) => subscribed.push(...channels),
+      refused: () => {},
+      moved: () => {},
+      shardAdded: () => {},
+      shardRemoved: () => {},
+      shardLost: () => {},
+      shardRestored: (shard) => restored.push(shard),
+    },
+    probe,
+  );
+  onTestFinished(() => subscriber.stop());
+  return { subscriber, subscribed, restored };
+}
+
+describe('ClusterSubscriber', () => {
+  it('looks only at the channels of a slot when a MOVED says that it moved', async () => {
+    const there = await fakeNode((channel) => accept(channel));
+    const here = await fakeNode(
+      (channel) => `-MOVED ${hashSlot(channel)} ${nodeName(there.address)}\r\n`,
+    );
+    const cluster = new FakeCluster();
+    cluster.own([here.address]);
+    const { subscriber, subscribed } = subscriberOf(cluster);
+    subscriber.start();
+    const channels = Array.from({ length: 300 }, (_, i) => `channel-${i}`);
+    for (const channel of channels) subscriber.want(channel);
+    await vi.waitFor(() => expect(new Set(subscribed)).toEqual(new Set(channels)), DEADLINE);
+    expect(cluster.lookups).toBeLessThan(10 * channels.length);
+    await vi.waitFor(() => expect(subscriber.shardsDown).toEqual([]), DEADLINE);
+    cluster.judge();
+    expect(cluster.isSettled).toBe(true);
+  });
+
+  it('is not settled while a channel that is wanted has no master', () => {
+    const cluster = new FakeCluster();
+    const { subscriber } = subscriberOf(cluster);
+    subscriber.start();
+    subscriber.want('a');
+    subscriber.want('b');
+    subscriber.unwant('a');
+    cluster.judge();
+    expect(cluster.isSettled).toBe(false);
+    subscriber.unwant('b');
+    cluster.judge();
+    expect(cluster.isSettled).toBe(true);
+  });
+
+  it('looks for no place for the probe of a master that has no slot left', async () => {
+    const here = await fakeNode((channel) => accept(channel));
+    const there = await fakeNode((channel) => accept(channel));
+    const cluster = new FakeCluster();
+    cluster.own([here.address, there.address]);
+    const { subscriber } = subscriberOf(cluster, PROBE);
+    subscriber.start();
+    await vi.waitFor(() => expect(cluster.heartbeats).toBeGreaterThan(0), DEADLINE);
+    cluster.map.moved(0, there.address);
+    cluster.beat = () => {
+      throw new RedisRefusedError(`MOVED 0 ${nodeName(there.address)}`);
+    };
+    cluster.lookups = 0;
+    const seen = cluster.heartbeats;
+    await vi.waitFor(() => expect(cluster.heartbeats).toBeGreaterThan(seen + 6), DEADLINE);
+    expect(cluster.slots.firstSlotOf(nodeName(here.address))).toBeUndefined();
+    expect(cluster.lookups).toBeLessThan(2 * SLOTS);
+  });
+});
