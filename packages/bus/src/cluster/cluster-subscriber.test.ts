@@ -166,4 +166,21 @@ describe('ClusterSubscriber', () => {
     expect(cluster.slots.firstSlotOf(nodeName(here.address))).toBeUndefined();
     expect(cluster.lookups).toBeLessThan(2 * SLOTS);
   });
+
+  it('stays proven when masters are added that are not proven yet', async () => {
+    const here = await fakeNode((channel) => accept(channel));
+    const cluster = new FakeCluster();
+    cluster.beat = (name, token) => {
+      const message = resp.message(`tw:probe:${name}`, token).replace('$7\r\n', '$8\r\ns');
+      for (const socket of here.redis.sockets) socket.write(message);
+    };
+    cluster.own([here.address]);
+    const { subscriber, restored } = subscriberOf(cluster, PROBE);
+    subscriber.start();
+    expect(subscriber.provenOnce).toBe(false);
+    await vi.waitFor(() => expect(restored).toEqual([nodeName(here.address)]), DEADLINE);
+    cluster.own([here.address, { host: '127.0.0.1', port: 1 }, { host: '127.0.0.1', port: 2 }]);
+    expect(subscriber.shards).toHaveLength(3);
+    expect(subscriber.provenOnce).toBe(true);
+  });
 });

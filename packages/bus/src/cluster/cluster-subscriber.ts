@@ -74,6 +74,7 @@ export class ClusterSubscriber {
   readonly #bySlot = new Map<number, Set<string>>();
   /** The number of channels without a shard. */
   #placeless = 0;
+  #wasProven = false;
   #ignore: (() => void) | undefined;
 
   /**
@@ -109,10 +110,11 @@ export class ClusterSubscriber {
     return this.#probe === undefined || ages.length === 0 ? undefined : Math.max(...ages);
   }
 
-  /** Whether a probe of most shards has ever arrived. */
+  /** Whether a probe of most shards has ever arrived. Masters that come later do not undo that. */
   get provenOnce(): boolean {
     const proven = [...this.#shards.values()].filter(({ subscriber }) => subscriber.provenOnce);
-    return 2 * proven.length > this.#shards.size;
+    this.#wasProven ||= 2 * proven.length > this.#shards.size;
+    return this.#wasProven;
   }
 
   /** Why a shard refuses its probe; undefined while all accept it. */
@@ -322,6 +324,8 @@ export class ClusterSubscriber {
           linkStillLost: (cause) => this.#events.shardStillLost?.(name, cause),
           linkRestored: () => {
             shard.isUp = true;
+            // Before a master that is promoted takes the place of one that was proven.
+            this.#wasProven = this.provenOnce;
             this.#cluster.judge();
             this.#events.shardRestored(name);
           },

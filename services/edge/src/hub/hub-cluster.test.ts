@@ -99,6 +99,15 @@ describe('a hub on several shards', () => {
     expect(worker.news()).toEqual(['restored']);
   });
 
+  it('stays ready while masters that are promoted are not linked yet', () => {
+    const { hub } = under;
+    hub.linkAdded('three');
+    hub.linkAdded('four');
+    hub.linkRemoved('two');
+    expect(hub.shards).toEqual({ all: 3, up: 1 });
+    expect(hub.everLinked).toBe(true);
+  });
+
   it('follows a promoted replica: a new link, channels that move to it, and the old link gone', async () => {
     const { hub } = under;
     hub.linkLost('killed', 'one');

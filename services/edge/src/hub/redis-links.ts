@@ -18,6 +18,7 @@ export class RedisLinks<Channel extends RoutedChannel> {
   readonly #readIdentity: (link: string) => Promise<string | undefined>;
   readonly #relink: (channel: Channel, isSameServer: boolean) => void;
   readonly #links = new Map<string, RedisLinkState<Channel>>();
+  #wereEverUp = false;
 
   /** See `RedisLinkState`. @param now ms since the Unix epoch. */
   constructor(
@@ -41,6 +42,7 @@ export class RedisLinks<Channel extends RoutedChannel> {
   /** A master has no slots any more. */
   remove(link: string): void {
     this.#links.delete(link);
+    this.#noteUp();
   }
 
   /** The state of a channel's link; undefined while it has none. */
@@ -65,10 +67,9 @@ export class RedisLinks<Channel extends RoutedChannel> {
     return this.#all().every(({ degradedSince }) => degradedSince !== undefined);
   }
 
-  /** Whether most links have ever been up. */
+  /** Whether most links have ever been up. Links that are added later do not undo that. */
   get wereEverUp(): boolean {
-    const links = this.#all();
-    return 2 * links.filter(({ wasEverUp }) => wasEverUp).length > links.length;
+    return this.#wereEverUp;
   }
 
   /** How many links there are, and how many of them are up. */
@@ -85,12 +86,19 @@ export class RedisLinks<Channel extends RoutedChannel> {
 
   /** See `RedisLinkState.markUp`. */
   markUp(link: string, now: number): LinkRecovery | undefined {
-    return this.of({ link })?.markUp(now);
+    const recovery = this.of({ link })?.markUp(now);
+    this.#noteUp();
+    return recovery;
   }
 
   /** The channel is let go, or leaves its link. */
   forget(channel: Channel): void {
     for (const link of this.#links.values()) link.forget(channel);
+  }
+
+  #noteUp(): void {
+    const links = this.#all();
+    this.#wereEverUp ||= 2 * links.filter(({ wasEverUp }) => wasEverUp).length > links.length;
   }
 
   #all(): RedisLinkState<Channel>[] {
