@@ -10,7 +10,8 @@ export interface ShardMaster extends HostAndPort {
 /** What one node says of its cluster. */
 export interface ClusterAnswer {
   /**
-   * Grows with each failover and each slot that moves. A node that is cut off from the others keeps an old one.
+   * Grows with each failover, and with a slot that moves only if its new owner does not have the highest one already. A node
+   * that is cut off from the others keeps an old one.
    */
   readonly epoch: number;
   /** Whether the node takes part in a cluster that serves. A node in a minority says no. */
@@ -56,19 +57,14 @@ export function readClusterAnswer(
 }
 
 /**
- * The answer to go by: the newest one. Among several of one epoch, one of a node that serves, and then the first.
+ * The answers to go by: those with the highest epoch, and of these those of nodes that serve if there are any. Nodes of one epoch
+ * may differ for about a second after a slot has moved.
  */
-export function newestAnswer(answers: readonly ClusterAnswer[]): ClusterAnswer | undefined {
-  let newest: ClusterAnswer | undefined;
-  for (const answer of answers) {
-    if (
-      newest === undefined ||
-      answer.epoch > newest.epoch ||
-      (answer.epoch === newest.epoch && answer.isServing && !newest.isServing)
-    )
-      newest = answer;
-  }
-  return newest;
+export function newestAnswers(answers: readonly ClusterAnswer[]): readonly ClusterAnswer[] {
+  const epoch = Math.max(...answers.map((answer) => answer.epoch));
+  const newest = answers.filter((answer) => answer.epoch === epoch);
+  const serving = newest.filter(({ isServing }) => isServing);
+  return serving.length > 0 ? serving : newest;
 }
 
 /** A shard whose master has just failed may list two of them; the one that is online is the one to use. */

@@ -94,6 +94,24 @@ describe('ClusterMap', () => {
     expect([...nodes.map.masters.keys()]).toEqual(['10.0.0.1:2']);
   });
 
+  it('keeps what a MOVED says while a question from before it is on its way', async () => {
+    nodes = new Nodes();
+    nodes.map.start();
+    nodes.map.moved(0, { host: '10.0.0.1', port: 1 });
+    nodes.says('10.0.0.1:1', 3, '10.0.0.1:1');
+    await nodes.events(3);
+    const answer = nodes.answers.get('10.0.0.1:1')!;
+    let owner: string | undefined;
+    nodes.answers.set('10.0.0.1:1', () => {
+      if (owner === undefined) nodes.map.moved(7, { host: '10.0.0.1', port: 2 });
+      owner ??= nodes.map.ownerOf(7);
+      return answer();
+    });
+    nodes.map.settle(false);
+    await nodes.events(2);
+    expect(nodes.map.ownerOf(7)).toBe('10.0.0.1:2');
+  });
+
   it('prefers a node that serves among answers of one epoch', async () => {
     nodes = new Nodes();
     nodes.map.start();

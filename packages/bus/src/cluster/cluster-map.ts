@@ -14,7 +14,7 @@ import {
   type RedisSettings,
   redisOptions,
 } from '../redis-settings.ts';
-import { type ClusterAnswer, newestAnswer, readClusterAnswer } from './cluster-answer.ts';
+import { type ClusterAnswer, newestAnswers, readClusterAnswer } from './cluster-answer.ts';
 import { nodeName, SlotMap } from './slot-map.ts';
 
 /** Asks one node over a connection that exists already; undefined if there is none that works. */
@@ -35,7 +35,7 @@ export interface ClusterMapEvents {
 /**
  * Which node of a Redis Cluster owns which slots. Several nodes are asked, and the newest answer counts by the epoch of the
  * cluster, so that a node that is cut off from the others misleads nobody. What a node says of one slot in a MOVED counts until
- * the next answer.
+ * the answer to a question that was asked later.
  */
 export class ClusterMap {
   readonly #settings: RedisSettings;
@@ -122,16 +122,17 @@ export class ClusterMap {
 
   async #look(): Promise<void> {
     this.#isAsking = true;
+    const movesBefore = this.#slots.moves;
     const { answers, cause } = await this.#askSome();
     this.#isAsking = false;
     if (this.#phase !== 'started') return;
-    const newest = newestAnswer(answers.filter(({ masters }) => masters.length > 0));
+    const [newest, ...tied] = newestAnswers(answers.filter(({ masters }) => masters.length > 0));
     if (newest === undefined) this.#tellUnknown(cause);
-    else this.#take(newest);
+    else this.#take(newest, tied, movesBefore);
     this.#plan();
   }
 
-  #take(answer: ClusterAnswer): void {
+  #take(answer: ClusterAnswer, tied: readonly ClusterAnswer[], movesBefore: number): void {
     const now = performance.now();
     if (answer.epoch < this.#epoch) {
       this.#olderSince ??= now;
@@ -145,7 +146,7 @@ export class ClusterMap {
     this.#isUnknownTold = false;
     const isFirst = !this.#isKnown;
     this.#isKnown = true;
-    if (this.#slots.take(answer) || isFirst) this.#events.changed();
+    if (this.#slots.take(answer, tied, movesBefore) || isFirst) this.#events.changed();
     else this.#events.unchanged?.();
   }
 

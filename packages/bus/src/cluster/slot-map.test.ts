@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { newestAnswer, readClusterAnswer } from './cluster-answer.ts';
+import { newestAnswers, readClusterAnswer } from './cluster-answer.ts';
 import { SlotMap } from './slot-map.ts';
 
 const info = (epoch: number, state = 'ok') =>
@@ -82,14 +82,14 @@ describe('readClusterAnswer', () => {
   });
 });
 
-describe('newestAnswer', () => {
+describe('newestAnswers', () => {
   it('goes by the epoch, and then by whether the node serves', () => {
     const old = readClusterAnswer(info(4), [], 'h', false);
     const cutOff = readClusterAnswer(info(6, 'fail'), [], 'h', false);
     const serving = readClusterAnswer(info(6), [], 'h', false);
-    expect(newestAnswer([old, cutOff, serving])).toBe(serving);
-    expect(newestAnswer([cutOff, old])).toBe(cutOff);
-    expect(newestAnswer([])).toBeUndefined();
+    expect(newestAnswers([old, cutOff, serving])).toEqual([serving]);
+    expect(newestAnswers([cutOff, old])).toEqual([cutOff]);
+    expect(newestAnswers([])).toEqual([]);
   });
 });
 
@@ -109,6 +109,30 @@ describe('SlotMap', () => {
     expect(map.masters.get('[::1]:7002')).toEqual({ host: '::1', port: 7_002 });
     expect(map.take(answer)).toBe(true);
     expect(map.masters.has('[::1]:7002')).toBe(false);
+  });
+
+  it('keeps what a MOVED said after the question, and takes the answer to a later one', () => {
+    const map = new SlotMap();
+    const stale = read([shard([0, 8_191], node(7_000)), shard([8_192, 16_383], node(7_001))]);
+    map.take(stale);
+    const asked = map.moves;
+    map.move(3, { host: '10.0.0.1', port: 7_002 });
+    expect(map.take(stale, [], asked)).toBe(false);
+    expect(map.ownerOf(3)).toBe('10.0.0.1:7002');
+    expect(map.masters.get('10.0.0.1:7002')).toEqual({ host: '10.0.0.1', port: 7_002 });
+    expect(map.take(stale, [], map.moves)).toBe(true);
+    expect(map.ownerOf(3)).toBe('10.0.0.1:7000');
+  });
+
+  it('leaves a slot with its present owner where answers that are as new differ', () => {
+    const map = new SlotMap();
+    const stale = read([shard([0, 8_191], node(7_000)), shard([8_192, 16_383], node(7_001))]);
+    const moved = read([shard([0, 8_190], node(7_000)), shard([8_191, 16_383], node(7_001))]);
+    map.take(stale);
+    map.move(8_191, { host: '10.0.0.1', port: 7_001 });
+    expect(map.take(stale, [moved])).toBe(false);
+    expect(map.ownerOf(8_191)).toBe('10.0.0.1:7001');
+    expect(map.take(stale)).toBe(true);
   });
 
   it('tells that a master is gone which gave away its last slot by a MOVED', () => {

@@ -11,6 +11,9 @@ export function nodeName({ host, port }: HostAndPort): string {
 export class SlotMap {
   readonly #owners: (string | undefined)[] = new Array<string | undefined>(SLOTS).fill(undefined);
   #addresses = new Map<string, HostAndPort>();
+  #moves = 0;
+  /** Slots of which a MOVED told that no answer has confirmed or replaced → the number of that MOVED. */
+  readonly #moved = new Map<number, number>();
 
   /** The masters that own slots: name → address. */
   get masters(): ReadonlyMap<string, HostAndPort> {
@@ -22,26 +25,55 @@ export class SlotMap {
     return this.#owners[slot];
   }
 
-  /** Takes over what an answer says. Returns whether anything is different: the owner of a slot, or who is a master at all. */
-  take(answer: ClusterAnswer): boolean {
+  /** How many slots a MOVED has told of so far. */
+  get moves(): number {
+    return this.#moves;
+  }
+
+  /**
+   * Takes over what an answer says. Returns whether anything is different: the owner of a slot, or who is a master at all.
+   *
+   * @param tied further answers that are as new. A slot stays with its present owner if one of them says so.
+   * @param movesBefore {@link moves} when the question was asked: what a MOVED has told since is newer than the answer.
+   */
+  take(
+    answer: ClusterAnswer,
+    tied: readonly ClusterAnswer[] = [],
+    movesBefore: number = this.#moves,
+  ): boolean {
     const before = [...this.#owners];
-    const addresses = new Map<string, HostAndPort>();
+    const known = new Map(this.#addresses);
     this.#owners.fill(undefined);
     for (const { host, port, ranges } of answer.masters) {
       const name = nodeName({ host, port });
-      addresses.set(name, { host, port });
+      known.set(name, { host, port });
       for (const [from, to] of ranges) this.#owners.fill(name, from, to + 1);
     }
-    const isSameSet =
-      addresses.size === this.#addresses.size &&
-      [...addresses.keys()].every((name) => this.#addresses.has(name));
-    this.#addresses = addresses;
-    return !isSameSet || before.some((owner, slot) => owner !== this.#owners[slot]);
+    for (const { host, port, ranges } of tied.flatMap(({ masters }) => masters)) {
+      const name = nodeName({ host, port });
+      for (const [from, to] of ranges)
+        for (let slot = from; slot <= to; slot += 1)
+          if (before[slot] === name) this.#owners[slot] = name;
+    }
+    for (const [slot, move] of this.#moved) {
+      if (move > movesBefore) this.#owners[slot] = before[slot];
+      else this.#moved.delete(slot);
+    }
+    const owners = new Set(this.#owners);
+    const were = this.#addresses;
+    this.#addresses = new Map([...known].filter(([name]) => owners.has(name)));
+    return (
+      were.size !== this.#addresses.size ||
+      [...were.keys()].some((name) => !owners.has(name)) ||
+      before.some((owner, slot) => owner !== this.#owners[slot])
+    );
   }
 
   /** A node said that this slot belongs to another one. Returns whether that is news. */
   move(slot: number, to: HostAndPort): boolean {
     const name = nodeName(to);
+    this.#moves += 1;
+    this.#moved.set(slot, this.#moves);
     if (this.#owners[slot] === name) return false;
     this.#owners[slot] = name;
     this.#addresses.set(name, to);
