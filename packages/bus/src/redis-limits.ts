@@ -185,5 +185,8 @@ export const SENTINEL_LOOK_INTERVAL_MS = 1_000;
 /** The interval at which a node writes its state for the console, in ms. The console calls a node silent after two. */
 export const NODE_STATE_INTERVAL_MS = 1_000;
 
+/** How long a node that ends waits until Redis has its last state, in ms: a Redis that does not answer must not hold it up. */
+export const LAST_STATE_DEADLINE_MS = 500;
+
 /** How long a node whose state Redis refused does not write it, in ms. */
 export const NODE_STATE_REFUSED_WAIT_MS = 30_000;

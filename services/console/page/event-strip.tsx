@@ -16,6 +16,7 @@ const LOOKS: readonly (readonly [beginning: string, tone: string, icon: string])
   ['epoch_started', 'warn', '▲'],
   ['drain', 'warn', '▽'],
   ['shed', 'warn', '▽'],
+  ['ended', 'muted', '▽'],
   ['restored', 'good', '●'],
   ['back', 'good', '●'],
 ];

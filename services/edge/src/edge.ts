@@ -224,13 +224,14 @@ export async function startEdge(
 
   async function stop(): Promise<void> {
     clearInterval(readinessTimer);
-    heartbeat?.stop();
     descriptorWatch.stop();
     endLoopGauges();
     identity?.stop();
     sources.stop();
     certificate?.stop();
     await pool.stop();
+    // Now nobody is connected, and Redis is still linked.
+    await heartbeat?.stop();
     hub.stop();
     await Promise.all([redis.stop(), admin.close(0)]);
     credentials.stop();

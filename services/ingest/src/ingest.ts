@@ -150,7 +150,7 @@ export async function startIngest(
       clearTimeout(deadline);
     },
     async stop() {
-      heartbeat.stop();
+      await heartbeat.stop();
       await server.close(0);
       descriptors.stop();
       tokenFile?.stop();

@@ -1,7 +1,11 @@
 import type { ConsoleWatch, NodeAnswer } from '../contract/console-watch.ts';
 import type { NodeEvent, NodeState } from '../contract/node-state.ts';
 import { RedisRefusedError } from '../redis-errors.ts';
-import { NODE_STATE_INTERVAL_MS, NODE_STATE_REFUSED_WAIT_MS } from '../redis-limits.ts';
+import {
+  LAST_STATE_DEADLINE_MS,
+  NODE_STATE_INTERVAL_MS,
+  NODE_STATE_REFUSED_WAIT_MS,
+} from '../redis-limits.ts';
 import type { RedisCommands } from './redis-commands.ts';
 
 /** What a heartbeat tells. */
@@ -29,8 +33,12 @@ export type HeartbeatCommands = Pick<
  */
 export class NodeHeartbeat {
   readonly #timer: NodeJS.Timeout;
+  readonly #commands: HeartbeatCommands;
+  readonly #sources: NodeHeartbeatSources;
 
   constructor(commands: HeartbeatCommands, sources: NodeHeartbeatSources) {
+    this.#commands = commands;
+    this.#sources = sources;
     const tell = patiently(() => tellState(commands, sources));
     const answer = patiently(() => answerPages(commands, sources));
     this.#timer = setInterval(() => {
@@ -39,8 +47,18 @@ export class NodeHeartbeat {
     }, NODE_STATE_INTERVAL_MS);
   }
 
-  stop(): void {
+  /**
+   * Tells the state a last time, so that a node which was drained is not taken for one that died. Resolves when Redis has it,
+   * or after half a second; never rejects.
+   */
+  async stop(): Promise<void> {
     clearInterval(this.#timer);
+    let deadline: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      deadline = setTimeout(resolve, LAST_STATE_DEADLINE_MS);
+    });
+    await Promise.race([tellState(this.#commands, this.#sources).catch(() => undefined), late]);
+    clearTimeout(deadline);
   }
 }
 

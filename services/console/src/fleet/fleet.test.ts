@@ -85,6 +85,25 @@ describe('a fleet', () => {
     expect(watched.snapshot.nodes.map(({ node }) => node)).toEqual(['b']);
   });
 
+  it('shows no node that ended as it should, but tells that it did', () => {
+    const watched = new Watched();
+    watched.tick([edge('a', 1, { connections: 7 }), edge('b', 1)]);
+    const last = { ...edge('a', 2), health: 'draining' as const };
+    for (let beat = 2; beat <= 6; beat += 1) watched.tick([last, edge('b', beat)]);
+    expect(watched.snapshot.verdict).toMatchObject({ word: 'Healthy' });
+    expect(watched.snapshot.verdict.sentence).toContain('1 of 1 edge is ready');
+    expect(watched.snapshot.nodes.map(({ node }) => node)).toEqual(['b']);
+    expect(watched.snapshot.events).toMatchObject([{ node: 'a', event: 'ended' }]);
+  });
+
+  it('says of a node that fell silent while it drained how many clients it held', () => {
+    const watched = new Watched();
+    watched.tick([edge('a', 1, { connections: 7 }), edge('b', 1)]);
+    const last = { ...edge('a', 2, { connections: 3 }), health: 'draining' as const };
+    for (let beat = 2; beat <= 6; beat += 1) watched.tick([last, edge('b', beat)]);
+    expect(watched.snapshot.verdict.sentence).toContain('it held 3 clients');
+  });
+
   it('says that a node is back', () => {
     const watched = new Watched();
     for (let second = 0; second < 4; second += 1) watched.tick([edge('a', 1)]);

@@ -1,7 +1,7 @@
 import { MAX_NODES, type NodeEvent, type NodeState } from '@tradewind/bus';
 import { FleetHistory, type FleetPoint, type HistoryMinute } from './fleet-history.ts';
 import { lagQuantile, NodeRecord } from './node-record.ts';
-import { type Problem, problemsOf, SILENT_AFTER_MS, worstFirst } from './problems.ts';
+import { hasEnded, type Problem, problemsOf, SILENT_AFTER_MS, worstFirst } from './problems.ts';
 import { type FleetEvent, Silences } from './silences.ts';
 import { judge, type Verdict } from './verdict.ts';
 
@@ -122,7 +122,8 @@ export class Fleet {
 
   /** @param blindSince since when Redis has not answered, in ms of the monotonic clock. */
   snapshot(now: number, at: number, blindSince: number | undefined): Snapshot {
-    const records = [...this.#records.values()];
+    // A node that ended as it should is not there any more; what happened still tells of it.
+    const records = [...this.#records.values()].filter((record) => !hasEnded(record, now));
     const rows = records.map((record) => toRow(record, now));
     const problems = worstFirst(records.flatMap((record) => problemsOf(record, now)));
     const edges = records.filter(({ state }) => state.kind === 'edge');

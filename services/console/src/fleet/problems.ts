@@ -32,11 +32,22 @@ export interface Problem {
   readonly sentence: string;
 }
 
+/** Whether a node has fallen silent as it should: its last words were that it drains and holds no client. */
+export function hasEnded(record: NodeRecord, now: number): boolean {
+  const { health, figures } = record.state;
+  return (
+    record.silentMs(now) > SILENT_AFTER_MS &&
+    health === 'draining' &&
+    (figures.connections ?? 0) === 0
+  );
+}
+
 /** All that is wrong with a node, by the thresholds of the alerts. */
 export function problemsOf(record: NodeRecord, now: number): readonly Problem[] {
   const { state } = record;
   const { node } = state;
   const silentMs = record.silentMs(now);
+  if (hasEnded(record, now)) return [];
   if (silentMs > SILENT_AFTER_MS) {
     const seconds = Math.floor(silentMs / 1_000);
     const clients = state.figures.connections ?? 0;

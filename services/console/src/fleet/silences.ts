@@ -1,6 +1,6 @@
 import type { NodeEvent } from '@tradewind/bus';
 import type { NodeRecord } from './node-record.ts';
-import { SILENT_AFTER_MS } from './problems.ts';
+import { hasEnded, SILENT_AFTER_MS } from './problems.ts';
 
 /** An event of a node, for the strip. */
 export interface FleetEvent extends NodeEvent {
@@ -32,8 +32,9 @@ export class Silences {
       if (silentMs > SILENT_AFTER_MS === this.#silent.has(node)) continue;
       if (silentMs > SILENT_AFTER_MS) {
         this.#silent.add(node);
-        const detail = kind === 'edge' ? `held ${figures.connections ?? 0} clients` : '';
-        this.#add({ node, at: Math.round(at - silentMs), event: 'silent', detail });
+        const clients = kind === 'edge' ? `held ${figures.connections ?? 0} clients` : '';
+        const [event, detail] = hasEnded(record, now) ? ['ended', ''] : ['silent', clients];
+        this.#add({ node, at: Math.round(at - silentMs), event, detail });
       } else {
         this.#silent.delete(node);
         this.#add({ node, at, event: 'back', detail: '' });
