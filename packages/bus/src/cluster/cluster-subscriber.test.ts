@@ -73,9 +73,11 @@ class FakeCluster {
 
 async function fakeNode(
   answer: (channel: string) => string,
+  read?: (key: string) => string,
 ): Promise<{ readonly redis: FakeRedis; readonly address: HostAndPort }> {
   const redis = await startFakeRedis(([name, channel = '']) => {
     if (name === 'ssubscribe') return answer(channel);
+    if (name === 'getrange') return read?.(channel);
     return name === 'sunsubscribe'
       ? resp.unsubscribed(channel, 0).replace('$11\r\n', '$12\r\ns')
       : undefined;
@@ -90,6 +92,7 @@ const accept = (channel: string, count = 1): string =>
 function subscriberOf(cluster: FakeCluster, probe?: ClusterProbeOptions) {
   const subscribed: string[] = [];
   const restored: string[] = [];
+  const lost: string[] = [];
   const subscriber = new ClusterSubscriber(
     {
       mode: 'cluster',
@@ -106,13 +109,13 @@ function subscriberOf(cluster: FakeCluster, probe?: ClusterProbeOptions) {
       moved: () => {},
       shardAdded: () => {},
       shardRemoved: () => {},
-      shardLost: () => {},
+      shardLost: (_shard, cause) => lost.push(cause),
       shardRestored: (shard) => restored.push(shard),
     },
     probe,
   );
   onTestFinished(() => subscriber.stop());
-  return { subscriber, subscribed, restored };
+  return { subscriber, subscribed, restored, lost };
 }
 
 describe('ClusterSubscriber', () => {
@@ -146,6 +149,40 @@ describe('ClusterSubscriber', () => {
     subscriber.unwant('b');
     cluster.judge();
     expect(cluster.isSettled).toBe(true);
+  });
+
+  it('replaces a link whose reply to a subscription is of another slot', async () => {
+    let isOut = true;
+    const here = await fakeNode((channel) => {
+      if (!isOut) return accept(channel);
+      isOut = false;
+      return `-MOVED ${hashSlot('b')} 127.0.0.1:1\r\n`;
+    });
+    const cluster = new FakeCluster();
+    cluster.own([here.address]);
+    const { subscriber, subscribed, lost } = subscriberOf(cluster);
+    subscriber.start();
+    subscriber.want('a');
+    await vi.waitFor(() => expect(subscribed).toEqual(['a']), DEADLINE);
+    expect(lost).toEqual(['a reply names the slot of another channel']);
+    expect(cluster.slots.masters.size).toBe(1);
+  });
+
+  it('takes no position of a batch in which a reply is of another slot', async () => {
+    const here = await fakeNode(
+      (channel) => accept(channel),
+      (key) => (key === '{a}:meta' ? `-MOVED ${hashSlot('b')} 127.0.0.1:1\r\n` : '$4\r\nk:42\r\n'),
+    );
+    const cluster = new FakeCluster();
+    cluster.own([here.address]);
+    const { subscriber, subscribed, lost } = subscriberOf(cluster);
+    subscriber.start();
+    for (const channel of ['a', 'b']) subscriber.want(channel);
+    await vi.waitFor(() => expect(subscribed).toHaveLength(2), DEADLINE);
+    const outcomes = await subscriber.readPositions(['a', 'b']);
+    const unavailable = { outcome: 'unknown' };
+    expect(outcomes).toMatchObject([unavailable, unavailable]);
+    expect(lost).toEqual(['a reply names the slot of another channel']);
   });
 
   it('looks for no place for the probe of a master that has no slot left', async () => {

@@ -1,4 +1,5 @@
 import type { Position } from '@tradewind/protocol';
+import { metaKey } from '../contract/channel-keys.ts';
 import { CLUSTER_REVOCATION_CHANNEL, REVOCATION_CHANNEL } from '../contract/revocation.ts';
 import { type RedisRefusedError, RedisUnavailableError } from '../redis-errors.ts';
 import { MAX_REDIRECTS } from '../redis-limits.ts';
@@ -57,6 +58,12 @@ interface Shard {
 
 /** Numbers that are tried as the hash tag of a probe. For a master with one slot a tag is missed once in 150,000 cases. */
 const TAGS_TRIED = 12 * SLOTS;
+
+/**
+ * ioredis may take a push by which Redis ends a subscription for the reply to a SUNSUBSCRIBE. Every later reply then goes to the
+ * command before its own. Only on a new link is each reply that of its command again.
+ */
+const OUT_OF_STEP = 'a reply names the slot of another channel';
 
 /**
  * The subscriptions of a node in a Redis Cluster, by sharded publish/subscribe, or by classic with `RedisSettings.pubsub`. It holds one link to each master, and wants
@@ -217,6 +224,10 @@ export class ClusterSubscriber {
       return channels.map(() => new RedisUnavailableError('not-sent', 'its slot has no master'));
     try {
       const outcomes = await subscriber.readPositionsOrRefusals(channels);
+      if (channels.some((channel, i) => isOfAnotherSlot(metaKey(channel), outcomes[i]))) {
+        subscriber.cut(OUT_OF_STEP);
+        throw new RedisUnavailableError('unknown', OUT_OF_STEP);
+      }
       return await Promise.all(outcomes.map((each, i) => this.#followAsk(channels[i] ?? '', each)));
     } catch (error) {
       return channels.map(() => error as Error);
@@ -390,6 +401,10 @@ export class ClusterSubscriber {
       this.#events.refused(byOwner(channel), error);
       return;
     }
+    if (redirect.slot !== place.slot) {
+      shard.subscriber.cut(OUT_OF_STEP);
+      return;
+    }
     shard.subscriber.unwant(channel);
     this.#assign(place, undefined);
     place.redirects += 1;
@@ -405,6 +420,12 @@ export class ClusterSubscriber {
     if (place.shard === undefined && this.#places.get(channel) === place)
       this.#move([[channel, place]]);
   }
+}
+
+/** Whether a reply cannot be of this key: it says that another slot has moved. */
+function isOfAnotherSlot(key: string, outcome: PositionOutcome): boolean {
+  const redirect = outcome instanceof Error ? readRedirect(outcome.message) : undefined;
+  return redirect !== undefined && redirect.slot !== hashSlot(key);
 }
 
 /** The names of all channels but one are the same in a cluster. */

@@ -189,6 +189,11 @@ export class RedisSubscriber {
     return this.#reader.serverIdentity();
   }
 
+  /** Replaces the link, whose replies the owner does not believe. `linkLost` comes before it returns, unless the link is down. */
+  cut(cause: string): void {
+    this.#link.cut(cause);
+  }
+
   #scheduleTurn(): void {
     if (this.#turn !== undefined || this.#stopped) return;
     this.#turn = setImmediate(() => {
