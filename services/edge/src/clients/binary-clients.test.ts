@@ -161,6 +161,30 @@ describe('a client with binary frames', () => {
     expect(Math.min(...sizes.slice(0, 3))).toBeGreaterThan(Math.max(...sizes.slice(3)));
   });
 
+  it('shares what a replay is made of with others for no longer than a second or two', async () => {
+    let made = 0;
+    const counted: WireFormat = {
+      ...BINARY_FRAMES,
+      bodyOf(publication) {
+        made += 1;
+        return BINARY_FRAMES.bodyOf(publication);
+      },
+    };
+    using node = start({ formats: [JSON_FRAMES, counted] });
+    node.subscriber(JSON_FRAMES);
+    node.publish(3);
+    const replay = () => {
+      const client = new FormatClient(node.server.fanOut, counted, new TextOfFrames());
+      const since = { epoch: EPOCH, offset: 0 };
+      client.request({ type: 'subscribe', channels: [{ channel: 'a', since }] });
+      expect(numbersOf(client)).toEqual([1, 2, 3]);
+      client.webSocket.end(1006);
+      return made;
+    };
+    const first = replay();
+    await until(() => replay() > first, 'they are made again');
+  });
+
   it('reads what the node had to read from history', () => {
     using node = start();
     node.subscriber();

@@ -147,7 +147,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   /** The writer of each format. Its index is the group of the connections that chose the format. */
   readonly #writers: readonly FrameWriter[];
   /** What a client is sent of a publication of the past, by group. */
-  readonly #pastBodies: readonly BodyOf[];
+  readonly #pastBodies: readonly Pick<PastBodies, 'bodyOf' | 'clear'>[];
   readonly #round = createDeliveryRound<Connection>();
   readonly #flushRound: FlushRound<Connection>;
   readonly #time = new AttendedTime(performance.now());
@@ -172,7 +172,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const send = settings.writes === 'send' ? loadSend() : sendNothing;
     this.#writers = settings.formats.map((format) => new FrameWriter(format, send));
     this.#pastBodies = settings.formats.map(({ isBinary, bodyOf }) =>
-      isBinary ? new PastBodies(bodyOf).bodyOf : bodyOf,
+      isBinary ? new PastBodies(bodyOf) : { bodyOf, clear() {} },
     );
     this.#publicationLog = new PublicationLog(settings.logBytes);
     this.#queues = new SendQueues(settings.outbox);
@@ -291,7 +291,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
         this.#queues,
         this.#settings.slow,
         this.#publicationLog,
-        this.#pastBodies[group] as BodyOf,
+        this.#pastBodies[group]?.bodyOf as BodyOf,
       ),
       group,
       time: this.#time,
@@ -525,7 +525,10 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const before = this.#time.beat;
     if (!this.#time.advance(performance.now())) return;
     const second = Math.floor(this.#time.beat / BEATS_PER_SECOND);
-    if (Math.floor(before / BEATS_PER_SECOND) < second) this.#subscriptions.tick();
+    if (Math.floor(before / BEATS_PER_SECOND) < second) {
+      this.#subscriptions.tick();
+      for (const bodies of this.#pastBodies) bodies.clear();
+    }
     this.#queues.trim(this.#nextTrim, BEATS_PER_SECOND);
     this.#nextTrim = (this.#nextTrim + 1) % BEATS_PER_SECOND;
     this.#publicationLog.trim();

@@ -36,3 +36,18 @@ it('keeps no more than its bytes: the oldest go', () => {
   bodyOf(publications[0] as Publication);
   expect(made).toBe(21);
 });
+
+it('holds nothing any more when it is cleared, and then keeps as much as before', () => {
+  let made = 0;
+  const bodies = new PastBodies(() => {
+    made += 1;
+    return new Uint8Array(10);
+  }, 100);
+  const wire: WireChannel = { ref: 1, ts: 0, reference: undefined };
+  const publications = Array.from({ length: 10 }, (_, n) => publicationOf(n, wire));
+  for (const round of [1, 2]) {
+    for (const one of [...publications, ...publications]) bodies.bodyOf(one);
+    expect(made).toBe(10 * round);
+    bodies.clear();
+  }
+});

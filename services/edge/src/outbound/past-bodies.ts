@@ -1,7 +1,7 @@
 import type { BodyOf, Publication } from '@tradewind/fanout';
 
 /**
- * The most bytes of bodies that are kept, per worker: some thousand trades. Clients that resume or catch up at the same time read the same
+ * The most bytes of bodies that are kept, per worker: some thousand trades, until {@link PastBodies.clear}. Clients that resume or catch up at the same time read the same
  * publications, one client after the other.
  */
 const KEPT_BYTES = 1024 * 1024;
@@ -42,6 +42,15 @@ export class PastBodies {
     }
     return body;
   };
+
+  /**
+   * Lets go of everything. Call it once a second: each publication that is a key holds the whole buffer in which it came to the worker, up to
+   * 64 KiB, also when the log has let it go.
+   */
+  clear(): void {
+    this.#made.clear();
+    this.#bytes = 0;
+  }
 
   #drop(publication: Publication, { body }: PastBody): void {
     this.#made.delete(publication);
