@@ -89,11 +89,13 @@ it.each(PROTOCOLS)(
     await publish(50);
     const last = publisher.positionOf(CHANNEL, 800);
     await slow.waitFor(({ publications }) => publications.at(-1)?.offset === last?.offset);
+    // The worker of the steady one may be the later of the two.
+    await steady.waitFor(({ publications }) => publications.length === 800);
     const gaps = slow.controlsOf('gap');
     const lost = gaps.reduce((sum, gap) => sum + (gap.lost ?? 0), 0);
     expect(slow.publications.length + lost).toBe(800);
     const known = new Set(textsOf(steady));
-    for (const text of textsOf(slow)) expect(known.has(text)).toBe(true);
+    expect(textsOf(slow).filter((text) => !known.has(text))).toEqual([]);
   },
   120_000,
 );
