@@ -9,6 +9,9 @@ const START_DEADLINE_MS = 120_000;
 
 const DEADLINE_MS = 90_000;
 
+/** How long a publication for a frozen shard waits, in ms; its link is found dead within less. */
+const FROZEN_MAX_AGE_MS = 6_000;
+
 /** Enough for each of three masters to have some. */
 const CHANNELS = Array.from({ length: 12 }, (_, i) => `ingest-${i}`);
 
@@ -117,6 +120,62 @@ describe('ingest on a Redis Cluster', () => {
     // The control: who subscribes by SSUBSCRIBE is sent nothing of it.
     expect(other.publications.filter(({ offset }) => offset === undefined)).toEqual([]);
     expect((await fetch(`${edge.url}/readyz`)).status).toBe(200);
+  });
+
+  it('publishes to the other shards at once while one is frozen', {
+    timeout: DEADLINE_MS,
+  }, async () => {
+    await using ingest = await startIngest({
+      ...{ ...CLUSTER, REDIS_URL: cluster.url, INGEST_MAX_AGE_MS: String(FROZEN_MAX_AGE_MS) },
+    });
+    await untilLinked(ingest);
+    const [frozen, ...others] = cluster.nodes;
+    // By default all masters refuse everything with CLUSTERDOWN while one is away.
+    for (const { control } of cluster.nodes)
+      await control.config('SET', 'cluster-require-full-coverage', 'no');
+    const [away = ''] = await cluster.channelsOn(frozen!, 1, 'frozen');
+    const served = await Promise.all(
+      others.map(async (node) => (await cluster.channelsOn(node, 1, 'served'))[0]!),
+    );
+    await post(
+      ingest.url,
+      [away, ...served].map((channel) => ({ channel, data: 'before' })),
+    );
+    frozen!.pause();
+    try {
+      let isAnswered = false;
+      const refused = post(ingest.url, [{ channel: away, data: 'lost' }]).finally(() => {
+        isAnswered = true;
+      });
+      // The others answer again and again, while the link to the frozen one is found dead, and after it.
+      let rounds = 0;
+      while (!isAnswered) {
+        const askedAt = performance.now();
+        const results = await post(
+          ingest.url,
+          served.map((channel) => ({ channel, data: rounds })),
+        );
+        expect(results.filter((result) => !('offset' in (result as object)))).toEqual([]);
+        expect(performance.now() - askedAt).toBeLessThan(FROZEN_MAX_AGE_MS / 2);
+        rounds += 1;
+      }
+      expect(await refused).toMatchObject([{ error: { code: 'unavailable' } }]);
+      expect(rounds).toBeGreaterThan(5);
+    } finally {
+      frozen!.resume();
+    }
+    await cluster.untilWhole();
+    await eventually(
+      async () => {
+        const [result] = await post(ingest.url, [{ channel: away, data: 'after' }]);
+        return 'offset' in (result as object);
+      },
+      { deadlineMs: 30_000 },
+    );
+    for (const channel of served) {
+      const [last, before] = (await historyOf(channel)).slice(-2).reverse() as [number, number];
+      expect(last - before, 'nothing is published twice').toBe(1);
+    }
   });
 
   it('keeps revocations on the shard of their key', { timeout: DEADLINE_MS }, async () => {

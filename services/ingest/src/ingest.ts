@@ -70,6 +70,7 @@ export async function startIngest(
     },
     stillUnavailable: (cause) => events.redisStillUnavailable(cause),
     unmended: (fault) => events.redisUnmended(fault),
+    ownersChanged: () => queue.resume(),
   });
   const connections = shareDescriptors(service.httpMaxConnections, events);
   const publisher = createRedisPublisher(redis, publishing);

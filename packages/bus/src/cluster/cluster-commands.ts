@@ -88,6 +88,15 @@ export class ClusterCommands implements Commands {
     return this.#nodes.get(name)?.commands.available === true;
   }
 
+  /** Whether the link to the master of a slot is up. */
+  isSlotServed(slot: number): boolean {
+    const name = this.map.ownerOf(slot);
+    const node = name === undefined ? undefined : this.#nodes.get(name);
+    // Nobody sends a command for such a slot, so this is how its owner is looked for soon.
+    if (node === undefined) this.map.settle(false);
+    return node?.commands.available === true;
+  }
+
   /** Decides how often the nodes are asked. Must be called when a listener is settled, or no longer is. */
   judge(): void {
     const areUp = [...this.#nodes.values()].every(({ commands }) => commands.available);
@@ -235,6 +244,7 @@ export class ClusterCommands implements Commands {
       void commands.stop();
     }
     this.judge();
+    this.#events.ownersChanged?.();
   }
 
   #link(address: HostAndPort): Node {

@@ -19,4 +19,7 @@ export type Commands = Pick<
   | 'readConsoleWatch'
   | 'writeNodeAnswer'
   | 'readNodeAnswers'
->;
+> & {
+  /** Whether the link to the master of a slot is up. Only a cluster has it. */
+  isSlotServed?(slot: number): boolean;
+};

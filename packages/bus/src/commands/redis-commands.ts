@@ -74,6 +74,8 @@ export interface RedisCommandsEvents {
   stillUnavailable?(cause: string): void;
   /** Redis has a fault by its version, which a distribution may have mended without another version. Told once a version. */
   unmended?(fault: UnmendedFault): void;
+  /** The owners of some slots of a cluster may have changed, so a slot may be served again. */
+  ownersChanged?(): void;
 }
 
 /** The result of a heartbeat that was published. */

@@ -4,14 +4,8 @@ import { createFakePublisher, type FakePublisher } from './fake-publisher.ts';
 import { fault } from './faults.ts';
 import type { Item } from './item.ts';
 import type { ItemResult, Publisher } from './publish.ts';
-import {
-  OWN_KEY_MARGIN_MS,
-  PublishQueue,
-  type PublishQueueSettings,
-  RETRY_PAUSE_MS,
-  WINDOW_BYTES,
-  WINDOW_ITEMS,
-} from './publish-queue.ts';
+import { RETRY_PAUSE_MS, WINDOW_BYTES, WINDOW_ITEMS } from './publish-lane.ts';
+import { OWN_KEY_MARGIN_MS, PublishQueue, type PublishQueueSettings } from './publish-queue.ts';
 
 const MAX_AGE_MS = 1_000;
 const LOST = new RedisUnavailableError('unknown', 'no answer within 1500 ms');
@@ -308,6 +302,75 @@ describe('PublishQueue', () => {
     queue.resume();
     await result;
     expect(publisher.published).toEqual(['c before']);
+  });
+
+  describe('with lanes', () => {
+    /** The first letter of a channel is its lane; those of `down` cannot be reached, and `refuses` are refused. */
+    function startLanes(settings: Partial<PublishQueueSettings> = {}) {
+      const down = new Set<string>();
+      const refuses = new Map<string, Error>();
+      const letterOf = (channel: string): string => channel.slice(0, 1);
+      const queue = start(settings, {
+        available: true,
+        lanes: {
+          laneOf: (channel) => channel.charCodeAt(0),
+          isReachable: (lane) => !down.has(String.fromCharCode(lane)),
+        },
+        async publish(publication, terms) {
+          const error = refuses.get(letterOf(publication.channel));
+          if (error !== undefined) throw error;
+          return await publisher.publish(publication, terms);
+        },
+      });
+      return { queue, down, refuses };
+    }
+
+    for (const refusal of [
+      DOWN,
+      new RedisRefusedError('TRYAGAIN Multiple keys request during rehashing of slot'),
+    ])
+      it(`goes on with the others while one is refused: ${refusal.message.slice(0, 8)}`, async () => {
+        const { queue, refuses } = startLanes();
+        refuses.set('b', refusal);
+        const held = queue.submit([item('1', 'b1'), item('2', 'b2')]);
+        await vi.advanceTimersByTimeAsync(0);
+        const others = queue.submit([item('3', 'a'), item('4', 'c')]);
+        const behind = queue.submit([item('5', 'b1')]);
+        await vi.advanceTimersByTimeAsync(0);
+        expect(publisher.published).toEqual(['a 3', 'c 4']);
+        expect((await others).map(describeResult)).toEqual(['1', '1']);
+        refuses.clear();
+        await vi.advanceTimersByTimeAsync(RETRY_PAUSE_MS);
+        await Promise.all([held, behind]);
+        expect(publisher.published.slice(2)).toEqual(['b1 1', 'b2 2', 'b1 5']);
+      });
+
+    it('answers for one that cannot be reached, and keeps no timer for any that is empty', async () => {
+      const { queue, down } = startLanes();
+      down.add('b');
+      const results = queue.submit([item('1', 'b'), item('2', 'a')]);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(publisher.published).toEqual(['a 2']);
+      expect(queue.state.publications).toBe(1);
+      await vi.advanceTimersByTimeAsync(MAX_AGE_MS);
+      expect((await results).map(describeResult)).toEqual(['unavailable', '1']);
+      expect(vi.getTimerCount()).toBe(0);
+
+      const held = queue.submit([item('3', 'b')]);
+      down.clear();
+      queue.resume();
+      expect((await held).map(describeResult)).toEqual(['1']);
+      expect(queue.state).toEqual({ publications: 0, bytes: 0, oldestMs: 0 });
+    });
+
+    it('has one limit for all', async () => {
+      const { queue, down } = startLanes({ maxItems: 2 });
+      down.add('a').add('b');
+      const held = queue.submit([item('1', 'a'), item('2', 'b')]);
+      expect((await queue.submit([item('3', 'c')])).map(describeResult)).toEqual(['unavailable']);
+      queue.stop();
+      expect((await held).map(describeResult)).toEqual(['unavailable', 'unavailable']);
+    });
   });
 
   it('fails all that waits when it is stopped, and leaves no timer behind', async () => {

@@ -19,10 +19,20 @@ export interface PublishTerms {
   readonly notAfterMs: number | undefined;
 }
 
+/** Channels whose publications are held up together. */
+export interface Lanes {
+  /** The lane of a channel, always the same one: the slot, in a cluster. */
+  laneOf(channel: string): number;
+  /** Whether the server that has the lane now answered lately. */
+  isReachable(lane: number): boolean;
+}
+
 /** Publishes to Redis, or through an ingest service. */
 export interface Publisher {
   /** Whether Redis answered lately. A publication may fail although it is true. */
   readonly available: boolean;
+  /** Undefined if one server takes all publications. */
+  readonly lanes?: Lanes | undefined;
   /**
    * Resolves once Redis accepted the publication. Publications are sent in the order of the calls. Rejects with
    * RedisUnavailableError or RedisRefusedError.

@@ -1,4 +1,4 @@
-import type { RedisCommands } from '@tradewind/bus';
+import { type Commands, hashSlot } from '@tradewind/bus';
 import type { Publisher } from './publish.ts';
 
 /** How much a channel's history keeps. */
@@ -11,12 +11,17 @@ export interface HistorySettings {
 
 /** Publishes by the script: with an offset, a history and an idempotency key. */
 export function createRedisPublisher(
-  redis: Pick<RedisCommands, 'available' | 'publishSequenced'>,
+  redis: Pick<Commands, 'available' | 'isSlotServed' | 'publishSequenced'>,
   { historySize, historyTtlMs }: HistorySettings,
 ): Publisher {
+  const { isSlotServed } = redis;
   return {
     get available() {
       return redis.available;
+    },
+    lanes: isSlotServed && {
+      laneOf: hashSlot,
+      isReachable: (slot) => isSlotServed.call(redis, slot),
     },
     publish({ channel, payload, idempotencyKey }, { idempotencyWindowMs, notAfterMs }) {
       return redis.publishSequenced({
