@@ -47,6 +47,8 @@ interface Tally {
   readonly ahead: Named;
   readonly different: Named;
   differentKeys: number;
+  /** Publications with a history that came to the source since before the copy. */
+  publishedMeanwhile: number;
 }
 
 /**
@@ -64,15 +66,22 @@ export async function migrateFromTerminal(
   const target = stack.adopt(await connect(settings.to, settings.toPassword), (redis) =>
     redis.disconnect(),
   );
-  if (!settings.running) await refusePublishers(source);
+  const before = await countPublishing(source);
+  if (!settings.running) await refusePublishers(source, before);
   const tally: Tally = {
     ...{ channels: 0, copied: 0, publications: 0, keys: 0, revocations: 0, leftAlone: 0 },
     ...{ ahead: { count: 0, names: [] }, different: { count: 0, names: [] }, differentKeys: 0 },
+    publishedMeanwhile: 0,
   };
   const { stopped } = terminal;
   await copyAll(source, target, tally, stopped);
   if (!stopped.aborted) await compareAll(source, target, tally, stopped);
-  const differences = tally.ahead.count + tally.different.count + tally.differentKeys;
+  // A channel that was compared already may have got a publication since.
+  const isEqualYet = tally.ahead.count + tally.different.count === 0;
+  if (!stopped.aborted && isEqualYet) await comparePositions(source, target, tally, stopped);
+  tally.publishedMeanwhile = Math.max(0, (await countPublishing(source)) - before);
+  const differences =
+    tally.ahead.count + tally.different.count + tally.differentKeys + tally.publishedMeanwhile;
   const isEqual = !stopped.aborted && differences === 0;
   report(tally, settings, isEqual, terminal);
   return isEqual;
@@ -88,9 +97,8 @@ async function connect(redisUrl: string, redisPassword: string | undefined): Pro
   return await connectRedis({ ...how, isCluster: true });
 }
 
-/** Rejects if somebody publishes. Who publishes less than once a second is found by the comparison. */
-async function refusePublishers(source: RedisClient): Promise<void> {
-  const before = await countPublishing(source);
+/** Rejects if somebody publishes. Who publishes less than once a second is found at the end. */
+async function refusePublishers(source: RedisClient, before: number): Promise<void> {
   await sleep(WATCH_MS);
   const count = (await countPublishing(source)) - before;
   if (count > 0)
@@ -182,6 +190,27 @@ async function compareAll(
   if ((await target.zcard(REVOCATIONS_KEY)) < tally.revocations) tally.differentKeys += 1;
 }
 
+/** Compares all positions a second time: a publication without a history moves nothing else, and appends no entry. */
+async function comparePositions(
+  source: RedisClient,
+  target: RedisClient,
+  tally: Tally,
+  stopped: AbortSignal,
+): Promise<void> {
+  const { ahead, different } = tally;
+  for (const master of mastersOf(source))
+    for await (const keys of scan(master, stopped)) {
+      await Promise.all(
+        channelsOf(keys, 'meta').map(async (channel) => {
+          const key = `{${channel}}:meta`;
+          const [original, copy] = await Promise.all([source.get(key), target.get(key)]);
+          if (original === null || original === copy) return;
+          name(isAhead(copy, original) ? ahead : different, channel);
+        }),
+      );
+    }
+}
+
 function report(
   tally: Tally,
   { running, json, from, to }: MigrateSettings,
@@ -195,6 +224,7 @@ function report(
       JSON.stringify({
         ...{ ...counts, ahead: tally.ahead, different: tally.different },
         differentKeys: tally.differentKeys,
+        publishedMeanwhile: tally.publishedMeanwhile,
       }),
     );
   else
@@ -212,6 +242,11 @@ function report(
         (running
           ? 'Pause publishers, and run it once more without --running'
           : 'Somebody still publishes to the source: pause it, and run this once more'),
+    );
+  else if (tally.publishedMeanwhile > 0)
+    terminal.complain(
+      `${tally.publishedMeanwhile} publications came to the source meanwhile, perhaps after their channels were compared. ` +
+        'Pause publishers, and run it once more without --running',
     );
 }
 
