@@ -71,16 +71,16 @@ class FakeCluster {
   }
 }
 
+/** @param answer to SSUBSCRIBE. @param other to other commands; undefined for the usual answer. */
 async function fakeNode(
   answer: (channel: string) => string,
-  read?: (key: string) => string,
+  other: (name: string, argument: string) => string | undefined = () => undefined,
 ): Promise<{ readonly redis: FakeRedis; readonly address: HostAndPort }> {
-  const redis = await startFakeRedis(([name, channel = '']) => {
-    if (name === 'ssubscribe') return answer(channel);
-    if (name === 'getrange') return read?.(channel);
-    return name === 'sunsubscribe'
-      ? resp.unsubscribed(channel, 0).replace('$11\r\n', '$12\r\ns')
-      : undefined;
+  const redis = await startFakeRedis(([name = '', argument = '']) => {
+    if (name === 'ssubscribe') return answer(argument);
+    const reply = other(name, argument);
+    if (reply !== undefined || name !== 'sunsubscribe') return reply;
+    return resp.unsubscribed(argument, 0).replace('$11\r\n', '$12\r\ns');
   });
   onTestFinished(() => redis[Symbol.asyncDispose]());
   return { redis, address: { host: '127.0.0.1', port: Number(new URL(redis.url).port) } };
@@ -117,6 +117,9 @@ function subscriberOf(cluster: FakeCluster, probe?: ClusterProbeOptions) {
   onTestFinished(() => subscriber.stop());
   return { subscriber, subscribed, restored, lost };
 }
+
+/** No reply to a command for the channel `a`. */
+const MOVED_B = `-MOVED ${hashSlot('b')} 127.0.0.1:1\r\n`;
 
 describe('ClusterSubscriber', () => {
   it('looks only at the channels of a slot when a MOVED says that it moved', async () => {
@@ -156,7 +159,7 @@ describe('ClusterSubscriber', () => {
     const here = await fakeNode((channel) => {
       if (!isOut) return accept(channel);
       isOut = false;
-      return `-MOVED ${hashSlot('b')} 127.0.0.1:1\r\n`;
+      return MOVED_B;
     });
     const cluster = new FakeCluster();
     cluster.own([here.address]);
@@ -168,10 +171,30 @@ describe('ClusterSubscriber', () => {
     expect(cluster.slots.masters.size).toBe(1);
   });
 
+  it('replaces a link whose reply to the end of a subscription is of another slot', async () => {
+    const here = await fakeNode(
+      (channel) => accept(channel),
+      (name, channel) => (name === 'sunsubscribe' && channel === 'a' ? MOVED_B : undefined),
+    );
+    const cluster = new FakeCluster();
+    cluster.own([here.address]);
+    const { subscriber, subscribed, lost } = subscriberOf(cluster);
+    subscriber.start();
+    subscriber.want('a');
+    subscriber.want('c');
+    await vi.waitFor(() => expect(subscribed).toHaveLength(2), DEADLINE);
+    subscriber.unwant('a');
+    await vi.waitFor(() => expect(subscribed.slice(2)).toEqual(['c']), DEADLINE);
+    expect(lost).toEqual(['a reply names the slot of another channel']);
+  });
+
   it('takes no position of a batch in which a reply is of another slot', async () => {
     const here = await fakeNode(
       (channel) => accept(channel),
-      (key) => (key === '{a}:meta' ? `-MOVED ${hashSlot('b')} 127.0.0.1:1\r\n` : '$4\r\nk:42\r\n'),
+      (name, key) => {
+        if (name !== 'getrange') return undefined;
+        return key === '{a}:meta' ? MOVED_B : '$4\r\nk:42\r\n';
+      },
     );
     const cluster = new FakeCluster();
     cluster.own([here.address]);

@@ -327,6 +327,9 @@ export class ClusterSubscriber {
           subscribed: (channels) => this.#events.subscribed(channels.map(byOwner), name),
           refused: (channel, error) => this.#refused(shard, channel, error),
           ended: (channels) => this.#ended(channels),
+          movedAway: (channel, error) => {
+            if (isOfAnotherSlot(channel, error)) shard.subscriber.cut(OUT_OF_STEP);
+          },
           linkLost: (cause) => {
             shard.isUp = false;
             this.#cluster.judge();

@@ -47,6 +47,8 @@ export interface RedisSubscriberEvents {
    * publish/subscribe.
    */
   ended?(channels: readonly string[]): void;
+  /** Redis answered with MOVED when this channel was let go of, which it is. */
+  movedAway?(channel: string, error: RedisRefusedError): void;
 }
 
 /**
@@ -241,6 +243,7 @@ export class RedisSubscriber {
     if (command.kind === 'unsubscribe' && refusal.code === 'MOVED') {
       // A node that does not own the slot holds no subscription of it.
       this.#table.accepted(command);
+      for (const channel of command.channels) this.#events.movedAway?.(channel, refusal);
       this.#reconcile();
       return;
     }
