@@ -79,14 +79,22 @@ describe('README.md', { timeout: TEST_DEADLINE_MS }, () => {
     const browser = await openChromium();
     if (browser === undefined) return skip('there is no Chromium here');
     onTestFinished(() => browser.close());
-    await using tier = await startTier({ edges: 1 });
+    await using tier = await startTier({ edges: 2 });
     await run(tier, WORKSPACE_NODE, ['build.ts'], `${ROOT}packages/client`);
-    const page = example('html').replace('ws://127.0.0.1:8080/ws', tier.edges[0]!.wsUrl);
+    const [first, second] = tier.edges;
+    const page = example('html')
+      .replace('ws://127.0.0.1:8080/ws', first!.wsUrl)
+      .replace('ws://127.0.0.1:8082/ws', second!.wsUrl);
     const shown = await browser.newPage();
     await shown.goto(await serve(page, await readFile(`${ROOT}packages/client/dist/index.min.js`)));
     await eventually(async () => (await tier.subscribers('BTC.trade')) === 1);
     await tier.backend.publish('BTC.trade', PAYLOAD);
     await shown.locator('#price', { hasText: '64123.5' }).waitFor();
+    // The document says that it moves to the other node.
+    await first!.stop();
+    await eventually(async () => (await tier.subscribers('BTC.trade')) === 1);
+    await tier.backend.publish('BTC.trade', '{"price":"64999.5"}');
+    await shown.locator('#price', { hasText: '64999.5' }).waitFor();
   });
 
   it('has a program in Python that publishes with an offset', async ({ skip }) => {

@@ -3,7 +3,7 @@ import { checkDeployment } from './check.ts';
 import { describeFailure } from './describe-failure.ts';
 import { migrateFromTerminal } from './migrate.ts';
 import { publishFromTerminal } from './pub.ts';
-import { readCommand, USAGE, UsageError } from './settings.ts';
+import { readCommand, USAGE, UsageError, VERSION } from './settings.ts';
 import { followChannels } from './sub.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -19,6 +19,9 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
     switch (command.name) {
       case 'help':
         terminal.print(USAGE);
+        return 0;
+      case 'version':
+        terminal.print(VERSION);
         return 0;
       case 'pub':
         return (await publishFromTerminal(command.settings, terminal)) ? 0 : EXIT_FAILED;

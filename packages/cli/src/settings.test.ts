@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { documentedCommands } from '../../../test/support/document-commands.ts';
-import { readCommand, UsageError } from './settings.ts';
+import { readCommand, UsageError, VERSION } from './settings.ts';
 
 describe('readCommand', () => {
   it('takes Redis from the option, then from REDIS_URL', () => {
@@ -34,6 +35,14 @@ describe('readCommand', () => {
       settings: { latest: { everyMs: 250 } },
     });
     expect(readCommand(['sub', 'a'], {})).toMatchObject({ settings: { latest: undefined } });
+  });
+
+  it('knows its version', () => {
+    expect(readCommand(['--version'], {})).toEqual({ name: 'version' });
+    const { version } = JSON.parse(
+      readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+    );
+    expect(VERSION).toBe(version);
   });
 
   it('shows the help without a command, and wherever it is asked for', () => {

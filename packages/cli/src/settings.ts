@@ -29,7 +29,11 @@ Options of all commands:
   --edge URL                  an edge, or the balancer before edges (ws://127.0.0.1:8080/ws)
   --token-file FILE           holds the token that edges want of clients
   --json                      prints JSON, one object a line
-  --help`;
+  --help
+  --version`;
+
+/** The version of this package; a test holds it to package.json. */
+export const VERSION = '0.1.0';
 
 /** The command line is wrong; the message says how. */
 export class UsageError extends Error {
@@ -86,6 +90,7 @@ export interface MigrateSettings {
 
 export type Command =
   | { readonly name: 'help' }
+  | { readonly name: 'version' }
   | { readonly name: 'pub'; readonly settings: PubSettings }
   | { readonly name: 'sub'; readonly settings: SubSettings }
   | { readonly name: 'channel'; readonly settings: ChannelSettings }
@@ -127,6 +132,7 @@ const MAX_HISTORY = 100_000;
  */
 export function readCommand(args: readonly string[], environment: Environment): Command {
   const [name, ...rest] = args;
+  if (name === '--version') return { name: 'version' };
   if (name === undefined || name === '--help' || name === 'help' || rest.includes('--help'))
     return { name: 'help' };
   switch (name) {

@@ -70,6 +70,7 @@ export function lineOf(item: Item<unknown>): string {
       return `! ${channel} gap: ${range}, ${item.lost ?? 'unknown'} lost (${item.reason})`;
     }
     case 'resync':
+      if (item.reason === 'started') return `! ${channel} begins: epoch ${item.epoch}`;
       return `! ${channel} resync: epoch ${item.epoch ?? 'none'} from ${item.offset ?? 'its history'} (${item.reason})`;
     case 'recovered':
       return `! ${channel} recovered: nothing was lost up to ${item.offset}`;

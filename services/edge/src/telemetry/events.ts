@@ -418,7 +418,7 @@ export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientList
   );
   const resyncs = metrics.counter({
     name: 'tradewind_edge_resyncs_total',
-    help: 'Clients that were told that a channel begins a new epoch',
+    help: 'Clients that were told that a channel begins a new epoch, the first one included',
   });
   const lag = metrics.histogram({
     name: 'tradewind_edge_publish_to_socket_seconds',
