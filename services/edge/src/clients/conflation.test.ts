@@ -127,6 +127,19 @@ describe('a subscription to the latest', () => {
     expect(shown(client).at(-1)).toBe('111');
   });
 
+  it('is told a gap once when it changes its interval, and none from before it came', () => {
+    using server = new FanOutUnderTest();
+    const [early, changing] = [latestOf(server, 2_000), latestOf(server, 1_000)];
+    publish(server, 101);
+    gap(server, 102, 103);
+    const late = latestOf(server, 2_000);
+    subscribe(changing, { channel: 'a', latest: { everyMs: 2_000 } });
+    vi.advanceTimersByTime(2_000);
+    expect(shown(early)).toEqual(['101', 'gap 102 to 103: 2']);
+    expect(shown(changing)).toEqual(['101', 'gap 102 to 103: 2']);
+    expect(shown(late)).toEqual([]);
+  });
+
   it('has what was held back before a new epoch begins, and nothing of the old one behind it', () => {
     using server = new FanOutUnderTest();
     const client = latestOf(server, 2_000);
@@ -179,6 +192,51 @@ describe('a client that does not read', () => {
     control.drain();
     expect(control.offsets('a')[5]).toBe(106);
     expect(server.fanOut.statistics.skipped).toBe(offset - 102);
+  });
+
+  it('has the newest once it reads, also if a gap came behind it', () => {
+    using server = new FanOutUnderTest();
+    const client = latestOf(server, 100);
+    client.stall();
+    publish(server, 101);
+    publish(server, 102);
+    gap(server, 103, 105);
+    vi.advanceTimersByTime(100);
+    gap(server, 106, 106);
+    vi.advanceTimersByTime(100);
+    client.drain();
+    vi.advanceTimersByTime(100);
+    expect(shown(client)).toEqual(['101', '102', 'gap 103 to 106: 4']);
+    vi.advanceTimersByTime(1_000);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it.each([
+    ['resync', 'resync next 7'],
+    ['change', undefined],
+  ] as const)('has what was held back before a %s', (kind, told) => {
+    using server = new FanOutUnderTest();
+    const client = latestOf(server, 2_000);
+    client.stall();
+    publish(server, 101);
+    publish(server, 102);
+    if (kind === 'resync') server.upstream.resync({ channel: 'a', epoch: 'next', offset: 7 });
+    else subscribe(client, 'a');
+    client.drain();
+    expect(shown(client)).toEqual(['101', '102', ...(told === undefined ? [] : [told])]);
+  });
+
+  it('is sent nothing of an old epoch when it changes to an interval that nobody else has', () => {
+    using server = new FanOutUnderTest({ outbox: { ...LIMITS, slots: 1 } });
+    const client = latestOf(server, 250);
+    client.stall();
+    publish(server, 101);
+    publish(server, 102);
+    server.upstream.resync({ channel: 'a', epoch: 'next', offset: 7 });
+    subscribe(client, { channel: 'a', latest: { everyMs: 100 } });
+    client.drain();
+    vi.advanceTimersByTime(1_000);
+    expect(shown(client)).toEqual(['101', 'resync next 7']);
   });
 
   it('is sent more while it reads slowly, although its socket is never free', () => {

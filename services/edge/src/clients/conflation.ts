@@ -28,6 +28,14 @@ interface Member {
   seen: number;
   /** The `seq` of what it was sent last; 0 before the first. */
   sequence: number;
+  /** A gap behind a publication that it had no room for; it is told when it has had a newer one, or that one. */
+  owed: OwedGap | undefined;
+}
+
+interface OwedGap {
+  readonly notice: GapNotice;
+  /** How many publications its channel had had before the gap. */
+  readonly published: number;
 }
 
 /** All who have the latest of one channel in one interval. */
@@ -37,11 +45,11 @@ interface ConflatedAudience {
   readonly members: Map<Connection, Member>;
   /** Those who joined since the present window began. They are sent the next publication at once, as the others were. */
   readonly fresh: Set<Member>;
+  /** Those who are owed a gap. */
+  readonly owing: Set<Member>;
   /** Gaps that are told when the window ends: before the newest publication, and behind it. */
   earlierGap: GapNotice | undefined;
   laterGap: GapNotice | undefined;
-  /** How many publications its channel had had when something was told behind them. Nobody is sent those any more. */
-  outdated: number;
 }
 
 /** A channel that somebody has the latest of. */
@@ -50,7 +58,7 @@ interface ConflatedChannel {
   readonly audiences: Map<number, ConflatedAudience>;
   /** How many publications it has had since somebody wanted the latest. */
   published: number;
-  /** Kept while somebody may have to be sent it. */
+  /** Kept while somebody may have to be sent it. Undefined once something was told behind it that ends it. */
   newest: Publication | undefined;
 }
 
@@ -125,11 +133,13 @@ export class Conflation {
   }
 
   /** Sends at once what is held back of a channel, because something follows that must not come before it. */
-  settle(channel: string): void {
-    for (const audience of this.#audiencesOf(channel)) {
-      this.#beginWindow(audience);
-      audience.outdated = audience.channel.published;
+  settle(name: string): void {
+    for (const audience of this.#audiencesOf(name)) {
+      if (this.#serve(audience, fits)) this.#windowsOf(audience).add(audience);
+      for (const member of audience.owing) this.#tellOwed(audience, member);
     }
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) channel.newest = undefined;
   }
 
   /** Ends the timers. */
@@ -147,12 +157,15 @@ export class Conflation {
     if (audience === undefined) {
       audience = {
         ...{ channel, everyMs, members: new Map(), fresh: new Set() },
-        ...{ earlierGap: undefined, laterGap: undefined, outdated: 0 },
+        ...{ owing: new Set(), earlierGap: undefined, laterGap: undefined },
       };
       channel.audiences.set(everyMs, audience);
     }
-    const member = known ?? { connection, seen: channel.published, sequence: 0 };
+    // The gaps that wait were before it.
+    this.#settleGaps(audience);
+    const member = known ?? { connection, seen: channel.published, sequence: 0, owed: undefined };
     audience.members.set(connection, member);
+    if (member.owed !== undefined) audience.owing.add(member);
     if (member.seen < channel.published) this.#windowsOf(audience).add(audience);
     else if (this.#windowsOf(audience).has(audience)) audience.fresh.add(member);
     this.#subscriptions += 1;
@@ -162,10 +175,9 @@ export class Conflation {
     const audience = this.#audienceOf(connection, name);
     const member = audience?.members.get(connection);
     if (audience !== undefined && member !== undefined) {
-      const { earlierGap, laterGap } = audience;
-      if (earlierGap !== undefined) this.#output.tellGap(earlierGap, [connection]);
-      this.#offer(audience, [member]);
-      if (laterGap !== undefined) this.#output.tellGap(laterGap, [connection]);
+      this.#settleGaps(audience);
+      this.#offer(audience, [member], fits);
+      if (everyMs === undefined || !isDue(audience, member)) this.#tellOwed(audience, member);
     }
     // The channel is kept while its member moves: it counts what the member has seen.
     if (everyMs !== undefined && connection.isOpen) this.#join(connection, name, everyMs, member);
@@ -183,6 +195,7 @@ export class Conflation {
     if (member === undefined) return;
     members.delete(connection);
     fresh.delete(member);
+    audience.owing.delete(member);
     this.#subscriptions -= 1;
     if (members.size > 0) return;
     this.#windowsOf(audience).remove(audience);
@@ -206,35 +219,78 @@ export class Conflation {
   }
 
   /** Returns whether somebody was sent something, or is still owed it. */
-  #serve(audience: ConflatedAudience): boolean {
-    const { earlierGap, laterGap, members, fresh } = audience;
+  #serve(audience: ConflatedAudience, mayTake = isFree): boolean {
+    const { earlierGap, laterGap, members, fresh, owing, channel } = audience;
     audience.earlierGap = undefined;
     audience.laterGap = undefined;
     fresh.clear();
+    for (const member of owing) {
+      if (member.owed !== undefined && member.owed.published < channel.published) {
+        this.#tellOwed(audience, member);
+      }
+    }
     if (earlierGap !== undefined) this.#output.tellGap(earlierGap, [...members.keys()]);
-    const isDue = this.#offer(audience, members.values());
-    if (laterGap === undefined) return isDue || earlierGap !== undefined;
-    this.#output.tellGap(laterGap, [...members.keys()]);
-    audience.outdated = audience.channel.published;
-    return true;
+    const wasDue = this.#offer(audience, members.values(), mayTake);
+    for (const member of owing) if (!isDue(audience, member)) this.#tellOwed(audience, member);
+    if (laterGap !== undefined) this.#tellBehind(audience, laterGap);
+    return wasDue || earlierGap !== undefined || laterGap !== undefined;
+  }
+
+  /** Tells a gap behind the newest publication to all who have had that. It is owed to the others. */
+  #tellBehind(audience: ConflatedAudience, notice: GapNotice): void {
+    const { published } = audience.channel;
+    const told: Connection[] = [];
+    for (const member of audience.members.values()) {
+      if (!isDue(audience, member)) {
+        told.push(member.connection);
+        continue;
+      }
+      if (member.owed !== undefined && member.owed.published < published) {
+        this.#tellOwed(audience, member);
+      }
+      member.owed = { notice: joinGaps(member.owed?.notice, notice), published };
+      audience.owing.add(member);
+    }
+    if (told.length > 0) this.#output.tellGap(notice, told);
+  }
+
+  /** Tells the gaps that wait for the window to all who are here, or owes it to them, so that whoever comes is told none of it. */
+  #settleGaps(audience: ConflatedAudience): void {
+    const { earlierGap, laterGap, members, owing, channel } = audience;
+    audience.earlierGap = undefined;
+    audience.laterGap = undefined;
+    for (const member of owing) {
+      if (member.owed !== undefined && member.owed.published < channel.published) {
+        this.#tellOwed(audience, member);
+      }
+    }
+    if (earlierGap !== undefined) this.#output.tellGap(earlierGap, [...members.keys()]);
+    if (laterGap !== undefined) this.#tellBehind(audience, laterGap);
+  }
+
+  #tellOwed({ owing }: ConflatedAudience, member: Member): void {
+    const { owed, connection } = member;
+    owing.delete(member);
+    member.owed = undefined;
+    if (owed !== undefined) this.#output.tellGap(owed.notice, [connection]);
   }
 
   /**
-   * Sends the newest publication to those of these members who have not had it and have room. Returns whether any of them had
+   * Sends the newest publication to those of these members who have not had it and may take it. Returns whether any of them had
    * not had it.
    */
-  #offer({ channel, outdated }: ConflatedAudience, members: Iterable<Member>): boolean {
-    const { newest, published } = channel;
-    if (newest === undefined || published === outdated) return false;
+  #offer(audience: ConflatedAudience, members: Iterable<Member>, mayTake = isFree): boolean {
+    const { newest, published } = audience.channel;
+    if (newest === undefined) return false;
     const batches = new Map<string, Batch>();
     let batch: Batch | undefined;
     let group = -1;
-    let isDue = false;
+    let wasDue = false;
     for (const member of members) {
-      if (member.seen === published) continue;
-      isDue = true;
+      if (!isDue(audience, member)) continue;
+      wasDue = true;
       const { connection } = member;
-      if (!hasRoom(member, newest)) continue;
+      if (!mayTake(member, newest)) continue;
       const skipped = published - member.seen - 1;
       if (batch?.skipped !== skipped || group !== connection.group) {
         group = connection.group;
@@ -253,7 +309,7 @@ export class Conflation {
       }
       this.#output.deliver(newest, each, each.skipped);
     }
-    return isDue;
+    return wasDue;
   }
 
   #windowsOf({ everyMs }: ConflatedAudience): SharedWindows<ConflatedAudience> {
@@ -273,11 +329,18 @@ export class Conflation {
   }
 }
 
-/**
- * Whether a member can be sent a publication: it would be queued, and what the member was sent last is gone or will be gone
- * when the sockets are written to next.
- */
-function hasRoom({ connection: { outbox }, sequence }: Member, { body }: Publication): boolean {
-  if (!outbox.hasRoomFor(body.length + MOST_SKIPPED_BYTES)) return false;
-  return !(outbox.blocked && outbox.mayHold(sequence));
+/** Whether a member must still be sent the newest publication. */
+function isDue({ channel }: ConflatedAudience, { seen }: Member): boolean {
+  return channel.newest !== undefined && seen !== channel.published;
+}
+
+/** Whether a publication would be queued for a member. */
+function fits({ connection: { outbox } }: Member, { body }: Publication): boolean {
+  return outbox.hasRoomFor(body.length + MOST_SKIPPED_BYTES);
+}
+
+/** Whether it would be, and what the member was sent last is gone or will be gone when the sockets are written to next. */
+function isFree(member: Member, newest: Publication): boolean {
+  const { outbox } = member.connection;
+  return fits(member, newest) && !(outbox.blocked && outbox.mayHold(member.sequence));
 }
