@@ -20,6 +20,11 @@ export interface Rights {
   readonly replayBytesPerSecond: number;
 }
 
+/** Whether a client may be sent publications of a channel that came before it subscribed. */
+export function allowsPast(rights: Rights, channel: string): boolean {
+  return rights.maxHistory > 0 && rights.allowsHistory(channel);
+}
+
 /** Globs in one list of a token. More belong into fewer, wider globs. */
 export const MAX_GLOBS = 64;
 

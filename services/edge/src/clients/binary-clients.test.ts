@@ -6,6 +6,7 @@ import { JSON_FRAMES } from '../outbound/json-frames.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
 import { until } from './testing/deadline.ts';
 import { publicationsOf } from './testing/fake-upstream.ts';
+import { DEFAULTS } from './testing/fan-out-server.ts';
 import { FanOutUnderTest } from './testing/fan-out-under-test.ts';
 import { FormatClient } from './testing/format-client.ts';
 import { LIMITS } from './testing/test-connection.ts';
@@ -98,6 +99,94 @@ describe('a client with binary frames', () => {
     node.publish();
     expect(numbersOf(late)).toEqual([2]);
     expect(late.reader.references).toBe(1);
+  });
+
+  describe.each([
+    ['may not have the past of the channel', false],
+    ['has used up its replay budget', true],
+  ])('that %s', (_, isAllowed) => {
+    function startRaw() {
+      const replayRate = { perSecond: 1, burst: 1 };
+      const { subscriptions } = DEFAULTS;
+      const node = start(isAllowed ? { subscriptions: { ...subscriptions, replayRate } } : {});
+      node.subscriber();
+      node.refer(1);
+      node.publish();
+      const client = new FormatClient(node.server.fanOut, BINARY_FRAMES, new TextOfFrames());
+      const { session } = client.connection;
+      if (!isAllowed) session.rights = { ...session.rights, allowsHistory: () => false };
+      client.request({ type: 'subscribe', channels: ['a'] });
+      if (isAllowed) {
+        expect(client.reader.references).toBe(0);
+        client.received();
+        expect(client.reader.references, 'the first one is within the budget').toBe(1);
+        client.request({ type: 'unsubscribe', channels: ['a'] });
+        client.request({ type: 'subscribe', channels: ['a'] });
+      }
+      client.received();
+      return { node, client, told: client.reader.references };
+    }
+
+    it('is told no reference, and reads everything raw', () => {
+      const { node, client, told } = startRaw();
+      using _node = node;
+      node.publish();
+      node.refer(2);
+      node.publish(3);
+      expect(numbersOf(client)).toEqual([2, 3, 4, 5]);
+      expect(client.reader.references).toBe(told);
+      node.server.upstream.gap({ channel: 'a', reason: 'link' });
+      expect(client.received().at(-1)).toContain('"gap"');
+    });
+
+    it('reads the latest, and what waited for it, raw', async () => {
+      const { node, client, told } = startRaw();
+      using _node = node;
+      const latest = { everyMs: 100 };
+      client.request({ type: 'subscribe', channels: [{ channel: 'a', latest }] });
+      node.publish(9);
+      await until(() => numbersOf(client).at(-1) === 10, 'the latest');
+      client.request({ type: 'subscribe', channels: ['a'] });
+      node.refer(2);
+      client.sink.stalled = true;
+      node.publish(40);
+      client.connection.flush();
+      client.sink.drain();
+      expect(numbersOf(client).at(-1)).toBe(50);
+      expect(client.reader.references).toBe(told);
+    });
+  });
+
+  it('whose next token has no right to the past is told no further reference', async () => {
+    const verify = async (token: string) => {
+      const rights = { ...DEFAULTS.rights, allowsHistory: () => token === 'past' };
+      return {
+        subject: 'u',
+        issuedAt: 0,
+        expiresAt: Date.now() + 60_000,
+        tokenId: undefined,
+        rights,
+      };
+    };
+    using node = start({ tokens: { verify } });
+    const client = new FormatClient(node.server.fanOut, BINARY_FRAMES, new TextOfFrames());
+    const identify = async (token: string) => {
+      client.request({ type: 'auth', token });
+      await until(
+        () => client.connection.session.rights.allowsHistory('a') === (token === 'past'),
+        'the rights of the token',
+      );
+    };
+    await identify('past');
+    client.request({ type: 'subscribe', channels: ['a'] });
+    node.server.upstream.acknowledge(undefined, { epoch: EPOCH, offset: 0 });
+    node.refer(1);
+    node.publish();
+    await identify('none');
+    node.refer(2);
+    node.publish();
+    expect(numbersOf(client)).toEqual([1, 2]);
+    expect(client.reader.references).toBe(1);
   });
 
   it('that asks again for a channel that it holds is told nothing twice', () => {

@@ -120,6 +120,16 @@ export interface FanOutEvents {
   delivered(lagMs: number): void;
 }
 
+/** Clients that are sent the same bytes of a publication. */
+interface DeliveryGroup {
+  /** The group in the index. */
+  readonly group: number;
+  /** The group of their format. */
+  readonly format: number;
+  /** Whether they are sent nothing that is deflated. */
+  readonly isRaw: boolean;
+}
+
 /**
  * The phase of the nth client's pings is n times this, without its integer part. So they are spread more evenly than at
  * random, whichever clients come and go (Knuth, The Art of Computer Programming 3, 6.4).
@@ -148,6 +158,10 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #writers: readonly FrameWriter[];
   /** What a client is sent of a publication of the past, by group. */
   readonly #pastBodies: readonly Pick<PastBodies, 'bodyOf' | 'clear'>[];
+  /** The same for those who are told no reference of the channel. */
+  readonly #rawBodies: readonly PastBodies[];
+  /** Who has all of a channel. */
+  readonly #deliveryGroups: readonly DeliveryGroup[];
   readonly #round = createDeliveryRound<Connection>();
   readonly #flushRound: FlushRound<Connection>;
   readonly #time = new AttendedTime(performance.now());
@@ -174,6 +188,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#pastBodies = settings.formats.map(({ isBinary, bodyOf }) =>
       isBinary ? new PastBodies(bodyOf) : { bodyOf, clear() {} },
     );
+    this.#rawBodies = settings.formats.map(
+      ({ bodyOf }) => new PastBodies((publication) => bodyOf(rawOf(publication))),
+    );
     this.#publicationLog = new PublicationLog(settings.logBytes);
     this.#queues = new SendQueues(settings.outbox);
     this.#events = events;
@@ -183,6 +200,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const guard = new LimitGuard(settings.enforcesRates, events.limited);
     this.#membership = new Membership(settings.formats.length);
     this.index = this.#membership.index;
+    this.#deliveryGroups = settings.formats.flatMap(({ isBinary }, format) => {
+      const told = { group: format, format, isRaw: false };
+      return isBinary
+        ? [told, { ...told, group: this.#membership.rawGroup(format), isRaw: true }]
+        : [told];
+    });
     this.#conflation = new Conflation(this.#membership, {
       deliver: (publication, audience, skipped) =>
         this.#deliverLatest(publication, audience, skipped),
@@ -282,7 +305,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       phase: (this.#opened * GOLDEN_SECTION) % 1,
       now: performance.now(),
     });
-    const connection = new Connection({
+    const connection: Connection = new Connection({
       session,
       webSocket,
       socket,
@@ -291,7 +314,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
         this.#queues,
         this.#settings.slow,
         this.#publicationLog,
-        this.#pastBodies[group]?.bodyOf as BodyOf,
+        format.isBinary ? this.#pastBodiesFor(() => connection) : format.bodyOf,
       ),
       group,
       time: this.#time,
@@ -342,10 +365,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#publicationLog.append(publication);
     if (publication.offset > 0) this.#subscriptions.recordPublication(publication);
     let reached = 0;
-    for (let group = 0; group < this.#writers.length; group += 1) {
+    for (const { group, format, isRaw } of this.#deliveryGroups) {
       const audience = this.index.audience(publication.channel, group);
       if (audience.members.length === 0) continue;
-      const inFormat = this.#inFormat(publication, group, audience.members.length);
+      const readable = isRaw ? rawOf(publication) : publication;
+      const inFormat = this.#inFormat(readable, format, audience.members.length);
       deliver(inFormat, audience, this.#queues, now, this.#round);
       reached += audience.members.length;
     }
@@ -363,7 +387,10 @@ export class FanOut implements FeedListener, ConnectionOwner {
   onReference(channel: string, { reference }: WireChannel): void {
     if (reference === undefined) return;
     for (const connection of this.index.get(channel)) {
-      if (connection.format.isBinary) connection.sendEncoded(reference.frame);
+      if (!connection.format.isBinary) continue;
+      if (!this.#membership.readsReferences(connection, channel)) continue;
+      this.#subscriptions.chargeReference(connection, reference.frame.length);
+      connection.sendEncoded(reference.frame);
     }
   }
 
@@ -381,7 +408,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const { channel } = notice;
     this.#tellGap(
       notice,
-      this.#writers.flatMap((_, group) => this.index.audience(channel, group).members),
+      this.#deliveryGroups.flatMap(({ group }) => this.index.audience(channel, group).members),
     );
     this.#conflation.addGap(notice);
   }
@@ -467,8 +494,13 @@ export class FanOut implements FeedListener, ConnectionOwner {
   /** Delivers to clients of one format that have the latest of a channel. Their queues refuse nothing of it. */
   #deliverLatest(publication: Publication, audience: Audience<Connection>, skipped: number): void {
     const clients = audience.members.length;
-    const { group } = audience.members[0] as Connection;
-    const inFormat = this.#inFormat(publication, group, clients, skipped);
+    const { group, format } = audience.members[0] as Connection;
+    const isReadable = (connection: Connection): boolean =>
+      this.#membership.readsReferences(connection, publication.channel);
+    const goesRaw =
+      format.isBinary && publication.deflated !== undefined && !audience.members.every(isReadable);
+    const readable = goesRaw ? rawOf(publication) : publication;
+    const inFormat = this.#inFormat(readable, group, clients, skipped);
     deliver(inFormat, audience, this.#queues, performance.now(), this.#round);
     this.statistics.broadcastIterations += clients;
     this.statistics.deliveries += clients;
@@ -484,6 +516,17 @@ export class FanOut implements FeedListener, ConnectionOwner {
     if (format.isBinary)
       this.statistics.savedBytes += (publication.body.length - body.length) * clients;
     return { ...publication, body };
+  }
+
+  /** What a connection with binary frames is sent of publications of the past. */
+  #pastBodiesFor(connectionOf: () => Connection): BodyOf {
+    return (publication) => {
+      const connection = connectionOf();
+      const { group } = connection;
+      return this.#membership.readsReferences(connection, publication.channel)
+        ? (this.#pastBodies[group] as PastBodies).bodyOf(publication)
+        : (this.#rawBodies[group] as PastBodies).bodyOf(publication);
+    };
   }
 
   #tellGap(notice: GapNotice, connections: readonly Connection[]): void {
@@ -527,7 +570,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const second = Math.floor(this.#time.beat / BEATS_PER_SECOND);
     if (Math.floor(before / BEATS_PER_SECOND) < second) {
       this.#subscriptions.tick();
-      for (const bodies of this.#pastBodies) bodies.clear();
+      for (const bodies of [...this.#pastBodies, ...this.#rawBodies]) bodies.clear();
     }
     this.#queues.trim(this.#nextTrim, BEATS_PER_SECOND);
     this.#nextTrim = (this.#nextTrim + 1) % BEATS_PER_SECOND;
@@ -557,4 +600,10 @@ export class FanOut implements FeedListener, ConnectionOwner {
       connection.close('slow');
     return connection.dueAt;
   };
+}
+
+/** The publication for clients that were told no reference. One that is deflated by itself needs none. */
+function rawOf(publication: Publication): Publication {
+  const { reference = 0 } = publication.deflated ?? {};
+  return reference === 0 ? publication : { ...publication, deflated: undefined };
 }

@@ -49,10 +49,7 @@ export class ReplayCharges {
     const mustRead = plan.kind === 'read';
     if (!mustRead && plan.offsets === 0) return true;
     const { session } = connection;
-    const now = this.#clock();
-    if (!this.#budgetOf(session, now).take(now, 0) && this.#guard.refuses('replay')) return false;
-    const isShared = session.replayOwner?.take('replay', now, 0) ?? true;
-    if (!isShared && this.#guard.refuses('subject_replay')) return false;
+    if (!this.#hasRoom(session)) return false;
     if (mustRead) {
       const count = (source.position?.offset ?? 0) - plan.from + 1;
       pending.chargedBytes = count * EXPECTED_PUBLICATION_BYTES;
@@ -77,9 +74,26 @@ export class ReplayCharges {
     else if (reason === 'unavailable') this.#charge(session, -chargedBytes);
   }
 
+  /** Whether a client's budget allows that it is told the references of another channel. A read that was charged was admitted with them. */
+  admitsReference({ session }: Connection, { chargedBytes }: PendingSubscription): boolean {
+    return chargedBytes > 0 || this.#hasRoom(session);
+  }
+
+  /** Charges a reference that a client is told, of this many bytes. */
+  chargeReference({ session }: Connection, bytes: number): void {
+    this.#charge(session, bytes);
+  }
+
   /** Time until a client may ask again that {@link admits} has refused, in ms. */
   waitMs({ session: { replayBudget, replayOwner } }: Connection): number {
     return Math.max(replayBudget?.waitMs(0) ?? 0, replayOwner?.waitMs('replay', 0) ?? 0);
+  }
+
+  #hasRoom(session: Session): boolean {
+    const now = this.#clock();
+    if (!this.#budgetOf(session, now).take(now, 0) && this.#guard.refuses('replay')) return false;
+    const isShared = session.replayOwner?.take('replay', now, 0) ?? true;
+    return isShared || !this.#guard.refuses('subject_replay');
   }
 
   #budgetOf(session: Session, now: number): TokenBucket {

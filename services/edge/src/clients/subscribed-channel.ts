@@ -62,9 +62,9 @@ export class SubscribedChannel {
     return { channel: this.name, ...numbers, ...position, ...(latest && { latest }) };
   }
 
-  /** The frame that tells a client what binary publications refer to; undefined if there is nothing to tell it. */
-  referenceFor({ format }: Connection): Uint8Array | undefined {
-    return format.isBinary ? this.wire?.reference?.frame : undefined;
+  /** The frame that tells clients what binary publications refer to; undefined while there is nothing to tell. */
+  get referenceFrame(): Uint8Array | undefined {
+    return this.wire?.reference?.frame;
   }
 
   /** Whether the hub has yet to answer a read. See `Feed.readHistory`. */

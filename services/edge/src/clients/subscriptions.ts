@@ -7,6 +7,7 @@ import {
   type UnsubscribeRequest,
 } from '@tradewind/protocol';
 import type { Rate } from '@tradewind/runtime';
+import { allowsPast } from '../auth/rights.ts';
 import type { Acknowledgement, Feed, GapNotice, ResyncNotice } from '../feed.ts';
 import type { LimitGuard } from '../limits.ts';
 import type { Connection } from './connection.ts';
@@ -48,6 +49,7 @@ export class Subscriptions {
   readonly #feed: Feed;
   readonly #guard: LimitGuard;
   readonly #channels = new Map<string, SubscribedChannel>();
+  readonly #charges: ReplayCharges;
   readonly #waiting: WaitingClients;
   readonly #bounds = new HistoryBounds();
   /** Whether the node reaches Redis. While it does not, new subscriptions are rejected. */
@@ -75,10 +77,11 @@ export class Subscriptions {
     this.#publicationLog = publicationLog;
     this.#feed = feed;
     this.#guard = guard;
+    this.#charges = new ReplayCharges(limits.replayRate, guard, clock);
     this.#waiting = new WaitingClients({
       membership,
       feed,
-      charges: new ReplayCharges(limits.replayRate, guard, clock),
+      charges: this.#charges,
       maxHistory: limits.maxHistory,
       memoryBytes: publicationLog.maxBytes,
       onRecovered,
@@ -126,12 +129,20 @@ export class Subscriptions {
     connection.send({ type: 'unsubscribed', id: request.id, channels: request.channels });
   }
 
-  /** Takes from a client what it holds or waits for beyond its rights. It is told with `channel_not_allowed`. */
+  /**
+   * Takes from a client what it holds or waits for beyond its rights. It is told with `channel_not_allowed`. It is told no further reference of
+   * a channel whose past it may not have.
+   */
   applyRights(connection: Connection): void {
     const { rights } = connection.session;
     const isBeyond = (name: string): boolean => !rights.allows(name);
     for (const name of this.#membership.index.channelsOf(connection).filter(isBeyond)) {
       this.#membership.leave(connection, name, 'channel_not_allowed');
+    }
+    if (connection.format.isBinary) {
+      for (const name of this.#membership.index.channelsOf(connection)) {
+        if (!allowsPast(rights, name)) this.#membership.readRaw(connection, name);
+      }
     }
     for (const name of this.#waiting.channelsOf(connection).filter(isBeyond)) {
       this.#cancel(connection, name, 'channel_not_allowed');
@@ -155,6 +166,11 @@ export class Subscriptions {
       this.#waiting.joinAll(channel, joined);
     }
     sendReplies(joined);
+  }
+
+  /** Charges a client for a reference that it is told while it holds the channel, of this many bytes. */
+  chargeReference(connection: Connection, bytes: number): void {
+    this.#charges.chargeReference(connection, bytes);
   }
 
   /** The hub refused these channels: rejects those who wait for them, and tells those who hold them. */

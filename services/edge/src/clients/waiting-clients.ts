@@ -1,6 +1,6 @@
 import type { Replay, ReplayMemory } from '@tradewind/fanout';
 import type { ChannelRequest, ErrorCode } from '@tradewind/protocol';
-import type { Rights } from '../auth/rights.ts';
+import { allowsPast, type Rights } from '../auth/rights.ts';
 import type { Feed, HistoryAnswer } from '../feed.ts';
 import type { Connection } from './connection.ts';
 import type { Membership } from './membership.ts';
@@ -18,7 +18,7 @@ export interface Joined {
   readonly connection: Connection;
   readonly pending: PendingSubscription;
   readonly replay: Replay | undefined;
-  /** What it must be told behind the reply; see `SubscribedChannel.referenceFor`. */
+  /** What it must be told behind the reply; see `SubscribedChannel.referenceFrame`. */
   readonly reference?: Uint8Array | undefined;
 }
 
@@ -216,7 +216,8 @@ export class WaitingClients {
       return undefined;
     }
     const { latest } = pending.request;
-    membership.join(connection, channel.name, latest?.everyMs);
+    const isRaw = this.#readsRaw(connection, channel.name, pending);
+    membership.join(connection, channel.name, latest?.everyMs, isRaw);
     if (plan.recovered !== undefined) onRecovered(plan.reason ?? 'recovered');
     const position = channel.answerFor(connection, latest);
     const replay = replaySource.takeLatest(plan.offsets);
@@ -224,8 +225,20 @@ export class WaitingClients {
     pending.reply.addSubscribed({ ...position, ...outcomeOf(plan, replay?.count ?? 0) });
     for (const other of pending.others) other.addSubscribed(position);
     charges.chargeActual(connection, pending, replay, plan.reason);
-    joined.push({ connection, pending, replay, reference: channel.referenceFor(connection) });
+    const isTold = connection.format.isBinary && !isRaw;
+    const reference = isTold ? channel.referenceFrame : undefined;
+    if (reference !== undefined) charges.chargeReference(connection, reference.length);
+    joined.push({ connection, pending, replay, reference });
     return undefined;
+  }
+
+  /** A reference is a publication of the past: for those who may have that, and within what they may have of it. */
+  #readsRaw(connection: Connection, name: string, pending: PendingSubscription): boolean {
+    if (!connection.format.isBinary) return false;
+    return (
+      !allowsPast(connection.session.rights, name) ||
+      !this.#parts.charges.admitsReference(connection, pending)
+    );
   }
 
   /** `delayed`: there is no memory for the replay. A replay that was just read is always admitted, so it is read once. */
@@ -317,6 +330,5 @@ export function sendReplies(joined: readonly Joined[]): void {
  */
 function historyRefusal(rights: Rights, request: ChannelRequest): ErrorCode | undefined {
   if (request.since === undefined && request.history === undefined) return undefined;
-  const isAllowed = rights.maxHistory > 0 && rights.allowsHistory(request.channel);
-  return isAllowed ? undefined : 'history_not_allowed';
+  return allowsPast(rights, request.channel) ? undefined : 'history_not_allowed';
 }
