@@ -168,3 +168,10 @@ it('does not say equal beside a publisher that comes after its channel was compa
   expect((await run).code).toBe(1);
   expect(await migrate()).toMatchObject({ code: 0, counts: { publishedMeanwhile: 0 } });
 });
+
+it('copies idempotency keys of any bytes', { timeout: DEADLINE_MS }, async () => {
+  const key = Buffer.from('{slow}:once:\xff\xfe', 'latin1');
+  await source.control.set(key, 'k3x9:7', 'PX', 600_000);
+  expect((await migrate()).code).toBe(0);
+  expect(await target.get(key)).toBe('k3x9:7');
+});

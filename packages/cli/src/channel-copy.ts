@@ -26,6 +26,12 @@ export type ChannelCopy =
 /** Times by which two copies of an expiry may differ, in ms: what reading and writing them takes. */
 const EXPIRY_TOLERANCE_MS = 10_000;
 
+/** Sets a position to the second argument if it is the first one still; empty: if there is none. Returns whether it did. */
+const SET_IF_UNCHANGED = `
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1`;
+
 /** Reads a channel's state at one moment. */
 export async function readChannelState(redis: RedisClient, channel: string): Promise<ChannelState> {
   const log = `{${channel}}:log`;
@@ -76,8 +82,9 @@ export async function copyChannel(
   if (!isSameLog(original, copy)) await copyLog(source, target, log, original, copy);
   if (original.logTtlMs >= 0) await target.pexpire(log, Math.max(1, original.logTtlMs));
   else if (original.logTtlMs === -1) await target.persist(log);
-  await target.set(`{${channel}}:meta`, meta);
-  return { kind: 'copied', entries };
+  // A publisher that has moved to the target already may have numbered a publication since the position was read.
+  const isSet = await target.eval(SET_IF_UNCHANGED, 1, `{${channel}}:meta`, copy.meta ?? '', meta);
+  return isSet === 1 ? { kind: 'copied', entries } : { kind: 'ahead' };
 }
 
 async function copyLog(

@@ -152,7 +152,7 @@ async function copyKeys(
   keys: readonly string[],
 ): Promise<void> {
   await Promise.all(
-    keys.map(async (key) => {
+    keys.map(bytesOf).map(async (key) => {
       const [value, leftMs] = await Promise.all([source.get(key), source.pttl(key)]);
       if (value === null || leftMs === -2) return;
       if (leftMs === -1) await target.set(key, value);
@@ -180,7 +180,7 @@ async function compareAll(
       const tokens = keys.filter((key) => CHANNEL_KEY.exec(key)?.[2]?.startsWith('once:'));
       tally.keys += tokens.length;
       await Promise.all(
-        tokens.map(async (key) => {
+        tokens.map(bytesOf).map(async (key) => {
           const [value, leftMs] = await Promise.all([source.get(key), source.pttl(key)]);
           if (value === null || (leftMs >= 0 && leftMs < ENDING_MS)) return;
           if ((await target.get(key)) !== value) tally.differentKeys += 1;
@@ -268,13 +268,18 @@ function channelsOf(keys: readonly string[], kind: 'meta'): string[] {
   });
 }
 
+/** A caller's idempotency key is any bytes, so the names that {@link scan} gives have one character for each byte. */
+function bytesOf(key: string): Buffer {
+  return Buffer.from(key, 'latin1');
+}
+
 /** All keys of one server, some at a time. A key may come twice. */
 async function* scan(master: Redis, stopped: AbortSignal): AsyncGenerator<string[]> {
   let cursor = '0';
   do {
-    const [next, keys] = await master.scan(cursor, 'COUNT', SCAN_COUNT);
-    cursor = next;
-    yield keys;
+    const [next, keys] = await master.scanBuffer(cursor, 'COUNT', SCAN_COUNT);
+    cursor = next.toString();
+    yield keys.map((key) => key.toString('latin1'));
   } while (cursor !== '0' && !stopped.aborted);
 }
 
