@@ -251,7 +251,11 @@ export class ClusterCommands implements Commands {
     const name = nodeName(address);
     const known = this.#nodes.get(name);
     if (known !== undefined) return known;
-    const settings = nodeSettings(this.#settings, address);
+    const { password, rereadPassword } = this.#settings;
+    const settings = {
+      ...nodeSettings(this.#settings, address),
+      password: rereadPassword?.() ?? password,
+    };
     const at = (cause: string): string => `${name}: ${cause}`;
     const commands = new RedisCommands(
       settings,
