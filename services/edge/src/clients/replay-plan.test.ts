@@ -127,6 +127,43 @@ describe('planReplay', () => {
     expect(plan({ since: at(1), latest }, { history: none })).toEqual({ kind: 'read', from: 100 });
   });
 
+  it('brings the newest before the holes at the end to who wants the latest', () => {
+    const latest = { everyMs: 250 };
+    const recovered = { kind: 'replay', recovered: true };
+    const history = historyAt100();
+    history.addGap({ from: 101, to: 101, reason: 'too_large' });
+    history.addGap({ from: 102, to: 103, reason: 'unreadable' });
+    const planned = plan({ since: at(50), latest }, { history });
+    expect(planned).toEqual({ ...recovered, offsets: 4, skipped: 49 });
+    expect(history.takeLatest(4)?.count).toBe(1);
+    expect(plan({ since: at(100), latest }, { history })).toEqual({ ...recovered, offsets: 3 });
+    expect(plan({ since: at(101), latest }, { history })).toEqual({ ...recovered, offsets: 2 });
+    expect(plan({ since: at(103), latest }, { history })).toEqual({ ...recovered, offsets: 0 });
+  });
+
+  it('reads twice as far each time while it finds nothing but holes', () => {
+    const latest = { everyMs: 250 };
+    const history = new ReplaySource(
+      'a',
+      new PublicationLog(0),
+      new ReplayMemory(1_000_000, () => {}),
+    );
+    history.beginAt(at(100));
+    const reads: number[] = [];
+    for (;;) {
+      const planned = plan({ since: at(1), latest }, { history });
+      if (planned.kind !== 'read') {
+        expect(planned).toEqual({ kind: 'replay', recovered: true, offsets: 21, skipped: 78 });
+        break;
+      }
+      reads.push(planned.from);
+      history.beginRead(planned.from);
+      const lost = { from: Math.max(81, planned.from), to: 100, reason: 'too_large' } as const;
+      history.storeRead(EPOCH, [...publicationsOf('a', planned.from, 80), lost]);
+    }
+    expect(reads).toEqual([100, 98, 94, 86, 70]);
+  });
+
   it('handles channels without history, and nodes without', () => {
     const history = new ReplaySource('a', new PublicationLog(0), new ReplayMemory(0, () => {}));
     const answered: ReadProgress = { end: 'read', failure: undefined };

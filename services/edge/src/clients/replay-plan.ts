@@ -75,14 +75,29 @@ function continueFrom(
     if (end !== 'read') return failure ?? { kind: 'confirm-end' };
     return since.epoch === position.epoch ? 'offset_ahead' : 'epoch_changed';
   }
-  if (missed > maxHistory && latest === undefined) return 'history_too_long';
-  const skipped = latest === undefined ? 0 : Math.max(0, missed - 1);
-  const from = since.offset + 1 + skipped;
+  const first = since.offset + 1;
+  const from = latest === undefined || missed === 0 ? first : newestFrom(first, position, source);
+  const offsets = position.offset - from + 1;
+  if (offsets > maxHistory) return 'history_too_long';
   const found = source.find(from);
-  if (found.kind === 'unread') return failure ?? { kind: 'read', from };
+  if (found.kind === 'unread') {
+    // Behind it is nothing but holes. Each read is twice as long as that, so that a long row of holes takes few reads.
+    const least = latest === undefined ? from : Math.max(first, position.offset - maxHistory + 1, from - offsets + 1);
+    return failure ?? { kind: 'read', from: least };
+  }
   if (found.kind === 'gone') return found.reason;
-  const offsets = missed - skipped;
+  const skipped = from - first;
   return { kind: 'replay', recovered: true, offsets, ...(skipped > 0 && { skipped }) };
+}
+
+/** The offset of the newest publication, at least `first`, before the holes at the end; `first` if there are only holes. */
+function newestFrom(first: number, { offset }: Position, source: ReplaySource): number {
+  for (let from = offset; from > first; ) {
+    const hole = source.holeFrom(from);
+    if (hole === undefined) return from;
+    from = hole - 1;
+  }
+  return first;
 }
 
 /** Plans the latest `wanted` publications, or as many as there are. */

@@ -200,6 +200,17 @@ export class ReplaySource {
     return { kind: 'gone', oldest, reason: this.#lastRead.reason };
   }
 
+  /** The first offset of the hole that covers this offset; undefined if none is known to. */
+  holeFrom(offset: number): number | undefined {
+    const covers = ({ from, to }: Hole): boolean => from <= offset && offset <= to;
+    const gap = this.#gaps.all.find(covers);
+    if (gap !== undefined) return gap.from;
+    const { length, firstOffset, lastOffset } = this.#excerpt;
+    if (length === 0 || offset < firstOffset || offset > lastOffset) return undefined;
+    const item = this.#excerpt.at(this.#excerpt.replayFrom(offset).firstIndex);
+    return isHole(item) ? item.from : undefined;
+  }
+
   /**
    * Returns a replay of the latest `count` offsets, which must all be here; undefined if `count` is 0. The caller must
    * hold its excerpt at once: an excerpt that nobody holds is replaced.
