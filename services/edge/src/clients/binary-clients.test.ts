@@ -220,6 +220,22 @@ describe('a client with binary frames', () => {
     expect(binary.reader.references).toBe(2);
   });
 
+  it('that wants the latest is no reason to deflate, and one that wants all is', () => {
+    using node = start();
+    const client = node.subscriber();
+    const { deflated } = node.server.upstream;
+    const ask = (channel: object) => client.request({ type: 'subscribe', channels: [channel] });
+    expect([...deflated]).toEqual(['a']);
+    ask({ channel: 'a', latest: { everyMs: 100 } });
+    expect([...deflated]).toEqual([]);
+    ask({ channel: 'a', latest: { everyMs: 250 } });
+    expect([...deflated]).toEqual([]);
+    ask({ channel: 'a' });
+    expect([...deflated]).toEqual(['a']);
+    client.request({ type: 'unsubscribe', channels: ['a'] });
+    expect([...deflated]).toEqual([]);
+  });
+
   it('that left a channel and comes back can read it', () => {
     using node = start();
     const [client] = [node.subscriber(), node.subscriber()];

@@ -213,7 +213,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     });
     this.#subjects = new SubjectConnections(settings.subjectLimits, guard);
     const feed = connect(this);
-    this.#membership.listen(new BinaryInterest(feed));
+    this.#membership.listen(new BinaryInterest(feed, this.index));
     this.#subscriptions = new Subscriptions(
       this.#membership,
       settings.subscriptions,
