@@ -296,6 +296,17 @@ describe('a second subscribe', () => {
     expect(server.fanOut.index.subscriptions).toBe(1);
   });
 
+  it('changes nothing beyond the budget, and is told what holds', () => {
+    const subscribeRate = { perSecond: 1, burst: 1 };
+    using server = new FanOutUnderTest({ subscribeRate, enforcesRates: true });
+    const client = latestOf(server, 250);
+    subscribe(client, { channel: 'a', latest: { everyMs: 100 } });
+    subscribe(client, 'a');
+    const asItWas = { channel: 'a', latest: { everyMs: 250 } };
+    expect(client.answers()).toMatchObject([asItWas, asItWas, asItWas]);
+    expect(server.fanOut.latestSubscriptions).toBe(1);
+  });
+
   it('decides while the first one is not answered', () => {
     using server = new FanOutUnderTest();
     const client = server.client();

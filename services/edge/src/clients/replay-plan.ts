@@ -82,7 +82,10 @@ function continueFrom(
   const found = source.find(from);
   if (found.kind === 'unread') {
     // Behind it is nothing but holes. Each read is twice as long as that, so that a long row of holes takes few reads.
-    const least = latest === undefined ? from : Math.max(first, position.offset - maxHistory + 1, from - offsets + 1);
+    const least =
+      latest === undefined
+        ? from
+        : Math.max(first, position.offset - maxHistory + 1, from - offsets + 1);
     return failure ?? { kind: 'read', from: least };
   }
   if (found.kind === 'gone') return found.reason;

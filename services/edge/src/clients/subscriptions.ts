@@ -109,7 +109,7 @@ export class Subscriptions {
     for (const wanted of request.channels) {
       // A channel that the client holds is confirmed even beyond the budget: `rejected` would say that it does not hold it.
       const isPaid = subscribeBudget.take(now);
-      if (this.#confirmIfHeld(connection, wanted, reply)) continue;
+      if (this.#confirmIfHeld(connection, wanted, reply, isPaid)) continue;
       if (isPaid || !this.#guard.refuses('mentions')) {
         this.#subscribeOne(connection, wanted, reply, joined, now);
         continue;
@@ -221,14 +221,26 @@ export class Subscriptions {
     return this.#channels.get(channel)?.replaySource.position?.epoch;
   }
 
-  /** Returns false if the client does not hold the channel. Otherwise the client has it from now on as this request says. */
+  /**
+   * Returns false if the client does not hold the channel. Otherwise the client has it from now on as this request says. A
+   * change beyond the budget is not carried out, and the answer says how the client still has the channel.
+   */
   #confirmIfHeld(
     connection: Connection,
     { channel: name, latest }: ChannelRequest,
     reply: SubscribeReply,
+    isPaid: boolean,
   ): boolean {
     const channel = this.#channels.get(name);
     if (channel?.wire === undefined || !this.#membership.index.has(name, connection)) return false;
+    const everyMs = this.#membership.everyMsOf(connection, name);
+    const isChange = everyMs !== latest?.everyMs;
+    if (isChange && !isPaid && this.#guard.refuses('mentions')) {
+      reply.addSubscribed(
+        channel.answerFor(connection, everyMs === undefined ? undefined : { everyMs }),
+      );
+      return true;
+    }
     this.#membership.change(connection, name, latest?.everyMs);
     reply.addSubscribed(channel.answerFor(connection, latest));
     return true;
