@@ -226,6 +226,18 @@ describe('a client that does not read', () => {
     expect(shown(client)).toEqual(['101', '102', ...(told === undefined ? [] : [told])]);
   });
 
+  it('is told the newest as lost when it changes to all of them and its queue is full', () => {
+    using server = new FanOutUnderTest({ outbox: { ...LIMITS, slots: 1 } });
+    const client = latestOf(server, 250);
+    client.stall();
+    for (const offset of [101, 102, 103]) publish(server, offset);
+    subscribe(client, 'a');
+    client.drain();
+    publish(server, 104);
+    expect(shown(client)).toEqual(['101', 'gap 103 to 103: 1', '104']);
+    expect(client.controls('gap')).toMatchObject([{ epoch: EPOCH, reason: 'slow' }]);
+  });
+
   it('is sent nothing of an old epoch when it changes to an interval that nobody else has', () => {
     using server = new FanOutUnderTest({ outbox: { ...LIMITS, slots: 1 } });
     const client = latestOf(server, 250);

@@ -19,6 +19,8 @@ export interface ConflationOutput {
   deliver(publication: Publication, audience: Audience<Connection>, skipped: number): void;
   /** Tells clients of a gap. */
   tellGap(notice: GapNotice, connections: readonly Connection[]): void;
+  /** Tells a client that it loses a publication, because its queue has no room. */
+  tellRefused(publication: Publication, connection: Connection): void;
 }
 
 /** One client's subscription to the latest of a channel. */
@@ -177,7 +179,10 @@ export class Conflation {
     if (audience !== undefined && member !== undefined) {
       this.#settleGaps(audience);
       this.#offer(audience, [member], fits);
-      if (everyMs === undefined || !isDue(audience, member)) this.#tellOwed(audience, member);
+      const { newest } = audience.channel;
+      const isRefused = newest !== undefined && isDue(audience, member);
+      if (isRefused && everyMs === undefined) this.#output.tellRefused(newest, connection);
+      if (!isRefused || everyMs === undefined) this.#tellOwed(audience, member);
     }
     // The channel is kept while its member moves: it counts what the member has seen.
     if (everyMs !== undefined && connection.isOpen) this.#join(connection, name, everyMs, member);

@@ -210,6 +210,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
       deliver: (publication, audience, skipped) =>
         this.#deliverLatest(publication, audience, skipped),
       tellGap: (notice, connections) => this.#tellGap(notice, connections),
+      tellRefused: ({ channel, offset }, connection) => {
+        const epoch = offset > 0 ? this.#subscriptions.epochOf(channel) : undefined;
+        const range = epoch !== undefined && { epoch, from: offset, to: offset };
+        this.#tellGap({ channel, ...range, lost: 1, reason: 'slow' }, [connection]);
+      },
     });
     this.#subjects = new SubjectConnections(settings.subjectLimits, guard);
     const feed = connect(this);
