@@ -83,8 +83,11 @@ it.each(PROTOCOLS)(
     slow.pause();
     // Random digits do not shrink, so that the kernel's buffers fill.
     const large = () => JSON.stringify(Array.from({ length: 3_000 }, () => Math.random()));
-    for (let n = 0; n < 700; n += 1) await publisher.publish(CHANNEL, Buffer.from(large()));
-    await steady.waitFor(({ publications }) => publications.length === 750);
+    for (let n = 0; n < 700; n += 1) {
+      await publisher.publish(CHANNEL, Buffer.from(large()));
+      // Beside a busy core this process reads less than it publishes, and the steady one would miss some too.
+      if (n % 10 === 9) await steady.waitFor(({ publications }) => publications.length === 51 + n);
+    }
     slow.resume();
     await publish(50);
     const last = publisher.positionOf(CHANNEL, 800);
@@ -92,6 +95,7 @@ it.each(PROTOCOLS)(
     // The worker of the steady one may be the later of the two.
     await steady.waitFor(({ publications }) => publications.length === 800);
     const gaps = slow.controlsOf('gap');
+    expect(gaps.length).toBeGreaterThan(0);
     const lost = gaps.reduce((sum, gap) => sum + (gap.lost ?? 0), 0);
     expect(slow.publications.length + lost).toBe(800);
     const known = new Set(textsOf(steady));
