@@ -14,13 +14,17 @@ const EPOCH = 'k3x9';
 /** Both ends of a port, with what is on its way in between, delivered when the test says so. */
 function connectEnds(hasHistory = true) {
   const told: unknown[] = [];
+  const wires = new Map<string, WireChannel>();
   const toWorker: (readonly Uint8Array<ArrayBuffer>[])[] = [];
   const toHub: { calls: readonly FeedCall[]; consumedBytes: number }[] = [];
   const listener: FeedListener = {
     onPublication: ({ channel, offset }) =>
       told.push(offset === 0 ? ['published', channel] : ['published', channel, offset]),
     onReference: (channel, { reference }) => told.push(['reference', channel, reference?.id]),
-    onAcknowledged: (list) => told.push(['acknowledged', ...list.map(({ channel }) => channel)]),
+    onAcknowledged: (list) => {
+      for (const { channel, wire } of list) wires.set(channel, wire);
+      told.push(['acknowledged', ...list.map(({ channel }) => channel)]);
+    },
     onRefused: (channels, code) => told.push(['refused', ...channels, code]),
     onGap: (notice) => told.push(['gap', notice]),
     onResync: (notice) => told.push(['resync', notice]),
@@ -55,7 +59,7 @@ function connectEnds(hasHistory = true) {
     listener,
   );
   return {
-    ...{ told, asked, deflated, fillIns, ends, toWorker, hubEnd, workerEnd },
+    ...{ told, wires, asked, deflated, fillIns, ends, toWorker, hubEnd, workerEnd },
     readHistory(channel: string, from: number) {
       workerEnd.readHistory(channel, from, ({ publications, gaps, code }) => {
         const offsets = [...publications.map(({ offset }) => offset), ...gaps];
@@ -507,5 +511,51 @@ describe('a history that a worker requests', () => {
     ends.ends.shift()?.('unavailable');
     await ends.deliverToWorker();
     expect(ends.told).toEqual([]);
+  });
+});
+
+describe('the reference of a channel', () => {
+  const reference = (id: number, data = '""') => ({
+    ...wireOf(1),
+    reference: { id, data, frame: new Uint8Array(0) },
+  });
+
+  it('is forgotten by a worker that wants nothing deflated any more, and none is taken meanwhile', async () => {
+    const ends = connectEnds();
+    await hold(ends, 'a');
+    ends.workerEnd.wantDeflated('a', true);
+    ends.hubEnd.onReference('a', reference(2));
+    await ends.deliverToWorker();
+    expect(ends.told).toEqual([['reference', 'a', 2]]);
+    expect(ends.wires.get('a')?.reference?.id).toBe(2);
+    ends.workerEnd.wantDeflated('a', false);
+    expect(ends.wires.get('a')?.reference).toBeUndefined();
+    // This one was on its way.
+    ends.hubEnd.onReference('a', reference(3));
+    await ends.deliverToWorker();
+    expect(ends.wires.get('a')?.reference).toBeUndefined();
+    ends.workerEnd.wantDeflated('a', true);
+    ends.hubEnd.onReference('a', reference(17));
+    await ends.deliverToWorker();
+    expect(ends.told.slice(1)).toEqual([['reference', 'a', 17]]);
+  });
+
+  it('is only the latest for a worker that falls behind, which comes before what follows', async () => {
+    const ends = connectEnds();
+    await overflow(ends);
+    ends.workerEnd.wantDeflated('a', true);
+    await nextTurn();
+    const before = ends.hubEnd.unconsumedBytes;
+    for (let id = 1; id <= 100; id += 1)
+      ends.hubEnd.onReference('a', reference(id, 'x'.repeat(1_000)));
+    await nextTurn();
+    expect(ends.hubEnd.unconsumedBytes).toBe(before);
+    await workOff(ends);
+    await ends.deliverToWorker();
+    const references = ends.told.filter((one) => Array.isArray(one) && one[0] === 'reference');
+    expect(references).toEqual([['reference', 'a', 100]]);
+    ends.hubEnd.onReference('a', reference(101));
+    await ends.deliverToWorker();
+    expect(ends.told.at(-1)).toEqual(['reference', 'a', 101]);
   });
 });

@@ -5,6 +5,7 @@ import {
   lastOffsetOf,
   type Publication,
   type WireChannel,
+  type WireReference,
 } from '@tradewind/fanout';
 import type { ErrorCode, GapReason } from '@tradewind/protocol';
 import type {
@@ -64,6 +65,8 @@ export class HubPort implements FeedListener {
    * told.
    */
   readonly #missed = new Map<string, MissedPublications>();
+  /** The latest reference of each channel that had another one while publications are dropped. */
+  readonly #references = new Map<string, WireReference>();
   readonly #reads: WorkerReads;
   /** Numbers of the worker's requests to confirm a channel's end that the hub was not asked yet, by channel. */
   readonly #ends = new Map<string, number[]>();
@@ -114,6 +117,7 @@ export class HubPort implements FeedListener {
         feed.drop(channel);
         break;
       case 'want-deflated':
+        if (!call.isWanted) this.#references.delete(channel);
         feed.wantDeflated(channel, call.isWanted);
         break;
       case 'read-history':
@@ -133,6 +137,8 @@ export class HubPort implements FeedListener {
     if (!this.#isOverflowing && this.#reads.isEmpty) return;
     if (this.#isOverflowing) {
       this.#isOverflowing = false;
+      for (const [channel, reference] of this.#references) this.#packReference(channel, reference);
+      this.#references.clear();
       for (const [channel, missed] of [...this.#missed]) this.#fillIn(channel, missed);
     }
     this.#schedule();
@@ -143,6 +149,7 @@ export class HubPort implements FeedListener {
     this.#closed = true;
     clearImmediate(this.#scheduled);
     this.#missed.clear();
+    this.#references.clear();
   }
 
   onPublication(publication: Publication): void {
@@ -157,8 +164,12 @@ export class HubPort implements FeedListener {
 
   onReference(channel: string, { reference }: WireChannel): void {
     if (reference === undefined) return;
-    const { id, data } = reference;
-    this.#packer.call('onReference', { channel, id, data });
+    if (this.#isOverflowing || this.#backlog() >= this.#backlogBytes) {
+      this.#isOverflowing = true;
+      this.#references.set(channel, reference);
+      return;
+    }
+    this.#packReference(channel, reference);
     this.#schedule();
   }
 
@@ -212,6 +223,10 @@ export class HubPort implements FeedListener {
   onRestored(): void {
     this.#packer.call('onRestored');
     this.#schedule();
+  }
+
+  #packReference(channel: string, { id, data }: WireReference): void {
+    this.#packer.call('onReference', { channel, id, data });
   }
 
   #answerRead(read: RequestedRead, answer: HistoryAnswer): void {
@@ -335,6 +350,7 @@ export class HubPort implements FeedListener {
     this.#declarations.delete(channel);
     this.#epochs.delete(channel);
     this.#missed.delete(channel);
+    this.#references.delete(channel);
     this.#reads.forget(channel);
     this.#ends.delete(channel);
   }

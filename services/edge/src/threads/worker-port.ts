@@ -41,6 +41,8 @@ export class WorkerPort implements Feed {
    * its way when the worker dropped it, and is ignored.
    */
   readonly #acknowledged = new Map<string, WireChannel>();
+  /** Channels that are wanted deflated. */
+  readonly #deflated = new Set<string>();
   readonly #unpacker: FeedUnpacker;
   readonly #reads = new Map<string, PendingRead>();
   /** Requests to confirm a channel's end, by channel and number. */
@@ -89,6 +91,13 @@ export class WorkerPort implements Feed {
   }
 
   wantDeflated(channel: string, isWanted: boolean): void {
+    if (isWanted) this.#deflated.add(channel);
+    else {
+      this.#deflated.delete(channel);
+      // Nobody hears of the references that come now. The next one who does must not be told this one: it may be many behind.
+      const wire = this.#acknowledged.get(channel);
+      if (wire !== undefined) wire.reference = undefined;
+    }
     this.#call({ kind: 'want-deflated', channel, isWanted });
   }
 
@@ -132,7 +141,7 @@ export class WorkerPort implements Feed {
 
   #refer({ channel, id, data }: CrossingReference): void {
     const wire = this.#acknowledged.get(channel);
-    if (wire === undefined) return;
+    if (wire === undefined || !this.#deflated.has(channel)) return;
     wire.reference = wireReference(wire.ref, id, data);
     this.#listener.onReference(channel, wire);
   }
@@ -163,6 +172,7 @@ export class WorkerPort implements Feed {
   #forget(channel: string): void {
     this.#declarations.delete(channel);
     this.#acknowledged.delete(channel);
+    this.#deflated.delete(channel);
     this.#reads.delete(channel);
     this.#ends.delete(channel);
   }

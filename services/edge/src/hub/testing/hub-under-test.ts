@@ -127,7 +127,8 @@ export class RecordingWorker implements FeedListener {
   }
 
   onPublication({ channel, body, wire, deflated }: Publication): void {
-    if (deflated !== undefined) {
+    // Without a reference the channel is not wanted deflated any more: this one was on its way, and is read raw.
+    if (deflated !== undefined && wire?.reference !== undefined) {
       assert.equal(deflated.reference, wire?.reference?.id);
       const dictionary = Buffer.from(wire?.reference?.data ?? '');
       this.inflated.push(String(inflateRawSync(deflated.bytes, { dictionary })));
