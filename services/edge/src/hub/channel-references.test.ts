@@ -66,7 +66,7 @@ describe('the references of a channel', () => {
   it('stay while no other serves better', () => {
     const { deflate, statistics } = openChannel();
     for (let n = 0; n < 5_000; n += 1) deflate(trade(0));
-    expect(statistics.references, 'the first one is always on trial').toBe(2);
+    expect(statistics.references).toBe(1);
   });
 
   it('are renewed only where that saves a client more than it is sent for it', () => {
@@ -83,6 +83,16 @@ describe('the references of a channel', () => {
     deflate(Buffer.from(hello));
     for (let n = 0; n < 20; n += 1) deflate(trade(n));
     expect(statistics.references).toBe(2);
+  });
+
+  it('serve the large ones where publications of two kinds alternate', () => {
+    const status = (n: number) => Buffer.from(`"ok ${n % 10}"`);
+    for (const first of [0, 1]) {
+      const { references, deflate, statistics } = openChannel();
+      for (let n = first; n < 400; n += 1) deflate(n % 2 === 0 ? status(n) : trade(n));
+      expect(references.current?.bytes.length).toBeGreaterThan(70);
+      expect(statistics.references).toBeLessThan(8);
+    }
   });
 
   it('are renewed soon when what is published changes, and seldom again', () => {

@@ -18,6 +18,23 @@ const FAILURES_UNTIL_REST = 16;
 /** For how many publications a channel rests: then it is tried again, since what is published may have changed. */
 const REST = 1_024;
 
+/**
+ * For how many payloads another reference is tried beside the current one. Publications of several kinds may alternate, and one of another kind says
+ * little.
+ */
+const TRIAL = 4;
+
+/** For how many payloads a first reference is tried before another one is. Not an even number: what alternates would not get its turn. */
+const FIRST_TRIAL = 3;
+
+interface Trial {
+  readonly bytes: Uint8Array;
+  /** Payloads for which it is tried still. */
+  left: number;
+  /** By how many bytes it made less of the payloads than the current reference did. */
+  saved: number;
+}
+
 /** A reference of a channel: an earlier publication of it. */
 export interface ChannelReference {
   readonly id: number;
@@ -29,8 +46,12 @@ export class ChannelReferences {
   readonly #deflater: PayloadDeflater;
   readonly #lastId: number;
   #current: ChannelReference | undefined;
-  /** What becomes the first reference if it proves useful for the next publication. */
+  /** What becomes the first reference if it proves useful for one of the next publications. */
   #candidate: Uint8Array | undefined;
+  /** For how many payloads it was tried, the next one included. */
+  #triedFirst = 1;
+  /** What is tried beside the current reference. */
+  #trial: Trial | undefined;
   /** How many publications of the sample were deflated, and their mean size. A first reference has no sample: any size is waste. */
   #sampled = Number.POSITIVE_INFINITY;
   #sampleMean = 0;
@@ -73,16 +94,48 @@ export class ChannelReferences {
       statistics.raw.budget += 1;
       return undefined;
     }
-    if (this.#candidate !== undefined) return this.#tryCandidate(payload, this.#candidate);
-    if (this.#current === undefined) return this.#begin(payload);
-    const { id, bytes } = this.#current;
-    if (this.#isWorn(bytes) && payload.length <= MAX_REFERENCE_BYTES) {
-      // It serves the next one: this one would become nothing.
-      this.#candidate = Uint8Array.from(payload);
+    if (this.#current === undefined) {
+      return this.#candidate === undefined
+        ? this.#begin(payload)
+        : this.#tryFirst(payload, this.#candidate);
     }
+    const { id, bytes } = this.#current;
     const deflated = this.#deflater.deflate(payload, bytes);
+    const better = this.#tryBeside(payload, deflated.length);
+    if (better !== undefined) return this.#judged(payload, better, id + 1);
     this.#count(deflated.length);
+    if (this.#trial === undefined && this.#isWorn(bytes)) this.#beginTrial(payload);
     return this.#judged(payload, deflated, id);
+  }
+
+  /** Tries a payload from the next one on: this one would become nothing. */
+  #beginTrial(payload: Uint8Array): void {
+    if (payload.length > MAX_REFERENCE_BYTES) return;
+    this.#trial = { bytes: Uint8Array.from(payload), left: TRIAL, saved: 0 };
+  }
+
+  /**
+   * Tries what is on trial for this payload too. At the end of the trial it becomes the reference if it made less of the payloads than the current
+   * one did.
+   *
+   * @param byCurrent the bytes that the current reference leaves of it.
+   * @returns what it makes of the payload, if it is the reference from now on.
+   */
+  #tryBeside(payload: Uint8Array, byCurrent: number): Uint8Array | undefined {
+    const trial = this.#trial;
+    if (trial === undefined) return undefined;
+    const deflated = this.#deflater.deflate(payload, trial.bytes);
+    trial.saved += byCurrent - deflated.length;
+    trial.left -= 1;
+    if (trial.left > 0) return undefined;
+    this.#trial = undefined;
+    if (trial.saved > 0) {
+      this.#refer(trial.bytes);
+      return deflated;
+    }
+    this.#price = Math.min(MOST_PRICE, 2 * this.#price);
+    this.#waste = 0;
+    return undefined;
   }
 
   #begin(payload: Uint8Array): DeflatedPayload | undefined {
@@ -94,20 +147,20 @@ export class ChannelReferences {
     return undefined;
   }
 
-  /** A candidate that does not help gives way to this payload. */
-  #tryCandidate(payload: Uint8Array, candidate: Uint8Array): DeflatedPayload | undefined {
+  /** A candidate that helps none of some payloads gives way to the last of them. */
+  #tryFirst(payload: Uint8Array, candidate: Uint8Array): DeflatedPayload | undefined {
     const bytes = this.#deflater.deflate(payload, candidate);
     this.#candidate = undefined;
     if (bytes.length <= LEAST_USE * payload.length) {
       this.#refer(candidate);
-    } else if (this.#current === undefined && payload.length <= MAX_REFERENCE_BYTES) {
+    } else if (this.#triedFirst < FIRST_TRIAL) {
+      this.#triedFirst += 1;
+      this.#candidate = candidate;
+    } else if (payload.length <= MAX_REFERENCE_BYTES) {
+      this.#triedFirst = 1;
       this.#candidate = Uint8Array.from(payload);
     }
-    return this.#judged(
-      payload,
-      bytes,
-      this.#current?.bytes === candidate ? this.#current.id : UNTOLD,
-    );
+    return this.#judged(payload, bytes, this.current?.id ?? UNTOLD);
   }
 
   #refer(bytes: Uint8Array): void {
@@ -133,7 +186,8 @@ export class ChannelReferences {
     if (this.#failures < FAILURES_UNTIL_REST) return undefined;
     this.#failures = 0;
     this.#rest = REST;
-    if (payload.length <= MAX_REFERENCE_BYTES) this.#candidate = Uint8Array.from(payload);
+    if (this.#current !== undefined) this.#beginTrial(payload);
+    else if (payload.length <= MAX_REFERENCE_BYTES) this.#candidate = Uint8Array.from(payload);
     return undefined;
   }
 
