@@ -330,6 +330,20 @@ describe('a client with binary frames', () => {
     }
   });
 
+  it('saves nothing of what its full queue refuses', () => {
+    using node = start({ outbox: { ...LIMITS, slots: 8 } });
+    const client = node.subscriber();
+    client.received();
+    client.sink.stalled = true;
+    const { statistics } = node.server.fanOut;
+    node.publish(20);
+    const { savedBytes, refusals } = statistics;
+    expect(refusals).toBeGreaterThan(0);
+    node.publish(20);
+    expect(statistics.refusals).toBe(refusals + 20);
+    expect(statistics.savedBytes).toBe(savedBytes);
+  });
+
   it('that is being sent away still gets what waits for it, though nobody holds the channel any more', () => {
     using node = start({ outbox: { ...LIMITS, slots: 8 } });
     const client = node.subscriber();

@@ -374,8 +374,14 @@ export class FanOut implements FeedListener, ConnectionOwner {
       const audience = this.index.audience(publication.channel, group);
       if (audience.members.length === 0) continue;
       const readable = isRaw ? rawOf(publication) : publication;
-      const inFormat = this.#inFormat(readable, format, audience.members.length);
+      const inFormat = this.#inFormat(readable, format);
+      const { refused } = this.#round;
       deliver(inFormat, audience, this.#queues, now, this.#round);
+      this.#countSaved(
+        publication,
+        inFormat,
+        audience.members.length + refused - this.#round.refused,
+      );
       reached += audience.members.length;
     }
     const refused = this.#round.refused - refusedBefore;
@@ -505,7 +511,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const goesRaw =
       format.isBinary && publication.deflated !== undefined && !audience.members.every(isReadable);
     const readable = goesRaw ? rawOf(publication) : publication;
-    const inFormat = this.#inFormat(readable, group, clients, skipped);
+    const inFormat = this.#inFormat(readable, group, skipped);
+    if (format.isBinary) this.#countSaved(publication, inFormat, clients);
     deliver(inFormat, audience, this.#queues, performance.now(), this.#round);
     this.statistics.broadcastIterations += clients;
     this.statistics.deliveries += clients;
@@ -513,14 +520,16 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#applyVerdicts();
   }
 
-  /** The publication with the body of a format, for this many clients that were not sent the `skipped` ones before it. */
-  #inFormat(publication: Publication, group: number, clients: number, skipped = 0): Publication {
+  /** The publication with the body of a format, for clients that were not sent the `skipped` ones before it. */
+  #inFormat(publication: Publication, group: number, skipped = 0): Publication {
     const { format } = this.#writers[group] as FrameWriter;
     const body = format.bodyOf(publication, skipped);
-    if (body === publication.body) return publication;
-    if (format.isBinary)
-      this.statistics.savedBytes += (publication.body.length - body.length) * clients;
-    return { ...publication, body };
+    return body === publication.body ? publication : { ...publication, body };
+  }
+
+  /** Counts what a binary publication saves these clients, whose queues took it. A text one saves nothing. */
+  #countSaved({ body }: Publication, inFormat: Publication, clients: number): void {
+    this.statistics.savedBytes += (body.length - inFormat.body.length) * clients;
   }
 
   /** What a connection with binary frames is sent of publications of the past. */

@@ -13,7 +13,7 @@ export interface FanOutStatistics {
   refusals: number;
   /** Refused publications that were queued after all, from the publication log. */
   caughtUp: number;
-  /** Bytes by which binary publications were shorter than text ones would have been, over all clients that they were offered to. */
+  /** Bytes by which binary publications were shorter than text ones would have been, over all clients whose queues took them. References, which cost some of it, are not counted. */
   savedBytes: number;
   /** Publications that subscriptions to the latest were not sent, because a newer one came within the interval. */
   skipped: number;
