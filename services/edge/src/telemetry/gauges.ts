@@ -232,7 +232,7 @@ export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
   readCounter(
     metrics,
     'tradewind_edge_binary_bytes_saved_total',
-    'Bytes by which publications in binary frames were shorter than in text frames, over all clients whose queues took them; without what references took',
+    'Bytes by which publications in binary frames were shorter than in text frames, over all clients whose queues took them; references are not subtracted',
     () => statistics.savedBytes,
   );
   readCounter(
