@@ -226,6 +226,19 @@ describe('a client that does not read', () => {
     expect(shown(client)).toEqual(['101', '102', ...(told === undefined ? [] : [told])]);
   });
 
+  it('is not told the offset of a value that it has yet to be sent', () => {
+    using server = new FanOutUnderTest({ outbox: { ...LIMITS, slots: 1 } });
+    const client = latestOf(server, 250);
+    client.stall();
+    for (const offset of [101, 102, 103]) publish(server, offset);
+    subscribe(client, { channel: 'a', latest: { everyMs: 250 } });
+    subscribe(client, { channel: 'a', latest: { everyMs: 1_000 } });
+    client.drain();
+    expect(client.answers().slice(1)).toMatchObject([{ offset: 102 }, { offset: 102 }]);
+    vi.advanceTimersByTime(1_000);
+    expect(shown(client)).toEqual(['101', '103 after 1']);
+  });
+
   it('is told the newest as lost when it changes to all of them and its queue is full', () => {
     using server = new FanOutUnderTest({ outbox: { ...LIMITS, slots: 1 } });
     const client = latestOf(server, 250);

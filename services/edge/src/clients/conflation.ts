@@ -106,6 +106,15 @@ export class Conflation {
     return this.#subscriptions;
   }
 
+  /** The offset of the publication of a channel that is held back for a client; undefined if none is, or it has no offset. */
+  heldBackOf(connection: Connection, channel: string): number | undefined {
+    const audience = this.#audienceOf(connection, channel);
+    const member = audience?.members.get(connection);
+    if (audience === undefined || member === undefined || !isDue(audience, member))
+      return undefined;
+    return audience.channel.newest?.offset || undefined;
+  }
+
   /** Takes a publication that has just been delivered to those who want all. */
   addPublication(publication: Publication): void {
     const channel = this.#channels.get(publication.channel);

@@ -227,6 +227,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
       events.recovered,
       guard,
     );
+    this.#subscriptions.heldBackOf = (connection, channel) =>
+      this.#conflation.heldBackOf(connection, channel);
     this.#requests = new Requests(
       this.#subscriptions,
       events.requestRejected,

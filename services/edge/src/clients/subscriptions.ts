@@ -54,6 +54,8 @@ export class Subscriptions {
   readonly #bounds = new HistoryBounds();
   /** Whether the node reaches Redis. While it does not, new subscriptions are rejected. */
   available = false;
+  /** The offset of the publication of a channel that is held back for a client. Its answers name the offset before that. */
+  heldBackOf: (connection: Connection, channel: string) => number | undefined = () => undefined;
   /** Channels whose shard is away while the node reaches others. They are rejected, too, by those who do not hold them. */
   cutOff: ReadonlySet<string> = NOTHING;
 
@@ -235,14 +237,12 @@ export class Subscriptions {
     if (channel?.wire === undefined || !this.#membership.index.has(name, connection)) return false;
     const everyMs = this.#membership.everyMsOf(connection, name);
     const isChange = everyMs !== latest?.everyMs;
-    if (isChange && !isPaid && this.#guard.refuses('mentions')) {
-      reply.addSubscribed(
-        channel.answerFor(connection, everyMs === undefined ? undefined : { everyMs }),
-      );
-      return true;
-    }
-    this.#membership.change(connection, name, latest?.everyMs);
-    reply.addSubscribed(channel.answerFor(connection, latest));
+    const isRefused = isChange && !isPaid && this.#guard.refuses('mentions');
+    if (!isRefused) this.#membership.change(connection, name, latest?.everyMs);
+    const held = everyMs === undefined ? undefined : { everyMs };
+    const answer = channel.answerFor(connection, isRefused ? held : latest);
+    const heldBack = this.heldBackOf(connection, name);
+    reply.addSubscribed(heldBack === undefined ? answer : { ...answer, offset: heldBack - 1 });
     return true;
   }
 
