@@ -59,8 +59,8 @@ export class Link implements ProxiedLink {
 
   reset(): void {
     this.#forget();
-    this.#client.resetAndDestroy();
-    this.#server.resetAndDestroy();
+    resetSocket(this.#client);
+    resetSocket(this.#server);
   }
 
   destroy(): void {
@@ -181,6 +181,16 @@ export class Link implements ProxiedLink {
       this.#toClient.push(first.bytes);
     }
   }
+}
+
+/**
+ * Ends a socket by RST. Node cannot while the socket's own end is on its way (EINVAL): it would give the socket up without
+ * closing it, and `close` would never come. That end comes first then.
+ */
+function resetSocket(socket: Socket): void {
+  const isEnding = socket.writableEnded && !socket.writableFinished && !socket.destroyed;
+  if (isEnding) socket.once('finish', () => socket.resetAndDestroy());
+  else socket.resetAndDestroy();
 }
 
 function publishedMessage({ value, type }: RespFrame): PublishedMessage | undefined {

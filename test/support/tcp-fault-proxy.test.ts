@@ -133,6 +133,17 @@ describe('TcpFaultProxy', () => {
     expect(proxy.links).toEqual([]);
   });
 
+  it('resets what a black hole lets go of in the same turn', async () => {
+    const client = await connect('tradewind-edge-1-commands');
+    const fault = proxy.impose({ blackhole: true });
+    client.disconnect();
+    await ended(client);
+    await new Promise((resolve) => setTimeout(resolve, SILENCE_MS));
+    fault[Symbol.dispose]();
+    expect(proxy.reset()).toBe(1);
+    await eventually(() => proxy.links.length === 0, { deadlineMs: 5_000 });
+  });
+
   it('refuses connections, and changes their target', async () => {
     const other = stack.use(await startRedisNode());
     await other.control.set('who', 'other');
