@@ -821,6 +821,115 @@ describe('moving to another node', () => {
     expect(short(items.items)).toEqual(['gap 11-13 handover', 14]);
   });
 
+  const entering = (epoch: string) =>
+    ({ type: 'resync', channel: CHANNEL, epoch, offset: 0, reason: 'history_lost' }) as const;
+
+  it('enters an epoch once, though the new connection is told of it later', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL).items());
+    const old = await bench.live(CHANNEL);
+    old.tell(NOTICE);
+    await bench.runtime.pass(1_000);
+    const next = await bench.accept();
+    old.tell(entering('e2'));
+    for (const offset of [1, 2]) old.publish(CHANNEL, offset);
+    next.answer(CHANNEL, { epoch: 'e1', offset: 11, recovered: true, replayed: 1 });
+    next.publish(CHANNEL, 11);
+    next.publish(CHANNEL, 12);
+    next.tell({ ...{ type: 'gap', channel: CHANNEL, epoch: 'e1' }, from: 13, to: 14 });
+    next.tell(entering('e2'));
+    for (const offset of [1, 2, 3]) next.publish(CHANNEL, offset);
+    await settle();
+    expect(short(items.items)).toEqual(['resync history_lost', 1, 2, 3]);
+    expect(bench.events.resync).toHaveLength(1);
+    expect(old.closedWith).toBe(1000);
+  });
+
+  it.each([
+    { offset: 1, sent: [2, 3, 4], expected: [3, 4] },
+    { offset: 2, sent: [3, 4], expected: [3, 4] },
+    { offset: 4, sent: [5], expected: ['gap 3-4 handover', 5] },
+  ])('goes on in an epoch of which the new node has $offset', async (answer) => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL).items());
+    const old = await bench.live(CHANNEL);
+    old.tell(NOTICE);
+    await bench.runtime.pass(1_000);
+    const next = await bench.accept();
+    old.tell(entering('e2'));
+    for (const offset of [1, 2]) old.publish(CHANNEL, offset);
+    const fields = { recovered: false, replayed: 0, reason: 'epoch_changed' };
+    next.answer(CHANNEL, { epoch: 'e2', offset: answer.offset, ...fields });
+    for (const offset of answer.sent) next.publish(CHANNEL, offset);
+    await settle();
+    expect(short(items.items)).toEqual(['resync history_lost', 1, 2, ...answer.expected]);
+  });
+
+  it('enters an epoch once, though it goes back to the connection that is behind', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL).items());
+    bench.client.channel('b').subscribe(() => {});
+    const old = await bench.live(CHANNEL);
+    old.answer('b', { epoch: 'e1', offset: 5 });
+    old.tell(NOTICE);
+    await bench.runtime.pass(1_000);
+    const next = await bench.accept();
+    next.answer(CHANNEL, { epoch: 'e1', offset: 10, recovered: true, replayed: 0 }, false);
+    next.tell(entering('e2'));
+    for (const offset of [1, 2]) next.publish(CHANNEL, offset);
+    next.ends();
+    old.tell(entering('e2'));
+    for (const offset of [1, 2, 3]) old.publish(CHANNEL, offset);
+    await settle();
+    expect(short(items.items)).toEqual(['resync history_lost', 1, 2, 3]);
+  });
+
+  it('loses nothing for a consumer that was paused when the epoch ended', async () => {
+    const bench = new Bench();
+    const channel = bench.client.channel(CHANNEL);
+    const fast = bench.collect(channel.items());
+    const slow = channel.items({ buffer: 2, overflow: 'pause' });
+    const old = await bench.live(CHANNEL);
+    for (const offset of [11, 12, 13]) old.publish(CHANNEL, offset);
+    old.tell(NOTICE);
+    await bench.runtime.pass(1_000);
+    const seen = [(await slow.next()).value];
+    const next = await bench.accept();
+    expect(next.asked.at(-1)!.since).toEqual({ epoch: 'e1', offset: 12 });
+    old.tell(entering('e2'));
+    for (const offset of [1, 2]) old.publish(CHANNEL, offset);
+    next.answer(CHANNEL, { epoch: 'e1', offset: 13, recovered: true, replayed: 1 });
+    next.publish(CHANNEL, 13);
+    next.tell(entering('e2'));
+    for (const offset of [1, 2, 3]) next.publish(CHANNEL, offset);
+    await bench.runtime.pass(1_000);
+    next.released();
+    await settle();
+    expect(next.asked.at(-1)!.since).toEqual({ epoch: 'e2', offset: 0 });
+    next.answer(CHANNEL, { epoch: 'e2', offset: 3, recovered: true, replayed: 3 });
+    for (const offset of [1, 2, 3]) {
+      next.publish(CHANNEL, offset);
+      seen.push((await slow.next()).value);
+    }
+    expect(short(seen)).toEqual([11, 12, 'resync history_lost', 1]);
+    expect(short(fast.items)).toEqual([11, 12, 13, 'resync history_lost', 1, 2, 3]);
+  });
+
+  it('goes on behind its own offset at a node that is behind and cannot look', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL).items());
+    const first = await bench.live(CHANNEL);
+    first.publish(CHANNEL, 11);
+    first.ends();
+    await bench.runtime.pass(500);
+    const second = await bench.accept();
+    const fields = { recovered: false, replayed: 0, reason: 'unavailable' };
+    second.answer(CHANNEL, { epoch: 'e1', offset: 9, ...fields });
+    for (const offset of [10, 11, 12]) second.publish(CHANNEL, offset);
+    await settle();
+    expect(short(items.items)).toEqual([11, 12]);
+  });
+
   it('moves again after a move that the first connection did not live to see', async () => {
     const bench = new Bench();
     bench.client.channel(CHANNEL).subscribe(() => {});

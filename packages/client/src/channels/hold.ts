@@ -42,6 +42,8 @@ export class Hold {
   #replayLeft = 0;
   /** Whether all behind `since` follows. */
   isRecovered = false;
+  /** Whether it is in an epoch that the other connection of a move has left already. */
+  #isBehind = false;
   /** Why the next offset may jump; undefined once it may not. */
   #mayJump: GapReason | undefined;
   readonly #returning: readonly Consumer[];
@@ -66,32 +68,36 @@ export class Hold {
   }
 
   answered(answer: SubscribedChannel): void {
-    const { channel } = this;
+    const { channel, since } = this;
     const { epoch, offset = 0, replayed = 0 } = answer;
-    const before = this.since ?? channel.position;
-    const wasLive = channel.wasLive;
+    const { position, wasLive } = channel;
+    // The other connection of a move may have brought the channel into another epoch since this one was asked.
+    const isMoved = wasLive && since !== undefined && position?.epoch !== since.epoch;
+    const before = isMoved ? position : (since ?? position);
     this.phase = 'held';
     this.epoch = epoch;
     this.#replayLeft = replayed;
     channel.adopt(this);
-    for (const consumer of this.#returning) {
+    // What they continue with was asked for in the epoch before: then they are asked for again.
+    for (const consumer of isMoved ? [] : this.#returning) {
       consumer.isPaused = false;
       consumer.wantsBack = false;
     }
     if (epoch === undefined) {
       if (before !== undefined) channel.restart({ reason: 'history_lost' });
       else if (wasLive) channel.lost({ reason: this.#lossReason });
-    } else if (this.since !== undefined && answer.recovered === true) {
+    } else if (isMoved && epoch === since.epoch) {
+      this.#isBehind = true;
+    } else if (since !== undefined && answer.recovered === true) {
       this.isRecovered = true;
-      this.#at = this.since.offset;
-    } else if (
-      before?.epoch === epoch &&
-      offset >= before.offset &&
-      answer.reason !== 'offset_ahead'
-    ) {
-      this.#at = before.offset;
-      this.#mayJump = this.#lossReason;
-      if (replayed === 0) this.#reach(offset);
+      this.#at = since.offset;
+    } else if (before?.epoch === epoch && answer.reason !== 'offset_ahead') {
+      // A node that is behind another one sends again what is known here.
+      if (offset >= before.offset) {
+        this.#at = before.offset;
+        this.#mayJump = this.#lossReason;
+        if (replayed === 0) this.#reach(offset);
+      }
     } else {
       this.#at = replayed === 0 ? offset : undefined;
       if (before !== undefined || wasLive) {
@@ -118,6 +124,15 @@ export class Hold {
   publication(frame: PublicationMessage, characters: number): void {
     const { offset } = frame;
     const isReplayed = this.#replayLeft > 0;
+    if (this.#isBehind && offset !== undefined) this.channel.duplicate();
+    else this.#follow(frame, isReplayed, characters);
+    if (!isReplayed) return;
+    this.#replayLeft -= 1;
+    if (this.#replayLeft === 0) this.channel.replayed(this);
+  }
+
+  #follow(frame: PublicationMessage, isReplayed: boolean, characters: number): void {
+    const { offset } = frame;
     if (offset !== undefined) {
       if (this.#at !== undefined) {
         if (offset <= this.#at) {
@@ -132,9 +147,6 @@ export class Hold {
     const skipped = this.#skipped + (frame.skipped ?? 0);
     this.#skipped = 0;
     this.channel.deliver(this, frame, isReplayed, characters, skipped);
-    if (!isReplayed) return;
-    this.#replayLeft -= 1;
-    if (this.#replayLeft === 0) this.channel.replayed(this);
   }
 
   gap({ epoch = this.epoch, from, to, lost, reason }: Gap): void {
@@ -142,7 +154,7 @@ export class Hold {
       this.#lost({ reason, ...(lost !== undefined && { lost }) });
       return;
     }
-    if (epoch !== this.epoch) return;
+    if (epoch !== this.epoch || this.#isBehind) return;
     if (this.#at !== undefined) {
       if (to <= this.#at) return;
       this.#reach(from - 1);
@@ -161,12 +173,17 @@ export class Hold {
   }
 
   resync({ epoch, offset, reason }: ResyncFrame): void {
+    const { channel } = this;
     const wasPlain = this.epoch === undefined;
     this.epoch = epoch;
     this.#at = offset;
     this.#mayJump = undefined;
-    if (this.channel.primary !== this) return;
-    this.channel.restart({
+    this.#isBehind = false;
+    if (channel.primary !== this) return;
+    // Another connection has brought the channel here, or further. What is sent again is known by its offsets.
+    const { position } = channel;
+    if (position?.epoch === epoch && position.offset >= offset) return;
+    channel.restart({
       epoch,
       offset,
       reason: wasPlain || reason === 'started' ? 'started' : 'history_lost',
