@@ -16,6 +16,8 @@ export class Follower {
   readonly #keep: number;
   #at: Position | undefined;
   #lastNumber = 0;
+  /** What came since the last publication. */
+  #between: string[] = [];
   readonly #iterator: AsyncIterableIterator<Item<{ readonly n: number }>>;
 
   /**
@@ -90,7 +92,8 @@ export class Follower {
 
   #judge(item: Item<{ readonly n: number }>): void {
     if (item.kind === 'resync') {
-      const { epoch, offset } = item;
+      const { epoch, offset, reason } = item;
+      this.#between.push(`resync ${reason} ${epoch} ${offset}`);
       this.#at = epoch === undefined || offset === undefined ? undefined : { epoch, offset };
       return;
     }
@@ -107,8 +110,12 @@ export class Follower {
     }
     if (item.kind === 'publication') {
       const { n } = item.data;
-      if (n <= this.#lastNumber) this.faults.push(`number ${n} behind ${this.#lastNumber}`);
+      if (n <= this.#lastNumber) {
+        const behind = [this.#lastNumber, ...this.#between].join(', ');
+        this.faults.push(`number ${n} (${epoch} ${to}) behind ${behind}`);
+      }
       this.#lastNumber = n;
+      this.#between = [];
     }
     this.#at = { epoch, offset: to };
   }

@@ -11,8 +11,12 @@ export const CHANCE_SCENARIOS: readonly Scenario[] = [
       const client = scene.client({ heartbeat: { pingMs: 300, timeoutMs: 1_000 } });
       const random = (below: number): number => Math.floor(scene.random() * below);
       for (let i = 0; i < 4; i += 1) scene.follow(client, i);
-      scene.follow(client, 0, { buffer: 8, overflow: 'gap' }, () => random(4));
-      scene.follow(client, 1, { buffer: 8, overflow: 'pause' }, () => random(4));
+      // Drawn before anything comes: otherwise the choices below would depend on how much had come.
+      const delays = Array.from({ length: 64 }, () => random(4));
+      let read = 0;
+      const delayMs = (): number => delays[read++ % delays.length]!;
+      scene.follow(client, 0, { buffer: 8, overflow: 'gap' }, delayMs);
+      scene.follow(client, 1, { buffer: 8, overflow: 'pause' }, delayMs);
       for (let i = 0; i < 4; i += 1) await scene.live(client, i);
       const faults = [
         ...(['cut', 'reset', 'shed', 'shed', 'silent', 'deaf', 'slow'] as const),
