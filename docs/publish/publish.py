@@ -210,8 +210,12 @@ class Publisher:
                 answers[call] = _failure(error)
         try:
             if self._is_cluster:
+                # From version 6 on, redis-py keeps the commands of a pipeline in a part of it.
+                stack = getattr(pipeline, "_execution_strategy", None)
                 replies = pipeline.send_cluster_commands(
-                    pipeline.command_stack, raise_on_error=False, allow_redirections=False
+                    pipeline.command_stack if stack is None else stack.command_queue,
+                    raise_on_error=False,
+                    allow_redirections=False,
                 )
             else:
                 replies = pipeline.execute(raise_on_error=False)
