@@ -157,10 +157,13 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     second.signal('SIGTERM');
     await drawer.getByText('over edge-1', { exact: true }).waitFor();
     const before = Math.max(...(await offsetsOnTape(page)));
-    await eventually(async () => Math.max(...(await offsetsOnTape(page))) > before + 10);
-    const offsets = await offsetsOnTape(page);
+    let offsets: readonly number[] = [];
+    // Trades come as fast as the machine makes them.
+    await eventually(async () => {
+      offsets = await offsetsOnTape(page);
+      return Math.max(...offsets) > before + 10 && offsets.length > 50;
+    });
     expect(offsets).toEqual(Array.from(offsets, (_, i) => (offsets[0] ?? 0) + i));
-    expect(offsets.length).toBeGreaterThan(50);
     expect(faults).toEqual([]);
     void trades;
   });
