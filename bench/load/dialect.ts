@@ -137,7 +137,7 @@ function tradewindDialect(
   return tokens.length > 0 ? identifiedDialect(dialect, tokens) : dialect;
 }
 
-/** Binary frames. The connections of a process share the references of a node, because all of its clients are told the same. */
+/** Binary frames. A node tells all of its clients the same references, so the connections of a process share them. */
 function binaryDialect(): Dialect {
   const references = new Map<string, Buffer>();
   const nameOf = (node: string, ref: number, label: number): string => `${node} ${ref} ${label}`;

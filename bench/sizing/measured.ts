@@ -29,7 +29,7 @@ export const MEASURED = {
     ...{ value: 0.605, unit: 'µs of a worker', source: 'docs/performance.md' },
     ...{ command: 'npm run bench -- pacing (up to 7e4a299)', quote: '| 50 ms | 0.605,' },
   },
-  /** To take one publication in at a node, whoever gets it. */
+  /** What a node spends to take in one publication, before it sends it to any client. */
   intakeMicros: {
     ...{ value: 11, unit: 'µs of the hub', source: 'docs/performance.md' },
     command: 'npm run bench -- wide',

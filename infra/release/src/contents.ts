@@ -7,7 +7,7 @@ import type { TarballFile } from './tarball.ts';
 import type { ReleaseVersion } from './version.ts';
 
 /**
- * What whoever operates a node reads, and what watches it. They lie as in the repository, so that links between them lead somewhere. Decision
+ * The documents that an operator reads, and the files that watch a node. They lie as in the repository, so that their links to each other work. Decision
  * records stay there.
  */
 const OPERATORS_FILES = [

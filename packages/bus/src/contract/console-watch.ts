@@ -42,7 +42,7 @@ export type ChannelOrder = (typeof CHANNEL_ORDERS)[number];
 /** A list of channels that pages ask for. */
 export interface WatchedList {
   readonly order: ChannelOrder;
-  /** What the names contain. Empty: any. */
+  /** The text that a name must contain. Empty: every name is meant. */
   readonly text: string;
 }
 
