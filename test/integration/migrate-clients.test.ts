@@ -121,6 +121,8 @@ async function moveClients(count: number, copiesAgain: boolean): Promise<Outcome
   // Half of the clients are at the end of it, the others are in the middle when the pause begins.
   await publish(source.control);
   if (copiesAgain) await migrate();
+  // For the control: a client that moves before it has anything of the second round cannot tell that the Cluster lacks it.
+  else await untilAllHave();
   balancer.retarget({ host: '127.0.0.1', port: after.port });
   expect((await fetch(`${before.adminUrl}/drain`, { method: 'POST' })).ok).toBe(true);
   await eventually(
