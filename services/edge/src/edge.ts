@@ -14,7 +14,7 @@ import {
   type RunningService,
   redisAddress,
 } from '@tradewind/runtime';
-import { maxReplayBytes } from './clients/replay-source.ts';
+import { maxReplayBytes } from './clients/replay/replay-source.ts';
 import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
 import { BODY_BLOCK_BYTES } from './hub/encode-publication.ts';
 import { Hub } from './hub/hub.ts';

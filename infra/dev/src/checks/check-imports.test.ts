@@ -69,6 +69,22 @@ describe('findImportFaults', () => {
     ]);
   });
 
+  it('holds the rooms inside a room to rules of their own', async () => {
+    await plantPackage('services/edge', '@tradewind/edge', []);
+    const clients = 'services/edge/src/clients';
+    await plant(
+      `${clients}/session/session.ts`,
+      `import '../time/due-times.ts';\nimport '../connection/connection.ts';\nimport '../../auth/rights.ts';\nimport '../../hub/hub.ts';\n`,
+    );
+    await plant(`${clients}/fan-out.ts`, `import './connection/connection.ts';\n`);
+    await plant(`${clients}/elsewhere/presence.ts`, `import '../../feed.ts';\n`);
+    expect((await findImportFaults(root)).toSorted()).toEqual([
+      `${clients}/elsewhere/presence.ts: stands in elsewhere, which is not a room of ${clients}`,
+      `${clients}/session/session.ts: imports ../../hub/hub.ts; clients may not import hub`,
+      `${clients}/session/session.ts: imports ../connection/connection.ts; session may not import connection`,
+    ]);
+  });
+
   it('finds a file that stands in no room of its package', async () => {
     await plantPackage('services/edge', '@tradewind/edge', []);
     await plant('services/edge/src/presence/presence.ts', `import '../feed.ts';\n`);

@@ -108,15 +108,23 @@ function importFault(owner: WorkspacePackage, path: string, specifier: string): 
   return `imports ${dependency}, which ${owner.name} does not declare`;
 }
 
-/** Whether a file may import another of its package, by the rooms in which they stand. */
+/**
+ * Why a file may not import another of its package, by the rooms in which they stand. A room may have rooms of its own: then
+ * those of both floors are asked.
+ */
 function roomFault(path: string, target: string, specifier: string): string | undefined {
-  const base = Object.keys(ROOMS).find((folder) => path.startsWith(`${folder}/`));
-  if (base === undefined || isTestFile(path) || path.includes('/testing/')) return undefined;
-  const [from, to] = [roomOf(base, path), roomOf(base, target)];
-  const allowed = ROOMS[base]![from];
-  if (allowed === undefined) return `stands in ${from}, which is not a room of ${base}`;
-  if (from === to || allowed === 'anything' || allowed.includes(to)) return undefined;
-  return `imports ${specifier}; ${from} may not import ${to}`;
+  if (isTestFile(path) || path.includes('/testing/')) return undefined;
+  const bases = Object.keys(ROOMS).filter((folder) => path.startsWith(`${folder}/`));
+  for (const base of bases) {
+    const from = roomOf(base, path);
+    const allowed = ROOMS[base]![from];
+    if (allowed === undefined) return `stands in ${from}, which is not a room of ${base}`;
+    if (!target.startsWith(`${base}/`)) continue;
+    const to = roomOf(base, target);
+    if (from === to || allowed === 'anything' || allowed.includes(to)) continue;
+    return `imports ${specifier}; ${from} may not import ${to}`;
+  }
+  return undefined;
 }
 
 /** A test, or a suite that the tests of all implementations of one interface run. */

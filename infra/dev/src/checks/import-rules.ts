@@ -80,8 +80,8 @@ export const BENCH_LOAD = 'bench/load';
 export type RoomRules = Readonly<Record<string, readonly string[] | 'anything'>>;
 
 /**
- * The rooms inside the packages that have some, by the folder that holds them (docs/adr/0039-rooms-inside-packages.md). A room that is
- * not listed may not exist, and a room imports itself without being told so. Tests, and what stands in a room's
+ * The rooms inside the packages that have some, by the folder that holds them (docs/adr/0039-rooms-inside-packages.md). A large room
+ * has rooms of its own, which are listed by its folder. A room that is not listed may not exist, and a room imports itself without being told so. Tests, and what stands in a room's
  * `testing`, may import every room.
  */
 export const ROOMS: Readonly<Record<string, RoomRules>> = {
@@ -101,6 +101,18 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     telemetry: ['auth', 'hub', 'clients', 'outbound', 'owners', 'config', 'limits'],
     node: ['auth', 'telemetry', 'hub', 'clients', 'outbound', 'owners', 'config', 'feed', 'limits'],
     threads: ['auth', 'node', 'telemetry', 'hub', 'clients', 'config', 'feed', 'limits'],
+  },
+  'services/edge/src/clients': {
+    'fan-out': 'anything',
+    statistics: [],
+    requests: ['authentication', 'subscriptions', 'connection', 'session'],
+    authentication: ['connection'],
+    time: [],
+    replay: [],
+    session: ['time'],
+    connection: ['session', 'time'],
+    membership: ['connection'],
+    subscriptions: ['membership', 'replay', 'connection', 'session', 'time'],
   },
   'packages/runtime/src': {
     index: 'anything',

@@ -1,6 +1,6 @@
 import type { RequestId } from '@tradewind/protocol';
 import type { Identity, Refusal, RefusalCause } from '../auth/token-verifier.ts';
-import type { Connection } from './connection.ts';
+import type { Connection } from './connection/connection.ts';
 
 /** Why an `auth` request is answered with an error. */
 export interface AuthenticationFault {

@@ -5,7 +5,7 @@ import { shortOrLong } from '../../../../test/support/length.ts';
 import { RevocationTable } from '../auth/revocation-table.ts';
 import { rightsTo } from '../auth/rights.ts';
 import type { Identity, Refusal } from '../auth/token-verifier.ts';
-import { Subscriptions } from './subscriptions.ts';
+import { Subscriptions } from './subscriptions/subscriptions.ts';
 import { publicationOf } from './testing/fake-upstream.ts';
 import { type FakeClient, FanOutUnderTest } from './testing/fan-out-under-test.ts';
 

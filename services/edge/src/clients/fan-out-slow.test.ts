@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { Connection } from './connection.ts';
+import type { Connection } from './connection/connection.ts';
 import { TIMEOUT_MS, until } from './testing/deadline.ts';
 import { FanOutServer } from './testing/fan-out-server.ts';
 import type { Message, RawClient } from './testing/raw-client.ts';

@@ -33,24 +33,24 @@ import {
 } from '../outbound/socket-send.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
 import type { Owner, OwnerLimits } from '../owners/owner.ts';
-import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './attended-time.ts';
+import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './time/attended-time.ts';
 import { Authentication, type AuthenticationFault } from './authentication.ts';
-import { BinaryInterest } from './binary-interest.ts';
-import { Conflation } from './conflation.ts';
-import { Connection, type ConnectionOwner } from './connection.ts';
-import { DueTimes } from './due-times.ts';
-import { gapNotice, gapOf, resyncNotice } from './loss-notices.ts';
-import { Membership, type ReadableIndex } from './membership.ts';
-import { reconnectSpreadMs } from './reconnect-spread.ts';
+import { BinaryInterest } from './membership/binary-interest.ts';
+import { Conflation } from './membership/conflation.ts';
+import { Connection, type ConnectionOwner } from './connection/connection.ts';
+import { DueTimes } from './time/due-times.ts';
+import { gapNotice, gapOf, resyncNotice } from './connection/loss-notices.ts';
+import { Membership, type ReadableIndex } from './membership/membership.ts';
+import { reconnectSpreadMs } from './time/reconnect-spread.ts';
 import { Requests } from './requests.ts';
-import { RevokedSessions } from './revoked-sessions.ts';
-import { Session, type SessionLimits } from './session.ts';
-import { StateNotices } from './state-notices.ts';
+import { RevokedSessions } from './connection/revoked-sessions.ts';
+import { Session, type SessionLimits } from './session/session.ts';
+import { StateNotices } from './connection/state-notices.ts';
 import { createFanOutStatistics } from './statistics.ts';
-import { SubjectConnections } from './subject-connections.ts';
-import { type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
-import { endOfBudget, inTurns } from './turn-budget.ts';
-import type { RecoveryOutcome } from './waiting-clients.ts';
+import { SubjectConnections } from './session/subject-connections.ts';
+import { type SubscriptionLimits, Subscriptions } from './subscriptions/subscriptions.ts';
+import { endOfBudget, inTurns } from './time/turn-budget.ts';
+import type { RecoveryOutcome } from './subscriptions/waiting-clients.ts';
 
 /** How a fan-out worker treats its clients. */
 export interface FanOutSettings extends SessionLimits {

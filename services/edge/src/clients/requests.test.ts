@@ -5,9 +5,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cases } from '../../../../test/support/length.ts';
 import { LimitGuard, type LimitName } from '../limits.ts';
-import { Membership } from './membership.ts';
+import { Membership } from './membership/membership.ts';
 import { Requests } from './requests.ts';
-import { Subscriptions } from './subscriptions.ts';
+import { Subscriptions } from './subscriptions/subscriptions.ts';
 import { FakeUpstream, listenerOf } from './testing/fake-upstream.ts';
 import { createTestConnection, type TestConnection } from './testing/test-connection.ts';
 

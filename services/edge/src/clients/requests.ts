@@ -8,9 +8,9 @@ import {
 import type { LimitGuard } from '../limits.ts';
 import { oncePerFormat } from '../outbound/wire-format.ts';
 import { type Authentication, type AuthenticationFault, explain } from './authentication.ts';
-import type { Connection } from './connection.ts';
-import type { Session } from './session.ts';
-import type { Subscriptions } from './subscriptions.ts';
+import type { Connection } from './connection/connection.ts';
+import type { Session } from './session/session.ts';
+import type { Subscriptions } from './subscriptions/subscriptions.ts';
 
 /** Requests of one client that are ignored before it is disconnected. */
 const MAX_IGNORED_REQUESTS = 200;

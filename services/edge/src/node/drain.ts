@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReconnectReason } from '@tradewind/protocol';
-import type { Connection } from '../clients/connection.ts';
-import { inTurns } from '../clients/turn-budget.ts';
+import type { Connection } from '../clients/connection/connection.ts';
+import { inTurns } from '../clients/time/turn-budget.ts';
 
 /** When a client is told to leave and when it is closed, in ms from the start of the notices. */
 export interface Departure {

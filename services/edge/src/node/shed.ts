@@ -1,6 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from '@tradewind/protocol';
 import { HttpError, type Route, sendJson } from '@tradewind/runtime';
-import type { Connection } from '../clients/connection.ts';
+import type { Connection } from '../clients/connection/connection.ts';
 import { sendAway } from './drain.ts';
 
 /** The most connections that one request may send away: more than any node holds. */

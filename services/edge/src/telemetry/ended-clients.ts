@@ -1,6 +1,6 @@
 import { type FoundClient, MAX_FOUND_CLIENTS } from '@tradewind/bus';
 import type { CloseReason } from '@tradewind/protocol';
-import type { Session } from '../clients/session.ts';
+import type { Session } from '../clients/session/session.ts';
 import { matchesSession, whoIsShown } from './shown-session.ts';
 
 /** How many ended clients a worker remembers: an operator asks about one within minutes, and each takes some 200 bytes. */

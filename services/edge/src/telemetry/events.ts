@@ -16,7 +16,7 @@ import {
   type UnknownVariable,
 } from '@tradewind/runtime';
 import type { FanOutEvents } from '../clients/fan-out.ts';
-import type { Session } from '../clients/session.ts';
+import type { Session } from '../clients/session/session.ts';
 import type { HeaderRejection } from '../hub/channel.ts';
 import type { HubEvents } from '../hub/hub.ts';
 import type { HistoryCause } from '../hub/recovery.ts';

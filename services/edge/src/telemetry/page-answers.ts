@@ -6,7 +6,7 @@ import {
   MAX_LISTED_CHANNELS,
   type NodeAnswer,
 } from '@tradewind/bus';
-import { inTurns } from '../clients/turn-budget.ts';
+import { inTurns } from '../clients/time/turn-budget.ts';
 import type { HeldChannel } from '../hub/hub.ts';
 import type { ChannelRates } from './channel-rates.ts';
 import { Largest } from './largest.ts';

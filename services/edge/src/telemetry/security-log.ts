@@ -1,7 +1,7 @@
 import type { CloseReason, ErrorCode } from '@tradewind/protocol';
 import { createSecurityLog, type Logger, type LogLimiter } from '@tradewind/runtime';
 import type { AuthenticationFault } from '../clients/authentication.ts';
-import type { Session } from '../clients/session.ts';
+import type { Session } from '../clients/session/session.ts';
 
 /** Who came, who left and who was turned away, each with where it comes from; see `createSecurityLog`. Each reason of a refusal is an event. */
 export class SecurityLog {

@@ -1,5 +1,5 @@
 import type { FanOut } from '../clients/fan-out.ts';
-import { inTurns } from '../clients/turn-budget.ts';
+import { inTurns } from '../clients/time/turn-budget.ts';
 
 /** The most sessions that a list names. A subject with more is counted. */
 export const LISTED_SESSIONS = 1_000;

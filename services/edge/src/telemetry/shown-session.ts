@@ -1,5 +1,5 @@
 import type { FoundClient } from '@tradewind/bus';
-import type { Session } from '../clients/session.ts';
+import type { Session } from '../clients/session/session.ts';
 import { shownNetwork } from './shown-network.ts';
 
 /** A session may be searched for by its beginning, from this length on, in characters. */

@@ -1,7 +1,7 @@
 import { type ClientSearch, type FoundClient, MAX_FOUND_CLIENTS } from '@tradewind/bus';
-import type { Connection } from '../clients/connection.ts';
+import type { Connection } from '../clients/connection/connection.ts';
 import type { FanOut } from '../clients/fan-out.ts';
-import { inTurns } from '../clients/turn-budget.ts';
+import { inTurns } from '../clients/time/turn-budget.ts';
 import type { EndedClients } from './ended-clients.ts';
 import { Largest } from './largest.ts';
 import { shownNetwork } from './shown-network.ts';

@@ -1,5 +1,5 @@
 import type { Publication } from '@tradewind/fanout';
-import { PendingReads } from '../clients/replay-admission.ts';
+import { PendingReads } from '../clients/subscriptions/replay-admission.ts';
 import type { HistoryAnswer } from '../feed.ts';
 import type { HubFeed } from '../hub/hub.ts';
 

@@ -9,7 +9,7 @@ import {
   type ResyncNotice,
   wireReference,
 } from '../../feed.ts';
-import type { Subscriptions } from '../subscriptions.ts';
+import type { Subscriptions } from '../subscriptions/subscriptions.ts';
 
 /**
  * The hub of one fan-out worker, which answers when the test says so. It throws when the worker breaks the contract of

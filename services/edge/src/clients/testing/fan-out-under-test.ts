@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { FakeSink } from '../../outbound/testing/fake-sink.ts';
 import { FrameDecoder, TEXT } from '../../outbound/testing/frame-decoder.ts';
-import type { Connection } from '../connection.ts';
+import type { Connection } from '../connection/connection.ts';
 import { FanOut, type FanOutSettings } from '../fan-out.ts';
 import { FakeUpstream } from './fake-upstream.ts';
 import { DEFAULTS, RecordedEvents } from './fan-out-server.ts';

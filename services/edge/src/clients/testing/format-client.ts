@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws';
 import { FakeSink } from '../../outbound/testing/fake-sink.ts';
 import { FrameDecoder } from '../../outbound/testing/frame-decoder.ts';
 import type { WireFormat } from '../../outbound/wire-format.ts';
-import type { Connection } from '../connection.ts';
+import type { Connection } from '../connection/connection.ts';
 import type { FanOut } from '../fan-out.ts';
 import { FakeWebSocket } from './test-connection.ts';
 

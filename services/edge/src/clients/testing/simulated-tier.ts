@@ -12,7 +12,7 @@ import {
 } from '../../hub/testing/hub-under-test.ts';
 import { FakeSink } from '../../outbound/testing/fake-sink.ts';
 import { FrameDecoder, TEXT } from '../../outbound/testing/frame-decoder.ts';
-import type { Connection } from '../connection.ts';
+import type { Connection } from '../connection/connection.ts';
 import { FanOut, type FanOutSettings } from '../fan-out.ts';
 import { DEFAULTS, RecordedEvents } from './fan-out-server.ts';
 import { FakeWebSocket } from './test-connection.ts';

@@ -1,10 +1,10 @@
 import { PublicationLog } from '@tradewind/fanout';
 import type { ErrorCode, Position, RequestId, SubscribeRequest } from '@tradewind/protocol';
 import { LimitGuard, type LimitName } from '../../limits.ts';
-import { Membership } from '../membership.ts';
-import { retryWaitMs } from '../retry-waits.ts';
-import { type SubscriptionLimits, Subscriptions } from '../subscriptions.ts';
-import type { RecoveryOutcome } from '../waiting-clients.ts';
+import { Membership } from '../membership/membership.ts';
+import { retryWaitMs } from '../subscriptions/retry-waits.ts';
+import { type SubscriptionLimits, Subscriptions } from '../subscriptions/subscriptions.ts';
+import type { RecoveryOutcome } from '../subscriptions/waiting-clients.ts';
 import { FakeUpstream, listenerOf, publicationsOf } from './fake-upstream.ts';
 import { createTestConnection, LIMITS, type TestConnection } from './test-connection.ts';
 
