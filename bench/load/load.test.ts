@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { LatencyHistogram } from '@tradewind/dev';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { bringOpenssl, startTlsTerminator } from '../../test/support/tls-terminator.ts';
+import { bringOpenssl, startTlsTerminator } from '../../test/support/faults/tls-terminator.ts';
 import { eventually } from '../../test/support/wait.ts';
 import { nowMicros } from './clock.ts';
 import { type Load, startLoad } from './load.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createCommands } from '@tradewind/bus';
 import { TestClient } from '../../test/support/client.ts';
-import { type ClusterNode, startRedisCluster } from '../../test/support/redis-cluster.ts';
+import { type ClusterNode, startRedisCluster } from '../../test/support/redis/redis-cluster.ts';
 import { startEdge, type TestEdge, untilLinked } from '../../test/support/service.ts';
 import { eventually } from '../../test/support/wait.ts';
 

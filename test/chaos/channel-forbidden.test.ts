@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { linksOf } from '../support/tcp-fault-proxy.ts';
+import { linksOf } from '../support/faults/tcp-fault-proxy.ts';
 import { expectComplaints } from './expect-complaints.ts';
 import { NaiveSubscriber } from './naive-subscriber.ts';
 import { Scenario } from './scenario.ts';

@@ -12,7 +12,7 @@ import {
   type RedisCluster,
   type RedisClusterOptions,
   startRedisCluster,
-} from '../support/redis-cluster.ts';
+} from '../support/redis/redis-cluster.ts';
 import { startEdge, type TestEdge, untilLinked } from '../support/service.ts';
 import { collectFatalLines } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';

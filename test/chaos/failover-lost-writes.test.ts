@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { startReplicatedPair } from '../support/redis-topology.ts';
+import { startReplicatedPair } from '../support/redis/redis-topology.ts';
 import { expectComplaints } from './expect-complaints.ts';
 import { NaiveSubscriber } from './naive-subscriber.ts';
 import { Scenario } from './scenario.ts';

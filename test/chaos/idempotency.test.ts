@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { linksOf } from '../support/tcp-fault-proxy.ts';
+import { linksOf } from '../support/faults/tcp-fault-proxy.ts';
 import type { PublishOptions } from './publisher.ts';
 import { Scenario } from './scenario.ts';
 

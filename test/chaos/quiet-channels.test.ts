@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { commandsWithin } from '../support/redis-topology.ts';
+import { commandsWithin } from '../support/redis/redis-topology.ts';
 import type { ServiceEnvironment } from '../support/service.ts';
 import { Scenario } from './scenario.ts';
 

@@ -1,4 +1,4 @@
-import type { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
+import type { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 
 /** Reads of channels' histories through a proxy. */
 export interface RangeReads extends Disposable {

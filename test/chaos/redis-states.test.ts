@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
-import { expectServed } from '../support/expect-redis-state.ts';
-import { playRedisState, REDIS_STATE_NAMES } from '../support/redis-state-scenes.ts';
+import { expectServed } from '../support/redis/expect-redis-state.ts';
+import { playRedisState, REDIS_STATE_NAMES } from '../support/redis/redis-state-scenes.ts';
 
 /** How long Redis is in each state, in s. */
 const SECONDS = Number(process.env.REDIS_STATE_SECONDS ?? 30);

@@ -1,4 +1,4 @@
-import { linksOf, type TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
+import { linksOf, type TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 
 /** A fault on a subscriber link of a node. */
 export interface Incident {

@@ -1,5 +1,5 @@
 import { it } from 'vitest';
-import { linksOf } from '../support/tcp-fault-proxy.ts';
+import { linksOf } from '../support/faults/tcp-fault-proxy.ts';
 import { Scenario } from './scenario.ts';
 
 const CHANNEL = 'BTC.trade';

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { createRandom } from '../support/random.ts';
-import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
+import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import {
   type ServiceEnvironment,
   startEdge,
@@ -8,7 +8,7 @@ import {
   type TestEdge,
   untilLinked,
 } from '../support/service.ts';
-import { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
+import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 import { collectFatalLines } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 import { ANY_NEWS, type Complaint, type ComplaintKind, type Expectation } from './complaint.ts';

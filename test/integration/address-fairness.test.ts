@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { HandshakeFlood } from '../support/handshake-flood.ts';
+import { HandshakeFlood } from '../support/clients/handshake-flood.ts';
 import { IS_LONG, shortOrLong } from '../support/length.ts';
 import type { ServiceEnvironment, TestEdge } from '../support/service.ts';
 import { startTier } from '../support/tier.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { startScriptPublisher } from '../chaos/script-publisher.ts';
 import { TestClient } from '../support/client.ts';
-import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
+import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { startEdge, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 

@@ -2,7 +2,7 @@ import { BINARY_SUBPROTOCOL, JSON_SUBPROTOCOL } from '@tradewind/protocol';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
 import { INSPECTABLE, runInWorker, socketsOfWorkers } from '../support/inspector.ts';
-import { ScriptPublisher } from '../support/script-publisher.ts';
+import { ScriptPublisher } from '../support/clients/script-publisher.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { recordedTrades } from '../support/trades.ts';
 import { eventually } from '../support/wait.ts';

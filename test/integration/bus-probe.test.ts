@@ -7,8 +7,8 @@ import {
 } from '@tradewind/bus';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { startCommandProxy } from '../support/command-proxy.ts';
-import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
+import { startCommandProxy } from '../support/faults/command-proxy.ts';
+import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { eventually } from '../support/wait.ts';
 
 /** A broken link is replaced within this time, in ms: 3 s, and some more for a slow machine. */

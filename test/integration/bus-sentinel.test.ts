@@ -15,7 +15,7 @@ import {
   type Sentinels,
   startRedisNode,
   startSentinels,
-} from '../support/redis-topology.ts';
+} from '../support/redis/redis-topology.ts';
 import { eventually } from '../support/wait.ts';
 
 /** The silence after which the Sentinels of these tests consider a master down, in ms. */

@@ -18,9 +18,9 @@ import {
 import type { Gap, PublicationMessage } from '@tradewind/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
-import { DeliveryRecord } from '../support/delivery-record.ts';
-import { ScriptPublisher } from '../support/script-publisher.ts';
-import { TcpBalancer } from '../support/tcp-balancer.ts';
+import { DeliveryRecord } from '../support/clients/delivery-record.ts';
+import { ScriptPublisher } from '../support/clients/script-publisher.ts';
+import { TcpBalancer } from '../support/faults/tcp-balancer.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 

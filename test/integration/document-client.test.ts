@@ -1,16 +1,16 @@
 import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { DeliveryRecord, type Published } from '../support/delivery-record.ts';
+import { DeliveryRecord, type Published } from '../support/clients/delivery-record.ts';
 import {
   DocumentClient,
   type Rules,
   type Surroundings,
   type Wire,
   type WireEvents,
-} from '../support/document-client.ts';
-import { AT_ONCE, MIXED } from '../support/old-document-rules.ts';
+} from '../support/clients/document-client.ts';
+import { AT_ONCE, MIXED } from '../support/clients/old-document-rules.ts';
 import { createRandom } from '../support/random.ts';
-import { ScriptPublisher } from '../support/script-publisher.ts';
+import { ScriptPublisher } from '../support/clients/script-publisher.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
+import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { startIngest, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 

@@ -1,7 +1,7 @@
 import { connect, type Publication } from '@tradewind/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
-import { ScriptPublisher } from '../support/script-publisher.ts';
+import { ScriptPublisher } from '../support/clients/script-publisher.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 

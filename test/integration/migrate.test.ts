@@ -6,8 +6,8 @@ import { createPublisher } from '@tradewind/publisher';
 import { Cluster } from 'ioredis';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { shortOrLong } from '../support/length.ts';
-import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts';
-import { type RedisNode, startRedisNode } from '../support/redis-topology.ts';
+import { type RedisCluster, startRedisCluster } from '../support/redis/redis-cluster.ts';
+import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { eventually } from '../support/wait.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));

@@ -10,7 +10,7 @@ import {
   preloaded,
   REFUSED_BODIES_ARE_READ,
   withDescriptors,
-} from '../support/fault-preload.ts';
+} from '../support/faults/fault-preload.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startEdge, startIngest, type TestEdge, untilLinked } from '../support/service.ts';
 import { startTier } from '../support/tier.ts';

@@ -9,10 +9,10 @@ import { type ServiceProcess, startService } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { createTestAuthority } from '../support/certificates.ts';
+import { createTestAuthority } from '../support/identity/certificates.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startEdge, startIngest, untilLinked } from '../support/service.ts';
-import { hs256, makeToken, nowSeconds } from '../support/tokens.ts';
+import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
 import { eventually } from '../support/wait.ts';
 
 /** Where a secret could come to light. */

@@ -7,7 +7,7 @@ import { bringRedisCli } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { startRedisCluster } from '../support/redis-cluster.ts';
+import { startRedisCluster } from '../support/redis/redis-cluster.ts';
 import { eventually } from '../support/wait.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

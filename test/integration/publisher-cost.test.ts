@@ -7,7 +7,7 @@ import {
   type RedisWithUsers,
   type Role,
   startRedisWithUsers,
-} from '../support/redis-with-users.ts';
+} from '../support/redis/redis-with-users.ts';
 
 /** Includes the time in which pip fetches Valkey. */
 const START_DEADLINE_MS = 240_000;

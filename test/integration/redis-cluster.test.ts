@@ -7,7 +7,7 @@ import {
   type ClusterNode,
   type RedisCluster,
   startRedisCluster,
-} from '../support/redis-cluster.ts';
+} from '../support/redis/redis-cluster.ts';
 import { startEdge, type TestEdge, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { startScriptPublisher } from '../chaos/script-publisher.ts';
 import { TestClient } from '../support/client.ts';
-import { startRedisNode } from '../support/redis-topology.ts';
-import { rulesOf } from '../support/redis-with-users.ts';
+import { startRedisNode } from '../support/redis/redis-topology.ts';
+import { rulesOf } from '../support/redis/redis-with-users.ts';
 import { startEdge, type TestEdge, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 

@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
-import { expectServed } from '../support/expect-redis-state.ts';
-import { playRedisState, type RedisStateName } from '../support/redis-state-scenes.ts';
+import { expectServed } from '../support/redis/expect-redis-state.ts';
+import { playRedisState, type RedisStateName } from '../support/redis/redis-state-scenes.ts';
 
 /**
  * Long enough for a link that treats an error as no answer to close twice. `npm run chaos` has all states, 30 s each.

@@ -4,10 +4,10 @@ import {
   type CertificateFiles,
   createTestAuthority,
   type TestAuthority,
-} from '../support/certificates.ts';
+} from '../support/identity/certificates.ts';
 import { TestClient } from '../support/client.ts';
 import { startEdge, startIngest } from '../support/service.ts';
-import { bringOpenssl } from '../support/tls-terminator.ts';
+import { bringOpenssl } from '../support/faults/tls-terminator.ts';
 import { eventually } from '../support/wait.ts';
 
 const hasOpenssl = await bringOpenssl();

@@ -14,7 +14,7 @@ import {
   type Role,
   type ServerKind,
   startRedisWithUsers,
-} from '../support/redis-with-users.ts';
+} from '../support/redis/redis-with-users.ts';
 import { startEdge, startIngest, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 

@@ -7,7 +7,7 @@ import { WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { expect, it } from 'vitest';
 import { freeStartPorts } from '../support/npm-start.ts';
 import { startRedis } from '../support/redis.ts';
-import { TcpFaultProxy } from '../support/tcp-fault-proxy.ts';
+import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 
 const run = promisify(execFile);
 

@@ -12,7 +12,7 @@ import {
   WEBSOCKETS_PY,
 } from '@tradewind/dev';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Login } from '../support/login.ts';
+import { Login } from '../support/identity/login.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 

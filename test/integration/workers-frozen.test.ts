@@ -10,8 +10,8 @@ import {
   lastAccountedFor,
   type NumberedPublications,
   publishNumbered,
-} from '../support/numbered-publications.ts';
-import { connectReaders } from '../support/readers.ts';
+} from '../support/clients/numbered-publications.ts';
+import { connectReaders } from '../support/clients/readers.ts';
 import type { TestEdge } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';

@@ -6,7 +6,7 @@ import {
   type ClusterNode,
   type RedisCluster,
   startRedisCluster,
-} from '../support/redis-cluster.ts';
+} from '../support/redis/redis-cluster.ts';
 import { eventually } from '../support/wait.ts';
 import { CLUSTER_LIBRARIES, connectCluster, removeBuilds } from './libraries.ts';
 import type { DriverResult, PublisherDriver } from './publisher-driver.ts';

@@ -9,7 +9,7 @@ import {
   type TestEdge,
   untilLinked,
 } from '../support/service.ts';
-import { TcpBalancer, type TcpBalancerOptions } from '../support/tcp-balancer.ts';
+import { TcpBalancer, type TcpBalancerOptions } from '../support/faults/tcp-balancer.ts';
 
 export const ADMIN_TOKEN = 'a-token-of-operators';
 

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { expect, it } from 'vitest';
 import { startIngest, untilLinked } from '../support/service.ts';
-import { TcpBalancer } from '../support/tcp-balancer.ts';
+import { TcpBalancer } from '../support/faults/tcp-balancer.ts';
 import { startTier } from '../support/tier.ts';
-import { hs256, makeToken, nowSeconds } from '../support/tokens.ts';
+import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
 
 it('confirms a tier of two edges, a drain included, and fails if something is wrong', async () => {
   await using tier = await startTier({

@@ -8,7 +8,7 @@ import {
   type Welcome,
 } from '@tradewind/protocol';
 import { WebSocket } from 'ws';
-import { TextOfFrames } from './text-of-frames.ts';
+import { TextOfFrames } from './clients/text-of-frames.ts';
 
 /** How long a client waits for an answer, in ms, also on slow machines. */
 const DEFAULT_DEADLINE_MS = 30_000;

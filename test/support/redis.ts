@@ -5,10 +5,10 @@ import {
   type OwnedProcess,
   startRedisServer,
 } from '@tradewind/dev';
-import { obstacleToContainers, startRedisContainer } from './redis-container.ts';
-import type { TestRedis } from './test-redis.ts';
+import { obstacleToContainers, startRedisContainer } from './redis/redis-container.ts';
+import type { TestRedis } from './redis/test-redis.ts';
 
-export type { TestRedis } from './test-redis.ts';
+export type { TestRedis } from './redis/test-redis.ts';
 
 export interface StartRedisOptions {
   /** Arguments for `redis-server`, after those that keep it small and on loopback. */

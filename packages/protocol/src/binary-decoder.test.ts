@@ -1,6 +1,6 @@
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { zlibInflate } from '../../../test/support/zlib-inflate.ts';
+import { zlibInflate } from '../../../test/support/clients/zlib-inflate.ts';
 import { BinaryDecoder } from './binary-decoder.ts';
 import { type BinaryFaultCode, BinaryFrameError } from './binary-fault.ts';
 import { type BinaryBody, encodeBinaryBody } from './binary-publication.ts';

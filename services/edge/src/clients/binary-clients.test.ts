@@ -1,6 +1,6 @@
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { TextOfFrames } from '../../../../test/support/text-of-frames.ts';
+import { TextOfFrames } from '../../../../test/support/clients/text-of-frames.ts';
 import { BINARY_FRAMES } from '../outbound/binary-frames.ts';
 import { JSON_FRAMES } from '../outbound/json-frames.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';

@@ -3,7 +3,7 @@ import type { Position } from '@tradewind/protocol';
 import { expect, it } from 'vitest';
 import { shortOrLong } from '../../../../test/support/length.ts';
 import { createRandom } from '../../../../test/support/random.ts';
-import { TextOfFrames } from '../../../../test/support/text-of-frames.ts';
+import { TextOfFrames } from '../../../../test/support/clients/text-of-frames.ts';
 import { createHub, FakeChannelStore } from '../hub/testing/hub-under-test.ts';
 import { BINARY_FRAMES } from '../outbound/binary-frames.ts';
 import { JSON_FRAMES } from '../outbound/json-frames.ts';

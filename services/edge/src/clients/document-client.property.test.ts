@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DeliveryRecord } from '../../../../test/support/delivery-record.ts';
+import { DeliveryRecord } from '../../../../test/support/clients/delivery-record.ts';
 import {
   DocumentClient,
   RULES,
   type RuleName,
   type Rules,
-} from '../../../../test/support/document-client.ts';
+} from '../../../../test/support/clients/document-client.ts';
 import { shortOrLong } from '../../../../test/support/length.ts';
-import { AT_ONCE, MIXED, OLD_TOKEN } from '../../../../test/support/old-document-rules.ts';
+import { AT_ONCE, MIXED, OLD_TOKEN } from '../../../../test/support/clients/old-document-rules.ts';
 import { createRandom } from '../../../../test/support/random.ts';
 import { rightsTo } from '../auth/rights.ts';
 import type { Identity, Refusal } from '../auth/token-verifier.ts';

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import type { Published } from './delivery-record.ts';
 
 const SCRIPT = readFileSync(
-  new URL('../../docs/publish/tradewind_publish_1.lua', import.meta.url),
+  new URL('../../../docs/publish/tradewind_publish_1.lua', import.meta.url),
   'utf8',
 );
 

@@ -29,7 +29,7 @@ export const HIDDEN_DESCRIPTOR_LIMIT = `
 
 /** Makes a server refuse further connections instead of closing those that wait. */
 export const NO_CONNECTION_LEAVES = `
-  import { PlainConnections } from '${new URL('../../packages/runtime/src/http/plain-connections.ts', import.meta.url)}';
+  import { PlainConnections } from '${new URL('../../../packages/runtime/src/http/plain-connections.ts', import.meta.url)}';
   const most = Number(process.env.HTTP_MAX_CONNECTIONS);
   const { add } = PlainConnections.prototype;
   if (add === undefined) throw new Error('PlainConnections has no method add: the fault would not be there');

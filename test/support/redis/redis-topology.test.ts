@@ -5,7 +5,7 @@ import {
   startReplicatedPair,
   startSentinels,
 } from './redis-topology.ts';
-import { eventually } from './wait.ts';
+import { eventually } from '../wait.ts';
 
 /** Long enough for an answer on loopback, in ms. */
 const SILENCE_MS = 150;

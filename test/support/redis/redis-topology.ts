@@ -10,8 +10,8 @@ import {
   startRedisServer,
 } from '@tradewind/dev';
 import { Redis } from 'ioredis';
-import { TcpFaultProxy } from './tcp-fault-proxy.ts';
-import { eventually } from './wait.ts';
+import { TcpFaultProxy } from '../faults/tcp-fault-proxy.ts';
+import { eventually } from '../wait.ts';
 
 /** How long a replica, a Sentinel or a reloaded Redis may take, in ms, also on slow machines. */
 const SETTLE_DEADLINE_MS = 20_000;

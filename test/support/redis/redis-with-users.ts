@@ -7,7 +7,7 @@ import { FUNCTION_LIBRARY } from '@tradewind/bus';
 import { bringValkeyServer, findFreePort, findRedisServer, startRedisServer } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 
-const FOLDER = new URL('../../infra/redis/', import.meta.url);
+const FOLDER = new URL('../../../infra/redis/', import.meta.url);
 
 /** The password of every user. */
 export const PASSWORD = 'a-password';
