@@ -17,7 +17,7 @@ const CHAOS_INSTRUMENTS = [
  * time after the others: beside each other they would measure each other.
  */
 const ALONE = [
-  'bench/compare/hot-path.test.ts',
+  'bench/compare/cost/hot-path.test.ts',
   'test/fuzz/edge-cost.test.ts',
   'test/fuzz/ingest-cost.test.ts',
   'test/fuzz/meter.test.ts',

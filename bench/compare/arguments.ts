@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { checkoutFault } from './checkout.ts';
+import { checkoutFault } from './arena/checkout.ts';
 import {
   type CheckoutName,
   CONTENDER_NAMES,
   type Contender,
   isCheckout,
   rootOf,
-} from './contenders.ts';
+} from './arena/contenders.ts';
 
 export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
 

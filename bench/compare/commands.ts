@@ -1,27 +1,27 @@
-import type { LoadShape, Subject } from './arena.ts';
+import type { LoadShape, Subject } from './arena/arena.ts';
 import { type BenchArguments, UsageError } from './arguments.ts';
-import { consoleFailures, describeConsole, measureConsole } from './console-cost.ts';
-import { type ContenderName, isCheckout } from './contenders.ts';
+import { consoleFailures, describeConsole, measureConsole } from './cost/console-cost.ts';
+import { type ContenderName, isCheckout } from './arena/contenders.ts';
 import {
   compareAtFixedRate,
   describeFixedRate,
   type FixedRateResult,
   fixedRateFailures,
   WARM_UP_SECONDS,
-} from './fixed-rate.ts';
-import { describeHeartbeats, heartbeatsFailures, measureHeartbeats } from './heartbeats.ts';
-import { describeIdentity, measureIdentity, withIdentity } from './identity.ts';
-import { measureIdle } from './idle-memory.ts';
-import { describeIdle, idleFailures } from './idle-memory-text.ts';
-import { describeLatest, latestFailures, measureLatest } from './latest.ts';
+} from './speed/fixed-rate.ts';
+import { describeHeartbeats, heartbeatsFailures, measureHeartbeats } from './speed/heartbeats.ts';
+import { describeIdentity, measureIdentity, withIdentity } from './speed/identity.ts';
+import { measureIdle } from './memory/idle-memory.ts';
+import { describeIdle, idleFailures } from './memory/idle-memory-text.ts';
+import { describeLatest, latestFailures, measureLatest } from './speed/latest.ts';
 import {
   benchmarkHotPath,
   benchmarkIndex,
   describeHotPath,
   describeIndexCosts,
-} from './microbenchmarks.ts';
-import { describeOverload, measureOverload, overloadFailures } from './overload.ts';
-import { describeSafety, measureSafety, type SafetyPlan, safetyFailures } from './safety.ts';
+} from './cost/microbenchmarks.ts';
+import { describeOverload, measureOverload, overloadFailures } from './speed/overload.ts';
+import { describeSafety, measureSafety, type SafetyPlan, safetyFailures } from './speed/safety.ts';
 import {
   compareSaturation,
   describeSaturation,
@@ -29,11 +29,11 @@ import {
   type SearchTerms,
   saturationFailures,
   USUAL_SEARCH,
-} from './saturation.ts';
-import { describeSdkCost, runSdkCost, sdkCostFailures } from './sdk-cost.ts';
-import { LONGEST_STALLED_SECONDS, measureStalled } from './stalled-memory.ts';
-import { describeStalled } from './stalled-memory-text.ts';
-import { describeStorm, measureStorm, stormFailures } from './storm.ts';
+} from './speed/saturation.ts';
+import { describeSdkCost, runSdkCost, sdkCostFailures } from './cost/sdk-cost.ts';
+import { LONGEST_STALLED_SECONDS, measureStalled } from './memory/stalled-memory.ts';
+import { describeStalled } from './memory/stalled-memory-text.ts';
+import { describeStorm, measureStorm, stormFailures } from './speed/storm.ts';
 import {
   CALM_RATE,
   CROWD,
@@ -57,8 +57,8 @@ import {
   USUAL_HISTORY,
   WIDE,
   WIDE_RATE,
-} from './subjects.ts';
-import { describeWireSizes, measureWireSizes, wireSizeFailures } from './wire-size.ts';
+} from './speed/subjects.ts';
+import { describeWireSizes, measureWireSizes, wireSizeFailures } from './cost/wire-size.ts';
 
 /** The result of a command: lines for a person, and all measurements. */
 export interface BenchOutcome {

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
-import type { Machine } from './machine.ts';
+import type { Machine } from './arena/machine.ts';
 
 /** The folder of results; git ignores it. */
 const FOLDER = join(WORKSPACE_ROOT, 'results');
