@@ -104,7 +104,8 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
   },
   'services/edge/src/clients': {
     'fan-out': 'anything',
-    statistics: [],
+    'fan-out-settings': ['session', 'subscriptions'],
+    'fan-out-events': ['authentication', 'session', 'subscriptions'],
     requests: ['authentication', 'subscriptions', 'connection', 'session'],
     authentication: ['connection'],
     time: [],

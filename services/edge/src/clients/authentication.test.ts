@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Rights, rightsTo } from '../auth/rights.ts';
 import type { Identity, Refusal } from '../auth/token-verifier.ts';
-import type { FanOutSettings } from './fan-out.ts';
+import type { FanOutSettings } from './fan-out-settings.ts';
 import { TIMEOUT_MS, until } from './testing/deadline.ts';
 import { FanOutServer } from './testing/fan-out-server.ts';
 import type { RawClient } from './testing/raw-client.ts';

@@ -7,19 +7,16 @@ import {
   deliver,
   type Loss,
   Outbox,
-  type OutboxLimits,
   type Publication,
   PublicationLog,
   SendQueues,
-  type SlowPolicy,
   type WireChannel,
 } from '@tradewind/fanout';
-import type { CloseReason, ErrorCode, GapReason, Welcome } from '@tradewind/protocol';
+import type { CloseReason, ErrorCode } from '@tradewind/protocol';
 import type { WebSocket } from 'ws';
-import type { Rights } from '../auth/rights.ts';
-import type { Identity, TokenVerifier } from '../auth/token-verifier.ts';
+import type { Identity } from '../auth/token-verifier.ts';
 import type { Acknowledgement, Feed, FeedListener, GapNotice, ResyncNotice } from '../feed.ts';
-import { type Limited, LimitGuard } from '../limits.ts';
+import { LimitGuard } from '../limits.ts';
 import { FlushRound } from '../outbound/flush-round.ts';
 import { FlushScheduler } from '../outbound/flush-scheduler.ts';
 import { FrameWriter } from '../outbound/frame-writer.ts';
@@ -29,12 +26,11 @@ import {
   loadSend,
   NO_DESCRIPTOR,
   sendNothing,
-  type WriteMode,
 } from '../outbound/socket-send.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
-import type { Owner, OwnerLimits } from '../owners/owner.ts';
+import type { Owner } from '../owners/owner.ts';
 import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './time/attended-time.ts';
-import { Authentication, type AuthenticationFault } from './authentication.ts';
+import { Authentication } from './authentication.ts';
 import { BinaryInterest } from './membership/binary-interest.ts';
 import { Conflation } from './membership/conflation.ts';
 import { Connection, type ConnectionOwner } from './connection/connection.ts';
@@ -44,46 +40,13 @@ import { Membership, type ReadableIndex } from './membership/membership.ts';
 import { reconnectSpreadMs } from './time/reconnect-spread.ts';
 import { Requests } from './requests.ts';
 import { RevokedSessions } from './connection/revoked-sessions.ts';
-import { Session, type SessionLimits } from './session/session.ts';
+import { Session } from './session/session.ts';
 import { StateNotices } from './connection/state-notices.ts';
-import { createFanOutStatistics } from './statistics.ts';
+import { createFanOutStatistics, type FanOutEvents } from './fan-out-events.ts';
+import type { FanOutSettings } from './fan-out-settings.ts';
 import { SubjectConnections } from './session/subject-connections.ts';
-import { type SubscriptionLimits, Subscriptions } from './subscriptions/subscriptions.ts';
+import { Subscriptions } from './subscriptions/subscriptions.ts';
 import { endOfBudget, inTurns } from './time/turn-budget.ts';
-import type { RecoveryOutcome } from './subscriptions/waiting-clients.ts';
-
-/** How a fan-out worker treats its clients. */
-export interface FanOutSettings extends SessionLimits {
-  readonly outbox: OutboxLimits;
-  readonly slow: SlowPolicy;
-  /** Bytes of recent publications that are kept for clients that are behind or resume; 0 for none. */
-  readonly logBytes: number;
-  readonly subscriptions: SubscriptionLimits;
-  /** The rights of every client. Where the node asks for tokens, each client has those of its token instead. */
-  readonly rights: Rights;
-  /** What the clients of one subject may have and do together. */
-  readonly subjectLimits: OwnerLimits;
-  /** Verifies who clients are. Undefined where the node does not ask. */
-  readonly tokens?: Pick<TokenVerifier, 'verify'> | undefined;
-  /** Whether requests beyond a rate are refused, or only counted. */
-  readonly enforcesRates: boolean;
-  /** Errors of a client within `ERROR_WINDOW_MS`; the last of them closes it. */
-  readonly maxErrors: number;
-  /** The pause between rounds of flushes under load, in ms; 0 for none. */
-  readonly flushMs: number;
-  /** See `FlushScheduler`. */
-  readonly roundSpacing: number;
-  /** The formats that clients may choose. A client that asks for none gets the first one. */
-  readonly formats: readonly [WireFormat, ...WireFormat[]];
-  /** How frames go to the kernel. */
-  readonly writes: WriteMode;
-  /** Whether the bytes that a client has not read must be bounded; see `needsSendWindow`. */
-  readonly isWindowed: boolean;
-  /** The number of connections of the whole node, the one that is being opened included. */
-  readonly nodeConnections: () => number;
-  /** The parts of `welcome` that are the same for every client. */
-  readonly welcome: Omit<Welcome, 'type' | 'session' | 'serverTime' | 'protocol' | 'reconnect'>;
-}
 
 /** What is known of a client when its handshake is done. */
 export interface Arrival {
@@ -97,27 +60,6 @@ export interface Arrival {
   readonly origin?: string | undefined;
   /** See {@link Session}. It counts the connection already. */
   readonly addressOwner?: Owner | undefined;
-}
-
-/** What a fan-out worker reports to telemetry. */
-export interface FanOutEvents {
-  clientOpened(session: Session): void;
-  clientClosed(reason: CloseReason, session: Session): void;
-  requestRejected(code: ErrorCode): void;
-  /** A client said who it is, or sent a new token. `isFirst` says which. */
-  identified(session: Session, isFirst: boolean): void;
-  tokenRefused(fault: AuthenticationFault, session: Session): void;
-  /** A connection is closed because its token was revoked. */
-  sessionRevoked(session: Session): void;
-  limited: Limited;
-  /** A client asked to continue a channel, or for its history. */
-  recovered(outcome: RecoveryOutcome): void;
-  /** This many clients are told that they miss publications. */
-  gapTold(reason: GapReason, clients: number): void;
-  /** This many clients are told that a channel begins a new epoch. */
-  resyncTold(clients: number): void;
-  /** The time from a publication's timestamp until the sockets had it, in ms. */
-  delivered(lagMs: number): void;
 }
 
 /** Clients that are sent the same bytes of a publication. */

@@ -15,7 +15,7 @@ import {
   type TlsCredentials,
   type UnknownVariable,
 } from '@tradewind/runtime';
-import type { FanOutEvents } from '../clients/fan-out.ts';
+import type { FanOutEvents } from '../clients/fan-out-events.ts';
 import type { Session } from '../clients/session/session.ts';
 import type { HeaderRejection } from '../hub/channel.ts';
 import type { HubEvents } from '../hub/hub.ts';

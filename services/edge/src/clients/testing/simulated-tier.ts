@@ -13,7 +13,8 @@ import {
 import { FakeSink } from '../../outbound/testing/fake-sink.ts';
 import { FrameDecoder, TEXT } from '../../outbound/testing/frame-decoder.ts';
 import type { Connection } from '../connection/connection.ts';
-import { FanOut, type FanOutSettings } from '../fan-out.ts';
+import { FanOut } from '../fan-out.ts';
+import type { FanOutSettings } from '../fan-out-settings.ts';
 import { DEFAULTS, RecordedEvents } from './fan-out-server.ts';
 import { FakeWebSocket } from './test-connection.ts';
 
