@@ -106,6 +106,7 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     'fan-out': 'anything',
     'fan-out-settings': ['session', 'subscriptions'],
     'fan-out-events': ['authentication', 'session', 'subscriptions'],
+    'publication-bodies': ['membership', 'connection'],
     requests: ['authentication', 'subscriptions', 'connection', 'session'],
     authentication: ['connection'],
     time: [],

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import {
   type Audience,
-  type BodyOf,
   createDeliveryRound,
   deliver,
   type Loss,
@@ -20,7 +19,6 @@ import { LimitGuard } from '../limits.ts';
 import { FlushRound } from '../outbound/flush-round.ts';
 import { FlushScheduler } from '../outbound/flush-scheduler.ts';
 import { FrameWriter } from '../outbound/frame-writer.ts';
-import { PastBodies } from '../outbound/past-bodies.ts';
 import {
   descriptorOf,
   loadSend,
@@ -38,6 +36,7 @@ import { DueTimes } from './time/due-times.ts';
 import { gapNotice, gapOf, resyncNotice } from './connection/loss-notices.ts';
 import { Membership, type ReadableIndex } from './membership/membership.ts';
 import { reconnectSpreadMs } from './time/reconnect-spread.ts';
+import { type DeliveryGroup, PublicationBodies } from './publication-bodies.ts';
 import { Requests } from './requests.ts';
 import { RevokedSessions } from './connection/revoked-sessions.ts';
 import { Session } from './session/session.ts';
@@ -60,16 +59,6 @@ export interface Arrival {
   readonly origin?: string | undefined;
   /** See {@link Session}. It counts the connection already. */
   readonly addressOwner?: Owner | undefined;
-}
-
-/** Clients that are sent the same bytes of a publication. */
-interface DeliveryGroup {
-  /** The group in the index. */
-  readonly group: number;
-  /** The group of their format. */
-  readonly format: number;
-  /** Whether they are sent nothing that is deflated. */
-  readonly isRaw: boolean;
 }
 
 /**
@@ -98,10 +87,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #subjects: SubjectConnections;
   /** The writer of each format. Its index is the group of the connections that chose the format. */
   readonly #writers: readonly FrameWriter[];
-  /** What a client is sent of a publication of the past, by group. */
-  readonly #pastBodies: readonly Pick<PastBodies, 'bodyOf' | 'clear'>[];
-  /** The same for those who are told no reference of the channel. */
-  readonly #rawBodies: readonly PastBodies[];
+  readonly #bodies: PublicationBodies;
   /** Who has all of a channel. */
   readonly #deliveryGroups: readonly DeliveryGroup[];
   readonly #round = createDeliveryRound<Connection>();
@@ -127,12 +113,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#settings = settings;
     const send = settings.writes === 'send' ? loadSend() : sendNothing;
     this.#writers = settings.formats.map((format) => new FrameWriter(format, send));
-    this.#pastBodies = settings.formats.map(({ isBinary, bodyOf }) =>
-      isBinary ? new PastBodies(bodyOf) : { bodyOf, clear() {} },
-    );
-    this.#rawBodies = settings.formats.map(
-      ({ bodyOf }) => new PastBodies((publication) => bodyOf(rawOf(publication))),
-    );
     this.#publicationLog = new PublicationLog(settings.logBytes);
     this.#queues = new SendQueues(settings.outbox);
     this.#events = events;
@@ -142,12 +122,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const guard = new LimitGuard(settings.enforcesRates, events.limited);
     this.#membership = new Membership(settings.formats.length);
     this.index = this.#membership.index;
-    this.#deliveryGroups = settings.formats.flatMap(({ isBinary }, format) => {
-      const told = { group: format, format, isRaw: false };
-      return isBinary
-        ? [told, { ...told, group: this.#membership.rawGroup(format), isRaw: true }]
-        : [told];
-    });
+    this.#bodies = new PublicationBodies(settings.formats, this.#membership);
+    this.#deliveryGroups = this.#bodies.groups;
     this.#conflation = new Conflation(this.#membership, {
       deliver: (publication, audience, skipped) =>
         this.#deliverLatest(publication, audience, skipped),
@@ -263,7 +239,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
         this.#queues,
         this.#settings.slow,
         this.#publicationLog,
-        format.isBinary ? this.#pastBodiesFor(() => connection) : format.bodyOf,
+        this.#bodies.pastBodiesFor(format, () => connection),
       ),
       group,
       time: this.#time,
@@ -314,16 +290,15 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#publicationLog.append(publication);
     if (publication.offset > 0) this.#subscriptions.recordPublication(publication);
     let reached = 0;
-    for (const { group, format, isRaw } of this.#deliveryGroups) {
+    for (const { group, bodyOf } of this.#deliveryGroups) {
       const audience = this.index.audience(publication.channel, group);
       if (audience.members.length === 0) continue;
-      const readable = isRaw ? rawOf(publication) : publication;
-      const inFormat = this.#inFormat(readable, format);
+      const body = bodyOf(publication);
       const { refused } = this.#round;
-      deliver(inFormat, audience, this.#queues, now, this.#round);
+      deliver(withBody(publication, body), audience, this.#queues, now, this.#round);
       this.#countSaved(
         publication,
-        inFormat,
+        body,
         audience.members.length + refused - this.#round.refused,
       );
       reached += audience.members.length;
@@ -449,42 +424,19 @@ export class FanOut implements FeedListener, ConnectionOwner {
   /** Delivers to clients of one format that have the latest of a channel. Their queues refuse nothing of it. */
   #deliverLatest(publication: Publication, audience: Audience<Connection>, skipped: number): void {
     const clients = audience.members.length;
-    const { group, format } = audience.members[0] as Connection;
-    const isReadable = (connection: Connection): boolean =>
-      this.#membership.readsReferences(connection, publication.channel);
-    const goesRaw =
-      format.isBinary && publication.deflated !== undefined && !audience.members.every(isReadable);
-    const readable = goesRaw ? rawOf(publication) : publication;
-    const inFormat = this.#inFormat(readable, group, skipped);
-    if (format.isBinary) this.#countSaved(publication, inFormat, clients);
-    deliver(inFormat, audience, this.#queues, performance.now(), this.#round);
+    const { format } = audience.members[0] as Connection;
+    const body = this.#bodies.latestBodyOf(publication, audience.members, skipped);
+    if (format.isBinary) this.#countSaved(publication, body, clients);
+    deliver(withBody(publication, body), audience, this.#queues, performance.now(), this.#round);
     this.statistics.broadcastIterations += clients;
     this.statistics.deliveries += clients;
     this.statistics.skipped += skipped * clients;
     this.#applyVerdicts();
   }
 
-  /** The publication with the body of a format, for clients that were not sent the `skipped` ones before it. */
-  #inFormat(publication: Publication, group: number, skipped = 0): Publication {
-    const { format } = this.#writers[group] as FrameWriter;
-    const body = format.bodyOf(publication, skipped);
-    return body === publication.body ? publication : { ...publication, body };
-  }
-
   /** Counts what a binary publication saves these clients, whose queues took it. A text one saves nothing. */
-  #countSaved({ body }: Publication, inFormat: Publication, clients: number): void {
-    this.statistics.savedBytes += (body.length - inFormat.body.length) * clients;
-  }
-
-  /** What a connection with binary frames is sent of publications of the past. */
-  #pastBodiesFor(connectionOf: () => Connection): BodyOf {
-    return (publication) => {
-      const connection = connectionOf();
-      const { group } = connection;
-      return this.#membership.readsReferences(connection, publication.channel)
-        ? (this.#pastBodies[group] as PastBodies).bodyOf(publication)
-        : (this.#rawBodies[group] as PastBodies).bodyOf(publication);
-    };
+  #countSaved({ body }: Publication, sent: Uint8Array, clients: number): void {
+    this.statistics.savedBytes += (body.length - sent.length) * clients;
   }
 
   #tellGap(notice: GapNotice, connections: readonly Connection[]): void {
@@ -528,7 +480,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const second = Math.floor(this.#time.beat / BEATS_PER_SECOND);
     if (Math.floor(before / BEATS_PER_SECOND) < second) {
       this.#subscriptions.tick();
-      for (const bodies of [...this.#pastBodies, ...this.#rawBodies]) bodies.clear();
+      this.#bodies.clear();
     }
     this.#queues.trim(this.#nextTrim, BEATS_PER_SECOND);
     this.#nextTrim = (this.#nextTrim + 1) % BEATS_PER_SECOND;
@@ -560,8 +512,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
   };
 }
 
-/** The publication for clients that were told no reference. One that is deflated by itself needs none. */
-function rawOf(publication: Publication): Publication {
-  const { reference = 0 } = publication.deflated ?? {};
-  return reference === 0 ? publication : { ...publication, deflated: undefined };
+function withBody(publication: Publication, body: Uint8Array): Publication {
+  return body === publication.body ? publication : { ...publication, body };
 }

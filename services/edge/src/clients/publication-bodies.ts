@@ -1,0 +1,82 @@
+import type { BodyOf, Publication } from '@tradewind/fanout';
+import { PastBodies } from '../outbound/past-bodies.ts';
+import type { WireFormat } from '../outbound/wire-format.ts';
+import type { Connection } from './connection/connection.ts';
+import type { Membership } from './membership/membership.ts';
+
+/** Clients that have all of a channel, and are sent the same bytes of a publication. */
+export interface DeliveryGroup {
+  /** The group in the index. */
+  readonly group: number;
+  /** The body that they are sent. For text frames it is the publication's own. */
+  readonly bodyOf: BodyOf;
+}
+
+/**
+ * What clients are sent of a publication. It depends on the format that they speak and, in binary frames, on whether they were told
+ * the references of the channel; those who were not read raw.
+ */
+export class PublicationBodies {
+  readonly groups: readonly DeliveryGroup[];
+  readonly #membership: Membership;
+  /** Bodies of the past, by the group of a binary format. */
+  readonly #past = new Map<number, PastBodies>();
+  /** The same for those who read raw. */
+  readonly #pastRaw = new Map<number, PastBodies>();
+
+  /** @param formats in the order of their groups. */
+  constructor(formats: readonly WireFormat[], membership: Membership) {
+    this.#membership = membership;
+    this.groups = formats.flatMap(({ isBinary, bodyOf }, group) => {
+      if (!isBinary) return [{ group, bodyOf }];
+      const rawBodyOf: BodyOf = (publication) => bodyOf(rawOf(publication));
+      this.#past.set(group, new PastBodies(bodyOf));
+      this.#pastRaw.set(group, new PastBodies(rawBodyOf));
+      return [
+        { group, bodyOf },
+        { group: membership.rawGroup(group), bodyOf: rawBodyOf },
+      ];
+    });
+  }
+
+  /**
+   * The body for clients of one format that have the latest of a channel.
+   *
+   * @param clients at least one.
+   * @param skipped how many publications before it they were not sent.
+   */
+  latestBodyOf(
+    publication: Publication,
+    clients: readonly Connection[],
+    skipped: number,
+  ): Uint8Array {
+    const { format } = clients[0] as Connection;
+    const isReadable = (connection: Connection): boolean =>
+      this.#membership.readsReferences(connection, publication.channel);
+    const goesRaw =
+      format.isBinary && publication.deflated !== undefined && !clients.every(isReadable);
+    return format.bodyOf(goesRaw ? rawOf(publication) : publication, skipped);
+  }
+
+  /** What one connection is sent of publications of the past. */
+  pastBodiesFor({ isBinary, bodyOf }: WireFormat, connectionOf: () => Connection): BodyOf {
+    if (!isBinary) return bodyOf;
+    return (publication) => {
+      const connection = connectionOf();
+      const isTold = this.#membership.readsReferences(connection, publication.channel);
+      const bodies = (isTold ? this.#past : this.#pastRaw).get(connection.group) as PastBodies;
+      return bodies.bodyOf(publication);
+    };
+  }
+
+  /** See {@link PastBodies.clear}. */
+  clear(): void {
+    for (const bodies of [...this.#past.values(), ...this.#pastRaw.values()]) bodies.clear();
+  }
+}
+
+/** The publication for clients that were told no reference. One that is deflated by itself needs none. */
+function rawOf(publication: Publication): Publication {
+  const { reference = 0 } = publication.deflated ?? {};
+  return reference === 0 ? publication : { ...publication, deflated: undefined };
+}
