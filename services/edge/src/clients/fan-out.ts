@@ -27,12 +27,12 @@ import {
 } from '../outbound/socket-send.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
 import type { Owner } from '../owners/owner.ts';
-import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './time/attended-time.ts';
+import { BEATS_PER_SECOND } from './time/attended-time.ts';
+import { ClientTurns } from './time/client-turns.ts';
 import { Authentication } from './authentication.ts';
 import { BinaryInterest } from './membership/binary-interest.ts';
 import { Conflation } from './membership/conflation.ts';
 import { Connection, type ConnectionOwner } from './connection/connection.ts';
-import { DueTimes } from './time/due-times.ts';
 import { gapNotice, gapOf, resyncNotice } from './connection/loss-notices.ts';
 import { Membership, type ReadableIndex } from './membership/membership.ts';
 import { reconnectSpreadMs } from './time/reconnect-spread.ts';
@@ -45,7 +45,7 @@ import { createFanOutStatistics, type FanOutEvents } from './fan-out-events.ts';
 import type { FanOutSettings } from './fan-out-settings.ts';
 import { SubjectConnections } from './session/subject-connections.ts';
 import { Subscriptions } from './subscriptions/subscriptions.ts';
-import { endOfBudget, inTurns } from './time/turn-budget.ts';
+import { inTurns } from './time/turn-budget.ts';
 
 /** What is known of a client when its handshake is done. */
 export interface Arrival {
@@ -92,15 +92,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #deliveryGroups: readonly DeliveryGroup[];
   readonly #round = createDeliveryRound<Connection>();
   readonly #flushRound: FlushRound<Connection>;
-  readonly #time = new AttendedTime(performance.now());
-  readonly #due = new DueTimes<Connection>();
+  readonly #turns: ClientTurns<Connection>;
   readonly #notices = new StateNotices(this.#connections);
-  readonly #ticker: NodeJS.Timeout;
-  #nextServe: NodeJS.Immediate | undefined;
   readonly #flushScheduler: FlushScheduler;
   #opened = 0;
   #unidentified = 0;
-  #isStopped = false;
   /** The part of all queues that is trimmed next. */
   #nextTrim = 0;
 
@@ -163,7 +159,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
       if (!goesOn && !this.#flushRound.isEmpty) this.#flushScheduler.schedule();
       return goesOn;
     });
-    this.#ticker = setInterval(() => this.#tick(), BEAT_MS);
+    this.#turns = new ClientTurns<Connection>({
+      onBeat: (isNewSecond) => this.#onBeat(isNewSecond),
+      serveFirst: (until) =>
+        this.#notices.sendSome(until) || this.#subscriptions.serveWaiting(until),
+      serve: (connection) => this.#serve(connection),
+    });
   }
 
   /** Subscriptions to the latest of a channel. */
@@ -226,7 +227,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       rights: this.#settings.rights,
       mustIdentify: this.#settings.tokens !== undefined,
       limits: this.#settings,
-      time: this.#time,
+      time: this.#turns.time,
       phase: (this.#opened * GOLDEN_SECTION) % 1,
       now: performance.now(),
     });
@@ -242,13 +243,13 @@ export class FanOut implements FeedListener, ConnectionOwner {
         this.#bodies.pastBodiesFor(format, () => connection),
       ),
       group,
-      time: this.#time,
+      time: this.#turns.time,
       writer: this.#writers[group] as FrameWriter,
       isWindowed: this.#settings.isWindowed,
       owner: this,
     });
     this.#connections.add(connection);
-    this.#due.add(connection, connection.dueAt);
+    this.#turns.add(connection, connection.dueAt);
     this.#events.clientOpened(session);
     connection.send({
       type: 'welcome',
@@ -269,10 +270,8 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   /** Ends the worker: terminates everyone who is still connected, some in a turn. */
   async stop(): Promise<void> {
-    clearInterval(this.#ticker);
+    this.#turns.stop();
     this.#conflation.stop();
-    clearImmediate(this.#nextServe);
-    this.#isStopped = true;
     await inTurns(this.#connections, (connection) => connection.terminate('draining'));
     this.#flushScheduler.stop();
   }
@@ -357,14 +356,14 @@ export class FanOut implements FeedListener, ConnectionOwner {
     if (channels === undefined) this.#notices.setDegraded(since);
     else
       this.#notices.setCutOff(since, channels, (connection) => this.index.channelsOf(connection));
-    this.#serveDue();
+    this.#turns.serveDue();
   }
 
   onRestored(): void {
     this.#subscriptions.available = true;
     this.#subscriptions.cutOff = new Set();
     this.#notices.setRestored();
-    this.#serveDue();
+    this.#turns.serveDue();
   }
 
   // What connections tell.
@@ -375,7 +374,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   onBlocked(connection: Connection): void {
-    this.#due.hasten(connection, connection.dueAt);
+    this.#turns.hasten(connection, connection.dueAt);
   }
 
   onCaughtUp(publications: number): void {
@@ -412,7 +411,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   onClosed(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection);
-    this.#due.remove(connection);
+    this.#turns.remove(connection);
     const { identity } = connection.session;
     if (identity !== undefined && identity.current === undefined) {
       this.#countUnidentified(connection.session, -1);
@@ -463,7 +462,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       applyRights: (connection) => this.#subscriptions.applyRights(connection),
       onIdentified: (connection, isFirst) => {
         if (isFirst) this.#countUnidentified(connection.session, -1);
-        this.#due.hasten(connection, connection.dueAt);
+        this.#turns.hasten(connection, connection.dueAt);
         this.#events.identified(connection.session, isFirst);
       },
     });
@@ -474,42 +473,23 @@ export class FanOut implements FeedListener, ConnectionOwner {
     if (addressOwner !== undefined) addressOwner.unidentified += change;
   }
 
-  #tick(): void {
-    const before = this.#time.beat;
-    if (!this.#time.advance(performance.now())) return;
-    const second = Math.floor(this.#time.beat / BEATS_PER_SECOND);
-    if (Math.floor(before / BEATS_PER_SECOND) < second) {
+  #onBeat(isNewSecond: boolean): void {
+    if (isNewSecond) {
       this.#subscriptions.tick();
       this.#bodies.clear();
     }
     this.#queues.trim(this.#nextTrim, BEATS_PER_SECOND);
     this.#nextTrim = (this.#nextTrim + 1) % BEATS_PER_SECOND;
     this.#publicationLog.trim();
-    this.#serveDue();
   }
 
-  /** Does what is due for clients. A turn does as much as its budget allows; the next one continues. */
-  #serveDue(): void {
-    if (this.#nextServe !== undefined || this.#isStopped) return;
-    const until = endOfBudget();
-    const goesOn =
-      this.#notices.sendSome(until) ||
-      this.#subscriptions.serveWaiting(until) ||
-      this.#due.serveSome(this.#time.beat, this.#serveClient, until);
-    if (!goesOn) return;
-    this.#nextServe = setImmediate(() => {
-      this.#nextServe = undefined;
-      this.#serveDue();
-    });
-  }
-
-  readonly #serveClient = (connection: Connection): number => {
+  #serve(connection: Connection): number {
     connection.tend(performance.now());
     // It keeps replay memory occupied, and others wait for that.
     if (this.#subscriptions.waitsForMemory && connection.blocksReplayMemory)
       connection.close('slow');
     return connection.dueAt;
-  };
+  }
 }
 
 function withBody(publication: Publication, body: Uint8Array): Publication {
