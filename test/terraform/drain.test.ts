@@ -60,7 +60,7 @@ function drainOfTerraform(service: string): Drain {
 
 /** Of an edge's drain, what it keeps back for stopping, in s: with less than 1 s left it does not start. */
 function reserveSeconds(): number {
-  const text = file('services/edge/src/config.ts');
+  const text = file('services/edge/src/config/edge-config.ts');
   return Number(/DRAIN_RESERVE_SECONDS = (\d+);/.exec(text)?.[1]);
 }
 

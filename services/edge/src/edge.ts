@@ -15,7 +15,7 @@ import {
   redisAddress,
 } from '@tradewind/runtime';
 import { maxReplayBytes } from './clients/replay/replay-source.ts';
-import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config.ts';
+import { DRAIN_RESERVE_SECONDS, type EdgeConfig } from './config/edge-config.ts';
 import { BODY_BLOCK_BYTES } from './hub/encode-publication.ts';
 import { Hub } from './hub/hub.ts';
 import { openCertificate } from './node/certificate.ts';

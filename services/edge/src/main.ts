@@ -1,5 +1,5 @@
 import { runProgram } from '@tradewind/runtime';
-import { readEdgeConfig } from './config.ts';
+import { readEdgeConfig } from './config/config.ts';
 import { startEdge } from './edge.ts';
 
 await runProgram({

@@ -1,5 +1,5 @@
 import { credentialsFault, type TlsCredentials, WatchedFiles } from '@tradewind/runtime';
-import type { EdgeConfig } from '../config.ts';
+import type { EdgeConfig } from '../config/edge-config.ts';
 
 /** What happens to the files of the certificate. */
 export interface CertificateEvents {

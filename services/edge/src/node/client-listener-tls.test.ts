@@ -9,7 +9,7 @@ import { bringOpenssl } from '../../../../test/support/faults/tls-terminator.ts'
 import type { FanOut } from '../clients/fan-out.ts';
 import { TIMEOUT_MS, until } from '../clients/testing/deadline.ts';
 import { FakeUpstream } from '../clients/testing/fake-upstream.ts';
-import { readEdgeConfig } from '../config.ts';
+import { readEdgeConfig } from '../config/config.ts';
 import { ClientListener } from './client-listener.ts';
 import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
 

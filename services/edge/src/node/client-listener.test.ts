@@ -11,7 +11,7 @@ import { TokenVerifier } from '../auth/token-verifier.ts';
 import type { FanOut } from '../clients/fan-out.ts';
 import { TIMEOUT_MS, until } from '../clients/testing/deadline.ts';
 import { FakeUpstream } from '../clients/testing/fake-upstream.ts';
-import { readEdgeConfig } from '../config.ts';
+import { readEdgeConfig } from '../config/config.ts';
 import { ClientListener } from './client-listener.ts';
 import { ConnectionCount, createConnectionMemory } from './connection-count.ts';
 import type { NodeIdentity } from './identity.ts';

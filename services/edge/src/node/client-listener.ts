@@ -14,8 +14,11 @@ import {
 } from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
 import { FanOut } from '../clients/fan-out.ts';
-import type { EdgeConfig } from '../config.ts';
-import { DRAIN_RESERVE_SECONDS, unidentifiedOfWorker } from '../config.ts';
+import {
+  DRAIN_RESERVE_SECONDS,
+  type EdgeConfig,
+  unidentifiedOfWorker,
+} from '../config/edge-config.ts';
 import type { Feed, FeedListener } from '../feed.ts';
 import { LimitGuard } from '../limits.ts';
 import { OwnerTable } from '../owners/owner-table.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { ConfigError, type Environment, readConfig, readServiceSettings } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { variablesRead } from '../../../../test/support/variables-read.ts';
-import { readEdgeConfig } from '../config.ts';
+import { readEdgeConfig } from '../config/config.ts';
 
 interface Row {
   readonly variable: string;

@@ -5,7 +5,7 @@ import {
   MAX_ADMIN_CONNECTIONS,
   readDescriptorLimit,
 } from '@tradewind/runtime';
-import type { EdgeConfig } from '../config.ts';
+import type { EdgeConfig } from '../config/edge-config.ts';
 import type { NodeEvents } from '../telemetry/events.ts';
 
 /**

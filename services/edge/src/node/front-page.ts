@@ -1,6 +1,6 @@
 import { WEBSOCKET_PATH } from '@tradewind/protocol';
 import { type Route, sendText } from '@tradewind/runtime';
-import type { EdgeConfig } from '../config.ts';
+import type { EdgeConfig } from '../config/edge-config.ts';
 
 /** Nothing but the page's own style. */
 const HEADERS = {

@@ -4,7 +4,7 @@ import { type KeySet, readJwkSet } from '../auth/key-set.ts';
 import { type RevocableToken, RevocationTable } from '../auth/revocation-table.ts';
 import type { Rights } from '../auth/rights.ts';
 import { TokenVerifier } from '../auth/token-verifier.ts';
-import type { EdgeConfig } from '../config.ts';
+import type { EdgeConfig } from '../config/edge-config.ts';
 
 /** Verifies the tokens of one worker's clients, with keys and revocations that change while it runs. */
 export interface NodeIdentity {

@@ -6,7 +6,7 @@ import {
   type TlsCredentials,
 } from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
-import type { EdgeConfig } from '../config.ts';
+import type { EdgeConfig } from '../config/edge-config.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { ClientReading } from '../telemetry/client-reading.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readEdgeConfig } from '../config.ts';
+import { readEdgeConfig } from '../config/config.ts';
 import { addressLimits, subjectLimits } from './owner-limits.ts';
 
 const config = (workers: number) => readEdgeConfig({ EDGE_WORKERS: String(workers) });

@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { Metrics } from '@tradewind/runtime';
 import type { FanOut } from '../clients/fan-out.ts';
-import type { EdgeConfig } from '../config.ts';
+import type { EdgeConfig } from '../config/edge-config.ts';
 import type { Hub } from '../hub/hub.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { readThreadCpu } from './thread-cpu.ts';

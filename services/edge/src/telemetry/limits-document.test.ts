@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { CLOSE_CODES, ERROR_CODES } from '@tradewind/protocol';
 import { type Limit, limitRows } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
-import { type EdgeConfig, readEdgeConfig } from '../config.ts';
+import { readEdgeConfig } from '../config/config.ts';
+import { type EdgeConfig } from '../config/edge-config.ts';
 import { EDGE_LIMITS, LIMITED_TOTAL } from './limit-table.ts';
 
 const DOCUMENT = readFileSync(new URL('../../../../docs/limits.md', import.meta.url), 'utf8');

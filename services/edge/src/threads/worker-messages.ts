@@ -1,6 +1,6 @@
 import type { MetricObjects, Readiness, TlsCredentials } from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
-import type { EdgeConfig } from '../config.ts';
+import type { EdgeConfig } from '../config/edge-config.ts';
 import type { ClientReading } from '../telemetry/client-reading.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import type { SessionList } from '../telemetry/session-list.ts';

@@ -8,7 +8,7 @@ import {
   type TlsCredentials,
 } from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
-import type { EdgeConfig } from '../config.ts';
+import type { EdgeConfig } from '../config/edge-config.ts';
 import type { Hub } from '../hub/hub.ts';
 import { ConnectionCount, createConnectionMemory } from '../node/connection-count.ts';
 import type { IdentitySources } from '../node/identity-sources.ts';
