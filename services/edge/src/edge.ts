@@ -31,7 +31,7 @@ import { offeredRights } from './node/worker-settings.ts';
 import { availableMode } from './outbound/socket-send.ts';
 import { ChannelRates } from './telemetry/channel-rates.ts';
 import { addDescriptions } from './telemetry/debug-index.ts';
-import { createNodeEvents } from './telemetry/events.ts';
+import { createNodeEvents } from './telemetry/node-events.ts';
 import { registerLoopGauges, registerNodeGauges } from './telemetry/gauges.ts';
 import { createKeyEvents } from './telemetry/identity-events.ts';
 import { memoryLimitBytes } from './telemetry/memory-limit.ts';

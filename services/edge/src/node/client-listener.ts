@@ -26,7 +26,7 @@ import { TrustedProxies } from '../owners/trusted-proxies.ts';
 import { type ClientReading, readClients } from '../telemetry/client-reading.ts';
 import { describeFanOut, type FanOutDescription } from '../telemetry/debug-index.ts';
 import { EndedClients } from '../telemetry/ended-clients.ts';
-import { createFanOutEvents } from '../telemetry/events.ts';
+import { createFanOutEvents } from '../telemetry/client-events.ts';
 import { registerFanOutGauges } from '../telemetry/gauges.ts';
 import { createClientTally, talliedClients } from '../telemetry/node-tally.ts';
 import { listSessions, type SessionList } from '../telemetry/session-list.ts';

@@ -6,7 +6,7 @@ import {
   readDescriptorLimit,
 } from '@tradewind/runtime';
 import type { EdgeConfig } from '../config/edge-config.ts';
-import type { NodeEvents } from '../telemetry/events.ts';
+import type { NodeEvents } from '../telemetry/node-events.ts';
 
 /**
  * Descriptors that are reserved for what must open at any load: listeners, two links to Redis while each is replaced,

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { createLogger, createMetrics, type Metrics } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import type { FanOut } from '../clients/fan-out.ts';
-import { createFanOutEvents, createNodeEvents } from './events.ts';
+import { createFanOutEvents } from './client-events.ts';
+import { createNodeEvents } from './node-events.ts';
 import type { NodeGaugeSources } from './gauges.ts';
 import { registerFanOutGauges, registerLoopGauges, registerNodeGauges } from './gauges.ts';
 

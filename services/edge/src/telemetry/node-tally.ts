@@ -1,7 +1,8 @@
 import type { NodeEvent } from '@tradewind/bus';
 import { LAG_BOUNDS_MS, MAX_NODE_EVENTS } from '@tradewind/bus';
 import type { ChannelRates } from './channel-rates.ts';
-import type { ClientListenerEvents, NodeEvents, ReceivedTally } from './events.ts';
+import type { ClientListenerEvents } from './client-events.ts';
+import type { NodeEvents, ReceivedTally } from './node-events.ts';
 
 /** The longest detail of an event, in characters. */
 const MAX_DETAIL_CHARACTERS = 128;

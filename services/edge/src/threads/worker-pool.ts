@@ -15,7 +15,7 @@ import type { IdentitySources } from '../node/identity-sources.ts';
 import type { FanOutPool } from '../node/local-pool.ts';
 import { divideShed } from '../node/shed.ts';
 import { addReadings, type ClientReading, totalsOfReading } from '../telemetry/client-reading.ts';
-import type { NodeEvents } from '../telemetry/events.ts';
+import type { NodeEvents } from '../telemetry/node-events.ts';
 import type { ClientEnquiry } from '../telemetry/watched-clients.ts';
 import { WorkerThread } from './worker-thread.ts';
 
