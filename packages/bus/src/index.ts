@@ -2,6 +2,7 @@ export { ClusterCommands } from './cluster/cluster-commands.ts';
 export * from './cluster/cluster-subscriber.ts';
 export { createCommands } from './cluster/create-commands.ts';
 export { hashSlot } from './cluster/hash-slot.ts';
+export type { RedisCommandsEvents } from './commands/command-link.ts';
 export type { Commands } from './commands/commands.ts';
 export * from './commands/node-heartbeat.ts';
 export * from './commands/redis-commands.ts';

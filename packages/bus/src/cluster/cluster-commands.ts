@@ -1,10 +1,10 @@
 import type { Position } from '@tradewind/protocol';
+import type { RedisCommandsEvents } from '../commands/command-link.ts';
 import type { Commands } from '../commands/commands.ts';
 import {
   type HeartbeatOutcome,
   type KeptRevocations,
   RedisCommands,
-  type RedisCommandsEvents,
 } from '../commands/redis-commands.ts';
 import {
   CONSOLE_WATCH_KEY,

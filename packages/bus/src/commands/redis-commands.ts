@@ -1,33 +1,11 @@
 import type { Position } from '@tradewind/protocol';
-import type { ChainableCommander, Redis } from 'ioredis';
+import type { ChainableCommander } from 'ioredis';
 import { heartbeatKey, logKey, metaKey, probeChannel } from '../contract/channel-keys.ts';
 import { META_READ_BYTES, readMeta } from '../contract/channel-meta.ts';
-import {
-  CONSOLE_WATCH_EXPIRY_MS,
-  CONSOLE_WATCH_KEY,
-  type ConsoleWatch,
-  encodeNodeAnswer,
-  NODE_ANSWER_EXPIRY_MS,
-  type NodeAnswer,
-  nodeAnswerKey,
-  readConsoleWatch,
-  readNodeAnswer,
-} from '../contract/console-watch.ts';
+import type { ConsoleWatch, NodeAnswer } from '../contract/console-watch.ts';
 import { EPOCH_SCRIPT, type EpochStart, readEpochReply } from '../contract/epoch-script.ts';
 import { type ChannelHistory, readHistoryReply } from '../contract/history.ts';
-import {
-  encodeNodeState,
-  MAX_NODES,
-  NODE_EVENTS_EXPIRY_MS,
-  NODE_STATE_EXPIRY_MS,
-  NODES_KEY,
-  type NodeEvent,
-  type NodeState,
-  nodeEventsKey,
-  nodeStateKey,
-  readNodeEvents,
-  readNodeState,
-} from '../contract/node-state.ts';
+import type { NodeEvent, NodeState } from '../contract/node-state.ts';
 import {
   PUBLISH_SCRIPT,
   type PublishedPosition,
@@ -46,37 +24,13 @@ import {
   readRevocation,
   writeRevocation,
 } from '../contract/revocation.ts';
-import { RedisLink } from '../link/redis-link.ts';
 import { isInfoHidden, readServerIdentity } from '../link/server-identity.ts';
-import { type UnmendedFault, unmendedFault } from '../link/server-version.ts';
-import {
-  describeError,
-  isCommandForbidden,
-  isErrorReply,
-  RedisRefusedError,
-  RedisUnavailableError,
-} from '../redis-errors.ts';
-import {
-  COMMAND_BYTES_IN_FLIGHT,
-  COMMANDS_IN_FLIGHT,
-  HEARTBEAT_EXPIRY_MS,
-} from '../redis-limits.ts';
+import { isCommandForbidden, RedisRefusedError } from '../redis-errors.ts';
+import { HEARTBEAT_EXPIRY_MS } from '../redis-limits.ts';
 import type { RedisSettings } from '../redis-settings.ts';
-import { type Flight, ScriptCalls } from './script-calls.ts';
-
-/** Events of a command link. No handler may throw. */
-export interface RedisCommandsEvents {
-  /** Commands are accepted from now on. */
-  available(): void;
-  /** Commands are rejected from now on, and those in flight were rejected. Also sent if the first connection fails. */
-  unavailable(cause: string): void;
-  /** Commands are still rejected, for a cause that was not reported in this outage. At most `MAX_FURTHER_CAUSES` an outage. */
-  stillUnavailable?(cause: string): void;
-  /** Redis has a fault by its version, which a distribution may have mended without another version. Told once a version. */
-  unmended?(fault: UnmendedFault): void;
-  /** The owners of some slots of a cluster may have changed, so a slot may be served again. */
-  ownersChanged?(): void;
-}
+import { CommandLink, type RedisCommandsEvents } from './command-link.ts';
+import { NodeRecords } from './node-records.ts';
+import { ScriptCalls } from './script-calls.ts';
 
 /** The result of a heartbeat that was published. */
 export interface HeartbeatOutcome {
@@ -112,32 +66,17 @@ const ENDED_KEPT_MS = 300_000;
 /** Revocations that are removed in one command, of up to 4,096 bytes each: 2 MB at most. The next call removes further ones. */
 const MAX_REMOVED_TOGETHER = 500;
 
-interface Pending extends Flight {
-  readonly bytes: number;
-  readonly reject: (error: Error) => void;
-}
-
-/**
- * A connection to Redis for commands. It never queues a command: if Redis cannot take it now, it is rejected now. Commands
- * in flight settle within 3 s after the link falls silent.
- */
+/** The commands that services send to one Redis, over a connection of their own: a {@link CommandLink}. */
 export class RedisCommands {
-  readonly #events: RedisCommandsEvents;
-  readonly #link: RedisLink;
+  readonly #link: CommandLink;
+  readonly #nodes: NodeRecords;
   readonly #publishCalls = new ScriptCalls(PUBLISH_SCRIPT);
   readonly #epochCalls = new ScriptCalls(EPOCH_SCRIPT);
-  readonly #pending = new Set<Pending>();
-  #pendingBytes = 0;
-  #connection = 0;
-  /** The latest version whose fault was told. */
-  #unmendedVersion: string | undefined;
   /** Redis forbids GETRANGE, because the ACL is of an earlier release. Reset with each connection. */
   #readsWhole = false;
   readonly #isCluster: boolean;
   /** Publishes by SPUBLISH. */
   readonly #isSharded: boolean;
-  /** Whether the commands of this moment say ASKING first. */
-  #isAsking = false;
 
   /** @throws {TypeError} if the settings are invalid; see `checkRedisUrl`. */
   constructor(
@@ -145,28 +84,23 @@ export class RedisCommands {
     events: RedisCommandsEvents,
     { isCluster = false }: CommandsOptions = {},
   ) {
-    this.#events = events;
     this.#isCluster = isCluster;
     this.#isSharded = isCluster && settings.pubsub !== 'classic';
-    this.#link = new RedisLink(settings, 'commands', {
+    this.#link = new CommandLink(settings, events, {
       up: () => {
-        this.#connection += 1;
         this.#readsWhole = false;
-        this.#events.available();
-        this.#tellUnmended();
       },
-      pulse: () => {},
-      down: (cause) => {
-        this.#abandon(cause);
-        this.#events.unavailable(cause);
+      down: () => {
+        this.#publishCalls.connectionLost();
+        this.#epochCalls.connectionLost();
       },
-      stillDown: (cause) => this.#events.stillUnavailable?.(cause),
     });
+    this.#nodes = new NodeRecords(this.#link, isCluster);
   }
 
   /** Whether the link is up and answers its PINGs. */
   get available(): boolean {
-    return this.#link.up;
+    return this.#link.available;
   }
 
   /** Starts to connect, and reconnects until {@link stop}. */
@@ -176,7 +110,7 @@ export class RedisCommands {
 
   /** Replaces the connection and rejects every command in flight. Does nothing if there is no connection. */
   reconnect(cause: string): void {
-    this.#link.cut(cause);
+    this.#link.reconnect(cause);
   }
 
   /**
@@ -185,31 +119,24 @@ export class RedisCommands {
    * @param call must send its first command before it returns.
    */
   asking<T>(call: () => T): T {
-    this.#isAsking = true;
-    try {
-      return call();
-    } finally {
-      this.#isAsking = false;
-    }
+    return this.#link.asking(call);
   }
 
   /** Ends the connection and rejects every command in flight with the outcome `unknown`. */
-  async stop(): Promise<void> {
-    const stopped = this.#link.stop();
-    this.#abandon('the link was stopped');
-    await stopped;
+  stop(): Promise<void> {
+    return this.#link.stop();
   }
 
   /**
    * Publishes `payload` and resolves with the number of subscribers that Redis delivered it to. Redis executes
    * publishes in the order of the calls. The caller may reuse `payload` as soon as the call returns.
    *
-   * Rejects with {@link RedisUnavailableError}: at once with `not-sent` if the link is down or a limit of commands in
+   * Rejects with `RedisUnavailableError`: at once with `not-sent` if the link is down or a limit of commands in
    * flight is reached, later with `unknown` if the link is lost. Rejects with {@link RedisRefusedError} if Redis refuses.
    */
   publish(channel: string, payload: Uint8Array | string): Promise<number> {
     const bytes = typeof payload === 'string' ? payload : asBuffer(payload);
-    return this.#run(Buffer.byteLength(bytes), (redis) =>
+    return this.#link.run(Buffer.byteLength(bytes), (redis) =>
       this.#isSharded
         ? (redis.spublish(channel, bytes) as Promise<number>)
         : redis.publish(channel, bytes),
@@ -229,7 +156,7 @@ export class RedisCommands {
     // A copy: the call may be repeated after the caller has reused the memory.
     const owned =
       typeof payload === 'string' ? publication : { ...publication, payload: Buffer.from(payload) };
-    const reply = await this.#run(bytes, (redis, flight) =>
+    const reply = await this.#link.run(bytes, (redis, flight) =>
       this.#publishCalls.call(
         redis,
         flight,
@@ -254,7 +181,7 @@ export class RedisCommands {
     const end = Number.isFinite(to) ? String(to) : '+';
     const key = metaKey(channel);
     try {
-      const [meta, entries] = await this.#transact(channel.length, (transaction) =>
+      const [meta, entries] = await this.#link.transact(channel.length, (transaction) =>
         (this.#readsWhole
           ? transaction.getBuffer(key)
           : transaction.getrangeBuffer(key, 0, META_READ_BYTES - 1)
@@ -271,7 +198,7 @@ export class RedisCommands {
   /** Reads a channel's position; undefined if it has none. Rejects as {@link publish} does. */
   async readPosition(channel: string): Promise<Position | undefined> {
     const key = metaKey(channel);
-    const value = await this.#run(0, (redis) => redis.getrange(key, 0, META_READ_BYTES - 1));
+    const value = await this.#link.run(0, (redis) => redis.getrange(key, 0, META_READ_BYTES - 1));
     return readMeta(value);
   }
 
@@ -281,7 +208,7 @@ export class RedisCommands {
    * deleted. Rejects as {@link publish} does.
    */
   async startEpoch(channel: string, expectedEpoch: string | undefined): Promise<EpochStart> {
-    const reply = await this.#run(0, (redis, flight) =>
+    const reply = await this.#link.run(0, (redis, flight) =>
       this.#epochCalls.call(redis, flight, channel, publishKeys(channel), [expectedEpoch ?? '']),
     );
     return readEpochReply(reply);
@@ -294,8 +221,8 @@ export class RedisCommands {
   async serverIdentity(): Promise<string | undefined> {
     try {
       const [server, replication] = await Promise.all([
-        this.#run(0, (redis) => redis.info('server')),
-        this.#run(0, (redis) => redis.info('replication')),
+        this.#link.run(0, (redis) => redis.info('server')),
+        this.#link.run(0, (redis) => redis.info('replication')),
       ]);
       return readServerIdentity(server, replication);
     } catch (error) {
@@ -313,9 +240,9 @@ export class RedisCommands {
    * does.
    */
   async heartbeat(name: string, token: string): Promise<HeartbeatOutcome> {
-    const connection = this.#connection;
+    const { connection } = this.#link;
     try {
-      await this.#transact(token.length, (transaction) =>
+      await this.#link.transact(token.length, (transaction) =>
         this.#thenPublish(
           transaction.set(heartbeatKey(name), token, 'PX', HEARTBEAT_EXPIRY_MS),
           ...([probeChannel(name), token] as const),
@@ -333,7 +260,7 @@ export class RedisCommands {
   /** Reads the revocations that are kept, ended ones included. Rejects as {@link publish} does. */
   async readRevocations(): Promise<KeptRevocations> {
     const most = MAX_REVOCATIONS + 1;
-    const texts = await this.#run(0, (redis) =>
+    const texts = await this.#link.run(0, (redis) =>
       redis.zrange(REVOCATIONS_KEY, '+inf', '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, most),
     );
     const revocations = texts
@@ -352,7 +279,7 @@ export class RedisCommands {
    */
   async revoke(revocation: Revocation, now: number): Promise<number | undefined> {
     const text = writeRevocation(revocation);
-    const [, kept] = await this.#transact(0, (transaction) =>
+    const [, kept] = await this.#link.transact(0, (transaction) =>
       transaction
         .zremrangebyscore(REVOCATIONS_KEY, '-inf', now - ENDED_KEPT_MS)
         .zcard(REVOCATIONS_KEY),
@@ -362,7 +289,7 @@ export class RedisCommands {
       return undefined;
     }
     const channel = this.#isCluster ? CLUSTER_REVOCATION_CHANNEL : REVOCATION_CHANNEL;
-    const replies = await this.#transact(text.length, (transaction) =>
+    const replies = await this.#link.transact(text.length, (transaction) =>
       this.#thenPublish(transaction.zadd(REVOCATIONS_KEY, revocation.until, text), channel, text),
     );
     return Number(replies.at(-1));
@@ -374,12 +301,12 @@ export class RedisCommands {
    */
   async #removeCoveredRevocations(): Promise<boolean> {
     try {
-      const texts = await this.#run(0, (redis) =>
+      const texts = await this.#link.run(0, (redis) =>
         redis.zrange(REVOCATIONS_KEY, '0', String(MAX_REVOCATIONS)),
       );
       const covered = coveredRevocations(texts).slice(0, MAX_REMOVED_TOGETHER);
       if (covered.length === 0) return false;
-      await this.#run(0, (redis) => redis.zrem(REVOCATIONS_KEY, ...covered));
+      await this.#link.run(0, (redis) => redis.zrem(REVOCATIONS_KEY, ...covered));
       return true;
     } catch (error) {
       if (error instanceof RedisRefusedError) return false;
@@ -393,81 +320,49 @@ export class RedisCommands {
    *
    * @param at ms of the node's clock.
    */
-  async writeNodeState(
+  writeNodeState(
     state: NodeState,
     events: readonly NodeEvent[] | undefined,
     at: number,
   ): Promise<void> {
-    const { node } = state;
-    const text = encodeNodeState(state);
-    await this.#transact(text.length, (transaction) => {
-      transaction
-        .set(nodeStateKey(node, this.#isCluster), text, 'PX', NODE_STATE_EXPIRY_MS)
-        .zadd(NODES_KEY, at, node)
-        .zremrangebyscore(NODES_KEY, '-inf', at - NODE_STATE_EXPIRY_MS);
-      if (events === undefined) return transaction;
-      return transaction.set(
-        nodeEventsKey(node, this.#isCluster),
-        JSON.stringify(events),
-        'PX',
-        NODE_EVENTS_EXPIRY_MS,
-      );
-    });
+    return this.#nodes.writeState(state, events, at);
   }
 
   /** The last states of all nodes that wrote one within ten minutes, at most 1,000. Rejects as {@link publish} does. */
-  async readNodeStates(): Promise<readonly NodeState[]> {
-    const nodes = await this.#run(0, (redis) => redis.zrange(NODES_KEY, String(-MAX_NODES), '-1'));
-    if (nodes.length === 0) return [];
-    const texts = await this.#run(0, (redis) =>
-      redis.mget(nodes.map((node) => nodeStateKey(node, this.#isCluster))),
-    );
-    return texts.map(readNodeState).filter((state) => state !== undefined);
+  readNodeStates(): Promise<readonly NodeState[]> {
+    return this.#nodes.readStates();
   }
 
   /** The last events of each of `nodes`, in their order. Rejects as {@link publish} does. */
-  async readNodeEvents(nodes: readonly string[]): Promise<readonly (readonly NodeEvent[])[]> {
-    if (nodes.length === 0) return [];
-    const texts = await this.#run(0, (redis) =>
-      redis.mget(nodes.map((node) => nodeEventsKey(node, this.#isCluster))),
-    );
-    return texts.map(readNodeEvents);
+  readNodeEvents(nodes: readonly string[]): Promise<readonly (readonly NodeEvent[])[]> {
+    return this.#nodes.readEvents(nodes);
   }
 
   /** Asks all edges, for five seconds. Rejects as {@link publish} does. */
-  async writeConsoleWatch(watch: ConsoleWatch): Promise<void> {
-    const text = JSON.stringify(watch);
-    await this.#run(text.length, (redis) =>
-      redis.set(CONSOLE_WATCH_KEY, text, 'PX', CONSOLE_WATCH_EXPIRY_MS),
-    );
+  writeConsoleWatch(watch: ConsoleWatch): Promise<void> {
+    return this.#nodes.writeWatch(watch);
   }
 
   /** What pages of a console ask for; undefined if nobody asks. Rejects as {@link publish} does. */
-  async readConsoleWatch(): Promise<ConsoleWatch | undefined> {
-    return readConsoleWatch(await this.#run(0, (redis) => redis.get(CONSOLE_WATCH_KEY)));
+  readConsoleWatch(): Promise<ConsoleWatch | undefined> {
+    return this.#nodes.readWatch();
   }
 
   /** Writes what a node answers. Rejects as {@link publish} does. */
-  async writeNodeAnswer(answer: NodeAnswer): Promise<void> {
-    const text = encodeNodeAnswer(answer);
-    await this.#run(text.length, (redis) =>
-      redis.set(nodeAnswerKey(answer.node, this.#isCluster), text, 'PX', NODE_ANSWER_EXPIRY_MS),
-    );
+  writeNodeAnswer(answer: NodeAnswer): Promise<void> {
+    return this.#nodes.writeAnswer(answer);
   }
 
   /** What each of `nodes` answers; those that do not answer are left out. Rejects as {@link publish} does. */
-  async readNodeAnswers(nodes: readonly string[]): Promise<readonly NodeAnswer[]> {
-    if (nodes.length === 0) return [];
-    const keys = nodes.map((node) => nodeAnswerKey(node, this.#isCluster));
-    const texts = await this.#run(0, (redis) => redis.mget(keys));
-    return texts.map(readNodeAnswer).filter((answer) => answer !== undefined);
+  readNodeAnswers(nodes: readonly string[]): Promise<readonly NodeAnswer[]> {
+    return this.#nodes.readAnswers(nodes);
   }
 
   /** What this node says of its cluster. Rejects as {@link publish} does. */
   async readCluster(): Promise<ClusterReport> {
     const [info, shards] = await Promise.all([
-      this.#run(0, (redis) => redis.call('CLUSTER', 'INFO')),
-      this.#run(0, (redis) => redis.call('CLUSTER', 'SHARDS')),
+      this.#link.run(0, (redis) => redis.call('CLUSTER', 'INFO')),
+      this.#link.run(0, (redis) => redis.call('CLUSTER', 'SHARDS')),
     ]);
     return { info, shards };
   }
@@ -481,91 +376,10 @@ export class RedisCommands {
   /** Whether a Redis that refuses writes for this reason still delivers publications, by its own account. */
   async #delivers({ state: { delivers } }: RedisRefusedError): Promise<boolean> {
     if (delivers !== 'attached') return delivers === 'yes';
-    const replication = this.#run(0, (redis) => redis.info('replication'));
+    const replication = this.#link.run(0, (redis) => redis.info('replication'));
     return (await replication.catch(() => '')).includes('master_link_status:up');
   }
 
-  /** Executes `commands` as one transaction in one round trip. Rejects with the first refusal. */
-  async #transact(
-    bytes: number,
-    commands: (transaction: ChainableCommander) => ChainableCommander,
-  ): Promise<unknown[]> {
-    return await this.#run(bytes, async (redis) => {
-      const results = await commands(redis.multi()).exec();
-      return (results ?? []).map(([error, reply]) => {
-        if (error !== null) throw error;
-        return reply;
-      });
-    });
-  }
-
-  #tellUnmended(): void {
-    const fault = unmendedFault(this.#link.serverVersion);
-    if (fault === undefined || fault.version === this.#unmendedVersion) return;
-    this.#unmendedVersion = fault.version;
-    this.#events.unmended?.(fault);
-  }
-
-  #run<T>(bytes: number, send: (redis: Redis, flight: Flight) => Promise<T>): Promise<T> {
-    const obstacle = this.#obstacle(bytes);
-    if (obstacle !== undefined)
-      return Promise.reject(new RedisUnavailableError('not-sent', obstacle));
-
-    return new Promise((resolve, reject) => {
-      const pending: Pending = { bytes, reject, sent: true, isAsking: this.#isAsking };
-      this.#pending.add(pending);
-      this.#pendingBytes += bytes;
-      // Its refusal shows in the command behind it.
-      if (this.#isAsking) this.#link.redis.asking().catch(() => {});
-      send(this.#link.redis, pending).then(
-        (reply) => {
-          if (this.#settle(pending)) resolve(reply);
-        },
-        (error: unknown) => {
-          if (!this.#settle(pending)) return;
-          reject(asOutcome(error));
-        },
-      );
-    });
-  }
-
-  #obstacle(bytes: number): string | undefined {
-    if (!this.#link.writable) return 'Redis is not reachable';
-    if (this.#pending.size >= COMMANDS_IN_FLIGHT)
-      return `${COMMANDS_IN_FLIGHT} commands are in flight`;
-    if (this.#pendingBytes + bytes > COMMAND_BYTES_IN_FLIGHT)
-      return `${COMMAND_BYTES_IN_FLIGHT} bytes are in flight`;
-    return undefined;
-  }
-
-  #settle(pending: Pending): boolean {
-    if (!this.#pending.delete(pending)) return false;
-    this.#pendingBytes -= pending.bytes;
-    return true;
-  }
-
-  /** Rejects every command in flight, because ioredis never settles them after a link broke. */
-  #abandon(cause: string): void {
-    this.#publishCalls.connectionLost();
-    this.#epochCalls.connectionLost();
-    for (const pending of this.#pending) {
-      this.#settle(pending);
-      pending.reject(new RedisUnavailableError(pending.sent ? 'unknown' : 'not-sent', cause));
-    }
-  }
-}
-
-/** Converts a failure of ioredis into the error that the caller gets. */
-function asOutcome(error: unknown): RedisRefusedError | RedisUnavailableError {
-  if (error instanceof RedisUnavailableError) return error;
-  if (!isErrorReply(error)) return new RedisUnavailableError('unknown', describeError(error));
-  return new RedisRefusedError(describeError(firstRefusal(error)));
-}
-
-/** Returns the refusal of the command because of which Redis refused a whole transaction. */
-function firstRefusal(error: Error): unknown {
-  const { previousErrors } = error as { previousErrors?: readonly unknown[] };
-  return previousErrors?.find((previous) => isErrorReply(previous)) ?? error;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
