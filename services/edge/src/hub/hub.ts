@@ -5,6 +5,8 @@ import { type Limited, LimitGuard } from '../limits.ts';
 import { type ChannelContext, type ChannelEvents, HubChannel } from './channel.ts';
 import type { ChannelStore } from './channel-store.ts';
 import { Acknowledgements, type OnEndConfirmed } from './channel-waiters.ts';
+import { LingeringChannels } from './lingering-channels.ts';
+import { LinkNotices } from './link-notices.ts';
 import { type DeflateStatistics, PayloadDeflater } from './payload-deflater.ts';
 import { Recovery, type RecoveryEvents, type RecoverySettings } from './recovery.ts';
 import { ONLY_LINK, RedisLinks } from './redis-links.ts';
@@ -90,19 +92,15 @@ export class Hub {
   readonly #recovery: Recovery;
   readonly #context: ChannelContext;
   readonly #listeners = new Set<FeedListener>();
-  /** How much of its channels each worker was told to be cut off. */
-  readonly #told = new Map<FeedListener, 'none' | 'some' | 'all'>();
   readonly #channels = new Map<string, HubChannel>();
-  /** Channels that no worker wants any more, and when to let go of them, in ms on the monotonic clock. Oldest first. */
-  readonly #lingering = new Map<string, number>();
+  readonly #lingering: LingeringChannels;
   readonly #unused = new UnusedChannels<HubChannel>();
   readonly #deflater: PayloadDeflater;
   readonly #subscribeBudget: TokenBucket;
   readonly #guard: LimitGuard;
-  #lingerTimer: NodeJS.Timeout | undefined;
-  #telling: NodeJS.Immediate | undefined;
   #lastRef = 0;
   readonly #links: RedisLinks<HubChannel>;
+  readonly #notices: LinkNotices;
 
   constructor(
     source: Source,
@@ -130,11 +128,17 @@ export class Hub {
       events,
     };
     this.#subscribeBudget = new TokenBucket(limits.subscribeRate, performance.now());
+    this.#lingering = new LingeringChannels(limits.lingerMs, (name) => this.#release(name));
     this.#links = new RedisLinks(
       (link) => source.serverIdentity(link),
       (channel, isSameServer) => this.#relink(channel, isSameServer),
       Date.now(),
     );
+    this.#notices = new LinkNotices({
+      listeners: this.#listeners,
+      channels: this.#channels,
+      links: this.#links,
+    });
   }
 
   /** The number of channels that the node is, or wants to be, subscribed to, including those that linger. */
@@ -185,8 +189,8 @@ export class Hub {
     this.#listeners.add(listener);
     queueMicrotask(() => {
       if (!this.#listeners.has(listener)) return;
-      this.#told.delete(listener);
-      this.#tellState(listener);
+      this.#notices.forget(listener);
+      this.#notices.tell(listener);
     });
     return {
       declare: (channel, others = 0) => this.#declare(channel, others, listener),
@@ -204,13 +208,11 @@ export class Hub {
 
   /** Lets go of everything. The source's owner must stop the source. */
   stop(): void {
-    clearTimeout(this.#lingerTimer);
-    clearImmediate(this.#telling);
+    this.#lingering.stop();
+    this.#notices.stop();
     this.#recovery.stop();
     this.#listeners.clear();
-    this.#told.clear();
     this.#channels.clear();
-    this.#lingering.clear();
   }
 
   // The listener of the links to Redis. Where there is one, it has no name.
@@ -263,7 +265,7 @@ export class Hub {
     for (const channel of [...this.#channels.values()]) {
       if (channel.link === link) this.#loseChannel(channel);
     }
-    if (wasUp) this.#tellStates();
+    if (wasUp) this.#notices.tellAll();
   }
 
   linkRestored(link = ONLY_LINK): void {
@@ -272,7 +274,7 @@ export class Hub {
     if (recovery === undefined) return;
     if (recovery.isFirst) this.#events.linked(recovery.afterMs);
     else this.#events.restored(recovery.afterMs);
-    this.#tellStates();
+    this.#notices.tellAll();
   }
 
   /** A shard of a cluster has a master, to which there is no link yet. */
@@ -284,7 +286,7 @@ export class Hub {
   linkRemoved(link: string): void {
     this.#links.remove(link);
     this.#recovery.linkRemoved(link);
-    this.#tellStates();
+    this.#notices.tellAll();
   }
 
   /**
@@ -299,37 +301,8 @@ export class Hub {
       if (channel.state !== 'subscribing') this.#loseChannel(channel);
       this.#links.forget(channel);
       channel.link = this.#linkOf(name);
-      if (this.#links.isUp(channel.link) !== wasUp) this.#tellStatesSoon();
+      if (this.#links.isUp(channel.link) !== wasUp) this.#notices.tellAllSoon();
     }
-  }
-
-  /** Once for all channels that move in this turn. */
-  #tellStatesSoon(): void {
-    this.#telling ??= setImmediate(() => {
-      this.#telling = undefined;
-      this.#tellStates();
-    });
-  }
-
-  #tellStates(): void {
-    for (const listener of this.#listeners) this.#tellState(listener);
-  }
-
-  /** Tells a worker which of its channels are cut off: none, all, or those of the shards that are away. */
-  #tellState(listener: FeedListener): void {
-    const { degradedSince = Date.now(), areAllDown } = this.#links;
-    const before = this.#told.get(listener);
-    if (areAllDown) {
-      this.#told.set(listener, 'all');
-      if (before !== 'all') listener.onDegraded(degradedSince);
-      return;
-    }
-    const cutOff: string[] = [];
-    for (const { name, link, listeners } of this.#channels.values())
-      if (!this.#links.isUp(link) && listeners.has(listener)) cutOff.push(name);
-    this.#told.set(listener, cutOff.length === 0 ? 'none' : 'some');
-    if (cutOff.length > 0) listener.onDegraded(degradedSince, cutOff);
-    else if (before !== 'none') listener.onRestored();
   }
 
   /** Its subscription is lost. */
@@ -351,7 +324,7 @@ export class Hub {
 
   #disconnect(listener: FeedListener): void {
     this.#listeners.delete(listener);
-    this.#told.delete(listener);
+    this.#notices.forget(listener);
     for (const name of this.#channels.keys()) this.#drop(name, listener);
   }
 
@@ -393,7 +366,7 @@ export class Hub {
       return 'rate_limited';
     }
     if (unused !== undefined) this.#evict(unused);
-    else if (full) this.#releaseOldest();
+    else if (full) this.#lingering.releaseOldest();
     return undefined;
   }
 
@@ -411,25 +384,7 @@ export class Hub {
   #drop(name: string, listener: FeedListener): void {
     const channel = this.#channels.get(name);
     if (channel?.drop(listener) !== true || channel.listeners.size > 0) return;
-    this.#lingering.set(name, performance.now() + this.#limits.lingerMs);
-    this.#lingerTimer ??= setTimeout(this.#releaseLingering, this.#limits.lingerMs);
-  }
-
-  readonly #releaseLingering = (): void => {
-    const now = performance.now();
-    this.#lingerTimer = undefined;
-    for (const [name, until] of this.#lingering) {
-      if (until > now) {
-        this.#lingerTimer = setTimeout(this.#releaseLingering, Math.ceil(until - now));
-        return;
-      }
-      this.#release(name);
-    }
-  };
-
-  #releaseOldest(): void {
-    const [oldest] = this.#lingering.keys();
-    if (oldest !== undefined) this.#release(oldest);
+    this.#lingering.add(name);
   }
 
   /** Lets go of a channel for another one. Its workers are told once the call that asked for the other has returned. */

@@ -1,0 +1,65 @@
+import type { FeedListener } from '../feed.ts';
+import type { HubChannel } from './channel.ts';
+import type { RedisLinks } from './redis-links.ts';
+
+/** What it looks at. Its owner keeps them up to date. */
+export interface LinkNoticesParts {
+  readonly listeners: ReadonlySet<FeedListener>;
+  readonly channels: ReadonlyMap<string, HubChannel>;
+  readonly links: RedisLinks<HubChannel>;
+}
+
+/** Tells workers which of their channels are cut off from Redis: none, all, or those of the shards that are away. */
+export class LinkNotices {
+  readonly #listeners: LinkNoticesParts['listeners'];
+  readonly #channels: LinkNoticesParts['channels'];
+  readonly #links: LinkNoticesParts['links'];
+  /** How much of its channels each worker was told to be cut off. */
+  readonly #told = new Map<FeedListener, 'none' | 'some' | 'all'>();
+  #telling: NodeJS.Immediate | undefined;
+
+  constructor({ listeners, channels, links }: LinkNoticesParts) {
+    this.#listeners = listeners;
+    this.#channels = channels;
+    this.#links = links;
+  }
+
+  tellAll(): void {
+    for (const listener of this.#listeners) this.tell(listener);
+  }
+
+  /** Once for all changes of this turn. */
+  tellAllSoon(): void {
+    this.#telling ??= setImmediate(() => {
+      this.#telling = undefined;
+      this.tellAll();
+    });
+  }
+
+  tell(listener: FeedListener): void {
+    const { degradedSince = Date.now(), areAllDown } = this.#links;
+    const before = this.#told.get(listener);
+    if (areAllDown) {
+      this.#told.set(listener, 'all');
+      if (before !== 'all') listener.onDegraded(degradedSince);
+      return;
+    }
+    const cutOff: string[] = [];
+    for (const { name, link, listeners } of this.#channels.values())
+      if (!this.#links.isUp(link) && listeners.has(listener)) cutOff.push(name);
+    this.#told.set(listener, cutOff.length === 0 ? 'none' : 'some');
+    if (cutOff.length > 0) listener.onDegraded(degradedSince, cutOff);
+    else if (before !== 'none') listener.onRestored();
+  }
+
+  /** The worker is told its state anew when its turn comes next. */
+  forget(listener: FeedListener): void {
+    this.#told.delete(listener);
+  }
+
+  /** Nobody is told anything any more. */
+  stop(): void {
+    clearImmediate(this.#telling);
+    this.#told.clear();
+  }
+}
