@@ -3,7 +3,7 @@ import { type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
 import type { FanOutEvents } from '../clients/fan-out-events.ts';
 import type { Session } from '../clients/session/session.ts';
 import { GAP_REASONS } from './node-events.ts';
-import { limitedEvent } from './limited-event.ts';
+import { limitedEvent } from './limit-table.ts';
 import { SecurityLog } from './security-log.ts';
 
 /** Buckets for the time from the timestamp of a publication to the sockets, in seconds: 1 ms to 5 s. */

@@ -1,8 +1,15 @@
-import { dividedRate, type Limit, MAX_ADMIN_CONNECTIONS, widerRate } from '@tradewind/runtime';
+import {
+  dividedRate,
+  type Limit,
+  type LogLimiter,
+  MAX_ADMIN_CONNECTIONS,
+  type Metrics,
+  widerRate,
+} from '@tradewind/runtime';
 import { MAX_TABLE_ENTRIES } from '../auth/revocation-table.ts';
 import { ERROR_WINDOW_MS, MAX_PENDING_PONGS } from '../clients/requests.ts';
 import { ADDRESS_PLAIN_SHARE, type EdgeConfig, LEAST_OWNERS, UNIDENTIFIED_SHARE } from '../config/edge-config.ts';
-import type { LimitName, MemoryLimitName } from '../limits.ts';
+import type { Limited, LimitName, MemoryLimitName } from '../limits.ts';
 import { ANSWER_DEADLINE_MS, MARK_BYTES, MOST_UNANSWERED } from '../outbound/send-window.ts';
 import { TOLD_REFUSALS } from '../owners/owner.ts';
 
@@ -222,6 +229,24 @@ export const EDGE_LIMITS = {
 
 /** The counter of what exceeded a limit that has no counter of its own. */
 export const LIMITED_TOTAL = 'tradewind_edge_limited_total';
+
+/** The event that a limit was exceeded, with its counter and its log line. Each thread has one. */
+export function limitedEvent(limited: LogLimiter, metrics: Metrics): Limited {
+  const counter = metrics.counter({
+    name: LIMITED_TOTAL,
+    help: 'Times that a limit was exceeded, by limit (docs/limits.md), and whether something was refused for it (EDGE_LIMITS)',
+    labelNames: ['limit', 'enforced'],
+  });
+  for (const [limit, { enforced, ...rest }] of Object.entries(EDGE_LIMITS)) {
+    if ('countedBy' in rest) continue;
+    counter.inc({ limit, enforced: 'true' }, 0);
+    if (enforced === 'unless report') counter.inc({ limit, enforced: 'false' }, 0);
+  }
+  return (limit, isEnforced) => {
+    counter.inc({ limit, enforced: String(isEnforced) });
+    limited.warn(`limited_${limit}`, { limit, enforced: isEnforced });
+  };
+}
 
 function rate({ perSecond, burst }: EdgeConfig['requestRate']): string {
   return `${perSecond} a second, ${burst} at once`;

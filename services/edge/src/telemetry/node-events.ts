@@ -14,7 +14,7 @@ import type { HubEvents } from '../hub/hub.ts';
 import type { HistoryCause } from '../hub/recovery.ts';
 import { readCounter } from './gauges.ts';
 import { createIdentityEvents, type IdentityEvents } from './identity-events.ts';
-import { limitedEvent } from './limited-event.ts';
+import { limitedEvent } from './limit-table.ts';
 
 const DROP_REASONS = Object.keys({
   too_large: true,

@@ -6,7 +6,36 @@ import type {
   SubscribeRequest,
 } from '@tradewind/protocol';
 import type { Connection } from '../connection/connection.ts';
-import { retryWaitMs } from './retry-waits.ts';
+
+/** The range from which the waits of clients are taken, in ms. */
+interface Range {
+  readonly leastMs: number;
+  readonly mostMs: number;
+}
+
+/**
+ * When a channel may be asked for again that was rejected for the node's state, which no budget of the client tells.
+ * - `rate_limited`: the node subscribes to too many new channels in Redis. Its budget is full again after 2 s.
+ * - `unavailable`: the node does not reach Redis, or Redis refuses the channel. `restored` comes earlier where it can:
+ *   the wait only bounds what clients ask meanwhile, with 40,000 of them 6,700 requests a second.
+ * - `node_channels_full`: room comes when clients leave or take channels back, which takes longer.
+ */
+const RETRY_WAITS: { readonly [Code in ErrorCode]?: Range } = {
+  rate_limited: { leastMs: 1_000, mostMs: 5_000 },
+  unavailable: { leastMs: 2_000, mostMs: 10_000 },
+  node_channels_full: { leastMs: 5_000, mostMs: 20_000 },
+};
+
+/**
+ * The wait that a client is told with a rejected channel, in ms; undefined for a code that another try does not change.
+ * All channels of one client get the same wait, so that it can ask for them together.
+ *
+ * @param phase 0 ≤ phase < 1, spread evenly over the clients: those that were rejected together do not ask together.
+ */
+export function retryWaitMs(code: ErrorCode, phase: number): number | undefined {
+  const range = RETRY_WAITS[code];
+  return range && Math.round(range.leastMs + phase * (range.mostMs - range.leastMs));
+}
 
 /**
  * The reply to one `subscribe` request, in one or several frames. Each channel is confirmed as soon as its client joined,

@@ -2,7 +2,7 @@ import { PublicationLog } from '@tradewind/fanout';
 import type { ErrorCode, Position, RequestId, SubscribeRequest } from '@tradewind/protocol';
 import { LimitGuard, type LimitName } from '../../limits.ts';
 import { Membership } from '../membership/membership.ts';
-import { retryWaitMs } from '../subscriptions/retry-waits.ts';
+import { retryWaitMs } from '../subscriptions/subscribe-reply.ts';
 import { type SubscriptionLimits, Subscriptions } from '../subscriptions/subscriptions.ts';
 import type { RecoveryOutcome } from '../subscriptions/waiting-clients.ts';
 import { FakeUpstream, listenerOf, publicationsOf } from './fake-upstream.ts';

@@ -1,6 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
-import { retryWaitMs } from './retry-waits.ts';
+import { retryWaitMs } from './subscribe-reply.ts';
 
 const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
 

@@ -1,6 +1,6 @@
 import type { Publication, WireChannel } from '@tradewind/fanout';
 import { expect, it } from 'vitest';
-import { PastBodies } from './past-bodies.ts';
+import { PastBodies } from './publication-bodies.ts';
 
 function publicationOf(offset: number, wire: WireChannel): Publication {
   return { channel: 'a', offset, publishedAt: 1, body: new Uint8Array(10), wire };
