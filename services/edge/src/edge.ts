@@ -103,7 +103,8 @@ export async function startEdge(
     settings,
     {
       message(channel, payload) {
-        if (!sources.takes(channel, payload)) hub.message(channel, payload);
+        const isTaken = sources.revocations !== undefined && sources.takes(channel, payload);
+        if (!isTaken) hub.message(channel, payload);
       },
       subscribed(channels, link) {
         sources.subscribed(channels);

@@ -310,7 +310,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.statistics.deliveries += queued;
     this.#applyVerdicts();
     this.#flushRound.mark(publication.publishedAt, publication.body.length, queued > 0);
-    this.#conflation.addPublication(publication);
+    if (this.#conflation.subscriptions > 0) this.#conflation.addPublication(publication);
   }
 
   onReference(channel: string, { reference }: WireChannel): void {

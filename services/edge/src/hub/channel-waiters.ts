@@ -42,6 +42,8 @@ export class ChannelWaiters {
 export class Acknowledgements {
   readonly #isListening: (channel: string, listener: FeedListener) => boolean;
   #unsent: (readonly [FeedListener, Acknowledgement])[] = [];
+  /** Whether {@link send} would do anything. Nobody else writes it. */
+  hasUnsent = false;
 
   /** @param isListening whether the worker still wants the channel. */
   constructor(isListening: (channel: string, listener: FeedListener) => boolean) {
@@ -51,11 +53,12 @@ export class Acknowledgements {
   add(listeners: Iterable<FeedListener>, acknowledgement: Acknowledgement): void {
     if (this.#unsent.length === 0) queueMicrotask(() => this.send());
     for (const listener of listeners) this.#unsent.push([listener, acknowledgement]);
+    this.hasUnsent = this.#unsent.length > 0;
   }
 
   /** Sends what was collected. Must be called before a worker is told anything else of a channel. */
   send(): void {
-    if (this.#unsent.length === 0) return;
+    if (!this.hasUnsent) return;
     const lists = new Map<FeedListener, Acknowledgement[]>();
     for (const [listener, acknowledgement] of this.#unsent) {
       if (!this.#isListening(acknowledgement.channel, listener)) continue;
@@ -64,6 +67,7 @@ export class Acknowledgements {
       list.push(acknowledgement);
     }
     this.#unsent = [];
+    this.hasUnsent = false;
     for (const [listener, list] of lists) listener.onAcknowledged(list);
   }
 }

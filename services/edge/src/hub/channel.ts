@@ -194,7 +194,7 @@ export class HubChannel implements SequenceListener {
 
   onPublication(message: Message): void {
     const { acknowledgements, maxPublicationBytes, events } = this.#context;
-    acknowledgements.send();
+    if (acknowledgements.hasUnsent) acknowledgements.send();
     if (this.listeners.size === 0) return;
     const result = encodePublication(this.name, message, maxPublicationBytes, this.wire);
     if (result.ok) {

@@ -18,7 +18,8 @@ import { ONLY_LINK } from '../hub/redis-links.ts';
  * method may throw.
  */
 export interface RedisListener {
-  message(channel: string, payload: Buffer): void;
+  /** Called without its object: once for each message, so nothing stands between the subscriber and it. */
+  readonly message: (channel: string, payload: Buffer) => void;
   subscribed(channels: readonly string[], link: string): void;
   refused(channel: string, error: RedisRefusedError): void;
   linkLost(cause: string, link: string): void;
@@ -77,7 +78,7 @@ function connectOne(
   const subscriber: RedisSubscriber = new RedisSubscriber(
     settings,
     {
-      message: (channel, payload) => listener.message(channel, payload),
+      message: listener.message,
       subscribed: (channels) => listener.subscribed(channels, ONLY_LINK),
       refused: (channel, error) => listener.refused(channel, error),
       linkLost: (cause) => listener.linkLost(cause, ONLY_LINK),
@@ -127,7 +128,7 @@ function connectCluster(
     settings,
     commands,
     {
-      message: (channel, payload) => listener.message(channel, payload),
+      message: listener.message,
       subscribed: (channels, shard) => listener.subscribed(channels, shard),
       refused: (channel, error) => listener.refused(channel, error),
       moved: (channels) => listener.moved(channels),

@@ -11,10 +11,12 @@ interface Count {
 
 /** How many publications come on each channel of a node. It counts only while somebody asks. */
 export class ChannelRates {
+  /** Whether somebody asks. The caller looks before it counts, since a call for each message would be for nothing. */
+  isCounting = false;
   #counts: Map<string, Count> | undefined;
   #beatAt = 0;
 
-  /** Counts a publication, if somebody asks. */
+  /** Counts a publication. Does nothing while nobody asks. */
   count(channel: string): void {
     if (this.#counts === undefined) return;
     const count = this.#counts.get(channel);
@@ -25,6 +27,7 @@ export class ChannelRates {
   /** Forgets all. Nothing is counted until the next {@link beat}. */
   stop(): void {
     this.#counts = undefined;
+    this.isCounting = false;
   }
 
   /**
@@ -37,6 +40,7 @@ export class ChannelRates {
     this.#beatAt = now;
     if (this.#counts === undefined) {
       this.#counts = new Map();
+      this.isCounting = true;
       return;
     }
     for (const [channel, count] of this.#counts) {

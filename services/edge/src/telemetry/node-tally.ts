@@ -75,7 +75,7 @@ export function tallied(
   return {
     ...events,
     received(channel, bytes) {
-      rates.count(channel);
+      if (rates.isCounting) rates.count(channel);
       events.received(channel, bytes);
     },
     lost(channel, count, reason) {

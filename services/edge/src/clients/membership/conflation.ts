@@ -85,7 +85,8 @@ export class Conflation {
   readonly #output: ConflationOutput;
   readonly #channels = new Map<string, ConflatedChannel>();
   readonly #windows: ReadonlyMap<number, SharedWindows<ConflatedAudience>>;
-  #subscriptions = 0;
+  /** Subscriptions to the latest of a channel. Nobody else writes it. */
+  subscriptions = 0;
 
   constructor(membership: Membership, output: ConflationOutput) {
     this.#output = output;
@@ -101,11 +102,6 @@ export class Conflation {
     });
   }
 
-  /** Subscriptions to the latest of a channel. */
-  get subscriptions(): number {
-    return this.#subscriptions;
-  }
-
   /** The offset of the publication of a channel that is held back for a client; undefined if none is, or it has no offset. */
   heldBackOf(connection: Connection, channel: string): number | undefined {
     const audience = this.#audienceOf(connection, channel);
@@ -115,7 +111,7 @@ export class Conflation {
     return audience.channel.newest?.offset || undefined;
   }
 
-  /** Takes a publication that has just been delivered to those who want all. */
+  /** Takes a publication that has just been delivered to those who want all. Without {@link subscriptions} it does nothing. */
   addPublication(publication: Publication): void {
     const channel = this.#channels.get(publication.channel);
     if (channel === undefined) return;
@@ -179,7 +175,7 @@ export class Conflation {
     if (member.owed !== undefined) audience.owing.add(member);
     if (member.seen < channel.published) this.#windowsOf(audience).add(audience);
     else if (this.#windowsOf(audience).has(audience)) audience.fresh.add(member);
-    this.#subscriptions += 1;
+    this.subscriptions += 1;
   }
 
   #change(connection: Connection, name: string, everyMs: number | undefined): void {
@@ -210,7 +206,7 @@ export class Conflation {
     members.delete(connection);
     fresh.delete(member);
     audience.owing.delete(member);
-    this.#subscriptions -= 1;
+    this.subscriptions -= 1;
     if (members.size > 0) return;
     this.#windowsOf(audience).remove(audience);
     channel.audiences.delete(everyMs);
