@@ -1,12 +1,12 @@
 // `npm run bench`: compares the edge with its alternatives, on this machine.
 import { bringRedisServer } from '@tradewind/dev';
-import { BENCH_USAGE, type BenchArguments, readBenchArguments, UsageError } from './arguments.ts';
 import { startBenchRedis } from './arena/bench-redis.ts';
-import { runCommand } from './commands.ts';
 import { isCheckout } from './arena/contenders.ts';
 import { LOAD_CORE, moveToLoadCore } from './arena/cores.ts';
 import { describeMachine, machineLines } from './arena/machine.ts';
 import { bringOwnNetwork, currentNetwork, runAgainInOwnNetwork } from './arena/own-network.ts';
+import { BENCH_USAGE, type BenchArguments, readBenchArguments, UsageError } from './arguments.ts';
+import { runCommand } from './commands.ts';
 import { writeResult } from './results.ts';
 
 const EXIT_FAILED = 1;

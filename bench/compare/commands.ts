@@ -1,7 +1,19 @@
 import type { LoadShape, Subject } from './arena/arena.ts';
+import { type ContenderName, isCheckout } from './arena/contenders.ts';
 import { type BenchArguments, UsageError } from './arguments.ts';
 import { consoleFailures, describeConsole, measureConsole } from './cost/console-cost.ts';
-import { type ContenderName, isCheckout } from './arena/contenders.ts';
+import {
+  benchmarkHotPath,
+  benchmarkIndex,
+  describeHotPath,
+  describeIndexCosts,
+} from './cost/microbenchmarks.ts';
+import { describeSdkCost, runSdkCost, sdkCostFailures } from './cost/sdk-cost.ts';
+import { describeWireSizes, measureWireSizes, wireSizeFailures } from './cost/wire-size.ts';
+import { measureIdle } from './memory/idle-memory.ts';
+import { describeIdle, idleFailures } from './memory/idle-memory-text.ts';
+import { LONGEST_STALLED_SECONDS, measureStalled } from './memory/stalled-memory.ts';
+import { describeStalled } from './memory/stalled-memory-text.ts';
 import {
   compareAtFixedRate,
   describeFixedRate,
@@ -11,15 +23,7 @@ import {
 } from './speed/fixed-rate.ts';
 import { describeHeartbeats, heartbeatsFailures, measureHeartbeats } from './speed/heartbeats.ts';
 import { describeIdentity, measureIdentity, withIdentity } from './speed/identity.ts';
-import { measureIdle } from './memory/idle-memory.ts';
-import { describeIdle, idleFailures } from './memory/idle-memory-text.ts';
 import { describeLatest, latestFailures, measureLatest } from './speed/latest.ts';
-import {
-  benchmarkHotPath,
-  benchmarkIndex,
-  describeHotPath,
-  describeIndexCosts,
-} from './cost/microbenchmarks.ts';
 import { describeOverload, measureOverload, overloadFailures } from './speed/overload.ts';
 import { describeSafety, measureSafety, type SafetyPlan, safetyFailures } from './speed/safety.ts';
 import {
@@ -30,9 +34,6 @@ import {
   saturationFailures,
   USUAL_SEARCH,
 } from './speed/saturation.ts';
-import { describeSdkCost, runSdkCost, sdkCostFailures } from './cost/sdk-cost.ts';
-import { LONGEST_STALLED_SECONDS, measureStalled } from './memory/stalled-memory.ts';
-import { describeStalled } from './memory/stalled-memory-text.ts';
 import { describeStorm, measureStorm, stormFailures } from './speed/storm.ts';
 import {
   CALM_RATE,
@@ -58,7 +59,6 @@ import {
   WIDE,
   WIDE_RATE,
 } from './speed/subjects.ts';
-import { describeWireSizes, measureWireSizes, wireSizeFailures } from './cost/wire-size.ts';
 
 /** The result of a command: lines for a person, and all measurements. */
 export interface BenchOutcome {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createRandom } from '../support/random.ts';
 import { linksOf } from '../support/faults/tcp-fault-proxy.ts';
+import { createRandom } from '../support/random.ts';
 import type { NumberedPublisher } from './publisher.ts';
 import type { Scenario } from './scenario.ts';
 

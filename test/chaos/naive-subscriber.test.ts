@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { linksOf, TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
+import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { eventually } from '../support/wait.ts';
 import type { Complaint } from './complaint.ts';
 import { expectComplaints, expectToFail } from './expect-complaints.ts';

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
+import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { eventually } from '../support/wait.ts';
 import { Ledger } from './ledger.ts';
 import { NotPublishedError, NumberedPublisher } from './publisher.ts';

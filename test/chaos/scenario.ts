@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 import { createRandom } from '../support/random.ts';
 import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import {
@@ -8,7 +9,6 @@ import {
   type TestEdge,
   untilLinked,
 } from '../support/service.ts';
-import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 import { collectFatalLines } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 import { ANY_NEWS, type Complaint, type ComplaintKind, type Expectation } from './complaint.ts';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { startRedisNode, startSentinels } from '../support/redis/redis-topology.ts';
 import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
+import { startRedisNode, startSentinels } from '../support/redis/redis-topology.ts';
 import { expectComplaints } from './expect-complaints.ts';
 import { NaiveSubscriber } from './naive-subscriber.ts';
 import { Scenario } from './scenario.ts';

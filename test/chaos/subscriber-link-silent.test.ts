@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { startRedisNode } from '../support/redis/redis-topology.ts';
 import { linksOf } from '../support/faults/tcp-fault-proxy.ts';
+import { startRedisNode } from '../support/redis/redis-topology.ts';
 import type { Complaint } from './complaint.ts';
 import { expectComplaints } from './expect-complaints.ts';
 import { NaiveSubscriber } from './naive-subscriber.ts';

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 import { collectGarbage, evaluateIn } from '../support/inspector.ts';
 import { createRandom } from '../support/random.ts';
 import { startRedis } from '../support/redis.ts';
 import { type ServiceEnvironment, startEdge, untilLinked } from '../support/service.ts';
-import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 import { collectFatalLines, debugIndex } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 import { prepareChannels } from './channels.ts';

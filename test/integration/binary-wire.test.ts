@@ -1,8 +1,8 @@
 import { BINARY_SUBPROTOCOL, JSON_SUBPROTOCOL } from '@tradewind/protocol';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
-import { INSPECTABLE, runInWorker, socketsOfWorkers } from '../support/inspector.ts';
 import { ScriptPublisher } from '../support/clients/script-publisher.ts';
+import { INSPECTABLE, runInWorker, socketsOfWorkers } from '../support/inspector.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { recordedTrades } from '../support/trades.ts';
 import { eventually } from '../support/wait.ts';

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type OwnedProcess, startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bringOpenssl, startTlsTerminator } from '../support/faults/tls-terminator.ts';
 import { createTestAuthority } from '../support/identity/certificates.ts';
+import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
 import { IS_LONG } from '../support/length.ts';
 import { startRedis } from '../support/redis.ts';
 import { startTier } from '../support/tier.ts';
-import { bringOpenssl, startTlsTerminator } from '../support/faults/tls-terminator.ts';
-import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
 import { eventually } from '../support/wait.ts';
 
 const CAPACITY = [WORKSPACE_NODE, 'bench/capacity/main.ts'];

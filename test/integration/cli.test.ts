@@ -7,11 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { FUNCTION_LIBRARY } from '@tradewind/bus';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { TestClient } from '../support/client.ts';
-import { startRedis } from '../support/redis.ts';
+import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
 import { rulesOf } from '../support/redis/redis-with-users.ts';
+import { startRedis } from '../support/redis.ts';
 import { startEdge, untilLinked } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
-import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
 import { eventually } from '../support/wait.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));

@@ -9,8 +9,8 @@ import {
   type WireEvents,
 } from '../support/clients/document-client.ts';
 import { AT_ONCE, MIXED } from '../support/clients/old-document-rules.ts';
-import { createRandom } from '../support/random.ts';
 import { ScriptPublisher } from '../support/clients/script-publisher.ts';
+import { createRandom } from '../support/random.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 

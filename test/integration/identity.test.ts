@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
+import { type Claims, hs256, makeToken, nowSeconds, rs256 } from '../support/identity/tokens.ts';
 import { IS_LONG } from '../support/length.ts';
 import { startTier } from '../support/tier.ts';
-import { type Claims, hs256, makeToken, nowSeconds, rs256 } from '../support/identity/tokens.ts';
 
 const KEY = 'planted-secret-of-the-hs256-key-file';
 const folder = mkdtempSync(join(tmpdir(), 'tradewind-identity-'));

@@ -6,14 +6,14 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { REVOCATION_CHANNEL, writeRevocation } from '@tradewind/bus';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestAuthority, type TestAuthority } from '../support/identity/certificates.ts';
 import { TestClient } from '../support/client.ts';
+import { bringOpenssl } from '../support/faults/tls-terminator.ts';
+import { createTestAuthority, type TestAuthority } from '../support/identity/certificates.ts';
+import { type Claims, hs256, makeToken, nowSeconds, rs256 } from '../support/identity/tokens.ts';
 import { INSPECTABLE, runInWorker } from '../support/inspector.ts';
 import { shortOrLong } from '../support/length.ts';
 import { startEdge } from '../support/service.ts';
 import { startTier } from '../support/tier.ts';
-import { bringOpenssl } from '../support/faults/tls-terminator.ts';
-import { type Claims, hs256, makeToken, nowSeconds, rs256 } from '../support/identity/tokens.ts';
 import { eventually } from '../support/wait.ts';
 
 const [known, next, forger] = [1, 2, 3].map(() =>

@@ -5,11 +5,11 @@ import { type Client, connect } from '@tradewind/client';
 import { createPublisher, type PublisherRedis } from '@tradewind/publisher';
 import { Cluster } from 'ioredis';
 import { expect, it } from 'vitest';
+import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 import { IS_LONG, shortOrLong } from '../support/length.ts';
 import { startRedisCluster } from '../support/redis/redis-cluster.ts';
 import { startRedisNode } from '../support/redis/redis-topology.ts';
 import { startEdge, untilLinked } from '../support/service.ts';
-import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 import { eventually } from '../support/wait.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));

@@ -10,9 +10,9 @@ import { Redis } from 'ioredis';
 import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createTestAuthority } from '../support/identity/certificates.ts';
+import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startEdge, startIngest, untilLinked } from '../support/service.ts';
-import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
 import { eventually } from '../support/wait.ts';
 
 /** Where a secret could come to light. */

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestAuthority, type TestAuthority } from '../support/identity/certificates.ts';
 import { TestClient } from '../support/client.ts';
+import { bringOpenssl } from '../support/faults/tls-terminator.ts';
+import { createTestAuthority, type TestAuthority } from '../support/identity/certificates.ts';
 import { INSPECTABLE, runInWorker, socketsOfWorkers } from '../support/inspector.ts';
 import { shortOrLong } from '../support/length.ts';
 import { startEdge, type TestEdge } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
-import { bringOpenssl } from '../support/faults/tls-terminator.ts';
 import { eventually } from '../support/wait.ts';
 
 /** Nothing listens there: it is not needed for a start that is refused. */

@@ -6,8 +6,8 @@ import { FUNCTION_LIBRARY, RedisCommands, readHeader } from '@tradewind/bus';
 import { bringRedisCli } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startRedisCluster } from '../support/redis/redis-cluster.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

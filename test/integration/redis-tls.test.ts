@@ -1,13 +1,13 @@
 import { findFreePort, findRedisServer, startRedisServer } from '@tradewind/dev';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { TestClient } from '../support/client.ts';
+import { bringOpenssl } from '../support/faults/tls-terminator.ts';
 import {
   type CertificateFiles,
   createTestAuthority,
   type TestAuthority,
 } from '../support/identity/certificates.ts';
-import { TestClient } from '../support/client.ts';
 import { startEdge, startIngest } from '../support/service.ts';
-import { bringOpenssl } from '../support/faults/tls-terminator.ts';
 import { eventually } from '../support/wait.ts';
 
 const hasOpenssl = await bringOpenssl();

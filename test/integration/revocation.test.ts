@@ -7,11 +7,11 @@ import type { ServiceProcess } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { afterAll, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
+import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
+import { type Claims, hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
 import { shortOrLong } from '../support/length.ts';
 import { startRedis } from '../support/redis.ts';
 import { startEdge, startIngest, type TestEdge, untilLinked } from '../support/service.ts';
-import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
-import { type Claims, hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
 import { eventually } from '../support/wait.ts';
 
 const KEY = 'a secret key of at least 32 bytes';

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { expect, it } from 'vitest';
+import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 import { freeStartPorts } from '../support/npm-start.ts';
 import { startRedis } from '../support/redis.ts';
-import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 
 const run = promisify(execFile);
 

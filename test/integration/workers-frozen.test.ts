@@ -3,8 +3,6 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Load } from '../../bench/load/load.ts';
 import { startPublisher } from '../../bench/load/publisher.ts';
 import { TestClient } from '../support/client.ts';
-import { freezeWorker, INSPECTABLE, socketsOfWorkers } from '../support/inspector.ts';
-import { IS_LONG } from '../support/length.ts';
 import {
   gapsOn,
   lastAccountedFor,
@@ -12,6 +10,8 @@ import {
   publishNumbered,
 } from '../support/clients/numbered-publications.ts';
 import { connectReaders } from '../support/clients/readers.ts';
+import { freezeWorker, INSPECTABLE, socketsOfWorkers } from '../support/inspector.ts';
+import { IS_LONG } from '../support/length.ts';
 import type { TestEdge } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';

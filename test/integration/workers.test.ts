@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
-import { INSPECTABLE, runInWorker, socketsOfWorkers } from '../support/inspector.ts';
 import { lastAccountedFor, publishNumbered } from '../support/clients/numbered-publications.ts';
 import { connectReaders } from '../support/clients/readers.ts';
+import { INSPECTABLE, runInWorker, socketsOfWorkers } from '../support/inspector.ts';
 import type { TestEdge } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';

@@ -1,11 +1,11 @@
 import { FUNCTION_LIBRARY } from '@tradewind/bus';
 import { findFreePort } from '@tradewind/dev';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type CommandFilter, TcpFaultProxy, type Trap } from '../support/faults/tcp-fault-proxy.ts';
 import { IS_LONG, shortOrLong } from '../support/length.ts';
 import { CLUSTER_SLOTS } from '../support/redis/redis-cluster.ts';
 import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { rulesOf } from '../support/redis/redis-with-users.ts';
-import { type CommandFilter, TcpFaultProxy, type Trap } from '../support/faults/tcp-fault-proxy.ts';
 import { eventually } from '../support/wait.ts';
 import { LIBRARIES, removeBuilds } from './libraries.ts';
 import type { DriverResult, PublisherDriver } from './publisher-driver.ts';

@@ -1,8 +1,8 @@
 import { createPublisher, type IoredisLike } from '@tradewind/publisher';
 import { Redis } from 'ioredis';
 import { expect, it } from 'vitest';
-import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { type CommandFilter, TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
+import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { eventually } from '../support/wait.ts';
 
 const COUNT = 1_000;

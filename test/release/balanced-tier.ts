@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { findFreePort, type ServiceProcess, WORKSPACE_ROOT } from '@tradewind/dev';
 import { readUnitFile } from '@tradewind/release';
+import { TcpBalancer, type TcpBalancerOptions } from '../support/faults/tcp-balancer.ts';
 import { startRedis } from '../support/redis.ts';
 import {
   type ServiceEnvironment,
@@ -9,7 +10,6 @@ import {
   type TestEdge,
   untilLinked,
 } from '../support/service.ts';
-import { TcpBalancer, type TcpBalancerOptions } from '../support/faults/tcp-balancer.ts';
 
 export const ADMIN_TOKEN = 'a-token-of-operators';
 

@@ -1,6 +1,6 @@
 import { findFreePort, type ServiceName } from '@tradewind/dev';
-import type { ServiceEnvironment } from '../support/service.ts';
 import type { TcpBalancer } from '../support/faults/tcp-balancer.ts';
+import type { ServiceEnvironment } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 import { VirtualMachine } from './virtual-machine.ts';
 

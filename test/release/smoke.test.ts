@@ -4,10 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { expect, it } from 'vitest';
-import { startIngest, untilLinked } from '../support/service.ts';
 import { TcpBalancer } from '../support/faults/tcp-balancer.ts';
-import { startTier } from '../support/tier.ts';
 import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
+import { startIngest, untilLinked } from '../support/service.ts';
+import { startTier } from '../support/tier.ts';
 
 it('confirms a tier of two edges, a drain included, and fails if something is wrong', async () => {
   await using tier = await startTier({

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Position } from '@tradewind/client';
 import { Redis } from 'ioredis';
-import { startRedis } from '../support/redis.ts';
-import { startEdge, type TestEdge, untilLinked } from '../support/service.ts';
 import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
+import { startRedis } from '../support/redis.ts';
+import { startEdge, type TestEdge, untilLinked } from '../support/service.ts';
 import type { Driver, Fault } from './driver.ts';
 
 const SCRIPT = new URL('../../docs/publish/tradewind_publish_1.lua', import.meta.url);

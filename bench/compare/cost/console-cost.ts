@@ -12,9 +12,9 @@ import { WebSocket } from 'ws';
 import { openChromium } from '../../../test/support/browser.ts';
 import { collectGarbage, INSPECTABLE } from '../../../test/support/inspector.ts';
 import { readCpuTime, readMemory } from '../../load/process-usage.ts';
-import { type PageTrace, tracePage } from './page-trace.ts';
 import { readRedis, redisUsageBetween } from '../arena/redis-usage.ts';
 import { formatNumber, formatTable } from '../figures/table.ts';
+import { type PageTrace, tracePage } from './page-trace.ts';
 
 /** What is measured. */
 export interface ConsolePlan {

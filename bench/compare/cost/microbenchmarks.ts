@@ -1,6 +1,6 @@
+import { formatNumber, formatTable } from '../figures/table.ts';
 import { runHotPath } from './hot-path.ts';
 import { type IndexCost, measureIndexCost, type Reach } from './index-cost.ts';
-import { formatNumber, formatTable } from '../figures/table.ts';
 
 /**
  * Sizes of the indexes. `far` begins with 1,000, where nothing is further away than in `near`, to show exactly that.

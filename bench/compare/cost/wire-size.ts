@@ -3,8 +3,8 @@ import { WORKSPACE_ROOT } from '@tradewind/dev';
 import type { DeflatedPayload, Publication, WireChannel, WireReference } from '@tradewind/fanout';
 import { createRandom } from '../../../test/support/random.ts';
 import { recordedTrades } from '../../../test/support/trades.ts';
-import { packMessage, packValues } from './message-pack.ts';
 import { formatTable } from '../figures/table.ts';
+import { packMessage, packValues } from './message-pack.ts';
 
 /** The largest share of v1's bytes that recorded trades may take on v2. */
 const MOST_OF_TRADES = 0.27;

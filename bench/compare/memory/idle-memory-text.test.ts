@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { EdgeMemory } from '../arena/edge-memory.ts';
-import type { IdleDifference, IdleResult, IdleRun, IdleRuns } from './idle-memory.ts';
-import { describeIdle, idleFailures } from './idle-memory-text.ts';
 import { summarizeRatios } from '../figures/ratio.ts';
 import { IDLE, subjectOf } from '../speed/subjects.ts';
+import type { IdleDifference, IdleResult, IdleRun, IdleRuns } from './idle-memory.ts';
+import { describeIdle, idleFailures } from './idle-memory-text.ts';
 
 const CLIENTS = IDLE.clients;
 

@@ -1,4 +1,7 @@
 import type { EdgeMemory } from '../arena/edge-memory.ts';
+import { median } from '../figures/ratio.ts';
+import { formatNumber, formatRatio, formatTable } from '../figures/table.ts';
+import { AT_MOST_LARGER, failuresOf, judge, type Verdict } from '../figures/verdict.ts';
 import {
   bytesEach,
   IDLE_KINDS,
@@ -7,9 +10,6 @@ import {
   type IdleResult,
   type IdleRun,
 } from './idle-memory.ts';
-import { median } from '../figures/ratio.ts';
-import { formatNumber, formatRatio, formatTable } from '../figures/table.ts';
-import { AT_MOST_LARGER, failuresOf, judge, type Verdict } from '../figures/verdict.ts';
 
 /** The goal for an idle connection, in bytes of PSS. */
 const GOAL_BYTES = 9_000;

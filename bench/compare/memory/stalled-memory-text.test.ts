@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Trial } from '../arena/arena.ts';
 import type { EdgeMemory } from '../arena/edge-memory.ts';
+import { PARTLY_STALLED } from '../speed/subjects.ts';
 import type { LeavingRun, StalledResult, StalledRun } from './stalled-memory.ts';
 import { describeStalled } from './stalled-memory-text.ts';
-import { PARTLY_STALLED } from '../speed/subjects.ts';
 
 const MEGABYTE = 1e6;
 

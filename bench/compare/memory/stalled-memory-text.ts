@@ -1,5 +1,6 @@
 import type { EdgeMemory } from '../arena/edge-memory.ts';
 import { median, type RatioSummary, summarizeRatios } from '../figures/ratio.ts';
+import { formatNumber, formatRatio, formatShare, formatTable } from '../figures/table.ts';
 import { BACK_FOR_SECONDS } from './return-watch.ts';
 import {
   BACK_BYTES,
@@ -8,7 +9,6 @@ import {
   type StalledRound,
   type StalledRun,
 } from './stalled-memory.ts';
-import { formatNumber, formatRatio, formatShare, formatTable } from '../figures/table.ts';
 
 const KILOBYTE = 1e3;
 const MEGABYTE = 1e6;

@@ -1,9 +1,9 @@
 import { type LoadShape, openArena, type Subject, type Trial } from '../arena/arena.ts';
 import { compare, measurementsOf, measurePairs, type Pair } from '../figures/pairs.ts';
 import { median, type RatioSummary } from '../figures/ratio.ts';
-import { isOtherEdge } from './subjects.ts';
 import { formatNumber, formatRatio, formatShare, formatTable } from '../figures/table.ts';
 import { AT_MOST_SLOWER, failuresOf, judge, judgeWhole, type Verdict } from '../figures/verdict.ts';
+import { isOtherEdge } from './subjects.ts';
 
 /** A comparison under one load. */
 export interface FixedRatePlan {

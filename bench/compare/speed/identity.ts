@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { INSPECTABLE } from '../../../test/support/inspector.ts';
 import { hs256, makeToken, nowSeconds } from '../../../test/support/identity/tokens.ts';
+import { INSPECTABLE } from '../../../test/support/inspector.ts';
 import type { DialectChoice } from '../../load/dialect.ts';
 import { readCpuTime } from '../../load/process-usage.ts';
 import {

@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Percentiles } from '@tradewind/dev';
 import { startCalledChild } from '../../load/child-calls.ts';
 import { startPublisher } from '../../load/publisher.ts';
-import { channelNames, type LoadShape, openArena, type Subject, type Trial } from '../arena/arena.ts';
+import {
+  channelNames,
+  type LoadShape,
+  openArena,
+  type Subject,
+  type Trial,
+} from '../arena/arena.ts';
 import { LOAD_CORE } from '../arena/cores.ts';
 import { median } from '../figures/ratio.ts';
 import { formatNumber, formatTable } from '../figures/table.ts';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseMetrics } from '@tradewind/dev';
 import { type LoadShape, openArena, type Subject, type Trial } from '../arena/arena.ts';
-import { SaturationFinder, USUAL_SEARCH } from './saturation.ts';
 import { formatNumber } from '../figures/table.ts';
+import { SaturationFinder, USUAL_SEARCH } from './saturation.ts';
 
 /** The behaviour of an edge under more load than it can carry. */
 export interface Overload {

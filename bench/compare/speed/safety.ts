@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
 import type { SequencedTerms } from '../../load/publisher-plan.ts';
 import { type LoadShape, openArena, type Subject, type Trial } from '../arena/arena.ts';
+import { type RedisUsage, readRedis, redisUsageBetween } from '../arena/redis-usage.ts';
 import { compare, measurementsOf, measurePairs } from '../figures/pairs.ts';
 import { median, type RatioSummary } from '../figures/ratio.ts';
-import { type RedisUsage, readRedis, redisUsageBetween } from '../arena/redis-usage.ts';
 import { formatNumber, formatRatio, formatShare, formatTable } from '../figures/table.ts';
 import { type Bar, failuresOf, judge, judgeWhole, type Verdict } from '../figures/verdict.ts';
 

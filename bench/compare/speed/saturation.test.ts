@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Trial } from '../arena/arena.ts';
 import { summarizeRatios } from '../figures/ratio.ts';
+import { AT_MOST_SLOWER, judge } from '../figures/verdict.ts';
 import {
   describeSaturation,
   FINE_SEARCH,
@@ -8,7 +9,6 @@ import {
   saturationFailures,
 } from './saturation.ts';
 import { CROWD, subjectOf } from './subjects.ts';
-import { AT_MOST_SLOWER, judge } from '../figures/verdict.ts';
 
 const TRIAL = { deliveriesPerSecond: 6e6, cpuMicrosPerDelivery: 0.16, loadCore: 0.8 } as Trial;
 

@@ -8,10 +8,10 @@ import {
 } from '../arena/arena.ts';
 import { compare, measurementsOf, measurePairs, type Pair } from '../figures/pairs.ts';
 import { median, type RatioSummary } from '../figures/ratio.ts';
-import { searchSaturation } from './saturation-search.ts';
-import { isOtherEdge } from './subjects.ts';
 import { formatNumber, formatRatio, formatShare, formatTable } from '../figures/table.ts';
 import { AT_MOST_SLOWER, failuresOf, judge, type Verdict } from '../figures/verdict.ts';
+import { searchSaturation } from './saturation-search.ts';
+import { isOtherEdge } from './subjects.ts';
 
 /** The terms of a saturation measurement. */
 export interface SaturationPlan {

@@ -10,8 +10,8 @@ import { contenderOf, startContender } from '../arena/contenders.ts';
 import { watchCores } from '../arena/core-usage.ts';
 import { LOAD_CORE, SERVER_CORE } from '../arena/cores.ts';
 import { measuredEdge } from '../arena/edge-memory.ts';
-import { identified, withIdentity } from './identity.ts';
 import { formatNumber, formatShare, formatTable } from '../figures/table.ts';
+import { identified, withIdentity } from './identity.ts';
 import { type Turns, watchTurns } from './turns.ts';
 
 /** Clients with tokens that come at once, as after the end of another node, and clients that are there. */

@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { type Backend, TcpBalancer } from './tcp-balancer.ts';
 import { eventually } from '../wait.ts';
+import { type Backend, TcpBalancer } from './tcp-balancer.ts';
 
 const CHECKS = { checkEveryMs: 50, failures: 2 };
 

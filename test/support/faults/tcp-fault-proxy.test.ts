@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RedisNode, startRedisNode } from '../redis/redis-topology.ts';
-import { linksOf, TcpFaultProxy } from './tcp-fault-proxy.ts';
 import { eventually } from '../wait.ts';
+import { linksOf, TcpFaultProxy } from './tcp-fault-proxy.ts';
 
 const CHANNEL = 'BTC.trade';
 

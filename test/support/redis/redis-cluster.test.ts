@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type RedisCluster, startRedisCluster } from './redis-cluster.ts';
 import { eventually } from '../wait.ts';
+import { type RedisCluster, startRedisCluster } from './redis-cluster.ts';
 
 let cluster: RedisCluster;
 

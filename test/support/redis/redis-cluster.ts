@@ -1,6 +1,6 @@
+import { eventually } from '../wait.ts';
 import { ClusterBusProxy } from './cluster-bus-proxy.ts';
 import { type RedisNode, startRedisNode } from './redis-topology.ts';
-import { eventually } from '../wait.ts';
 
 /** The number of slots of every Redis Cluster. */
 export const CLUSTER_SLOTS = 16_384;

@@ -7,8 +7,8 @@ import {
   watchForOurDeath,
 } from '@tradewind/dev';
 import { GenericContainer, getContainerRuntimeClient, ImageName, Wait } from 'testcontainers';
-import type { TestRedis } from './test-redis.ts';
 import { eventually } from '../wait.ts';
+import type { TestRedis } from './test-redis.ts';
 
 /** How long a container may take to accept connections, in ms. */
 const READY_DEADLINE_MS = 30_000;

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { TestClient } from '../client.ts';
-import { type RedisNode, startRedisNode } from './redis-topology.ts';
-import { startEdge, untilLinked } from '../service.ts';
 import { TcpFaultProxy } from '../faults/tcp-fault-proxy.ts';
+import { startEdge, untilLinked } from '../service.ts';
 import { eventually } from '../wait.ts';
+import { type RedisNode, startRedisNode } from './redis-topology.ts';
 
 const CHANNEL = 'BTC.trade';
 const PUBLISH_EVERY_MS = 20;

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../wait.ts';
 import {
   commandsWithin,
   startRedisNode,
   startReplicatedPair,
   startSentinels,
 } from './redis-topology.ts';
-import { eventually } from '../wait.ts';
 
 /** Long enough for an answer on loopback, in ms. */
 const SILENCE_MS = 150;

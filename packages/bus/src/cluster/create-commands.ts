@@ -1,5 +1,5 @@
-import type { Commands } from '../commands/commands.ts';
 import type { RedisCommandsEvents } from '../commands/command-link.ts';
+import type { Commands } from '../commands/commands.ts';
 import { RedisCommands } from '../commands/redis-commands.ts';
 import type { RedisSettings } from '../redis-settings.ts';
 import { ClusterCommands } from './cluster-commands.ts';

@@ -379,7 +379,6 @@ export class RedisCommands {
     const replication = this.#link.run(0, (redis) => redis.info('replication'));
     return (await replication.catch(() => '')).includes('master_link_status:up');
   }
-
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -3,8 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createTestAuthority, type TestAuthority } from '../../../../test/support/identity/certificates.ts';
 import { bringOpenssl } from '../../../../test/support/faults/tls-terminator.ts';
+import {
+  createTestAuthority,
+  type TestAuthority,
+} from '../../../../test/support/identity/certificates.ts';
 import { createLogger } from '../log/logger.ts';
 import { sendJson } from './http-error.ts';
 import { createHttpServer, DEFAULT_HTTP_LIMITS, type HttpLimits } from './http-server.ts';

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Position } from '@tradewind/protocol';
 import { expect, it } from 'vitest';
+import { TextOfFrames } from '../../../../test/support/clients/text-of-frames.ts';
 import { shortOrLong } from '../../../../test/support/length.ts';
 import { createRandom } from '../../../../test/support/random.ts';
-import { TextOfFrames } from '../../../../test/support/clients/text-of-frames.ts';
 import { createHub, FakeChannelStore } from '../hub/testing/hub-under-test.ts';
 import { BINARY_FRAMES } from '../outbound/binary-frames.ts';
 import { JSON_FRAMES } from '../outbound/json-frames.ts';

@@ -6,8 +6,8 @@ import {
   type RuleName,
   type Rules,
 } from '../../../../test/support/clients/document-client.ts';
-import { shortOrLong } from '../../../../test/support/length.ts';
 import { AT_ONCE, MIXED, OLD_TOKEN } from '../../../../test/support/clients/old-document-rules.ts';
+import { shortOrLong } from '../../../../test/support/length.ts';
 import { createRandom } from '../../../../test/support/random.ts';
 import { rightsTo } from '../auth/rights.ts';
 import type { Identity, Refusal } from '../auth/token-verifier.ts';

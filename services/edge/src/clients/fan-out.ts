@@ -19,32 +19,27 @@ import { LimitGuard } from '../limits.ts';
 import { FlushRound } from '../outbound/flush-round.ts';
 import { FlushScheduler } from '../outbound/flush-scheduler.ts';
 import { FrameWriter } from '../outbound/frame-writer.ts';
-import {
-  descriptorOf,
-  loadSend,
-  NO_DESCRIPTOR,
-  sendNothing,
-} from '../outbound/socket-send.ts';
+import { descriptorOf, loadSend, NO_DESCRIPTOR, sendNothing } from '../outbound/socket-send.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
 import type { Owner } from '../owners/owner.ts';
-import { BEATS_PER_SECOND } from './time/attended-time.ts';
-import { ClientTurns } from './time/client-turns.ts';
 import { Authentication } from './authentication.ts';
-import { BinaryInterest } from './membership/binary-interest.ts';
-import { Conflation } from './membership/conflation.ts';
 import { Connection, type ConnectionOwner } from './connection/connection.ts';
 import { gapNotice, gapOf, resyncNotice } from './connection/loss-notices.ts';
-import { Membership, type ReadableIndex } from './membership/membership.ts';
-import { reconnectSpreadMs } from './time/reconnect-spread.ts';
-import { type DeliveryGroup, PublicationBodies } from './publication-bodies.ts';
-import { Requests } from './requests.ts';
 import { RevokedSessions } from './connection/revoked-sessions.ts';
-import { Session } from './session/session.ts';
 import { StateNotices } from './connection/state-notices.ts';
 import { createFanOutStatistics, type FanOutEvents } from './fan-out-events.ts';
 import type { FanOutSettings } from './fan-out-settings.ts';
+import { BinaryInterest } from './membership/binary-interest.ts';
+import { Conflation } from './membership/conflation.ts';
+import { Membership, type ReadableIndex } from './membership/membership.ts';
+import { type DeliveryGroup, PublicationBodies } from './publication-bodies.ts';
+import { Requests } from './requests.ts';
+import { Session } from './session/session.ts';
 import { SubjectConnections } from './session/subject-connections.ts';
 import { Subscriptions } from './subscriptions/subscriptions.ts';
+import { BEATS_PER_SECOND } from './time/attended-time.ts';
+import { ClientTurns } from './time/client-turns.ts';
+import { reconnectSpreadMs } from './time/reconnect-spread.ts';
 import { inTurns } from './time/turn-budget.ts';
 
 /** What is known of a client when its handshake is done. */
@@ -295,11 +290,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       const body = bodyOf(publication);
       const { refused } = this.#round;
       deliver(withBody(publication, body), audience, this.#queues, now, this.#round);
-      this.#countSaved(
-        publication,
-        body,
-        audience.members.length + refused - this.#round.refused,
-      );
+      this.#countSaved(publication, body, audience.members.length + refused - this.#round.refused);
       reached += audience.members.length;
     }
     const refused = this.#round.refused - refusedBefore;

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { MOST_QUEUE_ENTRIES } from '@tradewind/fanout';
 import { ConfigError } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
-import { createTestAuthority } from '../../../../test/support/identity/certificates.ts';
 import { bringOpenssl } from '../../../../test/support/faults/tls-terminator.ts';
-import { readEdgeConfig } from './config.ts';
+import { createTestAuthority } from '../../../../test/support/identity/certificates.ts';
 import { fanOutSettings } from '../node/worker-settings.ts';
+import { readEdgeConfig } from './config.ts';
 
 const HAS_OPENSSL = await bringOpenssl();
 

@@ -4,8 +4,11 @@ import { connect } from 'node:net';
 import { connect as secure, type TLSSocket } from 'node:tls';
 import { createLogger, createMetrics, type TlsCredentials } from '@tradewind/runtime';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createTestAuthority, type TestAuthority } from '../../../../test/support/identity/certificates.ts';
 import { bringOpenssl } from '../../../../test/support/faults/tls-terminator.ts';
+import {
+  createTestAuthority,
+  type TestAuthority,
+} from '../../../../test/support/identity/certificates.ts';
 import type { FanOut } from '../clients/fan-out.ts';
 import { TIMEOUT_MS, until } from '../clients/testing/deadline.ts';
 import { FakeUpstream } from '../clients/testing/fake-upstream.ts';

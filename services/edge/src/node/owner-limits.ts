@@ -1,5 +1,10 @@
 import { dividedRate, type Rate, widerRate } from '@tradewind/runtime';
-import { ADDRESS_PLAIN_SHARE, type EdgeConfig, LEAST_OWNERS, unidentifiedOfWorker } from '../config/edge-config.ts';
+import {
+  ADDRESS_PLAIN_SHARE,
+  type EdgeConfig,
+  LEAST_OWNERS,
+  unidentifiedOfWorker,
+} from '../config/edge-config.ts';
 import { type OwnerLimits, TOLD_REFUSALS } from '../owners/owner.ts';
 
 /** Connections other than clients, or clients that are not known yet, that one address may have on each worker at least. */

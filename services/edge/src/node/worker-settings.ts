@@ -8,8 +8,8 @@ import {
 } from '@tradewind/protocol';
 import { type Rights, rightsTo } from '../auth/rights.ts';
 import type { TokenVerifier } from '../auth/token-verifier.ts';
-import { BEATS_PER_SECOND } from '../clients/time/attended-time.ts';
 import type { FanOutSettings } from '../clients/fan-out-settings.ts';
+import { BEATS_PER_SECOND } from '../clients/time/attended-time.ts';
 import { type EdgeConfig, SPARE_CONTROLS } from '../config/edge-config.ts';
 import { maxBodyBytes } from '../hub/encode-publication.ts';
 import { BINARY_FRAMES } from '../outbound/binary-frames.ts';

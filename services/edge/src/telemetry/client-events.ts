@@ -2,8 +2,8 @@ import { CLOSE_CODES, type CloseReason, type ErrorCode } from '@tradewind/protoc
 import { type Logger, LogLimiter, type Metrics } from '@tradewind/runtime';
 import type { FanOutEvents } from '../clients/fan-out-events.ts';
 import type { Session } from '../clients/session/session.ts';
-import { GAP_REASONS } from './node-events.ts';
 import { limitedEvent } from './limit-table.ts';
+import { GAP_REASONS } from './node-events.ts';
 import { SecurityLog } from './security-log.ts';
 
 /** Buckets for the time from the timestamp of a publication to the sockets, in seconds: 1 ms to 5 s. */

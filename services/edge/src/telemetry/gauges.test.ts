@@ -1,8 +1,8 @@
 import { createLogger, createMetrics, type MetricObjects, printMetrics } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { createFanOutEvents } from './client-events.ts';
-import { createNodeEvents } from './node-events.ts';
 import { type NodeGaugeSources, registerLoopGauges, registerNodeGauges } from './gauges.ts';
+import { createNodeEvents } from './node-events.ts';
 
 const MIB = 1024 ** 2;
 

@@ -8,7 +8,12 @@ import {
 } from '@tradewind/runtime';
 import { MAX_TABLE_ENTRIES } from '../auth/revocation-table.ts';
 import { ERROR_WINDOW_MS, MAX_PENDING_PONGS } from '../clients/requests.ts';
-import { ADDRESS_PLAIN_SHARE, type EdgeConfig, LEAST_OWNERS, UNIDENTIFIED_SHARE } from '../config/edge-config.ts';
+import {
+  ADDRESS_PLAIN_SHARE,
+  type EdgeConfig,
+  LEAST_OWNERS,
+  UNIDENTIFIED_SHARE,
+} from '../config/edge-config.ts';
 import type { Limited, LimitName, MemoryLimitName } from '../limits.ts';
 import { ANSWER_DEADLINE_MS, MARK_BYTES, MOST_UNANSWERED } from '../outbound/send-window.ts';
 import { TOLD_REFUSALS } from '../owners/owner.ts';

@@ -3,7 +3,7 @@ import { CLOSE_CODES, ERROR_CODES } from '@tradewind/protocol';
 import { type Limit, limitRows } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { readEdgeConfig } from '../config/config.ts';
-import { type EdgeConfig } from '../config/edge-config.ts';
+import type { EdgeConfig } from '../config/edge-config.ts';
 import { EDGE_LIMITS, LIMITED_TOTAL } from './limit-table.ts';
 
 const DOCUMENT = readFileSync(new URL('../../../../docs/limits.md', import.meta.url), 'utf8');

@@ -3,9 +3,9 @@ import { createLogger, createMetrics, type Metrics } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import type { FanOut } from '../clients/fan-out.ts';
 import { createFanOutEvents } from './client-events.ts';
-import { createNodeEvents } from './node-events.ts';
 import type { NodeGaugeSources } from './gauges.ts';
 import { registerFanOutGauges, registerLoopGauges, registerNodeGauges } from './gauges.ts';
+import { createNodeEvents } from './node-events.ts';
 
 const DOCUMENT = new URL('../../../../docs/metrics.md', import.meta.url);
 

@@ -1,8 +1,8 @@
 import { createLogger, SECURITY_LOG_RATE } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
 import { rightsTo } from '../auth/rights.ts';
-import { AttendedTime } from '../clients/time/attended-time.ts';
 import { Session } from '../clients/session/session.ts';
+import { AttendedTime } from '../clients/time/attended-time.ts';
 import { SecurityLog } from './security-log.ts';
 
 const PEER = { address: '192.0.2.1', origin: 'https://app.example' };

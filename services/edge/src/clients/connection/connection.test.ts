@@ -3,9 +3,9 @@ import { encodeServerMessage, type Gap } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { FakeSink } from '../../outbound/testing/fake-sink.ts';
-import type { Connection } from './connection.ts';
 import { publicationOf } from '../testing/fake-upstream.ts';
 import { createTestConnection, LIMITS, RecordingOwner } from '../testing/test-connection.ts';
+import type { Connection } from './connection.ts';
 
 /** One write for each of these. */
 const LARGE = 'x'.repeat(20 * 1024);

@@ -4,11 +4,11 @@ import { WebSocket } from 'ws';
 import type { ByteSink, FrameWriter } from '../../outbound/frame-writer.ts';
 import { SendWindow } from '../../outbound/send-window.ts';
 import { oncePerFormat, type WireFormat } from '../../outbound/wire-format.ts';
-import { type AttendedTime, BEAT_MS, BEATS_PER_SECOND, NEVER } from '../time/attended-time.ts';
-import { reasonOfError, reasonOfPeerCode } from './close-reasons.ts';
-import type { Dated } from '../time/due-times.ts';
-import type { EncodedNotice } from './loss-notices.ts';
 import type { Session } from '../session/session.ts';
+import { type AttendedTime, BEAT_MS, BEATS_PER_SECOND, NEVER } from '../time/attended-time.ts';
+import type { Dated } from '../time/due-times.ts';
+import { reasonOfError, reasonOfPeerCode } from './close-reasons.ts';
+import type { EncodedNotice } from './loss-notices.ts';
 
 /** Hears what happens to a connection. */
 export interface ConnectionOwner {

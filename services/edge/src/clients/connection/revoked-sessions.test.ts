@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Identity } from '../../auth/token-verifier.ts';
-import { RevokedSessions } from './revoked-sessions.ts';
 import type { Session } from '../session/session.ts';
 import { publicationOf } from '../testing/fake-upstream.ts';
 import { createTestConnection, type TestConnection } from '../testing/test-connection.ts';
+import { RevokedSessions } from './revoked-sessions.ts';
 
 /** One write for each of these. */
 const LARGE = 'x'.repeat(20 * 1024);

@@ -1,7 +1,7 @@
 import type { Identity } from '../../auth/token-verifier.ts';
-import type { Connection } from './connection.ts';
 import type { Session } from '../session/session.ts';
 import { inTurns } from '../time/turn-budget.ts';
+import type { Connection } from './connection.ts';
 
 /** Ends the sessions of a worker whose tokens were revoked. */
 export class RevokedSessions {

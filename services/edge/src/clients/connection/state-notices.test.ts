@@ -1,9 +1,9 @@
 import { encodeServerMessage } from '@tradewind/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createTestConnection, LIMITS, type TestConnection } from '../testing/test-connection.ts';
 import type { Connection } from './connection.ts';
 import { StateNotices } from './state-notices.ts';
-import { createTestConnection, LIMITS, type TestConnection } from '../testing/test-connection.ts';
 
 const ONE_A_TURN = Number.NEGATIVE_INFINITY;
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { Membership } from './membership.ts';
 import { publicationOf } from '../testing/fake-upstream.ts';
 import { createTestConnection, LIMITS } from '../testing/test-connection.ts';
+import { Membership } from './membership.ts';
 
 describe('Membership', () => {
   it('tells its listeners who joined and left which channel, and why', () => {

@@ -1,9 +1,9 @@
 import { PublicationLog, ReplayMemory } from '@tradewind/fanout';
 import type { ErrorCode, Latest, Position } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
+import { publicationsOf } from '../testing/fake-upstream.ts';
 import { planReplay, type ReadProgress } from './replay-plan.ts';
 import { ReplaySource } from './replay-source.ts';
-import { publicationsOf } from '../testing/fake-upstream.ts';
 
 const EPOCH = 'k3x9';
 const MAX_HISTORY = 50;

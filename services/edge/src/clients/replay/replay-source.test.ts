@@ -7,8 +7,8 @@ import {
   ReplayMemory,
 } from '@tradewind/fanout';
 import { describe, expect, it } from 'vitest';
-import { ReplaySource } from './replay-source.ts';
 import { publicationOf, publicationsOf } from '../testing/fake-upstream.ts';
+import { ReplaySource } from './replay-source.ts';
 
 const EPOCH = 'k3x9';
 

@@ -6,9 +6,9 @@ import { cases } from '../../../../../test/support/length.ts';
 import { LimitGuard } from '../../limits.ts';
 import type { Connection } from '../connection/connection.ts';
 import { Membership } from '../membership/membership.ts';
-import { Subscriptions } from './subscriptions.ts';
 import { FakeUpstream, listenerOf } from '../testing/fake-upstream.ts';
 import { createTestConnection, type TestConnection } from '../testing/test-connection.ts';
+import { Subscriptions } from './subscriptions.ts';
 
 const CHANNELS = ['a', 'b', 'c', 'd'];
 const CLIENTS = 3;

@@ -11,10 +11,10 @@ import { allowsPast } from '../../auth/rights.ts';
 import type { Acknowledgement, Feed, GapNotice, ResyncNotice } from '../../feed.ts';
 import type { LimitGuard } from '../../limits.ts';
 import type { Connection } from '../connection/connection.ts';
-import { HistoryBounds } from '../replay/history-bounds.ts';
 import type { Membership } from '../membership/membership.ts';
-import { ReplayCharges } from './replay-charges.ts';
+import { HistoryBounds } from '../replay/history-bounds.ts';
 import type { Session } from '../session/session.ts';
+import { ReplayCharges } from './replay-charges.ts';
 import { SubscribeReply } from './subscribe-reply.ts';
 import { pendingSubscription, SubscribedChannel } from './subscribed-channel.ts';
 import {

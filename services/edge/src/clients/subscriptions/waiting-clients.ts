@@ -4,11 +4,11 @@ import { allowsPast, type Rights } from '../../auth/rights.ts';
 import type { Feed, HistoryAnswer } from '../../feed.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Membership } from '../membership/membership.ts';
+import { notRecovered, outcomeOf, planReplay } from '../replay/replay-plan.ts';
+import { endOfBudget } from '../time/turn-budget.ts';
 import { ReplayAdmission } from './replay-admission.ts';
 import type { ReplayCharges } from './replay-charges.ts';
-import { notRecovered, outcomeOf, planReplay } from '../replay/replay-plan.ts';
 import type { PendingSubscription, SubscribedChannel } from './subscribed-channel.ts';
-import { endOfBudget } from '../time/turn-budget.ts';
 
 /** How an attempt to continue a channel, or to begin it with history, ended. A code says why it failed. */
 export type RecoveryOutcome = 'recovered' | ErrorCode;

@@ -17,9 +17,9 @@ import { JSON_FRAMES } from '../../outbound/json-frames.ts';
 import { NO_DESCRIPTOR } from '../../outbound/socket-send.ts';
 import { FakeSink } from '../../outbound/testing/fake-sink.ts';
 import type { Owner } from '../../owners/owner.ts';
-import { AttendedTime, BEATS_PER_SECOND } from '../time/attended-time.ts';
 import { Connection, type ConnectionOwner } from '../connection/connection.ts';
 import { Session } from '../session/session.ts';
+import { AttendedTime, BEATS_PER_SECOND } from '../time/attended-time.ts';
 
 export const LIMITS: OutboxLimits = {
   slots: 512,
