@@ -279,6 +279,27 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     expect(other.answers()).toMatchObject([{ epoch: 'next', recovered: true, replayed: 10 }]);
   });
 
+  it('takes no client back to an epoch that another node has left, while Redis cannot be asked', () => {
+    using server = new FanOutUnderTest();
+    const client = server.client();
+    resume(client, 3, 'next', 10);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    server.upstream.answerEnd('a', 'unavailable');
+    expect(client.answers()).toEqual([]);
+    const [answer] = client.controls('subscribed');
+    const rejected = [{ channel: 'a', code: 'unavailable', retryAfterMs: expect.any(Number) }];
+    expect(answer).toMatchObject({ rejected, done: true });
+    expect(server.upstream.wanted, 'nobody wants the channel any more').toEqual(new Set());
+
+    resume(client, 3, 'next', 10);
+    server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
+    server.upstream.resync({ channel: 'a', epoch: 'next', offset: 0 });
+    publish(server, 1, 4);
+    server.upstream.answerEnd('a');
+    expect(client.answers()).toMatchObject([{ epoch: 'next', recovered: true, replayed: 1 }]);
+    expect(client.offsets('a')).toEqual([4]);
+  });
+
   it('uses the part of an answer behind its last hole', () => {
     using server = new FanOutUnderTest();
     const client = server.client();

@@ -69,10 +69,12 @@ describe('Hub: publications that follow', () => {
 
 describe('Hub: without the right to read where a channel stands', () => {
   it('lets go of a channel that was delivered with offsets, and says so', async () => {
-    const { hub, store, told, ...rest } = await live();
+    const { hub, store, told, feed, ...rest } = await live();
     store.faults.positions = LASTING;
     hub.message('a', sequenced(6));
     hub.message('a', Buffer.from('"plain"'));
+    // Whoever waits for the channel's end is not told another answer first.
+    feed.confirmEnd('a');
     await answers();
     expect(told.news()).toEqual(['refused a unavailable']);
     expect(hub.channels).toBe(0);

@@ -306,8 +306,10 @@ export class Recovery {
       return;
     }
     this.#events.recoveryRefused(channel.name, error);
-    channel.failEndRequests('not_available');
-    this.follow(channel, channel.sequence.positionRefused());
+    const action = channel.sequence.positionRefused();
+    // Where the channel is let go of, its clients are told that, and keep where they are.
+    if (action.kind !== 'give-up') channel.failEndRequests('not_available');
+    this.follow(channel, action);
   }
 
   /** Redis is away, or has too much to do. The sequence waits; workers are told at once. */

@@ -84,11 +84,22 @@ describe('planReplay', () => {
 
   it('asks no more after a failure, and gives the publications that are here', () => {
     const asked = failed('unavailable');
-    for (const since of [at(60), at(101), at(95, 'other')]) {
+    for (const since of [at(60), at(101)]) {
       expect(plan({ since }, { asked })).toEqual(notRecovered('unavailable'));
     }
     expect(plan({ history: 20 }, { asked })).toEqual(notRecovered('unavailable', 10));
     expect(plan({ since: at(95) }, { asked })).toMatchObject({ recovered: true });
+  });
+
+  it('rejects another epoch while nobody can tell which of both is over', () => {
+    const rejected = { kind: 'reject', code: 'unavailable' };
+    const asked = failed('unavailable');
+    const since = at(95, 'other');
+    expect(plan({ since }, { asked })).toEqual(rejected);
+    expect(plan({ since, history: 3 }, { asked })).toEqual(rejected);
+    expect(plan({ since }, { asked: failed('not_available') })).toEqual(
+      notRecovered('not_available'),
+    );
   });
 
   it('says why if the node lacks them too, and gives the rest', () => {
@@ -170,8 +181,11 @@ describe('planReplay', () => {
     const asked = { history, asked: answered };
     expect(plan({ since: at(5) }, { history })).toEqual({ kind: 'confirm-end' });
     expect(plan({ since: at(5) }, asked)).toEqual(notRecovered('no_history'));
-    expect(plan({ since: at(5) }, { history, asked: failed('unavailable') })).toEqual(
-      notRecovered('unavailable'),
+    expect(plan({ since: at(5) }, { history, asked: failed('unavailable') })).toEqual({
+      ...{ kind: 'reject', code: 'unavailable' },
+    });
+    expect(plan({ since: at(5) }, { history, asked: failed('not_available') })).toEqual(
+      notRecovered('not_available'),
     );
     expect(plan({ history: 5 }, { history })).toMatchObject({ recovered: true, offsets: 0 });
     expect(plan({ history: 5 }, { maxHistory: 0 })).toEqual(notRecovered('not_available'));

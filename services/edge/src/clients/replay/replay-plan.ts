@@ -17,7 +17,9 @@ export type ReplayPlan =
   /** Publications from this offset on must be read first; see `Feed.readHistory`. */
   | { readonly kind: 'read'; readonly from: number }
   /** The node must confirm where the channel ends; see `Feed.confirmEnd`. */
-  | { readonly kind: 'confirm-end' };
+  | { readonly kind: 'confirm-end' }
+  /** The client does not get the channel. It keeps where it is, and asks again. */
+  | { readonly kind: 'reject'; readonly code: ErrorCode };
 
 /** What was read for a client since its request came. */
 export interface ReadProgress {
@@ -50,9 +52,7 @@ export function planReplay(
   if (position === undefined) {
     if (since === undefined) return { kind: 'replay', recovered: true, offsets: 0 };
     if (progress.end === 'read') return notRecovered('no_history');
-    return progress.failure === undefined
-      ? { kind: 'confirm-end' }
-      : notRecovered(progress.failure);
+    return unconfirmed(progress) ?? notRecovered(progress.failure as ErrorCode);
   }
   // The client's token may have become narrower since it asked.
   const latest = Math.min(wanted ?? 0, maxHistory);
@@ -67,14 +67,16 @@ function continueFrom(
   position: Position,
   source: ReplaySource,
   maxHistory: number,
-  { end, failure }: ReadProgress,
+  progress: ReadProgress,
   latest: Latest | undefined,
 ): ReplayPlan | ErrorCode {
+  const { end, failure } = progress;
   const missed = position.offset - since.offset;
-  if (since.epoch !== position.epoch || missed < 0) {
-    if (end !== 'read') return failure ?? { kind: 'confirm-end' };
-    return since.epoch === position.epoch ? 'offset_ahead' : 'epoch_changed';
+  if (since.epoch !== position.epoch) {
+    return end === 'read' ? 'epoch_changed' : (unconfirmed(progress) ?? (failure as ErrorCode));
   }
+  // Whoever is ahead keeps its offset, whatever the answer says.
+  if (missed < 0) return end === 'read' ? 'offset_ahead' : (failure ?? { kind: 'confirm-end' });
   const first = since.offset + 1;
   const from = latest === undefined || missed === 0 ? first : newestFrom(first, position, source);
   const offsets = position.offset - from + 1;
@@ -91,6 +93,15 @@ function continueFrom(
   if (found.kind === 'gone') return found.reason;
   const skipped = from - first;
   return { kind: 'replay', recovered: true, offsets, ...(skipped > 0 && { skipped }) };
+}
+
+/**
+ * What is done before the node knows which of two epochs is over, the client's or its own; undefined if it never will. While it
+ * cannot ask, it must not take the client back to an epoch that another node has left.
+ */
+function unconfirmed({ failure }: ReadProgress): ReplayPlan | undefined {
+  if (failure === undefined) return { kind: 'confirm-end' };
+  return failure === 'unavailable' ? { kind: 'reject', code: failure } : undefined;
 }
 
 /** The offset of the newest publication, at least `first`, before the holes at the end; `first` if there are only holes. */

@@ -45,7 +45,7 @@ export class ReplayCharges {
     plan: ReplayPlan,
   ): boolean {
     if (pending.chargedBytes > 0) return true;
-    if (plan.kind === 'confirm-end') return true;
+    if (plan.kind === 'confirm-end' || plan.kind === 'reject') return true;
     const mustRead = plan.kind === 'read';
     if (!mustRead && plan.offsets === 0) return true;
     const { session } = connection;

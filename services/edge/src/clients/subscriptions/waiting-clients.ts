@@ -200,12 +200,14 @@ export class WaitingClients {
     const { membership, charges, onRecovered } = this.#parts;
     const plan = this.#plan(pending, channel);
     if (plan !== 'delayed' && !charges.admits(connection, pending, replaySource, plan)) {
-      const waitMs = charges.waitMs(connection);
-      for (const reply of [pending.reply, ...pending.others]) {
-        reply.addRejected(channel.name, 'rate_limited', waitMs);
-      }
       onRecovered('rate_limited');
-      joined.push({ connection, pending, replay: undefined });
+      joined.push(rejected(connection, pending, 'rate_limited', charges.waitMs(connection)));
+      return undefined;
+    }
+    if (plan !== 'delayed' && plan.kind === 'reject') {
+      onRecovered(plan.code);
+      charges.chargeActual(connection, pending, undefined, plan.code);
+      joined.push(rejected(connection, pending, plan.code));
       return undefined;
     }
     if (plan === 'delayed' || plan.kind !== 'replay') {
@@ -306,6 +308,19 @@ export class WaitingClients {
     channels?.delete(channel);
     if (channels?.size === 0) this.#channelsOf.delete(connection);
   }
+}
+
+/** Adds a rejection to all replies of a subscription, and returns it for {@link sendReplies}. */
+function rejected(
+  connection: Connection,
+  pending: PendingSubscription,
+  code: ErrorCode,
+  retryAfterMs?: number,
+): Joined {
+  for (const reply of [pending.reply, ...pending.others]) {
+    reply.addRejected(pending.request.channel, code, retryAfterMs);
+  }
+  return { connection, pending, replay: undefined };
 }
 
 /** Sends all replies, then what their binary publications refer to, and then the replays that they promise. */
