@@ -5,7 +5,7 @@
  */
 export const SHORTENED_NAMES: readonly string[] = [
   ...['accepted', 'accepts', 'activated', 'adopt', 'answered', 'ask', 'askSince', 'askedEveryMs'],
-  ...['askedFor', 'latestEvery', 'slowDown', 'offer'],
+  ...['askedFor', 'latestEvery', 'slowDown', 'offer', 'successor', 'skips', 'isRefused'],
   ...['beginning', 'clearAll', 'configure', 'continueAgain', 'core', 'counts', 'dead'],
   ...['deliver', 'duplicate', 'ended', 'follows', 'forget', 'freshness', 'guard', 'heard', 'holds'],
   ...['hurry', 'isClosed', 'isHidden', 'isLive', 'isOffline', 'isOver', 'isPaused', 'isRecovered'],

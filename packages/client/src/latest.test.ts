@@ -58,7 +58,7 @@ describe('a channel of which the latest is wanted', () => {
     const socket = await live(bench, 250);
     const all = bench.collect(bench.client.channel(CHANNEL));
     await settle();
-    expect(socket.asked.at(-1)).toEqual({ channel: CHANNEL });
+    expect(socket.asked.at(-1)).toEqual({ channel: CHANNEL, since: at(10) });
     expect(socket.requests('unsubscribe')).toEqual([]);
     socket.answer(CHANNEL, { epoch: 'e1', offset: 10 });
     for (let offset = 11; offset <= 16; offset += 1) socket.publish(CHANNEL, offset);
@@ -79,7 +79,7 @@ describe('a channel of which the latest is wanted', () => {
     expect(socket.asked).toEqual([{ channel: CHANNEL }]);
     subscription.unsubscribe();
     await settle();
-    expect(socket.asked.at(-1)).toEqual({ channel: CHANNEL, ...LATEST });
+    expect(socket.asked.at(-1)).toEqual({ channel: CHANNEL, since: at(10), ...LATEST });
     socket.answer(CHANNEL, { epoch: 'e1', offset: 10, ...LATEST });
     publish(socket, 20, 9);
     await settle();
@@ -165,7 +165,101 @@ describe('a channel of which the latest is wanted', () => {
     expect(socket.asked).toHaveLength(2);
     await bench.runtime.pass(1);
     expect(socket.asked).toHaveLength(3);
-    expect(socket.asked.at(-1)).toEqual({ channel: CHANNEL });
+    expect(socket.asked.at(-1)).toEqual({ channel: CHANNEL, since: at(20) });
+  });
+
+  it('asks again when the answer says that a change was not carried out', async () => {
+    const bench = new Bench();
+    bench.collect(bench.client.channel(CHANNEL, LATEST));
+    const socket = await live(bench, 250);
+    const all = bench.collect(bench.client.channel(CHANNEL));
+    await settle();
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 10, ...LATEST });
+    publish(socket, 20, 9);
+    await bench.runtime.pass(1_000);
+    expect(socket.asked).toHaveLength(3);
+    expect(socket.asked.at(-1)).toEqual({ channel: CHANNEL, since: at(20) });
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 20 });
+    socket.publish(CHANNEL, 21);
+    await bench.runtime.pass(5_000);
+    expect(short(all.items)).toEqual(['20 after 9', '21']);
+    expect(socket.asked, 'an answer that carries it out is the last one').toHaveLength(3);
+  });
+
+  it('continues when the node ends the channel before it reads a change', async () => {
+    const bench = new Bench();
+    bench.collect(bench.client.channel(CHANNEL, LATEST));
+    const socket = await live(bench, 250);
+    publish(socket, 20, 9);
+    const all = bench.collect(bench.client.channel(CHANNEL).items());
+    await settle();
+    publish(socket, 30, 9);
+    socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
+    // The node holds it no longer, so the change is a new subscription.
+    const answer = { epoch: 'e1', offset: 32, recovered: true, replayed: 12 };
+    socket.answer(CHANNEL, answer);
+    for (let offset = 21; offset <= 33; offset += 1) socket.publish(CHANNEL, offset);
+    await bench.runtime.pass(5_000);
+    expect(short(all.items)).toEqual(['30 after 9', '31', '32', 'recovered', '33']);
+    expect(bench.events.gap).toEqual([]);
+    expect(socket.asked, 'and it is not asked for again').toHaveLength(2);
+    expect(bench.client.channel(CHANNEL).state.name).toBe('live');
+  });
+
+  it.each(['unavailable', 'channel_not_allowed'])(
+    'believes the answer to such a change if it is %s',
+    async (code) => {
+      const bench = new Bench();
+      bench.collect(bench.client.channel(CHANNEL, LATEST));
+      const socket = await live(bench, 250);
+      bench.collect(bench.client.channel(CHANNEL));
+      await settle();
+      socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: code });
+      expect(bench.client.channel(CHANNEL).state.name).toBe('subscribing');
+      socket.reject(CHANNEL, code);
+      await settle();
+      const isFinal = code === 'channel_not_allowed';
+      const { state } = bench.client.channel(CHANNEL);
+      expect(state.name).toBe(isFinal ? 'failed' : 'retrying');
+      await bench.runtime.pass(2_000);
+      expect(socket.asked).toHaveLength(isFinal ? 2 : 3);
+    },
+  );
+
+  it('takes nothing for lost that was left out before a change and comes behind its answer', async () => {
+    const bench = new Bench();
+    bench.collect(bench.client.channel(CHANNEL, LATEST));
+    const first = await live(bench, 250);
+    first.ends();
+    await bench.runtime.pass(500);
+    const second = await bench.accept();
+    const skipped = { recovered: true, replayed: 1, skipped: 389 };
+    second.answer(CHANNEL, { epoch: 'e1', offset: 400, ...skipped, ...LATEST });
+    const all = bench.collect(bench.client.channel(CHANNEL));
+    await settle();
+    second.answer(CHANNEL, { epoch: 'e1', offset: 405 });
+    second.publish(CHANNEL, 400);
+    publish(second, 405, 4);
+    await settle();
+    expect(bench.events.gap).toEqual([]);
+    expect(short(all.items)).toEqual(['400 after 389', '405 after 4']);
+    second.publish(CHANNEL, 407);
+    await settle();
+    expect(bench.events.gap, 'control: what is missing behind it is lost').toMatchObject([
+      { from: 406, to: 406, reason: 'unannounced' },
+    ]);
+  });
+
+  it('gives an iterator what is held back before it ends with an error', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL, LATEST));
+    const socket = await live(bench, undefined);
+    for (const offset of [11, 12, 13]) socket.publish(CHANNEL, offset);
+    const reason = 'channel_not_allowed';
+    socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason });
+    await settle();
+    expect(short(items.items)).toEqual(['11', '13 after 1']);
+    expect(items.error).toMatchObject({ code: reason });
   });
 
   it('is the same object for the same interval, and refuses others', () => {
@@ -190,6 +284,10 @@ describe('a channel of which the latest is wanted', () => {
     expect(bench.runtime.timers).toBe(0);
   });
 });
+
+function at(offset: number): Position {
+  return { epoch: 'e1', offset };
+}
 
 /** A socket on which the channel is held at offset 10; the server sends the latest every so many ms, or all. */
 async function live(bench: Bench, everyMs: number | undefined): Promise<FakeSocket> {

@@ -332,7 +332,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       }
     }
     const jumps = offset !== undefined && this.offset !== undefined && offset > this.offset + 1;
-    if (jumps && hold.everyMs === undefined) {
+    if (jumps && !hold.skips(offset - 1)) {
       // A connection that counts again, because its successor died, was not listened to meanwhile.
       const [from, to] = [this.offset! + 1, offset! - 1];
       this.lost({ epoch: hold.epoch!, from, to, lost: to - from + 1, reason: 'handover' });
@@ -488,7 +488,9 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
 
   #endIterators(error: ChannelError): void {
     for (const consumer of [...this.#consumers]) {
-      if (consumer instanceof Reader) consumer.end(error);
+      if (!(consumer instanceof Reader)) continue;
+      consumer.pace?.flush();
+      consumer.end(error);
     }
   }
 }

@@ -35,6 +35,10 @@ export class Hold {
   /** How often the latest was asked for, and is sent; undefined for all. A server of an earlier release sends all. */
   askedEveryMs: number | undefined;
   everyMs: number | undefined;
+  /** While a change is under way: what its answer belongs to if the node has ended this hold before it read the change. */
+  successor: Hold | undefined;
+  /** Up to here the latest was sent, also where all is sent since: the answer to a change may overtake what was left of it. */
+  #skipsTo = 0;
   /** What the answer said that was left out before the first publication. */
   #skipped = 0;
   /** Up to where this connection has sent the channel; undefined before the first offset. */
@@ -117,8 +121,20 @@ export class Hold {
   }
 
   /** A later `subscribe` was answered: the channel comes in another way from here on. */
-  changed({ latest }: SubscribedChannel): void {
+  changed({ latest, offset = 0 }: SubscribedChannel): void {
+    this.successor = undefined;
+    if (this.everyMs !== undefined) this.#skipsTo = offset;
     this.everyMs = latest?.everyMs;
+  }
+
+  /** Whether a change was not carried out. A server of an earlier release knows no `latest`. */
+  get isRefused(): boolean {
+    return this.everyMs !== undefined && this.everyMs !== this.askedEveryMs;
+  }
+
+  /** Whether offsets up to this one may be missing because of `latest`. What is left out is not lost. */
+  skips(offset: number): boolean {
+    return this.everyMs !== undefined || offset <= this.#skipsTo;
   }
 
   publication(frame: PublicationMessage, characters: number): void {
@@ -178,6 +194,7 @@ export class Hold {
     this.epoch = epoch;
     this.#at = offset;
     this.#mayJump = undefined;
+    this.#skipsTo = 0;
     this.#isBehind = false;
     if (channel.primary !== this) return;
     // Another connection has brought the channel here, or further. What is sent again is known by its offsets.
@@ -196,11 +213,10 @@ export class Hold {
 
   /** Tells what is missing up to `offset`, which this connection has reached. */
   #reach(offset: number): void {
-    const at = this.#at!;
-    if (offset <= at) return;
+    if (offset <= this.#at!) return;
+    const at = Math.max(this.#at!, this.#skipsTo);
     this.#at = offset;
-    // What is left out because of `latest` is not lost.
-    if (this.everyMs !== undefined) return;
+    if (this.skips(offset)) return;
     this.#lost({
       ...(this.epoch !== undefined && { epoch: this.epoch }),
       from: at + 1,

@@ -3,7 +3,7 @@ import type { HeldChannel } from '../channels/channel.ts';
 import { type AskedFor, Hold } from '../channels/hold.ts';
 import type { Core } from '../core.ts';
 import type { Timers } from '../timers.ts';
-import type { Session } from '../types.ts';
+import type { Position, Session } from '../types.ts';
 
 /** Requests that may be without an answer at a time. */
 const WINDOW = 8;
@@ -75,6 +75,7 @@ export class Requests<Link extends RequestLink> {
   stopAsking(): void {
     this.#asking.clear();
     this.#changing.clear();
+    for (const hold of this.holds.values()) hold.successor = undefined;
   }
 
   /** Asks for a held channel in the way in which its consumers want it now. */
@@ -97,6 +98,7 @@ export class Requests<Link extends RequestLink> {
       if (request?.kind === 'change' && hold?.phase === 'held') {
         request.channels.delete(hold.channel);
         hold.changed(answer);
+        if (hold.isRefused) this.#changeLater(hold.channel);
         this.#owner.reconcile(hold.channel);
         continue;
       }
@@ -123,8 +125,15 @@ export class Requests<Link extends RequestLink> {
     for (const name of channels) {
       const hold = this.#drop(name);
       if (hold === undefined) continue;
-      if (reason === undefined) this.#owner.left(this.#link, hold.channel);
-      else this.#owner.rejected(this.#link, hold.channel, reason, undefined);
+      const { channel, successor } = hold;
+      if (reason === undefined) this.#owner.left(this.#link, channel);
+      else if (successor === undefined) {
+        this.#owner.rejected(this.#link, channel, reason, undefined);
+      } else {
+        // A change is under way, which asks for it anew.
+        this.holds.set(name, successor);
+        channel.setState({ name: 'subscribing' });
+      }
     }
   }
 
@@ -142,14 +151,14 @@ export class Requests<Link extends RequestLink> {
     code: RejectedChannel['code'],
     retryAfterMs: number | undefined,
   ): void {
-    if (kind === 'change') {
-      for (const channel of channels) this.#changeLater(channel, retryAfterMs);
-      return;
-    }
     for (const channel of channels) {
+      if (kind === 'change' && this.holds.get(channel.name)?.phase !== 'asked') {
+        this.#changeLater(channel, retryAfterMs);
+        continue;
+      }
       this.#drop(channel.name);
-      if (kind === 'subscribe') this.#owner.rejected(this.#link, channel, code, retryAfterMs);
-      else this.#owner.left(this.#link, channel);
+      if (kind === 'unsubscribe') this.#owner.left(this.#link, channel);
+      else this.#owner.rejected(this.#link, channel, code, retryAfterMs);
     }
   }
 
@@ -157,6 +166,7 @@ export class Requests<Link extends RequestLink> {
   #changeLater(channel: HeldChannel, retryAfterMs = CHANGE_AGAIN_MS): void {
     const hold = this.holds.get(channel.name);
     if (hold === undefined) return;
+    hold.successor = undefined;
     this.#link.timers.set(hold, retryAfterMs, () => {
       hold.askedEveryMs = hold.everyMs;
       this.#owner.reconcile(channel);
@@ -210,11 +220,13 @@ export class Requests<Link extends RequestLink> {
   }
 
   #change(): boolean {
-    return this.#request('change', this.#changing, ({ name, everyMs }) => {
+    return this.#request('change', this.#changing, (channel) => {
+      const { name, everyMs, askSince: since } = channel;
       const hold = this.holds.get(name);
       if (hold?.phase !== 'held' || hold.askedEveryMs === everyMs) return undefined;
       hold.askedEveryMs = everyMs;
-      return everyMs === undefined ? name : { channel: name, latest: { everyMs } };
+      hold.successor = new Hold(channel, 'resume', since, []);
+      return itemOf(name, since, undefined, everyMs);
     });
   }
 
@@ -234,11 +246,7 @@ export class Requests<Link extends RequestLink> {
       const history = Math.min(most, maxHistory) || undefined;
       const hold = new Hold(channel, askedFor, since, channel.returning);
       this.holds.set(name, hold);
-      const everyMs = hold.askedEveryMs;
-      const latest = everyMs === undefined ? undefined : { everyMs };
-      return since === undefined && history === undefined && latest === undefined
-        ? name
-        : { channel: name, since, history, latest };
+      return itemOf(name, since, history, hold.askedEveryMs);
     });
   }
 
@@ -281,16 +289,29 @@ export class Requests<Link extends RequestLink> {
         for (const channel of request.channels) {
           const hold = this.holds.get(channel.name);
           if (hold === undefined) continue;
-          if (request.kind === 'change') {
+          if (request.kind === 'unsubscribe') this.#leaving.add(channel);
+          else if (hold.phase === 'asked') {
+            this.holds.delete(channel.name);
+            this.#asking.add(channel);
+          } else {
             hold.askedEveryMs = hold.everyMs;
+            hold.successor = undefined;
             this.#changing.add(channel);
-            continue;
           }
-          if (request.kind === 'subscribe') this.holds.delete(channel.name);
-          (request.kind === 'subscribe' ? this.#asking : this.#leaving).add(channel);
         }
         this.#schedule();
       });
     });
   }
+}
+
+/** A channel as a `subscribe` names it. */
+function itemOf(
+  channel: string,
+  since: Position | undefined,
+  history: number | undefined,
+  everyMs: number | undefined,
+): unknown {
+  const latest = everyMs === undefined ? undefined : { everyMs };
+  return (since ?? history ?? latest) === undefined ? channel : { channel, since, history, latest };
 }
