@@ -34,6 +34,10 @@ interface Entry {
   readonly follows: number | undefined;
   /** Of a resync: the epoch behind it. */
   readonly beginning: Beginning | undefined;
+  /** With `latest`: the publication's. */
+  readonly key: string | undefined;
+  before: Entry | undefined;
+  next: Entry | undefined;
 }
 
 interface Waiter {
@@ -52,12 +56,15 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
   /** Whether gaps are items; otherwise they only travel with the next publication. */
   readonly #tellsAll: boolean;
   readonly #missed = new MissedItems();
-  /** In order. A key is the publication's own with `latest`, and a new one otherwise. */
-  readonly #queue = new Map<unknown, Entry>();
+  /** The queue is a list: entries go at its front, and with `latest` anywhere. */
+  #first: Entry | undefined;
+  #last: Entry | undefined;
+  #size = 0;
+  /** With `latest`: what waits of each key. */
+  readonly #byKey = new Map<string, Entry>();
   readonly #waiters: Waiter[] = [];
   readonly #owed: (Gap | Resync)[] = [];
   #characters = 0;
-  #lastKey = 0;
   /** Up to where the queue reaches, and the epoch of its end. */
   #queuedTo: number | undefined;
   #queuedIn: Beginning = { epoch: undefined, startsAt: undefined };
@@ -98,7 +105,7 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
   }
 
   override get waiting(): number {
-    return this.#queue.size;
+    return this.#size;
   }
 
   get isOver(): boolean {
@@ -157,22 +164,17 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
 
   #put(item: Item<unknown>, characters: number): void {
     if (this.#end !== undefined) return;
-    const { overflow, key } = this.#options;
+    const { overflow } = this.#options;
     const isPublication = item.kind === 'publication';
-    const [start, end] = rangeOf(item);
-    if (
-      overflow === 'error' &&
-      isPublication &&
-      this.#queue.size > 0 &&
-      this.#isFull(1, characters)
-    ) {
-      this.end(new SlowConsumerError(this.#channel, end, end, this.#queue.size));
+    const end = endOf(item);
+    if (overflow === 'error' && isPublication && this.#size > 0 && this.#isFull(1, characters)) {
+      this.end(new SlowConsumerError(this.#channel, end, end, this.#size));
       return;
     }
-    if (start !== undefined && this.#queuedTo === undefined) {
-      this.#queuedTo = start - 1;
+    if (end !== undefined && this.#queuedTo === undefined) {
+      this.#queuedTo = (item.kind === 'gap' ? item.from! : end) - 1;
       this.#queuedIn.epoch = item.epoch;
-      this.#queuedIn.startsAt = start - 1;
+      this.#queuedIn.startsAt = this.#queuedTo;
     }
     const follows = this.#queuedTo;
     let beginning: Beginning | undefined;
@@ -181,14 +183,11 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
       this.#queuedIn = beginning;
       this.#queuedTo = item.offset;
     } else if (end !== undefined) this.#queuedTo = end;
-    this.#lastKey += 1;
-    let name: unknown = this.#lastKey;
-    if (overflow === 'latest' && isPublication) {
-      name = `key ${key?.(item) ?? ''}`;
-      this.#drop(name);
-    }
-    this.#queue.set(name, { item, characters, follows, beginning });
-    this.#characters += characters;
+    const key =
+      overflow === 'latest' && isPublication ? (this.#options.key?.(item) ?? '') : undefined;
+    if (key !== undefined) this.#drop(this.#byKey.get(key));
+    const before = this.#last;
+    this.#append({ item, characters, follows, beginning, key, before, next: undefined });
     if (overflow !== 'pause' || (isPublication && end === undefined)) this.#bound();
     else if (this.#waiters.length === 0) this.isPaused ||= this.#isFull(1);
     while (this.#waiters.length > 0) {
@@ -198,23 +197,44 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
     }
   }
 
+  #append(entry: Entry): void {
+    const { key, before } = entry;
+    if (key !== undefined) this.#byKey.set(key, entry);
+    if (before === undefined) this.#first = entry;
+    else before.next = entry;
+    this.#last = entry;
+    this.#size += 1;
+    this.#characters += entry.characters;
+  }
+
+  #remove(entry: Entry): void {
+    const { key, before, next } = entry;
+    if (key !== undefined) this.#byKey.delete(key);
+    if (before === undefined) this.#first = next;
+    else before.next = next;
+    if (next === undefined) this.#last = before;
+    else next.before = before;
+    // An old entry would keep all that came behind it from the garbage collector's quick rounds.
+    entry.next = undefined;
+    this.#size -= 1;
+    this.#characters -= entry.characters;
+  }
+
   /** Whether this many entries and characters more would be too much. */
   #isFull(entries: number, characters = 0): boolean {
     const { buffer = DEFAULT_BUFFER, bufferBytes = DEFAULT_BUFFER_BYTES } = this.#options;
     const bytes = (this.#characters + characters) * BYTES_PER_CHARACTER;
-    return this.#queue.size + entries > buffer || bytes > bufferBytes;
+    return this.#size + entries > buffer || bytes > bufferBytes;
   }
 
   /** Keeps the buffer within its bounds. One entry always has room, however large it is. */
   #bound(): void {
-    while (this.#queue.size > 1 && this.#isFull(0)) this.#drop(this.#queue.keys().next().value);
+    while (this.#size > 1 && this.#isFull(0)) this.#drop(this.#first);
   }
 
-  #drop(name: unknown): void {
-    const entry = this.#queue.get(name);
+  #drop(entry: Entry | undefined): void {
     if (entry === undefined) return;
-    this.#queue.delete(name);
-    this.#characters -= entry.characters;
+    this.#remove(entry);
     const { item, beginning } = entry;
     if (item.kind === 'publication' && item.offset === undefined) this.#plainDropped += 1;
     if (item.kind === 'gap' && item.to === undefined) this.#owe(item);
@@ -235,20 +255,18 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
         if (this.#tellsAll) return owed;
         continue;
       }
-      const first = this.#queue.entries().next();
-      if (first.done) return undefined;
-      const [key, entry] = first.value;
+      const entry = this.#first;
+      if (entry === undefined) return undefined;
       if (this.#oweHole(entry.follows)) continue;
-      this.#queue.delete(key);
-      this.#characters -= entry.characters;
+      this.#remove(entry);
       const { item, beginning } = entry;
-      const [, end] = rangeOf(item);
+      const end = endOf(item);
       if (end !== undefined) this.#readTo = end;
       if (item.kind === 'resync') {
         this.#readIn = beginning!;
         this.#readTo = item.offset;
       }
-      this.#continueWhenHalfEmpty();
+      if (this.isPaused) this.#continueWhenHalfEmpty();
       if (item.kind === 'publication') {
         const missed = this.#missed.take();
         return missed ? { ...item, missed } : item;
@@ -289,9 +307,9 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
 
   #continueWhenHalfEmpty(): void {
     const { buffer = DEFAULT_BUFFER, bufferBytes = DEFAULT_BUFFER_BYTES } = this.#options;
-    if (!this.isPaused || this.wantsBack || this.#end !== undefined) return;
+    if (this.wantsBack || this.#end !== undefined) return;
     const bytes = this.#characters * BYTES_PER_CHARACTER;
-    if (this.#queue.size > buffer / 2 || bytes > bufferBytes / 2) return;
+    if (this.#size > buffer / 2 || bytes > bufferBytes / 2) return;
     this.wantsBack = true;
     this.#owner.continueAgain();
   }
@@ -312,15 +330,17 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
   }
 
   #clear(): void {
-    this.#queue.clear();
+    this.#first = undefined;
+    this.#last = undefined;
+    this.#byKey.clear();
+    this.#size = 0;
     this.#owed.length = 0;
     this.#characters = 0;
     this.#plainDropped = 0;
   }
 }
 
-/** The first and the last offset of an item; undefined for what has none. */
-function rangeOf(item: Item<unknown>): readonly [number | undefined, number | undefined] {
-  if (item.kind === 'gap') return [item.from, item.to];
-  return item.kind === 'publication' ? [item.offset, item.offset] : [undefined, undefined];
+/** The last offset of an item; undefined for what has none. */
+function endOf(item: Item<unknown>): number | undefined {
+  return item.kind === 'gap' ? item.to : item.kind === 'publication' ? item.offset : undefined;
 }
