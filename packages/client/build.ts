@@ -21,6 +21,9 @@ const ENTRIES: Readonly<Record<string, number>> = {
 
 const OWN = /^\.\/(index|store)\.ts$/;
 
+/** Entries that pages without a bundler import, minified. They import each other. */
+const FOR_PAGES: readonly string[] = ['index', 'binary'];
+
 /**
  * Writes the package as it is published to `dist/`, and returns what each entry takes in a browser. Only `react` is left
  * outside. Throws if an entry is larger than it may be, or if a type of the workspace would be missing.
@@ -32,8 +35,7 @@ export async function buildPackage(out = OUT): Promise<Readonly<Record<string, n
   for (const [entry, limit] of Object.entries(ENTRIES)) {
     await writeFile(join(out, `${entry}.js`), await bundle(entry, false));
     const minified = await bundle(entry, true);
-    // For pages without a bundler.
-    if (entry === 'index') await writeFile(join(out, 'index.min.js'), minified);
+    if (FOR_PAGES.includes(entry)) await writeFile(join(out, `${entry}.min.js`), minified);
     const bytes = gzipSync(minified, { level: 9 }).length;
     if (bytes > limit) throw new Error(`${entry} takes ${bytes} bytes; it may take ${limit}`);
     sizes[entry] = bytes;
@@ -80,7 +82,7 @@ async function bundle(entry: string, minify: boolean): Promise<string> {
         name: 'own-entries',
         resolveId: (id) =>
           entry !== 'index' && OWN.test(id)
-            ? { id: id.replace(OWN, './$1.js'), external: true }
+            ? { id: id.replace(OWN, minify ? './$1.min.js' : './$1.js'), external: true }
             : undefined,
       },
       SHORTEN,
@@ -122,7 +124,8 @@ async function writeTypes(out: string): Promise<readonly string[]> {
     const head = name === 'types.d.ts' ? '/// <reference lib="esnext.disposable" />\n' : '';
     await writeFile(join(out, name), head + text.replaceAll(/(from '\.[^']+)\.ts'/g, "$1.js'"));
   }
-  await writeFile(join(out, 'index.min.d.ts'), "export * from './index.js';\n");
+  for (const entry of FOR_PAGES)
+    await writeFile(join(out, `${entry}.min.d.ts`), `export * from './${entry}.js';\n`);
   await rm(emitted, { recursive: true });
   return [...seen].map((name) => join(out, name));
 }
@@ -150,7 +153,12 @@ async function publishedManifest(): Promise<string> {
       engines: { node: '>=20' },
       exports: {
         ...exports,
-        './index.min.js': { types: './index.min.d.ts', default: './index.min.js' },
+        ...Object.fromEntries(
+          FOR_PAGES.map((entry) => [
+            `./${entry}.min.js`,
+            { types: `./${entry}.min.d.ts`, default: `./${entry}.min.js` },
+          ]),
+        ),
       },
       files: ['*.js', '**/*.d.ts', 'CHANGELOG.md'],
       ...{ peerDependencies, peerDependenciesMeta },
