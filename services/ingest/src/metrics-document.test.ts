@@ -16,8 +16,9 @@ interface Registration {
 function rowsOfRegistered(): string[] {
   const rows: string[] = [];
   const note = (type: string, { name, help, labelNames = [] }: Registration): void => {
-    const labels = labelNames.map((label) => `\`${label}\``).join(', ') || 'none';
-    rows.push(`| \`${name}\` | ${type} | ${labels} | ${help} |`);
+    const labels = labelNames.map((label) => ` \`${label}\``).join(',');
+    const [meaning, nodes = 'sum'] = help.split(/ Aggregate with (\w+)\.$/);
+    rows.push(`| \`${name}\` | ${type} |${labels} | ${nodes} | ${meaning} |`);
   };
   const real = createMetrics({ withDefaults: false });
   const metrics: Metrics = {
@@ -44,7 +45,7 @@ function rowsOfRegistered(): string[] {
   return rows.toSorted();
 }
 
-it('docs/metrics.md lists what ingest registers, each with its type, labels and help', () => {
+it('docs/metrics.md lists what ingest registers, each with its type, labels, help and how it adds up over nodes', () => {
   const [, body = ''] = readFileSync(DOCUMENT, 'utf8').split('\n## Ingest\n');
   const [table = ''] = body.split('\n## ');
   const rows = table.split('\n').filter((line) => line.startsWith('| `'));

@@ -10,7 +10,7 @@ export interface KnownMetric {
 /** The list of all metrics, which tests of the services hold to their code. */
 const DOCUMENT = `${WORKSPACE_ROOT}docs/metrics.md`;
 
-const ROW = /^\| `(\w+)` \| (counter|gauge|histogram) \| ([^|]*) \|/gm;
+const ROW = /^\| `(\w+)` \| (counter|gauge|histogram) \|([^|]*)\|/gm;
 
 /** What a histogram is scraped as. */
 const HISTOGRAM_SERIES = ['_bucket', '_sum', '_count'];
