@@ -16,11 +16,15 @@ const PLAIN: RedisSettings = {
   connectionName: 'tradewind-edge-7',
 };
 
+const SEVERAL_HOSTS =
+  "names several hosts: set REDIS_MODE=cluster, or, if they are Sentinels, REDIS_MODE=sentinel with the master's name behind a slash";
+
 describe('checkRedisUrl', () => {
   it.each([
     'redis://localhost',
     'redis://10.0.0.3:6379',
     'rediss://redis.internal:6378/0',
+    'redis://a,b:p@redis.internal:6378/0',
     'redis://user:p%40ss@[::1]:6379/2',
     'redis://:only-a-password@localhost',
   ])('accepts %s', (url) => {
@@ -30,6 +34,9 @@ describe('checkRedisUrl', () => {
   it.each([
     ['10.0.0.3:6379', 'must be a URL such as redis://127.0.0.1:6379'],
     ['localhost:6379', 'must begin with redis: or rediss:'],
+    ['redis://h:1,i:2', SEVERAL_HOSTS],
+    ['redis://h,i', SEVERAL_HOSTS],
+    ['rediss://u,v:p@h:1,i:2/trades', SEVERAL_HOSTS],
     ['http://localhost', 'must begin with redis: or rediss:'],
     ['redis://', 'must name a host'],
     ['redis://localhost:99999', 'must be a URL such as redis://127.0.0.1:6379'],
@@ -61,6 +68,10 @@ describe('checkRedisUrl', () => {
     ['redis://h:1,i:', 'must name nodes of the cluster as host:port, with commas between them'],
     ['redis://h:99999', 'must name nodes of the cluster as host:port, with commas between them'],
     ['redis://h:1/2', 'may not have a path: a cluster has one database, 0'],
+    [
+      'redis://h:1,i:2/trades',
+      'may not have a path; if it is the name of a master, set REDIS_MODE=sentinel',
+    ],
     ['redis://h:1?a=b', 'may not carry options'],
     ['redis://u:100%@h:1', 'has a user or password whose percent-encoding is broken'],
   ])('says what is wrong with %s of a cluster', (url, mistake) => {
@@ -82,7 +93,10 @@ describe('checkRedisUrl', () => {
     ['redis://h:99999/m', 'must name Sentinels as host:port, with commas between them'],
     ['redis://h:1,i:x/m', 'must name Sentinels as host:port, with commas between them'],
     ['redis://h:1,i:/m', 'must name Sentinels as host:port, with commas between them'],
-    ['redis://127.0.0.1:6379', "must have the master's name for a path: …:26379/name"],
+    [
+      'redis://127.0.0.1:6379',
+      "must have the master's name for a path, …:26379/name; for a Redis without Sentinels set REDIS_MODE=single",
+    ],
     ['redis://h/ma ster', "must have the master's name for a path: …:26379/name"],
     ['redis://h/m/x', "may have nothing but the number of a database behind the master's name"],
     ['redis://h/m/1/2', "may have nothing but the number of a database behind the master's name"],

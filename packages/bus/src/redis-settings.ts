@@ -22,6 +22,8 @@ export interface RedisSettings {
    * of the cluster: `[user[:password]@]host[:port][,host[:port]…]`. They name all others; name several, so that one may be away.
    */
   readonly url: string;
+  /** Whether `url` is one node of a cluster, by {@link nodeSettings}. A link refuses a node of a cluster that was not meant as one. */
+  readonly isClusterNode?: boolean | undefined;
   /**
    * How a cluster's channels are published and subscribed to. `sharded`, the default: on the shard of each channel. `classic`: by PUBLISH and SUBSCRIBE,
    * which a cluster sends to all of its nodes, for backends that know nothing else. Only in the mode `cluster`.
@@ -106,6 +108,9 @@ const MASTER_NAME = /^[A-Za-z0-9._-]+$/;
 
 /** A host with a colon and no port. `URL` reads it as the default port; most likely a variable that holds the port is empty. */
 const EMPTY_PORT = /^[^/?#]*\/\/[^/?#]*:(?:[/?#]|$)/;
+
+/** The hosts of a URL; what stands before the last `@` is user and password. */
+const HOSTS = /^rediss?:\/\/(?:[^/?#]*@)?([^/?#]*)/i;
 
 /** Up to the path; a password may hold an `@`. */
 const URL_PARTS = /^(rediss?):\/\/(?:([^/?#]*)@)?([^/?#]*)(?:\/([^?#]*))?([?#].*)?$/is;
@@ -193,7 +198,7 @@ export function nodeSettings(settings: RedisSettings, { host, port }: HostAndPor
   const user = `${encodeURIComponent(username ?? '')}${secret}`;
   const place = host.includes(':') ? `[${host}]` : host;
   const url = `${tls ? 'rediss' : 'redis'}://${user === '' ? '' : `${user}@`}${place}:${port}`;
-  return { ...settings, mode: 'single', url };
+  return { ...settings, mode: 'single', isClusterNode: true, url };
 }
 
 function checkedAddress(settings: RedisSettings): RedisAddress {
@@ -229,6 +234,8 @@ function parseUrl(url: string, mode: RedisMode): RedisAddress | string {
 }
 
 function parseRedisUrl(url: string): RedisAddress | string {
+  if (HOSTS.exec(url)?.[1]?.includes(','))
+    return "names several hosts: set REDIS_MODE=cluster, or, if they are Sentinels, REDIS_MODE=sentinel with the master's name behind a slash";
   if (!URL.canParse(url)) return 'must be a URL such as redis://127.0.0.1:6379';
   const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(url);
   if (protocol !== 'redis:' && protocol !== 'rediss:') return 'must begin with redis: or rediss:';
@@ -260,6 +267,8 @@ function parseSentinelUrl(url: string): RedisAddress | string {
   if (first === undefined || others.includes(undefined))
     return 'must name Sentinels as host:port, with commas between them';
   const [master = '', database = '0', ...rest] = path.split('/');
+  if (master === '')
+    return "must have the master's name for a path, …:26379/name; for a Redis without Sentinels set REDIS_MODE=single";
   if (!MASTER_NAME.test(master)) return "must have the master's name for a path: …:26379/name";
   if (!DATABASE.test(database) || rest.length > 0)
     return "may have nothing but the number of a database behind the master's name";
@@ -284,7 +293,10 @@ function parseClusterUrl(url: string): RedisAddress | string {
   const [first, ...others] = hostList.split(',').map((host) => parseHost(host, DEFAULT_PORT));
   if (first === undefined || others.includes(undefined))
     return 'must name nodes of the cluster as host:port, with commas between them';
-  if (path !== '' && path !== '0') return 'may not have a path: a cluster has one database, 0';
+  if (DATABASE.test(path) && path !== '0')
+    return 'may not have a path: a cluster has one database, 0';
+  if (path !== '' && path !== '0')
+    return 'may not have a path; if it is the name of a master, set REDIS_MODE=sentinel';
   const [username = '', ...password] = userInfo.split(':');
   const credentials = decodeCredentials(username, password.join(':'));
   if (credentials === undefined) return 'has a user or password whose percent-encoding is broken';

@@ -172,7 +172,7 @@ export class ClusterMap {
         const { info, shards } = await inTime(asked);
         answers.push(readClusterAnswer(info, shards, host, tls));
       } catch (error) {
-        cause = describeError(error);
+        cause = explainNoCluster(describeError(error));
       }
     };
     const known = this.#rotated([...this.masters]);
@@ -233,6 +233,13 @@ export class ClusterMap {
       redis.disconnect();
     }
   }
+}
+
+/** A Redis that is no cluster refuses the question by a text that does not say what to do. */
+function explainNoCluster(cause: string): string {
+  return cause.includes('cluster support disabled')
+    ? `it is no Redis Cluster: set REDIS_MODE=single (${cause})`
+    : cause;
 }
 
 async function inTime<T>(asked: Promise<T>): Promise<T> {

@@ -20,7 +20,8 @@ import { MasterWatch } from './master-watch.ts';
 import { Reconnection } from './reconnection.ts';
 import { connectorTo } from './sentinel-connector.ts';
 import { Sentinels } from './sentinels.ts';
-import { Greeting, type ServerVersion, versionFault } from './server-version.ts';
+import { Greeting, modeFault, type ServerVersion, versionFault } from './server-version.ts';
+import { withTlsHint } from './tls-hint.ts';
 
 const LOOK_INTERVAL_MS = SILENCE_LIMIT_MS / SILENT_LOOKS;
 
@@ -103,7 +104,7 @@ export class RedisLink {
     });
     this.redis.on('connect', () => this.#connected());
     this.redis.on('ready', () => this.#greeted());
-    this.redis.on('close', () => this.#lose(this.#lastError, 'Redis closed the connection'));
+    this.redis.on('close', () => this.#closed());
     this.redis.on('end', () => this.#startOver());
     this.#ignorePasswords = settings.onPasswordChange?.((password) => this.#authenticate(password));
   }
@@ -241,9 +242,17 @@ export class RedisLink {
     this.#awaitAnswer();
   }
 
-  /** A server that is too old is left before anything is asked of it, and tried again: it may have been replaced. */
+  #closed(): void {
+    const { options, stream } = this.redis;
+    const cause = withTlsHint(this.#lastError, options.tls !== undefined, stream.bytesRead);
+    this.#lose(cause, 'Redis closed the connection');
+  }
+
+  /** A server that is too old, or of another kind, is left before anything is asked of it, and tried again: it may have been replaced. */
   #greeted(): void {
-    const fault = versionFault(this.#greeting.version);
+    const { version } = this.#greeting;
+    const isClusterNode = this.#settings.isClusterNode ?? false;
+    const fault = versionFault(version) ?? modeFault(version, isClusterNode);
     if (fault === undefined) this.#ping();
     else this.cut(fault);
   }

@@ -89,7 +89,7 @@ export class Sentinels {
             settle();
           },
           (error: unknown) => {
-            lastError = describeError(error);
+            lastError = explainNoSentinel(describeError(error));
             settle();
           },
         );
@@ -136,6 +136,13 @@ export class Sentinels {
       sentinel.disconnect();
     }
   }
+}
+
+/** Redis itself does not know the command. */
+function explainNoSentinel(cause: string): string {
+  return /unknown command.*sentinel/i.test(cause)
+    ? `it is no Sentinel: set REDIS_MODE=single, or name the Sentinels (${cause})`
+    : cause;
 }
 
 /** @throws {Error} if the answer is not one of a Sentinel that knows this master. */

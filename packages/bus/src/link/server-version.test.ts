@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { readGreeting, unmendedFault, versionFault } from './server-version.ts';
+import { modeFault, readGreeting, unmendedFault, versionFault } from './server-version.ts';
 
 const redis = (version: string) => ({ server: 'redis', version });
 const valkey = (version: string) => ({ server: 'valkey', version });
 
 describe('readGreeting', () => {
   it('reads the fields in each form in which they come', () => {
-    const list = ['server', 'redis', 'version', '7.0.15', 'proto', 3];
-    expect(readGreeting(list)).toEqual(redis('7.0.15'));
-    expect(readGreeting(list.map((each) => Buffer.from(String(each))))).toEqual(redis('7.0.15'));
+    const list = ['server', 'redis', 'version', '7.0.15', 'proto', 3, 'mode', 'cluster'];
+    expect(readGreeting(list)?.mode).toBe('cluster');
+    expect(readGreeting(list)).toMatchObject(redis('7.0.15'));
+    const bytes = list.map((each) => Buffer.from(String(each)));
+    expect(readGreeting(bytes)).toMatchObject({ ...redis('7.0.15'), mode: 'cluster' });
     expect(readGreeting({ server: 'valkey', version: '9.0.0' })).toEqual(valkey('9.0.0'));
     expect(readGreeting(new Map(Object.entries({ server: 'redis', version: '8.2.2' })))).toEqual(
       redis('8.2.2'),
@@ -35,6 +37,26 @@ describe('versionFault', () => {
 
   it.each([undefined, redis('unstable'), redis('')])('takes what does not say: %j', (version) => {
     expect(versionFault(version)).toBeUndefined();
+  });
+});
+
+describe('modeFault', () => {
+  const greeting = (mode: string | undefined) => ({ ...redis('7.0.15'), mode });
+
+  it('refuses a node of a cluster that was not asked as one, and a Sentinel', () => {
+    expect(modeFault(greeting('cluster'), false)).toBe(
+      'it is a node of a Redis Cluster: set REDIS_MODE=cluster',
+    );
+    expect(modeFault(greeting('sentinel'), false)).toBe(
+      "it is a Sentinel: set REDIS_MODE=sentinel, and put the master's name behind a slash",
+    );
+  });
+
+  it('takes what was asked for, and what does not say', () => {
+    expect(modeFault(greeting('cluster'), true)).toBeUndefined();
+    expect(modeFault(greeting('standalone'), false)).toBeUndefined();
+    expect(modeFault(greeting(undefined), false)).toBeUndefined();
+    expect(modeFault(undefined, false)).toBeUndefined();
   });
 });
 

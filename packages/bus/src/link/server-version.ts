@@ -9,6 +9,12 @@ export interface ServerVersion {
   readonly version: string;
 }
 
+/** What a server answers to a greeting. */
+export interface ServerGreeting extends ServerVersion {
+  /** `standalone`, `cluster` or `sentinel`; undefined if it does not say. */
+  readonly mode?: string | undefined;
+}
+
 /** A fault of the server's Lua that its version does not mend. */
 export interface UnmendedFault extends ServerVersion {
   readonly fault: string;
@@ -49,7 +55,7 @@ interface MendedLine {
  * answer; every user may send it, whatever its ACL says.
  */
 export class Greeting {
-  #version: ServerVersion | undefined;
+  #version: ServerGreeting | undefined;
 
   /** @param redis must not be connected yet. */
   constructor(redis: Redis) {
@@ -72,16 +78,16 @@ export class Greeting {
   }
 
   /** The server of the present connection; undefined if it does not say, or before it has said. */
-  get version(): ServerVersion | undefined {
+  get version(): ServerGreeting | undefined {
     return this.#version;
   }
 }
 
 /** Reads the answer to HELLO, whose fields come as a map, as an object, or as a flat list. */
-export function readGreeting(answer: unknown): ServerVersion | undefined {
+export function readGreeting(answer: unknown): ServerGreeting | undefined {
   const fields = new Map<string, unknown>(pairsOf(answer));
-  const [server, version] = [fields.get('server'), fields.get('version')].map(textOf);
-  return server === undefined || version === undefined ? undefined : { server, version };
+  const [server, version, mode] = ['server', 'version', 'mode'].map((name) => textOf(fields.get(name)));
+  return server === undefined || version === undefined ? undefined : { server, version, mode };
 }
 
 /** Returns why the server is too old to be used, as a sentence; undefined if it is not, or does not say. */
@@ -89,6 +95,23 @@ export function versionFault(version: ServerVersion | undefined): string | undef
   const line = version === undefined ? undefined : lineOf(version.version);
   if (version === undefined || line === undefined || !isBefore(line, FLOOR)) return undefined;
   return `it is ${version.server} ${version.version}, and Tradewind needs ${FLOOR.join('.')} or later`;
+}
+
+/**
+ * Returns why the server cannot be what `REDIS_MODE` says, as a sentence; undefined if it can be, or does not say. A node of a
+ * cluster answers one that takes it for a Redis of its own, and refuses all channels whose slots other nodes have.
+ *
+ * @param isClusterNode whether it was asked as a node of a cluster.
+ */
+export function modeFault(
+  greeting: ServerGreeting | undefined,
+  isClusterNode: boolean,
+): string | undefined {
+  if (greeting?.mode === 'sentinel')
+    return "it is a Sentinel: set REDIS_MODE=sentinel, and put the master's name behind a slash";
+  if (greeting?.mode === 'cluster' && !isClusterNode)
+    return 'it is a node of a Redis Cluster: set REDIS_MODE=cluster';
+  return undefined;
 }
 
 /**
@@ -104,7 +127,8 @@ export function unmendedFault(version: ServerVersion | undefined): UnmendedFault
   const isSameLine = !isBefore(line, known.line);
   const patch = Number(version.version.split('.')[2]);
   if (isSameLine && patch >= known.patch) return undefined;
-  return { ...version, fault: LUA_FAULT, mendedBy: [...known.line, known.patch].join('.') };
+  const { server } = version;
+  return { server, version: version.version, fault: LUA_FAULT, mendedBy: [...known.line, known.patch].join('.') };
 }
 
 function lineOf(version: string): Line | undefined {

@@ -103,6 +103,16 @@ export function createNodeEvents(
   tally: ReceivedTally = { received: 0, receivedBytes: 0 },
 ): NodeEvents {
   const limited = new LogLimiter(logger);
+  // A node has two links, which mostly end by one cause. The line about the second one says so, and is no second warning.
+  let warnedCause: string | undefined;
+  const warnOnce = (
+    event: string,
+    fields: { readonly cause: string; readonly redis?: string },
+  ): void => {
+    if (fields.cause === warnedCause) logger.info(fields, event);
+    else logger.warn(fields, event);
+    warnedCause = fields.cause;
+  };
   readCounter(
     metrics,
     'tradewind_edge_publications_received_total',
@@ -251,15 +261,17 @@ export function createNodeEvents(
     },
     degraded(cause) {
       linkLosses.inc();
-      logger.warn({ cause }, 'degraded');
+      warnOnce('degraded', { cause });
     },
     neverLinked(cause) {
-      logger.warn({ cause, redis }, 'not_linked_yet');
+      warnOnce('not_linked_yet', { cause, redis });
     },
     linked(afterMs) {
+      warnedCause = undefined;
       logger.info({ afterMs, redis }, 'linked');
     },
     restored(afterMs) {
+      warnedCause = undefined;
       logger.info({ afterMs, redis }, 'restored');
     },
     probeFailed(cause) {
@@ -315,10 +327,11 @@ export function createNodeEvents(
       logger.warn({ cause }, 'still_degraded');
     },
     commandsAvailable() {
+      warnedCause = undefined;
       logger.info('redis_commands_available');
     },
     commandsUnavailable(cause) {
-      logger.warn({ cause }, 'redis_commands_unavailable');
+      warnOnce('redis_commands_unavailable', { cause });
     },
     redisTokenNotRenewed(cause, leftMs) {
       logger.warn({ cause, leftMs }, 'redis_token_not_renewed');
