@@ -42,24 +42,25 @@ describe('docs/configuration.md', () => {
 
   it('describes a default in words only where there is none, or where it is made up', () => {
     const described = ROWS.filter(({ stated }) => !CODE.test(stated));
-    expect(described.map(({ variable, stated }) => `${variable}: ${stated}`)).toEqual([
+    const lines = described.map(({ variable, stated }) => `${variable}: ${stated}`);
+    expect(lines.toSorted()).toEqual([
       'ADMIN_TOKEN: none',
-      'REDIS_PASSWORD_FILE: none',
-      'REDIS_CA_FILE: none',
-      'REDIS_SENTINEL_PASSWORD_FILE: none',
+      'EDGE_AUTH: `none` on loopback, elsewhere none',
+      'EDGE_DEMO_URL: none',
+      'EDGE_JWKS_URL: none',
+      'EDGE_JWT_AUDIENCE: none',
+      'EDGE_JWT_HS256_KEY_FILE: none',
+      'EDGE_JWT_ISSUER: none',
+      'EDGE_JWT_KEYS_FILE: none',
       'EDGE_NODE_ID: `edge-`, host name, process id',
-      'EDGE_WORKERS: cores − 1, at least 1',
+      'EDGE_ORIGINS: none',
       'EDGE_TLS_CERT_FILE: none',
       'EDGE_TLS_KEY_FILE: none',
-      'EDGE_AUTH: `none` on loopback, elsewhere none',
-      'EDGE_JWT_HS256_KEY_FILE: none',
-      'EDGE_JWT_KEYS_FILE: none',
-      'EDGE_JWKS_URL: none',
-      'EDGE_JWT_ISSUER: none',
-      'EDGE_JWT_AUDIENCE: none',
-      'EDGE_DEMO_URL: none',
-      'EDGE_ORIGINS: none',
       'EDGE_TRUSTED_PROXIES: none',
+      'EDGE_WORKERS: cores − 1, at least 1',
+      'REDIS_CA_FILE: none',
+      'REDIS_PASSWORD_FILE: none',
+      'REDIS_SENTINEL_PASSWORD_FILE: none',
     ]);
   });
 
