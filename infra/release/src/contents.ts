@@ -13,6 +13,7 @@ import type { ReleaseVersion } from './version.ts';
 const OPERATORS_FILES = [
   'CHANGELOG.md',
   'docs/codes.md',
+  'docs/concepts.md',
   'docs/configuration.md',
   'docs/guarantees.md',
   'docs/http.md',
