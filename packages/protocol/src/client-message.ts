@@ -90,7 +90,7 @@ export function parseClientMessage(text: string): ParsedClientMessage {
   } catch {
     return fault(undefined, 'bad_json', 'The text is not valid JSON.');
   }
-  if (!isRecord(value)) return fault(undefined, 'bad_message', 'A request is a JSON object.');
+  if (!isRecord(value)) return fault(undefined, 'bad_message', 'A request must be a JSON object.');
   const { id } = value;
   if (id !== undefined && !isRequestId(id)) {
     return fault(
@@ -109,7 +109,7 @@ export function parseClientMessage(text: string): ParsedClientMessage {
     case 'auth':
       return typeof value.token === 'string'
         ? { ok: true, message: { type: 'auth', id, token: value.token } }
-        : fault(id, 'bad_message', '`auth` needs a token.');
+        : fault(id, 'bad_message', '`auth` needs a `token`.');
     default:
       return fault(id, 'unknown_type', '`type` must be subscribe, unsubscribe, ping or auth.');
   }
@@ -130,7 +130,7 @@ function parseSubscribe(id: RequestId | undefined, value: unknown): ParsedClient
   for (const item of list.items) {
     const request = typeof item === 'string' ? { channel: item } : item;
     if (!isRecord(request) || typeof request.channel !== 'string') {
-      return fault(id, 'bad_message', 'Each channel is a name, or an object with a channel.');
+      return fault(id, 'bad_message', 'Each channel must be a name, or an object with a `channel`.');
     }
     const { channel, since, history, latest } = request;
     const code =
@@ -157,7 +157,7 @@ function parseUnsubscribe(id: RequestId | undefined, value: unknown): ParsedClie
   if (!list.ok) return list;
   const channels: string[] = [];
   for (const item of list.items) {
-    if (typeof item !== 'string') return fault(id, 'bad_message', 'Each channel is a name.');
+    if (typeof item !== 'string') return fault(id, 'bad_message', 'Each channel must be a name.');
     if (isChannelName(item)) channels.push(item);
   }
   return { ok: true, message: { type: 'unsubscribe', id, channels } };

@@ -27,7 +27,7 @@ export const CLOSE_CODES = {
   invalid_text: row(1007, 'stop', 'A text frame was not UTF-8.'),
   policy_violation: row(1008, 'stop', 'A message came in too many fragments or chunks.'),
   message_too_large: row(1009, 'stop', 'A frame was larger than `maxMessageBytes`.'),
-  internal: row(1011, 'back-off', 'A fault of the node; it is logged there.'),
+  internal: row(1011, 'back-off', 'The node has a fault, which it logged.'),
   draining: row(1012, 'resume', 'The node shuts down; reconnect and be served by another.'),
   silent: row(4001, 'back-off', 'Nothing was subscribed to within the time allowed.'),
   heartbeat_timeout: row(4002, 'resume', 'The client answered no ping and read nothing.'),

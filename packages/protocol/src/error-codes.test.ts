@@ -14,6 +14,12 @@ describe('the error codes', () => {
     }
   });
 
+  it('have meanings that are whole sentences, which clients are told as messages', () => {
+    for (const { code, meaning } of ROWS) {
+      expect.soft(meaning, code).toMatch(/^[A-Z`][^]*[^.]\.$/);
+    }
+  });
+
   it('never ask to repeat what is malformed or forbidden, and always what is busy or away', () => {
     const always = [500, 503];
     const never = [400, 401, 403, 404, 405, 409, 413, 501];

@@ -33,14 +33,14 @@ export class HttpError extends Error {
  */
 export const SERVER_ERRORS = {
   badMessage: row(400, 'bad_message', false, 'The request is not valid HTTP.'),
-  unauthorized: row(401, 'unauthorized', false, 'A valid bearer token is needed.'),
+  unauthorized: row(401, 'unauthorized', false, 'The request needs a valid bearer token.'),
   originNotAllowed: row(
     403,
     'origin_not_allowed',
     false,
     'Pages of this origin may not connect here.',
   ),
-  notFound: row(404, 'not_found', false, 'No such path.'),
+  notFound: row(404, 'not_found', false, 'This path does not exist.'),
   methodNotAllowed: row(
     405,
     'method_not_allowed',
@@ -53,15 +53,15 @@ export const SERVER_ERRORS = {
     417,
     'expectation_failed',
     false,
-    'Nothing but `100-continue` can be expected.',
+    'A request may expect `100-continue` only.',
   ),
   hostNotAllowed: row(
     421,
     'host_not_allowed',
     false,
-    'This port asks for no token, and so it answers to loopback names only.',
+    'This port asks for no token, so it answers only to loopback names.',
   ),
-  internal: row(500, 'internal', true, 'A fault of the node; it is logged there.'),
+  internal: row(500, 'internal', true, 'The node has a fault, which it logged.'),
 } as const satisfies Record<string, HttpErrorDetails>;
 
 /** Answers with a JSON text. Does nothing when an answer has begun. */

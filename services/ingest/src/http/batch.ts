@@ -74,7 +74,7 @@ function itemsOfJson(
       'bad_json',
       text.startsWith(BYTE_ORDER_MARK)
         ? 'The body begins with a byte order mark, which JSON does not have.'
-        : 'The body is not one JSON text; for one a line, the content-type is application/x-ndjson.',
+        : 'The body is not one JSON text. For one a line, set the content-type application/x-ndjson.',
     );
   }
   const span = valueSpan(text);
@@ -99,7 +99,7 @@ function itemsOfLines(
 function itemOfValue(source: SourceValue, toItem: (source: SourceValue) => Item): Item {
   const { value } = source;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return { ok: false, error: fault('bad_message', 'Each entry is a JSON object.') };
+    return { ok: false, error: fault('bad_message', 'Each entry must be a JSON object.') };
   }
   return toItem(source);
 }

@@ -6,7 +6,7 @@ import { memberSpans } from './json-spans.ts';
 
 const FIELDS = ['channel', 'data', 'idempotencyKey'];
 const KNOWN =
-  'an entry has `channel`, `data` and, if it is to be published once, `idempotencyKey`.';
+  'An entry has `channel`, `data` and, if it must be published only once, `idempotencyKey`.';
 
 /** The longest part of an unknown field's name that an error repeats, in UTF-16 units. */
 const MAX_QUOTED_LENGTH = 64;
@@ -26,10 +26,10 @@ export function publishEntry(
   const members = memberSpans(text, span);
   const unknown = [...members.keys()].find((name) => !FIELDS.includes(name));
   if (unknown !== undefined)
-    return badEntry(`${quoted(unknown)} is no field of an entry: ${KNOWN}`);
+    return badEntry(`${quoted(unknown)} is no field of an entry. ${KNOWN}`);
   const data = members.get('data');
-  if (data === undefined) return badEntry(`\`data\` is missing: ${KNOWN}`);
-  if (typeof channel !== 'string') return badEntry(`\`channel\` must be a string: ${KNOWN}`);
+  if (data === undefined) return badEntry(`\`data\` is missing. ${KNOWN}`);
+  if (typeof channel !== 'string') return badEntry(`\`channel\` must be a string. ${KNOWN}`);
   if (idempotencyKey !== undefined && !isIdempotencyKey(idempotencyKey)) {
     return { ok: false, error: fault('bad_idempotency_key') };
   }

@@ -53,8 +53,10 @@ export function rawItem(
 }
 
 function notJson(body: Uint8Array): string {
-  const begins = startsWithByteOrderMark(body) ? 'it begins with a byte order mark' : 'it is none';
-  return `The content-type says JSON, but ${begins}; text is published with text/plain.`;
+  const fault = startsWithByteOrderMark(body)
+    ? 'the body begins with a byte order mark'
+    : 'the body is no JSON';
+  return `The content-type says JSON, but ${fault}. Send text with text/plain.`;
 }
 
 function badPayload(message: string): Item {

@@ -23,14 +23,14 @@ type Fields = Readonly<Record<string, unknown>>;
  */
 export function readDisconnect(subject: string, body: Buffer, now: number): Revocation {
   if (subject === '' || subject.length > MAX_REVOKED_NAME) {
-    throw refusal('bad_message', `A subject has 1 to ${MAX_REVOKED_NAME} characters.`);
+    throw refusal('bad_message', `A subject must have 1 to ${MAX_REVOKED_NAME} characters.`);
   }
   const fields = readFields(body, ['issuedBefore', 'blocked', 'seconds']);
   const { issuedBefore, blocked } = fields;
   if (blocked !== undefined && (blocked !== true || issuedBefore !== undefined)) {
     throw refusal(
       'bad_message',
-      '`blocked` is true, and does not go together with `issuedBefore`.',
+      '`blocked` must be true, and must not stand beside `issuedBefore`.',
     );
   }
   const until = readUntil(fields, now);
@@ -51,12 +51,12 @@ export function readTokenRevocation(body: Buffer, now: number): Revocation {
   const { jti: tokenId } = fields;
   const issuedBefore = readTime(fields.issuedBefore, now);
   if ((tokenId === undefined) === (issuedBefore === undefined)) {
-    throw refusal('bad_message', 'Either `jti` or `issuedBefore` says which tokens are revoked.');
+    throw refusal('bad_message', 'The request must have either `jti` or `issuedBefore`.');
   }
   const until = readUntil(fields, now);
   if (issuedBefore !== undefined) return { issuedBefore, until };
   if (typeof tokenId !== 'string' || tokenId === '' || tokenId.length > MAX_REVOKED_NAME) {
-    throw refusal('bad_message', `\`jti\` has 1 to ${MAX_REVOKED_NAME} characters.`);
+    throw refusal('bad_message', `\`jti\` must have 1 to ${MAX_REVOKED_NAME} characters.`);
   }
   return { tokenId, until };
 }
@@ -76,7 +76,7 @@ function readFields(body: Buffer, known: readonly string[]): Fields {
   // A misspelt field must not revoke something else than was meant.
   const unknown = Object.keys(value).find((name) => !known.includes(name));
   if (unknown !== undefined) {
-    const message = `${JSON.stringify(unknown.slice(0, 64))} is no field of this request: ${known.join(', ')}.`;
+    const message = `${JSON.stringify(unknown.slice(0, 64))} is no field of this request. It may have ${known.join(', ')}.`;
     throw refusal('bad_message', message);
   }
   return value as Fields;

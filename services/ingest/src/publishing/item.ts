@@ -1,4 +1,4 @@
-import { channelNameFault } from '@tradewind/protocol';
+import { channelNameFault, ERROR_CODES, type ErrorCode } from '@tradewind/protocol';
 import type { HttpErrorDetails } from '@tradewind/runtime';
 import { fault } from './faults.ts';
 
@@ -26,10 +26,20 @@ export function checkItem(
   idempotencyKey?: string,
 ): Item {
   const code = channelNameFault(channel);
-  if (code !== undefined) return { ok: false, error: fault(code) };
+  if (code !== undefined) return { ok: false, error: fault(code, channelMessage(channel, code)) };
   const bytes = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length;
   if (bytes > maxPublicationBytes) return tooLarge(maxPublicationBytes);
   return { ok: true, publication: { channel, payload, bytes, idempotencyKey } };
+}
+
+/** The longest part of a channel's name that an error repeats, in UTF-16 units. */
+const MAX_QUOTED_LENGTH = 64;
+
+/** Names the channel: an entry of a batch may not know which one is meant. */
+function channelMessage(channel: string, code: ErrorCode): string {
+  const quoted = JSON.stringify(channel.slice(0, MAX_QUOTED_LENGTH));
+  const { meaning } = ERROR_CODES[code];
+  return code === 'bad_channel' ? `${quoted} is no channel. ${meaning}` : `${quoted}: ${meaning}`;
 }
 
 /** Returns the error of a payload that edges would drop. */

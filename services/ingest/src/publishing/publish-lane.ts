@@ -4,6 +4,7 @@ import { fault } from './faults.ts';
 import { Fifo } from './fifo.ts';
 import type { Publication } from './item.ts';
 import {
+  DOUBT,
   failureOf,
   type ItemFailure,
   type ItemResult,
@@ -355,8 +356,7 @@ export class PublishLane {
 
 /** Returns the error that says whether the caller may safely repeat the publication. */
 function doubtAbout({ ownKey, terms }: Entry): HttpErrorDetails {
-  const doubt = 'Redis does not answer right now; whether it was published is not known.';
   const isSafe = !ownKey && terms.idempotencyWindowMs > 0;
-  const advice = ' With the same idempotency key it is safe to send it again.';
-  return fault('unavailable', isSafe ? doubt + advice : doubt);
+  const advice = ' You may send it again with the same idempotency key.';
+  return fault('unavailable', isSafe ? DOUBT + advice : DOUBT);
 }

@@ -66,6 +66,14 @@ const REFUSALS = {
   TWMETA: 'internal',
 } as const;
 
+/** Ends a message of `unavailable` where the caller may simply repeat. */
+const NOTHING_PUBLISHED = 'Nothing was published; try again.';
+const NOT_SENT = `Redis does not answer right now. ${NOTHING_PUBLISHED}`;
+const NOT_TAKEN = `Redis takes no publications right now. ${NOTHING_PUBLISHED}`;
+
+/** Whether Redis has published it, or still will, nobody knows. */
+export const DOUBT = 'Redis does not answer right now. Nobody knows whether it published this.';
+
 /** Publishes one publication and resolves with its result. A fault of Redis never rejects the promise. */
 export async function publishOne(
   publisher: Publisher,
@@ -89,13 +97,18 @@ export function failureOf(error: unknown): ItemFailure | undefined {
   }
   if (error instanceof RedisRefusedError) {
     const code = isKnownRefusal(error.code) ? REFUSALS[error.code] : 'unavailable';
-    return { ok: false, error: fault(code), outcomeUnknown: false, cause: error.message };
+    const message = code === 'unavailable' ? NOT_TAKEN : undefined;
+    return { ok: false, error: fault(code, message), outcomeUnknown: false, cause: error.message };
   }
   return undefined;
 }
 
-/** Returns the failure `unavailable`. @param message for the caller; by default the code's usual meaning. */
-export function unavailable(cause: string, outcomeUnknown: boolean, message?: string): ItemFailure {
+/** Returns the failure `unavailable`. @param message for the caller; by default that Redis does not answer. */
+export function unavailable(
+  cause: string,
+  outcomeUnknown: boolean,
+  message = outcomeUnknown ? DOUBT : NOT_SENT,
+): ItemFailure {
   return { ok: false, error: fault('unavailable', message), outcomeUnknown, cause };
 }
 
