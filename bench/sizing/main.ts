@@ -4,6 +4,7 @@ import { measureShards } from './shards.ts';
 import {
   checkTable,
   fullTable,
+  loadTable,
   sizeTable,
   sourceTable,
   unitTable,
@@ -57,12 +58,24 @@ function printTables(): void {
     console.log(`${workload}\n\n${sizeTable(workload)}\n`);
 }
 
-const args = process.argv.slice(2);
-const command = readSizingCommand(args);
-if (command === 'tables') printTables();
-else if (command === 'redis') await printRedisCosts();
-else if (command === 'shards') await printShardCosts();
-else {
-  console.log(SIZING_USAGE.trimEnd());
-  if (!args.includes('--help')) process.exitCode = EXIT_USAGE;
+const command = readSizingCommand(process.argv.slice(2));
+switch (command.kind) {
+  case 'tables':
+    printTables();
+    break;
+  case 'redis':
+    await printRedisCosts();
+    break;
+  case 'shards':
+    await printShardCosts();
+    break;
+  case 'own':
+    console.log(loadTable(command.load));
+    break;
+  case 'help':
+    console.log(SIZING_USAGE.trimEnd());
+    break;
+  case 'mistake':
+    console.error(`${command.message}\n\n${SIZING_USAGE.trimEnd()}`);
+    process.exitCode = EXIT_USAGE;
 }

@@ -17,6 +17,7 @@ import {
   checkTable,
   FULL,
   fullTable,
+  loadTable,
   modelMicros,
   roundsFor,
   sizeTable,
@@ -98,12 +99,36 @@ it('sends less with v2 and with the latest alone', () => {
 });
 
 it.each(documentedCommands('npm run sizing'))('reads what $document says: $text', ({ args }) => {
-  expect(readSizingCommand(args)).not.toBe('help');
+  expect(['help', 'mistake']).not.toContain(readSizingCommand(args).kind);
 });
 
-it('shows its help for what it does not know', () => {
-  expect(readSizingCommand(['--help'])).toBe('help');
-  expect(readSizingCommand(['redish'])).toBe('help');
-  expect(readSizingCommand(['shards'])).toBe('shards');
-  expect(readSizingCommand([])).toBe('tables');
+it('reads its commands, and shows its help when asked', () => {
+  expect(readSizingCommand(['--help'])).toEqual({ kind: 'help' });
+  expect(readSizingCommand(['shards'])).toEqual({ kind: 'shards' });
+  expect(readSizingCommand([])).toEqual({ kind: 'tables' });
+});
+
+it('sizes a load of the caller’s own', () => {
+  const own = readSizingCommand(['--clients', '50000', '--each=2000', '--rate', '2.5']);
+  const load = { clients: 50_000, channelsPerClient: 2_000, channels: 2_000, ratePerChannel: 2.5 };
+  expect(own).toEqual({ kind: 'own', load: { ...load, payloadBytes: ASSUMED.payloadBytes } });
+  const clients = { ...WORKLOADS['ten channels each'], clients: 100_000 };
+  for (const row of loadTable(clients).split('\n'))
+    expect(sizeTable('ten channels each').split('\n')).toContain(row);
+});
+
+it.each([
+  [['redish'], /redish/],
+  [['--each', '3'], /--clients is missing/],
+  [['--clients', 'many'], /--clients must be a number above 0/],
+  [['--clients', '1.5'], /--clients must be a whole number/],
+  [['--clients', '1', '--rate', '0'], /--rate must be a number above 0/],
+  [['--clients', '1', '--each', '9', '--channels', '3'], /--channels must not be fewer/],
+  [['--clients', '1', '--payload'], /payload/],
+  [['--client', '1'], /--client/],
+])('names the mistake in %j', (args, message) => {
+  expect(readSizingCommand(args)).toEqual({
+    kind: 'mistake',
+    message: expect.stringMatching(message),
+  });
 });

@@ -20,26 +20,30 @@ const SENDINGS: readonly (Sending & { readonly name: string })[] = [
 
 /** What a workload needs, from 10,000 to 10,000,000 clients. */
 export function sizeTable(workload: Workload): string {
-  const rows = CLIENTS.flatMap((clients) =>
-    SENDINGS.map((sending) => {
-      const load = { ...WORKLOADS[workload], clients };
-      const { edges, edgesBy, shards, hubRate, deliveriesPerSecond, ...size } = sizeOf(
-        load,
-        sending,
-      );
-      return [
-        ...[grouped(clients), sending.name, rounded(deliveriesPerSecond)],
-        ...[`${grouped(edges)} (${edgesBy})`, rounded(hubRate), grouped(shards)],
-        `${bytesPerSecond(size.egressBytesPerSecond)}`,
-        ...[rounded(size.usdPerMonth.machines), rounded(size.usdPerMonth.egress)],
-      ];
-    }),
-  );
-  const head = [
-    ...['clients', 'sent as', 'deliveries/s', 'edges (by)', 'publications/s of a hub', 'shards'],
-    ...['out', 'machines, USD a month', 'egress, USD a month'],
-  ];
-  return table(head, rows);
+  const loads = CLIENTS.map((clients) => ({ ...WORKLOADS[workload], clients }));
+  return table(SIZE_HEAD, loads.flatMap(sizeRows));
+}
+
+/** What one load needs, in each way of sending it. */
+export function loadTable(load: Load): string {
+  return table(SIZE_HEAD, sizeRows(load));
+}
+
+const SIZE_HEAD = [
+  ...['clients', 'sent as', 'deliveries/s', 'edges (by)', 'publications/s of a hub', 'shards'],
+  ...['out', 'machines, USD a month', 'egress, USD a month'],
+];
+
+function sizeRows(load: Load): readonly (readonly string[])[] {
+  return SENDINGS.map((sending) => {
+    const { edges, edgesBy, shards, hubRate, deliveriesPerSecond, ...size } = sizeOf(load, sending);
+    return [
+      ...[grouped(load.clients), sending.name, rounded(deliveriesPerSecond)],
+      ...[`${grouped(edges)} (${edgesBy})`, rounded(hubRate), grouped(shards)],
+      `${bytesPerSecond(size.egressBytesPerSecond)}`,
+      ...[rounded(size.usdPerMonth.machines), rounded(size.usdPerMonth.egress)],
+    ];
+  });
 }
 
 /** A load that was measured, and what the model makes of it. */

@@ -6,9 +6,9 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Every document with commands for a shell. The decisions in `docs/adr` say what was done, not what to do. */
 export const DOCUMENTS: readonly string[] = [
   ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'infra/README.md', 'terraform/README.md'],
-  ...['clients', 'codes', 'configuration', 'first-apply', 'guarantees', 'http'].map(inDocs),
-  ...['identity', 'limits', 'metrics', 'migration', 'performance', 'protocol'].map(inDocs),
-  ...['publishing', 'runbook', 'sizing'].map(inDocs),
+  ...['clients', 'codes', 'concepts', 'configuration', 'first-apply', 'guarantees'].map(inDocs),
+  ...['http', 'identity', 'limits', 'metrics', 'migration', 'performance'].map(inDocs),
+  ...['protocol', 'publishing', 'runbook', 'sizing'].map(inDocs),
   ...['cli', 'client', 'publisher'].map((name) => `packages/${name}/README.md`),
 ];
 
