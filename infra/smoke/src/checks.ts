@@ -46,10 +46,23 @@ export const CHECKS: readonly Check[] = [
 ];
 
 async function checkCertificate({
-  webSocketUrl,
+  webSocketUrls,
   certificateAuthority,
 }: SmokeSettings): Promise<Finding> {
-  if (webSocketUrl.protocol !== 'wss:') return { skipped: 'the URL is not wss:' };
+  const urls = webSocketUrls.filter(({ protocol }) => protocol === 'wss:');
+  if (urls.length === 0) return { skipped: 'the URL is not wss:' };
+  const found = await Promise.all(urls.map((url) => readCertificate(url, certificateAuthority)));
+  const days = Math.min(...found.map((each) => each.days));
+  if (days < CERTIFICATE_DAYS) throw new Error(`the certificate ends in ${days} days`);
+  const protocols = [...new Set(found.map((each) => each.protocol))].join(', ');
+  return { confirmed: `${protocols}, a trusted certificate for this name, for ${days} more days` };
+}
+
+/** The version of TLS that is spoken there, and for how many days the certificate is good. Rejects if it is not trusted. */
+async function readCertificate(
+  webSocketUrl: URL,
+  certificateAuthority: string | undefined,
+): Promise<{ readonly protocol: string | null; readonly days: number }> {
   const port = webSocketUrl.port === '' ? 443 : Number(webSocketUrl.port);
   const { certificate, protocol } = await new Promise<{
     readonly certificate: DetailedPeerCertificate;
@@ -71,9 +84,7 @@ async function checkCertificate({
     socket.setTimeout(PROMPTLY_MS, () => socket.destroy(new Error('no TLS handshake')));
     socket.on('error', reject);
   });
-  const days = Math.floor((Date.parse(certificate.valid_to) - Date.now()) / DAY_MS);
-  if (days < CERTIFICATE_DAYS) throw new Error(`the certificate ends in ${days} days`);
-  return { confirmed: `${protocol}, a trusted certificate for this name, for ${days} more days` };
+  return { protocol, days: Math.floor((Date.parse(certificate.valid_to) - Date.now()) / DAY_MS) };
 }
 
 async function checkWelcome(settings: SmokeSettings): Promise<Finding> {
@@ -101,9 +112,10 @@ async function checkIdentity(settings: SmokeSettings): Promise<Finding> {
 }
 
 async function checkPlainHttp(settings: SmokeSettings): Promise<Finding> {
-  const url = settings.webSocketUrl.href.replace(/^ws/, 'http');
-  const { status } = await ask(settings, 'GET', url);
-  if (status !== 426) throw new Error(`a plain GET was answered with ${status}, not 426`);
+  for (const { href } of settings.webSocketUrls) {
+    const { status } = await ask(settings, 'GET', href.replace(/^ws/, 'http'));
+    if (status !== 426) throw new Error(`a plain GET of ${href} got ${status}, not 426`);
+  }
   return { confirmed: 'a plain GET reaches a node, which demands an upgrade (426)' };
 }
 
@@ -220,7 +232,9 @@ async function checkDrain(settings: SmokeSettings): Promise<Finding> {
   });
   const { afterMs, deadlineMs } = told.notice as NonNullable<SmokeClient['notice']>;
   await sleep(afterMs);
-  await using successor = await SmokeClient.connect(settings);
+  // A balancer knows which node drains. Without one, another edge is the way.
+  const [other = told.url, ...more] = settings.webSocketUrls.filter((url) => url !== told.url);
+  await using successor = await SmokeClient.connect({ ...settings, webSocketUrls: [other, ...more] });
   await successor.subscribe(channel);
   const isElsewhere = successor.welcome.node !== told.welcome.node;
   await publish(settings, channel, '1');

@@ -15,7 +15,8 @@ it('reads the addresses, and stays idle for 90 s by default', () => {
 });
 
 it.each([
-  [[], 'name one WebSocket URL'],
+  [[], 'name a WebSocket URL'],
+  [['ws://a', 'http://b', '--ingest', 'https://b'], '"http://b" is not a ws:// or wss:// URL'],
   [['https://a', '--ingest', 'https://b'], '"https://a" is not a ws:// or wss:// URL'],
   [['wss://a'], '"" is not a http:// or https:// URL'],
   [
@@ -29,6 +30,13 @@ it.each([
   ],
 ] as const)('refuses %j', (args, message) => {
   expect(() => readSmokeSettings(args)).toThrow(message);
+});
+
+it('takes every edge where there is no balancer, and expects a node for each', () => {
+  const edges = ['ws://a/ws', 'ws://b/ws', 'ws://c/ws'];
+  const { webSocketUrls, nodes } = readSmokeSettings([...edges, '--ingest', 'http://in']);
+  expect(webSocketUrls.map(String)).toEqual(edges);
+  expect(nodes).toBe(3);
 });
 
 it.each(documentedCommands('npm run smoke'))('reads what $document says: $text', ({ args }) => {

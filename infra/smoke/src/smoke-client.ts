@@ -14,6 +14,10 @@ export interface SmokePublication {
 
 /** A subscriber that keeps everything it receives. */
 export class SmokeClient implements AsyncDisposable {
+  /** Counts connections, which take the URLs in turn. */
+  static #turn = 0;
+  /** Where it is connected to. */
+  readonly url: URL;
   readonly welcome: Welcome;
   readonly publications: SmokePublication[] = [];
   /** Pings received from the node. */
@@ -25,7 +29,8 @@ export class SmokeClient implements AsyncDisposable {
   readonly #watchers = new Set<() => void>();
   readonly #answers: ServerMessage[] = [];
 
-  private constructor(socket: WebSocket, welcome: Welcome) {
+  private constructor(url: URL, socket: WebSocket, welcome: Welcome) {
+    this.url = url;
     this.#socket = socket;
     this.welcome = welcome;
     socket.on('message', (data) => this.#take(String(data)));
@@ -60,8 +65,9 @@ export class SmokeClient implements AsyncDisposable {
     headers: Readonly<Record<string, string>>,
     protocols: readonly string[],
   ): Promise<SmokeClient> {
-    const { webSocketUrl, certificateAuthority, origin } = settings;
-    const socket = new WebSocket(webSocketUrl, [...protocols], {
+    const { webSocketUrls, certificateAuthority, origin } = settings;
+    const url = webSocketUrls[SmokeClient.#turn++ % webSocketUrls.length]!;
+    const socket = new WebSocket(url, [...protocols], {
       headers: { ...(origin === undefined ? {} : { origin }), ...headers },
       perMessageDeflate: false,
       handshakeTimeout: PROMPTLY_MS,
@@ -84,7 +90,7 @@ export class SmokeClient implements AsyncDisposable {
         const frame = JSON.parse(String(data)) as ServerMessage;
         if (frame.type !== 'welcome') return fail(new Error(`no welcome, but ${data}`));
         clearTimeout(timer);
-        resolve(new SmokeClient(socket, frame));
+        resolve(new SmokeClient(url, socket, frame));
       });
     });
   }

@@ -18,7 +18,7 @@ interface Finding {
 }
 
 /**
- * Asks Redis and an edge what they are, and sends trades from one to the other. Prints what it finds, goes on after a failure, and
+ * Asks Redis and each edge what they are, and sends trades from one to the other. Prints what it finds, goes on after a failure, and
  * resolves with whether all is well.
  */
 export async function checkDeployment(
@@ -52,21 +52,23 @@ export async function checkDeployment(
     stack.defer(() => value.disconnect());
     return { found: await describeRedis(value, settings.redisUrl), value };
   });
-  await attempt('edge', async () => ({ found: await askReadiness(settings.edgeUrl), value: true }));
-  const client = await attempt('welcome', async () => {
-    const startedAt = performance.now();
-    const value = stack.use(openClient(settings));
-    const { node, subject } = await untilAccepted(value).catch((error: Error) => {
-      throw new Error(`${settings.edgeUrl.host}: ${error.message}`);
+  for (const edgeUrl of settings.edgeUrls) {
+    await attempt('edge', async () => ({ found: await askReadiness(edgeUrl), value: true }));
+    const client = await attempt('welcome', async () => {
+      const startedAt = performance.now();
+      const value = stack.use(openClient(edgeUrl, settings));
+      const { node, subject } = await untilAccepted(value).catch((error: Error) => {
+        throw new Error(`${edgeUrl.host}: ${error.message}`);
+      });
+      const ms = Math.round(performance.now() - startedAt);
+      const who = subject === undefined ? '' : `, as ${subject}`;
+      return { found: `${node} accepts this client after ${ms} ms${who}`, value };
     });
-    const ms = Math.round(performance.now() - startedAt);
-    const who = subject === undefined ? '' : `, as ${subject}`;
-    return { found: `${node} accepts this client after ${ms} ms${who}`, value };
-  });
-  if (redis !== undefined && client !== undefined)
-    await attempt('trades', async () => ({
-      ...{ found: await sendTrades(redis, client, settings), value: true },
-    }));
+    if (redis !== undefined && client !== undefined)
+      await attempt('trades', async () => ({
+        ...{ found: await sendTrades(redis, client, settings), value: true },
+      }));
+  }
   return findings.every(({ ok }) => ok);
 }
 
@@ -97,7 +99,7 @@ async function askReadiness(edgeUrl: URL): Promise<string> {
   return `${url.href} answers that it is ready`;
 }
 
-function openClient({ edgeUrl, token }: ChannelSettings): Client {
+function openClient(edgeUrl: URL, { token }: ChannelSettings): Client {
   return connect(edgeUrl, token === undefined ? {} : { token });
 }
 

@@ -37,6 +37,18 @@ describe('readCommand', () => {
     expect(readCommand(['sub', 'a'], {})).toMatchObject({ settings: { latest: undefined } });
   });
 
+  it('takes a balancer, or each edge where there is none', () => {
+    const edgesOf = (...args: string[]) => {
+      const command = readCommand(['check', ...args], {});
+      return command.name === 'check' ? command.settings.edgeUrls.map(String) : [];
+    };
+    expect(edgesOf()).toEqual(['ws://127.0.0.1:8080/ws']);
+    expect(edgesOf('--edge', 'ws://a:1/ws', '--edge=wss://b/ws')).toEqual([
+      'ws://a:1/ws',
+      'wss://b/ws',
+    ]);
+  });
+
   it('knows its version', () => {
     expect(readCommand(['--version'], {})).toEqual({ name: 'version' });
     const { version } = JSON.parse(
@@ -66,6 +78,7 @@ describe('readCommand', () => {
     [['sub', 'a', '--latest', '249'], '--latest'],
     [['channel', 'a', '--redis', 'http://x'], 'redis:'],
     [['check', '--edge', 'https://x'], 'ws:'],
+    [['check', '--edge', 'ws://a/ws', '--edge', 'https://x'], 'ws:'],
     [['check', '--token-file', '/nowhere'], '--token-file'],
   ])('refuses %j', (args, text) => {
     expect(() => readCommand(args, {})).toThrow(UsageError);

@@ -26,7 +26,8 @@ export const USAGE = `tradewind COMMAND
 Options of all commands:
   --redis URL                 Redis (REDIS_URL, or redis://127.0.0.1:6379; its password may be in REDIS_PASSWORD_FILE)
   --cluster                   it is a node of a Cluster (REDIS_MODE=cluster, or a URL with several hosts: redis://a:6379,b:6379)
-  --edge URL                  an edge, or the balancer before edges (ws://127.0.0.1:8080/ws)
+  --edge URL                  an edge, or the balancer before edges (ws://127.0.0.1:8080/ws); again for each further edge where there is
+                              no balancer: sub goes to the next one when one is lost or drained, and check asks each
   --token-file FILE           holds the token that edges want of clients
   --json                      prints JSON, one object a line
   --help
@@ -49,7 +50,8 @@ export interface CommonSettings {
   readonly isCluster: boolean;
   /** Edges of the Cluster subscribe by SUBSCRIBE (`REDIS_PUBSUB=classic`). */
   readonly isClassic: boolean;
-  readonly edgeUrl: URL;
+  /** The balancer, or every edge where there is none. */
+  readonly edgeUrls: readonly [URL, ...URL[]];
   readonly token: string | undefined;
   readonly json: boolean;
 }
@@ -102,13 +104,15 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const COMMON = {
   redis: { type: 'string' },
   cluster: { type: 'boolean', default: false },
-  edge: { type: 'string', default: 'ws://127.0.0.1:8080/ws' },
+  edge: { type: 'string', multiple: true },
   'token-file': { type: 'string' },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const satisfies ParseArgsOptionsConfig;
 
 const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
+
+const DEFAULT_EDGE_URL = 'ws://127.0.0.1:8080/ws';
 
 /** The history that `pub` keeps by default: that of the publisher library. */
 const DEFAULT_HISTORY = '1000';
@@ -229,7 +233,7 @@ function common(
   values: {
     redis?: string;
     cluster: boolean;
-    edge: string;
+    edge?: string[];
     'token-file'?: string;
     json: boolean;
   },
@@ -237,12 +241,14 @@ function common(
 ): CommonSettings {
   const redisUrl = checkRedis(values.redis ?? environment.REDIS_URL ?? DEFAULT_REDIS_URL);
   const hasMany = readRedisUrl(redisUrl)!.hosts.length > 1;
+  const [first = DEFAULT_EDGE_URL, ...more] = values.edge ?? [];
+  const edge = (text: string): URL => readUrl(text, ['ws:', 'wss:']);
   return {
     redisUrl,
     isCluster: values.cluster || environment.REDIS_MODE === 'cluster' || hasMany,
     isClassic: environment.REDIS_PUBSUB === 'classic',
     redisPassword: readSecret('REDIS_PASSWORD_FILE', environment.REDIS_PASSWORD_FILE),
-    edgeUrl: readUrl(values.edge, ['ws:', 'wss:']),
+    edgeUrls: [edge(first), ...more.map(edge)],
     token: readSecret('--token-file', values['token-file']),
     json: values.json,
   };

@@ -9,15 +9,22 @@ import type { Terminal } from './terminal.ts';
  * Resolves with whether none of them failed.
  */
 export async function followChannels(settings: SubSettings, terminal: Terminal): Promise<boolean> {
-  const { channels, edgeUrl, token, json, since, history, latest, count } = settings;
+  const { channels, edgeUrls, token, json, since, history, latest, count } = settings;
   const enough = new AbortController();
   const signal = AbortSignal.any([terminal.stopped, enough.signal]);
-  await using client = connect(edgeUrl, {
+  let [edge] = edgeUrls;
+  let turn = 0;
+  const nextEdge = (): URL => {
+    edge = edgeUrls[turn % edgeUrls.length]!;
+    turn += 1;
+    return edge;
+  };
+  await using client = connect(nextEdge, {
     reviver: keepNumbers,
     ...(token === undefined ? {} : { token }),
   });
   client.on('state', ({ state }) => {
-    const note = noteOf(state, edgeUrl.host);
+    const note = noteOf(state, edge.host);
     if (note !== undefined) terminal.complain(note);
   });
   const options = {
