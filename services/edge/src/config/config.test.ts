@@ -213,7 +213,7 @@ describe('readEdgeConfig: variables that must fit together', () => {
 
   it('wants time for the clients in a drain', () => {
     expect(mistakesOf({ DRAIN_SECONDS: '7' })).toEqual([
-      'DRAIN_ACCEPT_SECONDS: 5 leaves less than 1 s of DRAIN_SECONDS (7) for the clients; 2 s are kept for stopping',
+      'DRAIN_ACCEPT_SECONDS: 5 must be at most 4, which is DRAIN_SECONDS (7) less 1 for the clients and 2 for stopping',
     ]);
     expect(mistakesOf({ DRAIN_SECONDS: '8' })).toEqual([]);
   });

@@ -44,10 +44,11 @@ export function rejectContradictions(
       `${config.queueSlots} and EDGE_MAX_CHANNELS_PER_CLIENT (${config.maxChannelsPerClient}) may together be ${MOST_QUEUE_ENTRIES - SPARE_CONTROLS} at most: one queue has room for no more`,
     );
   }
-  if (config.drainAcceptSeconds > config.drainSeconds - DRAIN_RESERVE_SECONDS - 1) {
+  const mostAcceptSeconds = config.drainSeconds - DRAIN_RESERVE_SECONDS - 1;
+  if (config.drainAcceptSeconds > mostAcceptSeconds) {
     env.reject(
       'DRAIN_ACCEPT_SECONDS',
-      `${config.drainAcceptSeconds} leaves less than 1 s of DRAIN_SECONDS (${config.drainSeconds}) for the clients; ${DRAIN_RESERVE_SECONDS} s are kept for stopping`,
+      `${config.drainAcceptSeconds} must be at most ${mostAcceptSeconds}, which is DRAIN_SECONDS (${config.drainSeconds}) less 1 for the clients and ${DRAIN_RESERVE_SECONDS} for stopping`,
     );
   }
   if (config.workers > 1 && !REUSE_PORT_PLATFORMS.includes(process.platform)) {
