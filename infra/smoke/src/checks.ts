@@ -234,7 +234,10 @@ async function checkDrain(settings: SmokeSettings): Promise<Finding> {
   await sleep(afterMs);
   // A balancer knows which node drains. Without one, another edge is the way.
   const [other = told.url, ...more] = settings.webSocketUrls.filter((url) => url !== told.url);
-  await using successor = await SmokeClient.connect({ ...settings, webSocketUrls: [other, ...more] });
+  await using successor = await SmokeClient.connect({
+    ...settings,
+    webSocketUrls: [other, ...more],
+  });
   await successor.subscribe(channel);
   const isElsewhere = successor.welcome.node !== told.welcome.node;
   await publish(settings, channel, '1');

@@ -130,7 +130,11 @@ function parseSubscribe(id: RequestId | undefined, value: unknown): ParsedClient
   for (const item of list.items) {
     const request = typeof item === 'string' ? { channel: item } : item;
     if (!isRecord(request) || typeof request.channel !== 'string') {
-      return fault(id, 'bad_message', 'Each channel must be a name, or an object with a `channel`.');
+      return fault(
+        id,
+        'bad_message',
+        'Each channel must be a name, or an object with a `channel`.',
+      );
     }
     const { channel, since, history, latest } = request;
     const code =

@@ -14,7 +14,11 @@ export interface ErrorCodeRow {
  */
 export const ERROR_CODES = {
   auth_required: row(401, false, 'This node asks who you are: send `auth` with a token first.'),
-  bad_channel: row(400, false, 'A channel is 1 to 128 letters, digits and `_.:/@-`, and begins with a letter or a digit.'),
+  bad_channel: row(
+    400,
+    false,
+    'A channel is 1 to 128 letters, digits and `_.:/@-`, and begins with a letter or a digit.',
+  ),
   bad_handshake: row(400, false, 'The WebSocket handshake does not follow RFC 6455.'),
   bad_history: row(400, false, '`history` is not an integer within the announced limit.'),
   bad_id: row(400, false, '`id` is neither an integer nor a string of at most 64 bytes.'),
@@ -58,8 +62,16 @@ export const ERROR_CODES = {
   message_too_large: row(413, false, 'The request is larger than the announced limit.'),
   method_not_allowed: row(405, false, 'The path exists, but not for this HTTP method.'),
   no_history: row(404, false, 'Nothing was ever published to the channel with an offset.'),
-  node_channels_full: row(503, true, 'This node holds as many distinct channels as it may; try again later.'),
-  node_full: row(503, true, 'This node holds as many connections as it may; try again, or another node.'),
+  node_channels_full: row(
+    503,
+    true,
+    'This node holds as many distinct channels as it may; try again later.',
+  ),
+  node_full: row(
+    503,
+    true,
+    'This node holds as many connections as it may; try again, or another node.',
+  ),
   not_available: row(501, false, 'The feature is part of the protocol, but not of this release.'),
   not_found: row(404, false, 'This path does not exist.'),
   offset_ahead: row(409, false, '`since` lies beyond the last publication of the channel.'),
@@ -71,7 +83,11 @@ export const ERROR_CODES = {
   right_missing: row(403, false, 'The token does not give the right that this route needs.'),
   storage_full: row(503, true, 'Redis has no memory left for the publication.'),
   token_expired: row(401, false, 'The token has expired; get a new one.'),
-  too_late: row(503, true, 'The publication was too old when Redis came to it, so Redis did not publish it.'),
+  too_late: row(
+    503,
+    true,
+    'The publication was too old when Redis came to it, so Redis did not publish it.',
+  ),
   too_many_channels: row(409, false, 'The connection holds as many channels as it may.'),
   too_many_channels_per_request: row(400, false, 'One request may name at most 128 channels.'),
   unauthorized: row(401, false, 'The request needs a valid bearer token.'),
@@ -91,7 +107,11 @@ export const ERROR_CODES = {
     false,
     'This node speaks none of the offered WebSocket subprotocols.',
   ),
-  unsupported_version: row(426, false, 'This node speaks only version 13 of the WebSocket protocol.'),
+  unsupported_version: row(
+    426,
+    false,
+    'This node speaks only version 13 of the WebSocket protocol.',
+  ),
   upgrade_required: row(426, false, 'This path is for WebSockets.'),
 } as const satisfies Record<string, ErrorCodeRow>;
 

@@ -143,7 +143,9 @@ export async function startConsole(
     const refusal = viewerRefusal(guard, request);
     if (refusal !== undefined) return endWithError(socket, refusal);
     if (request.url !== LIVE_PATH || viewers.isFull) {
-      const message = viewers.isFull ? `${MAX_VIEWERS} pages are open.` : 'This path does not exist.';
+      const message = viewers.isFull
+        ? `${MAX_VIEWERS} pages are open.`
+        : 'This path does not exist.';
       const details = { status: viewers.isFull ? 503 : 404, code: 'not_found', retryable: true };
       return endWithError(socket, { ...details, message });
     }

@@ -86,7 +86,9 @@ export class Greeting {
 /** Reads the answer to HELLO, whose fields come as a map, as an object, or as a flat list. */
 export function readGreeting(answer: unknown): ServerGreeting | undefined {
   const fields = new Map<string, unknown>(pairsOf(answer));
-  const [server, version, mode] = ['server', 'version', 'mode'].map((name) => textOf(fields.get(name)));
+  const [server, version, mode] = ['server', 'version', 'mode'].map((name) =>
+    textOf(fields.get(name)),
+  );
   return server === undefined || version === undefined ? undefined : { server, version, mode };
 }
 
@@ -128,7 +130,12 @@ export function unmendedFault(version: ServerVersion | undefined): UnmendedFault
   const patch = Number(version.version.split('.')[2]);
   if (isSameLine && patch >= known.patch) return undefined;
   const { server } = version;
-  return { server, version: version.version, fault: LUA_FAULT, mendedBy: [...known.line, known.patch].join('.') };
+  return {
+    server,
+    version: version.version,
+    fault: LUA_FAULT,
+    mendedBy: [...known.line, known.patch].join('.'),
+  };
 }
 
 function lineOf(version: string): Line | undefined {

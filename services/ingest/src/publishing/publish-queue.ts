@@ -123,7 +123,8 @@ export class PublishQueue {
     const { maxItems, maxBytes } = this.#settings;
     if (this.#publications + count <= maxItems && this.#bytes + bytes <= maxBytes) return undefined;
     this.#events.queueFull(count);
-    const message = 'The queue of publications that wait for Redis is full. Nothing was published; try again.';
+    const message =
+      'The queue of publications that wait for Redis is full. Nothing was published; try again.';
     return unavailable('the queue is full', false, message);
   }
 
