@@ -16,7 +16,7 @@ describe('the error codes', () => {
 
   it('have meanings that are whole sentences, which clients are told as messages', () => {
     for (const { code, meaning } of ROWS) {
-      expect.soft(meaning, code).toMatch(/^[A-Z`][^]*[^.]\.$/);
+      expect.soft(meaning, code).toMatch(/^[A-Z`][\s\S]*[^.]\.$/);
     }
   });
 

@@ -170,7 +170,7 @@ describe('PublishQueue', () => {
         const [result] = await submitted;
         expect(result).toMatchObject({ error: { code: 'unavailable' }, outcomeUnknown: true });
         const message = result?.ok === false ? result.error.message : '';
-        expect(message.includes('With the same idempotency key')).toBe(isSafe);
+        expect(message.includes('with the same idempotency key')).toBe(isSafe);
       }
       expect(events).toEqual(['expired in queue', 'expired in queue']);
     });
