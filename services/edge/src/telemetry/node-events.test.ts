@@ -1,6 +1,6 @@
 import { createLogger, createMetrics } from '@tradewind/runtime';
 import { expect, it } from 'vitest';
-import { createNodeEvents } from './events.ts';
+import { createNodeEvents } from './node-events.ts';
 
 function start() {
   const lines: string[] = [];
