@@ -9,19 +9,19 @@ import {
   writeRevocation,
 } from '@tradewind/bus';
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { type SharedRedis, startSharedRedis } from '../support/shared-redis.ts';
 import { eventually } from '../support/wait.ts';
 
-let redis: TestRedis;
+let redis: SharedRedis;
 
-beforeEach(async () => {
-  redis = await startRedis();
+beforeAll(async () => {
+  redis = await startSharedRedis();
 });
 
-afterEach(async () => {
-  await redis.stop();
-});
+afterAll(() => redis?.stop());
+
+beforeEach(() => redis.reset());
 
 function settings(url = redis.url): RedisSettings {
   return {

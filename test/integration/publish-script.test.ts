@@ -14,25 +14,37 @@ import {
   type SequencedPublication,
 } from '@tradewind/bus';
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  onTestFinished,
+} from 'vitest';
+import { type SharedRedis, startSharedRedis } from '../support/shared-redis.ts';
 import { eventually } from '../support/wait.ts';
 
 const DOCUMENT = readFileSync(new URL('../../docs/publishing.md', import.meta.url), 'utf8');
 
-let redis: TestRedis;
+let redis: SharedRedis;
 let admin: Redis;
 
+beforeAll(async () => {
+  redis = await startSharedRedis();
+});
+
+afterAll(() => redis?.stop());
+
 beforeEach(async () => {
-  redis = await startRedis();
+  await redis.reset();
   admin = new Redis(redis.url);
   admin.on('error', () => {});
 });
 
-afterEach(async () => {
-  admin.disconnect();
-  await redis.stop();
-});
+afterEach(() => admin.disconnect());
 
 function settings(url = redis.url): RedisSettings {
   return {
