@@ -28,14 +28,33 @@ const VIEWPORTS = [
   { width: 390, height: 844 },
 ];
 
+/** What a console looks at. */
+interface Fleet extends AsyncDisposable {
+  readonly tier: Tier;
+  readonly ingest: ServiceProcess;
+}
+
+async function startFleet(edges: number): Promise<Fleet> {
+  await using stack = new AsyncDisposableStack();
+  const tier = stack.use(await startTier({ edges }));
+  const ingest = stack.use(await startIngest({ REDIS_URL: tier.redis.url }));
+  await untilLinked(ingest);
+  const owned = stack.move();
+  return { tier, ingest, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
 let browser: Browser | undefined;
+/** For the tests that leave it as it was: most of the time of a short test would be its start. */
+let shared: Fleet | undefined;
 
 beforeAll(async () => {
   browser = await openChromium();
+  if (browser !== undefined) shared = await startFleet(2);
 }, TEST_DEADLINE_MS);
 
 afterAll(async () => {
   await browser?.close();
+  await shared?.[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
 
@@ -49,16 +68,19 @@ interface OpenPage extends AsyncDisposable {
   readonly faults: readonly string[];
 }
 
-/** Opens the console of two edges; logged in, if there is a login. */
+/**
+ * Opens a console of its own; logged in, if there is a login.
+ *
+ * @param edges the number of edges of a fleet of its own, which a test may harm. Without it the console looks at the two that
+ *     the tests share.
+ */
 async function open(
   skip: (why: string) => void,
-  { hasLogin = true, edges = 2 } = {},
+  { hasLogin = true, edges }: { readonly hasLogin?: boolean; readonly edges?: number } = {},
 ): Promise<OpenPage> {
   if (browser === undefined) skip('there is no chromium here');
   await using stack = new AsyncDisposableStack();
-  const tier = stack.use(await startTier({ edges }));
-  const ingest = stack.use(await startIngest({ REDIS_URL: tier.redis.url }));
-  await untilLinked(ingest);
+  const { tier, ingest } = edges === undefined ? shared! : stack.use(await startFleet(edges));
   const env = {
     REDIS_URL: tier.redis.url,
     CONSOLE_EDGE_URLS: tier.edges.map(({ wsUrl }) => wsUrl).join(','),
@@ -129,7 +151,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
   it('shows the tape of a channel, on which no offset is missing or twice through a roll', async ({
     skip,
   }) => {
-    await using opened = await open(skip);
+    await using opened = await open(skip, { edges: 2 });
     const { page, tier, ingest, faults } = opened;
     const [first, second] = tier.edges as [(typeof tier.edges)[0], (typeof tier.edges)[0]];
     let attempt = 0;
@@ -188,7 +210,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
   });
 
   it('finds a stalled client by its session, and then why it ended', async ({ skip }) => {
-    await using opened = await open(skip);
+    await using opened = await open(skip, { edges: 2 });
     const { page, tier } = opened;
     const [edge] = tier.edges as [(typeof tier.edges)[0]];
     await using client = await TestClient.connect(edge.wsUrl, { channels: ['BTC.book'] });
@@ -216,7 +238,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
   });
 
   it('moves the clients of an edge that is drained from it', async ({ skip }) => {
-    await using opened = await open(skip);
+    await using opened = await open(skip, { edges: 2 });
     const { page, tier } = opened;
     const [first, second] = tier.edges as [(typeof tier.edges)[0], (typeof tier.edges)[0]];
     let attempt = 0;
@@ -303,7 +325,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
   it('shows a killed edge, which stays with its last figures, and the verdict', async ({
     skip,
   }) => {
-    await using opened = await open(skip);
+    await using opened = await open(skip, { edges: 2 });
     const { page, tier, faults } = opened;
     const [edge] = tier.edges as [(typeof tier.edges)[0]];
     await using client = await TestClient.connect(edge.wsUrl);
@@ -323,7 +345,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
   });
 
   it('drains an edge only after its name was typed', async ({ skip }) => {
-    await using opened = await open(skip);
+    await using opened = await open(skip, { edges: 2 });
     const { page, tier } = opened;
     const [edge] = tier.edges as [(typeof tier.edges)[0]];
     await page.getByRole('button', { name: 'edge-1' }).click();
@@ -337,7 +359,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
   });
 
   it('drains an edge, and opens a channel, by keys alone', async ({ skip }) => {
-    await using opened = await open(skip);
+    await using opened = await open(skip, { edges: 2 });
     const { page, tier } = opened;
     const [edge, other] = tier.edges as [(typeof tier.edges)[0], (typeof tier.edges)[0]];
     await using client = await TestClient.connect(other.wsUrl, { channels: ['BTC.trade'] });
@@ -379,7 +401,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
   it('is worked by keys alone, keeps drawing off while frozen, and shows its past after a reload', async ({
     skip,
   }) => {
-    await using opened = await open(skip);
+    await using opened = await open(skip, { edges: 2 });
     const { page, tier } = opened;
     // With such a key it is the browser that must act.
     for (const key of ['Control+Space', 'Control+j', 'Alt+/']) await page.keyboard.press(key);
