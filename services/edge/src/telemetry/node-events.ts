@@ -85,14 +85,15 @@ export interface NodeEvents extends HubEvents, IdentityEvents {
   shedStarted(count: number, overSeconds: number): void;
 }
 
-/** What came from Redis since the start. */
+/** What came from Redis since the start. `tallied` counts it. */
 export interface ReceivedTally {
   received: number;
   receivedBytes: number;
 }
 
 /**
- * One function for each event of the main thread, which holds its counter and its log line.
+ * One function for each event of the main thread, which holds its counter and its log line. Messages from Redis come too often for
+ * that: they are only counted, in the tally.
  *
  * @param redis where Redis is, for the log: `host:port`.
  */
@@ -101,7 +102,7 @@ export function createNodeEvents(
   metrics: Metrics,
   redis: string,
   tally: ReceivedTally = { received: 0, receivedBytes: 0 },
-): NodeEvents {
+): Omit<NodeEvents, 'received'> {
   const limited = new LogLimiter(logger);
   // A node has two links, which mostly end by one cause. The line about the second one says so, and is no second warning.
   let warnedCause: string | undefined;
@@ -211,10 +212,6 @@ export function createNodeEvents(
   return {
     ...createIdentityEvents(logger, limited, metrics),
     limited: limitedEvent(limited, metrics),
-    received(_channel, bytes) {
-      tally.received += 1;
-      tally.receivedBytes += bytes;
-    },
     dropped(channel, reason) {
       dropped.inc({ reason });
       limited.warn(`publication_dropped_${reason}`, { channel, reason });

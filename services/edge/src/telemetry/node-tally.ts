@@ -67,7 +67,7 @@ export class RecentEvents {
 
 /** The events of a node's main thread, which also count and remember what the console shows. */
 export function tallied(
-  events: NodeEvents,
+  events: Omit<NodeEvents, 'received'>,
   tally: NodeTally,
   recent: RecentEvents,
   rates: ChannelRates,
@@ -75,8 +75,9 @@ export function tallied(
   return {
     ...events,
     received(channel, bytes) {
+      tally.received += 1;
+      tally.receivedBytes += bytes;
       if (rates.isCounting) rates.count(channel);
-      events.received(channel, bytes);
     },
     lost(channel, count, reason) {
       tally.lost += count ?? 1;

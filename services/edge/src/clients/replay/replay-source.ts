@@ -108,12 +108,12 @@ export class ReplaySource {
 
   /** Adds a publication of the feed that has an offset. It must be in the log already. */
   addPublication(publication: Publication): void {
-    this.#moveTo(publication);
+    this.#moveTo(publication.offset, publication);
   }
 
   /** Adds a gap of the feed. What only this node or this worker lost is not remembered: it may be in the history. */
   addGap({ from, to, reason }: Hole): void {
-    this.#moveTo({ from, to, reason });
+    this.#moveTo(to, { from, to, reason });
     if (reason === 'slow' || reason === 'link') return;
     this.#gaps.add(from, to, reason);
     this.#gaps.keepLatest(MAX_GAPS);
@@ -228,8 +228,8 @@ export class ReplaySource {
   }
 
   /** Everything up to the end of this item was delivered or reported as lost. */
-  #moveTo(item: PastItem): void {
-    this.#offset = Math.max(this.#offset, lastOffsetOf(item));
+  #moveTo(offset: number, item: PastItem): void {
+    this.#offset = Math.max(this.#offset, offset);
     const read = this.#pendingRead;
     if (read === undefined) return;
     read.arrivedBytes += costOfItem(item);
