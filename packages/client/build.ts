@@ -90,7 +90,8 @@ async function bundle(entry: string, minify: boolean): Promise<string> {
     platform: 'neutral',
     tsconfig: false,
   });
-  const { output } = await build.generate({ format: 'esm', minify });
+  // The only ones are notes for bundlers, and a page has none.
+  const { output } = await build.generate({ format: 'esm', minify, comments: !minify });
   await build.close();
   return output[0].code;
 }

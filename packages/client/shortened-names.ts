@@ -6,6 +6,18 @@
 export const SHORTENED_NAMES: readonly string[] = [
   ...['accepted', 'accepts', 'activated', 'adopt', 'answered', 'ask', 'askSince', 'askedEveryMs'],
   ...['askedFor', 'latestEvery', 'slowDown', 'offer', 'successor', 'skips', 'isRefused'],
+  ...[
+    'pace',
+    'flush',
+    'used',
+    'changed',
+    'isHolding',
+    'behind',
+    'item',
+    'action',
+    'change',
+    'before',
+  ],
   ...['beginning', 'clearAll', 'configure', 'continueAgain', 'core', 'counts', 'dead'],
   ...['deliver', 'duplicate', 'ended', 'follows', 'forget', 'freshness', 'guard', 'heard', 'holds'],
   ...['hurry', 'isClosed', 'isHidden', 'isLive', 'isOffline', 'isOver', 'isPaused', 'isRecovered'],
