@@ -10,7 +10,7 @@ const PROGRAM = fileURLToPath(new URL('./sdk-cost-process.ts', import.meta.url))
 const MOST_US = 3;
 
 /** The consumers that {@link MOST_US} is promised to. */
-const PROMISED: readonly string[] = ['1 listener', '10 listeners', '1 iterator'];
+const PROMISED: readonly string[] = ['1 listener', '10 listeners', '1 iterator', '10 iterators'];
 
 /** The most that a client may hold for its channels, in bytes: 1 KiB each. */
 const MOST_BYTES_PER_CHANNEL = 1_024;
