@@ -40,9 +40,14 @@ const SCRIPT_FILE =
  * started by file name, `main` and the code of threads, keeps its name and lies side by side.
  *
  * @param root the workspace's folder, absolute; nothing of it shows in the result.
+ * @param release what the service says that it is, in its log, its metrics and by `--version`.
  * @throws Error when a module starts a thread whose file is not among the service's entries.
  */
-export async function bundleService(root: string, service: ReleasedService): Promise<Bundle> {
+export async function bundleService(
+  root: string,
+  service: ReleasedService,
+  release: string,
+): Promise<Bundle> {
   const page = await buildPage(root, service);
   const build = await rolldown({
     cwd: root,
@@ -51,7 +56,10 @@ export async function bundleService(root: string, service: ReleasedService): Pro
     ),
     platform: 'node',
     external: LEFT_OUT,
-    transform: { target: 'node24', define: DEFINITIONS },
+    transform: {
+      target: 'node24',
+      define: { ...DEFINITIONS, TRADEWIND_RELEASE: JSON.stringify(release) },
+    },
     plugins: [namedFiles(service.entries), ...(page === undefined ? [] : [page.plugin])],
     onLog(_level, log) {
       throw new Error(`bundling ${service.name}: ${log.message}`);

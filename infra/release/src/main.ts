@@ -48,7 +48,8 @@ async function main(args: readonly string[]): Promise<number> {
       ...options,
       report: (line) => console.error(`making ${line}`),
     });
-    for (const { file, sha256 } of artifacts) console.log(`${sha256}  ${folder}/${file}`);
+    // As in SHA256SUMS, for whoever reads it by a program.
+    for (const { file, sha256 } of artifacts) console.log(`${sha256}  ${file}`);
     console.error('');
     for (const { file, bytes } of artifacts) console.error(`${megabytes(bytes)}  ${file}`);
     if (given.arm64) console.error('Those for linux-arm64 were never started: this is x64.');

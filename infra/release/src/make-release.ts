@@ -113,7 +113,7 @@ async function makeArtifact(options: {
 }): Promise<ReleaseArtifact> {
   const { root, folder, version, service, lockfile, platform } = options;
   const { nodeBinary } = platform;
-  const bundle = await bundleService(root, service);
+  const bundle = await bundleService(root, service, version.version);
   const nodeVersion = process.version;
   const native = await readNativePackages(root, service, platform);
   const modules = [...bundle.modules, ...native.modules];
