@@ -1,3 +1,4 @@
+import { findFreePort } from '@tradewind/dev';
 import { expect, it } from 'vitest';
 import { startScriptPublisher } from '../chaos/script-publisher.ts';
 import { TestClient } from '../support/client.ts';
@@ -39,6 +40,31 @@ it('an edge with the user of a publisher is not ready, and says why; with its ow
   await untilLinked(right);
   expect(await readiness(right)).toMatchObject({ status: 200, reasons: [] });
   expect(await metricOf(right, 'tradewind_edge_probes_refused_total')).toBe(0);
+});
+
+it('an edge whose Redis is of another kind than REDIS_MODE says which one to set, and warns once', async () => {
+  const clusterPort = String(await findFreePort());
+  await using clusterNode = await startRedisNode({
+    args: ['--cluster-enabled', 'yes', '--cluster-port', clusterPort],
+  });
+  await using plain = await startRedisNode();
+  await using asSingle = await startEdge({ REDIS_URL: clusterNode.url });
+  await using asCluster = await startEdge({ REDIS_URL: plain.url, REDIS_MODE: 'cluster' });
+  await using asSentinel = await startEdge({
+    REDIS_URL: `${plain.url}/trades`,
+    REDIS_MODE: 'sentinel',
+  });
+  for (const [edge, advice] of [
+    [asSingle, 'it is a node of a Redis Cluster: set REDIS_MODE=cluster'],
+    [asCluster, 'it is no Redis Cluster: set REDIS_MODE=single'],
+    [asSentinel, 'it is no Sentinel: set REDIS_MODE=single'],
+  ] as const) {
+    const says = (line: string) => line.includes(advice) && line.includes('"warn"');
+    await edge.waitForLine((line) => says(line) || undefined, DEADLINE_MS);
+    expect((await readiness(edge)).reasons).toContain('not_linked_yet');
+  }
+  const warnings = asSingle.output.filter((each) => each.includes('"warn"'));
+  expect(warnings.filter((each) => each.includes('set REDIS_MODE')).length).toBe(1);
 });
 
 it('an edge that reads another database than publishers write to reports it; in the same one it delivers', async () => {
