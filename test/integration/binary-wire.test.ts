@@ -1,3 +1,4 @@
+import { nodeStateKey, readNodeState } from '@tradewind/bus';
 import { BINARY_SUBPROTOCOL, JSON_SUBPROTOCOL } from '@tradewind/protocol';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
@@ -72,6 +73,12 @@ it('clients of both subprotocols get the same of one channel, byte for byte, one
   expect(metrics?.sum('tradewind_edge_binary_bytes_saved_total')).toBeGreaterThan(
     CLIENTS * 500 * 100,
   );
+  // Operators see the same on the console.
+  await eventually(async () => {
+    const state = readNodeState(await tier.backend.get(nodeStateKey('edge-1')));
+    const { binaryConnections, savedBytes = 0, rawFirst = 0 } = state?.figures ?? {};
+    return binaryConnections === CLIENTS && savedBytes > CLIENTS * 500 * 100 && rawFirst > 0;
+  });
 });
 
 it.each(PROTOCOLS)(

@@ -23,6 +23,9 @@ writeFileSync(tokenFile, TOKEN);
 const DEADLINE_MS = 20_000;
 const TEST_DEADLINE_MS = 90_000;
 
+/** A killed edge is promised to be shown within 3 s; the rest is for a machine with other work. */
+const SHOWN_WITHIN_MS = 5_000;
+
 const VIEWPORTS = [
   { width: 1_440, height: 900 },
   { width: 390, height: 844 },
@@ -69,14 +72,22 @@ interface OpenPage extends AsyncDisposable {
 }
 
 /**
- * Opens a console of its own; logged in, if there is a login.
+ * Opens a console of its own; logged in, if there is a login, after `atLogin`.
  *
  * @param edges the number of edges of a fleet of its own, which a test may harm. Without it the console looks at the two that
  *     the tests share.
  */
 async function open(
   skip: (why: string) => void,
-  { hasLogin = true, edges }: { readonly hasLogin?: boolean; readonly edges?: number } = {},
+  {
+    hasLogin = true,
+    edges,
+    atLogin,
+  }: {
+    readonly hasLogin?: boolean;
+    readonly edges?: number;
+    readonly atLogin?: (page: Page) => Promise<void>;
+  } = {},
 ): Promise<OpenPage> {
   if (browser === undefined) skip('there is no chromium here');
   await using stack = new AsyncDisposableStack();
@@ -103,6 +114,8 @@ async function open(
   });
   await page.goto(service.url);
   if (hasLogin) {
+    await page.getByLabel('Token').waitFor();
+    await atLogin?.(page);
     await page.getByLabel('Token').fill(TOKEN);
     await page.getByRole('button', { name: 'Log in' }).click();
   }
@@ -114,6 +127,18 @@ async function open(
     service = await startService('console', { ...env, PORT: String(service.port) });
   };
   return { tier, ingest, page, restart, faults, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Fails for what axe finds, in the light and in the dark. */
+async function expectNoBarrier(page: Page, state: string): Promise<void> {
+  await page.evaluate(AXE);
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    const run = "axe.run({ rules: { 'target-size': { enabled: true } } })";
+    const { violations } = (await page.evaluate(run)) as AxeResults;
+    const found = violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]);
+    expect(found, `${state}, ${colorScheme}`).toEqual([]);
+  }
 }
 
 /** The row of a node. */
@@ -261,6 +286,9 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     const { page, tier } = opened;
     await tier.redis.freeze();
     await page.getByRole('status').filter({ hasText: 'Blind' }).waitFor();
+    await expectNoBarrier(page, 'Redis stands still');
+    // Of its nodes it knows nothing then, and says nothing new.
+    expect(await row(page, 'edge-1').textContent()).toContain('ready');
     await tier.redis.thaw();
     await page.getByRole('status').filter({ hasText: 'Healthy' }).waitFor();
   });
@@ -280,6 +308,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
   it('says what is missing where no edge has told its state', async ({ skip }) => {
     await using opened = await open(skip, { edges: 0 });
     await opened.page.getByText('There is no edge to judge.').waitFor();
+    await expectNoBarrier(opened.page, 'empty');
   });
 
   it('listens once, however often it is hidden and shown while the console takes its time', async ({
@@ -332,10 +361,22 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     await client.subscribe(['BTC.trade']);
     await row(page, 'edge-1').getByRole('cell', { name: '1', exact: true }).waitFor();
     edge.signal('SIGKILL');
+    const killedAt = performance.now();
     await row(page, 'edge-1').filter({ hasText: 'silent' }).waitFor();
+    const shownAfterMs = performance.now() - killedAt;
+    console.log(`a killed edge was shown after ${Math.round(shownAfterMs)} ms`);
+    // At most 2.8 s without other work on the machine.
+    expect(shownAfterMs).toBeLessThan(SHOWN_WITHIN_MS);
     await row(page, 'edge-1').getByRole('cell', { name: '1', exact: true }).waitFor();
     await page.getByRole('status').filter({ hasText: 'Failing' }).waitFor();
-    await page.getByRole('listitem').filter({ hasText: 'it held 1 clients' }).waitFor();
+    const problem = page.getByRole('listitem').filter({ hasText: 'it held 1 client since' });
+    await problem.waitFor();
+    await expectNoBarrier(page, 'a node is lost');
+    const since = await problem.locator('time').getAttribute('datetime');
+    await page.reload();
+    await problem.waitFor();
+    expect(await problem.locator('time').getAttribute('datetime')).toBe(since);
+    await page.getByRole('status').filter({ hasText: 'Failing' }).waitFor();
     // The sentence counts seconds, of which a screen reader is not told each.
     const told = page.getByRole('status').filter({ hasText: 'Failing' });
     const [spoken, seen] = [await told.textContent(), await page.locator('.verdict').textContent()];
@@ -428,36 +469,75 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     await page.getByRole('columnheader', { name: 'Deliveries a second' }).waitFor();
   });
 
+  it('does nothing at keys of one character once they are turned off, also after a reload', async ({
+    skip,
+  }) => {
+    await using opened = await open(skip, { hasLogin: false });
+    const { page } = opened;
+    await page.keyboard.press('?');
+    const dialog = page.getByRole('dialog');
+    await dialog.waitFor();
+    await expectNoBarrier(page, 'help');
+    await dialog.getByRole('switch', { name: 'These keys act' }).press('Space');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    for (const isReloaded of [false, true]) {
+      if (isReloaded) await page.reload();
+      await page.getByRole('status').filter({ hasText: 'Healthy' }).waitFor();
+      for (const key of ['/', 'j', '1', 'Space', '?']) await page.keyboard.press(key);
+      expect(await page.evaluate('document.activeElement.tagName')).toBe('BODY');
+      await page.getByRole('button', { name: 'Freeze page' }).waitFor();
+      expect(await dialog.count()).toBe(0);
+    }
+    // What is on the page is reached without them, and what lies over it keeps the focus and gives it back.
+    const keys = page.getByRole('button', { name: 'Keys' });
+    await keys.press('Enter');
+    await dialog.getByRole('switch').press('Space');
+    await dialog.getByRole('button', { name: 'Close' }).press('Enter');
+    await dialog.waitFor({ state: 'detached' });
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('Keys');
+    await page.getByRole('button', { name: 'edge-1' }).press('Enter');
+    const drawer = page.getByRole('complementary');
+    await drawer.waitFor();
+    const within = "document.querySelector('aside').contains(document.activeElement)";
+    for (const key of ['Tab', 'Tab', 'Tab', 'Shift+Tab', 'Shift+Tab', 'Shift+Tab']) {
+      await page.keyboard.press(key);
+      expect(await page.evaluate(within)).toBe(true);
+    }
+    await page.keyboard.press('Escape');
+    // A stretch of the charts is chosen without dragging.
+    await page.getByRole('button', { name: 'Zoom in' }).press('Enter');
+    await page.getByRole('button', { name: '← Earlier' }).press('Enter');
+    await page.getByRole('button', { name: 'Show all of it' }).press('Enter');
+  });
+
   it.for(VIEWPORTS)('has no barrier that axe finds at $width', async (viewport, { skip }) => {
-    await using opened = await open(skip);
+    const atLogin = async (page: Page): Promise<void> => {
+      await page.setViewportSize(viewport);
+      await expectNoBarrier(page, 'login');
+    };
+    await using opened = await open(skip, { atLogin });
     const { page, tier, ingest } = opened;
     await using client = await TestClient.connect(tier.edges[0]!.wsUrl, {
       channels: ['BTC.trade'],
     });
     await using trades = publishTrades(ingest, 'BTC.trade', 200);
-    await page.setViewportSize(viewport);
-    await page.getByLabel('Search nodes, channels and clients').fill('BTC');
+    const field = page.getByLabel('Search nodes, channels and clients');
+    await field.fill('BTC');
     await page.getByRole('button', { name: 'BTC.trade' }).waitFor();
-    await page.getByLabel('Search nodes, channels and clients').fill('');
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme });
-      await page.evaluate(AXE);
-      const results = (await page.evaluate('axe.run()')) as AxeResults;
-      expect(
-        results.violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
-      ).toEqual([]);
-    }
+    await field.fill('');
+    await expectNoBarrier(page, 'healthy');
     for (const name of ['edge-1', 'BTC.trade', client.welcome.session.slice(0, 8)]) {
-      await page.getByLabel('Search nodes, channels and clients').fill(name);
+      await field.fill(name);
       await page.getByRole('button', { name }).click();
       await page.getByRole('complementary').waitFor();
       if (name === 'BTC.trade') await page.locator('.tape li').first().waitFor();
-      const results = (await page.evaluate('axe.run()')) as AxeResults;
-      expect(
-        results.violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
-      ).toEqual([]);
+      if (name === 'edge-1') await page.getByRole('button', { name: 'Drain…' }).click();
+      await expectNoBarrier(page, `the drawer of ${name}`);
       await page.keyboard.press('Escape');
     }
+    await page.getByRole('button', { name: 'Freeze page' }).click();
+    await expectNoBarrier(page, 'frozen');
     void trades;
     const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
     expect(await page.evaluate(overflow)).toBe(0);

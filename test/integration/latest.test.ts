@@ -1,3 +1,4 @@
+import { nodeStateKey, readNodeState } from '@tradewind/bus';
 import { connect, type Publication } from '@tradewind/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
@@ -55,6 +56,11 @@ it('brings those who want the latest the newest of each interval, beside others 
     );
     expect(gaps).toEqual([]);
   }
+  // Operators see on the console what edges do not send.
+  await eventually(async () => {
+    const state = readNodeState(await tier.backend.get(nodeStateKey('edge-1')));
+    return state?.figures.latest === 2 && (state.figures.skipped ?? 0) > 0;
+  });
   for (const [i, { got, gaps }] of latest.entries()) {
     const everyMs = i === 3 ? 100 : 250;
     expect(got[0]).toMatchObject({ data: { n: 1 } });

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { hashSlot } from '@tradewind/bus';
+import { hashSlot, NODES_KEY, nodeStateKey, readNodeState } from '@tradewind/bus';
 import { Cluster } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
@@ -138,14 +138,23 @@ describe('an edge on a Redis Cluster', () => {
 
   it('follows the replica that takes over from a killed master; other shards do not notice', async () => {
     const channels = await channelsOfAll('killed');
-    const [channel = '', other = ''] = channels;
-    const master = await cluster.masterOf(channel);
+    // What edges tell the console is on another shard.
+    const { id } = await cluster.masterOf(NODES_KEY);
+    const masters = await Promise.all(channels.map((each) => cluster.masterOf(each)));
+    const at = masters.findIndex((each) => each.id !== id);
+    const [channel = '', other = ''] = [...channels.slice(at), ...channels.slice(0, at)];
+    const master = masters[at]!;
     await using client = await TestClient.connect(edge.wsUrl, { channels: [...channels] });
     for (const each of channels) await publish(each, '1');
     await client.waitFor(({ publications }) => publications.length === 3);
     await master.control.wait(1, 5_000);
 
     await master.kill();
+    const shards = async () =>
+      readNodeState(await backend.get(nodeStateKey('edge-1', true)))?.shards;
+    await eventually(async () => {
+      return (await shards())?.names.includes(`${master.host}:${master.port}`) === true;
+    });
     await publish(other, '2');
     await client.waitFor((seen) => seen.publicationsOn(other).length === 2);
     await eventually(async () => (await publish(channel, '2')) >= 2, { deadlineMs: FAILOVER_MS });
@@ -156,6 +165,7 @@ describe('an edge on a Redis Cluster', () => {
     const offsets = client.publicationsOn(channel).map(({ offset }) => offset!);
     expect(offsets).toEqual(Array.from({ length: offsets.length }, (_, i) => i + 1));
     await untilLinked(edge);
+    await eventually(async () => (await shards())?.away === 0);
     await client.waitFor((seen) => seen.controlsOf('restored').length > 0);
     expect(client.controlsOf('degraded').map((each) => each.channels)).toContainEqual([channel]);
     expect(client.controlsOf('degraded').every((each) => each.channels?.length === 1)).toBe(true);

@@ -13,6 +13,7 @@ import {
   readDocumentedMetrics,
   type ServiceProcess,
   startPrometheus,
+  startService,
   substituteVariables,
   WORKSPACE_ROOT,
   withoutThreshold,
@@ -71,9 +72,10 @@ describe.skipIf(programs === undefined)('a Prometheus that scrapes two edges und
       await startTierEdge(tier, { EDGE_NODE_ID: 'edge-2', EDGE_WORKERS: WORKERS[1]! }),
     );
     const ingest = stack.use(await startIngest({ REDIS_URL: tier.redis.url }));
+    const console = stack.use(await startService('console', { REDIS_URL: tier.redis.url }));
     const edges = [tier.edges[0]!, second];
-    services = [...edges, ingest];
-    await Promise.all(services.map(untilLinked));
+    services = [...edges, ingest, console];
+    await Promise.all([...edges, ingest].map(untilLinked));
     for (const edge of edges) {
       for (let i = 0; i < 4; i += 1) {
         const wsUrl = `ws://127.0.0.1:${edge.port}/ws`;
@@ -89,7 +91,7 @@ describe.skipIf(programs === undefined)('a Prometheus that scrapes two edges und
     const folder = await mkdtemp(join(tmpdir(), 'tradewind-scrape-'));
     stack.defer(() => rm(folder, { recursive: true, force: true }));
     const file = join(folder, 'prometheus.yml');
-    await writeFile(file, await exampleFor(edges, ingest));
+    await writeFile(file, await exampleFor(edges, ingest, console));
     prometheus = stack.use(await startPrometheus(programs!.prometheus, file));
   });
 
@@ -199,6 +201,7 @@ function describeLoad({ published, failures }: PublishedLoad): string {
 async function exampleFor(
   edges: readonly ServiceProcess[],
   ingest: ServiceProcess,
+  console: ServiceProcess,
 ): Promise<string> {
   const example = await readFile(`${PROMETHEUS_FOLDER}prometheus.yml`, 'utf8');
   const targets = (ofJob: readonly ServiceProcess[]) =>
@@ -207,7 +210,8 @@ async function exampleFor(
     .replaceAll(/_interval: \d+s/g, '_interval: 1s')
     .replaceAll(/- (\S+\.yml)/g, `- ${PROMETHEUS_FOLDER}$1`)
     .replace(/targets: \[.*:9080.*\]/, targets(edges))
-    .replace(/targets: \[.*:9081.*\]/, targets([ingest]));
+    .replace(/targets: \[.*:9081.*\]/, targets([ingest]))
+    .replace(/targets: \[.*:9091.*\]/, targets([console]));
   expect(ours).not.toMatch(/^[^#]*:90\d\d/m);
   return ours;
 }

@@ -5,6 +5,8 @@ type Browser = NonNullable<Awaited<ReturnType<typeof openChromium>>>;
 
 /** What the main thread of a page did. Times are those that the thread ran, so that other programs do not count. */
 export interface PageTrace {
+  /** What of the page was within the window. */
+  readonly place: string;
   readonly longestTaskMs: number;
   /** Time in scripts, by the frames that were drawn. */
   readonly scriptMsPerFrame: number;
@@ -15,8 +17,18 @@ export interface PageTrace {
 
 /** A page that is open, and can be traced. It ends with its browser. */
 export interface TracedPage {
-  trace(ms: number): Promise<PageTrace>;
+  /** Traces it for `ms` at each of {@link PLACES}. */
+  trace(ms: number): Promise<readonly PageTrace[]>;
+  /** What its heap holds after a collection, in bytes. */
+  held(): Promise<number>;
 }
+
+/** Where the page is looked at, and the key that leads there. */
+const PLACES = [
+  ['charts', '1'],
+  ['nodes', '3'],
+  ['channels', '4'],
+] as const;
 
 interface TraceEvent {
   readonly name: string;
@@ -52,25 +64,40 @@ const US_PER_MS = 1_000;
 /** Time for a page to have all that it looks at, in ms. */
 const SETTLE_MS = 5_000;
 
-/** Opens the console and looks at everything that is below its fold. */
+/** Opens the console. Between traces it looks at everything that is below its fold. */
 export async function tracePage(browser: Browser, url: string): Promise<TracedPage> {
   const page = await browser.newPage({ viewport: { width: 1_440, height: 900 } });
   await page.goto(url);
   await page.getByRole('status').filter({ hasText: 'Healthy' }).waitFor();
-  await page.keyboard.press('4');
-  await page.waitForTimeout(SETTLE_MS);
+  const session = await page.context().newCDPSession(page);
+
+  async function traceAt(place: string, key: string, ms: number): Promise<PageTrace> {
+    await page.keyboard.press(key);
+    await page.waitForTimeout(SETTLE_MS);
+    await browser.startTracing(page, { categories: CATEGORIES });
+    await page.waitForTimeout(ms);
+    const trace = JSON.parse(String(await browser.stopTracing())) as {
+      readonly traceEvents: readonly TraceEvent[];
+    };
+    return { place, ...summarize(trace.traceEvents) };
+  }
+
   return {
     async trace(ms) {
-      await browser.startTracing(page, { categories: CATEGORIES });
-      await page.waitForTimeout(ms);
-      const trace = JSON.parse(String(await browser.stopTracing()));
-      return summarize((trace as { readonly traceEvents: readonly TraceEvent[] }).traceEvents);
+      const traces: PageTrace[] = [];
+      for (const [place, key] of PLACES) traces.push(await traceAt(place, key, ms));
+      return traces;
+    },
+    async held() {
+      await session.send('HeapProfiler.collectGarbage');
+      const { usedSize } = await session.send('Runtime.getHeapUsage');
+      return usedSize;
     },
   };
 }
 
 /** The thread that draws the page is the one that has the most frames. */
-function summarize(events: readonly TraceEvent[]): PageTrace {
+function summarize(events: readonly TraceEvent[]): Omit<PageTrace, 'place'> {
   const threadOf = ({ pid, tid }: TraceEvent): string => `${pid} ${tid}`;
   const main = mostOften(events.filter(({ name }) => name === FRAME).map(threadOf));
   const own = events.filter((event) => threadOf(event) === main).toSorted((a, b) => a.ts - b.ts);

@@ -4,16 +4,19 @@ import { login } from './actions.ts';
 import { ChannelDrawer } from './channel-drawer.tsx';
 import { ChannelTable } from './channel-table.tsx';
 import { Chart, ColourProbes } from './chart.tsx';
+import { ChartHead } from './chart-head.tsx';
 import { ClientDrawer } from './client-drawer.tsx';
 import { ClientTable } from './client-table.tsx';
-import { EventStrip, eventFilter, lookOf } from './event-strip.tsx';
-import { bytes, short, timeOfDay, whole } from './format.ts';
+import { EventStrip } from './event-strip.tsx';
+import { bytes, short, sinceWhen, whole } from './format.ts';
 import { isFrozen, missedWhileFrozen, toggleFreeze } from './freeze.ts';
-import { RANGES, type Range, range, zoom } from './history.ts';
+import { Help } from './help.tsx';
+import { hasKeys } from './keys.ts';
 import { isConnected, loginNeeded, snapshot } from './live.ts';
 import { areListsSeen, lookAt, openChannel, openNode, openSession, search } from './looking.ts';
 import { NodeDrawer } from './node-drawer.tsx';
 import { NodeTable } from './node-table.tsx';
+import { Events, Problems } from './problems.tsx';
 import { Tiles } from './tiles.tsx';
 
 /** What each verdict looks like: a colour, an icon and its word, so that none of the three is needed alone. */
@@ -25,34 +28,26 @@ const VERDICTS = {
   Blind: { tone: 'bad', icon: '◌' },
 } as const;
 
-const KEYS = [
-  ['/', 'search nodes, channels and clients'],
-  ['j k', 'next and previous row'],
-  ['Enter', 'open what the row names'],
-  ['Esc', 'close'],
-  ['Space', 'freeze the page, or continue'],
-  ['1 2 3 4', 'go to a section'],
-  ['← →', 'on a chart: tell its values'],
-  ['?', 'this help'],
-] as const;
-
-/** What a card says before the console's first answer, which may bring anything. */
-const NOTHING_KNOWN = 'Not known yet.';
-
-/** What it says where no problem is known, because nothing is. */
-const NOTHING_WRONG: Readonly<Record<string, string>> = {
-  Empty: 'There is no edge to judge.',
-  Blind: 'What nodes do is unknown while Redis does not answer.',
-};
-
 /** The verdict as the header shows it. A page that has just been opened has heard nothing, and that is no fault. */
 function headline(verdict: Verdict | undefined, connected: boolean) {
+  const since = undefined;
   if (verdict === undefined) {
-    return { ...VERDICTS.Empty, word: 'Waiting', sentence: 'The console has not answered yet.' };
+    const sentence = 'The console has not answered yet.';
+    return { ...VERDICTS.Empty, word: 'Waiting', sentence, since };
   }
-  if (connected) return { ...VERDICTS[verdict.word], ...verdict };
+  if (connected) return { ...VERDICTS[verdict.word], since, ...verdict };
   const sentence = 'The console does not answer; these are its last figures.';
-  return { ...VERDICTS.Blind, word: 'No console', sentence };
+  return { ...VERDICTS.Blind, word: 'No console', sentence, since };
+}
+
+function Since({ at }: { readonly at: number }) {
+  const now = snapshot.value?.at ?? at;
+  return (
+    <time class="since" dateTime={new Date(at).toISOString()}>
+      {' '}
+      Since {sinceWhen(at, now)}.
+    </time>
+  );
 }
 
 /** The one page of the console. */
@@ -67,18 +62,21 @@ export function App() {
       const { target, key } = event;
       const types = target instanceof HTMLInputElement;
       if (key === 'Escape') {
-        const isOpen = document.querySelector('aside, dialog') !== null;
+        // The browser closes it, and gives the focus back.
+        if (document.querySelector('dialog') !== null) return;
+        const isOpen = document.querySelector('aside') !== null;
         lookAt({});
-        setHelps(false);
         // What was open leaves the focus where it was opened; then keys are the page's again.
         if (!isOpen && document.activeElement instanceof HTMLElement) document.activeElement.blur();
+      } else if (!hasKeys.value || document.querySelector('dialog') !== null) {
+        // The browser's again, or the dialog's.
       } else if (!types && key === '/') {
         event.preventDefault();
         field.current?.focus();
       } else if (!types && key === ' ' && !(target instanceof HTMLButtonElement)) {
         event.preventDefault();
         toggleFreeze();
-      } else if (!types && key === '?') setHelps((before) => !before);
+      } else if (!types && key === '?') setHelps(true);
       else if (!types && '1234'.includes(key)) {
         document.getElementById(`section-${key}`)?.scrollIntoView({ block: 'start' });
         document.getElementById(`section-${key}`)?.focus();
@@ -92,7 +90,7 @@ export function App() {
   return (
     <>
       <ColourProbes />
-      <Header field={field} onHelp={() => setHelps(!helps)} />
+      <Header field={field} onHelp={() => setHelps(true)} />
       <main>
         <section id="section-1" tabIndex={-1} aria-label="Is it healthy">
           <Tiles />
@@ -168,47 +166,16 @@ function Lists() {
   );
 }
 
-/** What time the charts show. */
-function ChartHead() {
-  return (
-    <div class="card-head">
-      <h2>What it did</h2>
-      <fieldset class="choice" aria-label="Time that charts show">
-        {zoom.value !== undefined && (
-          <button
-            type="button"
-            onClick={() => {
-              zoom.value = undefined;
-            }}
-          >
-            Show all of it
-          </button>
-        )}
-        {Object.entries(RANGES).map(([each, { name }]) => (
-          <button
-            key={each}
-            type="button"
-            aria-pressed={range.value === each}
-            onClick={() => {
-              range.value = each as Range;
-              zoom.value = undefined;
-            }}
-          >
-            {name}
-          </button>
-        ))}
-      </fieldset>
-    </div>
-  );
-}
-
 function Header(props: {
   readonly field: { current: HTMLInputElement | null };
   readonly onHelp: () => void;
 }) {
   const verdict = snapshot.value?.verdict;
   const connected = isConnected.value;
-  const { tone, icon, word, sentence } = headline(verdict, connected);
+  const { tone, icon, word, sentence, since } = headline(verdict, connected);
+  useEffect(() => {
+    document.title = `${icon} ${word} · Tradewind console`;
+  }, [icon, word]);
   return (
     <header>
       <h1>Tradewind</h1>
@@ -222,13 +189,14 @@ function Header(props: {
         <span>
           {isFrozen.value && 'This page is frozen. '}
           {sentence}
+          {since !== undefined && <Since at={since} />}
         </span>
       </p>
       <div class="tools">
         <input
           ref={props.field}
           type="search"
-          placeholder="Search  /"
+          placeholder={hasKeys.value ? 'Search  /' : 'Search'}
           aria-label="Search nodes, channels and clients"
           maxLength={200}
           value={search.value}
@@ -239,8 +207,8 @@ function Header(props: {
         <button type="button" aria-pressed={isFrozen.value} onClick={toggleFreeze}>
           {isFrozen.value ? `Continue (${missedWhileFrozen.value})` : 'Freeze page'}
         </button>
-        <button type="button" class="quiet" aria-label="Help" onClick={props.onHelp}>
-          ?
+        <button type="button" class="quiet" onClick={props.onHelp}>
+          Keys
         </button>
       </div>
     </header>
@@ -263,113 +231,6 @@ function useSpoken(word: string, sentence: string): string {
     return () => clearTimeout(timer);
   }, [word]);
   return spoken;
-}
-
-function Problems() {
-  const shown = snapshot.value;
-  const problems = shown?.problems ?? [];
-  const more = (shown?.problemsInAll ?? 0) - problems.length;
-  return (
-    <div class="card">
-      <div class="card-head">
-        <h2>What is wrong</h2>
-      </div>
-      {problems.length === 0 ? (
-        <p class="nothing">
-          {shown === undefined
-            ? NOTHING_KNOWN
-            : (NOTHING_WRONG[shown.verdict.word] ?? (
-                <>
-                  <span aria-hidden="true">✓</span> No threshold of an alert is passed.
-                </>
-              ))}
-        </p>
-      ) : (
-        <ul class="problems">
-          {problems.map((problem) => (
-            <li key={`${problem.node} ${problem.alert}`} class={problem.severity}>
-              <span class="badge">
-                <span aria-hidden="true">{problem.severity === 'critical' ? '■' : '▲'}</span>{' '}
-                {problem.severity}
-              </span>
-              <span>
-                <button type="button" class="link" onClick={() => lookAt({ node: problem.node })}>
-                  {problem.node}
-                </button>{' '}
-                {problem.sentence}
-              </span>
-              <code title="The entry of docs/runbook.md">{problem.alert}</code>
-            </li>
-          ))}
-          {more > 0 && <li>{more} more</li>}
-        </ul>
-      )}
-    </div>
-  );
-}
-
-function Events() {
-  const wanted = eventFilter.value;
-  const all = snapshot.value?.events ?? [];
-  const events = wanted === undefined ? all : all.filter(({ event }) => event === wanted);
-  return (
-    <div class="card">
-      <div class="card-head">
-        <h2>What happened</h2>
-        {wanted !== undefined && (
-          <button
-            type="button"
-            onClick={() => {
-              eventFilter.value = undefined;
-            }}
-          >
-            only {wanted} ✕
-          </button>
-        )}
-      </div>
-      {events.length === 0 ? (
-        <p class="nothing">
-          {snapshot.value === undefined
-            ? NOTHING_KNOWN
-            : 'No event of a node within the last hour.'}
-        </p>
-      ) : (
-        <ol class="events">
-          {events.map((event) => (
-            <li key={`${event.node} ${event.at} ${event.event} ${event.detail}`}>
-              <time>{timeOfDay(event.at)}</time>
-              <span class="node">{event.node}</span>
-              <span class={`state ${lookOf(event.event).tone}`}>
-                <span aria-hidden="true">{lookOf(event.event).icon}</span> {event.event}
-              </span>
-              <span class="detail">{event.detail}</span>
-            </li>
-          ))}
-        </ol>
-      )}
-    </div>
-  );
-}
-
-function Help({ onClose }: { readonly onClose: () => void }) {
-  return (
-    <dialog open class="help" aria-label="Keys">
-      <h2>Keys</h2>
-      <dl>
-        {KEYS.map(([key, meaning]) => (
-          <div key={key}>
-            <dt>
-              <kbd>{key}</kbd>
-            </dt>
-            <dd>{meaning}</dd>
-          </div>
-        ))}
-      </dl>
-      <button type="button" onClick={onClose}>
-        Close
-      </button>
-    </dialog>
-  );
 }
 
 function Login() {

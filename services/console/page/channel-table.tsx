@@ -1,6 +1,9 @@
 import type { ChannelOrder } from '@tradewind/bus';
+import { useRef } from 'preact/hooks';
+import type { ChannelRow } from '../src/asked/merge-answers.ts';
 import { ago, rate, whole } from './format.ts';
 import { channels, lookAt, order, search } from './looking.ts';
+import { useDrawnWhileSeen } from './seen.ts';
 
 const ORDERS: readonly (readonly [ChannelOrder, string])[] = [
   ['rate', 'Busiest'],
@@ -49,29 +52,7 @@ export function ChannelTable() {
           </thead>
           <tbody>
             {rows.map((row) => (
-              <tr key={row.channel}>
-                <td class="name">
-                  <button
-                    type="button"
-                    class="link"
-                    data-row
-                    title={row.channel}
-                    onClick={() => lookAt({ channel: row.channel })}
-                  >
-                    {row.channel}
-                  </button>
-                </td>
-                <td class="number">{rate(row.rate)}</td>
-                <td
-                  class="number"
-                  title={row.isLeast ? 'Edges that do not list it here may have more.' : undefined}
-                >
-                  {row.isLeast && '≥ '}
-                  {whole(row.subscribers)}
-                </td>
-                <td class="number wide">{whole(row.nodes)}</td>
-                <td class="number">{row.ageMs < 0 ? 'never' : ago(row.ageMs)}</td>
-              </tr>
+              <Row key={row.channel} row={row} />
             ))}
           </tbody>
         </table>
@@ -87,4 +68,33 @@ export function ChannelTable() {
       )}
     </div>
   );
+}
+
+function Row({ row }: { readonly row: ChannelRow }) {
+  const place = useRef<HTMLTableRowElement>(null);
+  return useDrawnWhileSeen(place, '', () => (
+    <tr ref={place}>
+      <td class="name">
+        <button
+          type="button"
+          class="link"
+          data-row
+          title={row.channel}
+          onClick={() => lookAt({ channel: row.channel })}
+        >
+          {row.channel}
+        </button>
+      </td>
+      <td class="number">{rate(row.rate)}</td>
+      <td
+        class="number"
+        title={row.isLeast ? 'Edges that do not list it here may have more.' : undefined}
+      >
+        {row.isLeast && '≥ '}
+        {whole(row.subscribers)}
+      </td>
+      <td class="number wide">{whole(row.nodes)}</td>
+      <td class="number">{row.ageMs < 0 ? 'never' : ago(row.ageMs)}</td>
+    </tr>
+  ));
 }

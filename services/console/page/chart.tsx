@@ -4,6 +4,7 @@ import { timeOfDay } from './format.ts';
 import { RANGES, range, shown, zoom } from './history.ts';
 import { snapshot } from './live.ts';
 import type { TapeRow } from './looking.ts';
+import { useSeen } from './seen.ts';
 
 /** What a chart shows over the range that is chosen. */
 export interface ChartProps {
@@ -142,21 +143,6 @@ export function Chart({ title, figure, format }: ChartProps) {
       )}
     </figure>
   );
-}
-
-/** Whether a place is within the window. */
-function useSeen(place: { readonly current: Element | null }): boolean {
-  const [isSeen, setSeen] = useState(true);
-  useEffect(() => {
-    const { current } = place;
-    if (current === null) return;
-    const observer = new IntersectionObserver((entries) => {
-      setSeen(entries.at(-1)?.isIntersecting === true);
-    });
-    observer.observe(current);
-    return () => observer.disconnect();
-  }, []);
-  return isSeen;
 }
 
 /** The prices of a tape. */

@@ -24,6 +24,9 @@ export function Drawer(props: {
       class={`drawer${props.isWide === true ? ' broad' : ''}`}
       aria-label={props.label}
       tabIndex={-1}
+      onKeyDown={(event) => {
+        if (event.key === 'Tab' && place.current !== null) keepFocus(place.current, event);
+      }}
     >
       <div class="drawer-head">
         <h2>{props.title}</h2>
@@ -34,6 +37,20 @@ export function Drawer(props: {
       {props.children}
     </aside>
   );
+}
+
+/** From its last place the focus goes to its first, and back: behind a drawer nobody would see it. */
+function keepFocus(drawer: HTMLElement, event: KeyboardEvent): void {
+  const places = [
+    ...drawer.querySelectorAll<HTMLElement>('button:not([disabled]), input, [tabindex="0"]'),
+  ];
+  const [first, last] = [places[0], places.at(-1)];
+  const at = document.activeElement;
+  const to = event.shiftKey ? last : first;
+  if (at === (event.shiftKey ? first : last) || (event.shiftKey && at === drawer)) {
+    event.preventDefault();
+    to?.focus();
+  }
 }
 
 /** Names with their values. */

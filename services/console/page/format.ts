@@ -47,7 +47,18 @@ export function timeOfDay(at: number): string {
   return new Date(at).toLocaleTimeString('en-GB');
 }
 
-/** The same with milliseconds. */
+/** The time of day of a moment, with its date unless it is within the last twelve hours. */
+export function sinceWhen(at: number, now: number): string {
+  const isOld = now - at > 12 * 3_600_000;
+  return isOld ? `${new Date(at).toLocaleDateString('sv-SE')} ${timeOfDay(at)}` : timeOfDay(at);
+}
+
+/** A number with what it counts: 1 client, 1,234 clients. */
+export function counted(count: number, one: string, several = `${one}s`): string {
+  return `${whole(count)} ${count === 1 ? one : several}`;
+}
+
+/** The time of day of a moment with milliseconds. */
 export function timeOfDayMs(at: number): string {
   return `${timeOfDay(at)}.${String(Math.floor(at) % 1_000).padStart(3, '0')}`;
 }

@@ -4,17 +4,39 @@ export const isFrozen = signal(false);
 /** Messages that came while the page was frozen. */
 export const missedWhileFrozen = signal(0);
 
-/** What must be drawn when the page goes on: of each part the latest. */
+/** What must be drawn: of each part the latest, the part that has waited longest first. */
 const waiting = new Map<string, () => void>();
 
-/** Draws a part of the page, or keeps it until the page goes on. */
+let isFrameAsked = false;
+
+/** A program without a screen draws at once. */
+const nextFrame: (draw: () => void) => void =
+  globalThis.requestAnimationFrame ?? ((drawNow) => drawNow());
+
+/**
+ * Draws a part of the page in a frame of its own, or keeps it until the page goes on. All that one second brings would be
+ * twice the scripting that a frame may have.
+ */
 export function draw(part: string, apply: () => void): void {
-  if (!isFrozen.value) {
-    apply();
-    return;
-  }
   waiting.set(part, apply);
-  if (part === 'snapshot') missedWhileFrozen.value += 1;
+  if (isFrozen.value) {
+    if (part === 'snapshot') missedWhileFrozen.value += 1;
+  } else askFrame();
+}
+
+function askFrame(): void {
+  if (isFrameAsked) return;
+  isFrameAsked = true;
+  nextFrame(() => {
+    isFrameAsked = false;
+    if (isFrozen.value) return;
+    const [first] = waiting;
+    if (first === undefined) return;
+    const [part, apply] = first;
+    waiting.delete(part);
+    batch(apply);
+    if (waiting.size > 0) askFrame();
+  });
 }
 
 /** Forgets what is kept of parts that are no longer looked at. */

@@ -28,6 +28,37 @@ export const shown = computed<History>(() =>
 /** The part of it that is zoomed into, in s of the wall clock. */
 export const zoom = signal<readonly [from: number, to: number] | undefined>(undefined);
 
+/** The shortest stretch that is zoomed into, in s. */
+const SHORTEST_ZOOM = 30;
+
+/** The stretch that charts show, in s of the wall clock. */
+const stretch = computed<readonly [from: number, to: number]>(() => {
+  const times = shown.value.at ?? [];
+  return zoom.value ?? [times[0] ?? 0, times.at(-1) ?? 0];
+});
+
+/** Whether a shorter stretch can be shown. */
+export const canZoomIn = computed(() => {
+  const [from, to] = stretch.value;
+  return to - from >= 2 * SHORTEST_ZOOM;
+});
+
+/** Shows the later half of what is shown now. */
+export function zoomIn(): void {
+  const [from, to] = stretch.value;
+  zoom.value = [(from + to) / 2, to];
+}
+
+/** Shows what comes before or after, half as far as the stretch is long, and not beyond what is known. */
+export function moveZoom(step: 1 | -1): void {
+  const [from, to] = stretch.value;
+  const times = shown.value.at ?? [];
+  const [first, last] = [times[0] ?? 0, times.at(-1) ?? 0];
+  const by = (step * (to - from)) / 2;
+  const start = Math.max(first, Math.min(from + by, last - (to - from)));
+  zoom.value = [start, start + to - from];
+}
+
 /** Begins with what the console remembers. */
 export function beginHistory({ at, minuteAt, ...columns }: HistoryColumns): void {
   knownSeconds = columnsUpTo(at, columns.seconds, RANGES.minutes);

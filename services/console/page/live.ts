@@ -8,10 +8,10 @@ import { type Answer, takeAnswer, whenLooking } from './looking.ts';
 
 type Told = Omit<Snapshot, 'nodes'> & { readonly nodes: Partial<Columns<NodeRow>> };
 
-/** What the console sends: history once, a snapshot a second, and what the page asked for. */
+/** What the console sends: history once, a snapshot a second and at once when a node changes, and what the page asked for. */
 type Message =
   | ({ readonly kind: 'history'; readonly history: HistoryColumns } & Told)
-  | ({ readonly kind: 'tick' } & Told)
+  | ({ readonly kind: 'tick' | 'news' } & Told)
   | Answer;
 
 /** Waits between two attempts to reach the console, in ms. */
@@ -45,7 +45,10 @@ export const abilities = signal<Abilities>({});
 /** Rates of deliveries of each node, for the line in its row. */
 export const nodeLines = signal<ReadonlyMap<string, readonly number[]>>(new Map());
 
-export const nodes = computed<readonly NodeRow[]>(() => snapshot.value?.nodes ?? []);
+/** The rows of all nodes; undefined before the first. They are drawn in a frame of their own. */
+export const nodeRows = signal<readonly NodeRow[] | undefined>(undefined);
+
+export const nodes = computed<readonly NodeRow[]>(() => nodeRows.value ?? []);
 
 let socket: WebSocket | undefined;
 /** Whether the console is being asked who this is. */
@@ -129,7 +132,7 @@ function open(): void {
 function take(message: Message): void {
   batch(() => {
     isConnected.value = true;
-    if (message.kind === 'history' || message.kind === 'tick') takeSnapshot(message);
+    if ('verdict' in message) takeSnapshot(message);
     else takeAnswer(message);
   });
 }
@@ -140,16 +143,19 @@ function takeSnapshot(message: Extract<Message, Told>): void {
   draw('snapshot', () => {
     snapshot.value = told;
   });
-  if (history === undefined) continueHistory(told);
-  else beginHistory(history);
-  lines = new Map(
-    told.nodes.map(({ node, deliveries }) => {
-      const line = lines.get(node) ?? [];
-      return [node, [...line.slice(-LINE_SECONDS + 1), deliveries]];
-    }),
-  );
-  draw('history', () => {
-    showHistory();
+  if (history !== undefined) beginHistory(history);
+  else if (message.kind === 'tick') continueHistory(told);
+  if (message.kind !== 'news') {
+    lines = new Map(
+      told.nodes.map(({ node, deliveries }) => {
+        const line = lines.get(node) ?? [];
+        return [node, [...line.slice(-LINE_SECONDS + 1), deliveries]];
+      }),
+    );
+  }
+  draw('history', showHistory);
+  draw('nodes', () => {
+    nodeRows.value = told.nodes;
     nodeLines.value = lines;
   });
 }

@@ -3,7 +3,7 @@ import type { NodeRow } from '../src/fleet/fleet.ts';
 import { actOnNode } from './actions.ts';
 import { ConfirmForm } from './confirm-form.tsx';
 import { Drawer, Figures } from './drawer.tsx';
-import { bytes, duration, percent, timeOfDay, whole } from './format.ts';
+import { bytes, counted, duration, percent, rate, timeOfDay, whole } from './format.ts';
 import { mayAct, nodes, snapshot } from './live.ts';
 
 /** Time over which the clients of a shed move, in s: so long that the other nodes accept them without a queue. */
@@ -58,7 +58,7 @@ function figuresOf(row: NodeRow): readonly (readonly [string, string])[] {
   return [
     ...common,
     ['Clients', `${whole(row.connections)} of ${whole(row.connectionsLimit)}`],
-    ['Subscriptions', `${whole(row.subscriptions)} on ${whole(row.channels)} channels`],
+    ['Subscriptions', `${whole(row.subscriptions)} on ${counted(row.channels, 'channel')}`],
     ['Publications in', `${whole(row.received)} a second`],
     ['Deliveries', `${whole(row.deliveries)} a second`],
     ['Bytes out', `${bytes(row.sentBytes)} a second`],
@@ -72,6 +72,50 @@ function figuresOf(row: NodeRow): readonly (readonly [string, string])[] {
     ['Busiest thread', `${percent(row.busy)} of a core`],
     ['Memory', row.memory === undefined ? 'unknown' : `${percent(row.memory)} of its limit`],
     ['Newest probe', row.probeAgeMs < 0 ? 'none' : `${whole(row.probeAgeMs)} ms ago`],
+    ...shardsOf(row),
+    ...wireOf(row),
+  ];
+}
+
+function shardsOf({ shards }: NodeRow): readonly (readonly [string, string])[] {
+  if (shards === undefined) return [];
+  const { all, away, names } = shards;
+  const which = names.length === 0 ? '' : `: ${names.join(', ')}`;
+  const linked = `${whole(all - away)} of ${whole(all)} linked`;
+  return [['Redis shards', away === 0 ? linked : `${linked}; ${whole(away)} away${which}`]];
+}
+
+/** What its clients chose to get, and what that saves, over the last minute. */
+function wireOf(row: NodeRow): readonly (readonly [string, string])[] {
+  const { connections, binaryConnections, savedBytes, latest, skipped } = row;
+  const raw = [
+    [row.rawFirst, 'first of a channel'],
+    [row.rawUnshrinkable, 'does not shrink'],
+    [row.rawBudget, 'no time left'],
+  ] as const;
+  const reasons = raw.filter(([count]) => count > 0);
+  return [
+    [
+      'Wire of its clients',
+      `${whole(Math.max(0, connections - binaryConnections))} v1 (JSON), ${whole(binaryConnections)} v2 (binary)`,
+    ],
+    ...(binaryConnections === 0 && savedBytes === 0
+      ? []
+      : ([
+          ['Saved by v2', `${bytes(savedBytes)} a second`],
+          [
+            'Raw to v2',
+            reasons.length === 0
+              ? 'none'
+              : reasons.map(([count, why]) => `${rate(count)}/s ${why}`).join(', '),
+          ],
+        ] as const)),
+    [
+      'Only the latest',
+      latest === 0 && skipped === 0
+        ? 'no subscription'
+        : `${counted(latest, 'subscription')}; ${rate(skipped)} a second skipped`,
+    ],
   ];
 }
 
@@ -88,9 +132,12 @@ function Actions({ row }: { readonly row: NodeRow }) {
   const room = others.reduce((sum, each) => sum + each.connectionsLimit - each.connections, 0);
   const what =
     wanted === 'drain'
-      ? `All ${whole(row.connections)} clients of ${row.node} move, and it stops. `
-      : `${whole(shedCount)} of the ${whole(row.connections)} clients of ${row.node} move within ${SHED_SECONDS} s. `;
-  const where = `${others.length} other edges have room for ${whole(room)}.`;
+      ? `${row.node} stops, and its ${counted(row.connections, 'client')} must move. `
+      : `${whole(shedCount)} of the ${counted(row.connections, 'client')} of ${row.node} must move within ${SHED_SECONDS} s. `;
+  const where =
+    others.length === 0
+      ? 'No other edge is ready to take them.'
+      : `${counted(others.length, 'other edge has', 'other edges have')} room for ${whole(room)}.`;
   return (
     <div class="actions">
       <h3>Actions</h3>

@@ -1,9 +1,10 @@
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import type { NodeRow } from '../src/fleet/fleet.ts';
 import { Sparkline } from './chart.tsx';
 import { bytes, percent, short, whole } from './format.ts';
-import { nodeLines, nodes, snapshot } from './live.ts';
+import { nodeLines, nodeRows, nodes } from './live.ts';
 import { lookAt } from './looking.ts';
+import { useDrawnWhileSeen } from './seen.ts';
 
 /** What each state of a node looks like. */
 const STATES: Readonly<
@@ -137,11 +138,17 @@ export function NodeTable(props: { readonly filter: string }) {
         </thead>
         <tbody>
           {rows.map((row) => (
-            <Row key={row.node} row={row} sorted={sorted} outliers={outliers} />
+            <Row
+              key={row.node}
+              row={row}
+              line={nodeLines.value.get(row.node) ?? []}
+              sorted={sorted}
+              outliers={outliers}
+            />
           ))}
         </tbody>
       </table>
-      {rows.length === 0 && snapshot.value !== undefined && (
+      {rows.length === 0 && nodeRows.value !== undefined && (
         <p class="nothing">
           {nodes.value.length === 0
             ? 'No node has told its state. An edge tells it once a second, as soon as it reaches this Redis.'
@@ -152,16 +159,27 @@ export function NodeTable(props: { readonly filter: string }) {
   );
 }
 
-function Row(props: {
+interface RowProps {
   readonly row: NodeRow;
+  readonly line: readonly number[];
   readonly sorted: string | undefined;
   readonly outliers: ReadonlyMap<string, (value: number) => boolean>;
-}) {
-  const { row, sorted, outliers } = props;
+}
+
+function Row(props: RowProps) {
+  const place = useRef<HTMLTableRowElement>(null);
+  const { row, sorted } = props;
+  return useDrawnWhileSeen(place, `${row.health} ${sorted}`, () => drawRow(props, place));
+}
+
+function drawRow(
+  { row, line, sorted, outliers }: RowProps,
+  place: { current: HTMLTableRowElement | null },
+) {
   const { tone, icon } = STATES[row.health];
   const silence = row.health === 'silent' ? ` ${Math.floor(row.silentMs / 1_000)} s` : '';
   return (
-    <tr class={row.health === 'silent' ? 'gone' : ''}>
+    <tr ref={place} class={row.health === 'silent' ? 'gone' : ''}>
       <td>
         <button type="button" class="link" data-row onClick={() => lookAt({ node: row.node })}>
           {row.node}
@@ -174,10 +192,7 @@ function Row(props: {
       </td>
       <td class="wide">
         {row.kind === 'edge' && (
-          <Sparkline
-            values={nodeLines.value.get(row.node) ?? []}
-            label={`Deliveries of ${row.node} within a minute`}
-          />
+          <Sparkline values={line} label={`Deliveries of ${row.node} within a minute`} />
         )}
       </td>
       {COLUMNS.map(({ title, of, show, isWide }) => {

@@ -1,3 +1,4 @@
+import type { NodeRow } from '../src/fleet/fleet.ts';
 import { Sparkline } from './chart.tsx';
 import { bytes, percent, short, whole } from './format.ts';
 import { seconds } from './history.ts';
@@ -15,6 +16,12 @@ export function Tiles() {
   const { point, connectionsLimit, lostLastHour, repairedLastHour } = shown;
   const full = connectionsLimit === 0 ? 0 : point.clients / connectionsLimit;
   const dollars = (point.sentBytes / 1e9) * DOLLARS_PER_GIGABYTE * SECONDS_A_DAY;
+  const sum = (of: (row: NodeRow) => number) =>
+    shown.nodes.reduce((total, row) => total + of(row), 0);
+  const received = sum((row) => row.received);
+  const skipped = sum((row) => row.skipped);
+  const binary = sum((row) => row.binaryConnections);
+  const saved = sum((row) => row.savedBytes);
   const slowShare = point.clients === 0 ? 0 : point.slow / point.clients;
   return (
     <div class="tiles">
@@ -22,14 +29,22 @@ export function Tiles() {
         title="Clients"
         figure="clients"
         value={whole(point.clients)}
-        limit={`${percent(full)} of ${whole(connectionsLimit)}`}
+        limit={
+          binary === 0
+            ? `${percent(full)} of ${whole(connectionsLimit)}`
+            : `${percent(full)} of ${short(connectionsLimit)}; ${short(binary)} on v2`
+        }
         isBad={full > 0.9}
       />
       <Tile
         title="Deliveries a second"
         figure="deliveries"
         value={short(point.deliveries)}
-        limit={`${whole(shown.nodes.reduce((sum, { received }) => sum + received, 0))} publications/s in`}
+        limit={
+          skipped === 0
+            ? `${short(received)} publications/s in`
+            : `${short(received)} in; ${short(skipped)} skipped for the latest`
+        }
       />
       <Tile
         title="p99, publication to socket"
@@ -58,7 +73,11 @@ export function Tiles() {
         title="Bytes out a second"
         figure="sentBytes"
         value={bytes(point.sentBytes)}
-        limit={`≈ $${whole(dollars)} a day of egress`}
+        limit={
+          saved === 0
+            ? `≈ $${whole(dollars)} a day of egress`
+            : `≈ $${whole(dollars)} a day; v2 saves ${bytes(saved)}`
+        }
       />
     </div>
   );
@@ -71,7 +90,6 @@ function Tile(props: {
   readonly limit: string;
   readonly isBad?: boolean;
 }) {
-  const line = (seconds.value[props.figure] ?? []).filter((_, i) => i % 10 === 9);
   return (
     <div class={`card tile${props.isBad === true ? ' bad' : ''}`}>
       <h2>{props.title}</h2>
@@ -80,7 +98,13 @@ function Tile(props: {
         {props.value}
       </p>
       <p class="limit">{props.limit}</p>
-      <Sparkline values={line} label={`${props.title} within 15 minutes`} />
+      <Line figure={props.figure} label={`${props.title} within 15 minutes`} />
     </div>
   );
+}
+
+/** Every tenth second, which is as much as its width can show. */
+function Line(props: { readonly figure: string; readonly label: string }) {
+  const values = (seconds.value[props.figure] ?? []).filter((_, i) => i % 10 === 9);
+  return <Sparkline values={values} label={props.label} />;
 }

@@ -20,6 +20,7 @@ import {
 } from '@tradewind/runtime';
 import { PageQuestions } from './asked/page-questions.ts';
 import type { ConsoleConfig } from './config.ts';
+import { createEvents, registerGauges } from './events.ts';
 import { toColumns } from './fleet/columns.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { Guard } from './http/guard.ts';
@@ -27,7 +28,10 @@ import { loadPage } from './http/page-assets.ts';
 import { createRoutes, viewerRefusal } from './http/routes.ts';
 import { MAX_VIEWERS, Viewers } from './http/viewers.ts';
 
-/** Time between two readings of all nodes, in ms: nodes write once a second. */
+/** Time between two readings of all nodes, in ms. Nodes write once a second; how soon one that was killed is seen depends on it. */
+const READ_MS = 400;
+
+/** Time between two seconds of the history, and between two messages to pages, in ms. */
 const TICK_MS = 1_000;
 
 /** The path of the WebSocket that a page listens to. */
@@ -48,20 +52,19 @@ export async function startConsole(
 ): Promise<RunningService> {
   const { service, token, hosts, edgeUrls, edgeTokenFile } = config;
   const logger = createLogger({ name: 'console', level: service.logLevel });
-  for (const { name, nearest } of config.unknownVariables) {
-    logger.warn({ variable: name, nearest }, 'unknown_setting');
-  }
+  const metrics = createMetrics();
+  const events = createEvents(logger, metrics, redisAddress(service.redis));
+  for (const variable of config.unknownVariables) events.unknownVariable(variable);
   const credentials = openRedisCredentials(service.redis, {
-    tokenNotRenewed: (cause, leftMs) => logger.warn({ cause, leftMs }, 'redis_token_not_renewed'),
+    tokenNotRenewed: events.redisTokenNotRenewed,
   });
-  const address = redisAddress(service.redis);
   let blindSince: number | undefined = performance.now();
   const redis = createCommands(
     { ...credentials.settings, connectionName: 'tradewind-console' },
     {
-      available: () => logger.info({ redis: address }, 'redis_available'),
-      unavailable: (cause) => logger.warn({ cause, redis: address }, 'redis_unavailable'),
-      stillUnavailable: (cause) => logger.warn({ cause }, 'redis_still_unavailable'),
+      available: events.redisAvailable,
+      unavailable: events.redisUnavailable,
+      stillUnavailable: events.redisStillUnavailable,
     },
   );
   const fleet = new Fleet();
@@ -73,6 +76,12 @@ export async function startConsole(
     first: () => encode({ kind: 'history', history: fleet.history.columns() }),
     asked: (viewer, text) => questions.asked(viewer, text),
     left: (viewer) => questions.left(viewer),
+    sessionEnded: events.sessionEnded,
+  });
+  registerGauges(metrics, {
+    isBlind: () => blindSince !== undefined,
+    nodes: () => fleet.counts,
+    pages: () => viewers.count,
   });
   const guard = new Guard(token, hosts);
   const snapshot = () => fleet.snapshot(performance.now(), Date.now(), blindSince);
@@ -81,14 +90,21 @@ export async function startConsole(
     return JSON.stringify({ ...rest, ...shown, nodes: toColumns(nodes) });
   };
 
-  async function tick(): Promise<void> {
+  async function read(): Promise<void> {
     const states = await readStates();
     const now = performance.now();
     blindSince = states === undefined ? (blindSince ?? now) : undefined;
-    fleet.tick(states, now, Date.now());
+    const isNews = states !== undefined && fleet.read(states, now, Date.now());
+    if (isNews && viewers.count > 0) viewers.send(encode({ kind: 'news' }));
+  }
+
+  async function tick(): Promise<void> {
+    const at = Date.now();
+    fleet.tick(at);
+    viewers.endSessions(at);
     if (viewers.count > 0) viewers.send(encode({ kind: 'tick' }));
     // Redis that does not answer is the verdict already.
-    await questions.tick(fleet.livingEdges(now)).catch(() => undefined);
+    await questions.tick(fleet.livingEdges).catch(() => undefined);
   }
 
   async function readStates(): Promise<readonly NodeState[] | undefined> {
@@ -106,14 +122,8 @@ export async function startConsole(
     }
   }
 
-  let ticking = false;
-  const timer = setInterval(() => {
-    if (ticking) return;
-    ticking = true;
-    void tick().finally(() => {
-      ticking = false;
-    });
-  }, TICK_MS);
+  const reader = setInterval(oneAtATime(read), READ_MS);
+  const ticker = setInterval(oneAtATime(tick), TICK_MS);
 
   const health: HealthSource = {
     readiness: () => ({
@@ -132,7 +142,7 @@ export async function startConsole(
     routes: [
       ...healthRoutes(health),
       ...createRoutes({
-        ...{ logger, guard, config, hasTape: questions.hasTape },
+        ...{ events, guard, config, hasTape: questions.hasTape },
         assets: await loadPage(),
         node: (name) => snapshot().nodes.find(({ node }) => node === name),
       }),
@@ -151,18 +161,19 @@ export async function startConsole(
     }
     // A page stays open: among connections that wait it would be the first to be closed.
     server.upgraded(socket as Socket);
-    viewers.accept(request, socket, head);
+    viewers.accept(request, socket, head, guard.sessionEndsAt(request));
   });
   const admin = createAdmin({
     logger,
-    metrics: createMetrics(),
+    metrics,
     health,
     token: service.adminToken,
     onDrain: () => lifecycle.requestDrain(),
   });
 
   async function stop(): Promise<void> {
-    clearInterval(timer);
+    clearInterval(reader);
+    clearInterval(ticker);
     viewers.stop();
     await Promise.all([questions.stop(), server.close(CLOSE_MS), redis.stop(), admin.close(0)]);
     credentials.stop();
@@ -178,4 +189,16 @@ export async function startConsole(
     throw error;
   }
   return { drain: async () => undefined, stop };
+}
+
+/** Calls `act` unless it is under way. It must not reject. */
+function oneAtATime(act: () => Promise<void>): () => void {
+  let isActing = false;
+  return () => {
+    if (isActing) return;
+    isActing = true;
+    void act().finally(() => {
+      isActing = false;
+    });
+  };
 }

@@ -249,6 +249,8 @@ export async function startEdge(
       admin: addressToReach(config.adminHost, adminPort),
       readiness: () => ({ ...health.readiness(), draining }),
       degradedSince: () => hub.degradedSince,
+      shards: () => hub.shards,
+      rawPublications: () => hub.deflating.raw,
       clients: () => pool.read(),
       channels: () => hub.channels,
       probeAgeMs: () => redis.probeAgeMs,

@@ -5,6 +5,7 @@ locals {
   iap_range = "35.235.240.0/20"
 
   port        = 8090
+  admin_port  = 9091
   settings    = "/etc/tradewind"
   secret_path = "projects/${var.project_id}/secrets"
 
@@ -23,6 +24,7 @@ locals {
       HOST                     = "0.0.0.0"
       PORT                     = tostring(local.port)
       ADMIN_HOST               = "127.0.0.1"
+      ADMIN_PORT               = tostring(local.admin_port)
       REDIS_URL                = var.redis_url
       CONSOLE_TOKEN_FILE       = "${local.settings}/console-token"
       CONSOLE_ADMIN_TOKEN_FILE = "${local.settings}/admin-token"
@@ -37,6 +39,26 @@ locals {
     var.ingest_token_secret_id == null ? {} : { CONSOLE_INGEST_TOKEN_FILE = "${local.settings}/ingest-token" },
   )
 
+  # The Ops Agent, where it is installed, takes the console's own metrics to Managed Prometheus: ConsoleBlind goes by them.
+  agent_settings = yamlencode({
+    metrics = {
+      receivers = {
+        tradewind = {
+          type = "prometheus"
+          config = {
+            scrape_configs = [{
+              job_name        = "tradewind-console"
+              scrape_interval = "15s"
+              static_configs  = [{ targets = ["127.0.0.1:${local.admin_port}"], labels = { instance_group = var.name } }]
+              relabel_configs = [{ source_labels = ["__meta_gce_instance_name"], target_label = "instance" }]
+            }]
+          }
+        }
+      }
+      service = { pipelines = { tradewind = { receivers = ["tradewind"] } } }
+    }
+  })
+
   startup_script = templatefile("${path.module}/../../startup/vm-startup.sh.tftpl", {
     service                 = "console"
     version                 = var.release_version
@@ -47,8 +69,7 @@ locals {
     secret_files_base64     = base64encode(join("", [for file, secret in local.secrets : "${file} ${local.secret_path}/${secret}/versions/latest\n"]))
     secret_variables_base64 = ""
     redis_ca_base64         = base64encode(var.redis_ca_pem)
-    # The agent, where it is installed, is left as it comes: the console's figures are on its page.
-    agent_base64        = ""
+    agent_base64        = base64encode(local.agent_settings)
     root                = ""
     metadata_host       = "http://metadata.google.internal"
     storage_host        = "https://storage.googleapis.com"

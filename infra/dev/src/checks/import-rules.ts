@@ -194,10 +194,11 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     main: 'anything',
     console: 'anything',
     config: [],
+    events: [],
     fleet: [],
     tape: [],
     asked: ['tape'],
-    http: ['fleet', 'config'],
+    http: ['fleet', 'config', 'events'],
   },
   'infra/dev/src': {
     index: 'anything',

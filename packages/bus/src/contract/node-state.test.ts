@@ -7,6 +7,7 @@ import {
   type NodeState,
   readNodeEvents,
   readNodeState,
+  WIRE_FIGURES,
 } from './node-state.ts';
 
 /** A state as large as it gets: every figure at a size that a node reaches within years. */
@@ -20,7 +21,11 @@ const LARGE: NodeState = {
   reasons: ['draining'],
   degradedSince: 1_795_416_898_073,
   admin: '10.200.200.200:9080',
-  figures: Object.fromEntries(Object.keys(EDGE_FIGURES).map((name) => [name, 123_456_789_012])),
+  figures: Object.fromEntries(
+    Object.keys(EDGE_FIGURES)
+      .filter((name) => !(name in WIRE_FIGURES))
+      .map((name) => [name, 123_456_789_012]),
+  ),
   lag: [...LAG_BOUNDS_MS, 0].map(() => 12_345_678),
 };
 
@@ -36,6 +41,25 @@ describe('the state of a node', () => {
     expect(readNodeState(text)?.reasons.length).toBeLessThan(40);
   });
 
+  it('leaves out what the wire tells, and then names of shards, before a reason', () => {
+    const wire = Object.fromEntries(Object.keys(WIRE_FIGURES).map((name) => [name, 123_456_789]));
+    const names = Array.from({ length: 30 }, (_, i) => `redis-shard-${i}.example.internal:6379`);
+    const shards = { all: 40, away: 30, names };
+    const text = encodeNodeState({ ...LARGE, figures: { ...LARGE.figures, ...wire }, shards });
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(MAX_NODE_STATE_BYTES);
+    const read = readNodeState(text);
+    expect(read).toMatchObject({ figures: LARGE.figures, reasons: LARGE.reasons });
+    expect(read?.figures).not.toHaveProperty('savedBytes');
+    expect(read?.shards).toMatchObject({ all: 40, away: 30 });
+    expect(names.slice(0, read?.shards?.names.length)).toEqual(read?.shards?.names);
+  });
+
+  it('has a figure of the wire that is not 0, and no other', () => {
+    const figures = { connections: 0, latest: 0, savedBytes: 7 };
+    const read = readNodeState(encodeNodeState({ ...LARGE, figures }));
+    expect(read?.figures).toEqual({ connections: 0, savedBytes: 7 });
+  });
+
   it.each([
     ['nothing', null],
     ['no JSON', '{'],
@@ -45,6 +69,7 @@ describe('the state of a node', () => {
     ['no name', JSON.stringify({ ...LARGE, node: 7 })],
     ['a figure that is none', JSON.stringify({ ...LARGE, figures: { connections: 'many' } })],
     ['reasons that are none', JSON.stringify({ ...LARGE, reasons: [1] })],
+    ['shards that are none', JSON.stringify({ ...LARGE, shards: { all: 3, away: 1 } })],
     ['no lag', JSON.stringify({ ...LARGE, lag: undefined })],
   ])('is not read from %s', (_what, text) => {
     expect(readNodeState(text)).toBeUndefined();

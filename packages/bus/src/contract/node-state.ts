@@ -31,11 +31,26 @@ export function nodeEventsKey(node: string, isCluster = false): string {
   return `tw:node:${isCluster ? NODES_TAG : ''}${node}:events`;
 }
 
+/** What tiers whose clients choose binary frames or the latest of a channel tell besides. A figure that is 0 is left out. */
+export const WIRE_FIGURES = {
+  /** Subscriptions to the latest of a channel, and publications that they were not sent because a newer one came. */
+  latest: 'level',
+  skipped: 'total',
+  /** Connections with `tradewind.v2`, and bytes by which publications were shorter for them. */
+  binaryConnections: 'level',
+  savedBytes: 'total',
+  /** Publications that went raw to them, by reason. */
+  rawFirst: 'total',
+  rawUnshrinkable: 'total',
+  rawBudget: 'total',
+} as const satisfies Readonly<Record<string, 'level' | 'total'>>;
+
 /**
  * The figures of an edge, and how each is shown: `level` is a value of this moment, `total` only grows since the start,
  * so a reader takes differences.
  */
 export const EDGE_FIGURES = {
+  ...WIRE_FIGURES,
   connections: 'level',
   connectionsLimit: 'level',
   subscriptions: 'level',
@@ -48,13 +63,8 @@ export const EDGE_FIGURES = {
   /** Age of the newest probe that came back, in ms; -1 where there is none. */
   probeAgeMs: 'level',
   received: 'total',
-  receivedBytes: 'total',
   deliveries: 'total',
   sentBytes: 'total',
-  refusals: 'total',
-  caughtUp: 'total',
-  opened: 'total',
-  closed: 'total',
   closedSlow: 'total',
   gaps: 'total',
   lost: 'total',
@@ -83,6 +93,14 @@ export const LAG_BOUNDS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 
 export type EdgeFigure = keyof typeof EDGE_FIGURES;
 export type IngestFigure = keyof typeof INGEST_FIGURES;
 
+/** The shards of a Redis Cluster, as a node is linked to them. */
+export interface ShardsState {
+  readonly all: number;
+  readonly away: number;
+  /** The masters of those that are away, `host:port`; fewer than `away` where the state has no room for them. */
+  readonly names: readonly string[];
+}
+
 /** What a node says of itself. */
 export interface NodeState {
   readonly kind: 'edge' | 'ingest';
@@ -97,6 +115,8 @@ export interface NodeState {
   readonly reasons: readonly string[];
   /** Since when it is cut off from Redis, in ms of its own clock. Undefined while it is not. */
   readonly degradedSince?: number;
+  /** Undefined where Redis is no cluster. */
+  readonly shards?: ShardsState;
   /** `host:port` of its admin port. */
   readonly admin: string;
   readonly figures: Readonly<Record<string, number>>;
@@ -115,13 +135,14 @@ export interface NodeEvent {
 }
 
 /**
- * The JSON of a state. Reasons beyond the bytes that a state may have are left out.
+ * The JSON of a state. Where it has more bytes than a state may have, the figures of the wire are left out, then names of shards,
+ * then reasons.
  *
  * @throws {RangeError} if it is longer even without them.
  */
 export function encodeNodeState(state: NodeState): string {
-  for (let count = state.reasons.length; count >= 0; count -= 1) {
-    const text = JSON.stringify({ ...state, reasons: state.reasons.slice(0, count) });
+  for (const each of everShorter(state)) {
+    const text = JSON.stringify(each);
     if (Buffer.byteLength(text) <= MAX_NODE_STATE_BYTES) return text;
   }
   throw new RangeError(
@@ -129,12 +150,35 @@ export function encodeNodeState(state: NodeState): string {
   );
 }
 
+function* everShorter(state: NodeState): Generator<NodeState> {
+  const { shards, reasons } = state;
+  const figures = Object.entries(state.figures);
+  const isOfWire = (name: string): boolean => name in WIRE_FIGURES;
+  const told = figures.filter(([name, value]) => value !== 0 || !isOfWire(name));
+  let shorter: NodeState = { ...state, figures: Object.fromEntries(told) };
+  yield shorter;
+  const needed = figures.filter(([name]) => !isOfWire(name));
+  shorter = { ...state, figures: Object.fromEntries(needed) };
+  yield shorter;
+  for (
+    let count = (shards?.names.length ?? 0) - 1;
+    count >= 0 && shards !== undefined;
+    count -= 1
+  ) {
+    shorter = { ...shorter, shards: { ...shards, names: shards.names.slice(0, count) } };
+    yield shorter;
+  }
+  for (let count = reasons.length - 1; count >= 0; count -= 1) {
+    yield { ...shorter, reasons: reasons.slice(0, count) };
+  }
+}
+
 /** Reads a state. Undefined if it is none, or of a release that writes it in another way. */
 export function readNodeState(text: string | null): NodeState | undefined {
   const value = parse(text);
   if (!isRecord(value)) return undefined;
   const { kind, node, release, beat, startedAt, health, reasons, degradedSince, admin } = value;
-  const { figures, lag } = value;
+  const { figures, lag, shards } = value;
   const isState =
     (kind === 'edge' || kind === 'ingest') &&
     typeof node === 'string' &&
@@ -145,6 +189,7 @@ export function readNodeState(text: string | null): NodeState | undefined {
     Array.isArray(reasons) &&
     reasons.every((reason) => typeof reason === 'string') &&
     (degradedSince === undefined || isNumber(degradedSince)) &&
+    (shards === undefined || isShardsState(shards)) &&
     typeof admin === 'string' &&
     isRecord(figures) &&
     Object.values(figures).every(isNumber) &&
@@ -171,6 +216,13 @@ function parse(text: string | null): unknown {
   } catch {
     return undefined;
   }
+}
+
+function isShardsState(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { all, away, names } = value;
+  const areNames = Array.isArray(names) && names.every((name) => typeof name === 'string');
+  return isNumber(all) && isNumber(away) && areNames;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

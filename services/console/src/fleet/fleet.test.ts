@@ -32,9 +32,17 @@ class Watched {
   readonly fleet = new Fleet();
   #now = 0;
 
+  /** @param states undefined while Redis does not answer. */
   tick(states: readonly NodeState[] | undefined): void {
     this.#now += 1_000;
-    this.fleet.tick(states, this.#now, this.#now);
+    if (states !== undefined) this.fleet.read(states, this.#now, this.#now);
+    this.fleet.tick(this.#now);
+  }
+
+  /** Reads states between two seconds. */
+  readAfter(ms: number, states: readonly NodeState[]): boolean {
+    this.#now += ms;
+    return this.fleet.read(states, this.#now, this.#now);
   }
 
   /** Time in which nothing is told. */
@@ -114,7 +122,11 @@ describe('a fleet', () => {
   it('knows of no node that it fell silent while Redis did not answer', () => {
     const watched = new Watched();
     watched.tick([edge('a', 1)]);
-    for (let second = 0; second < 5; second += 1) watched.tick(undefined);
+    for (let second = 0; second < 60; second += 1) watched.tick(undefined);
+    expect(watched.snapshot.problems).toEqual([]);
+    expect(watched.snapshot.nodes[0]?.health).toBe('ready');
+    // It has not written yet since Redis answers again.
+    watched.tick([edge('a', 1)]);
     watched.tick([edge('a', 2)]);
     expect(watched.snapshot.events).toEqual([]);
   });
@@ -139,7 +151,8 @@ describe('a fleet', () => {
     const { verdict } = watched.fleet.snapshot(10_000, 10_000, 4_000);
     expect(verdict).toEqual({
       word: 'Blind',
-      sentence: 'Redis has not answered the console for 6 s.',
+      sentence: 'Redis has not answered the console for 6 s: these are the last figures.',
+      since: 4_000,
     });
   });
 
@@ -190,10 +203,71 @@ describe('a fleet', () => {
     expect(verdict).toEqual({
       word: 'Failing',
       sentence:
-        'a is cut off from Redis, or from a shard of it: the channels there get nothing. 2 of 2 edges are ready. 1 more problem.',
+        'a is cut off from Redis: the channels there get nothing. 2 of 2 edges are ready. 1 more problem.',
+      since: 1,
     });
     expect(connectionsLimit).toBe(2_000);
     expect(nodes.map(({ health }) => health)).toEqual(['degraded', 'degraded']);
+  });
+
+  it('names the shard that is away, and how many edges lack it', () => {
+    const watched = new Watched();
+    const shards = { all: 3, away: 1, names: ['10.0.0.5:6379'] };
+    const cut = (node: string, beat: number) =>
+      edge(node, beat, {}, { degradedSince: 700, reasons: ['redis_unavailable'], shards });
+    for (let beat = 1; beat <= 5; beat += 1) {
+      watched.tick([cut('a', beat), cut('b', beat), edge('c', beat)]);
+    }
+    const { verdict, problems } = watched.snapshot;
+    expect(verdict).toEqual({
+      word: 'Failing',
+      sentence:
+        'Redis shard 10.0.0.5:6379 cannot be reached by 2 of 3 edges: the channels there get nothing. 3 of 3 edges are ready.',
+      since: 700,
+    });
+    expect(problems[0]).toMatchObject({
+      sentence:
+        'is cut off from 1 of 3 Redis shards (10.0.0.5:6379): the channels there get nothing',
+      since: 700,
+    });
+  });
+
+  it('says since when each problem has been there', () => {
+    const watched = new Watched();
+    for (let beat = 1; beat <= 9; beat += 1) {
+      const connections = beat < 5 ? 10 : 950;
+      watched.tick([edge('full', beat, { connections }), edge('gone', Math.min(beat, 2))]);
+    }
+    expect(watched.snapshot.problems.map(({ node, since }) => [node, since])).toEqual([
+      ['gone', 2_000],
+      ['full', 5_000],
+    ]);
+    expect(watched.snapshot.verdict.since).toBe(2_000);
+  });
+
+  it('sees within 2.8 s of its last state that a node is silent, and says at once that something changed', () => {
+    const watched = new Watched();
+    const STEP_MS = 400;
+    expect(watched.readAfter(0, [edge('a', 1)])).toBe(true);
+    // It wrote right after a reading, so that the next one sees it.
+    let silentAfterMs = 0;
+    for (let ms = STEP_MS; silentAfterMs === 0 && ms < 9_000; ms += STEP_MS) {
+      if (watched.readAfter(STEP_MS, [edge('a', 2)])) silentAfterMs = ms;
+    }
+    expect(silentAfterMs).toBe(2_800);
+    expect(watched.snapshot.verdict.sentence).toBe(
+      'a has been silent for 2 s; it held 0 clients. 0 of 1 edge is ready.',
+    );
+  });
+
+  it('control: a node that writes each second, and once a second late, is not silent', () => {
+    const watched = new Watched();
+    let beat = 0;
+    for (let ms = 0; ms <= 20_000; ms += 400) {
+      if (ms % 1_000 < 400 && (ms < 10_000 || ms >= 11_000)) beat += 1;
+      watched.readAfter(400, [edge('a', beat)]);
+      expect(watched.snapshot.nodes[0]?.health).toBe('ready');
+    }
   });
 
   it('asks for the events of a node again only when it has new ones', () => {

@@ -1,7 +1,8 @@
-import { MAX_NODES, type NodeEvent, type NodeState } from '@tradewind/bus';
+import { MAX_NODES, type NodeEvent, type NodeState, type ShardsState } from '@tradewind/bus';
 import { FleetHistory, type FleetPoint, type HistoryMinute } from './fleet-history.ts';
 import { lagQuantile, NodeRecord } from './node-record.ts';
-import { hasEnded, type Problem, problemsOf, SILENT_AFTER_MS, worstFirst } from './problems.ts';
+import { ProblemTimes } from './problem-times.ts';
+import { hasEnded, isSilent, type Problem, problemsOf, worstFirst } from './problems.ts';
 import { type FleetEvent, Silences } from './silences.ts';
 import { judge, type Verdict } from './verdict.ts';
 
@@ -20,11 +21,17 @@ const MAX_PROBLEMS = 50;
 /** Time over which a rate of the node table is taken, in s. */
 const RATE_SECONDS = 5;
 
+/** The longest time between two readings that counts as seen, in ms: longer ones are those of a Redis that stood still. */
+const MOST_STEP_MS = 1_000;
+
+/** Time over which what the wire saves is shown, in s. */
+const WIRE_SECONDS = 60;
+
 /** One row of the node table. */
 export interface NodeRow {
   readonly node: string;
   readonly kind: NodeState['kind'];
-  /** `silent` if its state has not changed for two seconds of the console's clock. */
+  /** `silent` if its state has not changed for 2.3 seconds of the console's clock. */
   readonly health: NodeState['health'] | 'degraded' | 'silent';
   readonly silentMs: number;
   readonly release: string;
@@ -53,6 +60,17 @@ export interface NodeRow {
   readonly accepted: number;
   readonly refused: number;
   readonly queued: number;
+  /** Undefined where Redis is no cluster. */
+  readonly shards: ShardsState | undefined;
+  /** Subscriptions to the latest of a channel, and publications that they were not sent, a second. */
+  readonly latest: number;
+  readonly skipped: number;
+  /** Connections with binary frames, bytes that these saved and publications that went raw, a second, by reason. */
+  readonly binaryConnections: number;
+  readonly savedBytes: number;
+  readonly rawFirst: number;
+  readonly rawUnshrinkable: number;
+  readonly rawBudget: number;
 }
 
 /** What the page shows at one moment. */
@@ -81,6 +99,13 @@ export class Fleet {
   readonly #events = new Map<string, readonly NodeEvent[]>();
   readonly #eventCounts = new Map<string, number>();
   readonly #silences = new Silences();
+  readonly #times = new ProblemTimes();
+  #problems: readonly Problem[] = [];
+  /** See `NodeRecord`. */
+  #seenMs = 0;
+  #readAt: number | undefined;
+  /** The health of all nodes, as {@link read} compares it. */
+  #healths = '';
 
   /** The nodes whose last events must be read again. */
   nodesWithNews(states: readonly NodeState[]): readonly string[] {
@@ -97,45 +122,63 @@ export class Fleet {
   }
 
   /**
-   * Takes what was read of all nodes in. Must be called once a second. It remembers at most 1,000 nodes, silent ones
-   * included: a program that writes ever new names must not fill the memory.
+   * Takes the states in that were read. Must be called several times a second: how soon a silent node is seen depends on it. It
+   * remembers at most 1,000 nodes, silent ones included: a program that writes ever new names must not fill the memory.
    *
-   * @param states undefined if Redis did not answer: then nothing is known of any node.
    * @param now ms of a monotonic clock.
    * @param at ms of the wall clock.
+   * @returns whether the health of a node has changed, or the number of nodes.
    */
-  tick(states: readonly NodeState[] | undefined, now: number, at: number): void {
-    const told = new Map((states ?? []).map((state) => [state.node, state]));
-    for (const [node, record] of this.#records) {
-      record.tick(told.get(node) ?? record.state, now);
-      if (states !== undefined && record.silentMs(now) > KEEP_SILENT_MS) this.#forget(node);
+  read(states: readonly NodeState[], now: number, at: number): boolean {
+    this.#seenMs += Math.min(MOST_STEP_MS, now - (this.#readAt ?? now));
+    this.#readAt = now;
+    for (const state of states) {
+      const known = this.#records.get(state.node);
+      if (known !== undefined) known.read(state, this.#seenMs);
+      else if (this.#records.size < MAX_NODES) {
+        this.#records.set(state.node, new NodeRecord(state, this.#seenMs));
+      }
     }
-    for (const state of told.values()) {
-      if (this.#records.has(state.node) || this.#records.size >= MAX_NODES) continue;
-      const record = new NodeRecord(state, now);
-      record.tick(state, now);
-      this.#records.set(state.node, record);
-    }
-    if (states !== undefined) this.#silences.tick([...this.#records.values()], now, at);
-    this.history.push(this.#point(now), at);
+    const healths = this.#all.map((record) => healthOf(record, this.#seenMs)).join();
+    if (healths === this.#healths) return false;
+    this.#healths = healths;
+    this.#judge(at);
+    return true;
   }
 
-  /** @param blindSince since when Redis has not answered, in ms of the monotonic clock. */
+  /**
+   * A second is over. Must be called once a second, whether or not Redis answers.
+   *
+   * @param at ms of the wall clock.
+   */
+  tick(at: number): void {
+    for (const [node, record] of this.#records) {
+      record.tick();
+      if (record.silentMs(this.#seenMs) > KEEP_SILENT_MS) this.#forget(node);
+    }
+    this.#judge(at);
+    this.history.push(this.#point(), at);
+  }
+
+  /**
+   * @param now ms of the monotonic clock.
+   * @param at ms of the wall clock.
+   * @param blindSince since when Redis has not answered, in ms of the monotonic clock.
+   */
   snapshot(now: number, at: number, blindSince: number | undefined): Snapshot {
     // A node that ended as it should is not there any more; what happened still tells of it.
-    const records = [...this.#records.values()].filter((record) => !hasEnded(record, now));
-    const rows = records.map((record) => toRow(record, now));
-    const problems = worstFirst(records.flatMap((record) => problemsOf(record, now)));
+    const records = this.#all.filter((record) => !hasEnded(record, this.#seenMs));
+    const rows = records.map((record) => toRow(record, this.#seenMs));
+    const problems = this.#problems;
     const edges = records.filter(({ state }) => state.kind === 'edge');
     const ready = edges.filter(
-      (record) => record.state.health === 'ready' && record.silentMs(now) <= SILENT_AFTER_MS,
+      (record) => record.state.health === 'ready' && !isSilent(record, this.#seenMs),
     );
-    const point = this.#point(now);
+    const point = this.#point();
     return {
       at,
       verdict: judge({
-        blindSince,
-        now,
+        ...{ blindSince, now, at },
         edges: edges.length,
         readyEdges: ready.length,
         clients: point.clients,
@@ -162,12 +205,30 @@ export class Fleet {
     };
   }
 
+  /** The number of nodes that are remembered, by kind. */
+  get counts(): Readonly<Record<NodeState['kind'], number>> {
+    const edges = this.#all.filter(({ state }) => state.kind === 'edge').length;
+    return { edge: edges, ingest: this.#records.size - edges };
+  }
+
   /** The names of the edges that have told their state lately: those that can answer a question. */
-  livingEdges(now: number): readonly string[] {
-    return [...this.#records.values()]
-      .filter(({ state }) => state.kind === 'edge')
-      .filter((record) => record.silentMs(now) <= SILENT_AFTER_MS)
-      .map(({ state }) => state.node);
+  get livingEdges(): readonly string[] {
+    return this.#living.filter(({ state }) => state.kind === 'edge').map(({ state }) => state.node);
+  }
+
+  get #all(): readonly NodeRecord[] {
+    return [...this.#records.values()];
+  }
+
+  get #living(): readonly NodeRecord[] {
+    return this.#all.filter((record) => !isSilent(record, this.#seenMs));
+  }
+
+  /** Finds what is wrong now, and what fell silent. */
+  #judge(at: number): void {
+    const found = this.#all.flatMap((record) => problemsOf(record, this.#seenMs));
+    this.#problems = worstFirst(this.#times.date(found, at));
+    this.#silences.look(this.#all, this.#seenMs, at);
   }
 
   #forget(node: string): void {
@@ -177,10 +238,8 @@ export class Fleet {
   }
 
   /** What all nodes did in the last second together. A silent node counts for nothing. */
-  #point(now: number): FleetPoint {
-    const living = [...this.#records.values()].filter(
-      (record) => record.silentMs(now) <= SILENT_AFTER_MS,
-    );
+  #point(): FleetPoint {
+    const living = this.#living;
     const sum = (of: (record: NodeRecord) => number): number =>
       living.reduce((total, record) => total + of(record), 0);
     const lag = living.map((record) => record.lagSamples(RATE_SECONDS));
@@ -201,17 +260,21 @@ export class Fleet {
 
 const NUMERIC = { numeric: true } as const;
 
-function toRow(record: NodeRecord, now: number): NodeRow {
-  const { node, kind, health, release, startedAt, admin, figures, degradedSince } = record.state;
-  const silentMs = record.silentMs(now);
+function healthOf(record: NodeRecord, seenMs: number): NodeRow['health'] {
+  const { health, degradedSince } = record.state;
+  if (isSilent(record, seenMs)) return 'silent';
+  return degradedSince === undefined ? health : 'degraded';
+}
+
+function toRow(record: NodeRecord, seenMs: number): NodeRow {
+  const { node, kind, release, startedAt, admin, figures, shards } = record.state;
   const connections = figures.connections ?? 0;
   const memoryBytes = figures.memoryBytes ?? 0;
-  const living = degradedSince === undefined ? health : 'degraded';
   return {
     node,
     kind,
-    health: silentMs > SILENT_AFTER_MS ? 'silent' : living,
-    silentMs: Math.round(silentMs),
+    health: healthOf(record, seenMs),
+    silentMs: Math.round(record.silentMs(seenMs)),
     release,
     startedAt,
     admin,
@@ -234,5 +297,13 @@ function toRow(record: NodeRecord, now: number): NodeRow {
     accepted: record.rate('accepted', RATE_SECONDS),
     refused: record.rate('refused', RATE_SECONDS),
     queued: figures.queued ?? 0,
+    shards,
+    latest: figures.latest ?? 0,
+    skipped: record.rate('skipped', WIRE_SECONDS),
+    binaryConnections: figures.binaryConnections ?? 0,
+    savedBytes: record.rate('savedBytes', WIRE_SECONDS),
+    rawFirst: record.rate('rawFirst', WIRE_SECONDS),
+    rawUnshrinkable: record.rate('rawUnshrinkable', WIRE_SECONDS),
+    rawBudget: record.rate('rawBudget', WIRE_SECONDS),
   };
 }

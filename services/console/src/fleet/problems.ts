@@ -1,3 +1,5 @@
+import type { ShardsState } from '@tradewind/bus';
+import { counted } from './counted.ts';
 import { lagQuantile, type NodeRecord } from './node-record.ts';
 import {
   BUSY_SHARE,
@@ -14,8 +16,11 @@ import {
   WORKERS_LOST,
 } from './thresholds.ts';
 
-/** A node whose state has not changed for this time, in ms, is silent: it writes one a second. */
-export const SILENT_AFTER_MS = 2_000;
+/**
+ * A node whose state has not changed for this time, in ms, is silent. It writes one a second, which may be late by as much again.
+ * States are read every 400 ms, so the sixth reading in vain tells, which is at most 2.8 s after the node wrote last.
+ */
+export const SILENT_AFTER_MS = 2_300;
 
 /** What a problem is about, in the order of trust: a loss outweighs everything. */
 export const PROBLEM_KINDS = ['loss', 'silence', 'latency', 'saturation'] as const;
@@ -30,39 +35,58 @@ export interface Problem {
   readonly alert: string;
   /** What is seen, without the node's name. */
   readonly sentence: string;
+  /** Since when it has been there, in ms of the wall clock. */
+  readonly since: number;
+  /** The shards of a Redis Cluster that are away, where that is the problem. */
+  readonly shards?: readonly string[];
+}
+
+/** A problem as it is found. */
+export interface FoundProblem extends Omit<Problem, 'since'> {
+  /** Since when the node says that it has been there, in ms of its clock. */
+  readonly toldSince?: number;
+  /** How long it has been there when it is first seen, in ms; 0 if it is not given. */
+  readonly lastsMs?: number;
+}
+
+/** Whether a node has fallen silent. */
+export function isSilent(record: NodeRecord, seenMs: number): boolean {
+  return record.silentMs(seenMs) > SILENT_AFTER_MS;
 }
 
 /** Whether a node has fallen silent as it should: its last words were that it drains and holds no client. */
-export function hasEnded(record: NodeRecord, now: number): boolean {
+export function hasEnded(record: NodeRecord, seenMs: number): boolean {
   const { health, figures } = record.state;
-  return (
-    record.silentMs(now) > SILENT_AFTER_MS &&
-    health === 'draining' &&
-    (figures.connections ?? 0) === 0
-  );
+  return isSilent(record, seenMs) && health === 'draining' && (figures.connections ?? 0) === 0;
 }
 
-/** All that is wrong with a node, by the thresholds of the alerts. */
-export function problemsOf(record: NodeRecord, now: number): readonly Problem[] {
+/**
+ * All that is wrong with a node, by the thresholds of the alerts.
+ *
+ * @param seenMs see `NodeRecord`.
+ */
+export function problemsOf(record: NodeRecord, seenMs: number): readonly FoundProblem[] {
   const { state } = record;
   const { node } = state;
-  const silentMs = record.silentMs(now);
-  if (hasEnded(record, now)) return [];
-  if (silentMs > SILENT_AFTER_MS) {
-    const seconds = Math.floor(silentMs / 1_000);
-    const clients = state.figures.connections ?? 0;
+  const lastsMs = record.silentMs(seenMs);
+  if (hasEnded(record, seenMs)) return [];
+  if (isSilent(record, seenMs)) {
+    const seconds = Math.floor(lastsMs / 1_000);
+    const clients = counted(state.figures.connections ?? 0, 'client');
     const sentence =
       state.kind === 'edge'
-        ? `has been silent for ${seconds} s; it held ${number(clients)} clients`
+        ? `has been silent for ${seconds} s; it held ${clients}`
         : `has been silent for ${seconds} s`;
-    return [{ node, kind: 'silence', severity: 'critical', alert: 'TargetDown', sentence }];
+    return [
+      { node, kind: 'silence', severity: 'critical', alert: 'TargetDown', sentence, lastsMs },
+    ];
   }
   return state.kind === 'edge' ? problemsOfEdge(record) : problemsOfIngest(record);
 }
 
-function problemsOfEdge(record: NodeRecord): readonly Problem[] {
-  const { node, figures, health, reasons, degradedSince } = record.state;
-  const problems: Problem[] = [];
+function problemsOfEdge(record: NodeRecord): readonly FoundProblem[] {
+  const { node, figures, health, reasons, degradedSince, shards } = record.state;
+  const problems: FoundProblem[] = [];
   function add(kind: ProblemKind, threshold: Threshold | undefined, sentence: string): void {
     if (threshold === undefined) return;
     const { severity, alert } = threshold;
@@ -74,7 +98,9 @@ function problemsOfEdge(record: NodeRecord): readonly Problem[] {
       kind: 'silence',
       severity: 'critical',
       alert: 'EdgeDegraded',
-      sentence: 'is cut off from Redis, or from a shard of it: the channels there get nothing',
+      sentence: `is cut off from ${awayWords(shards)}: the channels there get nothing`,
+      toldSince: degradedSince,
+      ...(shards === undefined ? {} : { shards: shards.names }),
     });
   }
   if (health === 'unready') {
@@ -122,18 +148,27 @@ function problemsOfEdge(record: NodeRecord): readonly Problem[] {
   add(
     'silence',
     passed(links, LINK_LOSSES),
-    `lost its link to Redis ${links} times within 15 minutes`,
+    `lost its link to Redis ${counted(links, 'time')} within 15 minutes`,
   );
   const workers = record.increase('workersLost', 600);
   add(
     'silence',
     passed(workers, WORKERS_LOST),
-    `lost ${workers} fan-out workers and replaced them`,
+    `lost and replaced ${counted(workers, 'fan-out worker')}`,
   );
   return problems;
 }
 
-function problemsOfIngest({ state }: NodeRecord): readonly Problem[] {
+/** What an edge is cut off from, in words. */
+function awayWords(shards: ShardsState | undefined): string {
+  if (shards === undefined) return 'Redis';
+  const { all, away, names } = shards;
+  const more = away > names.length && names.length > 0 ? [`${away - names.length} more`] : [];
+  const which = names.length === 0 ? '' : ` (${[...names, ...more].join(', ')})`;
+  return `${away} of ${counted(all, 'Redis shard')}${which}`;
+}
+
+function problemsOfIngest({ state }: NodeRecord): readonly FoundProblem[] {
   const { node, reasons, degradedSince, health } = state;
   if (degradedSince === undefined && health === 'ready') return [];
   const cut = degradedSince !== undefined;
@@ -146,6 +181,7 @@ function problemsOfIngest({ state }: NodeRecord): readonly Problem[] {
       sentence: cut
         ? 'cannot reach Redis and refuses every publication'
         : `takes no publications: ${reasons.join(', ') || 'not ready'}`,
+      ...(cut ? { toldSince: degradedSince } : {}),
     },
   ];
 }
@@ -159,8 +195,4 @@ export function worstFirst(problems: readonly Problem[]): readonly Problem[] {
 
 function percent(share: number): string {
   return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
-}
-
-function number(value: number): string {
-  return value.toLocaleString('en-US');
 }

@@ -1,6 +1,7 @@
 import type { NodeEvent } from '@tradewind/bus';
+import { counted } from './counted.ts';
 import type { NodeRecord } from './node-record.ts';
-import { hasEnded, SILENT_AFTER_MS } from './problems.ts';
+import { hasEnded, isSilent } from './problems.ts';
 
 /** An event of a node, for the strip. */
 export interface FleetEvent extends NodeEvent {
@@ -20,21 +21,22 @@ export class Silences {
   }
 
   /**
-   * Looks at all nodes that are remembered. Must be called once a second, but not while Redis does not answer.
+   * Looks at all nodes that are remembered.
    *
-   * @param now ms of the monotonic clock.
+   * @param seenMs see `NodeRecord`.
    * @param at ms of the wall clock.
    */
-  tick(records: readonly NodeRecord[], now: number, at: number): void {
+  look(records: readonly NodeRecord[], seenMs: number, at: number): void {
     for (const record of records) {
       const { node, kind, figures } = record.state;
-      const silentMs = record.silentMs(now);
-      if (silentMs > SILENT_AFTER_MS === this.#silent.has(node)) continue;
-      if (silentMs > SILENT_AFTER_MS) {
+      const silent = isSilent(record, seenMs);
+      if (silent === this.#silent.has(node)) continue;
+      if (silent) {
         this.#silent.add(node);
-        const clients = kind === 'edge' ? `held ${figures.connections ?? 0} clients` : '';
-        const [event, detail] = hasEnded(record, now) ? ['ended', ''] : ['silent', clients];
-        this.#add({ node, at: Math.round(at - silentMs), event, detail });
+        const clients =
+          kind === 'edge' ? `held ${counted(figures.connections ?? 0, 'client')}` : '';
+        const [event, detail] = hasEnded(record, seenMs) ? ['ended', ''] : ['silent', clients];
+        this.#add({ node, at: Math.round(at - record.silentMs(seenMs)), event, detail });
       } else {
         this.#silent.delete(node);
         this.#add({ node, at, event: 'back', detail: '' });

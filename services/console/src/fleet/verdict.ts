@@ -1,9 +1,12 @@
+import { counted } from './counted.ts';
 import type { Problem } from './problems.ts';
 
 /** Whether the tier is healthy, in one word and one sentence. */
 export interface Verdict {
   readonly word: 'Healthy' | 'Degraded' | 'Failing' | 'Empty' | 'Blind';
   readonly sentence: string;
+  /** Since when what the sentence says is so, in ms of the wall clock; undefined where nothing is wrong. */
+  readonly since?: number;
 }
 
 /** What a verdict is made of. */
@@ -11,6 +14,8 @@ export interface VerdictSources {
   /** Since when the console itself cannot read Redis, in ms of its monotonic clock; undefined while it can. */
   readonly blindSince: number | undefined;
   readonly now: number;
+  /** ms of the wall clock. */
+  readonly at: number;
   readonly edges: number;
   readonly readyEdges: number;
   readonly clients: number;
@@ -20,23 +25,40 @@ export interface VerdictSources {
 
 /** Judges the tier. What the console cannot see outweighs what it saw last. */
 export function judge(sources: VerdictSources): Verdict {
-  const { blindSince, now, edges, readyEdges, clients, problems } = sources;
+  const { blindSince, now, at, edges, readyEdges, clients, problems } = sources;
   if (blindSince !== undefined) {
     const seconds = Math.floor((now - blindSince) / 1_000);
-    return { word: 'Blind', sentence: `Redis has not answered the console for ${seconds} s.` };
+    const sentence = `Redis has not answered the console for ${seconds} s: these are the last figures.`;
+    return { word: 'Blind', sentence, since: Math.round(at - (now - blindSince)) };
   }
   if (edges === 0) {
     return { word: 'Empty', sentence: 'No edge has told its state within ten minutes.' };
   }
   const [worst] = problems;
+  const ready = `${readyEdges} of ${counted(edges, 'edge is', 'edges are')} ready`;
   if (worst === undefined) {
-    const nodes = `${readyEdges} of ${edges} ${edges === 1 ? 'edge is' : 'edges are'} ready`;
-    return { word: 'Healthy', sentence: `${nodes}; ${clients.toLocaleString('en-US')} clients.` };
+    return { word: 'Healthy', sentence: `${ready}; ${counted(clients, 'client')}.` };
   }
-  const others = problems.length - 1;
-  const more = others === 0 ? '' : ` ${others} more ${others === 1 ? 'problem' : 'problems'}.`;
+  const told = problems.filter((problem) => isSame(problem, worst));
+  const others = problems.length - told.length;
+  const more = others === 0 ? '' : ` ${counted(others, 'more problem')}.`;
   return {
     word: worst.severity === 'critical' ? 'Failing' : 'Degraded',
-    sentence: `${worst.node} ${worst.sentence}. ${readyEdges} of ${edges} edges are ready.${more}`,
+    sentence: `${wordsOf(worst, told.length, edges)}. ${ready}.${more}`,
+    since: Math.min(...told.map(({ since }) => since)),
   };
+}
+
+/** Whether two problems are one: edges that are cut off from the same shards tell of the same loss. */
+function isSame(one: Problem, other: Problem): boolean {
+  if (one === other) return true;
+  const [shards, those] = [one.shards ?? [], other.shards ?? []];
+  return shards.length > 0 && String(shards) === String(those);
+}
+
+function wordsOf({ node, sentence, shards = [] }: Problem, count: number, edges: number): string {
+  if (shards.length === 0) return `${node} ${sentence}`;
+  const name = shards.length === 1 ? 'Redis shard' : 'Redis shards';
+  const who = `${count} of ${counted(edges, 'edge')}`;
+  return `${name} ${shards.join(', ')} cannot be reached by ${who}: the channels there get nothing`;
 }

@@ -42,6 +42,15 @@ describe('the guard', () => {
     expect(guard.login('', false, 0)).toBe('wrong');
   });
 
+  it('knows when a login ends, and that a cookie of another process is none', () => {
+    const guard = new Guard(TOKEN, []);
+    const cookie = cookieOf(guard, 5_000);
+    expect(guard.sessionEndsAt(request({ cookie }))).toBe(5_000 + SESSION_MS);
+    expect(new Guard(TOKEN, []).sessionEndsAt(request({ cookie }))).toBe(0);
+    expect(guard.sessionEndsAt(request({}))).toBe(0);
+    expect(new Guard(undefined, []).sessionEndsAt(request({}))).toBeUndefined();
+  });
+
   it('lets an operator see and act for twelve hours, from our page only', () => {
     const guard = new Guard(TOKEN, []);
     const cookie = cookieOf(guard, 0);

@@ -52,6 +52,11 @@ export class Guard {
     return this.#token === undefined || this.#isLoggedIn(request, now);
   }
 
+  /** When the login of a request ends, in ms of the wall clock; undefined where nobody must log in. */
+  sessionEndsAt(request: IncomingMessage): number | undefined {
+    return this.#token === undefined ? undefined : (this.#loginEndsAt(request) ?? 0);
+  }
+
   /** Whether a request may act: logged in, from our own page. */
   mayAct(request: IncomingMessage, now: number): boolean {
     const fromOurPage =
@@ -82,12 +87,17 @@ export class Guard {
   }
 
   #isLoggedIn(request: IncomingMessage, now: number): boolean {
+    return (this.#loginEndsAt(request) ?? 0) > now;
+  }
+
+  /** Undefined without a cookie that this process has signed. */
+  #loginEndsAt(request: IncomingMessage): number | undefined {
     const cookies = (request.headers.cookie ?? '').split(';').map((cookie) => cookie.trim());
     const value = cookies
       .find((cookie) => cookie.startsWith(`${COOKIE}=`))
       ?.slice(COOKIE.length + 1);
     const [until = '', signature = ''] = value?.split('.') ?? [];
-    return isSame(signature, this.#sign(until)) && Number(until) > now;
+    return isSame(signature, this.#sign(until)) ? Number(until) : undefined;
   }
 
   #sign(until: string): string {

@@ -4,12 +4,12 @@ import {
   type Handler,
   HttpError,
   type HttpErrorDetails,
-  type Logger,
   type Route,
   SERVER_ERRORS,
   sendJson,
 } from '@tradewind/runtime';
 import type { ConsoleConfig } from '../config.ts';
+import type { ConsoleEvents } from '../events.ts';
 import type { NodeRow } from '../fleet/fleet.ts';
 import type { Guard } from './guard.ts';
 import { type ActionResult, askNode, endSubject, type NodeAction } from './node-actions.ts';
@@ -53,7 +53,7 @@ const TOO_MANY_LOGINS: HttpErrorDetails = {
 
 /** What the routes are made of. */
 export interface RouteParts {
-  readonly logger: Logger;
+  readonly events: Pick<ConsoleEvents, 'loginDone' | 'actionDone'>;
   readonly guard: Guard;
   readonly assets: ReadonlyMap<string, Asset>;
   /** The row of a node; undefined if the console knows none of that name. */
@@ -116,24 +116,24 @@ function session({ guard, config, hasTape }: RouteParts): Handler {
   };
 }
 
-function login({ guard, logger }: RouteParts): Handler {
+function login({ guard, events }: RouteParts): Handler {
   return (request, response) => {
     const [, token = ''] = /^Bearer (.+)$/.exec(request.headers.authorization ?? '') ?? [];
     const isSecure = request.headers['x-forwarded-proto'] === 'https';
     const result = guard.login(token, isSecure, Date.now());
+    const outcome = typeof result === 'object' ? 'accepted' : result;
+    events.loginDone(outcome, request.socket.remoteAddress);
     if (typeof result === 'object') {
-      logger.info({ address: request.socket.remoteAddress }, 'operator_logged_in');
       sendJson(response, 200, { loggedIn: true }, { 'set-cookie': result.cookie });
       return;
     }
-    logger.warn({ address: request.socket.remoteAddress, reason: result }, 'operator_refused');
     throw new HttpError(result === 'wrong' ? SERVER_ERRORS.unauthorized : TOO_MANY_LOGINS);
   };
 }
 
 /** `POST /v1/nodes/NODE/drain` and `POST /v1/nodes/NODE/shed?count=N&overSeconds=S`. */
 function act(parts: RouteParts): Handler {
-  const { guard, logger } = parts;
+  const { guard, events } = parts;
   return async (request, response, { rest, query }) => {
     if (!guard.mayAct(request, Date.now())) throw new HttpError(LOGIN_REQUIRED);
     const [name = '', verb = ''] = rest.split('/');
@@ -142,24 +142,20 @@ function act(parts: RouteParts): Handler {
     const action = readAction(verb, query);
     if (action === undefined) throw new HttpError(SERVER_ERRORS.badMessage);
     const result = await ask(parts, node, action);
-    logger.info(
-      { ...action, node: node.node, ...result, address: request.socket.remoteAddress },
-      'operator_action',
-    );
+    events.actionDone({ ...action, node: node.node }, result, request.socket.remoteAddress);
     sendJson(response, result.done ? 202 : 502, result);
   };
 }
 
 /** `POST /v1/subjects/SUBJECT/disconnect`. */
-function disconnect({ guard, logger, config }: RouteParts): Handler {
+function disconnect({ guard, events, config }: RouteParts): Handler {
   return async (request, response, { rest }) => {
     if (!guard.mayAct(request, Date.now())) throw new HttpError(LOGIN_REQUIRED);
     const [name = '', verb = ''] = rest.split('/');
     const subject = decode(name);
     if (verb !== 'disconnect' || subject === '') throw new HttpError(SERVER_ERRORS.notFound);
     const result = await endSubject(config.ingestUrl, config.ingestToken, subject);
-    const address = request.socket.remoteAddress;
-    logger.info({ kind: 'disconnect', subject, ...result, address }, 'operator_action');
+    events.actionDone({ kind: 'disconnect', subject }, result, request.socket.remoteAddress);
     sendJson(response, result.done ? 202 : 502, result);
   };
 }

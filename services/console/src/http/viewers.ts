@@ -17,6 +17,9 @@ const MESSAGES_PER_MINUTE = 600;
 /** Time over which a viewer's messages are counted, in ms. */
 const COUNTED_MS = 60_000;
 
+/** A page whose login has ended is closed with this code. It then asks who is there. */
+export const SESSION_ENDED = 4_401;
+
 /** One page. */
 export interface Viewer {
   /** Sends a text, unless the page has not read what it was sent before. */
@@ -29,12 +32,16 @@ export interface ViewerListener {
   first(): string;
   asked(viewer: Viewer, text: string): void;
   left(viewer: Viewer): void;
+  /** A page was closed because its login has ended. */
+  sessionEnded(): void;
 }
 
 /** The pages that are open. What is sent to several is encoded once. */
 export class Viewers {
   readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES });
   readonly #listener: ViewerListener;
+  /** When the login of a page ends, in ms of the wall clock. */
+  readonly #endsAt = new Map<WebSocket, number>();
 
   constructor(listener: ViewerListener) {
     this.#listener = listener;
@@ -48,14 +55,22 @@ export class Viewers {
     return this.count >= MAX_VIEWERS;
   }
 
-  /** Accepts a page. From then on it gets everything that is sent to all. */
-  accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  /**
+   * Accepts a page. From then on it gets everything that is sent to all.
+   *
+   * @param endsAt when its login ends, in ms of the wall clock; undefined where nobody must log in.
+   */
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, endsAt: number | undefined): void {
     this.#server.handleUpgrade(request, socket, head, (webSocket: WebSocket) => {
       const viewer: Viewer = { send: (text) => send(webSocket, text) };
       let messages = 0;
       let countedSince = performance.now();
       webSocket.on('error', () => webSocket.terminate());
-      webSocket.on('close', () => this.#listener.left(viewer));
+      if (endsAt !== undefined) this.#endsAt.set(webSocket, endsAt);
+      webSocket.on('close', () => {
+        this.#endsAt.delete(webSocket);
+        this.#listener.left(viewer);
+      });
       webSocket.on('message', (data, isBinary) => {
         const now = performance.now();
         if (now - countedSince > COUNTED_MS) {
@@ -63,6 +78,7 @@ export class Viewers {
           messages = 0;
         }
         messages += 1;
+        if (webSocket.readyState !== webSocket.OPEN) return;
         if (isBinary || messages > MESSAGES_PER_MINUTE) webSocket.terminate();
         else this.#listener.asked(viewer, String(data));
       });
@@ -74,6 +90,21 @@ export class Viewers {
   send(text: string): void {
     const bytes = Buffer.from(text);
     for (const webSocket of this.#server.clients) send(webSocket, bytes);
+  }
+
+  /**
+   * Closes the pages whose login has ended: a handshake is not the last time that somebody must be logged in. Must be called once
+   * a second.
+   *
+   * @param now ms of the wall clock.
+   */
+  endSessions(now: number): void {
+    for (const [webSocket, endsAt] of this.#endsAt) {
+      if (endsAt > now) continue;
+      this.#endsAt.delete(webSocket);
+      webSocket.close(SESSION_ENDED, 'session_ended');
+      this.#listener.sessionEnded();
+    }
   }
 
   /** Ends all. */

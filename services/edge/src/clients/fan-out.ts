@@ -79,6 +79,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #requests: Requests;
   readonly #revokedSessions: RevokedSessions;
   readonly #connections = new Set<Connection>();
+  #binaryConnections = 0;
   readonly #subjects: SubjectConnections;
   /** The writer of each format. Its index is the group of the connections that chose the format. */
   readonly #writers: readonly FrameWriter[];
@@ -167,6 +168,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#conflation.subscriptions;
   }
 
+  /** Connections that chose binary frames. */
+  get binaryConnections(): number {
+    return this.#binaryConnections;
+  }
+
   /** Bytes written to client sockets so far, frame headers included. */
   get bytesOut(): number {
     return this.#writers.reduce((sum, { bytesOut }) => sum + bytesOut, 0);
@@ -244,6 +250,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
       owner: this,
     });
     this.#connections.add(connection);
+    if (format.isBinary) this.#binaryConnections += 1;
     this.#turns.add(connection, connection.dueAt);
     this.#events.clientOpened(session);
     connection.send({
@@ -402,6 +409,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   onClosed(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection);
+    if (connection.format.isBinary) this.#binaryConnections -= 1;
     this.#turns.remove(connection);
     const { identity } = connection.session;
     if (identity !== undefined && identity.current === undefined) {

@@ -47,7 +47,7 @@ describe('a hub on several shards', () => {
     hub.linkLost('frozen', 'one');
     hub.message('c', sequenced(5));
     expect(worker.news()).toEqual(['degraded a,b', 'published c 5']);
-    expect(hub.shards).toEqual({ all: 2, up: 1 });
+    expect(hub.shards).toEqual({ all: 2, up: 1, away: ['one'] });
     expect(hub.degradedSince).toBeDefined();
 
     shards.set('d', 'one').set('e', 'two');
@@ -104,7 +104,7 @@ describe('a hub on several shards', () => {
     hub.linkAdded('three');
     hub.linkAdded('four');
     hub.linkRemoved('two');
-    expect(hub.shards).toEqual({ all: 3, up: 1 });
+    expect(hub.shards).toEqual({ all: 3, up: 1, away: ['three', 'four'] });
     expect(hub.everLinked).toBe(true);
   });
 

@@ -164,8 +164,8 @@ export class Hub {
     return this.#links.wereEverUp;
   }
 
-  /** How many shards Redis has, and to how many of them the node is linked; without a cluster, one. */
-  get shards(): { readonly all: number; readonly up: number } {
+  /** How many shards Redis has, to how many of them the node is linked, and which are away; without a cluster, one. */
+  get shards(): { readonly all: number; readonly up: number; readonly away: readonly string[] } {
     return this.#links.counts;
   }
 

@@ -72,11 +72,12 @@ export class RedisLinks<Channel extends RoutedChannel> {
     return this.#wereEverUp;
   }
 
-  /** How many links there are, and how many of them are up. */
-  get counts(): { readonly all: number; readonly up: number } {
-    const links = this.#all();
-    const up = links.filter(({ degradedSince }) => degradedSince === undefined).length;
-    return { all: links.length, up };
+  /** How many links there are, how many of them are up, and the names of the others. */
+  get counts(): { readonly all: number; readonly up: number; readonly away: readonly string[] } {
+    const away = [...this.#links].flatMap(([name, { degradedSince }]) =>
+      degradedSince === undefined ? [] : name,
+    );
+    return { all: this.#links.size, up: this.#links.size - away.length, away };
   }
 
   /** See `RedisLinkState.markLost`. */

@@ -6,10 +6,14 @@ import type { EdgeConfig } from '../config/edge-config.ts';
 const HEADERS = {
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy':
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
 } as const;
+
+/** A gust, in the page itself: a browser asks for no file then. */
+const ICON =
+  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M1 5h9a2 2 0 1 0-2-2M1 8h12a2 2 0 1 1-2 2M1 11h6a2 2 0 1 1-2 2' fill='none' stroke='%232a6f97' stroke-width='1.5'/%3E%3C/svg%3E";
 
 /** `GET /`, for people who open the address of an edge: what this is, and how to connect. */
 export function frontPage({ nodeId, demoUrl }: Pick<EdgeConfig, 'nodeId' | 'demoUrl'>): Route {
@@ -23,6 +27,7 @@ export function frontPage({ nodeId, demoUrl }: Pick<EdgeConfig, 'nodeId' | 'demo
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Tradewind edge</title>
+<link rel="icon" href="${ICON}">
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 12vh auto; padding: 0 1.5rem; }
 pre { padding: 1rem; border-radius: 8px; background: light-dark(#f1f3f5, #1b2229); overflow: auto; }

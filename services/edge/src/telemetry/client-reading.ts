@@ -1,31 +1,35 @@
 import type { FanOut } from '../clients/fan-out.ts';
 import { type ClientTally, createClientTally } from './node-tally.ts';
 
-/** What a fan-out worker says of its clients, for the console. All but three only grow. */
+/** What a fan-out worker says of its clients, for the console. */
 export interface ClientReading {
   /** Values of this moment. */
   readonly connections: number;
   readonly subscriptions: number;
   readonly queueMax: number;
+  readonly latest: number;
+  readonly binaryConnections: number;
   /** Since the start. */
   readonly deliveries: number;
   readonly sentBytes: number;
-  readonly refusals: number;
-  readonly caughtUp: number;
+  readonly skipped: number;
+  readonly savedBytes: number;
   readonly tally: ClientTally;
 }
 
 /** The figures of a worker at this moment. */
 export function readClients(fanOut: FanOut, tally: ClientTally): ClientReading {
-  const { deliveries, refusals, caughtUp } = fanOut.statistics;
+  const { deliveries, skipped, savedBytes } = fanOut.statistics;
   return {
     connections: fanOut.connections.size,
     subscriptions: fanOut.index.subscriptions,
     queueMax: fanOut.fullestQueue.publications,
+    latest: fanOut.latestSubscriptions,
+    binaryConnections: fanOut.binaryConnections,
     deliveries,
     sentBytes: fanOut.bytesOut,
-    refusals,
-    caughtUp,
+    skipped,
+    savedBytes,
     tally,
   };
 }
@@ -38,13 +42,13 @@ export function addReadings(readings: readonly ClientReading[]): ClientReading {
     connections: sum((each) => each.connections),
     subscriptions: sum((each) => each.subscriptions),
     queueMax: Math.max(0, ...readings.map((each) => each.queueMax)),
+    latest: sum((each) => each.latest),
+    binaryConnections: sum((each) => each.binaryConnections),
     deliveries: sum((each) => each.deliveries),
     sentBytes: sum((each) => each.sentBytes),
-    refusals: sum((each) => each.refusals),
-    caughtUp: sum((each) => each.caughtUp),
+    skipped: sum((each) => each.skipped),
+    savedBytes: sum((each) => each.savedBytes),
     tally: {
-      opened: sum(({ tally }) => tally.opened),
-      closed: sum(({ tally }) => tally.closed),
       closedSlow: sum(({ tally }) => tally.closedSlow),
       gaps: sum(({ tally }) => tally.gaps),
       lag: createClientTally().lag.map((_, at) => sum(({ tally }) => tally.lag[at] ?? 0)),
@@ -54,5 +58,6 @@ export function addReadings(readings: readonly ClientReading[]): ClientReading {
 
 /** What is left of a worker that has ended: what only grows, so that the node's totals never go back. */
 export function totalsOfReading(reading: ClientReading): ClientReading {
-  return { ...reading, connections: 0, subscriptions: 0, queueMax: 0 };
+  const levels = { connections: 0, subscriptions: 0, queueMax: 0, latest: 0, binaryConnections: 0 };
+  return { ...reading, ...levels };
 }

@@ -40,7 +40,12 @@ describe('registerNodeGauges', () => {
     let ready = false;
     registerNodeGauges(metrics, {
       hub: {
-        ...{ channels: 0, watchedChannels: 0, degradedSince: undefined, shards: { all: 1, up: 1 } },
+        ...{
+          channels: 0,
+          watchedChannels: 0,
+          degradedSince: undefined,
+          shards: { all: 1, up: 1, away: [] },
+        },
         deflating: {
           ...{ deflated: 3, references: 1, ms: 1_500 },
           raw: { first: 1, unshrinkable: 0, budget: 4 },
@@ -51,7 +56,7 @@ describe('registerNodeGauges', () => {
       identity: { jwks: undefined, revocations: undefined },
       config: { maxConnections: 7, memoryLimitBytes: 64 * MIB },
       isReady: () => ready,
-    } as NodeGaugeSources);
+    } as unknown as NodeGaugeSources);
     expect(metricValue(await metrics.objects(), 'tradewind_edge_ready')).toBe(0);
     ready = true;
     const objects = await metrics.objects();

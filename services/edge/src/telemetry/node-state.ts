@@ -1,5 +1,7 @@
-import type { EdgeFigure, NodeState } from '@tradewind/bus';
+import type { EdgeFigure, NodeState, ShardsState } from '@tradewind/bus';
 import { RELEASE, type Readiness } from '@tradewind/runtime';
+import type { Hub } from '../hub/hub.ts';
+import { ONLY_LINK } from '../hub/redis-links.ts';
 import type { ClientReading } from './client-reading.ts';
 import type { NodeTally, RecentEvents } from './node-tally.ts';
 import { readThreadCpu } from './thread-cpu.ts';
@@ -11,6 +13,8 @@ export interface NodeStateSources {
   readonly admin: string;
   readonly readiness: () => Readiness & { readonly draining: boolean };
   readonly degradedSince: () => number | undefined;
+  readonly shards: () => Hub['shards'];
+  readonly rawPublications: () => Hub['deflating']['raw'];
   readonly clients: () => ClientReading;
   readonly channels: () => number;
   readonly probeAgeMs: () => number | undefined;
@@ -39,6 +43,8 @@ export class NodeStateReader {
     const degradedSince = sources.degradedSince();
     const clients = sources.clients();
     const { tally } = sources;
+    const raw = sources.rawPublications();
+    const shards = shardsOf(sources.shards());
     const health = ready ? 'ready' : 'unready';
     this.#beat += 1;
     return {
@@ -50,6 +56,7 @@ export class NodeStateReader {
       health: draining ? 'draining' : health,
       reasons,
       ...(degradedSince === undefined ? {} : { degradedSince }),
+      ...(shards === undefined ? {} : { shards }),
       admin: sources.admin,
       figures: {
         connections: clients.connections,
@@ -62,13 +69,8 @@ export class NodeStateReader {
         busyPermille: this.#busyPermille(),
         probeAgeMs: Math.round(sources.probeAgeMs() ?? -1),
         received: tally.received,
-        receivedBytes: tally.receivedBytes,
         deliveries: clients.deliveries,
         sentBytes: clients.sentBytes,
-        refusals: clients.refusals,
-        caughtUp: clients.caughtUp,
-        opened: clients.tally.opened,
-        closed: clients.tally.closed,
         closedSlow: clients.tally.closedSlow,
         gaps: clients.tally.gaps,
         lost: tally.lost,
@@ -76,6 +78,13 @@ export class NodeStateReader {
         linkLosses: tally.linkLosses,
         workersLost: tally.workersLost,
         events: sources.recent.count,
+        latest: clients.latest,
+        skipped: clients.skipped,
+        binaryConnections: clients.binaryConnections,
+        savedBytes: clients.savedBytes,
+        rawFirst: raw.first,
+        rawUnshrinkable: raw.unshrinkable,
+        rawBudget: raw.budget,
       } satisfies Record<EdgeFigure, number>,
       lag: clients.tally.lag,
     };
@@ -94,4 +103,10 @@ export class NodeStateReader {
     }
     return Math.round(most * 1_000);
   }
+}
+
+/** What is told of shards; undefined where Redis is no cluster: its one link has no name. */
+function shardsOf({ all, away }: Hub['shards']): ShardsState | undefined {
+  const isCluster = all > 1 || away.some((name) => name !== ONLY_LINK);
+  return isCluster ? { all, away: away.length, names: away } : undefined;
 }

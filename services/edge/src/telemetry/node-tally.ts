@@ -17,8 +17,6 @@ export interface NodeTally extends ReceivedTally {
 
 /** What a fan-out worker has counted since its start. */
 export interface ClientTally {
-  opened: number;
-  closed: number;
   closedSlow: number;
   gaps: number;
   /** Samples of the time to the sockets by `LAG_BOUNDS_MS`, and above the last. */
@@ -31,7 +29,7 @@ export function createNodeTally(): NodeTally {
 
 export function createClientTally(): ClientTally {
   const lag = Array.from({ length: LAG_BOUNDS_MS.length + 1 }, () => 0);
-  return { opened: 0, closed: 0, closedSlow: 0, gaps: 0, lag };
+  return { closedSlow: 0, gaps: 0, lag };
 }
 
 /** The last events of a node. */
@@ -108,18 +106,22 @@ export function tallied(
       events.workerLost(slot, cause);
     },
     drainStarted(connections) {
-      recent.add('drain_started', `${connections} clients`);
+      recent.add('drain_started', clientsOf(connections));
       events.drainStarted(connections);
     },
     drainEnded(leftOver) {
-      recent.add('drain_ended', `${leftOver} clients left over`);
+      recent.add('drain_ended', `${clientsOf(leftOver)} left over`);
       events.drainEnded(leftOver);
     },
     shedStarted(count, overSeconds) {
-      recent.add('shed_started', `${count} clients over ${overSeconds} s`);
+      recent.add('shed_started', `${clientsOf(count)} over ${overSeconds} s`);
       events.shedStarted(count, overSeconds);
     },
   };
+}
+
+function clientsOf(count: number): string {
+  return count === 1 ? '1 client' : `${count} clients`;
 }
 
 /** The events of a fan-out worker, which also count what the console shows. */
@@ -129,12 +131,7 @@ export function talliedClients(
 ): ClientListenerEvents {
   return {
     ...events,
-    clientOpened(...args) {
-      tally.opened += 1;
-      events.clientOpened(...args);
-    },
     clientClosed(reason, ...rest) {
-      tally.closed += 1;
       if (reason === 'slow') tally.closedSlow += 1;
       events.clientClosed(reason, ...rest);
     },
