@@ -146,7 +146,7 @@ describe.each(shortOrLong([3], [1, 3]))('the console, with edges of %i workers',
     await edge.exited;
     const killedAt = performance.now();
     await eventually(() => viewer.node('edge-1')?.health === 'silent');
-    // At most 2.8 s. The rest is for a machine with other work.
+    // At most 2.5 s. The rest is for a machine with other work.
     expect(performance.now() - killedAt).toBeLessThan(5_000);
     expect(viewer.node('edge-1')).toMatchObject({ connections: 1 });
     expect(viewer.node('edge-2')).toMatchObject({ health: 'ready' });

@@ -25,8 +25,19 @@ export function useSeen(place: { readonly current: Element | null }): boolean {
   return isSeen;
 }
 
+/** What was drawn of a row, and until when it is good outside the window, in ms of the page's clock. */
+interface Drawn {
+  readonly mark: string;
+  readonly node: VNode;
+  readonly until: number;
+}
+
+/** How old a row may be that is outside the window, in ms. Screen readers, a search in the page and a printer have it too. */
+const UNSEEN_MS = 5_000;
+
 /**
- * What is drawn of a row: anew while it can be seen. Otherwise it is what was drawn last, which costs nothing.
+ * What is drawn of a row: anew whenever it can be seen, and otherwise every five seconds, each row at a moment of its own. A
+ * table of 100 rows would take twice the scripting that a frame may have.
  *
  * @param mark a row whose mark changes is drawn in any case.
  */
@@ -36,7 +47,14 @@ export function useDrawnWhileSeen(
   make: () => VNode,
 ): VNode {
   const isSeen = useSeen(place);
-  const drawn = useRef<{ readonly mark: string; readonly node: VNode } | undefined>(undefined);
-  if (isSeen || drawn.current?.mark !== mark) drawn.current = { mark, node: make() };
-  return drawn.current.node;
+  const drawn = useRef<Drawn | undefined>(undefined);
+  const now = performance.now();
+  const { current } = drawn;
+  if (!isSeen && current !== undefined && current.mark === mark && now < current.until) {
+    return current.node;
+  }
+  const until = now + UNSEEN_MS * (current === undefined ? Math.random() : 1);
+  const node = make();
+  drawn.current = { mark, node, until };
+  return node;
 }

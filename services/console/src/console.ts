@@ -29,7 +29,7 @@ import { createRoutes, viewerRefusal } from './http/routes.ts';
 import { MAX_VIEWERS, Viewers } from './http/viewers.ts';
 
 /** Time between two readings of all nodes, in ms. Nodes write once a second; how soon one that was killed is seen depends on it. */
-const READ_MS = 400;
+const READ_MS = 250;
 
 /** Time between two seconds of the history, and between two messages to pages, in ms. */
 const TICK_MS = 1_000;

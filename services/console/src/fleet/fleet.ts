@@ -31,7 +31,7 @@ const WIRE_SECONDS = 60;
 export interface NodeRow {
   readonly node: string;
   readonly kind: NodeState['kind'];
-  /** `silent` if its state has not changed for 2.3 seconds of the console's clock. */
+  /** `silent` if its state has not changed for 2.2 seconds of the console's clock. */
   readonly health: NodeState['health'] | 'degraded' | 'silent';
   readonly silentMs: number;
   readonly release: string;

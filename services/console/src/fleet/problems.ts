@@ -18,9 +18,9 @@ import {
 
 /**
  * A node whose state has not changed for this time, in ms, is silent. It writes one a second, which may be late by as much again.
- * States are read every 400 ms, so the sixth reading in vain tells, which is at most 2.8 s after the node wrote last.
+ * States are read every 250 ms, so the ninth reading in vain tells, which is at most 2.5 s after the node wrote last.
  */
-export const SILENT_AFTER_MS = 2_300;
+export const SILENT_AFTER_MS = 2_200;
 
 /** What a problem is about, in the order of trust: a loss outweighs everything. */
 export const PROBLEM_KINDS = ['loss', 'silence', 'latency', 'saturation'] as const;
