@@ -9,12 +9,16 @@ import {
   SendQueues,
   SubscriptionIndex,
 } from '@tradewind/fanout';
-import { encodePublicationBody } from '@tradewind/protocol';
+import { encodeBinaryBody, encodePublicationBody } from '@tradewind/protocol';
+
+/** The format of what is sent: text frames or binary ones. */
+export type HotPathWire = 'v1' | 'v2';
 
 /** The load of a measurement: the path of a publication from the index into a socket, without the socket. */
 export interface HotPathLoad {
   readonly clients: number;
-  /** The payload of a publication, in bytes. */
+  readonly wire: HotPathWire;
+  /** The payload of a publication as it leaves, in bytes. */
   readonly payloadBytes: number;
   /** Publications delivered before each flush: the number that one write carries. */
   readonly batch: number;
@@ -46,8 +50,9 @@ interface FrameWriterModule {
   };
 }
 
-interface JsonFramesModule {
-  readonly JSON_FRAMES: unknown;
+interface FramesModule {
+  readonly JSON_FRAMES?: unknown;
+  readonly BINARY_FRAMES?: unknown;
 }
 
 /** A socket whose kernel always has room. */
@@ -83,8 +88,9 @@ const FLUSHES_PER_READING = 8;
 export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
   const room = `${WORKSPACE_ROOT}services/edge/src/outbound`;
   const { FrameWriter } = (await import(`${room}/frame-writer.ts`)) as FrameWriterModule;
-  const { JSON_FRAMES } = (await import(`${room}/json-frames.ts`)) as JsonFramesModule;
-  const writer = new FrameWriter(JSON_FRAMES);
+  const file = load.wire === 'v1' ? 'json-frames' : 'binary-frames';
+  const { JSON_FRAMES, BINARY_FRAMES } = (await import(`${room}/${file}.ts`)) as FramesModule;
+  const writer = new FrameWriter(JSON_FRAMES ?? BINARY_FRAMES);
   const index = new SubscriptionIndex<Client>();
   const policy = { graceMs: 2_000, maxLagMs: 30_000 };
   const log = new PublicationLog(16 * 1024 * 1024);
@@ -94,7 +100,7 @@ export async function measureHotPath(load: HotPathLoad): Promise<HotPathCost> {
     return { outbox, queueId: outbox.queueId, group: 0 };
   });
   for (const client of clients) index.add(CHANNEL, client);
-  const publications = Array.from({ length: PUBLICATIONS }, () => publicationOf(load.payloadBytes));
+  const publications = Array.from({ length: PUBLICATIONS }, () => publicationOf(load));
   const round = createDeliveryRound<Client>();
   const sink: NullSink = { writableLength: 0, write: () => true };
   const ignore = (): void => {};
@@ -160,10 +166,14 @@ class GrowthMeter {
   }
 }
 
-function publicationOf(payloadBytes: number): Publication {
+function publicationOf({ wire, payloadBytes }: HotPathLoad): Publication {
   const empty = JSON.stringify({ pad: '' });
   const json = JSON.stringify({ pad: 'x'.repeat(Math.max(0, payloadBytes - empty.length)) });
+  const payload = Buffer.from(json);
   const publishedAt = Date.now();
-  const body = encodePublicationBody(CHANNEL, undefined, publishedAt, Buffer.from(json));
+  const body =
+    wire === 'v1'
+      ? encodePublicationBody(CHANNEL, undefined, publishedAt, payload)
+      : encodeBinaryBody({ ref: 1, offset: 0, time: 0, payload });
   return { channel: CHANNEL, offset: 0, body, publishedAt };
 }

@@ -1,5 +1,6 @@
 import { formatNumber, formatTable } from '../figures/table.ts';
 import { runHotPath } from './hot-path.ts';
+import type { HotPathWire } from './hot-path-measurement.ts';
 import { type IndexCost, measureIndexCost, type Reach } from './index-cost.ts';
 
 /**
@@ -18,6 +19,9 @@ const REACHES: readonly Reach[] = ['near', 'far'];
 const BATCHES = [1, 4, 16, 64];
 const HOT_PATH_CLIENTS = 1_000;
 const HOT_PATH_DELIVERIES = 2_000_000;
+
+/** What deflating leaves of a payload, about: `bench -- wire-size` has the figures. */
+const DEFLATED_SHARE = 0.22;
 
 /** Divides the sizes of a run that only shows that the benchmark works. */
 const QUICK_DIVISOR = 10;
@@ -79,18 +83,30 @@ export function describeIndexCosts(costs: readonly IndexCost[]): string {
 }
 
 /** One row of the hot path's table. */
-export type HotPathRow = Awaited<ReturnType<typeof runHotPath>> & { readonly batch: number };
+export type HotPathRow = Awaited<ReturnType<typeof runHotPath>> & {
+  readonly wire: HotPathWire;
+  /** Of the payload as it leaves. */
+  readonly bytes: number;
+  readonly batch: number;
+};
 
-/** Measures the hot path with batches of several sizes. Prints nothing. */
+/** Measures the hot path with batches of several sizes, in both formats. Prints nothing. */
 export async function benchmarkHotPath(
   payloadBytes: number,
   quick: boolean,
 ): Promise<readonly HotPathRow[]> {
   const deliveries = HOT_PATH_DELIVERIES / (quick ? QUICK_DIVISOR : 1);
+  const sent = [
+    { wire: 'v1', bytes: payloadBytes },
+    { wire: 'v2', bytes: payloadBytes },
+    { wire: 'v2', bytes: Math.round(payloadBytes * DEFLATED_SHARE) },
+  ] as const;
   const rows: HotPathRow[] = [];
   for (const batch of BATCHES) {
-    const load = { clients: HOT_PATH_CLIENTS, payloadBytes, batch, deliveries };
-    rows.push({ batch, ...(await runHotPath(load)) });
+    for (const { wire, bytes } of sent) {
+      const load = { clients: HOT_PATH_CLIENTS, wire, payloadBytes: bytes, batch, deliveries };
+      rows.push({ wire, bytes, batch, ...(await runHotPath(load)) });
+    }
   }
   return rows;
 }
@@ -99,14 +115,15 @@ export async function benchmarkHotPath(
 export function describeHotPath(rows: readonly HotPathRow[], payloadBytes: number): string {
   const cells = rows.map((row) => [
     String(row.batch),
+    `${row.wire}, ${row.bytes} bytes`,
     formatNumber(row.deliverNs),
     formatNumber(row.writeNs),
     formatNumber(row.heapBytes),
     formatNumber(row.bufferBytes),
   ]);
-  const header = ['publications per write', 'deliver ns', 'write ns', 'heap bytes', 'buffer bytes'];
+  const header = ['publications per write', 'frames', 'deliver ns', 'write ns', 'heap bytes', 'buffer bytes'];
   return [
-    `Hot path: index to socket without the socket, per delivery, ${payloadBytes} bytes`,
+    `Hot path: index to socket without the socket, per delivery, of ${payloadBytes} bytes in text frames, and in binary ones raw and deflated`,
     '',
     formatTable(header, cells),
   ].join('\n');
