@@ -23,6 +23,7 @@ describe('runAgainCommand', () => {
       TARGET_CONNECTIONS: '30000',
       SUBSCRIPTION_MODE: 'all',
       HISTORY_SIZE: '100',
+      WIRE: 'v2',
       SLOW_SHARE: '0.1',
       STALLED_SHARE: '.05',
       SEED: '7',

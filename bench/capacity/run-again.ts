@@ -5,6 +5,7 @@ import type { CapacitySettings } from './settings.ts';
 const DEFAULTS = {
   PAYLOAD_BYTES: 150,
   HISTORY_SIZE: 0,
+  WIRE: 'v1',
   SLOW_SHARE: 0,
   STALLED_SHARE: 0,
   SLOW_BYTES_PER_SECOND: 2_000,
@@ -38,6 +39,7 @@ export function variablesOf(settings: CapacitySettings): Record<string, string> 
       {
         PAYLOAD_BYTES: settings.payloadBytes,
         HISTORY_SIZE: settings.historySize,
+        WIRE: settings.wire,
         SLOW_SHARE: settings.slowShare,
         STALLED_SHARE: settings.stalledShare,
         SLOW_BYTES_PER_SECOND: settings.slowBytesPerSecond,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
+import { BINARY_SUBPROTOCOL } from '@tradewind/protocol';
 import { type Load, startLoad } from '../load/load.ts';
 import type { Verdict } from '../load/load-plan.ts';
 import { type Publisher, startPublisher } from '../load/publisher.ts';
@@ -50,7 +51,11 @@ export async function runCapacity(
   await using target = await openTarget(settings.target, (line) => listener.note(line));
   await using load = await startLoad({
     urls: target.urls,
-    dialect: { kind: 'tradewind', tokens: settings.tokens },
+    dialect: {
+      kind: 'tradewind',
+      tokens: settings.tokens,
+      ...(settings.wire === 'v2' ? { subprotocol: BINARY_SUBPROTOCOL } : {}),
+    },
     connections: settings.connections,
     rampPerSecond: settings.rampRate,
     channels: settings.channelNames,

@@ -33,6 +33,7 @@ ${NAMED.map(describePreset).join('\n')}
   PAYLOAD_BYTES        size of each, at least ${MIN_PAYLOAD_BYTES} (150)
   HISTORY_SIZE         publications that a channel keeps (0). If 1 or more, they are published by the publish
                        script, with offsets, as ingest does; if 0, by plain PUBLISH
+  WIRE                 v1 | v2: whether clients ask for text frames or for binary ones (v1)
   SLOW_SHARE           share of clients that read slowly, from 0 to 1 (0). Over loopback the kernel holds some
                        MB for each before the edge's queues fill: publish more than that
   SLOW_BYTES_PER_SECOND  bytes a second that each of these reads (2000)
@@ -74,11 +75,16 @@ export type TargetSettings =
     }
   | { readonly kind: 'remote'; readonly urls: readonly string[]; readonly redisUrl: string };
 
+export const WIRES = ['v1', 'v2'] as const;
+export type Wire = (typeof WIRES)[number];
+
 export interface CapacitySettings extends Preset {
   /** The preset's name; `trial` if none was named. */
   readonly name: string;
   readonly channelNames: readonly string[];
   readonly payloadBytes: number;
+  /** What clients ask for: text frames, or binary ones. */
+  readonly wire: Wire;
   /** Publications that the history of a channel keeps; 0: publications without offsets. */
   readonly historySize: number;
   /** Shares of the clients, from 0 to 1. */
@@ -173,6 +179,7 @@ function read(
     publishRate: int('PUBLISH_RATE', from.publishRate, 1, MAX_RATE),
     payloadBytes: int('PAYLOAD_BYTES', 150, MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES),
     historySize: int('HISTORY_SIZE', 0, 0, MAX_HISTORY_SIZE),
+    wire: env.choice('WIRE', { default: 'v1', choices: WIRES }),
     slowShare: share(env, 'SLOW_SHARE'),
     stalledShare: share(env, 'STALLED_SHARE'),
     slowBytesPerSecond: int('SLOW_BYTES_PER_SECOND', 2_000, 1, MAX_RATE * 1_000),

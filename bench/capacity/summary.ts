@@ -40,6 +40,7 @@ function setUp({ settings, machine, release, target, timeline }: Outcome): Secti
             ? 'without offsets (plain PUBLISH)'
             : `with offsets, ${countText(settings.historySize)} a channel kept`),
       ],
+      ['frames', settings.wire === 'v1' ? 'text (v1)' : 'binary (v2)'],
       ['phases', phasesText(timeline)],
       ['to run it again', runAgainCommand(settings)],
     ],

@@ -1,7 +1,13 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type OwnedProcess, startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
+import {
+  type OwnedProcess,
+  parseMetrics,
+  startProcess,
+  WORKSPACE_NODE,
+  WORKSPACE_ROOT,
+} from '@tradewind/dev';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bringOpenssl, startTlsTerminator } from '../support/faults/tls-terminator.ts';
 import { createTestAuthority } from '../support/identity/certificates.ts';
@@ -52,10 +58,10 @@ describe('npm run capacity', () => {
     expect(totals.subscribed).toBe(60);
   });
 
-  it('loads a running tier by its ws:// URLs', async () => {
+  it('loads a running tier by its ws:// URLs, with binary frames', async () => {
     await using tier = await startTier({ edges: 2 });
     const TARGET_URLS = tier.edges.map(({ wsUrl }) => wsUrl).join(',');
-    const running = { TARGET_URLS, REDIS_URL: tier.redis.url };
+    const running = { TARGET_URLS, REDIS_URL: tier.redis.url, WIRE: 'v2' };
     await using run = await start(CAPACITY, { ...SMALL, ...running });
     const { code } = await ended(run);
     expect({ code, output: run.output.join('\n') }).toMatchObject({ code: 0 });
@@ -63,6 +69,10 @@ describe('npm run capacity', () => {
     expect(target).toContain(new URL(tier.edges[1]!.wsUrl).origin);
     expect(verdict.steady).toMatchObject({ connections: 60, exact: 60, missing: 0 });
     expect(totals).toMatchObject({ subscribed: 60, failed: {} });
+    for (const { adminUrl } of tier.edges) {
+      const metrics = parseMetrics(await (await fetch(`${adminUrl}/metrics`)).text());
+      expect(metrics.sum('tradewind_edge_deflated_total')).toBeGreaterThan(0);
+    }
   });
 
   // The next one is over TLS as well.
