@@ -22,9 +22,10 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   identity     what tokens cost: CPU and bytes a connection, and CPU per delivery, with EDGE_AUTH=jwt against none
   storm        10,000 clients with tokens that come at once: until all are there, and what 500 others notice
   latest       1,000 clients that want the latest four times a second beside 1,000 that want all: what they cost
+  encode       20,000 publications/s over 2,000 channels: what binary frames cost the hub's thread
   index        what the subscription index costs at 10 to 1,000,000 subscriptions
   safety       what offsets cost an edge while nothing is lost: the publish script against plain PUBLISH
-  hot-path     time and allocations per delivery, from the index to the socket
+  hot-path     time and allocations per delivery, from the index to the socket, in both formats
   sdk          what the client's SDK costs a program: µs per publication, and what 10,000 channels hold
   wire-size    bytes of publications as binary frames against text frames and other ways, by what is published
   console      what a console of 100 nodes with 20 pages costs Redis, itself and a browser (four minutes)
@@ -58,7 +59,7 @@ verdict. Other options override its settings, and may make it longer.
   identity     two pairs, runs of 8 s
 
 With defaults, saturation takes about an hour, predecessor an hour and a half, memory an hour, the others
-that compare 10 to 30, overload three, heartbeats 25, latest five, index and hot-path one. --pairs and --seconds make them shorter. Against one
+that compare 10 to 30, overload three, heartbeats 25, latest five, encode three, index and hot-path one. --pairs and --seconds make them shorter. Against one
 edge@PATH saturation and predecessor take about half an hour, memory an hour.
 
 Only the server uses core 0; clients, publisher and Redis share core 1. Nothing else should run. As root on
@@ -78,6 +79,7 @@ export const COMMANDS = [
   'identity',
   'storm',
   'latest',
+  'encode',
   'index',
   'hot-path',
   'sdk',

@@ -14,6 +14,7 @@ import { measureIdle } from './memory/idle-memory.ts';
 import { describeIdle, idleFailures } from './memory/idle-memory-text.ts';
 import { LONGEST_STALLED_SECONDS, measureStalled } from './memory/stalled-memory.ts';
 import { describeStalled } from './memory/stalled-memory-text.ts';
+import { describeEncode, encodeFailures, measureEncode } from './speed/encode.ts';
 import {
   compareAtFixedRate,
   describeFixedRate,
@@ -42,11 +43,13 @@ import {
   EDGE_THROUGH_STREAMS,
   EDGE_WITH_PINGS,
   EDGE_WITHOUT_PINGS,
+  ENCODED_PUBLICATIONS,
   edgeWithWorkers,
   GATHERED,
   GATHERED_PUBLICATIONS,
   IDLE,
   LATEST,
+  MANY_CHANNELS,
   PARTLY_STALLED,
   PREDECESSOR,
   PREDECESSOR_BURST_RATE,
@@ -84,6 +87,8 @@ const HEARTBEATS_PAIRS = 3;
 /** Enough for an interval. */
 const IDENTITY_PAIRS = 6;
 const LATEST_SECONDS = 10;
+const ENCODE_SECONDS = 10;
+const ENCODE_PAIRS = 3;
 const STORM_SECONDS = 15;
 /** The fewest clients of which one stalls. */
 const LEAST_STALLED_CLIENTS = 5;
@@ -197,6 +202,19 @@ export async function runCommand(
       };
       const result = await measureLatest(plan, await redisUrl(), report);
       return { text: describeLatest(result), result, failures: latestFailures(result) };
+    }
+    case 'encode': {
+      const plan = {
+        text: edgeWithWorkers(DEFAULT_WORKERS),
+        binary: edgeWithWorkers(DEFAULT_WORKERS, 'edge.v2'),
+        shape: shapeOf(MANY_CHANNELS, asked),
+        publicationsPerSecond: ENCODED_PUBLICATIONS,
+        pairs: pairsOf(asked, ENCODE_PAIRS),
+        seconds: secondsOf(asked, ENCODE_SECONDS),
+        warmUpSeconds: asked.quick ? QUICK.seconds : WARM_UP_SECONDS,
+      };
+      const result = await measureEncode(plan, await redisUrl(), report);
+      return { text: describeEncode(result), result, failures: encodeFailures(result) };
     }
     case 'predecessor':
       return await runFixedRates(asked, await redisUrl(), report, PREDECESSOR_PAIRS, [

@@ -94,6 +94,19 @@ export const LATEST = {
   publicationsPerSecond: 500,
 } as const;
 
+/** Many channels of which each has few clients: a hub encodes for them as often as for a crowd. */
+export const MANY_CHANNELS: LoadShape = {
+  ...CROWD,
+  clients: 200,
+  channels: 2_000,
+  mode: 'random',
+  channelsPerClient: 50,
+  sampleEvery: 20,
+};
+
+/** Publications per second of that load. */
+export const ENCODED_PUBLICATIONS = 20_000;
+
 /** Connected and subscribed, without publications. */
 export const IDLE: LoadShape = { ...CROWD, clients: 15_000 };
 
