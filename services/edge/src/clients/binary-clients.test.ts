@@ -217,7 +217,7 @@ describe('a client with binary frames', () => {
     await until(bothEndWith(14), 'the next');
     expect(binary.received().slice(1)).toEqual(text.received().slice(1));
     expect(binary.received().at(-1)).toContain('"skipped":');
-    expect(binary.reader.references).toBe(2);
+    expect(binary.reader.references, 'none was of use').toBe(0);
   });
 
   it('that wants the latest is no reason to deflate, and one that wants all is', () => {

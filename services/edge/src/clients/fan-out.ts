@@ -10,6 +10,7 @@ import {
   PublicationLog,
   SendQueues,
   type WireChannel,
+  type WireReference,
 } from '@tradewind/fanout';
 import type { CloseReason, ErrorCode } from '@tradewind/protocol';
 import type { WebSocket } from 'ws';
@@ -114,11 +115,21 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const guard = new LimitGuard(settings.enforcesRates, events.limited);
     this.#membership = new Membership(settings.formats.length);
     this.index = this.#membership.index;
-    this.#bodies = new PublicationBodies(settings.formats, this.#membership);
+    this.#bodies = new PublicationBodies(
+      settings.formats,
+      this.#membership,
+      (connection, channel, reference) =>
+        this.#conflation.wasTold(connection, channel, reference),
+    );
     this.#deliveryGroups = this.#bodies.groups;
     this.#conflation = new Conflation(this.#membership, {
-      deliver: (publication, audience, skipped) =>
-        this.#deliverLatest(publication, audience, skipped),
+      deliver: (publication, audience, skipped, isRaw) =>
+        this.#deliverLatest(publication, audience, skipped, isRaw),
+      referenceFor: (connection, channel) =>
+        connection.format.isBinary && this.#membership.readsReferences(connection, channel)
+          ? this.#subscriptions.referenceOf(channel)
+          : undefined,
+      tellReference: (connection, reference) => this.#tellReference(connection, reference),
       tellGap: (notice, connections) => this.#tellGap(notice, connections),
       tellRefused: ({ channel, offset }, connection) => {
         const epoch = offset > 0 ? this.#subscriptions.epochOf(channel) : undefined;
@@ -313,11 +324,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   onReference(channel: string, { reference }: WireChannel): void {
     if (reference === undefined) return;
-    for (const connection of this.index.get(channel)) {
-      if (!connection.format.isBinary) continue;
-      if (!this.#membership.readsReferences(connection, channel)) continue;
-      this.#subscriptions.chargeReference(connection, reference.frame.length);
-      connection.sendEncoded(reference.frame);
+    // Those who have the latest are told it when they need it.
+    for (const { group, isTold } of this.#deliveryGroups) {
+      if (!isTold) continue;
+      const { members } = this.index.audience(channel, group);
+      for (const connection of [...members]) this.#tellReference(connection, reference);
     }
   }
 
@@ -420,10 +431,15 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   /** Delivers to clients of one format that have the latest of a channel. Their queues refuse nothing of it. */
-  #deliverLatest(publication: Publication, audience: Audience<Connection>, skipped: number): void {
+  #deliverLatest(
+    publication: Publication,
+    audience: Audience<Connection>,
+    skipped: number,
+    isRaw: boolean,
+  ): void {
     const clients = audience.members.length;
     const { format } = audience.members[0] as Connection;
-    const body = this.#bodies.latestBodyOf(publication, audience.members, skipped);
+    const body = this.#bodies.latestBodyOf(publication, format, skipped, isRaw);
     if (format.isBinary) this.#countSaved(publication, body, clients);
     deliver(withBody(publication, body), audience, this.#queues, performance.now(), this.#round);
     this.statistics.broadcastIterations += clients;
@@ -435,6 +451,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
   /** Counts what a binary publication saves these clients, whose queues took it. A text one saves nothing. */
   #countSaved({ body }: Publication, sent: Uint8Array, clients: number): void {
     this.statistics.savedBytes += (body.length - sent.length) * clients;
+  }
+
+  #tellReference(connection: Connection, { frame }: WireReference): void {
+    this.#subscriptions.chargeReference(connection, frame.length);
+    connection.sendEncoded(frame);
   }
 
   #tellGap(notice: GapNotice, connections: readonly Connection[]): void {

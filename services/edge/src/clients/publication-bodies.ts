@@ -1,4 +1,4 @@
-import type { BodyOf, Publication } from '@tradewind/fanout';
+import type { BodyOf, Publication, WireReference } from '@tradewind/fanout';
 import type { WireFormat } from '../outbound/wire-format.ts';
 import type { Connection } from './connection/connection.ts';
 import type { Membership } from './membership/membership.ts';
@@ -9,7 +9,16 @@ export interface DeliveryGroup {
   readonly group: number;
   /** The body that they are sent. For text frames it is the publication's own. */
   readonly bodyOf: BodyOf;
+  /** Whether they are told each reference of the channel. */
+  readonly isTold: boolean;
 }
+
+/** Whether a client was told this reference of a channel last. It is asked of those who may be told references. */
+type WasTold = (
+  connection: Connection,
+  channel: string,
+  reference: WireReference | undefined,
+) => boolean;
 
 /**
  * What clients are sent of a publication. It depends on the format that they speak and, in binary frames, on whether they were told
@@ -18,22 +27,24 @@ export interface DeliveryGroup {
 export class PublicationBodies {
   readonly groups: readonly DeliveryGroup[];
   readonly #membership: Membership;
+  readonly #wasTold: WasTold;
   /** Bodies of the past, by the group of a binary format. */
   readonly #past = new Map<number, PastBodies>();
   /** The same for those who read raw. */
   readonly #pastRaw = new Map<number, PastBodies>();
 
   /** @param formats in the order of their groups. */
-  constructor(formats: readonly WireFormat[], membership: Membership) {
+  constructor(formats: readonly WireFormat[], membership: Membership, wasTold: WasTold) {
     this.#membership = membership;
+    this.#wasTold = wasTold;
     this.groups = formats.flatMap(({ isBinary, bodyOf }, group) => {
-      if (!isBinary) return [{ group, bodyOf }];
+      if (!isBinary) return [{ group, bodyOf, isTold: false }];
       const rawBodyOf: BodyOf = (publication) => bodyOf(rawOf(publication));
       this.#past.set(group, new PastBodies(bodyOf));
       this.#pastRaw.set(group, new PastBodies(rawBodyOf));
       return [
-        { group, bodyOf },
-        { group: membership.rawGroup(group), bodyOf: rawBodyOf },
+        { group, bodyOf, isTold: true },
+        { group: membership.rawGroup(group), bodyOf: rawBodyOf, isTold: false },
       ];
     });
   }
@@ -41,20 +52,16 @@ export class PublicationBodies {
   /**
    * The body for clients of one format that have the latest of a channel.
    *
-   * @param clients at least one.
    * @param skipped how many publications before it they were not sent.
+   * @param isRaw whether they were not told what it is deflated against.
    */
   latestBodyOf(
     publication: Publication,
-    clients: readonly Connection[],
+    { bodyOf }: WireFormat,
     skipped: number,
+    isRaw: boolean,
   ): Uint8Array {
-    const { format } = clients[0] as Connection;
-    const isReadable = (connection: Connection): boolean =>
-      this.#membership.readsReferences(connection, publication.channel);
-    const goesRaw =
-      format.isBinary && publication.deflated !== undefined && !clients.every(isReadable);
-    return format.bodyOf(goesRaw ? rawOf(publication) : publication, skipped);
+    return bodyOf(isRaw ? rawOf(publication) : publication, skipped);
   }
 
   /** What one connection is sent of publications of the past. */
@@ -62,7 +69,10 @@ export class PublicationBodies {
     if (!isBinary) return bodyOf;
     return (publication) => {
       const connection = connectionOf();
-      const isTold = this.#membership.readsReferences(connection, publication.channel);
+      const { channel, wire } = publication;
+      const isTold =
+        this.#membership.readsReferences(connection, channel) &&
+        this.#wasTold(connection, channel, wire?.reference);
       const bodies = (isTold ? this.#past : this.#pastRaw).get(connection.group) as PastBodies;
       return bodies.bodyOf(publication);
     };

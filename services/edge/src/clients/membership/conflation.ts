@@ -1,9 +1,10 @@
-import type { Audience, Publication } from '@tradewind/fanout';
+import type { Audience, Publication, WireReference } from '@tradewind/fanout';
 import { LATEST_INTERVALS_MS } from '@tradewind/protocol';
 import type { GapNotice } from '../../feed.ts';
 import type { Connection } from '../connection/connection.ts';
 import { joinGaps } from '../connection/loss-notices.ts';
 import type { Membership } from './membership.ts';
+import { ReferenceWorth } from './reference-worth.ts';
 import { SharedWindows } from './shared-windows.ts';
 
 /** What `"skipped":n,` takes in a publication at most, in bytes. */
@@ -15,8 +16,18 @@ export interface ConflationOutput {
    * Delivers a publication to clients of one format, all of which have room for it.
    *
    * @param skipped how many publications before it they were not sent.
+   * @param isRaw whether they were not told what it is deflated against.
    */
-  deliver(publication: Publication, audience: Audience<Connection>, skipped: number): void;
+  deliver(
+    publication: Publication,
+    audience: Audience<Connection>,
+    skipped: number,
+    isRaw: boolean,
+  ): void;
+  /** The reference that clients with all of a channel were told last. Undefined too if this client is told none of the channel. */
+  referenceFor(connection: Connection, channel: string): WireReference | undefined;
+  /** Tells a client a reference, which may end the connection. */
+  tellReference(connection: Connection, reference: WireReference): void;
   /** Tells clients of a gap. */
   tellGap(notice: GapNotice, connections: readonly Connection[]): void;
   /** Tells a client that it loses a publication, because its queue has no room. */
@@ -30,6 +41,8 @@ interface Member {
   seen: number;
   /** The `seq` of what it was sent last; 0 before the first. */
   sequence: number;
+  /** The reference of the channel that it was told last. */
+  reference: WireReference | undefined;
   /** A gap behind a publication that it had no room for; it is told when it has had a newer one, or that one. */
   owed: OwedGap | undefined;
 }
@@ -45,6 +58,7 @@ interface ConflatedAudience {
   readonly channel: ConflatedChannel;
   readonly everyMs: number;
   readonly members: Map<Connection, Member>;
+  readonly worth: ReferenceWorth;
   /** Those who joined since the present window began. They are sent the next publication at once, as the others were. */
   readonly fresh: Set<Member>;
   /** Those who are owed a gap. */
@@ -67,6 +81,7 @@ interface ConflatedChannel {
 /** Members who are sent the same bytes. */
 interface Batch extends Audience<Connection> {
   readonly skipped: number;
+  readonly isRaw: boolean;
   readonly members: Connection[];
   readonly queueIds: number[];
   readonly owners: Member[];
@@ -95,11 +110,21 @@ export class Conflation {
     );
     membership.listen({
       onJoined: (connection, channel, everyMs) => {
-        if (everyMs !== undefined) this.#join(connection, channel, everyMs);
+        if (everyMs !== undefined) this.#join(connection, channel, everyMs, undefined);
       },
       onChanged: (connection, channel, everyMs) => this.#change(connection, channel, everyMs),
       onLeft: (connection, channel) => void this.#leave(connection, channel),
     });
+  }
+
+  /** Whether a client that has the latest of a channel was told this reference last. True if it does not have the latest. */
+  wasTold(
+    connection: Connection,
+    channel: string,
+    reference: WireReference | undefined,
+  ): boolean {
+    const member = this.#audienceOf(connection, channel)?.members.get(connection);
+    return member === undefined || member.reference === reference;
   }
 
   /** The offset of the publication of a channel that is held back for a client; undefined if none is, or it has no offset. */
@@ -154,7 +179,14 @@ export class Conflation {
     for (const windows of this.#windows.values()) windows.stop();
   }
 
-  #join(connection: Connection, name: string, everyMs: number, known?: Member): void {
+  /** @param reference which it was told before, unless it is known. */
+  #join(
+    connection: Connection,
+    name: string,
+    everyMs: number,
+    reference: WireReference | undefined,
+    known?: Member,
+  ): void {
     let channel = this.#channels.get(name);
     if (channel === undefined) {
       channel = { name, audiences: new Map(), published: 0, newest: undefined };
@@ -163,14 +195,17 @@ export class Conflation {
     let audience = channel.audiences.get(everyMs);
     if (audience === undefined) {
       audience = {
-        ...{ channel, everyMs, members: new Map(), fresh: new Set() },
+        ...{ channel, everyMs, members: new Map(), worth: new ReferenceWorth(), fresh: new Set() },
         ...{ owing: new Set(), earlierGap: undefined, laterGap: undefined },
       };
       channel.audiences.set(everyMs, audience);
     }
     // The gaps that wait were before it.
     this.#settleGaps(audience);
-    const member = known ?? { connection, seen: channel.published, sequence: 0, owed: undefined };
+    const member = known ?? {
+      ...{ connection, seen: channel.published, sequence: 0 },
+      ...{ reference, owed: undefined },
+    };
     audience.members.set(connection, member);
     if (member.owed !== undefined) audience.owing.add(member);
     if (member.seen < channel.published) this.#windowsOf(audience).add(audience);
@@ -189,8 +224,14 @@ export class Conflation {
       if (isRefused && everyMs === undefined) this.#output.tellRefused(newest, connection);
       if (!isRefused || everyMs === undefined) this.#tellOwed(audience, member);
     }
+    const reference = this.#output.referenceFor(connection, name);
+    if (everyMs === undefined && reference !== undefined && member?.reference !== reference) {
+      this.#output.tellReference(connection, reference);
+    }
     // The channel is kept while its member moves: it counts what the member has seen.
-    if (everyMs !== undefined && connection.isOpen) this.#join(connection, name, everyMs, member);
+    if (everyMs !== undefined && connection.isOpen) {
+      this.#join(connection, name, everyMs, reference, member);
+    }
     if (audience !== undefined) this.#leaveAudience(connection, audience);
   }
 
@@ -292,6 +333,8 @@ export class Conflation {
   #offer(audience: ConflatedAudience, members: Iterable<Member>, mayTake = isFree): boolean {
     const { newest, published } = audience.channel;
     if (newest === undefined) return false;
+    const reference = neededBy(newest);
+    const isWorth = reference !== undefined && audience.worth.count(newest, reference);
     const batches = new Map<string, Batch>();
     let batch: Batch | undefined;
     let group = -1;
@@ -301,11 +344,14 @@ export class Conflation {
       wasDue = true;
       const { connection } = member;
       if (!mayTake(member, newest)) continue;
+      if (isWorth && member.reference !== reference) this.#tellReference(audience, member, reference);
+      if (!connection.isOpen) continue;
       const skipped = published - member.seen - 1;
-      if (batch?.skipped !== skipped || group !== connection.group) {
+      const isRaw = reference !== undefined && member.reference !== reference;
+      if (batch?.skipped !== skipped || group !== connection.group || batch.isRaw !== isRaw) {
         group = connection.group;
-        const key = `${group}:${skipped}`;
-        batch = batches.get(key) ?? { skipped, members: [], queueIds: [], owners: [] };
+        const key = `${group}:${skipped}:${isRaw}`;
+        batch = batches.get(key) ?? { skipped, isRaw, members: [], queueIds: [], owners: [] };
         batches.set(key, batch);
       }
       batch.members.push(connection);
@@ -317,9 +363,16 @@ export class Conflation {
         member.seen = published;
         member.sequence = member.connection.outbox.lastSequence + 1;
       }
-      this.#output.deliver(newest, each, each.skipped);
+      this.#output.deliver(newest, each, each.skipped, each.isRaw);
     }
     return wasDue;
+  }
+
+  #tellReference({ channel }: ConflatedAudience, member: Member, reference: WireReference): void {
+    const { connection } = member;
+    if (this.#output.referenceFor(connection, channel.name) !== reference) return;
+    member.reference = reference;
+    this.#output.tellReference(connection, reference);
   }
 
   #windowsOf({ everyMs }: ConflatedAudience): SharedWindows<ConflatedAudience> {
@@ -337,6 +390,11 @@ export class Conflation {
     }
     return undefined;
   }
+}
+
+/** The reference without which a client cannot read a publication as it is deflated. */
+function neededBy({ deflated, wire }: Publication): WireReference | undefined {
+  return deflated?.reference === wire?.reference?.id ? wire?.reference : undefined;
 }
 
 /** Whether a member must still be sent the newest publication. */

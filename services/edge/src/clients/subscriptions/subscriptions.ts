@@ -1,4 +1,4 @@
-import type { Publication, PublicationLog } from '@tradewind/fanout';
+import type { Publication, PublicationLog, WireReference } from '@tradewind/fanout';
 import {
   type ChannelRequest,
   ERROR_CODES,
@@ -168,6 +168,11 @@ export class Subscriptions {
       this.#waiting.joinAll(channel, joined);
     }
     sendReplies(joined);
+  }
+
+  /** The reference of a channel that clients with all of it were told last. */
+  referenceOf(channel: string): WireReference | undefined {
+    return this.#channels.get(channel)?.wire?.reference;
   }
 
   /** Charges a client for a reference that it is told while it holds the channel, of this many bytes. */

@@ -227,7 +227,8 @@ export class WaitingClients {
     pending.reply.addSubscribed({ ...position, ...outcomeOf(plan, replay?.count ?? 0) });
     for (const other of pending.others) other.addSubscribed(position);
     charges.chargeActual(connection, pending, replay, plan.reason);
-    const isTold = connection.format.isBinary && !isRaw;
+    // Who has the latest is told a reference when it needs one.
+    const isTold = connection.format.isBinary && !isRaw && latest === undefined;
     const reference = isTold ? channel.referenceFrame : undefined;
     if (reference !== undefined) charges.chargeReference(connection, reference.length);
     joined.push({ connection, pending, replay, reference });

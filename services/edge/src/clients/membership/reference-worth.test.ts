@@ -1,0 +1,178 @@
+import { deflateRawSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { shortOrLong } from '../../../../../test/support/length.ts';
+import { createRandom } from '../../../../../test/support/random.ts';
+import { TextOfFrames } from '../../../../../test/support/text-of-frames.ts';
+import { BINARY_FRAMES } from '../../outbound/binary-frames.ts';
+import { JSON_FRAMES } from '../../outbound/json-frames.ts';
+import { FanOutUnderTest } from '../testing/fan-out-under-test.ts';
+import { FormatClient } from '../testing/format-client.ts';
+
+const EPOCH = 'k3x9';
+const EVERY_MS = 250;
+const RUNS = shortOrLong(100, 5_000);
+const STEPS = 80;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  vi.advanceTimersByTime(10_000 - (performance.now() % 10_000));
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** What a publication of this number says. */
+function textOf(n: number): string {
+  return `{"symbol":"ETH","id":${n},"price":"1666.${n % 97}","size":"26.062"}`;
+}
+
+/** A node whose channel `a` publishes deflated, and one client that wants all of it. */
+class Node implements Disposable {
+  readonly server = new FanOutUnderTest({ formats: [JSON_FRAMES, BINARY_FRAMES] });
+  readonly all = this.client();
+  offset = 0;
+  #reference = 0;
+
+  constructor() {
+    this.all.request({ type: 'subscribe', channels: ['a'] });
+    this.server.upstream.acknowledge(undefined, { epoch: EPOCH, offset: 0 });
+  }
+
+  client(): FormatClient {
+    return new FormatClient(this.server.fanOut, BINARY_FRAMES, new TextOfFrames());
+  }
+
+  refer(): void {
+    this.#reference += 1;
+    this.server.upstream.refer('a', this.#reference, textOf(this.#reference));
+  }
+
+  publish(times = 1): void {
+    for (let i = 0; i < times; i += 1) {
+      this.offset += 1;
+      const data = textOf(this.offset);
+      const bytes = deflateRawSync(data, { dictionary: Buffer.from(textOf(this.#reference)) });
+      const deflated =
+        this.#reference === 0 ? undefined : { bytes, reference: this.#reference };
+      this.server.upstream.publish('a', JSON.parse(data), this.offset, deflated);
+    }
+  }
+
+  latest(): FormatClient {
+    const client = this.client();
+    wantLatest(client, EVERY_MS);
+    return client;
+  }
+
+  [Symbol.dispose](): void {
+    this.server[Symbol.dispose]();
+  }
+}
+
+function wantLatest(client: FormatClient, everyMs: number): void {
+  client.request({ type: 'subscribe', channels: [{ channel: 'a', latest: { everyMs } }] });
+}
+
+/** The publications that a client was sent, decoded; it throws where a client could not read one. */
+function numbersOf(client: FormatClient): number[] {
+  return client.received().flatMap((text) => {
+    const { type, data } = JSON.parse(text) as { type?: string; data?: { id: number } };
+    if (type !== undefined || data === undefined) return [];
+    expect(text).toContain(`"data":${textOf(data.id)}`);
+    return [data.id];
+  });
+}
+
+describe('a client that has the latest', () => {
+  it('is told none of the references that last for less than its intervals', () => {
+    using node = new Node();
+    const client = node.latest();
+    for (let window = 0; window < 20; window += 1) {
+      for (let i = 0; i < 3; i += 1) {
+        node.refer();
+        node.publish(4);
+      }
+      vi.advanceTimersByTime(EVERY_MS);
+    }
+    expect(numbersOf(client).length).toBeGreaterThanOrEqual(20);
+    expect(numbersOf(client).at(-1)).toBe(node.offset);
+    expect(client.reader.references).toBe(0);
+    node.all.received();
+    expect(node.all.reader.references).toBe(60);
+  });
+
+  it('is told one that lasts, once, and reads deflated from there on', () => {
+    using node = new Node();
+    const client = node.latest();
+    node.refer();
+    const bytesOf = (): number => {
+      const before = client.bytes;
+      node.publish(4);
+      vi.advanceTimersByTime(EVERY_MS);
+      numbersOf(client);
+      return client.bytes - before;
+    };
+    const sizes = Array.from({ length: 8 }, bytesOf);
+    expect(numbersOf(client).at(-1)).toBe(node.offset);
+    expect(client.reader.references).toBe(1);
+    expect(sizes.at(-1)).toBeLessThan(0.5 * (sizes[0] as number));
+  });
+
+  it('that wants all from now on is told what it lacks, and nothing twice', () => {
+    using node = new Node();
+    const client = node.latest();
+    node.refer();
+    client.request({ type: 'subscribe', channels: ['a'] });
+    node.publish(3);
+    expect(numbersOf(client)).toEqual([1, 2, 3]);
+    expect(client.reader.references).toBe(1);
+    wantLatest(client, EVERY_MS);
+    node.publish();
+    client.request({ type: 'subscribe', channels: ['a'] });
+    node.publish();
+    expect(numbersOf(client)).toEqual([1, 2, 3, 4, 5]);
+    expect(client.reader.references).toBe(1);
+  });
+
+  it('can read all that it is sent, whatever changes, and ends with the newest', () => {
+    const first = Date.now() % 1_000_000_000;
+    const seen = { references: 0, publications: 0 };
+    for (let run = 0; run < RUNS; run += 1) {
+      const random = createRandom(first + run);
+      using node = new Node();
+      const clients = Array.from({ length: 3 }, () => node.latest());
+      const context = `seed ${first + run}`;
+      const step = (client: FormatClient): void => {
+        const chance = random.below(20);
+        if (chance < 8) node.publish(1 + random.below(4));
+        else if (chance < 10) node.refer();
+        else if (chance < 14) vi.advanceTimersByTime(random.below(200));
+        else if (chance === 14) client.request({ type: 'subscribe', channels: ['a'] });
+        else if (chance < 17) wantLatest(client, [100, 250, 500][random.below(3)] as number);
+        else if (chance === 17) client.sink.stalled = true;
+        else if (chance === 18) client.sink.drain();
+        else {
+          client.request({ type: 'unsubscribe', channels: ['a'] });
+          const since = { epoch: EPOCH, offset: Math.max(0, node.offset - random.below(5)) };
+          const latest = { everyMs: 250 };
+          client.request({ type: 'subscribe', channels: [{ channel: 'a', since, latest }] });
+        }
+        numbersOf(client);
+      };
+      for (let i = 0; i < STEPS; i += 1) step(clients[random.below(3)] as FormatClient);
+      for (const client of clients) client.sink.drain();
+      vi.advanceTimersByTime(1_000);
+      node.publish();
+      vi.advanceTimersByTime(1_000);
+      for (const client of clients) {
+        expect(numbersOf(client).at(-1), context).toBe(node.offset);
+        expect(client.webSocket.closes, context).toEqual([]);
+        seen.references += client.reader.references;
+        seen.publications += client.reader.publications;
+      }
+    }
+    expect(seen.references).toBeGreaterThan(RUNS);
+    expect(seen.publications).toBeGreaterThan(20 * RUNS);
+  });
+});
