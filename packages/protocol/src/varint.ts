@@ -1,6 +1,6 @@
 /**
  * Unsigned integers as LEB128: seven bits a byte, the lowest first; the highest bit of each byte says that another follows.
- * Written with division instead of shifts, because JavaScript shifts 32 bits and numbers here have up to 53.
+ * JavaScript shifts 32 bits, and numbers here have up to 53: what is larger is divided, which takes several times as long.
  */
 
 /** The most bytes that a number up to 2^53−1 takes. */
@@ -9,7 +9,7 @@ export const MAX_VARINT_BYTES = 8;
 /** How many bytes an integer from 0 to 2^53−1 takes. */
 export function varintBytes(integer: number): number {
   let bytes = 1;
-  for (let rest = integer; rest >= 128; rest = Math.floor(rest / 128)) bytes += 1;
+  for (let bound = 128; integer >= bound; bound *= 128) bytes += 1;
   return bytes;
 }
 
@@ -22,8 +22,8 @@ export function writeVarint(bytes: Uint8Array, start: number, integer: number): 
   let at = start;
   let rest = integer;
   while (rest >= 128) {
-    bytes[at] = (rest % 128) | 0x80;
-    rest = Math.floor(rest / 128);
+    bytes[at] = (rest & 0x7f) | 0x80;
+    rest = rest < 2 ** 31 ? rest >> 7 : Math.floor(rest / 128);
     at += 1;
   }
   bytes[at] = rest;
