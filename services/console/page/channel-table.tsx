@@ -1,7 +1,7 @@
 import type { ChannelOrder } from '@tradewind/bus';
 import { useRef } from 'preact/hooks';
 import type { ChannelRow } from '../src/asked/merge-answers.ts';
-import { ago, rate, whole } from './format.ts';
+import { ago, bytes, rate, whole } from './format.ts';
 import { channels, lookAt, order, search } from './looking.ts';
 import { useDrawnWhileSeen } from './seen.ts';
 
@@ -46,6 +46,9 @@ export function ChannelTable() {
               <th>Channel</th>
               <th class="number">Rate/s</th>
               <th class="number">Subscribers</th>
+              <th class="number wide" title="Bytes a second that binary frames save its clients">
+                Saved/s
+              </th>
               <th class="number wide">Edges</th>
               <th class="number">Last trade</th>
             </tr>
@@ -93,6 +96,7 @@ function Row({ row }: { readonly row: ChannelRow }) {
         {row.isLeast && '≥ '}
         {whole(row.subscribers)}
       </td>
+      <td class="number wide">{row.saved > 0 ? bytes(row.saved) : '–'}</td>
       <td class="number wide">{whole(row.nodes)}</td>
       <td class="number">{row.ageMs < 0 ? 'never' : ago(row.ageMs)}</td>
     </tr>

@@ -63,6 +63,8 @@ export interface ChannelReading {
   readonly subscribers: number;
   /** Since the last publication, in ms; -1 where none has come. */
   readonly ageMs: number;
+  /** What binary frames save these clients, in bytes a second. Missing from an edge of an earlier release. */
+  readonly saved?: number;
 }
 
 /** What one edge knows of a channel that a page looks at. */

@@ -24,14 +24,14 @@ describe('answers of several edges', () => {
     const rows = mergeList(
       BUSIEST,
       [
-        answer('a', lists(reading('BTC', 10, 3, 50), reading('ETH', 1, 1, -1))),
-        answer('b', lists(reading('BTC', 9, 4, 20))),
+        answer('a', lists({ ...reading('BTC', 10, 3, 50), saved: 300 }, reading('ETH', 1, 1, -1))),
+        answer('b', lists({ ...reading('BTC', 9, 4, 20), saved: 400 })),
       ],
       2,
     );
     expect(rows).toEqual([
-      { channel: 'BTC', rate: 10, subscribers: 7, isLeast: false, ageMs: 20, nodes: 2 },
-      { channel: 'ETH', rate: 1, subscribers: 1, isLeast: false, ageMs: -1, nodes: 1 },
+      { channel: 'BTC', rate: 10, subscribers: 7, isLeast: false, ageMs: 20, saved: 700, nodes: 2 },
+      { channel: 'ETH', rate: 1, subscribers: 1, isLeast: false, ageMs: -1, saved: 0, nodes: 1 },
     ]);
     expect(
       mergeList({ ...BUSIEST, text: 'x' }, [answer('a', lists(reading('BTC', 1, 1)))], 1),

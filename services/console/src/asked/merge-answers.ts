@@ -17,6 +17,8 @@ export interface ChannelRow {
   readonly isLeast: boolean;
   /** Since the latest publication, in ms; -1 where none has come. */
   readonly ageMs: number;
+  /** What binary frames save the clients of the edges that list it, in bytes a second. */
+  readonly saved: number;
   /** The edges that list it. */
   readonly nodes: number;
 }
@@ -56,7 +58,7 @@ export function mergeList(
     const own = lists.find(({ order, text }) => order === list.order && text === list.text);
     const isWhole = own !== undefined && own.channels.length < MAX_LISTED_CHANNELS;
     if (isWhole) wholeLists += 1;
-    for (const { channel, rate, subscribers, ageMs } of own?.channels ?? []) {
+    for (const { channel, rate, subscribers, ageMs, saved = 0 } of own?.channels ?? []) {
       if (!isWhole) inPartOfList.set(channel, 1 + (inPartOfList.get(channel) ?? 0));
       const before = rows.get(channel);
       rows.set(channel, {
@@ -65,6 +67,7 @@ export function mergeList(
         subscribers: subscribers + (before?.subscribers ?? 0),
         isLeast: false,
         ageMs: latest(ageMs, before?.ageMs ?? -1),
+        saved: saved + (before?.saved ?? 0),
         nodes: 1 + (before?.nodes ?? 0),
       });
     }

@@ -61,6 +61,8 @@ describe('a client with binary frames', () => {
   it('gets what a client with text frames gets, and less of it', () => {
     using node = start();
     const [binary, text] = [node.subscriber(), node.subscriber(JSON_FRAMES)];
+    const { savedByChannel } = node.server.fanOut;
+    savedByChannel.take(0);
     node.publish();
     node.refer(1);
     node.publish(20);
@@ -71,6 +73,7 @@ describe('a client with binary frames', () => {
     expect(binary.bytes).toBeLessThan(0.6 * text.bytes);
     const { savedBytes } = node.server.fanOut.statistics;
     expect(savedBytes).toBeGreaterThan(20 * 80);
+    expect(savedByChannel.take(1_000)('a')).toBe(savedBytes);
   });
 
   it('is told the number and the base of times, and a client with text frames only the number', () => {

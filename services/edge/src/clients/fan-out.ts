@@ -35,6 +35,7 @@ import { Conflation } from './membership/conflation.ts';
 import { Membership, type ReadableIndex } from './membership/membership.ts';
 import { type DeliveryGroup, PublicationBodies } from './publication-bodies.ts';
 import { Requests } from './requests.ts';
+import { SavedByChannel } from './saved-by-channel.ts';
 import { Session } from './session/session.ts';
 import { SubjectConnections } from './session/subject-connections.ts';
 import { Subscriptions } from './subscriptions/subscriptions.ts';
@@ -71,6 +72,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #membership: Membership;
   readonly index: ReadableIndex;
   readonly statistics = createFanOutStatistics();
+  readonly savedByChannel = new SavedByChannel();
   readonly #settings: FanOutSettings;
   readonly #publicationLog: PublicationLog;
   readonly #queues: SendQueues;
@@ -449,8 +451,11 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   /** Counts what a binary publication saves these clients, whose queues took it. A text one saves nothing. */
-  #countSaved({ body }: Publication, sent: Uint8Array, clients: number): void {
-    this.statistics.savedBytes += (body.length - sent.length) * clients;
+  #countSaved({ body, channel }: Publication, sent: Uint8Array, clients: number): void {
+    if (sent === body) return;
+    const saved = (body.length - sent.length) * clients;
+    this.statistics.savedBytes += saved;
+    this.savedByChannel.count(channel, saved);
   }
 
   #tellReference(connection: Connection, { frame }: WireReference): void {

@@ -18,7 +18,8 @@ class Node {
       this.asked = enquiry;
       const answer = {
         subscribers: enquiry.channels.map(() => 2),
-        mostSubscribed: enquiry.mostSubscribed.map(() => [['b', 3] as const]),
+        saved: enquiry.channels.map(() => 500),
+        mostSubscribed: enquiry.mostSubscribed.map(() => [['b', 3, 700] as const]),
         searches: enquiry.searches.map((text) => ({ text, clients: [] })),
       };
       return [answer, answer];
@@ -64,8 +65,8 @@ describe('what a node answers to pages', () => {
     const names = answer?.lists.map(({ channels }) => channels.map(({ channel }) => channel));
     expect(names?.[0]?.[0]).toBe('b');
     expect(names?.slice(1)).toEqual([['b'], ['c', 'b', 'a'], ['a']]);
-    expect(answer?.lists[0]?.channels[0]).toMatchObject({ subscribers: 4 });
-    expect(answer?.lists[1]?.channels[0]).toMatchObject({ subscribers: 6 });
+    expect(answer?.lists[0]?.channels[0]).toMatchObject({ subscribers: 4, saved: 1_000 });
+    expect(answer?.lists[1]?.channels[0]).toMatchObject({ subscribers: 6, saved: 1_400 });
     expect(answer?.lists[2]?.channels[0]).toMatchObject({ channel: 'c', ageMs: -1 });
   });
 

@@ -10,7 +10,12 @@ import { inTurns } from '../clients/time/turn-budget.ts';
 import type { HeldChannel } from '../hub/hub.ts';
 import type { ChannelRates } from './channel-rates.ts';
 import { Largest } from './largest.ts';
-import { addSearches, type ClientEnquiry, type ClientEnquiryAnswer } from './watched-clients.ts';
+import {
+  addSearches,
+  type ClientEnquiry,
+  type ClientEnquiryAnswer,
+  type SubscribedChannel,
+} from './watched-clients.ts';
 
 /** What answers are made of. */
 export interface PageAnswerSources {
@@ -55,7 +60,8 @@ export class PageAnswers {
       most: MAX_LISTED_CHANNELS,
       searches: watch.clients,
     });
-    const subscribers = new Map(named.map((name, i) => [name, sum(answers, i)]));
+    const counts = new Map(named.map((name, i) => [name, sumOf(answers, name, i)]));
+    const countsOf = (name: string): SubscribedChannel => counts.get(name) ?? [name, 0, 0];
     const bySubscribers = texts.map((_, i) => mostSubscribed(answers, i));
     return {
       node,
@@ -63,13 +69,11 @@ export class PageAnswers {
         const names = byHub[at];
         const channels =
           names === undefined
-            ? (bySubscribers[texts.indexOf(list)] ?? []).map(([name, count]) =>
-                this.#reading(name, count),
-              )
-            : names.map((name) => this.#reading(name, subscribers.get(name) ?? 0));
+            ? (bySubscribers[texts.indexOf(list)] ?? []).map((counted) => this.#reading(counted))
+            : names.map((name) => this.#reading(countsOf(name)));
         return { ...list, channels };
       }),
-      channels: watch.channels.flatMap((name) => this.#position(name, subscribers.get(name) ?? 0)),
+      channels: watch.channels.flatMap((name) => this.#position(countsOf(name))),
       searches: watch.clients.map((text, i) =>
         addSearches(
           text,
@@ -92,21 +96,21 @@ export class PageAnswers {
     return largest.all.map(({ name }) => name);
   }
 
-  #reading(channel: string, subscribers: number): ChannelReading {
+  #reading([channel, subscribers, saved]: SubscribedChannel): ChannelReading {
     const { rates, channel: held } = this.#sources;
     const rate = Math.round(rates.of(channel) * 100) / 100;
     const lastMessageAt = held(channel)?.lastMessageAt ?? 0;
     const ageMs = lastMessageAt === 0 ? -1 : Math.round(performance.now() - lastMessageAt);
-    return { channel, rate, subscribers, ageMs };
+    return { channel, rate, subscribers, ageMs, saved };
   }
 
-  #position(channel: string, subscribers: number): readonly ChannelPosition[] {
-    const held = this.#sources.channel(channel);
+  #position(counted: SubscribedChannel): readonly ChannelPosition[] {
+    const held = this.#sources.channel(counted[0]);
     if (held === undefined) return [];
     const isStarting = held.state === 'subscribing' || held.state === 'positioning';
     return [
       {
-        ...this.#reading(channel, subscribers),
+        ...this.#reading(counted),
         ...held.position,
         state: held.state === 'lost' ? 'lost' : isStarting ? 'starting' : 'live',
       },
@@ -114,20 +118,27 @@ export class PageAnswers {
   }
 }
 
-function sum(answers: readonly ClientEnquiryAnswer[], at: number): number {
-  return answers.reduce((total, { subscribers }) => total + (subscribers[at] ?? 0), 0);
+function sumOf(
+  answers: readonly ClientEnquiryAnswer[],
+  channel: string,
+  at: number,
+): SubscribedChannel {
+  const sum = (counts: (answer: ClientEnquiryAnswer) => readonly number[]): number =>
+    answers.reduce((total, answer) => total + (counts(answer)[at] ?? 0), 0);
+  return [channel, sum(({ subscribers }) => subscribers), sum(({ saved }) => saved)];
 }
 
 /** What the workers found together. A channel that only some listed counts their clients alone. */
 function mostSubscribed(
   answers: readonly ClientEnquiryAnswer[],
   at: number,
-): readonly (readonly [string, number])[] {
-  const counts = new Map<string, number>();
+): readonly SubscribedChannel[] {
+  const sums = new Map<string, SubscribedChannel>();
   for (const answer of answers) {
-    for (const [channel, count] of answer.mostSubscribed[at] ?? []) {
-      counts.set(channel, (counts.get(channel) ?? 0) + count);
+    for (const [channel, count, saved] of answer.mostSubscribed[at] ?? []) {
+      const [, before, savedBefore] = sums.get(channel) ?? [channel, 0, 0];
+      sums.set(channel, [channel, before + count, savedBefore + saved]);
     }
   }
-  return [...counts].sort(([, a], [, b]) => b - a).slice(0, MAX_LISTED_CHANNELS);
+  return [...sums.values()].sort(([, a], [, b]) => b - a).slice(0, MAX_LISTED_CHANNELS);
 }

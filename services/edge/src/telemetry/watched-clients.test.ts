@@ -20,10 +20,10 @@ describe('what a worker knows for pages', () => {
     expect(answer.subscribers).toEqual([1, 0]);
     expect(answer.mostSubscribed).toEqual([
       [
-        ['BTC.trade', 2],
-        ['ETH.trade', 1],
+        ['BTC.trade', 2, 0],
+        ['ETH.trade', 1, 0],
       ],
-      [['ETH.trade', 1]],
+      [['ETH.trade', 1, 0]],
     ]);
   });
 

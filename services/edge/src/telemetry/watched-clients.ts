@@ -13,7 +13,7 @@ const BEHIND_MS = 1_000;
 
 /** What the main thread asks the clients' side for pages of a console. */
 export interface ClientEnquiry {
-  /** Channels whose subscribers are counted. */
+  /** Channels whose subscribers and savings are counted. */
   readonly channels: readonly string[];
   /** Texts: of the channels whose names contain one, those with the most subscribers are wanted. */
   readonly mostSubscribed: readonly string[];
@@ -23,10 +23,15 @@ export interface ClientEnquiry {
   readonly searches: readonly string[];
 }
 
+/** A channel with the number of its subscribers, and what binary frames save them in bytes a second. */
+export type SubscribedChannel = readonly [channel: string, count: number, saved: number];
+
 /** What a worker answers, in the order of the question. */
 export interface ClientEnquiryAnswer {
   readonly subscribers: readonly number[];
-  readonly mostSubscribed: readonly (readonly (readonly [channel: string, count: number])[])[];
+  /** What binary frames save on these channels, in bytes a second. */
+  readonly saved: readonly number[];
+  readonly mostSubscribed: readonly (readonly SubscribedChannel[])[];
   readonly searches: readonly ClientSearch[];
 }
 
@@ -46,9 +51,13 @@ export async function answerClientEnquiry(
       for (const { text, largest } of lists) if (counted[0].includes(text)) largest.add(counted);
     });
   }
+  const savedOn = fanOut.savedByChannel.take(performance.now());
   return {
     subscribers: channels.map((channel) => fanOut.index.count(channel)),
-    mostSubscribed: lists.map(({ largest }) => largest.all),
+    saved: channels.map(savedOn),
+    mostSubscribed: lists.map(({ largest }) =>
+      largest.all.map(([channel, count]) => [channel, count, savedOn(channel)] as const),
+    ),
     searches: searches.length === 0 ? [] : await search(fanOut, ended, searches),
   };
 }
