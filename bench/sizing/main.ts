@@ -5,6 +5,7 @@ import {
   checkTable,
   fullTable,
   loadTable,
+  savingTable,
   sizeTable,
   sourceTable,
   unitTable,
@@ -52,7 +53,7 @@ async function printShardCosts(): Promise<void> {
 }
 
 function printTables(): void {
-  for (const part of [sourceTable(), unitTable(), checkTable(), fullTable()])
+  for (const part of [sourceTable(), unitTable(), checkTable(), fullTable(), savingTable()])
     console.log(`${part}\n`);
   for (const workload of Object.keys(WORKLOADS) as Workload[])
     console.log(`${workload}\n\n${sizeTable(workload)}\n`);

@@ -20,6 +20,7 @@ import {
   loadTable,
   modelMicros,
   roundsFor,
+  savingTable,
   sizeTable,
   sourceTable,
   unitTable,
@@ -35,7 +36,7 @@ const LOAD: Load = { clients: 100_000, channels: 100, channelsPerClient: 10, rat
 
 it('has the tables in docs/sizing.md as they are computed', () => {
   const sizing = document('sizing.md');
-  for (const table of [sourceTable(), unitTable(), checkTable(), fullTable()])
+  for (const table of [sourceTable(), unitTable(), checkTable(), fullTable(), savingTable()])
     expect(sizing).toContain(table);
   for (const workload of Object.keys(WORKLOADS) as Workload[])
     expect(sizing).toContain(sizeTable(workload));

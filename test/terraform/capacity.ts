@@ -21,6 +21,8 @@ export const ASSUMED = {
   busyShare: 0.6,
   /** A trade of 150 bytes with envelope, frame, TLS record, TCP and IP headers of its own. */
   bytesPerDelivery: 300,
+  /** The same as a binary frame, which has 27 % of payload and envelope (225 bytes): docs/sizing.md. */
+  binaryBytesPerDelivery: 136,
   /** List prices in USD, us-central1, without discounts; look them up before relying on them. */
   egressPerGib: 0.08,
   balancerPerGib: 0.008,
@@ -112,6 +114,7 @@ export function costTable(): string {
       'balancer, USD',
       'egress, USD',
       'share of egress',
+      'balancer and egress with v2, USD',
     ],
     MACHINE_TYPES.map(({ name, connections, usdPerHour }) => {
       const bytesPerSecond = connections * ASSUMED.bytesPerDelivery;
@@ -128,6 +131,9 @@ export function costTable(): string {
         rounded(balancer),
         rounded(egress),
         `${Math.round((100 * egress) / (vm + balancer + egress))} %`,
+        rounded(
+          (balancer + egress) * (ASSUMED.binaryBytesPerDelivery / ASSUMED.bytesPerDelivery),
+        ),
       ];
     }),
   );
