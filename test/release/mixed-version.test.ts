@@ -1,9 +1,13 @@
+import { type Client, connect } from '@tradewind/client';
+import { connect as connectBinary } from '@tradewind/client/binary';
 import { parseMetrics, type ServiceProcess } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { spyOnSockets } from '../sdk/spy-socket.ts';
 import { TestClient } from '../support/client.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startEdge, startIngest, untilLinked } from '../support/service.ts';
+import { eventually } from '../support/wait.ts';
 import {
   type OldService,
   obstacleToReleaseBefore,
@@ -50,6 +54,40 @@ describe.skipIf(obstacle !== undefined)(`mixed versions${obstacle ? `: ${obstacl
       expect(client.publications.map(({ seq }) => seq)).toEqual(sent.map((_, i) => i + 1));
       expectNoLoss(client);
     }
+  });
+
+  it('clients of both wires through the roll and back: binary frames where an edge has them, text where it does not', async () => {
+    let edge: OldService | ServiceProcess = await oldEdge();
+    const spy = spyOnSockets(WebSocket);
+    const clients = [
+      connect(() => wsUrl(edge)),
+      connectBinary(() => wsUrl(edge), { webSocket: spy.WebSocket }),
+    ].map((client) => ({ client: owned.use(client), received: gather(client) }));
+    const sent: string[] = [];
+    const binaryFrames: number[] = [];
+    for (const next of [undefined, newEdge, oldEdge, newEdge]) {
+      if (next !== undefined) {
+        const left = edge;
+        edge = await next();
+        // An edge that ends sends its clients to the next one.
+        await left.stop();
+      }
+      await eventually(async () => {
+        for (const { client } of clients) {
+          expect(client.state.name).toBe('online');
+          expect(client.channel(CHANNEL).state.name).toBe('live');
+        }
+        expect(await subscriptionsOf(edge)).toBe(clients.length);
+      });
+      const before = spy.binaryFrames;
+      sent.push(...(await publishInTurn([plain], sent.length)));
+      for (const { received } of clients) {
+        await eventually(() => expect(received.length).toBeGreaterThanOrEqual(sent.length));
+        expect(received).toEqual(sent.map((text) => JSON.parse(text)));
+      }
+      binaryFrames.push(spy.binaryFrames - before);
+    }
+    expect(binaryFrames).toEqual([0, ROUNDS, 0, ROUNDS]);
   });
 
   it('then the publishers: an old one, a new one and a plain PUBLISH share a channel on new edges', async () => {
@@ -142,6 +180,18 @@ describe.skipIf(obstacle !== undefined)(`mixed versions${obstacle ? `: ${obstacl
   }
 });
 
+/** What a client is given of the channel, from now on. */
+function gather(client: Client): unknown[] {
+  const received: unknown[] = [];
+  client.channel(CHANNEL).subscribe(({ data }) => void received.push(data));
+  return received;
+}
+
+async function subscriptionsOf({ adminPort }: { readonly adminPort: number }): Promise<number> {
+  const answer = await fetch(`http://127.0.0.1:${adminPort}/debug/index`);
+  return ((await answer.json()) as { readonly subscriptions: number }).subscriptions;
+}
+
 function wsUrl({ port }: { readonly port: number }): string {
   return `ws://127.0.0.1:${port}/ws`;
 }
@@ -152,14 +202,19 @@ async function post(ingest: { readonly port: number }, data: string): Promise<vo
   if (!answer.ok) throw new Error(`ingest answered ${answer.status}: ${await answer.text()}`);
 }
 
-/** Publishes numbered payloads one after the other, each by the next publisher. Resolves with all of them. */
+/**
+ * Publishes numbered payloads one after the other, each by the next publisher. Resolves with all of them.
+ *
+ * @param after how many were published before.
+ */
 async function publishInTurn(
   publishers: readonly ((data: string) => Promise<void>)[],
+  after = 0,
 ): Promise<readonly string[]> {
   const sent: string[] = [];
   for (let n = 1; n <= ROUNDS * publishers.length; n += 1) {
     // Numbers of equal length can be sorted, and these bytes change if a parser prints them again.
-    const data = `{"n":${1_000 + n}, "price":1.10}`;
+    const data = `{"n":${1_000 + after + n}, "price":1.10}`;
     sent.push(data);
     await publishers[(n - 1) % publishers.length]?.(data);
   }
