@@ -17,7 +17,8 @@ import { LIMITS } from './testing/test-connection.ts';
 
 /** Repeats one run: the seed that a failed run printed. */
 const SEED = process.env.BINARY_SEED;
-const RUNS = shortOrLong(100, 100_000);
+/** The long form takes an hour; with a number it can be had in pieces. */
+const RUNS = Number(process.env.BINARY_RUNS ?? shortOrLong(100, 100_000));
 const STEPS = 60;
 const CHANNELS = ['a', 'b'];
 const MAX_HISTORY = 30;
