@@ -1,4 +1,4 @@
-import { type Client, connect } from '@tradewind/client';
+import { type Client, connect, type WebSocketConstructor } from '@tradewind/client';
 import { connect as connectBinary } from '@tradewind/client/binary';
 import { parseMetrics, type ServiceProcess } from '@tradewind/dev';
 import { Redis } from 'ioredis';
@@ -58,7 +58,7 @@ describe.skipIf(obstacle !== undefined)(`mixed versions${obstacle ? `: ${obstacl
 
   it('clients of both wires through the roll and back: binary frames where an edge has them, text where it does not', async () => {
     let edge: OldService | ServiceProcess = await oldEdge();
-    const spy = spyOnSockets(WebSocket);
+    const spy = spyOnSockets(WebSocket as unknown as WebSocketConstructor);
     const clients = [
       connect(() => wsUrl(edge)),
       connectBinary(() => wsUrl(edge), { webSocket: spy.WebSocket }),

@@ -131,9 +131,7 @@ export function costTable(): string {
         rounded(balancer),
         rounded(egress),
         `${Math.round((100 * egress) / (vm + balancer + egress))} %`,
-        rounded(
-          (balancer + egress) * (ASSUMED.binaryBytesPerDelivery / ASSUMED.bytesPerDelivery),
-        ),
+        rounded((balancer + egress) * (ASSUMED.binaryBytesPerDelivery / ASSUMED.bytesPerDelivery)),
       ];
     }),
   );

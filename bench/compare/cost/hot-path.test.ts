@@ -17,7 +17,12 @@ const BYTES_PER_WRITE = 133;
 const SLACK_BYTES = 4;
 
 describe('the hot path', () => {
-  it.each(WIRES.flatMap((wire) => [{ wire, batch: 1 }, { wire, batch: 16 }]))(
+  it.each(
+    WIRES.flatMap((wire) => [
+      { wire, batch: 1 },
+      { wire, batch: 16 },
+    ]),
+  )(
     'allocates nothing per delivery on $wire, with $batch to a write',
     async ({ wire, batch }) => {
       const cost = await runHotPath({ ...LOAD, wire, batch });

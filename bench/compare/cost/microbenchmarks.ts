@@ -121,7 +121,14 @@ export function describeHotPath(rows: readonly HotPathRow[], payloadBytes: numbe
     formatNumber(row.heapBytes),
     formatNumber(row.bufferBytes),
   ]);
-  const header = ['publications per write', 'frames', 'deliver ns', 'write ns', 'heap bytes', 'buffer bytes'];
+  const header = [
+    'publications per write',
+    'frames',
+    'deliver ns',
+    'write ns',
+    'heap bytes',
+    'buffer bytes',
+  ];
   return [
     `Hot path: index to socket without the socket, per delivery, of ${payloadBytes} bytes in text frames, and in binary ones raw and deflated`,
     '',

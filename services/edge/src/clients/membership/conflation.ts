@@ -118,11 +118,7 @@ export class Conflation {
   }
 
   /** Whether a client that has the latest of a channel was told this reference last. True if it does not have the latest. */
-  wasTold(
-    connection: Connection,
-    channel: string,
-    reference: WireReference | undefined,
-  ): boolean {
+  wasTold(connection: Connection, channel: string, reference: WireReference | undefined): boolean {
     const member = this.#audienceOf(connection, channel)?.members.get(connection);
     return member === undefined || member.reference === reference;
   }
@@ -344,7 +340,8 @@ export class Conflation {
       wasDue = true;
       const { connection } = member;
       if (!mayTake(member, newest)) continue;
-      if (isWorth && member.reference !== reference) this.#tellReference(audience, member, reference);
+      if (isWorth && member.reference !== reference)
+        this.#tellReference(audience, member, reference);
       if (!connection.isOpen) continue;
       const skipped = published - member.seen - 1;
       const isRaw = reference !== undefined && member.reference !== reference;

@@ -53,8 +53,7 @@ class Node implements Disposable {
       this.offset += 1;
       const data = textOf(this.offset);
       const bytes = deflateRawSync(data, { dictionary: Buffer.from(textOf(this.#reference)) });
-      const deflated =
-        this.#reference === 0 ? undefined : { bytes, reference: this.#reference };
+      const deflated = this.#reference === 0 ? undefined : { bytes, reference: this.#reference };
       this.server.upstream.publish('a', JSON.parse(data), this.offset, deflated);
     }
   }
