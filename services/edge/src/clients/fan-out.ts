@@ -120,8 +120,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#bodies = new PublicationBodies(
       settings.formats,
       this.#membership,
-      (connection, channel, reference) =>
-        this.#conflation.wasTold(connection, channel, reference),
+      (connection, channel, reference) => this.#conflation.wasTold(connection, channel, reference),
     );
     this.#deliveryGroups = this.#bodies.groups;
     this.#conflation = new Conflation(this.#membership, {
@@ -501,6 +500,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   #onBeat(isNewSecond: boolean): void {
     if (isNewSecond) {
       this.#subscriptions.tick();
+      this.savedByChannel.tick();
       this.#bodies.clear();
     }
     this.#queues.trim(this.#nextTrim, BEATS_PER_SECOND);
