@@ -212,6 +212,18 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     'demo-page': ['demo'],
     terminal: ['demo'],
   },
+  'infra/dev/src/demo': {
+    demo: 'anything',
+    'demo-actions': ['nodes', 'trades', 'event-log'],
+    'event-log': [],
+    'rate-history': [],
+    summary: ['clients'],
+    ports: ['settings'],
+    settings: [],
+    trades: ['settings'],
+    nodes: ['settings'],
+    clients: ['trades'],
+  },
 };
 
 /** A service's `main.ts` must have fewer lines than this: it only reads config, starts and stops. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { DemoActions } from './demo-actions.ts';
-import type { DemoEdge, EdgeCondition } from './demo-edge.ts';
 import { EventLog } from './event-log.ts';
+import type { DemoEdge, EdgeCondition } from './nodes/demo-edge.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => void vi.useRealTimers());

@@ -1,7 +1,7 @@
 import type { BroughtRedis } from '../processes/bring-redis.ts';
-import type { DemoEdge } from './demo-edge.ts';
 import type { EventLog } from './event-log.ts';
-import type { TradeSource } from './trade-source.ts';
+import type { DemoEdge } from './nodes/demo-edge.ts';
+import type { TradeSource } from './trades/trade-source.ts';
 
 /** How long Redis stands still, in ms: longer than edges take to notice, and shorter than ingest keeps a trade (5 s). */
 const FREEZE_MS = 4_000;

@@ -1,25 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BroughtRedis, bringRedis, type Report } from '../processes/bring-redis.ts';
 import { findPortFrom } from '../processes/free-port.ts';
-import { type Cluster, startCluster } from './cluster.ts';
+import { DemoSubscriber, type SubscriberOptions } from './clients/demo-subscriber.ts';
+import { Latency, type ShownPercentiles } from './clients/latency.ts';
+import { MoveReport } from './clients/move-report.ts';
+import { type OwnChannel, OwnChannels } from './clients/own-channels.ts';
 import { DemoActions } from './demo-actions.ts';
-import type { EdgeCondition } from './demo-edge.ts';
-import { DemoSubscriber, type SubscriberOptions } from './demo-subscriber.ts';
-import { EdgeMonitor, type EdgeReading } from './edge-monitor.ts';
 import { type DemoEvent, EventLog } from './event-log.ts';
-import { Latency, type ShownPercentiles } from './latency.ts';
-import { MoveReport } from './move-report.ts';
-import { nodeChoice } from './node-choice.ts';
-import { type OwnChannel, OwnChannels } from './own-channels.ts';
+import { type Cluster, startCluster } from './nodes/cluster.ts';
+import type { EdgeCondition } from './nodes/demo-edge.ts';
+import { EdgeMonitor, type EdgeReading } from './nodes/edge-monitor.ts';
+import { nodeChoice } from './nodes/node-choice.ts';
 import { mustHaveFreePorts } from './ports.ts';
 import { RateHistory } from './rate-history.ts';
-import { recordedTrades } from './recorded-trades.ts';
 import type { StartSettings } from './settings.ts';
 import { type Summary, subscriberSummary, summarize } from './summary.ts';
-import { syntheticTrades } from './synthetic-trades.ts';
-import { channelOf, TradeFeed } from './trade-feed.ts';
-import { TradeLedger } from './trade-ledger.ts';
-import type { TradeSource } from './trade-source.ts';
+import { recordedTrades } from './trades/recorded-trades.ts';
+import { syntheticTrades } from './trades/synthetic-trades.ts';
+import { channelOf, TradeFeed } from './trades/trade-feed.ts';
+import { TradeLedger } from './trades/trade-ledger.ts';
+import type { TradeSource } from './trades/trade-source.ts';
 
 /** How long the last trades may take to arrive after the feed has ended, in ms. */
 const SETTLE_DEADLINE_MS = 5_000;

@@ -1,5 +1,5 @@
-import type { DemoSubscriber, SubscriberCounts } from './demo-subscriber.ts';
-import type { ShownPercentiles } from './latency.ts';
+import type { DemoSubscriber, SubscriberCounts } from './clients/demo-subscriber.ts';
+import type { ShownPercentiles } from './clients/latency.ts';
 
 export interface SubscriberSummary extends SubscriberCounts {
   readonly name: string;

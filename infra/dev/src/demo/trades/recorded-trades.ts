@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
-import { UsageError } from './settings.ts';
+import { UsageError } from '../settings.ts';
 import type { Trade, TradeSource } from './trade-source.ts';
 
 /** Symbols of one file: as many as one subscribe request may name. */

@@ -3,9 +3,9 @@ import {
   type ServiceName,
   type ServiceProcess,
   startService,
-} from '../processes/service-process.ts';
+} from '../../processes/service-process.ts';
+import type { PortSetting, StartSettings } from '../settings.ts';
 import { DemoEdge, type EdgeCondition } from './demo-edge.ts';
-import type { PortSetting, StartSettings } from './settings.ts';
 
 /** How long a service may take from listening to being ready, in ms: a Redis that is far away needs some round trips. */
 const READY_DEADLINE_MS = 20_000;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type LedgerEntry, TradeLedger } from '../trades/trade-ledger.ts';
 import { DeliveryCheck } from './delivery-check.ts';
-import { type LedgerEntry, TradeLedger } from './trade-ledger.ts';
 
 const CHANNEL = 'BTC.trade';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Metrics } from '../processes/metrics-text.ts';
-import type { ServiceProcess } from '../processes/service-process.ts';
+import type { Metrics } from '../../processes/metrics-text.ts';
+import type { ServiceProcess } from '../../processes/service-process.ts';
 
 /** How long a node that ended stays away, in ms: long enough to see that its clients are on the other one. */
 const AWAY_MS = 4_000;

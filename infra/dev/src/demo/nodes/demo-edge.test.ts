@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { startProcess } from '../processes/owned-process.ts';
-import { type ServiceProcess, WORKSPACE_NODE } from '../processes/service-process.ts';
+import { startProcess } from '../../processes/owned-process.ts';
+import { type ServiceProcess, WORKSPACE_NODE } from '../../processes/service-process.ts';
 import { DemoEdge } from './demo-edge.ts';
 
 /** An edge is away for 4 s, and a machine may be busy. */

@@ -1,4 +1,4 @@
-import type { LedgerEntry, TradeLedger } from './trade-ledger.ts';
+import type { LedgerEntry, TradeLedger } from '../trades/trade-ledger.ts';
 
 /** The most missing indexes that are remembered of one channel; further ones are only counted. */
 const MAX_HOLES = 10_000;

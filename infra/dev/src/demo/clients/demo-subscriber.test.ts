@@ -1,10 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { TradeLedger } from '../trades/trade-ledger.ts';
 import { DemoSubscriber } from './demo-subscriber.ts';
 import { Latency } from './latency.ts';
 import type { Move } from './move-report.ts';
-import { TradeLedger } from './trade-ledger.ts';
 
 const CHANNEL = 'BTC.trade';
 const DEADLINE = { timeout: 10_000 };

@@ -1,4 +1,4 @@
-import { LatencyHistogram } from '../processes/latency-histogram.ts';
+import { LatencyHistogram } from '../../processes/latency-histogram.ts';
 
 /** How long one half of the recent window lasts, in ms: percentiles cover the last 5 to 10 s. */
 const HALF_WINDOW_MS = 5_000;

@@ -1,8 +1,8 @@
 import { type Client, connect, type Publication, type StateChange } from '@tradewind/client';
+import type { TradeLedger } from '../trades/trade-ledger.ts';
 import { DeliveryCheck, type DeliveryCounts } from './delivery-check.ts';
 import type { Latency } from './latency.ts';
 import type { Move } from './move-report.ts';
-import type { TradeLedger } from './trade-ledger.ts';
 
 /** How long the first subscription may take to be confirmed, in ms. */
 const READY_DEADLINE_MS = 10_000;
