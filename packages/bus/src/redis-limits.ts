@@ -105,7 +105,7 @@ export const SHARD_SUBSCRIBE_COMMANDS_IN_FLIGHT = 4_096;
 export const TOPOLOGY_INTERVAL_MS = 5_000;
 
 /**
- * The same while a shard is away or a channel has no place, in ms. A promoted replica is found as soon; one hundred edges ask
+ * The same while a shard is away, a channel has no place, or a master says that its cluster is down, in ms. A promoted replica is found as soon; one hundred edges ask
  * each of three nodes 400 times a second then, and an answer takes some 20 µs.
  */
 export const TOPOLOGY_SOON_MS = 250;

@@ -97,6 +97,11 @@ export class ClusterCommands implements Commands {
     return node?.commands.available === true;
   }
 
+  /** As `Commands.shardOf`: the name of its master. All slots that nobody is known to serve count as one shard. */
+  shardOf(slot: number): string | undefined {
+    return this.map.masters.size < 2 ? undefined : (this.map.ownerOf(slot) ?? 'none');
+  }
+
   /** Decides how often the nodes are asked. Must be called when a listener is settled, or no longer is. */
   judge(): void {
     const areUp = [...this.#nodes.values()].every(({ commands }) => commands.available);
@@ -211,7 +216,10 @@ export class ClusterCommands implements Commands {
   async heartbeat(master: string, name: string, token: string): Promise<HeartbeatOutcome> {
     const node = this.#nodes.get(master);
     if (node === undefined) throw new RedisUnavailableError('not-sent', `${master} is no master`);
-    const { refusal, connection } = await node.commands.heartbeat(name, token);
+    const target = { node, isAsking: false };
+    const beat = await this.#send(target, (commands) => commands.heartbeat(name, token));
+    const { refusal, connection } = beat;
+    this.#lookIfDown(refusal);
     const isMoving = refusal?.code === 'ASK' || refusal?.code === 'TRYAGAIN';
     return { refusal: isMoving ? undefined : refusal, connection };
   }
@@ -280,7 +288,7 @@ export class ClusterCommands implements Commands {
   }
 
   #inOrder<T>(channel: string, call: (commands: RedisCommands) => Promise<T>): Promise<T> {
-    return this.#publishing.call(channel, (target) => send(target, call));
+    return this.#publishing.call(channel, (target) => this.#send(target, call));
   }
 
   /** The first attempt is sent before it returns. */
@@ -289,7 +297,7 @@ export class ClusterCommands implements Commands {
     let target: Target<Node> = { node: this.#ownerOf(slot), isAsking: false };
     for (let redirects = 0; ; redirects += 1) {
       try {
-        return await send(target, call);
+        return await this.#send(target, call);
       } catch (error) {
         const redirect =
           error instanceof RedisRefusedError ? readRedirect(error.message) : undefined;
@@ -324,11 +332,21 @@ export class ClusterCommands implements Commands {
     this.map.settle(false);
     throw new RedisUnavailableError('not-sent', `${nodeName(address)} is given its first slot`);
   }
-}
 
-function send<T>(
-  { node: { commands }, isAsking }: Target<Node>,
-  call: (commands: RedisCommands) => Promise<T>,
-): Promise<T> {
-  return isAsking ? commands.asking(() => call(commands)) : call(commands);
+  #send<T>(
+    { node: { commands }, isAsking }: Target<Node>,
+    call: (commands: RedisCommands) => Promise<T>,
+  ): Promise<T> {
+    const answered = isAsking ? commands.asking(() => call(commands)) : call(commands);
+    answered.catch((error: unknown) => this.#lookIfDown(error));
+    return answered;
+  }
+
+  /**
+   * A master that is cut off from the others answers, and refuses. Its link is up, so this is how its successor is looked for
+   * soon.
+   */
+  #lookIfDown(error: unknown): void {
+    if (error instanceof RedisRefusedError && error.code === 'CLUSTERDOWN') this.map.settle(false);
+  }
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { TOPOLOGY_INTERVAL_MS } from '../redis-limits.ts';
 import type { RedisSettings } from '../redis-settings.ts';
 import { ClusterMap } from './cluster-map.ts';
 
@@ -121,5 +122,18 @@ describe('ClusterMap', () => {
     nodes.says('10.0.0.1:2', 6, '10.0.0.1:2');
     await nodes.events(2);
     expect(nodes.map.ownerOf(0)).toBe('10.0.0.1:2');
+  });
+
+  it('asks again soon while a node says that its cluster does not serve', async () => {
+    nodes = new Nodes();
+    nodes.map.start();
+    nodes.map.moved(0, { host: '10.0.0.1', port: 1 });
+    nodes.says('10.0.0.1:1', 5, '10.0.0.1:1', 'fail');
+    await nodes.events(2);
+    // The links are up, so whoever uses the map is content with it.
+    nodes.map.settle(true);
+    const since = performance.now();
+    await nodes.events(4);
+    expect(performance.now() - since).toBeLessThan(TOPOLOGY_INTERVAL_MS / 2);
   });
 });

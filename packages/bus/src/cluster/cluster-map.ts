@@ -49,6 +49,11 @@ export class ClusterMap {
   #isKnown = false;
   #isUnknownTold = false;
   #isUnsettled = true;
+  /**
+   * Another question must follow soon, whoever is settled: a node said that its cluster does not serve, so a replica may be about
+   * to take over; or something was amiss while a question was under way.
+   */
+  #asksAgain = false;
   #isAsking = false;
   #phase: 'new' | 'started' | 'stopped' = 'new';
   #timer: NodeJS.Timeout | undefined;
@@ -104,9 +109,11 @@ export class ClusterMap {
   }
 
   /**
-   * Says whether all shards and channels have their place. While they have not, the nodes are asked four times a second.
+   * Says whether all shards and channels have their place. While they have not, or a node that was asked says that its cluster
+   * does not serve, the nodes are asked four times a second.
    */
   settle(isSettled: boolean): void {
+    if (!isSettled && this.#isAsking) this.#asksAgain = true;
     if (this.#isUnsettled !== isSettled) return;
     this.#isUnsettled = !isSettled;
     if (!isSettled) this.#plan();
@@ -115,17 +122,20 @@ export class ClusterMap {
   #plan(): void {
     if (this.#phase !== 'started' || this.#isAsking) return;
     clearTimeout(this.#timer);
-    const waitMs = this.#isUnsettled || !this.#isKnown ? TOPOLOGY_SOON_MS : TOPOLOGY_INTERVAL_MS;
+    const isSoon = this.#isUnsettled || this.#asksAgain || !this.#isKnown;
+    const waitMs = isSoon ? TOPOLOGY_SOON_MS : TOPOLOGY_INTERVAL_MS;
     // The nodes of a fleet must not ask at the same moments.
     this.#timer = setTimeout(() => void this.#look(), waitMs * (0.75 + Math.random() / 4));
   }
 
   async #look(): Promise<void> {
     this.#isAsking = true;
+    this.#asksAgain = false;
     const movesBefore = this.#slots.moves;
     const { answers, cause } = await this.#askSome();
     this.#isAsking = false;
     if (this.#phase !== 'started') return;
+    this.#asksAgain ||= answers.some(({ isServing }) => !isServing);
     const [newest, ...tied] = newestAnswers(answers.filter(({ masters }) => masters.length > 0));
     if (newest === undefined) this.#tellUnknown(cause);
     else this.#take(newest, tied, movesBefore);
