@@ -22,4 +22,6 @@ export type Commands = Pick<
 > & {
   /** Whether the link to the master of a slot is up. Only a cluster has it. */
   isSlotServed?(slot: number): boolean;
+  /** The shard that has a slot, by a name; undefined if there is only one. Only a cluster has it. */
+  shardOf?(slot: number): string | undefined;
 };

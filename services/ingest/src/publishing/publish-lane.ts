@@ -53,8 +53,8 @@ export interface LaneEvents {
 export interface LaneOwner {
   /** Whether a publication of this lane may be sent. */
   isReachable(): boolean;
-  /** A publication of so many bytes has its result. */
-  released(bytes: number): void;
+  /** A publication has its result. */
+  released(entry: Entry): void;
   /** Nothing waits, and nothing is in flight. The owner may end the lane by `stop`. */
   emptied(): void;
 }
@@ -65,6 +65,8 @@ export interface Entry {
   readonly terms: PublishTerms;
   readonly submission: Submission;
   readonly index: number;
+  /** The server that had its lane when it was submitted; undefined if there is only one. */
+  readonly shard: string | undefined;
   /** The key is our own, so Redis can know it only from our earlier attempt. */
   readonly ownKey: boolean;
   readonly submittedAt: number;
@@ -350,7 +352,7 @@ export class PublishLane {
 
   #release(entry: Entry): void {
     if (entry.state === 'sent') entry.state = 'failed';
-    this.#owner.released(entry.publication.bytes);
+    this.#owner.released(entry);
   }
 }
 

@@ -305,7 +305,7 @@ describe('PublishQueue', () => {
   });
 
   describe('with lanes', () => {
-    /** The first letter of a channel is its lane; those of `down` cannot be reached, and `refuses` are refused. */
+    /** The first letter of a channel is its lane and its shard; those of `down` cannot be reached, and `refuses` are refused. */
     function startLanes(settings: Partial<PublishQueueSettings> = {}) {
       const down = new Set<string>();
       const refuses = new Map<string, Error>();
@@ -315,6 +315,7 @@ describe('PublishQueue', () => {
         lanes: {
           laneOf: (channel) => channel.charCodeAt(0),
           isReachable: (lane) => !down.has(String.fromCharCode(lane)),
+          shardOf: (lane) => String.fromCharCode(lane),
         },
         async publish(publication, terms) {
           const error = refuses.get(letterOf(publication.channel));
@@ -361,6 +362,27 @@ describe('PublishQueue', () => {
       queue.resume();
       expect((await held).map(describeResult)).toEqual(['1']);
       expect(queue.state).toEqual({ publications: 0, bytes: 0, oldestMs: 0 });
+    });
+
+    it('leaves room to the others when one is away, in items and in bytes', async () => {
+      for (const limits of [{ maxItems: 4 }, { maxBytes: 4 }]) {
+        const { queue, down } = startLanes(limits);
+        down.add('b');
+        const held = [queue.submit([item('1', 'b')]), queue.submit([item('2', 'b')])];
+        for (const full of [[item('3', 'b')], [item('3', 'b'), item('3', 'a')]]) {
+          const results = await queue.submit(full);
+          expect(results.map(describeResult)).toEqual(full.map(() => 'unavailable'));
+        }
+        const others = await queue.submit([item('4', 'a'), item('5', 'c')]);
+        expect(others.every(({ ok }) => ok)).toBe(true);
+        down.clear();
+        queue.resume();
+        await Promise.all(held);
+        // It has nothing any more, so it may have more than its share at once.
+        const many = await queue.submit(['6', '7', '8', '9'].map((name) => item(name, 'b')));
+        expect(many.every(({ ok }) => ok)).toBe(true);
+        expect(queue.state).toMatchObject({ publications: 0, bytes: 0 });
+      }
     });
 
     it('has one limit for all', async () => {

@@ -15,6 +15,12 @@ import {
  */
 export const OWN_KEY_MARGIN_MS = 10_000;
 
+/**
+ * The share of the queue that publications of one shard may take if there are several. A shard that is away then leaves half of
+ * it to the others, and one that gets most of the load has room enough while all is well.
+ */
+export const SHARD_SHARE = 0.5;
+
 /** The lane of all publications to a publisher without lanes. */
 const ONLY_LANE = 0;
 
@@ -40,13 +46,19 @@ export interface PublishQueueState {
   readonly oldestMs: number;
 }
 
+/** What a shard has of the queue. */
+interface Held {
+  publications: number;
+  bytes: number;
+}
+
 /**
  * Sends publications to Redis, those of one channel in the order in which they were submitted. It holds them while Redis is
  * unavailable, within limits of count, bytes and age.
  *
  * Each slot of a cluster has a lane of its own while publications of it wait or are in flight, so that a shard that is away,
  * or a slot that moves, delays no other one. A channel never changes its slot, so its order holds whoever owns it. One Redis
- * has one lane.
+ * has one lane. A shard that is away leaves {@link SHARD_SHARE} of the room to the others.
  */
 export class PublishQueue {
   readonly #publisher: Publisher;
@@ -54,6 +66,8 @@ export class PublishQueue {
   readonly #events: PublishQueueEvents;
   readonly #keyPrefix = randomUUID();
   readonly #lanes = new Map<number, PublishLane>();
+  /** What each shard has of the queue, if there are several; those without any are left out. */
+  readonly #shards = new Map<string, Held>();
   #keysMade = 0;
   #publications = 0;
   #bytes = 0;
@@ -121,17 +135,43 @@ export class PublishQueue {
       bytes += item.publication.bytes;
     }
     const { maxItems, maxBytes } = this.#settings;
-    if (this.#publications + count <= maxItems && this.#bytes + bytes <= maxBytes) return undefined;
+    const fits = this.#publications + count <= maxItems && this.#bytes + bytes <= maxBytes;
+    if (fits && this.#shardsHaveRoom(items)) return undefined;
     this.#events.queueFull(count);
     const message =
       'The queue of publications that wait for Redis is full. Nothing was published; try again.';
     return unavailable('the queue is full', false, message);
   }
 
+  /** A shard without publications has room for any request, also for one that is larger than its share. */
+  #shardsHaveRoom(items: readonly Item[]): boolean {
+    const { lanes } = this.#publisher;
+    if (lanes === undefined) return true;
+    const added = new Map<string, Held>();
+    for (const item of items) {
+      if (!item.ok) continue;
+      const shard = lanes.shardOf(lanes.laneOf(item.publication.channel));
+      if (shard !== undefined && this.#shards.has(shard))
+        hold(added, shard, item.publication.bytes);
+    }
+    const { maxItems, maxBytes } = this.#settings;
+    return [...added].every(([shard, { publications, bytes }]) => {
+      const held = this.#shards.get(shard) ?? { publications: 0, bytes: 0 };
+      return (
+        held.publications + publications <= SHARD_SHARE * maxItems &&
+        held.bytes + bytes <= SHARD_SHARE * maxBytes
+      );
+    });
+  }
+
   #enqueue(publication: Publication, submission: Submission, index: number): PublishLane {
     const { maxAgeMs, idempotencyWindowMs } = this.#settings;
     const ownKey = publication.idempotencyKey === undefined;
-    const lane = this.#laneOf(publication.channel);
+    const { lanes } = this.#publisher;
+    const key = lanes?.laneOf(publication.channel) ?? ONLY_LANE;
+    const lane = this.#lane(key);
+    const shard = lanes?.shardOf(key);
+    if (shard !== undefined) hold(this.#shards, shard, publication.bytes);
     this.#keysMade += 1;
     this.#publications += 1;
     this.#bytes += publication.bytes;
@@ -151,6 +191,7 @@ export class PublishQueue {
       },
       submission,
       index,
+      shard,
       ownKey,
       submittedAt: performance.now(),
       state: 'waiting',
@@ -161,16 +202,16 @@ export class PublishQueue {
     return lane;
   }
 
-  #laneOf(channel: string): PublishLane {
+  #lane(key: number): PublishLane {
     const { lanes } = this.#publisher;
-    const key = lanes?.laneOf(channel) ?? ONLY_LANE;
     const known = this.#lanes.get(key);
     if (known !== undefined) return known;
     const lane = new PublishLane(this.#publisher, this.#settings, this.#events, {
       isReachable: () => lanes?.isReachable(key) ?? this.#publisher.available,
-      released: (bytes) => {
+      released: ({ publication: { bytes }, shard }) => {
         this.#publications -= 1;
         this.#bytes -= bytes;
+        if (shard !== undefined) hold(this.#shards, shard, -bytes, -1);
       },
       emptied: () => {
         if (lanes === undefined) return;
@@ -181,4 +222,13 @@ export class PublishQueue {
     this.#lanes.set(key, lane);
     return lane;
   }
+}
+
+/** Counts a publication, and forgets a shard that has none. */
+function hold(shards: Map<string, Held>, shard: string, bytes: number, count = 1): void {
+  const held = shards.get(shard) ?? { publications: 0, bytes: 0 };
+  held.publications += count;
+  held.bytes += bytes;
+  if (held.publications === 0) shards.delete(shard);
+  else shards.set(shard, held);
 }

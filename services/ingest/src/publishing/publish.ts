@@ -25,6 +25,8 @@ export interface Lanes {
   laneOf(channel: string): number;
   /** Whether the server that has the lane now answered lately. */
   isReachable(lane: number): boolean;
+  /** The server that has the lane now, by a name; undefined if there is only one. */
+  shardOf(lane: number): string | undefined;
 }
 
 /** Publishes to Redis, or through an ingest service. */

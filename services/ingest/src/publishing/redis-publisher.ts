@@ -11,7 +11,7 @@ export interface HistorySettings {
 
 /** Publishes by the script: with an offset, a history and an idempotency key. */
 export function createRedisPublisher(
-  redis: Pick<Commands, 'available' | 'isSlotServed' | 'publishSequenced'>,
+  redis: Pick<Commands, 'available' | 'isSlotServed' | 'shardOf' | 'publishSequenced'>,
   { historySize, historyTtlMs }: HistorySettings,
 ): Publisher {
   const { isSlotServed } = redis;
@@ -22,6 +22,7 @@ export function createRedisPublisher(
     lanes: isSlotServed && {
       laneOf: hashSlot,
       isReachable: (slot) => isSlotServed.call(redis, slot),
+      shardOf: (slot) => redis.shardOf?.(slot),
     },
     publish({ channel, payload, idempotencyKey }, { idempotencyWindowMs, notAfterMs }) {
       return redis.publishSequenced({
