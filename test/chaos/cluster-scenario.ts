@@ -5,7 +5,7 @@ import {
   RedisRefusedError,
   RedisUnavailableError,
 } from '@tradewind/bus';
-import { Cluster } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { createRandom } from '../support/random.ts';
 import {
   type ClusterNode,
@@ -58,7 +58,7 @@ export class ClusterScenario implements AsyncDisposable {
     const stack = new AsyncDisposableStack();
     const scenario = new ClusterScenario(stack.use(await startRedisCluster(options)), stack);
     try {
-      for (let i = 1; i <= edges; i += 1) await scenario.#startEdge(i);
+      for (let i = 0; i < edges; i += 1) await scenario.startEdge();
     } catch (error) {
       await stack.disposeAsync();
       throw error;
@@ -66,16 +66,18 @@ export class ClusterScenario implements AsyncDisposable {
     return scenario;
   }
 
-  async #startEdge(number: number): Promise<void> {
+  /** Starts one more edge, and resolves after it is linked. @param url the nodes that it knows of at first. */
+  async startEdge(url = this.cluster.url): Promise<TestEdge> {
     const edge = await startEdge({
       REDIS_MODE: 'cluster',
-      REDIS_URL: this.cluster.url,
-      EDGE_NODE_ID: `edge-${number}`,
+      REDIS_URL: url,
+      EDGE_NODE_ID: `edge-${this.edges.length + 1}`,
       EDGE_WORKERS: process.env.TEST_EDGE_WORKERS ?? '1',
     });
     this.edges.push(this.#stack.use(edge));
     this.#fatalLines.push(collectFatalLines(edge));
     await untilLinked(edge);
+    return edge;
   }
 
   /** The masters of the start. */
@@ -100,11 +102,15 @@ export class ClusterScenario implements AsyncDisposable {
   }
 
   /** Connects clients to the edges in turn, each with one of the channels in turn. */
-  async connect(count: number, channels: readonly string[]): Promise<readonly ResumingClient[]> {
+  async connect(
+    count: number,
+    channels: readonly string[],
+    edges: readonly TestEdge[] = this.edges,
+  ): Promise<readonly ResumingClient[]> {
     const added: ResumingClient[] = [];
     for (let i = 0; i < count; i += 1) {
       const number = this.clients.length;
-      const urls = this.edges.map(({ wsUrl }) => wsUrl);
+      const urls = edges.map(({ wsUrl }) => wsUrl);
       const turn = number % urls.length;
       const client = new ResumingClient({
         urls: [...urls.slice(turn), ...urls.slice(0, turn)],
@@ -144,11 +150,12 @@ export class ClusterScenario implements AsyncDisposable {
       ledger: this.ledger,
       via: {
         async publish(channel, payload) {
+          const publication = {
+            ...{ channel, payload, historySize: HISTORY_SIZE, historyTtlMs: HISTORY_TTL_MS },
+            idempotencyWindowMs: 0,
+          };
           try {
-            return await commands.publishSequenced({
-              ...{ channel, payload, historySize: HISTORY_SIZE, historyTtlMs: HISTORY_TTL_MS },
-              idempotencyWindowMs: 0,
-            });
+            return await commands.publishSequenced(publication);
           } catch (error) {
             const isCertain =
               error instanceof RedisRefusedError ||
@@ -163,9 +170,20 @@ export class ClusterScenario implements AsyncDisposable {
     return publisher;
   }
 
-  /** A subscriber as a library ships it: ioredis with sharded subscribers. It believes every message. */
-  async naive(channels: readonly string[]): Promise<NaiveClusterSubscriber> {
-    return this.#stack.use(await NaiveClusterSubscriber.start(this.cluster, channels, this.ledger));
+  /**
+   * A subscriber as a library ships it, which believes every message: ioredis' client of a Cluster with sharded subscribers, or with
+   * `node` its client of one node, which comes back to this node and subscribes again. Publications must flow.
+   */
+  async naive(
+    channels: readonly string[],
+    { node }: { readonly node?: ClusterNode } = {},
+  ): Promise<NaiveClusterSubscriber> {
+    const nodes = this.cluster.nodes.map(({ host, port }) => ({ host, port }));
+    const redis =
+      node === undefined
+        ? new Cluster(nodes, { shardedSubscribers: true })
+        : new Redis(node.port, node.host);
+    return this.#stack.use(await NaiveClusterSubscriber.start(redis, channels, this.ledger));
   }
 
   async until(
@@ -178,18 +196,52 @@ export class ClusterScenario implements AsyncDisposable {
     });
   }
 
+  /**
+   * Waits until each of these channels, which are of one shard, was published to on the master that it has now. Returns how long
+   * that took, in ms.
+   */
+  async untilPublishedTo(channels: readonly string[]): Promise<number> {
+    const since = performance.now();
+    const { control } = await this.cluster.masterOf(channels[0]!);
+    const ends = () => Promise.all(channels.map((channel) => control.get(`{${channel}}:meta`)));
+    const before = await ends();
+    await this.until(
+      async () => (await ends()).every((end, i) => end !== before[i]),
+      'each channel of the shard is published to again',
+    );
+    return Math.round(performance.now() - since);
+  }
+
+  /** Waits until as many publications as `publisher` starts in a second were acknowledged. */
+  async untilFlowing(publisher: NumberedPublisher, ratePerSecond: number): Promise<void> {
+    const before = publisher.acknowledged;
+    await this.until(
+      () => publisher.acknowledged >= before + ratePerSecond,
+      'publications flow again',
+    );
+  }
+
+  /**
+   * What a library's subscriber complains of once all our clients have everything: by then it would have everything, too. The
+   * publisher pauses meanwhile.
+   */
+  async judge(
+    naive: NaiveClusterSubscriber,
+    publisher: NumberedPublisher,
+  ): Promise<readonly Complaint[]> {
+    await publisher.hold();
+    await this.until(() => this.#isSettled(), 'our clients have everything');
+    const complaints = naive.finish();
+    publisher.go();
+    return complaints;
+  }
+
   /** Waits until every client has everything, and throws if one complains or an edge failed. */
   async verify(
     expected: Partial<Expectation> = {},
     deadlineMs = SETTLE_DEADLINE_MS,
   ): Promise<void> {
-    await eventually(
-      async () => {
-        await this.#readTails();
-        return this.clients.every(({ settled }) => settled);
-      },
-      { deadlineMs },
-    ).catch(() => undefined);
+    await eventually(() => this.#isSettled(), { deadlineMs }).catch(() => undefined);
     const away = this.clients.filter(({ live }) => !live).length;
     await Promise.all(this.clients.map((client) => client.stop()));
     const lines = [
@@ -205,18 +257,17 @@ export class ClusterScenario implements AsyncDisposable {
     );
   }
 
+  async #isSettled(): Promise<boolean> {
+    await this.#readTails();
+    return this.clients.every(({ settled }) => settled);
+  }
+
   /** The ends of all channels, read from Redis. */
   async #readTails(): Promise<void> {
-    const owners = new Map<number, ClusterNode>();
-    for (const node of this.cluster.nodes) {
-      if (node.control.status !== 'ready') continue;
-      const own = (await this.cluster.seenBy(node)).find(({ id }) => id === node.id);
-      for (const [from, to] of own?.slots ?? [])
-        for (let slot = from; slot <= to; slot += 1) owners.set(slot, node);
-    }
+    const owners = await this.cluster.owners();
     await Promise.all(
       this.ledger.channels.map(async (channel) => {
-        const value = await owners.get(hashSlot(channel))?.control.get(`{${channel}}:meta`);
+        const value = await owners[hashSlot(channel)]?.control.get(`{${channel}}:meta`);
         const [, epoch, offset] = /^([A-Za-z0-9]+):(\d+)$/.exec(value ?? '') ?? [];
         if (epoch !== undefined) this.ledger.found(channel, { epoch, offset: Number(offset) });
       }),
@@ -231,28 +282,32 @@ export class ClusterScenario implements AsyncDisposable {
 
 const HEADER = /^@1:(\w+):(\d+):\d+;/;
 
-/** The control: an `ioredis` Cluster with `shardedSubscribers`, and what its oracle says. */
+/** The control: a client of `ioredis`, which it ends, and what its oracle says. */
 export class NaiveClusterSubscriber implements Disposable {
   readonly oracle: Oracle;
-  readonly #redis: Cluster;
+  readonly #redis: Cluster | Redis;
   #seq = 0;
   readonly #begun = new Set<string>();
 
-  private constructor(cluster: RedisCluster, channels: readonly string[], ledger: Ledger) {
+  private constructor(redis: Cluster | Redis, channels: readonly string[], ledger: Ledger) {
     this.oracle = new Oracle('naive', ledger);
-    this.#redis = new Cluster(
-      cluster.nodes.map(({ host, port }) => ({ host, port })),
-      { shardedSubscribers: true },
-    );
+    this.#redis = redis;
     this.#redis.on('error', () => {});
     this.#redis.on('smessage', (channel: string, message: string) => this.#take(channel, message));
     this.oracle.connected();
     for (const channel of channels) this.oracle.asked(channel);
   }
 
-  static async start(cluster: RedisCluster, channels: readonly string[], ledger: Ledger) {
-    const subscriber = new NaiveClusterSubscriber(cluster, channels, ledger);
-    for (const channel of channels) await subscriber.#redis.ssubscribe(channel);
+  /** Resolves after something has come on each channel. */
+  static async start(redis: Cluster | Redis, channels: readonly string[], ledger: Ledger) {
+    const subscriber = new NaiveClusterSubscriber(redis, channels, ledger);
+    try {
+      for (const channel of channels) await subscriber.#redis.ssubscribe(channel);
+      await eventually(() => subscriber.#begun.size === channels.length);
+    } catch (error) {
+      subscriber[Symbol.dispose]();
+      throw error;
+    }
     return subscriber;
   }
 

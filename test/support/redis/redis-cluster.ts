@@ -26,6 +26,10 @@ export interface RedisClusterOptions {
   readonly nodeTimeoutMs?: number;
   /** Further arguments for each `redis-server`. */
   readonly args?: readonly string[];
+  /** The same, of one node. */
+  readonly nodeArgs?: () => Promise<readonly string[]>;
+  /** The path of another server's program, such as Valkey's. */
+  readonly program?: string;
 }
 
 /** One `redis-server` of a cluster. Its address never changes, also by a restart. */
@@ -43,6 +47,8 @@ export interface SeenNode {
   readonly master: string | undefined;
   /** The slots that it owns, as ranges with both ends. */
   readonly slots: readonly (readonly [number, number])[];
+  /** The epoch of what it owns: of two masters that claim a slot, the one with the higher epoch has it. */
+  readonly epoch: number;
 }
 
 /** A Redis Cluster of processes on loopback, for one test file. */
@@ -53,15 +59,17 @@ export interface RedisCluster extends AsyncDisposable {
   readonly url: string;
   /** The slot of a key, or of a channel. */
   slotOf(key: string): Promise<number>;
-  /** The node that owns a slot now, by what most nodes say. */
+  /** The node that owns a slot now: it says so itself, and has the newest epoch of those that do. */
   ownerOf(slot: number): Promise<ClusterNode>;
+  /** The same of all slots; undefined where no node that runs owns the slot. */
+  owners(): Promise<readonly (ClusterNode | undefined)[]>;
   /** The node that owns a channel's slot now. */
   masterOf(channel: string): Promise<ClusterNode>;
   /** The replicas of a master now. */
   replicasOf(master: ClusterNode): Promise<readonly ClusterNode[]>;
   /** Returns `count` names such as `<prefix>-17` whose slots this node owns now. */
   channelsOn(node: ClusterNode, count: number, prefix: string): Promise<readonly string[]>;
-  /** Moves a slot with its keys to another master, in the steps of `redis-cli --cluster reshard`. */
+  /** Moves a slot with its keys to another master, in the steps of `redis-cli --cluster reshard`. Nodes that are isolated hear nothing of it. */
   moveSlot(slot: number, to: ClusterNode): Promise<void>;
   /** Begins the same and leaves the slot half moved; `keys` of its keys have gone. */
   beginMove(slot: number, to: ClusterNode, keys: number): Promise<void>;
@@ -75,10 +83,19 @@ export interface RedisCluster extends AsyncDisposable {
   untilWhole(deadlineMs?: number): Promise<void>;
 }
 
+/** Does the same on all of these nodes, and returns what the first one answered. */
+export async function onEach<T>(
+  nodes: readonly ClusterNode[],
+  act: (node: ClusterNode) => Promise<T>,
+): Promise<T> {
+  const [first] = await Promise.all(nodes.map(act));
+  return first as T;
+}
+
 /** Starts a cluster, and resolves after all nodes agree on it. The caller ends it. */
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
   await using stack = new AsyncDisposableStack();
-  const { masters = 3, replicas = 1, nodeTimeoutMs = 2_000, args = [] } = options;
+  const { masters = 3, replicas = 1, nodeTimeoutMs = 2_000, args = [], program } = options;
   const isolated = new Set<string>();
   const proxies: ClusterBusProxy[] = [];
   const nodes: ClusterNode[] = [];
@@ -88,12 +105,14 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     );
     const started = stack.use(
       await startRedisNode({
+        ...(program === undefined ? {} : { program }),
         args: [
           ...['--cluster-enabled', 'yes', '--cluster-port', String(proxy.busPort)],
           ...['--cluster-announce-bus-port', String(proxy.port)],
           ...['--cluster-node-timeout', String(nodeTimeoutMs)],
           ...['--cluster-replica-validity-factor', '0', '--cluster-migration-barrier', '9'],
           ...args,
+          ...((await options.nodeArgs?.()) ?? []),
         ],
       }),
     );
@@ -109,6 +128,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     url: `redis://${nodes.map(({ host, port }) => `${host}:${port}`).join()}`,
     slotOf: async (key) => Number(await running.any().control.cluster('KEYSLOT', key)),
     ownerOf: (slot) => running.ownerOf(slot),
+    owners: () => running.owners(),
     masterOf: async (channel) => await running.ownerOf(await cluster.slotOf(channel)),
     async replicasOf(master) {
       const seen = await seenBy(running.any());
@@ -131,7 +151,9 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
       if (from.id === to.id) return;
       await beginMove(slot, from, to);
       while ((await moveKeys(slot, from, to, MIGRATE_KEYS)) > 0);
-      await finishMove(slot, from, to, await running.masters());
+      const masters = await running.masters();
+      const reached = masters.filter(({ id }) => !isolated.has(id));
+      await finishMove(slot, from, to, reached);
     },
     async beginMove(slot, to, keys) {
       const from = await running.ownerOf(slot);
@@ -188,17 +210,20 @@ class Running {
   }
 
   async ownerOf(slot: number): Promise<ClusterNode> {
-    const votes = new Map<string, number>();
-    for (const node of this.#nodes.filter(({ control }) => control.status === 'ready')) {
-      for (const { id, slots } of await seenBy(node)) {
-        if (slots.some(([from, to]) => slot >= from && slot <= to))
-          votes.set(id, (votes.get(id) ?? 0) + 1);
-      }
-    }
-    const [[winner] = ['']] = [...votes].sort(([, a], [, b]) => b - a);
-    const owner = this.#nodes.find(({ id }) => id === winner);
+    const owner = (await this.owners())[slot];
     if (owner === undefined) throw new Error(`nobody owns slot ${slot}`);
     return owner;
+  }
+
+  async owners(): Promise<readonly (ClusterNode | undefined)[]> {
+    const owners = new Array<ClusterNode | undefined>(CLUSTER_SLOTS).fill(undefined);
+    const ready = this.#nodes.filter(({ control }) => control.status === 'ready');
+    const claims = await Promise.all(
+      ready.map(async (node) => ({ node, seen: await seenByItself(node) })),
+    );
+    for (const { node, seen } of claims.toSorted((one, other) => one.seen.epoch - other.seen.epoch))
+      for (const [from, to] of seen.slots) owners.fill(node, from, to + 1);
+    return owners;
   }
 
   async untilWhole(deadlineMs: number): Promise<void> {
@@ -316,12 +341,13 @@ async function seenBy({ control }: RedisNode): Promise<readonly SeenNode[]> {
 
 /** `<id> <ip:port@cport[,hostname]> <flags> <master> <ping> <pong> <epoch> <link> <slot> …`; a slot that moves is in brackets. */
 function readLine(line: string): SeenNode {
-  const [id = '', address = '', flags = '', master = '', , , , , ...slots] = line.split(' ');
+  const [id = '', address = '', flags = '', master = '', , , epoch, , ...slots] = line.split(' ');
   return {
     id,
     port: Number(/:(\d+)@/.exec(address)?.[1]),
     flags: flags.split(','),
     master: master === '-' ? undefined : master,
+    epoch: Number(epoch),
     slots: slots
       .filter((slot) => !slot.startsWith('['))
       .map((slot) => {

@@ -35,6 +35,8 @@ export interface RedisNodeOptions {
   readonly args?: readonly string[];
   /** Replicates this one from the start; the start resolves after it is in sync. */
   readonly replicaOf?: RedisAddress;
+  /** The path of another server's program, such as Valkey's. */
+  readonly program?: string;
 }
 
 /** A `redis-server` process of one test. Its address never changes. */
@@ -50,8 +52,11 @@ export interface RedisNode extends RedisAddress, AsyncDisposable {
   resume(): void;
   /** Writes all data to disk, for a later {@link restart}. */
   save(): Promise<void>;
-  /** Kills it if it still runs, then starts it on the same port: empty, or with the saved data. */
-  restart(data: 'empty' | 'saved'): Promise<void>;
+  /**
+   * Kills it if it still runs, then starts it on the same port: empty, with the saved data, or with what `--appendonly` has
+   * kept. A Redis that appends is never empty again.
+   */
+  restart(data: 'empty' | 'saved' | 'appended'): Promise<void>;
   /** Becomes a master. */
   promote(): Promise<void>;
   /** Becomes a replica of another one; does not wait until it is in sync. */
@@ -69,7 +74,7 @@ export interface RedisMonitor extends Disposable {
 
 /** Starts a Redis process and resolves after it answers. The caller ends it. */
 export async function startRedisNode(options: RedisNodeOptions = {}): Promise<RedisNode> {
-  const program = await redisProgram();
+  const program = options.program ?? (await redisProgram());
   const port = await findFreePort();
   const folder = await mkdtemp(join(tmpdir(), 'tradewind-chaos-redis-'));
   const snapshot = join(folder, 'dump.rdb');
