@@ -296,6 +296,17 @@ export const ROWS: readonly Row[] = [
         queries: [{ expr: `tradewind_edge_channels{${EDGE}}`, legend: '{{instance}}' }],
       },
       {
+        title: 'Shards of the Cluster',
+        unit: 'short',
+        queries: [
+          {
+            expr: `tradewind_edge_redis_shards_linked{${EDGE}}`,
+            legend: '{{instance}} linked',
+          },
+          { expr: `max(tradewind_edge_redis_shards{${EDGE}})`, legend: 'masters with slots' },
+        ],
+      },
+      {
         title: 'Age of the last probe that came back',
         unit: 's',
         queries: [{ expr: `tradewind_edge_probe_age_seconds{${EDGE}}`, legend: '{{instance}}' }],
