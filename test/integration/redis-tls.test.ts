@@ -7,7 +7,8 @@ import {
   createTestAuthority,
   type TestAuthority,
 } from '../support/identity/certificates.ts';
-import { startEdge, startIngest } from '../support/service.ts';
+import { type RedisCluster, startRedisCluster } from '../support/redis/redis-cluster.ts';
+import { startEdge, startIngest, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 
 const hasOpenssl = await bringOpenssl();
@@ -95,3 +96,59 @@ it.skipIf(!hasOpenssl || program === undefined).each([
   expect((await client.subscribe(['BTC.trade'])).rejected).toMatchObject([{ code: 'unavailable' }]);
   await client.close();
 });
+
+/** Connections of services that came in by the ports without TLS. */
+async function plainConnections({ nodes }: RedisCluster): Promise<readonly string[]> {
+  const lists = await Promise.all(
+    nodes.map(async ({ control, port }) => {
+      const clients = String(await control.client('LIST')).split('\n');
+      return clients.filter((line) => line.includes(`laddr=${ADDRESS}:${port} `));
+    }),
+  );
+  return lists.flat().filter((line) => line.includes(' name=tradewind'));
+}
+
+it.skipIf(!hasOpenssl || program === undefined)(
+  'edges and ingest speak TLS with every node of a Cluster, also with one that a MOVED names',
+  async () => {
+    const { certificateFile, keyFile } = await authority.issue(ADDRESS);
+    const addresses: string[] = [];
+    await using cluster = await startRedisCluster({
+      async nodeArgs() {
+        const tlsPort = String(await findFreePort());
+        addresses.push(`${ADDRESS}:${tlsPort}`);
+        return [
+          ...['--tls-port', tlsPort, '--tls-auth-clients', 'no'],
+          // Redis 7.0 tells no TLS port of other nodes without it.
+          ...['--tls-cluster', 'yes', '--tls-replication', 'yes'],
+          ...['--tls-cert-file', certificateFile, '--tls-key-file', keyFile],
+          ...['--tls-ca-cert-file', authority.certificateFile],
+        ];
+      },
+    });
+    const env = { ...settingsFor(`rediss://${addresses.join()}`), REDIS_MODE: 'cluster' };
+    await using edge = await startEdge(env);
+    await using ingest = await startIngest(env);
+    for (const service of [edge, ingest]) await untilLinked(service);
+    const masters = cluster.nodes.slice(0, 3);
+    const channels = await Promise.all(
+      masters.map(async (node) => (await cluster.channelsOn(node, 1, 'tls'))[0]!),
+    );
+    await using client = await TestClient.connect(edge.wsUrl, { channels });
+    const publish = async (channel: string, body: string) => {
+      const url = `${ingest.url}/v1/channels/${channel}`;
+      expect((await fetch(url, { method: 'POST', body })).status).toBe(200);
+    };
+    const [moving = '', ...others] = channels;
+    for (const channel of others) await publish(channel, '1');
+    await client.waitFor(({ publications }) => publications.length === 2);
+    // It has no keys yet: MIGRATE would need the TLS port of its target.
+    await cluster.moveSlot(await cluster.slotOf(moving), masters[1]!);
+    await publish(moving, '1');
+    await client.waitFor(({ publications }) => publications.length === 3);
+    expect(await plainConnections(cluster)).toEqual([]);
+    await using unencrypted = await startIngest({ REDIS_MODE: 'cluster', REDIS_URL: cluster.url });
+    await untilLinked(unencrypted);
+    expect((await plainConnections(cluster)).length, 'control').toBeGreaterThan(0);
+  },
+);
