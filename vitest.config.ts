@@ -65,8 +65,32 @@ const LONGEST = [
   'packages/bus/src/subscribe/subscription-probe.test.ts',
   'packages/bus/src/link/redis-link.test.ts',
 ];
+/**
+ * Tests about Redis that also run on a Redis Cluster of three masters and three replicas (`TEST_REDIS_MODE=cluster`): the first
+ * ones in `npm test`, all of them in `npm run test:long`. `redis-cluster.test.ts`, `ingest-cluster.test.ts` and
+ * `migrate.test.ts` have what only a cluster has.
+ */
+const ON_A_CLUSTER = [
+  'test/integration/bus-commands.test.ts',
+  'test/integration/interest.test.ts',
+  'test/integration/undeliverable-history.test.ts',
+];
+const ON_A_CLUSTER_LONG = [
+  'test/integration/believed-headers.test.ts',
+  'test/integration/binary-wire.test.ts',
+  'test/integration/bus-subscriber.test.ts',
+  'test/integration/document-client.test.ts',
+  'test/integration/ingest-sequenced.test.ts',
+  'test/integration/latest.test.ts',
+  'test/integration/outage.test.ts',
+  'test/integration/publish-script.test.ts',
+  'test/integration/revocation.test.ts',
+];
 // A file that moved would silently run beside others, or late.
-for (const file of [...CHAOS_INSTRUMENTS, ...ALONE, ...LONGEST]) {
+for (const file of [
+  ...[...CHAOS_INSTRUMENTS, ...ALONE, ...LONGEST],
+  ...[...ON_A_CLUSTER, ...ON_A_CLUSTER_LONG],
+]) {
   if (!existsSync(new URL(file, import.meta.url))) throw new Error(`vitest.config.ts: no ${file}`);
 }
 
@@ -137,6 +161,18 @@ export default defineConfig({
           ],
           exclude: [...configDefaults.exclude, ...ALONE],
           globalSetup: ['test/support/global-setup.ts'],
+          maxWorkers: FILES_AT_ONCE,
+          sequence: { groupOrder: 1 },
+          testTimeout: TIMES * 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'integration-cluster',
+          include: [...ON_A_CLUSTER, ...(TIMES > 1 ? ON_A_CLUSTER_LONG : [])],
+          globalSetup: ['test/support/global-setup.ts'],
+          env: { TEST_REDIS_MODE: 'cluster' },
           maxWorkers: FILES_AT_ONCE,
           sequence: { groupOrder: 1 },
           testTimeout: TIMES * 120_000,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hashSlot } from '@tradewind/bus';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ClusterNode, RedisClusterOptions } from '../support/redis-cluster.ts';
+import type { ClusterNode, RedisClusterOptions } from '../support/redis/redis-cluster.ts';
 import { ClusterScenario } from './cluster-scenario.ts';
 import type { Complaint } from './complaint.ts';
 import { expectComplaints } from './expect-complaints.ts';

@@ -23,7 +23,7 @@ afterAll(async () => {
   await tier?.[Symbol.asyncDispose]();
 });
 
-it('carries a plain PUBLISH to the subscribers on both edges, and to nobody else', async () => {
+it('carries a publication without an offset to the subscribers on both edges, and to nobody else', async () => {
   const [first, second] = tier.edges as [(typeof tier.edges)[0], (typeof tier.edges)[0]];
   await using onFirst = await TestClient.connect(first.wsUrl, { channels: ['BTC.trade'] });
   await using onSecond = await TestClient.connect(second.wsUrl, { channels: ['BTC.trade'] });

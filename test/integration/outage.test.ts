@@ -1,6 +1,6 @@
-import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
+import { serviceEnv, startReceiver } from '../support/redis/redis-mode.ts';
 import { startIngest } from '../support/service.ts';
 import { fatalLines, isReady, startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
@@ -19,7 +19,7 @@ afterEach(async () => {
 
 it('survives Redis being killed and started again under load, and notifies its clients', async () => {
   // Shorter than the outage, so that some publications are refused.
-  await using ingest = await startIngest({ REDIS_URL: tier.redis.url, INGEST_MAX_AGE_MS: '300' });
+  await using ingest = await startIngest({ ...serviceEnv(tier.redis), INGEST_MAX_AGE_MS: '300' });
   const clients = await Promise.all(
     [0, 1, 0, 1].map((i) => TestClient.connect(tier.edges[i]!.wsUrl, { channels: [CHANNEL] })),
   );
@@ -97,8 +97,7 @@ it('survives Redis being killed and started again under load, and notifies its c
 
 it('notices within 3 s that Redis is frozen, and continues after it thaws', async () => {
   await using client = await TestClient.connect(tier.edges[0]!.wsUrl, { channels: [CHANNEL] });
-  const unprotected = new Redis(tier.redis.url);
-  await unprotected.subscribe(CHANNEL);
+  const unprotected = await startReceiver(tier.redis, CHANNEL, () => {});
   await tier.redis.freeze();
   const frozenAt = performance.now();
   await client.waitFor(() => client.controlsOf('degraded').length === 1, 3_000);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import {
+  type Commands,
   FUNCTION_LIBRARY,
   logKey,
   metaKey,
@@ -9,69 +10,67 @@ import {
   publishArguments,
   publishKeys,
   RedisCommands,
-  type RedisSettings,
   readHeader,
   type SequencedPublication,
 } from '@tradewind/bus';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { startCommands as startCommandsOf } from '../support/redis/bus-of-mode.ts';
 import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  it,
-  onTestFinished,
-} from 'vitest';
-import { type SharedRedis, startSharedRedis } from '../support/shared-redis.ts';
+  connectBackend,
+  errorReplies,
+  IS_CLUSTER,
+  startReceiver as receive,
+} from '../support/redis/redis-mode.ts';
+import { redisOfEachTest } from '../support/redis/redis-of-each-test.ts';
 import { eventually } from '../support/wait.ts';
 
 const DOCUMENT = readFileSync(new URL('../../docs/publishing.md', import.meta.url), 'utf8');
 
-let redis: SharedRedis;
+const redis = redisOfEachTest();
 let admin: Redis;
 
-beforeAll(async () => {
-  redis = await startSharedRedis();
+beforeEach(() => {
+  admin = connectBackend(redis.current);
 });
 
-afterAll(() => redis?.stop());
-
-beforeEach(async () => {
-  await redis.reset();
-  admin = new Redis(redis.url);
-  admin.on('error', () => {});
+afterEach(() => {
+  admin.disconnect();
 });
 
-afterEach(() => admin.disconnect());
-
-function settings(url = redis.url): RedisSettings {
-  return {
-    url,
-    password: undefined,
-    certificateAuthority: undefined,
-    connectionName: 'tradewind-test',
-  };
+/** @param login `user:password@`, or nothing. */
+async function startCommands(login = ''): Promise<Commands> {
+  const { commands, isUp } = startCommandsOf(redis.current, login);
+  onTestFinished(() => commands.stop());
+  await eventually(isUp);
+  return commands;
 }
 
-async function startCommands(url = redis.url): Promise<RedisCommands> {
-  const commands = new RedisCommands(settings(url), { available() {}, unavailable() {} });
-  onTestFinished(() => commands.stop());
-  commands.start();
-  await eventually(() => commands.available);
+/** The commands to one Redis, which a cluster has for each master. */
+async function startRedisCommands(login = ''): Promise<RedisCommands> {
+  const commands = await startCommands(login);
+  if (!(commands instanceof RedisCommands)) throw new Error('these are the commands to a cluster');
   return commands;
 }
 
 /** Collects what subscribers of `channel` receive, header and payload. */
 async function startReceiver(channel: string): Promise<string[]> {
   const received: string[] = [];
-  const subscriber = new Redis(redis.url);
-  subscriber.on('error', () => {});
+  const subscriber = await receive(redis.current, channel, (payload) => {
+    received.push(payload.toString());
+  });
   onTestFinished(() => subscriber.disconnect());
-  subscriber.on('message', (_channel, payload) => received.push(payload));
-  await subscriber.subscribe(channel);
   return received;
+}
+
+/** The server that has the channel `a`. */
+async function server(): Promise<Redis> {
+  return (await redis.current.cluster?.masterOf('a'))?.control ?? admin;
+}
+
+/** ARGV of a publication that subscribers of this mode receive. */
+function argumentsOf(changes: Partial<SequencedPublication> = {}) {
+  return publishArguments(publication(changes), IS_CLUSTER);
 }
 
 function publication(changes: Partial<SequencedPublication> = {}): SequencedPublication {
@@ -93,7 +92,7 @@ function payloadOf(message: string): string {
 
 /** Bytes that Redis has sent to all clients so far. */
 async function sentBytes(): Promise<number> {
-  return Number(/total_net_output_bytes:(\d+)/.exec(await admin.info('stats'))?.[1]);
+  return Number(/total_net_output_bytes:(\d+)/.exec(await (await server()).info('stats'))?.[1]);
 }
 
 async function dump(): Promise<Record<string, unknown>> {
@@ -144,9 +143,9 @@ describe('a sequenced publication', () => {
     const HUGE = 20 * 1024 * 1024;
     await admin.call('ACL', 'SETUSER', 'before', 'on', '>secret', '+@all', '-getrange', '~*', '&*');
     const limited = await startCommands();
-    const whole = await startCommands(redis.url.replace('//', '//before:secret@'));
+    const whole = await startCommands('before:secret@');
     await admin.set(metaKey('a'), 'k'.repeat(HUGE));
-    const bytesToRead = async (commands: RedisCommands): Promise<number> => {
+    const bytesToRead = async (commands: Commands): Promise<number> => {
       const before = await sentBytes();
       expect((await commands.readHistory('a', 1, 10)).position).toBeUndefined();
       return (await sentBytes()) - before;
@@ -274,14 +273,14 @@ describe('notAfterMs', () => {
     const received = await startReceiver('a');
     const commands = await startCommands();
     await commands.publishSequenced(publication({ payload: 'before' }));
-    await redis.freeze();
+    await redis.current.freeze();
     const outcomes = Promise.allSettled([
       commands.publishSequenced(publication({ payload: 'late', notAfterMs: Date.now() + 500 })),
       commands.publishSequenced(publication({ payload: 'control', notAfterMs: 0 })),
     ]);
     for (const outcome of await outcomes)
       expect(outcome).toMatchObject({ reason: { outcome: 'unknown' } });
-    await redis.thaw();
+    await redis.current.thaw();
     await eventually(() => received.length >= 2);
     await eventually(() => commands.available);
     await commands.publishSequenced(publication({ payload: 'after' }));
@@ -361,7 +360,7 @@ describe('a refused publication changes nothing', () => {
   });
 
   it('TWARG for keys of another channel, and for too few arguments', async () => {
-    const args = publishArguments(publication());
+    const args = argumentsOf();
     const calls = [
       [publishKeys('b'), args],
       [publishKeys('a').toReversed(), args],
@@ -409,31 +408,37 @@ describe('a refused publication changes nothing', () => {
       'BUSY',
       async () => {
         await admin.config('SET', 'busy-reply-threshold', 1);
-        const endless = admin.duplicate();
+        const endless = (await server()).duplicate();
         onTestFinished(() => endless.disconnect());
         endless.eval('while true do end', 0).catch(() => {});
         await eventually(async () => {
-          await expect(admin.get('x')).rejects.toThrow(/^BUSY/);
+          await expect(admin.get(metaKey('a'))).rejects.toThrow(/^BUSY/);
         });
       },
     ],
   ] as const)('%s, as docs/publishing.md explains', async (word, happen) => {
+    if (IS_CLUSTER && word === 'MASTERDOWN') {
+      console.log('SKIPPED MASTERDOWN: REPLICAOF is not allowed on a node of a cluster');
+      return;
+    }
     const received = await startReceiver('a');
     await happen();
     // Not over a link of the bus, which would be down.
     await expect(
-      admin.eval(PUBLISH_SCRIPT.text, 2, ...publishKeys('a'), ...publishArguments(publication())),
+      admin.eval(PUBLISH_SCRIPT.text, 2, ...publishKeys('a'), ...argumentsOf()),
     ).rejects.toThrow(new RegExp(`^${word} `));
-    if (word === 'BUSY') await admin.script('KILL');
+    if (word === 'BUSY') await (await server()).script('KILL');
     // The script continues for a moment after it was killed.
-    await eventually(() => admin.call('REPLICAOF', 'NO', 'ONE'));
+    if (!IS_CLUSTER) await eventually(() => admin.call('REPLICAOF', 'NO', 'ONE'));
+    await eventually(() => admin.get(metaKey('a')));
     expect(await dump()).toEqual({});
     expect(received).toEqual([]);
     expect(DOCUMENT).toContain(`| \`${word}\``);
   });
 
-  it('READONLY on a replica, a heartbeat too', async () => {
-    const commands = await startCommands();
+  it('READONLY on a replica, a heartbeat too', async ({ skip }) => {
+    skip(IS_CLUSTER, 'REPLICAOF is not allowed on a node of a cluster');
+    const commands = await startRedisCommands();
     await commands.publishSequenced(publication());
     await commands.heartbeat('edge-1', 'token');
     const before = await dump();
@@ -465,9 +470,7 @@ describe('a refused publication changes nothing', () => {
   ])('NOPERM for a user without %s', async (_right, rules) => {
     const received = await startReceiver('a');
     await admin.call('ACL', 'SETUSER', 'publisher', 'on', '>secret', '+@all', ...rules);
-    const commands = await startCommands(
-      redis.url.replace('redis://', 'redis://publisher:secret@'),
-    );
+    const commands = await startCommands('publisher:secret@');
     await expect(
       commands.publishSequenced(publication({ idempotencyKey: 'k' })),
     ).rejects.toMatchObject({ code: 'NOPERM' });
@@ -478,7 +481,7 @@ describe('a refused publication changes nothing', () => {
 
 describe('SCRIPT FLUSH', () => {
   /** Publishes numbers through `commands` while the scripts are flushed repeatedly. */
-  async function publishUnderFlushes(commands: RedisCommands, name: string, total: number) {
+  async function publishUnderFlushes(commands: Commands, name: string, total: number) {
     const outcomes: Promise<PublishedPosition | undefined>[] = [];
     for (let number = 0; number < total; number += 1) {
       const sent = commands.publishSequenced(publication({ payload: `${name}:${number}` }));
@@ -500,7 +503,7 @@ describe('SCRIPT FLUSH', () => {
   }
 
   async function flushesNoticed(): Promise<number> {
-    return Number(/errorstat_NOSCRIPT:count=(\d+)/.exec(await admin.info('errorstats'))?.[1] ?? 0);
+    return (await errorReplies(redis.current)).get('NOSCRIPT') ?? 0;
   }
 
   it('loses nothing, repeats nothing and keeps the order', async () => {
@@ -541,12 +544,7 @@ describe('the function library', () => {
     const commands = await startCommands();
     await admin.function('LOAD', FUNCTION_LIBRARY);
     const call = (...changes: Parameters<typeof publication>) =>
-      admin.fcall(
-        'tradewind_publish_1',
-        2,
-        ...publishKeys('a'),
-        ...publishArguments(publication(...changes)),
-      );
+      admin.fcall('tradewind_publish_1', 2, ...publishKeys('a'), ...argumentsOf(...changes));
     const first = await commands.publishSequenced(publication({ payload: '1' }));
     expect(await call({ payload: '2', idempotencyKey: 'k' })).toEqual([first.epoch, 2, 0]);
     expect(await call({ payload: '2', idempotencyKey: 'k' })).toEqual([first.epoch, 2, 1]);
@@ -566,7 +564,7 @@ describe('the function library', () => {
 describe('the epoch script', () => {
   it('starts one new epoch for all who expect the same, with offset and history kept', async () => {
     const nodes = await Promise.all(Array.from({ length: 5 }, () => startCommands()));
-    const commands = nodes[0] as RedisCommands;
+    const commands = nodes[0] as Commands;
     const { epoch } = await commands.publishSequenced(publication());
     await commands.publishSequenced(publication());
     const starts = await Promise.all(nodes.map((node) => node.startEpoch('a', epoch)));
@@ -621,21 +619,23 @@ describe('reading', () => {
     await expect(commands.readHistory('b', 0, 1)).rejects.toMatchObject({ code: 'WRONGTYPE' });
   });
 
-  it('distinguishes servers, and returns nothing if INFO is forbidden', async () => {
-    const commands = await startCommands();
+  it('distinguishes servers, and returns nothing if INFO is forbidden', async ({ skip }) => {
+    skip(IS_CLUSTER, 'it is asked of each master, whose commands are those to one Redis');
+    const commands = await startRedisCommands();
     const identity = await commands.serverIdentity();
     expect(identity).toMatch(/^[0-9a-f]{40}:[0-9a-f]{40}$/);
     expect(await commands.serverIdentity()).toBe(identity);
     await admin.call('ACL', 'SETUSER', 'edge', 'on', '>secret', '+@all', '~*', '&*', '-info');
-    const edge = await startCommands(redis.url.replace('redis://', 'redis://edge:secret@'));
+    const edge = await startRedisCommands('edge:secret@');
     expect(await edge.serverIdentity()).toBeUndefined();
-    await redis.restart();
+    await redis.current.restart();
     await eventually(async () => expect(await commands.serverIdentity()).not.toBe(identity));
   });
 
-  it('writes a heartbeat that expires and is published', async () => {
+  it('writes a heartbeat that expires and is published', async ({ skip }) => {
+    skip(IS_CLUSTER, 'it is sent to each master, whose commands are those to one Redis');
     const received = await startReceiver('tw:probe:edge-1');
-    const commands = await startCommands();
+    const commands = await startRedisCommands();
     await commands.heartbeat('edge-1', 'token-1');
     await eventually(() => received.length === 1);
     expect(received).toEqual(['token-1']);

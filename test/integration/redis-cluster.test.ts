@@ -29,6 +29,7 @@ beforeAll(async () => {
     REDIS_MODE: 'cluster',
     REDIS_URL: cluster.url,
     EDGE_NODE_ID: 'edge-1',
+    EDGE_LINGER_MS: '100',
     EDGE_WORKERS: process.env.TEST_EDGE_WORKERS ?? '1',
   });
   backend = new Cluster(
@@ -86,6 +87,27 @@ describe('an edge on a Redis Cluster', () => {
         expect(await subscribersOn(node, channel)).toBe(node.id === owner.id ? 1 : 0);
       expect(client.publicationsOn(channel).map(({ offset }) => offset)).toEqual([undefined, 1]);
     }
+  });
+
+  it('subscribes on a shard only while a client wants one of its channels', async () => {
+    const channels = await channelsOfAll('wanted');
+    const [first = '', ...others] = channels;
+    const held = async () => {
+      const counts = await Promise.all(
+        channels.map(async (channel) =>
+          Promise.all(cluster.nodes.slice(0, 3).map((node) => subscribersOn(node, channel))),
+        ),
+      );
+      return counts.map((each) => each.reduce((sum, count) => sum + count, 0));
+    };
+    await using one = await TestClient.connect(edge.wsUrl, { channels: [first] });
+    expect(await held()).toEqual([1, 0, 0]);
+    await using two = await TestClient.connect(edge.wsUrl, { channels });
+    expect(await held()).toEqual([1, 1, 1]);
+    await two.unsubscribe(others);
+    await eventually(async () => expect(await held()).toEqual([1, 0, 0]));
+    await Promise.all([one.close(), two.close()]);
+    await eventually(async () => expect(await held()).toEqual([0, 0, 0]));
   });
 
   it('brings back what a client missed, from each shard', async () => {

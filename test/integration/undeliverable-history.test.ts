@@ -1,6 +1,7 @@
 import { PUBLISH_SCRIPT, publishArguments, publishKeys } from '@tradewind/bus';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
+import { IS_CLUSTER } from '../support/redis/redis-mode.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 
 const MAX_PUBLICATION_BYTES = 1_024;
@@ -26,7 +27,7 @@ async function publish(channel: string, payloads: readonly (Buffer | string)[]):
   let epoch = '';
   for (const payload of payloads) {
     const limits = { historySize: 100, historyTtlMs: 60_000, idempotencyWindowMs: 0 };
-    const args = publishArguments({ channel, payload, ...limits });
+    const args = publishArguments({ channel, payload, ...limits }, IS_CLUSTER);
     const keys = publishKeys(channel);
     const reply = await tier.backend.eval(PUBLISH_SCRIPT.text, keys.length, ...keys, ...args);
     [epoch] = reply as [string];

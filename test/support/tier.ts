@@ -1,8 +1,9 @@
-import { Redis } from 'ioredis';
-import { type StartRedisOptions, startRedis, type TestRedis } from './redis.ts';
+import type { Redis } from 'ioredis';
+import { connectBackend, serviceEnv, startRedisOfMode } from './redis/redis-mode.ts';
+import type { StartRedisOptions, TestRedis } from './redis.ts';
 import { type ServiceEnvironment, startEdge, type TestEdge, untilLinked } from './service.ts';
 
-/** A Redis and its edges. Disposing of it ends all of its processes. */
+/** A Redis, or a cluster in cluster mode, and its edges. Disposing of it ends all of its processes. */
 export interface Tier extends AsyncDisposable {
   readonly redis: TestRedis;
   /** A connection for publishing and checks, as a backend would have. */
@@ -22,14 +23,13 @@ export interface TierOptions {
 export async function startTier(options: TierOptions): Promise<Tier> {
   const stack = new AsyncDisposableStack();
   try {
-    const redis = stack.use(await startRedis(options.redis));
-    const backend = new Redis(redis.url, { retryStrategy: () => 100 });
-    backend.on('error', () => {});
+    const redis = stack.use(await startRedisOfMode(options.redis));
+    const backend = connectBackend(redis);
     stack.defer(() => backend.disconnect());
     const edges: TestEdge[] = [];
     for (let i = 1; i <= options.edges; i += 1) {
       const env = {
-        REDIS_URL: redis.url,
+        ...serviceEnv(redis),
         EDGE_NODE_ID: `edge-${i}`,
         DRAIN_SECONDS: '3',
         DRAIN_ACCEPT_SECONDS: '0',

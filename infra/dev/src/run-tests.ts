@@ -6,7 +6,7 @@ import { countTests, formatCounts, isGood, type TestCounts } from './checks/test
 import { WORKSPACE_NODE, WORKSPACE_ROOT } from './processes/service-process.ts';
 
 /** The suites of `npm test`: minutes. Chaos, capacity and benchmarks have commands of their own. */
-const PROJECTS = ['unit', 'integration', 'integration-alone'];
+const PROJECTS = ['unit', 'integration', 'integration-cluster', 'integration-alone'];
 
 /** The argument of `npm run test:long`: the same suites, and whole what they have a short form of (`test/support/length.ts`). */
 const LONG = '--long';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Position } from '@tradewind/protocol';
-import type { Redis } from 'ioredis';
+import { Cluster, type Redis } from 'ioredis';
 import type { Published } from './delivery-record.ts';
 
 const SCRIPT = readFileSync(
@@ -30,6 +30,7 @@ export class ScriptPublisher implements Published {
     const [epoch, offset] = (await this.#redis.eval(
       ...([SCRIPT, 2, `{${channel}}:meta`, `{${channel}}:log`] as const),
       ...([channel, bytes, this.#historySize, HISTORY_TTL_MS, '', 0, 0] as const),
+      ...(this.#redis instanceof Cluster ? ['sharded'] : []),
     )) as [string, number];
     positions.push({ epoch, offset });
   }
