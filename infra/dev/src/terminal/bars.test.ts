@@ -17,5 +17,5 @@ it('draws the last values of a line, the highest full', () => {
 });
 
 it('draws values over several lines', () => {
-  expect(chart([0, 4, 8, 16], 9, 2)).toEqual(['   █', ' ▄██']);
+  expect(chart([0, 4, 8, 16], 6, 2)).toEqual(['     █', '   ▄██']);
 });

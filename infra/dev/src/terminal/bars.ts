@@ -21,7 +21,7 @@ export function spark(values: readonly number[], columns: number): string {
     .join('');
 }
 
-/** The last `columns` values as columns of `rows` lines, the highest line first. */
+/** The last `columns` values as columns of `rows` lines, the highest line first and the latest value rightmost. */
 export function chart(values: readonly number[], columns: number, rows: number): string[] {
   const shown = values.slice(-columns);
   const most = Math.max(...shown, 1);
@@ -30,6 +30,7 @@ export function chart(values: readonly number[], columns: number, rows: number):
     const below = (rows - 1 - row) * EIGHTHS;
     return eighths
       .map((high) => (high <= below ? ' ' : HEIGHTS[Math.min(EIGHTHS, high - below) - 1]))
-      .join('');
+      .join('')
+      .padStart(columns);
   });
 }

@@ -24,6 +24,7 @@ const STATE: DemoState = {
     clients: 40_000,
     channels: 10_000,
     messagesPerSecond: 4_000_000,
+    isDegraded: false,
     p50: 1.25,
     p99: 12_345.6,
   })),
@@ -120,6 +121,8 @@ describe('renderView', () => {
     expect(text).toMatch(/edge-2 +● ready/);
     expect(text).toMatch(/redis +■ frozen/);
     expect(text).toContain('28 recovered in 3 moves');
+    const cutOff = [one, { ...two, isDegraded: true }];
+    expect(textOf({ ...STATE, edges: cutOff })).toMatch(/edge-2 +▲ degraded/);
   });
 
   it('shows the channels of the user, and lets nothing in them move the cursor', () => {

@@ -26,6 +26,9 @@ const DEFAULT_EDGE_URL = 'ws://127.0.0.1:8080/ws';
 const WIDE_COLUMNS = 110;
 const CHANNEL_COLUMNS = 46;
 
+/** A line of fewer seconds shows nothing but a block. */
+const LEAST_SPARK_COLUMNS = 8;
+
 /** Events that are shown whatever else must go. */
 const LEAST_EVENTS = 2;
 
@@ -102,18 +105,13 @@ function verdict(state: DemoState, columns: number): Line[] {
   const known = rate === undefined ? '' : `  ${count(rate)}/s`;
   const rateText = text.length + known.length <= columns ? known : '';
   const room = Math.min(columns, MOST_TABLE_COLUMNS) - text.length - rateText.length - 3;
-  return [
-    [span(counts, style)],
-    [
-      span(text),
-      span(room > 0 ? `   ${spark(deliveryRates, room)}` : '', 'accent'),
-      span(rateText, 'dim'),
-    ],
-  ];
+  const rates = room < LEAST_SPARK_COLUMNS ? '' : `   ${spark(deliveryRates, room)}`;
+  return [[span(counts, style)], [span(text), span(rates, 'accent'), span(rateText, 'dim')]];
 }
 
-const CONDITIONS: Readonly<Record<EdgeState['condition'] | 'frozen', Span>> = {
+const CONDITIONS: Readonly<Record<EdgeState['condition'] | 'degraded' | 'frozen', Span>> = {
   ready: span('● ready', 'good'),
+  degraded: span('▲ degraded', 'warn'),
   draining: span('▲ draining', 'warn'),
   down: span('■ down', 'bad'),
   starting: span('◌ starting', 'warn'),
@@ -143,7 +141,7 @@ function nodes(state: DemoState, columns: number): Line[] {
       const { messagesPerSecond } = edge;
       return [
         span(edge.name.padEnd(NAME), 'bold'),
-        ...pad([CONDITIONS[edge.condition]], CONDITION),
+        ...pad([CONDITIONS[shownCondition(edge)]], CONDITION),
         span(figure(edge.clients).padStart(NUMBER)),
         span(figure(messagesPerSecond).padStart(NUMBER)),
         span(` ${bar(messagesPerSecond ?? 0, most, barColumns).padEnd(barColumns)}`, 'accent'),
@@ -157,6 +155,11 @@ function nodes(state: DemoState, columns: number): Line[] {
       span(` ${where}`, 'dim'),
     ],
   ];
+}
+
+/** A node that is cut off from Redis keeps its clients and stays ready. */
+function shownCondition({ condition, isDegraded }: EdgeState): keyof typeof CONDITIONS {
+  return condition === 'ready' && isDegraded ? 'degraded' : condition;
 }
 
 /** Channels, then what happened, then commands, each with as many lines as there is room for. */

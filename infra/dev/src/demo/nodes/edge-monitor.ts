@@ -8,12 +8,15 @@ export interface EdgeReading {
   readonly clients: number | undefined;
   readonly channels: number | undefined;
   readonly messagesPerSecond: number | undefined;
+  /** It is cut off from Redis, and tells its clients so. */
+  readonly isDegraded: boolean;
 }
 
 const NOTHING: EdgeReading = {
   clients: undefined,
   channels: undefined,
   messagesPerSecond: undefined,
+  isDegraded: false,
 };
 
 /** Reads an edge's `/metrics` once a second until it is stopped. */
@@ -47,6 +50,7 @@ export class EdgeMonitor {
         clients: metrics.sum('tradewind_edge_connections'),
         channels: metrics.sum('ws_subscription_index_channels'),
         messagesPerSecond: this.#rate(metrics.sum('tradewind_edge_deliveries_total')),
+        isDegraded: metrics.sum('tradewind_edge_degraded') === 1,
       };
     } catch {
       this.#reading = NOTHING;
