@@ -41,6 +41,13 @@ it('is imported where there is no window, and needs no other package', async () 
   }
 });
 
+it('names its errors by their codes, also where the names of classes are shortened', async () => {
+  const { ConnectError } = (await import(
+    join(out, 'index.min.js')
+  )) as typeof import('./src/index.ts');
+  expect(String(new ConnectError('No.'))).toBe('TradewindError [connect_failed]: No.');
+});
+
 it('has types that a strict project accepts', async () => {
   const program = join(out, 'program.ts');
   await writeFile(

@@ -10,7 +10,8 @@ export class TradewindError extends Error {
 
   constructor(code: string, message: string, retryable = false, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
-    this.name = new.target.name;
+    // Minifiers shorten the names of classes.
+    this.name = `TradewindError [${code}]`;
     this.code = code;
     this.retryable = retryable;
   }
