@@ -63,6 +63,13 @@ export class Scene {
     return client;
   }
 
+  /** A client with the waits that an application has. */
+  patientClient(url: UrlSource = () => this.nextUrl()): Client {
+    const client = this.#sdk.connect(url, { webSocket: this.spy.WebSocket });
+    this.#clients.push(client);
+    return client;
+  }
+
   /** The edge that the last connection went to. */
   get edge(): number {
     return this.#edge;
