@@ -89,7 +89,7 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     main: 'anything',
     'worker-main': 'anything',
     edge: 'anything',
-    config: ['auth', 'clients', 'outbound', 'owners'],
+    config: ['auth', 'outbound', 'owners'],
     feed: [],
     limits: [],
     auth: [],
