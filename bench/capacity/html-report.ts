@@ -135,7 +135,9 @@ main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 3
 .wide { grid-column: 1 / -1; }
 .warning { border-left: 4px solid var(--two); padding: .3rem .8rem; background: var(--band); }
 header p { margin: .3rem 0 0; } header { margin-bottom: 1.5rem; } .soft { color: var(--soft); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: .8rem; }
+.tiles { display: grid; grid-template-columns: repeat(2, 1fr); gap: .8rem; }
+@media (min-width: 40rem) { .tiles { grid-template-columns: repeat(3, 1fr); } }
+@media (min-width: 84rem) { .tiles { grid-template-columns: repeat(6, 1fr); } }
 .tile { border: 1px solid var(--rule); border-radius: 10px; padding: .7rem 1rem; }
 .tile h2 { font-size: .85rem; font-weight: 600; color: var(--soft); margin: 0; }
 .tile p { font-size: 1.8rem; line-height: 1.3; font-weight: 650; margin: 0; letter-spacing: -.02em; font-variant-numeric: tabular-nums; }
