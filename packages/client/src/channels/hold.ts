@@ -13,6 +13,9 @@ export interface ResyncFrame {
 /** How a channel came to be asked for. */
 export type AskedFor = 'first' | 'resume' | 'rewind' | 'handover';
 
+/** One array for all holds: each would keep an empty one. */
+const NOBODY: readonly Consumer[] = [];
+
 /** Why publications are missing that history cannot bring. */
 const LOSS_REASONS: Readonly<Record<AskedFor, GapReason>> = {
   first: 'away',
@@ -35,8 +38,6 @@ export class Hold {
   /** How often the latest was asked for, and is sent; undefined for all. A server of an earlier release sends all. */
   askedEveryMs: number | undefined;
   everyMs: number | undefined;
-  /** While a change is under way: what its answer belongs to if the node has ended this hold before it read the change. */
-  successor: Hold | undefined;
   /** Up to here the latest was sent, also where all is sent since: the answer to a change may overtake what was left of it. */
   #skipsTo = 0;
   /** What the answer said that was left out before the first publication. */
@@ -50,7 +51,7 @@ export class Hold {
   #isBehind = false;
   /** Why the next offset may jump; undefined once it may not. */
   #mayJump: GapReason | undefined;
-  readonly #returning: readonly Consumer[];
+  #returning: readonly Consumer[];
 
   /** @param returning consumers that were paused, and continue with this hold's replay. */
   constructor(
@@ -83,10 +84,11 @@ export class Hold {
     this.#replayLeft = replayed;
     channel.adopt(this);
     // What they continue with was asked for in the epoch before: then they are asked for again.
-    for (const consumer of isMoved ? [] : this.#returning) {
+    for (const consumer of isMoved ? NOBODY : this.#returning) {
       consumer.isPaused = false;
       consumer.wantsBack = false;
     }
+    this.#returning = NOBODY;
     if (epoch === undefined) {
       if (before !== undefined) channel.restart({ reason: 'history_lost' });
       else if (wasLive) channel.lost({ reason: this.#lossReason });
@@ -122,7 +124,6 @@ export class Hold {
 
   /** A later `subscribe` was answered: the channel comes in another way from here on. */
   changed({ latest, offset = 0 }: SubscribedChannel): void {
-    this.successor = undefined;
     if (this.everyMs !== undefined) this.#skipsTo = offset;
     this.everyMs = latest?.everyMs;
   }

@@ -51,6 +51,8 @@ export class Requests<Link extends RequestLink> {
   readonly #asking = new Set<HeldChannel>();
   readonly #leaving = new Set<HeldChannel>();
   readonly #changing = new Set<HeldChannel>();
+  /** While a change is under way, by channel: what its answer belongs to if the node has ended the hold before it read the change. */
+  readonly #successors = new Map<string, Hold>();
   readonly #open = new Map<unknown, Request>();
   #lastId = FIRST_ID;
   #isScheduled = false;
@@ -75,7 +77,7 @@ export class Requests<Link extends RequestLink> {
   stopAsking(): void {
     this.#asking.clear();
     this.#changing.clear();
-    for (const hold of this.holds.values()) hold.successor = undefined;
+    this.#successors.clear();
   }
 
   /** Asks for a held channel in the way in which its consumers want it now. */
@@ -97,6 +99,7 @@ export class Requests<Link extends RequestLink> {
       const hold = this.holds.get(answer.channel);
       if (request?.kind === 'change' && hold?.phase === 'held') {
         request.channels.delete(hold.channel);
+        this.#successors.delete(answer.channel);
         hold.changed(answer);
         if (hold.isRefused) this.#changeLater(hold.channel);
         this.#owner.reconcile(hold.channel);
@@ -123,9 +126,10 @@ export class Requests<Link extends RequestLink> {
   unsubscribed({ id, channels, reason }: Unsubscribed): void {
     this.#answered(id, true);
     for (const name of channels) {
+      const successor = this.#successors.get(name);
       const hold = this.#drop(name);
       if (hold === undefined) continue;
-      const { channel, successor } = hold;
+      const { channel } = hold;
       if (reason === undefined) this.#owner.left(this.#link, channel);
       else if (successor === undefined) {
         this.#owner.rejected(this.#link, channel, reason, undefined);
@@ -166,7 +170,7 @@ export class Requests<Link extends RequestLink> {
   #changeLater(channel: HeldChannel, retryAfterMs = CHANGE_AGAIN_MS): void {
     const hold = this.holds.get(channel.name);
     if (hold === undefined) return;
-    hold.successor = undefined;
+    this.#successors.delete(channel.name);
     this.#link.timers.set(hold, retryAfterMs, () => {
       hold.askedEveryMs = hold.everyMs;
       this.#owner.reconcile(channel);
@@ -181,6 +185,7 @@ export class Requests<Link extends RequestLink> {
     }
     this.holds.delete(name);
     this.#leaving.delete(hold.channel);
+    this.#successors.delete(name);
     this.#link.timers.clear(hold);
     if (hold.channel.primary === hold) hold.channel.primary = undefined;
     return hold;
@@ -225,7 +230,7 @@ export class Requests<Link extends RequestLink> {
       const hold = this.holds.get(name);
       if (hold?.phase !== 'held' || hold.askedEveryMs === everyMs) return undefined;
       hold.askedEveryMs = everyMs;
-      hold.successor = new Hold(channel, 'resume', since, []);
+      this.#successors.set(name, new Hold(channel, 'resume', since, []));
       return itemOf(name, since, undefined, everyMs);
     });
   }
@@ -295,7 +300,7 @@ export class Requests<Link extends RequestLink> {
             this.#asking.add(channel);
           } else {
             hold.askedEveryMs = hold.everyMs;
-            hold.successor = undefined;
+            this.#successors.delete(channel.name);
             this.#changing.add(channel);
           }
         }
