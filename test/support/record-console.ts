@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '@tradewind/client';
+import { connect as connectBinary } from '@tradewind/client/binary';
 import { type ServiceProcess, startService } from '@tradewind/dev';
 import type { Page } from 'playwright-core';
 import { openChromium } from './browser.ts';
@@ -30,7 +31,7 @@ const SIZES = [
 
 const SCHEMES = ['light', 'dark'] as const;
 
-const CHANNELS = ['BTC.trade', 'ETH.trade', 'SOL.trade', 'DOGE.trade', 'BTC.book'];
+const CHANNELS = ['ETH.trade', 'BTC.trade', 'SOL.trade', 'DOGE.trade', 'PEPE.trade'];
 
 /** Time between two trades of all channels, in ms. */
 const TRADE_MS = 40;
@@ -135,7 +136,8 @@ stack.defer(async () => {
 
 for (let i = 0; i < CLIENTS; i += 1) {
   let attempt = i;
-  const client = connect(() => edges[attempt++ % edges.length]!.wsUrl);
+  const connectIn = i % 3 === 0 ? connectBinary : connect;
+  const client = connectIn(() => edges[attempt++ % edges.length]!.wsUrl);
   stack.defer(() => client.close());
   const names = CHANNELS.slice(0, 1 + (i % CHANNELS.length));
   for (const name of names) {
@@ -150,11 +152,11 @@ await picture(page, 'healthy');
 await picture(page, 'channel', async () => {
   await page.keyboard.press('Escape');
   await page.keyboard.press('4');
-  await page.getByRole('button', { name: 'BTC.trade' }).click();
+  await page.getByRole('button', { name: 'ETH.trade' }).click();
   await page.locator('.tape li').nth(8).waitFor();
 });
 await page.keyboard.press('Escape');
-await page.keyboard.press('1');
+await page.evaluate('document.activeElement.blur(); scrollTo(0, 0);');
 
 // An edge that is nearly full: a warning.
 const small = stack.use(
@@ -168,7 +170,7 @@ await untilLinked(small);
 for (let i = 0; i < SMALL_EDGE - 1; i += 1) {
   const client = connect(small.wsUrl);
   stack.defer(() => client.close());
-  client.channel('ETH.trade').subscribe(() => {});
+  client.channel('BTC.trade').subscribe(() => {});
 }
 await until(page, 'Degraded');
 await sleep(20_000);

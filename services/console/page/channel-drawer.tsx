@@ -74,7 +74,7 @@ function Positions({ rows }: { readonly rows: readonly ChannelOnNode[] | undefin
               <th class="number">Behind</th>
               <th class="number">Clients</th>
               <th class="number wide">Rate/s</th>
-              <th class="number">Last</th>
+              <th class="number wide">Last</th>
             </tr>
           </thead>
           <tbody>
@@ -97,7 +97,7 @@ function Positions({ rows }: { readonly rows: readonly ChannelOnNode[] | undefin
                 </td>
                 <td class="number">{whole(row.subscribers)}</td>
                 <td class="number wide">{rate(row.rate)}</td>
-                <td class="number">{row.ageMs < 0 ? 'never' : ago(row.ageMs)}</td>
+                <td class="number wide">{row.ageMs < 0 ? 'never' : ago(row.ageMs)}</td>
               </tr>
             ))}
           </tbody>
@@ -130,6 +130,14 @@ function LiveTape() {
       </h3>
       {priced.length > 1 && <PriceChart rows={priced} />}
       <Latency rows={rows} node={state?.node} />
+      {rows.length > 0 && (
+        <p class="tape-head" aria-hidden="true">
+          <span>Published</span>
+          <span class="offset">Offset</span>
+          <span class="lag">Lag</span>
+          <span>Payload</span>
+        </p>
+      )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also by keys. */}
       <ol class="tape" tabIndex={0} aria-label="Tape, the latest first">
         {rows.toReversed().map((row) => (

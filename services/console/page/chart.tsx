@@ -24,6 +24,11 @@ const WHOLE_STEPS = Array.from({ length: 14 }, (_, i) =>
   [1, 2, 5].map((digit) => digit * 10 ** i),
 ).flat();
 
+/** Steps of times, in s, of which each label is another. */
+const TIME_STEPS = [1, 2, 5, 10, 15, 30]
+  .concat([1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60))
+  .concat([1, 2, 3, 6, 12].map((hours) => hours * 3_600));
+
 /** Rows of the table that a chart can be read as. */
 const TABLE_ROWS = 15;
 
@@ -160,7 +165,7 @@ export function PriceChart({ rows }: { readonly rows: readonly TapeRow[] }) {
     if (element === null) return;
     const made = new UPlot(
       {
-        ...options(element.clientWidth, PRICE_HEIGHT, priceText),
+        ...options(element.clientWidth, PRICE_HEIGHT, priceMark),
         cursor: { show: false },
       },
       [times, prices],
@@ -188,6 +193,15 @@ export function PriceChart({ rows }: { readonly rows: readonly TapeRow[] }) {
 /** As many digits as tell prices of one market apart. */
 function priceText(value: number): string {
   return value.toLocaleString('en-US', { maximumSignificantDigits: 6 });
+}
+
+/** A price beside the axis, with the digits of a step between two marks. */
+function priceMark(value: number, step: number): string {
+  const digits = Math.min(12, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
+  return value.toLocaleString('en-US', {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
 }
 
 function ValueTable(props: {
@@ -239,7 +253,7 @@ function knownOf(values: readonly unknown[] | ArrayLike<unknown> | undefined): n
 function options(
   width: number,
   height: number,
-  format: (value: number) => string,
+  format: (value: number, step: number) => string,
   steps?: number[],
 ): Omit<UPlot.Options, 'cursor'> {
   const axis = {
@@ -256,6 +270,7 @@ function options(
       {
         ...axis,
         size: 24,
+        incrs: TIME_STEPS,
         // As wide as a time with seconds, and a gap.
         space: 70,
         values: (_plot, marks, _axis, _space, step) =>
@@ -265,7 +280,7 @@ function options(
         ...axis,
         size: 60,
         ...(steps === undefined ? {} : { incrs: steps }),
-        values: (_plot, marks) => marks.map((mark) => format(mark)),
+        values: (_plot, marks, _axis, _space, step) => marks.map((mark) => format(mark, step)),
       },
     ],
     series: [

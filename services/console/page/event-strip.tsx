@@ -67,23 +67,28 @@ export function EventStrip() {
   );
 }
 
-/** Marks that would lie on one another are one: a sixtieth of the axis is as wide as a mark. */
+/** Room for a mark, and what stands beside the strip, in CSS pixels. */
+const MARK_WIDTH = 28;
+const BESIDE_STRIP = 170;
+const WIDEST_PAGE = 1_680;
+
+/** Events that come before the mark of those before them has ended share it: marks do not lie on one another. */
 function joined(
   events: readonly FleetEvent[],
   span: number,
 ): readonly { readonly event: string; readonly at: number; readonly count: number }[] {
-  const width = (span * 1_000) / 60;
-  const marks = new Map<string, { event: string; at: number; count: number }>();
-  for (const { event, at } of events) {
-    const key = `${Math.floor(at / width)}`;
-    const mark = marks.get(key);
-    if (mark === undefined) marks.set(key, { event, at, count: 1 });
+  const pixels = Math.max(MARK_WIDTH, Math.min(innerWidth, WIDEST_PAGE) - BESIDE_STRIP);
+  const width = (span * 1_000 * MARK_WIDTH) / pixels;
+  const marks: { event: string; at: number; count: number }[] = [];
+  for (const { event, at } of events.toSorted((one, other) => one.at - other.at)) {
+    const mark = marks.at(-1);
+    if (mark === undefined || at - mark.at >= width) marks.push({ event, at, count: 1 });
     else {
       mark.count += 1;
       if (rank(event) < rank(mark.event)) mark.event = event;
     }
   }
-  return [...marks.values()];
+  return marks;
 }
 
 /** The worst first. */

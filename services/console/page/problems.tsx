@@ -16,6 +16,7 @@ const NOTHING_WRONG: Readonly<Record<string, string>> = {
 export function Problems() {
   const shown = snapshot.value;
   const problems = shown?.problems ?? [];
+  const at = shown?.at ?? 0;
   const more = (shown?.problemsInAll ?? 0) - problems.length;
   return (
     <div class="card">
@@ -40,17 +41,23 @@ export function Problems() {
                 <span aria-hidden="true">{problem.severity === 'critical' ? '■' : '▲'}</span>{' '}
                 {problem.severity}
               </span>
-              <span>
-                <button type="button" class="link" onClick={() => lookAt({ node: problem.node })}>
-                  {problem.node}
-                </button>{' '}
-                {problem.sentence}{' '}
-                <time class="since" dateTime={new Date(problem.since).toISOString()}>
-                  since {sinceWhen(problem.since, shown?.at ?? problem.since)}, for{' '}
-                  {duration((shown?.at ?? problem.since) - problem.since)}
-                </time>
-              </span>
-              <code title="The entry of docs/runbook.md">{problem.alert}</code>
+              <div>
+                <p>
+                  <button type="button" class="link" onClick={() => lookAt({ node: problem.node })}>
+                    {problem.node}
+                  </button>{' '}
+                  {problem.sentence}
+                </p>
+                <p class="since">
+                  <time dateTime={new Date(problem.since).toISOString()}>
+                    since {sinceWhen(problem.since, at)}
+                  </time>
+                  {' · '}
+                  {duration(at - problem.since)}
+                  {' · '}
+                  <code title="The entry of docs/runbook.md">{problem.alert}</code>
+                </p>
+              </div>
             </li>
           ))}
           {more > 0 && <li>{more} more</li>}

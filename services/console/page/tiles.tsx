@@ -16,10 +16,11 @@ export function Tiles() {
   const { point, connectionsLimit, lostLastHour, repairedLastHour } = shown;
   const full = connectionsLimit === 0 ? 0 : point.clients / connectionsLimit;
   const dollars = (point.sentBytes / 1e9) * DOLLARS_PER_GIGABYTE * SECONDS_A_DAY;
+  const noEdge = connectionsLimit === 0 && point.clients === 0;
   const sum = (of: (row: NodeRow) => number) =>
     shown.nodes.reduce((total, row) => total + of(row), 0);
-  const received = sum((row) => row.received);
-  const skipped = sum((row) => row.skipped);
+  const received = Math.round(sum((row) => row.received));
+  const skipped = Math.round(sum((row) => row.skipped));
   const binary = sum((row) => row.binaryConnections);
   const saved = sum((row) => row.savedBytes);
   const slowShare = point.clients === 0 ? 0 : point.slow / point.clients;
@@ -30,9 +31,11 @@ export function Tiles() {
         figure="clients"
         value={whole(point.clients)}
         limit={
-          binary === 0
-            ? `${percent(full)} of ${whole(connectionsLimit)}`
-            : `${percent(full)} of ${short(connectionsLimit)}; ${short(binary)} on v2`
+          noEdge
+            ? 'no edge is ready'
+            : binary === 0
+              ? `${percent(full)} of ${whole(connectionsLimit)}`
+              : `${percent(full)} of ${short(connectionsLimit)} · ${short(binary)} on v2`
         }
         isBad={full > 0.9}
       />
@@ -43,7 +46,7 @@ export function Tiles() {
         limit={
           skipped === 0
             ? `${short(received)} publications/s in`
-            : `${short(received)} in; ${short(skipped)} skipped for the latest`
+            : `${short(received)} in · ${short(skipped)} skipped`
         }
       />
       <Tile
@@ -76,7 +79,7 @@ export function Tiles() {
         limit={
           saved === 0
             ? `≈ $${whole(dollars)} a day of egress`
-            : `≈ $${whole(dollars)} a day; v2 saves ${bytes(saved)}`
+            : `≈ $${whole(dollars)} a day · v2 saves ${bytes(saved)}`
         }
       />
     </div>
