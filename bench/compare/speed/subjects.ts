@@ -94,13 +94,16 @@ export const LATEST = {
   publicationsPerSecond: 500,
 } as const;
 
-/** Many channels of which each has few clients: a hub encodes for them as often as for a crowd. */
+/**
+ * Many channels of which each has few clients: a hub encodes for them as often as for a crowd. Few clients have many channels each, or writing
+ * to them would take the hub's core.
+ */
 export const MANY_CHANNELS: LoadShape = {
   ...CROWD,
-  clients: 200,
+  clients: 16,
   channels: 2_000,
   mode: 'random',
-  channelsPerClient: 50,
+  channelsPerClient: 500,
   sampleEvery: 20,
 };
 
