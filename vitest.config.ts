@@ -102,27 +102,30 @@ const CORES = availableParallelism();
  */
 const FILES_AT_ONCE = Math.max(CORES + 1, Math.min(3 * CORES, 12));
 
+/** Into how many parts the run is divided; each has its share of every project's files. */
+const PARTS = 16;
+
 /**
- * Starts the {@link LONGEST} files first, and mixes the others: unit tests compute while integration tests wait, so each
- * project gives its files at a pace at which all projects end together.
+ * Starts the {@link LONGEST} files first, and mixes the others: unit tests compute while integration tests wait, so each project
+ * gives its files at a pace at which all projects end together. Unit tests come in rows, because a process of theirs goes on
+ * only when the next file is one of them.
  */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    const counts = new Map<string, number>();
-    const places = sorted.map(({ moduleId, project }) => {
-      const count = counts.get(project.name) ?? 0;
-      counts.set(project.name, count + 1);
-      return { count, first: LONGEST.findIndex((file) => moduleId.endsWith(`/${file}`)) };
-    });
-    const order = new Map(
-      sorted.map((file, i) => {
-        const { count, first } = places[i]!;
-        const rank = first < 0 ? count / counts.get(file.project.name)! : first - LONGEST.length;
-        return [file, rank] as const;
-      }),
+    const placeOf = ({ moduleId }: TestSpecification): number => {
+      const place = LONGEST.findIndex((file) => moduleId.endsWith(`/${file}`));
+      return place < 0 ? LONGEST.length : place;
+    };
+    const byProject = Map.groupBy(
+      sorted.toSorted((a, b) => placeOf(a) - placeOf(b)),
+      ({ project }) => project.name,
     );
-    return sorted.toSorted((a, b) => order.get(a)! - order.get(b)!);
+    return Array.from({ length: PARTS }, (_, part) =>
+      [...byProject.values()].flatMap((all) =>
+        all.slice((part * all.length) / PARTS, ((part + 1) * all.length) / PARTS),
+      ),
+    ).flat();
   }
 }
 
@@ -144,6 +147,9 @@ export default defineConfig({
             'infra/**/*.test.ts',
             'test/terraform/**/*.test.ts',
           ],
+          // A process and its modules for each of some 300 files, most of which take a few ms, would be most of their time.
+          isolate: false,
+          setupFiles: ['test/support/leave-nothing.ts'],
           maxWorkers: FILES_AT_ONCE,
           sequence: { groupOrder: 1 },
           // Properties are work, and a machine may be busy with much else.
