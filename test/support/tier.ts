@@ -71,8 +71,11 @@ export interface DebugIndex {
   readonly busiestChannels: Readonly<Record<string, number>>;
 }
 
+/** Rejects while the edge is too busy to answer. */
 export async function debugIndex(edge: TestEdge): Promise<DebugIndex> {
-  return (await (await fetch(`${edge.adminUrl}/debug/index`)).json()) as DebugIndex;
+  const response = await fetch(`${edge.adminUrl}/debug/index`);
+  if (!response.ok) throw new Error(`/debug/index answered ${response.status}`);
+  return (await response.json()) as DebugIndex;
 }
 
 /** Longer than any test, in ms. */
