@@ -13,27 +13,22 @@ const CHAOS_INSTRUMENTS = [
 ];
 
 /**
- * Integration tests that measure time, memory or CPU, or that load the machine themselves. They run one file at a
- * time after the others: beside each other they would measure each other.
+ * Integration tests that measure time or rates, or that load the machine themselves. They run one file at a time after the
+ * others: beside each other they would measure each other. What measures the CPU time of one thread is not among them: it
+ * measures the same beside others.
  */
 const ALONE = [
   'bench/compare/cost/hot-path.test.ts',
-  'test/fuzz/edge-cost.test.ts',
-  'test/fuzz/ingest-cost.test.ts',
-  'test/fuzz/meter.test.ts',
   'test/integration/address-fairness.test.ts',
   'test/integration/drain.test.ts',
   'test/integration/hostile-input.test.ts',
   'test/integration/limits.test.ts',
   'test/integration/node-limits.test.ts',
-  'test/integration/publisher-cost.test.ts',
   'test/integration/revocation.test.ts',
   'test/integration/slow-clients.test.ts',
   'test/integration/workers.test.ts',
   'test/integration/workers-frozen.test.ts',
   'bench/load/load.test.ts',
-  'bench/load/poller.test.ts',
-  'bench/load/publisher.test.ts',
   'test/observability/dashboard-and-rules.test.ts',
 ];
 
@@ -47,6 +42,7 @@ const LONGEST = [
   'test/integration/bus-probe.test.ts',
   'test/integration/ingest-sequenced.test.ts',
   'test/integration/capacity.test.ts',
+  'test/fuzz/edge-cost.test.ts',
   'test/integration/jwks.test.ts',
   'test/integration/bus-sentinel.test.ts',
   'test/integration/console-page.test.ts',
