@@ -73,6 +73,15 @@ describe('runProgram', () => {
     expect(exitCode).toBe(78);
   });
 
+  it('names an unknown setting beside a wrong one', async () => {
+    const { complaints, exitCode } = await run(['--check'], { PORT: 'x', EDGE_WORKRES: '4' });
+    expect(complaints).toEqual([
+      'edge: PORT: "x" must be an integer from 0 to 65535',
+      'edge: EDGE_WORKRES is not a setting, and is ignored; EDGE_WORKERS is one',
+    ]);
+    expect(exitCode).toBe(78);
+  });
+
   it.each([[['--chek']], [['--check', 'x']], [['start']]])('refuses %j', async (args) => {
     const { complaints, started, exitCode } = await run(args);
     expect(complaints).toEqual([

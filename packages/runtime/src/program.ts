@@ -68,16 +68,20 @@ function check<Config extends { readonly unknownVariables: readonly UnknownVaria
   { name, readConfig }: Program<Config>,
   { environment, print, complain }: Surroundings,
 ): number {
-  try {
-    for (const unknown of readConfig(environment).unknownVariables) {
+  const tell = (unknownVariables: readonly UnknownVariable[]): void => {
+    for (const unknown of unknownVariables) {
       const nearest = unknown.nearest === undefined ? '' : `; ${unknown.nearest} is one`;
       complain(`${name}: ${unknown.name} is not a setting, and is ignored${nearest}`);
     }
+  };
+  try {
+    tell(readConfig(environment).unknownVariables);
     print(`${name}: the settings are right; nothing was started`);
     return 0;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const mistake of error.mistakes) complain(`${name}: ${mistake}`);
+    tell(error.unknownVariables);
     return CONFIG_ERROR_EXIT_CODE;
   }
 }

@@ -20,10 +20,13 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   /** One line for each mistake: the variable, its value (secrets excepted) and what is allowed. */
   readonly mistakes: readonly string[];
+  /** What {@link EnvironmentReader.unknown} found: it may be a wrong setting's right name, misspelt. */
+  readonly unknownVariables: readonly UnknownVariable[];
 
-  constructor(mistakes: readonly string[]) {
+  constructor(mistakes: readonly string[], unknownVariables: readonly UnknownVariable[] = []) {
     super(`the configuration has mistakes:\n${mistakes.join('\n')}`);
     this.mistakes = mistakes;
+    this.unknownVariables = unknownVariables;
   }
 }
 
@@ -37,6 +40,7 @@ export class EnvironmentReader {
   readonly #mistakes: string[] = [];
   /** The variables that were read so far. */
   readonly #known = new Set<string>();
+  #unknown: readonly UnknownVariable[] = [];
 
   constructor(environment: Environment) {
     this.#environment = environment;
@@ -54,7 +58,13 @@ export class EnvironmentReader {
    * @param prefixes the beginnings of our names.
    */
   unknown(prefixes: readonly string[]): readonly UnknownVariable[] {
-    return unknownVariables(this.#environment, prefixes, [...this.#known]);
+    this.#unknown = unknownVariables(this.#environment, prefixes, [...this.#known]);
+    return this.#unknown;
+  }
+
+  /** What {@link unknown} found; nothing before that call. */
+  get unknownVariables(): readonly UnknownVariable[] {
+    return this.#unknown;
   }
 
   /** Whether the variable is set and not empty. */
@@ -198,7 +208,7 @@ export function readConfig<Config>(
 ): Config {
   const reader = new EnvironmentReader(environment);
   const config = read(reader);
-  if (reader.mistakes.length > 0) throw new ConfigError(reader.mistakes);
+  if (reader.mistakes.length > 0) throw new ConfigError(reader.mistakes, reader.unknownVariables);
   return config;
 }
 

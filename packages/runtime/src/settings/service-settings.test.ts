@@ -65,9 +65,22 @@ describe('readServiceSettings', () => {
 
   it('wants a token on an admin port that others can reach', () => {
     expect(mistakesOf({ ADMIN_HOST: '0.0.0.0' })).toEqual([
-      'ADMIN_TOKEN: must be set when ADMIN_HOST ("0.0.0.0") is not loopback',
+      'ADMIN_TOKEN: or ADMIN_TOKEN_FILE must be set when ADMIN_HOST ("0.0.0.0") is not loopback',
     ]);
     expect(read({ ADMIN_HOST: '0.0.0.0', ADMIN_TOKEN: 'x' }).adminToken).toBe('x');
+  });
+
+  it('takes the token of the admin port from a file', () => {
+    const file = join(folder, 'admin-token');
+    writeFileSync(file, 'of a file\n');
+    const variables = { ADMIN_HOST: '0.0.0.0', ADMIN_TOKEN_FILE: file };
+    expect(read(variables).adminToken).toBe('of a file');
+    expect(mistakesOf({ ...variables, ADMIN_TOKEN: 'x' })).toEqual([
+      'ADMIN_TOKEN_FILE: ADMIN_TOKEN is set too; keep one of them',
+    ]);
+    expect(mistakesOf({ ...variables, ADMIN_TOKEN_FILE: `${file}-no` })).toEqual([
+      `ADMIN_TOKEN_FILE: the file "${file}-no" cannot be read (ENOENT)`,
+    ]);
   });
 
   it('keeps idle connections for as long as a balancer that is told to keep them longer needs', () => {

@@ -13,7 +13,7 @@ export interface ServiceSettings {
   readonly adminHost: string;
   /** `ADMIN_PORT`: metrics, debugging and drain; 0 for a free one. */
   readonly adminPort: number;
-  /** `ADMIN_TOKEN`: the bearer token of the admin port; undefined leaves it open, on loopback only. */
+  /** `ADMIN_TOKEN`, or the contents of `ADMIN_TOKEN_FILE`: the bearer token of the admin port; undefined leaves it open, on loopback only. */
   readonly adminToken: string | undefined;
   /** `HTTP_KEEP_ALIVE_SECONDS`, in ms: the longest idle time of an HTTP connection to the public port. */
   readonly httpKeepAliveMs: number;
@@ -104,22 +104,32 @@ export function readServiceSettings(
     port: environment.port('PORT', { default: defaults.defaultPort }),
     adminHost: environment.string('ADMIN_HOST', { default: LOOPBACK, allowed: ADDRESS }),
     adminPort: environment.port('ADMIN_PORT', { default: defaults.defaultAdminPort }),
-    adminToken: environment.secret('ADMIN_TOKEN'),
+    adminToken: readAdminToken(environment),
     httpKeepAliveMs: environment.integer('HTTP_KEEP_ALIVE_SECONDS', HTTP_KEEP_ALIVE) * 1_000,
     httpMaxConnections: environment.integer('HTTP_MAX_CONNECTIONS', HTTP_MAX_CONNECTIONS),
     logLevel: environment.choice('LOG_LEVEL', { default: 'info', choices: LOG_LEVELS }),
     redis: readRedisEndpoint(environment, defaults.redisUrlFault),
   };
-  if (!isLoopback(settings.adminHost) && settings.adminToken === undefined) {
+  const saysToken = settings.adminToken !== undefined || environment.isSet('ADMIN_TOKEN_FILE');
+  if (!isLoopback(settings.adminHost) && !saysToken) {
     environment.reject(
       'ADMIN_TOKEN',
-      `must be set when ADMIN_HOST (${JSON.stringify(settings.adminHost)}) is not loopback`,
+      `or ADMIN_TOKEN_FILE must be set when ADMIN_HOST (${JSON.stringify(settings.adminHost)}) is not loopback`,
     );
   }
   if (settings.port !== 0 && settings.port === settings.adminPort) {
     environment.reject('ADMIN_PORT', `must differ from PORT (both are ${settings.port})`);
   }
   return settings;
+}
+
+function readAdminToken(environment: EnvironmentReader): string | undefined {
+  const token = environment.secret('ADMIN_TOKEN');
+  const ofFile = environment.fileContents('ADMIN_TOKEN_FILE')?.trim();
+  if (token !== undefined && ofFile !== undefined) {
+    environment.reject('ADMIN_TOKEN_FILE', 'ADMIN_TOKEN is set too; keep one of them');
+  }
+  return token ?? ofFile;
 }
 
 /** Whether only this machine can reach what listens on `host`. */

@@ -45,6 +45,7 @@ describe('docs/configuration.md', () => {
     const lines = described.map(({ variable, stated }) => `${variable}: ${stated}`);
     expect(lines.toSorted()).toEqual([
       'ADMIN_TOKEN: none',
+      'ADMIN_TOKEN_FILE: none',
       'EDGE_AUTH: `none` on loopback, elsewhere none',
       'EDGE_DEMO_URL: none',
       'EDGE_JWKS_URL: none',
