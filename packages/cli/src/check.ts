@@ -129,7 +129,13 @@ async function sendTrades(
   using subscription = client.channel(channel).subscribe(({ offset }) => {
     if (offset !== undefined) arrival(offset).resolve(performance.now());
   });
-  await within(subscription.ready, `no answer to subscribing to ${channel}`);
+  await within(subscription.ready, `no answer to subscribing to ${channel}`).catch(
+    (error: Error) => {
+      const isRefused = (error as { code?: unknown }).code === 'channel_not_allowed';
+      if (!isRefused) throw error;
+      throw new Error(`${error.message}. Name a channel that this token allows by --channel`);
+    },
+  );
   const publisher = createPublisher(redis, { history: 0, sharded: isCluster && !isClassic });
   const delays: number[] = [];
   for (let i = 1; i <= PUBLICATIONS; i += 1) {

@@ -64,12 +64,17 @@ export async function connectRedis({
     isCluster || target.hosts.length > 1,
   );
   let cause: Error | undefined;
+  let nodeCause: Error | undefined;
   redis.on('error', (error: Error) => {
     cause = (error as { lastNodeError?: Error }).lastNodeError ?? error;
   });
+  // A Cluster whose nodes refuse the user tries the next one and says nothing of it by `error`.
+  redis.on('node error', (error: Error, address: string) => {
+    nodeCause = new Error(`${address}: ${error.message || error.name}`);
+  });
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(cause ?? new Error('no answer')), CONNECT_DEADLINE_MS);
+    timer = setTimeout(() => reject(new Error('no answer')), CONNECT_DEADLINE_MS);
   });
   try {
     // The first command shows a wrong password and a Redis that is loading; a connection alone does not.
@@ -77,7 +82,7 @@ export async function connectRedis({
     return redis;
   } catch (error) {
     redis.disconnect();
-    const { message, name } = (cause ?? error) as Error;
+    const { message, name } = (nodeCause ?? cause ?? error) as Error;
     throw new Error(`Redis at ${hostsOf(redisUrl)}: ${message || name}`);
   } finally {
     clearTimeout(timer);
