@@ -22,7 +22,7 @@ module "tier" {
     balancer = { certificate = { domains = [var.domain] } }
   }
 
-  ingest = var.ingest_tokens_secret_id == null ? null : { tokens_secret_id = var.ingest_tokens_secret_id }
+  ingest = var.ingest_token_file_secret_id == null ? null : { token_file_secret_id = var.ingest_token_file_secret_id }
 
   memorystore = null
   redis       = module.redis.redis

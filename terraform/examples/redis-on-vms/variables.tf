@@ -16,8 +16,8 @@ variable "domain" {
   type        = string
 }
 
-variable "ingest_tokens_secret_id" {
-  description = "ID of the secret that holds the publishers' tokens. null for no ingest."
+variable "ingest_token_file_secret_id" {
+  description = "ID of the secret that holds the publishers' token file: hashes of tokens, with channels, rights and rates. null for no ingest."
   type        = string
   default     = null
 }

@@ -29,7 +29,7 @@ variables {
   email       = "operators@example.com"
   operators   = ["group:operators@example.com"]
 
-  ingest_tokens_secret_id = "ingest-tokens"
+  ingest_token_file_secret_id = "ingest-token-file"
 
   release = {
     bucket = "releases"
