@@ -124,7 +124,10 @@ describe('docs/configuration.md', () => {
       },
       timeout: RUN_DEADLINE_MS,
     });
-    await Promise.race([ran, eventually(async () => (await tier.subscribers('BTC.trade')) === 1)]);
+    const subscribed = eventually(async () => (await tier.subscribers('BTC.trade')) === 1, {
+      deadlineMs: RUN_DEADLINE_MS,
+    });
+    await Promise.race([ran, subscribed]);
     await tier.backend.publish('BTC.trade', '{"price":"64123.5"}');
     expect((await ran).stdout).toContain('64123.5');
   });
