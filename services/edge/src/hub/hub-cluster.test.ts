@@ -116,10 +116,12 @@ describe('a hub on several shards', () => {
     for (const channel of ['a', 'b']) shards.set(channel, 'three');
     hub.moved(['a', 'b']);
     hub.linkRemoved('one');
-    worker.news();
+    await answers();
+    expect(worker.news(), 'clients know it already').toEqual([]);
     hub.subscribed(['a', 'b'], 'three');
     hub.linkRestored('three');
     expect(worker.news()).toEqual(['restored']);
+    expect(under.reported.at(-1)).toMatch(/^restored \d+ three$/);
     hub.message('a', sequenced(5));
     await answers();
     expect(worker.news()).toEqual(['published a 5']);

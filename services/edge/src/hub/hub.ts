@@ -62,8 +62,8 @@ export interface HubEvents extends ChannelEvents, RecoveryEvents {
   neverLinked(cause: string): void;
   /** The node is linked to Redis for the first time, this long after it started. */
   linked(afterMs: number): void;
-  /** The node is linked again, this long after it was cut off. */
-  restored(afterMs: number): void;
+  /** The node is linked again, this long after it was cut off; to this master, if it is one of a cluster, or to its successor. */
+  restored(afterMs: number, shard?: string): void;
 }
 
 /** A channel that a node holds, as telemetry sees it. */
@@ -100,6 +100,8 @@ export class Hub {
   readonly #guard: LimitGuard;
   #lastRef = 0;
   readonly #links: RedisLinks<HubChannel>;
+  /** The links that were lost, and have no successor yet, and when, in ms since the Unix epoch. As many as a cluster has masters. */
+  readonly #lost = new Map<string, number>();
   readonly #notices: LinkNotices;
 
   constructor(
@@ -265,15 +267,23 @@ export class Hub {
     for (const channel of [...this.#channels.values()]) {
       if (channel.link === link) this.#loseChannel(channel);
     }
-    if (wasUp) this.#notices.tellAll();
+    if (!wasUp) return;
+    this.#lost.set(link, since);
+    this.#notices.tellAll();
   }
 
   linkRestored(link = ONLY_LINK): void {
     this.#links.of({ link })?.identifyServer();
-    const recovery = this.#links.markUp(link, Date.now());
+    const now = Date.now();
+    const recovery = this.#links.markUp(link, now);
     if (recovery === undefined) return;
-    if (recovery.isFirst) this.#events.linked(recovery.afterMs);
-    else this.#events.restored(recovery.afterMs);
+    // A master that was promoted has a link of its own, which ends the loss of the one before it.
+    const [lost] = recovery.isFirst ? this.#lost : [[link, now - recovery.afterMs] as const];
+    const shard = link === ONLY_LINK ? undefined : link;
+    if (lost === undefined) this.#events.linked(recovery.afterMs);
+    else this.#events.restored(now - lost[1], shard);
+    if (lost !== undefined) this.#lost.delete(lost[0]);
+    if (this.#links.degradedSince === undefined) this.#lost.clear();
     this.#notices.tellAll();
   }
 

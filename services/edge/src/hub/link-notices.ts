@@ -14,8 +14,8 @@ export class LinkNotices {
   readonly #listeners: LinkNoticesParts['listeners'];
   readonly #channels: LinkNoticesParts['channels'];
   readonly #links: LinkNoticesParts['links'];
-  /** How much of its channels each worker was told to be cut off. */
-  readonly #told = new Map<FeedListener, 'none' | 'some' | 'all'>();
+  /** What each worker was told to be cut off: `none`, `all`, or the channels. */
+  readonly #told = new Map<FeedListener, string>();
   #telling: NodeJS.Immediate | undefined;
 
   constructor({ listeners, channels, links }: LinkNoticesParts) {
@@ -47,8 +47,11 @@ export class LinkNotices {
     const cutOff: string[] = [];
     for (const { name, link, listeners } of this.#channels.values())
       if (!this.#links.isUp(link) && listeners.has(listener)) cutOff.push(name);
-    this.#told.set(listener, cutOff.length === 0 ? 'none' : 'some');
-    if (cutOff.length > 0) listener.onDegraded(degradedSince, cutOff);
+    const now = cutOff.length === 0 ? 'none' : `some ${cutOff.toSorted().join(' ')}`;
+    this.#told.set(listener, now);
+    // A promoted master is a link of its own, which changes nothing for clients until it is up.
+    if (cutOff.length > 0 && before !== now) listener.onDegraded(degradedSince, cutOff);
+    else if (cutOff.length > 0) return;
     else if (before !== 'none') listener.onRestored();
   }
 

@@ -267,9 +267,9 @@ export function createNodeEvents(
       warnedCause = undefined;
       logger.info({ afterMs, redis }, 'linked');
     },
-    restored(afterMs) {
+    restored(afterMs, shard) {
       warnedCause = undefined;
-      logger.info({ afterMs, redis }, 'restored');
+      logger.info({ afterMs, redis, shard }, 'restored');
     },
     probeFailed(cause) {
       failedProbes.inc();

@@ -96,9 +96,9 @@ export function tallied(
       recent.add('degraded', cause);
       events.degraded(cause);
     },
-    restored(afterMs) {
+    restored(afterMs, shard) {
       recent.add('restored', `after ${Math.round(afterMs)} ms`);
-      events.restored(afterMs);
+      events.restored(afterMs, shard);
     },
     workerLost(slot, cause) {
       tally.workersLost += 1;

@@ -229,7 +229,8 @@ export function createHub(
     degraded: (cause) => reported.push(`degraded ${cause}`),
     neverLinked: (cause) => reported.push(`not linked yet ${cause}`),
     linked: (afterMs) => reported.push(`linked ${afterMs}`),
-    restored: (afterMs) => reported.push(`restored ${afterMs}`),
+    restored: (afterMs, shard) =>
+      reported.push(['restored', afterMs, shard].filter((part) => part !== undefined).join(' ')),
   };
   const limits: HubLimits = {
     maxChannels: 100,
