@@ -4,7 +4,7 @@ import { createGcloud, type Gcloud } from './gcloud.ts';
 import { createIapReach } from './iap-reach.ts';
 import { createInstanceGroupFleet } from './instance-group.ts';
 import { DIRECTLY, type Reach } from './reach.ts';
-import { rebalanceFleet } from './rebalance.ts';
+import { rebalanceFleet, reportUneven } from './rebalance.ts';
 import { deleteUnusedTemplates, removeNode, removeNodes, rollFleet } from './roll.ts';
 import { ROLL_USAGE, type RollCommand, readRollCommand, UsageError } from './settings.ts';
 import { readTokens } from './token.ts';
@@ -33,6 +33,7 @@ async function carryOut(
   switch (task.kind) {
     case 'roll':
       await rollFleet(fleet, admin, roll, report);
+      await reportUneven(fleet, admin, rebalance, report);
       return 'region' in command.nodes ? await deleteUnusedTemplates(fleet, report) : undefined;
     case 'remove':
       return await removeNode(fleet, task.node, admin, roll, report);

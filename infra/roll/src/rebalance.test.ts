@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AdminClient } from './admin-client.ts';
 import { createStaticFleet } from './fleet.ts';
-import { isEven, planShed, type RebalanceSettings, rebalanceFleet } from './rebalance.ts';
+import {
+  isEven,
+  planShed,
+  type RebalanceSettings,
+  rebalanceFleet,
+  reportUneven,
+} from './rebalance.ts';
 import { FakeNode } from './testing/fake-node.ts';
 
 const SETTINGS: RebalanceSettings = {
@@ -81,9 +87,26 @@ describe('rebalanceFleet', { timeout: TIMEOUT_MS }, () => {
   it('moves no more than the configured share of all clients', async () => {
     const [first] = await startNodes([1_000, 0]);
     await expect(rebalance({ ...SETTINGS, maxSharePerSecond: 0.1, maxRounds: 1 })).rejects.toThrow(
-      'still uneven after 1 rounds (edge-1 1000, edge-2 0; average 500)',
+      'still uneven after 1 rounds (edge-1 1000, edge-2 0; average 500): a round moves at most 50 clients; raise --over, --max-share or --max-rounds',
     );
     expect(first.asked).toEqual(['shed 50 over 1']);
+  });
+
+  it('is named where nodes are uneven, and not where they are even', async () => {
+    const [first, second] = await startNodes([40, 0]);
+    const lines: string[] = [];
+    const look = () =>
+      reportUneven(createStaticFleet(nodes, NO_COMMANDS), new AdminClient(), SETTINGS, (line) =>
+        lines.push(line),
+      );
+    await look();
+    expect(lines).toEqual([
+      'clients are uneven (edge-1 40, edge-2 0; average 20): the same command with --rebalance moves some',
+    ]);
+    first.connections = 20;
+    second.connections = 20;
+    await look();
+    expect(lines).toHaveLength(1);
   });
 
   it('makes room on nodes that are full: a node was added for that', async () => {

@@ -98,6 +98,29 @@ export function planShed(connections: readonly number[], limit: number): readonl
   });
 }
 
+/** The most clients that a round may move. */
+function limitOf(
+  connections: readonly number[],
+  { overSeconds, maxSharePerSecond }: Pick<RebalanceSettings, 'overSeconds' | 'maxSharePerSecond'>,
+): number {
+  const total = connections.reduce((sum, each) => sum + each, 0);
+  return Math.max(1, Math.floor(total * maxSharePerSecond * overSeconds * NOTICE_SHARE));
+}
+
+/** After a roll the last node is often empty: says so, and what moves clients there. Says nothing of nodes that are no edges. */
+export async function reportUneven(
+  fleet: Fleet,
+  admin: AdminClient,
+  settings: RebalanceSettings,
+  report: Report,
+): Promise<void> {
+  const balance = await readBalance(fleet, admin).catch(() => undefined);
+  if (balance === undefined || isEven(balance.connections, settings)) return;
+  report(
+    `clients are uneven (${describeBalance(balance)}): the same command with --rebalance moves some`,
+  );
+}
+
 /**
  * Makes nodes above the average shed clients once, and resolves after these have left.
  *
@@ -112,10 +135,7 @@ export async function shedOnce(
   end?: AbortSignal,
 ): Promise<void> {
   if (withRoom === 0) throw new RollError('no node has room for more clients');
-  const total = connections.reduce((sum, each) => sum + each, 0);
-  const noticeSeconds = overSeconds * NOTICE_SHARE;
-  const limit = Math.max(1, Math.floor(total * maxSharePerSecond * noticeSeconds));
-  const counts = planShed(connections, limit);
+  const counts = planShed(connections, limitOf(connections, { overSeconds, maxSharePerSecond }));
   await Promise.all(
     nodes.map(async (node, i) => {
       const count = counts[i] as number;
@@ -149,8 +169,17 @@ export async function rebalanceFleet(
     report(list);
     if (isEven(connections, settings)) return connections;
     if (round > settings.maxRounds) {
+      const limit = limitOf(connections, settings);
+      const surplus = connections.reduce(
+        (sum, each) => sum + Math.max(0, each - balance.average),
+        0,
+      );
+      const why =
+        surplus > limit
+          ? `a round moves at most ${limit} clients; raise --over, --max-share or --max-rounds. If even those do not move, `
+          : '';
       throw new RollError(
-        `still uneven after ${settings.maxRounds} rounds (${list}): does the balancer send clients to nodes with fewer?`,
+        `still uneven after ${settings.maxRounds} rounds (${list}): ${why}does the balancer send clients to nodes with fewer?`,
       );
     }
     await shedOnce(balance, admin, settings, report);

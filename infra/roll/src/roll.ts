@@ -230,9 +230,10 @@ async function expectTokenTaken(nodes: readonly FleetNode[], admin: AdminClient)
 }
 
 function estimate(rounds: number, { plannedDrainMs, healthWindowMs, surge }: RollSettings): string {
-  const madeMs = REPLACEMENT_ESTIMATE_MS + healthWindowMs;
-  const total = rounds * (plannedDrainMs + madeMs) + (surge > 0 ? madeMs : 0);
-  return `about ${minutes(total)} where Google makes the nodes`;
+  const drainedMs = rounds * (plannedDrainMs + healthWindowMs);
+  const madeMs = (rounds + (surge > 0 ? 1 : 0)) * REPLACEMENT_ESTIMATE_MS;
+  const total = drainedMs + madeMs + (surge > 0 ? healthWindowMs : 0);
+  return `about ${minutes(drainedMs)} where a node only starts again, ${minutes(total)} where Google makes it`;
 }
 
 function progress(done: number, all: number, elapsedMs: number): string {
