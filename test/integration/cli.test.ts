@@ -194,6 +194,16 @@ describe('tradewind channel', () => {
     expect(code).toBe(0);
     expect(out.join()).toContain('nothing was published');
   });
+
+  it.each(['edge', 'ingest'] as const)('says what the user %s lacks, and who may', async (user) => {
+    await tier.backend.call('ACL', 'SETUSER', `cli-${user}`, '>secret', ...rulesOf(user));
+    const { host, port } = tier.redis;
+    const url = `redis://cli-${user}:secret@${host}:${port}`;
+    const { code, err } = await tradewind(['channel', 'cli.refused', '--redis', url]);
+    expect(code).toBe(1);
+    expect(err).toMatch(/NOPERM.* This command needs the user `admin`/);
+    expect(err).not.toContain('EXECABORT');
+  });
 });
 
 describe('tradewind check', () => {

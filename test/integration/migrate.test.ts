@@ -59,6 +59,15 @@ async function migrate(...options: readonly string[]): Promise<Run> {
   return { code, counts: out === '' ? {} : JSON.parse(out), err };
 }
 
+it('names the node of a Cluster that refuses the user, and says why', async () => {
+  const [node] = cluster.nodes;
+  const to = node!.url.replace('redis://', 'redis://nobody:wrong@');
+  const { code, err } = await migrate('--to', to);
+  expect(code).toBe(1);
+  expect(err).toMatch(/WRONGPASS/);
+  expect(err).toContain(`127.0.0.1:${node!.port}`);
+});
+
 async function publish(channel: string, count: number, key?: string): Promise<void> {
   const publisher = createPublisher(source.control, { history: LONG_HISTORY, deadlineMs: 60_000 });
   const publications = Array.from({ length: count }, (_, i) => ({

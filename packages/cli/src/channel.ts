@@ -39,7 +39,7 @@ export async function describeChannel(
   }
 }
 
-/** Reads only what a publisher and an edge may read as well, in one transaction. */
+/** Reads in one transaction, which only the user `admin` may do. */
 export async function readChannel(redis: RedisClient, channel: string): Promise<ChannelFacts> {
   const log = `{${channel}}:log`;
   const replies = await redis
@@ -49,7 +49,10 @@ export async function readChannel(redis: RedisClient, channel: string): Promise<
     .xrange(log, '-', '+', 'COUNT', 1)
     .xrevrange(log, '+', '-', 'COUNT', 1)
     .pttl(log)
-    .exec();
+    .exec()
+    .catch((error: Error) => {
+      throw refusalOf(error) ?? error;
+    });
   const [meta, length, [first] = [], [last] = [], ttl] = (replies ?? []).map(([error, reply]) => {
     if (error !== null) throw error;
     return reply;
@@ -67,6 +70,14 @@ export async function readChannel(redis: RedisClient, channel: string): Promise<
     },
     listeners: await countListeners(redis, channel),
   };
+}
+
+/** Redis discards a transaction for a command that it refused before: what it said of that one. */
+function refusalOf(error: Error): Error | undefined {
+  const [refused] = (error as { previousErrors?: readonly Error[] }).previousErrors ?? [];
+  if (refused === undefined) return undefined;
+  const hint = refused.message.startsWith('NOPERM') ? '. This command needs the user `admin`' : '';
+  return new Error(`${refused.message}${hint}`);
 }
 
 /** An entry of the log: its id `<offset>-0`, and the fields `t` and `p`. */
