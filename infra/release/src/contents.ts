@@ -10,7 +10,7 @@ import type { ReleaseVersion } from './version.ts';
  * The documents that an operator reads, and the files that watch a node. They lie as in the repository, so that their links to each other work. Decision
  * records stay there.
  */
-const OPERATORS_FILES = [
+export const OPERATORS_FILES: readonly string[] = [
   'CHANGELOG.md',
   'docs/codes.md',
   'docs/concepts.md',
@@ -29,6 +29,7 @@ const OPERATORS_FILES = [
   'docs/publishing.md',
   'docs/runbook.md',
   'infra/README.md',
+  'infra/nginx/tradewind.conf',
   'infra/prometheus/alerts.yml',
   'infra/prometheus/prometheus.yml',
   'infra/prometheus/recording-rules.yml',
