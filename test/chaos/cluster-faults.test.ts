@@ -177,7 +177,7 @@ describe('a Redis Cluster under load', () => {
     const others = scenario.clients.filter((_, i) => i % (3 * CHANNELS) >= CHANNELS);
     expect(shards[0]).toHaveLength(CHANNELS);
     const before = latencies(others);
-    await sleep(10_000);
+    await sleep(AWAY_MS);
     const usual = before.stop();
     for (const node of away) node.pause();
     // The first seconds count: that is when links are found dead.
@@ -196,7 +196,7 @@ describe('a Redis Cluster under load', () => {
     );
     await scenario.verify({ epochs: 'any' });
     // As many a second as before: nobody was refused.
-    expect(meanwhile.length / AWAY_MS).toBeGreaterThan((0.8 * usual.length) / 10_000);
+    expect(meanwhile.length).toBeGreaterThan(0.8 * usual.length);
     // 2 ms of room: both are a few.
     expect(meanwhileMs).toBeLessThanOrEqual(1.5 * usualMs + 2);
     expectLoss(complaints);

@@ -29,8 +29,12 @@ export function redisOfEachTest(options?: () => StartRedisOptions): {
     await shared?.reset();
   });
   afterEach(async () => {
-    if (redis?.cluster !== undefined) await empty(redis.cluster);
-    else if (shared === undefined) await redis?.stop();
+    if (redis?.cluster !== undefined) {
+      // A test that failed may have left it dead.
+      if (redis.cluster.nodes.some(({ control }) => control.status !== 'ready'))
+        await redis.restart();
+      await empty(redis.cluster);
+    } else if (shared === undefined) await redis?.stop();
   });
   afterAll(async () => await (shared ?? redis)?.stop());
   return {
