@@ -3,6 +3,7 @@ import { connect, type Publication } from '@tradewind/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
 import { ScriptPublisher } from '../support/clients/script-publisher.ts';
+import { IS_CLUSTER } from '../support/redis/redis-mode.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -58,7 +59,7 @@ it('brings those who want the latest the newest of each interval, beside others 
   }
   // Operators see on the console what edges do not send.
   await eventually(async () => {
-    const state = readNodeState(await tier.backend.get(nodeStateKey('edge-1')));
+    const state = readNodeState(await tier.backend.get(nodeStateKey('edge-1', IS_CLUSTER)));
     return state?.figures.latest === 2 && (state.figures.skipped ?? 0) > 0;
   });
   for (const [i, { got, gaps }] of latest.entries()) {
