@@ -73,7 +73,6 @@ const ON_A_CLUSTER = [
 ];
 const ON_A_CLUSTER_LONG = [
   'test/integration/believed-headers.test.ts',
-  'test/integration/binary-wire.test.ts',
   'test/integration/bus-subscriber.test.ts',
   'test/integration/document-client.test.ts',
   'test/integration/ingest-sequenced.test.ts',
