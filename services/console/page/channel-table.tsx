@@ -1,9 +1,8 @@
 import type { ChannelOrder } from '@tradewind/bus';
-import { useRef } from 'preact/hooks';
 import type { ChannelRow } from '../src/asked/merge-answers.ts';
 import { ago, bytes, rate, whole } from './format.ts';
 import { channels, lookAt, order, search } from './looking.ts';
-import { useDrawnWhileSeen } from './seen.ts';
+import { SeenRow } from './seen.ts';
 
 const ORDERS: readonly (readonly [ChannelOrder, string])[] = [
   ['rate', 'Busiest'],
@@ -73,32 +72,37 @@ export function ChannelTable() {
   );
 }
 
-function Row({ row }: { readonly row: ChannelRow }) {
-  const place = useRef<HTMLTableRowElement>(null);
-  return useDrawnWhileSeen(place, '', () => (
-    <tr ref={place}>
-      <td class="name">
-        <button
-          type="button"
-          class="link"
-          data-row
-          title={row.channel}
-          onClick={() => lookAt({ channel: row.channel })}
+class Row extends SeenRow<{ readonly row: ChannelRow }> {
+  override markOf(): string {
+    return '';
+  }
+
+  override draw({ row }: { readonly row: ChannelRow }) {
+    return (
+      <tr ref={this.place}>
+        <td class="name">
+          <button
+            type="button"
+            class="link"
+            data-row
+            title={row.channel}
+            onClick={() => lookAt({ channel: row.channel })}
+          >
+            {row.channel}
+          </button>
+        </td>
+        <td class="number">{rate(row.rate)}</td>
+        <td
+          class="number"
+          title={row.isLeast ? 'Edges that do not list it here may have more.' : undefined}
         >
-          {row.channel}
-        </button>
-      </td>
-      <td class="number">{rate(row.rate)}</td>
-      <td
-        class="number"
-        title={row.isLeast ? 'Edges that do not list it here may have more.' : undefined}
-      >
-        {row.isLeast && '≥ '}
-        {whole(row.subscribers)}
-      </td>
-      <td class="number wide">{row.saved > 0 ? bytes(row.saved) : '–'}</td>
-      <td class="number wide">{whole(row.nodes)}</td>
-      <td class="number">{row.ageMs < 0 ? 'never' : ago(row.ageMs)}</td>
-    </tr>
-  ));
+          {row.isLeast && '≥ '}
+          {whole(row.subscribers)}
+        </td>
+        <td class="number wide">{row.saved > 0 ? bytes(row.saved) : '–'}</td>
+        <td class="number wide">{whole(row.nodes)}</td>
+        <td class="number">{row.ageMs < 0 ? 'never' : ago(row.ageMs)}</td>
+      </tr>
+    );
+  }
 }

@@ -1,10 +1,11 @@
-import { useRef, useState } from 'preact/hooks';
+import type { RefObject } from 'preact';
+import { useState } from 'preact/hooks';
 import type { NodeRow } from '../src/fleet/fleet.ts';
 import { Sparkline } from './chart.tsx';
 import { bytes, percent, short, whole } from './format.ts';
 import { nodeLines, nodeRows, nodes } from './live.ts';
 import { lookAt } from './looking.ts';
-import { useDrawnWhileSeen } from './seen.ts';
+import { SeenRow } from './seen.ts';
 
 /** What each state of a node looks like. */
 const STATES: Readonly<
@@ -166,15 +167,19 @@ interface RowProps {
   readonly outliers: ReadonlyMap<string, (value: number) => boolean>;
 }
 
-function Row(props: RowProps) {
-  const place = useRef<HTMLTableRowElement>(null);
-  const { row, sorted } = props;
-  return useDrawnWhileSeen(place, `${row.health} ${sorted}`, () => drawRow(props, place));
+class Row extends SeenRow<RowProps> {
+  override markOf({ row, sorted }: RowProps): string {
+    return `${row.health} ${sorted}`;
+  }
+
+  override draw(props: RowProps) {
+    return drawRow(props, this.place);
+  }
 }
 
 function drawRow(
   { row, line, sorted, outliers }: RowProps,
-  place: { current: HTMLTableRowElement | null },
+  place: RefObject<HTMLTableRowElement | null>,
 ) {
   const { tone, icon } = STATES[row.health];
   const silence = row.health === 'silent' ? ` ${Math.floor(row.silentMs / 1_000)} s` : '';

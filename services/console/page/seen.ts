@@ -1,5 +1,5 @@
-import type { VNode } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { Component, createRef, type VNode } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
 
 /** What must be told whether it is within the window. One observer for all: a table has hundreds of rows. */
 const places = new Map<Element, (isSeen: boolean) => void>();
@@ -12,49 +12,65 @@ export function useSeen(place: { readonly current: Element | null }): boolean {
   useEffect(() => {
     const { current } = place;
     if (current === null) return;
-    observer ??= new IntersectionObserver((entries) => {
-      for (const { target, isIntersecting } of entries) places.get(target)?.(isIntersecting);
-    });
-    places.set(current, setSeen);
-    observer.observe(current);
-    return () => {
-      places.delete(current);
-      observer?.unobserve(current);
-    };
+    observe(current, setSeen);
+    return () => forgetPlace(current);
   }, []);
   return isSeen;
-}
-
-/** What was drawn of a row, and until when it is good outside the window, in ms of the page's clock. */
-interface Drawn {
-  readonly mark: string;
-  readonly node: VNode;
-  readonly until: number;
 }
 
 /** How old a row may be that is outside the window, in ms. Screen readers, a search in the page and a printer have it too. */
 const UNSEEN_MS = 5_000;
 
 /**
- * What is drawn of a row: anew whenever it can be seen, and otherwise every five seconds, each row at a moment of its own. A
- * table of 100 rows would take twice the scripting that a frame may have.
- *
- * @param mark a row whose mark changes is drawn in any case.
+ * A row that is drawn anew whenever it can be seen, and otherwise every five seconds, each row at a moment of its own. A table of
+ * 100 rows would take twice the scripting that a frame may have.
  */
-export function useDrawnWhileSeen(
-  place: { readonly current: Element | null },
-  mark: string,
-  make: () => VNode,
-): VNode {
-  const isSeen = useSeen(place);
-  const drawn = useRef<Drawn | undefined>(undefined);
-  const now = performance.now();
-  const { current } = drawn;
-  if (!isSeen && current !== undefined && current.mark === mark && now < current.until) {
-    return current.node;
+export abstract class SeenRow<Props> extends Component<Props> {
+  readonly place = createRef<HTMLTableRowElement>();
+  #observed: Element | undefined;
+  #isSeen = true;
+  /** Until when it is good outside the window, in ms of the page's clock. */
+  #until = performance.now() + UNSEEN_MS * Math.random();
+
+  /** A row whose mark changes is drawn in any case. */
+  abstract markOf(props: Props): string;
+
+  abstract draw(props: Props): VNode;
+
+  override componentDidMount(): void {
+    const { current } = this.place;
+    if (current === null) return;
+    this.#observed = current;
+    observe(current, (isSeen) => {
+      this.#isSeen = isSeen;
+      if (isSeen) this.setState({});
+    });
   }
-  const until = now + UNSEEN_MS * (current === undefined ? Math.random() : 1);
-  const node = make();
-  drawn.current = { mark, node, until };
-  return node;
+
+  override componentWillUnmount(): void {
+    if (this.#observed !== undefined) forgetPlace(this.#observed);
+  }
+
+  override shouldComponentUpdate(next: Props): boolean {
+    const isDue = performance.now() >= this.#until;
+    if (isDue) this.#until = performance.now() + UNSEEN_MS;
+    return this.#isSeen || isDue || this.markOf(next) !== this.markOf(this.props);
+  }
+
+  override render(): VNode {
+    return this.draw(this.props as Props);
+  }
+}
+
+function observe(place: Element, tell: (isSeen: boolean) => void): void {
+  observer ??= new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) places.get(target)?.(isIntersecting);
+  });
+  places.set(place, tell);
+  observer.observe(place);
+}
+
+function forgetPlace(place: Element): void {
+  places.delete(place);
+  observer?.unobserve(place);
 }
