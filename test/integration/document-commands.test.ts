@@ -35,11 +35,20 @@ const READ_BY: Readonly<Record<string, string>> = {
 
 const HERE = 'test/integration/document-commands.test.ts';
 
+/** Runs the loop of docs/migration.md. */
+const USERS_OF_A_CLUSTER = 'test/integration/migrate.test.ts';
+
 /** Commands that a test runs, by how they begin, and the test. */
 const RUN_BY: Readonly<Record<string, string>> = {
   'redis-cli -u "$REDIS_URL" PUBLISH': 'test/integration/readme-examples.test.ts',
   'curl -X POST http://127.0.0.1:8081/': 'test/integration/readme-examples.test.ts',
   'npm install ./tradewind-client-': 'test/integration/client-readme.test.ts',
+  'set -f': USERS_OF_A_CLUSTER,
+  'role()': USERS_OF_A_CLUSTER,
+  'for node in': USERS_OF_A_CLUSTER,
+  'redis-cli -u "redis://$node" ACL': USERS_OF_A_CLUSTER,
+  done: USERS_OF_A_CLUSTER,
+  'set +f': USERS_OF_A_CLUSTER,
   'openssl req -x509': HERE,
   'EDGE_TLS_CERT_FILE=tls.crt': HERE,
 };
@@ -48,8 +57,9 @@ const RUN_BY: Readonly<Record<string, string>> = {
 const NOT_RUN: Readonly<Record<string, string>> = {
   'export REDIS_URL=': 'npm start prints it, with the port that it took',
   'gcloud ': 'needs a project of Google',
-  'tr -d ': 'hands a secret to gcloud',
   'openssl rand -hex': 'makes a secret for gcloud',
+  'HASH=$(tr': 'makes a secret for gcloud',
+  'echo "{\\"tokens': 'makes a secret for gcloud',
   '(umask 077; openssl rand': 'makes a secret for gcloud',
   'npm test': 'is what runs this',
   'npm run release': 'npm run test:release makes one',

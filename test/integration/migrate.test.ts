@@ -1,6 +1,8 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { RedisCommands } from '@tradewind/bus';
 import { createPublisher } from '@tradewind/publisher';
 import { Cluster } from 'ioredis';
@@ -9,6 +11,8 @@ import { shortOrLong } from '../support/length.ts';
 import { type RedisCluster, startRedisCluster } from '../support/redis/redis-cluster.ts';
 import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
 import { eventually } from '../support/wait.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 const PROGRAM = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
 
@@ -58,6 +62,17 @@ async function migrate(...options: readonly string[]): Promise<Run> {
   const [code] = (await once(child, 'close')) as [number];
   return { code, counts: out === '' ? {} : JSON.parse(out), err };
 }
+
+it('gives every node of the Cluster the users, by the loop of docs/migration.md', async () => {
+  const text = await readFile(`${ROOT}docs/migration.md`, 'utf8');
+  const loop = /```sh\n( *set -f[\s\S]*?)```/.exec(text)?.[1] ?? '';
+  const env = { ...process.env, NODE: `127.0.0.1:${cluster.nodes[0]!.port}` };
+  await promisify(execFile)('sh', ['-ec', loop], { cwd: ROOT, env, timeout: DEADLINE_MS });
+  for (const { control } of cluster.nodes) {
+    const users = (await control.call('ACL', 'USERS')) as string[];
+    expect(users.toSorted()).toEqual(['admin', 'console', 'default', 'edge', 'ingest']);
+  }
+});
 
 it('names the node of a Cluster that refuses the user, and says why', async () => {
   const [node] = cluster.nodes;
