@@ -13,8 +13,8 @@ const CHAOS_INSTRUMENTS = [
 ];
 
 /**
- * Integration tests that measure time or rates, or that load the machine themselves. They run one file at a time after the
- * others: beside each other they would measure each other. What measures the CPU time of one thread is not among them: it
+ * Integration tests that measure time or rates, or that load the machine themselves. They run after the others, two
+ * files at a time: beside more they would measure each other. What measures the CPU time of one thread is not among them: it
  * measures the same beside others.
  */
 const ALONE = [
@@ -185,7 +185,7 @@ export default defineConfig({
           name: 'integration-alone',
           include: ALONE,
           globalSetup: ['test/support/global-setup.ts'],
-          maxWorkers: 1,
+          maxWorkers: Math.min(CORES, 2),
           sequence: { groupOrder: 2 },
           testTimeout: TIMES * 120_000,
           hookTimeout: 120_000,
