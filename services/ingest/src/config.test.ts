@@ -58,6 +58,10 @@ describe('readIngestConfig', () => {
       'INGEST_QUEUE_BYTES: 2048 must not be less than INGEST_MAX_BODY_BYTES (1048576)',
     ],
     [
+      { INGEST_QUEUE_ITEMS: '1999', REDIS_MODE: 'cluster' },
+      'INGEST_QUEUE_ITEMS: 1999 must not be less than INGEST_MAX_ITEMS (1000), which must fit into a shard’s share (0.5) of it',
+    ],
+    [
       { INGEST_IDEMPOTENCY_SECONDS: '4' },
       'INGEST_IDEMPOTENCY_SECONDS: 4 must be 0 or at least INGEST_MAX_AGE_MS (5000 ms)',
     ],

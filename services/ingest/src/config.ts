@@ -8,7 +8,7 @@ import {
   type UnknownVariable,
 } from '@tradewind/runtime';
 import { readTokenEntries, type TokenEntry } from './access/token-entries.ts';
-import type { PublishQueueSettings } from './publishing/publish-queue.ts';
+import { type PublishQueueSettings, SHARD_SHARE } from './publishing/publish-queue.ts';
 import type { HistorySettings } from './publishing/redis-publisher.ts';
 
 /** Limits of one request, and of all requests together. */
@@ -103,7 +103,7 @@ export function readIngestConfig(environment: EnvironmentReader): IngestConfig {
     ...readTokens(environment, service.host),
     limits,
     publishing: readPublishing(environment),
-    queue: readQueue(environment, limits),
+    queue: readQueue(environment, limits, service.redis.mode === 'cluster'),
     drainMs: drainSeconds * 1_000,
     drainAcceptMs: drainAcceptSeconds * 1_000,
     unknownVariables: environment.unknown(['INGEST_', 'REDIS_']),
@@ -134,8 +134,17 @@ export function readPublishing(environment: EnvironmentReader): PublishingSettin
   return settings;
 }
 
-/** The queue must have room for the largest request, which could otherwise never be published. */
-function readQueue(environment: EnvironmentReader, limits: IngestLimits): IngestConfig['queue'] {
+/**
+ * The queue must have room for the largest request, which could otherwise never be published. In a Cluster that is the room of
+ * one shard.
+ */
+function readQueue(
+  environment: EnvironmentReader,
+  limits: IngestLimits,
+  isCluster: boolean,
+): IngestConfig['queue'] {
+  const share = isCluster ? SHARD_SHARE : 1;
+  const ofShard = isCluster ? `, which must fit into a shard’s share (${SHARD_SHARE}) of it` : '';
   const maxItems = environment.integer('INGEST_QUEUE_ITEMS', {
     default: 10_000,
     min: 1,
@@ -146,16 +155,16 @@ function readQueue(environment: EnvironmentReader, limits: IngestLimits): Ingest
     min: KIBIBYTE,
     max: 1_024 * MEBIBYTE,
   });
-  if (maxItems < limits.maxItems) {
+  if (maxItems * share < limits.maxItems) {
     environment.reject(
       'INGEST_QUEUE_ITEMS',
-      `${maxItems} must not be less than INGEST_MAX_ITEMS (${limits.maxItems})`,
+      `${maxItems} must not be less than INGEST_MAX_ITEMS (${limits.maxItems})${ofShard}`,
     );
   }
-  if (maxBytes < limits.maxBodyBytes) {
+  if (maxBytes * share < limits.maxBodyBytes) {
     environment.reject(
       'INGEST_QUEUE_BYTES',
-      `${maxBytes} must not be less than INGEST_MAX_BODY_BYTES (${limits.maxBodyBytes})`,
+      `${maxBytes} must not be less than INGEST_MAX_BODY_BYTES (${limits.maxBodyBytes})${ofShard}`,
     );
   }
   return { maxItems, maxBytes };

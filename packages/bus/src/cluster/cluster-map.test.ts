@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TOPOLOGY_INTERVAL_MS } from '../redis-limits.ts';
 import type { RedisSettings } from '../redis-settings.ts';
 import { ClusterMap } from './cluster-map.ts';
@@ -122,6 +122,30 @@ describe('ClusterMap', () => {
     nodes.says('10.0.0.1:2', 6, '10.0.0.1:2');
     await nodes.events(2);
     expect(nodes.map.ownerOf(0)).toBe('10.0.0.1:2');
+  });
+
+  it('asks although news of moves never end', async () => {
+    nodes = new Nodes();
+    nodes.says('10.0.0.1:1', 1, '10.0.0.1:1');
+    nodes.map.start();
+    await nodes.events(1);
+    nodes.map.moved(0, { host: '10.0.0.1', port: 1 });
+    await vi.waitFor(() => expect(nodes.map.ownerOf(1)).toBeDefined(), DEADLINE_MS);
+    let isAsked = false;
+    const { info, shards } = nodes.answers.get('10.0.0.1:1')?.() ?? { info: '', shards: [] };
+    nodes.answers.set('10.0.0.1:1', () => {
+      isAsked = true;
+      return { info, shards };
+    });
+    const news = setInterval(() => {
+      nodes.map.settle(false);
+      nodes.map.settle(true);
+    }, 20);
+    try {
+      await vi.waitFor(() => expect(isAsked).toBe(true), { timeout: TOPOLOGY_INTERVAL_MS / 2 });
+    } finally {
+      clearInterval(news);
+    }
   });
 
   it('asks again soon while a node says that its cluster does not serve', async () => {

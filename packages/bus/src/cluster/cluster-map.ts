@@ -57,6 +57,8 @@ export class ClusterMap {
   #isAsking = false;
   #phase: 'new' | 'started' | 'stopped' = 'new';
   #timer: NodeJS.Timeout | undefined;
+  /** When the timer fires, in ms of the monotonic clock. */
+  #dueAt = 0;
   #turn = 0;
 
   /** @throws {TypeError} if the settings are invalid; see `checkRedisUrl`. */
@@ -121,14 +123,19 @@ export class ClusterMap {
 
   #plan(): void {
     if (this.#phase !== 'started' || this.#isAsking) return;
-    clearTimeout(this.#timer);
     const isSoon = this.#isUnsettled || this.#asksAgain || !this.#isKnown;
     const waitMs = isSoon ? TOPOLOGY_SOON_MS : TOPOLOGY_INTERVAL_MS;
     // The nodes of a fleet must not ask at the same moments.
-    this.#timer = setTimeout(() => void this.#look(), waitMs * (0.75 + Math.random() / 4));
+    const dueAt = performance.now() + waitMs * (0.75 + Math.random() / 4);
+    // News of moves must not put a question off for ever: it is never asked later than it was planned.
+    if (this.#timer !== undefined && this.#dueAt <= dueAt) return;
+    clearTimeout(this.#timer);
+    this.#dueAt = dueAt;
+    this.#timer = setTimeout(() => void this.#look(), dueAt - performance.now());
   }
 
   async #look(): Promise<void> {
+    this.#timer = undefined;
     this.#isAsking = true;
     this.#asksAgain = false;
     const movesBefore = this.#slots.moves;

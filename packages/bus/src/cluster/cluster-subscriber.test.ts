@@ -140,36 +140,6 @@ describe('ClusterSubscriber', () => {
     expect(cluster.isSettled).toBe(true);
   });
 
-  it('asks once for the channels of a slot that Redis ended, and all of them follow the answer', async () => {
-    const there = await fakeNode((channel) => accept(channel));
-    let hasLeft = false;
-    const asked: string[] = [];
-    const here = await fakeNode((channel) => {
-      asked.push(channel);
-      return hasLeft
-        ? `-MOVED ${hashSlot(channel)} ${nodeName(there.address)}\r\n`
-        : accept(channel);
-    });
-    const cluster = new FakeCluster();
-    cluster.own([here.address]);
-    const { subscriber, subscribed } = subscriberOf(cluster);
-    subscriber.start();
-    const channels = Array.from({ length: 20 }, (_, i) => `{slot}-${i}`);
-    for (const channel of channels) subscriber.want(channel);
-    await vi.waitFor(() => expect(subscribed).toHaveLength(20), DEADLINE);
-    hasLeft = true;
-    const pushes = channels.map((channel) =>
-      resp.unsubscribed(channel, 0).replace('$11\r\n', '$12\r\ns'),
-    );
-    for (const socket of here.redis.sockets) socket.write(pushes.join(''));
-    await vi.waitFor(() => expect(subscribed).toHaveLength(40), DEADLINE);
-    expect(new Set(subscribed.slice(20))).toEqual(new Set(channels));
-    expect(asked).toHaveLength(21);
-    expect(channels.map((channel) => subscriber.shardOf(channel))).toEqual(
-      channels.map(() => nodeName(there.address)),
-    );
-  });
-
   it('is not settled while a channel that is wanted has no master', () => {
     const cluster = new FakeCluster();
     const { subscriber } = subscriberOf(cluster);

@@ -326,7 +326,7 @@ export class ClusterSubscriber {
           message: (channel, payload) => this.#events.message(byOwner(channel), payload),
           subscribed: (channels) => this.#events.subscribed(channels.map(byOwner), name),
           refused: (channel, error) => this.#refused(shard, channel, error),
-          ended: (channels) => this.#ended(channels, name),
+          ended: (channels) => this.#ended(channels),
           movedAway: (channel, error) => {
             if (isOfAnotherSlot(channel, error)) shard.subscriber.cut(OUT_OF_STEP);
           },
@@ -388,23 +388,13 @@ export class ClusterSubscriber {
     return `{${tag}}:${node}`;
   }
 
-  /**
-   * Their slots have most likely left. One channel of each slot asks where it went, and the others follow its answer: a range of
-   * slots that moves costs one redirect a slot, however many channels it has.
-   */
-  #ended(channels: readonly string[], shard: string): void {
-    const asked = new Set<number>();
-    const ended = channels.filter((channel) => this.#places.has(channel));
-    for (const channel of ended) {
+  #ended(channels: readonly string[]): void {
+    const ended: [string, Place][] = [];
+    for (const channel of channels) {
       const place = this.#places.get(channel);
-      if (place === undefined) continue;
-      const isKnown = this.#cluster.map.ownerOf(place.slot) !== shard;
-      if (isKnown || !asked.has(place.slot)) this.#put(channel, place);
-      else this.#assign(place, undefined);
-      asked.add(place.slot);
+      if (place !== undefined) ended.push([channel, place]);
     }
-    this.#cluster.judge();
-    if (ended.length > 0) this.#events.moved(ended.map(byOwner));
+    this.#move(ended);
   }
 
   #refused(shard: Shard, channel: string, error: RedisRefusedError): void {
@@ -429,13 +419,9 @@ export class ClusterSubscriber {
       return;
     }
     this.#cluster.map.moved(slot, address);
-    // Where that was no news, those of the slot that wait for this answer follow it here.
-    const waiting: [string, Place][] = [];
-    for (const each of this.#bySlot.get(slot) ?? []) {
-      const its = this.#places.get(each);
-      if (its !== undefined && its.shard === undefined) waiting.push([each, its]);
-    }
-    this.#move(waiting);
+    // The owner may have let go of it when it heard that it moved.
+    if (place.shard === undefined && this.#places.get(channel) === place)
+      this.#move([[channel, place]]);
   }
 }
 

@@ -65,8 +65,6 @@ export interface Entry {
   readonly terms: PublishTerms;
   readonly submission: Submission;
   readonly index: number;
-  /** The server that had its lane when it was submitted; undefined if there is only one. */
-  readonly shard: string | undefined;
   /** The key is our own, so Redis can know it only from our earlier attempt. */
   readonly ownKey: boolean;
   readonly submittedAt: number;

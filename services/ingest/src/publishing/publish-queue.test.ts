@@ -309,13 +309,18 @@ describe('PublishQueue', () => {
     function startLanes(settings: Partial<PublishQueueSettings> = {}) {
       const down = new Set<string>();
       const refuses = new Map<string, Error>();
+      /** By lane: the master that took the shard over. */
+      const successors = new Map<string, string>();
       const letterOf = (channel: string): string => channel.slice(0, 1);
       const queue = start(settings, {
         available: true,
         lanes: {
           laneOf: (channel) => channel.charCodeAt(0),
           isReachable: (lane) => !down.has(String.fromCharCode(lane)),
-          shardOf: (lane) => String.fromCharCode(lane),
+          shardOf: (lane) => {
+            const letter = String.fromCharCode(lane);
+            return successors.get(letter) ?? letter;
+          },
         },
         async publish(publication, terms) {
           const error = refuses.get(letterOf(publication.channel));
@@ -323,7 +328,7 @@ describe('PublishQueue', () => {
           return await publisher.publish(publication, terms);
         },
       });
-      return { queue, down, refuses };
+      return { queue, down, refuses, successors };
     }
 
     for (const refusal of [
@@ -362,6 +367,23 @@ describe('PublishQueue', () => {
       queue.resume();
       expect((await held).map(describeResult)).toEqual(['1']);
       expect(queue.state).toEqual({ publications: 0, bytes: 0, oldestMs: 0 });
+    });
+
+    it('counts what waits in the share of the master that took the shard over', async () => {
+      const { queue, down, successors } = startLanes({ maxItems: 4 });
+      down.add('b');
+      const held = [queue.submit([item('1', 'b')]), queue.submit([item('2', 'b')])];
+      successors.set('b', 'promoted');
+      queue.resume();
+      const more = await queue.submit([item('3', 'b')]);
+      expect(more.map(describeResult)).toEqual(['unavailable']);
+      const others = await queue.submit([item('4', 'a'), item('5', 'c')]);
+      expect(others.every(({ ok }) => ok)).toBe(true);
+      down.clear();
+      queue.resume();
+      await Promise.all(held);
+      const after = await queue.submit([item('6', 'b'), item('7', 'b')]);
+      expect(after.every(({ ok }) => ok)).toBe(true);
     });
 
     it('leaves room to the others when one is away, in items and in bytes', async () => {

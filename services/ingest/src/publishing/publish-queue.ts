@@ -46,10 +46,17 @@ export interface PublishQueueState {
   readonly oldestMs: number;
 }
 
-/** What a shard has of the queue. */
+/** What a shard or a lane has of the queue. */
 interface Held {
   publications: number;
   bytes: number;
+}
+
+/** A lane, what it has of the queue, and the shard in whose share that is counted. */
+interface CountedLane extends Held {
+  readonly lane: PublishLane;
+  /** Undefined if there is only one server. */
+  shard: string | undefined;
 }
 
 /**
@@ -65,7 +72,7 @@ export class PublishQueue {
   readonly #settings: PublishQueueSettings;
   readonly #events: PublishQueueEvents;
   readonly #keyPrefix = randomUUID();
-  readonly #lanes = new Map<number, PublishLane>();
+  readonly #lanes = new Map<number, CountedLane>();
   /** What each shard has of the queue, if there are several; those without any are left out. */
   readonly #shards = new Map<string, Held>();
   #keysMade = 0;
@@ -82,7 +89,8 @@ export class PublishQueue {
   get state(): PublishQueueState {
     const now = performance.now();
     let oldestAt = now;
-    for (const lane of this.#lanes.values()) oldestAt = Math.min(oldestAt, lane.oldestAt ?? now);
+    for (const { lane } of this.#lanes.values())
+      oldestAt = Math.min(oldestAt, lane.oldestAt ?? now);
     return { publications: this.#publications, bytes: this.#bytes, oldestMs: now - oldestAt };
   }
 
@@ -114,15 +122,16 @@ export class PublishQueue {
     return promise;
   }
 
-  /** Redis, or a shard of it, is available again. Sends what waits at once. */
+  /** Redis, or a shard of it, is available again, or slots have another owner. Sends what waits at once. */
   resume(): void {
-    for (const lane of [...this.#lanes.values()]) lane.resume();
+    this.#countByOwner();
+    for (const { lane } of [...this.#lanes.values()]) lane.resume();
   }
 
   /** Fails everything that waits, and what is in flight as soon as the publisher rejects it. Ends every timer. */
   stop(): void {
     this.#stopped = true;
-    for (const lane of this.#lanes.values()) lane.stop();
+    for (const { lane } of this.#lanes.values()) lane.stop();
   }
 
   #obstacleTo(items: readonly Item[]): ItemFailure | undefined {
@@ -164,18 +173,37 @@ export class PublishQueue {
     });
   }
 
+  /** Counts what waits in the shares of the servers that have the slots now. A master that is promoted has another name. */
+  #countByOwner(): void {
+    const { lanes } = this.#publisher;
+    if (lanes === undefined) return;
+    for (const [key, counted] of this.#lanes) {
+      const shard = lanes.shardOf(key);
+      if (shard === counted.shard) continue;
+      const { publications, bytes } = counted;
+      if (counted.shard !== undefined) hold(this.#shards, counted.shard, -bytes, -publications);
+      counted.shard = shard;
+      if (shard !== undefined) hold(this.#shards, shard, bytes, publications);
+    }
+  }
+
+  #count(counted: CountedLane, bytes: number, publications: number): void {
+    this.#publications += publications;
+    this.#bytes += bytes;
+    counted.publications += publications;
+    counted.bytes += bytes;
+    if (counted.shard !== undefined) hold(this.#shards, counted.shard, bytes, publications);
+  }
+
   #enqueue(publication: Publication, submission: Submission, index: number): PublishLane {
     const { maxAgeMs, idempotencyWindowMs } = this.#settings;
     const ownKey = publication.idempotencyKey === undefined;
     const { lanes } = this.#publisher;
     const key = lanes?.laneOf(publication.channel) ?? ONLY_LANE;
-    const lane = this.#lane(key);
-    const shard = lanes?.shardOf(key);
-    if (shard !== undefined) hold(this.#shards, shard, publication.bytes);
+    const counted = this.#lane(key);
+    this.#count(counted, publication.bytes, 1);
     this.#keysMade += 1;
-    this.#publications += 1;
-    this.#bytes += publication.bytes;
-    lane.push({
+    counted.lane.push({
       publication: {
         ...publication,
         // A copy: a string cut out of a body, or a view into a chunk, would keep all of it in memory.
@@ -191,7 +219,6 @@ export class PublishQueue {
       },
       submission,
       index,
-      shard,
       ownKey,
       submittedAt: performance.now(),
       state: 'waiting',
@@ -199,28 +226,25 @@ export class PublishQueue {
       inDoubt: false,
       cause: undefined,
     });
-    return lane;
+    return counted.lane;
   }
 
-  #lane(key: number): PublishLane {
+  #lane(key: number): CountedLane {
     const { lanes } = this.#publisher;
     const known = this.#lanes.get(key);
     if (known !== undefined) return known;
     const lane = new PublishLane(this.#publisher, this.#settings, this.#events, {
       isReachable: () => lanes?.isReachable(key) ?? this.#publisher.available,
-      released: ({ publication: { bytes }, shard }) => {
-        this.#publications -= 1;
-        this.#bytes -= bytes;
-        if (shard !== undefined) hold(this.#shards, shard, -bytes, -1);
-      },
+      released: ({ publication: { bytes } }) => this.#count(counted, -bytes, -1),
       emptied: () => {
         if (lanes === undefined) return;
         this.#lanes.delete(key);
         lane.stop();
       },
     });
-    this.#lanes.set(key, lane);
-    return lane;
+    const counted: CountedLane = { lane, publications: 0, bytes: 0, shard: lanes?.shardOf(key) };
+    this.#lanes.set(key, counted);
+    return counted;
   }
 }
 
