@@ -93,6 +93,8 @@ class Pair {
   readonly #clients: readonly [text: FormatClient, binary: FormatClient];
   readonly held = new Set<string>();
   isStalled = false;
+  /** Whether both asked for publications of the past. */
+  hasAsked = false;
 
   constructor({ fanOut }: Worker) {
     this.#clients = [
@@ -200,7 +202,7 @@ class World {
     for (const worker of this.#workers) worker.isFrozen = false;
     for (const pair of this.#pairs) pair.drain();
     await this.#settle(TURNS);
-    for (const [i, pair] of this.#pairs.entries()) this.#count(i, pair);
+    for (const [i, pair] of this.#pairs.entries()) await this.#count(i, pair);
   }
 
   async stop(): Promise<void> {
@@ -218,14 +220,14 @@ class World {
     else if (chance === 19) this.#publish(channel, 'is lost for good');
     else if (chance === 20) this.#newEpoch(channel);
     else if (chance === 21) this.#plain(channel);
-    else if (chance < 26) this.#join(i, pair, channel);
+    else if (chance < 26) await this.#join(i, pair, channel);
     else if (chance === 26) pair.leave(channel);
     else if (chance < 30) pair.stall();
     else if (chance < 35) pair.drain();
-    else if (chance === 35) this.#reconnect(i);
+    else if (chance === 35) await this.#reconnect(i);
     else if (chance === 36) {
       const worker = this.#workers[i] as Worker;
-      this.#count(i, pair);
+      await this.#count(i, pair);
       await worker.end();
       this.#workers[i] = new Worker(this.#node);
       this.#pairs[i] = new Pair(this.#workers[i] as Worker);
@@ -233,22 +235,37 @@ class World {
     else (this.#workers[i] as Worker).isFrozen = false;
   }
 
-  #reconnect(i: number): void {
+  async #reconnect(i: number): Promise<void> {
     const pair = this.#pairs[i] as Pair;
-    this.#count(i, pair);
+    await this.#count(i, pair);
     pair.end();
     this.#pairs[i] = new Pair(this.#workers[i] as Worker);
   }
 
-  #join(i: number, pair: Pair, channel: string): void {
+  async #join(i: number, pair: Pair, channel: string): Promise<void> {
     const since = this.#random.below(3) > 0 ? this.#positions[i]?.get(channel) : undefined;
     const history = this.#random.below(3) === 0 ? this.#random.below(MAX_HISTORY) : undefined;
+    if (since !== undefined || history !== undefined) {
+      if (pair.hasAsked) await this.#readReplays(i, pair);
+      pair.hasAsked = true;
+    }
     pair.request({ type: 'subscribe', id: 1, channels: [{ channel, since, history }] });
   }
 
-  /** What a stalled client has read so far depends on sizes, so it reads the rest first. */
-  #count(i: number, pair: Pair): void {
+  /**
+   * Lets both read the replays that they were promised. All replays of a worker share memory, and one of each finds room. With
+   * more, the sizes would decide which of the two is served later, and with the history of a later time.
+   */
+  async #readReplays(i: number, pair: Pair): Promise<void> {
+    (this.#workers[i] as Worker).isFrozen = false;
     pair.drain();
+    await this.#settle(TURNS);
+  }
+
+  /** What a stalled client has read so far depends on sizes, so it reads the rest first. */
+  async #count(i: number, pair: Pair): Promise<void> {
+    pair.drain();
+    await this.#settle(TURNS);
     for (const text of pair.check()) {
       const message = JSON.parse(text);
       if (message.type === undefined) this.seen.publications += 1;
