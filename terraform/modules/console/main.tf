@@ -69,12 +69,12 @@ locals {
     secret_files_base64     = base64encode(join("", [for file, secret in local.secrets : "${file} ${local.secret_path}/${secret}/versions/latest\n"]))
     secret_variables_base64 = ""
     redis_ca_base64         = base64encode(var.redis_ca_pem)
-    agent_base64        = base64encode(local.agent_settings)
-    root                = ""
-    metadata_host       = "http://metadata.google.internal"
-    storage_host        = "https://storage.googleapis.com"
-    secret_manager_host = "https://secretmanager.googleapis.com"
-    functions           = file("${path.module}/../../startup/functions.sh")
+    agent_base64            = base64encode(local.agent_settings)
+    root                    = ""
+    metadata_host           = "http://metadata.google.internal"
+    storage_host            = "https://storage.googleapis.com"
+    secret_manager_host     = "https://secretmanager.googleapis.com"
+    functions               = file("${path.module}/../../startup/functions.sh")
   })
 }
 
