@@ -66,9 +66,9 @@ export function beginHistory({ at, minuteAt, ...columns }: HistoryColumns): void
   knownMinutes = columnsUpTo(minuteAt === 0 ? at : minuteAt, columns.minutes, RANGES.day);
 }
 
-/** Adds a second, and a minute where one has ended. */
-export function continueHistory({ at, point, minute }: Snapshot): void {
-  knownSeconds = append(knownSeconds, at, point, RANGES.minutes);
+/** Adds a second, which is unknown where the console did not see it, and a minute where one has ended. */
+export function continueHistory({ at, isSeen, point, minute }: Snapshot): void {
+  knownSeconds = append(knownSeconds, at, isSeen ? point : unknown(point), RANGES.minutes);
   const newest = knownMinutes.at?.at(-1) ?? 0;
   if (minute.figures === undefined || Math.floor(minute.at / 1_000) <= newest) return;
   knownMinutes = append(knownMinutes, minute.at, minute.figures, RANGES.day);
@@ -78,6 +78,10 @@ export function continueHistory({ at, point, minute }: Snapshot): void {
 export function showHistory(): void {
   seconds.value = knownSeconds;
   minutes.value = knownMinutes;
+}
+
+function unknown(point: object): object {
+  return Object.fromEntries(Object.keys(point).map((name) => [name, null]));
 }
 
 function columnsUpTo(

@@ -42,8 +42,8 @@ export const loginNeeded = signal(false);
 export const mayAct = signal(false);
 export const abilities = signal<Abilities>({});
 
-/** Rates of deliveries of each node, for the line in its row. */
-export const nodeLines = signal<ReadonlyMap<string, readonly number[]>>(new Map());
+/** Rates of deliveries of each node, for the line in its row; null where the console did not see it. */
+export const nodeLines = signal<ReadonlyMap<string, readonly (number | null)[]>>(new Map());
 
 /** The rows of all nodes; undefined before the first. They are drawn in a frame of their own. */
 export const nodeRows = signal<readonly NodeRow[] | undefined>(undefined);
@@ -55,7 +55,7 @@ let socket: WebSocket | undefined;
 let asking = false;
 let lastHeardAt = 0;
 /** See {@link nodeLines}; also while the page is frozen. */
-let lines: ReadonlyMap<string, readonly number[]> = new Map();
+let lines: ReadonlyMap<string, readonly (number | null)[]> = new Map();
 let lookedAt: string | undefined;
 
 /** Listens while the page can be seen. */
@@ -149,7 +149,7 @@ function takeSnapshot(message: Extract<Message, Told>): void {
     lines = new Map(
       told.nodes.map(({ node, deliveries }) => {
         const line = lines.get(node) ?? [];
-        return [node, [...line.slice(-LINE_SECONDS + 1), deliveries]];
+        return [node, [...line.slice(-LINE_SECONDS + 1), told.isSeen ? deliveries : null]];
       }),
     );
   }

@@ -162,7 +162,7 @@ export function NodeTable(props: { readonly filter: string }) {
 
 interface RowProps {
   readonly row: NodeRow;
-  readonly line: readonly number[];
+  readonly line: readonly (number | null)[];
   readonly sorted: string | undefined;
   readonly outliers: ReadonlyMap<string, (value: number) => boolean>;
 }

@@ -79,12 +79,13 @@ export class FleetHistory {
   /**
    * Takes a second in. Seconds between two calls for which there was none stay unknown.
    *
+   * @param point undefined for a second of which nothing is known.
    * @param at ms of the wall clock.
    */
-  push(point: FleetPoint, at: number): void {
+  push(point: FleetPoint | undefined, at: number): void {
     const skipped = this.#at === 0 ? 0 : Math.round((at - this.#at) / 1_000) - 1;
     for (let i = 0; i < Math.min(skipped, MOST_SKIPPED); i += 1) this.#push(UNKNOWN, at);
-    this.#push(point, at);
+    this.#push(point ?? UNKNOWN, at);
   }
 
   #push(point: FleetPoint, at: number): void {

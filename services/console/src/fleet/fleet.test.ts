@@ -143,6 +143,34 @@ describe('a fleet', () => {
     expect(watched.snapshot.minute.figures).toBeDefined();
   });
 
+  it('holds nothing for a fact that it did not see while Redis did not answer', () => {
+    const watched = new Watched();
+    let beat = 0;
+    const next = () => {
+      beat += 1;
+      return [edge('a', beat, { connections: 10, deliveries: beat * 1_000, gaps: beat * 2 })];
+    };
+    for (let second = 0; second < 65; second += 1) watched.tick(next());
+    for (let second = 0; second < 60; second += 1) {
+      watched.tick(undefined);
+      expect(watched.snapshot).toMatchObject({ isSeen: false, point: { deliveries: 1_000 } });
+    }
+    const blind = watched.fleet.history.columns();
+    expect(blind.seconds.clients?.slice(-61)).toEqual([10, ...Array(60).fill(null)]);
+    expect(blind.minutes.clients?.slice(-2)).toEqual([10, 10]);
+    beat += 60;
+    for (let second = 0; second < 10; second += 1) {
+      watched.tick(next());
+      expect(watched.snapshot).toMatchObject({ isSeen: true, point: { deliveries: 1_000 } });
+      expect(watched.snapshot.nodes).toMatchObject([{ deliveries: 1_000 }]);
+    }
+    // What was lost meanwhile is told once the totals are known again.
+    expect(watched.snapshot.lostLastHour).toBe((beat - 1) * 2);
+    const { deliveries = [], lost = [] } = watched.fleet.history.columns().seconds;
+    expect(deliveries.slice(-11)).toEqual([null, ...Array(10).fill(1_000)]);
+    expect(lost.slice(-10)).toEqual([122, ...Array(9).fill(2)]);
+  });
+
   it('forgets no node while Redis does not answer', () => {
     const watched = new Watched();
     watched.tick([edge('a', 1)]);

@@ -78,6 +78,8 @@ export interface Snapshot {
   /** ms of the console's wall clock. */
   readonly at: number;
   readonly verdict: Verdict;
+  /** Whether the last second was seen. All figures are older where it was not. */
+  readonly isSeen: boolean;
   readonly point: FleetPoint;
   /** The newest minute that is over. */
   readonly minute: HistoryMinute;
@@ -104,6 +106,11 @@ export class Fleet {
   /** See `NodeRecord`. */
   #seenMs = 0;
   #readAt: number | undefined;
+  /** Whether states were read since the last second was over, and whether they were within that second. */
+  #hasRead = false;
+  #isSeen = false;
+  /** The seconds that were not seen since the last one that was. */
+  #missed = 0;
   /** The health of all nodes, as {@link read} compares it. */
   #healths = '';
 
@@ -132,6 +139,7 @@ export class Fleet {
   read(states: readonly NodeState[], now: number, at: number): boolean {
     this.#seenMs += Math.min(MOST_STEP_MS, now - (this.#readAt ?? now));
     this.#readAt = now;
+    this.#hasRead = true;
     for (const state of states) {
       const known = this.#records.get(state.node);
       if (known !== undefined) known.read(state, this.#seenMs);
@@ -147,12 +155,23 @@ export class Fleet {
   }
 
   /**
-   * A second is over. Must be called once a second, whether or not Redis answers.
+   * A second is over. Must be called once a second, whether or not Redis answers. A second in which no states were read is
+   * unknown: totals that stand still would say that nothing was delivered.
    *
    * @param at ms of the wall clock.
    */
   tick(at: number): void {
+    this.#isSeen = this.#hasRead;
+    this.#hasRead = false;
+    if (!this.#isSeen) {
+      this.#missed += 1;
+      this.history.push(undefined, at);
+      return;
+    }
+    const missed = this.#missed;
+    this.#missed = 0;
     for (const [node, record] of this.#records) {
+      if (missed > 0) record.skip(missed);
       record.tick();
       if (record.silentMs(this.#seenMs) > KEEP_SILENT_MS) this.#forget(node);
     }
@@ -184,6 +203,7 @@ export class Fleet {
         clients: point.clients,
         problems,
       }),
+      isSeen: this.#isSeen,
       point,
       minute: this.history.newestMinute,
       lostLastHour: this.history.sumOfLastHour('lost'),
@@ -252,8 +272,8 @@ export class Fleet {
       sentBytes: sum((record) => record.rate('sentBytes', RATE_SECONDS)),
       p99Ms: lagQuantile(samples, 0.99) ?? Number.NaN,
       slow: sum((record) => record.increase('closedSlow', 60)),
-      lost: sum((record) => record.increase('gaps', 1)),
-      repaired: sum((record) => record.increase('repaired', 1)),
+      lost: sum((record) => record.increaseSinceKnown('gaps')),
+      repaired: sum((record) => record.increaseSinceKnown('repaired')),
     };
   }
 }

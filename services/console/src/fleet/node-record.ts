@@ -47,6 +47,8 @@ export class NodeRecord {
     new Series(WINDOW_SECONDS + 1),
   );
   readonly #busy = new Series(WINDOW_SECONDS + 1);
+  /** Seconds since its first totals, skipped ones included. */
+  #seconds = 0;
 
   constructor(state: NodeState, seenMs: number) {
     this.#state = state;
@@ -76,6 +78,7 @@ export class NodeRecord {
   /** A second is over: its totals are those of its last state. */
   tick(): void {
     const { figures, lag } = this.#state;
+    this.#seconds += 1;
     for (const [total, series] of this.#totals) series.push(figures[total] ?? 0);
     this.#lag.forEach((series, i) => {
       series.push(lag[i] ?? 0);
@@ -83,14 +86,26 @@ export class NodeRecord {
     this.#busy.push(figures.busyPermille ?? 0);
   }
 
-  /** How much a total has grown within the last `seconds`, or since the node started or was first seen. */
+  /** Seconds passed of which nothing is known: Redis did not answer. Their places stay empty, so that windows are as long as they say. */
+  skip(seconds: number): void {
+    this.#seconds += seconds;
+    this.#pushUnknown(Math.min(seconds, WINDOW_SECONDS));
+  }
+
+  /** How much a total has grown within the last `seconds`, as far as it is known, or since the node started or was first seen. */
   increase(total: KeptTotal, seconds: number): number {
     return growth(this.#totals.get(total), seconds);
   }
 
-  /** The same a second. */
+  /** How much a total has grown since the last second before this one of which it is known. */
+  increaseSinceKnown(total: KeptTotal): number {
+    return this.increase(total, this.#knownBack(total, 1) ?? 1);
+  }
+
+  /** The same a second. Where it is unknown what a total was `seconds` ago, the mean goes back to when it was known last before. */
   rate(total: KeptTotal, seconds: number): number {
-    return this.increase(total, seconds) / seconds;
+    const back = this.#knownBack(total, seconds) ?? seconds;
+    return this.increase(total, back) / back;
   }
 
   /** Samples of the lag within the last `seconds` by `LAG_BOUNDS_MS`, and above the last. */
@@ -111,9 +126,24 @@ export class NodeRecord {
     return count === 0 ? 0 : sum / count / 1_000;
   }
 
+  /** The last second, `seconds` ago or before, at which a total is known, counted back from now. */
+  #knownBack(total: KeptTotal, seconds: number): number | undefined {
+    const series = this.#totals.get(total);
+    const first = Math.min(WINDOW_SECONDS, this.#seconds - 1);
+    for (let back = seconds; series !== undefined && back <= first; back += 1) {
+      if (!Number.isNaN(series.at(back))) return back;
+    }
+    return undefined;
+  }
+
   #forget(): void {
+    this.#seconds = 0;
+    this.#pushUnknown(WINDOW_SECONDS + 1);
+  }
+
+  #pushUnknown(count: number): void {
     for (const series of [...this.#totals.values(), ...this.#lag, this.#busy]) {
-      for (let i = 0; i <= WINDOW_SECONDS; i += 1) series.push(Number.NaN);
+      for (let i = 0; i < count; i += 1) series.push(Number.NaN);
     }
   }
 }
