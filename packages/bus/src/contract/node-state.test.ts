@@ -71,6 +71,15 @@ describe('the state of a node', () => {
     ['reasons that are none', JSON.stringify({ ...LARGE, reasons: [1] })],
     ['shards that are none', JSON.stringify({ ...LARGE, shards: { all: 3, away: 1 } })],
     ['no lag', JSON.stringify({ ...LARGE, lag: undefined })],
+    ['a time before all dates', JSON.stringify({ ...LARGE, degradedSince: -1e17 })],
+    ['a time after all dates', JSON.stringify({ ...LARGE, degradedSince: 8.7e15 })],
+    ['a start that is no date', JSON.stringify({ ...LARGE, startedAt: 1e300 })],
+    ['a figure beyond all sums', JSON.stringify({ ...LARGE, figures: { sentBytes: 1e307 } })],
+    ['a lag beyond all sums', JSON.stringify({ ...LARGE, lag: [1e308] })],
+    [
+      'more shards than can be',
+      JSON.stringify({ ...LARGE, shards: { all: 1e300, away: 1, names: [] } }),
+    ],
   ])('is not read from %s', (_what, text) => {
     expect(readNodeState(text)).toBeUndefined();
   });
@@ -80,6 +89,7 @@ describe('the events of a node', () => {
   it('are read without those that are none', () => {
     const good = { at: 1, event: 'degraded', detail: 'the link was lost' };
     expect(readNodeEvents(JSON.stringify([good, { at: 'x' }, null]))).toEqual([good]);
+    expect(readNodeEvents(JSON.stringify([{ ...good, at: -1e17 }, good]))).toEqual([good]);
     expect(readNodeEvents('{"at":1}')).toEqual([]);
   });
 });
