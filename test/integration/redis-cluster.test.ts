@@ -12,7 +12,7 @@ import { startEdge, type TestEdge, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 
 /** From the death of a master to publications of its channels again, in ms: the cluster's own time is most of it. */
-const FAILOVER_MS = 30_000;
+const FAILOVER_MS = 60_000;
 
 const SCRIPT = readFileSync(
   new URL('../../docs/publish/tradewind_publish_1.lua', import.meta.url),
