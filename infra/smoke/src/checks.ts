@@ -157,43 +157,58 @@ async function checkRights(settings: SmokeSettings): Promise<Finding> {
 }
 
 async function checkHeaders(settings: SmokeSettings): Promise<Finding> {
-  await using client = await SmokeClient.connect(settings, {
-    'x-smoke': 'x'.repeat(LARGE_HEADER_BYTES),
-  });
-  const { node } = client.welcome;
-  const refusal = await SmokeClient.connect(settings, {
-    'x-smoke': 'x'.repeat(HUGE_HEADER_BYTES),
-  }).then(
-    () => undefined,
-    (error: Error) =>
-      error instanceof RefusedError ? `status ${error.status}` : 'a closed connection',
-  );
-  if (refusal === undefined) throw new Error(`a header of ${HUGE_HEADER_BYTES} bytes was accepted`);
-  return {
-    confirmed: `${node} accepts a header of ${LARGE_HEADER_BYTES} bytes; one of ${HUGE_HEADER_BYTES} ends in ${refusal}`,
-  };
+  const found: string[] = [];
+  for (const at of eachEdgeOf(settings)) {
+    await using client = await SmokeClient.connect(at, {
+      'x-smoke': 'x'.repeat(LARGE_HEADER_BYTES),
+    });
+    const refusal = await refusalOf(at, { 'x-smoke': 'x'.repeat(HUGE_HEADER_BYTES) });
+    const { node } = client.welcome;
+    if (refusal === undefined) {
+      throw new Error(`${client.url.host} accepted a header of ${HUGE_HEADER_BYTES} bytes`);
+    }
+    const end =
+      refusal instanceof RefusedError ? `status ${refusal.status}` : 'a closed connection';
+    found.push(
+      `${node} accepts a header of ${LARGE_HEADER_BYTES} bytes; one of ${HUGE_HEADER_BYTES} ends in ${end}`,
+    );
+  }
+  return { confirmed: found.join('; ') };
 }
 
 async function checkSubprotocol(settings: SmokeSettings): Promise<Finding> {
-  const refused = await SmokeClient.connect(settings, {}, ['smoke.v0']).then(
-    () => undefined,
-    (error: Error) => error,
-  );
-  if (!(refused instanceof RefusedError) || refused.status !== 400) {
-    throw new Error(`an unknown subprotocol was not refused with 400: ${refused ?? 'let in'}`);
+  for (const at of eachEdgeOf(settings)) {
+    const refused = await refusalOf(at, {}, ['smoke.v0']);
+    if (!(refused instanceof RefusedError) || refused.status !== 400) {
+      const { host } = at.webSocketUrls[0];
+      throw new Error(
+        `${host}: an unknown subprotocol was not refused with 400: ${refused ?? 'let in'}`,
+      );
+    }
   }
   return { confirmed: 'the balancer passes a node’s refusal on (400 for an unknown subprotocol)' };
 }
 
+/** The settings with one of the edges only, for each: connections take the URLs in turn. */
+function eachEdgeOf(settings: SmokeSettings) {
+  return settings.webSocketUrls.map((url) => ({ ...settings, webSocketUrls: [url] as const }));
+}
+
+/** Why a connection is not let in. Undefined if it is; it has ended by then. */
+async function refusalOf(...args: Parameters<typeof SmokeClient.connect>): Promise<unknown> {
+  try {
+    await using _ = await SmokeClient.connect(...args);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
 async function checkNodes(settings: SmokeSettings): Promise<Finding> {
-  const clients = await Promise.all(
-    Array.from({ length: settings.nodes * CONNECTIONS_PER_NODE }, () =>
-      SmokeClient.connect(settings),
-    ),
-  );
+  await using stack = new AsyncDisposableStack();
+  const clients = await connectToEveryNode(settings, stack);
   const counts = new Map<string, number>();
   for (const { welcome } of clients) counts.set(welcome.node, (counts.get(welcome.node) ?? 0) + 1);
-  await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
   const list = [...counts].map(([node, count]) => `${node} ${count}`).join(', ');
   if (counts.size < settings.nodes) {
     throw new Error(`${clients.length} connections reached ${counts.size} nodes only: ${list}`);
@@ -219,7 +234,9 @@ async function checkDrain(settings: SmokeSettings): Promise<Finding> {
   const { drainSeconds } = settings;
   if (drainSeconds === 0) return { skipped: '--wait-for-drain was not given' };
   const channel = inventChannel();
-  const clients = await connectToEveryNode(settings);
+  // An open connection answers pings, so the process would not end before the node does.
+  await using stack = new AsyncDisposableStack();
+  const clients = await connectToEveryNode(settings, stack);
   for (const client of clients) await client.subscribe(channel);
   console.log(`  drain a node now, e.g. with npm run roll; waiting for ${drainSeconds} s`);
   const told = await Promise.any(
@@ -244,7 +261,6 @@ async function checkDrain(settings: SmokeSettings): Promise<Finding> {
   await successor.waitFor('a publication', () => successor.publications.length > 0);
   const closed = (): boolean => told.closedWith !== undefined;
   await told.waitFor('the close', closed, deadlineMs + PROMPTLY_MS);
-  await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
   if (!isElsewhere) throw new Error(`the new connection reached ${told.welcome.node} again`);
   if (told.closedWith !== 1012) throw new Error(`closed with ${told.closedWith}, not 1012`);
   return {
@@ -252,10 +268,25 @@ async function checkDrain(settings: SmokeSettings): Promise<Finding> {
   };
 }
 
-/** Opens enough connections to reach every node in all likelihood. */
-function connectToEveryNode(settings: SmokeSettings): Promise<SmokeClient[]> {
+/**
+ * Opens enough connections to reach every node in all likelihood. Rejects with the first failure.
+ *
+ * @param stack owns those that were opened, also if others failed.
+ */
+async function connectToEveryNode(
+  settings: SmokeSettings,
+  stack: AsyncDisposableStack,
+): Promise<SmokeClient[]> {
   const count = settings.nodes * CONNECTIONS_PER_NODE;
-  return Promise.all(Array.from({ length: count }, () => SmokeClient.connect(settings)));
+  const results = await Promise.allSettled(
+    Array.from({ length: count }, async () => SmokeClient.connect(settings)),
+  );
+  const clients = results.flatMap((result) =>
+    result.status === 'fulfilled' ? [stack.use(result.value)] : [],
+  );
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return clients;
 }
 
 /** Returns a channel that nobody uses, so that real clients see no test publications. */

@@ -56,8 +56,13 @@ export class SmokeClient implements AsyncDisposable {
   ): Promise<SmokeClient> {
     const client = await SmokeClient.#open(settings, headers, protocols);
     const { clientToken: token } = settings;
-    if (token !== undefined && client.welcome.auth === 'required') await client.#identify(token);
-    return client;
+    try {
+      if (token !== undefined && client.welcome.auth === 'required') await client.#identify(token);
+      return client;
+    } catch (error) {
+      await client[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   static async #open(
