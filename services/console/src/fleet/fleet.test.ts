@@ -260,6 +260,30 @@ describe('a fleet', () => {
     });
   });
 
+  it('takes the loss of the same shards for one problem, also where an edge has no room to name all', () => {
+    const watched = new Watched();
+    const cut = (node: string, beat: number, ...names: readonly string[]) =>
+      edge(node, beat, {}, { degradedSince: 700, shards: { all: 9, away: 3, names } });
+    for (let beat = 1; beat <= 5; beat += 1) {
+      watched.tick([cut('a', beat, 'h:1', 'h:2'), cut('b', beat, 'h:1'), edge('c', beat)]);
+    }
+    expect(watched.snapshot.verdict.sentence).toBe(
+      'Redis shards h:1, h:2 and 1 more cannot be reached by 2 of 3 edges: the channels there get nothing. 3 of 3 edges are ready.',
+    );
+  });
+
+  it('control: the loss of other shards is another problem', () => {
+    const watched = new Watched();
+    const cut = (node: string, beat: number, away: number, name: string) =>
+      edge(node, beat, {}, { degradedSince: 700, shards: { all: 9, away, names: [name] } });
+    for (let beat = 1; beat <= 5; beat += 1) {
+      watched.tick([cut('a', beat, 1, 'h:1'), cut('b', beat, 1, 'h:2'), cut('c', beat, 2, 'h:1')]);
+    }
+    expect(watched.snapshot.verdict.sentence).toBe(
+      'Redis shard h:1 cannot be reached by 1 of 3 edges: the channels there get nothing. 3 of 3 edges are ready. 2 more problems.',
+    );
+  });
+
   it('says since when each problem has been there', () => {
     const watched = new Watched();
     for (let beat = 1; beat <= 9; beat += 1) {

@@ -38,7 +38,7 @@ export interface Problem {
   /** Since when it has been there, in ms of the wall clock. */
   readonly since: number;
   /** The shards of a Redis Cluster that are away, where that is the problem. */
-  readonly shards?: readonly string[];
+  readonly shards?: Pick<ShardsState, 'away' | 'names'>;
 }
 
 /** A problem as it is found. */
@@ -100,7 +100,7 @@ function problemsOfEdge(record: NodeRecord): readonly FoundProblem[] {
       alert: 'EdgeDegraded',
       sentence: `is cut off from ${awayWords(shards)}: the channels there get nothing`,
       toldSince: degradedSince,
-      ...(shards === undefined ? {} : { shards: shards.names }),
+      ...(shards === undefined ? {} : { shards }),
     });
   }
   if (health === 'unready') {

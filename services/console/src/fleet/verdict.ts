@@ -49,16 +49,23 @@ export function judge(sources: VerdictSources): Verdict {
   };
 }
 
-/** Whether two problems are one: edges that are cut off from the same shards tell of the same loss. */
+/**
+ * Whether two problems are one: edges that are cut off from the same shards tell of the same loss. Where the state of an edge has no
+ * room for all names, it has the first ones.
+ */
 function isSame(one: Problem, other: Problem): boolean {
   if (one === other) return true;
-  const [shards, those] = [one.shards ?? [], other.shards ?? []];
-  return shards.length > 0 && String(shards) === String(those);
+  if (one.shards === undefined || one.shards.away !== other.shards?.away) return false;
+  const [names, those] = [one.shards.names, other.shards.names];
+  const shared = Math.min(names.length, those.length);
+  return shared > 0 && names.slice(0, shared).join() === those.slice(0, shared).join();
 }
 
-function wordsOf({ node, sentence, shards = [] }: Problem, count: number, edges: number): string {
-  if (shards.length === 0) return `${node} ${sentence}`;
-  const name = shards.length === 1 ? 'Redis shard' : 'Redis shards';
+function wordsOf({ node, sentence, shards }: Problem, count: number, edges: number): string {
+  if (shards === undefined || shards.names.length === 0) return `${node} ${sentence}`;
+  const { away, names } = shards;
+  const name = away === 1 ? 'Redis shard' : 'Redis shards';
+  const more = away > names.length ? ` and ${away - names.length} more` : '';
   const who = `${count} of ${counted(edges, 'edge')}`;
-  return `${name} ${shards.join(', ')} cannot be reached by ${who}: the channels there get nothing`;
+  return `${name} ${names.join(', ')}${more} cannot be reached by ${who}: the channels there get nothing`;
 }

@@ -105,8 +105,11 @@ export class NodeStateReader {
   }
 }
 
-/** What is told of shards; undefined where Redis is no cluster: its one link has no name. */
-function shardsOf({ all, away }: Hub['shards']): ShardsState | undefined {
+/**
+ * What is told of shards; undefined where Redis is no cluster: its one link has no name. The console takes edges that are cut off
+ * from the same shards for one problem, so all edges name them in one order.
+ */
+export function shardsOf({ all, away }: Hub['shards']): ShardsState | undefined {
   const isCluster = all > 1 || away.some((name) => name !== ONLY_LINK);
-  return isCluster ? { all, away: away.length, names: away } : undefined;
+  return isCluster ? { all, away: away.length, names: away.toSorted() } : undefined;
 }
