@@ -14,17 +14,32 @@ function start() {
   return { events: createNodeEvents(logger, createMetrics({ withDefaults: false }), 'h:1'), lines };
 }
 
-it('warns once of a cause that ends both links to Redis, in each outage', () => {
+it('warns of an outage by the word that the runbook has, whichever link ends first', () => {
+  const { events, lines } = start();
+  events.commandsUnavailable('read ECONNRESET');
+  events.degraded('read ECONNRESET');
+  events.restored(5);
+  events.commandsUnavailable('WRONGPASS');
+  events.neverLinked('WRONGPASS');
+  expect(lines.filter((line) => line.startsWith('warn'))).toEqual([
+    'warn redis_commands_unavailable read ECONNRESET',
+    'warn degraded read ECONNRESET',
+    'warn redis_commands_unavailable WRONGPASS',
+    'warn not_linked_yet WRONGPASS',
+  ]);
+});
+
+it('does not warn again that the second link ended by the same cause, in each outage', () => {
   const { events, lines } = start();
   for (let outage = 0; outage < 2; outage += 1) {
-    events.commandsUnavailable('read ECONNRESET');
     events.degraded('read ECONNRESET');
+    events.commandsUnavailable('read ECONNRESET');
     events.restored(5);
     events.commandsAvailable();
   }
   const outage = [
-    'warn redis_commands_unavailable read ECONNRESET',
-    'info degraded read ECONNRESET',
+    'warn degraded read ECONNRESET',
+    'info redis_commands_unavailable read ECONNRESET',
     'info restored',
     'info redis_commands_available',
   ];

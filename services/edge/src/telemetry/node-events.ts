@@ -104,16 +104,9 @@ export function createNodeEvents(
   tally: ReceivedTally = { received: 0, receivedBytes: 0 },
 ): Omit<NodeEvents, 'received'> {
   const limited = new LogLimiter(logger);
-  // A node has two links, which mostly end by one cause. The line about the second one says so, and is no second warning.
+  // A node has two links, which mostly end by one cause. The line about the second one, for commands, is then no second warning. That
+  // the first one ended is one always: by its name the runbook finds an outage.
   let warnedCause: string | undefined;
-  const warnOnce = (
-    event: string,
-    fields: { readonly cause: string; readonly redis?: string },
-  ): void => {
-    if (fields.cause === warnedCause) logger.info(fields, event);
-    else logger.warn(fields, event);
-    warnedCause = fields.cause;
-  };
   readCounter(
     metrics,
     'tradewind_edge_publications_received_total',
@@ -258,10 +251,12 @@ export function createNodeEvents(
     },
     degraded(cause) {
       linkLosses.inc();
-      warnOnce('degraded', { cause });
+      warnedCause = cause;
+      logger.warn({ cause }, 'degraded');
     },
     neverLinked(cause) {
-      warnOnce('not_linked_yet', { cause, redis });
+      warnedCause = cause;
+      logger.warn({ cause, redis }, 'not_linked_yet');
     },
     linked(afterMs) {
       warnedCause = undefined;
@@ -328,7 +323,10 @@ export function createNodeEvents(
       logger.info('redis_commands_available');
     },
     commandsUnavailable(cause) {
-      warnOnce('redis_commands_unavailable', { cause });
+      const isKnown = cause === warnedCause;
+      warnedCause = cause;
+      if (isKnown) logger.info({ cause }, 'redis_commands_unavailable');
+      else logger.warn({ cause }, 'redis_commands_unavailable');
     },
     redisTokenNotRenewed(cause, leftMs) {
       logger.warn({ cause, leftMs }, 'redis_token_not_renewed');
