@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import UPlot from 'uplot';
-import { timeOfDay } from './format.ts';
+import { priceMark, timeOfDay } from './format.ts';
 import { RANGES, range, shown, zoom } from './history.ts';
 import { snapshot } from './live.ts';
 import type { TapeRow } from './looking.ts';
@@ -193,15 +193,6 @@ export function PriceChart({ rows }: { readonly rows: readonly TapeRow[] }) {
 /** As many digits as tell prices of one market apart. */
 function priceText(value: number): string {
   return value.toLocaleString('en-US', { maximumSignificantDigits: 6 });
-}
-
-/** A price beside the axis, with the digits of a step between two marks. */
-function priceMark(value: number, step: number): string {
-  const digits = Math.min(12, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
-  return value.toLocaleString('en-US', {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  });
 }
 
 function ValueTable(props: {

@@ -74,3 +74,18 @@ export function rate(perSecond: number): string {
 export function ago(ms: number): string {
   return ms < 10_000 ? `${(ms / 1_000).toFixed(1)} s` : duration(ms);
 }
+
+/** A price beside the axis, with the digits of a step between two marks. */
+export function priceMark(value: number, step: number): string {
+  // A step of 0.25 has two digits, although it is above 0.1.
+  let digits = 0;
+  while (digits < 12 && !isWhole(step * 10 ** digits)) digits += 1;
+  return value.toLocaleString('en-US', {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+}
+
+function isWhole(value: number): boolean {
+  return Math.round(value) > 0 && Math.abs(value - Math.round(value)) < 1e-6;
+}
