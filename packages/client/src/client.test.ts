@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AuthError, ClosedError, ConnectError, TokenError } from './errors.ts';
 import { settle } from './testing/fake-runtime.ts';
 import { Bench, LIMITS } from './testing/fake-socket.ts';
+import type { Item, Publication } from './types.ts';
 
 const CHANNEL = 'BTC.trade';
 
@@ -505,6 +506,35 @@ describe('iterators', () => {
     ]);
     await settle();
     expect(short(fast.items)).toEqual([11, 12, 13, 14, 15, 16, 17, 18]);
+  });
+
+  it('ends only the iterator whose key throws, and others get every offset, live and replayed', async () => {
+    const bench = new Bench();
+    const channel = bench.client.channel(CHANNEL);
+    const key = ({ data }: Publication<unknown>): string =>
+      (data as { symbol: { id: string } }).symbol.id;
+    const keyed = (): AsyncIterable<Item<unknown>> => channel.items({ overflow: 'latest', key });
+    const data = { symbol: { id: 'BTC' } };
+    const live = bench.collect(keyed());
+    const others = [bench.collect(channel.items()), bench.collect(channel.items())];
+    const socket = await bench.live(CHANNEL);
+    socket.publish(CHANNEL, 11, data);
+    socket.publish(CHANNEL, 12, {});
+    socket.publish(CHANNEL, 13, data);
+    await settle();
+    expect(short(live.items)).toEqual([11]);
+    expect(live.error).toMatchObject({ code: 'listener_failed', cause: expect.any(TypeError) });
+    const replayed = bench.collect(keyed());
+    socket.ends();
+    await bench.runtime.pass(500);
+    const second = await bench.accept();
+    second.answer(CHANNEL, { epoch: 'e1', offset: 15, recovered: true, replayed: 2 });
+    second.publish(CHANNEL, 14, {});
+    second.publish(CHANNEL, 15, data);
+    await settle();
+    expect(replayed.error).toMatchObject({ code: 'listener_failed' });
+    for (const { items } of others) expect(short(items)).toEqual([11, 12, 13, 14, 15, 'recovered']);
+    expect(channel.state.name).toBe('live');
   });
 
   it('pauses for one consumer while another reads on, and neither loses anything', async () => {

@@ -318,7 +318,7 @@ export interface IterateOptions extends ConsumerOptions {
    * iterator ends with `SlowConsumerError` behind what waits.
    */
   readonly overflow?: 'gap' | 'latest' | 'pause' | 'error';
-  /** For `latest`. By default a channel has one key. */
+  /** For `latest`. By default a channel has one key. If it throws, the iterator ends with `listener_failed` behind what waits. */
   readonly key?: (publication: Publication<unknown>) => string;
 }
 

@@ -1,4 +1,4 @@
-import { SlowConsumerError } from '../errors.ts';
+import { SlowConsumerError, TradewindError } from '../errors.ts';
 import type {
   Gap,
   Item,
@@ -171,6 +171,16 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
       this.end(new SlowConsumerError(this.#channel, end, end, this.#size));
       return;
     }
+    let key: string | undefined;
+    if (overflow === 'latest' && isPublication) {
+      // What it throws must not reach the other consumers. Where the queue ends is not touched yet: what waits is still read.
+      try {
+        key = this.#options.key?.(item) ?? '';
+      } catch (cause) {
+        this.end(new TradewindError('listener_failed', 'A key threw.', false, cause));
+        return;
+      }
+    }
     if (end !== undefined && this.#queuedTo === undefined) {
       this.#queuedTo = (item.kind === 'gap' ? item.from! : end) - 1;
       this.#queuedIn.epoch = item.epoch;
@@ -183,8 +193,6 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
       this.#queuedIn = beginning;
       this.#queuedTo = item.offset;
     } else if (end !== undefined) this.#queuedTo = end;
-    const key =
-      overflow === 'latest' && isPublication ? (this.#options.key?.(item) ?? '') : undefined;
     if (key !== undefined) this.#drop(this.#byKey.get(key));
     const before = this.#last;
     this.#append({ item, characters, follows, beginning, key, before, next: undefined });
