@@ -237,6 +237,33 @@ describe('tradewind check', () => {
   });
 });
 
+it('says which of several edges each finding is about', async () => {
+  const [edge, dead] = [tier.edges[0]!.wsUrl, 'ws://localhost:1/ws'];
+  const { host } = new URL(edge);
+  const edges = ['check', '--edge', dead, '--edge', edge];
+  const { code, out } = await tradewind([...edges, '--json']);
+  expect(code).toBe(1);
+  expect(
+    out.map((line) => JSON.parse(line)).map((each) => [each.check, each.edge, each.ok]),
+  ).toEqual([
+    ['redis', undefined, true],
+    ['edge', 'localhost:1', false],
+    ['welcome', 'localhost:1', false],
+    ['edge', host, true],
+    ['welcome', host, true],
+    ['trades', host, true],
+  ]);
+  const text = (await tradewind(edges)).out;
+  expect(text.slice(1).map((line) => [line.split(/ +/)[1], line.includes(host)])).toEqual([
+    ['edge', false],
+    ['welcome', false],
+    ['edge', true],
+    ['welcome', true],
+    ['trades', true],
+  ]);
+  expect(text[2]).toContain('localhost:1');
+});
+
 it('shows an edge its token', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tradewind-cli-'));
   onTestFinished(() => rm(folder, { recursive: true }));

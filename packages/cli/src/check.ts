@@ -13,6 +13,8 @@ const ANSWER_DEADLINE_MS = 5_000;
 
 interface Finding {
   readonly check: 'redis' | 'edge' | 'welcome' | 'trades';
+  /** Host and port of the edge that it is about. Undefined for Redis. */
+  readonly edge?: string;
   readonly ok: boolean;
   readonly found: string;
 }
@@ -30,15 +32,19 @@ export async function checkDeployment(
   const attempt = async <T>(
     check: Finding['check'],
     find: () => Promise<{ readonly found: string; readonly value: T }>,
+    edge?: string,
   ): Promise<T | undefined> => {
+    const about = edge === undefined ? { check } : { check, edge };
+    const naming = (text: string): string =>
+      edge === undefined || text.includes(edge) ? text : `${edge}: ${text}`;
     let finding: Finding;
     let result: T | undefined;
     try {
       const { found, value } = await find();
-      finding = { check, ok: true, found };
+      finding = { ...about, ok: true, found: naming(found) };
       result = value;
     } catch (error) {
-      finding = { check, ok: false, found: describeFailure(error) };
+      finding = { ...about, ok: false, found: naming(describeFailure(error)) };
     }
     findings.push(finding);
     const { ok, found } = finding;
@@ -53,21 +59,26 @@ export async function checkDeployment(
     return { found: await describeRedis(value, settings.redisUrl), value };
   });
   for (const edgeUrl of settings.edgeUrls) {
-    await attempt('edge', async () => ({ found: await askReadiness(edgeUrl), value: true }));
-    const client = await attempt('welcome', async () => {
-      const startedAt = performance.now();
-      const value = stack.use(openClient(edgeUrl, settings));
-      const { node, subject } = await untilAccepted(value).catch((error: Error) => {
-        throw new Error(`${edgeUrl.host}: ${error.message}`);
-      });
-      const ms = Math.round(performance.now() - startedAt);
-      const who = subject === undefined ? '' : `, as ${subject}`;
-      return { found: `${node} accepts this client after ${ms} ms${who}`, value };
-    });
+    const { host } = edgeUrl;
+    await attempt('edge', async () => ({ found: await askReadiness(edgeUrl), value: true }), host);
+    const client = await attempt(
+      'welcome',
+      async () => {
+        const startedAt = performance.now();
+        const value = stack.use(openClient(edgeUrl, settings));
+        const { node, subject } = await untilAccepted(value);
+        const ms = Math.round(performance.now() - startedAt);
+        const who = subject === undefined ? '' : `, as ${subject}`;
+        return { found: `${node} accepts this client after ${ms} ms${who}`, value };
+      },
+      host,
+    );
     if (redis !== undefined && client !== undefined)
-      await attempt('trades', async () => ({
-        ...{ found: await sendTrades(redis, client, settings), value: true },
-      }));
+      await attempt(
+        'trades',
+        async () => ({ found: await sendTrades(redis, client, settings), value: true }),
+        host,
+      );
   }
   return findings.every(({ ok }) => ok);
 }

@@ -76,9 +76,15 @@ export async function connectRedis({
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('no answer')), CONNECT_DEADLINE_MS);
   });
+  const untilAnswered = async (): Promise<void> => {
+    await redis.connect();
+    // It is about a host that another one stood in for.
+    nodeCause = undefined;
+    await redis.ping();
+  };
   try {
     // The first command shows a wrong password and a Redis that is loading; a connection alone does not.
-    await Promise.race([redis.connect().then(() => redis.ping()), late]);
+    await Promise.race([untilAnswered(), late]);
     return redis;
   } catch (error) {
     redis.disconnect();
