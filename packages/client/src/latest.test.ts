@@ -206,6 +206,55 @@ describe('a channel of which the latest is wanted', () => {
     expect(bench.client.channel(CHANNEL).state.name).toBe('live');
   });
 
+  it('continues when the node ends the channel between two changes', async () => {
+    const bench = new Bench();
+    bench.collect(bench.client.channel(CHANNEL, LATEST));
+    const stop = new AbortController();
+    bench.client.channel(CHANNEL).subscribe(() => {}, { signal: stop.signal });
+    const socket = await live(bench, undefined);
+    stop.abort();
+    await settle();
+    const toLatest = socket.requests('subscribe').at(-1)!;
+    const all = bench.collect(bench.client.channel(CHANNEL).items());
+    await settle();
+    expect(socket.asked.slice(1)).toEqual([
+      { channel: CHANNEL, since: at(10), ...LATEST },
+      { channel: CHANNEL, since: at(10) },
+    ]);
+    const channels = [{ channel: CHANNEL, ref: 1, epoch: 'e1', offset: 10, ...LATEST }];
+    socket.tell({ type: 'subscribed', id: toLatest.id, channels, rejected: [], done: true });
+    socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 12, recovered: true, replayed: 2 });
+    for (const offset of [11, 12, 13]) socket.publish(CHANNEL, offset);
+    await bench.runtime.pass(5_000);
+    expect(short(all.items)).toEqual(['11', '12', 'recovered', '13']);
+    expect(bench.events.gap).toEqual([]);
+    expect(bench.client.stats().ignored, 'the node sent nothing in vain').toBe(0);
+    expect(socket.asked, 'and it is not asked for again').toHaveLength(3);
+  });
+
+  it('asks no third time when the first of two changes is refused', async () => {
+    const bench = new Bench();
+    bench.collect(bench.client.channel(CHANNEL, LATEST));
+    const stop = new AbortController();
+    bench.client.channel(CHANNEL).subscribe(() => {}, { signal: stop.signal });
+    const socket = await live(bench, undefined);
+    stop.abort();
+    await settle();
+    const { id } = socket.requests('subscribe').at(-1)!;
+    const all = bench.collect(bench.client.channel(CHANNEL).items());
+    await settle();
+    const refused = { type: 'error', id, code: 'rate_limited', message: '', retryable: true };
+    socket.tell({ ...refused, retryAfterMs: 700 });
+    socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 12, recovered: true, replayed: 2 });
+    for (const offset of [11, 12, 13]) socket.publish(CHANNEL, offset);
+    await bench.runtime.pass(5_000);
+    expect(short(all.items)).toEqual(['11', '12', 'recovered', '13']);
+    expect(bench.events.gap).toEqual([]);
+    expect(socket.asked).toHaveLength(3);
+  });
+
   it.each(['unavailable', 'channel_not_allowed'])(
     'believes the answer to such a change if it is %s',
     async (code) => {

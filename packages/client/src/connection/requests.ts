@@ -99,9 +99,12 @@ export class Requests<Link extends RequestLink> {
       const hold = this.holds.get(answer.channel);
       if (request?.kind === 'change' && hold?.phase === 'held') {
         request.channels.delete(hold.channel);
-        this.#successors.delete(answer.channel);
         hold.changed(answer);
-        if (hold.isRefused) this.#changeLater(hold.channel);
+        // What the hold asked for, and its successor, are of the last change.
+        if (!this.#isChanging(hold.channel)) {
+          this.#successors.delete(answer.channel);
+          if (hold.isRefused) this.#changeLater(hold.channel);
+        }
         this.#owner.reconcile(hold.channel);
         continue;
       }
@@ -157,13 +160,21 @@ export class Requests<Link extends RequestLink> {
   ): void {
     for (const channel of channels) {
       if (kind === 'change' && this.holds.get(channel.name)?.phase !== 'asked') {
-        this.#changeLater(channel, retryAfterMs);
+        if (!this.#isChanging(channel)) this.#changeLater(channel, retryAfterMs);
         continue;
       }
       this.#drop(channel.name);
       if (kind === 'unsubscribe') this.#owner.left(this.#link, channel);
       else this.#owner.rejected(this.#link, channel, code, retryAfterMs);
     }
+  }
+
+  /** Whether a change of the channel is without an answer, besides the one that has just been answered. */
+  #isChanging(channel: HeldChannel): boolean {
+    for (const { kind, channels } of this.#open.values()) {
+      if (kind === 'change' && channels.has(channel)) return true;
+    }
+    return false;
   }
 
   /** It comes as before until then. */
@@ -298,7 +309,7 @@ export class Requests<Link extends RequestLink> {
           else if (hold.phase === 'asked') {
             this.holds.delete(channel.name);
             this.#asking.add(channel);
-          } else {
+          } else if (!this.#isChanging(channel)) {
             hold.askedEveryMs = hold.everyMs;
             this.#successors.delete(channel.name);
             this.#changing.add(channel);
