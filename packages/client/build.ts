@@ -13,7 +13,7 @@ const OUT = join(HERE, 'dist');
 
 /** The entries of the package, and what each may take in a browser: bytes, minified, by gzip -9. */
 const ENTRIES: Readonly<Record<string, number>> = {
-  index: 13 * 1024,
+  index: 13.25 * 1024,
   store: 1024,
   react: 1024,
   binary: 5 * 1024,

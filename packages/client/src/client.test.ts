@@ -508,6 +508,31 @@ describe('iterators', () => {
     expect(short(fast.items)).toEqual([11, 12, 13, 14, 15, 16, 17, 18]);
   });
 
+  it('tells each what it lacks itself when history reaches back to neither', async () => {
+    const bench = new Bench();
+    const channel = bench.client.channel(CHANNEL);
+    const fast = bench.collect(channel.items());
+    const slow = channel.items({ buffer: 4, overflow: 'pause' });
+    const socket = await bench.live(CHANNEL);
+    for (let offset = 11; offset <= 16; offset += 1) {
+      socket.publish(CHANNEL, offset);
+      await settle();
+    }
+    const seen = [await slow.next(), await slow.next()];
+    await bench.runtime.pass(0);
+    socket.released();
+    await settle();
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 19, recovered: false, replayed: 1 });
+    socket.publish(CHANNEL, 19);
+    for (let i = 0; i < 4; i += 1) seen.push(await slow.next());
+    expect(short(seen.map(({ value }) => value))).toEqual([
+      ...[11, 12, 13, 14, 'gap 15-18 trimmed', 19],
+    ]);
+    await settle();
+    expect(short(fast.items).slice(5)).toEqual([16, 'gap 17-18 trimmed', 19]);
+    expect(bench.events.gap).toMatchObject([{ from: 17, to: 18, lost: 2 }]);
+  });
+
   it('ends only the iterator whose key throws, and others get every offset, live and replayed', async () => {
     const bench = new Bench();
     const channel = bench.client.channel(CHANNEL);

@@ -255,6 +255,21 @@ describe('a channel of which the latest is wanted', () => {
     expect(socket.asked).toHaveLength(3);
   });
 
+  it('tells as lost only what was not delivered since a change was sent', async () => {
+    const bench = new Bench();
+    bench.collect(bench.client.channel(CHANNEL, LATEST));
+    const socket = await live(bench, 250);
+    publish(socket, 20, 9);
+    const all = bench.collect(bench.client.channel(CHANNEL).items());
+    await settle();
+    publish(socket, 30, 9);
+    socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 32 });
+    await settle();
+    expect(short(all.items)).toEqual(['30 after 9', 'gap 31-32: 2']);
+    expect(bench.events.gap).toMatchObject([{ from: 31, to: 32, lost: 2 }]);
+  });
+
   it.each(['unavailable', 'channel_not_allowed'])(
     'believes the answer to such a change if it is %s',
     async (code) => {

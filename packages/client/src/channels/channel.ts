@@ -1,5 +1,5 @@
 import type { PublicationMessage } from '@tradewind/protocol';
-import type { Consumer, ConsumerOwner } from '../consumers/consumer.ts';
+import { type Consumer, type ConsumerOwner, gapBehind } from '../consumers/consumer.ts';
 import { Listener } from '../consumers/listener.ts';
 import { Reader } from '../consumers/reader.ts';
 import type { Core } from '../core.ts';
@@ -376,11 +376,16 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     const told: Gap = { kind: 'gap', channel: this.name, ...gap };
     const isNew = gap.to === undefined || this.offset === undefined || gap.to > this.offset;
     if (isNew) {
-      if (gap.to !== undefined && gap.epoch === this.epoch) this.offset = gap.to;
-      this.#tail?.add(told);
+      // A hold counts from where it was asked for, and another has delivered since. A consumer that paused is further back still.
+      let own = told;
+      if (gap.epoch === this.epoch) {
+        own = gapBehind(told, this.offset);
+        this.offset = gap.to ?? this.offset;
+      }
+      this.#tail?.add(own);
       const { gaps } = this.#core;
       gaps[gap.reason] = (gaps[gap.reason] ?? 0) + 1;
-      this.#core.emit('gap', told);
+      this.#core.emit('gap', own);
     }
     for (const consumer of [...this.#consumers]) consumer.gap(told);
   }

@@ -82,8 +82,7 @@ export abstract class Consumer {
       if (this.isPaused) return;
       if (epoch === this.epoch && this.offset !== undefined) {
         if (to <= this.offset) return;
-        if (gap.from! <= this.offset)
-          own = { ...gap, from: this.offset + 1, lost: to - this.offset };
+        own = gapBehind(gap, this.offset);
       }
       this.epoch = epoch;
       this.offset = to;
@@ -121,4 +120,11 @@ export abstract class Consumer {
   abstract end(error?: unknown): void;
   protected abstract take(publication: Publication<unknown>, characters: number): void;
   protected abstract lost(item: Gap | Resync): void;
+}
+
+/** What of a gap lies behind an offset of the same epoch, which is before the gap's end. All of it if either is unknown. */
+export function gapBehind(gap: Gap, offset: number | undefined): Gap {
+  return offset !== undefined && gap.from! <= offset
+    ? { ...gap, from: offset + 1, lost: gap.to! - offset }
+    : gap;
 }
