@@ -26,16 +26,13 @@ import { Fleet } from './fleet/fleet.ts';
 import { Guard } from './http/guard.ts';
 import { loadPage } from './http/page-assets.ts';
 import { createRoutes, viewerRefusal } from './http/routes.ts';
-import { MAX_VIEWERS, Viewers } from './http/viewers.ts';
+import { Viewers } from './http/viewers.ts';
 
 /** Time between two readings of all nodes, in ms. Nodes write once a second; how soon one that was killed is seen depends on it. */
 const READ_MS = 250;
 
 /** Time between two seconds of the history, and between two messages to pages, in ms. */
 const TICK_MS = 1_000;
-
-/** The path of the WebSocket that a page listens to. */
-const LIVE_PATH = '/v1/live';
 
 /** Time for answers in flight when the console stops, in ms. */
 const CLOSE_MS = 1_000;
@@ -150,15 +147,8 @@ export async function startConsole(
   });
   server.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const refusal = viewerRefusal(guard, request);
+    const refusal = viewerRefusal(guard, request, viewers.isFull);
     if (refusal !== undefined) return endWithError(socket, refusal);
-    if (request.url !== LIVE_PATH || viewers.isFull) {
-      const message = viewers.isFull
-        ? `${MAX_VIEWERS} pages are open.`
-        : 'This path does not exist.';
-      const details = { status: viewers.isFull ? 503 : 404, code: 'not_found', retryable: true };
-      return endWithError(socket, { ...details, message });
-    }
     // A page stays open: among connections that wait it would be the first to be closed.
     server.upgraded(socket as Socket);
     viewers.accept(request, socket, head, guard.sessionEndsAt(request));

@@ -14,6 +14,7 @@ import type { NodeRow } from '../fleet/fleet.ts';
 import type { Guard } from './guard.ts';
 import { type ActionResult, askNode, endSubject, type NodeAction } from './node-actions.ts';
 import type { Asset } from './page-assets.ts';
+import { MAX_VIEWERS } from './viewers.ts';
 
 /**
  * Nothing but our own files; the page has no inline script. Styles are set by the charts' library on elements, which a style
@@ -44,6 +45,14 @@ const MAX_SHED = { count: 1_000_000, overSeconds: 3_600 };
 const LOGIN_REQUIRED: HttpErrorDetails = {
   ...{ status: 401, code: 'unauthorized', retryable: false },
   message: 'An operator must log in.',
+};
+
+/** The path of the WebSocket that a page listens to. */
+const LIVE_PATH = '/v1/live';
+
+const FULL: HttpErrorDetails = {
+  ...{ status: 503, code: 'node_full', retryable: true },
+  message: `${MAX_VIEWERS} pages are open, which is as many as may be.`,
 };
 
 const TOO_MANY_LOGINS: HttpErrorDetails = {
@@ -201,12 +210,19 @@ function decode(text: string): string {
   }
 }
 
-/** Why a request for the WebSocket must be refused. */
+/**
+ * Why a request for the WebSocket must be refused.
+ *
+ * @param isFull whether as many pages are open as may be.
+ */
 export function viewerRefusal(
   guard: Guard,
   request: IncomingMessage,
+  isFull: boolean,
 ): HttpErrorDetails | undefined {
   const refusal = guard.refusal(request);
   if (refusal !== undefined) return refusal;
-  return guard.maySee(request, Date.now()) ? undefined : LOGIN_REQUIRED;
+  if (!guard.maySee(request, Date.now())) return LOGIN_REQUIRED;
+  if (request.url !== LIVE_PATH) return SERVER_ERRORS.notFound;
+  return isFull ? FULL : undefined;
 }
