@@ -412,6 +412,9 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     await page.keyboard.press('j');
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'BTC.trade', exact: true }).waitFor();
+    // Space scrolls there, as it does on any page.
+    await page.getByRole('region', { name: 'Positions' }).press('Space');
+    await page.getByRole('button', { name: 'Freeze page' }).waitFor();
     await page.keyboard.press('Escape');
     await page.keyboard.press('/');
     await page.keyboard.press('ControlOrMeta+a');

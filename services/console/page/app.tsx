@@ -11,7 +11,7 @@ import { EventStrip } from './event-strip.tsx';
 import { bytes, short, sinceWhen, whole } from './format.ts';
 import { isFrozen, missedWhileFrozen, toggleFreeze } from './freeze.ts';
 import { Help } from './help.tsx';
-import { hasKeys } from './keys.ts';
+import { freezesAt, hasKeys } from './keys.ts';
 import { isConnected, loginNeeded, snapshot } from './live.ts';
 import { areListsSeen, lookAt, openChannel, openNode, openSession, search } from './looking.ts';
 import { NodeDrawer } from './node-drawer.tsx';
@@ -73,7 +73,7 @@ export function App() {
       } else if (!types && key === '/') {
         event.preventDefault();
         field.current?.focus();
-      } else if (!types && key === ' ' && !(target instanceof HTMLButtonElement)) {
+      } else if (!types && key === ' ' && freezesAt(target)) {
         event.preventDefault();
         toggleFreeze();
       } else if (!types && key === '?') setHelps(true);

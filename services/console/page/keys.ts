@@ -16,6 +16,14 @@ export function setKeys(on: boolean): void {
   }
 }
 
+/** Where Space is the browser's: it presses a button, and scrolls what scrolls by keys. */
+const SPACE_IS_TAKEN = 'button, .tape, .scroll';
+
+/** Whether Space freezes the page for somebody whose focus is there. */
+export function freezesAt(focused: EventTarget | null): boolean {
+  return !(focused instanceof Element) || focused.closest(SPACE_IS_TAKEN) === null;
+}
+
 function stored(): string | null {
   try {
     return localStorage.getItem(STORED_AS);
