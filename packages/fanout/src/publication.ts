@@ -5,8 +5,8 @@ export interface WireChannel {
   /** The base of the times of its publications, in ms since the Unix epoch. */
   readonly ts: number;
   /**
-   * The publication against which others are deflated. Every client of the thread that reads binary frames and holds the channel was told
-   * it, before anything that was queued for the client since. Undefined while there is none.
+   * The publication against which others are deflated. Every client of the thread that reads references and has all of the channel was told
+   * it, before anything that was queued for the client since. Who has only the latest may not have been told it. Undefined while there is none.
    */
   reference: WireReference | undefined;
 }

@@ -41,8 +41,9 @@ interface Member {
   seen: number;
   /** The `seq` of what it was sent last; 0 before the first. */
   sequence: number;
-  /** The reference of the channel that it was told last. */
+  /** The reference of the channel that it was told last. Undefined too once it was sent something raw, because there is another. */
   reference: WireReference | undefined;
+  readonly worth: ReferenceWorth;
   /** A gap behind a publication that it had no room for; it is told when it has had a newer one, or that one. */
   owed: OwedGap | undefined;
 }
@@ -58,7 +59,6 @@ interface ConflatedAudience {
   readonly channel: ConflatedChannel;
   readonly everyMs: number;
   readonly members: Map<Connection, Member>;
-  readonly worth: ReferenceWorth;
   /** Those who joined since the present window began. They are sent the next publication at once, as the others were. */
   readonly fresh: Set<Member>;
   /** Those who are owed a gap. */
@@ -191,7 +191,7 @@ export class Conflation {
     let audience = channel.audiences.get(everyMs);
     if (audience === undefined) {
       audience = {
-        ...{ channel, everyMs, members: new Map(), worth: new ReferenceWorth(), fresh: new Set() },
+        ...{ channel, everyMs, members: new Map(), fresh: new Set() },
         ...{ owing: new Set(), earlierGap: undefined, laterGap: undefined },
       };
       channel.audiences.set(everyMs, audience);
@@ -200,7 +200,7 @@ export class Conflation {
     this.#settleGaps(audience);
     const member = known ?? {
       ...{ connection, seen: channel.published, sequence: 0 },
-      ...{ reference, owed: undefined },
+      ...{ reference, worth: new ReferenceWorth(), owed: undefined },
     };
     audience.members.set(connection, member);
     if (member.owed !== undefined) audience.owing.add(member);
@@ -330,7 +330,6 @@ export class Conflation {
     const { newest, published } = audience.channel;
     if (newest === undefined) return false;
     const reference = neededBy(newest);
-    const isWorth = reference !== undefined && audience.worth.count(newest, reference);
     const batches = new Map<string, Batch>();
     let batch: Batch | undefined;
     let group = -1;
@@ -340,11 +339,14 @@ export class Conflation {
       wasDue = true;
       const { connection } = member;
       if (!mayTake(member, newest)) continue;
-      if (isWorth && member.reference !== reference)
+      const lacks = reference !== undefined && member.reference !== reference;
+      if (lacks && member.worth.count(newest, reference))
         this.#tellReference(audience, member, reference);
       if (!connection.isOpen) continue;
       const skipped = published - member.seen - 1;
       const isRaw = reference !== undefined && member.reference !== reference;
+      // It reads nothing against the one before any more, which may be large.
+      if (isRaw) member.reference = undefined;
       if (batch?.skipped !== skipped || group !== connection.group || batch.isRaw !== isRaw) {
         group = connection.group;
         const key = `${group}:${skipped}:${isRaw}`;

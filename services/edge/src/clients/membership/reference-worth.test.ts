@@ -27,14 +27,23 @@ function textOf(n: number): string {
   return `{"symbol":"ETH","id":${n},"price":"1666.${n % 97}","size":"26.062"}`;
 }
 
+/** A publication of some 7 KiB, of which a reference saves about a fifth. */
+function noiseOf(n: number): string {
+  const random = createRandom(n);
+  const noise = Array.from({ length: 7_000 }, () => String.fromCharCode(35 + random.below(57)));
+  return `{"id":${n},"noise":"${noise.join('')}"}`;
+}
+
 /** A node whose channel `a` publishes deflated, and one client that wants all of it. */
 class Node implements Disposable {
   readonly server = new FanOutUnderTest({ formats: [JSON_FRAMES, BINARY_FRAMES] });
   readonly all = this.client();
   offset = 0;
   #reference = 0;
+  readonly #text: (n: number) => string;
 
-  constructor() {
+  constructor(text = textOf) {
+    this.#text = text;
     this.all.request({ type: 'subscribe', channels: ['a'] });
     this.server.upstream.acknowledge(undefined, { epoch: EPOCH, offset: 0 });
   }
@@ -45,14 +54,14 @@ class Node implements Disposable {
 
   refer(): void {
     this.#reference += 1;
-    this.server.upstream.refer('a', this.#reference, textOf(this.#reference));
+    this.server.upstream.refer('a', this.#reference, this.#text(this.#reference));
   }
 
   publish(times = 1): void {
     for (let i = 0; i < times; i += 1) {
       this.offset += 1;
-      const data = textOf(this.offset);
-      const bytes = deflateRawSync(data, { dictionary: Buffer.from(textOf(this.#reference)) });
+      const data = this.#text(this.offset);
+      const bytes = deflateRawSync(data, { dictionary: Buffer.from(this.#text(this.#reference)) });
       const deflated = this.#reference === 0 ? undefined : { bytes, reference: this.#reference };
       this.server.upstream.publish('a', JSON.parse(data), this.offset, deflated);
     }
@@ -116,6 +125,53 @@ describe('a client that has the latest', () => {
     expect(numbersOf(client).at(-1)).toBe(node.offset);
     expect(client.reader.references).toBe(1);
     expect(sizes.at(-1)).toBeLessThan(0.5 * (sizes[0] as number));
+  });
+
+  it.each([
+    ['one by one', 3],
+    ['in every window', 1],
+  ])('is told it when raw payloads cost what it takes, if they come %s', (_, windows) => {
+    using node = new Node(noiseOf);
+    const client = node.latest();
+    // The reference is the first one, and says what none of the others does.
+    node.publish();
+    vi.advanceTimersByTime(windows * EVERY_MS);
+    client.received();
+    node.refer();
+    const next = (): number => {
+      const before = client.bytes;
+      node.publish();
+      vi.advanceTimersByTime(windows * EVERY_MS);
+      client.received();
+      return client.bytes - before;
+    };
+    const raw: number[] = [];
+    let last = next();
+    while (client.reader.references === 0) {
+      raw.push(last);
+      last = next();
+    }
+    const deflated = next();
+    const told = last - deflated;
+    const wasted = raw.reduce((sum, bytes) => sum + bytes - deflated, 0);
+    expect(wasted).toBeLessThanOrEqual(told);
+    expect(wasted).toBeGreaterThan(0.6 * told);
+  });
+
+  it('is told it for what it was sent itself, however many join', () => {
+    using node = new Node();
+    node.latest();
+    node.refer();
+    node.publish();
+    const newcomers = Array.from({ length: 20 }, () => {
+      const client = node.latest();
+      node.publish();
+      return client;
+    });
+    for (const client of newcomers) {
+      expect(numbersOf(client)).toHaveLength(1);
+      expect(client.reader.references).toBe(0);
+    }
   });
 
   it('that wants all from now on is told what it lacks, and nothing twice', () => {
