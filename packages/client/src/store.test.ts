@@ -68,3 +68,24 @@ it('goes on over a double mount, and begins anew behind a hole', async () => {
   expect(socket.requests('unsubscribe')).toHaveLength(0);
   await bench.client.close();
 });
+
+it('tells the others when one listener throws, and hides nothing of it', async () => {
+  const bench = new Bench();
+  const store = toStore(bench.client.channel(CHANNEL));
+  const seen: unknown[] = [];
+  const stop = store.subscribe(({ latest }) => {
+    if (latest !== undefined) throw new Error('of the application');
+  });
+  store.subscribe(({ latest }) => seen.push(latest?.offset));
+  const socket = await bench.live(CHANNEL);
+  socket.publish(CHANNEL, 11);
+  const later: (() => void)[] = [];
+  vi.stubGlobal('queueMicrotask', (act: () => void) => later.push(act));
+  frame();
+  vi.unstubAllGlobals();
+  stop();
+  expect(seen.at(-1)).toBe(11);
+  expect(later).toHaveLength(1);
+  expect(later[0]).toThrow('of the application');
+  await bench.client.close();
+});

@@ -66,7 +66,16 @@ export function toStore<T>(channel: Channel<T>, options: StoreOptions = {}): Cha
     pending = [];
     const latest = items.at(-1);
     snapshot = Object.freeze({ items, ...(latest && { latest }), state: channel.state, missed });
-    for (const listener of [...listeners]) listener(snapshot);
+    for (const listener of [...listeners]) {
+      try {
+        listener(snapshot);
+      } catch (error) {
+        // The others must not wait for a next snapshot, and the page still sees what nobody caught.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   };
   const changed = (): void => {
     cancel ??= schedule(everyMs, flush);
