@@ -17,6 +17,12 @@ const CHANNELS = 130;
 /** How long a shard is away in the test of the others, in ms. */
 const AWAY_MS = 30_000;
 
+/**
+ * How long a busy core may hold a process up, in ms: once in 30 s is the 99th percentile of the publications here. One that waited
+ * for a shard that is away would wait for seconds.
+ */
+const BUSY_CORE_MS = 100;
+
 /** How long publishers may take to follow to a new master, in ms: three questions to the nodes, on busy cores. */
 const FOLLOWED_MS = 2_000;
 
@@ -205,8 +211,7 @@ describe('a Redis Cluster under load', () => {
     expectLoss(complaints);
     // As many a second as before: nobody was refused.
     expect(meanwhile.length).toBeGreaterThan(0.8 * usual.length);
-    // 2 ms of room: both are a few.
-    expect(meanwhileMs).toBeLessThanOrEqual(1.5 * usualMs + 2);
+    expect(meanwhileMs).toBeLessThanOrEqual(1.5 * usualMs + BUSY_CORE_MS);
   });
 });
 
