@@ -149,7 +149,10 @@ export type ClientState =
       readonly session: Session;
       /** The node is cut off from Redis since then, in ms since the Unix epoch. */
       readonly degradedSince?: number;
-      /** The node will end, and the client moves to another one until `deadline` (ms since the Unix epoch). */
+      /**
+       * The client moves to another node until `deadline` (ms since the Unix epoch). It is of the old node, and stays until the old
+       * connection is closed: `session` is the new node's before that.
+       */
       readonly leaving?: { readonly deadline: number };
     }
   | {
