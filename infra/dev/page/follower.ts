@@ -18,6 +18,9 @@ const MAX_EVENTS = 30;
 /** How long after a move its trades of the meantime are counted, in ms: they come in the first second. */
 const RECOVERY_MS = 1_500;
 
+/** How long a channel may be quiet after a move before it counts as a quiet one, in ms: a busy machine takes its time. */
+const MOST_RECOVERY_MS = 12_000;
+
 /** Trades of the past with which a channel begins. */
 const HISTORY = 120;
 
@@ -220,16 +223,23 @@ export class Follower {
     const { recovered } = this;
     const missing = this.#missing;
     this.#note('good', `Live on ${node}${took}.`);
-    setTimeout(() => {
+    const before = new Map(this.rows.map((row) => [row, row.received]));
+    const tell = (): void => {
+      const isHeard = [...before].every(([row, received]) => row.received > received);
+      if (!isHeard && Date.now() - now < MOST_RECOVERY_MS) {
+        setTimeout(tell, RECOVERY_MS);
+        return;
+      }
       const came = this.recovered - recovered;
       const lost = this.#missing - missing;
       this.#note(
         lost === 0 ? 'good' : 'bad',
-        came === 0 && lost === 0
+        took === '' && came === 0 && lost === 0
           ? 'Nothing was missed: the old connection stayed until the new one had everything.'
           : `${came} trades of the meantime came from history, ${lost} are missing.`,
       );
-    }, RECOVERY_MS);
+    };
+    setTimeout(tell, RECOVERY_MS);
   }
 
   get #missing(): number {
