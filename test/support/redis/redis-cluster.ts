@@ -201,12 +201,11 @@ class Running {
     return node;
   }
 
+  /** By each node's own word: others may take one that was started again for the master that it was. */
   async masters(): Promise<readonly ClusterNode[]> {
-    const seen = await seenBy(this.any());
-    return this.#nodes.filter(({ id, control }) => {
-      const node = seen.find((each) => each.id === id);
-      return control.status === 'ready' && node?.master === undefined;
-    });
+    const ready = this.#nodes.filter(({ control }) => control.status === 'ready');
+    const own = await Promise.all(ready.map(seenByItself));
+    return ready.filter((_, i) => own[i]?.master === undefined);
   }
 
   async ownerOf(slot: number): Promise<ClusterNode> {
