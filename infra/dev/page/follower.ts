@@ -234,7 +234,7 @@ export class Follower {
       const lost = this.#missing - missing;
       this.#note(
         lost === 0 ? 'good' : 'bad',
-        took === '' && came === 0 && lost === 0
+        took === '' && lost === 0
           ? 'Nothing was missed: the old connection stayed until the new one had everything.'
           : `${came} trades of the meantime came from history, ${lost} are missing.`,
       );
