@@ -1,19 +1,15 @@
-import { readFileSync } from 'node:fs';
-import { createLogger, createMetrics, type Metrics } from '@tradewind/runtime';
+import { createLogger, type Metrics } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
+import {
+  documentedMetrics,
+  notedMetrics,
+  type Registration,
+} from '../../../../test/support/noted-metrics.ts';
 import type { FanOut } from '../clients/fan-out.ts';
 import { createFanOutEvents } from './client-events.ts';
 import type { NodeGaugeSources } from './gauges.ts';
 import { registerFanOutGauges, registerLoopGauges, registerNodeGauges } from './gauges.ts';
 import { createNodeEvents } from './node-events.ts';
-
-const DOCUMENT = new URL('../../../../docs/metrics.md', import.meta.url);
-
-interface Registration {
-  readonly name: string;
-  readonly help: string;
-  readonly labelNames?: readonly string[];
-}
 
 /** What a row says of one metric. The column `nodes` is not in the code. */
 interface Row {
@@ -41,28 +37,7 @@ function rowsOfRegistered(): Row[] {
     const workers = words === undefined ? 'sum' : WORKERS[words];
     rows.set(name, { name, type, labels, workers: workers ?? `unknown: ${words}`, meaning });
   };
-  const metrics = (): Metrics => {
-    const real = createMetrics({ withDefaults: false });
-    return {
-      ...real,
-      labelledCounter(name, help, label, values) {
-        note('counter', { name, help, labelNames: [label] });
-        return real.labelledCounter(name, help, label, values);
-      },
-      counter(configuration) {
-        note('counter', configuration);
-        return real.counter(configuration);
-      },
-      gauge(configuration) {
-        note('gauge', configuration);
-        return real.gauge(configuration);
-      },
-      histogram(configuration) {
-        note('histogram', configuration);
-        return real.histogram(configuration);
-      },
-    };
-  };
+  const metrics = (): Metrics => notedMetrics(note);
   const logger = createLogger({ name: 'edge', level: 'silent' });
   const config = { maxConnections: 1, memoryLimitBytes: 0 };
   const node = metrics();
@@ -86,11 +61,7 @@ function byName(a: { readonly name: string }, b: { readonly name: string }): num
 }
 
 function rowsInDocument(): (Row & { readonly nodes: string })[] {
-  const [, body = ''] = readFileSync(DOCUMENT, 'utf8').split('\n## Edge\n');
-  const [table = ''] = body.split('\n## ');
-  return table
-    .split('\n')
-    .filter((line) => line.startsWith('| `'))
+  return documentedMetrics('Edge')
     .map((line) => line.slice(1, -1).split('|'))
     .map(([name, type, labels, workers, nodes, ...meaning]) => ({
       name: name!.trim().slice(1, -1),
