@@ -20,8 +20,11 @@ it('says in one line what the clients of one node got back, and what they lost',
   totals.missing = 3;
   vi.advanceTimersByTime(1_500);
   expect(said.at(-1)).toBe('bad: 1 client to edge-1: recovered 0, lost 2');
+  report.take({ to: 'edge-2', awayMs: undefined });
+  vi.advanceTimersByTime(1_500);
+  expect(said.at(-1)).toBe('good: 1 client to edge-2: nothing missed');
   report.take({ to: 'edge-1', awayMs: undefined });
   report[Symbol.dispose]();
   vi.advanceTimersByTime(1_500);
-  expect(said).toHaveLength(2);
+  expect(said).toHaveLength(3);
 });

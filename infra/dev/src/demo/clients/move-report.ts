@@ -60,7 +60,9 @@ export class MoveReport implements Disposable {
     const lost = missing - before.missing;
     const who = `${clients} ${clients === 1 ? 'client' : 'clients'} to ${to}`;
     const took = longestMs === undefined ? '' : ` in ${(longestMs / 1_000).toFixed(1)} s`;
-    const came = `recovered ${recovered - before.recovered}, lost ${lost}`;
-    this.#say(lost === 0 ? 'good' : 'bad', `${who}${took}: ${came}`);
+    const came = recovered - before.recovered;
+    // Those that kept the old connection until the new one had everything had nothing to recover.
+    const cost = came === 0 && lost === 0 ? 'nothing missed' : `recovered ${came}, lost ${lost}`;
+    this.#say(lost === 0 ? 'good' : 'bad', `${who}${took}: ${cost}`);
   }
 }
