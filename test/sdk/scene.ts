@@ -168,7 +168,7 @@ export class Scene {
       if (!follower.isOver) await follower.reaches(end, this.withinMs);
   }
 
-  /** How often a channel was subscribed to on each socket. */
+  /** How often a channel was subscribed to on each socket, without those times that a node refused. */
   subscribes(channel: string | number = 'a'): readonly number[] {
     const counts = this.spy.sockets.map(() => 0);
     for (const { socket, message } of this.spy.sent) {
@@ -177,6 +177,9 @@ export class Scene {
         typeof each === 'string' ? each : each.channel,
       );
       counts[socket]! += names.filter((name) => name === this.name(channel)).length;
+    }
+    for (const { socket, text } of this.spy.refusals) {
+      if (text.includes(`"${this.name(channel)}"`)) counts[socket]! -= 1;
     }
     return counts;
   }

@@ -12,7 +12,11 @@ export interface SocketSpy {
   readonly most: number;
   /** Binary frames that came. */
   readonly binaryFrames: number;
+  /** Text frames in which a node refuses something, which a client asks for again. */
+  readonly refusals: readonly { readonly socket: number; readonly text: string }[];
 }
+
+const REFUSAL = /"rejected":|"type":"error"|"type":"unsubscribed".*"reason":/;
 
 export interface SentMessage {
   readonly type: string;
@@ -26,12 +30,14 @@ export function spyOnSockets(Base: WebSocketConstructor): SocketSpy {
   const open = (): number => sockets.filter(({ readyState }) => readyState < 2).length;
   let most = 0;
   let binaryFrames = 0;
+  const refusals: { socket: number; text: string }[] = [];
   const made = function make(url: string, protocols?: string | string[]): WebSocketLike {
     const socket = new Base(url, protocols);
     const number = sockets.push(socket) - 1;
     most = Math.max(most, open());
     socket.addEventListener('message', ({ data }: { readonly data: unknown }) => {
       if (typeof data !== 'string') binaryFrames += 1;
+      else if (REFUSAL.test(data)) refusals.push({ socket: number, text: data });
     });
     const send = socket.send.bind(socket);
     socket.send = (text: string): void => {
@@ -45,6 +51,7 @@ export function spyOnSockets(Base: WebSocketConstructor): SocketSpy {
     sockets,
     sent,
     open,
+    refusals,
     get most() {
       return most;
     },

@@ -36,7 +36,7 @@ export const CONSUMER_SCENARIOS: readonly Scenario[] = [
         Array.from({ length: 23 }, (_, i) => i + 17),
       );
       holds(
-        'one subscribe a connection',
+        `one subscribe a connection: ${scene.subscribes()}`,
         scene.subscribes().every((count) => count <= 1),
       );
     },
