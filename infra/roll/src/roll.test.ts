@@ -141,12 +141,11 @@ it('stops if the nodes cannot be listed for as long as it waits for one', async 
 });
 
 it('stops if a replacement no longer answers', async () => {
-  const { fleet } = await startFleet(2, async (node) => {
-    await node.start();
-    setTimeout(() => void node.stop(), 100);
-  });
+  const { fleet } = await startFleet(2, (node) => node.start());
   const settings = { ...SETTINGS, healthWindowMs: NEVER_MS };
-  const rolled = rollFleet(fleet, new AdminClient(), settings, () => {});
+  const rolled = rollFleet(fleet, new AdminClient(), settings, (text) => {
+    if (text.startsWith('all ready')) void nodes[0]!.stop();
+  });
   await expect(rolled).rejects.toThrow('not healthy: edge-1 is unreachable');
 });
 
