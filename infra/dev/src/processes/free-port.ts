@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 
 /**
@@ -14,14 +15,33 @@ const MAX_ATTEMPTS = 50;
 
 /**
  * Returns a port of 127.0.0.1 on which nothing listens now, and that no outgoing connection is likely to take while a server
- * on it restarts.
+ * on it restarts. No other caller on this machine gets it while this process lives.
  */
 export async function findFreePort(): Promise<number> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const port = randomInt(FIRST_PORT, LAST_PORT + 1);
-    if (await isPortFree(port)) return port;
+    if ((await isPortFree(port)) && (await leasePort(port))) return port;
   }
   throw new Error(`no free port found between ${FIRST_PORT} and ${LAST_PORT}`);
+}
+
+/**
+ * Takes the UDP port of the same number until this process ends. The server that a free TCP port is sought for starts later,
+ * a container up to a second later, and another process would find the port free until then. Nothing is sent or received, and
+ * the socket keeps no process alive. Returns false if another process has it.
+ */
+function leasePort(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const lease = createSocket('udp4');
+    lease.once('error', () => {
+      lease.close();
+      resolve(false);
+    });
+    lease.bind({ port, address: '127.0.0.1', exclusive: true }, () => {
+      lease.unref();
+      resolve(true);
+    });
+  });
 }
 
 /**

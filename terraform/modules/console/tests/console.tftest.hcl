@@ -47,6 +47,7 @@ run "as_it_comes" {
       HOST                     = "0.0.0.0"
       PORT                     = "8090"
       ADMIN_HOST               = "127.0.0.1"
+      ADMIN_PORT               = "9091"
       REDIS_URL                = "rediss://console@redis.tw.internal:6379"
       REDIS_CA_FILE            = "/etc/tradewind/redis-ca.pem"
       REDIS_PASSWORD_FILE      = "/etc/tradewind/redis-password"
