@@ -5,11 +5,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Tests of the instruments that the chaos suite is made of: quick, and part of `npm test`. */
 const CHAOS_INSTRUMENTS = [
-  'test/chaos/naive-subscriber.test.ts',
-  'test/chaos/oracle.property.test.ts',
-  'test/chaos/oracle.test.ts',
-  'test/chaos/publisher.test.ts',
-  'test/chaos/resuming-client.test.ts',
+  'test/chaos/subscribers/naive-subscriber.test.ts',
+  'test/chaos/oracle/oracle.property.test.ts',
+  'test/chaos/oracle/oracle.test.ts',
+  'test/chaos/publishers/publisher.test.ts',
+  'test/chaos/subscribers/resuming-client.test.ts',
 ];
 
 /**
@@ -28,7 +28,7 @@ const ALONE = [
   'test/integration/slow-clients.test.ts',
   'test/integration/workers.test.ts',
   'test/integration/workers-frozen.test.ts',
-  'bench/load/load.test.ts',
+  'bench/load/clients/load.test.ts',
   'test/observability/dashboard-and-rules.test.ts',
 ];
 
@@ -194,7 +194,7 @@ export default defineConfig({
       {
         test: {
           name: 'chaos',
-          include: ['test/chaos/*.test.ts'],
+          include: ['test/chaos/**/*.test.ts'],
           exclude: CHAOS_INSTRUMENTS,
           globalSetup: ['test/chaos/global-setup.ts'],
           fileParallelism: false,

@@ -1,4 +1,4 @@
-import type { Delivered, LoadSample } from '../load/load-plan.ts';
+import type { Delivered, LoadSample } from '../load/clients/load-plan.ts';
 import type { Outcome } from './outcome.ts';
 import { readCapacitySettings } from './settings.ts';
 import type { TimelinePoint } from './timeline.ts';

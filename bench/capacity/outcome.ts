@@ -1,6 +1,6 @@
 import type { Percentiles } from '@tradewind/dev';
-import type { LoadSample, Verdict } from '../load/load-plan.ts';
-import type { PublisherTotals } from '../load/publisher-plan.ts';
+import type { LoadSample, Verdict } from '../load/clients/load-plan.ts';
+import type { PublisherTotals } from '../load/publishing/publisher-plan.ts';
 import type { LatencyBucket } from './latency-buckets.ts';
 import type { Machine } from './machine.ts';
 import { countText, msText } from './number-text.ts';

@@ -1,4 +1,4 @@
-import type { SubscriptionMode } from '../load/subscription-plan.ts';
+import type { SubscriptionMode } from '../load/clients/subscription-plan.ts';
 
 /** The settings of a preset; each can be overridden by the environment. */
 export interface Preset {

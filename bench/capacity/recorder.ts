@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LatencyHistogram, type Percentiles } from '@tradewind/dev';
-import type { Load } from '../load/load.ts';
-import type { LoadSample } from '../load/load-plan.ts';
-import { CAN_READ_PROCESS_USAGE, readCpuTime, readMemory } from '../load/process-usage.ts';
-import type { Publisher } from '../load/publisher.ts';
+import type { Load } from '../load/clients/load.ts';
+import type { LoadSample } from '../load/clients/load-plan.ts';
+import {
+  CAN_READ_PROCESS_USAGE,
+  readCpuTime,
+  readMemory,
+} from '../load/processes/process-usage.ts';
+import type { Publisher } from '../load/publishing/publisher.ts';
 import { type LatencyBucket, latencyBuckets } from './latency-buckets.ts';
 import { coresBusy, readCoreTimes } from './machine.ts';
 import type { Phase, TimelinePoint } from './timeline.ts';

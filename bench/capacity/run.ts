@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { BINARY_SUBPROTOCOL } from '@tradewind/protocol';
-import { type Load, startLoad } from '../load/load.ts';
-import type { Verdict } from '../load/load-plan.ts';
-import { type Publisher, startPublisher } from '../load/publisher.ts';
-import type { PublisherPlan, SequencedTerms } from '../load/publisher-plan.ts';
+import { type Load, startLoad } from '../load/clients/load.ts';
+import type { Verdict } from '../load/clients/load-plan.ts';
+import { type Publisher, startPublisher } from '../load/publishing/publisher.ts';
+import type { PublisherPlan, SequencedTerms } from '../load/publishing/publisher-plan.ts';
 import { describeMachine, describeRelease } from './machine.ts';
 import type { Outcome, ServerCost } from './outcome.ts';
 import { Recorder } from './recorder.ts';

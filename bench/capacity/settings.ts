@@ -2,8 +2,8 @@ import { resolve } from 'node:path';
 import { checkRedisUrl } from '@tradewind/bus';
 import { isChannelName } from '@tradewind/protocol';
 import { type Environment, type EnvironmentReader, readConfig } from '@tradewind/runtime';
-import { MIN_PAYLOAD_BYTES } from '../load/publication-payload.ts';
-import { SUBSCRIPTION_MODES } from '../load/subscription-plan.ts';
+import { SUBSCRIPTION_MODES } from '../load/clients/subscription-plan.ts';
+import { MIN_PAYLOAD_BYTES } from '../load/publishing/publication-payload.ts';
 import { BIG_RAMP_RATE, PRESETS, type Preset, TRIAL } from './presets.ts';
 
 /** Connections that one process, edge or load, gets by default. Some systems allow a process only 20,000 open files. */

@@ -1,4 +1,4 @@
-import type { Delivered, Reasons } from '../load/load-plan.ts';
+import type { Delivered, Reasons } from '../load/clients/load-plan.ts';
 import { bytesText, countText, msText, shortText } from './number-text.ts';
 import type { Outcome } from './outcome.ts';
 import { runAgainCommand } from './run-again.ts';

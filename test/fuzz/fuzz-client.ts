@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { Handshake } from '../../bench/load/handshake.ts';
+import { Handshake } from '../../bench/load/wire/handshake.ts';
 import { clientFrame } from './frames.ts';
 
 /** How long a handshake may take, in ms, also on a busy machine. */

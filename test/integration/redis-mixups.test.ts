@@ -1,6 +1,6 @@
 import { findFreePort } from '@tradewind/dev';
 import { expect, it } from 'vitest';
-import { startScriptPublisher } from '../chaos/script-publisher.ts';
+import { startScriptPublisher } from '../chaos/publishers/script-publisher.ts';
 import { TestClient } from '../support/client.ts';
 import { startRedisNode } from '../support/redis/redis-topology.ts';
 import { rulesOf } from '../support/redis/redis-with-users.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { startScriptPublisher } from '../chaos/script-publisher.ts';
+import { startScriptPublisher } from '../chaos/publishers/script-publisher.ts';
 import { TestClient } from '../support/client.ts';
 import { beginFreeze, INSPECTABLE, socketsOfWorkers } from '../support/inspector.ts';
 import type { TestEdge } from '../support/service.ts';

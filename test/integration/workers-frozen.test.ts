@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Load } from '../../bench/load/load.ts';
-import { startPublisher } from '../../bench/load/publisher.ts';
+import type { Load } from '../../bench/load/clients/load.ts';
+import { startPublisher } from '../../bench/load/publishing/publisher.ts';
 import { TestClient } from '../support/client.ts';
 import {
   gapsOn,

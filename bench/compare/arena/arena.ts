@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LatencyHistogram, type Percentiles } from '@tradewind/dev';
-import type { DialectChoice } from '../../load/dialect.ts';
-import { type Load, startLoad } from '../../load/load.ts';
-import type { Delivered, LoadSample } from '../../load/load-plan.ts';
-import { readCpuTime } from '../../load/process-usage.ts';
-import { type Publisher, startPublisher } from '../../load/publisher.ts';
-import type { PublisherTotals, SequencedTerms } from '../../load/publisher-plan.ts';
-import type { SubscriptionMode } from '../../load/subscription-plan.ts';
+import { type Load, startLoad } from '../../load/clients/load.ts';
+import type { Delivered, LoadSample } from '../../load/clients/load-plan.ts';
+import type { SubscriptionMode } from '../../load/clients/subscription-plan.ts';
+import { readCpuTime } from '../../load/processes/process-usage.ts';
+import { type Publisher, startPublisher } from '../../load/publishing/publisher.ts';
+import type { PublisherTotals, SequencedTerms } from '../../load/publishing/publisher-plan.ts';
+import type { DialectChoice } from '../../load/wire/dialect.ts';
 import {
   type Contender,
   contenderOf,

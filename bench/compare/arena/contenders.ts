@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type OwnedProcess, startProcess, WORKSPACE_ROOT } from '@tradewind/dev';
 import { BINARY_SUBPROTOCOL } from '@tradewind/protocol';
 import { eventually } from '../../../test/support/wait.ts';
-import type { DialectChoice } from '../../load/dialect.ts';
+import type { DialectChoice } from '../../load/wire/dialect.ts';
 import { onServerCore } from './cores.ts';
 
 export const CONTENDER_NAMES = [

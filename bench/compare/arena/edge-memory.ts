@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Metrics, parseMetrics } from '@tradewind/dev';
 import { collectGarbage, type Inspectable } from '../../../test/support/inspector.ts';
-import { readMemory } from '../../load/process-usage.ts';
+import { readMemory } from '../../load/processes/process-usage.ts';
 import type { RunningContender } from './contenders.ts';
 
 /** Memory of an edge, in bytes. */

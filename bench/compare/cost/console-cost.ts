@@ -11,7 +11,7 @@ import { Redis } from 'ioredis';
 import { WebSocket } from 'ws';
 import { openChromium } from '../../../test/support/browser.ts';
 import { collectGarbage, INSPECTABLE } from '../../../test/support/inspector.ts';
-import { readCpuTime, readMemory } from '../../load/process-usage.ts';
+import { readCpuTime, readMemory } from '../../load/processes/process-usage.ts';
 import { readRedis, redisUsageBetween } from '../arena/redis-usage.ts';
 import { formatNumber, formatTable } from '../figures/table.ts';
 import { type PageTrace, tracePage } from './page-trace.ts';

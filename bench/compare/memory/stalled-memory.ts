@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { INSPECTABLE } from '../../../test/support/inspector.ts';
 import { eventually } from '../../../test/support/wait.ts';
-import { readMemory } from '../../load/process-usage.ts';
+import { readMemory } from '../../load/processes/process-usage.ts';
 import {
   type Arena,
   type LoadShape,

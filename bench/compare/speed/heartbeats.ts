@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { evaluateInMain } from '../../../test/support/inspector.ts';
-import { readCpuTime } from '../../load/process-usage.ts';
+import { readCpuTime } from '../../load/processes/process-usage.ts';
 import { type LoadShape, openArena, type Subject, type Trial } from '../arena/arena.ts';
 import type { RunningContender } from '../arena/contenders.ts';
 import { compare, measurementsOf, measurePairs } from '../figures/pairs.ts';

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hs256, makeToken, nowSeconds } from '../../../test/support/identity/tokens.ts';
 import { INSPECTABLE } from '../../../test/support/inspector.ts';
-import type { DialectChoice } from '../../load/dialect.ts';
-import { readCpuTime } from '../../load/process-usage.ts';
+import { readCpuTime } from '../../load/processes/process-usage.ts';
+import type { DialectChoice } from '../../load/wire/dialect.ts';
 import {
   channelNames,
   connectClients,

@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { LatencyHistogram } from '@tradewind/dev';
 import { WebSocket } from 'ws';
-import { serveCalls } from '../../load/child-calls.ts';
-import { nowMicros } from '../../load/clock.ts';
-import { readSentTime } from '../../load/sent-time.ts';
+import { serveCalls } from '../../load/processes/child-calls.ts';
+import { nowMicros } from '../../load/processes/clock.ts';
+import { readSentTime } from '../../load/wire/sent-time.ts';
 import type { LatestCalls, LatestClientsPlan, LatestReceived } from './latest.ts';
 
 /** Clients that connect at a time. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Percentiles } from '@tradewind/dev';
-import { startCalledChild } from '../../load/child-calls.ts';
-import { startPublisher } from '../../load/publisher.ts';
+import { startCalledChild } from '../../load/processes/child-calls.ts';
+import { startPublisher } from '../../load/publishing/publisher.ts';
 import {
   channelNames,
   type LoadShape,

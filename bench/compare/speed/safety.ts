@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import type { SequencedTerms } from '../../load/publisher-plan.ts';
+import type { SequencedTerms } from '../../load/publishing/publisher-plan.ts';
 import { type LoadShape, openArena, type Subject, type Trial } from '../arena/arena.ts';
 import { type RedisUsage, readRedis, redisUsageBetween } from '../arena/redis-usage.ts';
 import { compare, measurementsOf, measurePairs } from '../figures/pairs.ts';

@@ -1,5 +1,5 @@
 import { INSPECTABLE } from '../../../test/support/inspector.ts';
-import type { SequencedTerms } from '../../load/publisher-plan.ts';
+import type { SequencedTerms } from '../../load/publishing/publisher-plan.ts';
 import type { LoadShape, Subject } from '../arena/arena.ts';
 import { type Contender, isCheckout } from '../arena/contenders.ts';
 import type { StormPlan } from './storm.ts';

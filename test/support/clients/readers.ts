@@ -1,5 +1,5 @@
-import { type Load, startLoad } from '../../../bench/load/load.ts';
-import type { LoadPlan } from '../../../bench/load/load-plan.ts';
+import { type Load, startLoad } from '../../../bench/load/clients/load.ts';
+import type { LoadPlan } from '../../../bench/load/clients/load-plan.ts';
 import type { TestEdge } from '../service.ts';
 
 /** The settings of a test's readers; the other settings of a load do not matter to it. */

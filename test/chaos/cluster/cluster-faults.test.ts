@@ -1,0 +1,239 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hashSlot } from '@tradewind/bus';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { ClusterNode, RedisClusterOptions } from '../../support/redis/redis-cluster.ts';
+import type { Complaint } from '../oracle/complaint.ts';
+import { expectComplaints } from '../oracle/expect-complaints.ts';
+import type { ResumingClient } from '../subscribers/resuming-client.ts';
+import { ClusterScenario } from './cluster-scenario.ts';
+
+/** Clients of a scenario, and publications a second over all channels. */
+const CLIENTS = Number(process.env.CLUSTER_CLIENTS ?? 2_000);
+const RATE = Number(process.env.CLUSTER_RATE ?? 2_000);
+
+/** Channels on each shard. */
+const CHANNELS = 130;
+
+/** How long a shard is away in the test of the others, in ms. */
+const AWAY_MS = 30_000;
+
+/**
+ * How long a busy core may hold a process up, in ms: once in 30 s is the 99th percentile of the publications here. One that waited
+ * for a shard that is away would wait for seconds.
+ */
+const BUSY_CORE_MS = 100;
+
+/** How long publishers may take to follow to a new master, in ms: three questions to the nodes, on busy cores. */
+const FOLLOWED_MS = 2_000;
+
+/** How long nodes may be apart and not take each other for failed, in ms: longer than slots take to move while one is cut off. */
+const PATIENT_NODES_MS = 90_000;
+
+/** A library may complain of these where it lost something: who missed a new epoch takes its offsets for old ones. */
+const LOST = ['silent-hole', 'missing', 'duplicate', 'reorder', 'wrong-payload'] as const;
+
+let running: ClusterScenario | undefined;
+
+afterEach(async () => {
+  await running?.[Symbol.asyncDispose]();
+  running = undefined;
+});
+
+interface LoadOptions extends RedisClusterOptions {
+  readonly clients?: number;
+  readonly ratePerSecond?: number;
+}
+
+async function underLoad({
+  clients = CLIENTS,
+  ratePerSecond = RATE,
+  ...options
+}: LoadOptions = {}) {
+  const scenario = await ClusterScenario.start({ edges: 2, ...options });
+  running = scenario;
+  const shards = await scenario.channels(CHANNELS);
+  const channels = shards.flat();
+  await scenario.connect(clients, channels);
+  const publisher = await scenario.publish({ channels, ratePerSecond });
+  await scenario.untilFlowing(publisher, 2 * ratePerSecond);
+  const { cluster } = scenario;
+  const masters = scenario.masters as readonly [ClusterNode, ClusterNode, ClusterNode];
+  return { scenario, cluster, masters, shards, publisher };
+}
+
+/** Expects that a subscriber as a library ships it has lost publications, and nothing else went wrong. */
+function expectLoss(complaints: readonly Complaint[]): void {
+  expectComplaints(complaints, LOST);
+  expect(complaints.map(({ kind }) => kind)).toEqual(
+    expect.arrayContaining([expect.stringMatching(/^(silent-hole|missing)$/)]),
+  );
+}
+
+describe('a Redis Cluster under load', () => {
+  it('loses nothing while slots move to another shard and back; a library does', async () => {
+    const { scenario, cluster, masters, shards, publisher } = await underLoad();
+    const [a, b] = masters;
+    const moving = shards[0]!.slice(0, 30);
+    const naive = await scenario.naive(moving);
+    for (const target of [b, a, b]) {
+      for (const channel of moving) await cluster.moveSlot(hashSlot(channel), target);
+    }
+    await scenario.untilFlowing(publisher, RATE);
+    const complaints = await scenario.judge(naive, publisher);
+    await publisher.stop();
+    expect(scenario.clients.filter(({ failures }) => failures > 0)).toEqual([]);
+    await scenario.verify();
+    expectLoss(complaints);
+  });
+
+  it('loses nothing while one master tells a topology that is stale; a library does', async () => {
+    const load = await underLoad({ nodeTimeoutMs: PATIENT_NODES_MS });
+    const { scenario, cluster, masters, shards, publisher } = load;
+    const [a, b, stale] = masters;
+    const moving = shards[0]!.slice(0, 30);
+    const naive = await scenario.naive(moving);
+    const isolation = cluster.isolate(stale);
+    for (const target of [b, a, b]) {
+      for (const channel of moving) await cluster.moveSlot(hashSlot(channel), target);
+    }
+    // One that begins with the stale node knows no other answer at first.
+    const late = await scenario.startEdge(stale.url);
+    await scenario.connect(moving.length, moving, [late]);
+    await scenario.untilPublishedTo(moving);
+    const complaints = await scenario.judge(naive, publisher);
+    const told = (await cluster.seenBy(stale)).find(({ id }) => id === a.id);
+    const isToldOf = (slot: number) => told?.slots.some(([from, to]) => from <= slot && slot <= to);
+    expect(moving.filter((channel) => !isToldOf(hashSlot(channel)))).toEqual([]);
+    isolation[Symbol.dispose]();
+    await cluster.untilWhole(PATIENT_NODES_MS);
+    await scenario.untilFlowing(publisher, RATE);
+    await publisher.stop();
+    expect(scenario.clients.filter(({ failures }) => failures > 0)).toEqual([]);
+    await scenario.verify();
+    expectLoss(complaints);
+  });
+
+  it('loses nothing untold when a master is killed under load; a library does', async () => {
+    const { scenario, cluster, masters, shards, publisher } = await underLoad();
+    const [, killed] = masters;
+    // ioredis' client of a Cluster is as quick as publishers, and misses nothing then.
+    const naive = await scenario.naive(shards[1]!, { node: killed });
+    await killed.kill();
+    const owner = () => cluster.masterOf(shards[1]![0]!);
+    await scenario.until(async () => (await owner()) !== killed, 'the replica has taken over');
+    await scenario.untilPublishedTo(shards[1]!);
+    const complaints = await scenario.judge(naive, publisher);
+    await killed.restart('empty');
+    await cluster.untilWhole();
+    await scenario.untilFlowing(publisher, RATE);
+    await publisher.stop();
+    await scenario.verify({ epochs: 'any' });
+    expectLoss(complaints);
+  });
+
+  it('loses nothing untold when a master is cut off and clients reach it; a library does', async () => {
+    const { scenario, cluster, masters, shards, publisher } = await underLoad();
+    const [, , cutOff] = masters;
+    const naive = await scenario.naive(shards[2]!.slice(0, 30));
+    const isolation = cluster.isolate(cutOff);
+    const owner = async () => (await cluster.masterOf(shards[2]![0]!)).id;
+    await scenario.until(async () => (await owner()) !== cutOff.id, 'the replica has taken over');
+    const followedMs = await scenario.untilPublishedTo(shards[2]!);
+    console.log(`publishers followed ${followedMs} ms after the replica had taken over`);
+    expect(followedMs).toBeLessThan(FOLLOWED_MS);
+    // The library hears of nothing before the master has joined the others again.
+    const complaints = await scenario.judge(naive, publisher);
+    isolation[Symbol.dispose]();
+    await cluster.untilWhole();
+    await scenario.untilFlowing(publisher, RATE);
+    await publisher.stop();
+    await scenario.verify({ epochs: 'any' });
+    expectLoss(complaints);
+  });
+
+  it('loses nothing while all six are restarted, one after the other; a library does', async () => {
+    const { scenario, cluster, masters, shards, publisher } = await underLoad();
+    const naive = await scenario.naive(shards[1]!, { node: masters[1] });
+    for (const node of cluster.nodes.slice(3)) {
+      await node.restart('empty');
+      await cluster.untilWhole();
+    }
+    for (const node of masters) {
+      const [replica] = await cluster.replicasOf(node);
+      await cluster.failOver(replica!);
+      await node.restart('empty');
+      await cluster.untilWhole();
+    }
+    await scenario.untilFlowing(publisher, RATE);
+    const complaints = await scenario.judge(naive, publisher);
+    await publisher.stop();
+    await scenario.verify();
+    expectLoss(complaints);
+  });
+
+  it('does not slow other shards down while all of a shard is away for 30 s, and then it loses nothing; a library does', async () => {
+    const ratePerSecond = 200;
+    const { scenario, cluster, masters, shards, publisher } = await underLoad({
+      ...{ clients: 200, ratePerSecond },
+      // What each node was told survives its death; and a shard that is away costs the others nothing.
+      args: ['--appendonly', 'yes', '--cluster-require-full-coverage', 'no'],
+    });
+    const [replica] = await cluster.replicasOf(masters[0]);
+    const away = [masters[0], replica!];
+    // ioredis' client of a Cluster is as quick as publishers, and misses nothing then.
+    const naive = await scenario.naive(shards[0]!, { node: masters[0] });
+    const others = scenario.clients.filter((_, i) => i % (3 * CHANNELS) >= CHANNELS);
+    expect(shards[0]).toHaveLength(CHANNELS);
+    const before = latencies(others);
+    await sleep(AWAY_MS);
+    const usual = before.stop();
+    for (const node of away) node.pause();
+    // The first seconds count: that is when links are found dead.
+    const during = latencies(others);
+    await sleep(AWAY_MS);
+    const meanwhile = during.stop();
+    // The machines that were frozen are started anew, and the replica's comes first.
+    await Promise.all(away.map((node) => node.kill()));
+    await replica!.restart('appended');
+    await replica!.control.cluster('FAILOVER', 'TAKEOVER');
+    const owner = () => cluster.masterOf(shards[0]![0]!);
+    await scenario.until(async () => (await owner()) === replica, 'the replica has taken over');
+    await scenario.untilPublishedTo(shards[0]!);
+    const complaints = await scenario.judge(naive, publisher);
+    await masters[0].restart('appended');
+    await cluster.untilWhole();
+    await publisher.stop();
+    const [usualMs, meanwhileMs] = [percentile(usual, 0.99), percentile(meanwhile, 0.99)];
+    console.log(
+      `p99 of the other shards: ${usualMs} ms before, ${meanwhileMs} ms while one was away (${meanwhile.length} publications)`,
+    );
+    await scenario.verify({ epochs: 'any' });
+    expectLoss(complaints);
+    // As many a second as before: nobody was refused.
+    expect(meanwhile.length).toBeGreaterThan(0.8 * usual.length);
+    expect(meanwhileMs).toBeLessThanOrEqual(1.5 * usualMs + BUSY_CORE_MS);
+  });
+});
+
+/** Records how long publications take to these clients, in ms. */
+function latencies(clients: readonly ResumingClient[]) {
+  const taken: number[] = [];
+  for (const client of clients) {
+    client.onFrame = (frame) => {
+      if (frame.type !== undefined) return;
+      const at = /"at":(\d+)/.exec(frame.data)?.[1];
+      if (at !== undefined) taken.push(Date.now() - Number(at));
+    };
+  }
+  return {
+    stop(): readonly number[] {
+      for (const client of clients) client.onFrame = undefined;
+      return taken;
+    },
+  };
+}
+
+function percentile(values: readonly number[], share: number): number {
+  expect(values.length).toBeGreaterThan(100);
+  return values.toSorted((a, b) => a - b)[Math.floor(share * (values.length - 1))]!;
+}
