@@ -224,6 +224,22 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     nodes: ['settings'],
     clients: ['trades'],
   },
+  'bench/load': {
+    processes: [],
+    wire: [],
+    publishing: ['processes'],
+    clients: ['wire', 'processes'],
+  },
+  // Faults by what they break: they are tests, but for a cluster's scenario, and begin with the other rooms.
+  'test/chaos': {
+    main: [],
+    'global-setup': [],
+    oracle: [],
+    publishers: ['oracle'],
+    subscribers: ['oracle'],
+    scenario: ['oracle', 'publishers', 'subscribers'],
+    cluster: ['oracle', 'publishers', 'subscribers'],
+  },
 };
 
 /** A service's `main.ts` must have fewer lines than this: it only reads config, starts and stops. */
