@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { errorBody, type HttpErrorDetails, sendJson } from '@tradewind/runtime';
 import { retryHeaders } from '../publishing/faults.ts';
-import type { ItemResult } from '../publishing/publish.ts';
+import type { ItemFailure, ItemResult } from '../publishing/publish.ts';
 
 /** Answers for one publication: `{"channel","epoch","offset","duplicate"}`, or the error. */
 export function answerOne(response: ServerResponse, result: ItemResult): void {
@@ -22,8 +22,7 @@ export function answerMany(response: ServerResponse, results: readonly ItemResul
   const failures = results.filter((result) => !result.ok);
   const counts = { published: results.length - failures.length, failed: failures.length };
   const body = { ...counts, results: results.map(describeItem) };
-  const error =
-    counts.published === 0 ? wholeFailure(failures.map((each) => each.error)) : undefined;
+  const error = counts.published === 0 ? wholeFailure(failures) : undefined;
   if (error === undefined) {
     const worthRepeating = failures.map((each) => each.error).find((each) => each.retryable);
     const headers = worthRepeating === undefined ? {} : retryHeaders(worthRepeating);
@@ -34,11 +33,13 @@ export function answerMany(response: ServerResponse, results: readonly ItemResul
 }
 
 /**
- * Returns the error of a request of which nothing was published. If Redis failed any item, the error says that the request
- * may be repeated unchanged; otherwise it is that of the first item.
+ * Returns the error of a request of which no item was published, as far as is known. If Redis failed any item, the error says that
+ * the request may be repeated unchanged, and that of an item in doubt says so first; otherwise it is that of the first item.
  */
-function wholeFailure(errors: readonly HttpErrorDetails[]): HttpErrorDetails | undefined {
-  return errors.find((error) => error.retryable) ?? errors[0];
+function wholeFailure(failures: readonly ItemFailure[]): HttpErrorDetails | undefined {
+  const retryable = failures.filter(({ error }) => error.retryable);
+  const inDoubt = retryable.find(({ outcomeUnknown }) => outcomeUnknown);
+  return (inDoubt ?? retryable[0] ?? failures[0])?.error;
 }
 
 function describeItem(result: ItemResult, index: number): object {
@@ -50,7 +51,6 @@ function positionOf(result: Extract<ItemResult, { ok: true }>): object {
   return { channel, epoch, offset, duplicate };
 }
 
-function describeFailure(result: Extract<ItemResult, { ok: false }>): object {
-  const { error, outcomeUnknown } = result;
+function describeFailure({ error, outcomeUnknown }: ItemFailure): object {
   return outcomeUnknown ? { ...errorBody(error), outcome: 'unknown' } : errorBody(error);
 }

@@ -167,7 +167,7 @@ export class PublishLane {
 
   #reasonNotToSend(entry: Entry, now: number): ItemFailure | undefined {
     const { submission, inDoubt, cause } = entry;
-    if (submission.failure !== undefined) return { ...submission.failure, outcomeUnknown: inDoubt };
+    if (submission.failure !== undefined) return failureBehind(submission.failure, inDoubt);
     if (this.#isTooOld(entry, now)) {
       this.#events.expired('queue');
       return unavailable(cause ?? 'Redis was away for too long', inDoubt);
@@ -352,6 +352,13 @@ export class PublishLane {
     if (entry.state === 'sent') entry.state = 'failed';
     this.#owner.released(entry);
   }
+}
+
+/** Returns why a publication is not sent behind one of its request that failed. That one may be in doubt when this one is not. */
+function failureBehind(first: ItemFailure, inDoubt: boolean): ItemFailure {
+  const isDoubtOfFirst = first.outcomeUnknown && first.error.code === 'unavailable';
+  if (isDoubtOfFirst && !inDoubt) return unavailable(first.cause ?? '', false);
+  return { ...first, outcomeUnknown: inDoubt };
 }
 
 /** Returns the error that says whether the caller may safely repeat the publication. */

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFakePublisher, type FakePublisher } from './fake-publisher.ts';
 import { fault } from './faults.ts';
 import type { Item } from './item.ts';
-import type { ItemResult, Publisher } from './publish.ts';
+import { DOUBT, type ItemResult, type Publisher } from './publish.ts';
 import { RETRY_PAUSE_MS, WINDOW_BYTES, WINDOW_ITEMS } from './publish-lane.ts';
 import { OWN_KEY_MARGIN_MS, PublishQueue, type PublishQueueSettings } from './publish-queue.ts';
 
@@ -173,6 +173,22 @@ describe('PublishQueue', () => {
         expect(message.includes('with the same idempotency key')).toBe(isSafe);
       }
       expect(events).toEqual(['expired in queue', 'expired in queue']);
+    });
+
+    it('has no doubt about what it never sent, behind what is in doubt', async () => {
+      const queue = start();
+      publisher.failFrom(1, LOST, { executed: true });
+      const many = queue.submit(Array.from({ length: WINDOW_ITEMS + 1 }, () => item('a')));
+      await vi.advanceTimersByTimeAsync(0);
+      publisher.goDown();
+      await vi.advanceTimersByTimeAsync(MAX_AGE_MS);
+      const results = await many;
+      const [first, neverSent] = [results[0], results.at(-1)];
+      expect(first).toMatchObject({ outcomeUnknown: true, error: { message: DOUBT } });
+      expect(neverSent).toMatchObject({
+        outcomeUnknown: false,
+        error: { code: 'unavailable', message: expect.stringContaining('This was not published') },
+      });
     });
 
     it('does not leave a doubt about what was never executed', async () => {

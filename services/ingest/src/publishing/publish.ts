@@ -69,9 +69,9 @@ const REFUSALS = {
 } as const;
 
 /** Ends a message of `unavailable` where the caller may simply repeat. */
-const NOTHING_PUBLISHED = 'Nothing was published; try again.';
-const NOT_SENT = `Redis does not answer right now. ${NOTHING_PUBLISHED}`;
-const NOT_TAKEN = `Redis takes no publications right now. ${NOTHING_PUBLISHED}`;
+const NOT_PUBLISHED = 'This was not published; try again.';
+const NOT_SENT = `Redis does not answer right now. ${NOT_PUBLISHED}`;
+const NOT_TAKEN = `Redis takes no publications right now. ${NOT_PUBLISHED}`;
 
 /** Whether Redis has published it, or still will, nobody knows. */
 export const DOUBT = 'Redis does not answer right now. Nobody knows whether it published this.';
