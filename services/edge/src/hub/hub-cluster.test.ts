@@ -126,4 +126,20 @@ describe('a hub on several shards', () => {
     await answers();
     expect(worker.news()).toEqual(['published a 5']);
   });
+
+  it('is restored when a shard that is away loses its slots to the others, and not by a master that comes later', async () => {
+    const { hub, reported } = under;
+    hub.linkLost('killed', 'one');
+    for (const channel of ['a', 'b']) shards.set(channel, 'two');
+    hub.moved(['a', 'b']);
+    hub.subscribed(['a', 'b'], 'two');
+    await answers();
+    reported.length = 0;
+    hub.linkRemoved('one');
+    expect(reported).toEqual([expect.stringMatching(/^restored \d+$/)]);
+    expect(hub.degradedSince).toBeUndefined();
+    hub.linkAdded('three');
+    hub.linkRestored('three');
+    expect(reported.at(-1)).toMatch(/^linked \d+$/);
+  });
 });

@@ -297,6 +297,11 @@ export class Hub {
     this.#links.remove(link);
     this.#recovery.linkRemoved(link);
     this.#notices.tellAll();
+    if (this.#links.degradedSince !== undefined) return;
+    // Its slots went to masters that are linked, so no link comes up that would end the loss.
+    const since = this.#lost.get(link);
+    this.#lost.clear();
+    if (since !== undefined) this.#events.restored(Date.now() - since);
   }
 
   /**

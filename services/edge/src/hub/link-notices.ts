@@ -15,7 +15,7 @@ export class LinkNotices {
   readonly #channels: LinkNoticesParts['channels'];
   readonly #links: LinkNoticesParts['links'];
   /** What each worker was told to be cut off: `none`, `all`, or the channels. */
-  readonly #told = new Map<FeedListener, string>();
+  readonly #told = new Map<FeedListener, 'none' | 'all' | ReadonlySet<string>>();
   #telling: NodeJS.Immediate | undefined;
 
   constructor({ listeners, channels, links }: LinkNoticesParts) {
@@ -44,15 +44,18 @@ export class LinkNotices {
       if (before !== 'all') listener.onDegraded(degradedSince);
       return;
     }
-    const cutOff: string[] = [];
+    const cutOff = new Set<string>();
     for (const { name, link, listeners } of this.#channels.values())
-      if (!this.#links.isUp(link) && listeners.has(listener)) cutOff.push(name);
-    const now = cutOff.length === 0 ? 'none' : `some ${cutOff.toSorted().join(' ')}`;
-    this.#told.set(listener, now);
+      if (!this.#links.isUp(link) && listeners.has(listener)) cutOff.add(name);
+    if (cutOff.size === 0) {
+      this.#told.set(listener, 'none');
+      if (before !== 'none') listener.onRestored();
+      return;
+    }
     // A promoted master is a link of its own, which changes nothing for clients until it is up.
-    if (cutOff.length > 0 && before !== now) listener.onDegraded(degradedSince, cutOff);
-    else if (cutOff.length > 0) return;
-    else if (before !== 'none') listener.onRestored();
+    if (typeof before === 'object' && areSame(before, cutOff)) return;
+    this.#told.set(listener, cutOff);
+    listener.onDegraded(degradedSince, [...cutOff]);
   }
 
   /** The worker is told its state anew when its turn comes next. */
@@ -65,4 +68,11 @@ export class LinkNotices {
     clearImmediate(this.#telling);
     this.#told.clear();
   }
+}
+
+/** Whether two sets hold the same names. Each has up to all channels of a node: they are not sorted for that. */
+function areSame(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
+  if (one.size !== other.size) return false;
+  for (const name of one) if (!other.has(name)) return false;
+  return true;
 }
