@@ -229,8 +229,9 @@ export class Connection implements Subscriber, Dated {
    * @param degraded the `degraded` notice, which connections share; undefined while the node is not degraded.
    */
   sendState(degraded: Uint8Array | undefined): void {
-    this.#pendingState = degraded;
-    if (this.#state === 'closing' || degraded === this.#lastSentState) return;
+    const last = this.#lastSentState;
+    this.#pendingState = areSame(degraded, last) ? last : degraded;
+    if (this.#state === 'closing' || this.#pendingState === last) return;
     const verdict = this.outbox.offerControl(degraded ?? restoredIn(this.format));
     if (verdict === 'slow') return;
     this.#lastSentState = degraded;
@@ -410,4 +411,11 @@ export class Connection implements Subscriber, Dated {
     this.outbox.end();
     this.#owner.onClosed(this, reason);
   }
+}
+
+/** Whether two notices say the same. That of a client with channels that are cut off is encoded for it alone, each time. */
+function areSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return (
+    one === other || (one !== undefined && other !== undefined && Buffer.compare(one, other) === 0)
+  );
 }

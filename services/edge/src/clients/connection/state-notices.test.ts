@@ -42,6 +42,24 @@ describe('StateNotices', () => {
     ]);
   });
 
+  it('tell a client nothing again when other channels than its own are cut off, too', () => {
+    const { notices, clients } = start(1);
+    const channelsOf = () => ['a', 'b'];
+    for (const channels of [['b'], ['b', 'x'], ['x', 'b', 'y']]) {
+      notices.setCutOff(7, channels, channelsOf);
+      tellAll(notices);
+    }
+    notices.setCutOff(8, ['b'], channelsOf);
+    tellAll(notices);
+    notices.setRestored();
+    tellAll(notices);
+    expect(clients[0]?.sent()).toEqual([
+      { type: 'degraded', since: 7, channels: ['b'] },
+      { type: 'degraded', since: 8, channels: ['b'] },
+      { type: 'restored' },
+    ]);
+  });
+
   it('tell no client of a state that ended before its turn came', () => {
     const { notices, clients } = start(3);
     notices.setDegraded(7);
