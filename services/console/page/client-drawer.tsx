@@ -66,7 +66,7 @@ function figuresOf(client: ClientOnNode): readonly (readonly [string, string])[]
     ['State', conditionOf(client).word],
     ['Connected for', duration(Date.now() - client.openedAt)],
     ['Channels', whole(client.channels)],
-    ['Publications that wait', `${whole(client.queue)} of 512`],
+    ['Publications that wait', whole(client.queue)],
     ['Reads nothing for', client.stalledMs === 0 ? '–' : duration(client.stalledMs)],
     ['Is behind', client.isBehind ? 'yes' : 'no'],
   ];

@@ -53,11 +53,6 @@ export function sinceWhen(at: number, now: number): string {
   return isOld ? `${new Date(at).toLocaleDateString('sv-SE')} ${timeOfDay(at)}` : timeOfDay(at);
 }
 
-/** A number with what it counts: 1 client, 1,234 clients. */
-export function counted(count: number, one: string, several = `${one}s`): string {
-  return `${whole(count)} ${count === 1 ? one : several}`;
-}
-
 /** The time of day of a moment with milliseconds. */
 export function timeOfDayMs(at: number): string {
   return `${timeOfDay(at)}.${String(Math.floor(at) % 1_000).padStart(3, '0')}`;

@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks';
+import { counted } from '../src/fleet/counted.ts';
 import type { NodeRow } from '../src/fleet/fleet.ts';
 import { actOnNode } from './actions.ts';
 import { ConfirmForm } from './confirm-form.tsx';
 import { Drawer, Figures } from './drawer.tsx';
-import { bytes, counted, duration, percent, rate, timeOfDay, whole } from './format.ts';
+import { bytes, duration, percent, rate, timeOfDay, whole } from './format.ts';
 import { mayAct, nodes, snapshot } from './live.ts';
 
 /** Time over which the clients of a shed move, in s: so long that the other nodes accept them without a queue. */
@@ -66,7 +67,7 @@ function figuresOf(row: NodeRow): readonly (readonly [string, string])[] {
       'p99 to socket',
       row.p99Ms === undefined ? 'nothing measured' : `at most ${whole(row.p99Ms)} ms`,
     ],
-    ['Fullest queue', `${whole(row.queueMax)} of 512`],
+    ['Fullest queue', counted(row.queueMax, 'publication')],
     ['Closed as slow, 5 min', whole(row.slow)],
     ['Losses told, 5 min', whole(row.gaps)],
     ['Busiest thread', `${percent(row.busy)} of a core`],

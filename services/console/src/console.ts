@@ -95,14 +95,19 @@ export async function startConsole(
     if (isNews && viewers.count > 0) viewers.send(encode({ kind: 'news' }));
   }
 
-  async function tick(): Promise<void> {
+  /** Waits for nothing: a Redis that takes its time must not cost the history a second. */
+  function tick(): void {
     const at = Date.now();
     fleet.tick(at);
     viewers.endSessions(at);
     if (viewers.count > 0) viewers.send(encode({ kind: 'tick' }));
+    askNodes();
+  }
+
+  const askNodes = oneAtATime(async () => {
     // Redis that does not answer is the verdict already.
     await questions.tick(fleet.livingEdges).catch(() => undefined);
-  }
+  });
 
   async function readStates(): Promise<readonly NodeState[] | undefined> {
     try {
@@ -120,7 +125,7 @@ export async function startConsole(
   }
 
   const reader = setInterval(oneAtATime(read), READ_MS);
-  const ticker = setInterval(oneAtATime(tick), TICK_MS);
+  const ticker = setInterval(tick, TICK_MS);
 
   const health: HealthSource = {
     readiness: () => ({

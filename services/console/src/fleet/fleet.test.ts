@@ -1,4 +1,4 @@
-import { EDGE_FIGURES, LAG_BOUNDS_MS, type NodeState } from '@tradewind/bus';
+import { EDGE_FIGURES, LAG_BOUNDS_MS, type NodeState, WIRE_FIGURES } from '@tradewind/bus';
 import { describe, expect, it } from 'vitest';
 import { Fleet, KEEP_SILENT_MS } from './fleet.ts';
 
@@ -203,6 +203,26 @@ describe('a fleet', () => {
       watched.tick([edge('a', beat, { deliveries: beat * 20 }, { startedAt: 2_000 })]);
     }
     expect(watched.snapshot.nodes[0]?.deliveries).toBe(20);
+  });
+
+  it('keeps the figures of the wire of a node whose state had no room for them', () => {
+    const watched = new Watched();
+    const wire = (beat: number) => ({
+      binaryConnections: 9,
+      savedBytes: 1e9 + beat * 60,
+      skipped: 5,
+    });
+    const wordy = (beat: number): NodeState => {
+      const state = edge('a', beat, wire(beat), { reasons: ['many'] });
+      const told = Object.entries(state.figures).filter(([name]) => !(name in WIRE_FIGURES));
+      return { ...state, figures: Object.fromEntries(told) };
+    };
+    for (let beat = 1; beat <= 70; beat += 1) watched.tick([edge('a', beat, wire(beat))]);
+    expect(watched.snapshot.nodes[0]).toMatchObject({ binaryConnections: 9, savedBytes: 60 });
+    for (let beat = 71; beat <= 73; beat += 1) watched.tick([wordy(beat)]);
+    expect(watched.snapshot.nodes[0]).toMatchObject({ binaryConnections: 9 });
+    watched.tick([edge('a', 74, wire(74))]);
+    expect(watched.snapshot.nodes[0]?.savedBytes).toBe(60);
   });
 
   it('puts a loss before a full node, and a critical problem before a warning', () => {

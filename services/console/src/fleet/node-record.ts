@@ -1,4 +1,4 @@
-import { LAG_BOUNDS_MS, type NodeState } from '@tradewind/bus';
+import { LAG_BOUNDS_MS, type NodeState, WIRE_FIGURES } from '@tradewind/bus';
 import { Series } from './series.ts';
 
 /** How long totals are kept, in s: the longest window of an alert. */
@@ -71,7 +71,7 @@ export class NodeRecord {
     const isRestart = state.startedAt !== this.#state.startedAt;
     if (!isRestart && state.beat === this.#state.beat) return;
     if (isRestart) this.#forget();
-    this.#state = state;
+    this.#state = isRestart ? state : withWireFigures(state, this.#state);
     this.#changedAt = seenMs;
   }
 
@@ -146,6 +146,23 @@ export class NodeRecord {
       for (let i = 0; i < count; i += 1) series.push(Number.NaN);
     }
   }
+}
+
+/**
+ * A state leaves the figures of the wire out that are 0, and all of them where it has no room. A total that was more tells which it
+ * is. Then those before hold: as zeros they would say that nobody reads binary frames, and all that was ever saved would be saved
+ * once more in the second in which they are told again.
+ */
+function withWireFigures(state: NodeState, before: NodeState): NodeState {
+  const known = Object.entries(before.figures).filter(([name]) => name in WIRE_FIGURES);
+  const isLeftOut = known.some(
+    ([name, value]) =>
+      WIRE_FIGURES[name as keyof typeof WIRE_FIGURES] === 'total' &&
+      value > 0 &&
+      state.figures[name] === undefined,
+  );
+  if (!isLeftOut) return state;
+  return { ...state, figures: { ...Object.fromEntries(known), ...state.figures } };
 }
 
 /** From the oldest value within the window to the newest. */
