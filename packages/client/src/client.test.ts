@@ -369,7 +369,7 @@ describe('a client', () => {
     socket.tell({ type: 'subscribed', id: 99, channels: [{ channel: 'x', ref: 1 }], done: true });
     socket.publish('x', 1);
     expect(bench.client.state.name).toBe('online');
-    expect(bench.client.stats().ignored).toBe(4);
+    expect(bench.client.stats().ignored).toBe(3);
   });
 
   it('isolates listeners that throw', async () => {
@@ -1113,6 +1113,24 @@ describe('tokens', () => {
     second.tell({ type: 'authenticated', id: 1, subject: 'u1', expiresInMs: 60_000 });
     await settle();
     expect(second.asked[0]!.since).toEqual({ epoch: 'e1', offset: 1 });
+    expect(items.isDone).toBe(false);
+  });
+
+  it('may have ended when a channel is asked for: it is asked for again, and not given up', async () => {
+    const bench = new Bench({ token: () => 'jwt' });
+    const items = bench.collect(bench.client.channel(CHANNEL).items());
+    const socket = await bench.accept(AUTH);
+    const authenticated = { type: 'authenticated', subject: 'u1', expiresInMs: 60_000 };
+    socket.tell({ ...authenticated, id: 1 });
+    await settle();
+    const { id } = socket.requests('subscribe').at(-1)!;
+    socket.tell({ type: 'error', id, code: 'token_expired', message: '', retryable: false });
+    expect(bench.client.channel(CHANNEL).state).toMatchObject({
+      ...{ name: 'retrying', error: { code: 'token_expired' } },
+    });
+    socket.tell({ ...authenticated, id: 2 });
+    await bench.runtime.pass(1_000);
+    expect(socket.asked).toHaveLength(2);
     expect(items.isDone).toBe(false);
   });
 

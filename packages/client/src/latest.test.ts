@@ -255,6 +255,37 @@ describe('a channel of which the latest is wanted', () => {
     expect(socket.asked).toHaveLength(3);
   });
 
+  it.each(['error', 'subscribed'])(
+    'continues by the second of two changes when the first is refused by `%s` after the channel has ended',
+    async (type) => {
+      const bench = new Bench();
+      bench.collect(bench.client.channel(CHANNEL, LATEST));
+      const stop = new AbortController();
+      bench.client.channel(CHANNEL).subscribe(() => {}, { signal: stop.signal });
+      const socket = await live(bench, undefined);
+      stop.abort();
+      await settle();
+      const { id } = socket.requests('subscribe').at(-1)!;
+      const all = bench.collect(bench.client.channel(CHANNEL).items());
+      await settle();
+      const why = { code: 'rate_limited', retryAfterMs: 700 };
+      socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
+      if (type === 'error') socket.tell({ type, id, message: '', retryable: true, ...why });
+      else {
+        const rejected = [{ channel: CHANNEL, ...why }];
+        socket.tell({ type, id, channels: [], rejected, done: true });
+      }
+      expect(bench.client.channel(CHANNEL).state.name).toBe('subscribing');
+      socket.answer(CHANNEL, { epoch: 'e1', offset: 12, recovered: true, replayed: 2 });
+      for (const offset of [11, 12, 13]) socket.publish(CHANNEL, offset);
+      await bench.runtime.pass(5_000);
+      expect(short(all.items)).toEqual(['11', '12', 'recovered', '13']);
+      expect(bench.events.gap).toEqual([]);
+      expect(bench.client.stats().ignored, 'the node sent nothing in vain').toBe(0);
+      expect(socket.asked, 'and it is not asked for again').toHaveLength(3);
+    },
+  );
+
   it('tells as lost only what was not delivered since a change was sent', async () => {
     const bench = new Bench();
     bench.collect(bench.client.channel(CHANNEL, LATEST));

@@ -253,7 +253,8 @@ export class Connections implements LinkOwner, ChannelOwner {
       return;
     }
     channel.isWaiting = true;
-    const canRetry = isRetryable(code);
+    // The next token changes it.
+    const canRetry = isRetryable(code) || code === 'token_expired';
     const error = new ChannelError(channel.name, code, canRetry);
     if (canRetry) {
       const { surroundings, settings } = this.#core;

@@ -39,7 +39,8 @@ const CHANGE_AGAIN_MS = 1_000;
 
 interface Request {
   readonly kind: Kind;
-  readonly channels: Set<HeldChannel>;
+  /** What it asks for, by channel, without what was answered. */
+  readonly channels: Map<string, unknown>;
 }
 
 /** What one connection asks its node for: which channels it holds, and the requests that are under way. */
@@ -95,40 +96,42 @@ export class Requests<Link extends RequestLink> {
 
   subscribed({ id, channels, rejected = [], done }: Subscribed): void {
     const request = this.#answered(id, done);
+    // A node that was only slow answers a request twice that was sent twice.
+    if (request === undefined) return;
     for (const answer of channels) {
-      const hold = this.holds.get(answer.channel);
-      if (request?.kind === 'change' && hold?.phase === 'held') {
-        request.channels.delete(hold.channel);
+      const name = answer.channel;
+      request.channels.delete(name);
+      const hold = this.holds.get(name);
+      if (hold?.phase === 'asked') hold.answered(answer);
+      else if (hold?.phase === 'held' && request.kind === 'change') {
         hold.changed(answer);
         // What the hold asked for, and its successor, are of the last change.
-        if (!this.#isChanging(hold.channel)) {
-          this.#successors.delete(answer.channel);
-          if (hold.isRefused) this.#changeLater(hold.channel);
+        if (!this.#isChanging(name)) {
+          this.#successors.delete(name);
+          if (hold.isRefused) this.#changeLater(hold);
         }
-        this.#owner.reconcile(hold.channel);
-        continue;
-      }
-      if (hold?.phase !== 'asked') {
+      } else {
         this.#core.counts.ignored += 1;
         continue;
       }
-      request?.channels.delete(hold.channel);
-      hold.answered(answer);
       this.#owner.reconcile(hold.channel);
     }
-    for (const { channel, code, retryAfterMs } of rejected) {
-      const hold = this.#drop(channel);
-      if (hold === undefined) continue;
-      request?.channels.delete(hold.channel);
-      this.#owner.rejected(this.#link, hold.channel, code, retryAfterMs);
+    for (const { channel: name, code, retryAfterMs } of rejected) {
+      request.channels.delete(name);
+      // A later change has an answer of its own, which decides.
+      if (request.kind === 'change' && this.#isChanging(name)) continue;
+      const hold = this.#drop(name);
+      if (hold !== undefined) this.#owner.rejected(this.#link, hold.channel, code, retryAfterMs);
     }
     // A node answers for every channel. One that it forgot would never come.
-    if (done && request !== undefined) this.#fail(request, 'internal', undefined);
+    if (done) this.#fail(request, 'internal', undefined);
   }
 
   unsubscribed({ id, channels, reason }: Unsubscribed): void {
-    this.#answered(id, true);
+    if (this.#answered(id, true) === undefined && reason === undefined) return;
     for (const name of channels) {
+      // It may have been lost before, and asked for again.
+      if (reason === undefined && this.holds.get(name)?.phase === 'asked') continue;
       const successor = this.#successors.get(name);
       const hold = this.#drop(name);
       if (hold === undefined) continue;
@@ -153,34 +156,42 @@ export class Requests<Link extends RequestLink> {
     return true;
   }
 
+  /** What is left of a request was not carried out. */
   #fail(
     { kind, channels }: Request,
     code: RejectedChannel['code'],
     retryAfterMs: number | undefined,
   ): void {
-    for (const channel of channels) {
-      if (kind === 'change' && this.holds.get(channel.name)?.phase !== 'asked') {
-        if (!this.#isChanging(channel)) this.#changeLater(channel, retryAfterMs);
+    for (const name of channels.keys()) {
+      const hold = this.holds.get(name);
+      if (hold === undefined || !this.#waitsFor(kind, hold)) continue;
+      if (kind === 'change' && hold.phase === 'held') {
+        this.#changeLater(hold, retryAfterMs);
         continue;
       }
-      this.#drop(channel.name);
-      if (kind === 'unsubscribe') this.#owner.left(this.#link, channel);
-      else this.#owner.rejected(this.#link, channel, code, retryAfterMs);
+      this.#drop(name);
+      if (kind === 'unsubscribe') this.#owner.left(this.#link, hold.channel);
+      else this.#owner.rejected(this.#link, hold.channel, code, retryAfterMs);
     }
   }
 
+  /** Whether a hold depends on the answer to a request that is not among the open ones. */
+  #waitsFor(kind: Kind, { phase, channel }: Hold): boolean {
+    if (kind === 'change') return phase !== 'leaving' && !this.#isChanging(channel.name);
+    return phase === (kind === 'subscribe' ? 'asked' : 'leaving');
+  }
+
   /** Whether a change of the channel is without an answer, besides the one that has just been answered. */
-  #isChanging(channel: HeldChannel): boolean {
+  #isChanging(name: string): boolean {
     for (const { kind, channels } of this.#open.values()) {
-      if (kind === 'change' && channels.has(channel)) return true;
+      if (kind === 'change' && channels.has(name)) return true;
     }
     return false;
   }
 
   /** It comes as before until then. */
-  #changeLater(channel: HeldChannel, retryAfterMs = CHANGE_AGAIN_MS): void {
-    const hold = this.holds.get(channel.name);
-    if (hold === undefined) return;
+  #changeLater(hold: Hold, retryAfterMs = CHANGE_AGAIN_MS): void {
+    const { channel } = hold;
     this.#successors.delete(channel.name);
     this.#link.timers.set(hold, retryAfterMs, () => {
       hold.askedEveryMs = hold.everyMs;
@@ -269,55 +280,51 @@ export class Requests<Link extends RequestLink> {
   /** Sends a request with as many channels as one frame may have. Returns whether there was one. */
   #request(kind: Kind, from: Set<HeldChannel>, itemOf: (channel: HeldChannel) => unknown): boolean {
     const { maxChannelsPerRequest, maxMessageBytes } = this.#link.session!.limits;
-    const channels: unknown[] = [];
-    const request: Request = { kind, channels: new Set() };
+    const request: Request = { kind, channels: new Map() };
+    const { channels } = request;
     let bytes = ENVELOPE_BYTES;
     for (const channel of from) {
+      const { name } = channel;
       // Names and epochs are ASCII. This is the most that a channel takes with `since` and `history`.
-      const most = channel.name.length + ENVELOPE_BYTES;
-      if (channels.length === maxChannelsPerRequest) break;
-      if (channels.length > 0 && bytes + most > maxMessageBytes) break;
+      const most = name.length + ENVELOPE_BYTES;
+      if (channels.size === maxChannelsPerRequest) break;
+      if (channels.size > 0 && bytes + most > maxMessageBytes) break;
       from.delete(channel);
       const item = itemOf(channel);
       if (item === undefined) continue;
       bytes += JSON.stringify(item).length + 1;
-      channels.push(item);
-      request.channels.add(channel);
+      channels.set(name, item);
     }
-    if (channels.length === 0) return false;
+    if (channels.size === 0) return false;
     this.#lastId += 1;
-    const id = this.#lastId;
-    this.#open.set(id, request);
-    const type = kind === 'unsubscribe' ? kind : 'subscribe';
-    this.#link.send({ type, id, channels });
-    this.#await(id, request);
+    this.#send(this.#lastId, request);
     return true;
   }
 
   /** A request that nobody answers is asked about by a probe, and sent again if that is answered. */
-  #await(id: number, request: Request): void {
+  #send(id: number, request: Request): void {
+    const { kind, channels } = request;
     const { timers } = this.#link;
     const { requestTimeoutMs } = this.#core.settings;
+    this.#open.set(id, request);
+    const type = kind === 'unsubscribe' ? kind : 'subscribe';
+    this.#link.send({ type, id, channels: [...channels.values()] });
     timers.set(request, requestTimeoutMs, () => {
       this.#link.probe();
-      timers.set(request, requestTimeoutMs, () => {
-        this.#open.delete(id);
-        for (const channel of request.channels) {
-          const hold = this.holds.get(channel.name);
-          if (hold === undefined) continue;
-          if (request.kind === 'unsubscribe') this.#leaving.add(channel);
-          else if (hold.phase === 'asked') {
-            this.holds.delete(channel.name);
-            this.#asking.add(channel);
-          } else if (!this.#isChanging(channel)) {
-            hold.askedEveryMs = hold.everyMs;
-            this.#successors.delete(channel.name);
-            this.#changing.add(channel);
-          }
-        }
-        this.#schedule();
-      });
+      timers.set(request, requestTimeoutMs, () => this.#repeat(id, request));
     });
+  }
+
+  /** Its id stays, so that of two answers the first counts. What nobody wants any more, or another request asks for, is left out. */
+  #repeat(id: number, request: Request): void {
+    const { kind, channels } = request;
+    this.#open.delete(id);
+    for (const name of channels.keys()) {
+      const hold = this.holds.get(name);
+      if (hold === undefined || !this.#waitsFor(kind, hold)) channels.delete(name);
+    }
+    if (channels.size > 0) this.#send(id, request);
+    else this.#schedule();
   }
 }
 
