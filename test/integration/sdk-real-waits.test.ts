@@ -69,7 +69,7 @@ describe.skipIf(!IS_LONG).concurrent('the SDK with the waits that an application
     const follower = scene.follow(client);
     await scene.live(client);
     await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
-    const pings = scene.spy.sent.filter(({ message }) => message.type === 'ping');
+    const pings = scene.spy.sent.filter(({ type }) => type === 'ping');
     expect(pings.length).toBeGreaterThanOrEqual(Math.floor(QUIET_MS / 25_000));
     await scene.deliver('a', 1, [follower]);
     expect(client.stats().reconnects).toBe(0);

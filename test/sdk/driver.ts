@@ -48,6 +48,8 @@ export interface Driver {
   /** Takes the history of a channel away, so that its next publication begins an epoch. */
   forget(channel: string): Promise<void>;
   fault(edge: number, fault: Fault): Promise<void>;
+  /** Resolves when all edges reach Redis. */
+  linked(): Promise<void>;
   /** Connections of clients that are open at the proxies. */
   connections(): Promise<number>;
   /** Redis ends and starts again, empty. */
@@ -58,8 +60,8 @@ export interface Driver {
 
 /** What a driver can be asked to do, by its name. */
 export const DRIVER_CALLS = [
-  ...(['publish', 'publishPlain', 'forget', 'fault', 'connections'] as const),
-  ...(['restartRedis', 'token'] as const),
+  ...(['publish', 'publishPlain', 'forget', 'fault', 'linked'] as const),
+  ...(['connections', 'restartRedis', 'token'] as const),
 ] satisfies readonly (keyof Driver)[];
 
 /**

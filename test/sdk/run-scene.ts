@@ -1,6 +1,9 @@
 import type { Scene } from './scene.ts';
 
-/** Runs a scenario, ends it, and returns every breach of the promise and whatever it failed by. */
+/**
+ * Runs a scenario, ends it, and returns every breach of the promise and whatever it failed by. The next one begins with edges that
+ * reach Redis: one that this scenario's client did not use may still be without it.
+ */
 export async function faultsOf(
   scene: Scene,
   run: (scene: Scene) => Promise<void>,
@@ -16,5 +19,7 @@ export async function faultsOf(
       await scene.driver.fault(edge, fault);
     }
   }
-  return [...faults, ...(await scene.end())];
+  faults.push(...(await scene.end()));
+  await scene.driver.linked().catch((error) => faults.push(String(error)));
+  return faults;
 }

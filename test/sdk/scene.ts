@@ -168,26 +168,10 @@ export class Scene {
       if (!follower.isOver) await follower.reaches(end, this.withinMs);
   }
 
-  /** How often a channel was subscribed to on each socket, without those times that a node refused. */
-  subscribes(channel: string | number = 'a'): readonly number[] {
-    const counts = this.spy.sockets.map(() => 0);
-    for (const { socket, message } of this.spy.sent) {
-      if (message.type !== 'subscribe') continue;
-      const names = message.channels!.map((each) =>
-        typeof each === 'string' ? each : each.channel,
-      );
-      counts[socket]! += names.filter((name) => name === this.name(channel)).length;
-    }
-    for (const { socket, text } of this.spy.refusals) {
-      if (text.includes(`"${this.name(channel)}"`)) counts[socket]! -= 1;
-    }
-    return counts;
-  }
-
-  /** Ends everything, and returns what was wrong: breaches of the promise, and sockets that are left. */
+  /** Ends everything, and returns what was wrong: breaches of the promise and of the protocol, and sockets that are left. */
   async end(): Promise<readonly string[]> {
     await Promise.all(this.#clients.map((client) => client.close()));
-    const faults = this.followers.flatMap(({ faults }) => faults);
+    const faults = [...this.followers.flatMap(({ faults }) => faults), ...this.spy.breaches()];
     if (this.spy.open() > 0) faults.push(`${this.spy.open()} sockets are left`);
     const isRead = this.followers.some((follower) => follower.count('publication') > 0);
     if (isRead && this.spy.binaryFrames > 0 !== (this.#sdk.isBinary === true))

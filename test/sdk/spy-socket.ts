@@ -1,47 +1,45 @@
 import type { WebSocketConstructor, WebSocketLike } from '@tradewind/client';
+import { type SentMessage, SubscribeRule } from './subscribe-rule.ts';
 
 /** What a client did with its sockets. */
 export interface SocketSpy {
   readonly WebSocket: WebSocketConstructor;
   readonly sockets: readonly WebSocketLike[];
   /** Frames that were sent, of all sockets. */
-  readonly sent: readonly { readonly socket: number; readonly message: SentMessage }[];
+  readonly sent: readonly SentMessage[];
   /** Sockets that are open or being opened. */
   open(): number;
   /** The most of them at a time. */
   readonly most: number;
   /** Binary frames that came. */
   readonly binaryFrames: number;
-  /** Text frames in which a node refuses something, which a client asks for again. */
-  readonly refusals: readonly { readonly socket: number; readonly text: string }[];
-}
-
-const REFUSAL = /"rejected":|"type":"error"|"type":"unsubscribed".*"reason":/;
-
-export interface SentMessage {
-  readonly type: string;
-  readonly channels?: readonly (string | { readonly channel: string })[];
+  /** Where a socket asked for a channel that it had. See {@link SubscribeRule}. */
+  breaches(): readonly string[];
 }
 
 /** Wraps the runtime's WebSocket, which the scenarios use in all runtimes. */
 export function spyOnSockets(Base: WebSocketConstructor): SocketSpy {
   const sockets: WebSocketLike[] = [];
-  const sent: { socket: number; message: SentMessage }[] = [];
+  const sent: SentMessage[] = [];
   const open = (): number => sockets.filter(({ readyState }) => readyState < 2).length;
   let most = 0;
   let binaryFrames = 0;
-  const refusals: { socket: number; text: string }[] = [];
+  const rules: SubscribeRule[] = [];
   const made = function make(url: string, protocols?: string | string[]): WebSocketLike {
     const socket = new Base(url, protocols);
-    const number = sockets.push(socket) - 1;
+    sockets.push(socket);
     most = Math.max(most, open());
+    const rule = new SubscribeRule();
+    rules.push(rule);
     socket.addEventListener('message', ({ data }: { readonly data: unknown }) => {
       if (typeof data !== 'string') binaryFrames += 1;
-      else if (REFUSAL.test(data)) refusals.push({ socket: number, text: data });
+      else rule.received(data);
     });
     const send = socket.send.bind(socket);
     socket.send = (text: string): void => {
-      sent.push({ socket: number, message: JSON.parse(text) });
+      const message: SentMessage = JSON.parse(text);
+      sent.push(message);
+      rule.sent(message);
       send(text);
     };
     return socket;
@@ -51,7 +49,8 @@ export function spyOnSockets(Base: WebSocketConstructor): SocketSpy {
     sockets,
     sent,
     open,
-    refusals,
+    breaches: () =>
+      rules.flatMap(({ breaches }, number) => breaches.map((each) => `socket ${number}: ${each}`)),
     get most() {
       return most;
     },

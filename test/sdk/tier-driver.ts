@@ -175,6 +175,9 @@ export async function startTierDriver(): Promise<TierDriver> {
       async fault(edge, fault) {
         await act(nodes[edge]!, fault, edge);
       },
+      async linked() {
+        await Promise.all([secured, ...nodes.map(({ edge }) => edge)].map(untilLinked));
+      },
       async connections() {
         return nodes.reduce((sum, { proxy }) => sum + proxy.links.length, 0);
       },

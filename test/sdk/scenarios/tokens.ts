@@ -52,11 +52,7 @@ export const TOKEN_SCENARIOS: readonly Scenario[] = [
       same('sockets without a token', scene.spy.sockets.length, 0);
       await scene.live(client);
       await scene.deliver('a', 3);
-      same(
-        'tokens that were sent',
-        scene.spy.sent.filter(({ message }) => message.type === 'auth').length,
-        1,
-      );
+      same('tokens that were sent', scene.spy.sent.filter(({ type }) => type === 'auth').length, 1);
     },
   },
   {
