@@ -5,7 +5,7 @@
  */
 export const SHORTENED_NAMES: readonly string[] = [
   ...['accepted', 'accepts', 'activated', 'adopt', 'answered', 'ask', 'askSince', 'askedEveryMs'],
-  ...['askedFor', 'latestEvery', 'slowDown', 'offer', 'skips', 'isRefused'],
+  ...['askedFor', 'admit', 'viewFor', 'slowDown', 'offer', 'skips', 'isRefused'],
   ...[
     'pace',
     'flush',

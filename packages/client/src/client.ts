@@ -57,8 +57,7 @@ export class TradewindClient implements Client {
       this.#forget.register(channel, name);
     }
     channel.configure(own as ChannelOptions<unknown>);
-    const shown = latest === undefined ? channel : channel.latestEvery(latest.everyMs);
-    return shown as Channel<unknown> as Channel<T>;
+    return channel.viewFor(latest?.everyMs) as Channel<unknown> as Channel<T>;
   }
 
   async ready({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Session> {

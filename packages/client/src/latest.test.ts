@@ -208,21 +208,13 @@ describe('a channel of which the latest is wanted', () => {
 
   it('continues when the node ends the channel between two changes', async () => {
     const bench = new Bench();
-    bench.collect(bench.client.channel(CHANNEL, LATEST));
-    const stop = new AbortController();
-    bench.client.channel(CHANNEL).subscribe(() => {}, { signal: stop.signal });
-    const socket = await live(bench, undefined);
-    stop.abort();
-    await settle();
-    const toLatest = socket.requests('subscribe').at(-1)!;
-    const all = bench.collect(bench.client.channel(CHANNEL).items());
-    await settle();
+    const { socket, first, all } = await changeTwice(bench);
     expect(socket.asked.slice(1)).toEqual([
       { channel: CHANNEL, since: at(10), ...LATEST },
       { channel: CHANNEL, since: at(10) },
     ]);
     const channels = [{ channel: CHANNEL, ref: 1, epoch: 'e1', offset: 10, ...LATEST }];
-    socket.tell({ type: 'subscribed', id: toLatest.id, channels, rejected: [], done: true });
+    socket.tell({ type: 'subscribed', id: first, channels, rejected: [], done: true });
     socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
     socket.answer(CHANNEL, { epoch: 'e1', offset: 12, recovered: true, replayed: 2 });
     for (const offset of [11, 12, 13]) socket.publish(CHANNEL, offset);
@@ -235,15 +227,7 @@ describe('a channel of which the latest is wanted', () => {
 
   it('asks no third time when the first of two changes is refused', async () => {
     const bench = new Bench();
-    bench.collect(bench.client.channel(CHANNEL, LATEST));
-    const stop = new AbortController();
-    bench.client.channel(CHANNEL).subscribe(() => {}, { signal: stop.signal });
-    const socket = await live(bench, undefined);
-    stop.abort();
-    await settle();
-    const { id } = socket.requests('subscribe').at(-1)!;
-    const all = bench.collect(bench.client.channel(CHANNEL).items());
-    await settle();
+    const { socket, first: id, all } = await changeTwice(bench);
     const refused = { type: 'error', id, code: 'rate_limited', message: '', retryable: true };
     socket.tell({ ...refused, retryAfterMs: 700 });
     socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
@@ -259,15 +243,7 @@ describe('a channel of which the latest is wanted', () => {
     'continues by the second of two changes when the first is refused by `%s` after the channel has ended',
     async (type) => {
       const bench = new Bench();
-      bench.collect(bench.client.channel(CHANNEL, LATEST));
-      const stop = new AbortController();
-      bench.client.channel(CHANNEL).subscribe(() => {}, { signal: stop.signal });
-      const socket = await live(bench, undefined);
-      stop.abort();
-      await settle();
-      const { id } = socket.requests('subscribe').at(-1)!;
-      const all = bench.collect(bench.client.channel(CHANNEL).items());
-      await settle();
+      const { socket, first: id, all } = await changeTwice(bench);
       const why = { code: 'rate_limited', retryAfterMs: 700 };
       socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
       if (type === 'error') socket.tell({ type, id, message: '', retryable: true, ...why });
@@ -391,6 +367,19 @@ async function live(bench: Bench, everyMs: number | undefined): Promise<FakeSock
   socket.answer(CHANNEL, { epoch: 'e1', offset: 10, ...latest });
   await settle();
   return socket;
+}
+
+/** A channel that comes whole, with two changes under way: `first` is the request to the latest; the second, back to all, is for `all`. */
+async function changeTwice(bench: Bench) {
+  bench.collect(bench.client.channel(CHANNEL, LATEST));
+  const subscription = bench.client.channel(CHANNEL).subscribe(() => {});
+  const socket = await live(bench, undefined);
+  subscription.unsubscribe();
+  await settle();
+  const first = socket.requests('subscribe').at(-1)!.id;
+  const all = bench.collect(bench.client.channel(CHANNEL).items());
+  await settle();
+  return { socket, first, all };
 }
 
 function publish(socket: FakeSocket, offset: number, skipped: number): void {

@@ -1,28 +1,19 @@
 import type { PublicationMessage } from '@tradewind/protocol';
 import { type Consumer, type ConsumerOwner, gapBehind } from '../consumers/consumer.ts';
-import { Listener } from '../consumers/listener.ts';
 import { Reader } from '../consumers/reader.ts';
 import type { Core } from '../core.ts';
-import { deferred } from '../deferred.ts';
 import { ChannelError, ClosedError } from '../errors.ts';
 import type { Cancel } from '../surroundings.ts';
 import type {
-  Channel,
   ChannelOptions,
   ChannelState,
-  ConsumerOptions,
   Gap,
-  Handlers,
-  Item,
-  IterateOptions,
   Position,
   Publication,
   StandardSchema,
-  SubscribedInfo,
-  Subscription,
 } from '../types.ts';
+import { ChannelView } from './channel-view.ts';
 import type { Hold, NewResync } from './hold.ts';
-import { LatestChannel } from './latest-channel.ts';
 import { validate } from './schema.ts';
 import { Tail } from './tail.ts';
 
@@ -46,8 +37,8 @@ export interface ChannelOwner {
 /** A publication while it is made. */
 type NewPublication = { -readonly [K in keyof Publication<unknown>]: Publication<unknown>[K] };
 
-/** A channel, its consumers, and where they are. It knows connections only as its holds. */
-export class HeldChannel implements Channel<unknown>, ConsumerOwner {
+/** A channel, its consumers, and where they are. It knows connections only as its holds, and the application as its views. */
+export class HeldChannel implements ConsumerOwner {
   readonly name: string;
   readonly #core: Core;
   readonly #owner: ChannelOwner;
@@ -70,8 +61,9 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
   #schema: StandardSchema<unknown> | undefined;
   #invalid: 'report' | 'throw' = 'report';
   #tail: Tail | undefined;
-  /** Most channels have none, and an empty map takes 200 bytes. */
-  #latestChannels: Map<number, LatestChannel> | undefined;
+  readonly #all = new ChannelView(this, undefined);
+  /** By interval. Most channels have none, and an empty map takes 200 bytes. */
+  #ofLatest: Map<number, ChannelView> | undefined;
   #quietSince: number | undefined;
   /** Whether it has consumers, or just had. */
   #isActive = false;
@@ -94,11 +86,12 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     if (invalid !== undefined) this.#invalid = invalid;
   }
 
-  /** The same channel for those who want the latest of each interval. */
-  latestEvery(everyMs: number): LatestChannel {
-    this.#latestChannels ??= new Map();
-    const known = this.#latestChannels.get(everyMs) ?? new LatestChannel(this, everyMs);
-    this.#latestChannels.set(everyMs, known);
+  /** For those who want all, or the latest of each interval: always the same. */
+  viewFor(everyMs: number | undefined): ChannelView {
+    if (everyMs === undefined) return this.#all;
+    this.#ofLatest ??= new Map();
+    const known = this.#ofLatest.get(everyMs) ?? new ChannelView(this, everyMs);
+    this.#ofLatest.set(everyMs, known);
     return known;
   }
 
@@ -111,48 +104,41 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     return this.state.name === 'live' ? this.#quietSince : undefined;
   }
 
-  subscribe(
-    consumer: ((publication: Publication<unknown>) => void) | Handlers<unknown>,
-    { signal }: ConsumerOptions = {},
-    everyMs?: number,
-  ): Subscription {
-    signal?.throwIfAborted();
-    const handlers = typeof consumer === 'function' ? { publication: consumer } : consumer;
-    const listener = new Listener(this, handlers);
-    const ready = deferred<SubscribedInfo>();
-    listener.ready = ready;
-    const unsubscribe = (): void => {
-      signal?.removeEventListener('abort', unsubscribe);
-      listener.stop();
-      ready.reject(signal?.aborted ? signal.reason : new ClosedError());
-      this.leave(listener);
-    };
-    signal?.addEventListener('abort', unsubscribe);
-    this.#add(listener, everyMs);
-    if (this.primary !== undefined) this.#resolveReady();
-    return { ready: ready.promise, unsubscribe, [Symbol.dispose]: unsubscribe };
-  }
-
-  messages(
-    options: IterateOptions = {},
-    everyMs?: number,
-  ): AsyncIterableIterator<Publication<unknown>> & AsyncDisposable {
-    return this.#read(options, false, everyMs) as AsyncIterableIterator<Publication<unknown>> &
-      AsyncDisposable;
-  }
-
-  items(
-    options: IterateOptions = {},
-    everyMs?: number,
-  ): AsyncIterableIterator<Item<unknown>> & AsyncDisposable {
-    return this.#read(options, true, everyMs);
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<Publication<unknown>> {
-    return this.messages();
-  }
-
   // For its consumers.
+
+  /** Takes a consumer, who wants all, or the latest of each interval. Throws if the client is closed. */
+  admit(consumer: Consumer, everyMs: number | undefined): void {
+    if (this.#core.isClosed) throw new ClosedError();
+    if (everyMs !== undefined) {
+      const { surroundings } = this.#core;
+      const servedMs = (): number => this.primary?.everyMs ?? 0;
+      consumer.slowDown(everyMs, servedMs, (ms, act) => surroundings.after(ms, act));
+    }
+    this.#endLinger?.();
+    this.#endLinger = undefined;
+    this.#consumers.add(consumer);
+    if (!this.#isActive) this.#activate();
+    const past = this.#tail?.last(this.history) ?? [];
+    const first = past[0]?.item;
+    if (first?.kind !== 'publication') consumer.start(this.epoch, this.offset);
+    else {
+      consumer.start(first.epoch, first.offset === undefined ? undefined : first.offset - 1);
+      // Nobody expects to be called before `subscribe` has returned.
+      queueMicrotask(() => {
+        if (!this.#consumers.has(consumer)) return;
+        for (const { item, characters } of past) {
+          if (item.kind === 'gap') consumer.gap(item);
+          else consumer.publication({ ...item, replayed: true }, characters);
+        }
+      });
+    }
+    if (this.state.name === 'failed') {
+      this.isWaiting = false;
+      this.setState({ name: 'subscribing' });
+    }
+    this.#owner.reconcile(this);
+    if (this.primary !== undefined) this.#resolveReady();
+  }
 
   leave(consumer: Consumer): void {
     if (!this.#consumers.delete(consumer)) return;
@@ -263,8 +249,6 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
 
   /** The client is closed. */
   end(error: unknown): void {
-    this.#endLinger?.();
-    this.#endContinue?.();
     for (const consumer of [...this.#consumers]) {
       consumer.ready?.reject(error ?? new ClosedError());
       consumer.pace?.flush();
@@ -272,11 +256,7 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
       consumer.end(error);
     }
     this.#consumers.clear();
-    this.#endLinger?.();
-    this.#endLinger = undefined;
-    this.primary = undefined;
-    this.setState({ name: 'idle' });
-    this.#isActive = false;
+    this.#rest();
   }
 
   // For its holds.
@@ -404,44 +384,6 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     this.#core.counts.duplicates += 1;
   }
 
-  #read(options: IterateOptions, tellsAll: boolean, everyMs: number | undefined): Reader {
-    const reader = new Reader(this, this.name, options, tellsAll);
-    if (!reader.isOver) this.#add(reader, everyMs);
-    return reader;
-  }
-
-  #add(consumer: Consumer, everyMs: number | undefined): void {
-    if (this.#core.isClosed) throw new ClosedError();
-    if (everyMs !== undefined) {
-      const { surroundings } = this.#core;
-      const servedMs = (): number => this.primary?.everyMs ?? 0;
-      consumer.slowDown(everyMs, servedMs, (ms, act) => surroundings.after(ms, act));
-    }
-    this.#endLinger?.();
-    this.#endLinger = undefined;
-    this.#consumers.add(consumer);
-    if (!this.#isActive) this.#activate();
-    const past = this.#tail?.last(this.history) ?? [];
-    const first = past[0]?.item;
-    if (first?.kind !== 'publication') consumer.start(this.epoch, this.offset);
-    else {
-      consumer.start(first.epoch, first.offset === undefined ? undefined : first.offset - 1);
-      // Nobody expects to be called before `subscribe` has returned.
-      queueMicrotask(() => {
-        if (!this.#consumers.has(consumer)) return;
-        for (const { item, characters } of past) {
-          if (item.kind === 'gap') consumer.gap(item);
-          else consumer.publication({ ...item, replayed: true }, characters);
-        }
-      });
-    }
-    if (this.state.name === 'failed') {
-      this.isWaiting = false;
-      this.setState({ name: 'subscribing' });
-    }
-    this.#owner.reconcile(this);
-  }
-
   #activate(): void {
     this.#isActive = true;
     this.wasLive = false;
@@ -461,6 +403,14 @@ export class HeldChannel implements Channel<unknown>, ConsumerOwner {
     this.#since = undefined;
     this.latest = undefined;
     this.#tail?.clear();
+    this.#rest();
+  }
+
+  #rest(): void {
+    this.#endLinger?.();
+    this.#endLinger = undefined;
+    this.#endContinue?.();
+    this.#endContinue = undefined;
     // What a connection still sends of it belongs to nobody.
     this.primary = undefined;
     this.setState({ name: 'idle' });

@@ -16,6 +16,14 @@ export const LIMITS = {
   maxPublicationBytes: 65_536,
 };
 
+/** A node asks its clients to leave. */
+export const MOVE_NOTICE = {
+  type: 'reconnect',
+  afterMs: 1_000,
+  deadlineMs: 20_000,
+  reason: 'draining',
+};
+
 /** A socket whose other end is the test. */
 export class FakeSocket implements WebSocketLike {
   readonly url: string;
@@ -182,6 +190,13 @@ export class Bench {
     socket.answer(channel, { epoch, offset });
     await settle();
     return socket;
+  }
+
+  /** The node asks the client to leave, and another one accepts it: the new socket, while the old one lives. */
+  async moves(): Promise<FakeSocket> {
+    this.socket.tell(MOVE_NOTICE);
+    await this.runtime.pass(MOVE_NOTICE.afterMs);
+    return await this.accept();
   }
 
   /** Collects what an iterator gives until it ends. */
