@@ -1,36 +1,55 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import { describe, expect, it, vi } from 'vitest';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { describe, expect, it } from 'vitest';
 import { findFreePort } from './free-port.ts';
 
-const { randomInt } = vi.hoisted(() => ({ randomInt: vi.fn() }));
-vi.mock('node:crypto', async (original) => ({ ...(await original<object>()), randomInt }));
+async function listening(): Promise<{ readonly server: Server; readonly port: number }> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { server, port: (server.address() as AddressInfo).port };
+}
+
+/** A port that nobody has, and that nobody was given. */
+async function unusedPort(): Promise<number> {
+  const { server, port } = await listening();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Tries these ports, one after the other. */
+function inTurn(...ports: readonly number[]): () => number {
+  const left = [...ports];
+  return () => {
+    const port = left.shift();
+    if (port === undefined) throw new Error('more ports were tried than there are');
+    return port;
+  };
+}
 
 describe('a free port', () => {
   it('is none on which a server listens', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as { port: number };
-    randomInt.mockReturnValueOnce(port).mockReturnValueOnce(19_001);
+    const { server, port } = await listening();
+    const other = await unusedPort();
 
-    expect(await findFreePort()).toBe(19_001);
+    expect(await findFreePort(inTurn(port, other))).toBe(other);
     server.close();
   });
 
   it('is given to one caller, although the server that it is for starts later', async () => {
-    randomInt.mockReturnValueOnce(19_002).mockReturnValueOnce(19_002).mockReturnValueOnce(19_003);
+    const [first, second] = [await unusedPort(), await unusedPort()];
 
-    expect(await findFreePort()).toBe(19_002);
-    expect(await findFreePort()).toBe(19_003);
+    expect(await findFreePort(inTurn(first))).toBe(first);
+    expect(await findFreePort(inTurn(first, second))).toBe(second);
   });
 
   it('is none that another process was given', async () => {
-    const lease = createSocket('udp4').bind(19_004, '127.0.0.1');
+    const lease = createSocket('udp4').bind(0, '127.0.0.1');
     await once(lease, 'listening');
-    randomInt.mockReturnValueOnce(19_004).mockReturnValueOnce(19_005);
+    const other = await unusedPort();
 
-    expect(await findFreePort()).toBe(19_005);
+    expect(await findFreePort(inTurn(lease.address().port, other))).toBe(other);
     lease.close();
   });
 });

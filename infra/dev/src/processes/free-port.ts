@@ -16,13 +16,19 @@ const MAX_ATTEMPTS = 50;
 /**
  * Returns a port of 127.0.0.1 on which nothing listens now, and that no outgoing connection is likely to take while a server
  * on it restarts. No other caller on this machine gets it while this process lives.
+ *
+ * @param choose a port to try, at each call.
  */
-export async function findFreePort(): Promise<number> {
+export async function findFreePort(choose = anyPort): Promise<number> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const port = randomInt(FIRST_PORT, LAST_PORT + 1);
+    const port = choose();
     if ((await isPortFree(port)) && (await leasePort(port))) return port;
   }
   throw new Error(`no free port found between ${FIRST_PORT} and ${LAST_PORT}`);
+}
+
+function anyPort(): number {
+  return randomInt(FIRST_PORT, LAST_PORT + 1);
 }
 
 /**
