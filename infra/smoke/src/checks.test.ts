@@ -70,7 +70,7 @@ function run(
 }
 
 async function untilNobodyIsConnected(edges: readonly FakeEdge[]): Promise<void> {
-  await vi.waitFor(() => expect(edges.map(({ clients }) => clients.size)).toEqual([0, 0]), 5_000);
+  await vi.waitFor(() => expect(edges.map(({ clients }) => clients.size)).toEqual([0, 0]), 30_000);
 }
 
 describe('a check that fails ends its connections', () => {

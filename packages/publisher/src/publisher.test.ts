@@ -83,7 +83,7 @@ describe('createPublisher', () => {
       fakeRedis((_, call) => {
         throw new Error(call === 1 ? 'Socket closed unexpectedly' : last);
       }).send;
-    const options = { deadlineMs: 300 };
+    const options = { deadlineMs: 1_000 };
     const publish = async (last: string) =>
       await createPublisher(failing(last))
         .publish('a', '1', options)

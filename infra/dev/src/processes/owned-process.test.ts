@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type OwnedProcess, startProcess } from './owned-process.ts';
 
-const DEADLINE_MS = 5_000;
+const DEADLINE_MS = 30_000;
 
 function startScript(script: string): Promise<OwnedProcess> {
   return startProcess({

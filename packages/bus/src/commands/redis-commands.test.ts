@@ -1,4 +1,5 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { BUSY_MACHINE_MS, eventually } from '../../../../test/support/wait.ts';
 import { type FakeAnswer, type FakeRedis, startFakeRedis } from '../link/testing/fake-redis.ts';
 import { COMMAND_BYTES_IN_FLIGHT, COMMANDS_IN_FLIGHT } from '../redis-limits.ts';
 import { RedisCommands } from './redis-commands.ts';
@@ -31,7 +32,7 @@ function commandsOf(redis: FakeRedis): { commands: RedisCommands; events: string
 async function startedCommands(redis: FakeRedis): Promise<ReturnType<typeof commandsOf>> {
   const started = commandsOf(redis);
   started.commands.start();
-  await vi.waitFor(() => expect(started.commands.available).toBe(true));
+  await eventually(() => expect(started.commands.available).toBe(true));
   return started;
 }
 
@@ -57,7 +58,7 @@ describe('RedisCommands', () => {
     const redis = await fakeRedis(([name]) => (name === 'hello' ? greeting : undefined));
     const { commands, events } = await startedCommands(redis);
     commands.reconnect('again');
-    await vi.waitFor(() => expect(events.filter((event) => event === 'available')).toHaveLength(2));
+    await eventually(() => expect(events.filter((event) => event === 'available')).toHaveLength(2));
     expect(events.filter((event) => event.startsWith('unmended'))).toEqual([
       'unmended: 7.0.15 7.2.11',
     ]);
@@ -72,7 +73,7 @@ describe('RedisCommands', () => {
       outcome: 'not-sent',
     });
     commands.start();
-    await vi.waitFor(() => expect(commands.available).toBe(true));
+    await eventually(() => expect(commands.available).toBe(true));
     await commands.publish('a', 'later');
     expect(redis.commands.filter(([name]) => name === 'publish')).toEqual([
       ['publish', 'a', 'later'],
@@ -84,13 +85,13 @@ describe('RedisCommands', () => {
     const { commands, events } = await startedCommands(redis);
     const published = [commands.publish('a', '1'), commands.publish('a', '2')];
     const outcomes = Promise.allSettled(published);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(redis.commands.filter(([name]) => name === 'publish')).toHaveLength(2),
     );
     for (const socket of redis.sockets) socket.destroy();
     for (const outcome of await outcomes)
       expect(outcome).toMatchObject({ reason: { code: 'unavailable', outcome: 'unknown' } });
-    await vi.waitFor(() => expect(events.at(-1)).toBe('available'));
+    await eventually(() => expect(events.at(-1)).toBe('available'));
     expect(events).toHaveLength(3);
     expect(redis.commands.filter(([name]) => name === 'publish')).toHaveLength(2);
   });
@@ -102,7 +103,7 @@ describe('RedisCommands', () => {
     mute = true;
     const began = performance.now();
     await expect(commands.publish('a', '1')).rejects.toMatchObject({ outcome: 'unknown' });
-    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(performance.now() - began).toBeLessThan(3_000 + BUSY_MACHINE_MS);
     expect(commands.available).toBe(false);
   });
 
@@ -137,7 +138,7 @@ describe('RedisCommands', () => {
     for (const socket of redis.sockets) socket.destroy();
     await expect(first).rejects.toMatchObject({ outcome: 'unknown' });
 
-    await vi.waitFor(() => expect(commands.available).toBe(true));
+    await eventually(() => expect(commands.available).toBe(true));
     for (const socket of redis.sockets) socket.pause();
     const second = commands.publish('a', payload);
     for (const socket of redis.sockets) socket.destroy();

@@ -1,4 +1,5 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { eventually } from '../../../../test/support/wait.ts';
 import { PUBLISH_SCRIPT } from '../contract/publish-script.ts';
 import { type FakeAnswer, startFakeRedis } from '../link/testing/fake-redis.ts';
 import { RedisCommands } from './redis-commands.ts';
@@ -42,7 +43,7 @@ async function startedCommands(
     await redis[Symbol.asyncDispose]();
   });
   commands.start();
-  await vi.waitFor(() => expect(commands.available).toBe(true));
+  await eventually(() => expect(commands.available).toBe(true));
   const publish = (payload: string | Uint8Array, channel = 'a') =>
     commands.publishSequenced({
       channel,
@@ -64,7 +65,7 @@ describe('ScriptCalls', () => {
     expect(calls).toEqual(['eval:1', 'evalsha:2', 'evalsha:3']);
     expect(redis.commands.find(([name]) => name === 'evalsha')?.[1]).toBe(PUBLISH_SCRIPT.sha);
     for (const socket of redis.sockets) socket.destroy();
-    await vi.waitFor(() => expect(events).toEqual(['available', 'unavailable', 'available']));
+    await eventually(() => expect(events).toEqual(['available', 'unavailable', 'available']));
     await publish('4');
     expect(calls.at(-1)).toBe('eval:4');
   });
@@ -126,7 +127,7 @@ describe('ScriptCalls', () => {
     });
     await publish('1');
     const outcomes = Promise.allSettled([publish('2'), publish('3')]);
-    await vi.waitFor(() => expect(redis.commands.at(-1)).toContain('3'));
+    await eventually(() => expect(redis.commands.at(-1)).toContain('3'));
     for (const socket of redis.sockets) socket.destroy();
     expect(await outcomes).toMatchObject([
       { reason: { outcome: 'not-sent' } },

@@ -1,4 +1,5 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { eventually } from '../../../../test/support/wait.ts';
 import { SENTINEL_ANSWER_MS } from '../redis-limits.ts';
 import { sentinelSettings } from '../redis-settings.ts';
 import { Sentinels } from './sentinels.ts';
@@ -107,14 +108,14 @@ describe('Sentinels', () => {
     const sentinels = sentinelsAt(...guards.map(({ address }) => address));
     await sentinels.choose();
     const open = (): number => guards.reduce((sum, { server }) => sum + server.sockets.size, 0);
-    await vi.waitFor(() => expect(open()).toBe(0));
+    await eventually(() => expect(open()).toBe(0));
     for (const guard of guards) guard.word = { ...OLD, hangs: true };
     const choice = expect(sentinels.choose()).rejects.toThrow(/no Sentinel/);
-    await vi.waitFor(() => expect(open()).toBe(2));
+    await eventually(() => expect(open()).toBe(2));
     const endedAt = performance.now();
     sentinels.end();
     await choice;
     expect(performance.now() - endedAt).toBeLessThan(SENTINEL_ANSWER_MS / 2);
-    await vi.waitFor(() => expect(open()).toBe(0));
+    await eventually(() => expect(open()).toBe(0));
   });
 });

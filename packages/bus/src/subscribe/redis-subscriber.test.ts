@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { eventually } from '../../../../test/support/wait.ts';
 import {
   type FakeAnswer,
   type FakeRedis,
@@ -50,13 +51,13 @@ describe('RedisSubscriber', () => {
     const { subscriber, events } = subscriberOf(redis);
     subscriber.want('a');
     subscriber.start();
-    await vi.waitFor(() => expect(events).toContain('message a 2'));
+    await eventually(() => expect(events).toContain('message a 2'));
     expect(events.filter((event) => event !== 'restored')).toEqual([
       'subscribed a',
       'message a 1',
       'message a 2',
     ]);
-    await vi.waitFor(() => expect(events.filter((event) => event === 'restored')).toHaveLength(1));
+    await eventually(() => expect(events.filter((event) => event === 'restored')).toHaveLength(1));
   });
 
   it('delivers a message that arrives before the other acks of its batch', async () => {
@@ -69,7 +70,7 @@ describe('RedisSubscriber', () => {
     subscriber.want('a');
     subscriber.want('b');
     subscriber.start();
-    await vi.waitFor(() => expect(events).toContain('restored'));
+    await eventually(() => expect(events).toContain('restored'));
     expect(events).toEqual(['subscribed a', 'message a 1', 'subscribed b', 'restored']);
   });
 
@@ -77,13 +78,13 @@ describe('RedisSubscriber', () => {
     const redis = await fakeRedis(() => undefined);
     const { subscriber, events } = subscriberOf(redis);
     subscriber.start();
-    await vi.waitFor(() => expect(events).toEqual(['restored']));
+    await eventually(() => expect(events).toEqual(['restored']));
     expect(subscriber.linked).toBe(true);
     for (const channel of ['a', 'b', 'c', 'a']) subscriber.want(channel);
-    await vi.waitFor(() => expect(events).toContain('subscribed a,b,c'));
+    await eventually(() => expect(events).toContain('subscribed a,b,c'));
     subscriber.unwant('a');
     subscriber.unwant('b');
-    await vi.waitFor(() => expect(sent(redis, 'unsubscribe')).toEqual([['a', 'b']]));
+    await eventually(() => expect(sent(redis, 'unsubscribe')).toEqual([['a', 'b']]));
     expect(sent(redis, 'subscribe')).toEqual([['a', 'b', 'c']]);
   });
 
@@ -110,7 +111,7 @@ describe('RedisSubscriber', () => {
     onTestFinished(() => subscriber.stop());
     subscriber.want('a');
     subscriber.start();
-    await vi.waitFor(() => expect(sent(redis, 'unsubscribe')).toEqual([['a']]));
+    await eventually(() => expect(sent(redis, 'unsubscribe')).toEqual([['a']]));
     expect(messages).not.toHaveBeenCalled();
   });
 
@@ -125,7 +126,7 @@ describe('RedisSubscriber', () => {
     const { subscriber, events } = subscriberOf(redis);
     subscriber.want('a');
     subscriber.start();
-    await vi.waitFor(() => expect(events).toEqual(['lost', 'subscribed a', 'restored']));
+    await eventually(() => expect(events).toEqual(['lost', 'subscribed a', 'restored']));
     expect(sent(redis, 'subscribe')).toEqual([['a'], ['a']]);
   });
 
@@ -137,10 +138,10 @@ describe('RedisSubscriber', () => {
     const { subscriber, events } = subscriberOf(redis);
     for (const channel of ['a', 'b', 'c', 'd']) subscriber.want(channel);
     subscriber.start();
-    await vi.waitFor(() => expect(events).toContain('restored'));
+    await eventually(() => expect(events).toContain('restored'));
     expect(events).toContain('refused b NOPERM');
     denied = false;
-    await vi.waitFor(() => expect(events).toContain('subscribed b'), { timeout: 4_000 });
+    await eventually(() => expect(events).toContain('subscribed b'));
   });
 
   it('reads positions in order, in batches, and after the messages before them', async () => {
@@ -153,7 +154,7 @@ describe('RedisSubscriber', () => {
     const { subscriber, events } = subscriberOf(redis);
     subscriber.want('a');
     subscriber.start();
-    await vi.waitFor(() => expect(events).toContain('restored'));
+    await eventually(() => expect(events).toContain('restored'));
     const channels = Array.from({ length: 600 }, (_, index) => `channel-${index}`);
     const positions = await subscriber.readPositions(channels);
     expect(events.at(-1)).toBe('message a before');
@@ -175,7 +176,7 @@ describe('RedisSubscriber', () => {
     });
     const { subscriber, events } = subscriberOf(redis);
     subscriber.start();
-    await vi.waitFor(() => expect(events).toContain('restored'));
+    await eventually(() => expect(events).toContain('restored'));
     for (let i = 0; i < 2; i += 1)
       expect(await subscriber.readPositions(['a', 'b'])).toEqual([
         { epoch: 'k', offset: 42 },
@@ -195,10 +196,10 @@ describe('RedisSubscriber', () => {
     const { subscriber, events } = subscriberOf(redis);
     await expect(subscriber.readPositions(['a'])).rejects.toMatchObject({ outcome: 'not-sent' });
     subscriber.start();
-    await vi.waitFor(() => expect(events).toContain('restored'));
+    await eventually(() => expect(events).toContain('restored'));
     await expect(subscriber.readPositions(['denied'])).rejects.toMatchObject({ code: 'NOPERM' });
     await expect(subscriber.readPositions(['a'])).rejects.toMatchObject({ outcome: 'unknown' });
-    await vi.waitFor(() => expect(subscriber.linked).toBe(true));
+    await eventually(() => expect(subscriber.linked).toBe(true));
     const stopped = subscriber.readPositions(['a']);
     const rejection = expect(stopped).rejects.toMatchObject({ outcome: 'unknown' });
     await subscriber.stop();
@@ -209,7 +210,7 @@ describe('RedisSubscriber', () => {
     const redis = await fakeRedis(() => undefined);
     const { subscriber, events } = subscriberOf(redis);
     subscriber.start();
-    await vi.waitFor(() => expect(events).toEqual(['restored']));
+    await eventually(() => expect(events).toEqual(['restored']));
     subscriber.want('a');
     await subscriber.stop();
     subscriber.want('b');

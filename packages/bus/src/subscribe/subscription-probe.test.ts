@@ -1,4 +1,5 @@
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { eventually } from '../../../../test/support/wait.ts';
 import {
   type FakeAnswer,
   type FakeRedis,
@@ -13,9 +14,6 @@ import type { ProbeOptions } from './subscription-probe.ts';
 /** Ended after all tests, since most of them wait for seconds and so run at the same time. */
 const owned: (() => PromiseLike<void>)[] = [];
 afterAll(() => Promise.all(owned.map((end) => end())));
-
-/** The longest test waits for two links to be given up one after the other, in ms. */
-vi.setConfig({ testTimeout: 20 * PROBE_INTERVAL_MS });
 
 const CHANNEL = 'tw:probe:edge-7';
 
@@ -92,7 +90,7 @@ describe('SubscriptionProbe', () => {
   it.concurrent('publishes a fresh token each second and keeps the probe to itself', async () => {
     const redis = await fakeRedis(counting(() => 2));
     const { subscriber, events, beats } = sceneOf(redis, arrives);
-    await vi.waitFor(() => expect(beats).toHaveLength(3), { timeout: 4 * PROBE_INTERVAL_MS });
+    await eventually(() => expect(beats).toHaveLength(3));
     expect(new Set(beats).size).toBe(3);
     expect(events.toSorted()).toEqual(['restored', 'subscribed a']);
     expect(subscriber.probeAgeMs).toBeLessThan(2 * PROBE_INTERVAL_MS);
@@ -104,19 +102,14 @@ describe('SubscriptionProbe', () => {
     const { subscriber, events } = sceneOf(redis, (token, tell) => {
       if (!deaf) arrives(token, tell);
     });
-    await vi.waitFor(() => expect(events.at(-1)).toBe('subscribed a'), {
-      timeout: 5 * PROBE_INTERVAL_MS,
-    });
-    await vi.waitFor(
-      () => expect(events.filter((event) => event === 'subscribed a')).toHaveLength(2),
-      { timeout: 5 * PROBE_INTERVAL_MS },
+    await eventually(() => expect(events.at(-1)).toBe('subscribed a'));
+    await eventually(() =>
+      expect(events.filter((event) => event === 'subscribed a')).toHaveLength(2),
     );
     expect(subscriber.linked).toBe(false);
     expect(subscriber.probeAgeMs).toBeGreaterThan(2 * PROBE_INTERVAL_MS - 100);
     deaf = false;
-    await vi.waitFor(() => expect(subscriber.linked).toBe(true), {
-      timeout: 3 * PROBE_INTERVAL_MS,
-    });
+    await eventually(() => expect(subscriber.linked).toBe(true));
     expect(events.filter((event) => event.startsWith('lost'))).toEqual([
       'lost a probe that was published did not arrive, 2 times in a row',
     ]);
@@ -127,16 +120,13 @@ describe('SubscriptionProbe', () => {
     let count = 2;
     const redis = await fakeRedis(counting(() => count));
     const { subscriber, events } = sceneOf(redis, arrives);
-    await vi.waitFor(() => expect(events).toContain('restored'));
+    await eventually(() => expect(events).toContain('restored'));
     count = 1;
-    await vi.waitFor(
-      () => expect(events).toContain('lost Redis holds 1 subscriptions instead of 2'),
-      { timeout: 3 * PROBE_INTERVAL_MS },
+    await eventually(() =>
+      expect(events).toContain('lost Redis holds 1 subscriptions instead of 2'),
     );
     count = 2;
-    await vi.waitFor(() => expect(subscriber.linked).toBe(true), {
-      timeout: 3 * PROBE_INTERVAL_MS,
-    });
+    await eventually(() => expect(subscriber.linked).toBe(true));
   });
 
   it.concurrent('keeps a link while heartbeats cannot be sent, and counts it as restored after 3 s', async () => {
@@ -145,13 +135,9 @@ describe('SubscriptionProbe', () => {
       throw new RedisUnavailableError('not-sent', 'down');
     });
     // Far more than one in each interval: ten in the first second of an idle machine, and fewer of a busy one.
-    await vi.waitFor(() => expect(beats.length).toBeGreaterThan(3), {
-      timeout: 2 * PROBE_INTERVAL_MS,
-    });
+    await eventually(() => expect(beats.length).toBeGreaterThan(3));
     expect(events).toEqual(['subscribed a']);
-    await vi.waitFor(() => expect(events).toEqual(['subscribed a', 'restored']), {
-      timeout: 5 * PROBE_INTERVAL_MS,
-    });
+    await eventually(() => expect(events).toEqual(['subscribed a', 'restored']));
   });
 
   it.concurrent.each(['READONLY', 'NOREPLICAS'])(
@@ -163,19 +149,13 @@ describe('SubscriptionProbe', () => {
         if (refused) throw new RedisRefusedError(`${code} You can not write`);
         arrives(token, tell);
       });
-      await vi.waitFor(() => expect(events.some((event) => event.startsWith('lost'))).toBe(true), {
-        timeout: 3 * PROBE_INTERVAL_MS,
-      });
-      await vi.waitFor(() => expect(beats.length).toBeGreaterThan(6), {
-        timeout: 8 * PROBE_INTERVAL_MS,
-      });
+      await eventually(() => expect(events.some((event) => event.startsWith('lost'))).toBe(true));
+      await eventually(() => expect(beats.length).toBeGreaterThan(6));
       expect(events.filter((event) => event.startsWith('failed'))).toHaveLength(2);
       expect(events.filter((event) => event.startsWith('lost'))).toHaveLength(1);
       expect(events).not.toContain('restored');
       refused = false;
-      await vi.waitFor(() => expect(events).toContain('restored'), {
-        timeout: 6 * PROBE_INTERVAL_MS,
-      });
+      await eventually(() => expect(events).toContain('restored'));
     },
   );
 
@@ -188,17 +168,13 @@ describe('SubscriptionProbe', () => {
         arrives(token, tell);
         return refused ? new RedisRefusedError(`${code} no`) : undefined;
       });
-      await vi.waitFor(() => expect(events).toContain('restored'));
+      await eventually(() => expect(events).toContain('restored'));
       refused = true;
       const before = beats.length;
-      await vi.waitFor(() => expect(beats.length).toBeGreaterThan(before + 2), {
-        timeout: 5 * PROBE_INTERVAL_MS,
-      });
+      await eventually(() => expect(beats.length).toBeGreaterThan(before + 2));
       expect(subscriber.probeAgeMs).toBeLessThan(2 * PROBE_INTERVAL_MS);
       refused = false;
-      await vi.waitFor(() => expect(events).toContain('writes accepted'), {
-        timeout: 2 * PROBE_INTERVAL_MS,
-      });
+      await eventually(() => expect(events).toContain('writes accepted'));
       expect(events.slice(2)).toEqual([`writes refused ${code}`, 'writes accepted']);
     },
   );
@@ -209,9 +185,7 @@ describe('SubscriptionProbe', () => {
       arrives(token, tell);
       return new RedisRefusedError('READONLY You can not write');
     });
-    await vi.waitFor(() => expect(beats.length).toBeGreaterThan(6), {
-      timeout: 10 * PROBE_INTERVAL_MS,
-    });
+    await eventually(() => expect(beats.length).toBeGreaterThan(6));
     expect(events.filter((event) => event.startsWith('lost'))).toHaveLength(1);
     expect(events.filter((event) => event === 'restored')).toHaveLength(2);
   });
@@ -225,7 +199,7 @@ describe('SubscriptionProbe', () => {
         strayed += 1;
       },
     });
-    await vi.waitFor(() => expect(strayed).toBe(1), { timeout: 9 * PROBE_INTERVAL_MS });
+    await eventually(() => expect(strayed).toBe(1));
     expect(events.filter((event) => event.startsWith('lost'))).toEqual([
       'lost what is written goes to another server',
     ]);
@@ -254,17 +228,14 @@ describe('SubscriptionProbe', () => {
         if (refused) throw new RedisRefusedError(`${code} no`);
         arrives(token, tell);
       });
-      await vi.waitFor(() => expect(beats).toHaveLength(3), { timeout: 4 * PROBE_INTERVAL_MS });
+      await eventually(() => expect(beats).toHaveLength(3));
       expect(events.toSorted()).toEqual([`refused ${code}`, 'subscribed a']);
       expect(subscriber.probeAgeMs).toBeGreaterThan(2 * PROBE_INTERVAL_MS - 100);
       refused = false;
-      await vi.waitFor(() => expect(events).toContain('restored'), {
-        timeout: 2 * PROBE_INTERVAL_MS,
-      });
+      await eventually(() => expect(events).toContain('restored'));
       refused = true;
-      await vi.waitFor(
-        () => expect(events.filter((event) => event === `refused ${code}`)).toHaveLength(2),
-        { timeout: 3 * PROBE_INTERVAL_MS },
+      await eventually(() =>
+        expect(events.filter((event) => event === `refused ${code}`)).toHaveLength(2),
       );
     },
   );
@@ -276,12 +247,10 @@ describe('SubscriptionProbe', () => {
       return busy ? '-BUSY no\r\n' : resp.subscribed(CHANNEL, 2);
     });
     const { subscriber, events } = sceneOf(redis, arrives);
-    await vi.waitFor(() => expect(events).toContain('refused BUSY'));
+    await eventually(() => expect(events).toContain('refused BUSY'));
     expect(subscriber.probeAgeMs).toBeDefined();
     busy = false;
-    await vi.waitFor(() => expect(subscriber.probeAgeMs).toBeLessThan(PROBE_INTERVAL_MS / 2), {
-      timeout: 3 * PROBE_INTERVAL_MS,
-    });
+    await eventually(() => expect(subscriber.probeAgeMs).toBeLessThan(PROBE_INTERVAL_MS / 2));
   });
 
   it.concurrent('is restored after a miscounted link while heartbeats are forbidden', async () => {
@@ -290,7 +259,7 @@ describe('SubscriptionProbe', () => {
     const { events } = sceneOf(redis, () => {
       throw new RedisRefusedError('NOPERM no');
     });
-    await vi.waitFor(() => expect(events).toContain('refused NOPERM'));
+    await eventually(() => expect(events).toContain('refused NOPERM'));
     count = 1;
     await untilLost(events);
     count = 2;
@@ -302,8 +271,8 @@ describe('SubscriptionProbe', () => {
       name === 'subscribe' && channel === CHANNEL ? '-NOPERM no\r\n' : undefined,
     );
     const { events, beats } = sceneOf(redis, arrives);
-    await vi.waitFor(() => expect(events).toContain('refused NOPERM'));
-    await vi.waitFor(() => expect(events).toContain('restored'));
+    await eventually(() => expect(events).toContain('refused NOPERM'));
+    await eventually(() => expect(events).toContain('restored'));
     expect(beats).toEqual([]);
   });
 
@@ -311,8 +280,8 @@ describe('SubscriptionProbe', () => {
     const redis = await fakeRedis(counting(() => 2));
     const settled = Promise.withResolvers<void>();
     const { subscriber, events, beats } = sceneOf(redis, () => settled.promise);
-    await vi.waitFor(() => expect(beats).toHaveLength(1));
-    await vi.waitFor(() => expect(events).toEqual(['subscribed a']));
+    await eventually(() => expect(beats).toHaveLength(1));
+    await eventually(() => expect(events).toEqual(['subscribed a']));
     await subscriber.stop();
     settled.reject(new RedisRefusedError('NOPERM no'));
     await new Promise((resolve) => setImmediate(resolve));
@@ -326,30 +295,24 @@ describe('SubscriptionProbe', () => {
       const end = performance.now() + 1.2 * PROBE_INTERVAL_MS;
       while (performance.now() < end);
     });
-    await vi.waitFor(() => expect(beats).toHaveLength(3), { timeout: 8 * PROBE_INTERVAL_MS });
+    await eventually(() => expect(beats).toHaveLength(3));
     expect(events.toSorted()).toEqual(['restored', 'subscribed a']);
   });
 });
 
 async function untilLost(events: readonly string[]): Promise<void> {
-  await vi.waitFor(() => expect(events.some((event) => event.startsWith('lost'))).toBe(true), {
-    timeout: 4 * PROBE_INTERVAL_MS,
-  });
+  await eventually(() => expect(events.some((event) => event.startsWith('lost'))).toBe(true));
 }
 
 async function untilRestoredAgain(events: readonly string[]): Promise<void> {
-  await vi.waitFor(() => expect(events.filter((event) => event === 'restored')).toHaveLength(2), {
-    timeout: 2 * PROBE_INTERVAL_MS,
-  });
+  await eventually(() => expect(events.filter((event) => event === 'restored')).toHaveLength(2));
 }
 
 /** Resolves when the fake has been asked `count` times for the probe's channel. */
 async function looks(redis: FakeRedis, count: number): Promise<void> {
-  await vi.waitFor(
-    () =>
-      expect(
-        redis.commands.filter(([name, channel]) => name === 'subscribe' && channel === CHANNEL),
-      ).toHaveLength(count),
-    { timeout: (count + 2) * PROBE_INTERVAL_MS },
+  await eventually(() =>
+    expect(
+      redis.commands.filter(([name, channel]) => name === 'subscribe' && channel === CHANNEL),
+    ).toHaveLength(count),
   );
 }

@@ -78,10 +78,10 @@ it('stops at the bound, whatever a stream would become', () => {
   const bomb = deflateRawSync(Buffer.alloc(60_000_000));
   const none = new Uint8Array(0);
   expect(bomb.length).toBeLessThan(MAX_BYTES);
-  const before = process.cpuUsage();
+  const before = process.threadCpuUsage();
   expect(() => inflate(bomb, none, MAX_BYTES)).toThrow('more than 65536 bytes');
   // 60 MB would take far longer.
-  expect(process.cpuUsage(before).user).toBeLessThan(50_000);
+  expect(process.threadCpuUsage(before).user).toBeLessThan(100_000);
   expect(() => inflate(deflateRawSync(Buffer.alloc(11)), none, 10)).toThrow('more than 10 bytes');
   expect(inflate(deflateRawSync(Buffer.alloc(10)), none, 10)).toHaveLength(10);
 });

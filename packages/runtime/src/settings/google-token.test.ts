@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { eventually } from '../../../../test/support/wait.ts';
 import { GoogleToken } from './google-token.ts';
 
 /** A metadata server: answers by `answer`. */
@@ -47,7 +48,7 @@ describe('GoogleToken', () => {
     answer = (response) => give(response, 'first', 3_600);
     const { token, tokens } = start();
     expect(token.current).toBeUndefined();
-    await vi.waitFor(() => expect(token.current).toBe('first'));
+    await eventually(() => expect(token.current).toBe('first'));
     expect(tokens).toEqual(['first']);
     expect(asked).toEqual([
       {
@@ -60,7 +61,7 @@ describe('GoogleToken', () => {
   it('renews a token in the second half of its life, before it ends', async () => {
     answer = (response, nth) => give(response, `token-${nth}`, 0.4);
     const { token, tokens } = start();
-    await vi.waitFor(() => expect(tokens.length).toBeGreaterThanOrEqual(3), { timeout: 10_000 });
+    await eventually(() => expect(tokens.length).toBeGreaterThanOrEqual(3));
     expect(tokens.slice(0, 3)).toEqual(['token-1', 'token-2', 'token-3']);
     expect(token.current).toBeDefined();
   });
@@ -71,9 +72,9 @@ describe('GoogleToken', () => {
       else response.writeHead(503).end('secret');
     };
     const { token, failures } = start();
-    await vi.waitFor(() => expect(token.current).toBe('short'));
-    await vi.waitFor(() => expect(token.current).toBeUndefined());
-    await vi.waitFor(() => expect(failures.length).toBeGreaterThan(0));
+    await eventually(() => expect(token.current).toBe('short'));
+    await eventually(() => expect(token.current).toBeUndefined());
+    await eventually(() => expect(failures.length).toBeGreaterThan(0));
     expect(failures[0]!.cause).toBe('the metadata server answers 503');
     expect(failures[0]!.leftMs).toBeLessThanOrEqual(200);
   });
@@ -91,23 +92,23 @@ describe('GoogleToken', () => {
       else give(response, 'good', 3_600);
     };
     const { token, failures } = start();
-    await vi.waitFor(() => expect(failures).toHaveLength(1));
+    await eventually(() => expect(failures).toHaveLength(1));
     expect(failures[0]!.cause).toContain(cause);
     expect(failures[0]!.cause).not.toContain('secret');
     // It asks again after a second.
-    await vi.waitFor(() => expect(token.current).toBe('good'), { timeout: 10_000 });
+    await eventually(() => expect(token.current).toBe('good'));
   });
 
   it('follows nobody to another server', async () => {
     answer = (response) => response.writeHead(302, { location: 'http://example.com/' }).end();
     const { failures } = start();
-    await vi.waitFor(() => expect(failures).toHaveLength(1));
+    await eventually(() => expect(failures).toHaveLength(1));
   });
 
   it('asks and tells nothing more after it was stopped', async () => {
     answer = (response, nth) => give(response, `token-${nth}`, 0.2);
     const { token, tokens, failures } = start();
-    await vi.waitFor(() => expect(tokens).toHaveLength(1));
+    await eventually(() => expect(tokens).toHaveLength(1));
     token.stop();
     const count = asked.length;
     await new Promise((resolve) => setTimeout(resolve, 400));

@@ -3,7 +3,8 @@ import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { JSON_SUBPROTOCOL } from '@tradewind/protocol';
 import { createLogger, createMetrics } from '@tradewind/runtime';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
+import { eventually } from '../../../../test/support/wait.ts';
 import { readSecret } from '../auth/key-set.ts';
 import { rightsTo } from '../auth/rights.ts';
 import { makeToken, SECRET } from '../auth/testing/tokens.ts';
@@ -201,7 +202,7 @@ describe('the limits of one address', { timeout: TIMEOUT_MS }, () => {
     expect(await edge.limited('address_http_connections')).toBe(1);
     expect((await edge.handshake(OTHER)).received).toContain(ADMITTED);
     last.socket.destroy();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect((await edge.handshake(CLIENT)).received).toContain(ADMITTED);
     });
   });
@@ -270,7 +271,7 @@ describe('the limits of one address', { timeout: TIMEOUT_MS }, () => {
       else peer.socket.destroy();
     }
     await until(() => edge.addresses().length === 0, 'the end of all clients');
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const clients = await Promise.all(
         Array.from({ length: 4 }, async () => {
           const peer = edge.connect(source);

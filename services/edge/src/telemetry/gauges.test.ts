@@ -1,5 +1,6 @@
 import { createLogger, createMetrics, type MetricObjects, printMetrics } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../../../../test/support/wait.ts';
 import { createFanOutEvents } from './client-events.ts';
 import { type NodeGaugeSources, registerLoopGauges, registerNodeGauges } from './gauges.ts';
 import { createNodeEvents } from './node-events.ts';
@@ -27,7 +28,8 @@ describe('registerLoopGauges', () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
       expect(await lag()).toBeGreaterThan(0.3);
       await new Promise((resolve) => setTimeout(resolve, 50));
-      expect(await lag()).toBeLessThan(0.3);
+      // A busy machine may hold the loop up once more, and hardly each time.
+      await eventually(async () => expect(await lag()).toBeLessThan(0.3));
     } finally {
       end();
     }
