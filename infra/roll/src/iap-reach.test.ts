@@ -5,8 +5,8 @@ import type { FleetNode } from './reach.ts';
 import { FAKE_TOKEN, FakeCloud, isAlive } from './testing/fake-cloud.ts';
 
 const ADMIN_PORT = 9080;
-const DEADLINE = { timeout: 10_000, interval: 20 };
-const TEST = { timeout: 30_000 };
+const DEADLINE = { timeout: 30_000, interval: 20 };
+const TEST = { timeout: 120_000 };
 
 let cloud: FakeCloud;
 beforeEach(async () => {

@@ -10,8 +10,8 @@ const SETTINGS: RollSettings = {
   parallel: 1,
   surge: 0,
   plannedDrainMs: 1_000,
-  drainTimeoutMs: 5_000,
-  readyTimeoutMs: 5_000,
+  drainTimeoutMs: 20_000,
+  readyTimeoutMs: 20_000,
   healthWindowMs: 50,
   pollMs: 10,
 };
@@ -67,10 +67,11 @@ it('touches nothing while a node is not ready', async () => {
 it('stops at a node that does not end, and reports which nodes are done and left', async () => {
   const { fleet } = await startFleet(3);
   nodes[1]!.drainMs = NEVER_MS;
-  const settings = { ...SETTINGS, plannedDrainMs: 100, drainTimeoutMs: 200 };
+  // Long enough for a busy machine to see that the first one has ended.
+  const settings = { ...SETTINGS, drainTimeoutMs: 2_000 };
   const rolled = rollFleet(fleet, new AdminClient(), settings, () => {});
   await expect(rolled).rejects.toThrow(
-    'stopped at edge-2: edge-2 has not ended 0.2 s after its drain began; replaced: edge-1; not touched: edge-3',
+    'stopped at edge-2: edge-2 has not ended 2 s after its drain began; replaced: edge-1; not touched: edge-3',
   );
   expect(nodes[2]!.asked).toEqual([]);
 });
@@ -86,12 +87,11 @@ it('stops if a replacement does not get ready', async () => {
 });
 
 it('stops if a replacement does not stay ready', async () => {
-  const { fleet } = await startFleet(2, async (node) => {
-    await node.start();
-    setTimeout(() => node.reasons.push('full'), 100);
-  });
+  const { fleet } = await startFleet(2, (node) => node.start());
   const settings = { ...SETTINGS, healthWindowMs: NEVER_MS };
-  const rolled = rollFleet(fleet, new AdminClient(), settings, () => {});
+  const rolled = rollFleet(fleet, new AdminClient(), settings, (text) => {
+    if (text.startsWith('all ready')) nodes[0]!.reasons.push('full');
+  });
   await expect(rolled).rejects.toThrow('not healthy: edge-1 is unready (full)');
 });
 
