@@ -1,5 +1,5 @@
 import type { Gap, Position, PublicationMessage } from '@tradewind/protocol';
-import type { Application } from './document-client.ts';
+import type { Application } from './document-client-surroundings.ts';
 
 /** The positions of all publications. Payloads are `{"n":1}`, `{"n":2}`, … in the order of publishing on a channel. */
 export interface Published {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DeliveryRecord } from './delivery-record.ts';
-import { DocumentClient, type WireEvents } from './document-client.ts';
+import { DocumentClient } from './document-client.ts';
+import type { WireEvents } from './document-client-surroundings.ts';
 
 const CHANNEL = 'BTC.trade';
 

@@ -1,5 +1,6 @@
 import type { Position } from '@tradewind/protocol';
-import { type Channel, RULES, type Rules } from './document-client.ts';
+import { RULES, type Rules } from './document-client-rules.ts';
+import type { Channel } from './document-client-state.ts';
 
 /**
  * An earlier rule of docs/protocol.md: the offset of `subscribed` counts at once. It loses publications that were about

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DeliveryRecord } from '../../../../test/support/clients/delivery-record.ts';
+import { DocumentClient } from '../../../../test/support/clients/document-client.ts';
 import {
-  DocumentClient,
-  RULES,
   type RuleName,
+  RULES,
   type Rules,
-} from '../../../../test/support/clients/document-client.ts';
+} from '../../../../test/support/clients/document-client-rules.ts';
 import { AT_ONCE, MIXED, OLD_TOKEN } from '../../../../test/support/clients/old-document-rules.ts';
 import { shortOrLong } from '../../../../test/support/length.ts';
 import { createRandom } from '../../../../test/support/random.ts';

@@ -7,7 +7,7 @@ import type {
   SubscribedChannel,
 } from '@tradewind/protocol';
 import { describe, expect, it } from 'vitest';
-import { RULES } from '../../../../test/support/clients/document-client.ts';
+import { RULES } from '../../../../test/support/clients/document-client-rules.ts';
 import { DEFAULTS } from './testing/fan-out-server.ts';
 
 const DOCUMENT = readFileSync(new URL('../../../../docs/protocol.md', import.meta.url), 'utf8');
