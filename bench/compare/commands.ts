@@ -1,5 +1,4 @@
 import type { LoadShape, Subject } from './arena/arena.ts';
-import { type ContenderName, isCheckout } from './arena/contenders.ts';
 import { type BenchArguments, UsageError } from './arguments.ts';
 import { consoleFailures, describeConsole, measureConsole } from './cost/console-cost.ts';
 import {
@@ -14,6 +13,17 @@ import { measureIdle } from './memory/idle-memory.ts';
 import { describeIdle, idleFailures } from './memory/idle-memory-text.ts';
 import { LONGEST_STALLED_SECONDS, measureStalled } from './memory/stalled-memory.ts';
 import { describeStalled } from './memory/stalled-memory-text.ts';
+import {
+  meetsCheckout,
+  opponentsOf,
+  pairsOf,
+  QUICK,
+  SHORT,
+  searchOf,
+  secondsOf,
+  serversOf,
+  shapeOf,
+} from './run-size.ts';
 import { describeEncode, encodeFailures, measureEncode } from './speed/encode.ts';
 import {
   compareAtFixedRate,
@@ -27,14 +37,7 @@ import { describeIdentity, measureIdentity, withIdentity } from './speed/identit
 import { describeLatest, latestFailures, measureLatest } from './speed/latest.ts';
 import { describeOverload, measureOverload, overloadFailures } from './speed/overload.ts';
 import { describeSafety, measureSafety, type SafetyPlan, safetyFailures } from './speed/safety.ts';
-import {
-  compareSaturation,
-  describeSaturation,
-  FINE_SEARCH,
-  type SearchTerms,
-  saturationFailures,
-  USUAL_SEARCH,
-} from './speed/saturation.ts';
+import { compareSaturation, describeSaturation, saturationFailures } from './speed/saturation.ts';
 import { describeStorm, measureStorm, stormFailures } from './speed/storm.ts';
 import {
   CALM_RATE,
@@ -71,7 +74,6 @@ export interface BenchOutcome {
   readonly failures?: readonly string[];
 }
 
-const DEFAULT_SECONDS = 30;
 const DEFAULT_PAIRS = 5;
 const PREDECESSOR_PAIRS = 15;
 const DEFAULT_WORKERS = 2;
@@ -79,7 +81,6 @@ const DEFAULT_WORKERS = 2;
 const STALLED_SECONDS = 120;
 const CONSOLE = { nodes: 100, channels: 10_000, viewers: 20 };
 const CONSOLE_SECONDS = 60;
-const IDLE_SERVERS = 3;
 /** Long enough for an edge to ping every client once, at its default of 25 s. */
 const IDLE_SECONDS = 40;
 const HEARTBEATS_SECONDS = 60;
@@ -94,27 +95,6 @@ const STORM_SECONDS = 15;
 const LEAST_STALLED_CLIENTS = 5;
 /** The fewest pairs that give a verdict. */
 const SAFETY_PAIRS = 6;
-/** Pairs against another checkout. Fewer give no verdict, or let the luck of one pair hide a slow side. */
-const CHECKOUT_PAIRS = 10;
-const CHECKOUT_SECONDS = 8;
-/** Limits every command to at most five minutes, on two cores that nobody else uses. */
-const SHORT = {
-  pairs: 2,
-  seconds: 8,
-  /** Where the search begins, for an edge and for bun, which carries nearly as much. */
-  search: { firstRate: 4_000, resolution: 1.1 },
-  /** The final rate is tried this long; a rate that fails costs three times that. */
-  saturatedSeconds: 5,
-  /** The duration of a search varies: on a busy machine two pairs took six and a half minutes. */
-  saturationPairs: 1,
-  idleServers: 1,
-};
-const QUICK = {
-  seconds: 3,
-  idleSeconds: 1,
-  clients: 100,
-  pairs: 1,
-};
 
 type Report = (line: string) => void;
 
@@ -407,48 +387,4 @@ async function runFixedRates(
     result: results,
     failures: results.flatMap(fixedRateFailures),
   };
-}
-
-function shapeOf(shape: LoadShape, asked: BenchArguments): LoadShape {
-  return {
-    ...shape,
-    clients: asked.clients ?? (asked.quick ? QUICK.clients : shape.clients),
-    payloadBytes: asked.payloadBytes ?? shape.payloadBytes,
-  };
-}
-
-/** In the short form, at most one of the usual opponents, because each takes time. */
-function opponentsOf(asked: BenchArguments, usual: readonly ContenderName[]): readonly Subject[] {
-  const chosen = asked.short ? usual.filter((name) => name === 'bun') : usual;
-  return (asked.against ?? chosen).map(subjectOf);
-}
-
-function meetsCheckout({ against = [] }: BenchArguments): boolean {
-  return against.some(isCheckout);
-}
-
-function searchOf(asked: BenchArguments): SearchTerms {
-  if (asked.short) return SHORT.search;
-  return meetsCheckout(asked) ? FINE_SEARCH : USUAL_SEARCH;
-}
-
-/** For memory, `--pairs` sets the rounds, and idle edges follow it only if they are compared in pairs. */
-function serversOf(asked: BenchArguments): number {
-  if (asked.short) return asked.pairs ?? SHORT.idleServers;
-  if (meetsCheckout(asked)) return pairsOf(asked, CHECKOUT_PAIRS);
-  return asked.quick ? QUICK.pairs : IDLE_SERVERS;
-}
-
-function pairsOf(asked: BenchArguments, usual: number): number {
-  if (asked.pairs !== undefined) return asked.pairs;
-  if (asked.quick) return QUICK.pairs;
-  if (asked.short) return SHORT.pairs;
-  return meetsCheckout(asked) ? CHECKOUT_PAIRS : usual;
-}
-
-function secondsOf(asked: BenchArguments, usual: number = DEFAULT_SECONDS): number {
-  if (asked.seconds !== undefined) return asked.seconds;
-  if (asked.quick) return QUICK.seconds;
-  if (asked.short) return SHORT.seconds;
-  return meetsCheckout(asked) ? CHECKOUT_SECONDS : usual;
 }
