@@ -1,15 +1,5 @@
 export { PublishError } from './publish-error.ts';
-export {
-  type CallOptions,
-  createPublisher,
-  type Publication,
-  type PublicationData,
-  type Published,
-  type Publisher,
-  type PublisherOptions,
-  type PublishOptions,
-  type PublishResult,
-} from './publisher.ts';
+export { createPublisher } from './publisher.ts';
 export type {
   IoredisLike,
   NodeRedisLike,
@@ -17,3 +7,13 @@ export type {
   RedisArgument,
   SendCommand,
 } from './redis-connection.ts';
+export type {
+  CallOptions,
+  Publication,
+  PublicationData,
+  Published,
+  Publisher,
+  PublisherOptions,
+  PublishOptions,
+  PublishResult,
+} from './types.ts';
