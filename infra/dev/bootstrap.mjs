@@ -22,6 +22,9 @@ const COMMANDS = {
   'test:release': 'test/release/run.ts',
 };
 
+/** What `--help` prints where that needs nothing installed: somebody reads it before deciding to install. */
+const USAGES = { start: 'infra/dev/start-usage.txt' };
+
 const OLDEST_NODE = 20;
 
 /** Shows a terminal's cursor, and leaves its alternate screen; what is so already stays so. */
@@ -113,6 +116,11 @@ async function main([command, ...args]) {
   if (script === undefined) {
     console.error(`usage: node infra/dev/bootstrap.mjs ${Object.keys(COMMANDS).join(' | ')}`);
     return 2;
+  }
+  const usage = USAGES[command];
+  if (usage !== undefined && args.includes('--help')) {
+    process.stdout.write(readFileSync(join(root, usage)));
+    return 0;
   }
   if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
     console.error(`Node ${OLDEST_NODE} or later is needed; this is ${process.version}.`);

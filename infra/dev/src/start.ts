@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Demo, startDemo } from './demo/demo.ts';
-import { readStartSettings, START_USAGE, type StartSettings, UsageError } from './demo/settings.ts';
+import { readStartSettings, type StartSettings, UsageError } from './demo/settings.ts';
 import { DEMO_HOST, startDemoServer } from './demo-page/demo-server.ts';
 import { Keys } from './terminal/keys.ts';
 import { renderFarewell, renderLine } from './terminal/plain-lines.ts';
@@ -58,10 +58,6 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  if (args.includes('--help')) {
-    console.log(START_USAGE.trimEnd());
-    return 0;
-  }
   const settings = readStartSettings(args, process.env);
   const interrupt = watchForInterrupt();
   const { seconds, ports } = settings;

@@ -1,6 +1,11 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { documentedCommands } from '../../../../test/support/document-commands.ts';
+import { WORKSPACE_ROOT } from '../processes/service-process.ts';
 import { mustHaveFreePorts } from './ports.ts';
 import { readStartSettings, UsageError } from './settings.ts';
 
@@ -78,3 +83,38 @@ it.each(documentedCommands('npm start').filter(({ args }) => !args.includes('--h
     expect(() => readStartSettings(args, environment)).not.toThrow();
   },
 );
+
+describe('npm start -- --help', () => {
+  const BOOTSTRAP = ['package.json', 'pnpm-lock.yaml', 'infra/dev/bootstrap.mjs'];
+  const USAGE = 'infra/dev/start-usage.txt';
+
+  /** Runs the bootstrap where nothing is installed and nothing can be: its PATH has no npx. */
+  function runUninstalled(args: readonly string[]): { status: number | null; stdout: string } {
+    const root = mkdtempSync(join(tmpdir(), 'tradewind-help-'));
+    try {
+      for (const file of [...BOOTSTRAP, USAGE])
+        cpSync(join(WORKSPACE_ROOT, file), join(root, file), { recursive: true });
+      const bootstrap = join(root, 'infra/dev/bootstrap.mjs');
+      const env = { PATH: root };
+      return spawnSync(process.execPath, [bootstrap, ...args], { env, encoding: 'utf8' });
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+  }
+
+  it('prints the usage without installing anything', () => {
+    const { status, stdout } = runUninstalled(['start', '--help']);
+    expect(stdout).toContain('usage: npm start');
+    expect(status).toBe(0);
+  });
+
+  it('tries to install without --help, which fails there: the control', () => {
+    expect(runUninstalled(['start', '--seconds', '1']).status).not.toBe(0);
+  });
+
+  it('names every variable that moves a port, with its default', () => {
+    const usage = readFileSync(join(WORKSPACE_ROOT, USAGE), 'utf8').replace(/\s+/g, ' ');
+    const { ports } = readStartSettings([], {});
+    for (const [name, port] of Object.entries(ports)) expect(usage).toContain(`${name} (${port})`);
+  });
+});

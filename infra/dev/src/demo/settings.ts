@@ -1,19 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-export const START_USAGE = `usage: npm start -- [--seconds N] [--replay FILE [--speed N]]
-
-  --seconds N    run for N seconds without a live view, then print a summary as JSON on stdout
-                 and exit with 1 if anything was lost, doubled or out of order
-  --replay FILE  feed recorded trades, one JSON object a line, instead of synthetic ones
-  --speed N      replay N times as fast as they were recorded (default 1)
-
-Ports are set by START_EDGE_1_PORT (8080), START_EDGE_1_ADMIN_PORT (9080), START_EDGE_2_PORT
-(8082), START_EDGE_2_ADMIN_PORT (9082), START_INGEST_PORT (8081), START_INGEST_ADMIN_PORT (9081),
-START_CONSOLE_PORT (8090), START_CONSOLE_ADMIN_PORT (9091), START_DEMO_PORT (8070); the Redis to
-use by REDIS_URL. Without it one is started on port 6390, or the next free one.
-`;
-
 /** The variables that set ports, and the default of each. */
 const DEFAULT_PORTS = {
   START_EDGE_1_PORT: 8080,
