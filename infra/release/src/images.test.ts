@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { REDIS_IMAGE, WORKSPACE_ROOT } from '@tradewind/dev';
@@ -41,6 +42,23 @@ const compose = parse(readFileSync(`${WORKSPACE_ROOT}infra/compose.yaml`, 'utf8'
 }) as ComposeFile;
 const services = Object.entries(compose.services);
 
+/** What the file holds that a variable of a service names. */
+function fileOf(name: string, variable: string): string {
+  const { environment = {}, configs = [] } = compose.services[name] ?? {};
+  const source = configs.find(({ target }) => target === environment[variable])?.source ?? '';
+  return compose.configs[source]?.content ?? '';
+}
+
+/** A text as Compose reads it where no variable is set. */
+function withDefaults(text: string): string {
+  return text.replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1');
+}
+
+/** A token as a file of tokens has it. */
+function hashOf(token: string): string {
+  return `sha256:${createHash('sha256').update(token).digest('hex')}`;
+}
+
 describe('the Compose file', () => {
   it('holds the whole tier', () => {
     expect(services.map(([name]) => name).sort()).toEqual(
@@ -78,21 +96,28 @@ describe('the Compose file', () => {
   });
 
   it('gives the console a token to log in with, the token of the nodes, and no address but theirs to send it to', () => {
-    const { environment = {}, configs = [] } = compose.services.console ?? {};
-    const fileOf = (variable: string): string => {
-      const source = configs.find(({ target }) => target === environment[variable])?.source ?? '';
-      return compose.configs[source]?.content ?? '';
-    };
-    const [, login = ''] = /:-([^}]+)\}$/.exec(fileOf('CONSOLE_TOKEN_FILE')) ?? [];
+    const { environment = {} } = compose.services.console ?? {};
+    const login = withDefaults(fileOf('console', 'CONSOLE_TOKEN_FILE'));
     expect(login.length).toBeGreaterThanOrEqual(MIN_LOGIN_CHARACTERS);
-    expect(fileOf('CONSOLE_ADMIN_TOKEN_FILE')).toBe(
+    expect(fileOf('console', 'CONSOLE_ADMIN_TOKEN_FILE')).toBe(
       compose.services['edge-1']?.environment?.ADMIN_TOKEN,
-    );
-    expect(fileOf('CONSOLE_INGEST_TOKEN_FILE')).toBe(
-      compose.services.ingest?.environment?.INGEST_TOKENS,
     );
     const [network] = compose.networks.default.ipam.config;
     expect(environment.CONSOLE_NODE_NETWORKS).toBe(network?.subnet);
+  });
+
+  it('lets one token publish and another, the console’s, end sessions, and gives none both rights', () => {
+    const { tokens } = JSON.parse(withDefaults(fileOf('ingest', 'INGEST_TOKENS_FILE'))) as {
+      tokens: readonly { readonly hash: string; readonly rights: readonly string[] }[];
+    };
+    expect(tokens.map(({ hash, rights }) => ({ hash, rights }))).toEqual([
+      { hash: hashOf('for-this-machine-only'), rights: ['publish'] },
+      {
+        hash: hashOf(withDefaults(fileOf('console', 'CONSOLE_INGEST_TOKEN_FILE'))),
+        rights: ['revoke'],
+      },
+    ]);
+    expect(compose.services.ingest?.environment).not.toHaveProperty('INGEST_TOKENS');
   });
 
   it('says that its edges are plain and ask for no tokens, without which they would not start', () => {
