@@ -42,6 +42,7 @@ const USERS_OF_A_CLUSTER = 'test/integration/migrate.test.ts';
 const RUN_BY: Readonly<Record<string, string>> = {
   'redis-cli -u "$REDIS_URL" PUBLISH': 'test/integration/readme-examples.test.ts',
   'curl -X POST http://127.0.0.1:8081/': 'test/integration/readme-examples.test.ts',
+  '(cd packages/client && npm run build)': 'test/integration/readme-examples.test.ts',
   'npm install ./tradewind-client-': 'test/integration/client-readme.test.ts',
   'set -f': USERS_OF_A_CLUSTER,
   'role()': USERS_OF_A_CLUSTER,
@@ -62,6 +63,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'echo "{\\"tokens': 'makes a secret for gcloud',
   '(umask 077; openssl rand': 'makes a secret for gcloud',
   'npm test': 'is what runs this',
+  'python3 -m http.server': 'readme-examples.test.ts serves the same two files',
   'npm run release': 'npm run test:release makes one',
   'sha256sum --check': 'npm run test:release checks the same file',
   'mkdir -p /opt/tradewind/': 'npm run test:release installs a release',
