@@ -73,7 +73,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'cp /opt/tradewind/edge/examples/': 'infra/release/src/examples.test.ts tries the example',
   $EDITOR: 'is for a person',
   'systemctl enable': 'wants a systemd that runs',
-  'npm install @tradewind/': 'is not on a registry yet',
+  'npm install ./tradewind-publisher-': 'published-packages.test.ts installs the package',
   'git worktree add': 'installs a second checkout',
 };
 

@@ -45,7 +45,7 @@ const PACKAGES: Readonly<
         'publish-script',
         'publisher',
       ],
-      ...['redis-clock', 'redis-connection'],
+      ...['redis-clock', 'redis-connection', 'types'],
     ].flatMap((name) => [`${name}.d.ts`, `${name}.js`]),
   },
   cli: {
