@@ -77,7 +77,7 @@ it('knows how much of the channels a node needs', () => {
   expect(coverage({ ...LOAD, channelsPerClient: 200 }, 1)).toBe(1);
 });
 
-it('needs more for more, and says by what', () => {
+it('needs more edges and shards for a larger load, and says what asks for them', () => {
   const few = sizeOf({ ...LOAD, ratePerChannel: 0.01 }, V1);
   expect(few).toMatchObject({ edges: 3, edgesBy: 'connections', shards: 1 });
   const many = sizeOf({ ...LOAD, ratePerChannel: 20 }, V1);

@@ -27,7 +27,7 @@ afterEach(() => {
 });
 
 describe.each(WORKERS)('an edge with EDGE_WORKERS=%s', (workers) => {
-  it('admits clients while idle connections occupy every place for plain ones', async () => {
+  it('admits clients while idle connections hold every place of connections that are no WebSockets', async () => {
     const PLAIN = 30;
     await using tier = await startTier({
       edges: 1,

@@ -74,7 +74,7 @@ function faultsOf({ accept, all }: Drain, noticedAfter: number): string[] {
 }
 
 describe('a drain', () => {
-  it('is found out when it ends before the balancer has noticed, or leaves no time', () => {
+  it('fails its check when it ends before the balancer has noticed, or leaves no time', () => {
     expect(faultsOf({ accept: '5', all: '60' }, 10)).toEqual(['accepts for 5 s only']);
     expect(faultsOf({ accept: '12', all: '14' }, 10)).toEqual(['drains for 14 s only']);
     expect(faultsOf({ accept: '12', all: '61' }, 10)).toEqual(['drains for 61 s']);

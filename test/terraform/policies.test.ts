@@ -250,7 +250,7 @@ it('switches on every API that a resource needs', () => {
   expect(apisOf(MODULES).length).toBeGreaterThan(8);
 });
 
-it('has found what the policies speak of', () => {
+it('finds every kind of resource that the policies are about', () => {
   expect(countOf(/instance_template$/)).toBe(1);
   expect(countOf(/^google_compute_instance$/)).toBe(2);
   expect(countOf(/instance_group_manager$/)).toBe(1);

@@ -39,7 +39,7 @@ it('says whose fields those of a collection are', () => {
   ]);
 });
 
-it('refuses what is no type', () => {
+it('refuses a text that is no type of a variable', () => {
   expect(() => readVariableType('object({ a string })')).toThrow('= is missing');
   expect(() => readVariableType('list(string')).toThrow();
   expect(() => readVariableType('string)')).toThrow('not a type');

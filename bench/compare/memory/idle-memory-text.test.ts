@@ -47,7 +47,7 @@ describe('describeIdle', () => {
     expect(text).not.toContain('verdict');
   });
 
-  it('shows what it takes more than one of another checkout, and whether that is too much', () => {
+  it('shows how many bytes more it takes than the edge of another checkout, and whether these are too many', () => {
     const text = describeIdle(compared(310));
     expect(text).toMatch(/^edge@\/base, left alone +60 +149 +5,900 /m);
     expect(text).toContain('edge - edge@/base, collected before both readings: 310 (310 to 310');

@@ -38,7 +38,7 @@ describe('leastHeld', () => {
     expect(held([300, 300, 100, 110, 90, 100, 120, 100, 300, 90])).toBe(120);
   });
 
-  it('finds nothing in a shorter time', () => {
+  it('finds nothing in readings of less than 5 s', () => {
     expect(held([100, 100, 100, 100, 100])).toBe(Number.POSITIVE_INFINITY);
     expect(held([])).toBe(Number.POSITIVE_INFINITY);
   });

@@ -46,7 +46,7 @@ it('refuses a payload that cannot hold a time', () => {
   expect(() => new PublishCommand('a', MIN_PAYLOAD_BYTES - 1)).toThrow(RangeError);
 });
 
-it('does not take the envelope’s own time for the payload’s', () => {
+it('does not mistake the time of the envelope for that of the payload', () => {
   const frame = '{"seq":1,"channel":"t","ts":1795416898073,"data":{"t":1795416898073123}}';
   expect(readSentTime(Buffer.from(frame))).toBe(1795416898073123);
   expect(readSentTime(Buffer.from('{"seq":1,"data":{}}'))).toBeUndefined();

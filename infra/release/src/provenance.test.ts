@@ -31,7 +31,7 @@ describe('createProvenance', () => {
     expect(predicate.runDetails.builder).toMatchObject({ id: 'https://ci.example/release' });
   });
 
-  it('says when there is more in a release than its commit', () => {
+  it('says when a release has files that its commit does not have', () => {
     const isDirty = (statement: ReturnType<typeof statementOf>) =>
       statement.predicate.buildDefinition.externalParameters.isDirty;
     expect(isDirty(statementOf(true))).toBe(true);

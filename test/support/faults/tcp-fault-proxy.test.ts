@@ -123,7 +123,7 @@ describe('TcpFaultProxy', () => {
     await eventually(async () => expect(await subscribers()).toEqual([CHANNEL, 0]));
   });
 
-  it('cuts and resets', async () => {
+  it('closes connections, and resets connections', async () => {
     const first = await connect('tradewind-edge-1-commands');
     const second = await connect('tradewind-edge-2-commands');
     const ends = [ended(first), ended(second)];

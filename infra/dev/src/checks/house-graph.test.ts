@@ -61,7 +61,7 @@ describe('graphOfRooms', () => {
   });
 });
 
-it('tells what is for tests', () => {
+it('recognizes a file that is for tests', () => {
   expect(
     ['hub/hub.test.ts', 'hub/testing/world.ts', 'feed.contract.ts', 'hub/hub.ts'].map(isForTests),
   ).toEqual([true, true, true, false]);

@@ -131,7 +131,7 @@ describe('renderView', () => {
     expect(text).toContain('hello "·[2J·1A·"  yours');
   });
 
-  it('names its keys only where they are read', () => {
+  it('names its keys only where it reads them', () => {
     expect(textOf(STATE, NORMAL, false)).toContain('Ctrl-C ends everything');
     expect(textOf(STATE, NORMAL, false)).not.toContain('kill');
   });

@@ -122,7 +122,7 @@ function subscriberOf(cluster: FakeCluster, probe?: ClusterProbeOptions) {
 const MOVED_B = `-MOVED ${hashSlot('b')} 127.0.0.1:1\r\n`;
 
 describe('ClusterSubscriber', () => {
-  it('looks only at the channels of a slot when a MOVED says that it moved', async () => {
+  it('looks only at the channels of one slot when a MOVED moves that slot', async () => {
     const there = await fakeNode((channel) => accept(channel));
     const here = await fakeNode(
       (channel) => `-MOVED ${hashSlot(channel)} ${nodeName(there.address)}\r\n`,
@@ -171,7 +171,7 @@ describe('ClusterSubscriber', () => {
     expect(cluster.slots.masters.size).toBe(1);
   });
 
-  it('replaces a link whose reply to the end of a subscription is of another slot', async () => {
+  it('replaces a link if the reply to its SUNSUBSCRIBE is of another slot', async () => {
     const here = await fakeNode(
       (channel) => accept(channel),
       (name, channel) => (name === 'sunsubscribe' && channel === 'a' ? MOVED_B : undefined),
@@ -188,7 +188,7 @@ describe('ClusterSubscriber', () => {
     expect(lost).toEqual(['a reply names the slot of another channel']);
   });
 
-  it('takes no position of a batch in which a reply is of another slot', async () => {
+  it('takes no position from a batch that has a reply of another slot', async () => {
     const here = await fakeNode(
       (channel) => accept(channel),
       (name, key) => {

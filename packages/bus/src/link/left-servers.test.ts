@@ -23,7 +23,7 @@ describe('LeftServers', () => {
     expect(servers.mayLeave(SERVER, 'READONLY', 0)).toBe(true);
   });
 
-  it('remembers no more than it may', () => {
+  it('remembers a bounded number of servers', () => {
     const servers = new LeftServers(Number.POSITIVE_INFINITY);
     for (let i = 0; i <= LEFT_SERVERS_KEPT; i += 1) servers.left(`10.0.0.1:${i}`, 'READONLY', 0);
     expect(servers.mayLeave('10.0.0.1:0', 'READONLY', 0)).toBe(true);

@@ -53,7 +53,7 @@ describe('Sentinels', () => {
     expect(performance.now() - askedAt).toBeLessThan(SENTINEL_ANSWER_MS);
   });
 
-  it('choose by a minority when nobody else answers', async () => {
+  it('believe a minority when no other Sentinel names a master', async () => {
     const [hanging, ignorant, known] = await fakes({ ...NEW, hangs: true }, undefined, OLD);
     const sentinels = sentinelsAt(hanging!.address, ignorant!.address, known!.address);
     expect(await sentinels.choose()).toMatchObject({ host: OLD.host });

@@ -313,7 +313,7 @@ describe('a body that nobody asked for', () => {
 });
 
 describe('other ways to ask', () => {
-  it('expectations that are not known are refused', async () => {
+  it('refuses an expectation that it does not know', async () => {
     const { port } = await start([]);
     const socket = await connected(port);
     const answer = await ask(socket, 'GET / HTTP/1.1\r\nhost: x\r\nexpect: 200-ok\r\n\r\n');

@@ -99,7 +99,7 @@ describe('GoogleToken', () => {
     await eventually(() => expect(token.current).toBe('good'));
   });
 
-  it('follows nobody to another server', async () => {
+  it('follows no redirect to another server', async () => {
     answer = (response) => response.writeHead(302, { location: 'http://example.com/' }).end();
     const { failures } = start();
     await eventually(() => expect(failures).toHaveLength(1));

@@ -119,7 +119,7 @@ describe('a fleet', () => {
     expect(watched.snapshot.events.map(({ event }) => event)).toEqual(['back', 'silent']);
   });
 
-  it('knows of no node that it fell silent while Redis did not answer', () => {
+  it('calls no node silent while Redis does not answer', () => {
     const watched = new Watched();
     watched.tick([edge('a', 1)]);
     for (let second = 0; second < 60; second += 1) watched.tick(undefined);

@@ -75,7 +75,7 @@ describe.concurrent('a node that asks for tokens', { timeout: TIMEOUT_MS }, () =
     await until(() => server.fanOut.unidentified === 0, 'its end');
   });
 
-  it('sends a client away without blame that cannot be verified for want of keys, and keeps others', async () => {
+  it('closes a client without blame if it lacks the keys to verify the token, and keeps other clients', async () => {
     await using server = await start();
     const [client, connected] = [await server.client(), await server.client()];
     await authenticate(connected, 'both');

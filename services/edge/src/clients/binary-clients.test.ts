@@ -308,7 +308,7 @@ describe('a client with binary frames', () => {
     expect(data).toEqual([1, 2, 3]);
   });
 
-  it('that is slow catches up across references, and is told the same gap as a client with text frames', () => {
+  it('that is slow catches up across references, and gets the same gap as a client with text frames', () => {
     for (const logBytes of [1_000_000, 30_000]) {
       using node = start({ outbox: { ...LIMITS, slots: 8 }, logBytes });
       const clients = [node.subscriber(), node.subscriber(JSON_FRAMES)];

@@ -220,7 +220,7 @@ describe('FrameWriter', () => {
     );
   });
 
-  it('leaves a stream that holds something already a copy, which goes behind that', () => {
+  it('gives a stream that still holds data a copy of the frames, which leaves behind that data', () => {
     const { writer, outbox, sink } = setUp();
     sink.stalled = true;
     sink.write(Buffer.from('pong'));

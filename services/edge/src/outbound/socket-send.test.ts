@@ -87,7 +87,7 @@ describe.runIf(HAS_SEND)('loadSend', () => {
     }
   });
 
-  it('reaches no file, which a write does', async () => {
+  it('sends nothing to a file, to which a write would go', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'socket-send-'));
     try {
       await using file = await open(join(folder, 'file'), 'w');
@@ -114,7 +114,7 @@ describe('loadSend where there is none', () => {
 });
 
 describe('availableMode', () => {
-  it('is stream without a look at anything else', () => {
+  it('is stream where streams are asked for, and tries nothing else', () => {
     const failed = vi.fn();
     expect(availableMode('stream', failed)).toBe('stream');
     expect(failed).not.toHaveBeenCalled();

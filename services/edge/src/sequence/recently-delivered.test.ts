@@ -26,7 +26,7 @@ describe('RecentlyDelivered', () => {
     expect(deliveredOf(3, 6).partIn(held)).toEqual({ offset: 4, isCertain: true });
   });
 
-  it('goes by the time where none is remembered: within two seconds, rather twice than never', () => {
+  it('compares times where it remembers no entry, and delivers the last two seconds again rather than never', () => {
     const held = [entry(20, 'x', NOW - 5_000), entry(21, 'x', NOW - 1_000), entry(22)];
     expect(deliveredOf(1, 3).partIn(held)).toEqual({ offset: 20, isCertain: false });
     expect(deliveredOf(1, 3).partIn(held.slice(1))).toEqual({ offset: 0, isCertain: false });

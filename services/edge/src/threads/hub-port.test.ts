@@ -184,7 +184,7 @@ describe('a worker and its hub across a port', () => {
     ]);
   });
 
-  it('does not grow by gaps for a worker that handles nothing: they are told with what it misses', async () => {
+  it('does not grow by gaps for a worker that handles nothing: it tells them with what the worker misses', async () => {
     const ends = connectEnds();
     await hold(ends, 'plain');
     ends.workerEnd.declare('b');

@@ -173,7 +173,7 @@ describe('replay', () => {
     },
   );
 
-  it('is not moved back by being ended while it passes lines over', async () => {
+  it('does not go back when it is told to end while it skips lines', async () => {
     const stop = new AbortController();
     stop.abort();
     const publisher = createFakePublisher();
@@ -190,7 +190,7 @@ describe('replay', () => {
     expect(outcome.refused?.line).toBe(1);
   });
 
-  it('has no more on its way than it may', async () => {
+  it('has at most the allowed number of publications in flight', async () => {
     const publisher = createFakePublisher();
     const release = publisher.hold();
     const done = run({
@@ -230,7 +230,7 @@ describe('replay', () => {
     expect(outcome).toMatchObject({ published: 1, refused: undefined });
   });
 
-  it('blames no line for a publication that was given up because it was told to end', async () => {
+  it('blames no line for a publication that it gave up because it was told to end', async () => {
     const stop = new AbortController();
     const outcome = await run({
       publisher: {

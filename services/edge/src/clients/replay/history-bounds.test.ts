@@ -6,7 +6,7 @@ function setUp() {
   return { clock, bounds: new HistoryBounds(() => clock.now) };
 }
 
-it('keeps the lasting facts of an epoch, and none of them in another', () => {
+it('keeps what it knows of an epoch, and applies none of it to another epoch', () => {
   const { bounds } = setUp();
   bounds.recordTrimmed('a', 'E', 20);
   bounds.recordTrimmed('a', 'E', 10);

@@ -154,7 +154,7 @@ describe('WaitingClients', () => {
       expect(upstream.answer('a', EPOCH, past)).toBe(91);
     });
 
-    it('is so for all clients of one owner, who is the subject, or else the address', () => {
+    it('is one budget for all clients of a subject, or of an address where there is no subject', () => {
       const limits = { connections: 10, plain: 0 };
       const rates = { replay: { perSecond: 100, burst: 1 } };
       const table = new OwnerTable({ ...limits, rates });
