@@ -154,6 +154,6 @@ try {
 } catch (error) {
   const isUsage = error instanceof UsageError;
   console.error((error as Error).message);
-  if (isUsage) console.error('(npm start -- --help tells the settings)');
+  if (isUsage) console.error('(npm start -- --help lists the settings)');
   process.exitCode = isUsage ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -10,13 +10,13 @@ Publishes a file of trades, one JSON object a line, to <symbol>.trade.
   --rate N       N trades per second, whatever their times ("1000" or "1000/s")
   --to URL       through an ingest service, such as http://127.0.0.1:8081, with the first of
                  INGEST_TOKENS; by default straight to Redis, by REDIS_URL and its companions
-  --from-line N  begins at this line (default 1). A replay that stops tells the command that goes
-                 on where it stopped
-  --run-id ID    the run that this one goes on with, by default a new one; the summary tells it. A
-                 trade that the same run published is published again only when Redis has forgotten
-                 it, INGEST_IDEMPOTENCY_SECONDS later
+  --from-line N  begins at this line (default 1). A replay that is interrupted prints the command
+                 that continues it
+  --run-id ID    continues this run, whose id the summary prints; by default the run is a new one.
+                 A trade that this run has published is published again only when Redis has
+                 forgotten it, INGEST_IDEMPOTENCY_SECONDS later
 
-Ends with 0 when every line was published, 65 when lines were left out that are no trades, 1 when it had to stop.
+The exit code is 0 if every line was published, 65 if some lines were no trades, and 1 if the replay had to stop.
 `;
 
 /** The arguments of the replay command. */
@@ -48,7 +48,7 @@ const POSITIVE_DECIMAL = /^[0-9]+(\.[0-9]+)?$/;
 export function parseReplayArguments(args: readonly string[]): ReplayArguments {
   const { values, positionals } = parse(args);
   const [file, ...more] = positionals;
-  if (file === undefined || more.length > 0) throw new UsageError('exactly one FILE is needed');
+  if (file === undefined || more.length > 0) throw new UsageError('name exactly one FILE');
   return {
     file,
     pace: paceOf(values.speed, values.rate),
@@ -99,7 +99,7 @@ function parse(args: readonly string[]) {
 
 function paceOf(speed: string | undefined, rate: string | undefined): Pace {
   if (speed !== undefined && rate !== undefined) {
-    throw new UsageError('--speed and --rate exclude each other');
+    throw new UsageError('give --speed or --rate, not both');
   }
   if (rate !== undefined) {
     return { kind: 'rate', perSecond: positive('--rate', rate.replace(/\/s$/, '')) };
