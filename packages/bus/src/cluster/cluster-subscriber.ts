@@ -1,14 +1,13 @@
 import type { Position } from '@tradewind/protocol';
-import { metaKey } from '../contract/channel-keys.ts';
 import { CLUSTER_REVOCATION_CHANNEL, REVOCATION_CHANNEL } from '../contract/revocation.ts';
-import { type RedisRefusedError, RedisUnavailableError } from '../redis-errors.ts';
+import type { RedisRefusedError } from '../redis-errors.ts';
 import { MAX_REDIRECTS } from '../redis-limits.ts';
 import { type HostAndPort, nodeSettings, type RedisSettings } from '../redis-settings.ts';
-import type { PositionOutcome } from '../subscribe/link-reader.ts';
 import { CLASSIC, SHARDED } from '../subscribe/pubsub-kind.ts';
 import { RedisSubscriber } from '../subscribe/redis-subscriber.ts';
 import type { ProbeOptions } from '../subscribe/subscription-probe.ts';
 import type { ClusterCommands } from './cluster-commands.ts';
+import { isOfAnotherSlot, OUT_OF_STEP, readPositionsOfShards } from './cluster-positions.ts';
 import { hashSlot, SLOTS } from './hash-slot.ts';
 import { readRedirect } from './redirect.ts';
 
@@ -58,12 +57,6 @@ interface Shard {
 
 /** Numbers that are tried as the hash tag of a probe. For a master with one slot a tag is missed once in 150,000 cases. */
 const TAGS_TRIED = 12 * SLOTS;
-
-/**
- * ioredis may take a push by which Redis ends a subscription for the reply to a SUNSUBSCRIBE. Every later reply then goes to the
- * command before its own. Only on a new link is each reply that of its command again.
- */
-const OUT_OF_STEP = 'a reply names the slot of another channel';
 
 /**
  * The subscriptions of a node in a Redis Cluster, by sharded publish/subscribe, or by classic with `RedisSettings.pubsub`. It holds one link to each master, and wants
@@ -192,61 +185,16 @@ export class ClusterSubscriber {
   async readPositions(
     channels: readonly string[],
   ): Promise<readonly (Position | Error | undefined)[]> {
-    const outcomes = new Array<Position | Error | undefined>(channels.length).fill(undefined);
-    const byShard = new Map<string | undefined, number[]>();
-    for (const [index, channel] of channels.entries()) {
-      const shard = this.#places.get(channel)?.shard;
-      const indexes = byShard.get(shard);
-      if (indexes === undefined) byShard.set(shard, [index]);
-      else indexes.push(index);
-    }
-    await Promise.all(
-      [...byShard].map(async ([shard, indexes]) => {
-        const names = indexes.map((index) => channels[index] ?? '');
-        const read = await this.#readOn(shard, names);
-        for (const [at, index] of indexes.entries()) outcomes[index] = read[at];
-      }),
-    );
-    return outcomes;
+    return await readPositionsOfShards(channels, {
+      cluster: this.#cluster,
+      shardOf: (channel) => this.#places.get(channel)?.shard,
+      subscriberOf: (shard) => this.#shards.get(shard)?.subscriber,
+    });
   }
 
   /** As `RedisSubscriber.serverIdentity`, of one shard. */
   serverIdentity(shard: string): Promise<string | undefined> {
     return this.#shards.get(shard)?.subscriber.serverIdentity() ?? Promise.resolve(undefined);
-  }
-
-  async #readOn(
-    shard: string | undefined,
-    channels: readonly string[],
-  ): Promise<readonly (Position | Error | undefined)[]> {
-    const subscriber = shard === undefined ? undefined : this.#shards.get(shard)?.subscriber;
-    if (subscriber === undefined)
-      return channels.map(() => new RedisUnavailableError('not-sent', 'its slot has no master'));
-    try {
-      const outcomes = await subscriber.readPositionsOrRefusals(channels);
-      if (channels.some((channel, i) => isOfAnotherSlot(metaKey(channel), outcomes[i]))) {
-        subscriber.cut(OUT_OF_STEP);
-        throw new RedisUnavailableError('unknown', OUT_OF_STEP);
-      }
-      return await Promise.all(outcomes.map((each, i) => this.#followAsk(channels[i] ?? '', each)));
-    } catch (error) {
-      return channels.map(() => error as Error);
-    }
-  }
-
-  async #followAsk(
-    channel: string,
-    outcome: PositionOutcome,
-  ): Promise<Position | Error | undefined> {
-    if (!(outcome instanceof Error)) return outcome;
-    const redirect = readRedirect(outcome.message);
-    if (redirect === undefined) return outcome;
-    if (redirect.kind === 'moved') {
-      // It is read where it is subscribed to next.
-      if (redirect.to.host !== '') this.#cluster.map.moved(redirect.slot, redirect.to);
-      return new RedisUnavailableError('not-sent', outcome.message);
-    }
-    return await this.#cluster.readPosition(channel).catch((error: Error) => error);
   }
 
   #listener() {
@@ -423,12 +371,6 @@ export class ClusterSubscriber {
     if (place.shard === undefined && this.#places.get(channel) === place)
       this.#move([[channel, place]]);
   }
-}
-
-/** Whether a reply cannot be of this key: it says that another slot has moved. */
-function isOfAnotherSlot(key: string, outcome: PositionOutcome): boolean {
-  const redirect = outcome instanceof Error ? readRedirect(outcome.message) : undefined;
-  return redirect !== undefined && redirect.slot !== hashSlot(key);
 }
 
 /** The names of all channels but one are the same in a cluster. */
