@@ -34,6 +34,21 @@ describe('infra/grafana/tradewind.json', () => {
   });
 });
 
+describe('docs/runbook.md', () => {
+  it('says to look at panels that the dashboard has', () => {
+    const runbook = readFileSync(`${WORKSPACE_ROOT}docs/runbook.md`, 'utf8');
+    const paragraphs = runbook.split('\n\n').filter((text) => text.startsWith('**Look at.**'));
+    const named = paragraphs.flatMap((text) =>
+      [...text.matchAll(/(?<!\*)\*([^*]+)\*(?!\*)/g)].map(([, name]) => name!.replace('\n', ' ')),
+    );
+    expect(named.length).toBeGreaterThan(30);
+    // The document may leave the end of a title out.
+    const titles = ROWS.flatMap(({ panels }) => panels.map(({ title }) => title));
+    const isTitle = (name: string): boolean => titles.some((title) => title.startsWith(name));
+    expect(named.filter((name) => !isTitle(name))).toEqual([]);
+  });
+});
+
 it('substituteVariables leaves nothing of Grafana', () => {
   expect(substituteVariables('rate(a{instance=~"$edge"}[$__rate_interval])', '30s')).toBe(
     'rate(a{instance=~".+"}[30s])',
