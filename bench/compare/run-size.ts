@@ -39,7 +39,10 @@ export function shapeOf(shape: LoadShape, asked: BenchArguments): LoadShape {
 }
 
 /** In the short form, at most one of the usual opponents, because each takes time. */
-export function opponentsOf(asked: BenchArguments, usual: readonly ContenderName[]): readonly Subject[] {
+export function opponentsOf(
+  asked: BenchArguments,
+  usual: readonly ContenderName[],
+): readonly Subject[] {
   const chosen = asked.short ? usual.filter((name) => name === 'bun') : usual;
   return (asked.against ?? chosen).map(subjectOf);
 }

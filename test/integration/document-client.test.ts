@@ -3,7 +3,11 @@ import { WebSocket } from 'ws';
 import { DeliveryRecord, type Published } from '../support/clients/delivery-record.ts';
 import { DocumentClient } from '../support/clients/document-client.ts';
 import type { Rules } from '../support/clients/document-client-rules.ts';
-import type { Surroundings, Wire, WireEvents } from '../support/clients/document-client-surroundings.ts';
+import type {
+  Surroundings,
+  Wire,
+  WireEvents,
+} from '../support/clients/document-client-surroundings.ts';
 import { AT_ONCE, MIXED } from '../support/clients/old-document-rules.ts';
 import { ScriptPublisher } from '../support/clients/script-publisher.ts';
 import { createRandom } from '../support/random.ts';

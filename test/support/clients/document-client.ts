@@ -8,7 +8,7 @@ import {
   type Subscribed,
   type Unsubscribed,
 } from '@tradewind/protocol';
-import { type Rule, type RuleName, RULES, type Rules } from './document-client-rules.ts';
+import { RULES, type Rule, type RuleName, type Rules } from './document-client-rules.ts';
 import { type Channel, type Session, Waits } from './document-client-state.ts';
 import type { Application, Surroundings } from './document-client-surroundings.ts';
 

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DeliveryRecord } from '../../../../test/support/clients/delivery-record.ts';
 import { DocumentClient } from '../../../../test/support/clients/document-client.ts';
 import {
-  type RuleName,
   RULES,
+  type RuleName,
   type Rules,
 } from '../../../../test/support/clients/document-client-rules.ts';
 import { AT_ONCE, MIXED, OLD_TOKEN } from '../../../../test/support/clients/old-document-rules.ts';
