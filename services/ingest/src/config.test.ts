@@ -59,7 +59,7 @@ describe('readIngestConfig', () => {
     ],
     [
       { INGEST_QUEUE_ITEMS: '1999', REDIS_MODE: 'cluster' },
-      'INGEST_QUEUE_ITEMS: 1999 must not be less than INGEST_MAX_ITEMS (1000), which must fit into a shard’s share (0.5) of it',
+      'INGEST_QUEUE_ITEMS: 1999 must not be less than INGEST_MAX_ITEMS (1000), divided by the share of one shard (0.5)',
     ],
     [
       { INGEST_IDEMPOTENCY_SECONDS: '4' },

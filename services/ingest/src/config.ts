@@ -144,7 +144,7 @@ function readQueue(
   isCluster: boolean,
 ): IngestConfig['queue'] {
   const share = isCluster ? SHARD_SHARE : 1;
-  const ofShard = isCluster ? `, which must fit into a shard’s share (${SHARD_SHARE}) of it` : '';
+  const ofShard = isCluster ? `, divided by the share of one shard (${SHARD_SHARE})` : '';
   const maxItems = environment.integer('INGEST_QUEUE_ITEMS', {
     default: 10_000,
     min: 1,

@@ -72,14 +72,18 @@ describe('readServiceSettings', () => {
 
   it('takes the token of the admin port from a file', () => {
     const file = join(folder, 'admin-token');
-    writeFileSync(file, 'of a file\n');
+    writeFileSync(file, 'of-a-file\n');
     const variables = { ADMIN_HOST: '0.0.0.0', ADMIN_TOKEN_FILE: file };
-    expect(read(variables).adminToken).toBe('of a file');
+    expect(read(variables).adminToken).toBe('of-a-file');
     expect(mistakesOf({ ...variables, ADMIN_TOKEN: 'x' })).toEqual([
       'ADMIN_TOKEN_FILE: ADMIN_TOKEN is set too; keep one of them',
     ]);
     expect(mistakesOf({ ...variables, ADMIN_TOKEN_FILE: `${file}-no` })).toEqual([
       `ADMIN_TOKEN_FILE: the file "${file}-no" cannot be read (ENOENT)`,
+    ]);
+    writeFileSync(file, 'two\nlines\n');
+    expect(mistakesOf(variables)).toEqual([
+      'ADMIN_TOKEN_FILE: the file must hold one token, without white space in it',
     ]);
   });
 

@@ -129,6 +129,13 @@ function readAdminToken(environment: EnvironmentReader): string | undefined {
   if (token !== undefined && ofFile !== undefined) {
     environment.reject('ADMIN_TOKEN_FILE', 'ADMIN_TOKEN is set too; keep one of them');
   }
+  // No request could carry it: every one would get 401.
+  if (ofFile !== undefined && /\s/.test(ofFile)) {
+    environment.reject(
+      'ADMIN_TOKEN_FILE',
+      'the file must hold one token, without white space in it',
+    );
+  }
   return token ?? ofFile;
 }
 
