@@ -187,14 +187,7 @@ describe('a channel of which the latest is wanted', () => {
   });
 
   it('continues when the node ends the channel before it reads a change', async () => {
-    const bench = new Bench();
-    bench.collect(bench.client.channel(CHANNEL, LATEST));
-    const socket = await live(bench, 250);
-    publish(socket, 20, 9);
-    const all = bench.collect(bench.client.channel(CHANNEL).items());
-    await settle();
-    publish(socket, 30, 9);
-    socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
+    const { bench, socket, all } = await endedWhileChanging();
     // The node holds it no longer, so the change is a new subscription.
     const answer = { epoch: 'e1', offset: 32, recovered: true, replayed: 12 };
     socket.answer(CHANNEL, answer);
@@ -263,14 +256,7 @@ describe('a channel of which the latest is wanted', () => {
   );
 
   it('tells as lost only what was not delivered since a change was sent', async () => {
-    const bench = new Bench();
-    bench.collect(bench.client.channel(CHANNEL, LATEST));
-    const socket = await live(bench, 250);
-    publish(socket, 20, 9);
-    const all = bench.collect(bench.client.channel(CHANNEL).items());
-    await settle();
-    publish(socket, 30, 9);
-    socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
+    const { bench, socket, all } = await endedWhileChanging();
     socket.answer(CHANNEL, { epoch: 'e1', offset: 32 });
     await settle();
     expect(short(all.items)).toEqual(['30 after 9', 'gap 31-32: 2']);
@@ -380,6 +366,19 @@ async function changeTwice(bench: Bench) {
   const all = bench.collect(bench.client.channel(CHANNEL).items());
   await settle();
   return { socket, first, all };
+}
+
+/** A client that had the latest and asked for everything, when the node ended the channel before it read that. */
+async function endedWhileChanging() {
+  const bench = new Bench();
+  bench.collect(bench.client.channel(CHANNEL, LATEST));
+  const socket = await live(bench, 250);
+  publish(socket, 20, 9);
+  const all = bench.collect(bench.client.channel(CHANNEL).items());
+  await settle();
+  publish(socket, 30, 9);
+  socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
+  return { bench, socket, all };
 }
 
 function publish(socket: FakeSocket, offset: number, skipped: number): void {

@@ -72,19 +72,7 @@ describe('iterators', () => {
   });
 
   it('costs the others nothing when history does not reach back to a slow one', async () => {
-    const bench = new Bench();
-    const channel = bench.client.channel(CHANNEL);
-    const fast = bench.collect(channel.items());
-    const slow = channel.items({ buffer: 4, overflow: 'pause' });
-    const socket = await bench.live(CHANNEL);
-    for (let offset = 11; offset <= 16; offset += 1) {
-      socket.publish(CHANNEL, offset);
-      await settle();
-    }
-    const seen = [await slow.next(), await slow.next()];
-    await bench.runtime.pass(0);
-    socket.released();
-    await settle();
+    const { socket, fast, slow, seen } = await slowBesideFast();
     socket.answer(CHANNEL, { epoch: 'e1', offset: 18, recovered: false, replayed: 3 });
     for (const offset of [16, 17, 18]) socket.publish(CHANNEL, offset);
     for (let i = 0; i < 4; i += 1) seen.push(await slow.next());
@@ -96,19 +84,7 @@ describe('iterators', () => {
   });
 
   it('tells each what it lacks itself when history reaches back to neither', async () => {
-    const bench = new Bench();
-    const channel = bench.client.channel(CHANNEL);
-    const fast = bench.collect(channel.items());
-    const slow = channel.items({ buffer: 4, overflow: 'pause' });
-    const socket = await bench.live(CHANNEL);
-    for (let offset = 11; offset <= 16; offset += 1) {
-      socket.publish(CHANNEL, offset);
-      await settle();
-    }
-    const seen = [await slow.next(), await slow.next()];
-    await bench.runtime.pass(0);
-    socket.released();
-    await settle();
+    const { bench, socket, fast, slow, seen } = await slowBesideFast();
     socket.answer(CHANNEL, { epoch: 'e1', offset: 19, recovered: false, replayed: 1 });
     socket.publish(CHANNEL, 19);
     for (let i = 0; i < 4; i += 1) seen.push(await slow.next());
@@ -198,3 +174,21 @@ describe('iterators', () => {
     expect(bench.runtime.timers).toBe(0);
   });
 });
+
+/** Somebody who is paused after four items and goes on after two of them, beside somebody who has read on. The past was asked for. */
+async function slowBesideFast() {
+  const bench = new Bench();
+  const channel = bench.client.channel(CHANNEL);
+  const fast = bench.collect(channel.items());
+  const slow = channel.items({ buffer: 4, overflow: 'pause' });
+  const socket = await bench.live(CHANNEL);
+  for (let offset = 11; offset <= 16; offset += 1) {
+    socket.publish(CHANNEL, offset);
+    await settle();
+  }
+  const seen = [await slow.next(), await slow.next()];
+  await bench.runtime.pass(0);
+  socket.released();
+  await settle();
+  return { bench, socket, fast, slow, seen };
+}
