@@ -28,8 +28,8 @@ import { loadPage } from './http/page-assets.ts';
 import { createRoutes, viewerRefusal } from './http/routes.ts';
 import { Viewers } from './http/viewers.ts';
 
-/** Time between two readings of all nodes, in ms. Nodes write once a second; how soon one that was killed is seen depends on it. */
-const READ_MS = 250;
+/** Time between two readings of the nodes that are due, in ms. How soon a node that was killed is seen depends on it. */
+const READ_MS = 100;
 
 /** Time between two seconds of the history, and between two messages to pages, in ms. */
 const TICK_MS = 1_000;
@@ -111,7 +111,7 @@ export async function startConsole(
 
   async function readStates(): Promise<readonly NodeState[] | undefined> {
     try {
-      const states = await redis.readNodeStates();
+      const states = await redis.readNodeStates((node) => fleet.isDue(node));
       const news = new Set(fleet.nodesWithNews(states));
       const changed = states.filter(({ node }) => news.has(node));
       const events = await redis.readNodeEvents(changed.map(({ node }) => node));

@@ -180,8 +180,8 @@ export class ClusterCommands implements Commands {
   }
 
   /** As `RedisCommands.readNodeStates`. */
-  readNodeStates(): Promise<readonly NodeState[]> {
-    return this.#onSlotOf(NODES_KEY, (commands) => commands.readNodeStates());
+  readNodeStates(isWanted?: (node: string) => boolean): Promise<readonly NodeState[]> {
+    return this.#onSlotOf(NODES_KEY, (commands) => commands.readNodeStates(isWanted));
   }
 
   /** As `RedisCommands.readNodeEvents`. */

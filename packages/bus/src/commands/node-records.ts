@@ -63,11 +63,15 @@ export class NodeRecords {
     });
   }
 
-  /** The last states of all nodes that wrote one within ten minutes, at most 1,000. Rejects as {@link CommandLink.run} does. */
-  async readStates(): Promise<readonly NodeState[]> {
-    const nodes = await this.#link.run(0, (redis) =>
+  /**
+   * The last states of the nodes that wrote one within ten minutes, at most 1,000, as far as they are wanted. Rejects as
+   * {@link CommandLink.run} does.
+   */
+  async readStates(isWanted: (node: string) => boolean): Promise<readonly NodeState[]> {
+    const known = await this.#link.run(0, (redis) =>
       redis.zrange(NODES_KEY, String(-MAX_NODES), '-1'),
     );
+    const nodes = known.filter(isWanted);
     if (nodes.length === 0) return [];
     const texts = await this.#link.run(0, (redis) =>
       redis.mget(nodes.map((node) => nodeStateKey(node, this.#isCluster))),

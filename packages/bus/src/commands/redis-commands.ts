@@ -328,9 +328,14 @@ export class RedisCommands {
     return this.#nodes.writeState(state, events, at);
   }
 
-  /** The last states of all nodes that wrote one within ten minutes, at most 1,000. Rejects as {@link publish} does. */
-  readNodeStates(): Promise<readonly NodeState[]> {
-    return this.#nodes.readStates();
+  /**
+   * The last states of the nodes that wrote one within ten minutes, at most 1,000; of all unless it is said which are wanted. Rejects
+   * as {@link publish} does.
+   */
+  readNodeStates(
+    isWanted: (node: string) => boolean = () => true,
+  ): Promise<readonly NodeState[]> {
+    return this.#nodes.readStates(isWanted);
   }
 
   /** The last events of each of `nodes`, in their order. Rejects as {@link publish} does. */

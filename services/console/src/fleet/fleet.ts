@@ -24,6 +24,9 @@ const RATE_SECONDS = 5;
 /** The longest time between two readings that counts as seen, in ms: longer ones are those of a Redis that stood still. */
 const MOST_STEP_MS = 1_000;
 
+/** The least time from a new state of a node to its next, in ms: it writes one a second, of which one that was late is followed sooner. */
+const DUE_AFTER_MS = 700;
+
 /** Time over which what the wire saves is shown, in s. */
 const WIRE_SECONDS = 60;
 
@@ -31,7 +34,7 @@ const WIRE_SECONDS = 60;
 export interface NodeRow {
   readonly node: string;
   readonly kind: NodeState['kind'];
-  /** `silent` if its state has not changed for 2.2 seconds of the console's clock. */
+  /** `silent` if its state has not changed for `SILENT_AFTER_MS` of the console's clock. */
   readonly health: NodeState['health'] | 'degraded' | 'silent';
   readonly silentMs: number;
   readonly release: string;
@@ -114,6 +117,12 @@ export class Fleet {
   /** The health of all nodes, as {@link read} compares it. */
   #healths = '';
 
+  /** Whether a node may have told a state since it was last read: one that did a moment ago is not asked for its next. */
+  isDue(node: string): boolean {
+    const record = this.#records.get(node);
+    return record === undefined || record.silentMs(this.#seenMs) >= DUE_AFTER_MS;
+  }
+
   /** The nodes whose last events must be read again. */
   nodesWithNews(states: readonly NodeState[]): readonly string[] {
     return states
@@ -129,8 +138,9 @@ export class Fleet {
   }
 
   /**
-   * Takes the states in that were read. Must be called several times a second: how soon a silent node is seen depends on it. It
-   * remembers at most 1,000 nodes, silent ones included: a program that writes ever new names must not fill the memory.
+   * Takes the states in that were read, of the nodes that were due. Must be called several times a second: how soon a silent node
+   * is seen depends on it. It remembers at most 1,000 nodes, silent ones included: a program that writes ever new names must not
+   * fill the memory.
    *
    * @param now ms of a monotonic clock.
    * @param at ms of the wall clock.
@@ -319,11 +329,11 @@ function toRow(record: NodeRecord, seenMs: number): NodeRow {
     queued: figures.queued ?? 0,
     shards,
     latest: figures.latest ?? 0,
-    skipped: record.rate('skipped', WIRE_SECONDS),
+    skipped: record.knownRate('skipped', WIRE_SECONDS),
     binaryConnections: figures.binaryConnections ?? 0,
-    savedBytes: record.rate('savedBytes', WIRE_SECONDS),
-    rawFirst: record.rate('rawFirst', WIRE_SECONDS),
-    rawUnshrinkable: record.rate('rawUnshrinkable', WIRE_SECONDS),
-    rawBudget: record.rate('rawBudget', WIRE_SECONDS),
+    savedBytes: record.knownRate('savedBytes', WIRE_SECONDS),
+    rawFirst: record.knownRate('rawFirst', WIRE_SECONDS),
+    rawUnshrinkable: record.knownRate('rawUnshrinkable', WIRE_SECONDS),
+    rawBudget: record.knownRate('rawBudget', WIRE_SECONDS),
   };
 }

@@ -108,6 +108,17 @@ export class NodeRecord {
     return this.increase(total, back) / back;
   }
 
+  /**
+   * The same over what is known of the last `seconds`, for figures that are shown: a node that is new, or that was not seen for a
+   * while, has its rate from the second second on. An alert divides by the whole window, because one loss is not a rate yet.
+   */
+  knownRate(total: KeptTotal, seconds: number): number {
+    const series = this.#totals.get(total);
+    let back = seconds;
+    while (back > 1 && Number.isNaN(series?.at(back) ?? Number.NaN)) back -= 1;
+    return this.increase(total, back) / back;
+  }
+
   /** Samples of the lag within the last `seconds` by `LAG_BOUNDS_MS`, and above the last. */
   lagSamples(seconds: number): readonly number[] {
     return this.#lag.map((series) => growth(series, seconds));

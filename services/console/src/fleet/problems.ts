@@ -17,10 +17,11 @@ import {
 } from './thresholds.ts';
 
 /**
- * A node whose state has not changed for this time, in ms, is silent. It writes one a second, which may be late by as much again.
- * States are read every 250 ms, so the ninth reading in vain tells, which is at most 2.5 s after the node wrote last.
+ * A node whose state has not changed for this time, in ms, is silent. It writes one a second, which may be 1.2 s late: more is not
+ * within the three seconds in which a killed node must be shown. States are read every 100 ms, so the 23rd reading in vain tells,
+ * which is at most 2.4 s after the node wrote last.
  */
-export const SILENT_AFTER_MS = 2_200;
+export const SILENT_AFTER_MS = 2_250;
 
 /** What a problem is about, in the order of trust: a loss outweighs everything. */
 export const PROBLEM_KINDS = ['loss', 'silence', 'latency', 'saturation'] as const;
