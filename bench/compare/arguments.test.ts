@@ -14,6 +14,7 @@ describe('readBenchArguments', () => {
       payloadBytes: undefined,
       against: undefined,
       workers: undefined,
+      phases: undefined,
       quick: false,
       short: false,
     });
@@ -30,6 +31,7 @@ describe('readBenchArguments', () => {
       payloadBytes: 150,
       against: ['bun', 'ws-shared'],
       workers: 3,
+      phases: undefined,
       quick: true,
       short: false,
     });
@@ -66,8 +68,15 @@ describe('readBenchArguments', () => {
     });
   });
 
+  it('reads the phases of console', () => {
+    const line = 'console --seconds 1800 --phases memory';
+    expect(readBenchArguments(line.split(' '))).toMatchObject({ seconds: 1_800, phases: ['memory'] });
+  });
+
   it.each([
     ['', 'which command?'],
+    ['console --phases idle', '--phases: there is no phase idle'],
+    ['wide --phases memory', '--phases: wide has none'],
     ['fly', 'there is no command fly'],
     ['wide wide', 'one command too many'],
     ['wide --pairs 0', '--pairs must be a whole number'],

@@ -37,6 +37,8 @@ export const BENCH_USAGE = `usage: npm run bench -- COMMAND [options]
   --against A,B      opponents of the edge in saturation, predecessor and wide: ws-per-client, ws-shared, socket.io,
                      bun, edge.v2 (the same edge with binary frames), edge@PATH; in workers and memory edge@PATH alone
   --workers N        worker threads for workers (2)
+  --phases A,B       of console: cost (--seconds without a page, and as long with 20), memory (--seconds with 20 pages,
+                     what console and page hold once a minute), or both (both)
   --help             this text
   --quick            100 clients, 3 s, one pair: shows only that it works (saturation still searches,
                      for 6 minutes against all)
@@ -88,6 +90,10 @@ export const COMMANDS = [
 ] as const;
 export type Command = (typeof COMMANDS)[number];
 
+/** What console measures: CPU and scripting, and whether memory stays flat. */
+export const CONSOLE_PHASES = ['cost', 'memory'] as const;
+export type ConsolePhase = (typeof CONSOLE_PHASES)[number];
+
 /** The options of the command line; undefined means the command's own default. */
 export interface BenchArguments {
   readonly command: Command;
@@ -98,6 +104,7 @@ export interface BenchArguments {
   /** The path of a checkout is absolute, and the checkout is installed. */
   readonly against: readonly Contender['name'][] | undefined;
   readonly workers: number | undefined;
+  readonly phases: readonly ConsolePhase[] | undefined;
   readonly quick: boolean;
   readonly short: boolean;
 }
@@ -163,6 +170,7 @@ export function readBenchArguments(
     payloadBytes: number('--payload', values.payload, MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES),
     against: values.against === undefined ? undefined : opponents(command, values.against, folder),
     workers: number('--workers', values.workers, 2, MAX_WORKERS),
+    phases: values.phases === undefined ? undefined : phases(command, values.phases),
     quick,
     short,
   };
@@ -180,6 +188,7 @@ function parse(args: readonly string[]) {
         payload: { type: 'string' },
         against: { type: 'string' },
         workers: { type: 'string' },
+        phases: { type: 'string' },
         quick: { type: 'boolean' },
         short: { type: 'boolean' },
         help: { type: 'boolean' },
@@ -194,6 +203,15 @@ function integer(option: string, text: string, min: number, max: number): number
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= min && value <= max) return value;
   throw new UsageError(`${option} must be a whole number from ${min} to ${max}, not ${text}`);
+}
+
+function phases(command: Command, text: string): readonly ConsolePhase[] {
+  if (command !== 'console') throw new UsageError(`--phases: ${command} has none`);
+  return text.split(',').map((name) => {
+    const found = CONSOLE_PHASES.find((phase) => phase === name);
+    if (found === undefined) throw new UsageError(`--phases: there is no phase ${name}`);
+    return found;
+  });
 }
 
 function opponents(command: Command, text: string, folder: string): readonly Contender['name'][] {

@@ -1,5 +1,5 @@
 import type { LoadShape, Subject } from './arena/arena.ts';
-import { type BenchArguments, UsageError } from './arguments.ts';
+import { type BenchArguments, CONSOLE_PHASES, UsageError } from './arguments.ts';
 import { consoleFailures, describeConsole, measureConsole } from './cost/console-cost.ts';
 import {
   benchmarkHotPath,
@@ -123,6 +123,7 @@ export async function runCommand(
       const plan = {
         ...(asked.quick ? { ...CONSOLE, nodes: 10, viewers: 2 } : CONSOLE),
         seconds: secondsOf(asked, CONSOLE_SECONDS),
+        phases: asked.phases ?? CONSOLE_PHASES,
       };
       const cost = await measureConsole(plan, await redisUrl(), report);
       return { text: describeConsole(cost), result: cost, failures: consoleFailures(cost) };

@@ -6,15 +6,16 @@ import {
   type NodeState,
   RedisCommands,
 } from '@tradewind/bus';
-import { startService } from '@tradewind/dev';
+import { type ServiceProcess, startService } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { WebSocket } from 'ws';
 import { openChromium } from '../../../test/support/browser.ts';
 import { collectGarbage, INSPECTABLE } from '../../../test/support/inspector.ts';
 import { readCpuTime, readMemory } from '../../load/processes/process-usage.ts';
 import { readRedis, redisUsageBetween } from '../arena/redis-usage.ts';
+import type { ConsolePhase } from '../arguments.ts';
 import { formatNumber, formatTable } from '../figures/table.ts';
-import { type PageTrace, tracePage } from './page-trace.ts';
+import { PLACES, type PageTrace, type TracedPage, tracePage } from './page-trace.ts';
 
 /** What is measured. */
 export interface ConsolePlan {
@@ -22,23 +23,40 @@ export interface ConsolePlan {
   readonly channels: number;
   /** Pages that are open; one of them is a browser's, where there is one. */
   readonly viewers: number;
+  /** How long each phase lasts, once for each number of pages. */
   readonly seconds: number;
+  readonly phases: readonly ConsolePhase[];
+}
+
+/** What the phases found; undefined is what was not asked for. */
+export interface ConsoleCost extends ConsolePlan {
+  readonly usage: ConsoleUsage | undefined;
+  /** While all pages were open: at the start of the phase, then once a minute, and at its end. */
+  readonly memory: readonly HeldReading[] | undefined;
+}
+
+/** What was held after a collection, in bytes. */
+export interface HeldReading {
+  /** Since the start of the phase. */
+  readonly seconds: number;
+  /** Heap and buffers of the console. */
+  readonly heldBytes: number;
+  /** The heap of the page; undefined where there is no Chromium. */
+  readonly pageHeldBytes: number | undefined;
+  /** Resident memory of the console. */
+  readonly residentBytes: number;
 }
 
 /** What the console and Redis took, in shares of a core. */
-export interface ConsoleCost extends ConsolePlan {
+export interface ConsoleUsage {
   /** Redis, with heartbeats and the console's readings, while no page is open. */
   readonly redisIdle: number;
   readonly consoleIdle: number;
   /** The same with all pages, which look at a list of channels, at one channel and at clients. */
   readonly redisWatched: number;
   readonly consoleWatched: number;
-  /** What the console held after a collection, in bytes: its heap and its buffers, after all pages had been open for `seconds`, and `seconds` later. */
-  readonly heldBytes: readonly [half: number, last: number];
   /** The most resident memory that was read. */
   readonly mostMemoryBytes: number;
-  /** The heap of the page at the same two moments; undefined where there is no Chromium. */
-  readonly pageHeldBytes: readonly [half: number, last: number] | undefined;
   /** One for each place that was looked at; empty where there is no Chromium. */
   readonly traces: readonly PageTrace[];
 }
@@ -59,8 +77,11 @@ const MOST_TRACED_SECONDS = 20;
 /** The share of the time with pages for which one is traced at each of three places. */
 const TRACED_SHARE = 0.2;
 
-/** How often memory is read in a run. */
+/** How often resident memory is read in a run. */
 const MEMORY_READINGS = 20;
+
+/** Time between two readings of what is held, in s. */
+const HELD_EVERY_SECONDS = 60;
 
 const ANSWERED_CHANNELS = 100;
 
@@ -96,56 +117,101 @@ export async function measureConsole(
     return { redis: usage.cpuSeconds / usage.seconds, console: spent / usage.seconds, memory };
   }
 
-  async function held(): Promise<number> {
-    const { heapUsed, external } = await collectGarbage(service);
-    return heapUsed + external;
+  const phases = new Set(plan.phases);
+  const idle = phases.has('cost') ? await shares(plan.seconds) : undefined;
+  if (idle !== undefined) {
+    report(`no page: Redis ${percent(idle.redis)}, console ${percent(idle.console)} of a core`);
   }
-
-  const idle = await shares(plan.seconds);
-  report(`no page: Redis ${percent(idle.redis)}, console ${percent(idle.console)} of a core`);
   const browser = await openChromium();
   if (browser !== undefined) stack.defer(() => browser.close());
   const sockets = browser === undefined ? plan.viewers : plan.viewers - 1;
   for (let i = 0; i < sockets; i += 1) stack.use(await openViewer(service.url));
   const opened = browser === undefined ? undefined : await tracePage(browser, service.url);
-  let traces: readonly PageTrace[] = [];
-  const watched = await shares(plan.seconds, async () => {
-    const seconds = Math.min(plan.seconds * TRACED_SHARE, MOST_TRACED_SECONDS);
-    traces = (await opened?.trace(seconds * 1_000)) ?? [];
-  });
-  const half = [await held(), await opened?.held()] as const;
-  await sleep(plan.seconds * 1_000);
-  const last = [await held(), await opened?.held()] as const;
-  report(
-    `${plan.viewers} pages: Redis ${percent(watched.redis)}, console ${percent(watched.console)}`,
-  );
-  return {
-    ...plan,
-    redisIdle: idle.redis,
-    consoleIdle: idle.console,
-    redisWatched: watched.redis,
-    consoleWatched: watched.console,
-    heldBytes: [half[0], last[0]],
-    pageHeldBytes: half[1] === undefined || last[1] === undefined ? undefined : [half[1], last[1]],
-    mostMemoryBytes: Math.max(...watched.memory),
-    traces,
-  };
+  let usage: ConsoleUsage | undefined;
+  if (idle !== undefined) {
+    let traces: readonly PageTrace[] = [];
+    const watched = await shares(plan.seconds, async () => {
+      const seconds = Math.min(plan.seconds * TRACED_SHARE, MOST_TRACED_SECONDS);
+      traces = (await opened?.trace(seconds * 1_000)) ?? [];
+    });
+    report(
+      `${plan.viewers} pages: Redis ${percent(watched.redis)}, console ${percent(watched.console)}`,
+    );
+    usage = {
+      redisIdle: idle.redis,
+      consoleIdle: idle.console,
+      redisWatched: watched.redis,
+      consoleWatched: watched.console,
+      mostMemoryBytes: Math.max(...watched.memory),
+      traces,
+    };
+  }
+  const memory = phases.has('memory')
+    ? await followMemory(service, opened, plan.seconds, report)
+    : undefined;
+  return { ...plan, usage, memory };
+}
+
+/** Reads what console and page hold. Between readings the page shows each of its places, and at each reading the same one. */
+async function followMemory(
+  service: ServiceProcess,
+  page: TracedPage | undefined,
+  seconds: number,
+  report: (line: string) => void,
+): Promise<readonly HeldReading[]> {
+  const readings: HeldReading[] = [];
+  const startedAt = performance.now();
+  const elapsedSeconds = () => (performance.now() - startedAt) / 1_000;
+  async function read(): Promise<void> {
+    const { heapUsed, external } = await collectGarbage(service);
+    const reading = {
+      seconds: Math.round(elapsedSeconds()),
+      heldBytes: heapUsed + external,
+      pageHeldBytes: await page?.held(),
+      residentBytes: (await readMemory(service.pid)).rssBytes,
+    };
+    readings.push(reading);
+    report(describeHeld(reading));
+  }
+  await page?.show(0);
+  await read();
+  while (elapsedSeconds() < seconds) {
+    const step = Math.min(HELD_EVERY_SECONDS, seconds - elapsedSeconds());
+    for (let place = PLACES.length - 1; place >= 0; place -= 1) {
+      await page?.show(place);
+      await sleep((step * 1_000) / PLACES.length);
+    }
+    await read();
+  }
+  return readings;
 }
 
 /** The conditions that were not met. */
 export function consoleFailures(cost: ConsoleCost): readonly string[] {
-  const { traces, heldBytes, pageHeldBytes } = cost;
-  const [half, last] = heldBytes;
-  const [pageHalf, pageLast] = pageHeldBytes ?? [0, 0];
+  const { usage, memory = [] } = cost;
   const failures: string[] = [];
   const must = (isMet: boolean, failure: string): void => {
     if (!isMet) failures.push(failure);
   };
-  must(cost.redisIdle <= MOST_REDIS, `heartbeats take ${percent(cost.redisIdle)} of Redis' core`);
-  must(cost.consoleWatched <= MOST_CONSOLE, `the console takes ${percent(cost.consoleWatched)}`);
-  must(last <= half * MOST_GROWTH, `it held ${mib(half)} MiB, and then ${mib(last)}`);
-  must(pageLast <= pageHalf * MOST_GROWTH, `the page held ${mib(pageHalf)}, then ${mib(pageLast)}`);
-  for (const { place, longestTaskMs, longestScriptMs } of traces) {
+  // Before its half, the history of 15 minutes may still fill.
+  const half = memory[Math.floor((memory.length - 1) / 2)];
+  const last = memory.at(-1);
+  if (half !== undefined && last !== undefined) {
+    must(
+      last.heldBytes <= half.heldBytes * MOST_GROWTH,
+      `the console held ${mib(half.heldBytes)} MiB, and then ${mib(last.heldBytes)}`,
+    );
+    const [pageHalf = 0, pageLast = 0] = [half.pageHeldBytes, last.pageHeldBytes];
+    must(
+      pageLast <= pageHalf * MOST_GROWTH,
+      `the page held ${mib(pageHalf)} MiB, and then ${mib(pageLast)}`,
+    );
+  }
+  if (usage === undefined) return failures;
+  const { redisIdle, consoleWatched } = usage;
+  must(redisIdle <= MOST_REDIS, `heartbeats take ${percent(redisIdle)} of Redis' core`);
+  must(consoleWatched <= MOST_CONSOLE, `the console takes ${percent(consoleWatched)}`);
+  for (const { place, longestTaskMs, longestScriptMs } of usage.traces) {
     must(longestTaskMs <= LONGEST_TASK_MS, `${place}: a task of ${formatNumber(longestTaskMs)} ms`);
     must(
       longestScriptMs <= MOST_SCRIPT_MS,
@@ -157,32 +223,46 @@ export function consoleFailures(cost: ConsoleCost): readonly string[] {
 
 /** The result as lines for people. */
 export function describeConsole(cost: ConsoleCost): string {
-  const { traces, pageHeldBytes } = cost;
+  const { usage, memory = [] } = cost;
   const failures = consoleFailures(cost);
-  const [half, last] = cost.heldBytes;
   return [
     `Console: ${cost.nodes} nodes, ${cost.channels} channels, ${cost.viewers} pages, ${cost.seconds} s each`,
-    '',
-    formatTable(
-      ['share of a core', 'Redis', 'console'],
-      [
-        ['no page', percent(cost.redisIdle), percent(cost.consoleIdle)],
-        [`${cost.viewers} pages`, percent(cost.redisWatched), percent(cost.consoleWatched)],
-      ],
-    ),
-    '',
-    `the console held ${mib(half)} MiB, and ${mib(last)} MiB ${cost.seconds} s later; at most ${mib(cost.mostMemoryBytes)} MiB resident`,
-    pageHeldBytes === undefined
-      ? 'the page was not traced: there is no Chromium'
-      : `the page held ${pageHeldBytes.map(mib).join(' MiB, and then ')} MiB`,
-    ...traces.map(
-      ({ place, longestTaskMs, scriptMsPerFrame, longestScriptMs, frames }) =>
-        `in the page, at the ${place}: longest task ${formatNumber(longestTaskMs)} ms; scripting ${formatNumber(scriptMsPerFrame)} ms a frame over ${frames} frames, ${formatNumber(longestScriptMs)} ms in the busiest`,
-    ),
+    ...(usage === undefined ? [] : ['', ...describeUsage(usage, cost.viewers)]),
+    ...(memory.length === 0 ? [] : ['', ...memory.map(describeHeld)]),
     ...(failures.length === 0
       ? ['', 'holds']
       : ['', ...failures.map((failure) => `FAILS: ${failure}`)]),
   ].join('\n');
+}
+
+function describeHeld({
+  seconds,
+  heldBytes,
+  pageHeldBytes,
+  residentBytes,
+}: HeldReading): string {
+  const page = pageHeldBytes === undefined ? 'there is no Chromium' : `${mib(pageHeldBytes)} MiB`;
+  return `after ${seconds} s: console ${mib(heldBytes)} MiB (${mib(residentBytes)} MiB resident), page ${page}`;
+}
+
+function describeUsage(usage: ConsoleUsage, viewers: number): readonly string[] {
+  const { traces } = usage;
+  return [
+    formatTable(
+      ['share of a core', 'Redis', 'console'],
+      [
+        ['no page', percent(usage.redisIdle), percent(usage.consoleIdle)],
+        [`${viewers} pages`, percent(usage.redisWatched), percent(usage.consoleWatched)],
+      ],
+    ),
+    '',
+    `at most ${mib(usage.mostMemoryBytes)} MiB resident`,
+    ...(traces.length === 0 ? ['the page was not traced: there is no Chromium'] : []),
+    ...traces.map(
+      ({ place, longestTaskMs, scriptMsPerFrame, longestScriptMs, frames }) =>
+        `in the page, at the ${place}: longest task ${formatNumber(longestTaskMs)} ms; scripting ${formatNumber(scriptMsPerFrame)} ms a frame over ${frames} frames, ${formatNumber(longestScriptMs)} ms in the busiest`,
+    ),
+  ];
 }
 
 function percent(share: number): string {

@@ -19,12 +19,14 @@ export interface PageTrace {
 export interface TracedPage {
   /** Traces it for `ms` at each of {@link PLACES}. */
   trace(ms: number): Promise<readonly PageTrace[]>;
+  /** Goes to one of {@link PLACES}, by its number. */
+  show(place: number): Promise<void>;
   /** What its heap holds after a collection, in bytes. */
   held(): Promise<number>;
 }
 
 /** Where the page is looked at, and the key that leads there. */
-const PLACES = [
+export const PLACES = [
   ['charts', '1'],
   ['nodes', '3'],
   ['channels', '4'],
@@ -87,6 +89,9 @@ export async function tracePage(browser: Browser, url: string): Promise<TracedPa
       const traces: PageTrace[] = [];
       for (const [place, key] of PLACES) traces.push(await traceAt(place, key, ms));
       return traces;
+    },
+    async show(place) {
+      await page.keyboard.press(PLACES[place]?.[1] ?? '1');
     },
     async held() {
       await session.send('HeapProfiler.collectGarbage');
