@@ -106,7 +106,7 @@ export function App() {
         <section class="charts" aria-label="Charts">
           <Chart title="Deliveries a second" figure="deliveries" format={short} />
           <Chart
-            title="p99, publication to socket"
+            title="p99 to socket"
             figure="p99Ms"
             format={(value) => `${whole(value)} ms`}
           />

@@ -74,7 +74,7 @@ function Positions({ rows }: { readonly rows: readonly ChannelOnNode[] | undefin
               <th class="number">Behind</th>
               <th class="number">Clients</th>
               <th class="number wide">Rate/s</th>
-              <th class="number wide">Last</th>
+              <th class="number wide">Last trade</th>
             </tr>
           </thead>
           <tbody>
@@ -166,13 +166,13 @@ function Latency({
     <p class="note">
       {edge?.p99Ms !== undefined && (
         <>
-          Publication → sockets of {node}: p99 ≤ {whole(edge.p99Ms)} ms.{' '}
+          Publication → sockets of {node}: p99 ≤ {whole(edge.p99Ms)}&nbsp;ms.{' '}
         </>
       )}
       {lags.length > 0 && (
         <>
-          Publication → console over {node ?? 'an edge'}: median {whole(at(lags, 0.5))} ms, p99{' '}
-          {whole(at(lags, 0.99))} ms.
+          Publication → console over {node ?? 'an edge'}: median {whole(at(lags, 0.5))}&nbsp;ms, p99{' '}
+          {whole(at(lags, 0.99))}&nbsp;ms.
         </>
       )}
     </p>

@@ -122,7 +122,7 @@ export function Chart({ title, figure, format }: ChartProps) {
       ) : (
         <div
           ref={place}
-          class="plot"
+          class={newest === undefined ? 'plot unknown' : 'plot'}
           role="img"
           // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys move the cursor, and its value is told.
           tabIndex={0}
@@ -257,6 +257,7 @@ function options(
     width,
     height,
     legend: { show: false },
+    padding: [8, null, null, null],
     axes: [
       {
         ...axis,
@@ -271,7 +272,11 @@ function options(
         ...axis,
         size: 60,
         ...(steps === undefined ? {} : { incrs: steps }),
-        values: (_plot, marks, _axis, _space, step) => marks.map((mark) => format(mark, step)),
+        // Half a line above the next one.
+        space: 24,
+        // Where nothing is known, the scale means nothing.
+        values: (plot, marks, _axis, _space, step) =>
+          marks.map((mark) => (knownOf(plot.data[1]) === 0 ? '' : format(mark, step))),
       },
     ],
     series: [

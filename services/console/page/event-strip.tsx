@@ -58,7 +58,7 @@ export function EventStrip() {
                 </button>
               );
             })}
-            {events.length === 0 && <span class="nothing">no events in this time</span>}
+            {events.length === 0 && <span class="nothing">No event in this time.</span>}
           </div>
           <time>{timeOfDay((to ?? 0) * 1_000).slice(0, 5)}</time>
         </>

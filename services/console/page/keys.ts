@@ -17,7 +17,7 @@ export function setKeys(on: boolean): void {
 }
 
 /** Where Space is the browser's: it presses a button, and scrolls what scrolls by keys. */
-const SPACE_IS_TAKEN = 'button, .tape, .scroll';
+const SPACE_IS_TAKEN = 'button, .events, .tape, .scroll';
 
 /** Whether Space freezes the page for somebody whose focus is there. */
 export function freezesAt(focused: EventTarget | null): boolean {

@@ -20,23 +20,29 @@ const STATES: Readonly<
 
 interface Column {
   readonly title: string;
+  /** What the figure is, for those who point at its name. */
+  readonly hint: string;
   readonly of: (row: NodeRow) => number;
   readonly show: (row: NodeRow) => string;
   /** Left out on a narrow page, unless it is what the table is sorted by. */
   readonly isWide: boolean;
   /** Whether a value far from the others' is marked: far above them, or on either side. */
   readonly outliers?: 'above' | 'both';
+  /** Below this nothing is an outlier, however small the others are; 0 if it is not given. */
+  readonly least?: number;
 }
 
 const COLUMNS: readonly Column[] = [
   {
     title: 'Clients',
+    hint: 'Open connections',
     of: ({ connections }) => connections,
     show: ({ connections }) => whole(connections),
     isWide: false,
   },
   {
     title: 'Deliveries/s',
+    hint: 'Publications that were put on sockets, a second',
     of: ({ deliveries }) => deliveries,
     show: ({ deliveries }) => short(deliveries),
     isWide: true,
@@ -44,40 +50,51 @@ const COLUMNS: readonly Column[] = [
   },
   {
     title: 'p99',
+    hint: 'From the publication to the socket, the 99th percentile of ten seconds',
     of: ({ p99Ms }) => p99Ms ?? 0,
     show: ({ p99Ms }) => (p99Ms === undefined ? '–' : `≤ ${whole(p99Ms)} ms`),
     isWide: true,
     outliers: 'above',
+    // Half of what the alert is at.
+    least: 50,
   },
   {
     title: 'Queue max',
+    hint: 'Publications that wait for the client that is furthest behind, of 512',
     of: ({ queueMax }) => queueMax,
     show: ({ queueMax }) => whole(queueMax),
     isWide: true,
   },
   {
     title: 'Slow, 5 min',
+    hint: 'Clients that were closed as slow',
     of: ({ slow }) => slow,
     show: ({ slow }) => whole(slow),
     isWide: true,
     outliers: 'above',
+    least: 5,
   },
   {
     title: 'Busy',
+    hint: 'Share of a core that the busiest thread uses',
     of: ({ busy }) => busy,
     show: ({ busy }) => percent(busy),
     isWide: true,
     outliers: 'above',
+    least: 0.2,
   },
   {
     title: 'Memory',
+    hint: 'Resident memory, as a share of the limit',
     of: ({ memory }) => memory ?? 0,
     show: ({ memory }) => (memory === undefined ? '–' : percent(memory)),
     isWide: true,
     outliers: 'above',
+    least: 0.2,
   },
   {
     title: 'Memory/client',
+    hint: 'Resident memory by client, from 5,000 clients on',
     of: ({ bytesPerConnection }) => bytesPerConnection,
     show: ({ connections, bytesPerConnection }) =>
       connections < LEAST_CLIENTS ? '–' : bytes(bytesPerConnection),
@@ -103,56 +120,59 @@ export function NodeTable(props: { readonly filter: string }) {
     column === undefined ? matching : matching.toSorted((a, b) => column.of(b) - column.of(a));
   const edges = nodes.value.filter(({ kind, health }) => kind === 'edge' && health !== 'silent');
   const outliers = new Map(
-    COLUMNS.map(({ title, of, outliers: sides }) => [
+    COLUMNS.map(({ title, of, outliers: sides, least }) => [
       title,
-      sides === undefined ? () => false : outlierTest(edges.map(of), sides),
+      sides === undefined ? () => false : outlierTest(edges.map(of), sides, least),
     ]),
   );
   return (
     <div class="card scroll">
       <h2>Nodes</h2>
-      <table class="nodes">
-        <thead>
-          <tr>
-            <th>Node</th>
-            <th>State</th>
-            <th class="wide" title="Deliveries a second">
-              Last 60 s
-            </th>
-            {COLUMNS.map(({ title, isWide }) => (
-              <th
-                key={title}
-                class={`number ${isWide && sorted !== title ? 'wide' : ''}`}
-                aria-sort={sorted === title ? 'descending' : undefined}
-              >
-                <button
-                  type="button"
-                  class="quiet"
-                  onClick={() => setSorted(sorted === title ? undefined : title)}
-                >
-                  {title}
-                  {sorted === title ? ' ↓' : ''}
-                </button>
+      {rows.length > 0 && (
+        <table class="nodes">
+          <thead>
+            <tr>
+              <th>Node</th>
+              <th>State</th>
+              <th class="wide" title="Deliveries a second">
+                Last 60 s
               </th>
+              {COLUMNS.map(({ title, hint, isWide }) => (
+                <th
+                  key={title}
+                  title={hint}
+                  class={`number ${isWide && sorted !== title ? 'wide' : ''}`}
+                  aria-sort={sorted === title ? 'descending' : undefined}
+                >
+                  <button
+                    type="button"
+                    class="quiet"
+                    onClick={() => setSorted(sorted === title ? undefined : title)}
+                  >
+                    {title}
+                    {sorted === title ? ' ↓' : ''}
+                  </button>
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <Row
+                key={row.node}
+                row={row}
+                line={nodeLines.value.get(row.node) ?? []}
+                sorted={sorted}
+                outliers={outliers}
+              />
             ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <Row
-              key={row.node}
-              row={row}
-              line={nodeLines.value.get(row.node) ?? []}
-              sorted={sorted}
-              outliers={outliers}
-            />
-          ))}
-        </tbody>
-      </table>
+          </tbody>
+        </table>
+      )}
       {rows.length === 0 && nodeRows.value !== undefined && (
         <p class="nothing">
           {nodes.value.length === 0
-            ? 'No node has told its state. An edge tells it once a second, as soon as it reaches this Redis.'
+            ? 'No node has told its state within ten minutes.'
             : 'No node matches.'}
         </p>
       )}
@@ -219,10 +239,15 @@ function drawRow(
   );
 }
 
-/** Tells values that lie far from the median, measured by the median of all distances from it. */
-function outlierTest(
+/**
+ * Tells values that lie far from the median, measured by the median of all distances from it.
+ *
+ * @param least what is below is no outlier: twice of nearly nothing is nothing to look at.
+ */
+export function outlierTest(
   values: readonly number[],
   sides: 'above' | 'both',
+  least = 0,
 ): (value: number) => boolean {
   if (values.length < LEAST_NODES) return () => false;
   const middle = median(values);
@@ -231,7 +256,7 @@ function outlierTest(
   const unit = Math.max(deviation, Math.abs(middle) * 0.1, 1e-9);
   return (value) => {
     const distance = sides === 'above' ? value - middle : Math.abs(value - middle);
-    return distance > OUTLIER_DEVIATIONS * unit;
+    return value >= least && distance > OUTLIER_DEVIATIONS * unit;
   };
 }
 

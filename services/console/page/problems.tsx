@@ -8,7 +8,8 @@ const NOTHING_KNOWN = 'Not known yet.';
 
 /** What it says where no problem is known, because nothing is. */
 const NOTHING_WRONG: Readonly<Record<string, string>> = {
-  Empty: 'There is no edge to judge.',
+  Empty:
+    'There is no edge to judge. An edge tells its state once a second, as soon as it reaches the Redis of this console.',
   Blind: 'What nodes do is unknown while Redis does not answer.',
 };
 
@@ -94,7 +95,8 @@ export function Events() {
             : 'No event of a node within the last hour.'}
         </p>
       ) : (
-        <ol class="events">
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also by keys.
+        <ol class="events" tabIndex={0} aria-label="Events, the latest first">
           {events.map((event) => (
             <li key={`${event.node} ${event.at} ${event.event} ${event.detail}`}>
               <time>{timeOfDay(event.at)}</time>

@@ -30,57 +30,52 @@ export function Tiles() {
         title="Clients"
         figure="clients"
         value={whole(point.clients)}
-        limit={
-          noEdge
-            ? 'no edge is ready'
-            : binary === 0
-              ? `${percent(full)} of ${whole(connectionsLimit)}`
-              : `${percent(full)} of ${short(connectionsLimit)} · ${short(binary)} on v2`
-        }
+        limit={noEdge ? 'no edge is ready' : `${percent(full)} of ${short(connectionsLimit)}`}
+        more={binary === 0 ? undefined : `${short(binary)} binary`}
+        hint={`Edges that are ready may hold ${whole(connectionsLimit)} clients. ${whole(binary)} get binary frames (tradewind.v2).`}
         isBad={full > 0.9}
       />
       <Tile
         title="Deliveries a second"
         figure="deliveries"
         value={short(point.deliveries)}
-        limit={
-          skipped === 0
-            ? `${short(received)} publications/s in`
-            : `${short(received)} in · ${short(skipped)} skipped`
-        }
+        limit={`${short(received)}/s in`}
+        more={skipped === 0 ? undefined : `${short(skipped)}/s skipped`}
+        hint="In: publications that edges received from Redis, each edge counted. Skipped: what clients that want only the latest were not sent."
       />
       <Tile
-        title="p99, publication to socket"
+        title="p99 to socket"
         figure="p99Ms"
         value={
           point.p99Ms === null || Number.isNaN(point.p99Ms) ? '–' : `≤ ${whole(point.p99Ms)} ms`
         }
-        limit="alert: 100 ms over 5 min"
+        limit="alert above 100 ms"
+        hint="From the publication to the socket, the last five seconds of all edges. The alert takes five minutes of one edge."
         isBad={point.p99Ms > 100}
       />
       <Tile
-        title="Losses told, last hour"
+        title="Losses told, 1 h"
         figure="lost"
         value={whole(lostLastHour)}
-        limit={`${whole(repairedLastHour)} repaired from history`}
+        limit={`${whole(repairedLastHour)} repaired`}
+        hint="Losses that clients were told of within an hour, and publications that edges repaired from history, of which clients notice nothing."
         isBad={lostLastHour > 0}
       />
       <Tile
-        title="Closed as slow, last minute"
+        title="Slow closes, 1 min"
         figure="slow"
         value={whole(point.slow)}
         limit={`${percent(slowShare)} of clients`}
+        hint="Clients that were closed because they read more slowly than their channels publish."
         isBad={slowShare > 0.01}
       />
       <Tile
         title="Bytes out a second"
         figure="sentBytes"
         value={bytes(point.sentBytes)}
-        limit={
-          saved === 0
-            ? `≈ $${whole(dollars)} a day of egress`
-            : `≈ $${whole(dollars)} a day · v2 saves ${bytes(saved)}`
-        }
+        limit={`≈ $${whole(dollars)} a day`}
+        more={saved === 0 ? undefined : `${bytes(saved)}/s saved`}
+        hint={`What egress from a cloud would cost, at $${DOLLARS_PER_GIGABYTE} a gigabyte. Saved: by binary frames (tradewind.v2).`}
       />
     </div>
   );
@@ -91,16 +86,23 @@ function Tile(props: {
   readonly figure: string;
   readonly value: string;
   readonly limit: string;
+  /** Left out where there is no room for it. */
+  readonly more?: string | undefined;
+  /** What the figures are, for those who point at them. */
+  readonly hint?: string;
   readonly isBad?: boolean;
 }) {
   return (
-    <div class={`card tile${props.isBad === true ? ' bad' : ''}`}>
+    <div class={`card tile${props.isBad === true ? ' bad' : ''}`} title={props.hint}>
       <h2>{props.title}</h2>
       <p class="figure">
         {props.isBad === true && <span aria-hidden="true">▲ </span>}
         {props.value}
       </p>
-      <p class="limit">{props.limit}</p>
+      <p class="limit">
+        {props.limit}
+        {props.more !== undefined && <span class="wide"> · {props.more}</span>}
+      </p>
       <Line figure={props.figure} label={`${props.title} within 15 minutes`} />
     </div>
   );
