@@ -70,7 +70,10 @@ describe('readBenchArguments', () => {
 
   it('reads the phases of console', () => {
     const line = 'console --seconds 1800 --phases memory';
-    expect(readBenchArguments(line.split(' '))).toMatchObject({ seconds: 1_800, phases: ['memory'] });
+    expect(readBenchArguments(line.split(' '))).toMatchObject({
+      seconds: 1_800,
+      phases: ['memory'],
+    });
   });
 
   it.each([

@@ -15,7 +15,7 @@ import { readCpuTime, readMemory } from '../../load/processes/process-usage.ts';
 import { readRedis, redisUsageBetween } from '../arena/redis-usage.ts';
 import type { ConsolePhase } from '../arguments.ts';
 import { formatNumber, formatTable } from '../figures/table.ts';
-import { PLACES, type PageTrace, type TracedPage, tracePage } from './page-trace.ts';
+import { type PageTrace, PLACES, type TracedPage, tracePage } from './page-trace.ts';
 
 /** What is measured. */
 export interface ConsolePlan {
@@ -235,12 +235,7 @@ export function describeConsole(cost: ConsoleCost): string {
   ].join('\n');
 }
 
-function describeHeld({
-  seconds,
-  heldBytes,
-  pageHeldBytes,
-  residentBytes,
-}: HeldReading): string {
+function describeHeld({ seconds, heldBytes, pageHeldBytes, residentBytes }: HeldReading): string {
   const page = pageHeldBytes === undefined ? 'there is no Chromium' : `${mib(pageHeldBytes)} MiB`;
   return `after ${seconds} s: console ${mib(heldBytes)} MiB (${mib(residentBytes)} MiB resident), page ${page}`;
 }

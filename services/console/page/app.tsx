@@ -105,11 +105,7 @@ export function App() {
         </section>
         <section class="charts" aria-label="Charts">
           <Chart title="Deliveries a second" figure="deliveries" format={short} />
-          <Chart
-            title="p99 to socket"
-            figure="p99Ms"
-            format={(value) => `${whole(value)} ms`}
-          />
+          <Chart title="p99 to socket" figure="p99Ms" format={(value) => `${whole(value)} ms`} />
           <Chart title="Clients" figure="clients" format={short} />
           <Chart title="Bytes out a second" figure="sentBytes" format={(value) => bytes(value)} />
         </section>

@@ -332,9 +332,7 @@ export class RedisCommands {
    * The last states of the nodes that wrote one within ten minutes, at most 1,000; of all unless it is said which are wanted. Rejects
    * as {@link publish} does.
    */
-  readNodeStates(
-    isWanted: (node: string) => boolean = () => true,
-  ): Promise<readonly NodeState[]> {
+  readNodeStates(isWanted: (node: string) => boolean = () => true): Promise<readonly NodeState[]> {
     return this.#nodes.readStates(isWanted);
   }
 
