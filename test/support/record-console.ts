@@ -115,7 +115,7 @@ const edges: TestEdge[] = [];
 for (let i = 1; i <= 4; i += 1) {
   edges.push(stack.use(await startEdge({ REDIS_URL: redis.url, EDGE_NODE_ID: `edge-${i}` })));
 }
-const ingest = stack.use(await startIngest({ REDIS_URL: redis.url, INGEST_NODE_ID: 'ingest-1' }));
+const ingest = stack.use(await startIngest({ REDIS_URL: redis.url }));
 await Promise.all([...edges, ingest].map(untilLinked));
 const service = stack.use(await consoleOf(redis.url, edges));
 
@@ -154,6 +154,8 @@ await picture(page, 'channel', async () => {
   await page.keyboard.press('4');
   await page.getByRole('button', { name: 'ETH.trade' }).click();
   await page.locator('.tape li').nth(8).waitFor();
+  // Edges count a channel's rate from when they are asked.
+  await sleep(3_000);
 });
 await page.keyboard.press('Escape');
 await page.evaluate('document.activeElement.blur(); scrollTo(0, 0);');

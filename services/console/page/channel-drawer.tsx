@@ -1,8 +1,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ChannelOnNode } from '../src/asked/merge-answers.ts';
+import { rateOf } from './channel-table.tsx';
 import { PriceChart } from './chart.tsx';
 import { Drawer } from './drawer.tsx';
-import { ago, rate, timeOfDayMs, whole } from './format.ts';
+import { ago, timeOfDayMs, whole } from './format.ts';
 import { abilities, snapshot } from './live.ts';
 import { channelNodes, type TapeRow, tape, tapeState } from './looking.ts';
 
@@ -96,7 +97,7 @@ function Positions({ rows }: { readonly rows: readonly ChannelOnNode[] | undefin
                   {row.offset === undefined || epochs.size > 1 ? '–' : whole(most - row.offset)}
                 </td>
                 <td class="number">{whole(row.subscribers)}</td>
-                <td class="number wide">{rate(row.rate)}</td>
+                <td class="number wide">{rateOf(row)}</td>
                 <td class="number wide">{row.ageMs < 0 ? 'never' : ago(row.ageMs)}</td>
               </tr>
             ))}

@@ -10,6 +10,15 @@ const ORDERS: readonly (readonly [ChannelOrder, string])[] = [
   ['quiet', 'Quietest'],
 ];
 
+/** The rate of a channel. An edge counts from the moment it is first asked: it has none yet of a channel whose trade just came. */
+export function rateOf(row: { readonly rate: number; readonly ageMs: number }): string {
+  const isCounted = row.rate > 0 || row.ageMs < 0 || row.ageMs > COUNTED_MS;
+  return isCounted ? rate(row.rate) : '–';
+}
+
+/** An edge that has counted for this time, in ms, knows of each trade that came meanwhile. */
+const COUNTED_MS = 2_000;
+
 /** The first hundred channels over all edges. */
 export function ChannelTable() {
   const answer = channels.value;
@@ -38,27 +47,29 @@ export function ChannelTable() {
           ))}
         </fieldset>
       </div>
-      <div class="scroll list" tabIndex={-1}>
-        <table>
-          <thead>
-            <tr>
-              <th>Channel</th>
-              <th class="number">Rate/s</th>
-              <th class="number">Subscribers</th>
-              <th class="number wide" title="Bytes a second that binary frames save its clients">
-                Saved/s
-              </th>
-              <th class="number wide">Edges</th>
-              <th class="number">Last trade</th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row) => (
-              <Row key={row.channel} row={row} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      {rows.length > 0 && (
+        <div class="scroll list" tabIndex={-1}>
+          <table>
+            <thead>
+              <tr>
+                <th>Channel</th>
+                <th class="number">Rate/s</th>
+                <th class="number">Subscribers</th>
+                <th class="number wide" title="Bytes a second that binary frames save its clients">
+                  Saved/s
+                </th>
+                <th class="number wide">Edges</th>
+                <th class="number">Last trade</th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((row) => (
+                <Row key={row.channel} row={row} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
       {rows.length === 0 && (
         <p class="nothing">
           {answer === undefined
@@ -91,7 +102,7 @@ class Row extends SeenRow<{ readonly row: ChannelRow }> {
             {row.channel}
           </button>
         </td>
-        <td class="number">{rate(row.rate)}</td>
+        <td class="number">{rateOf(row)}</td>
         <td
           class="number"
           title={row.isLeast ? 'Edges that do not list it here may have more.' : undefined}

@@ -1,6 +1,7 @@
 import type { RefObject } from 'preact';
 import { useState } from 'preact/hooks';
 import type { NodeRow } from '../src/fleet/fleet.ts';
+import { FULL_SHARE, passed } from '../src/fleet/thresholds.ts';
 import { Sparkline } from './chart.tsx';
 import { bytes, percent, short, whole } from './format.ts';
 import { nodeLines, nodeRows, nodes } from './live.ts';
@@ -30,6 +31,8 @@ interface Column {
   readonly outliers?: 'above' | 'both';
   /** Below this nothing is an outlier, however small the others are; 0 if it is not given. */
   readonly least?: number;
+  /** Why the value is a problem by itself, whatever the others are. */
+  readonly warns?: (row: NodeRow) => string | undefined;
 }
 
 const COLUMNS: readonly Column[] = [
@@ -39,6 +42,10 @@ const COLUMNS: readonly Column[] = [
     of: ({ connections }) => connections,
     show: ({ connections }) => whole(connections),
     isWide: false,
+    warns: ({ connections, connectionsLimit }) =>
+      passed(connections / Math.max(1, connectionsLimit), FULL_SHARE) !== undefined
+        ? `nearly full: it may hold ${whole(connectionsLimit)}`
+        : undefined,
   },
   {
     title: 'Deliveries/s',
@@ -220,16 +227,18 @@ function drawRow(
           <Sparkline values={line} label={`Deliveries of ${row.node} within a minute`} />
         )}
       </td>
-      {COLUMNS.map(({ title, of, show, isWide }) => {
+      {COLUMNS.map(({ title, of, show, isWide, warns }) => {
         const isOutlier =
           row.kind === 'edge' && row.health !== 'silent' && outliers.get(title)?.(of(row)) === true;
+        const warning = row.kind === 'edge' ? warns?.(row) : undefined;
         const classes = [
           'number',
           isWide && sorted !== title ? 'wide' : '',
-          isOutlier ? 'outlier' : '',
+          isOutlier || warning !== undefined ? 'outlier' : '',
         ];
         return (
           <td key={title} class={classes.join(' ')}>
+            {warning !== undefined && <span title={warning}>▲ </span>}
             {isOutlier && <span title="unlike the other nodes">◆ </span>}
             {row.kind === 'edge' ? show(row) : ''}
           </td>
