@@ -127,6 +127,17 @@ describe('a hub on several shards', () => {
     expect(worker.news()).toEqual(['published a 5']);
   });
 
+  it('says of a shard that joins while another is lost that it is linked, and restored only of the lost one', () => {
+    const { hub, reported } = under;
+    hub.linkLost('frozen', 'one');
+    hub.linkAdded('three');
+    hub.linkRestored('three');
+    expect(reported.at(-1)).toMatch(/^linked \d+$/);
+    hub.subscribed(['a', 'b'], 'one');
+    hub.linkRestored('one');
+    expect(reported.at(-1)).toMatch(/^restored \d+ one$/);
+  });
+
   it('is restored when a shard that is away loses its slots to the others, and not by a master that comes later', async () => {
     const { hub, reported } = under;
     hub.linkLost('killed', 'one');

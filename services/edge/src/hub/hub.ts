@@ -277,14 +277,21 @@ export class Hub {
     const now = Date.now();
     const recovery = this.#links.markUp(link, now);
     if (recovery === undefined) return;
-    // A master that was promoted has a link of its own, which ends the loss of the one before it.
-    const [lost] = recovery.isFirst ? this.#lost : [[link, now - recovery.afterMs] as const];
+    const lost = recovery.isFirst ? this.#succeededBy() : link;
     const shard = link === ONLY_LINK ? undefined : link;
     if (lost === undefined) this.#events.linked(recovery.afterMs);
-    else this.#events.restored(now - lost[1], shard);
-    if (lost !== undefined) this.#lost.delete(lost[0]);
+    else this.#events.restored(now - (this.#lost.get(lost) ?? now - recovery.afterMs), shard);
+    if (lost !== undefined) this.#lost.delete(lost);
     if (this.#links.degradedSince === undefined) this.#lost.clear();
     this.#notices.tellAll();
+  }
+
+  /**
+   * A master that was promoted has a link of its own, which ends the loss of the one before it: of one that is no master any more.
+   * A shard that joins while another is lost ends no loss.
+   */
+  #succeededBy(): string | undefined {
+    return [...this.#lost.keys()].find((link) => this.#links.of({ link }) === undefined);
   }
 
   /** A shard of a cluster has a master, to which there is no link yet. */
