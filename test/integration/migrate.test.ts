@@ -1,12 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { RedisCommands } from '@tradewind/bus';
 import { createPublisher } from '@tradewind/publisher';
 import { Cluster } from 'ioredis';
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import { shortOrLong } from '../support/length.ts';
 import { type RedisCluster, startRedisCluster } from '../support/redis/redis-cluster.ts';
 import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
@@ -72,6 +74,35 @@ it('gives every node of the Cluster the users, by the loop of docs/migration.md'
     const users = (await control.call('ACL', 'USERS')) as string[];
     expect(users.toSorted()).toEqual(['admin', 'console', 'default', 'edge', 'ingest']);
   }
+});
+
+it('logs in by the token of its VM, which the metadata server tells', async () => {
+  const metadata = createServer((_, response) => {
+    response.end(JSON.stringify({ access_token: 'a-token', expires_in: 3_599 }));
+  });
+  onTestFinished(() => void metadata.close());
+  await new Promise<void>((resolve) => metadata.listen(0, '127.0.0.1', resolve));
+  const { port } = metadata.address() as AddressInfo;
+  vi.stubEnv('GCE_METADATA_HOST', `127.0.0.1:${port}`);
+  // As Google's: the only user has tokens. Connections that are there stay.
+  const everywhere = async (...rules: readonly string[]) => {
+    for (const { control } of cluster.nodes)
+      await control.call('ACL', 'SETUSER', 'default', ...rules);
+  };
+  await publish('by-token', 2);
+  await everywhere('resetpass', '>a-token');
+  try {
+    const { code, err } = await migrate();
+    expect(code, 'the control').toBe(1);
+    expect(err).toContain('NOAUTH');
+    expect(await migrate('--to-google')).toMatchObject({ code: 0, err: '' });
+  } finally {
+    vi.unstubAllEnvs();
+    await everywhere('nopass');
+  }
+  expect(await dataOf(target, 'by-token')).toEqual(await dataOf(source.control, 'by-token'));
+  await source.control.flushall();
+  for (const { control } of cluster.nodes) await control.flushall();
 });
 
 it('names the node of a Cluster that refuses the user, and says why', async () => {

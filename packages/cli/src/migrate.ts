@@ -7,6 +7,7 @@ import {
   isSameChannel,
   readChannelState,
 } from './channel-copy.ts';
+import { askGoogleToken } from './google-token.ts';
 import { connectRedis, hostsOf, mastersOf, type RedisClient } from './redis.ts';
 import type { MigrateSettings } from './settings.ts';
 import type { Terminal } from './terminal.ts';
@@ -60,12 +61,13 @@ export async function migrateFromTerminal(
   terminal: Terminal,
 ): Promise<boolean> {
   await using stack = new AsyncDisposableStack();
-  const source = stack.adopt(await connect(settings.from, settings.fromPassword), (redis) =>
+  const token = () => askGoogleToken(terminal.environment.GCE_METADATA_HOST);
+  const fromPassword = settings.fromGoogle ? await token() : settings.fromPassword;
+  const toPassword = settings.toGoogle ? await token() : settings.toPassword;
+  const source = stack.adopt(await connect(settings.from, fromPassword), (redis) =>
     redis.disconnect(),
   );
-  const target = stack.adopt(await connect(settings.to, settings.toPassword), (redis) =>
-    redis.disconnect(),
-  );
+  const target = stack.adopt(await connect(settings.to, toPassword), (redis) => redis.disconnect());
   const before = await countPublishing(source);
   if (!settings.running) await refusePublishers(source, before);
   const tally: Tally = {

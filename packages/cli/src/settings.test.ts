@@ -80,6 +80,14 @@ describe('readCommand', () => {
     [['check', '--edge', 'https://x'], 'ws:'],
     [['check', '--edge', 'ws://a/ws', '--edge', 'https://x'], 'ws:'],
     [['check', '--token-file', '/nowhere'], '--token-file'],
+    [['migrate', '--from', 'redis://a'], '--to'],
+    [
+      ['migrate', '--from', 'redis://a', '--to', 'redis://b', '--to-google'].concat(
+        '--to-password-file',
+        '/nowhere',
+      ),
+      '--to-google',
+    ],
   ])('refuses %j', (args, text) => {
     expect(() => readCommand(args, {})).toThrow(UsageError);
     expect(() => readCommand(args, {})).toThrow(text);

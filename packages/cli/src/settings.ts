@@ -22,6 +22,8 @@ export const USAGE = `tradewind COMMAND
       --running               copies ahead while they are not: run it once more without this when they are
       --from-password-file FILE, --to-password-file FILE
                               hold the passwords of the users that the URLs name
+      --from-google, --to-google
+                              log in by the token of this VM's account instead, as services do with REDIS_AUTH=google
 
 Options of all commands:
   --redis URL                 Redis (REDIS_URL, or redis://127.0.0.1:6379; its password may be in REDIS_PASSWORD_FILE)
@@ -85,6 +87,9 @@ export interface MigrateSettings {
   /** Of their files; they win over the URLs'. */
   readonly fromPassword: string | undefined;
   readonly toPassword: string | undefined;
+  /** The password is the token of the VM's account. */
+  readonly fromGoogle: boolean;
+  readonly toGoogle: boolean;
   /** Publishers may run meanwhile. */
   readonly running: boolean;
   readonly json: boolean;
@@ -196,6 +201,8 @@ export function readCommand(args: readonly string[], environment: Environment): 
       const { values, positionals } = parse(rest, {
         ...{ from: { type: 'string' }, to: { type: 'string' } },
         ...{ 'from-password-file': { type: 'string' }, 'to-password-file': { type: 'string' } },
+        ...{ 'from-google': { type: 'boolean', default: false } },
+        ...{ 'to-google': { type: 'boolean', default: false } },
         ...{ running: { type: 'boolean', default: false } },
         ...{ json: { type: 'boolean', default: false } },
       });
@@ -204,10 +211,14 @@ export function readCommand(args: readonly string[], environment: Environment): 
       if (from === undefined || to === undefined)
         throw new UsageError('migrate needs --from URL and --to URL');
       if (from === to) throw new UsageError('--from and --to are the same Redis');
+      for (const side of ['from', 'to'] as const)
+        if (values[`${side}-google`] && values[`${side}-password-file`] !== undefined)
+          throw new UsageError(`--${side}-google needs no --${side}-password-file`);
       const settings = {
         ...{ from: checkRedis(from), to: checkRedis(to), running, json },
         fromPassword: readSecret('--from-password-file', values['from-password-file']),
         toPassword: readSecret('--to-password-file', values['to-password-file']),
+        ...{ fromGoogle: values['from-google'], toGoogle: values['to-google'] },
       };
       return { name, settings };
     }
