@@ -1,5 +1,7 @@
 import { findFreePort, findRedisServer, startRedisServer } from '@tradewind/dev';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createPublisher } from '@tradewind/publisher';
+import { Cluster } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
 import { bringOpenssl } from '../support/faults/tls-terminator.ts';
 import {
@@ -7,7 +9,11 @@ import {
   createTestAuthority,
   type TestAuthority,
 } from '../support/identity/certificates.ts';
-import { type RedisCluster, startRedisCluster } from '../support/redis/redis-cluster.ts';
+import {
+  type ClusterNode,
+  type RedisCluster,
+  startRedisCluster,
+} from '../support/redis/redis-cluster.ts';
 import { startEdge, startIngest, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -19,6 +25,13 @@ if (!hasOpenssl || program === undefined) {
 
 /** The form of Memorystore's certificates: the address as common name, and no alternative name. */
 const ADDRESS = '127.0.0.1';
+
+/** From the death of a master to publications on its shard again, in ms: the Cluster's own time is most of it. */
+const FAILOVER_MS = 60_000;
+
+/** Publications to each shard before a master dies, while none is there, and after it. */
+const BEFORE = 20;
+const MEANWHILE = 10;
 
 let authority: TestAuthority;
 let other: TestAuthority;
@@ -97,10 +110,14 @@ it.skipIf(!hasOpenssl || program === undefined).each([
   await client.close();
 });
 
+function isRunning({ control }: ClusterNode): boolean {
+  return control.status === 'ready';
+}
+
 /** Connections of services that came in by the ports without TLS. */
 async function plainConnections({ nodes }: RedisCluster): Promise<readonly string[]> {
   const lists = await Promise.all(
-    nodes.map(async ({ control, port }) => {
+    nodes.filter(isRunning).map(async ({ control, port }) => {
       const clients = String(await control.client('LIST')).split('\n');
       return clients.filter((line) => line.includes(`laddr=${ADDRESS}:${port} `));
     }),
@@ -108,12 +125,14 @@ async function plainConnections({ nodes }: RedisCluster): Promise<readonly strin
   return lists.flat().filter((line) => line.includes(' name=tradewind'));
 }
 
-it.skipIf(!hasOpenssl || program === undefined)(
-  'edges and ingest speak TLS with every node of a Cluster, also with one that a MOVED names',
-  async () => {
+describe.skipIf(!hasOpenssl || program === undefined)('a Cluster over TLS', () => {
+  let cluster: RedisCluster;
+  let env: Readonly<Record<string, string>>;
+  const addresses: string[] = [];
+
+  beforeAll(async () => {
     const { certificateFile, keyFile } = await authority.issue(ADDRESS);
-    const addresses: string[] = [];
-    await using cluster = await startRedisCluster({
+    cluster = await startRedisCluster({
       async nodeArgs() {
         const tlsPort = String(await findFreePort());
         addresses.push(`${ADDRESS}:${tlsPort}`);
@@ -123,17 +142,31 @@ it.skipIf(!hasOpenssl || program === undefined)(
           ...['--tls-cluster', 'yes', '--tls-replication', 'yes'],
           ...['--tls-cert-file', certificateFile, '--tls-key-file', keyFile],
           ...['--tls-ca-cert-file', authority.certificateFile],
+          // Or all masters refuse everything while one is away.
+          ...['--cluster-require-full-coverage', 'no'],
         ];
       },
     });
-    const env = { ...settingsFor(`rediss://${addresses.join()}`), REDIS_MODE: 'cluster' };
+    env = { ...settingsFor(`rediss://${addresses.join()}`), REDIS_MODE: 'cluster' };
+  });
+
+  afterAll(async () => {
+    await cluster?.[Symbol.asyncDispose]();
+  });
+
+  /** A channel on each shard. */
+  const channelsOfAll = async (prefix: string): Promise<readonly string[]> =>
+    await Promise.all(
+      cluster.nodes
+        .slice(0, 3)
+        .map(async (node) => (await cluster.channelsOn(node, 1, prefix))[0]!),
+    );
+
+  it('edges and ingest speak TLS with every node, also with one that a MOVED names', async () => {
     await using edge = await startEdge(env);
     await using ingest = await startIngest(env);
     for (const service of [edge, ingest]) await untilLinked(service);
-    const masters = cluster.nodes.slice(0, 3);
-    const channels = await Promise.all(
-      masters.map(async (node) => (await cluster.channelsOn(node, 1, 'tls'))[0]!),
-    );
+    const channels = await channelsOfAll('tls');
     await using client = await TestClient.connect(edge.wsUrl, { channels });
     const publish = async (channel: string, body: string) => {
       const url = `${ingest.url}/v1/channels/${channel}`;
@@ -143,12 +176,84 @@ it.skipIf(!hasOpenssl || program === undefined)(
     for (const channel of others) await publish(channel, '1');
     await client.waitFor(({ publications }) => publications.length === 2);
     // It has no keys yet: MIGRATE would need the TLS port of its target.
-    await cluster.moveSlot(await cluster.slotOf(moving), masters[1]!);
+    await cluster.moveSlot(await cluster.slotOf(moving), cluster.nodes[1]!);
     await publish(moving, '1');
     await client.waitFor(({ publications }) => publications.length === 3);
     expect(await plainConnections(cluster)).toEqual([]);
     await using unencrypted = await startIngest({ REDIS_MODE: 'cluster', REDIS_URL: cluster.url });
     await untilLinked(unencrypted);
     expect((await plainConnections(cluster)).length, 'control').toBeGreaterThan(0);
-  },
-);
+  });
+
+  it('edges, ingest and a library follow a replica that takes over, by TLS; each publication that was accepted arrives once', {
+    timeout: 2 * FAILOVER_MS,
+  }, async () => {
+    await using edge = await startEdge(env);
+    await using ingest = await startIngest({ ...env, INGEST_MAX_AGE_MS: String(FAILOVER_MS) });
+    for (const service of [edge, ingest]) await untilLinked(service);
+    const backend = new Cluster(
+      addresses.map((address) => ({ host: ADDRESS, port: Number(address.split(':')[1]) })),
+      {
+        redisOptions: { tls: { ca: authority.pem, checkServerIdentity: () => undefined } },
+        ...{ slotsRefreshInterval: 1_000, retryDelayOnFailover: 100, retryDelayOnClusterDown: 100 },
+      },
+    );
+    backend.on('error', () => {});
+    try {
+      const library = createPublisher(backend, { deadlineMs: FAILOVER_MS });
+      const channels = await channelsOfAll('failover');
+      await using client = await TestClient.connect(edge.wsUrl, { channels });
+      /** What was accepted, by channel, in the order of its offsets. */
+      const accepted = new Map<string, Map<number, string>>();
+      const note = (channel: string, offset: number, data: string): void => {
+        const all = accepted.get(channel) ?? new Map<number, string>();
+        expect(all.has(offset), 'an offset is given out once').toBe(false);
+        accepted.set(channel, all.set(offset, data));
+      };
+      const publish = async (channel: string, number: number): Promise<void> => {
+        const byIngest = `"${channel} ingest ${number}"`;
+        const response = await fetch(`${ingest.url}/v1/channels/${channel}`, {
+          ...{ method: 'POST', body: byIngest },
+        });
+        expect(response.status).toBe(200);
+        note(channel, ((await response.json()) as { offset: number }).offset, byIngest);
+        const byLibrary = `${channel} library ${number}`;
+        const key = `${channel}-${number}`;
+        const result = await library.publish(channel, byLibrary, { key });
+        note(channel, result.offset, JSON.stringify(byLibrary));
+      };
+      for (let n = 0; n < BEFORE; n += 1)
+        await Promise.all(channels.map((channel) => publish(channel, n)));
+
+      const [failing = '', ...others] = channels;
+      const master = await cluster.masterOf(failing);
+      // Replication is asynchronous: what a master accepted alone dies with it, and is told then. Here nothing does.
+      await master.control.wait(1, 5_000);
+      await master.kill();
+      const onOthers = async (): Promise<void> => {
+        for (let n = BEFORE; n < BEFORE + MEANWHILE; n += 1)
+          await Promise.all(others.map((channel) => publish(channel, n)));
+      };
+      const first = publish(failing, BEFORE);
+      await onOthers();
+      await first;
+      expect((await cluster.masterOf(failing)).id, 'the control: another node').not.toBe(master.id);
+      for (let n = BEFORE + 1; n < BEFORE + MEANWHILE; n += 1) await publish(failing, n);
+
+      const count = 2 * (BEFORE + MEANWHILE);
+      for (const channel of channels) {
+        await client.waitFor((seen) => seen.publicationsOn(channel).length >= count, FAILOVER_MS);
+        const received = client.publicationsOn(channel).map(({ offset, data }) => [offset, data]);
+        const sent = [...accepted.get(channel)!].toSorted(([one], [other]) => one - other);
+        expect(received).toEqual(sent);
+      }
+      expect(client.controlsOf('gap')).toEqual([]);
+      for (const { channels: cutOff } of client.controlsOf('degraded'))
+        expect(cutOff).toEqual([failing]);
+      for (const service of [edge, ingest]) await untilLinked(service);
+      expect(await plainConnections(cluster)).toEqual([]);
+    } finally {
+      backend.disconnect();
+    }
+  });
+});
