@@ -12,6 +12,13 @@ const DEADLINE_MS = 90_000;
 /** How long a publication for a frozen shard waits, in ms; its link is found dead within less. */
 const FROZEN_MAX_AGE_MS = 6_000;
 
+/** A queue that a test fills, in publications; one shard may have half of it. */
+const QUEUE_ITEMS = 20;
+const SHARE = QUEUE_ITEMS / 2;
+
+/** How often the other shards are published to while one fills its share. */
+const ROUNDS = 20;
+
 /** Enough for each of three masters to have some. */
 const CHANNELS = Array.from({ length: 12 }, (_, i) => `ingest-${i}`);
 
@@ -39,6 +46,26 @@ async function post(ingestUrl: string, lines: readonly Line[]): Promise<readonly
   });
   const { results } = (await response.json()) as { results: readonly unknown[] };
   return results;
+}
+
+/** Starts an ingest whose queue is small and keeps what waits. The caller ends it. */
+async function startSmallQueue({ url }: RedisCluster) {
+  const ingest = await startIngest({
+    ...{ ...CLUSTER, REDIS_URL: url, INGEST_MAX_AGE_MS: '60000' },
+    ...{ INGEST_QUEUE_ITEMS: String(QUEUE_ITEMS), INGEST_MAX_ITEMS: String(SHARE) },
+  });
+  await untilLinked(ingest);
+  const untilQueued = (count: number) =>
+    eventually(async () => {
+      const metrics = await ingest.metrics();
+      return metrics.sum('tradewind_ingest_queue_publications') === count;
+    });
+  const publish = async (channel: string, body: string) => {
+    const url = `${ingest.url}/v1/channels/${channel}`;
+    const response = await fetch(url, { method: 'POST', body });
+    return { status: response.status, text: await response.text() };
+  };
+  return { ...ingest, publish, untilQueued };
 }
 
 async function historyOf(channel: string): Promise<unknown[]> {
@@ -176,6 +203,60 @@ describe('ingest on a Redis Cluster', () => {
       const [last, before] = (await historyOf(channel)).slice(-2).reverse() as [number, number];
       expect(last - before, 'nothing is published twice').toBe(1);
     }
+  });
+
+  it('holds no more than half of its queue for a frozen shard, and publishes to the others meanwhile', {
+    timeout: DEADLINE_MS,
+  }, async () => {
+    await using ingest = await startSmallQueue(cluster);
+    const { publish } = ingest;
+    const [frozen, ...others] = cluster.nodes;
+    for (const { control } of cluster.nodes)
+      await control.config('SET', 'cluster-require-full-coverage', 'no');
+    const [away = ''] = await cluster.channelsOn(frozen!, 1, 'share-frozen');
+    const served = await Promise.all(
+      others.map(async (node) => (await cluster.channelsOn(node, 1, 'share'))[0]!),
+    );
+    const held: Promise<{ status: number }>[] = [];
+    frozen!.pause();
+    try {
+      for (let i = 0; i < SHARE; i += 1) held.push(publish(away, String(i)));
+      await ingest.untilQueued(SHARE);
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const refused = await publish(away, 'too many');
+        expect(refused).toMatchObject({ status: 503 });
+        expect(refused.text).toContain('The queue of publications that wait for Redis is full');
+        for (const channel of served)
+          expect(await publish(channel, String(round))).toMatchObject({ status: 200 });
+      }
+      await ingest.untilQueued(SHARE);
+    } finally {
+      frozen!.resume();
+    }
+    const statuses = (await Promise.all(held)).map(({ status }) => status);
+    expect(statuses).toEqual(statuses.map(() => 200));
+    expect((await historyOf(away)).toSorted()).toEqual(Array.from({ length: SHARE }, (_, i) => i));
+    for (const channel of served)
+      expect(await historyOf(channel)).toEqual(Array.from({ length: ROUNDS }, (_, round) => round));
+  });
+
+  it('has no share where there is one shard, and then its queue is full for all channels: the control', {
+    timeout: DEADLINE_MS,
+  }, async () => {
+    await using alone = await startRedisCluster({ masters: 1, replicas: 0 });
+    await using ingest = await startSmallQueue(alone);
+    const [only] = alone.nodes;
+    const held: Promise<{ status: number }>[] = [];
+    only!.pause();
+    try {
+      for (let i = 0; i < QUEUE_ITEMS; i += 1) held.push(ingest.publish('away', String(i)));
+      await ingest.untilQueued(QUEUE_ITEMS);
+      expect(await ingest.publish('another', '1')).toMatchObject({ status: 503 });
+    } finally {
+      only!.resume();
+    }
+    const statuses = (await Promise.all(held)).map(({ status }) => status);
+    expect(statuses).toEqual(statuses.map(() => 200));
   });
 
   it('keeps revocations on the shard of their key', { timeout: DEADLINE_MS }, async () => {
