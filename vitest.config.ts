@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -73,18 +73,41 @@ const ON_A_CLUSTER = [
 ];
 const ON_A_CLUSTER_LONG = [
   'test/integration/believed-headers.test.ts',
+  'test/integration/bus-probe.test.ts',
   'test/integration/bus-subscriber.test.ts',
   'test/integration/document-client.test.ts',
   'test/integration/ingest-sequenced.test.ts',
   'test/integration/latest.test.ts',
   'test/integration/outage.test.ts',
+  'test/integration/publish-memory.test.ts',
   'test/integration/publish-script.test.ts',
+  'test/integration/redis-mixups.test.ts',
+  'test/integration/redis-states.test.ts',
+  'test/integration/redis-users.test.ts',
+  'test/integration/redis-version.test.ts',
   'test/integration/revocation.test.ts',
 ];
+/**
+ * Tests about Redis that do not run twice: `bus-sentinel` is about Sentinels, which watch no Cluster (a Cluster elects by itself),
+ * and the others start their own Cluster.
+ */
+const ON_THEIR_OWN = [
+  'test/integration/bus-sentinel.test.ts',
+  'test/integration/redis-cluster.test.ts',
+  'test/integration/redis-tls.test.ts',
+];
+for (const name of readdirSync(new URL('test/integration', import.meta.url))) {
+  const file = `test/integration/${name}`;
+  const isListed = [ON_A_CLUSTER, ON_A_CLUSTER_LONG, ON_THEIR_OWN].some((all) =>
+    all.includes(file),
+  );
+  if (/^(bus|redis)-.*\.test\.ts$/.test(name) && !isListed)
+    throw new Error(`vitest.config.ts: say whether ${file} runs on a Cluster`);
+}
 // A file that moved would silently run beside others, or late.
 for (const file of [
   ...[...CHAOS_INSTRUMENTS, ...ALONE, ...LONGEST],
-  ...[...ON_A_CLUSTER, ...ON_A_CLUSTER_LONG],
+  ...[...ON_A_CLUSTER, ...ON_A_CLUSTER_LONG, ...ON_THEIR_OWN],
 ]) {
   if (!existsSync(new URL(file, import.meta.url))) throw new Error(`vitest.config.ts: no ${file}`);
 }

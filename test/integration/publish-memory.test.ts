@@ -8,8 +8,10 @@ import {
   type SequencedPublication,
 } from '@tradewind/bus';
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RedisCluster, startRedisCluster } from '../support/redis/redis-cluster.ts';
+import { IS_CLUSTER } from '../support/redis/redis-mode.ts';
+import { startRedis } from '../support/redis.ts';
 
 /** The formula of docs/publishing.md, in bytes. */
 const metaBound = (channel: number): number => 160 + channel;
@@ -20,18 +22,37 @@ const logBound = (channel: number, size: number, payload: number): number =>
 /** More publications than one node of a stream holds, to measure every state of its first and last node. */
 const MEASURED_PUBLICATIONS = 210;
 
-let redis: TestRedis;
+let owned: AsyncDisposableStack;
+let cluster: RedisCluster | undefined;
+/** The Redis, or the master of {@link measure}'s channel. */
 let admin: Redis;
 
+beforeAll(async () => {
+  // A replica is sent all commands by a buffer that counts as memory of its master.
+  if (IS_CLUSTER) cluster = await startRedisCluster({ replicas: 0 });
+});
+
+afterAll(async () => {
+  await cluster?.[Symbol.asyncDispose]();
+});
+
 beforeEach(async () => {
-  redis = await startRedis();
-  admin = new Redis(redis.url);
+  owned = new AsyncDisposableStack();
+  if (IS_CLUSTER) return;
+  const { url } = owned.use(await startRedis());
+  admin = owned.adopt(new Redis(url), (redis) => redis.disconnect());
 });
 
 afterEach(async () => {
-  admin.disconnect();
-  await redis.stop();
+  await owned.disposeAsync();
 });
+
+/** Measures on the master of a channel from now on, which is empty. */
+async function measure(channel: string): Promise<void> {
+  if (cluster === undefined) return;
+  ({ control: admin } = await cluster.masterOf(channel));
+  await admin.flushall();
+}
 
 async function publish(publications: readonly SequencedPublication[]): Promise<void> {
   const pipeline = admin.pipeline();
@@ -40,7 +61,7 @@ async function publish(publications: readonly SequencedPublication[]): Promise<v
       PUBLISH_SCRIPT.text,
       2,
       ...publishKeys(publication.channel),
-      ...publishArguments(publication),
+      ...publishArguments(publication, IS_CLUSTER),
     );
   for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
 }
@@ -67,6 +88,7 @@ describe('the memory of a channel', () => {
     'is within its formula: $size of $payloadBytes bytes',
     async ({ channelBytes, size, payloadBytes }) => {
       const channel = 'c'.repeat(channelBytes);
+      await measure(channel);
       const publication: SequencedPublication = {
         channel,
         payload: 'x'.repeat(payloadBytes),
@@ -101,6 +123,7 @@ describe('the memory of a channel', () => {
         idempotencyKey: key(from + index),
         idempotencyWindowMs: 600_000,
       }));
+    await measure('BTC.trade');
     await publish(publications(0, 1_000));
     const before = await usedMemory();
     const count = 10_000;

@@ -101,8 +101,8 @@ describe.each(['redis', 'valkey'] as const)('a publisher on %s', (kind) => {
    * waiting for longer by it alone. A clock would count what else runs on the machine.
    */
   async function stallOf(role: Role, { prepare, words }: Attack): Promise<number> {
-    const { port, admin } = redis!;
-    await using by = await connectRaw(port, role);
+    const { admin, servers } = redis!;
+    await using by = await connectRaw(servers[0]!.port, role);
     const stalls: number[] = [];
     for (let i = 0; i < TRIES; i += 1) {
       await admin.del(META, LOG);

@@ -1,6 +1,11 @@
 import { describe, it } from 'vitest';
 import { expectServed } from '../support/redis/expect-redis-state.ts';
-import { playRedisState, type RedisStateName } from '../support/redis/redis-state-scenes.ts';
+import { IS_CLUSTER } from '../support/redis/redis-mode.ts';
+import {
+  CLUSTER_STATE_NAMES,
+  playRedisState,
+  type RedisStateName,
+} from '../support/redis/redis-state-scenes.ts';
 
 /**
  * Long enough for a link that treats an error as no answer to close twice. `npm run chaos` has all states, 30 s each.
@@ -16,8 +21,11 @@ const STATES: readonly RedisStateName[] = [
   'loads its data',
 ];
 
-describe.concurrent('Redis, under load,', () => {
-  it.each(STATES)('%s, and back', async (name) => {
+// A Cluster is three servers, so one after the other.
+const describeAll = IS_CLUSTER ? describe : describe.concurrent;
+
+describeAll(`${IS_CLUSTER ? 'one master of a Cluster' : 'Redis'}, under load,`, () => {
+  it.each(IS_CLUSTER ? CLUSTER_STATE_NAMES : STATES)('%s, and back', async (name) => {
     expectServed(await playRedisState(name, SECONDS));
   });
 });

@@ -2,19 +2,30 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { FUNCTION_LIBRARY, publishKeys, REVOCATION_CHANNEL, RedisCommands } from '@tradewind/bus';
+import {
+  CLUSTER_REVOCATION_CHANNEL,
+  type Commands,
+  FUNCTION_LIBRARY,
+  publishKeys,
+  REVOCATION_CHANNEL,
+} from '@tradewind/bus';
 import { bringRedisCli, findFreePort, startProcess } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { TestClient } from '../support/client.ts';
+import { startCommands as startCommandsOf } from '../support/redis/bus-of-mode.ts';
+import { IS_CLUSTER, serviceEnv } from '../support/redis/redis-mode.ts';
 import {
+  aclLogs,
   bringServer,
   connectRaw,
+  loginOf,
   type RedisWithUsers,
   type Role,
   type ServerKind,
   startRedisWithUsers,
 } from '../support/redis/redis-with-users.ts';
+import type { RedisPlace } from '../support/redis/test-redis.ts';
 import { startEdge, startIngest, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -25,6 +36,10 @@ const START_DEADLINE_MS = 240_000;
 
 /** Services and servers are started. */
 const DEADLINE_MS = 60_000;
+
+/** What edges of a Cluster hear, and how it is published. */
+const PUBLISH = IS_CLUSTER ? 'SPUBLISH' : 'PUBLISH';
+const TOLD = IS_CLUSTER ? CLUSTER_REVOCATION_CHANNEL : REVOCATION_CHANNEL;
 
 const publishCall = (channel: string) =>
   `FCALL tradewind_publish_1 2 {${channel}}:meta {${channel}}:log ${channel} 1 10 0  0 0`;
@@ -171,17 +186,18 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
     '%s is refused what is not its own, and each try stands in the ACL log',
     { timeout: DEADLINE_MS },
     async ([role, commands], { skip }) => {
-      const { port, admin } = server(skip);
       expect(commands.length).toBeGreaterThanOrEqual(40);
-      await using connection = await connectRaw(port, role as Role);
-      // The control: they are commands, and it is the user that they are refused to.
-      for (const command of commands)
-        expect(await admin.call('ACL', 'DRYRUN', 'admin', ...command.split(' '))).toBe('OK');
-      for (const command of commands) {
-        await admin.call('ACL', 'LOG', 'RESET');
-        expect(await connection.ask(command.split(' ')), command).toMatch(/^-NOPERM /);
-        const [entry] = (await admin.call('ACL', 'LOG')) as string[][];
-        expect(entry, command).toContain(role);
+      for (const { port, admin } of server(skip).servers) {
+        await using connection = await connectRaw(port, role as Role);
+        // The control: they are commands, and it is the user that they are refused to.
+        for (const command of commands)
+          expect(await admin.call('ACL', 'DRYRUN', 'admin', ...command.split(' '))).toBe('OK');
+        for (const command of commands) {
+          await admin.call('ACL', 'LOG', 'RESET');
+          expect(await connection.ask(command.split(' ')), command).toMatch(/^-NOPERM /);
+          const [entry] = (await admin.call('ACL', 'LOG')) as string[][];
+          expect(entry, command).toContain(role);
+        }
       }
     },
   );
@@ -189,13 +205,13 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
   it(
     'serve an edge, ingest, a console and a publisher, to whom Redis refuses nothing that they ask for',
     async ({ skip }) => {
-      const { admin, urlOf } = server(skip);
+      const { admin } = server(skip);
       await admin.call('ACL', 'LOG', 'RESET');
-      await using edge = await startEdge({ REDIS_URL: urlOf('edge') });
-      await using ingest = await startIngest({ REDIS_URL: urlOf('ingest') });
+      await using edge = await startEdge(serviceEnv(redis!, loginOf('edge')));
+      await using ingest = await startIngest(serviceEnv(redis!, loginOf('ingest')));
       await untilLinked(edge);
       await untilLinked(ingest);
-      const publisher = await startCommands(urlOf('publisher'));
+      const publisher = await startCommands(redis!, 'publisher');
       const url = `${ingest.url}/v1/channels/BTC.trade`;
       const post = (body: string) =>
         fetch(url, { method: 'POST', body, headers: { 'idempotency-key': `k${body}` } });
@@ -222,7 +238,7 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
       expect((await post('4')).status).toBe(200);
       await client.waitFor(() => client.publications.length === 5);
       expect(client.publications.map(({ data }) => data)).toEqual(['1', '2', '3', '"plain"', '4']);
-      const reader = await startCommands(urlOf('console'));
+      const reader = await startCommands(redis!, 'console');
       await eventually(async () => (await reader.readNodeStates()).length === 2);
       const nodes = (await reader.readNodeStates()).map(({ node }) => node);
       await eventually(async () => {
@@ -230,7 +246,7 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
         const [answer] = await reader.readNodeAnswers(nodes);
         return answer?.channels[0]?.channel === 'BTC.trade';
       });
-      expect(await admin.call('ACL', 'LOG')).toEqual([]);
+      expect(await aclLogs(redis!)).toEqual([]);
     },
     DEADLINE_MS,
   );
@@ -238,31 +254,31 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
   it(
     'let a publisher spoil its own channels, and harm neither another channel nor an edge',
     async ({ skip }) => {
-      const { admin, port, urlOf } = server(skip);
+      const { admin, portOf } = server(skip);
       await using edge = await startEdge({
-        REDIS_URL: urlOf('edge'),
+        ...serviceEnv(redis!, loginOf('edge')),
         EDGE_TAIL_CHECK_SECONDS: '1',
       });
       await untilLinked(edge);
-      const ingest = await startCommands(urlOf('ingest'));
+      const ingest = await startCommands(redis!, 'ingest');
       const publish = (channel: string, payload: string) =>
         ingest.publishSequenced(publication(channel, payload));
       for (const channel of ['BTC.spoilt', 'ETH.trade']) await publish(channel, '0');
       await using client = await TestClient.connect(edge.wsUrl, {
         channels: [{ channel: 'ETH.trade', history: 1 }, 'BTC.spoilt'],
       });
-      await using publisher = await connectRaw(port, 'publisher');
+      await using publisher = await connectRaw(await portOf('BTC.spoilt'), 'publisher');
       const [meta, log] = publishKeys('BTC.spoilt');
       const spoils: readonly (readonly string[])[] = [
         ['SET', meta, 'x'.repeat(1_000_000)],
         ['SET', meta, 'forged:9007199254740991'],
-        ['PUBLISH', 'BTC.spoilt', '@1:forged:9007199254740991:1;"far"'],
-        ['PUBLISH', 'BTC.spoilt', '@1:'],
+        [PUBLISH, 'BTC.spoilt', '@1:forged:9007199254740991:1;"far"'],
+        [PUBLISH, 'BTC.spoilt', '@1:'],
         ['DEL', log],
         ['XADD', log, '18446744073709551615-18446744073709551615', 'p', 'x'],
-        ['PUBLISH', 'BTC.spoilt', '@1:forged:1:1;"again"'],
+        [PUBLISH, 'BTC.spoilt', '@1:forged:1:1;"again"'],
         ['SET', log, 'no stream'],
-        ['PUBLISH', 'BTC.spoilt', '\xff'.repeat(70_000)],
+        [PUBLISH, 'BTC.spoilt', '\xff'.repeat(70_000)],
       ];
       let number = 0;
       for (const spoil of spoils) {
@@ -284,7 +300,7 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
       const { status } = await fetch(`${edge.url}/readyz`);
       expect(status).toBe(200);
       // The control: with a right to the other channel the same does harm.
-      await using trespasser = await connectRaw(port, 'ingest');
+      await using trespasser = await connectRaw(await portOf('ETH.trade'), 'ingest');
       const [other] = publishKeys('ETH.trade');
       expect(await publisher.ask(['SET', other, 'forged:1'])).toMatch(/^-NOPERM/);
       expect(await trespasser.ask(['SET', other, 'forged:1'])).toBe('+OK');
@@ -296,17 +312,17 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
   );
 
   it('let ingest revoke tokens, and an edge hear and read of it', async ({ skip }) => {
-    const { admin, urlOf } = server(skip);
+    const { admin, portOf } = server(skip);
     await admin.call('ACL', 'LOG', 'RESET');
-    const ingest = await startCommands(urlOf('ingest'));
-    const edge = await startCommands(urlOf('edge'));
-    const subscriber = new Redis(urlOf('edge'), {
+    const ingest = await startCommands(redis!, 'ingest');
+    const edge = await startCommands(redis!, 'edge');
+    const subscriber = new Redis(`redis://${loginOf('edge')}127.0.0.1:${await portOf(TOLD)}`, {
       ...{ enableReadyCheck: false, disableClientInfo: true },
     });
     onTestFinished(() => subscriber.disconnect());
     const heard: string[] = [];
-    subscriber.on('message', (_channel, text) => heard.push(text));
-    await subscriber.subscribe(REVOCATION_CHANNEL);
+    subscriber.on(IS_CLUSTER ? 'smessage' : 'message', (_channel, text) => heard.push(text));
+    await (IS_CLUSTER ? subscriber.ssubscribe(TOLD) : subscriber.subscribe(TOLD));
     const revocation = { subject: 'u1', until: Date.now() + 60_000 };
     for (const name of ['ZRANGE', 'ZREM']) {
       const rest = name === 'ZREM' ? ['x'] : ['0', '-1'];
@@ -316,7 +332,7 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
     expect(await ingest.revoke(revocation, Date.now())).toBe(1);
     expect((await edge.readRevocations()).revocations).toEqual([revocation]);
     await eventually(() => heard.length === 1);
-    expect(await admin.call('ACL', 'LOG')).toEqual([]);
+    expect(await aclLogs(redis!)).toEqual([]);
   });
 
   it('refuse publications with a clear word until the functions are loaded, and take them then', async ({
@@ -325,7 +341,7 @@ describe.each(['redis', 'valkey'] as const)('the users of infra/redis on %s', (k
     server(skip);
     const program = await bringServer(kind);
     await using bare = await startRedisWithUsers(program!, { withFunctions: false });
-    const commands = await startCommands(bare.urlOf('ingest'));
+    const commands = await startCommands(bare, 'ingest');
     const call = () => commands.publishSequenced(publication('BTC.trade', '1'));
     await expect(call()).rejects.toMatchObject({ message: 'ERR Function not found' });
     await bare.admin.function('LOAD', FUNCTION_LIBRARY);
@@ -337,6 +353,7 @@ describe('infra/redis/start.sh', () => {
   it('starts what Compose runs: users, functions and limits', { timeout: DEADLINE_MS }, async ({
     skip,
   }) => {
+    skip(IS_CLUSTER, 'Compose runs one Redis');
     const isHere = (await bringServer('redis')) !== undefined && (await bringRedisCli(console.log));
     if (!isHere) skip('redis-server and redis-cli are not both here');
     const port = await findFreePort();
@@ -348,8 +365,8 @@ describe('infra/redis/start.sh', () => {
       env: { ...process.env, REDIS_PORT: String(port), REDIS_PASSWORD: 'a-password' },
       cwd: folder,
     });
-    const url = `redis://edge:a-password@127.0.0.1:${port}`;
-    const edge = new Redis(url, { enableReadyCheck: false });
+    const url = `redis://127.0.0.1:${port}`;
+    const edge = new Redis(url.replace('//', `//${loginOf('edge')}`), { enableReadyCheck: false });
     onTestFinished(() => edge.disconnect());
     edge.on('error', () => undefined);
     // What the health check of Compose asks.
@@ -357,7 +374,7 @@ describe('infra/redis/start.sh', () => {
     await eventually(async () => {
       expect(await edge.call('FCALL', ...call)).toEqual([0, '', 0]);
     });
-    const ingest = await startCommands(url.replace('edge', 'ingest'));
+    const ingest = await startCommands({ url }, 'ingest');
     expect(await ingest.publishSequenced(publication('BTC.trade', '1'))).toMatchObject({
       offset: 1,
     });
@@ -378,13 +395,9 @@ async function start(kind: ServerKind): Promise<RedisWithUsers | undefined> {
   return program === undefined ? undefined : await startRedisWithUsers(program);
 }
 
-async function startCommands(url: string): Promise<RedisCommands> {
-  const commands = new RedisCommands(
-    { url, password: undefined, certificateAuthority: undefined, connectionName: 'tradewind-test' },
-    { available() {}, unavailable() {} },
-  );
+async function startCommands(redis: RedisPlace, role: Role): Promise<Commands> {
+  const { commands, isUp } = startCommandsOf(redis, loginOf(role));
   onTestFinished(() => commands.stop());
-  commands.start();
-  await eventually(() => commands.available);
+  await eventually(isUp);
   return commands;
 }

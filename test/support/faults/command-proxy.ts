@@ -4,29 +4,39 @@ import { connect, createServer, type Socket } from 'node:net';
 /** A proxy between a client and its Redis that can send commands in the client's name, or fall silent. */
 export interface CommandProxy extends AsyncDisposable {
   readonly url: string;
-  /** Sends a command on every open connection; its reply goes to the client, which did not send it. */
+  /** Sends a command on every connection that has subscribed; its reply goes to the client, which did not send it. */
   inject(...command: readonly string[]): void;
+  /** Replies of Redis that no client gets; they must come in one piece. */
+  hides: RegExp | undefined;
+  /** Connects new connections to this port of 127.0.0.1. */
+  redisPort: number;
   /** While true, no byte passes either way and every socket stays open: a half-open connection. */
   blackhole: boolean;
 }
 
 /** Starts a proxy to a port of 127.0.0.1. The caller ends it, for example by `await using`. */
 export async function startCommandProxy(redisPort: number): Promise<CommandProxy> {
-  const toRedis = new Set<Socket>();
+  const subscribed = new Set<Socket>();
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
-    const redis = connect(redisPort, '127.0.0.1');
-    toRedis.add(redis);
-    pass(client, redis);
-    pass(redis, client);
-    redis.once('close', () => toRedis.delete(redis));
+    const redis = connect(proxy.redisPort, '127.0.0.1');
+    pass(client, redis, (bytes) => {
+      if (/subscribe/i.test(bytes.toString('latin1'))) subscribed.add(redis);
+      return bytes;
+    });
+    pass(redis, client, (bytes) =>
+      proxy.hides === undefined
+        ? bytes
+        : Buffer.from(bytes.toString('latin1').replace(proxy.hides, ''), 'latin1'),
+    );
+    redis.once('close', () => subscribed.delete(redis));
   });
 
-  function pass(from: Socket, to: Socket): void {
+  function pass(from: Socket, to: Socket, change: (bytes: Buffer) => Buffer): void {
     sockets.add(from);
     from.on('error', () => {});
     from.on('data', (bytes) => {
-      if (!proxy.blackhole) to.write(bytes);
+      if (!proxy.blackhole) to.write(change(bytes));
     });
     from.once('close', () => {
       sockets.delete(from);
@@ -40,11 +50,11 @@ export async function startCommandProxy(redisPort: number): Promise<CommandProxy
   if (address === null || typeof address === 'string') throw new Error('no port');
   const proxy: CommandProxy = {
     url: `redis://127.0.0.1:${address.port}`,
-    blackhole: false,
+    ...{ blackhole: false, hides: undefined, redisPort },
     inject(...command) {
       const words = command.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
       // Between two commands, because a client writes each to its socket in one piece.
-      for (const redis of toRedis) redis.write(`*${command.length}\r\n${words.join('')}`);
+      for (const redis of subscribed) redis.write(`*${command.length}\r\n${words.join('')}`);
     },
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close');

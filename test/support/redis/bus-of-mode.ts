@@ -9,7 +9,7 @@ import {
   type RedisSubscriberEvents,
 } from '@tradewind/bus';
 import { busSettings } from './redis-mode.ts';
-import type { TestRedis } from './test-redis.ts';
+import type { RedisPlace, TestRedis } from './test-redis.ts';
 
 /** Commands to one Redis or to a cluster, and what they told. */
 export interface StartedCommands {
@@ -21,7 +21,7 @@ export interface StartedCommands {
 }
 
 /** Starts commands. The caller stops them. @param login `user:password@`, or nothing. */
-export function startCommands(redis: TestRedis, login = ''): StartedCommands {
+export function startCommands(redis: RedisPlace, login = ''): StartedCommands {
   const events: string[] = [];
   const settings = busSettings(redis);
   const note = (event: string): void => {

@@ -14,6 +14,7 @@ export function expectServed(outcome: StateOutcome): void {
   expect(outcome.missed, `missed, of ${outcome.delivered}`).toBeLessThanOrEqual(
     loses ? MISSED_BY_A_LOSS : 0,
   );
+  expect(outcome.missedElsewhere, `of ${outcome.deliveredElsewhere} on other shards`).toBe(0);
   expect(outcome.degraded).toBeLessThanOrEqual(loses ? 1 : 0);
   expect(outcome.log, 'the log names it').toContain(outcome.word);
   expect(outcome.connections, 'connections of the node').toBeLessThanOrEqual(outcome.mayConnect);

@@ -28,6 +28,11 @@ export interface RedisClusterOptions {
   readonly args?: readonly string[];
   /** The same, of one node. */
   readonly nodeArgs?: () => Promise<readonly string[]>;
+  /**
+   * Ports that the first nodes tell to clients instead of their own, such as those of proxies that stand before them. Replicas would
+   * come that way, too.
+   */
+  readonly announcedPorts?: readonly number[];
   /** The path of another server's program, such as Valkey's. */
   readonly program?: string;
 }
@@ -103,6 +108,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     const proxy = stack.use(
       await ClusterBusProxy.start((one, other) => isolated.has(one) || isolated.has(other)),
     );
+    const announced = options.announcedPorts?.[i];
     const started = stack.use(
       await startRedisNode({
         ...(program === undefined ? {} : { program }),
@@ -113,6 +119,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
           ...['--cluster-replica-validity-factor', '0', '--cluster-migration-barrier', '9'],
           ...args,
           ...((await options.nodeArgs?.()) ?? []),
+          ...(announced === undefined ? [] : ['--cluster-announce-port', String(announced)]),
         ],
       }),
     );

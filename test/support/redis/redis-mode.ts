@@ -3,6 +3,7 @@ import { Cluster, Redis } from 'ioredis';
 import { type StartRedisOptions, startRedis, type TestRedis } from '../redis.ts';
 import type { ServiceEnvironment } from '../service.ts';
 import { type ClusterNode, onEach, type RedisCluster, startRedisCluster } from './redis-cluster.ts';
+import type { RedisPlace } from './test-redis.ts';
 
 /**
  * Whether the tests about Redis run on a Redis Cluster of three masters and three replicas: `TEST_REDIS_MODE=cluster`, which
@@ -41,13 +42,13 @@ export async function startRedisOfMode(options: StartRedisOptions = {}): Promise
 }
 
 /** What services are told of a Redis. @param login `user:password@`, or nothing. */
-export function serviceEnv({ url, cluster }: TestRedis, login = ''): ServiceEnvironment {
+export function serviceEnv({ url, cluster }: RedisPlace, login = ''): ServiceEnvironment {
   const env = { REDIS_URL: url.replace('redis://', `redis://${login}`) };
   return cluster === undefined ? env : { ...env, REDIS_MODE: 'cluster' };
 }
 
 /** What parts of the bus are told of a Redis. */
-export function busSettings({ url, cluster }: TestRedis): RedisSettings {
+export function busSettings({ url, cluster }: RedisPlace): RedisSettings {
   return {
     ...{ url, password: undefined, certificateAuthority: undefined },
     connectionName: 'tradewind-test',
@@ -59,7 +60,7 @@ export function busSettings({ url, cluster }: TestRedis): RedisSettings {
  * Connects as a backend and an operator would. To a cluster it publishes by SPUBLISH, counts by SHARDNUMSUB, and tells commands
  * of operators to each node. The caller disconnects it.
  */
-export function connectBackend({ url, cluster }: TestRedis): Redis {
+export function connectBackend({ url, cluster }: RedisPlace): Redis {
   const backend =
     cluster === undefined ? new Redis(url, { retryStrategy: () => 100 }) : connectCluster(cluster);
   backend.on('error', () => {});

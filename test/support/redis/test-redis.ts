@@ -1,5 +1,8 @@
 import type { RedisCluster } from './redis-cluster.ts';
 
+/** How a Redis is reached: one, or a cluster. */
+export type RedisPlace = Pick<TestRedis, 'url' | 'cluster'>;
+
 /** A Redis of one test, and the faults that can happen to it. Address and port never change. */
 export interface TestRedis extends AsyncDisposable {
   readonly kind: 'container' | 'process';
