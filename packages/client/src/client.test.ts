@@ -276,13 +276,8 @@ describe('a client', () => {
       ...{ name: 'failed', error: { code: 'too_many_channels' } },
     });
     await expect(subscriptions[2]!.ready).rejects.toMatchObject({ code: 'too_many_channels' });
-    socket.answer('a', { epoch: 'e', offset: 1 });
-    socket.tell({
-      type: 'subscribed',
-      id: socket.sent[0]!.id,
-      channels: [{ channel: 'b', ref: 2 }],
-      done: true,
-    });
+    socket.answer('a', { epoch: 'e', offset: 1 }, false);
+    socket.answer('b');
     subscriptions[0]!.unsubscribe();
     await bench.runtime.pass(2_500);
     socket.released();

@@ -177,7 +177,8 @@ describe('moving to another node', () => {
     const bench = new Bench();
     const items = bench.collect(bench.client.channel(CHANNEL).items());
     bench.client.channel('b').subscribe(() => {});
-    const old = await bench.live(CHANNEL);
+    const old = await bench.accept();
+    old.answer(CHANNEL, { epoch: 'e1', offset: 10 }, false);
     old.answer('b', { epoch: 'e1', offset: 5 });
     const next = await bench.moves();
     next.answer(CHANNEL, { epoch: 'e1', offset: 10, recovered: true, replayed: 0 }, false);
