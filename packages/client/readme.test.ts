@@ -4,21 +4,6 @@ import { expect, it } from 'vitest';
 
 const README = await readFile(new URL('README.md', import.meta.url), 'utf8');
 
-it('needs nothing that is not in the package', async () => {
-  const anchors = [...README.matchAll(/^#+ (.+)$/gm)].map(
-    ([, title]) =>
-      `#${title!
-        .toLowerCase()
-        .replaceAll(/[^\w -]/g, '')
-        .replaceAll(' ', '-')}`,
-  );
-  const links = [...README.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target!);
-  expect(links).not.toEqual([]);
-  for (const link of links) {
-    if (!link.startsWith('https://')) expect(anchors).toContain(link);
-  }
-});
-
 it('names close codes and error codes as the protocol does', () => {
   const closes = [...README.matchAll(/^\| (\d{4}) \| `(\w+)` \|/gm)];
   expect(closes).not.toEqual([]);

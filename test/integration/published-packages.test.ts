@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -113,6 +113,16 @@ async function outputOf(command: string, args: readonly string[]): Promise<strin
 describe.each(Object.entries(PACKAGES))('%s', (name, { files }) => {
   it('packs what it needs and nothing else', () => {
     expect(archives.get(name)!.files.toSorted()).toEqual([...DOCUMENTS, ...files].toSorted());
+  });
+
+  it('has documents whose links lead to the archive or the web', async () => {
+    const { files } = archives.get(name)!;
+    for (const document of files.filter((file) => file.endsWith('.md'))) {
+      const text = await readFile(join(project, 'node_modules/@tradewind', name, document), 'utf8');
+      const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target!);
+      const outside = links.filter((link) => !/^(https?:|#)/.test(link) && !files.includes(link));
+      expect(outside).toEqual([]);
+    }
   });
 
   it('is clean by publint', async () => {
