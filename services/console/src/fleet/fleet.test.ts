@@ -131,6 +131,25 @@ describe('a fleet', () => {
     expect(watched.snapshot.events).toEqual([]);
   });
 
+  it('gives nodes time to write again after Redis did not answer', () => {
+    const watched = new Watched();
+    const read = (beat: number) => watched.readAfter(100, [edge('a', beat)]);
+    for (let ms = 0; ms < 1_000; ms += 100) read(1);
+    for (let second = 0; second < 5; second += 1) watched.tick(undefined);
+    for (let ms = 0; ms < 1_300; ms += 100) read(1);
+    read(2);
+    watched.tick([edge('a', 3)]);
+    expect(watched.snapshot.events).toEqual([]);
+  });
+
+  it('control: a node that does not write again is silent', () => {
+    const watched = new Watched();
+    watched.tick([edge('a', 1)]);
+    for (let second = 0; second < 5; second += 1) watched.tick(undefined);
+    for (let second = 0; second < 4; second += 1) watched.tick([edge('a', 1)]);
+    expect(watched.snapshot.events).toMatchObject([{ event: 'silent' }]);
+  });
+
   it('keeps a minute when sixty seconds are over, also those that it did not see', () => {
     const watched = new Watched();
     for (let second = 0; second < 20; second += 1) watched.tick([edge('a', second)]);

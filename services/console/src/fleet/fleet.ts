@@ -175,6 +175,8 @@ export class Fleet {
     this.#hasRead = false;
     if (!this.#isSeen) {
       this.#missed += 1;
+      // What passes until the next reading is not time in which a node was seen to be silent.
+      this.#readAt = undefined;
       this.history.push(undefined, at);
       return;
     }
