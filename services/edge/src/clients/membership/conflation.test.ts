@@ -56,12 +56,51 @@ describe('a subscription to the latest', () => {
 
   it('shares one timer of its interval with those of all channels', () => {
     using server = new FanOutUnderTest();
-    for (let i = 0; i < 20; i += 1) {
+    for (let i = 0; i < 12; i += 1) {
       for (const everyMs of [100, 250, 500, 1_000, 2_000]) latestOf(server, everyMs, `c${i}`);
     }
-    for (let i = 0; i < 20; i += 1) server.upstream.publish(`c${i}`, i, 101);
+    for (let i = 0; i < 12; i += 1) server.upstream.publish(`c${i}`, i, 101);
     expect(vi.getTimerCount()).toBe(5);
-    expect(server.fanOut.latestSubscriptions).toBe(100);
+    expect(server.fanOut.latestSubscriptions).toBe(60);
+  });
+
+  it('begins its intervals in one of five phases where there are many, so that they are not written to at one moment', () => {
+    using server = new FanOutUnderTest();
+    const clients = Array.from({ length: 640 }, () => latestOf(server, 250));
+    const written = (): number => server.fanOut.statistics.deliveries;
+    vi.advanceTimersByTime(210);
+    publish(server, 101);
+    expect(written()).toBe(640);
+    publish(server, 102);
+    const served: number[] = [];
+    for (let passed = 0; passed < 250; passed += 10) {
+      const before = written();
+      vi.advanceTimersByTime(10);
+      served.push(written() - before);
+    }
+    expect(Math.max(...served)).toBeLessThanOrEqual(640 / 4);
+    expect(served.filter((count) => count > 0).length).toBe(5);
+    for (const client of clients) expect(shown(client)).toEqual(['101', '102']);
+  });
+
+  it('is written to once for all its channels and intervals, whichever its phase', () => {
+    using server = new FanOutUnderTest();
+    for (let i = 0; i < 100; i += 1) server.client();
+    const client = latestOf(server, 250, 'a');
+    latestOf(server, 500, 'b');
+    subscribe(client, { channel: 'b', latest: { everyMs: 500 } });
+    for (const channel of ['a', 'b']) {
+      for (const offset of [101, 102]) server.upstream.publish(channel, offset, offset);
+    }
+    const moments: number[] = [];
+    for (let passed = 0; passed < 500; passed += 5) {
+      const { lastSequence } = client.connection.outbox;
+      vi.advanceTimersByTime(5);
+      if (client.connection.outbox.lastSequence > lastSequence) moments.push(passed);
+      if (passed === 250) server.upstream.publish('a', 103, 103);
+    }
+    expect(moments.length).toBe(2);
+    expect(client.offsets('b')).toEqual([101, 102]);
   });
 
   it('is sent its first at once also where others wait for the end of their interval', () => {

@@ -4,8 +4,9 @@ import type { GapNotice } from '../../feed.ts';
 import type { Connection } from '../connection/connection.ts';
 import { joinGaps } from '../connection/loss-notices.ts';
 import type { Membership } from './membership.ts';
+import { PhasedWindows } from './phased-windows.ts';
 import { ReferenceWorth } from './reference-worth.ts';
-import { SharedWindows } from './shared-windows.ts';
+import type { SharedWindows } from './shared-windows.ts';
 
 /** What `"skipped":n,` takes in a publication at most, in bytes. */
 const MOST_SKIPPED_BYTES = 28;
@@ -54,10 +55,10 @@ interface OwedGap {
   readonly published: number;
 }
 
-/** All who have the latest of one channel in one interval. */
+/** All who have the latest of one channel in the same windows: in one interval, and in one phase of it. */
 interface ConflatedAudience {
   readonly channel: ConflatedChannel;
-  readonly everyMs: number;
+  readonly windows: SharedWindows<ConflatedAudience>;
   readonly members: Map<Connection, Member>;
   /** Those who joined since the present window began. They are sent the next publication at once, as the others were. */
   readonly fresh: Set<Member>;
@@ -71,7 +72,7 @@ interface ConflatedAudience {
 /** A channel that somebody has the latest of. */
 interface ConflatedChannel {
   readonly name: string;
-  readonly audiences: Map<number, ConflatedAudience>;
+  readonly audiences: Map<SharedWindows<ConflatedAudience>, ConflatedAudience>;
   /** How many publications it has had since somebody wanted the latest. */
   published: number;
   /** Kept while somebody may have to be sent it. Undefined once something was told behind it that ends it. */
@@ -99,15 +100,13 @@ interface Batch extends Audience<Connection> {
 export class Conflation {
   readonly #output: ConflationOutput;
   readonly #channels = new Map<string, ConflatedChannel>();
-  readonly #windows: ReadonlyMap<number, SharedWindows<ConflatedAudience>>;
+  readonly #windows: PhasedWindows<ConflatedAudience>;
   /** Subscriptions to the latest of a channel. Nobody else writes it. */
   subscriptions = 0;
 
   constructor(membership: Membership, output: ConflationOutput) {
     this.#output = output;
-    this.#windows = new Map(
-      LATEST_INTERVALS_MS.map((ms) => [ms, new SharedWindows(ms, (one) => this.#endWindow(one))]),
-    );
+    this.#windows = new PhasedWindows(LATEST_INTERVALS_MS, (one) => this.#endWindow(one));
     membership.listen({
       onJoined: (connection, channel, everyMs) => {
         if (everyMs !== undefined) this.#join(connection, channel, everyMs, undefined);
@@ -143,7 +142,7 @@ export class Conflation {
         audience.earlierGap = joinGaps(audience.earlierGap, audience.laterGap);
         audience.laterGap = undefined;
       }
-      if (!this.#windowsOf(audience).has(audience)) this.#beginWindow(audience);
+      if (!audience.windows.has(audience)) this.#beginWindow(audience);
       else if (audience.fresh.size > 0 && audience.earlierGap === undefined) {
         const fresh = [...audience.fresh];
         audience.fresh.clear();
@@ -156,14 +155,14 @@ export class Conflation {
   addGap(notice: GapNotice): void {
     for (const audience of this.#audiencesOf(notice.channel)) {
       audience.laterGap = joinGaps(audience.laterGap, notice);
-      if (!this.#windowsOf(audience).has(audience)) this.#beginWindow(audience);
+      if (!audience.windows.has(audience)) this.#beginWindow(audience);
     }
   }
 
   /** Sends at once what is held back of a channel, because something follows that must not come before it. */
   settle(name: string): void {
     for (const audience of this.#audiencesOf(name)) {
-      if (this.#serve(audience, fits)) this.#windowsOf(audience).add(audience);
+      if (this.#serve(audience, fits)) audience.windows.add(audience);
       for (const member of audience.owing) this.#tellOwed(audience, member);
     }
     const channel = this.#channels.get(name);
@@ -172,7 +171,7 @@ export class Conflation {
 
   /** Ends the timers. */
   stop(): void {
-    for (const windows of this.#windows.values()) windows.stop();
+    this.#windows.stop();
   }
 
   /** @param reference which it was told before, unless it is known. */
@@ -188,13 +187,14 @@ export class Conflation {
       channel = { name, audiences: new Map(), published: 0, newest: undefined };
       this.#channels.set(name, channel);
     }
-    let audience = channel.audiences.get(everyMs);
+    const windows = this.#windows.of(everyMs, connection.queueId);
+    let audience = channel.audiences.get(windows);
     if (audience === undefined) {
       audience = {
-        ...{ channel, everyMs, members: new Map(), fresh: new Set() },
+        ...{ channel, windows, members: new Map(), fresh: new Set() },
         ...{ owing: new Set(), earlierGap: undefined, laterGap: undefined },
       };
-      channel.audiences.set(everyMs, audience);
+      channel.audiences.set(windows, audience);
     }
     // The gaps that wait were before it.
     this.#settleGaps(audience);
@@ -204,8 +204,8 @@ export class Conflation {
     };
     audience.members.set(connection, member);
     if (member.owed !== undefined) audience.owing.add(member);
-    if (member.seen < channel.published) this.#windowsOf(audience).add(audience);
-    else if (this.#windowsOf(audience).has(audience)) audience.fresh.add(member);
+    if (member.seen < channel.published) audience.windows.add(audience);
+    else if (audience.windows.has(audience)) audience.fresh.add(member);
     this.subscriptions += 1;
   }
 
@@ -237,7 +237,7 @@ export class Conflation {
   }
 
   #leaveAudience(connection: Connection, audience: ConflatedAudience): void {
-    const { channel, members, fresh, everyMs } = audience;
+    const { channel, members, fresh, windows } = audience;
     const member = members.get(connection);
     if (member === undefined) return;
     members.delete(connection);
@@ -245,14 +245,14 @@ export class Conflation {
     audience.owing.delete(member);
     this.subscriptions -= 1;
     if (members.size > 0) return;
-    this.#windowsOf(audience).remove(audience);
-    channel.audiences.delete(everyMs);
+    windows.remove(audience);
+    channel.audiences.delete(windows);
     if (channel.audiences.size === 0) this.#channels.delete(channel.name);
   }
 
   /** Sends what is due, and then holds back what comes until the window ends. */
   #beginWindow(audience: ConflatedAudience): void {
-    if (this.#serve(audience)) this.#windowsOf(audience).add(audience);
+    if (this.#serve(audience)) audience.windows.add(audience);
   }
 
   /** Sends what was held back. Returns whether what comes now must be held back again. */
@@ -261,7 +261,7 @@ export class Conflation {
     const { channel } = audience;
     if (goesOn) return true;
     const others = [...channel.audiences.values()].filter((each) => each !== audience);
-    if (!others.some((each) => this.#windowsOf(each).has(each))) channel.newest = undefined;
+    if (!others.some((each) => each.windows.has(each))) channel.newest = undefined;
     return false;
   }
 
@@ -372,10 +372,6 @@ export class Conflation {
     if (this.#output.referenceFor(connection, channel.name) !== reference) return;
     member.reference = reference;
     this.#output.tellReference(connection, reference);
-  }
-
-  #windowsOf({ everyMs }: ConflatedAudience): SharedWindows<ConflatedAudience> {
-    return this.#windows.get(everyMs) as SharedWindows<ConflatedAudience>;
   }
 
   /** The audiences of a channel, apart from what changes while they are served. */

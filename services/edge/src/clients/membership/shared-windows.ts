@@ -1,10 +1,11 @@
 /**
  * Divides time into windows of one length for all who take part, with one timer. While nobody takes part there is no timer.
- * The windows begin at multiples of their length on the monotonic clock, so those of a longer length begin together with
- * some of a shorter one: what a client is sent of many channels at one moment leaves in one write.
+ * The windows begin at multiples of their length on the monotonic clock, or later by a constant. So those of a longer length begin
+ * together with some of a shorter one: what a client is sent of many channels at one moment leaves in one write.
  */
 export class SharedWindows<T> {
   readonly #lengthMs: number;
+  readonly #phaseMs: number;
   readonly #serve: (one: T) => boolean;
   readonly #parties = new Set<T>();
   /** When the present window ends, in ms on the monotonic clock. */
@@ -13,11 +14,13 @@ export class SharedWindows<T> {
 
   /**
    * @param lengthMs of a window.
+   * @param phaseMs how much later than at multiples of its length a window begins.
    * @param serve called for each party when a window ends. Returns whether the party takes part in the next one. It may remove
    *   parties and add none.
    */
-  constructor(lengthMs: number, serve: (one: T) => boolean) {
+  constructor(lengthMs: number, phaseMs: number, serve: (one: T) => boolean) {
     this.#lengthMs = lengthMs;
+    this.#phaseMs = phaseMs;
     this.#serve = serve;
   }
 
@@ -30,7 +33,8 @@ export class SharedWindows<T> {
     this.#parties.add(one);
     if (this.#timer !== undefined) return;
     const now = performance.now();
-    this.#endsAt = (Math.floor(now / this.#lengthMs) + 1) * this.#lengthMs;
+    const begun = Math.floor((now - this.#phaseMs) / this.#lengthMs);
+    this.#endsAt = (begun + 1) * this.#lengthMs + this.#phaseMs;
     this.#arm(now);
   }
 
