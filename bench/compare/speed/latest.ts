@@ -25,15 +25,14 @@ export interface LatestPlan {
   readonly warmUpSeconds: number;
 }
 
-export interface LatestClientsPlan {
-  readonly url: string;
+/** What all clients of the child process subscribe to. */
+export interface LatestSubscription {
   readonly channel: string;
-  readonly clients: number;
   /** Undefined: they want all of the channel. */
   readonly everyMs: number | undefined;
 }
 
-/** What clients of the latest were sent since they connected. */
+/** What clients of the latest were sent since they subscribed. */
 export interface LatestReceived {
   /** Publications of the client that was sent the fewest, and the most. */
   readonly least: number;
@@ -48,8 +47,12 @@ export interface LatestReceived {
 
 /** The calls of `latest-clients-process.ts`. */
 export type LatestCalls = {
-  readonly connect: { readonly argument: LatestClientsPlan; readonly result: undefined };
-  readonly disconnect: { readonly argument: undefined; readonly result: undefined };
+  readonly connect: {
+    readonly argument: { readonly url: string; readonly count: number };
+    readonly result: undefined;
+  };
+  readonly subscribe: { readonly argument: LatestSubscription; readonly result: undefined };
+  readonly unsubscribe: { readonly argument: LatestSubscription; readonly result: undefined };
   readonly received: { readonly argument: undefined; readonly result: LatestReceived };
 };
 
@@ -61,6 +64,7 @@ export interface LatestRun {
   readonly alone: number;
   readonly beside: number;
   readonly sparse: number;
+  /** In the same order. */
   readonly trials: readonly Trial[];
   /** What was published while those who want the latest were there. */
   readonly published: number;
@@ -91,13 +95,23 @@ const MOST_MEDIAN_AGE = 0.25;
  */
 const TOLERANCE = 4;
 
-/** Time for handshakes and their garbage to be over, and for the last window, in ms. */
-const SETTLE_MS = 3_000;
+/** Time for what subscribing left to do, and for the last window, in ms. */
+const SETTLE_MS = 1_000;
+
+/** What the child's clients have during a trial. */
+const CONDITIONS = ['alone', 'beside', 'sparse'] as const;
+type Condition = (typeof CONDITIONS)[number];
+
+interface Measured {
+  readonly trial: Trial;
+  /** What the child's clients were sent, if they had something. */
+  readonly received?: LatestReceived;
+}
 
 /**
- * Measures the server with one half of the clients and with both, in turns. The half that wants the latest comes and
- * goes; the server and the other half stay. In each round others come as well who are sent as much without conflation: what a
- * write costs nobody can save.
+ * Measures the server with one half of the clients and with both, in turns. All clients stay connected; the half that wants the
+ * latest subscribes and unsubscribes. In each run it also has a channel of which it is sent as much without conflation: what a write
+ * costs nobody can save. The runs begin with each of the three in turn, so that a drift of the machine falls on all of them.
  */
 export async function measureLatest(
   plan: LatestPlan,
@@ -113,47 +127,66 @@ export async function measureLatest(
   await using sparse = await startPublisher({
     ...{ redisUrl, channels: [SPARSE_CHANNEL], core: LOAD_CORE, sequenced: undefined },
   });
-  const { url } = arena.server;
   const [channel = ''] = channelNames(shape);
-  const { clients } = shape;
+  const sparsely = { channel: SPARSE_CHANNEL, everyMs: undefined };
+  const measure = (): Promise<Trial> => arena.trial(publicationsPerSecond, seconds);
+  const measureWith = async (subscription: LatestSubscription): Promise<Measured> => {
+    await child.call('subscribe', subscription);
+    await sleep(SETTLE_MS);
+    const trial = await measure();
+    await sleep(everyMs + SETTLE_MS);
+    const received = await child.call('received', undefined);
+    await child.call('unsubscribe', subscription);
+    await sleep(SETTLE_MS);
+    return { trial, received };
+  };
+  const conditions: Record<Condition, () => Promise<Measured>> = {
+    alone: async () => ({ trial: await measure() }),
+    beside: () => measureWith({ channel, everyMs }),
+    async sparse() {
+      await sparse.start({ ratePerSecond: 1_000 / everyMs, payloadBytes: shape.payloadBytes });
+      const measured = await measureWith(sparsely);
+      await sparse.stop();
+      return measured;
+    },
+  };
+  await child.call('connect', { url: arena.server.url, count: shape.clients });
+  // The server closes a client that never asks for anything.
+  await child.call('subscribe', sparsely);
+  await child.call('unsubscribe', sparsely);
   await arena.trial(publicationsPerSecond, plan.warmUpSeconds);
   const runs: LatestRun[] = [];
-  const measure = (): Promise<Trial> => arena.trial(publicationsPerSecond, seconds);
-  const leave = async (): Promise<void> => {
-    await child.call('disconnect', undefined);
-    await sleep(SETTLE_MS);
-  };
   for (let i = 0; i < plan.pairs; i += 1) {
-    const before = i % 2 === 0 ? await measure() : undefined;
-    await child.call('connect', { url, channel, clients, everyMs });
-    await sleep(SETTLE_MS);
-    const beside = await measure();
-    await sleep(everyMs + 1_000);
-    const received = await child.call('received', undefined);
-    await leave();
-    await child.call('connect', { url, channel: SPARSE_CHANNEL, clients, everyMs: undefined });
-    const ratePerSecond = 1_000 / everyMs;
-    await sparse.start({ ratePerSecond, payloadBytes: shape.payloadBytes });
-    await sleep(SETTLE_MS);
-    const besideSparse = await measure();
-    await sparse.stop();
-    await leave();
-    const alone = before ?? (await measure());
-    const run = {
-      ...{ alone: coresOf(alone), beside: coresOf(beside), sparse: coresOf(besideSparse) },
-      ...{ trials: [alone, beside, besideSparse], published: beside.published },
-      ...{ seconds: beside.seconds, received },
-    };
+    const run = await measureRun(i, conditions);
     report(
       `${formatNumber(run.alone)} cores alone, ${formatNumber(run.beside)} with the latest, ` +
-        `${formatNumber(run.sparse)} with a sparse channel; ${received.least} to ${received.most} publications each, ` +
-        `p50 ${formatNumber(received.age?.p50)} ms old`,
+        `${formatNumber(run.sparse)} with a sparse channel; ${run.received.least} to ${run.received.most} publications each, ` +
+        `p50 ${formatNumber(run.received.age?.p50)} ms old`,
     );
     runs.push(run);
   }
   const share = median(runs.map(({ alone, beside }) => (beside - alone) / alone));
   const sparseShare = median(runs.map((run) => (run.sparse - run.alone) / run.alone));
   return { ...plan, runs, share, sparseShare };
+}
+
+/** Measures the three conditions, beginning with another one than the run before. */
+async function measureRun(
+  number: number,
+  conditions: Record<Condition, () => Promise<Measured>>,
+): Promise<LatestRun> {
+  const first = number % CONDITIONS.length;
+  const measured = new Map<Condition, Measured>();
+  for (const condition of [...CONDITIONS.slice(first), ...CONDITIONS.slice(0, first)]) {
+    measured.set(condition, await conditions[condition]());
+  }
+  const trials = CONDITIONS.map((condition) => (measured.get(condition) as Measured).trial);
+  const [alone, beside, sparse] = trials as [Trial, Trial, Trial];
+  return {
+    ...{ alone: coresOf(alone), beside: coresOf(beside), sparse: coresOf(sparse), trials },
+    ...{ published: beside.published, seconds: beside.seconds },
+    received: measured.get('beside')?.received as LatestReceived,
+  };
 }
 
 function coresOf({ cpuMicrosPerDelivery, received, seconds }: Trial): number {
@@ -197,11 +230,12 @@ export function describeLatest(result: LatestResult): string {
     formatNumber(received.age?.p50),
     formatNumber(received.age?.p99),
     trials.every(({ whole }) => whole) ? 'yes' : 'NO',
+    trials.map(({ latency }) => formatNumber(latency?.p99)).join(', '),
   ]);
   const header = [
     ...['run', 'alone, cores', 'with both', 'the latest cost', 'sparse cost'],
     ...['sent to each', 'sent and skipped'],
-    ...['p50 age ms', 'p99', 'others whole'],
+    ...['p50 age ms', 'p99', 'others whole', 'their p99 ms alone, beside, sparse'],
   ];
   const failures = latestFailures(result);
   return [
