@@ -18,48 +18,72 @@ const CHAOS_INSTRUMENTS = [
  * measures the same beside others.
  */
 const ALONE = [
-  'bench/compare/cost/hot-path.test.ts',
   'test/integration/address-fairness.test.ts',
   'test/integration/drain.test.ts',
   'test/integration/hostile-input.test.ts',
   'test/integration/limits.test.ts',
   'test/integration/node-limits.test.ts',
-  'test/integration/revocation.test.ts',
   'test/integration/slow-clients.test.ts',
   'test/integration/workers.test.ts',
   'test/integration/workers-frozen.test.ts',
-  'bench/load/clients/load.test.ts',
   'test/observability/dashboard-and-rules.test.ts',
 ];
 
+/** The two files that take minutes of CPU time by themselves. They start before all others. */
+const FIRST = ['test/terraform/plan-check.test.ts', 'test/integration/console-page.test.ts'];
+
 /**
- * The files that take longest, longest first; all of them mostly wait. They start first: one that started last would keep
+ * The files that take longest, longest first; most of them mostly wait. They start first: one that started last would keep
  * the others' cores idle at the end.
  */
 const LONGEST = [
+  'test/integration/sdk-scenarios.test.ts',
   'test/publishers/conformance.test.ts',
-  'test/publishers/cluster.test.ts',
+  'test/integration/console.test.ts',
   'test/integration/bus-probe.test.ts',
-  'test/integration/ingest-sequenced.test.ts',
+  'test/integration/public-start.test.ts',
   'test/integration/capacity.test.ts',
-  'test/fuzz/edge-cost.test.ts',
+  'test/integration/identity.test.ts',
+  'test/integration/ingest-sequenced.test.ts',
   'test/integration/jwks.test.ts',
   'test/integration/bus-sentinel.test.ts',
-  'test/integration/console-page.test.ts',
+  'test/fuzz/edge-cost.test.ts',
+  'test/integration/migrate-clients.test.ts',
+  'test/integration/redis-cluster.test.ts',
+  'test/integration/binary-wire.test.ts',
   'infra/roll/src/main.test.ts',
-  'test/integration/public-start.test.ts',
-  'test/integration/sdk-scenarios.test.ts',
-  'test/integration/identity.test.ts',
-  'test/integration/publish-script.test.ts',
-  'test/integration/ingest-replay.test.ts',
   'test/integration/cli.test.ts',
-  'test/integration/ingest-http.test.ts',
+  'test/integration/ingest-replay.test.ts',
   'test/integration/workers-behind.test.ts',
-  'test/integration/bus-subscriber.test.ts',
+  'test/integration/migrate.test.ts',
+  'test/integration/ingest-http.test.ts',
+  'test/integration/publish-script.test.ts',
+  'test/integration/sdk-runtimes.test.ts',
+  'test/integration/readme-examples.test.ts',
+  'test/integration/recorded-trades.test.ts',
+  'test/integration/demo-page.test.ts',
+  'test/integration/owner-limits.test.ts',
+  'test/integration/publisher-cost.test.ts',
+  'test/integration/bus-commands.test.ts',
   'test/integration/plain-sockets.test.ts',
-  'infra/roll/src/watch.test.ts',
+  'test/integration/bus-subscriber.test.ts',
+  'test/publishers/cluster.test.ts',
   'packages/bus/src/subscribe/subscription-probe.test.ts',
+  'infra/roll/src/watch.test.ts',
+  'test/integration/revocation.test.ts',
+  'services/edge/src/clients/document-client.property.test.ts',
+  'test/integration/redis-states.test.ts',
   'packages/bus/src/link/redis-link.test.ts',
+  'test/integration/document-client.test.ts',
+  'test/integration/start-keys.test.ts',
+  'test/integration/publish-memory.test.ts',
+  'test/integration/outage.test.ts',
+  'test/integration/sdk-soak.test.ts',
+  'test/integration/token-clients.test.ts',
+  'test/integration/start.test.ts',
+  'services/edge/src/clients/fan-out-slow.test.ts',
+  'infra/roll/src/roll.test.ts',
+  'services/edge/src/clients/authentication.test.ts',
 ];
 /**
  * Tests about Redis that also run on a Redis Cluster of three masters and three replicas (`TEST_REDIS_MODE=cluster`): the first
@@ -106,7 +130,7 @@ for (const name of readdirSync(new URL('test/integration', import.meta.url))) {
 }
 // A file that moved would silently run beside others, or late.
 for (const file of [
-  ...[...CHAOS_INSTRUMENTS, ...ALONE, ...LONGEST],
+  ...[...CHAOS_INSTRUMENTS, ...ALONE, ...FIRST, ...LONGEST],
   ...[...ON_A_CLUSTER, ...ON_A_CLUSTER_LONG, ...ON_THEIR_OWN],
 ]) {
   if (!existsSync(new URL(file, import.meta.url))) throw new Error(`vitest.config.ts: no ${file}`);
@@ -124,9 +148,9 @@ const FILES_AT_ONCE = Math.max(CORES + 1, Math.min(3 * CORES, 12));
 const PARTS = 16;
 
 /**
- * Starts the {@link LONGEST} files first, and mixes the others: unit tests compute while integration tests wait, so each project
- * gives its files at a pace at which all projects end together. Unit tests come in rows, because a process of theirs goes on
- * only when the next file is one of them.
+ * Starts the {@link FIRST} and then the {@link LONGEST} files, and mixes the others: unit tests compute while integration tests
+ * wait, so each project gives its files at a pace at which all projects end together. Unit tests come in rows, because a
+ * process of theirs goes on only when the next file is one of them.
  */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -135,15 +159,18 @@ class LongestFirst extends BaseSequencer {
       const place = LONGEST.findIndex((file) => moduleId.endsWith(`/${file}`));
       return place < 0 ? LONGEST.length : place;
     };
+    const isFirst = ({ moduleId }: TestSpecification): boolean =>
+      FIRST.some((file) => moduleId.endsWith(`/${file}`));
     const byProject = Map.groupBy(
-      sorted.toSorted((a, b) => placeOf(a) - placeOf(b)),
+      sorted.filter((file) => !isFirst(file)).toSorted((a, b) => placeOf(a) - placeOf(b)),
       ({ project }) => project.name,
     );
-    return Array.from({ length: PARTS }, (_, part) =>
+    const mixed = Array.from({ length: PARTS }, (_, part) =>
       [...byProject.values()].flatMap((all) =>
         all.slice((part * all.length) / PARTS, ((part + 1) * all.length) / PARTS),
       ),
     ).flat();
+    return [...sorted.filter(isFirst), ...mixed];
   }
 }
 
@@ -172,6 +199,7 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           // Properties are work, and a machine may be busy with much else.
           testTimeout: TIMES * 180_000,
+          expect: { poll: { timeout: 30_000 } },
           hookTimeout: 60_000,
         },
       },

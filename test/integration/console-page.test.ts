@@ -11,7 +11,7 @@ import { openChromium } from '../support/browser.ts';
 import { TestClient } from '../support/client.ts';
 import { startEdge, startIngest, untilLinked } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
-import { eventually } from '../support/wait.ts';
+import { BUSY_MACHINE_MS, eventually } from '../support/wait.ts';
 
 const TOKEN = 'a-token-of-an-operator-with-enough';
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -23,8 +23,8 @@ writeFileSync(tokenFile, TOKEN);
 const DEADLINE_MS = 20_000;
 const TEST_DEADLINE_MS = 90_000;
 
-/** A killed edge is promised to be shown within 3 s; the rest is for a machine with other work. */
-const SHOWN_WITHIN_MS = 5_000;
+/** A killed edge is promised to be shown within 3 s. */
+const SHOWN_WITHIN_MS = 3_000 + BUSY_MACHINE_MS;
 
 const VIEWPORTS = [
   { width: 1_440, height: 900 },
@@ -129,13 +129,20 @@ async function open(
   return { tier, ingest, page, restart, faults, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Fails for what axe finds: in the light, and on a broad page in the dark, too. Colours do not depend on the width. */
+/** The rules of axe that look at colours. */
+const COLOUR_RULES = ['color-contrast', 'link-in-text-block'];
+
+/** Fails for what axe finds: in the light, and of colours in the dark, too. They do not depend on the width. */
 async function expectNoBarrier(page: Page, state: string): Promise<void> {
   await page.evaluate(AXE);
   const isNarrow = (page.viewportSize()?.width ?? 0) < 1_000;
   for (const colorScheme of isNarrow ? (['light'] as const) : (['light', 'dark'] as const)) {
     await page.emulateMedia({ colorScheme });
-    const run = "axe.run({ rules: { 'target-size': { enabled: true } } })";
+    const options =
+      colorScheme === 'light'
+        ? { rules: { 'target-size': { enabled: true } } }
+        : { runOnly: { type: 'rule', values: COLOUR_RULES } };
+    const run = `axe.run(${JSON.stringify(options)})`;
     const { violations } = (await page.evaluate(run)) as AxeResults;
     const found = violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]);
     expect(found, `${state}, ${colorScheme}`).toEqual([]);
@@ -263,7 +270,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     await drawer.getByText('127.0.0.0/24').waitFor();
   });
 
-  it('moves the clients of an edge that is drained from it', async ({ skip }) => {
+  it('drains an edge only after its name was typed, and its clients move', async ({ skip }) => {
     await using opened = await open(skip, { edges: 2 });
     const { page, tier } = opened;
     const [first, second] = tier.edges as [(typeof tier.edges)[0], (typeof tier.edges)[0]];
@@ -273,13 +280,17 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     expect((await client.ready()).node).toBe('edge-1');
     await page.getByRole('button', { name: 'edge-1' }).click();
     await page.getByRole('button', { name: 'Drain…' }).click();
+    const confirm = page.getByRole('button', { name: 'Drain it' });
+    await page.getByLabel(/Type/).fill('edge-2');
+    expect(await confirm.isDisabled()).toBe(true);
     await page.getByLabel(/Type/).fill('edge-1');
-    await page.getByRole('button', { name: 'Drain it' }).click();
+    await confirm.click();
     await eventually(
       () => client.state.name === 'online' && client.state.session.node === 'edge-2',
     );
     await page.keyboard.press('Escape');
     await row(page, 'edge-2').getByRole('cell', { name: '1', exact: true }).waitFor();
+    expect((await first.exited).code).toBe(0);
   });
 
   it('says that Redis stands still, and that it is back', async ({ skip }) => {
@@ -338,7 +349,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     slow.resolve();
     await eventually(() => sockets > 0);
     await page.keyboard.press('Space');
-    await page.getByRole('button', { name: /Continue \([3-9]/ }).waitFor();
+    await page.getByRole('button', { name: /Continue \(([3-9]|\d\d)/ }).waitFor();
     expect(sockets).toBe(1);
   });
 
@@ -384,20 +395,6 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     await eventually(async () => (await page.locator('.verdict').textContent()) !== seen);
     expect(await told.textContent()).toBe(spoken);
     expect(faults).toEqual([]);
-  });
-
-  it('drains an edge only after its name was typed', async ({ skip }) => {
-    await using opened = await open(skip, { edges: 2 });
-    const { page, tier } = opened;
-    const [edge] = tier.edges as [(typeof tier.edges)[0]];
-    await page.getByRole('button', { name: 'edge-1' }).click();
-    await page.getByRole('button', { name: 'Drain…' }).click();
-    const confirm = page.getByRole('button', { name: 'Drain it' });
-    await page.getByLabel(/Type/).fill('edge-2');
-    expect(await confirm.isDisabled()).toBe(true);
-    await page.getByLabel(/Type/).fill('edge-1');
-    await confirm.click();
-    expect((await edge.exited).code).toBe(0);
   });
 
   it('drains an edge, and opens a channel, by keys alone', async ({ skip }) => {
@@ -465,7 +462,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     await page.keyboard.press('Space');
     await page.getByRole('button', { name: /Continue \([1-9]/ }).waitFor();
     tier.edges[1]?.signal('SIGKILL');
-    await page.getByRole('button', { name: /Continue \([5-9]/ }).waitFor();
+    await page.getByRole('button', { name: /Continue \(([5-9]|\d\d)/ }).waitFor();
     expect(await row(page, 'edge-2').textContent()).toContain('ready');
     await page.reload();
     await row(page, 'edge-2').filter({ hasText: 'silent' }).waitFor();
