@@ -72,7 +72,7 @@ const TURN_MS = 20;
 const SAMPLE_MS = 500;
 
 /** How long the edge may take to forget departed clients and their channels, in ms. */
-const LEAVE_MS = 10_000;
+const LEAVE_MS = 30_000;
 
 /** The number of most expensive costs that are reported. */
 const REPORTED = 8;

@@ -11,7 +11,7 @@ import { TestClient } from '../support/client.ts';
 import { shortOrLong } from '../support/length.ts';
 import { startIngest, untilLinked } from '../support/service.ts';
 import { startTier } from '../support/tier.ts';
-import { eventually } from '../support/wait.ts';
+import { BUSY_MACHINE_MS, eventually } from '../support/wait.ts';
 
 const TOKEN = 'a-token-of-an-operator-with-enough';
 const folder = mkdtempSync(join(tmpdir(), 'tradewind-console-'));
@@ -21,7 +21,7 @@ writeFileSync(tokenFile, TOKEN);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** An edge notices within 3 s that Redis stands still. The rest is for a machine with other work. */
-const DEGRADED_DEADLINE_MS = 15_000;
+const DEGRADED_DEADLINE_MS = 30_000;
 
 /** What these tests read of a snapshot. Nodes come as columns. */
 interface Shown {
@@ -146,8 +146,7 @@ describe.each(shortOrLong([3], [1, 3]))('the console, with edges of %i workers',
     await edge.exited;
     const killedAt = performance.now();
     await eventually(() => viewer.node('edge-1')?.health === 'silent');
-    // At most 2.5 s. The rest is for a machine with other work.
-    expect(performance.now() - killedAt).toBeLessThan(5_000);
+    expect(performance.now() - killedAt).toBeLessThan(2_500 + BUSY_MACHINE_MS);
     expect(viewer.node('edge-1')).toMatchObject({ connections: 1 });
     expect(viewer.node('edge-2')).toMatchObject({ health: 'ready' });
     expect(viewer.shown.verdict).toMatchObject({ word: 'Failing' });

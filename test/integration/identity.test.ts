@@ -245,7 +245,7 @@ it('uses a new key within seconds, and refuses tokens of the old one', async () 
   for (const worker of [0, 1, 2]) {
     const isRead = (line: string) =>
       line.includes('keys_read') && line.includes(`"worker":${worker}`);
-    await edge.waitForLine((line) => isRead(line) || undefined, 15_000);
+    await edge.waitForLine((line) => isRead(line) || undefined, 60_000);
   }
   connected.request({ type: 'auth', token: old });
   await connected.waitFor(() => connected.controlsOf('error').length === 1);

@@ -293,7 +293,7 @@ describe('a file of tokens', () => {
     expect(await statusOf('second')).toBe(401);
 
     await put('{"tokens":');
-    await service.waitForLine((line) => line.includes('tokens_unreadable') || undefined, 15_000);
+    await service.waitForLine((line) => line.includes('tokens_unreadable') || undefined, 60_000);
     expect(await statusOf('first')).toBe(200);
 
     await put(fileOf(['second', 'BTC.*']));

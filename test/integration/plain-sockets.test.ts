@@ -14,10 +14,10 @@ import {
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startEdge, startIngest, type TestEdge, untilLinked } from '../support/service.ts';
 import { startTier } from '../support/tier.ts';
-import { eventually } from '../support/wait.ts';
+import { BUSY_MACHINE_MS, eventually } from '../support/wait.ts';
 
-/** How soon readiness must be correct, in ms: one second, and another one for a busy machine. */
-const READINESS_MS = 2_000;
+/** How soon readiness must be correct, in ms. */
+const READINESS_MS = 1_000 + BUSY_MACHINE_MS;
 
 const WORKERS = ['1', '3'] as const;
 

@@ -120,7 +120,7 @@ class Answers {
       for (const frame of frames) socket.send(frame);
     });
     socket.on('close', (code, reason) => note(`closed ${code} ${reason.toString()}`));
-    await Promise.race([promise, once(AbortSignal.timeout(15_000), 'abort')]);
+    await Promise.race([promise, once(AbortSignal.timeout(60_000), 'abort')]);
     expect(this.texts.join('\n')).toContain(until);
     return socket;
   }

@@ -15,7 +15,7 @@ import { startEdge, type TestEdge, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
 
 /** How long a node may take to find out, in ms, also on slow machines. */
-const DEADLINE_MS = 15_000;
+const DEADLINE_MS = 40_000;
 
 async function readiness(edge: TestEdge) {
   const response = await fetch(`${edge.adminUrl}/readyz`);

@@ -17,7 +17,7 @@ import {
 } from '../support/redis/redis-mode.ts';
 import type { TestRedis } from '../support/redis.ts';
 import { startEdge, startIngest, type TestEdge, untilLinked } from '../support/service.ts';
-import { eventually } from '../support/wait.ts';
+import { BUSY_MACHINE_MS, eventually } from '../support/wait.ts';
 
 const KEY = 'a secret key of at least 32 bytes';
 const folder = mkdtempSync(join(tmpdir(), 'tradewind-revocation-'));
@@ -181,8 +181,8 @@ it('ends a revoked subject within a second on each node: cut off and restarted o
   console.log(
     `${3 * share} connections: gone ${Math.round(after.goneOnOne)} ms after the revocation, ${Math.round(goneOnCutOff)} ms after the relink`,
   );
-  expect(after.goneOnOne).toBeLessThan(GONE_MS);
-  expect(goneOnCutOff).toBeLessThan(GONE_MS);
+  expect(after.goneOnOne).toBeLessThan(GONE_MS + BUSY_MACHINE_MS);
+  expect(goneOnCutOff).toBeLessThan(GONE_MS + BUSY_MACHINE_MS);
   expect([...onOne.codes, ...onCutOff.codes]).toEqual([4401, 4401]);
   await sleep(Math.max(0, after.startedAt + GONE_MS - performance.now()));
   for (const edge of [one, cutOff, again]) {
@@ -210,7 +210,7 @@ it('control: where Redis keeps nothing, a node that was cut off or restarted goe
   skip(IS_CLUSTER, 'the one edge is cut off by a proxy to one address');
   await using after = await scene(false);
   const { one, cutOff, again, token, share, onCutOff } = after;
-  expect(after.goneOnOne).toBeLessThan(GONE_MS);
+  expect(after.goneOnOne).toBeLessThan(GONE_MS + BUSY_MACHINE_MS);
   await sleep(2 * GONE_MS);
   expect(onCutOff.open).toBe(share);
   for (const edge of [cutOff, again]) {

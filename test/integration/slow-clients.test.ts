@@ -69,7 +69,7 @@ async function runFlood(tier: Tier, options: Flood) {
         options.stalled,
       );
     },
-    { deadlineMs: 15_000 },
+    { deadlineMs: 60_000 },
   ).finally(() => {
     ended = true;
   });
@@ -89,7 +89,7 @@ async function runFlood(tier: Tier, options: Flood) {
   return { peak, metrics, before, after };
 }
 
-const SETTINGS = { ...INSPECTABLE, EDGE_SLOW_GRACE_MS: '500' };
+const SETTINGS = { ...INSPECTABLE, EDGE_SLOW_GRACE_MS: '1000' };
 
 it('disconnects many stalled clients as slow at 512 slots, and nobody else notices', async () => {
   await using tier = await startTier({ edges: 1, env: SETTINGS });
@@ -103,7 +103,7 @@ it('disconnects many stalled clients as slow at 512 slots, and nobody else notic
   expect(metrics.sum('tradewind_edge_refusals_total')).toBeGreaterThanOrEqual(3 * STALLED);
   const grown = after.heapUsed + after.external - before.heapUsed - before.external;
   expect(grown / MIB).toBeLessThan(RETURNED_WITHIN_MIB);
-}, 90_000);
+}, 180_000);
 
 it('bounds the queue in bytes as well as in slots', async () => {
   const QUEUE_BYTES = 256 * 1024;
@@ -119,7 +119,7 @@ it('bounds the queue in bytes as well as in slots', async () => {
   expect(peak.bytes).toBeLessThanOrEqual(QUEUE_BYTES);
   expect(peak.bytes).toBeGreaterThan(QUEUE_BYTES - 17_000);
   expect(peak.depth).toBeLessThan(512);
-}, 90_000);
+}, 180_000);
 
 it('does not treat a burst as slowness: 2,000 publications at once to clients that read', async () => {
   await using tier = await startTier({ edges: 1 });

@@ -26,7 +26,7 @@ it('npm start runs with a Redis that is far away', async () => {
   const { stdout } = await run(WORKSPACE_NODE, ['infra/dev/src/start.ts', '--seconds', '2'], {
     cwd: WORKSPACE_ROOT,
     env,
-    timeout: 50_000,
+    timeout: 110_000,
   });
   expect(JSON.parse(stdout)).toMatchObject({ ok: true, missing: 0, duplicates: 0 });
 });

@@ -164,7 +164,7 @@ describe('TypeScript on a Cluster of ioredis', () => {
       victim.pause();
       const waiting = publisher.publish(away, 'after', { key: 'k' });
       for (const channel of others)
-        expect(await publisher.publish(channel, 'meanwhile', { deadlineMs: 4_000 })).toBeDefined();
+        expect(await publisher.publish(channel, 'meanwhile', { deadlineMs: 8_000 })).toBeDefined();
       await waiting;
       expect(await publisher.publish(away, 'after', { key: 'k' })).toMatchObject({
         duplicate: true,

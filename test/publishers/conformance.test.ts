@@ -18,7 +18,7 @@ const START_DEADLINE_MS = 300_000;
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
 /** A deadline for calls that must fail, in ms. */
-const SHORT_DEADLINE_MS = 800;
+const SHORT_DEADLINE_MS = 1_500;
 
 /** What a user needs beside the rights of its role to send scripts. */
 const SCRIPTS = ['+eval', '+evalsha', '+script|load'];

@@ -52,7 +52,7 @@ export class Follower {
   }
 
   /** Resolves when `check` holds; it is asked after each item. Rejects after `withinMs`. */
-  async until(what: string, check: () => boolean, withinMs = 20_000): Promise<void> {
+  async until(what: string, check: () => boolean, withinMs = 30_000): Promise<void> {
     if (check()) return;
     await new Promise<void>((resolve, reject) => {
       const look = (): void => {

@@ -11,7 +11,7 @@ export interface Sdk {
   readonly isBinary?: boolean;
 }
 
-const DEFAULT_WITHIN_MS = 20_000;
+const DEFAULT_WITHIN_MS = 30_000;
 
 /** One run of one scenario: everything in it works in every runtime. */
 export class Scene {
@@ -102,6 +102,15 @@ export class Scene {
   /** Does something to both edges that brings a client into a state, however briefly: a driver may answer after it has left it. */
   async bring(client: Client, name: ClientState['name'], fault: Fault): Promise<void> {
     await Promise.all([this.until(client, name), this.both(fault)]);
+  }
+
+  /** Resolves when `check` holds, for which there is no event. Rejects with `what` after {@link withinMs}. */
+  async soon(what: string, check: () => boolean): Promise<void> {
+    const start = Date.now();
+    while (!check()) {
+      holds(what, Date.now() - start < this.withinMs);
+      await pause(10);
+    }
   }
 
   /** Resolves when a client is in a state. */

@@ -1,4 +1,4 @@
-import { holds, pause, same } from '../scene.ts';
+import { holds, same } from '../scene.ts';
 import type { Scenario } from './scenario.ts';
 
 /** What happens to connections: silence, portals, moves, and edges that end. */
@@ -12,7 +12,7 @@ export const CONNECTION_SCENARIOS: readonly Scenario[] = [
       await scene.live(client);
       await scene.deliver('a', 5);
       await scene.both('silent');
-      const waiting = scene.until(client, 'waiting', 6_000);
+      const waiting = scene.until(client, 'waiting');
       const end = await scene.driver.publish(scene.name(), 5);
       const state = await waiting;
       holds(
@@ -53,9 +53,8 @@ export const CONNECTION_SCENARIOS: readonly Scenario[] = [
       const follower = scene.follow(client);
       await scene.live(client);
       const before = scene.spy.sent.length;
-      await pause(1_000);
-      const pings = scene.spy.sent.slice(before).filter(({ type }) => type === 'ping');
-      holds(`${pings.length} pings in a second`, pings.length >= 3);
+      const pings = () => scene.spy.sent.slice(before).filter(({ type }) => type === 'ping');
+      await scene.soon('three pings', () => pings().length >= 3);
       await scene.deliver('a', 1, [follower]);
       same('sockets', scene.spy.sockets.length, 1);
     },
@@ -69,7 +68,7 @@ export const CONNECTION_SCENARIOS: readonly Scenario[] = [
       await scene.live(client);
       await scene.deliver('a', 5);
       await scene.both('deaf');
-      await scene.until(client, 'waiting', 6_000);
+      await scene.until(client, 'waiting');
       await scene.both('clear');
       await scene.deliver('a', 5);
       same('gaps', follower.gaps, []);
