@@ -1,3 +1,7 @@
+import { randomUUID } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { OwnedProcess } from '@tradewind/dev';
 import { WebSocket } from 'ws';
 
@@ -14,8 +18,11 @@ export type Inspectable = Pick<OwnedProcess, 'output'>;
 /** Setting for {@link import('./service.ts').startEdge} that makes its inspector listen. */
 export const INSPECTABLE = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
 
-/** How long the other process may take to answer, in ms. */
-const ANSWER_DEADLINE_MS = 20_000;
+/** How long the other process may take to answer, in ms. It may be frozen for half of that. */
+const ANSWER_DEADLINE_MS = 60_000;
+
+/** How often a frozen worker looks whether it must go on, in ms. */
+const LOOK_MS = 20;
 
 /**
  * Makes an edge that was started with {@link INSPECTABLE} collect all garbage, and reads its memory. The inspector does
@@ -98,20 +105,37 @@ export async function freezeWorker(edge: Inspectable, worker: number, ms: number
   await thawed;
 }
 
-/** The same, but resolves before the worker freezes, in its next turn; `thawed` resolves after it runs again. */
-export async function beginFreeze(
-  edge: Inspectable,
-  worker: number,
-  ms: number,
-): Promise<{ readonly thawed: Promise<void> }> {
+export interface Freeze {
+  /** Resolves after the worker runs again. */
+  readonly thawed: Promise<void>;
+  /** Ends the freeze before its time. Resolves like `thawed`. */
+  thaw(): Promise<void>;
+}
+
+/**
+ * The same, but resolves before the worker freezes, in its next turn. A frozen thread sees no message, so it looks for a file.
+ *
+ * @param ms after this time it runs again in any case.
+ */
+export async function beginFreeze(edge: Inspectable, worker: number, ms: number): Promise<Freeze> {
+  const sign = join(tmpdir(), `tradewind-thaw-${randomUUID()}`);
   const inspector = await connect(edge);
   try {
     const session = chosen(await attachToWorkers(inspector), worker);
-    const wait = `Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${ms});`;
+    const isOver = `process.getBuiltinModule('node:fs').existsSync(${JSON.stringify(sign)})`;
+    const look = `Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${LOOK_MS})`;
+    const wait = `for (const end = Date.now() + ${ms}; Date.now() < end && !${isOver}; ) ${look};`;
     const frozen = `new Promise((thaw) => setImmediate(() => { ${wait} thaw(); }))`;
     await evaluate(inspector, session, `globalThis.frozen = ${frozen}; 0`);
     const answer = evaluate(inspector, session, 'frozen').finally(() => inspector.terminate());
-    return { thawed: answer.then(() => undefined) };
+    const thawed = answer.then(() => undefined);
+    return {
+      thawed,
+      async thaw() {
+        await writeFile(sign, '');
+        await thawed.finally(() => rm(sign));
+      },
+    };
   } catch (error) {
     inspector.terminate();
     throw error;
