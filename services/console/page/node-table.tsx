@@ -67,7 +67,7 @@ const COLUMNS: readonly Column[] = [
   },
   {
     title: 'Queue max',
-    hint: 'Publications that wait for the client that is furthest behind, of 512',
+    hint: 'Publications that wait for the client that is furthest behind',
     of: ({ queueMax }) => queueMax,
     show: ({ queueMax }) => whole(queueMax),
     isWide: true,
