@@ -190,6 +190,27 @@ describe('a client that has the latest', () => {
     expect(client.reader.references).toBe(1);
   });
 
+  it('gets nothing more once a reference has found no room in its queue, and leaves nothing to whoever comes next', () => {
+    using node = new Node();
+    const client = node.latest();
+    node.all.request({ type: 'subscribe', channels: ['b'] });
+    node.server.upstream.acknowledge(['b'], { epoch: EPOCH, offset: 0 });
+    node.refer();
+    client.sink.stalled = true;
+    client.request({ type: 'ping' });
+    client.connection.flush();
+    while (client.connection.outbox.offerControl(Buffer.alloc(1)) !== 'slow');
+    // The first one wants all of what it had the latest of, so it must be told the reference.
+    client.request({ type: 'subscribe', channels: ['a', 'b', 'c'] });
+    expect(client.webSocket.closes).toMatchObject([{ reason: 'slow' }]);
+    expect(node.server.fanOut.index.channelsOf(client.connection)).toEqual([]);
+    expect(node.server.fanOut.index.count('b')).toBe(1);
+    client.webSocket.end(1006);
+    const next = node.client();
+    node.server.upstream.publish('b', { id: 1 }, 1);
+    expect(next.received().filter((text) => !text.includes('welcome'))).toEqual([]);
+  });
+
   it('can read all that it is sent, whatever changes, and ends with the newest', () => {
     const first = Date.now() % 1_000_000_000;
     const seen = { references: 0, publications: 0 };

@@ -109,6 +109,9 @@ export class Subscriptions {
     let unpaid = 0;
     for (let i = 0; i < request.rejected.length; i += 1) subscribeBudget.take(now);
     for (const wanted of request.channels) {
+      // A change tells the client a reference, and ends the connection where there is no room for that. Nobody would take out of the
+      // index again who joined now, and its queue will be that of another client.
+      if (!connection.isOpen) break;
       // A channel that the client holds is confirmed even beyond the budget: `rejected` would say that it does not hold it.
       const isPaid = subscribeBudget.take(now);
       if (this.#confirmIfHeld(connection, wanted, reply, isPaid)) continue;
