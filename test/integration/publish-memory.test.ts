@@ -19,6 +19,9 @@ const onceBound = (channel: number, key: number): number => 192 + channel + key;
 const logBound = (channel: number, size: number, payload: number): number =>
   12_288 + channel + 1.4 * size * (payload + 32);
 
+/** Longer than a node of a Cluster is silent on a busy machine while it carries out a pipeline, in ms: nobody may think it failed. */
+const NODE_TIMEOUT_MS = 30_000;
+
 /** More publications than one node of a stream holds, to measure every state of its first and last node. */
 const MEASURED_PUBLICATIONS = 210;
 
@@ -29,7 +32,8 @@ let admin: Redis;
 
 beforeAll(async () => {
   // A replica is sent all commands by a buffer that counts as memory of its master.
-  if (IS_CLUSTER) cluster = await startRedisCluster({ replicas: 0 });
+  if (IS_CLUSTER)
+    cluster = await startRedisCluster({ replicas: 0, nodeTimeoutMs: NODE_TIMEOUT_MS });
 });
 
 afterAll(async () => {

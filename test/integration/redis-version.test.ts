@@ -16,6 +16,9 @@ import { eventually } from '../support/wait.ts';
 /** Includes the longest wait before a link is tried again. */
 const LINE_DEADLINE_MS = 20_000;
 
+/** Longer than a node of a Cluster is silent on a busy machine, in ms: nobody may think it failed. */
+const NODE_TIMEOUT_MS = 30_000;
+
 /** Longer than what the other shards need for a publication, and shorter than a caller waits, in ms. */
 const MAX_AGE_MS = 2_000;
 
@@ -47,7 +50,11 @@ beforeAll(async () => {
   await once(server, 'listening');
   ({ port } = server.address() as { port: number });
   if (IS_CLUSTER) {
-    cluster = owned.use(await startRedisCluster({ replicas: 0, announcedPorts: [port] }));
+    cluster = owned.use(
+      await startRedisCluster({
+        ...{ replicas: 0, nodeTimeoutMs: NODE_TIMEOUT_MS, announcedPorts: [port] },
+      }),
+    );
     upstreamOf = cluster.nodes[0]!;
     env = { REDIS_MODE: 'cluster', REDIS_URL: cluster.url };
   } else {

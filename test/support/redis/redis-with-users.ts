@@ -12,6 +12,9 @@ import type { RedisPlace } from './test-redis.ts';
 
 const FOLDER = new URL('../../../infra/redis/', import.meta.url);
 
+/** Longer than a node of a Cluster is silent on a busy machine, in ms: no replica may take over. */
+const NODE_TIMEOUT_MS = 30_000;
+
 /** The password of every user. */
 export const PASSWORD = 'a-password';
 
@@ -69,7 +72,9 @@ export async function startRedisWithUsers(
 
 /** Each node is given the users, as `docs/migration.md` says. Its `default` stays on: the nodes and tests log in by it. */
 async function startCluster(program: string): Promise<RedisWithUsers> {
-  const cluster = await startRedisCluster({ program, args: settings() });
+  const cluster = await startRedisCluster({
+    ...{ program, args: settings(), nodeTimeoutMs: NODE_TIMEOUT_MS },
+  });
   await onEach(cluster.nodes, async ({ control }) => {
     for (const role of ROLES)
       await control.call('ACL', 'SETUSER', role, `>${PASSWORD}`, ...rulesOf(role));
