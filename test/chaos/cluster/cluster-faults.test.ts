@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hashSlot } from '@tradewind/bus';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ClusterNode, RedisClusterOptions } from '../../support/redis/redis-cluster.ts';
-import type { Complaint } from '../oracle/complaint.ts';
 import { expectComplaints } from '../oracle/expect-complaints.ts';
+import { LIBRARIES, type Library, type Missed } from '../subscribers/naive-cluster-subscriber.ts';
 import type { ResumingClient } from '../subscribers/resuming-client.ts';
 import { ClusterScenario } from './cluster-scenario.ts';
 
@@ -31,6 +31,13 @@ const PATIENT_NODES_MS = 90_000;
 
 /** A library may complain of these where it lost something: who missed a new epoch takes its offsets for old ones. */
 const LOST = ['silent-hole', 'missing', 'duplicate', 'reorder', 'wrong-payload'] as const;
+
+/**
+ * The libraries that lose publications when a shard gets another master. node-redis asks for the new one 5 s after a connection has broken,
+ * and by then publishers are back; at a planned failover it makes three connections before it subscribes. ioredis asks again and again without
+ * a pause, so it is often there before anything is published and then misses nothing: it shows nothing there.
+ */
+const PATIENT: readonly Library[] = ['node-redis'];
 
 let running: ClusterScenario | undefined;
 
@@ -61,12 +68,17 @@ async function underLoad({
   return { scenario, cluster, masters, shards, publisher };
 }
 
-/** Expects that a subscriber as a library ships it has lost publications, and nothing else went wrong. */
-function expectLoss(complaints: readonly Complaint[]): void {
-  expectComplaints(complaints, LOST);
-  expect(complaints.map(({ kind }) => kind)).toEqual(
-    expect.arrayContaining([expect.stringMatching(/^(silent-hole|missing)$/)]),
-  );
+/** Expects that these libraries' subscribers have lost publications, and nothing else went wrong. Prints how many each has lost. */
+function expectLoss(missed: readonly Missed[], losers: readonly Library[] = LIBRARIES): void {
+  const counts = missed.map(({ library, publications }) => `${library} ${publications}`);
+  console.log(`publications missed: ${counts.join(', ')}`);
+  for (const { library, complaints } of missed) {
+    if (!losers.includes(library)) continue;
+    expectComplaints(complaints, LOST);
+    expect(complaints.map(({ kind }) => kind)).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^(silent-hole|missing)$/)]),
+    );
+  }
 }
 
 describe('a Redis Cluster under load', () => {
@@ -79,11 +91,11 @@ describe('a Redis Cluster under load', () => {
       for (const channel of moving) await cluster.moveSlot(hashSlot(channel), target);
     }
     await scenario.untilFlowing(publisher, RATE);
-    const complaints = await scenario.judge(naive, publisher);
+    const missed = await scenario.judge(naive, publisher);
     await publisher.stop();
     expect(scenario.clients.filter(({ failures }) => failures > 0)).toEqual([]);
     await scenario.verify();
-    expectLoss(complaints);
+    expectLoss(missed);
   });
 
   it('loses nothing while one master tells a topology that is stale; a library does', async () => {
@@ -100,7 +112,7 @@ describe('a Redis Cluster under load', () => {
     const late = await scenario.startEdge(stale.url);
     await scenario.connect(moving.length, moving, [late]);
     await scenario.untilPublishedTo(moving);
-    const complaints = await scenario.judge(naive, publisher);
+    const missed = await scenario.judge(naive, publisher);
     const told = (await cluster.seenBy(stale)).find(({ id }) => id === a.id);
     const isToldOf = (slot: number) => told?.slots.some(([from, to]) => from <= slot && slot <= to);
     expect(moving.filter((channel) => !isToldOf(hashSlot(channel)))).toEqual([]);
@@ -110,25 +122,25 @@ describe('a Redis Cluster under load', () => {
     await publisher.stop();
     expect(scenario.clients.filter(({ failures }) => failures > 0)).toEqual([]);
     await scenario.verify();
-    expectLoss(complaints);
+    expectLoss(missed);
   });
 
   it('loses nothing untold when a master is killed under load; a library does', async () => {
     const { scenario, cluster, masters, shards, publisher } = await underLoad();
     const [, killed] = masters;
-    // ioredis' client of a Cluster is as quick as publishers, and misses nothing then.
-    const naive = await scenario.naive(shards[1]!, { node: killed });
+    const naive = await scenario.naive(shards[1]!);
     await killed.kill();
     const owner = () => cluster.masterOf(shards[1]![0]!);
     await scenario.until(async () => (await owner()) !== killed, 'the replica has taken over');
     await scenario.untilPublishedTo(shards[1]!);
-    const complaints = await scenario.judge(naive, publisher);
+    await scenario.untilFlowing(publisher, RATE);
+    const missed = await scenario.judge(naive, publisher);
     await killed.restart('empty');
     await cluster.untilWhole();
     await scenario.untilFlowing(publisher, RATE);
     await publisher.stop();
     await scenario.verify({ epochs: 'any' });
-    expectLoss(complaints);
+    expectLoss(missed, PATIENT);
   });
 
   it('loses nothing untold when a master is cut off and clients reach it; a library does', async () => {
@@ -142,18 +154,19 @@ describe('a Redis Cluster under load', () => {
     console.log(`publishers followed ${followedMs} ms after the replica had taken over`);
     expect(followedMs).toBeLessThan(FOLLOWED_MS);
     // The library hears of nothing before the master has joined the others again.
-    const complaints = await scenario.judge(naive, publisher);
+    const missed = await scenario.judge(naive, publisher);
     isolation[Symbol.dispose]();
     await cluster.untilWhole();
     await scenario.untilFlowing(publisher, RATE);
     await publisher.stop();
     await scenario.verify({ epochs: 'any' });
-    expectLoss(complaints);
+    expectLoss(missed);
   });
 
   it('loses nothing while all six are restarted, one after the other; a library does', async () => {
     const { scenario, cluster, masters, shards, publisher } = await underLoad();
-    const naive = await scenario.naive(shards[1]!, { node: masters[1] });
+    // Of each shard: its failover gives them one occasion.
+    const naive = await scenario.naive(shards.flatMap((channels) => channels.slice(0, 45)));
     for (const node of cluster.nodes.slice(3)) {
       await node.restart('empty');
       await cluster.untilWhole();
@@ -165,10 +178,10 @@ describe('a Redis Cluster under load', () => {
       await cluster.untilWhole();
     }
     await scenario.untilFlowing(publisher, RATE);
-    const complaints = await scenario.judge(naive, publisher);
+    const missed = await scenario.judge(naive, publisher);
     await publisher.stop();
     await scenario.verify();
-    expectLoss(complaints);
+    expectLoss(missed, PATIENT);
   });
 
   it('does not slow other shards down while all of a shard is away for 30 s, and then it loses nothing; a library does', async () => {
@@ -180,8 +193,7 @@ describe('a Redis Cluster under load', () => {
     });
     const [replica] = await cluster.replicasOf(masters[0]);
     const away = [masters[0], replica!];
-    // ioredis' client of a Cluster is as quick as publishers, and misses nothing then.
-    const naive = await scenario.naive(shards[0]!, { node: masters[0] });
+    const naive = await scenario.naive(shards[0]!);
     const others = scenario.clients.filter((_, i) => i % (3 * CHANNELS) >= CHANNELS);
     expect(shards[0]).toHaveLength(CHANNELS);
     const before = latencies(others);
@@ -199,7 +211,7 @@ describe('a Redis Cluster under load', () => {
     const owner = () => cluster.masterOf(shards[0]![0]!);
     await scenario.until(async () => (await owner()) === replica, 'the replica has taken over');
     await scenario.untilPublishedTo(shards[0]!);
-    const complaints = await scenario.judge(naive, publisher);
+    const missed = await scenario.judge(naive, publisher);
     await masters[0].restart('appended');
     await cluster.untilWhole();
     await publisher.stop();
@@ -208,7 +220,7 @@ describe('a Redis Cluster under load', () => {
       `p99 of the other shards: ${usualMs} ms before, ${meanwhileMs} ms while one was away (${meanwhile.length} publications)`,
     );
     await scenario.verify({ epochs: 'any' });
-    expectLoss(complaints);
+    expectLoss(missed, PATIENT);
     // As many a second as before: nobody was refused.
     expect(meanwhile.length).toBeGreaterThan(0.8 * usual.length);
     expect(meanwhileMs).toBeLessThanOrEqual(1.5 * usualMs + BUSY_CORE_MS);

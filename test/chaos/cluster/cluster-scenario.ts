@@ -5,7 +5,6 @@ import {
   RedisRefusedError,
   RedisUnavailableError,
 } from '@tradewind/bus';
-import { Cluster, Redis } from 'ioredis';
 import { createRandom } from '../../support/random.ts';
 import {
   type ClusterNode,
@@ -16,14 +15,18 @@ import {
 import { startEdge, type TestEdge, untilLinked } from '../../support/service.ts';
 import { collectFatalLines } from '../../support/tier.ts';
 import { eventually } from '../../support/wait.ts';
-import type { Complaint, Expectation } from '../oracle/complaint.ts';
+import type { Expectation } from '../oracle/complaint.ts';
 import { Ledger } from '../oracle/ledger.ts';
-import { Oracle } from '../oracle/oracle.ts';
 import {
   NotPublishedError,
   NumberedPublisher,
   type PublisherOptions,
 } from '../publishers/publisher.ts';
+import {
+  LIBRARIES,
+  type Missed,
+  NaiveClusterSubscriber,
+} from '../subscribers/naive-cluster-subscriber.ts';
 import { ResumingClient } from '../subscribers/resuming-client.ts';
 
 /** How long all clients may take to have everything after the last fault, in ms; a failover included. */
@@ -174,20 +177,14 @@ export class ClusterScenario implements AsyncDisposable {
     return publisher;
   }
 
-  /**
-   * A subscriber as a library ships it, which believes every message: ioredis' client of a Cluster with sharded subscribers, or with
-   * `node` its client of one node, which comes back to this node and subscribes again. Publications must flow.
-   */
-  async naive(
-    channels: readonly string[],
-    { node }: { readonly node?: ClusterNode } = {},
-  ): Promise<NaiveClusterSubscriber> {
-    const nodes = this.cluster.nodes.map(({ host, port }) => ({ host, port }));
-    const redis =
-      node === undefined
-        ? new Cluster(nodes, { shardedSubscribers: true })
-        : new Redis(node.port, node.host);
-    return this.#stack.use(await NaiveClusterSubscriber.start(redis, channels, this.ledger));
+  /** Subscribers as the libraries ship them, one of each. Publications must flow. The scenario ends them. */
+  async naive(channels: readonly string[]): Promise<readonly NaiveClusterSubscriber[]> {
+    const { nodes } = this.cluster;
+    return await Promise.all(
+      LIBRARIES.map(async (library) =>
+        this.#stack.use(await NaiveClusterSubscriber.start(library, nodes, channels, this.ledger)),
+      ),
+    );
   }
 
   async until(
@@ -226,18 +223,18 @@ export class ClusterScenario implements AsyncDisposable {
   }
 
   /**
-   * What a library's subscriber complains of once all our clients have everything: by then it would have everything, too. The
-   * publisher pauses meanwhile.
+   * What each library's subscriber has missed once all our clients have everything: by then it would have everything, too. Redis
+   * sends nothing twice. The publisher pauses meanwhile.
    */
   async judge(
-    naive: NaiveClusterSubscriber,
+    naive: readonly NaiveClusterSubscriber[],
     publisher: NumberedPublisher,
-  ): Promise<readonly Complaint[]> {
+  ): Promise<readonly Missed[]> {
     await publisher.hold();
     await this.until(() => this.#isSettled(), 'our clients have everything');
-    const complaints = naive.finish();
+    const missed = naive.map((subscriber) => subscriber.finish());
     publisher.go();
-    return complaints;
+    return missed;
   }
 
   /** Waits until every client has everything, and throws if one complains or an edge failed. */
@@ -281,63 +278,5 @@ export class ClusterScenario implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.clients.map((client) => client.stop()));
     await this.#stack.disposeAsync();
-  }
-}
-
-const HEADER = /^@1:(\w+):(\d+):\d+;/;
-
-/** The control: a client of `ioredis`, which it ends, and what its oracle says. */
-export class NaiveClusterSubscriber implements Disposable {
-  readonly oracle: Oracle;
-  readonly #redis: Cluster | Redis;
-  #seq = 0;
-  readonly #begun = new Set<string>();
-
-  private constructor(redis: Cluster | Redis, channels: readonly string[], ledger: Ledger) {
-    this.oracle = new Oracle('naive', ledger);
-    this.#redis = redis;
-    this.#redis.on('error', () => {});
-    this.#redis.on('smessage', (channel: string, message: string) => this.#take(channel, message));
-    this.oracle.connected();
-    for (const channel of channels) this.oracle.asked(channel);
-  }
-
-  /** Resolves after something has come on each channel. */
-  static async start(redis: Cluster | Redis, channels: readonly string[], ledger: Ledger) {
-    const subscriber = new NaiveClusterSubscriber(redis, channels, ledger);
-    try {
-      for (const channel of channels) await subscriber.#redis.ssubscribe(channel);
-      await eventually(() => subscriber.#begun.size === channels.length);
-    } catch (error) {
-      subscriber[Symbol.dispose]();
-      throw error;
-    }
-    return subscriber;
-  }
-
-  finish(): readonly Complaint[] {
-    this.#redis.disconnect();
-    return this.oracle.finish();
-  }
-
-  [Symbol.dispose](): void {
-    this.#redis.disconnect();
-  }
-
-  #take(channel: string, message: string): void {
-    const [header = '', epoch = '', offset = ''] = HEADER.exec(message) ?? [];
-    if (header === '') return;
-    if (!this.#begun.has(channel)) {
-      this.#begun.add(channel);
-      const position = { epoch, offset: Number(offset) - 1 };
-      this.oracle.take({
-        type: 'subscribed',
-        channels: [{ channel, ref: 0, ...position }],
-        done: true,
-      });
-    }
-    const data = message.slice(header.length);
-    this.#seq += 1;
-    this.oracle.take({ type: undefined, seq: this.#seq, channel, data, offset: Number(offset) });
   }
 }
