@@ -68,7 +68,7 @@ function run(command, args, stdio) {
     });
     child.on('close', (code, signal) => {
       clearInterval(watch);
-      // A live view that was killed could not show the cursor and the screen of before again.
+      // A live view that was killed could not show the cursor and the previous screen again.
       if (signal === 'SIGKILL' && process.stdout.isTTY) process.stdout.write(SCREEN_OF_BEFORE);
       process.off('SIGINT', pass).off('SIGTERM', pass).off('SIGHUP', pass);
       resolve(code ?? 128 + (constants.signals[signal] ?? 0));

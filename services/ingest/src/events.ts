@@ -44,7 +44,7 @@ export interface IngestEvents extends PublishQueueEvents {
   tokensWithAllRights(count: number): void;
   /** The file of tokens has changed, and counts. */
   tokensRead(path: string, count: number): void;
-  /** The file of tokens has changed, and is of no use. The tokens of before go on. */
+  /** The file of tokens has changed, and is of no use. The previous tokens go on. */
   tokensUnreadable(path: string, cause: string): void;
   /** Tokens of clients were revoked, by whom. */
   revoked(route: RevocationRoute, caller: string, revocation: Revocation): void;

@@ -38,7 +38,7 @@ describe('WatchedFiles', () => {
     expect(told).toEqual(['changed 22']);
   });
 
-  it('keeps the value of before while the files do not go together, and tells it once', async () => {
+  it('keeps the previous value while the files do not go together, and tells it once', async () => {
     const files = await open();
     writeFileSync(first, '22');
     await untilTold(1);
@@ -50,7 +50,7 @@ describe('WatchedFiles', () => {
     expect(files.value).toBe('22');
   });
 
-  it('keeps the value of before while a file is missing', async () => {
+  it('keeps the previous value while a file is missing', async () => {
     const files = await open();
     await rename(first, `${first}.old`);
     await untilTold(1);

@@ -2,9 +2,9 @@ import { readJwkSet } from './key-set.ts';
 
 /** What a {@link JwksSource} reports. Nothing that it says holds a part of a key. */
 export interface JwksEvents {
-  /** The keys are there. `isNew` says that they differ from those of before. */
+  /** The keys are there. `isNew` says that they differ from the previous ones. */
   keysFetched(isNew: boolean): void;
-  /** The keys could not be had. Those of before go on for {@link STALE_MS}. */
+  /** The keys could not be had. The previous ones go on for {@link STALE_MS}. */
   keysFetchFailed(cause: string): void;
   /** The keys could not be had for {@link STALE_MS}: no token is accepted any more. */
   keysEnded(): void;

@@ -45,7 +45,7 @@ describe('KeyFile', () => {
     expect(changes).toBe(1);
   });
 
-  it('goes on with the keys of before while the file has none, and says so once', async () => {
+  it('goes on with the previous keys while the file has none, and says so once', async () => {
     writeFileSync(path, SECRET);
     file = await KeyFile.open({ kind: 'secret', path }, EVENTS, POLL_MS);
     const before = file.keys;

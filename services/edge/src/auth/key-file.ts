@@ -11,7 +11,7 @@ export interface KeyLocation {
 export interface KeyFileEvents {
   /** The file has changed, and its keys count from now on. */
   keysRead(path: string): void;
-  /** The file has changed, and has no usable keys. The keys of before go on. */
+  /** The file has changed, and has no usable keys. The previous keys go on. */
   keysUnreadable(path: string, cause: string): void;
 }
 

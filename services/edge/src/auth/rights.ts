@@ -25,7 +25,7 @@ export function allowsPast(rights: Rights, channel: string): boolean {
   return rights.maxHistory > 0 && rights.allowsHistory(channel);
 }
 
-/** Globs in one list of a token. More belong into fewer, wider globs. */
+/** Globs in one list of a token. More belong in fewer, wider globs. */
 export const MAX_GLOBS = 64;
 
 /** The name of the claim that holds a client's rights. */

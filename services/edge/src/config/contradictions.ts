@@ -10,7 +10,7 @@ import {
 
 const KIB = 1024;
 
-/** A user name and a password belong into no URL. */
+/** A user name and a password belong in no URL. */
 const JWKS_URL = /^https:\/\/[^\s/?#@]+([/?][^\s#@]*)?$/;
 
 /** Rejects settings that are fine each, and not together; and files that could not be used. */

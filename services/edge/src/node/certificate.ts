@@ -5,7 +5,7 @@ import type { EdgeConfig } from '../config/edge-config.ts';
 export interface CertificateEvents {
   /** The certificate counts from now on, at the start too. */
   certificateRead(path: string, credentials: TlsCredentials): void;
-  /** The files have changed and hold no certificate and key that belong together. Those of before go on. */
+  /** The files have changed and hold no certificate and key that belong together. The previous ones go on. */
   certificateUnusable(path: string, cause: string): void;
 }
 

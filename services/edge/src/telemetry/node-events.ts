@@ -42,7 +42,7 @@ const HISTORY_CAUSES: readonly HistoryCause[] = ['repair', 'resume'];
 export interface NodeEvents extends HubEvents, IdentityEvents {
   /** The certificate of the public port counts from now on, at the start too. */
   certificateRead(path: string, credentials: TlsCredentials): void;
-  /** The files of the certificate have changed, and are not usable. The certificate of before goes on. */
+  /** The files of the certificate have changed, and are not usable. The previous certificate goes on. */
   certificateUnusable(path: string, cause: string): void;
   /** The node listens on an address that others reach, and asks nobody who they are. */
   identityOff(host: string): void;

@@ -27,7 +27,7 @@ export const MAX_TOKEN_FILE_BYTES = 1024 * 1024;
 /** Entries of the file. Each costs about 1 KiB of memory. */
 const MAX_ENTRIES = 1_000;
 
-/** Patterns of one token. More belong into fewer, wider patterns. */
+/** Patterns of one token. More belong in fewer, wider patterns. */
 const MAX_PATTERNS = 64;
 
 /** Publications, or bytes, a second: more than one node can take. */
