@@ -56,6 +56,17 @@ describe('what a node answers', () => {
     expect(readNodeAnswer(encodeNodeAnswer(ANSWER))).toEqual(ANSWER);
   });
 
+  it('is nothing where what binary frames save is no number', () => {
+    const lists = (saved: unknown) => [
+      { order: 'rate', text: '', channels: [{ ...ANSWER.channels[0], saved }] },
+    ];
+    const read = (saved: unknown) =>
+      readNodeAnswer(JSON.stringify({ ...ANSWER, lists: lists(saved) }));
+    expect(read(5)?.lists[0]?.channels[0]).toMatchObject({ saved: 5 });
+    expect(read('5')).toBeUndefined();
+    expect(read({})).toBeUndefined();
+  });
+
   it('keeps within its bytes, and the first rows of a list', () => {
     const channels = Array.from({ length: 1_000 }, (_, i) => ({
       ...{ channel: `${i}`.padEnd(200, 'x'), rate: i, subscribers: 1, ageMs: 0 },

@@ -181,8 +181,8 @@ function isArrayOf(value: unknown, name: string, isOne: (each: unknown) => boole
 }
 
 function isReading(value: unknown): boolean {
-  const { channel, rate, subscribers, ageMs } = (value ?? {}) as Record<string, unknown>;
-  return typeof channel === 'string' && [rate, subscribers, ageMs].every(Number.isFinite);
+  const { channel, rate, subscribers, ageMs, saved = 0 } = (value ?? {}) as Record<string, unknown>;
+  return typeof channel === 'string' && [rate, subscribers, ageMs, saved].every(Number.isFinite);
 }
 
 function isFoundClient(value: unknown): boolean {
