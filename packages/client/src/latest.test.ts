@@ -25,9 +25,9 @@ describe('a channel of which the latest is wanted', () => {
     const socket = await live(bench, 250);
     const gap = { type: 'gap', channel: CHANNEL, epoch: 'e1', from: 14, to: 19, lost: 2 };
     socket.tell({ ...gap, reason: 'too_large' });
-    publish(socket, 30, 12);
+    publish(socket, 30, 17);
     await settle();
-    expect(short(items.items)).toEqual(['gap 14-19: 2', '30 after 12']);
+    expect(short(items.items)).toEqual(['gap 14-19: 2', '30 after 17']);
   });
 
   it('resumes with the newest, and counts what was left out', async () => {
@@ -50,6 +50,41 @@ describe('a channel of which the latest is wanted', () => {
     await settle();
     expect(short(items.items)).toEqual(['11', '400 after 388', 'recovered', '420 after 19']);
     expect(bench.events.gap).toEqual([]);
+  });
+
+  it('counts what was left out once in a move, whichever connection brought the others', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL, LATEST).items());
+    const old = await live(bench, 250);
+    const next = await bench.moves();
+    publish(old, 20, 9);
+    const skipped = { recovered: true, replayed: 1, skipped: 19, ...LATEST };
+    next.answer(CHANNEL, { epoch: 'e1', offset: 30, ...skipped });
+    next.publish(CHANNEL, 30);
+    await settle();
+    expect(short(items.items)).toEqual(['20 after 9', '30 after 9']);
+  });
+
+  it('counts as left out what it did not take from the old connection when the new one dies', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL, LATEST).items());
+    bench.client.channel('b').subscribe(() => {});
+    const old = await bench.accept();
+    old.answer(CHANNEL, { epoch: 'e1', offset: 10, ...LATEST }, false);
+    old.answer('b', { epoch: 'e1', offset: 1 });
+    const next = await bench.moves();
+    next.answer(
+      CHANNEL,
+      { epoch: 'e1', offset: 10, recovered: true, replayed: 0, ...LATEST },
+      false,
+    );
+    publish(old, 15, 4);
+    const gap = { type: 'gap', channel: CHANNEL, epoch: 'e1', from: 17, to: 19, lost: 2 };
+    next.ends();
+    old.tell({ ...gap, reason: 'slow' });
+    publish(old, 22, 4);
+    await settle();
+    expect(short(items.items)).toEqual(['gap 17-19: 2', '22 after 9']);
   });
 
   it('has all of it for who wants all, and as before for the other', async () => {

@@ -47,6 +47,8 @@ export class HeldChannel implements ConsumerOwner {
   epoch: string | undefined;
   /** The largest offset that was received. */
   offset: number | undefined;
+  /** Offsets up to this one, behind the last publication, that are neither received nor lost. */
+  #leftOut = 0;
   latest: Publication<unknown> | undefined;
   /** The hold that counts: the newest that was answered. */
   primary: Hold | undefined;
@@ -294,7 +296,7 @@ export class HeldChannel implements ConsumerOwner {
     for (const consumer of this.#consumers) consumer.start(epoch, offset);
   }
 
-  /** @param skipped how many before it the server left out. */
+  /** @param skipped how many before it the server left out, since the last one of this connection. */
   deliver(
     hold: Hold,
     frame: PublicationMessage,
@@ -318,7 +320,13 @@ export class HeldChannel implements ConsumerOwner {
       this.lost({ epoch: hold.epoch!, from, to, lost: to - from + 1, reason: 'handover' });
     }
     const isNew = offset === undefined || this.offset === undefined || offset > this.offset;
-    if (isNew && offset !== undefined) this.offset = offset;
+    let leftOut = skipped;
+    if (isNew && offset !== undefined) {
+      // Another connection may have brought some of what this one counts, and this one what was not listened to.
+      if (this.offset !== undefined) leftOut = this.#leftOut + offset - this.offset - 1;
+      this.#leftOut = 0;
+      this.offset = offset;
+    }
     const data = this.#checked(frame);
     if (data === undefined) return;
     const lagMs = replayed ? undefined : this.#owner.freshness.lagOf(ts);
@@ -335,7 +343,7 @@ export class HeldChannel implements ConsumerOwner {
       publication.epoch = hold.epoch!;
     }
     if (lagMs !== undefined) publication.lagMs = lagMs;
-    if (skipped > 0) publication.skipped = skipped;
+    if (leftOut > 0) publication.skipped = leftOut;
     if (isNew) {
       this.latest = publication;
       this.#tail?.add(publication, characters);
@@ -360,7 +368,11 @@ export class HeldChannel implements ConsumerOwner {
       let own = told;
       if (gap.epoch === this.epoch) {
         own = gapBehind(told, this.offset);
-        this.offset = gap.to ?? this.offset;
+        const { to, lost } = own;
+        if (to !== undefined) {
+          if (this.offset !== undefined) this.#leftOut += to - this.offset - (lost ?? 0);
+          this.offset = to;
+        }
       }
       this.#tail?.add(own);
       const { gaps } = this.#core;
@@ -375,6 +387,7 @@ export class HeldChannel implements ConsumerOwner {
     const told = { kind: 'resync', channel: this.name, ...resync } as const;
     this.epoch = resync.epoch;
     this.offset = resync.offset;
+    this.#leftOut = 0;
     this.#tail?.clear();
     this.#core.emit('resync', told);
     for (const consumer of [...this.#consumers]) consumer.resync(told);
