@@ -1,4 +1,7 @@
-import type { Channel, Item, IterateOptions, Position } from '@tradewind/client';
+import type { Channel, Gap, Item, IterateOptions, Position, Publication } from '@tradewind/client';
+
+/** An item that has a place in an epoch. */
+export type OfOffsets = Publication<{ readonly n: number }> | Gap;
 
 /**
  * Reads a channel to its end, and judges what it was given: each offset once and in order, or in exactly one gap; a new epoch only behind
@@ -14,7 +17,7 @@ export class Follower {
   isOver = false;
   readonly #wake = new Set<() => void>();
   readonly #keep: number;
-  #at: Position | undefined;
+  protected at: Position | undefined;
   #lastNumber = 0;
   /** What came since the last publication. */
   #between: string[] = [];
@@ -38,7 +41,7 @@ export class Follower {
 
   /** Up to where it was given the channel. */
   get position(): Position | undefined {
-    return this.#at;
+    return this.at;
   }
 
   get gaps(): readonly string[] {
@@ -94,16 +97,18 @@ export class Follower {
     if (item.kind === 'resync') {
       const { epoch, offset, reason } = item;
       this.#between.push(`resync ${reason} ${epoch} ${offset}`);
-      this.#at = epoch === undefined || offset === undefined ? undefined : { epoch, offset };
+      this.at = epoch === undefined || offset === undefined ? undefined : { epoch, offset };
       return;
     }
     if (item.kind === 'recovered' || item.epoch === undefined) return;
     const [from, to] = item.kind === 'gap' ? [item.from, item.to] : [item.offset, item.offset];
     if (from === undefined || to === undefined) return;
     const { epoch } = item;
-    if (this.#at !== undefined && (this.#at.epoch !== epoch || from !== this.#at.offset + 1)) {
-      const { epoch: atEpoch, offset } = this.#at;
-      this.faults.push(`${item.kind} ${epoch} ${from}-${to} behind ${atEpoch} ${offset}`);
+    if (this.at !== undefined && (this.at.epoch !== epoch || !this.follows(item, from))) {
+      const { epoch: atEpoch, offset } = this.at;
+      this.faults.push(
+        `${item.kind} ${epoch} ${from}-${to} behind ${atEpoch} ${offset}: ${JSON.stringify(this.items.slice(-3))}`,
+      );
     }
     if (item.kind === 'gap' && item.reason === 'unannounced') {
       this.faults.push(`unannounced ${from}-${to}`);
@@ -117,7 +122,12 @@ export class Follower {
       this.#lastNumber = n;
       this.#between = [];
     }
-    this.#at = { epoch, offset: to };
+    this.at = { epoch, offset: to };
+  }
+
+  /** Whether an item that begins with this offset may come at this place of its epoch. */
+  protected follows(_item: OfOffsets, from: number): boolean {
+    return from === this.at!.offset + 1;
   }
 
   async #read(delayMs: () => number): Promise<void> {

@@ -1,6 +1,14 @@
-import type { Channel, Client, ClientOptions, ClientState, UrlSource } from '@tradewind/client';
+import type {
+  Channel,
+  Client,
+  ClientOptions,
+  ClientState,
+  Latest,
+  UrlSource,
+} from '@tradewind/client';
 import type { Driver, Fault } from './driver.ts';
 import { Follower } from './follower.ts';
+import { LatestFollower } from './latest-follower.ts';
 import { type SocketSpy, spyOnSockets } from './spy-socket.ts';
 
 /** The SDK as its users import it, and the runtime's own WebSocket. */
@@ -94,6 +102,22 @@ export class Scene {
     const follower = new Follower(
       client.channel(this.name(channel)) as Channel<{ readonly n: number }>,
       ...rest,
+    );
+    this.followers.push(follower);
+    return follower;
+  }
+
+  /** Follows a channel of which consumers want the latest. Without `everyMs` it wants all, and lives with what others left out. */
+  followLatest(
+    client: Client,
+    channel: string | number,
+    everyMs?: Latest['everyMs'],
+  ): LatestFollower {
+    const follower = new LatestFollower(
+      client.channel<{ readonly n: number }>(
+        this.name(channel),
+        everyMs === undefined ? {} : { latest: { everyMs } },
+      ),
     );
     this.followers.push(follower);
     return follower;

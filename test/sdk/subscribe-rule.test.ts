@@ -30,6 +30,16 @@ describe('SubscribeRule', () => {
     expect(breachesAfter(answer)).toEqual([]);
   });
 
+  it('is kept by a change of `latest`, and broken by the same one again', () => {
+    const rule = new SubscribeRule();
+    const latest = { everyMs: 250 };
+    rule.sent(ASKED);
+    rule.sent({ type: 'subscribe', id: 2, channels: [{ channel: 'a', latest }] });
+    expect(rule.breaches).toEqual([]);
+    rule.sent({ type: 'subscribe', id: 3, channels: [{ channel: 'a', latest }] });
+    expect(rule.breaches).toEqual(['a was asked for again by 3']);
+  });
+
   it('is kept by a request that is sent again as it was', () => {
     expect(breachesAfter(undefined, 1)).toEqual([]);
   });

@@ -2,7 +2,12 @@
 export interface SentMessage {
   readonly type: string;
   readonly id?: unknown;
-  readonly channels?: readonly (string | { readonly channel: string })[];
+  readonly channels?: readonly (string | AskedChannel)[];
+}
+
+interface AskedChannel {
+  readonly channel: string;
+  readonly latest?: { readonly everyMs: number };
 }
 
 interface Answer {
@@ -16,21 +21,27 @@ const ANSWER = /^\{"type":"(?:subscribed|unsubscribed|error)"/;
 
 /**
  * Holds one connection to rule 10 of docs/protocol.md: it asks for no channel that it holds, or that it has asked for and has no
- * answer about. A request that is sent again with its id, because nobody answered, is no breach. A change of `latest` is one.
+ * answer about. A request that is sent again with its id, because nobody answered, is no breach, nor is a change of `latest`.
  */
 export class SubscribeRule {
   readonly breaches: string[] = [];
-  /** Channels that are held or asked for. */
-  readonly #taken = new Set<string>();
+  /** Channels that are held or asked for, and the interval that was asked for last: 0 for all. */
+  readonly #taken = new Map<string, number>();
   readonly #requests = new Map<unknown, readonly string[]>();
 
   sent({ type, id, channels = [] }: SentMessage): void {
     if (type !== 'subscribe' || this.#requests.has(id)) return;
-    const names = channels.map((each) => (typeof each === 'string' ? each : each.channel));
-    this.#requests.set(id, names);
-    for (const name of names) {
-      if (this.#taken.has(name)) this.breaches.push(`${name} was asked for again by ${id}`);
-      this.#taken.add(name);
+    const asked = channels.map((each) => (typeof each === 'string' ? { channel: each } : each));
+    this.#requests.set(
+      id,
+      asked.map(({ channel }) => channel),
+    );
+    for (const { channel, latest } of asked) {
+      const everyMs = latest?.everyMs ?? 0;
+      if (this.#taken.get(channel) === everyMs) {
+        this.breaches.push(`${channel} was asked for again by ${id}`);
+      }
+      this.#taken.set(channel, everyMs);
     }
   }
 
