@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { FUNCTION_LIBRARY } from '@tradewind/bus';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { TestClient } from '../support/client.ts';
+import { COMPILE_CACHE } from '../support/compile-cache.ts';
 import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
 import { rulesOf } from '../support/redis/redis-with-users.ts';
 import { startRedis } from '../support/redis.ts';
@@ -42,7 +43,9 @@ async function tradewind(
 ): Promise<Run> {
   const target = ['--redis', tier.redis.url, '--edge', tier.edges[0]!.wsUrl];
   const own = target.filter((_, i) => !args.includes(target[i - (i % 2)]!));
-  const child = spawn(process.execPath, [PROGRAM, ...args, ...own], { env: environment });
+  const child = spawn(process.execPath, [PROGRAM, ...args, ...own], {
+    env: { ...COMPILE_CACHE, ...environment },
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   let [out, err] = ['', ''];
   child.stdout.on('data', (chunk) => {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { readHeader } from '@tradewind/bus';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { COMPILE_CACHE } from '../support/compile-cache.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startIngest, untilLinked } from '../support/service.ts';
 import { eventually } from '../support/wait.ts';
@@ -180,7 +181,7 @@ describe('the replay command', () => {
     expect({ code, nextLine }).toEqual({ code: 130, nextLine: published + 1 });
     const [, command = ''] = /^replay: to go on at line \d+, [^:]*: (.*)\n$/.exec(stderr) ?? [];
     const shell = spawnSync('sh', ['-c', command.replace('--speed 0.5', '--rate 100000')], {
-      env: { PATH: process.env.PATH, REDIS_URL: redis.url, ...environment },
+      env: { PATH: process.env.PATH, REDIS_URL: redis.url, ...COMPILE_CACHE, ...environment },
     });
     expect(String(shell.stdout)).toContain(`"published":${LINES.length - published},`);
     await eventually(() => heard.length >= LINES.length);
@@ -216,9 +217,9 @@ async function run(args: readonly string[], environment: Readonly<Record<string,
 
 function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   const child = spawn(process.execPath, [REPLAY, ...args], {
-    env: { PATH: process.env.PATH, REDIS_URL: redis.url, ...environment },
+    env: { PATH: process.env.PATH, REDIS_URL: redis.url, ...COMPILE_CACHE, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 30_000,
+    timeout: 100_000,
     killSignal: 'SIGKILL',
   });
   async function finish() {

@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { type ServiceProcess, startProcess, WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestClient } from '../support/client.ts';
+import { COMPILE_CACHE } from '../support/compile-cache.ts';
+import { shortOrLong } from '../support/length.ts';
 import { startIngest, untilLinked } from '../support/service.ts';
 import { startTier, type Tier } from '../support/tier.ts';
 import { RECORDED_TRADES, recordedTrades } from '../support/trades.ts';
 
 const CHANNEL = 'ETH.trade';
-const CLIENTS = 100;
+const CLIENTS = shortOrLong(30, 100);
 const LINES = recordedTrades();
 
 let tier: Tier;
@@ -60,7 +62,7 @@ const ROUTES: Readonly<Record<string, () => Promise<void>>> = {
         name: 'replay',
         command: WORKSPACE_NODE,
         args: ['services/ingest/src/replay-main.ts', file, '--rate', '2000'],
-        env: { PATH: process.env.PATH, REDIS_URL: tier.redis.url },
+        env: { PATH: process.env.PATH, REDIS_URL: tier.redis.url, ...COMPILE_CACHE },
         cwd: WORKSPACE_ROOT,
       });
       expect(await replay.exited).toEqual({ code: 0, signal: null });
@@ -71,7 +73,7 @@ const ROUTES: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 it.each(Object.entries(ROUTES))(
-  'delivers 1,000 recorded trades whole and in order to 100 clients, by %s',
+  `delivers 1,000 recorded trades whole and in order to ${CLIENTS} clients, by %s`,
   async (_, publish) => {
     expect(LINES).toHaveLength(RECORDED_TRADES);
     const clients = await Promise.all(
