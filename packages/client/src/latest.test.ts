@@ -87,6 +87,34 @@ describe('a channel of which the latest is wanted', () => {
     expect(short(items.items)).toEqual(['gap 17-19: 2', '22 after 9']);
   });
 
+  it('does not count what was left out before the channel was left', async () => {
+    const bench = new Bench();
+    const before = bench.client.channel(CHANNEL, LATEST).subscribe(() => {});
+    const socket = await live(bench, 250);
+    const gap = { type: 'gap', channel: CHANNEL, epoch: 'e1', from: 14, to: 19, lost: 2 };
+    socket.tell({ ...gap, reason: 'slow' });
+    before.unsubscribe();
+    await bench.runtime.pass(3_000);
+    socket.tell({ type: 'unsubscribed', id: lastId(socket), channels: [CHANNEL] });
+    const items = bench.collect(bench.client.channel(CHANNEL, LATEST).items());
+    await settle();
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 40, ...LATEST });
+    publish(socket, 41, 0);
+    await settle();
+    expect(short(items.items)).toEqual(['41']);
+  });
+
+  it('says of no publication that one was left out before it when all are wanted and an unknown number was lost', async () => {
+    const bench = new Bench();
+    const items = bench.collect(bench.client.channel(CHANNEL).items());
+    const socket = await live(bench, undefined);
+    const gap = { type: 'gap', channel: CHANNEL, epoch: 'e1', from: 11, to: 19 };
+    socket.tell({ ...gap, reason: 'slow' });
+    socket.publish(CHANNEL, 20);
+    await settle();
+    expect(short(items.items)).toEqual(['gap 11-19: undefined', '20']);
+  });
+
   it('has all of it for who wants all, and as before for the other', async () => {
     const bench = new Bench();
     const slow = bench.collect(bench.client.channel(CHANNEL, LATEST));
@@ -414,6 +442,10 @@ async function endedWhileChanging() {
   publish(socket, 30, 9);
   socket.tell({ type: 'unsubscribed', channels: [CHANNEL], reason: 'unavailable' });
   return { bench, socket, all };
+}
+
+function lastId(socket: FakeSocket): unknown {
+  return socket.requests('unsubscribe').at(-1)?.id;
 }
 
 function publish(socket: FakeSocket, offset: number, skipped: number): void {

@@ -293,6 +293,7 @@ export class HeldChannel implements ConsumerOwner {
   begin(epoch: string, offset: number | undefined): void {
     this.epoch = epoch;
     this.offset = offset;
+    this.#leftOut = 0;
     for (const consumer of this.#consumers) consumer.start(epoch, offset);
   }
 
@@ -370,7 +371,9 @@ export class HeldChannel implements ConsumerOwner {
         own = gapBehind(told, this.offset);
         const { to, lost } = own;
         if (to !== undefined) {
-          if (this.offset !== undefined) this.#leftOut += to - this.offset - (lost ?? 0);
+          // Where nobody knows how many were lost, nobody knows how many were left out.
+          if (this.offset !== undefined && lost !== undefined)
+            this.#leftOut += to - this.offset - lost;
           this.offset = to;
         }
       }
