@@ -106,6 +106,11 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     'fan-out': 'anything',
     'fan-out-settings': ['session', 'subscriptions'],
     'fan-out-events': ['authentication', 'session', 'subscriptions'],
+    deliveries: [
+      ...['fan-out-settings', 'fan-out-events', 'publication-bodies', 'saved-by-channel'],
+      ...['membership', 'connection'],
+    ],
+    'saved-by-channel': [],
     'publication-bodies': ['membership', 'connection'],
     requests: ['authentication', 'subscriptions', 'connection', 'session'],
     authentication: ['connection'],

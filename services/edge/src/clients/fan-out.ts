@@ -1,9 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import {
-  type Audience,
-  createDeliveryRound,
-  deliver,
   type Loss,
   Outbox,
   type Publication,
@@ -17,8 +14,6 @@ import type { WebSocket } from 'ws';
 import type { Identity } from '../auth/token-verifier.ts';
 import type { Acknowledgement, Feed, FeedListener, GapNotice, ResyncNotice } from '../feed.ts';
 import { LimitGuard } from '../limits.ts';
-import { FlushRound } from '../outbound/flush-round.ts';
-import { FlushScheduler } from '../outbound/flush-scheduler.ts';
 import { FrameWriter } from '../outbound/frame-writer.ts';
 import { descriptorOf, loadSend, NO_DESCRIPTOR, sendNothing } from '../outbound/socket-send.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
@@ -28,14 +23,15 @@ import { Connection, type ConnectionOwner } from './connection/connection.ts';
 import { gapNotice, gapOf, resyncNotice } from './connection/loss-notices.ts';
 import { RevokedSessions } from './connection/revoked-sessions.ts';
 import { StateNotices } from './connection/state-notices.ts';
-import { createFanOutStatistics, type FanOutEvents } from './fan-out-events.ts';
+import { Deliveries } from './deliveries.ts';
+import type { FanOutEvents, FanOutStatistics } from './fan-out-events.ts';
 import type { FanOutSettings } from './fan-out-settings.ts';
 import { BinaryInterest } from './membership/binary-interest.ts';
 import { Conflation } from './membership/conflation.ts';
 import { Membership, type ReadableIndex } from './membership/membership.ts';
 import { type DeliveryGroup, PublicationBodies } from './publication-bodies.ts';
 import { Requests } from './requests.ts';
-import { SavedByChannel } from './saved-by-channel.ts';
+import type { SavedByChannel } from './saved-by-channel.ts';
 import { Session } from './session/session.ts';
 import { SubjectConnections } from './session/subject-connections.ts';
 import { Subscriptions } from './subscriptions/subscriptions.ts';
@@ -71,8 +67,8 @@ const GOLDEN_SECTION = (Math.sqrt(5) - 1) / 2;
 export class FanOut implements FeedListener, ConnectionOwner {
   readonly #membership: Membership;
   readonly index: ReadableIndex;
-  readonly statistics = createFanOutStatistics();
-  readonly savedByChannel = new SavedByChannel();
+  readonly statistics: FanOutStatistics;
+  readonly savedByChannel: SavedByChannel;
   readonly #settings: FanOutSettings;
   readonly #publicationLog: PublicationLog;
   readonly #queues: SendQueues;
@@ -89,11 +85,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #bodies: PublicationBodies;
   /** Who has all of a channel. */
   readonly #deliveryGroups: readonly DeliveryGroup[];
-  readonly #round = createDeliveryRound<Connection>();
-  readonly #flushRound: FlushRound<Connection>;
+  readonly #deliveries: Deliveries;
   readonly #turns: ClientTurns<Connection>;
   readonly #notices = new StateNotices(this.#connections);
-  readonly #flushScheduler: FlushScheduler;
   #opened = 0;
   #unidentified = 0;
   /** The part of all queues that is trimmed next. */
@@ -123,9 +117,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
       (connection, channel, reference) => this.#conflation.wasTold(connection, channel, reference),
     );
     this.#deliveryGroups = this.#bodies.groups;
+    this.#deliveries = new Deliveries(settings, this.index, this.#bodies, this.#queues, events);
+    this.statistics = this.#deliveries.statistics;
+    this.savedByChannel = this.#deliveries.savedByChannel;
     this.#conflation = new Conflation(this.#membership, {
       deliver: (publication, audience, skipped, isRaw) =>
-        this.#deliverLatest(publication, audience, skipped, isRaw),
+        this.#deliveries.deliverLatest(publication, audience, skipped, isRaw),
       referenceFor: (connection, channel) =>
         connection.format.isBinary && this.#membership.readsReferences(connection, channel)
           ? this.#subscriptions.referenceOf(channel)
@@ -159,14 +156,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
       this.#authenticationWith(settings.tokens),
       events.tokenRefused,
     );
-    this.#flushRound = new FlushRound(this.#round.dirty, (publishedAt) => {
-      events.delivered(Date.now() - publishedAt);
-    });
-    this.#flushScheduler = new FlushScheduler(settings.flushMs, settings.roundSpacing, () => {
-      const goesOn = this.#flushRound.flushSome();
-      if (!goesOn && !this.#flushRound.isEmpty) this.#flushScheduler.schedule();
-      return goesOn;
-    });
     this.#turns = new ClientTurns<Connection>({
       onBeat: (isNewSecond) => this.#onBeat(isNewSecond),
       serveFirst: (until) =>
@@ -287,7 +276,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#turns.stop();
     this.#conflation.stop();
     await inTurns(this.#connections, (connection) => connection.terminate('draining'));
-    this.#flushScheduler.stop();
+    this.#deliveries.stop();
   }
 
   /** See {@link RevokedSessions.end}. */
@@ -298,28 +287,9 @@ export class FanOut implements FeedListener, ConnectionOwner {
   // What the hub tells.
 
   onPublication(publication: Publication): void {
-    const refusedBefore = this.#round.refused;
-    const now = performance.now();
     this.#publicationLog.append(publication);
     if (publication.offset > 0) this.#subscriptions.recordPublication(publication);
-    let reached = 0;
-    for (const { group, bodyOf } of this.#deliveryGroups) {
-      const audience = this.index.audience(publication.channel, group);
-      if (audience.members.length === 0) continue;
-      const body = bodyOf(publication);
-      const { refused } = this.#round;
-      deliver(withBody(publication, body), audience, this.#queues, now, this.#round);
-      this.#countSaved(publication, body, audience.members.length + refused - this.#round.refused);
-      reached += audience.members.length;
-    }
-    const refused = this.#round.refused - refusedBefore;
-    this.statistics.indexLookups += 1;
-    this.statistics.broadcastIterations += reached;
-    this.statistics.refusals += refused;
-    const queued = reached - refused;
-    this.statistics.deliveries += queued;
-    this.#applyVerdicts();
-    this.#flushRound.mark(publication.publishedAt, publication.body.length, queued > 0);
+    this.#deliveries.deliver(publication);
     if (this.#conflation.subscriptions > 0) this.#conflation.addPublication(publication);
   }
 
@@ -379,8 +349,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   // What connections tell.
 
   onFlushNeeded(connection: Connection): void {
-    this.#round.dirty.push(connection);
-    this.#flushScheduler.schedule();
+    this.#deliveries.flushSoon(connection);
   }
 
   onBlocked(connection: Connection): void {
@@ -431,32 +400,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#events.clientClosed(reason, connection.session);
   }
 
-  /** Delivers to clients of one format that have the latest of a channel. Their queues refuse nothing of it. */
-  #deliverLatest(
-    publication: Publication,
-    audience: Audience<Connection>,
-    skipped: number,
-    isRaw: boolean,
-  ): void {
-    const clients = audience.members.length;
-    const { format } = audience.members[0] as Connection;
-    const body = this.#bodies.latestBodyOf(publication, format, skipped, isRaw);
-    if (format.isBinary) this.#countSaved(publication, body, clients);
-    deliver(withBody(publication, body), audience, this.#queues, performance.now(), this.#round);
-    this.statistics.broadcastIterations += clients;
-    this.statistics.deliveries += clients;
-    this.statistics.skipped += skipped * clients;
-    this.#applyVerdicts();
-  }
-
-  /** Counts what a binary publication saves these clients, whose queues took it. A text one saves nothing. */
-  #countSaved({ body, channel }: Publication, sent: Uint8Array, clients: number): void {
-    if (sent === body) return;
-    const saved = (body.length - sent.length) * clients;
-    this.statistics.savedBytes += saved;
-    this.savedByChannel.count(channel, saved);
-  }
-
   #tellReference(connection: Connection, { frame }: WireReference): void {
     this.#subscriptions.chargeReference(connection, frame.length);
     connection.sendEncoded(frame);
@@ -466,16 +409,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#events.gapTold(notice.reason, connections.length);
     const noticeIn = gapNotice(notice);
     for (const connection of connections) connection.sendInOrder(noticeIn(connection.format));
-  }
-
-  /** Does what a delivery left to do, once its loop is over. */
-  #applyVerdicts(): void {
-    const { nearlyFull, slow } = this.#round;
-    for (const connection of nearlyFull) connection.flush();
-    for (const connection of slow) connection.close('slow');
-    nearlyFull.length = 0;
-    slow.length = 0;
-    if (!this.#flushRound.isEmpty) this.#flushScheduler.schedule();
   }
 
   #authenticationWith(tokens: FanOutSettings['tokens']): Authentication | undefined {
@@ -515,8 +448,4 @@ export class FanOut implements FeedListener, ConnectionOwner {
       connection.close('slow');
     return connection.dueAt;
   }
-}
-
-function withBody(publication: Publication, body: Uint8Array): Publication {
-  return body === publication.body ? publication : { ...publication, body };
 }
