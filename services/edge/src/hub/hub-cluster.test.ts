@@ -153,4 +153,21 @@ describe('a hub on several shards', () => {
     hub.linkRestored('three');
     expect(reported.at(-1)).toMatch(/^linked \d+$/);
   });
+
+  it('says of each shard that was lost that it is restored when another one that was away was the last to end', async () => {
+    const { hub, reported } = under;
+    hub.linkLost('killed', 'one');
+    hub.linkLost('frozen', 'two');
+    for (const channel of ['a', 'b', 'c']) shards.set(channel, 'three');
+    hub.linkAdded('three');
+    hub.linkRestored('three');
+    hub.moved(['a', 'b', 'c']);
+    hub.subscribed(['a', 'b', 'c'], 'three');
+    await answers();
+    reported.length = 0;
+    hub.linkRemoved('one');
+    hub.linkRemoved('two');
+    expect(reported).toEqual([0, 0].map(() => expect.stringMatching(/^restored \d+/)));
+    expect(hub.degradedSince).toBeUndefined();
+  });
 });

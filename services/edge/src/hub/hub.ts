@@ -282,8 +282,15 @@ export class Hub {
     if (lost === undefined) this.#events.linked(recovery.afterMs);
     else this.#events.restored(now - (this.#lost.get(lost) ?? now - recovery.afterMs), shard);
     if (lost !== undefined) this.#lost.delete(lost);
-    if (this.#links.degradedSince === undefined) this.#lost.clear();
+    this.#endLosses(now);
     this.#notices.tellAll();
+  }
+
+  /** Where all links are up, what was lost of masters that are none any more is restored: no link comes up that would say it. */
+  #endLosses(now: number): void {
+    if (this.#links.degradedSince !== undefined) return;
+    for (const since of this.#lost.values()) this.#events.restored(now - since);
+    this.#lost.clear();
   }
 
   /**
@@ -304,11 +311,7 @@ export class Hub {
     this.#links.remove(link);
     this.#recovery.linkRemoved(link);
     this.#notices.tellAll();
-    if (this.#links.degradedSince !== undefined) return;
-    // Its slots went to masters that are linked, so no link comes up that would end the loss.
-    const since = this.#lost.get(link);
-    this.#lost.clear();
-    if (since !== undefined) this.#events.restored(Date.now() - since);
+    this.#endLosses(Date.now());
   }
 
   /**
