@@ -14,14 +14,20 @@ const MIGRATE_KEYS = 10;
 /** How long one MIGRATE may take, in ms. */
 const MIGRATE_TIMEOUT_MS = 5_000;
 
+/** How long a node of a cluster with replicas must be silent until another one takes over, in ms, unless a test says it. */
+const FAILOVER_AFTER_MS = 2_000;
+
+/** The same where nobody can take over, in ms: longer than a busy machine, or a test, keeps a node silent. */
+const PATIENT_MS = 30_000;
+
 export interface RedisClusterOptions {
   /** Default: 3. */
   readonly masters?: number;
   /** For each master. Default: 1. */
   readonly replicas?: number;
   /**
-   * How long a node must be silent before the others consider it failed, in ms. Default: 2,000. A shorter time fails over
-   * quicker, and also when the machine is busy.
+   * How long a node must be silent before the others consider it failed, in ms. Default: 2,000, or 30,000 without replicas. A shorter
+   * time fails over quicker, and also when the machine is busy.
    */
   readonly nodeTimeoutMs?: number;
   /** Further arguments for each `redis-server`. */
@@ -100,7 +106,8 @@ export async function onEach<T>(
 /** Starts a cluster, and resolves after all nodes agree on it. The caller ends it. */
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
   await using stack = new AsyncDisposableStack();
-  const { masters = 3, replicas = 1, nodeTimeoutMs = 2_000, args = [], program } = options;
+  const { masters = 3, replicas = 1, args = [], program } = options;
+  const { nodeTimeoutMs = replicas === 0 ? PATIENT_MS : FAILOVER_AFTER_MS } = options;
   const isolated = new Set<string>();
   const proxies: ClusterBusProxy[] = [];
   const nodes: ClusterNode[] = [];
