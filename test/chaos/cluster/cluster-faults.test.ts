@@ -3,7 +3,8 @@ import { hashSlot } from '@tradewind/bus';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ClusterNode, RedisClusterOptions } from '../../support/redis/redis-cluster.ts';
 import { expectComplaints } from '../oracle/expect-complaints.ts';
-import { LIBRARIES, type Library, type Missed } from '../subscribers/naive-cluster-subscriber.ts';
+import type { Library } from '../subscribers/library-subscriber-process.ts';
+import { LIBRARIES, type Missed } from '../subscribers/naive-cluster-subscriber.ts';
 import type { ResumingClient } from '../subscribers/resuming-client.ts';
 import { ClusterScenario } from './cluster-scenario.ts';
 
@@ -18,26 +19,34 @@ const CHANNELS = 130;
 const AWAY_MS = 30_000;
 
 /**
- * How long a busy core may hold a process up, in ms: once in 30 s is the 99th percentile of the publications here. One that waited
- * for a shard that is away would wait for seconds.
+ * How long a busy core may hold a process up, in ms: once in 30 s is the 99th percentile of the publications here. On a machine that others keep
+ * busy it grows with what publications take there anyway: with a load average of 38, p99 went from 92 to 474 ms. One that waited for a shard that is
+ * away would wait for seconds, which is more than the longest.
  */
 const BUSY_CORE_MS = 100;
+const BUSY_MACHINE_TIMES = 5;
+const LONGEST_BUSY_MS = 1_000;
 
 /** How long publishers may take to follow to a new master, in ms: three questions to the nodes, on busy cores. */
 const FOLLOWED_MS = 2_000;
 
-/** How long nodes may be apart and not take each other for failed, in ms: longer than slots take to move while one is cut off. */
+/** How long nodes may be apart, or held up by a busy machine, and not take each other for failed, in ms: longer than slots take to move. */
 const PATIENT_NODES_MS = 90_000;
 
 /** A library may complain of these where it lost something: who missed a new epoch takes its offsets for old ones. */
 const LOST = ['silent-hole', 'missing', 'duplicate', 'reorder', 'wrong-payload'] as const;
 
 /**
- * The libraries that lose publications when a shard gets another master. node-redis asks for the new one 5 s after a connection has broken,
- * and by then publishers are back; at a planned failover it makes three connections before it subscribes. ioredis asks again and again without
- * a pause, so it is often there before anything is published and then misses nothing: it shows nothing there.
+ * The libraries that lose publications when a master breaks off. node-redis asks for the new one 5 s after a connection has broken, and by then
+ * publishers are back. ioredis asks every 15 to 19 ms (ADR 71), so it is there before anything is published and misses nothing.
  */
-const PATIENT: readonly Library[] = ['node-redis'];
+const ASKS_LATE: readonly Library[] = ['node-redis'];
+
+/**
+ * At a planned failover the old master ends subscriptions as it refuses publications, so libraries and publishers go to the new one at once, and
+ * publishers must connect to it first. Both libraries missed nothing in two runs: what they have missed is printed and not expected.
+ */
+const NOBODY: readonly Library[] = [];
 
 let running: ClusterScenario | undefined;
 
@@ -83,11 +92,13 @@ function expectLoss(missed: readonly Missed[], losers: readonly Library[] = LIBR
 
 describe('a Redis Cluster under load', () => {
   it('loses nothing while slots move to another shard and back; a library does', async () => {
-    const { scenario, cluster, masters, shards, publisher } = await underLoad();
+    const load = await underLoad({ nodeTimeoutMs: PATIENT_NODES_MS });
+    const { scenario, cluster, masters, shards, publisher } = load;
     const [a, b] = masters;
-    const moving = shards[0]!.slice(0, 30);
+    const moving = shards[0]!.slice(0, 40);
     const naive = await scenario.naive(moving);
-    for (const target of [b, a, b]) {
+    // A library loses some eight publications in 90 moves.
+    for (const target of [b, a, b, a, b]) {
       for (const channel of moving) await cluster.moveSlot(hashSlot(channel), target);
     }
     await scenario.untilFlowing(publisher, RATE);
@@ -140,7 +151,7 @@ describe('a Redis Cluster under load', () => {
     await scenario.untilFlowing(publisher, RATE);
     await publisher.stop();
     await scenario.verify({ epochs: 'any' });
-    expectLoss(missed, PATIENT);
+    expectLoss(missed, ASKS_LATE);
   });
 
   it('loses nothing untold when a master is cut off and clients reach it; a library does', async () => {
@@ -163,7 +174,7 @@ describe('a Redis Cluster under load', () => {
     expectLoss(missed);
   });
 
-  it('loses nothing while all six are restarted, one after the other; a library does', async () => {
+  it('loses nothing while all six are restarted, one after the other', async () => {
     const { scenario, cluster, masters, shards, publisher } = await underLoad();
     // Of each shard: its failover gives them one occasion.
     const naive = await scenario.naive(shards.flatMap((channels) => channels.slice(0, 45)));
@@ -181,7 +192,7 @@ describe('a Redis Cluster under load', () => {
     const missed = await scenario.judge(naive, publisher);
     await publisher.stop();
     await scenario.verify();
-    expectLoss(missed, PATIENT);
+    expectLoss(missed, NOBODY);
   });
 
   it('does not slow other shards down while all of a shard is away for 30 s, and then it loses nothing; a library does', async () => {
@@ -220,10 +231,11 @@ describe('a Redis Cluster under load', () => {
       `p99 of the other shards: ${usualMs} ms before, ${meanwhileMs} ms while one was away (${meanwhile.length} publications)`,
     );
     await scenario.verify({ epochs: 'any' });
-    expectLoss(missed, PATIENT);
+    expectLoss(missed, ASKS_LATE);
     // As many a second as before: nobody was refused.
     expect(meanwhile.length).toBeGreaterThan(0.8 * usual.length);
-    expect(meanwhileMs).toBeLessThanOrEqual(1.5 * usualMs + BUSY_CORE_MS);
+    const busyMs = Math.max(BUSY_CORE_MS, BUSY_MACHINE_TIMES * usualMs);
+    expect(meanwhileMs).toBeLessThanOrEqual(1.5 * usualMs + Math.min(LONGEST_BUSY_MS, busyMs));
   });
 });
 

@@ -232,7 +232,7 @@ export class ClusterScenario implements AsyncDisposable {
   ): Promise<readonly Missed[]> {
     await publisher.hold();
     await this.until(() => this.#isSettled(), 'our clients have everything');
-    const missed = naive.map((subscriber) => subscriber.finish());
+    const missed = await Promise.all(naive.map((subscriber) => subscriber.finish()));
     publisher.go();
     return missed;
   }
