@@ -59,10 +59,13 @@ describe('what a node may ask of Redis is not used up by one address', () => {
     const many = await Promise.all(Array.from({ length: 12 }, () => clientOf(tier, GREEDY)));
     const client = await clientOf(tier, OTHER);
     const askedAt = performance.now();
-    const answers = await Promise.all(many.map((each, i) => each.subscribe(names(`g${i}`))));
+    const asked = many.map((each, i) => each.subscribe(names(`g${i}`)));
+    // Right behind them: within 0.4 s the node would have earned what the other one asks for.
+    const askedByOther = client.subscribe(names('o'));
+    const answers = await Promise.all(asked);
     const greedy = answers.reduce((sum, { channels }) => sum + channels.length, 0);
     const seconds = (performance.now() - askedAt) / 1_000;
-    const { channels } = await client.subscribe(names('o'));
+    const { channels } = await askedByOther;
     return { greedy, seconds, other: channels.length };
   }
 
