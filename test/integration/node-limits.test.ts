@@ -163,7 +163,9 @@ it.concurrent(
     expect(new Set(statuses)).toEqual(new Set([200, 429]));
     const allowedIn = (time: number) => PUBLICATIONS + ((firstMs + time) / 1_000) * PUBLICATIONS;
     expect(atOnce).toBeGreaterThanOrEqual(PUBLICATIONS);
-    expectRate(atOnce + later, allowedIn(ms), 2, allowedIn(offeredMs));
+    // What a busy machine offered too slowly at first was not refused: the burst is full again, and no more than full.
+    const least = atOnce + (offeredMs / 1_000) * PUBLICATIONS;
+    expectRate(atOnce + later, allowedIn(ms), 2, least);
 
     const control = await offerPublications(1_000_000);
     expect(control.later, 'control: with a higher limit').toBe(control.statuses.length);
