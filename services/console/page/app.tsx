@@ -136,17 +136,34 @@ export function App() {
   );
 }
 
-/** Channels and clients, which edges are asked for only while they can be seen. */
+/**
+ * How long lists are asked for after they were last seen, in ms. An edge counts rates anew when it is asked again: it must not begin
+ * anew whenever somebody scrolls, and whoever looks for a moment must get an answer, which takes some two seconds.
+ */
+const LINGER_MS = 10_000;
+
+/** Channels and clients, which edges are asked for only while they can be seen, and shortly after. */
 function Lists() {
   const place = useRef<HTMLElement>(null);
   useEffect(() => {
     const element = place.current;
     if (element === null) return;
+    let unseen: ReturnType<typeof setTimeout> | undefined;
     const observer = new IntersectionObserver((entries) => {
-      areListsSeen.value = entries.at(-1)?.isIntersecting === true;
+      clearTimeout(unseen);
+      if (entries.at(-1)?.isIntersecting === true) {
+        areListsSeen.value = true;
+        return;
+      }
+      unseen = setTimeout(() => {
+        areListsSeen.value = false;
+      }, LINGER_MS);
     });
     observer.observe(element);
-    return () => observer.disconnect();
+    return () => {
+      clearTimeout(unseen);
+      observer.disconnect();
+    };
   }, []);
   return (
     <section

@@ -110,7 +110,7 @@ class Row extends SeenRow<{ readonly row: ChannelRow }> {
           {row.isLeast && '≥ '}
           {whole(row.subscribers)}
         </td>
-        <td class="number wide">{row.saved > 0 ? bytes(row.saved) : '–'}</td>
+        <td class="number wide">{bytes(row.saved)}</td>
         <td class="number wide">{whole(row.nodes)}</td>
         <td class="number">{row.ageMs < 0 ? 'never' : ago(row.ageMs)}</td>
       </tr>

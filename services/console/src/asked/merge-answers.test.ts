@@ -1,6 +1,6 @@
 import type { ChannelReading, FoundClient, NodeAnswer } from '@tradewind/bus';
 import { describe, expect, it } from 'vitest';
-import { mergeChannel, mergeList, mergeSearch } from './merge-answers.ts';
+import { isListAnswered, mergeChannel, mergeList, mergeSearch } from './merge-answers.ts';
 
 const BUSIEST = { order: 'rate', text: '' } as const;
 const QUIETEST = { order: 'quiet', text: '' } as const;
@@ -36,6 +36,15 @@ describe('answers of several edges', () => {
     expect(
       mergeList({ ...BUSIEST, text: 'x' }, [answer('a', lists(reading('BTC', 1, 1)))], 1),
     ).toEqual([]);
+  });
+
+  it('are no list before an edge has answered it, unless there is no edge', () => {
+    const asked = answer('a', { lists: [{ ...BUSIEST, channels: [] }] });
+    expect(isListAnswered(BUSIEST, [], 2)).toBe(false);
+    expect(isListAnswered(BUSIEST, [answer('b', {})], 2)).toBe(false);
+    expect(isListAnswered(QUIETEST, [asked], 2)).toBe(false);
+    expect(isListAnswered(BUSIEST, [answer('b', {}), asked], 2)).toBe(true);
+    expect(isListAnswered(BUSIEST, [], 0)).toBe(true);
   });
 
   it('say of subscribers that they are the least, where an edge lists other channels or has not answered', () => {

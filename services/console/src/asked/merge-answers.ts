@@ -39,6 +39,19 @@ const MAX_SHOWN_CLIENTS = 50;
 /** Of these at most so many that have ended, so that those that are connected have room. */
 const MAX_SHOWN_ENDS = 25;
 
+/** Whether an edge has answered a list. Until then it is unknown what is on it, unless there is no edge. */
+export function isListAnswered(
+  list: WatchedList,
+  answers: readonly NodeAnswer[],
+  edges: number,
+): boolean {
+  return edges === 0 || answers.some(({ lists }) => lists.some((own) => isSameList(own, list)));
+}
+
+function isSameList(one: WatchedList, other: WatchedList): boolean {
+  return one.order === other.order && one.text === other.text;
+}
+
 /**
  * A list over all edges: what each listed, joined by channel.
  *
@@ -55,7 +68,7 @@ export function mergeList(
   /** Of each channel, the other edges that list it. */
   const inPartOfList = new Map<string, number>();
   for (const { lists } of answers) {
-    const own = lists.find(({ order, text }) => order === list.order && text === list.text);
+    const own = lists.find((each) => isSameList(each, list));
     const isWhole = own !== undefined && own.channels.length < MAX_LISTED_CHANNELS;
     if (isWhole) wholeLists += 1;
     for (const { channel, rate, subscribers, ageMs, saved = 0 } of own?.channels ?? []) {

@@ -1,7 +1,7 @@
 import type { ConsoleWatch, NodeAnswer } from '@tradewind/bus';
 import type { TapeMessage, TapeSources } from '../tape/tape.ts';
 import { Tapes } from '../tape/tapes.ts';
-import { mergeChannel, mergeList, mergeSearch } from './merge-answers.ts';
+import { isListAnswered, mergeChannel, mergeList, mergeSearch } from './merge-answers.ts';
 import { Questions, readQuestion } from './questions.ts';
 
 /** A page, as far as it is answered. */
@@ -65,6 +65,8 @@ export class PageQuestions {
     await this.#edges.writeConsoleWatch(watch);
     const answers = await this.#edges.readNodeAnswers(edges);
     for (const list of watch.lists) {
+      // An empty list would say that no edge holds a channel.
+      if (!isListAnswered(list, answers, edges.length)) continue;
       const channels = mergeList(list, answers, edges.length);
       this.#sendTo(this.#questions.ofList(list), { kind: 'channels', ...list, channels });
     }

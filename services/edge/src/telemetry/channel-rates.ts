@@ -13,6 +13,8 @@ interface Count {
 export class ChannelRates {
   /** Whether somebody asks. The caller looks before it counts, since a call for each message would be for nothing. */
   isCounting = false;
+  /** Whether a beat is over. Until then the rate of each channel is unknown, which `of` cannot tell from 0. */
+  hasCounted = false;
   #counts: Map<string, Count> | undefined;
   #beatAt = 0;
 
@@ -28,6 +30,7 @@ export class ChannelRates {
   stop(): void {
     this.#counts = undefined;
     this.isCounting = false;
+    this.hasCounted = false;
   }
 
   /**
@@ -43,6 +46,7 @@ export class ChannelRates {
       this.isCounting = true;
       return;
     }
+    this.hasCounted = true;
     for (const [channel, count] of this.#counts) {
       const newest = count.sinceBeat / seconds;
       const isNew = count.perSecond === 0;

@@ -70,6 +70,18 @@ describe('what a node answers to pages', () => {
     expect(answer?.lists[2]?.channels[0]).toMatchObject({ channel: 'c', ageMs: -1 });
   });
 
+  it('lists no channel before it has counted for a beat, and then with the rate', async () => {
+    const node = new Node();
+    const asked = { ...ASKS_NOTHING, lists: [{ order: 'rate', text: 'a' } as const] };
+    expect((await node.answers.answer(asked))?.lists).toEqual([]);
+    node.rates.count('a');
+    const counted = await node.answers.answer(asked);
+    expect(counted?.lists[0]?.channels[0]?.rate).toBeGreaterThan(0);
+    // Nobody asks for a while: counting begins anew.
+    await node.answers.answer(undefined);
+    expect((await node.answers.answer(asked))?.lists).toEqual([]);
+  });
+
   it('tells the position of a channel that a page looks at, and nothing of one that it does not hold', async () => {
     const node = new Node();
     const answer = await node.answers.answer({ ...ASKS_NOTHING, channels: ['a', 'c', 'none'] });

@@ -39,7 +39,11 @@ export class PageAnswers {
     this.#sources = sources;
   }
 
-  /** @param watch undefined while nobody asks. */
+  /**
+   * Answers without lists in the first second: no rate is known before it is over.
+   *
+   * @param watch undefined while nobody asks.
+   */
   async answer(watch: ConsoleWatch | undefined): Promise<NodeAnswer | undefined> {
     const { node, rates, askClients } = this.#sources;
     if (watch === undefined) {
@@ -47,12 +51,14 @@ export class PageAnswers {
       return undefined;
     }
     rates.beat(performance.now());
+    // A list with rates of 0 would stay on a page that looks for a moment only.
+    const lists = rates.hasCounted ? watch.lists : [];
     const byHub = await Promise.all(
-      watch.lists.map(({ order, text }) =>
+      lists.map(({ order, text }) =>
         order === 'subscribers' ? undefined : this.#list(order, text),
       ),
     );
-    const texts = watch.lists.filter(({ order }) => order === 'subscribers');
+    const texts = lists.filter(({ order }) => order === 'subscribers');
     const named = [...new Set([...watch.channels, ...byHub.flatMap((list) => list ?? [])])];
     const answers = await askClients({
       channels: named,
@@ -65,7 +71,7 @@ export class PageAnswers {
     const bySubscribers = texts.map((_, i) => mostSubscribed(answers, i));
     return {
       node,
-      lists: watch.lists.map((list, at) => {
+      lists: lists.map((list, at) => {
         const names = byHub[at];
         const channels =
           names === undefined
