@@ -270,8 +270,9 @@ export async function startEdge(
       takeEvents: () => recent.takeIfChanged(),
       eventsNotWritten: () => recent.notWritten(),
     });
+    const { workers, queueSlots, queueBytes } = config;
     logger.info(
-      { version: RELEASE, port, adminPort, workers: config.workers, writes },
+      { version: RELEASE, port, adminPort, workers, writes, queueSlots, queueBytes },
       'listening',
     );
   } catch (error) {
