@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Demo, startDemo } from './demo/demo.ts';
-import { readStartSettings, type StartSettings, UsageError } from './demo/settings.ts';
+import {
+  ignoredSettings,
+  readStartSettings,
+  type StartSettings,
+  UsageError,
+} from './demo/settings.ts';
 import { DEMO_HOST, startDemoServer } from './demo-page/demo-server.ts';
 import { Keys } from './terminal/keys.ts';
 import { renderFarewell, renderLine } from './terminal/plain-lines.ts';
@@ -59,6 +64,9 @@ function aborted(signal: AbortSignal): Promise<void> {
 
 async function main(args: readonly string[]): Promise<number> {
   const settings = readStartSettings(args, process.env);
+  const ignored = ignoredSettings(process.env);
+  const warning = `npm start does not pass on ${ignored.join(', ')}: its services have settings of their own`;
+  if (ignored.length > 0) console.error(warning);
   const interrupt = watchForInterrupt();
   const { seconds, ports } = settings;
   // Who kills a node during a measurement measures that.
@@ -69,6 +77,8 @@ async function main(args: readonly string[]): Promise<number> {
   // What has been started so far is not ours to see; it ends because we do.
   if (!demo) process.exit(INTERRUPTED);
   await using _ = demo;
+  // The live view covers what was printed before it.
+  if (ignored.length > 0) demo.note(warning);
   if (seconds !== undefined) return await measure(demo, seconds, interrupt.signal);
   await using _page = await startDemoServer(demo, ports.START_DEMO_PORT);
   console.error(`The demo is at ${demoUrl}`);

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { documentedCommands } from '../../../../test/support/document-commands.ts';
 import { WORKSPACE_ROOT } from '../processes/service-process.ts';
 import { mustHaveFreePorts } from './ports.ts';
-import { readStartSettings, UsageError } from './settings.ts';
+import { ignoredSettings, readStartSettings, UsageError } from './settings.ts';
 
 describe('readStartSettings', () => {
   it('runs until Ctrl-C with synthetic trades by default', () => {
@@ -63,6 +63,25 @@ describe('readStartSettings', () => {
   });
 });
 
+describe('ignoredSettings', () => {
+  it('names what services would read and npm start does not pass on', () => {
+    const env = {
+      WS_MAX_CONNECTIONS: '5',
+      EDGE_QUEUE_SLOTS: '64',
+      REDIS_PASSWORD_FILE: 'password',
+      INGEST_HISTORY_SIZE: '9',
+      CONSOLE_HOSTS: 'a',
+    };
+    expect(ignoredSettings({ ...env, PATH: '/bin', START_EDGE_1_PORT: '1' })).toEqual(
+      Object.keys(env).sort(),
+    );
+  });
+
+  it('names neither the Redis that it takes, nor an empty variable', () => {
+    expect(ignoredSettings({ REDIS_URL: 'redis://a', EDGE_NODE_ID: '' })).toEqual([]);
+  });
+});
+
 describe('mustHaveFreePorts', () => {
   it('names the port in use and the setting that moves it', async () => {
     const server = createServer();
@@ -81,6 +100,7 @@ it.each(documentedCommands('npm start').filter(({ args }) => !args.includes('--h
   'reads what $document says: $text',
   ({ args, environment }) => {
     expect(() => readStartSettings(args, environment)).not.toThrow();
+    expect(ignoredSettings(environment)).toEqual([]);
   },
 );
 

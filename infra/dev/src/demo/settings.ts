@@ -61,6 +61,24 @@ export function readStartSettings(
   return settings;
 }
 
+/** What the settings of services begin with. */
+const SERVICE_SETTING = /^(?:EDGE|INGEST|CONSOLE|REDIS|WS)_/;
+
+/** The one setting of services that `npm start` takes from its environment. */
+const PASSED_ON = 'REDIS_URL';
+
+/**
+ * The settings of services in `env` that `npm start` does not pass on, in order; an empty one is not set. Passing them on would let a
+ * setting that was meant for a tier elsewhere, such as the name of a node, break the demo.
+ */
+export function ignoredSettings(
+  env: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  return Object.keys(env)
+    .filter((name) => SERVICE_SETTING.test(name) && name !== PASSED_ON && env[name] !== '')
+    .sort();
+}
+
 /** Parses a command line; every mistake is reported. */
 interface Arguments {
   readonly seconds?: string;
