@@ -54,6 +54,8 @@ export interface CommonSettings {
   readonly isClassic: boolean;
   /** The balancer, or every edge where there is none. */
   readonly edgeUrls: readonly [URL, ...URL[]];
+  /** No `--edge` named them. */
+  readonly isDefaultEdge: boolean;
   readonly token: string | undefined;
   readonly json: boolean;
 }
@@ -260,6 +262,7 @@ function common(
     isClassic: environment.REDIS_PUBSUB === 'classic',
     redisPassword: readSecret('REDIS_PASSWORD_FILE', environment.REDIS_PASSWORD_FILE),
     edgeUrls: [edge(first), ...more.map(edge)],
+    isDefaultEdge: values.edge === undefined,
     token: readSecret('--token-file', values['token-file']),
     json: values.json,
   };

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { keepNumbers } from './keep-numbers.ts';
-import { lineOf } from './sub.ts';
+import type { SubSettings } from './settings.ts';
+import { followChannels, lineOf } from './sub.ts';
 
 const TS = Date.UTC(2026, 10, 30, 12, 34, 56, 789);
 
@@ -29,4 +30,41 @@ it('prints what came, and what was lost, as lines', () => {
 it('keeps numbers as they were written', () => {
   const text = '{"price":1.10,"size":12345678901234567890,"list":[1e3,"1.10",true]}';
   expect(JSON.stringify(JSON.parse(text, keepNumbers))).toBe(text);
+});
+
+/** What `sub` complains of where no node is, until it has tried twice. */
+async function complaintsOf(isDefaultEdge: boolean): Promise<readonly string[]> {
+  const stop = new AbortController();
+  const complaints: string[] = [];
+  const settings: SubSettings = {
+    channels: ['a'],
+    // Nothing listens on port 1.
+    edgeUrls: [new URL('ws://127.0.0.1:1/ws')],
+    isDefaultEdge,
+    redisUrl: 'redis://127.0.0.1:1',
+    ...{ isCluster: false, isClassic: false, json: false },
+    ...{ redisPassword: undefined, token: undefined },
+    ...{ since: undefined, history: undefined, latest: undefined, count: undefined },
+  };
+  await followChannels(settings, {
+    print: () => {},
+    complain(line) {
+      complaints.push(line);
+      if (complaints.filter((text) => text.includes('Trying again')).length === 2) stop.abort();
+    },
+    input: (async function* () {})(),
+    environment: {},
+    stopped: stop.signal,
+  });
+  return complaints;
+}
+
+it('names --edge once where no node is at the default address', async () => {
+  const complaints = await complaintsOf(true);
+  expect(complaints.filter((line) => line.includes('--edge'))).toHaveLength(1);
+  expect(complaints[1]).toContain('--edge');
+});
+
+it('does not name --edge to somebody who gave it', async () => {
+  expect((await complaintsOf(false)).filter((line) => line.includes('--edge'))).toEqual([]);
 });

@@ -4,12 +4,16 @@ import { keepNumbers } from './keep-numbers.ts';
 import type { SubSettings } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 
+/** For somebody whose edge is not where `sub` looks by default. */
+const HINT = 'No --edge was given. If your edge has another address: --edge ws://HOST:PORT/ws';
+
 /**
  * Prints what comes on channels until Ctrl-C, until `count` publications have come, or until no channel can be had any more.
  * Resolves with whether none of them failed.
  */
 export async function followChannels(settings: SubSettings, terminal: Terminal): Promise<boolean> {
-  const { channels, edgeUrls, token, json, since, history, latest, count } = settings;
+  const { channels, edgeUrls, isDefaultEdge, token, json, since, history, latest, count } =
+    settings;
   const enough = new AbortController();
   const signal = AbortSignal.any([terminal.stopped, enough.signal]);
   let [edge] = edgeUrls;
@@ -23,9 +27,13 @@ export async function followChannels(settings: SubSettings, terminal: Terminal):
     reviver: keepNumbers,
     ...(token === undefined ? {} : { token }),
   });
+  let mayHint = isDefaultEdge;
   client.on('state', ({ state }) => {
     const note = noteOf(state, edge.host);
     if (note !== undefined) terminal.complain(note);
+    if (mayHint && state.name === 'waiting') terminal.complain(HINT);
+    // Once, and never after an edge was there: then the address is right.
+    if (state.name === 'waiting' || state.name === 'online') mayHint = false;
   });
   const options = {
     ...(since === undefined ? {} : { since }),
