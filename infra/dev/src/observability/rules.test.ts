@@ -105,6 +105,10 @@ describe('alerts', () => {
     const entries = read('docs/runbook.md').split(/^## /m).slice(1);
     const headings = entries.map((entry) => entry.slice(0, entry.indexOf('\n')));
     expect(headings).toEqual([...new Set(alerts.map(({ alert }) => alert!))]);
+    const index = /^Each alert, (.+?)\.$/ms.exec(read('docs/runbook.md'))?.[1] ?? '';
+    expect(Array.from(index.matchAll(/\[(\w+)\]\(#(\w+)\)/g), ([, name]) => name)).toEqual(
+      headings,
+    );
     for (const entry of entries) {
       expect(entry).toMatch(/\n\*\*Means\.\*\* .+\n\n\*\*Look at\.\*\* .+\n\n\*\*Do\.\*\* \S/s);
     }
