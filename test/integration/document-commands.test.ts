@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { findFreePort, findProgram, WORKSPACE_NODE } from '@tradewind/dev';
+import { findFreePort, findProgram } from '@tradewind/dev';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { commandsOf, DOCUMENTS, readCommandLine } from '../support/document-commands.ts';
 import { startTier } from '../support/tier.ts';
@@ -124,9 +124,7 @@ describe('docs/configuration.md', () => {
     const script = block
       .replaceAll(/\btls\.(key|crt)\b/g, `${folder}/tls.$1`)
       .replace('wss://localhost:8080', `wss://localhost:${port}`)
-      .replace('sub BTC.trade', 'sub BTC.trade --count 1')
-      // npx would not pass the signal on that ends the edge.
-      .replace('npx node', WORKSPACE_NODE);
+      .replace('sub BTC.trade', 'sub BTC.trade --count 1');
     await using tier = await startTier({ edges: 0 });
     const ran = promisify(execFile)('sh', ['-ec', `trap 'kill $!' EXIT\n${script}`], {
       cwd: ROOT,
